@@ -1,0 +1,101 @@
+package dense
+
+// Trans says whether an operand enters a product as it is or transposed.
+type Trans bool
+
+// The two values of Trans.
+const (
+	NoTrans    Trans = false
+	Transposed Trans = true
+)
+
+func opDims[T Float](t Trans, m Matrix[T]) (rows, cols int) {
+	if t {
+		return m.Cols, m.Rows
+	}
+	return m.Rows, m.Cols
+}
+
+func opAt[T Float](t Trans, m Matrix[T], i, j int) T {
+	if t {
+		return m.At(j, i)
+	}
+	return m.At(i, j)
+}
+
+// Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
+func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
+	gemm(ta, tb, alpha, a, b, beta, c, false)
+}
+
+// GemmUpper computes the upper triangle (diagonal included) of the square c = alpha op(a) op(b) + beta c, in about half the work of
+// Gemm. It is for products known to be symmetric, such as X X^T or B^T (G B). What lies below the diagonal of c is unspecified after the
+// call; Mirror completes it.
+func GemmUpper[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
+	c.mustHave(c.Rows, c.Rows, "GemmUpper")
+	gemm(ta, tb, alpha, a, b, beta, c, true)
+}
+
+func gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T], upper bool) {
+	m, k := opDims(ta, a)
+	k2, n := opDims(tb, b)
+	if k != k2 {
+		panic(Error("Gemm: inner dimensions differ"))
+	}
+	c.mustHave(m, n, "Gemm")
+	for i := range m {
+		for j := range n {
+			if upper && j < i {
+				continue
+			}
+			var s T
+			for l := range k {
+				s += opAt(ta, a, i, l) * opAt(tb, b, l, j)
+			}
+			if beta == 0 {
+				c.Set(i, j, alpha*s)
+			} else {
+				c.Set(i, j, alpha*s+beta*c.At(i, j))
+			}
+		}
+	}
+}
+
+// Mirror copies the strict upper triangle of the square c to the lower one.
+func Mirror[T Float](c Matrix[T]) {
+	for i := range c.Rows {
+		for j := range i {
+			c.Set(i, j, c.At(j, i))
+		}
+	}
+}
+
+// Gemv computes y = alpha op(a) x + beta y; beta = 0 overwrites y.
+func Gemv[T Float](ta Trans, alpha T, a Matrix[T], x []T, beta T, y []T) {
+	m, k := opDims(ta, a)
+	if len(x) != k || len(y) != m {
+		panic(Error("Gemv: lengths do not fit"))
+	}
+	for i := range m {
+		var s T
+		for l := range k {
+			s += opAt(ta, a, i, l) * x[l]
+		}
+		if beta == 0 {
+			y[i] = alpha * s
+		} else {
+			y[i] = alpha*s + beta*y[i]
+		}
+	}
+}
+
+// Ger adds alpha x y^T to a.
+func Ger[T Float](alpha T, x, y []T, a Matrix[T]) {
+	a.mustHave(len(x), len(y), "Ger")
+	for i, xi := range x {
+		row := a.Row(i)
+		for j, yj := range y {
+			row[j] += alpha * xi * yj
+		}
+	}
+}
