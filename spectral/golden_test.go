@@ -131,6 +131,7 @@ func TestGoldenFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			step := goldenStep(&c)
+			wantMatrix(t, "N", generatorOf(f, inc, step), c.N, 1e-10)
 			if rep := f.Update(inc, step); rep.Err != nil || rep.Scaling != 1 {
 				t.Fatalf("case %d: %+v", i, rep)
 			}
@@ -138,6 +139,21 @@ func TestGoldenFull(t *testing.T) {
 			wantMatrix(t, "B", f.Basis(), c.B1, 1e-10)
 		})
 	}
+}
+
+// generatorOf returns the generator that Update would use, without moving f.
+func generatorOf(f *Factor, inc Increment, o *Step) *mat.Dense {
+	g, step := f.Clone(), o.resolve(0, 1)
+	g.ready()
+	g.load(&inc, &step)
+	if _, _, err := g.target(&inc); err != nil {
+		panic(err)
+	}
+	clip(g.x, step.MaxExponent)
+	g.generator(step.Rotation, g.d)
+	n := mat.NewDense(g.n, g.n, nil)
+	n.Copy(mat.NewDense(g.n, g.n, g.gen.Data))
+	return n
 }
 
 func TestGoldenCayley(t *testing.T) {
