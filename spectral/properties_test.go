@@ -10,7 +10,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// The tests of this file and of properties_kron_test.go are the fifteen properties that the method promises, one test each.
+// The tests of the four properties files are the fifteen properties that the method promises, one test each.
 
 var (
 	defaultMode     = Step{}
@@ -48,7 +48,7 @@ func TestProperty01FirstOrder(t *testing.T) {
 	r := newRand(t, 1)
 	for _, kappa := range []float64{1, 2} {
 		f, g := randFactor(t, r, 7, 20), randSym(r, 7)
-		for name, o := range modes {
+		for name, o := range ordered(modes) {
 			wantSecondOrder(t, fmt.Sprintf("%s, kappa %v", name, kappa), func(beta float64) float64 { return firstOrderError(f, g, beta, kappa, o) })
 		}
 	}
@@ -76,9 +76,9 @@ func TestProperty02MetricOfTheLocalCoordinates(t *testing.T) {
 	}
 	dim := n + n*(n-1)/2
 	white := make([]*mat.Dense, dim)
-	inv, sqrtDim := mat.NewSymDense(n, nil), dim
+	inv := mat.NewSymDense(n, nil)
 	f.PowSym(-0.5, inv)
-	for c := range sqrtDim {
+	for c := range dim {
 		var d mat.Dense
 		d.Sub(at(c, h), at(c, -h))
 		d.Scale(1/(2*h), &d)
@@ -117,7 +117,7 @@ func TestProperty03ClosedFormsAgreeWithTheGenericGradient(t *testing.T) {
 	var inv mat.SymDense
 	f.PowSym(-1, &inv)
 	q := spd(r, n)
-	for name, o := range modes {
+	for name, o := range ordered(modes) {
 		// G = 1/2 (gamma S^-1 - S^-1 Q S^-1), kappa = 2, is the moving average.
 		g := mat.NewSymDense(n, nil)
 		iqi := sgs(&inv, q)
@@ -149,7 +149,7 @@ func TestProperty03ClosedFormsAgreeWithTheGenericGradient(t *testing.T) {
 func TestProperty04OrthogonalAndPositiveForever(t *testing.T) {
 	const n = 32
 	r := newRand(t, 4)
-	for name, o := range map[string]Step{"default": {}, "exponential": {Eigenvalues: Exponential}, "truncated": {Factors: 4}, "published": {Rotation: TiesToZero, Eigenvalues: Exponential, FrobeniusCap: 0.5}} {
+	for name, o := range ordered(map[string]Step{"default": {}, "exponential": {Eigenvalues: Exponential}, "truncated": {Factors: 4}, "published": {Rotation: TiesToZero, Eigenvalues: Exponential, FrobeniusCap: 0.5}}) {
 		f := Identity(n, 1)
 		v := mat.NewDense(n, 1, nil)
 		for s := range 5000 {
@@ -284,7 +284,7 @@ func rotation(gen *mat.Dense, factors int) *mat.Dense {
 
 func TestProperty06FixedPoint(t *testing.T) {
 	const n, gamma, beta = 8, 0.8, 0.2
-	for name, o := range modes {
+	for name, o := range ordered(modes) {
 		r := newRand(t, 6)
 		c := spd(r, n)
 		f := randFactor(t, r, n, 5)
@@ -338,7 +338,7 @@ func TestProperty07Ties(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := randSym(r, 7)
-		for name, o := range modes {
+		for name, o := range ordered(modes) {
 			o.PreRotate = true
 			wantSecondOrder(t, fmt.Sprintf("%s, tie of %d", name, k), func(beta float64) float64 { return firstOrderError(f, g, beta, 1, o) })
 		}
