@@ -3,6 +3,7 @@ package dense
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"unsafe"
 )
 
@@ -31,7 +32,7 @@ func opAt[T Float](t Trans, m Matrix[T], i, j int) T {
 
 // Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
-	gemm(ta, tb, alpha, a, b, beta, c, false)
+	gemm(ta, tb, alpha, &a, &b, beta, &c, everywhere)
 }
 
 // GemmUpper computes the upper triangle (diagonal included) of the square c = alpha op(a) op(b) + beta c, in about half the work of
@@ -39,30 +40,75 @@ func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 // call; Mirror completes it.
 func GemmUpper[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	c.mustHave(c.Rows, c.Rows, "GemmUpper")
-	gemm(ta, tb, alpha, a, b, beta, c, true)
+	gemm(ta, tb, alpha, &a, &b, beta, &c, upperTriangle)
 }
 
-func gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T], upper bool) {
-	m, k := opDims(ta, a)
-	k2, n := opDims(tb, b)
-	if k != k2 {
-		panic(Error(fmt.Sprintf("Gemm: inner dimensions %d and %d differ", k, k2)))
+// GemmLower is GemmUpper for the lower triangle.
+func GemmLower[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
+	c.mustHave(c.Rows, c.Rows, "GemmLower")
+	gemm(ta, tb, alpha, &a, &b, beta, &c, lowerTriangle)
+}
+
+func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T], part region) {
+	m, k := a.Rows, a.Cols
+	if ta {
+		m, k = k, m
 	}
-	c.mustHave(m, n, "Gemm")
+	k2, n := b.Rows, b.Cols
+	if tb {
+		k2, n = n, k2
+	}
+	if k != k2 || c.Rows != m || c.Cols != n {
+		panic(Error(fmt.Sprintf("Gemm: %dx%d times %dx%d into %dx%d", m, k, k2, n, c.Rows, c.Cols)))
+	}
 	if m == 0 || n == 0 {
 		return
 	}
 	if alpha == 0 || k == 0 {
-		scale(beta, c)
+		scale(beta, *c)
+		return
+	}
+	if !ta && !tb && m <= tinySize && n <= tinySize && k <= tinySize {
+		tinyGemm(alpha, a, b, beta, c)
 		return
 	}
 	q := product{
 		m: m, n: n, k: k,
 		a: operandOf(ta, a), b: operandOf(tb, b), c: operandOf(NoTrans, c),
-		alpha: bitsOf(alpha), beta: bitsOf(beta), overwrite: beta == 0,
-		upper: upper, size: unsafe.Sizeof(alpha),
+		alpha: bitsOf(alpha), beta: bitsOf(beta), first: useOf(alpha, beta), next: useOf(alpha, 1),
+		region: part, size: unsafe.Sizeof(alpha),
+	}
+	if q.flops() >= parallelFlops {
+		if limit := runtime.GOMAXPROCS(0); limit > 1 {
+			q.runParallel(limit)
+			return
+		}
 	}
 	q.run()
+}
+
+// tinySize is the size up to which a product takes the short way of tinyGemm.
+const tinySize = 16
+
+// tinyGemm is one or two calls of a micro-kernel and nothing else.
+func tinyGemm[T Float](alpha T, a, b *Matrix[T], beta T, c *Matrix[T]) {
+	size := unsafe.Sizeof(alpha)
+	g := tileGeometry(size)
+	p := panel{
+		a: unsafe.Pointer(unsafe.SliceData(a.Data)), aRow: uintptr(a.Stride) * size, aStep: size, aTile: uintptr(g.rows*a.Stride) * size,
+		b: unsafe.Pointer(unsafe.SliceData(b.Data)), bStep: uintptr(b.Stride) * size,
+		c: unsafe.Pointer(unsafe.SliceData(c.Data)), cRow: uintptr(c.Stride) * size,
+		k: a.Cols, alpha: bitsOf(alpha), beta: bitsOf(beta), use: useOf(alpha, beta),
+	}
+	for n := c.Cols; ; {
+		p.rows = c.Rows
+		p.setColumns(min(n, g.cols), g, size)
+		p.run(size)
+		if n -= g.cols; n <= 0 {
+			return
+		}
+		p.b, p.c = unsafe.Add(p.b, uintptr(g.cols)*size), unsafe.Add(p.c, uintptr(g.cols)*size)
+	}
 }
 
 // bitsOf carries a value of either element type in a float64: as it is, or with the bits of a float32 in the low half.
@@ -71,6 +117,14 @@ func bitsOf[T Float](v T) float64 {
 		return float64(v)
 	}
 	return float32Bits(float32(v))
+}
+
+// one returns bitsOf(1) for the element size.
+func one(size uintptr) float64 {
+	if size == 8 {
+		return 1
+	}
+	return float32Bits(1)
 }
 
 func float32Bits(v float32) float64 { return math.Float64frombits(uint64(math.Float32bits(v))) }
@@ -87,52 +141,6 @@ func scale[T Float](beta T, c Matrix[T]) {
 			for j := range row {
 				row[j] *= beta
 			}
-		}
-	}
-}
-
-// Mirror copies the strict upper triangle of the square c to the lower one.
-func Mirror[T Float](c Matrix[T]) {
-	const block = 32
-	c.mustHave(c.Rows, c.Rows, "Mirror")
-	for i0 := 0; i0 < c.Rows; i0 += block {
-		for j0 := 0; j0 <= i0; j0 += block {
-			for i := i0; i < min(i0+block, c.Rows); i++ {
-				row := c.Row(i)
-				for j := j0; j < min(j0+block, i); j++ {
-					row[j] = c.Data[j*c.Stride+i]
-				}
-			}
-		}
-	}
-}
-
-// Gemv computes y = alpha op(a) x + beta y; beta = 0 overwrites y.
-func Gemv[T Float](ta Trans, alpha T, a Matrix[T], x []T, beta T, y []T) {
-	m, k := opDims(ta, a)
-	if len(x) != k || len(y) != m {
-		panic(Error("Gemv: lengths do not fit"))
-	}
-	for i := range m {
-		var s T
-		for l := range k {
-			s += opAt(ta, a, i, l) * x[l]
-		}
-		if beta == 0 {
-			y[i] = alpha * s
-		} else {
-			y[i] = alpha*s + beta*y[i]
-		}
-	}
-}
-
-// Ger adds alpha x y^T to a.
-func Ger[T Float](alpha T, x, y []T, a Matrix[T]) {
-	a.mustHave(len(x), len(y), "Ger")
-	for i, xi := range x {
-		row := a.Row(i)
-		for j, yj := range y {
-			row[j] += alpha * xi * yj
 		}
 	}
 }
