@@ -133,6 +133,23 @@ func ExampleFactor_RankOne() {
 	// spectral: rank-one update: S + rho v v^T has the eigenvalues -1 to 1; they must lie within [2^-1000, 2^1000]
 }
 
+func ExampleFactor_ScaleShift() {
+	// The exact moving average of outer products.
+	f := spectral.Identity(2, 1)
+	for range 50 {
+		if err := f.ScaleShift(0.9, 0); err != nil {
+			fmt.Println(err)
+			return
+		}
+		if err := f.RankOne(0.1, []float64{3, 4}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Printf("%.4f\n", f.Eigenvalues())
+	// Output: [0.0052 24.8763]
+}
+
 func ExampleFactor_RankK() {
 	f := spectral.Identity(3, 1)
 	if err := f.RankK(mat.NewDense(3, 2, []float64{1, 0, 0, 2, 0, 0}), nil); err != nil {
