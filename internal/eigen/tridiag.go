@@ -8,7 +8,7 @@ import (
 
 const (
 	panelRows = 32  // reflectors per panel of the reduction
-	fusedSize = 256 // up to here the reduction goes row by row
+	fusedSize = 1024 // up to here the reduction goes row by row
 	smallSize = 32  // up to here QL serves
 )
 
