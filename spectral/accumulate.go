@@ -83,12 +83,8 @@ func (a *Accumulator) AddVector(decay, weight float64, v []float64) {
 
 func (a *Accumulator) addVectors(v dense.Matrix[float64], w []float64) {
 	for l := range v.Cols {
-		wl := 1.0
-		if w != nil {
-			wl = w[l]
-		}
 		if a.n > 0 {
-			a.appendVector(wl, v.Data[l:], v.Stride)
+			a.appendVector(weightOf(w, l), v.Data[l:], v.Stride)
 		}
 	}
 }

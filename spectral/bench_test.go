@@ -129,6 +129,21 @@ func BenchmarkProduct(b *testing.B) {
 	}
 }
 
+// The exact Cayley rotation of the basis: the inverse of I - N and the product with B.
+func BenchmarkTurn(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f, gen := benchFactor(b, n), dense.Of(randSkew(newRand(b, 2), n).RawMatrix())
+			dense.Scale(0.3/math.Sqrt(float64(n)), gen.Data, gen.Data)
+			f.ready()
+			measure(b, func() {
+				f.gen.Copy(gen)
+				f.turn(0)
+			})
+		})
+	}
+}
+
 // What an Update replaces: a fresh decomposition.
 func BenchmarkDecompose(b *testing.B) {
 	for _, n := range benchSizes {

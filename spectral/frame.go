@@ -39,14 +39,12 @@ func (f *frame) ready() {
 	f.s, f.r, f.x, f.probe = v[:n], v[n:2*n], v[2*n:3*n], v[3*n:]
 }
 
-// scratch returns the first or second half of the workspace as an n x n matrix.
-func (f *frame) scratch(half int) dense.Matrix[float64] {
-	return dense.Wrap(f.n, f.n, f.work[half*f.n*f.n:])
-}
+// scratch returns the first half of the workspace as an n x n matrix.
+func (f *frame) scratch() dense.Matrix[float64] { return dense.Wrap(f.n, f.n, f.work) }
 
-// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(0); gen is overwritten.
+// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(); gen is overwritten.
 func (f *frame) project(w float64) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(0), f.b, 0, f.gen)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(), f.b, 0, f.gen)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.gen, 0, f.m)
 }
 
@@ -69,7 +67,7 @@ func (f *frame) turn(factors int) {
 
 // advance replaces the full symmetric m by the upper triangle of q^T m q; the first half of work is overwritten.
 func (f *frame) advance() {
-	w := f.scratch(0)
+	w := f.scratch()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
 }
@@ -206,7 +204,7 @@ func (f *frame) estimateDefect() {
 // exactDefect returns ||B^T B - I||_F, an upper bound of the 2-norm, by half a product.
 func (f *frame) exactDefect() float64 {
 	f.gramError(1)
-	w := f.scratch(0)
+	w := f.scratch()
 	var sum float64
 	for i := range f.n {
 		sum += dense.Dot(w.Row(i), w.Row(i))
@@ -214,9 +212,9 @@ func (f *frame) exactDefect() float64 {
 	return math.Sqrt(sum)
 }
 
-// gramError sets scratch(0) to scale (B^T B - I).
+// gramError sets scratch() to scale (B^T B - I).
 func (f *frame) gramError(scale float64) {
-	w := f.scratch(0)
+	w := f.scratch()
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, scale, f.b, f.b, 0, w)
 	dense.Mirror(w)
 	for i := range f.n {
@@ -228,6 +226,6 @@ func (f *frame) gramError(scale float64) {
 func (f *frame) reorthogonalize() {
 	f.gramError(-0.5)
 	f.gen.Copy(f.b)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.scratch(0), 1, f.gen)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.scratch(), 1, f.gen)
 	f.b, f.gen = f.gen, f.b
 }

@@ -63,7 +63,7 @@ func (f *Factor) loadDense(t *Increment) {
 	if t.InBasis {
 		symmetricTo(f.m, t.Dense, w)
 	} else {
-		symmetricTo(f.scratch(0), t.Dense, 1)
+		symmetricTo(f.scratch(), t.Dense, 1)
 		f.project(w)
 	}
 	if t.Congruent {
