@@ -22,7 +22,10 @@ func TestGemmEverySize(t *testing.T) {
 }
 
 func gemmEverySize[T Float](t *testing.T) {
-	const most = 70
+	most, sampled := 70, 50
+	if raceEnabled {
+		most, sampled = 40, 200
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	a, b := random[T](rng, most, most), random[T](rng, most, most)
 	at, bt := transposed(a), transposed(b)
@@ -44,7 +47,7 @@ func gemmEverySize[T Float](t *testing.T) {
 		for m := 1; m <= most; m++ {
 			for n := 1; n <= most; n++ {
 				// The slow path and the race detector see every small size and a sample of the others.
-				if (active == portable || raceEnabled) && max(m, n, k) > 12 && rng.IntN(50) != 0 {
+				if (active == portable || raceEnabled) && max(m, n, k) > 12 && rng.IntN(sampled) != 0 {
 					continue
 				}
 				c := out.View(1, 3, m, n)
