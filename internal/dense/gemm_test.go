@@ -331,17 +331,3 @@ func BenchmarkGemm(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkGemmUpper(b *testing.B) {
-	for _, n := range benchSizes {
-		rng := rand.New(rand.NewPCG(1, 2))
-		x, y, z := random[float64](rng, n, n), random[float64](rng, n, n), New[float64](n, n)
-		for _, tb := range []Trans{NoTrans, Transposed} {
-			b.Run(fmt.Sprintf("f64/%d/transposed=%v", n, tb), func(b *testing.B) {
-				for b.Loop() {
-					GemmUpper(NoTrans, tb, 1, x, y, 0, z)
-				}
-			})
-		}
-	}
-}
