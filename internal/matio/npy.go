@@ -25,8 +25,7 @@ type npyHeader struct {
 	shape   []int
 }
 
-// npyReader walks over the matrices of one npy array, which must be 2-d or 3-d. size is the number of bytes that r still holds, or -1 if
-// that is not known.
+// npyReader walks over the matrices of one npy array.
 type npyReader struct {
 	r          io.Reader
 	file, name string
@@ -45,7 +44,9 @@ type columnMajor struct {
 	count int
 }
 
-func newNPYReader(r io.Reader, file, name string, size int64) (*npyReader, error) {
+// newNPYReader reads the header of an array, which must be 2-d or 3-d, or with vectors 1-d. size is the number of bytes that r still holds,
+// or -1 if that is not known.
+func newNPYReader(r io.Reader, file, name string, size int64, vectors bool) (*npyReader, error) {
 	head, used, err := readNPYHeader(r, file)
 	if err != nil {
 		return nil, err
@@ -55,6 +56,9 @@ func newNPYReader(r io.Reader, file, name string, size int64) (*npyReader, error
 		return nil, badf(file, "%s %v", arrayName(name), err)
 	}
 	n := &npyReader{r: r, file: file, name: name, elem: elem, count: 1}
+	if vectors && len(head.shape) == 1 {
+		head.shape = []int{1, head.shape[0]}
+	}
 	switch len(head.shape) {
 	case 2:
 		n.rows, n.cols = head.shape[0], head.shape[1]

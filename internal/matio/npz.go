@@ -9,20 +9,21 @@ import (
 // npzReader walks over the arrays of an npz archive in the order in which they were saved.
 type npzReader struct {
 	file    string
+	vectors bool
 	entries []*zip.File
 	opened  io.ReadCloser
 	current *npyReader
 }
 
-// newNPZReader reads the archive's directory; only != "" restricts it to the array of that name.
-func newNPZReader(r io.ReaderAt, size int64, file, only string) (*npzReader, error) {
+// newNPZReader reads the archive's directory; only != "" restricts it to the array of that name, vectors admits 1-d arrays.
+func newNPZReader(r io.ReaderAt, size int64, file, only string, vectors bool) (*npzReader, error) {
 	archive, err := zip.NewReader(r, size)
 	if err != nil {
 		e := badf(file, "not a readable npz archive: %v", err)
 		e.Err = err
 		return nil, e
 	}
-	z := &npzReader{file: file}
+	z := &npzReader{file: file, vectors: vectors}
 	var names []string
 	seen := map[string]bool{}
 	for _, f := range archive.File {
@@ -67,7 +68,7 @@ func (z *npzReader) advance() error {
 		return badf(z.file, "array %q: %v", f.Name, err)
 	}
 	z.opened = r
-	z.current, err = newNPYReader(r, z.file, strings.TrimSuffix(f.Name, ".npy"), -1)
+	z.current, err = newNPYReader(r, z.file, strings.TrimSuffix(f.Name, ".npy"), -1, z.vectors)
 	return err
 }
 

@@ -381,3 +381,25 @@ func TestDamagedArchive(t *testing.T) {
 		t.Errorf("damaged archive: %v", err)
 	}
 }
+
+func TestVectorsAndCentering(t *testing.T) {
+	for _, path := range []string{"testdata/vector.npy", "testdata/with_vector.npz:y", writeFile(t, "column.csv", "-1.25\n-1\n-0.75\n-.5\n")} {
+		v, err := ReadVector(Source{Paths: []string{path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(v) != 4 || v[0] != -1.25 || v[3] != -0.5 {
+			t.Errorf("%s: %v", path, v)
+		}
+	}
+	_, err := ReadVector(Source{Paths: []string{"testdata/v1.npy"}})
+	requireError(t, err, "testdata/v1.npy", "matrix is 3 x 4, not one row or column of numbers")
+	m, err := ReadSamples(Source{Paths: []string{"testdata/v1.npy", "testdata/v2.npy"}})
+	if err != nil || m.Rows != 6 || m.Cols != 4 {
+		t.Fatalf("%d x %d, %v", m.Rows, m.Cols, err)
+	}
+	Center(&m)
+	requireMatrix(t, m, 6, 4, func(i, _ int) float64 { return float64(i%3 - 1) })
+	_, err = ReadSamples(Source{Paths: []string{"testdata/v1.npy", "testdata/stack.npy"}})
+	requireError(t, err, "testdata/stack.npy", "matrix 0 has 3 columns, the samples before it have 4")
+}

@@ -18,6 +18,8 @@ type Source struct {
 	Paths  []string
 	Format Format    // of all files; "" decides by content, then by extension
 	Stdin  io.Reader // what "-" reads; nil means os.Stdin
+	// Vectors admits arrays of one axis, as single rows.
+	Vectors bool
 }
 
 // decoder walks over the matrices of one file.
@@ -176,23 +178,23 @@ func (s *Stream) decode(r io.Reader, file, array string, size int64) error {
 	case found != "":
 		want = found
 	}
-	s.current, err = openDecoder(want, buffered, r, file, array, size)
+	s.current, err = s.decoder(want, buffered, r, file, array, size)
 	return err
 }
 
-func openDecoder(format Format, r *bufio.Reader, raw io.Reader, file, array string, size int64) (decoder, error) {
+func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, array string, size int64) (decoder, error) {
 	switch format {
 	case NPY:
-		return newNPYReader(r, file, "", size)
+		return newNPYReader(r, file, "", size, s.src.Vectors)
 	case NPZ:
 		if f, ok := raw.(*os.File); ok && size >= 0 {
-			return newNPZReader(f, size, file, array)
+			return newNPZReader(f, size, file, array, s.src.Vectors)
 		}
 		all, err := io.ReadAll(r)
 		if err != nil {
 			return nil, systemError(file, "read", err)
 		}
-		return newNPZReader(bytes.NewReader(all), int64(len(all)), file, array)
+		return newNPZReader(bytes.NewReader(all), int64(len(all)), file, array, s.src.Vectors)
 	case MTX:
 		return readMarket(r, file)
 	case JSON:
@@ -248,4 +250,30 @@ func ReadSamples(src Source) (Matrix, error) {
 		}
 	}
 	return out, nil
+}
+
+// ReadVector loads numbers that are laid out as one row or one column, and demands that they are finite.
+func ReadVector(src Source) ([]float64, error) {
+	src.Vectors = true
+	m, err := ReadSamples(src)
+	if err != nil {
+		return nil, err
+	}
+	if m.Rows != 1 && m.Cols != 1 {
+		return nil, badf(m.File, "%s is %d x %d, not one row or column of numbers", m.Subject(), m.Rows, m.Cols)
+	}
+	return m.Data, nil
+}
+
+// Center subtracts the mean of each column of the samples m.
+func Center(m *Matrix) {
+	for j := range m.Cols {
+		sum := 0.0
+		for i := range m.Rows {
+			sum += m.At(i, j)
+		}
+		for i := range m.Rows {
+			m.Set(i, j, m.At(i, j)-sum/float64(m.Rows))
+		}
+	}
 }

@@ -2,14 +2,11 @@ package matio
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
+	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -21,14 +18,13 @@ type Target struct {
 	Stdout io.Writer // what "-" writes; nil means os.Stdout
 }
 
-// Writer writes matrices to a temporary file beside the target and moves it into place on Commit: the target is never half written, and
-// keeps its old content if anything fails before.
+// Writer writes matrices through an atomicfile.File: the target is never half written, and keeps its old content if anything fails before
+// Commit.
 type Writer struct {
 	target Target
 	label  string
-	file   *os.File      // the temporary file, or nil when the target is not a regular file
-	memory *bytes.Buffer // collects what goes to a pipe or device
-	real   string        // where the file goes, symbolic links resolved
+	file   *atomicfile.File // nil for "-"
+	memory bytes.Buffer     // collects what goes to "-"
 	enc    encoder
 	count  int
 }
@@ -52,51 +48,16 @@ func Create(t Target) (*Writer, error) {
 	if w.target.Format == "" {
 		return nil, badf(w.label, "the format cannot be told").try("use an extension such as .npy, or say it with --format")
 	}
-	if err := w.open(); err != nil {
-		return nil, err
-	}
-	out := io.Writer(w.memory)
-	if w.file != nil {
-		out = w.file
+	var out io.Writer = &w.memory
+	if t.Path != "-" {
+		f, err := atomicfile.Create(t.Path)
+		if err != nil {
+			return nil, systemError(w.label, "write", err)
+		}
+		w.file, out = f, f
 	}
 	w.enc = newEncoder(w.target.Format, out, t.Stack)
 	return w, nil
-}
-
-func (w *Writer) open() error {
-	if w.target.Path == "-" {
-		w.memory = new(bytes.Buffer)
-		return nil
-	}
-	w.real = w.target.Path
-	if p, err := filepath.EvalSymlinks(w.real); err == nil {
-		w.real = p
-	}
-	mode := fs.FileMode(0o666)
-	info, err := os.Stat(w.real)
-	switch {
-	case err == nil && info.IsDir():
-		return badf(w.label, "cannot write: it is a directory")
-	case err == nil && !info.Mode().IsRegular():
-		w.memory = new(bytes.Buffer)
-		return nil
-	case err == nil:
-		mode = info.Mode().Perm()
-	case !errors.Is(err, fs.ErrNotExist):
-		return systemError(w.label, "write", err)
-	}
-	dir := filepath.Dir(w.real)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return badf(w.label, "cannot write: there is no directory %s", dir)
-	}
-	var id [6]byte
-	rand.Read(id[:])
-	temp := filepath.Join(dir, "."+filepath.Base(w.real)+"."+hex.EncodeToString(id[:])+".tmp")
-	w.file, err = os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return systemError(w.label, "write", err)
-	}
-	return nil
 }
 
 // Add writes one matrix. name is used by npz; "" stands for arr_0, arr_1, ... as numpy names them. A matrix with NaN or Inf is refused.
@@ -137,49 +98,16 @@ func (w *Writer) Commit() error {
 	}
 	if w.file == nil {
 		copy(w.memory.Bytes(), head)
-		return w.flush()
-	}
-	temp := w.file.Name()
-	_, err = w.file.WriteAt(head, 0)
-	err = errors.Join(err, w.file.Sync())
-	err = errors.Join(err, w.file.Close())
-	if err == nil {
-		err = os.Rename(temp, w.real)
-	}
-	if err != nil {
-		os.Remove(temp)
-		return systemError(w.label, "write", err)
-	}
-	w.file = nil
-	return w.syncDirectory()
-}
-
-// syncDirectory makes the rename itself durable.
-func (w *Writer) syncDirectory() error {
-	d, err := os.Open(filepath.Dir(w.real))
-	if err != nil {
-		return systemError(w.label, "write", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return systemError(w.label, "write", err)
-	}
-	return nil
-}
-
-func (w *Writer) flush() error {
-	out := w.target.Stdout
-	if w.target.Path != "-" {
-		f, err := os.OpenFile(w.real, os.O_WRONLY, 0)
-		if err != nil {
-			return systemError(w.label, "write", err)
+		out := w.target.Stdout
+		if out == nil {
+			out = os.Stdout
 		}
-		defer f.Close()
-		out = f
-	} else if out == nil {
-		out = os.Stdout
+		_, err = w.memory.WriteTo(out)
+	} else if _, err = w.file.WriteAt(head, 0); err == nil {
+		err = w.file.Commit()
 	}
-	if _, err := w.memory.WriteTo(out); err != nil {
+	if err != nil {
+		w.Abort()
 		return systemError(w.label, "write", err)
 	}
 	return nil
@@ -188,9 +116,7 @@ func (w *Writer) flush() error {
 // Abort removes the temporary file; after Commit it does nothing.
 func (w *Writer) Abort() {
 	if w.file != nil {
-		w.file.Close()
-		os.Remove(w.file.Name())
-		w.file = nil
+		w.file.Abort()
 	}
 }
 

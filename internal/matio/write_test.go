@@ -155,29 +155,6 @@ func TestFailureLeavesTheOldFile(t *testing.T) {
 	requireSame(t, readAll(t, path)[0], old)
 }
 
-func TestCommitReplacesAndKeepsModeAndLink(t *testing.T) {
-	dir := t.TempDir()
-	path, link := filepath.Join(dir, "x.npy"), filepath.Join(dir, "y.npy")
-	if err := os.WriteFile(path, nil, 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	if err := Write(Target{Path: link}, awkward()); err != nil {
-		t.Fatal(err)
-	}
-	requireSame(t, readAll(t, path)[0], awkward())
-	info, err := os.Lstat(link)
-	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		t.Errorf("the link was replaced: %v, %v", info, err)
-	}
-	if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {
-		t.Errorf("mode %v", info.Mode())
-	}
-	onlyFiles(t, dir, "x.npy", "y.npy")
-}
-
 func TestUnwritableTargets(t *testing.T) {
 	dir := t.TempDir()
 	file := writeFile(t, "plain", "x")
