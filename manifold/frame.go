@@ -123,6 +123,26 @@ func (p *Frame) Sym() *mat.SymDense {
 	return &s
 }
 
+// Invert turns the frame into one of S^-1, F^-T, by transposing in place.
+func (p *Frame) Invert() {
+	f, inv := p.matrix(), p.inverse()
+	for i := range f.Rows {
+		for j := range f.Cols {
+			if j > i {
+				a, b := f.At(i, j), f.At(j, i)
+				f.Set(i, j, inv.At(j, i))
+				f.Set(j, i, inv.At(i, j))
+				inv.Set(i, j, b)
+				inv.Set(j, i, a)
+			}
+		}
+		d := f.At(i, i)
+		f.Set(i, i, inv.At(i, i))
+		inv.Set(i, i, d)
+	}
+	p.logDet = -p.logDet
+}
+
 // LogDet returns log det S, which the frame carries along.
 func (p *Frame) LogDet() float64 { return p.logDet }
 

@@ -86,7 +86,7 @@ func (c *conquest) merge(d []float64, vt dense.Matrix[float64], n1 int, rho floa
 		d[j] = l * back
 	}
 	for j, i := range s.drop {
-		d[s.k+j] = s.d[i] * back
+		d[s.k+j] = s.dall[i] * back
 	}
 	return true
 }

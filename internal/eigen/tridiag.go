@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	panelRows = 32 // reflectors per panel of the reduction, and the rows of a diagonal block that symv keeps complete
+	panelRows = 32 // reflectors per panel of the reduction
 	smallSize = 32 // up to here the unblocked reduction and plain QL serve
 )
 
@@ -77,7 +77,6 @@ func (r *reduction) reduce(a dense.Matrix[float64]) {
 	r.grow(n)
 	j := 0
 	for ; n-j > smallSize; j += panelRows {
-		mirrorBlocks(a, j)
 		r.panel(a, j)
 		rest := j + panelRows
 		p := dense.Wrap(2*panelRows, n, r.pairs).View(0, rest, 2*panelRows, n-rest)
@@ -85,14 +84,6 @@ func (r *reduction) reduce(a dense.Matrix[float64]) {
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, -1, p, s, 1, a.View(rest, rest, n-rest, n-rest))
 	}
 	r.reduceSmall(a.View(j, j, n-j, n-j), r.d[j:], r.e[j:], r.tau[j:])
-}
-
-// mirrorBlocks completes the diagonal blocks of a from row j on, j a multiple of panelRows.
-func mirrorBlocks(a dense.Matrix[float64], j int) {
-	for ; j < a.Rows; j += panelRows {
-		size := min(panelRows, a.Rows-j)
-		dense.Mirror(a.View(j, j, size, size))
-	}
 }
 
 // panel reduces rows j0 .. j0+panelRows-1 and fills r.pairs and r.swapped.
@@ -115,7 +106,7 @@ func (r *reduction) panel(a dense.Matrix[float64], j0 int) {
 		r.e[j], r.tau[j] = beta, tau
 
 		w := pairs.Row(2*i + 1)[j+1:]
-		symv(a, j+1, v, w)
+		dense.Symv(a.View(j+1, j+1, n-j-1, n-j-1), v, w)
 		if i > 0 {
 			t := r.coef[:2*i]
 			dense.Gemv(dense.NoTrans, 1, swapped.View(0, j+1, 2*i, n-j-1), v, 0, t)
@@ -128,21 +119,6 @@ func (r *reduction) panel(a dense.Matrix[float64], j0 int) {
 		copy(pairs.Row(2 * i)[j+1:], v)
 		copy(swapped.Row(2 * i)[j+1:], w)
 		copy(swapped.Row(2*i + 1)[j+1:], v)
-	}
-}
-
-// symv sets y = a[lo:, lo:] x from the upper triangle of the symmetric a and its complete diagonal blocks: each block of rows is read once
-// from memory and serves both sides of the diagonal.
-func symv(a dense.Matrix[float64], lo int, x, y []float64) {
-	n := a.Rows
-	clear(y)
-	for r0 := lo; r0 < n; {
-		r1 := min(n, (r0/panelRows+1)*panelRows)
-		dense.Gemv(dense.NoTrans, 1, a.View(r0, r0, r1-r0, n-r0), x[r0-lo:], 1, y[r0-lo:r1-lo])
-		if r1 < n {
-			dense.Gemv(dense.Transposed, 1, a.View(r0, r1, r1-r0, n-r1), x[r0-lo:r1-lo], 1, y[r1-lo:])
-		}
-		r0 = r1
 	}
 }
 

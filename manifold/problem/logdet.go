@@ -54,11 +54,9 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 		return nil, 0, &DataError{Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
 			Remedy: "give at least as many samples as dimensions, or use a shrinkage estimator"}
 	}
-	s := mat.NewSymDense(x.Cols, nil)
-	raw := s.RawSymmetric()
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0,
-		dense.Matrix[float64]{Rows: x.Cols, Cols: x.Cols, Stride: raw.Stride, Data: raw.Data})
-	f, err := manifold.NewFrame(s)
+	s := dense.New[float64](x.Cols, x.Cols)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
+	f, err := manifold.NewFrame(symmetric(s))
 	if err != nil {
 		return nil, 0, &DataError{Where: "sample covariance", Err: err,
 			Remedy: "the samples lie in a subspace: drop dependent columns, or use a shrinkage estimator"}

@@ -54,11 +54,9 @@ func checkScatter(x dense.Matrix[float64]) error {
 			row[j] /= s
 		}
 	}
-	g := mat.NewSymDense(n, nil)
-	raw := g.RawSymmetric()
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, float64(n)/float64(N), c, c, 0,
-		dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data})
-	if err := manifold.CheckSPD(g); err != nil {
+	g := dense.New[float64](n, n)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, float64(n)/float64(N), c, c, 0, g)
+	if err := manifold.CheckSPD(symmetric(g)); err != nil {
 		return &DataError{Where: "scatter of the directions", Err: err,
 			Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
 	}
@@ -171,7 +169,7 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	if err != nil {
 		return nil, err
 	}
-	for !w.done() {
+	for !w.mon.done(nil, math.NaN(), w.norm, w.initial) {
 		if w.norm > 1 {
 			err = w.fixedPointStep()
 		} else {
@@ -180,8 +178,9 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 		if err != nil {
 			return nil, err
 		}
-		w.iterations++
+		w.mon.step(w.norm)
 		w.evaluate()
+		w.mon.status.Evaluations++
 	}
 	return w.result(m)
 }
@@ -189,9 +188,7 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 // tylerRun is the state of the fixed point iteration.
 type tylerRun struct {
 	t          *tylerObjective
-	o          *Options
-	limit      int
-	tolerance  float64
+	mon        *monitor
 	z, next    dense.Matrix[float64] // samples as rows z' = x' F^-T, scaled freely
 	inv, tmp   dense.Matrix[float64] // F^-1
 	p          dense.Matrix[float64]
@@ -202,21 +199,13 @@ type tylerRun struct {
 	initial    float64
 	theta      float64
 	curvature  float64 // smallest curvature seen along a step, 1 before the first
-	iterations int
-	reason     solve.Reason
 }
 
 func newTylerRun(t *tylerObjective, first *manifold.Frame, o *Options) (*tylerRun, error) {
 	N, n := t.x.Rows, t.x.Cols
-	w := &tylerRun{t: t, o: o, limit: o.Solver.MaxIterations, tolerance: o.Solver.Tolerance, z: dense.New[float64](N, n),
+	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), z: dense.New[float64](N, n),
 		next: dense.New[float64](N, n), inv: view(first.Inverse()).Clone(), tmp: dense.New[float64](n, n), p: dense.New[float64](n, n),
 		grad: make([]float64, n*n), last: make([]float64, n*n), step: make([]float64, n*n), theta: 1, curvature: 1}
-	if w.limit == 0 {
-		w.limit = 1000
-	}
-	if w.tolerance == 0 {
-		w.tolerance = 1e-8
-	}
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, w.inv, 0, w.z)
 	w.evaluate()
 	w.initial = w.norm
@@ -238,21 +227,6 @@ func (w *tylerRun) evaluate() {
 		w.grad[i*w.p.Cols+i]++
 	}
 	w.norm = math.Sqrt(dense.Dot(w.grad, w.grad))
-}
-
-func (w *tylerRun) done() bool {
-	s := solve.Status{Iteration: w.iterations, Evaluations: w.iterations + 1, GradientNorm: w.norm, InitialGradient: w.initial}
-	criteria := solve.Any{solve.RelativeGradientBelow(w.tolerance), solve.GradientBelow(1e-14 * float64(w.p.Rows)), solve.IterationLimit(w.limit)}
-	if w.o.Solver.Stop != nil {
-		criteria = append(criteria, w.o.Solver.Stop)
-	}
-	if w.o.Solver.Callback != nil && w.iterations > 0 && w.o.Solver.Callback(&s) {
-		w.reason = solve.Reason{Name: "callback", Detail: "the callback asked to stop"}
-		return true
-	}
-	var stop bool
-	w.reason, stop = criteria.Check(&s)
-	return stop
 }
 
 // fixedPointStep sets F <- F C with C C' = P, so z <- C^-1 z.
@@ -310,22 +284,15 @@ func (w *tylerRun) relax() {
 // result inverts F^-1 and evaluates the gradient there from the samples.
 func (w *tylerRun) result(m *manifold.Affine) (*solve.Result, error) {
 	n := w.p.Rows
-	s := mat.NewSymDense(n, nil)
-	inverse := mat.NewSymDense(n, nil) // X^-1 = F^-T F^-1
-	raw := inverse.RawSymmetric()
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.inv, w.inv, 0, dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data})
-	f, err := manifold.NewFrame(inverse)
+	inverse := dense.New[float64](n, n) // X^-1 = F^-T F^-1
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.inv, w.inv, 0, inverse)
+	point, err := manifold.NewFrame(symmetric(inverse))
 	if err != nil {
-		return nil, fmt.Errorf("after %d iterations: %w", w.iterations, err)
+		return nil, fmt.Errorf("after %d iterations: %w", w.mon.status.Iteration, err)
 	}
-	l := view(f.Inverse()) // X = L^-T L^-1
-	sraw := s.RawSymmetric()
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l, l, 0, dense.Matrix[float64]{Rows: n, Cols: n, Stride: sraw.Stride, Data: sraw.Data})
-	point, err := manifold.NewFrame(s)
-	if err != nil {
-		return nil, fmt.Errorf("after %d iterations: %w", w.iterations, err)
-	}
-	r := &solve.Result{Point: point, Converged: w.reason.Converged, Reason: w.reason, Iterations: w.iterations, Evaluations: w.iterations + 2}
+	point.Invert()
+	r := w.mon.result(point, 0)
+	r.Evaluations++
 	if r.Objective, err = w.t.Evaluate(point, w.grad, w.t.NewMemo()); err != nil {
 		return nil, err
 	}

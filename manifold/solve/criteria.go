@@ -14,7 +14,7 @@ type Status struct {
 	HessianProducts int
 	Cost            float64
 	GradientNorm    float64 // Riemannian
-	InitialGradient float64 // Riemannian gradient norm at the start
+	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start, or what the objective says (Scaler)
 	StepNorm        float64 // Riemannian norm of the last accepted step; 0 before the first
 	Elapsed         time.Duration
 	Point           manifold.Point // must not be changed
@@ -44,16 +44,16 @@ func (c GradientBelow) Check(s *Status) (Reason, bool) {
 	return Reason{Name: "gradient", Converged: true, Detail: fmt.Sprintf("gradient norm %.3g <= %.3g", s.GradientNorm, float64(c))}, true
 }
 
-// RelativeGradientBelow stops with convergence when the gradient norm is at most the value times the gradient norm at the start.
+// RelativeGradientBelow stops with convergence when the gradient norm is at most the value times the gradient scale.
 type RelativeGradientBelow float64
 
 // Check implements Criterion.
 func (c RelativeGradientBelow) Check(s *Status) (Reason, bool) {
-	if !(s.GradientNorm <= float64(c)*s.InitialGradient) {
+	if !(s.GradientNorm <= float64(c)*s.GradientScale) {
 		return Reason{}, false
 	}
 	return Reason{Name: "relative-gradient", Converged: true,
-		Detail: fmt.Sprintf("relative gradient %.3g <= %.3g", s.GradientNorm/s.InitialGradient, float64(c))}, true
+		Detail: fmt.Sprintf("relative gradient %.3g <= %.3g", s.GradientNorm/s.GradientScale, float64(c))}, true
 }
 
 // CostBelow stops without claiming convergence when the cost is at most the value.

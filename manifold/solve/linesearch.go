@@ -39,9 +39,9 @@ func (r *run) lineSearch(d []float64, slope0, first, reference float64, curvatur
 			return t, true, nil
 		}
 		switch {
-		case !level || slope >= 0:
+		case cost > r.x.cost+slack || slope >= 0:
 			hi, slopeHi = t, slope
-			if !level {
+			if cost > r.x.cost+slack {
 				slopeHi = math.Inf(1)
 			}
 		default:

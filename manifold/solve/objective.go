@@ -30,6 +30,13 @@ type Preconditioner interface {
 	Precondition(dst []float64, p manifold.Point, v []float64, memo Memo) error
 }
 
+// Scaler is implemented by objectives with a natural scale for their gradient, which then takes the place of the gradient norm at the start
+// as the reference of a relative gradient.
+type Scaler interface {
+	// GradientScale returns the reference at a point with the given cost.
+	GradientScale(cost float64) float64
+}
+
 // Certifier is implemented by objectives that can bound the distance from p to the minimizer.
 type Certifier interface {
 	Certify(p manifold.Point, gradientNorm float64, memo Memo) Certificate

@@ -10,7 +10,7 @@ import (
 
 // Options configures a solver; nil or the zero value is the default.
 type Options struct {
-	// Tolerance is the relative gradient norm (against the start) at which a run has converged; default 1e-8.
+	// Tolerance is the relative gradient norm (see Status.GradientScale) at which a run has converged; default 1e-8.
 	Tolerance float64
 	// AbsoluteTolerance is the gradient norm at which a run has converged whatever the start was; the default is the rounding level
 	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer.
@@ -52,8 +52,8 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// withDefaults returns a copy of o (which may be nil) with the defaults filled in for vectors of the given length.
-func (o *Options) withDefaults(vectorLen int) Options {
+// WithDefaults returns a copy of o (which may be nil) with the defaults filled in for vectors of the given length.
+func (o *Options) WithDefaults(vectorLen int) Options {
 	var d Options
 	if o != nil {
 		d = *o
@@ -73,6 +73,31 @@ func (o *Options) withDefaults(vectorLen int) Options {
 	return d
 }
 
+// Done applies the callback and the stopping criteria of options that have their defaults to s.
+func (o *Options) Done(s *Status) (Reason, bool) {
+	if o.Callback != nil && s.Iteration > 0 && o.Callback(s) {
+		return Reason{Name: "callback", Detail: "the callback asked to stop"}, true
+	}
+	switch {
+	case s.GradientNorm <= o.Tolerance*s.GradientScale:
+		return RelativeGradientBelow(o.Tolerance).Check(s)
+	case s.GradientNorm <= o.AbsoluteTolerance:
+		return GradientBelow(o.AbsoluteTolerance).Check(s)
+	}
+	if o.Stop != nil {
+		if r, stop := o.Stop.Check(s); stop {
+			return r, true
+		}
+	}
+	switch {
+	case s.Iteration >= o.MaxIterations:
+		return IterationLimit(o.MaxIterations).Check(s)
+	case o.MaxTime > 0 && s.Elapsed >= o.MaxTime:
+		return TimeLimit(o.MaxTime).Check(s)
+	}
+	return Reason{}, false
+}
+
 // Result is what a solver returns.
 type Result struct {
 	Solver           string
@@ -84,7 +109,7 @@ type Result struct {
 	HessianProducts  int
 	Objective        float64
 	GradientNorm     float64 // Riemannian, absolute
-	RelativeGradient float64 // GradientNorm over that of the start
+	RelativeGradient float64 // GradientNorm over Status.GradientScale
 	Certificate      Certificate
 	Elapsed          time.Duration // wall clock
 }

@@ -17,6 +17,7 @@ type run struct {
 	name   string
 	hess   Hessian
 	prec   Preconditioner
+	scale  Scaler
 	check  manifold.Checker
 	free   bool
 	began  time.Time
@@ -25,6 +26,7 @@ type run struct {
 	step   []float64 // scratch: the vector that is retracted
 	moved  []float64 // scratch: a direction carried to y
 	reason Reason
+	start  float64 // gradient norm at the start
 }
 
 // place is a point with what was evaluated there.
@@ -41,9 +43,10 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &run{m: m, f: f, o: o.withDefaults(n), name: name, began: time.Now(), step: make([]float64, n), moved: make([]float64, n)}
+	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), step: make([]float64, n), moved: make([]float64, n)}
 	r.hess, _ = f.(Hessian)
 	r.prec, _ = f.(Preconditioner)
+	r.scale, _ = f.(Scaler)
 	r.check, _ = m.(manifold.Checker)
 	if t, ok := m.(manifold.FreeTransporter); ok {
 		r.free = t.FreeTransport()
@@ -65,7 +68,7 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 	if !finite(r.x.cost) || !finite(r.norm(&r.x)) {
 		return nil, fmt.Errorf("solve: the start has cost %v and gradient norm %v; both must be finite", r.x.cost, r.norm(&r.x))
 	}
-	r.status.InitialGradient = r.norm(&r.x)
+	r.start = r.norm(&r.x)
 	r.refresh()
 	return r, nil
 }
@@ -122,35 +125,17 @@ func (r *run) accept(length float64) error {
 
 func (r *run) refresh() {
 	r.status.Cost, r.status.GradientNorm, r.status.Point = r.x.cost, r.norm(&r.x), r.x.point
+	r.status.GradientScale = r.start
+	if r.scale != nil {
+		r.status.GradientScale = r.scale.GradientScale(r.x.cost)
+	}
 	r.status.Elapsed = time.Since(r.began)
 }
 
-// done checks the callback and the criteria and keeps the reason.
-func (r *run) done() bool {
-	s := &r.status
-	if r.o.Callback != nil && s.Iteration > 0 && r.o.Callback(s) {
-		r.reason = Reason{Name: "callback", Detail: "the callback asked to stop"}
-		return true
-	}
-	for _, c := range [...]struct {
-		on bool
-		k  Criterion
-	}{
-		{s.GradientNorm <= r.o.Tolerance*s.InitialGradient, RelativeGradientBelow(r.o.Tolerance)},
-		{s.GradientNorm <= r.o.AbsoluteTolerance, GradientBelow(r.o.AbsoluteTolerance)},
-		{r.o.Stop != nil, r.o.Stop},
-		{s.Iteration >= r.o.MaxIterations, IterationLimit(r.o.MaxIterations)},
-		{r.o.MaxTime > 0 && s.Elapsed >= r.o.MaxTime, TimeLimit(r.o.MaxTime)},
-	} {
-		if !c.on {
-			continue
-		}
-		if reason, stop := c.k.Check(s); stop {
-			r.reason = reason
-			return true
-		}
-	}
-	return false
+// done applies the stopping criteria and keeps the reason.
+func (r *run) done() (stop bool) {
+	r.reason, stop = r.o.Done(&r.status)
+	return stop
 }
 
 // stalled ends the run because no step improves the point.
@@ -164,8 +149,8 @@ func (r *run) result() *Result {
 	s := &r.status
 	out := &Result{Solver: r.name, Point: r.x.point, Converged: r.reason.Converged, Reason: r.reason, Iterations: s.Iteration,
 		Objective: s.Cost, GradientNorm: s.GradientNorm, Certificate: r.certify()}
-	if s.InitialGradient > 0 {
-		out.RelativeGradient = s.GradientNorm / s.InitialGradient
+	if s.GradientScale > 0 {
+		out.RelativeGradient = s.GradientNorm / s.GradientScale
 	}
 	out.Evaluations, out.HessianProducts, out.Elapsed = s.Evaluations, s.HessianProducts, time.Since(r.began)
 	return out

@@ -112,8 +112,8 @@ func (c *truncatedCG) solve(radius float64) error {
 	}
 	zr := m.Inner(p, c.z, c.res)
 	norm0 := r.status.GradientNorm
-	target := norm0 * min(innerLinear, norm0/r.status.InitialGradient)
-	target = max(target, 0.1*r.o.Tolerance*r.status.InitialGradient)
+	target := norm0 * min(innerLinear, norm0/r.start)
+	target = max(target, 0.1*r.o.Tolerance*r.status.GradientScale)
 	for range innerMaximum {
 		if err := c.product(); err != nil {
 			return err
