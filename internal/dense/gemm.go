@@ -93,9 +93,16 @@ func scale[T Float](beta T, c Matrix[T]) {
 
 // Mirror copies the strict upper triangle of the square c to the lower one.
 func Mirror[T Float](c Matrix[T]) {
-	for i := range c.Rows {
-		for j := range i {
-			c.Set(i, j, c.At(j, i))
+	const block = 32
+	c.mustHave(c.Rows, c.Rows, "Mirror")
+	for i0 := 0; i0 < c.Rows; i0 += block {
+		for j0 := 0; j0 <= i0; j0 += block {
+			for i := i0; i < min(i0+block, c.Rows); i++ {
+				row := c.Row(i)
+				for j := j0; j < min(j0+block, i); j++ {
+					row[j] = c.Data[j*c.Stride+i]
+				}
+			}
 		}
 	}
 }
