@@ -133,3 +133,22 @@ func systemError(file, doing string, err error) *Error {
 	e.Err = err
 	return e
 }
+
+// Title says in one line what the format is and holds.
+func (f Format) Title() string {
+	switch f {
+	case NPY:
+		return "NumPy array, versions 1 to 3, any real element type and order: a matrix or a stack"
+	case NPZ:
+		return "NumPy archive of named arrays; FILE.npz:NAME picks one"
+	case MTX:
+		return "MatrixMarket, array or coordinate; general, symmetric or skew-symmetric: one matrix"
+	case CSV:
+		return "numbers separated by commas, semicolons, tabs or blanks, with or without a header: one matrix"
+	case TSV:
+		return "numbers separated by tabs: one matrix"
+	case JSON:
+		return "an array of rows, or an array of such arrays for a stack"
+	}
+	return ""
+}

@@ -203,8 +203,8 @@ func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, ar
 	return readCSV(r, file)
 }
 
-// ReadAll loads every matrix of src and applies check to each; all must have the same size. many is as for Stream.Many.
-func ReadAll(src Source, check Check) (all []Matrix, many bool, err error) {
+// Load reads every matrix of src and demands only that it is finite; many is as for Stream.Many.
+func Load(src Source) (all []Matrix, many bool, err error) {
 	s, err := Open(src)
 	if err != nil {
 		return nil, false, err
@@ -212,42 +212,57 @@ func ReadAll(src Source, check Check) (all []Matrix, many bool, err error) {
 	defer s.Close()
 	for m, err := range s.All() {
 		if err == nil {
-			err = check.Apply(&m)
+			err = Finite(&m)
 		}
 		if err != nil {
 			return nil, false, err
-		}
-		if len(all) > 0 && (m.Rows != all[0].Rows || m.Cols != all[0].Cols) {
-			return nil, false, badf(m.File, "%s is %d x %d, but the first matrix is %d x %d", m.Subject(), m.Rows, m.Cols, all[0].Rows, all[0].Cols)
 		}
 		all = append(all, m)
 	}
 	return all, s.Many(), nil
 }
 
+// ReadAll loads every matrix of src and applies check to each; all must have the same size. many is as for Stream.Many.
+func ReadAll(src Source, check Check) (all []Matrix, many bool, err error) {
+	all, many, err = Load(src)
+	if err != nil {
+		return nil, false, err
+	}
+	return all, many, check.ApplyAll(all)
+}
+
+// ApplyAll demands that all matrices have the same size and applies c to each.
+func (c Check) ApplyAll(all []Matrix) error {
+	for k := range all {
+		if m := &all[k]; m.Rows != all[0].Rows || m.Cols != all[0].Cols {
+			return badf(m.File, "%s is %d x %d, but the first matrix is %d x %d", m.Subject(), m.Rows, m.Cols, all[0].Rows, all[0].Cols)
+		}
+	}
+	for k := range all {
+		if err := c.Apply(&all[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadSamples loads N x n samples, one per row, and demands that they are finite. Several matrices are put one below the other.
 func ReadSamples(src Source) (Matrix, error) {
-	s, err := Open(src)
+	all, _, err := Load(src)
 	if err != nil {
 		return Matrix{}, err
 	}
-	defer s.Close()
-	var out Matrix
-	for m, err := range s.All() {
-		if err == nil {
-			err = Finite(&m)
-		}
-		if err != nil {
-			return Matrix{}, err
-		}
-		switch {
-		case out.Data == nil:
-			out = m
-		case m.Cols != out.Cols:
+	return Join(all)
+}
+
+// Join puts matrices of as many columns one below the other.
+func Join(all []Matrix) (Matrix, error) {
+	out := all[0]
+	for _, m := range all[1:] {
+		if m.Cols != out.Cols {
 			return Matrix{}, badf(m.File, "%s has %d columns, the samples before it have %d", m.Subject(), m.Cols, out.Cols)
-		default:
-			out.Matrix = dense.Wrap(out.Rows+m.Rows, out.Cols, append(out.Data, m.Data...))
 		}
+		out.Matrix = dense.Wrap(out.Rows+m.Rows, out.Cols, append(out.Data, m.Data...))
 	}
 	return out, nil
 }
