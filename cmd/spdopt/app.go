@@ -26,14 +26,34 @@ type app struct {
 
 // run executes the command line and returns the exit code.
 func (a *app) run(args []string) int {
+	out := &stickyWriter{w: a.out}
+	a.out = out
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(a.ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: cannot write: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}
 	fmt.Fprintln(a.err, "spdopt:", err)
 	return exitCode(err)
+}
+
+// stickyWriter remembers the first error, so that a full disk or a closed pipe is not taken for success.
+type stickyWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (s *stickyWriter) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
 }
 
 // note tells the user something that is no result.
@@ -104,8 +124,27 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return usagef("unknown flag -%s (%s --help)", name, cmd.CommandPath())
 	}
-	text := strings.TrimPrefix(err.Error(), "flag ")
-	return usagef("%s (%s --help)", text, cmd.CommandPath())
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		return usagef("--%s: %q is not a %s (%s --help)", value.GetFlag().Name, value.GetValue(), valueWord(value.GetFlag()), cmd.CommandPath())
+	}
+	return usagef("%v (%s --help)", err, cmd.CommandPath())
+}
+
+// valueWord says what the value of a flag should be.
+func valueWord(f *pflag.Flag) string {
+	switch t := f.Value.Type(); t {
+	case "float64":
+		return "number"
+	case "int", "uint64":
+		return "whole number"
+	case "bool":
+		return "choice of true and false"
+	case "duration":
+		return "duration such as 30s"
+	default:
+		return t
+	}
 }
 
 // oneOf demands that the value of a flag is one of a few words.

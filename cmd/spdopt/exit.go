@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 
 	"github.com/spdopt/spdopt/internal/matio"
@@ -73,6 +74,8 @@ func unknown(kind, name, of string, known []string, where string) error {
 	}
 	if best := nearest(name, known); best != "" {
 		text += fmt.Sprintf(" — did you mean %q?", best)
+	} else if len(known) <= 12 {
+		text += "; use " + strings.Join(known, ", ")
 	}
 	return usagef("%s (%s)", text, where)
 }

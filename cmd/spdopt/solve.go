@@ -68,7 +68,7 @@ func (a *app) solveCommand() *cobra.Command {
 		Long: `Solve a named problem over SPD matrices: ` + strings.Join(problemNames(), ", ") + ` (spdopt list problems says more).
 
 mean takes matrices: an n x n array, an m x n x n stack, or several files. tyler takes samples, N x n, one sample a row. logdet takes samples,
-or a covariance matrix: a symmetric square array counts as one unless --as samples is given.`,
+or a covariance matrix: a square array counts as one unless --as samples is given.`,
 		Example: `  spdopt solve mean --data covariances.npy --out mean.npy
   spdopt solve mean --data a.mtx b.mtx --weights 2,1 --json
   spdopt solve tyler --data samples.csv --center --tol 1e-10 --require-converged`,
@@ -157,7 +157,7 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 			return err
 		}
 	}
-	return a.reportSolve(f, r, seed)
+	return a.reportSolve(f, r, dataWord(data), seed)
 }
 
 // options checks the flags that need no data.
@@ -293,14 +293,25 @@ func withFile(err error, src matio.Source) error {
 	return fmt.Errorf("%s: %w", strings.Join(src.Paths, ", "), err)
 }
 
+// dataWord says in a word what the data are.
+func dataWord(d problem.Data) string {
+	switch {
+	case d.Samples != nil:
+		return "samples"
+	case len(d.Matrices) == 1:
+		return "matrix"
+	}
+	return "matrices"
+}
+
 // reportSolve prints the result, and returns an error if it misses what was asked for.
-func (a *app) reportSolve(f *solveFlags, r *problem.Result, seed *uint64) error {
+func (a *app) reportSolve(f *solveFlags, r *problem.Result, data string, seed *uint64) error {
 	if a.json {
 		if err := a.printJSON(newSolveOutput(f, r, seed)); err != nil {
 			return err
 		}
 	} else if f.out != "-" {
-		a.printSolve(f, r, seed)
+		a.printSolve(f, r, data, seed)
 	}
 	if r.Converged {
 		return nil
@@ -330,7 +341,7 @@ func newSolveOutput(f *solveFlags, r *problem.Result, seed *uint64) *solveOutput
 	return out
 }
 
-func (a *app) printSolve(f *solveFlags, r *problem.Result, seed *uint64) {
+func (a *app) printSolve(f *solveFlags, r *problem.Result, data string, seed *uint64) {
 	converged, relation, where := "yes", "about", f.out
 	if !r.Converged {
 		converged = "no"
@@ -342,7 +353,7 @@ func (a *app) printSolve(f *solveFlags, r *problem.Result, seed *uint64) {
 		where = "not written (use --out FILE)"
 	}
 	lines := [][2]string{
-		{"problem", fmt.Sprintf("%s, n = %d, %d of data", r.Problem, r.N, r.Count)},
+		{"problem", fmt.Sprintf("%s of %d %s, n = %d", r.Problem, r.Count, data, r.N)},
 		{"method", r.Method},
 		{"converged", converged + ": " + r.Reason},
 		{"iterations", fmt.Sprintf("%d (%d evaluations)", r.Iterations, r.Evaluations)},
