@@ -42,7 +42,7 @@ func IdentityFrame(n int, scale float64) *Frame {
 }
 
 // NewFrame returns the frame of the SPD matrix s by Cholesky, about n^3 operations. A matrix with NaN or Inf, or one that is not
-// positive definite, is a *PointError that holds the extreme eigenvalues.
+// positive definite by more than rounding, is a *PointError that holds the extreme eigenvalues.
 func NewFrame(s mat.Symmetric) (*Frame, error) {
 	n := s.SymmetricDim()
 	if n < 1 {
@@ -66,7 +66,11 @@ func (p *Frame) set(s mat.Symmetric) error {
 	}
 	p.logDet = 0
 	for i := range f.Rows {
-		p.logDet += 2 * math.Log(f.At(i, i))
+		pivot := f.At(i, i)
+		if pivot*pivot <= float64(f.Rows)*0x1p-52*s.At(i, i) {
+			return notPositive(s)
+		}
+		p.logDet += 2 * math.Log(pivot)
 	}
 	inv.Copy(f)
 	dense.InvertLower(inv)
@@ -91,7 +95,7 @@ func notPositive(s mat.Symmetric) error {
 		return &PointError{What: "not positive definite"}
 	}
 	if w[0] > 0 {
-		return &PointError{What: "positive definite only to rounding", Min: w[0], Max: w[n-1]}
+		return &PointError{What: "singular to rounding", Min: w[0], Max: w[n-1]}
 	}
 	return &PointError{What: "not positive definite", Min: w[0], Max: w[n-1]}
 }
