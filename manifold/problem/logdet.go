@@ -16,6 +16,7 @@ var logdet = Problem{
 	Name:  "logdet",
 	What:  "Gaussian maximum likelihood (log-det divergence): minimize log det X + tr(X^-1 S)",
 	Input: "one SPD matrix S (n x n), or zero-mean samples (N x n, N >= n)",
+	Takes: Matrices | Samples,
 	Own: []Method{{
 		Name: "closed-form",
 		What: "the minimizer is S; checked by Cholesky",

@@ -84,11 +84,22 @@ type Method struct {
 	run  func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error)
 }
 
+// Takes says which data a problem reads, as a set of bits.
+type Takes int
+
+// The kinds of data.
+const (
+	Matrices Takes = 1 << iota // Data.Matrices
+	Samples                    // Data.Samples
+	Weights                    // Data.Weights
+)
+
 // Problem is one entry of the registry.
 type Problem struct {
 	Name  string // as used on the command line
 	What  string // one line
-	Input string // the files it takes
+	Input string // the files it takes, in words
+	Takes Takes  // the fields of Data that it reads
 	Own   []Method
 	// prepare checks the data and builds the objective.
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
