@@ -28,7 +28,7 @@ func (o AffineOptions) Validate() error {
 	case o.Kappa < 0 || o.Kappa > 2:
 		return fmt.Errorf("manifold: Kappa is %d, want 1 or 2 (0 for the default, 1)", o.Kappa)
 	case o.Retraction < 0 || int(o.Retraction) >= len(retractions):
-		return fmt.Errorf("manifold: unknown Retraction %d, want one of RationalStep, SecondOrderStep, GeodesicStep", o.Retraction)
+		return fmt.Errorf("manifold: unknown Retraction %d, want one of RationalStep, SecondOrderStep, GeodesicStep, SweepStep", o.Retraction)
 	case o.MaxStep < 0 || o.MaxStep > 600 || math.IsNaN(o.MaxStep):
 		return fmt.Errorf("manifold: MaxStep is %v, want a number from 0 to 600", o.MaxStep)
 	}
@@ -199,6 +199,7 @@ func (m *Affine) move(r Retraction, dst, p Point, v []float64) error {
 	if norm := math.Sqrt(dense.Dot(v, v)); !(norm <= m.maxStep) {
 		return &StepError{Norm: norm, Limit: m.maxStep}
 	}
+	g.spectral = false
 	return retractions[r].move(g, f, dense.Wrap(m.n, m.n, v))
 }
 

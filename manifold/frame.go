@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/spectral"
 )
 
 // Frame is an SPD matrix S = F F^T together with F^-1. It is the point type of the SPD manifolds. Create one with NewFrame,
@@ -17,6 +18,11 @@ type Frame struct {
 	logDet float64 // log det S
 	work   []dense.Matrix[float64]
 	values []float64
+
+	spectral  bool // F = B diag(d)^(1/2) of factor
+	factor    *spectral.Factor
+	increment *mat.SymDense // scratch of the sweep
+	step      spectral.Step
 }
 
 var _ Point = (*Frame)(nil)
@@ -36,7 +42,7 @@ func IdentityFrame(n int, scale float64) *Frame {
 }
 
 // NewFrame returns the frame of the SPD matrix s by Cholesky, about n^3 operations. A matrix with NaN or Inf, or one that is not
-// positive definite, is a *PointError that holds the extreme eigenvalues.
+// positive definite by more than rounding, is a *PointError that holds the extreme eigenvalues.
 func NewFrame(s mat.Symmetric) (*Frame, error) {
 	n := s.SymmetricDim()
 	if n < 1 {
@@ -60,7 +66,11 @@ func (p *Frame) set(s mat.Symmetric) error {
 	}
 	p.logDet = 0
 	for i := range f.Rows {
-		p.logDet += 2 * math.Log(f.At(i, i))
+		pivot := f.At(i, i)
+		if pivot*pivot <= float64(f.Rows)*0x1p-52*s.At(i, i) {
+			return notPositive(s)
+		}
+		p.logDet += 2 * math.Log(pivot)
 	}
 	inv.Copy(f)
 	dense.InvertLower(inv)
@@ -85,7 +95,7 @@ func notPositive(s mat.Symmetric) error {
 		return &PointError{What: "not positive definite"}
 	}
 	if w[0] > 0 {
-		return &PointError{What: "positive definite only to rounding", Min: w[0], Max: w[n-1]}
+		return &PointError{What: "singular to rounding", Min: w[0], Max: w[n-1]}
 	}
 	return &PointError{What: "not positive definite", Min: w[0], Max: w[n-1]}
 }
@@ -126,6 +136,7 @@ func (p *Frame) Sym() *mat.SymDense {
 // Invert turns the frame into one of S^-1, F^-T, by transposing in place.
 func (p *Frame) Invert() {
 	f, inv := p.matrix(), p.inverse()
+	p.spectral = false
 	for i := range f.Rows {
 		for j := range f.Cols {
 			if j > i {
@@ -148,7 +159,11 @@ func (p *Frame) LogDet() float64 { return p.logDet }
 
 // Clone returns a deep copy without the scratch space.
 func (p *Frame) Clone() Point {
-	return &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), logDet: p.logDet}
+	q := &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), logDet: p.logDet, spectral: p.spectral}
+	if p.spectral {
+		q.factor = p.factor.Clone()
+	}
+	return q
 }
 
 // CopyFrom overwrites the receiver with q, which must be a *Frame of the same size.
@@ -159,7 +174,14 @@ func (p *Frame) CopyFrom(q Point) {
 	}
 	p.f.Copy(o.f)
 	p.inv.Copy(o.inv)
-	p.logDet = o.logDet
+	p.logDet, p.spectral = o.logDet, o.spectral
+	switch {
+	case !o.spectral:
+	case p.factor == nil:
+		p.factor = o.factor.Clone()
+	default:
+		p.factor.CopyFrom(o.factor)
+	}
 }
 
 // scratch returns k n x n matrices that belong to p; they are allocated on first use.

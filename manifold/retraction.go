@@ -7,8 +7,8 @@ import (
 	"github.com/spdopt/spdopt/internal/eigen"
 )
 
-// Retraction names a way to move a frame along a whitened tangent vector eta. Each sets F+ = F R with R = r(eta) symmetric positive
-// definite; all keep tangent coordinates valid (see Affine.Transport).
+// Retraction names a way to move a frame along a whitened tangent vector eta. All but SweepStep set F+ = F R with R =
+// r(eta) symmetric positive definite.
 type Retraction int
 
 const (
@@ -21,6 +21,11 @@ const (
 	SecondOrderStep
 	// GeodesicStep takes R = exp(eta/2) by an eigendecomposition.
 	GeodesicStep
+	// SweepStep moves the factor S = B diag(d) B^T itself: one bounded-angle sweep towards S + xi with d_i exp(eta_ii), so that the point
+	// stays spectral and powers of S cost two products. It agrees with the geodesic to first order. The frame turns with the eigenbasis:
+	// keeping eta is isometric, but it is not close to parallel transport where eigenvalues are nearly equal. About 4 products; SpectralFrame
+	// points only.
+	SweepStep
 )
 
 // retractions lists the moves in the order of the constants.
@@ -32,6 +37,7 @@ var retractions = [...]struct {
 	RationalStep:    {"rational", 4, retractRational},
 	SecondOrderStep: {"second-order", 2, retractSecondOrder},
 	GeodesicStep:    {"geodesic", math.MaxInt, retractGeodesic},
+	SweepStep:       {"sweep", 1, retractSweep},
 }
 
 // String returns the name of the retraction.

@@ -3,6 +3,7 @@ package dense
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"unsafe"
 )
 
@@ -70,6 +71,12 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T],
 		a: operandOf(ta, a), b: operandOf(tb, b), c: operandOf(NoTrans, c),
 		alpha: bitsOf(alpha), beta: bitsOf(beta), first: useOf(alpha, beta), next: useOf(alpha, 1),
 		upper: upper, size: unsafe.Sizeof(alpha),
+	}
+	if q.flops() >= parallelFlops {
+		if limit := runtime.GOMAXPROCS(0); limit > 1 {
+			q.runParallel(limit)
+			return
+		}
 	}
 	q.run()
 }

@@ -84,6 +84,7 @@ func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Resu
 // karcherRun is the state of the specialised iterations.
 type karcherRun struct {
 	k        *karcherObjective
+	m        *manifold.Affine // with the metric of k.m and the default retraction
 	mon      *monitor
 	p, q     *manifold.Frame
 	memo     *karcherMemo
@@ -104,8 +105,12 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 	if err != nil {
 		return nil, err
 	}
-	n := k.m.VectorLen()
-	r := &karcherRun{k: k, p: first, q: manifold.IdentityFrame(k.n, 1), memo: k.NewMemo().(*karcherMemo)}
+	m, err := manifold.NewAffine(k.n, manifold.AffineOptions{Kappa: o.Kappa})
+	if err != nil {
+		return nil, err
+	}
+	n := m.VectorLen()
+	r := &karcherRun{k: k, m: m, p: first, q: manifold.IdentityFrame(k.n, 1), memo: k.NewMemo().(*karcherMemo)}
 	for _, v := range []*[]float64{&r.grad, &r.next, &r.step, &r.scaled, &r.res, &r.dir, &r.hd} {
 		*v = make([]float64, n)
 	}
@@ -125,11 +130,11 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 	return out, nil
 }
 
-func (r *karcherRun) norm(v []float64) float64 { return math.Sqrt(r.k.m.Inner(r.p, v, v)) }
+func (r *karcherRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
 
 // move takes the step along the geodesic, shortened until the slope condition holds.
 func (r *karcherRun) move() (float64, error) {
-	m := r.k.m
+	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
 	r.k.accuracy = min(0.05*r.mon.status.GradientNorm, max(0.02*r.expected(), 0.05*r.mon.target()))
@@ -199,7 +204,7 @@ func karcherRichardsonDirection(r *karcherRun) error {
 
 // karcherNewtonDirection solves Hessian step = -gradient by conjugate gradients, to a residual that keeps the convergence superlinear.
 func karcherNewtonDirection(r *karcherRun) error {
-	m := r.k.m
+	m := r.m
 	clear(r.step)
 	for i, g := range r.grad {
 		r.res[i] = g

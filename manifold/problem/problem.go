@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
+	"github.com/spdopt/spdopt/spectral"
 )
 
 // Data is the input of a problem: matrices or samples, as the problem's Input says.
@@ -216,6 +217,13 @@ func general(s solve.Solver) Method {
 		first, err := firstPoint(in, o)
 		if err != nil {
 			return nil, err
+		}
+		if o.Retraction == manifold.SweepStep {
+			f, err := spectral.FromSym(first.Sym())
+			if err != nil {
+				return nil, err
+			}
+			first = manifold.SpectralFrame(f)
 		}
 		return s.Run(m, in, first, &o.Solver)
 	}}
