@@ -34,15 +34,19 @@ func (f *Factor) Update(t Increment, o *Step) Report {
 // load sets the upper triangle of m to the increment in the eigenbasis, without Decay and Ridge, and returns its low-rank form if it has no
 // dense part and one is worth having.
 func (f *Factor) load(t *Increment, step *Step) *lowRank {
-	f.m.Zero()
-	if t.Dense != nil {
+	vectors, keep := t.Vectors != nil || t.rows.Rows > 0, 0.0
+	switch {
+	case t.Dense != nil:
 		f.loadDense(t)
+		keep = 1
+	case !vectors:
+		f.m.Zero()
 	}
-	if t.Vectors == nil {
+	if !vectors {
 		return nil
 	}
 	vec := f.loadVectors(t)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, vec.scaled, vec.rows, 1, f.m)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, vec.scaled, vec.rows, keep, f.m)
 	if t.Dense != nil || 2*vec.rows.Rows > f.n || step.MaxSweeps > 1 {
 		return nil
 	}
@@ -58,23 +62,30 @@ func (f *Factor) loadDense(t *Increment) {
 	if t.InBasis {
 		symmetricTo(f.m, t.Dense, w)
 	} else {
-		symmetricTo(f.scratch(0), t.Dense, w)
-		f.project()
+		symmetricTo(f.scratch(0), t.Dense, 1)
+		f.project(w)
 	}
 	if t.Congruent {
-		for i, di := range f.d {
-			row := f.m.Row(i)
-			for j := i; j < f.n; j++ {
-				row[j] *= di * f.d[j]
-			}
+		f.congruent()
+	}
+}
+
+// congruent multiplies the upper triangle of m by d on both sides.
+func (f *Factor) congruent() {
+	for i, di := range f.d {
+		row := f.m.Row(i)
+		for j := i; j < f.n; j++ {
+			row[j] *= di * f.d[j]
 		}
 	}
 }
 
 // loadVectors computes B^T V as rows, and the rows times their weights.
 func (f *Factor) loadVectors(t *Increment) lowRank {
-	v := dense.Of(t.Vectors.RawMatrix())
-	n, k := f.n, v.Cols
+	v, op, n, k := t.vectors(), dense.NoTrans, f.n, t.rows.Rows
+	if t.Vectors != nil {
+		op, k = dense.Transposed, v.Cols
+	}
 	buf := f.lowWork(3 * n * k)
 	vec := lowRank{rows: dense.Wrap(k, n, buf), scaled: dense.Wrap(k, n, buf[n*k:]), turned: dense.Wrap(k, n, buf[2*n*k:]), w: t.Weights}
 	if t.InBasis {
@@ -84,7 +95,7 @@ func (f *Factor) loadVectors(t *Increment) lowRank {
 			}
 		}
 	} else {
-		dense.Gemm(dense.Transposed, dense.NoTrans, 1, v, f.b, 0, vec.rows)
+		dense.Gemm(op, dense.NoTrans, 1, v, f.b, 0, vec.rows)
 	}
 	for l := range k {
 		row, scaled, w := vec.rows.Row(l), vec.scaled.Row(l), vec.weight(l)
@@ -125,16 +136,27 @@ func (f *Factor) target(t *Increment) (top, norm float64, err error) {
 
 // squaredNorm returns ||c m||_F^2 of the symmetric m from its upper triangle.
 func squaredNorm(m dense.Matrix[float64], c float64) float64 {
+	if sum := rowNorms(m); sum > 0x1p-900 && sum < 0x1p1000 {
+		return sum * c * c
+	}
 	var sum float64
 	for i := range m.Rows {
 		row := m.Row(i)[i:]
 		d := c * row[0]
-		var off float64
+		sum += d * d
 		for _, v := range row[1:] {
 			v *= c
-			off += v * v
+			sum += 2 * v * v
 		}
-		sum += d*d + 2*off
+	}
+	return sum
+}
+
+// rowNorms is squaredNorm with c = 1 where nothing over- or underflows.
+func rowNorms(m dense.Matrix[float64]) (sum float64) {
+	for i := range m.Rows {
+		row := m.Row(i)[i:]
+		sum += row[0]*row[0] + 2*dense.Dot(row[1:], row[1:])
 	}
 	return sum
 }
@@ -180,7 +202,7 @@ func (f *Factor) sweep(t *Increment, step *Step, vec *lowRank, top, norm float64
 			f.x[i] = f.m.At(i, i)/di - 1
 		}
 	}
-	rep.Reorthogonalized = f.monitor(before, step.Factors > 0)
+	rep.Reorthogonalized = f.monitor(before)
 	rep.Defect = f.defect
 	return rep
 }
