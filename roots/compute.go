@@ -230,6 +230,22 @@ func (j *job[T]) overflow(shift int) error {
 	return check(math.Exp(log), j.Power*log)
 }
 
+// overflowSpectrum is overflow for a known ascending spectrum.
+func (j *job[T]) overflowSpectrum(w []float64) error {
+	if j.Kind == KindExp || j.Kind != KindLog && j.Power > 0 {
+		w = w[len(w)-1:]
+	}
+	v := j.fn(w[0])
+	if !math.IsInf(v, 0) || w[0] <= 0 && j.Kind != KindExp {
+		return nil
+	}
+	log := w[0]
+	if j.Kind != KindExp {
+		log = j.Power * math.Log(w[0])
+	}
+	return &RangeError{j.Kind, j.Power, w[0], log / math.Ln10}
+}
+
 // finish undoes the scaling of the matrix in the result and the report and holds the promise against the tolerance.
 func (j *job[T]) finish(m *Method, o *Options, shift int) error {
 	rep := j.rep

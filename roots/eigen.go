@@ -1,7 +1,9 @@
 package roots
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -151,4 +153,25 @@ func convert[T, S dense.Float](dst dense.Matrix[T], src dense.Matrix[S]) {
 			d[c] = T(s[c])
 		}
 	}
+}
+
+// sortedSpectrum returns d in ascending order and where each value came from.
+func sortedSpectrum(d []float64) (w []float64, order []int) {
+	order = make([]int, len(d))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d[a], d[b]) })
+	w = make([]float64, len(d))
+	for i, k := range order {
+		w[i] = d[k]
+	}
+	return w, order
+}
+
+// sensitivityAt is sensitivity for the ascending spectrum w, relative to ||A||_F instead of ||A||_2.
+func (q *Query) sensitivityAt(w []float64) float64 {
+	p := *q
+	p.Cond = w[len(w)-1] / w[0]
+	return math.Sqrt(float64(q.N)) * p.sensitivity()
 }

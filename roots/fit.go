@@ -6,7 +6,7 @@ import "math"
 type rational struct {
 	p, lo, hi, target float64
 	s, w              []float64
-	err               float64
+	err, constant     float64
 	a                 []float64 // workspace of the least squares problem
 }
 
@@ -24,17 +24,17 @@ func (r *rational) require(p, lo, hi, target float64) bool {
 	}
 	r.p, r.lo, r.hi, r.target = p, lo/2, hi*2, target
 	if p == -1 {
-		r.s, r.w, r.err = append(r.s[:0], 0), append(r.w[:0], 1), 0
+		r.s, r.w, r.err, r.constant = append(r.s[:0], 0), append(r.w[:0], 1), 0, 0
 		return true
 	}
 	r.err = math.Inf(1)
 	var bestS, bestW [maxPoles + 1]float64
-	count := 0
+	count, constant := 0, 0.0
 	for n := 4; n <= maxPoles && r.err > target; n += 2 {
 		for _, below := range [...]float64{0.02, 0.05, 0.1, 0.5} {
 			for _, above := range [...]float64{0.3, 1, 3, 10, 30} {
 				if e := r.try(n, below, above); e < r.err {
-					r.err, count = e, n
+					r.err, count, constant = e, n, r.constant
 					copy(bestS[:], r.s)
 					copy(bestW[:], r.w)
 					if e <= target {
@@ -47,12 +47,13 @@ func (r *rational) require(p, lo, hi, target float64) bool {
 			}
 		}
 	}
+	r.constant = constant
 	r.s, r.w = append(r.s[:0], bestS[:count]...), append(r.w[:0], bestW[:count]...)
 	return r.err <= target
 }
 
-// try fits n poles between lo below and hi above and returns the error, relative to the largest value on the interval. The constant term is
-// fitted but not kept: only differences of the approximation are used.
+// try fits n poles between lo below and hi above and returns the error, relative to the largest value on the interval. The constant term c0
+// is fitted with the weights.
 func (r *rational) try(n int, below, above float64) float64 {
 	l0, l1 := math.Log(r.lo*below), math.Log(r.hi*above)
 	r.s = r.s[:0]
@@ -78,7 +79,7 @@ func (r *rational) try(n int, below, above float64) float64 {
 	}
 	var sol [maxPoles + 1]float64
 	leastSquares(a, points, cols, sol[:n+1])
-	r.w = r.w[:0]
+	r.w, r.constant = r.w[:0], sol[n]*top
 	size := 0.0
 	for j, s := range r.s {
 		size += math.Abs(sol[j])

@@ -91,13 +91,7 @@ func (j *job[T]) powerOf(m dense.Matrix[T], k int) dense.Matrix[T] {
 
 // give delivers the formed symmetric result m: symmetrised into x, or multiplied with the right-hand sides.
 func (j *job[T]) give(m dense.Matrix[T]) {
-	for i := range j.N {
-		for c := i + 1; c < j.N; c++ {
-			v := (m.At(i, c) + m.At(c, i)) / 2
-			m.Set(i, c, v)
-			m.Set(c, i, v)
-		}
-	}
+	symmetrise(m)
 	if j.Columns == 0 {
 		j.x.Copy(m)
 		return

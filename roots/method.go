@@ -56,8 +56,18 @@ type Method struct {
 func registry() []*Method {
 	return []*Method{
 		&eigenMethod,
-		&newtonMethod,
+		&choleskyMethod,
+		&choleskyPolarMethod,
 		&polarExpressMethod,
+		&denmanBeaversMethod,
+		&newtonSchulzMethod,
+		&newtonMethod,
+		&order3Method,
+		&rationalMethod,
+		&padeMethod,
+		&lanczosMethod,
+		&spectralMethod,
+		&warmQRMethod,
 	}
 }
 

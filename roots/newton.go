@@ -77,7 +77,7 @@ func coupledBound(q Query, c float64) float64 {
 
 func runNewton[T dense.Float](j *job[T]) error {
 	c, k, r := coupledSplit(j.Power)
-	x, err := coupled(j, r, func(m, t, _ dense.Matrix[T]) {
+	x, err := coupled(j, r, 1+float64(r), func(m, t, _ dense.Matrix[T]) {
 		polyIdentity(t, 1+1/T(r), -1/T(r), m, 0, m)
 	})
 	if err != nil {
@@ -87,12 +87,12 @@ func runNewton[T dense.Float](j *job[T]) error {
 }
 
 // coupled runs X <- X T, M <- T^r M from X = z^(1/r) I, M = z A, with T = step(M) close to M^(-1/r), until M = I; then X = A^(-1/r).
-// step(m, t, w) fills t with w as workspace.
-func coupled[T dense.Float](j *job[T], r int, step func(m, t, w dense.Matrix[T])) (dense.Matrix[T], error) {
+// step(m, t, w) fills t with w as workspace; z puts the largest eigenvalue of M at reach/2, where reach bounds the interval (0, reach) from which
+// the iteration converges.
+func coupled[T dense.Float](j *job[T], r int, reach float64, step func(m, t, w dense.Matrix[T])) (dense.Matrix[T], error) {
 	n := j.N
 	m, t, w, x := j.new(n, n), j.new(n, n), j.new(n, n), j.new(n, n)
-	// The spectrum of z A must lie inside (0, r+1); z = (1+r)/(2 hi) centres it for the last steps.
-	z := (1 + float64(r)) / (2 * j.hi)
+	z := reach / (2 * j.hi)
 	polyIdentity(m, 0, T(z), j.a, 0, j.a)
 	x.Identity()
 	polyIdentity(x, 0, T(math.Pow(z, 1/float64(r))), x, 0, x)

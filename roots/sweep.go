@@ -34,6 +34,7 @@ func (t *tracker[T]) rotate() {
 	t.addNoise()
 	t.addNoise()
 	t.debt = 0
+	t.rotations++
 	if t.sweeps++; t.sweeps >= defectEvery {
 		t.watch()
 	}

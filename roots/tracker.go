@@ -189,15 +189,16 @@ type tracker[T dense.Float] struct {
 	probe2     []float64
 	low        []float64
 
-	nu     float64 // estimate of ||x||_2
-	bound  float64 // certified bound of ||x||_2, at least nu
-	theta  float64 // certified: I + x >= theta I
-	tau    float64
-	top    float64 // certified upper bound of the spectrum
-	noise  float64 // bound of the rounding collected in m, as a norm
-	debt   float64 // work that staleness has caused since the last rotation
-	orth   float64 // last measured orthogonality defect
-	sweeps int     // since the defect was measured
+	nu        float64 // estimate of ||x||_2
+	bound     float64 // certified bound of ||x||_2, at least nu
+	theta     float64 // certified: I + x >= theta I
+	tau       float64
+	top       float64 // certified upper bound of the spectrum
+	noise     float64 // bound of the rounding collected in m, as a norm
+	debt      float64 // work that staleness has caused since the last rotation
+	orth      float64 // last measured orthogonality defect
+	sweeps    int     // rotations since the defect was measured
+	rotations int     // rotations in all
 
 	fit  rational
 	cols columns[T]

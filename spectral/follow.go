@@ -55,7 +55,7 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		rep.Err = ErrNotFinite
 		return rep
 	}
-	f.project()
+	f.project(1)
 	if !finiteUpper(f.m) {
 		rep.Err = ErrRange
 		return rep
@@ -75,7 +75,7 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		rep.Sweeps++
 	}
 	rep.Residual = offDiagonal(f.m)
-	rep.Reorthogonalized = f.monitor(before, step.Factors > 0)
+	rep.Reorthogonalized = f.monitor(before)
 	rep.Defect = f.defect
 	return rep
 }

@@ -41,7 +41,8 @@ type Step struct {
 	Rotation RotationRule
 	// Eigenvalues is the rule for d. Follow always uses RotatedDiagonal.
 	Eigenvalues EigenvalueRule
-	// MaxNorm scales N by min(1, MaxNorm/nu) with nu = min(||N||_F, sqrt(||N||_1 ||N||_inf)) >= ||N||_2. 0 means 0.7; +Inf switches it off.
+	// MaxNorm scales N by min(1, MaxNorm/nu) with nu = min(||N||_F, sqrt(||N||_1 ||N||_inf)) >= ||N||_2. 0 means 0.7. A value above 1000, +Inf
+	// among them, means 1000: ||N||_2 = 1000 is a rotation by 179.9 degrees, and beyond it the exact Cayley map loses its accuracy.
 	MaxNorm float64
 	// FrobeniusCap scales N further, to ||N||_F <= FrobeniusCap. 0 means no cap.
 	FrobeniusCap float64
@@ -100,6 +101,7 @@ func (s *Step) resolve(tol float64, sweeps int) Step {
 	if r.MaxNorm == 0 {
 		r.MaxNorm = 0.7
 	}
+	r.MaxNorm = min(r.MaxNorm, 1000)
 	if r.MaxExponent == 0 {
 		r.MaxExponent = 1
 		if r.Eigenvalues == RotatedDiagonal {
