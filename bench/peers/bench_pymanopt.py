@@ -149,7 +149,7 @@ def run_once(name, n, kappa, solver, cap, form):
 def measure(name, n, kappa, solver, cap, form, repeat):
     """Repeats cheap runs; CPU times become {min, median, runs}."""
     runs = [run_once(name, n, kappa, solver, cap, form)]
-    limit = repeat if runs[0]["total_cpu_s"] < 1.0 else min(repeat, 3) if runs[0]["total_cpu_s"] < 3.0 else 1
+    limit = repeat if runs[0]["total_cpu_s"] < 1.0 else min(repeat, 3)
     while len(runs) < limit:
         runs.append(run_once(name, n, kappa, solver, cap, form))
     result = min(runs, key=lambda r: r["total_cpu_s"])
@@ -226,7 +226,7 @@ def main():
     p.add_argument("--solvers", default=",".join(SOLVERS))
     p.add_argument("--form", choices=("riemannian", "euclidean"), default="riemannian")
     p.add_argument("--cap", type=float, default=20.0, help="CPU seconds per run")
-    p.add_argument("--repeat", type=int, default=5, help="runs of a case that takes under 1 s (3 under 3 s, else 1)")
+    p.add_argument("--repeat", type=int, default=5, help="runs of a case that takes under 1 s (others 3)")
     p.add_argument("--json", default="pymanopt_results.json")
     p.add_argument("--markdown", default="pymanopt_results.md")
     args = p.parse_args()

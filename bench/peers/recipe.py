@@ -28,8 +28,7 @@ def normals(seed, count):
     """`count` standard normals; outputs 2j and 2j+1 of the stream make normals 2j (cos) and 2j+1 (sin)."""
     pairs = (count + 1) // 2
     bits = splitmix64(seed, 2 * pairs) >> np.uint64(11)
-    u1 = (bits[0::2].astype(np.float64) + 1.0) * 2.0**-53  # (0, 1]
-    u2 = bits[1::2].astype(np.float64) * 2.0**-53  # [0, 1)
+    u1, u2 = ((b.astype(np.float64) + 0.5) * 2.0**-53 for b in (bits[0::2], bits[1::2]))
     r = np.sqrt(-2.0 * np.log(u1))
     z = np.empty(2 * pairs)
     z[0::2] = r * np.cos(2.0 * np.pi * u2)
@@ -65,24 +64,25 @@ def spd(seed, n, kappa):
     return spd_power(seed, n, kappa, 1.0)
 
 
-def karcher_pair(n, kappa):
-    """20 matrices C^1/2 exp(+-S_j) C^1/2 (j = 1..10, plus before minus) and their exact Karcher mean C.
+def karcher_pair(n, kappa, count=COUNT):
+    """`count` matrices C^1/2 exp(+-S_j) C^1/2 (plus before minus) and their exact Karcher mean C.
 
-    C = spd(1000, n, kappa); exp(S_j) = spd(1000 + j, n, e^2), so S_j has eigenvalues evenly spaced in [-1, 1].
+    C = spd(1000, n, kappa); S_j has eigenvectors orthogonal(1000 + j, n), j = 1, 2, ..., and eigenvalues evenly
+    spaced over [-1, 1], so exp(S_j) = spd(1000 + j, n, e^2).
     """
     half = spd_power(1000, n, kappa, 0.5)
-    stack = np.empty((COUNT, n, n))
-    for j in range(1, COUNT // 2 + 1):
+    stack = np.empty((count, n, n))
+    s = spectrum(n, np.exp(2.0))
+    for j in range(1, count // 2 + 1):
         q = orthogonal(1000 + j, n)
-        s = spectrum(n, np.exp(2.0))
         stack[2 * j - 2] = sym(half @ ((q * s) @ q.T) @ half)
         stack[2 * j - 1] = sym(half @ ((q / s) @ q.T) @ half)
     return stack, spd(1000, n, kappa)
 
 
 def karcher_scatter(n, kappa, count=COUNT):
-    """spd(2000 + k, n, kappa), k = 0..count-1: independent eigenbases, no closed-form mean for count > 2."""
-    return np.stack([spd(2000 + k, n, kappa) for k in range(count)])
+    """spd(1000 + k, n, kappa), k = 0..count-1: independent eigenbases, no closed-form mean for count > 2."""
+    return np.stack([spd(1000 + k, n, kappa) for k in range(count)])
 
 
 def logdet_scatter(n, kappa):
@@ -91,12 +91,13 @@ def logdet_scatter(n, kappa):
 
 
 def tyler_samples(n, kappa):
-    """N = 4n rows x_i = C^1/2 z_i / |g_i| (multivariate Cauchy), C = spd(5000), z from seed 5001 by rows, g from 5002."""
-    count = 4 * n
-    half = spd_power(5000, n, kappa, 0.5)
-    z = normals(5001, count * n).reshape(count, n)
-    g = np.abs(normals(5002, count))
-    return (z @ half) / g[:, None]
+    """4n rows C^1/2 z sqrt(3) / ||g|| (Student's t, 3 degrees of freedom), C = spd(5000, n, kappa).
+
+    z (n normals) and g (3 normals) follow each other in stream 5001, sample by sample.
+    """
+    draws = normals(5001, 4 * n * (n + 3)).reshape(4 * n, n + 3)
+    texture = np.sqrt(3.0) / np.linalg.norm(draws[:, n:], axis=1)
+    return (draws[:, :n] * texture[:, None]) @ spd_power(5000, n, kappa, 0.5)
 
 
 if __name__ == "__main__":
