@@ -230,6 +230,8 @@ def main():
     p.add_argument("--json", default="pymanopt_results.json")
     p.add_argument("--markdown", default="pymanopt_results.md")
     args = p.parse_args()
+    if args.form == "euclidean" and any(name.startswith("karcher") for name in args.problems.split(",")):
+        p.error("--form euclidean: the Karcher problems have only the Riemannian form; give --problems logdet_mle,tyler")
 
     extra = [pair.split(":") for pair in args.extra_sizes.split(",") if pair]
     report = {
