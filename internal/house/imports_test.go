@@ -14,7 +14,7 @@ const module = "github.com/spdopt/spdopt"
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
 	"internal/atomicfile": {},
-	"internal/digits":     {},
+	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
