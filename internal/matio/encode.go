@@ -30,13 +30,13 @@ func newEncoder(f Format, w io.Writer, stack bool) encoder {
 
 // writeElements writes a row major as little-endian float64.
 func writeElements(w *bufio.Writer, a dense.Matrix[float64]) error {
-	var b [8]byte
+	b := make([]byte, 8*a.Cols)
 	for i := range a.Rows {
-		for _, v := range a.Row(i) {
-			binary.LittleEndian.PutUint64(b[:], math.Float64bits(v))
-			if _, err := w.Write(b[:]); err != nil {
-				return err
-			}
+		for j, v := range a.Row(i) {
+			binary.LittleEndian.PutUint64(b[8*j:], math.Float64bits(v))
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
 		}
 	}
 	return nil

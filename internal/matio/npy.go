@@ -431,7 +431,7 @@ func (e element) read(r io.Reader, count int, trusted bool) ([]float64, error) {
 		k := min(count-len(out), chunk)
 		b := buf[:k*e.size]
 		got, err := io.ReadFull(r, b)
-		out = e.decode(out, b[:got-got%e.size])
+		out = e.decode(slices.Grow(out, k), b[:got-got%e.size])
 		if err != nil {
 			return out, err
 		}
@@ -439,7 +439,7 @@ func (e element) read(r io.Reader, count int, trusted bool) ([]float64, error) {
 	return out, nil
 }
 
-// decode appends the elements in b, whose byte order it may reverse in place.
+// decode appends the elements in b, for which out has room; it may reverse the bytes of b in place.
 func (e element) decode(out []float64, b []byte) []float64 {
 	if e.swapped && e.size > 1 {
 		for i := 0; i < len(b); i += e.size {
@@ -447,25 +447,36 @@ func (e element) decode(out []float64, b []byte) []float64 {
 		}
 	}
 	le := binary.LittleEndian
-	for ; len(b) > 0; b = b[e.size:] {
-		var v float64
-		switch {
-		case e.kind == 'f' && e.size == 8:
-			v = math.Float64frombits(le.Uint64(b))
-		case e.kind == 'f' && e.size == 4:
-			v = float64(math.Float32frombits(le.Uint32(b)))
-		case e.kind == 'f':
-			v = halfFloat(le.Uint16(b))
-		case e.kind == 'b':
-			v = float64(min(b[0], 1))
-		case e.kind == 'u':
-			v = float64(unsigned(b[:e.size]))
-		default:
-			u := unsigned(b[:e.size])
-			shift := 64 - 8*e.size
-			v = float64(int64(u<<shift) >> shift)
+	start := len(out)
+	out = out[:start+len(b)/e.size]
+	dst := out[start:]
+	switch {
+	case e.kind == 'f' && e.size == 8:
+		for i := range dst {
+			dst[i] = math.Float64frombits(le.Uint64(b[8*i:]))
 		}
-		out = append(out, v)
+	case e.kind == 'f' && e.size == 4:
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(le.Uint32(b[4*i:])))
+		}
+	case e.kind == 'f':
+		for i := range dst {
+			dst[i] = halfFloat(le.Uint16(b[2*i:]))
+		}
+	case e.kind == 'b':
+		for i := range dst {
+			dst[i] = float64(min(b[i], 1))
+		}
+	case e.kind == 'u':
+		for i := range dst {
+			dst[i] = float64(unsigned(b[i*e.size : (i+1)*e.size]))
+		}
+	default:
+		shift := 64 - 8*e.size
+		for i := range dst {
+			u := unsigned(b[i*e.size : (i+1)*e.size])
+			dst[i] = float64(int64(u<<shift) >> shift)
+		}
 	}
 	return out
 }
