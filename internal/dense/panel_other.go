@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package dense
+
+func laneMask(n, _ int, _ *geometry, _ uintptr) uintptr { return uintptr(n) }
+
+func (p *panel) run(size uintptr) { p.runPortable(size) }
