@@ -5,6 +5,8 @@ Gradient and Hessian are compared with central differences of the cost along the
 X + tU + t^2 U X^-1 U / 2; the Euclidean forms with the Riemannian ones after conversion.
 """
 
+import json
+import pathlib
 import sys
 
 import environment
@@ -61,6 +63,27 @@ def answers():
                 yield "%s n=%d kappa=%.0e" % (name, n, kappa), ratio
 
 
+def golden():
+    """Largest relative difference to the numbers that package gallery, the Go twin, is tested with."""
+    path = pathlib.Path(__file__).parents[2] / "internal" / "gallery" / "testdata" / "golden.json"
+    if not path.exists():
+        return
+    numbers = json.loads(path.read_text())
+    mine = {
+        "normals_seed_7": recipe.normals(7, 5),
+        "orthogonal_seed_7": recipe.orthogonal(7, 4),
+        "spd_seed_7_kappa_1e6": recipe.spd(7, 5, 1e6),
+        "karcher_pair": recipe.karcher_pair(4, 1e6, 4)[0],
+        "karcher_pair_mean": recipe.karcher_pair(4, 1e6, 4)[1],
+        "karcher_scatter": recipe.karcher_scatter(3, 1e2, 2),
+        "logdet": recipe.logdet_scatter(4, 1e2),
+        "tyler": recipe.tyler_samples(3, 1e2),
+    }
+    for name, got in mine.items():
+        want = np.array(numbers[name])
+        yield name, np.max(np.abs(got.ravel() - want)) / np.max(np.abs(want))
+
+
 def main():
     bad = 0
     for name in problems.BUILDERS:
@@ -75,6 +98,9 @@ def main():
     for label, ratio in answers():
         bad += not ratio <= 1e-8
         print("%-34s relative gradient at the known answer %.1e %s" % (label, ratio, "" if ratio <= 1e-8 else "FAIL"))
+    for name, error in golden():
+        bad += not error <= 1e-14
+        print("%-34s against internal/gallery %.1e %s" % (name, error, "" if error <= 1e-14 else "FAIL"))
     for n in (5, 50):
         q = recipe.orthogonal(9, n)
         values = np.linalg.eigvalsh(recipe.spd(9, n, 1e6)) / recipe.spectrum(n, 1e6) - 1
