@@ -108,3 +108,22 @@ func TestEigenbasisFollowsIndefiniteMatrices(t *testing.T) {
 		t.Errorf("sum of |eigenvalues| %v, want %v", sum, want)
 	}
 }
+
+func TestFollowDecomposesWhereTheBasisIsFar(t *testing.T) {
+	const n = 60
+	r := newRand(t, 130)
+	a := formed(randFactor(t, r, n, 1e6))
+	f := Identity(n, 1)
+	rep := f.Follow(a, &Step{Decompose: true})
+	if !rep.Decomposed || !rep.Converged || rep.Sweeps > 4 {
+		t.Errorf("far: %+v", rep)
+	}
+	if e := relDiff(formed(f), a); e > 1e-12 {
+		t.Errorf("far: S is off by %.2g", e)
+	}
+	v := randTensor(r, n)
+	a.SymRankOne(a, 1e-9, mat.NewVecDense(n, v))
+	if rep = f.Follow(a, &Step{Decompose: true}); rep.Decomposed || !rep.Converged {
+		t.Errorf("near: %+v", rep)
+	}
+}
