@@ -1,6 +1,6 @@
 package dense
 
-//go:generate sh -c "cd gen/eigen && go run . -out ../../eigen_amd64.s -stubs ../../eigen_stubs_amd64.go -pkg dense"
+//go:generate sh -c "cd gen && go run ./eigen -out ../eigen_amd64.s -stubs ../eigen_stubs_amd64.go -pkg dense"
 
 // Symv sets y = A x for the symmetric A whose upper triangle is that of the square a; the strict lower triangle is not read. The triangle goes
 // through the processor once, each element serving both sides of the diagonal.
@@ -22,6 +22,41 @@ func Symv(a Matrix[float64], x, y []float64) {
 		}
 	}
 	symvCorner(a, i, n-i, x, y)
+}
+
+// RankTwoSymv subtracts v w^T + w v^T from the symmetric A whose upper triangle is that of the square a, then sets y = A x, in one pass over
+// the triangle. The strict lower triangle is neither read nor written.
+func RankTwoSymv(a Matrix[float64], v, w, x, y []float64) {
+	n := a.Rows
+	a.mustHave(n, n, "RankTwoSymv")
+	if len(v) != n || len(w) != n || len(x) != n || len(y) != n {
+		panic(Error("RankTwoSymv: lengths do not fit"))
+	}
+	clear(y)
+	var sums [4]float64
+	i := 0
+	for ; i+4 < n; i += 4 {
+		rest := i + 4
+		rankTwoCorner(a, i, 4, v, w)
+		symvCorner(a, i, 4, x, y)
+		rankTwoSymv4(a.Data[i*a.Stride+rest:], a.Stride, v[i:], w[i:], x[i:], y[rest:], &sums)
+		for l, s := range sums {
+			y[i+l] += s
+		}
+	}
+	rankTwoCorner(a, i, n-i, v, w)
+	symvCorner(a, i, n-i, x, y)
+}
+
+// rankTwoCorner updates the diagonal block of size m <= 4 at i.
+func rankTwoCorner(a Matrix[float64], i, m int, v, w []float64) {
+	v, w = v[i:i+m], w[i:i+m]
+	for r := range m {
+		row := a.Data[(i+r)*a.Stride+i+r:][:m-r]
+		for c := range row {
+			row[c] -= v[r]*w[r+c] + w[r]*v[r+c]
+		}
+	}
 }
 
 // symvCorner adds the part of the diagonal block of size m <= 4 at i.
@@ -55,4 +90,16 @@ func symv4Portable(a []float64, stride int, x []float64, xr *[4]float64, y []flo
 		y[c] += (a0*x0 + a1*x1) + (a2*x2 + a3*x3)
 	}
 	*sums = [4]float64{s0, s1, s2, s3}
+}
+
+// rankTwoSymv4Portable is rankTwoSymv4 without vector instructions.
+func rankTwoSymv4Portable(a []float64, stride int, v, w, x, y []float64, sums *[4]float64) {
+	n := len(y)
+	for i := range 4 {
+		row, vr, wr := a[i*stride:][:n], v[i], w[i]
+		for c, wc := range w[4:][:n] {
+			row[c] -= vr*wc + wr*v[4+c]
+		}
+	}
+	symv4Portable(a, stride, x[4:][:n], (*[4]float64)(x), y, sums)
 }

@@ -37,7 +37,7 @@ var mean = Problem{
 		if err != nil {
 			return nil, err
 		}
-		return newKarcher(m0, frames, w), nil
+		return newKarcher(m0, d.Matrices, frames, w), nil
 	},
 }
 
@@ -49,7 +49,8 @@ var mean = Problem{
 type karcherObjective struct {
 	m       *manifold.Affine
 	n       int
-	frames  []*manifold.Frame
+	data    []dense.Matrix[float64]
+	frames  []*manifold.Frame // Cholesky factors of data
 	weights []float64
 	team    *team
 	latest  *karcherMemo // eigenbases nearest to the next point
@@ -67,8 +68,20 @@ type karcherMemo struct {
 // exactAccuracy is the gradient error that general solvers get: below rounding.
 const exactAccuracy = 1e-14
 
-func newKarcher(m *manifold.Affine, frames []*manifold.Frame, w []float64) *karcherObjective {
-	return &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy}
+func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Frame, w []float64) *karcherObjective {
+	k := &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy}
+	for _, a := range data {
+		d := dense.New[float64](k.n, k.n)
+		for i := range k.n {
+			for j := i; j < k.n; j++ {
+				v := a.At(i, j)
+				d.Set(i, j, v)
+				d.Set(j, i, v)
+			}
+		}
+		k.data = append(k.data, d)
+	}
+	return k
 }
 
 func (k *karcherObjective) size() (int, int) { return k.n, len(k.frames) }
@@ -117,6 +130,18 @@ func (k *karcherObjective) HessianVec(dst []float64, _ manifold.Point, v []float
 	m, eta := memo.(*karcherMemo), dense.Wrap(k.n, k.n, v)
 	return k.team.run(func(w *worker, i int) error {
 		m.spectra[i].addHessian(k.weights[i], eta, w)
+		return nil
+	}, dst)
+}
+
+// hessianVec32 is HessianVec in single precision; v32 is scratch.
+func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, m *karcherMemo) error {
+	for i, x := range v {
+		v32[i] = float32(x)
+	}
+	eta := dense.Wrap(k.n, k.n, v32)
+	return k.team.run(func(w *worker, i int) error {
+		m.spectra[i].addHessian32(k.weights[i], eta, w)
 		return nil
 	}, dst)
 }

@@ -22,6 +22,8 @@ type spectrum struct {
 	known    bool                  // basis is near an eigenbasis
 	fresh    int                   // decompositions so far
 	sweeps   int                   // sweeps so far
+	double   *curvature[float64]   // made on the first product
+	single   *curvature[float32]
 }
 
 const (
@@ -39,6 +41,12 @@ func newSpectrum(n int) *spectrum {
 
 // locate finds the spectrum of C to residual at most tol, by bounded-angle sweeps from the present basis if that is near, otherwise afresh.
 func (s *spectrum) locate(inv, chol dense.Matrix[float64], tol float64, w *worker) error {
+	if s.double != nil {
+		s.double.ready = false
+	}
+	if s.single != nil {
+		s.single.ready = false
+	}
 	if s.known && s.follow(inv, chol, tol, w) {
 		return nil
 	}
@@ -171,20 +179,25 @@ func sinhQuotient(d, twiceSinh float64) float64 {
 	return d / twiceSinh
 }
 
-// addHessian adds weight B (K o (B' eta B)) B' to the upper triangle of w.acc, K the table of (d/2) coth(d/2).
+// addHessian adds the Hessian product of this term with eta to w.acc.
 func (s *spectrum) addHessian(weight float64, eta dense.Matrix[float64], w *worker) {
-	t, y := w.t[0], w.t[1]
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, s.basis, eta, 0, t)
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, weight, t, s.basis, 0, y)
-	for i, l := range s.logs {
-		row := y.Row(i)
-		ri, qi := s.roots[i], s.inverse[i]
-		for j := i + 1; j < len(row); j++ {
-			a, b := ri*s.inverse[j], s.roots[j]*qi
-			row[j] *= 0.5 * (a + b) * sinhQuotient(l-s.logs[j], a-b)
-		}
+	if s.double == nil {
+		s.double = newCurvature[float64](len(s.logs))
 	}
-	dense.Mirror(y)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.basis, y, 0, t)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, s.basis, 1, w.acc)
+	if !s.double.ready {
+		s.double.set(s, weight)
+	}
+	s.double.add(eta, w.t[0], w.t[1], w.acc)
+}
+
+// addHessian32 is addHessian in single precision, to w.single.acc.
+func (s *spectrum) addHessian32(weight float64, eta dense.Matrix[float32], w *worker) {
+	if s.single == nil {
+		s.single = newCurvature[float32](len(s.logs))
+	}
+	if !s.single.ready {
+		s.single.set(s, weight)
+	}
+	w.needSingle()
+	s.single.add(eta, w.single.t[0], w.single.t[1], w.single.acc)
 }

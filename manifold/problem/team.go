@@ -23,6 +23,40 @@ type worker struct {
 	work []float64
 	sum  [2]float64
 	err  error
+
+	single struct { // the same in single precision, allocated when needed
+		acc  dense.Matrix[float32]
+		t    [2]dense.Matrix[float32]
+		used bool
+	}
+}
+
+// needSingle makes the single precision sum ready; at the end of the part it is added to acc.
+func (w *worker) needSingle() {
+	s := &w.single
+	if s.used {
+		return
+	}
+	s.used = true
+	if s.acc.Data != nil {
+		s.acc.Zero()
+		return
+	}
+	n := w.acc.Rows
+	s.acc = dense.New[float32](n, n)
+	for i := range s.t {
+		s.t[i] = dense.New[float32](n, n)
+	}
+}
+
+// flush adds the single precision sum to acc.
+func (w *worker) flush() {
+	if w.single.used {
+		for i, v := range w.single.acc.Data {
+			w.acc.Data[i] += float64(v)
+		}
+		w.single.used = false
+	}
 }
 
 const (
@@ -52,6 +86,7 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 		for i := c; i < t.count && w.err == nil; i += len(t.workers) {
 			w.err = body(w, i)
 		}
+		w.flush()
 	}
 	if threads := min(runtime.GOMAXPROCS(0), len(t.workers)); t.serial || threads == 1 {
 		for c := range t.workers {
