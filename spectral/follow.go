@@ -69,7 +69,7 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 			break
 		}
 		f.jacobi()
-		c := f.bound(step.MaxNorm, step.FrobeniusCap)
+		c := f.bound(step)
 		rep.Scaling = min(rep.Scaling, c)
 		dense.Mirror(f.m)
 		if step.Decompose && c < 0.5 && !rep.Decomposed && f.decompose() {
