@@ -354,6 +354,10 @@ func TestSymRefusesNonFinite(t *testing.T) {
 			}
 		}
 	}
+	huge := symmetric(3, func(i, j int) float64 { return math.MaxFloat64 })
+	if w := make([]float64, 3); Sym(huge.Clone(), w) || SymValues(huge, w) {
+		t.Errorf("the eigenvalue 3 MaxFloat64 is reported as %g", w)
+	}
 	if !Sym(dense.New[float64](0, 0), nil) || !SymValues(dense.New[float64](0, 0), nil) {
 		t.Error("the empty matrix is refused")
 	}

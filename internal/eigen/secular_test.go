@@ -183,6 +183,9 @@ func TestSecularScales(t *testing.T) {
 	if s.Solve([]float64{1, 2}, big, 1) {
 		t.Error("overflow accepted")
 	}
+	if s.Solve([]float64{math.MaxFloat64, 1}, []float64{1, 1}, math.MaxFloat64/2) {
+		t.Error("an eigenvalue beyond MaxFloat64 accepted")
+	}
 	if !s.Solve(nil, nil, 1) {
 		t.Error("empty problem refused")
 	}
