@@ -138,7 +138,7 @@ func BenchmarkTurn(b *testing.B) {
 			f.ready()
 			measure(b, func() {
 				f.gen.Copy(gen)
-				f.turn(0)
+				f.turn(0, 1)
 			})
 		})
 	}

@@ -76,7 +76,7 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		}
 		rep.Scaling = min(rep.Scaling, c)
 		dense.Mirror(f.m)
-		f.turn(step.Factors)
+		f.turn(step.Factors, f.norm)
 		f.advance()
 		rep.Sweeps++
 	}
