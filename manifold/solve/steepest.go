@@ -48,7 +48,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		r.carry(old)
 		t = barzilaiBorwein(r, old, t, norm)
 	}
-	return r.result(), nil
+	return r.result()
 }
 
 // barzilaiBorwein returns the next first trial after a step t along minus old (already carried to x).
