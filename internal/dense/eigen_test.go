@@ -59,7 +59,9 @@ func TestRankTwoSymv(t *testing.T) {
 		whole := random[float64](rng, n+2, n+5)
 		v, w, x := random[float64](rng, 1, n).Data, random[float64](rng, 1, n).Data, random[float64](rng, 1, n).Data
 		updated := whole.Clone()
-		inner := func(m Matrix[float64]) Matrix[float64] { return Matrix[float64]{Rows: n, Cols: n, Stride: n + 5, Data: m.Data[n+7:]} }
+		inner := func(m Matrix[float64]) Matrix[float64] {
+			return Matrix[float64]{Rows: n, Cols: n, Stride: n + 5, Data: m.Data[n+7:]}
+		}
 		for i := range n {
 			for j := i; j < n; j++ {
 				u := inner(updated)

@@ -39,7 +39,7 @@ func flip(x []float64) {
 // shift returns the eigenvalue of the leading 2x2 block [d0 e; e d1] that is closer to d0.
 func shift(d0, d1, e float64) float64 {
 	g := (d1 - d0) / (2 * e)
-	r := math.Hypot(g, 1)
+	r := math.Sqrt(g*g + 1)
 	return d0 - e/(g+math.Copysign(r, g))
 }
 
