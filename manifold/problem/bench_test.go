@@ -94,7 +94,7 @@ func benchmark(b *testing.B, problem, method string, d Data, x0 *manifold.Frame,
 	b.ReportMetric(1e3*least, "cpu-ms")
 	b.ReportMetric(float64(r.Iterations), "iterations")
 	b.ReportMetric(float64(r.Evaluations), "evaluations")
-	b.ReportMetric(r.GradientNorm/g0, "relgrad")
+	b.ReportMetric(1e9*r.GradientNorm/g0, "relgrad/1e-9")
 }
 
 // gradientNorm returns the gradient norm of a problem at p.
