@@ -175,12 +175,16 @@ func (t tridiagonal) sweepValues(l, m int) {
 			e[i+1] = s * r
 		}
 		oldc, oldgamma, alpha := c, gamma, d[i]
+		secant := r / p // 1/c, so that the divisions do not wait for each other
 		c, s = p/r, bb/r
 		gamma = c*(alpha-sigma) - s*oldgamma
 		d[i+1] = oldgamma + (alpha - gamma)
-		if c != 0 {
+		switch {
+		case c > 1e-290:
+			p = gamma * gamma * secant
+		case c > 0:
 			p = gamma * gamma / c
-		} else {
+		default:
 			p = oldc * bb
 		}
 	}
