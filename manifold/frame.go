@@ -281,6 +281,9 @@ func copySymmetric(dst dense.Matrix[float64], s mat.Symmetric) {
 }
 
 func allFinite(m dense.Matrix[float64]) bool {
+	if s := dense.Dot(m.Data, m.Data); len(m.Data) == m.Rows*m.Cols && s-s == 0 {
+		return true // the usual case, without a branch per element; squares may overflow where the elements do not
+	}
 	for i := range m.Rows {
 		for _, v := range m.Row(i) {
 			if v-v != 0 {

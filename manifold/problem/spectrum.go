@@ -14,15 +14,14 @@ import (
 //	log(D + E)_ij = E_ij (l_i - l_j)/(d_i - d_j) + O(r^2),  r = ||D^-1/2 E D^-1/2||_F,  l = log d.
 type spectrum struct {
 	basis    dense.Matrix[float64]
-	m        dense.Matrix[float64] // B' C B, upper triangle; not set after a fresh decomposition (residual 0)
-	logs     []float64             // logarithms of the diagonal of B' C B
-	roots    []float64             // square roots of the diagonal
-	inverse  []float64             // and their inverses
-	residual float64               // r
-	known    bool                  // basis is near an eigenbasis
-	fresh    int                   // decompositions so far
-	sweeps   int                   // sweeps so far
-	double   *curvature[float64]   // made on the first product
+	logs     []float64           // logarithms of the diagonal of B' C B
+	roots    []float64           // square roots of the diagonal
+	inverse  []float64           // and their inverses
+	residual float64             // r
+	known    bool                // basis is near an eigenbasis
+	fresh    int                 // decompositions so far
+	sweeps   int                 // sweeps so far
+	double   *curvature[float64] // made on the first product
 	single   *curvature[float32]
 }
 
@@ -35,7 +34,7 @@ const (
 )
 
 func newSpectrum(n int) *spectrum {
-	return &spectrum{basis: dense.New[float64](n, n), m: dense.New[float64](n, n), logs: make([]float64, n), roots: make([]float64, n),
+	return &spectrum{basis: dense.New[float64](n, n), logs: make([]float64, n), roots: make([]float64, n),
 		inverse: make([]float64, n)}
 }
 
@@ -78,7 +77,7 @@ func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worke
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, inv, s.basis, 0, w.t[1])
 	dense.MulLower(dense.Transposed, chol, w.t[1], w.t[0])
 	for sweep, last := 0, math.Inf(1); ; sweep++ {
-		if !s.project(w.t[0]) {
+		if !s.project(w) {
 			return false
 		}
 		if s.residual <= tol {
@@ -94,11 +93,11 @@ func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worke
 	}
 }
 
-// project computes M = V' V, its diagonal into logs, and the residual.
-func (s *spectrum) project(v dense.Matrix[float64]) bool {
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v, v, 0, s.m)
+// project computes the upper triangle of M = V' V, its diagonal into logs, and the residual.
+func (s *spectrum) project(w *worker) bool {
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, w.m)
 	for i := range s.logs {
-		s.logs[i] = s.m.At(i, i)
+		s.logs[i] = w.m.At(i, i)
 		if !(s.logs[i] > 0) || math.IsInf(s.logs[i], 1) {
 			return false
 		}
@@ -109,7 +108,7 @@ func (s *spectrum) project(v dense.Matrix[float64]) bool {
 	}
 	var sum float64
 	for i := range s.logs {
-		row, scale := s.m.Row(i), s.inverse[i]
+		row, scale := w.m.Row(i), s.inverse[i]
 		for j := i + 1; j < len(row); j++ {
 			x := row[j] * scale * s.inverse[j]
 			sum += x * x
@@ -122,7 +121,7 @@ func (s *spectrum) project(v dense.Matrix[float64]) bool {
 // sweep makes one bounded-angle rotation of the basis and of V in w.t[0].
 func (s *spectrum) sweep(w *worker) {
 	gen, q := w.t[2], w.t[3]
-	dense.BoundedAngle(s.roots, s.inverse, w.zero, s.m, gen)
+	dense.BoundedAngle(s.roots, s.inverse, w.zero, w.m, gen)
 	if bound := dense.NormBound(gen); bound > maxAngle {
 		for i := range gen.Data {
 			gen.Data[i] *= maxAngle / bound
@@ -140,7 +139,7 @@ func (s *spectrum) sweep(w *worker) {
 // squares returns ||log C||_F^2 to the accuracy of the residual.
 func (s *spectrum) squares() float64 { return dense.Dot(s.logs, s.logs) }
 
-// addLog adds weight * log C to the upper triangle of w.acc.
+// addLog adds weight * log C to the upper triangle of w.acc; w is as locate left it.
 func (s *spectrum) addLog(weight float64, w *worker) {
 	y, t := w.t[0], w.t[1]
 	if s.residual == 0 {
@@ -154,7 +153,7 @@ func (s *spectrum) addLog(weight float64, w *worker) {
 		return
 	}
 	for i, l := range s.logs {
-		row, m := y.Row(i), s.m.Row(i)
+		row, m := y.Row(i), w.m.Row(i)
 		row[i] = weight * l
 		ri, qi := s.roots[i], s.inverse[i]
 		scale := weight * qi
