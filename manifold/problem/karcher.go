@@ -22,7 +22,7 @@ var mean = Problem{
 		run:  karcherDefault,
 	}, {
 		Name: "richardson",
-		What: "fixed-step iteration of Bini and Iannazzo, a fresh decomposition of every matrix per step",
+		What: "gradient steps of fixed optimal length (Bini and Iannazzo), linear convergence",
 		run:  karcherRichardson,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {

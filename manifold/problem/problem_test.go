@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -394,6 +395,16 @@ func TestTylerProperties(t *testing.T) {
 	}
 	if d, err := manifold.Distance(run(scaled, Options{}), s); err != nil || d > 1e-9 {
 		t.Errorf("scaling samples moved the result by %v (%v)", d, err)
+	}
+	var costs []float64
+	r, err := Solve("tyler", Data{Samples: x}, &Options{Solver: solve.Options{Callback: func(s *solve.Status) bool {
+		costs = append(costs, s.Cost)
+		return false
+	}}})
+	if err != nil || math.Abs(costs[len(costs)-1]-r.Objective) > 1e-10 || !slices.IsSortedFunc(costs, func(a, b float64) int {
+		return cmp.Compare(b+1e-10, a)
+	}) {
+		t.Errorf("the costs along the run are %v, the objective is %v (%v)", costs, r.Objective, err)
 	}
 	g := mat.NewDense(n, n, gallery.NewStream(9).Normals(n, n).Data)
 	var moved, a, b mat.Dense

@@ -43,6 +43,7 @@ type tylerObjective struct {
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
 	q    []float64
+	logs float64 // sum log(x'x)
 }
 
 // check refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if N > n (Kent
@@ -55,7 +56,7 @@ func (t *tylerObjective) check() error {
 			Remedy: "give more samples, reduce the dimension, or use a regularised or shrinkage estimator"}
 	}
 	t.z.Copy(t.x)
-	t.directions(t.z)
+	t.logs = t.directions(t.z)
 	for i, l := range t.q {
 		if l-l != 0 {
 			return &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("has norm %v and no direction", math.Exp(l/2)), Remedy: "remove it"}
@@ -163,7 +164,7 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	if err != nil {
 		return nil, err
 	}
-	for !w.mon.done(nil, math.NaN(), w.norm, w.initial) {
+	for !w.mon.done(nil, w.cost(), w.norm, w.initial) {
 		if w.norm <= 1 {
 			w.relax()
 		} else {
@@ -173,7 +174,7 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 			return nil, err
 		}
 		w.mon.step(w.norm)
-		w.t.directions(w.z)
+		w.logs += w.t.directions(w.z)
 		w.t.gram(w.z, w.p)
 		w.gradient()
 		w.mon.status.Evaluations++
@@ -194,12 +195,14 @@ type tylerRun struct {
 	norm       float64
 	initial    float64
 	curvature  float64 // smallest curvature seen along a step, 1 before the first
+	logDet     float64 // log det X
+	logs       float64 // sum log(x' X^-1 x)
 }
 
 func newTylerRun(t *tylerObjective, o *Options) (*tylerRun, error) {
 	n := t.x.Cols
 	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), z: t.z, inv: dense.New[float64](n, n), p: dense.New[float64](n, n),
-		grad: make([]float64, n*n), last: make([]float64, n*n), eta: make([]float64, n*n), curvature: 1}
+		grad: make([]float64, n*n), last: make([]float64, n*n), eta: make([]float64, n*n), curvature: 1, logs: t.logs}
 	w.inv.Identity()
 	if o.Start != nil {
 		first, err := firstPoint(t, o)
@@ -208,7 +211,7 @@ func newTylerRun(t *tylerObjective, o *Options) (*tylerRun, error) {
 		}
 		w.inv.Copy(view(first.Inverse()))
 		dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, w.inv, 0, w.z)
-		t.directions(w.z)
+		w.logs, w.logDet = t.directions(w.z), first.LogDet()
 	}
 	t.gram(w.z, w.p)
 	w.gradient()
@@ -261,9 +264,16 @@ func (w *tylerRun) step() error {
 		return &DataError{Err: errors.New("the iteration left the cone: too many samples lie in a proper subspace, Tyler's matrix does not exist"),
 			Remedy: "remove repeated samples, or use a regularised estimator"}
 	}
+	for i := range w.p.Rows {
+		w.logDet += 2 * math.Log(w.p.At(i, i))
+	}
 	dense.SolveLowerRight(dense.Transposed, w.p, w.z)
 	dense.SolveLower(dense.NoTrans, w.p, w.inv)
 	return nil
+}
+
+func (w *tylerRun) cost() float64 {
+	return w.logDet + float64(w.z.Cols)/float64(w.z.Rows)*w.logs
 }
 
 // result inverts F^-1 and evaluates the gradient there from the samples.

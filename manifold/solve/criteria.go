@@ -17,7 +17,7 @@ type Status struct {
 	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start, or what the objective says (Scaler)
 	StepNorm        float64 // Riemannian norm of the last accepted step; 0 before the first
 	Elapsed         time.Duration
-	Point           manifold.Point // must not be changed
+	Point           manifold.Point // must not be changed; nil in iterations that keep no point
 
 	best  float64 // smallest gradient norm so far
 	since int     // iteration that reached it
