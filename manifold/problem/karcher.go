@@ -18,8 +18,8 @@ var mean = Problem{
 	Takes: Matrices | Weights,
 	Own: []Method{{
 		Name: "newton",
-		What: "closed form for one or two matrices, otherwise Newton's method on followed eigenbases from the arithmetic-harmonic mean",
-		run:  karcherDefault,
+		What: "closed form for one or two matrices, otherwise Newton's method on followed eigenbases from a point near the mean",
+		run:  karcherNewton,
 	}, {
 		Name: "richardson",
 		What: "gradient steps of fixed optimal length (Bini and Iannazzo), linear convergence",
@@ -123,7 +123,7 @@ func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 		}
 		s.addLog(-k.weights[i], w)
 		w.sum[0] += k.weights[i] * s.squares()
-		w.sum[1] += k.weights[i] * s.residual * s.residual
+		w.sum[1] += k.weights[i] * (s.residual*s.residual + s.rounding)
 		return nil
 	}, grad)
 	if err != nil {

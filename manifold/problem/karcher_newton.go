@@ -9,30 +9,8 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-func karcherDefault(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	k := in.(*karcherObjective)
-	if len(k.frames) > 2 {
-		return karcherIterate(k, o, karcherNewtonDirection)
-	}
-	p := k.frames[0].Clone().(*manifold.Frame)
-	if len(k.frames) == 2 {
-		if err := k.m.Between(p, k.frames[0], k.frames[1], k.weights[1]); err != nil {
-			return nil, err
-		}
-	}
-	memo, grad := k.NewMemo(), make([]float64, m.VectorLen())
-	cost, err := k.Evaluate(p, grad, memo)
-	if err != nil {
-		return nil, err
-	}
-	r := &solve.Result{Point: p, Evaluations: 1, Objective: cost, GradientNorm: math.Sqrt(m.Inner(p, grad, grad))}
-	if scale := k.GradientScale(cost); scale > 0 {
-		r.RelativeGradient = r.GradientNorm / scale
-	}
-	r.Converged = true
-	r.Reason = solve.Reason{Name: "closed-form", Converged: true, Detail: fmt.Sprintf("point on the geodesic, gradient norm %.3g", r.GradientNorm)}
-	r.Certificate = k.Certify(p, r.GradientNorm, memo)
-	return r, nil
+func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
+	return karcherIterate(in.(*karcherObjective), o, karcherNewtonDirection)
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
@@ -58,7 +36,8 @@ type karcherRun struct {
 
 // karcherIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
 // along a geodesic grows monotonically because the cost is convex there: it is accepted unless it overshoots the minimum on the line by more
-// than half of the initial slope. Costs are not compared, so rounding does not stall the run.
+// than half of the initial slope. Costs are not compared, so rounding does not stall the run. Convergence is believed only where the error of
+// the gradient is small against the tolerance.
 func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRun)) (*solve.Result, error) {
 	first, err := firstPoint(k, o)
 	if err != nil {
@@ -77,7 +56,17 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 	r.mon = newMonitor(&o.Solver, n)
 	k.accuracy = math.Inf(1)
 	cost, err := k.Evaluate(r.p, r.grad, r.memo)
-	for err == nil && !r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost)) {
+	for err == nil {
+		stop := r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost))
+		if stop && r.mon.reason.Converged && r.memo.slack > 0.3*r.mon.target() && k.accuracy > r.finest() {
+			k.accuracy = r.finest()
+			r.mon.status.Evaluations++
+			cost, err = k.Evaluate(r.p, r.grad, r.memo)
+			continue
+		}
+		if stop {
+			break
+		}
 		direction(r)
 		var moved bool
 		if cost, moved, err = r.move(); err == nil && !moved {
@@ -103,7 +92,7 @@ func (r *karcherRun) move() (cost float64, moved bool, err error) {
 	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
-	r.k.accuracy = max(0.1*r.goal(), 0.05*r.mon.target())
+	r.k.accuracy = max(0.1*r.goal(), r.finest())
 	t := 1.0
 	for range 30 {
 		for i, v := range r.step {
@@ -135,6 +124,9 @@ func (r *karcherRun) move() (cost float64, moved bool, err error) {
 	}
 	return r.mon.status.Cost, false, nil
 }
+
+// finest returns the gradient error that does not matter to the tolerance.
+func (r *karcherRun) finest() float64 { return 0.05 * r.mon.target() }
 
 func (r *karcherRun) broken(length float64, err error) error {
 	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.status.Iteration+1, length, err)

@@ -18,6 +18,7 @@ type spectrum struct {
 	roots    []float64           // square roots of the diagonal
 	inverse  []float64           // and their inverses
 	residual float64             // r
+	rounding float64             // estimate of the error of logs from a decomposition that did not see small eigenvalues
 	known    bool                // basis is near an eigenbasis
 	fresh    int                 // decompositions so far
 	sweeps   int                 // sweeps so far
@@ -30,6 +31,7 @@ const (
 	farResidual  = 1.2
 	slowResidual = 0.3 // above it a sweep must halve r
 	sweepLimit   = 5
+	patientLimit = 40
 	maxAngle     = 2 // bound of the 2-norm of a rotation's generator
 )
 
@@ -38,7 +40,8 @@ func newSpectrum(n int) *spectrum {
 		inverse: make([]float64, n)}
 }
 
-// locate finds the spectrum of C to residual at most tol, by bounded-angle sweeps from the present basis if that is near, otherwise afresh.
+// locate finds the spectrum of C to residual at most tol, by bounded-angle sweeps from the present basis if that is near, otherwise afresh. A
+// fresh decomposition of C knows an eigenvalue to eps ||C|| only; if tol^2 asks for more, sweeps from its basis sharpen the small ones.
 func (s *spectrum) locate(inv, invT, chol dense.Matrix[float64], tol float64, w *worker) error {
 	if s.double != nil {
 		s.double.ready = false
@@ -46,21 +49,25 @@ func (s *spectrum) locate(inv, invT, chol dense.Matrix[float64], tol float64, w 
 	if s.single != nil {
 		s.single.ready = false
 	}
-	if s.known && s.follow(inv, chol, tol, w) {
+	if s.known && s.follow(inv, chol, tol, w, false) {
 		return nil
 	}
 	dense.MulLower(dense.Transposed, chol, invT, w.t[0])
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, s.basis)
 	dense.Mirror(s.basis)
+	n := len(s.logs)
 	s.known = eigen.Sym(s.basis, s.logs)
-	if n := len(s.logs); !s.known || !(s.logs[0] > 0) {
-		s.known = false
-		return &manifold.PointError{What: "a data matrix seen from the point is not positive definite to rounding", Min: s.logs[0], Max: s.logs[n-1]}
-	}
 	s.fresh++
-	s.residual = 0
-	s.scale()
-	return nil
+	s.residual, s.rounding = 0, 4*0x1p-52*s.logs[n-1]/s.logs[0]
+	if s.known && s.rounding > 0 && s.rounding <= 0.3*tol*tol {
+		s.scale()
+		return nil
+	}
+	if s.known && s.follow(inv, chol, tol, w, true) {
+		return nil
+	}
+	s.known = false
+	return &manifold.PointError{What: "a data matrix seen from the point is not positive definite to rounding", Min: s.logs[0], Max: s.logs[n-1]}
 }
 
 // scale fills roots, inverse and logs from the eigenvalues in logs.
@@ -72,8 +79,9 @@ func (s *spectrum) scale() {
 	dense.Log(s.logs, s.logs)
 }
 
-// follow sweeps B towards the eigenbasis. V = W' B is kept so that M = V' V has small relative errors in its small entries too.
-func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worker) bool {
+// follow sweeps B towards the eigenbasis. V = W' B is kept so that M = V' V has small relative errors in its small entries too. It gives up
+// where a fresh decomposition is cheaper, unless it is told to be patient.
+func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worker, patient bool) bool {
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, inv, s.basis, 0, w.t[1])
 	dense.MulLower(dense.Transposed, chol, w.t[1], w.t[0])
 	for sweep, last := 0, math.Inf(1); ; sweep++ {
@@ -81,10 +89,12 @@ func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worke
 			return false
 		}
 		if s.residual <= tol {
+			s.rounding = 0
 			s.scale()
 			return true
 		}
-		if sweep == sweepLimit || s.residual > farResidual || (s.residual > slowResidual && s.residual > 0.5*last) {
+		slow := sweep == sweepLimit || s.residual > farResidual || (s.residual > slowResidual && s.residual > 0.5*last)
+		if slow && !patient || sweep == patientLimit {
 			return false
 		}
 		last = s.residual
