@@ -140,7 +140,7 @@ func (r *karcherRun) goal() float64 {
 }
 
 // karcherRichardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
-// condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710, eq. 11 with the optimal theta of section 3).
+// condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710).
 func karcherRichardsonDirection(r *karcherRun) {
 	var sum float64
 	for i, s := range r.memo.spectra {

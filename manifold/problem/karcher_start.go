@@ -19,7 +19,7 @@ func (k *karcherObjective) start() *manifold.Frame {
 		return p
 	}
 	s, err := newKarcherStart(k)
-	if err != nil {
+	if err != nil { // means too ill-conditioned to invert; any start converges
 		return manifold.IdentityFrame(k.n, 1)
 	}
 	for _, centres := range []int{1, 2, 2} {

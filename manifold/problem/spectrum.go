@@ -27,7 +27,8 @@ type spectrum struct {
 }
 
 const (
-	// A fresh decomposition costs as much as four or five sweeps. Measured on scattered data at n = 100: from r = 1.2 three sweeps reach 0.02.
+	// A sweep costs about 5 products, a fresh decomposition 30 at n = 50, 15 at 100, 9 at 200. Measured on scattered data: from r = 1.2 three
+	// sweeps reach 0.02, from 0.7 two reach 0.004.
 	farResidual  = 1.2
 	slowResidual = 0.3 // above it a sweep must halve r
 	sweepLimit   = 5

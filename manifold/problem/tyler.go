@@ -46,8 +46,8 @@ type tylerObjective struct {
 	logs float64 // sum log(x'x)
 }
 
-// check refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if N > n (Kent
-// and Tyler, Ann. Statist. 16 (1988)); points in a proper subspace are found by a Cholesky factorization of the scatter of the directions. It
+// check refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if N > n
+// (Tyler, Ann. Statist. 15 (1987) 234-251); points in a proper subspace are found by a Cholesky factorization of the scatter of the directions. It
 // leaves the samples scaled to unit length in z.
 func (t *tylerObjective) check() error {
 	N, n := t.x.Rows, t.x.Cols
