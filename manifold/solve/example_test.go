@@ -94,6 +94,26 @@ func ExampleTrust() {
 	// ⎣1.0000  2.0000⎦
 }
 
+func ExampleConjugateGradient() {
+	m, f := model()
+	r, err := solve.ConjugateGradient(m, f, manifold.IdentityFrame(2, 1), &solve.Options{Beta: solve.HagerZhang})
+	if err != nil {
+		panic(err)
+	}
+	show(r)
+	// Output:
+	// cg converged: true
+	// ⎡2.0000  1.0000⎤
+	// ⎣1.0000  2.0000⎦
+}
+
+func ExampleBetas() {
+	for _, b := range solve.Betas() {
+		fmt.Print(b, " ")
+	}
+	// Output: hybrid fletcher-reeves polak-ribiere hestenes-stiefel dai-yuan hager-zhang
+}
+
 func ExampleSolvers() {
 	for _, s := range solve.Solvers() {
 		fmt.Println(s.Name)
@@ -102,6 +122,7 @@ func ExampleSolvers() {
 	// steepest
 	// lbfgs
 	// trust
+	// cg
 }
 
 func ExampleAny() {

@@ -26,7 +26,9 @@ type Options struct {
 	Callback func(*Status) bool
 	// Memory is the number of pairs that LBFGS keeps; default 12.
 	Memory int
-	// FirstStep is the length of the first step tried (Steepest, LBFGS) or the first trust radius (Trust), in the metric; the default is
+	// Beta is the rule of ConjugateGradient; default HybridBeta.
+	Beta Beta
+	// FirstStep is the length of the first step tried (Steepest, LBFGS, ConjugateGradient) or the first trust radius (Trust), in the metric; the default is
 	// the length of the gradient, but at most VectorLen^(1/4).
 	FirstStep float64
 }
@@ -47,6 +49,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("solve: MaxTime is %v, want >= 0", o.MaxTime)
 	case o.Memory < 0:
 		return fmt.Errorf("solve: Memory is %d, want >= 0", o.Memory)
+	case o.Beta < 0 || int(o.Beta) >= len(betas):
+		return fmt.Errorf("solve: unknown Beta %d, want one of %v", o.Beta, betas)
 	case !(o.FirstStep >= 0) || math.IsInf(o.FirstStep, 1):
 		return fmt.Errorf("solve: FirstStep is %v, want a finite number >= 0", o.FirstStep)
 	}

@@ -27,6 +27,9 @@ type run struct {
 	moved  []float64 // scratch: a direction carried to y
 	reason Reason
 	start  float64 // gradient norm at the start
+
+	flatness float64 // sigma of the Wolfe condition
+	strong   bool    // whether the slope at a step is bounded on both sides
 }
 
 // place is a point with what was evaluated there.
@@ -43,7 +46,7 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), step: make([]float64, n), moved: make([]float64, n)}
+	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, step: make([]float64, n), moved: make([]float64, n)}
 	r.hess, _ = f.(Hessian)
 	r.prec, _ = f.(Preconditioner)
 	r.scale, _ = f.(Scaler)
