@@ -107,6 +107,19 @@ func ExampleConjugateGradient() {
 	// ⎣1.0000  2.0000⎦
 }
 
+func ExampleCubicRegularization() {
+	m, f := model()
+	r, err := solve.CubicRegularization(m, f, manifold.IdentityFrame(2, 1), nil)
+	if err != nil {
+		panic(err)
+	}
+	show(r)
+	// Output:
+	// arc converged: true
+	// ⎡2.0000  1.0000⎤
+	// ⎣1.0000  2.0000⎦
+}
+
 func ExampleBetas() {
 	for _, b := range solve.Betas() {
 		fmt.Print(b, " ")
@@ -123,6 +136,7 @@ func ExampleSolvers() {
 	// lbfgs
 	// trust
 	// cg
+	// arc
 }
 
 func ExampleAny() {

@@ -28,7 +28,8 @@ type Options struct {
 	Memory int
 	// Beta is the rule of ConjugateGradient; default HybridBeta.
 	Beta Beta
-	// FirstStep is the length of the first step tried (Steepest, LBFGS, ConjugateGradient) or the first trust radius (Trust), in the metric; the default is
+	// FirstStep is the length of the first step tried (Steepest, LBFGS, ConjugateGradient) or the first trust radius (Trust, and in effect
+	// CubicRegularization), in the metric; the default is
 	// the length of the gradient, but at most VectorLen^(1/4).
 	FirstStep float64
 }

@@ -18,7 +18,7 @@ type Solver struct {
 }
 
 // Solvers returns every solver, in a fixed order.
-func Solvers() []Solver { return []Solver{steepest, lbfgs, trust, cg} }
+func Solvers() []Solver { return []Solver{steepest, lbfgs, trust, cg, arc} }
 
 // ByName returns the solver with the given name.
 func ByName(name string) (Solver, error) {
