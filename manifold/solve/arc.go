@@ -36,6 +36,9 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 	first := r.firstStep()
 	k.sigma = r.status.GradientNorm / (first * first)
 	k.least = smallestWeight * k.sigma
+	if err := r.keep(func(c *codec) { c.float(&k.sigma); c.float(&k.least) }); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		if err := k.solve(); err != nil {
 			return nil, err
@@ -53,9 +56,7 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 			k.sigma = cubicGrowth * max(k.sigma, r.status.GradientNorm/(length*length))
 		}
 		if ratio > acceptRatio {
-			if err := r.accept(length); err != nil {
-				return nil, err
-			}
+			r.accept(length)
 			k.size = 0
 		} else if length < 1e-16*math.Sqrt(float64(len(k.s))) || !finite(k.sigma) {
 			r.stalled("the cubic term grew without end")

@@ -73,6 +73,9 @@ func ConjugateGradient(m manifold.Manifold, f Objective, start manifold.Point, o
 	if err := c.restart(); err != nil {
 		return nil, err
 	}
+	if err := r.keep(c.fields); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		norm := math.Sqrt(m.Inner(r.x.point, c.d, c.d))
 		if !(c.first > 0) {
@@ -92,9 +95,7 @@ func ConjugateGradient(m manifold.Manifold, f Objective, start manifold.Point, o
 			}
 			continue
 		}
-		if err := r.accept(t * norm); err != nil {
-			return nil, err
-		}
+		r.accept(t * norm)
 		if err := c.next(t); err != nil {
 			return nil, err
 		}
@@ -119,6 +120,15 @@ func newConjugate(r *run) *conjugate {
 		c.z, c.zNext = make([]float64, n), make([]float64, n)
 	}
 	return c
+}
+
+func (c *conjugate) fields(k *codec) {
+	k.identity("Beta", c.r.o.Beta.String())
+	k.vector(c.d)
+	k.vector(c.z)
+	k.float(&c.slope)
+	k.float(&c.first)
+	k.flag(&c.fresh)
 }
 
 // restart points d along minus the preconditioned gradient at x.

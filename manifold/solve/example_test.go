@@ -120,6 +120,32 @@ func ExampleCubicRegularization() {
 	// ⎣1.0000  2.0000⎦
 }
 
+func ExampleState() {
+	m, f := model()
+	var saved []byte
+	_, err := solve.LBFGS(m, f, manifold.IdentityFrame(2, 1), &solve.Options{MaxIterations: 3, CheckpointEvery: 10, Checkpoint: func(s *solve.State) (err error) {
+		saved, err = s.MarshalBinary()
+		return err
+	}})
+	if err != nil {
+		panic(err)
+	}
+	var s solve.State
+	if err := s.UnmarshalBinary(saved); err != nil {
+		panic(err)
+	}
+	r, err := solve.LBFGS(m, f, manifold.IdentityFrame(2, 1), &solve.Options{Restore: &s})
+	if err != nil {
+		panic(err)
+	}
+	whole, err := solve.LBFGS(m, f, manifold.IdentityFrame(2, 1), nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(r.Converged, r.Iterations == whole.Iterations, r.Objective == whole.Objective)
+	// Output: true true true
+}
+
 func ExampleBetas() {
 	for _, b := range solve.Betas() {
 		fmt.Print(b, " ")

@@ -24,6 +24,13 @@ type Options struct {
 	Stop Criterion
 	// Callback runs after every iteration; a true answer stops the run. Default none.
 	Callback func(*Status) bool
+	// Checkpoint, if not nil, is given the state of the solver after every CheckpointEvery-th iteration, the start included, and when the run
+	// stops. The state is overwritten by the next one: marshal it. An error ends the run. The points of the manifold must marshal.
+	Checkpoint func(*State) error
+	// CheckpointEvery is the number of iterations between two checkpoints; default 1.
+	CheckpointEvery int
+	// Restore, if not nil, is the state to go on from: the start that the solver is given only says which kind of point it is.
+	Restore *State
 	// Memory is the number of pairs that LBFGS keeps; default 12.
 	Memory int
 	// Beta is the rule of ConjugateGradient; default HybridBeta.
@@ -48,6 +55,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("solve: MaxIterations is %d, want >= 0", o.MaxIterations)
 	case o.MaxTime < 0:
 		return fmt.Errorf("solve: MaxTime is %v, want >= 0", o.MaxTime)
+	case o.CheckpointEvery < 0:
+		return fmt.Errorf("solve: CheckpointEvery is %d, want >= 0", o.CheckpointEvery)
 	case o.Memory < 0:
 		return fmt.Errorf("solve: Memory is %d, want >= 0", o.Memory)
 	case o.Beta < 0 || int(o.Beta) >= len(betas):
@@ -72,6 +81,9 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 	}
 	if d.MaxIterations == 0 {
 		d.MaxIterations = 1000
+	}
+	if d.CheckpointEvery == 0 {
+		d.CheckpointEvery = 1
 	}
 	if d.Memory == 0 {
 		d.Memory = 12

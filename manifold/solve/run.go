@@ -30,6 +30,12 @@ type run struct {
 
 	flatness float64 // sigma of the Wolfe condition
 	strong   bool    // whether the slope at a step is bounded on both sides
+
+	own     func(*codec) // the solver's own part of the state
+	saved   State
+	last    int  // iteration of the last checkpoint
+	resumed bool // nothing has happened since the state was restored
+	failure error
 }
 
 // place is a point with what was evaluated there.
@@ -60,10 +66,8 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 			p.memo = mm.NewMemo()
 		}
 	}
-	if r.check != nil {
-		if err := r.check.Check(r.x.point); err != nil {
-			return nil, fmt.Errorf("solve: the start: %w", err)
-		}
+	if err := r.first(); err != nil {
+		return nil, err
 	}
 	if err := r.evaluate(&r.x); err != nil {
 		return nil, fmt.Errorf("solve: evaluating the start: %w", err)
@@ -74,6 +78,77 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 	r.start = r.norm(&r.x)
 	r.refresh()
 	return r, nil
+}
+
+// first makes x the start, checked, or the point of the state to restore.
+func (r *run) first() error {
+	if r.o.Restore != nil {
+		c, err := r.o.Restore.open()
+		if err != nil {
+			return err
+		}
+		c.point(r.name, len(r.x.grad), r.x.point)
+		return c.err
+	}
+	if r.check != nil {
+		if err := r.check.Check(r.x.point); err != nil {
+			return fmt.Errorf("solve: the start: %w", err)
+		}
+	}
+	return nil
+}
+
+// keep names the solver's own part of the state, and restores the state if the options have one. The solver calls it once, before its first done.
+func (r *run) keep(own func(*codec)) error {
+	r.own, r.last = own, -1
+	if r.o.Restore == nil {
+		return nil
+	}
+	cost, norm := r.x.cost, r.status.GradientNorm
+	c, err := r.o.Restore.open()
+	if err != nil {
+		return err
+	}
+	r.fields(c)
+	if err := c.close(); err != nil {
+		return err
+	}
+	s := &r.status
+	if math.Abs(s.Cost-cost) > sameObjective*math.Max(1, math.Abs(cost)) || math.Abs(s.GradientNorm-norm) > sameObjective*math.Max(norm, r.start) {
+		return &StateError{fmt.Sprintf("the objective has cost %v and gradient norm %v at the point of the state, the state %v and %v; it belongs to another objective",
+			cost, norm, s.Cost, s.GradientNorm)}
+	}
+	s.Point, r.began, r.resumed, r.last = r.x.point, time.Now().Add(-s.Elapsed), true, s.Iteration
+	return nil
+}
+
+// sameObjective is the relative difference up to which a restored cost is taken for the cost of this objective, on another build perhaps.
+const sameObjective = 1e-6
+
+// fields lists the state.
+func (r *run) fields(c *codec) {
+	c.point(r.name, len(r.x.grad), r.x.point)
+	c.float(&r.x.cost)
+	c.vector(r.x.grad)
+	c.float(&r.start)
+	c.counters(&r.status)
+	r.own(c)
+}
+
+// checkpoint hands the state to the options' hook when it is due: every so many iterations, and when the run stops.
+func (r *run) checkpoint(stop bool) error {
+	if r.o.Checkpoint == nil || r.status.Iteration == r.last || !stop && r.status.Iteration%r.o.CheckpointEvery != 0 {
+		return nil
+	}
+	r.last = r.status.Iteration
+	err := r.saved.save(r.fields)
+	if err == nil {
+		err = r.o.Checkpoint(&r.saved)
+	}
+	if err != nil {
+		return fmt.Errorf("solve: checkpoint after iteration %d: %w", r.status.Iteration, err)
+	}
+	return nil
 }
 
 func (r *run) evaluate(p *place) error {
@@ -92,6 +167,9 @@ func (r *run) try(t float64, d []float64) (slope float64, err error) {
 		r.step[i] = t * v
 	}
 	err = r.m.Retract(r.y.point, r.x.point, r.step)
+	if err == nil && r.check != nil {
+		err = r.check.Check(r.y.point)
+	}
 	if err == nil {
 		err = r.evaluate(&r.y)
 	}
@@ -104,26 +182,24 @@ func (r *run) try(t float64, d []float64) (slope float64, err error) {
 		}
 		return math.Inf(1), nil
 	}
-	if r.free {
-		return r.m.Inner(r.y.point, r.y.grad, d), nil
+	if !r.free {
+		copy(r.moved, d)
+		r.m.Transport(r.x.point, r.y.point, r.moved)
+		d = r.moved
 	}
-	copy(r.moved, d)
-	r.m.Transport(r.x.point, r.y.point, r.moved)
-	return r.m.Inner(r.y.point, r.y.grad, r.moved), nil
+	if slope = r.m.Inner(r.y.point, r.y.grad, d); !finite(slope) {
+		return 0, fmt.Errorf("solve: iteration %d: the gradient is not finite after a step %.3g along a direction of norm %.3g, where the cost is %v; check the gradient of the objective",
+			r.status.Iteration+1, t, math.Sqrt(r.m.Inner(r.y.point, d, d)), r.y.cost)
+	}
+	return slope, nil
 }
 
 // accept makes y the current point after a step of the given length.
-func (r *run) accept(length float64) error {
-	if r.check != nil {
-		if err := r.check.Check(r.y.point); err != nil {
-			return fmt.Errorf("solve: iteration %d, step of norm %.3g: %w", r.status.Iteration+1, length, err)
-		}
-	}
+func (r *run) accept(length float64) {
 	r.x, r.y = r.y, r.x
 	r.status.Iteration++
 	r.status.StepNorm = length
 	r.refresh()
-	return nil
 }
 
 func (r *run) refresh() {
@@ -136,10 +212,15 @@ func (r *run) refresh() {
 	r.status.Note()
 }
 
-// done applies the stopping criteria and keeps the reason.
+// done applies the stopping criteria, keeps the reason and saves the state where that is due.
 func (r *run) done() (stop bool) {
-	r.reason, stop = r.o.Done(&r.status)
-	return stop
+	o := r.o
+	if r.resumed {
+		o.Callback, r.resumed = nil, false // it has seen this iteration
+	}
+	r.reason, stop = o.Done(&r.status)
+	r.failure = r.checkpoint(stop)
+	return stop || r.failure != nil
 }
 
 // stalled ends the run because no step improves the point.
@@ -150,6 +231,9 @@ func (r *run) stalled(what string) {
 
 // result closes the run.
 func (r *run) result() (*Result, error) {
+	if r.failure != nil {
+		return nil, r.failure
+	}
 	s := &r.status
 	if c, ok := r.m.(manifold.Completer); ok {
 		if err := c.Complete(r.x.point); err != nil {

@@ -31,6 +31,9 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 	c := newTruncatedCG(r)
 	radius := r.firstStep()
 	largest := math.Max(radius, 8*math.Sqrt(math.Sqrt(float64(len(r.x.grad)))))
+	if err := r.keep(func(c *codec) { c.float(&radius); c.float(&largest) }); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		if err := c.solve(radius); err != nil {
 			return nil, err
@@ -48,9 +51,7 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			radius = min(2*radius, largest)
 		}
 		if ratio > acceptRatio {
-			if err := r.accept(length); err != nil {
-				return nil, err
-			}
+			r.accept(length)
 		} else if radius < 1e-16*math.Sqrt(float64(len(c.s))) || length == 0 {
 			r.stalled("the trust region shrank to nothing")
 			break
