@@ -120,6 +120,46 @@ func ExampleCubicRegularization() {
 	// ⎣1.0000  2.0000⎦
 }
 
+func ExampleNelderMead() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	var points []*manifold.Frame
+	for _, d := range []float64{1, 3, 100} {
+		p, err := manifold.NewFrame(mat.NewSymDense(2, []float64{d, 0, 0, d}))
+		if err != nil {
+			panic(err)
+		}
+		points = append(points, p)
+	}
+	median := solve.Cost(func(x manifold.Point) (sum float64, err error) {
+		for _, p := range points {
+			d, err := m.Distance(x, p)
+			if err != nil {
+				return 0, err
+			}
+			sum += d
+		}
+		return sum, nil
+	})
+	r, err := solve.NelderMead(m, median, manifold.IdentityFrame(2, 1), nil)
+	if err != nil {
+		panic(err)
+	}
+	s := r.Point.(*manifold.Frame).Sym()
+	fmt.Printf("%s: %.4f %.4f\n", r.Reason.Name, s.At(0, 0), s.At(1, 1))
+	// Output: simplex: 3.0000 3.0000
+}
+
+func ExampleSpecial() {
+	for _, s := range solve.Special() {
+		fmt.Printf("%s needs %s\n", s.Name, s.Needs)
+	}
+	// Output:
+	// nelder-mead needs nothing but a cost; a manifold with RandomTangent
+}
+
 func ExampleState() {
 	m, f := model()
 	var saved []byte

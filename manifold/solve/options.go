@@ -132,7 +132,7 @@ type Result struct {
 	Evaluations      int // of the cost, with or without gradient
 	HessianProducts  int
 	Objective        float64
-	GradientNorm     float64 // Riemannian, absolute
+	GradientNorm     float64 // Riemannian, absolute; +Inf where nothing is known about it
 	RelativeGradient float64 // GradientNorm over Status.GradientScale
 	Certificate      Certificate
 	Elapsed          time.Duration // wall clock

@@ -31,6 +31,7 @@ type run struct {
 	flatness float64 // sigma of the Wolfe condition
 	strong   bool    // whether the slope at a step is bounded on both sides
 
+	blind   bool         // no gradients: their norm is +Inf, slopes are 0
 	own     func(*codec) // the solver's own part of the state
 	saved   State
 	last    int  // iteration of the last checkpoint
@@ -46,13 +47,18 @@ type place struct {
 	memo  Memo
 }
 
-// begin checks the input and evaluates the start.
+// begin checks the input and evaluates the start with its gradient.
 func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*run, error) {
+	return prepare(name, m, f, start, o, false)
+}
+
+// prepare is begin for a run that, if blind, never asks for a gradient.
+func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options, blind bool) (*run, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, step: make([]float64, n), moved: make([]float64, n)}
+	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind, step: make([]float64, n), moved: make([]float64, n)}
 	r.hess, _ = f.(Hessian)
 	r.prec, _ = f.(Preconditioner)
 	r.scale, _ = f.(Scaler)
@@ -72,7 +78,7 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 	if err := r.evaluate(&r.x); err != nil {
 		return nil, fmt.Errorf("solve: evaluating the start: %w", err)
 	}
-	if !finite(r.x.cost) || !finite(r.norm(&r.x)) {
+	if !finite(r.x.cost) || !blind && !finite(r.norm(&r.x)) {
 		return nil, fmt.Errorf("solve: the start has cost %v and gradient norm %v; both must be finite", r.x.cost, r.norm(&r.x))
 	}
 	r.start = r.norm(&r.x)
@@ -104,7 +110,7 @@ func (r *run) keep(own func(*codec)) error {
 	if r.o.Restore == nil {
 		return nil
 	}
-	cost, norm := r.x.cost, r.status.GradientNorm
+	cost, norm := r.x.cost, r.norm(&r.x)
 	c, err := r.o.Restore.open()
 	if err != nil {
 		return err
@@ -114,9 +120,9 @@ func (r *run) keep(own func(*codec)) error {
 		return err
 	}
 	s := &r.status
-	if math.Abs(s.Cost-cost) > sameObjective*math.Max(1, math.Abs(cost)) || math.Abs(s.GradientNorm-norm) > sameObjective*math.Max(norm, r.start) {
+	if saved := r.norm(&r.x); math.Abs(r.x.cost-cost) > sameObjective*math.Max(1, math.Abs(cost)) || math.Abs(saved-norm) > sameObjective*math.Max(norm, r.start) {
 		return &StateError{fmt.Sprintf("the objective has cost %v and gradient norm %v at the point of the state, the state %v and %v; it belongs to another objective",
-			cost, norm, s.Cost, s.GradientNorm)}
+			cost, norm, r.x.cost, saved)}
 	}
 	s.Point, r.began, r.resumed, r.last = r.x.point, time.Now().Add(-s.Elapsed), true, s.Iteration
 	return nil
@@ -153,12 +159,21 @@ func (r *run) checkpoint(stop bool) error {
 
 func (r *run) evaluate(p *place) error {
 	r.status.Evaluations++
-	c, err := r.f.Evaluate(p.point, p.grad, p.memo)
+	grad := p.grad
+	if r.blind {
+		grad = nil
+	}
+	c, err := r.f.Evaluate(p.point, grad, p.memo)
 	p.cost = c
 	return err
 }
 
-func (r *run) norm(p *place) float64 { return math.Sqrt(r.m.Inner(p.point, p.grad, p.grad)) }
+func (r *run) norm(p *place) float64 {
+	if r.blind {
+		return math.Inf(1)
+	}
+	return math.Sqrt(r.m.Inner(p.point, p.grad, p.grad))
+}
 
 // try moves from x along t*d, evaluates y there and returns the directional derivative at y. A step or point that cannot be used has cost
 // +Inf; only errors that a shorter step cannot mend are returned.
@@ -181,6 +196,9 @@ func (r *run) try(t float64, d []float64) (slope float64, err error) {
 			return 0, fmt.Errorf("solve: iteration %d: %w", r.status.Iteration+1, err)
 		}
 		return math.Inf(1), nil
+	}
+	if r.blind {
+		return 0, nil
 	}
 	if !r.free {
 		copy(r.moved, d)
@@ -205,7 +223,9 @@ func (r *run) accept(length float64) {
 func (r *run) refresh() {
 	r.status.Cost, r.status.GradientNorm, r.status.Point = r.x.cost, r.norm(&r.x), r.x.point
 	r.status.GradientScale = r.start
-	if r.scale != nil {
+	if r.blind {
+		r.status.GradientScale = 1
+	} else if r.scale != nil {
 		r.status.GradientScale = r.scale.GradientScale(r.x.cost)
 	}
 	r.status.Elapsed = time.Since(r.began)
@@ -249,6 +269,9 @@ func (r *run) result() (*Result, error) {
 
 // certify asks the objective for a bound, otherwise estimates the distance by the length of the Newton step where a Hessian is at hand.
 func (r *run) certify() Certificate {
+	if r.blind {
+		return Certificate{Kind: "none"}
+	}
 	if c, ok := r.f.(Certifier); ok {
 		return c.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
 	}
