@@ -3,6 +3,7 @@ package solve_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -158,6 +159,92 @@ func ExampleSpecial() {
 	}
 	// Output:
 	// nelder-mead needs nothing but a cost; a manifold with RandomTangent
+	// sgd needs a Sum; Options.Stochastic.Source
+	// adam needs a Sum; Options.Stochastic.Source
+	// svrg needs a Sum; Options.Stochastic.Source
+}
+
+// scatter is the mean over samples x of log det S + x' S^-1 x. In whitened coordinates the gradient of a term is I - u u', u = F^-1 x.
+type scatter struct{ samples [][]float64 }
+
+func (s scatter) Terms() int { return len(s.samples) }
+
+func (s scatter) BatchGradient(grad []float64, p manifold.Point, terms []int) error {
+	inv := p.(*manifold.Frame).Inverse()
+	n, _ := inv.Dims()
+	clear(grad)
+	for i := range n {
+		grad[i*n+i] = 1
+	}
+	for _, k := range terms {
+		for i := range n {
+			for j := range n {
+				u, v := mat.Dot(inv.RowView(i), mat.NewVecDense(n, s.samples[k])), mat.Dot(inv.RowView(j), mat.NewVecDense(n, s.samples[k]))
+				grad[i*n+j] -= u * v / float64(len(terms))
+			}
+		}
+	}
+	return nil
+}
+
+func (s scatter) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
+	all := make([]int, len(s.samples))
+	for i := range all {
+		all[i] = i
+	}
+	if err := s.BatchGradient(grad, p, all); err != nil {
+		return 0, err
+	}
+	f := p.(*manifold.Frame)
+	cost, n := f.LogDet(), f.Dim()
+	for i := range n {
+		cost += 1 - grad[i*n+i]
+	}
+	return cost, nil
+}
+
+// sampled fits a covariance to six samples whose second moment is [[4, 2], [2, 4]]/3.
+func sampled() (*manifold.Affine, scatter) {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	return m, scatter{[][]float64{{2, 1}, {1, 2}, {math.Sqrt2, 0}, {1, 0}, {0, math.Sqrt2}, {0, 1}}}
+}
+
+func ExampleVarianceReduced() {
+	m, f := sampled()
+	o := &solve.Options{Stochastic: solve.StochasticOptions{Source: rand.NewChaCha8([32]byte{1}), Batch: 2}}
+	r, err := solve.VarianceReduced(m, f, manifold.IdentityFrame(2, 1), o)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%v %.4f\n", r.Converged, mat.Formatted(r.Point.(*manifold.Frame).Sym(), mat.Prefix("     ")))
+	// Output:
+	// true ⎡1.3333  0.6667⎤
+	//      ⎣0.6667  1.3333⎦
+}
+
+func ExampleStochasticGradient() {
+	m, f := sampled()
+	o := &solve.Options{Tolerance: 0.05, Stochastic: solve.StochasticOptions{Source: rand.NewChaCha8([32]byte{1}), Batch: 2}}
+	r, err := solve.StochasticGradient(m, f, manifold.IdentityFrame(2, 1), o)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(r.Solver, r.Reason.Name, r.RelativeGradient <= 0.05)
+	// Output: sgd relative-gradient true
+}
+
+func ExampleAdam() {
+	m, f := sampled()
+	o := &solve.Options{Tolerance: 0.05, Stochastic: solve.StochasticOptions{Source: rand.NewChaCha8([32]byte{1}), Batch: 2}}
+	r, err := solve.Adam(m, f, manifold.IdentityFrame(2, 1), o)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(r.Solver, r.Reason.Name, r.RelativeGradient <= 0.05)
+	// Output: adam relative-gradient true
 }
 
 func ExampleState() {

@@ -64,7 +64,7 @@ func NelderMead(m manifold.Manifold, f Objective, start manifold.Point, o *Optio
 			return nil, err
 		}
 		r.status.Iteration++
-		r.status.Cost, r.status.Point = s.cost[0], nil
+		r.observe(nil, s.cost[0], math.Inf(1), 1)
 		if r.status.StepNorm = s.size(); r.status.StepNorm > r.o.Tolerance {
 			continue
 		}

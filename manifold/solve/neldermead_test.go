@@ -76,6 +76,7 @@ func TestNelderMeadStops(t *testing.T) {
 	f, start := squaredDistance(m, manifold.IdentityFrame(2, 5)), manifold.IdentityFrame(2, 1)
 	for name, o := range map[string]*Options{
 		"iterations": {MaxIterations: 7}, "evaluations": {Stop: EvaluationLimit(20)}, "cost": {Stop: CostBelow(0.5)},
+		"time":     {MaxTime: 1},
 		"callback": {Callback: func(s *Status) bool { return s.Iteration == 4 }},
 	} {
 		r, err := NelderMead(m, f, start, o)

@@ -39,6 +39,8 @@ type Options struct {
 	// CubicRegularization), in the metric; the default is
 	// the length of the gradient, but at most VectorLen^(1/4).
 	FirstStep float64
+	// Stochastic configures the solvers for a Sum.
+	Stochastic StochasticOptions
 }
 
 // Validate returns an error that names the first field that is out of range.
@@ -64,7 +66,7 @@ func (o *Options) Validate() error {
 	case !(o.FirstStep >= 0) || math.IsInf(o.FirstStep, 1):
 		return fmt.Errorf("solve: FirstStep is %v, want a finite number >= 0", o.FirstStep)
 	}
-	return nil
+	return o.Stochastic.Validate()
 }
 
 // WithDefaults returns a copy of o (which may be nil) with the defaults filled in for vectors of the given length.

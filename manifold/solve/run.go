@@ -220,16 +220,22 @@ func (r *run) accept(length float64) {
 	r.refresh()
 }
 
+// refresh tells the stopping criteria about x.
 func (r *run) refresh() {
-	r.status.Cost, r.status.GradientNorm, r.status.Point = r.x.cost, r.norm(&r.x), r.x.point
-	r.status.GradientScale = r.start
+	scale := r.start
 	if r.blind {
-		r.status.GradientScale = 1
+		scale = 1
 	} else if r.scale != nil {
-		r.status.GradientScale = r.scale.GradientScale(r.x.cost)
+		scale = r.scale.GradientScale(r.x.cost)
 	}
-	r.status.Elapsed = time.Since(r.began)
-	r.status.Note()
+	r.observe(r.x.point, r.x.cost, r.norm(&r.x), scale)
+}
+
+// observe tells the stopping criteria about an iterate.
+func (r *run) observe(p manifold.Point, cost, gradient, scale float64) {
+	s := &r.status
+	s.Point, s.Cost, s.GradientNorm, s.GradientScale, s.Elapsed = p, cost, gradient, scale, time.Since(r.began)
+	s.Note()
 }
 
 // done applies the stopping criteria, keeps the reason and saves the state where that is due.
