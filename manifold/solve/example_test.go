@@ -162,6 +162,7 @@ func ExampleSpecial() {
 	// sgd needs a Sum; Options.Stochastic.Source
 	// adam needs a Sum; Options.Stochastic.Source
 	// svrg needs a Sum; Options.Stochastic.Source
+	// proximal needs a Penalized; a manifold with Exp and Distance
 }
 
 // scatter is the mean over samples x of log det S + x' S^-1 x. In whitened coordinates the gradient of a term is I - u u', u = F^-1 x.
@@ -245,6 +246,51 @@ func ExampleAdam() {
 	}
 	fmt.Println(r.Solver, r.Reason.Name, r.RelativeGradient <= 0.05)
 	// Output: adam relative-gradient true
+}
+
+// pulled is d(S, B)^2/2 + weight d(S, A): a point drawn from B towards A, whose proximal map moves along the geodesic to A.
+type pulled struct {
+	m      *manifold.Affine
+	a, b   *manifold.Frame
+	weight float64
+}
+
+func (p pulled) Evaluate(s manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
+	if err := p.m.Log(grad, s, p.b); err != nil {
+		return 0, err
+	}
+	for i := range grad {
+		grad[i] = -grad[i]
+	}
+	return p.m.Inner(s, grad, grad) / 2, nil
+}
+
+func (p pulled) Penalty(s manifold.Point) (float64, error) {
+	d, err := p.m.Distance(s, p.a)
+	return p.weight * d, err
+}
+
+func (p pulled) Prox(dst, s manifold.Point, t float64) error {
+	d, err := p.m.Distance(s, p.a)
+	if err != nil || d == 0 {
+		dst.CopyFrom(s)
+		return err
+	}
+	return p.m.Between(dst, s, p.a, min(1, t*p.weight/d))
+}
+
+func ExampleProximalGradient() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	f := pulled{m: m, a: manifold.IdentityFrame(2, 1), b: manifold.IdentityFrame(2, math.Exp(2)), weight: math.Sqrt2}
+	r, err := solve.ProximalGradient(m, f, manifold.IdentityFrame(2, 5), nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%v: e^%.4f\n", r.Converged, math.Log(r.Point.(*manifold.Frame).Sym().At(0, 0)))
+	// Output: true: e^1.0000
 }
 
 func ExampleState() {

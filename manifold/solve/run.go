@@ -11,22 +11,23 @@ import (
 
 // run is the state that every solver shares: the current point x, the trial point y, their gradients and memos, counters and stopping.
 type run struct {
-	m      manifold.Manifold
-	f      Objective
-	o      Options
-	name   string
-	hess   Hessian
-	prec   Preconditioner
-	scale  Scaler
-	check  manifold.Checker
-	free   bool
-	began  time.Time
-	status Status
-	x, y   place
-	step   []float64 // scratch: the vector that is retracted
-	moved  []float64 // scratch: a direction carried to y
-	reason Reason
-	start  float64 // gradient norm at the start
+	m         manifold.Manifold
+	f         Objective
+	o         Options
+	name      string
+	hess      Hessian
+	certifier Certifier
+	prec      Preconditioner
+	scale     Scaler
+	check     manifold.Checker
+	free      bool
+	began     time.Time
+	status    Status
+	x, y      place
+	step      []float64 // scratch: the vector that is retracted
+	moved     []float64 // scratch: a direction carried to y
+	reason    Reason
+	start     float64 // gradient norm at the start
 
 	flatness float64 // sigma of the Wolfe condition
 	strong   bool    // whether the slope at a step is bounded on both sides
@@ -59,7 +60,10 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 	}
 	n := m.VectorLen()
 	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind, step: make([]float64, n), moved: make([]float64, n)}
-	r.hess, _ = f.(Hessian)
+	if !blind {
+		r.hess, _ = f.(Hessian)
+		r.certifier, _ = f.(Certifier)
+	}
 	r.prec, _ = f.(Preconditioner)
 	r.scale, _ = f.(Scaler)
 	r.check, _ = m.(manifold.Checker)
@@ -190,9 +194,7 @@ func (r *run) try(t float64, d []float64) (slope float64, err error) {
 	}
 	if err != nil || !finite(r.y.cost) {
 		r.y.cost = math.Inf(1)
-		var s *manifold.StepError
-		var p *manifold.PointError
-		if err != nil && !errors.As(err, &s) && !errors.As(err, &p) {
+		if err != nil && !mendable(err) {
 			return 0, fmt.Errorf("solve: iteration %d: %w", r.status.Iteration+1, err)
 		}
 		return math.Inf(1), nil
@@ -210,6 +212,13 @@ func (r *run) try(t float64, d []float64) (slope float64, err error) {
 			r.status.Iteration+1, t, math.Sqrt(r.m.Inner(r.y.point, d, d)), r.y.cost)
 	}
 	return slope, nil
+}
+
+// mendable reports whether a shorter step may avoid the error.
+func mendable(err error) bool {
+	var s *manifold.StepError
+	var p *manifold.PointError
+	return errors.As(err, &s) || errors.As(err, &p)
 }
 
 // accept makes y the current point after a step of the given length.
@@ -275,11 +284,8 @@ func (r *run) result() (*Result, error) {
 
 // certify asks the objective for a bound, otherwise estimates the distance by the length of the Newton step where a Hessian is at hand.
 func (r *run) certify() Certificate {
-	if r.blind {
-		return Certificate{Kind: "none"}
-	}
-	if c, ok := r.f.(Certifier); ok {
-		return c.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
+	if r.certifier != nil {
+		return r.certifier.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
 	}
 	if r.hess == nil {
 		return Certificate{Kind: "none"}
