@@ -158,6 +158,7 @@ func ExampleSpecial() {
 		fmt.Printf("%s needs %s\n", s.Name, s.Needs)
 	}
 	// Output:
+	// gauss-newton needs a LeastSquares
 	// nelder-mead needs nothing but a cost; a manifold with RandomTangent
 	// sgd needs a Sum; Options.Stochastic.Source
 	// adam needs a Sum; Options.Stochastic.Source
@@ -291,6 +292,64 @@ func ExampleProximalGradient() {
 	}
 	fmt.Printf("%v: e^%.4f\n", r.Converged, math.Log(r.Point.(*manifold.Frame).Sym().At(0, 0)))
 	// Output: true: e^1.0000
+}
+
+// ellipse is the sum over points x of (x' S x - 1)^2/2. With u = F' x the residual changes by u' eta u along eta.
+type ellipse struct{ points [][2]float64 }
+
+func (e ellipse) Residuals() int { return len(e.points) }
+
+// moved returns F' x.
+func moved(p manifold.Point, x [2]float64) (u [2]float64) {
+	f := p.(*manifold.Frame).F()
+	for j := range u {
+		u[j] = f.At(0, j)*x[0] + f.At(1, j)*x[1]
+	}
+	return u
+}
+
+func (e ellipse) JacobianVec(dst []float64, p manifold.Point, v []float64, _ solve.Memo) error {
+	for i, x := range e.points {
+		u := moved(p, x)
+		dst[i] = u[0]*u[0]*v[0] + u[0]*u[1]*(v[1]+v[2]) + u[1]*u[1]*v[3]
+	}
+	return nil
+}
+
+func (e ellipse) AdjointVec(dst []float64, p manifold.Point, w []float64, _ solve.Memo) error {
+	clear(dst)
+	for i, x := range e.points {
+		u := moved(p, x)
+		for k := range dst {
+			dst[k] += w[i] * u[k/2] * u[k%2]
+		}
+	}
+	return nil
+}
+
+func (e ellipse) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (cost float64, err error) {
+	r := make([]float64, len(e.points))
+	for i, x := range e.points {
+		u := moved(p, x)
+		r[i] = u[0]*u[0] + u[1]*u[1] - 1
+		cost += r[i] * r[i] / 2
+	}
+	return cost, e.AdjointVec(grad, p, r, nil)
+}
+
+func ExampleGaussNewton() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	f := ellipse{[][2]float64{{2, 0}, {0, 1}, {math.Sqrt2, math.Sqrt(0.5)}, {-math.Sqrt2, math.Sqrt(0.5)}}}
+	r, err := solve.GaussNewton(m, f, manifold.IdentityFrame(2, 1), nil)
+	if err != nil {
+		panic(err)
+	}
+	s := r.Point.(*manifold.Frame).Sym()
+	fmt.Printf("%v: semi-axes %.4f and %.4f\n", r.Converged, 1/math.Sqrt(s.At(0, 0)), 1/math.Sqrt(s.At(1, 1)))
+	// Output: true: semi-axes 2.0000 and 1.0000
 }
 
 func ExampleState() {

@@ -28,7 +28,12 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 	if err != nil {
 		return nil, err
 	}
-	c := newTruncatedCG(r)
+	return trustRegion(r)
+}
+
+// trustRegion runs the method on r, with whatever Hessian r has.
+func trustRegion(r *run) (*Result, error) {
+	m, c := r.m, newTruncatedCG(r)
 	radius := r.firstStep()
 	largest := math.Max(radius, 8*math.Sqrt(math.Sqrt(float64(len(r.x.grad)))))
 	if err := r.keep(func(c *codec) { c.float(&radius); c.float(&largest) }); err != nil {
