@@ -164,6 +164,7 @@ func ExampleSpecial() {
 	// adam needs a Sum; Options.Stochastic.Source
 	// svrg needs a Sum; Options.Stochastic.Source
 	// proximal needs a Penalized; a manifold with Exp and Distance
+	// augmented-lagrangian needs a Constrained
 }
 
 // scatter is the mean over samples x of log det S + x' S^-1 x. In whitened coordinates the gradient of a term is I - u u', u = F^-1 x.
@@ -350,6 +351,41 @@ func ExampleGaussNewton() {
 	s := r.Point.(*manifold.Frame).Sym()
 	fmt.Printf("%v: semi-axes %.4f and %.4f\n", r.Converged, 1/math.Sqrt(s.At(0, 0)), 1/math.Sqrt(s.At(1, 1)))
 	// Output: true: semi-axes 2.0000 and 1.0000
+}
+
+// unimodular is d(S, B)^2/2 subject to log det S = 0, whose gradient is the identity in whitened coordinates.
+type unimodular struct{ pulled }
+
+func (unimodular) Constraints() (equalities, inequalities int) { return 1, 0 }
+
+func (unimodular) Constrain(c []float64, p manifold.Point, _ solve.Memo) error {
+	c[0] = p.(*manifold.Frame).LogDet()
+	return nil
+}
+
+func (unimodular) ConstraintGradient(grad []float64, p manifold.Point, weights []float64, _ solve.Memo) error {
+	for i := range p.(*manifold.Frame).Dim() {
+		grad[i*p.(*manifold.Frame).Dim()+i] += weights[0]
+	}
+	return nil
+}
+
+func ExampleAugmentedLagrangian() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	b, err := manifold.NewFrame(mat.NewSymDense(2, []float64{8, 0, 0, 2}))
+	if err != nil {
+		panic(err)
+	}
+	r, err := solve.AugmentedLagrangian(m, unimodular{pulled{m: m, b: b}}, manifold.IdentityFrame(2, 3), nil)
+	if err != nil {
+		panic(err)
+	}
+	s := r.Point.(*manifold.Frame).Sym()
+	fmt.Printf("%v: %.4f %.4f, multiplier %.4f\n", r.Converged, s.At(0, 0), s.At(1, 1), r.Multipliers[0])
+	// Output: true: 2.0000 0.5000, multiplier 1.3863
 }
 
 func ExampleState() {

@@ -137,5 +137,7 @@ type Result struct {
 	GradientNorm     float64 // Riemannian, absolute; +Inf where nothing is known about it
 	RelativeGradient float64 // GradientNorm over Status.GradientScale
 	Certificate      Certificate
+	Multipliers      []float64     // of the constraints, equalities first; nil without constraints
+	Violation        float64       // largest violation or complementarity defect of a constraint
 	Elapsed          time.Duration // wall clock
 }

@@ -23,7 +23,9 @@ type Solver struct {
 func Solvers() []Solver { return []Solver{steepest, lbfgs, trust, cg, arc} }
 
 // Special returns the solvers for objectives of a special kind, in a fixed order.
-func Special() []Solver { return []Solver{gaussNewton, nelderMead, sgd, adam, svrg, proximal} }
+func Special() []Solver {
+	return []Solver{gaussNewton, nelderMead, sgd, adam, svrg, proximal, augmented}
+}
 
 // ByName returns the solver with the given name, general or special.
 func ByName(name string) (Solver, error) {
