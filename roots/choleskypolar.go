@@ -99,7 +99,7 @@ func (j *job[T]) polarIterate(x dense.Matrix[T], lower float64) dense.Matrix[T] 
 	}
 	j.rep.Iterations += len(plan.polys)
 	j.rep.Reason = "converged"
-	j.trunc += plan.error
+	j.trunc += 1.2 * plan.error
 	return x
 }
 

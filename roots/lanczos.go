@@ -23,8 +23,10 @@ var lanczosMethod = Method{
 		return float64(q.Columns) * steps * (n + 2*steps) / (n * n) * math.Ceil(max(1, math.Abs(q.Power)))
 	},
 	Bound: func(q Query) float64 {
-		q.Cond = max(q.Cond, 1)
-		return q.rounding(8)
+		if q.Kind == KindLog {
+			return q.rounding(8)
+		}
+		return rationalBound(q)
 	},
 	run64: runLanczos[float64],
 	run32: runLanczos[float32],

@@ -16,7 +16,7 @@ type Query struct {
 	Kind  Kind
 	Power float64 // exponent; 0 unless the kind has one
 	N     int
-	// Cond is the condition number, 0 if unknown. Top is the largest eigenvalue, which only exp depends on.
+	// Cond is the condition number, 0 if unknown. Top is the largest eigenvalue, which only exp and log depend on.
 	Cond, Top float64
 	Tol       float64 // wanted relative forward error, 0 for the best
 	Single    bool    // float32
@@ -97,6 +97,7 @@ type job[T dense.Float] struct {
 	lo, hi float64 // estimates of the extreme eigenvalues of a: lo from above, hi a safe upper bound
 	cutoff float64
 	limit  int // iterations allowed, 0 for the method's own limit
+	shift  int // a is the given matrix times 2^-shift
 	lower  float64
 	rep    *Report
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.
@@ -161,9 +162,13 @@ func (q *Query) sensitivity() float64 {
 	k := max(q.Cond, 1)
 	switch q.Kind {
 	case KindLog:
-		// Scaled so that the largest eigenvalue is 1 and f measured in its own size; near A = I the logarithm itself vanishes and the error
-		// is relative to 1.
-		return k / max(math.Log(k), 1)
+		// Near A = I the logarithm itself vanishes and its relative error grows without bound. Cond may be up to 4 times too large.
+		top := math.Log(max(q.Top, math.SmallestNonzeroFloat64))
+		size := math.Abs(top)
+		if k > 4 {
+			size = max(size, math.Abs(top-math.Log(k/4)))
+		}
+		return k / max(size, math.SmallestNonzeroFloat64)
 	case KindExp:
 		return max(q.Top, 1)
 	case KindPolar:
@@ -171,6 +176,8 @@ func (q *Query) sensitivity() float64 {
 	}
 	p := q.Power
 	switch {
+	case p == 0:
+		return 0
 	case p < 0:
 		return -p * k
 	case p < 1:
@@ -179,9 +186,9 @@ func (q *Query) sensitivity() float64 {
 	return p
 }
 
-// rounding returns c sqrt(n) eps sensitivity, the rounding part of a promise.
+// rounding returns c sqrt(n) eps (1 + sensitivity), the rounding part of a promise.
 func (q *Query) rounding(c float64) float64 {
-	return c * math.Sqrt(float64(max(q.N, 1))) * q.eps() * q.sensitivity()
+	return c * math.Sqrt(float64(max(q.N, 1))) * q.eps() * (1 + q.sensitivity())
 }
 
 // rootOf reports p = -k/r or k/r in lowest terms for r <= limit, as (sign k, r).

@@ -63,7 +63,7 @@ func newtonSchulz[T dense.Float](j *job[T], a dense.Matrix[T], hi float64) (y, z
 			return y, z, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
 		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
-			j.trunc += d / 2 / math.Sqrt(float64(n))
+			j.trunc += 0.75 * d
 			break
 		}
 		if it == limit {

@@ -135,7 +135,7 @@ func (p *polarJob) newtonSchulzPolar(x dense.Matrix[float64]) (dense.Matrix[floa
 		p.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		d := distanceToIdentity(s)
 		if p.rep.Reason = stop.done(d); p.rep.Reason != "" {
-			p.trunc += d / 2 / math.Sqrt(float64(p.N))
+			p.trunc += 0.75 * d
 			return x, nil
 		}
 		if it == limit {

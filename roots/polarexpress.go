@@ -107,7 +107,7 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi float64)
 	}
 	j.rep.Iterations += len(plan.polys)
 	j.rep.Reason = "converged"
-	j.trunc += plan.error
+	j.trunc += 1.2 * plan.error
 	polyIdentity(y, 0, T(math.Sqrt(hi)), y, 0, y)
 	polyIdentity(z, 0, T(1/math.Sqrt(hi)), z, 0, z)
 	return y, z

@@ -170,8 +170,12 @@ func runRational[T dense.Float](j *job[T]) error {
 	if frac != 0 {
 		p = polesFor(-frac, lo, hi, j.Query.target())
 		j.rep.Iterations = len(p.s)
-		// The error is relative to lo^-frac with half the estimated lowest eigenvalue.
-		j.trunc += 2 * p.error * math.Pow(max(j.Cond, 1), frac*float64(min(max(whole, 0), 1)))
+		// The error is relative to the largest value on an interval that may begin at a quarter of the lowest eigenvalue, and a product with
+		// A^whole is relative to the largest one.
+		j.trunc += 1.5 * p.error * math.Pow(4, frac)
+		if whole > 0 {
+			j.trunc *= math.Pow(2*max(j.Cond, 1), frac)
+		}
 	}
 	x := j.new(j.N, max(j.Columns, 0))
 	if j.Columns > 0 {
