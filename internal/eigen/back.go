@@ -12,11 +12,13 @@ type backTransform struct {
 	t []float64 // the triangular factor, transposed
 	x []float64 // n x backRows
 	y []float64
+	w []float64
 }
 
 func (b *backTransform) grow(n int) {
 	b.v = grow(b.v, backRows*n)
 	b.g, b.t = grow(b.g, backRows*backRows), grow(b.t, backRows*backRows)
+	b.w = grow(b.w, backRows*backRows/4+backRows)
 	b.x, b.y = grow(b.x, backRows*n), grow(b.y, backRows*n)
 }
 
@@ -27,6 +29,9 @@ func (b *backTransform) apply(a dense.Matrix[float64], tau []float64, vt dense.M
 	n := a.Rows
 	b.grow(n)
 	last := n - 1 // number of reflectors
+	if last <= 0 {
+		return
+	}
 	for j0 := (last - 1) / backRows * backRows; j0 >= 0; j0 -= backRows {
 		k, m := min(backRows, last-j0), n-j0-1
 		v, t := dense.Wrap(k, m, b.v), dense.Wrap(k, k, b.t)
@@ -49,12 +54,38 @@ func (b *backTransform) factor(v dense.Matrix[float64], tau []float64, t dense.M
 	k := v.Rows
 	g := dense.Wrap(k, k, b.g)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, v, v, 0, g)
-	t.Zero()
+	b.triangle(g, tau, t)
+}
+
+// triangle is factor for the products g = v v^T: of two halves of the reflectors, the block that couples them is -T2^T g12^T T1^T.
+func (b *backTransform) triangle(g dense.Matrix[float64], tau []float64, t dense.Matrix[float64]) {
+	const base = 8
+	k := len(tau)
+	if k > base {
+		h := (k/2 + base - 1) / base * base
+		t1, t2, t21 := t.View(0, 0, h, h), t.View(h, h, k-h, k-h), t.View(h, 0, k-h, h)
+		b.triangle(g.View(0, 0, h, h), tau[:h], t1)
+		b.triangle(g.View(h, h, k-h, k-h), tau[h:], t2)
+		w := dense.Wrap(k-h, h, b.w)
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, g.View(0, h, h, k-h), t1, 0, w)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, -1, t2, w, 0, t21)
+		t.View(0, h, h, k-h).Zero()
+		return
+	}
 	for i := range k {
 		row := t.Row(i)
+		clear(row)
 		for l := range i {
-			addScaled(-tau[i]*g.At(l, i), t.Row(l)[:l+1], row[:l+1])
+			addScaled(-tau[i]*g.At(l, i), t.Row(l)[:l+1], row)
 		}
 		row[i] = tau[i]
+	}
+}
+
+// addScaled is Axpy without the call, for a few elements.
+func addScaled(alpha float64, x, y []float64) {
+	y = y[:len(x)]
+	for i, v := range x {
+		y[i] += alpha * v
 	}
 }

@@ -33,7 +33,6 @@ type Solver struct {
 	con  conquest
 	back backTransform
 	vt   []float64
-	cs   []float64
 	perm []int
 }
 
@@ -44,31 +43,22 @@ func (s *Solver) Sym(a dense.Matrix[float64], w []float64) bool {
 		return false
 	}
 	n := a.Rows
+	s.con.grow(n)
+	s.vt, s.perm = grow(s.vt, n*n), grow(s.perm, n)
 	s.red.reduce(a)
 	t := tridiagonal{s.red.d[:n], s.red.e[:max(0, n-1)]}
-	s.perm, s.cs = grow(s.perm, n), grow(s.cs, 2*n)
-	if n <= smallSize {
-		formQ(a, s.red.tau, s.red.y)
-		ok = t.eigenQL(a, s.cs)
-		s.sortColumns(a, t.d)
-	} else {
-		s.con.grow(n)
-		s.vt = grow(s.vt, n*n)
-		vt := dense.Wrap(n, n, s.vt)
-		ok = s.con.solve(t, vt)
-		if ok {
-			s.back.apply(a, s.red.tau, vt)
-			s.argsort(t.d)
-			for p, i := range s.perm {
-				copy(a.Row(p), vt.Row(i))
-			}
-			transpose(a)
-		}
+	vt := dense.Wrap(n, n, s.vt)
+	if !s.con.solve(t, vt) {
+		return false
 	}
+	s.back.apply(a, s.red.tau, vt)
+	s.argsort(t.d)
 	for p, i := range s.perm {
 		w[p] = t.d[i] / scale
+		copy(a.Row(p), vt.Row(i))
 	}
-	return ok
+	transpose(a)
+	return true
 }
 
 // Values is the function SymValues on the workspace of s.
@@ -123,17 +113,4 @@ func (s *Solver) argsort(d []float64) {
 	slices.SortFunc(s.perm, func(i, j int) int {
 		return cmp.Or(cmp.Compare(d[i], d[j]), cmp.Compare(i, j))
 	})
-}
-
-// sortColumns permutes the columns of z to ascending d; d itself keeps its order.
-func (s *Solver) sortColumns(z dense.Matrix[float64], d []float64) {
-	s.argsort(d)
-	buf := s.cs[:len(d)]
-	for i := range z.Rows {
-		row := z.Row(i)
-		for p, c := range s.perm {
-			buf[p] = row[c]
-		}
-		copy(row, buf)
-	}
 }
