@@ -97,9 +97,9 @@ func (f *frame) rotatedDiagonal(dst []float64) {
 	}
 }
 
-// bound scales gen to ||gen||_2 <= maxNorm and ||gen||_F <= frobenius (where that is positive) and returns the factor. An entry that
-// overflow made NaN or Inf is set to zero first: that plane does not turn.
-func (f *frame) bound(maxNorm, frobenius float64) float64 {
+// bound scales gen to ||gen||_2 <= step.MaxNorm and ||gen||_F <= step.FrobeniusCap and returns the factor. An entry that overflow made NaN or
+// Inf is set to zero first: that plane does not turn.
+func (f *frame) bound(step *Step) float64 {
 	nu := dense.NormBound(f.gen)
 	if !(nu < math.Inf(1)) {
 		for i, v := range f.gen.Data {
@@ -109,18 +109,21 @@ func (f *frame) bound(maxNorm, frobenius float64) float64 {
 		}
 		nu = dense.NormBound(f.gen)
 	}
-	f.rough = f.rough || nu > 1 && maxNorm > 1
-	c := 1.0
-	if nu > maxNorm {
-		c = maxNorm / nu
+	if nu > step.MaxNorm && !step.GuaranteedNorm && step.Factors == 0 {
+		nu = min(nu, f.estimateNorm())
 	}
-	if frobenius > 0 {
+	f.rough = f.rough || nu > 1 && step.MaxNorm > 1
+	c := 1.0
+	if nu > step.MaxNorm {
+		c = step.MaxNorm / nu
+	}
+	if step.FrobeniusCap > 0 {
 		var sum float64
 		for i := range f.n {
 			sum += dense.Dot(f.gen.Row(i), f.gen.Row(i))
 		}
-		if norm := math.Sqrt(sum); c*norm > frobenius {
-			c = frobenius / norm
+		if norm := math.Sqrt(sum); c*norm > step.FrobeniusCap {
+			c = step.FrobeniusCap / norm
 		}
 	}
 	if c < 1 {
@@ -129,6 +132,33 @@ func (f *frame) bound(maxNorm, frobenius float64) float64 {
 		}
 	}
 	return c
+}
+
+// estimateNorm estimates ||gen||_2 from below by three power steps from the row of the largest norm, a start that permutations and signs of
+// the eigenpairs carry along. Typically it is right to a fifth.
+func (f *frame) estimateNorm() float64 {
+	v, w := f.probe[:f.n], f.probe[f.n:]
+	var est float64
+	for i := range f.n {
+		if norm := math.Sqrt(dense.Dot(f.gen.Row(i), f.gen.Row(i))); norm > est {
+			est = norm
+			copy(v, f.gen.Row(i))
+		}
+	}
+	norm := est
+	for range 3 {
+		for i := range v {
+			v[i] /= norm
+		}
+		dense.Gemv(dense.NoTrans, 1, f.gen, v, 0, w)
+		norm = math.Sqrt(dense.Dot(w, w))
+		if norm == 0 {
+			break
+		}
+		est = max(est, norm)
+		v, w = w, v
+	}
+	return est
 }
 
 // monitor estimates the defect where it is due, after a truncated or huge rotation and after every checkEvery others, and re-orthogonalises

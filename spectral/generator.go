@@ -33,14 +33,14 @@ func (f *frame) jacobi() {
 	dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
 }
 
-// tiesToZero is the published generator n_ij = t_ij/(2 (d_j - d_i)), zero at exact ties.
+// tiesToZero is the published generator n_ij = t_ij/(2 (d_j - d_i)), zero at exact ties, clipped to 1e100 so that norms do not overflow.
 func tiesToZero(d []float64, t, n dense.Matrix[float64]) {
 	for i, di := range d {
 		n.Set(i, i, 0)
 		for j := i + 1; j < len(d); j++ {
 			var v float64
 			if gap := d[j] - di; gap != 0 {
-				v = t.At(i, j) / (2 * gap)
+				v = min(max(t.At(i, j)/(2*gap), -1e100), 1e100)
 			}
 			n.Set(i, j, v)
 			n.Set(j, i, -v)

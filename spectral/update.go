@@ -180,7 +180,7 @@ func (f *Factor) sweep(t *Increment, step *Step, vec *lowRank, top, norm float64
 		}
 		clip(f.x, step.MaxExponent)
 		f.generator(step.Rotation, f.d)
-		rep.Scaling = min(rep.Scaling, f.bound(step.MaxNorm, step.FrobeniusCap))
+		rep.Scaling = min(rep.Scaling, f.bound(step))
 		f.turn(step.Factors)
 		rep.Sweeps++
 		if step.Tol == 0 && rep.Sweeps == step.MaxSweeps {
