@@ -57,12 +57,9 @@ func (f *frame) turn(factors int) {
 		dense.CayleyTruncated(f.gen, factors, f.q, f.work)
 	} else {
 		dense.CayleyInverse(f.gen, f.q, f.work)
+		dense.Scale(2, f.q.Data, f.q.Data)
 		for i := range f.n {
-			row := f.q.Row(i)
-			for j := range row {
-				row[j] *= 2
-			}
-			row[i]--
+			f.q.Data[i*f.q.Stride+i]--
 		}
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
@@ -77,35 +74,38 @@ func (f *frame) advance() {
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
 }
 
-// rotatedDiagonal sets dst to the diagonal of q^T m q for the full symmetric m, by half a product: with m = L + L^T, L holding half the
-// diagonal, it is twice the column sums of q * (L q). The diagonal of m and the first half of work are overwritten.
+// rotatedDiagonal sets dst to the diagonal of q^T m q for the full symmetric m, by half a product; the first half of work is overwritten.
 func (f *frame) rotatedDiagonal(dst []float64) {
-	for i := range f.n {
-		f.m.Data[i*f.m.Stride+i] /= 2
-	}
-	w := f.scratch(0)
-	dense.MulLower(dense.NoTrans, f.m, f.q, w)
-	clear(dst)
-	for k := range f.n {
-		wk := w.Row(k)[:len(dst)]
-		for i, v := range f.q.Row(k)[:len(dst)] {
-			dst[i] += v * wk[i]
+	dense.RotatedDiagonal(f.q, f.m, dst, f.work)
+}
+
+// rotatedWeights adds the diagonal of q^T diag(w) q to dst, the weighted column sums of the squares of q.
+func (f *frame) rotatedWeights(w, dst []float64) {
+	n, k := len(dst), 0
+	for ; k+4 <= f.n; k += 4 {
+		w0, w1, w2, w3 := w[k], w[k+1], w[k+2], w[k+3]
+		q0, q1, q2, q3 := f.q.Row(k)[:n], f.q.Row(k + 1)[:n], f.q.Row(k + 2)[:n], f.q.Row(k + 3)[:n]
+		for i := range dst {
+			dst[i] += (w0*q0[i]*q0[i] + w1*q1[i]*q1[i]) + (w2*q2[i]*q2[i] + w3*q3[i]*q3[i])
 		}
 	}
-	for i := range dst {
-		dst[i] *= 2
+	for ; k < f.n; k++ {
+		for i, v := range f.q.Row(k) {
+			dst[i] += w[k] * v * v
+		}
 	}
 }
 
-// bound scales gen to ||gen||_2 <= step.MaxNorm and ||gen||_F <= step.FrobeniusCap and returns the factor. An entry that overflow made NaN or
-// Inf is set to zero first: that plane does not turn.
+// bound scales gen to ||gen||_2 <= step.MaxNorm and ||gen||_F <= step.FrobeniusCap and returns the factor. Where overflow made entries NaN or
+// so large that norms overflow, they are set to zero, that plane does not turn, or clipped first.
 func (f *frame) bound(step *Step) float64 {
 	nu := dense.NormBound(f.gen)
-	if !(nu < math.Inf(1)) {
+	if !(nu < 1e140) {
 		for i, v := range f.gen.Data {
-			if v-v != 0 {
-				f.gen.Data[i] = 0
+			if v != v {
+				v = 0
 			}
+			f.gen.Data[i] = min(max(v, -1e100), 1e100)
 		}
 		nu = dense.NormBound(f.gen)
 	}
@@ -127,9 +127,7 @@ func (f *frame) bound(step *Step) float64 {
 		}
 	}
 	if c < 1 {
-		for i, v := range f.gen.Data {
-			f.gen.Data[i] = c * v
-		}
+		dense.Scale(c, f.gen.Data, f.gen.Data)
 	}
 	return c
 }

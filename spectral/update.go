@@ -104,9 +104,7 @@ func (f *Factor) loadVectors(t *Increment) lowRank {
 				row[i] *= di
 			}
 		}
-		for i, x := range row {
-			scaled[i] = w * x
-		}
+		dense.Scale(w, row, scaled)
 	}
 	return vec
 }
@@ -216,13 +214,11 @@ func (f *Factor) diagonal() {
 
 // rotatedLowRank sets next to the diagonal of q^T (diag((1-decay) d + ridge) + rows^T diag(w) rows) q, in O(n^2) and one product with the rows.
 func (f *Factor) rotatedLowRank(t *Increment, vec *lowRank) {
-	clear(f.next)
 	for k, dk := range f.d {
-		base := (1-t.Decay)*dk + t.Ridge
-		for i, v := range f.q.Row(k) {
-			f.next[i] += base * v * v
-		}
+		f.s[k] = (1-t.Decay)*dk + t.Ridge
 	}
+	clear(f.next)
+	f.rotatedWeights(f.s, f.next)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, vec.rows, f.q, 0, vec.turned)
 	for l := range vec.rows.Rows {
 		w := vec.weight(l)
