@@ -6,7 +6,7 @@ import "math"
 type rate []float64
 
 // rateSizes are the sizes of the shipped cost tables.
-var rateSizes = [...]float64{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096}
+var rateSizes = [...]int{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096}
 
 // at returns the rate for size n; a nil table is 1 everywhere.
 func (r rate) at(n int) float64 {

@@ -273,6 +273,10 @@ func (t *tracker[T]) rounding(p, lo float64) float64 {
 	if p < 0 {
 		return r - p*t.noise/lo
 	}
-	// x^p is operator monotone for 0 < p <= 1: ||(A+N)^p - A^p|| <= ||N||^p.
-	return r + math.Pow(t.noise/t.top, p)
+	// x^p is operator monotone for 0 < p <= 1: ||(A+N)^p - A^p|| <= ||N||^p; and its slope is at most that at the lowest eigenvalue.
+	e := math.Pow(t.noise/t.top, p)
+	if low := lo - t.noise; low > 0 {
+		e = min(e, p*t.noise/low*math.Pow(low/t.top, p))
+	}
+	return r + e
 }
