@@ -23,13 +23,6 @@ func opDims[T Float](t Trans, m Matrix[T]) (rows, cols int) {
 	return m.Rows, m.Cols
 }
 
-func opAt[T Float](t Trans, m Matrix[T], i, j int) T {
-	if t {
-		return m.At(j, i)
-	}
-	return m.At(i, j)
-}
-
 // Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	gemm(ta, tb, alpha, &a, &b, beta, &c, everywhere)

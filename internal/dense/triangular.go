@@ -205,12 +205,7 @@ func MulLower[T Float](tl Trans, l, b, dst Matrix[T]) {
 func mulLower[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	n := l.Rows
 	if n <= multiplyBase {
-		t := Wrap(n, n, work)
-		for i := range n {
-			row := t.Row(i)
-			clear(row[copy(row, l.Row(i)[:i+1]):])
-		}
-		Gemm(tl, NoTrans, 1, t, b, 0, dst)
+		Gemm(tl, NoTrans, 1, paddedLower(l, work), b, 0, dst)
 		return
 	}
 	h := splitAt(n)
@@ -224,6 +219,47 @@ func mulLower[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	} else {
 		Gemm(NoTrans, NoTrans, 1, l21, b1, 1, d2)
 	}
+}
+
+// MulLowerRight sets dst = b op(L) for the lower triangular L (its strict upper triangle is not read), in half the work of Gemm. dst must
+// not overlap l or b.
+func MulLowerRight[T Float](tl Trans, l, b, dst Matrix[T]) {
+	n := l.Rows
+	l.mustHave(n, n, "MulLowerRight")
+	b.mustHave(b.Rows, n, "MulLowerRight")
+	dst.mustHave(b.Rows, n, "MulLowerRight")
+	w := takeWorkspace()
+	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, min(n*n, multiplyBase*multiplyBase)))
+	w.release()
+}
+
+func mulLowerRight[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
+	n := l.Rows
+	if n <= multiplyBase {
+		Gemm(NoTrans, tl, 1, b, paddedLower(l, work), 0, dst)
+		return
+	}
+	h := splitAt(n)
+	l11, l21, l22 := l.View(0, 0, h, h), l.View(h, 0, n-h, h), l.View(h, h, n-h, n-h)
+	b1, b2 := b.View(0, 0, b.Rows, h), b.View(0, h, b.Rows, n-h)
+	d1, d2 := dst.View(0, 0, b.Rows, h), dst.View(0, h, b.Rows, n-h)
+	mulLowerRight(tl, l11, b1, d1, work)
+	mulLowerRight(tl, l22, b2, d2, work)
+	if tl {
+		Gemm(NoTrans, Transposed, 1, b1, l21, 1, d2)
+	} else {
+		Gemm(NoTrans, NoTrans, 1, b2, l21, 1, d1)
+	}
+}
+
+// paddedLower copies the lower triangle of l to work and clears the rest of it.
+func paddedLower[T Float](l Matrix[T], work []T) Matrix[T] {
+	t := Wrap(l.Rows, l.Rows, work)
+	for i := range t.Rows {
+		row := t.Row(i)
+		clear(row[copy(row, l.Row(i)[:i+1]):])
+	}
+	return t
 }
 
 // RotatedDiagonal sets d to the diagonal of Q^T M Q for the symmetric m, whose lower triangle is read, in about half the work of Gemm. With L
