@@ -29,6 +29,19 @@ func (f *Factor) RankOne(rho float64, v []float64) error {
 	return nil
 }
 
+// ScaleShift replaces S by c S + ridge I exactly, in O(n). With RankOne it makes the exact moving average of outer products. It returns a *DataError
+// and leaves the factor alone if an eigenvalue would leave [2^-1000, 2^1000].
+func (f *Factor) ScaleShift(c, ridge float64) error {
+	for i, v := range f.d {
+		f.next[i] = c*v + ridge
+		if !(f.next[i] >= smallest && f.next[i] <= largest) {
+			return &DataError{"scale and shift", fmt.Sprintf("eigenvalue %.3g would become %.3g; it must lie within [2^-1000, 2^1000]", v, f.next[i])}
+		}
+	}
+	f.d, f.next = f.next, f.d
+	return nil
+}
+
 func (f *Factor) rankOne(rho float64, v []float64) error {
 	dense.Gemv(dense.Transposed, 1, f.b, v, 0, f.x)
 	if !f.secular.Solve(f.d, f.x, rho) {

@@ -114,3 +114,28 @@ func TestSweepsConvergeToTheExactUpdate(t *testing.T) {
 	d := slices.Sorted(slices.Values(g.Eigenvalues()))
 	wantSlice(t, "eigenvalues", d, f.Eigenvalues(), 1e-12)
 }
+
+func TestScaleShift(t *testing.T) {
+	r := newRand(t, 240)
+	f := randFactor(t, r, 6, 10)
+	want := formed(f)
+	want.ScaleSym(0.9, want)
+	for i := range 6 {
+		want.SetSym(i, i, want.At(i, i)+0.3)
+	}
+	if err := f.ScaleShift(0.9, 0.3); err != nil {
+		t.Fatal(err)
+	}
+	if e := relDiff(formed(f), want); e > 1e-14 {
+		t.Errorf("S is off by %.2g", e)
+	}
+	before := f.Clone()
+	for _, bad := range [][2]float64{{-1, 0}, {0, 0}, {1, -100}, {math.NaN(), 1}, {math.Inf(1), 0}} {
+		if f.ScaleShift(bad[0], bad[1]) == nil {
+			t.Errorf("%v was accepted", bad)
+		}
+	}
+	if !sameBits(before, f) {
+		t.Error("a refused call changed the factor")
+	}
+}

@@ -10,7 +10,8 @@ import (
 // in the increment; B stays orthogonal and d positive whatever the increment. A nil o is the default.
 //
 // Cost in products of n x n matrices, n large: a dense increment about 4.3; k vectors about 2.2 + 2.6 k/n, without ever forming B^T T B by
-// full products; each further sweep about 4.2. In steady state (same shapes) nothing is allocated, except by PreRotate.
+// full products; each further sweep about 4.2. In steady state (same shapes) nothing is allocated, except by PreRotate. For a single vector
+// RankOne is exact and costs half as much, but changes the order of the eigenpairs.
 //
 // Method: the spectral-factorised step of arXiv:2502.06268 with the angle, norm bound and eigenvalue rule of Step.
 func (f *Factor) Update(t Increment, o *Step) Report {

@@ -40,6 +40,9 @@ type Secular struct {
 	zhat  []float64
 	buf   []float64
 	out   []float64
+
+	task   secularTask
+	shared dense.Parallel
 }
 
 func grow[T any](s []T, n int) []T {

@@ -1,8 +1,6 @@
 package eigen
 
 import (
-	"math"
-
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -21,80 +19,6 @@ func (s *Secular) Solve(d, z []float64, rho float64) bool {
 	s.solve(nil)
 	s.order()
 	return true
-}
-
-// solve finds the roots and eigenvectors of the deflated problem. column[i], if given, is the column of s.ut that pole i goes to.
-func (s *Secular) solve(column []int) {
-	k := s.k
-	s.lam, s.zhat, s.buf = grow(s.lam, k), grow(s.zhat, k), grow(s.buf, k)
-	s.ut = grow(s.ut, k*k)
-	for j := range k {
-		org, tau := s.root(j)
-		origin := s.d[org]
-		s.lam[j] = origin + tau
-		row := s.ut[j*k : j*k+k]
-		for i, di := range s.d[:k] {
-			row[i] = (di - origin) - tau
-		}
-	}
-	s.weights()
-	for j := range k {
-		s.vector(s.ut[j*k:j*k+k], column)
-	}
-}
-
-// weights computes from the differences d_i - lambda_j in s.ut the vector zhat for which the lambda are exact roots:
-// zhat_i^2 = prod_j (lambda_j - d_i) / prod_{j != i} (d_j - d_i), up to a common factor. Four roots share a division: after deflation and
-// scaling no difference is below 2^-200, so that four cannot underflow.
-func (s *Secular) weights() {
-	k, d, zh := s.k, s.d[:s.k], s.zhat
-	for i := range zh {
-		zh[i] = 1
-	}
-	j := 0
-	for ; j+4 <= k; j += 4 {
-		rows, next := s.ut[j*k:], j+4
-		dj := (*[4]float64)(d[j:next])
-		dense.PoleWeights(zh[:j], d[:j], rows, k, dj)
-		for i := j; i < next; i++ {
-			for l := j; l < next; l++ {
-				zh[i] *= s.ratio(i, l)
-			}
-		}
-		if next < k {
-			dense.PoleWeights(zh[next:], d[next:], rows[next:], k, dj)
-		}
-	}
-	for ; j < k; j++ {
-		for i := range zh {
-			zh[i] *= s.ratio(i, j)
-		}
-	}
-	for i := range zh {
-		zh[i] = math.Copysign(math.Sqrt(math.Abs(zh[i])), s.zall[s.keep[i]])
-	}
-}
-
-func (s *Secular) ratio(i, j int) float64 {
-	if i == j {
-		return s.ut[j*s.k+i]
-	}
-	return s.ut[j*s.k+i] / (s.d[i] - s.d[j])
-}
-
-// vector turns one row of differences into the unit eigenvector zhat_i/(d_i - lambda).
-func (s *Secular) vector(row []float64, column []int) {
-	inv := 1 / math.Sqrt(dense.PoleQuotients(s.zhat, row))
-	if column == nil {
-		for i := range row {
-			row[i] *= inv
-		}
-		return
-	}
-	for i, v := range row {
-		s.buf[column[i]] = v * inv
-	}
-	copy(row, s.buf[:len(row)])
 }
 
 // applyRows bounds the workspace of Apply: so many rows are multiplied at a time.

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	panelRows = 32  // reflectors per panel of the reduction
+	panelRows = 32   // reflectors per panel of the reduction
 	fusedSize = 1024 // up to here the reduction goes row by row
-	smallSize = 32  // up to here QL serves
+	smallSize = 24   // up to here QL serves
 )
 
 // reflect finds H = I - tau v v^T, v[0] = 1, with H x = (beta, 0, ..., 0). x becomes v.
