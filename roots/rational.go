@@ -70,7 +70,7 @@ func predictPoles(p, cond, target float64) int {
 		return contourNodes(cond, target)
 	}
 	if target >= fitFloor {
-		return int(math.Ceil(3 + math.Log(1/target)*(0.25+math.Log(cond)/25)))
+		return fitPoles(cond, target)
 	}
 	return len(trapezoidPoles(-p, 1, cond, target).s)
 }

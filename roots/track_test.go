@@ -108,18 +108,18 @@ func relativeApplied(y, want, x *mat.Dense, top float64) float64 {
 func TestTrackerFollows(t *testing.T) {
 	for _, cond := range []float64{1e1, 1e4, 1e7} {
 		for _, k := range []int{3, -1} {
-			for _, cols := range []int{1, 30} {
+			for _, cols := range []int{1, 20} {
 				for _, tol := range []float64{1e-3, 1e-6, 1e-9} {
 					t.Run(fmt.Sprintf("cond %.0g rank %d columns %d tol %g", cond, k, cols, tol), func(t *testing.T) {
 						const seed = 77
 						rng := newRand(seed)
-						d := newDrift(rng, 30, k, cond, 0.01)
-						tr, err := NewTracker(30, &TrackerOptions{Tol: tol})
+						d := newDrift(rng, 20, k, cond, 0.01)
+						tr, err := NewTracker(20, &TrackerOptions{Tol: tol})
 						require.NoError(t, err)
 						_, err = tr.Follow(d.a)
 						require.NoError(t, err)
-						x := normal(rng, 30, cols)
-						for step := range 25 {
+						x := normal(rng, 20, cols)
+						for step := range 16 {
 							d.step()
 							if k > 0 {
 								_, err = tr.FollowUpdate(d.increment())

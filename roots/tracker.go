@@ -194,6 +194,7 @@ type tracker[T dense.Float] struct {
 	theta     float64 // certified: I + x >= theta I
 	tau       float64
 	top       float64 // certified upper bound of the spectrum
+	fro       float64 // ||m||_F
 	noise     float64 // bound of the rounding collected in m, as a norm
 	debt      float64 // work that staleness has caused since the last rotation
 	orth      float64 // last measured orthogonality defect
