@@ -295,7 +295,7 @@ func applyProduct(dst, x []float64, mul func(dst, src []float64), q Query, o *Op
 	if err != nil {
 		return rep, err
 	}
-	q.Cond = k.max / k.lower
+	q.Cond, q.Top = k.max/k.lower, k.max
 	rep.Bound = bound + lanczosMethod.Bound(q)
 	if err := finite(dense.Wrap(1, n, dst)); err != nil {
 		return rep, fmt.Errorf("roots: lanczos: result: %w", err)

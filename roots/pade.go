@@ -68,7 +68,7 @@ func runPade[T dense.Float](j *job[T]) error {
 	// Squaring amplifies the errors of the roots 2^s times: they are taken to full accuracy whatever the tolerance.
 	j.Query.Tol = 0
 	for range s {
-		r, err := j.halve(z, lo, hi, false)
+		r, err := j.halve(z, lo, hi, false, j.Query.target())
 		if err != nil {
 			return err
 		}

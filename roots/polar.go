@@ -82,7 +82,7 @@ func (p *polarJob) run(o *Options) (dense.Matrix[float64], error) {
 		p.rep.Method = newtonSchulzMethod.Name
 		x, err = p.newtonSchulzPolar(x)
 	} else {
-		x = p.polarIterate(x, 0.5*lo/hi)
+		x = p.polarIterate(x, 0.5*lo/hi, p.Query.target())
 	}
 	p.Cond = 2 * hi / lo
 	p.rep.Bound = p.rounding(8) + p.trunc

@@ -17,7 +17,7 @@ var rationalMethod = Method{
 		whole, frac := splitPower(q.Power)
 		w := 0.0
 		if frac != 0 {
-			w = float64(predictPoles(-frac, max(q.Cond, 1), q.target())) * rationalUnit(q)
+			w = float64(predictPoles(-frac, max(q.Cond, 1), q.target()/amplification(whole, frac, q.Cond))) * rationalUnit(q)
 		}
 		if whole < 0 {
 			w += rationalUnit(q)
@@ -33,6 +33,15 @@ var rationalMethod = Method{
 func splitPower(p float64) (whole int, frac float64) {
 	c := math.Ceil(p)
 	return int(c), c - p
+}
+
+// amplification is what a product with A^whole does to the relative error of A^-frac: the result is relative to the largest eigenvalue, the
+// error to the smallest.
+func amplification(whole int, frac, cond float64) float64 {
+	if whole <= 0 {
+		return 1
+	}
+	return math.Pow(2*max(cond, 1), frac)
 }
 
 // rationalUnit is the work of one shifted inverse, formed or applied.
@@ -168,14 +177,10 @@ func runRational[T dense.Float](j *job[T]) error {
 	lo, hi := 0.5*j.lo, 1.01*j.hi
 	var p poles
 	if frac != 0 {
-		p = polesFor(-frac, lo, hi, j.Query.target())
+		p = polesFor(-frac, lo, hi, j.Query.target()/amplification(whole, frac, j.Cond))
 		j.rep.Iterations = len(p.s)
-		// The error is relative to the largest value on an interval that may begin at a quarter of the lowest eigenvalue, and a product with
-		// A^whole is relative to the largest one.
-		j.trunc += 1.5 * p.error * math.Pow(4, frac)
-		if whole > 0 {
-			j.trunc *= math.Pow(2*max(j.Cond, 1), frac)
-		}
+		// The error is relative to the largest value on an interval that may begin at a quarter of the lowest eigenvalue.
+		j.trunc += 1.5 * p.error * math.Pow(4, frac) * amplification(whole, frac, j.Cond)
 	}
 	x := j.new(j.N, max(j.Columns, 0))
 	if j.Columns > 0 {
