@@ -4,9 +4,10 @@ import "math"
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase    = 8
+	solveBase    = 16
 	multiplyBase = 32
 	factorBase   = 16
+	invertBase   = 16
 )
 
 // Cholesky overwrites the lower triangle of the symmetric a (whose lower triangle is read) with L such that a = L L^T, and clears the strict
@@ -39,23 +40,24 @@ func cholesky[T Float](a Matrix[T]) int {
 	return -1
 }
 
+// choleskyUnblocked eliminates one column after the other, which leaves the additions to the rest independent of each other.
 func choleskyUnblocked[T Float](a Matrix[T]) int {
-	for i := range a.Rows {
-		row := a.Row(i)[:i+1]
-		for j := range row {
-			other := a.Row(j)[:j+1]
-			s := row[j]
-			for k, v := range other[:j] {
-				s -= v * row[k]
+	n := a.Rows
+	var column [factorBase]T
+	for j := range n {
+		pivot := a.At(j, j)
+		if !(pivot > 0) || math.IsInf(float64(pivot), 1) {
+			return j
+		}
+		root := T(math.Sqrt(float64(pivot)))
+		a.Set(j, j, root)
+		for i := j + 1; i < n; i++ {
+			row := a.Row(i)
+			f := row[j] / root
+			row[j], column[i] = f, f
+			for k, v := range column[j+1 : i+1] {
+				row[j+1+k] -= f * v
 			}
-			if j < i {
-				row[j] = s / other[j]
-				continue
-			}
-			if !(s > 0) || math.IsInf(float64(s), 1) {
-				return i
-			}
-			row[j] = T(math.Sqrt(float64(s)))
 		}
 	}
 	return -1
@@ -159,7 +161,7 @@ func solveLowerRight[T Float](tl Trans, l, b Matrix[T], work []T) {
 func InvertLower[T Float](l Matrix[T]) {
 	n := l.Rows
 	l.mustHave(n, n, "InvertLower")
-	if n <= solveBase {
+	if n <= invertBase {
 		invertUnblocked(l)
 		return
 	}
@@ -175,16 +177,20 @@ func InvertLower[T Float](l Matrix[T]) {
 	InvertLower(l22)
 }
 
+// invertUnblocked forms one row of the inverse after the other from the rows above it.
 func invertUnblocked[T Float](l Matrix[T]) {
+	var sum [invertBase]T
 	for i := range l.Rows {
 		row := l.Row(i)[:i+1]
-		inv := 1 / row[i]
-		for j := range i {
-			var s T
-			for k := j; k < i; k++ {
-				s += row[k] * l.At(k, j)
+		clear(sum[:i])
+		for k, f := range row[:i] {
+			for j, v := range l.Row(k)[:k+1] {
+				sum[j] += f * v
 			}
-			row[j] = -s * inv
+		}
+		inv := 1 / row[i]
+		for j, v := range sum[:i] {
+			row[j] = -v * inv
 		}
 		row[i] = inv
 	}
