@@ -76,7 +76,7 @@ func (s *Secular) prepare(d, z []float64, rho float64) bool {
 	return true
 }
 
-// normalise fills s.d, s.z, s.rho and s.scale: unit z, rho > 0, entries of order one.
+// normalise fills s.dall, s.zall, s.rho and s.scale: unit z, rho >= 0, norm about one.
 func (s *Secular) normalise(d, z []float64, rho float64) bool {
 	var dmax, zmax float64
 	for i, v := range d {

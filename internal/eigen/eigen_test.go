@@ -209,10 +209,17 @@ func TestSymRandomSizes(t *testing.T) {
 	}
 }
 
-func TestSymLarge(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 4))
+// Panels serve large matrices; here they start early.
+func TestSymPanels(t *testing.T) {
 	var s Solver
-	checkDecomposition(t, &s, gaussian(fusedSize+2*panelRows+5, rng))
+	s.red.fused = 40
+	for _, f := range families {
+		for _, n := range []int{41, 72, 73, 150} {
+			t.Run(fmt.Sprintf("%s/n=%d", f.name, n), func(t *testing.T) {
+				checkDecomposition(t, &s, f.make(n, rand.New(rand.NewPCG(uint64(n), 4))))
+			})
+		}
+	}
 }
 
 // A view into a larger matrix must be all that is written.
@@ -353,6 +360,10 @@ func TestSymRefusesNonFinite(t *testing.T) {
 				t.Errorf("n = %d: %g accepted", n, bad)
 			}
 		}
+	}
+	huge := symmetric(3, func(i, j int) float64 { return math.MaxFloat64 })
+	if w := make([]float64, 3); Sym(huge.Clone(), w) || SymValues(huge, w) {
+		t.Errorf("the eigenvalue 3 MaxFloat64 is reported as %g", w)
 	}
 	if !Sym(dense.New[float64](0, 0), nil) || !SymValues(dense.New[float64](0, 0), nil) {
 		t.Error("the empty matrix is refused")

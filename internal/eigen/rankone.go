@@ -1,11 +1,9 @@
 package eigen
 
-import (
-	"github.com/spdopt/spdopt/internal/dense"
-)
+import "github.com/spdopt/spdopt/internal/dense"
 
 // Solve decomposes diag(d) + rho z z^T. d may come in any order and rho may have any sign. It reports false if the data holds NaN or Inf or
-// overflows; the receiver is then not usable until the next Solve. d and z are only read.
+// an eigenvalue overflows; the receiver is then not usable until the next Solve. d and z are only read.
 //
 // Eigenvalues are backward stable and the eigenvectors orthogonal to working precision, however close the eigenvalues: the roots are exact for
 // weights recomputed from them (Gu and Eisenstat 1994, equation 3.3). O(n^2).
@@ -18,7 +16,7 @@ func (s *Secular) Solve(d, z []float64, rho float64) bool {
 	}
 	s.solve(nil)
 	s.order()
-	return true
+	return s.k == 0 || finite(s.lam[s.k-1]/s.scale)
 }
 
 // applyRows bounds the workspace of Apply: so many rows are multiplied at a time.
@@ -131,7 +129,7 @@ func transpose(u dense.Matrix[float64]) {
 }
 
 // RankOne turns the decomposition q diag(d) q^T (q n x n orthogonal, d in any order) into that of q diag(d) q^T + rho v v^T, in place: d
-// becomes ascending. z, of length n, receives q^T v. It reports false, leaving q and d alone, if anything is NaN, Inf or overflows.
+// becomes ascending. z, of length n, receives q^T v. It reports false, leaving q and d alone, if anything is NaN or Inf or overflows.
 // O(n^2) and one product, less with deflation. 1000 updates at n = 200 leave q orthogonal to a few 1e-13.
 func (s *Secular) RankOne(q dense.Matrix[float64], d []float64, rho float64, v, z []float64) bool {
 	dense.Gemv(dense.Transposed, 1, q, v, 0, z)
