@@ -130,7 +130,7 @@ func ExampleFactor_RankOne() {
 	fmt.Println(f.RankOne(-4, []float64{0.6, 0.8}))
 	// Output:
 	// [1.0000 3.0000]
-	// spectral: rank-one update: S + rho v v^T has the eigenvalues -1 to 1; they must lie within [2^-1000, 2^1000]
+	// spectral: rank-one update: the result has the eigenvalues -1 to 1; they must lie within [2^-1000, 2^1000]
 }
 
 func ExampleFactor_ScaleShift() {

@@ -51,8 +51,8 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		return rep
 	}
 	f.ready()
-	symmetricTo(f.scratch(0), a, 1)
-	if _, bad := firstNotFinite(f.scratch(0).Data); bad {
+	symmetricTo(f.scratch(), a, 1)
+	if _, bad := firstNotFinite(f.scratch().Data); bad {
 		rep.Err = ErrNotFinite
 		return rep
 	}
@@ -76,7 +76,7 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		}
 		rep.Scaling = min(rep.Scaling, c)
 		dense.Mirror(f.m)
-		f.turn(step.Factors)
+		f.turn(step.Factors, f.norm)
 		f.advance()
 		rep.Sweeps++
 	}
@@ -93,10 +93,10 @@ const (
 	oneSweep   = 1e-7
 )
 
-// decompose sets the basis to the eigenvectors of the matrix in scratch(0), and m to its eigenvalues. It returns false, with the basis as it
+// decompose sets the basis to the eigenvectors of the matrix in scratch(), and m to its eigenvalues. It returns false, with the basis as it
 // was, if that fails.
 func (f *frame) decompose() bool {
-	a := f.scratch(0)
+	a := f.scratch()
 	if !eigen.Sym(a, f.s) {
 		return false
 	}

@@ -24,6 +24,7 @@ type frame struct {
 	s, r, x   []float64             // sqrt(d), 1/sqrt(d), relative diagonal of the increment
 	probe     []float64             // 2 n
 	defect    float64               // last estimate of ||B^T B - I||_2
+	norm      float64               // ||gen||_2 as bound left it: its upper bound nu, or the estimate where that acted
 	rough     bool                  // a rotation since the last estimate was not orthogonal to working precision
 }
 
@@ -39,37 +40,50 @@ func (f *frame) ready() {
 	f.s, f.r, f.x, f.probe = v[:n], v[n:2*n], v[2*n:3*n], v[3*n:]
 }
 
-// scratch returns the first or second half of the workspace as an n x n matrix.
-func (f *frame) scratch(half int) dense.Matrix[float64] {
-	return dense.Wrap(f.n, f.n, f.work[half*f.n*f.n:])
-}
+// scratch returns the first half of the workspace as an n x n matrix.
+func (f *frame) scratch() dense.Matrix[float64] { return dense.Wrap(f.n, f.n, f.work) }
 
-// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(0); gen is overwritten.
+// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(); gen is overwritten.
 func (f *frame) project(w float64) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(0), f.b, 0, f.gen)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(), f.b, 0, f.gen)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.gen, 0, f.m)
 }
 
-// turn sets q to the Cayley rotation of the generator gen and the basis to B q.
-func (f *frame) turn(factors int) {
-	if factors > 0 {
+// tinyNorm is the ||N||_2 below which I + 2N + 2N^2 is the Cayley map to working precision: it differs by 2 ||N||^3 < 6e-14, its defect is
+// 4 ||N||^4 < 4e-18.
+const tinyNorm = 0x1p-15
+
+// turn sets q to the Cayley rotation of the generator gen and the basis to B q. norm is (about) ||gen||_2.
+func (f *frame) turn(factors int, norm float64) {
+	switch {
+	case factors > 0:
 		f.rough = true
 		dense.CayleyTruncated(f.gen, factors, f.q, f.work)
-	} else {
+	case norm < tinyNorm:
+		dense.GemmUpper(dense.NoTrans, dense.NoTrans, 2, f.gen, f.gen, 0, f.q)
+		dense.Mirror(f.q)
+		dense.Axpy(2, f.gen.Data, f.q.Data)
+		f.shiftRotation(1)
+	default:
 		dense.CayleyInverse(f.gen, f.q, f.work)
 		dense.Scale(2, f.q.Data, f.q.Data)
-		for i := range f.n {
-			f.q.Data[i*f.q.Stride+i]--
-		}
+		f.shiftRotation(-1)
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
 	f.b, f.gen = f.gen, f.b
 	f.turns++
 }
 
+// shiftRotation adds c I to q.
+func (f *frame) shiftRotation(c float64) {
+	for i := range f.n {
+		f.q.Data[i*f.q.Stride+i] += c
+	}
+}
+
 // advance replaces the full symmetric m by the upper triangle of q^T m q; the first half of work is overwritten.
 func (f *frame) advance() {
-	w := f.scratch(0)
+	w := f.scratch()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
 }
@@ -126,6 +140,7 @@ func (f *frame) bound(step *Step) float64 {
 			c = step.FrobeniusCap / norm
 		}
 	}
+	f.norm = c * nu
 	if c < 1 {
 		dense.Scale(c, f.gen.Data, f.gen.Data)
 	}
@@ -206,7 +221,7 @@ func (f *frame) estimateDefect() {
 // exactDefect returns ||B^T B - I||_F, an upper bound of the 2-norm, by half a product.
 func (f *frame) exactDefect() float64 {
 	f.gramError(1)
-	w := f.scratch(0)
+	w := f.scratch()
 	var sum float64
 	for i := range f.n {
 		sum += dense.Dot(w.Row(i), w.Row(i))
@@ -214,9 +229,9 @@ func (f *frame) exactDefect() float64 {
 	return math.Sqrt(sum)
 }
 
-// gramError sets scratch(0) to scale (B^T B - I).
+// gramError sets scratch() to scale (B^T B - I).
 func (f *frame) gramError(scale float64) {
-	w := f.scratch(0)
+	w := f.scratch()
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, scale, f.b, f.b, 0, w)
 	dense.Mirror(w)
 	for i := range f.n {
@@ -228,6 +243,6 @@ func (f *frame) gramError(scale float64) {
 func (f *frame) reorthogonalize() {
 	f.gramError(-0.5)
 	f.gen.Copy(f.b)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.scratch(0), 1, f.gen)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.scratch(), 1, f.gen)
 	f.b, f.gen = f.gen, f.b
 }

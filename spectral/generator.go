@@ -25,10 +25,18 @@ func (f *frame) generator(rule RotationRule, d []float64) {
 }
 
 // jacobi fills gen with tan(theta/2) for the Jacobi angles theta_ij = 1/2 atan(2 m_ij/(m_jj - m_ii)) of the upper triangle of m, whose
-// eigenvalues may have any sign: the bounded angle in the coordinates s = r = 1, x = diag(m).
+// eigenvalues may have any sign: the bounded angle in coordinates with equal s, scaled by a power of two so that nothing leaves its range.
 func (f *frame) jacobi() {
+	var top float64
 	for i := range f.n {
-		f.s[i], f.r[i], f.x[i] = 1, 1, f.m.At(i, i)
+		top = max(top, math.Abs(f.m.At(i, i)))
+	}
+	r := 1.0
+	if top > 0 {
+		r = math.Ldexp(1, -math.Ilogb(top)/2)
+	}
+	for i := range f.n {
+		f.s[i], f.r[i], f.x[i] = 1, r, r*r*f.m.At(i, i)
 	}
 	dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
 }

@@ -63,7 +63,7 @@ func (f *Factor) loadDense(t *Increment) {
 	if t.InBasis {
 		symmetricTo(f.m, t.Dense, w)
 	} else {
-		symmetricTo(f.scratch(0), t.Dense, 1)
+		symmetricTo(f.scratch(), t.Dense, 1)
 		f.project(w)
 	}
 	if t.Congruent {
@@ -180,7 +180,7 @@ func (f *Factor) sweep(t *Increment, step *Step, vec *lowRank, top, norm float64
 		clip(f.x, step.MaxExponent)
 		f.generator(step.Rotation, f.d)
 		rep.Scaling = min(rep.Scaling, f.bound(step))
-		f.turn(step.Factors)
+		f.turn(step.Factors, f.norm)
 		rep.Sweeps++
 		if step.Tol == 0 && rep.Sweeps == step.MaxSweeps {
 			if vec != nil {

@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 
 COLUMNS = [
     ("product", "Product/%d"),
+    ("exact Cayley rotation", "Turn/%d"),
     ("dense update", "UpdateDense/%d"),
     ("rank-1 update", "UpdateRank/1/%d"),
     ("rank-16 update", "UpdateRank/16/%d"),
