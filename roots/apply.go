@@ -78,13 +78,21 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 			rep.Iterations += its
 			w := float64(its*len(t.fit.s)) * float64(t.n) * float64(t.n) * float64(x.Cols)
 			madds += w
-			t.debt += thin * t.work(w)
+			t.owe(thin*t.work(w), x.Cols)
 		}
 	}
 	t.mulBasis(dense.NoTrans, y, x)
 	rep.Work = t.work(madds) + 3.5*float64(sweeps)
 	rep.Bound = e + float64(pieces)*t.rounding(q, t.theta*t.smallestDiag())
 	return rep, nil
+}
+
+// owe adds what an application to k columns cost beyond the first one after the last rotation, per column, to the debt.
+func (t *tracker[T]) owe(cost float64, k int) {
+	if t.base == 0 {
+		t.base = cost / float64(k)
+	}
+	t.debt += max(0, cost-t.base*float64(k))
 }
 
 // mulBasis sets dst = op(B) x.
@@ -157,7 +165,7 @@ func (t *tracker[T]) plan(q float64, k int, tol float64) (sweeps, order int) {
 		low := t.theta * t.smallestDiag()
 		if t.fit.require(q, low, t.top, tol/8) {
 			cost := thin * t.work(float64(t.n)*float64(t.n)*float64(k*len(t.fit.s))*t.iterations(tol))
-			if t.debt+cost <= t.sweep || sweeps == maxSweeps {
+			if t.debt+max(0, cost-t.base*float64(k)) <= t.sweep || sweeps == maxSweeps {
 				return sweeps, -1
 			}
 		} else if sweeps >= maxSweeps {

@@ -88,7 +88,7 @@ func (t *tracker[T]) refresh() error {
 	for i, l := range w {
 		t.m.Set(i, i, T(l))
 	}
-	t.debt = 0
+	t.debt, t.base = 0, 0
 	t.certify(nil)
 	t.addNoise()
 	return nil

@@ -32,7 +32,7 @@ func (t *tracker[T]) rotate() {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, t.b, z, -1, g)
 	t.b, t.w1 = g, t.b
 	t.addNoise()
-	t.debt = 0
+	t.debt, t.base = 0, 0
 	t.rotations++
 	if t.sweeps++; t.sweeps >= defectEvery {
 		t.watch()

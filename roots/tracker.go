@@ -14,7 +14,7 @@ import (
 type TrackerOptions struct {
 	// Tol is the wanted bound on ||applied - exact||_F / (||A^p||_2 ||X||_F). 0 means 1e-6.
 	Tol float64
-	// Sweep is the cost of a basis rotation in GEMM-equivalents against which the cost of applying powers in a stale basis is held. 0 means
+	// Sweep is the cost of a basis rotation in GEMM-equivalents against which the extra cost of applying powers in a stale basis is held. 0 means
 	// 4; +Inf never rotates unless nothing else reaches Tol.
 	Sweep float64
 }
@@ -196,7 +196,8 @@ type tracker[T dense.Float] struct {
 	top       float64 // certified upper bound of the spectrum
 	fro       float64 // ||m||_F
 	noise     float64 // bound of the rounding collected in m, as a norm
-	debt      float64 // work that staleness has caused since the last rotation
+	debt      float64 // work that staleness has caused since the last rotation, beyond base a column
+	base      float64 // work a column of the first application after it
 	orth      float64 // last measured orthogonality defect
 	sweeps    int     // rotations since the defect was measured
 	rotations int     // rotations in all
@@ -244,7 +245,7 @@ func (t *tracker[T]) begin(b dense.Matrix[float64], d []float64) {
 	for i, v := range d {
 		t.m.Set(i, i, T(v))
 	}
-	t.noise, t.valid, t.debt = 0, true, 0
+	t.noise, t.valid, t.debt, t.base = 0, true, 0, 0
 	t.certify(nil)
 }
 
