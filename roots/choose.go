@@ -57,6 +57,7 @@ func (j *job[T]) survey() error {
 	ok := dense.Cholesky(l) < 0
 	j.count(float64(j.N*j.N*j.N) / 6)
 	if ok {
+		j.chol = l
 		j.lo = smallest(l)
 		ok = j.lo > math.Sqrt(float64(j.N))*0x1p-53*top
 	}

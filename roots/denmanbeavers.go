@@ -20,6 +20,7 @@ var denmanBeaversMethod = Method{
 		return w + applyWork(q, 1)
 	},
 	Bound: func(q Query) float64 { return halvingBound(q, 16) },
+	rate:  rate{43.5, 33.0, 11.2, 4.5, 2.3, 1.6, 1.4, 1.3, 1.2, 1.15},
 	run64: runDenmanBeavers[float64],
 	run32: runDenmanBeavers[float32],
 }

@@ -28,6 +28,7 @@ var lanczosMethod = Method{
 		}
 		return rationalBound(q)
 	},
+	rate:  rate{300, 100, 40, 15, 9, 7, 7, 9, 10, 10},
 	run64: runLanczos[float64],
 	run32: runLanczos[float32],
 }

@@ -96,8 +96,9 @@ type job[T dense.Float] struct {
 	start  dense.Matrix[float64]
 	lo, hi float64 // estimates of the extreme eigenvalues of a: lo from above, hi a safe upper bound
 	cutoff float64
-	limit  int // iterations allowed, 0 for the method's own limit
-	shift  int // a is the given matrix times 2^-shift
+	limit  int                   // iterations allowed, 0 for the method's own limit
+	chol   dense.Matrix[float64] // Cholesky factor of a where the survey has made one
+	shift  int                   // a is the given matrix times 2^-shift
 	lower  float64
 	rep    *Report
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.

@@ -18,6 +18,7 @@ var newtonMethod = Method{
 		return steps*(1.5+float64(powerProducts(r))) + coupledFinish(q)
 	},
 	Bound: func(q Query) float64 { return coupledBound(q, 8) },
+	rate:  rate{14.4, 8.4, 3.5, 1.7, 1.2, 1.1, 1.0, 1.0, 1.0, 1.0},
 	run64: runNewton[float64],
 	run32: runNewton[float32],
 }

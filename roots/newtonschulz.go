@@ -20,6 +20,7 @@ var newtonSchulzMethod = Method{
 		return w + applyWork(q, 1)
 	},
 	Bound: func(q Query) float64 { return halvingBound(q, 8) },
+	rate:  rate{9.4, 6.0, 2.5, 1.6, 1.2, 1.2, 1.1, 1.1, 1.05, 1.0},
 	run64: runNewtonSchulz[float64],
 	run32: runNewtonSchulz[float32],
 }

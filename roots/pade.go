@@ -34,6 +34,7 @@ var padeMethod = Method{
 		}
 		return p.rounding(32)
 	},
+	rate:  rate{22, 13.4, 5.0, 2.1, 1.2, 1.0, 1.0, 1.0, 1.0, 1.0},
 	run64: runPade[float64],
 	run32: runPade[float32],
 }

@@ -19,6 +19,7 @@ var warmQRMethod = Method{
 		return 40 * 4.5
 	},
 	Bound: eigenBound,
+	rate:  rate{80, 40, 14, 5, 2.5, 2.0, 1.7, 1.5, 1.4, 1.3},
 	run64: runWarmQR[float64],
 	run32: runWarmQR[float32],
 }
