@@ -246,8 +246,8 @@ func BenchmarkReference(b *testing.B) {
 						b.Fatal(err)
 					}
 				})
-				b.ReportMetric(relativeSym(x, want), "error")
-				b.ReportMetric(rep.Bound, "bound")
+				b.ReportMetric(relativeSym(x, want)/0x1p-52, "error-eps")
+				b.ReportMetric(rep.Bound/0x1p-52, "bound-eps")
 			})
 		}
 	}

@@ -223,13 +223,14 @@ func (j *job[T]) overflow() error {
 	case j.Kind != KindPow && j.Kind != KindInv || j.Power == 0:
 		return nil
 	}
-	l := largest(j.a)
-	if j.Power < 0 {
-		if l = j.lo; l <= 0 {
+	l := j.lo
+	if j.Power > 0 {
+		if j.Power*(math.Log(j.hi)+float64(j.shift)*math.Ln2) < limit {
 			return nil
 		}
+		l = largest(j.a)
 	}
-	if l == 0 {
+	if l <= 0 {
 		return nil
 	}
 	log := math.Log(l) + float64(j.shift)*math.Ln2
@@ -274,7 +275,11 @@ func (j *job[T]) finish(m *Method, o *Options) error {
 	rep.LambdaMin, rep.LambdaMax = math.Ldexp(rep.LambdaMin, j.shift), math.Ldexp(rep.LambdaMax, j.shift)
 	rep.DroppedMax = math.Ldexp(rep.DroppedMax, j.shift)
 	if err := finite(j.x); err != nil {
-		return &RangeError{j.Kind, j.Power, rep.LambdaMin, math.Inf(1)}
+		l := rep.LambdaMax
+		if j.Power < 0 {
+			l = rep.LambdaMin
+		}
+		return &RangeError{j.Kind, j.Power, l, j.Power * math.Log10(l)}
 	}
 	if o.Tol > 0 && rep.Bound > o.Tol {
 		return &AccuracyError{m.Name, rep.Bound, o.Tol, rep.Cond()}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -49,11 +50,21 @@ func runEigen[T dense.Float](j *job[T]) error {
 	q := dense.New[float64](n, n)
 	convert(q, j.a)
 	w := make([]float64, n)
-	if !eigen.Sym(q, w) {
+	if !decompose(q, w) {
 		return &MethodError{"eigen", "the decomposition did not converge"}
 	}
 	j.count(6 * float64(n) * float64(n) * float64(n))
 	return j.fromSpectrum(q, w)
+}
+
+// solvers keeps the workspace of decompositions from call to call.
+var solvers = sync.Pool{New: func() any { return new(eigen.Solver) }}
+
+// decompose overwrites a with its eigenvectors and w with the ascending eigenvalues.
+func decompose(a dense.Matrix[float64], w []float64) bool {
+	s := solvers.Get().(*eigen.Solver)
+	defer solvers.Put(s)
+	return s.Sym(a, w)
 }
 
 // fromSpectrum finishes a job from the decomposition a = q diag(w) q^T, w ascending; q is overwritten.

@@ -6,7 +6,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // jump is the off-diagonal part of A in the current basis above which a fresh decomposition replaces sweeps.
@@ -66,7 +65,7 @@ func (t *tracker[T]) refresh() error {
 	n := t.n
 	q, w := dense.New[float64](n, n), make([]float64, n)
 	convert(q, t.m)
-	if !eigen.Sym(q, w) {
+	if !decompose(q, w) {
 		t.valid = false
 		return &MethodError{"tracker", "the decomposition did not converge"}
 	}

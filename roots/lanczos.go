@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 var lanczosMethod = Method{
@@ -233,7 +232,7 @@ func tridiagonal(alpha, beta []float64) (dense.Matrix[float64], []float64, error
 			t.Set(i+1, i, beta[i])
 		}
 	}
-	if !eigen.Sym(t, w) {
+	if !decompose(t, w) {
 		return t, w, &MethodError{"lanczos", "the projected eigenproblem did not converge"}
 	}
 	return t, w, nil

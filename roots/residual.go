@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // rootLimit is the largest r for which powers +-1/r are checked by products.
@@ -199,7 +198,7 @@ func (c *checker) otherExp(ran string) float64 {
 func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.Matrix[float64] {
 	q, w := m.Clone(), make([]float64, c.n)
 	z := dense.New[float64](c.n, c.n)
-	if !eigen.Sym(q, w) {
+	if !decompose(q, w) {
 		return z
 	}
 	for i, l := range w {
