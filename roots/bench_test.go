@@ -264,3 +264,108 @@ func readMatrix(b *testing.B, file string, n int) *mat.SymDense {
 	}
 	return mat.NewSymDense(n, v)
 }
+
+// BenchmarkTracker32 is BenchmarkTracker in float32 to 1e-3.
+func BenchmarkTracker32(b *testing.B) {
+	for _, k := range []int{16, -1} {
+		for _, n := range []int{100, 316, 1000} {
+			for _, cond := range []float64{1e2, 1e4} {
+				b.Run(fmt.Sprintf("rank=%d/n=%d/cond=%.0g", k, n, cond), func(b *testing.B) {
+					benchTracker32(b, n, k, cond)
+				})
+			}
+		}
+	}
+}
+
+func benchTracker32(b *testing.B, n, k int, cond float64) {
+	const steps = 24
+	start, as, us := benchDrift(n, k, steps, cond)
+	single := func(v []float64) []float32 {
+		s := make([]float32, len(v))
+		for i, f := range v {
+			s[i] = float32(f)
+		}
+		return s
+	}
+	var a32, v32 [steps][]float32
+	for i := range steps {
+		a32[i], v32[i] = single(as[i].RawSymmetric().Data), single(us[i].Vectors.RawMatrix().Data)
+	}
+	tr, err := NewTracker32(n, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := tr.Follow(single(start.RawSymmetric().Data)); err != nil {
+		b.Fatal(err)
+	}
+	x, y := single(normal(newRand(1), n, 1).RawMatrix().Data), make([]float32, n)
+	var count, sweeps int
+	var worst float64
+	measure(b, func() {
+		i := count % (2 * steps)
+		if i >= steps {
+			i = 2*steps - 1 - i
+		}
+		if k > 0 {
+			_, err = tr.FollowVectors(us[i].Decay, v32[i], k)
+		} else {
+			_, err = tr.Follow(a32[i])
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		rep, err := tr.ApplyPow(-0.25, y, x, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		worst, sweeps = max(worst, rep.Bound), sweeps+rep.Sweeps
+		count++
+	})
+	b.ReportMetric(float64(sweeps)/float64(count), "sweeps/op")
+	b.ReportMetric(worst, "bound")
+}
+
+// BenchmarkTrackerWide is a step of a dense drift with A^(-1/4) wanted as a whole: formed with terms up to second order (form), or applied to the
+// identity with terms up to first order (apply). The sweeps tell what the second-order term saves.
+func BenchmarkTrackerWide(b *testing.B) {
+	for _, n := range []int{100, 316} {
+		for _, cond := range []float64{1e2, 1e6} {
+			for _, mode := range []string{"form", "apply"} {
+				b.Run(fmt.Sprintf("%s/n=%d/cond=%.0g", mode, n, cond), func(b *testing.B) {
+					start, as, _ := benchDrift(n, -1, 24, cond)
+					tr, err := NewTracker(n, nil)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := tr.Follow(start); err != nil {
+						b.Fatal(err)
+					}
+					id, y, s := eye(n), mat.NewDense(n, n, nil), mat.NewSymDense(n, nil)
+					var count, sweeps int
+					measure(b, func() {
+						i := count % 48
+						if i >= 24 {
+							i = 47 - i
+						}
+						if _, err := tr.Follow(as[i]); err != nil {
+							b.Fatal(err)
+						}
+						var rep TrackReport
+						if mode == "form" {
+							rep, err = tr.FormPow(-0.25, s)
+						} else {
+							rep, err = tr.ApplyPow(-0.25, y, id)
+						}
+						if err != nil {
+							b.Fatal(err)
+						}
+						sweeps += rep.Sweeps
+						count++
+					})
+					b.ReportMetric(float64(sweeps)/float64(count), "sweeps/op")
+				})
+			}
+		}
+	}
+}

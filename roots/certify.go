@@ -36,11 +36,11 @@ func (t *tracker[T]) certify(low []float64) {
 			t.theta = min(t.theta, l/t.d[i])
 		}
 	}
-	if t.theta < 0.25 || t.nu < 0.01 {
+	if t.theta < 0.4 || t.nu < 0.01 {
 		t.twoSided()
 	}
-	if t.theta < 0.1 {
-		t.theta = t.positive()
+	if t.theta < 0.4 {
+		t.theta = max(t.theta, t.positive())
 	}
 }
 
@@ -97,10 +97,13 @@ func (t *tracker[T]) estimate() {
 	}
 }
 
-// positive returns theta in {1/2, 1/8, 0} such that a Cholesky factorization proves (1-theta) I + x positive definite. The diagonal is 1,
-// so that rounding in the factorization (below n eps) is far smaller than theta.
+// positive returns a theta for which a Cholesky factorization proves (1-theta) I + x positive definite: what the estimate nu suggests, or 1/2
+// or 1/8, or 0. The diagonal is 1, so that rounding in the factorization (below n eps) is far smaller than theta.
 func (t *tracker[T]) positive() float64 {
-	for _, theta := range [...]float64{0.5, 0.125} {
+	for _, theta := range [...]float64{1 - 1.5*t.nu, 0.5, 0.125} {
+		if theta < 0.125 || theta <= t.theta {
+			continue
+		}
 		for i := range t.n {
 			dst, src := t.w1.Row(i)[:i+1], t.m.Row(i)
 			ri := t.r[i]

@@ -25,7 +25,7 @@ func (t *tracker[T]) follow() (TrackReport, error) {
 	t.noise = 0
 	t.valid = true
 	refreshed, err := t.settle(nil)
-	t.addNoise()
+	t.addNoise(t.unit() * t.fro)
 	rep := t.report()
 	rep.Work, rep.Refreshed = 1.5, refreshed
 	if refreshed {
@@ -41,12 +41,15 @@ func (t *tracker[T]) project(a dense.Matrix[T]) {
 	dense.Mirror(t.m)
 }
 
-// unit bounds the relative rounding error, in the Frobenius norm, of products of length n: their errors grow with the square root of n at
-// worst where they are random.
-func (t *tracker[T]) unit() float64 { return (4 + math.Sqrt(float64(t.n))/4) * t.eps() }
+// unit is the relative rounding error, in the 2-norm, of products of length n: their errors grow with the square root of n at worst where
+// they are random, and an error matrix with random entries has a 2-norm some 2/sqrt(n) times its Frobenius norm.
+func (t *tracker[T]) unit() float64 {
+	n := math.Sqrt(float64(t.n))
+	return (4 + n/4) * min(1, 6/n) * t.eps()
+}
 
-// addNoise accounts for the rounding of one two-sided product with m.
-func (t *tracker[T]) addNoise() { t.noise += t.unit() * t.fro }
+// addNoise accounts for a rounding error e in m. Rounding errors of different steps are independent.
+func (t *tracker[T]) addNoise(e float64) { t.noise = math.Hypot(t.noise, e) }
 
 // refreshWork is the work of a fresh decomposition, its products and what was made before it in vain.
 const refreshWork = 8
@@ -89,7 +92,7 @@ func (t *tracker[T]) refresh() error {
 	}
 	t.debt, t.base = 0, 0
 	t.certify(nil)
-	t.addNoise()
+	t.addNoise(t.unit() * t.fro)
 	return nil
 }
 

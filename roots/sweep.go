@@ -31,7 +31,7 @@ func (t *tracker[T]) rotate() {
 	g.Copy(t.b)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, t.b, z, -1, g)
 	t.b, t.w1 = g, t.b
-	t.addNoise()
+	t.addNoise(t.unit() * t.fro)
 	t.debt, t.base = 0, 0
 	t.rotations++
 	if t.sweeps++; t.sweeps >= defectEvery {

@@ -82,7 +82,7 @@ func (t *tracker[T]) vectorWork(k int) float64 {
 func (t *tracker[T]) finishUpdate(low []float64, work float64) (TrackReport, error) {
 	t.valid = true
 	refreshed, err := t.settle(low)
-	t.noise += 2 * t.eps() * t.fro
+	t.addNoise(2 * t.eps() * t.fro)
 	rep := t.report()
 	rep.Work, rep.Refreshed = work, refreshed
 	if refreshed {
@@ -121,7 +121,7 @@ func (t *tracker[T]) addDense(u *spectral.Increment, keep float64) error {
 	if err := finite(t.w1); err != nil {
 		return err
 	}
-	t.noise += t.unit() * math.Abs(w) * frobenius(t.w1)
+	t.addNoise(t.unit() * math.Abs(w) * frobenius(t.w1))
 	if u.InBasis {
 		for i := range t.n {
 			row := t.m.Row(i)
@@ -157,6 +157,6 @@ func (t *tracker[T]) addVectors(v, h dense.Matrix[T], weights []float64, inBasis
 	}
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, v, h, T(keep), t.m)
 	dense.Mirror(t.m)
-	t.noise += t.unit() * frobenius(v) * frobenius(h)
+	t.addNoise(t.unit() * frobenius(v) * frobenius(h))
 	return nil
 }
