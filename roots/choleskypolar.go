@@ -85,7 +85,7 @@ func (j *job[T]) halve(a dense.Matrix[T], lo, hi float64, inverse bool, target f
 		return u, nil
 	}
 	ut, h := j.new(n, n), j.new(n, n)
-	transposeTo(ut, u)
+	dense.Transpose(ut, u)
 	dense.MulLower(dense.NoTrans, l, ut, h)
 	j.count(cube(n) / 2)
 	return h, nil
@@ -108,20 +108,6 @@ func (j *job[T]) polarIterate(x dense.Matrix[T], lower, target float64) dense.Ma
 	j.rep.Reason = "converged"
 	j.trunc += 1.2 * plan.error
 	return x
-}
-
-func transposeTo[T dense.Float](dst, src dense.Matrix[T]) {
-	const block = 32
-	for i0 := 0; i0 < src.Rows; i0 += block {
-		for j0 := 0; j0 < src.Cols; j0 += block {
-			for i := i0; i < min(i0+block, src.Rows); i++ {
-				row := src.Row(i)
-				for j := j0; j < min(j0+block, src.Cols); j++ {
-					dst.Set(j, i, row[j])
-				}
-			}
-		}
-	}
 }
 
 // symmetrise replaces the square m by (m + m^T)/2.

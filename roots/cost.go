@@ -36,7 +36,7 @@ func (m *Method) Cost(q Query) float64 { return m.Work(q) * m.rate.at(q.N) }
 func Choose(q Query) *Method {
 	best := math.Inf(1)
 	for _, m := range registry() {
-		if m.eligible(q) {
+		if m.Can(q) {
 			best = min(best, m.Bound(q))
 		}
 	}
@@ -46,7 +46,7 @@ func Choose(q Query) *Method {
 	}
 	var pick *Method
 	for _, m := range registry() {
-		if m.eligible(q) && m.Bound(q) <= limit && (pick == nil || m.Cost(q) < pick.Cost(q)) {
+		if m.Can(q) && m.Bound(q) <= limit && (pick == nil || m.Cost(q) < pick.Cost(q)) {
 			pick = m
 		}
 	}
@@ -55,5 +55,3 @@ func Choose(q Query) *Method {
 	}
 	return pick
 }
-
-func (m *Method) eligible(q Query) bool { return m.Can(q) }

@@ -104,7 +104,6 @@ type job[T dense.Float] struct {
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.
 	trunc    float64
 	spectrum []float64
-	backward float64 // residual of the decomposition relative to the norm, where the method has one
 }
 
 func (j *job[T]) new(rows, cols int) dense.Matrix[T] { return dense.New[T](rows, cols) }
@@ -135,8 +134,6 @@ func (j *job[T]) count(m float64) {
 	n := float64(j.N)
 	j.rep.Work += m / (n * n * n)
 }
-
-func (j *job[T]) eps() float64 { return j.Query.eps() }
 
 // fn evaluates the scalar function of the query at the (scaled) eigenvalue l.
 func (q *Query) fn(l float64) float64 {
