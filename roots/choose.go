@@ -13,7 +13,7 @@ import (
 const autoLook = 48
 
 // easyCond is the condition number at which the other methods must beat the decomposition to be worth a look at the matrix.
-const easyCond = 10
+const easyCond = 1e4
 
 // choose returns the method to run, having estimated the spectrum where that is needed.
 func (j *job[T]) choose(o *Options) (*Method, error) {
