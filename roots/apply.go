@@ -169,10 +169,11 @@ func (t *tracker[T]) plan(q float64, k int, tol float64) (sweeps, order int) {
 				return sweeps, -1
 			}
 		} else if sweeps >= maxSweeps {
-			// Neither the fit nor rotations reach the tolerance: nothing but a decomposition is left.
-			if t.refresh() == nil {
-				continue
+			// Neither the fit nor rotations reach the tolerance: nothing but a decomposition is left. The bound tells where that fails too.
+			if t.refresh() != nil {
+				return sweeps, -1
 			}
+			continue
 		}
 		t.rotate()
 	}

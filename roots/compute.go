@@ -192,10 +192,10 @@ func (j *job[T]) run(m *Method, o *Options) error {
 	return j.finish(m, o)
 }
 
-// conditionOf returns the condition number for the promise: exact where the spectrum is known, with a margin of 2 where it is estimated.
+// conditionOf returns the condition number for the promise: exact where the spectrum is known, with a margin where it is estimated.
 func conditionOf[T dense.Float](j *job[T]) float64 {
 	if j.spectrum == nil {
-		return 2 * j.rep.Cond()
+		return condMargin * j.rep.Cond()
 	}
 	if j.rep.Rank == j.N {
 		return j.rep.Cond()

@@ -217,6 +217,22 @@ func TestTolerance(t *testing.T) {
 	}
 }
 
+// TestAutoMeetsTolerance checks that auto finds a method for a tolerance that only the more accurate ones promise.
+func TestAutoMeetsTolerance(t *testing.T) {
+	rng := newRand(12)
+	a := withSpectrum(randomBasis(rng, 64), geometric(64, 1, 1e6))
+	ref := newReference(a)
+	for _, p := range []float64{-1, -0.5, 0.5} {
+		for _, tol := range []float64{1e-3, 1e-8} {
+			var x mat.SymDense
+			rep, err := Pow(&x, a, p, &Options{Tol: tol})
+			require.NoError(t, err, "p %g tol %g", p, tol)
+			require.LessOrEqual(t, rep.Bound, tol)
+			require.LessOrEqual(t, relativeSym(&x, ref(p)), tol)
+		}
+	}
+}
+
 // newReference returns powers of a by gonum's eigendecomposition.
 func newReference(a mat.Symmetric) func(p float64) *mat.SymDense {
 	var e mat.EigenSym

@@ -43,6 +43,8 @@ type Method struct {
 	Can func(q Query) bool
 	// Work predicts GEMM-equivalents for q, with Cond known.
 	Work func(q Query) float64
+	// exact is set for methods that compute all eigenvalues on the way.
+	exact bool
 	// Bound promises the relative forward error for q in the Frobenius norm, with Cond known.
 	Bound func(q Query) float64
 	// Rate is how many GEMM-equivalents of time one of Work takes, by size; see cost.go.
