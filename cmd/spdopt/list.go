@@ -11,6 +11,8 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/train"
 	"github.com/spdopt/spdopt/roots"
 )
 
@@ -53,6 +55,18 @@ var listings = []listing{
 		}
 		return all
 	}},
+	{"workloads", func() (all []listEntry) {
+		for _, w := range train.Workloads() {
+			all = append(all, listEntry{Name: w.Name, What: w.What, Input: w.Data})
+		}
+		return all
+	}},
+	{"optimizers", func() (all []listEntry) {
+		for _, o := range nnopt.Optimizers() {
+			all = append(all, listEntry{Name: o.Name, What: o.What})
+		}
+		return all
+	}},
 	{"formats", func() (all []listEntry) {
 		for _, f := range matio.Formats() {
 			all = append(all, listEntry{Name: string(f), What: f.Title()})
@@ -71,7 +85,7 @@ func listKinds() (kinds []string) {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "list [KIND]",
-		Short:     "List problems, solvers, root methods, metrics or file formats",
+		Short:     "List problems, solvers, root methods, metrics, workloads, optimizers or file formats",
 		Long:      "List what can be named on the command line: " + strings.Join(listKinds(), ", ") + "; without KIND all of it.",
 		Example:   "  spdopt list problems\n  spdopt list --json",
 		ValidArgs: listKinds(),

@@ -8,10 +8,10 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// Blobs makes grey images of 28 x 28 in ten classes: each class is a picture of a few smooth blobs; an example is it shifted by up to 2 pixels, with
+// Blobs makes grey images of 28 x 28 in ten classes: each class is a picture of a few smooth blobs; an example is it shifted by up to 5 pixels, with
 // random brightness and noise.
 func Blobs[T Float](n int, r *rand.Rand) *Images[T] {
-	const side, classes, reach = 28, 10, 2
+	const side, classes, reach = 28, 10, 5
 	var pictures [classes][side * side]float64
 	for c := range pictures {
 		for range 6 {
@@ -31,7 +31,7 @@ func Blobs[T Float](n int, r *rand.Rand) *Images[T] {
 		bright := 0.5 + 0.5*r.Float64()
 		for i := range s.X.Row(k) {
 			y, x := i/side+dy, i%side+dx
-			v := 0.15 * r.NormFloat64()
+			v := 0.4 * r.NormFloat64()
 			if y >= 0 && y < side && x >= 0 && x < side {
 				v += bright * pictures[c][y*side+x]
 			}
@@ -107,7 +107,7 @@ func Communities[T Float](nodes, communities int, inside, between float64, r *ra
 	for i := range nodes {
 		c := i % communities
 		s.Classes = append(s.Classes, int32(c))
-		hint := 0.3
+		hint := 1.0
 		if r.Float64() < 0.1 {
 			hint = 3
 		}

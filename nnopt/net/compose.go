@@ -3,14 +3,20 @@ package net
 import "strconv"
 
 // Sequential applies layers one after the other.
-type Sequential[T Float] struct{ Layers []Layer[T] }
+type Sequential[T Float] struct {
+	Layers []Layer[T]
+	first  int // layer with parameters, once they are named
+}
 
 // Chain returns a Sequential.
-func Chain[T Float](layers ...Layer[T]) *Sequential[T] { return &Sequential[T]{layers} }
+func Chain[T Float](layers ...Layer[T]) *Sequential[T] { return &Sequential[T]{Layers: layers} }
 
 // Params implements Layer.
 func (s *Sequential[T]) Params(prefix string) (all []*Param[T]) {
 	for i, l := range s.Layers {
+		if len(all) == 0 {
+			s.first = i
+		}
 		all = append(all, l.Params(prefix+strconv.Itoa(i)+".")...)
 	}
 	return all
@@ -26,8 +32,8 @@ func (s *Sequential[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 
 // Backward implements Layer.
 func (s *Sequential[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
-	for i := len(s.Layers) - 1; i >= 0; i-- {
-		g = s.Layers[i].Backward(p, g, need || i > 0)
+	for i := len(s.Layers) - 1; i >= 0 && (need || i >= s.first); i-- {
+		g = s.Layers[i].Backward(p, g, need || i > s.first)
 	}
 	return g
 }
@@ -85,4 +91,23 @@ func (f *Flatten[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 // Backward implements Layer.
 func (f *Flatten[T]) Backward(_ *Pass[T], g Dual[T], _ bool) Dual[T] {
 	return g.reshaped(f.rows, f.cols)
+}
+
+// Pixels turns each example from one row into positions of the given number of channels, the opposite of Flatten.
+type Pixels[T Float] struct{ channels int }
+
+// NewPixels returns the layer for images of the given number of channels.
+func NewPixels[T Float](channels int) *Pixels[T] { return &Pixels[T]{channels} }
+
+// Params implements Layer.
+func (s *Pixels[T]) Params(string) []*Param[T] { return nil }
+
+// Forward implements Layer.
+func (s *Pixels[T]) Forward(_ *Pass[T], x Dual[T]) Dual[T] {
+	return x.reshaped(x.V.Rows*x.V.Cols/s.channels, s.channels)
+}
+
+// Backward implements Layer.
+func (s *Pixels[T]) Backward(p *Pass[T], g Dual[T], _ bool) Dual[T] {
+	return g.reshaped(p.N, g.V.Rows*g.V.Cols/p.N)
 }

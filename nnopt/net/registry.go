@@ -88,6 +88,9 @@ func Layers() []Entry {
 		{Name: "flatten", What: "positions to features", Example: func(r *rand.Rand) Example {
 			return example(r, NewFlatten[float64](), 2, 6, 3)
 		}},
+		{Name: "pixels", What: "features to positions", Example: func(r *rand.Rand) Example {
+			return example(r, NewPixels[float64](3), 2, 2, 12)
+		}},
 	}
 	for _, c := range Curves() {
 		all = append(all, Entry{Name: string(c), What: "elementwise " + string(c), Example: func(r *rand.Rand) Example {
