@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,21 @@ func labelsOf(file string, values []float64, classes int) ([]int32, error) {
 		out[i] = int32(v)
 	}
 	return out, nil
+}
+
+// Shift moves each image of a batch, one a row of x, by up to reach pixels in both directions, with zeros where nothing was. scratch must hold an image.
+func (s *Images[T]) Shift(x dense.Matrix[T], reach int, r *rand.Rand, scratch []T) {
+	width := s.Width * s.Channels
+	for k := range x.Rows {
+		image := x.Row(k)
+		dy, dx := r.IntN(2*reach+1)-reach, (r.IntN(2*reach+1)-reach)*s.Channels
+		copy(scratch, image)
+		clear(image)
+		from, to := max(0, -dx), width-max(0, dx)
+		for i := max(0, -dy); i < s.Height-max(0, dy) && from < to; i++ {
+			copy(image[(i+dy)*width+from+dx:], scratch[i*width+from:i*width+to])
+		}
+	}
 }
 
 // FindIDX returns the files of images and labels in a folder: those whose names contain "images" and "labels". Of several pairs it takes the first by

@@ -80,22 +80,39 @@ func converted[T Float](v []float64) []T {
 	return out
 }
 
-// Stream returns the random numbers of a named purpose: a function of the seed, the purpose and a counter.
+// Stream returns the random numbers of a purpose: a function of the seed, the purpose and a counter.
 func Stream(seed uint64, purpose string, counter int) *rand.Rand {
-	return rand.New(rand.NewChaCha8(streamKey(seed, purpose, counter)))
+	return NewStreams(seed).At(purpose, counter)
 }
 
-func streamKey(seed uint64, purpose string, counter int) (key [32]byte) {
-	binary.LittleEndian.PutUint64(key[:], seed)
+// Streams are the random numbers of many purposes for one seed.
+type Streams struct {
+	seed   uint64
+	source rand.ChaCha8
+	r      *rand.Rand
+}
+
+// NewStreams returns the streams of a seed.
+func NewStreams(seed uint64) *Streams {
+	s := &Streams{seed: seed}
+	s.r = rand.New(&s.source)
+	return s
+}
+
+// At returns the same numbers as Stream; they are valid until the next call.
+func (s *Streams) At(purpose string, counter int) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], s.seed)
 	binary.LittleEndian.PutUint64(key[8:], uint64(counter))
 	copy(key[16:], purpose)
-	return key
+	s.source.Seed(key)
+	return s.r
 }
 
 // Order deals the numbers 0..n-1 out in batches: in each epoch all of them once in random order, apart from a rest smaller than a batch.
 type Order struct {
 	n, batch int
-	seed     uint64
+	streams  *Streams
 	epoch    int // of order, or -1
 	order    []int
 }
@@ -108,7 +125,7 @@ func NewOrder(n, batch int, seed uint64) (*Order, error) {
 	if batch < 1 || batch > n {
 		return nil, fmt.Errorf("a batch of %d from %d examples; it must be 1 to %d", batch, n, n)
 	}
-	return &Order{n: n, batch: batch, seed: seed, epoch: -1, order: make([]int, n)}, nil
+	return &Order{n: n, batch: batch, streams: NewStreams(seed), epoch: -1, order: make([]int, n)}, nil
 }
 
 // PerEpoch returns the number of batches in an epoch.
@@ -122,8 +139,7 @@ func (o *Order) Batch(step int) []int {
 		for i := range o.order {
 			o.order[i] = i
 		}
-		r := Stream(o.seed, "order", epoch)
-		r.Shuffle(o.n, func(i, j int) { o.order[i], o.order[j] = o.order[j], o.order[i] })
+		o.streams.At("order", epoch).Shuffle(o.n, func(i, j int) { o.order[i], o.order[j] = o.order[j], o.order[i] })
 	}
 	k := step % per * o.batch
 	return o.order[k : k+o.batch]

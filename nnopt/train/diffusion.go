@@ -37,13 +37,14 @@ func buildDiffusion(o *Options) (*task, error) {
 	n := net.New[float32](net.Chain(
 		linear(width+net.TimeFeatures, hidden), curve(), linear(hidden, hidden), curve(), linear(hidden, hidden), curve(), linear(hidden, width),
 	), net.NewSquare[float32](false), o.Seed)
+	streams := data.NewStreams(o.Seed)
 	process := net.NewDiffusion(50)
 	noisy := func(b *net.Batch[float32], x net.Matrix[float32], purpose string, counter int) {
 		if b.X.Rows != x.Rows {
 			b.X = dense.New[float32](x.Rows, width+net.TimeFeatures)
 		}
 		b.N = x.Rows
-		net.Corrupt(process, data.Stream(o.Seed, purpose, counter), x, b.X, &b.Target)
+		net.Corrupt(process, streams.At(purpose, counter), x, b.X, &b.Target)
 	}
 	var part data.Set[float32]
 	b, v := &net.Batch[float32]{}, &net.Batch[float32]{}

@@ -13,6 +13,7 @@ const (
 	imageData       = "a folder with IDX files of images and labels (0 to 9), or an npz file with arrays x (square images in rows, 0 to 1) and y; the last 20 % validate"
 	generatedImages = 5000
 	validationShare = 0.2
+	imageShift      = 1 // pixels by which the images of a batch are moved at most, in training
 )
 
 var mnistMLP = Workload{
@@ -103,10 +104,12 @@ func classifier(o *Options, layer func(*rand.Rand, *data.Images[float32]) net.La
 	n := net.New[float32](layer(data.Stream(o.Seed, "network", 0), images), &net.CrossEntropy[float32]{}, o.Seed)
 	var part data.Set[float32]
 	b := &net.Batch[float32]{}
+	streams, scratch := data.NewStreams(o.Seed), make([]float32, images.X.Cols)
 	return &task{
 		net: n, perEpoch: order.PerEpoch(), examples: train.N,
 		batch: func(step int) *net.Batch[float32] {
 			train.Gather(order.Batch(step), &part)
+			images.Shift(part.X, imageShift, streams.At("shift", step), scratch)
 			b.X, b.N, b.Step, b.Target.Classes = part.X, part.N, uint64(step), part.Classes
 			return b
 		},

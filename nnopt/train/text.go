@@ -48,11 +48,12 @@ func buildTransformer(o *Options) (*task, error) {
 	n := net.New[float32](transformer(o.Seed, tokenizer.Size()), &net.CrossEntropy[float32]{}, o.Seed)
 	b, v := &net.Batch[float32]{}, &net.Batch[float32]{}
 	v.N = data.AllWindows(valid, textValidation, textWindow, &v.X, &v.Target.Classes)
+	streams := data.NewStreams(o.Seed)
 	return &task{
 		net: n, perEpoch: max(1, len(train)/(textWindow*o.Batch)), examples: len(train),
 		batch: func(step int) *net.Batch[float32] {
 			b.N, b.Step = o.Batch, uint64(step)
-			data.Windows(train, o.Batch, textWindow, data.Stream(o.Seed, "windows", step), &b.X, &b.Target.Classes)
+			data.Windows(train, o.Batch, textWindow, streams.At("windows", step), &b.X, &b.Target.Classes)
 			return b
 		},
 		evaluate: func() (float64, float64) {
