@@ -71,7 +71,7 @@ func (a *app) command() *cobra.Command {
 
 Results go to standard output, everything else to standard error. --json prints one object with "schema": 1.
 Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 bad input, 4 a condition asked for was not met,
-130/143 interrupted.`,
+6 a device asked for is absent, 130/143 interrupted.`,
 		Example: `  spdopt demo
   spdopt solve mean --data covariances.npy --out mean.npy
   spdopt root pow --in mean.npy --power -1/4 --json`,
