@@ -11,15 +11,15 @@ const cpuName = "cpu"
 type cpu[T dense.Float] struct{}
 
 var (
-	_ Backend[float32] = (*cpu[float32])(nil)
-	_ Backend[float64] = (*cpu[float64])(nil)
+	_ Backend[float32] = cpu[float32]{}
+	_ Backend[float64] = cpu[float64]{}
 )
 
 // Name implements Backend.
-func (*cpu[T]) Name() string { return cpuName }
+func (cpu[T]) Name() string { return cpuName }
 
 // Gemm implements Backend.
-func (*cpu[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T]) {
+func (cpu[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T]) {
 	if a.Count != c.Count || b.Count != c.Count {
 		panic(dense.Error("Gemm: batches of different length"))
 	}
@@ -29,7 +29,7 @@ func (*cpu[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[
 }
 
 // SumSquares implements Backend. The squares are added in four interleaved chains, in float64.
-func (*cpu[T]) SumSquares(g []T) (sum, largest float64) {
+func (cpu[T]) SumSquares(g []T) (sum, largest float64) {
 	var s [4]float64
 	var top [4]T
 	n := len(g) &^ 3
@@ -48,7 +48,7 @@ func (*cpu[T]) SumSquares(g []T) (sum, largest float64) {
 }
 
 // Momentum implements Backend.
-func (*cpu[T]) Momentum(u Momentum, w, g, m []T) {
+func (cpu[T]) Momentum(u Momentum, w, g, m []T) {
 	lr, scale, l2, keep, mu := T(u.LR), T(u.GradScale), T(u.L2), T(1-u.Decay), T(u.Mu)
 	g = g[:len(w)]
 	if mu == 0 {
@@ -70,7 +70,7 @@ func (*cpu[T]) Momentum(u Momentum, w, g, m []T) {
 }
 
 // Adam implements Backend.
-func (*cpu[T]) Adam(u Adam, w, g, m, v []T) {
+func (cpu[T]) Adam(u Adam, w, g, m, v []T) {
 	lr, scale, l2, keep := T(u.LR), T(u.GradScale), T(u.L2), T(1-u.Decay)
 	b1, b2, r1, r2, eps := T(u.Beta1), T(u.Beta2), T(1-u.Beta1), T(1-u.Beta2), T(u.Eps)
 	ca, cb, cc := T(u.A), T(u.B), T(u.C)
@@ -85,7 +85,7 @@ func (*cpu[T]) Adam(u Adam, w, g, m, v []T) {
 }
 
 // ScheduleFree implements Backend.
-func (*cpu[T]) ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T) {
+func (cpu[T]) ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T) {
 	lr, scale, l2 := T(u.LR), T(u.GradScale), T(u.L2)
 	b1, b2, r2, eps := T(u.Beta1), T(u.Beta2), T(1-u.Beta2), T(u.Eps)
 	inner, rest := T(u.Inner), T(1-u.Inner)

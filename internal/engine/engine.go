@@ -119,10 +119,13 @@ func (e *AbsentError) Error() string {
 	return fmt.Sprintf("no device %q in this build; use %s", e.Name, strings.Join(e.Known, ", "))
 }
 
+// CPU returns the backend of the processor.
+func CPU[T dense.Float]() Backend[T] { return cpu[T]{} }
+
 // Open returns the backend of the named device; "" is the processor.
 func Open[T dense.Float](name string) (Backend[T], error) {
 	if name == "" || name == cpuName {
-		return &cpu[T]{}, nil
+		return CPU[T](), nil
 	}
 	registry.Lock()
 	i := slices.IndexFunc(registry.devices, func(d Device) bool { return d.Name == name })

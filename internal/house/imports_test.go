@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"internal/safetensors": {},
 	"internal/engine":      {"internal/dense"},
 	"nnopt":                {"internal/dense", "internal/engine", "internal/safetensors"},
-	"nnopt/net":            {"internal/dense", "nnopt"},
+	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Attention is multi-head self-attention over the positions of each example: softmax(Q K^T / sqrt(width of a head)) V of every head side by side, with
@@ -16,12 +17,13 @@ type Attention[T Float] struct {
 	heads  int
 	causal bool
 
+	engine               engine.Backend[T]
 	qkv, probs, mixed, g Dual[T]
 	gqkv, gprobs         Dual[T]
 	buffers              struct{ probs, mixed, gqkv, gprobs buffer[T] }
 	pass                 *Pass[T]
-	forwardHead          func(int)
-	backwardHead         func(int)
+	forwardOne           func(example int)
+	backwardOne          func(example int)
 }
 
 // NewAttention returns a layer for rows of the given width, a multiple of heads.
@@ -31,9 +33,9 @@ func NewAttention[T Float](r *rand.Rand, width, heads int, causal bool) *Attenti
 	}
 	a := &Attention[T]{
 		Project: NewLinear[T](r, width, 3*width, LinearOptions{}), Output: NewLinear[T](r, width, width, LinearOptions{}),
-		heads: heads, causal: causal,
+		heads: heads, causal: causal, engine: engine.CPU[T](),
 	}
-	a.forwardHead, a.backwardHead = a.attend, a.attendBack
+	a.forwardOne, a.backwardOne = a.attend, a.attendBack
 	return a
 }
 
@@ -51,7 +53,7 @@ func (a *Attention[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	a.qkv = a.Project.Forward(p, x)
 	a.probs = a.buffers.probs.take(p, p.N*a.heads*length, length)
 	a.mixed = a.buffers.mixed.take(p, x.V.Rows, x.V.Cols)
-	dense.Parallel(p.N*a.heads, a.forwardHead)
+	dense.Parallel(p.N, a.forwardOne)
 	return a.Output.Forward(p, a.mixed)
 }
 
@@ -61,61 +63,89 @@ func (a *Attention[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	a.g = a.Output.Backward(p, g, true)
 	a.gqkv = a.buffers.gqkv.take(p, a.qkv.V.Rows, a.qkv.V.Cols)
 	a.gprobs = a.buffers.gprobs.take(p, a.probs.V.Rows, a.probs.V.Cols)
-	dense.Parallel(p.N*a.heads, a.backwardHead)
+	dense.Parallel(p.N, a.backwardOne)
 	return a.Project.Backward(p, a.gqkv, need)
 }
 
-// head holds the views of one head of one example.
-type head[T Float] struct{ q, k, v, mixed, probs Dual[T] }
+// batch is a batch of matrices with their derivatives, if any.
+type batch[T Float] struct{ v, d engine.Batch[T] }
 
-func (a *Attention[T]) head(index int, qkv, mixed, probs Dual[T]) head[T] {
+// part returns the blocks of one width at the columns first, first + width, ... of the given rows.
+func part[T Float](x Dual[T], row, rows, first, width, count int) batch[T] {
+	of := func(m Matrix[T]) engine.Batch[T] {
+		b := engine.Batch[T]{Count: count, Rows: rows, Cols: width, Stride: m.Stride, Step: width}
+		if m.Data != nil {
+			b.Data = m.Data[row*m.Stride+first:]
+		}
+		return b
+	}
+	return batch[T]{of(x.V), of(x.D)}
+}
+
+// product is gemm for batches.
+func (a *Attention[T]) product(ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
+	a.engine.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
+	if z.d.Data == nil {
+		return
+	}
+	a.engine.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
+	a.engine.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
+}
+
+// headBatch holds the heads of one example: queries, keys, values, their mixture, and the probabilities.
+type headBatch[T Float] struct{ q, k, v, mixed, probs batch[T] }
+
+func (a *Attention[T]) example(n int, qkv, mixed, probs Dual[T]) headBatch[T] {
 	length, width := probs.V.Cols, mixed.V.Cols
-	n, h := index/a.heads, index%a.heads
 	w := width / a.heads
-	part := func(k int) Dual[T] { return qkv.view(n*length, k*width+h*w, length, w) }
-	return head[T]{part(0), part(1), part(2), mixed.view(n*length, h*w, length, w), probs.view(index*length, 0, length, length)}
+	h := headBatch[T]{mixed: part(mixed, n*length, length, 0, w, a.heads), probs: part(probs, n*a.heads*length, length, 0, length, a.heads)}
+	h.probs.v.Step, h.probs.d.Step = length*length, length*length
+	h.q, h.k, h.v = part(qkv, n*length, length, 0, w, a.heads), part(qkv, n*length, length, width, w, a.heads), part(qkv, n*length, length, 2*width, w, a.heads)
+	return h
 }
 
 func (a *Attention[T]) scale() T {
 	return T(1 / math.Sqrt(float64(a.mixed.V.Cols/a.heads)))
 }
 
-func (a *Attention[T]) attend(index int) {
+func (a *Attention[T]) attend(n int) {
 	p := a.pass
-	h := a.head(index, forPass(p, a.qkv), a.mixed, a.probs)
-	gemm(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, 0, h.probs)
-	for i := range h.probs.V.Rows {
-		seen := h.probs.V.Cols
+	h := a.example(n, forPass(p, a.qkv), a.mixed, a.probs)
+	a.product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
+	length := a.probs.V.Cols
+	for i := n * a.heads * length; i < (n+1)*a.heads*length; i++ {
+		seen := length
 		if a.causal {
-			seen = i + 1
+			seen = i%length + 1
 		}
-		row := h.probs.V.Row(i)
+		row := a.probs.V.Row(i)
 		softmaxRow(row[:seen])
 		clear(row[seen:])
-		if h.probs.dual() {
-			d := h.probs.D.Row(i)
+		if a.probs.dual() {
+			d := a.probs.D.Row(i)
 			softmaxTangent(row[:seen], d[:seen])
 			clear(d[seen:])
 		}
 	}
-	gemm(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, 0, h.mixed)
+	a.product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
 }
 
-func (a *Attention[T]) attendBack(index int) {
+func (a *Attention[T]) attendBack(n int) {
 	p := a.pass
-	h := a.head(index, forPass(p, a.qkv), forPass(p, a.mixed), forPass(p, a.probs))
-	g := a.head(index, a.gqkv, a.g, a.gprobs)
-	gemm(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, 0, g.v)
-	gemm(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, 0, g.probs)
-	for i := range h.probs.V.Rows {
+	h := a.example(n, forPass(p, a.qkv), forPass(p, a.mixed), forPass(p, a.probs))
+	g := a.example(n, a.gqkv, a.g, a.gprobs)
+	a.product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
+	a.product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
+	length := a.probs.V.Cols
+	for i := n * a.heads * length; i < (n+1)*a.heads*length; i++ {
 		var pd, gd []T
-		if g.probs.dual() {
-			pd, gd = h.probs.D.Row(i), g.probs.D.Row(i)
+		if a.gprobs.dual() {
+			pd, gd = a.probs.D.Row(i), a.gprobs.D.Row(i)
 		}
-		softmaxBackward(h.probs.V.Row(i), pd, g.probs.V.Row(i), gd)
+		softmaxBackward(a.probs.V.Row(i), pd, a.gprobs.V.Row(i), gd)
 	}
-	gemm(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, 0, g.q)
-	gemm(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, 0, g.k)
+	a.product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
+	a.product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
 }
 
 // softmaxBackward turns the gradient g at the probabilities p into that at the scores, p (g - p.g), in place, and its derivative likewise unless gd is
