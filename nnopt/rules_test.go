@@ -232,3 +232,24 @@ func TestSchedule(t *testing.T) {
 		}
 	}
 }
+
+func FuzzState(f *testing.F) {
+	o := must(NewScheduleFree[float32](ScheduleFree{}))
+	blocks := blocksFor[float32](source(30))
+	must(0, o.Init(blocks))
+	f.Add(must(o.State().MarshalBinary()))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		var st State[float32]
+		if err := st.UnmarshalBinary(content); err != nil {
+			return
+		}
+		if _, err := st.MarshalBinary(); err != nil {
+			t.Fatalf("what was accepted cannot be written: %v", err)
+		}
+		o := must(NewScheduleFree[float32](ScheduleFree{}))
+		must(0, o.Init(blocks))
+		if o.SetState(st) == nil {
+			must(o.Step(blocks, StepInfo{}))
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
 	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/net"
 	"github.com/spdopt/spdopt/nnopt/train"
 	"github.com/spdopt/spdopt/roots"
 )
@@ -67,6 +68,18 @@ var listings = []listing{
 		}
 		return all
 	}},
+	{"layers", func() (all []listEntry) {
+		for _, l := range net.Layers() {
+			all = append(all, listEntry{Name: l.Name, What: l.What})
+		}
+		return all
+	}},
+	{"losses", func() (all []listEntry) {
+		for _, l := range net.Losses() {
+			all = append(all, listEntry{Name: l.Name, What: l.What})
+		}
+		return all
+	}},
 	{"formats", func() (all []listEntry) {
 		for _, f := range matio.Formats() {
 			all = append(all, listEntry{Name: string(f), What: f.Title()})
@@ -85,7 +98,7 @@ func listKinds() (kinds []string) {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "list [KIND]",
-		Short:     "List problems, solvers, root methods, metrics, workloads, optimizers or file formats",
+		Short:     "List what can be named: problems, solvers, workloads, optimizers, formats and more",
 		Long:      "List what can be named on the command line: " + strings.Join(listKinds(), ", ") + "; without KIND all of it.",
 		Example:   "  spdopt list problems\n  spdopt list --json",
 		ValidArgs: listKinds(),

@@ -1,5 +1,7 @@
 package net
 
+import "math/rand/v2"
+
 // Curve is a function that an Activation applies to every element.
 type Curve string
 
@@ -136,4 +138,13 @@ func evaluate[T Float](c Curve, x, f, slope, bend []T) {
 			}
 		}
 	}
+}
+
+func activationEntries() (all []Entry) {
+	for _, c := range Curves() {
+		all = append(all, Entry{Name: string(c), What: "elementwise " + string(c), Example: func(r *rand.Rand) Example {
+			return example(r, NewActivation[float64](c), 4, 4, 5)
+		}})
+	}
+	return all
 }

@@ -162,3 +162,14 @@ func softmaxBackward[T Float](p, pd, g, gd []T) {
 		g[j] = v * (g[j] - mean)
 	}
 }
+
+func attentionEntries() []Entry {
+	return []Entry{
+		{Name: "attention", What: "multi-head self-attention over all positions", Example: func(r *rand.Rand) Example {
+			return example(r, NewAttention[float64](r, 4, 2, false), 2, 6, 4)
+		}},
+		{Name: "causal-attention", What: "multi-head self-attention over earlier positions", Example: func(r *rand.Rand) Example {
+			return example(r, NewAttention[float64](r, 4, 2, true), 2, 6, 4)
+		}},
+	}
+}

@@ -1,6 +1,8 @@
 package net
 
 import (
+	"math/rand/v2"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/nnopt"
 )
@@ -98,4 +100,12 @@ func (b *BatchNorm[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	gx := b.gx.take(p, g.V.Rows, g.V.Cols)
 	linear(gh, gx, b.applyScale)
 	return gx
+}
+
+func batchNormEntries() []Entry {
+	return []Entry{
+		{Name: "batchnorm", What: "columns to mean 0 and variance 1 over the batch", Example: func(r *rand.Rand) Example {
+			return example(r, NewBatchNorm[float64](3), 7, 7, 3)
+		}},
+	}
 }

@@ -1,6 +1,9 @@
 package net
 
-import "strconv"
+import (
+	"math/rand/v2"
+	"strconv"
+)
 
 // Sequential applies layers one after the other.
 type Sequential[T Float] struct {
@@ -110,4 +113,19 @@ func (s *Pixels[T]) Forward(_ *Pass[T], x Dual[T]) Dual[T] {
 // Backward implements Layer.
 func (s *Pixels[T]) Backward(p *Pass[T], g Dual[T], _ bool) Dual[T] {
 	return g.reshaped(p.N, g.V.Rows*g.V.Cols/p.N)
+}
+
+func composeEntries() []Entry {
+	return []Entry{
+		{Name: "residual", What: "x + f(x)", Example: func(r *rand.Rand) Example {
+			inner := Chain[float64](NewLinear[float64](r, 4, 4, LinearOptions{}), NewActivation[float64](Tanh))
+			return example(r, NewResidual[float64](inner), 5, 5, 4)
+		}},
+		{Name: "flatten", What: "positions to features", Example: func(r *rand.Rand) Example {
+			return example(r, NewFlatten[float64](), 2, 6, 3)
+		}},
+		{Name: "pixels", What: "features to positions", Example: func(r *rand.Rand) Example {
+			return example(r, NewPixels[float64](3), 2, 2, 12)
+		}},
+	}
 }

@@ -208,3 +208,12 @@ func (c *Conv2d[T]) walk(x, patches Matrix[T], visit func(pixel, place []T)) {
 func (c *Conv2d[T]) stats(p *Pass[T]) nnopt.Stats[T] {
 	return statsOf(p, c.Weight, c.Bias, c.patches.V, c.g.V)
 }
+
+func convEntries() []Entry {
+	return []Entry{
+		{Name: "conv2d", What: "convolution with stride, padding, dilation and groups", Example: func(r *rand.Rand) Example {
+			o := ConvOptions{In: 4, Out: 6, Height: 6, Width: 5, Kernel: 3, KernelWidth: 2, Stride: 2, Padding: 1, Dilation: 2, Groups: 2}
+			return example(r, NewConv2d[float64](r, o), 2, 60, 4)
+		}},
+	}
+}

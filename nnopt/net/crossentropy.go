@@ -138,3 +138,21 @@ func (l *CrossEntropy[T]) Sample(out Matrix[T], r *rand.Rand, t *Target[T]) {
 		t.Classes[i] = int32(k)
 	}
 }
+
+func crossEntropyEntries() []LossEntry {
+	classes := func(r *rand.Rand, rows, cols int) Target[float64] {
+		t := Target[float64]{Classes: make([]int32, rows)}
+		for i := range t.Classes {
+			t.Classes[i] = int32(r.IntN(cols+1) - 1)
+		}
+		t.Classes[0] = 0
+		return t
+	}
+	plain := func(sum bool) Loss[float64] { return &CrossEntropy[float64]{Sum: sum} }
+	smoothed := func(sum bool) Loss[float64] { return &CrossEntropy[float64]{Sum: sum, Smoothing: 0.2} }
+	return []LossEntry{
+		{Name: "cross-entropy", What: "softmax cross-entropy with classes", Exact: true, Targets: classes, New: plain},
+		{Name: "cross-entropy-smoothed", What: "softmax cross-entropy with smoothed labels", Exact: true, Targets: classes, New: smoothed},
+		{Name: "cross-entropy-soft", What: "softmax cross-entropy with soft labels", Exact: true, Targets: valuesFrom((*rand.Rand).Float64), New: plain},
+	}
+}

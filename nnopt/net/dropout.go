@@ -60,3 +60,11 @@ func (d *Dropout[T]) apply(x, y Matrix[T]) {
 		multiply(y.Row(i), x.Row(i), d.mask[i*y.Cols:])
 	}
 }
+
+func dropoutEntries() []Entry {
+	return []Entry{
+		{Name: "dropout", What: "random zeros in training", Example: func(r *rand.Rand) Example {
+			return example(r, NewDropout[float64](0.4, 1), 5, 5, 4)
+		}},
+	}
+}

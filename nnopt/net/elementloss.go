@@ -102,3 +102,13 @@ func NewBinaryCrossEntropy[T Float](sum bool) Loss[T] {
 		},
 	}
 }
+
+func elementwiseEntries() []LossEntry {
+	yesOrNo := func(r *rand.Rand) float64 { return float64(r.IntN(2)) }
+	return []LossEntry{
+		{Name: "square", What: "squared error", Exact: true, New: NewSquare[float64], Targets: valuesFrom((*rand.Rand).NormFloat64)},
+		{Name: "absolute", What: "absolute error", New: NewAbsolute[float64], Targets: valuesFrom((*rand.Rand).NormFloat64)},
+		{Name: "binary-cross-entropy", What: "cross-entropy of independent yes or no, from logits", Exact: true, New: NewBinaryCrossEntropy[float64],
+			Targets: valuesFrom(yesOrNo)},
+	}
+}

@@ -104,3 +104,18 @@ func (s *Positions[T]) Backward(p *Pass[T], g Dual[T], _ bool) Dual[T] {
 	}
 	return g
 }
+
+func embeddingEntries() []Entry {
+	return []Entry{
+		{Name: "embedding", What: "a row of a table for each token", Tokens: true, Example: func(r *rand.Rand) Example {
+			e := example(r, NewEmbedding[float64](r, 5, 3), 2, 6, 1)
+			for i := range e.X.Data {
+				e.X.Data[i] = float64(r.IntN(5))
+			}
+			return e
+		}},
+		{Name: "positions", What: "a learned row added at each position", Example: func(r *rand.Rand) Example {
+			return example(r, NewPositions[float64](r, 5, 3), 2, 8, 3)
+		}},
+	}
+}

@@ -1,5 +1,7 @@
 package net
 
+import "math/rand/v2"
+
 // Graph is a directed graph in compressed rows: the neighbours of node i are Neighbours[Start[i]:Start[i+1]].
 type Graph struct {
 	Start      []int
@@ -98,5 +100,14 @@ func (a *Aggregate[T]) scatter(y, x Matrix[T]) {
 				row[j] += weight * v
 			}
 		}
+	}
+}
+
+func graphEntries() []Entry {
+	return []Entry{
+		{Name: "graph", What: "features beside the mean of the neighbours'", Example: func(r *rand.Rand) Example {
+			g := &Graph{Start: []int{0, 2, 3, 3, 6}, Neighbours: []int32{1, 3, 0, 0, 1, 2}}
+			return example(r, NewAggregate[float64](g), 4, 4, 3)
+		}},
 	}
 }

@@ -93,3 +93,19 @@ func statsOf[T Float](p *Pass[T], weight, bias *Param[T], in, out Matrix[T]) nno
 	}
 	return s
 }
+
+func linearEntries() []Entry {
+	return []Entry{
+		{Name: "linear", What: "z = x W^T + b", Example: func(r *rand.Rand) Example {
+			return example(r, NewLinear[float64](r, 4, 3, LinearOptions{}), 5, 5, 4)
+		}},
+		{Name: "tied", What: "an embedding whose table also maps to scores", Tokens: true, Example: func(r *rand.Rand) Example {
+			table := NewEmbedding[float64](r, 5, 3)
+			e := example(r, Chain[float64](table, NewActivation[float64](Tanh), NewTied(table)), 2, 6, 1)
+			for i := range e.X.Data {
+				e.X.Data[i] = float64(r.IntN(5))
+			}
+			return e
+		}},
+	}
+}

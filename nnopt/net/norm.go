@@ -1,6 +1,10 @@
 package net
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
 
 // normEps is added to the variance before the root.
 const normEps = 1e-5
@@ -236,4 +240,15 @@ func (n *Norm[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return Dual[T]{}
 	}
 	return n.rows.backward(p, gh)
+}
+
+func normEntries() []Entry {
+	return []Entry{
+		{Name: "layernorm", What: "rows to mean 0 and variance 1", Example: func(r *rand.Rand) Example {
+			return example(r, NewLayerNorm[float64](5), 4, 4, 5)
+		}},
+		{Name: "rmsnorm", What: "rows to mean square 1", Example: func(r *rand.Rand) Example {
+			return example(r, NewRMSNorm[float64](5), 4, 4, 5)
+		}},
+	}
 }

@@ -1,5 +1,7 @@
 package net
 
+import "math/rand/v2"
+
 // Reduction is how a Pool summarises positions.
 type Reduction string
 
@@ -164,4 +166,17 @@ func (s *Pool[T]) weight(count int) T {
 		return 1 / T(count)
 	}
 	return 1
+}
+
+func poolEntries() (all []Entry) {
+	for _, k := range []Reduction{Mean, Sum, Max} {
+		all = append(all,
+			Entry{Name: string(k) + "pool", What: string(k) + " over windows of an image", Example: func(r *rand.Rand) Example {
+				return example(r, NewPool[float64](k, PoolOptions{Height: 5, Width: 4, Window: 2, Stride: 1}), 2, 40, 3)
+			}},
+			Entry{Name: "global-" + string(k) + "pool", What: string(k) + " over all positions", Example: func(r *rand.Rand) Example {
+				return example(r, NewGlobalPool[float64](k), 2, 8, 3)
+			}})
+	}
+	return all
 }
