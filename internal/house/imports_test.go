@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"nnopt":                {"internal/dense", "internal/engine", "internal/safetensors"},
 	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
-	"nnopt/train":          {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport.

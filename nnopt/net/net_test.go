@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -305,5 +306,30 @@ func TestMisuse(t *testing.T) {
 		if l.Check(2, 3, &target) == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+func TestSuspect(t *testing.T) {
+	n, b := transformer[float32](source(2))
+	if where := n.Suspect(b); where != "" {
+		t.Errorf("a healthy network: %q", where)
+	}
+	table := n.Blocks()[1].Value // the positions
+	old := table[0]
+	table[0] = float32(math.NaN())
+	if where := n.Suspect(b); !strings.Contains(where, "positions") {
+		t.Errorf("a parameter that is not a number: %q", where)
+	}
+	table[0] = old
+	for _, block := range n.Blocks() {
+		if strings.HasSuffix(block.Name, "1.weight") {
+			for i := range block.Value {
+				block.Value[i] = 3e38
+			}
+			break
+		}
+	}
+	if where := n.Suspect(b); !strings.HasPrefix(where, "layer 2.1") {
+		t.Errorf("weights that overflow: %q", where)
 	}
 }

@@ -14,12 +14,9 @@ var diffusionPoints = Workload{
 }
 
 func buildDiffusion(o *Options) (*task, error) {
-	s := data.Rings[float32](4000, 2, 0.03, data.Stream(o.Seed, "points", 0))
-	if o.Data != "" {
-		var err error
-		if s, _, err = data.ReadNPZ[float32](o.Data, false); err != nil {
-			return nil, err
-		}
+	s, err := readPoints(o)
+	if err != nil {
+		return nil, err
 	}
 	train, valid, err := s.Split(validationShare)
 	if err != nil {
@@ -62,4 +59,12 @@ func buildDiffusion(o *Options) (*task, error) {
 			return loss, loss
 		},
 	}, nil
+}
+
+func readPoints(o *Options) (*data.Set[float32], error) {
+	if o.Data == "" {
+		return data.Rings[float32](4000, 2, 0.03, data.Stream(o.Seed, "points", 0)), nil
+	}
+	s, _, err := data.ReadNPZ[float32](o.Data, false)
+	return s, err
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
 
 	"github.com/spdopt/spdopt/nnopt/data"
@@ -10,7 +11,8 @@ import (
 )
 
 const (
-	imageData       = "a folder with IDX files of images and labels (0 to 9), or an npz file with arrays x (square images in rows, 0 to 1) and y; the last 20 % validate"
+	imageData = "a folder with IDX files of images and labels (0 to 9), or with the binary batches of CIFAR-10, or an npz file with arrays x (square images in rows, " +
+		"0 to 1) and y; the last 20 % validate"
 	generatedImages = 5000
 	validationShare = 0.2
 	imageShift      = 1 // pixels by which the images of a batch are moved at most, in training
@@ -73,6 +75,9 @@ func readImages(o *Options) (*data.Images[float32], error) {
 			return nil, dataError(o.Data, "the %d columns of x are not square images", s.X.Cols)
 		}
 		return &data.Images[float32]{Set: *s, Height: side, Width: side, Channels: 1, Labels: classes}, nil
+	}
+	if batches, err := filepath.Glob(filepath.Join(o.Data, "data_batch_*.bin")); err == nil && len(batches) > 0 {
+		return data.ReadCIFAR10[float32](batches...)
 	}
 	images, labels, err := data.FindIDX(o.Data)
 	if err != nil {
