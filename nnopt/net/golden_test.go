@@ -10,7 +10,7 @@ import (
 )
 
 type kfacLayer struct {
-	Type                              string
+	Layer, Type                       string
 	Weight                            json.RawMessage
 	Bias                              []float64
 	Stride, Padding, Kernel, Dilation []int
