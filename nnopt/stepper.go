@@ -57,7 +57,7 @@ type stepper[T Float] struct {
 
 	current []Block[T] // of the running step
 	scale   float64
-	moves   func(k int)
+	moves   dense.Parallel
 }
 
 // tracked is what a stepper knows about a block.
@@ -79,7 +79,7 @@ func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T]
 		return nil, err
 	}
 	s := &stepper[T]{name: name, settings: settings, rule: r, backend: b}
-	s.moves = s.moveBlock
+	s.moves.Task = s
 	return s, nil
 }
 
@@ -162,7 +162,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR)
-	dense.Parallel(len(blocks), s.moves)
+	s.moves.Run(len(blocks))
 	s.current = nil
 	return r, nil
 }
@@ -219,7 +219,8 @@ func (s *stepper[T]) gradientError(k int, b *Block[T]) error {
 	return &GradientError{b.Name, 0, s.blocks[k].top, s.step}
 }
 
-func (s *stepper[T]) moveBlock(k int) {
+// RunPart moves block k of the running step.
+func (s *stepper[T]) RunPart(k int) {
 	t := &s.blocks[k]
 	if t.own.frozen {
 		return

@@ -1,9 +1,13 @@
 package dense
 
-// Parallel calls run(0) ... run(parts-1), each once, in any order on up to GOMAXPROCS goroutines, and returns when all are done. The parts must
-// not depend on each other. A product inside of a part runs on that part's goroutine. Nothing is allocated beyond what run itself allocates.
-func Parallel(parts int, run func(part int)) { workers.parallel(partFunc(run), parts) }
+// Parallel runs the parts of a task on the goroutines that large products share. Which goroutine runs a part, and in which order, is not
+// defined: parts must write to different memory, and what they compute must not depend on how the task was cut, so that results keep
+// their bits for any number of threads. Keep the value in the caller's workspace; Run then allocates nothing.
+type Parallel struct {
+	Task interface{ RunPart(i int) }
+}
 
-type partFunc func(part int)
+// Run calls Task.RunPart for every i < parts and returns when all calls are done.
+func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
 
-func (f partFunc) runPart(i int) { f(i) }
+func (p *Parallel) runPart(i int) { p.Task.RunPart(i) }

@@ -5,10 +5,10 @@ import "unsafe"
 // Blocking of a product. maxBlockK belongs to the contract on bits: a longer inner dimension is cut into equal blocks, and each block is one
 // fused chain that is then added to C. The other limits only bound what stays in a cache while it is reused.
 const (
-	maxBlockK     = 384
-	blockRows     = 192       // rows of A packed at a time: 192 x 384 float64 are 576 KiB of the second-level cache
+	maxBlockK     = 512
+	blockRows     = 144       // rows of A packed at a time: 144 x 512 float64 are 576 KiB of the second-level cache
 	blockColBytes = 16 << 10  // width of the packed block of B
-	unpackedBytes = 200 << 10 // a B that is not larger is read in place
+	unpackedBytes = 200 << 10 // an operand that is not larger may be read in place
 )
 
 // blockLength returns the length of the blocks that the inner dimension k is cut into. It depends on nothing else.
@@ -42,14 +42,22 @@ func (o operand) at(i, j int) operand {
 	return o
 }
 
-// product is one C = alpha A B + beta C with m, n, k > 0; C is not transposed. When upper is set, only elements with j >= i + diag need to be
-// computed; whole tiles are.
+// region says which elements (i, j) of a product are needed, relative to its diagonal j = i + diag. Whole tiles are computed.
+type region uint8
+
+const (
+	everywhere    region = iota
+	upperTriangle        // j >= i + diag
+	lowerTriangle        // j <= i + diag
+)
+
+// product is one C = alpha A B + beta C with m, n, k > 0; C is not transposed.
 type product struct {
 	m, n, k     int
 	a, b, c     operand
 	alpha, beta float64 // as in panel
 	first, next use     // of the sums of the first block of the inner dimension, and of the later ones
-	upper       bool
+	region      region
 	diag        int
 	size        uintptr // of an element
 }
@@ -63,37 +71,53 @@ func (q *product) part(i, j, m, n int) product {
 	return s
 }
 
-// rowsAbove returns how many of the m rows from row i have an element to compute left of column end.
-func (q *product) rowsAbove(i, m, end int) int {
-	if !q.upper {
-		return m
+// rows returns the range [from, to) of the m rows from row i that have an element to compute in the columns [j, end).
+func (q *product) rows(i, m, j, end int) (from, to int) {
+	switch q.region {
+	case upperTriangle:
+		return 0, max(0, min(m, end-q.diag-i))
+	case lowerTriangle:
+		return max(0, j-q.diag-i), m
 	}
-	return max(0, min(m, end-q.diag-i))
+	return 0, m
 }
 
 // run computes the product on the calling goroutine.
 func (q *product) run() {
 	g := tileGeometry(q.size)
 	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row}
-	if q.inPlace() {
-		q.runInPlace(&p, g)
-		return
+	how := q.packing(g)
+	var w *workspace
+	cols := q.n
+	if how.a || how.b {
+		w = takeWorkspace()
+		cols = blockColBytes / int(q.size) / g.cols * g.cols
 	}
-	w := takeWorkspace()
 	kb := blockLength(q.k)
-	cols := blockColBytes / int(q.size) / g.cols * g.cols
 	for j := 0; j < q.n; j += cols {
 		for l := 0; l < q.k; l += kb {
 			q.block(&p, l, kb)
-			q.runPacked(&p, g, w, j, min(cols, q.n-j), l)
+			q.runBlock(&p, g, w, how, j, min(cols, q.n-j), l)
 		}
 	}
-	w.release()
+	if w != nil {
+		w.release()
+	}
 }
 
-// inPlace reports whether B can be read as it is, and packing it would cost more than it brings.
-func (q *product) inPlace() bool {
-	return q.b.col == q.size && (q.m <= 16 || uintptr(q.k*q.n)*q.size <= unpackedBytes)
+// packing says which operands are copied into the order in which the kernels read them.
+type packing struct{ a, b bool }
+
+// packing decides by whether a copy costs more than it brings. B must be packed when its rows are not contiguous.
+func (q *product) packing(g *geometry) packing {
+	var how packing
+	how.b = q.b.col != q.size || q.m > 16 && uintptr(q.k*q.n)*q.size > unpackedBytes
+	if q.a.col == q.size {
+		how.a = how.b && q.n > 2*g.cols && q.m > 32
+	} else {
+		how.a = uintptr(q.k*q.m)*q.size > unpackedBytes
+	}
+	return how
 }
 
 // block prepares p for the block of the inner dimension that starts at l.
@@ -109,33 +133,35 @@ func (q *product) block(p *panel, l, length int) {
 	}
 }
 
-func (q *product) runInPlace(p *panel, g *geometry) {
-	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
+// runBlock multiplies with the block of B of p.k rows from l and n columns from j.
+func (q *product) runBlock(p *panel, g *geometry, w *workspace, how packing, j, n, l int) {
+	b, panelBytes := q.b.at(l, j).p, uintptr(g.cols)*q.size
 	p.bStep = q.b.row
-	kb := blockLength(q.k)
-	for l := 0; l < q.k; l += kb {
-		q.block(p, l, kb)
-		for j := 0; j < q.n; j += g.cols {
-			q.runPanel(p, g, q.a.at(0, l).p, q.b.at(l, j).p, 0, j, q.m, min(g.cols, q.n-j))
-		}
+	if how.b {
+		p.bStep = panelBytes
+		panelBytes *= uintptr(p.k)
+		b = w.b.need((n + g.cols - 1) / g.cols * int(panelBytes))
+		packColumns(q.b.at(l, j), b, p.k, n, g.cols, q.size)
 	}
-}
-
-// runPacked multiplies with the block of B of p.k rows from l and n columns from j.
-func (q *product) runPacked(p *panel, g *geometry, w *workspace, j, n, l int) {
-	panelBytes := uintptr(p.k*g.cols) * q.size
-	b := w.b.need((n + g.cols - 1) / g.cols * int(panelBytes))
-	packColumns(q.b.at(l, j), b, p.k, n, g.cols, q.size)
-	p.bStep = uintptr(g.cols) * q.size
-	p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
-	p.aTile = uintptr(p.k) * p.aStep
-	for i := 0; i < q.m; i += blockRows {
-		m := q.rowsAbove(i, min(blockRows, q.m-i), j+n)
-		if m == 0 {
-			break
+	rows := q.m
+	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
+	if how.a {
+		rows = blockRows
+		p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
+		p.aTile = uintptr(p.k) * p.aStep
+	}
+	for i := 0; i < q.m; i += rows {
+		from, to := q.rows(i, min(rows, q.m-i), j, j+n)
+		if from >= to {
+			continue
 		}
-		a := w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
-		packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
+		from = from / g.rows * g.rows
+		i, m := i+from, to-from
+		a := q.a.at(i, l).p
+		if how.a {
+			a = w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
+			packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
+		}
 		for jj := 0; jj < n; jj += g.cols {
 			q.runPanel(p, g, a, unsafe.Add(b, uintptr(jj/g.cols)*panelBytes), i, j+jj, m, min(g.cols, n-jj))
 		}
@@ -143,22 +169,34 @@ func (q *product) runPacked(p *panel, g *geometry, w *workspace, j, n, l int) {
 }
 
 // runPanel computes m rows from row i of the panel of the given width at column j, from the operands at a and b. Near the diagonal of
-// an upper product each row tile starts at the first vector that it needs.
+// a triangle each row tile covers only the vectors that it needs.
 func (q *product) runPanel(p *panel, g *geometry, a, b unsafe.Pointer, i, j, m, width int) {
-	m = q.rowsAbove(i, m, j+width)
-	for skip, r := 0, 0; r < m; skip += g.lanes {
-		end := m
-		if q.upper && skip+g.lanes < width {
-			end = min(m, (max(0, j+skip+g.lanes-q.diag-i)+g.rows-1)/g.rows*g.rows)
+	from, to := q.rows(i, m, j, j+width)
+	from = from / g.rows * g.rows
+	for skip, r := 0, from; r < to; {
+		end, left, right := to, 0, width
+		switch q.region {
+		case upperTriangle:
+			left = skip
+			if skip+g.lanes < width {
+				end = min(to, roundUp(max(0, j+skip+g.lanes-q.diag-i), g.rows))
+			}
+			skip += g.lanes
+		case lowerTriangle:
+			if right = roundUp(i+r+g.rows+q.diag-j, g.lanes); right < width {
+				end = min(to, r+g.rows)
+			} else {
+				right = width
+			}
 		}
 		if end <= r {
 			continue
 		}
 		p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile)
-		p.b = unsafe.Add(b, uintptr(skip)*q.size)
-		p.c = q.c.at(i+r, j+skip).p
+		p.b = unsafe.Add(b, uintptr(left)*q.size)
+		p.c = q.c.at(i+r, j+left).p
 		p.rows = end - r
-		p.runColumns(width-skip, g, q.size)
+		p.runColumns(right-left, g, q.size)
 		r = end
 	}
 }

@@ -12,7 +12,7 @@ type productTask struct {
 
 func (q *product) flops() float64 {
 	f := 2 * float64(q.m) * float64(q.n) * float64(q.k)
-	if q.upper {
+	if q.region != everywhere {
 		f /= 2
 	}
 	return f
@@ -25,7 +25,7 @@ func (q *product) runParallel(limit int) {
 	*t = productTask{product: *q, rows: q.m, cols: q.n}
 	g := tileGeometry(q.size)
 	wanted := 4 * limit
-	if q.upper {
+	if q.region != everywhere {
 		wanted *= 3
 	}
 	for t.parts() < wanted && (t.rows > smallestPart || t.cols > smallestPart) {
@@ -45,7 +45,7 @@ const smallestPart = 192
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 
-// parts returns the number of blocks, those below the diagonal of an upper product included.
+// parts returns the number of blocks, those outside of a triangle included.
 func (t *productTask) parts() int {
 	return ((t.m + t.rows - 1) / t.rows) * ((t.n + t.cols - 1) / t.cols)
 }
@@ -54,7 +54,7 @@ func (t *productTask) runPart(index int) {
 	across := (t.n + t.cols - 1) / t.cols
 	i, j := index/across*t.rows, index%across*t.cols
 	q := t.part(i, j, min(t.rows, t.m-i), min(t.cols, t.n-j))
-	if q.rowsAbove(0, q.m, q.n) > 0 {
+	if from, to := q.rows(0, q.m, 0, q.n); from < to {
 		q.run()
 	}
 }

@@ -54,3 +54,8 @@ func (b *buffer) need(bytes int) unsafe.Pointer {
 	}
 	return p
 }
+
+// elementsOf returns n elements of the buffer.
+func elementsOf[T Float](b *buffer, n int) []T {
+	return unsafe.Slice((*T)(b.need(n*int(unsafe.Sizeof(*new(T))))), n)
+}

@@ -22,8 +22,7 @@ type Attention[T Float] struct {
 	gqkv, gprobs         Dual[T]
 	buffers              struct{ probs, mixed, gqkv, gprobs buffer[T] }
 	pass                 *Pass[T]
-	forwardOne           func(example int)
-	backwardOne          func(example int)
+	forward, backward    dense.Parallel // over examples
 }
 
 // NewAttention returns a layer for rows of the given width, a multiple of heads.
@@ -35,9 +34,15 @@ func NewAttention[T Float](r *rand.Rand, width, heads int, causal bool) *Attenti
 		Project: NewLinear[T](r, width, 3*width, LinearOptions{}), Output: NewLinear[T](r, width, width, LinearOptions{}),
 		heads: heads, causal: causal, engine: engine.CPU[T](),
 	}
-	a.forwardOne, a.backwardOne = a.attend, a.attendBack
+	a.forward.Task, a.backward.Task = partFunc(a.attend), partFunc(a.attendBack)
 	return a
 }
+
+// partFunc is a function as a task of dense.Parallel.
+type partFunc func(part int)
+
+// RunPart calls the function.
+func (f partFunc) RunPart(part int) { f(part) }
 
 // Params implements Layer.
 func (a *Attention[T]) Params(prefix string) []*Param[T] {
@@ -53,7 +58,7 @@ func (a *Attention[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	a.qkv = a.Project.Forward(p, x)
 	a.probs = a.buffers.probs.take(p, p.N*a.heads*length, length)
 	a.mixed = a.buffers.mixed.take(p, x.V.Rows, x.V.Cols)
-	dense.Parallel(p.N, a.forwardOne)
+	a.forward.Run(p.N)
 	return a.Output.Forward(p, a.mixed)
 }
 
@@ -63,7 +68,7 @@ func (a *Attention[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	a.g = a.Output.Backward(p, g, true)
 	a.gqkv = a.buffers.gqkv.take(p, a.qkv.V.Rows, a.qkv.V.Cols)
 	a.gprobs = a.buffers.gprobs.take(p, a.probs.V.Rows, a.probs.V.Cols)
-	dense.Parallel(p.N, a.backwardOne)
+	a.backward.Run(p.N)
 	return a.Project.Backward(p, a.gqkv, need)
 }
 
