@@ -138,11 +138,22 @@ func trainError(err error) error {
 	case errors.As(err, &optimizer):
 		return unknown("optimizer", optimizer.Name, "train", optimizerNames(), "spdopt list optimizers")
 	case errors.As(err, &option):
-		return usagef("--%s %s", option.Option, option.What)
+		return usagef("--%s %s", flagOf(option.Option), option.What)
 	case errors.As(err, &setting):
 		return usagef("%v", setting)
 	}
 	return err
+}
+
+// flagOf returns the flag of an option of a run.
+func flagOf(option string) string {
+	switch option {
+	case "optimizer":
+		return "opt"
+	case "settings":
+		return "set"
+	}
+	return strings.ReplaceAll(option, "_", "-")
 }
 
 func (a *app) reportTrain(r *train.Result, out string) error {

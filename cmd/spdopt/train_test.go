@@ -48,6 +48,7 @@ func TestTrainExitCodes(t *testing.T) {
 		{exitUsage, "--set", []string{"graph", "--set", "{"}},
 		{exitUsage, "unknown field", []string{"graph", "--set", `{"momentums":1}`}},
 		{exitUsage, "--batch", []string{"mnist-mlp", "--batch", "100000"}},
+		{exitUsage, "--eval-every", []string{"graph", "--eval-every", "-1"}},
 		{exitUsage, "--resume needs", []string{"graph", "--resume"}},
 		{exitUsage, "needs --target", []string{"graph", "--require-target"}},
 		{exitInput, "empty", []string{"char-transformer", "--data", empty}},
@@ -76,6 +77,17 @@ func TestTrainInterrupted(t *testing.T) {
 	whole := fields(t, succeed(t, "train", "graph", "--steps", "30", "--json"))
 	if resumed["final_loss"] != whole["final_loss"] || resumed["steps"] != whole["steps"] {
 		t.Errorf("resumed %v, whole %v", resumed["final_loss"], whole["final_loss"])
+	}
+	other := invoke(append(args, "--resume", "--opt", "sgd")...)
+	if other.code != exitUsage || !strings.Contains(other.stderr, `--opt is "sgd", but the run began with "adamw"`) {
+		t.Errorf("resumed with another optimizer: exit code %d, %q", other.code, other.stderr)
+	}
+	if err := os.Remove(filepath.Join(out, "latest.json")); err != nil {
+		t.Fatal(err)
+	}
+	again := fields(t, succeed(t, append(args, "--resume")...))
+	if again["final_loss"] != whole["final_loss"] {
+		t.Errorf("a run without a checkpoint started again with another end: %v", again["final_loss"])
 	}
 	bare := invokeWith(ctx, "", "train", "graph")
 	if bare.code != 143 || !strings.Contains(bare.stderr, "nothing was written") {

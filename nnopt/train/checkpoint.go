@@ -125,7 +125,7 @@ func (r *run) saved() []nnopt.Block[float32] {
 	return append(append([]nnopt.Block[float32](nil), r.blocks...), r.t.net.Arrays()...)
 }
 
-// load takes over the newest checkpoint.
+// load takes over the newest checkpoint; a run that ended before its first one starts again.
 func (r *run) load() error {
 	var before Options
 	if err := readJSON(r.path(runFile), &before); err != nil {
@@ -133,6 +133,9 @@ func (r *run) load() error {
 	}
 	if err := sameRun(before, *r.o); err != nil {
 		return err
+	}
+	if _, err := os.Stat(r.path(latestFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	var l latest
 	if err := readJSON(r.path(latestFile), &l); err != nil {

@@ -40,7 +40,7 @@ func (o *Options) resolve(w *Workload) error {
 	for _, c := range []struct {
 		name  string
 		value float64
-	}{{"lr", o.LR}, {"epochs", o.Epochs}, {"steps", float64(o.Steps)}, {"batch", float64(o.Batch)}, {"eval-every", float64(o.EvalEvery)},
+	}{{"lr", o.LR}, {"epochs", o.Epochs}, {"steps", float64(o.Steps)}, {"batch", float64(o.Batch)}, {"eval_every", float64(o.EvalEvery)},
 		{"patience", float64(o.Patience)}} {
 		if !(c.value >= 0) || math.IsInf(c.value, 1) {
 			return &OptionError{c.name, fmt.Sprintf("must be a finite number that is not negative, not %v", c.value)}
@@ -78,7 +78,7 @@ func (o *Options) resolveSteps(w *Workload, perEpoch int) {
 	}
 }
 
-// OptionError says which option cannot be as it is.
+// OptionError says which option, by its name in JSON, cannot be as it is.
 type OptionError struct {
 	Option string
 	What   string
