@@ -183,12 +183,10 @@ func sameRun(before, now Options) error {
 	if err != nil {
 		return err
 	}
-	for _, key := range slices.Sorted(maps.Keys(is)) {
-		if _, ok := was[key]; !ok {
-			was[key] = nil
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(was)) {
+	keys := []string{"workload", "optimizer"} // the others may follow from these
+	keys = append(keys, slices.Sorted(maps.Keys(was))...)
+	keys = append(keys, slices.Sorted(maps.Keys(is))...)
+	for _, key := range keys {
 		if !bytes.Equal(was[key], is[key]) {
 			return &OptionError{key, fmt.Sprintf("is %s, but the run began with %s", orNothing(is[key]), orNothing(was[key]))}
 		}
