@@ -19,10 +19,10 @@ const (
 )
 
 var mnistMLP = Workload{
-	Name: "mnist-mlp", What: "digits with a network 784-128-10", Data: imageData, Metric: "accuracy", Higher: true,
+	Name: "mnist-mlp", What: "digits, moved by up to a pixel in training, with a network 784-128-10", Data: imageData, Metric: "accuracy", Higher: true,
 	defaults: defaults{steps: 1500, batch: 128, evalEvery: 100, lr: map[string]float64{"adamw": 2e-3, "nadamw": 2e-3, "schedule-free-adamw": 4e-3}},
 	build: func(o *Options) (*task, error) {
-		return classifier(o, func(r *rand.Rand, s *data.Images[float32]) net.Layer[float32] {
+		return classifier(o, 1, func(r *rand.Rand, s *data.Images[float32]) net.Layer[float32] {
 			pixels := s.Height * s.Width * s.Channels
 			return net.Chain[float32](
 				net.NewLinear[float32](r, pixels, 128, net.LinearOptions{Gain: math.Sqrt2}), net.NewActivation[float32](net.ReLU),
@@ -33,10 +33,10 @@ var mnistMLP = Workload{
 }
 
 var mnistCNN = Workload{
-	Name: "mnist-cnn", What: "digits with two convolutions", Data: imageData, Metric: "accuracy", Higher: true,
+	Name: "mnist-cnn", What: "digits, moved by up to a pixel in training, with two convolutions", Data: imageData, Metric: "accuracy", Higher: true,
 	defaults: defaults{steps: 800, batch: 64, evalEvery: 100, lr: map[string]float64{"adamw": 3e-3, "nadamw": 3e-3, "schedule-free-adamw": 5e-3, "sgd": 0.05}},
 	build: func(o *Options) (*task, error) {
-		return classifier(o, func(r *rand.Rand, s *data.Images[float32]) net.Layer[float32] {
+		return classifier(o, 4, func(r *rand.Rand, s *data.Images[float32]) net.Layer[float32] {
 			relu := func() net.Layer[float32] { return net.NewActivation[float32](net.ReLU) }
 			first := net.NewConv2d[float32](r, net.ConvOptions{
 				In: s.Channels, Out: 8, Height: s.Height, Width: s.Width, Padding: 1, Gain: math.Sqrt2,
@@ -101,10 +101,14 @@ func splitImages(o *Options) (all *data.Images[float32], train, valid *data.Set[
 	return
 }
 
-func classifier(o *Options, layer func(*rand.Rand, *data.Images[float32]) net.Layer[float32]) (*task, error) {
+// classifier is the task of a network for images of at least the given side. In training the images are moved by up to imageShift pixels.
+func classifier(o *Options, side int, layer func(*rand.Rand, *data.Images[float32]) net.Layer[float32]) (*task, error) {
 	images, train, valid, order, err := splitImages(o)
 	if err != nil {
 		return nil, err
+	}
+	if min(images.Height, images.Width) < side {
+		return nil, dataError(o.Data, "images of %d x %d are too small; at least %d x %d are needed", images.Height, images.Width, side, side)
 	}
 	n := net.New[float32](layer(data.Stream(o.Seed, "network", 0), images), &net.CrossEntropy[float32]{}, o.Seed)
 	var part data.Set[float32]

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
@@ -316,6 +317,26 @@ func TestDataFromFiles(t *testing.T) {
 	mustRun(t, o)
 	if err := os.WriteFile(text, []byte("too short"), 0o666); err != nil {
 		t.Fatal(err)
+	}
+	tiny := filepath.Join(folder, "tiny.npz")
+	w, err := matio.Create(matio.Target{Path: tiny, Stack: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, cols := range map[string]int{"x": 9, "y": 1} {
+		if err := w.Add(name, dense.New[float64](40, cols)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	small := short("mnist-mlp")
+	small.Data = tiny
+	mustRun(t, small)
+	small.Workload = "mnist-cnn"
+	if _, err := Run(small); err == nil || !strings.Contains(err.Error(), "too small") {
+		t.Errorf("images of 3 x 3: %v", err)
 	}
 	for workload, path := range map[string]string{
 		"char-transformer": text, "mnist-mlp": folder, "mnist-cnn": filepath.Join(folder, "missing"), "graph": text, "diffusion": filepath.Join(folder, "none.npz"),
