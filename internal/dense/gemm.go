@@ -1,5 +1,11 @@
 package dense
 
+import (
+	"fmt"
+	"math"
+	"unsafe"
+)
+
 // Trans says whether an operand enters a product as it is or transposed.
 type Trans bool
 
@@ -40,22 +46,46 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T], u
 	m, k := opDims(ta, a)
 	k2, n := opDims(tb, b)
 	if k != k2 {
-		panic(Error("Gemm: inner dimensions differ"))
+		panic(Error(fmt.Sprintf("Gemm: inner dimensions %d and %d differ", k, k2)))
 	}
 	c.mustHave(m, n, "Gemm")
-	for i := range m {
-		for j := range n {
-			if upper && j < i {
-				continue
-			}
-			var s T
-			for l := range k {
-				s += opAt(ta, a, i, l) * opAt(tb, b, l, j)
-			}
-			if beta == 0 {
-				c.Set(i, j, alpha*s)
-			} else {
-				c.Set(i, j, alpha*s+beta*c.At(i, j))
+	if m == 0 || n == 0 {
+		return
+	}
+	if alpha == 0 || k == 0 {
+		scale(beta, c)
+		return
+	}
+	q := product{
+		m: m, n: n, k: k,
+		a: operandOf(ta, a), b: operandOf(tb, b), c: operandOf(NoTrans, c),
+		alpha: bitsOf(alpha), beta: bitsOf(beta), overwrite: beta == 0,
+		upper: upper, size: unsafe.Sizeof(alpha),
+	}
+	q.run()
+}
+
+// bitsOf carries a value of either element type in a float64: as it is, or with the bits of a float32 in the low half.
+func bitsOf[T Float](v T) float64 {
+	if unsafe.Sizeof(v) == 8 {
+		return float64(v)
+	}
+	return float32Bits(float32(v))
+}
+
+func float32Bits(v float32) float64 { return math.Float64frombits(uint64(math.Float32bits(v))) }
+
+// scale sets c = beta c; beta = 0 overwrites.
+func scale[T Float](beta T, c Matrix[T]) {
+	switch beta {
+	case 0:
+		c.Zero()
+	case 1:
+	default:
+		for i := range c.Rows {
+			row := c.Row(i)
+			for j := range row {
+				row[j] *= beta
 			}
 		}
 	}

@@ -1,0 +1,31 @@
+package dense
+
+import "golang.org/x/sys/cpu"
+
+func bestPath() path {
+	x := &cpu.X86
+	switch {
+	case !x.HasAVX2 || !x.HasFMA:
+		return portable
+	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL:
+		return avx512
+	}
+	return avx2
+}
+
+func cpuFeatures() []string {
+	x := &cpu.X86
+	var f []string
+	for _, c := range []struct {
+		has  bool
+		name string
+	}{
+		{x.HasAVX2, "avx2"}, {x.HasFMA, "fma"}, {x.HasAVX512F, "avx512f"}, {x.HasAVX512DQ, "avx512dq"},
+		{x.HasAVX512BW, "avx512bw"}, {x.HasAVX512VL, "avx512vl"},
+	} {
+		if c.has {
+			f = append(f, c.name)
+		}
+	}
+	return f
+}

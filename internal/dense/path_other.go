@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package dense
+
+func bestPath() path { return portable }
+
+func cpuFeatures() []string { return nil }

@@ -1,0 +1,78 @@
+package house
+
+import (
+	"go/ast"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/spdopt/spdopt"
+
+// mayImport lists, for each package of the module, the packages of the module that its non-test files may import. Imports point down only:
+// commands use everything, front ends use the core and never each other, the core knows no front end.
+var mayImport = map[string][]string{
+	"internal/dense":   {},
+	"internal/eigen":   {"internal/dense"},
+	"internal/gallery": {"internal/dense", "internal/eigen"},
+	"internal/matio":   {"internal/dense", "internal/eigen"},
+	"gonumblas":        {"internal/dense"},
+	"spectral":         {"internal/dense", "internal/eigen"},
+	"roots":            {"internal/dense", "internal/eigen", "spectral"},
+	"manifold":         {"internal/dense", "internal/eigen", "spectral", "roots"},
+	"manifold/solve":   {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
+	"manifold/problem": {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
+}
+
+// testsMayImport lists what test files may import on top of mayImport.
+var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata"}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if f.main || strings.HasPrefix(f.dir, "internal/house") {
+			continue
+		}
+		allowed, known := mayImport[f.dir]
+		if !known {
+			t.Errorf("%s: package %q is not in the import table; add it with the packages it may import", f.path, f.dir)
+			continue
+		}
+		allowed = append([]string{f.dir}, allowed...)
+		if f.test {
+			allowed = append(allowed, testsMayImport...)
+		}
+		for _, spec := range f.ast.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			if rel, ours := strings.CutPrefix(path, module+"/"); ours && !slices.Contains(allowed, rel) {
+				t.Errorf("%s imports %s; package %q may import only %v", f.path, rel, f.dir, allowed)
+			}
+		}
+	}
+}
+
+func TestLibrariesDoNotPrint(t *testing.T) {
+	banned := map[string]bool{
+		"fmt.Print": true, "fmt.Printf": true, "fmt.Println": true,
+		"os.Stdout": true, "os.Stderr": true, "os.Exit": true,
+		"log.Print": true, "log.Printf": true, "log.Println": true, "log.Fatal": true, "log.Fatalf": true,
+	}
+	for _, f := range goFiles(t) {
+		if f.main || f.test {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if pkg, ok := n.X.(*ast.Ident); ok && banned[pkg.Name+"."+n.Sel.Name] {
+					t.Errorf("%s uses %s.%s; libraries return values and errors", f.at(n.Pos()), pkg.Name, n.Sel.Name)
+				}
+			case *ast.CallExpr:
+				if id, ok := n.Fun.(*ast.Ident); ok && (id.Name == "println" || id.Name == "print") {
+					t.Errorf("%s uses the builtin %s", f.at(n.Pos()), id.Name)
+				}
+			}
+			return true
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package spectral
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// goldenCase is one record of testdata/golden/spectral.json, written by an independent NumPy program.
+type goldenCase struct {
+	Kind               string
+	Kappa, Beta, Gamma float64
+	Lam                float64
+	XMax               float64
+	B, G, N, B1        [][]float64
+	D, D1              []float64
+	GVec               []float64 `json:"-"`
+	Exact              [][]float64
+	Trunc              map[string][][]float64
+	State, Next        []json.RawMessage
+	X                  [][]float64
+	Precond            map[string][][]float64
+}
+
+func (c *goldenCase) UnmarshalJSON(data []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	for key, dst := range map[string]any{"kind": &c.Kind, "kappa": &c.Kappa, "beta": &c.Beta, "gamma": &c.Gamma, "lam": &c.Lam, "xmax": &c.XMax,
+		"B": &c.B, "G": &c.G, "g": &c.GVec, "N": &c.N, "B1": &c.B1, "d": &c.D, "d1": &c.D1, "exact": &c.Exact, "trunc": &c.Trunc, "state": &c.State,
+		"next": &c.Next, "X": &c.X, "precond": &c.Precond} {
+		if v, ok := raw[key]; ok {
+			if err := json.Unmarshal(v, dst); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func loadGolden(t *testing.T) []goldenCase {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/golden/spectral.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []goldenCase
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	if len(cases) != 27 {
+		t.Fatalf("%d golden cases, want 27", len(cases))
+	}
+	return cases
+}
+
+func fromRows(rows [][]float64) *mat.Dense {
+	m := mat.NewDense(len(rows), len(rows[0]), nil)
+	for i, r := range rows {
+		m.SetRow(i, r)
+	}
+	return m
+}
+
+func symFromRows(rows [][]float64) *mat.SymDense {
+	s := mat.NewSymDense(len(rows), nil)
+	for i, r := range rows {
+		for j := i; j < len(rows); j++ {
+			s.SetSym(i, j, (r[j]+rows[j][i])/2)
+		}
+	}
+	return s
+}
+
+func wantMatrix(t *testing.T, what string, got mat.Matrix, want [][]float64, tol float64) {
+	t.Helper()
+	for i, row := range want {
+		for j, w := range row {
+			if g := got.At(i, j); !(math.Abs(g-w) <= tol*(1+math.Abs(w))) {
+				t.Fatalf("%s[%d][%d] = %v, want %v", what, i, j, g, w)
+			}
+		}
+	}
+}
+
+func wantSlice(t *testing.T, what string, got, want []float64, tol float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s has %d entries, want %d", what, len(got), len(want))
+	}
+	for i, w := range want {
+		if !(math.Abs(got[i]-w) <= tol*(1+math.Abs(w))) {
+			t.Fatalf("%s[%d] = %v, want %v", what, i, got[i], w)
+		}
+	}
+}
+
+// goldenStep is the rule the case was made with: exponential eigenvalues, no norm bound and no cap; no clip unless the case says so.
+func goldenStep(c *goldenCase) *Step {
+	s := &Step{Rotation: TiesToZero, Eigenvalues: Exponential, MaxNorm: math.Inf(1), MaxExponent: math.Inf(1)}
+	if c.XMax > 0 {
+		s.MaxExponent = c.XMax
+	}
+	if len(c.Kind) > 10 && c.Kind[len(c.Kind)-9:] == "logjacobi" {
+		s.Rotation = HalfAngle
+	}
+	return s
+}
+
+func TestGoldenFull(t *testing.T) {
+	for i, c := range loadGolden(t) {
+		var inc Increment
+		switch c.Kind {
+		case "full_generic", "full_generic_logjacobi":
+			inc = Gradient(symFromRows(c.G), c.Beta, c.Kappa)
+		case "full_kl", "full_kl_logjacobi":
+			inc = Increment{Decay: c.Beta * c.Gamma, Vectors: mat.NewDense(len(c.D), 1, c.GVec), Weights: []float64{c.Beta}}
+		default:
+			continue
+		}
+		t.Run(c.Kind, func(t *testing.T) {
+			f, err := FromEigen(fromRows(c.B), c.D)
+			if err != nil {
+				t.Fatal(err)
+			}
+			step := goldenStep(&c)
+			if rep := f.Update(inc, step); rep.Err != nil || rep.Scaling != 1 {
+				t.Fatalf("case %d: %+v", i, rep)
+			}
+			wantSlice(t, "d", f.Eigenvalues(), c.D1, 1e-10)
+			wantMatrix(t, "B", f.Basis(), c.B1, 1e-10)
+		})
+	}
+}
+
+func TestGoldenCayley(t *testing.T) {
+	for _, c := range loadGolden(t) {
+		if c.Kind != "cayley" {
+			continue
+		}
+		n := len(c.N)
+		f := Identity(n, 1)
+		f.ready()
+		f.gen.Copy(dense.Of(fromRows(c.N).RawMatrix()))
+		f.turn(0)
+		wantMatrix(t, "exact", f.Basis(), c.Exact, 1e-10)
+		for k, want := range map[int][][]float64{1: c.Trunc["1"], 2: c.Trunc["2"], 3: c.Trunc["3"], 4: c.Trunc["4"]} {
+			f := Identity(n, 1)
+			f.ready()
+			f.gen.Copy(dense.Of(fromRows(c.N).RawMatrix()))
+			f.turn(k)
+			wantMatrix(t, "truncated", f.Basis(), want, 1e-10)
+		}
+	}
+}
