@@ -23,6 +23,6 @@ func (e *DataError) Error() string { return "spectral: " + e.What + ": " + e.Rea
 
 // The outcomes of an update that leave the factor as it was. They are values, so that a hot loop can compare and need not allocate.
 var (
-	ErrNotFinite = &DataError{"increment", "holds NaN or Inf; the factor was left as it was"}
+	ErrNotFinite = &DataError{"increment", "holds NaN or Inf, or overflows in the eigenbasis; the factor was left as it was"}
 	ErrRange     = &DataError{"increment", "its target is outside the range of float64; rescale S and the increment; the factor was left as it was"}
 )

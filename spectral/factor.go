@@ -26,6 +26,9 @@ type Factor struct {
 	view mat.Dense // header of the matrix that Basis returns
 	low  []float64 // workspace of low-rank increments and products
 	vec  lowRank   // the increment of the update in progress, if of low rank
+
+	secular eigen.Secular // workspace of RankOne
+	kept    kept          // workspace of RankK
 }
 
 // Identity returns the factor of scale * I. It panics if n < 0 or scale is not positive and finite.

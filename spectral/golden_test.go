@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"strconv"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -158,4 +159,70 @@ func TestGoldenCayley(t *testing.T) {
 			wantMatrix(t, "truncated", f.Basis(), want, 1e-10)
 		}
 	}
+}
+
+func TestGoldenKron(t *testing.T) {
+	for i, c := range loadGolden(t) {
+		if c.Kind != "kron_kl" && c.Kind != "kron_kl_logjacobi" {
+			continue
+		}
+		t.Run(c.Kind, func(t *testing.T) {
+			k := goldenKron(t, c.State)
+			var x []float64
+			for _, row := range c.X {
+				x = append(x, row...)
+			}
+			for name, want := range c.Precond {
+				p, err := strconv.ParseFloat(name, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				out := make([]float64, len(x))
+				k.Pow(-1/p, out, x)
+				wantMatrix(t, "precond "+name, mat.NewDense(len(c.X), len(c.X[0]), out), want, 1e-10)
+			}
+			if rep := k.Learn([][]float64{x}, c.Beta, c.Gamma, c.Lam, goldenStep(&c)); rep.Err != nil || rep.Scaling != 1 {
+				t.Fatalf("case %d: %+v", i, rep)
+			}
+			want := goldenKron(t, c.Next)
+			wantSlice(t, "alpha", []float64{k.Alpha()}, []float64{want.Alpha()}, 1e-10)
+			for j := range k.Parts() {
+				wantSlice(t, "d", k.Part(j).Eigenvalues(), want.Part(j).Eigenvalues(), 1e-10)
+				if e := mat.Norm(sub(k.Part(j).Basis(), want.Part(j).Basis()), 2); e > 1e-10 {
+					t.Errorf("case %d: basis %d is off by %.2g", i, j, e)
+				}
+			}
+		})
+	}
+}
+
+// goldenKron reads a state in the order alpha, d_C, B_C, d_K, B_K.
+func goldenKron(t *testing.T, state []json.RawMessage) *Kron {
+	t.Helper()
+	var alpha float64
+	var d [2][]float64
+	var b [2][][]float64
+	for i, dst := range []any{&alpha, &d[0], &b[0], &d[1], &b[1]} {
+		if err := json.Unmarshal(state[i], dst); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var f [2]*Factor
+	for i := range f {
+		var err error
+		if f[i], err = FromEigen(fromRows(b[i]), d[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k, err := KronOf(alpha, f[0], f[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func sub(a, b mat.Matrix) *mat.Dense {
+	var d mat.Dense
+	d.Sub(a, b)
+	return &d
 }

@@ -28,6 +28,8 @@ type Increment struct {
 	InBasis bool
 	// Congruent says that S Dense S and S Vectors are meant instead of Dense and Vectors, which is how a gradient enters.
 	Congruent bool
+
+	rows dense.Matrix[float64] // the vectors of an Accumulator, k x n, one a row, instead of Vectors
 }
 
 // Gradient is one descent step of length beta along the Riemannian gradient: S - beta kappa S G S to first order, for G = dL/dS. kappa = 2 is
@@ -83,6 +85,14 @@ func (t *Increment) check(n int) {
 	}
 }
 
+// vectors returns the vectors of t as they are stored: n x k, or k x n where rows is set.
+func (t *Increment) vectors() dense.Matrix[float64] {
+	if t.Vectors != nil {
+		return dense.Of(t.Vectors.RawMatrix())
+	}
+	return t.rows
+}
+
 // symmetricTo fills the full n x n dst from the symmetric a times w.
 func symmetricTo(dst dense.Matrix[float64], a mat.Symmetric, w float64) {
 	n := dst.Rows
@@ -114,8 +124,7 @@ func (t *Increment) finite() bool {
 	if _, bad := firstNotFinite(t.Weights); bad {
 		return false
 	}
-	if t.Vectors != nil {
-		v := dense.Of(t.Vectors.RawMatrix())
+	if v := t.vectors(); v.Rows > 0 {
 		for i := range v.Rows {
 			if _, bad := firstNotFinite(v.Row(i)); bad {
 				return false

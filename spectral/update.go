@@ -38,7 +38,7 @@ func (f *Factor) load(t *Increment, step *Step) *lowRank {
 	if t.Dense != nil {
 		f.loadDense(t)
 	}
-	if t.Vectors == nil {
+	if t.Vectors == nil && t.rows.Rows == 0 {
 		return nil
 	}
 	vec := f.loadVectors(t)
@@ -62,19 +62,26 @@ func (f *Factor) loadDense(t *Increment) {
 		f.project()
 	}
 	if t.Congruent {
-		for i, di := range f.d {
-			row := f.m.Row(i)
-			for j := i; j < f.n; j++ {
-				row[j] *= di * f.d[j]
-			}
+		f.congruent()
+	}
+}
+
+// congruent multiplies the upper triangle of m by d on both sides.
+func (f *Factor) congruent() {
+	for i, di := range f.d {
+		row := f.m.Row(i)
+		for j := i; j < f.n; j++ {
+			row[j] *= di * f.d[j]
 		}
 	}
 }
 
 // loadVectors computes B^T V as rows, and the rows times their weights.
 func (f *Factor) loadVectors(t *Increment) lowRank {
-	v := dense.Of(t.Vectors.RawMatrix())
-	n, k := f.n, v.Cols
+	v, op, n, k := t.vectors(), dense.NoTrans, f.n, t.rows.Rows
+	if t.Vectors != nil {
+		op, k = dense.Transposed, v.Cols
+	}
 	buf := f.lowWork(3 * n * k)
 	vec := lowRank{rows: dense.Wrap(k, n, buf), scaled: dense.Wrap(k, n, buf[n*k:]), turned: dense.Wrap(k, n, buf[2*n*k:]), w: t.Weights}
 	if t.InBasis {
@@ -84,7 +91,7 @@ func (f *Factor) loadVectors(t *Increment) lowRank {
 			}
 		}
 	} else {
-		dense.Gemm(dense.Transposed, dense.NoTrans, 1, v, f.b, 0, vec.rows)
+		dense.Gemm(op, dense.NoTrans, 1, v, f.b, 0, vec.rows)
 	}
 	for l := range k {
 		row, scaled, w := vec.rows.Row(l), vec.scaled.Row(l), vec.weight(l)
