@@ -95,6 +95,17 @@ func (a *archive) floats(v *[]float64) {
 	}
 }
 
+// ints archives a slice of any length.
+func (a *archive) ints(v *[]int) {
+	n := a.length(len(*v), 8)
+	if a.reading && n > 0 {
+		*v = make([]int, n)
+	}
+	for i := range (*v)[:n] {
+		a.int(&(*v)[i])
+	}
+}
+
 func (a *archive) matrix(m dense.Matrix[float64]) {
 	for i := range m.Rows {
 		a.fixed(m.Row(i))

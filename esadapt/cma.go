@@ -228,6 +228,19 @@ func (c *cma) Mahalanobis(x []float64) float64 {
 // SetMean implements Mover.
 func (c *cma) SetMean(x []float64) { copy(c.mean, x) }
 
+// scaleSigma implements resizer.
+func (c *cma) scaleSigma(factor float64) { c.sigma *= factor }
+
+// resample implements resampler.
+func (c *cma) resample(i, attempt int) []float64 {
+	c.random.normals(c.z.Row(i), c.generation, i+attempt<<32)
+	dense.Gemv(dense.NoTrans, 1, c.cov.basis, c.cov.scaled1(c.z.Row(i)), 0, c.y.Row(i))
+	for j, m := range c.mean {
+		c.x.Row(i)[j] = m + c.sigma*c.y.Row(i)[j]
+	}
+	return c.rows[i]
+}
+
 // MarshalBinary implements Strategy.
 func (c *cma) MarshalBinary() ([]byte, error) { return marshal(c) }
 

@@ -218,3 +218,11 @@ func (c *covariance) axis(dst []float64, k int) {
 		dst[i] = c.basis.At(i, k) * c.sd[k]
 	}
 }
+
+// scaled1 returns z diag(sd), valid until the next call of a method.
+func (c *covariance) scaled1(z []float64) []float64 {
+	for j, s := range c.sd {
+		c.ambient[j] = s * z[j]
+	}
+	return c.ambient
+}

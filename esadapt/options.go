@@ -33,7 +33,7 @@ type Options struct {
 	Constraints    int      // number of values g per evaluation; feasible means every g <= 0
 	Equalities     []int    // indices of constraints that mean g = 0
 	Noise          bool     // measure the noise by re-evaluations and answer it (UH-CMA-ES)
-	Surrogate      bool     // spend fewer evaluations by a linear-quadratic model (lq-CMA-ES)
+	MaxRepeats     int      // with Noise: evaluations averaged per candidate at most. 0 means 100
 	Restarts       Restarts // what follows when a run has converged or got stuck
 	MaxRestarts    int      // 0 means no limit but the budget
 	MaxEvaluations int      // evaluations that may be spent; 0 means no limit
@@ -42,6 +42,7 @@ type Options struct {
 	OnFailure OnFailure // what an evaluation without a value counts as
 	// MaxFailureRate stops the search when more than this share of the last two generations failed. 0 means 0.5; 1 switches it off.
 	MaxFailureRate float64
+	Workers        int // goroutines in which Minimize evaluates; 0 means 1. The result does not depend on it
 }
 
 // BoundRule chooses how bounds are kept.
@@ -192,8 +193,9 @@ func (o *Options) validateIndices(n int) error {
 
 func (o *Options) validateChoices() error {
 	switch {
-	case o.Constraints < 0 || o.PopSize < 0 || o.MaxEvaluations < 0 || o.MaxRestarts < 0:
-		return fmt.Errorf("esadapt: Constraints %d, PopSize %d, MaxEvaluations %d, MaxRestarts %d: none may be negative", o.Constraints, o.PopSize, o.MaxEvaluations, o.MaxRestarts)
+	case o.Constraints < 0 || o.PopSize < 0 || o.MaxEvaluations < 0 || o.MaxRestarts < 0 || o.MaxRepeats < 0 || o.Workers < 0:
+		return fmt.Errorf("esadapt: Constraints %d, PopSize %d, MaxEvaluations %d, MaxRestarts %d, MaxRepeats %d, Workers %d: none may be negative",
+			o.Constraints, o.PopSize, o.MaxEvaluations, o.MaxRestarts, o.MaxRepeats, o.Workers)
 	case o.Bounds < BoundTransform || o.Bounds > BoundPenalty:
 		return fmt.Errorf("esadapt: unknown bound rule %d", int(o.Bounds))
 	case o.Restarts < RestartAuto || o.Restarts > RestartBIPOP:
