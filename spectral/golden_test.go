@@ -114,7 +114,7 @@ func goldenStep(c *goldenCase) *Step {
 	return s
 }
 
-func TestGoldenFull(t *testing.T) {
+func TestProperty15GoldenFull(t *testing.T) {
 	for i, c := range loadGolden(t) {
 		var inc Increment
 		switch c.Kind {
@@ -131,6 +131,7 @@ func TestGoldenFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			step := goldenStep(&c)
+			wantMatrix(t, "N", generatorOf(f, inc, step), c.N, 1e-10)
 			if rep := f.Update(inc, step); rep.Err != nil || rep.Scaling != 1 {
 				t.Fatalf("case %d: %+v", i, rep)
 			}
@@ -140,7 +141,22 @@ func TestGoldenFull(t *testing.T) {
 	}
 }
 
-func TestGoldenCayley(t *testing.T) {
+// generatorOf returns the generator that Update would use, without moving f.
+func generatorOf(f *Factor, inc Increment, o *Step) *mat.Dense {
+	g, step := f.Clone(), o.resolve(0, 1)
+	g.ready()
+	g.load(&inc, &step)
+	if _, _, err := g.target(&inc); err != nil {
+		panic(err)
+	}
+	clip(g.x, step.MaxExponent)
+	g.generator(step.Rotation, g.d)
+	n := mat.NewDense(g.n, g.n, nil)
+	n.Copy(mat.NewDense(g.n, g.n, g.gen.Data))
+	return n
+}
+
+func TestProperty15GoldenCayley(t *testing.T) {
 	for _, c := range loadGolden(t) {
 		if c.Kind != "cayley" {
 			continue
@@ -161,7 +177,7 @@ func TestGoldenCayley(t *testing.T) {
 	}
 }
 
-func TestGoldenKron(t *testing.T) {
+func TestProperty15GoldenKron(t *testing.T) {
 	for i, c := range loadGolden(t) {
 		if c.Kind != "kron_kl" && c.Kind != "kron_kl_logjacobi" {
 			continue
@@ -225,4 +241,20 @@ func sub(a, b mat.Matrix) *mat.Dense {
 	var d mat.Dense
 	d.Sub(a, b)
 	return &d
+}
+
+// The hand-sized example of the specification: a rotation by 0.3, d = (2, 0.5), g = (1, -2), beta = 0.1, gamma = 0.9, published rule.
+func TestProperty15HandSized(t *testing.T) {
+	c, s := math.Cos(0.3), math.Sin(0.3)
+	f, err := FromEigen(mat.NewDense(2, 2, []float64{c, -s, s, c}), []float64{2, 0.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inc := Increment{Decay: 0.09, Vectors: mat.NewDense(2, 1, []float64{1, -2}), Weights: []float64{0.1}}
+	if n := generatorOf(f, inc, &paperMode).At(0, 1); math.Abs(n-0.026790250657560122) > 1e-15 {
+		t.Errorf("N_01 = %v", n)
+	}
+	f.Update(inc, &paperMode)
+	wantSlice(t, "d", f.Eigenvalues(), []float64{1.840031630757505, 1.209625119815785}, 1e-14)
+	wantMatrix(t, "S", formed(f), [][]float64{{1.8025164779021554, 0.1491388947432097}, {0.1491388947432097, 1.2471402726711351}}, 1e-14)
 }

@@ -1,8 +1,11 @@
 package spectral
 
 import (
+	"iter"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -87,4 +90,15 @@ func spd(r *rand.Rand, n int) *mat.SymDense {
 	s := mat.NewSymDense(n, nil)
 	s.SymOuterK(1/float64(n+2), v)
 	return s
+}
+
+// ordered iterates in the order of the names, so that a test draws the same numbers every time.
+func ordered(m map[string]Step) iter.Seq2[string, Step] {
+	return func(yield func(string, Step) bool) {
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			if !yield(name, m[name]) {
+				return
+			}
+		}
+	}
 }

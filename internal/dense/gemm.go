@@ -31,7 +31,7 @@ func opAt[T Float](t Trans, m Matrix[T], i, j int) T {
 
 // Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
-	gemm(ta, tb, alpha, a, b, beta, c, false)
+	gemm(ta, tb, alpha, &a, &b, beta, &c, false)
 }
 
 // GemmUpper computes the upper triangle (diagonal included) of the square c = alpha op(a) op(b) + beta c, in about half the work of
@@ -39,30 +39,63 @@ func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 // call; Mirror completes it.
 func GemmUpper[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	c.mustHave(c.Rows, c.Rows, "GemmUpper")
-	gemm(ta, tb, alpha, a, b, beta, c, true)
+	gemm(ta, tb, alpha, &a, &b, beta, &c, true)
 }
 
-func gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T], upper bool) {
-	m, k := opDims(ta, a)
-	k2, n := opDims(tb, b)
-	if k != k2 {
-		panic(Error(fmt.Sprintf("Gemm: inner dimensions %d and %d differ", k, k2)))
+func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T], upper bool) {
+	m, k := a.Rows, a.Cols
+	if ta {
+		m, k = k, m
 	}
-	c.mustHave(m, n, "Gemm")
+	k2, n := b.Rows, b.Cols
+	if tb {
+		k2, n = n, k2
+	}
+	if k != k2 || c.Rows != m || c.Cols != n {
+		panic(Error(fmt.Sprintf("Gemm: %dx%d times %dx%d into %dx%d", m, k, k2, n, c.Rows, c.Cols)))
+	}
 	if m == 0 || n == 0 {
 		return
 	}
 	if alpha == 0 || k == 0 {
-		scale(beta, c)
+		scale(beta, *c)
+		return
+	}
+	if !ta && !tb && m <= tinySize && n <= tinySize && k <= tinySize {
+		tinyGemm(alpha, a, b, beta, c)
 		return
 	}
 	q := product{
 		m: m, n: n, k: k,
 		a: operandOf(ta, a), b: operandOf(tb, b), c: operandOf(NoTrans, c),
-		alpha: bitsOf(alpha), beta: bitsOf(beta), overwrite: beta == 0,
+		alpha: bitsOf(alpha), beta: bitsOf(beta), first: useOf(alpha, beta), next: useOf(alpha, 1),
 		upper: upper, size: unsafe.Sizeof(alpha),
 	}
 	q.run()
+}
+
+// tinySize is the size up to which a product takes the short way of tinyGemm.
+const tinySize = 16
+
+// tinyGemm is one or two calls of a micro-kernel and nothing else.
+func tinyGemm[T Float](alpha T, a, b *Matrix[T], beta T, c *Matrix[T]) {
+	size := unsafe.Sizeof(alpha)
+	g := tileGeometry(size)
+	p := panel{
+		a: unsafe.Pointer(unsafe.SliceData(a.Data)), aRow: uintptr(a.Stride) * size, aStep: size, aTile: uintptr(g.rows*a.Stride) * size,
+		b: unsafe.Pointer(unsafe.SliceData(b.Data)), bStep: uintptr(b.Stride) * size,
+		c: unsafe.Pointer(unsafe.SliceData(c.Data)), cRow: uintptr(c.Stride) * size,
+		k: a.Cols, alpha: bitsOf(alpha), beta: bitsOf(beta), use: useOf(alpha, beta),
+	}
+	for n := c.Cols; ; {
+		p.rows = c.Rows
+		p.setColumns(min(n, g.cols), g, size)
+		p.run(size)
+		if n -= g.cols; n <= 0 {
+			return
+		}
+		p.b, p.c = unsafe.Add(p.b, uintptr(g.cols)*size), unsafe.Add(p.c, uintptr(g.cols)*size)
+	}
 }
 
 // bitsOf carries a value of either element type in a float64: as it is, or with the bits of a float32 in the low half.
@@ -71,6 +104,14 @@ func bitsOf[T Float](v T) float64 {
 		return float64(v)
 	}
 	return float32Bits(float32(v))
+}
+
+// one returns bitsOf(1) for the element size.
+func one(size uintptr) float64 {
+	if size == 8 {
+		return 1
+	}
+	return float32Bits(1)
 }
 
 func float32Bits(v float32) float64 { return math.Float64frombits(uint64(math.Float32bits(v))) }
@@ -93,9 +134,16 @@ func scale[T Float](beta T, c Matrix[T]) {
 
 // Mirror copies the strict upper triangle of the square c to the lower one.
 func Mirror[T Float](c Matrix[T]) {
-	for i := range c.Rows {
-		for j := range i {
-			c.Set(i, j, c.At(j, i))
+	const block = 32
+	c.mustHave(c.Rows, c.Rows, "Mirror")
+	for i0 := 0; i0 < c.Rows; i0 += block {
+		for j0 := 0; j0 <= i0; j0 += block {
+			for i := i0; i < min(i0+block, c.Rows); i++ {
+				row := c.Row(i)
+				for j := j0; j < min(j0+block, i); j++ {
+					row[j] = c.Data[j*c.Stride+i]
+				}
+			}
 		}
 	}
 }

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func panelF64AVX512(p *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·panelF64AVX512(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), DI
 	MOVQ  (DI), AX
@@ -17,17 +17,757 @@ TEXT ·panelF64AVX512(SB), NOSPLIT, $0-8
 	CMPQ  80(DI), $0x02
 	JEQ   m2_full
 	JHI   m3_full
+	CMPQ  80(DI), $0x01
+	JEQ   m1_full
 
-m1_full:
-	CMPQ   64(DI), $0x08
-	JLT    m1_rest
+m0_full:
+	CMPQ       64(DI), $0x08
+	JLT        m0_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m0_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+
+m0_k:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PD.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PD.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PD.BCST (SI)(R8*4), Y24, Y4
+	VFMADD231PD.BCST (SI)(R10*1), Y24, Y5
+	VFMADD231PD.BCST (SI)(R9*2), Y24, Y6
+	VFMADD231PD.BCST (SI)(R11*1), Y24, Y7
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	LEAQ             (R8)(R8*4), R10
+	LEAQ             (R9)(R8*4), R11
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+	VMULPD           Y24, Y2, Y2
+	VMULPD           Y24, Y3, Y3
+	VMULPD           Y24, Y4, Y4
+	VMULPD           Y24, Y5, Y5
+	VMULPD           Y24, Y6, Y6
+	VMULPD           Y24, Y7, Y7
+
+m0_k_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	VMOVUPD Y2, K1, (BX)(R8*2)
+	VMOVUPD Y3, K1, (BX)(R9*1)
+	VMOVUPD Y4, K1, (BX)(R8*4)
+	VMOVUPD Y5, K1, (BX)(R10*1)
+	VMOVUPD Y6, K1, (BX)(R9*2)
+	VMOVUPD Y7, K1, (BX)(R11*1)
+	JMP     m0_k_next
+
+m0_k_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PD  Y2, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PD  Y3, Y24, Y29
+	VMOVUPD      Y29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PD  Y4, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)(R8*4)
+	VMULPD.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PD  Y5, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R10*1)
+	VMULPD.Z     (BX)(R9*2), Y25, K1, Y28
+	VFMADD231PD  Y6, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R9*2)
+	VMULPD.Z     (BX)(R11*1), Y25, K1, Y29
+	VFMADD231PD  Y7, Y24, Y29
+	VMOVUPD      Y29, K1, (BX)(R11*1)
+	JMP          m0_k_next
+
+m0_k_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPD  Y29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPD  Y26, K1, (BX)(R8*4)
+	VADDPD.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R10*1)
+	VADDPD.Z (BX)(R9*2), Y6, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R9*2)
+	VADDPD.Z (BX)(R11*1), Y7, K1, Y29
+	VMOVUPD  Y29, K1, (BX)(R11*1)
+
+m0_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m0_full
+
+m0_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m0_1
+	CMPQ CX, $0x02
+	JEQ  m0_2
+	CMPQ CX, $0x03
+	JEQ  m0_3
+	CMPQ CX, $0x04
+	JEQ  m0_4
+	CMPQ CX, $0x05
+	JEQ  m0_5
+	CMPQ CX, $0x06
+	JEQ  m0_6
+	CMPQ CX, $0x07
+	JEQ  m0_7
+	JMP  done
+
+m0_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m0_k1_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+
+m0_k1:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k1
+	MOVQ             56(DI), R8
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k1_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k1_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k1_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+
+m0_k1_store:
+	VMOVUPD Y0, K1, (BX)
+	JMP     m0_k1_next
+
+m0_k1_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	JMP          m0_k1_next
+
+m0_k1_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+
+m0_k1_next:
+	JMP done
+
+m0_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m0_k2_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+
+m0_k2:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k2
+	MOVQ             56(DI), R8
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k2_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k2_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k2_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+
+m0_k2_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	JMP     m0_k2_next
+
+m0_k2_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	JMP          m0_k2_next
+
+m0_k2_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+
+m0_k2_next:
+	JMP done
+
+m0_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m0_k3_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+
+m0_k3:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PD.BCST (SI)(R8*2), Y24, Y2
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k3
+	MOVQ             56(DI), R8
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k3_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k3_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k3_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+	VMULPD           Y24, Y2, Y2
+
+m0_k3_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	VMOVUPD Y2, K1, (BX)(R8*2)
+	JMP     m0_k3_next
+
+m0_k3_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PD  Y2, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R8*2)
+	JMP          m0_k3_next
+
+m0_k3_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R8*2)
+
+m0_k3_next:
+	JMP done
+
+m0_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m0_k4_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+
+m0_k4:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PD.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PD.BCST (SI)(R9*1), Y24, Y3
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k4
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k4_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k4_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k4_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+	VMULPD           Y24, Y2, Y2
+	VMULPD           Y24, Y3, Y3
+
+m0_k4_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	VMOVUPD Y2, K1, (BX)(R8*2)
+	VMOVUPD Y3, K1, (BX)(R9*1)
+	JMP     m0_k4_next
+
+m0_k4_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PD  Y2, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PD  Y3, Y24, Y29
+	VMOVUPD      Y29, K1, (BX)(R9*1)
+	JMP          m0_k4_next
+
+m0_k4_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPD  Y29, K1, (BX)(R9*1)
+
+m0_k4_next:
+	JMP done
+
+m0_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m0_k5_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+
+m0_k5:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PD.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PD.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PD.BCST (SI)(R8*4), Y24, Y4
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k5
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k5_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k5_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k5_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+	VMULPD           Y24, Y2, Y2
+	VMULPD           Y24, Y3, Y3
+	VMULPD           Y24, Y4, Y4
+
+m0_k5_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	VMOVUPD Y2, K1, (BX)(R8*2)
+	VMOVUPD Y3, K1, (BX)(R9*1)
+	VMOVUPD Y4, K1, (BX)(R8*4)
+	JMP     m0_k5_next
+
+m0_k5_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PD  Y2, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PD  Y3, Y24, Y29
+	VMOVUPD      Y29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PD  Y4, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)(R8*4)
+	JMP          m0_k5_next
+
+m0_k5_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPD  Y29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPD  Y26, K1, (BX)(R8*4)
+
+m0_k5_next:
+	JMP done
+
+m0_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m0_k6_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+
+m0_k6:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PD.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PD.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PD.BCST (SI)(R8*4), Y24, Y4
+	VFMADD231PD.BCST (SI)(R10*1), Y24, Y5
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k6
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	LEAQ             (R8)(R8*4), R10
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k6_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k6_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k6_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+	VMULPD           Y24, Y2, Y2
+	VMULPD           Y24, Y3, Y3
+	VMULPD           Y24, Y4, Y4
+	VMULPD           Y24, Y5, Y5
+
+m0_k6_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	VMOVUPD Y2, K1, (BX)(R8*2)
+	VMOVUPD Y3, K1, (BX)(R9*1)
+	VMOVUPD Y4, K1, (BX)(R8*4)
+	VMOVUPD Y5, K1, (BX)(R10*1)
+	JMP     m0_k6_next
+
+m0_k6_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PD  Y2, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PD  Y3, Y24, Y29
+	VMOVUPD      Y29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PD  Y4, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)(R8*4)
+	VMULPD.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PD  Y5, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R10*1)
+	JMP          m0_k6_next
+
+m0_k6_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPD  Y29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPD  Y26, K1, (BX)(R8*4)
+	VADDPD.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R10*1)
+
+m0_k6_next:
+	JMP done
+
+m0_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m0_k7_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+
+m0_k7:
+	VMOVUPD.Z        (DX), K1, Y24
+	VFMADD231PD.BCST (SI), Y24, Y0
+	VFMADD231PD.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PD.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PD.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PD.BCST (SI)(R8*4), Y24, Y4
+	VFMADD231PD.BCST (SI)(R10*1), Y24, Y5
+	VFMADD231PD.BCST (SI)(R9*2), Y24, Y6
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k7
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	LEAQ             (R8)(R8*4), R10
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k7_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k7_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k7_store
+	VBROADCASTSD     96(DI), Y24
+	VMULPD           Y24, Y0, Y0
+	VMULPD           Y24, Y1, Y1
+	VMULPD           Y24, Y2, Y2
+	VMULPD           Y24, Y3, Y3
+	VMULPD           Y24, Y4, Y4
+	VMULPD           Y24, Y5, Y5
+	VMULPD           Y24, Y6, Y6
+
+m0_k7_store:
+	VMOVUPD Y0, K1, (BX)
+	VMOVUPD Y1, K1, (BX)(R8*1)
+	VMOVUPD Y2, K1, (BX)(R8*2)
+	VMOVUPD Y3, K1, (BX)(R9*1)
+	VMOVUPD Y4, K1, (BX)(R8*4)
+	VMOVUPD Y5, K1, (BX)(R10*1)
+	VMOVUPD Y6, K1, (BX)(R9*2)
+	JMP     m0_k7_next
+
+m0_k7_addscaled:
+	VBROADCASTSD 96(DI), Y24
+	VBROADCASTSD 104(DI), Y25
+	VMULPD.Z     (BX), Y25, K1, Y26
+	VFMADD231PD  Y0, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PD  Y1, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PD  Y2, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PD  Y3, Y24, Y29
+	VMOVUPD      Y29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PD  Y4, Y24, Y26
+	VMOVUPD      Y26, K1, (BX)(R8*4)
+	VMULPD.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PD  Y5, Y24, Y27
+	VMOVUPD      Y27, K1, (BX)(R10*1)
+	VMULPD.Z     (BX)(R9*2), Y25, K1, Y28
+	VFMADD231PD  Y6, Y24, Y28
+	VMOVUPD      Y28, K1, (BX)(R9*2)
+	JMP          m0_k7_next
+
+m0_k7_add:
+	VADDPD.Z (BX), Y0, K1, Y26
+	VMOVUPD  Y26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPD  Y29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPD  Y26, K1, (BX)(R8*4)
+	VADDPD.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPD  Y27, K1, (BX)(R10*1)
+	VADDPD.Z (BX)(R9*2), Y6, K1, Y28
+	VMOVUPD  Y28, K1, (BX)(R9*2)
+
+m0_k7_next:
+	JMP done
+
+m1_full:
+	CMPQ       64(DI), $0x08
+	JLT        m1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m1_k_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -55,53 +795,79 @@ m1_k:
 	LEAQ             (R8)(R8*2), R9
 	LEAQ             (R8)(R8*4), R10
 	LEAQ             (R9)(R8*4), R11
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	VMULPD.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PD      Z2, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R8*2)
-	VMULPD.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PD      Z3, Z24, Z29
-	VMOVUPD          Z29, K1, (BX)(R9*1)
-	VMULPD.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PD      Z4, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)(R8*4)
-	VMULPD.Z         (BX)(R10*1), Z25, K1, Z27
-	VFMADD231PD      Z5, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R10*1)
-	VMULPD.Z         (BX)(R9*2), Z25, K1, Z28
-	VFMADD231PD      Z6, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R9*2)
-	VMULPD.Z         (BX)(R11*1), Z25, K1, Z29
-	VFMADD231PD      Z7, Z24, Z29
-	VMOVUPD          Z29, K1, (BX)(R11*1)
-	JMP              m1_k_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
+	VMULPD           Z24, Z2, Z2
+	VMULPD           Z24, Z3, Z3
+	VMULPD           Z24, Z4, Z4
+	VMULPD           Z24, Z5, Z5
+	VMULPD           Z24, Z6, Z6
+	VMULPD           Z24, Z7, Z7
 
 m1_k_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
-	VMULPD  Z24, Z2, Z2
 	VMOVUPD Z2, K1, (BX)(R8*2)
-	VMULPD  Z24, Z3, Z3
 	VMOVUPD Z3, K1, (BX)(R9*1)
-	VMULPD  Z24, Z4, Z4
 	VMOVUPD Z4, K1, (BX)(R8*4)
-	VMULPD  Z24, Z5, Z5
 	VMOVUPD Z5, K1, (BX)(R10*1)
-	VMULPD  Z24, Z6, Z6
 	VMOVUPD Z6, K1, (BX)(R9*2)
-	VMULPD  Z24, Z7, Z7
 	VMOVUPD Z7, K1, (BX)(R11*1)
+	JMP     m1_k_next
+
+m1_k_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PD  Z2, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PD  Z3, Z24, Z29
+	VMOVUPD      Z29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PD  Z4, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)(R8*4)
+	VMULPD.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PD  Z5, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R10*1)
+	VMULPD.Z     (BX)(R9*2), Z25, K1, Z28
+	VFMADD231PD  Z6, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R9*2)
+	VMULPD.Z     (BX)(R11*1), Z25, K1, Z29
+	VFMADD231PD  Z7, Z24, Z29
+	VMOVUPD      Z29, K1, (BX)(R11*1)
+	JMP          m1_k_next
+
+m1_k_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPD  Z26, K1, (BX)(R8*4)
+	VADDPD.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R10*1)
+	VADDPD.Z (BX)(R9*2), Z6, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R9*2)
+	VADDPD.Z (BX)(R11*1), Z7, K1, Z29
+	VMOVUPD  Z29, K1, (BX)(R11*1)
 
 m1_k_next:
 	LEAQ (BX)(R8*8), BX
@@ -128,10 +894,16 @@ m1_rest:
 	JMP  done
 
 m1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m1_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 
 m1_k1:
@@ -142,27 +914,46 @@ m1_k1:
 	DECQ             CX
 	JNE              m1_k1
 	MOVQ             56(DI), R8
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k1_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k1_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k1_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	JMP              m1_k1_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
 
 m1_k1_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
+	JMP     m1_k1_next
+
+m1_k1_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	JMP          m1_k1_next
+
+m1_k1_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
 
 m1_k1_next:
 	JMP done
 
 m1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m1_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
@@ -175,32 +966,54 @@ m1_k2:
 	DECQ             CX
 	JNE              m1_k2
 	MOVQ             56(DI), R8
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k2_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k2_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k2_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	JMP              m1_k2_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
 
 m1_k2_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
+	JMP     m1_k2_next
+
+m1_k2_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	JMP          m1_k2_next
+
+m1_k2_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
 
 m1_k2_next:
 	JMP done
 
 m1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m1_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -215,38 +1028,64 @@ m1_k3:
 	DECQ             CX
 	JNE              m1_k3
 	MOVQ             56(DI), R8
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k3_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k3_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k3_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	VMULPD.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PD      Z2, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R8*2)
-	JMP              m1_k3_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
+	VMULPD           Z24, Z2, Z2
 
 m1_k3_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
-	VMULPD  Z24, Z2, Z2
 	VMOVUPD Z2, K1, (BX)(R8*2)
+	JMP     m1_k3_next
+
+m1_k3_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PD  Z2, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R8*2)
+	JMP          m1_k3_next
+
+m1_k3_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R8*2)
 
 m1_k3_next:
 	JMP done
 
 m1_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m1_k4_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -264,43 +1103,72 @@ m1_k4:
 	JNE              m1_k4
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k4_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k4_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k4_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	VMULPD.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PD      Z2, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R8*2)
-	VMULPD.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PD      Z3, Z24, Z29
-	VMOVUPD          Z29, K1, (BX)(R9*1)
-	JMP              m1_k4_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
+	VMULPD           Z24, Z2, Z2
+	VMULPD           Z24, Z3, Z3
 
 m1_k4_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
-	VMULPD  Z24, Z2, Z2
 	VMOVUPD Z2, K1, (BX)(R8*2)
-	VMULPD  Z24, Z3, Z3
 	VMOVUPD Z3, K1, (BX)(R9*1)
+	JMP     m1_k4_next
+
+m1_k4_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PD  Z2, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PD  Z3, Z24, Z29
+	VMOVUPD      Z29, K1, (BX)(R9*1)
+	JMP          m1_k4_next
+
+m1_k4_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, (BX)(R9*1)
 
 m1_k4_next:
 	JMP done
 
 m1_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m1_k5_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -320,49 +1188,82 @@ m1_k5:
 	JNE              m1_k5
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k5_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k5_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k5_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	VMULPD.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PD      Z2, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R8*2)
-	VMULPD.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PD      Z3, Z24, Z29
-	VMOVUPD          Z29, K1, (BX)(R9*1)
-	VMULPD.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PD      Z4, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)(R8*4)
-	JMP              m1_k5_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
+	VMULPD           Z24, Z2, Z2
+	VMULPD           Z24, Z3, Z3
+	VMULPD           Z24, Z4, Z4
 
 m1_k5_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
-	VMULPD  Z24, Z2, Z2
 	VMOVUPD Z2, K1, (BX)(R8*2)
-	VMULPD  Z24, Z3, Z3
 	VMOVUPD Z3, K1, (BX)(R9*1)
-	VMULPD  Z24, Z4, Z4
 	VMOVUPD Z4, K1, (BX)(R8*4)
+	JMP     m1_k5_next
+
+m1_k5_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PD  Z2, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PD  Z3, Z24, Z29
+	VMOVUPD      Z29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PD  Z4, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)(R8*4)
+	JMP          m1_k5_next
+
+m1_k5_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPD  Z26, K1, (BX)(R8*4)
 
 m1_k5_next:
 	JMP done
 
 m1_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m1_k6_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -385,54 +1286,90 @@ m1_k6:
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
 	LEAQ             (R8)(R8*4), R10
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k6_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k6_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k6_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	VMULPD.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PD      Z2, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R8*2)
-	VMULPD.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PD      Z3, Z24, Z29
-	VMOVUPD          Z29, K1, (BX)(R9*1)
-	VMULPD.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PD      Z4, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)(R8*4)
-	VMULPD.Z         (BX)(R10*1), Z25, K1, Z27
-	VFMADD231PD      Z5, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R10*1)
-	JMP              m1_k6_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
+	VMULPD           Z24, Z2, Z2
+	VMULPD           Z24, Z3, Z3
+	VMULPD           Z24, Z4, Z4
+	VMULPD           Z24, Z5, Z5
 
 m1_k6_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
-	VMULPD  Z24, Z2, Z2
 	VMOVUPD Z2, K1, (BX)(R8*2)
-	VMULPD  Z24, Z3, Z3
 	VMOVUPD Z3, K1, (BX)(R9*1)
-	VMULPD  Z24, Z4, Z4
 	VMOVUPD Z4, K1, (BX)(R8*4)
-	VMULPD  Z24, Z5, Z5
 	VMOVUPD Z5, K1, (BX)(R10*1)
+	JMP     m1_k6_next
+
+m1_k6_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PD  Z2, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PD  Z3, Z24, Z29
+	VMOVUPD      Z29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PD  Z4, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)(R8*4)
+	VMULPD.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PD  Z5, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R10*1)
+	JMP          m1_k6_next
+
+m1_k6_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPD  Z26, K1, (BX)(R8*4)
+	VADDPD.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R10*1)
 
 m1_k6_next:
 	JMP done
 
 m1_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m1_k7_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -457,62 +1394,110 @@ m1_k7:
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
 	LEAQ             (R8)(R8*4), R10
-	VBROADCASTSD     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k7_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k7_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k7_store
-	VBROADCASTSD     104(DI), Z25
-	VMULPD.Z         (BX), Z25, K1, Z26
-	VFMADD231PD      Z0, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)
-	VMULPD.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PD      Z1, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R8*1)
-	VMULPD.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PD      Z2, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R8*2)
-	VMULPD.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PD      Z3, Z24, Z29
-	VMOVUPD          Z29, K1, (BX)(R9*1)
-	VMULPD.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PD      Z4, Z24, Z26
-	VMOVUPD          Z26, K1, (BX)(R8*4)
-	VMULPD.Z         (BX)(R10*1), Z25, K1, Z27
-	VFMADD231PD      Z5, Z24, Z27
-	VMOVUPD          Z27, K1, (BX)(R10*1)
-	VMULPD.Z         (BX)(R9*2), Z25, K1, Z28
-	VFMADD231PD      Z6, Z24, Z28
-	VMOVUPD          Z28, K1, (BX)(R9*2)
-	JMP              m1_k7_next
+	VBROADCASTSD     96(DI), Z24
+	VMULPD           Z24, Z0, Z0
+	VMULPD           Z24, Z1, Z1
+	VMULPD           Z24, Z2, Z2
+	VMULPD           Z24, Z3, Z3
+	VMULPD           Z24, Z4, Z4
+	VMULPD           Z24, Z5, Z5
+	VMULPD           Z24, Z6, Z6
 
 m1_k7_store:
-	VMULPD  Z24, Z0, Z0
 	VMOVUPD Z0, K1, (BX)
-	VMULPD  Z24, Z1, Z1
 	VMOVUPD Z1, K1, (BX)(R8*1)
-	VMULPD  Z24, Z2, Z2
 	VMOVUPD Z2, K1, (BX)(R8*2)
-	VMULPD  Z24, Z3, Z3
 	VMOVUPD Z3, K1, (BX)(R9*1)
-	VMULPD  Z24, Z4, Z4
 	VMOVUPD Z4, K1, (BX)(R8*4)
-	VMULPD  Z24, Z5, Z5
 	VMOVUPD Z5, K1, (BX)(R10*1)
-	VMULPD  Z24, Z6, Z6
 	VMOVUPD Z6, K1, (BX)(R9*2)
+	JMP     m1_k7_next
+
+m1_k7_addscaled:
+	VBROADCASTSD 96(DI), Z24
+	VBROADCASTSD 104(DI), Z25
+	VMULPD.Z     (BX), Z25, K1, Z26
+	VFMADD231PD  Z0, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)
+	VMULPD.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PD  Z1, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R8*1)
+	VMULPD.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PD  Z2, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R8*2)
+	VMULPD.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PD  Z3, Z24, Z29
+	VMOVUPD      Z29, K1, (BX)(R9*1)
+	VMULPD.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PD  Z4, Z24, Z26
+	VMOVUPD      Z26, K1, (BX)(R8*4)
+	VMULPD.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PD  Z5, Z24, Z27
+	VMOVUPD      Z27, K1, (BX)(R10*1)
+	VMULPD.Z     (BX)(R9*2), Z25, K1, Z28
+	VFMADD231PD  Z6, Z24, Z28
+	VMOVUPD      Z28, K1, (BX)(R9*2)
+	JMP          m1_k7_next
+
+m1_k7_add:
+	VADDPD.Z (BX), Z0, K1, Z26
+	VMOVUPD  Z26, K1, (BX)
+	VADDPD.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R8*1)
+	VADDPD.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R8*2)
+	VADDPD.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, (BX)(R9*1)
+	VADDPD.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPD  Z26, K1, (BX)(R8*4)
+	VADDPD.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, (BX)(R10*1)
+	VADDPD.Z (BX)(R9*2), Z6, K1, Z28
+	VMOVUPD  Z28, K1, (BX)(R9*2)
 
 m1_k7_next:
 	JMP done
 
 m2_full:
-	CMPQ   64(DI), $0x08
-	JLT    m2_rest
+	CMPQ       64(DI), $0x08
+	JLT        m2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+
+m2_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -565,9 +1550,51 @@ m2_k:
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+	VMULPD       Z24, Z14, Z14
+	VMULPD       Z24, Z15, Z15
+
+m2_k_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	VMOVUPD Z4, (BX)(R8*2)
+	VMOVUPD Z5, K1, 64(BX)(R8*2)
+	VMOVUPD Z6, (BX)(R9*1)
+	VMOVUPD Z7, K1, 64(BX)(R9*1)
+	VMOVUPD Z8, (BX)(R8*4)
+	VMOVUPD Z9, K1, 64(BX)(R8*4)
+	VMOVUPD Z10, (BX)(R10*1)
+	VMOVUPD Z11, K1, 64(BX)(R10*1)
+	VMOVUPD Z12, (BX)(R9*2)
+	VMOVUPD Z13, K1, 64(BX)(R9*2)
+	VMOVUPD Z14, (BX)(R11*1)
+	VMOVUPD Z15, K1, 64(BX)(R11*1)
+	JMP     m2_k_next
+
+m2_k_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -619,39 +1646,39 @@ m2_k:
 	VMOVUPD      Z29, K1, 64(BX)(R11*1)
 	JMP          m2_k_next
 
-m2_k_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (BX)(R8*2)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 64(BX)(R8*2)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R9*1)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, K1, 64(BX)(R9*1)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, (BX)(R8*4)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, K1, 64(BX)(R8*4)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, (BX)(R10*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 64(BX)(R10*1)
-	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (BX)(R9*2)
-	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, K1, 64(BX)(R9*2)
-	VMULPD  Z24, Z14, Z14
-	VMOVUPD Z14, (BX)(R11*1)
-	VMULPD  Z24, Z15, Z15
-	VMOVUPD Z15, K1, 64(BX)(R11*1)
+m2_k_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z4, Z26
+	VMOVUPD  Z26, (BX)(R8*2)
+	VADDPD.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z6, Z28
+	VMOVUPD  Z28, (BX)(R9*1)
+	VADDPD.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z8, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*4)
+	VADDPD   (BX)(R10*1), Z10, Z28
+	VMOVUPD  Z28, (BX)(R10*1)
+	VADDPD.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R10*1)
+	VADDPD   (BX)(R9*2), Z12, Z26
+	VMOVUPD  Z26, (BX)(R9*2)
+	VADDPD.Z 64(BX)(R9*2), Z13, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R9*2)
+	VADDPD   (BX)(R11*1), Z14, Z28
+	VMOVUPD  Z28, (BX)(R11*1)
+	VADDPD.Z 64(BX)(R11*1), Z15, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R11*1)
 
 m2_k_next:
 	LEAQ (BX)(R8*8), BX
@@ -678,10 +1705,17 @@ m2_rest:
 	JMP  done
 
 m2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+m2_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
@@ -696,9 +1730,23 @@ m2_k1:
 	DECQ         CX
 	JNE          m2_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k1_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+
+m2_k1_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	JMP     m2_k1_next
+
+m2_k1_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -708,20 +1756,29 @@ m2_k1:
 	VMOVUPD      Z27, K1, 64(BX)
 	JMP          m2_k1_next
 
-m2_k1_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
+m2_k1_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
 
 m2_k1_next:
 	JMP done
 
 m2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+m2_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -741,9 +1798,27 @@ m2_k2:
 	DECQ         CX
 	JNE          m2_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k2_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+
+m2_k2_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	JMP     m2_k2_next
+
+m2_k2_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -759,24 +1834,35 @@ m2_k2:
 	VMOVUPD      Z29, K1, 64(BX)(R8*1)
 	JMP          m2_k2_next
 
-m2_k2_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
+m2_k2_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
 
 m2_k2_next:
 	JMP done
 
 m2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+m2_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -801,9 +1887,31 @@ m2_k3:
 	DECQ         CX
 	JNE          m2_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k3_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+
+m2_k3_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	VMOVUPD Z4, (BX)(R8*2)
+	VMOVUPD Z5, K1, 64(BX)(R8*2)
+	JMP     m2_k3_next
+
+m2_k3_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -825,29 +1933,43 @@ m2_k3:
 	VMOVUPD      Z27, K1, 64(BX)(R8*2)
 	JMP          m2_k3_next
 
-m2_k3_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (BX)(R8*2)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 64(BX)(R8*2)
+m2_k3_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z4, Z26
+	VMOVUPD  Z26, (BX)(R8*2)
+	VADDPD.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*2)
 
 m2_k3_next:
 	JMP done
 
 m2_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+m2_k4_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -878,9 +2000,35 @@ m2_k4:
 	JNE          m2_k4
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k4_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k4_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+
+m2_k4_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	VMOVUPD Z4, (BX)(R8*2)
+	VMOVUPD Z5, K1, 64(BX)(R8*2)
+	VMOVUPD Z6, (BX)(R9*1)
+	VMOVUPD Z7, K1, 64(BX)(R9*1)
+	JMP     m2_k4_next
+
+m2_k4_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -908,33 +2056,49 @@ m2_k4:
 	VMOVUPD      Z29, K1, 64(BX)(R9*1)
 	JMP          m2_k4_next
 
-m2_k4_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (BX)(R8*2)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 64(BX)(R8*2)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R9*1)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, K1, 64(BX)(R9*1)
+m2_k4_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z4, Z26
+	VMOVUPD  Z26, (BX)(R8*2)
+	VADDPD.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z6, Z28
+	VMOVUPD  Z28, (BX)(R9*1)
+	VADDPD.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R9*1)
 
 m2_k4_next:
 	JMP done
 
 m2_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+
+m2_k5_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -970,9 +2134,39 @@ m2_k5:
 	JNE          m2_k5
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k5_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k5_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+
+m2_k5_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	VMOVUPD Z4, (BX)(R8*2)
+	VMOVUPD Z5, K1, 64(BX)(R8*2)
+	VMOVUPD Z6, (BX)(R9*1)
+	VMOVUPD Z7, K1, 64(BX)(R9*1)
+	VMOVUPD Z8, (BX)(R8*4)
+	VMOVUPD Z9, K1, 64(BX)(R8*4)
+	JMP     m2_k5_next
+
+m2_k5_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1006,38 +2200,57 @@ m2_k5:
 	VMOVUPD      Z27, K1, 64(BX)(R8*4)
 	JMP          m2_k5_next
 
-m2_k5_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (BX)(R8*2)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 64(BX)(R8*2)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R9*1)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, K1, 64(BX)(R9*1)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, (BX)(R8*4)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, K1, 64(BX)(R8*4)
+m2_k5_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z4, Z26
+	VMOVUPD  Z26, (BX)(R8*2)
+	VADDPD.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z6, Z28
+	VMOVUPD  Z28, (BX)(R9*1)
+	VADDPD.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z8, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*4)
 
 m2_k5_next:
 	JMP done
 
 m2_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+
+m2_k6_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1079,9 +2292,43 @@ m2_k6:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k6_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k6_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+
+m2_k6_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	VMOVUPD Z4, (BX)(R8*2)
+	VMOVUPD Z5, K1, 64(BX)(R8*2)
+	VMOVUPD Z6, (BX)(R9*1)
+	VMOVUPD Z7, K1, 64(BX)(R9*1)
+	VMOVUPD Z8, (BX)(R8*4)
+	VMOVUPD Z9, K1, 64(BX)(R8*4)
+	VMOVUPD Z10, (BX)(R10*1)
+	VMOVUPD Z11, K1, 64(BX)(R10*1)
+	JMP     m2_k6_next
+
+m2_k6_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1121,42 +2368,63 @@ m2_k6:
 	VMOVUPD      Z29, K1, 64(BX)(R10*1)
 	JMP          m2_k6_next
 
-m2_k6_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (BX)(R8*2)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 64(BX)(R8*2)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R9*1)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, K1, 64(BX)(R9*1)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, (BX)(R8*4)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, K1, 64(BX)(R8*4)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, (BX)(R10*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 64(BX)(R10*1)
+m2_k6_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z4, Z26
+	VMOVUPD  Z26, (BX)(R8*2)
+	VADDPD.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z6, Z28
+	VMOVUPD  Z28, (BX)(R9*1)
+	VADDPD.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z8, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*4)
+	VADDPD   (BX)(R10*1), Z10, Z28
+	VMOVUPD  Z28, (BX)(R10*1)
+	VADDPD.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R10*1)
 
 m2_k6_next:
 	JMP done
 
 m2_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+
+m2_k7_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1203,9 +2471,47 @@ m2_k7:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k7_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k7_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+
+m2_k7_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, K1, 64(BX)
+	VMOVUPD Z2, (BX)(R8*1)
+	VMOVUPD Z3, K1, 64(BX)(R8*1)
+	VMOVUPD Z4, (BX)(R8*2)
+	VMOVUPD Z5, K1, 64(BX)(R8*2)
+	VMOVUPD Z6, (BX)(R9*1)
+	VMOVUPD Z7, K1, 64(BX)(R9*1)
+	VMOVUPD Z8, (BX)(R8*4)
+	VMOVUPD Z9, K1, 64(BX)(R8*4)
+	VMOVUPD Z10, (BX)(R10*1)
+	VMOVUPD Z11, K1, 64(BX)(R10*1)
+	VMOVUPD Z12, (BX)(R9*2)
+	VMOVUPD Z13, K1, 64(BX)(R9*2)
+	JMP     m2_k7_next
+
+m2_k7_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1251,49 +2557,81 @@ m2_k7:
 	VMOVUPD      Z27, K1, 64(BX)(R9*2)
 	JMP          m2_k7_next
 
-m2_k7_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, K1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, (BX)(R8*1)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, K1, 64(BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, (BX)(R8*2)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 64(BX)(R8*2)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R9*1)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, K1, 64(BX)(R9*1)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, (BX)(R8*4)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, K1, 64(BX)(R8*4)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, (BX)(R10*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 64(BX)(R10*1)
-	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (BX)(R9*2)
-	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, K1, 64(BX)(R9*2)
+m2_k7_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD.Z 64(BX), Z1, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)
+	VADDPD   (BX)(R8*1), Z2, Z28
+	VMOVUPD  Z28, (BX)(R8*1)
+	VADDPD.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z4, Z26
+	VMOVUPD  Z26, (BX)(R8*2)
+	VADDPD.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z6, Z28
+	VMOVUPD  Z28, (BX)(R9*1)
+	VADDPD.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z8, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R8*4)
+	VADDPD   (BX)(R10*1), Z10, Z28
+	VMOVUPD  Z28, (BX)(R10*1)
+	VADDPD.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 64(BX)(R10*1)
+	VADDPD   (BX)(R9*2), Z12, Z26
+	VMOVUPD  Z26, (BX)(R9*2)
+	VADDPD.Z 64(BX)(R9*2), Z13, K1, Z27
+	VMOVUPD  Z27, K1, 64(BX)(R9*2)
 
 m2_k7_next:
 	JMP done
 
 m3_full:
-	CMPQ   64(DI), $0x08
-	JLT    m3_rest
+	CMPQ       64(DI), $0x08
+	JLT        m3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+	PREFETCHT0 128(BX)(R11*1)
+
+m3_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1363,9 +2701,67 @@ m3_k:
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+	VMULPD       Z24, Z14, Z14
+	VMULPD       Z24, Z15, Z15
+	VMULPD       Z24, Z16, Z16
+	VMULPD       Z24, Z17, Z17
+	VMULPD       Z24, Z18, Z18
+	VMULPD       Z24, Z19, Z19
+	VMULPD       Z24, Z20, Z20
+	VMULPD       Z24, Z21, Z21
+	VMULPD       Z24, Z22, Z22
+	VMULPD       Z24, Z23, Z23
+
+m3_k_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	VMOVUPD Z6, (BX)(R8*2)
+	VMOVUPD Z7, 64(BX)(R8*2)
+	VMOVUPD Z8, K1, 128(BX)(R8*2)
+	VMOVUPD Z9, (BX)(R9*1)
+	VMOVUPD Z10, 64(BX)(R9*1)
+	VMOVUPD Z11, K1, 128(BX)(R9*1)
+	VMOVUPD Z12, (BX)(R8*4)
+	VMOVUPD Z13, 64(BX)(R8*4)
+	VMOVUPD Z14, K1, 128(BX)(R8*4)
+	VMOVUPD Z15, (BX)(R10*1)
+	VMOVUPD Z16, 64(BX)(R10*1)
+	VMOVUPD Z17, K1, 128(BX)(R10*1)
+	VMOVUPD Z18, (BX)(R9*2)
+	VMOVUPD Z19, 64(BX)(R9*2)
+	VMOVUPD Z20, K1, 128(BX)(R9*2)
+	VMOVUPD Z21, (BX)(R11*1)
+	VMOVUPD Z22, 64(BX)(R11*1)
+	VMOVUPD Z23, K1, 128(BX)(R11*1)
+	JMP     m3_k_next
+
+m3_k_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1441,55 +2837,55 @@ m3_k:
 	VMOVUPD      Z29, K1, 128(BX)(R11*1)
 	JMP          m3_k_next
 
-m3_k_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R8*2)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(BX)(R8*2)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, K1, 128(BX)(R8*2)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, (BX)(R9*1)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, 64(BX)(R9*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 128(BX)(R9*1)
-	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (BX)(R8*4)
-	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, 64(BX)(R8*4)
-	VMULPD  Z24, Z14, Z14
-	VMOVUPD Z14, K1, 128(BX)(R8*4)
-	VMULPD  Z24, Z15, Z15
-	VMOVUPD Z15, (BX)(R10*1)
-	VMULPD  Z24, Z16, Z16
-	VMOVUPD Z16, 64(BX)(R10*1)
-	VMULPD  Z24, Z17, Z17
-	VMOVUPD Z17, K1, 128(BX)(R10*1)
-	VMULPD  Z24, Z18, Z18
-	VMOVUPD Z18, (BX)(R9*2)
-	VMULPD  Z24, Z19, Z19
-	VMOVUPD Z19, 64(BX)(R9*2)
-	VMULPD  Z24, Z20, Z20
-	VMOVUPD Z20, K1, 128(BX)(R9*2)
-	VMULPD  Z24, Z21, Z21
-	VMOVUPD Z21, (BX)(R11*1)
-	VMULPD  Z24, Z22, Z22
-	VMOVUPD Z22, 64(BX)(R11*1)
-	VMULPD  Z24, Z23, Z23
-	VMOVUPD Z23, K1, 128(BX)(R11*1)
+m3_k_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z6, Z28
+	VMOVUPD  Z28, (BX)(R8*2)
+	VADDPD   64(BX)(R8*2), Z7, Z29
+	VMOVUPD  Z29, 64(BX)(R8*2)
+	VADDPD.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z9, Z27
+	VMOVUPD  Z27, (BX)(R9*1)
+	VADDPD   64(BX)(R9*1), Z10, Z28
+	VMOVUPD  Z28, 64(BX)(R9*1)
+	VADDPD.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 128(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z12, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD   64(BX)(R8*4), Z13, Z27
+	VMOVUPD  Z27, 64(BX)(R8*4)
+	VADDPD.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)(R8*4)
+	VADDPD   (BX)(R10*1), Z15, Z29
+	VMOVUPD  Z29, (BX)(R10*1)
+	VADDPD   64(BX)(R10*1), Z16, Z26
+	VMOVUPD  Z26, 64(BX)(R10*1)
+	VADDPD.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R10*1)
+	VADDPD   (BX)(R9*2), Z18, Z28
+	VMOVUPD  Z28, (BX)(R9*2)
+	VADDPD   64(BX)(R9*2), Z19, Z29
+	VMOVUPD  Z29, 64(BX)(R9*2)
+	VADDPD.Z 128(BX)(R9*2), Z20, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R9*2)
+	VADDPD   (BX)(R11*1), Z21, Z27
+	VMOVUPD  Z27, (BX)(R11*1)
+	VADDPD   64(BX)(R11*1), Z22, Z28
+	VMOVUPD  Z28, 64(BX)(R11*1)
+	VADDPD.Z 128(BX)(R11*1), Z23, K1, Z29
+	VMOVUPD  Z29, K1, 128(BX)(R11*1)
 
 m3_k_next:
 	LEAQ (BX)(R8*8), BX
@@ -1516,10 +2912,18 @@ m3_rest:
 	JMP  done
 
 m3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+
+m3_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1537,9 +2941,25 @@ m3_k1:
 	DECQ         CX
 	JNE          m3_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k1_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+
+m3_k1_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	JMP     m3_k1_next
+
+m3_k1_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1552,22 +2972,33 @@ m3_k1:
 	VMOVUPD      Z28, K1, 128(BX)
 	JMP          m3_k1_next
 
-m3_k1_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
+m3_k1_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
 
 m3_k1_next:
 	JMP done
 
 m3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+
+m3_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1592,9 +3023,31 @@ m3_k2:
 	DECQ         CX
 	JNE          m3_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k2_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+
+m3_k2_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	JMP     m3_k2_next
+
+m3_k2_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1616,28 +3069,42 @@ m3_k2:
 	VMOVUPD      Z27, K1, 128(BX)(R8*1)
 	JMP          m3_k2_next
 
-m3_k2_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
+m3_k2_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
 
 m3_k2_next:
 	JMP done
 
 m3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+
+m3_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1669,9 +3136,37 @@ m3_k3:
 	DECQ         CX
 	JNE          m3_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k3_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+
+m3_k3_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	VMOVUPD Z6, (BX)(R8*2)
+	VMOVUPD Z7, 64(BX)(R8*2)
+	VMOVUPD Z8, K1, 128(BX)(R8*2)
+	JMP     m3_k3_next
+
+m3_k3_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1702,35 +3197,53 @@ m3_k3:
 	VMOVUPD      Z26, K1, 128(BX)(R8*2)
 	JMP          m3_k3_next
 
-m3_k3_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R8*2)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(BX)(R8*2)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, K1, 128(BX)(R8*2)
+m3_k3_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z6, Z28
+	VMOVUPD  Z28, (BX)(R8*2)
+	VADDPD   64(BX)(R8*2), Z7, Z29
+	VMOVUPD  Z29, 64(BX)(R8*2)
+	VADDPD.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R8*2)
 
 m3_k3_next:
 	JMP done
 
 m3_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+
+m3_k4_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1770,9 +3283,43 @@ m3_k4:
 	JNE          m3_k4
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k4_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k4_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+
+m3_k4_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	VMOVUPD Z6, (BX)(R8*2)
+	VMOVUPD Z7, 64(BX)(R8*2)
+	VMOVUPD Z8, K1, 128(BX)(R8*2)
+	VMOVUPD Z9, (BX)(R9*1)
+	VMOVUPD Z10, 64(BX)(R9*1)
+	VMOVUPD Z11, K1, 128(BX)(R9*1)
+	JMP     m3_k4_next
+
+m3_k4_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1812,41 +3359,62 @@ m3_k4:
 	VMOVUPD      Z29, K1, 128(BX)(R9*1)
 	JMP          m3_k4_next
 
-m3_k4_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R8*2)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(BX)(R8*2)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, K1, 128(BX)(R8*2)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, (BX)(R9*1)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, 64(BX)(R9*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 128(BX)(R9*1)
+m3_k4_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z6, Z28
+	VMOVUPD  Z28, (BX)(R8*2)
+	VADDPD   64(BX)(R8*2), Z7, Z29
+	VMOVUPD  Z29, 64(BX)(R8*2)
+	VADDPD.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z9, Z27
+	VMOVUPD  Z27, (BX)(R9*1)
+	VADDPD   64(BX)(R9*1), Z10, Z28
+	VMOVUPD  Z28, 64(BX)(R9*1)
+	VADDPD.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 128(BX)(R9*1)
 
 m3_k4_next:
 	JMP done
 
 m3_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+
+m3_k5_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1893,9 +3461,49 @@ m3_k5:
 	JNE          m3_k5
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k5_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k5_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+	VMULPD       Z24, Z14, Z14
+
+m3_k5_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	VMOVUPD Z6, (BX)(R8*2)
+	VMOVUPD Z7, 64(BX)(R8*2)
+	VMOVUPD Z8, K1, 128(BX)(R8*2)
+	VMOVUPD Z9, (BX)(R9*1)
+	VMOVUPD Z10, 64(BX)(R9*1)
+	VMOVUPD Z11, K1, 128(BX)(R9*1)
+	VMOVUPD Z12, (BX)(R8*4)
+	VMOVUPD Z13, 64(BX)(R8*4)
+	VMOVUPD Z14, K1, 128(BX)(R8*4)
+	JMP     m3_k5_next
+
+m3_k5_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -1944,48 +3552,73 @@ m3_k5:
 	VMOVUPD      Z28, K1, 128(BX)(R8*4)
 	JMP          m3_k5_next
 
-m3_k5_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R8*2)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(BX)(R8*2)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, K1, 128(BX)(R8*2)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, (BX)(R9*1)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, 64(BX)(R9*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 128(BX)(R9*1)
-	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (BX)(R8*4)
-	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, 64(BX)(R8*4)
-	VMULPD  Z24, Z14, Z14
-	VMOVUPD Z14, K1, 128(BX)(R8*4)
+m3_k5_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z6, Z28
+	VMOVUPD  Z28, (BX)(R8*2)
+	VADDPD   64(BX)(R8*2), Z7, Z29
+	VMOVUPD  Z29, 64(BX)(R8*2)
+	VADDPD.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z9, Z27
+	VMOVUPD  Z27, (BX)(R9*1)
+	VADDPD   64(BX)(R9*1), Z10, Z28
+	VMOVUPD  Z28, 64(BX)(R9*1)
+	VADDPD.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 128(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z12, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD   64(BX)(R8*4), Z13, Z27
+	VMOVUPD  Z27, 64(BX)(R8*4)
+	VADDPD.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)(R8*4)
 
 m3_k5_next:
 	JMP done
 
 m3_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+
+m3_k6_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2040,9 +3673,55 @@ m3_k6:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k6_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k6_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+	VMULPD       Z24, Z14, Z14
+	VMULPD       Z24, Z15, Z15
+	VMULPD       Z24, Z16, Z16
+	VMULPD       Z24, Z17, Z17
+
+m3_k6_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	VMOVUPD Z6, (BX)(R8*2)
+	VMOVUPD Z7, 64(BX)(R8*2)
+	VMOVUPD Z8, K1, 128(BX)(R8*2)
+	VMOVUPD Z9, (BX)(R9*1)
+	VMOVUPD Z10, 64(BX)(R9*1)
+	VMOVUPD Z11, K1, 128(BX)(R9*1)
+	VMOVUPD Z12, (BX)(R8*4)
+	VMOVUPD Z13, 64(BX)(R8*4)
+	VMOVUPD Z14, K1, 128(BX)(R8*4)
+	VMOVUPD Z15, (BX)(R10*1)
+	VMOVUPD Z16, 64(BX)(R10*1)
+	VMOVUPD Z17, K1, 128(BX)(R10*1)
+	JMP     m3_k6_next
+
+m3_k6_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -2100,54 +3779,82 @@ m3_k6:
 	VMOVUPD      Z27, K1, 128(BX)(R10*1)
 	JMP          m3_k6_next
 
-m3_k6_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R8*2)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(BX)(R8*2)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, K1, 128(BX)(R8*2)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, (BX)(R9*1)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, 64(BX)(R9*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 128(BX)(R9*1)
-	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (BX)(R8*4)
-	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, 64(BX)(R8*4)
-	VMULPD  Z24, Z14, Z14
-	VMOVUPD Z14, K1, 128(BX)(R8*4)
-	VMULPD  Z24, Z15, Z15
-	VMOVUPD Z15, (BX)(R10*1)
-	VMULPD  Z24, Z16, Z16
-	VMOVUPD Z16, 64(BX)(R10*1)
-	VMULPD  Z24, Z17, Z17
-	VMOVUPD Z17, K1, 128(BX)(R10*1)
+m3_k6_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z6, Z28
+	VMOVUPD  Z28, (BX)(R8*2)
+	VADDPD   64(BX)(R8*2), Z7, Z29
+	VMOVUPD  Z29, 64(BX)(R8*2)
+	VADDPD.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z9, Z27
+	VMOVUPD  Z27, (BX)(R9*1)
+	VADDPD   64(BX)(R9*1), Z10, Z28
+	VMOVUPD  Z28, 64(BX)(R9*1)
+	VADDPD.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 128(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z12, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD   64(BX)(R8*4), Z13, Z27
+	VMOVUPD  Z27, 64(BX)(R8*4)
+	VADDPD.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)(R8*4)
+	VADDPD   (BX)(R10*1), Z15, Z29
+	VMOVUPD  Z29, (BX)(R10*1)
+	VADDPD   64(BX)(R10*1), Z16, Z26
+	VMOVUPD  Z26, 64(BX)(R10*1)
+	VADDPD.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R10*1)
 
 m3_k6_next:
 	JMP done
 
 m3_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+
+m3_k7_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2209,9 +3916,61 @@ m3_k7:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSD 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k7_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k7_store
+	VBROADCASTSD 96(DI), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+	VMULPD       Z24, Z14, Z14
+	VMULPD       Z24, Z15, Z15
+	VMULPD       Z24, Z16, Z16
+	VMULPD       Z24, Z17, Z17
+	VMULPD       Z24, Z18, Z18
+	VMULPD       Z24, Z19, Z19
+	VMULPD       Z24, Z20, Z20
+
+m3_k7_store:
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Z2, K1, 128(BX)
+	VMOVUPD Z3, (BX)(R8*1)
+	VMOVUPD Z4, 64(BX)(R8*1)
+	VMOVUPD Z5, K1, 128(BX)(R8*1)
+	VMOVUPD Z6, (BX)(R8*2)
+	VMOVUPD Z7, 64(BX)(R8*2)
+	VMOVUPD Z8, K1, 128(BX)(R8*2)
+	VMOVUPD Z9, (BX)(R9*1)
+	VMOVUPD Z10, 64(BX)(R9*1)
+	VMOVUPD Z11, K1, 128(BX)(R9*1)
+	VMOVUPD Z12, (BX)(R8*4)
+	VMOVUPD Z13, 64(BX)(R8*4)
+	VMOVUPD Z14, K1, 128(BX)(R8*4)
+	VMOVUPD Z15, (BX)(R10*1)
+	VMOVUPD Z16, 64(BX)(R10*1)
+	VMOVUPD Z17, K1, 128(BX)(R10*1)
+	VMOVUPD Z18, (BX)(R9*2)
+	VMOVUPD Z19, 64(BX)(R9*2)
+	VMOVUPD Z20, K1, 128(BX)(R9*2)
+	JMP     m3_k7_next
+
+m3_k7_addscaled:
+	VBROADCASTSD 96(DI), Z24
 	VBROADCASTSD 104(DI), Z25
 	VMULPD       (BX), Z25, Z26
 	VFMADD231PD  Z0, Z24, Z26
@@ -2278,49 +4037,49 @@ m3_k7:
 	VMOVUPD      Z26, K1, 128(BX)(R9*2)
 	JMP          m3_k7_next
 
-m3_k7_store:
-	VMULPD  Z24, Z0, Z0
-	VMOVUPD Z0, (BX)
-	VMULPD  Z24, Z1, Z1
-	VMOVUPD Z1, 64(BX)
-	VMULPD  Z24, Z2, Z2
-	VMOVUPD Z2, K1, 128(BX)
-	VMULPD  Z24, Z3, Z3
-	VMOVUPD Z3, (BX)(R8*1)
-	VMULPD  Z24, Z4, Z4
-	VMOVUPD Z4, 64(BX)(R8*1)
-	VMULPD  Z24, Z5, Z5
-	VMOVUPD Z5, K1, 128(BX)(R8*1)
-	VMULPD  Z24, Z6, Z6
-	VMOVUPD Z6, (BX)(R8*2)
-	VMULPD  Z24, Z7, Z7
-	VMOVUPD Z7, 64(BX)(R8*2)
-	VMULPD  Z24, Z8, Z8
-	VMOVUPD Z8, K1, 128(BX)(R8*2)
-	VMULPD  Z24, Z9, Z9
-	VMOVUPD Z9, (BX)(R9*1)
-	VMULPD  Z24, Z10, Z10
-	VMOVUPD Z10, 64(BX)(R9*1)
-	VMULPD  Z24, Z11, Z11
-	VMOVUPD Z11, K1, 128(BX)(R9*1)
-	VMULPD  Z24, Z12, Z12
-	VMOVUPD Z12, (BX)(R8*4)
-	VMULPD  Z24, Z13, Z13
-	VMOVUPD Z13, 64(BX)(R8*4)
-	VMULPD  Z24, Z14, Z14
-	VMOVUPD Z14, K1, 128(BX)(R8*4)
-	VMULPD  Z24, Z15, Z15
-	VMOVUPD Z15, (BX)(R10*1)
-	VMULPD  Z24, Z16, Z16
-	VMOVUPD Z16, 64(BX)(R10*1)
-	VMULPD  Z24, Z17, Z17
-	VMOVUPD Z17, K1, 128(BX)(R10*1)
-	VMULPD  Z24, Z18, Z18
-	VMOVUPD Z18, (BX)(R9*2)
-	VMULPD  Z24, Z19, Z19
-	VMOVUPD Z19, 64(BX)(R9*2)
-	VMULPD  Z24, Z20, Z20
-	VMOVUPD Z20, K1, 128(BX)(R9*2)
+m3_k7_add:
+	VADDPD   (BX), Z0, Z26
+	VMOVUPD  Z26, (BX)
+	VADDPD   64(BX), Z1, Z27
+	VMOVUPD  Z27, 64(BX)
+	VADDPD.Z 128(BX), Z2, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)
+	VADDPD   (BX)(R8*1), Z3, Z29
+	VMOVUPD  Z29, (BX)(R8*1)
+	VADDPD   64(BX)(R8*1), Z4, Z26
+	VMOVUPD  Z26, 64(BX)(R8*1)
+	VADDPD.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R8*1)
+	VADDPD   (BX)(R8*2), Z6, Z28
+	VMOVUPD  Z28, (BX)(R8*2)
+	VADDPD   64(BX)(R8*2), Z7, Z29
+	VMOVUPD  Z29, 64(BX)(R8*2)
+	VADDPD.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R8*2)
+	VADDPD   (BX)(R9*1), Z9, Z27
+	VMOVUPD  Z27, (BX)(R9*1)
+	VADDPD   64(BX)(R9*1), Z10, Z28
+	VMOVUPD  Z28, 64(BX)(R9*1)
+	VADDPD.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPD  Z29, K1, 128(BX)(R9*1)
+	VADDPD   (BX)(R8*4), Z12, Z26
+	VMOVUPD  Z26, (BX)(R8*4)
+	VADDPD   64(BX)(R8*4), Z13, Z27
+	VMOVUPD  Z27, 64(BX)(R8*4)
+	VADDPD.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPD  Z28, K1, 128(BX)(R8*4)
+	VADDPD   (BX)(R10*1), Z15, Z29
+	VMOVUPD  Z29, (BX)(R10*1)
+	VADDPD   64(BX)(R10*1), Z16, Z26
+	VMOVUPD  Z26, 64(BX)(R10*1)
+	VADDPD.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPD  Z27, K1, 128(BX)(R10*1)
+	VADDPD   (BX)(R9*2), Z18, Z28
+	VMOVUPD  Z28, (BX)(R9*2)
+	VADDPD   64(BX)(R9*2), Z19, Z29
+	VMOVUPD  Z29, 64(BX)(R9*2)
+	VADDPD.Z 128(BX)(R9*2), Z20, K1, Z26
+	VMOVUPD  Z26, K1, 128(BX)(R9*2)
 
 m3_k7_next:
 done:
@@ -2328,7 +4087,7 @@ done:
 	RET
 
 // func panelF64AVX2(p *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·panelF64AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), DI
 	MOVQ (DI), AX
@@ -2343,13 +4102,23 @@ TEXT ·panelF64AVX2(SB), NOSPLIT, $0-8
 	JHI  f3_full
 
 f1_full:
-	CMPQ   64(DI), $0x04
-	JLT    f1_rest
+	CMPQ       64(DI), $0x04
+	JLT        f1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+f1_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2371,33 +4140,59 @@ f1_k:
 	JNE          f1_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+
+f1_k_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(R8*1)
+	VMOVUPD Y2, (BX)(R8*2)
+	VMOVUPD Y3, (BX)(R9*1)
+	JMP     f1_k_next
+
+f1_k_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       (BX)(R9*1), Y13, Y14
+	VMOVUPD      (BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R9*1)
 	JMP          f1_k_next
 
-f1_k_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, (BX)(R8*1)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, (BX)(R8*2)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, (BX)(R9*1)
+f1_k_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD (BX)(R8*2), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*2)
+	VMOVUPD (BX)(R9*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, (BX)(R9*1)
 
 f1_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -2416,10 +4211,16 @@ f1_rest:
 	JMP  done
 
 f1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+f1_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 
 f1_k1:
@@ -2431,27 +4232,48 @@ f1_k1:
 	DECQ         CX
 	JNE          f1_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k1_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+
+f1_k1_store:
+	VMOVUPD Y0, (BX)
+	JMP     f1_k1_next
+
+f1_k1_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
 	JMP          f1_k1_next
 
-f1_k1_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
+f1_k1_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
 
 f1_k1_next:
 	JMP done
 
 f1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+f1_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -2466,32 +4288,58 @@ f1_k2:
 	DECQ         CX
 	JNE          f1_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k2_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+
+f1_k2_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(R8*1)
+	JMP     f1_k2_next
+
+f1_k2_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
 	JMP          f1_k2_next
 
-f1_k2_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, (BX)(R8*1)
+f1_k2_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
 
 f1_k2_next:
 	JMP done
 
 f1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+f1_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2509,40 +4357,72 @@ f1_k3:
 	DECQ         CX
 	JNE          f1_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k3_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+
+f1_k3_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, (BX)(R8*1)
+	VMOVUPD Y2, (BX)(R8*2)
+	JMP     f1_k3_next
+
+f1_k3_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
 	JMP          f1_k3_next
 
-f1_k3_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, (BX)(R8*1)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, (BX)(R8*2)
+f1_k3_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD (BX)(R8*2), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*2)
 
 f1_k3_next:
 	JMP done
 
 f2_full:
-	CMPQ   64(DI), $0x04
-	JLT    f2_rest
+	CMPQ       64(DI), $0x04
+	JLT        f2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+f2_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2573,53 +4453,95 @@ f2_k:
 	JNE          f2_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+
+f2_k_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, (BX)(R8*1)
+	VMOVUPD Y3, 32(BX)(R8*1)
+	VMOVUPD Y4, (BX)(R8*2)
+	VMOVUPD Y5, 32(BX)(R8*2)
+	VMOVUPD Y6, (BX)(R9*1)
+	VMOVUPD Y7, 32(BX)(R9*1)
+	JMP     f2_k_next
+
+f2_k_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       32(BX)(R8*2), Y13, Y14
+	VMOVUPD      32(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*2)
-	VMULPD       (BX)(R9*1), Y13, Y14
+	VMOVUPD      (BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y6, Y12, Y14
 	VMOVUPD      Y14, (BX)(R9*1)
-	VMULPD       32(BX)(R9*1), Y13, Y14
+	VMOVUPD      32(BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y7, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R9*1)
 	JMP          f2_k_next
 
-f2_k_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, (BX)(R8*1)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, 32(BX)(R8*1)
-	VMULPD  Y12, Y4, Y4
-	VMOVUPD Y4, (BX)(R8*2)
-	VMULPD  Y12, Y5, Y5
-	VMOVUPD Y5, 32(BX)(R8*2)
-	VMULPD  Y12, Y6, Y6
-	VMOVUPD Y6, (BX)(R9*1)
-	VMULPD  Y12, Y7, Y7
-	VMOVUPD Y7, 32(BX)(R9*1)
+f2_k_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD 32(BX)(R8*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*1)
+	VMOVUPD (BX)(R8*2), Y14
+	VADDPD  Y4, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*2)
+	VMOVUPD 32(BX)(R8*2), Y14
+	VADDPD  Y5, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*2)
+	VMOVUPD (BX)(R9*1), Y14
+	VADDPD  Y6, Y14, Y14
+	VMOVUPD Y14, (BX)(R9*1)
+	VMOVUPD 32(BX)(R9*1), Y14
+	VADDPD  Y7, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R9*1)
 
 f2_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -2638,10 +4560,16 @@ f2_rest:
 	JMP  done
 
 f2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+f2_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -2656,32 +4584,57 @@ f2_k1:
 	DECQ         CX
 	JNE          f2_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k1_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+
+f2_k1_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	JMP     f2_k1_next
+
+f2_k1_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
 	JMP          f2_k1_next
 
-f2_k1_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
+f2_k1_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
 
 f2_k1_next:
 	JMP done
 
 f2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+f2_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2701,42 +4654,76 @@ f2_k2:
 	DECQ         CX
 	JNE          f2_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k2_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+
+f2_k2_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, (BX)(R8*1)
+	VMOVUPD Y3, 32(BX)(R8*1)
+	JMP     f2_k2_next
+
+f2_k2_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
 	JMP          f2_k2_next
 
-f2_k2_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, (BX)(R8*1)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, 32(BX)(R8*1)
+f2_k2_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD 32(BX)(R8*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*1)
 
 f2_k2_next:
 	JMP done
 
 f2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+f2_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2761,55 +4748,103 @@ f2_k3:
 	DECQ         CX
 	JNE          f2_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k3_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+
+f2_k3_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, (BX)(R8*1)
+	VMOVUPD Y3, 32(BX)(R8*1)
+	VMOVUPD Y4, (BX)(R8*2)
+	VMOVUPD Y5, 32(BX)(R8*2)
+	JMP     f2_k3_next
+
+f2_k3_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       32(BX)(R8*2), Y13, Y14
+	VMOVUPD      32(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*2)
 	JMP          f2_k3_next
 
-f2_k3_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, (BX)(R8*1)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, 32(BX)(R8*1)
-	VMULPD  Y12, Y4, Y4
-	VMOVUPD Y4, (BX)(R8*2)
-	VMULPD  Y12, Y5, Y5
-	VMOVUPD Y5, 32(BX)(R8*2)
+f2_k3_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD 32(BX)(R8*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*1)
+	VMOVUPD (BX)(R8*2), Y14
+	VADDPD  Y4, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*2)
+	VMOVUPD 32(BX)(R8*2), Y14
+	VADDPD  Y5, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*2)
 
 f2_k3_next:
 	JMP done
 
 f3_full:
-	CMPQ   64(DI), $0x04
-	JLT    f3_rest
+	CMPQ       64(DI), $0x04
+	JLT        f3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+f3_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2849,73 +4884,131 @@ f3_k:
 	JNE          f3_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+	VMULPD       Y12, Y8, Y8
+	VMULPD       Y12, Y9, Y9
+	VMULPD       Y12, Y10, Y10
+	VMULPD       Y12, Y11, Y11
+
+f3_k_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, (BX)(R8*1)
+	VMOVUPD Y4, 32(BX)(R8*1)
+	VMOVUPD Y5, 64(BX)(R8*1)
+	VMOVUPD Y6, (BX)(R8*2)
+	VMOVUPD Y7, 32(BX)(R8*2)
+	VMOVUPD Y8, 64(BX)(R8*2)
+	VMOVUPD Y9, (BX)(R9*1)
+	VMOVUPD Y10, 32(BX)(R9*1)
+	VMOVUPD Y11, 64(BX)(R9*1)
+	JMP     f3_k_next
+
+f3_k_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       64(BX), Y13, Y14
+	VMOVUPD      64(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, 64(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
-	VMULPD       64(BX)(R8*1), Y13, Y14
+	VMOVUPD      64(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMOVUPD      Y14, 64(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y6, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       32(BX)(R8*2), Y13, Y14
+	VMOVUPD      32(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y7, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*2)
-	VMULPD       64(BX)(R8*2), Y13, Y14
+	VMOVUPD      64(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y8, Y12, Y14
 	VMOVUPD      Y14, 64(BX)(R8*2)
-	VMULPD       (BX)(R9*1), Y13, Y14
+	VMOVUPD      (BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y9, Y12, Y14
 	VMOVUPD      Y14, (BX)(R9*1)
-	VMULPD       32(BX)(R9*1), Y13, Y14
+	VMOVUPD      32(BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y10, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R9*1)
-	VMULPD       64(BX)(R9*1), Y13, Y14
+	VMOVUPD      64(BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y11, Y12, Y14
 	VMOVUPD      Y14, 64(BX)(R9*1)
 	JMP          f3_k_next
 
-f3_k_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, 64(BX)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, (BX)(R8*1)
-	VMULPD  Y12, Y4, Y4
-	VMOVUPD Y4, 32(BX)(R8*1)
-	VMULPD  Y12, Y5, Y5
-	VMOVUPD Y5, 64(BX)(R8*1)
-	VMULPD  Y12, Y6, Y6
-	VMOVUPD Y6, (BX)(R8*2)
-	VMULPD  Y12, Y7, Y7
-	VMOVUPD Y7, 32(BX)(R8*2)
-	VMULPD  Y12, Y8, Y8
-	VMOVUPD Y8, 64(BX)(R8*2)
-	VMULPD  Y12, Y9, Y9
-	VMOVUPD Y9, (BX)(R9*1)
-	VMULPD  Y12, Y10, Y10
-	VMOVUPD Y10, 32(BX)(R9*1)
-	VMULPD  Y12, Y11, Y11
-	VMOVUPD Y11, 64(BX)(R9*1)
+f3_k_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD 64(BX), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, 64(BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD 32(BX)(R8*1), Y14
+	VADDPD  Y4, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*1)
+	VMOVUPD 64(BX)(R8*1), Y14
+	VADDPD  Y5, Y14, Y14
+	VMOVUPD Y14, 64(BX)(R8*1)
+	VMOVUPD (BX)(R8*2), Y14
+	VADDPD  Y6, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*2)
+	VMOVUPD 32(BX)(R8*2), Y14
+	VADDPD  Y7, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*2)
+	VMOVUPD 64(BX)(R8*2), Y14
+	VADDPD  Y8, Y14, Y14
+	VMOVUPD Y14, 64(BX)(R8*2)
+	VMOVUPD (BX)(R9*1), Y14
+	VADDPD  Y9, Y14, Y14
+	VMOVUPD Y14, (BX)(R9*1)
+	VMOVUPD 32(BX)(R9*1), Y14
+	VADDPD  Y10, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R9*1)
+	VMOVUPD 64(BX)(R9*1), Y14
+	VADDPD  Y11, Y14, Y14
+	VMOVUPD Y14, 64(BX)(R9*1)
 
 f3_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -2934,10 +5027,17 @@ f3_rest:
 	JMP  done
 
 f3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+f3_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -2955,37 +5055,68 @@ f3_k1:
 	DECQ         CX
 	JNE          f3_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k1_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+
+f3_k1_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	JMP     f3_k1_next
+
+f3_k1_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       64(BX), Y13, Y14
+	VMOVUPD      64(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, 64(BX)
 	JMP          f3_k1_next
 
-f3_k1_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, 64(BX)
+f3_k1_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD 64(BX), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, 64(BX)
 
 f3_k1_next:
 	JMP done
 
 f3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+f3_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3010,52 +5141,97 @@ f3_k2:
 	DECQ         CX
 	JNE          f3_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k2_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+
+f3_k2_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, (BX)(R8*1)
+	VMOVUPD Y4, 32(BX)(R8*1)
+	VMOVUPD Y5, 64(BX)(R8*1)
+	JMP     f3_k2_next
+
+f3_k2_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       64(BX), Y13, Y14
+	VMOVUPD      64(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, 64(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
-	VMULPD       64(BX)(R8*1), Y13, Y14
+	VMOVUPD      64(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMOVUPD      Y14, 64(BX)(R8*1)
 	JMP          f3_k2_next
 
-f3_k2_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, 64(BX)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, (BX)(R8*1)
-	VMULPD  Y12, Y4, Y4
-	VMOVUPD Y4, 32(BX)(R8*1)
-	VMULPD  Y12, Y5, Y5
-	VMOVUPD Y5, 64(BX)(R8*1)
+f3_k2_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD 64(BX), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, 64(BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD 32(BX)(R8*1), Y14
+	VADDPD  Y4, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*1)
+	VMOVUPD 64(BX)(R8*1), Y14
+	VADDPD  Y5, Y14, Y14
+	VMOVUPD Y14, 64(BX)(R8*1)
 
 f3_k2_next:
 	JMP done
 
 f3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+f3_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3087,58 +5263,104 @@ f3_k3:
 	DECQ         CX
 	JNE          f3_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k3_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+	VMULPD       Y12, Y8, Y8
+
+f3_k3_store:
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, (BX)(R8*1)
+	VMOVUPD Y4, 32(BX)(R8*1)
+	VMOVUPD Y5, 64(BX)(R8*1)
+	VMOVUPD Y6, (BX)(R8*2)
+	VMOVUPD Y7, 32(BX)(R8*2)
+	VMOVUPD Y8, 64(BX)(R8*2)
+	JMP     f3_k3_next
+
+f3_k3_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
-	VMULPD       64(BX), Y13, Y14
+	VMOVUPD      64(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, 64(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
-	VMULPD       64(BX)(R8*1), Y13, Y14
+	VMOVUPD      64(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMOVUPD      Y14, 64(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y6, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       32(BX)(R8*2), Y13, Y14
+	VMOVUPD      32(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y7, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*2)
-	VMULPD       64(BX)(R8*2), Y13, Y14
+	VMOVUPD      64(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y8, Y12, Y14
 	VMOVUPD      Y14, 64(BX)(R8*2)
 	JMP          f3_k3_next
 
-f3_k3_store:
-	VMULPD  Y12, Y0, Y0
-	VMOVUPD Y0, (BX)
-	VMULPD  Y12, Y1, Y1
-	VMOVUPD Y1, 32(BX)
-	VMULPD  Y12, Y2, Y2
-	VMOVUPD Y2, 64(BX)
-	VMULPD  Y12, Y3, Y3
-	VMOVUPD Y3, (BX)(R8*1)
-	VMULPD  Y12, Y4, Y4
-	VMOVUPD Y4, 32(BX)(R8*1)
-	VMULPD  Y12, Y5, Y5
-	VMOVUPD Y5, 64(BX)(R8*1)
-	VMULPD  Y12, Y6, Y6
-	VMOVUPD Y6, (BX)(R8*2)
-	VMULPD  Y12, Y7, Y7
-	VMOVUPD Y7, 32(BX)(R8*2)
-	VMULPD  Y12, Y8, Y8
-	VMOVUPD Y8, 64(BX)(R8*2)
+f3_k3_add:
+	VMOVUPD (BX), Y14
+	VADDPD  Y0, Y14, Y14
+	VMOVUPD Y14, (BX)
+	VMOVUPD 32(BX), Y14
+	VADDPD  Y1, Y14, Y14
+	VMOVUPD Y14, 32(BX)
+	VMOVUPD 64(BX), Y14
+	VADDPD  Y2, Y14, Y14
+	VMOVUPD Y14, 64(BX)
+	VMOVUPD (BX)(R8*1), Y14
+	VADDPD  Y3, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*1)
+	VMOVUPD 32(BX)(R8*1), Y14
+	VADDPD  Y4, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*1)
+	VMOVUPD 64(BX)(R8*1), Y14
+	VADDPD  Y5, Y14, Y14
+	VMOVUPD Y14, 64(BX)(R8*1)
+	VMOVUPD (BX)(R8*2), Y14
+	VADDPD  Y6, Y14, Y14
+	VMOVUPD Y14, (BX)(R8*2)
+	VMOVUPD 32(BX)(R8*2), Y14
+	VADDPD  Y7, Y14, Y14
+	VMOVUPD Y14, 32(BX)(R8*2)
+	VMOVUPD 64(BX)(R8*2), Y14
+	VADDPD  Y8, Y14, Y14
+	VMOVUPD Y14, 64(BX)(R8*2)
 
 f3_k3_next:
 	JMP done
@@ -3149,13 +5371,23 @@ masked:
 	JHI  m3_full
 
 m1_full:
-	CMPQ   64(DI), $0x04
-	JLT    m1_rest
+	CMPQ       64(DI), $0x04
+	JLT        m1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m1_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3178,11 +5410,30 @@ m1_k:
 	JNE          m1_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+
+m1_k_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD Y0, Y15, (BX)
+	VMASKMOVPD Y1, Y15, (BX)(R8*1)
+	VMASKMOVPD Y2, Y15, (BX)(R8*2)
+	VMASKMOVPD Y3, Y15, (BX)(R9*1)
+	JMP        m1_k_next
+
+m1_k_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPD   (BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
@@ -3201,15 +5452,20 @@ m1_k:
 	VMASKMOVPD   Y14, Y15, (BX)(R9*1)
 	JMP          m1_k_next
 
-m1_k_store:
-	VMULPD     Y12, Y0, Y0
-	VMASKMOVPD Y0, Y15, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, (BX)(R8*1)
-	VMULPD     Y12, Y2, Y2
-	VMASKMOVPD Y2, Y15, (BX)(R8*2)
-	VMULPD     Y12, Y3, Y3
-	VMASKMOVPD Y3, Y15, (BX)(R9*1)
+m1_k_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD (BX), Y15, Y14
+	VADDPD     Y0, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)
+	VMASKMOVPD (BX)(R8*1), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)(R8*1)
+	VMASKMOVPD (BX)(R8*2), Y15, Y14
+	VADDPD     Y2, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)(R8*2)
+	VMASKMOVPD (BX)(R9*1), Y15, Y14
+	VADDPD     Y3, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)(R9*1)
 
 m1_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -3228,10 +5484,16 @@ m1_rest:
 	JMP  done
 
 m1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m1_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 
 m1_k1:
@@ -3244,29 +5506,51 @@ m1_k1:
 	DECQ         CX
 	JNE          m1_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k1_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+
+m1_k1_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD Y0, Y15, (BX)
+	JMP        m1_k1_next
+
+m1_k1_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPD   (BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMASKMOVPD   Y14, Y15, (BX)
 	JMP          m1_k1_next
 
-m1_k1_store:
-	VMULPD     Y12, Y0, Y0
-	VMASKMOVPD Y0, Y15, (BX)
+m1_k1_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD (BX), Y15, Y14
+	VADDPD     Y0, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)
 
 m1_k1_next:
 	JMP done
 
 m1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m1_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -3282,11 +5566,26 @@ m1_k2:
 	DECQ         CX
 	JNE          m1_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k2_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+
+m1_k2_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD Y0, Y15, (BX)
+	VMASKMOVPD Y1, Y15, (BX)(R8*1)
+	JMP        m1_k2_next
+
+m1_k2_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPD   (BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
@@ -3297,20 +5596,31 @@ m1_k2:
 	VMASKMOVPD   Y14, Y15, (BX)(R8*1)
 	JMP          m1_k2_next
 
-m1_k2_store:
-	VMULPD     Y12, Y0, Y0
-	VMASKMOVPD Y0, Y15, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, (BX)(R8*1)
+m1_k2_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD (BX), Y15, Y14
+	VADDPD     Y0, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)
+	VMASKMOVPD (BX)(R8*1), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)(R8*1)
 
 m1_k2_next:
 	JMP done
 
 m1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m1_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3329,11 +5639,28 @@ m1_k3:
 	DECQ         CX
 	JNE          m1_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k3_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+
+m1_k3_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD Y0, Y15, (BX)
+	VMASKMOVPD Y1, Y15, (BX)(R8*1)
+	VMASKMOVPD Y2, Y15, (BX)(R8*2)
+	JMP        m1_k3_next
+
+m1_k3_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPD   (BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
@@ -3348,25 +5675,39 @@ m1_k3:
 	VMASKMOVPD   Y14, Y15, (BX)(R8*2)
 	JMP          m1_k3_next
 
-m1_k3_store:
-	VMULPD     Y12, Y0, Y0
-	VMASKMOVPD Y0, Y15, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, (BX)(R8*1)
-	VMULPD     Y12, Y2, Y2
-	VMASKMOVPD Y2, Y15, (BX)(R8*2)
+m1_k3_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPD (BX), Y15, Y14
+	VADDPD     Y0, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)
+	VMASKMOVPD (BX)(R8*1), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)(R8*1)
+	VMASKMOVPD (BX)(R8*2), Y15, Y14
+	VADDPD     Y2, Y14, Y14
+	VMASKMOVPD Y14, Y15, (BX)(R8*2)
 
 m1_k3_next:
 	JMP done
 
 m2_full:
-	CMPQ   64(DI), $0x04
-	JLT    m2_rest
+	CMPQ       64(DI), $0x04
+	JLT        m2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m2_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3398,33 +5739,64 @@ m2_k:
 	JNE          m2_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+
+m2_k_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMASKMOVPD Y1, Y15, 32(BX)
+	VMOVUPD    Y2, (BX)(R8*1)
+	VMASKMOVPD Y3, Y15, 32(BX)(R8*1)
+	VMOVUPD    Y4, (BX)(R8*2)
+	VMASKMOVPD Y5, Y15, 32(BX)(R8*2)
+	VMOVUPD    Y6, (BX)(R9*1)
+	VMASKMOVPD Y7, Y15, 32(BX)(R9*1)
+	JMP        m2_k_next
+
+m2_k_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
 	VMASKMOVPD   32(BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 32(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
 	VMASKMOVPD   32(BX)(R8*1), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 32(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
 	VMASKMOVPD   32(BX)(R8*2), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 32(BX)(R8*2)
-	VMULPD       (BX)(R9*1), Y13, Y14
+	VMOVUPD      (BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y6, Y12, Y14
 	VMOVUPD      Y14, (BX)(R9*1)
 	VMASKMOVPD   32(BX)(R9*1), Y15, Y14
@@ -3433,23 +5805,32 @@ m2_k:
 	VMASKMOVPD   Y14, Y15, 32(BX)(R9*1)
 	JMP          m2_k_next
 
-m2_k_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMOVUPD    Y2, (BX)(R8*1)
-	VMULPD     Y12, Y3, Y3
-	VMASKMOVPD Y3, Y15, 32(BX)(R8*1)
-	VMULPD     Y12, Y4, Y4
-	VMOVUPD    Y4, (BX)(R8*2)
-	VMULPD     Y12, Y5, Y5
-	VMASKMOVPD Y5, Y15, 32(BX)(R8*2)
-	VMULPD     Y12, Y6, Y6
-	VMOVUPD    Y6, (BX)(R9*1)
-	VMULPD     Y12, Y7, Y7
-	VMASKMOVPD Y7, Y15, 32(BX)(R9*1)
+m2_k_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMASKMOVPD 32(BX), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)
+	VMOVUPD    (BX)(R8*1), Y14
+	VADDPD     Y2, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*1)
+	VMASKMOVPD 32(BX)(R8*1), Y15, Y14
+	VADDPD     Y3, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)(R8*1)
+	VMOVUPD    (BX)(R8*2), Y14
+	VADDPD     Y4, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*2)
+	VMASKMOVPD 32(BX)(R8*2), Y15, Y14
+	VADDPD     Y5, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)(R8*2)
+	VMOVUPD    (BX)(R9*1), Y14
+	VADDPD     Y6, Y14, Y14
+	VMOVUPD    Y14, (BX)(R9*1)
+	VMASKMOVPD 32(BX)(R9*1), Y15, Y14
+	VADDPD     Y7, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)(R9*1)
 
 m2_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -3468,10 +5849,16 @@ m2_rest:
 	JMP  done
 
 m2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m2_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -3487,12 +5874,28 @@ m2_k1:
 	DECQ         CX
 	JNE          m2_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k1_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+
+m2_k1_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMASKMOVPD Y1, Y15, 32(BX)
+	JMP        m2_k1_next
+
+m2_k1_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
 	VMASKMOVPD   32(BX), Y15, Y14
@@ -3501,20 +5904,30 @@ m2_k1:
 	VMASKMOVPD   Y14, Y15, 32(BX)
 	JMP          m2_k1_next
 
-m2_k1_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, 32(BX)
+m2_k1_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMASKMOVPD 32(BX), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)
 
 m2_k1_next:
 	JMP done
 
 m2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m2_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3535,19 +5948,40 @@ m2_k2:
 	DECQ         CX
 	JNE          m2_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k2_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+
+m2_k2_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMASKMOVPD Y1, Y15, 32(BX)
+	VMOVUPD    Y2, (BX)(R8*1)
+	VMASKMOVPD Y3, Y15, 32(BX)(R8*1)
+	JMP        m2_k2_next
+
+m2_k2_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
 	VMASKMOVPD   32(BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 32(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
 	VMASKMOVPD   32(BX)(R8*1), Y15, Y14
@@ -3556,24 +5990,37 @@ m2_k2:
 	VMASKMOVPD   Y14, Y15, 32(BX)(R8*1)
 	JMP          m2_k2_next
 
-m2_k2_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMOVUPD    Y2, (BX)(R8*1)
-	VMULPD     Y12, Y3, Y3
-	VMASKMOVPD Y3, Y15, 32(BX)(R8*1)
+m2_k2_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMASKMOVPD 32(BX), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)
+	VMOVUPD    (BX)(R8*1), Y14
+	VADDPD     Y2, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*1)
+	VMASKMOVPD 32(BX)(R8*1), Y15, Y14
+	VADDPD     Y3, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)(R8*1)
 
 m2_k2_next:
 	JMP done
 
 m2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m2_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3599,26 +6046,52 @@ m2_k3:
 	DECQ         CX
 	JNE          m2_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k3_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+
+m2_k3_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMASKMOVPD Y1, Y15, 32(BX)
+	VMOVUPD    Y2, (BX)(R8*1)
+	VMASKMOVPD Y3, Y15, 32(BX)(R8*1)
+	VMOVUPD    Y4, (BX)(R8*2)
+	VMASKMOVPD Y5, Y15, 32(BX)(R8*2)
+	JMP        m2_k3_next
+
+m2_k3_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
 	VMASKMOVPD   32(BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 32(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
 	VMASKMOVPD   32(BX)(R8*1), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 32(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
 	VMASKMOVPD   32(BX)(R8*2), Y15, Y14
@@ -3627,31 +6100,52 @@ m2_k3:
 	VMASKMOVPD   Y14, Y15, 32(BX)(R8*2)
 	JMP          m2_k3_next
 
-m2_k3_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMASKMOVPD Y1, Y15, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMOVUPD    Y2, (BX)(R8*1)
-	VMULPD     Y12, Y3, Y3
-	VMASKMOVPD Y3, Y15, 32(BX)(R8*1)
-	VMULPD     Y12, Y4, Y4
-	VMOVUPD    Y4, (BX)(R8*2)
-	VMULPD     Y12, Y5, Y5
-	VMASKMOVPD Y5, Y15, 32(BX)(R8*2)
+m2_k3_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMASKMOVPD 32(BX), Y15, Y14
+	VADDPD     Y1, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)
+	VMOVUPD    (BX)(R8*1), Y14
+	VADDPD     Y2, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*1)
+	VMASKMOVPD 32(BX)(R8*1), Y15, Y14
+	VADDPD     Y3, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)(R8*1)
+	VMOVUPD    (BX)(R8*2), Y14
+	VADDPD     Y4, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*2)
+	VMASKMOVPD 32(BX)(R8*2), Y15, Y14
+	VADDPD     Y5, Y14, Y14
+	VMASKMOVPD Y14, Y15, 32(BX)(R8*2)
 
 m2_k3_next:
 	JMP done
 
 m3_full:
-	CMPQ   64(DI), $0x04
-	JLT    m3_rest
+	CMPQ       64(DI), $0x04
+	JLT        m3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+m3_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3692,45 +6186,88 @@ m3_k:
 	JNE          m3_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+	VMULPD       Y12, Y8, Y8
+	VMULPD       Y12, Y9, Y9
+	VMULPD       Y12, Y10, Y10
+	VMULPD       Y12, Y11, Y11
+
+m3_k_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMOVUPD    Y1, 32(BX)
+	VMASKMOVPD Y2, Y15, 64(BX)
+	VMOVUPD    Y3, (BX)(R8*1)
+	VMOVUPD    Y4, 32(BX)(R8*1)
+	VMASKMOVPD Y5, Y15, 64(BX)(R8*1)
+	VMOVUPD    Y6, (BX)(R8*2)
+	VMOVUPD    Y7, 32(BX)(R8*2)
+	VMASKMOVPD Y8, Y15, 64(BX)(R8*2)
+	VMOVUPD    Y9, (BX)(R9*1)
+	VMOVUPD    Y10, 32(BX)(R9*1)
+	VMASKMOVPD Y11, Y15, 64(BX)(R9*1)
+	JMP        m3_k_next
+
+m3_k_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
 	VMASKMOVPD   64(BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 64(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
 	VMASKMOVPD   64(BX)(R8*1), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 64(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y6, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       32(BX)(R8*2), Y13, Y14
+	VMOVUPD      32(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y7, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*2)
 	VMASKMOVPD   64(BX)(R8*2), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y8, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 64(BX)(R8*2)
-	VMULPD       (BX)(R9*1), Y13, Y14
+	VMOVUPD      (BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y9, Y12, Y14
 	VMOVUPD      Y14, (BX)(R9*1)
-	VMULPD       32(BX)(R9*1), Y13, Y14
+	VMOVUPD      32(BX)(R9*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y10, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R9*1)
 	VMASKMOVPD   64(BX)(R9*1), Y15, Y14
@@ -3739,31 +6276,44 @@ m3_k:
 	VMASKMOVPD   Y14, Y15, 64(BX)(R9*1)
 	JMP          m3_k_next
 
-m3_k_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMOVUPD    Y1, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMASKMOVPD Y2, Y15, 64(BX)
-	VMULPD     Y12, Y3, Y3
-	VMOVUPD    Y3, (BX)(R8*1)
-	VMULPD     Y12, Y4, Y4
-	VMOVUPD    Y4, 32(BX)(R8*1)
-	VMULPD     Y12, Y5, Y5
-	VMASKMOVPD Y5, Y15, 64(BX)(R8*1)
-	VMULPD     Y12, Y6, Y6
-	VMOVUPD    Y6, (BX)(R8*2)
-	VMULPD     Y12, Y7, Y7
-	VMOVUPD    Y7, 32(BX)(R8*2)
-	VMULPD     Y12, Y8, Y8
-	VMASKMOVPD Y8, Y15, 64(BX)(R8*2)
-	VMULPD     Y12, Y9, Y9
-	VMOVUPD    Y9, (BX)(R9*1)
-	VMULPD     Y12, Y10, Y10
-	VMOVUPD    Y10, 32(BX)(R9*1)
-	VMULPD     Y12, Y11, Y11
-	VMASKMOVPD Y11, Y15, 64(BX)(R9*1)
+m3_k_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMOVUPD    32(BX), Y14
+	VADDPD     Y1, Y14, Y14
+	VMOVUPD    Y14, 32(BX)
+	VMASKMOVPD 64(BX), Y15, Y14
+	VADDPD     Y2, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)
+	VMOVUPD    (BX)(R8*1), Y14
+	VADDPD     Y3, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*1)
+	VMOVUPD    32(BX)(R8*1), Y14
+	VADDPD     Y4, Y14, Y14
+	VMOVUPD    Y14, 32(BX)(R8*1)
+	VMASKMOVPD 64(BX)(R8*1), Y15, Y14
+	VADDPD     Y5, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)(R8*1)
+	VMOVUPD    (BX)(R8*2), Y14
+	VADDPD     Y6, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*2)
+	VMOVUPD    32(BX)(R8*2), Y14
+	VADDPD     Y7, Y14, Y14
+	VMOVUPD    Y14, 32(BX)(R8*2)
+	VMASKMOVPD 64(BX)(R8*2), Y15, Y14
+	VADDPD     Y8, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)(R8*2)
+	VMOVUPD    (BX)(R9*1), Y14
+	VADDPD     Y9, Y14, Y14
+	VMOVUPD    Y14, (BX)(R9*1)
+	VMOVUPD    32(BX)(R9*1), Y14
+	VADDPD     Y10, Y14, Y14
+	VMOVUPD    Y14, 32(BX)(R9*1)
+	VMASKMOVPD 64(BX)(R9*1), Y15, Y14
+	VADDPD     Y11, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)(R9*1)
 
 m3_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -3782,10 +6332,17 @@ m3_rest:
 	JMP  done
 
 m3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+m3_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3804,15 +6361,34 @@ m3_k1:
 	DECQ         CX
 	JNE          m3_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k1_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+
+m3_k1_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMOVUPD    Y1, 32(BX)
+	VMASKMOVPD Y2, Y15, 64(BX)
+	JMP        m3_k1_next
+
+m3_k1_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
 	VMASKMOVPD   64(BX), Y15, Y14
@@ -3821,22 +6397,35 @@ m3_k1:
 	VMASKMOVPD   Y14, Y15, 64(BX)
 	JMP          m3_k1_next
 
-m3_k1_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMOVUPD    Y1, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMASKMOVPD Y2, Y15, 64(BX)
+m3_k1_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMOVUPD    32(BX), Y14
+	VADDPD     Y1, Y14, Y14
+	VMOVUPD    Y14, 32(BX)
+	VMASKMOVPD 64(BX), Y15, Y14
+	VADDPD     Y2, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)
 
 m3_k1_next:
 	JMP done
 
 m3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+m3_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3862,25 +6451,52 @@ m3_k2:
 	DECQ         CX
 	JNE          m3_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k2_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+
+m3_k2_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMOVUPD    Y1, 32(BX)
+	VMASKMOVPD Y2, Y15, 64(BX)
+	VMOVUPD    Y3, (BX)(R8*1)
+	VMOVUPD    Y4, 32(BX)(R8*1)
+	VMASKMOVPD Y5, Y15, 64(BX)(R8*1)
+	JMP        m3_k2_next
+
+m3_k2_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
 	VMASKMOVPD   64(BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 64(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
 	VMASKMOVPD   64(BX)(R8*1), Y15, Y14
@@ -3889,28 +6505,46 @@ m3_k2:
 	VMASKMOVPD   Y14, Y15, 64(BX)(R8*1)
 	JMP          m3_k2_next
 
-m3_k2_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMOVUPD    Y1, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMASKMOVPD Y2, Y15, 64(BX)
-	VMULPD     Y12, Y3, Y3
-	VMOVUPD    Y3, (BX)(R8*1)
-	VMULPD     Y12, Y4, Y4
-	VMOVUPD    Y4, 32(BX)(R8*1)
-	VMULPD     Y12, Y5, Y5
-	VMASKMOVPD Y5, Y15, 64(BX)(R8*1)
+m3_k2_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMOVUPD    32(BX), Y14
+	VADDPD     Y1, Y14, Y14
+	VMOVUPD    Y14, 32(BX)
+	VMASKMOVPD 64(BX), Y15, Y14
+	VADDPD     Y2, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)
+	VMOVUPD    (BX)(R8*1), Y14
+	VADDPD     Y3, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*1)
+	VMOVUPD    32(BX)(R8*1), Y14
+	VADDPD     Y4, Y14, Y14
+	VMOVUPD    Y14, 32(BX)(R8*1)
+	VMASKMOVPD 64(BX)(R8*1), Y15, Y14
+	VADDPD     Y5, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)(R8*1)
 
 m3_k2_next:
 	JMP done
 
 m3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+m3_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -3943,35 +6577,70 @@ m3_k3:
 	DECQ         CX
 	JNE          m3_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSD 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k3_store
+	VBROADCASTSD 96(DI), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+	VMULPD       Y12, Y8, Y8
+
+m3_k3_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    Y0, (BX)
+	VMOVUPD    Y1, 32(BX)
+	VMASKMOVPD Y2, Y15, 64(BX)
+	VMOVUPD    Y3, (BX)(R8*1)
+	VMOVUPD    Y4, 32(BX)(R8*1)
+	VMASKMOVPD Y5, Y15, 64(BX)(R8*1)
+	VMOVUPD    Y6, (BX)(R8*2)
+	VMOVUPD    Y7, 32(BX)(R8*2)
+	VMASKMOVPD Y8, Y15, 64(BX)(R8*2)
+	JMP        m3_k3_next
+
+m3_k3_addscaled:
+	VBROADCASTSD 96(DI), Y12
 	VBROADCASTSD 104(DI), Y13
-	VMULPD       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPD      (BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y0, Y12, Y14
 	VMOVUPD      Y14, (BX)
-	VMULPD       32(BX), Y13, Y14
+	VMOVUPD      32(BX), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y1, Y12, Y14
 	VMOVUPD      Y14, 32(BX)
 	VMASKMOVPD   64(BX), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y2, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 64(BX)
-	VMULPD       (BX)(R8*1), Y13, Y14
+	VMOVUPD      (BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y3, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*1)
-	VMULPD       32(BX)(R8*1), Y13, Y14
+	VMOVUPD      32(BX)(R8*1), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y4, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*1)
 	VMASKMOVPD   64(BX)(R8*1), Y15, Y14
 	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y5, Y12, Y14
 	VMASKMOVPD   Y14, Y15, 64(BX)(R8*1)
-	VMULPD       (BX)(R8*2), Y13, Y14
+	VMOVUPD      (BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y6, Y12, Y14
 	VMOVUPD      Y14, (BX)(R8*2)
-	VMULPD       32(BX)(R8*2), Y13, Y14
+	VMOVUPD      32(BX)(R8*2), Y14
+	VMULPD       Y13, Y14, Y14
 	VFMADD231PD  Y7, Y12, Y14
 	VMOVUPD      Y14, 32(BX)(R8*2)
 	VMASKMOVPD   64(BX)(R8*2), Y15, Y14
@@ -3980,25 +6649,35 @@ m3_k3:
 	VMASKMOVPD   Y14, Y15, 64(BX)(R8*2)
 	JMP          m3_k3_next
 
-m3_k3_store:
-	VMULPD     Y12, Y0, Y0
-	VMOVUPD    Y0, (BX)
-	VMULPD     Y12, Y1, Y1
-	VMOVUPD    Y1, 32(BX)
-	VMULPD     Y12, Y2, Y2
-	VMASKMOVPD Y2, Y15, 64(BX)
-	VMULPD     Y12, Y3, Y3
-	VMOVUPD    Y3, (BX)(R8*1)
-	VMULPD     Y12, Y4, Y4
-	VMOVUPD    Y4, 32(BX)(R8*1)
-	VMULPD     Y12, Y5, Y5
-	VMASKMOVPD Y5, Y15, 64(BX)(R8*1)
-	VMULPD     Y12, Y6, Y6
-	VMOVUPD    Y6, (BX)(R8*2)
-	VMULPD     Y12, Y7, Y7
-	VMOVUPD    Y7, 32(BX)(R8*2)
-	VMULPD     Y12, Y8, Y8
-	VMASKMOVPD Y8, Y15, 64(BX)(R8*2)
+m3_k3_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPD    (BX), Y14
+	VADDPD     Y0, Y14, Y14
+	VMOVUPD    Y14, (BX)
+	VMOVUPD    32(BX), Y14
+	VADDPD     Y1, Y14, Y14
+	VMOVUPD    Y14, 32(BX)
+	VMASKMOVPD 64(BX), Y15, Y14
+	VADDPD     Y2, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)
+	VMOVUPD    (BX)(R8*1), Y14
+	VADDPD     Y3, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*1)
+	VMOVUPD    32(BX)(R8*1), Y14
+	VADDPD     Y4, Y14, Y14
+	VMOVUPD    Y14, 32(BX)(R8*1)
+	VMASKMOVPD 64(BX)(R8*1), Y15, Y14
+	VADDPD     Y5, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)(R8*1)
+	VMOVUPD    (BX)(R8*2), Y14
+	VADDPD     Y6, Y14, Y14
+	VMOVUPD    Y14, (BX)(R8*2)
+	VMOVUPD    32(BX)(R8*2), Y14
+	VADDPD     Y7, Y14, Y14
+	VMOVUPD    Y14, 32(BX)(R8*2)
+	VMASKMOVPD 64(BX)(R8*2), Y15, Y14
+	VADDPD     Y8, Y14, Y14
+	VMASKMOVPD Y14, Y15, 64(BX)(R8*2)
 
 m3_k3_next:
 done:
@@ -4006,7 +6685,7 @@ done:
 	RET
 
 // func panelF32AVX512(p *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·panelF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ  p+0(FP), DI
 	MOVQ  (DI), AX
@@ -4018,17 +6697,757 @@ TEXT ·panelF32AVX512(SB), NOSPLIT, $0-8
 	CMPQ  80(DI), $0x02
 	JEQ   m2_full
 	JHI   m3_full
+	CMPQ  80(DI), $0x01
+	JEQ   m1_full
 
-m1_full:
-	CMPQ   64(DI), $0x08
-	JLT    m1_rest
+m0_full:
+	CMPQ       64(DI), $0x08
+	JLT        m0_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m0_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+
+m0_k:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PS.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PS.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PS.BCST (SI)(R8*4), Y24, Y4
+	VFMADD231PS.BCST (SI)(R10*1), Y24, Y5
+	VFMADD231PS.BCST (SI)(R9*2), Y24, Y6
+	VFMADD231PS.BCST (SI)(R11*1), Y24, Y7
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	LEAQ             (R8)(R8*4), R10
+	LEAQ             (R9)(R8*4), R11
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+	VMULPS           Y24, Y2, Y2
+	VMULPS           Y24, Y3, Y3
+	VMULPS           Y24, Y4, Y4
+	VMULPS           Y24, Y5, Y5
+	VMULPS           Y24, Y6, Y6
+	VMULPS           Y24, Y7, Y7
+
+m0_k_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	VMOVUPS Y6, K1, (BX)(R9*2)
+	VMOVUPS Y7, K1, (BX)(R11*1)
+	JMP     m0_k_next
+
+m0_k_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PS  Y5, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Y25, K1, Y28
+	VFMADD231PS  Y6, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R9*2)
+	VMULPS.Z     (BX)(R11*1), Y25, K1, Y29
+	VFMADD231PS  Y7, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R11*1)
+	JMP          m0_k_next
+
+m0_k_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Y6, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R9*2)
+	VADDPS.Z (BX)(R11*1), Y7, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R11*1)
+
+m0_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m0_full
+
+m0_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m0_1
+	CMPQ CX, $0x02
+	JEQ  m0_2
+	CMPQ CX, $0x03
+	JEQ  m0_3
+	CMPQ CX, $0x04
+	JEQ  m0_4
+	CMPQ CX, $0x05
+	JEQ  m0_5
+	CMPQ CX, $0x06
+	JEQ  m0_6
+	CMPQ CX, $0x07
+	JEQ  m0_7
+	JMP  done
+
+m0_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m0_k1_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+
+m0_k1:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k1
+	MOVQ             56(DI), R8
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k1_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k1_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k1_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+
+m0_k1_store:
+	VMOVUPS Y0, K1, (BX)
+	JMP     m0_k1_next
+
+m0_k1_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	JMP          m0_k1_next
+
+m0_k1_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+
+m0_k1_next:
+	JMP done
+
+m0_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m0_k2_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+
+m0_k2:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k2
+	MOVQ             56(DI), R8
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k2_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k2_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k2_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+
+m0_k2_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	JMP     m0_k2_next
+
+m0_k2_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	JMP          m0_k2_next
+
+m0_k2_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+
+m0_k2_next:
+	JMP done
+
+m0_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m0_k3_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+
+m0_k3:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PS.BCST (SI)(R8*2), Y24, Y2
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k3
+	MOVQ             56(DI), R8
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k3_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k3_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k3_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+	VMULPS           Y24, Y2, Y2
+
+m0_k3_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	JMP     m0_k3_next
+
+m0_k3_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	JMP          m0_k3_next
+
+m0_k3_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+
+m0_k3_next:
+	JMP done
+
+m0_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m0_k4_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+
+m0_k4:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PS.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PS.BCST (SI)(R9*1), Y24, Y3
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k4
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k4_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k4_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k4_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+	VMULPS           Y24, Y2, Y2
+	VMULPS           Y24, Y3, Y3
+
+m0_k4_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	JMP     m0_k4_next
+
+m0_k4_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	JMP          m0_k4_next
+
+m0_k4_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+
+m0_k4_next:
+	JMP done
+
+m0_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m0_k5_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+
+m0_k5:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PS.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PS.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PS.BCST (SI)(R8*4), Y24, Y4
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k5
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k5_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k5_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k5_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+	VMULPS           Y24, Y2, Y2
+	VMULPS           Y24, Y3, Y3
+	VMULPS           Y24, Y4, Y4
+
+m0_k5_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	JMP     m0_k5_next
+
+m0_k5_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	JMP          m0_k5_next
+
+m0_k5_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+
+m0_k5_next:
+	JMP done
+
+m0_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m0_k6_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+
+m0_k6:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PS.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PS.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PS.BCST (SI)(R8*4), Y24, Y4
+	VFMADD231PS.BCST (SI)(R10*1), Y24, Y5
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k6
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	LEAQ             (R8)(R8*4), R10
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k6_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k6_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k6_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+	VMULPS           Y24, Y2, Y2
+	VMULPS           Y24, Y3, Y3
+	VMULPS           Y24, Y4, Y4
+	VMULPS           Y24, Y5, Y5
+
+m0_k6_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	JMP     m0_k6_next
+
+m0_k6_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PS  Y5, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R10*1)
+	JMP          m0_k6_next
+
+m0_k6_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R10*1)
+
+m0_k6_next:
+	JMP done
+
+m0_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m0_k7_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+
+m0_k7:
+	VMOVUPS.Z        (DX), K1, Y24
+	VFMADD231PS.BCST (SI), Y24, Y0
+	VFMADD231PS.BCST (SI)(R8*1), Y24, Y1
+	VFMADD231PS.BCST (SI)(R8*2), Y24, Y2
+	VFMADD231PS.BCST (SI)(R9*1), Y24, Y3
+	VFMADD231PS.BCST (SI)(R8*4), Y24, Y4
+	VFMADD231PS.BCST (SI)(R10*1), Y24, Y5
+	VFMADD231PS.BCST (SI)(R9*2), Y24, Y6
+	ADDQ             R12, SI
+	ADDQ             R13, DX
+	DECQ             CX
+	JNE              m0_k7
+	MOVQ             56(DI), R8
+	LEAQ             (R8)(R8*2), R9
+	LEAQ             (R8)(R8*4), R10
+	CMPQ             112(DI), $0x03
+	JEQ              m0_k7_add
+	CMPQ             112(DI), $0x01
+	JEQ              m0_k7_addscaled
+	CMPQ             112(DI), $0x02
+	JEQ              m0_k7_store
+	VBROADCASTSS     96(DI), Y24
+	VMULPS           Y24, Y0, Y0
+	VMULPS           Y24, Y1, Y1
+	VMULPS           Y24, Y2, Y2
+	VMULPS           Y24, Y3, Y3
+	VMULPS           Y24, Y4, Y4
+	VMULPS           Y24, Y5, Y5
+	VMULPS           Y24, Y6, Y6
+
+m0_k7_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	VMOVUPS Y6, K1, (BX)(R9*2)
+	JMP     m0_k7_next
+
+m0_k7_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PS  Y5, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Y25, K1, Y28
+	VFMADD231PS  Y6, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R9*2)
+	JMP          m0_k7_next
+
+m0_k7_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Y6, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R9*2)
+
+m0_k7_next:
+	JMP done
+
+m1_full:
+	CMPQ       64(DI), $0x08
+	JLT        m1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m1_k_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4056,53 +7475,79 @@ m1_k:
 	LEAQ             (R8)(R8*2), R9
 	LEAQ             (R8)(R8*4), R10
 	LEAQ             (R9)(R8*4), R11
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	VMULPS.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PS      Z2, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R8*2)
-	VMULPS.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PS      Z3, Z24, Z29
-	VMOVUPS          Z29, K1, (BX)(R9*1)
-	VMULPS.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PS      Z4, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)(R8*4)
-	VMULPS.Z         (BX)(R10*1), Z25, K1, Z27
-	VFMADD231PS      Z5, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R10*1)
-	VMULPS.Z         (BX)(R9*2), Z25, K1, Z28
-	VFMADD231PS      Z6, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R9*2)
-	VMULPS.Z         (BX)(R11*1), Z25, K1, Z29
-	VFMADD231PS      Z7, Z24, Z29
-	VMOVUPS          Z29, K1, (BX)(R11*1)
-	JMP              m1_k_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
+	VMULPS           Z24, Z2, Z2
+	VMULPS           Z24, Z3, Z3
+	VMULPS           Z24, Z4, Z4
+	VMULPS           Z24, Z5, Z5
+	VMULPS           Z24, Z6, Z6
+	VMULPS           Z24, Z7, Z7
 
 m1_k_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
-	VMULPS  Z24, Z2, Z2
 	VMOVUPS Z2, K1, (BX)(R8*2)
-	VMULPS  Z24, Z3, Z3
 	VMOVUPS Z3, K1, (BX)(R9*1)
-	VMULPS  Z24, Z4, Z4
 	VMOVUPS Z4, K1, (BX)(R8*4)
-	VMULPS  Z24, Z5, Z5
 	VMOVUPS Z5, K1, (BX)(R10*1)
-	VMULPS  Z24, Z6, Z6
 	VMOVUPS Z6, K1, (BX)(R9*2)
-	VMULPS  Z24, Z7, Z7
 	VMOVUPS Z7, K1, (BX)(R11*1)
+	JMP     m1_k_next
+
+m1_k_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Z25, K1, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R9*2)
+	VMULPS.Z     (BX)(R11*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R11*1)
+	JMP          m1_k_next
+
+m1_k_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Z6, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R9*2)
+	VADDPS.Z (BX)(R11*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R11*1)
 
 m1_k_next:
 	LEAQ (BX)(R8*8), BX
@@ -4129,10 +7574,16 @@ m1_rest:
 	JMP  done
 
 m1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m1_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 
 m1_k1:
@@ -4143,27 +7594,46 @@ m1_k1:
 	DECQ             CX
 	JNE              m1_k1
 	MOVQ             56(DI), R8
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k1_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k1_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k1_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	JMP              m1_k1_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
 
 m1_k1_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
+	JMP     m1_k1_next
+
+m1_k1_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	JMP          m1_k1_next
+
+m1_k1_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
 
 m1_k1_next:
 	JMP done
 
 m1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m1_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
@@ -4176,32 +7646,54 @@ m1_k2:
 	DECQ             CX
 	JNE              m1_k2
 	MOVQ             56(DI), R8
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k2_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k2_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k2_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	JMP              m1_k2_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
 
 m1_k2_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
+	JMP     m1_k2_next
+
+m1_k2_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	JMP          m1_k2_next
+
+m1_k2_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
 
 m1_k2_next:
 	JMP done
 
 m1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m1_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4216,38 +7708,64 @@ m1_k3:
 	DECQ             CX
 	JNE              m1_k3
 	MOVQ             56(DI), R8
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k3_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k3_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k3_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	VMULPS.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PS      Z2, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R8*2)
-	JMP              m1_k3_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
+	VMULPS           Z24, Z2, Z2
 
 m1_k3_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
-	VMULPS  Z24, Z2, Z2
 	VMOVUPS Z2, K1, (BX)(R8*2)
+	JMP     m1_k3_next
+
+m1_k3_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	JMP          m1_k3_next
+
+m1_k3_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
 
 m1_k3_next:
 	JMP done
 
 m1_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m1_k4_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4265,43 +7783,72 @@ m1_k4:
 	JNE              m1_k4
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k4_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k4_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k4_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	VMULPS.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PS      Z2, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R8*2)
-	VMULPS.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PS      Z3, Z24, Z29
-	VMOVUPS          Z29, K1, (BX)(R9*1)
-	JMP              m1_k4_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
+	VMULPS           Z24, Z2, Z2
+	VMULPS           Z24, Z3, Z3
 
 m1_k4_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
-	VMULPS  Z24, Z2, Z2
 	VMOVUPS Z2, K1, (BX)(R8*2)
-	VMULPS  Z24, Z3, Z3
 	VMOVUPS Z3, K1, (BX)(R9*1)
+	JMP     m1_k4_next
+
+m1_k4_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	JMP          m1_k4_next
+
+m1_k4_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
 
 m1_k4_next:
 	JMP done
 
 m1_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m1_k5_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4321,49 +7868,82 @@ m1_k5:
 	JNE              m1_k5
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k5_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k5_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k5_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	VMULPS.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PS      Z2, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R8*2)
-	VMULPS.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PS      Z3, Z24, Z29
-	VMOVUPS          Z29, K1, (BX)(R9*1)
-	VMULPS.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PS      Z4, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)(R8*4)
-	JMP              m1_k5_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
+	VMULPS           Z24, Z2, Z2
+	VMULPS           Z24, Z3, Z3
+	VMULPS           Z24, Z4, Z4
 
 m1_k5_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
-	VMULPS  Z24, Z2, Z2
 	VMOVUPS Z2, K1, (BX)(R8*2)
-	VMULPS  Z24, Z3, Z3
 	VMOVUPS Z3, K1, (BX)(R9*1)
-	VMULPS  Z24, Z4, Z4
 	VMOVUPS Z4, K1, (BX)(R8*4)
+	JMP     m1_k5_next
+
+m1_k5_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	JMP          m1_k5_next
+
+m1_k5_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
 
 m1_k5_next:
 	JMP done
 
 m1_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m1_k6_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4386,54 +7966,90 @@ m1_k6:
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
 	LEAQ             (R8)(R8*4), R10
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k6_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k6_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k6_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	VMULPS.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PS      Z2, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R8*2)
-	VMULPS.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PS      Z3, Z24, Z29
-	VMOVUPS          Z29, K1, (BX)(R9*1)
-	VMULPS.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PS      Z4, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)(R8*4)
-	VMULPS.Z         (BX)(R10*1), Z25, K1, Z27
-	VFMADD231PS      Z5, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R10*1)
-	JMP              m1_k6_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
+	VMULPS           Z24, Z2, Z2
+	VMULPS           Z24, Z3, Z3
+	VMULPS           Z24, Z4, Z4
+	VMULPS           Z24, Z5, Z5
 
 m1_k6_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
-	VMULPS  Z24, Z2, Z2
 	VMOVUPS Z2, K1, (BX)(R8*2)
-	VMULPS  Z24, Z3, Z3
 	VMOVUPS Z3, K1, (BX)(R9*1)
-	VMULPS  Z24, Z4, Z4
 	VMOVUPS Z4, K1, (BX)(R8*4)
-	VMULPS  Z24, Z5, Z5
 	VMOVUPS Z5, K1, (BX)(R10*1)
+	JMP     m1_k6_next
+
+m1_k6_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R10*1)
+	JMP          m1_k6_next
+
+m1_k6_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R10*1)
 
 m1_k6_next:
 	JMP done
 
 m1_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m1_k7_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4458,62 +8074,110 @@ m1_k7:
 	MOVQ             56(DI), R8
 	LEAQ             (R8)(R8*2), R9
 	LEAQ             (R8)(R8*4), R10
-	VBROADCASTSS     96(DI), Z24
-	CMPQ             112(DI), $0x00
+	CMPQ             112(DI), $0x03
+	JEQ              m1_k7_add
+	CMPQ             112(DI), $0x01
+	JEQ              m1_k7_addscaled
+	CMPQ             112(DI), $0x02
 	JEQ              m1_k7_store
-	VBROADCASTSS     104(DI), Z25
-	VMULPS.Z         (BX), Z25, K1, Z26
-	VFMADD231PS      Z0, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)
-	VMULPS.Z         (BX)(R8*1), Z25, K1, Z27
-	VFMADD231PS      Z1, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R8*1)
-	VMULPS.Z         (BX)(R8*2), Z25, K1, Z28
-	VFMADD231PS      Z2, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R8*2)
-	VMULPS.Z         (BX)(R9*1), Z25, K1, Z29
-	VFMADD231PS      Z3, Z24, Z29
-	VMOVUPS          Z29, K1, (BX)(R9*1)
-	VMULPS.Z         (BX)(R8*4), Z25, K1, Z26
-	VFMADD231PS      Z4, Z24, Z26
-	VMOVUPS          Z26, K1, (BX)(R8*4)
-	VMULPS.Z         (BX)(R10*1), Z25, K1, Z27
-	VFMADD231PS      Z5, Z24, Z27
-	VMOVUPS          Z27, K1, (BX)(R10*1)
-	VMULPS.Z         (BX)(R9*2), Z25, K1, Z28
-	VFMADD231PS      Z6, Z24, Z28
-	VMOVUPS          Z28, K1, (BX)(R9*2)
-	JMP              m1_k7_next
+	VBROADCASTSS     96(DI), Z24
+	VMULPS           Z24, Z0, Z0
+	VMULPS           Z24, Z1, Z1
+	VMULPS           Z24, Z2, Z2
+	VMULPS           Z24, Z3, Z3
+	VMULPS           Z24, Z4, Z4
+	VMULPS           Z24, Z5, Z5
+	VMULPS           Z24, Z6, Z6
 
 m1_k7_store:
-	VMULPS  Z24, Z0, Z0
 	VMOVUPS Z0, K1, (BX)
-	VMULPS  Z24, Z1, Z1
 	VMOVUPS Z1, K1, (BX)(R8*1)
-	VMULPS  Z24, Z2, Z2
 	VMOVUPS Z2, K1, (BX)(R8*2)
-	VMULPS  Z24, Z3, Z3
 	VMOVUPS Z3, K1, (BX)(R9*1)
-	VMULPS  Z24, Z4, Z4
 	VMOVUPS Z4, K1, (BX)(R8*4)
-	VMULPS  Z24, Z5, Z5
 	VMOVUPS Z5, K1, (BX)(R10*1)
-	VMULPS  Z24, Z6, Z6
 	VMOVUPS Z6, K1, (BX)(R9*2)
+	JMP     m1_k7_next
+
+m1_k7_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Z25, K1, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R9*2)
+	JMP          m1_k7_next
+
+m1_k7_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Z6, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R9*2)
 
 m1_k7_next:
 	JMP done
 
 m2_full:
-	CMPQ   64(DI), $0x08
-	JLT    m2_rest
+	CMPQ       64(DI), $0x08
+	JLT        m2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+
+m2_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4566,9 +8230,51 @@ m2_k:
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+
+m2_k_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	VMOVUPS Z12, (BX)(R9*2)
+	VMOVUPS Z13, K1, 64(BX)(R9*2)
+	VMOVUPS Z14, (BX)(R11*1)
+	VMOVUPS Z15, K1, 64(BX)(R11*1)
+	JMP     m2_k_next
+
+m2_k_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -4620,39 +8326,39 @@ m2_k:
 	VMOVUPS      Z29, K1, 64(BX)(R11*1)
 	JMP          m2_k_next
 
-m2_k_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (BX)(R8*2)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 64(BX)(R8*2)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R9*1)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, K1, 64(BX)(R9*1)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, (BX)(R8*4)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, K1, 64(BX)(R8*4)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, (BX)(R10*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 64(BX)(R10*1)
-	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (BX)(R9*2)
-	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, K1, 64(BX)(R9*2)
-	VMULPS  Z24, Z14, Z14
-	VMOVUPS Z14, (BX)(R11*1)
-	VMULPS  Z24, Z15, Z15
-	VMOVUPS Z15, K1, 64(BX)(R11*1)
+m2_k_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z10, Z28
+	VMOVUPS  Z28, (BX)(R10*1)
+	VADDPS.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z12, Z26
+	VMOVUPS  Z26, (BX)(R9*2)
+	VADDPS.Z 64(BX)(R9*2), Z13, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R9*2)
+	VADDPS   (BX)(R11*1), Z14, Z28
+	VMOVUPS  Z28, (BX)(R11*1)
+	VADDPS.Z 64(BX)(R11*1), Z15, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R11*1)
 
 m2_k_next:
 	LEAQ (BX)(R8*8), BX
@@ -4679,10 +8385,17 @@ m2_rest:
 	JMP  done
 
 m2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+m2_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
@@ -4697,9 +8410,23 @@ m2_k1:
 	DECQ         CX
 	JNE          m2_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k1_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+
+m2_k1_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	JMP     m2_k1_next
+
+m2_k1_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -4709,20 +8436,29 @@ m2_k1:
 	VMOVUPS      Z27, K1, 64(BX)
 	JMP          m2_k1_next
 
-m2_k1_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
+m2_k1_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
 
 m2_k1_next:
 	JMP done
 
 m2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+m2_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4742,9 +8478,27 @@ m2_k2:
 	DECQ         CX
 	JNE          m2_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k2_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+
+m2_k2_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	JMP     m2_k2_next
+
+m2_k2_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -4760,24 +8514,35 @@ m2_k2:
 	VMOVUPS      Z29, K1, 64(BX)(R8*1)
 	JMP          m2_k2_next
 
-m2_k2_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
+m2_k2_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
 
 m2_k2_next:
 	JMP done
 
 m2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+m2_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4802,9 +8567,31 @@ m2_k3:
 	DECQ         CX
 	JNE          m2_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k3_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+
+m2_k3_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	JMP     m2_k3_next
+
+m2_k3_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -4826,29 +8613,43 @@ m2_k3:
 	VMOVUPS      Z27, K1, 64(BX)(R8*2)
 	JMP          m2_k3_next
 
-m2_k3_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (BX)(R8*2)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 64(BX)(R8*2)
+m2_k3_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
 
 m2_k3_next:
 	JMP done
 
 m2_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+m2_k4_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4879,9 +8680,35 @@ m2_k4:
 	JNE          m2_k4
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k4_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k4_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+
+m2_k4_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	JMP     m2_k4_next
+
+m2_k4_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -4909,33 +8736,49 @@ m2_k4:
 	VMOVUPS      Z29, K1, 64(BX)(R9*1)
 	JMP          m2_k4_next
 
-m2_k4_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (BX)(R8*2)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 64(BX)(R8*2)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R9*1)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, K1, 64(BX)(R9*1)
+m2_k4_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
 
 m2_k4_next:
 	JMP done
 
 m2_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+
+m2_k5_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4971,9 +8814,39 @@ m2_k5:
 	JNE          m2_k5
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k5_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k5_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+
+m2_k5_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	JMP     m2_k5_next
+
+m2_k5_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5007,38 +8880,57 @@ m2_k5:
 	VMOVUPS      Z27, K1, 64(BX)(R8*4)
 	JMP          m2_k5_next
 
-m2_k5_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (BX)(R8*2)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 64(BX)(R8*2)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R9*1)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, K1, 64(BX)(R9*1)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, (BX)(R8*4)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, K1, 64(BX)(R8*4)
+m2_k5_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
 
 m2_k5_next:
 	JMP done
 
 m2_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+
+m2_k6_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5080,9 +8972,43 @@ m2_k6:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k6_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k6_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+
+m2_k6_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	JMP     m2_k6_next
+
+m2_k6_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5122,42 +9048,63 @@ m2_k6:
 	VMOVUPS      Z29, K1, 64(BX)(R10*1)
 	JMP          m2_k6_next
 
-m2_k6_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (BX)(R8*2)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 64(BX)(R8*2)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R9*1)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, K1, 64(BX)(R9*1)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, (BX)(R8*4)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, K1, 64(BX)(R8*4)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, (BX)(R10*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 64(BX)(R10*1)
+m2_k6_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z10, Z28
+	VMOVUPS  Z28, (BX)(R10*1)
+	VADDPS.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R10*1)
 
 m2_k6_next:
 	JMP done
 
 m2_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+
+m2_k7_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5204,9 +9151,47 @@ m2_k7:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k7_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k7_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+
+m2_k7_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	VMOVUPS Z12, (BX)(R9*2)
+	VMOVUPS Z13, K1, 64(BX)(R9*2)
+	JMP     m2_k7_next
+
+m2_k7_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5252,49 +9237,81 @@ m2_k7:
 	VMOVUPS      Z27, K1, 64(BX)(R9*2)
 	JMP          m2_k7_next
 
-m2_k7_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, K1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, (BX)(R8*1)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, K1, 64(BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, (BX)(R8*2)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 64(BX)(R8*2)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R9*1)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, K1, 64(BX)(R9*1)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, (BX)(R8*4)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, K1, 64(BX)(R8*4)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, (BX)(R10*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 64(BX)(R10*1)
-	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (BX)(R9*2)
-	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, K1, 64(BX)(R9*2)
+m2_k7_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z10, Z28
+	VMOVUPS  Z28, (BX)(R10*1)
+	VADDPS.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z12, Z26
+	VMOVUPS  Z26, (BX)(R9*2)
+	VADDPS.Z 64(BX)(R9*2), Z13, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R9*2)
 
 m2_k7_next:
 	JMP done
 
 m3_full:
-	CMPQ   64(DI), $0x08
-	JLT    m3_rest
+	CMPQ       64(DI), $0x08
+	JLT        m3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+	PREFETCHT0 128(BX)(R11*1)
+
+m3_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	LEAQ   (R9)(R8*4), R11
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5364,9 +9381,67 @@ m3_k:
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
 	LEAQ         (R9)(R8*4), R11
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z20, Z20
+	VMULPS       Z24, Z21, Z21
+	VMULPS       Z24, Z22, Z22
+	VMULPS       Z24, Z23, Z23
+
+m3_k_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	VMOVUPS Z18, (BX)(R9*2)
+	VMOVUPS Z19, 64(BX)(R9*2)
+	VMOVUPS Z20, K1, 128(BX)(R9*2)
+	VMOVUPS Z21, (BX)(R11*1)
+	VMOVUPS Z22, 64(BX)(R11*1)
+	VMOVUPS Z23, K1, 128(BX)(R11*1)
+	JMP     m3_k_next
+
+m3_k_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5442,55 +9517,55 @@ m3_k:
 	VMOVUPS      Z29, K1, 128(BX)(R11*1)
 	JMP          m3_k_next
 
-m3_k_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R8*2)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(BX)(R8*2)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, K1, 128(BX)(R8*2)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, (BX)(R9*1)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, 64(BX)(R9*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 128(BX)(R9*1)
-	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (BX)(R8*4)
-	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, 64(BX)(R8*4)
-	VMULPS  Z24, Z14, Z14
-	VMOVUPS Z14, K1, 128(BX)(R8*4)
-	VMULPS  Z24, Z15, Z15
-	VMOVUPS Z15, (BX)(R10*1)
-	VMULPS  Z24, Z16, Z16
-	VMOVUPS Z16, 64(BX)(R10*1)
-	VMULPS  Z24, Z17, Z17
-	VMOVUPS Z17, K1, 128(BX)(R10*1)
-	VMULPS  Z24, Z18, Z18
-	VMOVUPS Z18, (BX)(R9*2)
-	VMULPS  Z24, Z19, Z19
-	VMOVUPS Z19, 64(BX)(R9*2)
-	VMULPS  Z24, Z20, Z20
-	VMOVUPS Z20, K1, 128(BX)(R9*2)
-	VMULPS  Z24, Z21, Z21
-	VMOVUPS Z21, (BX)(R11*1)
-	VMULPS  Z24, Z22, Z22
-	VMOVUPS Z22, 64(BX)(R11*1)
-	VMULPS  Z24, Z23, Z23
-	VMOVUPS Z23, K1, 128(BX)(R11*1)
+m3_k_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z15, Z29
+	VMOVUPS  Z29, (BX)(R10*1)
+	VADDPS   64(BX)(R10*1), Z16, Z26
+	VMOVUPS  Z26, 64(BX)(R10*1)
+	VADDPS.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z18, Z28
+	VMOVUPS  Z28, (BX)(R9*2)
+	VADDPS   64(BX)(R9*2), Z19, Z29
+	VMOVUPS  Z29, 64(BX)(R9*2)
+	VADDPS.Z 128(BX)(R9*2), Z20, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R9*2)
+	VADDPS   (BX)(R11*1), Z21, Z27
+	VMOVUPS  Z27, (BX)(R11*1)
+	VADDPS   64(BX)(R11*1), Z22, Z28
+	VMOVUPS  Z28, 64(BX)(R11*1)
+	VADDPS.Z 128(BX)(R11*1), Z23, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R11*1)
 
 m3_k_next:
 	LEAQ (BX)(R8*8), BX
@@ -5517,10 +9592,18 @@ m3_rest:
 	JMP  done
 
 m3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+
+m3_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5538,9 +9621,25 @@ m3_k1:
 	DECQ         CX
 	JNE          m3_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k1_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+
+m3_k1_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	JMP     m3_k1_next
+
+m3_k1_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5553,22 +9652,33 @@ m3_k1:
 	VMOVUPS      Z28, K1, 128(BX)
 	JMP          m3_k1_next
 
-m3_k1_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
+m3_k1_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
 
 m3_k1_next:
 	JMP done
 
 m3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+
+m3_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5593,9 +9703,31 @@ m3_k2:
 	DECQ         CX
 	JNE          m3_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k2_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+
+m3_k2_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	JMP     m3_k2_next
+
+m3_k2_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5617,28 +9749,42 @@ m3_k2:
 	VMOVUPS      Z27, K1, 128(BX)(R8*1)
 	JMP          m3_k2_next
 
-m3_k2_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
+m3_k2_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
 
 m3_k2_next:
 	JMP done
 
 m3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+
+m3_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5670,9 +9816,37 @@ m3_k3:
 	DECQ         CX
 	JNE          m3_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k3_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+
+m3_k3_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	JMP     m3_k3_next
+
+m3_k3_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5703,35 +9877,53 @@ m3_k3:
 	VMOVUPS      Z26, K1, 128(BX)(R8*2)
 	JMP          m3_k3_next
 
-m3_k3_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R8*2)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(BX)(R8*2)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, K1, 128(BX)(R8*2)
+m3_k3_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
 
 m3_k3_next:
 	JMP done
 
 m3_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+
+m3_k4_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5771,9 +9963,43 @@ m3_k4:
 	JNE          m3_k4
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k4_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k4_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+
+m3_k4_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	JMP     m3_k4_next
+
+m3_k4_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5813,41 +10039,62 @@ m3_k4:
 	VMOVUPS      Z29, K1, 128(BX)(R9*1)
 	JMP          m3_k4_next
 
-m3_k4_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R8*2)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(BX)(R8*2)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, K1, 128(BX)(R8*2)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, (BX)(R9*1)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, 64(BX)(R9*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 128(BX)(R9*1)
+m3_k4_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
 
 m3_k4_next:
 	JMP done
 
 m3_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+
+m3_k5_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5894,9 +10141,49 @@ m3_k5:
 	JNE          m3_k5
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k5_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k5_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+
+m3_k5_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	JMP     m3_k5_next
+
+m3_k5_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -5945,48 +10232,73 @@ m3_k5:
 	VMOVUPS      Z28, K1, 128(BX)(R8*4)
 	JMP          m3_k5_next
 
-m3_k5_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R8*2)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(BX)(R8*2)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, K1, 128(BX)(R8*2)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, (BX)(R9*1)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, 64(BX)(R9*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 128(BX)(R9*1)
-	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (BX)(R8*4)
-	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, 64(BX)(R8*4)
-	VMULPS  Z24, Z14, Z14
-	VMOVUPS Z14, K1, 128(BX)(R8*4)
+m3_k5_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
 
 m3_k5_next:
 	JMP done
 
 m3_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+
+m3_k6_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6041,9 +10353,55 @@ m3_k6:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k6_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k6_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+
+m3_k6_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	JMP     m3_k6_next
+
+m3_k6_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -6101,54 +10459,82 @@ m3_k6:
 	VMOVUPS      Z27, K1, 128(BX)(R10*1)
 	JMP          m3_k6_next
 
-m3_k6_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R8*2)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(BX)(R8*2)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, K1, 128(BX)(R8*2)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, (BX)(R9*1)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, 64(BX)(R9*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 128(BX)(R9*1)
-	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (BX)(R8*4)
-	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, 64(BX)(R8*4)
-	VMULPS  Z24, Z14, Z14
-	VMOVUPS Z14, K1, 128(BX)(R8*4)
-	VMULPS  Z24, Z15, Z15
-	VMOVUPS Z15, (BX)(R10*1)
-	VMULPS  Z24, Z16, Z16
-	VMOVUPS Z16, 64(BX)(R10*1)
-	VMULPS  Z24, Z17, Z17
-	VMOVUPS Z17, K1, 128(BX)(R10*1)
+m3_k6_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z15, Z29
+	VMOVUPS  Z29, (BX)(R10*1)
+	VADDPS   64(BX)(R10*1), Z16, Z26
+	VMOVUPS  Z26, 64(BX)(R10*1)
+	VADDPS.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R10*1)
 
 m3_k6_next:
 	JMP done
 
 m3_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+
+m3_k7_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	LEAQ   (R8)(R8*4), R10
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6210,9 +10596,61 @@ m3_k7:
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
 	LEAQ         (R8)(R8*4), R10
-	VBROADCASTSS 96(DI), Z24
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k7_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k7_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z20, Z20
+
+m3_k7_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	VMOVUPS Z18, (BX)(R9*2)
+	VMOVUPS Z19, 64(BX)(R9*2)
+	VMOVUPS Z20, K1, 128(BX)(R9*2)
+	JMP     m3_k7_next
+
+m3_k7_addscaled:
+	VBROADCASTSS 96(DI), Z24
 	VBROADCASTSS 104(DI), Z25
 	VMULPS       (BX), Z25, Z26
 	VFMADD231PS  Z0, Z24, Z26
@@ -6279,49 +10717,49 @@ m3_k7:
 	VMOVUPS      Z26, K1, 128(BX)(R9*2)
 	JMP          m3_k7_next
 
-m3_k7_store:
-	VMULPS  Z24, Z0, Z0
-	VMOVUPS Z0, (BX)
-	VMULPS  Z24, Z1, Z1
-	VMOVUPS Z1, 64(BX)
-	VMULPS  Z24, Z2, Z2
-	VMOVUPS Z2, K1, 128(BX)
-	VMULPS  Z24, Z3, Z3
-	VMOVUPS Z3, (BX)(R8*1)
-	VMULPS  Z24, Z4, Z4
-	VMOVUPS Z4, 64(BX)(R8*1)
-	VMULPS  Z24, Z5, Z5
-	VMOVUPS Z5, K1, 128(BX)(R8*1)
-	VMULPS  Z24, Z6, Z6
-	VMOVUPS Z6, (BX)(R8*2)
-	VMULPS  Z24, Z7, Z7
-	VMOVUPS Z7, 64(BX)(R8*2)
-	VMULPS  Z24, Z8, Z8
-	VMOVUPS Z8, K1, 128(BX)(R8*2)
-	VMULPS  Z24, Z9, Z9
-	VMOVUPS Z9, (BX)(R9*1)
-	VMULPS  Z24, Z10, Z10
-	VMOVUPS Z10, 64(BX)(R9*1)
-	VMULPS  Z24, Z11, Z11
-	VMOVUPS Z11, K1, 128(BX)(R9*1)
-	VMULPS  Z24, Z12, Z12
-	VMOVUPS Z12, (BX)(R8*4)
-	VMULPS  Z24, Z13, Z13
-	VMOVUPS Z13, 64(BX)(R8*4)
-	VMULPS  Z24, Z14, Z14
-	VMOVUPS Z14, K1, 128(BX)(R8*4)
-	VMULPS  Z24, Z15, Z15
-	VMOVUPS Z15, (BX)(R10*1)
-	VMULPS  Z24, Z16, Z16
-	VMOVUPS Z16, 64(BX)(R10*1)
-	VMULPS  Z24, Z17, Z17
-	VMOVUPS Z17, K1, 128(BX)(R10*1)
-	VMULPS  Z24, Z18, Z18
-	VMOVUPS Z18, (BX)(R9*2)
-	VMULPS  Z24, Z19, Z19
-	VMOVUPS Z19, 64(BX)(R9*2)
-	VMULPS  Z24, Z20, Z20
-	VMOVUPS Z20, K1, 128(BX)(R9*2)
+m3_k7_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z15, Z29
+	VMOVUPS  Z29, (BX)(R10*1)
+	VADDPS   64(BX)(R10*1), Z16, Z26
+	VMOVUPS  Z26, 64(BX)(R10*1)
+	VADDPS.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z18, Z28
+	VMOVUPS  Z28, (BX)(R9*2)
+	VADDPS   64(BX)(R9*2), Z19, Z29
+	VMOVUPS  Z29, 64(BX)(R9*2)
+	VADDPS.Z 128(BX)(R9*2), Z20, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R9*2)
 
 m3_k7_next:
 done:
@@ -6329,7 +10767,7 @@ done:
 	RET
 
 // func panelF32AVX2(p *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·panelF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ p+0(FP), DI
 	MOVQ (DI), AX
@@ -6344,13 +10782,23 @@ TEXT ·panelF32AVX2(SB), NOSPLIT, $0-8
 	JHI  f3_full
 
 f1_full:
-	CMPQ   64(DI), $0x04
-	JLT    f1_rest
+	CMPQ       64(DI), $0x04
+	JLT        f1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+f1_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6372,33 +10820,59 @@ f1_k:
 	JNE          f1_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+
+f1_k_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(R8*1)
+	VMOVUPS Y2, (BX)(R8*2)
+	VMOVUPS Y3, (BX)(R9*1)
+	JMP     f1_k_next
+
+f1_k_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       (BX)(R9*1), Y13, Y14
+	VMOVUPS      (BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R9*1)
 	JMP          f1_k_next
 
-f1_k_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, (BX)(R8*1)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, (BX)(R8*2)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, (BX)(R9*1)
+f1_k_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS (BX)(R8*2), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*2)
+	VMOVUPS (BX)(R9*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, (BX)(R9*1)
 
 f1_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -6417,10 +10891,16 @@ f1_rest:
 	JMP  done
 
 f1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+f1_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 
 f1_k1:
@@ -6432,27 +10912,48 @@ f1_k1:
 	DECQ         CX
 	JNE          f1_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k1_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+
+f1_k1_store:
+	VMOVUPS Y0, (BX)
+	JMP     f1_k1_next
+
+f1_k1_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
 	JMP          f1_k1_next
 
-f1_k1_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
+f1_k1_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
 
 f1_k1_next:
 	JMP done
 
 f1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+f1_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -6467,32 +10968,58 @@ f1_k2:
 	DECQ         CX
 	JNE          f1_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k2_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+
+f1_k2_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(R8*1)
+	JMP     f1_k2_next
+
+f1_k2_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
 	JMP          f1_k2_next
 
-f1_k2_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, (BX)(R8*1)
+f1_k2_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
 
 f1_k2_next:
 	JMP done
 
 f1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+f1_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6510,40 +11037,72 @@ f1_k3:
 	DECQ         CX
 	JNE          f1_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f1_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          f1_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f1_k3_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+
+f1_k3_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, (BX)(R8*1)
+	VMOVUPS Y2, (BX)(R8*2)
+	JMP     f1_k3_next
+
+f1_k3_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
 	JMP          f1_k3_next
 
-f1_k3_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, (BX)(R8*1)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, (BX)(R8*2)
+f1_k3_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS (BX)(R8*2), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*2)
 
 f1_k3_next:
 	JMP done
 
 f2_full:
-	CMPQ   64(DI), $0x04
-	JLT    f2_rest
+	CMPQ       64(DI), $0x04
+	JLT        f2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+f2_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6574,53 +11133,95 @@ f2_k:
 	JNE          f2_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+
+f2_k_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(R8*1)
+	VMOVUPS Y3, 32(BX)(R8*1)
+	VMOVUPS Y4, (BX)(R8*2)
+	VMOVUPS Y5, 32(BX)(R8*2)
+	VMOVUPS Y6, (BX)(R9*1)
+	VMOVUPS Y7, 32(BX)(R9*1)
+	JMP     f2_k_next
+
+f2_k_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       32(BX)(R8*2), Y13, Y14
+	VMOVUPS      32(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*2)
-	VMULPS       (BX)(R9*1), Y13, Y14
+	VMOVUPS      (BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y6, Y12, Y14
 	VMOVUPS      Y14, (BX)(R9*1)
-	VMULPS       32(BX)(R9*1), Y13, Y14
+	VMOVUPS      32(BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y7, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R9*1)
 	JMP          f2_k_next
 
-f2_k_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, (BX)(R8*1)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, 32(BX)(R8*1)
-	VMULPS  Y12, Y4, Y4
-	VMOVUPS Y4, (BX)(R8*2)
-	VMULPS  Y12, Y5, Y5
-	VMOVUPS Y5, 32(BX)(R8*2)
-	VMULPS  Y12, Y6, Y6
-	VMOVUPS Y6, (BX)(R9*1)
-	VMULPS  Y12, Y7, Y7
-	VMOVUPS Y7, 32(BX)(R9*1)
+f2_k_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS 32(BX)(R8*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*1)
+	VMOVUPS (BX)(R8*2), Y14
+	VADDPS  Y4, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*2)
+	VMOVUPS 32(BX)(R8*2), Y14
+	VADDPS  Y5, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*2)
+	VMOVUPS (BX)(R9*1), Y14
+	VADDPS  Y6, Y14, Y14
+	VMOVUPS Y14, (BX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y14
+	VADDPS  Y7, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R9*1)
 
 f2_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -6639,10 +11240,16 @@ f2_rest:
 	JMP  done
 
 f2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+f2_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -6657,32 +11264,57 @@ f2_k1:
 	DECQ         CX
 	JNE          f2_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k1_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+
+f2_k1_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	JMP     f2_k1_next
+
+f2_k1_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
 	JMP          f2_k1_next
 
-f2_k1_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
+f2_k1_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
 
 f2_k1_next:
 	JMP done
 
 f2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+f2_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6702,42 +11334,76 @@ f2_k2:
 	DECQ         CX
 	JNE          f2_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k2_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+
+f2_k2_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(R8*1)
+	VMOVUPS Y3, 32(BX)(R8*1)
+	JMP     f2_k2_next
+
+f2_k2_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
 	JMP          f2_k2_next
 
-f2_k2_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, (BX)(R8*1)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, 32(BX)(R8*1)
+f2_k2_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS 32(BX)(R8*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*1)
 
 f2_k2_next:
 	JMP done
 
 f2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+f2_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6762,55 +11428,103 @@ f2_k3:
 	DECQ         CX
 	JNE          f2_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          f2_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f2_k3_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+
+f2_k3_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, (BX)(R8*1)
+	VMOVUPS Y3, 32(BX)(R8*1)
+	VMOVUPS Y4, (BX)(R8*2)
+	VMOVUPS Y5, 32(BX)(R8*2)
+	JMP     f2_k3_next
+
+f2_k3_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       32(BX)(R8*2), Y13, Y14
+	VMOVUPS      32(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*2)
 	JMP          f2_k3_next
 
-f2_k3_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, (BX)(R8*1)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, 32(BX)(R8*1)
-	VMULPS  Y12, Y4, Y4
-	VMOVUPS Y4, (BX)(R8*2)
-	VMULPS  Y12, Y5, Y5
-	VMOVUPS Y5, 32(BX)(R8*2)
+f2_k3_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS 32(BX)(R8*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*1)
+	VMOVUPS (BX)(R8*2), Y14
+	VADDPS  Y4, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*2)
+	VMOVUPS 32(BX)(R8*2), Y14
+	VADDPS  Y5, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*2)
 
 f2_k3_next:
 	JMP done
 
 f3_full:
-	CMPQ   64(DI), $0x04
-	JLT    f3_rest
+	CMPQ       64(DI), $0x04
+	JLT        f3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+f3_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6850,73 +11564,131 @@ f3_k:
 	JNE          f3_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+f3_k_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, (BX)(R8*1)
+	VMOVUPS Y4, 32(BX)(R8*1)
+	VMOVUPS Y5, 64(BX)(R8*1)
+	VMOVUPS Y6, (BX)(R8*2)
+	VMOVUPS Y7, 32(BX)(R8*2)
+	VMOVUPS Y8, 64(BX)(R8*2)
+	VMOVUPS Y9, (BX)(R9*1)
+	VMOVUPS Y10, 32(BX)(R9*1)
+	VMOVUPS Y11, 64(BX)(R9*1)
+	JMP     f3_k_next
+
+f3_k_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       64(BX), Y13, Y14
+	VMOVUPS      64(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, 64(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
-	VMULPS       64(BX)(R8*1), Y13, Y14
+	VMOVUPS      64(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMOVUPS      Y14, 64(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y6, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       32(BX)(R8*2), Y13, Y14
+	VMOVUPS      32(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y7, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*2)
-	VMULPS       64(BX)(R8*2), Y13, Y14
+	VMOVUPS      64(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y8, Y12, Y14
 	VMOVUPS      Y14, 64(BX)(R8*2)
-	VMULPS       (BX)(R9*1), Y13, Y14
+	VMOVUPS      (BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y9, Y12, Y14
 	VMOVUPS      Y14, (BX)(R9*1)
-	VMULPS       32(BX)(R9*1), Y13, Y14
+	VMOVUPS      32(BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y10, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R9*1)
-	VMULPS       64(BX)(R9*1), Y13, Y14
+	VMOVUPS      64(BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y11, Y12, Y14
 	VMOVUPS      Y14, 64(BX)(R9*1)
 	JMP          f3_k_next
 
-f3_k_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, 64(BX)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, (BX)(R8*1)
-	VMULPS  Y12, Y4, Y4
-	VMOVUPS Y4, 32(BX)(R8*1)
-	VMULPS  Y12, Y5, Y5
-	VMOVUPS Y5, 64(BX)(R8*1)
-	VMULPS  Y12, Y6, Y6
-	VMOVUPS Y6, (BX)(R8*2)
-	VMULPS  Y12, Y7, Y7
-	VMOVUPS Y7, 32(BX)(R8*2)
-	VMULPS  Y12, Y8, Y8
-	VMOVUPS Y8, 64(BX)(R8*2)
-	VMULPS  Y12, Y9, Y9
-	VMOVUPS Y9, (BX)(R9*1)
-	VMULPS  Y12, Y10, Y10
-	VMOVUPS Y10, 32(BX)(R9*1)
-	VMULPS  Y12, Y11, Y11
-	VMOVUPS Y11, 64(BX)(R9*1)
+f3_k_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS 64(BX), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, 64(BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS 32(BX)(R8*1), Y14
+	VADDPS  Y4, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*1)
+	VMOVUPS 64(BX)(R8*1), Y14
+	VADDPS  Y5, Y14, Y14
+	VMOVUPS Y14, 64(BX)(R8*1)
+	VMOVUPS (BX)(R8*2), Y14
+	VADDPS  Y6, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*2)
+	VMOVUPS 32(BX)(R8*2), Y14
+	VADDPS  Y7, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*2)
+	VMOVUPS 64(BX)(R8*2), Y14
+	VADDPS  Y8, Y14, Y14
+	VMOVUPS Y14, 64(BX)(R8*2)
+	VMOVUPS (BX)(R9*1), Y14
+	VADDPS  Y9, Y14, Y14
+	VMOVUPS Y14, (BX)(R9*1)
+	VMOVUPS 32(BX)(R9*1), Y14
+	VADDPS  Y10, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R9*1)
+	VMOVUPS 64(BX)(R9*1), Y14
+	VADDPS  Y11, Y14, Y14
+	VMOVUPS Y14, 64(BX)(R9*1)
 
 f3_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -6935,10 +11707,17 @@ f3_rest:
 	JMP  done
 
 f3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+f3_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -6956,37 +11735,68 @@ f3_k1:
 	DECQ         CX
 	JNE          f3_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k1_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+
+f3_k1_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	JMP     f3_k1_next
+
+f3_k1_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       64(BX), Y13, Y14
+	VMOVUPS      64(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, 64(BX)
 	JMP          f3_k1_next
 
-f3_k1_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, 64(BX)
+f3_k1_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS 64(BX), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, 64(BX)
 
 f3_k1_next:
 	JMP done
 
 f3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+f3_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7011,52 +11821,97 @@ f3_k2:
 	DECQ         CX
 	JNE          f3_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k2_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+
+f3_k2_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, (BX)(R8*1)
+	VMOVUPS Y4, 32(BX)(R8*1)
+	VMOVUPS Y5, 64(BX)(R8*1)
+	JMP     f3_k2_next
+
+f3_k2_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       64(BX), Y13, Y14
+	VMOVUPS      64(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, 64(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
-	VMULPS       64(BX)(R8*1), Y13, Y14
+	VMOVUPS      64(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMOVUPS      Y14, 64(BX)(R8*1)
 	JMP          f3_k2_next
 
-f3_k2_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, 64(BX)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, (BX)(R8*1)
-	VMULPS  Y12, Y4, Y4
-	VMOVUPS Y4, 32(BX)(R8*1)
-	VMULPS  Y12, Y5, Y5
-	VMOVUPS Y5, 64(BX)(R8*1)
+f3_k2_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS 64(BX), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, 64(BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS 32(BX)(R8*1), Y14
+	VADDPS  Y4, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*1)
+	VMOVUPS 64(BX)(R8*1), Y14
+	VADDPS  Y5, Y14, Y14
+	VMOVUPS Y14, 64(BX)(R8*1)
 
 f3_k2_next:
 	JMP done
 
 f3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        f3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+f3_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7088,58 +11943,104 @@ f3_k3:
 	DECQ         CX
 	JNE          f3_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          f3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          f3_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          f3_k3_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+
+f3_k3_store:
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, (BX)(R8*1)
+	VMOVUPS Y4, 32(BX)(R8*1)
+	VMOVUPS Y5, 64(BX)(R8*1)
+	VMOVUPS Y6, (BX)(R8*2)
+	VMOVUPS Y7, 32(BX)(R8*2)
+	VMOVUPS Y8, 64(BX)(R8*2)
+	JMP     f3_k3_next
+
+f3_k3_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
-	VMULPS       64(BX), Y13, Y14
+	VMOVUPS      64(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, 64(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
-	VMULPS       64(BX)(R8*1), Y13, Y14
+	VMOVUPS      64(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMOVUPS      Y14, 64(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y6, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       32(BX)(R8*2), Y13, Y14
+	VMOVUPS      32(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y7, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*2)
-	VMULPS       64(BX)(R8*2), Y13, Y14
+	VMOVUPS      64(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y8, Y12, Y14
 	VMOVUPS      Y14, 64(BX)(R8*2)
 	JMP          f3_k3_next
 
-f3_k3_store:
-	VMULPS  Y12, Y0, Y0
-	VMOVUPS Y0, (BX)
-	VMULPS  Y12, Y1, Y1
-	VMOVUPS Y1, 32(BX)
-	VMULPS  Y12, Y2, Y2
-	VMOVUPS Y2, 64(BX)
-	VMULPS  Y12, Y3, Y3
-	VMOVUPS Y3, (BX)(R8*1)
-	VMULPS  Y12, Y4, Y4
-	VMOVUPS Y4, 32(BX)(R8*1)
-	VMULPS  Y12, Y5, Y5
-	VMOVUPS Y5, 64(BX)(R8*1)
-	VMULPS  Y12, Y6, Y6
-	VMOVUPS Y6, (BX)(R8*2)
-	VMULPS  Y12, Y7, Y7
-	VMOVUPS Y7, 32(BX)(R8*2)
-	VMULPS  Y12, Y8, Y8
-	VMOVUPS Y8, 64(BX)(R8*2)
+f3_k3_add:
+	VMOVUPS (BX), Y14
+	VADDPS  Y0, Y14, Y14
+	VMOVUPS Y14, (BX)
+	VMOVUPS 32(BX), Y14
+	VADDPS  Y1, Y14, Y14
+	VMOVUPS Y14, 32(BX)
+	VMOVUPS 64(BX), Y14
+	VADDPS  Y2, Y14, Y14
+	VMOVUPS Y14, 64(BX)
+	VMOVUPS (BX)(R8*1), Y14
+	VADDPS  Y3, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*1)
+	VMOVUPS 32(BX)(R8*1), Y14
+	VADDPS  Y4, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*1)
+	VMOVUPS 64(BX)(R8*1), Y14
+	VADDPS  Y5, Y14, Y14
+	VMOVUPS Y14, 64(BX)(R8*1)
+	VMOVUPS (BX)(R8*2), Y14
+	VADDPS  Y6, Y14, Y14
+	VMOVUPS Y14, (BX)(R8*2)
+	VMOVUPS 32(BX)(R8*2), Y14
+	VADDPS  Y7, Y14, Y14
+	VMOVUPS Y14, 32(BX)(R8*2)
+	VMOVUPS 64(BX)(R8*2), Y14
+	VADDPS  Y8, Y14, Y14
+	VMOVUPS Y14, 64(BX)(R8*2)
 
 f3_k3_next:
 	JMP done
@@ -7150,13 +12051,23 @@ masked:
 	JHI  m3_full
 
 m1_full:
-	CMPQ   64(DI), $0x04
-	JLT    m1_rest
+	CMPQ       64(DI), $0x04
+	JLT        m1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m1_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7179,11 +12090,30 @@ m1_k:
 	JNE          m1_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+
+m1_k_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS Y0, Y15, (BX)
+	VMASKMOVPS Y1, Y15, (BX)(R8*1)
+	VMASKMOVPS Y2, Y15, (BX)(R8*2)
+	VMASKMOVPS Y3, Y15, (BX)(R9*1)
+	JMP        m1_k_next
+
+m1_k_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPS   (BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
@@ -7202,15 +12132,20 @@ m1_k:
 	VMASKMOVPS   Y14, Y15, (BX)(R9*1)
 	JMP          m1_k_next
 
-m1_k_store:
-	VMULPS     Y12, Y0, Y0
-	VMASKMOVPS Y0, Y15, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, (BX)(R8*1)
-	VMULPS     Y12, Y2, Y2
-	VMASKMOVPS Y2, Y15, (BX)(R8*2)
-	VMULPS     Y12, Y3, Y3
-	VMASKMOVPS Y3, Y15, (BX)(R9*1)
+m1_k_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS (BX), Y15, Y14
+	VADDPS     Y0, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)
+	VMASKMOVPS (BX)(R8*1), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)(R8*1)
+	VMASKMOVPS (BX)(R8*2), Y15, Y14
+	VADDPS     Y2, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)(R8*2)
+	VMASKMOVPS (BX)(R9*1), Y15, Y14
+	VADDPS     Y3, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)(R9*1)
 
 m1_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -7229,10 +12164,16 @@ m1_rest:
 	JMP  done
 
 m1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m1_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 
 m1_k1:
@@ -7245,29 +12186,51 @@ m1_k1:
 	DECQ         CX
 	JNE          m1_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k1_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+
+m1_k1_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS Y0, Y15, (BX)
+	JMP        m1_k1_next
+
+m1_k1_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPS   (BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMASKMOVPS   Y14, Y15, (BX)
 	JMP          m1_k1_next
 
-m1_k1_store:
-	VMULPS     Y12, Y0, Y0
-	VMASKMOVPS Y0, Y15, (BX)
+m1_k1_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS (BX), Y15, Y14
+	VADDPS     Y0, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)
 
 m1_k1_next:
 	JMP done
 
 m1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m1_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -7283,11 +12246,26 @@ m1_k2:
 	DECQ         CX
 	JNE          m1_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k2_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+
+m1_k2_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS Y0, Y15, (BX)
+	VMASKMOVPS Y1, Y15, (BX)(R8*1)
+	JMP        m1_k2_next
+
+m1_k2_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPS   (BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
@@ -7298,20 +12276,31 @@ m1_k2:
 	VMASKMOVPS   Y14, Y15, (BX)(R8*1)
 	JMP          m1_k2_next
 
-m1_k2_store:
-	VMULPS     Y12, Y0, Y0
-	VMASKMOVPS Y0, Y15, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, (BX)(R8*1)
+m1_k2_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS (BX), Y15, Y14
+	VADDPS     Y0, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)
+	VMASKMOVPS (BX)(R8*1), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)(R8*1)
 
 m1_k2_next:
 	JMP done
 
 m1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m1_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7330,11 +12319,28 @@ m1_k3:
 	DECQ         CX
 	JNE          m1_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m1_k3_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+
+m1_k3_store:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS Y0, Y15, (BX)
+	VMASKMOVPS Y1, Y15, (BX)(R8*1)
+	VMASKMOVPS Y2, Y15, (BX)(R8*2)
+	JMP        m1_k3_next
+
+m1_k3_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
+	VMOVUPD      (R11), Y15
 	VMASKMOVPS   (BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
@@ -7349,25 +12355,39 @@ m1_k3:
 	VMASKMOVPS   Y14, Y15, (BX)(R8*2)
 	JMP          m1_k3_next
 
-m1_k3_store:
-	VMULPS     Y12, Y0, Y0
-	VMASKMOVPS Y0, Y15, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, (BX)(R8*1)
-	VMULPS     Y12, Y2, Y2
-	VMASKMOVPS Y2, Y15, (BX)(R8*2)
+m1_k3_add:
+	VMOVUPD    (R11), Y15
+	VMASKMOVPS (BX), Y15, Y14
+	VADDPS     Y0, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)
+	VMASKMOVPS (BX)(R8*1), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)(R8*1)
+	VMASKMOVPS (BX)(R8*2), Y15, Y14
+	VADDPS     Y2, Y14, Y14
+	VMASKMOVPS Y14, Y15, (BX)(R8*2)
 
 m1_k3_next:
 	JMP done
 
 m2_full:
-	CMPQ   64(DI), $0x04
-	JLT    m2_rest
+	CMPQ       64(DI), $0x04
+	JLT        m2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m2_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7399,33 +12419,64 @@ m2_k:
 	JNE          m2_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+
+m2_k_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMASKMOVPS Y1, Y15, 32(BX)
+	VMOVUPS    Y2, (BX)(R8*1)
+	VMASKMOVPS Y3, Y15, 32(BX)(R8*1)
+	VMOVUPS    Y4, (BX)(R8*2)
+	VMASKMOVPS Y5, Y15, 32(BX)(R8*2)
+	VMOVUPS    Y6, (BX)(R9*1)
+	VMASKMOVPS Y7, Y15, 32(BX)(R9*1)
+	JMP        m2_k_next
+
+m2_k_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
 	VMASKMOVPS   32(BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 32(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
 	VMASKMOVPS   32(BX)(R8*1), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 32(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
 	VMASKMOVPS   32(BX)(R8*2), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 32(BX)(R8*2)
-	VMULPS       (BX)(R9*1), Y13, Y14
+	VMOVUPS      (BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y6, Y12, Y14
 	VMOVUPS      Y14, (BX)(R9*1)
 	VMASKMOVPS   32(BX)(R9*1), Y15, Y14
@@ -7434,23 +12485,32 @@ m2_k:
 	VMASKMOVPS   Y14, Y15, 32(BX)(R9*1)
 	JMP          m2_k_next
 
-m2_k_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMOVUPS    Y2, (BX)(R8*1)
-	VMULPS     Y12, Y3, Y3
-	VMASKMOVPS Y3, Y15, 32(BX)(R8*1)
-	VMULPS     Y12, Y4, Y4
-	VMOVUPS    Y4, (BX)(R8*2)
-	VMULPS     Y12, Y5, Y5
-	VMASKMOVPS Y5, Y15, 32(BX)(R8*2)
-	VMULPS     Y12, Y6, Y6
-	VMOVUPS    Y6, (BX)(R9*1)
-	VMULPS     Y12, Y7, Y7
-	VMASKMOVPS Y7, Y15, 32(BX)(R9*1)
+m2_k_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMASKMOVPS 32(BX), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)
+	VMOVUPS    (BX)(R8*1), Y14
+	VADDPS     Y2, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*1)
+	VMASKMOVPS 32(BX)(R8*1), Y15, Y14
+	VADDPS     Y3, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)(R8*1)
+	VMOVUPS    (BX)(R8*2), Y14
+	VADDPS     Y4, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*2)
+	VMASKMOVPS 32(BX)(R8*2), Y15, Y14
+	VADDPS     Y5, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)(R8*2)
+	VMOVUPS    (BX)(R9*1), Y14
+	VADDPS     Y6, Y14, Y14
+	VMOVUPS    Y14, (BX)(R9*1)
+	VMASKMOVPS 32(BX)(R9*1), Y15, Y14
+	VADDPS     Y7, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)(R9*1)
 
 m2_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -7469,10 +12529,16 @@ m2_rest:
 	JMP  done
 
 m2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m2_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 
@@ -7488,12 +12554,28 @@ m2_k1:
 	DECQ         CX
 	JNE          m2_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k1_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+
+m2_k1_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMASKMOVPS Y1, Y15, 32(BX)
+	JMP        m2_k1_next
+
+m2_k1_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
 	VMASKMOVPS   32(BX), Y15, Y14
@@ -7502,20 +12584,30 @@ m2_k1:
 	VMASKMOVPS   Y14, Y15, 32(BX)
 	JMP          m2_k1_next
 
-m2_k1_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, 32(BX)
+m2_k1_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMASKMOVPS 32(BX), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)
 
 m2_k1_next:
 	JMP done
 
 m2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m2_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7536,19 +12628,40 @@ m2_k2:
 	DECQ         CX
 	JNE          m2_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k2_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+
+m2_k2_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMASKMOVPS Y1, Y15, 32(BX)
+	VMOVUPS    Y2, (BX)(R8*1)
+	VMASKMOVPS Y3, Y15, 32(BX)(R8*1)
+	JMP        m2_k2_next
+
+m2_k2_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
 	VMASKMOVPS   32(BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 32(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
 	VMASKMOVPS   32(BX)(R8*1), Y15, Y14
@@ -7557,24 +12670,37 @@ m2_k2:
 	VMASKMOVPS   Y14, Y15, 32(BX)(R8*1)
 	JMP          m2_k2_next
 
-m2_k2_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMOVUPS    Y2, (BX)(R8*1)
-	VMULPS     Y12, Y3, Y3
-	VMASKMOVPS Y3, Y15, 32(BX)(R8*1)
+m2_k2_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMASKMOVPS 32(BX), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)
+	VMOVUPS    (BX)(R8*1), Y14
+	VADDPS     Y2, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*1)
+	VMASKMOVPS 32(BX)(R8*1), Y15, Y14
+	VADDPS     Y3, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)(R8*1)
 
 m2_k2_next:
 	JMP done
 
 m2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m2_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7600,26 +12726,52 @@ m2_k3:
 	DECQ         CX
 	JNE          m2_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m2_k3_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+
+m2_k3_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMASKMOVPS Y1, Y15, 32(BX)
+	VMOVUPS    Y2, (BX)(R8*1)
+	VMASKMOVPS Y3, Y15, 32(BX)(R8*1)
+	VMOVUPS    Y4, (BX)(R8*2)
+	VMASKMOVPS Y5, Y15, 32(BX)(R8*2)
+	JMP        m2_k3_next
+
+m2_k3_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
 	VMASKMOVPS   32(BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 32(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
 	VMASKMOVPS   32(BX)(R8*1), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 32(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
 	VMASKMOVPS   32(BX)(R8*2), Y15, Y14
@@ -7628,31 +12780,52 @@ m2_k3:
 	VMASKMOVPS   Y14, Y15, 32(BX)(R8*2)
 	JMP          m2_k3_next
 
-m2_k3_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMASKMOVPS Y1, Y15, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMOVUPS    Y2, (BX)(R8*1)
-	VMULPS     Y12, Y3, Y3
-	VMASKMOVPS Y3, Y15, 32(BX)(R8*1)
-	VMULPS     Y12, Y4, Y4
-	VMOVUPS    Y4, (BX)(R8*2)
-	VMULPS     Y12, Y5, Y5
-	VMASKMOVPS Y5, Y15, 32(BX)(R8*2)
+m2_k3_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMASKMOVPS 32(BX), Y15, Y14
+	VADDPS     Y1, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)
+	VMOVUPS    (BX)(R8*1), Y14
+	VADDPS     Y2, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*1)
+	VMASKMOVPS 32(BX)(R8*1), Y15, Y14
+	VADDPS     Y3, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)(R8*1)
+	VMOVUPS    (BX)(R8*2), Y14
+	VADDPS     Y4, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*2)
+	VMASKMOVPS 32(BX)(R8*2), Y15, Y14
+	VADDPS     Y5, Y14, Y14
+	VMASKMOVPS Y14, Y15, 32(BX)(R8*2)
 
 m2_k3_next:
 	JMP done
 
 m3_full:
-	CMPQ   64(DI), $0x04
-	JLT    m3_rest
+	CMPQ       64(DI), $0x04
+	JLT        m3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+m3_k_start:
 	MOVQ   8(DI), R8
 	LEAQ   (R8)(R8*2), R9
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7693,45 +12866,88 @@ m3_k:
 	JNE          m3_k
 	MOVQ         56(DI), R8
 	LEAQ         (R8)(R8*2), R9
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+m3_k_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	VMASKMOVPS Y2, Y15, 64(BX)
+	VMOVUPS    Y3, (BX)(R8*1)
+	VMOVUPS    Y4, 32(BX)(R8*1)
+	VMASKMOVPS Y5, Y15, 64(BX)(R8*1)
+	VMOVUPS    Y6, (BX)(R8*2)
+	VMOVUPS    Y7, 32(BX)(R8*2)
+	VMASKMOVPS Y8, Y15, 64(BX)(R8*2)
+	VMOVUPS    Y9, (BX)(R9*1)
+	VMOVUPS    Y10, 32(BX)(R9*1)
+	VMASKMOVPS Y11, Y15, 64(BX)(R9*1)
+	JMP        m3_k_next
+
+m3_k_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
 	VMASKMOVPS   64(BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 64(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
 	VMASKMOVPS   64(BX)(R8*1), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 64(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y6, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       32(BX)(R8*2), Y13, Y14
+	VMOVUPS      32(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y7, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*2)
 	VMASKMOVPS   64(BX)(R8*2), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y8, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 64(BX)(R8*2)
-	VMULPS       (BX)(R9*1), Y13, Y14
+	VMOVUPS      (BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y9, Y12, Y14
 	VMOVUPS      Y14, (BX)(R9*1)
-	VMULPS       32(BX)(R9*1), Y13, Y14
+	VMOVUPS      32(BX)(R9*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y10, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R9*1)
 	VMASKMOVPS   64(BX)(R9*1), Y15, Y14
@@ -7740,31 +12956,44 @@ m3_k:
 	VMASKMOVPS   Y14, Y15, 64(BX)(R9*1)
 	JMP          m3_k_next
 
-m3_k_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMOVUPS    Y1, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMASKMOVPS Y2, Y15, 64(BX)
-	VMULPS     Y12, Y3, Y3
-	VMOVUPS    Y3, (BX)(R8*1)
-	VMULPS     Y12, Y4, Y4
-	VMOVUPS    Y4, 32(BX)(R8*1)
-	VMULPS     Y12, Y5, Y5
-	VMASKMOVPS Y5, Y15, 64(BX)(R8*1)
-	VMULPS     Y12, Y6, Y6
-	VMOVUPS    Y6, (BX)(R8*2)
-	VMULPS     Y12, Y7, Y7
-	VMOVUPS    Y7, 32(BX)(R8*2)
-	VMULPS     Y12, Y8, Y8
-	VMASKMOVPS Y8, Y15, 64(BX)(R8*2)
-	VMULPS     Y12, Y9, Y9
-	VMOVUPS    Y9, (BX)(R9*1)
-	VMULPS     Y12, Y10, Y10
-	VMOVUPS    Y10, 32(BX)(R9*1)
-	VMULPS     Y12, Y11, Y11
-	VMASKMOVPS Y11, Y15, 64(BX)(R9*1)
+m3_k_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMOVUPS    32(BX), Y14
+	VADDPS     Y1, Y14, Y14
+	VMOVUPS    Y14, 32(BX)
+	VMASKMOVPS 64(BX), Y15, Y14
+	VADDPS     Y2, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)
+	VMOVUPS    (BX)(R8*1), Y14
+	VADDPS     Y3, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*1)
+	VMOVUPS    32(BX)(R8*1), Y14
+	VADDPS     Y4, Y14, Y14
+	VMOVUPS    Y14, 32(BX)(R8*1)
+	VMASKMOVPS 64(BX)(R8*1), Y15, Y14
+	VADDPS     Y5, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)(R8*1)
+	VMOVUPS    (BX)(R8*2), Y14
+	VADDPS     Y6, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*2)
+	VMOVUPS    32(BX)(R8*2), Y14
+	VADDPS     Y7, Y14, Y14
+	VMOVUPS    Y14, 32(BX)(R8*2)
+	VMASKMOVPS 64(BX)(R8*2), Y15, Y14
+	VADDPS     Y8, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)(R8*2)
+	VMOVUPS    (BX)(R9*1), Y14
+	VADDPS     Y9, Y14, Y14
+	VMOVUPS    Y14, (BX)(R9*1)
+	VMOVUPS    32(BX)(R9*1), Y14
+	VADDPS     Y10, Y14, Y14
+	VMOVUPS    Y14, 32(BX)(R9*1)
+	VMASKMOVPS 64(BX)(R9*1), Y15, Y14
+	VADDPS     Y11, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)(R9*1)
 
 m3_k_next:
 	LEAQ (BX)(R8*4), BX
@@ -7783,10 +13012,17 @@ m3_rest:
 	JMP  done
 
 m3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+m3_k1_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7805,15 +13041,34 @@ m3_k1:
 	DECQ         CX
 	JNE          m3_k1
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k1_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k1_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+
+m3_k1_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	VMASKMOVPS Y2, Y15, 64(BX)
+	JMP        m3_k1_next
+
+m3_k1_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
 	VMASKMOVPS   64(BX), Y15, Y14
@@ -7822,22 +13077,35 @@ m3_k1:
 	VMASKMOVPS   Y14, Y15, 64(BX)
 	JMP          m3_k1_next
 
-m3_k1_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMOVUPS    Y1, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMASKMOVPS Y2, Y15, 64(BX)
+m3_k1_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMOVUPS    32(BX), Y14
+	VADDPS     Y1, Y14, Y14
+	VMOVUPS    Y14, 32(BX)
+	VMASKMOVPS 64(BX), Y15, Y14
+	VADDPS     Y2, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)
 
 m3_k1_next:
 	JMP done
 
 m3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+m3_k2_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7863,25 +13131,52 @@ m3_k2:
 	DECQ         CX
 	JNE          m3_k2
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k2_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k2_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+
+m3_k2_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	VMASKMOVPS Y2, Y15, 64(BX)
+	VMOVUPS    Y3, (BX)(R8*1)
+	VMOVUPS    Y4, 32(BX)(R8*1)
+	VMASKMOVPS Y5, Y15, 64(BX)(R8*1)
+	JMP        m3_k2_next
+
+m3_k2_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
 	VMASKMOVPS   64(BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 64(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
 	VMASKMOVPS   64(BX)(R8*1), Y15, Y14
@@ -7890,28 +13185,46 @@ m3_k2:
 	VMASKMOVPS   Y14, Y15, 64(BX)(R8*1)
 	JMP          m3_k2_next
 
-m3_k2_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMOVUPS    Y1, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMASKMOVPS Y2, Y15, 64(BX)
-	VMULPS     Y12, Y3, Y3
-	VMOVUPS    Y3, (BX)(R8*1)
-	VMULPS     Y12, Y4, Y4
-	VMOVUPS    Y4, 32(BX)(R8*1)
-	VMULPS     Y12, Y5, Y5
-	VMASKMOVPS Y5, Y15, 64(BX)(R8*1)
+m3_k2_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMOVUPS    32(BX), Y14
+	VADDPS     Y1, Y14, Y14
+	VMOVUPS    Y14, 32(BX)
+	VMASKMOVPS 64(BX), Y15, Y14
+	VADDPS     Y2, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)
+	VMOVUPS    (BX)(R8*1), Y14
+	VADDPS     Y3, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*1)
+	VMOVUPS    32(BX)(R8*1), Y14
+	VADDPS     Y4, Y14, Y14
+	VMOVUPS    Y14, 32(BX)(R8*1)
+	VMASKMOVPS 64(BX)(R8*1), Y15, Y14
+	VADDPS     Y5, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)(R8*1)
 
 m3_k2_next:
 	JMP done
 
 m3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+m3_k3_start:
 	MOVQ   8(DI), R8
 	MOVQ   AX, SI
 	MOVQ   32(DI), DX
-	MOVQ   72(DI), CX
 	VXORPD Y0, Y0, Y0
 	VXORPD Y1, Y1, Y1
 	VXORPD Y2, Y2, Y2
@@ -7944,35 +13257,70 @@ m3_k3:
 	DECQ         CX
 	JNE          m3_k3
 	MOVQ         56(DI), R8
-	VBROADCASTSS 96(DI), Y12
-	VMOVUPD      (R11), Y15
-	CMPQ         112(DI), $0x00
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k3_addscaled
+	CMPQ         112(DI), $0x02
 	JEQ          m3_k3_store
+	VBROADCASTSS 96(DI), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+
+m3_k3_store:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    Y0, (BX)
+	VMOVUPS    Y1, 32(BX)
+	VMASKMOVPS Y2, Y15, 64(BX)
+	VMOVUPS    Y3, (BX)(R8*1)
+	VMOVUPS    Y4, 32(BX)(R8*1)
+	VMASKMOVPS Y5, Y15, 64(BX)(R8*1)
+	VMOVUPS    Y6, (BX)(R8*2)
+	VMOVUPS    Y7, 32(BX)(R8*2)
+	VMASKMOVPS Y8, Y15, 64(BX)(R8*2)
+	JMP        m3_k3_next
+
+m3_k3_addscaled:
+	VBROADCASTSS 96(DI), Y12
 	VBROADCASTSS 104(DI), Y13
-	VMULPS       (BX), Y13, Y14
+	VMOVUPD      (R11), Y15
+	VMOVUPS      (BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y0, Y12, Y14
 	VMOVUPS      Y14, (BX)
-	VMULPS       32(BX), Y13, Y14
+	VMOVUPS      32(BX), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y1, Y12, Y14
 	VMOVUPS      Y14, 32(BX)
 	VMASKMOVPS   64(BX), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y2, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 64(BX)
-	VMULPS       (BX)(R8*1), Y13, Y14
+	VMOVUPS      (BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y3, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*1)
-	VMULPS       32(BX)(R8*1), Y13, Y14
+	VMOVUPS      32(BX)(R8*1), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y4, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*1)
 	VMASKMOVPS   64(BX)(R8*1), Y15, Y14
 	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y5, Y12, Y14
 	VMASKMOVPS   Y14, Y15, 64(BX)(R8*1)
-	VMULPS       (BX)(R8*2), Y13, Y14
+	VMOVUPS      (BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y6, Y12, Y14
 	VMOVUPS      Y14, (BX)(R8*2)
-	VMULPS       32(BX)(R8*2), Y13, Y14
+	VMOVUPS      32(BX)(R8*2), Y14
+	VMULPS       Y13, Y14, Y14
 	VFMADD231PS  Y7, Y12, Y14
 	VMOVUPS      Y14, 32(BX)(R8*2)
 	VMASKMOVPS   64(BX)(R8*2), Y15, Y14
@@ -7981,25 +13329,35 @@ m3_k3:
 	VMASKMOVPS   Y14, Y15, 64(BX)(R8*2)
 	JMP          m3_k3_next
 
-m3_k3_store:
-	VMULPS     Y12, Y0, Y0
-	VMOVUPS    Y0, (BX)
-	VMULPS     Y12, Y1, Y1
-	VMOVUPS    Y1, 32(BX)
-	VMULPS     Y12, Y2, Y2
-	VMASKMOVPS Y2, Y15, 64(BX)
-	VMULPS     Y12, Y3, Y3
-	VMOVUPS    Y3, (BX)(R8*1)
-	VMULPS     Y12, Y4, Y4
-	VMOVUPS    Y4, 32(BX)(R8*1)
-	VMULPS     Y12, Y5, Y5
-	VMASKMOVPS Y5, Y15, 64(BX)(R8*1)
-	VMULPS     Y12, Y6, Y6
-	VMOVUPS    Y6, (BX)(R8*2)
-	VMULPS     Y12, Y7, Y7
-	VMOVUPS    Y7, 32(BX)(R8*2)
-	VMULPS     Y12, Y8, Y8
-	VMASKMOVPS Y8, Y15, 64(BX)(R8*2)
+m3_k3_add:
+	VMOVUPD    (R11), Y15
+	VMOVUPS    (BX), Y14
+	VADDPS     Y0, Y14, Y14
+	VMOVUPS    Y14, (BX)
+	VMOVUPS    32(BX), Y14
+	VADDPS     Y1, Y14, Y14
+	VMOVUPS    Y14, 32(BX)
+	VMASKMOVPS 64(BX), Y15, Y14
+	VADDPS     Y2, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)
+	VMOVUPS    (BX)(R8*1), Y14
+	VADDPS     Y3, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*1)
+	VMOVUPS    32(BX)(R8*1), Y14
+	VADDPS     Y4, Y14, Y14
+	VMOVUPS    Y14, 32(BX)(R8*1)
+	VMASKMOVPS 64(BX)(R8*1), Y15, Y14
+	VADDPS     Y5, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)(R8*1)
+	VMOVUPS    (BX)(R8*2), Y14
+	VADDPS     Y6, Y14, Y14
+	VMOVUPS    Y14, (BX)(R8*2)
+	VMOVUPS    32(BX)(R8*2), Y14
+	VADDPS     Y7, Y14, Y14
+	VMOVUPS    Y14, 32(BX)(R8*2)
+	VMASKMOVPS 64(BX)(R8*2), Y15, Y14
+	VADDPS     Y8, Y14, Y14
+	VMASKMOVPS Y14, Y15, 64(BX)(R8*2)
 
 m3_k3_next:
 done:

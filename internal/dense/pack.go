@@ -2,38 +2,68 @@ package dense
 
 import "unsafe"
 
+// packedRows is the number of rows that are packed over the whole width before the next ones: their memory is then read in order.
+const packedRows = 8
+
 // packColumns copies the k x n matrix src into panels of width columns: panel after panel, and in each the rows one after the other,
 // width elements apart. What the last panel holds beyond its columns is left as it is.
 func packColumns(src operand, dst unsafe.Pointer, k, n, width int, size uintptr) {
-	if size == 8 {
-		packElements[float64](src, dst, k, n, width)
-	} else {
-		packElements[float32](src, dst, k, n, width)
-	}
-}
-
-func packElements[T Float](src operand, dst unsafe.Pointer, k, n, width int) {
-	size := unsafe.Sizeof(*new(T))
-	for j := 0; j < n; j += width {
-		cols := min(width, n-j)
-		block := unsafe.Slice((*T)(unsafe.Add(dst, uintptr(j*k)*size)), k*width)
-		from := src.at(0, j)
-		if src.col == size {
-			for l := range k {
-				copy(block[l*width:l*width+cols], unsafe.Slice((*T)(from.at(l, 0).p), cols))
-			}
-			continue
+	if src.col != size {
+		for j := 0; j < n; j += width {
+			packStrided(src.at(0, j), unsafe.Add(dst, uintptr(j*k)*size), k, min(width, n-j), width, size)
 		}
-		packTransposed(from, block, k, cols, width)
+		return
+	}
+	for l := 0; l < k; l += packedRows {
+		for j := 0; j < n; j += width {
+			to := unsafe.Add(dst, uintptr(j*k+l*width)*size)
+			packContiguous(src.at(l, j), to, min(packedRows, k-l), min(width, n-j), width, size)
+		}
 	}
 }
 
-// packTransposed packs one panel whose columns are contiguous in memory.
-func packTransposed[T Float](src operand, block []T, k, cols, width int) {
+// packContiguous packs one panel whose rows are contiguous in memory.
+func packContiguous(src operand, dst unsafe.Pointer, k, cols, width int, size uintptr) {
+	step, bytes := uintptr(width)*size, uintptr(cols)*size
+	if cols == width && packRows(dst, src, bytes, k) {
+		return
+	}
+	for l := range k {
+		copy(unsafe.Slice((*byte)(unsafe.Add(dst, uintptr(l)*step)), bytes), unsafe.Slice((*byte)(src.at(l, 0).p), bytes))
+	}
+}
+
+// packStrided packs one panel whose columns are contiguous in memory.
+func packStrided(src operand, dst unsafe.Pointer, k, cols, width int, size uintptr) {
+	done := 0
+	for done < cols {
+		c, l := transposeBlocks(unsafe.Add(dst, uintptr(done)*size), src.at(0, done), k, cols-done, uintptr(width)*size, size)
+		if c == 0 {
+			break
+		}
+		packElements(src.at(l, done), unsafe.Add(dst, uintptr(l*width+done)*size), k-l, c, width, size)
+		done += c
+	}
+	packElements(src.at(0, done), unsafe.Add(dst, uintptr(done)*size), k, cols-done, width, size)
+}
+
+func packElements(src operand, dst unsafe.Pointer, k, cols, width int, size uintptr) {
+	if k == 0 || cols == 0 {
+		return
+	}
+	if size == 8 {
+		copyTransposed[float64](src, dst, k, cols, width)
+	} else {
+		copyTransposed[float32](src, dst, k, cols, width)
+	}
+}
+
+func copyTransposed[T Float](src operand, dst unsafe.Pointer, k, cols, width int) {
+	to := unsafe.Slice((*T)(dst), (k-1)*width+cols)
 	for q := range cols {
 		column := unsafe.Slice((*T)(src.at(0, q).p), k)
 		for l, v := range column {
-			block[l*width+q] = v
+			to[l*width+q] = v
 		}
 	}
 }

@@ -4,10 +4,9 @@ import "unsafe"
 
 // panel is what a micro-kernel works on: rows of A times one column panel of B, at most three vectors wide. All steps are in bytes.
 // Element (i, l) of A is at a + i*aRow + l*aStep, row l of B at b + l*bStep, row i of C at c + i*cRow. The kernel takes the rows in tiles of
-// tileRows; each next tile of A starts aTile further. The offsets of the fields are known to the generator in gen/gemm.
+// geometry.rows; each next tile of A starts aTile further. The offsets of the fields are known to the generator in gen/gemm.
 //
-// With accumulate = 0 the result is C = alpha*sum, otherwise C = fma(alpha, sum, beta*C), where sum is one chain of fused
-// multiply-adds over l = 0..k-1 that starts at zero.
+// Each sum is one chain of fused multiply-adds over l = 0..k-1 that starts at zero; use says what becomes of it.
 type panel struct {
 	a                  unsafe.Pointer
 	aRow, aStep, aTile uintptr
@@ -19,7 +18,29 @@ type panel struct {
 	vectors            int
 	mask               uintptr // lanes of the last vector: bits (AVX-512), address of lanes or 0 for all (AVX2), number of columns (portable)
 	alpha, beta        float64 // for float32 the bits stand in the low half
-	accumulate         int
+	use                use
+}
+
+// use says what a kernel does with its sums. The two plain forms give the bits of the scaled ones with alpha = 1 and beta = 1.
+type use uint64
+
+const (
+	storeScaled use = iota // C = alpha*sum
+	addScaled              // C = fma(alpha, sum, beta*C)
+	storePlain             // C = sum
+	addPlain               // C = C + sum
+)
+
+func useOf[T Float](alpha, beta T) use {
+	switch {
+	case beta == 0 && alpha == 1:
+		return storePlain
+	case beta == 0:
+		return storeScaled
+	case alpha == 1 && beta == 1:
+		return addPlain
+	}
+	return addScaled
 }
 
 // geometry is the shape of the register tile of a path for one element size.
@@ -29,12 +50,55 @@ type geometry struct {
 	cols  int // columns of a full panel: three vectors
 }
 
-func tileGeometry(size uintptr) geometry {
-	switch active {
-	case avx512:
-		return geometry{8, int(64 / size), int(192 / size)}
-	case avx2:
-		return geometry{4, int(32 / size), int(96 / size)}
+var geometries = [...][2]geometry{
+	portable: {{4, 4, 12}, {4, 4, 12}},
+	avx2:     {{4, 4, 12}, {4, 8, 24}},
+	avx512:   {{8, 8, 24}, {8, 16, 48}},
+}
+
+func tileGeometry(size uintptr) *geometry {
+	if size == 8 {
+		return &geometries[active][0]
 	}
-	return geometry{4, 4, 12}
+	return &geometries[active][1]
+}
+
+// halfVector is the number of vectors that stands for one of half the length; only AVX-512 kernels have it.
+const halfVector = 0
+
+// setColumns sets the number of columns of the panel.
+func (p *panel) setColumns(n int, g *geometry, size uintptr) {
+	last := n
+	p.vectors = 1
+	for last > g.lanes {
+		last -= g.lanes
+		p.vectors++
+	}
+	p.mask = laneMask(n, last, g, size)
+}
+
+// runColumns runs the kernel over n columns, at most three vectors.
+func (p *panel) runColumns(n int, g *geometry, size uintptr) {
+	if tail := n % g.lanes; active == avx512 && tail != 0 && tail <= g.lanes/2 && p.rows*p.k > 256 {
+		p.runHalf(n, tail, g, size)
+		return
+	}
+	p.setColumns(n, g, size)
+	p.run(size)
+}
+
+// runHalf leaves the last columns to a vector of half the length, which some processors handle twice as fast.
+func (p *panel) runHalf(n, tail int, g *geometry, size uintptr) {
+	rows := p.rows
+	if n > tail {
+		p.setColumns(n-tail, g, size)
+		p.run(size)
+	}
+	b, c := p.b, p.c
+	skip := uintptr(n-tail) * size
+	p.b, p.c, p.rows = unsafe.Add(b, skip), unsafe.Add(c, skip), rows
+	p.setColumns(tail, g, size)
+	p.vectors = halfVector
+	p.run(size)
+	p.b, p.c = b, c
 }

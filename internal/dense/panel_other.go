@@ -2,6 +2,6 @@
 
 package dense
 
-func (p *panel) setColumns(n int, _ geometry, _ uintptr) { p.mask = uintptr(n) }
+func laneMask(n, _ int, _ *geometry, _ uintptr) uintptr { return uintptr(n) }
 
 func (p *panel) run(size uintptr) { p.runPortable(size) }

@@ -29,9 +29,14 @@ func portablePanel[T Float](p *panel, alpha, beta T) {
 			for r := range rows {
 				c := unsafe.Slice((*T)(unsafe.Add(p.c, uintptr(i+r)*p.cRow+uintptr(j)*unsafe.Sizeof(alpha))), width)
 				for q := range c {
-					if p.accumulate == 0 {
+					switch p.use {
+					case storePlain:
+						c[q] = sum[r][q]
+					case addPlain:
+						c[q] += sum[r][q]
+					case storeScaled:
 						c[q] = alpha * sum[r][q]
-					} else {
+					case addScaled:
 						c[q] = alpha*sum[r][q] + beta*c[q]
 					}
 				}

@@ -26,14 +26,16 @@ type operand struct {
 	row, col uintptr
 }
 
-func operandOf[T Float](t Trans, m Matrix[T]) operand {
+func operandOf[T Float](t Trans, m *Matrix[T]) operand {
 	size := unsafe.Sizeof(*new(T))
 	o := operand{unsafe.Pointer(unsafe.SliceData(m.Data)), uintptr(m.Stride) * size, size}
 	if t {
-		o.row, o.col = o.col, o.row
+		return o.transposed()
 	}
 	return o
 }
+
+func (o operand) transposed() operand { return operand{o.p, o.col, o.row} }
 
 func (o operand) at(i, j int) operand {
 	o.p = unsafe.Add(o.p, uintptr(i)*o.row+uintptr(j)*o.col)
@@ -46,12 +48,13 @@ type product struct {
 	m, n, k     int
 	a, b, c     operand
 	alpha, beta float64 // as in panel
-	overwrite   bool    // beta is zero
+	first, next use     // of the sums of the first block of the inner dimension, and of the later ones
 	upper       bool
 	diag        int
 	size        uintptr // of an element
 }
 
+// part returns the product for m x n elements of C from (i, j).
 func (q *product) part(i, j, m, n int) product {
 	s := *q
 	s.m, s.n = m, n
@@ -60,7 +63,7 @@ func (q *product) part(i, j, m, n int) product {
 	return s
 }
 
-// rowsAbove returns how many of the first m rows of a block that starts at row i have an element to compute left of column end.
+// rowsAbove returns how many of the m rows from row i have an element to compute left of column end.
 func (q *product) rowsAbove(i, m, end int) int {
 	if !q.upper {
 		return m
@@ -71,90 +74,91 @@ func (q *product) rowsAbove(i, m, end int) int {
 // run computes the product on the calling goroutine.
 func (q *product) run() {
 	g := tileGeometry(q.size)
-	kb := blockLength(q.k)
-	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row, accumulate: 1}
-	if q.overwrite {
-		p.accumulate = 0
-	}
-	if q.b.col == q.size && q.inPlace() {
-		for l := 0; l < q.k; l += kb {
-			p.k = min(kb, q.k-l)
-			q.runInPlace(&p, g, l)
-			q.accumulateNext(&p)
-		}
+	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row}
+	if q.inPlace() {
+		q.runInPlace(&p, g)
 		return
 	}
 	w := takeWorkspace()
+	kb := blockLength(q.k)
 	cols := blockColBytes / int(q.size) / g.cols * g.cols
 	for j := 0; j < q.n; j += cols {
-		p.beta, p.accumulate = q.beta, 1
-		if q.overwrite {
-			p.accumulate = 0
-		}
 		for l := 0; l < q.k; l += kb {
-			p.k = min(kb, q.k-l)
+			q.block(&p, l, kb)
 			q.runPacked(&p, g, w, j, min(cols, q.n-j), l)
-			q.accumulateNext(&p)
 		}
 	}
 	w.release()
 }
 
-// accumulateNext makes the blocks after the first add to C.
-func (q *product) accumulateNext(p *panel) {
-	p.accumulate = 1
-	if q.size == 8 {
-		p.beta = 1
-	} else {
-		p.beta = float32Bits(1)
+// inPlace reports whether B can be read as it is, and packing it would cost more than it brings.
+func (q *product) inPlace() bool {
+	return q.b.col == q.size && (q.m <= 16 || uintptr(q.k*q.n)*q.size <= unpackedBytes)
+}
+
+// block prepares p for the block of the inner dimension that starts at l.
+func (q *product) block(p *panel, l, length int) {
+	p.k = min(length, q.k-l)
+	if p.use = q.next; l == 0 {
+		p.use = q.first
+	} else if q.next == addScaled {
+		p.beta = one(q.size)
+	}
+	if l == 0 {
+		p.beta = q.beta
 	}
 }
 
-// inPlace reports whether packing would cost more than it brings.
-func (q *product) inPlace() bool {
-	return q.m <= 16 || uintptr(q.k*q.n)*q.size <= unpackedBytes
-}
-
-func (q *product) runInPlace(p *panel, g geometry, l int) {
+func (q *product) runInPlace(p *panel, g *geometry) {
 	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
-	p.a = q.a.at(0, l).p
 	p.bStep = q.b.row
-	for j := 0; j < q.n; j += g.cols {
-		width := min(g.cols, q.n-j)
-		if p.rows = q.rowsAbove(0, q.m, j+width); p.rows == 0 {
-			continue
+	kb := blockLength(q.k)
+	for l := 0; l < q.k; l += kb {
+		q.block(p, l, kb)
+		for j := 0; j < q.n; j += g.cols {
+			q.runPanel(p, g, q.a.at(0, l).p, q.b.at(l, j).p, 0, j, q.m, min(g.cols, q.n-j))
 		}
-		p.b, p.c = q.b.at(l, j).p, q.c.at(0, j).p
-		p.setColumns(width, g, q.size)
-		p.run(q.size)
 	}
 }
 
 // runPacked multiplies with the block of B of p.k rows from l and n columns from j.
-func (q *product) runPacked(p *panel, g geometry, w *workspace, j, n, l int) {
+func (q *product) runPacked(p *panel, g *geometry, w *workspace, j, n, l int) {
 	panelBytes := uintptr(p.k*g.cols) * q.size
 	b := w.b.need((n + g.cols - 1) / g.cols * int(panelBytes))
 	packColumns(q.b.at(l, j), b, p.k, n, g.cols, q.size)
 	p.bStep = uintptr(g.cols) * q.size
+	p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
+	p.aTile = uintptr(p.k) * p.aStep
 	for i := 0; i < q.m; i += blockRows {
 		m := q.rowsAbove(i, min(blockRows, q.m-i), j+n)
 		if m == 0 {
 			break
 		}
-		p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
-		p.aTile = uintptr(p.k) * p.aStep
-		p.a = w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
-		a := q.a.at(i, l)
-		packColumns(operand{a.p, a.col, a.row}, p.a, p.k, m, g.rows, q.size)
+		a := w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
+		packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
 		for jj := 0; jj < n; jj += g.cols {
-			width := min(g.cols, n-jj)
-			if p.rows = q.rowsAbove(i, m, j+jj+width); p.rows == 0 {
-				continue
-			}
-			p.b = unsafe.Add(b, uintptr(jj/g.cols)*panelBytes)
-			p.c = q.c.at(i, j+jj).p
-			p.setColumns(width, g, q.size)
-			p.run(q.size)
+			q.runPanel(p, g, a, unsafe.Add(b, uintptr(jj/g.cols)*panelBytes), i, j+jj, m, min(g.cols, n-jj))
 		}
+	}
+}
+
+// runPanel computes m rows from row i of the panel of the given width at column j, from the operands at a and b. Near the diagonal of
+// an upper product each row tile starts at the first vector that it needs.
+func (q *product) runPanel(p *panel, g *geometry, a, b unsafe.Pointer, i, j, m, width int) {
+	m = q.rowsAbove(i, m, j+width)
+	for skip, r := 0, 0; r < m; skip += g.lanes {
+		end := m
+		if q.upper && skip+g.lanes < width {
+			end = min(m, (max(0, j+skip+g.lanes-q.diag-i)+g.rows-1)/g.rows*g.rows)
+		}
+		if end <= r {
+			continue
+		}
+		p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile)
+		p.b = unsafe.Add(b, uintptr(skip)*q.size)
+		p.c = q.c.at(i+r, j+skip).p
+		p.rows = end - r
+		p.runColumns(width-skip, g, q.size)
+		r = end
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // rotation mixes two columns (or rows) a and b: a <- c a + s b, b <- c b - s a.
@@ -19,25 +21,23 @@ type rotation struct {
 //
 // turns the eigenvalues d and the basis q of a matrix into those of q (diag(d) + rho z z^T) q^T.
 type Secular struct {
-	n, k   int
+	n      int
 	negate bool    // rho < 0: the problem solved is -diag(d) - rho z z^T
 	scale  float64 // power of two that the eigenvalues were multiplied by
-	rho    float64 // positive, for z of unit norm, scaled
+	poles          // the deflated problem, for z of unit norm; pole i is that of column keep[i]
 
-	d, z []float64 // by original index: scaled (and negated), d with the rotations applied
+	dall []float64 // by original index: scaled (and negated) d with the rotations applied
+	zall []float64 // and z
 	sort []int     // original indices by ascending d
 	rot  []rotation
 
-	keep []int     // original index of pole i < k, ascending
-	drop []int     // original indices whose eigenvalue is d itself
-	dk   []float64 // poles
-	z2   []float64 // squared weights
+	keep []int // original index of pole i < k, ascending
+	drop []int // original indices whose eigenvalue is d itself
 
 	lam   []float64 // root j < k, scaled
 	ut    []float64 // k x k: row j is eigenvector j in the order of keep, or of a caller's column order
 	place []int     // where root j, then dropped value j-k, stands among the ascending results
 	zhat  []float64
-	den   []float64
 	buf   []float64
 	out   []float64
 }
@@ -52,21 +52,21 @@ func grow[T any](s []T, n int) []T {
 // prepare scales, sorts and deflates the problem. It reports false for data that is not finite or whose sum overflows.
 func (s *Secular) prepare(d, z []float64, rho float64) bool {
 	n := len(d)
-	s.n, s.k, s.rot = n, 0, s.rot[:0]
-	s.d, s.z, s.sort = grow(s.d, n), grow(s.z, n), grow(s.sort, n)
+	s.n, s.rot = n, s.rot[:0]
+	s.dall, s.zall, s.sort = grow(s.dall, n), grow(s.zall, n), grow(s.sort, n)
 	s.keep, s.drop = grow(s.keep, n)[:0], grow(s.drop, n)[:0]
-	s.dk, s.z2 = grow(s.dk, n)[:0], grow(s.z2, n)[:0]
+	s.k, s.d, s.z2 = 0, grow(s.d, n+dense.PoleLanes)[:0], grow(s.z2, n+dense.PoleLanes)[:0]
 	if !s.normalise(d, z, rho) {
 		return false
 	}
 	ascending := true
 	for i := range n {
 		s.sort[i] = i
-		ascending = ascending && (i == 0 || s.d[i-1] <= s.d[i])
+		ascending = ascending && (i == 0 || s.dall[i-1] <= s.dall[i])
 	}
 	if !ascending {
 		slices.SortFunc(s.sort, func(a, b int) int {
-			return cmp.Or(cmp.Compare(s.d[a], s.d[b]), cmp.Compare(a, b))
+			return cmp.Or(cmp.Compare(s.dall[a], s.dall[b]), cmp.Compare(a, b))
 		})
 	}
 	s.deflate()
@@ -103,10 +103,10 @@ func (s *Secular) normalise(d, z []float64, rho float64) bool {
 		sign = -sign
 	}
 	for i, v := range d {
-		s.d[i] = v * sign
-		s.z[i] = 0
+		s.dall[i] = v * sign
+		s.zall[i] = 0
 		if s.rho > 0 {
-			s.z[i] = z[i] / zmax / norm
+			s.zall[i] = z[i] / zmax / norm
 		}
 	}
 	return true
@@ -116,13 +116,13 @@ func (s *Secular) normalise(d, z []float64, rho float64) bool {
 // of rounding of the norm is dropped, and of two poles that close a rotation makes the weight of one vanish.
 func (s *Secular) deflate() {
 	var dmax float64
-	for _, v := range s.d {
+	for _, v := range s.dall {
 		dmax = max(dmax, math.Abs(v))
 	}
 	tol := 8 * unit * max(dmax, s.rho)
 	prev := -1
 	for _, i := range s.sort {
-		if s.rho*math.Abs(s.z[i]) <= tol {
+		if s.rho*math.Abs(s.zall[i]) <= tol {
 			s.drop = append(s.drop, i)
 			continue
 		}
@@ -136,32 +136,31 @@ func (s *Secular) deflate() {
 	if prev >= 0 {
 		s.keepPole(prev)
 	}
-	s.k = len(s.keep)
+	s.fill()
 	slices.SortFunc(s.drop, func(a, b int) int {
-		return cmp.Or(cmp.Compare(s.d[a], s.d[b]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(s.dall[a], s.dall[b]), cmp.Compare(a, b))
 	})
 }
 
 // rotate moves the weight of p to its neighbour q, d[p] <= d[q], if the coupling this leaves is below tol.
 func (s *Secular) rotate(p, q int, tol float64) bool {
-	norm := math.Hypot(s.z[p], s.z[q])
-	c, sn := s.z[q]/norm, -s.z[p]/norm
-	gap := s.d[q] - s.d[p]
+	norm := math.Hypot(s.zall[p], s.zall[q])
+	c, sn := s.zall[q]/norm, -s.zall[p]/norm
+	gap := s.dall[q] - s.dall[p]
 	if math.Abs(gap*c*sn) > tol {
 		return false
 	}
-	s.z[q], s.z[p] = norm, 0
-	dp, dq := s.d[p], s.d[q]
-	s.d[q] = dp*sn*sn + dq*c*c
-	s.d[p] = dp*c*c + dq*sn*sn
+	s.zall[q], s.zall[p] = norm, 0
+	dp, dq := s.dall[p], s.dall[q]
+	s.dall[q] = dp*sn*sn + dq*c*c
+	s.dall[p] = dp*c*c + dq*sn*sn
 	s.rot = append(s.rot, rotation{a: p, b: q, c: c, s: sn})
 	return true
 }
 
 func (s *Secular) keepPole(i int) {
 	s.keep = append(s.keep, i)
-	s.dk = append(s.dk, s.d[i])
-	s.z2 = append(s.z2, s.z[i]*s.z[i])
+	s.add(s.dall[i], s.zall[i]*s.zall[i])
 }
 
 // order merges the k roots with the dropped values: s.place tells where each stands in the ascending results.
@@ -173,7 +172,7 @@ func (s *Secular) order() {
 		if s.negate {
 			at = s.n - 1 - pos
 		}
-		if j == len(s.drop) || i < s.k && s.lam[i] <= s.d[s.drop[j]] {
+		if j == len(s.drop) || i < s.k && s.lam[i] <= s.dall[s.drop[j]] {
 			s.place[i] = at
 			i++
 		} else {
@@ -193,7 +192,7 @@ func (s *Secular) Values(dst []float64) {
 		dst[s.place[j]] = s.lam[j] * back
 	}
 	for j, i := range s.drop {
-		dst[s.place[s.k+j]] = s.d[i] * back
+		dst[s.place[s.k+j]] = s.dall[i] * back
 	}
 }
 

@@ -26,19 +26,18 @@ func (s *Secular) Solve(d, z []float64, rho float64) bool {
 // solve finds the roots and eigenvectors of the deflated problem. column[i], if given, is the column of s.ut that pole i goes to.
 func (s *Secular) solve(column []int) {
 	k := s.k
-	s.lam, s.zhat = grow(s.lam, k), grow(s.zhat, k)
+	s.lam, s.zhat, s.buf = grow(s.lam, k), grow(s.zhat, k), grow(s.buf, k)
 	s.ut = grow(s.ut, k*k)
 	for j := range k {
-		org, tau := secularRoot(j, s.dk, s.z2, s.rho)
-		origin := s.dk[org]
+		org, tau := s.root(j)
+		origin := s.d[org]
 		s.lam[j] = origin + tau
 		row := s.ut[j*k : j*k+k]
-		for i, di := range s.dk {
+		for i, di := range s.d[:k] {
 			row[i] = (di - origin) - tau
 		}
 	}
 	s.weights()
-	s.den = grow(s.den, k)
 	for j := range k {
 		s.vector(s.ut[j*k:j*k+k], column)
 	}
@@ -48,22 +47,23 @@ func (s *Secular) solve(column []int) {
 // zhat_i^2 = prod_j (lambda_j - d_i) / prod_{j != i} (d_j - d_i), up to a common factor. Four roots share a division: after deflation and
 // scaling no difference is below 2^-200, so that four cannot underflow.
 func (s *Secular) weights() {
-	k, d, zh := s.k, s.dk, s.zhat
+	k, d, zh := s.k, s.d[:s.k], s.zhat
 	for i := range zh {
 		zh[i] = 1
 	}
 	j := 0
 	for ; j+4 <= k; j += 4 {
-		r0, r1 := s.ut[j*k:][:k], s.ut[(j+1)*k:][:k]
-		r2, r3 := s.ut[(j+2)*k:][:k], s.ut[(j+3)*k:][:k]
-		d0, d1, d2, d3 := d[j], d[j+1], d[j+2], d[j+3]
-		weights4(zh[:j], d[:j], r0, r1, r2, r3, d0, d1, d2, d3)
-		for i := j; i < j+4; i++ {
-			for l := j; l < j+4; l++ {
+		rows, next := s.ut[j*k:], j+4
+		dj := (*[4]float64)(d[j:next])
+		dense.PoleWeights(zh[:j], d[:j], rows, k, dj)
+		for i := j; i < next; i++ {
+			for l := j; l < next; l++ {
 				zh[i] *= s.ratio(i, l)
 			}
 		}
-		weights4(zh[j+4:], d[j+4:], r0[j+4:], r1[j+4:], r2[j+4:], r3[j+4:], d0, d1, d2, d3)
+		if next < k {
+			dense.PoleWeights(zh[next:], d[next:], rows[next:], k, dj)
+		}
 	}
 	for ; j < k; j++ {
 		for i := range zh {
@@ -71,7 +71,7 @@ func (s *Secular) weights() {
 		}
 	}
 	for i := range zh {
-		zh[i] = math.Copysign(math.Sqrt(math.Abs(zh[i])), s.z[s.keep[i]])
+		zh[i] = math.Copysign(math.Sqrt(math.Abs(zh[i])), s.zall[s.keep[i]])
 	}
 }
 
@@ -79,29 +79,12 @@ func (s *Secular) ratio(i, j int) float64 {
 	if i == j {
 		return s.ut[j*s.k+i]
 	}
-	return s.ut[j*s.k+i] / (s.dk[i] - s.dk[j])
-}
-
-func weights4(zh, d, r0, r1, r2, r3 []float64, d0, d1, d2, d3 float64) {
-	n := len(zh)
-	d, r0, r1, r2, r3 = d[:n], r0[:n], r1[:n], r2[:n], r3[:n]
-	for i, di := range d {
-		num := (r0[i] * r1[i]) * (r2[i] * r3[i])
-		den := ((di - d0) * (di - d1)) * ((di - d2) * (di - d3))
-		zh[i] *= num / den
-	}
+	return s.ut[j*s.k+i] / (s.d[i] - s.d[j])
 }
 
 // vector turns one row of differences into the unit eigenvector zhat_i/(d_i - lambda).
 func (s *Secular) vector(row []float64, column []int) {
-	zh := s.zhat[:len(row)]
-	var sum float64
-	for i, x := range row {
-		v := zh[i] / x
-		row[i] = v
-		sum += v * v
-	}
-	inv := 1 / math.Sqrt(sum)
+	inv := 1 / math.Sqrt(dense.PoleQuotients(s.zhat, row))
 	if column == nil {
 		for i := range row {
 			row[i] *= inv
@@ -109,9 +92,9 @@ func (s *Secular) vector(row []float64, column []int) {
 		return
 	}
 	for i, v := range row {
-		s.den[column[i]] = v * inv
+		s.buf[column[i]] = v * inv
 	}
-	copy(row, s.den)
+	copy(row, s.buf[:len(row)])
 }
 
 // applyRows bounds the workspace of Apply: so many rows are multiplied at a time.

@@ -1,6 +1,10 @@
 package eigen
 
-import "math"
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
 
 // unit is the unit roundoff of float64, 2^-53.
 const unit = 1.0 / (1 << 53)
@@ -9,18 +13,25 @@ const unit = 1.0 / (1 << 53)
 // four are usual.
 const maxSecularSteps = 100
 
-// secularSums returns sum z2/x, sum z2/x^2 and sum z2/x^3 over x = (d - origin) - tau.
-func secularSums(d, z2 []float64, origin, tau float64) (f, df, ddf float64) {
-	z2 = z2[:len(d)]
-	for j, dj := range d {
-		r := 1 / ((dj - origin) - tau)
-		t := z2[j] * r
-		f += t
-		t *= r
-		df += t
-		ddf += t * r
+// poles are the data of a deflated secular equation: d strictly ascending, z2 > 0 with sum 1, rho > 0. Both slices are filled up to a
+// multiple of dense.PoleLanes with poles of no weight beyond every root; k counts the real ones.
+type poles struct {
+	d, z2 []float64
+	k     int
+	rho   float64
+}
+
+// add appends a pole.
+func (p *poles) add(d, z2 float64) {
+	p.d, p.z2 = append(p.d, d), append(p.z2, z2)
+	p.k++
+}
+
+// fill completes the slices. The data is scaled to norm 1 or less, so that no root passes 2.
+func (p *poles) fill() {
+	for len(p.d)%dense.PoleLanes != 0 {
+		p.d, p.z2 = append(p.d, 8), append(p.z2, 0)
 	}
-	return f, df, ddf
 }
 
 // secularPoint is the secular function at one trial value origin + tau.
@@ -31,46 +42,44 @@ type secularPoint struct {
 	scale float64 // 1/rho + sum |z2/(d - lambda)|
 }
 
-func secularAt(i int, d, z2 []float64, rhoinv, origin, tau float64) secularPoint {
-	psi, dpsi, ddpsi := secularSums(d[:i+1], z2[:i+1], origin, tau)
-	phi, dphi, ddphi := secularSums(d[i+1:], z2[i+1:], origin, tau)
-	return secularPoint{w: rhoinv + psi + phi, dw: dpsi + dphi, ddw: ddpsi + ddphi, scale: rhoinv + phi - psi}
+func (p *poles) at(origin, tau float64) secularPoint {
+	t := dense.PoleSums(p.d, p.z2, origin, tau)
+	return secularPoint{w: 1/p.rho + t.Sum, dw: t.First, ddw: t.Second, scale: 1/p.rho + t.Abs}
 }
 
-// secularRoot finds root i (from 0) of 1 + rho sum z2_j/(d_j - lambda) = 0 as lambda = d[org] + tau, so that every d_j - lambda can be had
-// as (d_j - d[org]) - tau with a small relative error. d is strictly ascending, z2 > 0 sums to 1, rho > 0. The root lies between d[i] and
-// d[i+1], the last one between d[k-1] and d[k-1] + rho.
+// root finds root i (from 0) of 1 + rho sum z2_j/(d_j - lambda) = 0 as lambda = d[org] + tau, so that every d_j - lambda can be had
+// as (d_j - d[org]) - tau with a small relative error. It lies between d[i] and d[i+1], the last one between d[k-1] and d[k-1] + rho.
 //
 // Starting value and origin as in Li, "Solving secular equations stably and efficiently" (LAPACK Working Note 89); the steps interpolate by
 // two poles through value, slope and curvature (Borges and Gragg 1993), which converges cubically.
-func secularRoot(i int, d, z2 []float64, rho float64) (org int, tau float64) {
-	k := len(d)
+func (p *poles) root(i int) (org int, tau float64) {
+	k, d := p.k, p.d
 	if k == 1 {
-		return 0, rho * z2[0]
+		return 0, p.rho * p.z2[0]
 	}
 	var lo, hi float64
 	if i == k-1 {
-		org, tau, lo, hi = startLast(d, z2, rho)
+		org, tau, lo, hi = p.startLast()
 	} else {
-		org, tau, lo, hi = startInner(i, d, z2, rho)
+		org, tau, lo, hi = p.startInner(i)
 	}
 	left := min(i, k-2)
-	origin, rhoinv := d[org], 1/rho
+	origin := d[org]
 	noise := unit * (8 + math.Sqrt(float64(k)))
 	for range maxSecularSteps {
-		p := secularAt(i, d, z2, rhoinv, origin, tau)
-		if math.Abs(p.w) <= noise*(p.scale+math.Abs(tau)*p.dw) {
+		f := p.at(origin, tau)
+		if math.Abs(f.w) <= noise*(f.scale+math.Abs(tau)*f.dw) {
 			break
 		}
-		if p.w < 0 {
+		if f.w < 0 {
 			lo = tau
 		} else {
 			hi = tau
 		}
 		dl, dr := (d[left]-origin)-tau, (d[left+1]-origin)-tau
-		eta, cubic := p.step(dl, dr, i == k-1)
+		eta, cubic := f.step(dl, dr, i == k-1)
 		next := tau + eta
-		if !(eta*p.w < 0 && next > lo && next < hi) {
+		if !(eta*f.w < 0 && next > lo && next < hi) {
 			next, cubic = between(lo, hi), false
 		}
 		moved := math.Abs(next - tau)
@@ -126,13 +135,13 @@ func between(lo, hi float64) float64 {
 }
 
 // startInner picks the nearer pole of root i < k-1 as origin and solves the equation with all but its two neighbours frozen at the midpoint.
-func startInner(i int, d, z2 []float64, rho float64) (org int, tau, lo, hi float64) {
-	gap := d[i+1] - d[i]
+func (p *poles) startInner(i int) (org int, tau, lo, hi float64) {
+	gap := p.d[i+1] - p.d[i]
 	mid := gap / 2
-	p := secularAt(i, d, z2, 1/rho, d[i], mid)
-	zl, zr := z2[i], z2[i+1]
-	c := p.w + zl/mid - zr/(gap-mid)
-	if p.w >= 0 {
+	w := p.at(p.d[i], mid).w
+	zl, zr := p.z2[i], p.z2[i+1]
+	c := w + zl/mid - zr/(gap-mid)
+	if w >= 0 {
 		org, lo, hi = i, 0, mid
 		a, b := c*gap+zl+zr, zl*gap
 		root := math.Sqrt(math.Abs(a*a - 4*b*c))
@@ -158,16 +167,15 @@ func startInner(i int, d, z2 []float64, rho float64) (org int, tau, lo, hi float
 }
 
 // startLast is startInner for the root above the largest pole.
-func startLast(d, z2 []float64, rho float64) (org int, tau, lo, hi float64) {
-	k := len(d)
-	org = k - 1
-	mid := rho / 2
-	p := secularAt(k-1, d, z2, 1/rho, d[org], mid)
-	gap := d[k-1] - d[k-2]
-	zl, zr := z2[k-2], z2[k-1]
-	c := p.w + zl/(gap+mid) + zr/mid
-	if p.w < 0 {
-		lo, hi = mid, rho*(1+float64(8+k)*unit)
+func (p *poles) startLast() (org int, tau, lo, hi float64) {
+	org = p.k - 1
+	mid := p.rho / 2
+	w := p.at(p.d[org], mid).w
+	gap := p.d[org] - p.d[org-1]
+	zl, zr := p.z2[org-1], p.z2[org]
+	c := w + zl/(gap+mid) + zr/mid
+	if w < 0 {
+		lo, hi = mid, p.rho*(1+float64(8+p.k)*unit)
 	} else {
 		lo, hi = 0, mid
 	}

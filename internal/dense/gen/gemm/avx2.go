@@ -18,17 +18,19 @@ func (s avx2) name() string {
 }
 
 func (avx2) height() int    { return 4 }
+func (avx2) half() bool     { return false }
 func (avx2) masked() []bool { return []bool{false, true} }
 func (avx2) prepare()       { MOVQ(field(offMask), maskPtr) }
 
 func ymm(i int) reg.Register {
-	return [16]reg.Register{
+	return [32]reg.Register{
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
+		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23, reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
 	}[i]
 }
 
 func (s avx2) tile(rows, vectors int, masked bool, loop string) {
-	startTile(rows)
+	startTile(rows, vectors, 32, loop)
 	sum := func(i, v int) reg.Register { return ymm(i*vectors + v) }
 	for i := range rows * vectors {
 		VXORPD(ymm(i), ymm(i), ymm(i))
@@ -46,38 +48,51 @@ func (s avx2) tile(rows, vectors int, masked bool, loop string) {
 	nextK(loop)
 
 	loadRowMultiples(field(offCRow), rows)
-	s.broadcast(field(offAlpha), ymm(12))
-	if masked {
-		VMOVUPD(Mem{Base: maskPtr}, ymm(15))
+	alpha, beta, x := ymm(12), ymm(13), ymm(14)
+	scaleSums := func() {
+		s.broadcast(field(offAlpha), alpha)
+		for i := range rows * vectors {
+			s.mul(alpha, ymm(i))
+		}
 	}
-	CMPQ(field(offAccumulate), U8(0))
-	JEQ(LabelRef(loop + "_store"))
-	s.broadcast(field(offBeta), ymm(13))
-	for i := range rows {
-		for v := range vectors {
-			c, last := rowAddr(cPtr, i, 32*v), masked && v == vectors-1
-			if last {
-				s.maskedLoad(c, ymm(15), ymm(14))
-				s.mul(ymm(13), ymm(14))
-			} else {
-				s.scale(c, ymm(13), ymm(14))
+	finish(loop, scaleSums, func(how int) {
+		if how == addScaled {
+			s.broadcast(field(offAlpha), alpha)
+			s.broadcast(field(offBeta), beta)
+		}
+		if masked {
+			VMOVUPD(Mem{Base: maskPtr}, ymm(15))
+		}
+		for i := range rows {
+			for v := range vectors {
+				c, last := rowAddr(cPtr, i, 32*v), masked && v == vectors-1
+				if how == store {
+					s.store(sum(i, v), c, last)
+					continue
+				}
+				s.combine(how, sum(i, v), alpha, beta, x, c, last)
+				s.store(x, c, last)
 			}
-			s.fma(sum(i, v), ymm(12), ymm(14))
-			s.store(ymm(14), c, last)
 		}
-	}
-	JMP(LabelRef(loop + "_next"))
-	Label(loop + "_store")
-	for i := range rows {
-		for v := range vectors {
-			s.mul(ymm(12), sum(i, v))
-			s.store(sum(i, v), rowAddr(cPtr, i, 32*v), masked && v == vectors-1)
-		}
-	}
-	Label(loop + "_next")
+	})
 	if rows == s.height() {
 		LEAQ(Mem{Base: cPtr, Index: row1, Scale: 4}, cPtr)
 	}
+}
+
+// combine sets x to what is to be stored at c; the mask is in register 15.
+func (s avx2) combine(how int, sum, alpha, beta, x reg.Register, c Mem, masked bool) {
+	if masked {
+		s.maskedLoad(c, ymm(15), x)
+	} else {
+		s.load(c, x, false)
+	}
+	if how == add {
+		s.add(sum, x)
+		return
+	}
+	s.mul(beta, x)
+	s.fma(sum, alpha, x)
 }
 
 func (s avx2) load(m Mem, x reg.Register, masked bool) {
@@ -130,11 +145,11 @@ func (s avx2) fma(a, b, sum reg.Register) {
 	}
 }
 
-func (s avx2) scale(m Mem, beta, x reg.Register) {
+func (s avx2) add(a, x reg.Register) {
 	if s.double {
-		VMULPD(m, beta, x)
+		VADDPD(a, x, x)
 	} else {
-		VMULPS(m, beta, x)
+		VADDPS(a, x, x)
 	}
 }
 

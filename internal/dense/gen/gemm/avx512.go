@@ -17,6 +17,7 @@ func (s avx512) name() string {
 }
 
 func (avx512) height() int    { return 8 }
+func (avx512) half() bool     { return true }
 func (avx512) masked() []bool { return []bool{true} }
 
 func (avx512) prepare() {
@@ -32,51 +33,62 @@ func zmm(i int) reg.Register {
 }
 
 func (s avx512) tile(rows, vectors int, _ bool, loop string) {
-	startTile(rows)
-	sum := func(i, v int) reg.Register { return zmm(i*vectors + v) }
+	vec, bytes := zmm, 64
+	if vectors == halfVector {
+		vec, bytes, vectors = ymm, 32, 1
+	}
+	startTile(rows, vectors, bytes, loop)
+	sum := func(i, v int) reg.Register { return vec(i*vectors + v) }
 	for i := range rows * vectors {
-		VPXORD(zmm(i), zmm(i), zmm(i))
+		VPXORD(vec(i), vec(i), vec(i))
 	}
 	Label(loop)
 	for v := range vectors {
-		s.load(Mem{Base: bPtr, Disp: 64 * v}, zmm(24+v), v == vectors-1)
+		s.load(Mem{Base: bPtr, Disp: bytes * v}, vec(24+v), v == vectors-1)
 	}
 	for i := range rows {
 		a := rowAddr(aPtr, i, 0)
 		if vectors == 1 {
-			s.fmaMem(a, zmm(24), sum(i, 0))
+			s.fmaMem(a, vec(24), sum(i, 0))
 			continue
 		}
-		x := zmm(27 + i%4)
+		x := vec(27 + i%4)
 		s.broadcast(a, x)
 		for v := range vectors {
-			s.fma(x, zmm(24+v), sum(i, v))
+			s.fma(x, vec(24+v), sum(i, v))
 		}
 	}
 	nextK(loop)
 
 	loadRowMultiples(field(offCRow), rows)
-	s.broadcast(field(offAlpha), zmm(24))
-	CMPQ(field(offAccumulate), U8(0))
-	JEQ(LabelRef(loop + "_store"))
-	s.broadcast(field(offBeta), zmm(25))
-	for i := range rows {
-		for v := range vectors {
-			x := zmm(26 + (i*vectors+v)%4)
-			s.scale(rowAddr(cPtr, i, 64*v), zmm(25), x, v == vectors-1)
-			s.fma(sum(i, v), zmm(24), x)
-			s.store(x, rowAddr(cPtr, i, 64*v), v == vectors-1)
+	alpha, beta := vec(24), vec(25)
+	scaleSums := func() {
+		s.broadcast(field(offAlpha), alpha)
+		for i := range rows * vectors {
+			s.mul(alpha, vec(i))
 		}
 	}
-	JMP(LabelRef(loop + "_next"))
-	Label(loop + "_store")
-	for i := range rows {
-		for v := range vectors {
-			s.mul(zmm(24), sum(i, v))
-			s.store(sum(i, v), rowAddr(cPtr, i, 64*v), v == vectors-1)
+	finish(loop, scaleSums, func(how int) {
+		if how == addScaled {
+			s.broadcast(field(offAlpha), alpha)
+			s.broadcast(field(offBeta), beta)
 		}
-	}
-	Label(loop + "_next")
+		for i := range rows {
+			for v := range vectors {
+				x, c, last := vec(26+(i*vectors+v)%4), rowAddr(cPtr, i, bytes*v), v == vectors-1
+				switch how {
+				case store:
+					x = sum(i, v)
+				case addScaled:
+					s.scale(c, beta, x, last)
+					s.fma(sum(i, v), alpha, x)
+				case add:
+					s.add(c, sum(i, v), x, last)
+				}
+				s.store(x, c, last)
+			}
+		}
+	})
 	if rows == s.height() {
 		LEAQ(Mem{Base: cPtr, Index: row1, Scale: 8}, cPtr)
 	}
@@ -151,5 +163,19 @@ func (s avx512) mul(a, x reg.Register) {
 		VMULPD(a, x, x)
 	} else {
 		VMULPS(a, x, x)
+	}
+}
+
+// add sets x to y plus the memory operand.
+func (s avx512) add(m Mem, y, x reg.Register, last bool) {
+	switch {
+	case s.double && last:
+		VADDPD_Z(m, y, reg.K1, x)
+	case s.double:
+		VADDPD(m, y, x)
+	case last:
+		VADDPS_Z(m, y, reg.K1, x)
+	default:
+		VADDPS(m, y, x)
 	}
 }

@@ -29,7 +29,7 @@ const (
 	offMask
 	offAlpha
 	offBeta
-	offAccumulate
+	offUse
 )
 
 var (
@@ -48,6 +48,8 @@ var (
 	// The AVX2 kernels keep the address of the lane mask in the register that only tiles of more than four rows need.
 	maskPtr = reg.R11
 )
+
+const cacheLine = 64
 
 func field(off int) Mem { return Mem{Base: args, Disp: off} }
 
@@ -95,7 +97,40 @@ type isa interface {
 	height() int // rows of a full tile
 	masked() []bool
 	prepare()
+	half() bool // there are tiles of one vector of half the length
 	tile(rows, vectors int, masked bool, k string)
+}
+
+// halfVector is the number of vectors that stands for one of half the length.
+const halfVector = 0
+
+// What a kernel does with its sums, the field use of panel.
+const (
+	storeScaled = iota // C = alpha*sum
+	addScaled          // C = fma(alpha, sum, beta*C)
+	store              // C = sum
+	add                // C = C + sum
+)
+
+// finish writes the end of a tile: the four ways to use the sums, chosen at run time. write is called for three of them; scaled sums are
+// plain sums after they have been scaled.
+func finish(loop string, scale func(), write func(how int)) {
+	CMPQ(field(offUse), U8(add))
+	JEQ(LabelRef(loop + "_add"))
+	CMPQ(field(offUse), U8(addScaled))
+	JEQ(LabelRef(loop + "_addscaled"))
+	CMPQ(field(offUse), U8(store))
+	JEQ(LabelRef(loop + "_store"))
+	scale()
+	Label(loop + "_store")
+	write(store)
+	JMP(LabelRef(loop + "_next"))
+	Label(loop + "_addscaled")
+	write(addScaled)
+	JMP(LabelRef(loop + "_next"))
+	Label(loop + "_add")
+	write(add)
+	Label(loop + "_next")
 }
 
 func kernel(s isa) {
@@ -125,7 +160,13 @@ func kernel(s isa) {
 		CMPQ(field(offVectors), U8(2))
 		JEQ(LabelRef(id(2, "full")))
 		JHI(LabelRef(id(3, "full")))
-		for v := 1; v <= 3; v++ {
+		first := 1
+		if s.half() {
+			first = halfVector
+			CMPQ(field(offVectors), U8(1))
+			JEQ(LabelRef(id(1, "full")))
+		}
+		for v := first; v <= 3; v++ {
 			Label(id(v, "full"))
 			CMPQ(field(offRows), U8(s.height()))
 			JLT(LabelRef(id(v, "rest")))
@@ -152,11 +193,24 @@ func kernel(s isa) {
 	RET()
 }
 
-func startTile(rows int) {
+// prefetchFrom is the length of the k loop from which on the tile of C, needed only at the end of it, is asked for at the start.
+const prefetchFrom = 160
+
+// startTile sets up the loop over k, whose label is given.
+func startTile(rows, vectors, bytes int, loop string) {
+	MOVQ(field(offK), count)
+	CMPQ(count, U32(prefetchFrom))
+	JLT(LabelRef(loop + "_start"))
+	loadRowMultiples(field(offCRow), rows)
+	for i := range rows {
+		for d := 0; d < vectors*bytes; d += cacheLine {
+			PREFETCHT0(rowAddr(cPtr, i, d))
+		}
+	}
+	Label(loop + "_start")
 	loadRowMultiples(field(offARow), rows)
 	MOVQ(aTile, aPtr)
 	MOVQ(field(offB), bPtr)
-	MOVQ(field(offK), count)
 }
 
 func nextK(label string) {

@@ -1,0 +1,50 @@
+package dense
+
+func symv4(a []float64, stride int, x []float64, xr *[4]float64, y []float64, sums *[4]float64) {
+	_, _ = a[3*stride+len(x)-1], y[len(x)-1]
+	switch active {
+	case avx512:
+		symv4AVX512(&a[0], 8*stride, len(x), &x[0], &xr[0], &y[0], &sums[0])
+	case avx2:
+		symv4AVX2(&a[0], 8*stride, len(x), &x[0], &xr[0], &y[0], &sums[0])
+	default:
+		symv4Portable(a, stride, x, xr, y, sums)
+	}
+}
+
+func poleSums(d, z2 []float64, origin, tau float64) PoleTotals {
+	var s [4]float64
+	switch active {
+	case avx512:
+		poleSumsAVX512(&d[0], &z2[0], len(d), origin, tau, &s[0])
+	case avx2:
+		poleSumsAVX2(&d[0], &z2[0], len(d), origin, tau, &s[0])
+	default:
+		return poleSumsPortable(d, z2, origin, tau)
+	}
+	return PoleTotals{s[0], s[1], s[2], s[3]}
+}
+
+func poleQuotients(z, x []float64) float64 {
+	var s [4]float64
+	switch active {
+	case avx512:
+		poleQuotientsAVX512(&z[0], &x[0], len(x), &s[0])
+	case avx2:
+		poleQuotientsAVX2(&z[0], &x[0], len(x), &s[0])
+	default:
+		return poleQuotientsPortable(z, x)
+	}
+	return s[0]
+}
+
+func poleWeights(zh, d, rows []float64, stride int, dj *[4]float64) {
+	switch active {
+	case avx512:
+		poleWeightsAVX512(&zh[0], &d[0], &rows[0], 8*stride, len(zh), &dj[0])
+	case avx2:
+		poleWeightsAVX2(&zh[0], &d[0], &rows[0], 8*stride, len(zh), &dj[0])
+	default:
+		poleWeightsPortable(zh, d, rows, stride, dj)
+	}
+}

@@ -1,0 +1,17 @@
+//go:build !amd64
+
+package dense
+
+func symv4(a []float64, stride int, x []float64, xr *[4]float64, y []float64, sums *[4]float64) {
+	symv4Portable(a, stride, x, xr, y, sums)
+}
+
+func poleSums(d, z2 []float64, origin, tau float64) PoleTotals {
+	return poleSumsPortable(d, z2, origin, tau)
+}
+
+func poleQuotients(z, x []float64) float64 { return poleQuotientsPortable(z, x) }
+
+func poleWeights(zh, d, rows []float64, stride int, dj *[4]float64) {
+	poleWeightsPortable(zh, d, rows, stride, dj)
+}

@@ -1,0 +1,142 @@
+package spectral
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
+
+var benchSizes = []int{10, 32, 100, 316, 1000, 2000}
+
+func BenchmarkUpdateDense(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			f, q := randFactor(b, r, n, 1e3), spd(r, n)
+			t := MovingAverage(q, 0.01, 1, 0)
+			f.Update(t, nil)
+			b.ResetTimer()
+			for range b.N {
+				f.Update(t, nil)
+			}
+		})
+	}
+}
+
+func BenchmarkUpdateRank(b *testing.B) {
+	for _, k := range []int{1, 16} {
+		for _, n := range benchSizes {
+			b.Run(fmt.Sprintf("%d/%d", k, n), func(b *testing.B) {
+				r := newRand(b, 1)
+				f := randFactor(b, r, n, 1e3)
+				t := Increment{Decay: 0.01, Vectors: randDense(r, n, k)}
+				t.Weights = make([]float64, k)
+				for i := range t.Weights {
+					t.Weights[i] = 0.01 / float64(k)
+				}
+				f.Update(t, nil)
+				b.ResetTimer()
+				for range b.N {
+					f.Update(t, nil)
+				}
+			})
+		}
+	}
+}
+
+// One iteration is n/10 vectors added and one rotation.
+func BenchmarkUpdateFolded(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			f, k := randFactor(b, r, n, 1e3), max(1, n/10)
+			v, a := randDense(r, k, n), NewAccumulator(n, k)
+			b.ResetTimer()
+			for range b.N {
+				for l := range k {
+					a.AddVector(0.01, 0.01, v.RawRowView(l))
+				}
+				a.Flush(f, nil)
+			}
+		})
+	}
+}
+
+func BenchmarkRankOne(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			f, v := randFactor(b, r, n, 1e3), randTensor(r, n)
+			b.ResetTimer()
+			for range b.N {
+				if err := f.RankOne(0.01, v); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// One product, the yardstick of the costs that the documentation states.
+func BenchmarkProduct(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			x, y, z := dense.Of(randDense(r, n, n).RawMatrix()), dense.Of(randDense(r, n, n).RawMatrix()), dense.New[float64](n, n)
+			for range b.N {
+				dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, y, 0, z)
+			}
+		})
+	}
+}
+
+// What an Update replaces: a fresh decomposition.
+func BenchmarkDecompose(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			q := spd(r, n)
+			a, w := dense.New[float64](n, n), make([]float64, n)
+			for range b.N {
+				symmetricTo(a, q, 1)
+				if !eigen.Sym(a, w) {
+					b.Fatal("no convergence")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkPow(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			f, x := randFactor(b, r, n, 1e3), randDense(r, n, n)
+			x.Scale(1/math.Sqrt(float64(n)), x)
+			var y mat.Dense
+			for range b.N {
+				f.Pow(-0.25, &y, x)
+			}
+		})
+	}
+}
+
+func BenchmarkKronLearn(b *testing.B) {
+	for _, n := range []int{32, 128, 512} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := newRand(b, 1)
+			k, x := NewKron(1, n, n), randTensor(r, n*n)
+			batch := [][]float64{x}
+			k.Learn(batch, 0.01, 1, 0, nil)
+			b.ResetTimer()
+			for range b.N {
+				k.Learn(batch, 0.01, 1, 0, nil)
+			}
+		})
+	}
+}

@@ -1,0 +1,217 @@
+package spectral
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+func TestUpdateAllocatesNothing(t *testing.T) {
+	const n = 24
+	r := newRand(t, 600)
+	f := randFactor(t, r, n, 100)
+	q, v, w := spd(r, n), randDense(r, n, 4), []float64{1, 1, 1, 1}
+	vec, many := randTensor(r, n), randDense(r, n, 3)
+	acc := NewAccumulator(n, 8)
+	k := NewKron(1, 4, 6)
+	batch := [][]float64{vec}
+	adaptive, truncated := &Step{Tol: 1e-9, MaxSweeps: 3}, &Step{Factors: 4}
+	for name, call := range map[string]func(){
+		"dense":     func() { f.Update(Increment{Decay: 0.1, Dense: q, DenseWeight: 0.1}, nil) },
+		"vectors":   func() { f.Update(Increment{Decay: 0.1, Vectors: v, Weights: w}, nil) },
+		"adaptive":  func() { f.Update(Increment{Decay: 0.1, Dense: q}, adaptive) },
+		"truncated": func() { f.Update(Increment{Decay: 0.1, Dense: q}, truncated) },
+		"published": func() { f.Update(Increment{Decay: 0.1, Dense: q}, &paperMode) },
+		"gradient":  func() { f.Update(Gradient(q, 1e-6, 1), nil) },
+		"follow":    func() { f.Follow(q, nil) },
+		"folded": func() {
+			for range 12 {
+				acc.AddVector(0.01, 0.01, vec)
+			}
+			acc.Flush(f, nil)
+		},
+		"rank one": func() {
+			if err := f.RankOne(0.01, vec); err != nil {
+				t.Fatal(err)
+			}
+			f.Update(Increment{Decay: 0.1}, nil)
+		},
+		"pow":      func() { f.Pow(-0.5, many, many) },
+		"pow vec":  func() { f.PowVec(-0.5, vec, vec) },
+		"sample":   func() { f.Sample(r, vec) },
+		"density":  func() { f.LogDensity(vec) },
+		"learn":    func() { k.Learn(batch, 0.01, 1, 0.1, nil) },
+		"kron pow": func() { k.Pow(-0.5, vec, vec) },
+	} {
+		call()
+		if a := testing.AllocsPerRun(20, call); a != 0 {
+			t.Errorf("%s: %v allocations per call", name, a)
+		}
+	}
+}
+
+func TestEigenvaluesAcrossTheWholeRange(t *testing.T) {
+	r := newRand(t, 610)
+	for _, d := range [][]float64{{1e-300, 1, 1e300}, {1e-300, 1e-300, 2e-300}, {1e300, 1e300, 5e299}} {
+		for name, o := range ordered(modes) {
+			f := stateOf(t, randOrthogonal(r, 3), d)
+			top := slices.Max(d)
+			for range 50 {
+				q := spd(r, 3)
+				q.ScaleSym(top, q)
+				rep := f.Update(MovingAverage(q, 0.1, 1, 0), &o)
+				if rep.Err != nil || !(rep.Residual >= 0 && rep.Residual <= 1) {
+					t.Fatalf("%s %v: %+v", name, d, rep)
+				}
+				wantValid(t, f)
+				if e := spectralDefect(f); e > 1e-12 {
+					t.Fatalf("%s %v: defect %v", name, d, e)
+				}
+			}
+		}
+	}
+}
+
+// Any finite increment leaves a valid factor: moved, or as it was with Report.Err set.
+func TestArbitraryIncrementsLeaveAValidFactor(t *testing.T) {
+	r := newRand(t, 620)
+	const n = 5
+	for range 3000 {
+		f := randFactor(t, r, n, math.Exp(40*r.Float64()))
+		o := Step{Rotation: RotationRule(r.IntN(3)), Eigenvalues: EigenvalueRule(r.IntN(2)), Factors: r.IntN(2) * 4, PreRotate: r.IntN(2) == 0}
+		if r.IntN(3) == 0 {
+			o.Tol, o.MaxSweeps = 1e-8, 4
+		}
+		size := math.Exp(700 * r.NormFloat64() / 3)
+		inc := Increment{Decay: r.NormFloat64() * math.Exp(4*r.NormFloat64()), Ridge: r.NormFloat64(), Congruent: r.IntN(4) == 0, InBasis: r.IntN(3) == 0}
+		if r.IntN(2) == 0 {
+			a := randSym(r, n)
+			a.ScaleSym(min(size, 1e300), a)
+			inc.Dense = a
+		} else {
+			inc.Vectors = randDense(r, n, 1+r.IntN(7))
+			inc.Vectors.Scale(min(size, 1e300), inc.Vectors)
+		}
+		before := f.Clone()
+		rep := f.Update(inc, &o)
+		if rep.Err != nil {
+			if !errors.Is(rep.Err, ErrRange) {
+				t.Fatalf("finite increment of size %.3g: %v", size, rep.Err)
+			}
+			if !sameBits(before, f) {
+				t.Fatal("a refused increment changed the factor")
+			}
+		}
+		for _, v := range []float64{rep.Scaling, rep.Residual, rep.Coupling, rep.Defect} {
+			if v-v != 0 {
+				t.Fatalf("report not finite: %+v", rep)
+			}
+		}
+		wantValid(t, f)
+		if e := spectralDefect(f); !(e <= 1e-12) {
+			t.Fatalf("defect %v after %+v", e, rep)
+		}
+	}
+}
+
+func TestIndefiniteTargetsAreGuarded(t *testing.T) {
+	f := Identity(2, 1)
+	rep := f.Update(Increment{Dense: mat.NewSymDense(2, []float64{-5, 0, 0, 1})}, nil)
+	if rep.Guarded != 1 {
+		t.Errorf("%d eigenvalues guarded, want 1", rep.Guarded)
+	}
+	wantSlice(t, "d", f.Eigenvalues(), []float64{math.Exp(-1), 2}, 1e-15)
+}
+
+func TestNotFiniteIncrementsAreRefused(t *testing.T) {
+	r := newRand(t, 630)
+	f := randFactor(t, r, 4, 10)
+	before := f.Clone()
+	bad := spd(r, 4)
+	bad.SetSym(1, 2, math.NaN())
+	v := randDense(r, 4, 2)
+	v.Set(0, 0, math.Inf(-1))
+	for what, inc := range map[string]Increment{"NaN": {Dense: bad}, "Inf": {Vectors: v}, "decay": {Decay: math.NaN()}, "ridge": {Ridge: math.Inf(1)},
+		"weight": {Vectors: randDense(r, 4, 1), Weights: []float64{math.NaN()}}} {
+		if rep := f.Update(inc, nil); !errors.Is(rep.Err, ErrNotFinite) {
+			t.Errorf("%s: %+v", what, rep)
+		}
+	}
+	if rep := f.Follow(bad, nil); !errors.Is(rep.Err, ErrNotFinite) {
+		t.Errorf("Follow: %+v", rep)
+	}
+	if !sameBits(before, f) {
+		t.Error("a refused increment changed the factor")
+	}
+	k := NewKron(1, 2, 2)
+	kb := k.Clone()
+	if rep := k.Learn([][]float64{{1, 2, math.NaN(), 4}}, 0.1, 1, 0, nil); rep.Err == nil {
+		t.Error("Learn accepted NaN")
+	}
+	if k.alpha != kb.alpha || !sameBits(k.parts[0], kb.parts[0]) {
+		t.Error("a refused batch changed the product")
+	}
+	if rep := f.Update(Increment{Decay: 0.1, Dense: spd(r, 4)}, nil); rep.Err != nil {
+		t.Errorf("the factor does not work on after a refusal: %+v", rep)
+	}
+}
+
+func TestConstructorsExplainWhatTheyRefuse(t *testing.T) {
+	id := mat.DenseCopyOf(Identity(2, 1).Basis())
+	skewed := mat.NewDense(2, 2, []float64{1, 0.1, 0, 1})
+	for what, try := range map[string]func() (*Factor, error){
+		"zero eigenvalue":     func() (*Factor, error) { return FromEigen(id, []float64{1, 0}) },
+		"NaN eigenvalue":      func() (*Factor, error) { return FromEigen(id, []float64{math.NaN(), 1}) },
+		"wrong count":         func() (*Factor, error) { return FromEigen(id, []float64{1}) },
+		"not orthogonal":      func() (*Factor, error) { return FromEigen(skewed, []float64{1, 1}) },
+		"not positive":        func() (*Factor, error) { return FromSym(mat.NewSymDense(2, []float64{1, 2, 2, 1})) },
+		"NaN matrix":          func() (*Factor, error) { return FromSym(mat.NewSymDense(2, []float64{1, math.NaN(), 0, 1})) },
+		"singular":            func() (*Factor, error) { return FromSym(mat.NewSymDense(2, []float64{1, 1, 1, 1 - 1e-9})) },
+		"infinite eigenvalue": func() (*Factor, error) { return FromEigen(id, []float64{math.Inf(1), 1}) },
+	} {
+		_, err := try()
+		var data *DataError
+		if !errors.As(err, &data) || data.Reason == "" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestMisusePanicsWithAnError(t *testing.T) {
+	f := Identity(3, 1)
+	for what, call := range map[string]func(){
+		"increment shape": func() { f.Update(Increment{Dense: mat.NewSymDense(2, nil)}, nil) },
+		"vector rows":     func() { f.Update(Increment{Vectors: mat.NewDense(2, 1, nil)}, nil) },
+		"weights":         func() { f.Update(Increment{Vectors: mat.NewDense(3, 1, nil), Weights: []float64{1, 2}}, nil) },
+		"options":         func() { f.Update(Increment{}, &Step{MaxSweeps: -1}) },
+		"pow":             func() { f.PowVec(1, make([]float64, 3), make([]float64, 2)) },
+		"kron":            func() { NewKron(1, 2, 3).Pow(1, make([]float64, 5), make([]float64, 6)) },
+		"fold congruent":  func() { NewAccumulator(3, 0).Add(Increment{Congruent: true}) },
+	} {
+		func() {
+			defer func() {
+				if _, ok := recover().(Error); !ok {
+					t.Errorf("%s: no spectral.Error", what)
+				}
+			}()
+			call()
+		}()
+	}
+}
+
+func TestStepValidate(t *testing.T) {
+	for _, bad := range []Step{{Rotation: 3}, {Eigenvalues: -1}, {MaxNorm: -1}, {MaxNorm: math.NaN()}, {FrobeniusCap: -1}, {MaxExponent: math.NaN()}, {Factors: 9},
+		{Factors: 4, MaxNorm: 1.5}, {Tol: -1}, {Tol: math.Inf(1)}, {MaxSweeps: -1}} {
+		if bad.Validate() == nil {
+			t.Errorf("%+v was accepted", bad)
+		}
+	}
+	for _, good := range []Step{{}, {MaxNorm: math.Inf(1)}, {Factors: 4, FrobeniusCap: 0.5, MaxNorm: math.Inf(1)}, {MaxExponent: math.Inf(1)}} {
+		if err := good.Validate(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+}
