@@ -1,58 +1,73 @@
 package esadapt
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/spectral"
 )
 
+// covarianceModel is the form in which a cma keeps C = A A^T; its coordinates (of z and of the paths) may turn at fold.
+type covarianceModel interface {
+	spread
+	linear
+	color(y, z, tmp dense.Matrix[float64])
+	axes() []float64 // lengths of the axes in the model's coordinates
+	decay(a float64)
+	add(w float64, z []float64)
+	fold(paths ...[]float64) spectral.Report
+	archive(a *archive)
+}
+
 // cma is the (mu/mu_w, lambda)-CMA-ES with negative weights; Hansen, "The CMA Evolution Strategy: A Tutorial" (arXiv:1604.00772), with the
-// covariance kept as a spectral factor (package comment).
+// covariance kept as a spectral factor (package comment), or as a diagonal (sep-cma).
 type cma struct {
-	population
+	gaussian
 	rates
-	mean   []float64
-	sigma  float64
-	cov    *covariance
-	pSigma []float64 // path of sigma, in the basis
-	pC     []float64 // path of C, in the basis
-	q      []float64 // scratch: a whitened vector
-	zw, yw []float64 // recombined step
-	batch  int       // generations between two turns of the basis
-	since  int       // generations since the last one
-	tmp    dense.Matrix[float64]
-	size   sizeRule
-	lra    *learningRates
-	end    *termination
-	dead   string // why the distribution became unusable
+	name    string
+	cov     covarianceModel
+	pSigma  []float64   // path of sigma, in the model's coordinates
+	pC      []float64   // path of C, in the model's coordinates
+	carried [][]float64 // both paths, which turn with the basis
+	q       []float64   // scratch: a whitened vector
+	zw, yw  []float64   // recombined step
+	batch   int         // generations between two turns of the basis
+	since   int         // generations since the last one
+	tmp     dense.Matrix[float64]
+	size    sizeRule
+	lra     *learningRates
 }
 
 func newCMA(s Setup) (Strategy, error) {
+	lambda, err := lambdaOr(&s, "cma", 2)
+	if err != nil {
+		return nil, err
+	}
 	n := len(s.Mean)
-	lambda := s.Lambda
-	if lambda == 0 {
-		lambda = defaultLambda(n)
+	r := defaultRates(n, lambda, !s.Tuning.NoActive)
+	batch := s.Tuning.Batch
+	if batch == 0 {
+		batch = batchFor(n, r.c1, r.cMu)
 	}
-	if lambda < 2 {
-		return nil, fmt.Errorf("esadapt: cma needs a population of 2 or more, got %d", lambda)
+	cov := newCovariance(n, lambda+1, batch, &s.Tuning)
+	c := assembleCMA(&s, "cma", lambda, r, cov)
+	c.batch = batch
+	if s.Tuning.LearnRate {
+		c.lra = newLearningRates(cov)
 	}
-	c := &cma{population: newPopulation(n, lambda, &s), rates: defaultRates(n, lambda, !s.Tuning.NoActive)}
-	c.mean, c.sigma = append([]float64(nil), s.Mean...), s.Sigma
-	c.batch = s.Tuning.Batch
-	if c.batch == 0 {
-		c.batch = batchFor(n, c.c1, c.cMu)
-	}
-	c.cov = newCovariance(n, lambda+1, c.batch, &s.Tuning)
+	return c, nil
+}
+
+func assembleCMA(s *Setup, name string, lambda int, r rates, cov covarianceModel) *cma {
+	n := len(s.Mean)
+	c := &cma{gaussian: newGaussian(s, lambda), rates: r, name: name, cov: cov, batch: 1}
 	c.pSigma, c.pC, c.q = make([]float64, n), make([]float64, n), make([]float64, n)
+	c.carried = [][]float64{c.pSigma, c.pC}
 	c.zw, c.yw = make([]float64, n), make([]float64, n)
 	c.tmp = dense.New[float64](lambda, n)
+	c.model, c.path = cov, c.pC
 	c.size = newSizeRule(s.Tuning.StepSize, c)
-	if s.Tuning.LearnRate {
-		c.lra = newLearningRates(n)
-	}
-	c.end = newTermination(n, lambda, s.Sigma, s.Tuning.Tolerances)
-	return c, nil
+	return c
 }
 
 // batchFor is the number of generations whose increments are summed before the basis turns: c1 + cMu may add up to 0.08, and the rank-one
@@ -74,20 +89,10 @@ func (c *cma) Ask() [][]float64 {
 }
 
 // Inject implements Injector.
-func (c *cma) Inject(i int, x []float64) {
-	y, z := c.y.Row(i), c.z.Row(i)
-	for j, m := range c.mean {
-		y[j] = (x[j] - m) / c.sigma
-	}
-	c.cov.whiten(z, y)
-	shrink := clipForeign(z)
-	for j := range z {
-		z[j] *= shrink
-		y[j] *= shrink
-	}
-	copy(c.x.Row(i), x)
-	c.foreign[i] = true
-}
+func (c *cma) Inject(i int, x []float64) { c.inject(c.cov, i, x) }
+
+// resample implements resampler.
+func (c *cma) resample(i, attempt int) []float64 { return c.redraw(c.cov, i, attempt) }
 
 // Tell implements Strategy.
 func (c *cma) Tell(f []float64) error {
@@ -107,9 +112,7 @@ func (c *cma) Tell(f []float64) error {
 	if c.since >= c.batch {
 		c.turn()
 	}
-	c.close()
-	c.guard()
-	c.end.record(c.ranking, c.view())
+	c.finish()
 	return nil
 }
 
@@ -139,8 +142,8 @@ func (c *cma) paths() float64 {
 		h = 1
 	}
 	s = h * math.Sqrt(c.cC*(2-c.cC)*c.muEff)
-	for j, z := range c.zw {
-		c.pC[j] = (1-c.cC)*c.pC[j] + s*c.cov.sd[j]*z
+	for j, sd := range c.cov.axes() {
+		c.pC[j] = (1-c.cC)*c.pC[j] + s*sd*c.zw[j]
 	}
 	return h
 }
@@ -149,8 +152,8 @@ func (c *cma) paths() float64 {
 func (c *cma) learn(h, factor float64) {
 	c1, cMu := c.c1*factor, c.cMu*factor
 	c.cov.decay(c1*(1-(1-h)*c.cC*(2-c.cC)) + cMu*c.sumW)
-	for j, p := range c.pC {
-		c.q[j] = p / c.cov.sd[j]
+	for j, sd := range c.cov.axes() {
+		c.q[j] = c.pC[j] / sd
 	}
 	c.cov.add(c1, c.q)
 	for r, w := range c.w {
@@ -170,75 +173,23 @@ func (c *cma) learn(h, factor float64) {
 
 // turn folds the queued increments into the factor.
 func (c *cma) turn() {
-	if r := c.cov.fold(c.pSigma, c.pC); r.Err != nil {
+	if r := c.cov.fold(c.carried...); r.Err != nil {
 		c.dead = r.Err.Error()
 	}
 	c.since = 0
-	c.end.turned(c.view())
+	c.end.turned(c.shape())
 }
-
-// guard notices a mean or step size that left the range of numbers.
-func (c *cma) guard() {
-	if c.dead != "" {
-		return
-	}
-	if !(c.sigma > 0) || math.IsInf(c.sigma, 0) {
-		c.dead = fmt.Sprintf("sigma became %v", c.sigma)
-	}
-	for j, m := range c.mean {
-		if math.IsNaN(m) || math.IsInf(m, 0) {
-			c.dead = fmt.Sprintf("coordinate %d of the mean became %v", j, m)
-		}
-	}
-}
-
-// Stop implements Strategy.
-func (c *cma) Stop() []Reason {
-	if c.dead != "" {
-		return []Reason{because(NotFinite, c.dead)}
-	}
-	return c.end.reasons(c.view())
-}
-
-func (c *cma) view() shape {
-	return shape{generation: c.generation, mean: c.mean, sigma: c.sigma, cov: c.cov, path: c.pC}
-}
-
-// Mean implements Distribution.
-func (c *cma) Mean() []float64 { return c.mean }
-
-// Sigma implements Distribution.
-func (c *cma) Sigma() float64 { return c.sigma }
-
-// Deviations implements Distribution.
-func (c *cma) Deviations(dst []float64) { c.cov.diagonal(dst, c.sigma) }
 
 // AxisLengths implements Distribution.
-func (c *cma) AxisLengths(dst []float64) []float64 { return append(dst[:0], c.cov.sd...) }
+func (c *cma) AxisLengths(dst []float64) []float64 { return append(dst[:0], c.cov.axes()...) }
 
 // Mahalanobis implements Distribution.
 func (c *cma) Mahalanobis(x []float64) float64 {
 	for j, m := range c.mean {
 		c.yw[j] = (x[j] - m) / c.sigma
 	}
-	c.cov.whiten(c.zw, c.yw)
+	c.cov.whitenOne(c.zw, c.yw)
 	return math.Sqrt(dense.Dot(c.zw, c.zw))
-}
-
-// SetMean implements Mover.
-func (c *cma) SetMean(x []float64) { copy(c.mean, x) }
-
-// scaleSigma implements resizer.
-func (c *cma) scaleSigma(factor float64) { c.sigma *= factor }
-
-// resample implements resampler.
-func (c *cma) resample(i, attempt int) []float64 {
-	c.random.normals(c.z.Row(i), c.generation, i+attempt<<32)
-	dense.Gemv(dense.NoTrans, 1, c.cov.basis, c.cov.scaled1(c.z.Row(i)), 0, c.y.Row(i))
-	for j, m := range c.mean {
-		c.x.Row(i)[j] = m + c.sigma*c.y.Row(i)[j]
-	}
-	return c.rows[i]
 }
 
 // MarshalBinary implements Strategy.
@@ -248,21 +199,13 @@ func (c *cma) MarshalBinary() ([]byte, error) { return marshal(c) }
 func (c *cma) UnmarshalBinary(data []byte) error { return unmarshal(c, data) }
 
 func (c *cma) archive(a *archive) {
-	a.tag("cma 1")
-	a.same("dimension", c.n)
-	a.same("population size", c.lambda)
-	a.int(&c.generation)
-	a.fixed(c.mean)
-	a.float(&c.sigma)
+	c.gaussian.archive(a, c.name+" 1")
 	a.fixed(c.pSigma)
 	a.fixed(c.pC)
 	a.int(&c.since)
-	a.string(&c.dead)
 	c.cov.archive(a)
 	c.size.archive(a)
 	if c.lra != nil {
 		c.lra.archive(a)
 	}
-	c.end.archive(a)
-	c.sampled = false
 }

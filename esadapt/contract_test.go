@@ -61,13 +61,13 @@ func eachStrategy(t *testing.T, run func(t *testing.T, name string)) {
 func TestStrategiesConverge(t *testing.T) {
 	eachStrategy(t, func(t *testing.T, name string) {
 		for _, id := range []string{"sphere", "ellipsoid"} {
-			for _, n := range []int{2, 10} {
+			for _, n := range []int{6, 10} {
 				f := function(t, id, n)
 				start := make([]float64, n)
 				for i := range start {
 					start[i] = 2
 				}
-				s, err := NewStrategy(name, Setup{Mean: start, Sigma: 0.7, Seed: 5})
+				s, err := NewStrategy(name, Setup{Mean: start, Sigma: 0.7, Seed: 5, Tuning: Tuning{Tolerances: Tolerances{MaxGenerations: -1, Stagnation: -1}}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -138,7 +138,7 @@ func TestStrategiesSeeOnlyTheOrder(t *testing.T) {
 
 func TestStrategiesRefuse(t *testing.T) {
 	eachStrategy(t, func(t *testing.T, name string) {
-		s, f := newTest(t, name, 4, Tuning{})
+		s, f := newTest(t, name, 5, Tuning{})
 		if s.Tell(nil) == nil {
 			t.Error("Tell before Ask was accepted")
 		}

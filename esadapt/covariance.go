@@ -152,8 +152,8 @@ func (c *covariance) color(y, z, tmp dense.Matrix[float64]) {
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, tmp, c.basis, 0, y)
 }
 
-// whiten sets z = diag(1/sd) B^T y.
-func (c *covariance) whiten(z, y []float64) {
+// whitenOne sets z = diag(1/sd) B^T y.
+func (c *covariance) whitenOne(z, y []float64) {
 	dense.Gemv(dense.Transposed, 1, c.basis, y, 0, z)
 	for j, s := range c.sd {
 		z[j] /= s
@@ -219,10 +219,13 @@ func (c *covariance) axis(dst []float64, k int) {
 	}
 }
 
-// scaled1 returns z diag(sd), valid until the next call of a method.
-func (c *covariance) scaled1(z []float64) []float64 {
+// colorOne sets y = B diag(sd) z.
+func (c *covariance) colorOne(y, z []float64) {
 	for j, s := range c.sd {
 		c.ambient[j] = s * z[j]
 	}
-	return c.ambient
+	dense.Gemv(dense.NoTrans, 1, c.basis, c.ambient, 0, y)
 }
+
+// axes returns sd, a view.
+func (c *covariance) axes() []float64 { return c.sd }

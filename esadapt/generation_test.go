@@ -7,10 +7,9 @@ import (
 	"github.com/spdopt/spdopt/esadapt/bbob"
 )
 
-// generations returns a closure that makes one generation of CMA-ES on the separable ellipsoid, restarting when the run ends. evaluate says whether the
-// objective is part of it; otherwise the values are those of the first coordinate, at no cost.
+// generations returns a closure that makes one generation of CMA-ES on the sphere, whose cost is negligible.
 func generations(b testing.TB, name string, n int, tuning Tuning) func() {
-	d, err := bbob.Lookup("ellipsoid")
+	d, err := bbob.Lookup("sphere")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -18,7 +17,7 @@ func generations(b testing.TB, name string, n int, tuning Tuning) func() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	tuning.Tolerances = Tolerances{X: -1, Fun: -1, FunHistory: -1, Stagnation: -1, XStagnation: -1, FlatFitness: -1, MaxGenerations: -1, NoRounding: true, Condition: -1}
+	tuning.Tolerances = Tolerances{X: -1, Fun: -1, FunHistory: -1, Stagnation: -1, XStagnation: -1, FlatFitness: -1, MaxGenerations: -1, NoRounding: true, Condition: -1, UpX: -1, UpSigma: -1}
 	start := make([]float64, n)
 	for i := range start {
 		start[i] = 3

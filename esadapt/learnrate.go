@@ -11,6 +11,7 @@ import (
 // Nomura, Akimoto, Ono: "CMA-ES with learning rate adaptation" (arXiv:2401.15876), algorithm 1. The covariance meant is sigma^2 C. It
 // helps on noisy and multimodal functions at the default population size and costs two to three times the evaluations elsewhere.
 type learningRates struct {
+	cov         *covariance
 	mean, shape adaptiveRate
 	delta, tmp  dense.Matrix[float64]
 }
@@ -27,8 +28,10 @@ const (
 	lraGamma = 0.1 // damping
 )
 
-func newLearningRates(n int) *learningRates {
+func newLearningRates(cov *covariance) *learningRates {
+	n := cov.n
 	return &learningRates{
+		cov:   cov,
 		mean:  adaptiveRate{eta: 1, beta: 0.1, average: make([]float64, n)},
 		shape: adaptiveRate{eta: 1, beta: 0.03, average: make([]float64, n*n)},
 		delta: dense.New[float64](n, n), tmp: dense.New[float64](n, n),
@@ -64,21 +67,21 @@ func (r *adaptiveRate) archive(a *archive) {
 func (l *learningRates) update(c *cma) {
 	h := c.paths()
 	c.learn(h, 1)
-	c.cov.flush()
+	l.cov.flush()
 	before := c.sigma
 	c.size.update(c)
 	ratio := c.sigma / before
 	c.sigma = before
 
-	dense.Gemv(dense.NoTrans, 1, c.cov.basis, c.zw, 0, c.q)
+	dense.Gemv(dense.NoTrans, 1, l.cov.basis, c.zw, 0, c.q)
 	old := l.mean.eta
 	l.mean.adapt(c.q, 1)
-	l.shape.adapt(l.direction(c.cov, ratio*ratio).Data, math.Sqrt(0.5))
+	l.shape.adapt(l.direction(l.cov, ratio*ratio).Data, math.Sqrt(0.5))
 
 	c.moveMean(l.mean.eta)
-	c.cov.blend(l.shape.eta, ratio*ratio)
+	l.cov.blend(l.shape.eta, ratio*ratio)
 	c.turn()
-	c.sigma *= c.cov.normalize(c.pC) * old / l.mean.eta
+	c.sigma *= l.cov.normalize(c.pC) * old / l.mean.eta
 	c.since = 0
 }
 

@@ -154,7 +154,7 @@ func (c *cma) distance(ref *textbook) float64 {
 		d = max(d, math.Abs(m-ref.m.AtVec(i))/(ref.sigma*math.Sqrt(ref.c.At(i, i))))
 	}
 	full := mat.NewSymDense(c.n, nil)
-	c.cov.factor.ToSym(full)
+	c.cov.(*covariance).factor.ToSym(full)
 	for i := range c.n {
 		for j := range c.n {
 			d = max(d, math.Abs(full.At(i, j)-ref.c.At(i, j))/math.Sqrt(ref.c.At(i, i)*ref.c.At(j, j)))

@@ -49,7 +49,7 @@ func (t *twoPoint) prepare(c *cma) {
 	}
 	up, down := c.z.Row(0), c.z.Row(1)
 	length := math.Sqrt(dense.Dot(up, up))
-	c.cov.whiten(c.q, t.shift)
+	c.cov.whitenOne(c.q, t.shift)
 	norm := math.Sqrt(dense.Dot(c.q, c.q))
 	if norm == 0 {
 		return
