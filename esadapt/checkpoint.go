@@ -10,6 +10,8 @@ const stateFormat = "spdopt search 1"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+func checksum(b []byte) uint64 { return uint64(crc32.Checksum(b, castagnoli)) }
+
 // MarshalBinary saves the search with its options and everything told so far, also in the middle of a generation. Restore continues it with
 // the same bits.
 func (s *Search) MarshalBinary() ([]byte, error) {
@@ -17,7 +19,7 @@ func (s *Search) MarshalBinary() ([]byte, error) {
 	a.tag(stateFormat)
 	s.opt.archive(a)
 	s.archive(a)
-	sum := uint64(crc32.Checksum(a.buf, castagnoli))
+	sum := checksum(a.buf)
 	a.word(&sum)
 	return a.buf, a.err
 }
@@ -32,7 +34,7 @@ func Restore(data []byte) (*Search, error) {
 	a := &archive{buf: data[len(data)-8:], reading: true}
 	var sum uint64
 	a.word(&sum)
-	if uint64(crc32.Checksum(body, castagnoli)) != sum {
+	if checksum(body) != sum {
 		return nil, fmt.Errorf("%w: damaged: the checksum does not fit", errState)
 	}
 	a.buf = body
@@ -41,6 +43,9 @@ func Restore(data []byte) (*Search, error) {
 	o.archive(a)
 	if a.err != nil {
 		return nil, a.err
+	}
+	if n := o.dim(); n > len(data)/8 || o.Constraints > len(data)/8 || !plausible(o.PopSize, n+o.Constraints, len(data)) || o.MaxRepeats > len(data) {
+		return nil, fmt.Errorf("%w: %d variables, population %d, %d constraints do not fit %d bytes", errState, n, o.PopSize, o.Constraints, len(data))
 	}
 	s, err := New(o)
 	if err != nil {
@@ -51,6 +56,11 @@ func Restore(data []byte) (*Search, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// plausible says whether a sample of that many candidates and numbers for each can belong to a state of that many bytes.
+func plausible(lambda, width, bytes int) bool {
+	return lambda >= 0 && width >= 0 && (lambda == 0 || width <= 1000*bytes/lambda)
 }
 
 // Options returns a copy of the options the search was made with.
@@ -112,6 +122,10 @@ func (s *Search) archive(a *archive) {
 		a.int(p)
 	}
 	if a.reading && a.err == nil {
+		if !plausible(s.run.lambda, s.space.n+s.opt.Constraints, len(a.buf)) {
+			a.fail("population %d", s.run.lambda)
+			return
+		}
 		book, evaluations := s.book, s.evaluations
 		if err := s.startRun(s.run); err != nil {
 			a.fail("%v", err)

@@ -215,7 +215,7 @@ func (s *Search) close() {
 		return
 	}
 	s.first += uint64(len(s.tasks))
-	s.open = false
+	s.open, s.stage = false, stageSample
 	s.tasks = s.tasks[:0]
 	s.injected = s.injected[:0]
 	s.generations++

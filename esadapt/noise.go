@@ -190,6 +190,10 @@ func (u *uncertainty) tolerated(rank int) float64 {
 func (u *uncertainty) archive(a *archive) {
 	a.float(&u.level)
 	a.float(&u.repeats)
+	if !(u.repeats >= 1 && u.repeats <= u.limit) {
+		a.fail("%v evaluations per candidate", u.repeats)
+		return
+	}
 	a.floats(&u.old)
 	n := a.length(len(u.chosen), 8)
 	u.chosen = resize(u.chosen, n)

@@ -122,8 +122,17 @@ func (o *Options) Validate() error {
 	if err := o.validateIndices(n); err != nil {
 		return err
 	}
-	return o.validateChoices()
+	if err := o.validateChoices(); err != nil {
+		return err
+	}
+	if o.PopSize > largestSample/(n+o.Constraints) {
+		return fmt.Errorf("esadapt: a population of %d times %d variables does not fit in memory", o.PopSize, n)
+	}
+	return nil
 }
+
+// largestSample bounds the numbers in the sample of one generation.
+const largestSample = 1 << 28
 
 func (o *Options) validateBox(n int) error {
 	at := func(v []float64, i int, none float64) float64 {

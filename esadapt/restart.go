@@ -104,8 +104,10 @@ func (s *Search) restart(reasons []Reason) {
 	}
 }
 
-// largest caps the population at ten times the square of the dimension, or at the first population if that is larger.
-func (s *Search) largest() int { return max(10*s.space.m*s.space.m, s.book.lambda0) }
+// largest caps the population at ten times the square of the dimension, or at the first population if that is larger, and at what fits in memory.
+func (s *Search) largest() int {
+	return min(max(10*s.space.m*s.space.m, s.book.lambda0), largestSample/(s.space.n+s.opt.Constraints))
+}
 
 func (s *Search) nextIPOP() runSetup {
 	s.book.doublings++

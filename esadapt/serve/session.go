@@ -1,0 +1,254 @@
+package serve
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spdopt/spdopt/esadapt"
+)
+
+// Session is one caller's conversation: at most one problem at a time, any number after each other.
+type Session struct {
+	search *esadapt.Search
+	out    []byte
+	f      []float64
+	g      [][]float64
+	// NoFiles refuses the operations save and load, for callers from elsewhere.
+	NoFiles bool
+}
+
+// longestLine bounds one line of input.
+const longestLine = 1 << 28
+
+// Serve answers the lines of r on w until r ends, which is no error.
+func Serve(r io.Reader, w io.Writer) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	var s Session
+	for {
+		line, err := readLine(in)
+		if len(line) > 0 {
+			if _, err := w.Write(append(s.Handle(line), '\n')); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readLine returns the next line without its end; white space alone is an empty line.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if line == nil && err == nil {
+			line = part
+		} else {
+			line = append(line[:len(line):len(line)], part...)
+		}
+		if len(line) > longestLine {
+			return nil, fmt.Errorf("serve: a line of more than %d bytes", longestLine)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return []byte(strings.TrimSpace(string(line))), err
+		}
+	}
+}
+
+// Handle answers one line. The answer is valid until the next call.
+func (s *Session) Handle(line []byte) []byte {
+	s.out = s.out[:0]
+	if err := s.dispatch(line); err != nil {
+		s.out = append(s.out[:0], `{"error":`...)
+		quoted, _ := json.Marshal(strings.TrimPrefix(err.Error(), "esadapt: "))
+		s.out = append(append(s.out, quoted...), '}')
+	}
+	return s.out
+}
+
+var errNothingOpen = errors.New(`no problem is open: send {"op":"open","dim":..} first`)
+
+func (s *Session) dispatch(line []byte) error {
+	v, err := parse(line)
+	if err != nil {
+		return err
+	}
+	if v.kind != object {
+		return fmt.Errorf("%s where an object with \"op\" belongs", kindNames[v.kind])
+	}
+	op, ok := v.get("op")
+	if !ok || op.kind != text {
+		return errors.New(`the object has no "op"`)
+	}
+	if s.search == nil && op.text != "open" && op.text != "load" && op.text != "close" {
+		return errNothingOpen
+	}
+	switch op.text {
+	case "open":
+		return s.open(&v)
+	case "ask":
+		return s.batch()
+	case "tell":
+		return s.tell(&v)
+	case "best":
+		return s.best()
+	case "save":
+		return s.save(&v)
+	case "load":
+		return s.load(&v)
+	case "close":
+		s.search = nil
+		return s.ok()
+	}
+	return fmt.Errorf("unknown op %q: there are open, ask, tell, best, save, load, close", op.text)
+}
+
+func (s *Session) ok() error {
+	s.out = append(s.out, `{"ok":true}`...)
+	return nil
+}
+
+func (s *Session) open(v *value) error {
+	o, err := options(v)
+	if err != nil {
+		return err
+	}
+	search, err := esadapt.New(o)
+	if err != nil {
+		return err
+	}
+	s.search = search
+	return s.batch()
+}
+
+// batch answers with the candidates that wait, or with the reason to stop.
+func (s *Session) batch() error {
+	if reasons := s.search.Stop(); reasons != nil {
+		var why []string
+		for _, r := range reasons {
+			why = append(why, r.String())
+		}
+		quoted, err := json.Marshal(strings.Join(why, "; "))
+		if err != nil {
+			return err
+		}
+		s.out = append(append(append(s.out, `{"stop":`...), quoted...), '}')
+		return nil
+	}
+	s.out = append(s.out, `{"x":[`...)
+	for i, x := range s.search.Ask() {
+		if i > 0 {
+			s.out = append(s.out, ',')
+		}
+		s.out = appendFloats(s.out, x)
+	}
+	s.out = fmt.Appendf(s.out, `],"restarts":%d}`, s.search.Restarts())
+	return nil
+}
+
+func (s *Session) tell(v *value) error {
+	f, ok := v.get("f")
+	if !ok {
+		return errors.New(`tell: "f" is missing`)
+	}
+	var err error
+	if s.f, err = f.floats(s.f[:0]); err != nil {
+		return fmt.Errorf("tell: f: %w", err)
+	}
+	s.g = s.g[:0]
+	if g, ok := v.get("g"); ok {
+		if g.kind != list {
+			return fmt.Errorf("tell: g: %s is not a list of lists", kindNames[g.kind])
+		}
+		for i, e := range g.list {
+			row, err := e.floats(nil)
+			if err != nil {
+				return fmt.Errorf("tell: g[%d]: %w", i, err)
+			}
+			s.g = append(s.g, row)
+		}
+	}
+	if s.search.Stop() == nil {
+		if err := s.search.Tell(s.f, s.g...); err != nil {
+			return err
+		}
+	}
+	return s.batch()
+}
+
+func (s *Session) best() error {
+	b := s.search.Best()
+	if b.Evaluation == 0 {
+		return errors.New("best: no value has been told yet")
+	}
+	s.out = appendFloats(append(s.out, `{"x":`...), b.X)
+	s.out = appendFloat(append(s.out, `,"f":`...), b.F)
+	if len(b.G) > 0 {
+		s.out = appendFloats(append(s.out, `,"g":`...), b.G)
+		s.out = appendFloat(append(s.out, `,"violation":`...), b.Violation)
+	}
+	s.out = fmt.Appendf(s.out, `,"evaluations":%d}`, s.search.Evaluations())
+	return nil
+}
+
+func (s *Session) path(v *value) (string, error) {
+	p, ok := v.get("path")
+	switch {
+	case s.NoFiles:
+		return "", errors.New("save and load are switched off here")
+	case !ok || p.kind != text || p.text == "":
+		return "", errors.New(`"path" is missing`)
+	}
+	return p.text, nil
+}
+
+// save writes the state beside its destination and renames it, so that a state is never half written.
+func (s *Session) save(v *value) error {
+	path, err := s.path(v)
+	if err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	data, err := s.search.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("save: %w", errors.Join(err, os.Remove(tmp.Name())))
+	}
+	return s.ok()
+}
+
+func (s *Session) load(v *value) error {
+	path, err := s.path(v)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	search, err := esadapt.Restore(data)
+	if err != nil {
+		return fmt.Errorf("load: %s: %w", path, err)
+	}
+	s.search = search
+	return s.ok()
+}
