@@ -4,12 +4,13 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // Follow turns the basis until it diagonalises the given symmetric a and takes a's eigenvalues: afterwards S = a up to Report.Residual. It forms
 // M = B^T a B once (1.5 products) and makes bounded-angle sweeps (about 3.7 products each) while max |M_ij|/sqrt(M_ii M_jj) > Tol; near the
 // eigenbasis they converge quadratically. It is cheap where B is already close, as in following a matrix that changes slowly; far from it a fresh
-// FromSym costs less.
+// FromSym costs less, and Step.Decompose lets Follow do the like by itself.
 //
 // a should be positive definite: an eigenvalue that is not is replaced by a small positive one and counted in Report.Guarded. For matrices
 // with eigenvalues of any sign use Eigenbasis. Report.Converged says whether Tol was reached within MaxSweeps.
@@ -55,7 +56,7 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		rep.Err = ErrNotFinite
 		return rep
 	}
-	f.project()
+	f.project(1)
 	if !finiteUpper(f.m) {
 		rep.Err = ErrRange
 		return rep
@@ -68,16 +69,33 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 			break
 		}
 		f.jacobi()
-		rep.Scaling = min(rep.Scaling, f.bound(step.MaxNorm, step.FrobeniusCap))
+		c := f.bound(step.MaxNorm, step.FrobeniusCap)
+		rep.Scaling = min(rep.Scaling, c)
 		dense.Mirror(f.m)
-		f.turn(step.Factors)
+		if step.Decompose && c < 0.5 && !rep.Decomposed && f.decompose() {
+			rep.Decomposed = true
+		} else {
+			f.turn(step.Factors)
+		}
 		f.advance()
 		rep.Sweeps++
 	}
 	rep.Residual = offDiagonal(f.m)
-	rep.Reorthogonalized = f.monitor(before, step.Factors > 0)
+	rep.Reorthogonalized = f.monitor(before)
 	rep.Defect = f.defect
 	return rep
+}
+
+// decompose sets q to the eigenvectors of the full symmetric m and the basis to B q. It returns false, with q spoilt, if that fails.
+func (f *frame) decompose() bool {
+	f.q.Copy(f.m)
+	if !eigen.Sym(f.q, f.s) {
+		return false
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
+	f.b, f.gen = f.gen, f.b
+	f.turns++
+	return true
 }
 
 // Eigenbasis follows the eigendecomposition of symmetric matrices whose eigenvalues may have any sign. The zero value has dimension 0; use

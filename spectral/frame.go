@@ -24,6 +24,7 @@ type frame struct {
 	s, r, x   []float64             // sqrt(d), 1/sqrt(d), relative diagonal of the increment
 	probe     []float64             // 2 n
 	defect    float64               // last estimate of ||B^T B - I||_2
+	rough     bool                  // a rotation since the last estimate was not orthogonal to working precision
 }
 
 // ready allocates the workspace on first use.
@@ -43,15 +44,16 @@ func (f *frame) scratch(half int) dense.Matrix[float64] {
 	return dense.Wrap(f.n, f.n, f.work[half*f.n*f.n:])
 }
 
-// project sets the upper triangle of m to B^T A B for the full symmetric A in scratch(0); gen is overwritten.
-func (f *frame) project() {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.scratch(0), f.b, 0, f.gen)
+// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(0); gen is overwritten.
+func (f *frame) project(w float64) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(0), f.b, 0, f.gen)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.gen, 0, f.m)
 }
 
 // turn sets q to the Cayley rotation of the generator gen and the basis to B q.
 func (f *frame) turn(factors int) {
 	if factors > 0 {
+		f.rough = true
 		dense.CayleyTruncated(f.gen, factors, f.q, f.work)
 	} else {
 		dense.CayleyInverse(f.gen, f.q, f.work)
@@ -75,16 +77,23 @@ func (f *frame) advance() {
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
 }
 
-// rotatedDiagonal sets dst to the diagonal of q^T m q for the full symmetric m, by half a product; the first half of work is overwritten.
+// rotatedDiagonal sets dst to the diagonal of q^T m q for the full symmetric m, by half a product: with m = L + L^T, L holding half the
+// diagonal, it is twice the column sums of q * (L q). The diagonal of m and the first half of work are overwritten.
 func (f *frame) rotatedDiagonal(dst []float64) {
+	for i := range f.n {
+		f.m.Data[i*f.m.Stride+i] /= 2
+	}
 	w := f.scratch(0)
 	dense.MulLower(dense.NoTrans, f.m, f.q, w)
 	clear(dst)
 	for k := range f.n {
-		qk, wk, mkk := f.q.Row(k), w.Row(k), f.m.At(k, k)
-		for i, v := range qk {
-			dst[i] += v * (2*wk[i] - mkk*v)
+		wk := w.Row(k)[:len(dst)]
+		for i, v := range f.q.Row(k)[:len(dst)] {
+			dst[i] += v * wk[i]
 		}
+	}
+	for i := range dst {
+		dst[i] *= 2
 	}
 }
 
@@ -100,6 +109,7 @@ func (f *frame) bound(maxNorm, frobenius float64) float64 {
 		}
 		nu = dense.NormBound(f.gen)
 	}
+	f.rough = f.rough || nu > 1 && maxNorm > 1
 	c := 1.0
 	if nu > maxNorm {
 		c = maxNorm / nu
@@ -121,12 +131,13 @@ func (f *frame) bound(maxNorm, frobenius float64) float64 {
 	return c
 }
 
-// monitor estimates the defect where it is due, after every truncated rotation and every checkEvery exact ones, and re-orthogonalises until it is
-// below the trigger. before is the count of turns at the last call.
-func (f *frame) monitor(before uint64, truncated bool) (acted bool) {
-	if f.turns == before || !truncated && f.turns/checkEvery == before/checkEvery {
+// monitor estimates the defect where it is due, after a truncated or huge rotation and after every checkEvery others, and re-orthogonalises
+// until it is below the trigger. before is the count of turns at the last call.
+func (f *frame) monitor(before uint64) (acted bool) {
+	if !f.rough && f.turns/checkEvery == before/checkEvery {
 		return false
 	}
+	f.rough = false
 	f.estimateDefect()
 	for range 60 {
 		if f.defect <= defectTrigger {

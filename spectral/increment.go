@@ -101,8 +101,11 @@ func symmetricTo(dst dense.Matrix[float64], a mat.Symmetric, w float64) {
 		for i := range n {
 			from := s.Data[i*s.Stride+i : i*s.Stride+n]
 			to := dst.Row(i)[i:]
-			for j, v := range from {
-				to[j] = w * v
+			copy(to, from)
+			if w != 1 {
+				for j, v := range to {
+					to[j] = w * v
+				}
 			}
 		}
 	} else {

@@ -80,7 +80,7 @@ func (k *Kron) LearnProduct(u []mat.Symmetric, beta, gamma, ridge float64, o *St
 	for i, f := range k.parts {
 		f.ready()
 		symmetricTo(f.scratch(0), u[i], 1)
-		f.project()
+		f.project(1)
 		var tr float64
 		for j, dj := range f.d {
 			tr += f.m.At(j, j) / dj
@@ -142,8 +142,8 @@ func (k *Kron) Gradient(tr float64, p []mat.Symmetric, beta, kappa float64, o *S
 	k.checkParts(p, "Kron.Gradient")
 	for i, f := range k.parts {
 		f.ready()
-		symmetricTo(f.scratch(0), p[i], -beta*kappa*float64(f.n)/float64(k.size))
-		f.project()
+		symmetricTo(f.scratch(0), p[i], 1)
+		f.project(-beta * kappa * float64(f.n) / float64(k.size))
 		f.congruent()
 	}
 	return k.move(-beta*kappa*tr/float64(k.size), o)

@@ -380,6 +380,9 @@ func kronPowers(t *testing.T) {
 			whole.PowVec(p, want, x)
 			wantSlice(t, "power", got, want, 1e-10)
 		}
+		if e := math.Abs(k.Cond()/whole.Cond() - 1); e > 1e-10 {
+			t.Errorf("%v: condition differs by %.2g", sizes, e)
+		}
 		if e := math.Abs(k.LogDet() - whole.LogDet()); e > 1e-10 {
 			t.Errorf("%v: log-determinant differs by %.2g", sizes, e)
 		}

@@ -25,7 +25,7 @@ func (f *Factor) RankOne(rho float64, v []float64) error {
 	if err := f.rankOne(rho, v); err != nil {
 		return err
 	}
-	f.monitor(f.turns-1, false)
+	f.monitor(f.turns - 1)
 	return nil
 }
 
@@ -71,7 +71,7 @@ func (f *Factor) RankK(v *mat.Dense, w []float64) error {
 			}
 		}
 	}
-	f.monitor(before, false)
+	f.monitor(before)
 	return nil
 }
 

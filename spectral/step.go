@@ -41,7 +41,8 @@ type Step struct {
 	Rotation RotationRule
 	// Eigenvalues is the rule for d. Follow always uses RotatedDiagonal.
 	Eigenvalues EigenvalueRule
-	// MaxNorm scales N by min(1, MaxNorm/nu) with nu = min(||N||_F, sqrt(||N||_1 ||N||_inf)) >= ||N||_2. 0 means 0.7; +Inf switches it off.
+	// MaxNorm scales N by min(1, MaxNorm/nu) with nu = min(||N||_F, sqrt(||N||_1 ||N||_inf)) >= ||N||_2. 0 means 0.7. A value above 1000, +Inf
+	// among them, means 1000: ||N||_2 = 1000 is a rotation by 179.9 degrees, and beyond it the exact Cayley map loses its accuracy.
 	MaxNorm float64
 	// FrobeniusCap scales N further, to ||N||_F <= FrobeniusCap. 0 means no cap.
 	FrobeniusCap float64
@@ -58,6 +59,9 @@ type Step struct {
 	Tol float64
 	// MaxSweeps bounds the number of sweeps. 0 means 1 for Update without Tol, 10 for Update with Tol, and 30 for Follow.
 	MaxSweeps int
+	// Decompose lets Follow replace sweeps by one symmetric eigendecomposition of B^T a B where the basis is far: where the norm bound scales a
+	// generator to less than a half, which foretells many sweeps. The eigenpairs then change places. Update ignores it.
+	Decompose bool
 }
 
 // Validate reports the first option that is out of range.
@@ -100,6 +104,7 @@ func (s *Step) resolve(tol float64, sweeps int) Step {
 	if r.MaxNorm == 0 {
 		r.MaxNorm = 0.7
 	}
+	r.MaxNorm = min(r.MaxNorm, 1000)
 	if r.MaxExponent == 0 {
 		r.MaxExponent = 1
 		if r.Eigenvalues == RotatedDiagonal {
@@ -133,6 +138,8 @@ type Report struct {
 	Converged bool
 	// Guarded counts the eigenvalues that a guard moved: not positive as a Rayleigh quotient, or outside the range kept, 2^-1000 to 2^1000.
 	Guarded int
+	// Decomposed says that Follow used an eigendecomposition, which Step.Decompose allows; Sweeps counts it as one.
+	Decomposed bool
 	// Defect is the estimate of ||B^T B - I||_2 last measured, see Factor.Defect.
 	Defect float64
 	// Reorthogonalized says that the defect triggered a re-orthogonalisation.

@@ -34,15 +34,19 @@ func (f *Factor) Update(t Increment, o *Step) Report {
 // load sets the upper triangle of m to the increment in the eigenbasis, without Decay and Ridge, and returns its low-rank form if it has no
 // dense part and one is worth having.
 func (f *Factor) load(t *Increment, step *Step) *lowRank {
-	f.m.Zero()
-	if t.Dense != nil {
+	vectors, keep := t.Vectors != nil || t.rows.Rows > 0, 0.0
+	switch {
+	case t.Dense != nil:
 		f.loadDense(t)
+		keep = 1
+	case !vectors:
+		f.m.Zero()
 	}
-	if t.Vectors == nil && t.rows.Rows == 0 {
+	if !vectors {
 		return nil
 	}
 	vec := f.loadVectors(t)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, vec.scaled, vec.rows, 1, f.m)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, vec.scaled, vec.rows, keep, f.m)
 	if t.Dense != nil || 2*vec.rows.Rows > f.n || step.MaxSweeps > 1 {
 		return nil
 	}
@@ -58,8 +62,8 @@ func (f *Factor) loadDense(t *Increment) {
 	if t.InBasis {
 		symmetricTo(f.m, t.Dense, w)
 	} else {
-		symmetricTo(f.scratch(0), t.Dense, w)
-		f.project()
+		symmetricTo(f.scratch(0), t.Dense, 1)
+		f.project(w)
 	}
 	if t.Congruent {
 		f.congruent()
@@ -132,16 +136,27 @@ func (f *Factor) target(t *Increment) (top, norm float64, err error) {
 
 // squaredNorm returns ||c m||_F^2 of the symmetric m from its upper triangle.
 func squaredNorm(m dense.Matrix[float64], c float64) float64 {
+	if sum := rowNorms(m); sum > 0x1p-900 && sum < 0x1p1000 {
+		return sum * c * c
+	}
 	var sum float64
 	for i := range m.Rows {
 		row := m.Row(i)[i:]
 		d := c * row[0]
-		var off float64
+		sum += d * d
 		for _, v := range row[1:] {
 			v *= c
-			off += v * v
+			sum += 2 * v * v
 		}
-		sum += d*d + 2*off
+	}
+	return sum
+}
+
+// rowNorms is squaredNorm with c = 1 where nothing over- or underflows.
+func rowNorms(m dense.Matrix[float64]) (sum float64) {
+	for i := range m.Rows {
+		row := m.Row(i)[i:]
+		sum += row[0]*row[0] + 2*dense.Dot(row[1:], row[1:])
 	}
 	return sum
 }
@@ -187,7 +202,7 @@ func (f *Factor) sweep(t *Increment, step *Step, vec *lowRank, top, norm float64
 			f.x[i] = f.m.At(i, i)/di - 1
 		}
 	}
-	rep.Reorthogonalized = f.monitor(before, step.Factors > 0)
+	rep.Reorthogonalized = f.monitor(before)
 	rep.Defect = f.defect
 	return rep
 }

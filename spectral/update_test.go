@@ -108,3 +108,76 @@ func TestEigenbasisFollowsIndefiniteMatrices(t *testing.T) {
 		t.Errorf("sum of |eigenvalues| %v, want %v", sum, want)
 	}
 }
+
+func TestFollowDecomposesWhereTheBasisIsFar(t *testing.T) {
+	const n = 60
+	r := newRand(t, 130)
+	a := formed(randFactor(t, r, n, 1e6))
+	f := Identity(n, 1)
+	rep := f.Follow(a, &Step{Decompose: true})
+	if !rep.Decomposed || !rep.Converged || rep.Sweeps > 4 {
+		t.Errorf("far: %+v", rep)
+	}
+	if e := relDiff(formed(f), a); e > 1e-12 {
+		t.Errorf("far: S is off by %.2g", e)
+	}
+	v := randTensor(r, n)
+	a.SymRankOne(a, 1e-9, mat.NewVecDense(n, v))
+	if rep = f.Follow(a, &Step{Decompose: true}); rep.Decomposed || !rep.Converged {
+		t.Errorf("near: %+v", rep)
+	}
+}
+
+// A mat.Symmetric without accessible storage, and its forms in the eigenbasis, are the same increment as a SymDense.
+func TestOtherFormsOfTheSameIncrement(t *testing.T) {
+	const n = 5
+	r := newRand(t, 140)
+	f := randFactor(t, r, n, 30)
+	diag := mat.NewDiagDense(n, randTensor(r, n))
+	full := symmetrised(diag)
+	v := randDense(r, n, 2)
+	var vb mat.Dense
+	vb.Mul(f.Basis().T(), v)
+	in := conjugate(f.Basis().T(), full)
+	var got []*mat.SymDense
+	for _, inc := range []Increment{{Dense: full, DenseWeight: 0.1}, {Dense: diag, DenseWeight: 0.1}, {Dense: in, DenseWeight: 0.1, InBasis: true},
+		{Vectors: v}, {Vectors: &vb, InBasis: true}} {
+		g := f.Clone()
+		g.Update(inc, nil)
+		got = append(got, formed(g))
+	}
+	a, b := NewAccumulator(n, 0), NewAccumulator(n, 0)
+	for i := range 2 {
+		w := 0.1 * float64(i+1) / 3
+		a.Add(Increment{Dense: full, DenseWeight: w})
+		b.Add(Increment{Dense: diag, DenseWeight: w})
+	}
+	for _, acc := range []*Accumulator{a, b} {
+		g := f.Clone()
+		acc.Flush(g, nil)
+		got = append(got, formed(g))
+	}
+	for _, pair := range [][2]int{{1, 0}, {2, 0}, {4, 3}, {5, 0}, {6, 0}} {
+		if e := relDiff(got[pair[0]], got[pair[1]]); e > 1e-13 {
+			t.Errorf("forms %v differ by %.2g", pair, e)
+		}
+	}
+	var zero Increment
+	before := f.Clone()
+	if rep := f.Update(zero, nil); rep.Err != nil || rep.Residual > 1e-7 || relDiff(formed(f), formed(before)) > 1e-14 {
+		t.Errorf("the zero increment moved S: %+v", rep)
+	}
+}
+
+func TestDimensionZeroAndOne(t *testing.T) {
+	z := Identity(0, 1)
+	if rep := z.Update(Increment{Decay: 0.5}, nil); rep.Err != nil || z.LogDet() != 0 || z.Cond() != 1 || z.KL(Identity(0, 2)) != 0 {
+		t.Errorf("dimension 0: %+v", rep)
+	}
+	if err := z.RankOne(1, nil); err != nil {
+		t.Error(err)
+	}
+	f := Identity(1, 2)
+	f.Update(Increment{Decay: 0.5, Vectors: mat.NewDense(1, 1, []float64{3})}, nil)
+	wantSlice(t, "d", f.Eigenvalues(), []float64{10}, 1e-15)
+}
