@@ -22,26 +22,3 @@ func Pow[T Float](dst, x []T, p float64) {
 		dst[i] = T(math.Pow(float64(v), p))
 	}
 }
-
-// Sqrt sets dst[i] = sqrt(x[i]); dst may be x.
-func Sqrt[T Float](dst, x []T) {
-	for i, v := range x {
-		dst[i] = T(math.Sqrt(float64(v)))
-	}
-}
-
-// Dot returns the inner product of x and y in a fixed order of summation.
-func Dot[T Float](x, y []T) T {
-	var s T
-	for i, v := range x {
-		s += v * y[i]
-	}
-	return s
-}
-
-// Axpy adds alpha x to y.
-func Axpy[T Float](alpha T, x, y []T) {
-	for i, v := range x {
-		y[i] += alpha * v
-	}
-}

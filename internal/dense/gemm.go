@@ -3,6 +3,7 @@ package dense
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"unsafe"
 )
 
@@ -31,7 +32,7 @@ func opAt[T Float](t Trans, m Matrix[T], i, j int) T {
 
 // Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
-	gemm(ta, tb, alpha, &a, &b, beta, &c, false)
+	gemm(ta, tb, alpha, &a, &b, beta, &c, everywhere)
 }
 
 // GemmUpper computes the upper triangle (diagonal included) of the square c = alpha op(a) op(b) + beta c, in about half the work of
@@ -39,10 +40,16 @@ func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 // call; Mirror completes it.
 func GemmUpper[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	c.mustHave(c.Rows, c.Rows, "GemmUpper")
-	gemm(ta, tb, alpha, &a, &b, beta, &c, true)
+	gemm(ta, tb, alpha, &a, &b, beta, &c, upperTriangle)
 }
 
-func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T], upper bool) {
+// GemmLower is GemmUpper for the lower triangle.
+func GemmLower[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
+	c.mustHave(c.Rows, c.Rows, "GemmLower")
+	gemm(ta, tb, alpha, &a, &b, beta, &c, lowerTriangle)
+}
+
+func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T], part region) {
 	m, k := a.Rows, a.Cols
 	if ta {
 		m, k = k, m
@@ -69,7 +76,13 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T],
 		m: m, n: n, k: k,
 		a: operandOf(ta, a), b: operandOf(tb, b), c: operandOf(NoTrans, c),
 		alpha: bitsOf(alpha), beta: bitsOf(beta), first: useOf(alpha, beta), next: useOf(alpha, 1),
-		upper: upper, size: unsafe.Sizeof(alpha),
+		region: part, size: unsafe.Sizeof(alpha),
+	}
+	if q.flops() >= parallelFlops {
+		if limit := runtime.GOMAXPROCS(0); limit > 1 {
+			q.runParallel(limit)
+			return
+		}
 	}
 	q.run()
 }
@@ -128,52 +141,6 @@ func scale[T Float](beta T, c Matrix[T]) {
 			for j := range row {
 				row[j] *= beta
 			}
-		}
-	}
-}
-
-// Mirror copies the strict upper triangle of the square c to the lower one.
-func Mirror[T Float](c Matrix[T]) {
-	const block = 32
-	c.mustHave(c.Rows, c.Rows, "Mirror")
-	for i0 := 0; i0 < c.Rows; i0 += block {
-		for j0 := 0; j0 <= i0; j0 += block {
-			for i := i0; i < min(i0+block, c.Rows); i++ {
-				row := c.Row(i)
-				for j := j0; j < min(j0+block, i); j++ {
-					row[j] = c.Data[j*c.Stride+i]
-				}
-			}
-		}
-	}
-}
-
-// Gemv computes y = alpha op(a) x + beta y; beta = 0 overwrites y.
-func Gemv[T Float](ta Trans, alpha T, a Matrix[T], x []T, beta T, y []T) {
-	m, k := opDims(ta, a)
-	if len(x) != k || len(y) != m {
-		panic(Error("Gemv: lengths do not fit"))
-	}
-	for i := range m {
-		var s T
-		for l := range k {
-			s += opAt(ta, a, i, l) * x[l]
-		}
-		if beta == 0 {
-			y[i] = alpha * s
-		} else {
-			y[i] = alpha*s + beta*y[i]
-		}
-	}
-}
-
-// Ger adds alpha x y^T to a.
-func Ger[T Float](alpha T, x, y []T, a Matrix[T]) {
-	a.mustHave(len(x), len(y), "Ger")
-	for i, xi := range x {
-		row := a.Row(i)
-		for j, yj := range y {
-			row[j] += alpha * xi * yj
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package dense
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // BoundedAngle fills the skew-symmetric n with the generator of the bounded-angle (log-Jacobi) rotation that moves the eigenbasis of diag(d)
 // towards that of diag(d) + t, where t is symmetric (its upper triangle is read) and every d is positive:
@@ -9,40 +12,99 @@ import "math"
 //
 // Where phi_ij = 0, theta_ij = pi/4 sign(X_ij). Every |theta_ij| <= pi/4, and to first order n_ij = t_ij/(2 (d_j - d_i)).
 // x holds the (clipped, centred) diagonal of X, s and r = 1/s the square roots of d. n may be t.
+//
+// The tangent is computed from two square roots and one division. Values of |phi| and |2X| above 1e150 (1e18 in float32) are taken to be
+// that large.
 func BoundedAngle[T Float](s, r, x []T, t, n Matrix[T]) {
 	m := t.Rows
+	t.mustHave(m, m, "BoundedAngle")
+	n.mustHave(m, m, "BoundedAngle")
+	if len(s) != m || len(r) != m || len(x) != m {
+		panic(Error("BoundedAngle: lengths do not fit"))
+	}
 	for i := range m {
-		n.Set(i, i, 0)
-		for j := i + 1; j < m; j++ {
-			X := float64(t.At(i, j) * (r[i] * r[j]))
-			phi := float64(s[j]*r[i] - s[i]*r[j] + (x[j] - x[i]))
-			v := T(math.Tan(math.Atan2(2*X, math.Abs(phi)) / 4))
-			if phi < 0 {
-				v = -v
-			}
-			n.Set(i, j, v)
-			n.Set(j, i, -v)
+		angles(s[i], r[i], x[i], s[i+1:], r[i+1:], x[i+1:], t.Row(i)[i+1:], n.Row(i)[i+1:])
+	}
+	MirrorSkew(n)
+}
+
+// FirstOrderAngle fills the skew-symmetric n with the published first-order generator n_ij = t_ij/(2 (d_j - d_i)), and zero where
+// d_i = d_j. It is not bounded. The arguments are those of BoundedAngle.
+func FirstOrderAngle[T Float](s, r []T, t, n Matrix[T]) {
+	m := t.Rows
+	t.mustHave(m, m, "FirstOrderAngle")
+	n.mustHave(m, m, "FirstOrderAngle")
+	if len(s) != m || len(r) != m {
+		panic(Error("FirstOrderAngle: lengths do not fit"))
+	}
+	for i := range m {
+		firstOrder(s[i], r[i], s[i+1:], r[i+1:], t.Row(i)[i+1:], n.Row(i)[i+1:])
+	}
+	MirrorSkew(n)
+}
+
+func angles[T Float](si, ri, xi T, s, r, x, t, out []T) {
+	if len(out) == 0 || anglesKernel(si, ri, xi, s, r, x, t, out) {
+		return
+	}
+	limit, tiny := portableLimits[T]()
+	for j, v := range t {
+		phi := s[j]*ri - si*r[j] + (x[j] - xi)
+		v *= ri * r[j]
+		v += v
+		a, w := min(limit, T(math.Abs(float64(phi)))), min(limit, T(math.Abs(float64(v))))
+		rho := T(math.Sqrt(float64(a*a + w*w)))
+		sum := a + rho
+		size := min(math.Sqrt2-1, w/max(tiny, sum+T(math.Sqrt(float64((rho+rho)*sum)))))
+		if (phi < 0) != (v < 0) {
+			size = -size
 		}
+		out[j] = size
 	}
 }
 
-// NormBound returns min(||n||_F, sqrt(||n||_1 ||n||_inf)) >= ||n||_2.
-func NormBound[T Float](n Matrix[T]) float64 {
-	var fro, inf float64
-	cols := make([]float64, n.Cols)
-	for i := range n.Rows {
-		var row float64
-		for j, v := range n.Row(i) {
-			a := math.Abs(float64(v))
-			fro += a * a
-			row += a
-			cols[j] += a
+func portableLimits[T Float]() (limit, tiny T) {
+	l, s := 1e150, 0x1p-1022
+	if unsafe.Sizeof(limit) == 4 {
+		l, s = 1e18, 0x1p-126
+	}
+	return T(l), T(s)
+}
+
+func firstOrder[T Float](si, ri T, s, r, t, out []T) {
+	if len(out) == 0 || firstOrderKernel(si, ri, s, r, t, out) {
+		return
+	}
+	for j, v := range t {
+		gap := s[j]*ri - si*r[j]
+		if gap == 0 {
+			out[j] = 0
+			continue
 		}
-		inf = max(inf, row)
+		out[j] = v * (ri * r[j]) / (gap + gap)
 	}
-	var one float64
-	for _, c := range cols {
-		one = max(one, c)
+}
+
+// NormBound returns min(||n||_F, ||n||_1) >= ||n||_2 for a skew-symmetric or symmetric n, whose one norm and infinity norm agree.
+func NormBound[T Float](n Matrix[T]) float64 {
+	var squares, one float64
+	for i := range n.Rows {
+		abs, sq := norms(n.Row(i))
+		squares += float64(sq)
+		one = max(one, float64(abs))
 	}
-	return min(math.Sqrt(fro), math.Sqrt(one*inf))
+	return min(math.Sqrt(squares), one)
+}
+
+// norms returns the sum of |x| and the sum of the squares.
+func norms[T Float](x []T) (abs, squares T) {
+	var d [2]T
+	if len(x) == 0 || normsKernel(x, &d) {
+		return d[0], d[1]
+	}
+	for _, v := range x {
+		abs += T(math.Abs(float64(v)))
+		squares += v * v
+	}
+	return abs, squares
 }

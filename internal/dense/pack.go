@@ -35,22 +35,20 @@ func packContiguous(src operand, dst unsafe.Pointer, k, cols, width int, size ui
 
 // packStrided packs one panel whose columns are contiguous in memory.
 func packStrided(src operand, dst unsafe.Pointer, k, cols, width int, size uintptr) {
-	done := 0
-	for done < cols {
-		c, l := transposeBlocks(unsafe.Add(dst, uintptr(done)*size), src.at(0, done), k, cols-done, uintptr(width)*size, size)
+	for done := 0; done < cols; {
+		from, to := src.at(0, done), unsafe.Add(dst, uintptr(done)*size)
+		c, l := transposeBlocks(to, from, k, cols-done, uintptr(width)*size, size)
 		if c == 0 {
-			break
+			c = cols - done
 		}
-		packElements(src.at(l, done), unsafe.Add(dst, uintptr(l*width+done)*size), k-l, c, width, size)
+		if l < k {
+			packElements(from.at(l, 0), unsafe.Add(to, uintptr(l*width)*size), k-l, c, width, size)
+		}
 		done += c
 	}
-	packElements(src.at(0, done), unsafe.Add(dst, uintptr(done)*size), k, cols-done, width, size)
 }
 
 func packElements(src operand, dst unsafe.Pointer, k, cols, width int, size uintptr) {
-	if k == 0 || cols == 0 {
-		return
-	}
 	if size == 8 {
 		copyTransposed[float64](src, dst, k, cols, width)
 	} else {

@@ -42,14 +42,22 @@ func (o operand) at(i, j int) operand {
 	return o
 }
 
-// product is one C = alpha A B + beta C with m, n, k > 0; C is not transposed. When upper is set, only elements with j >= i + diag need to be
-// computed; whole tiles are.
+// region says which elements (i, j) of a product are needed, relative to its diagonal j = i + diag. Whole tiles are computed.
+type region uint8
+
+const (
+	everywhere    region = iota
+	upperTriangle        // j >= i + diag
+	lowerTriangle        // j <= i + diag
+)
+
+// product is one C = alpha A B + beta C with m, n, k > 0; C is not transposed.
 type product struct {
 	m, n, k     int
 	a, b, c     operand
 	alpha, beta float64 // as in panel
 	first, next use     // of the sums of the first block of the inner dimension, and of the later ones
-	upper       bool
+	region      region
 	diag        int
 	size        uintptr // of an element
 }
@@ -63,12 +71,15 @@ func (q *product) part(i, j, m, n int) product {
 	return s
 }
 
-// rowsAbove returns how many of the m rows from row i have an element to compute left of column end.
-func (q *product) rowsAbove(i, m, end int) int {
-	if !q.upper {
-		return m
+// rows returns the range [from, to) of the m rows from row i that have an element to compute in the columns [j, end).
+func (q *product) rows(i, m, j, end int) (from, to int) {
+	switch q.region {
+	case upperTriangle:
+		return 0, max(0, min(m, end-q.diag-i))
+	case lowerTriangle:
+		return max(0, j-q.diag-i), m
 	}
-	return max(0, min(m, end-q.diag-i))
+	return 0, m
 }
 
 // run computes the product on the calling goroutine.
@@ -130,10 +141,14 @@ func (q *product) runPacked(p *panel, g *geometry, w *workspace, j, n, l int) {
 	p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
 	p.aTile = uintptr(p.k) * p.aStep
 	for i := 0; i < q.m; i += blockRows {
-		m := q.rowsAbove(i, min(blockRows, q.m-i), j+n)
-		if m == 0 {
-			break
+		m := min(blockRows, q.m-i)
+		from, to := q.rows(i, m, j, j+n)
+		if from >= to {
+			continue
 		}
+		from = from / g.rows * g.rows
+		i := i + from
+		m = to - from
 		a := w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
 		packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
 		for jj := 0; jj < n; jj += g.cols {
@@ -143,22 +158,34 @@ func (q *product) runPacked(p *panel, g *geometry, w *workspace, j, n, l int) {
 }
 
 // runPanel computes m rows from row i of the panel of the given width at column j, from the operands at a and b. Near the diagonal of
-// an upper product each row tile starts at the first vector that it needs.
+// a triangle each row tile covers only the vectors that it needs.
 func (q *product) runPanel(p *panel, g *geometry, a, b unsafe.Pointer, i, j, m, width int) {
-	m = q.rowsAbove(i, m, j+width)
-	for skip, r := 0, 0; r < m; skip += g.lanes {
-		end := m
-		if q.upper && skip+g.lanes < width {
-			end = min(m, (max(0, j+skip+g.lanes-q.diag-i)+g.rows-1)/g.rows*g.rows)
+	from, to := q.rows(i, m, j, j+width)
+	from = from / g.rows * g.rows
+	for skip, r := 0, from; r < to; {
+		end, left, right := to, 0, width
+		switch q.region {
+		case upperTriangle:
+			left = skip
+			if skip+g.lanes < width {
+				end = min(to, roundUp(max(0, j+skip+g.lanes-q.diag-i), g.rows))
+			}
+			skip += g.lanes
+		case lowerTriangle:
+			if right = roundUp(i+r+g.rows+q.diag-j, g.lanes); right < width {
+				end = min(to, r+g.rows)
+			} else {
+				right = width
+			}
 		}
 		if end <= r {
 			continue
 		}
 		p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile)
-		p.b = unsafe.Add(b, uintptr(skip)*q.size)
-		p.c = q.c.at(i+r, j+skip).p
+		p.b = unsafe.Add(b, uintptr(left)*q.size)
+		p.c = q.c.at(i+r, j+left).p
 		p.rows = end - r
-		p.runColumns(width-skip, g, q.size)
+		p.runColumns(right-left, g, q.size)
 		r = end
 	}
 }

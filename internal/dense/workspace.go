@@ -5,10 +5,11 @@ import (
 	"unsafe"
 )
 
-// workspace holds the packing buffers of one running product. Finished products hand theirs on, so that there are never more than products
+// workspace holds the packing buffers of one running product, or its description while parts of it run elsewhere. Finished products hand theirs on, so that there are never more than products
 // that ran at the same time, and none is allocated in the steady state.
 type workspace struct {
 	a, b buffer
+	task productTask
 	next *workspace
 }
 
@@ -52,4 +53,9 @@ func (b *buffer) need(bytes int) unsafe.Pointer {
 		p = unsafe.Add(p, cacheLine-off)
 	}
 	return p
+}
+
+// elementsOf returns n elements of the buffer.
+func elementsOf[T Float](b *buffer, n int) []T {
+	return unsafe.Slice((*T)(b.need(n*int(unsafe.Sizeof(*new(T))))), n)
 }

@@ -1,0 +1,270 @@
+// Command vector writes the kernels on vectors and rows.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+	"github.com/spdopt/spdopt/internal/dense/gen/lanes"
+)
+
+func main() {
+	ConstraintExpr("amd64")
+	lanes.Masks()
+	lanes.Each(scale)
+	lanes.Each(axpyRows)
+	lanes.Each(dotRows)
+	lanes.Each(roots)
+	lanes.Each(angles)
+	lanes.Each(firstOrder)
+	lanes.Each(norms)
+	lanes.Each(rayleigh)
+	Generate()
+}
+
+func pointer(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
+
+func at(p reg.Register) Mem { return Mem{Base: p} }
+
+// scalar returns a parameter of the element type in every lane.
+func scalar(l *lanes.Lanes, name string) reg.VecVirtual {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return l.Broadcast(p.Addr)
+}
+
+func end() {
+	VZEROUPPER()
+	RET()
+}
+
+func scale(l *lanes.Lanes) {
+	l.Text("scale", "n uintptr, alpha "+l.Elem()+", x, y *byte", "sets y = alpha x.")
+	n, x, y, alpha := pointer("n"), pointer("x"), pointer("y"), scalar(l, "alpha")
+	l.Loop("loop", n, []reg.Register{x, y}, func() {
+		l.Store(l.Mul(alpha, l.Load(at(x))), at(y))
+	})
+	end()
+}
+
+// axpyRows adds rows to y, four at a time and then one at a time; the order of the additions to an element is always that of the rows.
+func axpyRows(l *lanes.Lanes) {
+	l.Text("axpyRows", "n, rows uintptr, coef, a *byte, step uintptr, y *byte",
+		"adds coef[l] times row l of a to y, one row after the other. Rows are step bytes apart.")
+	n, rows, coef, a, step, y := pointer("n"), pointer("rows"), pointer("coef"), pointer("a"), pointer("step"), pointer("y")
+	three, count, to, from := GP64(), GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: step, Index: step, Scale: 2}, three)
+	group := func(label string, k int) {
+		var c [4]reg.VecVirtual
+		for i := range k {
+			c[i] = l.Broadcast(Mem{Base: coef, Disp: i * l.Size()})
+		}
+		MOVQ(n, count)
+		MOVQ(y, to)
+		MOVQ(a, from)
+		rowAt := []Mem{at(from), {Base: from, Index: step, Scale: 1}, {Base: from, Index: step, Scale: 2}, {Base: from, Index: three, Scale: 1}}
+		l.Loop(label, count, []reg.Register{from, to}, func() {
+			sum := l.Load(at(to))
+			for i := range k {
+				l.FMA(c[i], l.Load(rowAt[i]), sum)
+			}
+			l.Store(sum, at(to))
+		})
+		ADDQ(U8(k*l.Size()), coef)
+		for range k / 4 {
+			LEAQ(Mem{Base: a, Index: step, Scale: 4}, a)
+		}
+		if k == 1 {
+			ADDQ(step, a)
+		}
+		SUBQ(U8(k), rows)
+	}
+	Label("four")
+	CMPQ(rows, U8(4))
+	JLT(LabelRef("one"))
+	group("loop4", 4)
+	JMP(LabelRef("four"))
+	Label("one")
+	TESTQ(rows, rows)
+	JE(LabelRef("done"))
+	group("loop1", 1)
+	JMP(LabelRef("one"))
+	Label("done")
+	end()
+}
+
+// dotRows keeps, for each row, the partial sums of one 128-byte block.
+func dotRows(l *lanes.Lanes) {
+	l.Text("dotRows", "n, rows uintptr, a *byte, step uintptr, x, dst *byte",
+		"sets dst[i] to the inner product of row i of a and x. Rows are step bytes apart.")
+	n, rows, a, step, x, dst := pointer("n"), pointer("rows"), pointer("a"), pointer("step"), pointer("x"), pointer("dst")
+	count, px, pa, three := GP64(), GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: step, Index: step, Scale: 2}, three)
+	sums := 128 / l.Bytes()
+	group := func(label string, k int) {
+		rowAt := func(i, s int) Mem {
+			m := Mem{Base: pa, Disp: s * l.Bytes()}
+			switch i {
+			case 1, 2:
+				m.Index, m.Scale = step, uint8(i)
+			case 3:
+				m.Index, m.Scale = three, 1
+			}
+			return m
+		}
+		var acc [4][]reg.VecVirtual
+		for i := range k {
+			for range sums {
+				acc[i] = append(acc[i], l.Zero())
+			}
+		}
+		MOVQ(n, count)
+		MOVQ(x, px)
+		MOVQ(a, pa)
+		block := sums * l.Count()
+		Label(label + "_block")
+		CMPQ(count, U8(block))
+		JLT(LabelRef(label + "_rest"))
+		for s := range sums {
+			v := l.Load(Mem{Base: px, Disp: s * l.Bytes()})
+			for i := range k {
+				l.FMA(rowAt(i, s), v, acc[i][s])
+			}
+		}
+		SUBQ(Imm(uint64(block)), count)
+		ADDQ(Imm(128), px)
+		ADDQ(Imm(128), pa)
+		JMP(LabelRef(label + "_block"))
+		Label(label + "_rest")
+		l.Rest(label, count, sums, func(s int) {
+			v := l.Load(Mem{Base: px, Disp: s * l.Bytes()})
+			for i := range k {
+				l.FMA(l.Load(rowAt(i, s)), v, acc[i][s])
+			}
+		})
+		for i := range k {
+			l.StoreLow(l.SumLanes(acc[i]), Mem{Base: dst, Disp: i * l.Size()})
+		}
+		ADDQ(U8(k*l.Size()), dst)
+		for range k {
+			ADDQ(step, a)
+		}
+		SUBQ(U8(k), rows)
+	}
+	many := 2
+	if l.Wide {
+		many = 4
+	}
+	Label("many")
+	CMPQ(rows, U8(many))
+	JLT(LabelRef("one"))
+	group("loops", many)
+	JMP(LabelRef("many"))
+	Label("one")
+	TESTQ(rows, rows)
+	JE(LabelRef("done"))
+	group("loop1", 1)
+	JMP(LabelRef("one"))
+	Label("done")
+	end()
+}
+
+func roots(l *lanes.Lanes) {
+	l.Text("sqrt", "n uintptr, x, y *byte", "sets y = sqrt(x).")
+	n, x, y := pointer("n"), pointer("x"), pointer("y")
+	l.Loop("loop", n, []reg.Register{x, y}, func() {
+		l.Store(l.Sqrt(l.Load(at(x))), at(y))
+	})
+	end()
+}
+
+const signF64, signF32 = 0x8000000000000000, 0x80000000
+
+// angles works with w = |2 X|, a = |phi|, rho = hypot(a, w) and S = a + rho: tan(theta/2) = w / (S + sqrt(2 rho S)). a and w are limited so
+// that no square overflows, and where squares underflow the result is still limited to tan(pi/8).
+func angles(l *lanes.Lanes) {
+	e := l.Elem()
+	l.Text("angles", "n uintptr, si, ri, xi "+e+", s, r, x, t, out *byte", "writes one row of the generator of BoundedAngle.")
+	n, s, r, x, t, out := pointer("n"), pointer("s"), pointer("r"), pointer("x"), pointer("t"), pointer("out")
+	si, ri, xi := scalar(l, "si"), scalar(l, "ri"), scalar(l, "xi")
+	sign := l.Constant("sign", signF64, signF32)
+	limit := l.Constant("limit", 0x5f138d352e5096af, 0x5d5e0b6b) // 1e150, 1e18
+	tiny := l.Constant("tiny", 0x0010000000000000, 0x00800000)   // smallest normal number
+	most := l.Constant("most", 0x3fda827999fcef32, 0x3ed413cd)   // tan(pi/8)
+	zero := l.Zero()
+	l.Loop("loop", n, []reg.Register{s, r, x, t, out}, func() {
+		rj := l.Load(at(r))
+		phi := l.Sub(l.Mul(l.Load(at(s)), ri), l.Mul(si, rj))
+		phi = l.Add(l.Add(phi, l.Sub(l.Load(at(x)), xi)), zero)
+		v := l.Mul(l.Load(at(t)), l.Mul(ri, rj))
+		v = l.Add(v, v)
+		a, w := l.Min(limit, l.AndNot(sign, phi)), l.Min(limit, l.AndNot(sign, v))
+		square := l.Mul(a, a)
+		l.FMA(w, w, square)
+		rho := l.Sqrt(square)
+		sum := l.Add(a, rho)
+		den := l.Add(sum, l.Sqrt(l.Mul(l.Add(rho, rho), sum)))
+		size := l.Min(most, l.Div(w, l.Max(tiny, den)))
+		l.Store(l.Or(size, l.And(sign, l.Xor(v, phi))), at(out))
+	})
+	end()
+}
+
+func firstOrder(l *lanes.Lanes) {
+	e := l.Elem()
+	l.Text("firstOrder", "n uintptr, si, ri "+e+", s, r, t, out *byte", "writes one row of the generator of FirstOrderAngle.")
+	n, s, r, t, out := pointer("n"), pointer("s"), pointer("r"), pointer("t"), pointer("out")
+	si, ri := scalar(l, "si"), scalar(l, "ri")
+	l.Loop("loop", n, []reg.Register{s, r, t, out}, func() {
+		rj := l.Load(at(r))
+		gap := l.Sub(l.Mul(l.Load(at(s)), ri), l.Mul(si, rj))
+		q := l.Div(l.Mul(l.Load(at(t)), l.Mul(ri, rj)), l.Add(gap, gap))
+		l.Store(l.ClearWhereZero(q, gap), at(out))
+	})
+	end()
+}
+
+func norms(l *lanes.Lanes) {
+	l.Text("norms", "n uintptr, x, dst *byte", "sets dst[0] to the sum of |x| and dst[1] to the sum of the squares.")
+	n, x, dst := pointer("n"), pointer("x"), pointer("dst")
+	sign := l.Constant("sign", signF64, signF32)
+	sums := 128 / l.Bytes()
+	var abs, squares []reg.VecVirtual
+	for range sums {
+		abs, squares = append(abs, l.Zero()), append(squares, l.Zero())
+	}
+	add := func(s int) {
+		v := l.Load(Mem{Base: x, Disp: s * l.Bytes()})
+		l.FMA(v, v, squares[s])
+		l.AddTo(l.AndNot(sign, v), abs[s])
+	}
+	Label("block")
+	CMPQ(n, U8(sums*l.Count()))
+	JLT(LabelRef("rest"))
+	for s := range sums {
+		add(s)
+	}
+	SUBQ(U8(sums*l.Count()), n)
+	ADDQ(Imm(128), x)
+	JMP(LabelRef("block"))
+	Label("rest")
+	l.Rest("rest", n, sums, add)
+	l.StoreLow(l.SumLanes(abs), at(dst))
+	l.StoreLow(l.SumLanes(squares), Mem{Base: dst, Disp: l.Size()})
+	end()
+}
+
+func rayleigh(l *lanes.Lanes) {
+	l.Text("rayleigh", "n uintptr, m "+l.Elem()+", q, w, d *byte", "adds q (2 w - m q) to d.")
+	n, q, w, d, m := pointer("n"), pointer("q"), pointer("w"), pointer("d"), scalar(l, "m")
+	l.Loop("loop", n, []reg.Register{q, w, d}, func() {
+		v, x, sum := l.Load(at(q)), l.Load(at(w)), l.Load(at(d))
+		x = l.Add(x, x)
+		l.FNMA(m, v, x)
+		l.FMA(v, x, sum)
+		l.Store(sum, at(d))
+	})
+	end()
+}

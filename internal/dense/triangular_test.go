@@ -1,0 +1,169 @@
+package dense
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+var triangularSizes = []int{1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 50, 64, 100, 129, 200}
+
+// lowerFactor returns a well-conditioned lower triangular matrix with NaN above the diagonal, which no kernel may read.
+func lowerFactor[T Float](rng *rand.Rand, n int) Matrix[T] {
+	l := random[T](rng, n, n)
+	for i := range n {
+		for j := range n {
+			switch {
+			case j > i:
+				l.Set(i, j, T(math.NaN()))
+			case j < i:
+				l.Set(i, j, l.At(i, j)/T(n))
+			default:
+				l.Set(i, i, 1+T(rng.Float64()))
+			}
+		}
+	}
+	return l
+}
+
+func lowerOnly[T Float](l Matrix[T]) Matrix[T] {
+	c := l.Clone()
+	for i := range c.Rows {
+		clear(c.Row(i)[i+1:])
+	}
+	return c
+}
+
+func maxDifference[T Float](a, b Matrix[T]) float64 {
+	var d float64
+	for i := range a.Rows {
+		for j, v := range a.Row(i) {
+			d = max(d, math.Abs(float64(v-b.At(i, j))))
+		}
+	}
+	return d
+}
+
+func TestTriangular(t *testing.T) {
+	onPaths(t, func() {
+		testTriangular[float64](t, 1e-13)
+		testTriangular[float32](t, 1e-4)
+	})
+}
+
+func testTriangular[T Float](t *testing.T, tol float64) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, n := range triangularSizes {
+		cols := 1 + rng.IntN(40)
+		l := lowerFactor[T](rng, n)
+		full := lowerOnly(l)
+		for _, tl := range []Trans{NoTrans, Transposed} {
+			where := fmt.Sprintf("%v %T n=%d cols=%d transposed=%v", active, tol, n, cols, tl)
+			b := random[T](rng, n, cols)
+			x, back := b.Clone(), New[T](n, cols)
+			SolveLower(tl, l, x)
+			Gemm(tl, NoTrans, 1, full, x, 0, back)
+			if d := maxDifference(back, b); !(d < tol) {
+				t.Errorf("SolveLower %s: residual %g", where, d)
+			}
+			MulLower(tl, l, x, back)
+			if d := maxDifference(back, b); !(d < tol) {
+				t.Errorf("MulLower %s: differs by %g", where, d)
+			}
+			c := random[T](rng, cols, n)
+			y, back2 := c.Clone(), New[T](cols, n)
+			SolveLowerRight(tl, l, y)
+			Gemm(NoTrans, tl, 1, y, full, 0, back2)
+			if d := maxDifference(back2, c); !(d < tol) {
+				t.Errorf("SolveLowerRight %s: residual %g", where, d)
+			}
+		}
+		inv, id := l.Clone(), New[T](n, n)
+		InvertLower(inv)
+		for i := range n {
+			for j := i + 1; j < n; j++ {
+				if v := float64(inv.At(i, j)); !math.IsNaN(v) {
+					t.Fatalf("%v n=%d: InvertLower wrote above the diagonal", active, n)
+				}
+			}
+		}
+		Gemm(NoTrans, NoTrans, 1, full, lowerOnly(inv), 0, id)
+		addScaledIdentity(id, -1)
+		if d := maxDifference(id, New[T](n, n)); !(d < tol) {
+			t.Errorf("%v n=%d: InvertLower residual %g", active, n, d)
+		}
+		testCholesky(t, full, tol)
+	}
+}
+
+func addScaledIdentity[T Float](a Matrix[T], s T) {
+	for i := range a.Rows {
+		a.Data[i*a.Stride+i] += s
+	}
+}
+
+func testCholesky[T Float](t *testing.T, l Matrix[T], tol float64) {
+	n := l.Rows
+	a := New[T](n, n)
+	Gemm(NoTrans, Transposed, 1, l, l, 0, a)
+	for i := range n {
+		for j := i + 1; j < n; j++ {
+			a.Set(i, j, T(math.NaN()))
+		}
+	}
+	f := a.Clone()
+	if bad := Cholesky(f); bad != -1 {
+		t.Fatalf("%v n=%d: Cholesky stopped at %d", active, n, bad)
+	}
+	if d := maxDifference(f, l); !(d < 10*tol) {
+		t.Errorf("%v n=%d: Cholesky differs by %g", active, n, d)
+	}
+	for _, at := range []int{0, n / 2, n - 1} {
+		f.Copy(a)
+		f.Set(at, at, -1)
+		if bad := Cholesky(f); bad != at {
+			t.Errorf("%v n=%d: pivot %d is negative, Cholesky returned %d", active, n, at, bad)
+		}
+		f.Copy(a)
+		f.Set(at, at, T(math.NaN()))
+		if bad := Cholesky(f); bad != at {
+			t.Errorf("%v n=%d: pivot %d is NaN, Cholesky returned %d", active, n, at, bad)
+		}
+	}
+}
+
+func TestRotatedDiagonal(t *testing.T) {
+	onPaths(t, func() {
+		testRotatedDiagonal[float64](t, 1e-12)
+		testRotatedDiagonal[float32](t, 1e-3)
+	})
+}
+
+func testRotatedDiagonal[T Float](t *testing.T, tol float64) {
+	rng := rand.New(rand.NewPCG(5, 4))
+	for _, n := range triangularSizes {
+		cols := 1 + rng.IntN(n)
+		q, m := random[T](rng, n, cols), random[T](rng, n, n)
+		full := lowerOnly(m)
+		for i := range n {
+			for j := range i {
+				full.Set(j, i, full.At(i, j))
+				m.Set(j, i, T(math.NaN()))
+			}
+		}
+		d := make([]T, cols)
+		RotatedDiagonal(q, m, d, make([]T, n*cols))
+		mq := New[T](n, cols)
+		Gemm(NoTrans, NoTrans, 1, full, q, 0, mq)
+		for j := range d {
+			var want float64
+			for i := range n {
+				want += float64(q.At(i, j)) * float64(mq.At(i, j))
+			}
+			if e := math.Abs(float64(d[j]) - want); !(e < tol*float64(n)) {
+				t.Fatalf("%v n=%d: element %d is %v, want %v", active, n, j, d[j], want)
+			}
+		}
+	}
+}

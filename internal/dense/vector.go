@@ -1,0 +1,83 @@
+package dense
+
+import "math"
+
+// Dot returns the inner product of x and y, which have the same length, in a fixed order of summation.
+func Dot[T Float](x, y []T) T {
+	if len(x) != len(y) {
+		panic(Error("Dot: lengths differ"))
+	}
+	var d [1]T
+	dotRows(x, len(x), d[:], y)
+	return d[0]
+}
+
+// Axpy adds alpha x to y.
+func Axpy[T Float](alpha T, x, y []T) {
+	if len(x) != len(y) {
+		panic(Error("Axpy: lengths differ"))
+	}
+	coef := [1]T{alpha}
+	axpyRows(coef[:], x, len(x), y)
+}
+
+// Scale sets dst = alpha x; dst may be x.
+func Scale[T Float](alpha T, x, dst []T) {
+	if len(x) != len(dst) {
+		panic(Error("Scale: lengths differ"))
+	}
+	if scaleKernel(alpha, x, dst) {
+		return
+	}
+	for i, v := range x {
+		dst[i] = alpha * v
+	}
+}
+
+// Sqrt sets dst[i] = sqrt(x[i]), correctly rounded; dst may be x.
+func Sqrt[T Float](dst, x []T) {
+	if len(x) != len(dst) {
+		panic(Error("Sqrt: lengths differ"))
+	}
+	if sqrtKernel(x, dst) {
+		return
+	}
+	for i, v := range x {
+		dst[i] = T(math.Sqrt(float64(v)))
+	}
+}
+
+// dotRows sets dst[i] to the inner product of x with the row of len(x) elements that starts at a[i*stride].
+func dotRows[T Float](a []T, stride int, dst, x []T) {
+	if len(dst) == 0 || dotRowsKernel(a, stride, dst, x) {
+		return
+	}
+	for i := range dst {
+		row := a[i*stride:][:len(x)]
+		var s [4]T
+		for len(row) >= 4 {
+			y := x[len(x)-len(row):][:4]
+			s[0] += row[0] * y[0]
+			s[1] += row[1] * y[1]
+			s[2] += row[2] * y[2]
+			s[3] += row[3] * y[3]
+			row = row[4:]
+		}
+		for j, v := range row {
+			s[0] += v * x[len(x)-len(row)+j]
+		}
+		dst[i] = (s[0] + s[2]) + (s[1] + s[3])
+	}
+}
+
+// axpyRows adds coef[l] times the row that starts at a[l*stride] to y, for one l after the other.
+func axpyRows[T Float](coef, a []T, stride int, y []T) {
+	if len(coef) == 0 || len(y) == 0 || axpyRowsKernel(coef, a, stride, y) {
+		return
+	}
+	for l, c := range coef {
+		for j, v := range a[l*stride:][:len(y)] {
+			y[j] += c * v
+		}
+	}
+}
