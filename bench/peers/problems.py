@@ -1,0 +1,294 @@
+"""Costs, Riemannian gradients and exact Riemannian Hessians of the test problems, for the affine-invariant metric.
+
+Each problem is written as a careful user would: everything that depends on the point alone is computed once per
+point and shared by cost, gradient and Hessian (pymanopt evaluates them separately), and the Riemannian forms are
+simplified by hand, e.g. X - S for the log-det problem, which saves pymanopt the products X G X.
+`form="euclidean"` gives the textbook Euclidean derivatives instead; pymanopt then converts them itself.
+
+With X = L L^T the Levi-Civita Hessian is Hess f[U] = D grad f[U] - sym(U X^-1 grad f).
+"""
+
+import numpy as np
+import scipy.linalg as sl
+
+import recipe
+from recipe import sym
+
+
+class PointCache:
+    """Work kept for the two points used last, found by identity: the current point and the one on trial."""
+
+    def __init__(self, build):
+        self._build = build
+        self._entries = []
+
+    def __call__(self, x):
+        entry = next((e for e in self._entries if e[0] is x), None)
+        if entry is None:
+            entry = (x, self._build(x))
+        self._entries = [e for e in self._entries if e is not entry][-1:] + [entry]
+        return entry[1]
+
+
+class Infeasible(Exception):
+    """The point is not positive definite."""
+
+
+def _cholesky(x):
+    try:
+        return np.linalg.cholesky(x)
+    except np.linalg.LinAlgError:
+        raise Infeasible from None
+
+
+def _logdet(lower):
+    return 2.0 * np.sum(np.log(np.diag(lower)))
+
+
+def ai_distance(x, y):
+    """||log(x^-1/2 y x^-1/2)||_F."""
+    return float(np.linalg.norm(np.log(sl.eigh(y, x, eigvals_only=True))))
+
+
+class Karcher:
+    """1/(2m) sum_k ||log(X^-1/2 A_k X^-1/2)||_F^2.
+
+    In whitened coordinates the gradient is -mean log(M_k), M_k = L^-1 A_k L^-T = V diag(e^l) V^T, and the Hessian
+    multiplies V^T eta V entrywise by (d/2) coth(d/2), d = l_i - l_j.
+    """
+
+    def __init__(self, stack, start, answer, vectors_in_cost):
+        self.stack, self.start, self.answer = stack, start, answer
+        self._vectors_in_cost = vectors_in_cost
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        lower = _cholesky(x)
+        inverse = sl.lapack.dtrtri(lower, lower=1)[0]
+        whitened = np.matmul(np.matmul(inverse, self.stack), inverse.T)
+        work = {"L": lower, "Linv": inverse, "M": whitened}
+        if self._vectors_in_cost:
+            self._decompose(work)
+        else:
+            work["logs"] = self._log(np.linalg.eigvalsh(whitened))
+        return work
+
+    @staticmethod
+    def _log(values):
+        if not np.all(values > 0):
+            raise Infeasible
+        return np.log(values)
+
+    def _decompose(self, work):
+        if "V" not in work:
+            values, work["V"] = np.linalg.eigh(work.pop("M"))
+            work["logs"] = self._log(values)
+        return work
+
+    def cost(self, x):
+        logs = self._work(x)["logs"]
+        return 0.5 * np.sum(logs**2) / len(self.stack)
+
+    def riemannian_gradient(self, x):
+        w = self._decompose(self._work(x))
+        n = len(x)
+        scaled = (w["V"] * w["logs"][:, None, :]).transpose(1, 0, 2).reshape(n, -1)
+        mean_log = scaled @ w["V"].transpose(1, 0, 2).reshape(n, -1).T / len(self.stack)
+        return -sym(w["L"] @ mean_log @ w["L"].T)
+
+    def riemannian_hessian(self, x, u):
+        w = self._decompose(self._work(x))
+        if "factors" not in w:
+            w["factors"] = _coth_factors(w["logs"])
+        eta = w["Linv"] @ u @ w["Linv"].T
+        v = w["V"]
+        rotated = np.matmul(np.matmul(v.transpose(0, 2, 1), eta), v) * w["factors"]
+        out = np.zeros_like(eta)
+        for q, r in zip(v, rotated):
+            out += q @ r @ q.T
+        return sym(w["L"] @ out @ w["L"].T) / len(self.stack)
+
+    def euclidean_gradient(self, x):
+        w = self._work(x)
+        if "G" not in w:
+            rg = self.riemannian_gradient(x)
+            w["G"] = sym(w["Linv"].T @ (w["Linv"] @ rg @ w["Linv"].T) @ w["Linv"])
+        return w["G"]
+
+    euclidean_hessian = None  # no closed form shorter than the Riemannian one
+
+    def residual(self, x):
+        """Distance to the known mean, if there is one."""
+        return None if self.answer is None else ai_distance(self.answer, x)
+
+
+class LogDet:
+    """logdet X + tr X^-1 S; gradient X - S, Hessian sym(S X^-1 U)."""
+
+    def __init__(self, s):
+        self.s, self.start = s, np.eye(len(s))
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        lower = _cholesky(x)
+        return {"L": lower, "XinvS": sl.cho_solve((lower, True), self.s, check_finite=False)}
+
+    def cost(self, x):
+        w = self._work(x)
+        return _logdet(w["L"]) + np.trace(w["XinvS"])
+
+    def riemannian_gradient(self, x):
+        return x - self.s
+
+    def riemannian_hessian(self, x, u):
+        return sym(u @ self._work(x)["XinvS"])
+
+    def _inverse(self, x):
+        w = self._work(x)
+        if "Xinv" not in w:
+            w["Xinv"] = sl.cho_solve((w["L"], True), np.eye(len(x)), check_finite=False)
+            w["XinvSXinv"] = w["XinvS"] @ w["Xinv"]
+        return w["Xinv"], w["XinvSXinv"]
+
+    def euclidean_gradient(self, x):
+        inverse, middle = self._inverse(x)
+        return inverse - middle
+
+    def euclidean_hessian(self, x, u):
+        inverse, middle = self._inverse(x)
+        left = inverse @ u
+        product = left @ middle
+        return product + product.T - left @ inverse
+
+    def residual(self, x):
+        """Distance to the optimum S."""
+        return ai_distance(self.s, x)
+
+
+class Tyler:
+    """logdet X + (n/N) sum_i log q_i, q_i = x_i^T X^-1 x_i; gradient X - T, T = (n/N) sum x_i x_i^T / q_i.
+
+    Hessian sym(U X^-1 T) - (n/N) sum (p_i / q_i^2) x_i x_i^T with p_i = x_i^T X^-1 U X^-1 x_i.
+    """
+
+    def __init__(self, samples):
+        self.columns = np.asfortranarray(samples.T)
+        n, count = self.columns.shape
+        self.ratio, self.start = n / count, np.eye(n)
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        lower = _cholesky(x)
+        y = sl.solve_triangular(lower, self.columns, lower=True, check_finite=False)
+        return {"L": lower, "Y": y, "q": np.einsum("ij,ij->j", y, y)}
+
+    def cost(self, x):
+        w = self._work(x)
+        return _logdet(w["L"]) + self.ratio * np.sum(np.log(w["q"]))
+
+    def _scatter(self, x):
+        w = self._work(x)
+        if "T" not in w:
+            scaled = self.columns * np.sqrt(self.ratio / w["q"])
+            w["T"] = scaled @ scaled.T
+        return w["T"]
+
+    def riemannian_gradient(self, x):
+        return x - self._scatter(x)
+
+    def _solved(self, x):
+        w = self._work(x)
+        if "Z" not in w:
+            w["Z"] = sl.solve_triangular(w["L"], w["Y"], lower=True, trans=1, check_finite=False)
+        return w, w["Z"]
+
+    def _curvature_weights(self, x, u):
+        w, z = self._solved(x)
+        p = np.einsum("ij,ij->j", z, u @ z)
+        return self.ratio * p / w["q"] ** 2
+
+    def riemannian_hessian(self, x, u):
+        w = self._work(x)
+        if "XinvT" not in w:
+            w["XinvT"] = sl.cho_solve((w["L"], True), self._scatter(x), check_finite=False)
+        weights = self._curvature_weights(x, u)
+        return sym(u @ w["XinvT"]) - (self.columns * weights) @ self.columns.T
+
+    def euclidean_gradient(self, x):
+        w, z = self._solved(x)
+        if "G" not in w:
+            w["Xinv"] = sl.cho_solve((w["L"], True), np.eye(len(x)), check_finite=False)
+            scaled = z * np.sqrt(self.ratio / w["q"])
+            w["XinvTXinv"] = scaled @ scaled.T
+            w["G"] = w["Xinv"] - w["XinvTXinv"]
+        return w["G"]
+
+    def euclidean_hessian(self, x, u):
+        self.euclidean_gradient(x)
+        w, z = self._solved(x)
+        left = u @ w["XinvTXinv"]
+        product = w["Xinv"] @ left
+        return product + product.T - w["Xinv"] @ u @ w["Xinv"] - (z * self._curvature_weights(x, u)) @ z.T
+
+    def residual(self, x):
+        """Relative fixed-point residual ||T(X) - X||_F / ||X||_F."""
+        return float(np.linalg.norm(self._scatter(x) - x) / np.linalg.norm(x))
+
+
+def _coth_factors(logs):
+    """(d/2) coth(d/2) for all differences d of the last axis of logs."""
+    half = 0.5 * (logs[..., :, None] - logs[..., None, :])
+    small = np.abs(half) < 1e-4
+    safe = np.where(small, 1.0, half)
+    return np.where(small, 1.0 + half**2 / 3.0, safe / np.tanh(safe))
+
+
+def _geometric_mean(a, b):
+    """a # b by the Cholesky factor of a, then two Newton steps on the mean's equation log M_a + log M_b = 0.
+
+    The closed form alone decomposes a matrix of condition kappa^2 and keeps only half of the digits at 1e6. At the
+    mean M_a and M_b = M_a^-1 share eigenvectors, in which the Hessian is diagonal.
+    """
+    lower = np.linalg.cholesky(a)
+    inverse = sl.lapack.dtrtri(lower, lower=1)[0]
+    values, vectors = np.linalg.eigh(sym(inverse @ b @ inverse.T))
+    frame = lower @ (vectors * values**0.25)
+    for _ in range(2):
+        lower = np.linalg.cholesky(frame @ frame.T)
+        inverse = sl.lapack.dtrtri(lower, lower=1)[0]
+        pairs = [np.linalg.eigh(sym(inverse @ m @ inverse.T)) for m in (a, b)]
+        mean_log = 0.5 * sum((v * np.log(w)) @ v.T for w, v in pairs)
+        w, v = pairs[0]
+        step = v @ ((v.T @ mean_log @ v) / _coth_factors(np.log(w))) @ v.T
+        w, v = np.linalg.eigh(sym(step))
+        frame = lower @ (v * np.exp(0.5 * w))
+    return frame @ frame.T
+
+
+def _pair(n, kappa, vectors_in_cost):
+    stack, mean = recipe.karcher_pair(n, kappa)
+    return Karcher(stack, np.eye(n), mean, vectors_in_cost)
+
+
+def _scatter(n, kappa, vectors_in_cost):
+    stack = recipe.karcher_scatter(n, kappa)
+    return Karcher(stack, stack.mean(axis=0), None, vectors_in_cost)
+
+
+def _two(n, kappa, vectors_in_cost):
+    stack = recipe.karcher_scatter(n, kappa, 2)
+    return Karcher(stack, stack.mean(axis=0), _geometric_mean(*stack), vectors_in_cost)
+
+
+BUILDERS = {
+    "karcher_pair": _pair,
+    "karcher_scatter": _scatter,
+    "karcher_two": _two,
+    "logdet_mle": lambda n, kappa, _: LogDet(recipe.logdet_scatter(n, kappa)),
+    "tyler": lambda n, kappa, _: Tyler(recipe.tyler_samples(n, kappa)),
+}
+
+
+def build(name, n, kappa, vectors_in_cost):
+    """The problem `name`; vectors_in_cost makes the Karcher cost keep eigenvectors for a later gradient."""
+    return BUILDERS[name](n, kappa, vectors_in_cost)

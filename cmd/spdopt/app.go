@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// app is one invocation: where it reads and writes, and the global flags.
+type app struct {
+	ctx      context.Context
+	in       io.Reader
+	out, err io.Writer
+	terminal bool // err is a terminal
+
+	json, quiet bool
+	progress    string
+}
+
+// run executes the command line and returns the exit code.
+func (a *app) run(args []string) int {
+	out := &stickyWriter{w: a.out}
+	a.out = out
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(a.ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: cannot write: %w", out.err)
+	}
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(a.err, "spdopt:", err)
+	return exitCode(err)
+}
+
+// stickyWriter remembers the first error, so that a full disk or a closed pipe is not taken for success.
+type stickyWriter struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (s *stickyWriter) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// note tells the user something that is no result.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.err, "spdopt: "+format+"\n", args...)
+	}
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "spdopt",
+		Short: "Optimization over symmetric positive-definite matrices",
+		Long: `spdopt solves problems over symmetric positive-definite (SPD) matrices and computes their roots, on files.
+
+Results go to standard output, everything else to standard error. --json prints one object with "schema": 1.
+Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 bad input, 4 a condition asked for was not met,
+130/143 interrupted.`,
+		Example: `  spdopt demo
+  spdopt solve mean --data covariances.npy --out mean.npy
+  spdopt root pow --in mean.npy --power -1/4 --json`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknown("command", args[0], "", commandNames(cmd), "spdopt --help")
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if _, err := dense.Path(); err != nil {
+				a.note("%v", err)
+			}
+			return oneOf("--progress", a.progress, "auto", "plain", "none")
+		},
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(flagError)
+	flags := root.PersistentFlags()
+	flags.BoolVar(&a.json, "json", false, `print one JSON object with "schema": 1`)
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on standard error")
+	flags.StringVar(&a.progress, "progress", "auto", "auto (on a terminal), plain (lines) or none")
+	root.AddCommand(a.solveCommand(), a.rootCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
+	return root
+}
+
+func commandNames(cmd *cobra.Command) (names []string) {
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
+// flagError words cobra's complaints about flags in the style of the other messages.
+func flagError(cmd *cobra.Command, err error) error {
+	var missing *pflag.NotExistError
+	if errors.As(err, &missing) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		name := missing.GetSpecifiedName()
+		if len(name) > 1 {
+			return unknown("flag", "--"+name, cmd.CommandPath(), names, cmd.CommandPath()+" --help")
+		}
+		return usagef("unknown flag -%s (%s --help)", name, cmd.CommandPath())
+	}
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		return usagef("--%s: %q is not a %s (%s --help)", value.GetFlag().Name, value.GetValue(), valueWord(value.GetFlag()), cmd.CommandPath())
+	}
+	return usagef("%v (%s --help)", err, cmd.CommandPath())
+}
+
+// valueWord says what the value of a flag should be.
+func valueWord(f *pflag.Flag) string {
+	switch t := f.Value.Type(); t {
+	case "float64":
+		return "number"
+	case "int", "uint64":
+		return "whole number"
+	case "bool":
+		return "choice of true and false"
+	case "duration":
+		return "duration such as 30s"
+	default:
+		return t
+	}
+}
+
+// oneOf demands that the value of a flag is one of a few words.
+func oneOf(flag, value string, words ...string) error {
+	for _, w := range words {
+		if value == w {
+			return nil
+		}
+	}
+	return usagef("%s must be %s, not %q", flag, strings.Join(words, ", "), value)
+}

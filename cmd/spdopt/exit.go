@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/manifold/problem"
+	"github.com/spdopt/spdopt/roots"
+)
+
+// Exit codes; they are part of the contract of the command line.
+const (
+	exitDone    = 0
+	exitFailure = 1 // numerical or internal
+	exitUsage   = 2
+	exitInput   = 3
+	exitUnmet   = 4 // a condition asked for
+)
+
+// usageError is a mistake on the command line.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// unmetError says that a condition asked for does not hold; the results are printed all the same.
+type unmetError struct{ text string }
+
+func (e *unmetError) Error() string { return e.text }
+
+// interrupted is the cause of a cancelled run.
+type interrupted struct{ signal os.Signal }
+
+func (e interrupted) Error() string { return "interrupted: nothing was written" }
+
+// exitCode decides what an error means for the caller.
+func exitCode(err error) int {
+	var (
+		usage    *usageError
+		unmet    *unmetError
+		stopped  interrupted
+		file     *matio.Error
+		data     *problem.DataError
+		unknown  *problem.UnknownError
+		definite *roots.NotPositiveDefiniteError
+		method   *roots.MethodError
+		accuracy *roots.AccuracyError
+	)
+	switch {
+	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
+		return 143
+	case errors.As(err, &stopped):
+		return 130
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
+		return exitUsage
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite):
+		return exitInput
+	case errors.As(err, &unmet), errors.As(err, &accuracy):
+		return exitUnmet
+	}
+	return exitFailure
+}
+
+// unknown says that there is no such name and which one may have been meant; of says of what ("" for nothing).
+func unknown(kind, name, of string, known []string, where string) error {
+	text := fmt.Sprintf("unknown %s %q", kind, name)
+	if of != "" {
+		text += " for " + of
+	}
+	if best := nearest(name, known); best != "" {
+		text += fmt.Sprintf(" — did you mean %q?", best)
+	} else if len(known) <= 12 {
+		text += "; use " + strings.Join(known, ", ")
+	}
+	return usagef("%s (%s)", text, where)
+}
+
+// nearest returns the known name that differs from name by the fewest typing errors, or "" if none is similar.
+func nearest(name string, known []string) string {
+	best, distance := "", max(1, len(name)/3)+1
+	for _, k := range known {
+		if d := typingErrors(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// typingErrors is the number of insertions, deletions, replacements and swaps of neighbours that turn a into b.
+func typingErrors(a, b string) int {
+	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			same := 1
+			if a[i-1] == b[j-1] {
+				same = 0
+			}
+			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+same)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, row, next = row, next, before
+	}
+	return row[len(b)]
+}

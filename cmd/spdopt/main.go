@@ -1,0 +1,29 @@
+// Command spdopt solves problems over symmetric positive-definite matrices and computes their roots, on files.
+//
+// Each verb is one file here; all mathematics lives in the packages below manifold, roots and internal.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Stop(signals) // a second signal ends the program at once
+		cancel(interrupted{s})
+	}()
+	a := &app{
+		ctx: ctx, in: os.Stdin, out: os.Stdout, err: os.Stderr,
+		terminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	os.Exit(a.run(os.Args[1:]))
+}

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+type solveFlags struct {
+	fileFlags
+	method, weights, start, normalize, as string
+	tol                                   float64
+	kappa, maxIterations                  int
+	timeout                               time.Duration
+	center, requireConverged              bool
+	seed                                  uint64
+}
+
+// solveOutput is the JSON object of "solve".
+type solveOutput struct {
+	Schema           int             `json:"schema"`
+	Problem          string          `json:"problem"`
+	Method           string          `json:"method"`
+	N                int             `json:"n"`
+	Count            int             `json:"count"`
+	Converged        bool            `json:"converged"`
+	Reason           string          `json:"reason"`
+	Advice           string          `json:"advice,omitempty"`
+	Iterations       int             `json:"iterations"`
+	Evaluations      int             `json:"evaluations"`
+	HessianProducts  int             `json:"hessian_products"`
+	Objective        num             `json:"objective"`
+	GradientNorm     num             `json:"gradient_norm"`
+	RelativeGradient num             `json:"relative_gradient"`
+	Certificate      certificate     `json:"certificate"`
+	Seconds          num             `json:"seconds"`
+	Seed             *uint64         `json:"seed,omitempty"`
+	Out              string          `json:"out,omitempty"`
+	Solution         json.RawMessage `json:"solution,omitempty"`
+}
+
+type certificate struct {
+	Kind  string `json:"kind"`
+	Value num    `json:"value"`
+	Bound bool   `json:"bound"`
+}
+
+func (a *app) solveCommand() *cobra.Command {
+	f := &solveFlags{}
+	cmd := &cobra.Command{
+		Use:   "solve PROBLEM --data FILES",
+		Short: "Solve a named problem over SPD matrices",
+		Long: `Solve a named problem over SPD matrices: ` + strings.Join(problemNames(), ", ") + ` (spdopt list problems says more).
+
+mean takes matrices: an n x n array, an m x n x n stack, or several files. tyler takes samples, N x n, one sample a row. logdet takes samples,
+or a covariance matrix: a square array counts as one unless --as samples is given.`,
+		Example: `  spdopt solve mean --data covariances.npy --out mean.npy
+  spdopt solve mean --data a.mtx b.mtx --weights 2,1 --json
+  spdopt solve tyler --data samples.csv --center --tol 1e-10 --require-converged`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("solve: name a problem: %s", strings.Join(problemNames(), ", "))
+			}
+			return nil
+		},
+		ValidArgs: problemNames(),
+		RunE:      func(cmd *cobra.Command, args []string) error { return a.solve(cmd, f, args[0], args[1:]) },
+	}
+	f.register(cmd, "data", "matrices or samples")
+	flags := cmd.Flags()
+	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
+	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
+	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
+	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
+	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean)")
+	flags.StringVar(&f.start, "start", "", "first point: a file with an SPD matrix, or random; the default is the problem's own")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed)")
+	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
+	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler)")
+	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet)")
+	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first (tyler, logdet)")
+	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
+	return cmd
+}
+
+func problemNames() (names []string) {
+	for _, p := range problem.List() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []string) error {
+	p, err := problem.ByName(name)
+	if err != nil {
+		return unknown("problem", name, "", problemNames(), "spdopt list problems")
+	}
+	o, err := f.options(p)
+	if err != nil {
+		return err
+	}
+	if err := applicable(cmd, p); err != nil {
+		return err
+	}
+	src, err := f.source(a, more)
+	if err != nil {
+		return err
+	}
+	w, err := f.create(a, false)
+	if err != nil {
+		return err
+	}
+	if w != nil {
+		defer w.Abort()
+	}
+	data, n, err := f.read(p, src)
+	if err != nil {
+		return err
+	}
+	seed, err := f.firstPoint(cmd, a, o, n)
+	if err != nil {
+		return err
+	}
+	progress := a.newProgress()
+	o.Solver.Callback = func(s *solve.Status) bool {
+		progress.show("iteration %d  objective %.10g  gradient %.3g", s.Iteration, s.Cost, s.GradientNorm)
+		return a.ctx.Err() != nil
+	}
+	r, err := p.Solve(data, o)
+	progress.clear()
+	if err != nil {
+		return withFile(err, src)
+	}
+	if a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	if w != nil {
+		if err := w.Add("", full(r.Solution)); err != nil {
+			return err
+		}
+		if err := w.Commit(); err != nil {
+			return err
+		}
+	}
+	return a.reportSolve(f, r, dataWord(data), seed)
+}
+
+// options checks the flags that need no data.
+func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
+	known := p.Methods()
+	if f.method != "" && !slices.Contains(known, f.method) {
+		return nil, unknown("method", f.method, "solve "+p.Name, known, "spdopt list problems")
+	}
+	if !(f.tol > 0) || math.IsInf(f.tol, 1) {
+		return nil, usagef("--tol must be a positive number, not %v", f.tol)
+	}
+	if f.maxIterations < 1 {
+		return nil, usagef("--max-iterations must be at least 1, not %d", f.maxIterations)
+	}
+	if f.timeout < 0 {
+		return nil, usagef("--timeout must not be negative")
+	}
+	if f.kappa != 1 && f.kappa != 2 {
+		return nil, usagef("--kappa must be 1 or 2, not %d", f.kappa)
+	}
+	if err := oneOf("--normalize", f.normalize, "trace", "det"); err != nil {
+		return nil, err
+	}
+	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
+		return nil, err
+	}
+	o := &problem.Options{Method: f.method, Kappa: f.kappa}
+	if f.normalize == "det" {
+		o.Normalization = problem.DetOne
+	}
+	o.Solver = solve.Options{Tolerance: f.tol, MaxIterations: f.maxIterations, MaxTime: f.timeout}
+	return o, nil
+}
+
+// applicable refuses flags that would have no effect on the problem.
+func applicable(cmd *cobra.Command, p problem.Problem) error {
+	for flag, needs := range map[string]problem.Takes{
+		"jitter": problem.Matrices, "nearest-spd": problem.Matrices, "weights": problem.Weights, "center": problem.Samples,
+	} {
+		if cmd.Flags().Changed(flag) && p.Takes&needs == 0 {
+			return usagef("--%s has no effect on solve %s (spdopt list problems)", flag, p.Name)
+		}
+	}
+	return nil
+}
+
+// read loads the data that the problem takes; n is the size of its solution. Where both matrices and samples will do, a square array is a
+// matrix.
+func (f *solveFlags) read(p problem.Problem, src matio.Source) (data problem.Data, n int, err error) {
+	check, err := f.check(matio.SPD)
+	if err != nil {
+		return data, 0, err
+	}
+	all, _, err := matio.Load(src)
+	if err != nil {
+		return data, 0, err
+	}
+	samples := p.Takes&problem.Samples != 0
+	if samples && p.Takes&problem.Matrices != 0 {
+		samples = f.as == "samples" || f.as == "auto" && all[0].Rows != all[0].Cols
+	}
+	if samples {
+		m, err := matio.Join(all)
+		if err != nil {
+			return data, 0, err
+		}
+		if f.center {
+			matio.Center(&m)
+		}
+		return problem.Data{Samples: mat.NewDense(m.Rows, m.Cols, m.Data)}, m.Cols, nil
+	}
+	if f.center {
+		return data, 0, usagef("--center applies to samples, but %s holds a matrix (use --as samples)", all[0].File)
+	}
+	if err := check.ApplyAll(all); err != nil {
+		return data, 0, err
+	}
+	data.Matrices = symmetric(all)
+	data.Weights, err = f.readWeights(src)
+	return data, all[0].Rows, err
+}
+
+func (f *solveFlags) readWeights(src matio.Source) ([]float64, error) {
+	if f.weights == "" {
+		return nil, nil
+	}
+	if w, ok := parseNumbers(f.weights); ok {
+		return w, nil
+	}
+	return matio.ReadVector(matio.Source{Paths: []string{f.weights}, Format: src.Format, Stdin: src.Stdin})
+}
+
+// firstPoint sets o.Start as --start says, and returns the seed if one was used.
+func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, n int) (*uint64, error) {
+	switch f.start {
+	case "":
+		return nil, nil
+	case "random":
+		if !cmd.Flags().Changed("seed") {
+			f.seed = rand.Uint64() >> 11 // exact as a number in JSON
+		}
+		start, err := randomPoint(n, f.seed)
+		o.Start = start
+		return &f.seed, err
+	}
+	all, many, err := matio.ReadAll(matio.Source{Paths: []string{f.start}, Stdin: a.in}, matio.Check{Kind: matio.SPD})
+	if err != nil {
+		return nil, err
+	}
+	if many {
+		return nil, usagef("--start: %s holds more than one matrix", f.start)
+	}
+	o.Start = symmetric(all)[0]
+	return nil, nil
+}
+
+func randomPoint(n int, seed uint64) (mat.Symmetric, error) {
+	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	return m.RandomPoint(rand.New(rand.NewChaCha8(key))).(*manifold.Frame).Sym(), nil
+}
+
+// withFile names the files in an error about data, unless it is about something else that was given.
+func withFile(err error, src matio.Source) error {
+	var data *problem.DataError
+	if !errors.As(err, &data) || data.Where == "weights" || data.Where == "start" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", strings.Join(src.Paths, ", "), err)
+}
+
+// dataWord says in a word what the data are.
+func dataWord(d problem.Data) string {
+	switch {
+	case d.Samples != nil:
+		return "samples"
+	case len(d.Matrices) == 1:
+		return "matrix"
+	}
+	return "matrices"
+}
+
+// reportSolve prints the result, and returns an error if it misses what was asked for.
+func (a *app) reportSolve(f *solveFlags, r *problem.Result, data string, seed *uint64) error {
+	if a.json {
+		if err := a.printJSON(newSolveOutput(f, r, seed)); err != nil {
+			return err
+		}
+	} else if f.out != "-" {
+		a.printSolve(f, r, data, seed)
+	}
+	if r.Converged {
+		return nil
+	}
+	text := "did not converge: " + r.Reason
+	if r.Advice != "" {
+		text += "; " + r.Advice
+	}
+	if f.requireConverged {
+		return &unmetError{text}
+	}
+	a.note("%s", text)
+	return nil
+}
+
+func newSolveOutput(f *solveFlags, r *problem.Result, seed *uint64) *solveOutput {
+	out := &solveOutput{
+		Schema: schema, Problem: r.Problem, Method: r.Method, N: r.N, Count: r.Count, Converged: r.Converged, Reason: r.Reason,
+		Advice: r.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
+		Objective: num(r.Objective), GradientNorm: num(r.GradientNorm), RelativeGradient: num(r.RelativeGradient),
+		Certificate: certificate{r.Certificate.Kind, num(r.Certificate.Value), r.Certificate.Bound},
+		Seconds:     num(r.Seconds), Seed: seed, Out: f.out,
+	}
+	if f.out == "" {
+		out.Solution = rows(r.Solution)
+	}
+	return out
+}
+
+func (a *app) printSolve(f *solveFlags, r *problem.Result, data string, seed *uint64) {
+	converged, relation, where := "yes", "about", f.out
+	if !r.Converged {
+		converged = "no"
+	}
+	if r.Certificate.Bound {
+		relation = "at most"
+	}
+	if where == "" {
+		where = "not written (use --out FILE)"
+	}
+	lines := [][2]string{
+		{"problem", fmt.Sprintf("%s of %d %s, n = %d", r.Problem, r.Count, data, r.N)},
+		{"method", r.Method},
+		{"converged", converged + ": " + r.Reason},
+		{"iterations", fmt.Sprintf("%d (%d evaluations)", r.Iterations, r.Evaluations)},
+		{"objective", fmt.Sprintf("%.12g", r.Objective)},
+		{"gradient", fmt.Sprintf("%.3g (relative %.3g)", r.GradientNorm, r.RelativeGradient)},
+	}
+	if r.Certificate.Kind != "none" {
+		lines = append(lines, [2]string{"distance to optimum", fmt.Sprintf("%s %.3g (%s)", relation, r.Certificate.Value, r.Certificate.Kind)})
+	}
+	if seed != nil {
+		lines = append(lines, [2]string{"seed", fmt.Sprint(*seed)})
+	}
+	lines = append(lines, [2]string{"time", fmt.Sprintf("%.3g s", r.Seconds)}, [2]string{"solution", where})
+	a.pairs(lines...)
+	if f.out == "" && r.N <= printable {
+		a.printMatrix(full(r.Solution))
+	}
+}

@@ -1,0 +1,277 @@
+package manifold
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
+
+// AffineOptions configures NewAffine; the zero value is the default.
+type AffineOptions struct {
+	// Kappa is the metric convention: the inner product at S is tr(S^-1 xi S^-1 xi')/Kappa. 1 (the default, also for 0) is the
+	// affine-invariant metric of most of the literature; 2 is the Fisher-Rao metric of the zero-mean Gaussian.
+	Kappa int
+	// Retraction is what Retract uses; the default is RationalStep.
+	Retraction Retraction
+	// MaxStep bounds the Frobenius norm of a whitened step; the default for 0 is 600 (factors up to e^600 in an eigenvalue).
+	MaxStep float64
+}
+
+// Validate returns an error that names the first field that is out of range.
+func (o AffineOptions) Validate() error {
+	switch {
+	case o.Kappa < 0 || o.Kappa > 2:
+		return fmt.Errorf("manifold: Kappa is %d, want 1 or 2 (0 for the default, 1)", o.Kappa)
+	case o.Retraction < 0 || int(o.Retraction) >= len(retractions):
+		return fmt.Errorf("manifold: unknown Retraction %d, want one of RationalStep, SecondOrderStep, GeodesicStep, SweepStep", o.Retraction)
+	case o.MaxStep < 0 || o.MaxStep > 600 || math.IsNaN(o.MaxStep):
+		return fmt.Errorf("manifold: MaxStep is %v, want a number from 0 to 600", o.MaxStep)
+	}
+	return nil
+}
+
+// Affine is the manifold of n x n SPD matrices with the affine-invariant metric tr(S^-1 xi S^-1 xi')/kappa. Points are *Frame, tangent
+// vectors whitened symmetric n x n matrices. It is a Hadamard manifold: geodesics between two points are unique, distances are convex.
+// Formulas: Bhatia, "Positive Definite Matrices", Princeton 2007, chapter 6; Pennec, Fillard and Ayache, IJCV 66 (2006).
+type Affine struct {
+	n          int
+	kappa      float64
+	retraction Retraction
+	maxStep    float64
+}
+
+var (
+	_ Manifold        = (*Affine)(nil)
+	_ Exponential     = (*Affine)(nil)
+	_ Logarithm       = (*Affine)(nil)
+	_ Distancer       = (*Affine)(nil)
+	_ RandomTangenter = (*Affine)(nil)
+	_ Checker         = (*Affine)(nil)
+	_ FreeTransporter = (*Affine)(nil)
+	_ Whitened        = (*Affine)(nil)
+)
+
+// NewAffine returns the affine-invariant manifold of n x n SPD matrices.
+func NewAffine(n int, o AffineOptions) (*Affine, error) {
+	if n < 1 {
+		return nil, fmt.Errorf("manifold: n is %d, want at least 1", n)
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	m := &Affine{n: n, kappa: float64(o.Kappa), retraction: o.Retraction, maxStep: o.MaxStep}
+	if m.kappa == 0 {
+		m.kappa = 1
+	}
+	if m.maxStep == 0 {
+		m.maxStep = 600
+	}
+	return m, nil
+}
+
+// Dim returns the number of rows of the matrices.
+func (m *Affine) Dim() int { return m.n }
+
+// Kappa returns the metric convention, 1 or 2.
+func (m *Affine) Kappa() float64 { return m.kappa }
+
+// VectorLen returns n*n.
+func (m *Affine) VectorLen() int { return m.n * m.n }
+
+// Inner returns tr(u v)/kappa in n^2 operations; the point does not enter.
+func (m *Affine) Inner(_ Point, u, v []float64) float64 { return dense.Dot(u, v) / m.kappa }
+
+// FreeTransport reports true: vectors keep their coordinates.
+func (m *Affine) FreeTransport() bool { return true }
+
+// Transport does nothing: keeping eta while the frame moves is isometric. After GeodesicStep it is parallel transport along
+// the geodesic, because F exp(eta/2) zeta exp(eta/2) F^T = E (F zeta F^T) E^T with E = F exp(eta/2) F^-1.
+func (m *Affine) Transport(_, _ Point, _ []float64) {}
+
+// FromWhitened overwrites the whitened differential w = F^T G F by the Riemannian gradient kappa*w.
+func (m *Affine) FromWhitened(_ *Frame, w []float64) {
+	if m.kappa != 1 {
+		for i := range w {
+			w[i] *= m.kappa
+		}
+	}
+}
+
+// Gradient writes to v the Riemannian gradient kappa F^T G F of a function whose Euclidean gradient at S is g; g is symmetrised.
+// Two products.
+func (m *Affine) Gradient(v []float64, p Point, g mat.Matrix) {
+	f := asFrame(p, m.n)
+	if r, c := g.Dims(); r != m.n || c != m.n {
+		panic(Error("Gradient: g has the wrong shape"))
+	}
+	w := f.scratch(2)
+	for i := range m.n {
+		for j := range m.n {
+			w[0].Set(i, j, (g.At(i, j)+g.At(j, i))/2)
+		}
+	}
+	out := dense.Wrap(m.n, m.n, v)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w[0], f.matrix(), 0, w[1])
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, m.kappa, f.matrix(), w[1], 0, out)
+	dense.Mirror(out)
+}
+
+// Embed writes to dst the matrix xi = F eta F^T of the tangent vector v at p. Two products.
+func (m *Affine) Embed(dst *mat.SymDense, p Point, v []float64) {
+	f := asFrame(p, m.n)
+	if dst.IsEmpty() {
+		dst.ReuseAsSym(m.n)
+	}
+	raw := dst.RawSymmetric()
+	out := dense.Matrix[float64]{Rows: m.n, Cols: m.n, Stride: raw.Stride, Data: raw.Data}
+	m.congruence(out, dense.NoTrans, f.matrix(), dense.Wrap(m.n, m.n, v), f.scratch(1)[0])
+}
+
+// Whiten writes to v the coordinates eta = F^-1 xi F^-T of the symmetric matrix xi at p. Two products.
+func (m *Affine) Whiten(v []float64, p Point, xi mat.Symmetric) {
+	f := asFrame(p, m.n)
+	w := f.scratch(2)
+	copySymmetric(w[0], xi)
+	out := dense.Wrap(m.n, m.n, v)
+	m.congruence(out, dense.NoTrans, f.inverse(), w[0], w[1])
+	dense.Mirror(out)
+}
+
+// congruence sets the upper triangle of dst to op(a) s op(a)^T for symmetric s.
+func (m *Affine) congruence(dst dense.Matrix[float64], ta dense.Trans, a, s, work dense.Matrix[float64]) {
+	dense.Gemm(ta, dense.NoTrans, 1, a, s, 0, work)
+	dense.GemmUpper(dense.NoTrans, !ta, 1, work, a, 0, dst)
+}
+
+// Distance returns the geodesic distance (sum of log^2 lambda_i / kappa)^(1/2), lambda_i the eigenvalues of F^-1 T F^-T, from eigenvalues
+// only: about 5 n^3 operations.
+func (m *Affine) Distance(p, q Point) (float64, error) {
+	f, g := asFrame(p, m.n), asFrame(q, m.n)
+	w := f.scratch(2)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
+	dense.Mirror(w[1])
+	if !eigen.SymValues(w[1], f.values) || !(f.values[0] > 0) {
+		return 0, &PointError{What: "distance: the pencil of the two points is not positive definite to rounding",
+			Min: f.values[0], Max: f.values[m.n-1]}
+	}
+	var s float64
+	for _, l := range f.values {
+		s += math.Log(l) * math.Log(l)
+	}
+	return math.Sqrt(s / m.kappa), nil
+}
+
+// Log writes to v the tangent vector log(F^-1 T F^-T) at p that points to q: one eigendecomposition and three products.
+func (m *Affine) Log(v []float64, p, q Point) error {
+	f, g := asFrame(p, m.n), asFrame(q, m.n)
+	w := f.scratch(2)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
+	dense.Mirror(w[1])
+	if !eigen.Sym(w[1], f.values) || !(f.values[0] > 0) {
+		return &PointError{What: "logarithm: the pencil of the two points is not positive definite to rounding",
+			Min: f.values[0], Max: f.values[m.n-1]}
+	}
+	for i, l := range f.values {
+		f.values[i] = math.Log(l)
+	}
+	spectralSum(dense.Wrap(m.n, m.n, v), w[1], f.values, w[0])
+	return nil
+}
+
+// Exp moves p along the geodesic: F+ = F exp(eta/2). One eigendecomposition and five products.
+func (m *Affine) Exp(dst, p Point, v []float64) error { return m.move(GeodesicStep, dst, p, v) }
+
+// Retract moves p along v by the retraction chosen in AffineOptions.
+func (m *Affine) Retract(dst, p Point, v []float64) error { return m.move(m.retraction, dst, p, v) }
+
+func (m *Affine) move(r Retraction, dst, p Point, v []float64) error {
+	f, g := asFrame(p, m.n), asFrame(dst, m.n)
+	if f == g {
+		panic(Error("Retract: dst is the point itself"))
+	}
+	if norm := math.Sqrt(dense.Dot(v, v)); !(norm <= m.maxStep) {
+		return &StepError{Norm: norm, Limit: m.maxStep}
+	}
+	g.spectral = false
+	return retractions[r].move(g, f, dense.Wrap(m.n, m.n, v))
+}
+
+// Check verifies that p is finite and that F and F^-1 still belong together, which proves S = F F^T positive definite in floating point:
+// ||I - F F^-1||_F < 1 makes F regular. It removes drift of F^-1 by one Newton step when needed. One product, two with the repair.
+func (m *Affine) Check(p Point) error {
+	f := asFrame(p, m.n)
+	w := f.scratch(2)
+	a, inv := f.matrix(), f.inverse()
+	if !allFinite(a) || !allFinite(inv) {
+		return &PointError{What: "the point has a NaN or Inf entry"}
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, a, inv, 0, w[0])
+	for i := range m.n {
+		w[0].Set(i, i, 1+w[0].At(i, i))
+	}
+	defect := math.Sqrt(dense.Dot(w[0].Data, w[0].Data))
+	switch {
+	case !(defect < 0.5):
+		return &PointError{What: fmt.Sprintf("the point is singular to rounding: ||I - F F^-1|| = %.2g", defect)}
+	case defect > 1e-11*math.Sqrt(float64(m.n)):
+		w[1].Copy(inv)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w[1], w[0], 1, inv)
+	}
+	return nil
+}
+
+// RandomPoint returns Q diag(exp(z)) Q^T as a frame, with standard normal z and a Haar-distributed orthogonal Q.
+func (m *Affine) RandomPoint(rng *rand.Rand) Point {
+	v := make([]float64, m.n*m.n)
+	p, q := IdentityFrame(m.n, 1), IdentityFrame(m.n, 1)
+	m.RandomTangent(v, p, rng)
+	w := dense.Wrap(m.n, m.n, v)
+	z := make([]float64, m.n)
+	if !eigen.Sym(w, z) {
+		panic(Error("RandomPoint: eigendecomposition of a random matrix failed"))
+	}
+	for i := range z {
+		z[i] = rng.NormFloat64()
+	}
+	out, work := dense.New[float64](m.n, m.n), dense.New[float64](m.n, m.n)
+	spectralSum(out, w, z, work)
+	if err := m.Exp(q, p, out.Data); err != nil {
+		panic(Error("RandomPoint: " + err.Error()))
+	}
+	return q
+}
+
+// RandomTangent fills v with a random symmetric matrix (the Gaussian orthogonal ensemble) scaled to unit norm.
+func (m *Affine) RandomTangent(v []float64, p Point, rng *rand.Rand) {
+	w := dense.Wrap(m.n, m.n, v)
+	for i := range m.n {
+		w.Set(i, i, math.Sqrt2*rng.NormFloat64())
+		for j := i + 1; j < m.n; j++ {
+			w.Set(i, j, rng.NormFloat64())
+		}
+	}
+	dense.Mirror(w)
+	scale := 1 / math.Sqrt(m.Inner(p, v, v))
+	for i := range v {
+		v[i] *= scale
+	}
+}
+
+// spectralSum sets dst = q diag(w) q^T, complete.
+func spectralSum(dst, q dense.Matrix[float64], w []float64, work dense.Matrix[float64]) {
+	for i := range q.Rows {
+		row, out := q.Row(i), work.Row(i)
+		for j, v := range row {
+			out[j] = v * w[j]
+		}
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, q, 0, dst)
+	dense.Mirror(dst)
+}

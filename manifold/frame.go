@@ -1,0 +1,227 @@
+package manifold
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/spectral"
+)
+
+// Frame is an SPD matrix S = F F^T together with F^-1. It is the point type of the SPD manifolds. Create one with NewFrame,
+// IdentityFrame or SpectralFrame.
+type Frame struct {
+	f, inv *mat.Dense
+	logDet float64 // log det S
+	work   []dense.Matrix[float64]
+	values []float64
+
+	spectral  bool // F = B diag(d)^(1/2) of factor
+	factor    *spectral.Factor
+	increment *mat.SymDense // scratch of the sweep
+	step      spectral.Step
+}
+
+var _ Point = (*Frame)(nil)
+
+// IdentityFrame returns the frame of scale*I with n rows; scale must be positive and finite.
+func IdentityFrame(n int, scale float64) *Frame {
+	if n < 1 || !(scale > 0) || math.IsInf(scale, 1) {
+		panic(Error(fmt.Sprintf("IdentityFrame: n = %d, scale = %v", n, scale)))
+	}
+	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), logDet: float64(n) * math.Log(scale)}
+	r := math.Sqrt(scale)
+	for i := range n {
+		p.f.Set(i, i, r)
+		p.inv.Set(i, i, 1/r)
+	}
+	return p
+}
+
+// NewFrame returns the frame of the SPD matrix s by Cholesky, about n^3 operations. A matrix with NaN or Inf, or one that is not
+// positive definite by more than rounding, is a *PointError that holds the extreme eigenvalues.
+func NewFrame(s mat.Symmetric) (*Frame, error) {
+	n := s.SymmetricDim()
+	if n < 1 {
+		return nil, &PointError{What: "the matrix is empty"}
+	}
+	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil)}
+	if err := p.set(s); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Frame) set(s mat.Symmetric) error {
+	f, inv := p.matrix(), p.inverse()
+	copySymmetric(f, s)
+	if !allFinite(f) {
+		return &PointError{What: "the matrix has a NaN or Inf entry"}
+	}
+	if dense.Cholesky(f) >= 0 {
+		return notPositive(s)
+	}
+	p.logDet = 0
+	for i := range f.Rows {
+		pivot := f.At(i, i)
+		if pivot*pivot <= float64(f.Rows)*0x1p-52*s.At(i, i) {
+			return notPositive(s)
+		}
+		p.logDet += 2 * math.Log(pivot)
+	}
+	inv.Copy(f)
+	dense.InvertLower(inv)
+	if !allFinite(inv) {
+		return notPositive(s)
+	}
+	return nil
+}
+
+// CheckSPD returns nil if s is finite and positive definite, otherwise a *PointError. It costs one Cholesky factorization, and an
+// eigendecomposition only to name the eigenvalues of a matrix that fails.
+func CheckSPD(s mat.Symmetric) error {
+	_, err := NewFrame(s)
+	return err
+}
+
+func notPositive(s mat.Symmetric) error {
+	n := s.SymmetricDim()
+	a, w := dense.New[float64](n, n), make([]float64, n)
+	copySymmetric(a, s)
+	if !eigen.SymValues(a, w) {
+		return &PointError{What: "not positive definite"}
+	}
+	if w[0] > 0 {
+		return &PointError{What: "singular to rounding", Min: w[0], Max: w[n-1]}
+	}
+	return &PointError{What: "not positive definite", Min: w[0], Max: w[n-1]}
+}
+
+// Dim returns the number of rows n.
+func (p *Frame) Dim() int { n, _ := p.f.Dims(); return n }
+
+// F returns a view of the frame; it must not be written to.
+func (p *Frame) F() *mat.Dense { return p.f }
+
+// Inverse returns a view of F^-1; it must not be written to.
+func (p *Frame) Inverse() *mat.Dense { return p.inv }
+
+func (p *Frame) matrix() dense.Matrix[float64]  { return dense.Of(p.f.RawMatrix()) }
+func (p *Frame) inverse() dense.Matrix[float64] { return dense.Of(p.inv.RawMatrix()) }
+
+// ToSym sets dst to S = F F^T. An empty dst is sized; one of another size panics.
+func (p *Frame) ToSym(dst *mat.SymDense) {
+	n := p.Dim()
+	if dst.IsEmpty() {
+		dst.ReuseAsSym(n)
+	}
+	if dst.SymmetricDim() != n {
+		panic(Error(fmt.Sprintf("ToSym: dst has %d rows, want %d", dst.SymmetricDim(), n)))
+	}
+	raw := dst.RawSymmetric()
+	c := dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.matrix(), p.matrix(), 0, c)
+}
+
+// Sym returns S = F F^T as a new matrix.
+func (p *Frame) Sym() *mat.SymDense {
+	var s mat.SymDense
+	p.ToSym(&s)
+	return &s
+}
+
+// Invert turns the frame into one of S^-1, F^-T, by transposing in place.
+func (p *Frame) Invert() {
+	f, inv := p.matrix(), p.inverse()
+	p.spectral = false
+	for i := range f.Rows {
+		for j := range f.Cols {
+			if j > i {
+				a, b := f.At(i, j), f.At(j, i)
+				f.Set(i, j, inv.At(j, i))
+				f.Set(j, i, inv.At(i, j))
+				inv.Set(i, j, b)
+				inv.Set(j, i, a)
+			}
+		}
+		d := f.At(i, i)
+		f.Set(i, i, inv.At(i, i))
+		inv.Set(i, i, d)
+	}
+	p.logDet = -p.logDet
+}
+
+// LogDet returns log det S, which the frame carries along.
+func (p *Frame) LogDet() float64 { return p.logDet }
+
+// Clone returns a deep copy without the scratch space.
+func (p *Frame) Clone() Point {
+	q := &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), logDet: p.logDet, spectral: p.spectral}
+	if p.spectral {
+		q.factor = p.factor.Clone()
+	}
+	return q
+}
+
+// CopyFrom overwrites the receiver with q, which must be a *Frame of the same size.
+func (p *Frame) CopyFrom(q Point) {
+	o, ok := q.(*Frame)
+	if !ok || o.Dim() != p.Dim() {
+		panic(Error("CopyFrom: not a frame of the same size"))
+	}
+	p.f.Copy(o.f)
+	p.inv.Copy(o.inv)
+	p.logDet, p.spectral = o.logDet, o.spectral
+	switch {
+	case !o.spectral:
+	case p.factor == nil:
+		p.factor = o.factor.Clone()
+	default:
+		p.factor.CopyFrom(o.factor)
+	}
+}
+
+// scratch returns k n x n matrices that belong to p; they are allocated on first use.
+func (p *Frame) scratch(k int) []dense.Matrix[float64] {
+	n := p.Dim()
+	for len(p.work) < k {
+		p.work = append(p.work, dense.New[float64](n, n))
+	}
+	if p.values == nil {
+		p.values = make([]float64, n)
+	}
+	return p.work[:k]
+}
+
+// asFrame returns p as a *Frame with n rows, or panics.
+func asFrame(p Point, n int) *Frame {
+	f, ok := p.(*Frame)
+	if !ok || f.Dim() != n {
+		panic(Error(fmt.Sprintf("the point is not a *Frame with %d rows", n)))
+	}
+	return f
+}
+
+func copySymmetric(dst dense.Matrix[float64], s mat.Symmetric) {
+	for i := range dst.Rows {
+		for j := i; j < dst.Cols; j++ {
+			v := s.At(i, j)
+			dst.Set(i, j, v)
+			dst.Set(j, i, v)
+		}
+	}
+}
+
+func allFinite(m dense.Matrix[float64]) bool {
+	for i := range m.Rows {
+		for _, v := range m.Row(i) {
+			if v-v != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}

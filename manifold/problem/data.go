@@ -1,0 +1,106 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// DataError says which part of the data cannot be used.
+type DataError struct {
+	Where  string // "matrix 7", "sample 3", "weights", "start", or empty for the data as a whole; counted from 0
+	Err    error  // what is wrong; a *manifold.PointError for a matrix that is not SPD
+	Remedy string // what to do; may be empty
+}
+
+// Error joins the place, the fault and the remedy.
+func (e *DataError) Error() string {
+	s := e.Err.Error()
+	if e.Where != "" {
+		s = e.Where + ": " + s
+	}
+	if e.Remedy != "" {
+		s += "; " + e.Remedy
+	}
+	return s
+}
+
+// Unwrap returns the fault.
+func (e *DataError) Unwrap() error { return e.Err }
+
+const ridgeRemedy = "add a small multiple of the identity to it (jitter), or replace it by the nearest SPD matrix"
+
+// factorMatrices checks that there are matrices, of one size, finite and positive definite, and returns their frames (Cholesky).
+func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) {
+	if len(ms) == 0 {
+		return nil, &DataError{Err: errors.New("no matrices given")}
+	}
+	n := ms[0].SymmetricDim()
+	out := make([]*manifold.Frame, len(ms))
+	for k, a := range ms {
+		where := fmt.Sprintf("matrix %d", k)
+		if a.SymmetricDim() != n {
+			return nil, &DataError{Where: where, Err: fmt.Errorf("has %d rows, but matrix 0 has %d", a.SymmetricDim(), n)}
+		}
+		f, err := manifold.NewFrame(a)
+		if err != nil {
+			e := &DataError{Where: where, Err: err}
+			var pe *manifold.PointError
+			if errors.As(err, &pe) && pe.Max != 0 {
+				e.Remedy = ridgeRemedy
+			}
+			return nil, e
+		}
+		out[k] = f
+	}
+	return out, nil
+}
+
+// normalizedWeights returns count weights that sum to 1.
+func normalizedWeights(w []float64, count int) ([]float64, error) {
+	out := make([]float64, count)
+	if w == nil {
+		for k := range out {
+			out[k] = 1 / float64(count)
+		}
+		return out, nil
+	}
+	if len(w) != count {
+		return nil, &DataError{Where: "weights", Err: fmt.Errorf("%d weights for %d matrices", len(w), count)}
+	}
+	var sum float64
+	for k, v := range w {
+		if !(v >= 0) || math.IsInf(v, 1) {
+			return nil, &DataError{Where: "weights", Err: fmt.Errorf("weight %d is %v, want a finite number >= 0", k, v)}
+		}
+		sum += v
+	}
+	if !(sum > 0) || math.IsInf(sum, 1) {
+		return nil, &DataError{Where: "weights", Err: fmt.Errorf("the weights sum to %v, want a positive finite number", sum)}
+	}
+	for k, v := range w {
+		out[k] = v / sum
+	}
+	return out, nil
+}
+
+// checkSamples returns the samples as a packed matrix after checking that they are finite.
+func checkSamples(s *mat.Dense) (dense.Matrix[float64], error) {
+	if s == nil || s.IsEmpty() {
+		return dense.Matrix[float64]{}, &DataError{Err: errors.New("no samples given")}
+	}
+	out := dense.Of(s.RawMatrix()).Clone()
+	for i := range out.Rows {
+		for j, v := range out.Row(i) {
+			if v-v != 0 {
+				return out, &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("entry %d is %v", j, v)}
+			}
+		}
+	}
+	return out, nil
+}

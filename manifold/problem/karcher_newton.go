@@ -1,0 +1,234 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// start returns the geometric mean A # H of the arithmetic and the harmonic mean: it is the Karcher mean for two matrices, for pairs
+// C^1/2 exp(+-S) C^1/2, and close to it for scattered data. Two Cholesky factorizations, two decompositions of one matrix in all.
+func (k *karcherObjective) start() *manifold.Frame {
+	p, err := k.arithmeticHarmonic()
+	if err != nil {
+		return manifold.IdentityFrame(k.n, 1)
+	}
+	return p
+}
+
+func (k *karcherObjective) arithmeticHarmonic() (*manifold.Frame, error) {
+	sums := [2]dense.Matrix[float64]{dense.New[float64](k.n, k.n), dense.New[float64](k.n, k.n)}
+	for i, f := range k.frames {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, k.weights[i], view(f.F()), view(f.F()), 1, sums[0])
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, k.weights[i], view(f.Inverse()), view(f.Inverse()), 1, sums[1])
+	}
+	arithmetic, err := manifold.NewFrame(symmetric(sums[0]))
+	if err != nil {
+		return nil, err
+	}
+	harmonic, err := manifold.NewFrame(symmetric(sums[1]))
+	if err != nil {
+		return nil, err
+	}
+	harmonic.Invert()
+	return k.between(arithmetic, harmonic, 0.5)
+}
+
+// between returns the point at time t on the geodesic from p to q.
+func (k *karcherObjective) between(p, q *manifold.Frame, t float64) (*manifold.Frame, error) {
+	v := make([]float64, k.n*k.n)
+	if err := k.m.Log(v, p, q); err != nil {
+		return nil, err
+	}
+	for i := range v {
+		v[i] *= t
+	}
+	out := manifold.IdentityFrame(k.n, 1)
+	return out, k.m.Exp(out, p, v)
+}
+
+func karcherDefault(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+	k := in.(*karcherObjective)
+	if len(k.frames) > 2 {
+		return karcherIterate(k, o, karcherNewtonDirection)
+	}
+	p := k.frames[0].Clone().(*manifold.Frame)
+	if len(k.frames) == 2 {
+		var err error
+		if p, err = k.between(k.frames[0], k.frames[1], k.weights[1]); err != nil {
+			return nil, err
+		}
+	}
+	memo, grad := k.NewMemo(), make([]float64, m.VectorLen())
+	cost, err := k.Evaluate(p, grad, memo)
+	if err != nil {
+		return nil, err
+	}
+	r := &solve.Result{Point: p, Evaluations: 1, Objective: cost, GradientNorm: math.Sqrt(m.Inner(p, grad, grad))}
+	if scale := k.GradientScale(cost); scale > 0 {
+		r.RelativeGradient = r.GradientNorm / scale
+	}
+	r.Converged = true
+	r.Reason = solve.Reason{Name: "closed-form", Converged: true, Detail: fmt.Sprintf("point on the geodesic, gradient norm %.3g", r.GradientNorm)}
+	r.Certificate = k.Certify(p, r.GradientNorm, memo)
+	return r, nil
+}
+
+func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
+	return karcherIterate(in.(*karcherObjective), o, karcherRichardsonDirection)
+}
+
+// karcherRun is the state of the specialised iterations.
+type karcherRun struct {
+	k        *karcherObjective
+	m        *manifold.Affine // with the metric of k.m and the default retraction
+	mon      *monitor
+	p, q     *manifold.Frame
+	memo     *karcherMemo
+	grad     []float64
+	next     []float64
+	step     []float64
+	scaled   []float64
+	res      []float64
+	dir, hd  []float64
+	products int
+}
+
+// karcherIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
+// along a geodesic grows monotonically because the cost is convex there: it is accepted unless it overshoots the minimum on the line by more
+// than half of the initial slope. Costs are not compared, so rounding does not stall the run.
+func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRun) error) (*solve.Result, error) {
+	first, err := firstPoint(k, o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := manifold.NewAffine(k.n, manifold.AffineOptions{Kappa: o.Kappa})
+	if err != nil {
+		return nil, err
+	}
+	n := m.VectorLen()
+	r := &karcherRun{k: k, m: m, p: first, q: manifold.IdentityFrame(k.n, 1), memo: k.NewMemo().(*karcherMemo)}
+	for _, v := range []*[]float64{&r.grad, &r.next, &r.step, &r.scaled, &r.res, &r.dir, &r.hd} {
+		*v = make([]float64, n)
+	}
+	r.mon = newMonitor(&o.Solver, n)
+	k.accuracy = math.Inf(1)
+	cost, err := k.Evaluate(r.p, r.grad, r.memo)
+	for err == nil && !r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost)) {
+		if err = direction(r); err == nil {
+			cost, err = r.move()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := r.mon.result(r.p, r.products)
+	out.Certificate = k.Certify(r.p, out.GradientNorm, r.memo)
+	return out, nil
+}
+
+func (r *karcherRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
+
+// move takes the step along the geodesic, shortened until the slope condition holds.
+func (r *karcherRun) move() (float64, error) {
+	m := r.m
+	slope := m.Inner(r.p, r.grad, r.step)
+	length := r.norm(r.step)
+	r.k.accuracy = min(0.05*r.mon.status.GradientNorm, max(0.02*r.expected(), 0.05*r.mon.target()))
+	t := 1.0
+	for range 30 {
+		for i, v := range r.step {
+			r.scaled[i] = t * v
+		}
+		move := m.Exp
+		if t*length < 0.3 {
+			move = m.Retract
+		}
+		if err := move(r.q, r.p, r.scaled); err != nil {
+			return 0, r.broken(t*length, err)
+		}
+		cost, err := r.k.Evaluate(r.q, r.next, r.memo)
+		r.mon.status.Evaluations++
+		end := m.Inner(r.q, r.next, r.step)
+		if err == nil && end <= -0.5*slope {
+			if err := m.Check(r.q); err != nil {
+				return 0, r.broken(t*length, err)
+			}
+			r.p, r.q, r.grad, r.next = r.q, r.p, r.next, r.grad
+			r.mon.step(t * length)
+			return cost, nil
+		}
+		shrink := 0.25
+		if err == nil {
+			shrink = min(max(slope/(slope-end), 0.1), 0.7)
+		}
+		t *= shrink
+	}
+	return 0, r.broken(t*length, fmt.Errorf("no step along the direction is acceptable"))
+}
+
+func (r *karcherRun) broken(length float64, err error) error {
+	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.status.Iteration+1, length, err)
+}
+
+// expected guesses the gradient norm after the step from the step length, by the quadratic convergence of Newton's method.
+func (r *karcherRun) expected() float64 {
+	g := r.mon.status.GradientNorm
+	return min(g, g*g/float64(r.k.n))
+}
+
+// karcherRichardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
+// condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710, eq. 11 with the optimal theta of section 3).
+func karcherRichardsonDirection(r *karcherRun) error {
+	var sum float64
+	for i, s := range r.memo.spectra {
+		lo, hi := math.Inf(1), math.Inf(-1)
+		for _, l := range s.logs {
+			lo, hi = min(lo, l), max(hi, l)
+		}
+		c := (hi - lo) / 2
+		if c > 1e-8 {
+			sum += r.k.weights[i] * (1 + c/math.Tanh(c))
+		} else {
+			sum += 2 * r.k.weights[i]
+		}
+	}
+	for i, g := range r.grad {
+		r.step[i] = -2 / sum * g
+	}
+	return nil
+}
+
+// karcherNewtonDirection solves Hessian step = -gradient by conjugate gradients, to a residual that keeps the convergence superlinear.
+func karcherNewtonDirection(r *karcherRun) error {
+	m := r.m
+	clear(r.step)
+	for i, g := range r.grad {
+		r.res[i] = g
+		r.dir[i] = -g
+	}
+	g := r.mon.status.GradientNorm
+	rr := g * g
+	target := max(0.5*r.mon.target(), g*min(0.1, g/float64(r.k.n)))
+	for range 100 {
+		if math.Sqrt(rr) <= target {
+			return nil
+		}
+		if err := r.k.HessianVec(r.hd, r.p, r.dir, r.memo); err != nil {
+			return err
+		}
+		r.products++
+		alpha := rr / m.Inner(r.p, r.dir, r.hd)
+		dense.Axpy(alpha, r.dir, r.step)
+		dense.Axpy(alpha, r.hd, r.res)
+		next := m.Inner(r.p, r.res, r.res)
+		for i, v := range r.res {
+			r.dir[i] = -v + next/rr*r.dir[i]
+		}
+		rr = next
+	}
+	return nil
+}

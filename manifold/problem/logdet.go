@@ -1,0 +1,168 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+var logdet = Problem{
+	Name:  "logdet",
+	What:  "Gaussian maximum likelihood (log-det divergence): minimize log det X + tr(X^-1 S)",
+	Input: "one SPD matrix S (n x n), or zero-mean samples (N x n, N >= n)",
+	Takes: Matrices | Samples,
+	Own: []Method{{
+		Name: "closed-form",
+		What: "the minimizer is S; checked by Cholesky",
+		run:  logdetClosedForm,
+	}},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+		target, count, err := logdetTarget(d)
+		if err != nil {
+			return nil, err
+		}
+		l := &logdetObjective{target: target, count: count}
+		l.work = dense.New[float64](target.Dim(), target.Dim())
+		l.m, err = m(target.Dim())
+		return l, err
+	},
+}
+
+// logdetTarget returns the frame of S, given or computed as X^T X / N.
+func logdetTarget(d *Data) (*manifold.Frame, int, error) {
+	if d.Samples == nil {
+		if len(d.Matrices) > 1 {
+			return nil, 0, &DataError{Err: fmt.Errorf("%d matrices given, want one", len(d.Matrices)),
+				Remedy: "average them first, or solve mean"}
+		}
+		f, err := factorMatrices(d.Matrices)
+		if err != nil {
+			return nil, 0, err
+		}
+		return f[0], 1, nil
+	}
+	x, err := checkSamples(d.Samples)
+	if err != nil {
+		return nil, 0, err
+	}
+	if x.Rows < x.Cols {
+		return nil, 0, &DataError{Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
+			Remedy: "give at least as many samples as dimensions, or use a shrinkage estimator"}
+	}
+	s := dense.New[float64](x.Cols, x.Cols)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
+	f, err := manifold.NewFrame(symmetric(s))
+	if err != nil {
+		return nil, 0, &DataError{Where: "sample covariance", Err: err,
+			Remedy: "the samples lie in a subspace: drop dependent columns, or use a shrinkage estimator"}
+	}
+	return f, x.Rows, nil
+}
+
+// logdetObjective is log det X + tr(X^-1 S). With M = F^-1 S F^-T the whitened differential is I - M and the Hessian (eta M + M eta)/2.
+type logdetObjective struct {
+	m      *manifold.Affine
+	target *manifold.Frame
+	count  int
+	work   dense.Matrix[float64]
+}
+
+type logdetMemo struct{ m dense.Matrix[float64] }
+
+func (l *logdetObjective) size() (int, int) { return l.target.Dim(), l.count }
+
+func (l *logdetObjective) start() *manifold.Frame { return manifold.IdentityFrame(l.target.Dim(), 1) }
+
+func (l *logdetObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }
+
+// NewMemo implements solve.Memoizer.
+func (l *logdetObjective) NewMemo() solve.Memo {
+	return &logdetMemo{dense.New[float64](l.target.Dim(), l.target.Dim())}
+}
+
+// Evaluate implements solve.Objective: one and a half products.
+func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	f := p.(*manifold.Frame)
+	m := memo.(*logdetMemo).m
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), view(l.target.F()), 0, l.work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l.work, l.work, 0, m)
+	dense.Mirror(m)
+	cost := f.LogDet()
+	for i := range m.Rows {
+		cost += m.At(i, i)
+	}
+	for i, v := range m.Data {
+		grad[i] = -v
+	}
+	for i := range m.Rows {
+		grad[i*m.Cols+i]++
+	}
+	l.m.FromWhitened(f, grad)
+	return cost, nil
+}
+
+// HessianVec implements solve.Hessian: one product.
+func (l *logdetObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+	m := memo.(*logdetMemo).m
+	symmetricProduct(dense.Wrap(m.Rows, m.Cols, dst), dense.Wrap(m.Rows, m.Cols, v), m, l.work)
+	l.m.FromWhitened(p.(*manifold.Frame), dst)
+	return nil
+}
+
+// Certify implements solve.Certifier: the minimizer is known, so the distance to it is computed.
+func (l *logdetObjective) Certify(p manifold.Point, _ float64, _ solve.Memo) solve.Certificate {
+	d, err := l.m.Distance(p, l.target)
+	if err != nil {
+		return solve.Certificate{Kind: "none"}
+	}
+	return solve.Certificate{Kind: "known-minimizer", Value: d, Bound: true}
+}
+
+func logdetClosedForm(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+	l := in.(*logdetObjective)
+	first, err := firstPoint(in, o)
+	if err != nil {
+		return nil, err
+	}
+	n := m.VectorLen()
+	grad, memo := make([]float64, n), l.NewMemo()
+	if _, err := l.Evaluate(first, grad, memo); err != nil {
+		return nil, err
+	}
+	initial := math.Sqrt(m.Inner(first, grad, grad))
+	r := &solve.Result{Point: l.target.Clone(), Evaluations: 2}
+	if r.Objective, err = l.Evaluate(r.Point, grad, memo); err != nil {
+		return nil, err
+	}
+	r.GradientNorm = math.Sqrt(m.Inner(r.Point, grad, grad))
+	if initial > 0 {
+		r.RelativeGradient = r.GradientNorm / initial
+	}
+	r.Converged = r.GradientNorm <= 1e-8*max(1, initial)
+	if !r.Converged {
+		return nil, errors.New("the closed form does not satisfy the optimality condition to rounding: the matrix is too ill-conditioned")
+	}
+	r.Reason = solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("X = S, gradient norm %.3g", r.GradientNorm), Converged: true}
+	r.Certificate = l.Certify(r.Point, r.GradientNorm, memo)
+	return r, nil
+}
+
+func view(m *mat.Dense) dense.Matrix[float64] { return dense.Of(m.RawMatrix()) }
+
+// symmetricProduct sets dst = (a b + b a)/2 for symmetric a and b.
+func symmetricProduct(dst, a, b, work dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, a, b, 0, work)
+	for i := range dst.Rows {
+		for j := i; j < dst.Cols; j++ {
+			v := work.At(i, j) + work.At(j, i)
+			dst.Set(i, j, v)
+			dst.Set(j, i, v)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package problem
+
+import (
+	"fmt"
+	"time"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+	"github.com/spdopt/spdopt/spectral"
+)
+
+// Data is the input of a problem: matrices or samples, as the problem's Input says.
+type Data struct {
+	Matrices []mat.Symmetric // SPD matrices of one size n
+	Samples  *mat.Dense      // N x n, one sample a row
+	Weights  []float64       // one nonnegative weight for each matrix; nil for equal weights; scaled to sum 1
+}
+
+// Options configures Solve; nil or the zero value is the default.
+type Options struct {
+	// Method is one of the problem's Methods; default the first.
+	Method string
+	// Kappa is the metric convention, 1 (default for 0) or 2; see manifold.AffineOptions.
+	Kappa int
+	// Retraction is used by the general solvers; see manifold.AffineOptions.
+	Retraction manifold.Retraction
+	// Start is the first point of iterative methods; the default depends on the problem.
+	Start mat.Symmetric
+	// Normalization fixes the scale where the problem leaves it free (tyler); default TraceN.
+	Normalization Normalization
+	// Solver bounds and observes the run.
+	Solver solve.Options
+}
+
+// Normalization says how a scale that the cost does not determine is fixed.
+type Normalization int
+
+// The normalizations.
+const (
+	TraceN Normalization = iota // trace equal to n
+	DetOne                      // determinant equal to 1
+)
+
+// Validate returns an error that names the first field that is out of range.
+func (o *Options) Validate() error {
+	if o == nil {
+		return nil
+	}
+	if o.Normalization != TraceN && o.Normalization != DetOne {
+		return fmt.Errorf("problem: unknown Normalization %d, want TraceN or DetOne", o.Normalization)
+	}
+	if err := (manifold.AffineOptions{Kappa: o.Kappa, Retraction: o.Retraction}).Validate(); err != nil {
+		return err
+	}
+	return o.Solver.Validate()
+}
+
+// Result is the outcome of Solve. The JSON names are those of "spdopt solve --json".
+type Result struct {
+	Problem          string            `json:"problem"`
+	Method           string            `json:"method"`
+	N                int               `json:"n"`     // rows of the solution
+	Count            int               `json:"count"` // matrices or samples
+	Converged        bool              `json:"converged"`
+	Reason           string            `json:"reason"`
+	Advice           string            `json:"advice,omitempty"` // what to try next if not converged
+	Iterations       int               `json:"iterations"`
+	Evaluations      int               `json:"evaluations"`
+	HessianProducts  int               `json:"hessian_products"`
+	Objective        float64           `json:"objective"`
+	GradientNorm     float64           `json:"gradient_norm"`     // Riemannian, absolute
+	RelativeGradient float64           `json:"relative_gradient"` // against the start of the run
+	Certificate      solve.Certificate `json:"certificate"`
+	Seconds          float64           `json:"seconds"` // wall clock, data checks included
+	Solution         *mat.SymDense     `json:"-"`
+}
+
+// Method is a way to solve one problem.
+type Method struct {
+	Name string
+	What string
+	run  func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error)
+}
+
+// Takes says which data a problem reads, as a set of bits.
+type Takes int
+
+// The kinds of data.
+const (
+	Matrices Takes = 1 << iota // Data.Matrices
+	Samples                    // Data.Samples
+	Weights                    // Data.Weights
+)
+
+// Problem is one entry of the registry.
+type Problem struct {
+	Name  string // as used on the command line
+	What  string // one line
+	Input string // the files it takes, in words
+	Takes Takes  // the fields of Data that it reads
+	Own   []Method
+	// prepare checks the data and builds the objective.
+	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
+}
+
+// instance is a problem with its data.
+type instance interface {
+	solve.Objective
+	solve.Hessian
+	// size returns the rows of the solution and the number of matrices or samples.
+	size() (n, count int)
+	// start returns the default first point.
+	start() *manifold.Frame
+	// finish turns the final frame into the solution that is reported.
+	finish(p *manifold.Frame, o *Options) *mat.SymDense
+}
+
+// Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve.
+func (p Problem) Methods() []string {
+	var names []string
+	for _, m := range p.Own {
+		names = append(names, m.Name)
+	}
+	for _, s := range solve.Solvers() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// UnknownError says that there is no problem or method of that name.
+type UnknownError struct {
+	Kind  string // "problem" or "method"
+	Name  string
+	Known []string
+}
+
+// Error lists the known names.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("unknown %s %q, want one of %v", e.Kind, e.Name, e.Known)
+}
+
+// Solve runs the named problem on the data. An unknown name is an *UnknownError, unusable data a *DataError. A run that did not converge is
+// not an error: the Result says so, and why.
+func Solve(name string, d Data, o *Options) (*Result, error) {
+	p, err := ByName(name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Solve(d, o)
+}
+
+// Solve runs the problem on the data; see the function Solve.
+func (p Problem) Solve(d Data, o *Options) (*Result, error) {
+	began := time.Now()
+	if o == nil {
+		o = &Options{}
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	method, err := p.method(o.Method)
+	if err != nil {
+		return nil, err
+	}
+	in, m, err := p.instance(&d, o)
+	if err != nil {
+		return nil, err
+	}
+	n, count := in.size()
+	r, err := method.run(in, m, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s by %s: %w", p.Name, method.Name, err)
+	}
+	out := &Result{Problem: p.Name, Method: method.Name, N: n, Count: count, Converged: r.Converged, Reason: r.Reason.Detail,
+		Advice: r.Reason.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
+		Objective: r.Objective, GradientNorm: r.GradientNorm, RelativeGradient: r.RelativeGradient, Certificate: r.Certificate}
+	out.Solution = in.finish(r.Point.(*manifold.Frame), o)
+	out.Seconds = time.Since(began).Seconds()
+	return out, nil
+}
+
+func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, error) {
+	var m *manifold.Affine
+	in, err := p.prepare(d, func(n int) (_ *manifold.Affine, err error) {
+		m, err = manifold.NewAffine(n, manifold.AffineOptions{Kappa: o.Kappa, Retraction: o.Retraction})
+		return m, err
+	}, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if n, _ := in.size(); o.Start != nil && o.Start.SymmetricDim() != n {
+		return nil, nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", o.Start.SymmetricDim(), n)}
+	}
+	return in, m, nil
+}
+
+// method finds the method of that name; empty means the default.
+func (p Problem) method(name string) (Method, error) {
+	for _, m := range p.Own {
+		if name == "" || m.Name == name {
+			return m, nil
+		}
+	}
+	for _, s := range solve.Solvers() {
+		if name == "" || s.Name == name {
+			return general(s), nil
+		}
+	}
+	return Method{}, &UnknownError{Kind: "method", Name: name, Known: p.Methods()}
+}
+
+// general wraps a solver of package solve.
+func general(s solve.Solver) Method {
+	return Method{Name: s.Name, What: s.What, run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+		first, err := firstPoint(in, o)
+		if err != nil {
+			return nil, err
+		}
+		if o.Retraction == manifold.SweepStep {
+			f, err := spectral.FromSym(first.Sym())
+			if err != nil {
+				return nil, err
+			}
+			first = manifold.SpectralFrame(f)
+		}
+		return s.Run(m, in, first, &o.Solver)
+	}}
+}
+
+func firstPoint(in instance, o *Options) (*manifold.Frame, error) {
+	if o.Start == nil {
+		return in.start(), nil
+	}
+	f, err := manifold.NewFrame(o.Start)
+	if err != nil {
+		return nil, &DataError{Where: "start", Err: err}
+	}
+	return f, nil
+}

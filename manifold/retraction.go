@@ -1,0 +1,133 @@
+package manifold
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
+
+// Retraction names a way to move a frame along a whitened tangent vector eta. All but SweepStep set F+ = F R with R =
+// r(eta) symmetric positive definite.
+type Retraction int
+
+const (
+	// RationalStep takes the [2/2] Pade approximant of exp(eta/2): R = (I + eta/4 + eta^2/48)(I - eta/4 + eta^2/48)^-1. It agrees with the
+	// geodesic to fourth order, is positive definite for every eta, commutes with inversion of S (r(-eta) = r(eta)^-1) as the geodesic
+	// does, and costs about 5 products and no decomposition. The default.
+	RationalStep Retraction = iota
+	// SecondOrderStep takes R = I + eta/2 + eta^2/8, the retraction S + xi + xi S^-1 xi/2 up to third order; every eigenvalue of R is at least
+	// 1/2, so a step shrinks no eigenvalue of S by more than 4. About 3 products.
+	SecondOrderStep
+	// GeodesicStep takes R = exp(eta/2) by an eigendecomposition.
+	GeodesicStep
+	// SweepStep moves the factor S = B diag(d) B^T itself: one bounded-angle sweep towards S + xi with d_i exp(eta_ii), so that the point
+	// stays spectral and powers of S cost two products. It agrees with the geodesic to first order. The frame turns with the eigenbasis:
+	// keeping eta is isometric, but it is not close to parallel transport where eigenvalues are nearly equal. About 4 products; SpectralFrame
+	// points only.
+	SweepStep
+)
+
+// retractions lists the moves in the order of the constants.
+var retractions = [...]struct {
+	name  string
+	order int // R(t eta) agrees with the geodesic up to and including this power of t
+	move  func(dst, p *Frame, eta dense.Matrix[float64]) error
+}{
+	RationalStep:    {"rational", 4, retractRational},
+	SecondOrderStep: {"second-order", 2, retractSecondOrder},
+	GeodesicStep:    {"geodesic", math.MaxInt, retractGeodesic},
+	SweepStep:       {"sweep", 1, retractSweep},
+}
+
+// String returns the name of the retraction.
+func (r Retraction) String() string {
+	if r < 0 || int(r) >= len(retractions) {
+		return "unknown"
+	}
+	return retractions[r].name
+}
+
+// Order returns the largest k such that the retraction agrees with the geodesic up to and including order k in the step length.
+func (r Retraction) Order() int { return retractions[r].order }
+
+func retractSecondOrder(dst, p *Frame, eta dense.Matrix[float64]) error {
+	r := dst.scratch(1)[0]
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 0.125, eta, eta, 0, r)
+	dense.Mirror(r)
+	dense.Axpy(0.5, eta.Data, r.Data)
+	addIdentity(r)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.matrix(), r, 0, dst.matrix())
+	if dense.Cholesky(r) >= 0 {
+		return &PointError{What: "the step left the cone: I + eta/2 + eta^2/8 is not positive definite in floating point"}
+	}
+	dst.inv.Copy(p.inv)
+	solveCholesky(r, dst.inverse())
+	dst.logDet = p.logDet + 4*sumLogDiagonal(r)
+	return nil
+}
+
+func retractRational(dst, p *Frame, eta dense.Matrix[float64]) error {
+	w := dst.scratch(2)
+	num, den := w[0], w[1]
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1.0/48, eta, eta, 0, num)
+	dense.Mirror(num)
+	addIdentity(num)
+	den.Copy(num)
+	dense.Axpy(0.25, eta.Data, num.Data)
+	dense.Axpy(-0.25, eta.Data, den.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.matrix(), num, 0, dst.matrix())
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, den, p.inverse(), 0, dst.inverse())
+	if dense.Cholesky(num) >= 0 || dense.Cholesky(den) >= 0 {
+		return &PointError{What: "the step left the cone: a factor of the rational retraction is not positive definite in floating point"}
+	}
+	f := dst.matrix()
+	dense.SolveLowerRight(dense.Transposed, den, f)
+	dense.SolveLowerRight(dense.NoTrans, den, f)
+	solveCholesky(num, dst.inverse())
+	dst.logDet = p.logDet + 4*(sumLogDiagonal(num)-sumLogDiagonal(den))
+	return nil
+}
+
+func retractGeodesic(dst, p *Frame, eta dense.Matrix[float64]) error {
+	w := dst.scratch(3)
+	q, r, t := w[0], w[1], w[2]
+	q.Copy(eta)
+	if !eigen.Sym(q, dst.values) {
+		return &StepError{Norm: math.NaN()}
+	}
+	var trace float64
+	for i, l := range dst.values {
+		trace += l
+		dst.values[i] = math.Exp(l / 2)
+	}
+	spectralSum(r, q, dst.values, t)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.matrix(), r, 0, dst.matrix())
+	for i, e := range dst.values {
+		dst.values[i] = 1 / e
+	}
+	spectralSum(r, q, dst.values, t)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, p.inverse(), 0, dst.inverse())
+	dst.logDet = p.logDet + trace
+	return nil
+}
+
+func addIdentity(m dense.Matrix[float64]) {
+	for i := range m.Rows {
+		m.Set(i, i, m.At(i, i)+1)
+	}
+}
+
+// solveCholesky overwrites b with (l l^T)^-1 b.
+func solveCholesky(l, b dense.Matrix[float64]) {
+	dense.SolveLower(dense.NoTrans, l, b)
+	dense.SolveLower(dense.Transposed, l, b)
+}
+
+func sumLogDiagonal(m dense.Matrix[float64]) float64 {
+	var s float64
+	for i := range m.Rows {
+		s += math.Log(m.At(i, i))
+	}
+	return s
+}

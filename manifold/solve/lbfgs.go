@@ -1,0 +1,138 @@
+package solve
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/manifold"
+)
+
+var lbfgs = Solver{
+	Name: "lbfgs",
+	What: "limited-memory BFGS with transport by keeping coordinates; first derivatives, superlinear in practice",
+	Run:  LBFGS,
+}
+
+// LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
+// recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. Memory: 2 Options.Memory vectors.
+func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
+	r, err := begin("lbfgs", m, f, start, o)
+	if err != nil {
+		return nil, err
+	}
+	q := newQuasiNewton(r)
+	for !r.done() {
+		if err := q.direction(); err != nil {
+			return nil, err
+		}
+		slope, first := m.Inner(r.x.point, q.d, r.x.grad), 1.0
+		norm := math.Sqrt(m.Inner(r.x.point, q.d, q.d))
+		if q.count == 0 {
+			first = r.firstStep() / norm
+		}
+		if !(slope < 0) {
+			q.count = 0
+			continue
+		}
+		t, ok, err := r.lineSearch(q.d, slope, first, r.x.cost, true)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			if q.count == 0 {
+				r.stalled("no step along the gradient decreases the cost")
+				break
+			}
+			q.count = 0
+			continue
+		}
+		if err := r.accept(t * norm); err != nil {
+			return nil, err
+		}
+		q.remember(t)
+	}
+	return r.result(), nil
+}
+
+// quasiNewton keeps the last pairs of steps and gradient changes in a ring.
+type quasiNewton struct {
+	r     *run
+	s, y  [][]float64
+	rho   []float64
+	alpha []float64
+	next  int // slot of the next pair
+	count int // pairs in use
+	gamma float64
+	d, t  []float64
+}
+
+func newQuasiNewton(r *run) *quasiNewton {
+	k, n := r.o.Memory, len(r.x.grad)
+	q := &quasiNewton{r: r, s: make([][]float64, k), y: make([][]float64, k), rho: make([]float64, k), alpha: make([]float64, k),
+		d: make([]float64, n), t: make([]float64, n)}
+	for i := range k {
+		q.s[i], q.y[i] = make([]float64, n), make([]float64, n)
+	}
+	return q
+}
+
+// direction sets d to minus the approximate inverse Hessian times the gradient.
+func (q *quasiNewton) direction() error {
+	r, k := q.r, len(q.s)
+	p := r.x.point
+	for i, g := range r.x.grad {
+		q.d[i] = -g
+	}
+	for j := 1; j <= q.count; j++ {
+		i := (q.next - j + k) % k
+		q.alpha[i] = q.rho[i] * r.m.Inner(p, q.s[i], q.d)
+		axpy(-q.alpha[i], q.y[i], q.d)
+	}
+	if r.prec != nil {
+		copy(q.t, q.d)
+		if err := r.prec.Precondition(q.d, p, q.t, r.x.memo); err != nil {
+			return err
+		}
+	} else if q.count > 0 {
+		for i := range q.d {
+			q.d[i] *= q.gamma
+		}
+	}
+	for j := q.count; j >= 1; j-- {
+		i := (q.next - j + k) % k
+		beta := q.rho[i] * r.m.Inner(p, q.y[i], q.d)
+		axpy(q.alpha[i]-beta, q.s[i], q.d)
+	}
+	return nil
+}
+
+// remember stores the pair of the step t*d that was just accepted; a pair without positive curvature is dropped.
+func (q *quasiNewton) remember(t float64) {
+	r, k := q.r, len(q.s)
+	if k == 0 {
+		return
+	}
+	if !r.free {
+		for j := 1; j <= q.count; j++ {
+			i := (q.next - j + k) % k
+			r.carry(q.s[i])
+			r.carry(q.y[i])
+		}
+		r.carry(q.d)
+		r.carry(r.y.grad)
+	}
+	s, y := q.s[q.next], q.y[q.next]
+	for i := range s {
+		s[i], y[i] = t*q.d[i], r.x.grad[i]-r.y.grad[i]
+	}
+	p := r.x.point
+	sy, yy, ss := r.m.Inner(p, s, y), r.m.Inner(p, y, y), r.m.Inner(p, s, s)
+	if !(sy > 1e-10*math.Sqrt(ss*yy)) {
+		if q.count == k {
+			q.count--
+		}
+		return
+	}
+	q.rho[q.next], q.gamma = 1/sy, sy/yy
+	q.next = (q.next + 1) % k
+	q.count = min(q.count+1, k)
+}

@@ -1,0 +1,115 @@
+package solve
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// Options configures a solver; nil or the zero value is the default.
+type Options struct {
+	// Tolerance is the relative gradient norm (see Status.GradientScale) at which a run has converged; default 1e-8.
+	Tolerance float64
+	// AbsoluteTolerance is the gradient norm at which a run has converged whatever the start was; the default is the rounding level
+	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer.
+	AbsoluteTolerance float64
+	// MaxIterations ends a run without convergence; default 1000.
+	MaxIterations int
+	// MaxTime ends a run without convergence; default no limit.
+	MaxTime time.Duration
+	// Stop is checked after the criteria above; default none.
+	Stop Criterion
+	// Callback runs after every iteration; a true answer stops the run. Default none.
+	Callback func(*Status) bool
+	// Memory is the number of pairs that LBFGS keeps; default 12.
+	Memory int
+	// FirstStep is the length of the first step tried (Steepest, LBFGS) or the first trust radius (Trust), in the metric; the default is
+	// the length of the gradient, but at most VectorLen^(1/4).
+	FirstStep float64
+}
+
+// Validate returns an error that names the first field that is out of range.
+func (o *Options) Validate() error {
+	if o == nil {
+		return nil
+	}
+	switch {
+	case !(o.Tolerance >= 0 && o.Tolerance < 1):
+		return fmt.Errorf("solve: Tolerance is %v, want a number in [0, 1)", o.Tolerance)
+	case !(o.AbsoluteTolerance >= 0) || math.IsInf(o.AbsoluteTolerance, 1):
+		return fmt.Errorf("solve: AbsoluteTolerance is %v, want a finite number >= 0", o.AbsoluteTolerance)
+	case o.MaxIterations < 0:
+		return fmt.Errorf("solve: MaxIterations is %d, want >= 0", o.MaxIterations)
+	case o.MaxTime < 0:
+		return fmt.Errorf("solve: MaxTime is %v, want >= 0", o.MaxTime)
+	case o.Memory < 0:
+		return fmt.Errorf("solve: Memory is %d, want >= 0", o.Memory)
+	case !(o.FirstStep >= 0) || math.IsInf(o.FirstStep, 1):
+		return fmt.Errorf("solve: FirstStep is %v, want a finite number >= 0", o.FirstStep)
+	}
+	return nil
+}
+
+// WithDefaults returns a copy of o (which may be nil) with the defaults filled in for vectors of the given length.
+func (o *Options) WithDefaults(vectorLen int) Options {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if d.Tolerance == 0 {
+		d.Tolerance = 1e-8
+	}
+	if d.AbsoluteTolerance == 0 {
+		d.AbsoluteTolerance = 1e-14 * math.Sqrt(float64(vectorLen))
+	}
+	if d.MaxIterations == 0 {
+		d.MaxIterations = 1000
+	}
+	if d.Memory == 0 {
+		d.Memory = 12
+	}
+	return d
+}
+
+// Done applies the callback and the stopping criteria of options that have their defaults to s.
+func (o *Options) Done(s *Status) (Reason, bool) {
+	if o.Callback != nil && s.Iteration > 0 && o.Callback(s) {
+		return Reason{Name: "callback", Detail: "the callback asked to stop"}, true
+	}
+	switch {
+	case s.GradientNorm <= o.Tolerance*s.GradientScale:
+		return RelativeGradientBelow(o.Tolerance).Check(s)
+	case s.GradientNorm <= o.AbsoluteTolerance:
+		return GradientBelow(o.AbsoluteTolerance).Check(s)
+	}
+	if o.Stop != nil {
+		if r, stop := o.Stop.Check(s); stop {
+			return r, true
+		}
+	}
+	switch {
+	case s.Iteration >= o.MaxIterations:
+		return IterationLimit(o.MaxIterations).Check(s)
+	case o.MaxTime > 0 && s.Elapsed >= o.MaxTime:
+		return TimeLimit(o.MaxTime).Check(s)
+	}
+	return Reason{}, false
+}
+
+// Result is what a solver returns.
+type Result struct {
+	Solver           string
+	Point            manifold.Point // the best point found
+	Converged        bool
+	Reason           Reason
+	Iterations       int
+	Evaluations      int // of the cost, with or without gradient
+	HessianProducts  int
+	Objective        float64
+	GradientNorm     float64 // Riemannian, absolute
+	RelativeGradient float64 // GradientNorm over Status.GradientScale
+	Certificate      Certificate
+	Elapsed          time.Duration // wall clock
+}

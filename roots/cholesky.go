@@ -1,0 +1,81 @@
+package roots
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+var choleskyMethod = Method{
+	Name:   "cholesky",
+	Title:  "integer powers: products for p >= 0, Cholesky inverse and products for p < 0",
+	Source: "Higham, Accuracy and Stability of Numerical Algorithms, 14.3",
+	Can: func(q Query) bool {
+		return q.Kind <= KindInv && q.Power == math.Trunc(q.Power) && math.Abs(q.Power) <= 64 && !q.Cutoff
+	},
+	Work: func(q Query) float64 {
+		w := float64(powerProducts(int(math.Abs(q.Power)))) / 2
+		if q.Power < 0 {
+			w += 0.5
+		}
+		return w + applyWork(q, 1)
+	},
+	Bound: func(q Query) float64 {
+		if q.Power > 0 {
+			return q.rounding(4)
+		}
+		// The inverse of the Cholesky factor has an error of c n eps cond(L) relative to itself.
+		return q.rounding(8)
+	},
+	run64: runCholesky[float64],
+	run32: runCholesky[float32],
+}
+
+func runCholesky[T dense.Float](j *job[T]) error {
+	k := int(math.Abs(j.Power))
+	if k == 0 {
+		x := j.new(j.N, j.N)
+		x.Identity()
+		j.give(x)
+		return nil
+	}
+	base := j.a
+	if j.Power < 0 {
+		l := dense.New[float64](j.N, j.N)
+		convert(l, j.a)
+		if !j.factor(l) {
+			return j.refuse()
+		}
+		base = j.new(j.N, j.N)
+		convert(base, inverseOf(j, l))
+	}
+	x := j.powerOf(base, k)
+	if k == 1 {
+		x = x.Clone()
+	}
+	j.give(x)
+	return nil
+}
+
+// factor overwrites m with its Cholesky factor and reports whether m is positive definite.
+func (j *job[T]) factor(m dense.Matrix[float64]) bool {
+	j.count(cube(j.N) / 6)
+	return dense.Cholesky(m) < 0
+}
+
+// inverseOf returns (l l^T)^-1 in full storage; l is overwritten with its inverse.
+func inverseOf[T, S dense.Float](j *job[T], l dense.Matrix[S]) dense.Matrix[S] {
+	x := dense.New[S](j.N, j.N)
+	invertCholesky(l, x)
+	j.count(cube(j.N) / 3)
+	return x
+}
+
+// invertCholesky sets x = (l l^T)^-1 in full storage; l, whose strict upper triangle is zero, is overwritten with its inverse.
+func invertCholesky[S dense.Float](l, x dense.Matrix[S]) {
+	dense.InvertLower(l)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l, l, 0, x)
+	dense.Mirror(x)
+}
+
+func cube(n int) float64 { return float64(n) * float64(n) * float64(n) }

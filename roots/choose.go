@@ -1,0 +1,94 @@
+package roots
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
+
+// smallest size at which auto looks at the condition number; below, a decomposition costs less than the look.
+const autoLook = 48
+
+// choose returns the method to run, having estimated the spectrum where that is needed.
+func (j *job[T]) choose(o *Options) (*Method, error) {
+	if j.hi == 0 {
+		j.Cond = math.Inf(1)
+		return &eigenMethod, nil
+	}
+	if o.Method != "" && o.Method != auto {
+		m, err := ByName(o.Method)
+		if err != nil {
+			return nil, err
+		}
+		if !m.Can(j.Query) {
+			return nil, &MethodError{m.Name, "cannot do " + j.describe()}
+		}
+		if m != &eigenMethod {
+			err = j.survey()
+		}
+		return m, err
+	}
+	if j.N < autoLook || j.cutoff > 0 || !j.needsPositive() {
+		return &eigenMethod, nil
+	}
+	if err := j.survey(); err != nil {
+		var e *NotPositiveDefiniteError
+		if errors.As(err, &e) && j.allowsZero() {
+			return &eigenMethod, nil
+		}
+		return nil, err
+	}
+	return Choose(j.Query), nil
+}
+
+// survey estimates the extreme eigenvalues of a positive-definite job, or names the smallest eigenvalue of one that is not.
+func (j *job[T]) survey() error {
+	if !j.needsPositive() {
+		j.lo = -j.hi
+		j.Top = largest(j.a)
+		return nil
+	}
+	l := dense.New[float64](j.N, j.N)
+	convert(l, j.a)
+	top := largest(l)
+	ok := dense.Cholesky(l) < 0
+	j.count(float64(j.N*j.N*j.N) / 6)
+	if ok {
+		j.lo = smallest(l)
+		ok = j.lo > math.Sqrt(float64(j.N))*0x1p-53*top
+	}
+	if !ok {
+		return j.refuse()
+	}
+	j.hi = min(j.hi, 1.1*top)
+	j.Top, j.Cond = top, top/j.lo
+	return nil
+}
+
+// refuse names the smallest eigenvalue of a matrix whose Cholesky factorization failed.
+func (j *job[T]) refuse() error {
+	a, w := dense.New[float64](j.N, j.N), make([]float64, j.N)
+	convert(a, j.a)
+	if !eigen.SymValues(a, w) {
+		return &MethodError{"eigen", "the decomposition did not converge"}
+	}
+	return j.notPositive(w, math.Sqrt(float64(j.N))*0x1p-53*w[j.N-1])
+}
+
+// describe names what was asked for.
+func (j *job[T]) describe() string {
+	s := j.Kind.String()
+	if j.Kind == KindPow {
+		s = fmt.Sprintf("power %g", j.Power)
+	}
+	if j.cutoff > 0 {
+		s += " with a cut-off"
+	}
+	if j.Columns > 0 {
+		s += " applied to vectors"
+	}
+	return s
+}

@@ -1,0 +1,287 @@
+package roots
+
+import (
+	"errors"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+func isAccuracy(err error) bool {
+	var e *AccuracyError
+	return errors.As(err, &e)
+}
+
+// normalise fills in the power of the kinds that have a fixed one and checks the query.
+func (q *Query) normalise() error {
+	switch q.Kind {
+	case KindSqrt:
+		q.Power = 0.5
+	case KindInv:
+		q.Power = -1
+	case KindPow:
+		if math.IsNaN(q.Power) || math.IsInf(q.Power, 0) {
+			return &MethodError{"pow", "the exponent must be finite"}
+		}
+	case KindLog, KindExp:
+		q.Power = 0
+	default:
+		return &MethodError{q.Kind.String(), "not a function of a symmetric matrix; use Polar"}
+	}
+	return nil
+}
+
+// compute is the pipeline behind every entry point: check, ridge, scale, choose, run, measure. a is overwritten.
+func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (Report, error) {
+	if o == nil {
+		o = &Options{}
+	}
+	q.N = a.Rows
+	rep := Report{Kind: q.Kind, N: q.N, Rank: q.N, Residual: -1, Reason: "direct"}
+	if err := errors.Join(o.Validate(), q.normalise()); err != nil {
+		return rep, err
+	}
+	rep.Power = q.Power
+	q.Tol, q.Start, q.Cutoff = o.Tol, o.Start != nil, o.Cutoff > 0
+	_, q.Single = any(a).(dense.Matrix[float32])
+	if q.N == 0 {
+		rep.Residual = 0
+		return rep, nil
+	}
+	if err := finite(a); err != nil {
+		return rep, err
+	}
+	j := &job[T]{Query: q, a: a, x: x, rhs: rhs, rep: &rep, cutoff: o.Cutoff, limit: o.MaxIterations, lower: o.Lower}
+	if o.Start != nil {
+		if r, c := o.Start.Dims(); r != q.N || c != q.N {
+			panic(Error("Options.Start has not the size of the matrix"))
+		}
+		j.start = startBasis(o.Start)
+	}
+	shift := j.prepare(o)
+	m, err := j.choose(o)
+	if err != nil {
+		return rep, err
+	}
+	return rep, j.run(m, o, shift)
+}
+
+func startBasis(b *mat.Dense) dense.Matrix[float64] { return dense.Of(b.RawMatrix()) }
+
+func finite[T dense.Float](a dense.Matrix[T]) error {
+	for i := range a.Rows {
+		for c, v := range a.Row(i) {
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				return &NotFiniteError{i, c, f}
+			}
+		}
+	}
+	return nil
+}
+
+// prepare adds the ridge and scales a by 2^-shift to norm about 1 (no scaling for exp).
+func (j *job[T]) prepare(o *Options) (shift int) {
+	top := maxAbs(j.a)
+	if top == 0 {
+		j.addRidge(o.Ridge)
+		top = o.Ridge
+	} else if o.Ridge > 0 || o.RelativeRidge > 0 {
+		_, e := math.Frexp(top)
+		scaled := j.a.Clone()
+		scale(scaled, -e)
+		r := o.Ridge
+		if o.RelativeRidge > 0 {
+			r += o.RelativeRidge * math.Ldexp(largest(scaled), e)
+		}
+		j.addRidge(r)
+		top = maxAbs(j.a)
+	}
+	if j.Kind == KindExp || top == 0 {
+		j.hi = normBound(j.a)
+		return 0
+	}
+	_, e := math.Frexp(top)
+	scale(j.a, -e)
+	b := normBound(j.a)
+	_, e2 := math.Frexp(b)
+	scale(j.a, -e2)
+	j.hi = math.Ldexp(b, -e2)
+	j.lower = math.Ldexp(j.lower, -e-e2)
+	return e + e2
+}
+
+func (j *job[T]) addRidge(r float64) {
+	for i := range j.N {
+		j.a.Set(i, i, j.a.At(i, i)+T(r))
+	}
+	j.rep.Ridge = r
+}
+
+func maxAbs[T dense.Float](a dense.Matrix[T]) float64 {
+	var m float64
+	for i := range a.Rows {
+		for _, v := range a.Row(i) {
+			m = max(m, math.Abs(float64(v)))
+		}
+	}
+	return m
+}
+
+// scale multiplies a by 2^e in two steps, so that neither factor leaves the range.
+func scale[T dense.Float](a dense.Matrix[T], e int) {
+	h := e / 2
+	f, g := T(math.Ldexp(1, h)), T(math.Ldexp(1, e-h))
+	for i := range a.Rows {
+		row := a.Row(i)
+		for c := range row {
+			row[c] = row[c] * f * g
+		}
+	}
+}
+
+// normBound returns min(||a||_F, ||a||_inf) >= ||a||_2 of a symmetric a.
+func normBound[T dense.Float](a dense.Matrix[T]) float64 {
+	var fro, inf float64
+	for i := range a.Rows {
+		var row float64
+		for _, v := range a.Row(i) {
+			f := math.Abs(float64(v))
+			row += f
+			fro += f * f
+		}
+		inf = max(inf, row)
+	}
+	return min(math.Sqrt(fro), inf)
+}
+
+// run executes m and completes the report: range, residual, bound, undoing the scaling by 2^shift.
+func (j *job[T]) run(m *Method, o *Options, shift int) error {
+	rep := j.rep
+	rep.Method = m.Name
+	rep.LambdaMin, rep.LambdaMax = j.lo, j.hi
+	if err := j.overflow(shift); err != nil {
+		return err
+	}
+	var err error
+	switch t := any(j).(type) {
+	case *job[float64]:
+		err = m.run64(t)
+	case *job[float32]:
+		err = m.run32(t)
+	}
+	if err != nil {
+		var e *NotPositiveDefiniteError
+		if errors.As(err, &e) {
+			e.Smallest, e.Largest = math.Ldexp(e.Smallest, shift), math.Ldexp(e.Largest, shift)
+		}
+		return err
+	}
+	j.Query.Cond, j.Top = conditionOf(j), rep.LambdaMax
+	rep.Bound = m.Bound(j.Query) + j.trunc
+	if !o.NoResidual {
+		j.residual()
+	}
+	return j.finish(m, o, shift)
+}
+
+// conditionOf returns the condition number for the promise: exact where the spectrum is known, with a margin of 2 where it is estimated.
+func conditionOf[T dense.Float](j *job[T]) float64 {
+	if j.spectrum == nil {
+		return 2 * j.rep.Cond()
+	}
+	if j.rep.Rank == j.N {
+		return j.rep.Cond()
+	}
+	kept := j.spectrum[j.N-j.rep.Rank]
+	return j.rep.LambdaMax / (kept - j.spectrum[j.N-j.rep.Rank-1])
+}
+
+// overflow refuses a power whose result leaves the range of T.
+func (j *job[T]) overflow(shift int) error {
+	limit := math.Log(math.MaxFloat64)
+	if j.Single {
+		limit = math.Log(math.MaxFloat32)
+	}
+	check := func(lambda, image float64) error {
+		if image <= limit {
+			return nil
+		}
+		return &RangeError{j.Kind, j.Power, lambda, image / math.Ln10}
+	}
+	switch {
+	case j.Kind == KindExp:
+		l := largest(j.a)
+		return check(l, l)
+	case j.Kind != KindPow && j.Kind != KindInv || j.Power == 0:
+		return nil
+	}
+	l := largest(j.a)
+	if j.Power < 0 {
+		if l = j.lo; l <= 0 {
+			return nil
+		}
+	}
+	if l == 0 {
+		return nil
+	}
+	log := math.Log(l) + float64(shift)*math.Ln2
+	return check(math.Exp(log), j.Power*log)
+}
+
+// overflowSpectrum is overflow for a known ascending spectrum.
+func (j *job[T]) overflowSpectrum(w []float64) error {
+	if j.Kind == KindExp || j.Kind != KindLog && j.Power > 0 {
+		w = w[len(w)-1:]
+	}
+	v := j.fn(w[0])
+	if !math.IsInf(v, 0) || w[0] <= 0 && j.Kind != KindExp {
+		return nil
+	}
+	log := w[0]
+	if j.Kind != KindExp {
+		log = j.Power * math.Log(w[0])
+	}
+	return &RangeError{j.Kind, j.Power, w[0], log / math.Ln10}
+}
+
+// finish undoes the scaling of the matrix in the result and the report and holds the promise against the tolerance.
+func (j *job[T]) finish(m *Method, o *Options, shift int) error {
+	rep := j.rep
+	switch j.Kind {
+	case KindPow, KindSqrt, KindInv:
+		e := float64(shift) * j.Power
+		whole := math.Floor(e)
+		f := math.Exp2(e - whole)
+		for i := range j.x.Rows {
+			row := j.x.Row(i)
+			for c := range row {
+				row[c] = T(float64(row[c]) * f)
+			}
+		}
+		scale(j.x, int(whole))
+	case KindLog:
+		j.unscaleLog(float64(shift) * math.Ln2)
+	}
+	rep.LambdaMin, rep.LambdaMax = math.Ldexp(rep.LambdaMin, shift), math.Ldexp(rep.LambdaMax, shift)
+	rep.DroppedMax = math.Ldexp(rep.DroppedMax, shift)
+	if err := finite(j.x); err != nil {
+		return &RangeError{j.Kind, j.Power, rep.LambdaMin, math.Inf(1)}
+	}
+	if o.Tol > 0 && rep.Bound > o.Tol {
+		return &AccuracyError{m.Name, rep.Bound, o.Tol, rep.Cond()}
+	}
+	return nil
+}
+
+// unscaleLog adds log(2^shift) I, or its product with the right-hand sides.
+func (j *job[T]) unscaleLog(c float64) {
+	for i := range j.N {
+		if j.Columns == 0 {
+			j.x.Set(i, i, j.x.At(i, i)+T(c))
+			continue
+		}
+		dense.Axpy(T(c), j.rhs.Row(i), j.x.Row(i))
+	}
+}

@@ -1,0 +1,56 @@
+package roots
+
+import "math"
+
+// rate turns a method's Work into time: GEMM-equivalents of time per unit of Work at the sizes of rateSizes, interpolated in log n.
+type rate []float64
+
+// rateSizes are the sizes of the shipped cost tables.
+var rateSizes = [...]float64{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096}
+
+// at returns the rate for size n; a nil table is 1 everywhere.
+func (r rate) at(n int) float64 {
+	if r == nil {
+		return 1
+	}
+	x := math.Log2(max(float64(n), 1)) - 3
+	i := int(math.Floor(x))
+	if i < 0 {
+		return r[0]
+	}
+	if i >= len(r)-1 {
+		return r[len(r)-1]
+	}
+	f := x - float64(i)
+	return r[i]*(1-f) + r[i+1]*f
+}
+
+// Cost predicts the time of m for q in GEMM-equivalents, for a known condition number.
+func (m *Method) Cost(q Query) float64 { return m.Work(q) * m.rate.at(q.N) }
+
+// Choose returns the method that auto takes for q (whose Cond is known): the cheapest whose promise meets q.Tol, and where none does, or
+// where q.Tol is 0, the cheapest of those that promise within a factor 4 of the best.
+func Choose(q Query) *Method {
+	best := math.Inf(1)
+	for _, m := range registry() {
+		if m.eligible(q) {
+			best = min(best, m.Bound(q))
+		}
+	}
+	limit := max(q.Tol, 4*best)
+	if q.Tol > 0 && best <= q.Tol {
+		limit = q.Tol
+	}
+	var pick *Method
+	for _, m := range registry() {
+		if m.eligible(q) && m.Bound(q) <= limit && (pick == nil || m.Cost(q) < pick.Cost(q)) {
+			pick = m
+		}
+	}
+	if pick == nil {
+		return &eigenMethod
+	}
+	return pick
+}
+
+func (m *Method) eligible(q Query) bool { return m.Can(q) }

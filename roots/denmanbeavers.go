@@ -1,0 +1,85 @@
+package roots
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+var denmanBeaversMethod = Method{
+	Name:   "denman-beavers",
+	Title:  "scaled product-form Denman-Beavers iteration for A^(1/2) and A^(-1/2), repeated for 1/4 and 1/8; one Cholesky inverse a step",
+	Source: "Cheng, Higham, Kenney and Laub, SIAM J. Matrix Anal. Appl. 22 (2001); Higham, Functions of Matrices, eq. (6.29)",
+	Can:    canHalving,
+	Work:   func(q Query) float64 { return 1.5*7*float64(halvings(q.Power)) + applyWork(q, 1) },
+	Bound:  func(q Query) float64 { return halvingBound(q, 6) },
+	run64:  runDenmanBeavers[float64],
+	run32:  runDenmanBeavers[float32],
+}
+
+func runDenmanBeavers[T dense.Float](j *job[T]) error {
+	s := halvings(j.Power)
+	a := j.a
+	for i := 1; ; i++ {
+		y, err := j.denmanBeavers(a, i == s && j.Power < 0)
+		if err != nil {
+			return err
+		}
+		symmetrise(y)
+		if i == s {
+			j.give(y)
+			return nil
+		}
+		a = y
+	}
+}
+
+// denmanBeavers returns a^(1/2) or a^(-1/2): with mu = det(M)^(-1/(2n)) and M' = mu^2 M,
+//
+//	Y <- mu Y (I + M'^-1)/2,   M <- (I + (M' + M'^-1)/2)/2,
+//
+// from M = a and Y = a or I. Scaling stops near convergence, where it would only add rounding.
+func (j *job[T]) denmanBeavers(a dense.Matrix[T], inverse bool) (dense.Matrix[T], error) {
+	n := j.N
+	m, l, y, w := a.Clone(), j.new(n, n), j.new(n, n), j.new(n, n)
+	y.Copy(a)
+	if inverse {
+		y.Identity()
+	}
+	stop := progress{target: j.target()}
+	limit := j.iterationLimit(40)
+	scaling := true
+	for it := 0; ; it++ {
+		d := distanceToIdentity(m)
+		if broken(d) {
+			return y, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
+		}
+		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
+			j.trunc += d / 2 / math.Sqrt(float64(n))
+			return y, nil
+		}
+		if it == limit {
+			return y, &MethodError{j.rep.Method, "no convergence within the iteration limit"}
+		}
+		j.rep.Iterations++
+		l.Copy(m)
+		if dense.Cholesky(l) >= 0 {
+			return y, j.refuse()
+		}
+		mu := 1.0
+		if scaling = scaling && d > 0.01; scaling {
+			var logdet float64
+			for i := range n {
+				logdet += 2 * math.Log(float64(l.At(i, i)))
+			}
+			mu = math.Exp(-logdet / (2 * float64(n)))
+		}
+		invertCholesky(l, w)
+		j.count(cube(n) / 2)
+		// w = M^-1, M'^-1 = w/mu^2.
+		polyIdentity(l, T(mu/2), T(1/(2*mu)), w, 0, w)
+		polyIdentity(m, 0.5, T(mu*mu/4), m, T(1/(4*mu*mu)), w)
+		j.gemm(dense.NoTrans, dense.NoTrans, 1, y, l, 0, w)
+		y, w = w, y
+	}
+}

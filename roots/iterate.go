@@ -1,0 +1,109 @@
+package roots
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// progress decides when an iteration stops: at the target, or when its residual no longer falls (rounding has taken over). Running on would
+// not improve the result and drives float32 iterates into subnormal numbers.
+type progress struct {
+	target, best float64
+	stalled      int
+}
+
+// done takes the residual of the latest step and returns "", "converged" or "stagnated".
+func (p *progress) done(residual float64) string {
+	if residual <= p.target {
+		return "converged"
+	}
+	if p.best == 0 || residual < 0.7*p.best {
+		p.best, p.stalled = residual, 0
+		return ""
+	}
+	// While far from convergence the residual of a coupled iteration is flat: small eigenvalues grow unseen. Only near it is a flat residual
+	// the sign of rounding.
+	if p.stalled++; p.stalled >= 2 && residual < 0.1 {
+		return "stagnated"
+	}
+	return ""
+}
+
+// broken reports whether a residual shows that an iteration left its domain of convergence.
+func broken(residual float64) bool { return math.IsNaN(residual) || residual > 1e6 }
+
+// distanceToIdentity returns ||m - I||_F.
+func distanceToIdentity[T dense.Float](m dense.Matrix[T]) float64 {
+	var s float64
+	for i := range m.Rows {
+		for c, v := range m.Row(i) {
+			f := float64(v)
+			if c == i {
+				f--
+			}
+			s += f * f
+		}
+	}
+	return math.Sqrt(s)
+}
+
+// polyIdentity sets dst = c0 I + c1 m + c2 m2 elementwise; dst may be m or m2.
+func polyIdentity[T dense.Float](dst dense.Matrix[T], c0, c1 T, m dense.Matrix[T], c2 T, m2 dense.Matrix[T]) {
+	for i := range dst.Rows {
+		d, r := dst.Row(i), m.Row(i)
+		if c2 == 0 {
+			for c, v := range r {
+				d[c] = c1 * v
+			}
+		} else {
+			s := m2.Row(i)
+			for c, v := range r {
+				d[c] = c1*v + c2*s[c]
+			}
+		}
+		d[i] += c0
+	}
+}
+
+// powerOf returns m^k of a symmetric m for k >= 1 by binary powering; k = 1 returns m itself.
+func (j *job[T]) powerOf(m dense.Matrix[T], k int) dense.Matrix[T] {
+	var r dense.Matrix[T]
+	have := false
+	for ; k > 0; k >>= 1 {
+		if k&1 == 1 {
+			if have {
+				z := j.new(j.N, j.N)
+				j.symm(dense.NoTrans, dense.NoTrans, 1, r, m, z)
+				r = z
+			} else {
+				r, have = m, true
+			}
+		}
+		if k > 1 {
+			z := j.new(j.N, j.N)
+			j.symm(dense.NoTrans, dense.NoTrans, 1, m, m, z)
+			m = z
+		}
+	}
+	return r
+}
+
+// give delivers the formed symmetric result m: symmetrised into x, or multiplied with the right-hand sides.
+func (j *job[T]) give(m dense.Matrix[T]) {
+	symmetrise(m)
+	if j.Columns == 0 {
+		j.x.Copy(m)
+		return
+	}
+	j.gemm(dense.NoTrans, dense.NoTrans, 1, m, j.rhs, 0, j.x)
+}
+
+// target returns the residual of the coupled iteration that the tolerance asks for, never below what rounding lets through.
+func (j *job[T]) target() float64 {
+	floor := float64(j.N) * j.eps()
+	if j.Tol > 0 {
+		return max(floor, j.Tol/8)
+	}
+	return floor
+}

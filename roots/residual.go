@@ -1,0 +1,216 @@
+package roots
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
+
+// rootLimit is the largest r for which powers +-1/r are checked by products.
+const rootLimit = 16
+
+// residual measures, in float64, how well the scaled result meets its defining equation, and raises the bound where the residual proves an
+// error above it.
+func (j *job[T]) residual() {
+	if j.Columns > 0 {
+		return
+	}
+	n := j.N
+	a, x := dense.New[float64](n, n), dense.New[float64](n, n)
+	convert(a, j.a)
+	convert(x, j.x)
+	c := checker{n: n, a: a, x: x}
+	r := j.rep
+	k, root, ok := rootOf(j.Power, rootLimit)
+	switch {
+	case j.Kind == KindLog:
+		r.ResidualOf, r.Residual = "||exp(X) - A||/||A||", c.inverseImage(math.Exp)
+		j.certifyImage()
+	case j.Kind == KindExp:
+		r.ResidualOf, r.Residual = "||X - exp(A)||/||exp(A)||, by an independent method", c.otherExp(r.Method)
+	case j.Power == 0:
+		r.ResidualOf, r.Residual = "||X - I||/||I||", c.identity()
+	case ok && k == 1:
+		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.positiveRoot(root)
+		j.certifyImage()
+	case ok && k == -1 && j.rep.Rank == n:
+		r.ResidualOf, r.Residual = "||X^s A X^t - I||/||I||, s + t = -1/p", c.inverseRoot(root)
+		r.Bound = max(r.Bound, 2*-j.Power*(r.Residual*math.Sqrt(float64(n))-float64(n)*j.eps()*j.Cond))
+	case ok && root == 1 && k > 0:
+		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||", c.integerPower(k)
+	default:
+		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.inverseImage(func(l float64) float64 {
+			if l <= 0 {
+				return 0
+			}
+			return math.Pow(l, 1/j.Power)
+		})
+		j.certifyImage()
+	}
+	r.Work += c.work
+}
+
+// certifyImage lowers the bound where the residual proves it too large: X = f(A + R) exactly for R = f^-1(X) - A, so that
+// ||X - f(A)||_F <= max |f'| ||R||_F over the spectra of A and A + R. The evaluation of R adds c sqrt(n) eps ||A||_F to it.
+func (j *job[T]) certifyImage() {
+	r := j.rep
+	if j.lowest() <= 0 || r.Rank < j.N {
+		return
+	}
+	eps := j.eps()
+	if j.Single {
+		eps = 0x1p-53
+	}
+	power := j.Power
+	if j.Kind == KindLog {
+		power = 1
+	}
+	size := frobenius(j.a)
+	n := math.Sqrt(float64(j.N))
+	res := (r.Residual + 16*n*eps*max(1, 1/math.Abs(power))) * size
+	p := j.Power
+	if j.Kind != KindLog && p > 0 && p < 1 {
+		// ||(A+R)^p - A^p|| <= || |R|^p || in every unitarily invariant norm (Ando; Bhatia, Matrix Analysis, Theorem X.1.3).
+		r.Bound = min(r.Bound, math.Pow(float64(j.N), (1-p)/2)*math.Pow(res, p)/frobenius(j.x))
+	}
+	low := j.lowest() - res
+	if low <= 0 {
+		return
+	}
+	slope := 1 / low
+	if j.Kind != KindLog {
+		at := low
+		if p > 1 {
+			at = j.hi + res
+		}
+		slope = math.Abs(p) * math.Pow(at, p-1)
+	}
+	if b := slope * res / frobenius(j.x); b < r.Bound {
+		r.Bound = b
+	}
+}
+
+// lowest returns a value below the smallest eigenvalue of a: half the estimate, or the computed one less its rounding.
+func (j *job[T]) lowest() float64 {
+	if j.spectrum == nil {
+		return j.lo / 2
+	}
+	return j.spectrum[0] - 8*math.Sqrt(float64(j.N))*0x1p-53*j.spectrum[j.N-1]
+}
+
+func frobenius[T dense.Float](m dense.Matrix[T]) float64 {
+	var s float64
+	for i := range m.Rows {
+		for _, v := range m.Row(i) {
+			s += float64(v) * float64(v)
+		}
+	}
+	return math.Sqrt(s)
+}
+
+// checker evaluates residuals of a scaled result x for a, counting its products.
+type checker struct {
+	n    int
+	a, x dense.Matrix[float64]
+	work float64
+}
+
+func (c *checker) mul(p, q dense.Matrix[float64]) dense.Matrix[float64] {
+	z := dense.New[float64](c.n, c.n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p, q, 0, z)
+	c.work++
+	return z
+}
+
+// power returns m^k for k >= 1 by binary powering.
+func (c *checker) power(m dense.Matrix[float64], k int) dense.Matrix[float64] {
+	var r dense.Matrix[float64]
+	for have := false; ; m = c.mul(m, m) {
+		if k&1 == 1 {
+			if have {
+				r = c.mul(r, m)
+			} else {
+				r, have = m, true
+			}
+		}
+		if k >>= 1; k == 0 {
+			return r
+		}
+	}
+}
+
+func (c *checker) identity() float64 {
+	i := dense.New[float64](c.n, c.n)
+	i.Identity()
+	return relative(c.x, i)
+}
+
+func (c *checker) positiveRoot(r int) float64 { return relative(c.power(c.x, r), c.a) }
+
+func (c *checker) integerPower(k int) float64 { return relative(c.x, c.power(c.a, k)) }
+
+func (c *checker) inverseRoot(r int) float64 {
+	m := c.a
+	if r > 1 {
+		m = c.mul(c.power(c.x, r/2), m)
+	}
+	m = c.mul(m, c.power(c.x, r-r/2))
+	i := dense.New[float64](c.n, c.n)
+	i.Identity()
+	return relative(m, i)
+}
+
+// inverseImage decomposes x and compares g(x) with a.
+func (c *checker) inverseImage(g func(float64) float64) float64 {
+	return relative(c.image(c.x, g), c.a)
+}
+
+// otherExp compares x with exp(a), recomputed by the decomposition if the approximant was used, and by the approximant otherwise.
+func (c *checker) otherExp(ran string) float64 {
+	if ran == padeMethod.Name {
+		return relative(c.x, c.image(c.a, math.Exp))
+	}
+	y := dense.New[float64](c.n, c.n)
+	rep := Report{}
+	other := job[float64]{Query: Query{Kind: KindExp, N: c.n}, a: c.a, x: y, rep: &rep}
+	if other.padeExp() != nil {
+		return math.Inf(1)
+	}
+	c.work += rep.Work
+	return relative(c.x, y)
+}
+
+func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.Matrix[float64] {
+	q, w := m.Clone(), make([]float64, c.n)
+	z := dense.New[float64](c.n, c.n)
+	if !eigen.Sym(q, w) {
+		return z
+	}
+	for i, l := range w {
+		w[i] = g(l)
+	}
+	qf := q.Clone()
+	scaleColumns(qf, w)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, qf, q, 0, z)
+	dense.Mirror(z)
+	c.work += 6.5
+	return z
+}
+
+// relative returns ||x - y||_F / ||y||_F.
+func relative[T dense.Float](x, y dense.Matrix[T]) float64 {
+	var d, s float64
+	for i := range x.Rows {
+		yr := y.Row(i)
+		for c, v := range x.Row(i) {
+			e := float64(v) - float64(yr[c])
+			d += e * e
+			s += float64(yr[c]) * float64(yr[c])
+		}
+	}
+	if s == 0 {
+		return math.Sqrt(d)
+	}
+	return math.Sqrt(d / s)
+}
