@@ -1,6 +1,7 @@
 package esadapt
 
 import (
+	"cmp"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -44,7 +45,7 @@ func newCovariance(n, perGeneration, batch int, t *Tuning) *covariance {
 	c.sumSym = mat.NewSymDense(n, c.sum.Data)
 	c.sd = make([]float64, n)
 	c.ambient = make([]float64, n)
-	c.step = spectral.Step{MaxSweeps: t.Sweeps}
+	c.step = spectral.Step{MaxSweeps: cmp.Or(t.Sweeps, 2)}
 	if t.Exact {
 		c.step = spectral.Step{Tol: 1e-15, MaxSweeps: 60}
 	}

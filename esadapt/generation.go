@@ -150,11 +150,7 @@ func (s *Search) advance() {
 	if s.stop != nil {
 		return
 	}
-	complete, cut := true, false
-	for i := range s.tasks {
-		complete = complete && !s.waiting(i)
-		cut = cut || s.tasks[i].skipped && !s.tasks[i].told
-	}
+	complete, cut := s.complete()
 	budget := s.opt.MaxEvaluations > 0 && s.evaluations >= s.opt.MaxEvaluations
 	if !complete {
 		if budget {
@@ -170,12 +166,25 @@ func (s *Search) advance() {
 		return
 	}
 	if s.moreTasks() {
+		if complete, _ := s.complete(); complete { // the budget covers none of them
+			s.finish(BudgetUsed, "")
+		}
 		return
 	}
 	s.close()
 	if budget {
 		s.finish(BudgetUsed, "")
 	}
+}
+
+// complete says whether no task waits any more, and whether the budget cut some of them off.
+func (s *Search) complete() (complete, cut bool) {
+	complete = true
+	for i := range s.tasks {
+		complete = complete && !s.waiting(i)
+		cut = cut || s.tasks[i].skipped && !s.tasks[i].told
+	}
+	return complete, cut
 }
 
 // moreTasks starts the next stage of the generation if there is one.

@@ -55,7 +55,7 @@ type Tuning struct {
 	NoActive   bool       // CMA-ES: leave out the negative weights
 	LearnRate  bool       // CMA-ES: adapt the learning rates to the signal-to-noise ratio (LRA); costs evaluations on easy problems
 	Batch      int        // generations whose increments are summed before the basis turns. 0 means as many as c1 + cmu permits
-	Sweeps     int        // bounded-angle sweeps for each turn of the basis. 0 means 1
+	Sweeps     int        // bounded-angle sweeps for each turn of the basis. 0 means 2
 	Exact      bool       // turn the basis until it diagonalises C to 1e-14: the textbook algorithm, for study
 	Tolerances Tolerances // when a run ends
 }
