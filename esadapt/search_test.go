@@ -103,43 +103,33 @@ func eachVariant(t *testing.T, run func(t *testing.T, o Options)) {
 // Saved and restored at random moments, in the middle of generations too, a search makes the same evaluations as one left alone.
 func TestResumeIsExact(t *testing.T) {
 	eachVariant(t, func(t *testing.T, o Options) {
-		want := trace(t, newSearch(t, o), whole(t))
-		random := rand.New(rand.NewPCG(1, 5))
-		s := newSearch(t, o)
-		value := objective(&o)
-		var got [][]float64
-		for s.Stop() == nil {
-			for _, c := range s.Take(1 + random.IntN(5)) {
-				got = append(got, slices.Clone(c.X))
-				f, g := value(c.X)
-				if err := s.Report(Evaluation{ID: c.ID, F: f, G: g}); err != nil {
-					t.Fatal(err)
+		run := func(interrupted bool) (points [][]float64) {
+			random := rand.New(rand.NewPCG(1, 5))
+			s := newSearch(t, o)
+			value := objective(&o)
+			for s.Stop() == nil {
+				for _, c := range s.Take(1 + random.IntN(5)) {
+					points = append(points, slices.Clone(c.X))
+					f, g := value(c.X)
+					if err := s.Report(Evaluation{ID: c.ID, F: f, G: g}); err != nil {
+						t.Fatal(err)
+					}
+					if s.Stop() != nil {
+						break
+					}
 				}
-				if s.Stop() != nil {
-					break
+				if random.IntN(3) == 0 && interrupted {
+					s = reload(t, s)
 				}
 			}
-			if random.IntN(3) == 0 {
-				s = reload(t, s)
-			}
+			return append(points, slices.Clone(s.Best().X))
 		}
-		got = append(got, slices.Clone(s.Best().X))
-		if o.OnFailure == FailureResample {
-			// Single reports redraw at once, whole generations after the others: the points agree as a set of generations, not in order.
-			sortPoints(got)
-			sortPoints(want)
-		}
-		if o.Target != nil {
-			// Single reports end at the target, whole generations at the end of its generation.
-			got, want = got[:len(got)-1], want[:len(got)-1]
-		}
+		got, want := run(true), run(false)
 		if !slices.EqualFunc(got, want, slices.Equal) {
 			t.Fatalf("%d points against %d, first difference at %d", len(got), len(want), firstDifference(got, want))
 		}
 	})
 }
-
-func sortPoints(p [][]float64) { slices.SortFunc(p, slices.Compare) }
 
 func firstDifference(a, b [][]float64) int {
 	for i := range min(len(a), len(b)) {
