@@ -110,7 +110,7 @@ func (o *Options) archive(a *archive) {
 // archive covers all that changes after New.
 func (s *Search) archive(a *archive) {
 	a.int(&s.book.run)
-	for _, p := range []*int{&s.book.doublings, &s.book.small, &s.book.large, &s.book.spent, &s.book.lambda0} {
+	for _, p := range []*int{&s.book.doublings, &s.book.small, &s.book.large, &s.book.axes, &s.book.spent, &s.book.lambda0} {
 		a.int(p)
 	}
 	a.float(&s.book.limit0)
@@ -118,8 +118,13 @@ func (s *Search) archive(a *archive) {
 	a.float(&s.run.sigma)
 	a.float(&s.run.maxGenerations)
 	a.bool(&s.run.large)
+	a.bool(&s.run.axes)
 	for _, p := range []*int{&s.evaluations, &s.generations, &s.failures, &s.recentFail[0], &s.recentFail[1], &s.recentAll[0], &s.recentAll[1]} {
 		a.int(p)
+	}
+	s.best.archive(a)
+	if a.reading && a.err == nil && s.run.axes && (len(s.best.X) != s.space.n || !s.axesApply()) {
+		a.fail("a search along the axes without a point to start from")
 	}
 	if a.reading && a.err == nil {
 		if !plausible(s.run.lambda, s.space.n+s.opt.Constraints, len(a.buf)) {
@@ -134,13 +139,13 @@ func (s *Search) archive(a *archive) {
 		s.book, s.evaluations = book, evaluations
 	}
 	a.fixed(s.stretch)
+	s.outlook.archive(a)
 	s.archiveStrategy(a)
 	for _, h := range []archived{s.penalty, s.lagrangian, s.noise} {
 		if !isNil(h) {
 			h.archive(a)
 		}
 	}
-	s.best.archive(a)
 	archiveReasons(a, &s.stop)
 	archiveReasons(a, &s.lastRun)
 	n := a.length(len(s.injected), 8)

@@ -231,7 +231,13 @@ func (s *Search) close() {
 	if s.margin != nil {
 		s.margin.update(s)
 	}
-	if reasons := s.strat.Stop(); reasons != nil {
+	reasons := s.strat.Stop()
+	if reasons == nil && s.book.run > 0 && s.noise == nil && s.lagrangian == nil {
+		if detail, yes := s.outlook.hopeless(s.fitness); yes {
+			reasons = []Reason{because(WorseOptimum, detail)}
+		}
+	}
+	if reasons != nil {
 		s.lastRun = reasons
 		s.restart(reasons)
 	}

@@ -20,6 +20,8 @@ const (
 	NoEffectAxis    Code = "no-effect-axis"   // a tenth of a standard deviation along an axis is lost in rounding
 	NoEffectCoord   Code = "no-effect-coord"  // a fifth of a standard deviation in a coordinate is lost in rounding
 	FlatFitness     Code = "flat-fitness"     // three quarters of a generation have the same value
+	WorseOptimum    Code = "worse-optimum"    // a restarted run settles on a value worse than the best
+	NotSeparable    Code = "not-separable"    // the best coordinates do not add up to a better point
 	RestartsUsed    Code = "max-restarts"     // the last permitted restart ended
 	TooManyFailures Code = "failures"         // more evaluations failed than allowed
 	NotFinite       Code = "not-finite"       // the distribution left the range of floating point numbers
@@ -68,6 +70,10 @@ func meaning(c Code) (success bool, next string) {
 		return true, "the precision of the variables is exhausted: shift them so that the minimum is nearer zero if more digits are needed"
 	case FlatFitness:
 		return false, "f does not tell points apart here: use a larger sigma0 or a finer objective"
+	case WorseOptimum:
+		return false, "the next restart goes elsewhere"
+	case NotSeparable:
+		return false, "use a strategy that adapts a covariance"
 	case RestartsUsed:
 		return false, "allow more restarts or more evaluations"
 	case TooManyFailures:

@@ -14,6 +14,7 @@ type runSetup struct {
 	sigma          float64
 	maxGenerations float64 // 0 means the tolerance's own
 	large          bool
+	axes           bool // the search along the axes that follows the first run
 }
 
 // ledger keeps the account of the restarts.
@@ -22,6 +23,7 @@ type ledger struct {
 	doublings int // k: the large population is 2^k times the first one
 	small     int // evaluations of the small regime, the first run included
 	large     int
+	axes      int // of the search along the axes
 	spent     int // evaluations when the present run started
 	lambda0   int // population of the first run
 	limit0    float64
@@ -34,13 +36,19 @@ func (s *Search) firstRun() runSetup {
 // startRun makes the strategy of the run that the ledger counts.
 func (s *Search) startRun(r runSetup) error {
 	mean := make([]float64, s.space.m)
+	name := s.opt.Strategy
+	setup := Setup{Mean: mean, Sigma: r.sigma, Lambda: r.lambda, Seed: s.opt.Seed, Run: uint64(s.book.run), Tuning: s.opt.Tuning}
 	random := newStream(s.opt.Seed, uint64(s.book.run)).at(0, drawRestart)
 	s.space.start(mean, s.book.run == 0, random)
-	setup := Setup{Mean: mean, Sigma: r.sigma, Lambda: r.lambda, Seed: s.opt.Seed, Run: uint64(s.book.run), Tuning: s.opt.Tuning}
+	if r.axes {
+		name = "axis"
+		s.space.toU(mean, s.best.X, s.stretch)
+		setup.Lower, setup.Upper = s.space.region(mean)
+	}
 	if r.maxGenerations > 0 {
 		setup.Tuning.Tolerances.MaxGenerations = r.maxGenerations
 	}
-	strat, err := NewStrategy(s.opt.Strategy, setup)
+	strat, err := NewStrategy(name, setup)
 	if err != nil {
 		return err
 	}
@@ -53,6 +61,7 @@ func (s *Search) startRun(r runSetup) error {
 		s.book.limit0 = s.opt.Tuning.Tolerances.resolve(s.space.m, s.run.lambda).MaxGenerations
 	}
 	s.book.spent = s.evaluations
+	s.outlook.reset(s.space.m, s.run.lambda, s.best.F)
 	for i := range s.stretch {
 		s.stretch[i] = 1
 	}
@@ -79,9 +88,12 @@ func (s *Search) rule() Restarts {
 // restart books the finished run and starts the next one, or ends the search.
 func (s *Search) restart(reasons []Reason) {
 	used := s.evaluations - s.book.spent
-	if s.run.large {
+	switch {
+	case s.run.axes:
+		s.book.axes += used
+	case s.run.large:
 		s.book.large += used
-	} else {
+	default:
 		s.book.small += used
 	}
 	if s.rule() == RestartNone || s.opt.MaxEvaluations > 0 && s.evaluations >= s.opt.MaxEvaluations {
@@ -96,12 +108,25 @@ func (s *Search) restart(reasons []Reason) {
 	}
 	s.book.run++
 	next := s.nextIPOP
-	if s.rule() == RestartBIPOP {
+	switch {
+	case s.book.run == 1 && s.axesApply():
+		next = s.nextAxes
+	case s.rule() == RestartBIPOP:
 		next = s.nextBIPOP
 	}
 	if err := s.startRun(next()); err != nil {
 		s.finish(NotFinite, err.Error())
 	}
+}
+
+// axesApply says whether a search along the axes may follow the first run: several real variables, one exact objective.
+func (s *Search) axesApply() bool {
+	return s.space.m > 1 && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.margin == nil && s.penalty == nil
+}
+
+// nextAxes looks from the best point whether the objective is separable, which costs a few evaluations per variable if it is not.
+func (s *Search) nextAxes() runSetup {
+	return runSetup{lambda: s.space.m + 1, sigma: s.space.sigma0, axes: true}
 }
 
 // largest caps the population at ten times the square of the dimension, or at the first population if that is larger, and at what fits in memory.

@@ -42,6 +42,7 @@ type Search struct {
 	lagrangian *lagrangian
 	margin     *margin
 	noise      *uncertainty
+	outlook    outlook
 
 	best        Point
 	evaluations int // told, failed ones included

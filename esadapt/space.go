@@ -116,6 +116,18 @@ func (s *space) start(u []float64, first bool, r *rand.Rand) {
 	}
 }
 
+// region returns what the start region spans, a quarter wider, around the point u.
+func (s *space) region(u []float64) (lower, upper []float64) {
+	for j, i := range s.free {
+		a, b := s.startLow[i], s.startUp[i]
+		wide := (b - a) / 8
+		a, b = max(a-wide, s.lower[i]), min(b+wide, s.upper[i])
+		lower = append(lower, min(s.latent(i, a)/s.scale[i], u[j]))
+		upper = append(upper, max(s.latent(i, b)/s.scale[i], u[j]))
+	}
+	return lower, upper
+}
+
 // latent is the inverse of bounded for variable i: some real number that is mapped to v.
 func (s *space) latent(i int, v float64) float64 {
 	if !s.transform {

@@ -46,7 +46,9 @@ type Setup struct {
 	Lambda int
 	Seed   uint64 // seed of the search
 	Run    uint64 // number of the restart, part of the key of every random stream
-	Tuning Tuning
+	// Lower and Upper span the region of interest, for strategies that search one; nil means Mean plus minus 5 Sigma.
+	Lower, Upper []float64
+	Tuning       Tuning
 }
 
 // Tuning holds the choices inside a strategy. The zero value is the default everywhere.
@@ -79,6 +81,8 @@ type StrategyInfo struct {
 	Summary string
 	Cost    string // per generation, and memory
 	Source  string
+	// ByValue says that more than the order of the values counts.
+	ByValue bool
 	New     func(Setup) (Strategy, error)
 }
 
@@ -116,6 +120,11 @@ func (s *Setup) validate() error {
 	}
 	if !(s.Sigma > 0) || math.IsInf(s.Sigma, 0) {
 		return fmt.Errorf("esadapt: sigma0 = %v: it must be a positive number, about a third of the region where the minimum is expected", s.Sigma)
+	}
+	for _, v := range [][]float64{s.Lower, s.Upper} {
+		if v != nil && (len(v) != len(s.Mean) || !finite(v...)) {
+			return fmt.Errorf("esadapt: the region of interest needs %d finite numbers, got %v", len(s.Mean), v)
+		}
 	}
 	if s.Lambda < 0 {
 		return fmt.Errorf("esadapt: population size %d is negative", s.Lambda)
