@@ -64,7 +64,7 @@ func newAxisSearch(s Setup) (Strategy, error) {
 
 const (
 	axisCapacity = 1024 // points on one axis; the search ends with them
-	axisPatience = 30   // generations without a better combination
+	axisPatience = 30   // generations without a better combination, or twice the generation of the last one if that is more
 )
 
 // Ask implements Strategy.
@@ -178,7 +178,7 @@ func (a *axisSearch) Stop() []Reason {
 	if a.settled() {
 		return []Reason{because(TolX, fmt.Sprintf("every coordinate within %.3g", a.tol))}
 	}
-	if a.generation-a.improved > axisPatience {
+	if a.generation-a.improved > max(axisPatience, 2*a.improved) {
 		return []Reason{because(Stagnation, fmt.Sprintf("no better combination in %d generations", a.generation-a.improved))}
 	}
 	return nil
