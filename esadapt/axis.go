@@ -28,6 +28,7 @@ type axisSearch struct {
 	fBest      float64 // best combined value
 	improved   int     // generation of its last improvement
 	misses     int
+	additive   bool
 	tol        float64
 }
 
@@ -63,8 +64,9 @@ func newAxisSearch(s Setup) (Strategy, error) {
 }
 
 const (
-	axisCapacity = 1024 // points on one axis; the search ends with them
-	axisPatience = 30   // generations without a better combination, or twice the generation of the last one if that is more
+	axisCapacity  = 1024 // points on one axis; the search ends with them
+	axisPatience  = 200  // generations without a better combination on a function that adds up
+	doubtPatience = 8   // and on one that does not
 )
 
 // Ask implements Strategy.
@@ -83,6 +85,9 @@ func (a *axisSearch) Ask() [][]float64 {
 		case 1:
 			a.rows[j][j] = a.upper[j]
 			combined[j] = a.lines[j].best()
+		case 2:
+			a.rows[j][j] = a.lines[j].next()
+			combined[j], _ = a.lines[j].probe()
 		default:
 			a.rows[j][j] = a.lines[j].next()
 			combined[j] = a.lines[j].best()
@@ -100,6 +105,15 @@ func (l *line) best() float64 {
 		}
 	}
 	return l.x[k]
+}
+
+// probe returns the better end of the axis and its value.
+func (l *line) probe() (x, f float64) {
+	last := len(l.x) - 1
+	if l.f[last] < l.f[0] {
+		return l.x[last], l.f[last]
+	}
+	return l.x[0], l.f[0]
 }
 
 // next returns the middle of the easiest interval: the one in which the flattest parabola through the ends reaches below the best value.
@@ -138,9 +152,12 @@ func (a *axisSearch) Tell(f []float64) error {
 		return err
 	}
 	combined := f[a.n]
-	if a.generation == 0 {
+	switch a.generation {
+	case 0:
 		a.fCenter = combined
-	} else {
+	case 2:
+		a.additive = a.addsUp(combined)
+	default:
 		single, spread := math.Inf(1), 0.0
 		for j := range a.lines {
 			low := slices.Min(a.lines[j].f)
@@ -150,7 +167,7 @@ func (a *axisSearch) Tell(f []float64) error {
 			a.misses++
 		}
 	}
-	if combined < a.fBest {
+	if combined < a.fBest && a.generation != 2 {
 		a.fBest, a.improved = combined, a.generation
 	}
 	for j := range a.lines {
@@ -162,6 +179,25 @@ func (a *axisSearch) Tell(f []float64) error {
 	a.sampled = false
 	a.generation++
 	return nil
+}
+
+// addsUp says whether the value of the combined probes is the sum of their differences to the center: then the function is a sum over the coordinates.
+func (a *axisSearch) addsUp(combined float64) bool {
+	sum, size := a.fCenter, math.Abs(a.fCenter)
+	for j := range a.lines {
+		_, f := a.lines[j].probe()
+		sum += f - a.fCenter
+		size = max(size, math.Abs(f))
+	}
+	return math.Abs(combined-sum) <= 1e-10*size
+}
+
+// patience is how many generations may pass without a better combination.
+func (a *axisSearch) patience() int {
+	if a.additive {
+		return max(axisPatience, 2*a.improved)
+	}
+	return max(doubtPatience, a.improved)
 }
 
 // Stop implements Strategy.
@@ -178,7 +214,7 @@ func (a *axisSearch) Stop() []Reason {
 	if a.settled() {
 		return []Reason{because(TolX, fmt.Sprintf("every coordinate within %.3g", a.tol))}
 	}
-	if a.generation-a.improved > max(axisPatience, 2*a.improved) {
+	if a.generation-a.improved > a.patience() {
 		return []Reason{because(Stagnation, fmt.Sprintf("no better combination in %d generations", a.generation-a.improved))}
 	}
 	return nil
@@ -224,6 +260,7 @@ func (a *axisSearch) archive(r *archive) {
 	r.float(&a.fBest)
 	r.int(&a.improved)
 	r.int(&a.misses)
+	r.bool(&a.additive)
 	if r.reading {
 		a.sampled = false
 	}
