@@ -41,9 +41,13 @@ type Step struct {
 	Rotation RotationRule
 	// Eigenvalues is the rule for d. Follow always uses RotatedDiagonal.
 	Eigenvalues EigenvalueRule
-	// MaxNorm scales N by min(1, MaxNorm/nu) with nu = min(||N||_F, sqrt(||N||_1 ||N||_inf)) >= ||N||_2. 0 means 0.7. A value above 1000, +Inf
-	// among them, means 1000: ||N||_2 = 1000 is a rotation by 179.9 degrees, and beyond it the exact Cayley map loses its accuracy.
+	// MaxNorm scales N by min(1, MaxNorm/||N||_2). Nothing is scaled while nu = min(||N||_F, sqrt(||N||_1 ||N||_inf)) >= ||N||_2 is within it;
+	// beyond, ||N||_2 is estimated by a few products with a vector, because nu exceeds it by about 0.4 sqrt(n) for a generator without structure and
+	// would slow every rotation by as much. 0 means 0.7. A value above 1000, +Inf among them, means 1000: ||N||_2 = 1000 is a rotation by 179.9
+	// degrees, and beyond it the exact Cayley map loses its accuracy.
 	MaxNorm float64
+	// GuaranteedNorm uses nu itself instead of the estimate, so that MaxNorm is a strict bound of ||N||_2; the truncated product always does.
+	GuaranteedNorm bool
 	// FrobeniusCap scales N further, to ||N||_F <= FrobeniusCap. 0 means no cap.
 	FrobeniusCap float64
 	// MaxExponent clips T_ii/d_i to [-MaxExponent, MaxExponent]. 0 means 1 under Exponential and no clip under RotatedDiagonal (whose
@@ -59,8 +63,8 @@ type Step struct {
 	Tol float64
 	// MaxSweeps bounds the number of sweeps. 0 means 1 for Update without Tol, 10 for Update with Tol, and 30 for Follow.
 	MaxSweeps int
-	// Decompose lets Follow replace sweeps by one symmetric eigendecomposition of B^T a B where the basis is far: where the norm bound scales a
-	// generator to less than a half, which foretells many sweeps. The eigenpairs then change places. Update ignores it.
+	// Decompose lets Follow decompose a afresh where that costs less than the sweeps that the first generator foretells. The eigenpairs are then
+	// in ascending order, and memory is allocated. Update ignores it.
 	Decompose bool
 }
 
@@ -138,7 +142,8 @@ type Report struct {
 	Converged bool
 	// Guarded counts the eigenvalues that a guard moved: not positive as a Rayleigh quotient, or outside the range kept, 2^-1000 to 2^1000.
 	Guarded int
-	// Decomposed says that Follow used an eigendecomposition, which Step.Decompose allows; Sweeps counts it as one.
+	// Decomposed says that Follow used an eigendecomposition, which Step.Decompose allows; Coupling and Residual are then those of its rounding,
+	// reported as 0.
 	Decomposed bool
 	// Defect is the estimate of ||B^T B - I||_2 last measured, see Factor.Defect.
 	Defect float64

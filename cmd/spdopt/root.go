@@ -100,7 +100,7 @@ and an m x n x n stack for many.`,
 	return cmd
 }
 
-// rootQuery checks the flags that need no data.
+// query checks the flags that need no data.
 func (f *rootFlags) query(cmd *cobra.Command, name string) (q roots.Query, o *roots.Options, err error) {
 	if !slices.Contains(rootKinds(), name) {
 		return q, nil, unknown("kind", name, "root", rootKinds(), "spdopt root --help")

@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/cmd/spdopt/internal/selftest"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/internal/matio"
-	"gonum.org/v1/gonum/mat"
 )
 
 type rooted struct {

@@ -48,3 +48,30 @@ func poleWeights(zh, d, rows []float64, stride int, dj *[4]float64) {
 		poleWeightsPortable(zh, d, rows, stride, dj)
 	}
 }
+
+func rotateRows(a Matrix[float64], c, s []float64) {
+	last := &a.Row(len(c))[0]
+	switch active {
+	case avx512:
+		rotateRowsAVX512(last, 8*a.Stride, a.Cols, len(c), &c[0], &s[0])
+	case avx2:
+		rotateRowsAVX2(last, 8*a.Stride, a.Cols, len(c), &c[0], &s[0])
+	default:
+		rotateRowsPortable(a, c, s)
+	}
+}
+
+// rankTwoSymv4 works on four rows of len(y) columns; the first four elements of v, w and x belong to the rows, the others to the columns.
+func rankTwoSymv4(a []float64, stride int, v, w, x, y []float64, sums *[4]float64) {
+	n := len(y)
+	_, _, _, _ = a[3*stride+n-1], v[3+n], w[3+n], x[3+n]
+	switch active {
+	case avx512:
+		rankTwoSymv4AVX512(&a[0], 8*stride, n, &v[4], &w[4], &x[4], &y[0], &v[0], &w[0], &x[0], &sums[0])
+	case avx2:
+		rankTwoSymv2AVX2(&a[0], 8*stride, n, &v[4], &w[4], &x[4], &y[0], &v[0], &w[0], &x[0], &sums[0])
+		rankTwoSymv2AVX2(&a[2*stride], 8*stride, n, &v[4], &w[4], &x[4], &y[0], &v[2], &w[2], &x[2], &sums[2])
+	default:
+		rankTwoSymv4Portable(a, stride, v, w, x, y, sums)
+	}
+}

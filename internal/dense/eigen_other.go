@@ -15,3 +15,9 @@ func poleQuotients(z, x []float64) float64 { return poleQuotientsPortable(z, x) 
 func poleWeights(zh, d, rows []float64, stride int, dj *[4]float64) {
 	poleWeightsPortable(zh, d, rows, stride, dj)
 }
+
+func rotateRows(a Matrix[float64], c, s []float64) { rotateRowsPortable(a, c, s) }
+
+func rankTwoSymv4(a []float64, stride int, v, w, x, y []float64, sums *[4]float64) {
+	rankTwoSymv4Portable(a, stride, v, w, x, y, sums)
+}

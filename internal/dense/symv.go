@@ -1,6 +1,6 @@
 package dense
 
-//go:generate sh -c "cd gen/eigen && go run . -out ../../eigen_amd64.s -stubs ../../eigen_stubs_amd64.go -pkg dense"
+//go:generate sh -c "cd gen && go run ./eigen -out ../eigen_amd64.s -stubs ../eigen_stubs_amd64.go -pkg dense"
 
 // Symv sets y = A x for the symmetric A whose upper triangle is that of the square a; the strict lower triangle is not read. The triangle goes
 // through the processor once, each element serving both sides of the diagonal.
@@ -14,9 +14,10 @@ func Symv(a Matrix[float64], x, y []float64) {
 	var sums [4]float64
 	i := 0
 	for ; i+4 < n; i += 4 {
-		symvCorner(a, i, 4, x, y)
 		rest := i + 4
-		symv4(a.Data[i*a.Stride+rest:], a.Stride, x[rest:], (*[4]float64)(x[i:rest]), y[rest:], &sums)
+		p := a.Data[i*a.Stride+i:]
+		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), (*[4]float64)(y[i:rest]))
+		symv4(p[4:], a.Stride, x[rest:], (*[4]float64)(x[i:rest]), y[rest:], &sums)
 		for l, v := range sums {
 			y[i+l] += v
 		}
@@ -24,7 +25,70 @@ func Symv(a Matrix[float64], x, y []float64) {
 	symvCorner(a, i, n-i, x, y)
 }
 
-// symvCorner adds the part of the diagonal block of size m <= 4 at i.
+// RankTwoSymv subtracts v w^T + w v^T from the symmetric A whose upper triangle is that of the square a, then sets y = A x, in one pass over
+// the triangle. The strict lower triangle is neither read nor written.
+func RankTwoSymv(a Matrix[float64], v, w, x, y []float64) {
+	n := a.Rows
+	a.mustHave(n, n, "RankTwoSymv")
+	if len(v) != n || len(w) != n || len(x) != n || len(y) != n {
+		panic(Error("RankTwoSymv: lengths do not fit"))
+	}
+	clear(y)
+	var sums [4]float64
+	i := 0
+	for ; i+4 < n; i += 4 {
+		rest := i + 4
+		p := a.Data[i*a.Stride+i:]
+		rankTwoCorner4(p, a.Stride, (*[4]float64)(v[i:rest]), (*[4]float64)(w[i:rest]))
+		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), (*[4]float64)(y[i:rest]))
+		rankTwoSymv4(p[4:], a.Stride, v[i:], w[i:], x[i:], y[rest:], &sums)
+		for l, s := range sums {
+			y[i+l] += s
+		}
+	}
+	rankTwoCorner(a, i, n-i, v, w)
+	symvCorner(a, i, n-i, x, y)
+}
+
+// rankTwoCorner4 updates the 4x4 block on the diagonal whose first element is p[0].
+func rankTwoCorner4(p []float64, stride int, v, w *[4]float64) {
+	p0, p1, p2 := (*[4]float64)(p), (*[3]float64)(p[stride+1:]), (*[2]float64)(p[2*stride+2:])
+	v0, v1, v2, v3 := v[0], v[1], v[2], v[3]
+	w0, w1, w2, w3 := w[0], w[1], w[2], w[3]
+	p0[0] -= v0*w0 + w0*v0
+	p0[1] -= v0*w1 + w0*v1
+	p0[2] -= v0*w2 + w0*v2
+	p0[3] -= v0*w3 + w0*v3
+	p1[0] -= v1*w1 + w1*v1
+	p1[1] -= v1*w2 + w1*v2
+	p1[2] -= v1*w3 + w1*v3
+	p2[0] -= v2*w2 + w2*v2
+	p2[1] -= v2*w3 + w2*v3
+	p[3*stride+3] -= v3*w3 + w3*v3
+}
+
+// rankTwoCorner does the same for the last m <= 4 rows, which start at i.
+func rankTwoCorner(a Matrix[float64], i, m int, v, w []float64) {
+	v, w = v[i:i+m], w[i:i+m]
+	for r := range m {
+		row := a.Data[(i+r)*a.Stride+i+r:][:m-r]
+		for c := range row {
+			row[c] -= v[r]*w[r+c] + w[r]*v[r+c]
+		}
+	}
+}
+
+// symvCorner4 adds the part of the 4x4 block on the diagonal whose first element is p[0].
+func symvCorner4(p []float64, stride int, x, y *[4]float64) {
+	p0, p1, p2 := (*[4]float64)(p), (*[3]float64)(p[stride+1:]), (*[2]float64)(p[2*stride+2:])
+	x0, x1, x2, x3 := x[0], x[1], x[2], x[3]
+	y[0] += (p0[0]*x0 + p0[1]*x1) + (p0[2]*x2 + p0[3]*x3)
+	y[1] += (p0[1]*x0 + p1[0]*x1) + (p1[1]*x2 + p1[2]*x3)
+	y[2] += (p0[2]*x0 + p1[1]*x1) + (p2[0]*x2 + p2[1]*x3)
+	y[3] += (p0[3]*x0 + p1[2]*x1) + (p2[1]*x2 + p[3*stride+3]*x3)
+}
+
+// symvCorner does the same for the last m <= 4 rows, which start at i.
 func symvCorner(a Matrix[float64], i, m int, x, y []float64) {
 	x, y = x[i:i+m], y[i:i+m]
 	for r := range m {
@@ -55,4 +119,16 @@ func symv4Portable(a []float64, stride int, x []float64, xr *[4]float64, y []flo
 		y[c] += (a0*x0 + a1*x1) + (a2*x2 + a3*x3)
 	}
 	*sums = [4]float64{s0, s1, s2, s3}
+}
+
+// rankTwoSymv4Portable is rankTwoSymv4 without vector instructions.
+func rankTwoSymv4Portable(a []float64, stride int, v, w, x, y []float64, sums *[4]float64) {
+	n := len(y)
+	for i := range 4 {
+		row, vr, wr := a[i*stride:][:n], v[i], w[i]
+		for c, wc := range w[4:][:n] {
+			row[c] -= vr*wc + wr*v[4+c]
+		}
+	}
+	symv4Portable(a, stride, x[4:][:n], (*[4]float64)(x), y, sums)
 }

@@ -1,6 +1,9 @@
 package dense
 
-import "unsafe"
+import (
+	"math"
+	"unsafe"
+)
 
 // format is one combination of instruction set and element size that vector kernels exist for.
 type format uint8
@@ -152,6 +155,71 @@ func rayleighKernel[T Float](m T, q, w, d []T) bool {
 		rayleighF64AVX2(uintptr(len(d)), float64(m), pointerTo(q), pointerTo(w), pointerTo(d))
 	case f32AVX2:
 		rayleighF32AVX2(uintptr(len(d)), float32(m), pointerTo(q), pointerTo(w), pointerTo(d))
+	default:
+		return false
+	}
+	return true
+}
+
+func expKernel[T Float](x, dst []T) bool {
+	switch formatOf[T]() {
+	case f64AVX512:
+		expF64AVX512(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	case f32AVX512:
+		expF32AVX512(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	case f64AVX2:
+		expF64AVX2(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	case f32AVX2:
+		expF32AVX2(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	default:
+		return false
+	}
+	return true
+}
+
+func logKernel[T Float](x, dst []T) bool {
+	switch formatOf[T]() {
+	case f64AVX512:
+		logF64AVX512(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	case f32AVX512:
+		logF32AVX512(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	case f64AVX2:
+		logF64AVX2(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	case f32AVX2:
+		logF32AVX2(uintptr(len(x)), pointerTo(x), pointerTo(dst))
+	default:
+		return false
+	}
+	return true
+}
+
+func powKernel[T Float](x, dst []T, p float64) bool {
+	zero, inf := math.Pow(0, p), math.Pow(math.Inf(1), p)
+	switch formatOf[T]() {
+	case f64AVX512:
+		powF64AVX512(uintptr(len(x)), p, zero, inf, pointerTo(x), pointerTo(dst))
+	case f32AVX512:
+		powF32AVX512(uintptr(len(x)), p, zero, inf, pointerTo(x), pointerTo(dst))
+	case f64AVX2:
+		powF64AVX2(uintptr(len(x)), p, zero, inf, pointerTo(x), pointerTo(dst))
+	case f32AVX2:
+		powF32AVX2(uintptr(len(x)), p, zero, inf, pointerTo(x), pointerTo(dst))
+	default:
+		return false
+	}
+	return true
+}
+
+func normalKernel[T Float](dst []T, key [2]uint64, block uint64) bool {
+	switch formatOf[T]() {
+	case f64AVX512:
+		normalF64AVX512(uintptr(len(dst)/16), pointerTo(dst), key[0], key[1], block)
+	case f32AVX512:
+		normalF32AVX512(uintptr(len(dst)/16), pointerTo(dst), key[0], key[1], block)
+	case f64AVX2:
+		normalF64AVX2(uintptr(len(dst)/16), pointerTo(dst), key[0], key[1], block)
+	case f32AVX2:
+		normalF32AVX2(uintptr(len(dst)/16), pointerTo(dst), key[0], key[1], block)
 	default:
 		return false
 	}

@@ -1682,10 +1682,10 @@ TEXT ·anglesF64AVX512(SB), NOSPLIT, $0-72
 	VBROADCASTSD si+8(FP), Z0
 	VBROADCASTSD ri+16(FP), Z1
 	VBROADCASTSD xi+24(FP), Z2
-	VBROADCASTSD signF64<>+0(SB), Z3
-	VBROADCASTSD limitF64<>+0(SB), Z4
-	VBROADCASTSD tinyF64<>+0(SB), Z5
-	VBROADCASTSD mostF64<>+0(SB), Z6
+	VBROADCASTSD sign<>+0(SB), Z3
+	VBROADCASTSD limit<>+0(SB), Z4
+	VBROADCASTSD tiny<>+0(SB), Z5
+	VBROADCASTSD most<>+0(SB), Z6
 	VPXORD       Z7, Z7, Z7
 
 loop:
@@ -1775,17 +1775,17 @@ loop_done:
 	VZEROUPPER
 	RET
 
-DATA signF64<>+0(SB)/8, $0x8000000000000000
-GLOBL signF64<>(SB), RODATA|NOPTR, $8
+DATA sign<>+0(SB)/8, $0x8000000000000000
+GLOBL sign<>(SB), RODATA|NOPTR, $8
 
-DATA limitF64<>+0(SB)/8, $0x5f138d352e5096af
-GLOBL limitF64<>(SB), RODATA|NOPTR, $8
+DATA limit<>+0(SB)/8, $0x5f138d352e5096af
+GLOBL limit<>(SB), RODATA|NOPTR, $8
 
-DATA tinyF64<>+0(SB)/8, $0x0010000000000000
-GLOBL tinyF64<>(SB), RODATA|NOPTR, $8
+DATA tiny<>+0(SB)/8, $0x0010000000000000
+GLOBL tiny<>(SB), RODATA|NOPTR, $8
 
-DATA mostF64<>+0(SB)/8, $0x3fda827999fcef32
-GLOBL mostF64<>(SB), RODATA|NOPTR, $8
+DATA most<>+0(SB)/8, $0x3fda827999fcef32
+GLOBL most<>(SB), RODATA|NOPTR, $8
 
 // func anglesF64AVX2(n uintptr, si float64, ri float64, xi float64, s *byte, r *byte, x *byte, t *byte, out *byte)
 // Requires: AVX, FMA3
@@ -1799,10 +1799,10 @@ TEXT ·anglesF64AVX2(SB), NOSPLIT, $0-72
 	VBROADCASTSD si+8(FP), Y0
 	VBROADCASTSD ri+16(FP), Y1
 	VBROADCASTSD xi+24(FP), Y2
-	VBROADCASTSD signF64<>+0(SB), Y3
-	VBROADCASTSD limitF64<>+0(SB), Y4
-	VBROADCASTSD tinyF64<>+0(SB), Y5
-	VBROADCASTSD mostF64<>+0(SB), Y6
+	VBROADCASTSD sign<>+0(SB), Y3
+	VBROADCASTSD limit<>+0(SB), Y4
+	VBROADCASTSD tiny<>+0(SB), Y5
+	VBROADCASTSD most<>+0(SB), Y6
 	VXORPD       Y7, Y7, Y7
 
 loop:
@@ -2131,17 +2131,18 @@ loop:
 	VMOVUPD   (DX), Z2
 	VMOVUPD   (CX), Z3
 	VMULPD    Z1, Z3, Z3
-	VMULPD    Z2, Z0, Z6
-	VSUBPD    Z6, Z3, Z3
-	VMOVUPD   (BX), Z6
+	VMULPD    Z2, Z0, Z10
+	VSUBPD    Z10, Z3, Z3
+	VMOVUPD   (BX), Z10
 	VMULPD    Z2, Z1, Z2
-	VMULPD    Z2, Z6, Z2
-	VADDPD    Z3, Z3, Z6
-	VDIVPD    Z6, Z2, Z2
+	VMULPD    Z2, Z10, Z2
+	VADDPD    Z3, Z3, Z10
+	VDIVPD    Z10, Z2, Z2
 	VPXORD    Z4, Z4, Z4
-	VCMPPD    $0x04, Z3, Z4, K1
-	VMOVAPD.Z Z2, K1, Z2
-	VMOVUPD   Z2, (SI)
+	VCMPPD    $0x04, Z4, Z3, K1
+	VPXORD    Z5, Z5, Z5
+	VBLENDMPD Z2, Z5, K1, Z6
+	VMOVUPD   Z6, (SI)
 	ADDQ      $0x40, CX
 	ADDQ      $0x40, DX
 	ADDQ      $0x40, BX
@@ -2166,10 +2167,11 @@ loop_tail:
 	VMULPD    Z1, Z3, Z1
 	VADDPD    Z0, Z0, Z2
 	VDIVPD    Z2, Z1, Z1
-	VPXORD    Z5, Z5, Z5
-	VCMPPD    $0x04, Z0, Z5, K2
-	VMOVAPD.Z Z1, K2, Z0
-	VMOVUPD   Z0, K1, (SI)
+	VPXORD    Z7, Z7, Z7
+	VCMPPD    $0x04, Z7, Z0, K2
+	VPXORD    Z8, Z8, Z8
+	VBLENDMPD Z1, Z8, K2, Z9
+	VMOVUPD   Z9, K1, (SI)
 
 loop_done:
 	VZEROUPPER
@@ -2187,28 +2189,29 @@ TEXT ·firstOrderF64AVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSD ri+16(FP), Y1
 
 loop:
-	CMPQ    AX, $0x04
-	JLT     loop_tail
-	VMOVUPD (DX), Y2
-	VMOVUPD (CX), Y3
-	VMULPD  Y1, Y3, Y3
-	VMULPD  Y2, Y0, Y4
-	VSUBPD  Y4, Y3, Y3
-	VMOVUPD (BX), Y4
-	VMULPD  Y2, Y1, Y2
-	VMULPD  Y2, Y4, Y2
-	VADDPD  Y3, Y3, Y4
-	VDIVPD  Y4, Y2, Y2
-	VXORPD  Y4, Y4, Y4
-	VCMPPD  $0x04, Y3, Y4, Y3
-	VANDPD  Y2, Y3, Y2
-	VMOVUPD Y2, (SI)
-	ADDQ    $0x20, CX
-	ADDQ    $0x20, DX
-	ADDQ    $0x20, BX
-	ADDQ    $0x20, SI
-	SUBQ    $0x04, AX
-	JMP     loop
+	CMPQ      AX, $0x04
+	JLT       loop_tail
+	VMOVUPD   (DX), Y2
+	VMOVUPD   (CX), Y3
+	VMULPD    Y1, Y3, Y3
+	VMULPD    Y2, Y0, Y4
+	VSUBPD    Y4, Y3, Y3
+	VMOVUPD   (BX), Y4
+	VMULPD    Y2, Y1, Y2
+	VMULPD    Y2, Y4, Y2
+	VADDPD    Y3, Y3, Y4
+	VDIVPD    Y4, Y2, Y2
+	VXORPD    Y4, Y4, Y4
+	VCMPPD    $0x04, Y4, Y3, Y3
+	VXORPD    Y4, Y4, Y4
+	VBLENDVPD Y3, Y2, Y4, Y2
+	VMOVUPD   Y2, (SI)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, DX
+	ADDQ      $0x20, BX
+	ADDQ      $0x20, SI
+	SUBQ      $0x04, AX
+	JMP       loop
 
 loop_tail:
 	TESTQ      AX, AX
@@ -2228,8 +2231,9 @@ loop_tail:
 	VADDPD     Y0, Y0, Y3
 	VDIVPD     Y3, Y1, Y1
 	VXORPD     Y3, Y3, Y3
-	VCMPPD     $0x04, Y0, Y3, Y0
-	VANDPD     Y1, Y0, Y0
+	VCMPPD     $0x04, Y3, Y0, Y0
+	VXORPD     Y3, Y3, Y3
+	VBLENDVPD  Y0, Y1, Y3, Y0
 	VMASKMOVPD Y0, Y2, (SI)
 
 loop_done:
@@ -2253,17 +2257,18 @@ loop:
 	VMOVUPD   (DX), Z2
 	VMOVUPD   (CX), Z3
 	VMULPS    Z1, Z3, Z3
-	VMULPS    Z2, Z0, Z6
-	VSUBPS    Z6, Z3, Z3
-	VMOVUPD   (BX), Z6
+	VMULPS    Z2, Z0, Z10
+	VSUBPS    Z10, Z3, Z3
+	VMOVUPD   (BX), Z10
 	VMULPS    Z2, Z1, Z2
-	VMULPS    Z2, Z6, Z2
-	VADDPS    Z3, Z3, Z6
-	VDIVPS    Z6, Z2, Z2
+	VMULPS    Z2, Z10, Z2
+	VADDPS    Z3, Z3, Z10
+	VDIVPS    Z10, Z2, Z2
 	VPXORD    Z4, Z4, Z4
-	VCMPPS    $0x04, Z3, Z4, K1
-	VMOVAPS.Z Z2, K1, Z2
-	VMOVUPD   Z2, (SI)
+	VCMPPS    $0x04, Z4, Z3, K1
+	VPXORD    Z5, Z5, Z5
+	VBLENDMPS Z2, Z5, K1, Z6
+	VMOVUPD   Z6, (SI)
 	ADDQ      $0x40, CX
 	ADDQ      $0x40, DX
 	ADDQ      $0x40, BX
@@ -2288,10 +2293,11 @@ loop_tail:
 	VMULPS    Z1, Z3, Z1
 	VADDPS    Z0, Z0, Z2
 	VDIVPS    Z2, Z1, Z1
-	VPXORD    Z5, Z5, Z5
-	VCMPPS    $0x04, Z0, Z5, K2
-	VMOVAPS.Z Z1, K2, Z0
-	VMOVUPS   Z0, K1, (SI)
+	VPXORD    Z7, Z7, Z7
+	VCMPPS    $0x04, Z7, Z0, K2
+	VPXORD    Z8, Z8, Z8
+	VBLENDMPS Z1, Z8, K2, Z9
+	VMOVUPS   Z9, K1, (SI)
 
 loop_done:
 	VZEROUPPER
@@ -2309,28 +2315,29 @@ TEXT ·firstOrderF32AVX2(SB), NOSPLIT, $0-48
 	VBROADCASTSS ri+12(FP), Y1
 
 loop:
-	CMPQ    AX, $0x08
-	JLT     loop_tail
-	VMOVUPD (DX), Y2
-	VMOVUPD (CX), Y3
-	VMULPS  Y1, Y3, Y3
-	VMULPS  Y2, Y0, Y4
-	VSUBPS  Y4, Y3, Y3
-	VMOVUPD (BX), Y4
-	VMULPS  Y2, Y1, Y2
-	VMULPS  Y2, Y4, Y2
-	VADDPS  Y3, Y3, Y4
-	VDIVPS  Y4, Y2, Y2
-	VXORPD  Y4, Y4, Y4
-	VCMPPS  $0x04, Y3, Y4, Y3
-	VANDPD  Y2, Y3, Y2
-	VMOVUPD Y2, (SI)
-	ADDQ    $0x20, CX
-	ADDQ    $0x20, DX
-	ADDQ    $0x20, BX
-	ADDQ    $0x20, SI
-	SUBQ    $0x08, AX
-	JMP     loop
+	CMPQ      AX, $0x08
+	JLT       loop_tail
+	VMOVUPD   (DX), Y2
+	VMOVUPD   (CX), Y3
+	VMULPS    Y1, Y3, Y3
+	VMULPS    Y2, Y0, Y4
+	VSUBPS    Y4, Y3, Y3
+	VMOVUPD   (BX), Y4
+	VMULPS    Y2, Y1, Y2
+	VMULPS    Y2, Y4, Y2
+	VADDPS    Y3, Y3, Y4
+	VDIVPS    Y4, Y2, Y2
+	VXORPD    Y4, Y4, Y4
+	VCMPPS    $0x04, Y4, Y3, Y3
+	VXORPD    Y4, Y4, Y4
+	VBLENDVPS Y3, Y2, Y4, Y2
+	VMOVUPD   Y2, (SI)
+	ADDQ      $0x20, CX
+	ADDQ      $0x20, DX
+	ADDQ      $0x20, BX
+	ADDQ      $0x20, SI
+	SUBQ      $0x08, AX
+	JMP       loop
 
 loop_tail:
 	TESTQ      AX, AX
@@ -2350,8 +2357,9 @@ loop_tail:
 	VADDPS     Y0, Y0, Y3
 	VDIVPS     Y3, Y1, Y1
 	VXORPD     Y3, Y3, Y3
-	VCMPPS     $0x04, Y0, Y3, Y0
-	VANDPD     Y1, Y0, Y0
+	VCMPPS     $0x04, Y3, Y0, Y0
+	VXORPD     Y3, Y3, Y3
+	VBLENDVPS  Y0, Y1, Y3, Y0
 	VMASKMOVPS Y0, Y2, (SI)
 
 loop_done:
@@ -2364,7 +2372,7 @@ TEXT ·normsF64AVX512(SB), NOSPLIT, $0-24
 	MOVQ         n+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         dst+16(FP), DX
-	VBROADCASTSD signF64<>+0(SB), Z0
+	VBROADCASTSD sign<>+0(SB), Z0
 	VPXORD       Z1, Z1, Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
@@ -2446,7 +2454,7 @@ TEXT ·normsF64AVX2(SB), NOSPLIT, $0-24
 	MOVQ         n+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         dst+16(FP), DX
-	VBROADCASTSD signF64<>+0(SB), Y0
+	VBROADCASTSD sign<>+0(SB), Y0
 	VXORPD       Y1, Y1, Y1
 	VXORPD       Y2, Y2, Y2
 	VXORPD       Y3, Y3, Y3

@@ -17,3 +17,11 @@ func firstOrderKernel[T Float](si, ri T, s, r, t, out []T) bool { return false }
 func normsKernel[T Float](x []T, dst *[2]T) bool { return false }
 
 func rayleighKernel[T Float](m T, q, w, d []T) bool { return false }
+
+func expKernel[T Float](x, dst []T) bool { return false }
+
+func logKernel[T Float](x, dst []T) bool { return false }
+
+func powKernel[T Float](x, dst []T, p float64) bool { return false }
+
+func normalKernel[T Float](dst []T, key [2]uint64, block uint64) bool { return false }

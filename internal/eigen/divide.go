@@ -10,7 +10,6 @@ type conquest struct {
 	group  []int // by local row: top, both or bottom
 	column []int // of pole i in the rotated eigenvector matrix
 	rows   []float64
-	leaf   []float64
 	cs     []float64
 }
 
@@ -24,7 +23,6 @@ const (
 func (c *conquest) grow(n int) {
 	c.z, c.group, c.column = grow(c.z, n), grow(c.group, n), grow(c.column, n)
 	c.rows = grow(c.rows, n*n)
-	c.leaf = grow(c.leaf, smallSize*smallSize)
 	c.cs = grow(c.cs, 2*smallSize)
 }
 
@@ -32,7 +30,7 @@ func (c *conquest) grow(n int) {
 func (c *conquest) solve(t tridiagonal, vt dense.Matrix[float64]) bool {
 	n := len(t.d)
 	if n <= smallSize {
-		return c.solveLeaf(t, vt)
+		return t.eigenQL(vt, c.cs)
 	}
 	n1 := n / 2
 	rho := t.e[n1-1]
@@ -42,21 +40,6 @@ func (c *conquest) solve(t tridiagonal, vt dense.Matrix[float64]) bool {
 	ok := c.solve(tridiagonal{t.d[:n1], t.e[:n1-1]}, vt.View(0, 0, n1, n1)) &&
 		c.solve(tridiagonal{t.d[n1:], t.e[n1:]}, vt.View(n1, n1, n-n1, n-n1))
 	return ok && c.merge(t.d, vt, n1, rho)
-}
-
-func (c *conquest) solveLeaf(t tridiagonal, vt dense.Matrix[float64]) bool {
-	n := len(t.d)
-	q := dense.Wrap(n, n, c.leaf)
-	q.Identity()
-	if !t.eigenQL(q, c.cs) {
-		return false
-	}
-	for i := range n {
-		for j, v := range q.Row(i) {
-			vt.Set(j, i, v)
-		}
-	}
-	return true
 }
 
 // merge joins the decompositions of two halves that a coupling rho ties: the rows of vt[:n1, :n1] and vt[n1:, n1:] become the eigenvectors of

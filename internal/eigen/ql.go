@@ -39,24 +39,25 @@ func flip(x []float64) {
 // shift returns the eigenvalue of the leading 2x2 block [d0 e; e d1] that is closer to d0.
 func shift(d0, d1, e float64) float64 {
 	g := (d1 - d0) / (2 * e)
-	r := math.Hypot(g, 1)
+	r := math.Sqrt(g*g + 1)
 	return d0 - e/(g+math.Copysign(r, g))
 }
 
-// eigenQL overwrites t.d with the eigenvalues, in no order, and z (m x n) with z V, V the eigenvectors as columns. t.e is destroyed; cs is scratch
-// of 2 n elements. It is the implicit QL iteration (Bowdler, Martin, Reinsch and Wilkinson 1968), on each block from the end that makes
+// eigenQL overwrites t.d with the eigenvalues, in no order, and vt with the eigenvectors as its rows. t.e is destroyed; cs is scratch of 2 n
+// elements. It is the implicit QL iteration (Bowdler, Martin, Reinsch and Wilkinson 1968), on each block from the end that makes
 // graded matrices converge well.
-func (t tridiagonal) eigenQL(z dense.Matrix[float64], cs []float64) bool {
+func (t tridiagonal) eigenQL(vt dense.Matrix[float64], cs []float64) bool {
 	n := len(t.d)
+	vt.Identity()
 	for lo := 0; lo < n; {
 		hi := t.block(lo)
 		if math.Abs(t.d[hi-1]) < math.Abs(t.d[lo]) {
 			t.reverse(lo, hi)
-			for i := range z.Rows {
-				flip(z.Row(i)[lo:hi])
+			for i := lo; i < hi; i++ {
+				flip(vt.Row(i)[lo:hi])
 			}
 		}
-		if !t.blockQL(lo, hi, z, cs) {
+		if !t.blockQL(lo, hi, vt, cs) {
 			return false
 		}
 		lo = hi
@@ -64,7 +65,7 @@ func (t tridiagonal) eigenQL(z dense.Matrix[float64], cs []float64) bool {
 	return true
 }
 
-func (t tridiagonal) blockQL(l, hi int, z dense.Matrix[float64], cs []float64) bool {
+func (t tridiagonal) blockQL(l, hi int, vt dense.Matrix[float64], cs []float64) bool {
 	d, e := t.d, t.e
 	for budget := maxSweeps * (hi - l); l < hi; budget-- {
 		m := l
@@ -83,7 +84,7 @@ func (t tridiagonal) blockQL(l, hi int, z dense.Matrix[float64], cs []float64) b
 		}
 		c, s := cs[:m-l], cs[len(d):len(d)+m-l]
 		t.sweep(l, m, c, s)
-		rotateColumns(z, l, c, s)
+		dense.RotateRows(vt.View(l, 0, m-l+1, vt.Cols), c, s)
 	}
 	return true
 }
@@ -116,36 +117,6 @@ func (t tridiagonal) sweep(l, m int, cc, ss []float64) {
 	}
 	d[l] -= p
 	e[l] = g
-}
-
-// rotateColumns applies rotations to neighbouring columns of z, the last first: rotation i mixes columns l+i and l+i+1.
-func rotateColumns(z dense.Matrix[float64], l int, cc, ss []float64) {
-	k := len(cc)
-	ss = ss[:k]
-	i := 0
-	for ; i+4 <= z.Rows; i += 4 {
-		r0, r1 := z.Row(i)[l:l+k+1], z.Row(i + 1)[l:l+k+1]
-		r2, r3 := z.Row(i + 2)[l:l+k+1], z.Row(i + 3)[l:l+k+1]
-		y0, y1, y2, y3 := r0[k], r1[k], r2[k], r3[k]
-		for j := k - 1; j >= 0; j-- {
-			c, s := cc[j], ss[j]
-			x0, x1, x2, x3 := r0[j], r1[j], r2[j], r3[j]
-			r0[j+1], y0 = s*x0+c*y0, c*x0-s*y0
-			r1[j+1], y1 = s*x1+c*y1, c*x1-s*y1
-			r2[j+1], y2 = s*x2+c*y2, c*x2-s*y2
-			r3[j+1], y3 = s*x3+c*y3, c*x3-s*y3
-		}
-		r0[0], r1[0], r2[0], r3[0] = y0, y1, y2, y3
-	}
-	for ; i < z.Rows; i++ {
-		r := z.Row(i)[l : l+k+1]
-		y := r[k]
-		for j := k - 1; j >= 0; j-- {
-			c, s, x := cc[j], ss[j], r[j]
-			r[j+1], y = s*x+c*y, c*x-s*y
-		}
-		r[0] = y
-	}
 }
 
 // values overwrites t.d with the eigenvalues, in no order, by the square-root free QL iteration of Pal, Walker and Kahan (Parlett, The
@@ -204,12 +175,16 @@ func (t tridiagonal) sweepValues(l, m int) {
 			e[i+1] = s * r
 		}
 		oldc, oldgamma, alpha := c, gamma, d[i]
+		secant := r / p // 1/c, so that the divisions do not wait for each other
 		c, s = p/r, bb/r
 		gamma = c*(alpha-sigma) - s*oldgamma
 		d[i+1] = oldgamma + (alpha - gamma)
-		if c != 0 {
+		switch {
+		case c > 1e-290:
+			p = gamma * gamma * secant
+		case c > 0:
 			p = gamma * gamma / c
-		} else {
+		default:
 			p = oldc * bb
 		}
 	}

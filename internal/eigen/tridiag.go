@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	panelRows = 32 // reflectors per panel of the reduction
-	smallSize = 32 // up to here the unblocked reduction and plain QL serve
+	panelRows = 32   // reflectors per panel of the reduction
+	fusedSize = 1024 // up to here the reduction goes row by row
+	smallSize = 24   // up to here QL serves
 )
 
 // reflect finds H = I - tau v v^T, v[0] = 1, with H x = (beta, 0, ..., 0). x becomes v.
@@ -54,179 +55,132 @@ type reduction struct {
 	d, e, tau []float64
 	pairs     []float64 // rows v0 w0 v1 w1 ... of the panel
 	swapped   []float64 // rows w0 v0 w1 v1 ...
-	coef      []float64
-	y         []float64
+	coef      []float64 // two rows of the coefficients of a panel's pairs
+	dots      []float64
+	ahead     []float64 // two rows: w in the making and the next row of a
 }
 
 func (r *reduction) grow(n int) {
 	r.d, r.e, r.tau = grow(r.d, n), grow(r.e, n), grow(r.tau, n)
-	r.y = grow(r.y, 2*n)
-	if n > smallSize {
+	r.ahead = grow(r.ahead, 2*n)
+	if n > fusedSize {
 		r.pairs, r.swapped = grow(r.pairs, 2*panelRows*n), grow(r.swapped, 2*panelRows*n)
-		r.coef = grow(r.coef, 2*panelRows)
+		r.coef, r.dots = grow(r.coef, 4*panelRows), grow(r.dots, 2*panelRows)
 	}
 }
 
 // reduce turns the symmetric a, of which the upper triangle is read, into the tridiagonal (r.d, r.e) = H_{n-2} ... H_0 a H_0 ... H_{n-2},
 // H_j = I - tau_j v_j v_j^T. v_j is left in row j of a from column j+1 on, its leading 1 included.
 //
-// Panels of panelRows rows are reduced with the trailing matrix untouched, which then takes one symmetric update of rank 2 panelRows
-// (Dongarra, Sorensen and Hammarling 1989). 4/3 n^3 flops, half of them in products of a matrix and a vector.
+// As long as the rest of the matrix is large, panels of panelRows rows are reduced with the trailing matrix untouched, which then takes one
+// symmetric update of rank 2 panelRows (Dongarra, Sorensen and Hammarling 1989). 4/3 n^3 flops, half of them in products of a matrix and a
+// vector.
 func (r *reduction) reduce(a dense.Matrix[float64]) {
 	n := a.Rows
 	r.grow(n)
 	j := 0
-	for ; n-j > smallSize; j += panelRows {
+	for ; n-j > fusedSize; j += panelRows {
 		r.panel(a, j)
 		rest := j + panelRows
 		p := dense.Wrap(2*panelRows, n, r.pairs).View(0, rest, 2*panelRows, n-rest)
 		s := dense.Wrap(2*panelRows, n, r.swapped).View(0, rest, 2*panelRows, n-rest)
+		for i := 0; i < 2*panelRows; i += 2 {
+			copy(s.Row(i), p.Row(i+1))
+			copy(s.Row(i+1), p.Row(i))
+		}
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, -1, p, s, 1, a.View(rest, rest, n-rest, n-rest))
 	}
-	r.reduceSmall(a.View(j, j, n-j, n-j), r.d[j:], r.e[j:], r.tau[j:])
+	r.reduceFused(a.View(j, j, n-j, n-j), r.d[j:], r.e[j:], r.tau[j:])
 }
 
-// panel reduces rows j0 .. j0+panelRows-1 and fills r.pairs and r.swapped.
+// panel reduces rows j0 .. j0+panelRows-1 and fills r.pairs. Row j meets the pairs of the panel in two parts: those before the last together
+// with the vector w of row j-1, in one product, the last when its turn comes.
 func (r *reduction) panel(a dense.Matrix[float64], j0 int) {
 	n := a.Rows
-	pairs, swapped := dense.Wrap(2*panelRows, n, r.pairs), dense.Wrap(2*panelRows, n, r.swapped)
+	pairs := dense.Wrap(2*panelRows, n, r.pairs)
 	for i := range panelRows {
 		j := j0 + i
 		row := a.Row(j)[j:]
 		if i > 0 {
-			coef := r.coef[:2*i]
-			for l := range coef {
-				coef[l] = swapped.At(l, j)
-			}
-			dense.Gemv(dense.Transposed, -1, pairs.View(0, j, 2*i, n-j), coef, 1, row)
+			v, w := pairs.Row(2*i - 2)[j:], pairs.Row(2*i - 1)[j:]
+			subtractPair(row, v, w, v[0], w[0])
 		}
-		v := row[1:]
-		r.d[j] = row[0]
-		beta, tau := reflect(v)
-		r.e[j], r.tau[j] = beta, tau
-
-		w := pairs.Row(2*i + 1)[j+1:]
-		dense.Symv(a.View(j+1, j+1, n-j-1, n-j-1), v, w)
-		if i > 0 {
-			t := r.coef[:2*i]
-			dense.Gemv(dense.NoTrans, 1, swapped.View(0, j+1, 2*i, n-j-1), v, 0, t)
-			dense.Gemv(dense.Transposed, -1, pairs.View(0, j+1, 2*i, n-j-1), t, 1, w)
-		}
-		half := -tau * tau / 2 * dense.Dot(w, v)
-		for l, vl := range v {
-			w[l] = tau*w[l] + half*vl
-		}
-		copy(pairs.Row(2 * i)[j+1:], v)
-		copy(swapped.Row(2 * i)[j+1:], w)
-		copy(swapped.Row(2*i + 1)[j+1:], v)
-	}
-}
-
-// reduceSmall is reduce without panels: the rank-two update of one step and the product with the next reflector share a pass over the upper
-// triangle.
-func (r *reduction) reduceSmall(a dense.Matrix[float64], d, e, tau []float64) {
-	n := a.Rows
-	w, y := r.y[:n], r.y[len(r.y)/2:][:n]
-	var v []float64 // of the step before; v[0] belongs to row j
-	for j := range n - 1 {
-		row := a.Row(j)[j:]
-		if v != nil {
-			rankTwoRow(row, v, w[j:], v[0], w[j])
-			v = v[1:]
-		}
-		d[j] = row[0]
 		x := row[1:]
-		e[j], tau[j] = reflect(x)
-		next := y[j+1:]
-		clear(next)
-		for i := range x {
-			p := a.Row(j + 1 + i)[j+1+i:]
-			if v == nil {
-				next[i] += symvRow(p, x[i:], next[i:])
-			} else {
-				next[i] += rankTwoSymvRow(p, v[i:], w[j+1+i:], x[i:], next[i:])
+		r.d[j] = row[0]
+		r.e[j], r.tau[j] = reflect(x)
+		ahead := dense.Wrap(2, len(x), r.ahead)
+		w := ahead.Row(0)
+		dense.Symv(a.View(j+1, j+1, len(x), len(x)), x, w)
+		if i > 0 {
+			copy(ahead.Row(1), a.Row(j + 1)[j+1:])
+			before := pairs.View(0, j+1, 2*i, len(x))
+			dense.Gemm(dense.NoTrans, dense.NoTrans, -1, r.coefficients(before, x), before, 1, ahead)
+			if i+1 < panelRows {
+				copy(a.Row(j + 1)[j+1:], ahead.Row(1))
 			}
 		}
-		half := -tau[j] * tau[j] / 2 * dense.Dot(next, x)
-		for i, xi := range x {
-			next[i] = tau[j]*next[i] + half*xi
-		}
-		v = x
-		w, y = y, w
-	}
-	if n > 0 {
-		last := a.At(n-1, n-1)
-		if v != nil {
-			last -= 2 * v[0] * w[n-1]
-		}
-		d[n-1] = last
+		finishPair(w, x, r.tau[j])
+		copy(pairs.Row(2 * i)[j+1:], x)
+		copy(pairs.Row(2*i + 1)[j+1:], w)
 	}
 }
 
-// rankTwoRow subtracts vi w + wi v from row.
-func rankTwoRow(row, v, w []float64, vi, wi float64) {
+// coefficients returns two rows c such that c before is what the earlier pairs take from A x, and from the first row of A.
+func (r *reduction) coefficients(before dense.Matrix[float64], x []float64) dense.Matrix[float64] {
+	k := before.Rows
+	c, dots := dense.Wrap(2, k, r.coef), r.dots[:k]
+	dense.Gemv(dense.NoTrans, 1, before, x, 0, dots)
+	for l := 0; l < k; l += 2 {
+		c.Data[l], c.Data[l+1] = dots[l+1], dots[l]
+		c.Data[k+l], c.Data[k+l+1] = before.At(l+1, 0), before.At(l, 0)
+	}
+	return c
+}
+
+// finishPair turns w = A v into the vector for which H A H = A - v w^T - w v^T.
+func finishPair(w, v []float64, tau float64) {
+	half := -tau * tau / 2 * dense.Dot(w, v)
+	v = v[:len(w)]
+	for i := range w {
+		w[i] = tau*w[i] + half*v[i]
+	}
+}
+
+// subtractPair subtracts vi w + wi v from row.
+func subtractPair(row, v, w []float64, vi, wi float64) {
 	v, w = v[:len(row)], w[:len(row)]
 	for c := range row {
 		row[c] -= vi*w[c] + wi*v[c]
 	}
 }
 
-// symvRow adds row[1:] x[0] to y[1:] and returns row . x.
-func symvRow(row, x, y []float64) float64 {
-	x, y = x[:len(row)], y[:len(row)]
-	x0 := x[0]
-	sum := row[0] * x0
-	for c := 1; c < len(row); c++ {
-		sum += row[c] * x[c]
-		y[c] += row[c] * x0
-	}
-	return sum
-}
-
-// rankTwoSymvRow subtracts v[0] w + w[0] v from row, then does symvRow.
-func rankTwoSymvRow(row, v, w, x, y []float64) float64 {
-	v, w, x, y = v[:len(row)], w[:len(row)], x[:len(row)], y[:len(row)]
-	v0, w0, x0 := v[0], w[0], x[0]
-	row[0] -= v0*w0 + w0*v0
-	sum := row[0] * x0
-	for c := 1; c < len(row); c++ {
-		p := row[c] - (v0*w[c] + w0*v[c])
-		row[c] = p
-		sum += p * x[c]
-		y[c] += p * x0
-	}
-	return sum
-}
-
-// formQ overwrites a, as reduce left it, with Q = H_0 ... H_{n-2}.
-func formQ(a dense.Matrix[float64], tau, t []float64) {
+// reduceFused is reduce without panels, for a matrix that stays in the cache: the rank-two update of one step and the product with the next
+// reflector share a pass over the upper triangle.
+func (r *reduction) reduceFused(a dense.Matrix[float64], d, e, tau []float64) {
 	n := a.Rows
-	if n == 0 {
-		return
+	w, next := r.ahead[:n], r.ahead[n:2*n]
+	var v []float64 // of the step before; v[0] and w[0] belong to row j
+	for j := range n - 1 {
+		row := a.Row(j)[j:]
+		if j > 0 {
+			subtractPair(row, v, w, v[0], w[0])
+		}
+		d[j] = row[0]
+		x := row[1:]
+		e[j], tau[j] = reflect(x)
+		rest, y := a.View(j+1, j+1, len(x), len(x)), next[:len(x)]
+		if j == 0 {
+			dense.Symv(rest, x, y)
+		} else {
+			dense.RankTwoSymv(rest, v[1:], w[1:], x, y)
+		}
+		finishPair(y, x, tau[j])
+		v, w, next = x, y, w
 	}
-	a.Set(n-1, n-1, 1)
-	for j := n - 2; j >= 0; j-- {
-		v := a.Row(j)[j+1:]
-		t := t[:n-j-1]
-		clear(t)
-		for i, vi := range v {
-			addScaled(vi, a.Row(j + 1 + i)[j+1:], t)
+	if n > 0 {
+		d[n-1] = a.At(n-1, n-1)
+		if n > 1 {
+			d[n-1] -= 2 * v[0] * w[0]
 		}
-		for i, vi := range v {
-			addScaled(-tau[j]*vi, t, a.Row(j + 1 + i)[j+1:])
-		}
-		clear(a.Row(j)[j:])
-		a.Set(j, j, 1)
-		for i := j + 1; i < n; i++ {
-			a.Set(i, j, 0)
-		}
-	}
-}
-
-// addScaled is Axpy without the call, for rows of a few elements.
-func addScaled(alpha float64, x, y []float64) {
-	y = y[:len(x)]
-	for i, v := range x {
-		y[i] += alpha * v
 	}
 }

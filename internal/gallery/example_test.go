@@ -54,3 +54,53 @@ func ExampleNewStream() {
 	fmt.Printf("%d %.6f\n", s.Uint64(), s.Uniform())
 	// Output: 7191089600892374487 0.016788
 }
+
+func ExampleCompose() {
+	fmt.Println(gallery.Compose(gallery.Hadamard(2), []float64{1, 3}).Data)
+	// Output: [4 -2 -2 4]
+}
+
+func ExampleOrthogonal() {
+	fmt.Printf("%.4f\n", gallery.Orthogonal(7, 2).Data)
+	// Output: [0.9603 -0.2790 -0.2790 -0.9603]
+}
+
+func ExampleKarcherScatter() {
+	a := gallery.KarcherScatter(gallery.MeanSeed, 3, 20, 1e2)
+	fmt.Println(len(a), a[0].Rows)
+	// Output: 20 3
+}
+
+func ExampleLogDet() {
+	fmt.Printf("%.4f\n", gallery.LogDet(2, 4).Data)
+	// Output: [1.9459 -0.2798 -0.2798 0.5541]
+}
+
+func ExampleNearness() {
+	q, x := gallery.Nearness(3, 10)
+	fmt.Println(q.Rows, x.Rows, x.Cols)
+	// Output: 3 12 3
+}
+
+func ExampleTyler() {
+	x := gallery.Tyler(3, 10)
+	fmt.Println(x.Rows, x.Cols)
+	// Output: 12 3
+}
+
+func ExampleHadamardSPD() {
+	fmt.Println(gallery.HadamardSPD([]float64{1, 2, 3, 4}).Row(0))
+	// Output: [2.5 -0.5 -1 0]
+}
+
+func ExampleGraded() {
+	a := gallery.Graded(3, 1)
+	fmt.Println(a.Row(0), a.Row(1), a.Row(2))
+	// Output: [1 0.125 0] [0.125 0.25 0.03125] [0 0.03125 0.0625]
+}
+
+func ExampleWilkinson() {
+	a := gallery.Wilkinson(3)
+	fmt.Println(a.Row(0), a.Row(1), a.Row(2))
+	// Output: [1 1 0] [1 0 1] [0 1 1]
+}

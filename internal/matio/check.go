@@ -113,7 +113,7 @@ func (c Check) definite(m *Matrix) error {
 	}
 	if c.Jitter > 0 {
 		for i := range n {
-			m.Set(i, i, m.At(i, i)+c.Jitter*mean)
+			m.Set(i, i, m.At(i, i)+c.Jitter*max(mean, 0))
 		}
 	}
 	if clearlyDefinite(m.Matrix) {

@@ -2,6 +2,7 @@ package matio_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,4 +95,51 @@ func ExampleParseFormat() {
 	_, err := matio.ParseFormat("xlsx")
 	fmt.Println(err)
 	// Output: unknown format "xlsx"; use one of npy, npz, mtx, csv, tsv, json
+}
+
+func ExampleLoad() {
+	in := strings.NewReader("[[1,0],[0,2]]")
+	all, many, err := matio.Load(matio.Source{Paths: []string{"-"}, Format: matio.JSON, Stdin: in})
+	fmt.Println(len(all), many, err)
+	// Output: 1 false <nil>
+}
+
+func ExampleReadVector() {
+	in := strings.NewReader("2\n1\n1\n")
+	v, err := matio.ReadVector(matio.Source{Paths: []string{"-"}, Format: matio.CSV, Stdin: in})
+	fmt.Println(v, err)
+	// Output: [2 1 1] <nil>
+}
+
+func ExampleJoin() {
+	a := matio.Matrix{Matrix: dense.Wrap(1, 2, []float64{1, 2}), Index: -1}
+	b := matio.Matrix{Matrix: dense.Wrap(2, 2, []float64{3, 4, 5, 6}), Index: -1}
+	m, err := matio.Join([]matio.Matrix{a, b})
+	fmt.Println(m.Rows, m.Data, err)
+	// Output: 3 [1 2 3 4 5 6] <nil>
+}
+
+func ExampleCenter() {
+	m := matio.Matrix{Matrix: dense.Wrap(2, 2, []float64{1, 10, 3, 30})}
+	matio.Center(&m)
+	fmt.Println(m.Data)
+	// Output: [-1 -10 1 10]
+}
+
+func ExampleFinite() {
+	m := matio.Matrix{Matrix: dense.Wrap(1, 2, []float64{1, math.NaN()}), File: "a.csv", Index: -1}
+	fmt.Println(matio.Finite(&m))
+	// Output: a.csv: matrix has NaN at row 0, column 1 (counting from 0)
+}
+
+func ExampleAppendRows() {
+	fmt.Printf("%s\n", matio.AppendRows(nil, dense.Wrap(2, 1, []float64{0.1, 1e-20})))
+	// Output:
+	// [[0.1],
+	// [1e-20]]
+}
+
+func ExampleFormatOf() {
+	fmt.Println(matio.FormatOf("a.NPY"), matio.FormatOf("samples.txt"), matio.FormatOf("x") == "")
+	// Output: npy csv true
 }

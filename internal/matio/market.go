@@ -14,8 +14,10 @@ import (
 
 const (
 	marketBanner = "%%MatrixMarket"
-	// sparseMax bounds the elements of a dense matrix made from a coordinate file, whose size says nothing about its dimensions.
-	sparseMax = 1 << 28
+	// The size of a coordinate file says nothing about its dimensions, so the dense matrix made from it is bounded: beyond sparseFree elements
+	// there must be as many entries as rows or columns (a regular matrix has them), and sparseMax is never passed.
+	sparseFree = 1 << 22
+	sparseMax  = 1 << 28
 )
 
 // marketReader reads the MatrixMarket exchange format (Boisvert, Pozo, Remington, NISTIR 5935).
@@ -140,6 +142,8 @@ func (m *marketReader) size(coordinate bool) (nnz int, err error) {
 		return 0, badf(m.file, "the matrix is empty: %d x %d", m.rows, m.cols)
 	case !ok, coordinate && total > sparseMax:
 		return 0, badf(m.file, "line %d: a %d x %d matrix is too large to be held dense", m.lines.number, m.rows, m.cols)
+	case coordinate && total > sparseFree && nnz < max(m.rows, m.cols):
+		return 0, badf(m.file, "line %d: a %d x %d matrix of %d entries is too empty to be held dense", m.lines.number, m.rows, m.cols, nnz)
 	case m.symmetry != "general" && m.rows != m.cols:
 		return 0, badf(m.file, "line %d: a %s matrix cannot be %d x %d", m.lines.number, m.symmetry, m.rows, m.cols)
 	case coordinate && int64(nnz) > total:

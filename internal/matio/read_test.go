@@ -263,6 +263,7 @@ func TestBadFiles(t *testing.T) {
 		{"size.mtx", mtx + "array real general\n2 2 2\n", "the size line has 3 numbers"},
 		{"size2.mtx", mtx + "array real general\n2 x\n", `"x" is not a size`},
 		{"dims.mtx", mtx + "coordinate real general\n1000000000 1000000000 1\n1 1 1\n", "too large"},
+		{"sparse.mtx", mtx + "coordinate real general\n10000 10000 1\n1 1 1\n", "too empty to be held dense"},
 		{"dims2.mtx", mtx + "array real general\n4000000000 4000000000\n1\n", "too large"},
 		{"lie.mtx", mtx + "array real general\n100000 100000\n1\n", "truncated: 1 of 10000000000 values"},
 		{"nnz.mtx", mtx + "coordinate real general\n2 2 5\n", "5 entries do not fit"},

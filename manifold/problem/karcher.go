@@ -37,7 +37,7 @@ var mean = Problem{
 		if err != nil {
 			return nil, err
 		}
-		return newKarcher(m0, frames, w), nil
+		return newKarcher(m0, d.Matrices, frames, w), nil
 	},
 }
 
@@ -49,8 +49,10 @@ var mean = Problem{
 type karcherObjective struct {
 	m       *manifold.Affine
 	n       int
-	frames  []*manifold.Frame
+	data    []dense.Matrix[float64]
+	frames  []*manifold.Frame // Cholesky factors of data
 	weights []float64
+	invT    dense.Matrix[float64] // F^-T at the point being evaluated
 	team    *team
 	latest  *karcherMemo // eigenbases nearest to the next point
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
@@ -67,8 +69,13 @@ type karcherMemo struct {
 // exactAccuracy is the gradient error that general solvers get: below rounding.
 const exactAccuracy = 1e-14
 
-func newKarcher(m *manifold.Affine, frames []*manifold.Frame, w []float64) *karcherObjective {
-	return &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy}
+func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Frame, w []float64) *karcherObjective {
+	k := &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy,
+		invT: dense.New[float64](m.Dim(), m.Dim())}
+	for _, a := range data {
+		k.data = append(k.data, view(manifold.DenseOf(a)))
+	}
+	return k
 }
 
 func (k *karcherObjective) size() (int, int) { return k.n, len(k.frames) }
@@ -89,6 +96,7 @@ func (k *karcherObjective) NewMemo() solve.Memo {
 func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	m, latest := memo.(*karcherMemo), k.latest
 	inv := view(p.(*manifold.Frame).Inverse())
+	dense.Transpose(k.invT, inv)
 	tol := math.Sqrt(k.accuracy)
 	err := k.team.run(func(w *worker, i int) error {
 		s := m.spectra[i]
@@ -96,7 +104,7 @@ func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 			s.basis.Copy(latest.spectra[i].basis)
 			s.known = latest.spectra[i].known
 		}
-		if err := s.locate(inv, view(k.frames[i].F()), tol, w); err != nil {
+		if err := s.locate(inv, k.invT, view(k.frames[i].F()), tol, w); err != nil {
 			return err
 		}
 		s.addLog(-k.weights[i], w)
@@ -119,6 +127,15 @@ func (k *karcherObjective) HessianVec(dst []float64, _ manifold.Point, v []float
 		m.spectra[i].addHessian(k.weights[i], eta, w)
 		return nil
 	}, dst)
+}
+
+// hessianVec32 is HessianVec in single precision; v32 is scratch.
+func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, m *karcherMemo) {
+	for i, x := range v {
+		v32[i] = float32(x)
+	}
+	eta := dense.Wrap(k.n, k.n, v32)
+	k.team.run32(func(w *singleWorker, i int) { m.spectra[i].addHessian32(k.weights[i], eta, w) }, dst)
 }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point.

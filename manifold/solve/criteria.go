@@ -128,7 +128,8 @@ func (c Any) Check(s *Status) (Reason, bool) {
 	return Reason{}, false
 }
 
-// All stops when every one of its criteria does; the reason joins theirs and means convergence if one of them does. An empty All never stops.
+// All stops when every one of its criteria does; the reason joins theirs and means convergence if one of them does. An empty All never stops. Put
+// the rarest first: those before the first that does not fire write their reasons for nothing.
 type All []Criterion
 
 // Check implements Criterion.

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/spdopt/spdopt/manifold"
@@ -165,6 +166,10 @@ func (c *truncatedCG) product() error {
 	r.status.HessianProducts++
 	if _, err := r.try(h, c.d); err != nil {
 		return err
+	}
+	if math.IsInf(r.y.cost, 1) {
+		return fmt.Errorf("solve: iteration %d: the gradient difference of length %.2g left the domain; give the objective a Hessian product",
+			r.status.Iteration+1, h*norm)
 	}
 	copy(c.back, r.y.grad)
 	if !r.free {

@@ -36,7 +36,7 @@ func (s isa) poleSums() {
 	Load(Param("d"), d)
 	Load(Param("z2"), z)
 	Load(Param("n"), n)
-	var sums [4][]reg.VecPhysical
+	sums := make([][]reg.VecPhysical, 4)
 	for i := range 4 {
 		for p := range s.parts {
 			sums[i] = append(sums[i], s.vec(s.parts*i+p))
@@ -77,7 +77,7 @@ func (s isa) poleQuotients() {
 	Load(Param("z"), z)
 	Load(Param("x"), x)
 	Load(Param("n"), n)
-	var sums [4][]reg.VecPhysical
+	sums := make([][]reg.VecPhysical, 4)
 	for i := range 4 {
 		for p := range s.parts {
 			sums[i] = append(sums[i], s.vec(s.parts*i+p))

@@ -34,7 +34,7 @@ func (s isa) symv(masks Mem) {
 	Load(Param("xr"), at)
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
 
-	var sums [4][]reg.VecPhysical
+	sums := make([][]reg.VecPhysical, 4)
 	var xr [4]reg.VecPhysical
 	for i := range 4 {
 		for p := range s.parts {
@@ -112,7 +112,7 @@ func (s isa) loadMasked(from Mem, v reg.VecPhysical, part int) {
 		VMOVUPD_Z(from, reg.K1, v)
 		return
 	}
-	mask := ymm(15)
+	mask := s.vec(15)
 	VMOVUPD(Mem{Base: reg.RAX, Disp: 32 * part}, mask)
 	VMASKMOVPD(from, mask, v)
 }
@@ -122,7 +122,7 @@ func (s isa) storeMasked(v reg.VecPhysical, to Mem, part int) {
 		VMOVUPD(v, reg.K1, to)
 		return
 	}
-	mask := ymm(15)
+	mask := s.vec(15)
 	VMOVUPD(Mem{Base: reg.RAX, Disp: 32 * part}, mask)
 	VMASKMOVPD(v, mask, to)
 }

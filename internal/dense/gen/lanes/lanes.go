@@ -14,6 +14,7 @@ import (
 type Lanes struct {
 	Double bool // float64 elements, else float32
 	Wide   bool // 512-bit vectors, else 256-bit
+	Widen  bool // float32 in memory, converted to float64 and back; Double must be set
 	masked bool // loads and stores concern the last, incomplete vector
 	tail   reg.Register
 }
@@ -27,10 +28,19 @@ func Each(f func(l *Lanes)) {
 	}
 }
 
+// EachWidened calls f for the four formats that compute in float64.
+func EachWidened(f func(l *Lanes)) {
+	for _, widen := range []bool{false, true} {
+		for _, wide := range []bool{true, false} {
+			f(&Lanes{Double: true, Wide: wide, Widen: widen})
+		}
+	}
+}
+
 // Suffix is the ending of the names of kernels in this format.
 func (l *Lanes) Suffix() string {
 	s := "F32"
-	if l.Double {
+	if l.Double && !l.Widen {
 		s = "F64"
 	}
 	if l.Wide {
@@ -81,6 +91,14 @@ func (l *Lanes) New() reg.VecVirtual {
 	return YMM()
 }
 
+// half returns a register of half the length of a vector.
+func (l *Lanes) half() reg.VecVirtual {
+	if l.Wide {
+		return YMM()
+	}
+	return XMM()
+}
+
 // Zero returns a register of zeros.
 func (l *Lanes) Zero() reg.VecVirtual {
 	x := l.New()
@@ -118,6 +136,14 @@ func Masks() {
 	}
 }
 
+// memory is the number of bytes that a vector takes in memory.
+func (l *Lanes) memory() int {
+	if l.Widen {
+		return l.Bytes() / 2
+	}
+	return l.Bytes()
+}
+
 // Loop writes a loop over n elements (n is consumed) that calls body for full vectors and once for the rest, after which the pointers are
 // advanced by a vector.
 func (l *Lanes) Loop(label string, n reg.GPVirtual, pointers []reg.Register, body func()) {
@@ -126,7 +152,7 @@ func (l *Lanes) Loop(label string, n reg.GPVirtual, pointers []reg.Register, bod
 	JLT(LabelRef(label + "_tail"))
 	body()
 	for _, p := range pointers {
-		ADDQ(U8(l.Bytes()), p)
+		ADDQ(U8(l.memory()), p)
 	}
 	SUBQ(U8(l.Count()), n)
 	JMP(LabelRef(label))
@@ -176,6 +202,13 @@ func (l *Lanes) startTail(n reg.GPVirtual) {
 	table, x := GP64(), YMM()
 	LEAQ(maskTable, table)
 	NEGQ(n)
+	if l.Widen {
+		// Four lanes of 32 bits: the last of the set ones, followed by clear ones.
+		VMOVUPD(Mem{Base: table, Index: n, Scale: 4, Disp: 32}, x.AsX())
+		NEGQ(n)
+		l.tail = x.AsX()
+		return
+	}
 	VMOVUPD(Mem{Base: table, Index: n, Scale: uint8(l.Size()), Disp: l.Bytes()}, x)
 	NEGQ(n)
 	l.tail = x
@@ -184,6 +217,19 @@ func (l *Lanes) startTail(n reg.GPVirtual) {
 // Load returns the vector at m, with zeros beyond the end of the data.
 func (l *Lanes) Load(m Mem) reg.VecVirtual {
 	x := l.New()
+	if l.Widen {
+		y := l.half()
+		switch {
+		case l.masked && l.Wide:
+			VMOVUPS_Z(m, l.tail, y)
+		case l.masked:
+			VMASKMOVPS(m, l.tail, y)
+		default:
+			VMOVUPS(m, y)
+		}
+		VCVTPS2PD(y, x)
+		return x
+	}
 	switch {
 	case l.masked && l.Wide && l.Double:
 		VMOVUPD_Z(m, l.tail, x)
@@ -200,7 +246,24 @@ func (l *Lanes) Load(m Mem) reg.VecVirtual {
 }
 
 // Store writes x to m, but nothing beyond the end of the data.
-func (l *Lanes) Store(x reg.Register, m Mem) {
+func (l *Lanes) Store(x reg.VecVirtual, m Mem) {
+	if l.Widen {
+		y := l.half()
+		if l.Wide {
+			VCVTPD2PS(x, y)
+		} else {
+			VCVTPD2PSY(x, y)
+		}
+		switch {
+		case l.masked && l.Wide:
+			VMOVUPS(y, l.tail, m)
+		case l.masked:
+			VMASKMOVPS(y, l.tail, m)
+		default:
+			VMOVUPS(y, m)
+		}
+		return
+	}
 	switch {
 	case l.masked && l.Wide && l.Double:
 		VMOVUPD(x, l.tail, m)
@@ -293,25 +356,9 @@ func (l *Lanes) FMA(a, b Op, sum reg.Register) { l.pick(VFMADD231PD, VFMADD231PS
 // FNMA sets sum to sum - a b in one rounding.
 func (l *Lanes) FNMA(a, b Op, sum reg.Register) { l.pick(VFNMADD231PD, VFNMADD231PS, a, b, sum) }
 
-// ClearWhereZero keeps the lanes of x where y is not zero and clears the others.
+// ClearWhereZero keeps the lanes of x where y is not zero and clears the others. A NaN is not zero.
 func (l *Lanes) ClearWhereZero(x, y reg.VecVirtual) reg.VecVirtual {
-	z := l.Zero()
-	const notEqual = 4 // unordered, so that a NaN stays
-	out := l.New()
-	if l.Wide {
-		k := K()
-		l.pick(VCMPPD, VCMPPS, U8(notEqual), y, z, k)
-		if l.Double {
-			VMOVAPD_Z(x, k, out)
-		} else {
-			VMOVAPS_Z(x, k, out)
-		}
-		return out
-	}
-	m := l.New()
-	l.pick(VCMPPD, VCMPPS, U8(notEqual), y, z, m)
-	VANDPD(x, m, out)
-	return out
+	return l.Select(l.Compare(y, NotEqual, l.Zero()), x, l.Zero())
 }
 
 // SumLanes returns the sum of the lanes of the given vectors (of a full register of 512 bits, or of as many half registers that stand for them
@@ -358,21 +405,3 @@ func (l *Lanes) StoreLow(x reg.VecVirtual, m Mem) {
 		VMOVSS(x, m)
 	}
 }
-
-// Constant returns a register with the same bits in every lane, read from a table of the file.
-func (l *Lanes) Constant(name string, double uint64, single uint32) reg.VecVirtual {
-	full := fmt.Sprintf("%s%s", name, map[bool]string{true: "F64", false: "F32"}[l.Double])
-	m, ok := constants[full]
-	if !ok {
-		m = GLOBL(full, RODATA|NOPTR)
-		if l.Double {
-			DATA(0, U64(double))
-		} else {
-			DATA(0, U32(single))
-		}
-		constants[full] = m
-	}
-	return l.Broadcast(m)
-}
-
-var constants = map[string]Mem{}

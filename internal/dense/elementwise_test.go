@@ -1,0 +1,213 @@
+package dense
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// ulps returns the distance of got from want in units of the last place of want, for the element type.
+func ulps[T Float](got T, want float64) float64 {
+	w := T(want)
+	if got == w || math.IsNaN(float64(got)) && math.IsNaN(want) {
+		return 0
+	}
+	if math.IsInf(float64(w), 0) || math.IsInf(float64(got), 0) || math.IsNaN(float64(got)) || math.IsNaN(want) {
+		return math.Inf(1)
+	}
+	unit := math.Nextafter(math.Abs(float64(w)), math.Inf(1)) - math.Abs(float64(w))
+	if is32[T]() {
+		f := float32(math.Abs(float64(w)))
+		unit = float64(math.Nextafter32(f, float32(math.Inf(1)))) - float64(f)
+	}
+	return math.Abs(float64(got)-want) / unit
+}
+
+func is32[T Float]() bool { return T(1)+T(1e-10) == 1 }
+
+var specials = []float64{0, math.Copysign(0, -1), 5e-324, 1e-310, 0x1p-1022, 1e-40, 0x1p-126, 1e-20, 0.5, math.Sqrt2 / 2, math.Nextafter(1, 0), 1,
+	math.Nextafter(1, 2), math.Sqrt2, 2, 88, 88.8, 100, 709, 709.8, 710, 745, 746, 750, 1e10, 1e30, 3e38, 1e300, math.MaxFloat64, math.Inf(1), math.NaN()}
+
+func TestElementwise(t *testing.T) {
+	onPaths(t, func() {
+		testElementwise[float64](t)
+		testElementwise[float32](t)
+	})
+}
+
+func testElementwise[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(21, 22))
+	var x []T
+	for _, v := range specials {
+		x = append(x, T(v), T(-v))
+	}
+	for len(x) < 20000 {
+		x = append(x, T(rng.NormFloat64()), T(300*rng.NormFloat64()), T(math.Exp(rng.NormFloat64())), T(math.Exp(200*rng.NormFloat64())),
+			T(math.Exp(1e-3*rng.NormFloat64())))
+	}
+	dst := make([]T, len(x))
+	check := func(name string, limit func(float64) float64, f func(float64) float64) {
+		t.Helper()
+		for i, v := range x {
+			if u := ulps(dst[i], f(float64(v))); u > 0 && !(u <= limit(float64(v))) {
+				t.Fatalf("%v %T: %s(%v) = %v, math gives %v (%.2f ulp)", active, v, name, v, dst[i], f(float64(v)), u)
+			}
+		}
+	}
+	two := func(float64) float64 { return 2 }
+	Exp(dst, x)
+	check("Exp", two, math.Exp)
+	Log(dst, x)
+	check("Log", two, logOf)
+	Sqrt(dst, x)
+	check("Sqrt", func(float64) float64 { return 0.5 }, math.Sqrt)
+	for _, p := range []float64{0, 1, 0.5, -1, -0.25, 2, 1.0 / 3, -0.5, 7.3, -1e-5, 1000, -1e6, 1e300, math.Inf(1)} {
+		Pow(dst, x, p)
+		// math.Pow is itself off by several ulp, more for large powers and results; TestElementwiseExact has the bound.
+		limit := func(v float64) float64 { return 10 + math.Abs(p)*(1+2*math.Abs(logOf(math.Abs(v)))) }
+		check(fmt.Sprintf("Pow %g", p), limit, func(v float64) float64 {
+			switch {
+			case p == 1:
+				return v
+			case v < 0 && p != 0:
+				return math.NaN()
+			}
+			return powOf(math.Abs(v), p)
+		})
+	}
+	for n := range 40 {
+		guarded := make([]T, n+2)
+		guarded[0], guarded[n+1] = 77, 77
+		Exp(guarded[1:n+1], x[100:100+n])
+		for i := range n {
+			if u := ulps(guarded[i+1], math.Exp(float64(x[100+i]))); !(u <= 2) {
+				t.Fatalf("%v %T: length %d: element %d is wrong", active, x[0], n, i)
+			}
+		}
+		if guarded[0] != 77 || guarded[n+1] != 77 {
+			t.Fatalf("%v %T: length %d: wrote outside", active, x[0], n)
+		}
+	}
+}
+
+// exactExp returns exp(x) to far more than float64 precision, by its series after halving.
+func exactExp(x *big.Float) *big.Float {
+	const prec, halvings = 240, 20
+	r := new(big.Float).SetPrec(prec).SetMantExp(x, -halvings)
+	sum, term := big.NewFloat(1).SetPrec(prec), big.NewFloat(1).SetPrec(prec)
+	for k := 1; k < 40; k++ {
+		term.Quo(term.Mul(term, r), big.NewFloat(float64(k)))
+		sum.Add(sum, term)
+	}
+	for range halvings {
+		sum.Mul(sum, sum)
+	}
+	return sum
+}
+
+// exactLog returns log(x) by Newton's iteration on exactExp.
+func exactLog(x float64) *big.Float {
+	want := new(big.Float).SetPrec(240).SetFloat64(x)
+	y := new(big.Float).SetPrec(240).SetFloat64(math.Log(x))
+	for range 4 {
+		e := exactExp(new(big.Float).SetPrec(240).Neg(y))
+		y.Add(y, e.Sub(e.Mul(e, want), big.NewFloat(1)))
+	}
+	return y
+}
+
+// bigUlps is ulps against an exact value.
+func bigUlps(got float64, want *big.Float) float64 {
+	w, _ := want.Float64()
+	d := new(big.Float).SetPrec(240).Sub(want, new(big.Float).SetFloat64(got))
+	f, _ := d.Float64()
+	return math.Abs(f) / (math.Nextafter(math.Abs(w), math.Inf(1)) - math.Abs(w))
+}
+
+// The stated error bounds, against exact values.
+func TestElementwiseExact(t *testing.T) {
+	onPaths(t, func() {
+		if active == portable {
+			return // package math's own errors
+		}
+		rng := rand.New(rand.NewPCG(23, 22))
+		const count = 100
+		for _, spread := range []float64{1e-3, 0.3, 3, 200} {
+			x, e, l := make([]float64, count), make([]float64, count), make([]float64, count)
+			for i := range x {
+				x[i] = spread * rng.NormFloat64()
+			}
+			pos := make([]float64, count)
+			for i := range x {
+				pos[i] = math.Exp(x[i])
+			}
+			Exp(e, x)
+			Log(l, pos)
+			var we, wl, wp float64
+			for i := range x {
+				we = max(we, bigUlps(e[i], exactExp(new(big.Float).SetFloat64(x[i]))))
+				wl = max(wl, bigUlps(l[i], exactLog(pos[i])))
+			}
+			for _, p := range []float64{-0.25, 0.37, 2, 3, -11} {
+				if math.Abs(p)*spread > 150 {
+					continue
+				}
+				got := make([]float64, count)
+				Pow(got, pos, p)
+				for i := range x {
+					y := exactLog(pos[i])
+					y.Mul(y, new(big.Float).SetFloat64(p))
+					wp = max(wp, bigUlps(got[i], exactExp(y)))
+				}
+			}
+			t.Logf("%v spread %g: worst errors in ulp: exp %.3f log %.3f pow %.3f", active, spread, we, wl, wp)
+			if we > 1 || wl > 1 || wp > 1.5 {
+				t.Errorf("%v spread %g: worst errors in ulp: exp %.3f log %.3f pow %.3f", active, spread, we, wl, wp)
+			}
+		}
+	})
+}
+
+func BenchmarkElementwise(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	const n = 4096
+	x, y := make([]float64, n), make([]float64, n)
+	x32, y32 := make([]float32, n), make([]float32, n)
+	for i := range x {
+		x[i] = math.Exp(rng.NormFloat64())
+		x32[i] = float32(x[i])
+	}
+	for _, c := range []struct {
+		name string
+		f    func()
+	}{
+		{"exp/f64", func() { Exp(y, x) }}, {"exp/f32", func() { Exp(y32, x32) }},
+		{"log/f64", func() { Log(y, x) }}, {"log/f32", func() { Log(y32, x32) }},
+		{"pow/f64", func() { Pow(y, x, -0.25) }}, {"pow/f32", func() { Pow(y32, x32, -0.25) }},
+		{"sqrt/f64", func() { Sqrt(y, x) }}, {"sqrt/f32", func() { Sqrt(y32, x32) }},
+		{"mathexp/f64", func() {
+			for i, v := range x {
+				y[i] = math.Exp(v)
+			}
+		}},
+		{"mathlog/f64", func() {
+			for i, v := range x {
+				y[i] = math.Log(v)
+			}
+		}},
+		{"mathpow/f64", func() {
+			for i, v := range x {
+				y[i] = math.Pow(v, -0.25)
+			}
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				c.f()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/elem")
+		})
+	}
+}

@@ -1,0 +1,218 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// start returns a point near the mean without decomposing any of the matrices. It is the geometric mean A # H of the arithmetic and the
+// harmonic mean (the Karcher mean itself for two matrices and for pairs C^1/2 exp(+-S) C^1/2), improved by a few gradient steps in which the
+// logarithm is replaced by an odd rational function fitted to the spread of the data (rationalLog). A step costs one Cholesky factorization
+// and inversion per matrix and shift.
+func (k *karcherObjective) start() *manifold.Frame {
+	s, err := newKarcherStart(k)
+	if err != nil {
+		return manifold.IdentityFrame(k.n, 1)
+	}
+	for _, centres := range []int{1, 2, 2} {
+		done, err := s.step(centres)
+		if done || err != nil {
+			break
+		}
+	}
+	return s.p
+}
+
+// karcherStart is the state of the search for a first point.
+type karcherStart struct {
+	k                    *karcherObjective
+	m                    *manifold.Affine
+	arithmetic, harmonic dense.Matrix[float64] // mean of A_k and mean of A_k^-1
+	p, q                 *manifold.Frame
+	x, eta, work         dense.Matrix[float64]
+}
+
+func newKarcherStart(k *karcherObjective) (*karcherStart, error) {
+	m, err := manifold.NewAffine(k.n, manifold.AffineOptions{})
+	if err != nil {
+		return nil, err
+	}
+	s := &karcherStart{k: k, m: m, q: manifold.IdentityFrame(k.n, 1)}
+	for _, m := range []*dense.Matrix[float64]{&s.arithmetic, &s.harmonic, &s.x, &s.eta, &s.work} {
+		*m = dense.New[float64](k.n, k.n)
+	}
+	for i, f := range k.frames {
+		dense.Axpy(k.weights[i], k.data[i].Data, s.arithmetic.Data)
+		addGram(k.weights[i], view(f.Inverse()), s.harmonic)
+	}
+	dense.Mirror(s.harmonic)
+	a, err := manifold.NewFrame(symmetric(s.arithmetic))
+	if err != nil {
+		return nil, err
+	}
+	h, err := manifold.NewFrame(symmetric(s.harmonic))
+	if err != nil {
+		return nil, err
+	}
+	h.Invert()
+	s.p = manifold.IdentityFrame(k.n, 1)
+	return s, k.m.Between(s.p, a, h, 0.5)
+}
+
+// step makes one approximate gradient step with 1 shift, or with 2 or 3; done means that further steps would not help.
+func (s *karcherStart) step(centres int) (done bool, err error) {
+	n := s.k.n
+	f, inv := view(s.p.F()), view(s.p.Inverse())
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.x)
+	dense.Mirror(s.x)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, s.arithmetic, 0, s.work)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.work, inv, 0, s.eta)
+	var trace float64
+	for i := range n {
+		trace += s.eta.At(i, i)
+	}
+	r := fitRationalLog(spread(trace/float64(n)), centres > 1)
+	if err := s.inverses(&r, s.work.Data); err != nil {
+		return true, err
+	}
+	// eta = sinh/2 (F^-1 A F^-T - F^T H F) + constant I - F^T (sum of inverses) F
+	dense.Axpy(r.sinh/2, s.harmonic.Data, s.work.Data)
+	for i := range s.eta.Data {
+		s.eta.Data[i] *= r.sinh / 2
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.work, f, 0, s.x)
+	dense.Gemm(dense.Transposed, dense.NoTrans, -1, f, s.x, 1, s.eta)
+	for i := range n {
+		s.eta.Set(i, i, s.eta.At(i, i)+r.constant)
+		for j := i; j < n; j++ {
+			v := (s.eta.At(i, j) + s.eta.At(j, i)) / (2 * r.hessian)
+			s.eta.Set(i, j, v)
+			s.eta.Set(j, i, v)
+		}
+	}
+	norm := math.Sqrt(dense.Dot(s.eta.Data, s.eta.Data))
+	dispersion := r.spread * math.Sqrt(float64(n)/3)
+	if norm <= 1e-5*dispersion {
+		return true, nil
+	}
+	if err := s.m.Retract(s.q, s.p, s.eta.Data); err != nil {
+		return true, err
+	}
+	s.p, s.q = s.q, s.p
+	return norm <= 5e-3*dispersion, nil
+}
+
+// inverses sets dst = sum over the matrices and shifts of w_k c_j (A_k + s_j X)^-1.
+func (s *karcherStart) inverses(r *rationalLog, dst []float64) error {
+	return s.k.team.run(func(w *worker, i int) error {
+		m := w.t[0]
+		for j, shift := range r.shift {
+			copy(m.Data, s.k.data[i].Data)
+			dense.Axpy(shift, s.x.Data, m.Data)
+			if dense.Cholesky(m) >= 0 {
+				return &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
+			}
+			dense.InvertLower(m)
+			addGram(s.k.weights[i]*r.weight[j], m, w.acc)
+		}
+		return nil
+	}, dst)
+}
+
+// spread returns the L for which the mean of e^l over [-L, L], sinh(L)/L, is m.
+func spread(m float64) float64 {
+	lo, hi := 0.0, 1.0
+	for math.Sinh(hi) < m*hi && hi < 700 {
+		hi *= 2
+	}
+	for range 40 {
+		mid := (lo + hi) / 2
+		if math.Sinh(mid) < m*mid {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return max(hi, 0.1)
+}
+
+// rationalLog approximates the logarithm on [e^-L, e^L] by an odd function of log x,
+//
+//	log x ~ sinh (x - 1/x)/2 + constant - sum_j weight_j/(x + shift_j),
+//
+// a least-squares combination of sinh(l) and of tanh((l-c)/2) + tanh((l+c)/2), l = log x.
+type rationalLog struct {
+	spread, sinh, constant float64
+	shift, weight          []float64
+	hessian                float64 // mean of (d/2) coth(d/2) over differences of points of [-L, L]
+}
+
+// fitRationalLog fits the function for the half width L: with one shift, or if fine is set with two (L < 3) or three. The relative error (root
+// mean square over l) at L = 2.3, 4.6 and 6.9 is 0.010, 0.069, 0.15, and if fine 7e-4, 0.002, 0.012.
+func fitRationalLog(L float64, fine bool) rationalLog {
+	centres := []float64{0}
+	switch {
+	case fine && L < 3:
+		centres = []float64{0.52 * L}
+	case fine:
+		centres = []float64{0, 0.4*L + 1}
+	}
+	const points = 60
+	terms := len(centres) + 1
+	normal := dense.New[float64](terms, terms)
+	rhs := dense.New[float64](terms, 1)
+	row := make([]float64, terms)
+	scale := math.Sinh(L)
+	for i := range points {
+		l := L * (float64(i) + 0.5) / points
+		row[0] = math.Sinh(l) / scale
+		for j, c := range centres {
+			row[j+1] = math.Tanh((l-c)/2) + math.Tanh((l+c)/2)
+		}
+		dense.Ger(1, row, row, normal)
+		for j, v := range row {
+			rhs.Data[j] += v * l
+		}
+	}
+	r := rationalLog{spread: L, hessian: meanCurvature(L)}
+	dense.Cholesky(normal)
+	dense.SolveLower(dense.NoTrans, normal, rhs)
+	dense.SolveLower(dense.Transposed, normal, rhs)
+	r.sinh = rhs.Data[0] / scale
+	for j, c := range centres {
+		b, s := rhs.Data[j+1], math.Exp(c)
+		r.constant += 2 * b
+		if c == 0 {
+			r.shift, r.weight = append(r.shift, 1), append(r.weight, 4*b)
+			continue
+		}
+		r.shift, r.weight = append(r.shift, s, 1/s), append(r.weight, 2*b*s, 2*b/s)
+	}
+	return r
+}
+
+// meanCurvature averages (d/2) coth(d/2) over d = l - l' with l and l' uniform on [-L, L], whose density is (2L - d)/(2L^2) on [0, 2L].
+func meanCurvature(L float64) float64 {
+	const points = 50
+	var sum float64
+	for i := range points {
+		d := 2 * L * (float64(i) + 0.5) / points
+		sum += d / 2 / math.Tanh(d/2) * (2*L - d) / (L * points)
+	}
+	return sum
+}
+
+// addGram adds alpha W' W to the upper triangle of c for a lower triangular W whose upper triangle is zero, in about half the work of a half
+// product: the rows of a panel of W have no columns beyond the panel.
+func addGram(alpha float64, w, c dense.Matrix[float64]) {
+	const panels = 3
+	for p := range panels {
+		lo, hi := p*w.Rows/panels, (p+1)*w.Rows/panels
+		if hi > lo {
+			rows := w.View(lo, 0, hi-lo, hi)
+			dense.GemmUpper(dense.Transposed, dense.NoTrans, alpha, rows, rows, 1, c.View(0, 0, hi, hi))
+		}
+	}
+}
