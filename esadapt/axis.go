@@ -66,7 +66,7 @@ func newAxisSearch(s Setup) (Strategy, error) {
 const (
 	axisCapacity  = 1024 // points on one axis; the search ends with them
 	axisPatience  = 200  // generations without a better combination on a function that adds up
-	doubtPatience = 8   // and on one that does not
+	doubtPatience = 8    // and on one that does not
 )
 
 // Ask implements Strategy.
