@@ -27,17 +27,10 @@ func (s *Search) MarshalBinary() ([]byte, error) {
 // Restore makes a search from what MarshalBinary returned. Candidates that were handed out and not told are listed by Pending and handed out again
 // by Ask, with the same identifiers.
 func Restore(data []byte) (*Search, error) {
-	if len(data) < 8 {
-		return nil, fmt.Errorf("%w: ends too early", errState)
+	a, err := openState(data)
+	if err != nil {
+		return nil, err
 	}
-	body := data[:len(data)-8]
-	a := &archive{buf: data[len(data)-8:], reading: true}
-	var sum uint64
-	a.word(&sum)
-	if checksum(body) != sum {
-		return nil, fmt.Errorf("%w: damaged: the checksum does not fit", errState)
-	}
-	a.buf = body
 	a.tag(stateFormat)
 	var o Options
 	o.archive(a)
@@ -56,6 +49,22 @@ func Restore(data []byte) (*Search, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// openState checks the sum at the end of a state and returns a reader of what comes before.
+func openState(data []byte) (*archive, error) {
+	if len(data) < 8 {
+		return nil, fmt.Errorf("%w: ends too early", errState)
+	}
+	body := data[:len(data)-8]
+	a := &archive{buf: data[len(data)-8:], reading: true}
+	var sum uint64
+	a.word(&sum)
+	if checksum(body) != sum {
+		return nil, fmt.Errorf("%w: damaged: the checksum does not fit", errState)
+	}
+	a.buf = body
+	return a, nil
 }
 
 // plausible says whether a sample of that many candidates and numbers for each can belong to a state of that many bytes.

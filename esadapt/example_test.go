@@ -133,3 +133,28 @@ func ExampleNewStrategy() {
 	// Output:
 	// true
 }
+
+func ExampleNewPareto() {
+	p, err := esadapt.NewPareto(2, esadapt.Options{Lower: []float64{-3, -3}, Upper: []float64{3, 3}, Seed: 1, MaxEvaluations: 2000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for p.Stop() == nil {
+		var f [][]float64
+		for _, x := range p.Ask() {
+			f = append(f, []float64{x[0]*x[0] + x[1]*x[1], math.Pow(x[0]-1, 2) + x[1]*x[1]})
+		}
+		if err := p.Tell(f); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	var front [][]float64
+	for _, t := range p.Front() {
+		front = append(front, t.F)
+	}
+	fmt.Printf("hypervolume %.2f of 0.83\n", esadapt.Hypervolume(front, []float64{1, 1}))
+	// Output:
+	// hypervolume 0.83 of 0.83
+}
