@@ -12,6 +12,7 @@
 //	> {"op":"load","path":".."}               < {"ok":true}
 //	> {"op":"close"}                          < {"ok":true}
 //
-// budget is the number of evaluations that the caller will spend; restarts happen inside. integers = k means the first k variables. NaN and
+// budget is the number of evaluations that the caller will spend; restarts happen inside. integers = k means the first k variables.
+// With "objectives":k, k > 1, every element of f is a list and best answers {"front":[{"x":[..],"f":[..]},..],"evaluations":..}. NaN and
 // infinities are read as bare tokens, null (NaN) or strings. Anything that cannot be done is answered by {"error":".."} and changes nothing.
 package serve

@@ -117,12 +117,6 @@ var openFields = map[string]setter{
 		}
 		return nil
 	},
-	"objectives": func(_ *esadapt.Options, v value) error {
-		if k, err := v.whole(); err != nil || k != 1 {
-			return fmt.Errorf("there is one objective: several are not supported")
-		}
-		return nil
-	},
 }
 
 var moreOptions = map[string]setter{
@@ -158,42 +152,47 @@ var moreOptions = map[string]setter{
 	"tol_fun": real(func(o *esadapt.Options) *float64 { return &o.Tuning.Tolerances.Fun }),
 }
 
-// options reads the fields of an "open".
-func options(v *value) (esadapt.Options, error) {
-	var o esadapt.Options
+// options reads the fields of an "open" and the number of objectives.
+func options(v *value) (o esadapt.Options, objectives int, err error) {
+	objectives = 1
+	if k, ok := v.get("objectives"); ok && k.kind != null {
+		if objectives, err = k.whole(); err != nil || objectives < 1 {
+			return o, 0, fmt.Errorf("open: objectives: it must be a whole number, 1 or more")
+		}
+	}
 	if dim, ok := v.get("dim"); !ok || dim.kind != number {
-		return o, fmt.Errorf(`open: "dim" is missing`)
+		return o, 0, fmt.Errorf(`open: "dim" is missing`)
 	}
 	for _, f := range v.fields {
-		if f.name == "op" || f.name == "options" || f.value.kind == null {
+		if f.name == "op" || f.name == "options" || f.name == "objectives" || f.value.kind == null {
 			continue
 		}
 		set, ok := openFields[f.name]
 		if !ok {
-			return o, unknown("field", f.name, openFields)
+			return o, 0, unknown("field", f.name, openFields)
 		}
 		if err := set(&o, f.value); err != nil {
-			return o, fmt.Errorf("open: %s: %w", f.name, err)
+			return o, 0, fmt.Errorf("open: %s: %w", f.name, err)
 		}
 	}
 	if more, ok := v.get("options"); ok && more.kind != null {
 		if more.kind != object {
-			return o, fmt.Errorf("open: options: %s is not an object", kindNames[more.kind])
+			return o, 0, fmt.Errorf("open: options: %s is not an object", kindNames[more.kind])
 		}
 		for _, f := range more.fields {
 			set, ok := moreOptions[f.name]
 			if !ok {
-				return o, unknown("option", f.name, moreOptions)
+				return o, 0, unknown("option", f.name, moreOptions)
 			}
 			if err := set(&o, f.value); err != nil {
-				return o, fmt.Errorf("open: options: %s: %w", f.name, err)
+				return o, 0, fmt.Errorf("open: options: %s: %w", f.name, err)
 			}
 		}
 	}
 	if o.Dim < 1 || o.Dim > maxDim {
-		return o, fmt.Errorf("open: dim is %d: it must be between 1 and %d", o.Dim, maxDim)
+		return o, 0, fmt.Errorf("open: dim is %d: it must be between 1 and %d", o.Dim, maxDim)
 	}
-	return o, nil
+	return o, objectives, nil
 }
 
 func unknown(what, name string, known map[string]setter) error {

@@ -185,7 +185,8 @@ func TestErrorsChangeNothing(t *testing.T) {
 		"unknown field":      `{"op":"open","dim":1,"lamda":3}`,
 		"unknown option":     `{"op":"open","dim":1,"options":{"lamda":3}}`,
 		"auto, none":         `{"op":"open","dim":1,"options":{"restarts":"often"}}`,
-		"several are not":    `{"op":"open","dim":2,"objectives":2}`,
+		"objectives":         `{"op":"open","dim":2,"objectives":0}`,
+		"2 to 8":             `{"op":"open","dim":2,"objectives":9}`,
 		"number of variable": `{"op":"open","dim":2,"integers":-1}`,
 	} {
 		if r := ask(t, &s, line); !strings.Contains(r.Error, want) {
@@ -222,6 +223,52 @@ func TestErrorsChangeNothing(t *testing.T) {
 	bad := `{"op":"tell","f":[NaN,null,"NaN",Infinity,"Infinity"` + strings.Repeat(",2e0", n-5) + `],"g":[` + g + `]}`
 	if r := ask(t, &s, bad); r.Error != "" {
 		t.Errorf("NaN and infinities in all their forms: %s", r.Error)
+	}
+}
+
+func TestSeveralObjectives(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	var s Session
+	r := ask(t, &s, `{"op":"open","dim":2,"objectives":2,"seed":1,"budget":600}`)
+	for r.Stop == "" {
+		var f [][2]float64
+		for _, x := range r.batch(t) {
+			f = append(f, [2]float64{x[0]*x[0] + x[1]*x[1], (x[0]-1)*(x[0]-1) + x[1]*x[1]})
+		}
+		raw, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := ask(t, &s, `{"op":"tell","f":[1,2]}`); !strings.Contains(e.Error, "not a list of numbers") {
+			t.Fatalf("numbers where lists belong: %q", e.Error)
+		}
+		if r = ask(t, &s, `{"op":"tell","f":`+string(raw)+`}`); r.Error != "" {
+			t.Fatal(r.Error)
+		}
+		if ask(t, &s, fmt.Sprintf(`{"op":"save","path":%q}`, path)); r.Error != "" {
+			t.Fatal(r.Error)
+		}
+	}
+	best := string(s.Handle([]byte(`{"op":"best"}`)))
+	var front struct {
+		Front []struct{ X, F []float64 }
+	}
+	if err := json.Unmarshal([]byte(best), &front); err != nil {
+		t.Fatal(err)
+	}
+	var values [][]float64
+	for _, p := range front.Front {
+		values = append(values, p.F)
+	}
+	if v := esadapt.Hypervolume(values, []float64{1, 1}); v < 0.8 {
+		t.Errorf("hypervolume %v with %d points", v, len(values))
+	}
+	var other Session
+	if r := ask(t, &other, fmt.Sprintf(`{"op":"load","path":%q}`, path)); !r.OK {
+		t.Fatal(r.Error)
+	}
+	if again := string(other.Handle([]byte(`{"op":"best"}`))); again != best {
+		t.Error("the front differs after load")
 	}
 }
 

@@ -15,10 +15,8 @@ import (
 
 // Session is one caller's conversation: at most one problem at a time, any number after each other.
 type Session struct {
-	search *esadapt.Search
-	out    []byte
-	f      []float64
-	g      [][]float64
+	problem problem // nil when nothing is open
+	out     []byte
 	// NoFiles refuses the operations save and load, for callers from elsewhere.
 	NoFiles bool
 }
@@ -90,7 +88,7 @@ func (s *Session) dispatch(line []byte) error {
 	if !ok || op.kind != text {
 		return errors.New(`the object has no "op"`)
 	}
-	if s.search == nil && op.text != "open" && op.text != "load" && op.text != "close" {
+	if s.problem == nil && op.text != "open" && op.text != "load" && op.text != "close" {
 		return errNothingOpen
 	}
 	switch op.text {
@@ -107,7 +105,7 @@ func (s *Session) dispatch(line []byte) error {
 	case "load":
 		return s.load(&v)
 	case "close":
-		s.search = nil
+		s.problem = nil
 		return s.ok()
 	}
 	return fmt.Errorf("unknown op %q: there are open, ask, tell, best, save, load, close", op.text)
@@ -119,21 +117,29 @@ func (s *Session) ok() error {
 }
 
 func (s *Session) open(v *value) error {
-	o, err := options(v)
+	o, objectives, err := options(v)
 	if err != nil {
 		return err
+	}
+	if objectives > 1 {
+		p, err := esadapt.NewPareto(objectives, o)
+		if err != nil {
+			return err
+		}
+		s.problem = &several{Pareto: p}
+		return s.batch()
 	}
 	search, err := esadapt.New(o)
 	if err != nil {
 		return err
 	}
-	s.search = search
+	s.problem = &single{Search: search}
 	return s.batch()
 }
 
 // batch answers with the candidates that wait, or with the reason to stop.
 func (s *Session) batch() error {
-	if reasons := s.search.Stop(); reasons != nil {
+	if reasons := s.problem.Stop(); reasons != nil {
 		var why []string
 		for _, r := range reasons {
 			why = append(why, r.String())
@@ -146,13 +152,13 @@ func (s *Session) batch() error {
 		return nil
 	}
 	s.out = append(s.out, `{"x":[`...)
-	for i, x := range s.search.Ask() {
+	for i, x := range s.problem.Ask() {
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
 		s.out = appendFloats(s.out, x)
 	}
-	s.out = fmt.Appendf(s.out, `],"restarts":%d}`, s.search.Restarts())
+	s.out = fmt.Appendf(s.out, `],"restarts":%d}`, s.problem.Restarts())
 	return nil
 }
 
@@ -161,43 +167,18 @@ func (s *Session) tell(v *value) error {
 	if !ok {
 		return errors.New(`tell: "f" is missing`)
 	}
-	var err error
-	if s.f, err = f.floats(s.f[:0]); err != nil {
-		return fmt.Errorf("tell: f: %w", err)
-	}
-	s.g = s.g[:0]
-	if g, ok := v.get("g"); ok {
-		if g.kind != list {
-			return fmt.Errorf("tell: g: %s is not a list of lists", kindNames[g.kind])
-		}
-		for i, e := range g.list {
-			row, err := e.floats(nil)
-			if err != nil {
-				return fmt.Errorf("tell: g[%d]: %w", i, err)
-			}
-			s.g = append(s.g, row)
-		}
-	}
-	if s.search.Stop() == nil {
-		if err := s.search.Tell(s.f, s.g...); err != nil {
-			return err
-		}
+	g, _ := v.get("g")
+	if err := s.problem.tell(f, g); err != nil {
+		return err
 	}
 	return s.batch()
 }
 
 func (s *Session) best() error {
-	b := s.search.Best()
-	if b.Evaluation == 0 {
+	if s.problem.Evaluations() == 0 {
 		return errors.New("best: no value has been told yet")
 	}
-	s.out = appendFloats(append(s.out, `{"x":`...), b.X)
-	s.out = appendFloat(append(s.out, `,"f":`...), b.F)
-	if len(b.G) > 0 {
-		s.out = appendFloats(append(s.out, `,"g":`...), b.G)
-		s.out = appendFloat(append(s.out, `,"violation":`...), b.Violation)
-	}
-	s.out = fmt.Appendf(s.out, `,"evaluations":%d}`, s.search.Evaluations())
+	s.out = s.problem.best(s.out)
 	return nil
 }
 
@@ -218,7 +199,7 @@ func (s *Session) save(v *value) error {
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
-	data, err := s.search.MarshalBinary()
+	data, err := s.problem.MarshalBinary()
 	if err != nil {
 		return err
 	}
@@ -245,10 +226,10 @@ func (s *Session) load(v *value) error {
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	search, err := esadapt.Restore(data)
+	p, err := restore(data)
 	if err != nil {
 		return fmt.Errorf("load: %s: %w", path, err)
 	}
-	s.search = search
+	s.problem = p
 	return s.ok()
 }
