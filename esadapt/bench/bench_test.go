@@ -23,6 +23,9 @@ func run(t *testing.T, c Config) []Trial {
 
 // The published area of random search, uniform in [-5, 5]^n, on the suite at 1000 n evaluations is .146, .062 and .034 in 2, 5 and 10 dimensions.
 func TestAreaOfRandomSearch(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	for n, want := range map[int]float64{2: 0.146, 5: 0.062, 10: 0.034} {
 		if got := Area(run(t, Config{Dims: []int{n}, Solver: RandomSearch}), 1000); math.Abs(got-want) > 0.012 {
 			t.Errorf("n = %d: area %.3f, published %.3f", n, got, want)
@@ -33,6 +36,9 @@ func TestAreaOfRandomSearch(t *testing.T) {
 // Expected running times of the default search on functions that need no restart, against those of the reference implementation (pycma 4.4.0, same starts
 // and step size, five instances): within a factor of 1.5 each, and 1.1 in the geometric mean.
 func TestEvaluationCounts(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	published := map[string][2]float64{ // 5 and 10 dimensions
 		"f1": {732, 1510}, "f2": {1390, 4010}, "f5": {57, 104}, "f6": {1770, 4300}, "f9": {2260, 5170}, "f10": {1530, 4250}, "f11": {1300, 3040},
 		"f12": {2600, 9260}, "f13": {2320, 11100}, "f14": {1390, 3930},
