@@ -97,6 +97,9 @@ func (p *linearlyConstrained) constraints(g, x []float64) {
 }
 
 func TestConstrainedProblems(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	for _, condition := range []float64{1, 1e2, 1e6} {
 		for _, m := range []int{1, 3, 12} {
 			for seed := uint64(1); seed <= 2; seed++ {

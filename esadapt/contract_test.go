@@ -59,6 +59,9 @@ func eachStrategy(t *testing.T, run func(t *testing.T, name string)) {
 }
 
 func TestStrategiesConverge(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	eachStrategy(t, func(t *testing.T, name string) {
 		for _, id := range []string{"sphere", "ellipsoid"} {
 			for _, n := range []int{6, 10} {

@@ -87,6 +87,9 @@ func volume(f [][]float64, reference []float64) float64 {
 	if len(f) == 0 {
 		return 0
 	}
+	if len(reference) == 2 {
+		return area(f, reference)
+	}
 	sorted := slices.Clone(f)
 	last := len(reference) - 1
 	slices.SortFunc(sorted, func(a, b []float64) int {
@@ -101,6 +104,21 @@ func volume(f [][]float64, reference []float64) float64 {
 	var sum float64
 	for k, p := range sorted {
 		sum += exclusive(p, sorted[k+1:], reference)
+	}
+	return sum
+}
+
+// area is volume in two dimensions: a staircase, walked from the left.
+func area(f [][]float64, reference []float64) float64 {
+	sorted := slices.Clone(f)
+	slices.SortFunc(sorted, slices.Compare)
+	var sum float64
+	top := reference[1]
+	for _, p := range sorted {
+		if p[1] < top {
+			sum += (reference[0] - p[0]) * (top - p[1])
+			top = p[1]
+		}
 	}
 	return sum
 }
@@ -130,6 +148,10 @@ func contributions(f [][]float64, c []float64) {
 	if len(f) == 0 {
 		return
 	}
+	if len(f[0]) == 2 {
+		stairs(f, c)
+		return
+	}
 	reference := slices.Clone(f[0])
 	for _, p := range f {
 		for i, v := range p {
@@ -152,6 +174,22 @@ func contributions(f [][]float64, c []float64) {
 		if c[k] == 0 {
 			others := slices.Concat(f[:k], f[k+1:])
 			c[k] = exclusive(p, others, reference)
+		}
+	}
+}
+
+// stairs is contributions of a front with two objectives: the rectangle between a point and its neighbours.
+func stairs(f [][]float64, c []float64) {
+	order := make([]int, len(f))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return slices.Compare(f[a], f[b]) })
+	for r, i := range order {
+		c[i] = math.Inf(1)
+		if r > 0 && r < len(order)-1 {
+			left, right := f[order[r-1]], f[order[r+1]]
+			c[i] = (right[0] - f[i][0]) * (left[1] - f[i][1])
 		}
 	}
 }

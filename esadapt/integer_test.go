@@ -8,6 +8,9 @@ import (
 
 // Integer problems with known optima; half the variables are integer, their optimum is not at the rounded optimum of the others' mean.
 func TestIntegerProblems(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	lower, upper := make([]float64, 6), make([]float64, 6)
 	for i := range lower {
 		lower[i], upper[i] = -10, 10

@@ -34,6 +34,9 @@ func finalError(t *testing.T, id string, noise float64, o Options) float64 {
 
 // Both answers to noise end nearer to the minimum than no answer; without noise neither prevents convergence.
 func TestNoiseHandlingHelps(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	plain := finalError(t, "sphere", 1, Options{})
 	averaged := finalError(t, "sphere", 1, Options{Noise: true})
 	rates := finalError(t, "sphere", 1, Options{Tuning: Tuning{LearnRate: true}})

@@ -126,6 +126,9 @@ func runPareto(t *testing.T, p *Pareto, f func([]float64) []float64) {
 }
 
 func TestParetoFindsTheFront(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
 	// Below the front of twoSpheres, sqrt a + sqrt b = 1, lies 1/6 of the unit square.
 	const n, ideal = 5, 5.0 / 6
 	for _, condition := range []float64{1, 1e4} {
