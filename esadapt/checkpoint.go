@@ -96,7 +96,7 @@ func (o *Options) archive(a *archive) {
 	} {
 		a.int(p)
 	}
-	for _, p := range []*bool{&o.Noise, &o.Tuning.NoActive, &o.Tuning.LearnRate, &o.Tuning.Exact, &o.Tuning.Tolerances.NoRounding} {
+	for _, p := range []*bool{&o.Noise, &o.Surrogate, &o.Tuning.NoActive, &o.Tuning.LearnRate, &o.Tuning.Exact, &o.Tuning.Tolerances.NoRounding} {
 		a.bool(p)
 	}
 	t := &o.Tuning.Tolerances
@@ -150,7 +150,7 @@ func (s *Search) archive(a *archive) {
 	a.fixed(s.stretch)
 	s.outlook.archive(a)
 	s.archiveStrategy(a)
-	for _, h := range []archived{s.penalty, s.lagrangian, s.noise} {
+	for _, h := range []archived{s.penalty, s.lagrangian, s.noise, s.model} {
 		if !isNil(h) {
 			h.archive(a)
 		}
@@ -173,6 +173,8 @@ func isNil(h archived) bool {
 	case *lagrangian:
 		return v == nil
 	case *uncertainty:
+		return v == nil
+	case *surrogate:
 		return v == nil
 	}
 	return h == nil
@@ -225,6 +227,8 @@ func (s *Search) archiveGeneration(a *archive) {
 		a.bool(&t.told)
 		a.bool(&t.failed)
 		a.bool(&t.skipped)
+		a.bool(&t.held)
+		a.bool(&t.added)
 		a.float(&t.f)
 		a.int(&t.serial)
 		if t.told {

@@ -187,11 +187,16 @@ func (c *cma) AxisLengths(dst []float64) []float64 { return append(dst[:0], c.co
 
 // Mahalanobis implements Distribution.
 func (c *cma) Mahalanobis(x []float64) float64 {
-	for j, m := range c.mean {
-		c.yw[j] = (x[j] - m) / c.sigma
-	}
-	c.cov.whitenOne(c.zw, c.yw)
+	c.whiten(c.zw, x)
 	return math.Sqrt(dense.Dot(c.zw, c.zw))
+}
+
+// whiten implements whitener.
+func (c *cma) whiten(z, u []float64) {
+	for j, m := range c.mean {
+		c.yw[j] = (u[j] - m) / c.sigma
+	}
+	c.cov.whitenOne(z, c.yw)
 }
 
 // MarshalBinary implements Strategy.

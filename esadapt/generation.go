@@ -25,6 +25,9 @@ func (s *Search) prepare() {
 		s.tasks[i] = task{slot: i / repeats}
 		s.space.toX(s.points.Row(i), rows[i/repeats], s.stretch)
 	}
+	if s.model != nil {
+		s.model.begin(s)
+	}
 	s.trimToBudget()
 }
 
@@ -189,6 +192,13 @@ func (s *Search) complete() (complete, cut bool) {
 
 // moreTasks starts the next stage of the generation if there is one.
 func (s *Search) moreTasks() bool {
+	if s.model != nil {
+		more := s.model.more(s)
+		if more {
+			s.trimToBudget()
+		}
+		return more
+	}
 	if s.stage == stageSample && s.noise != nil {
 		s.stage = stageRepeat
 		s.noise.schedule(s)
@@ -247,6 +257,9 @@ func (s *Search) close() {
 func (s *Search) assess(rows [][]float64) {
 	if s.noise != nil {
 		s.noise.average(s)
+	}
+	if s.model != nil {
+		s.model.complete(s, rows)
 	}
 	if s.lagrangian != nil {
 		s.lagrangian.assess(s)

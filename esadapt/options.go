@@ -33,6 +33,7 @@ type Options struct {
 	Constraints    int      // number of values g per evaluation; feasible means every g <= 0
 	Equalities     []int    // indices of constraints that mean g = 0
 	Noise          bool     // measure the noise by re-evaluations and answer it (UH-CMA-ES)
+	Surrogate      bool     // let a linear-quadratic model stand for part of the evaluations, for objectives that are dear (lq-CMA-ES)
 	MaxRepeats     int      // with Noise: evaluations averaged per candidate at most. 0 means 100
 	Restarts       Restarts // what follows when a run has converged or got stuck
 	MaxRestarts    int      // 0 means no limit but the budget
@@ -213,6 +214,8 @@ func (o *Options) validateChoices() error {
 		return fmt.Errorf("esadapt: unknown failure policy %d", int(o.OnFailure))
 	case !(o.MaxFailureRate >= 0 && o.MaxFailureRate <= 1):
 		return fmt.Errorf("esadapt: MaxFailureRate = %v is not in [0, 1]", o.MaxFailureRate)
+	case o.Surrogate && (o.Noise || o.Constraints > 0 || o.Bounds == BoundPenalty):
+		return fmt.Errorf("esadapt: Surrogate cannot be combined with Noise, Constraints or BoundPenalty")
 	case o.Target != nil && math.IsNaN(*o.Target):
 		return fmt.Errorf("esadapt: Target is NaN")
 	}

@@ -121,7 +121,7 @@ func (s *Search) restart(reasons []Reason) {
 
 // axesApply says whether a search along the axes may follow the first run: several real variables, one exact objective.
 func (s *Search) axesApply() bool {
-	return s.space.m > 1 && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.margin == nil && s.penalty == nil
+	return s.space.m > 1 && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.margin == nil && s.penalty == nil && s.model == nil
 }
 
 // nextAxes looks from the best point whether the objective is separable, which costs a few evaluations per variable if it is not.

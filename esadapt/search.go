@@ -42,6 +42,7 @@ type Search struct {
 	lagrangian *lagrangian
 	margin     *margin
 	noise      *uncertainty
+	model      *surrogate
 	outlook    outlook
 
 	best        Point
@@ -87,6 +88,8 @@ type task struct {
 	f       float64
 	serial  int  // evaluations told when it was
 	extra   bool // a re-evaluation
+	held    bool // the model speaks for it
+	added   bool // the model knows it
 	skipped bool // beyond the budget
 }
 
@@ -112,6 +115,9 @@ func New(o Options) (*Search, error) {
 	if err := s.startRun(s.firstRun()); err != nil {
 		return nil, err
 	}
+	if _, ok := s.strat.(whitener); s.model != nil && !ok {
+		return nil, fmt.Errorf("esadapt: Surrogate needs a strategy with a full covariance, such as cma; %q has none", o.Strategy)
+	}
 	return s, nil
 }
 
@@ -130,6 +136,9 @@ func (s *Search) attachHandlers() {
 	}
 	if o.Noise {
 		s.noise = newUncertainty(o.MaxRepeats)
+	}
+	if o.Surrogate {
+		s.model = newSurrogate(m)
 	}
 }
 
@@ -249,7 +258,10 @@ func (s *Search) checkResult(f float64, g []float64) error {
 }
 
 // waiting says whether task i still needs an evaluation.
-func (s *Search) waiting(i int) bool { return !s.tasks[i].told && !s.tasks[i].skipped }
+func (s *Search) waiting(i int) bool {
+	t := &s.tasks[i]
+	return !t.told && !t.skipped && !t.held
+}
 
 // Inject puts x, in the variables of the objective, in place of a candidate of the next generation. It counts as a sample whose distance from
 // the mean is clipped.

@@ -149,11 +149,16 @@ func (x *xnes) AxisLengths(dst []float64) []float64 { return append(dst[:0], x.c
 
 // Mahalanobis implements Distribution.
 func (x *xnes) Mahalanobis(p []float64) float64 {
-	for j, m := range x.mean {
-		x.yw[j] = (p[j] - m) / x.sigma
-	}
-	x.cov.whitenOne(x.zw, x.yw)
+	x.whiten(x.zw, p)
 	return math.Sqrt(dense.Dot(x.zw, x.zw))
+}
+
+// whiten implements whitener.
+func (x *xnes) whiten(z, u []float64) {
+	for j, m := range x.mean {
+		x.yw[j] = (u[j] - m) / x.sigma
+	}
+	x.cov.whitenOne(z, x.yw)
 }
 
 // MarshalBinary implements Strategy.

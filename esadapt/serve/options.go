@@ -135,6 +135,7 @@ var moreOptions = map[string]setter{
 	"on_failure":       choice(func(o *esadapt.Options) *esadapt.OnFailure { return &o.OnFailure }, "worst", "resample", "abort"),
 	"max_failure_rate": real(func(o *esadapt.Options) *float64 { return &o.MaxFailureRate }),
 	"noise":            flag(func(o *esadapt.Options) *bool { return &o.Noise }),
+	"surrogate":        flag(func(o *esadapt.Options) *bool { return &o.Surrogate }),
 	"max_repeats":      integer(func(o *esadapt.Options) *int { return &o.MaxRepeats }),
 	"learn_rate":       flag(func(o *esadapt.Options) *bool { return &o.Tuning.LearnRate }),
 	"no_active":        flag(func(o *esadapt.Options) *bool { return &o.Tuning.NoActive }),
