@@ -66,19 +66,25 @@ func BenchmarkUpdateDense(b *testing.B) {
 	}
 }
 
+// fresh is the number of different increments that a benchmark cycles through: with one alone the basis would settle and the rotations vanish.
+const fresh = 16
+
 func BenchmarkUpdateRank(b *testing.B) {
 	for _, k := range []int{1, 16} {
 		for _, n := range benchSizes {
 			b.Run(fmt.Sprintf("%d/%d", k, n), func(b *testing.B) {
-				r := newRand(b, 1)
-				f := benchFactor(b, n)
-				t := Increment{Decay: 0.01, Vectors: randDense(r, n, k)}
-				t.Weights = make([]float64, k)
-				for i := range t.Weights {
-					t.Weights[i] = 0.01 / float64(k)
+				r, call := newRand(b, 1), 0
+				f, weights := benchFactor(b, n), make([]float64, k)
+				for i := range weights {
+					weights[i] = 0.01 / float64(k)
+				}
+				var steps [fresh]Increment
+				for i := range steps {
+					steps[i] = Increment{Decay: 0.01, Vectors: randDense(r, n, k), Weights: weights}
 				}
 				measure(b, func() {
-					f.Update(t, nil)
+					f.Update(steps[call%fresh], nil)
+					call++
 				})
 			})
 		}
@@ -89,12 +95,13 @@ func BenchmarkUpdateRank(b *testing.B) {
 func BenchmarkUpdateFolded(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRand(b, 1)
+			r, call := newRand(b, 1), 0
 			f, k := benchFactor(b, n), max(1, n/10)
-			v, a := randDense(r, k, n), NewAccumulator(n, k)
+			v, a := randDense(r, fresh*k, n), NewAccumulator(n, k)
 			measure(b, func() {
-				for l := range k {
-					a.AddVector(0.01, 0.01, v.RawRowView(l))
+				for range k {
+					a.AddVector(0.01, 0.01, v.RawRowView(call%(fresh*k)))
+					call++
 				}
 				a.Flush(f, nil)
 			})
@@ -105,12 +112,13 @@ func BenchmarkUpdateFolded(b *testing.B) {
 func BenchmarkRankOne(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRand(b, 1)
-			f, v := benchFactor(b, n), randTensor(r, n)
+			r, call := newRand(b, 1), 0
+			f, v := benchFactor(b, n), randDense(r, fresh, n)
 			measure(b, func() {
-				if err := f.RankOne(0.01, v); err != nil {
+				if err := f.RankOne(0.01, v.RawRowView(call%fresh)); err != nil {
 					b.Fatal(err)
 				}
+				call++
 			})
 		})
 	}
@@ -153,6 +161,21 @@ func BenchmarkDecompose(b *testing.B) {
 			measure(b, func() {
 				symmetricTo(a, q, 1)
 				if !eigen.Sym(a, w) {
+					b.Fatal("no convergence")
+				}
+			})
+		})
+	}
+}
+
+// The same by gonum's EigenSym, at sizes that it finishes in seconds.
+func BenchmarkDecomposeGonum(b *testing.B) {
+	for _, n := range benchSizes[:5] {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			q := benchMatrix(b, n, 1)
+			measure(b, func() {
+				var e mat.EigenSym
+				if !e.Factorize(q, true) {
 					b.Fatal("no convergence")
 				}
 			})

@@ -107,6 +107,20 @@ func TestEigenbasisFollowsIndefiniteMatrices(t *testing.T) {
 	if math.Abs(sum-want) > 1e-12*want {
 		t.Errorf("sum of |eigenvalues| %v, want %v", sum, want)
 	}
+	var av, vd mat.Dense
+	av.Mul(a, e.Basis())
+	vd.Mul(e.Basis(), mat.NewDiagDense(e.Dim(), e.Values()))
+	if d := relDiff(&av, &vd); d > 1e-12 {
+		t.Errorf("A B and B diag(values) differ by %.2g", d)
+	}
+	var abs mat.SymDense
+	e.ToSym(&abs, math.Abs)
+	var sq, asq mat.Dense
+	sq.Mul(&abs, &abs)
+	asq.Mul(a, a)
+	if d := relDiff(&sq, &asq); d > 1e-12 {
+		t.Errorf("|A|^2 and A^2 differ by %.2g", d)
+	}
 }
 
 func TestFollowDecomposesWhereTheBasisIsFar(t *testing.T) {

@@ -63,7 +63,7 @@ func results[T Float](n int) map[string][]T {
 	return out
 }
 
-func sameBits[T Float](t *testing.T, what string, got, want map[string][]T) {
+func sameResults[T Float](t *testing.T, what string, got, want map[string][]T) {
 	t.Helper()
 	for name, w := range want {
 		for i, v := range w {
@@ -93,8 +93,8 @@ func TestBitsAcrossWorkers(t *testing.T) {
 					want, want32 = got, got32
 				}
 				what := fmt.Sprintf("%v GOMAXPROCS=%d", active, procs)
-				sameBits(t, what, got, want)
-				sameBits(t, what, got32, want32)
+				sameResults(t, what, got, want)
+				sameResults(t, what, got32, want32)
 			})
 		}
 	})
@@ -112,8 +112,8 @@ func TestBitsAcrossPaths(t *testing.T) {
 		want, want32 := results[float64](n), results[float32](n)
 		active = avx512
 		what := fmt.Sprint("AVX-512 against AVX2, n=", n)
-		sameBits(t, what, results[float64](n), want)
-		sameBits(t, what, results[float32](n), want32)
+		sameResults(t, what, results[float64](n), want)
+		sameResults(t, what, results[float32](n), want32)
 	}
 }
 

@@ -122,7 +122,7 @@ func testGemmChain[T Float](t *testing.T) {
 		rounds = 10
 	}
 	for round := range rounds {
-		m, n, k := 1+rng.IntN(260), 1+rng.IntN(260), 1+rng.IntN(1000)
+		m, n, k := 1+rng.IntN(260), 1+rng.IntN(260), 1+rng.IntN(1300)
 		if round%10 == 0 {
 			n = 1 + rng.IntN(5000)
 			k = 1 + rng.IntN(60)

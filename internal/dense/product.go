@@ -5,8 +5,8 @@ import "unsafe"
 // Blocking of a product. maxBlockK belongs to the contract on bits: a longer inner dimension is cut into equal blocks, and each block is one
 // fused chain that is then added to C. The other limits only bound what stays in a cache while it is reused.
 const (
-	maxBlockK     = 384
-	blockRows     = 192       // rows of A packed at a time: 192 x 384 float64 are 576 KiB of the second-level cache
+	maxBlockK     = 512
+	blockRows     = 144       // rows of A packed at a time: 144 x 512 float64 are 576 KiB of the second-level cache
 	blockColBytes = 16 << 10  // width of the packed block of B
 	unpackedBytes = 200 << 10 // an operand that is not larger may be read in place
 )

@@ -209,10 +209,17 @@ func TestSymRandomSizes(t *testing.T) {
 	}
 }
 
-func TestSymLarge(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 4))
+// Panels serve large matrices; here they start early.
+func TestSymPanels(t *testing.T) {
 	var s Solver
-	checkDecomposition(t, &s, gaussian(fusedSize+2*panelRows+5, rng))
+	s.red.fused = 40
+	for _, f := range families {
+		for _, n := range []int{41, 72, 73, 150} {
+			t.Run(fmt.Sprintf("%s/n=%d", f.name, n), func(t *testing.T) {
+				checkDecomposition(t, &s, f.make(n, rand.New(rand.NewPCG(uint64(n), 4))))
+			})
+		}
+	}
 }
 
 // A view into a larger matrix must be all that is written.

@@ -218,8 +218,11 @@ func stream(t *testing.T, n, updates int) (s *Secular, q dense.Matrix[float64], 
 }
 
 func TestRankOneStream(t *testing.T) {
-	const n = 200
-	s, q, d, a := stream(t, n, 1000)
+	n, updates := 200, 1000
+	if testing.Short() {
+		updates = 100
+	}
+	s, q, d, a := stream(t, n, updates)
 	if !slices.IsSorted(d) {
 		t.Error("values are not ascending")
 	}
