@@ -125,7 +125,6 @@ func (d *gaussian) inject(l linear, i int, x []float64) {
 		y[j] *= shrink
 	}
 	copy(d.x.Row(i), x)
-	d.foreign[i] = true
 }
 
 // redraw samples candidate i anew.

@@ -18,7 +18,6 @@ type population struct {
 	rows       [][]float64 // of x, handed out by Ask
 	ranking    []ranked    // best first, valid within and after Tell
 	sampled    bool        // between Ask and Tell
-	foreign    []bool      // candidates that were injected
 }
 
 // ranked is a value and the candidate that has it.
@@ -35,7 +34,6 @@ func newPopulation(n, lambda int, s *Setup) population {
 		p.rows[i] = p.x.Row(i)
 	}
 	p.ranking = make([]ranked, lambda)
-	p.foreign = make([]bool, lambda)
 	return p
 }
 
@@ -43,7 +41,6 @@ func newPopulation(n, lambda int, s *Setup) population {
 func (p *population) draw() {
 	for i := range p.lambda {
 		p.random.normals(p.z.Row(i), p.generation, i)
-		p.foreign[i] = false
 	}
 }
 

@@ -21,10 +21,9 @@ func newStream(seed, run uint64) *stream {
 
 // Indices of draws that belong to no candidate.
 const (
-	drawRestart  = 1<<63 + iota // population and start of a restart
-	drawPartners                // choices within Tell
-	drawTrial                   // points beyond the generation
-	drawReevaluate
+	drawRestart    = 1<<63 + iota // population and start of a restart
+	drawModel                     // start of a covariance model
+	drawReevaluate                // number of re-evaluations
 )
 
 // at keys the stream to (generation, index) and returns it.

@@ -40,7 +40,7 @@ func newVDCMA(s Setup) (Strategy, error) {
 	for _, p := range []*[]float64{&e.d, &e.v, &e.pSigma, &e.pC, &e.unit, &e.zw, &e.yw, &e.p, &e.q, &e.r, &e.s, &e.gv, &e.white} {
 		*p = make([]float64, n)
 	}
-	random := e.random.at(0, drawPartners)
+	random := e.random.at(0, drawModel)
 	for j := range e.v {
 		e.d[j] = 1
 		e.v[j] = random.NormFloat64() / math.Sqrt(d)
