@@ -46,16 +46,19 @@ func (d *gaussian) finish() {
 	d.end.record(d.ranking, d.shape())
 }
 
+// outOfRange is the size beyond which squares overflow.
+const outOfRange = 1e150
+
 // guard notices a mean or step size that left the range of numbers.
 func (d *gaussian) guard() {
 	if d.dead != "" {
 		return
 	}
-	if !(d.sigma > 0) || math.IsInf(d.sigma, 0) {
+	if !(d.sigma > 0) || d.sigma > outOfRange {
 		d.dead = fmt.Sprintf("sigma became %v", d.sigma)
 	}
 	for j, m := range d.mean {
-		if math.IsNaN(m) || math.IsInf(m, 0) {
+		if !(math.Abs(m) < outOfRange) {
 			d.dead = fmt.Sprintf("coordinate %d of the mean became %v", j, m)
 		}
 	}

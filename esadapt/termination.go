@@ -203,8 +203,8 @@ func (t *termination) reasons(s shape) []Reason {
 	if float64(s.generation) >= t.tol.MaxGenerations {
 		add(GenerationsUsed, "%d generations", s.generation)
 	}
-	if !finite(lo, hi) || lo <= 0 {
-		add(NotFinite, "axes between %g and %g", lo, hi)
+	if !finite(lo, hi) || lo <= 0 || s.sigma*hi > outOfRange {
+		add(NotFinite, "axes between %g and %g, sigma %g", lo, hi, s.sigma)
 		return out
 	}
 	t.byValues(add)
