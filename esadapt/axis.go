@@ -30,6 +30,7 @@ type axisSearch struct {
 	misses     int
 	additive   bool
 	tol        float64
+	closed     func(j int, a, b float64) bool
 }
 
 // line holds the points tried on one axis, in order, and their values.
@@ -60,6 +61,10 @@ func newAxisSearch(s Setup) (Strategy, error) {
 	}
 	a.tol = s.Tuning.Tolerances.resolve(n, n+1).X
 	a.fBest = math.Inf(1)
+	a.closed = s.Closed
+	if a.closed == nil {
+		a.closed = func(int, float64, float64) bool { return false }
+	}
 	return a, nil
 }
 
@@ -86,10 +91,10 @@ func (a *axisSearch) Ask() [][]float64 {
 			a.rows[j][j] = a.upper[j]
 			combined[j] = a.lines[j].best()
 		case 2:
-			a.rows[j][j] = a.lines[j].next()
+			a.rows[j][j] = a.next(j)
 			combined[j], _ = a.lines[j].probe()
 		default:
-			a.rows[j][j] = a.lines[j].next()
+			a.rows[j][j] = a.next(j)
 			combined[j] = a.lines[j].best()
 		}
 	}
@@ -116,8 +121,9 @@ func (l *line) probe() (x, f float64) {
 	return l.x[0], l.f[0]
 }
 
-// next returns the middle of the easiest interval: the one in which the flattest parabola through the ends reaches below the best value.
-func (l *line) next() float64 {
+// next returns the middle of the easiest interval of axis j: the one in which the flattest parabola through the ends reaches below the best value.
+func (a *axisSearch) next(j int) float64 {
+	l := &a.lines[j]
 	low, high := slices.Min(l.f), math.Inf(-1)
 	for _, f := range l.f {
 		if !math.IsInf(f, 1) {
@@ -129,7 +135,7 @@ func (l *line) next() float64 {
 	for i := range len(l.x) - 1 {
 		w := l.x[i+1] - l.x[i]
 		p, q := l.f[i]-goal, l.f[i+1]-goal
-		if d := (p + q + 2*math.Sqrt(p*q)) / (w * w); d < easiest && l.x[i] < l.x[i]+w/2 && l.x[i]+w/2 < l.x[i+1] {
+		if d := (p + q + 2*math.Sqrt(p*q)) / (w * w); d < easiest && l.x[i] < l.x[i]+w/2 && l.x[i]+w/2 < l.x[i+1] && !a.closed(j, l.x[i], l.x[i+1]) {
 			pick, easiest = i, d
 		}
 	}
@@ -225,12 +231,15 @@ func (a *axisSearch) settled() bool {
 	for j := range a.lines {
 		l := &a.lines[j]
 		k, _ := slices.BinarySearch(l.x, l.best())
-		if k > 0 && l.x[k]-l.x[k-1] > a.tol || k+1 < len(l.x) && l.x[k+1]-l.x[k] > a.tol {
+		if k > 0 && a.wide(j, l.x[k-1], l.x[k]) || k+1 < len(l.x) && a.wide(j, l.x[k], l.x[k+1]) {
 			return false
 		}
 	}
 	return true
 }
+
+// wide says whether there is still something to find between neighbours x and y on axis j.
+func (a *axisSearch) wide(j int, x, y float64) bool { return y-x > a.tol && !a.closed(j, x, y) }
 
 // MarshalBinary implements Strategy.
 func (a *axisSearch) MarshalBinary() ([]byte, error) { return marshal(a) }

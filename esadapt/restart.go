@@ -44,6 +44,7 @@ func (s *Search) startRun(r runSetup) error {
 		name = "axis"
 		s.space.toU(mean, s.best.X, s.stretch)
 		setup.Lower, setup.Upper = s.space.region(mean)
+		setup.Closed = s.space.closed
 	}
 	if r.maxGenerations > 0 {
 		setup.Tuning.Tolerances.MaxGenerations = r.maxGenerations
@@ -119,9 +120,9 @@ func (s *Search) restart(reasons []Reason) {
 	}
 }
 
-// axesApply says whether a search along the axes may follow the first run: several real variables, one exact objective.
+// axesApply says whether a search along the axes may follow the first run: several variables, one exact objective.
 func (s *Search) axesApply() bool {
-	return s.space.m > 1 && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.margin == nil && s.penalty == nil && s.model == nil
+	return s.space.m > 1 && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.penalty == nil && s.model == nil
 }
 
 // nextAxes looks from the best point whether the objective is separable, which costs a few evaluations per variable if it is not.

@@ -128,6 +128,12 @@ func (s *space) region(u []float64) (lower, upper []float64) {
 	return lower, upper
 }
 
+// closed says whether no value of an integer variable lies between those of two values a and b of coordinate j.
+func (s *space) closed(j int, a, b float64) bool {
+	i := s.free[j]
+	return s.integer[i] && math.Abs(s.variable(i, a*s.scale[i])-s.variable(i, b*s.scale[i])) <= 1
+}
+
 // latent is the inverse of bounded for variable i: some real number that is mapped to v.
 func (s *space) latent(i int, v float64) float64 {
 	if !s.transform {

@@ -48,7 +48,10 @@ type Setup struct {
 	Run    uint64 // number of the restart, part of the key of every random stream
 	// Lower and Upper span the region of interest, for strategies that search one; nil means Mean plus minus 5 Sigma.
 	Lower, Upper []float64
-	Tuning       Tuning
+	// Closed says that nothing new can be found between two values of a coordinate, for strategies that search intervals: neighbouring integers, for instance.
+	// nil means that there always is.
+	Closed func(j int, a, b float64) bool
+	Tuning Tuning
 }
 
 // Tuning holds the choices inside a strategy. The zero value is the default everywhere.
