@@ -12,6 +12,7 @@ type covarianceModel interface {
 	spread
 	linear
 	color(y, z, tmp dense.Matrix[float64])
+	toAmbient(p []float64)
 	axes() []float64 // lengths of the axes in the model's coordinates
 	decay(a float64)
 	add(w float64, z []float64)
@@ -36,6 +37,8 @@ type cma struct {
 	tmp     dense.Matrix[float64]
 	size    sizeRule
 	lra     *learningRates
+	quiet   []bool // coordinates that the step size does not listen to
+	muted   int    // how many
 }
 
 func newCMA(s Setup) (Strategy, error) {
@@ -62,6 +65,7 @@ func assembleCMA(s *Setup, name string, lambda int, r rates, cov covarianceModel
 	n := len(s.Mean)
 	c := &cma{gaussian: newGaussian(s, lambda), rates: r, name: name, cov: cov, batch: 1}
 	c.pSigma, c.pC, c.q = make([]float64, n), make([]float64, n), make([]float64, n)
+	c.quiet = make([]bool, n)
 	c.carried = [][]float64{c.pSigma, c.pC}
 	c.zw, c.yw = make([]float64, n), make([]float64, n)
 	c.tmp = dense.New[float64](lambda, n)
@@ -210,6 +214,13 @@ func (c *cma) archive(a *archive) {
 	a.fixed(c.pSigma)
 	a.fixed(c.pC)
 	a.int(&c.since)
+	a.int(&c.muted)
+	for j := range c.quiet {
+		a.bool(&c.quiet[j])
+	}
+	if a.err == nil && (c.muted < 0 || c.muted >= c.n) {
+		a.fail("%d of %d coordinates muted", c.muted, c.n)
+	}
 	c.cov.archive(a)
 	c.size.archive(a)
 	if c.lra != nil {

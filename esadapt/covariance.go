@@ -120,26 +120,27 @@ func (c *covariance) fold(paths ...[]float64) spectral.Report {
 	if c.filled {
 		inc.Dense = c.sumSym
 	}
-	c.toAmbient(paths)
+	for _, p := range paths {
+		c.toAmbient(p)
+	}
 	report := c.factor.Update(inc, &c.step)
 	c.read()
-	c.fromAmbient(paths)
+	for _, p := range paths {
+		c.fromAmbient(p)
+	}
 	c.keep, c.filled = 1, false
 	return report
 }
 
-func (c *covariance) toAmbient(paths [][]float64) {
-	for _, p := range paths {
-		dense.Gemv(dense.NoTrans, 1, c.basis, p, 0, c.ambient)
-		copy(p, c.ambient)
-	}
+// toAmbient replaces coordinates in the basis by those of the space, fromAmbient the other way round.
+func (c *covariance) toAmbient(p []float64) {
+	dense.Gemv(dense.NoTrans, 1, c.basis, p, 0, c.ambient)
+	copy(p, c.ambient)
 }
 
-func (c *covariance) fromAmbient(paths [][]float64) {
-	for _, p := range paths {
-		dense.Gemv(dense.Transposed, 1, c.basis, p, 0, c.ambient)
-		copy(p, c.ambient)
-	}
+func (c *covariance) fromAmbient(p []float64) {
+	dense.Gemv(dense.Transposed, 1, c.basis, p, 0, c.ambient)
+	copy(p, c.ambient)
 }
 
 // color sets y = z diag(sd) B^T, row by row; tmp has the shape of z.

@@ -14,10 +14,17 @@ type margin struct {
 	coord []int // coordinates of the integer variables
 	sd    []float64
 	mean  []float64
+	quiet []bool // coordinates that hardly ever leave their integer
 }
 
+// muter is implemented by strategies whose step size can be told not to listen to some coordinates: integers that hardly change make its path noise.
+type muter interface{ mute(quiet []bool) }
+
+// quietBelow is the probability to change below which a coordinate is muted.
+const quietBelow = 0.3
+
 func newMargin(sp *space) *margin {
-	m := &margin{space: sp, sd: make([]float64, sp.m), mean: make([]float64, sp.m)}
+	m := &margin{space: sp, sd: make([]float64, sp.m), mean: make([]float64, sp.m), quiet: make([]bool, sp.m)}
 	for j, i := range sp.free {
 		if sp.integer[i] {
 			m.coord = append(m.coord, j)
@@ -40,6 +47,9 @@ func (m *margin) update(s *Search) {
 		m.correct(s, j, alpha)
 	}
 	mover.SetMean(m.mean)
+	if q, ok := s.strat.(muter); ok {
+		q.mute(m.quiet)
+	}
 }
 
 var standardNormal = distuv.Normal{Mu: 0, Sigma: 1}
@@ -54,6 +64,14 @@ func (m *margin) correct(s *Search, j int, alpha float64) {
 	v = max(lo+1e-12, min(hi-1e-12, v))
 	low, up := math.Floor(v+0.5)-0.5, math.Floor(v+0.5)+0.5
 	pLow, pUp := standardNormal.CDF((low-v)/sd), standardNormal.CDF((v-up)/sd)
+	leave := 0.0
+	if low > lo {
+		leave += pLow
+	}
+	if up < hi {
+		leave += pUp
+	}
+	m.quiet[j] = leave < quietBelow
 	switch {
 	case low <= lo && up >= hi: // a single value
 	case low <= lo:

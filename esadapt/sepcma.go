@@ -44,6 +44,8 @@ func newDiagonalModel(n int) *diagonalModel {
 
 func (d *diagonalModel) axes() []float64 { return d.sd }
 
+func (d *diagonalModel) toAmbient([]float64) {}
+
 func (d *diagonalModel) color(y, z, _ dense.Matrix[float64]) {
 	for i := range z.Rows {
 		d.colorOne(y.Row(i), z.Row(i))

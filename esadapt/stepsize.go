@@ -30,8 +30,37 @@ func (pathLength) prepare(*cma)     {}
 func (pathLength) archive(*archive) {}
 
 func (pathLength) update(c *cma) {
-	length := math.Sqrt(dense.Dot(c.pSigma, c.pSigma))
-	c.sigma *= math.Exp(min(1, c.cSigma/c.dampSigma*(length/c.chi-1)))
+	length, expected := math.Sqrt(dense.Dot(c.pSigma, c.pSigma)), c.chi
+	if c.muted > 0 {
+		length, expected = c.audiblePath()
+	}
+	c.sigma *= math.Exp(min(1, c.cSigma/c.dampSigma*(length/expected-1)))
+}
+
+// audiblePath is the length of the path without the coordinates that are muted, and its expectation.
+func (c *cma) audiblePath() (length, expected float64) {
+	copy(c.q, c.pSigma)
+	c.cov.toAmbient(c.q)
+	for j, quiet := range c.quiet {
+		if !quiet {
+			length += c.q[j] * c.q[j]
+		}
+	}
+	return math.Sqrt(length), expectedNorm(c.n - c.muted)
+}
+
+// mute implements muter.
+func (c *cma) mute(quiet []bool) {
+	c.muted = 0
+	copy(c.quiet, quiet)
+	for _, q := range quiet {
+		if q {
+			c.muted++
+		}
+	}
+	if c.muted == c.n {
+		c.muted = 0
+	}
 }
 
 // twoPoint is two-point step-size adaptation: candidates 0 and 1 are the mean plus and minus the last mean shift, scaled to a typical
