@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/atomicfile"
 )
 
 // Session is one caller's conversation: at most one problem at a time, any number after each other.
@@ -193,7 +193,6 @@ func (s *Session) path(v *value) (string, error) {
 	return p.text, nil
 }
 
-// save writes the state beside its destination and renames it, so that a state is never half written.
 func (s *Session) save(v *value) error {
 	path, err := s.path(v)
 	if err != nil {
@@ -203,16 +202,16 @@ func (s *Session) save(v *value) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	file, err := atomicfile.Create(path)
 	if err != nil {
-		return fmt.Errorf("save: %w", err)
+		return fmt.Errorf("save: %s: %w", path, err)
 	}
-	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), path)
+	defer file.Abort()
+	if _, err := file.Write(data); err != nil {
+		return fmt.Errorf("save: %s: %w", path, err)
 	}
-	if err != nil {
-		return fmt.Errorf("save: %w", errors.Join(err, os.Remove(tmp.Name())))
+	if err := file.Commit(); err != nil {
+		return fmt.Errorf("save: %s: %w", path, err)
 	}
 	return s.ok()
 }
