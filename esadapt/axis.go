@@ -12,7 +12,7 @@ import (
 // one new point on each axis through the start, and the point that combines the best coordinates so far. On a separable function that last point is never worse
 // than the others; as soon as it is, the search stops and has spent little.
 //
-// Along an axis it bisects the interval that could most easily hold a better value: STEP; Langerman, Seront, Bersini: "STEP: the easiest way to optimize a
+// Along an axis it bisects the interval that could most easily hold a better value (the population is always n + 1): STEP; Langerman, Seront, Bersini: "STEP: the easiest way to optimize a
 // function" (1994), whose use on separable functions is due to Posik: "BBOB-benchmarking two variants of the line-search algorithm" (2009).
 type axisSearch struct {
 	n          int
@@ -38,9 +38,6 @@ type line struct{ x, f []float64 }
 
 func newAxisSearch(s Setup) (Strategy, error) {
 	n := len(s.Mean)
-	if s.Lambda != 0 && s.Lambda != n+1 {
-		return nil, fmt.Errorf("esadapt: axis has a population of n + 1 = %d, got %d", n+1, s.Lambda)
-	}
 	a := &axisSearch{n: n, center: slices.Clone(s.Mean), lower: slices.Clone(s.Lower), upper: slices.Clone(s.Upper)}
 	for j, m := range s.Mean {
 		if len(a.lower) == j {

@@ -24,6 +24,8 @@ type lagrangian struct {
 	order     []ranked
 	mean      []float64
 	quantiles []float64
+	weights   []float64 // recombination weights
+	parents   int
 	count     int
 }
 
@@ -92,14 +94,16 @@ func (l *lagrangian) assess(s *Search) {
 
 // recombine sets mean to the weighted constraint values of the better half and returns the weighted value of f.
 func (l *lagrangian) recombine(s *Search) float64 {
-	w, mu, _, _ := rawWeights(len(l.order))
+	if len(l.weights) != len(l.order) {
+		l.weights, l.parents, _, _ = rawWeights(len(l.order))
+	}
 	clear(l.mean)
 	f := 0.0
-	for r := range mu {
+	for r := range l.parents {
 		k := l.order[r].i
-		f += w[r] * l.total[k]
+		f += l.weights[r] * l.total[k]
 		for i, g := range s.constraintsOf(k) {
-			l.mean[i] += w[r] * g
+			l.mean[i] += l.weights[r] * g
 		}
 	}
 	return f

@@ -28,7 +28,8 @@ type covariance struct {
 	used    int
 	sum     dense.Matrix[float64] // T, upper triangle
 	sumSym  *mat.SymDense         // the same memory
-	filled  bool                  // sum is not zero
+	filled  bool                  // T is not zero
+	shrunk  float64               // T is shrunk times sum
 	step    spectral.Step
 	ambient []float64
 }
@@ -37,7 +38,7 @@ type covariance struct {
 const pendingRows = 192
 
 func newCovariance(n, perGeneration, batch int, t *Tuning) *covariance {
-	c := &covariance{n: n, factor: spectral.Identity(n, 1), keep: 1}
+	c := &covariance{n: n, factor: spectral.Identity(n, 1), keep: 1, shrunk: 1}
 	capacity := max(perGeneration, min(perGeneration*batch, max(pendingRows/perGeneration, 1)*perGeneration))
 	c.rows, c.scaled = dense.New[float64](capacity, n), dense.New[float64](capacity, n)
 	c.weights = make([]float64, capacity)
@@ -65,14 +66,7 @@ func (c *covariance) decay(a float64) {
 	for i := range c.weights[:c.used] {
 		c.weights[i] *= 1 - a
 	}
-	if c.filled {
-		for i := range c.n {
-			row := c.sum.Row(i)[i:]
-			for j := range row {
-				row[j] *= 1 - a
-			}
-		}
-	}
+	c.shrunk *= 1 - a
 }
 
 // add appends w v v^T for a whitened vector v.
@@ -99,10 +93,10 @@ func (c *covariance) flush() {
 	}
 	beta := 0.0
 	if c.filled {
-		beta = 1
+		beta = c.shrunk
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v, wv, beta, c.sum)
-	c.used, c.filled = 0, true
+	c.used, c.filled, c.shrunk = 0, true, 1
 }
 
 // fold turns the basis towards the pending target and carries the given vectors, coordinates in the basis, over to the new one.
@@ -112,7 +106,7 @@ func (c *covariance) fold(paths ...[]float64) spectral.Report {
 		for i, si := range c.sd {
 			row := c.sum.Row(i)
 			for j := i; j < c.n; j++ {
-				row[j] *= si * c.sd[j]
+				row[j] *= c.shrunk * si * c.sd[j]
 			}
 		}
 	}
@@ -128,7 +122,7 @@ func (c *covariance) fold(paths ...[]float64) spectral.Report {
 	for _, p := range paths {
 		c.fromAmbient(p)
 	}
-	c.keep, c.filled = 1, false
+	c.keep, c.filled, c.shrunk = 1, false, 1
 	return report
 }
 
@@ -175,11 +169,7 @@ func (c *covariance) diagonal(dst []float64, scale float64) {
 
 // extremes returns the shortest and the longest axis.
 func (c *covariance) extremes() (lo, hi float64) {
-	lo, hi = c.sd[0], c.sd[0]
-	for _, s := range c.sd[1:] {
-		lo, hi = min(lo, s), max(hi, s)
-	}
-	return lo, hi
+	return extremes(c.sd)
 }
 
 func (c *covariance) archive(a *archive) {
@@ -202,6 +192,7 @@ func (c *covariance) archive(a *archive) {
 	}
 	a.float(&c.keep)
 	a.bool(&c.filled)
+	a.float(&c.shrunk)
 	if c.filled {
 		a.matrix(c.sum)
 	}

@@ -51,15 +51,14 @@ func (s *Search) fit(k int) {
 
 func (s *Search) applyInjected(rows [][]float64) {
 	in, ok := s.strat.(Injector)
-	if !ok {
+	if !ok || len(s.injected) == 0 {
 		return
 	}
-	u := make([]float64, 0, s.space.m)
+	u := make([]float64, s.space.m)
 	for k, x := range s.injected {
 		if k == len(rows) {
 			break
 		}
-		u = u[:s.space.m]
 		s.space.toU(u, x, s.stretch)
 		in.Inject(len(rows)-1-k, u)
 	}

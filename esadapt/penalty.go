@@ -13,6 +13,8 @@ type boundPenalty struct {
 	history []float64 // interquartile ranges of f over the mean variance, newest first
 	sorted  []float64
 	sd      []float64
+	lambda  int // population that muEff belongs to
+	muEff   float64
 }
 
 func newBoundPenalty(sp *space) *boundPenalty {
@@ -74,7 +76,11 @@ func (b *boundPenalty) learn(s *Search) {
 			b.gamma[j] = 2 * typical
 		}
 	}
-	_, _, muEff, _ := rawWeights(len(s.fitness))
+	if b.lambda != len(s.fitness) {
+		b.lambda = len(s.fitness)
+		_, _, b.muEff, _ = rawWeights(b.lambda)
+	}
+	muEff := b.muEff
 	damp := min(1, muEff/10/n)
 	for j := range b.gamma {
 		far := math.Abs(b.excess(j, d.Mean()[j]))/b.sd[j] - 3*max(1, math.Sqrt(n)/muEff)

@@ -35,6 +35,9 @@ func (s *Search) firstRun() runSetup {
 
 // startRun makes the strategy of the run that the ledger counts.
 func (s *Search) startRun(r runSetup) error {
+	for i := range s.stretch {
+		s.stretch[i] = 1
+	}
 	mean := make([]float64, s.space.m)
 	name := s.opt.Strategy
 	setup := Setup{Mean: mean, Sigma: r.sigma, Lambda: r.lambda, Seed: s.opt.Seed, Run: uint64(s.book.run), Tuning: s.opt.Tuning}
@@ -63,9 +66,6 @@ func (s *Search) startRun(r runSetup) error {
 	}
 	s.book.spent = s.evaluations
 	s.outlook.reset(s.space.m, s.run.lambda, s.best.F)
-	for i := range s.stretch {
-		s.stretch[i] = 1
-	}
 	if s.margin != nil {
 		s.margin.update(s)
 	}

@@ -345,6 +345,42 @@ func TestRestartLedger(t *testing.T) {
 	}
 }
 
+func TestSearchAllocatesNothing(t *testing.T) {
+	for _, name := range []string{"plain", "tpa", "bounds", "fixed", "constraints", "integers", "penalty"} {
+		o := variants()[name]
+		o.MaxEvaluations, o.Restarts, o.Tuning.Tolerances = 0, RestartNone, never
+		s := newSearch(t, o)
+		values, g := make([]float64, 0, 64), make([][]float64, 0, 64)
+		constraints := make([]float64, 64*max(1, o.Constraints))
+		generation := func() {
+			values, g = values[:0], g[:0]
+			for k, x := range s.Ask() {
+				f := 0.0
+				for i, v := range x {
+					f += float64(i+1) * v * v
+				}
+				values = append(values, f)
+				if o.Constraints > 0 {
+					row := constraints[k*o.Constraints : (k+1)*o.Constraints]
+					for i := range row {
+						row[i] = 1 - x[i]
+					}
+					g = append(g, row)
+				}
+			}
+			if err := s.Tell(values, g...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 40 {
+			generation()
+		}
+		if a := testing.AllocsPerRun(50, generation); a != 0 {
+			t.Errorf("%s: %v allocations a generation", name, a)
+		}
+	}
+}
+
 func TestInjection(t *testing.T) {
 	f := function(t, "sphere", 5)
 	distance := func(inject bool) float64 {

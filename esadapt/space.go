@@ -190,7 +190,7 @@ func fold(v, a, b float64) float64 {
 	return a + r
 }
 
-// toX sets x to the variables that belong to u, and returns the value of the latent coordinates' excess for penalties through out if it is not nil.
+// toX sets x to the variables that belong to u; stretch multiplies the scales of the coordinates.
 func (s *space) toX(x, u, stretch []float64) {
 	if s.x0 != nil {
 		copy(x, s.x0)

@@ -12,8 +12,8 @@ import (
 //
 // Ask samples the next generation; the rows belong to the strategy and stay valid until Tell. Asking twice gives the same rows. Tell takes
 // one value per row, in order, lower is better; only the order of the values moves the distribution (some tolerances look at their size).
-// NaN is an error and changes nothing. Stop lists what ended the run, nothing while it goes on. The binary form holds the whole state: a
-// strategy made with the same Setup and unmarshalled continues with the same bits; it must be taken between Tell and Ask.
+// NaN is an error and changes nothing. Stop lists what ended the run, nothing while it goes on. The binary form holds the whole state, which Ask does not
+// change: a strategy made with the same Setup and unmarshalled continues with the same bits.
 type Strategy interface {
 	Ask() [][]float64
 	Tell(f []float64) error

@@ -132,7 +132,7 @@ func (x *xnes) exponential() {
 
 // replace makes diag(sd) e diag(sd), in the basis, the pending target.
 func (c *covariance) replace(e dense.Matrix[float64]) {
-	c.used, c.filled, c.keep = 0, true, 1
+	c.used, c.filled, c.shrunk, c.keep = 0, true, 1, 1
 	for i := range c.n {
 		copy(c.sum.Row(i)[i:], e.Row(i)[i:])
 		c.sum.Row(i)[i]--
