@@ -215,3 +215,26 @@ func TestParetoRefuses(t *testing.T) {
 		t.Errorf("front %v", p.Front())
 	}
 }
+
+func FuzzRestorePareto(f *testing.F) {
+	p, err := NewPareto(2, Options{Dim: 2, PopSize: 3, Seed: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for range 2 {
+		data, err := p.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data[:len(data)-8])
+		p.Ask()
+		if err := p.Tell([][]float64{{1, 2}, {2, 1}, {3, 3}}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Fuzz(func(_ *testing.T, body []byte) {
+		if p, err := RestorePareto(withChecksum(body)); err == nil {
+			p.Ask()
+		}
+	})
+}
