@@ -161,8 +161,13 @@ func (s *Search) archive(a *archive) {
 	s.injected = resize(s.injected, n)
 	for i := range s.injected {
 		a.floats(&s.injected[i])
+		if a.err == nil && len(s.injected[i]) != s.space.n {
+			a.fail("an injected point has %d variables", len(s.injected[i]))
+		}
 	}
-	s.archiveGeneration(a)
+	if a.err == nil {
+		s.archiveGeneration(a)
+	}
 }
 
 // isNil says whether an optional part is absent.
