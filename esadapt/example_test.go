@@ -158,3 +158,43 @@ func ExampleNewPareto() {
 	// Output:
 	// hypervolume 0.83 of 0.83
 }
+
+func ExampleStrategies() {
+	for _, s := range esadapt.Strategies() {
+		fmt.Println(s.Name)
+	}
+	// Output:
+	// cma
+	// xnes
+	// ma-es
+	// 1+1-cma
+	// sep-cma
+	// snes
+	// vd-cma
+	// lm-ma-es
+	// axis
+}
+
+func ExampleHypervolume() {
+	fmt.Println(esadapt.Hypervolume([][]float64{{1, 3}, {2, 2}, {3, 1}}, []float64{4, 4}))
+	// Output:
+	// 6
+}
+
+func ExampleSearch_Stop() {
+	s, err := esadapt.New(esadapt.Options{X0: []float64{1, 1}, Seed: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for s.Stop() == nil {
+		if err := s.Tell(make([]float64, len(s.Ask()))); err != nil { // an objective that is 0 everywhere
+			fmt.Println(err)
+			return
+		}
+	}
+	r := s.Stop()[0]
+	fmt.Printf("%s, success %v: %s\n", r.Code, r.Success, r.Next)
+	// Output:
+	// flat-fitness, success false: f does not tell points apart here: use a larger sigma0 or a finer objective
+}

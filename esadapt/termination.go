@@ -79,7 +79,8 @@ type termination struct {
 	low, high float64 // of this generation
 	median0   float64 // first median, smallest median
 	medianMin float64
-	flat      int
+	flat      int       // generations in a row with equal values
+	varied    bool      // the values have ever differed within a generation
 	sd        []float64 // standard deviations without sigma at the last turn
 	axis      []float64
 	anchor    []float64 // mean that the present one is compared with
@@ -122,6 +123,7 @@ func (t *termination) record(ranking []ranked, s shape) {
 		t.fBest, t.first = t.low, g
 	}
 	t.recent.push(t.low)
+	t.varied = t.varied || t.low < t.high || t.lambda == 1
 	t.flat++
 	if t.low < ranking[3*len(ranking)/4].f {
 		t.flat = 0
@@ -225,6 +227,12 @@ func finite(v ...float64) bool {
 }
 
 func (t *termination) byValues(add func(Code, string, ...any)) {
+	if float64(t.flat) > t.tol.FlatFitness {
+		defer add(FlatFitness, "value %.17g in three quarters of %d generations", t.low, t.flat)
+	}
+	if !t.varied { // equal values are no sign of convergence
+		return
+	}
 	now := t.high - t.low
 	if now < t.tol.Fun || t.recent.n > 9 {
 		past := t.recent.span()
@@ -240,9 +248,6 @@ func (t *termination) byValues(add func(Code, string, ...any)) {
 	}
 	if t.stalled {
 		add(Stagnation, "no better value for %.0f generations or more", t.tol.Stagnation/2)
-	}
-	if float64(t.flat) > t.tol.FlatFitness {
-		add(FlatFitness, "value %.17g in three quarters of %d generations", t.low, t.flat)
 	}
 }
 
@@ -307,6 +312,7 @@ func (t *termination) archive(a *archive) {
 	a.float(&t.median0)
 	a.float(&t.medianMin)
 	a.int(&t.flat)
+	a.bool(&t.varied)
 	a.fixed(t.sd)
 	a.fixed(t.anchor)
 	a.int(&t.anchored)

@@ -23,3 +23,26 @@ func ExampleLookup() {
 	// f15: Rastrigin, f_opt = 1000.00
 	// excess at the optimum: 0.0e+00
 }
+
+func ExampleNewMixed() {
+	d, err := bbob.Lookup("f1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := d.New(5, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := bbob.NewMixed(f, bbob.Arities(5))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("integers:", m.Integers, "up to", m.Upper[:4])
+	fmt.Println("optimum at", m.XOpt[:4], "worth", m.Eval(m.XOpt) == m.FOpt)
+	// Output:
+	// integers: [0 1 2 3] up to [1 3 7 15]
+	// optimum at [1 1 3 12] worth true
+}

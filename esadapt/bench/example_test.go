@@ -18,3 +18,23 @@ func ExampleRun() {
 	// Output:
 	// 2 functions solved to 1e-8, success rate 1
 }
+
+func ExampleCompare() {
+	c := bench.Config{Functions: []string{"f2"}, Dims: []int{4}, Budget: 2000}
+	before, err := bench.Run(context.Background(), c)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c.Options.Strategy = "sep-cma" // the function is separable
+	after, err := bench.Run(context.Background(), c)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range bench.Compare(before, after) {
+		fmt.Printf("n = %d: better area %v, fewer evaluations %v\n", r.Dim, r.After > r.Before, r.Ratio < 1)
+	}
+	// Output:
+	// n = 4: better area true, fewer evaluations true
+}

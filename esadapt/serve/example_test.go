@@ -21,3 +21,11 @@ func ExampleServe() {
 	// {"error":"Sigma0 = -1: it must be positive, about a third of the region where the minimum is expected"}
 	// {"ok":true}
 }
+
+func ExampleSession_Handle() {
+	s := serve.Session{NoFiles: true}
+	s.Handle([]byte(`{"op":"open","dim":1,"x0":[2],"seed":1,"budget":4}`))
+	fmt.Println(string(s.Handle([]byte(`{"op":"tell","f":[4,3,NaN,"Infinity"]}`))))
+	// Output:
+	// {"stop":"max-evaluations: give more evaluations if the value still falls, or resume the state"}
+}
