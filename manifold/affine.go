@@ -185,6 +185,39 @@ func (m *Affine) Log(v []float64, p, q Point) error {
 	return nil
 }
 
+// Between sets dst to the point at time t on the geodesic from p to q: F_p Q diag(c^(t/2)) with C = F_p^-1 T F_p^-T = Q diag(c) Q^T. It is
+// Log, scaling and Exp at the cost of one eigendecomposition, but the frame is turned: tangent coordinates at p mean nothing at dst.
+func (m *Affine) Between(dst, p, q Point, t float64) error {
+	f, g, out := asFrame(p, m.n), asFrame(q, m.n), asFrame(dst, m.n)
+	if out == f || out == g {
+		panic(Error("Between: dst is one of the points"))
+	}
+	w := out.scratch(2)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
+	dense.Mirror(w[1])
+	if !eigen.Sym(w[1], out.values) || !(out.values[0] > 0) {
+		return &PointError{What: "geodesic: the pencil of the two points is not positive definite to rounding",
+			Min: out.values[0], Max: out.values[m.n-1]}
+	}
+	to, inv := out.matrix(), out.inverse()
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), w[1], 0, to)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, w[1], f.inverse(), 0, inv)
+	out.logDet, out.spectral = f.logDet, false
+	for i, c := range out.values {
+		out.logDet += t * math.Log(c)
+		out.values[i] = math.Pow(c, t/2)
+	}
+	for i, c := range out.values {
+		row, invRow := to.Row(i), inv.Row(i)
+		for j, d := range out.values {
+			row[j] *= d
+			invRow[j] /= c
+		}
+	}
+	return nil
+}
+
 // Exp moves p along the geodesic: F+ = F exp(eta/2). One eigendecomposition and five products.
 func (m *Affine) Exp(dst, p Point, v []float64) error { return m.move(GeodesicStep, dst, p, v) }
 

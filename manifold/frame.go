@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -48,7 +49,7 @@ func NewFrame(s mat.Symmetric) (*Frame, error) {
 	if n < 1 {
 		return nil, &PointError{What: "the matrix is empty"}
 	}
-	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil)}
+	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), values: make([]float64, n)}
 	if err := p.set(s); err != nil {
 		return nil, err
 	}
@@ -58,6 +59,9 @@ func NewFrame(s mat.Symmetric) (*Frame, error) {
 func (p *Frame) set(s mat.Symmetric) error {
 	f, inv := p.matrix(), p.inverse()
 	copySymmetric(f, s)
+	for i := range p.values {
+		p.values[i] = f.At(i, i)
+	}
 	if !allFinite(f) {
 		return &PointError{What: "the matrix has a NaN or Inf entry"}
 	}
@@ -67,7 +71,7 @@ func (p *Frame) set(s mat.Symmetric) error {
 	p.logDet = 0
 	for i := range f.Rows {
 		pivot := f.At(i, i)
-		if pivot*pivot <= float64(f.Rows)*0x1p-52*s.At(i, i) {
+		if pivot*pivot <= float64(f.Rows)*0x1p-52*p.values[i] {
 			return notPositive(s)
 		}
 		p.logDet += 2 * math.Log(pivot)
@@ -205,14 +209,30 @@ func asFrame(p Point, n int) *Frame {
 	return f
 }
 
+// DenseOf returns s with both triangles written out.
+func DenseOf(s mat.Symmetric) *mat.Dense {
+	n := s.SymmetricDim()
+	d := mat.NewDense(n, n, nil)
+	copySymmetric(dense.Of(d.RawMatrix()), s)
+	return d
+}
+
+// copySymmetric writes s to both triangles of dst.
 func copySymmetric(dst dense.Matrix[float64], s mat.Symmetric) {
-	for i := range dst.Rows {
-		for j := i; j < dst.Cols; j++ {
-			v := s.At(i, j)
-			dst.Set(i, j, v)
-			dst.Set(j, i, v)
+	if r, ok := s.(mat.RawSymmetricer); ok && r.RawSymmetric().Uplo == blas.Upper {
+		raw := r.RawSymmetric()
+		for i := range raw.N {
+			copy(dst.Row(i)[i:], raw.Data[i*raw.Stride+i:i*raw.Stride+raw.N])
+		}
+	} else {
+		for i := range dst.Rows {
+			row := dst.Row(i)
+			for j := i; j < dst.Cols; j++ {
+				row[j] = s.At(i, j)
+			}
 		}
 	}
+	dense.Mirror(dst)
 }
 
 func allFinite(m dense.Matrix[float64]) bool {

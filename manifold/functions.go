@@ -58,17 +58,11 @@ func Geodesic(a, b mat.Symmetric, t float64) (*mat.SymDense, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := make([]float64, m.VectorLen())
-	if err := m.Log(v, p, q); err != nil {
-		return nil, err
-	}
-	for i := range v {
-		v[i] *= t
-	}
-	if err := m.Exp(q, p, v); err != nil {
+	out := IdentityFrame(p.Dim(), 1)
+	if err := m.Between(out, p, q, t); err != nil {
 		return nil, fmt.Errorf("manifold: %w", err)
 	}
-	return q.Sym(), nil
+	return out.Sym(), nil
 }
 
 // Transport carries the tangent matrix xi from a to b by parallel transport along the geodesic: E xi E^T with E = (b a^-1)^1/2.

@@ -18,13 +18,15 @@ func newCurvature[T dense.Float](n int) *curvature[T] {
 // set takes over the spectrum s.
 func (c *curvature[T]) set(s *spectrum, weight float64) {
 	for i, l := range s.logs {
+		to := c.basis.Row(i)
 		for j, b := range s.basis.Row(i) {
-			c.basis.Set(i, j, T(b))
+			to[j] = T(b)
 		}
 		row := c.table.Row(i)
 		row[i] = T(weight)
+		ri, qi := s.roots[i], s.inverse[i]
 		for j := i + 1; j < len(row); j++ {
-			a, b := s.roots[i]*s.inverse[j], s.roots[j]*s.inverse[i]
+			a, b := ri*s.inverse[j], s.roots[j]*qi
 			row[j] = T(weight * 0.5 * (a + b) * sinhQuotient(l-s.logs[j], a-b))
 		}
 	}

@@ -52,6 +52,7 @@ type karcherObjective struct {
 	data    []dense.Matrix[float64]
 	frames  []*manifold.Frame // Cholesky factors of data
 	weights []float64
+	invT    dense.Matrix[float64] // F^-T at the point being evaluated
 	team    *team
 	latest  *karcherMemo // eigenbases nearest to the next point
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
@@ -69,17 +70,10 @@ type karcherMemo struct {
 const exactAccuracy = 1e-14
 
 func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Frame, w []float64) *karcherObjective {
-	k := &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy}
+	k := &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy,
+		invT: dense.New[float64](m.Dim(), m.Dim())}
 	for _, a := range data {
-		d := dense.New[float64](k.n, k.n)
-		for i := range k.n {
-			for j := i; j < k.n; j++ {
-				v := a.At(i, j)
-				d.Set(i, j, v)
-				d.Set(j, i, v)
-			}
-		}
-		k.data = append(k.data, d)
+		k.data = append(k.data, view(manifold.DenseOf(a)))
 	}
 	return k
 }
@@ -102,6 +96,7 @@ func (k *karcherObjective) NewMemo() solve.Memo {
 func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	m, latest := memo.(*karcherMemo), k.latest
 	inv := view(p.(*manifold.Frame).Inverse())
+	dense.Transpose(k.invT, inv)
 	tol := math.Sqrt(k.accuracy)
 	err := k.team.run(func(w *worker, i int) error {
 		s := m.spectra[i]
@@ -109,7 +104,7 @@ func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 			s.basis.Copy(latest.spectra[i].basis)
 			s.known = latest.spectra[i].known
 		}
-		if err := s.locate(inv, view(k.frames[i].F()), tol, w); err != nil {
+		if err := s.locate(inv, k.invT, view(k.frames[i].F()), tol, w); err != nil {
 			return err
 		}
 		s.addLog(-k.weights[i], w)
@@ -135,15 +130,12 @@ func (k *karcherObjective) HessianVec(dst []float64, _ manifold.Point, v []float
 }
 
 // hessianVec32 is HessianVec in single precision; v32 is scratch.
-func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, m *karcherMemo) error {
+func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, m *karcherMemo) {
 	for i, x := range v {
 		v32[i] = float32(x)
 	}
 	eta := dense.Wrap(k.n, k.n, v32)
-	return k.team.run(func(w *worker, i int) error {
-		m.spectra[i].addHessian32(k.weights[i], eta, w)
-		return nil
-	}, dst)
+	k.team.run32(func(w *singleWorker, i int) { m.spectra[i].addHessian32(k.weights[i], eta, w) }, dst)
 }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point.

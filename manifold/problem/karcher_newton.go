@@ -9,19 +9,6 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// between returns the point at time t on the geodesic from p to q.
-func (k *karcherObjective) between(p, q *manifold.Frame, t float64) (*manifold.Frame, error) {
-	v := make([]float64, k.n*k.n)
-	if err := k.m.Log(v, p, q); err != nil {
-		return nil, err
-	}
-	for i := range v {
-		v[i] *= t
-	}
-	out := manifold.IdentityFrame(k.n, 1)
-	return out, k.m.Exp(out, p, v)
-}
-
 func karcherDefault(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := in.(*karcherObjective)
 	if len(k.frames) > 2 {
@@ -29,8 +16,7 @@ func karcherDefault(in instance, m *manifold.Affine, o *Options) (*solve.Result,
 	}
 	p := k.frames[0].Clone().(*manifold.Frame)
 	if len(k.frames) == 2 {
-		var err error
-		if p, err = k.between(k.frames[0], k.frames[1], k.weights[1]); err != nil {
+		if err := k.m.Between(p, k.frames[0], k.frames[1], k.weights[1]); err != nil {
 			return nil, err
 		}
 	}
@@ -152,7 +138,7 @@ func (r *karcherRun) broken(length float64, err error) error {
 // on scattered data: 0.1 to 0.2 g^2/n), but not much below the tolerance.
 func (r *karcherRun) goal() float64 {
 	g := r.mon.status.GradientNorm
-	return max(0.3*r.mon.target(), g*min(0.05, 0.2*g/float64(r.k.n)))
+	return max(0.6*r.mon.target(), g*min(0.05, 0.2*g/float64(r.k.n)))
 }
 
 // karcherRichardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
@@ -192,9 +178,7 @@ func karcherNewtonDirection(r *karcherRun) error {
 		if math.Sqrt(rr) <= target {
 			return nil
 		}
-		if err := r.k.hessianVec32(r.hd, r.dir, r.dir32, r.memo); err != nil {
-			return err
-		}
+		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.memo)
 		r.products++
 		alpha := rr / m.Inner(r.p, r.dir, r.hd)
 		dense.Axpy(alpha, r.dir, r.step)

@@ -12,6 +12,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -20,8 +21,8 @@ import (
 func cases(n int, kappa float64) map[string][]Data {
 	return map[string][]Data{
 		"mean":   {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
-		"logdet": {{Matrices: scattered(n, 1, kappa)}, {Samples: gaussian(n, 3*n, kappa)}},
-		"tyler":  {{Samples: gaussian(n, 4*n, kappa)}},
+		"logdet": {{Matrices: scattered(n, 1, kappa)}, {Samples: heavyTailed(n, kappa)}},
+		"tyler":  {{Samples: heavyTailed(n, kappa)}},
 	}
 }
 
@@ -69,7 +70,7 @@ func TestEveryProblemWithEveryMethod(t *testing.T) {
 
 // TestRetractionsReachTheSameSolution runs the general solvers with every retraction.
 func TestRetractionsReachTheSameSolution(t *testing.T) {
-	d := Data{Samples: gaussian(6, 30, 100)}
+	d := Data{Samples: heavyTailed(6, 100)}
 	want, err := Solve("tyler", d, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -125,12 +126,8 @@ func TestIllConditioned(t *testing.T) {
 	}
 	const n = 50
 	pd, c := pairs(n, 20, 1e6)
-	id := mat.NewSymDense(n, nil)
-	for i := range n {
-		id.SetSym(i, i, 1)
-	}
 	for _, method := range []string{"newton", "richardson", "steepest", "lbfgs", "trust"} {
-		r, err := Solve("mean", Data{Matrices: pd}, &Options{Method: method, Start: id})
+		r, err := Solve("mean", Data{Matrices: pd}, &Options{Method: method, Start: identity(n)})
 		if err != nil || !r.Converged || r.RelativeGradient > 1e-8 {
 			t.Errorf("pairs by %s: %+v %v", method, r, err)
 			continue
@@ -145,8 +142,8 @@ func TestIllConditioned(t *testing.T) {
 		methods []string
 	}{
 		{"mean", Data{Matrices: scattered(n, 20, 1e6)}, []string{"newton", "trust"}},
-		{"logdet", Data{Matrices: []mat.Symmetric{spd(3000, n, 1e6)}}, []string{"closed-form", "steepest", "lbfgs", "trust"}},
-		{"tyler", Data{Samples: gaussian(n, 4*n, 1e6)}, []string{"fixed-point", "steepest", "lbfgs", "trust"}},
+		{"logdet", Data{Matrices: []mat.Symmetric{symmetric(gallery.LogDet(n, 1e6))}}, []string{"closed-form", "steepest", "lbfgs", "trust"}},
+		{"tyler", Data{Samples: heavyTailed(n, 1e6)}, []string{"fixed-point", "steepest", "lbfgs", "trust"}},
 	} {
 		for _, method := range run.methods {
 			if r, err := Solve(run.problem, run.d, &Options{Method: method}); err != nil || !r.Converged || r.RelativeGradient > 1e-8 {
@@ -182,13 +179,7 @@ func TestSameBitsForAnyThreads(t *testing.T) {
 }
 
 func TestBadInput(t *testing.T) {
-	id := func(n int) *mat.SymDense {
-		s := mat.NewSymDense(n, nil)
-		for i := range n {
-			s.SetSym(i, i, 1)
-		}
-		return s
-	}
+	id := identity
 	bad := mat.NewSymDense(2, []float64{1, 2, 2, 1})
 	nan := mat.NewSymDense(2, []float64{1, math.NaN(), math.NaN(), 1})
 	inSubspace := mat.NewDense(4, 2, []float64{1, 1, 2, 2, 3, 3, -1, -1})

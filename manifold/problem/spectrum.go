@@ -40,7 +40,7 @@ func newSpectrum(n int) *spectrum {
 }
 
 // locate finds the spectrum of C to residual at most tol, by bounded-angle sweeps from the present basis if that is near, otherwise afresh.
-func (s *spectrum) locate(inv, chol dense.Matrix[float64], tol float64, w *worker) error {
+func (s *spectrum) locate(inv, invT, chol dense.Matrix[float64], tol float64, w *worker) error {
 	if s.double != nil {
 		s.double.ready = false
 	}
@@ -50,8 +50,8 @@ func (s *spectrum) locate(inv, chol dense.Matrix[float64], tol float64, w *worke
 	if s.known && s.follow(inv, chol, tol, w) {
 		return nil
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, chol, 0, w.t[0])
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], w.t[0], 0, s.basis)
+	dense.MulLower(dense.Transposed, chol, invT, w.t[0])
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, s.basis)
 	dense.Mirror(s.basis)
 	s.known = eigen.Sym(s.basis, s.logs)
 	if n := len(s.logs); !s.known || !(s.logs[0] > 0) {
@@ -73,13 +73,12 @@ func (s *spectrum) scale() {
 	dense.Log(s.logs, s.logs)
 }
 
-// follow sweeps B towards the eigenbasis. V = B' W is kept so that M = V V' has small relative errors in its small entries too.
+// follow sweeps B towards the eigenbasis. V = W' B is kept so that M = V' V has small relative errors in its small entries too.
 func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worker) bool {
-	v, tmp := w.t[0], w.t[1]
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, s.basis, inv, 0, tmp)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, tmp, chol, 0, v)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, inv, s.basis, 0, w.t[1])
+	dense.MulLower(dense.Transposed, chol, w.t[1], w.t[0])
 	for sweep, last := 0, math.Inf(1); ; sweep++ {
-		if !s.project(v) {
+		if !s.project(w.t[0]) {
 			return false
 		}
 		if s.residual <= tol {
@@ -90,14 +89,14 @@ func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worke
 			return false
 		}
 		last = s.residual
-		s.sweep(v, w)
+		s.sweep(w)
 		s.sweeps++
 	}
 }
 
-// project computes M = V V', its diagonal into logs, and the residual.
+// project computes M = V' V, its diagonal into logs, and the residual.
 func (s *spectrum) project(v dense.Matrix[float64]) bool {
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, v, v, 0, s.m)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v, v, 0, s.m)
 	for i := range s.logs {
 		s.logs[i] = s.m.At(i, i)
 		if !(s.logs[i] > 0) || math.IsInf(s.logs[i], 1) {
@@ -120,27 +119,22 @@ func (s *spectrum) project(v dense.Matrix[float64]) bool {
 	return true
 }
 
-// sweep makes one bounded-angle rotation of the basis and of v.
-func (s *spectrum) sweep(v dense.Matrix[float64], w *worker) {
-	gen, q, tmp := w.t[2], w.t[3], w.t[1]
+// sweep makes one bounded-angle rotation of the basis and of V in w.t[0].
+func (s *spectrum) sweep(w *worker) {
+	gen, q := w.t[2], w.t[3]
 	dense.BoundedAngle(s.roots, s.inverse, w.zero, s.m, gen)
 	if bound := dense.NormBound(gen); bound > maxAngle {
 		for i := range gen.Data {
 			gen.Data[i] *= maxAngle / bound
 		}
 	}
-	dense.CayleyInverse(gen, q, w.work)
-	for i := range q.Rows {
-		row := q.Row(i)
-		for j := range row {
-			row[j] *= 2
-		}
-		row[i]--
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.basis, q, 0, tmp)
-	s.basis.Copy(tmp)
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, q, v, 0, tmp)
-	v.Copy(tmp)
+	dense.CayleyInverse(gen, q, w.work) // the rotation is 2 q - I
+	gen.Copy(s.basis)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, s.basis, q, -1, gen)
+	s.basis, w.t[2] = gen, s.basis
+	w.t[1].Copy(w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, w.t[0], q, -1, w.t[1])
+	w.t[0], w.t[1] = w.t[1], w.t[0]
 }
 
 // squares returns ||log C||_F^2 to the accuracy of the residual.
@@ -160,13 +154,15 @@ func (s *spectrum) addLog(weight float64, w *worker) {
 		return
 	}
 	for i, l := range s.logs {
-		y.Set(i, i, weight*l)
-		for j := i + 1; j < len(s.logs); j++ {
-			v := weight * s.m.At(i, j) * s.inverse[i] * s.inverse[j] * sinhQuotient(l-s.logs[j], s.roots[i]*s.inverse[j]-s.roots[j]*s.inverse[i])
-			y.Set(i, j, v)
-			y.Set(j, i, v)
+		row, m := y.Row(i), s.m.Row(i)
+		row[i] = weight * l
+		ri, qi := s.roots[i], s.inverse[i]
+		scale := weight * qi
+		for j := i + 1; j < len(row); j++ {
+			row[j] = m[j] * scale * s.inverse[j] * sinhQuotient(l-s.logs[j], ri*s.inverse[j]-s.roots[j]*qi)
 		}
 	}
+	dense.Mirror(y)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.basis, y, 0, t)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, s.basis, 1, w.acc)
 }
@@ -190,14 +186,13 @@ func (s *spectrum) addHessian(weight float64, eta dense.Matrix[float64], w *work
 	s.double.add(eta, w.t[0], w.t[1], w.acc)
 }
 
-// addHessian32 is addHessian in single precision, to w.single.acc.
-func (s *spectrum) addHessian32(weight float64, eta dense.Matrix[float32], w *worker) {
+// addHessian32 is addHessian in single precision.
+func (s *spectrum) addHessian32(weight float64, eta dense.Matrix[float32], w *singleWorker) {
 	if s.single == nil {
 		s.single = newCurvature[float32](len(s.logs))
 	}
 	if !s.single.ready {
 		s.single.set(s, weight)
 	}
-	w.needSingle()
-	s.single.add(eta, w.single.t[0], w.single.t[1], w.single.acc)
+	s.single.add(eta, w.t[0], w.t[1], w.acc)
 }

@@ -15,48 +15,20 @@ type team struct {
 	serial   bool // the work is too small for goroutines
 }
 
-// worker is the scratch space and the partial sums of one part.
+// worker is the scratch space and the partial sums of one part. Products for a sum in single precision use single.
 type worker struct {
-	acc  dense.Matrix[float64]
-	t    [4]dense.Matrix[float64]
-	zero []float64
-	work []float64
-	sum  [2]float64
-	err  error
-
-	single struct { // the same in single precision, allocated when needed
-		acc  dense.Matrix[float32]
-		t    [2]dense.Matrix[float32]
-		used bool
-	}
+	acc    dense.Matrix[float64]
+	t      [4]dense.Matrix[float64]
+	zero   []float64
+	work   []float64
+	sum    [2]float64
+	err    error
+	single *singleWorker
 }
 
-// needSingle makes the single precision sum ready; at the end of the part it is added to acc.
-func (w *worker) needSingle() {
-	s := &w.single
-	if s.used {
-		return
-	}
-	s.used = true
-	if s.acc.Data != nil {
-		s.acc.Zero()
-		return
-	}
-	n := w.acc.Rows
-	s.acc = dense.New[float32](n, n)
-	for i := range s.t {
-		s.t[i] = dense.New[float32](n, n)
-	}
-}
-
-// flush adds the single precision sum to acc.
-func (w *worker) flush() {
-	if w.single.used {
-		for i, v := range w.single.acc.Data {
-			w.acc.Data[i] += float64(v)
-		}
-		w.single.used = false
-	}
+type singleWorker struct {
+	acc dense.Matrix[float32]
+	t   [2]dense.Matrix[float32]
 }
 
 const (
@@ -79,30 +51,10 @@ func newTeam(n, count int) *team {
 // run calls body for every index, each worker with the indices congruent to its number, and writes the sum of the workers' acc, whose upper
 // triangles body adds to, to dst as a complete symmetric matrix. It returns the error of the lowest part.
 func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
-	part := func(c int) {
-		w := t.workers[c]
+	for _, w := range t.workers {
 		w.acc.Zero()
-		w.sum, w.err = [2]float64{}, nil
-		for i := c; i < t.count && w.err == nil; i += len(t.workers) {
-			w.err = body(w, i)
-		}
-		w.flush()
 	}
-	if threads := min(runtime.GOMAXPROCS(0), len(t.workers)); t.serial || threads == 1 {
-		for c := range t.workers {
-			part(c)
-		}
-	} else {
-		var group sync.WaitGroup
-		for s := range threads {
-			group.Go(func() {
-				for c := s; c < len(t.workers); c += threads {
-					part(c)
-				}
-			})
-		}
-		group.Wait()
-	}
+	t.share(body)
 	clear(dst)
 	for _, w := range t.workers {
 		if w.err != nil {
@@ -112,6 +64,55 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 	}
 	dense.Mirror(dense.Wrap(t.n, t.n, dst))
 	return nil
+}
+
+// run32 is run for bodies that add to single.acc and do not fail.
+func (t *team) run32(body func(w *singleWorker, i int), dst []float64) {
+	for _, w := range t.workers {
+		if w.single == nil {
+			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
+			for i := range w.single.t {
+				w.single.t[i] = dense.New[float32](t.n, t.n)
+			}
+		}
+		w.single.acc.Zero()
+	}
+	t.share(func(w *worker, i int) error {
+		body(w.single, i)
+		return nil
+	})
+	clear(dst)
+	for _, w := range t.workers {
+		for i, v := range w.single.acc.Data {
+			dst[i] += float64(v)
+		}
+	}
+	dense.Mirror(dense.Wrap(t.n, t.n, dst))
+}
+
+// share calls body for every index.
+func (t *team) share(body func(w *worker, i int) error) {
+	threads := min(runtime.GOMAXPROCS(0), len(t.workers))
+	if t.serial || threads == 1 {
+		t.parts(0, 1, body)
+		return
+	}
+	var group sync.WaitGroup
+	for s := range threads {
+		group.Go(func() { t.parts(s, threads, body) })
+	}
+	group.Wait()
+}
+
+// parts does the parts first, first + stride, ...
+func (t *team) parts(first, stride int, body func(w *worker, i int) error) {
+	for c := first; c < len(t.workers); c += stride {
+		w := t.workers[c]
+		w.sum, w.err = [2]float64{}, nil
+		for i := c; i < t.count && w.err == nil; i += len(t.workers) {
+			w.err = body(w, i)
+		}
+	}
 }
 
 // sum adds the workers' scalar sums in order.
