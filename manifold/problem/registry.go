@@ -1,7 +1,15 @@
 package problem
 
 // List returns every problem, in a fixed order.
-func List() []Problem { return []Problem{mean, logdet, tyler} }
+func List() []Problem {
+	return []Problem{
+		mean,
+		logdet,
+		tyler,
+		nearestCorrelation,
+		nearestSPD,
+	}
+}
 
 // ByName returns the problem with the given name, or an *UnknownError.
 func ByName(name string) (Problem, error) {

@@ -1,0 +1,117 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// trial is a problem with direct methods on data, and how well its methods agree.
+type trial struct {
+	data    Data
+	options Options
+	agree   float64 // relative to the largest entry
+}
+
+// trials gives every problem with direct methods something to solve.
+func trials(n int) map[string]trial {
+	return map[string]trial{
+		"nearest-correlation": {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-6},
+		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
+	}
+}
+
+// indefinite returns a symmetric matrix with unit diagonal and entries up to 1 that is not positive definite for n > 2.
+func indefinite(n int) *mat.SymDense {
+	s := gallery.NewStream(77)
+	a := mat.NewSymDense(n, nil)
+	for i := range n {
+		a.SetSym(i, i, 1)
+		for j := i + 1; j < n; j++ {
+			a.SetSym(i, j, 2*s.Uniform()-1)
+		}
+	}
+	return a
+}
+
+// distanceRelative returns the largest difference of two matrices over the largest entry of the second.
+func distanceRelative(a, b mat.Matrix) float64 {
+	var d mat.Dense
+	d.Sub(a, b)
+	return mat.Max(absolute(&d)) / mat.Max(absolute(b))
+}
+
+func absolute(a mat.Matrix) *mat.Dense {
+	var d mat.Dense
+	d.Apply(func(_, _ int, v float64) float64 { return math.Abs(v) }, a)
+	return &d
+}
+
+func dataOf(x dense.Matrix[float64]) *mat.Dense { return mat.NewDense(x.Rows, x.Cols, x.Data) }
+
+func iterative(method string) bool {
+	return !slices.Contains([]string{"closed-form", "eigen", "polar"}, method)
+}
+
+// TestDirectMethods: each converges with its books in order, the methods of a problem agree, an iteration limit is honoured, and the result does
+// not depend on the number of threads.
+func TestDirectMethods(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	all := trials(8)
+	for _, p := range List() {
+		c, ok := all[p.Name]
+		if p.prepare == nil && !ok {
+			t.Errorf("no trial for %s", p.Name)
+		}
+		if !ok {
+			continue
+		}
+		var first *Result
+		for _, m := range p.Own {
+			if m.direct == nil {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%s", p.Name, m.Name), func(t *testing.T) {
+				o := c.options
+				o.Method = m.Name
+				o.Solver.Tolerance, o.Solver.MaxIterations = 1e-9, 100000
+				r, err := p.Solve(c.data, &o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !r.Converged || r.Reason == "" || r.Advice != "" || r.Problem != p.Name || r.Method != m.Name || r.N < 1 || r.Count < 1 ||
+					r.Evaluations < 1 || r.Seconds <= 0 || r.Certificate.Kind == "" || r.Certificate.Value-r.Certificate.Value != 0 {
+					t.Errorf("bookkeeping: %+v", r)
+				}
+				if first == nil {
+					first = r
+				}
+				if d := distanceRelative(r.Solution, first.Solution); !(d <= c.agree) {
+					t.Errorf("%g away from the solution by %s", d, first.Method)
+				}
+				for _, threads := range []int{1, 4} {
+					runtime.GOMAXPROCS(threads)
+					again, err := p.Solve(c.data, &o)
+					if err != nil || !slices.Equal(again.Solution.RawSymmetric().Data, r.Solution.RawSymmetric().Data) {
+						t.Errorf("another result with %d threads (%v)", threads, err)
+					}
+				}
+				if !iterative(m.Name) {
+					return
+				}
+				o.Solver = solve.Options{MaxIterations: 1, Tolerance: 1e-13}
+				if r, err = p.Solve(c.data, &o); err != nil || r.Converged || r.Iterations > 1 || r.Advice == "" {
+					t.Errorf("limit of one iteration: %+v %v", r, err)
+				}
+			})
+		}
+	}
+}
