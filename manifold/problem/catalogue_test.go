@@ -26,6 +26,15 @@ func trials(n int) map[string]trial {
 	return map[string]trial{
 		"nearest-correlation": {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-6},
 		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
+		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
+	}
+}
+
+// catalogueCases gives every problem of the catalogue that has a Riemannian solver data for the shared contract tests.
+func catalogueCases(n int, kappa float64) map[string][]Data {
+	return map[string][]Data{
+		"student": {{Samples: heavyTailed(n, kappa)}},
+		"huber":   {{Samples: heavyTailed(n, kappa)}},
 	}
 }
 
@@ -58,7 +67,7 @@ func absolute(a mat.Matrix) *mat.Dense {
 func dataOf(x dense.Matrix[float64]) *mat.Dense { return mat.NewDense(x.Rows, x.Cols, x.Data) }
 
 func iterative(method string) bool {
-	return !slices.Contains([]string{"closed-form", "eigen", "polar"}, method)
+	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw"}, method)
 }
 
 // TestDirectMethods: each converges with its books in order, the methods of a problem agree, an iteration limit is honoured, and the result does

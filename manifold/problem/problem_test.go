@@ -3,6 +3,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -19,11 +20,13 @@ import (
 
 // cases gives every problem of the registry data of both kinds where it takes both.
 func cases(n int, kappa float64) map[string][]Data {
-	return map[string][]Data{
+	all := map[string][]Data{
 		"mean":   {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
 		"logdet": {{Matrices: scattered(n, 1, kappa)}, {Samples: heavyTailed(n, kappa)}},
 		"tyler":  {{Samples: heavyTailed(n, kappa)}},
 	}
+	maps.Copy(all, catalogueCases(n, kappa))
+	return all
 }
 
 // riemannian returns the problems that the general solvers take.

@@ -8,6 +8,9 @@ func List() []Problem {
 		tyler,
 		nearestCorrelation,
 		nearestSPD,
+		shrinkage,
+		student,
+		huber,
 	}
 }
 
