@@ -33,8 +33,10 @@ func trials(n int) map[string]trial {
 // catalogueCases gives every problem of the catalogue that has a Riemannian solver data for the shared contract tests.
 func catalogueCases(n int, kappa float64) map[string][]Data {
 	return map[string][]Data{
-		"student": {{Samples: heavyTailed(n, kappa)}},
-		"huber":   {{Samples: heavyTailed(n, kappa)}},
+		"student":    {{Samples: heavyTailed(n, kappa)}},
+		"huber":      {{Samples: heavyTailed(n, kappa)}},
+		"barycenter": {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
+		"median":     {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 4, kappa), Weights: []float64{1, 1.2, 1.3, 1.1}}},
 	}
 }
 

@@ -11,6 +11,8 @@ func List() []Problem {
 		shrinkage,
 		student,
 		huber,
+		barycenter,
+		median,
 	}
 }
 
