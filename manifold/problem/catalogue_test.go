@@ -36,8 +36,16 @@ func catalogueCases(n int, kappa float64) map[string][]Data {
 		"student":    {{Samples: heavyTailed(n, kappa)}},
 		"huber":      {{Samples: heavyTailed(n, kappa)}},
 		"barycenter": {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
+		"nearness":   {{Matrices: spdPair(n, 4)[:1]}, {Matrices: spdPair(n, 3)}},
+		"lyapunov":   {{Matrices: spdPair(n, 3)}},
+		"riccati":    {{Matrices: spdPair(n, kappa)}},
 		"median":     {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 4, kappa), Weights: []float64{1, 1.2, 1.3, 1.1}}},
 	}
+}
+
+// spdPair returns two SPD matrices of the given condition.
+func spdPair(n int, kappa float64) []mat.Symmetric {
+	return symmetrics([]dense.Matrix[float64]{gallery.SPD(61, n, kappa), gallery.SPD(62, n, kappa)})
 }
 
 // indefinite returns a symmetric matrix with unit diagonal and entries up to 1 that is not positive definite for n > 2.

@@ -13,6 +13,9 @@ func List() []Problem {
 		huber,
 		barycenter,
 		median,
+		nearness,
+		lyapunov,
+		riccati,
 	}
 }
 
