@@ -26,6 +26,7 @@ func trials(n int) map[string]trial {
 	return map[string]trial{
 		"nearest-correlation": {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-6},
 		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
+		"glasso":              {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-6},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
 	}
 }
@@ -39,6 +40,7 @@ func catalogueCases(n int, kappa float64) map[string][]Data {
 		"nearness":   {{Matrices: spdPair(n, 4)[:1]}, {Matrices: spdPair(n, 3)}},
 		"lyapunov":   {{Matrices: spdPair(n, 3)}},
 		"riccati":    {{Matrices: spdPair(n, kappa)}},
+		"kron-mle":   {{Samples: dataOf(gallery.NewStream(63).Normals(5*n, 3*n)), Rows: n}},
 		"median":     {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 4, kappa), Weights: []float64{1, 1.2, 1.3, 1.1}}},
 	}
 }

@@ -22,8 +22,6 @@ type Parameters struct {
 	Floor float64
 	// Components is the number of mixture components (gmm); default 2.
 	Components int
-	// Rows is the number of rows p of each sample, a p x q matrix stored by rows (kron-mle); there is no default.
-	Rows int
 	// Seed starts the random choices (gmm, metric-learning by itml); default 0.
 	Seed uint64
 }
@@ -42,8 +40,6 @@ func (p *Parameters) Validate() error {
 		return fmt.Errorf("problem: Floor is %v, want a number in [0, 1)", p.Floor)
 	case p.Components < 0:
 		return fmt.Errorf("problem: Components is %d, want at least 1 (0 for the default, 2)", p.Components)
-	case p.Rows < 0:
-		return fmt.Errorf("problem: Rows is %d, want at least 1", p.Rows)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ type Data struct {
 	Samples  *mat.Dense      // N x n, one sample a row
 	Weights  []float64       // one nonnegative weight for each matrix; nil for equal weights; scaled to sum 1
 	Labels   []int           // the class of each matrix or sample; a negative one is unknown
+	Rows     int             // p, where every sample is a p x q matrix stored by rows (kron-mle)
 }
 
 // Options configures Solve; nil or the zero value is the default.

@@ -16,6 +16,8 @@ func List() []Problem {
 		nearness,
 		lyapunov,
 		riccati,
+		glasso,
+		kronMLE,
 	}
 }
 
