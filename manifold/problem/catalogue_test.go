@@ -27,6 +27,8 @@ func trials(n int) map[string]trial {
 		"nearest-correlation": {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-6},
 		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
 		"glasso":              {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-6},
+		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}},
+		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
 	}
 }

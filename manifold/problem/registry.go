@@ -18,6 +18,8 @@ func List() []Problem {
 		riccati,
 		glasso,
 		kronMLE,
+		mve,
+		dopt,
 	}
 }
 
