@@ -27,6 +27,8 @@ func trials(n int) map[string]trial {
 		"nearest-correlation": {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-6},
 		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
 		"glasso":              {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-6},
+		"gmm":                 {data: Data{Samples: twoClouds(n)}},
+		"classify":            {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}},
 		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}},
 		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
@@ -36,20 +38,53 @@ func trials(n int) map[string]trial {
 // catalogueCases gives every problem of the catalogue that has a Riemannian solver data for the shared contract tests.
 func catalogueCases(n int, kappa float64) map[string][]Data {
 	return map[string][]Data{
-		"student":    {{Samples: heavyTailed(n, kappa)}},
-		"huber":      {{Samples: heavyTailed(n, kappa)}},
-		"barycenter": {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
-		"nearness":   {{Matrices: spdPair(n, 4)[:1]}, {Matrices: spdPair(n, 3)}},
-		"lyapunov":   {{Matrices: spdPair(n, 3)}},
-		"riccati":    {{Matrices: spdPair(n, kappa)}},
-		"kron-mle":   {{Samples: dataOf(gallery.NewStream(63).Normals(5*n, 3*n)), Rows: n}},
-		"median":     {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 4, kappa), Weights: []float64{1, 1.2, 1.3, 1.1}}},
+		"student":         {{Samples: heavyTailed(n, kappa)}},
+		"huber":           {{Samples: heavyTailed(n, kappa)}},
+		"barycenter":      {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
+		"nearness":        {{Matrices: spdPair(n, 4)[:1]}, {Matrices: spdPair(n, 3)}},
+		"lyapunov":        {{Matrices: spdPair(n, 3)}},
+		"riccati":         {{Matrices: spdPair(n, kappa)}},
+		"ellipsoid":       {{Samples: sphere(n, 30*n)}},
+		"metric-learning": {labelled(n)},
+		"kron-mle":        {{Samples: dataOf(gallery.NewStream(63).Normals(5*n, 3*n)), Rows: n}},
+		"median":          {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 4, kappa), Weights: []float64{1, 1.2, 1.3, 1.1}}},
 	}
 }
 
 // spdPair returns two SPD matrices of the given condition.
 func spdPair(n int, kappa float64) []mat.Symmetric {
 	return symmetrics([]dense.Matrix[float64]{gallery.SPD(61, n, kappa), gallery.SPD(62, n, kappa)})
+}
+
+// twoClouds returns 40 n samples of two Gaussians that overlap a little.
+func twoClouds(n int) *mat.Dense {
+	x := dataOf(gallery.NewStream(81).Normals(40*n, n))
+	for i := range 10 * n {
+		x.Set(i, 0, x.At(i, 0)+6)
+		x.Set(i, 1, x.At(i, 1)*2)
+	}
+	return x
+}
+
+// labelled returns samples of three classes.
+func labelled(n int) Data {
+	x, labels := dataOf(gallery.NewStream(82).Normals(9*n, n)), make([]int, 9*n)
+	for i := range labels {
+		labels[i] = i % 3
+		x.Set(i, 0, x.At(i, 0)+float64(3*labels[i]))
+	}
+	return Data{Samples: x, Labels: labels}
+}
+
+// sphere returns noisy points around the unit sphere.
+func sphere(n, count int) *mat.Dense {
+	s := gallery.NewStream(83)
+	x := dataOf(s.Normals(count, n))
+	for i := range count {
+		row := x.RawRowView(i)
+		dense.Scale((1+1e-3*s.Normal())/math.Sqrt(dense.Dot(row, row)), row, row)
+	}
+	return x
 }
 
 // indefinite returns a symmetric matrix with unit diagonal and entries up to 1 that is not positive definite for n > 2.
@@ -81,7 +116,7 @@ func absolute(a mat.Matrix) *mat.Dense {
 func dataOf(x dense.Matrix[float64]) *mat.Dense { return mat.NewDense(x.Rows, x.Cols, x.Data) }
 
 func iterative(method string) bool {
-	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw"}, method)
+	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw", "gmml", "mdm", "tangent"}, method)
 }
 
 // TestDirectMethods: each converges with its books in order, the methods of a problem agree, an iteration limit is honoured, and the result does

@@ -22,7 +22,7 @@ type Parameters struct {
 	Floor float64
 	// Components is the number of mixture components (gmm); default 2.
 	Components int
-	// Seed starts the random choices (gmm, metric-learning by itml); default 0.
+	// Seed starts the random choices (gmm); default 0.
 	Seed uint64
 }
 

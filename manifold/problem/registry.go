@@ -20,6 +20,10 @@ func List() []Problem {
 		kronMLE,
 		mve,
 		dopt,
+		ellipsoid,
+		gmm,
+		metricLearning,
+		classify,
 	}
 }
 
