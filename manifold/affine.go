@@ -52,6 +52,7 @@ var (
 	_ Distancer       = (*Affine)(nil)
 	_ RandomTangenter = (*Affine)(nil)
 	_ Checker         = (*Affine)(nil)
+	_ Completer       = (*Affine)(nil)
 	_ FreeTransporter = (*Affine)(nil)
 	_ Whitened        = (*Affine)(nil)
 )
@@ -200,6 +201,7 @@ func (m *Affine) Between(dst, p, q Point, t float64) error {
 		return &PointError{What: "geodesic: the pencil of the two points is not positive definite to rounding",
 			Min: out.values[0], Max: out.values[m.n-1]}
 	}
+	out.stale = false
 	to, inv := out.matrix(), out.inverse()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), w[1], 0, to)
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, w[1], f.inverse(), 0, inv)
@@ -232,24 +234,28 @@ func (m *Affine) move(r Retraction, dst, p Point, v []float64) error {
 	if norm := math.Sqrt(dense.Dot(v, v)); !(norm <= m.maxStep) {
 		return &StepError{Norm: norm, Limit: m.maxStep}
 	}
-	g.spectral = false
+	g.spectral, g.stale = false, true
 	return retractions[r].move(g, f, dense.Wrap(m.n, m.n, v))
 }
 
-// Check verifies that p is finite and that F and F^-1 still belong together, which proves S = F F^T positive definite in floating point:
-// ||I - F F^-1||_F < 1 makes F regular. It removes drift of F^-1 by one Newton step when needed. One product, two with the repair.
+// Check verifies that p is a finite point. Where F has been computed it also checks that F and F^-1 belong together, which proves S = F F^T
+// positive definite in floating point (||I - F F^-1||_F < 1 makes F regular), and removes drift of F^-1 by one Newton step: one product, two
+// with the repair. A point that Retract has moved is positive definite because every factor of the step passed a Cholesky factorization;
+// checking it costs n^2 operations.
 func (m *Affine) Check(p Point) error {
 	f := asFrame(p, m.n)
-	w := f.scratch(2)
-	a, inv := f.matrix(), f.inverse()
-	if !allFinite(a) || !allFinite(inv) {
+	inv := f.inverse()
+	if !allFinite(inv) || f.logDet-f.logDet != 0 {
 		return &PointError{What: "the point has a NaN or Inf entry"}
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, a, inv, 0, w[0])
-	for i := range m.n {
-		w[0].Set(i, i, 1+w[0].At(i, i))
+	if f.stale {
+		return nil
 	}
-	defect := math.Sqrt(dense.Dot(w[0].Data, w[0].Data))
+	if !allFinite(f.matrix()) {
+		return &PointError{What: "the point has a NaN or Inf entry"}
+	}
+	w := f.scratch(2)
+	defect := frameDefect(w[0], f.matrix(), inv)
 	switch {
 	case !(defect < 0.5):
 		return &PointError{What: fmt.Sprintf("the point is singular to rounding: ||I - F F^-1|| = %.2g", defect)}
@@ -259,6 +265,9 @@ func (m *Affine) Check(p Point) error {
 	}
 	return nil
 }
+
+// Complete computes what Retract put off, so that the point can be handed out; a point that is singular to rounding is a *PointError.
+func (m *Affine) Complete(p Point) error { return asFrame(p, m.n).complete() }
 
 // RandomPoint returns Q diag(exp(z)) Q^T as a frame, with standard normal z and a Haar-distributed orthogonal Q.
 func (m *Affine) RandomPoint(rng *rand.Rand) Point {

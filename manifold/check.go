@@ -150,7 +150,7 @@ func CheckTransport(m Manifold, p Point, rng *rand.Rand) (SlopeReport, error) {
 	return r, err
 }
 
-// poleLadder writes to dst the parallel transport of u from p to q (Lorenzi and Pennec, J. Math. Imaging Vis. 50 (2014), section 4).
+// poleLadder writes to dst the parallel transport of u from p to q (Lorenzi and Pennec, J. Math. Imaging Vis. 50 (2014) 5-17).
 func poleLadder(e Exponential, l Logarithm, dst []float64, p, q Point, u []float64) error {
 	w := make([]float64, len(u))
 	mid, end := p.Clone(), p.Clone()

@@ -13,9 +13,11 @@ import (
 )
 
 // Frame is an SPD matrix S = F F^T together with F^-1. It is the point type of the SPD manifolds. Create one with NewFrame,
-// IdentityFrame or SpectralFrame.
+// IdentityFrame or SpectralFrame. Retractions move F^-1 and leave F to be computed when it is asked for, so that reading a frame may change
+// what is stored: a frame is not safe for concurrent use.
 type Frame struct {
 	f, inv *mat.Dense
+	stale  bool    // f does not belong to inv yet
 	logDet float64 // log det S
 	work   []dense.Matrix[float64]
 	values []float64
@@ -107,14 +109,57 @@ func notPositive(s mat.Symmetric) error {
 // Dim returns the number of rows n.
 func (p *Frame) Dim() int { n, _ := p.f.Dims(); return n }
 
-// F returns a view of the frame; it must not be written to.
-func (p *Frame) F() *mat.Dense { return p.f }
+// F returns a view of the frame; it must not be written to. After a retraction it costs about 4 products, once.
+func (p *Frame) F() *mat.Dense {
+	if err := p.complete(); err != nil {
+		panic(Error("F: " + err.Error()))
+	}
+	return p.f
+}
 
 // Inverse returns a view of F^-1; it must not be written to.
 func (p *Frame) Inverse() *mat.Dense { return p.inv }
 
-func (p *Frame) matrix() dense.Matrix[float64]  { return dense.Of(p.f.RawMatrix()) }
+func (p *Frame) matrix() dense.Matrix[float64]  { return dense.Of(p.F().RawMatrix()) }
 func (p *Frame) inverse() dense.Matrix[float64] { return dense.Of(p.inv.RawMatrix()) }
+
+// complete computes F from F^-1 if that was put off: F = (K^-1) F^-T with K = F^-T F^-1 by Cholesky, and Newton steps against the squared
+// condition.
+func (p *Frame) complete() error {
+	if !p.stale {
+		return nil
+	}
+	n := p.Dim()
+	f, inv := dense.Of(p.f.RawMatrix()), p.inverse()
+	k, e := dense.New[float64](n, n), dense.New[float64](n, n)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inv, inv, 0, k)
+	dense.Mirror(k)
+	if !allFinite(inv) || dense.Cholesky(k) >= 0 {
+		return &PointError{What: "the point is singular to rounding"}
+	}
+	dense.Transpose(f, inv)
+	solveCholesky(k, f)
+	for range 3 {
+		defect := frameDefect(e, inv, f)
+		if !(defect < 0.5) {
+			return &PointError{What: fmt.Sprintf("the point is singular to rounding: ||I - F^-1 F|| = %.2g", defect)}
+		}
+		k.Copy(f)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k, e, 1, f)
+		if defect < 1e-6 {
+			break
+		}
+	}
+	p.stale = false
+	return nil
+}
+
+// frameDefect sets e = I - a b and returns its Frobenius norm.
+func frameDefect(e, a, b dense.Matrix[float64]) float64 {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, a, b, 0, e)
+	addIdentity(e)
+	return math.Sqrt(dense.Dot(e.Data, e.Data))
+}
 
 // ToSym sets dst to S = F F^T. An empty dst is sized; one of another size panics.
 func (p *Frame) ToSym(dst *mat.SymDense) {
@@ -163,7 +208,7 @@ func (p *Frame) LogDet() float64 { return p.logDet }
 
 // Clone returns a deep copy without the scratch space.
 func (p *Frame) Clone() Point {
-	q := &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), logDet: p.logDet, spectral: p.spectral}
+	q := &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), stale: p.stale, logDet: p.logDet, spectral: p.spectral}
 	if p.spectral {
 		q.factor = p.factor.Clone()
 	}
@@ -178,7 +223,7 @@ func (p *Frame) CopyFrom(q Point) {
 	}
 	p.f.Copy(o.f)
 	p.inv.Copy(o.inv)
-	p.logDet, p.spectral = o.logDet, o.spectral
+	p.stale, p.logDet, p.spectral = o.stale, o.logDet, o.spectral
 	switch {
 	case !o.spectral:
 	case p.factor == nil:
@@ -236,6 +281,9 @@ func copySymmetric(dst dense.Matrix[float64], s mat.Symmetric) {
 }
 
 func allFinite(m dense.Matrix[float64]) bool {
+	if s := dense.Dot(m.Data, m.Data); len(m.Data) == m.Rows*m.Cols && s-s == 0 {
+		return true // the usual case, without a branch per element; squares may overflow where the elements do not
+	}
 	for i := range m.Rows {
 		for _, v := range m.Row(i) {
 			if v-v != 0 {

@@ -56,6 +56,12 @@ type Checker interface {
 	Check(p Point) error
 }
 
+// Completer is implemented by manifolds whose Retract puts off part of the work on a point. Solvers call it on the point they return.
+type Completer interface {
+	// Complete finishes p, or returns a *PointError if that shows it not to be a point of the manifold.
+	Complete(p Point) error
+}
+
 // FreeTransporter is implemented by manifolds whose Transport keeps the coordinates, so that solvers need not call it.
 type FreeTransporter interface {
 	// FreeTransport reports whether Transport leaves the coordinates of every vector as they are.

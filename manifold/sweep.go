@@ -28,6 +28,7 @@ func (p *Frame) Factor() *spectral.Factor {
 
 // fromFactor sets F = B diag(d)^(1/2) and its inverse from the factor.
 func (p *Frame) fromFactor() {
+	p.stale = false
 	b, d := dense.Of(p.factor.Basis().RawMatrix()), p.factor.Eigenvalues()
 	f, inv := p.matrix(), p.inverse()
 	p.logDet = 0

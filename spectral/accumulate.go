@@ -53,13 +53,9 @@ func (a *Accumulator) Add(t Increment) {
 	if c := 1 - t.Decay; c != 1 {
 		a.keep *= c
 		a.ridge *= c
-		for i := range a.weights {
-			a.weights[i] *= c
-		}
+		dense.Scale(c, a.weights, a.weights)
 		if a.dense {
-			for i := range a.full.Data {
-				a.full.Data[i] *= c
-			}
+			dense.Scale(c, a.full.Data, a.full.Data)
 		}
 	}
 	a.ridge += t.Ridge
@@ -83,12 +79,8 @@ func (a *Accumulator) AddVector(decay, weight float64, v []float64) {
 
 func (a *Accumulator) addVectors(v dense.Matrix[float64], w []float64) {
 	for l := range v.Cols {
-		wl := 1.0
-		if w != nil {
-			wl = w[l]
-		}
 		if a.n > 0 {
-			a.appendVector(wl, v.Data[l:], v.Stride)
+			a.appendVector(weightOf(w, l), v.Data[l:], v.Stride)
 		}
 	}
 }
@@ -97,8 +89,12 @@ func (a *Accumulator) appendVector(w float64, v []float64, stride int) {
 	if len(a.weights) == a.rank {
 		a.sum()
 	}
-	for i := range a.n {
-		a.rows = append(a.rows, v[i*stride])
+	if stride == 1 {
+		a.rows = append(a.rows, v[:a.n]...)
+	} else {
+		for i := range a.n {
+			a.rows = append(a.rows, v[i*stride])
+		}
 	}
 	a.weights = append(a.weights, w)
 }
@@ -148,10 +144,7 @@ func (a *Accumulator) sum() {
 	}
 	scaled := dense.Wrap(k, a.n, a.fold[:len(a.rows)])
 	for l, w := range a.weights {
-		row := scaled.Row(l)
-		for i, v := range a.rows[l*a.n : (l+1)*a.n] {
-			row[i] = w * v
-		}
+		dense.Scale(w, a.rows[l*a.n:(l+1)*a.n], scaled.Row(l))
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, dense.Wrap(k, a.n, a.rows), 1, a.full)
 	a.rows, a.weights = a.rows[:0], a.weights[:0]

@@ -38,34 +38,53 @@ func measure(b *testing.B, call func()) {
 	}
 }
 
+// benchMatrix is V V^T/(n+2) for an n x (n+2) matrix V of normals.
+func benchMatrix(b *testing.B, n int, seed uint64) *mat.SymDense {
+	v, s := dense.Of(randDense(newRand(b, seed), n, n+2).RawMatrix()), mat.NewSymDense(n, nil)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/float64(n+2), v, v, 0, dense.Wrap(n, n, s.RawSymmetric().Data))
+	return s
+}
+
+func benchFactor(b *testing.B, n int) *Factor {
+	f, err := FromSym(benchMatrix(b, n, 1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
 func BenchmarkUpdateDense(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRand(b, 1)
-			f, q := randFactor(b, r, n, 1e3), spd(r, n)
-			t := MovingAverage(q, 0.01, 1, 0)
-			f.Update(t, nil)
+			f, call := benchFactor(b, n), 0
+			targets := []Increment{MovingAverage(benchMatrix(b, n, 2), 0.01, 1, 0), MovingAverage(benchMatrix(b, n, 3), 0.01, 1, 0)}
 			measure(b, func() {
-				f.Update(t, nil)
+				f.Update(targets[call%2], nil)
+				call++
 			})
 		})
 	}
 }
 
+// fresh is the number of different increments that a benchmark cycles through: with one alone the basis would settle and the rotations vanish.
+const fresh = 16
+
 func BenchmarkUpdateRank(b *testing.B) {
 	for _, k := range []int{1, 16} {
 		for _, n := range benchSizes {
 			b.Run(fmt.Sprintf("%d/%d", k, n), func(b *testing.B) {
-				r := newRand(b, 1)
-				f := randFactor(b, r, n, 1e3)
-				t := Increment{Decay: 0.01, Vectors: randDense(r, n, k)}
-				t.Weights = make([]float64, k)
-				for i := range t.Weights {
-					t.Weights[i] = 0.01 / float64(k)
+				r, call := newRand(b, 1), 0
+				f, weights := benchFactor(b, n), make([]float64, k)
+				for i := range weights {
+					weights[i] = 0.01 / float64(k)
 				}
-				f.Update(t, nil)
+				var steps [fresh]Increment
+				for i := range steps {
+					steps[i] = Increment{Decay: 0.01, Vectors: randDense(r, n, k), Weights: weights}
+				}
 				measure(b, func() {
-					f.Update(t, nil)
+					f.Update(steps[call%fresh], nil)
+					call++
 				})
 			})
 		}
@@ -76,12 +95,13 @@ func BenchmarkUpdateRank(b *testing.B) {
 func BenchmarkUpdateFolded(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRand(b, 1)
-			f, k := randFactor(b, r, n, 1e3), max(1, n/10)
-			v, a := randDense(r, k, n), NewAccumulator(n, k)
+			r, call := newRand(b, 1), 0
+			f, k := benchFactor(b, n), max(1, n/10)
+			v, a := randDense(r, fresh*k, n), NewAccumulator(n, k)
 			measure(b, func() {
-				for l := range k {
-					a.AddVector(0.01, 0.01, v.RawRowView(l))
+				for range k {
+					a.AddVector(0.01, 0.01, v.RawRowView(call%(fresh*k)))
+					call++
 				}
 				a.Flush(f, nil)
 			})
@@ -92,12 +112,13 @@ func BenchmarkUpdateFolded(b *testing.B) {
 func BenchmarkRankOne(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRand(b, 1)
-			f, v := randFactor(b, r, n, 1e3), randTensor(r, n)
+			r, call := newRand(b, 1), 0
+			f, v := benchFactor(b, n), randDense(r, fresh, n)
 			measure(b, func() {
-				if err := f.RankOne(0.01, v); err != nil {
+				if err := f.RankOne(0.01, v.RawRowView(call%fresh)); err != nil {
 					b.Fatal(err)
 				}
+				call++
 			})
 		})
 	}
@@ -116,12 +137,26 @@ func BenchmarkProduct(b *testing.B) {
 	}
 }
 
+// The exact Cayley rotation of the basis: the inverse of I - N and the product with B.
+func BenchmarkTurn(b *testing.B) {
+	for _, n := range benchSizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f, gen := benchFactor(b, n), dense.Of(randSkew(newRand(b, 2), n).RawMatrix())
+			dense.Scale(0.3/math.Sqrt(float64(n)), gen.Data, gen.Data)
+			f.ready()
+			measure(b, func() {
+				f.gen.Copy(gen)
+				f.turn(0, 1)
+			})
+		})
+	}
+}
+
 // What an Update replaces: a fresh decomposition.
 func BenchmarkDecompose(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := newRand(b, 1)
-			q := spd(r, n)
+			q := benchMatrix(b, n, 1)
 			a, w := dense.New[float64](n, n), make([]float64, n)
 			measure(b, func() {
 				symmetricTo(a, q, 1)
@@ -137,7 +172,7 @@ func BenchmarkPow(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r := newRand(b, 1)
-			f, x := randFactor(b, r, n, 1e3), randDense(r, n, n)
+			f, x := benchFactor(b, n), randDense(r, n, n)
 			x.Scale(1/math.Sqrt(float64(n)), x)
 			var y mat.Dense
 			measure(b, func() {

@@ -71,7 +71,7 @@ func (f *Factor) KL(g *Factor) float64 {
 		return 0
 	}
 	f.ready()
-	c := f.scratch(0)
+	c := f.scratch()
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, g.b, f.b, 0, c)
 	var s float64
 	for i, gi := range g.d {

@@ -130,7 +130,24 @@ func ExampleFactor_RankOne() {
 	fmt.Println(f.RankOne(-4, []float64{0.6, 0.8}))
 	// Output:
 	// [1.0000 3.0000]
-	// spectral: rank-one update: S + rho v v^T has the eigenvalues -1 to 1; they must lie within [2^-1000, 2^1000]
+	// spectral: rank-one update: the result has the eigenvalues -1 to 1; they must lie within [2^-1000, 2^1000]
+}
+
+func ExampleFactor_ScaleShift() {
+	// The exact moving average of outer products.
+	f := spectral.Identity(2, 1)
+	for range 50 {
+		if err := f.ScaleShift(0.9, 0); err != nil {
+			fmt.Println(err)
+			return
+		}
+		if err := f.RankOne(0.1, []float64{3, 4}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Printf("%.4f\n", f.Eigenvalues())
+	// Output: [0.0052 24.8763]
 }
 
 func ExampleFactor_RankK() {
@@ -259,4 +276,55 @@ func ExampleKron_Pow() {
 	k.Pow(-0.5, x, x)
 	fmt.Printf("%.2f, log det %.4f\n", x, k.LogDet())
 	// Output: [1.00 1.00 1.00 1.00], log det 11.5615
+}
+
+func ExampleStep() {
+	// The published rule never leaves an exact tie; the default does, and with Tol it sweeps until the target is diagonal.
+	target := spectral.Increment{Decay: 1, Dense: mat.NewSymDense(2, []float64{2, 1, 1, 2})}
+	for _, o := range []*spectral.Step{{Rotation: spectral.TiesToZero, Eigenvalues: spectral.Exponential}, nil, {Tol: 1e-10}} {
+		f := spectral.Identity(2, 1)
+		rep := f.Update(target, o)
+		fmt.Printf("%d sweep, residual %.2f, eigenvalues %.4f\n", rep.Sweeps, rep.Residual, f.Eigenvalues())
+	}
+	// Output:
+	// 1 sweep, residual 0.45, eigenvalues [2.7183 2.7183]
+	// 1 sweep, residual 0.00, eigenvalues [1.0000 3.0000]
+	// 1 sweep, residual 0.00, eigenvalues [1.0000 3.0000]
+}
+
+func ExampleFactor_Reorthogonalize() {
+	b := mat.NewDense(2, 2, []float64{1, 1e-9, 0, 1})
+	f, err := spectral.FromEigen(b, []float64{1, 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f.Reorthogonalize() // FromEigen has done so already
+	fmt.Println(f.Defect() < 1e-15)
+	// Output: true
+}
+
+func ExampleFactor_SampleRows() {
+	f := spectral.Identity(2, 4)
+	x := mat.NewDense(20000, 2, nil)
+	f.SampleRows(rand.New(rand.NewChaCha8([32]byte{3})), x)
+	cov := mat.NewSymDense(2, nil)
+	cov.SymOuterK(1.0/20000, x.T())
+	fmt.Printf("%.0f\n", mat.Formatted(mat.NewDiagDense(2, []float64{cov.At(0, 0), cov.At(1, 1)})))
+	// Output:
+	// ⎡4  0⎤
+	// ⎣0  4⎦
+}
+
+func ExampleKron_Gradient() {
+	// Minimise tr(S) - log det S over products: G = I - S^-1, S = alpha C (x) K.
+	k := spectral.NewKron(3, 2, 2)
+	for range 60 {
+		// At C = K = I: P_C = alpha Tr_2[G (I (x) K)] = 2 (alpha - 1) I, and the same for K.
+		p := 2 * (k.Alpha() - 1)
+		pc := mat.NewSymDense(2, []float64{p, 0, 0, p})
+		k.Gradient(2*p, []mat.Symmetric{pc, pc}, 0.2, 1, nil)
+	}
+	fmt.Printf("%.4f\n", k.Alpha())
+	// Output: 1.0000
 }

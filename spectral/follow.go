@@ -9,8 +9,8 @@ import (
 
 // Follow turns the basis until it diagonalises the given symmetric a and takes a's eigenvalues: afterwards S = a up to Report.Residual. It forms
 // M = B^T a B once (1.5 products) and makes bounded-angle sweeps (about 3.7 products each) while max |M_ij|/sqrt(M_ii M_jj) > Tol; near the
-// eigenbasis they converge quadratically. It is cheap where B is already close, as in following a matrix that changes slowly; far from it a fresh
-// FromSym costs less, and Step.Decompose lets Follow do the like by itself.
+// eigenbasis they converge quadratically. It is cheap where B is already close, as in following a matrix that changes slowly; elsewhere, and from
+// about n = 200 on wherever more than one sweep is needed, a decomposition costs less, which Step.Decompose allows.
 //
 // a should be positive definite: an eigenvalue that is not is replaced by a small positive one and counted in Report.Guarded. For matrices
 // with eigenvalues of any sign use Eigenbasis. Report.Converged says whether Tol was reached within MaxSweeps.
@@ -51,8 +51,8 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		return rep
 	}
 	f.ready()
-	symmetricTo(f.scratch(0), a, 1)
-	if _, bad := firstNotFinite(f.scratch(0).Data); bad {
+	symmetricTo(f.scratch(), a, 1)
+	if _, bad := firstNotFinite(f.scratch().Data); bad {
 		rep.Err = ErrNotFinite
 		return rep
 	}
@@ -70,13 +70,13 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 		}
 		f.jacobi()
 		c := f.bound(step)
+		if step.Decompose && rep.Sweeps == 0 && (c < 0.5 || f.n >= manySweeps && rep.Coupling > oneSweep) && f.decompose() {
+			rep.Decomposed, rep.Converged, rep.Coupling = true, true, 0
+			break
+		}
 		rep.Scaling = min(rep.Scaling, c)
 		dense.Mirror(f.m)
-		if step.Decompose && c < 0.5 && !rep.Decomposed && f.decompose() {
-			rep.Decomposed = true
-		} else {
-			f.turn(step.Factors)
-		}
+		f.turn(step.Factors, f.norm)
 		f.advance()
 		rep.Sweeps++
 	}
@@ -86,14 +86,25 @@ func (f *frame) follow(a mat.Symmetric, step *Step) Report {
 	return rep
 }
 
-// decompose sets q to the eigenvectors of the full symmetric m and the basis to B q. It returns false, with q spoilt, if that fails.
+// Where a decomposition is the cheaper way: from dimension manySweeps on it costs less than two sweeps, and above a coupling of oneSweep one sweep
+// is not enough.
+const (
+	manySweeps = 200
+	oneSweep   = 1e-7
+)
+
+// decompose sets the basis to the eigenvectors of the matrix in scratch(), and m to its eigenvalues. It returns false, with the basis as it
+// was, if that fails.
 func (f *frame) decompose() bool {
-	f.q.Copy(f.m)
-	if !eigen.Sym(f.q, f.s) {
+	a := f.scratch()
+	if !eigen.Sym(a, f.s) {
 		return false
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
-	f.b, f.gen = f.gen, f.b
+	f.b.Copy(a)
+	f.m.Zero()
+	for i, v := range f.s {
+		f.m.Set(i, i, v)
+	}
 	f.turns++
 	return true
 }

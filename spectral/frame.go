@@ -24,6 +24,7 @@ type frame struct {
 	s, r, x   []float64             // sqrt(d), 1/sqrt(d), relative diagonal of the increment
 	probe     []float64             // 2 n
 	defect    float64               // last estimate of ||B^T B - I||_2
+	norm      float64               // ||gen||_2 as bound left it: its upper bound nu, or the estimate where that acted
 	rough     bool                  // a rotation since the last estimate was not orthogonal to working precision
 }
 
@@ -39,73 +40,86 @@ func (f *frame) ready() {
 	f.s, f.r, f.x, f.probe = v[:n], v[n:2*n], v[2*n:3*n], v[3*n:]
 }
 
-// scratch returns the first or second half of the workspace as an n x n matrix.
-func (f *frame) scratch(half int) dense.Matrix[float64] {
-	return dense.Wrap(f.n, f.n, f.work[half*f.n*f.n:])
-}
+// scratch returns the first half of the workspace as an n x n matrix.
+func (f *frame) scratch() dense.Matrix[float64] { return dense.Wrap(f.n, f.n, f.work) }
 
-// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(0); gen is overwritten.
+// project sets the upper triangle of m to w B^T A B for the full symmetric A in scratch(); gen is overwritten.
 func (f *frame) project(w float64) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(0), f.b, 0, f.gen)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, w, f.scratch(), f.b, 0, f.gen)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.gen, 0, f.m)
 }
 
-// turn sets q to the Cayley rotation of the generator gen and the basis to B q.
-func (f *frame) turn(factors int) {
-	if factors > 0 {
+// tinyNorm is the ||N||_2 below which I + 2N + 2N^2 is the Cayley map to working precision: it differs by 2 ||N||^3 < 6e-14, its defect is
+// 4 ||N||^4 < 4e-18.
+const tinyNorm = 0x1p-15
+
+// turn sets q to the Cayley rotation of the generator gen and the basis to B q. norm is (about) ||gen||_2.
+func (f *frame) turn(factors int, norm float64) {
+	switch {
+	case factors > 0:
 		f.rough = true
 		dense.CayleyTruncated(f.gen, factors, f.q, f.work)
-	} else {
+	case norm < tinyNorm:
+		dense.GemmUpper(dense.NoTrans, dense.NoTrans, 2, f.gen, f.gen, 0, f.q)
+		dense.Mirror(f.q)
+		dense.Axpy(2, f.gen.Data, f.q.Data)
+		f.shiftRotation(1)
+	default:
 		dense.CayleyInverse(f.gen, f.q, f.work)
-		for i := range f.n {
-			row := f.q.Row(i)
-			for j := range row {
-				row[j] *= 2
-			}
-			row[i]--
-		}
+		dense.Scale(2, f.q.Data, f.q.Data)
+		f.shiftRotation(-1)
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
 	f.b, f.gen = f.gen, f.b
 	f.turns++
 }
 
+// shiftRotation adds c I to q.
+func (f *frame) shiftRotation(c float64) {
+	for i := range f.n {
+		f.q.Data[i*f.q.Stride+i] += c
+	}
+}
+
 // advance replaces the full symmetric m by the upper triangle of q^T m q; the first half of work is overwritten.
 func (f *frame) advance() {
-	w := f.scratch(0)
+	w := f.scratch()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
 }
 
-// rotatedDiagonal sets dst to the diagonal of q^T m q for the full symmetric m, by half a product: with m = L + L^T, L holding half the
-// diagonal, it is twice the column sums of q * (L q). The diagonal of m and the first half of work are overwritten.
+// rotatedDiagonal sets dst to the diagonal of q^T m q for the full symmetric m, by half a product; the first half of work is overwritten.
 func (f *frame) rotatedDiagonal(dst []float64) {
-	for i := range f.n {
-		f.m.Data[i*f.m.Stride+i] /= 2
-	}
-	w := f.scratch(0)
-	dense.MulLower(dense.NoTrans, f.m, f.q, w)
-	clear(dst)
-	for k := range f.n {
-		wk := w.Row(k)[:len(dst)]
-		for i, v := range f.q.Row(k)[:len(dst)] {
-			dst[i] += v * wk[i]
+	dense.RotatedDiagonal(f.q, f.m, dst, f.work)
+}
+
+// rotatedWeights adds the diagonal of q^T diag(w) q to dst, the weighted column sums of the squares of q.
+func (f *frame) rotatedWeights(w, dst []float64) {
+	n, k := len(dst), 0
+	for ; k+4 <= f.n; k += 4 {
+		w0, w1, w2, w3 := w[k], w[k+1], w[k+2], w[k+3]
+		q0, q1, q2, q3 := f.q.Row(k)[:n], f.q.Row(k + 1)[:n], f.q.Row(k + 2)[:n], f.q.Row(k + 3)[:n]
+		for i := range dst {
+			dst[i] += (w0*q0[i]*q0[i] + w1*q1[i]*q1[i]) + (w2*q2[i]*q2[i] + w3*q3[i]*q3[i])
 		}
 	}
-	for i := range dst {
-		dst[i] *= 2
+	for ; k < f.n; k++ {
+		for i, v := range f.q.Row(k) {
+			dst[i] += w[k] * v * v
+		}
 	}
 }
 
-// bound scales gen to ||gen||_2 <= step.MaxNorm and ||gen||_F <= step.FrobeniusCap and returns the factor. An entry that overflow made NaN or
-// Inf is set to zero first: that plane does not turn.
+// bound scales gen to ||gen||_2 <= step.MaxNorm and ||gen||_F <= step.FrobeniusCap and returns the factor. Where overflow made entries NaN or
+// so large that norms overflow, they are set to zero, that plane does not turn, or clipped first.
 func (f *frame) bound(step *Step) float64 {
 	nu := dense.NormBound(f.gen)
-	if !(nu < math.Inf(1)) {
+	if !(nu < 1e140) {
 		for i, v := range f.gen.Data {
-			if v-v != 0 {
-				f.gen.Data[i] = 0
+			if v != v {
+				v = 0
 			}
+			f.gen.Data[i] = min(max(v, -1e100), 1e100)
 		}
 		nu = dense.NormBound(f.gen)
 	}
@@ -126,10 +140,9 @@ func (f *frame) bound(step *Step) float64 {
 			c = step.FrobeniusCap / norm
 		}
 	}
+	f.norm = c * nu
 	if c < 1 {
-		for i, v := range f.gen.Data {
-			f.gen.Data[i] = c * v
-		}
+		dense.Scale(c, f.gen.Data, f.gen.Data)
 	}
 	return c
 }
@@ -208,7 +221,7 @@ func (f *frame) estimateDefect() {
 // exactDefect returns ||B^T B - I||_F, an upper bound of the 2-norm, by half a product.
 func (f *frame) exactDefect() float64 {
 	f.gramError(1)
-	w := f.scratch(0)
+	w := f.scratch()
 	var sum float64
 	for i := range f.n {
 		sum += dense.Dot(w.Row(i), w.Row(i))
@@ -216,9 +229,9 @@ func (f *frame) exactDefect() float64 {
 	return math.Sqrt(sum)
 }
 
-// gramError sets scratch(0) to scale (B^T B - I).
+// gramError sets scratch() to scale (B^T B - I).
 func (f *frame) gramError(scale float64) {
-	w := f.scratch(0)
+	w := f.scratch()
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, scale, f.b, f.b, 0, w)
 	dense.Mirror(w)
 	for i := range f.n {
@@ -230,6 +243,6 @@ func (f *frame) gramError(scale float64) {
 func (f *frame) reorthogonalize() {
 	f.gramError(-0.5)
 	f.gen.Copy(f.b)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.scratch(0), 1, f.gen)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.scratch(), 1, f.gen)
 	f.b, f.gen = f.gen, f.b
 }

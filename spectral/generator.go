@@ -8,13 +8,13 @@ import (
 
 // generator fills gen by the rule, from the off-diagonal of the upper triangle of m (the increment in the eigenbasis) and x.
 func (f *frame) generator(rule RotationRule, d []float64) {
-	if rule == TiesToZero {
-		tiesToZero(d, f.m, f.gen)
-		return
-	}
 	dense.Sqrt(f.s, d)
 	for i, v := range f.s {
 		f.r[i] = 1 / v
+	}
+	if rule == TiesToZero {
+		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
+		return
 	}
 	dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
 	if rule == HalfAngle {
@@ -25,27 +25,20 @@ func (f *frame) generator(rule RotationRule, d []float64) {
 }
 
 // jacobi fills gen with tan(theta/2) for the Jacobi angles theta_ij = 1/2 atan(2 m_ij/(m_jj - m_ii)) of the upper triangle of m, whose
-// eigenvalues may have any sign: the bounded angle in the coordinates s = r = 1, x = diag(m).
+// eigenvalues may have any sign: the bounded angle in coordinates with equal s, scaled by a power of two so that nothing leaves its range.
 func (f *frame) jacobi() {
+	var top float64
 	for i := range f.n {
-		f.s[i], f.r[i], f.x[i] = 1, 1, f.m.At(i, i)
+		top = max(top, math.Abs(f.m.At(i, i)))
+	}
+	r := 1.0
+	if top > 0 {
+		r = math.Ldexp(1, -math.Ilogb(top)/2)
+	}
+	for i := range f.n {
+		f.s[i], f.r[i], f.x[i] = 1, r, r*r*f.m.At(i, i)
 	}
 	dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
-}
-
-// tiesToZero is the published generator n_ij = t_ij/(2 (d_j - d_i)), zero at exact ties, clipped to 1e100 so that norms do not overflow.
-func tiesToZero(d []float64, t, n dense.Matrix[float64]) {
-	for i, di := range d {
-		n.Set(i, i, 0)
-		for j := i + 1; j < len(d); j++ {
-			var v float64
-			if gap := d[j] - di; gap != 0 {
-				v = min(max(t.At(i, j)/(2*gap), -1e100), 1e100)
-			}
-			n.Set(i, j, v)
-			n.Set(j, i, -v)
-		}
-	}
 }
 
 // coupling returns max |m_ij|/sqrt(|m_ii m_jj|) over the upper triangle of m. Entries below the rounding of m itself, 4 eps max |m_ii|,

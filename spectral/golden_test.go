@@ -165,13 +165,13 @@ func TestProperty15GoldenCayley(t *testing.T) {
 		f := Identity(n, 1)
 		f.ready()
 		f.gen.Copy(dense.Of(fromRows(c.N).RawMatrix()))
-		f.turn(0)
+		f.turn(0, 1)
 		wantMatrix(t, "exact", f.Basis(), c.Exact, 1e-10)
 		for k, want := range map[int][][]float64{1: c.Trunc["1"], 2: c.Trunc["2"], 3: c.Trunc["3"], 4: c.Trunc["4"]} {
 			f := Identity(n, 1)
 			f.ready()
 			f.gen.Copy(dense.Of(fromRows(c.N).RawMatrix()))
-			f.turn(k)
+			f.turn(k, 1)
 			wantMatrix(t, "truncated", f.Basis(), want, 1e-10)
 		}
 	}

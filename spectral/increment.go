@@ -63,12 +63,7 @@ type lowRank struct {
 	w                    []float64             // nil: all 1
 }
 
-func (t *lowRank) weight(l int) float64 {
-	if t.w == nil {
-		return 1
-	}
-	return t.w[l]
-}
+func (t *lowRank) weight(l int) float64 { return weightOf(t.w, l) }
 
 func (t *Increment) check(n int) {
 	if t.Dense != nil && t.Dense.SymmetricDim() != n {

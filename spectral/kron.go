@@ -251,7 +251,7 @@ func (f *Factor) traceRatio(g *Factor) float64 {
 		mistake("Kron.KL: factor dimensions %d and %d", f.n, g.n)
 	}
 	f.ready()
-	c := f.scratch(0)
+	c := f.scratch()
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, g.b, f.b, 0, c)
 	var s float64
 	for i, gi := range g.d {

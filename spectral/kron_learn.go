@@ -79,7 +79,7 @@ func (k *Kron) LearnProduct(u []mat.Symmetric, beta, gamma, ridge float64, o *St
 	q := 1.0
 	for i, f := range k.parts {
 		f.ready()
-		symmetricTo(f.scratch(0), u[i], 1)
+		symmetricTo(f.scratch(), u[i], 1)
 		f.project(1)
 		var tr float64
 		for j, dj := range f.d {
@@ -142,7 +142,7 @@ func (k *Kron) Gradient(tr float64, p []mat.Symmetric, beta, kappa float64, o *S
 	k.checkParts(p, "Kron.Gradient")
 	for i, f := range k.parts {
 		f.ready()
-		symmetricTo(f.scratch(0), p[i], 1)
+		symmetricTo(f.scratch(), p[i], 1)
 		f.project(-beta * kappa * float64(f.n) / float64(k.size))
 		f.congruent()
 	}

@@ -135,12 +135,16 @@ func average(s, h *mat.SymDense, beta float64) {
 }
 
 func TestProperty14Determinism(t *testing.T) {
-	const n = 70
+	t.Run("many calls", func(t *testing.T) { sameForAnyThreads(t, 70, 5) })
+	t.Run("products on several threads", func(t *testing.T) { sameForAnyThreads(t, 480, 1) })
+}
+
+func sameForAnyThreads(t *testing.T, n, rounds int) {
 	run := func(procs int) *Factor {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 		r := newRand(t, 150)
 		f := randFactor(t, r, n, 1e3)
-		for range 5 {
+		for range rounds {
 			f.Update(MovingAverage(spd(r, n), 0.1, 1, 0.01), nil)
 			f.Update(Increment{Vectors: randDense(r, n, 5)}, &Step{Factors: 4})
 			if err := f.RankOne(0.3, randTensor(r, n)); err != nil {

@@ -71,7 +71,7 @@ func TestProperty02MetricOfTheLocalCoordinates(t *testing.T) {
 			c.gen.Set(i, j, v)
 			c.gen.Set(j, i, -v)
 		}
-		c.turn(0)
+		c.turn(0, 1)
 		return formed(c)
 	}
 	dim := n + n*(n-1)/2
@@ -235,8 +235,25 @@ func TestProperty05TruncatedCayley(t *testing.T) {
 			}
 		}
 	}
+	tinyRotationsAreCayley(t)
 	capIsExact(t)
 	newtonSchulzContracts(t)
+}
+
+func tinyRotationsAreCayley(t *testing.T) {
+	r := newRand(t, 54)
+	gen := randSkew(r, 20)
+	gen.Scale(0.99*tinyNorm/norm2(gen), gen)
+	f := Identity(20, 1)
+	f.ready()
+	f.gen.Copy(dense.Of(gen.RawMatrix()))
+	f.turn(0, 0.99*tinyNorm)
+	if e := mat.Norm(sub(f.Basis(), rotation(gen, 0)), 2); e > 1e-13 {
+		t.Errorf("a tiny rotation differs from the Cayley map by %.2g", e)
+	}
+	if e := spectralDefect(f); e > 1e-15 {
+		t.Errorf("a tiny rotation has defect %.2g", e)
+	}
 }
 
 func capIsExact(t *testing.T) {
@@ -283,7 +300,7 @@ func rotation(gen *mat.Dense, factors int) *mat.Dense {
 	f := Identity(n, 1)
 	f.ready()
 	f.gen.Copy(dense.Of(gen.RawMatrix()))
-	f.turn(factors)
+	f.turn(factors, 1)
 	return mat.DenseCopyOf(f.Basis())
 }
 

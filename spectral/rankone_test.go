@@ -56,10 +56,16 @@ func TestRankOneStreamStaysOrthogonal(t *testing.T) {
 }
 
 func TestRankKIsExactAndUndoesItself(t *testing.T) {
-	const n, k = 15, 4
-	r := newRand(t, 220)
+	for _, w := range [][]float64{{-2, 3, 0.1, 0}, {-2, 3, 0.1, 0, 1, 1, 1, 0.5}} {
+		rankKCase(t, 15, w)
+	}
+}
+
+func rankKCase(t *testing.T, n int, w []float64) {
+	t.Helper()
+	r, k := newRand(t, 220), len(w)
 	f := randFactor(t, r, n, 50)
-	v, w := randDense(r, n, k), []float64{-2, 3, 0.1, 0}
+	v := randDense(r, n, k)
 	for i := range n {
 		v.Set(i, 0, 0.5*v.At(i, 1)) // the negative vector is covered by the second one
 	}
@@ -79,6 +85,10 @@ func TestRankKIsExactAndUndoesItself(t *testing.T) {
 	var data *DataError
 	if !errors.As(err, &data) {
 		t.Fatalf("an indefinite result gave %v", err)
+	}
+	w[0] = math.NaN()
+	if f.RankK(v, w) == nil {
+		t.Error("a NaN weight was accepted")
 	}
 	if !slices.Equal(before.d, f.d) || !slices.Equal(before.b.Data, f.b.Data) {
 		t.Error("the failed update changed the factor")
@@ -113,4 +123,29 @@ func TestSweepsConvergeToTheExactUpdate(t *testing.T) {
 	}
 	d := slices.Sorted(slices.Values(g.Eigenvalues()))
 	wantSlice(t, "eigenvalues", d, f.Eigenvalues(), 1e-12)
+}
+
+func TestScaleShift(t *testing.T) {
+	r := newRand(t, 240)
+	f := randFactor(t, r, 6, 10)
+	want := formed(f)
+	want.ScaleSym(0.9, want)
+	for i := range 6 {
+		want.SetSym(i, i, want.At(i, i)+0.3)
+	}
+	if err := f.ScaleShift(0.9, 0.3); err != nil {
+		t.Fatal(err)
+	}
+	if e := relDiff(formed(f), want); e > 1e-14 {
+		t.Errorf("S is off by %.2g", e)
+	}
+	before := f.Clone()
+	for _, bad := range [][2]float64{{-1, 0}, {0, 0}, {1, -100}, {math.NaN(), 1}, {math.Inf(1), 0}} {
+		if f.ScaleShift(bad[0], bad[1]) == nil {
+			t.Errorf("%v was accepted", bad)
+		}
+	}
+	if !sameBits(before, f) {
+		t.Error("a refused call changed the factor")
+	}
 }

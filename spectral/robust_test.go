@@ -238,3 +238,51 @@ func TestStepValidate(t *testing.T) {
 		}
 	}
 }
+
+// Any finite batch, any rates: the product stays SPD and finite with unit determinants, or is left as it was.
+func TestKronStaysValid(t *testing.T) {
+	r := newRand(t, 650)
+	for range 500 {
+		k := randKron(t, 651, 3, 4)
+		o := Step{Rotation: RotationRule(r.IntN(3)), Eigenvalues: EigenvalueRule(r.IntN(2)), Factors: r.IntN(2) * 4}
+		if r.IntN(3) == 0 {
+			o.Tol, o.MaxSweeps = 1e-8, 4
+		}
+		for range 5 {
+			before := k.Clone()
+			x := randTensor(r, 12)
+			size := math.Exp(60 * r.NormFloat64())
+			for i := range x {
+				x[i] *= size
+			}
+			batch := [][]float64{x}
+			if r.IntN(5) == 0 {
+				batch = nil
+			}
+			var rep Report
+			switch r.IntN(3) {
+			case 0:
+				rep = k.Learn(batch, r.Float64(), 2*r.Float64(), r.Float64(), &o)
+			case 1:
+				rep = k.LearnProduct([]mat.Symmetric{randSym(r, 3), spd(r, 4)}, 10*r.Float64(), 1, 0, &o)
+			default:
+				rep = k.Gradient(r.NormFloat64()*size, []mat.Symmetric{randSym(r, 3), randSym(r, 4)}, r.Float64(), 2, &o)
+			}
+			if rep.Err != nil && (k.alpha != before.alpha || !sameBits(k.parts[0], before.parts[0]) || !sameBits(k.parts[1], before.parts[1])) {
+				t.Fatalf("a refused step changed the product: %+v", rep)
+			}
+			if !(k.alpha >= smallest && k.alpha <= largest) {
+				t.Fatalf("alpha = %v", k.alpha)
+			}
+			for _, f := range k.parts {
+				wantValid(t, f)
+				if e := spectralDefect(f); !(e <= 1e-12) {
+					t.Fatalf("defect %v, %+v", e, rep)
+				}
+				if v := f.LogDet(); math.Abs(v) > 1e-9 {
+					t.Fatalf("log-determinant %v, %+v", v, rep)
+				}
+			}
+		}
+	}
+}

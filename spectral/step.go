@@ -63,8 +63,8 @@ type Step struct {
 	Tol float64
 	// MaxSweeps bounds the number of sweeps. 0 means 1 for Update without Tol, 10 for Update with Tol, and 30 for Follow.
 	MaxSweeps int
-	// Decompose lets Follow replace sweeps by one symmetric eigendecomposition of B^T a B where the basis is far: where the norm bound scales a
-	// generator to less than a half, which foretells many sweeps. The eigenpairs then change places. Update ignores it.
+	// Decompose lets Follow decompose a afresh where that costs less than the sweeps that the first generator foretells. The eigenpairs are then
+	// in ascending order, and memory is allocated. Update ignores it.
 	Decompose bool
 }
 
@@ -142,7 +142,8 @@ type Report struct {
 	Converged bool
 	// Guarded counts the eigenvalues that a guard moved: not positive as a Rayleigh quotient, or outside the range kept, 2^-1000 to 2^1000.
 	Guarded int
-	// Decomposed says that Follow used an eigendecomposition, which Step.Decompose allows; Sweeps counts it as one.
+	// Decomposed says that Follow used an eigendecomposition, which Step.Decompose allows; Coupling and Residual are then those of its rounding,
+	// reported as 0.
 	Decomposed bool
 	// Defect is the estimate of ||B^T B - I||_2 last measured, see Factor.Defect.
 	Defect float64

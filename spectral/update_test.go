@@ -107,6 +107,20 @@ func TestEigenbasisFollowsIndefiniteMatrices(t *testing.T) {
 	if math.Abs(sum-want) > 1e-12*want {
 		t.Errorf("sum of |eigenvalues| %v, want %v", sum, want)
 	}
+	var av, vd mat.Dense
+	av.Mul(a, e.Basis())
+	vd.Mul(e.Basis(), mat.NewDiagDense(e.Dim(), e.Values()))
+	if d := relDiff(&av, &vd); d > 1e-12 {
+		t.Errorf("A B and B diag(values) differ by %.2g", d)
+	}
+	var abs mat.SymDense
+	e.ToSym(&abs, math.Abs)
+	var sq, asq mat.Dense
+	sq.Mul(&abs, &abs)
+	asq.Mul(a, a)
+	if d := relDiff(&sq, &asq); d > 1e-12 {
+		t.Errorf("|A|^2 and A^2 differ by %.2g", d)
+	}
 }
 
 func TestFollowDecomposesWhereTheBasisIsFar(t *testing.T) {
@@ -115,7 +129,7 @@ func TestFollowDecomposesWhereTheBasisIsFar(t *testing.T) {
 	a := formed(randFactor(t, r, n, 1e6))
 	f := Identity(n, 1)
 	rep := f.Follow(a, &Step{Decompose: true})
-	if !rep.Decomposed || !rep.Converged || rep.Sweeps > 4 {
+	if !rep.Decomposed || !rep.Converged || rep.Sweeps != 0 {
 		t.Errorf("far: %+v", rep)
 	}
 	if e := relDiff(formed(f), a); e > 1e-12 {
@@ -180,4 +194,18 @@ func TestDimensionZeroAndOne(t *testing.T) {
 	f := Identity(1, 2)
 	f.Update(Increment{Decay: 0.5, Vectors: mat.NewDense(1, 1, []float64{3})}, nil)
 	wantSlice(t, "d", f.Eigenvalues(), []float64{10}, 1e-15)
+}
+
+func TestFollowAtAnyScale(t *testing.T) {
+	const n = 8
+	a := spd(newRand(t, 150), n)
+	for _, exp := range []int{-900, 0, 900} {
+		scaled := mat.NewSymDense(n, nil)
+		scaled.ScaleSym(math.Ldexp(1, exp), a)
+		f := Identity(n, 1)
+		rep := f.Follow(scaled, nil)
+		if e := relDiff(formed(f), scaled); e > 1e-12 || !rep.Converged {
+			t.Errorf("2^%d: S is off by %.2g, %+v", exp, e, rep)
+		}
+	}
 }

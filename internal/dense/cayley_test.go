@@ -1,7 +1,6 @@
 package dense
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -106,17 +105,4 @@ func TestCayleyTruncated(t *testing.T) {
 			}
 		}
 	})
-}
-
-func BenchmarkCayleyInverse(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, n := range benchSizes {
-		g := skew[float64](rng, n, 0.3/math.Sqrt(float64(n)))
-		x, work := New[float64](n, n), make([]float64, CayleyWork(n))
-		b.Run(fmt.Sprint("f64/", n), func(b *testing.B) {
-			for b.Loop() {
-				CayleyInverse(g, x, work)
-			}
-		})
-	}
 }

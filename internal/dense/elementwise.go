@@ -36,7 +36,7 @@ func logOf(v float64) float64 {
 	return math.Log(v)
 }
 
-// Pow sets dst[i] = x[i]^p for x[i] >= 0, with the values of math.Pow at zero and infinity; dst may be x. The error is below 1.5 ulp for any
+// Pow sets dst[i] = x[i]^p for x[i] >= 0, with the values of math.Pow at zero (of either sign: +0) and infinity; dst may be x. The error is below 1.5 ulp for any
 // finite p. For negative x the result is NaN, unless p is 0 or 1.
 func Pow[T Float](dst, x []T, p float64) {
 	if len(x) != len(dst) {
@@ -56,8 +56,16 @@ func Pow[T Float](dst, x []T, p float64) {
 			if v < 0 {
 				dst[i] = T(math.NaN())
 			} else {
-				dst[i] = T(math.Pow(float64(v), p))
+				dst[i] = T(powOf(math.Abs(float64(v)), p))
 			}
 		}
 	}
+}
+
+// powOf is math.Pow(v, p) for v >= 0 with subnormal arguments put right, as in logOf.
+func powOf(v, p float64) float64 {
+	if v > 0 && v < 0x1p-1022 {
+		return math.Pow(v*0x1p54, p) * math.Exp2(-54*p)
+	}
+	return math.Pow(v, p)
 }

@@ -23,13 +23,6 @@ func opDims[T Float](t Trans, m Matrix[T]) (rows, cols int) {
 	return m.Rows, m.Cols
 }
 
-func opAt[T Float](t Trans, m Matrix[T], i, j int) T {
-	if t {
-		return m.At(j, i)
-	}
-	return m.At(i, j)
-}
-
 // Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	gemm(ta, tb, alpha, &a, &b, beta, &c, everywhere)
@@ -68,7 +61,7 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T],
 		scale(beta, *c)
 		return
 	}
-	if !ta && !tb && m <= tinySize && n <= tinySize && k <= tinySize {
+	if !ta && !tb && (part == everywhere || n <= 16) && m <= tinySize && n <= tinySize && k <= tinySize {
 		tinyGemm(alpha, a, b, beta, c)
 		return
 	}
@@ -88,9 +81,9 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T],
 }
 
 // tinySize is the size up to which a product takes the short way of tinyGemm.
-const tinySize = 16
+const tinySize = 48
 
-// tinyGemm is one or two calls of a micro-kernel and nothing else.
+// tinyGemm is a few calls of a micro-kernel and nothing else.
 func tinyGemm[T Float](alpha T, a, b *Matrix[T], beta T, c *Matrix[T]) {
 	size := unsafe.Sizeof(alpha)
 	g := tileGeometry(size)
@@ -102,8 +95,7 @@ func tinyGemm[T Float](alpha T, a, b *Matrix[T], beta T, c *Matrix[T]) {
 	}
 	for n := c.Cols; ; {
 		p.rows = c.Rows
-		p.setColumns(min(n, g.cols), g, size)
-		p.run(size)
+		p.runColumns(min(n, g.cols), g, size)
 		if n -= g.cols; n <= 0 {
 			return
 		}

@@ -1,7 +1,6 @@
 package dense
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -204,19 +203,5 @@ func testMirror[T Float](t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-func BenchmarkBoundedAngle(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{10, 32, 100, 200, 512, 1024} {
-		_, s, r := spectrum[float64](rng, n)
-		x, t, g := make([]float64, n), symmetric[float64](rng, n), New[float64](n, n)
-		b.Run(fmt.Sprint("f64/", n), func(b *testing.B) {
-			for b.Loop() {
-				BoundedAngle(s, r, x, t, g)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n*n), "ns/elem")
-		})
 	}
 }

@@ -36,7 +36,12 @@ func Wrap[T Float](rows, cols int, data []T) Matrix[T] {
 }
 
 // Row returns row i as a slice of Cols elements.
-func (m Matrix[T]) Row(i int) []T { return m.Data[i*m.Stride : i*m.Stride+m.Cols] }
+func (m Matrix[T]) Row(i int) []T {
+	if m.Cols == 0 {
+		return nil
+	}
+	return m.Data[i*m.Stride : i*m.Stride+m.Cols]
+}
 
 // At returns element (i, j).
 func (m Matrix[T]) At(i, j int) T { return m.Data[i*m.Stride+j] }

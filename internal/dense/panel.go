@@ -46,7 +46,7 @@ func useOf[T Float](alpha, beta T) use {
 // geometry is the shape of the register tile of a path for one element size.
 type geometry struct {
 	rows  int // rows of a full tile
-	lanes int // elements of a vector
+	lanes int // elements of a vector, a power of two
 	cols  int // columns of a full panel: three vectors
 }
 
@@ -79,7 +79,7 @@ func (p *panel) setColumns(n int, g *geometry, size uintptr) {
 
 // runColumns runs the kernel over n columns, at most three vectors.
 func (p *panel) runColumns(n int, g *geometry, size uintptr) {
-	if tail := n % g.lanes; active == avx512 && tail != 0 && tail <= g.lanes/2 && p.rows*p.k > 256 {
+	if tail := n & (g.lanes - 1); active == avx512 && tail != 0 && tail <= g.lanes/2 && p.rows*p.k > 256 {
 		p.runHalf(n, tail, g, size)
 		return
 	}

@@ -5,7 +5,7 @@ import "golang.org/x/sys/cpu"
 func bestPath() path {
 	x := &cpu.X86
 	switch {
-	case !x.HasAVX2 || !x.HasFMA:
+	case !x.HasAVX2 || !x.HasFMA || !x.HasBMI2:
 		return portable
 	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL:
 		return avx512
@@ -20,7 +20,7 @@ func cpuFeatures() []string {
 		has  bool
 		name string
 	}{
-		{x.HasAVX2, "avx2"}, {x.HasFMA, "fma"}, {x.HasAVX512F, "avx512f"}, {x.HasAVX512DQ, "avx512dq"},
+		{x.HasAVX2, "avx2"}, {x.HasFMA, "fma"}, {x.HasBMI2, "bmi2"}, {x.HasAVX512F, "avx512f"}, {x.HasAVX512DQ, "avx512dq"},
 		{x.HasAVX512BW, "avx512bw"}, {x.HasAVX512VL, "avx512vl"},
 	} {
 		if c.has {

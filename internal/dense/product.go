@@ -5,10 +5,10 @@ import "unsafe"
 // Blocking of a product. maxBlockK belongs to the contract on bits: a longer inner dimension is cut into equal blocks, and each block is one
 // fused chain that is then added to C. The other limits only bound what stays in a cache while it is reused.
 const (
-	maxBlockK     = 384
-	blockRows     = 192       // rows of A packed at a time: 192 x 384 float64 are 576 KiB of the second-level cache
+	maxBlockK     = 512
+	blockRows     = 144       // rows of A packed at a time: 144 x 512 float64 are 576 KiB of the second-level cache
 	blockColBytes = 16 << 10  // width of the packed block of B
-	unpackedBytes = 200 << 10 // a B that is not larger is read in place
+	unpackedBytes = 200 << 10 // an operand that is not larger may be read in place
 )
 
 // blockLength returns the length of the blocks that the inner dimension k is cut into. It depends on nothing else.
@@ -86,25 +86,38 @@ func (q *product) rows(i, m, j, end int) (from, to int) {
 func (q *product) run() {
 	g := tileGeometry(q.size)
 	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row}
-	if q.inPlace() {
-		q.runInPlace(&p, g)
-		return
+	how := q.packing(g)
+	var w *workspace
+	cols := q.n
+	if how.a || how.b {
+		w = takeWorkspace()
+		cols = blockColBytes / int(q.size) / g.cols * g.cols
 	}
-	w := takeWorkspace()
 	kb := blockLength(q.k)
-	cols := blockColBytes / int(q.size) / g.cols * g.cols
 	for j := 0; j < q.n; j += cols {
 		for l := 0; l < q.k; l += kb {
 			q.block(&p, l, kb)
-			q.runPacked(&p, g, w, j, min(cols, q.n-j), l)
+			q.runBlock(&p, g, w, how, j, min(cols, q.n-j), l)
 		}
 	}
-	w.release()
+	if w != nil {
+		w.release()
+	}
 }
 
-// inPlace reports whether B can be read as it is, and packing it would cost more than it brings.
-func (q *product) inPlace() bool {
-	return q.b.col == q.size && (q.m <= 16 || uintptr(q.k*q.n)*q.size <= unpackedBytes)
+// packing says which operands are copied into the order in which the kernels read them.
+type packing struct{ a, b bool }
+
+// packing decides by whether a copy costs more than it brings. B must be packed when its rows are not contiguous.
+func (q *product) packing(g *geometry) packing {
+	var how packing
+	how.b = q.b.col != q.size || q.m > 16 && uintptr(q.k*q.n)*q.size > unpackedBytes
+	if q.a.col == q.size {
+		how.a = how.b && q.n > 2*g.cols && q.m > 32
+	} else {
+		how.a = uintptr(q.k*q.m)*q.size > unpackedBytes
+	}
+	return how
 }
 
 // block prepares p for the block of the inner dimension that starts at l.
@@ -120,37 +133,35 @@ func (q *product) block(p *panel, l, length int) {
 	}
 }
 
-func (q *product) runInPlace(p *panel, g *geometry) {
-	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
+// runBlock multiplies with the block of B of p.k rows from l and n columns from j.
+func (q *product) runBlock(p *panel, g *geometry, w *workspace, how packing, j, n, l int) {
+	b, panelBytes := q.b.at(l, j).p, uintptr(g.cols)*q.size
 	p.bStep = q.b.row
-	kb := blockLength(q.k)
-	for l := 0; l < q.k; l += kb {
-		q.block(p, l, kb)
-		for j := 0; j < q.n; j += g.cols {
-			q.runPanel(p, g, q.a.at(0, l).p, q.b.at(l, j).p, 0, j, q.m, min(g.cols, q.n-j))
-		}
+	if how.b {
+		p.bStep = panelBytes
+		panelBytes *= uintptr(p.k)
+		b = w.b.need((n + g.cols - 1) / g.cols * int(panelBytes))
+		packColumns(q.b.at(l, j), b, p.k, n, g.cols, q.size)
 	}
-}
-
-// runPacked multiplies with the block of B of p.k rows from l and n columns from j.
-func (q *product) runPacked(p *panel, g *geometry, w *workspace, j, n, l int) {
-	panelBytes := uintptr(p.k*g.cols) * q.size
-	b := w.b.need((n + g.cols - 1) / g.cols * int(panelBytes))
-	packColumns(q.b.at(l, j), b, p.k, n, g.cols, q.size)
-	p.bStep = uintptr(g.cols) * q.size
-	p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
-	p.aTile = uintptr(p.k) * p.aStep
-	for i := 0; i < q.m; i += blockRows {
-		m := min(blockRows, q.m-i)
-		from, to := q.rows(i, m, j, j+n)
+	rows := q.m
+	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
+	if how.a {
+		rows = blockRows
+		p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
+		p.aTile = uintptr(p.k) * p.aStep
+	}
+	for i := 0; i < q.m; i += rows {
+		from, to := q.rows(i, min(rows, q.m-i), j, j+n)
 		if from >= to {
 			continue
 		}
 		from = from / g.rows * g.rows
-		i := i + from
-		m = to - from
-		a := w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
-		packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
+		i, m := i+from, to-from
+		a := q.a.at(i, l).p
+		if how.a {
+			a = w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
+			packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
+		}
 		for jj := 0; jj < n; jj += g.cols {
 			q.runPanel(p, g, a, unsafe.Add(b, uintptr(jj/g.cols)*panelBytes), i, j+jj, m, min(g.cols, n-jj))
 		}

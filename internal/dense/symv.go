@@ -14,9 +14,10 @@ func Symv(a Matrix[float64], x, y []float64) {
 	var sums [4]float64
 	i := 0
 	for ; i+4 < n; i += 4 {
-		symvCorner(a, i, 4, x, y)
 		rest := i + 4
-		symv4(a.Data[i*a.Stride+rest:], a.Stride, x[rest:], (*[4]float64)(x[i:rest]), y[rest:], &sums)
+		p := a.Data[i*a.Stride+i:]
+		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), (*[4]float64)(y[i:rest]))
+		symv4(p[4:], a.Stride, x[rest:], (*[4]float64)(x[i:rest]), y[rest:], &sums)
 		for l, v := range sums {
 			y[i+l] += v
 		}
@@ -37,9 +38,10 @@ func RankTwoSymv(a Matrix[float64], v, w, x, y []float64) {
 	i := 0
 	for ; i+4 < n; i += 4 {
 		rest := i + 4
-		rankTwoCorner(a, i, 4, v, w)
-		symvCorner(a, i, 4, x, y)
-		rankTwoSymv4(a.Data[i*a.Stride+rest:], a.Stride, v[i:], w[i:], x[i:], y[rest:], &sums)
+		p := a.Data[i*a.Stride+i:]
+		rankTwoCorner4(p, a.Stride, (*[4]float64)(v[i:rest]), (*[4]float64)(w[i:rest]))
+		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), (*[4]float64)(y[i:rest]))
+		rankTwoSymv4(p[4:], a.Stride, v[i:], w[i:], x[i:], y[rest:], &sums)
 		for l, s := range sums {
 			y[i+l] += s
 		}
@@ -48,7 +50,24 @@ func RankTwoSymv(a Matrix[float64], v, w, x, y []float64) {
 	symvCorner(a, i, n-i, x, y)
 }
 
-// rankTwoCorner updates the diagonal block of size m <= 4 at i.
+// rankTwoCorner4 updates the 4x4 block on the diagonal whose first element is p[0].
+func rankTwoCorner4(p []float64, stride int, v, w *[4]float64) {
+	p0, p1, p2 := (*[4]float64)(p), (*[3]float64)(p[stride+1:]), (*[2]float64)(p[2*stride+2:])
+	v0, v1, v2, v3 := v[0], v[1], v[2], v[3]
+	w0, w1, w2, w3 := w[0], w[1], w[2], w[3]
+	p0[0] -= v0*w0 + w0*v0
+	p0[1] -= v0*w1 + w0*v1
+	p0[2] -= v0*w2 + w0*v2
+	p0[3] -= v0*w3 + w0*v3
+	p1[0] -= v1*w1 + w1*v1
+	p1[1] -= v1*w2 + w1*v2
+	p1[2] -= v1*w3 + w1*v3
+	p2[0] -= v2*w2 + w2*v2
+	p2[1] -= v2*w3 + w2*v3
+	p[3*stride+3] -= v3*w3 + w3*v3
+}
+
+// rankTwoCorner does the same for the last m <= 4 rows, which start at i.
 func rankTwoCorner(a Matrix[float64], i, m int, v, w []float64) {
 	v, w = v[i:i+m], w[i:i+m]
 	for r := range m {
@@ -59,7 +78,17 @@ func rankTwoCorner(a Matrix[float64], i, m int, v, w []float64) {
 	}
 }
 
-// symvCorner adds the part of the diagonal block of size m <= 4 at i.
+// symvCorner4 adds the part of the 4x4 block on the diagonal whose first element is p[0].
+func symvCorner4(p []float64, stride int, x, y *[4]float64) {
+	p0, p1, p2 := (*[4]float64)(p), (*[3]float64)(p[stride+1:]), (*[2]float64)(p[2*stride+2:])
+	x0, x1, x2, x3 := x[0], x[1], x[2], x[3]
+	y[0] += (p0[0]*x0 + p0[1]*x1) + (p0[2]*x2 + p0[3]*x3)
+	y[1] += (p0[1]*x0 + p1[0]*x1) + (p1[1]*x2 + p1[2]*x3)
+	y[2] += (p0[2]*x0 + p1[1]*x1) + (p2[0]*x2 + p2[1]*x3)
+	y[3] += (p0[3]*x0 + p1[2]*x1) + (p2[1]*x2 + p[3*stride+3]*x3)
+}
+
+// symvCorner does the same for the last m <= 4 rows, which start at i.
 func symvCorner(a Matrix[float64], i, m int, x, y []float64) {
 	x, y = x[i:i+m], y[i:i+m]
 	for r := range m {

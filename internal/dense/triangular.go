@@ -4,9 +4,10 @@ import "math"
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase    = 8
+	solveBase    = 16
 	multiplyBase = 32
 	factorBase   = 16
+	invertBase   = 16
 )
 
 // Cholesky overwrites the lower triangle of the symmetric a (whose lower triangle is read) with L such that a = L L^T, and clears the strict
@@ -39,23 +40,24 @@ func cholesky[T Float](a Matrix[T]) int {
 	return -1
 }
 
+// choleskyUnblocked eliminates one column after the other, which leaves the additions to the rest independent of each other.
 func choleskyUnblocked[T Float](a Matrix[T]) int {
-	for i := range a.Rows {
-		row := a.Row(i)[:i+1]
-		for j := range row {
-			other := a.Row(j)[:j+1]
-			s := row[j]
-			for k, v := range other[:j] {
-				s -= v * row[k]
+	n := a.Rows
+	var column [factorBase]T
+	for j := range n {
+		pivot := a.At(j, j)
+		if !(pivot > 0) || math.IsInf(float64(pivot), 1) {
+			return j
+		}
+		root := T(math.Sqrt(float64(pivot)))
+		a.Set(j, j, root)
+		for i := j + 1; i < n; i++ {
+			row := a.Row(i)
+			f := row[j] / root
+			row[j], column[i] = f, f
+			for k, v := range column[j+1 : i+1] {
+				row[j+1+k] -= f * v
 			}
-			if j < i {
-				row[j] = s / other[j]
-				continue
-			}
-			if !(s > 0) || math.IsInf(float64(s), 1) {
-				return i
-			}
-			row[j] = T(math.Sqrt(float64(s)))
 		}
 	}
 	return -1
@@ -159,7 +161,7 @@ func solveLowerRight[T Float](tl Trans, l, b Matrix[T], work []T) {
 func InvertLower[T Float](l Matrix[T]) {
 	n := l.Rows
 	l.mustHave(n, n, "InvertLower")
-	if n <= solveBase {
+	if n <= invertBase {
 		invertUnblocked(l)
 		return
 	}
@@ -175,16 +177,20 @@ func InvertLower[T Float](l Matrix[T]) {
 	InvertLower(l22)
 }
 
+// invertUnblocked forms one row of the inverse after the other from the rows above it.
 func invertUnblocked[T Float](l Matrix[T]) {
+	var sum [invertBase]T
 	for i := range l.Rows {
 		row := l.Row(i)[:i+1]
-		inv := 1 / row[i]
-		for j := range i {
-			var s T
-			for k := j; k < i; k++ {
-				s += row[k] * l.At(k, j)
+		clear(sum[:i])
+		for k, f := range row[:i] {
+			for j, v := range l.Row(k)[:k+1] {
+				sum[j] += f * v
 			}
-			row[j] = -s * inv
+		}
+		inv := 1 / row[i]
+		for j, v := range sum[:i] {
+			row[j] = -v * inv
 		}
 		row[i] = inv
 	}
@@ -205,12 +211,7 @@ func MulLower[T Float](tl Trans, l, b, dst Matrix[T]) {
 func mulLower[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	n := l.Rows
 	if n <= multiplyBase {
-		t := Wrap(n, n, work)
-		for i := range n {
-			row := t.Row(i)
-			clear(row[copy(row, l.Row(i)[:i+1]):])
-		}
-		Gemm(tl, NoTrans, 1, t, b, 0, dst)
+		Gemm(tl, NoTrans, 1, paddedLower(l, work), b, 0, dst)
 		return
 	}
 	h := splitAt(n)
@@ -224,6 +225,47 @@ func mulLower[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	} else {
 		Gemm(NoTrans, NoTrans, 1, l21, b1, 1, d2)
 	}
+}
+
+// MulLowerRight sets dst = b op(L) for the lower triangular L (its strict upper triangle is not read), in half the work of Gemm. dst must
+// not overlap l or b.
+func MulLowerRight[T Float](tl Trans, l, b, dst Matrix[T]) {
+	n := l.Rows
+	l.mustHave(n, n, "MulLowerRight")
+	b.mustHave(b.Rows, n, "MulLowerRight")
+	dst.mustHave(b.Rows, n, "MulLowerRight")
+	w := takeWorkspace()
+	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, min(n*n, multiplyBase*multiplyBase)))
+	w.release()
+}
+
+func mulLowerRight[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
+	n := l.Rows
+	if n <= multiplyBase {
+		Gemm(NoTrans, tl, 1, b, paddedLower(l, work), 0, dst)
+		return
+	}
+	h := splitAt(n)
+	l11, l21, l22 := l.View(0, 0, h, h), l.View(h, 0, n-h, h), l.View(h, h, n-h, n-h)
+	b1, b2 := b.View(0, 0, b.Rows, h), b.View(0, h, b.Rows, n-h)
+	d1, d2 := dst.View(0, 0, b.Rows, h), dst.View(0, h, b.Rows, n-h)
+	mulLowerRight(tl, l11, b1, d1, work)
+	mulLowerRight(tl, l22, b2, d2, work)
+	if tl {
+		Gemm(NoTrans, Transposed, 1, b1, l21, 1, d2)
+	} else {
+		Gemm(NoTrans, NoTrans, 1, b2, l21, 1, d1)
+	}
+}
+
+// paddedLower copies the lower triangle of l to work and clears the rest of it.
+func paddedLower[T Float](l Matrix[T], work []T) Matrix[T] {
+	t := Wrap(l.Rows, l.Rows, work)
+	for i := range t.Rows {
+		row := t.Row(i)
+		clear(row[copy(row, l.Row(i)[:i+1]):])
+	}
+	return t
 }
 
 // RotatedDiagonal sets d to the diagonal of Q^T M Q for the symmetric m, whose lower triangle is read, in about half the work of Gemm. With L

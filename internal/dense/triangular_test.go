@@ -78,6 +78,10 @@ func testTriangular[T Float](t *testing.T, tol float64) {
 			if d := maxDifference(back2, c); !(d < tol) {
 				t.Errorf("SolveLowerRight %s: residual %g", where, d)
 			}
+			MulLowerRight(tl, l, y, back2)
+			if d := maxDifference(back2, c); !(d < tol) {
+				t.Errorf("MulLowerRight %s: differs by %g", where, d)
+			}
 		}
 		inv, id := l.Clone(), New[T](n, n)
 		InvertLower(inv)

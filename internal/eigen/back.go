@@ -2,24 +2,29 @@ package eigen
 
 import "github.com/spdopt/spdopt/internal/dense"
 
-// backRows is the number of reflectors that one block of the back-transformation joins.
-const backRows = 64
+// backRows is the number of reflectors that one block of the back-transformation joins: wide blocks make long products, but cost more than
+// they bring in a small matrix.
+func backRows(n int) int {
+	if n < 400 {
+		return 32
+	}
+	return 64
+}
 
 // backTransform is the workspace of the product with the reflectors of a reduction.
 type backTransform struct {
-	v []float64 // backRows x n: the block with its zeros and ones
-	g []float64 // backRows x backRows: v v^T
+	v []float64 // rows x n: the block of reflectors with its zeros and ones
+	g []float64 // rows x rows: v v^T
 	t []float64 // the triangular factor, transposed
-	x []float64 // n x backRows
-	y []float64
 	w []float64
+	x []float64 // n x rows
+	y []float64
 }
 
-func (b *backTransform) grow(n int) {
-	b.v = grow(b.v, backRows*n)
-	b.g, b.t = grow(b.g, backRows*backRows), grow(b.t, backRows*backRows)
-	b.w = grow(b.w, backRows*backRows/4+backRows)
-	b.x, b.y = grow(b.x, backRows*n), grow(b.y, backRows*n)
+func (b *backTransform) grow(n, rows int) {
+	b.v = grow(b.v, rows*n)
+	b.g, b.t, b.w = grow(b.g, rows*rows), grow(b.t, rows*rows), grow(b.w, rows*rows)
+	b.x, b.y = grow(b.x, rows*n), grow(b.y, rows*n)
 }
 
 // apply overwrites vt, whose rows are eigenvectors of the tridiagonal matrix, with vt (H_0 ... H_{n-2})^T: rows are then eigenvectors of the
@@ -27,13 +32,14 @@ func (b *backTransform) grow(n int) {
 // 2 n^3 flops.
 func (b *backTransform) apply(a dense.Matrix[float64], tau []float64, vt dense.Matrix[float64]) {
 	n := a.Rows
-	b.grow(n)
 	last := n - 1 // number of reflectors
 	if last <= 0 {
 		return
 	}
-	for j0 := (last - 1) / backRows * backRows; j0 >= 0; j0 -= backRows {
-		k, m := min(backRows, last-j0), n-j0-1
+	rows := backRows(n)
+	b.grow(n, rows)
+	for j0 := (last - 1) / rows * rows; j0 >= 0; j0 -= rows {
+		k, m := min(rows, last-j0), n-j0-1
 		v, t := dense.Wrap(k, m, b.v), dense.Wrap(k, k, b.t)
 		for i := range k {
 			row := v.Row(i)

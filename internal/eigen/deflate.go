@@ -40,6 +40,9 @@ type Secular struct {
 	zhat  []float64
 	buf   []float64
 	out   []float64
+
+	task   secularTask
+	shared dense.Parallel
 }
 
 func grow[T any](s []T, n int) []T {
@@ -73,7 +76,7 @@ func (s *Secular) prepare(d, z []float64, rho float64) bool {
 	return true
 }
 
-// normalise fills s.d, s.z, s.rho and s.scale: unit z, rho > 0, entries of order one.
+// normalise fills s.dall, s.zall, s.rho and s.scale: unit z, rho >= 0, norm about one.
 func (s *Secular) normalise(d, z []float64, rho float64) bool {
 	var dmax, zmax float64
 	for i, v := range d {

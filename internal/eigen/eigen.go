@@ -12,9 +12,9 @@ import (
 )
 
 // Sym overwrites the symmetric a (its upper triangle is read) with orthonormal eigenvectors as columns and w with the eigenvalues in
-// ascending order. It returns false only if a holds NaN or Inf or the iteration does not converge. Residual and orthogonality are of the
-// order of the unit roundoff times the norm. About 4 n^3 to 9 n^3 flops, by the deflation that a allows; the workspace is allocated,
-// Solver keeps it.
+// ascending order. It returns false only if a holds NaN or Inf, an eigenvalue overflows or the iteration does not converge; a and w are then
+// of no use. Residual and orthogonality are of the order of the unit roundoff, times the norm for the residual. 10/3 n^3 to 14/3 n^3 flops
+// for much and little deflation; the workspace is allocated, Solver keeps it.
 func Sym(a dense.Matrix[float64], w []float64) bool {
 	var s Solver
 	return s.Sym(a, w)
@@ -58,7 +58,7 @@ func (s *Solver) Sym(a dense.Matrix[float64], w []float64) bool {
 		copy(a.Row(p), vt.Row(i))
 	}
 	transpose(a)
-	return true
+	return n == 0 || finite(w[0]) && finite(w[n-1])
 }
 
 // Values is the function SymValues on the workspace of s.
@@ -75,7 +75,7 @@ func (s *Solver) Values(a dense.Matrix[float64], w []float64) bool {
 		w[i] = v / scale
 	}
 	slices.Sort(w)
-	return ok
+	return ok && (n == 0 || finite(w[0]) && finite(w[n-1]))
 }
 
 // prepareSym checks shapes and data and multiplies the upper triangle of a by a power of two that brings it to the order of one.

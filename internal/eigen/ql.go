@@ -39,7 +39,7 @@ func flip(x []float64) {
 // shift returns the eigenvalue of the leading 2x2 block [d0 e; e d1] that is closer to d0.
 func shift(d0, d1, e float64) float64 {
 	g := (d1 - d0) / (2 * e)
-	r := math.Hypot(g, 1)
+	r := math.Sqrt(g*g + 1)
 	return d0 - e/(g+math.Copysign(r, g))
 }
 
@@ -175,12 +175,16 @@ func (t tridiagonal) sweepValues(l, m int) {
 			e[i+1] = s * r
 		}
 		oldc, oldgamma, alpha := c, gamma, d[i]
+		secant := r / p // 1/c, so that the divisions do not wait for each other
 		c, s = p/r, bb/r
 		gamma = c*(alpha-sigma) - s*oldgamma
 		d[i+1] = oldgamma + (alpha - gamma)
-		if c != 0 {
+		switch {
+		case c > 1e-290:
+			p = gamma * gamma * secant
+		case c > 0:
 			p = gamma * gamma / c
-		} else {
+		default:
 			p = oldc * bb
 		}
 	}

@@ -1,13 +1,9 @@
 package eigen
 
-import (
-	"math"
-
-	"github.com/spdopt/spdopt/internal/dense"
-)
+import "github.com/spdopt/spdopt/internal/dense"
 
 // Solve decomposes diag(d) + rho z z^T. d may come in any order and rho may have any sign. It reports false if the data holds NaN or Inf or
-// overflows; the receiver is then not usable until the next Solve. d and z are only read.
+// an eigenvalue overflows; the receiver is then not usable until the next Solve. d and z are only read.
 //
 // Eigenvalues are backward stable and the eigenvectors orthogonal to working precision, however close the eigenvalues: the roots are exact for
 // weights recomputed from them (Gu and Eisenstat 1994, equation 3.3). O(n^2).
@@ -20,81 +16,7 @@ func (s *Secular) Solve(d, z []float64, rho float64) bool {
 	}
 	s.solve(nil)
 	s.order()
-	return true
-}
-
-// solve finds the roots and eigenvectors of the deflated problem. column[i], if given, is the column of s.ut that pole i goes to.
-func (s *Secular) solve(column []int) {
-	k := s.k
-	s.lam, s.zhat, s.buf = grow(s.lam, k), grow(s.zhat, k), grow(s.buf, k)
-	s.ut = grow(s.ut, k*k)
-	for j := range k {
-		org, tau := s.root(j)
-		origin := s.d[org]
-		s.lam[j] = origin + tau
-		row := s.ut[j*k : j*k+k]
-		for i, di := range s.d[:k] {
-			row[i] = (di - origin) - tau
-		}
-	}
-	s.weights()
-	for j := range k {
-		s.vector(s.ut[j*k:j*k+k], column)
-	}
-}
-
-// weights computes from the differences d_i - lambda_j in s.ut the vector zhat for which the lambda are exact roots:
-// zhat_i^2 = prod_j (lambda_j - d_i) / prod_{j != i} (d_j - d_i), up to a common factor. Four roots share a division: after deflation and
-// scaling no difference is below 2^-200, so that four cannot underflow.
-func (s *Secular) weights() {
-	k, d, zh := s.k, s.d[:s.k], s.zhat
-	for i := range zh {
-		zh[i] = 1
-	}
-	j := 0
-	for ; j+4 <= k; j += 4 {
-		rows, next := s.ut[j*k:], j+4
-		dj := (*[4]float64)(d[j:next])
-		dense.PoleWeights(zh[:j], d[:j], rows, k, dj)
-		for i := j; i < next; i++ {
-			for l := j; l < next; l++ {
-				zh[i] *= s.ratio(i, l)
-			}
-		}
-		if next < k {
-			dense.PoleWeights(zh[next:], d[next:], rows[next:], k, dj)
-		}
-	}
-	for ; j < k; j++ {
-		for i := range zh {
-			zh[i] *= s.ratio(i, j)
-		}
-	}
-	for i := range zh {
-		zh[i] = math.Copysign(math.Sqrt(math.Abs(zh[i])), s.zall[s.keep[i]])
-	}
-}
-
-func (s *Secular) ratio(i, j int) float64 {
-	if i == j {
-		return s.ut[j*s.k+i]
-	}
-	return s.ut[j*s.k+i] / (s.d[i] - s.d[j])
-}
-
-// vector turns one row of differences into the unit eigenvector zhat_i/(d_i - lambda).
-func (s *Secular) vector(row []float64, column []int) {
-	inv := 1 / math.Sqrt(dense.PoleQuotients(s.zhat, row))
-	if column == nil {
-		for i := range row {
-			row[i] *= inv
-		}
-		return
-	}
-	for i, v := range row {
-		s.buf[column[i]] = v * inv
-	}
-	copy(row, s.buf[:len(row)])
+	return s.k == 0 || finite(s.lam[s.k-1]/s.scale)
 }
 
 // applyRows bounds the workspace of Apply: so many rows are multiplied at a time.
@@ -207,7 +129,7 @@ func transpose(u dense.Matrix[float64]) {
 }
 
 // RankOne turns the decomposition q diag(d) q^T (q n x n orthogonal, d in any order) into that of q diag(d) q^T + rho v v^T, in place: d
-// becomes ascending. z, of length n, receives q^T v. It reports false, leaving q and d alone, if anything is NaN, Inf or overflows.
+// becomes ascending. z, of length n, receives q^T v. It reports false, leaving q and d alone, if anything is NaN or Inf or overflows.
 // O(n^2) and one product, less with deflation. 1000 updates at n = 200 leave q orthogonal to a few 1e-13.
 func (s *Secular) RankOne(q dense.Matrix[float64], d []float64, rho float64, v, z []float64) bool {
 	dense.Gemv(dense.Transposed, 1, q, v, 0, z)

@@ -1,15 +1,16 @@
 package eigen
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
 const (
-	panelRows = 32  // reflectors per panel of the reduction
-	fusedSize = 256 // up to here the reduction goes row by row
-	smallSize = 32  // up to here QL serves
+	panelRows = 32   // reflectors per panel of the reduction
+	fusedSize = 2048 // up to here the reduction goes row by row
+	smallSize = 24   // up to here QL serves
 )
 
 // reflect finds H = I - tau v v^T, v[0] = 1, with H x = (beta, 0, ..., 0). x becomes v.
@@ -52,6 +53,7 @@ func reflectTiny(x []float64) (beta, tau float64) {
 
 // reduction is the workspace of the reduction to tridiagonal form.
 type reduction struct {
+	fused     int // if not 0, stands for fusedSize
 	d, e, tau []float64
 	pairs     []float64 // rows v0 w0 v1 w1 ... of the panel
 	swapped   []float64 // rows w0 v0 w1 v1 ...
@@ -63,11 +65,13 @@ type reduction struct {
 func (r *reduction) grow(n int) {
 	r.d, r.e, r.tau = grow(r.d, n), grow(r.e, n), grow(r.tau, n)
 	r.ahead = grow(r.ahead, 2*n)
-	if n > fusedSize {
+	if n > r.fusedSize() {
 		r.pairs, r.swapped = grow(r.pairs, 2*panelRows*n), grow(r.swapped, 2*panelRows*n)
 		r.coef, r.dots = grow(r.coef, 4*panelRows), grow(r.dots, 2*panelRows)
 	}
 }
+
+func (r *reduction) fusedSize() int { return cmp.Or(r.fused, fusedSize) }
 
 // reduce turns the symmetric a, of which the upper triangle is read, into the tridiagonal (r.d, r.e) = H_{n-2} ... H_0 a H_0 ... H_{n-2},
 // H_j = I - tau_j v_j v_j^T. v_j is left in row j of a from column j+1 on, its leading 1 included.
@@ -79,7 +83,7 @@ func (r *reduction) reduce(a dense.Matrix[float64]) {
 	n := a.Rows
 	r.grow(n)
 	j := 0
-	for ; n-j > fusedSize; j += panelRows {
+	for ; n-j > r.fusedSize(); j += panelRows {
 		r.panel(a, j)
 		rest := j + panelRows
 		p := dense.Wrap(2*panelRows, n, r.pairs).View(0, rest, 2*panelRows, n-rest)

@@ -60,6 +60,9 @@ func parseAll() ([]goFile, error) {
 		if name := d.Name(); d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "runs") {
 			return filepath.SkipDir
 		}
+		if _, err := os.Stat(filepath.Join(path, "go.mod")); d.IsDir() && path != root && err == nil {
+			return filepath.SkipDir // another module
+		}
 		if d.IsDir() || !strings.HasSuffix(path, ".go") {
 			return nil
 		}

@@ -31,8 +31,8 @@ var mayImport = map[string][]string{
 	"testdata":            {},
 }
 
-// testsMayImport lists what test files may import on top of mayImport.
-var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata"}
+// testsMayImport lists what test files may import on top of mayImport: sources of test matrices, and the problems that show the solvers at work.
+var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata", "manifold/problem"}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {

@@ -17,7 +17,7 @@ const stdinName = "standard input"
 type Source struct {
 	Paths  []string
 	Format Format    // of all files; "" decides by content, then by extension
-	Stdin  io.Reader // what "-" reads; nil means os.Stdin
+	Stdin  io.Reader // what "-" reads; needed for "-"
 	// Vectors admits arrays of one axis, as single rows.
 	Vectors bool
 }
@@ -113,11 +113,10 @@ func (s *Stream) advance() error {
 	path := s.pending[0]
 	s.pending = s.pending[1:]
 	if path == "-" {
-		in := s.src.Stdin
-		if in == nil {
-			in = os.Stdin
+		if s.src.Stdin == nil {
+			return badf(stdinName, "not given to read from")
 		}
-		return s.decode(in, stdinName, "", -1)
+		return s.decode(s.src.Stdin, stdinName, "", -1)
 	}
 	path, array := splitArray(path)
 	f, err := os.Open(path)

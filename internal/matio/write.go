@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 
 	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/dense"
@@ -15,7 +14,7 @@ type Target struct {
 	Path   string    // "-" writes to Stdout
 	Format Format    // "" decides by extension; needed for "-"
 	Stack  bool      // write an m x n x n stack (npy, json) or an archive (npz), even for one matrix
-	Stdout io.Writer // what "-" writes; nil means os.Stdout
+	Stdout io.Writer // where "-" goes; needed for "-"
 }
 
 // Writer writes matrices through an atomicfile.File: the target is never half written, and keeps its old content if anything fails before
@@ -47,6 +46,9 @@ func Create(t Target) (*Writer, error) {
 	}
 	if w.target.Format == "" {
 		return nil, badf(w.label, "the format cannot be told").try("use an extension such as .npy, or say it with --format")
+	}
+	if t.Path == "-" && t.Stdout == nil {
+		return nil, badf(w.label, "not given to write to")
 	}
 	var out io.Writer = &w.memory
 	if t.Path != "-" {
@@ -98,11 +100,7 @@ func (w *Writer) Commit() error {
 	}
 	if w.file == nil {
 		copy(w.memory.Bytes(), head)
-		out := w.target.Stdout
-		if out == nil {
-			out = os.Stdout
-		}
-		_, err = w.memory.WriteTo(out)
+		_, err = w.memory.WriteTo(w.target.Stdout)
 	} else if _, err = w.file.WriteAt(head, 0); err == nil {
 		err = w.file.Commit()
 	}

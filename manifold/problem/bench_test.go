@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"math"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -73,9 +74,9 @@ func BenchmarkSolve(b *testing.B) {
 }
 
 func benchmark(b *testing.B, problem, method string, d Data, x0 *manifold.Frame, g0 float64) {
-	o := &Options{Method: method, Start: nil, Solver: solve.Options{Tolerance: 1e-15, AbsoluteTolerance: 1e-8 * g0}}
-	if m, from := method[:min(len(method), 6)], len(method) > 7 && method[7:11] == "from"; from {
-		o.Method, o.Start = m, x0.Sym()
+	o := &Options{Method: method, Solver: solve.Options{Tolerance: 1e-15, AbsoluteTolerance: 1e-8 * g0}}
+	if name, _, from := strings.Cut(method, " from "); from {
+		o.Method, o.Start = name, x0.Sym()
 	}
 	least := math.Inf(1)
 	var r *Result
@@ -93,7 +94,7 @@ func benchmark(b *testing.B, problem, method string, d Data, x0 *manifold.Frame,
 	b.ReportMetric(1e3*least, "cpu-ms")
 	b.ReportMetric(float64(r.Iterations), "iterations")
 	b.ReportMetric(float64(r.Evaluations), "evaluations")
-	b.ReportMetric(r.GradientNorm/g0, "relgrad")
+	b.ReportMetric(1e9*r.GradientNorm/g0, "relgrad/1e-9")
 }
 
 // gradientNorm returns the gradient norm of a problem at p.

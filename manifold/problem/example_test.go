@@ -29,6 +29,21 @@ func ExampleSolve() {
 	// within 1e-07 of the mean, proved: true
 }
 
+func ExampleMean() {
+	m, err := problem.Mean([]mat.Symmetric{
+		mat.NewSymDense(2, []float64{1, 0, 0, 4}),
+		mat.NewSymDense(2, []float64{4, 0, 0, 1}),
+		mat.NewSymDense(2, []float64{2, 0, 0, 2}),
+	}, nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.4f\n", mat.Formatted(m))
+	// Output:
+	// ⎡2.0000  0.0000⎤
+	// ⎣0.0000  2.0000⎦
+}
+
 func ExampleSolve_tyler() {
 	// Eight samples; the scale of each does not matter.
 	x := mat.NewDense(8, 2, []float64{3, 1, -100, -40, 1, 2, -2, 0, 0.5, -1, 10, 10, -3, 1, 0, 7})

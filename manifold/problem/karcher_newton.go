@@ -9,30 +9,8 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-func karcherDefault(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	k := in.(*karcherObjective)
-	if len(k.frames) > 2 {
-		return karcherIterate(k, o, karcherNewtonDirection)
-	}
-	p := k.frames[0].Clone().(*manifold.Frame)
-	if len(k.frames) == 2 {
-		if err := k.m.Between(p, k.frames[0], k.frames[1], k.weights[1]); err != nil {
-			return nil, err
-		}
-	}
-	memo, grad := k.NewMemo(), make([]float64, m.VectorLen())
-	cost, err := k.Evaluate(p, grad, memo)
-	if err != nil {
-		return nil, err
-	}
-	r := &solve.Result{Point: p, Evaluations: 1, Objective: cost, GradientNorm: math.Sqrt(m.Inner(p, grad, grad))}
-	if scale := k.GradientScale(cost); scale > 0 {
-		r.RelativeGradient = r.GradientNorm / scale
-	}
-	r.Converged = true
-	r.Reason = solve.Reason{Name: "closed-form", Converged: true, Detail: fmt.Sprintf("point on the geodesic, gradient norm %.3g", r.GradientNorm)}
-	r.Certificate = k.Certify(p, r.GradientNorm, memo)
-	return r, nil
+func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
+	return karcherIterate(in.(*karcherObjective), o, karcherNewtonDirection)
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
@@ -58,8 +36,9 @@ type karcherRun struct {
 
 // karcherIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
 // along a geodesic grows monotonically because the cost is convex there: it is accepted unless it overshoots the minimum on the line by more
-// than half of the initial slope. Costs are not compared, so rounding does not stall the run.
-func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRun) error) (*solve.Result, error) {
+// than half of the initial slope. Costs are not compared, so rounding does not stall the run. Convergence is believed only where the error of
+// the gradient is small against the tolerance.
+func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRun)) (*solve.Result, error) {
 	first, err := firstPoint(k, o)
 	if err != nil {
 		return nil, err
@@ -77,13 +56,29 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 	r.mon = newMonitor(&o.Solver, n)
 	k.accuracy = math.Inf(1)
 	cost, err := k.Evaluate(r.p, r.grad, r.memo)
-	for err == nil && !r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost)) {
-		if err = direction(r); err == nil {
-			cost, err = r.move()
+	for err == nil {
+		stop := r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost))
+		if stop && r.mon.reason.Converged && r.memo.slack > 0.3*r.mon.target() && k.accuracy > r.finest() {
+			k.accuracy = r.finest()
+			r.mon.status.Evaluations++
+			cost, err = k.Evaluate(r.p, r.grad, r.memo)
+			continue
+		}
+		if stop {
+			break
+		}
+		direction(r)
+		var moved bool
+		if cost, moved, err = r.move(); err == nil && !moved {
+			r.mon.stalled()
+			break
 		}
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := r.m.Complete(r.p); err != nil {
+		return nil, fmt.Errorf("after iteration %d: %w", r.mon.status.Iteration, err)
 	}
 	out := r.mon.result(r.p, r.products)
 	out.Certificate = k.Certify(r.p, out.GradientNorm, r.memo)
@@ -92,12 +87,12 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 
 func (r *karcherRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
 
-// move takes the step along the geodesic, shortened until the slope condition holds.
-func (r *karcherRun) move() (float64, error) {
+// move takes the step along the geodesic, shortened until the slope condition holds; if it never does, moved is false.
+func (r *karcherRun) move() (cost float64, moved bool, err error) {
 	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
-	r.k.accuracy = max(0.1*r.goal(), 0.05*r.mon.target())
+	r.k.accuracy = max(0.1*r.goal(), r.finest())
 	t := 1.0
 	for range 30 {
 		for i, v := range r.step {
@@ -108,18 +103,18 @@ func (r *karcherRun) move() (float64, error) {
 			move = m.Retract
 		}
 		if err := move(r.q, r.p, r.scaled); err != nil {
-			return 0, r.broken(t*length, err)
+			return 0, false, r.broken(t*length, err)
 		}
 		cost, err := r.k.Evaluate(r.q, r.next, r.memo)
 		r.mon.status.Evaluations++
 		end := m.Inner(r.q, r.next, r.step)
 		if err == nil && end <= -0.5*slope {
 			if err := m.Check(r.q); err != nil {
-				return 0, r.broken(t*length, err)
+				return 0, false, r.broken(t*length, err)
 			}
 			r.p, r.q, r.grad, r.next = r.q, r.p, r.next, r.grad
 			r.mon.step(t * length)
-			return cost, nil
+			return cost, true, nil
 		}
 		shrink := 0.25
 		if err == nil {
@@ -127,8 +122,11 @@ func (r *karcherRun) move() (float64, error) {
 		}
 		t *= shrink
 	}
-	return 0, r.broken(t*length, fmt.Errorf("no step along the direction is acceptable"))
+	return r.mon.status.Cost, false, nil
 }
+
+// finest returns the gradient error that does not matter to the tolerance.
+func (r *karcherRun) finest() float64 { return 0.05 * r.mon.target() }
 
 func (r *karcherRun) broken(length float64, err error) error {
 	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.status.Iteration+1, length, err)
@@ -142,8 +140,8 @@ func (r *karcherRun) goal() float64 {
 }
 
 // karcherRichardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
-// condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710, eq. 11 with the optimal theta of section 3).
-func karcherRichardsonDirection(r *karcherRun) error {
+// condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710).
+func karcherRichardsonDirection(r *karcherRun) {
 	var sum float64
 	for i, s := range r.memo.spectra {
 		lo, hi := math.Inf(1), math.Inf(-1)
@@ -160,11 +158,10 @@ func karcherRichardsonDirection(r *karcherRun) error {
 	for i, g := range r.grad {
 		r.step[i] = -2 / sum * g
 	}
-	return nil
 }
 
 // karcherNewtonDirection solves Hessian step = -gradient by conjugate gradients, to a residual that keeps the convergence superlinear.
-func karcherNewtonDirection(r *karcherRun) error {
+func karcherNewtonDirection(r *karcherRun) {
 	m := r.m
 	clear(r.step)
 	for i, g := range r.grad {
@@ -176,7 +173,7 @@ func karcherNewtonDirection(r *karcherRun) error {
 	target := r.goal()
 	for range 100 {
 		if math.Sqrt(rr) <= target {
-			return nil
+			return
 		}
 		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.memo)
 		r.products++
@@ -189,5 +186,4 @@ func karcherNewtonDirection(r *karcherRun) error {
 		}
 		rr = next
 	}
-	return nil
 }

@@ -7,13 +7,19 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-// start returns a point near the mean without decomposing any of the matrices. It is the geometric mean A # H of the arithmetic and the
-// harmonic mean (the Karcher mean itself for two matrices and for pairs C^1/2 exp(+-S) C^1/2), improved by a few gradient steps in which the
+// start returns a point near the mean without decomposing any of the matrices: the mean itself for one or two, otherwise the geometric mean
+// A # H of the arithmetic and the harmonic mean (which is the Karcher mean of pairs C^1/2 exp(+-S) C^1/2), improved by gradient steps in which the
 // logarithm is replaced by an odd rational function fitted to the spread of the data (rationalLog). A step costs one Cholesky factorization
 // and inversion per matrix and shift.
 func (k *karcherObjective) start() *manifold.Frame {
+	if len(k.frames) == 1 {
+		return k.frames[0].Clone().(*manifold.Frame)
+	}
+	if p := manifold.IdentityFrame(k.n, 1); len(k.frames) == 2 && k.m.Between(p, k.frames[0], k.frames[1], k.weights[1]) == nil {
+		return p
+	}
 	s, err := newKarcherStart(k)
-	if err != nil {
+	if err != nil { // means too ill-conditioned to invert; any start converges
 		return manifold.IdentityFrame(k.n, 1)
 	}
 	for _, centres := range []int{1, 2, 2} {

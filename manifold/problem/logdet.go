@@ -27,7 +27,7 @@ var logdet = Problem{
 		if err != nil {
 			return nil, err
 		}
-		l := &logdetObjective{target: target, count: count}
+		l := &logdetObjective{target: target, chol: view(target.F()), count: count}
 		l.work = dense.New[float64](target.Dim(), target.Dim())
 		l.m, err = m(target.Dim())
 		return l, err
@@ -69,6 +69,7 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 type logdetObjective struct {
 	m      *manifold.Affine
 	target *manifold.Frame
+	chol   dense.Matrix[float64] // lower triangular frame of the target
 	count  int
 	work   dense.Matrix[float64]
 }
@@ -86,12 +87,13 @@ func (l *logdetObjective) NewMemo() solve.Memo {
 	return &logdetMemo{dense.New[float64](l.target.Dim(), l.target.Dim())}
 }
 
-// Evaluate implements solve.Objective: one and a half products.
+// Evaluate implements solve.Objective: two half products.
 func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f := p.(*manifold.Frame)
 	m := memo.(*logdetMemo).m
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), view(l.target.F()), 0, l.work)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l.work, l.work, 0, m)
+	dense.Transpose(m, view(f.Inverse()))
+	dense.MulLower(dense.Transposed, l.chol, m, l.work) // (F^-1 L)^T
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l.work, l.work, 0, m)
 	dense.Mirror(m)
 	cost := f.LogDet()
 	for i := range m.Rows {

@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"fmt"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -29,6 +30,7 @@ func newMonitor(o *solve.Options, vectorLen int) *monitor {
 func (m *monitor) done(p manifold.Point, cost, gradient, scale float64) bool {
 	s := &m.status
 	s.Point, s.Cost, s.GradientNorm, s.GradientScale, s.Elapsed = p, cost, gradient, scale, time.Since(m.began)
+	s.Note()
 	var stop bool
 	m.reason, stop = m.o.Done(s)
 	return stop
@@ -43,6 +45,12 @@ func (m *monitor) target() float64 {
 func (m *monitor) step(length float64) {
 	m.status.Iteration++
 	m.status.StepNorm = length
+}
+
+// stalled records that no step improves the point.
+func (m *monitor) stalled() {
+	m.reason = solve.Reason{Name: "stalled", Detail: fmt.Sprintf("no step lowers the gradient norm %.3g", m.status.GradientNorm),
+		Advice: "a small relative gradient here is the rounding level of the problem: loosen the tolerance"}
 }
 
 // result closes the run at p.

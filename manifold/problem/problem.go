@@ -77,7 +77,7 @@ type Result struct {
 	HessianProducts  int               `json:"hessian_products"`
 	Objective        float64           `json:"objective"`
 	GradientNorm     float64           `json:"gradient_norm"`     // Riemannian, absolute
-	RelativeGradient float64           `json:"relative_gradient"` // against the start of the run
+	RelativeGradient float64           `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
 	Certificate      solve.Certificate `json:"certificate"`
 	Seconds          float64           `json:"seconds"` // wall clock, data checks included
 	Solution         *mat.SymDense     `json:"-"`

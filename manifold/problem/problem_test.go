@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -271,6 +273,272 @@ func TestStopping(t *testing.T) {
 	}
 }
 
+// TestBeyondRounding: a tolerance below rounding ends in an answer that says so, not in an error or an endless run.
+func TestBeyondRounding(t *testing.T) {
+	for _, p := range List() {
+		d := cases(8, 1e4)[p.Name][0]
+		for _, method := range p.Methods() {
+			if method == "closed-form" {
+				continue
+			}
+			r, err := p.Solve(d, &Options{Method: method, Solver: solve.Options{Tolerance: 1e-30, AbsoluteTolerance: 1e-30}})
+			if err != nil || r.Converged || r.Iterations > 200 || r.Advice == "" || r.RelativeGradient > 1e-10 {
+				t.Errorf("%s by %s: %+v %v", p.Name, method, r, err)
+			}
+		}
+	}
+}
+
+// TestKnownMeans: one matrix, two (weighted: a point on the geodesic), commuting ones (the exponential of the mean logarithm), equal ones.
+func TestKnownMeans(t *testing.T) {
+	ms := scattered(6, 2, 1e3)
+	between, err := manifold.Geodesic(ms[0], ms[1], 0.75)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := gallery.Orthogonal(7, 6)
+	commuting, logs := make([]mat.Symmetric, 3), make([]float64, 6)
+	for k := range commuting {
+		w := gallery.Spectrum(6, 1e3)
+		slices.Reverse(w[k : 4+k])
+		for i, v := range w {
+			logs[i] += math.Log(v) / 3
+		}
+		commuting[k] = symmetric(gallery.Compose(q, w))
+	}
+	for i, l := range logs {
+		logs[i] = math.Exp(l)
+	}
+	for _, c := range []struct {
+		name string
+		d    Data
+		want mat.Symmetric
+	}{
+		{"one", Data{Matrices: ms[:1]}, ms[0]},
+		{"two", Data{Matrices: ms, Weights: []float64{1, 3}}, between},
+		{"two by three", Data{Matrices: []mat.Symmetric{ms[0], ms[1], ms[1]}, Weights: []float64{1, 2, 1}}, between},
+		{"commuting", Data{Matrices: commuting}, symmetric(gallery.Compose(q, logs))},
+		{"equal", Data{Matrices: []mat.Symmetric{ms[0], ms[0], ms[0]}}, ms[0]},
+	} {
+		r, err := Solve("mean", c.d, &Options{Solver: solve.Options{Tolerance: 1e-11}})
+		if err != nil || !r.Converged {
+			t.Errorf("%s: %+v %v", c.name, r, err)
+			continue
+		}
+		if d, err := manifold.Distance(r.Solution, c.want); err != nil || d > 1e-9 {
+			t.Errorf("%s: distance %v to the known mean (%v)", c.name, d, err)
+		}
+	}
+}
+
+// TestIllConditionedPair: the closed form of two matrices of condition 1e6 loses digits to the condition 1e12 of their pencil; the gradient that is
+// reported must not hide it. X A^-1 X = B is the equation of the mean of two.
+func TestIllConditionedPair(t *testing.T) {
+	const n = 10
+	ms := scattered(n, 2, 1e6)
+	for _, method := range []string{"newton", "trust"} {
+		r, err := Solve("mean", Data{Matrices: ms}, &Options{Method: method})
+		if err != nil || !r.Converged {
+			t.Fatalf("%s: %+v %v", method, r, err)
+		}
+		f, err := manifold.NewFrame(r.Solution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b, ainv, y, z mat.Dense
+		a.CloneFrom(ms[0])
+		if err := ainv.Inverse(&a); err != nil && !errors.As(err, new(mat.Condition)) {
+			t.Fatal(err)
+		}
+		y.Mul(r.Solution, &ainv)
+		b.Mul(&y, r.Solution)
+		y.Mul(f.Inverse(), &b)
+		z.Mul(&y, f.Inverse().T())
+		y.Mul(f.Inverse(), ms[1])
+		b.Mul(&y, f.Inverse().T())
+		z.Sub(&z, &b)
+		if e := mat.Norm(&z, 2) / mat.Norm(&b, 2); e > 1e-7 {
+			t.Errorf("%s: X A^-1 X = B is off by %.1e relative to B", method, e)
+		}
+	}
+}
+
+// TestMeanInvariance: the mean moves with congruence and inversion.
+func TestMeanInvariance(t *testing.T) {
+	const n = 7
+	ms := scattered(n, 4, 1e3)
+	solved := func(ms []mat.Symmetric) *mat.SymDense {
+		r, err := Solve("mean", Data{Matrices: ms}, &Options{Solver: solve.Options{Tolerance: 1e-11}})
+		if err != nil || !r.Converged {
+			t.Fatalf("%+v %v", r, err)
+		}
+		return r.Solution
+	}
+	g := mat.NewDense(n, n, gallery.NewStream(8).Normals(n, n).Data)
+	congruent := func(a mat.Symmetric) *mat.SymDense {
+		var x, y mat.Dense
+		x.Mul(g, a)
+		y.Mul(&x, g.T())
+		s := mat.NewSymDense(n, nil)
+		for i := range n {
+			for j := i; j < n; j++ {
+				s.SetSym(i, j, (y.At(i, j)+y.At(j, i))/2)
+			}
+		}
+		return s
+	}
+	inverse := func(a mat.Symmetric) *mat.SymDense {
+		f, err := manifold.NewFrame(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Invert()
+		return f.Sym()
+	}
+	x := solved(ms)
+	for name, f := range map[string]func(mat.Symmetric) *mat.SymDense{"congruence": congruent, "inversion": inverse} {
+		moved := make([]mat.Symmetric, len(ms))
+		for k, a := range ms {
+			moved[k] = f(a)
+		}
+		if d, err := manifold.Distance(solved(moved), f(x)); err != nil || d > 1e-8 {
+			t.Errorf("%s: distance %v (%v)", name, d, err)
+		}
+	}
+}
+
+// TestTylerProperties: affine equivariance, invariance under scaling of single samples, the normalizations, and the fixed point equation.
+func TestTylerProperties(t *testing.T) {
+	const n = 5
+	x := heavyTailed(n, 100)
+	rows, _ := x.Dims()
+	run := func(x *mat.Dense, o Options) *mat.SymDense {
+		o.Solver.Tolerance = 1e-12
+		r, err := Solve("tyler", Data{Samples: x}, &o)
+		if err != nil || !r.Converged {
+			t.Fatalf("%+v %v", r, err)
+		}
+		return r.Solution
+	}
+	s := run(x, Options{})
+	if d := mat.Trace(s) - n; math.Abs(d) > 1e-12 {
+		t.Errorf("trace is off by %v", d)
+	}
+	if d := mat.Det(run(x, Options{Normalization: DetOne})) - 1; math.Abs(d) > 1e-10 {
+		t.Errorf("determinant is off by %v", d)
+	}
+	var inv mat.Dense
+	if err := inv.Inverse(s); err != nil {
+		t.Fatal(err)
+	}
+	rhs := mat.NewDense(n, n, nil)
+	scaled := mat.DenseCopyOf(x)
+	for i := range rows {
+		v := mat.NewVecDense(n, slices.Clone(x.RawRowView(i)))
+		var o mat.Dense
+		o.Outer(float64(n)/float64(rows)/mat.Inner(v, &inv, v), v, v)
+		rhs.Add(rhs, &o)
+		for j := range n {
+			scaled.Set(i, j, x.At(i, j)*math.Pow(-2, float64(i%5)))
+		}
+	}
+	rhs.Sub(rhs, s)
+	if e := mat.Norm(rhs, 2); e > 1e-10 {
+		t.Errorf("the fixed point equation is off by %v", e)
+	}
+	if d, err := manifold.Distance(run(scaled, Options{}), s); err != nil || d > 1e-9 {
+		t.Errorf("scaling samples moved the result by %v (%v)", d, err)
+	}
+	var costs []float64
+	r, err := Solve("tyler", Data{Samples: x}, &Options{Solver: solve.Options{Callback: func(s *solve.Status) bool {
+		costs = append(costs, s.Cost)
+		return false
+	}}})
+	if err != nil || math.Abs(costs[len(costs)-1]-r.Objective) > 1e-10 || !slices.IsSortedFunc(costs, func(a, b float64) int {
+		return cmp.Compare(b+1e-10, a)
+	}) {
+		t.Errorf("the costs along the run are %v, the objective is %v (%v)", costs, r.Objective, err)
+	}
+	g := mat.NewDense(n, n, gallery.NewStream(9).Normals(n, n).Data)
+	var moved, a, b mat.Dense
+	moved.Mul(x, g.T())
+	a.Mul(g, s)
+	b.Mul(&a, g.T())
+	want := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := i; j < n; j++ {
+			want.SetSym(i, j, b.At(i, j)*n/mat.Trace(&b))
+		}
+	}
+	if d, err := manifold.Distance(run(&moved, Options{}), want); err != nil || d > 1e-8 {
+		t.Errorf("affine equivariance is off by %v (%v)", d, err)
+	}
+}
+
+// TestFollowedEigenbases: at condition 1e2 one decomposition per matrix is enough for a whole run from the default start.
+func TestFollowedEigenbases(t *testing.T) {
+	p, _ := ByName("mean")
+	in, m, err := p.instance(&Data{Matrices: scattered(40, 10, 100)}, &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := karcherNewton(in, m, &Options{Solver: solve.Options{Tolerance: 1e-12}})
+	if err != nil || !r.Converged {
+		t.Fatalf("%+v %v", r, err)
+	}
+	for i, s := range in.(*karcherObjective).latest.spectra {
+		if s.fresh != 1 || s.sweeps == 0 || s.residual > 1e-5 {
+			t.Errorf("matrix %d: %d decompositions, %d sweeps, residual %.1e", i, s.fresh, s.sweeps, s.residual)
+		}
+	}
+}
+
+// TestLogarithmError: the first-order logarithm of a nearly diagonalised matrix is off by at most r^2, the slack that certificates add.
+func TestLogarithmError(t *testing.T) {
+	const n = 20
+	for _, kappa := range []float64{10, 1e4} {
+		for _, turn := range []float64{1e-1, 1e-2, 1e-3} {
+			c := gallery.SPD(3, n, kappa)
+			exact, near := newSpectrum(n), newSpectrum(n)
+			team := newTeam(n, 1)
+			id, chol := dense.New[float64](n, n), c.Clone()
+			id.Identity()
+			dense.Cholesky(chol)
+			if err := exact.locate(id, id, chol, 1e-12, team.workers[0]); err != nil {
+				t.Fatal(err)
+			}
+			logarithm := func(s *spectrum) dense.Matrix[float64] {
+				w := team.workers[0]
+				w.acc.Zero()
+				s.addLog(1, w)
+				dense.Mirror(w.acc)
+				return w.acc.Clone()
+			}
+			want := logarithm(exact)
+			// turn the exact basis by a small rotation
+			gen, q := dense.New[float64](n, n), dense.New[float64](n, n)
+			z := gallery.NewStream(4).Normals(n, n)
+			for i := range n {
+				for j := range n {
+					gen.Set(i, j, turn*(z.At(i, j)-z.At(j, i))/n)
+				}
+			}
+			dense.CayleyInverse(gen, q, make([]float64, dense.CayleyWork(n)))
+			near.basis.Copy(exact.basis)
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 2, exact.basis, q, -1, near.basis)
+			near.known = true
+			if !near.follow(id, chol, math.Inf(1), team.workers[0], false) {
+				t.Fatal("follow refused an infinite tolerance")
+			}
+			got := logarithm(near)
+			dense.Axpy(-1, want.Data, got.Data)
+			if e := math.Sqrt(dense.Dot(got.Data, got.Data)); e > near.residual*near.residual+1e-9 || near.residual < 1e-5 {
+				t.Errorf("condition %g, turn %g: error %.2e, r^2 = %.2e", kappa, turn, e, near.residual*near.residual)
+			}
+		}
+	}
+}
+
 // TestCertificateOnUnconvergedRuns: the bound holds where the run was cut short.
 func TestCertificateOnUnconvergedRuns(t *testing.T) {
 	ms := scattered(10, 6, 1e4)
@@ -288,6 +556,35 @@ func TestCertificateOnUnconvergedRuns(t *testing.T) {
 			if err != nil || !r.Certificate.Bound || d > r.Certificate.Value*(1+1e-9)+1e-9 {
 				t.Errorf("%s after %d iterations: distance %.3e, certified %.3e (%v)", method, limit, d, r.Certificate.Value, err)
 			}
+		}
+	}
+}
+
+// TestEvaluationsAllocateNothing: evaluations and Hessian products own their workspace. (The Karcher mean hands closures to its team of
+// workers, and a fresh eigendecomposition has a workspace of its own: a few small allocations that do not depend on n.)
+func TestEvaluationsAllocateNothing(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for name, limit := range map[string]float64{"logdet": 0, "tyler": 0, "mean": 8} {
+		p, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := cases(12, 100)[name][0]
+		in, m, err := p.instance(&d, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		memo, point := in.(solve.Memoizer).NewMemo(), manifold.IdentityFrame(12, 1)
+		grad, hv := make([]float64, m.VectorLen()), make([]float64, m.VectorLen())
+		if n := testing.AllocsPerRun(5, func() {
+			if _, err := in.Evaluate(point, grad, memo); err != nil {
+				t.Fatal(err)
+			}
+			if err := in.HessianVec(hv, point, grad, memo); err != nil {
+				t.Fatal(err)
+			}
+		}); n > limit {
+			t.Errorf("%s: %v allocations per evaluation and product, want at most %v", name, n, limit)
 		}
 	}
 }

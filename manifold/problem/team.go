@@ -19,6 +19,7 @@ type team struct {
 type worker struct {
 	acc    dense.Matrix[float64]
 	t      [4]dense.Matrix[float64]
+	m      dense.Matrix[float64] // B' C B of the matrix being located
 	zero   []float64
 	work   []float64
 	sum    [2]float64
@@ -39,7 +40,7 @@ const (
 func newTeam(n, count int) *team {
 	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit}
 	for range min(count, teamParts) {
-		w := &worker{acc: dense.New[float64](n, n), work: make([]float64, dense.CayleyWork(n)), zero: make([]float64, n)}
+		w := &worker{acc: dense.New[float64](n, n), m: dense.New[float64](n, n), work: make([]float64, dense.CayleyWork(n)), zero: make([]float64, n)}
 		for i := range w.t {
 			w.t[i] = dense.New[float64](n, n)
 		}

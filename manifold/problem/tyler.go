@@ -19,7 +19,7 @@ var tyler = Problem{
 	Takes: Samples,
 	Own: []Method{{
 		Name: "fixed-point",
-		What: "X <- (n/N) sum x x'/(x' X^-1 x), over-relaxed by the curvature seen; products and one small Cholesky per iteration",
+		What: "X <- (n/N) sum x x'/(x' X^-1 x), over-relaxed by the curvature seen; one product and one triangular solve with the samples per iteration",
 		run:  tylerFixedPoint,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
@@ -27,41 +27,13 @@ var tyler = Problem{
 		if err != nil {
 			return nil, err
 		}
-		if err := checkScatter(x); err != nil {
+		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows)}
+		if err := t.check(); err != nil {
 			return nil, err
 		}
-		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows)}
 		t.m, err = m(x.Cols)
 		return t, err
 	},
-}
-
-// checkScatter refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if
-// N > n (Kent and Tyler, Ann. Statist. 16 (1988) 1335-1352); points in a proper subspace are found by a Cholesky factorization.
-func checkScatter(x dense.Matrix[float64]) error {
-	N, n := x.Rows, x.Cols
-	if N <= n {
-		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
-			Remedy: "give more samples, reduce the dimension, or use a regularised or shrinkage estimator"}
-	}
-	c := x.Clone()
-	for i := range N {
-		row := c.Row(i)
-		s := math.Sqrt(dense.Dot(row, row))
-		if !(s > 0) || math.IsInf(s, 1) {
-			return &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("has norm %v and no direction", s), Remedy: "remove it"}
-		}
-		for j := range row {
-			row[j] /= s
-		}
-	}
-	g := dense.New[float64](n, n)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, float64(n)/float64(N), c, c, 0, g)
-	if err := manifold.CheckSPD(symmetric(g)); err != nil {
-		return &DataError{Where: "scatter of the directions", Err: err,
-			Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
-	}
-	return nil
 }
 
 // tylerObjective is log det X + (n/N) sum log(x' X^-1 x). With z = F^-1 x, q = z'z and P = (n/N) sum z z'/q the whitened differential is I - P,
@@ -71,6 +43,31 @@ type tylerObjective struct {
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
 	q    []float64
+	logs float64 // sum log(x'x)
+}
+
+// check refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if N > n
+// (Tyler, Ann. Statist. 15 (1987) 234-251); points in a proper subspace are found by a Cholesky factorization of the scatter of the directions. It
+// leaves the samples scaled to unit length in z.
+func (t *tylerObjective) check() error {
+	N, n := t.x.Rows, t.x.Cols
+	if N <= n {
+		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
+			Remedy: "give more samples, reduce the dimension, or use a regularised or shrinkage estimator"}
+	}
+	t.z.Copy(t.x)
+	t.logs = t.directions(t.z)
+	for i, l := range t.q {
+		if l-l != 0 {
+			return &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("has norm %v and no direction", math.Exp(l/2)), Remedy: "remove it"}
+		}
+	}
+	t.gram(t.z, t.work)
+	if err := manifold.CheckSPD(symmetric(t.work)); err != nil {
+		return &DataError{Where: "scatter of the directions", Err: err,
+			Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
+	}
+	return nil
 }
 
 type tylerMemo struct {
@@ -158,29 +155,28 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 	return s
 }
 
-// tylerFixedPoint iterates in whitened coordinates: the samples are kept as z = F^-1 x. Far from the solution one step is the exact fixed
-// point map, F <- F chol(P). Once P is near I the step is eta = theta (P - I) with theta from the last step and gradient change (Barzilai
-// and Borwein), applied as z <- z (I - eta/2 + eta^2/8): products only. At the end the gradient is evaluated afresh from the samples.
+// tylerFixedPoint iterates in whitened coordinates: the samples are kept as z = F^-1 x. A step is F <- F C with a Cholesky factor C of the
+// target seen from F, and z <- C^-1 z. Far from the solution the target is P, the fixed point map itself. Once P is near I it is
+// I + eta + eta^2/2, eta = theta (P - I), with theta from the last step and gradient change (Barzilai and Borwein); near I the factor turns the
+// frame too little to disturb theta. At the end the gradient is evaluated afresh from the samples.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	first, err := firstPoint(in, o)
+	w, err := newTylerRun(in.(*tylerObjective), o)
 	if err != nil {
 		return nil, err
 	}
-	w, err := newTylerRun(in.(*tylerObjective), first, o)
-	if err != nil {
-		return nil, err
-	}
-	for !w.mon.done(nil, math.NaN(), w.norm, w.initial) {
-		if w.norm > 1 {
-			err = w.fixedPointStep()
+	for !w.mon.done(nil, w.cost(), w.norm, w.initial) {
+		if w.norm <= 1 {
+			w.relax()
 		} else {
-			err = w.relaxedStep()
+			w.stepped = false
 		}
-		if err != nil {
+		if err := w.step(); err != nil {
 			return nil, err
 		}
 		w.mon.step(w.norm)
-		w.evaluate()
+		w.logs += w.t.directions(w.z)
+		w.t.gram(w.z, w.p)
+		w.gradient()
 		w.mon.status.Evaluations++
 	}
 	return w.result(m)
@@ -190,25 +186,35 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 type tylerRun struct {
 	t          *tylerObjective
 	mon        *monitor
-	z, next    dense.Matrix[float64] // samples as rows z' = x' F^-T, scaled freely
-	inv, tmp   dense.Matrix[float64] // F^-1
+	z          dense.Matrix[float64] // samples as rows z' = x' F^-T, scaled to unit length
+	inv        dense.Matrix[float64] // F^-1
 	p          dense.Matrix[float64]
 	grad, last []float64
-	step       []float64
-	stepped    bool // step and last belong to the frame of grad
+	eta        []float64
+	stepped    bool // eta and last belong to the frame before grad's
 	norm       float64
 	initial    float64
-	theta      float64
 	curvature  float64 // smallest curvature seen along a step, 1 before the first
+	logDet     float64 // log det X
+	logs       float64 // sum log(x' X^-1 x)
 }
 
-func newTylerRun(t *tylerObjective, first *manifold.Frame, o *Options) (*tylerRun, error) {
-	N, n := t.x.Rows, t.x.Cols
-	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), z: dense.New[float64](N, n),
-		next: dense.New[float64](N, n), inv: view(first.Inverse()).Clone(), tmp: dense.New[float64](n, n), p: dense.New[float64](n, n),
-		grad: make([]float64, n*n), last: make([]float64, n*n), step: make([]float64, n*n), theta: 1, curvature: 1}
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, w.inv, 0, w.z)
-	w.evaluate()
+func newTylerRun(t *tylerObjective, o *Options) (*tylerRun, error) {
+	n := t.x.Cols
+	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), z: t.z, inv: dense.New[float64](n, n), p: dense.New[float64](n, n),
+		grad: make([]float64, n*n), last: make([]float64, n*n), eta: make([]float64, n*n), curvature: 1, logs: t.logs}
+	w.inv.Identity()
+	if o.Start != nil {
+		first, err := firstPoint(t, o)
+		if err != nil {
+			return nil, err
+		}
+		w.inv.Copy(view(first.Inverse()))
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, w.inv, 0, w.z)
+		w.logs, w.logDet = t.directions(w.z), first.LogDet()
+	}
+	t.gram(w.z, w.p)
+	w.gradient()
 	w.initial = w.norm
 	if w.norm-w.norm != 0 {
 		return nil, errors.New("the gradient at the start is not finite")
@@ -216,11 +222,9 @@ func newTylerRun(t *tylerObjective, first *manifold.Frame, o *Options) (*tylerRu
 	return w, nil
 }
 
-// evaluate makes the rows of z unit vectors and computes the gradient I - P and its norm.
-func (w *tylerRun) evaluate() {
-	w.t.directions(w.z)
-	w.t.gram(w.z, w.p)
-	copy(w.last, w.grad)
+// gradient computes I - P and its norm.
+func (w *tylerRun) gradient() {
+	w.grad, w.last = w.last, w.grad
 	for i, v := range w.p.Data {
 		w.grad[i] = -v
 	}
@@ -230,56 +234,46 @@ func (w *tylerRun) evaluate() {
 	w.norm = math.Sqrt(dense.Dot(w.grad, w.grad))
 }
 
-// fixedPointStep sets F <- F C with C C' = P, so z <- C^-1 z.
-func (w *tylerRun) fixedPointStep() error {
+// relax replaces P by the over-relaxed target.
+func (w *tylerRun) relax() {
+	theta := 1.0
+	if w.stepped {
+		ss := dense.Dot(w.eta, w.eta)
+		if c := (dense.Dot(w.eta, w.grad) - dense.Dot(w.eta, w.last)) / ss; c > 0 {
+			w.curvature = min(w.curvature, c)
+			theta = min(max(1/c, 0.5), 2)
+		}
+	}
+	for i, g := range w.grad {
+		w.eta[i] = -theta * g
+	}
+	w.stepped = true
+	n := w.p.Rows
+	eta := dense.Wrap(n, n, w.eta)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 0.5, eta, eta, 0, w.p)
+	dense.Mirror(w.p)
+	dense.Axpy(1, w.eta, w.p.Data)
+	for i := range n {
+		w.p.Data[i*n+i]++
+	}
+}
+
+// step sets F <- F C with C C' = P.
+func (w *tylerRun) step() error {
 	if dense.Cholesky(w.p) >= 0 {
 		return &DataError{Err: errors.New("the iteration left the cone: too many samples lie in a proper subspace, Tyler's matrix does not exist"),
 			Remedy: "remove repeated samples, or use a regularised estimator"}
 	}
+	for i := range w.p.Rows {
+		w.logDet += 2 * math.Log(w.p.At(i, i))
+	}
 	dense.SolveLowerRight(dense.Transposed, w.p, w.z)
 	dense.SolveLower(dense.NoTrans, w.p, w.inv)
-	w.stepped, w.theta = false, 1
 	return nil
 }
 
-// relaxedStep sets F <- F exp(eta/2) to second order.
-func (w *tylerRun) relaxedStep() error {
-	if w.stepped {
-		w.relax()
-	}
-	for i, g := range w.grad {
-		w.step[i] = -w.theta * g
-	}
-	w.stepped = true
-	n := w.p.Rows
-	eta := dense.Wrap(n, n, w.step)
-	r := w.p
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 0.125, eta, eta, 0, r)
-	dense.Mirror(r)
-	dense.Axpy(-0.5, eta.Data, r.Data)
-	for i := range n {
-		r.Data[i*n+i]++
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.z, r, 0, w.next)
-	w.z, w.next = w.next, w.z
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, w.inv, 0, w.tmp)
-	w.inv, w.tmp = w.tmp, w.inv
-	return nil
-}
-
-// relax sets theta from the change of the gradient along the last step.
-func (w *tylerRun) relax() {
-	var ss, sy float64
-	for i, s := range w.step {
-		ss += s * s
-		sy += s * (w.grad[i] - w.last[i])
-	}
-	if c := sy / ss; c > 0 {
-		w.curvature = min(w.curvature, c)
-		w.theta = min(max(1/c, 0.5), 2)
-	} else {
-		w.theta = 1
-	}
+func (w *tylerRun) cost() float64 {
+	return w.logDet + float64(w.z.Cols)/float64(w.z.Rows)*w.logs
 }
 
 // result inverts F^-1 and evaluates the gradient there from the samples.

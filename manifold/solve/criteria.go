@@ -17,7 +17,17 @@ type Status struct {
 	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start, or what the objective says (Scaler)
 	StepNorm        float64 // Riemannian norm of the last accepted step; 0 before the first
 	Elapsed         time.Duration
-	Point           manifold.Point // must not be changed
+	Point           manifold.Point // must not be changed; nil in iterations that keep no point
+
+	best  float64 // smallest gradient norm so far
+	since int     // iteration that reached it
+}
+
+// Note updates what Stagnation needs after GradientNorm has been set; whoever drives an iteration calls it once for each point.
+func (s *Status) Note() {
+	if s.Iteration == 0 || s.GradientNorm < 0.9*s.best {
+		s.best, s.since = s.GradientNorm, s.Iteration
+	}
 }
 
 // Reason says why a solver stopped.
@@ -77,6 +87,18 @@ func (c StepBelow) Check(s *Status) (Reason, bool) {
 	}
 	return Reason{Name: "step", Detail: fmt.Sprintf("step %.3g <= %.3g", s.StepNorm, float64(c)),
 		Advice: "look at the gradient norm: if it is not small, try the trust solver"}, true
+}
+
+// Stagnation stops without claiming convergence when the gradient norm has not fallen by a tenth in so many iterations.
+type Stagnation int
+
+// Check implements Criterion.
+func (c Stagnation) Check(s *Status) (Reason, bool) {
+	if s.Iteration-s.since < int(c) {
+		return Reason{}, false
+	}
+	return Reason{Name: "stagnation", Detail: fmt.Sprintf("gradient norm %.3g, not lower in %d iterations", s.GradientNorm, s.Iteration-s.since),
+		Advice: "a small relative gradient here is the rounding level of the problem: loosen the tolerance; otherwise try the trust solver"}, true
 }
 
 // IterationLimit stops without convergence after so many iterations.

@@ -5,5 +5,5 @@
 //
 // Near the optimum the decrease of the cost drowns in its rounding error, and a line search that looks at values alone stalls at a relative
 // gradient of 1e-7 to 1e-8. The line search here then judges a step by its directional derivative (the approximate Wolfe conditions of
-// Hager and Zhang, SIAM J. Optim. 16 (2005) 170-192, eq. 2.3).
+// Hager and Zhang, SIAM J. Optim. 16 (2005) 170-192).
 package solve

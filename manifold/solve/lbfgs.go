@@ -50,7 +50,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		}
 		q.remember(t)
 	}
-	return r.result(), nil
+	return r.result()
 }
 
 // quasiNewton keeps the last pairs of steps and gradient changes in a ring.

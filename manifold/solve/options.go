@@ -73,6 +73,12 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 	return d
 }
 
+// A run whose relative gradient is below roundingZone and has not fallen for patience iterations has met the rounding of the problem.
+const (
+	roundingZone = 1e-6
+	patience     = 25
+)
+
 // Done applies the callback and the stopping criteria of options that have their defaults to s.
 func (o *Options) Done(s *Status) (Reason, bool) {
 	if o.Callback != nil && s.Iteration > 0 && o.Callback(s) {
@@ -90,6 +96,8 @@ func (o *Options) Done(s *Status) (Reason, bool) {
 		}
 	}
 	switch {
+	case s.GradientNorm <= roundingZone*s.GradientScale && s.Iteration-s.since >= patience:
+		return Stagnation(patience).Check(s)
 	case s.Iteration >= o.MaxIterations:
 		return IterationLimit(o.MaxIterations).Check(s)
 	case o.MaxTime > 0 && s.Elapsed >= o.MaxTime:

@@ -130,6 +130,7 @@ func (r *run) refresh() {
 		r.status.GradientScale = r.scale.GradientScale(r.x.cost)
 	}
 	r.status.Elapsed = time.Since(r.began)
+	r.status.Note()
 }
 
 // done applies the stopping criteria and keeps the reason.
@@ -145,15 +146,20 @@ func (r *run) stalled(what string) {
 }
 
 // result closes the run.
-func (r *run) result() *Result {
+func (r *run) result() (*Result, error) {
 	s := &r.status
+	if c, ok := r.m.(manifold.Completer); ok {
+		if err := c.Complete(r.x.point); err != nil {
+			return nil, fmt.Errorf("solve: after iteration %d: %w", s.Iteration, err)
+		}
+	}
 	out := &Result{Solver: r.name, Point: r.x.point, Converged: r.reason.Converged, Reason: r.reason, Iterations: s.Iteration,
 		Objective: s.Cost, GradientNorm: s.GradientNorm, Certificate: r.certify()}
 	if s.GradientScale > 0 {
 		out.RelativeGradient = s.GradientNorm / s.GradientScale
 	}
 	out.Evaluations, out.HessianProducts, out.Elapsed = s.Evaluations, s.HessianProducts, time.Since(r.began)
-	return out
+	return out, nil
 }
 
 // certify asks the objective for a bound, otherwise estimates the distance by the length of the Newton step where a Hessian is at hand.

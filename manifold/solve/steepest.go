@@ -8,7 +8,7 @@ var steepest = Solver{
 	Run:  Steepest,
 }
 
-// averaging is the weight of the past in the reference cost of the nonmonotone search (Zhang and Hager, SIAM J. Optim. 14 (2004), eq. 1.3).
+// averaging is the weight of the past in the reference cost of the nonmonotone search (Zhang and Hager, SIAM J. Optim. 14 (2004) 1043-1056).
 const averaging = 0.85
 
 // Steepest runs Riemannian steepest descent. The step is the Barzilai-Borwein quotient <s,s>/<s,y> of the last step s and gradient change y
@@ -48,7 +48,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		r.carry(old)
 		t = barzilaiBorwein(r, old, t, norm)
 	}
-	return r.result(), nil
+	return r.result()
 }
 
 // barzilaiBorwein returns the next first trial after a step t along minus old (already carried to x).

@@ -58,7 +58,7 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			break
 		}
 	}
-	return r.result(), nil
+	return r.result()
 }
 
 // truncatedCG minimizes the quadratic model at x within the radius.

@@ -1,0 +1,143 @@
+package dense
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// results runs every kernel once on inputs made from a seed and returns all outputs by name.
+func results[T Float](n int) map[string][]T {
+	rng := rand.New(rand.NewPCG(uint64(n), 9))
+	out := map[string][]T{}
+	keep := func(name string, m Matrix[T]) { out[name] = m.Clone().Data }
+	a, b, c := random[T](rng, n, n), random[T](rng, n, n), New[T](n, n)
+	Gemm(NoTrans, NoTrans, 1, a, b, 0, c)
+	keep("Gemm NN", c)
+	Gemm(Transposed, Transposed, 0.3, a, b, 0.7, c)
+	keep("Gemm TT", c)
+	GemmTriangle(Upper, NoTrans, Transposed, 1, a, b, 0, c)
+	keep("GemmTriangle", c)
+	l := lowerOnly(lowerFactor[T](rng, n))
+	x := b.Clone()
+	SolveLower(NoTrans, l, x)
+	keep("SolveLower", x)
+	SolveLowerRight(Transposed, l, x)
+	keep("SolveLowerRight", x)
+	MulLower(Transposed, l, a, x)
+	keep("MulLower", x)
+	MulLowerRight(NoTrans, l, a, x)
+	keep("MulLowerRight", x)
+	s := New[T](n, n)
+	Gemm(NoTrans, Transposed, 1, l, l, 0, s)
+	Cholesky(s)
+	keep("Cholesky", s)
+	InvertLower(l)
+	keep("InvertLower", l)
+	g := skew[T](rng, n, 0.3/math.Sqrt(float64(n)))
+	work := make([]T, CayleyWork(n))
+	CayleyInverse(g, c, work)
+	keep("CayleyInverse", c)
+	CayleyTruncated(g, 3, c, work)
+	keep("CayleyTruncated", c)
+	_, roots, inverse := spectrum[T](rng, n)
+	d := make([]T, n)
+	BoundedAngle(roots, inverse, d, symmetric[T](rng, n), c)
+	keep("BoundedAngle", c)
+	FirstOrderAngle(roots, inverse, symmetric[T](rng, n), c)
+	keep("FirstOrderAngle", c)
+	RotatedDiagonal(a, b, d, work)
+	out["RotatedDiagonal"] = append([]T(nil), d...)
+	Gemv(NoTrans, 0.3, a, roots, 0.7, d)
+	out["Gemv"] = append([]T(nil), d...)
+	Gemv(Transposed, 0.3, a, roots, 0, d)
+	out["Gemv transposed"] = append([]T(nil), d...)
+	Ger(0.3, roots, d, a)
+	keep("Ger", a)
+	out["Dot"] = []T{Dot(roots, d), T(NormBound(g))}
+	for name, f := range map[string]func(dst, x []T){"Exp": Exp[T], "Log": Log[T], "Sqrt": Sqrt[T], "Pow": func(dst, x []T) { Pow(dst, x, -0.25) }} {
+		f(d, roots)
+		out[name] = append([]T(nil), d...)
+	}
+	return out
+}
+
+func sameResults[T Float](t *testing.T, what string, got, want map[string][]T) {
+	t.Helper()
+	for name, w := range want {
+		for i, v := range w {
+			if g := got[name][i]; math.Float64bits(float64(g)) != math.Float64bits(float64(v)) {
+				t.Fatalf("%T %s: %s: element %d is %v, want %v", v, what, name, i, g, v)
+			}
+		}
+	}
+}
+
+// Every kernel has the same bits for any number of goroutines.
+func TestBitsAcrossWorkers(t *testing.T) {
+	onPaths(t, func() {
+		n, counts := 420, []int{1, 2, 3, 5} // above the size from which products are shared
+		if raceEnabled && active != bestPath() {
+			return
+		}
+		if active == portable || raceEnabled {
+			n, counts = 370, []int{1, 3}
+		}
+		var want map[string][]float64
+		var want32 map[string][]float32
+		for _, procs := range counts {
+			withProcs(procs, func() {
+				got, got32 := results[float64](n), results[float32](n)
+				if want == nil {
+					want, want32 = got, got32
+				}
+				what := fmt.Sprintf("%v GOMAXPROCS=%d", active, procs)
+				sameResults(t, what, got, want)
+				sameResults(t, what, got32, want32)
+			})
+		}
+	})
+}
+
+// AVX2 and AVX-512 give the same bits for every kernel.
+func TestBitsAcrossPaths(t *testing.T) {
+	if bestPath() != avx512 {
+		t.Skip("this machine has no two assembly paths")
+	}
+	old := active
+	defer func() { active = old }()
+	for _, n := range []int{1, 2, 3, 5, 8, 9, 12, 17, 31, 40, 64, 100, 131} {
+		active = avx2
+		want, want32 := results[float64](n), results[float32](n)
+		active = avx512
+		what := fmt.Sprint("AVX-512 against AVX2, n=", n)
+		sameResults(t, what, results[float64](n), want)
+		sameResults(t, what, results[float32](n), want32)
+	}
+}
+
+// A product has the same bits when its rows or columns are computed by separate calls.
+func TestBitsAcrossSplits(t *testing.T) {
+	onPaths(t, func() {
+		rng := rand.New(rand.NewPCG(8, 9))
+		for range 12 {
+			m, n, k := 1+rng.IntN(300), 1+rng.IntN(300), 1+rng.IntN(900)
+			if active == portable || raceEnabled {
+				m, n = 1+m/5, 1+n/5
+			}
+			a, b := random[float64](rng, m, k), random[float64](rng, k, n)
+			whole, split := New[float64](m, n), New[float64](m, n)
+			Gemm(NoTrans, NoTrans, 1, a, b, 0, whole)
+			r, c := rng.IntN(m+1), rng.IntN(n+1)
+			for _, p := range [][4]int{{0, 0, r, c}, {0, c, r, n - c}, {r, 0, m - r, c}, {r, c, m - r, n - c}} {
+				if p[2] > 0 && p[3] > 0 {
+					Gemm(NoTrans, NoTrans, 1, a.View(p[0], 0, p[2], k), b.View(0, p[1], k, p[3]), 0, split.View(p[0], p[1], p[2], p[3]))
+				}
+			}
+			if d := maxDifference(whole, split); d != 0 {
+				t.Fatalf("%v m=%d n=%d k=%d: split at (%d,%d) differs by %g", active, m, n, k, r, c, d)
+			}
+		}
+	})
+}

@@ -1,0 +1,13 @@
+package dense
+
+// Parallel runs the parts of a task on the goroutines that large products share. Which goroutine runs a part, and in which order, is not
+// defined: parts must write to different memory, and what they compute must not depend on how the task was cut, so that results keep
+// their bits for any number of threads. Keep the value in the caller's workspace; Run then allocates nothing.
+type Parallel struct {
+	Task interface{ RunPart(i int) }
+}
+
+// Run calls Task.RunPart for every i < parts and returns when all calls are done.
+func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
+
+func (p *Parallel) runPart(i int) { p.Task.RunPart(i) }
