@@ -323,6 +323,23 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+func TestFrameOfInverse(t *testing.T) {
+	rng := source(10)
+	want := mustFrame(t, randomSPD(rng, 9, 1e4))
+	got, err := FrameOfInverse(want.Inverse())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := relative(got.Sym(), want.Sym()); e > 1e-11 || math.Abs(got.LogDet()-want.LogDet()) > 1e-10 {
+		t.Errorf("off by %.1e, log det %v, want %v", e, got.LogDet(), want.LogDet())
+	}
+	for _, bad := range [][]float64{{1, 0, 1, 0}, {1, 0, math.NaN(), 1}, {-1, 0, 0, 1}} {
+		if _, err := FrameOfInverse(mat.NewDense(2, 2, bad)); err == nil {
+			t.Errorf("accepted %v", bad)
+		}
+	}
+}
+
 func TestCheckFindsBrokenPoints(t *testing.T) {
 	m := mustAffine(t, 3, AffineOptions{})
 	p := IdentityFrame(3, 2)

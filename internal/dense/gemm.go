@@ -54,12 +54,15 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T],
 	if k != k2 || c.Rows != m || c.Cols != n {
 		panic(Error(fmt.Sprintf("Gemm: %dx%d times %dx%d into %dx%d", m, k, k2, n, c.Rows, c.Cols)))
 	}
-	if m == 0 || n == 0 {
+	if m <= 0 || n <= 0 {
 		return
 	}
 	if alpha == 0 || k == 0 {
 		scale(beta, *c)
 		return
+	}
+	if !a.holds() || !b.holds() || !c.holds() {
+		panic(errShort)
 	}
 	if !ta && !tb && (part == everywhere || n <= 16) && m <= tinySize && n <= tinySize && k <= tinySize {
 		tinyGemm(alpha, a, b, beta, c)

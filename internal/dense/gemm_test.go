@@ -265,13 +265,47 @@ func TestGemmNaN(t *testing.T) {
 	})
 }
 
-func TestGemmPanics(t *testing.T) {
-	defer func() {
-		if _, ok := recover().(Error); !ok {
-			t.Error("no panic with Error")
-		}
-	}()
-	Gemm(NoTrans, NoTrans, 1, New[float64](2, 3), New[float64](4, 2), 0, New[float64](2, 2))
+func TestPanics(t *testing.T) {
+	m := New[float64](4, 4)
+	short := Matrix[float64]{Rows: 4, Cols: 4, Stride: 4, Data: m.Data[:15]}
+	v := make([]float64, 3)
+	for name, f := range map[string]func(){
+		"inner":          func() { Gemm(NoTrans, NoTrans, 1, m, New[float64](3, 4), 0, m) },
+		"outer":          func() { Gemm(NoTrans, NoTrans, 1, m, m, 0, New[float64](4, 3)) },
+		"short a":        func() { Gemm(NoTrans, NoTrans, 1, short, m, 0, New[float64](4, 4)) },
+		"short b":        func() { Gemm(NoTrans, NoTrans, 1, m, short, 0, New[float64](4, 4)) },
+		"short c":        func() { Gemm(NoTrans, NoTrans, 1, m, m, 0, short) },
+		"gemv":           func() { Gemv(NoTrans, 1, m, v, 0, make([]float64, 4)) },
+		"gemv short":     func() { Gemv(NoTrans, 1, short, make([]float64, 4), 0, make([]float64, 4)) },
+		"ger":            func() { Ger(1, v, v, m) },
+		"dot":            func() { Dot(v, v[:2]) },
+		"axpy":           func() { Axpy(1, v, v[:2]) },
+		"exp":            func() { Exp(v, v[:2]) },
+		"pow":            func() { Pow(v, v[:2], 2) },
+		"upper":          func() { GemmUpper(NoTrans, NoTrans, 1, New[float64](2, 3), New[float64](3, 4), 0, New[float64](2, 4)) },
+		"cholesky":       func() { Cholesky(New[float64](2, 3)) },
+		"solve":          func() { SolveLower(NoTrans, m, New[float64](3, 2)) },
+		"solve right":    func() { SolveLowerRight(NoTrans, m, New[float64](2, 3)) },
+		"bounded angle":  func() { BoundedAngle(v, v, v, m, m) },
+		"cayley":         func() { CayleyInverse(m, New[float64](3, 3), make([]float64, 32)) },
+		"cayley k":       func() { CayleyTruncated(m, 0, New[float64](4, 4), make([]float64, 32)) },
+		"rotated":        func() { RotatedDiagonal(m, m, v, make([]float64, 16)) },
+		"view":           func() { m.View(1, 1, 4, 1) },
+		"mirror":         func() { Mirror(New[float64](2, 3)) },
+		"transpose":      func() { Transpose(New[float64](2, 3), New[float64](2, 3)) },
+		"wrap too short": func() { Wrap(2, 2, v) },
+	} {
+		func() {
+			defer func() {
+				if p := recover(); p == nil {
+					t.Errorf("%s: no panic", name)
+				} else if _, ok := p.(Error); !ok {
+					t.Errorf("%s: panic %v is not an Error", name, p)
+				}
+			}()
+			f()
+		}()
+	}
 }
 
 func FuzzGemm(f *testing.F) {

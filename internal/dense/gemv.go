@@ -14,8 +14,11 @@ func Gemv[T Float](ta Trans, alpha T, a Matrix[T], x []T, beta T, y []T) {
 	} else if beta != 1 {
 		Scale(beta, y, y)
 	}
-	if alpha == 0 {
+	if alpha == 0 || m == 0 || k == 0 {
 		return
+	}
+	if !a.holds() {
+		panic(errShort)
 	}
 	var buf [gemvChunk]T
 	if ta {

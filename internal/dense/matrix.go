@@ -95,3 +95,8 @@ func (m Matrix[T]) mustHave(rows, cols int, op string) {
 		panic(Error(fmt.Sprintf("%s: have %dx%d, want %dx%d", op, m.Rows, m.Cols, rows, cols)))
 	}
 }
+
+// holds reports whether Data is long enough, since assembly does not check. m must not be empty.
+func (m *Matrix[T]) holds() bool { return len(m.Data) >= (m.Rows-1)*m.Stride+m.Cols && m.Stride >= 0 }
+
+const errShort = Error("the data of a matrix are too short for its shape")

@@ -78,7 +78,16 @@ type logdetMemo struct{ m dense.Matrix[float64] }
 
 func (l *logdetObjective) size() (int, int) { return l.target.Dim(), l.count }
 
-func (l *logdetObjective) start() *manifold.Frame { return manifold.IdentityFrame(l.target.Dim(), 1) }
+// start returns the multiple of the identity with the determinant of S.
+func (l *logdetObjective) start() *manifold.Frame {
+	n := l.target.Dim()
+	return manifold.IdentityFrame(n, math.Exp(l.target.LogDet()/float64(n)))
+}
+
+// GradientScale implements solve.Scaler: the norm of the gradient of log det X, the identity in whitened coordinates.
+func (l *logdetObjective) GradientScale(float64) float64 {
+	return math.Sqrt(l.m.Kappa() * float64(l.target.Dim()))
+}
 
 func (l *logdetObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }
 
@@ -126,27 +135,20 @@ func (l *logdetObjective) Certify(p manifold.Point, _ float64, _ solve.Memo) sol
 	return solve.Certificate{Kind: "known-minimizer", Value: d, Bound: true}
 }
 
-func logdetClosedForm(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+// closedFormTolerance is the relative gradient that the closed form must show.
+const closedFormTolerance = 1e-6
+
+func logdetClosedForm(in instance, m *manifold.Affine, _ *Options) (*solve.Result, error) {
 	l := in.(*logdetObjective)
-	first, err := firstPoint(in, o)
-	if err != nil {
-		return nil, err
-	}
-	n := m.VectorLen()
-	grad, memo := make([]float64, n), l.NewMemo()
-	if _, err := l.Evaluate(first, grad, memo); err != nil {
-		return nil, err
-	}
-	initial := math.Sqrt(m.Inner(first, grad, grad))
-	r := &solve.Result{Point: l.target.Clone(), Evaluations: 2}
+	grad, memo := make([]float64, m.VectorLen()), l.NewMemo()
+	r := &solve.Result{Point: l.target.Clone(), Evaluations: 1}
+	var err error
 	if r.Objective, err = l.Evaluate(r.Point, grad, memo); err != nil {
 		return nil, err
 	}
 	r.GradientNorm = math.Sqrt(m.Inner(r.Point, grad, grad))
-	if initial > 0 {
-		r.RelativeGradient = r.GradientNorm / initial
-	}
-	r.Converged = r.GradientNorm <= 1e-8*max(1, initial)
+	r.RelativeGradient = r.GradientNorm / l.GradientScale(r.Objective)
+	r.Converged = r.RelativeGradient <= closedFormTolerance
 	if !r.Converged {
 		return nil, errors.New("the closed form does not satisfy the optimality condition to rounding: the matrix is too ill-conditioned")
 	}

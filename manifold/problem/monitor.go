@@ -38,7 +38,7 @@ func (m *monitor) done(p manifold.Point, cost, gradient, scale float64) bool {
 
 // target returns the gradient norm at which the run has converged.
 func (m *monitor) target() float64 {
-	return max(m.o.Tolerance*m.status.GradientScale, m.o.AbsoluteTolerance)
+	return m.o.Tolerance * m.status.GradientScale
 }
 
 // step counts an accepted step.
@@ -58,9 +58,7 @@ func (m *monitor) result(p manifold.Point, products int) *solve.Result {
 	s := &m.status
 	r := &solve.Result{Point: p, Converged: m.reason.Converged, Reason: m.reason, Iterations: s.Iteration, Evaluations: s.Evaluations,
 		HessianProducts: products, Objective: s.Cost, GradientNorm: s.GradientNorm, Elapsed: time.Since(m.began)}
-	if s.GradientScale > 0 {
-		r.RelativeGradient = s.GradientNorm / s.GradientScale
-	}
+	r.RelativeGradient = s.GradientNorm / s.GradientScale
 	return r
 }
 

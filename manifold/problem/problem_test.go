@@ -229,7 +229,9 @@ func TestBadInput(t *testing.T) {
 		{"tyler", Data{Samples: mat.NewDense(3, 3, []float64{1, 2, 3, 4, 5, 7, 1, 0, 0})}, nil, "needs more samples than dimensions"},
 		{"tyler", Data{Samples: mat.NewDense(3, 2, []float64{1, 2, 0, 0, 5, 7})}, nil, "sample 1: has norm 0"},
 		{"tyler", Data{Samples: mat.NewDense(3, 2, []float64{1, 2, 0, math.NaN(), 5, 7})}, nil, "sample 1: entry 1 is NaN"},
-		{"tyler", Data{Samples: inSubspace}, nil, "subspace"},
+		{"tyler", Data{Samples: inSubspace}, nil, "sample 0: 4 of the 4 samples point in its direction"},
+		{"tyler", Data{Samples: mat.NewDense(5, 2, []float64{1, 2, 3, -1, -2, -4, 0.5, 1, 5, 7})}, nil, "sample 0: 3 of the 5 samples point"},
+		{"tyler", Data{Samples: mat.NewDense(5, 3, []float64{1, 2, 3, 2, 1, 3, 1, 0, 1, 0, 1, 1, 2, 3, 5})}, nil, "the samples lie in a subspace"},
 	} {
 		_, err := Solve(c.problem, c.d, c.o)
 		var de *DataError

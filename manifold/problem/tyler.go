@@ -1,9 +1,11 @@
 package problem
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -62,12 +64,50 @@ func (t *tylerObjective) check() error {
 			return &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("has norm %v and no direction", math.Exp(l/2)), Remedy: "remove it"}
 		}
 	}
+	if count, first := t.repeated(); n > 1 && count*n >= N {
+		return &DataError{Where: fmt.Sprintf("sample %d", first), Err: fmt.Errorf("%d of the %d samples point in its direction; Tyler's matrix exists only if fewer than N/n = %.3g do",
+			count, N, float64(N)/float64(n)), Remedy: "remove repeated samples, or use a regularised estimator"}
+	}
 	t.gram(t.z, t.work)
 	if err := manifold.CheckSPD(symmetric(t.work)); err != nil {
 		return &DataError{Where: "scatter of the directions", Err: err,
 			Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
 	}
 	return nil
+}
+
+// repeated returns the largest number of samples on one line through the origin (to 1e-10), and the first of them. z holds the directions.
+func (t *tylerObjective) repeated() (count, first int) {
+	order, sign := make([]int, t.z.Rows), make([]float64, t.z.Rows)
+	for i := range order {
+		order[i], sign[i] = i, 1
+		for _, v := range t.z.Row(i) {
+			if math.Abs(v) > 1e-10 {
+				sign[i] = math.Copysign(1e10, v)
+				break
+			}
+		}
+	}
+	compare := func(a, b int) int {
+		x, y := t.z.Row(a), t.z.Row(b)
+		for j := range x {
+			if c := cmp.Compare(math.Round(sign[a]*x[j]), math.Round(sign[b]*y[j])); c != 0 {
+				return c
+			}
+		}
+		return 0
+	}
+	slices.SortStableFunc(order, compare)
+	start := 0
+	for i := range order {
+		if compare(order[start], order[i]) != 0 {
+			start = i
+		}
+		if i-start+1 > count {
+			count, first = i-start+1, order[start]
+		}
+	}
+	return count, first
 }
 
 type tylerMemo struct {
@@ -78,6 +118,11 @@ type tylerMemo struct {
 func (t *tylerObjective) size() (int, int) { return t.x.Cols, t.x.Rows }
 
 func (t *tylerObjective) start() *manifold.Frame { return manifold.IdentityFrame(t.x.Cols, 1) }
+
+// GradientScale implements solve.Scaler: the norm of the gradient of log det X, the identity in whitened coordinates.
+func (t *tylerObjective) GradientScale(float64) float64 {
+	return math.Sqrt(t.m.Kappa() * float64(t.x.Cols))
+}
 
 // NewMemo implements solve.Memoizer.
 func (t *tylerObjective) NewMemo() solve.Memo {
@@ -160,26 +205,34 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 // I + eta + eta^2/2, eta = theta (P - I), with theta from the last step and gradient change (Barzilai and Borwein); near I the factor turns the
 // frame too little to disturb theta. At the end the gradient is evaluated afresh from the samples.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	w, err := newTylerRun(in.(*tylerObjective), o)
+	w, err := newTylerRun(in.(*tylerObjective), m, o)
 	if err != nil {
 		return nil, err
 	}
-	for !w.mon.done(nil, w.cost(), w.norm, w.initial) {
-		if w.norm <= 1 {
-			w.relax()
-		} else {
-			w.stepped = false
+	for restarts := 0; ; restarts++ {
+		for !w.done() {
+			if w.norm <= 1 {
+				w.relax()
+			} else {
+				w.stepped = false
+			}
+			if err := w.step(); err != nil {
+				return nil, err
+			}
 		}
-		if err := w.step(); err != nil {
+		point, err := w.point()
+		if err != nil {
 			return nil, err
 		}
-		w.mon.step(w.norm)
-		w.logs += w.t.directions(w.z)
-		w.t.gram(w.z, w.p)
-		w.gradient()
-		w.mon.status.Evaluations++
+		w.restart(point)
+		switch {
+		case !w.mon.reason.Converged || w.metric*w.norm <= w.mon.target():
+			return w.result(point), nil
+		case restarts == 2:
+			w.mon.stalled()
+			return w.result(point), nil
+		}
 	}
-	return w.result(m)
 }
 
 // tylerRun is the state of the fixed point iteration.
@@ -191,35 +244,48 @@ type tylerRun struct {
 	p          dense.Matrix[float64]
 	grad, last []float64
 	eta        []float64
-	stepped    bool // eta and last belong to the frame before grad's
-	norm       float64
-	initial    float64
+	stepped    bool    // eta and last belong to the frame before grad's
+	norm       float64 // of the whitened gradient
+	metric     float64 // of the whitened gradient's norm times this is the norm in the metric
 	curvature  float64 // smallest curvature seen along a step, 1 before the first
 	logDet     float64 // log det X
 	logs       float64 // sum log(x' X^-1 x)
 }
 
-func newTylerRun(t *tylerObjective, o *Options) (*tylerRun, error) {
+func newTylerRun(t *tylerObjective, m *manifold.Affine, o *Options) (*tylerRun, error) {
 	n := t.x.Cols
-	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), z: t.z, inv: dense.New[float64](n, n), p: dense.New[float64](n, n),
-		grad: make([]float64, n*n), last: make([]float64, n*n), eta: make([]float64, n*n), curvature: 1, logs: t.logs}
-	w.inv.Identity()
+	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), metric: math.Sqrt(m.Kappa()), z: t.z, inv: dense.New[float64](n, n),
+		p: dense.New[float64](n, n), grad: make([]float64, n*n), last: make([]float64, n*n), eta: make([]float64, n*n), curvature: 1}
 	if o.Start != nil {
 		first, err := firstPoint(t, o)
 		if err != nil {
 			return nil, err
 		}
-		w.inv.Copy(view(first.Inverse()))
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, w.inv, 0, w.z)
-		w.logs, w.logDet = t.directions(w.z), first.LogDet()
+		w.restart(first)
+	} else {
+		w.inv.Identity()
+		w.logs = t.logs
+		t.gram(w.z, w.p)
+		w.gradient()
 	}
-	t.gram(w.z, w.p)
-	w.gradient()
-	w.initial = w.norm
 	if w.norm-w.norm != 0 {
 		return nil, errors.New("the gradient at the start is not finite")
 	}
 	return w, nil
+}
+
+// restart takes p as the present point and evaluates it from the samples themselves.
+func (w *tylerRun) restart(p *manifold.Frame) {
+	w.inv.Copy(view(p.Inverse()))
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, w.t.x, w.inv, 0, w.z)
+	w.logs, w.logDet, w.stepped = w.t.directions(w.z), p.LogDet(), false
+	w.t.gram(w.z, w.p)
+	w.gradient()
+	w.mon.status.Evaluations++
+}
+
+func (w *tylerRun) done() bool {
+	return w.mon.done(nil, w.cost(), w.metric*w.norm, w.t.GradientScale(0))
 }
 
 // gradient computes I - P and its norm.
@@ -258,43 +324,52 @@ func (w *tylerRun) relax() {
 	}
 }
 
-// step sets F <- F C with C C' = P.
+// step sets F <- F C with C C' = P and evaluates.
 func (w *tylerRun) step() error {
 	if dense.Cholesky(w.p) >= 0 {
-		return &DataError{Err: errors.New("the iteration left the cone: too many samples lie in a proper subspace, Tyler's matrix does not exist"),
-			Remedy: "remove repeated samples, or use a regularised estimator"}
+		return tylerMissing("a sample covariance seen from the iterate is singular")
 	}
 	for i := range w.p.Rows {
 		w.logDet += 2 * math.Log(w.p.At(i, i))
 	}
 	dense.SolveLowerRight(dense.Transposed, w.p, w.z)
 	dense.SolveLower(dense.NoTrans, w.p, w.inv)
+	w.mon.step(w.metric * w.norm)
+	w.mon.status.Evaluations++
+	w.logs += w.t.directions(w.z)
+	w.t.gram(w.z, w.p)
+	w.gradient()
 	return nil
+}
+
+// tylerMissing explains an iteration that runs into the boundary of the cone.
+func tylerMissing(what string) error {
+	return &DataError{Err: errors.New(what + ": too many samples lie in a proper subspace, Tyler's matrix does not exist"),
+		Remedy: "remove repeated samples, or use a regularised estimator"}
 }
 
 func (w *tylerRun) cost() float64 {
 	return w.logDet + float64(w.z.Cols)/float64(w.z.Rows)*w.logs
 }
 
-// result inverts F^-1 and evaluates the gradient there from the samples.
-func (w *tylerRun) result(m *manifold.Affine) (*solve.Result, error) {
+// point returns the present point; F^-1 is a product of inverse Cholesky factors and so lower triangular.
+func (w *tylerRun) point() (*manifold.Frame, error) {
 	n := w.p.Rows
-	inverse := dense.New[float64](n, n) // X^-1 = F^-T F^-1
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.inv, w.inv, 0, inverse)
-	point, err := manifold.NewFrame(symmetric(inverse))
+	p, err := manifold.FrameOfInverse(mat.NewDense(n, n, w.inv.Data))
 	if err != nil {
-		return nil, fmt.Errorf("after %d iterations: %w", w.mon.status.Iteration, err)
+		return nil, tylerMissing(fmt.Sprintf("after %d iterations %v", w.mon.status.Iteration, err))
 	}
-	point.Invert()
-	r := w.mon.result(point, 0)
-	r.Evaluations++
-	if r.Objective, err = w.t.Evaluate(point, w.grad, w.t.NewMemo()); err != nil {
-		return nil, err
-	}
-	r.GradientNorm = math.Sqrt(m.Inner(point, w.grad, w.grad))
-	if w.initial > 0 {
-		r.RelativeGradient = r.GradientNorm / (w.initial * math.Sqrt(m.Kappa()))
+	return p, nil
+}
+
+// result closes the run at p, where restart has evaluated.
+func (w *tylerRun) result(p *manifold.Frame) *solve.Result {
+	r := w.mon.result(p, 0)
+	r.Objective, r.GradientNorm = w.cost(), w.metric*w.norm
+	r.RelativeGradient = r.GradientNorm / w.mon.status.GradientScale
+	if !r.Converged {
+		r.Reason.Advice += "; if the gradient does not fall, too many samples may lie in a proper subspace, where Tyler's matrix does not exist"
 	}
 	r.Certificate = solve.Certificate{Kind: "secant-curvature", Value: r.GradientNorm / w.curvature}
-	return r, nil
+	return r
 }

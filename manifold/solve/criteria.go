@@ -14,7 +14,7 @@ type Status struct {
 	HessianProducts int
 	Cost            float64
 	GradientNorm    float64 // Riemannian
-	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start, or what the objective says (Scaler)
+	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start or what the objective says (Scaler), but see AbsoluteTolerance
 	StepNorm        float64 // Riemannian norm of the last accepted step; 0 before the first
 	Elapsed         time.Duration
 	Point           manifold.Point // must not be changed; nil in iterations that keep no point

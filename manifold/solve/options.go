@@ -12,8 +12,9 @@ import (
 type Options struct {
 	// Tolerance is the relative gradient norm (see Status.GradientScale) at which a run has converged; default 1e-8.
 	Tolerance float64
-	// AbsoluteTolerance is the gradient norm at which a run has converged whatever the start was; the default is the rounding level
-	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer.
+	// AbsoluteTolerance is the gradient norm at which a run has converged whatever the scale is; the default is the rounding level
+	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer. The scale of relative gradients is never below
+	// AbsoluteTolerance/Tolerance, so that "relative gradient at most Tolerance" covers both.
 	AbsoluteTolerance float64
 	// MaxIterations ends a run without convergence; default 1000.
 	MaxIterations int
@@ -84,11 +85,9 @@ func (o *Options) Done(s *Status) (Reason, bool) {
 	if o.Callback != nil && s.Iteration > 0 && o.Callback(s) {
 		return Reason{Name: "callback", Detail: "the callback asked to stop"}, true
 	}
-	switch {
-	case s.GradientNorm <= o.Tolerance*s.GradientScale:
-		return RelativeGradientBelow(o.Tolerance).Check(s)
-	case s.GradientNorm <= o.AbsoluteTolerance:
-		return GradientBelow(o.AbsoluteTolerance).Check(s)
+	s.GradientScale = max(s.GradientScale, o.AbsoluteTolerance/o.Tolerance)
+	if r, stop := RelativeGradientBelow(o.Tolerance).Check(s); stop {
+		return r, true
 	}
 	if o.Stop != nil {
 		if r, stop := o.Stop.Check(s); stop {
