@@ -98,6 +98,9 @@ func (b *barycenterObjective) NewMemo() solve.Memo {
 // Evaluate implements solve.Objective: one eigendecomposition and a product and a half for each matrix.
 func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*barycenterMemo)
+	if err := b.m.Complete(p); err != nil {
+		return math.Inf(1), err
+	}
 	err := b.team.run(func(w *worker, k int) error {
 		q, roots := m.basis[k], m.roots[k]
 		dense.MulLower(dense.Transposed, view(b.frames[k].F()), view(f.F()), w.t[0])

@@ -66,6 +66,9 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 
 // certified closes the run at p. The certificate is the objective's own, or the length of the Newton step as a solver computes it.
 func certified(in instance, m *manifold.Affine, mon *monitor, p *manifold.Frame) (*solve.Result, error) {
+	if err := m.Complete(p); err != nil {
+		return nil, err
+	}
 	here, err := solve.Trust(m, in, p, &solve.Options{AbsoluteTolerance: math.MaxFloat64})
 	if err != nil {
 		return nil, err
@@ -107,7 +110,10 @@ func (r *relaxation) next(grad []float64) []float64 {
 }
 
 // congruence returns the frame of F P F' for the symmetric P.
-func congruence(f *manifold.Frame, p dense.Matrix[float64]) (*manifold.Frame, error) {
+func congruence(m *manifold.Affine, f *manifold.Frame, p dense.Matrix[float64]) (*manifold.Frame, error) {
+	if err := m.Complete(f); err != nil {
+		return nil, err
+	}
 	n := p.Rows
 	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.F()), p, 0, work)

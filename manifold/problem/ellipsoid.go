@@ -123,6 +123,9 @@ func (e *ellipsoidObjective) NewMemo() solve.Memo {
 // Evaluate implements solve.Objective: one product with the points and half a product of their size.
 func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*ellipsoidMemo)
+	if err := e.m.Complete(p); err != nil {
+		return math.Inf(1), err
+	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, e.x, view(f.F()), 0, m.z)
 	var cost float64
 	for i := range e.x.Rows {

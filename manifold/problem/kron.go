@@ -166,7 +166,7 @@ func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, e
 		}
 		step := memo.(*kronMemo).p.Clone()
 		dense.Scale(1/float64(k.q), step.Data, step.Data)
-		f, err := congruence(p, step)
+		f, err := congruence(m, p, step)
 		if err != nil {
 			return &DataError{Err: fmt.Errorf("the row covariance became singular: %w", err), Remedy: "give more samples; the likelihood has no maximum"}
 		}

@@ -5,7 +5,7 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-var nearness = Problem{
+var metricNearness = Problem{
 	Name:  "nearness",
 	What:  "metric nearness, a benchmark: minimize 1/(2N) sum ||Q X x - x||^2 over X (not the triangle-inequality problem of that name)",
 	Input: "one SPD matrix Q, or two: Q and the second moment C = (1/N) sum x x' (default I)",

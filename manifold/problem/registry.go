@@ -13,7 +13,7 @@ func List() []Problem {
 		huber,
 		barycenter,
 		median,
-		nearness,
+		metricNearness,
 		lyapunov,
 		riccati,
 		glasso,

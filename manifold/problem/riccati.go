@@ -82,6 +82,9 @@ func (r *riccatiObjective) NewMemo() solve.Memo {
 func (r *riccatiObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m, n := p.(*manifold.Frame), memo.(*riccatiMemo), r.known.Dim()
 	k := m.inverse.s
+	if err := r.m.Complete(p); err != nil {
+		return math.Inf(1), err
+	}
 	m.ready = false
 	congruent(m.h, view(r.b.F()), view(f.F()), r.work)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), view(r.a.F()), 0, r.work)

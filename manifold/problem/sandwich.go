@@ -1,6 +1,8 @@
 package problem
 
 import (
+	"math"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -39,6 +41,9 @@ func (q *sandwich) NewMemo() solve.Memo {
 // Evaluate implements solve.Objective.
 func (q *sandwich) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*sandwichMemo)
+	if err := q.m.Complete(p); err != nil {
+		return math.Inf(1), err
+	}
 	m.ready = false
 	cost := q.fill(view(f.F()), m)
 	copy(grad, m.w.Data)

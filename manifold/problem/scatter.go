@@ -55,7 +55,7 @@ var scatterFixedPoint = Method{
 			if norm <= 1 {
 				return m.Retract(next, p, relax.next(grad))
 			}
-			f, err := congruence(p, memo.(*scatterMemo).p)
+			f, err := congruence(m, p, memo.(*scatterMemo).p)
 			if err != nil {
 				return &DataError{Err: fmt.Errorf("the estimate became singular: %w", err),
 					Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
