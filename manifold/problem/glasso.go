@@ -15,6 +15,7 @@ var glasso = Problem{
 	What:  "graphical lasso, a sparse inverse covariance: minimize -log det T + tr(S T) + rho sum_{i != j} |T_ij|",
 	Input: "one covariance matrix S (n x n, may be singular), or zero-mean samples (N x n); the penalty rho",
 	Takes: Matrices | Samples | Indefinite,
+	Uses:  []string{"rho"},
 	Own: []Method{{
 		Name:   "newton",
 		What:   "proximal Newton by coordinate descent on the free set (Hsieh et al., J. Mach. Learn. Res. 15 (2014)), each connected component by itself",

@@ -18,6 +18,7 @@ var gmm = Problem{
 	What:  "Gaussian mixture by maximum likelihood; the solution is the covariance of the mixture, with weights, means and covariances beside it",
 	Input: "samples (N x n) and the number of components",
 	Takes: Samples,
+	Uses:  []string{"components", "seed"},
 	Own: []Method{{
 		Name:   "em",
 		What:   "expectation-maximization from the best of four seeded starts (k-means++)",
@@ -252,7 +253,7 @@ func (g *mixture) gradient() (float64, error) {
 
 func (g *mixture) outcome(mon *monitor, covariance *mat.SymDense) *outcome {
 	r := mon.result(nil, 0)
-	r.Certificate = solve.Certificate{Kind: "stationary", Value: r.GradientNorm}
+	r.Certificate = solve.Certificate{Kind: "none"}
 	labels := make([]float64, g.x.Rows)
 	for i := range labels {
 		best := 0

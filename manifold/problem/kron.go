@@ -16,6 +16,7 @@ var kronMLE = Problem{
 	What:  "Kronecker covariance by maximum likelihood: minimize q log det A + p log det B + (1/N) sum tr(A^-1 Y B^-1 Y')",
 	Input: "zero-mean samples, N x p x q, or N x pq and the number of rows p; the solution is A, with B beside it",
 	Takes: Samples,
+	Uses:  []string{"rows", "normalize"},
 	Own: []Method{{
 		Name: "flip-flop",
 		What: "A <- (1/Nq) sum Y B^-1 Y', B <- (1/Np) sum Y' A^-1 Y (Dutilleul, J. Stat. Comput. Simul. 64 (1999)), over-relaxed near the solution",

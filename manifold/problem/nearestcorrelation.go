@@ -14,6 +14,7 @@ var nearestCorrelation = Problem{
 	What:  "nearest correlation matrix: minimize 1/2 ||X - C||_F^2 over X >= floor I with unit diagonal",
 	Input: "one symmetric matrix (n x n), definite or not",
 	Takes: Matrices | Indefinite,
+	Uses:  []string{"floor"},
 	Own: []Method{{
 		Name:   "newton",
 		What:   "semismooth Newton method on the dual, one multiplier for each diagonal entry (Qi and Sun, SIAM J. Matrix Anal. Appl. 28 (2006))",

@@ -16,6 +16,7 @@ var nearestSPD = Problem{
 	What:  "nearest matrix in the Frobenius norm with eigenvalues of at least a floor (1e-8 times the largest unless given)",
 	Input: "one symmetric matrix (n x n), definite or not",
 	Takes: Matrices | Indefinite,
+	Uses:  []string{"floor"},
 	Own: []Method{{
 		Name:   "eigen",
 		What:   "raises the eigenvalues below the floor: one eigendecomposition",

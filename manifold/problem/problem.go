@@ -107,10 +107,11 @@ const (
 
 // Problem is one entry of the registry.
 type Problem struct {
-	Name  string // as used on the command line
-	What  string // one line
-	Input string // the files it takes, in words
-	Takes Takes  // the fields of Data that it reads
+	Name  string   // as used on the command line
+	What  string   // one line
+	Input string   // the files it takes, in words
+	Takes Takes    // the fields of Data that it reads
+	Uses  []string // the parameters that it reads besides, as flags of the command line: "rho", "normalize"
 	Own   []Method
 	// prepare checks the data and builds the objective; nil if every method is direct.
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
@@ -127,6 +128,9 @@ type instance interface {
 	// finish turns the final frame into the solution that is reported.
 	finish(p *manifold.Frame, o *Options) *mat.SymDense
 }
+
+// TakesStart tells whether Options.Start has an effect: not on problems that every method solves directly.
+func (p Problem) TakesStart() bool { return p.prepare != nil }
 
 // Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve.
 func (p Problem) Methods() []string {

@@ -21,6 +21,7 @@ var student = Problem{
 	What:  "scatter of a multivariate t distribution: minimize log det X + ((nu+n)/N) sum log(nu + x' X^-1 x)",
 	Input: "zero-mean samples (N x n, N >= n)",
 	Takes: Samples,
+	Uses:  []string{"nu"},
 	Own:   []Method{scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		nu := o.Nu
@@ -36,6 +37,7 @@ var huber = Problem{
 	What:  "Huber's scatter: samples within the Gaussian quantile count in full, those beyond it by their direction only",
 	Input: "zero-mean samples (N x n, N >= n)",
 	Takes: Samples,
+	Uses:  []string{"quantile"},
 	Own:   []Method{scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		quantile := o.Quantile
