@@ -200,3 +200,14 @@ func ExampleSolve_classify() {
 	// Output:
 	// [0  0  1  1  1]
 }
+
+func ExampleSolve_procrustes() {
+	// The second matrix is the first one, turned by a right angle, and twice as large.
+	r := show("procrustes", problem.Data{Matrices: []mat.Symmetric{sym(2, 1, 0, 0, 4), sym(2, 8, 0, 0, 2)}}, nil)
+	fmt.Printf("distance %.4f\n", r.Part("distances").At(0, 0))
+	// Output:
+	// lbfgs: true
+	// ⎡4.0000  0.0000⎤
+	// ⎣0.0000  1.0000⎦
+	// distance 0.9803
+}

@@ -29,6 +29,7 @@ func trials(n int) map[string]trial {
 		"glasso":              {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-6},
 		"gmm":                 {data: Data{Samples: twoClouds(n)}},
 		"classify":            {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}},
+		"procrustes":          {data: turned(n, 3, 0.1), agree: 1e-6},
 		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}},
 		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
@@ -85,6 +86,23 @@ func sphere(n, count int) *mat.Dense {
 		dense.Scale((1+1e-3*s.Normal())/math.Sqrt(dense.Dot(row, row)), row, row)
 	}
 	return x
+}
+
+// turned returns m matrices and their images under a rotation, each image changed a little.
+func turned(n, m int, noise float64) Data {
+	a := gallery.KarcherScatter(90, n, m, 10)
+	q := gallery.Orthogonal(95, n)
+	d := Data{Matrices: symmetrics(a)}
+	for k := range a {
+		work, b := dense.New[float64](n, n), dense.New[float64](n, n)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, a[k], 0, work)
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, q, 0, b)
+		for i := range n {
+			b.Set(i, i, b.At(i, i)*(1+noise*float64((i+k)%3)))
+		}
+		d.Matrices = append(d.Matrices, symmetric(b))
+	}
+	return d
 }
 
 // indefinite returns a symmetric matrix with unit diagonal and entries up to 1 that is not positive definite for n > 2.

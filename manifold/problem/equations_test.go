@@ -11,14 +11,11 @@ import (
 // TestNearnessAtConditionAMillion: the trust solver reaches the known minimizer; no run that ends far away counts as converged.
 func TestNearnessAtConditionAMillion(t *testing.T) {
 	for _, n := range []int{10, 50} {
-		q, x := gallery.Nearness(n, 1e6)
-		c := mat.NewSymDense(n, nil)
-		c.SymOuterK(1/float64(x.Rows), dataOf(x).T())
-		d := Data{Matrices: []mat.Symmetric{symmetric(q), c}}
+		d := nearnessData(n)
 		for _, method := range []string{"trust", "closed-form"} {
 			r := solved(t, "nearness", d, &Options{Method: method})
 			var inverse mat.Dense
-			if err := inverse.Inverse(symmetric(q)); err != nil {
+			if err := inverse.Inverse(d.Matrices[0]); err != nil {
 				t.Log(err) // gonum warns about the condition
 			}
 			if d := distanceRelative(r.Solution, &inverse); d > 1e-8 || !(r.Certificate.Value < 1e-6) {

@@ -38,7 +38,7 @@ type mixture struct {
 	means   dense.Matrix[float64] // K x n
 	frames  []*manifold.Frame
 	resp    dense.Matrix[float64] // N x K
-	z       []float64
+	e, z    dense.Matrix[float64] // scratch, N x n and N x (n+1)
 }
 
 func gmmEM(d *Data, o *Options) (*outcome, error) {
@@ -91,7 +91,7 @@ func ones(n int) []float64 {
 
 func newMixture(x dense.Matrix[float64], k int) *mixture {
 	return &mixture{x: x, weights: make([]float64, k), means: dense.New[float64](k, x.Cols), frames: make([]*manifold.Frame, k),
-		resp: dense.New[float64](x.Rows, k), z: make([]float64, 2*x.Cols)}
+		resp: dense.New[float64](x.Rows, k), e: dense.New[float64](x.Rows, x.Cols), z: dense.New[float64](x.Rows, x.Cols+1)}
 }
 
 // bestStart runs a few iterations from each start and returns the mixture with the largest likelihood.
@@ -137,9 +137,10 @@ func (g *mixture) plusPlus(rng *rand.Rand, pooled *manifold.Frame) {
 	for c := range k {
 		copy(g.means.Row(c), g.x.Row(pick))
 		g.weights[c], g.frames[c] = 1/float64(k), pooled
+		g.whiten(c)
 		var sum float64
 		for i := range N {
-			if q := g.square(c, i); c == 0 || q < nearest[i] {
+			if q := g.square(i); c == 0 || q < nearest[i] {
 				nearest[i] = q
 			}
 			sum += nearest[i]
@@ -151,25 +152,38 @@ func (g *mixture) plusPlus(rng *rand.Rand, pooled *manifold.Frame) {
 	}
 }
 
-// square returns the squared distance of sample i from mean c in the metric of its covariance.
-func (g *mixture) square(c, i int) float64 {
-	n := g.x.Cols
-	e, z := g.z[:n], g.z[n:]
-	copy(e, g.x.Row(i))
-	dense.Axpy(-1, g.means.Row(c), e)
-	dense.Gemv(dense.NoTrans, 1, view(g.frames[c].Inverse()), e, 0, z)
+// whiten sets row i of z to F^-1 (x_i - m) for component c, with 1 as the last entry.
+func (g *mixture) whiten(c int) {
+	N, n := g.x.Rows, g.x.Cols
+	for i := range N {
+		e := g.e.Row(i)
+		copy(e, g.x.Row(i))
+		dense.Axpy(-1, g.means.Row(c), e)
+		g.z.Set(i, n, 1)
+	}
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, g.e, view(g.frames[c].Inverse()), 0, g.z.View(0, 0, N, n))
+}
+
+// square returns the squared distance of sample i from the mean that z was whitened for.
+func (g *mixture) square(i int) float64 {
+	z := g.z.Row(i)[:g.x.Cols]
 	return dense.Dot(z, z)
 }
 
 // expect sets the responsibilities and returns the mean log-likelihood.
 func (g *mixture) expect() float64 {
 	n := float64(g.x.Cols)
+	for c := range g.weights {
+		g.whiten(c)
+		for i := range g.x.Rows {
+			g.resp.Set(i, c, math.Log(g.weights[c])-(n*math.Log(2*math.Pi)+g.frames[c].LogDet()+g.square(i))/2)
+		}
+	}
 	var total float64
 	for i := range g.x.Rows {
 		row, top := g.resp.Row(i), math.Inf(-1)
-		for c := range row {
-			row[c] = math.Log(g.weights[c]) - (n*math.Log(2*math.Pi)+g.frames[c].LogDet()+g.square(c, i))/2
-			top = max(top, row[c])
+		for _, l := range row {
+			top = max(top, l)
 		}
 		var sum float64
 		for c, l := range row {
@@ -197,14 +211,14 @@ func (g *mixture) maximize() error {
 			return fmt.Errorf("component %d has lost its samples", c)
 		}
 		dense.Scale(1/count, m, m)
-		rows := g.x.Clone()
 		for i := range N {
-			row := rows.Row(i)
+			row := g.e.Row(i)
+			copy(row, g.x.Row(i))
 			dense.Axpy(-1, m, row)
 			dense.Scale(math.Sqrt(g.resp.At(i, c)/count), row, row)
 		}
 		s := dense.New[float64](n, n)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, rows, rows, 0, s)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, g.e, g.e, 0, s)
 		f, err := manifold.NewFrame(symmetric(s))
 		if err != nil {
 			return fmt.Errorf("component %d collapsed: %w", c, err)
@@ -221,25 +235,22 @@ func (g *mixture) gradient() (float64, error) {
 	N, n := g.x.Rows, g.x.Cols
 	var square float64
 	for c := range g.weights {
-		r := dense.New[float64](n+1, n+1)
-		e, z := make([]float64, n), make([]float64, n+1)
-		z[n] = 1
+		g.whiten(c)
 		var count float64
 		for i := range N {
-			copy(e, g.x.Row(i))
-			dense.Axpy(-1, g.means.Row(c), e)
-			dense.Gemv(dense.NoTrans, 1, view(g.frames[c].Inverse()), e, 0, z[:n])
-			dense.Ger(g.resp.At(i, c), z, z, r)
 			count += g.resp.At(i, c)
+			dense.Scale(math.Sqrt(g.resp.At(i, c)), g.z.Row(i), g.z.Row(i))
 		}
+		r := dense.New[float64](n+1, n+1)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, g.z, g.z, 0, r)
 		for i := range n + 1 {
-			for j := range n + 1 {
-				v := -r.At(i, j)
+			for j := i; j < n+1; j++ {
+				v, times := r.At(i, j), 2.0
 				if i == j {
-					v += count
+					v, times = v-count, 1
 				}
 				v /= 2 * float64(N)
-				square += v * v
+				square += times * v * v
 			}
 		}
 		w := count/float64(N) - g.weights[c]

@@ -38,12 +38,19 @@ func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solv
 	return solve.Certificate{Kind: "known-minimizer", Value: d, Bound: true}
 }
 
+// verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance.
 func (k *knownMinimizer) verify(r *solve.Result, o *solve.Options) {
-	limit := max(nearEnough, o.Tolerance) * math.Sqrt(float64(k.known.Dim()))
-	if r.Converged && !(r.Certificate.Value <= limit) {
+	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
+	size, distance := math.Sqrt(float64(k.known.Dim())), r.Certificate.Value
+	switch limit := max(nearEnough, tolerance) * size; {
+	case r.Converged && !(distance <= limit):
 		r.Converged = false
-		r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away (limit %.3g)", r.Reason.Detail, r.Certificate.Value, limit),
+		r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away (limit %.3g)", r.Reason.Detail, distance, limit),
 			Advice: "the problem is ill-conditioned: use the closed form, or the trust solver with a smaller tolerance"}
+	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == "stalled") && distance <= 100*tolerance*size:
+		r.Converged = true
+		r.Reason = solve.Reason{Name: "known-minimizer", Converged: true,
+			Detail: fmt.Sprintf("%.3g from the minimizer, at the rounding of the gradient", distance)}
 	}
 }
 

@@ -23,6 +23,7 @@ func List() []Problem {
 		ellipsoid,
 		gmm,
 		metricLearning,
+		procrustes,
 		classify,
 	}
 }
