@@ -29,6 +29,13 @@ var mayImport = map[string][]string{
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
 	"testdata":            {},
+
+	"internal/safetensors": {},
+	"internal/engine":      {"internal/dense"},
+	"nnopt":                {"internal/dense", "internal/engine", "internal/safetensors"},
+	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/data":           {"internal/dense", "internal/matio"},
+	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: sources of test matrices, and the problems that show the solvers at work.
