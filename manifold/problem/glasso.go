@@ -80,12 +80,20 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 		}
 		n := s.Rows
 		blocks := components(s, rho)
-		mon := newMonitor(&o.Solver, n*n)
+		total := newMonitor(&o.Solver, n*n)
 		theta := dense.New[float64](n, n)
 		for _, block := range blocks {
-			r := newGlassoRun(s, rho, block, mon)
+			limits := *total.o
+			limits.MaxIterations = max(limits.MaxIterations-total.status.Iteration, 1)
+			r := newGlassoRun(s, rho, block, newMonitor(&limits, n*n))
+			r.mon.began = total.began
 			if err := method(r); err != nil {
 				return nil, fmt.Errorf("glasso: %w", err)
+			}
+			total.status.Iteration += r.mon.status.Iteration
+			total.status.Evaluations += r.mon.status.Evaluations
+			if total.reason.Name == "" || total.reason.Converged {
+				total.reason = r.mon.reason
 			}
 			for i, a := range block {
 				for j, b := range block {
@@ -93,7 +101,7 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 				}
 			}
 		}
-		return glassoOutcome(s, theta, rho, count, len(blocks), mon)
+		return glassoOutcome(s, theta, rho, count, len(blocks), total)
 	}
 }
 
@@ -222,30 +230,42 @@ func (r *glassoRun) newton() error {
 	return nil
 }
 
-// model does sweeps of coordinate descent on tr(G D) + 1/2 tr(W D W D) + rho ||theta + D||_1,off, G = S - W, and keeps v = W D.
+// model does sweeps of coordinate descent on tr(G D) + 1/2 tr(W D W D) + rho ||theta + D||_1,off, G = S - W. v holds the transpose of W D; its
+// column i, which row i of the sweep reads, is kept in at.
 func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 	d.Zero()
 	v.Zero()
 	n := r.s.Rows
+	at := make([]float64, n)
 	for range sweeps {
 		var change, size float64
 		for i := range n {
+			for k := range n {
+				at[k] = v.At(k, i)
+			}
 			for j := i; j < n; j++ {
 				g, t := r.s.At(i, j)-r.w.At(i, j), r.theta.At(i, j)
 				if t == 0 && d.At(i, j) == 0 && math.Abs(g) <= r.rho {
 					continue
 				}
-				wij, rho := r.w.At(i, j), r.rho
-				a := wij*wij + r.w.At(i, i)*r.w.At(j, j)
+				wii, wij, wjj, rho := r.w.At(i, i), r.w.At(i, j), r.w.At(j, j), r.rho
+				a := wij*wij + wii*wjj
 				if i == j {
 					a, rho = wij*wij, 0
 				}
-				b, c := g+dense.Dot(v.Row(i), r.w.Row(j)), t+d.At(i, j)
+				b, c := g+dense.Dot(at, r.w.Row(j)), t+d.At(i, j)
 				mu := soft(c-b/a, rho/a) - c
 				if mu == 0 {
 					continue
 				}
-				r.shift(d, v, i, j, mu)
+				d.Set(i, j, d.At(i, j)+mu)
+				dense.Axpy(mu, r.w.Row(i), v.Row(j))
+				at[j] += mu * wii
+				if i != j {
+					d.Set(j, i, d.At(i, j))
+					dense.Axpy(mu, r.w.Row(j), v.Row(i))
+					at[i] += mu * wij
+				}
 				change += math.Abs(mu)
 				size += math.Abs(d.At(i, j))
 			}
@@ -253,21 +273,6 @@ func (r *glassoRun) model(d, v dense.Matrix[float64], sweeps int) {
 		if change <= 1e-3*size {
 			return
 		}
-	}
-}
-
-// shift adds mu to D_ij and D_ji.
-func (r *glassoRun) shift(d, v dense.Matrix[float64], i, j int, mu float64) {
-	d.Set(i, j, d.At(i, j)+mu)
-	for k := range d.Rows {
-		v.Set(k, j, v.At(k, j)+mu*r.w.At(k, i))
-	}
-	if i == j {
-		return
-	}
-	d.Set(j, i, d.At(j, i)+mu)
-	for k := range d.Rows {
-		v.Set(k, i, v.At(k, i)+mu*r.w.At(k, j))
 	}
 }
 

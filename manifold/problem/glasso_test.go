@@ -77,6 +77,15 @@ func TestGlassoComponents(t *testing.T) {
 	}
 }
 
+// TestGlassoManyComponents: with more than a hundred blocks each reaches the tolerance, and the residual of the whole matrix shows it.
+func TestGlassoManyComponents(t *testing.T) {
+	x := dataOf(gallery.NewStream(21).Normals(400, 200))
+	r := solved(t, "glasso", Data{Samples: x}, &Options{Parameters: Parameters{Rho: 0.15}})
+	if c := r.Part("components").At(0, 0); c < 100 || r.RelativeGradient > 1e-8 || r.Certificate.Value > 1e-6 {
+		t.Errorf("%v components, %+v", c, r)
+	}
+}
+
 func TestGlassoBadInput(t *testing.T) {
 	refused(t, "glasso", Data{}, nil, "0 matrices given, want one")
 	refused(t, "glasso", Data{Matrices: []mat.Symmetric{mat.NewSymDense(2, []float64{1, 2, 2, 1})}}, nil, "not positive semidefinite: smallest eigenvalue -1")
