@@ -34,6 +34,7 @@ type design struct {
 	u, g []float64
 	inv  dense.Matrix[float64] // M^-1
 	w, p []float64
+	rest dense.Matrix[float64] // y outside the span of the first points
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
@@ -41,11 +42,27 @@ const exchanges = 100
 
 func newDesign(y dense.Matrix[float64]) *design {
 	N, d := y.Rows, y.Cols
-	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), w: make([]float64, d), p: make([]float64, N)}
-	for i := range s.u {
-		s.u[i] = 1 / float64(N)
+	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), w: make([]float64, d), p: make([]float64, N),
+		rest: y.Clone()}
+	for range d {
+		s.u[s.independent()] += 1 / float64(d)
 	}
 	return s
+}
+
+// independent returns the point that reaches farthest out of the span of those with weight, and projects it out of rest. Starting with as many points
+// as dimensions saves dropping all others one by one (Kumar and Yildirim, J. Optim. Theory Appl. 126 (2005)).
+func (s *design) independent() (best int) {
+	var longest float64
+	for i := range s.rest.Rows {
+		if q := dense.Dot(s.rest.Row(i), s.rest.Row(i)); q > longest && s.u[i] == 0 {
+			best, longest = i, q
+		}
+	}
+	copy(s.w, s.rest.Row(best))
+	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w, 0, s.p)
+	dense.Ger(1, s.p, s.w, s.rest)
+	return best
 }
 
 // moment returns M(u), complete.

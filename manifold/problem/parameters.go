@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -72,6 +73,29 @@ type outcome struct {
 	n, count int
 	solution *mat.SymDense
 	parts    []Part
+}
+
+// check refuses numbers that are not finite: the magnitudes of the data have left the range of float64 somewhere on the way.
+func (c *outcome) check() error {
+	finite := c.run.GradientNorm-c.run.GradientNorm == 0 && allFinite(c.solution.RawSymmetric().Data)
+	for _, p := range c.parts {
+		for _, m := range p.Matrices {
+			finite = finite && allFinite(m.RawMatrix().Data)
+		}
+	}
+	if !finite {
+		return &DataError{Err: errors.New("the result is not finite: the numbers overflow or underflow"), Remedy: "scale the data"}
+	}
+	return nil
+}
+
+func allFinite(v []float64) bool {
+	for _, x := range v {
+		if x-x != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // verifier is implemented by instances that know better than the gradient whether a run has reached the minimizer.

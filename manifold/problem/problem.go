@@ -186,6 +186,9 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("%s by %s: %w", p.Name, method.Name, err)
+	}
 	r := c.run
 	return &Result{Problem: p.Name, Method: method.Name, N: c.n, Count: c.count, Converged: r.Converged, Reason: r.Reason.Detail,
 		Advice: r.Reason.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
