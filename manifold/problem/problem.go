@@ -13,7 +13,7 @@ import (
 
 // Data is the input of a problem: matrices or samples, as the problem's Input says.
 type Data struct {
-	Matrices []mat.Symmetric // SPD matrices of one size n
+	Matrices []mat.Symmetric // matrices of one size n, SPD unless the problem takes Indefinite ones
 	Samples  *mat.Dense      // N x n, one sample a row
 	Weights  []float64       // one nonnegative weight for each matrix; nil for equal weights; scaled to sum 1
 	Labels   []int           // the class of each matrix or sample; a negative one is unknown
@@ -65,23 +65,25 @@ func (o *Options) Validate() error {
 
 // Result is the outcome of Solve. The JSON names are those of "spdopt solve --json".
 type Result struct {
-	Problem          string            `json:"problem"`
-	Method           string            `json:"method"`
-	N                int               `json:"n"`     // rows of the solution
-	Count            int               `json:"count"` // matrices or samples
-	Converged        bool              `json:"converged"`
-	Reason           string            `json:"reason"`
-	Advice           string            `json:"advice,omitempty"` // what to try next if not converged
-	Iterations       int               `json:"iterations"`
-	Evaluations      int               `json:"evaluations"`
-	HessianProducts  int               `json:"hessian_products"`
-	Objective        float64           `json:"objective"`
-	GradientNorm     float64           `json:"gradient_norm"`     // Riemannian, absolute
-	RelativeGradient float64           `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
-	Certificate      solve.Certificate `json:"certificate"`
-	Seconds          float64           `json:"seconds"` // wall clock, data checks included
-	Solution         *mat.SymDense     `json:"-"`
-	Parts            []Part            `json:"-"` // what the problem finds besides: weights, further matrices, a multiplier
+	Problem          string  `json:"problem"`
+	Method           string  `json:"method"`
+	N                int     `json:"n"`     // rows of the solution
+	Count            int     `json:"count"` // matrices or samples
+	Converged        bool    `json:"converged"`
+	Reason           string  `json:"reason"`
+	Advice           string  `json:"advice,omitempty"` // what to try next if not converged
+	Iterations       int     `json:"iterations"`
+	Evaluations      int     `json:"evaluations"`
+	HessianProducts  int     `json:"hessian_products"`
+	Objective        float64 `json:"objective"`
+	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
+	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
+	// Certificate is about the distance in the affine-invariant metric; in the Frobenius norm for nearest-correlation, and of the moment matrices of
+	// the points for dopt and (with a last coordinate 1) mve.
+	Certificate solve.Certificate `json:"certificate"`
+	Seconds     float64           `json:"seconds"` // wall clock, data checks included
+	Solution    *mat.SymDense     `json:"-"`
+	Parts       []Part            `json:"-"` // what the problem finds besides: weights, further matrices, a multiplier
 }
 
 // Method is a way to solve one problem.

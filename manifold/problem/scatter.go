@@ -38,7 +38,11 @@ var huber = Problem{
 	Input: "zero-mean samples (N x n, N >= n)",
 	Takes: Samples,
 	Uses:  []string{"quantile"},
-	Own:   []Method{scatterFixedPoint},
+	Own: []Method{{
+		Name: "newton",
+		What: "trust-region Newton with exact Hessian products: the kink of the loss makes the fixed point slow",
+		run:  general(solve.Solver{Run: solve.Trust}).run,
+	}, scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		quantile := o.Quantile
 		if quantile == 0 {
