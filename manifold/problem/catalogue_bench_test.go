@@ -36,10 +36,9 @@ func BenchmarkCatalogue(b *testing.B) {
 // BenchmarkPeers are the sizes that the documentation compares with other programs.
 func BenchmarkPeers(b *testing.B) {
 	for _, n := range []int{50, 100, 200} {
-		x := gallery.NewStream(21).Normals(2*n, n)
-		samples := Data{Samples: dataOf(x)}
-		run := func(problem string, d Data, o *Options) {
-			b.Run(fmt.Sprintf("%s/%d", problem, n), func(b *testing.B) {
+		samples := Data{Samples: dataOf(gallery.NewStream(21).Normals(2*n, n))}
+		run := func(name, problem string, d Data, o *Options) {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				for b.Loop() {
 					r, err := Solve(problem, d, o)
 					if err != nil || !r.Converged {
@@ -50,12 +49,14 @@ func BenchmarkPeers(b *testing.B) {
 				}
 			})
 		}
-		run("glasso", samples, &Options{Parameters: Parameters{Rho: 0.15}})
-		run("nearest-correlation", Data{Matrices: []mat.Symmetric{indefinite(n)}}, nil)
-		run("student", Data{Samples: heavyTailed(n, 1e6)}, nil)
-		run("nearness", nearnessData(n), &Options{Method: "trust"})
-		run("barycenter", Data{Matrices: scattered(n, 20, 1e2)}, nil)
-		run("median", Data{Matrices: scattered(n, 20, 1e2)}, nil)
+		run("glasso-sparse", "glasso", samples, &Options{Parameters: Parameters{Rho: 0.15}})
+		run("glasso-dense", "glasso", samples, &Options{Parameters: Parameters{Rho: 0.05}})
+		run("nearest-correlation", "nearest-correlation", Data{Matrices: []mat.Symmetric{indefinite(n)}}, nil)
+		run("huber", "huber", Data{Samples: heavyTailed(n, 1e6)}, nil)
+		run("student", "student", Data{Samples: heavyTailed(n, 1e6)}, nil)
+		run("nearness", "nearness", nearnessData(n), &Options{Method: "trust"})
+		run("barycenter", "barycenter", Data{Matrices: scattered(n, 20, 1e2)}, nil)
+		run("median", "median", Data{Matrices: scattered(n, 20, 1e2)}, nil)
 	}
 }
 
