@@ -111,7 +111,7 @@ func TestNearestCorrelationCertificate(t *testing.T) {
 			}
 			var e mat.Dense
 			e.Sub(r.Solution, best.Solution)
-			if dist := mat.Norm(&e, 2); dist > r.Certificate.Value+1e-8 {
+			if dist := mat.Norm(&e, 2); dist > r.Certificate.Value+1e-8 || !(r.Certificate.Value > 0) {
 				t.Errorf("%s after %d: distance %v, certified %v", method, limit, dist, r.Certificate.Value)
 			}
 		}

@@ -263,7 +263,7 @@ func (k *correlationCG) diagonal(ridge float64) {
 }
 
 // outcome scales X to unit diagonal, which makes it feasible, and bounds its distance D to the solution by the duality gap: the objective is
-// 1-strongly convex, so D^2/2 <= gap = 1/2 ||X^ - X||^2 + <X^, (C + Diag y)->, a formula without cancellation.
+// 1-strongly convex, so D^2/2 <= gap = 1/2 ||X^ - X||^2 + <X^, (C + Diag y)->.
 func (r *correlationRun) outcome(products int) (*outcome, error) {
 	n := len(r.y)
 	x := r.s.plus.Clone()
@@ -283,7 +283,7 @@ func (r *correlationRun) outcome(products int) (*outcome, error) {
 				v = r.b
 			}
 			x.Set(i, j, v)
-			gap += (v-p)*(v-p)/2 + v*(p-r.shifted.At(i, j))
+			gap += (v - p) * (v - p) / 2
 			e := v - r.c.At(i, j)
 			square += e * e
 		}
@@ -291,7 +291,7 @@ func (r *correlationRun) outcome(products int) (*outcome, error) {
 	for i := range n {
 		x.Set(i, i, 1)
 	}
-	gap = max(gap, 0)
+	gap += r.complementarity(scale)
 	run := r.mon.result(nil, products)
 	run.Objective = square / 2
 	run.Certificate = solve.Certificate{Kind: "duality-gap", Value: math.Sqrt(2 * gap), Bound: true}
@@ -317,4 +317,25 @@ func correlationAlternating(d *Data, o *Options) (*outcome, error) {
 		r.mon.step(r.norm())
 		r.mon.status.Evaluations++
 	}
+}
+
+// complementarity returns <S X S, A-> for A = C + Diag y, X = A+ and S = Diag(scale). Since X A- = 0 it is the sum of l_i |l_j| (v_i' (S - I) v_j)^2 over
+// positive eigenvalues l_i and negative l_j, in which nothing cancels.
+func (r *correlationRun) complementarity(scale []float64) (sum float64) {
+	n, neg := len(scale), r.s.negative
+	if neg == 0 || neg == n {
+		return 0
+	}
+	v := r.s.vectors
+	t, m := dense.New[float64](n, neg), dense.New[float64](n-neg, neg)
+	for i := range n {
+		dense.Scale(scale[i]-1, v.Row(i)[:neg], t.Row(i))
+	}
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, v.View(0, neg, n, n-neg), t, 0, m)
+	for i := range m.Rows {
+		for j, x := range m.Row(i) {
+			sum -= r.s.values[neg+i] * r.s.values[j] * x * x
+		}
+	}
+	return sum
 }
