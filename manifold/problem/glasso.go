@@ -345,7 +345,7 @@ func (r *glassoRun) rebalance(primal, dual float64) float64 {
 }
 
 // localGap bounds the gap by a subgradient G: -log det is self-concordant, so with d^2 = tr(T G T G) < 1 it is at most -d - log(1 - d) (Nesterov,
-// "Lectures on Convex Optimization", 2018, theorem 5.1.13). Near the solution it is far below what rounding leaves of the difference of the values.
+// "Lectures on Convex Optimization", 2018, section 5.1). Near the solution it is far below what rounding leaves of the difference of the values.
 func localGap(g, theta dense.Matrix[float64]) float64 {
 	t := dense.New[float64](g.Rows, g.Rows)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, theta, g, 0, t)

@@ -21,7 +21,7 @@ var procrustes = Problem{
 	Takes: Matrices,
 	Own: []Method{{
 		Name: "lbfgs",
-		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 570 (2019)), otherwise L-BFGS on the orthogonal group from the " +
+		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise L-BFGS on the orthogonal group from the " +
 			"rotation between the means; a local minimum",
 		direct: procrustesBy(solve.LBFGS),
 	}, {

@@ -135,7 +135,7 @@ func (s *scatterMemo) step(relax *relaxation, grad []float64) []float64 {
 }
 
 // newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
-// 1 - (n-k)/reach of the samples (Kent and Tyler 1991, theorem 2.1); for k = 0 these are the zeros, for points in general position N >= n is enough.
+// 1 - (n-k)/reach of the samples (Kent and Tyler 1991); for k = 0 these are the zeros, for points in general position N >= n is enough.
 func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (instance, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 from recipes import normals
-from scipy.linalg import solve_continuous_lyapunov, solve_continuous_are
 from scipy.stats import chi2
 from sklearn.covariance import graphical_lasso, ledoit_wolf_shrinkage
 from sklearn.mixture import GaussianMixture
