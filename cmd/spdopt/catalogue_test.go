@@ -54,6 +54,24 @@ func TestCatalogueNames(t *testing.T) {
 	}
 }
 
+func TestListShowsFlags(t *testing.T) {
+	if o := succeed(t, "list", "problems"); !strings.Contains(o.stdout, "flags: --rows, --normalize\n") {
+		t.Errorf("no flags of kron-mle in\n%s", o.stdout)
+	}
+	var listed struct {
+		Problems []struct {
+			Name  string
+			Flags []string
+		}
+	}
+	decode(t, succeed(t, "list", "problems", "--json"), &listed)
+	for _, p := range listed.Problems {
+		if p.Name == "glasso" && (len(p.Flags) != 1 || p.Flags[0] != "rho") {
+			t.Errorf("flags of glasso: %v", p.Flags)
+		}
+	}
+}
+
 func TestHighamFromTheCommandLine(t *testing.T) {
 	path := writeText(t, "c.csv", "1,1,0\n1,1,1\n0,1,1\n")
 	s := solveJSON(t, "nearest-correlation", "--data", path)
