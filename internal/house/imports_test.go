@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"manifold/problem":    {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
+	"esadapt/bench":       {"esadapt", "esadapt/bbob"},
+	"esadapt/serve":       {"esadapt", "internal/atomicfile"},
 	"testdata":            {},
 
 	"internal/safetensors": {},
@@ -39,7 +41,7 @@ var mayImport = map[string][]string{
 }
 
 // testsMayImport lists what test files may import on top of mayImport: sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata", "manifold/problem"}
+var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata", "manifold/problem", "esadapt/bbob"}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {
