@@ -29,6 +29,17 @@ func (o MeanOptions) Validate() error {
 	return nil
 }
 
+// withDefaults returns o with the defaults filled in.
+func (o MeanOptions) withDefaults() MeanOptions {
+	if o.Tolerance == 0 {
+		o.Tolerance = 1e-10
+	}
+	if o.MaxIterations == 0 {
+		o.MaxIterations = 1000
+	}
+	return o
+}
+
 // MeanReport says how Mean or Median ended.
 type MeanReport struct {
 	Iterations int
@@ -54,11 +65,11 @@ func (e *ConvergenceError) Error() string {
 // falls. nil weights are equal; weights are scaled to sum 1. m must implement Exponential and Logarithm. On manifolds with positive
 // curvature (orthogonal group) the result is a stationary point near the start. A run that ends early is a *ConvergenceError.
 func Mean(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
-	a, err := newAverage(m, points, weights, o)
+	a, err := newAverage(m, innerLength(m), points, weights, o)
 	if err != nil {
 		return nil, MeanReport{}, err
 	}
-	return a.run(a.meanStep)
+	return a.mean()
 }
 
 // Median returns the weighted geometric median of points, the minimizer of sum w_k d(x, A_k), by Weiszfeld's iteration x <- Exp_x(tau s), s the
@@ -66,15 +77,16 @@ func Mean(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, 
 // point. The iteration converges linearly, and slowly where the median lies at or next to a data point. Source: Fletcher, Venkatasubramanian
 // and Joshi, NeuroImage 45 (2009) S143-S152. Requirements and errors as for Mean.
 func Median(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
-	a, err := newAverage(m, points, weights, o)
+	a, err := newAverage(m, innerLength(m), points, weights, o)
 	if err != nil {
 		return nil, MeanReport{}, err
 	}
-	if _, a.scale, err = a.meanStep(a.step, a.x); err != nil {
-		return nil, MeanReport{}, err
-	}
-	a.scale = math.Sqrt(a.scale)
-	return a.run(a.medianStep)
+	return a.median()
+}
+
+// innerLength returns the norm of the Riemannian metric of m.
+func innerLength(m Manifold) func(Point, []float64) float64 {
+	return func(p Point, v []float64) float64 { return math.Sqrt(m.Inner(p, v, v)) }
 }
 
 // average is the state of a mean or median.
@@ -82,6 +94,7 @@ type average struct {
 	m          Manifold
 	exp        Exponential
 	log        Logarithm
+	length     func(Point, []float64) float64
 	points     []Point
 	w          []float64
 	x, y       Point
@@ -93,7 +106,7 @@ type average struct {
 	floor      float64 // rounding of a logarithm
 }
 
-func newAverage(m Manifold, points []Point, weights []float64, o MeanOptions) (*average, error) {
+func newAverage(m Manifold, length func(Point, []float64) float64, points []Point, weights []float64, o MeanOptions) (*average, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -106,15 +119,10 @@ func newAverage(m Manifold, points []Point, weights []float64, o MeanOptions) (*
 	if err != nil {
 		return nil, err
 	}
+	o = o.withDefaults()
 	n := m.VectorLen()
-	a := &average{m: m, exp: exp, log: log, points: points, w: w, step: make([]float64, n), next: make([]float64, n),
+	a := &average{m: m, exp: exp, log: log, length: length, points: points, w: w, step: make([]float64, n), next: make([]float64, n),
 		unit: make([]float64, n), tol: o.Tolerance, limit: o.MaxIterations}
-	if a.tol == 0 {
-		a.tol = 1e-10
-	}
-	if a.limit == 0 {
-		a.limit = 1000
-	}
 	start := o.Start
 	if start == nil {
 		start = points[heaviest]
@@ -123,7 +131,7 @@ func newAverage(m Manifold, points []Point, weights []float64, o MeanOptions) (*
 	if err := log.Log(a.unit, a.x, a.y); err != nil {
 		return nil, fmt.Errorf("manifold: the start: %w", err)
 	}
-	a.floor = 10 * math.Sqrt(m.Inner(a.x, a.unit, a.unit))
+	a.floor = 10 * length(a.x, a.unit)
 	return a, nil
 }
 
@@ -154,6 +162,17 @@ func normalisedWeights(n int, weights []float64) ([]float64, int, error) {
 	}
 	dense.Scale(1/sum, w, w)
 	return w, heaviest, nil
+}
+
+func (a *average) mean() (Point, MeanReport, error) { return a.run(a.meanStep) }
+
+func (a *average) median() (Point, MeanReport, error) {
+	_, square, err := a.meanStep(a.step, a.x)
+	if err != nil {
+		return nil, MeanReport{}, err
+	}
+	a.scale = math.Sqrt(square)
+	return a.run(a.medianStep)
 }
 
 // run iterates x <- Exp_x(tau step) until the step is short. fill writes the step at a point and returns its norm and the cost.
@@ -210,9 +229,10 @@ func (a *average) meanStep(s []float64, x Point) (norm, cost float64, err error)
 			return 0, 0, fmt.Errorf("manifold: point %d: %w", k, err)
 		}
 		dense.Axpy(a.w[k], a.unit, s)
-		cost += a.w[k] * a.m.Inner(x, a.unit, a.unit)
+		d := a.length(x, a.unit)
+		cost += a.w[k] * d * d
 	}
-	return math.Sqrt(a.m.Inner(x, s, s)), cost, nil
+	return a.length(x, s), cost, nil
 }
 
 func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err error) {
@@ -222,7 +242,7 @@ func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err erro
 		if err := a.log.Log(a.unit, x, p); err != nil {
 			return 0, 0, fmt.Errorf("manifold: point %d: %w", k, err)
 		}
-		d := math.Sqrt(a.m.Inner(x, a.unit, a.unit))
+		d := a.length(x, a.unit)
 		cost += a.w[k] * d
 		if d > a.tol*a.scale {
 			dense.Axpy(a.w[k]/d, a.unit, s)
@@ -231,7 +251,7 @@ func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err erro
 			here += a.w[k]
 		}
 	}
-	pull := math.Sqrt(a.m.Inner(x, s, s))
+	pull := a.length(x, s)
 	if pull <= here || total == 0 {
 		clear(s)
 		return 0, cost, nil
