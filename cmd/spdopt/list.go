@@ -51,6 +51,15 @@ var listings = []listing{
 		for _, m := range manifold.Metrics() {
 			all = append(all, listEntry{Name: m.Name, What: m.What})
 		}
+		for _, c := range manifold.Comparisons() {
+			all = append(all, listEntry{Name: c.Name, What: c.What})
+		}
+		return all
+	}},
+	{"spaces", func() (all []listEntry) {
+		for _, s := range manifold.Spaces() {
+			all = append(all, listEntry{Name: s.Name, What: s.What})
+		}
 		return all
 	}},
 	{"formats", func() (all []listEntry) {
@@ -71,7 +80,7 @@ func listKinds() (kinds []string) {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "list [KIND]",
-		Short:     "List problems, solvers, root methods, metrics or file formats",
+		Short:     "List problems, solvers, root methods, metrics, spaces or file formats",
 		Long:      "List what can be named on the command line: " + strings.Join(listKinds(), ", ") + "; without KIND all of it.",
 		Example:   "  spdopt list problems\n  spdopt list --json",
 		ValidArgs: listKinds(),
