@@ -72,7 +72,7 @@ func NewBures(n int, o BuresOptions) (*Bures, error) {
 }
 
 // Exp moves p along the geodesic to (I + H) S (I + H), H = L_S(U). A step for which I + H is not positive definite leaves the domain of the
-// exponential and is a *PointError with the extreme eigenvalues of I + H. Six products and an eigendecomposition.
+// exponential and is a *PointError with the extreme eigenvalues of I + H. About four products and an eigendecomposition.
 func (m *Bures) Exp(dst, p Point, v []float64) error { return m.move(BuresGeodesic, dst, p, v) }
 
 // Retract moves p along v by the retraction chosen in BuresOptions.
@@ -126,7 +126,7 @@ func (m *Bures) guard(k, t dense.Matrix[float64], values []float64) error {
 	return e
 }
 
-// Log writes to v the tangent vector at p whose geodesic reaches q: L_S(U) = S^-1 # T - I. One eigendecomposition and eight products.
+// Log writes to v the tangent vector at p whose geodesic reaches q: L_S(U) = S^-1 # T - I. One eigendecomposition and about four products.
 func (m *Bures) Log(v []float64, p, q Point) error {
 	from, to := asEigenPoint(p, m.n), asEigenPoint(q, m.n)
 	w := from.scratch(3)
@@ -163,7 +163,7 @@ func (m *Bures) Log(v []float64, p, q Point) error {
 }
 
 // Distance returns the Bures-Wasserstein distance as the norm of the logarithm, which does not cancel for close points as the differences of
-// traces would. One eigendecomposition and five products.
+// traces would. One eigendecomposition and about four products.
 func (m *Bures) Distance(p, q Point) (float64, error) {
 	v := make([]float64, m.VectorLen())
 	if err := m.Log(v, p, q); err != nil {

@@ -161,7 +161,7 @@ func (m *eigenMetric) MatrixOf(dst *mat.SymDense, p Point) {
 	})
 }
 
-// Gradient writes to v the Riemannian gradient of a function whose Euclidean gradient at S is g; g is symmetrised. Four products.
+// Gradient writes to v the Riemannian gradient of a function whose Euclidean gradient at S is g; g is symmetrised. Three products.
 func (m *eigenMetric) Gradient(v []float64, p Point, g mat.Matrix) {
 	e := asEigenPoint(p, m.n)
 	w := e.scratch(2)[1]
@@ -169,12 +169,12 @@ func (m *eigenMetric) Gradient(v []float64, p Point, g mat.Matrix) {
 	m.scale(dense.Wrap(m.n, m.n, v), e, w, false)
 }
 
-// Embed writes to dst the tangent matrix with the coordinates v at p. Four products.
+// Embed writes to dst the tangent matrix with the coordinates v at p. Three products.
 func (m *eigenMetric) Embed(dst *mat.SymDense, p Point, v []float64) {
 	setSym(dst, m.n, func(out dense.Matrix[float64]) { m.scale(out, asEigenPoint(p, m.n), dense.Wrap(m.n, m.n, v), false) })
 }
 
-// Whiten writes to v the coordinates of the symmetric matrix xi at p. Four products.
+// Whiten writes to v the coordinates of the symmetric matrix xi at p. Three products.
 func (m *eigenMetric) Whiten(v []float64, p Point, xi mat.Symmetric) {
 	e := asEigenPoint(p, m.n)
 	if err := sameRows(xi, m.n); err != nil {
@@ -254,7 +254,7 @@ type flat struct {
 	leaves         string                // what to say where inverse has no value
 }
 
-// Exp moves p along the geodesic, a straight line of images. One eigendecomposition and one product. A step that leaves the range is an error.
+// Exp moves p along the geodesic, a straight line of images. One eigendecomposition and half a product. A step that leaves the range is an error.
 func (m *flat) Exp(dst, p Point, v []float64) error {
 	to, from, err := m.endpoints(dst, p, v)
 	if err != nil {
@@ -278,7 +278,7 @@ func (m *flat) Exp(dst, p Point, v []float64) error {
 // Retract is Exp.
 func (m *flat) Retract(dst, p Point, v []float64) error { return m.Exp(dst, p, v) }
 
-// Log writes to v the difference of the images. Two products.
+// Log writes to v the difference of the images. One product.
 func (m *flat) Log(v []float64, p, q Point) error {
 	from, to := asEigenPoint(p, m.n), asEigenPoint(q, m.n)
 	w := from.scratch(2)[1]
@@ -289,7 +289,7 @@ func (m *flat) Log(v []float64, p, q Point) error {
 	return finiteStep(v)
 }
 
-// Distance returns the Frobenius norm of the difference of the images. Two products.
+// Distance returns the Frobenius norm of the difference of the images. One product.
 func (m *flat) Distance(p, q Point) (float64, error) {
 	v := asEigenPoint(p, m.n).scratch(3)[2].Data
 	if err := m.Log(v, p, q); err != nil {

@@ -89,8 +89,9 @@ func (m *FixedDet) Project(v []float64) {
 // scaled scales f to the determinant.
 func (m *FixedDet) scaled(f *Frame) {
 	c := math.Exp((m.logDet - f.logDet) / float64(2*m.n))
-	f.f.Scale(c, f.f)
-	f.inv.Scale(1/c, f.inv)
+	x, y := f.f.RawMatrix().Data, f.inv.RawMatrix().Data
+	dense.Scale(c, x, x)
+	dense.Scale(1/c, y, y)
 	f.logDet = m.logDet
 }
 

@@ -213,6 +213,27 @@ func TestEigenMetricsAtTies(t *testing.T) {
 	}
 }
 
+// TestMetricsIllConditioned: at condition 1e6 Exp still inverts Log, and means and medians converge.
+func TestMetricsIllConditioned(t *testing.T) {
+	for _, g := range Metrics() {
+		const seed, n, kappa = 59, 20, 1e6
+		rng := source(seed)
+		ms := []mat.Symmetric{randomSPD(rng, n, kappa), randomSPD(rng, n, kappa), randomSPD(rng, n, kappa)}
+		l, err1 := g.Log(ms[0], ms[1])
+		if err1 != nil {
+			t.Fatal(err1)
+		}
+		e, err2 := g.Exp(ms[0], l)
+		_, err3 := g.Mean(ms, nil)
+		_, err4 := g.Median(ms, nil)
+		if err := errors.Join(err2, err3, err4); err != nil {
+			t.Errorf("%s: seed %d: %v", g.Name, seed, err)
+		} else if d := relative(e, ms[1]); d > 2e-9 {
+			t.Errorf("%s: seed %d: Exp does not invert Log: %.2e", g.Name, seed, d)
+		}
+	}
+}
+
 func TestMetricBadInput(t *testing.T) {
 	id := mat.NewSymDense(2, []float64{1, 0, 0, 1})
 	nan := mat.NewSymDense(2, []float64{1, math.NaN(), math.NaN(), 1})

@@ -86,8 +86,12 @@ func spaceIdentities(t *testing.T, m Manifold, p Point, rng *rand.Rand) {
 		t.Errorf("a copy has distance %v (%v)", e, err)
 	}
 	clear(w)
-	if err := m.Retract(r, p, w); err != nil {
-		t.Fatal(err)
+	if n := testing.AllocsPerRun(10, func() {
+		if err := m.Retract(r, p, w); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations per step", n)
 	}
 	if e, err := d.Distance(p, r); err != nil || e > 1e-11 {
 		t.Errorf("a zero step moves by %v (%v)", e, err)

@@ -13,7 +13,7 @@ import (
 
 var stein = Comparison{
 	Name:     "stein",
-	What:     "(log det (A+B)/2 - 1/2 log det AB)^1/2: no eigenvalues needed; invariant under congruence and inversion",
+	What:     "(log det (A+B)/2 - 1/2 log det AB)^1/2, unique mean by a fixed point; invariant under congruence and inversion",
 	Distance: SteinDistance,
 	Mean:     func(ms []mat.Symmetric, w []float64) (*mat.SymDense, error) { return SteinMean(ms, w, MeanOptions{}) },
 	Median:   func(ms []mat.Symmetric, w []float64) (*mat.SymDense, error) { return SteinMedian(ms, w, MeanOptions{}) },
