@@ -183,6 +183,12 @@ func checkMatrixGradient(t *testing.T, m Matrices, rng *rand.Rand) {
 		t.Errorf("%v %v", r, err)
 	}
 	u, back := make([]float64, len(v)), make([]float64, len(v))
+	var whole mat.SymDense
+	m.Embed(&whole, p, v)
+	m.Whiten(back, p, &whole)
+	if e := relative(mat.NewVecDense(len(v), back), mat.NewVecDense(len(v), v)); e > 1e-10 {
+		t.Errorf("the gradient is not tangent: %.2e", e)
+	}
 	m.(RandomTangenter).RandomTangent(u, p, rng)
 	var xi mat.SymDense
 	m.Embed(&xi, p, u)

@@ -244,6 +244,17 @@ func TestFixedDetKeepsDeterminant(t *testing.T) {
 			t.Errorf("options %+v accepted", o)
 		}
 	}
+	half, err := NewFixedDet(3, FixedDetOptions{Affine: AffineOptions{Kappa: 2}})
+	if err != nil || half.LogDet() != 0 {
+		t.Fatal(err)
+	}
+	w := []float64{5, 1, 0, 1, 2, 0, 0, 0, -1}
+	half.FromWhitened(IdentityFrame(3, 1), w)
+	for i, want := range []float64{6, 2, 0, 2, 0, 0, 0, 0, -6} { // twice the part of trace zero
+		if w[i] != want {
+			t.Errorf("FromWhitened: element %d is %v, want %v", i, w[i], want)
+		}
+	}
 	id := mat.NewSymDense(2, []float64{1, 0, 0, 1})
 	m, _ := NewFixedDet(2, FixedDetOptions{LogDet: 2})
 	if _, err := m.PointOf(id); err == nil || !strings.Contains(err.Error(), "multiply the matrix by 2.718281828") {
