@@ -51,10 +51,17 @@ type MeanReport struct {
 type ConvergenceError struct {
 	Report MeanReport
 	Limit  float64 // bound on Report.Residual that was asked for
+	Cause  error   // why the last step could not be taken; nil if it could
 }
+
+// Unwrap returns Cause.
+func (e *ConvergenceError) Unwrap() error { return e.Cause }
 
 // Error states the residual and what to do.
 func (e *ConvergenceError) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("not converged after %d iterations: no step can be taken: %v", e.Report.Iterations, e.Cause)
+	}
 	return fmt.Sprintf("not converged after %d iterations: the step that is left has norm %.3g, wanted %.3g; allow more iterations, a larger tolerance, or start closer",
 		e.Report.Iterations, e.Report.Residual, e.Limit)
 }
@@ -182,16 +189,17 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 	if err != nil {
 		return nil, r, err
 	}
+	var cause error
 	tau, spread := 1.0, a.spread(cost)
 	for norm > max(a.tol*spread, a.floor) {
 		if r.Iterations == a.limit || tau < 0x1p-20 {
 			r.Residual, r.Spread = norm, spread
-			return a.x, r, &ConvergenceError{Report: r, Limit: max(a.tol*spread, a.floor)}
+			return a.x, r, &ConvergenceError{Report: r, Limit: max(a.tol*spread, a.floor), Cause: cause}
 		}
 		r.Iterations++
 		dense.Scale(tau, a.step, a.unit)
 		n, c := math.Inf(1), math.Inf(1)
-		if a.exp.Exp(a.y, a.x, a.unit) == nil {
+		if cause = a.exp.Exp(a.y, a.x, a.unit); cause == nil {
 			if n, c, err = fill(a.next, a.y); err != nil {
 				return nil, r, err
 			}

@@ -107,7 +107,7 @@ func (m *Bures) move(r BuresRetraction, dst, p Point, v []float64) error {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, from.q, t, 0, h)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, h, from.q, 0, to.q)
 	if err := to.decompose(); err != nil {
-		return &PointError{What: "the step reaches the boundary of the cone; shorten it", Min: to.d[0], Max: to.d[m.n-1]}
+		return fmt.Errorf("the step reaches the boundary of the cone; shorten it: %w", err)
 	}
 	return nil
 }

@@ -337,12 +337,25 @@ func TestMeanReportsNoConvergence(t *testing.T) {
 	if !errors.As(err, &ce) || x == nil || r.Iterations != 1 || !strings.Contains(err.Error(), "after 1 iterations") {
 		t.Errorf("%v after %+v", err, r)
 	}
+	_, _, err = Mean(stuck{m}, points, nil, MeanOptions{})
+	var pe *PointError
+	if !errors.As(err, &ce) || !errors.As(err, &pe) || !strings.Contains(err.Error(), "no step can be taken: stuck") {
+		t.Errorf("a manifold that cannot move: %v", err)
+	}
+	if _, _, err := Mean(struct{ Manifold }{m}, points, nil, MeanOptions{}); err == nil || !strings.Contains(err.Error(), "Exp and Log") {
+		t.Errorf("a manifold without Exp and Log: %v", err)
+	}
 	for _, o := range []MeanOptions{{Tolerance: -1}, {Tolerance: math.NaN()}, {MaxIterations: -1}} {
 		if _, _, err := Mean(m, points, nil, o); err == nil {
 			t.Errorf("options %+v accepted", o)
 		}
 	}
 }
+
+// stuck is a manifold whose exponential always fails.
+type stuck struct{ *Affine }
+
+func (stuck) Exp(_, _ Point, _ []float64) error { return &PointError{What: "stuck"} }
 
 func TestPowerOptions(t *testing.T) {
 	for _, alpha := range []float64{3, -3, 1e-4, math.NaN()} {
