@@ -219,6 +219,45 @@ func TestEigenMetricsAtTies(t *testing.T) {
 	}
 }
 
+// TestMetricInvariances: what each metric promises to leave unchanged, and that log-cholesky depends on the order of the variables.
+func TestMetricInvariances(t *testing.T) {
+	const seed, n = 61, 7
+	rng := source(seed)
+	a, b := randomSPD(rng, n, 50), randomSPD(rng, n, 50)
+	turn, err := NewOrthogonal(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := turn.RandomPoint(rng).(*OrthogonalPoint).Q()
+	g := randomSPD(rng, n, 20)
+	inverse := func(s *mat.SymDense) *mat.SymDense { return function(s, func(x float64) float64 { return 1 / x }) }
+	maps := map[string]func(*mat.SymDense) *mat.SymDense{
+		"rotation":   func(s *mat.SymDense) *mat.SymDense { return congruent(q, s) },
+		"scaling":    func(s *mat.SymDense) *mat.SymDense { return sym(combine(3, s, 0, s)) },
+		"inversion":  inverse,
+		"congruence": func(s *mat.SymDense) *mat.SymDense { return congruent(g, s) },
+	}
+	keeps := map[string]string{
+		"affine-invariant": "rotation scaling inversion congruence", "fisher-rao": "rotation scaling inversion congruence",
+		"log-euclidean": "rotation scaling inversion", "bures-wasserstein": "rotation", "power-euclidean": "rotation", "log-cholesky": "",
+	}
+	for _, metric := range Metrics() {
+		d, err := metric.Distance(a, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, f := range maps {
+			e, err := metric.Distance(f(a), f(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if same := math.Abs(e-d) < 1e-10*d; same != strings.Contains(keeps[metric.Name], what) {
+				t.Errorf("seed %d: %s: %s takes the distance from %v to %v", seed, metric.Name, what, d, e)
+			}
+		}
+	}
+}
+
 // TestMetricsIllConditioned: at condition 1e6 Exp still inverts Log, and means and medians converge.
 func TestMetricsIllConditioned(t *testing.T) {
 	for _, g := range Metrics() {

@@ -133,7 +133,7 @@ func (m spray) length(p Point, v []float64) float64 {
 // ThompsonMean returns the matrix x at which the weighted initial velocities of the geodesics (ThompsonGeodesic) to the A_k balance, by
 // the fixed point iteration of Mean. nil weights are equal; Start must be nil or a *Frame. For two matrices it is a point of their geodesic, for
 // multiples of one matrix the geometric mean; it is equivariant under congruence. It is not the minimizer of the sum of squared distances, which
-// need not be unique for this metric, and no proof of convergence is known to us: a run that does not converge is a *ConvergenceError.
+// need not be unique for this metric, and no proof of convergence is known: a run that does not converge is a *ConvergenceError.
 func ThompsonMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDense, error) {
 	return sprayAverage(ms, weights, o, (*average).mean)
 }
