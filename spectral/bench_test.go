@@ -168,6 +168,21 @@ func BenchmarkDecompose(b *testing.B) {
 	}
 }
 
+// The same by gonum's EigenSym, at sizes that it finishes in seconds.
+func BenchmarkDecomposeGonum(b *testing.B) {
+	for _, n := range benchSizes[:5] {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			q := benchMatrix(b, n, 1)
+			measure(b, func() {
+				var e mat.EigenSym
+				if !e.Factorize(q, true) {
+					b.Fatal("no convergence")
+				}
+			})
+		})
+	}
+}
+
 func BenchmarkPow(b *testing.B) {
 	for _, n := range benchSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

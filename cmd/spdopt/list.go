@@ -11,6 +11,9 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/net"
+	"github.com/spdopt/spdopt/nnopt/train"
 	"github.com/spdopt/spdopt/roots"
 )
 
@@ -62,6 +65,30 @@ var listings = []listing{
 		}
 		return all
 	}},
+	{"workloads", func() (all []listEntry) {
+		for _, w := range train.Workloads() {
+			all = append(all, listEntry{Name: w.Name, What: w.What, Input: w.Data})
+		}
+		return all
+	}},
+	{"optimizers", func() (all []listEntry) {
+		for _, o := range nnopt.Optimizers() {
+			all = append(all, listEntry{Name: o.Name, What: o.What})
+		}
+		return all
+	}},
+	{"layers", func() (all []listEntry) {
+		for _, l := range net.Layers() {
+			all = append(all, listEntry{Name: l.Name, What: l.What})
+		}
+		return all
+	}},
+	{"losses", func() (all []listEntry) {
+		for _, l := range net.Losses() {
+			all = append(all, listEntry{Name: l.Name, What: l.What})
+		}
+		return all
+	}},
 	{"formats", func() (all []listEntry) {
 		for _, f := range matio.Formats() {
 			all = append(all, listEntry{Name: string(f), What: f.Title()})
@@ -80,7 +107,7 @@ func listKinds() (kinds []string) {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "list [KIND]",
-		Short:     "List problems, solvers, root methods, metrics, spaces or file formats",
+		Short:     "List what can be named: problems, solvers, workloads, optimizers, formats and more",
 		Long:      "List what can be named on the command line: " + strings.Join(listKinds(), ", ") + "; without KIND all of it.",
 		Example:   "  spdopt list problems\n  spdopt list --json",
 		ValidArgs: listKinds(),
