@@ -55,6 +55,15 @@ var listings = []listing{
 		for _, m := range manifold.Metrics() {
 			all = append(all, listEntry{Name: m.Name, What: m.What})
 		}
+		for _, c := range manifold.Comparisons() {
+			all = append(all, listEntry{Name: c.Name, What: c.What})
+		}
+		return all
+	}},
+	{"spaces", func() (all []listEntry) {
+		for _, s := range manifold.Spaces() {
+			all = append(all, listEntry{Name: s.Name, What: s.What})
+		}
 		return all
 	}},
 	{"workloads", func() (all []listEntry) {
