@@ -120,7 +120,7 @@ func (t *tracker[T]) addSecond(q float64, f []float64, s dense.Matrix[T]) {
 	dense.Mirror(s)
 }
 
-// secondDifference returns f[m, k, m] of f = x^q from the values fm and fk: (f[m, k] - f'(m))/(k - m), and f”(m)/2 where k is close to m.
+// secondDifference returns f[m, k, m] of f = x^q from the values fm and fk: (f[m, k] - f'(m))/(k - m), and half the second derivative where k is close to m.
 func secondDifference(q, m, fm, k, fk float64) float64 {
 	gap := k - m
 	if math.Abs(gap) < 1e-4*m {
