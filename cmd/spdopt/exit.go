@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/roots"
@@ -19,6 +20,7 @@ const (
 	exitUsage   = 2
 	exitInput   = 3
 	exitUnmet   = 4 // a condition asked for
+	exitDevice  = 6 // a device asked for is absent
 )
 
 // usageError is a mistake on the command line.
@@ -50,6 +52,7 @@ func exitCode(err error) int {
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
+		device   *engine.AbsentError
 	)
 	switch {
 	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
@@ -62,6 +65,8 @@ func exitCode(err error) int {
 		return exitInput
 	case errors.As(err, &unmet), errors.As(err, &accuracy):
 		return exitUnmet
+	case errors.As(err, &device):
+		return exitDevice
 	}
 	return exitFailure
 }

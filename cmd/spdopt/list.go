@@ -11,6 +11,9 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/net"
+	"github.com/spdopt/spdopt/nnopt/train"
 	"github.com/spdopt/spdopt/roots"
 )
 
@@ -20,6 +23,7 @@ type listEntry struct {
 	What    string   `json:"what"`
 	Input   string   `json:"input,omitempty"`
 	Methods []string `json:"methods,omitempty"`
+	Flags   []string `json:"flags,omitempty"`
 }
 
 // listing is one kind of such things; the entries come from the registries of the packages.
@@ -31,7 +35,7 @@ type listing struct {
 var listings = []listing{
 	{"problems", func() (all []listEntry) {
 		for _, p := range problem.List() {
-			all = append(all, listEntry{p.Name, p.What, p.Input, p.Methods()})
+			all = append(all, listEntry{p.Name, p.What, p.Input, p.Methods(), p.Uses})
 		}
 		return all
 	}},
@@ -50,6 +54,39 @@ var listings = []listing{
 	{"metrics", func() (all []listEntry) {
 		for _, m := range manifold.Metrics() {
 			all = append(all, listEntry{Name: m.Name, What: m.What})
+		}
+		for _, c := range manifold.Comparisons() {
+			all = append(all, listEntry{Name: c.Name, What: c.What})
+		}
+		return all
+	}},
+	{"spaces", func() (all []listEntry) {
+		for _, s := range manifold.Spaces() {
+			all = append(all, listEntry{Name: s.Name, What: s.What})
+		}
+		return all
+	}},
+	{"workloads", func() (all []listEntry) {
+		for _, w := range train.Workloads() {
+			all = append(all, listEntry{Name: w.Name, What: w.What, Input: w.Data})
+		}
+		return all
+	}},
+	{"optimizers", func() (all []listEntry) {
+		for _, o := range nnopt.Optimizers() {
+			all = append(all, listEntry{Name: o.Name, What: o.What})
+		}
+		return all
+	}},
+	{"layers", func() (all []listEntry) {
+		for _, l := range net.Layers() {
+			all = append(all, listEntry{Name: l.Name, What: l.What})
+		}
+		return all
+	}},
+	{"losses", func() (all []listEntry) {
+		for _, l := range net.Losses() {
+			all = append(all, listEntry{Name: l.Name, What: l.What})
 		}
 		return all
 	}},
@@ -71,7 +108,7 @@ func listKinds() (kinds []string) {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "list [KIND]",
-		Short:     "List problems, solvers, root methods, metrics or file formats",
+		Short:     "List what can be named: problems, solvers, workloads, optimizers, formats and more",
 		Long:      "List what can be named on the command line: " + strings.Join(listKinds(), ", ") + "; without KIND all of it.",
 		Example:   "  spdopt list problems\n  spdopt list --json",
 		ValidArgs: listKinds(),
@@ -125,6 +162,9 @@ func (a *app) printListings(chosen []listing) {
 			}
 			if len(e.Methods) > 0 {
 				fmt.Fprintf(w, "  \tmethods: %s\n", strings.Join(e.Methods, ", "))
+			}
+			if len(e.Flags) > 0 {
+				fmt.Fprintf(w, "  \tflags: --%s\n", strings.Join(e.Flags, ", --"))
 			}
 		}
 	}

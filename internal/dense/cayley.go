@@ -1,7 +1,7 @@
 package dense
 
 // cayleyBase is the size up to which a block is inverted by elimination.
-const cayleyBase = 12
+const cayleyBase = 8
 
 // CayleyWork returns the number of elements of workspace that CayleyInverse and CayleyTruncated need for an n x n generator.
 func CayleyWork(n int) int { return 2 * n * n }

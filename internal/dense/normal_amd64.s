@@ -12,7 +12,15 @@ DATA laneNumbers<>+32(SB)/8, $0x0000000000000004
 DATA laneNumbers<>+40(SB)/8, $0x0000000000000005
 DATA laneNumbers<>+48(SB)/8, $0x0000000000000006
 DATA laneNumbers<>+56(SB)/8, $0x0000000000000007
-GLOBL laneNumbers<>(SB), RODATA|NOPTR, $64
+DATA laneNumbers<>+64(SB)/8, $0x0000000000000008
+DATA laneNumbers<>+72(SB)/8, $0x0000000000000009
+DATA laneNumbers<>+80(SB)/8, $0x000000000000000a
+DATA laneNumbers<>+88(SB)/8, $0x000000000000000b
+DATA laneNumbers<>+96(SB)/8, $0x000000000000000c
+DATA laneNumbers<>+104(SB)/8, $0x000000000000000d
+DATA laneNumbers<>+112(SB)/8, $0x000000000000000e
+DATA laneNumbers<>+120(SB)/8, $0x000000000000000f
+GLOBL laneNumbers<>(SB), RODATA|NOPTR, $128
 
 // func normalF64AVX512(groups uintptr, dst *byte, key0 uint64, key1 uint64, counter uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -21,7 +29,359 @@ TEXT ·normalF64AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+8(FP), CX
 	MOVQ counter+32(FP), DX
 
+groups:
+	CMPQ             AX, $0x02
+	JLT              group
+	VPBROADCASTQ     DX, Z0
+	VPADDQ           laneNumbers<>+0(SB), Z0, Z1
+	VPADDQ           laneNumbers<>+64(SB), Z0, Z0
+	VBROADCASTSD     key0+16(FP), Z8
+	VBROADCASTSD     key1+24(FP), Z9
+	VXORPD           Z9, Z8, Z10
+	VBROADCASTSD     bits1bd11bdaa9fc1a22<>+0(SB), Z11
+	VXORPD           Z11, Z10, Z10
+	VPADDQ           Z8, Z1, Z1
+	VPADDQ           Z8, Z0, Z0
+	VPADDQ           Z9, Z1, Z1
+	VPROLQ           $0x10, Z9, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x10, Z9, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x2a, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x2a, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x0c, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x0c, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x1f, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x1f, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z9, Z1, Z1
+	VPADDQ           Z10, Z11, Z11
+	VBROADCASTSD     bits0000000000000001<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPADDQ           Z10, Z12, Z12
+	VBROADCASTSD     bits0000000000000001<>+0(SB), Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x10, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x20, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x20, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x18, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x18, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x15, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x15, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z10, Z1, Z1
+	VPADDQ           Z8, Z11, Z11
+	VBROADCASTSD     bits0000000000000002<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z10, Z0, Z0
+	VPADDQ           Z8, Z12, Z12
+	VBROADCASTSD     bits0000000000000002<>+0(SB), Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x10, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x2a, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x2a, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x0c, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x0c, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x1f, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x1f, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z8, Z1, Z1
+	VPADDQ           Z9, Z11, Z11
+	VBROADCASTSD     bits0000000000000003<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z8, Z0, Z0
+	VPADDQ           Z9, Z12, Z12
+	VBROADCASTSD     bits0000000000000003<>+0(SB), Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x10, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x20, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x20, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x18, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x18, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x15, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x15, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z9, Z1, Z1
+	VPADDQ           Z10, Z11, Z11
+	VBROADCASTSD     bits0000000000000004<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPADDQ           Z10, Z12, Z9
+	VBROADCASTSD     bits0000000000000004<>+0(SB), Z12
+	VPADDQ           Z12, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x10, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x2a, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x2a, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x0c, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x0c, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x1f, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x1f, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z10, Z1, Z1
+	VPADDQ           Z8, Z11, Z11
+	VBROADCASTSD     bits0000000000000005<>+0(SB), Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z10, Z0, Z0
+	VPADDQ           Z8, Z9, Z8
+	VBROADCASTSD     bits0000000000000005<>+0(SB), Z9
+	VPADDQ           Z9, Z8, Z8
+	VBROADCASTSD     bitsc000000000000000<>+0(SB), Z9
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z10
+	VPSRLQ           $0x0c, Z1, Z1
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z12
+	VORPD            Z12, Z1, Z1
+	VSUBPD           Z1, Z10, Z1
+	VBROADCASTSD     bits3fe6a09e667f3bcd<>+0(SB), Z10
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z12
+	VPSUBQ           Z10, Z12, Z12
+	VPADDQ           Z12, Z1, Z1
+	VPSRLQ           $0x34, Z1, Z12
+	VBROADCASTSD     bits4330000000000000<>+0(SB), Z13
+	VORPD            Z13, Z12, Z12
+	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z13
+	VSUBPD           Z13, Z12, Z12
+	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z13
+	VANDPD           Z13, Z1, Z1
+	VPADDQ           Z10, Z1, Z1
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VSUBPD           Z10, Z1, Z1
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z10
+	VADDPD           Z10, Z1, Z10
+	VDIVPD           Z10, Z1, Z10
+	VMULPD           Z10, Z10, Z13
+	VMULPD           Z1, Z1, Z14
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z15
+	VMULPD           Z15, Z14, Z14
+	VBROADCASTSD     bits3fc2b5900de53b32<>+0(SB), Z15
+	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z13, Z15
+	VMOVAPD          Z13, Z13
+	VFMADD213PD      Z14, Z15, Z13
+	VMOVAPD          Z10, Z10
+	VFNMADD213PD     Z14, Z13, Z10
+	VSUBPD           Z10, Z1, Z1
+	VBROADCASTSD     bits3fe62e42fefa39ef<>+0(SB), Z10
+	VMOVAPD          Z12, Z12
+	VFMADD213PD      Z1, Z10, Z12
+	VMULPD           Z12, Z9, Z1
+	VSQRTPD          Z1, Z1
+	VPSRLQ           $0x0c, Z11, Z9
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VORPD            Z10, Z9, Z9
+	VBROADCASTSD     bits3ff8000000000000<>+0(SB), Z10
+	VSUBPD           Z10, Z9, Z9
+	VBROADCASTSD     bits3ff921fb54442d18<>+0(SB), Z10
+	VMULPD           Z10, Z9, Z9
+	VMULPD           Z9, Z9, Z10
+	VMULPD           Z10, Z9, Z12
+	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z13
+	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z10, Z13
+	VMOVAPD          Z12, Z12
+	VFMADD213PD      Z9, Z13, Z12
+	VMULPD           Z10, Z10, Z9
+	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z13
+	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z10, Z13
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z14
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z15
+	VMOVAPD          Z10, Z10
+	VFNMADD213PD     Z15, Z14, Z10
+	VMOVAPD          Z9, Z9
+	VFMADD213PD      Z10, Z13, Z9
+	VPSLLQ           $0x3e, Z11, Z10
+	VBROADCASTSD     bits8000000000000000<>+0(SB), Z13
+	VANDPD           Z13, Z10, Z10
+	VXORPD           Z10, Z9, Z9
+	VPSLLQ           $0x3f, Z11, Z10
+	VPMOVQ2M         Z10, K1
+	VBLENDMPD        Z12, Z9, K1, Z2
+	VBLENDMPD        Z9, Z12, K1, Z3
+	VMULPD           Z2, Z1, Z9
+	VMULPD           Z3, Z1, Z1
+	VMOVUPD          Z9, (CX)
+	VMOVUPD          Z1, 64(CX)
+	VBROADCASTSD     bitsc000000000000000<>+0(SB), Z1
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z9
+	VPSRLQ           $0x0c, Z0, Z0
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VORPD            Z10, Z0, Z0
+	VSUBPD           Z0, Z9, Z0
+	VBROADCASTSD     bits3fe6a09e667f3bcd<>+0(SB), Z9
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VPSUBQ           Z9, Z10, Z10
+	VPADDQ           Z10, Z0, Z0
+	VPSRLQ           $0x34, Z0, Z10
+	VBROADCASTSD     bits4330000000000000<>+0(SB), Z11
+	VORPD            Z11, Z10, Z10
+	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z11
+	VSUBPD           Z11, Z10, Z10
+	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z11
+	VANDPD           Z11, Z0, Z0
+	VPADDQ           Z9, Z0, Z0
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z9
+	VSUBPD           Z9, Z0, Z0
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z9
+	VADDPD           Z9, Z0, Z9
+	VDIVPD           Z9, Z0, Z9
+	VMULPD           Z9, Z9, Z11
+	VMULPD           Z0, Z0, Z12
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z13
+	VMULPD           Z13, Z12, Z12
+	VBROADCASTSD     bits3fc2b5900de53b32<>+0(SB), Z13
+	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z11, Z13
+	VMOVAPD          Z11, Z11
+	VFMADD213PD      Z12, Z13, Z11
+	VMOVAPD          Z9, Z9
+	VFNMADD213PD     Z12, Z11, Z9
+	VSUBPD           Z9, Z0, Z0
+	VBROADCASTSD     bits3fe62e42fefa39ef<>+0(SB), Z9
+	VMOVAPD          Z10, Z10
+	VFMADD213PD      Z0, Z9, Z10
+	VMULPD           Z10, Z1, Z0
+	VSQRTPD          Z0, Z0
+	VPSRLQ           $0x0c, Z8, Z1
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z9
+	VORPD            Z9, Z1, Z1
+	VBROADCASTSD     bits3ff8000000000000<>+0(SB), Z9
+	VSUBPD           Z9, Z1, Z1
+	VBROADCASTSD     bits3ff921fb54442d18<>+0(SB), Z9
+	VMULPD           Z9, Z1, Z1
+	VMULPD           Z1, Z1, Z9
+	VMULPD           Z9, Z1, Z10
+	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z11
+	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z9, Z11
+	VMOVAPD          Z10, Z10
+	VFMADD213PD      Z1, Z11, Z10
+	VMULPD           Z9, Z9, Z1
+	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z11
+	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z9, Z11
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z12
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z13
+	VMOVAPD          Z9, Z9
+	VFNMADD213PD     Z13, Z12, Z9
+	VMOVAPD          Z1, Z1
+	VFMADD213PD      Z9, Z11, Z1
+	VPSLLQ           $0x3e, Z8, Z9
+	VBROADCASTSD     bits8000000000000000<>+0(SB), Z11
+	VANDPD           Z11, Z9, Z9
+	VXORPD           Z9, Z1, Z1
+	VPSLLQ           $0x3f, Z8, Z8
+	VPMOVQ2M         Z8, K1
+	VBLENDMPD        Z10, Z1, K1, Z4
+	VBLENDMPD        Z1, Z10, K1, Z5
+	VMULPD           Z4, Z0, Z1
+	VMULPD           Z5, Z0, Z0
+	VMOVUPD          Z1, 128(CX)
+	VMOVUPD          Z0, 192(CX)
+	ADDQ             $0x10, DX
+	ADDQ             $0x00000100, CX
+	SUBQ             $0x02, AX
+	JMP              groups
+
 group:
+	TESTQ            AX, AX
+	JE               done
 	VPBROADCASTQ     DX, Z0
 	VPADDQ           laneNumbers<>+0(SB), Z0, Z0
 	VBROADCASTSD     key0+16(FP), Z1
@@ -44,8 +404,8 @@ group:
 	VXORPD           Z0, Z4, Z4
 	VPADDQ           Z2, Z0, Z0
 	VPADDQ           Z3, Z4, Z4
-	VBROADCASTSD     bits0000000000000001<>+0(SB), Z7
-	VPADDQ           Z7, Z4, Z4
+	VBROADCASTSD     bits0000000000000001<>+0(SB), Z5
+	VPADDQ           Z5, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPROLQ           $0x10, Z4, Z4
 	VXORPD           Z0, Z4, Z4
@@ -60,8 +420,8 @@ group:
 	VXORPD           Z0, Z4, Z4
 	VPADDQ           Z3, Z0, Z0
 	VPADDQ           Z1, Z4, Z4
-	VBROADCASTSD     bits0000000000000002<>+0(SB), Z7
-	VPADDQ           Z7, Z4, Z4
+	VBROADCASTSD     bits0000000000000002<>+0(SB), Z5
+	VPADDQ           Z5, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPROLQ           $0x10, Z4, Z4
 	VXORPD           Z0, Z4, Z4
@@ -76,8 +436,8 @@ group:
 	VXORPD           Z0, Z4, Z4
 	VPADDQ           Z1, Z0, Z0
 	VPADDQ           Z2, Z4, Z4
-	VBROADCASTSD     bits0000000000000003<>+0(SB), Z7
-	VPADDQ           Z7, Z4, Z4
+	VBROADCASTSD     bits0000000000000003<>+0(SB), Z5
+	VPADDQ           Z5, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPROLQ           $0x10, Z4, Z4
 	VXORPD           Z0, Z4, Z4
@@ -121,33 +481,33 @@ group:
 	VPSUBQ           Z3, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPSRLQ           $0x34, Z0, Z4
-	VBROADCASTSD     bits4330000000000000<>+0(SB), Z7
-	VORPD            Z7, Z4, Z4
-	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z7
-	VSUBPD           Z7, Z4, Z4
-	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z7
-	VANDPD           Z7, Z0, Z0
+	VBROADCASTSD     bits4330000000000000<>+0(SB), Z5
+	VORPD            Z5, Z4, Z4
+	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z5
+	VSUBPD           Z5, Z4, Z4
+	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z5
+	VANDPD           Z5, Z0, Z0
 	VPADDQ           Z3, Z0, Z0
 	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z3
 	VSUBPD           Z3, Z0, Z0
 	VBROADCASTSD     bits4000000000000000<>+0(SB), Z3
 	VADDPD           Z3, Z0, Z3
 	VDIVPD           Z3, Z0, Z3
-	VMULPD           Z3, Z3, Z7
+	VMULPD           Z3, Z3, Z5
 	VMULPD           Z0, Z0, Z8
 	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z9
 	VMULPD           Z9, Z8, Z8
 	VBROADCASTSD     bits3fc2b5900de53b32<>+0(SB), Z9
-	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z7, Z9
-	VMOVAPD          Z7, Z7
-	VFMADD213PD      Z8, Z9, Z7
+	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z5, Z9
+	VMOVAPD          Z5, Z5
+	VFMADD213PD      Z8, Z9, Z5
 	VMOVAPD          Z3, Z3
-	VFNMADD213PD     Z8, Z7, Z3
+	VFNMADD213PD     Z8, Z5, Z3
 	VSUBPD           Z3, Z0, Z0
 	VBROADCASTSD     bits3fe62e42fefa39ef<>+0(SB), Z3
 	VMOVAPD          Z4, Z4
@@ -163,43 +523,45 @@ group:
 	VMULPD           Z3, Z2, Z2
 	VMULPD           Z2, Z2, Z3
 	VMULPD           Z3, Z2, Z4
-	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z7
-	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z3, Z7
+	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z5
+	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z3, Z5
 	VMOVAPD          Z4, Z4
-	VFMADD213PD      Z2, Z7, Z4
+	VFMADD213PD      Z2, Z5, Z4
 	VMULPD           Z3, Z3, Z2
-	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z7
-	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z3, Z7
+	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z5
+	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z3, Z5
 	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z8
 	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z9
 	VMOVAPD          Z3, Z3
 	VFNMADD213PD     Z9, Z8, Z3
 	VMOVAPD          Z2, Z2
-	VFMADD213PD      Z3, Z7, Z2
+	VFMADD213PD      Z3, Z5, Z2
 	VPSLLQ           $0x3e, Z1, Z3
-	VBROADCASTSD     bits8000000000000000<>+0(SB), Z7
-	VANDPD           Z7, Z3, Z3
+	VBROADCASTSD     bits8000000000000000<>+0(SB), Z5
+	VANDPD           Z5, Z3, Z3
 	VXORPD           Z3, Z2, Z2
 	VPSLLQ           $0x3f, Z1, Z1
 	VPMOVQ2M         Z1, K1
-	VBLENDMPD        Z4, Z2, K1, Z5
-	VBLENDMPD        Z2, Z4, K1, Z6
-	VMULPD           Z5, Z0, Z1
-	VMULPD           Z6, Z0, Z0
+	VBLENDMPD        Z4, Z2, K1, Z6
+	VBLENDMPD        Z2, Z4, K1, Z7
+	VMULPD           Z6, Z0, Z1
+	VMULPD           Z7, Z0, Z0
 	VMOVUPD          Z1, (CX)
 	VMOVUPD          Z0, 64(CX)
 	ADDQ             $0x08, DX
-	ADDQ             $0x80, CX
+	ADDQ             $0x00000080, CX
 	DECQ             AX
-	JNE              group
+	JMP              group
+
+done:
 	VZEROUPPER
 	RET
 
@@ -322,366 +684,361 @@ TEXT ·normalF64AVX2(SB), NOSPLIT, $0-40
 	MOVQ counter+32(FP), DX
 
 group:
+	TESTQ        AX, AX
+	JE           done
 	VMOVQ        DX, X0
 	VPBROADCASTQ X0, Y0
-	VPADDQ       laneNumbers<>+0(SB), Y0, Y0
-	VBROADCASTSD key0+16(FP), Y1
-	VBROADCASTSD key1+24(FP), Y2
-	VXORPD       Y2, Y1, Y3
-	VBROADCASTSD bits1bd11bdaa9fc1a22<>+0(SB), Y4
-	VXORPD       Y4, Y3, Y3
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y5
-	VORPD        Y5, Y4, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y4
-	VBROADCASTSD bits0000000000000001<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y4, Y4
-	VBROADCASTSD bits0000000000000002<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y4, Y4
-	VBROADCASTSD bits0000000000000003<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y2
-	VBROADCASTSD bits0000000000000004<>+0(SB), Y4
-	VPADDQ       Y4, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x2a, Y2, Y4
-	VPSRLQ       $0x16, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x0c, Y2, Y4
-	VPSRLQ       $0x34, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x1f, Y2, Y4
-	VPSRLQ       $0x21, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y2, Y1
-	VBROADCASTSD bits0000000000000005<>+0(SB), Y2
-	VPADDQ       Y2, Y1, Y1
-	VBROADCASTSD bitsc000000000000000<>+0(SB), Y2
-	VBROADCASTSD bits4000000000000000<>+0(SB), Y3
-	VPSRLQ       $0x0c, Y0, Y0
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
-	VORPD        Y4, Y0, Y0
-	VSUBPD       Y0, Y3, Y0
-	VBROADCASTSD bits3fe6a09e667f3bcd<>+0(SB), Y3
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
-	VPSUBQ       Y3, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSRLQ       $0x34, Y0, Y4
-	VBROADCASTSD bits4330000000000000<>+0(SB), Y5
-	VORPD        Y5, Y4, Y4
-	VBROADCASTSD bits43300000000003ff<>+0(SB), Y5
-	VSUBPD       Y5, Y4, Y4
-	VBROADCASTSD bits000fffffffffffff<>+0(SB), Y5
-	VANDPD       Y5, Y0, Y0
-	VPADDQ       Y3, Y0, Y0
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y3, Y0, Y0
-	VBROADCASTSD bits4000000000000000<>+0(SB), Y3
-	VADDPD       Y3, Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y5
-	VMULPD       Y0, Y0, Y6
-	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y7
-	VMULPD       Y7, Y6, Y6
-	VBROADCASTSD bits3fc2b5900de53b32<>+0(SB), Y7
-	VBROADCASTSD bits3fc39fe51a7c18f9<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fc7462b51cb66b1<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fcc71c62e3f11e6<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fd2492492df281a<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fd99999999952d7<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fe5555555555558<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VMOVAPD      Y5, Y5
-	VFMADD213PD  Y6, Y7, Y5
-	VMOVAPD      Y3, Y3
-	VFNMADD213PD Y6, Y5, Y3
-	VSUBPD       Y3, Y0, Y0
-	VBROADCASTSD bits3fe62e42fefa39ef<>+0(SB), Y3
-	VMOVAPD      Y4, Y4
-	VFMADD213PD  Y0, Y3, Y4
-	VMULPD       Y4, Y2, Y0
-	VSQRTPD      Y0, Y0
-	VPSRLQ       $0x0c, Y1, Y2
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y3
-	VORPD        Y3, Y2, Y2
-	VBROADCASTSD bits3ff8000000000000<>+0(SB), Y3
-	VSUBPD       Y3, Y2, Y2
-	VBROADCASTSD bits3ff921fb54442d18<>+0(SB), Y3
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y2, Y2, Y3
-	VMULPD       Y3, Y2, Y4
-	VBROADCASTSD bits3de5e0b05bff20f2<>+0(SB), Y5
-	VBROADCASTSD bitsbe5ae600aca92c64<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3ec71de379654304<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbf2a01a019e83816<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3f81111111110bb2<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbfc5555555555555<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVAPD      Y4, Y4
-	VFMADD213PD  Y2, Y5, Y4
-	VMULPD       Y3, Y3, Y2
-	VBROADCASTSD bitsbda907d8f29fe831<>+0(SB), Y5
-	VBROADCASTSD bits3e21eeb68cd22f56<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbe927e4fa17bf139<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3efa01a019f4e9b4<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbf56c16c16c16967<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3fa5555555555555<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y6
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y7
-	VMOVAPD      Y3, Y3
-	VFNMADD213PD Y7, Y6, Y3
-	VMOVAPD      Y2, Y2
-	VFMADD213PD  Y3, Y5, Y2
-	VPSLLQ       $0x3e, Y1, Y3
-	VBROADCASTSD bits8000000000000000<>+0(SB), Y5
-	VANDPD       Y5, Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VPSLLQ       $0x3f, Y1, Y1
-	VBLENDVPD    Y1, Y4, Y2, Y3
-	VBLENDVPD    Y1, Y2, Y4, Y1
-	VMULPD       Y3, Y0, Y2
-	VMULPD       Y1, Y0, Y0
-	VMOVUPD      Y2, (CX)
-	VMOVUPD      Y0, 64(CX)
-	VMOVQ        DX, X0
-	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+0(SB), Y0, Y1
 	VPADDQ       laneNumbers<>+32(SB), Y0, Y0
-	VBROADCASTSD key0+16(FP), Y1
-	VBROADCASTSD key1+24(FP), Y2
-	VXORPD       Y2, Y1, Y3
-	VBROADCASTSD bits1bd11bdaa9fc1a22<>+0(SB), Y4
-	VXORPD       Y4, Y3, Y3
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y5
-	VORPD        Y5, Y4, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y4
-	VBROADCASTSD bits0000000000000001<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y4, Y4
-	VBROADCASTSD bits0000000000000002<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y4, Y4
-	VBROADCASTSD bits0000000000000003<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y2
-	VBROADCASTSD bits0000000000000004<>+0(SB), Y4
-	VPADDQ       Y4, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x2a, Y2, Y4
-	VPSRLQ       $0x16, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x0c, Y2, Y4
-	VPSRLQ       $0x34, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x1f, Y2, Y4
-	VPSRLQ       $0x21, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y2, Y1
-	VBROADCASTSD bits0000000000000005<>+0(SB), Y2
+	VBROADCASTSD key0+16(FP), Y2
+	VBROADCASTSD key1+24(FP), Y3
+	VXORPD       Y3, Y2, Y4
+	VBROADCASTSD bits1bd11bdaa9fc1a22<>+0(SB), Y5
+	VXORPD       Y5, Y4, Y4
 	VPADDQ       Y2, Y1, Y1
-	VBROADCASTSD bitsc000000000000000<>+0(SB), Y2
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y1, Y1
+	VPSLLQ       $0x10, Y3, Y5
+	VPSRLQ       $0x30, Y3, Y6
+	VORPD        Y6, Y5, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x10, Y3, Y6
+	VPSRLQ       $0x30, Y3, Y7
+	VORPD        Y7, Y6, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x2a, Y5, Y7
+	VPSRLQ       $0x16, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x2a, Y6, Y7
+	VPSRLQ       $0x16, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x0c, Y5, Y7
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x0c, Y6, Y7
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x1f, Y5, Y7
+	VPSRLQ       $0x21, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x1f, Y6, Y7
+	VPSRLQ       $0x21, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y5, Y5
+	VBROADCASTSD bits0000000000000001<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPADDQ       Y4, Y6, Y6
+	VBROADCASTSD bits0000000000000001<>+0(SB), Y7
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y7
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x10, Y6, Y7
+	VPSRLQ       $0x30, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y7
+	VPSRLQ       $0x20, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x18, Y5, Y7
+	VPSRLQ       $0x28, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x18, Y6, Y7
+	VPSRLQ       $0x28, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x15, Y5, Y7
+	VPSRLQ       $0x2b, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x15, Y6, Y7
+	VPSRLQ       $0x2b, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y2, Y5, Y5
+	VBROADCASTSD bits0000000000000002<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y2, Y6, Y6
+	VBROADCASTSD bits0000000000000002<>+0(SB), Y7
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y7
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x10, Y6, Y7
+	VPSRLQ       $0x30, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x2a, Y5, Y7
+	VPSRLQ       $0x16, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x2a, Y6, Y7
+	VPSRLQ       $0x16, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x0c, Y5, Y7
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x0c, Y6, Y7
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x1f, Y5, Y7
+	VPSRLQ       $0x21, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x1f, Y6, Y7
+	VPSRLQ       $0x21, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y5, Y5
+	VBROADCASTSD bits0000000000000003<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y6, Y6
+	VBROADCASTSD bits0000000000000003<>+0(SB), Y7
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y7
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x10, Y6, Y7
+	VPSRLQ       $0x30, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y7
+	VPSRLQ       $0x20, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x18, Y5, Y7
+	VPSRLQ       $0x28, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x18, Y6, Y7
+	VPSRLQ       $0x28, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x15, Y5, Y7
+	VPSRLQ       $0x2b, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x15, Y6, Y7
+	VPSRLQ       $0x2b, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y5, Y5
+	VBROADCASTSD bits0000000000000004<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPADDQ       Y4, Y6, Y3
+	VBROADCASTSD bits0000000000000004<>+0(SB), Y6
+	VPADDQ       Y6, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y6
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x10, Y3, Y6
+	VPSRLQ       $0x30, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x2a, Y5, Y6
+	VPSRLQ       $0x16, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x2a, Y3, Y6
+	VPSRLQ       $0x16, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x0c, Y5, Y6
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x0c, Y3, Y6
+	VPSRLQ       $0x34, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x1f, Y5, Y6
+	VPSRLQ       $0x21, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x1f, Y3, Y6
+	VPSRLQ       $0x21, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y2, Y5, Y5
+	VBROADCASTSD bits0000000000000005<>+0(SB), Y6
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y2, Y3, Y2
+	VBROADCASTSD bits0000000000000005<>+0(SB), Y3
+	VPADDQ       Y3, Y2, Y2
+	VBROADCASTSD bitsc000000000000000<>+0(SB), Y3
+	VBROADCASTSD bits4000000000000000<>+0(SB), Y4
+	VPSRLQ       $0x0c, Y1, Y1
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y1, Y4, Y1
+	VBROADCASTSD bits3fe6a09e667f3bcd<>+0(SB), Y4
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y6
+	VPSUBQ       Y4, Y6, Y6
+	VPADDQ       Y6, Y1, Y1
+	VPSRLQ       $0x34, Y1, Y6
+	VBROADCASTSD bits4330000000000000<>+0(SB), Y7
+	VORPD        Y7, Y6, Y6
+	VBROADCASTSD bits43300000000003ff<>+0(SB), Y7
+	VSUBPD       Y7, Y6, Y6
+	VBROADCASTSD bits000fffffffffffff<>+0(SB), Y7
+	VANDPD       Y7, Y1, Y1
+	VPADDQ       Y4, Y1, Y1
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
+	VSUBPD       Y4, Y1, Y1
+	VBROADCASTSD bits4000000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y1, Y4
+	VDIVPD       Y4, Y1, Y4
+	VMULPD       Y4, Y4, Y7
+	VMULPD       Y1, Y1, Y8
+	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y9
+	VMULPD       Y9, Y8, Y8
+	VBROADCASTSD bits3fc2b5900de53b32<>+0(SB), Y9
+	VBROADCASTSD bits3fc39fe51a7c18f9<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fc7462b51cb66b1<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fcc71c62e3f11e6<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fd2492492df281a<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fd99999999952d7<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fe5555555555558<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VMOVAPD      Y7, Y7
+	VFMADD213PD  Y8, Y9, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD213PD Y8, Y7, Y4
+	VSUBPD       Y4, Y1, Y1
+	VBROADCASTSD bits3fe62e42fefa39ef<>+0(SB), Y4
+	VMOVAPD      Y6, Y6
+	VFMADD213PD  Y1, Y4, Y6
+	VMULPD       Y6, Y3, Y1
+	VSQRTPD      Y1, Y1
+	VPSRLQ       $0x0c, Y5, Y3
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
+	VORPD        Y4, Y3, Y3
+	VBROADCASTSD bits3ff8000000000000<>+0(SB), Y4
+	VSUBPD       Y4, Y3, Y3
+	VBROADCASTSD bits3ff921fb54442d18<>+0(SB), Y4
+	VMULPD       Y4, Y3, Y3
+	VMULPD       Y3, Y3, Y4
+	VMULPD       Y4, Y3, Y6
+	VBROADCASTSD bits3de5e0b05bff20f2<>+0(SB), Y7
+	VBROADCASTSD bitsbe5ae600aca92c64<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3ec71de379654304<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbf2a01a019e83816<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3f81111111110bb2<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbfc5555555555555<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VMOVAPD      Y6, Y6
+	VFMADD213PD  Y3, Y7, Y6
+	VMULPD       Y4, Y4, Y3
+	VBROADCASTSD bitsbda907d8f29fe831<>+0(SB), Y7
+	VBROADCASTSD bits3e21eeb68cd22f56<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbe927e4fa17bf139<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3efa01a019f4e9b4<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbf56c16c16c16967<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3fa5555555555555<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y8
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y9
+	VMOVAPD      Y4, Y4
+	VFNMADD213PD Y9, Y8, Y4
+	VMOVAPD      Y3, Y3
+	VFMADD213PD  Y4, Y7, Y3
+	VPSLLQ       $0x3e, Y5, Y4
+	VBROADCASTSD bits8000000000000000<>+0(SB), Y7
+	VANDPD       Y7, Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VPSLLQ       $0x3f, Y5, Y4
+	VBLENDVPD    Y4, Y6, Y3, Y5
+	VBLENDVPD    Y4, Y3, Y6, Y3
+	VMULPD       Y5, Y1, Y4
+	VMULPD       Y3, Y1, Y1
+	VMOVUPD      Y4, (CX)
+	VMOVUPD      Y1, 64(CX)
+	VBROADCASTSD bitsc000000000000000<>+0(SB), Y1
 	VBROADCASTSD bits4000000000000000<>+0(SB), Y3
 	VPSRLQ       $0x0c, Y0, Y0
 	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
@@ -729,17 +1086,17 @@ group:
 	VBROADCASTSD bits3fe62e42fefa39ef<>+0(SB), Y3
 	VMOVAPD      Y4, Y4
 	VFMADD213PD  Y0, Y3, Y4
-	VMULPD       Y4, Y2, Y0
+	VMULPD       Y4, Y1, Y0
 	VSQRTPD      Y0, Y0
-	VPSRLQ       $0x0c, Y1, Y2
+	VPSRLQ       $0x0c, Y2, Y1
 	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y3
-	VORPD        Y3, Y2, Y2
+	VORPD        Y3, Y1, Y1
 	VBROADCASTSD bits3ff8000000000000<>+0(SB), Y3
-	VSUBPD       Y3, Y2, Y2
+	VSUBPD       Y3, Y1, Y1
 	VBROADCASTSD bits3ff921fb54442d18<>+0(SB), Y3
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y2, Y2, Y3
-	VMULPD       Y3, Y2, Y4
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VMULPD       Y3, Y1, Y4
 	VBROADCASTSD bits3de5e0b05bff20f2<>+0(SB), Y5
 	VBROADCASTSD bitsbe5ae600aca92c64<>+0(SB), Y6
 	VFMADD213PD  Y6, Y3, Y5
@@ -752,8 +1109,8 @@ group:
 	VBROADCASTSD bitsbfc5555555555555<>+0(SB), Y6
 	VFMADD213PD  Y6, Y3, Y5
 	VMOVAPD      Y4, Y4
-	VFMADD213PD  Y2, Y5, Y4
-	VMULPD       Y3, Y3, Y2
+	VFMADD213PD  Y1, Y5, Y4
+	VMULPD       Y3, Y3, Y1
 	VBROADCASTSD bitsbda907d8f29fe831<>+0(SB), Y5
 	VBROADCASTSD bits3e21eeb68cd22f56<>+0(SB), Y6
 	VFMADD213PD  Y6, Y3, Y5
@@ -769,23 +1126,25 @@ group:
 	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y7
 	VMOVAPD      Y3, Y3
 	VFNMADD213PD Y7, Y6, Y3
-	VMOVAPD      Y2, Y2
-	VFMADD213PD  Y3, Y5, Y2
-	VPSLLQ       $0x3e, Y1, Y3
+	VMOVAPD      Y1, Y1
+	VFMADD213PD  Y3, Y5, Y1
+	VPSLLQ       $0x3e, Y2, Y3
 	VBROADCASTSD bits8000000000000000<>+0(SB), Y5
 	VANDPD       Y5, Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VPSLLQ       $0x3f, Y1, Y1
-	VBLENDVPD    Y1, Y4, Y2, Y3
-	VBLENDVPD    Y1, Y2, Y4, Y1
+	VXORPD       Y3, Y1, Y1
+	VPSLLQ       $0x3f, Y2, Y2
+	VBLENDVPD    Y2, Y4, Y1, Y3
+	VBLENDVPD    Y2, Y1, Y4, Y1
 	VMULPD       Y3, Y0, Y2
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y2, 32(CX)
 	VMOVUPD      Y0, 96(CX)
 	ADDQ         $0x08, DX
-	ADDQ         $0x80, CX
+	ADDQ         $0x00000080, CX
 	DECQ         AX
-	JNE          group
+	JMP          group
+
+done:
 	VZEROUPPER
 	RET
 
@@ -796,7 +1155,363 @@ TEXT ·normalF32AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+8(FP), CX
 	MOVQ counter+32(FP), DX
 
+groups:
+	CMPQ             AX, $0x02
+	JLT              group
+	VPBROADCASTQ     DX, Z0
+	VPADDQ           laneNumbers<>+0(SB), Z0, Z1
+	VPADDQ           laneNumbers<>+64(SB), Z0, Z0
+	VBROADCASTSD     key0+16(FP), Z8
+	VBROADCASTSD     key1+24(FP), Z9
+	VXORPD           Z9, Z8, Z10
+	VBROADCASTSD     bits1bd11bdaa9fc1a22<>+0(SB), Z11
+	VXORPD           Z11, Z10, Z10
+	VPADDQ           Z8, Z1, Z1
+	VPADDQ           Z8, Z0, Z0
+	VPADDQ           Z9, Z1, Z1
+	VPROLQ           $0x10, Z9, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x10, Z9, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x2a, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x2a, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x0c, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x0c, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x1f, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x1f, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z9, Z1, Z1
+	VPADDQ           Z10, Z11, Z11
+	VBROADCASTSD     bits0000000000000001<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPADDQ           Z10, Z12, Z12
+	VBROADCASTSD     bits0000000000000001<>+0(SB), Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x10, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x20, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x20, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x18, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x18, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x15, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x15, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z10, Z1, Z1
+	VPADDQ           Z8, Z11, Z11
+	VBROADCASTSD     bits0000000000000002<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z10, Z0, Z0
+	VPADDQ           Z8, Z12, Z12
+	VBROADCASTSD     bits0000000000000002<>+0(SB), Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x10, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x2a, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x2a, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x0c, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x0c, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x1f, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x1f, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z8, Z1, Z1
+	VPADDQ           Z9, Z11, Z11
+	VBROADCASTSD     bits0000000000000003<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z8, Z0, Z0
+	VPADDQ           Z9, Z12, Z12
+	VBROADCASTSD     bits0000000000000003<>+0(SB), Z13
+	VPADDQ           Z13, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x10, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x20, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x20, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x18, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x18, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x15, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z12, Z0, Z0
+	VPROLQ           $0x15, Z12, Z12
+	VXORPD           Z0, Z12, Z12
+	VPADDQ           Z9, Z1, Z1
+	VPADDQ           Z10, Z11, Z11
+	VBROADCASTSD     bits0000000000000004<>+0(SB), Z13
+	VPADDQ           Z13, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPADDQ           Z10, Z12, Z9
+	VBROADCASTSD     bits0000000000000004<>+0(SB), Z12
+	VPADDQ           Z12, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x10, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x10, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x2a, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x2a, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x0c, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x0c, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z11, Z1, Z1
+	VPROLQ           $0x1f, Z11, Z11
+	VXORPD           Z1, Z11, Z11
+	VPADDQ           Z9, Z0, Z0
+	VPROLQ           $0x1f, Z9, Z9
+	VXORPD           Z0, Z9, Z9
+	VPADDQ           Z10, Z1, Z1
+	VPADDQ           Z8, Z11, Z11
+	VBROADCASTSD     bits0000000000000005<>+0(SB), Z12
+	VPADDQ           Z12, Z11, Z11
+	VPADDQ           Z10, Z0, Z0
+	VPADDQ           Z8, Z9, Z8
+	VBROADCASTSD     bits0000000000000005<>+0(SB), Z9
+	VPADDQ           Z9, Z8, Z8
+	VBROADCASTSD     bitsc000000000000000<>+0(SB), Z9
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z10
+	VPSRLQ           $0x0c, Z1, Z1
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z12
+	VORPD            Z12, Z1, Z1
+	VSUBPD           Z1, Z10, Z1
+	VBROADCASTSD     bits3fe6a09e667f3bcd<>+0(SB), Z10
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z12
+	VPSUBQ           Z10, Z12, Z12
+	VPADDQ           Z12, Z1, Z1
+	VPSRLQ           $0x34, Z1, Z12
+	VBROADCASTSD     bits4330000000000000<>+0(SB), Z13
+	VORPD            Z13, Z12, Z12
+	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z13
+	VSUBPD           Z13, Z12, Z12
+	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z13
+	VANDPD           Z13, Z1, Z1
+	VPADDQ           Z10, Z1, Z1
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VSUBPD           Z10, Z1, Z1
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z10
+	VADDPD           Z10, Z1, Z10
+	VDIVPD           Z10, Z1, Z10
+	VMULPD           Z10, Z10, Z13
+	VMULPD           Z1, Z1, Z14
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z15
+	VMULPD           Z15, Z14, Z14
+	VBROADCASTSD     bits3fc2b5900de53b32<>+0(SB), Z15
+	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z13, Z15
+	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z13, Z15
+	VMOVAPD          Z13, Z13
+	VFMADD213PD      Z14, Z15, Z13
+	VMOVAPD          Z10, Z10
+	VFNMADD213PD     Z14, Z13, Z10
+	VSUBPD           Z10, Z1, Z1
+	VBROADCASTSD     bits3fe62e42fefa39ef<>+0(SB), Z10
+	VMOVAPD          Z12, Z12
+	VFMADD213PD      Z1, Z10, Z12
+	VMULPD           Z12, Z9, Z1
+	VSQRTPD          Z1, Z1
+	VPSRLQ           $0x0c, Z11, Z9
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VORPD            Z10, Z9, Z9
+	VBROADCASTSD     bits3ff8000000000000<>+0(SB), Z10
+	VSUBPD           Z10, Z9, Z9
+	VBROADCASTSD     bits3ff921fb54442d18<>+0(SB), Z10
+	VMULPD           Z10, Z9, Z9
+	VMULPD           Z9, Z9, Z10
+	VMULPD           Z10, Z9, Z12
+	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z13
+	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z10, Z13
+	VMOVAPD          Z12, Z12
+	VFMADD213PD      Z9, Z13, Z12
+	VMULPD           Z10, Z10, Z9
+	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z13
+	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z10, Z13
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z14
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z15
+	VMOVAPD          Z10, Z10
+	VFNMADD213PD     Z15, Z14, Z10
+	VMOVAPD          Z9, Z9
+	VFMADD213PD      Z10, Z13, Z9
+	VPSLLQ           $0x3e, Z11, Z10
+	VBROADCASTSD     bits8000000000000000<>+0(SB), Z13
+	VANDPD           Z13, Z10, Z10
+	VXORPD           Z10, Z9, Z9
+	VPSLLQ           $0x3f, Z11, Z10
+	VPMOVQ2M         Z10, K1
+	VBLENDMPD        Z12, Z9, K1, Z2
+	VBLENDMPD        Z9, Z12, K1, Z3
+	VMULPD           Z2, Z1, Z9
+	VMULPD           Z3, Z1, Z1
+	VCVTPD2PS        Z9, Y9
+	VMOVUPS          Y9, (CX)
+	VCVTPD2PS        Z1, Y1
+	VMOVUPS          Y1, 32(CX)
+	VBROADCASTSD     bitsc000000000000000<>+0(SB), Z1
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z9
+	VPSRLQ           $0x0c, Z0, Z0
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VORPD            Z10, Z0, Z0
+	VSUBPD           Z0, Z9, Z0
+	VBROADCASTSD     bits3fe6a09e667f3bcd<>+0(SB), Z9
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z10
+	VPSUBQ           Z9, Z10, Z10
+	VPADDQ           Z10, Z0, Z0
+	VPSRLQ           $0x34, Z0, Z10
+	VBROADCASTSD     bits4330000000000000<>+0(SB), Z11
+	VORPD            Z11, Z10, Z10
+	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z11
+	VSUBPD           Z11, Z10, Z10
+	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z11
+	VANDPD           Z11, Z0, Z0
+	VPADDQ           Z9, Z0, Z0
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z9
+	VSUBPD           Z9, Z0, Z0
+	VBROADCASTSD     bits4000000000000000<>+0(SB), Z9
+	VADDPD           Z9, Z0, Z9
+	VDIVPD           Z9, Z0, Z9
+	VMULPD           Z9, Z9, Z11
+	VMULPD           Z0, Z0, Z12
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z13
+	VMULPD           Z13, Z12, Z12
+	VBROADCASTSD     bits3fc2b5900de53b32<>+0(SB), Z13
+	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z11, Z13
+	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z11, Z13
+	VMOVAPD          Z11, Z11
+	VFMADD213PD      Z12, Z13, Z11
+	VMOVAPD          Z9, Z9
+	VFNMADD213PD     Z12, Z11, Z9
+	VSUBPD           Z9, Z0, Z0
+	VBROADCASTSD     bits3fe62e42fefa39ef<>+0(SB), Z9
+	VMOVAPD          Z10, Z10
+	VFMADD213PD      Z0, Z9, Z10
+	VMULPD           Z10, Z1, Z0
+	VSQRTPD          Z0, Z0
+	VPSRLQ           $0x0c, Z8, Z1
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z9
+	VORPD            Z9, Z1, Z1
+	VBROADCASTSD     bits3ff8000000000000<>+0(SB), Z9
+	VSUBPD           Z9, Z1, Z1
+	VBROADCASTSD     bits3ff921fb54442d18<>+0(SB), Z9
+	VMULPD           Z9, Z1, Z1
+	VMULPD           Z1, Z1, Z9
+	VMULPD           Z9, Z1, Z10
+	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z11
+	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z9, Z11
+	VMOVAPD          Z10, Z10
+	VFMADD213PD      Z1, Z11, Z10
+	VMULPD           Z9, Z9, Z1
+	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z11
+	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z9, Z11
+	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z9, Z11
+	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z12
+	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z13
+	VMOVAPD          Z9, Z9
+	VFNMADD213PD     Z13, Z12, Z9
+	VMOVAPD          Z1, Z1
+	VFMADD213PD      Z9, Z11, Z1
+	VPSLLQ           $0x3e, Z8, Z9
+	VBROADCASTSD     bits8000000000000000<>+0(SB), Z11
+	VANDPD           Z11, Z9, Z9
+	VXORPD           Z9, Z1, Z1
+	VPSLLQ           $0x3f, Z8, Z8
+	VPMOVQ2M         Z8, K1
+	VBLENDMPD        Z10, Z1, K1, Z4
+	VBLENDMPD        Z1, Z10, K1, Z5
+	VMULPD           Z4, Z0, Z1
+	VMULPD           Z5, Z0, Z0
+	VCVTPD2PS        Z1, Y1
+	VMOVUPS          Y1, 64(CX)
+	VCVTPD2PS        Z0, Y0
+	VMOVUPS          Y0, 96(CX)
+	ADDQ             $0x10, DX
+	ADDQ             $0x00000080, CX
+	SUBQ             $0x02, AX
+	JMP              groups
+
 group:
+	TESTQ            AX, AX
+	JE               done
 	VPBROADCASTQ     DX, Z0
 	VPADDQ           laneNumbers<>+0(SB), Z0, Z0
 	VBROADCASTSD     key0+16(FP), Z1
@@ -819,8 +1534,8 @@ group:
 	VXORPD           Z0, Z4, Z4
 	VPADDQ           Z2, Z0, Z0
 	VPADDQ           Z3, Z4, Z4
-	VBROADCASTSD     bits0000000000000001<>+0(SB), Z7
-	VPADDQ           Z7, Z4, Z4
+	VBROADCASTSD     bits0000000000000001<>+0(SB), Z5
+	VPADDQ           Z5, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPROLQ           $0x10, Z4, Z4
 	VXORPD           Z0, Z4, Z4
@@ -835,8 +1550,8 @@ group:
 	VXORPD           Z0, Z4, Z4
 	VPADDQ           Z3, Z0, Z0
 	VPADDQ           Z1, Z4, Z4
-	VBROADCASTSD     bits0000000000000002<>+0(SB), Z7
-	VPADDQ           Z7, Z4, Z4
+	VBROADCASTSD     bits0000000000000002<>+0(SB), Z5
+	VPADDQ           Z5, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPROLQ           $0x10, Z4, Z4
 	VXORPD           Z0, Z4, Z4
@@ -851,8 +1566,8 @@ group:
 	VXORPD           Z0, Z4, Z4
 	VPADDQ           Z1, Z0, Z0
 	VPADDQ           Z2, Z4, Z4
-	VBROADCASTSD     bits0000000000000003<>+0(SB), Z7
-	VPADDQ           Z7, Z4, Z4
+	VBROADCASTSD     bits0000000000000003<>+0(SB), Z5
+	VPADDQ           Z5, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPROLQ           $0x10, Z4, Z4
 	VXORPD           Z0, Z4, Z4
@@ -896,33 +1611,33 @@ group:
 	VPSUBQ           Z3, Z4, Z4
 	VPADDQ           Z4, Z0, Z0
 	VPSRLQ           $0x34, Z0, Z4
-	VBROADCASTSD     bits4330000000000000<>+0(SB), Z7
-	VORPD            Z7, Z4, Z4
-	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z7
-	VSUBPD           Z7, Z4, Z4
-	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z7
-	VANDPD           Z7, Z0, Z0
+	VBROADCASTSD     bits4330000000000000<>+0(SB), Z5
+	VORPD            Z5, Z4, Z4
+	VBROADCASTSD     bits43300000000003ff<>+0(SB), Z5
+	VSUBPD           Z5, Z4, Z4
+	VBROADCASTSD     bits000fffffffffffff<>+0(SB), Z5
+	VANDPD           Z5, Z0, Z0
 	VPADDQ           Z3, Z0, Z0
 	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z3
 	VSUBPD           Z3, Z0, Z0
 	VBROADCASTSD     bits4000000000000000<>+0(SB), Z3
 	VADDPD           Z3, Z0, Z3
 	VDIVPD           Z3, Z0, Z3
-	VMULPD           Z3, Z3, Z7
+	VMULPD           Z3, Z3, Z5
 	VMULPD           Z0, Z0, Z8
 	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z9
 	VMULPD           Z9, Z8, Z8
 	VBROADCASTSD     bits3fc2b5900de53b32<>+0(SB), Z9
-	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z7, Z9
-	VMOVAPD          Z7, Z7
-	VFMADD213PD      Z8, Z9, Z7
+	VFMADD213PD.BCST bits3fc39fe51a7c18f9<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fc7462b51cb66b1<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fcc71c62e3f11e6<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fd2492492df281a<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fd99999999952d7<>+0(SB), Z5, Z9
+	VFMADD213PD.BCST bits3fe5555555555558<>+0(SB), Z5, Z9
+	VMOVAPD          Z5, Z5
+	VFMADD213PD      Z8, Z9, Z5
 	VMOVAPD          Z3, Z3
-	VFNMADD213PD     Z8, Z7, Z3
+	VFNMADD213PD     Z8, Z5, Z3
 	VSUBPD           Z3, Z0, Z0
 	VBROADCASTSD     bits3fe62e42fefa39ef<>+0(SB), Z3
 	VMOVAPD          Z4, Z4
@@ -938,45 +1653,47 @@ group:
 	VMULPD           Z3, Z2, Z2
 	VMULPD           Z2, Z2, Z3
 	VMULPD           Z3, Z2, Z4
-	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z7
-	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z3, Z7
+	VBROADCASTSD     bits3de5e0b05bff20f2<>+0(SB), Z5
+	VFMADD213PD.BCST bitsbe5ae600aca92c64<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3ec71de379654304<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbf2a01a019e83816<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3f81111111110bb2<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbfc5555555555555<>+0(SB), Z3, Z5
 	VMOVAPD          Z4, Z4
-	VFMADD213PD      Z2, Z7, Z4
+	VFMADD213PD      Z2, Z5, Z4
 	VMULPD           Z3, Z3, Z2
-	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z7
-	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z3, Z7
-	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z3, Z7
+	VBROADCASTSD     bitsbda907d8f29fe831<>+0(SB), Z5
+	VFMADD213PD.BCST bits3e21eeb68cd22f56<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbe927e4fa17bf139<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3efa01a019f4e9b4<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bitsbf56c16c16c16967<>+0(SB), Z3, Z5
+	VFMADD213PD.BCST bits3fa5555555555555<>+0(SB), Z3, Z5
 	VBROADCASTSD     bits3fe0000000000000<>+0(SB), Z8
 	VBROADCASTSD     bits3ff0000000000000<>+0(SB), Z9
 	VMOVAPD          Z3, Z3
 	VFNMADD213PD     Z9, Z8, Z3
 	VMOVAPD          Z2, Z2
-	VFMADD213PD      Z3, Z7, Z2
+	VFMADD213PD      Z3, Z5, Z2
 	VPSLLQ           $0x3e, Z1, Z3
-	VBROADCASTSD     bits8000000000000000<>+0(SB), Z7
-	VANDPD           Z7, Z3, Z3
+	VBROADCASTSD     bits8000000000000000<>+0(SB), Z5
+	VANDPD           Z5, Z3, Z3
 	VXORPD           Z3, Z2, Z2
 	VPSLLQ           $0x3f, Z1, Z1
 	VPMOVQ2M         Z1, K1
-	VBLENDMPD        Z4, Z2, K1, Z5
-	VBLENDMPD        Z2, Z4, K1, Z6
-	VMULPD           Z5, Z0, Z1
-	VMULPD           Z6, Z0, Z0
+	VBLENDMPD        Z4, Z2, K1, Z6
+	VBLENDMPD        Z2, Z4, K1, Z7
+	VMULPD           Z6, Z0, Z1
+	VMULPD           Z7, Z0, Z0
 	VCVTPD2PS        Z1, Y1
 	VMOVUPS          Y1, (CX)
 	VCVTPD2PS        Z0, Y0
 	VMOVUPS          Y0, 32(CX)
 	ADDQ             $0x08, DX
-	ADDQ             $0x40, CX
+	ADDQ             $0x00000040, CX
 	DECQ             AX
-	JNE              group
+	JMP              group
+
+done:
 	VZEROUPPER
 	RET
 
@@ -988,368 +1705,363 @@ TEXT ·normalF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ counter+32(FP), DX
 
 group:
+	TESTQ        AX, AX
+	JE           done
 	VMOVQ        DX, X0
 	VPBROADCASTQ X0, Y0
-	VPADDQ       laneNumbers<>+0(SB), Y0, Y0
-	VBROADCASTSD key0+16(FP), Y1
-	VBROADCASTSD key1+24(FP), Y2
-	VXORPD       Y2, Y1, Y3
-	VBROADCASTSD bits1bd11bdaa9fc1a22<>+0(SB), Y4
-	VXORPD       Y4, Y3, Y3
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y5
-	VORPD        Y5, Y4, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y4
-	VBROADCASTSD bits0000000000000001<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y4, Y4
-	VBROADCASTSD bits0000000000000002<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y4, Y4
-	VBROADCASTSD bits0000000000000003<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y2
-	VBROADCASTSD bits0000000000000004<>+0(SB), Y4
-	VPADDQ       Y4, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x2a, Y2, Y4
-	VPSRLQ       $0x16, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x0c, Y2, Y4
-	VPSRLQ       $0x34, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x1f, Y2, Y4
-	VPSRLQ       $0x21, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y2, Y1
-	VBROADCASTSD bits0000000000000005<>+0(SB), Y2
-	VPADDQ       Y2, Y1, Y1
-	VBROADCASTSD bitsc000000000000000<>+0(SB), Y2
-	VBROADCASTSD bits4000000000000000<>+0(SB), Y3
-	VPSRLQ       $0x0c, Y0, Y0
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
-	VORPD        Y4, Y0, Y0
-	VSUBPD       Y0, Y3, Y0
-	VBROADCASTSD bits3fe6a09e667f3bcd<>+0(SB), Y3
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
-	VPSUBQ       Y3, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSRLQ       $0x34, Y0, Y4
-	VBROADCASTSD bits4330000000000000<>+0(SB), Y5
-	VORPD        Y5, Y4, Y4
-	VBROADCASTSD bits43300000000003ff<>+0(SB), Y5
-	VSUBPD       Y5, Y4, Y4
-	VBROADCASTSD bits000fffffffffffff<>+0(SB), Y5
-	VANDPD       Y5, Y0, Y0
-	VPADDQ       Y3, Y0, Y0
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y3, Y0, Y0
-	VBROADCASTSD bits4000000000000000<>+0(SB), Y3
-	VADDPD       Y3, Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y5
-	VMULPD       Y0, Y0, Y6
-	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y7
-	VMULPD       Y7, Y6, Y6
-	VBROADCASTSD bits3fc2b5900de53b32<>+0(SB), Y7
-	VBROADCASTSD bits3fc39fe51a7c18f9<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fc7462b51cb66b1<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fcc71c62e3f11e6<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fd2492492df281a<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fd99999999952d7<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VBROADCASTSD bits3fe5555555555558<>+0(SB), Y8
-	VFMADD213PD  Y8, Y5, Y7
-	VMOVAPD      Y5, Y5
-	VFMADD213PD  Y6, Y7, Y5
-	VMOVAPD      Y3, Y3
-	VFNMADD213PD Y6, Y5, Y3
-	VSUBPD       Y3, Y0, Y0
-	VBROADCASTSD bits3fe62e42fefa39ef<>+0(SB), Y3
-	VMOVAPD      Y4, Y4
-	VFMADD213PD  Y0, Y3, Y4
-	VMULPD       Y4, Y2, Y0
-	VSQRTPD      Y0, Y0
-	VPSRLQ       $0x0c, Y1, Y2
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y3
-	VORPD        Y3, Y2, Y2
-	VBROADCASTSD bits3ff8000000000000<>+0(SB), Y3
-	VSUBPD       Y3, Y2, Y2
-	VBROADCASTSD bits3ff921fb54442d18<>+0(SB), Y3
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y2, Y2, Y3
-	VMULPD       Y3, Y2, Y4
-	VBROADCASTSD bits3de5e0b05bff20f2<>+0(SB), Y5
-	VBROADCASTSD bitsbe5ae600aca92c64<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3ec71de379654304<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbf2a01a019e83816<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3f81111111110bb2<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbfc5555555555555<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVAPD      Y4, Y4
-	VFMADD213PD  Y2, Y5, Y4
-	VMULPD       Y3, Y3, Y2
-	VBROADCASTSD bitsbda907d8f29fe831<>+0(SB), Y5
-	VBROADCASTSD bits3e21eeb68cd22f56<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbe927e4fa17bf139<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3efa01a019f4e9b4<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bitsbf56c16c16c16967<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3fa5555555555555<>+0(SB), Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y6
-	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y7
-	VMOVAPD      Y3, Y3
-	VFNMADD213PD Y7, Y6, Y3
-	VMOVAPD      Y2, Y2
-	VFMADD213PD  Y3, Y5, Y2
-	VPSLLQ       $0x3e, Y1, Y3
-	VBROADCASTSD bits8000000000000000<>+0(SB), Y5
-	VANDPD       Y5, Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VPSLLQ       $0x3f, Y1, Y1
-	VBLENDVPD    Y1, Y4, Y2, Y3
-	VBLENDVPD    Y1, Y2, Y4, Y1
-	VMULPD       Y3, Y0, Y2
-	VMULPD       Y1, Y0, Y0
-	VCVTPD2PSY   Y2, X1
-	VMOVUPS      X1, (CX)
-	VCVTPD2PSY   Y0, X0
-	VMOVUPS      X0, 32(CX)
-	VMOVQ        DX, X0
-	VPBROADCASTQ X0, Y0
+	VPADDQ       laneNumbers<>+0(SB), Y0, Y1
 	VPADDQ       laneNumbers<>+32(SB), Y0, Y0
-	VBROADCASTSD key0+16(FP), Y1
-	VBROADCASTSD key1+24(FP), Y2
-	VXORPD       Y2, Y1, Y3
-	VBROADCASTSD bits1bd11bdaa9fc1a22<>+0(SB), Y4
-	VXORPD       Y4, Y3, Y3
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y5
-	VORPD        Y5, Y4, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y4
-	VBROADCASTSD bits0000000000000001<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y4, Y4
-	VBROADCASTSD bits0000000000000002<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x2a, Y4, Y5
-	VPSRLQ       $0x16, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x0c, Y4, Y5
-	VPSRLQ       $0x34, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x1f, Y4, Y5
-	VPSRLQ       $0x21, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y1, Y0, Y0
-	VPADDQ       Y2, Y4, Y4
-	VBROADCASTSD bits0000000000000003<>+0(SB), Y5
-	VPADDQ       Y5, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x10, Y4, Y5
-	VPSRLQ       $0x30, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x20, Y4, Y5
-	VPSRLQ       $0x20, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x18, Y4, Y5
-	VPSRLQ       $0x28, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y4, Y0, Y0
-	VPSLLQ       $0x15, Y4, Y5
-	VPSRLQ       $0x2b, Y4, Y4
-	VORPD        Y4, Y5, Y4
-	VXORPD       Y0, Y4, Y4
-	VPADDQ       Y2, Y0, Y0
-	VPADDQ       Y3, Y4, Y2
-	VBROADCASTSD bits0000000000000004<>+0(SB), Y4
-	VPADDQ       Y4, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x10, Y2, Y4
-	VPSRLQ       $0x30, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x2a, Y2, Y4
-	VPSRLQ       $0x16, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x0c, Y2, Y4
-	VPSRLQ       $0x34, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y2, Y0, Y0
-	VPSLLQ       $0x1f, Y2, Y4
-	VPSRLQ       $0x21, Y2, Y2
-	VORPD        Y2, Y4, Y2
-	VXORPD       Y0, Y2, Y2
-	VPADDQ       Y3, Y0, Y0
-	VPADDQ       Y1, Y2, Y1
-	VBROADCASTSD bits0000000000000005<>+0(SB), Y2
+	VBROADCASTSD key0+16(FP), Y2
+	VBROADCASTSD key1+24(FP), Y3
+	VXORPD       Y3, Y2, Y4
+	VBROADCASTSD bits1bd11bdaa9fc1a22<>+0(SB), Y5
+	VXORPD       Y5, Y4, Y4
 	VPADDQ       Y2, Y1, Y1
-	VBROADCASTSD bitsc000000000000000<>+0(SB), Y2
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y1, Y1
+	VPSLLQ       $0x10, Y3, Y5
+	VPSRLQ       $0x30, Y3, Y6
+	VORPD        Y6, Y5, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x10, Y3, Y6
+	VPSRLQ       $0x30, Y3, Y7
+	VORPD        Y7, Y6, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x2a, Y5, Y7
+	VPSRLQ       $0x16, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x2a, Y6, Y7
+	VPSRLQ       $0x16, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x0c, Y5, Y7
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x0c, Y6, Y7
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x1f, Y5, Y7
+	VPSRLQ       $0x21, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x1f, Y6, Y7
+	VPSRLQ       $0x21, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y5, Y5
+	VBROADCASTSD bits0000000000000001<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPADDQ       Y4, Y6, Y6
+	VBROADCASTSD bits0000000000000001<>+0(SB), Y7
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y7
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x10, Y6, Y7
+	VPSRLQ       $0x30, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y7
+	VPSRLQ       $0x20, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x18, Y5, Y7
+	VPSRLQ       $0x28, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x18, Y6, Y7
+	VPSRLQ       $0x28, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x15, Y5, Y7
+	VPSRLQ       $0x2b, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x15, Y6, Y7
+	VPSRLQ       $0x2b, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y2, Y5, Y5
+	VBROADCASTSD bits0000000000000002<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y2, Y6, Y6
+	VBROADCASTSD bits0000000000000002<>+0(SB), Y7
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y7
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x10, Y6, Y7
+	VPSRLQ       $0x30, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x2a, Y5, Y7
+	VPSRLQ       $0x16, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x2a, Y6, Y7
+	VPSRLQ       $0x16, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x0c, Y5, Y7
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x0c, Y6, Y7
+	VPSRLQ       $0x34, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x1f, Y5, Y7
+	VPSRLQ       $0x21, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x1f, Y6, Y7
+	VPSRLQ       $0x21, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y2, Y1, Y1
+	VPADDQ       Y3, Y5, Y5
+	VBROADCASTSD bits0000000000000003<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y2, Y0, Y0
+	VPADDQ       Y3, Y6, Y6
+	VBROADCASTSD bits0000000000000003<>+0(SB), Y7
+	VPADDQ       Y7, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y7
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x10, Y6, Y7
+	VPSRLQ       $0x30, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x20, Y5, Y7
+	VPSRLQ       $0x20, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x20, Y6, Y7
+	VPSRLQ       $0x20, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x18, Y5, Y7
+	VPSRLQ       $0x28, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x18, Y6, Y7
+	VPSRLQ       $0x28, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x15, Y5, Y7
+	VPSRLQ       $0x2b, Y5, Y5
+	VORPD        Y5, Y7, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y6, Y0, Y0
+	VPSLLQ       $0x15, Y6, Y7
+	VPSRLQ       $0x2b, Y6, Y6
+	VORPD        Y6, Y7, Y6
+	VXORPD       Y0, Y6, Y6
+	VPADDQ       Y3, Y1, Y1
+	VPADDQ       Y4, Y5, Y5
+	VBROADCASTSD bits0000000000000004<>+0(SB), Y7
+	VPADDQ       Y7, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPADDQ       Y4, Y6, Y3
+	VBROADCASTSD bits0000000000000004<>+0(SB), Y6
+	VPADDQ       Y6, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x10, Y5, Y6
+	VPSRLQ       $0x30, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x10, Y3, Y6
+	VPSRLQ       $0x30, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x2a, Y5, Y6
+	VPSRLQ       $0x16, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x2a, Y3, Y6
+	VPSRLQ       $0x16, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x0c, Y5, Y6
+	VPSRLQ       $0x34, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x0c, Y3, Y6
+	VPSRLQ       $0x34, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y5, Y1, Y1
+	VPSLLQ       $0x1f, Y5, Y6
+	VPSRLQ       $0x21, Y5, Y5
+	VORPD        Y5, Y6, Y5
+	VXORPD       Y1, Y5, Y5
+	VPADDQ       Y3, Y0, Y0
+	VPSLLQ       $0x1f, Y3, Y6
+	VPSRLQ       $0x21, Y3, Y3
+	VORPD        Y3, Y6, Y3
+	VXORPD       Y0, Y3, Y3
+	VPADDQ       Y4, Y1, Y1
+	VPADDQ       Y2, Y5, Y5
+	VBROADCASTSD bits0000000000000005<>+0(SB), Y6
+	VPADDQ       Y6, Y5, Y5
+	VPADDQ       Y4, Y0, Y0
+	VPADDQ       Y2, Y3, Y2
+	VBROADCASTSD bits0000000000000005<>+0(SB), Y3
+	VPADDQ       Y3, Y2, Y2
+	VBROADCASTSD bitsc000000000000000<>+0(SB), Y3
+	VBROADCASTSD bits4000000000000000<>+0(SB), Y4
+	VPSRLQ       $0x0c, Y1, Y1
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y6
+	VORPD        Y6, Y1, Y1
+	VSUBPD       Y1, Y4, Y1
+	VBROADCASTSD bits3fe6a09e667f3bcd<>+0(SB), Y4
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y6
+	VPSUBQ       Y4, Y6, Y6
+	VPADDQ       Y6, Y1, Y1
+	VPSRLQ       $0x34, Y1, Y6
+	VBROADCASTSD bits4330000000000000<>+0(SB), Y7
+	VORPD        Y7, Y6, Y6
+	VBROADCASTSD bits43300000000003ff<>+0(SB), Y7
+	VSUBPD       Y7, Y6, Y6
+	VBROADCASTSD bits000fffffffffffff<>+0(SB), Y7
+	VANDPD       Y7, Y1, Y1
+	VPADDQ       Y4, Y1, Y1
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
+	VSUBPD       Y4, Y1, Y1
+	VBROADCASTSD bits4000000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y1, Y4
+	VDIVPD       Y4, Y1, Y4
+	VMULPD       Y4, Y4, Y7
+	VMULPD       Y1, Y1, Y8
+	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y9
+	VMULPD       Y9, Y8, Y8
+	VBROADCASTSD bits3fc2b5900de53b32<>+0(SB), Y9
+	VBROADCASTSD bits3fc39fe51a7c18f9<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fc7462b51cb66b1<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fcc71c62e3f11e6<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fd2492492df281a<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fd99999999952d7<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VBROADCASTSD bits3fe5555555555558<>+0(SB), Y10
+	VFMADD213PD  Y10, Y7, Y9
+	VMOVAPD      Y7, Y7
+	VFMADD213PD  Y8, Y9, Y7
+	VMOVAPD      Y4, Y4
+	VFNMADD213PD Y8, Y7, Y4
+	VSUBPD       Y4, Y1, Y1
+	VBROADCASTSD bits3fe62e42fefa39ef<>+0(SB), Y4
+	VMOVAPD      Y6, Y6
+	VFMADD213PD  Y1, Y4, Y6
+	VMULPD       Y6, Y3, Y1
+	VSQRTPD      Y1, Y1
+	VPSRLQ       $0x0c, Y5, Y3
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
+	VORPD        Y4, Y3, Y3
+	VBROADCASTSD bits3ff8000000000000<>+0(SB), Y4
+	VSUBPD       Y4, Y3, Y3
+	VBROADCASTSD bits3ff921fb54442d18<>+0(SB), Y4
+	VMULPD       Y4, Y3, Y3
+	VMULPD       Y3, Y3, Y4
+	VMULPD       Y4, Y3, Y6
+	VBROADCASTSD bits3de5e0b05bff20f2<>+0(SB), Y7
+	VBROADCASTSD bitsbe5ae600aca92c64<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3ec71de379654304<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbf2a01a019e83816<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3f81111111110bb2<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbfc5555555555555<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VMOVAPD      Y6, Y6
+	VFMADD213PD  Y3, Y7, Y6
+	VMULPD       Y4, Y4, Y3
+	VBROADCASTSD bitsbda907d8f29fe831<>+0(SB), Y7
+	VBROADCASTSD bits3e21eeb68cd22f56<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbe927e4fa17bf139<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3efa01a019f4e9b4<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bitsbf56c16c16c16967<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3fa5555555555555<>+0(SB), Y8
+	VFMADD213PD  Y8, Y4, Y7
+	VBROADCASTSD bits3fe0000000000000<>+0(SB), Y8
+	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y9
+	VMOVAPD      Y4, Y4
+	VFNMADD213PD Y9, Y8, Y4
+	VMOVAPD      Y3, Y3
+	VFMADD213PD  Y4, Y7, Y3
+	VPSLLQ       $0x3e, Y5, Y4
+	VBROADCASTSD bits8000000000000000<>+0(SB), Y7
+	VANDPD       Y7, Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VPSLLQ       $0x3f, Y5, Y4
+	VBLENDVPD    Y4, Y6, Y3, Y5
+	VBLENDVPD    Y4, Y3, Y6, Y3
+	VMULPD       Y5, Y1, Y4
+	VMULPD       Y3, Y1, Y1
+	VCVTPD2PSY   Y4, X3
+	VMOVUPS      X3, (CX)
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, 32(CX)
+	VBROADCASTSD bitsc000000000000000<>+0(SB), Y1
 	VBROADCASTSD bits4000000000000000<>+0(SB), Y3
 	VPSRLQ       $0x0c, Y0, Y0
 	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y4
@@ -1397,17 +2109,17 @@ group:
 	VBROADCASTSD bits3fe62e42fefa39ef<>+0(SB), Y3
 	VMOVAPD      Y4, Y4
 	VFMADD213PD  Y0, Y3, Y4
-	VMULPD       Y4, Y2, Y0
+	VMULPD       Y4, Y1, Y0
 	VSQRTPD      Y0, Y0
-	VPSRLQ       $0x0c, Y1, Y2
+	VPSRLQ       $0x0c, Y2, Y1
 	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y3
-	VORPD        Y3, Y2, Y2
+	VORPD        Y3, Y1, Y1
 	VBROADCASTSD bits3ff8000000000000<>+0(SB), Y3
-	VSUBPD       Y3, Y2, Y2
+	VSUBPD       Y3, Y1, Y1
 	VBROADCASTSD bits3ff921fb54442d18<>+0(SB), Y3
-	VMULPD       Y3, Y2, Y2
-	VMULPD       Y2, Y2, Y3
-	VMULPD       Y3, Y2, Y4
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VMULPD       Y3, Y1, Y4
 	VBROADCASTSD bits3de5e0b05bff20f2<>+0(SB), Y5
 	VBROADCASTSD bitsbe5ae600aca92c64<>+0(SB), Y6
 	VFMADD213PD  Y6, Y3, Y5
@@ -1420,8 +2132,8 @@ group:
 	VBROADCASTSD bitsbfc5555555555555<>+0(SB), Y6
 	VFMADD213PD  Y6, Y3, Y5
 	VMOVAPD      Y4, Y4
-	VFMADD213PD  Y2, Y5, Y4
-	VMULPD       Y3, Y3, Y2
+	VFMADD213PD  Y1, Y5, Y4
+	VMULPD       Y3, Y3, Y1
 	VBROADCASTSD bitsbda907d8f29fe831<>+0(SB), Y5
 	VBROADCASTSD bits3e21eeb68cd22f56<>+0(SB), Y6
 	VFMADD213PD  Y6, Y3, Y5
@@ -1437,15 +2149,15 @@ group:
 	VBROADCASTSD bits3ff0000000000000<>+0(SB), Y7
 	VMOVAPD      Y3, Y3
 	VFNMADD213PD Y7, Y6, Y3
-	VMOVAPD      Y2, Y2
-	VFMADD213PD  Y3, Y5, Y2
-	VPSLLQ       $0x3e, Y1, Y3
+	VMOVAPD      Y1, Y1
+	VFMADD213PD  Y3, Y5, Y1
+	VPSLLQ       $0x3e, Y2, Y3
 	VBROADCASTSD bits8000000000000000<>+0(SB), Y5
 	VANDPD       Y5, Y3, Y3
-	VXORPD       Y3, Y2, Y2
-	VPSLLQ       $0x3f, Y1, Y1
-	VBLENDVPD    Y1, Y4, Y2, Y3
-	VBLENDVPD    Y1, Y2, Y4, Y1
+	VXORPD       Y3, Y1, Y1
+	VPSLLQ       $0x3f, Y2, Y2
+	VBLENDVPD    Y2, Y4, Y1, Y3
+	VBLENDVPD    Y2, Y1, Y4, Y1
 	VMULPD       Y3, Y0, Y2
 	VMULPD       Y1, Y0, Y0
 	VCVTPD2PSY   Y2, X1
@@ -1453,8 +2165,10 @@ group:
 	VCVTPD2PSY   Y0, X0
 	VMOVUPS      X0, 48(CX)
 	ADDQ         $0x08, DX
-	ADDQ         $0x40, CX
+	ADDQ         $0x00000040, CX
 	DECQ         AX
-	JNE          group
+	JMP          group
+
+done:
 	VZEROUPPER
 	RET

@@ -17,7 +17,8 @@ type pool struct {
 	wake    chan struct{}
 	parked  atomic.Int32 // helpers that wait on wake or are about to
 	round   atomic.Uint64
-	state   atomic.Int64 // openBit while parts may be left, plus the number of helpers inside
+	state   atomic.Int64 // openBit while parts may be left, waitBit once the caller waits on done, plus the number of helpers inside
+	done    chan struct{}
 	next    atomic.Int64
 	task    task
 	parts   int64
@@ -26,7 +27,8 @@ type pool struct {
 
 const (
 	openBit    = 1 << 32
-	spinRounds = 200 // scheduler calls of an idle helper before it parks: a few tens of microseconds
+	waitBit    = 1 << 31
+	spinRounds = 200 // scheduler calls of an idle helper or a waiting caller before it parks: a few tens of microseconds
 )
 
 var workers pool
@@ -42,7 +44,7 @@ func (p *pool) parallel(t task, parts int) {
 	}
 	defer p.mu.Unlock()
 	if p.wake == nil {
-		p.wake = make(chan struct{}, 1024)
+		p.wake, p.done = make(chan struct{}, 1024), make(chan struct{})
 	}
 	for ; p.helpers < limit-1; p.helpers++ {
 		go p.help()
@@ -59,10 +61,37 @@ func (p *pool) parallel(t task, parts int) {
 		}
 	}
 	p.work()
-	for p.state.Add(-openBit); p.state.Load() != 0; {
+	p.state.Add(-openBit)
+	p.await()
+	p.task = nil
+}
+
+// await returns when no helper is inside the closed round.
+func (p *pool) await() {
+	for range spinRounds {
+		if p.state.Load() == 0 {
+			return
+		}
 		runtime.Gosched()
 	}
-	p.task = nil
+	for {
+		s := p.state.Load()
+		if s == 0 {
+			return
+		}
+		if p.state.CompareAndSwap(s, s|waitBit) {
+			<-p.done
+			return
+		}
+	}
+}
+
+// leave is what a helper does after its last part.
+func (p *pool) leave() {
+	if p.state.Add(-1) == waitBit {
+		p.state.Store(0)
+		p.done <- struct{}{}
+	}
 }
 
 func (p *pool) work() {
@@ -95,7 +124,7 @@ func (p *pool) help() {
 		seen = p.round.Load()
 		if p.join() {
 			p.work()
-			p.state.Add(-1)
+			p.leave()
 		}
 	}
 }
@@ -112,7 +141,7 @@ func (p *pool) join() bool {
 		}
 	}
 	if p.wanted.Add(-1) < 0 {
-		p.state.Add(-1)
+		p.leave()
 		return false
 	}
 	return true

@@ -28,11 +28,20 @@ var mayImport = map[string][]string{
 	"manifold/problem":    {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
+	"esadapt/bench":       {"esadapt", "esadapt/bbob"},
+	"esadapt/serve":       {"esadapt", "internal/atomicfile"},
 	"testdata":            {},
+
+	"internal/safetensors": {},
+	"internal/engine":      {"internal/dense"},
+	"nnopt":                {"internal/dense", "internal/engine", "internal/safetensors"},
+	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/data":           {"internal/dense", "internal/matio"},
+	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata", "manifold/problem"}
+var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata", "manifold/problem", "esadapt/bbob"}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {

@@ -66,7 +66,7 @@ func ExampleSolve_badData() {
 }
 
 func ExampleList() {
-	for _, p := range problem.List() {
+	for _, p := range problem.List()[:3] {
 		fmt.Println(p.Name, p.Methods())
 	}
 	// Output:

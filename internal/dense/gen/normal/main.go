@@ -13,14 +13,14 @@ import (
 func main() {
 	ConstraintExpr("amd64")
 	laneNumbers = GLOBL("laneNumbers", RODATA|NOPTR)
-	for i := range 8 {
+	for i := range 16 {
 		DATA(8*i, U64(i))
 	}
 	lanes.EachWidened(normal)
 	Generate()
 }
 
-// laneNumbers is the table 0, 1, ..., 7.
+// laneNumbers is the table 0, 1, ..., 15.
 var laneNumbers Mem
 
 var rotations = [8]uint8{16, 42, 12, 31, 16, 32, 24, 21}
@@ -37,48 +37,79 @@ func normal(l *lanes.Lanes) {
 		}
 		return l.Broadcast(b.Addr)
 	}
-	step := l.Bytes()
-	if l.Widen {
-		step /= 2
-	}
 	counter := GP64()
 	Load(Param("counter"), counter)
-	Label("group")
-	for part := range 8 / l.Count() {
-		block := l.New()
-		start := l.New()
-		if l.Wide {
-			VPBROADCASTQ(counter, start)
-		} else {
-			x := XMM()
-			VMOVQ(counter, x)
-			VPBROADCASTQ(x, start)
-		}
-		VPADDQ(laneNumbers.Offset(part*32), start, block)
-		a, b := threefry(l, block, param("key0"), param("key1"))
-		c, s := boxMuller(l, a, b)
-		l.Store(c, Mem{Base: dst, Disp: part * step})
-		l.Store(s, Mem{Base: dst, Disp: part*step + 8*step/l.Count()})
+	// Two vectors at a time hide the latency of one behind the other.
+	atOnce := 2 * l.Count() / 8
+	if atOnce > 1 {
+		Label("groups")
+		CMPQ(groups, U8(atOnce))
+		JLT(LabelRef("group"))
+		writeGroups(l, atOnce, counter, dst, param)
+		SUBQ(U8(atOnce), groups)
+		JMP(LabelRef("groups"))
 	}
-	ADDQ(U8(8), counter)
-	ADDQ(Imm(uint64(16*step/l.Count())), dst)
+	Label("group")
+	TESTQ(groups, groups)
+	JE(LabelRef("done"))
+	writeGroups(l, 1, counter, dst, param)
 	DECQ(groups)
-	JNE(LabelRef("group"))
+	JMP(LabelRef("group"))
+	Label("done")
 	VZEROUPPER()
 	RET()
 }
 
-// threefry is Threefry-2x64 with 20 rounds of the counter (block, 0).
-func threefry(l *lanes.Lanes, block, key0, key1 reg.VecVirtual) (a, b reg.VecVirtual) {
+// writeGroups writes n groups of 16 numbers and advances counter and dst.
+func writeGroups(l *lanes.Lanes, n int, counter, dst reg.GPVirtual, param func(string) reg.VecVirtual) {
+	step := l.Bytes()
+	if l.Widen {
+		step /= 2
+	}
+	parts := 8 / l.Count() // vectors for the first numbers of a group, and as many for the second ones
+	start := l.New()
+	if l.Wide {
+		VPBROADCASTQ(counter, start)
+	} else {
+		x := XMM()
+		VMOVQ(counter, x)
+		VPBROADCASTQ(x, start)
+	}
+	var blocks []reg.VecVirtual
+	for i := range n * parts {
+		block := l.New()
+		VPADDQ(laneNumbers.Offset(i*l.Bytes()), start, block)
+		blocks = append(blocks, block)
+	}
+	a, b := threefry(l, blocks, param("key0"), param("key1"))
+	for i := range blocks {
+		x, y := boxMuller(l, a[i], b[i])
+		at := (i/parts*2*parts + i%parts) * step
+		l.Store(x, Mem{Base: dst, Disp: at})
+		l.Store(y, Mem{Base: dst, Disp: at + parts*step})
+	}
+	ADDQ(U8(8*n), counter)
+	ADDQ(U32(2*n*parts*step), dst)
+}
+
+// threefry is Threefry-2x64 with 20 rounds of the counters (block, 0).
+func threefry(l *lanes.Lanes, blocks []reg.VecVirtual, key0, key1 reg.VecVirtual) (a, b []reg.VecVirtual) {
 	key := [3]reg.VecVirtual{key0, key1, l.Xor(l.Xor(key0, key1), l.Bits(parity))}
-	a, b = l.AddInt(block, key0), key1
+	for _, block := range blocks {
+		a, b = append(a, l.AddInt(block, key0)), append(b, key1)
+	}
 	for round := range 20 {
-		a = l.AddInt(a, b)
-		b = l.Xor(l.Rotate(b, rotations[round%8]), a)
-		if (round+1)%4 == 0 {
-			j := (round + 1) / 4
-			a = l.AddInt(a, key[j%3])
-			b = l.AddInt(l.AddInt(b, key[(j+1)%3]), l.Bits(uint64(j)))
+		for i := range blocks {
+			a[i] = l.AddInt(a[i], b[i])
+			b[i] = l.Xor(l.Rotate(b[i], rotations[round%8]), a[i])
+		}
+		if (round+1)%4 != 0 {
+			continue
+		}
+		j := (round + 1) / 4
+		for i := range blocks {
+			a[i] = l.AddInt(a[i], key[j%3])
+			b[i] = l.AddInt(l.AddInt(b[i], key[(j+1)%3]), l.Bits(uint64(j)))
 		}
 	}
 	return a, b

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/train"
+)
+
+type trainFlags struct {
+	train.Options
+	settings, schedule string
+	target             float64
+	requireTarget      bool
+}
+
+// trainOutput is the JSON object of "train".
+type trainOutput struct {
+	Schema int `json:"schema"`
+	*train.Result
+	Out string `json:"out,omitempty"`
+}
+
+func (a *app) trainCommand() *cobra.Command {
+	f := &trainFlags{}
+	cmd := &cobra.Command{
+		Use:   "train WORKLOAD",
+		Short: "Train a network with an optimizer of choice",
+		Long: `Train a network: ` + strings.Join(workloadNames(), ", ") + ` (spdopt list workloads says what --data is), with one of the optimizers ` +
+			strings.Join(optimizerNames(), ", ") + `. Without --data the data are generated.
+
+With --out DIR a checkpoint is written at every evaluation and when the run is interrupted; --resume goes on from it, bit for bit. At the end DIR holds
+the model (safetensors), result.json and curve.svg.`,
+		Example: `  spdopt train mnist-mlp
+  spdopt train mnist-cnn --data mnist/ --opt nadamw --out runs/cnn
+  spdopt train char-transformer --data text.txt --steps 1000 --json
+  spdopt train graph --opt sgd --set '{"momentum":0.8,"nesterov":true}'`,
+		ValidArgs: workloadNames(),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return usagef("train: name a workload: %s", strings.Join(workloadNames(), ", "))
+			case len(args) > 1:
+				return usagef("train takes one workload, got %q as well", args[1])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.Workload = args[0]
+			if cmd.Flags().Changed("target") {
+				f.Target = &f.target
+			} else if f.requireTarget {
+				return usagef("--require-target needs --target")
+			}
+			return a.train(f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.Data, "data", "", "files to train on (spdopt list workloads); the default is a generated set")
+	flags.StringVar(&f.Optimizer, "opt", "adamw", "optimizer: "+strings.Join(optimizerNames(), ", "))
+	flags.StringVar(&f.settings, "set", "", `options of the optimizer as a JSON object, such as '{"beta1":0.95,"clip":{"norm":1}}'`)
+	flags.Float64Var(&f.LR, "lr", 0, "peak learning rate; the default is the workload's or the optimizer's own")
+	flags.StringVar(&f.schedule, "schedule", "", "course of the learning rate after a warm-up: constant, cosine, linear, inverse-root, step-down; the default suits the optimizer")
+	flags.IntVar(&f.Steps, "steps", 0, "steps; the default is the workload's")
+	flags.Float64Var(&f.Epochs, "epochs", 0, "passes over the data, instead of --steps")
+	flags.IntVar(&f.Batch, "batch", 0, "examples in a step; the default is the workload's")
+	flags.IntVar(&f.EvalEvery, "eval-every", 0, "steps between evaluations; the default is the workload's")
+	flags.Float64Var(&f.target, "target", 0, "stop when the metric is at least as good")
+	flags.BoolVar(&f.requireTarget, "require-target", false, "exit with code 4 if --target was not reached")
+	flags.IntVar(&f.Patience, "patience", 0, "stop after this many evaluations without a better metric")
+	flags.Uint64Var(&f.Seed, "seed", 1, "seed of the weights, the order of the data and generated sets")
+	flags.StringVar(&f.Device, "device", "", "where the optimizer computes; the default is cpu")
+	flags.StringVar(&f.Out, "out", "", "folder of the run")
+	flags.BoolVar(&f.Resume, "resume", false, "go on from the newest checkpoint in --out, with the options of the run")
+	return cmd
+}
+
+func workloadNames() (names []string) {
+	for _, w := range train.Workloads() {
+		names = append(names, w.Name)
+	}
+	return names
+}
+
+func optimizerNames() (names []string) {
+	for _, e := range nnopt.Optimizers() {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+func (a *app) train(f *trainFlags) error {
+	o := f.Options
+	o.Schedule = nnopt.Shape(f.schedule)
+	if f.settings != "" {
+		if !json.Valid([]byte(f.settings)) {
+			return usagef("--set: not a JSON object: %s", f.settings)
+		}
+		o.Settings = json.RawMessage(f.settings)
+	}
+	progress := a.newProgress()
+	o.Progress = func(step, steps int, loss float64) { progress.show("step %d of %d  loss %.4g", step, steps, loss) }
+	o.Stop = func() bool { return a.ctx.Err() != nil }
+	r, err := train.Run(o)
+	progress.clear()
+	if err != nil {
+		return trainError(err)
+	}
+	if r.Reason == train.Stopped {
+		return &checkpointed{cause: context.Cause(a.ctx), out: o.Out, step: r.Steps}
+	}
+	if err := a.reportTrain(r, o.Out); err != nil {
+		return err
+	}
+	if f.requireTarget && !r.TargetMet {
+		return &unmetError{fmt.Sprintf("the best %s is %.4g after %d steps; the target is %g", r.Metric, r.BestMetric, r.Steps, f.target)}
+	}
+	return nil
+}
+
+// trainError turns mistakes in options into errors of usage.
+func trainError(err error) error {
+	var (
+		workload  *train.UnknownError
+		optimizer *nnopt.UnknownError
+		option    *train.OptionError
+		setting   *nnopt.OptionError
+	)
+	switch {
+	case errors.As(err, &workload):
+		return unknown("workload", workload.Name, "train", workloadNames(), "spdopt list workloads")
+	case errors.As(err, &optimizer):
+		return unknown("optimizer", optimizer.Name, "train", optimizerNames(), "spdopt list optimizers")
+	case errors.As(err, &option):
+		return usagef("--%s %s", flagOf(option.Option), option.What)
+	case errors.As(err, &setting):
+		return usagef("%v", setting)
+	}
+	return err
+}
+
+// flagOf returns the flag of an option of a run.
+func flagOf(option string) string {
+	switch option {
+	case "optimizer":
+		return "opt"
+	case "settings":
+		return "set"
+	}
+	return strings.ReplaceAll(option, "_", "-")
+}
+
+func (a *app) reportTrain(r *train.Result, out string) error {
+	if a.json {
+		return a.printJSON(trainOutput{schema, r, out})
+	}
+	where := out
+	if where == "" {
+		where = "not written (use --out DIR)"
+	}
+	a.pairs(
+		[2]string{"workload", fmt.Sprintf("%s, %d parameters, %d examples", r.Workload, r.Parameters, r.Examples)},
+		[2]string{"optimizer", r.Optimizer},
+		[2]string{"steps", fmt.Sprintf("%d (%s)", r.Steps, r.Reason)},
+		[2]string{"loss", fmt.Sprintf("%.4g", r.FinalLoss)},
+		[2]string{r.Metric, fmt.Sprintf("%.4g (best %.4g at step %d)", r.FinalMetric, r.BestMetric, r.BestStep)},
+		[2]string{"time", fmt.Sprintf("%.3g s", r.Seconds)},
+		[2]string{"run", where},
+	)
+	return nil
+}
+
+// checkpointed says that a run was interrupted and what is left of it.
+type checkpointed struct {
+	cause error
+	out   string
+	step  int
+}
+
+// Error says how to go on.
+func (e *checkpointed) Error() string {
+	if e.out == "" {
+		return fmt.Sprintf("interrupted at step %d: nothing was written (use --out DIR)", e.step)
+	}
+	return fmt.Sprintf("interrupted at step %d: a checkpoint is in %s; add --resume to go on", e.step, e.out)
+}
+
+// Unwrap returns the cause, which decides the exit code.
+func (e *checkpointed) Unwrap() error { return e.cause }

@@ -1,0 +1,47 @@
+package report
+
+import (
+	"encoding/xml"
+	"io"
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestCurvesSVG(t *testing.T) {
+	c := &Curves{Title: "a < b", X: "step", Panels: []Panel{
+		{Y: "loss", Curves: []Curve{{Name: "one", Points: [][2]float64{{0, 1}, {10, math.NaN()}, {20, 3}}}, {Name: "two", Points: [][2]float64{{5, 2}}}}},
+		{Y: "nothing", Curves: []Curve{{Name: "empty"}}},
+	}}
+	svg := c.SVG()
+	d := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("%v in %s", err, svg)
+		}
+	}
+	if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
+		t.Errorf("a number that is not finite in %s", svg)
+	}
+	if !strings.Contains(svg, "a &lt; b") {
+		t.Error("the title is not escaped")
+	}
+	// the first curve runs from the bottom left of its panel to the top right
+	if !strings.Contains(svg, `d="M70.00 290.00L620.00 50.00"`) {
+		t.Errorf("curve one is not where it belongs: %s", svg)
+	}
+}
+
+func TestAxis(t *testing.T) {
+	for _, c := range []struct{ low, high float64 }{
+		{0, 10}, {0.13, 0.97}, {5, 5}, {-3, 1500}, {1e-9, 2e-9},
+	} {
+		p := Panel{Curves: []Curve{{Points: [][2]float64{{c.low, 0}, {c.high, 0}}}}}
+		s := p.axis(0)
+		if s.low > c.low || s.high < c.high || len(s.ticks()) < 3 || len(s.ticks()) > 8 {
+			t.Errorf("%v..%v: %+v with ticks %v", c.low, c.high, s, s.ticks())
+		}
+	}
+}

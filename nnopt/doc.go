@@ -1,0 +1,13 @@
+// Package nnopt holds optimizers over plain blocks of parameters: they see names, shapes, values and gradients, never layers, so that any training
+// code can use them.
+//
+//	opt, err := nnopt.NewAdamW[float32](nnopt.AdamW{Settings: nnopt.Settings{LR: 1e-3}})
+//	err = opt.Init(blocks)
+//	for ... {                                  // fill blocks[k].Grad
+//		report, err := opt.Step(blocks, nnopt.StepInfo{LRScale: schedule.At(step)})
+//	}
+//
+// Every optimizer is one file with one entry in the registry (Optimizers), and shares what Settings describes: learning rate, four kinds of weight
+// decay, clipping, parameter groups and what to do about gradients that are not finite. A step allocates nothing and has the same bits for any
+// number of threads; State and SetState resume a run bit for bit.
+package nnopt

@@ -1,0 +1,111 @@
+package net
+
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/nnopt"
+)
+
+// BatchNorm normalises every column over the rows of the batch, then scales it. When the pass does not train it uses running averages of mean and
+// variance instead. It couples the examples of a batch, so curvature by examples (KFAC, empirical Fisher) does not apply to it.
+type BatchNorm[T Float] struct {
+	columns standardizer[T]
+	scale   scaler[T]
+	// the running averages, 1 x width, and whether they were used in the last Forward
+	mean, variance Matrix[T]
+	running        bool
+	h, gx          buffer[T]
+}
+
+// batchNormMomentum is the weight of a batch in the running averages.
+const batchNormMomentum = 0.1
+
+// NewBatchNorm returns the layer with running mean 0 and variance 1.
+func NewBatchNorm[T Float](width int) *BatchNorm[T] {
+	b := &BatchNorm[T]{
+		columns: standardizer[T]{center: true, cols: true}, scale: newScaler[T](width, true),
+		mean: dense.New[T](1, width), variance: dense.New[T](1, width),
+	}
+	for j := range b.variance.Data {
+		b.variance.Data[j] = 1
+	}
+	return b
+}
+
+// Params implements Layer.
+func (b *BatchNorm[T]) Params(prefix string) []*Param[T] { return b.scale.params(prefix) }
+
+// Arrays returns the running averages; they belong to a saved model.
+func (b *BatchNorm[T]) Arrays(prefix string) []nnopt.Block[T] {
+	n := b.mean.Cols
+	return []nnopt.Block[T]{
+		{Name: prefix + "mean", Rows: 1, Cols: n, Value: b.mean.Data}, {Name: prefix + "variance", Rows: 1, Cols: n, Value: b.variance.Data},
+	}
+}
+
+// Forward implements Layer.
+func (b *BatchNorm[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
+	b.running = !p.Train
+	if b.running {
+		h := b.h.take(p, x.V.Rows, x.V.Cols)
+		linear(x, h, b.applyScale)
+		for i := range h.V.Rows {
+			row := h.V.Row(i)
+			for j := range row {
+				row[j] -= b.mean.Data[j] / sqrt(b.variance.Data[j]+normEps)
+			}
+		}
+		return b.scale.forward(p, h)
+	}
+	h := b.columns.forward(p, x)
+	if !p.Tangent {
+		b.average(x.V)
+	}
+	return b.scale.forward(p, h)
+}
+
+// average moves the running averages towards the statistics of x.
+func (b *BatchNorm[T]) average(x Matrix[T]) {
+	for j, s := range b.columns.scale {
+		var mean T
+		for i := range x.Rows {
+			mean += x.At(i, j)
+		}
+		mean /= T(x.Rows)
+		b.mean.Data[j] += batchNormMomentum * (mean - b.mean.Data[j])
+		b.variance.Data[j] += batchNormMomentum * (1/(s*s) - normEps - b.variance.Data[j])
+	}
+}
+
+// applyScale divides the columns of x by the running standard deviations.
+func (b *BatchNorm[T]) applyScale(x, y Matrix[T]) {
+	for i := range y.Rows {
+		in, out := x.Row(i), y.Row(i)
+		for j := range out {
+			out[j] = in[j] / sqrt(b.variance.Data[j]+normEps)
+		}
+	}
+}
+
+// Backward implements Layer.
+func (b *BatchNorm[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
+	gh := b.scale.backward(p, g)
+	if !need {
+		return Dual[T]{}
+	}
+	if !b.running {
+		return b.columns.backward(p, gh)
+	}
+	gx := b.gx.take(p, g.V.Rows, g.V.Cols)
+	linear(gh, gx, b.applyScale)
+	return gx
+}
+
+func batchNormEntries() []Entry {
+	return []Entry{
+		{Name: "batchnorm", What: "columns to mean 0 and variance 1 over the batch", Example: func(r *rand.Rand) Example {
+			return example(r, NewBatchNorm[float64](3), 7, 7, 3)
+		}},
+	}
+}

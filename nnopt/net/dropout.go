@@ -1,0 +1,70 @@
+package net
+
+import "math/rand/v2"
+
+// Dropout sets each element to 0 with probability Rate in passes that train, and divides the others by 1-Rate. The mask is a function of the seed and
+// step of the pass and of the layer's Salt, so that all passes of a step see the same one.
+type Dropout[T Float] struct {
+	Rate float64
+	Salt uint64 // tells the layers of a network apart
+
+	on     bool
+	mask   []T
+	source rand.PCG
+	y, gx  buffer[T]
+}
+
+// NewDropout returns a layer with 0 <= rate < 1.
+func NewDropout[T Float](rate float64, salt uint64) *Dropout[T] {
+	if !(rate >= 0 && rate < 1) {
+		fail("dropout with rate %v", rate)
+	}
+	return &Dropout[T]{Rate: rate, Salt: salt}
+}
+
+// Params implements Layer.
+func (d *Dropout[T]) Params(string) []*Param[T] { return nil }
+
+// Forward implements Layer.
+func (d *Dropout[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
+	if d.on = p.Train && d.Rate > 0; !d.on {
+		return x
+	}
+	d.mask = grown(d.mask, x.V.Rows*x.V.Cols)
+	d.source.Seed(p.Seed^d.Salt*0x9e3779b97f4a7c15, p.Step)
+	keep := T(1 / (1 - d.Rate))
+	limit := uint64(d.Rate * (1 << 53))
+	for i := range d.mask {
+		d.mask[i] = 0
+		if d.source.Uint64()>>11 >= limit {
+			d.mask[i] = keep
+		}
+	}
+	y := d.y.take(p, x.V.Rows, x.V.Cols)
+	linear(x, y, d.apply)
+	return y
+}
+
+// Backward implements Layer.
+func (d *Dropout[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
+	if !d.on || !need {
+		return g
+	}
+	gx := d.gx.take(p, g.V.Rows, g.V.Cols)
+	linear(g, gx, d.apply)
+	return gx
+}
+
+func (d *Dropout[T]) apply(x, y Matrix[T]) {
+	for i := range y.Rows {
+		multiply(y.Row(i), x.Row(i), d.mask[i*y.Cols:])
+	}
+}
+
+func dropoutEntries() []Entry {
+	return []Entry{
+		{Name: "dropout", What: "random zeros in training", Example: func(r *rand.Rand) Example {
+			return example(r, NewDropout[float64](0.4, 1), 5, 5, 4)
+		}},
+	}
+}

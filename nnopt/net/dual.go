@@ -1,0 +1,181 @@
+package net
+
+import (
+	"fmt"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/nnopt"
+)
+
+// Float is the set of element types.
+type Float = nnopt.Float
+
+// Matrix is a row-major matrix.
+type Matrix[T Float] = nnopt.Matrix[T]
+
+// Error is what a layer panics with when it is built or fed with sizes that do not fit.
+type Error string
+
+// Error returns the message.
+func (e Error) Error() string { return "net: " + string(e) }
+
+func fail(format string, args ...any) { panic(Error(fmt.Sprintf(format, args...))) }
+
+// Dual is a matrix V and its derivative D along the direction of the pass; without D the derivative is zero. Both have the same shape and stride.
+type Dual[T Float] struct{ V, D Matrix[T] }
+
+func (x Dual[T]) dual() bool { return x.D.Data != nil }
+
+// view returns a block of x that shares its memory.
+func (x Dual[T]) view(i, j, rows, cols int) Dual[T] {
+	v := Dual[T]{V: x.V.View(i, j, rows, cols)}
+	if x.dual() {
+		v.D = x.D.View(i, j, rows, cols)
+	}
+	return v
+}
+
+// reshaped views the contiguous x with other numbers of rows and columns.
+func (x Dual[T]) reshaped(rows, cols int) Dual[T] {
+	if x.V.Stride != x.V.Cols {
+		fail("only contiguous matrices can be reshaped")
+	}
+	v := Dual[T]{V: dense.Wrap(rows, cols, x.V.Data)}
+	if x.dual() {
+		v.D = dense.Wrap(rows, cols, x.D.Data)
+	}
+	return v
+}
+
+// buffer is memory of a layer that grows when it must.
+type buffer[T Float] struct{ v, d []T }
+
+// take returns a rows x cols matrix with unspecified content, with D if the pass carries tangents.
+func (b *buffer[T]) take(p *Pass[T], rows, cols int) Dual[T] {
+	n := rows * cols
+	b.v = grown(b.v, n)
+	x := Dual[T]{V: dense.Wrap(rows, cols, b.v)}
+	if p.Tangent {
+		b.d = grown(b.d, n)
+		x.D = dense.Wrap(rows, cols, b.d)
+	}
+	return x
+}
+
+func grown[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, n)
+	}
+	return s[:n]
+}
+
+// gemm sets c = alpha op(a) op(b) + beta c, and c.D by the product rule if c has one.
+func gemm[T Float](ta, tb dense.Trans, alpha T, a, b Dual[T], beta T, c Dual[T]) {
+	dense.Gemm(ta, tb, alpha, a.V, b.V, beta, c.V)
+	if !c.dual() {
+		return
+	}
+	if a.dual() {
+		dense.Gemm(ta, tb, alpha, a.D, b.V, beta, c.D)
+		beta = 1
+	}
+	if b.dual() {
+		dense.Gemm(ta, tb, alpha, a.V, b.D, beta, c.D)
+		beta = 1
+	}
+	if beta == 0 {
+		c.D.Zero()
+	}
+}
+
+// linear applies a linear map of matrices to x and to its derivative.
+func linear[T Float](x, y Dual[T], f func(x, y Matrix[T])) {
+	f(x.V, y.V)
+	if !y.dual() {
+		return
+	}
+	if x.dual() {
+		f(x.D, y.D)
+	} else {
+		y.D.Zero()
+	}
+}
+
+// fillRows sets every row of y to the single row of b.
+func fillRows[T Float](b, y Dual[T]) {
+	for i := range y.V.Rows {
+		copy(y.V.Row(i), b.V.Data)
+	}
+	if y.dual() {
+		for i := range y.D.Rows {
+			copy(y.D.Row(i), b.D.Data)
+		}
+	}
+}
+
+// addColumnSums adds the sums of the columns of g to the single row of b.
+func addColumnSums[T Float](g, b Dual[T]) {
+	addRowsTo(g.V, b.V.Data)
+	if b.dual() && g.dual() {
+		addRowsTo(g.D, b.D.Data)
+	}
+}
+
+func addRowsTo[T Float](m Matrix[T], sum []T) {
+	for i := range m.Rows {
+		dense.Axpy(1, m.Row(i), sum)
+	}
+}
+
+// add sets y = a + b.
+func add[T Float](a, b, y Dual[T]) {
+	sum(a.V, b.V, y.V)
+	if !y.dual() {
+		return
+	}
+	switch {
+	case a.dual() && b.dual():
+		sum(a.D, b.D, y.D)
+	case a.dual():
+		y.D.Copy(a.D)
+	case b.dual():
+		y.D.Copy(b.D)
+	default:
+		y.D.Zero()
+	}
+}
+
+func sum[T Float](a, b, y Matrix[T]) {
+	for i := range y.Rows {
+		out, x1, x2 := y.Row(i), a.Row(i), b.Row(i)
+		for j := range out {
+			out[j] = x1[j] + x2[j]
+		}
+	}
+}
+
+// softmaxRow turns the scores x into probabilities, in place.
+func softmaxRow[T Float](x []T) {
+	top := x[0]
+	for _, v := range x {
+		top = max(top, v)
+	}
+	var total T
+	for j, v := range x {
+		e := exp(v - top)
+		x[j] = e
+		total += e
+	}
+	scale := 1 / total
+	for j := range x {
+		x[j] *= scale
+	}
+}
+
+// softmaxTangent turns the derivative d of the scores into that of the probabilities p, in place: p (d - p.d).
+func softmaxTangent[T Float](p, d []T) {
+	mean := dense.Dot(p, d)
+	for j, v := range p {
+		d[j] = v * (d[j] - mean)
+	}
+}

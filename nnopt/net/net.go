@@ -1,0 +1,175 @@
+package net
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spdopt/spdopt/nnopt"
+)
+
+// Batch is what a network sees at a time.
+type Batch[T Float] struct {
+	X      Matrix[T] // inputs, N*S rows
+	N      int       // examples
+	Target Target[T]
+	Step   uint64 // of the masks of dropout
+}
+
+// Net is a network with a loss.
+type Net[T Float] struct {
+	Root Layer[T]
+	Loss Loss[T]
+
+	params []*Param[T]
+	blocks []nnopt.Block[T]
+	seen   []observed[T]
+	pass   Pass[T]
+	g      buffer[T]
+}
+
+// New returns the network of a layer and a loss and names its parameters. seed selects the masks of dropout.
+func New[T Float](root Layer[T], loss Loss[T], seed uint64) *Net[T] {
+	n := &Net[T]{Root: root, Loss: loss, pass: Pass[T]{Seed: seed}}
+	for _, p := range root.Params("") {
+		if slices.Contains(n.params, p) {
+			continue
+		}
+		n.params = append(n.params, p)
+		v := p.Value.V
+		n.blocks = append(n.blocks, nnopt.Block[T]{Name: p.Name, Rows: v.Rows, Cols: v.Cols, Value: v.Data, Grad: p.Grad.V.Data})
+	}
+	walk(root, func(l Layer[T]) {
+		if o, ok := l.(observed[T]); ok {
+			n.seen = append(n.seen, o)
+		}
+	})
+	return n
+}
+
+// Blocks returns the parameters as an optimizer takes them; they share their memory with the network.
+func (n *Net[T]) Blocks() []nnopt.Block[T] { return n.blocks }
+
+// Dim returns the number of parameters.
+func (n *Net[T]) Dim() (dim int) {
+	for _, b := range n.blocks {
+		dim += b.Len()
+	}
+	return dim
+}
+
+// Arrays returns arrays that are not trained but belong to a saved model, such as running means.
+func (n *Net[T]) Arrays() (all []nnopt.Block[T]) {
+	k := 0
+	walk(n.Root, func(l Layer[T]) {
+		if s, ok := l.(stateful[T]); ok {
+			all = append(all, s.Arrays(fmt.Sprintf("layer%d.", k))...)
+		}
+		k++
+	})
+	return all
+}
+
+// walk visits all layers, outer before inner.
+func walk[T Float](l Layer[T], visit func(Layer[T])) {
+	visit(l)
+	if c, ok := l.(container[T]); ok {
+		for _, inner := range c.children() {
+			walk(inner, visit)
+		}
+	}
+}
+
+func (n *Net[T]) forward(b *Batch[T], train, tangent bool) Dual[T] {
+	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, train, tangent
+	return n.Root.Forward(&n.pass, Dual[T]{V: b.X})
+}
+
+func (n *Net[T]) backward(g Dual[T]) {
+	for _, p := range n.params {
+		clear(p.Grad.V.Data)
+		if n.pass.Tangent {
+			clear(p.Grad.D.Data)
+		}
+	}
+	n.Root.Backward(&n.pass, g, false)
+}
+
+// Forward returns the outputs without dropout; the view is valid until the next pass.
+func (n *Net[T]) Forward(b *Batch[T]) Matrix[T] { return n.forward(b, false, false).V }
+
+// Evaluate returns the loss without dropout, and the outputs.
+func (n *Net[T]) Evaluate(b *Batch[T]) (float64, Matrix[T]) {
+	out := n.forward(b, false, false)
+	return n.Loss.Evaluate(out, &b.Target, Dual[T]{}), out.V
+}
+
+// Gradient sets the gradients of the blocks and returns the loss.
+func (n *Net[T]) Gradient(b *Batch[T]) float64 {
+	out := n.forward(b, true, false)
+	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	loss := n.Loss.Evaluate(out, &b.Target, g)
+	n.backward(g)
+	return loss
+}
+
+// JVP returns the derivative of the outputs along the direction v, which has Dim elements in the order of the blocks; the view is valid until the
+// next pass.
+func (n *Net[T]) JVP(b *Batch[T], v []T) Matrix[T] {
+	n.setDirection(v)
+	return n.forward(b, true, true).D
+}
+
+// HVP sets dst to the Hessian of the loss times v, and the gradients of the blocks to the gradient, and returns the loss. dst may be v.
+func (n *Net[T]) HVP(b *Batch[T], v, dst []T) float64 {
+	n.setDirection(v)
+	out := n.forward(b, true, true)
+	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	loss := n.Loss.Evaluate(out, &b.Target, g)
+	n.backward(g)
+	n.collect(dst, func(p *Param[T]) []T { return p.Grad.D.Data })
+	return loss
+}
+
+// GGNVP sets dst to the Gauss-Newton matrix J^T H J times v, with J the derivative of the outputs and H the Hessian of the loss in them. dst may be v.
+// The gradients of the blocks are overwritten.
+func (n *Net[T]) GGNVP(b *Batch[T], v, dst []T) {
+	n.setDirection(v)
+	out := n.forward(b, true, true)
+	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	n.Loss.Evaluate(out, &b.Target, g)
+	n.PullBack(g.D)
+	n.collect(dst, func(p *Param[T]) []T { return p.Grad.V.Data })
+}
+
+// PullBack takes the vector u at the outputs of the last pass back: it sets the gradients of the blocks to J^T u. After it Stats holds what the layers saw.
+func (n *Net[T]) PullBack(u Matrix[T]) {
+	n.pass.Tangent = false
+	n.backward(Dual[T]{V: u})
+}
+
+// Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP or PullBack.
+func (n *Net[T]) Stats(dst []nnopt.Stats[T]) []nnopt.Stats[T] {
+	for _, o := range n.seen {
+		dst = append(dst, o.stats(&n.pass))
+	}
+	return dst
+}
+
+func (n *Net[T]) setDirection(v []T) {
+	if len(v) != n.Dim() {
+		fail("direction of %d elements for %d parameters", len(v), n.Dim())
+	}
+	for _, p := range n.params {
+		p.allocateTangents()
+		v = v[copy(p.Value.D.Data, v):]
+	}
+}
+
+func (n *Net[T]) collect(dst []T, part func(*Param[T]) []T) {
+	if len(dst) != n.Dim() {
+		fail("result of %d elements for %d parameters", len(dst), n.Dim())
+	}
+	for _, p := range n.params {
+		dst = dst[copy(dst, part(p)):]
+	}
+}

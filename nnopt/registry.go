@@ -1,0 +1,65 @@
+package nnopt
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Entry is an optimizer of the registry.
+type Entry struct {
+	Name string
+	What string
+	new  func(options []byte, single bool) (any, error)
+}
+
+// Optimizers lists the optimizers that New knows.
+func Optimizers() []Entry {
+	return []Entry{
+		entry("sgd", "stochastic gradient descent with heavy-ball or Nesterov momentum", NewSGD[float32], NewSGD[float64]),
+		entry("adamw", "Adam with decoupled weight decay", NewAdamW[float32], NewAdamW[float64]),
+		entry("nadamw", "AdamW with a Nesterov numerator, the AlgoPerf baseline", NewNadamW[float32], NewNadamW[float64]),
+		entry("schedule-free-adamw", "AdamW with averaged iterates instead of a schedule", NewScheduleFree[float32], NewScheduleFree[float64]),
+	}
+}
+
+// entry makes a registry entry of the two instances of a constructor with options O.
+func entry[O any](name, what string, single func(O) (Optimizer[float32], error), double func(O) (Optimizer[float64], error)) Entry {
+	return Entry{name, what, func(options []byte, wantSingle bool) (any, error) {
+		var o O
+		if len(options) > 0 {
+			d := json.NewDecoder(bytes.NewReader(options))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&o); err != nil {
+				return nil, &OptionError{"options of " + name, "cannot be read: " + err.Error()}
+			}
+		}
+		if wantSingle {
+			return single(o)
+		}
+		return double(o)
+	}}
+}
+
+// UnknownError says that there is no optimizer of a name.
+type UnknownError struct{ Name string }
+
+// Error names the optimizer.
+func (e *UnknownError) Error() string { return fmt.Sprintf("unknown optimizer %q", e.Name) }
+
+// New returns the optimizer of the registry called name. options is the JSON form of its options struct, such as {"lr":0.01,"beta1":0.95}; nil
+// is all defaults.
+func New[T Float](name string, options []byte) (Optimizer[T], error) {
+	for _, e := range Optimizers() {
+		if e.Name != name {
+			continue
+		}
+		_, single := any(T(0)).(float32)
+		made, err := e.new(options, single)
+		if err != nil {
+			return nil, err
+		}
+		return made.(Optimizer[T]), nil
+	}
+	return nil, &UnknownError{name}
+}

@@ -1,0 +1,299 @@
+package nnopt
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// rule is what distinguishes an optimizer: what it keeps for a block and how a step moves one.
+type rule[T Float] interface {
+	// slots describes the arrays that the rule keeps for a block; they start at zero.
+	slots(b *Block[T]) []slotShape
+	// start fills the fresh slots of a block where zero is not right.
+	start(b *Block[T], slots []Slot[T])
+	// begin is called once before the blocks of step t = 1, 2, ... move; lr is the learning rate without the factors of groups.
+	begin(t int, lr float64)
+	// move changes one block and its slots; it may run at the same time as other blocks' moves.
+	move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update)
+	// counters returns the numbers that the rule carries from step to step beside the slots.
+	counters() []counter
+}
+
+type slotShape struct {
+	name       string
+	rows, cols int
+}
+
+// counter is a number of a rule that belongs to its state.
+type counter struct {
+	name  string
+	value *float64
+}
+
+// like describes slots that have the shape of the block.
+func like[T Float](b *Block[T], names ...string) (all []slotShape) {
+	for _, n := range names {
+		all = append(all, slotShape{n, b.Rows, b.Cols})
+	}
+	return all
+}
+
+// stepper is an Optimizer around a rule: it owns the state, checks what comes in, clips, and applies groups and weight decay.
+type stepper[T Float] struct {
+	name     string
+	settings Settings
+	rule     rule[T]
+	backend  engine.Backend[T]
+
+	blocks   []tracked[T]
+	step     int
+	skips    int
+	averaged bool
+
+	current []Block[T] // of the running step
+	scale   float64
+	moves   dense.Parallel
+}
+
+// tracked is what a stepper knows about a block.
+type tracked[T Float] struct {
+	name       string
+	rows, cols int
+	own        blockSettings
+	slots      []Slot[T]
+	sum, top   float64 // of squares, and largest, of the current gradient
+	clip       float64
+}
+
+var _ Optimizer[float32] = (*stepper[float32])(nil)
+
+// newStepper returns an optimizer for a rule whose options are valid; settings.LR must be set.
+func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T], error) {
+	b, err := engine.Open[T](settings.Device)
+	if err != nil {
+		return nil, err
+	}
+	s := &stepper[T]{name: name, settings: settings, rule: r, backend: b}
+	s.moves.Task = s
+	return s, nil
+}
+
+// Init implements Optimizer.
+func (s *stepper[T]) Init(blocks []Block[T]) error {
+	all := make([]tracked[T], len(blocks))
+	seen := map[string]bool{}
+	for k := range blocks {
+		b := &blocks[k]
+		if seen[b.Name] {
+			return &BlockError{b.Name, "the name is used twice"}
+		}
+		seen[b.Name] = true
+		if b.Rows < 1 || b.Cols < 1 {
+			return &BlockError{b.Name, fmt.Sprintf("has no elements (%d x %d)", b.Rows, b.Cols)}
+		}
+		all[k] = tracked[T]{name: b.Name, rows: b.Rows, cols: b.Cols, own: s.settings.forBlock(b.Name)}
+		if err := all[k].check(b); err != nil {
+			return err
+		}
+		for _, shape := range s.rule.slots(b) {
+			all[k].slots = append(all[k].slots, Slot[T]{b.Name, shape.name, shape.rows, shape.cols, make([]T, shape.rows*shape.cols)})
+		}
+		s.rule.start(b, all[k].slots)
+	}
+	for _, c := range s.rule.counters() {
+		*c.value = 0
+	}
+	s.blocks, s.step, s.skips, s.averaged = all, 0, 0, false
+	return nil
+}
+
+// check demands that b is the block that Init saw.
+func (t *tracked[T]) check(b *Block[T]) error {
+	if b.Name != t.name || b.Rows != t.rows || b.Cols != t.cols {
+		return &BlockError{b.Name, fmt.Sprintf("is %d x %d where Init saw %q of %d x %d", b.Rows, b.Cols, t.name, t.rows, t.cols)}
+	}
+	if n := b.Len(); len(b.Value) != n || len(b.Grad) != n {
+		return &BlockError{b.Name, fmt.Sprintf("needs %d elements, has %d values and %d gradients", n, len(b.Value), len(b.Grad))}
+	}
+	return nil
+}
+
+func (s *stepper[T]) checkAll(blocks []Block[T]) error {
+	if s.blocks == nil {
+		return errors.New("nnopt: Init has not been called")
+	}
+	if len(blocks) != len(s.blocks) {
+		return fmt.Errorf("nnopt: %d blocks where Init saw %d", len(blocks), len(s.blocks))
+	}
+	for k := range blocks {
+		if err := s.blocks[k].check(&blocks[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Step implements Optimizer.
+func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
+	if err := s.checkAll(blocks); err != nil {
+		return Report{}, err
+	}
+	if s.averaged {
+		return Report{}, errors.New("nnopt: the blocks hold the averaged values; call Train before Step")
+	}
+	if err := notNegative("LRScale", info.LRScale); err != nil {
+		return Report{}, err
+	}
+	r := Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips}
+	if bad := s.measure(blocks, &r); bad >= 0 {
+		if s.settings.NonFinite != Skip {
+			return r, s.gradientError(bad, &blocks[bad])
+		}
+		s.skips++
+		r.Skips, r.Skipped = s.skips, true
+		return r, nil
+	}
+	s.step++
+	r.Step = s.step
+	s.current, s.scale = blocks, info.LRScale
+	s.rule.begin(s.step, r.LR)
+	s.moves.Run(len(blocks))
+	s.current = nil
+	return r, nil
+}
+
+// measure computes norms and clipping factors, and returns the first block whose gradient cannot be used, or -1.
+func (s *stepper[T]) measure(blocks []Block[T], r *Report) int {
+	var total float64
+	for k := range blocks {
+		t := &s.blocks[k]
+		t.sum, t.top = s.backend.SumSquares(blocks[k].Grad)
+		if !(t.top < math.Inf(1)) {
+			return k
+		}
+		if math.IsInf(t.sum, 1) {
+			t.sum = math.MaxFloat64 / float64(len(blocks))
+		}
+		total += t.sum
+	}
+	r.GradNorm = math.Sqrt(total)
+	r.Clip = 1
+	limit := largestGradient[T]()
+	for k := range s.blocks {
+		t := &s.blocks[k]
+		t.clip = 1
+		if c := s.settings.Clip.Norm; c > 0 && r.GradNorm > c {
+			t.clip = c / r.GradNorm
+		}
+		if c, norm := s.settings.Clip.BlockNorm, math.Sqrt(t.sum)*t.clip; c > 0 && norm > c {
+			t.clip *= c / norm
+		}
+		r.Clip = min(r.Clip, t.clip)
+		if t.top*t.clip > limit {
+			return k
+		}
+	}
+	return -1
+}
+
+// largestGradient bounds what may enter a rule, so that squares and their products with a few factors stay finite.
+func largestGradient[T Float]() float64 {
+	if unsafe.Sizeof(T(0)) == 4 {
+		return 1e18
+	}
+	return 1e150
+}
+
+func (s *stepper[T]) gradientError(k int, b *Block[T]) error {
+	limit := largestGradient[T]()
+	for i, v := range b.Grad {
+		if a := math.Abs(float64(v)); !(a*s.blocks[k].clip <= limit) || a-a != 0 {
+			return &GradientError{b.Name, i, float64(v), s.step}
+		}
+	}
+	return &GradientError{b.Name, 0, s.blocks[k].top, s.step}
+}
+
+// RunPart moves block k of the running step.
+func (s *stepper[T]) RunPart(k int) {
+	t := &s.blocks[k]
+	if t.own.frozen {
+		return
+	}
+	peak := s.settings.LR * t.own.lrScale
+	u := engine.Update{LR: peak * s.scale, GradScale: t.clip}
+	switch s.settings.DecayKind {
+	case L2:
+		u.L2 = t.own.decay
+	case Corrected:
+		u.Decay = t.own.decay * peak * s.scale * s.scale
+	case Independent:
+		u.Decay = t.own.decay * s.scale
+	default:
+		u.Decay = t.own.decay * peak * s.scale
+	}
+	s.rule.move(s.backend, &s.current[k], t.slots, u)
+}
+
+// State implements Optimizer.
+func (s *stepper[T]) State() State[T] {
+	st := State[T]{Optimizer: s.name, Step: s.step, Skips: s.skips, Averaged: s.averaged}
+	for _, c := range s.rule.counters() {
+		st.Counters = append(st.Counters, Counter{c.name, *c.value})
+	}
+	for _, t := range s.blocks {
+		for _, slot := range t.slots {
+			slot.Data = append([]T(nil), slot.Data...)
+			st.Slots = append(st.Slots, slot)
+		}
+	}
+	return st
+}
+
+// SetState implements Optimizer.
+func (s *stepper[T]) SetState(st State[T]) error {
+	if s.blocks == nil {
+		return errors.New("nnopt: Init has not been called")
+	}
+	if st.Optimizer != s.name {
+		return fmt.Errorf("nnopt: state of optimizer %q, not of %q", st.Optimizer, s.name)
+	}
+	counters := s.rule.counters()
+	if len(st.Counters) != len(counters) {
+		return fmt.Errorf("nnopt: state with %d counters, not %d", len(st.Counters), len(counters))
+	}
+	for i, c := range counters {
+		if st.Counters[i].Name != c.name {
+			return fmt.Errorf("nnopt: state has counter %q where %q belongs", st.Counters[i].Name, c.name)
+		}
+	}
+	var own []*Slot[T]
+	for k := range s.blocks {
+		for j := range s.blocks[k].slots {
+			own = append(own, &s.blocks[k].slots[j])
+		}
+	}
+	if len(own) != len(st.Slots) {
+		return fmt.Errorf("nnopt: state with %d slots, not %d; it belongs to another model or other options", len(st.Slots), len(own))
+	}
+	for i, slot := range st.Slots {
+		o := own[i]
+		if slot.Block != o.Block || slot.Name != o.Name || slot.Rows != o.Rows || slot.Cols != o.Cols || len(slot.Data) != len(o.Data) {
+			return &BlockError{slot.Block, fmt.Sprintf("state has slot %q of %d x %d where slot %q of block %q, %d x %d, belongs", slot.Name, slot.Rows, slot.Cols,
+				o.Name, o.Block, o.Rows, o.Cols)}
+		}
+	}
+	for i, slot := range st.Slots {
+		copy(own[i].Data, slot.Data)
+	}
+	for i, c := range counters {
+		*c.value = st.Counters[i].Value
+	}
+	s.step, s.skips, s.averaged = st.Step, st.Skips, st.Averaged
+	return nil
+}

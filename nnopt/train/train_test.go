@@ -1,0 +1,351 @@
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/data"
+)
+
+// short is a run of a workload that takes a fraction of a second.
+func short(name string) Options {
+	o := Options{Workload: name, Steps: 12, EvalEvery: 5, Batch: 16, Seed: 3}
+	switch name {
+	case "graph":
+		o.Batch = 1
+	case "char-transformer":
+		o.Steps, o.EvalEvery, o.Batch = 4, 4, 2
+	case "mnist-cnn", "autoencoder":
+		o.Steps, o.EvalEvery, o.Batch = 4, 4, 8
+	}
+	return o
+}
+
+func mustRun(t *testing.T, o Options) *Result {
+	t.Helper()
+	r, err := Run(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// timeless returns the history without times.
+func timeless(r *Result) []Point {
+	h := slices.Clone(r.History)
+	for i := range h {
+		h[i].Seconds = 0
+	}
+	return h
+}
+
+// TestWorkloads runs every workload with every thread count and demands equal numbers, finite losses and steps that allocate nothing.
+func TestWorkloads(t *testing.T) {
+	for _, w := range Workloads() {
+		t.Run(w.Name, func(t *testing.T) {
+			var first []Point
+			for _, procs := range []int{1, 2, 8} {
+				old := runtime.GOMAXPROCS(procs)
+				h := timeless(mustRun(t, short(w.Name)))
+				runtime.GOMAXPROCS(old)
+				if first == nil {
+					first = h
+				}
+				if !slices.Equal(first, h) {
+					t.Errorf("GOMAXPROCS %d gives another history", procs)
+				}
+			}
+			for _, p := range first {
+				if p.Loss-p.Loss != 0 || p.Metric-p.Metric != 0 || p.TrainLoss <= 0 {
+					t.Errorf("point %+v", p)
+				}
+			}
+			allocations(t, w)
+		})
+	}
+}
+
+func allocations(t *testing.T, w Workload) {
+	o := short(w.Name)
+	if err := o.resolve(&w); err != nil {
+		t.Fatal(err)
+	}
+	opt, err := o.optimizer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tk, err := w.build(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks()}
+	if err := opt.Init(r.blocks); err != nil {
+		t.Fatal(err)
+	}
+	advance := func() {
+		if err := r.advance(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	advance()
+	if n := testing.AllocsPerRun(5, advance); n != 0 {
+		t.Errorf("%v allocations per step", n)
+	}
+}
+
+// TestLearns: the quick workloads get far from where they start, with every optimizer.
+func TestLearns(t *testing.T) {
+	for _, e := range nnopt.Optimizers() {
+		r := mustRun(t, Options{Workload: "graph", Optimizer: e.Name, Seed: 1})
+		if !(r.BestMetric > 0.8) || r.Steps != 200 {
+			t.Errorf("%s: accuracy %v after %d steps on the graph", e.Name, r.BestMetric, r.Steps)
+		}
+	}
+	target := 0.9
+	r := mustRun(t, Options{Workload: "mnist-mlp", Seed: 1, EvalEvery: 20, Target: &target})
+	if !r.TargetMet || r.Reason != "target reached" || r.Steps >= 1500 || r.FinalMetric < 0.9 {
+		t.Errorf("target 0.9: %s after %d steps with %v", r.Reason, r.Steps, r.FinalMetric)
+	}
+}
+
+// TestResume: a run that is stopped twice and goes on ends with the same bits as one that is not, for every optimizer.
+func TestResume(t *testing.T) {
+	for _, e := range nnopt.Optimizers() {
+		o := short("graph")
+		o.Optimizer = e.Name
+		whole := filepath.Join(t.TempDir(), "whole")
+		o.Out = whole
+		straight := mustRun(t, o)
+		o.Out = filepath.Join(t.TempDir(), "parts")
+		for k, end := range []int{3, 9, 100} {
+			o.Resume = k > 0
+			taken := 0
+			o.Progress = func(step, _ int, _ float64) { taken = step }
+			o.Stop = func() bool { return taken == end }
+			r := mustRun(t, o)
+			if end < 100 {
+				if r.Reason != Stopped || r.Steps != end {
+					t.Fatalf("%s: %q at step %d", e.Name, r.Reason, r.Steps)
+				}
+				continue
+			}
+			if !slices.Equal(timeless(r), timeless(straight)) {
+				t.Errorf("%s: history %v, straight %v", e.Name, timeless(r), timeless(straight))
+			}
+			for _, kind := range []string{"model", "state"} {
+				a, b := stepFile(t, o.Out, 12, kind), stepFile(t, whole, 12, kind)
+				if !bytes.Equal(a, b) {
+					t.Errorf("%s: the last %s differs", e.Name, kind)
+				}
+			}
+		}
+	}
+}
+
+func stepFile(t *testing.T, folder string, step int, kind string) []byte {
+	t.Helper()
+	r := &run{o: &Options{Out: folder}}
+	content, err := os.ReadFile(r.stepPath(step, kind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func TestRunFolder(t *testing.T) {
+	o := short("graph")
+	o.Out = filepath.Join(t.TempDir(), "a", "b")
+	r := mustRun(t, o)
+	var saved Result
+	content, err := os.ReadFile(filepath.Join(o.Out, resultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &saved); err != nil || saved.FinalLoss != r.FinalLoss || len(saved.History) != 3 {
+		t.Errorf("result %+v, %v", saved, err)
+	}
+	svg, err := os.ReadFile(filepath.Join(o.Out, curveFile))
+	if err != nil || !strings.HasPrefix(string(svg), "<svg") || !strings.Contains(string(svg), "validation loss") {
+		t.Errorf("curve %.80s, %v", svg, err)
+	}
+	if all, _ := filepath.Glob(filepath.Join(o.Out, "step-*")); len(all) != 4 {
+		t.Errorf("%d checkpoint files, want the two newest pairs", len(all))
+	}
+	model, err := readTensors(filepath.Join(o.Out, modelFile))
+	if err != nil || model.Tensor("1.weight") == nil || model.Tensor("1.weight").Shape[1] != 8 {
+		t.Errorf("model: %v", err)
+	}
+	var oe *OptionError
+	if _, err := Run(o); !errors.As(err, &oe) || oe.Option != "out" {
+		t.Errorf("a second run in the same folder: %v", err)
+	}
+	o.Resume = true
+	if again := mustRun(t, o); !slices.Equal(again.History, r.History) {
+		t.Error("resuming a finished run changes its history")
+	}
+	for option, change := range map[string]func(*Options){
+		"seed": func(o *Options) { o.Seed++ }, "optimizer": func(o *Options) { o.Optimizer = "sgd" }, "settings": func(o *Options) { o.Settings = []byte(`{"decay":0.1}`) },
+		"workload": func(o *Options) { o.Workload = "autoencoder" },
+	} {
+		other := o
+		change(&other)
+		if _, err := Run(other); !errors.As(err, &oe) {
+			t.Errorf("resumed with another %s: %v", option, err)
+		}
+	}
+	damage(t, o)
+}
+
+// damage spoils the files of a finished run one by one.
+func damage(t *testing.T, o Options) {
+	r := &run{o: &o}
+	for _, path := range []string{r.stepPath(12, "state"), r.stepPath(12, "model"), r.path(latestFile), r.path(runFile)} {
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spoiled := range [][]byte{whole[:len(whole)/2], {}, []byte("{}")} {
+			if err := os.WriteFile(path, spoiled, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Run(o); err == nil {
+				t.Errorf("%s with %d of %d bytes was accepted", filepath.Base(path), len(spoiled), len(whole))
+			}
+		}
+		if err := os.WriteFile(path, whole, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	small, err := os.ReadFile(r.stepPath(10, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.stepPath(12, "model"), small, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var fe *matio.Error
+	if _, err := Run(o); !errors.As(err, &fe) || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("a state in the place of a model: %v", err)
+	}
+}
+
+func TestBadOptions(t *testing.T) {
+	target := 1.0
+	for name, o := range map[string]Options{
+		"epochs":   {Workload: "graph", Epochs: 1, Steps: 1},
+		"steps":    {Workload: "graph", Steps: -1},
+		"lr":       {Workload: "graph", LR: math.NaN()},
+		"resume":   {Workload: "graph", Resume: true},
+		"batch":    {Workload: "mnist-mlp", Batch: 1 << 20},
+		"settings": {Workload: "graph", Settings: []byte("[1]")},
+	} {
+		var e *OptionError
+		if _, err := Run(o); !errors.As(err, &e) || e.Option != name {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var w *UnknownError
+	if _, err := Run(Options{Workload: "sudoku"}); !errors.As(err, &w) {
+		t.Errorf("unknown workload: %v", err)
+	}
+	var u *nnopt.UnknownError
+	if _, err := Run(Options{Workload: "graph", Optimizer: "adagrad"}); !errors.As(err, &u) {
+		t.Errorf("unknown optimizer: %v", err)
+	}
+	var n *nnopt.OptionError
+	if _, err := Run(Options{Workload: "graph", Settings: []byte(`{"momentum":2}`)}); !errors.As(err, &n) {
+		t.Errorf("option of another optimizer: %v", err)
+	}
+	if _, err := Run(Options{Workload: "graph", Schedule: "zigzag", Target: &target}); !errors.As(err, &n) {
+		t.Errorf("unknown schedule: %v", err)
+	}
+}
+
+// TestLossStops: a run whose numbers overflow ends with the step and where it happened.
+func TestLossStops(t *testing.T) {
+	o := short("diffusion")
+	o.Optimizer, o.LR, o.Steps = "sgd", 1e25, 50
+	_, err := Run(o)
+	var l *LossError
+	var g *nnopt.GradientError
+	switch {
+	case errors.As(err, &l):
+		if l.Step < 1 || l.Where == "" {
+			t.Errorf("error %v names no place", err)
+		}
+	case !errors.As(err, &g):
+		t.Errorf("a learning rate of 1e25 gives %v", err)
+	}
+}
+
+func TestPatience(t *testing.T) {
+	o := short("graph")
+	o.LR, o.Steps, o.EvalEvery, o.Patience = 1e-12, 50, 1, 4
+	r := mustRun(t, o)
+	if !strings.Contains(r.Reason, "no better accuracy in 4") || r.Steps != 5 {
+		t.Errorf("%q after %d steps", r.Reason, r.Steps)
+	}
+}
+
+func TestEpochs(t *testing.T) {
+	o := short("mnist-mlp")
+	o.Steps, o.Epochs, o.Batch, o.EvalEvery = 0, 2, 1000, 4
+	if r := mustRun(t, o); r.Steps != 8 { // 4,000 examples
+		t.Errorf("%d steps for 2 epochs of 4 batches", r.Steps)
+	}
+}
+
+func TestDataFromFiles(t *testing.T) {
+	folder := t.TempDir()
+	text := filepath.Join(folder, "text.txt")
+	if err := os.WriteFile(text, []byte(data.Sentences(3000, data.Stream(1, "t", 0))), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o := short("char-transformer")
+	o.Data = text
+	mustRun(t, o)
+	if err := os.WriteFile(text, []byte("too short"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	tiny := filepath.Join(folder, "tiny.npz")
+	w, err := matio.Create(matio.Target{Path: tiny, Stack: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, cols := range map[string]int{"x": 9, "y": 1} {
+		if err := w.Add(name, dense.New[float64](40, cols)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	small := short("mnist-mlp")
+	small.Data = tiny
+	mustRun(t, small)
+	small.Workload = "mnist-cnn"
+	if _, err := Run(small); err == nil || !strings.Contains(err.Error(), "too small") {
+		t.Errorf("images of 3 x 3: %v", err)
+	}
+	for workload, path := range map[string]string{
+		"char-transformer": text, "mnist-mlp": folder, "mnist-cnn": filepath.Join(folder, "missing"), "graph": text, "diffusion": filepath.Join(folder, "none.npz"),
+	} {
+		o := short(workload)
+		o.Data = path
+		var e *matio.Error
+		if _, err := Run(o); !errors.As(err, &e) {
+			t.Errorf("%s on %s: %v", workload, path, err)
+		}
+	}
+}
