@@ -23,10 +23,10 @@ const (
 	smallestWeight = 1e-16 // of the cubic term, in units of its first value
 )
 
-// CubicRegularization runs the Riemannian adaptive cubic regularization method: each step minimizes
-// <g,s> + <s,Hs>/2 + sigma |s|^3/3 over a Krylov space that Lanczos grows from the gradient until the gradient of the model is small against
-// |s|^2. A rejected step keeps the space, so that trying again with a larger sigma costs one evaluation and no Hessian product unless the space must grow. Memory: one
-// vector for each dimension of the space, at most 100. A Preconditioner is not used.
+// CubicRegularization runs the Riemannian adaptive cubic regularization method: each step minimizes <g,s> + <s,Hs>/2 + sigma |s|^3/3 over a
+// Krylov space that Lanczos grows from the gradient until the gradient of the model is small against |s|^2. A rejected step keeps the space,
+// so that trying again with a larger sigma costs one evaluation and no Hessian product unless the space must grow. Memory: one vector for
+// each dimension of the space, at most 100. A Preconditioner is not used.
 func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("arc", m, f, start, o)
 	if err != nil {

@@ -61,8 +61,9 @@ const (
 )
 
 // ConjugateGradient runs the Riemannian nonlinear conjugate gradient method (Sato, Comput. Optim. Appl. 64 (2016) 101-118) with the rule
-// Options.Beta. Where transport is not free two vectors are carried per iteration (three with a Preconditioner). A direction that does not descend, or a
-// line search that fails, restarts the method from the gradient; so do gradients that are not nearly orthogonal under FletcherReeves and DaiYuan.
+// Options.Beta. Where transport is not free two vectors are carried per iteration (three with a Preconditioner). A direction that does not
+// descend, or a line search that fails, restarts the method from the gradient; so do gradients that are not nearly orthogonal under
+// FletcherReeves and DaiYuan.
 func ConjugateGradient(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("cg", m, f, start, o)
 	if err != nil {

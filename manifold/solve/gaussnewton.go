@@ -26,9 +26,9 @@ type LeastSquares interface {
 }
 
 // GaussNewton is Trust with J*J in place of the Hessian, the Riemannian Levenberg-Marquardt idea (Absil, Mahony and Sepulchre, Optimization
-// Algorithms on Matrix Manifolds, Princeton 2008, section 8.4.2) with truncated conjugate gradients. It converges quadratically where the residuals vanish at the
-// minimizer, linearly where they are small against the curvature, and may be slower than Trust with the exact Hessian where they are not.
-// Result.HessianProducts counts products with J*J. A Hessian of the objective is not used.
+// Algorithms on Matrix Manifolds, Princeton 2008, section 8.4.2) with truncated conjugate gradients. It converges quadratically where the
+// residuals vanish at the minimizer, linearly where they are small against the curvature, and may be slower than Trust with the exact
+// Hessian where they are not. Result.HessianProducts counts products with J*J. A Hessian of the objective is not used.
 func GaussNewton(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	l, ok := f.(LeastSquares)
 	if !ok {

@@ -14,8 +14,9 @@ var augmented = Solver{
 	Run:   AugmentedLagrangian,
 }
 
-// Constrained is implemented by objectives with constraints: c_i(p) = 0 for the equalities, which come first, and c_i(p) <= 0 for the inequalities. Scale
-// them so that a violation of Options.Tolerance is small. In both methods memo was filled by Evaluate at p with a gradient.
+// Constrained is implemented by objectives with constraints: c_i(p) = 0 for the equalities, which come first, and c_i(p) <= 0 for the
+// inequalities. Scale them so that a violation of Options.Tolerance is small. In both methods memo was filled by Evaluate at p with a
+// gradient.
 type Constrained interface {
 	Objective
 	// Constraints returns the numbers of constraints.
@@ -37,11 +38,11 @@ const (
 )
 
 // AugmentedLagrangian minimizes a Constrained by the safeguarded augmented Lagrangian method (Birgin and Martinez, Practical Augmented
-// Lagrangian Methods, SIAM 2014, algorithm 4.1; on manifolds Liu and Boumal, Appl. Math. Optim. 82 (2020) 949-981). An iteration is a run of LBFGS on the cost plus
-// multipliers and penalty, then an update of both. The run has converged when the gradient of the Lagrangian, relative to the gradient scale, and
-// every violation and complementarity defect max(c_i, -multiplier_i/penalty) are at most Options.Tolerance; Status.GradientNorm is the larger
-// of the two in the units of the gradient. Result.Multipliers and Result.Violation say more. MaxIterations holds for
-// each inner run and for the number of them, callbacks and checkpoints come between them. No certificate.
+// Lagrangian Methods, SIAM 2014, algorithm 4.1; on manifolds Liu and Boumal, Appl. Math. Optim. 82 (2020) 949-981). An iteration is a run of
+// LBFGS on the cost plus multipliers and penalty, then an update of both. The run has converged when the gradient of the Lagrangian,
+// relative to the gradient scale, and every violation and complementarity defect max(c_i, -multiplier_i/penalty) are at most
+// Options.Tolerance; Status.GradientNorm is the larger of the two in the units of the gradient. Result.Multipliers and Result.Violation say
+// more. MaxIterations holds for each inner run and for the number of them, callbacks and checkpoints come between them. No certificate.
 func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	g, ok := f.(Constrained)
 	if !ok {

@@ -35,10 +35,11 @@ const (
 )
 
 // NelderMead minimizes a cost without derivatives: the method of Nelder and Mead with the dimension-dependent coefficients of Gao and Han
-// (Comput. Optim. Appl. 51 (2012) 259-277, equation 4.1) on coordinates of the tangent space at a base point. When every vertex is within Options.Tolerance of the best one,
-// in the metric, the best vertex becomes the base of a new, smaller simplex; the run has converged when such a restart gains nothing. There is no
-// certificate, and Result.GradientNorm is +Inf: nothing is known about it. The default of Options.MaxIterations is 500 times the dimension.
-// One or two evaluations per iteration; memory: one vector for each dimension. Meant for up to about 20 dimensions.
+// (Comput. Optim. Appl. 51 (2012) 259-277, equation 4.1) on coordinates of the tangent space at a base point. When every vertex is within
+// Options.Tolerance of the best one, in the metric, the best vertex becomes the base of a new, smaller simplex; the run has converged when
+// such a restart gains nothing. There is no certificate, and Result.GradientNorm is +Inf: nothing is known about it. The default of
+// Options.MaxIterations is 500 times the dimension. One or two evaluations per iteration; memory: one vector for each dimension. Meant for
+// up to about 20 dimensions.
 func NelderMead(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := prepare("nelder-mead", m, f, start, o, true)
 	if err != nil {

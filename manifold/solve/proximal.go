@@ -30,11 +30,12 @@ const (
 	maxProximal      = 60
 )
 
-// ProximalGradient minimizes f + h of a Penalized by p+ = Prox(exp_p(-t grad f(p)), t) (the intrinsic method of Bergmann, Jasa, John and Pfeffer, 2025),
-// with t halved until f + h falls by d(p,p+)^2/(4t). Where that is below the rounding of the cost, t no longer grows, and falls when the
-// gradient mapping did not. A retraction in place of exp would move the fixed points, since grad f need not vanish there. Status.Cost is
-// f + h, and the gradient norm is that of the gradient mapping, d(p,p+)/t of the last step, relative to the first one: it vanishes exactly at
-// stationary points, and is the gradient norm where h = 0. No certificate. Each trial costs one Exp, evaluation, Prox and distance.
+// ProximalGradient minimizes f + h of a Penalized by p+ = Prox(exp_p(-t grad f(p)), t) (the intrinsic method of Bergmann, Jasa, John and
+// Pfeffer, 2025), with t halved until f + h falls by d(p,p+)^2/(4t). Where that is below the rounding of the cost, t no longer grows, and
+// falls when the gradient mapping did not. A retraction in place of exp would move the fixed points, since grad f need not vanish there.
+// Status.Cost is f + h, and the gradient norm is that of the gradient mapping, d(p,p+)/t of the last step, relative to the first one: it
+// vanishes exactly at stationary points, and is the gradient norm where h = 0. No certificate. Each trial costs one Exp, evaluation, Prox
+// and distance.
 func ProximalGradient(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	g, ok := f.(Penalized)
 	if !ok {

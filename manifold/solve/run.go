@@ -35,8 +35,8 @@ type run struct {
 	blind   bool         // no gradients: their norm is +Inf, slopes are 0
 	own     func(*codec) // the solver's own part of the state
 	saved   State
-	last    int  // iteration of the last checkpoint
-	resumed bool // nothing has happened since the state was restored
+	last    int // iteration of the last checkpoint
+	called  int // iteration that the callback has seen
 	failure error
 }
 
@@ -128,7 +128,7 @@ func (r *run) keep(own func(*codec)) error {
 		return &StateError{fmt.Sprintf("the objective has cost %v and gradient norm %v at the point of the state, the state %v and %v; it belongs to another objective",
 			cost, norm, r.x.cost, saved)}
 	}
-	s.Point, r.began, r.resumed, r.last = r.x.point, time.Now().Add(-s.Elapsed), true, s.Iteration
+	s.Point, r.began, r.called, r.last = r.x.point, time.Now().Add(-s.Elapsed), s.Iteration, s.Iteration
 	return nil
 }
 
@@ -250,9 +250,10 @@ func (r *run) observe(p manifold.Point, cost, gradient, scale float64) {
 // done applies the stopping criteria, keeps the reason and saves the state where that is due.
 func (r *run) done() (stop bool) {
 	o := r.o
-	if r.resumed {
-		o.Callback, r.resumed = nil, false // it has seen this iteration
+	if r.called == r.status.Iteration {
+		o.Callback = nil // a step was rejected, or the state restored
 	}
+	r.called = r.status.Iteration
 	r.reason, stop = o.Done(&r.status)
 	r.failure = r.checkpoint(stop)
 	return stop || r.failure != nil
