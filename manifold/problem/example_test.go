@@ -70,9 +70,9 @@ func ExampleList() {
 		fmt.Println(p.Name, p.Methods())
 	}
 	// Output:
-	// mean [newton richardson steepest lbfgs trust]
-	// logdet [closed-form steepest lbfgs trust]
-	// tyler [fixed-point steepest lbfgs trust]
+	// mean [newton richardson steepest lbfgs trust cg arc]
+	// logdet [closed-form steepest lbfgs trust cg arc]
+	// tyler [fixed-point steepest lbfgs trust cg arc]
 }
 
 func ExampleFromEuclidean() {

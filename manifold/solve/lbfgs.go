@@ -20,6 +20,9 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		return nil, err
 	}
 	q := newQuasiNewton(r)
+	if err := r.keep(q.fields); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		if err := q.direction(); err != nil {
 			return nil, err
@@ -45,9 +48,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			q.count = 0
 			continue
 		}
-		if err := r.accept(t * norm); err != nil {
-			return nil, err
-		}
+		r.accept(t * norm)
 		q.remember(t)
 	}
 	return r.result()
@@ -73,6 +74,20 @@ func newQuasiNewton(r *run) *quasiNewton {
 		q.s[i], q.y[i] = make([]float64, n), make([]float64, n)
 	}
 	return q
+}
+
+func (q *quasiNewton) fields(c *codec) {
+	c.integer(&q.next)
+	c.integer(&q.count)
+	c.float(&q.gamma)
+	c.vector(q.rho)
+	for i := range q.s {
+		c.vector(q.s[i])
+		c.vector(q.y[i])
+	}
+	if q.next < 0 || q.next > 0 && q.next >= len(q.s) || q.count < 0 || q.count > len(q.s) {
+		c.fail("pair %d of %d in a memory of %d", q.next, q.count, len(q.s))
+	}
 }
 
 // direction sets d to minus the approximate inverse Hessian times the gradient.
