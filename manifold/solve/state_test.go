@@ -2,10 +2,12 @@ package solve
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -15,7 +17,7 @@ import (
 // outcome is a Result as comparable values; the bits of the point are in it.
 func outcome(t testing.TB, r *Result) []any {
 	t.Helper()
-	p, err := r.Point.(*manifold.Frame).MarshalBinary()
+	p, err := r.Point.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +93,53 @@ func TestResume(t *testing.T) {
 				return s.Run(m, f, manifold.IdentityFrame(6, 1), o)
 			})
 		}
+	}
+}
+
+// attraction is d(S, B)^2/2 on any manifold with Log.
+type attraction struct {
+	m manifold.Manifold
+	b manifold.Point
+}
+
+func (a attraction) Evaluate(s manifold.Point, grad []float64, _ Memo) (float64, error) {
+	if err := a.m.(manifold.Logarithm).Log(grad, s, a.b); err != nil {
+		return 0, err
+	}
+	for i := range grad {
+		grad[i] = -grad[i]
+	}
+	return a.m.Inner(s, grad, grad) / 2, nil
+}
+
+// TestResumeEverywhere: the state of a run on every metric and space resumes.
+func TestResumeEverywhere(t *testing.T) {
+	all := map[string]func(n int) (manifold.Manifold, error){}
+	for _, k := range manifold.Metrics() {
+		all[k.Name] = k.New
+	}
+	for _, k := range manifold.Spaces() {
+		all[k.Name] = k.New
+	}
+	ran := 0
+	for name, create := range all {
+		m, err := create(4)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		rng := rand.New(rand.NewChaCha8([32]byte{22}))
+		start, target := m.RandomPoint(rng), m.RandomPoint(rng)
+		if l, ok := m.(manifold.Logarithm); !ok || l.Log(make([]float64, m.VectorLen()), start, target) != nil {
+			continue
+		}
+		ran++
+		checkResume(t, name, 2, func(o *Options) (*Result, error) {
+			o.Tolerance = 1e-6
+			return ConjugateGradient(m, attraction{m, target}, start, o)
+		})
+	}
+	if ran < 10 {
+		t.Errorf("%d of %d metrics and spaces have a logarithm to test with", ran, len(all))
 	}
 }
 
