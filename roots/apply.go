@@ -8,7 +8,7 @@ import (
 
 // columns is the workspace for right-hand sides and for the shifted systems.
 type columns[T dense.Float] struct {
-	in, y, out []T // n x k
+	in, y      []T // n x k
 	u, v2      []T
 	v          []T
 	g, z, prev []T // n x (poles k)

@@ -12,35 +12,11 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/cputime"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/spectral"
 )
-
-// measure times b.N calls, after one that sizes the workspace, and adds the least processor time of a call (in batches of some clock ticks) as
-// cpu-us/op.
-func measure(b *testing.B, call func()) {
-	call()
-	batch, least := 1, math.Inf(1)
-	b.ResetTimer()
-	for done := 0; done < b.N; {
-		count := min(batch, b.N-done)
-		start, ok := cpuSeconds()
-		for range count {
-			call()
-		}
-		end, _ := cpuSeconds()
-		done += count
-		if spent := end - start; ok && (spent > 0.02 || b.N == 1) {
-			least = min(least, spent/float64(count))
-		} else {
-			batch *= 2
-		}
-	}
-	if !math.IsInf(least, 1) {
-		b.ReportMetric(1e6*least, "cpu-us/op")
-	}
-}
 
 // cayleyBasis is a random orthogonal matrix by fast products.
 func cayleyBasis(seed uint64, n int) dense.Matrix[float64] {
@@ -72,7 +48,7 @@ func BenchmarkGemm(b *testing.B) {
 	for _, n := range rateSizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			x, y, z := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
-			measure(b, func() { dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, y, 0, z) })
+			cputime.Measure(b, func() { dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, y, 0, z) })
 		})
 	}
 }
@@ -84,7 +60,7 @@ func BenchmarkEigen(b *testing.B) {
 			_, s := benchSPD(n, 1e6)
 			a := symmetric(s)
 			q, w := a.Clone(), make([]float64, n)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				q.Copy(a)
 				eigen.Sym(q, w)
 			})
@@ -104,7 +80,7 @@ func BenchmarkMethods(b *testing.B) {
 					_, a := benchSPD(n, 1e6)
 					x := mat.NewSymDense(n, nil)
 					var rep Report
-					measure(b, func() {
+					cputime.Measure(b, func() {
 						var err error
 						if rep, err = Pow(x, a, p, &Options{Method: m.Name, NoResidual: true}); err != nil {
 							b.Fatal(err)
@@ -185,7 +161,7 @@ func benchTracker(b *testing.B, n, k int, cond, tol float64) {
 	x, y := normal(newRand(1), n, 1), mat.NewDense(n, 1, nil)
 	var sweeps, refreshed, count int
 	var worst float64
-	measure(b, func() {
+	cputime.Measure(b, func() {
 		// Back and forth along the path for whole matrices, the increments over and over, so that the drift goes on.
 		i := count % (2 * steps)
 		if i >= steps {
@@ -241,7 +217,7 @@ func BenchmarkReference(b *testing.B) {
 			b.Run(fmt.Sprintf("n=%d/cond=%s/p=%g/%s", n, f[2], p, name), func(b *testing.B) {
 				x := mat.NewSymDense(n, nil)
 				var rep Report
-				measure(b, func() {
+				cputime.Measure(b, func() {
 					if rep, err = Pow(x, a, p, &Options{Method: name, NoResidual: true}); err != nil {
 						b.Fatal(err)
 					}
@@ -302,7 +278,7 @@ func benchTracker32(b *testing.B, n, k int, cond float64) {
 	x, y := single(normal(newRand(1), n, 1).RawMatrix().Data), make([]float32, n)
 	var count, sweeps int
 	var worst float64
-	measure(b, func() {
+	cputime.Measure(b, func() {
 		i := count % (2 * steps)
 		if i >= steps {
 			i = 2*steps - 1 - i
@@ -343,7 +319,7 @@ func BenchmarkTrackerWide(b *testing.B) {
 					}
 					id, y, s := eye(n), mat.NewDense(n, n, nil), mat.NewSymDense(n, nil)
 					var count, sweeps int
-					measure(b, func() {
+					cputime.Measure(b, func() {
 						i := count % 48
 						if i >= 24 {
 							i = 47 - i

@@ -137,7 +137,7 @@ func (c *conjugate) restart() error {
 	r := c.r
 	z := r.x.grad
 	if r.prec != nil {
-		if err := r.prec.Precondition(c.z, r.x.point, r.x.grad, r.x.memo); err != nil {
+		if err := r.precondition(c.z, r.x.grad); err != nil {
 			return err
 		}
 		z = c.z
@@ -162,7 +162,7 @@ func (c *conjugate) next(t float64) error {
 	z, zOld := r.x.grad, r.y.grad
 	if r.prec != nil {
 		r.carry(c.z)
-		if err := r.prec.Precondition(c.zNext, p, r.x.grad, r.x.memo); err != nil {
+		if err := r.precondition(c.zNext, r.x.grad); err != nil {
 			return err
 		}
 		z, zOld = c.zNext, c.z

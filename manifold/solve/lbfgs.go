@@ -33,6 +33,10 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			first = r.firstStep() / norm
 		}
 		if !(slope < 0) {
+			if q.count == 0 {
+				r.stalled("the gradient is not a descent direction")
+				break
+			}
 			q.count = 0
 			continue
 		}
@@ -104,7 +108,7 @@ func (q *quasiNewton) direction() error {
 	}
 	if r.prec != nil {
 		copy(q.t, q.d)
-		if err := r.prec.Precondition(q.d, p, q.t, r.x.memo); err != nil {
+		if err := r.precondition(q.d, q.t); err != nil {
 			return err
 		}
 	} else if q.count > 0 {

@@ -347,3 +347,15 @@ func axpy(a float64, x, y []float64) {
 		y[i] += a * v
 	}
 }
+
+// precondition applies the objective's preconditioner at x to v, which is not zero, and demands that it acts as a positive definite one.
+func (r *run) precondition(dst, v []float64) error {
+	if err := r.prec.Precondition(dst, r.x.point, v, r.x.memo); err != nil {
+		return err
+	}
+	if p := r.m.Inner(r.x.point, v, dst); !(p > 0 && finite(p)) {
+		return fmt.Errorf("solve: iteration %d: the preconditioner is not positive definite: <v, M v> = %.3g for a vector of norm %.3g",
+			r.status.Iteration, p, math.Sqrt(r.m.Inner(r.x.point, v, v)))
+	}
+	return nil
+}

@@ -306,6 +306,31 @@ func TestPreconditioner(t *testing.T) {
 	run(LBFGS, preconditionedLogdet{&scaledLogdet{newLogdet(10, 1e4, 8)}})
 }
 
+type brokenPreconditioner struct {
+	*scaledLogdet
+	factor float64
+}
+
+func (s brokenPreconditioner) Precondition(dst []float64, _ manifold.Point, v []float64, _ Memo) error {
+	for i, x := range v {
+		dst[i] = s.factor * x
+	}
+	return nil
+}
+
+// TestBrokenPreconditioner: one that is not positive definite is an error that says so, never an endless loop.
+func TestBrokenPreconditioner(t *testing.T) {
+	m := affine(t, 4, manifold.AffineOptions{})
+	for name, run := range map[string]Minimize{"lbfgs": LBFGS, "cg": ConjugateGradient, "trust": Trust} {
+		for _, factor := range []float64{-1, 0, math.NaN()} {
+			_, err := run(m, brokenPreconditioner{&scaledLogdet{newLogdet(4, 10, 3)}, factor}, manifold.IdentityFrame(4, 1), &Options{MaxIterations: 50})
+			if err == nil || !strings.Contains(err.Error(), "not positive definite") {
+				t.Errorf("%s with a preconditioner %v I: error %v", name, factor, err)
+			}
+		}
+	}
+}
+
 func TestCriteria(t *testing.T) {
 	s := &Status{Iteration: 5, Evaluations: 7, Cost: 2, GradientNorm: 1e-3, GradientScale: 1, StepNorm: 0.1, Elapsed: time.Second}
 	for _, c := range []struct {

@@ -139,5 +139,5 @@ func (c *truncatedCG) precondition() error {
 	if c.r.prec == nil {
 		return nil
 	}
-	return c.r.prec.Precondition(c.z, c.r.x.point, c.res, c.r.x.memo)
+	return c.r.precondition(c.z, c.res)
 }
