@@ -64,8 +64,14 @@ func TestProximalGradient(t *testing.T) {
 		if err := m.Between(want, f.b, f.a, min(1, weight/whole)); err != nil {
 			t.Fatal(err)
 		}
-		r, err := ProximalGradient(m, f, manifold.IdentityFrame(4, 1), nil)
-		if err != nil || !r.Converged || r.Certificate.Kind != "none" {
+		var first float64
+		r, err := ProximalGradient(m, f, manifold.IdentityFrame(4, 1), &Options{Callback: func(s *Status) bool {
+			if s.Iteration == 1 {
+				first = s.GradientNorm
+			}
+			return false
+		}})
+		if err != nil || !r.Converged || r.Certificate.Kind != "none" || r.RelativeGradient != r.GradientNorm/first {
 			t.Errorf("weight %v: %+v %v", weight, r, err)
 			continue
 		}
