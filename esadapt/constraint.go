@@ -16,7 +16,7 @@ type lagrangian struct {
 	equality  []bool
 	lambda    []float64 // multipliers
 	weight    []float64 // penalty weights mu; 0 means not yet set
-	g, h      []float64 // values at the last mean: constraints, and the penalty terms
+	g         []float64 // values of the constraints at the last mean
 	f         float64
 	known     bool
 	settled   []bool

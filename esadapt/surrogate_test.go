@@ -42,7 +42,6 @@ func TestSurrogateSavesEvaluations(t *testing.T) {
 
 // A quadratic function is reproduced by the full model up to rounding.
 func TestSurrogateIsExactOnQuadratics(t *testing.T) {
-	const n = 4
 	s := newSearch(t, Options{X0: []float64{1, 2, 3, 4}, Seed: 3, Surrogate: true, MaxEvaluations: 1000})
 	f := func(x []float64) float64 {
 		return 3 + x[0]*x[1] - 2*x[2]*x[2] + 5*x[3]*x[3] + x[0]*x[0] + 0.5*x[1] + 2*x[1]*x[1] + 3*x[2]*x[2]

@@ -40,8 +40,8 @@ var listings = []listing{
 		return all
 	}},
 	{"solvers", func() (all []listEntry) {
-		for _, s := range solve.Solvers() {
-			all = append(all, listEntry{Name: s.Name, What: s.What})
+		for _, s := range append(solve.Solvers(), solve.Special()...) {
+			all = append(all, listEntry{Name: s.Name, What: s.What, Input: s.Needs})
 		}
 		return all
 	}},
