@@ -117,20 +117,9 @@ func (a *Attention[T]) attend(n int) {
 	p := a.pass
 	h := a.example(n, forPass(p, a.qkv), a.mixed, a.probs)
 	a.product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
-	length := a.probs.V.Cols
-	for i := n * a.heads * length; i < (n+1)*a.heads*length; i++ {
-		seen := length
-		if a.causal {
-			seen = i%length + 1
-		}
-		row := a.probs.V.Row(i)
-		softmaxRow(row[:seen])
-		clear(row[seen:])
-		if a.probs.dual() {
-			d := a.probs.D.Row(i)
-			softmaxTangent(row[:seen], d[:seen])
-			clear(d[seen:])
-		}
+	a.engine.Softmax(a.causal, h.probs.v, nil)
+	if h.probs.d.Data != nil {
+		a.engine.SoftmaxMap(h.probs.v, h.probs.d)
 	}
 	a.product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
 }
@@ -141,31 +130,13 @@ func (a *Attention[T]) attendBack(n int) {
 	g := a.example(n, a.gqkv, a.g, a.gprobs)
 	a.product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
 	a.product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
-	length := a.probs.V.Cols
-	for i := n * a.heads * length; i < (n+1)*a.heads*length; i++ {
-		var pd, gd []T
-		if a.gprobs.dual() {
-			pd, gd = a.probs.D.Row(i), a.gprobs.D.Row(i)
-		}
-		softmaxBackward(a.probs.V.Row(i), pd, a.gprobs.V.Row(i), gd)
+	if g.probs.d.Data != nil {
+		a.engine.SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
+	} else {
+		a.engine.SoftmaxMap(h.probs.v, g.probs.v)
 	}
 	a.product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
 	a.product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
-}
-
-// softmaxBackward turns the gradient g at the probabilities p into that at the scores, p (g - p.g), in place, and its derivative likewise unless gd is
-// nil.
-func softmaxBackward[T Float](p, pd, g, gd []T) {
-	mean := dense.Dot(p, g)
-	if gd != nil {
-		dmean := dense.Dot(pd, g) + dense.Dot(p, gd)
-		for j, v := range p {
-			gd[j] = pd[j]*(g[j]-mean) + v*(gd[j]-dmean)
-		}
-	}
-	for j, v := range p {
-		g[j] = v * (g[j] - mean)
-	}
 }
 
 func attentionEntries() []Entry {
