@@ -25,6 +25,7 @@ const (
 	modelFile  = "model.safetensors"
 	resultFile = "result.json"
 	curveFile  = "curve.svg"
+	sampleFile = "samples.svg"
 )
 
 func dataError(file, format string, args ...any) error {
@@ -218,6 +219,11 @@ func (r *run) finish() error {
 		model, err := r.model()
 		if err != nil {
 			return err
+		}
+		if r.t.picture != nil {
+			if err := writeFile(r.path(sampleFile), []byte(r.t.picture())); err != nil {
+				return err
+			}
 		}
 		return writeFile(r.path(modelFile), model)
 	})

@@ -2,6 +2,7 @@ package train
 
 import (
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/report"
 	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
@@ -58,7 +59,37 @@ func buildDiffusion(o *Options) (*task, error) {
 			loss, _ := n.Evaluate(v)
 			return loss, loss
 		},
+		picture: func() string { return samples(o, n, process, s.X) },
 	}, nil
+}
+
+// sampleCount is the number of points in the picture of samples.
+const sampleCount = 1000
+
+// samples draws points from the network beside points of the data, by their first two coordinates.
+func samples(o *Options, n *net.Net[float32], process *net.Diffusion, points net.Matrix[float32]) string {
+	x, in := dense.New[float32](sampleCount, points.Cols), dense.New[float32](sampleCount, points.Cols+net.TimeFeatures)
+	var bound float32
+	for _, v := range points.Data {
+		bound = max(bound, v, -v)
+	}
+	b := &net.Batch[float32]{X: in, N: sampleCount}
+	net.Denoise(process, data.Stream(o.Seed, "samples", 0), float64(bound), in, x, func(net.Matrix[float32]) net.Matrix[float32] { return n.Forward(b) })
+	picture := &report.Scatter{Title: "diffusion: data and samples", Groups: []report.Cloud{cloud("data", points), cloud("samples", x)}}
+	return picture.SVG()
+}
+
+func cloud(name string, points net.Matrix[float32]) report.Cloud {
+	c := report.Cloud{Name: name}
+	for i := range min(points.Rows, sampleCount) {
+		row := points.Row(i)
+		p := [2]float64{float64(row[0])}
+		if len(row) > 1 {
+			p[1] = float64(row[1])
+		}
+		c.Points = append(c.Points, p)
+	}
+	return c
 }
 
 func readPoints(o *Options) (*data.Set[float32], error) {
