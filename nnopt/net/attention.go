@@ -17,7 +17,6 @@ type Attention[T Float] struct {
 	heads  int
 	causal bool
 
-	engine               engine.Backend[T]
 	qkv, probs, mixed, g Dual[T]
 	gqkv, gprobs         Dual[T]
 	buffers              struct{ probs, mixed, gqkv, gprobs buffer[T] }
@@ -32,7 +31,7 @@ func NewAttention[T Float](r *rand.Rand, width, heads int, causal bool) *Attenti
 	}
 	a := &Attention[T]{
 		Project: NewLinear[T](r, width, 3*width, LinearOptions{}), Output: NewLinear[T](r, width, width, LinearOptions{}),
-		heads: heads, causal: causal, engine: engine.CPU[T](),
+		heads: heads, causal: causal,
 	}
 	a.forward.Task, a.backward.Task = partFunc(a.attend), partFunc(a.attendBack)
 	return a
@@ -88,13 +87,14 @@ func part[T Float](x Dual[T], row, rows, first, width, count int) batch[T] {
 }
 
 // product is gemm for batches.
-func (a *Attention[T]) product(ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
-	a.engine.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
+func product[T Float](ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
+	cpu := engine.CPU[T]()
+	cpu.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
 	if z.d.Data == nil {
 		return
 	}
-	a.engine.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
-	a.engine.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
+	cpu.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
+	cpu.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
 }
 
 // headBatch holds the heads of one example: queries, keys, values, their mixture, and the probabilities.
@@ -116,27 +116,28 @@ func (a *Attention[T]) scale() T {
 func (a *Attention[T]) attend(n int) {
 	p := a.pass
 	h := a.example(n, forPass(p, a.qkv), a.mixed, a.probs)
-	a.product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
-	a.engine.Softmax(a.causal, h.probs.v, nil)
+	product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
+	cpu := engine.CPU[T]()
+	cpu.Softmax(a.causal, h.probs.v, nil)
 	if h.probs.d.Data != nil {
-		a.engine.SoftmaxMap(h.probs.v, h.probs.d)
+		cpu.SoftmaxMap(h.probs.v, h.probs.d)
 	}
-	a.product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
+	product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
 }
 
 func (a *Attention[T]) attendBack(n int) {
 	p := a.pass
 	h := a.example(n, forPass(p, a.qkv), forPass(p, a.mixed), forPass(p, a.probs))
 	g := a.example(n, a.gqkv, a.g, a.gprobs)
-	a.product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
-	a.product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
+	product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
+	product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
 	if g.probs.d.Data != nil {
-		a.engine.SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
+		engine.CPU[T]().SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
 	} else {
-		a.engine.SoftmaxMap(h.probs.v, g.probs.v)
+		engine.CPU[T]().SoftmaxMap(h.probs.v, g.probs.v)
 	}
-	a.product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
-	a.product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
+	product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
+	product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
 }
 
 func attentionEntries() []Entry {

@@ -112,10 +112,6 @@ func (c *Conv2d[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if x.dual() {
 		cpu.Patches(c.window, c.images(x.D), c.patchesOf(c.patches.D))
 	}
-	if c.o.Groups == 1 {
-		affine(p, c.patches, c.Weight, c.Bias, y)
-		return y
-	}
 	var keep T
 	if c.Bias != nil {
 		fillRows(c.Bias.value(p), y)

@@ -10,7 +10,7 @@ import (
 var diffusionPoints = Workload{
 	Name: "diffusion", What: "the noise in points of a distribution, at 50 levels of it", Data: "an npz file with an array x of points in rows, of size about 1; the last 20 % validate",
 	Metric:   "mean squared error",
-	defaults: defaults{steps: 3000, batch: 256, evalEvery: 200, lr: map[string]float64{"adamw": 3e-3, "nadamw": 3e-3, "schedule-free-adamw": 5e-3, "sgd": 0.05}},
+	defaults: defaults{steps: 3000, batch: 256, evalEvery: 200, lr: map[string]float64{"adamw": 1e-2, "nadamw": 1e-2, "schedule-free-adamw": 1e-2, "sgd": 0.1}},
 	build:    buildDiffusion,
 }
 
@@ -27,14 +27,8 @@ func buildDiffusion(o *Options) (*task, error) {
 	if err != nil {
 		return nil, &OptionError{"batch", "does not fit: " + err.Error()}
 	}
-	const hidden = 128
-	r := data.Stream(o.Seed, "network", 0)
 	width := s.X.Cols
-	linear := func(in, out int) net.Layer[float32] { return net.NewLinear[float32](r, in, out, net.LinearOptions{}) }
-	curve := func() net.Layer[float32] { return net.NewActivation[float32](net.SiLU) }
-	n := net.New[float32](net.Chain(
-		linear(width+net.TimeFeatures, hidden), curve(), linear(hidden, hidden), curve(), linear(hidden, hidden), curve(), linear(hidden, width),
-	), net.NewSquare[float32](false), o.Seed)
+	n := net.New[float32](denoiser(o.Seed, width), net.NewSquare[float32](false), o.Seed)
 	streams := data.NewStreams(o.Seed)
 	process := net.NewDiffusion(50)
 	noisy := func(b *net.Batch[float32], x net.Matrix[float32], purpose string, counter int) {
@@ -61,6 +55,19 @@ func buildDiffusion(o *Options) (*task, error) {
 		},
 		picture: func() string { return samples(o, n, process, s.X) },
 	}, nil
+}
+
+// denoiser predicts the noise of points from the points and the features of the time.
+func denoiser(seed uint64, width int) net.Layer[float32] {
+	const hidden = 128
+	r := data.Stream(seed, "network", 0)
+	linear := func(in, out int) net.Layer[float32] { return net.NewLinear[float32](r, in, out, net.LinearOptions{}) }
+	layers := []net.Layer[float32]{linear(width+net.TimeFeatures, hidden)}
+	for range 3 {
+		layers = append(layers, net.NewResidual[float32](net.Chain[float32](
+			net.NewLayerNorm[float32](hidden), linear(hidden, hidden), net.NewActivation[float32](net.SiLU), linear(hidden, hidden))))
+	}
+	return net.Chain(append(layers, net.NewLayerNorm[float32](hidden), linear(hidden, width))...)
 }
 
 // sampleCount is the number of points in the picture of samples.
