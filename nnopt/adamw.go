@@ -56,12 +56,6 @@ type adamRule[T Float] struct {
 func (r *adamRule[T]) slots(b *Block[T]) []slotShape { return like(b, "m", "v") }
 func (r *adamRule[T]) counters() []counter           { return nil }
 
-func (r *adamRule[T]) start(_ *Block[T], slots []Slot[T]) {
-	if r.narrow {
-		slots[0].storeNarrow()
-	}
-}
-
 func (r *adamRule[T]) begin(t int, _ float64) {
 	first, second := 1.0, 1.0
 	if !r.uncorrected {
@@ -81,4 +75,10 @@ func (r *adamRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u 
 		return
 	}
 	e.Adam(form, b.Value, b.Grad, slots[0].Data, slots[1].Data)
+}
+
+func (r *adamRule[T]) start(_ *Block[T], slots []Slot[T]) {
+	if r.narrow {
+		slots[0].storeNarrow()
+	}
 }
