@@ -14,6 +14,7 @@ type AdamW struct {
 	Beta2            float64 `json:"beta2,omitempty"` // default 0.999
 	Eps              float64 `json:"eps,omitempty"`   // default 1e-8
 	NoBiasCorrection bool    `json:"no_bias_correction,omitempty"`
+	NarrowMoment     bool    `json:"narrow_moment,omitempty"` // keep m in bfloat16: 2 bytes instead of 4 or 8 per parameter, errors below 0.4 % of m
 }
 
 // Validate reports the first option that has a value that it cannot have.
@@ -34,24 +35,25 @@ func validateBetas(beta1, beta2, eps float64) error {
 	return notNegative("eps", eps)
 }
 
-// NewAdamW returns AdamW. It keeps two numbers per parameter.
+// NewAdamW returns AdamW. It keeps two numbers per parameter. With NarrowMoment the step uses m before it is rounded to nearest; v stays as it is,
+// because its steps of a factor 1-Beta2 are below what bfloat16 resolves.
 func NewAdamW[T Float](o AdamW) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	o.LR = orDefault(o.LR, 1e-3)
 	form := engine.Adam{Beta1: orDefault(o.Beta1, 0.9), Beta2: orDefault(o.Beta2, 0.999), Eps: orDefault(o.Eps, 1e-8)}
-	return newStepper("adamw", o.Settings, &adamRule[T]{form: form, uncorrected: o.NoBiasCorrection})
+	return newStepper("adamw", o.Settings, &adamRule[T]{form: form, uncorrected: o.NoBiasCorrection, narrow: o.NarrowMoment})
 }
 
 // adamRule is AdamW, or NadamW when nesterov is set.
 type adamRule[T Float] struct {
 	form                  engine.Adam
 	uncorrected, nesterov bool
+	narrow                bool // m is stored in bfloat16
 }
 
 func (r *adamRule[T]) slots(b *Block[T]) []slotShape { return like(b, "m", "v") }
-func (r *adamRule[T]) start(*Block[T], []Slot[T])    {}
 func (r *adamRule[T]) counters() []counter           { return nil }
 
 func (r *adamRule[T]) begin(t int, _ float64) {
@@ -68,5 +70,15 @@ func (r *adamRule[T]) begin(t int, _ float64) {
 func (r *adamRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	form := r.form
 	form.Update = u
+	if r.narrow {
+		e.AdamNarrow(form, b.Value, b.Grad, slots[0].narrow, slots[1].Data)
+		return
+	}
 	e.Adam(form, b.Value, b.Grad, slots[0].Data, slots[1].Data)
+}
+
+func (r *adamRule[T]) start(_ *Block[T], slots []Slot[T]) {
+	if r.narrow {
+		slots[0].storeNarrow()
+	}
 }

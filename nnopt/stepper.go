@@ -14,7 +14,7 @@ import (
 type rule[T Float] interface {
 	// slots describes the arrays that the rule keeps for a block; they start at zero.
 	slots(b *Block[T]) []slotShape
-	// start fills the fresh slots of a block where zero is not right.
+	// start fills the fresh slots of a block where zero is not right, and chooses bfloat16 where they shall be stored so.
 	start(b *Block[T], slots []Slot[T])
 	// begin is called once before the blocks of step t = 1, 2, ... move; lr is the learning rate without the factors of groups.
 	begin(t int, lr float64)
@@ -101,7 +101,7 @@ func (s *stepper[T]) Init(blocks []Block[T]) error {
 			return err
 		}
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{b.Name, shape.name, shape.rows, shape.cols, make([]T, shape.rows*shape.cols)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: make([]T, shape.rows*shape.cols)})
 		}
 		s.rule.start(b, all[k].slots)
 	}
@@ -248,11 +248,22 @@ func (s *stepper[T]) State() State[T] {
 	}
 	for _, t := range s.blocks {
 		for _, slot := range t.slots {
-			slot.Data = append([]T(nil), slot.Data...)
-			st.Slots = append(st.Slots, slot)
+			st.Slots = append(st.Slots, s.copyOf(slot))
 		}
 	}
 	return st
+}
+
+// copyOf returns a slot with its own elements, in T.
+func (s *stepper[T]) copyOf(slot Slot[T]) Slot[T] {
+	if slot.narrow == nil {
+		slot.Data = append([]T(nil), slot.Data...)
+		return slot
+	}
+	slot.Data = make([]T, len(slot.narrow))
+	s.backend.Widen(slot.narrow, slot.Data)
+	slot.narrow = nil
+	return slot
 }
 
 // SetState implements Optimizer.
@@ -283,12 +294,16 @@ func (s *stepper[T]) SetState(st State[T]) error {
 	}
 	for i, slot := range st.Slots {
 		o := own[i]
-		if slot.Block != o.Block || slot.Name != o.Name || slot.Rows != o.Rows || slot.Cols != o.Cols || len(slot.Data) != len(o.Data) {
+		if slot.Block != o.Block || slot.Name != o.Name || slot.Rows != o.Rows || slot.Cols != o.Cols || len(slot.Data) != o.Rows*o.Cols {
 			return &BlockError{slot.Block, fmt.Sprintf("state has slot %q of %d x %d where slot %q of block %q, %d x %d, belongs", slot.Name, slot.Rows, slot.Cols,
 				o.Name, o.Block, o.Rows, o.Cols)}
 		}
 	}
 	for i, slot := range st.Slots {
+		if own[i].narrow != nil {
+			s.backend.Narrow(slot.Data, own[i].narrow)
+			continue
+		}
 		copy(own[i].Data, slot.Data)
 	}
 	for i, c := range counters {

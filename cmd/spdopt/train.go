@@ -36,7 +36,7 @@ func (a *app) trainCommand() *cobra.Command {
 			strings.Join(optimizerNames(), ", ") + `. Without --data the data are generated.
 
 With --out DIR a checkpoint is written at every evaluation and when the run is interrupted; --resume goes on from it, bit for bit. At the end DIR holds
-the model (safetensors), result.json and curve.svg.`,
+the model (safetensors), result.json, curve.svg and, of diffusion, samples.svg.`,
 		Example: `  spdopt train mnist-mlp
   spdopt train mnist-cnn --data mnist/ --opt nadamw --out runs/cnn
   spdopt train char-transformer --data text.txt --steps 1000 --json
@@ -71,6 +71,7 @@ the model (safetensors), result.json and curve.svg.`,
 	flags.Float64Var(&f.Epochs, "epochs", 0, "passes over the data, instead of --steps")
 	flags.IntVar(&f.Batch, "batch", 0, "examples in a step; the default is the workload's")
 	flags.IntVar(&f.EvalEvery, "eval-every", 0, "steps between evaluations; the default is the workload's")
+	flags.IntVar(&f.Merges, "merges", 0, "byte-pair tokens to learn on top of the characters (char-transformer)")
 	flags.Float64Var(&f.target, "target", 0, "stop when the metric is at least as good")
 	flags.BoolVar(&f.requireTarget, "require-target", false, "exit with code 4 if --target was not reached")
 	flags.IntVar(&f.Patience, "patience", 0, "stop after this many evaluations without a better metric")

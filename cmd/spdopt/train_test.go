@@ -51,6 +51,7 @@ func TestTrainExitCodes(t *testing.T) {
 		{exitUsage, "--eval-every", []string{"graph", "--eval-every", "-1"}},
 		{exitUsage, "--resume needs", []string{"graph", "--resume"}},
 		{exitUsage, "needs --target", []string{"graph", "--require-target"}},
+		{exitUsage, "--merges", []string{"graph", "--merges", "5"}},
 		{exitInput, "empty", []string{"char-transformer", "--data", empty}},
 		{exitInput, "no run to resume", []string{"graph", "--resume", "--out", t.TempDir()}},
 		{exitUnmet, "the target is 1.5", []string{"graph", "--steps", "20", "--target", "1.5", "--require-target"}},

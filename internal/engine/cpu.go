@@ -1,115 +1,100 @@
 package engine
 
 import (
-	"math"
+	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
 const cpuName = "cpu"
 
-type cpu[T dense.Float] struct{}
+// cpu is the backend of the processor. Its free list holds the descriptions of calls that run in parts, so that no call allocates.
+type cpu[T dense.Float] struct {
+	mu   sync.Mutex
+	free []*job[T]
+}
 
 var (
-	_ Backend[float32] = cpu[float32]{}
-	_ Backend[float64] = cpu[float64]{}
+	single cpu[float32]
+	double cpu[float64]
+
+	_ Backend[float32] = &single
+	_ Backend[float64] = &double
 )
 
+// CPU returns the backend of the processor.
+func CPU[T dense.Float]() Backend[T] {
+	if b, ok := any(&single).(Backend[T]); ok {
+		return b
+	}
+	return any(&double).(Backend[T])
+}
+
 // Name implements Backend.
-func (cpu[T]) Name() string { return cpuName }
+func (*cpu[T]) Name() string { return cpuName }
 
-// Gemm implements Backend.
-func (cpu[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T]) {
-	if a.Count != c.Count || b.Count != c.Count {
-		panic(dense.Error("Gemm: batches of different length"))
-	}
-	for k := range c.Count {
-		dense.Gemm(ta, tb, alpha, a.At(k), b.At(k), beta, c.At(k))
-	}
+// job is a call that runs in parts: one of the tasks below.
+type job[T dense.Float] struct {
+	parallel dense.Parallel
+	block    blockTask[T]
+	row      rowTask[T]
+	norm     normTask[T]
 }
 
-// SumSquares implements Backend. The squares are added in four interleaved chains, in float64.
-func (cpu[T]) SumSquares(g []T) (sum, largest float64) {
-	var s [4]float64
-	var top [4]T
-	n := len(g) &^ 3
-	for i := 0; i < n; i += 4 {
-		q := g[i : i+4 : i+4]
-		for l, v := range q {
-			s[l] += float64(v) * float64(v)
-			top[l] = max(top[l], v, -v)
-		}
+func (c *cpu[T]) take() *job[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.free)
+	if n == 0 {
+		return new(job[T])
 	}
-	for _, v := range g[n:] {
-		s[0] += float64(v) * float64(v)
-		top[0] = max(top[0], v, -v)
-	}
-	return (s[0] + s[1]) + (s[2] + s[3]), float64(max(top[0], top[1], top[2], top[3]))
+	j := c.free[n-1]
+	c.free = c.free[:n-1]
+	return j
 }
 
-// Momentum implements Backend.
-func (cpu[T]) Momentum(u Momentum, w, g, m []T) {
-	lr, scale, l2, keep, mu := T(u.LR), T(u.GradScale), T(u.L2), T(1-u.Decay), T(u.Mu)
-	g = g[:len(w)]
-	if mu == 0 {
-		for i, wi := range w {
-			w[i] = keep*wi - lr*(scale*g[i]+l2*wi)
-		}
+func (c *cpu[T]) release(j *job[T]) {
+	c.mu.Lock()
+	c.free = append(c.free, j)
+	c.mu.Unlock()
+}
+
+// parallelWork is the number of elementary operations from which a call is shared with other goroutines.
+const parallelWork = 1 << 20
+
+// run runs the parts of the task of j, together when the work of all, in elementary operations, is worth it.
+func (c *cpu[T]) run(j *job[T], parts, work int) {
+	if parts > 1 && work >= parallelWork {
+		j.parallel.Run(parts)
 		return
 	}
-	m = m[:len(w)]
-	for i, wi := range w {
-		gi := scale*g[i] + l2*wi
-		mi := mu*m[i] + gi
-		m[i] = mi
-		if u.Nesterov {
-			mi = gi + mu*mi
-		}
-		w[i] = keep*wi - lr*mi
+	for i := range parts {
+		j.parallel.Task.RunPart(i)
 	}
 }
 
-// Adam implements Backend.
-func (cpu[T]) Adam(u Adam, w, g, m, v []T) {
-	lr, scale, l2, keep := T(u.LR), T(u.GradScale), T(u.L2), T(1-u.Decay)
-	b1, b2, r1, r2, eps := T(u.Beta1), T(u.Beta2), T(1-u.Beta1), T(1-u.Beta2), T(u.Eps)
-	ca, cb, cc := T(u.A), T(u.B), T(u.C)
-	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
-	for i, wi := range w {
-		gi := scale*g[i] + l2*wi
-		mi := b1*m[i] + r1*gi
-		vi := b2*v[i] + r2*gi*gi
-		m[i], v[i] = mi, vi
-		w[i] = keep*wi - lr*((ca*mi+cb*gi)/(root(cc*vi)+eps))
-	}
+// runBlocks runs one part for each of count matrices.
+func (c *cpu[T]) runBlocks(t blockTask[T], count, work int) {
+	j := c.take()
+	j.block = t
+	j.parallel.Task = &j.block
+	c.run(j, count, work)
+	j.block = blockTask[T]{}
+	c.release(j)
 }
 
-// ScheduleFree implements Backend.
-func (cpu[T]) ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T) {
-	lr, scale, l2 := T(u.LR), T(u.GradScale), T(u.L2)
-	b1, b2, r2, eps := T(u.Beta1), T(u.Beta2), T(1-u.Beta2), T(u.Eps)
-	inner, rest := T(u.Inner), T(1-u.Inner)
-	ca, cb, cc := T(u.A), T(u.B), T(u.C)
-	mix, stay, decay := T(u.Mix), T(1-u.Mix), T(u.Decay)
-	g, v, z, x = g[:len(y)], v[:len(y)], z[:len(y)], x[:len(y)]
-	for i, yi := range y {
-		gi := scale*g[i] + l2*yi
-		vi := b2*v[i] + r2*gi*gi
-		v[i] = vi
-		top := cb * gi
-		if ca != 0 {
-			m[i] = inner*m[i] + rest*gi
-			top += ca * m[i]
-		}
-		at := yi
-		if u.DecayAverage {
-			at = x[i]
-		}
-		zi := z[i] - (lr*(top/(root(cc*vi)+eps)) + decay*at)
-		xi := stay*x[i] + mix*zi
-		z[i], x[i] = zi, xi
-		y[i] = zi + b1*(xi-zi)
-	}
+// blockTask is an operation on whole matrices.
+type blockTask[T dense.Float] struct {
+	do          interface{ block(t *blockTask[T], k int) }
+	ta, tb      dense.Trans
+	alpha, beta T
+	a, b, c     Batch[T]
+	na, nb      NarrowBatch
+	s, r, x     []T
+	bounds      []float64
+	terms       int
+	window      Window
 }
 
-func root[T dense.Float](v T) T { return T(math.Sqrt(float64(v))) }
+// RunPart works on matrix k.
+func (t *blockTask[T]) RunPart(k int) { t.do.block(t, k) }

@@ -17,6 +17,11 @@ type Batch[T dense.Float] struct {
 	Data              []T
 }
 
+// One views a matrix as a batch of one.
+func One[T dense.Float](m dense.Matrix[T]) Batch[T] {
+	return Batch[T]{Count: 1, Rows: m.Rows, Cols: m.Cols, Stride: m.Stride, Data: m.Data}
+}
+
 // At returns matrix k as a view.
 func (b Batch[T]) At(k int) dense.Matrix[T] {
 	m := dense.Matrix[T]{Rows: b.Rows, Cols: b.Cols, Stride: b.Stride}
@@ -27,52 +32,33 @@ func (b Batch[T]) At(k int) dense.Matrix[T] {
 	return m
 }
 
-// Update is what the fused updates of one block of parameters have in common: the gradient that enters a rule is GradScale g + L2 w, and the
-// parameters become (1 - Decay) w - LR times the rule's direction.
-type Update struct {
-	LR        float64
-	GradScale float64
-	L2        float64
-	Decay     float64
+// row returns row i of all rows of the batch.
+func (b *Batch[T]) row(i int) []T {
+	return b.Data[i/b.Rows*b.Step+i%b.Rows*b.Stride:][:b.Cols]
 }
 
-// Momentum is the heavy-ball rule m <- Mu m + g with direction m, or g + Mu m for Nesterov. Without Mu, m is not touched and may be nil.
-type Momentum struct {
-	Update
-	Mu       float64
-	Nesterov bool
+// Error is what a call panics with when its sizes do not fit.
+type Error string
+
+// Error returns the message.
+func (e Error) Error() string { return "engine: " + string(e) }
+
+// same demands that the batches have the shape of b.
+func (b *Batch[T]) same(op string, others ...*Batch[T]) {
+	for _, o := range others {
+		if o.Count != b.Count || o.Rows != b.Rows || o.Cols != b.Cols {
+			panic(Error(fmt.Sprintf("%s: %d matrices of %d x %d and %d of %d x %d", op, b.Count, b.Rows, b.Cols, o.Count, o.Rows, o.Cols)))
+		}
+	}
 }
 
-// Adam is the rule m <- Beta1 m + (1-Beta1) g, v <- Beta2 v + (1-Beta2) g^2 with direction (A m + B g) / (sqrt(C v) + Eps).
-type Adam struct {
-	Update
-	Beta1, Beta2, Eps float64
-	A, B, C           float64
-}
-
-// ScheduleFree is the rule of Defazio et al., arXiv:2405.15682, with an Adam denominator: with y the parameters,
-// d = LR (A m + B g)/(sqrt(C v) + Eps) + Decay times y (or x when DecayAverage is set), z <- z - d, x <- (1-Mix) x + Mix z,
-// y <- z + Beta1 (x - z), where m averages g with Inner. m may be nil when A is 0.
-type ScheduleFree struct {
-	Update
-	Beta1, Beta2, Inner, Eps float64
-	A, B, C                  float64
-	Mix                      float64
-	DecayAverage             bool
-}
-
-// Backend computes on one device. All slices of a call have equal length unless said otherwise.
-type Backend[T dense.Float] interface {
-	// Name is the device's name on the command line.
-	Name() string
-	// Gemm sets c_k = alpha op(a_k) op(b_k) + beta c_k for every k. No two matrices of c may share memory.
-	Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T])
-	// SumSquares returns the sum of squares and the largest absolute value of g; a NaN makes both NaN.
-	SumSquares(g []T) (sum, largest float64)
-	// Momentum, Adam and ScheduleFree move the parameters w along the gradient g.
-	Momentum(u Momentum, w, g, m []T)
-	Adam(u Adam, w, g, m, v []T)
-	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
+// length demands that a vector has n elements.
+func length(op string, n int, have ...int) {
+	for _, l := range have {
+		if l != n {
+			panic(Error(fmt.Sprintf("%s: %d elements where %d belong", op, l, n)))
+		}
+	}
 }
 
 // Device is what a device registers: its backend for both element types.
@@ -118,9 +104,6 @@ type AbsentError struct {
 func (e *AbsentError) Error() string {
 	return fmt.Sprintf("no device %q in this build; use %s", e.Name, strings.Join(e.Known, ", "))
 }
-
-// CPU returns the backend of the processor.
-func CPU[T dense.Float]() Backend[T] { return cpu[T]{} }
 
 // Open returns the backend of the named device; "" is the processor.
 func Open[T dense.Float](name string) (Backend[T], error) {

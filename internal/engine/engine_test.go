@@ -41,7 +41,7 @@ func TestGemm(t *testing.T) {
 		}
 	}
 	defer func() {
-		if _, ok := recover().(dense.Error); !ok {
+		if _, ok := recover().(Error); !ok {
 			t.Error("batches of different length were multiplied")
 		}
 	}()

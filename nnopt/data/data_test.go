@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -88,18 +89,7 @@ func TestReadCIFAR10(t *testing.T) {
 
 func TestReadNPZ(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "set.npz")
-	w, err := matio.Create(matio.Target{Path: path, Stack: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, m := range map[string]dense.Matrix[float64]{"x": dense.Wrap(2, 3, []float64{1, 2, 3, 4, 5, 6}), "y": dense.Wrap(2, 1, []float64{0, 2})} {
-		if err := w.Add(name, m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	writeNPZ(t, path, map[string]dense.Matrix[float64]{"x": dense.Wrap(2, 3, []float64{1, 2, 3, 4, 5, 6}), "y": dense.Wrap(2, 1, []float64{0, 2})})
 	s, classes, err := ReadNPZ[float32](path, true)
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +99,75 @@ func TestReadNPZ(t *testing.T) {
 	}
 	_, _, err = ReadNPZ[float32](write(t, "bad.npz", []byte("PK\x03\x04 no archive")), true)
 	wantBad(t, err, "npz")
+}
+
+func writeNPZ(t *testing.T, path string, arrays map[string]dense.Matrix[float64]) {
+	t.Helper()
+	w, err := matio.Create(matio.Target{Path: path, Stack: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range arrays {
+		if err := w.Add(name, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBadNPZ: archives that are cut anywhere, arrays that are missing or do not fit, and labels that are none.
+func TestBadNPZ(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "set.npz")
+	x := dense.Wrap(2, 2, []float64{1, 2, 3, 4})
+	for part, arrays := range map[string]map[string]dense.Matrix[float64]{
+		"label -1 at 0":  {"x": x, "y": dense.Wrap(2, 1, []float64{-1, 0})},
+		"label 0.5 at 1": {"x": x, "y": dense.Wrap(2, 1, []float64{0, 0.5})},
+		"3 labels":       {"x": x, "y": dense.New[float64](3, 1)},
+		"y":              {"x": x},
+		"x":              {"y": dense.New[float64](2, 1)},
+	} {
+		writeNPZ(t, path, arrays)
+		_, _, err := ReadNPZ[float64](path, true)
+		wantBad(t, err, part)
+	}
+	writeNPZ(t, path, map[string]dense.Matrix[float64]{"x": x, "y": dense.New[float64](2, 1)})
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length := 0; length < len(whole); length += 7 {
+		_, _, err := ReadNPZ[float64](write(t, "cut.npz", whole[:length]), true)
+		wantBad(t, err, "cut.npz")
+	}
+}
+
+// TestDamagedGzip: compressed IDX files that are cut or have a wrong byte are errors, never other data.
+func TestDamagedGzip(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(idx([]int{4, 2, 2}, []byte("0123456789abcdef"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	labels := write(t, "labels", idx([]int{4}, []byte{0, 1, 2, 3}))
+	whole := packed.Bytes()
+	if s, err := ReadIDX[float64](write(t, "images.gz", whole), labels, 10); err != nil || s.N != 4 {
+		t.Fatalf("the whole file: %v", err)
+	}
+	for length := range whole {
+		_, err := ReadIDX[float64](write(t, "images.gz", whole[:length]), labels, 10)
+		wantBad(t, err, "images.gz")
+	}
+	for i := len(whole) - 8; i < len(whole); i++ { // checksum and length
+		damaged := slices.Clone(whole)
+		damaged[i] ^= 0x10
+		_, err := ReadIDX[float64](write(t, "images.gz", damaged), labels, 10)
+		wantBad(t, err, "images.gz")
+	}
 }
 
 func TestOrder(t *testing.T) {

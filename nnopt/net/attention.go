@@ -17,7 +17,6 @@ type Attention[T Float] struct {
 	heads  int
 	causal bool
 
-	engine               engine.Backend[T]
 	qkv, probs, mixed, g Dual[T]
 	gqkv, gprobs         Dual[T]
 	buffers              struct{ probs, mixed, gqkv, gprobs buffer[T] }
@@ -32,7 +31,7 @@ func NewAttention[T Float](r *rand.Rand, width, heads int, causal bool) *Attenti
 	}
 	a := &Attention[T]{
 		Project: NewLinear[T](r, width, 3*width, LinearOptions{}), Output: NewLinear[T](r, width, width, LinearOptions{}),
-		heads: heads, causal: causal, engine: engine.CPU[T](),
+		heads: heads, causal: causal,
 	}
 	a.forward.Task, a.backward.Task = partFunc(a.attend), partFunc(a.attendBack)
 	return a
@@ -88,13 +87,14 @@ func part[T Float](x Dual[T], row, rows, first, width, count int) batch[T] {
 }
 
 // product is gemm for batches.
-func (a *Attention[T]) product(ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
-	a.engine.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
+func product[T Float](ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
+	cpu := engine.CPU[T]()
+	cpu.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
 	if z.d.Data == nil {
 		return
 	}
-	a.engine.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
-	a.engine.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
+	cpu.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
+	cpu.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
 }
 
 // headBatch holds the heads of one example: queries, keys, values, their mixture, and the probabilities.
@@ -116,56 +116,28 @@ func (a *Attention[T]) scale() T {
 func (a *Attention[T]) attend(n int) {
 	p := a.pass
 	h := a.example(n, forPass(p, a.qkv), a.mixed, a.probs)
-	a.product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
-	length := a.probs.V.Cols
-	for i := n * a.heads * length; i < (n+1)*a.heads*length; i++ {
-		seen := length
-		if a.causal {
-			seen = i%length + 1
-		}
-		row := a.probs.V.Row(i)
-		softmaxRow(row[:seen])
-		clear(row[seen:])
-		if a.probs.dual() {
-			d := a.probs.D.Row(i)
-			softmaxTangent(row[:seen], d[:seen])
-			clear(d[seen:])
-		}
+	product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
+	cpu := engine.CPU[T]()
+	cpu.Softmax(a.causal, h.probs.v, nil)
+	if h.probs.d.Data != nil {
+		cpu.SoftmaxMap(h.probs.v, h.probs.d)
 	}
-	a.product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
+	product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
 }
 
 func (a *Attention[T]) attendBack(n int) {
 	p := a.pass
 	h := a.example(n, forPass(p, a.qkv), forPass(p, a.mixed), forPass(p, a.probs))
 	g := a.example(n, a.gqkv, a.g, a.gprobs)
-	a.product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
-	a.product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
-	length := a.probs.V.Cols
-	for i := n * a.heads * length; i < (n+1)*a.heads*length; i++ {
-		var pd, gd []T
-		if a.gprobs.dual() {
-			pd, gd = a.probs.D.Row(i), a.gprobs.D.Row(i)
-		}
-		softmaxBackward(a.probs.V.Row(i), pd, a.gprobs.V.Row(i), gd)
+	product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
+	product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
+	if g.probs.d.Data != nil {
+		engine.CPU[T]().SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
+	} else {
+		engine.CPU[T]().SoftmaxMap(h.probs.v, g.probs.v)
 	}
-	a.product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
-	a.product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
-}
-
-// softmaxBackward turns the gradient g at the probabilities p into that at the scores, p (g - p.g), in place, and its derivative likewise unless gd is
-// nil.
-func softmaxBackward[T Float](p, pd, g, gd []T) {
-	mean := dense.Dot(p, g)
-	if gd != nil {
-		dmean := dense.Dot(pd, g) + dense.Dot(p, gd)
-		for j, v := range p {
-			gd[j] = pd[j]*(g[j]-mean) + v*(gd[j]-dmean)
-		}
-	}
-	for j, v := range p {
-		g[j] = v * (g[j] - mean)
-	}
+	product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
+	product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
 }
 
 func attentionEntries() []Entry {

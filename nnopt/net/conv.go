@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -57,6 +58,7 @@ type Conv2d[T Float] struct {
 	Bias   *Param[T] // 1 x Out, or nil
 
 	o                   ConvOptions
+	window              engine.Window
 	outHeight, outWidth int
 	patches, g          Dual[T]
 	y, gx, gp, columns  buffer[T]
@@ -66,8 +68,11 @@ type Conv2d[T Float] struct {
 func NewConv2d[T Float](r *rand.Rand, o ConvOptions) *Conv2d[T] {
 	o.setDefaults()
 	c := &Conv2d[T]{o: o}
-	c.outHeight = (o.Height+2*o.Padding-o.Dilation*(o.Kernel-1)-1)/o.Stride + 1
-	c.outWidth = (o.Width+2*o.PaddingWidth-o.Dilation*(o.KernelWidth-1)-1)/o.StrideWidth + 1
+	c.window = engine.Window{
+		Height: o.Height, Width: o.Width, Channels: o.In, Groups: o.Groups, KernelHeight: o.Kernel, KernelWidth: o.KernelWidth, Dilation: o.Dilation,
+		StrideHeight: o.Stride, StrideWidth: o.StrideWidth, PaddingHeight: o.Padding, PaddingWidth: o.PaddingWidth,
+	}
+	c.outHeight, c.outWidth = c.window.Size()
 	if o.In < 1 || o.In%o.Groups != 0 || o.Out%o.Groups != 0 || c.outHeight < 1 || c.outWidth < 1 {
 		fail("convolution with impossible sizes: %+v", o)
 	}
@@ -102,13 +107,10 @@ func (c *Conv2d[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if !x.dual() {
 		c.patches.D = Matrix[T]{}
 	}
-	c.gather(x.V, c.patches.V)
+	cpu := engine.CPU[T]()
+	cpu.Patches(c.window, c.images(x.V), c.patchesOf(c.patches.V))
 	if x.dual() {
-		c.gather(x.D, c.patches.D)
-	}
-	if c.o.Groups == 1 {
-		affine(p, c.patches, c.Weight, c.Bias, y)
-		return y
+		cpu.Patches(c.window, c.images(x.D), c.patchesOf(c.patches.D))
 	}
 	var keep T
 	if c.Bias != nil {
@@ -151,58 +153,24 @@ func (c *Conv2d[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return Dual[T]{}
 	}
 	gx := c.gx.take(p, p.N*c.o.Height*c.o.Width, c.o.In)
-	c.scatter(gp.V, gx.V)
+	cpu := engine.CPU[T]()
+	cpu.Pixels(c.window, c.patchesOf(gp.V), c.images(gx.V))
 	if gx.dual() {
-		c.scatter(gp.D, gx.D)
+		cpu.Pixels(c.window, c.patchesOf(gp.D), c.images(gx.D))
 	}
 	return gx
 }
 
-// gather copies the patches of the images x, scatter adds them up at their pixels.
-func (c *Conv2d[T]) gather(x, patches Matrix[T]) {
-	c.walk(x, patches, func(pixel, place []T) { copy(place, pixel) })
+// images views x as a batch of images, patchesOf y as a batch of their patches.
+func (c *Conv2d[T]) images(x Matrix[T]) engine.Batch[T] {
+	return split(x, c.window.Height*c.window.Width)
 }
 
-func (c *Conv2d[T]) scatter(patches, x Matrix[T]) {
-	clear(x.Data)
-	c.walk(x, patches, func(pixel, place []T) {
-		for i, v := range place {
-			pixel[i] += v
-		}
-	})
-}
+func (c *Conv2d[T]) patchesOf(y Matrix[T]) engine.Batch[T] { return split(y, c.outHeight*c.outWidth) }
 
-// walk calls visit for every pixel of every patch with its channels of one group, and clears the places in the padding.
-func (c *Conv2d[T]) walk(x, patches Matrix[T], visit func(pixel, place []T)) {
-	o := &c.o
-	channels := o.In / o.Groups
-	images := x.Rows / (o.Height * o.Width)
-	row := 0
-	for n := range images {
-		image := x.Data[n*o.Height*o.Width*o.In:][:o.Height*o.Width*o.In]
-		for i := range c.outHeight {
-			for j := range c.outWidth {
-				patch := patches.Row(row)
-				row++
-				for k := range o.Groups {
-					for a := range o.Kernel {
-						y := i*o.Stride - o.Padding + a*o.Dilation
-						for b := range o.KernelWidth {
-							x := j*o.StrideWidth - o.PaddingWidth + b*o.Dilation
-							place := patch[:channels]
-							patch = patch[channels:]
-							if y < 0 || y >= o.Height || x < 0 || x >= o.Width {
-								clear(place)
-								continue
-							}
-							at := (y*o.Width+x)*o.In + k*channels
-							visit(image[at:at+channels], place)
-						}
-					}
-				}
-			}
-		}
-	}
+// split views the rows of m as a batch of matrices of that many rows.
+func split[T Float](m Matrix[T], rows int) engine.Batch[T] {
+	return engine.Batch[T]{Count: m.Rows / rows, Rows: rows, Cols: m.Cols, Stride: m.Stride, Step: rows * m.Stride, Data: m.Data}
 }
 
 func (c *Conv2d[T]) stats(p *Pass[T]) nnopt.Stats[T] {

@@ -1,6 +1,11 @@
 package net
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // CrossEntropy is c = -sum_j q_j log softmax(out)_j with q the one-hot class of the row, or the row of Target.Values when there are no classes. Mean is over
 // the rows that count.
@@ -8,7 +13,7 @@ type CrossEntropy[T Float] struct {
 	Sum       bool
 	Smoothing float64 // share of q that is spread evenly over all classes
 
-	p, q []T
+	p, q, norms []T // probabilities of all rows, target of one row, logarithms of the sums
 }
 
 // Factor implements Loss.
@@ -39,44 +44,69 @@ func (l *CrossEntropy[T]) Check(rows, cols int, t *Target[T]) error {
 // Evaluate implements Loss.
 func (l *CrossEntropy[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
 	factor := l.Factor(out.V, t)
-	l.p, l.q = grown(l.p, out.V.Cols), grown(l.q, out.V.Cols)
+	p := l.probabilities(out.V)
+	if g.dual() && out.dual() {
+		g.D.Copy(out.D)
+		engine.CPU[T]().SoftmaxMap(engine.One(p), engine.One(g.D))
+	}
+	l.q = grown(l.q, out.V.Cols)
 	var total float64
 	for i := range out.V.Rows {
 		counts := l.setTarget(t, i)
 		if counts {
-			total += l.row(out.V.Row(i))
+			total += l.row(out.V.Row(i), l.norms[i])
 		}
 		if g.V.Data == nil {
 			continue
 		}
-		row := g.V.Row(i)
 		if !counts {
-			clear(row)
-			if g.dual() {
-				clear(g.D.Row(i))
-			}
-			continue
+			clear(l.q)
+			clear(p.Row(i))
 		}
-		var mass T
-		for _, q := range l.q {
-			mass += q
-		}
-		for j, p := range l.p {
-			row[j] = T(factor) * (mass*p - l.q[j])
-		}
-		if g.dual() {
-			d := g.D.Row(i)
-			clear(d)
-			if out.dual() {
-				copy(d, out.D.Row(i))
-				softmaxTangent(l.p, d)
-				for j := range d {
-					d[j] *= T(factor) * mass
-				}
-			}
-		}
+		l.rowGradient(T(factor), p.Row(i), g, i, counts && out.dual())
 	}
 	return factor * total
+}
+
+// probabilities sets p to the softmax of the scores, and norms to the logarithms of the sums.
+func (l *CrossEntropy[T]) probabilities(out Matrix[T]) Matrix[T] {
+	l.p, l.norms = grown(l.p, out.Rows*out.Cols), grown(l.norms, out.Rows)
+	p := dense.Wrap(out.Rows, out.Cols, l.p)
+	p.Copy(out)
+	engine.CPU[T]().Softmax(false, engine.One(p), l.norms)
+	return p
+}
+
+// row returns c for scores with the given logarithm of the sum of their exponentials.
+func (l *CrossEntropy[T]) row(scores []T, norm T) float64 {
+	var c float64
+	for j, v := range scores {
+		if l.q[j] != 0 {
+			c += float64(l.q[j]) * float64(norm-v)
+		}
+	}
+	return c
+}
+
+// rowGradient sets row i of g for the probabilities p; with bend its tangent holds the derivative of p.
+func (l *CrossEntropy[T]) rowGradient(factor T, p []T, g Dual[T], i int, bend bool) {
+	var mass T
+	for _, q := range l.q {
+		mass += q
+	}
+	row := g.V.Row(i)
+	for j, v := range p {
+		row[j] = factor * (mass*v - l.q[j])
+	}
+	if !g.dual() {
+		return
+	}
+	d := g.D.Row(i)
+	if bend {
+		dense.Scale(factor*mass, d, d)
+	} else {
+		clear(d)
+	}
 }
 
 // setTarget sets q to the target distribution of row i; false if the row does not count.
@@ -98,41 +128,15 @@ func (l *CrossEntropy[T]) setTarget(t *Target[T], i int) bool {
 	return true
 }
 
-// row sets p to the probabilities of the scores and returns c.
-func (l *CrossEntropy[T]) row(scores []T) float64 {
-	copy(l.p, scores)
-	top := scores[0]
-	for _, v := range scores {
-		top = max(top, v)
-	}
-	var total T
-	for j, v := range scores {
-		e := exp(v - top)
-		l.p[j] = e
-		total += e
-	}
-	norm := top + log(total)
-	var c float64
-	for j, v := range scores {
-		l.p[j] /= total
-		if l.q[j] != 0 {
-			c += float64(l.q[j]) * float64(norm-v)
-		}
-	}
-	return c
-}
-
 // Sample implements Loss: a class for each row from softmax(out).
 func (l *CrossEntropy[T]) Sample(out Matrix[T], r *rand.Rand, t *Target[T]) {
 	t.Classes = grown(t.Classes, out.Rows)
-	l.p = grown(l.p, out.Cols)
+	all := l.probabilities(out)
 	for i := range out.Rows {
-		copy(l.p, out.Row(i))
-		softmaxRow(l.p)
-		u := T(r.Float64())
+		p, u := all.Row(i), T(r.Float64())
 		k := 0
-		for k < out.Cols-1 && u >= l.p[k] {
-			u -= l.p[k]
+		for k < out.Cols-1 && u >= p[k] {
+			u -= p[k]
 			k++
 		}
 		t.Classes[i] = int32(k)

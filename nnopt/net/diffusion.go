@@ -52,11 +52,54 @@ func Corrupt[T Float](d *Diffusion, r *rand.Rand, x, in Matrix[T], target *Targe
 	}
 }
 
+// Denoise fills x with samples: it starts from noise and goes back through all times with the posterior means and variances of Ho et al.,
+// equations 6 and 7, for the original that the noise predicted for x_t implies, bounded to [-bound, bound]. predict gets the inputs of the
+// network, which Denoise prepares in in (TimeFeatures columns more than x), and returns the noise.
+func Denoise[T Float](d *Diffusion, r *rand.Rand, bound float64, in, x Matrix[T], predict func(in Matrix[T]) Matrix[T]) {
+	for i := range x.Rows {
+		for j := range x.Cols {
+			x.Set(i, j, T(r.NormFloat64()))
+		}
+	}
+	for t := d.Steps() - 1; t >= 0; t-- {
+		for i := range x.Rows {
+			row := in.Row(i)
+			SetTime(d, t, row[copy(row, x.Row(i)):])
+		}
+		q, noise := d.posterior(t), predict(in)
+		for i := range x.Rows {
+			row := x.Row(i)
+			for j, e := range noise.Row(i) {
+				at := float64(row[j])
+				original := max(-bound, min(bound, (at-q.noise*float64(e))/q.signal))
+				row[j] = T(q.original*original + q.current*at + q.deviation*r.NormFloat64())
+			}
+		}
+	}
+}
+
 // SetTime sets the TimeFeatures features of time t: sines and cosines of four frequencies.
 func SetTime[T Float](d *Diffusion, t int, features []T) {
 	at := float64(t+1) / float64(d.Steps())
 	for k := range TimeFeatures / 2 {
 		sin, cos := math.Sincos(math.Pi / 2 * at * float64(int(1)<<k))
 		features[2*k], features[2*k+1] = T(sin), T(cos)
+	}
+}
+
+// posterior is the distribution of x_(t-1) for given x_t = signal x_0 + noise e and x_0: normal around original x_0 + current x_t.
+type posterior struct{ signal, noise, original, current, deviation float64 }
+
+func (d *Diffusion) posterior(t int) posterior {
+	level, before := d.signal[t]*d.signal[t], 1.0
+	if t > 0 {
+		before = d.signal[t-1] * d.signal[t-1]
+	}
+	keep := level / before
+	return posterior{
+		signal: d.signal[t], noise: math.Sqrt(1 - level),
+		original:  math.Sqrt(before) * (1 - keep) / (1 - level),
+		current:   math.Sqrt(keep) * (1 - before) / (1 - level),
+		deviation: math.Sqrt((1 - keep) * (1 - before) / (1 - level)),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -115,15 +116,10 @@ func fillRows[T Float](b, y Dual[T]) {
 
 // addColumnSums adds the sums of the columns of g to the single row of b.
 func addColumnSums[T Float](g, b Dual[T]) {
-	addRowsTo(g.V, b.V.Data)
+	cpu := engine.CPU[T]()
+	cpu.ColSums(engine.One(g.V), b.V.Data)
 	if b.dual() && g.dual() {
-		addRowsTo(g.D, b.D.Data)
-	}
-}
-
-func addRowsTo[T Float](m Matrix[T], sum []T) {
-	for i := range m.Rows {
-		dense.Axpy(1, m.Row(i), sum)
+		cpu.ColSums(engine.One(g.D), b.D.Data)
 	}
 }
 
@@ -151,31 +147,5 @@ func sum[T Float](a, b, y Matrix[T]) {
 		for j := range out {
 			out[j] = x1[j] + x2[j]
 		}
-	}
-}
-
-// softmaxRow turns the scores x into probabilities, in place.
-func softmaxRow[T Float](x []T) {
-	top := x[0]
-	for _, v := range x {
-		top = max(top, v)
-	}
-	var total T
-	for j, v := range x {
-		e := exp(v - top)
-		x[j] = e
-		total += e
-	}
-	scale := 1 / total
-	for j := range x {
-		x[j] *= scale
-	}
-}
-
-// softmaxTangent turns the derivative d of the scores into that of the probabilities p, in place: p (d - p.d).
-func softmaxTangent[T Float](p, d []T) {
-	mean := dense.Dot(p, d)
-	for j, v := range p {
-		d[j] = v * (d[j] - mean)
 	}
 }

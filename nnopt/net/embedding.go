@@ -4,13 +4,14 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Embedding replaces tokens by rows of a table. Its input has one column of token numbers.
 type Embedding[T Float] struct {
-	Table *Param[T] // tokens x width
-	x     Dual[T]
-	y     buffer[T]
+	Table  *Param[T] // tokens x width
+	tokens []int32   // of the last Forward
+	y      buffer[T]
 }
 
 // NewEmbedding returns an embedding with normal entries of standard deviation 1/sqrt(width).
@@ -25,36 +26,32 @@ func (e *Embedding[T]) Params(prefix string) []*Param[T] {
 	return []*Param[T]{e.Table.named(prefix + "table")}
 }
 
-func (e *Embedding[T]) token(i int) int {
-	k := int(e.x.V.At(i, 0))
-	if k < 0 || k >= e.Table.Value.V.Rows {
-		fail("token %d at row %d is not one of %d", k, i, e.Table.Value.V.Rows)
-	}
-	return k
-}
-
 // Forward implements Layer.
 func (e *Embedding[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
-	e.x = x
 	table := e.Table.value(p)
-	y := e.y.take(p, x.V.Rows, table.V.Cols)
-	for i := range x.V.Rows {
-		copy(y.V.Row(i), table.V.Row(e.token(i)))
-		if y.dual() {
-			copy(y.D.Row(i), table.D.Row(e.token(i)))
+	e.tokens = grown(e.tokens, x.V.Rows)
+	for i := range e.tokens {
+		k := int(x.V.At(i, 0))
+		if k < 0 || k >= table.V.Rows {
+			fail("token %d at row %d is not one of %d", k, i, table.V.Rows)
 		}
+		e.tokens[i] = int32(k)
+	}
+	y := e.y.take(p, x.V.Rows, table.V.Cols)
+	cpu := engine.CPU[T]()
+	cpu.Gather(table.V, e.tokens, y.V)
+	if y.dual() {
+		cpu.Gather(table.D, e.tokens, y.D)
 	}
 	return y
 }
 
 // Backward implements Layer.
 func (e *Embedding[T]) Backward(p *Pass[T], g Dual[T], _ bool) Dual[T] {
-	table := e.Table.grad(p)
-	for i := range g.V.Rows {
-		dense.Axpy(1, g.V.Row(i), table.V.Row(e.token(i)))
-		if table.dual() && g.dual() {
-			dense.Axpy(1, g.D.Row(i), table.D.Row(e.token(i)))
-		}
+	table, cpu := e.Table.grad(p), engine.CPU[T]()
+	cpu.Scatter(g.V, e.tokens, table.V)
+	if table.dual() && g.dual() {
+		cpu.Scatter(g.D, e.tokens, table.D)
 	}
 	return Dual[T]{}
 }

@@ -34,8 +34,14 @@ func outputVectors(flavour string, n *Net[float64], b *Batch[float64]) (all []Ma
 				row := v.Row(k*positions + s)
 				row[c] = 1
 				if b.Target.Classes != nil { // column c of diag(sqrt p) - p sqrt(p)'
-					p := append([]float64(nil), out.Row(k)...)
-					softmaxRow(p)
+					p, total := make([]float64, out.Cols), 0.0
+					for j, v := range out.Row(k) {
+						p[j] = math.Exp(v)
+						total += p[j]
+					}
+					for j := range p {
+						p[j] /= total
+					}
 					for j := range row {
 						row[j] = math.Sqrt(p[c]) * (row[j] - p[j])
 					}

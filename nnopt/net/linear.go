@@ -53,18 +53,13 @@ func (l *Linear[T]) Params(prefix string) []*Param[T] {
 func (l *Linear[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	l.x = x
 	y := l.y.take(p, x.V.Rows, l.Weight.Value.V.Rows)
-	affine(p, x, l.Weight, l.Bias, y)
-	return y
-}
-
-// affine sets y = x W^T + b.
-func affine[T Float](p *Pass[T], x Dual[T], weight, bias *Param[T], y Dual[T]) {
 	var keep T
-	if bias != nil {
-		fillRows(bias.value(p), y)
+	if l.Bias != nil {
+		fillRows(l.Bias.value(p), y)
 		keep = 1
 	}
-	gemm(dense.NoTrans, dense.Transposed, 1, x, weight.value(p), keep, y)
+	gemm(dense.NoTrans, dense.Transposed, 1, x, l.Weight.value(p), keep, y)
+	return y
 }
 
 // Backward implements Layer.

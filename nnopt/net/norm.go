@@ -4,29 +4,20 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // normEps is added to the variance before the root.
 const normEps = 1e-5
 
-// standardizer maps vectors x of a matrix, its rows or its columns, to h = (x - mean) s with s = 1/sqrt(mean of (x - mean)^2 + eps); without
-// center the mean is not subtracted.
+// standardizer maps the rows of a matrix, or its columns, to mean 0 and variance 1, or without center to mean square 1.
 type standardizer[T Float] struct {
-	center bool
-	cols   bool // the vectors are the columns
+	center, cols bool
 
-	h, gx buffer[T]
-	hat   Dual[T]
-	scale []T // s of each vector
-	bend  []T // its derivative
-}
-
-// vectors returns number, length, and distance of the vectors and of their elements.
-func (n *standardizer[T]) vectors(m Matrix[T]) (count, length, next, step int) {
-	if n.cols {
-		return m.Cols, m.Rows, 1, m.Stride
-	}
-	return m.Rows, m.Cols, m.Stride, 1
+	h, gx       buffer[T]
+	hat         Dual[T]
+	scale, bend []T
+	form        engine.Normalisation[T] // of the last forward
 }
 
 func (n *standardizer[T]) forward(p *Pass[T], x Dual[T]) Dual[T] {
@@ -34,98 +25,37 @@ func (n *standardizer[T]) forward(p *Pass[T], x Dual[T]) Dual[T] {
 		fail("normalisation of a matrix that is not contiguous")
 	}
 	n.hat = n.h.take(p, x.V.Rows, x.V.Cols)
-	count, length, next, step := n.vectors(x.V)
-	n.scale, n.bend = grown(n.scale, count), grown(n.bend, count)
-	for k := range count {
-		n.scale[k] = n.standardize(x.V.Data[k*next:], n.hat.V.Data[k*next:], length, step)
+	count := x.V.Rows
+	if n.cols {
+		count = x.V.Cols
 	}
-	switch {
-	case n.hat.dual() && x.dual():
-		for k := range count {
-			n.bend[k] = n.differentiate(n.hat.V.Data[k*next:], x.D.Data[k*next:], n.hat.D.Data[k*next:], n.scale[k], length, step)
-		}
-	case n.hat.dual():
+	n.scale, n.bend = grown(n.scale, count), grown(n.bend, count)
+	n.form = engine.Normalisation[T]{Center: n.center, Columns: n.cols, Eps: normEps, H: engine.One(n.hat.V), Scale: n.scale}
+	cpu := engine.CPU[T]()
+	cpu.Normalise(n.form, engine.One(x.V))
+	if !n.hat.dual() {
+		return n.hat
+	}
+	n.form.DH, n.form.Bend = engine.One(n.hat.D), n.bend
+	if x.dual() {
+		cpu.NormaliseMap(n.form, engine.One(x.D), n.form.DH)
+	} else {
 		n.hat.D.Zero()
 		clear(n.bend)
 	}
 	return n.hat
 }
 
-// standardize sets h for one vector and returns s.
-func (n *standardizer[T]) standardize(x, h []T, length, step int) T {
-	var mean, square T
-	end := length * step
-	if n.center {
-		for i := 0; i < end; i += step {
-			mean += x[i]
-		}
-		mean /= T(length)
-	}
-	for i := 0; i < end; i += step {
-		v := x[i] - mean
-		h[i] = v
-		square += v * v
-	}
-	s := 1 / sqrt(square/T(length)+normEps)
-	for i := 0; i < end; i += step {
-		h[i] *= s
-	}
-	return s
-}
-
-// differentiate sets dh = s (dx - mean dx - h mean(h dx)) for one vector and returns the derivative of s.
-func (n *standardizer[T]) differentiate(h, dx, dh []T, s T, length, step int) T {
-	mean, cross := n.means(h, dx, length, step)
-	for i := 0; i < length*step; i += step {
-		dh[i] = s * (dx[i] - mean - h[i]*cross)
-	}
-	return -s * s * cross
-}
-
-// means returns the mean of x, 0 without centering, and that of h x.
-func (n *standardizer[T]) means(h, x []T, length, step int) (mean, cross T) {
-	for i := 0; i < length*step; i += step {
-		mean += x[i]
-		cross += h[i] * x[i]
-	}
-	if !n.center {
-		mean = 0
-	}
-	return mean / T(length), cross / T(length)
-}
-
-// backward takes the gradient g at h and returns s (g - mean g - h mean(h g)), the gradient at x.
+// backward takes the gradient g at the outputs and returns that at the inputs.
 func (n *standardizer[T]) backward(p *Pass[T], g Dual[T]) Dual[T] {
 	gx := n.gx.take(p, g.V.Rows, g.V.Cols)
-	count, length, next, step := n.vectors(g.V)
-	for k := range count {
-		n.differentiate(n.hat.V.Data[k*next:], g.V.Data[k*next:], gx.V.Data[k*next:], n.scale[k], length, step)
-		if gx.dual() {
-			n.backwardTangent(n.at(k*next, g), gx.D.Data[k*next:], gx.V.Data[k*next:], n.scale[k], n.bend[k], length, step)
-		}
+	cpu, form := engine.CPU[T](), n.form
+	form.Bend = nil
+	cpu.NormaliseMap(form, engine.One(g.V), engine.One(gx.V))
+	if gx.dual() {
+		cpu.NormaliseMapTangent(n.form, engine.One(g.V), engine.One(g.D), engine.One(gx.V), engine.One(gx.D))
 	}
 	return gx
-}
-
-// strands are the rests of the arrays of one vector: h, its derivative, g and its derivative.
-type strands[T Float] struct{ h, dh, g, dg []T }
-
-func (n *standardizer[T]) at(first int, g Dual[T]) strands[T] {
-	return strands[T]{n.hat.V.Data[first:], n.hat.D.Data[first:], g.V.Data[first:], g.D.Data[first:]}
-}
-
-// backwardTangent is the derivative of backward for one vector; gx is its result.
-func (n *standardizer[T]) backwardTangent(a strands[T], out, gx []T, s, ds T, length, step int) {
-	_, cross := n.means(a.h, a.g, length, step)
-	mean, dcross := n.means(a.h, a.dg, length, step)
-	var more T
-	for i := 0; i < length*step; i += step {
-		more += a.dh[i] * a.g[i]
-	}
-	dcross += more / T(length)
-	for i := 0; i < length*step; i += step {
-		out[i] = ds/s*gx[i] + s*(a.dg[i]-mean-a.dh[i]*cross-a.h[i]*dcross)
-	}
 }
 
 // scaler multiplies every column by a gain and adds a shift.
@@ -169,30 +99,24 @@ func (s *scaler[T]) forward(p *Pass[T], h Dual[T]) Dual[T] {
 
 // scaleColumns sets y to x with its columns multiplied by a.
 func scaleColumns[T Float](a, x, y Dual[T]) {
-	for i := range y.V.Rows {
-		multiply(y.V.Row(i), x.V.Row(i), a.V.Data)
-		if !y.dual() {
-			continue
-		}
-		out, v := y.D.Row(i), x.V.Row(i)
-		multiply(out, v, a.D.Data)
-		if x.dual() {
-			for j, d := range x.D.Row(i) {
-				out[j] += d * a.V.Data[j]
-			}
-		}
+	cpu := engine.CPU[T]()
+	cpu.ScaleCols(a.V.Data, engine.One(x.V), 0, engine.One(y.V))
+	if !y.dual() {
+		return
+	}
+	cpu.ScaleCols(a.D.Data, engine.One(x.V), 0, engine.One(y.D))
+	if x.dual() {
+		cpu.ScaleCols(a.V.Data, engine.One(x.D), 1, engine.One(y.D))
 	}
 }
 
 // backward adds to the gradients of gain and shift and returns the gradient at h.
 func (s *scaler[T]) backward(p *Pass[T], g Dual[T]) Dual[T] {
-	gain := s.gain.grad(p)
-	for i := range g.V.Rows {
-		addProduct(gain.V.Data, g.V.Row(i), s.h.V.Row(i))
-		if gain.dual() {
-			addProduct(gain.D.Data, g.D.Row(i), s.h.V.Row(i))
-			addProduct(gain.D.Data, g.V.Row(i), s.h.D.Row(i))
-		}
+	cpu, gain := engine.CPU[T](), s.gain.grad(p)
+	cpu.ColDots(engine.One(g.V), engine.One(s.h.V), gain.V.Data)
+	if gain.dual() {
+		cpu.ColDots(engine.One(g.D), engine.One(s.h.V), gain.D.Data)
+		cpu.ColDots(engine.One(g.V), engine.One(s.h.D), gain.D.Data)
 	}
 	if s.shift != nil {
 		addColumnSums(g, s.shift.grad(p))
@@ -200,13 +124,6 @@ func (s *scaler[T]) backward(p *Pass[T], g Dual[T]) Dual[T] {
 	gh := s.gh.take(p, g.V.Rows, g.V.Cols)
 	scaleColumns(s.gain.value(p), g, gh)
 	return gh
-}
-
-func addProduct[T Float](sum, a, b []T) {
-	a, b = a[:len(sum)], b[:len(sum)]
-	for i := range sum {
-		sum[i] += a[i] * b[i]
-	}
 }
 
 // Norm normalises every row to mean 0 and variance 1 (LayerNorm) or to mean square 1 (RMSNorm), then scales the columns.

@@ -78,6 +78,5 @@ func normal[T Float](x T) (cdf, density T) {
 	return tail, perRoot2Pi * e
 }
 
-func log[T Float](x T) T   { return T(math.Log(float64(x))) }
 func sqrt[T Float](x T) T  { return T(math.Sqrt(float64(x))) }
 func log1p[T Float](x T) T { return T(math.Log1p(float64(x))) }

@@ -25,6 +25,7 @@ const (
 	modelFile  = "model.safetensors"
 	resultFile = "result.json"
 	curveFile  = "curve.svg"
+	sampleFile = "samples.svg"
 )
 
 func dataError(file, format string, args ...any) error {
@@ -141,34 +142,47 @@ func (r *run) load() error {
 	if err := readJSON(r.path(latestFile), &l); err != nil {
 		return err
 	}
-	model, err := readTensors(r.stepPath(l.Step, "model"))
-	if err != nil {
+	if err := r.loadModel(r.stepPath(l.Step, "model")); err != nil {
 		return err
 	}
-	for _, b := range r.saved() {
-		t := model.Tensor(b.Name)
-		if t == nil || len(t.F32) != b.Len() || len(t.Shape) != 2 || t.Shape[0] != b.Rows {
-			return dataError(r.stepPath(l.Step, "model"), "block %q of %d x %d is not there; it is a checkpoint of another model", b.Name, b.Rows, b.Cols)
-		}
-		copy(b.Value, t.F32)
-	}
-	path := r.stepPath(l.Step, "state")
-	state, err := os.ReadFile(path)
-	if err != nil {
-		return dataError(path, "cannot be read: %v", err)
-	}
-	var st nnopt.State[float32]
-	if err := st.UnmarshalBinary(state); err != nil {
-		return dataError(path, "%v", err)
-	}
-	if err := r.opt.SetState(st); err != nil {
-		return dataError(path, "%v", err)
+	if err := r.loadState(r.stepPath(l.Step, "state")); err != nil {
+		return err
 	}
 	r.step, r.lossSum, r.before = l.Step, l.LossSum, l.Result.Seconds
 	l.Result.Settings = *r.o
 	r.result = l.Result
 	if r.result.Reason == Stopped {
 		r.result.Reason = ""
+	}
+	return nil
+}
+
+func (r *run) loadModel(path string) error {
+	model, err := readTensors(path)
+	if err != nil {
+		return err
+	}
+	for _, b := range r.saved() {
+		t := model.Tensor(b.Name)
+		if t == nil || len(t.F32) != b.Len() || len(t.Shape) != 2 || t.Shape[0] != b.Rows {
+			return dataError(path, "block %q of %d x %d is not there; it is a checkpoint of another model", b.Name, b.Rows, b.Cols)
+		}
+		copy(b.Value, t.F32)
+	}
+	return nil
+}
+
+func (r *run) loadState(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return dataError(path, "cannot be read: %v", err)
+	}
+	var st nnopt.State[float32]
+	if err := st.UnmarshalBinary(content); err != nil {
+		return dataError(path, "%v", err)
+	}
+	if err := r.opt.SetState(st); err != nil {
+		return dataError(path, "%v", err)
 	}
 	return nil
 }
@@ -218,6 +232,11 @@ func (r *run) finish() error {
 		model, err := r.model()
 		if err != nil {
 			return err
+		}
+		if r.t.picture != nil {
+			if err := writeFile(r.path(sampleFile), []byte(r.t.picture())); err != nil {
+				return err
+			}
 		}
 		return writeFile(r.path(modelFile), model)
 	})

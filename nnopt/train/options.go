@@ -20,6 +20,7 @@ type Options struct {
 	Epochs    float64         `json:"epochs,omitempty"`   // instead of Steps
 	Batch     int             `json:"batch"`              // default of the workload
 	EvalEvery int             `json:"eval_every"`         // steps between evaluations; default of the workload
+	Merges    int             `json:"merges,omitempty"`   // byte-pair tokens to learn on top of the characters of a text; default none
 	Target    *float64        `json:"target,omitempty"`   // stop when the metric is at least as good
 	Patience  int             `json:"patience,omitempty"` // stop after this many evaluations without a better metric; 0 never
 	Seed      uint64          `json:"seed"`
@@ -41,13 +42,16 @@ func (o *Options) resolve(w *Workload) error {
 		name  string
 		value float64
 	}{{"lr", o.LR}, {"epochs", o.Epochs}, {"steps", float64(o.Steps)}, {"batch", float64(o.Batch)}, {"eval_every", float64(o.EvalEvery)},
-		{"patience", float64(o.Patience)}} {
+		{"patience", float64(o.Patience)}, {"merges", float64(o.Merges)}} {
 		if !(c.value >= 0) || math.IsInf(c.value, 1) {
 			return &OptionError{c.name, fmt.Sprintf("must be a finite number that is not negative, not %v", c.value)}
 		}
 	}
 	if o.Epochs > 0 && o.Steps > 0 {
 		return &OptionError{"epochs", "contradicts steps; give one of them"}
+	}
+	if o.Merges > 0 && !w.text {
+		return &OptionError{"merges", fmt.Sprintf("makes tokens of a text; %s has none", w.Name)}
 	}
 	if o.Resume && o.Out == "" {
 		return &OptionError{"resume", "needs the folder of the run"}

@@ -1,13 +1,15 @@
 package train
 
 import (
+	"unicode/utf8"
+
 	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
 var charTransformer = Workload{
-	Name: "char-transformer", What: "the next character of a text with a transformer of three layers",
-	Data: "a text file in UTF-8; the last 10 % validate", Metric: "nats per character",
+	Name: "char-transformer", What: "the next character, or byte-pair token (--merges), of a text with a transformer of three layers",
+	Data: "a text file in UTF-8; the last 10 % validate", Metric: "nats per character", text: true,
 	defaults: defaults{steps: 2000, batch: 24, evalEvery: 100, lr: map[string]float64{"adamw": 3e-3, "nadamw": 3e-3, "schedule-free-adamw": 4e-3, "sgd": 0.1}},
 	build:    buildTransformer,
 }
@@ -22,6 +24,8 @@ const (
 	generatedLetter = 200000
 )
 
+// buildTransformer learns the tokens from the whole text, and cuts it into training and validation after that. The loss is per token, the metric per
+// character, so that it can be compared between numbers of merges.
 func buildTransformer(o *Options) (*task, error) {
 	text := ""
 	if o.Data == "" {
@@ -32,7 +36,7 @@ func buildTransformer(o *Options) (*task, error) {
 			return nil, err
 		}
 	}
-	tokenizer := data.NewTokenizer(text, 0)
+	tokenizer := data.NewTokenizer(text, o.Merges)
 	tokens, err := tokenizer.Encode(text)
 	if err != nil {
 		return nil, err
@@ -40,7 +44,7 @@ func buildTransformer(o *Options) (*task, error) {
 	cut := len(tokens) - len(tokens)/10
 	train, valid := tokens[:cut], tokens[cut:]
 	if len(valid) <= textWindow {
-		return nil, dataError(o.Data, "%d characters are too few; at least %d are needed", len(tokens), 10*(textWindow+2))
+		return nil, dataError(o.Data, "%d tokens are too few; at least %d are needed", len(tokens), 10*(textWindow+2))
 	}
 	if o.Batch > len(train) {
 		return nil, &OptionError{"batch", "is larger than the text"}
@@ -48,6 +52,7 @@ func buildTransformer(o *Options) (*task, error) {
 	n := net.New[float32](transformer(o.Seed, tokenizer.Size()), &net.CrossEntropy[float32]{}, o.Seed)
 	b, v := &net.Batch[float32]{}, &net.Batch[float32]{}
 	v.N = data.AllWindows(valid, textValidation, textWindow, &v.X, &v.Target.Classes)
+	perCharacter := float64(len(v.Target.Classes)) / float64(utf8.RuneCountInString(tokenizer.Decode(v.Target.Classes)))
 	streams := data.NewStreams(o.Seed)
 	return &task{
 		net: n, perEpoch: max(1, len(train)/(textWindow*o.Batch)), examples: len(train),
@@ -58,7 +63,7 @@ func buildTransformer(o *Options) (*task, error) {
 		},
 		evaluate: func() (float64, float64) {
 			loss, _ := n.Evaluate(v)
-			return loss, loss
+			return loss, loss * perCharacter
 		},
 	}, nil
 }

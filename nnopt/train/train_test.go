@@ -272,20 +272,14 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// TestLossStops: a run whose numbers overflow ends with the step and where it happened.
+// TestLossStops: a run whose numbers overflow ends with the step, and the block or layer where it happened.
 func TestLossStops(t *testing.T) {
 	o := short("diffusion")
-	o.Optimizer, o.LR, o.Steps = "sgd", 1e25, 50
+	o.Optimizer, o.LR, o.Steps, o.EvalEvery = "sgd", 1e35, 50, 50
 	_, err := Run(o)
 	var l *LossError
-	var g *nnopt.GradientError
-	switch {
-	case errors.As(err, &l):
-		if l.Step < 1 || l.Where == "" {
-			t.Errorf("error %v names no place", err)
-		}
-	case !errors.As(err, &g):
-		t.Errorf("a learning rate of 1e25 gives %v", err)
+	if !errors.As(err, &l) || l.Step < 2 || !strings.Contains(l.Where, "layer ") && !strings.Contains(l.Where, "parameters ") {
+		t.Errorf("a learning rate of 1e35 gives %v", err)
 	}
 }
 
@@ -319,18 +313,7 @@ func TestDataFromFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	tiny := filepath.Join(folder, "tiny.npz")
-	w, err := matio.Create(matio.Target{Path: tiny, Stack: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, cols := range map[string]int{"x": 9, "y": 1} {
-		if err := w.Add(name, dense.New[float64](40, cols)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	writeNPZ(t, tiny, map[string]dense.Matrix[float64]{"x": dense.New[float64](40, 9), "y": dense.New[float64](40, 1)})
 	small := short("mnist-mlp")
 	small.Data = tiny
 	mustRun(t, small)
@@ -347,5 +330,84 @@ func TestDataFromFiles(t *testing.T) {
 		if _, err := Run(o); !errors.As(err, &e) {
 			t.Errorf("%s on %s: %v", workload, path, err)
 		}
+	}
+}
+
+// TestMerges: byte-pair tokens change the vocabulary; the metric stays per character, and other workloads refuse the option.
+func TestMerges(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(text, []byte(data.Sentences(6000, data.Stream(1, "t", 0))), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o := short("char-transformer")
+	o.Data = text
+	plain := mustRun(t, o)
+	o.Merges = 20
+	pairs := mustRun(t, o)
+	if plain.FinalMetric != plain.FinalLoss {
+		t.Errorf("characters: loss %v, metric %v", plain.FinalLoss, plain.FinalMetric)
+	}
+	if ratio := pairs.FinalLoss / pairs.FinalMetric; !(ratio > 1.2 && ratio < 6) {
+		t.Errorf("20 merges make tokens of %v characters", ratio)
+	}
+	if added := pairs.Parameters - plain.Parameters; added != 20*(2*textWidth+1) { // a row of the embedding, one of the output and its bias
+		t.Errorf("20 merges add %d parameters", added)
+	}
+	var e *OptionError
+	for name, bad := range map[string]Options{"other workload": {Workload: "graph", Merges: 5}, "negative": {Workload: "char-transformer", Merges: -1}} {
+		if _, err := Run(bad); !errors.As(err, &e) || e.Option != "merges" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSamples: a run of the diffusion workload leaves a picture of its samples, the same for equal seeds.
+func TestSamples(t *testing.T) {
+	var pictures [2][]byte
+	for k := range pictures {
+		o := short("diffusion")
+		o.Out = filepath.Join(t.TempDir(), "run")
+		mustRun(t, o)
+		var err error
+		if pictures[k], err = os.ReadFile(filepath.Join(o.Out, sampleFile)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(pictures[0], pictures[1]) || bytes.Count(pictures[0], []byte("<circle")) != 2*sampleCount {
+		t.Error("the pictures differ or lack points")
+	}
+}
+
+// TestOtherModel: a checkpoint is refused when the data, and with them the network, have become others behind the same path.
+func TestOtherModel(t *testing.T) {
+	o := short("diffusion")
+	o.Data = filepath.Join(t.TempDir(), "points.npz")
+	o.Out = filepath.Join(t.TempDir(), "run")
+	points := func(cols int) {
+		writeNPZ(t, o.Data, map[string]dense.Matrix[float64]{"x": dense.New[float64](40, cols)})
+	}
+	points(2)
+	mustRun(t, o)
+	points(3)
+	o.Resume = true
+	var e *matio.Error
+	if _, err := Run(o); !errors.As(err, &e) || !strings.Contains(err.Error(), "another model") {
+		t.Errorf("points with another number of coordinates: %v", err)
+	}
+}
+
+func writeNPZ(t *testing.T, path string, arrays map[string]dense.Matrix[float64]) {
+	t.Helper()
+	w, err := matio.Create(matio.Target{Path: path, Stack: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range arrays {
+		if err := w.Add(name, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
 	}
 }

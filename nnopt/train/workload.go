@@ -15,6 +15,7 @@ type Workload struct {
 	Metric string
 	Higher bool // a larger metric is better
 
+	text     bool // Options.Merges applies
 	defaults defaults
 	build    func(o *Options) (*task, error)
 }
@@ -30,6 +31,7 @@ type task struct {
 	net      *net.Net[float32]
 	batch    func(step int) *net.Batch[float32] // a function of seed and step
 	evaluate func() (loss, metric float64)      // on the validation set
+	picture  func() string                      // of what the trained network makes, as SVG; may be nil
 	perEpoch int
 	examples int // of training
 }

@@ -1,0 +1,95 @@
+package engine
+
+import "github.com/spdopt/spdopt/internal/dense"
+
+// Backend computes on one device. What a call writes must not overlap what it reads, unless it says so. Sizes that do not fit panic with Error.
+type Backend[T dense.Float] interface {
+	// Name is the device's name on the command line.
+	Name() string
+	Products[T]
+	Spectral[T]
+	Rows[T]
+	Normaliser[T]
+	Movement[T]
+	Updates[T]
+}
+
+// Products are batches of matrix products. No two matrices of c may share memory.
+type Products[T dense.Float] interface {
+	// Gemm sets c_k = alpha op(a_k) op(b_k) + beta c_k for every k.
+	Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T])
+	// GemmSymmetric is Gemm for products that are known to be symmetric, in half the work; the upper triangles of c are read, all of c is written.
+	GemmSymmetric(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T])
+	// GemmNarrow is Gemm for operands in bfloat16; the sums are in T.
+	GemmNarrow(ta, tb dense.Trans, alpha T, a, b NarrowBatch, beta T, c Batch[T])
+}
+
+// Spectral are the kernels that move eigenbases; vectors hold a stretch for each matrix of the batch, one after the other.
+type Spectral[T dense.Float] interface {
+	// BoundedAngle fills the skew-symmetric n_k with the bounded-angle generators of the symmetric t_k, as dense.BoundedAngle does.
+	BoundedAngle(s, r, x []T, t, n Batch[T])
+	// NormBound sets bounds[k] to an upper bound of the spectral norm of the symmetric or skew-symmetric n_k.
+	NormBound(n Batch[T], bounds []float64)
+	// Cayley sets q_k to the rotation (I + N)(I - N)^-1 of the skew-symmetric N = n_k, or for terms > 0 to its product form of that many
+	// factors (dense.CayleyTruncated), for norms below 1.
+	Cayley(n Batch[T], terms int, q Batch[T])
+	// RotatedDiagonal sets d to the diagonals of q_k^T m_k q_k for the symmetric m_k, whose lower triangles are read.
+	RotatedDiagonal(q, m Batch[T], d []T)
+}
+
+// Rows are operations on the rows and columns of matrices.
+type Rows[T dense.Float] interface {
+	// ScaleRows sets y_k = diag(s_k) x_k + beta y_k, ScaleCols y_k = x_k diag(s_k) + beta y_k; y may be x if beta is 0.
+	ScaleRows(s []T, x Batch[T], beta T, y Batch[T])
+	ScaleCols(s []T, x Batch[T], beta T, y Batch[T])
+	// ColSums adds the sums of the columns of x_k to sum, ColDots those of the elementwise product of x_k and y_k. The rows are added one after
+	// the other.
+	ColSums(x Batch[T], sum []T)
+	ColDots(x, y Batch[T], sum []T)
+	// RowDots sets dst to the inner products of the rows of x_k with those of y_k.
+	RowDots(x, y Batch[T], dst []T)
+	// SumSquares returns the sum of squares and the largest absolute value of g; a NaN makes both NaN.
+	SumSquares(g []T) (sum, largest float64)
+	// Softmax turns the rows of x, scores, into probabilities, in place; of a causal row i only the columns 0 to i take part, the others
+	// become 0. Unless norms is nil it gets the logarithms of the sums of the exponentials of the rows.
+	Softmax(causal bool, x Batch[T], norms []T)
+	// SoftmaxMap applies the derivative of Softmax at the probabilities p to the rows of d, in place: p (d - p.d). It is symmetric, so that
+	// it takes tangents forward and gradients back.
+	SoftmaxMap(p, d Batch[T])
+	// SoftmaxMapTangent is SoftmaxMap for g and sets dg to the derivative of the result along the tangents dp of p and dg of g.
+	SoftmaxMapTangent(p, dp, g, dg Batch[T])
+}
+
+// Normaliser brings vectors to mean 0 and variance 1.
+type Normaliser[T dense.Float] interface {
+	// Normalise sets n.H and n.Scale for the vectors of x.
+	Normalise(n Normalisation[T], x Batch[T])
+	// NormaliseMap applies the derivative of Normalise to the vectors of x: y = s (x - mean x - h mean(h x)). It is symmetric, so that it takes tangents
+	// forward and gradients back. Unless n.Bend is nil it sets it to the derivative of n.Scale.
+	NormaliseMap(n Normalisation[T], x, y Batch[T])
+	// NormaliseMapTangent sets dy to the derivative of y, the result of NormaliseMap for x, along the tangents n.H, n.Scale and x have: n.DH, n.Bend and dx.
+	NormaliseMapTangent(n Normalisation[T], x, dx, y, dy Batch[T])
+}
+
+// Movement copies parts of matrices.
+type Movement[T dense.Float] interface {
+	// Gather sets row i of dst to row index[i] of table, Scatter adds row i of src to row index[i] of table, for one i after the other.
+	Gather(table dense.Matrix[T], index []int32, dst dense.Matrix[T])
+	Scatter(src dense.Matrix[T], index []int32, table dense.Matrix[T])
+	// Patches copies the patches of images, Pixels adds patches up at the pixels they came from, which is the transposed map. Matrix k of images
+	// is an image, a pixel a row; matrix k of patches holds its patches, one a row.
+	Patches(w Window, images, patches Batch[T])
+	Pixels(w Window, patches, images Batch[T])
+	// Narrow rounds to bfloat16, to nearest and to even between two; Widen is exact. The lengths are equal.
+	Narrow(x []T, dst []BFloat16)
+	Widen(x []BFloat16, dst []T)
+}
+
+// Updates move the parameters w along the gradient g; all slices have one length.
+type Updates[T dense.Float] interface {
+	Momentum(u Momentum, w, g, m []T)
+	Adam(u Adam, w, g, m, v []T)
+	// AdamNarrow is Adam with m stored in bfloat16: it is rounded after every step, and the step is taken with the value before that.
+	AdamNarrow(u Adam, w, g []T, m []BFloat16, v []T)
+	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
+}

@@ -1,0 +1,563 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// random returns a batch with gaps between rows and between matrices, and normal numbers everywhere.
+func random[T dense.Float](r *rand.Rand, count, rows, cols int) Batch[T] {
+	b := Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols + 3}
+	b.Step = rows*b.Stride + 2
+	b.Data = make([]T, count*b.Step)
+	for i := range b.Data {
+		b.Data[i] = T(r.NormFloat64())
+	}
+	return b
+}
+
+func copyOf[T dense.Float](b Batch[T]) Batch[T] {
+	b.Data = slices.Clone(b.Data)
+	return b
+}
+
+// positive returns n numbers between 1/2 and 2.
+func positive[T dense.Float](r *rand.Rand, n int) []T {
+	v := make([]T, n)
+	for i := range v {
+		v[i] = T(0.5 + 1.5*r.Float64())
+	}
+	return v
+}
+
+// symmetric makes the matrices of a square batch symmetric, skew with sign -1.
+func symmetric[T dense.Float](b Batch[T], sign T) Batch[T] {
+	for k := range b.Count {
+		m := b.At(k)
+		for i := range m.Rows {
+			for j := range i {
+				m.Set(i, j, sign*m.At(j, i))
+			}
+			if sign < 0 {
+				m.Set(i, i, 0)
+			}
+		}
+	}
+	return b
+}
+
+func near(t *testing.T, what string, got, want, tol float64) {
+	t.Helper()
+	if !(math.Abs(got-want) <= tol) {
+		t.Fatalf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// operation is a call with fresh operands and what it writes.
+type operation[T dense.Float] struct {
+	name string
+	call func()
+	out  []T
+}
+
+// operations returns every operation of the backend on seeded operands of about the given size.
+func operations[T dense.Float](e Backend[T], seed uint64, count, n int) []operation[T] {
+	r := rand.New(rand.NewPCG(seed, 3))
+	batch := func() Batch[T] { return random[T](r, count, n, n) }
+	a, b, c, d := batch(), batch(), batch(), batch()
+	skew := symmetric(batch(), -1)
+	for i := range skew.Data {
+		skew.Data[i] /= T(4 * n)
+	}
+	sym := symmetric(batch(), 1)
+	s, x := positive[T](r, count*n), positive[T](r, count*n)
+	inverse := make([]T, count*n)
+	for i, v := range s {
+		inverse[i] = 1 / v
+	}
+	vector := func() []T { return make([]T, count*n) }
+	narrow := NarrowBatch{Count: count, Rows: n, Cols: n, Stride: a.Stride, Step: a.Step, Data: make([]BFloat16, len(a.Data))}
+	e.Narrow(a.Data, narrow.Data)
+	var all []operation[T]
+	add := func(name string, out []T, call func()) { all = append(all, operation[T]{name, call, out}) }
+	on := func(name string, call func(out Batch[T])) {
+		out, start := copyOf(d), slices.Clone(d.Data)
+		add(name, out.Data, func() { copy(out.Data, start); call(out) })
+	}
+	onVector := func(name string, call func(out []T)) {
+		out := vector()
+		add(name, out, func() { clear(out); call(out) })
+	}
+
+	on("Gemm", func(out Batch[T]) { e.Gemm(dense.NoTrans, dense.Transposed, 2, a, b, 0.5, out) })
+	on("GemmSymmetric", func(out Batch[T]) { e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, a, a, 0, out) })
+	on("GemmNarrow", func(out Batch[T]) { e.GemmNarrow(dense.Transposed, dense.NoTrans, 1, narrow, narrow, 1, out) })
+	on("BoundedAngle", func(out Batch[T]) { e.BoundedAngle(s, inverse, x, sym, out) })
+	on("Cayley", func(out Batch[T]) { e.Cayley(skew, 0, out) })
+	on("Cayley product", func(out Batch[T]) { e.Cayley(skew, 3, out) })
+	onVector("RotatedDiagonal", func(out []T) { e.RotatedDiagonal(a, sym, out) })
+	bounds := make([]float64, count)
+	onVector("NormBound", func(out []T) {
+		e.NormBound(skew, bounds)
+		for k, v := range bounds {
+			out[k] = T(v)
+		}
+	})
+	on("ScaleRows", func(out Batch[T]) { e.ScaleRows(s, a, 0.5, out) })
+	on("ScaleCols", func(out Batch[T]) { e.ScaleCols(s, a, 0.5, out) })
+	onVector("ColSums", func(out []T) { e.ColSums(a, out) })
+	onVector("ColDots", func(out []T) { e.ColDots(a, b, out) })
+	onVector("RowDots", func(out []T) { e.RowDots(a, b, out) })
+	on("Softmax", func(out Batch[T]) { e.Softmax(false, out, x) })
+	on("Softmax causal", func(out Batch[T]) { e.Softmax(true, out, nil) })
+	on("SoftmaxMap", func(out Batch[T]) { e.SoftmaxMap(a, out) })
+	g, start := copyOf(c), slices.Clone(c.Data)
+	on("SoftmaxMapTangent", func(out Batch[T]) { copy(g.Data, start); e.SoftmaxMapTangent(a, b, g, out) })
+	for _, columns := range []bool{false, true} {
+		form := Normalisation[T]{Center: true, Columns: columns, Eps: 1e-3, H: copyOf(a), DH: b, Scale: s, Bend: vector()}
+		on(fmt.Sprintf("Normalise %v", columns), func(out Batch[T]) { f := form; f.Scale, f.H = x, out; e.Normalise(f, a) })
+		on(fmt.Sprintf("NormaliseMap %v", columns), func(out Batch[T]) { e.NormaliseMap(form, c, out) })
+		on(fmt.Sprintf("NormaliseMapTangent %v", columns), func(out Batch[T]) { e.NormaliseMapTangent(form, c, a, b, out) })
+	}
+	index := make([]int32, n)
+	for i := range index {
+		index[i] = int32(r.IntN(n))
+	}
+	on("Gather", func(out Batch[T]) { e.Gather(a.At(0), index, out.At(0)) })
+	on("Scatter", func(out Batch[T]) { e.Scatter(a.At(0), index, out.At(0)) })
+	w := Window{Height: n, Width: 5, Channels: 4, Groups: 2, KernelHeight: 3, KernelWidth: 2, Dilation: 2, StrideHeight: 1, StrideWidth: 2, PaddingHeight: 2, PaddingWidth: 1}
+	height, width := w.Size()
+	images, patches := random[T](r, count, n*5, 4), random[T](r, count, height*width, 24)
+	images.Stride = 4
+	add("Patches", patches.Data, func() { e.Patches(w, images, patches) })
+	back := copyOf(images)
+	add("Pixels", back.Data, func() { e.Pixels(w, patches, back) })
+	wide := make([]T, len(narrow.Data))
+	add("Widen", wide, func() { e.Narrow(b.Data, narrow.Data); e.Widen(narrow.Data, wide) })
+	m, v := make([]BFloat16, len(a.Data)), positive[T](r, len(a.Data))
+	on("AdamNarrow", func(out Batch[T]) {
+		clear(m)
+		e.AdamNarrow(Adam{Update: Update{LR: 0.1, GradScale: 1}, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, A: 1, C: 1}, out.Data, a.Data, m, v)
+	})
+	return all
+}
+
+// TestThreadsAndAllocations: every operation gives the same bits for any number of threads, on shapes that are cut into parts and on shapes that
+// are not, and allocates nothing.
+func TestThreadsAndAllocations(t *testing.T) {
+	t.Run("float64", func(t *testing.T) { threadsAndAllocations[float64](t) })
+	t.Run("float32", func(t *testing.T) { threadsAndAllocations[float32](t) })
+}
+
+func threadsAndAllocations[T dense.Float](t *testing.T) {
+	for _, shape := range [][2]int{{3, 7}, {17, 252}} {
+		first := map[string][]T{}
+		for _, procs := range []int{1, 2, 8} {
+			old := runtime.GOMAXPROCS(procs)
+			for _, o := range operations(CPU[T](), 5, shape[0], shape[1]) {
+				before := slices.Clone(o.out)
+				o.call()
+				if slices.Equal(before, o.out) {
+					t.Errorf("%s does nothing", o.name)
+				}
+				if first[o.name] == nil {
+					first[o.name] = slices.Clone(o.out)
+				}
+				if !slices.Equal(first[o.name], o.out) {
+					t.Errorf("%s, %d of size %d: GOMAXPROCS %d gives other bits", o.name, shape[0], shape[1], procs)
+				}
+			}
+			runtime.GOMAXPROCS(old)
+		}
+		for _, o := range operations(CPU[T](), 6, shape[0], shape[1]) {
+			o.call()
+			if n := testing.AllocsPerRun(2, o.call); n != 0 {
+				t.Errorf("%s, %d of size %d: %v allocations", o.name, shape[0], shape[1], n)
+			}
+		}
+	}
+}
+
+// TestFloat32FollowsFloat64 compares all operations in both element types.
+func TestFloat32FollowsFloat64(t *testing.T) {
+	narrow, wide := operations(CPU[float32](), 7, 2, 9), operations(CPU[float64](), 7, 2, 9)
+	for i, o := range wide {
+		o.call()
+		narrow[i].call()
+		tol := 1e-4
+		if o.name == "AdamNarrow" || o.name == "GemmNarrow" || o.name == "Widen" { // a float32 may round to another bfloat16
+			tol = 0.05
+		}
+		for j, v := range o.out {
+			near(t, fmt.Sprintf("%s, element %d", o.name, j), float64(narrow[i].out[j]), v, tol*(1+math.Abs(v)))
+		}
+	}
+}
+
+func TestProducts(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 1))
+	e := CPU[float64]()
+	a, c := random[float64](r, 3, 5, 4), random[float64](r, 3, 5, 5)
+	e.GemmSymmetric(dense.NoTrans, dense.Transposed, 2, a, a, 0, c)
+	narrow := NarrowBatch{Count: 3, Rows: 5, Cols: 4, Stride: a.Stride, Step: a.Step, Data: make([]BFloat16, len(a.Data))}
+	e.Narrow(a.Data, narrow.Data)
+	rounded, d := copyOf(a), copyOf(c)
+	e.Widen(narrow.Data, rounded.Data)
+	e.GemmNarrow(dense.NoTrans, dense.Transposed, 1, narrow, narrow, -1, d)
+	for k := range 3 {
+		for i := range 5 {
+			for j := range 5 {
+				var want, wantNarrow float64
+				for l := range 4 {
+					want += 2 * a.At(k).At(i, l) * a.At(k).At(j, l)
+					wantNarrow += rounded.At(k).At(i, l) * rounded.At(k).At(j, l)
+				}
+				near(t, "symmetric product", c.At(k).At(i, j), want, 1e-13)
+				near(t, "narrow product", d.At(k).At(i, j), wantNarrow-want, 1e-13)
+			}
+		}
+	}
+}
+
+// TestSpectral checks the batches against the definitions: the tangent of the angle, an orthogonal Cayley map that commutes back to its
+// generator, a bound above the largest stretch of vectors, and the diagonal of the product.
+func TestSpectral(t *testing.T) {
+	const count, n = 3, 6
+	r := rand.New(rand.NewPCG(4, 1))
+	e := CPU[float64]()
+	s, x := positive[float64](r, count*n), positive[float64](r, count*n)
+	inverse := make([]float64, count*n)
+	for i, v := range s {
+		inverse[i] = 1 / v
+	}
+	sym, gen, q := symmetric(random[float64](r, count, n, n), 1), random[float64](r, count, n, n), random[float64](r, count, n, n)
+	e.BoundedAngle(s, inverse, x, sym, gen)
+	bounds, diag := make([]float64, count), make([]float64, count*n)
+	e.NormBound(gen, bounds)
+	e.Cayley(gen, 0, q)
+	e.RotatedDiagonal(q, sym, diag)
+	for k := range count {
+		g, rot, m := gen.At(k), q.At(k), sym.At(k)
+		d := func(i int) float64 { return s[k*n+i] * s[k*n+i] }
+		for i := range n {
+			for j := i + 1; j < n; j++ {
+				scale := math.Sqrt(d(i) * d(j))
+				theta := math.Atan(2*m.At(i, j)/scale/((d(j)-d(i))/scale+x[k*n+j]-x[k*n+i])) / 2
+				near(t, "generator", g.At(i, j), math.Tan(theta/2), 1e-12)
+				near(t, "skew symmetry", g.At(j, i), -g.At(i, j), 0)
+			}
+			var want float64
+			for a := range n {
+				for b := range n {
+					want += rot.At(a, i) * m.At(a, b) * rot.At(b, i)
+				}
+			}
+			near(t, "rotated diagonal", diag[k*n+i], want, 1e-12)
+			for j := range n {
+				var dot, left, right float64 // of Q^T Q, of Q (I - N), of I + N
+				for l := range n {
+					dot += rot.At(l, i) * rot.At(l, j)
+					left -= rot.At(i, l) * g.At(l, j)
+				}
+				left += rot.At(i, j)
+				right = g.At(i, j)
+				if i == j {
+					dot--
+					right++
+				}
+				near(t, "orthogonality", dot, 0, 1e-12)
+				near(t, "Cayley map", left, right, 1e-12)
+			}
+		}
+		for range 20 {
+			v := numbers(r, n)
+			var in, out float64
+			for i := range n {
+				in += v[i] * v[i]
+				y := dense.Dot(g.Row(i), v)
+				out += y * y
+			}
+			if !(math.Sqrt(out/in) <= bounds[k]) {
+				t.Errorf("a vector is stretched by %v; the bound is %v", math.Sqrt(out/in), bounds[k])
+			}
+		}
+	}
+	small, product := copyOf(gen), copyOf(q)
+	for i := range small.Data {
+		small.Data[i] *= 0.05
+	}
+	e.Cayley(small, 0, q)
+	e.Cayley(small, 3, product)
+	for i := range n {
+		for j := range n {
+			near(t, "product form", product.At(1).At(i, j), q.At(1).At(i, j), 1e-8)
+		}
+	}
+}
+
+func TestScalingAndSums(t *testing.T) {
+	const count, rows, cols = 2, 3, 5
+	r := rand.New(rand.NewPCG(5, 1))
+	e := CPU[float64]()
+	x, y := random[float64](r, count, rows, cols), random[float64](r, count, rows, cols)
+	sr, sc := positive[float64](r, count*rows), positive[float64](r, count*cols)
+	byRow, byCol, plain := copyOf(y), copyOf(y), copyOf(x)
+	e.ScaleRows(sr, x, 3, byRow)
+	e.ScaleCols(sc, x, 3, byCol)
+	e.ScaleCols(sc, plain, 0, plain)
+	sums, dots, rowDots := slices.Repeat([]float64{1}, count*cols), make([]float64, count*cols), make([]float64, count*rows)
+	e.ColSums(x, sums)
+	e.ColDots(x, y, dots)
+	e.RowDots(x, y, rowDots)
+	for k := range count {
+		a, b := x.At(k), y.At(k)
+		for j := range cols {
+			wantSum, wantDot := 1.0, 0.0
+			for i := range rows {
+				wantSum += a.At(i, j)
+				wantDot += a.At(i, j) * b.At(i, j)
+				near(t, "ScaleRows", byRow.At(k).At(i, j), sr[k*rows+i]*a.At(i, j)+3*b.At(i, j), 1e-14)
+				near(t, "ScaleCols", byCol.At(k).At(i, j), sc[k*cols+j]*a.At(i, j)+3*b.At(i, j), 1e-14)
+				near(t, "ScaleCols in place", plain.At(k).At(i, j), sc[k*cols+j]*a.At(i, j), 0)
+			}
+			near(t, "ColSums", sums[k*cols+j], wantSum, 1e-14)
+			near(t, "ColDots", dots[k*cols+j], wantDot, 1e-14)
+		}
+		for i := range rows {
+			var want float64
+			for j := range cols {
+				want += a.At(i, j) * b.At(i, j)
+			}
+			near(t, "RowDots", rowDots[k*rows+i], want, 1e-14)
+		}
+	}
+}
+
+// TestSoftmax: probabilities against the definition, also where exponentials overflow; the map and its tangent against differences.
+func TestSoftmax(t *testing.T) {
+	const count, n, h = 2, 5, 1e-6
+	r := rand.New(rand.NewPCG(6, 1))
+	e := CPU[float64]()
+	scores, dir := random[float64](r, count, n, n), random[float64](r, count, n, n)
+	scores.At(0).Set(2, 1, 900)
+	for _, causal := range []bool{false, true} {
+		at := func(step float64) Batch[float64] {
+			p := copyOf(scores)
+			dense.Axpy(step, dir.Data, p.Data)
+			e.Softmax(causal, p, nil)
+			return p
+		}
+		p, norms := copyOf(scores), make([]float64, count*n)
+		e.Softmax(causal, p, norms)
+		up, down, d := at(h), at(-h), copyOf(dir)
+		e.SoftmaxMap(p, d)
+		// the map at moving probabilities and with a moving argument
+		g, dg := random[float64](r, count, n, n), random[float64](r, count, n, n)
+		mapped := func(p Batch[float64], step float64) Batch[float64] {
+			y := copyOf(g)
+			dense.Axpy(step, dg.Data, y.Data)
+			e.SoftmaxMap(p, y)
+			return y
+		}
+		gUp, gDown, g0, tangent := mapped(up, h), mapped(down, -h), copyOf(g), copyOf(dg)
+		e.SoftmaxMapTangent(p, d, g0, tangent)
+		for k := range count {
+			for i := range n {
+				seen := n
+				if causal {
+					seen = i + 1
+				}
+				row, total := scores.At(k).Row(i)[:seen], 0.0
+				for _, v := range row {
+					total += math.Exp(v - slices.Max(row))
+				}
+				near(t, "logarithm of the sum", norms[k*n+i], slices.Max(row)+math.Log(total), 1e-12)
+				for j := range n {
+					want := 0.0
+					if j < seen {
+						want = math.Exp(row[j]-slices.Max(row)) / total
+					}
+					near(t, "probability", p.At(k).At(i, j), want, 1e-14)
+					near(t, "tangent", d.At(k).At(i, j), (up.At(k).At(i, j)-down.At(k).At(i, j))/(2*h), 1e-8)
+					near(t, "map", g0.At(k).At(i, j), mapped(p, 0).At(k).At(i, j), 0)
+					near(t, "tangent of the map", tangent.At(k).At(i, j), (gUp.At(k).At(i, j)-gDown.At(k).At(i, j))/(2*h), 1e-7)
+				}
+			}
+		}
+	}
+}
+
+// TestNormalise: moments of the result, and the maps against differences, for rows and columns, with and without centering.
+func TestNormalise(t *testing.T) {
+	const count, n, m, h, eps = 2, 4, 6, 1e-6, 1e-3
+	r := rand.New(rand.NewPCG(7, 1))
+	e := CPU[float64]()
+	for _, c := range []struct{ center, columns bool }{{true, false}, {false, false}, {true, true}, {false, true}} {
+		vectors := n
+		if c.columns {
+			vectors = m
+		}
+		x, dx, g, dg := random[float64](r, count, n, m), random[float64](r, count, n, m), random[float64](r, count, n, m), random[float64](r, count, n, m)
+		form := func() Normalisation[float64] {
+			return Normalisation[float64]{Center: c.center, Columns: c.columns, Eps: eps, H: copyOf(x), Scale: make([]float64, count*vectors)}
+		}
+		at := func(step float64) (Normalisation[float64], Batch[float64]) {
+			y, back := copyOf(x), copyOf(g)
+			dense.Axpy(step, dx.Data, y.Data)
+			dense.Axpy(step, dg.Data, back.Data)
+			f := form()
+			e.Normalise(f, y)
+			out := copyOf(g)
+			e.NormaliseMap(f, back, out)
+			return f, out
+		}
+		f, gx := at(0)
+		up, gUp := at(h)
+		down, gDown := at(-h)
+		f.DH, f.Bend = copyOf(x), make([]float64, len(f.Scale))
+		e.NormaliseMap(f, dx, f.DH)
+		dgx := copyOf(g)
+		e.NormaliseMapTangent(f, g, dg, gx, dgx)
+		for k := range count {
+			for i := range n {
+				for j := range m {
+					pick := func(b Batch[float64]) float64 { return b.At(k).At(i, j) }
+					near(t, "tangent", pick(f.DH), (pick(up.H)-pick(down.H))/(2*h), 1e-7)
+					near(t, "tangent of the map", pick(dgx), (pick(gUp)-pick(gDown))/(2*h), 1e-6)
+				}
+			}
+		}
+		for v, s := range f.Scale {
+			near(t, "bend", f.Bend[v], (up.Scale[v]-down.Scale[v])/(2*h), 1e-7)
+			var mean, square float64
+			k, length := v/vectors, n*m/vectors
+			for l := range length {
+				i, j := v%vectors, l
+				if c.columns {
+					i, j = l, v%vectors
+				}
+				mean += f.H.At(k).At(i, j) / float64(length)
+				square += f.H.At(k).At(i, j) * f.H.At(k).At(i, j) / float64(length)
+			}
+			near(t, "mean square", square, 1-eps*s*s, 1e-12)
+			if c.center {
+				near(t, "mean", mean, 0, 1e-14)
+			}
+		}
+	}
+}
+
+func TestGatherScatter(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 1))
+	e := CPU[float64]()
+	table, src := random[float64](r, 1, 4, 3), random[float64](r, 1, 6, 3)
+	index := []int32{2, 0, 2, 3, 2, 0}
+	out, sum := copyOf(src), copyOf(table)
+	e.Gather(table.At(0), index, out.At(0))
+	e.Scatter(src.At(0), index, sum.At(0))
+	for j := range 3 {
+		for row := range 4 {
+			want := table.At(0).At(row, j)
+			for i, k := range index {
+				if int(k) == row {
+					near(t, "Gather", out.At(0).At(i, j), want, 0)
+				}
+			}
+			for i, k := range index {
+				if int(k) == row {
+					want += src.At(0).At(i, j)
+				}
+			}
+			near(t, "Scatter", sum.At(0).At(row, j), want, 1e-14)
+		}
+	}
+}
+
+// TestWindows: patches against the definition of their elements, over many geometries, and Pixels as the transposed map.
+func TestWindows(t *testing.T) {
+	e := CPU[float64]()
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		w := Window{
+			Height: 1 + r.IntN(6), Width: 1 + r.IntN(6), Groups: 1 + r.IntN(2), KernelHeight: 1 + r.IntN(4), KernelWidth: 1 + r.IntN(4), Dilation: 1 + r.IntN(2),
+			StrideHeight: 1 + r.IntN(3), StrideWidth: 1 + r.IntN(3), PaddingHeight: r.IntN(4), PaddingWidth: r.IntN(4),
+		}
+		w.Channels = w.Groups * (1 + r.IntN(3))
+		height, width := w.Size()
+		if height < 1 || width < 1 {
+			continue
+		}
+		images := random[float64](r, 2, w.Height*w.Width, w.Channels)
+		images.Stride = w.Channels
+		patches := random[float64](r, 2, height*width, w.KernelHeight*w.KernelWidth*w.Channels)
+		e.Patches(w, images, patches)
+		per := w.Channels / w.Groups
+		for k := range 2 {
+			for row := range patches.Rows {
+				for col, got := range patches.At(k).Row(row) {
+					group, a, b, c := col/(per*w.KernelWidth*w.KernelHeight), col/(per*w.KernelWidth)%w.KernelHeight, col/per%w.KernelWidth, col%per
+					y, x := row/width*w.StrideHeight+a*w.Dilation-w.PaddingHeight, row%width*w.StrideWidth+b*w.Dilation-w.PaddingWidth
+					want := 0.0
+					if y >= 0 && y < w.Height && x >= 0 && x < w.Width {
+						want = images.At(k).At(y*w.Width+x, group*per+c)
+					}
+					near(t, fmt.Sprintf("seed %d: patch %d, element %d of %+v", seed, row, col, w), got, want, 0)
+				}
+			}
+		}
+		g := random[float64](r, 2, patches.Rows, patches.Cols)
+		back := copyOf(images)
+		e.Pixels(w, g, back)
+		for k := range 2 {
+			var forward, backward float64
+			for i := range patches.Rows {
+				forward += dense.Dot(patches.At(k).Row(i), g.At(k).Row(i))
+			}
+			for i := range images.Rows {
+				backward += dense.Dot(images.At(k).Row(i), back.At(k).Row(i))
+			}
+			near(t, fmt.Sprintf("seed %d: transposed map", seed), backward, forward, 1e-11)
+		}
+	}
+}
+
+func TestShapesThatDoNotFit(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 1))
+	e := CPU[float32]()
+	a, b := random[float32](r, 2, 3, 3), random[float32](r, 2, 3, 4)
+	v := make([]float32, 5)
+	w := Window{Height: 3, Width: 1, Channels: 3, Groups: 1, KernelHeight: 1, KernelWidth: 1, Dilation: 1, StrideHeight: 1, StrideWidth: 1}
+	for name, call := range map[string]func(){
+		"angle":    func() { e.BoundedAngle(v, v, v, a, a) },
+		"bounds":   func() { e.NormBound(a, make([]float64, 3)) },
+		"cayley":   func() { e.Cayley(a, 0, b) },
+		"diagonal": func() { e.RotatedDiagonal(a, a, v) },
+		"rows":     func() { e.ScaleRows(v, a, 0, a) },
+		"columns":  func() { e.ScaleCols(v, a, 0, a) },
+		"sums":     func() { e.ColSums(a, v) },
+		"dots":     func() { e.RowDots(a, b, v) },
+		"softmax":  func() { e.Softmax(false, a, v) },
+		"causal":   func() { e.Softmax(true, random[float32](r, 1, 4, 3), nil) },
+		"map":      func() { e.SoftmaxMap(a, b) },
+		"norm":     func() { e.Normalise(Normalisation[float32]{H: a, Scale: v}, a) },
+		"gather":   func() { e.Gather(a.At(0), []int32{0}, a.At(0)) },
+		"patches":  func() { e.Patches(w, a, b) },
+		"narrow":   func() { e.Narrow(v, make([]BFloat16, 4)) },
+		"adam":     func() { e.AdamNarrow(Adam{}, v, v, make([]BFloat16, 4), v) },
+	} {
+		func() {
+			defer func() {
+				if err, ok := recover().(Error); !ok || err.Error() == "" {
+					t.Errorf("%s: no engine.Error", name)
+				}
+			}()
+			call()
+		}()
+	}
+}

@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// blockFlops is the work from which dense shares one product between goroutines by itself.
+const blockFlops = 1e8
+
+// Gemm implements Products.
+func (c *cpu[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
+	counts("Gemm", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiply[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
+// GemmSymmetric implements Products.
+func (c *cpu[T]) GemmSymmetric(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
+	counts("GemmSymmetric", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiplySymmetric[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
+// GemmNarrow implements Products.
+func (c *cpu[T]) GemmNarrow(ta, tb dense.Trans, alpha T, a, b NarrowBatch, beta T, dst Batch[T]) {
+	counts("GemmNarrow", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiplyNarrow[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, na: a, nb: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
+func counts(op string, a, b, c int) {
+	if a != c || b != c {
+		panic(Error(fmt.Sprintf("%s: batches of %d, %d and %d matrices", op, a, b, c)))
+	}
+}
+
+func inner(ta dense.Trans, rows, cols int) int {
+	if ta {
+		return rows
+	}
+	return cols
+}
+
+// products runs a batch of products side by side, unless there are few of them and each is large enough to be shared by itself. A processor does
+// about eight multiplications in the time of an elementary operation.
+func (c *cpu[T]) products(t blockTask[T], inner int) {
+	each := t.c.Rows * t.c.Cols * inner
+	work := each / 8 * t.c.Count
+	if t.c.Count < 8 && 2*each >= blockFlops {
+		work = 0
+	}
+	c.runBlocks(t, t.c.Count, work)
+}
+
+type multiply[T dense.Float] struct{}
+
+func (multiply[T]) block(t *blockTask[T], k int) {
+	dense.Gemm(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, t.c.At(k))
+}
+
+type multiplySymmetric[T dense.Float] struct{}
+
+func (multiplySymmetric[T]) block(t *blockTask[T], k int) {
+	m := t.c.At(k)
+	dense.GemmUpper(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, m)
+	dense.Mirror(m)
+}
+
+type multiplyNarrow[T dense.Float] struct{}
+
+func (multiplyNarrow[T]) block(t *blockTask[T], k int) {
+	sizeA, sizeB := t.na.Rows*t.na.Cols, t.nb.Rows*t.nb.Cols
+	work, loan := dense.Borrow[T](sizeA + sizeB)
+	a, b := dense.Wrap(t.na.Rows, t.na.Cols, work), dense.Wrap(t.nb.Rows, t.nb.Cols, work[sizeA:])
+	widenMatrix(&t.na, k, a)
+	widenMatrix(&t.nb, k, b)
+	dense.Gemm(t.ta, t.tb, t.alpha, a, b, t.beta, t.c.At(k))
+	loan.Return()
+}
