@@ -16,6 +16,7 @@ type Entry struct {
 // Optimizers lists the optimizers that New knows.
 func Optimizers() []Entry {
 	return []Entry{
+		entry("spectral", "Kronecker-factored preconditioner kept as eigenbases and eigenvalues, by matrix products only", NewSpectral[float32], NewSpectral[float64]),
 		entry("sgd", "stochastic gradient descent with heavy-ball or Nesterov momentum", NewSGD[float32], NewSGD[float64]),
 		entry("adamw", "Adam with decoupled weight decay", NewAdamW[float32], NewAdamW[float64]),
 		entry("nadamw", "AdamW with a Nesterov numerator, the AlgoPerf baseline", NewNadamW[float32], NewNadamW[float64]),
