@@ -220,6 +220,18 @@ func (p *productModes[T]) split(mode int) (left, right int) {
 	return product(p.dims[:mode]), product(p.dims[mode+1:])
 }
 
+// permute brings z into the order in which index i of a dimension is what was index perm[i].
+func (p *productModes[T]) permute(perm []int, mode int) {
+	left, right := p.split(mode)
+	for l := range left {
+		for i, from := range perm {
+			to, src := (l*len(perm)+i)*right, (l*len(perm)+from)*right
+			copy(p.t[to:to+right], p.z[src:src+right])
+		}
+	}
+	p.z, p.t = p.t, p.z
+}
+
 // rotate applies op(B) of every factor to z.
 func (p *productModes[T]) rotate(op dense.Trans) {
 	for _, f := range p.factors {

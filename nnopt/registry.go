@@ -17,6 +17,9 @@ type Entry struct {
 func Optimizers() []Entry {
 	return []Entry{
 		entry("spectral", "Kronecker-factored preconditioner kept as eigenbases and eigenvalues, by matrix products only", NewSpectral[float32], NewSpectral[float64]),
+		entry("eshampoo", "Shampoo with second moments corrected in its eigenbases", NewEShampoo[float32], NewEShampoo[float64]),
+		entry("soap", "eshampoo with orthogonal iterations instead of eigendecompositions", NewSOAP[float32], NewSOAP[float64]),
+		entry("shampoo", "Shampoo: roots of the second moments along each dimension, with grafting", NewShampoo[float32], NewShampoo[float64]),
 		entry("sgd", "stochastic gradient descent with heavy-ball or Nesterov momentum", NewSGD[float32], NewSGD[float64]),
 		entry("adamw", "Adam with decoupled weight decay", NewAdamW[float32], NewAdamW[float64]),
 		entry("nadamw", "AdamW with a Nesterov numerator, the AlgoPerf baseline", NewNadamW[float32], NewNadamW[float64]),

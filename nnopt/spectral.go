@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -165,18 +164,7 @@ const (
 	totalLength
 )
 
-func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) {
-	for _, slot := range slots {
-		switch {
-		case strings.HasPrefix(slot.Name, "basis"):
-			dense.Wrap(slot.Rows, slot.Cols, slot.Data).Identity()
-		case strings.HasPrefix(slot.Name, "values"):
-			for i := range slot.Data {
-				slot.Data[i] = 1
-			}
-		}
-	}
-}
+func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots) }
 
 // parts returns the preconditioners of the pieces of a block around its slots.
 func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPart[T]) {
