@@ -120,7 +120,7 @@ func contract[T Float](t *testing.T, e Entry) {
 			t.Fatal(err)
 		}
 		start, end := 0.0, 0.0
-		for step := range 400 {
+		for step := range 800 {
 			end = 0
 			for k := range blocks {
 				for i, v := range blocks[k].Value { // the gradient of sum (1+i)/2 (v-1)^2
@@ -262,7 +262,7 @@ func extremes[T Float](t *testing.T, fresh func(string) Optimizer[T]) {
 		}
 	}
 	before := cloneBlocks(blocks)
-	run(t, o, blocks, 17, 20)
+	run(t, o, blocks, 17, 21) // odd: steps of one length and either sign cannot cancel
 	for k := range blocks {
 		for i, v := range blocks[k].Value {
 			if v-v != 0 || v == before[k].Value[i] {

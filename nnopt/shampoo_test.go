@@ -71,6 +71,8 @@ func TestShampooGolden(t *testing.T) {
 		"kl_shampoo_rootinv":                     {"shampoo", `{"graft":"none","kl":true,"exponents":[0.5]}`},
 		"blocked_maxdim2":                        {"eshampoo", `{"shaping":{"max_dim":2}}`},
 		"beta3_nadam_like":                       {"eshampoo", `{"beta3":0.81}`},
+		"muon_ns5":                               {"muon", `{"scale":"plain","momentum":0.95,"eps":1e-8,"beta2":0.999}`},
+		"sign_descent":                           {"sign", `{}`},
 		"weight_decay_L2":                        {"eshampoo", `{"decay":0.1,"decay_kind":"l2"}`},
 		"weight_decay_DECOUPLED":                 {"eshampoo", `{"decay":0.1}`},
 		"weight_decay_CORRECTED":                 {"eshampoo", `{"decay":0.1,"decay_kind":"corrected"}`},
@@ -88,7 +90,12 @@ func TestShampooGolden(t *testing.T) {
 			if err := json.Unmarshal([]byte(o.json), &all); err != nil {
 				t.Fatal(err)
 			}
-			for k, v := range map[string]float64{"lr": 0.1, "eps": 1e-5, "decay": 0.01, "beta2": 0.99} {
+			defaults := map[string]float64{"lr": 0.1, "eps": 1e-5, "decay": 0.01, "beta2": 0.99}
+			if o.name == "sign" {
+				delete(defaults, "eps")
+				delete(defaults, "beta2")
+			}
+			for k, v := range defaults {
 				if _, set := all[k]; !set {
 					all[k] = v
 				}

@@ -29,7 +29,7 @@ const (
 // Root 1 is the root-free (natural-gradient) step: it takes StepInfo.BatchSize times the outer product of the mean gradient as statistics and
 // wants a smaller learning rate.
 type Spectral struct {
-	Settings               // LR defaults to 0.001
+	Settings               // LR defaults to 0.003
 	Shaping     Shaping    `json:"shaping,omitzero"`
 	Statistics  Statistics `json:"statistics,omitempty"`   // default KLStatistics
 	Root        float64    `json:"root,omitempty"`         // any positive number, default 2
@@ -90,7 +90,7 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 1e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.02)
+	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 3e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.02)
 	o.Gamma, o.Momentum, o.Interval = orDefault(o.Gamma, 1), orDefault(o.Momentum, 0.9), max(o.Interval, 1)
 	if o.Sum {
 		o.Gamma = 0
