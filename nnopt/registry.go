@@ -28,6 +28,8 @@ func Optimizers() []Entry {
 		entry("sgd", "stochastic gradient descent with heavy-ball or Nesterov momentum", NewSGD[float32], NewSGD[float64]),
 		entry("adamw", "Adam with decoupled weight decay", NewAdamW[float32], NewAdamW[float64]),
 		entry("nadamw", "AdamW with a Nesterov numerator, the AlgoPerf baseline", NewNadamW[float32], NewNadamW[float64]),
+		entry("averaged", "averages of the iterates of another optimizer: moving, primal or schedule-free", NewAveraged[float32], NewAveraged[float64]),
+		entry("schedule-free-sgd", "stochastic gradient descent with averaged iterates instead of a schedule", NewScheduleFreeSGD[float32], NewScheduleFreeSGD[float64]),
 		entry("schedule-free-adamw", "AdamW with averaged iterates instead of a schedule", NewScheduleFree[float32], NewScheduleFree[float64]),
 	}
 }

@@ -73,6 +73,8 @@ func TestShampooGolden(t *testing.T) {
 		"beta3_nadam_like":                       {"eshampoo", `{"beta3":0.81}`},
 		"muon_ns5":                               {"muon", `{"scale":"plain","momentum":0.95,"eps":1e-8,"beta2":0.999}`},
 		"sign_descent":                           {"sign", `{}`},
+		"gpa":                                    {"averaged", `{"kind":"gpa","inner":"eshampoo","eval":0.9,"train":0.8,"options":{"eps":1e-5,"beta2":0.99}}`},
+		"schedule_free":                          {"averaged", `{"kind":"schedule-free","inner":"eshampoo","train":0.9,"options":{"eps":1e-5,"beta2":0.99,"no_momentum":true}}`},
 		"weight_decay_L2":                        {"eshampoo", `{"decay":0.1,"decay_kind":"l2"}`},
 		"weight_decay_DECOUPLED":                 {"eshampoo", `{"decay":0.1}`},
 		"weight_decay_CORRECTED":                 {"eshampoo", `{"decay":0.1,"decay_kind":"corrected"}`},
@@ -91,7 +93,7 @@ func TestShampooGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			defaults := map[string]float64{"lr": 0.1, "eps": 1e-5, "decay": 0.01, "beta2": 0.99}
-			if o.name == "sign" {
+			if o.name == "sign" || o.name == "averaged" {
 				delete(defaults, "eps")
 				delete(defaults, "beta2")
 			}
@@ -118,10 +120,17 @@ func TestShampooGolden(t *testing.T) {
 				w[0].Grad = gs[k*n : (k+1)*n]
 				scale := 1.0
 				if strings.HasPrefix(run.Name, "weight_decay") {
-					scale = []float64{0.2, 0.6, 1, 0.8, 0.5, 0.1}[k] // found from the run without the larger decay
+					scale = []float64{0.2, 0.6, 1, 0.8, 0.5, 0.1}[k] // found from the runs themselves
+				}
+				if run.Name == "schedule_free" {
+					scale = []float64{0.2, 0.6, 1, 1, 1, 1}[k]
 				}
 				must(opt.Step(w, StepInfo{LRScale: scale}))
 				within(t, "params", w[0].Value, numbers(t, want), 1e-9)
+			}
+			if run.EvalParams != nil {
+				must(0, opt.(Averager[float64]).Eval(w))
+				within(t, "evaluation point", w[0].Value, numbers(t, run.EvalParams), 1e-9)
 			}
 		})
 	}

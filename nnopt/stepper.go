@@ -232,10 +232,14 @@ func (s *stepper[T]) gradientError(k int, b *Block[T]) error {
 
 // RunPart moves block k of the running step.
 func (s *stepper[T]) RunPart(k int) {
-	t := &s.blocks[k]
-	if t.own.frozen {
-		return
+	if t := &s.blocks[k]; !t.own.frozen {
+		t.mover.move(s.backend, &s.current[k], t.slots, s.update(k))
 	}
+}
+
+// update returns what the last step that was not skipped does to block k beside the rule.
+func (s *stepper[T]) update(k int) engine.Update {
+	t := &s.blocks[k]
 	peak := s.settings.LR * t.own.lrScale
 	u := engine.Update{LR: peak * s.scale, GradScale: t.clip}
 	switch s.settings.DecayKind {
@@ -248,7 +252,7 @@ func (s *stepper[T]) RunPart(k int) {
 	default:
 		u.Decay = t.own.decay * peak * s.scale
 	}
-	t.mover.move(s.backend, &s.current[k], t.slots, u)
+	return u
 }
 
 // State implements Optimizer.
