@@ -60,6 +60,7 @@ func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decom
 	}
 	if o.tol > 0 {
 		f.load()
+		f.quotients()
 		if f.rest() <= o.tol {
 			f.keepValues()
 			return false, false, true
@@ -84,13 +85,19 @@ func (f *momentFactor[T]) load() {
 	}
 }
 
-// rest sets w to (A Q)^T and lambda to the diagonal of Q^T A Q, and returns the norm of the off-diagonal part relative to the whole.
-func (f *momentFactor[T]) rest() float64 {
+// quotients sets w to (A Q)^T and lambda to the diagonal of Q^T A Q.
+func (f *momentFactor[T]) quotients() {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.basis, f.a, 0, f.w)
+	for i := range f.n {
+		f.lambda[i] = dense.Dot(f.basis.Row(i), f.w.Row(i))
+	}
+}
+
+// rest returns the norm of the off-diagonal part of Q^T A Q relative to the whole, after quotients.
+func (f *momentFactor[T]) rest() float64 {
 	var diag, off float64
 	for i := range f.n {
 		dense.Gemv(dense.NoTrans, 1, f.basis, f.w.Row(i), 0, f.project)
-		f.lambda[i] = f.project[i]
 		diag += f.project[i] * f.project[i]
 		off += dense.Dot(f.project[:i], f.project[:i]) + dense.Dot(f.project[i+1:], f.project[i+1:])
 	}
@@ -104,10 +111,10 @@ func (f *momentFactor[T]) rest() float64 {
 // It says whether what belongs to the former columns has to follow perm.
 func (f *momentFactor[T]) iterate(o *refreshing) bool {
 	f.load()
-	rest := f.rest()
-	for k := 0; k < o.most && !(rest <= o.tol); k++ {
+	f.quotients()
+	for k := 0; k < o.most && !(o.tol > 0 && f.rest() <= o.tol); k++ {
 		f.orthonormalise()
-		rest = f.rest()
+		f.quotients()
 	}
 	for i := range f.perm {
 		f.perm[i] = i

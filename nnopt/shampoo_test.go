@@ -210,8 +210,8 @@ func TestWarmQROrder(t *testing.T) {
 		for range 60 {
 			f.refresh(1, &refreshing{qr: true, most: 1, ascending: ascending})
 		}
-		f.load()
-		f.refresh(1, &refreshing{qr: true, most: 0, ascending: ascending})
+		f.refresh(1, &refreshing{qr: true, ascending: ascending})
+		f.quotients()
 		return f.rest()
 	}
 	down, up := lead(false), lead(true)
