@@ -354,3 +354,35 @@ func TestMergeDims(t *testing.T) {
 		}
 	}
 }
+
+// Plain statistics of gradients that are diagonal need no rotation: the eigenvalues are the moving averages, and the power is shared by the factors.
+func TestSpectralShampooStatistics(t *testing.T) {
+	const n, beta = 4, 0.1
+	o := must(NewSpectral[float64](Spectral{Settings: Settings{LR: 1}, Statistics: ShampooStatistics, NoMomentum: true, Beta2: beta, Damping: 1e-30}))
+	w := []Block[float64]{{Name: "w", Rows: n, Cols: n, Value: make([]float64, n*n), Grad: make([]float64, n*n)}}
+	must(0, o.Init(w))
+	r := source(13)
+	want := make([]float64, n)
+	for step := 1; step <= 10; step++ {
+		var sum float64
+		for i := range n {
+			g := r.NormFloat64()
+			w[0].Grad[i*n+i] = g
+			sum += g * g
+		}
+		weight := beta / (1 - math.Pow(1-beta, float64(step)+1))
+		for i := range want {
+			if step == 1 {
+				want[i] = sum / (n * n)
+			}
+			g := w[0].Grad[i*n+i]
+			want[i] += weight * (g*g/n - want[i])
+		}
+		clear(w[0].Value)
+		must(o.Step(w, StepInfo{LRScale: 1}))
+	}
+	within(t, "values", slotOf(t, o, "w", "values0.0"), want, 1e-12)
+	for i, d := range want {
+		within(t, "step", w[0].Value[i*n+i:i*n+i+1], []float64{-w[0].Grad[i*n+i] / math.Sqrt(d)}, 1e-12)
+	}
+}
