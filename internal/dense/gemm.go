@@ -23,7 +23,12 @@ func opDims[T Float](t Trans, m Matrix[T]) (rows, cols int) {
 	return m.Rows, m.Cols
 }
 
-// Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included. c must not overlap a or b.
+// Gemm computes c = alpha op(a) op(b) + beta c. beta = 0 overwrites c whatever it held, NaN included; alpha = 0 reads neither a nor b. c must not
+// overlap a or b.
+//
+// Each element is one chain of fused multiply-adds over each of the equal blocks of at most 512 that the inner dimension is cut into, so that its
+// bits do not depend on the number of threads, on how c is cut into calls, or on AVX2 or AVX-512. From about 1e8 operations on, up to
+// GOMAXPROCS goroutines share the work, unless they are busy with the product of another caller.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	gemm(ta, tb, alpha, &a, &b, beta, &c, everywhere)
 }

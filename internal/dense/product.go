@@ -87,8 +87,8 @@ func (q *product) run() {
 	g := tileGeometry(q.size)
 	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row}
 	how := q.packing(g)
-	var w *workspace
 	cols := q.n
+	var w *workspace
 	if how.a || how.b {
 		w = takeWorkspace()
 		cols = blockColBytes / int(q.size) / g.cols * g.cols
@@ -120,16 +120,12 @@ func (q *product) packing(g *geometry) packing {
 	return how
 }
 
-// block prepares p for the block of the inner dimension that starts at l.
+// block prepares p for the block of the inner dimension that starts at l: the first one applies beta, the others add.
 func (q *product) block(p *panel, l, length int) {
 	p.k = min(length, q.k-l)
-	if p.use = q.next; l == 0 {
-		p.use = q.first
-	} else if q.next == addScaled {
-		p.beta = one(q.size)
-	}
-	if l == 0 {
-		p.beta = q.beta
+	p.use, p.beta = q.first, q.beta
+	if l > 0 {
+		p.use, p.beta = q.next, one(q.size)
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"unsafe"
 )
 
-// workspace holds the packing buffers of one running product, or its description while parts of it run elsewhere. Finished products hand theirs on, so that there are never more than products
-// that ran at the same time, and none is allocated in the steady state.
+// workspace holds the packing buffers of one running product, or its description while parts of it run elsewhere. Finished products hand
+// theirs on, so that there are never more than products that ran at the same time, and none is allocated in the steady state.
 type workspace struct {
 	a, b buffer
 	task productTask

@@ -14,7 +14,6 @@ import (
 // monitor keeps the counters of a specialised iteration and applies the stopping criteria of solve.Options to it.
 type monitor struct {
 	o      *solve.Options
-	abs    float64
 	began  time.Time
 	status solve.Status
 	reason solve.Reason

@@ -1,9 +1,16 @@
-// Package solve minimizes smooth functions on the manifolds of package manifold.
+// Package solve minimizes functions on the manifolds of package manifold.
 //
-// Steepest, LBFGS and Trust share one contract: a manifold, an Objective, a start and Options go in, a Result with a reason, a certificate
-// and what to try next comes out. Solvers lists them by name. A solver is one file and one line in registry.go.
+// All solvers share one contract: a manifold, an Objective, a start and Options go in, a Result with a reason, a certificate and what to try
+// next comes out. Solvers lists those for smooth objectives with a gradient: Steepest, LBFGS, Trust, ConjugateGradient and
+// CubicRegularization. Special lists those for objectives with more structure, or less: GaussNewton for sums of squares, NelderMead for costs
+// without gradient, StochasticGradient, Adam and VarianceReduced for sums over samples, ProximalGradient for penalties that are not smooth,
+// AugmentedLagrangian for constraints. An objective offers such structure by implementing an interface. A solver is one file and one line in
+// registry.go.
 //
 // Near the optimum the decrease of the cost drowns in its rounding error, and a line search that looks at values alone stalls at a relative
 // gradient of 1e-7 to 1e-8. The line search here then judges a step by its directional derivative (the approximate Wolfe conditions of
 // Hager and Zhang, SIAM J. Optim. 16 (2005) 170-192).
+//
+// Options.Checkpoint receives the State of a solver between iterations and Options.Restore goes on from one, with the bits of a run that was never
+// interrupted. That needs an objective whose answers depend on the point alone.
 package solve

@@ -1,0 +1,48 @@
+package bbob_test
+
+import (
+	"fmt"
+
+	"github.com/spdopt/spdopt/esadapt/bbob"
+)
+
+func ExampleLookup() {
+	d, err := bbob.Lookup("f15")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := d.New(5, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s: %s, f_opt = %.2f\n", f.ID, d.Title, f.FOpt)
+	fmt.Printf("excess at the optimum: %.1e\n", f.Eval(f.XOpt)-f.FOpt)
+	// Output:
+	// f15: Rastrigin, f_opt = 1000.00
+	// excess at the optimum: 0.0e+00
+}
+
+func ExampleNewMixed() {
+	d, err := bbob.Lookup("f1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := d.New(5, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := bbob.NewMixed(f, bbob.Arities(5))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("integers:", m.Integers, "up to", m.Upper[:4])
+	fmt.Println("optimum at", m.XOpt[:4], "worth", m.Eval(m.XOpt) == m.FOpt)
+	// Output:
+	// integers: [0 1 2 3] up to [1 3 7 15]
+	// optimum at [1 1 3 12] worth true
+}

@@ -1,0 +1,46 @@
+package bbob
+
+import (
+	"math"
+	"testing"
+)
+
+func TestMixed(t *testing.T) {
+	for _, d := range Suite() {
+		f, err := d.New(10, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := NewMixed(f, Arities(10))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Integers) != 8 || m.Upper[0] != 1 || m.Upper[7] != 15 || m.Upper[9] != 5 {
+			t.Fatalf("%s: integers %v, upper bounds %v", d.ID, m.Integers, m.Upper)
+		}
+		at := m.Eval(m.XOpt)
+		if math.Abs(at-m.FOpt) > 1e-9*max(1, math.Abs(m.FOpt)) {
+			t.Errorf("%s: value at the optimum %v, want %v", d.ID, at, m.FOpt)
+		}
+		x := append([]float64(nil), m.XOpt...)
+		for _, i := range m.Integers {
+			for v := m.Lower[i]; v <= m.Upper[i]; v++ {
+				x[i] = v
+				if f := m.Eval(x); f < at-1e-9*max(1, math.Abs(at)) {
+					t.Errorf("%s: variable %d = %v gives %v, below the optimum %v", d.ID, i, v, f, at)
+				}
+			}
+			x[i] = m.XOpt[i] + 0.4
+			if m.Eval(x) != at {
+				t.Errorf("%s: variable %d is not rounded", d.ID, i)
+			}
+			x[i] = m.XOpt[i]
+		}
+	}
+	f, _ := Suite()[0].New(2, 1)
+	for _, bad := range [][]int{{2}, {2, 1}, {2, -1}} {
+		if _, err := NewMixed(f, bad); err == nil {
+			t.Errorf("arities %v were accepted", bad)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package bbob
+
+const raceDetector = false

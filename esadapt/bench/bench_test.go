@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/esadapt/bbob"
+)
+
+func run(t *testing.T, c Config) []Trial {
+	t.Helper()
+	trials, err := Run(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trials
+}
+
+// The published area of random search, uniform in [-5, 5]^n, on the suite at 1000 n evaluations is .146, .062 and .034 in 2, 5 and 10 dimensions.
+func TestAreaOfRandomSearch(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
+	for n, want := range map[int]float64{2: 0.146, 5: 0.062, 10: 0.034} {
+		if got := Area(run(t, Config{Dims: []int{n}, Solver: RandomSearch}), 1000); math.Abs(got-want) > 0.012 {
+			t.Errorf("n = %d: area %.3f, published %.3f", n, got, want)
+		}
+	}
+}
+
+// Expected running times of the default search on functions that need no restart, against those of the reference implementation (pycma 4.4.0, same starts
+// and step size, five instances): within a factor of 2 each (restarts make single ones vary), and 1.1 in the geometric mean.
+func TestEvaluationCounts(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
+	published := map[string][2]float64{ // 5 and 10 dimensions
+		"f1": {732, 1510}, "f2": {1390, 4010}, "f5": {57, 104}, "f6": {1770, 4300}, "f9": {2260, 5170}, "f10": {1530, 4250}, "f11": {1300, 3040},
+		"f12": {2600, 9260}, "f13": {2320, 11100}, "f14": {1390, 3930},
+	}
+	var names []string
+	for f := range published {
+		names = append(names, f)
+	}
+	trials := run(t, Config{Functions: names, Dims: []int{5, 10}, Budget: 10000})
+	for k, n := range []int{5, 10} {
+		sum := 0.0
+		for f, want := range published {
+			ert, _ := ERT(Select(trials, n, f), 50)
+			ratio := ert / want[k]
+			sum += math.Log(ratio)
+			if ratio > 2 {
+				t.Errorf("%s, n = %d: %.0f evaluations, published %.0f", f, n, ert, want[k])
+			}
+		}
+		if mean := math.Exp(sum / float64(len(published))); mean > 1.1 {
+			t.Errorf("n = %d: mean ratio %.2f to the published numbers", n, mean)
+		}
+	}
+}
+
+func TestResultsDoNotDependOnWorkers(t *testing.T) {
+	c := Config{Functions: []string{"f3", "f8"}, Dims: []int{3}, Budget: 200, Instances: []int{1, 2}}
+	c.Workers = 1
+	one := run(t, c)
+	c.Workers = 4
+	if four := run(t, c); !reflect.DeepEqual(one, four) {
+		t.Error("one and four workers differ")
+	}
+}
+
+func TestFilesAndComparison(t *testing.T) {
+	c := Config{Functions: []string{"f1", "f8", "f24"}, Dims: []int{2, 3}, Budget: 1000}
+	good := run(t, c)
+	c.Options = esadapt.Options{Strategy: "snes"}
+	poor := run(t, c)
+	var buf bytes.Buffer
+	if err := Write(&buf, "esadapt", good); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Read(&buf)
+	if err != nil || !reflect.DeepEqual(f.Trials, good) {
+		t.Errorf("read back differs: %v", err)
+	}
+	for _, bad := range []string{"", "{}", `{"schema":1,"suite":"bbob","trials":[{"Dim":2}]}`} {
+		if _, err := Read(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q was accepted", bad)
+		}
+	}
+	for _, cmp := range Compare(good, poor) {
+		if cmp.After >= cmp.Before {
+			t.Errorf("n = %d: area %v after %v", cmp.Dim, cmp.After, cmp.Before)
+		}
+	}
+	for _, cmp := range Compare(good, good) {
+		if cmp.Ratio != 1 || cmp.Worst != 1 || cmp.After != cmp.Before || cmp.Lost != nil {
+			t.Errorf("a result differs from itself: %+v", cmp)
+		}
+	}
+	var table strings.Builder
+	if err := Table(&table, good); err != nil {
+		t.Fatal(err)
+	}
+	if s := table.String(); strings.Count(s, "\n") != 8 || !strings.Contains(s, "2 of 3") && !strings.Contains(s, "3 of 3") {
+		t.Errorf("table:\n%s", s)
+	}
+	if a := GroupArea(good, 1000, bbob.Separable); a <= GroupArea(good, 1000, bbob.Weak) {
+		t.Errorf("area of the sphere %v", a)
+	}
+}
+
+func TestBadConfigurations(t *testing.T) {
+	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}} {
+		if _, err := Run(context.Background(), c); err == nil {
+			t.Errorf("%+v was accepted", c)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Run(ctx, Config{Dims: []int{2}}); err == nil {
+		t.Error("a cancelled run returned no error")
+	}
+}

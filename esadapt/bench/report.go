@@ -1,0 +1,157 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+)
+
+// File is what a run is stored as.
+type File struct {
+	Schema int     `json:"schema"`
+	Suite  string  `json:"suite"`
+	Solver string  `json:"solver"`
+	Trials []Trial `json:"trials"`
+}
+
+// schema is the version of File; fields are only ever added.
+const schema = 1
+
+// Write stores trials as JSON.
+func Write(w io.Writer, solver string, trials []Trial) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(File{Schema: schema, Suite: "bbob", Solver: solver, Trials: trials})
+}
+
+// Read is the inverse of Write. It refuses what is not such a file.
+func Read(r io.Reader) (File, error) {
+	var f File
+	if err := json.NewDecoder(r).Decode(&f); err != nil {
+		return f, fmt.Errorf("bench: not a result file: %w", err)
+	}
+	if f.Schema != schema || f.Suite != "bbob" || len(f.Trials) == 0 {
+		return f, fmt.Errorf("bench: schema %d, suite %q, %d trials: want schema %d, suite bbob and some trials", f.Schema, f.Suite, len(f.Trials), schema)
+	}
+	for i, t := range f.Trials {
+		if len(t.Hits) != len(Targets()) || t.Dim < 1 || t.Budget < 1 {
+			return f, fmt.Errorf("bench: trial %d (%s) has %d targets, dimension %d, budget %d", i, t.Function, len(t.Hits), t.Dim, t.Budget)
+		}
+	}
+	return f, nil
+}
+
+// dims returns the dimensions of the trials in ascending order, and functions their functions in order of appearance.
+func dims(trials []Trial) (d []int) {
+	for _, t := range trials {
+		if !slices.Contains(d, t.Dim) {
+			d = append(d, t.Dim)
+		}
+	}
+	slices.Sort(d)
+	return d
+}
+
+func functions(trials []Trial) (f []string) {
+	for _, t := range trials {
+		if !slices.Contains(f, t.Function) {
+			f = append(f, t.Function)
+		}
+	}
+	return f
+}
+
+// factor is the largest budget per variable of the trials of a dimension.
+func factor(trials []Trial, dim int) int {
+	b := 2
+	for _, t := range trials {
+		if t.Dim == dim {
+			b = max(b, t.Budget/dim)
+		}
+	}
+	return b
+}
+
+// Table prints one line for each dimension (area, functions solved, success) and one for each function (expected running time to 1e-8 by dimension).
+func Table(w io.Writer, trials []Trial) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	last := len(Targets()) - 1
+	fmt.Fprintln(t, "dim\tbudget\tarea\tsolved to 1e-8\tsuccess\t")
+	for _, n := range dims(trials) {
+		of := Select(trials, n, "")
+		b := factor(trials, n)
+		solved, rate := Solved(of, last)
+		fmt.Fprintf(t, "%d\t%d n\t%.3f\t%d of %d\t%.3f\t\n", n, b, Area(of, b), solved, len(functions(of)), rate)
+	}
+	fmt.Fprint(t, "\nERT\t")
+	for _, n := range dims(trials) {
+		fmt.Fprintf(t, "%d\t", n)
+	}
+	fmt.Fprintln(t)
+	for _, f := range functions(trials) {
+		fmt.Fprintf(t, "%s\t", f)
+		for _, n := range dims(trials) {
+			fmt.Fprintf(t, "%s\t", cell(Select(trials, n, f), last))
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+// cell is an expected running time with the number of successes where some trials failed.
+func cell(trials []Trial, target int) string {
+	ert, n := ERT(trials, target)
+	switch {
+	case len(trials) == 0 || n == 0:
+		return "-"
+	case n < len(trials):
+		return fmt.Sprintf("%s (%d/%d)", strconv.FormatFloat(ert, 'f', 0, 64), n, len(trials))
+	}
+	return strconv.FormatFloat(ert, 'f', 0, 64)
+}
+
+// Comparison is how a later result stands to an earlier one in one dimension.
+type Comparison struct {
+	Dim           int
+	Before, After float64 // areas
+	Ratio         float64 // geometric mean of the expected running times to 1e-8, after over before, of functions that both solve
+	Worst         float64 // largest such ratio
+	WorstFunction string
+	Lost          []string // solved before, not after
+}
+
+// Compare sets two results against each other, dimension by dimension, over the functions that both have.
+func Compare(before, after []Trial) []Comparison {
+	last := len(Targets()) - 1
+	var out []Comparison
+	for _, n := range dims(after) {
+		a, b := Select(before, n, ""), Select(after, n, "")
+		if len(a) == 0 {
+			continue
+		}
+		budget := min(factor(before, n), factor(after, n))
+		c := Comparison{Dim: n, Before: Area(a, budget), After: Area(b, budget)}
+		sum, count := 0.0, 0
+		for _, f := range functions(b) {
+			old, m := ERT(Select(a, n, f), last)
+			now, k := ERT(Select(b, n, f), last)
+			switch {
+			case m > 0 && k == 0:
+				c.Lost = append(c.Lost, f)
+			case m > 0 && k > 0:
+				sum += math.Log(now / old)
+				count++
+				if now/old > c.Worst {
+					c.Worst, c.WorstFunction = now/old, f
+				}
+			}
+		}
+		c.Ratio = math.Exp(sum / float64(max(1, count)))
+		out = append(out, c)
+	}
+	return out
+}

@@ -1,0 +1,14 @@
+// Package esadapt minimizes functions of real and integer variables from their values alone, by evolution strategies that adapt the
+// covariance of their search distribution.
+//
+// There are two layers, both driven by ask and tell. A Strategy samples points from a distribution on R^n and moves that distribution by
+// the ranks of their values; it knows no bounds, restarts or budgets. A Search is what callers hold: it wraps a strategy and adds box
+// bounds, fixed and integer variables, constraints, noise handling, restarts, budgets, failed and late results, and a state that resumes
+// bit for bit. Minimize is a loop around Search.
+//
+// The covariance of the full-matrix strategies is a spectral.Factor, C = B diag(d) B^T: it is never decomposed. Samples, evolution paths
+// and rank-mu updates live in the basis B, increments of several generations are summed there, and one bounded-angle sweep turns the basis.
+//
+// Everything random derives from one seed: candidate i of generation g of run r draws from the ChaCha8 stream keyed by (seed, r, g, i), so
+// that no order of evaluation, number of workers or interruption changes a single bit of a run.
+package esadapt

@@ -1,0 +1,5 @@
+//go:build !race
+
+package esadapt
+
+const raceDetector = false

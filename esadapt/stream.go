@@ -1,0 +1,46 @@
+package esadapt
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+)
+
+// stream hands out random numbers that depend only on (seed, run, generation, index): it is rekeyed, never advanced across candidates.
+type stream struct {
+	src  rand.ChaCha8
+	rng  *rand.Rand
+	seed uint64
+	run  uint64
+}
+
+func newStream(seed, run uint64) *stream {
+	s := &stream{seed: seed, run: run}
+	s.rng = rand.New(&s.src)
+	return s
+}
+
+// Indices of draws that belong to no candidate.
+const (
+	drawRestart    = 1<<63 + iota // population and start of a restart
+	drawModel                     // start of a covariance model
+	drawReevaluate                // number of re-evaluations
+)
+
+// at keys the stream to (generation, index) and returns it.
+func (s *stream) at(generation int, index uint64) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[0:], s.seed)
+	binary.LittleEndian.PutUint64(key[8:], s.run)
+	binary.LittleEndian.PutUint64(key[16:], uint64(generation))
+	binary.LittleEndian.PutUint64(key[24:], index)
+	s.src.Seed(key)
+	return s.rng
+}
+
+// normals fills z with the standard normal numbers of candidate index of a generation.
+func (s *stream) normals(z []float64, generation, index int) {
+	r := s.at(generation, uint64(index))
+	for i := range z {
+		z[i] = r.NormFloat64()
+	}
+}

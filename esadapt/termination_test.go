@@ -1,0 +1,100 @@
+package esadapt
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// never switches every test of a run off.
+var never = Tolerances{
+	X: -1, UpX: -1, Fun: -1, FunHistory: -1, FunRel: -1, Stagnation: -1, XStagnation: -1, UpSigma: -1, Condition: -1, FlatFitness: -1, MaxGenerations: -1,
+	NoRounding: true,
+}
+
+func plainSphere(x []float64) float64 {
+	s := 0.0
+	for _, v := range x {
+		s += v * v
+	}
+	return s
+}
+
+// Each test ends the run that it is meant for, alone, and says whether that is a success and what to do.
+func TestEveryReasonToStop(t *testing.T) {
+	linear := func(x []float64) float64 { return 1e-300 * x[0] }
+	noise := rand.New(rand.NewPCG(1, 1))
+	for _, test := range []struct {
+		code    Code
+		success bool
+		set     func(*Tolerances)
+		start   float64
+		f       func(x []float64) float64
+	}{
+		{TolX, true, func(t *Tolerances) { t.X = 0 }, 3, plainSphere},
+		{TolUpX, false, func(t *Tolerances) { t.UpX = 0 }, 3, linear},
+		{TolFun, true, func(t *Tolerances) { t.Fun = 0 }, 3, plainSphere},
+		{TolFunHistory, true, func(t *Tolerances) { t.FunHistory = 0 }, 3, plainSphere},
+		{TolFunRel, true, func(t *Tolerances) { t.FunRel = 1e-3 }, 3, plainSphere},
+		{Stagnation, false, func(t *Tolerances) { t.Stagnation = 0 }, 0, func([]float64) float64 { return noise.Float64() }},
+		{TolXStagnation, false, func(t *Tolerances) { t.XStagnation = 0 }, 3, plainSphere},
+		{TolCondition, false, func(t *Tolerances) { t.Condition = 1e6 }, 3, func(x []float64) float64 { return x[0]*x[0] + 1e12*x[1]*x[1] + x[2]*x[2] }},
+		{FlatFitness, false, func(t *Tolerances) { t.FlatFitness = 0 }, 3, func([]float64) float64 { return 7 }},
+		{GenerationsUsed, false, func(t *Tolerances) { t.MaxGenerations = 20 }, 3, plainSphere},
+		{NoEffectAxis, true, func(t *Tolerances) { t.NoRounding = false }, 1e9, func(x []float64) float64 {
+			return math.Abs(x[0]-1e9) + math.Abs(x[1]-1e9) + math.Abs(x[2]-1e9)
+		}},
+		{NotFinite, false, func(*Tolerances) {}, 3, linear},
+	} {
+		tol := never
+		test.set(&tol)
+		mean := []float64{test.start, test.start, test.start}
+		s, err := NewStrategy("cma", Setup{Mean: mean, Sigma: 1, Seed: 3, Tuning: Tuning{Tolerances: tol}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for g := 0; s.Stop() == nil && g < 40000; g++ {
+			step(t, s, test.f)
+		}
+		reasons := s.Stop()
+		if !slices.ContainsFunc(reasons, func(r Reason) bool { return r.Code == test.code }) {
+			t.Errorf("%s: stopped by %v", test.code, reasons)
+			continue
+		}
+		for _, r := range reasons {
+			if r.Code == test.code && (r.Success != test.success || r.Next == "") {
+				t.Errorf("%s: success %v, advice %q", r.Code, r.Success, r.Next)
+			}
+		}
+	}
+}
+
+func TestStepSizeRules(t *testing.T) {
+	for _, id := range []string{"sphere", "ellipsoid"} {
+		base := 0
+		for _, tuning := range []Tuning{{}, {StepSize: TPA}, {StepSize: MSR}, {NoActive: true}, {LearnRate: true}} {
+			f := function(t, id, 8)
+			total := 0
+			for seed := range uint64(3) {
+				s, err := NewStrategy("cma", Setup{Mean: []float64{2, 2, 2, 2, 2, 2, 2, 2}, Sigma: 0.5, Seed: seed, Tuning: tuning})
+				if err != nil {
+					t.Fatal(err)
+				}
+				best, used := minimum(t, s, f.Eval, 60000, 1e-8)
+				if best > 1e-8 {
+					t.Errorf("%s, %+v: best %v, stopped by %v", id, tuning, best, s.Stop())
+				}
+				total += used
+			}
+			switch {
+			case base == 0:
+				base = total
+			case tuning.LearnRate && total > 6*base, !tuning.LearnRate && total > 2*base+base/2:
+				t.Errorf("%s, %+v: %d evaluations, the default needs %d", id, tuning, total, base)
+			case tuning.NoActive && id == "ellipsoid" && total < base:
+				t.Errorf("negative weights do not help on the %s: %d without, %d with", id, total, base)
+			}
+		}
+	}
+}
