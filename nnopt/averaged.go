@@ -13,7 +13,7 @@ type AveragedKind string
 
 // The kinds; the empty one is AverageEMA. z are the iterates of the inner optimizer, x the result, y the point at which gradients are taken.
 const (
-	AverageEMA          AveragedKind = "ema"           // x <- Eval x + (1-Eval) z, y = z
+	AverageEMA          AveragedKind = "ema"           // x <- e x + (1-e) z with e = min(Eval, t/(t+9)) in step t, y = z
 	AverageGPA          AveragedKind = "gpa"           // generalised primal averaging: x likewise, y <- Train x + (1-Train) z
 	AverageScheduleFree AveragedKind = "schedule-free" // x the mean of all z with weights (max lr so far)^2, y as for gpa (Defazio et al., arXiv:2405.15682)
 )
@@ -166,7 +166,10 @@ func (a *averaged[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 		return r, err
 	}
 	keep := a.eval
-	if a.kind == AverageScheduleFree {
+	switch a.kind {
+	case "", AverageEMA:
+		keep = min(keep, float64(r.Step)/float64(r.Step+9))
+	case AverageScheduleFree:
 		a.largest = max(a.largest, r.LR)
 		a.weightSum += a.largest * a.largest
 		keep = 1 - a.largest*a.largest/a.weightSum
