@@ -56,7 +56,7 @@ type adamRule[T Float] struct {
 func (r *adamRule[T]) slots(b *Block[T]) []slotShape { return like(b, "m", "v") }
 func (r *adamRule[T]) counters() []counter           { return nil }
 
-func (r *adamRule[T]) begin(t int, _ float64) {
+func (r *adamRule[T]) begin(t int, _ float64, _ int) {
 	first, second := 1.0, 1.0
 	if !r.uncorrected {
 		first, second = 1-math.Pow(r.form.Beta1, float64(t)), 1-math.Pow(r.form.Beta2, float64(t))
@@ -66,6 +66,8 @@ func (r *adamRule[T]) begin(t int, _ float64) {
 		r.form.A, r.form.B = r.form.Beta1/first, (1-r.form.Beta1)/first
 	}
 }
+
+func (r *adamRule[T]) mover(*Block[T], []Slot[T]) mover[T] { return r }
 
 func (r *adamRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	form := r.form

@@ -116,11 +116,14 @@ func contract[T Float](t *testing.T, e Entry) {
 	t.Run("descends", func(t *testing.T) {
 		blocks := blocksFor[T](source(3))
 		o := fresh(`{"lr":0.05}`)
+		if e.Name == "sirf-shampoo" { // as the gradient vanishes its factors grow to 1/damping, which bounds the rate
+			o = fresh(`{"lr":0.001}`)
+		}
 		if err := o.Init(blocks); err != nil {
 			t.Fatal(err)
 		}
 		start, end := 0.0, 0.0
-		for step := range 400 {
+		for step := range 800 {
 			end = 0
 			for k := range blocks {
 				for i, v := range blocks[k].Value { // the gradient of sum (1+i)/2 (v-1)^2
@@ -262,7 +265,7 @@ func extremes[T Float](t *testing.T, fresh func(string) Optimizer[T]) {
 		}
 	}
 	before := cloneBlocks(blocks)
-	run(t, o, blocks, 17, 20)
+	run(t, o, blocks, 17, 21) // odd: steps of one length and either sign cannot cancel
 	for k := range blocks {
 		for i, v := range blocks[k].Value {
 			if v-v != 0 || v == before[k].Value[i] {
@@ -335,6 +338,9 @@ func TestBadOptions(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"sgd": `{"momentum":1}`, "adamw": `{"beta2":1}`, "nadamw": `{"beta1":-0.5}`, "schedule-free-adamw": `{"form":"new"}`,
+		"spectral": `{"statistics":"other"}`, "eshampoo": `{"tol":1}`, "soap": `{"beta2":1.5}`, "shampoo": `{"graft":"lamb"}`, "sirf-shampoo": `{"structure":"round"}`,
+		"muon": `{"scale":"long"}`, "lion": `{"beta1":1}`, "sign": `{"momentum":0.5,"no_momentum":true}`, "root-free-rmsprop": `{"eps":-1}`,
+		"root-free-adamw": `{"beta2":1}`, "averaged": `{"inner":"schedule-free-adamw"}`, "schedule-free-sgd": `{"inner":"adamw"}`,
 	} {
 		if _, err := New[float64](name, []byte(text)); err == nil {
 			t.Errorf("%s accepts %s", name, text)

@@ -16,9 +16,21 @@ type Entry struct {
 // Optimizers lists the optimizers that New knows.
 func Optimizers() []Entry {
 	return []Entry{
+		entry("spectral", "Kronecker-factored preconditioner kept as eigenbases and eigenvalues, by matrix products only", NewSpectral[float32], NewSpectral[float64]),
+		entry("eshampoo", "Shampoo with second moments corrected in its eigenbases", NewEShampoo[float32], NewEShampoo[float64]),
+		entry("soap", "eshampoo with orthogonal iterations instead of eigendecompositions", NewSOAP[float32], NewSOAP[float64]),
+		entry("shampoo", "Shampoo: roots of the second moments along each dimension, with grafting", NewShampoo[float32], NewShampoo[float64]),
+		entry("sirf-shampoo", "inverse-free root-free Shampoo with structured factors", NewSIRFShampoo[float32], NewSIRFShampoo[float64]),
+		entry("muon", "orthogonalised momentum for matrices, AdamW for vectors", NewMuon[float32], NewMuon[float64]),
+		entry("lion", "sign of an interpolated average of the gradient", NewLion[float32], NewLion[float64]),
+		entry("sign", "sign of the averaged gradient", NewSignDescent[float32], NewSignDescent[float64]),
+		entry("root-free-rmsprop", "RMSProp without the root: diagonal natural gradient", NewRootFreeRMSProp[float32], NewRootFreeRMSProp[float64]),
+		entry("root-free-adamw", "AdamW without the root", NewRootFreeAdamW[float32], NewRootFreeAdamW[float64]),
 		entry("sgd", "stochastic gradient descent with heavy-ball or Nesterov momentum", NewSGD[float32], NewSGD[float64]),
 		entry("adamw", "Adam with decoupled weight decay", NewAdamW[float32], NewAdamW[float64]),
 		entry("nadamw", "AdamW with a Nesterov numerator, the AlgoPerf baseline", NewNadamW[float32], NewNadamW[float64]),
+		entry("averaged", "averages of the iterates of another optimizer: moving, primal or schedule-free", NewAveraged[float32], NewAveraged[float64]),
+		entry("schedule-free-sgd", "stochastic gradient descent with averaged iterates instead of a schedule", NewScheduleFreeSGD[float32], NewScheduleFreeSGD[float64]),
 		entry("schedule-free-adamw", "AdamW with averaged iterates instead of a schedule", NewScheduleFree[float32], NewScheduleFree[float64]),
 	}
 }

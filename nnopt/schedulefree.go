@@ -119,7 +119,7 @@ func (r *scheduleFreeRule[T]) counters() []counter {
 	return []counter{{"largest", &r.largest}, {"weight_sum", &r.weightSum}}
 }
 
-func (r *scheduleFreeRule[T]) begin(t int, lr float64) {
+func (r *scheduleFreeRule[T]) begin(t int, lr float64, _ int) {
 	r.stepFactor = 1
 	if t < r.warmup {
 		r.stepFactor = float64(t) / float64(r.warmup)
@@ -145,6 +145,8 @@ func (r *scheduleFreeRule[T]) begin(t int, lr float64) {
 		r.form.A, r.form.B = 1/(1-math.Pow(r.form.Inner, float64(t))), 0
 	}
 }
+
+func (r *scheduleFreeRule[T]) mover(*Block[T], []Slot[T]) mover[T] { return r }
 
 func (r *scheduleFreeRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	form := r.form

@@ -43,9 +43,11 @@ func (r *sgdRule[T]) slots(b *Block[T]) []slotShape {
 	return like(b, "momentum")
 }
 
-func (r *sgdRule[T]) start(*Block[T], []Slot[T]) {}
-func (r *sgdRule[T]) begin(int, float64)         {}
-func (r *sgdRule[T]) counters() []counter        { return nil }
+func (r *sgdRule[T]) start(*Block[T], []Slot[T])          {}
+func (r *sgdRule[T]) begin(int, float64, int)             {}
+func (r *sgdRule[T]) counters() []counter                 { return nil }
+func (r *sgdRule[T]) mover(*Block[T], []Slot[T]) mover[T] { return r }
+
 func (r *sgdRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	form := r.form
 	form.Update = u

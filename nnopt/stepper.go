@@ -16,12 +16,18 @@ type rule[T Float] interface {
 	slots(b *Block[T]) []slotShape
 	// start fills the fresh slots of a block where zero is not right, and chooses bfloat16 where they shall be stored so.
 	start(b *Block[T], slots []Slot[T])
-	// begin is called once before the blocks of step t = 1, 2, ... move; lr is the learning rate without the factors of groups.
-	begin(t int, lr float64)
-	// move changes one block and its slots; it may run at the same time as other blocks' moves.
-	move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update)
+	// begin is called once before the blocks of step t = 1, 2, ... move; lr is the learning rate without the factors of groups, batch the number of
+	// examples behind the gradient or 0.
+	begin(t int, lr float64, batch int)
+	// mover returns what moves a block with these slots: the rule itself, or an object with workspace of its own.
+	mover(b *Block[T], slots []Slot[T]) mover[T]
 	// counters returns the numbers that the rule carries from step to step beside the slots.
 	counters() []counter
+}
+
+// mover changes one block and its slots; it may run at the same time as those of other blocks. slots always is what rule.mover got.
+type mover[T Float] interface {
+	move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update)
 }
 
 type slotShape struct {
@@ -66,6 +72,7 @@ type tracked[T Float] struct {
 	rows, cols int
 	own        blockSettings
 	slots      []Slot[T]
+	mover      mover[T]
 	sum, top   float64 // of squares, and largest, of the current gradient
 	clip       float64
 }
@@ -104,6 +111,7 @@ func (s *stepper[T]) Init(blocks []Block[T]) error {
 			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: make([]T, shape.rows*shape.cols)})
 		}
 		s.rule.start(b, all[k].slots)
+		all[k].mover = s.rule.mover(b, all[k].slots)
 	}
 	for _, c := range s.rule.counters() {
 		*c.value = 0
@@ -149,6 +157,9 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	if err := notNegative("LRScale", info.LRScale); err != nil {
 		return Report{}, err
 	}
+	if info.BatchSize < 0 {
+		return Report{}, option("BatchSize", "must not be negative, not %d", info.BatchSize)
+	}
 	r := Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips}
 	if bad := s.measure(blocks, &r); bad >= 0 {
 		if s.settings.NonFinite != Skip {
@@ -161,7 +172,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	s.step++
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
-	s.rule.begin(s.step, r.LR)
+	s.rule.begin(s.step, r.LR, info.BatchSize)
 	s.moves.Run(len(blocks))
 	s.current = nil
 	return r, nil
@@ -221,10 +232,14 @@ func (s *stepper[T]) gradientError(k int, b *Block[T]) error {
 
 // RunPart moves block k of the running step.
 func (s *stepper[T]) RunPart(k int) {
-	t := &s.blocks[k]
-	if t.own.frozen {
-		return
+	if t := &s.blocks[k]; !t.own.frozen {
+		t.mover.move(s.backend, &s.current[k], t.slots, s.update(k))
 	}
+}
+
+// update returns what the last step that was not skipped does to block k beside the rule.
+func (s *stepper[T]) update(k int) engine.Update {
+	t := &s.blocks[k]
 	peak := s.settings.LR * t.own.lrScale
 	u := engine.Update{LR: peak * s.scale, GradScale: t.clip}
 	switch s.settings.DecayKind {
@@ -237,7 +252,7 @@ func (s *stepper[T]) RunPart(k int) {
 	default:
 		u.Decay = t.own.decay * peak * s.scale
 	}
-	s.rule.move(s.backend, &s.current[k], t.slots, u)
+	return u
 }
 
 // State implements Optimizer.

@@ -124,7 +124,7 @@ func (f *frame) bound(step *Step) float64 {
 		nu = dense.NormBound(f.gen)
 	}
 	if nu > step.MaxNorm && !step.GuaranteedNorm && step.Factors == 0 {
-		nu = min(nu, f.estimateNorm())
+		nu = min(nu, dense.NormEstimate(f.gen, f.probe))
 	}
 	f.rough = f.rough || nu > 1 && step.MaxNorm > 1
 	c := 1.0
@@ -145,33 +145,6 @@ func (f *frame) bound(step *Step) float64 {
 		dense.Scale(c, f.gen.Data, f.gen.Data)
 	}
 	return c
-}
-
-// estimateNorm estimates ||gen||_2 from below by three power steps from the row of the largest norm, a start that permutations and signs of
-// the eigenpairs carry along. Typically it is right to a fifth.
-func (f *frame) estimateNorm() float64 {
-	v, w := f.probe[:f.n], f.probe[f.n:]
-	var est float64
-	for i := range f.n {
-		if norm := math.Sqrt(dense.Dot(f.gen.Row(i), f.gen.Row(i))); norm > est {
-			est = norm
-			copy(v, f.gen.Row(i))
-		}
-	}
-	norm := est
-	for range 3 {
-		for i := range v {
-			v[i] /= norm
-		}
-		dense.Gemv(dense.NoTrans, 1, f.gen, v, 0, w)
-		norm = math.Sqrt(dense.Dot(w, w))
-		if norm == 0 {
-			break
-		}
-		est = max(est, norm)
-		v, w = w, v
-	}
-	return est
 }
 
 // monitor estimates the defect where it is due, after a truncated or huge rotation and after every checkEvery others, and re-orthogonalises

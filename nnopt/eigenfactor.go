@@ -1,0 +1,299 @@
+package nnopt
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// turning says how the basis of a factor follows its target.
+type turning struct {
+	published bool    // first-order angles and exponential eigenvalues instead of bounded angles and Rayleigh quotients
+	maxNorm   float64 // bound on the norm of a generator
+	tol       float64 // > 0: sweeps are made only while the coupling exceeds it
+	sweeps    int     // at most
+}
+
+// eigenFactor is an SPD matrix B diag(d) B^T in the precision of the parameters, with the workspace that turns it. The angles, the Cayley map and
+// the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor (arXiv:2502.06268).
+type eigenFactor[T Float] struct {
+	n    int
+	mode int             // dimension of the tensor
+	b    dense.Matrix[T] // basis, eigenvectors as columns
+	d    []T
+	h    dense.Matrix[T] // sum of the statistics since the last update, upper triangle, in the basis
+
+	m, gen, q  dense.Matrix[T]
+	work       []T
+	s, r, x    []T
+	next, fine []T // eigenvalues of a step; powers of eigenvalues
+}
+
+// newEigenFactor wraps the slots b (n x n), d and h (nil: not kept between steps).
+func newEigenFactor[T Float](mode int, b, d, h []T) *eigenFactor[T] {
+	n := len(d)
+	if h == nil {
+		h = make([]T, n*n)
+	}
+	v := make([]T, 5*n)
+	return &eigenFactor[T]{
+		n: n, mode: mode, b: dense.Wrap(n, n, b), d: d, h: dense.Wrap(n, n, h),
+		m: dense.New[T](n, n), gen: dense.New[T](n, n), q: dense.New[T](n, n), work: make([]T, dense.CayleyWork(n)),
+		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
+	}
+}
+
+// eigenRange bounds eigenvalues, so that their products with a few others stay in the range of T.
+func eigenRange[T Float]() (low, high float64) {
+	if unsafe.Sizeof(T(0)) == 4 {
+		return 1e-14, 1e14
+	}
+	return 1e-100, 1e100
+}
+
+// epsilon is the distance from 1 to the next number.
+func epsilon[T Float]() float64 {
+	if unsafe.Sizeof(T(0)) == 4 {
+		return 0x1p-23
+	}
+	return 0x1p-52
+}
+
+// finite says whether the upper triangle of m is.
+func (f *eigenFactor[T]) finite() bool {
+	for i := range f.n {
+		var sum T
+		for _, v := range f.m.Row(i)[i:] {
+			sum += v - v
+		}
+		if sum != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// follow moves the factor towards the target in the upper triangle of m, of which x holds the relative increments of the eigenvalues. It returns the
+// number of sweeps.
+func (f *eigenFactor[T]) follow(o *turning) int {
+	for sweep := 0; ; sweep++ {
+		if sweep == o.sweeps || o.tol > 0 && f.coupling() <= o.tol {
+			if sweep == 0 {
+				for i := range f.next {
+					f.next[i] = f.m.At(i, i)
+				}
+				f.settle(o)
+			}
+			return sweep
+		}
+		f.turn(o)
+		dense.Mirror(f.m)
+		if o.sweeps == 1 {
+			if !o.published {
+				dense.RotatedDiagonal(f.q, f.m, f.next, f.work)
+			}
+			f.settle(o)
+			return 1
+		}
+		w := dense.Wrap(f.n, f.n, f.work)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
+		for i := range f.next {
+			f.next[i] = f.m.At(i, i)
+		}
+		f.settle(o)
+		clear(f.x)
+	}
+}
+
+// turn rotates the basis by one sweep and leaves the rotation in q.
+func (f *eigenFactor[T]) turn(o *turning) {
+	dense.Sqrt(f.s, f.d)
+	for i, v := range f.s {
+		f.r[i] = 1 / v
+	}
+	if o.published {
+		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
+	} else {
+		dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
+	}
+	nu := dense.NormBound(f.gen)
+	if nu > o.maxNorm {
+		nu = min(nu, dense.NormEstimate(f.gen, f.work))
+	}
+	if nu > o.maxNorm {
+		dense.Scale(T(o.maxNorm/nu), f.gen.Data, f.gen.Data)
+	}
+	dense.CayleyInverse(f.gen, f.q, f.work)
+	dense.Scale(2, f.q.Data, f.q.Data)
+	for i := range f.n {
+		f.q.Data[i*f.n+i]--
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
+	f.b.Copy(f.gen)
+}
+
+// settle moves d to next, or by the exponential rule where that is asked for or next is not positive.
+func (f *eigenFactor[T]) settle(o *turning) {
+	low, high := eigenRange[T]()
+	for i, v := range f.next {
+		if o.published || !(v > 0) {
+			v = T(float64(f.d[i]) * math.Exp(min(max(float64(f.x[i]), -1), 1)))
+		}
+		f.d[i] = T(min(max(float64(v), low), high))
+	}
+}
+
+// coupling returns max |m_ij|/sqrt(m_ii m_jj) of the target, without entries at the level of rounding.
+func (f *eigenFactor[T]) coupling() float64 {
+	var top float64
+	for i := range f.n {
+		v := math.Abs(float64(f.m.At(i, i)))
+		top = max(top, v)
+		f.s[i] = T(math.Sqrt(v))
+	}
+	noise := T(4 * epsilon[T]() * top)
+	var c T
+	for i, si := range f.s {
+		for j, v := range f.m.Row(i)[i+1:] {
+			if v < 0 {
+				v = -v
+			}
+			if sj := f.s[i+1+j]; v > noise && v > c*si*sj {
+				c = v / (si * sj)
+			}
+		}
+	}
+	return float64(c)
+}
+
+// normalise divides d by its geometric mean, whose logarithm it returns.
+func (f *eigenFactor[T]) normalise() float64 {
+	var mean float64
+	for _, v := range f.d {
+		mean += math.Log(float64(v))
+	}
+	mean /= float64(f.n)
+	low, high := eigenRange[T]()
+	c := math.Exp(-mean)
+	for i, v := range f.d {
+		f.d[i] = T(min(max(c*float64(v), low), high))
+	}
+	return mean
+}
+
+// restore measures the defect B^T B - I and makes a Newton-Schulz step B <- B - B (B^T B - I)/2 where it is more than rounding.
+func (f *eigenFactor[T]) restore() {
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.b, 0, f.q)
+	dense.Mirror(f.q)
+	var sum float64
+	for i := range f.n {
+		f.q.Data[i*f.n+i]--
+		sum += float64(dense.Dot(f.q.Row(i), f.q.Row(i)))
+	}
+	if sum <= float64(f.n)*math.Pow(16*epsilon[T](), 2) {
+		return
+	}
+	f.gen.Copy(f.b)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -0.5, f.b, f.q, 1, f.gen)
+	f.b.Copy(f.gen)
+}
+
+func (f *eigenFactor[T]) inverseTrace() float64 {
+	var s float64
+	for _, v := range f.d {
+		s += 1 / float64(v)
+	}
+	return s
+}
+
+// productModes is a tensor with factors for some of its dimensions, and the workspace to apply them.
+type productModes[T Float] struct {
+	dims    []int
+	factors []*eigenFactor[T]
+	z, t    []T
+}
+
+// split returns the number of elements before and after dimension mode.
+func (p *productModes[T]) split(mode int) (left, right int) {
+	return product(p.dims[:mode]), product(p.dims[mode+1:])
+}
+
+// permute brings z into the order in which index i of a dimension is what was index perm[i].
+func (p *productModes[T]) permute(perm []int, mode int) {
+	left, right := p.split(mode)
+	for l := range left {
+		for i, from := range perm {
+			to, src := (l*len(perm)+i)*right, (l*len(perm)+from)*right
+			copy(p.t[to:to+right], p.z[src:src+right])
+		}
+	}
+	p.z, p.t = p.t, p.z
+}
+
+// rotate applies op(B) of every factor to z.
+func (p *productModes[T]) rotate(op dense.Trans) {
+	for _, f := range p.factors {
+		p.apply(op, f.b, f.mode)
+	}
+}
+
+// apply multiplies z by op(a) along a dimension.
+func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
+	left, right := p.split(mode)
+	n := a.Rows
+	if right == 1 {
+		dense.Gemm(dense.NoTrans, !op, 1, dense.Wrap(left, n, p.z), a, 0, dense.Wrap(left, n, p.t))
+	} else {
+		step := n * right
+		for l := range left {
+			dense.Gemm(op, dense.NoTrans, 1, a, dense.Wrap(n, right, p.z[l*step:(l+1)*step]), 0, dense.Wrap(n, right, p.t[l*step:(l+1)*step]))
+		}
+	}
+	p.z, p.t = p.t, p.z
+}
+
+// scale multiplies z by d^e along every dimension that has a factor.
+func (p *productModes[T]) scale(e float64) {
+	for _, f := range p.factors {
+		dense.Pow(f.fine, f.d, e)
+		p.multiply(f.fine, f.mode)
+	}
+}
+
+// multiply multiplies z by the vector v along a dimension.
+func (p *productModes[T]) multiply(v []T, mode int) {
+	left, right := p.split(mode)
+	if right == 1 {
+		for l := range left {
+			row := p.z[l*len(v) : (l+1)*len(v)]
+			for j, c := range v {
+				row[j] *= c
+			}
+		}
+		return
+	}
+	for l := range left {
+		for i, c := range v {
+			start := (l*len(v) + i) * right
+			row := p.z[start : start+right]
+			dense.Scale(c, row, row)
+		}
+	}
+}
+
+// gram adds c times the Gram matrix of z along a dimension to the upper triangle of h.
+func (p *productModes[T]) gram(c T, mode int, h dense.Matrix[T]) {
+	left, right := p.split(mode)
+	n := h.Rows
+	if right == 1 {
+		z := dense.Wrap(left, n, p.z)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, c, z, z, 1, h)
+		return
+	}
+	for l := range left {
+		z := dense.Wrap(n, right, p.z[l*n*right:(l+1)*n*right])
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, c, z, z, 1, h)
+	}
+}

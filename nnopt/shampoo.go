@@ -1,0 +1,472 @@
+package nnopt
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// Factoring is what Shampoo and EShampoo share: the second moments L <- Beta2 L + (1-Beta2) G G^T of a gradient along each of its dimensions, and
+// when and how their eigenbases are brought up to date.
+type Factoring struct {
+	Shaping          Shaping `json:"shaping,omitzero"`
+	Beta1            float64 `json:"beta1,omitempty"`              // moving average of the gradient; default 0.9
+	NoMomentum       bool    `json:"no_momentum,omitempty"`        // Beta1 0
+	Beta3            float64 `json:"beta3,omitempty"`              // weight of the old average in the numerator; default Beta1, below it is like NadamW
+	Beta2            float64 `json:"beta2,omitempty"`              // default 0.95; 1 is the sum of AdaGrad
+	Eps              float64 `json:"eps,omitempty"`                // default 1e-8
+	NoBiasCorrection bool    `json:"no_bias_correction,omitempty"` //
+	Interval         int     `json:"interval,omitempty"`           // steps between refreshes; default 1
+	Start            int     `json:"start,omitempty"`              // step of the first refresh; default Interval
+	QR               bool    `json:"qr,omitempty"`                 // orthogonal iterations instead of eigendecompositions
+	Iterations       int     `json:"iterations,omitempty"`         // of those, at most; default 1
+	Tol              float64 `json:"tol,omitempty"`                // a basis is kept while ||offdiag(Q^T L Q)||_F <= Tol ||L||_F; default 0
+	LibraryOrder     bool    `json:"library_order,omitempty"`      // sort ascending after QR and leave the second moments where they are, see EShampoo
+	TraceScaling     bool    `json:"trace_scaling,omitempty"`      // divide each L by the square root of its trace
+}
+
+// Validate reports the first option that has a value that it cannot have.
+func (o *Factoring) Validate() error {
+	if err := o.Shaping.Validate(); err != nil {
+		return err
+	}
+	if o.NoMomentum && (o.Beta1 != 0 || o.Beta3 != 0) {
+		return option("no_momentum", "contradicts beta1 and beta3")
+	}
+	if err := validateBetas(o.Beta1, 0, o.Eps); err != nil {
+		return err
+	}
+	if err := below("beta3", o.Beta3); err != nil {
+		return err
+	}
+	if !(o.Beta2 >= 0 && o.Beta2 <= 1) {
+		return option("beta2", "must lie between 0 and 1, not %v", o.Beta2)
+	}
+	if min(o.Interval, o.Start, o.Iterations) < 0 {
+		return option("interval, start and iterations", "must not be negative")
+	}
+	return below("tol", o.Tol)
+}
+
+func (o *Factoring) fill() {
+	o.Beta1, o.Beta2, o.Eps = orDefault(o.Beta1, 0.9), orDefault(o.Beta2, 0.95), orDefault(o.Eps, 1e-8)
+	if o.NoMomentum {
+		o.Beta1 = 0
+	}
+	o.Beta3 = orDefault(o.Beta3, o.Beta1)
+	o.Interval, o.Iterations = max(o.Interval, 1), max(o.Iterations, 1)
+	if o.Start == 0 {
+		o.Start = o.Interval
+	}
+}
+
+// weight is that of the newest term in the second moments.
+func (o *Factoring) weight() float64 {
+	if o.Beta2 == 1 {
+		return 1
+	}
+	return 1 - o.Beta2
+}
+
+// correction is what second moments are divided by after t steps.
+func (o *Factoring) correction(t int) float64 {
+	if o.NoBiasCorrection || o.Beta2 == 1 {
+		return 1
+	}
+	return 1 - math.Pow(o.Beta2, float64(t))
+}
+
+func (o *Factoring) refreshes(t int) bool {
+	return t == o.Start || t > o.Start && t%o.Interval == 0
+}
+
+// EShampoo are the options of eigenvalue-corrected Shampoo (Eschenhagen et al., arXiv:2506.03595; with QR it is SOAP, arXiv:2409.11321): with Q_k the
+// eigenbases of the moments, V <- Beta2 V + (1-Beta2) (rotated G)^2 and W <- (1 - lr Decay) W - lr times the rotated average of the gradient divided by
+// sqrt(V) + Eps, rotated back.
+//
+// After orthogonal iterations the basis is sorted by descending Rayleigh quotients and V follows. LibraryOrder sorts ascending and leaves V, as
+// facebookresearch/optimizers does: the next iteration then starts from the wrong end, and V divides by what belonged to other columns.
+type EShampoo struct {
+	Settings // LR defaults to 0.001
+	Factoring
+}
+
+// Validate reports the first option that has a value that it cannot have.
+func (o *EShampoo) Validate() error {
+	if err := o.Settings.Validate(); err != nil {
+		return err
+	}
+	return o.Factoring.Validate()
+}
+
+// NewEShampoo returns eigenvalue-corrected Shampoo. For an m x n matrix it keeps 2 m n + 2 m^2 + 2 n^2 numbers.
+func NewEShampoo[T Float](o EShampoo) (Optimizer[T], error) { return newEShampoo[T]("eshampoo", o) }
+
+// NewSOAP returns eigenvalue-corrected Shampoo with QR set, one orthogonal iteration for a refresh.
+func NewSOAP[T Float](o EShampoo) (Optimizer[T], error) {
+	o.QR = true
+	return newEShampoo[T]("soap", o)
+}
+
+func newEShampoo[T Float](name string, o EShampoo) (Optimizer[T], error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o.fill()
+	o.LR = orDefault(o.LR, 1e-3)
+	return newStepper(name, o.Settings, rule[T](&shampooRule[T]{Factoring: o.Factoring, corrected: true}))
+}
+
+// Graft names the optimizer whose step length Shampoo takes over.
+type Graft string
+
+// The graftings; the empty one is GraftNone.
+const (
+	GraftNone    Graft = "none"
+	GraftSGD     Graft = "sgd"
+	GraftAdaGrad Graft = "adagrad"
+	GraftRMSProp Graft = "rmsprop"
+	GraftAdam    Graft = "adam"
+)
+
+// Shampoo are the options of Shampoo (Gupta et al., arXiv:1802.09568; Shi et al., arXiv:2309.06497): the average of the gradient is multiplied by
+// (L_k + Eps I)^(-e_k) along each dimension k, e_k = 1/(2 order) unless Exponents says otherwise. With a graft the result gets the length of
+// another method's step, whose steps are also those before Start.
+type Shampoo struct {
+	Settings // LR defaults to 0.001
+	Factoring
+	Exponents  []float64 `json:"exponents,omitempty"`   // one for all dimensions, or one for each; 0 leaves a dimension out
+	Graft      Graft     `json:"graft,omitempty"`       // default GraftAdam
+	GraftBeta2 float64   `json:"graft_beta2,omitempty"` // of rmsprop and adam; default 0.99 and 0.999
+	GraftEps   float64   `json:"graft_eps,omitempty"`   // default 1e-10
+	KL         bool      `json:"kl,omitempty"`          // KL-Shampoo: the moment of a dimension is that of the gradient preconditioned along the others
+}
+
+// Validate reports the first option that has a value that it cannot have.
+func (o *Shampoo) Validate() error {
+	if err := o.Settings.Validate(); err != nil {
+		return err
+	}
+	if err := o.Factoring.Validate(); err != nil {
+		return err
+	}
+	if !slices.Contains([]Graft{"", GraftNone, GraftSGD, GraftAdaGrad, GraftRMSProp, GraftAdam}, o.Graft) {
+		return option("graft", "must be none, sgd, adagrad, rmsprop or adam, not %q", o.Graft)
+	}
+	for _, e := range o.Exponents {
+		if err := notNegative("exponents", e); err != nil {
+			return err
+		}
+	}
+	if err := below("graft_beta2", o.GraftBeta2); err != nil {
+		return err
+	}
+	return notNegative("graft_eps", o.GraftEps)
+}
+
+// NewShampoo returns Shampoo. For an m x n matrix it keeps m n + 2 m^2 + 2 n^2 + m + n numbers, with most graftings m n more.
+func NewShampoo[T Float](o Shampoo) (Optimizer[T], error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o.fill()
+	o.LR, o.GraftEps = orDefault(o.LR, 1e-3), orDefault(o.GraftEps, 1e-10)
+	if o.Graft == "" {
+		o.Graft = GraftAdam
+	}
+	switch o.Graft {
+	case GraftAdaGrad:
+		o.GraftBeta2 = 1
+	case GraftAdam:
+		o.GraftBeta2 = orDefault(o.GraftBeta2, 0.999)
+	default:
+		o.GraftBeta2 = orDefault(o.GraftBeta2, 0.99)
+	}
+	return newStepper("shampoo", o.Settings, rule[T](&shampooRule[T]{
+		Factoring: o.Factoring, exponents: o.Exponents, kl: o.KL, graft: o.Graft, graftBeta2: o.GraftBeta2, graftEps: o.GraftEps,
+	}))
+}
+
+// shampooRule is EShampoo when corrected is set.
+type shampooRule[T Float] struct {
+	Factoring
+	corrected            bool
+	exponents            []float64
+	kl                   bool
+	graft                Graft
+	graftBeta2, graftEps float64
+
+	step int
+}
+
+func (r *shampooRule[T]) counters() []counter           { return nil }
+func (r *shampooRule[T]) begin(t int, _ float64, _ int) { r.step = t }
+
+// hasGraft says whether grafting keeps second moments.
+func (r *shampooRule[T]) hasGraft() bool {
+	return r.graft == GraftAdaGrad || r.graft == GraftRMSProp || r.graft == GraftAdam
+}
+
+func (r *shampooRule[T]) slots(b *Block[T]) []slotShape {
+	all := like(b, "momentum")
+	if r.hasGraft() {
+		all = append(all, like(b, "graft")...)
+	}
+	for k, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
+		if r.corrected {
+			all = append(all, slotShape{fmt.Sprintf("second%d", k), 1, p.size()})
+		}
+		for i, n := range p.dims {
+			if p.excluded[i] {
+				continue
+			}
+			all = append(all, slotShape{fmt.Sprintf("moment%d.%d", k, i), n, n}, slotShape{fmt.Sprintf("basis%d.%d", k, i), n, n})
+			if !r.corrected {
+				all = append(all, slotShape{fmt.Sprintf("values%d.%d", k, i), 1, n})
+			}
+		}
+	}
+	return all
+}
+
+func (r *shampooRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots) }
+
+// startBases sets the slots of bases to the identity and those of eigenvalues to 1.
+func startBases[T Float](slots []Slot[T]) {
+	for _, slot := range slots {
+		switch {
+		case strings.HasPrefix(slot.Name, "basis"):
+			dense.Wrap(slot.Rows, slot.Cols, slot.Data).Identity()
+		case strings.HasPrefix(slot.Name, "values"):
+			for i := range slot.Data {
+				slot.Data[i] = 1
+			}
+		}
+	}
+}
+
+func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
+	s := &shampooBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), hat: make([]T, b.Len()), out: make([]T, b.Len())}
+	rest := slots[1:]
+	take := func() []T {
+		data := rest[0].Data
+		rest = rest[1:]
+		return data
+	}
+	if r.hasGraft() {
+		s.graft = take()
+	}
+	for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
+		part := shampooPart[T]{piece: p}
+		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
+		if r.corrected {
+			part.second = take()
+		}
+		for i, n := range p.dims {
+			if p.excluded[i] {
+				continue
+			}
+			l, q, values := take(), take(), []T(nil)
+			if !r.corrected {
+				values = take()
+			}
+			part.moments = append(part.moments, newMomentFactor(i, n, l, q, values))
+		}
+		s.parts = append(s.parts, part)
+	}
+	return s
+}
+
+// shampooBlock moves one block.
+type shampooBlock[T Float] struct {
+	rule            *shampooRule[T]
+	momentum, graft []T
+	g, hat, out     []T // gradient, its filtered form, direction
+	parts           []shampooPart[T]
+}
+
+func (s *shampooBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	enter(s.g, b, u)
+	s.rule.filter(s.hat, s.momentum, s.g)
+	if s.graft != nil {
+		w := T(1 - s.rule.graftBeta2)
+		if s.rule.graftBeta2 == 1 {
+			w = 1
+		}
+		for i, v := range s.g {
+			s.graft[i] = T(s.rule.graftBeta2)*s.graft[i] + w*v*v
+		}
+	}
+	for k := range s.parts {
+		s.parts[k].step(s)
+	}
+	leave(b, u, 1, s.out)
+}
+
+// filter sets hat to (Beta3 m + (1-Beta3) g)/(1 - Beta3 Beta1^(t-1)), with m before this step, and m to Beta1 m + (1-Beta1) g.
+func (r *shampooRule[T]) filter(hat, m, g []T) {
+	c := 1.0
+	if !r.NoBiasCorrection {
+		c = 1 - r.Beta3*math.Pow(r.Beta1, float64(r.step-1))
+	}
+	old, now, keep := T(r.Beta3/c), T((1-r.Beta3)/c), T(r.Beta1)
+	for i, v := range g {
+		hat[i] = old*m[i] + now*v
+		m[i] = keep*m[i] + (1-keep)*v
+	}
+}
+
+// shampooPart is the preconditioner of one piece.
+type shampooPart[T Float] struct {
+	piece piece
+	productModes[T]
+	moments []*momentFactor[T]
+	second  []T // of the rotated gradient, EShampoo
+}
+
+func (p *shampooPart[T]) step(s *shampooBlock[T]) {
+	r := s.rule
+	p.observe(r, s.g)
+	if r.refreshes(r.step) {
+		p.refresh(r)
+	}
+	if r.corrected {
+		p.corrected(s)
+		return
+	}
+	gather(&p.piece, p.z, s.hat)
+	if r.graft != GraftNone {
+		length := p.graft(s)
+		if r.step < r.Start {
+			return
+		}
+		gather(&p.piece, p.z, s.hat)
+		p.precondition(r, -1)
+		dense.Scale(T(length/(math.Sqrt(float64(dense.Dot(p.z, p.z)))+1e-16)), p.z, p.z)
+	} else {
+		p.precondition(r, -1)
+	}
+	scatter(&p.piece, s.out, p.z)
+}
+
+// observe takes the gradient into the moments.
+func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
+	gather(&p.piece, p.z, g)
+	for k, f := range p.moments {
+		if r.kl {
+			gather(&p.piece, p.z, g)
+			p.precondition(r, k)
+		}
+		for i := range f.n {
+			row := f.l.Row(i)[i:]
+			dense.Scale(T(r.Beta2), row, row)
+		}
+		p.gram(T(r.weight()), f.mode, f.l)
+	}
+}
+
+// refresh brings the bases up to date. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
+func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
+	for _, f := range p.moments {
+		scale := 1 / r.correction(r.step)
+		if r.TraceScaling {
+			var trace float64
+			for i := range f.n {
+				trace += scale * float64(f.l.At(i, i))
+			}
+			if trace > 0 {
+				scale /= math.Sqrt(trace)
+			}
+		}
+		o := refreshing{r.QR, r.Iterations, r.Tol, r.LibraryOrder, r.Eps}
+		if permuted, _, _ := f.refresh(scale, &o); permuted && r.corrected {
+			copy(p.z, p.second)
+			p.permute(f.perm, f.mode)
+			copy(p.second, p.z)
+		}
+	}
+}
+
+// corrected is the step of EShampoo.
+func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
+	r := s.rule
+	gather(&p.piece, p.z, s.g)
+	for _, f := range p.moments {
+		p.apply(dense.Transposed, f.q, f.mode)
+	}
+	keep, take := T(r.Beta2), T(r.weight())
+	for i, v := range p.z {
+		p.second[i] = keep*p.second[i] + take*v*v
+	}
+	gather(&p.piece, p.z, s.hat)
+	for _, f := range p.moments {
+		p.apply(dense.Transposed, f.q, f.mode)
+	}
+	divide(p.z, p.second, r.correction(r.step), r.Eps)
+	for _, f := range p.moments {
+		p.apply(dense.NoTrans, f.q, f.mode)
+	}
+	scatter(&p.piece, s.out, p.z)
+}
+
+// divide divides z by sqrt(v/correction) + eps.
+func divide[T Float](z, v []T, correction, eps float64) {
+	for i, x := range v {
+		z[i] /= T(math.Sqrt(float64(x)/correction) + eps)
+	}
+}
+
+// exponent returns e_k of the k-th factor.
+func (p *shampooPart[T]) exponent(r *shampooRule[T], k int) float64 {
+	switch {
+	case len(r.exponents) == 0:
+		return 1 / float64(2*len(p.dims))
+	case len(r.exponents) == 1:
+		return r.exponents[0]
+	case p.moments[k].mode < len(r.exponents):
+		return r.exponents[p.moments[k].mode]
+	}
+	return 1 / float64(2*len(p.dims))
+}
+
+// precondition multiplies z by L^(-e) along every dimension but that of factor without.
+func (p *shampooPart[T]) precondition(r *shampooRule[T], without int) {
+	for k, f := range p.moments {
+		e := p.exponent(r, k)
+		if k == without || e == 0 {
+			continue
+		}
+		p.apply(dense.Transposed, f.q, f.mode)
+		least := math.Inf(1)
+		for _, v := range f.values {
+			least = min(least, float64(v))
+		}
+		shift := T(max(0, r.Eps-least))
+		for i, v := range f.values {
+			f.fine[i] = v + shift
+		}
+		dense.Pow(f.fine, f.fine, -e)
+		p.multiply(f.fine, f.mode)
+		p.apply(dense.NoTrans, f.q, f.mode)
+	}
+}
+
+// graft writes the direction of the method that lends its step length to the output, and returns its norm over the piece.
+func (p *shampooPart[T]) graft(s *shampooBlock[T]) float64 {
+	r := s.rule
+	gather(&p.piece, p.z, s.hat)
+	if s.graft != nil {
+		gather(&p.piece, p.t, s.graft)
+		correction := 1.0
+		if r.graft == GraftAdam && !r.NoBiasCorrection {
+			correction = 1 - math.Pow(r.graftBeta2, float64(r.step))
+		}
+		divide(p.z, p.t, correction, r.graftEps)
+	}
+	scatter(&p.piece, s.out, p.z)
+	return math.Sqrt(float64(dense.Dot(p.z, p.z)))
+}

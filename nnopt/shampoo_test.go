@@ -1,0 +1,269 @@
+package nnopt
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// shampooGolden is testdata/golden/distributed_shampoo.json: runs of facebookresearch/optimizers.
+type shampooGolden struct {
+	P02 json.RawMessage `json:"P0_2d"`
+	G2  json.RawMessage `json:"grads_2d"`
+	P01 json.RawMessage `json:"P0_1d"`
+	G1  json.RawMessage `json:"grads_1d"`
+	P03 json.RawMessage `json:"P0_3d"`
+	G3  json.RawMessage `json:"grads_3d"`
+
+	Runs []struct {
+		Name, Tensor string
+		Params       []json.RawMessage
+		EvalParams   json.RawMessage `json:"eval_params"`
+		Calls        []int           `json:"eigh_calls_per_step"`
+	}
+}
+
+// numbers returns the numbers of nested lists in order.
+func numbers(t *testing.T, raw json.RawMessage) (all []float64) {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case float64:
+			all = append(all, v)
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		}
+	}
+	walk(v)
+	return all
+}
+
+func TestShampooGolden(t *testing.T) {
+	var g shampooGolden
+	golden(t, "distributed_shampoo.json", &g)
+	options := map[string]struct{ name, json string }{
+		"eshampoo_eigh_f1":                       {"eshampoo", `{}`},
+		"eshampoo_eigh_f2":                       {"eshampoo", `{"interval":2,"start":2}`},
+		"eshampoo_qr_f1 (SOAP)":                  {"soap", `{"library_order":true}`},
+		"eshampoo_eigh_adaptive_tau0.1":          {"eshampoo", `{"tol":0.1}`},
+		"eshampoo_qr_adaptive_tau0.1_maxit10":    {"soap", `{"tol":0.1,"iterations":10,"library_order":true}`},
+		"eshampoo_eigh_adaptive_tau0.5":          {"eshampoo", `{"tol":0.5}`},
+		"eshampoo_qr_adaptive_tau0.5_maxit10":    {"soap", `{"tol":0.5,"iterations":10,"library_order":true}`},
+		"eshampoo_default_merges_3x3_to_9vector": {"eshampoo", `{"shaping":{"merge_below":1024,"order":1}}`},
+		"eshampoo_1d":                            {"eshampoo", `{}`},
+		"eshampoo_3d":                            {"eshampoo", `{"shaping":{"tensors":[{"match":"w","shape":[2,3,2]}]}}`},
+		"eshampoo_ignore_both_dims(=AdamW)":      {"eshampoo", `{"shaping":{"exclude":1}}`},
+		"shampoo_rootinv_nograft":                {"shampoo", `{"graft":"none"}`},
+		"shampoo_rootinv_adamgraft_f2":           {"shampoo", `{"graft":"adam","graft_beta2":0.99,"graft_eps":1e-8,"interval":2,"start":2}`},
+		"shampoo_rootinv_exponent_half":          {"shampoo", `{"graft":"none","exponents":[0.5]}`},
+		"shampoo_rootinv_exp_half_trace_scaling": {"shampoo", `{"graft":"none","exponents":[0.5],"trace_scaling":true}`},
+		"shampoo_eigendecomposed_qr":             {"shampoo", `{"graft":"none","qr":true,"library_order":true}`},
+		"kl_shampoo_rootinv":                     {"shampoo", `{"graft":"none","kl":true,"exponents":[0.5]}`},
+		"blocked_maxdim2":                        {"eshampoo", `{"shaping":{"max_dim":2}}`},
+		"beta3_nadam_like":                       {"eshampoo", `{"beta3":0.81}`},
+		"muon_ns5":                               {"muon", `{"scale":"plain","momentum":0.95,"eps":1e-8,"beta2":0.999}`},
+		"sign_descent":                           {"sign", `{}`},
+		"gpa":                                    {"averaged", `{"kind":"gpa","inner":"eshampoo","eval":0.9,"train":0.8,"options":{"eps":1e-5,"beta2":0.99}}`},
+		"schedule_free":                          {"averaged", `{"kind":"schedule-free","inner":"eshampoo","train":0.9,"options":{"eps":1e-5,"beta2":0.99,"no_momentum":true}}`},
+		"weight_decay_L2":                        {"eshampoo", `{"decay":0.1,"decay_kind":"l2"}`},
+		"weight_decay_DECOUPLED":                 {"eshampoo", `{"decay":0.1}`},
+		"weight_decay_CORRECTED":                 {"eshampoo", `{"decay":0.1,"decay_kind":"corrected"}`},
+		"weight_decay_INDEPENDENT":               {"eshampoo", `{"decay":0.1,"decay_kind":"independent"}`},
+	}
+	done := 0
+	for _, run := range g.Runs {
+		o, ok := options[run.Name]
+		if !ok {
+			continue
+		}
+		done++
+		t.Run(run.Name, func(t *testing.T) {
+			var all map[string]any
+			if err := json.Unmarshal([]byte(o.json), &all); err != nil {
+				t.Fatal(err)
+			}
+			defaults := map[string]float64{"lr": 0.1, "eps": 1e-5, "decay": 0.01, "beta2": 0.99}
+			if o.name == "sign" || o.name == "averaged" {
+				delete(defaults, "eps")
+				delete(defaults, "beta2")
+			}
+			for k, v := range defaults {
+				if _, set := all[k]; !set {
+					all[k] = v
+				}
+			}
+			data, _ := json.Marshal(all)
+			opt := must(New[float64](o.name, data))
+			start, grads, rows := g.P02, g.G2, 3
+			switch run.Tensor {
+			case "1d":
+				start, grads, rows = g.P01, g.G1, 1
+			case "3d":
+				start, grads, rows = g.P03, g.G3, 2
+			}
+			value, gs := numbers(t, start), numbers(t, grads)
+			n := len(value)
+			w := []Block[float64]{{Name: "w", Rows: rows, Cols: n / rows, Value: value}}
+			w[0].Grad = gs[:n]
+			must(0, opt.Init(w))
+			for k, want := range run.Params {
+				w[0].Grad = gs[k*n : (k+1)*n]
+				scale := 1.0
+				if strings.HasPrefix(run.Name, "weight_decay") {
+					scale = []float64{0.2, 0.6, 1, 0.8, 0.5, 0.1}[k] // found from the runs themselves
+				}
+				if run.Name == "schedule_free" {
+					scale = []float64{0.2, 0.6, 1, 1, 1, 1}[k]
+				}
+				must(opt.Step(w, StepInfo{LRScale: scale}))
+				within(t, "params", w[0].Value, numbers(t, want), 1e-9)
+			}
+			if run.EvalParams != nil {
+				must(0, opt.(Averager[float64]).Eval(w))
+				within(t, "evaluation point", w[0].Value, numbers(t, run.EvalParams), 1e-9)
+			}
+		})
+	}
+	if done != len(options) {
+		t.Errorf("%d of %d runs found", done, len(options))
+	}
+}
+
+// The first step of EShampoo with a vanishing Eps is the polar factor of the gradient, whatever its scale.
+func TestEShampooFirstStepIsPolar(t *testing.T) {
+	o := must(NewEShampoo[float64](EShampoo{Settings: Settings{LR: 1}, Factoring: Factoring{Eps: 1e-9}}))
+	const n = 6
+	w := []Block[float64]{{Name: "w", Rows: n, Cols: n, Value: make([]float64, n*n), Grad: make([]float64, n*n)}}
+	fill(source(31), w[0].Grad)
+	must(0, o.Init(w))
+	must(o.Step(w, StepInfo{LRScale: 1}))
+	var g, u, p mat.Dense
+	g.CloneFrom(mat.NewDense(n, n, w[0].Grad))
+	u.Scale(-1, mat.NewDense(n, n, w[0].Value))
+	p.Mul(u.T(), &u)
+	for i := range n {
+		for j := range n {
+			want := 0.0
+			if i == j {
+				want = 1
+			}
+			if math.Abs(p.At(i, j)-want) > 1e-4 {
+				t.Fatalf("U^T U is %v at %d, %d", p.At(i, j), i, j)
+			}
+		}
+	}
+	p.Mul(u.T(), &g) // symmetric for the polar factor
+	for i := range n {
+		for j := range i {
+			if math.Abs(p.At(i, j)-p.At(j, i)) > 1e-4 {
+				t.Fatalf("U^T G is not symmetric: %v, %v", p.At(i, j), p.At(j, i))
+			}
+		}
+	}
+}
+
+// With a start beyond the run a graft is the method itself.
+func TestShampooGraftAlone(t *testing.T) {
+	for graft, other := range map[Graft]Optimizer[float64]{
+		GraftSGD:  must(NewSGD[float64](SGD{Settings: Settings{LR: 0.01}, NoMomentum: true})),
+		GraftAdam: must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: 1e-300, Eps: 1e-10})),
+	} {
+		o := must(NewShampoo[float64](Shampoo{Settings: Settings{LR: 0.01}, Factoring: Factoring{NoMomentum: true, Start: 1000}, Graft: graft}))
+		a, b := blocksFor[float64](source(4)), blocksFor[float64](source(4))
+		must(0, o.Init(a))
+		must(0, other.Init(b))
+		run(t, o, a, 5, 6)
+		run(t, other, b, 5, 6)
+		for k := range a {
+			within(t, string(graft), a[k].Value, b[k].Value, 1e-12)
+		}
+	}
+}
+
+// Orthogonal iterations on a fixed moment reach its eigenbasis when they sort descending. Sorted ascending after each, as the library does, they start
+// from the wrong end again and again.
+func TestWarmQROrder(t *testing.T) {
+	const n = 8
+	lead := func(ascending bool) float64 {
+		f := newMomentFactor(0, n, make([]float64, n*n), make([]float64, n*n), make([]float64, n))
+		f.q.Identity()
+		r := source(6)
+		x := make([]float64, n*n)
+		fill(r, x)
+		for i := range n {
+			for j := range n {
+				for k := range n {
+					f.l.Data[i*n+j] += x[i*n+k] * x[j*n+k] * math.Pow(3, float64(k))
+				}
+			}
+		}
+		for range 60 {
+			f.refresh(1, &refreshing{qr: true, most: 1, ascending: ascending})
+		}
+		f.refresh(1, &refreshing{qr: true, ascending: ascending})
+		f.quotients()
+		return f.rest()
+	}
+	down, up := lead(false), lead(true)
+	if !(down < 1e-8) {
+		t.Errorf("off-diagonal part %g after 60 iterations, sorted descending", down)
+	}
+	if !(up > 1e3*down) {
+		t.Errorf("sorted ascending %g, descending %g", up, down)
+	}
+}
+
+// A moment that is not finite leaves basis and values as they were.
+func TestRefreshKeepsOldOnFailure(t *testing.T) {
+	for _, qr := range []bool{false, true} {
+		f := newMomentFactor(0, 2, []float64{1, math.NaN(), 0, 1}, []float64{1, 0, 0, 1}, []float64{3, 4})
+		if _, _, ok := f.refresh(1, &refreshing{qr: qr, most: 1}); ok {
+			t.Error("refresh of a NaN succeeded")
+		}
+		within(t, "values", f.values, []float64{3, 4}, 0)
+		within(t, "basis", f.q.Data, []float64{1, 0, 0, 1}, 0)
+	}
+}
+
+// Decompositions are skipped while the basis is good enough, as often as in the library.
+func TestAdaptiveRefreshCounts(t *testing.T) {
+	var g shampooGolden
+	golden(t, "distributed_shampoo.json", &g)
+	gs := numbers(t, g.G2)
+	for _, run := range g.Runs {
+		tol := map[string]float64{"eshampoo_eigh_adaptive_tau0.1": 0.1, "eshampoo_eigh_adaptive_tau0.5": 0.5}[run.Name]
+		if tol == 0 {
+			continue
+		}
+		p := shampooPart[float64]{piece: piece{dims: []int{3, 3}, strides: []int{3, 1}, excluded: []bool{false, false}}}
+		p.dims, p.z, p.t = []int{3, 3}, make([]float64, 9), make([]float64, 9)
+		r := &shampooRule[float64]{Factoring: Factoring{Beta2: 0.99}}
+		for mode := range 2 {
+			f := newMomentFactor[float64](mode, 3, make([]float64, 9), make([]float64, 9), nil)
+			f.q.Identity()
+			p.moments = append(p.moments, f)
+		}
+		for k, want := range run.Calls {
+			p.observe(r, gs[9*k:9*k+9])
+			calls := 0
+			for _, f := range p.moments {
+				if _, decomposed, _ := f.refresh(1/r.correction(k+1), &refreshing{tol: tol, eps: 1e-5}); decomposed {
+					calls++
+				}
+			}
+			if calls != want {
+				t.Errorf("%s, step %d: %d decompositions, want %d", run.Name, k+1, calls, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package nnopt
+
+import (
+	"fmt"
+	"path"
+	"slices"
+)
+
+// Tensor says that the blocks whose name matches are tensors of a shape; the product of the sizes must be that of the block.
+type Tensor struct {
+	Match string `json:"match"` // a pattern of path.Match
+	Shape []int  `json:"shape"` // row-major
+}
+
+// Shaping says how a block becomes the tensors that get one factor for each dimension. A block is a matrix, or a vector when Rows or Cols is 1,
+// unless Tensors says otherwise. In this order: dimensions of size 1 are dropped; adjacent dimensions are merged, the last ones first, while the
+// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into pieces that are treated on
+// their own. By default nothing is merged: a small matrix stays a matrix.
+type Shaping struct {
+	Tensors    []Tensor `json:"tensors,omitempty"`
+	MergeBelow int      `json:"merge_below,omitempty"` // default 0, nothing is merged
+	Order      int      `json:"order,omitempty"`       // default 2
+	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024
+	Exclude    int      `json:"exclude,omitempty"`     // whole dimensions of at least this size get no factor, as the rows of embeddings; default 0, none
+}
+
+// Validate reports the first option that has a value that it cannot have.
+func (s *Shaping) Validate() error {
+	for i, t := range s.Tensors {
+		name := fmt.Sprintf("shaping.tensors[%d]", i)
+		if _, err := path.Match(t.Match, ""); err != nil || t.Match == "" {
+			return option(name+".match", "is not a pattern: %q", t.Match)
+		}
+		if len(t.Shape) == 0 || slices.Min(t.Shape) < 1 {
+			return option(name+".shape", "must be positive sizes, not %v", t.Shape)
+		}
+	}
+	if min(s.MergeBelow, s.Order, s.MaxDim, s.Exclude) < 0 {
+		return option("shaping", "must have no negative sizes")
+	}
+	return nil
+}
+
+// piece is a part of a block, a tensor of its own: element (i, j, ...) of it is element offset + i strides[0] + j strides[1] + ... of the block.
+type piece struct {
+	dims, strides []int
+	excluded      []bool // dimensions without a factor
+	offset        int
+}
+
+func (p *piece) size() int { return product(p.dims) }
+
+func product(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}
+
+// mergeDims drops sizes of 1 and merges adjacent sizes from the last backwards while a product is at most limit and more than order are left.
+func mergeDims(shape []int, limit, order int) []int {
+	dims := slices.DeleteFunc(slices.Clone(shape), func(d int) bool { return d == 1 })
+	if len(dims) == 0 {
+		return []int{1}
+	}
+	for k := len(dims) - 2; k >= 0; k-- {
+		if len(dims) > order && dims[k]*dims[k+1] <= limit {
+			dims[k] *= dims[k+1]
+			dims = slices.Delete(dims, k+1, k+2)
+		}
+	}
+	return dims
+}
+
+// pieces returns the tensors that a block of n elements is made of.
+func (s *Shaping) pieces(name string, rows, cols int) []piece {
+	shape := []int{rows, cols}
+	for _, t := range s.Tensors {
+		if ok, _ := path.Match(t.Match, name); ok && product(t.Shape) == rows*cols {
+			shape = t.Shape
+			break
+		}
+	}
+	order, most := s.Order, s.MaxDim
+	if order == 0 {
+		order = 2
+	}
+	if most == 0 {
+		most = 1024
+	}
+	dims := mergeDims(shape, s.MergeBelow, order)
+	all := []piece{{excluded: make([]bool, len(dims))}}
+	for k, d := range dims {
+		stride := product(dims[k+1:])
+		step := most
+		if s.Exclude > 0 && d >= s.Exclude {
+			step = d
+		}
+		var next []piece
+		for _, p := range all {
+			for start := 0; start < d; start += step {
+				q := piece{append(slices.Clone(p.dims), min(step, d-start)), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
+				q.excluded[k] = s.Exclude > 0 && d >= s.Exclude
+				next = append(next, q)
+			}
+		}
+		all = next
+	}
+	return all
+}
+
+// gather copies the elements of the piece from the block x to the contiguous dst.
+func gather[T Float](p *piece, dst, x []T) { transfer(p, p.offset, 0, dst, x, false) }
+
+// scatter copies the contiguous src to the elements of the piece in the block x.
+func scatter[T Float](p *piece, x, src []T) { transfer(p, p.offset, 0, src, x, true) }
+
+func transfer[T Float](p *piece, offset, k int, packed, x []T, out bool) {
+	if k == len(p.dims)-1 {
+		part := x[offset : offset+p.dims[k]]
+		if out {
+			copy(part, packed)
+		} else {
+			copy(packed, part)
+		}
+		return
+	}
+	inner := product(p.dims[k+1:])
+	for i := range p.dims[k] {
+		transfer(p, offset+i*p.strides[k], k+1, packed[i*inner:(i+1)*inner], x, out)
+	}
+}

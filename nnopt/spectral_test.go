@@ -1,0 +1,388 @@
+package nnopt
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/spectral"
+)
+
+// within fails unless a and b agree to tol (1 + |b|).
+func within[T Float](t *testing.T, what string, a, b []T, tol float64) {
+	t.Helper()
+	if len(a) != len(b) {
+		t.Fatalf("%s: %d elements, want %d", what, len(a), len(b))
+	}
+	for i := range a {
+		if d := math.Abs(float64(a[i] - b[i])); !(d <= tol*(1+math.Abs(float64(b[i])))) {
+			t.Fatalf("%s: element %d is %v, want %v", what, i, a[i], b[i])
+		}
+	}
+}
+
+func golden(t *testing.T, name string, dst any) {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/golden/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, dst); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func flat(rows [][]float64) (all []float64) {
+	for _, r := range rows {
+		all = append(all, r...)
+	}
+	return all
+}
+
+func slotOf[T Float](t *testing.T, o Optimizer[T], block, name string) []T {
+	t.Helper()
+	for _, s := range o.State().Slots {
+		if s.Block == block && s.Name == name {
+			return s.Data
+		}
+	}
+	t.Fatalf("no slot %s of %s", name, block)
+	return nil
+}
+
+// kronSlots reads a golden state: alpha, d_C, B_C, d_K, B_K.
+func kronSlots(t *testing.T, state []json.RawMessage) map[string][]float64 {
+	t.Helper()
+	var alpha float64
+	var d [2][]float64
+	var b [2][][]float64
+	for i, dst := range []any{&alpha, &d[0], &b[0], &d[1], &b[1]} {
+		if err := json.Unmarshal(state[i], dst); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[string][]float64{"totals0": {alpha, 0, 0}, "values0.0": d[0], "basis0.0": flat(b[0]), "values0.1": d[1], "basis0.1": flat(b[1])}
+}
+
+// The Kronecker cases with the published rule that an independent NumPy program wrote.
+func TestSpectralGolden(t *testing.T) {
+	var cases []struct {
+		Kind             string
+		Beta, Gamma, Lam float64
+		State, Next      []json.RawMessage
+		X                [][]float64
+	}
+	golden(t, "spectral.json", &cases)
+	found := 0
+	for i, c := range cases {
+		if c.Kind != "kron_kl" {
+			continue
+		}
+		found++
+		for _, root := range []float64{1, 2, 4} {
+			o := must(NewSpectral[float64](Spectral{Settings: Settings{LR: 1}, Root: root, NoMomentum: true, Beta2: c.Beta, Gamma: c.Gamma, Damping: c.Lam,
+				Published: true, MaxNorm: 1e300}))
+			rule := o.(*stepper[float64]).rule.(*spectralRule[float64])
+			rule.o.Damping = c.Lam
+			m, n := len(c.X), len(c.X[0])
+			w := []Block[float64]{{Name: "w", Rows: m, Cols: n, Value: make([]float64, m*n), Grad: flat(c.X)}}
+			must(0, o.Init(w))
+			st := o.State()
+			before := kronSlots(t, c.State)
+			for k := range st.Slots {
+				if data, ok := before[st.Slots[k].Name]; ok {
+					st.Slots[k].Data = data
+				}
+			}
+			must(0, o.SetState(st))
+			must(o.Step(w, StepInfo{LRScale: 1}))
+			want := kronSlots(t, c.Next)
+			for name, data := range want {
+				got := slotOf(t, o, "w", name)
+				if name == "totals0" {
+					got, data = got[:1], data[:1]
+				}
+				within(t, fmt.Sprintf("case %d, root %v, %s", i, root, name), got, data, 1e-10)
+			}
+			k := kronOf(t, want["totals0"][0], []int{m, n}, want)
+			step := make([]float64, m*n)
+			k.Pow(-1/root, step, flat(c.X))
+			for i := range step {
+				step[i] = -step[i]
+			}
+			within(t, "step", w[0].Value, step, 1e-10)
+		}
+	}
+	if found != 6 {
+		t.Errorf("%d cases", found)
+	}
+}
+
+func kronOf(t *testing.T, alpha float64, dims []int, slots map[string][]float64) *spectral.Kron {
+	t.Helper()
+	var parts []*spectral.Factor
+	for i, n := range dims {
+		f, err := spectral.FromEigen(mat.NewDense(n, n, slots[fmt.Sprintf("basis0.%d", i)]), slots[fmt.Sprintf("values0.%d", i)])
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, f)
+	}
+	k, err := spectral.KronOf(alpha, parts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// Matrices and tensors move as spectral.Kron does, over many steps and with folded intervals.
+func TestSpectralIsKron(t *testing.T) {
+	for _, dims := range [][]int{{6, 9}, {3, 4, 5}, {12}, {2, 3, 2, 4}} {
+		for _, interval := range []int{1, 3} {
+			t.Run(fmt.Sprint(dims, interval), func(t *testing.T) { spectralIsKron(t, dims, interval) })
+		}
+	}
+}
+
+func spectralIsKron(t *testing.T, dims []int, interval int) {
+	n := product(dims)
+	const beta, damping = 0.05, 0.01
+	tol := 1e-8
+	if len(dims) == 1 {
+		tol = 1e-6 // the ties of a vector's first statistics magnify rounding
+	}
+	o := must(NewSpectral[float64](Spectral{Settings: Settings{LR: 1}, NoMomentum: true, Beta2: beta, Damping: damping, Interval: interval,
+		Shaping: Shaping{Order: len(dims), Tensors: []Tensor{{"w", dims}}}}))
+	w := []Block[float64]{{Name: "w", Rows: dims[0], Cols: n / dims[0], Value: make([]float64, n), Grad: make([]float64, n)}}
+	must(0, o.Init(w))
+	r := source(uint64(n))
+	fill(r, w[0].Grad)
+	k := spectral.NewKron(dense.Dot(w[0].Grad, w[0].Grad)/float64(n)+damping, dims...)
+	keep := math.Pow(1-beta, float64(interval))
+	for update := 1; update <= 40; update++ {
+		var batch [][]float64
+		for range interval {
+			batch = append(batch, append([]float64(nil), w[0].Grad...))
+			clear(w[0].Value)
+			must(o.Step(w, StepInfo{LRScale: 1}))
+			if len(batch) < interval {
+				fill(r, w[0].Grad)
+			}
+		}
+		k.Learn(batch, (1-keep)/(1-math.Pow(keep, float64(update)+1)), 1, damping, nil)
+		step := make([]float64, n)
+		k.Pow(-0.5, step, w[0].Grad)
+		for i := range step {
+			step[i] = -step[i]
+		}
+		within(t, fmt.Sprintf("update %d", update), w[0].Value, step, tol)
+		fill(r, w[0].Grad)
+	}
+}
+
+// With root 2 the steps do not depend on the unit of the loss, and a transposed problem has the transposed solution.
+func TestSpectralInvariances(t *testing.T) {
+	const m, n = 5, 8
+	run := func(scale float64, transposed bool) []float64 {
+		o := must(NewSpectral[float64](Spectral{Damping: 1e-40}))
+		w := []Block[float64]{{Name: "w", Rows: m, Cols: n, Value: make([]float64, m*n), Grad: make([]float64, m*n)}}
+		if transposed {
+			w[0].Rows, w[0].Cols = n, m
+		}
+		must(0, o.Init(w))
+		r := source(21)
+		g, gt := make([]float64, m*n), make([]float64, m*n)
+		for range 30 {
+			fill(r, g)
+			dense.Transpose(dense.Wrap(n, m, gt), dense.Wrap(m, n, g))
+			from := g
+			if transposed {
+				from = gt
+			}
+			dense.Scale(scale, from, w[0].Grad)
+			must(o.Step(w, StepInfo{LRScale: 1}))
+		}
+		if !transposed {
+			return w[0].Value
+		}
+		back := make([]float64, m*n)
+		dense.Transpose(dense.Wrap(m, n, back), dense.Wrap(n, m, w[0].Value))
+		return back
+	}
+	base := run(1, false)
+	within(t, "gradients times 1000", run(1000, false), base, 1e-10)
+	within(t, "transposed", run(1, true), base, 1e-10)
+}
+
+// With the batch size, root-free steps on the mean gradient tend to those of Newton's method on a fixed gradient: g/(B g^2).
+func TestSpectralRootFree(t *testing.T) {
+	o := must(NewSpectral[float64](Spectral{Settings: Settings{LR: 1}, Root: 1, NoMomentum: true, Damping: 1e-12, Beta2: 0.1, DiagVectors: true}))
+	w := []Block[float64]{{Name: "w", Rows: 1, Cols: 3, Value: make([]float64, 3), Grad: []float64{2, -0.5, 0.01}}}
+	must(0, o.Init(w))
+	for range 200 {
+		clear(w[0].Value)
+		must(o.Step(w, StepInfo{LRScale: 1, BatchSize: 32}))
+	}
+	within(t, "step", w[0].Value, []float64{-1. / 64, 1. / 16, -100. / 32}, 1e-6)
+}
+
+// A block that is cut into pieces moves as blocks of their own do; an excluded dimension leaves the factor of the other.
+func TestSpectralPieces(t *testing.T) {
+	whole := must(NewSpectral[float64](Spectral{Shaping: Shaping{MaxDim: 4}, Interval: 2}))
+	parts := must(NewSpectral[float64](Spectral{Interval: 2}))
+	w := []Block[float64]{{Name: "w", Rows: 6, Cols: 5, Value: make([]float64, 30), Grad: make([]float64, 30)}}
+	pieces := (&Shaping{MaxDim: 4}).pieces("w", 6, 5)
+	var own []Block[float64]
+	for k, p := range pieces {
+		b := Block[float64]{Name: fmt.Sprint(k), Rows: p.dims[0], Cols: p.dims[1], Value: make([]float64, p.size()), Grad: make([]float64, p.size())}
+		own = append(own, b)
+	}
+	if len(own) != 4 {
+		t.Fatalf("%d pieces", len(own))
+	}
+	must(0, whole.Init(w))
+	must(0, parts.Init(own))
+	r := source(3)
+	for range 7 {
+		fill(r, w[0].Grad)
+		for k := range own {
+			gather(&pieces[k], own[k].Grad, w[0].Grad)
+		}
+		must(whole.Step(w, StepInfo{LRScale: 1}))
+		must(parts.Step(own, StepInfo{LRScale: 1}))
+	}
+	for k := range own {
+		got := make([]float64, own[k].Len())
+		gather(&pieces[k], got, w[0].Value)
+		within(t, "piece", got, own[k].Value, 1e-12)
+	}
+	excluded := must(NewSpectral[float64](Spectral{Shaping: Shaping{Exclude: 6}}))
+	must(0, excluded.Init(w))
+	if names := excluded.State().Slots; len(names) != 4 || names[2].Name != "basis0.1" {
+		t.Errorf("slots with an excluded dimension: %d", len(names))
+	}
+	must(excluded.Step(w, StepInfo{LRScale: 1}))
+}
+
+// Sweeps by residual follow a fixed target to its eigenbasis, and stop there.
+func TestSpectralAdaptiveSweeps(t *testing.T) {
+	const n = 12
+	r := source(9)
+	a := dense.New[float64](n, n)
+	g := make([]float64, n*2*n)
+	fill(r, g)
+	x := dense.Wrap(n, 2*n, g)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, x, x, 0, a)
+	dense.Mirror(a)
+	f := newEigenFactor(0, make([]float64, n*n), make([]float64, n), nil)
+	f.b.Identity()
+	for i := range f.d {
+		f.d[i] = 1
+	}
+	f.m.Copy(a)
+	for i := range f.d {
+		f.x[i] = a.At(i, i) - 1
+	}
+	sweeps := f.follow(&turning{maxNorm: 0.7, tol: 1e-9, sweeps: 30})
+	if sweeps < 3 || sweeps > 20 {
+		t.Errorf("%d sweeps", sweeps)
+	}
+	want := dense.New[float64](n, n)
+	for i := range n {
+		for j := range n {
+			for k, d := range f.d {
+				want.Data[i*n+j] += f.b.At(i, k) * d * f.b.At(j, k)
+			}
+		}
+	}
+	within(t, "B d B^T", want.Data, a.Data, 1e-8)
+	f.restore()
+	if again := f.follow(&turning{maxNorm: 0.7, tol: 1e-6, sweeps: 30}); again != 0 {
+		t.Errorf("%d sweeps on a diagonal target", again)
+	}
+}
+
+// Over 3000 steps in float32 the bases stay orthogonal to rounding and the values positive.
+func TestSpectralDrift(t *testing.T) {
+	o := must(NewSpectral[float32](Spectral{}))
+	w := []Block[float32]{{Name: "w", Rows: 24, Cols: 16, Value: make([]float32, 24*16), Grad: make([]float32, 24*16)}}
+	must(0, o.Init(w))
+	run(t, o, w, 77, 3000)
+	b := dense.Wrap(24, 24, slotOf(t, o, "w", "basis0.0"))
+	e := dense.New[float32](24, 24)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, b, b, 0, e)
+	for i := range 24 {
+		for j := range 24 {
+			want := float32(0)
+			if i == j {
+				want = 1
+			}
+			if d := e.At(i, j) - want; d > 3e-5 || d < -3e-5 {
+				t.Fatalf("defect %g at %d, %d", d, i, j)
+			}
+		}
+	}
+	var logs float64
+	for _, v := range slotOf(t, o, "w", "values0.0") {
+		if !(v > 0) {
+			t.Fatalf("eigenvalue %v", v)
+		}
+		logs += math.Log(float64(v))
+	}
+	if math.Abs(logs) > 1e-4 {
+		t.Errorf("log-determinant %g", logs)
+	}
+}
+
+func TestMergeDims(t *testing.T) {
+	for _, c := range []struct {
+		shape        []int
+		limit, order int
+		want         []int
+	}{
+		{[]int{1, 2, 5, 1}, 10, 1, []int{10}}, {[]int{1, 2, 5, 1}, 1, 1, []int{2, 5}}, {[]int{8, 3, 3, 3}, 1024, 1, []int{216}},
+		{[]int{8, 3, 3, 3}, 27, 1, []int{8, 27}}, {[]int{8, 3, 3, 3}, 1024, 2, []int{8, 27}}, {[]int{64, 3, 7, 7}, 1024, 2, []int{64, 147}},
+		{[]int{5}, 10, 1, []int{5}}, {[]int{1}, 4, 1, []int{1}}, {[]int{2, 3, 4, 5}, 20, 1, []int{6, 20}},
+	} {
+		if got := mergeDims(c.shape, c.limit, c.order); fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%v within %d: %v, want %v", c.shape, c.limit, got, c.want)
+		}
+	}
+}
+
+// Plain statistics of gradients that are diagonal need no rotation: the eigenvalues are the moving averages, and the power is shared by the factors.
+func TestSpectralShampooStatistics(t *testing.T) {
+	const n, beta = 4, 0.1
+	o := must(NewSpectral[float64](Spectral{Settings: Settings{LR: 1}, Statistics: ShampooStatistics, NoMomentum: true, Beta2: beta, Damping: 1e-30}))
+	w := []Block[float64]{{Name: "w", Rows: n, Cols: n, Value: make([]float64, n*n), Grad: make([]float64, n*n)}}
+	must(0, o.Init(w))
+	r := source(13)
+	want := make([]float64, n)
+	for step := 1; step <= 10; step++ {
+		var sum float64
+		for i := range n {
+			g := r.NormFloat64()
+			w[0].Grad[i*n+i] = g
+			sum += g * g
+		}
+		weight := beta / (1 - math.Pow(1-beta, float64(step)+1))
+		for i := range want {
+			if step == 1 {
+				want[i] = sum / (n * n)
+			}
+			g := w[0].Grad[i*n+i]
+			want[i] += weight * (g*g/n - want[i])
+		}
+		clear(w[0].Value)
+		must(o.Step(w, StepInfo{LRScale: 1}))
+	}
+	within(t, "values", slotOf(t, o, "w", "values0.0"), want, 1e-12)
+	for i, d := range want {
+		within(t, "step", w[0].Value[i*n+i:i*n+i+1], []float64{-w[0].Grad[i*n+i] / math.Sqrt(d)}, 1e-12)
+	}
+}
