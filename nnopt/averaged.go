@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -222,8 +223,10 @@ func (a *averaged[T]) State() State[T] {
 	st.Optimizer, st.Averaged = a.name+"/"+st.Optimizer, a.evaluated
 	st.Counters = append(st.Counters, Counter{"average_weight", a.weightSum}, Counter{"average_largest", a.largest})
 	for k, z := range a.z {
-		st.Slots = append(st.Slots, Slot[T]{z.Name, "average_z", z.Rows, z.Cols, append([]T(nil), z.Value...)},
-			Slot[T]{z.Name, "average_x", z.Rows, z.Cols, append([]T(nil), a.x[k]...)})
+		slot := func(name string, v []T) Slot[T] {
+			return Slot[T]{Block: z.Name, Name: name, Rows: z.Rows, Cols: z.Cols, Data: slices.Clone(v)}
+		}
+		st.Slots = append(st.Slots, slot("average_z", z.Value), slot("average_x", a.x[k]))
 	}
 	return st
 }
