@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 
 	"internal/safetensors": {},
 	"internal/engine":      {"internal/dense"},
-	"nnopt":                {"internal/dense", "internal/engine", "internal/safetensors"},
+	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
 	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
