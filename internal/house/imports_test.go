@@ -16,6 +16,7 @@ var mayImport = map[string][]string{
 	"internal/atomicfile": {},
 	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
+	"internal/objective":  {},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
 	"internal/gallery":    {"internal/dense", "internal/eigen"},
