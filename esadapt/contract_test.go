@@ -185,6 +185,9 @@ func TestStrategiesRefuse(t *testing.T) {
 }
 
 func TestStrategiesAllocateNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	eachStrategy(t, func(t *testing.T, name string) {
 		s, f := newTest(t, name, 8, Tuning{Tolerances: Tolerances{X: -1}})
 		values := make([]float64, len(s.Ask()))

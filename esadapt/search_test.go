@@ -346,6 +346,9 @@ func TestRestartLedger(t *testing.T) {
 }
 
 func TestSearchAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	for _, name := range []string{"plain", "tpa", "bounds", "fixed", "constraints", "integers", "penalty"} {
 		o := variants()[name]
 		o.MaxEvaluations, o.Restarts, o.Tuning.Tolerances = 0, RestartNone, never

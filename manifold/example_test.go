@@ -109,4 +109,8 @@ func ExampleMetrics() {
 	// Output:
 	// affine-invariant
 	// fisher-rao
+	// log-euclidean
+	// bures-wasserstein
+	// log-cholesky
+	// power-euclidean
 }

@@ -8,7 +8,16 @@ type Metric struct {
 }
 
 // Metrics returns every metric, in a fixed order.
-func Metrics() []Metric { return []Metric{affineInvariant, fisherRao} }
+func Metrics() []Metric {
+	return []Metric{
+		affineInvariant,
+		fisherRao,
+		logEuclidean,
+		buresWasserstein,
+		logCholesky,
+		powerEuclidean,
+	}
+}
 
 var affineInvariant = Metric{
 	Name: "affine-invariant",

@@ -8,7 +8,7 @@ import (
 
 // columns is the workspace for right-hand sides and for the shifted systems.
 type columns[T dense.Float] struct {
-	in, y, out []T // n x k
+	in, y      []T // n x k
 	u, v2      []T
 	v          []T
 	g, z, prev []T // n x (poles k)
@@ -60,7 +60,7 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 	rep.Sweeps, rep.Order = sweeps, order
 	y := dense.Wrap(t.n, x.Cols, grown(t.cols.y, t.n*x.Cols))
 	t.cols.y = y.Data
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, t.b, x, 0, y)
+	t.mulBasis(dense.Transposed, x, y)
 	madds := 2 * float64(t.n) * float64(t.n) * float64(x.Cols)
 	var e float64
 	for range pieces {
@@ -78,13 +78,30 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 			rep.Iterations += its
 			w := float64(its*len(t.fit.s)) * float64(t.n) * float64(t.n) * float64(x.Cols)
 			madds += w
-			t.debt += thin * t.work(w)
+			t.owe(thin*t.work(w), x.Cols)
 		}
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.b, y, 0, x)
+	t.mulBasis(dense.NoTrans, y, x)
 	rep.Work = t.work(madds) + 3.5*float64(sweeps)
 	rep.Bound = e + float64(pieces)*t.rounding(q, t.theta*t.smallestDiag())
 	return rep, nil
+}
+
+// owe adds what an application to k columns cost beyond the first one after the last rotation, per column, to the debt.
+func (t *tracker[T]) owe(cost float64, k int) {
+	if t.base == 0 {
+		t.base = cost / float64(k)
+	}
+	t.debt += max(0, cost-t.base*float64(k))
+}
+
+// mulBasis sets dst = op(B) x.
+func (t *tracker[T]) mulBasis(op dense.Trans, x, dst dense.Matrix[T]) {
+	if x.Cols == 1 {
+		dense.Gemv(op, 1, t.b, x.Data, 0, dst.Data)
+		return
+	}
+	dense.Gemm(op, dense.NoTrans, 1, t.b, x, 0, dst)
 }
 
 // thin is how much slower products with a few columns run than square ones.
@@ -146,16 +163,17 @@ func (t *tracker[T]) plan(q float64, k int, tol float64) (sweeps, order int) {
 			}
 		}
 		low := t.theta * t.smallestDiag()
-		if t.fit.require(q, low, t.top, tol/16) {
+		if t.fit.require(q, low, t.top, tol/8) {
 			cost := thin * t.work(float64(t.n)*float64(t.n)*float64(k*len(t.fit.s))*t.iterations(tol))
-			if t.debt+cost <= t.sweep || sweeps == maxSweeps {
+			if t.debt+max(0, cost-t.base*float64(k)) <= t.sweep || sweeps == maxSweeps {
 				return sweeps, -1
 			}
 		} else if sweeps >= maxSweeps {
-			// Neither the fit nor rotations reach the tolerance: nothing but a decomposition is left.
-			if t.refresh() == nil {
-				continue
+			// Neither the fit nor rotations reach the tolerance: nothing but a decomposition is left. The bound tells where that fails too.
+			if t.refresh() != nil {
+				return sweeps, -1
 			}
+			continue
 		}
 		t.rotate()
 	}

@@ -6,13 +6,14 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// certify measures m: d = diag(m), the off-diagonal part tau, and with x = D^(-1/2) offdiag(m) D^(-1/2) an estimate nu of ||x||_2, a
+// certify measures m: d = diag(m), the off-diagonal part tau, ||m||_F, and with x = D^(-1/2) offdiag(m) D^(-1/2) an estimate nu of ||x||_2, a
 // certified bound of it, a certified theta with I + x >= theta I (0: none found) and a certified bound top of the spectrum. low, where
-// not nil, are certified numbers with m >= diag(low), which spare the factorization that finds theta.
+// not nil, are certified numbers with m >= diag(low), which spare the passes and the factorization that find theta; the bound of ||x||_2 is
+// then only found when it is asked for (twoSided).
 func (t *tracker[T]) certify(low []float64) {
 	n := t.n
 	t.theta, t.bound, t.nu, t.tau, t.top = 0, math.Inf(1), math.Inf(1), 1, math.Inf(1)
-	var trace, diag float64
+	var diag, off float64
 	for i := range n {
 		v := float64(t.m.At(i, i))
 		t.d[i] = v
@@ -21,70 +22,61 @@ func (t *tracker[T]) certify(low []float64) {
 		}
 		t.s[i] = T(math.Sqrt(v))
 		t.r[i] = 1 / t.s[i]
-		trace += v
 		diag += v * v
+		row := t.m.Row(i)[i+1:]
+		off += 2 * float64(dense.Dot(row, row))
 	}
-	off, fro, rows := t.norms()
-	t.tau = math.Sqrt(off / (diag + off))
-	t.bound = math.Sqrt(fro)
+	t.fro = math.Sqrt(diag + off)
+	t.tau = math.Sqrt(off) / t.fro
+	t.top = t.fro
 	t.estimate()
-	t.theta = 1 - t.bound
-	if t.theta < 0.1 && low != nil {
+	if low != nil {
+		t.theta = low[0] / t.d[0]
 		for i, l := range low {
-			if i == 0 || l/t.d[i] < t.theta {
-				t.theta = l / t.d[i]
-			}
+			t.theta = min(t.theta, l/t.d[i])
 		}
 	}
-	if t.theta < 0.1 {
-		t.theta = t.positive()
+	if t.theta < 0.4 || t.nu < 0.01 {
+		t.twoSided()
 	}
-	t.top = min(trace, rows)
-	if t.theta <= 0 {
-		t.top = rows
+	if t.theta < 0.4 {
+		t.theta = max(t.theta, t.positive())
 	}
 }
 
-// norms returns ||offdiag(m)||_F^2, ||x||_F^2 and the largest absolute row sum of m.
-func (t *tracker[T]) norms() (off, fro, rows float64) {
+// twoSided sets the bound of ||x||_2 to ||x||_F.
+func (t *tracker[T]) twoSided() {
+	var fro float64
 	for i := range t.n {
 		ri := t.r[i]
-		var o, f, sum T
-		for j, v := range t.m.Row(i) {
-			if j == i {
-				sum += v
-				continue
-			}
-			if v < 0 {
-				sum -= v
-			} else {
-				sum += v
-			}
-			o += v * v
-			v *= ri * t.r[j]
+		r := t.r[i+1:]
+		var f T
+		for j, v := range t.m.Row(i)[i+1:] {
+			v *= ri * r[j]
 			f += v * v
 		}
-		off += float64(o)
-		fro += float64(f)
-		rows = max(rows, float64(sum))
+		fro += 2 * float64(f)
 	}
-	return off, fro, rows
+	t.bound = math.Sqrt(fro)
+	t.theta = max(t.theta, 1-t.bound)
 }
 
-// estimate sets nu by two power steps on x from the last call's vector.
+// estimate sets nu by a power step on x from the last call's vector, or some from a fixed one.
 func (t *tracker[T]) estimate() {
 	n := t.n
 	if len(t.cols.v) < 2*n {
 		t.cols.v = make([]T, 2*n)
 	}
 	v, y := t.cols.v[:n], t.cols.v[n:2*n]
+	steps := 1
 	if dense.Dot(t.probe, t.probe) == 0 {
+		steps = 4
 		for i := range t.probe {
 			t.probe[i] = math.Sin(float64(3*i*i + 1))
 		}
 	}
 	t.nu = 0
-	for range 2 {
+	for range steps {
 		c := 1 / math.Sqrt(dense.Dot(t.probe, t.probe))
 		for i, p := range t.probe {
 			v[i] = T(p*c) * t.r[i]
@@ -97,6 +89,7 @@ func (t *tracker[T]) estimate() {
 			s += u * u
 		}
 		if t.nu = math.Sqrt(s); t.nu < 1e-30 {
+			clear(t.probe)
 			t.nu = 0
 			return
 		}
@@ -104,10 +97,13 @@ func (t *tracker[T]) estimate() {
 	}
 }
 
-// positive returns theta in {1/2, 1/8, 0} such that a Cholesky factorization proves (1-theta) I + x positive definite. The diagonal is 1,
-// so that rounding in the factorization (below n eps) is far smaller than theta.
+// positive returns a theta for which a Cholesky factorization proves (1-theta) I + x positive definite: what the estimate nu suggests, or 1/2
+// or 1/8, or 0. The diagonal is 1, so that rounding in the factorization (below n eps) is far smaller than theta.
 func (t *tracker[T]) positive() float64 {
-	for _, theta := range [...]float64{0.5, 0.125} {
+	for _, theta := range [...]float64{1 - 1.5*t.nu, 0.5, 0.125} {
+		if theta < 0.125 || theta <= t.theta {
+			continue
+		}
 		for i := range t.n {
 			dst, src := t.w1.Row(i)[:i+1], t.m.Row(i)
 			ri := t.r[i]
@@ -126,11 +122,14 @@ func (t *tracker[T]) positive() float64 {
 // tighten replaces the Frobenius bound of ||x||_2 by ||x x||_F^(1/2), which is at most (2 n)^(1/4) too large for random x, for half a product.
 func (t *tracker[T]) tighten() {
 	n := t.n
+	if math.IsInf(t.bound, 1) {
+		t.twoSided()
+	}
 	for i := range n {
 		dst, src := t.w1.Row(i), t.m.Row(i)
 		ri := t.r[i]
-		for j := range n {
-			dst[j] = src[j] * ri * t.r[j]
+		for j, v := range src {
+			dst[j] = v * ri * t.r[j]
 		}
 		dst[i] = 0
 	}

@@ -20,6 +20,7 @@ var choleskyPolarMethod = Method{
 		return w + applyWork(q, 1)
 	},
 	Bound: choleskyPolarBound,
+	rate:  rate{45.4, 25.4, 7.1, 2.7, 1.7, 1.4, 1.2, 1.1, 1.1, 1.05},
 	run64: runCholeskyPolar[float64],
 	run32: runCholeskyPolar[float32],
 }
@@ -27,11 +28,11 @@ var choleskyPolarMethod = Method{
 // choleskyPolarBound has two parts: the factorization, made in float64 with the backward error of A, and the iteration, whose errors
 // are amplified by cond(L) = sqrt(cond(A)) only. In float32 the second one dominates.
 func choleskyPolarBound(q Query) float64 {
-	n := math.Sqrt(float64(q.N))
-	b := 16 * n * q.eps() * math.Sqrt(max(q.Cond, 1))
+	growth := math.Sqrt(max(q.Cond, 1)) / 4
 	if q.Power > 0 {
-		b = 16 * n * q.eps() * math.Pow(max(q.Cond, 1), 0.25)
+		growth = math.Pow(max(q.Cond, 1), 0.25)
 	}
+	b := math.Sqrt(float64(q.N)) * q.eps() * (4 + growth)
 	q.Single = false
 	return q.rounding(4) + b*float64(halvings(q.Power))
 }
@@ -40,8 +41,11 @@ func runCholeskyPolar[T dense.Float](j *job[T]) error {
 	s := halvings(j.Power)
 	a, lo, hi := j.a, j.lo, j.hi
 	for i := 1; ; i++ {
-		inverse := i == s && j.Power < 0
-		r, err := j.halve(a, lo, hi, inverse)
+		target := j.Query.target()
+		if i < s {
+			target = min(target, passTarget)
+		}
+		r, err := j.halve(a, lo, hi, i == s && j.Power < 0, target)
 		if err != nil {
 			return err
 		}
@@ -54,14 +58,17 @@ func runCholeskyPolar[T dense.Float](j *job[T]) error {
 	}
 }
 
+// passTarget bounds the error of all roots but the last, which keeps the spectrum of the next inside the interval that its polynomials are
+// made for.
+const passTarget = 1e-3
+
 // halve returns a^(1/2) or, inverse, a^(-1/2), up to rounding symmetric, for a symmetric a with spectrum in about [lo, hi]. The factorization is
 // made in float64 whatever T is: L then has the condition sqrt(cond(a)), so that rounding L to T costs eps sqrt(cond(a)) only.
-func (j *job[T]) halve(a dense.Matrix[T], lo, hi float64, inverse bool) (dense.Matrix[T], error) {
+func (j *job[T]) halve(a dense.Matrix[T], lo, hi float64, inverse bool, target float64) (dense.Matrix[T], error) {
 	n := j.N
-	l64 := dense.New[float64](n, n)
-	convert(l64, a)
-	if !j.factor(l64) {
-		return a, j.refuse()
+	l64, err := j.factorOf(a)
+	if err != nil {
+		return a, err
 	}
 	l, u := j.new(n, n), j.new(n, n)
 	convert(l, l64)
@@ -71,25 +78,25 @@ func (j *job[T]) halve(a dense.Matrix[T], lo, hi float64, inverse bool) (dense.M
 			u.Set(i, k, v*c)
 		}
 	}
-	u = j.polarIterate(u, 0.5*math.Sqrt(lo/hi))
+	u = j.polarIterate(u, 0.5*math.Sqrt(lo/hi), target)
 	if inverse {
 		dense.SolveLowerRight(dense.NoTrans, l, u)
 		j.count(cube(n) / 2)
 		return u, nil
 	}
 	ut, h := j.new(n, n), j.new(n, n)
-	transposeTo(ut, u)
+	dense.Transpose(ut, u)
 	dense.MulLower(dense.NoTrans, l, ut, h)
 	j.count(cube(n) / 2)
 	return h, nil
 }
 
 // polarIterate overwrites x, m x n with singular values in [lower, 1], with its orthogonal polar factor, by X <- X q(X^T X).
-func (j *job[T]) polarIterate(x dense.Matrix[T], lower float64) dense.Matrix[T] {
+func (j *job[T]) polarIterate(x dense.Matrix[T], lower, target float64) dense.Matrix[T] {
 	n := x.Cols
 	s, w := j.new(n, n), j.new(n, n)
 	y := j.new(x.Rows, n)
-	plan := polarSchedule(lower, j.Query.target())
+	plan := polarSchedule(lower, target)
 	for _, p := range plan.polys {
 		j.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		j.symm(dense.NoTrans, dense.NoTrans, 1, s, s, w)
@@ -99,22 +106,8 @@ func (j *job[T]) polarIterate(x dense.Matrix[T], lower float64) dense.Matrix[T] 
 	}
 	j.rep.Iterations += len(plan.polys)
 	j.rep.Reason = "converged"
-	j.trunc += plan.error
+	j.trunc += 1.2 * plan.error
 	return x
-}
-
-func transposeTo[T dense.Float](dst, src dense.Matrix[T]) {
-	const block = 32
-	for i0 := 0; i0 < src.Rows; i0 += block {
-		for j0 := 0; j0 < src.Cols; j0 += block {
-			for i := i0; i < min(i0+block, src.Rows); i++ {
-				row := src.Row(i)
-				for j := j0; j < min(j0+block, src.Cols); j++ {
-					dst.Set(j, i, row[j])
-				}
-			}
-		}
-	}
 }
 
 // symmetrise replaces the square m by (m + m^T)/2.

@@ -12,6 +12,9 @@ import (
 // smallest size at which auto looks at the condition number; below, a decomposition costs less than the look.
 const autoLook = 48
 
+// easyCond is the condition number at which the other methods must beat the decomposition to be worth a look at the matrix.
+const easyCond = 1e4
+
 // choose returns the method to run, having estimated the spectrum where that is needed.
 func (j *job[T]) choose(o *Options) (*Method, error) {
 	if j.hi == 0 {
@@ -31,7 +34,10 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		}
 		return m, err
 	}
-	if j.N < autoLook || j.cutoff > 0 || !j.needsPositive() {
+	easy := j.Query
+	easy.Cond, easy.Top = easyCond, 1
+	if j.N < autoLook || j.cutoff > 0 || !j.needsPositive() || Choose(easy) == &eigenMethod {
+		// Work grows with the condition number for every method but the decomposition: what loses when it is easy need not be asked about.
 		return &eigenMethod, nil
 	}
 	if err := j.survey(); err != nil {
@@ -57,6 +63,7 @@ func (j *job[T]) survey() error {
 	ok := dense.Cholesky(l) < 0
 	j.count(float64(j.N*j.N*j.N) / 6)
 	if ok {
+		j.chol = l
 		j.lo = smallest(l)
 		ok = j.lo > math.Sqrt(float64(j.N))*0x1p-53*top
 	}

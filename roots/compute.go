@@ -60,12 +60,22 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (Rep
 		}
 		j.start = startBasis(o.Start)
 	}
-	shift := j.prepare(o)
+	j.shift = j.prepare(o)
 	m, err := j.choose(o)
 	if err != nil {
-		return rep, err
+		return rep, unscale(err, j.shift)
 	}
-	return rep, j.run(m, o, shift)
+	err = j.run(m, o)
+	return rep, err
+}
+
+// unscale undoes the scaling by 2^-shift in the eigenvalues that an error names.
+func unscale(err error, shift int) error {
+	var e *NotPositiveDefiniteError
+	if errors.As(err, &e) {
+		e.Smallest, e.Largest = math.Ldexp(e.Smallest, shift), math.Ldexp(e.Largest, shift)
+	}
+	return err
 }
 
 func startBasis(b *mat.Dense) dense.Matrix[float64] { return dense.Of(b.RawMatrix()) }
@@ -81,7 +91,7 @@ func finite[T dense.Float](a dense.Matrix[T]) error {
 	return nil
 }
 
-// prepare adds the ridge and scales a by 2^-shift to norm about 1 (no scaling for exp).
+// prepare adds the ridge, scales a to norm about 1 (no scaling for exp) and returns the shift.
 func (j *job[T]) prepare(o *Options) (shift int) {
 	top := maxAbs(j.a)
 	if top == 0 {
@@ -156,12 +166,12 @@ func normBound[T dense.Float](a dense.Matrix[T]) float64 {
 	return min(math.Sqrt(fro), inf)
 }
 
-// run executes m and completes the report: range, residual, bound, undoing the scaling by 2^shift.
-func (j *job[T]) run(m *Method, o *Options, shift int) error {
+// run executes m and completes the report: range, residual, bound, undoing the scaling.
+func (j *job[T]) run(m *Method, o *Options) error {
 	rep := j.rep
 	rep.Method = m.Name
 	rep.LambdaMin, rep.LambdaMax = j.lo, j.hi
-	if err := j.overflow(shift); err != nil {
+	if err := j.overflow(); err != nil {
 		return err
 	}
 	var err error
@@ -172,24 +182,20 @@ func (j *job[T]) run(m *Method, o *Options, shift int) error {
 		err = m.run32(t)
 	}
 	if err != nil {
-		var e *NotPositiveDefiniteError
-		if errors.As(err, &e) {
-			e.Smallest, e.Largest = math.Ldexp(e.Smallest, shift), math.Ldexp(e.Largest, shift)
-		}
-		return err
+		return unscale(err, j.shift)
 	}
-	j.Query.Cond, j.Top = conditionOf(j), rep.LambdaMax
+	j.Query.Cond, j.Top = conditionOf(j), math.Ldexp(rep.LambdaMax, j.shift)
 	rep.Bound = m.Bound(j.Query) + j.trunc
 	if !o.NoResidual {
 		j.residual()
 	}
-	return j.finish(m, o, shift)
+	return j.finish(m, o)
 }
 
-// conditionOf returns the condition number for the promise: exact where the spectrum is known, with a margin of 2 where it is estimated.
+// conditionOf returns the condition number for the promise: exact where the spectrum is known, with a margin where it is estimated.
 func conditionOf[T dense.Float](j *job[T]) float64 {
 	if j.spectrum == nil {
-		return 2 * j.rep.Cond()
+		return condMargin * j.rep.Cond()
 	}
 	if j.rep.Rank == j.N {
 		return j.rep.Cond()
@@ -199,7 +205,7 @@ func conditionOf[T dense.Float](j *job[T]) float64 {
 }
 
 // overflow refuses a power whose result leaves the range of T.
-func (j *job[T]) overflow(shift int) error {
+func (j *job[T]) overflow() error {
 	limit := math.Log(math.MaxFloat64)
 	if j.Single {
 		limit = math.Log(math.MaxFloat32)
@@ -217,16 +223,17 @@ func (j *job[T]) overflow(shift int) error {
 	case j.Kind != KindPow && j.Kind != KindInv || j.Power == 0:
 		return nil
 	}
-	l := largest(j.a)
-	if j.Power < 0 {
-		if l = j.lo; l <= 0 {
+	l := j.lo
+	if j.Power > 0 {
+		if j.Power*(math.Log(j.hi)+float64(j.shift)*math.Ln2) < limit {
 			return nil
 		}
+		l = largest(j.a)
 	}
-	if l == 0 {
+	if l <= 0 {
 		return nil
 	}
-	log := math.Log(l) + float64(shift)*math.Ln2
+	log := math.Log(l) + float64(j.shift)*math.Ln2
 	return check(math.Exp(log), j.Power*log)
 }
 
@@ -247,13 +254,14 @@ func (j *job[T]) overflowSpectrum(w []float64) error {
 }
 
 // finish undoes the scaling of the matrix in the result and the report and holds the promise against the tolerance.
-func (j *job[T]) finish(m *Method, o *Options, shift int) error {
+func (j *job[T]) finish(m *Method, o *Options) error {
 	rep := j.rep
 	switch j.Kind {
 	case KindPow, KindSqrt, KindInv:
-		e := float64(shift) * j.Power
+		// The rounding of shift * Power would cost |shift| eps; the exact remainder is kept.
+		e := float64(j.shift) * j.Power
 		whole := math.Floor(e)
-		f := math.Exp2(e - whole)
+		f := math.Exp2(e - whole + math.FMA(float64(j.shift), j.Power, -e))
 		for i := range j.x.Rows {
 			row := j.x.Row(i)
 			for c := range row {
@@ -262,12 +270,16 @@ func (j *job[T]) finish(m *Method, o *Options, shift int) error {
 		}
 		scale(j.x, int(whole))
 	case KindLog:
-		j.unscaleLog(float64(shift) * math.Ln2)
+		j.unscaleLog(float64(j.shift) * math.Ln2)
 	}
-	rep.LambdaMin, rep.LambdaMax = math.Ldexp(rep.LambdaMin, shift), math.Ldexp(rep.LambdaMax, shift)
-	rep.DroppedMax = math.Ldexp(rep.DroppedMax, shift)
+	rep.LambdaMin, rep.LambdaMax = math.Ldexp(rep.LambdaMin, j.shift), math.Ldexp(rep.LambdaMax, j.shift)
+	rep.DroppedMax = math.Ldexp(rep.DroppedMax, j.shift)
 	if err := finite(j.x); err != nil {
-		return &RangeError{j.Kind, j.Power, rep.LambdaMin, math.Inf(1)}
+		l := rep.LambdaMax
+		if j.Power < 0 {
+			l = rep.LambdaMin
+		}
+		return &RangeError{j.Kind, j.Power, l, j.Power * math.Log10(l)}
 	}
 	if o.Tol > 0 && rep.Bound > o.Tol {
 		return &AccuracyError{m.Name, rep.Bound, o.Tol, rep.Cond()}

@@ -11,17 +11,25 @@ var denmanBeaversMethod = Method{
 	Title:  "scaled product-form Denman-Beavers iteration for A^(1/2) and A^(-1/2), repeated for 1/4 and 1/8; one Cholesky inverse a step",
 	Source: "Cheng, Higham, Kenney and Laub, SIAM J. Matrix Anal. Appl. 22 (2001); Higham, Functions of Matrices, eq. (6.29)",
 	Can:    canHalving,
-	Work:   func(q Query) float64 { return 1.5*7*float64(halvings(q.Power)) + applyWork(q, 1) },
-	Bound:  func(q Query) float64 { return halvingBound(q, 6) },
-	run64:  runDenmanBeavers[float64],
-	run32:  runDenmanBeavers[float32],
+	Work: func(q Query) float64 {
+		w, k := 0.0, max(q.Cond, 1)
+		for range halvings(q.Power) {
+			w += 1.5 * (4 + math.Log2(1+math.Log2(k)))
+			k = math.Sqrt(k)
+		}
+		return w + applyWork(q, 1)
+	},
+	Bound: func(q Query) float64 { return halvingBound(q, 16) },
+	rate:  rate{43.5, 33.0, 11.2, 4.5, 2.3, 1.6, 1.4, 1.3, 1.2, 1.15},
+	run64: runDenmanBeavers[float64],
+	run32: runDenmanBeavers[float32],
 }
 
 func runDenmanBeavers[T dense.Float](j *job[T]) error {
 	s := halvings(j.Power)
-	a := j.a
+	a, lo, hi := j.a, j.lo/2, j.hi
 	for i := 1; ; i++ {
-		y, err := j.denmanBeavers(a, i == s && j.Power < 0)
+		y, err := j.denmanBeavers(a, lo, hi, i == s && j.Power < 0)
 		if err != nil {
 			return err
 		}
@@ -30,16 +38,18 @@ func runDenmanBeavers[T dense.Float](j *job[T]) error {
 			j.give(y)
 			return nil
 		}
-		a = y
+		a, lo, hi = y, math.Sqrt(lo), math.Sqrt(hi)
 	}
 }
 
-// denmanBeavers returns a^(1/2) or a^(-1/2): with mu = det(M)^(-1/(2n)) and M' = mu^2 M,
+// denmanBeavers returns a^(1/2) or a^(-1/2) for a spectrum in about [lo, hi]: with M' = mu^2 M,
 //
 //	Y <- mu Y (I + M'^-1)/2,   M <- (I + (M' + M'^-1)/2)/2,
 //
-// from M = a and Y = a or I. Scaling stops near convergence, where it would only add rounding.
-func (j *job[T]) denmanBeavers(a dense.Matrix[T], inverse bool) (dense.Matrix[T], error) {
+// from M = a and Y = a or I. mu^2 = (lo hi)^(-1/2) centres the interval that holds the spectrum of M, which the step maps to
+// [1, (2 + u + 1/u)/4] with u = (hi/lo)^(1/2) (the suboptimal scaling of Byers and Xu, SIAM J. Matrix Anal. Appl. 30, 2008). Scaling stops
+// near convergence, where it would only add rounding.
+func (j *job[T]) denmanBeavers(a dense.Matrix[T], lo, hi float64, inverse bool) (dense.Matrix[T], error) {
 	n := j.N
 	m, l, y, w := a.Clone(), j.new(n, n), j.new(n, n), j.new(n, n)
 	y.Copy(a)
@@ -51,11 +61,11 @@ func (j *job[T]) denmanBeavers(a dense.Matrix[T], inverse bool) (dense.Matrix[T]
 	scaling := true
 	for it := 0; ; it++ {
 		d := distanceToIdentity(m)
-		if broken(d) {
+		if math.IsNaN(d) || math.IsInf(d, 0) {
 			return y, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
 		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
-			j.trunc += d / 2 / math.Sqrt(float64(n))
+			j.trunc += 0.75 * d
 			return y, nil
 		}
 		if it == limit {
@@ -67,12 +77,10 @@ func (j *job[T]) denmanBeavers(a dense.Matrix[T], inverse bool) (dense.Matrix[T]
 			return y, j.refuse()
 		}
 		mu := 1.0
-		if scaling = scaling && d > 0.01; scaling {
-			var logdet float64
-			for i := range n {
-				logdet += 2 * math.Log(float64(l.At(i, i)))
-			}
-			mu = math.Exp(-logdet / (2 * float64(n)))
+		if scaling = scaling && hi > 1.1*lo; scaling {
+			mu = math.Pow(lo*hi, -0.25)
+			u := math.Sqrt(hi / lo)
+			lo, hi = 1, (2+u+1/u)/4
 		}
 		invertCholesky(l, w)
 		j.count(cube(n) / 2)

@@ -15,7 +15,7 @@
 // Report.Bound bounds ||X - f(A)||_F / ||f(A)||_F for the matrix A as given (after the ridge or the cut-off asked for). It is the sum of
 // the truncation error of the method, which is measured (residuals) or known in closed form, and of its rounding error, modelled as
 //
-//	c sqrt(n) eps * sensitivity, sensitivity = ||A||_2 max |f'| / max |f| over the spectrum,
+//	c sqrt(n) eps (1 + sensitivity), sensitivity = ||A||_2 max |f'| / max |f| over the spectrum,
 //
 // because eps ||A||_2 is the backward error of any method that reads A in floating point, and because the derivative of a matrix function
 // in the Frobenius norm is at most max |f'| over the hull of the spectrum (Daleckii and Krein; Higham, Functions of Matrices, 2008,

@@ -30,9 +30,9 @@ func (r *rational) require(p, lo, hi, target float64) bool {
 	r.err = math.Inf(1)
 	var bestS, bestW [maxPoles + 1]float64
 	count, constant := 0, 0.0
-	for n := 4; n <= maxPoles && r.err > target; n += 2 {
-		for _, below := range [...]float64{0.02, 0.05, 0.1, 0.5} {
-			for _, above := range [...]float64{0.3, 1, 3, 10, 30} {
+	for n := max(4, fitPoles(r.hi/r.lo, target)-2); n <= maxPoles && r.err > target; n++ {
+		for _, below := range [...]float64{0.02, 0.05, 0.1} {
+			for _, above := range [...]float64{0.5, 3, 10, 30} {
 				if e := r.try(n, below, above); e < r.err {
 					r.err, count, constant = e, n, r.constant
 					copy(bestS[:], r.s)
@@ -50,6 +50,11 @@ func (r *rational) require(p, lo, hi, target float64) bool {
 	r.constant = constant
 	r.s, r.w = append(r.s[:0], bestS[:count]...), append(r.w[:0], bestW[:count]...)
 	return r.err <= target
+}
+
+// fitPoles predicts the number of poles for an interval of ratio cond, from measured fits.
+func fitPoles(cond, target float64) int {
+	return int(math.Ceil(3 + math.Log(1/target)*(0.25+math.Log(cond)/25)))
 }
 
 // try fits n poles between lo below and hi above and returns the error, relative to the largest value on the interval. The constant term c0

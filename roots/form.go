@@ -104,11 +104,15 @@ func (t *tracker[T]) addSecond(q float64, f []float64, s dense.Matrix[T]) {
 				s.Set(i, j, s.At(i, j)+T(float64(p.At(i, j)-p.At(j, i))/gap))
 				continue
 			}
+			m, fm := t.d[i], f[i]
+			if i != j {
+				m = (m + t.d[j]) / 2
+				fm = math.Pow(m, q)
+			}
 			var v float64
-			for k := range n {
-				if k != i && k != j {
-					v += secondDifference(q, t.d[i], t.d[k], t.d[j]) * float64(e.At(i, k)) * float64(e.At(k, j))
-				}
+			ei, ej := e.Row(i), e.Row(j)
+			for k, dk := range t.d {
+				v += secondDifference(q, m, fm, dk, f[k]) * float64(ei[k]) * float64(ej[k])
 			}
 			s.Set(i, j, s.At(i, j)+T(v))
 		}
@@ -116,14 +120,13 @@ func (t *tracker[T]) addSecond(q float64, f []float64, s dense.Matrix[T]) {
 	dense.Mirror(s)
 }
 
-// secondDifference returns f[a, k, b] of f = x^q for a close to b: (f[a,k] - f'(m))/(k - m) around m = (a+b)/2, or f”/2 where all are close.
-func secondDifference(q, a, k, b float64) float64 {
-	m := (a + b) / 2
-	if math.Abs(k-m) < 1e-4*m {
-		return q * (q - 1) / 2 * math.Pow((m+k)/2, q-2)
+// secondDifference returns f[m, k, m] of f = x^q from the values fm and fk: (f[m, k] - f'(m))/(k - m), and half the second derivative where k is close to m.
+func secondDifference(q, m, fm, k, fk float64) float64 {
+	gap := k - m
+	if math.Abs(gap) < 1e-4*m {
+		return q * (q - 1) / 2 * fm / (m * m)
 	}
-	fm, fk := math.Pow(m, q), math.Pow(k, q)
-	return ((fk-fm)/(k-m) - q*fm/m) / (k - m)
+	return ((fk-fm)/gap - q*fm/m) / gap
 }
 
 // raise returns B s^k B^T (upper triangle) for the symmetric s, which is overwritten.

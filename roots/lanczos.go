@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 var lanczosMethod = Method{
@@ -23,9 +22,12 @@ var lanczosMethod = Method{
 		return float64(q.Columns) * steps * (n + 2*steps) / (n * n) * math.Ceil(max(1, math.Abs(q.Power)))
 	},
 	Bound: func(q Query) float64 {
-		q.Cond = max(q.Cond, 1)
-		return q.rounding(8)
+		if q.Kind == KindLog {
+			return q.rounding(8)
+		}
+		return rationalBound(q)
 	},
+	rate:  rate{300, 100, 40, 15, 9, 7, 7, 9, 10, 10},
 	run64: runLanczos[float64],
 	run32: runLanczos[float32],
 }
@@ -111,111 +113,136 @@ func (k *krylov) apply(y, x []float64) (float64, error) {
 	return bound, nil
 }
 
+// krylovFunction is the function of one piece: x^p with -1 <= p < 0, or -log x for p = 0. Both are integrals of resolvents with positive weight.
+type krylovFunction float64
+
+func (p krylovFunction) at(l float64) float64 {
+	if p == 0 {
+		return -math.Log(l)
+	}
+	return math.Pow(l, float64(p))
+}
+
+// difference returns (f(low) - f(t))/(t - low) for low <= t.
+func (p krylovFunction) difference(low, t float64) float64 {
+	switch {
+	case t-low > 1e-8*t:
+		return (p.at(low) - p.at(t)) / (t - low)
+	case p == 0:
+		return 1 / t
+	}
+	return -float64(p) * math.Pow(t, float64(p)-1)
+}
+
+// krylovSpace is a Lanczos basis with full re-orthogonalisation: A V = V T + beta v e_k^T.
+type krylovSpace struct {
+	v           [][]float64 // k+1 vectors, the last one still outside of V
+	alpha, beta []float64
+	closed      bool // beta is zero: the space is invariant
+}
+
+// grow adds one vector.
+func (s *krylovSpace) grow(mul func(dst, src []float64)) error {
+	k := len(s.alpha)
+	w := make([]float64, len(s.v[k]))
+	mul(w, s.v[k])
+	a := dense.Dot(w, s.v[k])
+	for range 2 {
+		for _, u := range s.v {
+			dense.Axpy(-dense.Dot(u, w), u, w)
+		}
+	}
+	b := normalise(w)
+	if math.IsNaN(a) || math.IsNaN(b) {
+		return &MethodError{"lanczos", "the product with A returned NaN"}
+	}
+	s.v, s.alpha, s.beta = append(s.v, w), append(s.alpha, a), append(s.beta, b)
+	s.closed = b <= 1e-15*math.Abs(a) || k+1 == len(w)
+	return nil
+}
+
 // piece applies x^p, -1 <= p < 0, or the logarithm (p = 0), in one Krylov space.
 //
-// With the Lanczos relation A V = V T + beta v e_k^T, the error of V f(T) e_1 is the integral of the residuals of the shifted systems, which all
-// point along v and have one sign, so that it is at most ||x|| beta |e_k^T g(T) e_1| with g(t) = (f(l) - f(t))/(t - l) for any l
-// at or below the spectrum of A: f(x) = c int s^p (x + s)^-1 ds, and 1/((t+s)(l+s)) integrates to g.
+// The error of ||x|| V f(T) e_1 is the integral of the residuals of the shifted systems, which all point along v and have one sign, so that it
+// is at most ||x|| beta |e_k^T g(T) e_1| with g(t) = (f(l) - f(t))/(t - l) for any l at or below the spectrum of A:
+// f(x) = int w(s) (x + s)^-1 ds with w >= 0, the error of a shifted solution is at most its residual over l + s, and 1/((t+s)(l+s))
+// integrates to g.
 func (k *krylov) piece(y, x []float64, p float64) (float64, error) {
-	n := k.n
 	norm := math.Sqrt(dense.Dot(x, x))
 	clear(y)
 	if norm == 0 {
 		k.reason = "converged"
 		return 0, nil
 	}
-	limit := min(n, 1000)
+	first := make([]float64, k.n)
+	dense.Scale(1/norm, x, first)
+	space := krylovSpace{v: [][]float64{first}}
+	f := krylovFunction(p)
+	limit := min(k.n, 1000)
 	if k.limit > 0 {
 		limit = min(limit, k.limit)
 	}
-	v := [][]float64{make([]float64, n)}
-	for i, xi := range x {
-		v[0][i] = xi / norm
-	}
-	var alpha, beta []float64
 	target := max(k.q.Tol/4, 4*0x1p-53)
-	f := func(l float64) float64 {
-		if p == 0 {
-			return -math.Log(l)
-		}
-		return math.Pow(l, p)
-	}
-	size := math.Abs(f(k.lower))
-	if p == 0 {
-		size = max(size, 1)
-	}
 	best := math.Inf(1)
 	for s := 1; ; s++ {
-		w := make([]float64, n)
-		k.mul(w, v[s-1])
+		if err := space.grow(k.mul); err != nil {
+			return 0, err
+		}
 		k.products++
-		a := dense.Dot(w, v[s-1])
-		for range 2 {
-			for _, u := range v {
-				dense.Axpy(-dense.Dot(u, w), u, w)
-			}
-		}
-		b := normalise(w)
-		alpha = append(alpha, a)
-		if math.IsNaN(a) || math.IsNaN(b) {
-			return 0, &MethodError{"lanczos", "the product with A returned NaN"}
-		}
-		done := s == limit || b <= 1e-15*math.Abs(a)
+		done := s == limit || space.closed
 		if !done && s%4 != 0 {
-			v, beta = append(v, w), append(beta, b)
 			continue
 		}
-		q, theta, err := tridiagonal(alpha, beta)
+		q, theta, err := tridiagonal(space.alpha, space.beta)
 		if err != nil {
 			return 0, err
 		}
-		k.min, k.max = theta[0], theta[len(theta)-1]
+		k.min, k.max = theta[0], theta[s-1]
 		if theta[0] <= 0 {
 			return 0, &NotPositiveDefiniteError{Kind: k.q.Kind, Power: k.q.Power, Smallest: theta[0], Largest: k.max, Negligible: 1}
 		}
-		low := min(k.lower, theta[0])
-		e := 0.0
-		for i, t := range theta {
-			g := 0.0
-			if t-low > 1e-8*t {
-				g = (f(low) - f(t)) / (t - low)
-			} else {
-				g = math.Abs(p) * math.Pow(t, p-1)
-				if p == 0 {
-					g = 1 / t
-				}
-			}
-			e += q.At(s-1, i) * q.At(0, i) * g
-		}
-		bound := b * math.Abs(e) / size
-		if s == n || b <= 1e-15*math.Abs(a) {
-			bound = 0
-		}
+		bound := k.bound(&space, q, theta, f)
 		best = min(best, bound)
 		if bound <= target || done || bound > 10*best && best < 1e-10 {
 			k.reason = "converged"
 			if bound > target {
 				k.reason = "stagnated"
 			}
-			k.combine(y, v, q, theta, norm, f, p)
+			space.combine(y, q, theta, norm, f)
 			return bound, nil
 		}
-		v, beta = append(v, w), append(beta, b)
 	}
 }
 
-// combine sets y = norm V f(T) e_1.
-func (k *krylov) combine(y []float64, v [][]float64, q dense.Matrix[float64], theta []float64, norm float64, f func(float64) float64, p float64) {
-	sign := norm
-	if p == 0 {
-		sign = -norm
+// bound returns the bound of the error relative to max |f| ||x||.
+func (k *krylov) bound(s *krylovSpace, q dense.Matrix[float64], theta []float64, f krylovFunction) float64 {
+	if s.closed {
+		return 0
+	}
+	last := len(theta) - 1
+	low := min(k.lower, theta[0])
+	var e float64
+	for i, t := range theta {
+		e += q.At(last, i) * q.At(0, i) * f.difference(low, t)
+	}
+	size := math.Abs(f.at(k.lower))
+	if f == 0 {
+		size = max(size, 1)
+	}
+	return s.beta[last] * math.Abs(e) / size
+}
+
+// combine sets y = norm V f(T) e_1, with the sign of the logarithm restored.
+func (s *krylovSpace) combine(y []float64, q dense.Matrix[float64], theta []float64, norm float64, f krylovFunction) {
+	if f == 0 {
+		norm = -norm
 	}
 	for r := range theta {
 		var c float64
 		for i, t := range theta {
-			c += q.At(r, i) * q.At(0, i) * f(t)
+			c += q.At(r, i) * q.At(0, i) * f.at(t)
 		}
-		dense.Axpy(sign*c, v[r], y)
+		dense.Axpy(norm*c, s.v[r], y)
 	}
 }
 
@@ -230,7 +257,7 @@ func tridiagonal(alpha, beta []float64) (dense.Matrix[float64], []float64, error
 			t.Set(i+1, i, beta[i])
 		}
 	}
-	if !eigen.Sym(t, w) {
+	if !decompose(t, w) {
 		return t, w, &MethodError{"lanczos", "the projected eigenproblem did not converge"}
 	}
 	return t, w, nil
@@ -293,7 +320,7 @@ func applyProduct(dst, x []float64, mul func(dst, src []float64), q Query, o *Op
 	if err != nil {
 		return rep, err
 	}
-	q.Cond = k.max / k.lower
+	q.Cond, q.Top = k.max/k.lower, k.max
 	rep.Bound = bound + lanczosMethod.Bound(q)
 	if err := finite(dense.Wrap(1, n, dst)); err != nil {
 		return rep, fmt.Errorf("roots: lanczos: result: %w", err)

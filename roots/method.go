@@ -16,7 +16,7 @@ type Query struct {
 	Kind  Kind
 	Power float64 // exponent; 0 unless the kind has one
 	N     int
-	// Cond is the condition number, 0 if unknown. Top is the largest eigenvalue, which only exp depends on.
+	// Cond is the condition number, 0 if unknown. Top is the largest eigenvalue, which only exp and log depend on.
 	Cond, Top float64
 	Tol       float64 // wanted relative forward error, 0 for the best
 	Single    bool    // float32
@@ -43,6 +43,8 @@ type Method struct {
 	Can func(q Query) bool
 	// Work predicts GEMM-equivalents for q, with Cond known.
 	Work func(q Query) float64
+	// exact is set for methods that compute all eigenvalues on the way.
+	exact bool
 	// Bound promises the relative forward error for q in the Frobenius norm, with Cond known.
 	Bound func(q Query) float64
 	// Rate is how many GEMM-equivalents of time one of Work takes, by size; see cost.go.
@@ -96,13 +98,14 @@ type job[T dense.Float] struct {
 	start  dense.Matrix[float64]
 	lo, hi float64 // estimates of the extreme eigenvalues of a: lo from above, hi a safe upper bound
 	cutoff float64
-	limit  int // iterations allowed, 0 for the method's own limit
+	limit  int                   // iterations allowed, 0 for the method's own limit
+	chol   dense.Matrix[float64] // Cholesky factor of a where the survey has made one
+	shift  int                   // a is the given matrix times 2^-shift
 	lower  float64
 	rep    *Report
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.
 	trunc    float64
 	spectrum []float64
-	backward float64 // residual of the decomposition relative to the norm, where the method has one
 }
 
 func (j *job[T]) new(rows, cols int) dense.Matrix[T] { return dense.New[T](rows, cols) }
@@ -134,8 +137,6 @@ func (j *job[T]) count(m float64) {
 	j.rep.Work += m / (n * n * n)
 }
 
-func (j *job[T]) eps() float64 { return j.Query.eps() }
-
 // fn evaluates the scalar function of the query at the (scaled) eigenvalue l.
 func (q *Query) fn(l float64) float64 {
 	switch q.Kind {
@@ -161,9 +162,13 @@ func (q *Query) sensitivity() float64 {
 	k := max(q.Cond, 1)
 	switch q.Kind {
 	case KindLog:
-		// Scaled so that the largest eigenvalue is 1 and f measured in its own size; near A = I the logarithm itself vanishes and the error
-		// is relative to 1.
-		return k / max(math.Log(k), 1)
+		// Near A = I the logarithm itself vanishes and its relative error grows without bound. Cond may be up to 4 times too large.
+		top := math.Log(max(q.Top, math.SmallestNonzeroFloat64))
+		size := math.Abs(top)
+		if k > 4 {
+			size = max(size, math.Abs(top-math.Log(k/4)))
+		}
+		return k / max(size, math.SmallestNonzeroFloat64)
 	case KindExp:
 		return max(q.Top, 1)
 	case KindPolar:
@@ -171,6 +176,8 @@ func (q *Query) sensitivity() float64 {
 	}
 	p := q.Power
 	switch {
+	case p == 0:
+		return 0
 	case p < 0:
 		return -p * k
 	case p < 1:
@@ -179,9 +186,9 @@ func (q *Query) sensitivity() float64 {
 	return p
 }
 
-// rounding returns c sqrt(n) eps sensitivity, the rounding part of a promise.
+// rounding returns c sqrt(n) eps (1 + sensitivity), the rounding part of a promise.
 func (q *Query) rounding(c float64) float64 {
-	return c * math.Sqrt(float64(max(q.N, 1))) * q.eps() * q.sensitivity()
+	return c * math.Sqrt(float64(max(q.N, 1))) * q.eps() * (1 + q.sensitivity())
 }
 
 // rootOf reports p = -k/r or k/r in lowest terms for r <= limit, as (sign k, r).

@@ -18,6 +18,7 @@ var newtonMethod = Method{
 		return steps*(1.5+float64(powerProducts(r))) + coupledFinish(q)
 	},
 	Bound: func(q Query) float64 { return coupledBound(q, 8) },
+	rate:  rate{14.4, 8.4, 3.5, 1.7, 1.2, 1.1, 1.0, 1.0, 1.0, 1.0},
 	run64: runNewton[float64],
 	run32: runNewton[float32],
 }
@@ -104,7 +105,7 @@ func coupled[T dense.Float](j *job[T], r int, reach float64, step func(m, t, w d
 			return x, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
 		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
-			j.trunc += d / float64(r) / math.Sqrt(float64(n))
+			j.trunc += 1.5 * d / float64(r)
 			return x, nil
 		}
 		if it > limit {
@@ -134,7 +135,9 @@ func (j *job[T]) finishCoupled(x dense.Matrix[T], c, k int) error {
 		return nil
 	}
 	x = j.powerOf(x, k)
+	j.trunc *= float64(k)
 	if c > 0 {
+		j.trunc *= math.Pow(2*max(j.Cond, 1), float64(c)-j.Power)
 		z := j.new(j.N, j.N)
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, j.powerOf(j.a, c), x, 0, z)
 		x = z

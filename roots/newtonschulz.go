@@ -20,6 +20,7 @@ var newtonSchulzMethod = Method{
 		return w + applyWork(q, 1)
 	},
 	Bound: func(q Query) float64 { return halvingBound(q, 8) },
+	rate:  rate{9.4, 6.0, 2.5, 1.6, 1.2, 1.2, 1.1, 1.1, 1.05, 1.0},
 	run64: runNewtonSchulz[float64],
 	run32: runNewtonSchulz[float32],
 }
@@ -63,7 +64,7 @@ func newtonSchulz[T dense.Float](j *job[T], a dense.Matrix[T], hi float64) (y, z
 			return y, z, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
 		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
-			j.trunc += d / 2 / math.Sqrt(float64(n))
+			j.trunc += 0.75 * d
 			break
 		}
 		if it == limit {

@@ -19,6 +19,7 @@ var order3Method = Method{
 		return steps*(2+float64(powerProducts(r))/2) + coupledFinish(q)
 	},
 	Bound: func(q Query) float64 { return coupledBound(q, 8) },
+	rate:  rate{18.6, 12.1, 4.9, 2.2, 1.5, 1.4, 1.2, 1.15, 1.1, 1.05},
 	run64: runOrder3[float64],
 	run32: runOrder3[float32],
 }

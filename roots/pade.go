@@ -25,15 +25,16 @@ var padeMethod = Method{
 	},
 	Bound: func(q Query) float64 {
 		if q.Kind == KindExp {
-			return q.rounding(16)
+			return q.rounding(32)
 		}
 		p := q
 		if q.Kind == KindPow && q.Power > 0 {
 			p.Power = -(1 - q.Power)
-			return p.rounding(16) * math.Pow(max(q.Cond, 1), 1-q.Power)
+			return p.rounding(32) * math.Pow(max(q.Cond, 1), 1-q.Power)
 		}
-		return p.rounding(16)
+		return p.rounding(32)
 	},
+	rate:  rate{22, 13.4, 5.0, 2.1, 1.2, 1.0, 1.0, 1.0, 1.0, 1.0},
 	run64: runPade[float64],
 	run32: runPade[float32],
 }
@@ -65,14 +66,17 @@ func runPade[T dense.Float](j *job[T]) error {
 	polyIdentity(z, 0, T(c), j.a, 0, j.a)
 	lo, hi := c*j.lo, c*j.hi
 	s := halvingsToUnit(1.05 * j.hi / j.lo)
+	// Squaring amplifies the errors of the roots 2^s times: they are taken to full accuracy whatever the tolerance.
+	j.Query.Tol = 0
 	for range s {
-		r, err := j.halve(z, lo, hi, false)
+		r, err := j.halve(z, lo, hi, false, j.Query.target())
 		if err != nil {
 			return err
 		}
 		symmetrise(r)
 		z, lo, hi = r, 0.98*math.Sqrt(lo), 1.02*math.Sqrt(hi)
 	}
+	j.trunc *= math.Ldexp(1, s)
 	j.rep.Reason = "direct"
 	if j.Kind == KindLog {
 		return j.padeLog(z, s, math.Log(c))

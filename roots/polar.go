@@ -82,7 +82,7 @@ func (p *polarJob) run(o *Options) (dense.Matrix[float64], error) {
 		p.rep.Method = newtonSchulzMethod.Name
 		x, err = p.newtonSchulzPolar(x)
 	} else {
-		x = p.polarIterate(x, 0.5*lo/hi)
+		x = p.polarIterate(x, 0.5*lo/hi, p.Query.target())
 	}
 	p.Cond = 2 * hi / lo
 	p.rep.Bound = p.rounding(8) + p.trunc
@@ -135,7 +135,7 @@ func (p *polarJob) newtonSchulzPolar(x dense.Matrix[float64]) (dense.Matrix[floa
 		p.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		d := distanceToIdentity(s)
 		if p.rep.Reason = stop.done(d); p.rep.Reason != "" {
-			p.trunc += d / 2 / math.Sqrt(float64(p.N))
+			p.trunc += 0.75 * d
 			return x, nil
 		}
 		if it == limit {

@@ -20,6 +20,7 @@ var polarExpressMethod = Method{
 		return w + applyWork(q, 1)
 	},
 	Bound: func(q Query) float64 { return halvingBound(q, 8) },
+	rate:  rate{21.9, 12.8, 3.8, 1.7, 1.2, 1.05, 1.0, 1.0, 1.0, 1.0},
 	run64: runPolarExpress[float64],
 	run32: runPolarExpress[float32],
 }
@@ -65,10 +66,15 @@ func runPolarExpress[T dense.Float](j *job[T]) error {
 	s := halvings(j.Power)
 	a, lo, hi := j.a, j.lo, j.hi
 	for i := 1; ; i++ {
-		y, z := coupledMinimax(j, a, lo, hi)
+		target := j.Query.target()
+		if i < s {
+			target = min(target, passTarget)
+		}
+		y, z := coupledMinimax(j, a, lo, hi, target)
 		switch {
 		case i < s:
-			a, lo, hi = y, math.Sqrt(lo), math.Sqrt(hi)*1.01
+			symmetrise(y)
+			a, lo, hi = y, 0.98*math.Sqrt(lo), 1.02*math.Sqrt(hi)
 		case j.Power > 0:
 			j.give(y)
 			return nil
@@ -81,13 +87,13 @@ func runPolarExpress[T dense.Float](j *job[T]) error {
 
 // coupledMinimax returns a^(1/2) and a^(-1/2) for a symmetric a with spectrum in about [lo, hi]: Y <- Y q(ZY), Z <- q(ZY) Z from Y = a/hi,
 // Z = I, where x q(x^2) are the minimax polynomials on the interval of the square roots of the eigenvalues of ZY.
-func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi float64) (y, z dense.Matrix[T]) {
+func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target float64) (y, z dense.Matrix[T]) {
 	n := j.N
 	y, z = j.new(n, n), j.new(n, n)
 	p, q, w := j.new(n, n), j.new(n, n), j.new(n, n)
 	polyIdentity(y, 0, T(1/hi), a, 0, a)
 	z.Identity()
-	plan := polarSchedule(0.5*math.Sqrt(lo/hi), j.Query.target())
+	plan := polarSchedule(0.5*math.Sqrt(lo/hi), target)
 	for k, poly := range plan.polys {
 		if k == 0 {
 			p.Copy(y)
@@ -107,7 +113,7 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi float64)
 	}
 	j.rep.Iterations += len(plan.polys)
 	j.rep.Reason = "converged"
-	j.trunc += plan.error
+	j.trunc += 1.2 * plan.error
 	polyIdentity(y, 0, T(math.Sqrt(hi)), y, 0, y)
 	polyIdentity(z, 0, T(1/math.Sqrt(hi)), z, 0, z)
 	return y, z

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // gaussJacobi returns the n nodes on (0, 1) and the weights, summing to 1, of the Gauss rule for the weight t^b (1-t)^a, a, b > -1, by the
@@ -30,7 +29,7 @@ func gaussJacobi(n int, a, b float64) (nodes, weights []float64) {
 		t.Set(k-1, k, math.Sqrt(off))
 	}
 	w := make([]float64, n)
-	eigen.Sym(t, w)
+	decompose(t, w)
 	for i, x := range w {
 		nodes = append(nodes, (1+x)/2)
 		weights = append(weights, t.At(0, i)*t.At(0, i))

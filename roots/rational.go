@@ -11,20 +11,18 @@ var rationalMethod = Method{
 	Title:  "sums of shifted inverses: Hale-Higham-Trefethen contour for -1/2, fitted poles or the exponential trapezoid rule for any power; independent Cholesky solves",
 	Source: "Hale, Higham and Trefethen, SIAM J. Numer. Anal. 46 (2008), method 3",
 	Can: func(q Query) bool {
-		return q.Kind <= KindInv && (q.Power < 0 || q.Power != math.Trunc(q.Power)) && math.Abs(q.Power) <= 16 && !q.Cutoff
+		return q.Kind <= KindInv && q.Power != math.Trunc(q.Power) && math.Abs(q.Power) <= 16 && !q.Cutoff
 	},
 	Work: func(q Query) float64 {
 		whole, frac := splitPower(q.Power)
-		w := 0.0
-		if frac != 0 {
-			w = float64(predictPoles(-frac, max(q.Cond, 1), q.target())) * rationalUnit(q)
-		}
+		w := float64(predictPoles(-frac, max(q.Cond, 1), q.target()/amplification(whole, frac, q.Cond))) * rationalUnit(q)
 		if whole < 0 {
 			w += rationalUnit(q)
 		}
 		return w + float64(max(whole, -whole))*applyWork(q, 1)
 	},
 	Bound: rationalBound,
+	rate:  rate{88, 65, 21, 8.8, 4.5, 3.1, 2.8, 2.2, 1.8, 1.6},
 	run64: runRational[float64],
 	run32: runRational[float32],
 }
@@ -33,6 +31,15 @@ var rationalMethod = Method{
 func splitPower(p float64) (whole int, frac float64) {
 	c := math.Ceil(p)
 	return int(c), c - p
+}
+
+// amplification is what a product with A^whole does to the relative error of A^-frac: the result is relative to the largest eigenvalue, the
+// error to the smallest.
+func amplification(whole int, frac, cond float64) float64 {
+	if whole <= 0 {
+		return 1
+	}
+	return math.Pow(2*max(cond, 1), frac)
 }
 
 // rationalUnit is the work of one shifted inverse, formed or applied.
@@ -48,7 +55,7 @@ func rationalUnit(q Query) float64 {
 func rationalBound(q Query) float64 {
 	whole, frac := splitPower(q.Power)
 	cond := max(q.Cond, 1)
-	q.Power = -max(frac, 0.1)
+	q.Power = -frac
 	if whole < 0 {
 		q.Power += float64(whole)
 	}
@@ -70,7 +77,7 @@ func predictPoles(p, cond, target float64) int {
 		return contourNodes(cond, target)
 	}
 	if target >= fitFloor {
-		return int(math.Ceil(3 + math.Log(1/target)*(0.25+math.Log(cond)/25)))
+		return fitPoles(cond, target)
 	}
 	return len(trapezoidPoles(-p, 1, cond, target).s)
 }
@@ -166,25 +173,19 @@ func trapezoidPoles(a, lo, hi, target float64) poles {
 func runRational[T dense.Float](j *job[T]) error {
 	whole, frac := splitPower(j.Power)
 	lo, hi := 0.5*j.lo, 1.01*j.hi
-	var p poles
-	if frac != 0 {
-		p = polesFor(-frac, lo, hi, j.Query.target())
-		j.rep.Iterations = len(p.s)
-		// The error is relative to lo^-frac with half the estimated lowest eigenvalue.
-		j.trunc += 2 * p.error * math.Pow(max(j.Cond, 1), frac*float64(min(max(whole, 0), 1)))
-	}
+	p := polesFor(-frac, lo, hi, j.Query.target()/amplification(whole, frac, j.Cond))
+	j.rep.Iterations = len(p.s)
+	// The error is relative to the largest value on an interval that may begin at a quarter of the lowest eigenvalue.
+	j.trunc += 1.5 * p.error * math.Pow(4, frac) * amplification(whole, frac, j.Cond)
 	x := j.new(j.N, max(j.Columns, 0))
 	if j.Columns > 0 {
 		x.Copy(j.rhs)
 	}
-	if frac != 0 {
-		y, err := j.shiftedSum(p, x)
-		if err != nil {
-			return err
-		}
-		x = y
+	x, err := j.shiftedSum(p, x)
+	if err != nil {
+		return err
 	}
-	return j.finishRational(x, whole, frac)
+	return j.finishRational(x, whole)
 }
 
 // shiftedSum returns constant X + sum_j w_j (A + s_j)^-1 X, or without right-hand sides the sum itself. The solves are made in float64.
@@ -231,25 +232,20 @@ func (j *job[T]) shiftedSum(p poles, x dense.Matrix[T]) (dense.Matrix[T], error)
 }
 
 // finishRational multiplies by A^whole and delivers.
-func (j *job[T]) finishRational(x dense.Matrix[T], whole int, frac float64) error {
+func (j *job[T]) finishRational(x dense.Matrix[T], whole int) error {
 	n := j.N
 	base := j.a
 	if whole < 0 {
-		l := dense.New[float64](n, n)
-		convert(l, j.a)
-		if !j.factor(l) {
-			return j.refuse()
+		l, err := j.factorOf(j.a)
+		if err != nil {
+			return err
 		}
 		base = j.new(n, n)
 		convert(base, inverseOf(j, l))
 	}
 	k := max(whole, -whole)
 	if j.Columns == 0 {
-		switch {
-		case k == 0: // x is the sum itself
-		case frac == 0:
-			x = j.powerOf(base, k).Clone()
-		default:
+		if k > 0 {
 			y := j.new(n, n)
 			j.gemm(dense.NoTrans, dense.NoTrans, 1, j.powerOf(base, k), x, 0, y)
 			x = y

@@ -4,14 +4,13 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // rootLimit is the largest r for which powers +-1/r are checked by products.
 const rootLimit = 16
 
-// residual measures, in float64, how well the scaled result meets its defining equation, and raises the bound where the residual proves an
-// error above it.
+// residual measures, in float64, how well the scaled result meets its defining equation, and lowers the bound where the residual proves it
+// too large.
 func (j *job[T]) residual() {
 	if j.Columns > 0 {
 		return
@@ -36,7 +35,6 @@ func (j *job[T]) residual() {
 		j.certifyImage()
 	case ok && k == -1 && j.rep.Rank == n:
 		r.ResidualOf, r.Residual = "||X^s A X^t - I||/||I||, s + t = -1/p", c.inverseRoot(root)
-		r.Bound = max(r.Bound, 2*-j.Power*(r.Residual*math.Sqrt(float64(n))-float64(n)*j.eps()*j.Cond))
 	case ok && root == 1 && k > 0:
 		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||", c.integerPower(k)
 	default:
@@ -72,7 +70,7 @@ func (j *job[T]) certifyImage() {
 	p := j.Power
 	if j.Kind != KindLog && p > 0 && p < 1 {
 		// ||(A+R)^p - A^p|| <= || |R|^p || in every unitarily invariant norm (Ando; Bhatia, Matrix Analysis, Theorem X.1.3).
-		r.Bound = min(r.Bound, math.Pow(float64(j.N), (1-p)/2)*math.Pow(res, p)/frobenius(j.x))
+		j.improve(math.Pow(float64(j.N), (1-p)/2) * math.Pow(res, p))
 	}
 	low := j.lowest() - res
 	if low <= 0 {
@@ -86,8 +84,24 @@ func (j *job[T]) certifyImage() {
 		}
 		slope = math.Abs(p) * math.Pow(at, p-1)
 	}
-	if b := slope * res / frobenius(j.x); b < r.Bound {
-		r.Bound = b
+	j.improve(slope * res)
+}
+
+// improve lowers the bound to that of the absolute error e of the scaled result, where it is smaller.
+func (j *job[T]) improve(e float64) {
+	size := frobenius(j.x)
+	if j.Kind == KindLog {
+		// The result has log(2^shift) still to be added.
+		var d float64
+		c := float64(j.shift) * math.Ln2
+		for i := range j.N {
+			v := float64(j.x.At(i, i))
+			d += (v+c)*(v+c) - v*v
+		}
+		size = math.Sqrt(max(size*size+d, 0))
+	}
+	if size > e {
+		j.rep.Bound = min(j.rep.Bound, e/(size-e)+4*math.Sqrt(float64(j.N))*j.eps())
 	}
 }
 
@@ -184,7 +198,7 @@ func (c *checker) otherExp(ran string) float64 {
 func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.Matrix[float64] {
 	q, w := m.Clone(), make([]float64, c.n)
 	z := dense.New[float64](c.n, c.n)
-	if !eigen.Sym(q, w) {
+	if !decompose(q, w) {
 		return z
 	}
 	for i, l := range w {

@@ -45,7 +45,7 @@ func (t *tracker[T]) applyShifted(q float64, y, x dense.Matrix[T], tol float64) 
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.m, wide(c.z), 0, wide(c.mz))
 		t.correction(y)
 		bound = t.shiftedError(norms, top) * shrink
-		if bound <= tol/2 || steps == maxChebyshev {
+		if bound <= tol/3 || steps == maxChebyshev {
 			break
 		}
 		switch steps {

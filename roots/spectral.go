@@ -15,7 +15,9 @@ var spectralMethod = Method{
 		}
 		return 1.5 + 8 + applyWork(q, 2)
 	},
+	exact: true,
 	Bound: eigenBound,
+	rate:  rate{83, 44.5, 15.5, 5.6, 2.6, 1.8, 1.5, 1.2, 1.1, 1.05},
 	run64: runSpectral[float64],
 	run32: runSpectral[float32],
 }

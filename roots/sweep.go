@@ -31,9 +31,8 @@ func (t *tracker[T]) rotate() {
 	g.Copy(t.b)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, t.b, z, -1, g)
 	t.b, t.w1 = g, t.b
-	t.addNoise()
-	t.addNoise()
-	t.debt = 0
+	t.addNoise(t.unit() * t.fro)
+	t.debt, t.base = 0, 0
 	t.rotations++
 	if t.sweeps++; t.sweeps >= defectEvery {
 		t.watch()
@@ -68,13 +67,7 @@ func (t *tracker[T]) orthogonalise() {
 	polyIdentity(t.w1, 1.5, -0.5, t.w1, 0, t.w1)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.b, t.w1, 0, t.w2)
 	t.b, t.w2 = t.w2, t.b
-	var s float64
-	for i := range t.n {
-		for _, v := range t.m.Row(i) {
-			s += float64(v) * float64(v)
-		}
-	}
-	t.noise += before * math.Sqrt(s)
+	t.noise += before * t.fro
 	t.defect()
 	t.sweeps = 0
 }

@@ -14,7 +14,7 @@ import (
 type TrackerOptions struct {
 	// Tol is the wanted bound on ||applied - exact||_F / (||A^p||_2 ||X||_F). 0 means 1e-6.
 	Tol float64
-	// Sweep is the cost of a basis rotation in GEMM-equivalents against which the cost of applying powers in a stale basis is held. 0 means
+	// Sweep is the cost of a basis rotation in GEMM-equivalents against which the extra cost of applying powers in a stale basis is held. 0 means
 	// 4; +Inf never rotates unless nothing else reaches Tol.
 	Sweep float64
 }
@@ -194,8 +194,10 @@ type tracker[T dense.Float] struct {
 	theta     float64 // certified: I + x >= theta I
 	tau       float64
 	top       float64 // certified upper bound of the spectrum
+	fro       float64 // ||m||_F
 	noise     float64 // bound of the rounding collected in m, as a norm
-	debt      float64 // work that staleness has caused since the last rotation
+	debt      float64 // work that staleness has caused since the last rotation, beyond base a column
+	base      float64 // work a column of the first application after it
 	orth      float64 // last measured orthogonality defect
 	sweeps    int     // rotations since the defect was measured
 	rotations int     // rotations in all
@@ -243,7 +245,7 @@ func (t *tracker[T]) begin(b dense.Matrix[float64], d []float64) {
 	for i, v := range d {
 		t.m.Set(i, i, T(v))
 	}
-	t.noise, t.valid, t.debt = 0, true, 0
+	t.noise, t.valid, t.debt, t.base = 0, true, 0, 0
 	t.certify(nil)
 }
 
@@ -273,6 +275,10 @@ func (t *tracker[T]) rounding(p, lo float64) float64 {
 	if p < 0 {
 		return r - p*t.noise/lo
 	}
-	// x^p is operator monotone for 0 < p <= 1: ||(A+N)^p - A^p|| <= ||N||^p.
-	return r + math.Pow(t.noise/t.top, p)
+	// x^p is operator monotone for 0 < p <= 1: ||(A+N)^p - A^p|| <= ||N||^p; and its slope is at most that at the lowest eigenvalue.
+	e := math.Pow(t.noise/t.top, p)
+	if low := lo - t.noise; low > 0 {
+		e = min(e, p*t.noise/low*math.Pow(low/t.top, p))
+	}
+	return r + e
 }

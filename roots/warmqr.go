@@ -18,7 +18,9 @@ var warmQRMethod = Method{
 		// Some 40 steps of 1.5 + 1 + 2 products bring a basis with a few percent of off-diagonal part to rounding where the spectrum is spread.
 		return 40 * 4.5
 	},
+	exact: true,
 	Bound: eigenBound,
+	rate:  rate{80, 40, 14, 5, 2.5, 2.0, 1.7, 1.5, 1.4, 1.3},
 	run64: runWarmQR[float64],
 	run32: runWarmQR[float32],
 }

@@ -7,36 +7,12 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/cputime"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 var benchSizes = []int{10, 32, 100, 316, 1000, 2000}
-
-// measure times b.N calls, after one that sizes the workspace, and adds the least processor time of a call (in batches of at least 2 ms) as
-// cpu-us/op.
-func measure(b *testing.B, call func()) {
-	call()
-	batch, least := 1, math.Inf(1)
-	b.ResetTimer()
-	for done := 0; done < b.N; {
-		count := min(batch, b.N-done)
-		start, ok := cpuSeconds()
-		for range count {
-			call()
-		}
-		end, _ := cpuSeconds()
-		done += count
-		if spent := end - start; ok && (spent > 2e-3 || b.N == 1) {
-			least = min(least, spent/float64(count))
-		} else {
-			batch *= 2
-		}
-	}
-	if !math.IsInf(least, 1) {
-		b.ReportMetric(1e6*least, "cpu-us/op")
-	}
-}
 
 // benchMatrix is V V^T/(n+2) for an n x (n+2) matrix V of normals.
 func benchMatrix(b *testing.B, n int, seed uint64) *mat.SymDense {
@@ -58,7 +34,7 @@ func BenchmarkUpdateDense(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			f, call := benchFactor(b, n), 0
 			targets := []Increment{MovingAverage(benchMatrix(b, n, 2), 0.01, 1, 0), MovingAverage(benchMatrix(b, n, 3), 0.01, 1, 0)}
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				f.Update(targets[call%2], nil)
 				call++
 			})
@@ -82,7 +58,7 @@ func BenchmarkUpdateRank(b *testing.B) {
 				for i := range steps {
 					steps[i] = Increment{Decay: 0.01, Vectors: randDense(r, n, k), Weights: weights}
 				}
-				measure(b, func() {
+				cputime.Measure(b, func() {
 					f.Update(steps[call%fresh], nil)
 					call++
 				})
@@ -98,7 +74,7 @@ func BenchmarkUpdateFolded(b *testing.B) {
 			r, call := newRand(b, 1), 0
 			f, k := benchFactor(b, n), max(1, n/10)
 			v, a := randDense(r, fresh*k, n), NewAccumulator(n, k)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				for range k {
 					a.AddVector(0.01, 0.01, v.RawRowView(call%(fresh*k)))
 					call++
@@ -114,7 +90,7 @@ func BenchmarkRankOne(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r, call := newRand(b, 1), 0
 			f, v := benchFactor(b, n), randDense(r, fresh, n)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				if err := f.RankOne(0.01, v.RawRowView(call%fresh)); err != nil {
 					b.Fatal(err)
 				}
@@ -130,7 +106,7 @@ func BenchmarkProduct(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r := newRand(b, 1)
 			x, y, z := dense.Of(randDense(r, n, n).RawMatrix()), dense.Of(randDense(r, n, n).RawMatrix()), dense.New[float64](n, n)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, y, 0, z)
 			})
 		})
@@ -144,7 +120,7 @@ func BenchmarkTurn(b *testing.B) {
 			f, gen := benchFactor(b, n), dense.Of(randSkew(newRand(b, 2), n).RawMatrix())
 			dense.Scale(0.3/math.Sqrt(float64(n)), gen.Data, gen.Data)
 			f.ready()
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				f.gen.Copy(gen)
 				f.turn(0, 1)
 			})
@@ -158,7 +134,7 @@ func BenchmarkDecompose(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			q := benchMatrix(b, n, 1)
 			a, w := dense.New[float64](n, n), make([]float64, n)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				symmetricTo(a, q, 1)
 				if !eigen.Sym(a, w) {
 					b.Fatal("no convergence")
@@ -173,7 +149,7 @@ func BenchmarkDecomposeGonum(b *testing.B) {
 	for _, n := range benchSizes[:5] {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			q := benchMatrix(b, n, 1)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				var e mat.EigenSym
 				if !e.Factorize(q, true) {
 					b.Fatal("no convergence")
@@ -190,7 +166,7 @@ func BenchmarkPow(b *testing.B) {
 			f, x := benchFactor(b, n), randDense(r, n, n)
 			x.Scale(1/math.Sqrt(float64(n)), x)
 			var y mat.Dense
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				f.Pow(-0.25, &y, x)
 			})
 		})
@@ -204,7 +180,7 @@ func BenchmarkKronLearn(b *testing.B) {
 			k, x := NewKron(1, n, n), randTensor(r, n*n)
 			batch := [][]float64{x}
 			k.Learn(batch, 0.01, 1, 0, nil)
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				k.Learn(batch, 0.01, 1, 0, nil)
 			})
 		})

@@ -109,7 +109,7 @@ func TestWrongUsageIsExitCode2(t *testing.T) {
 		args []string
 	}{
 		{`unknown problem "maen" — did you mean "mean"? (spdopt list problems)`, []string{"solve", "maen", "--data", good}},
-		{`unknown problem "xyzzy"; use mean, logdet, tyler`, []string{"solve", "xyzzy", "--data", good}},
+		{`unknown problem "xyzzy" (spdopt list problems)`, []string{"solve", "xyzzy", "--data", good}},
 		{`unknown method "lbgfs" for solve mean — did you mean "lbfgs"? (spdopt list problems)`, []string{"solve", "mean", "--data", good, "--method", "lbgfs"}},
 		{`unknown method "eign" for root sqrt — did you mean "eigen"? (spdopt list roots)`, []string{"root", "sqrt", "--in", good, "--method", "eign"}},
 		{`unknown kind "sqr" for root — did you mean "sqrt"?`, []string{"root", "sqr", "--in", good}},

@@ -23,6 +23,7 @@ type listEntry struct {
 	What    string   `json:"what"`
 	Input   string   `json:"input,omitempty"`
 	Methods []string `json:"methods,omitempty"`
+	Flags   []string `json:"flags,omitempty"`
 }
 
 // listing is one kind of such things; the entries come from the registries of the packages.
@@ -34,7 +35,7 @@ type listing struct {
 var listings = []listing{
 	{"problems", func() (all []listEntry) {
 		for _, p := range problem.List() {
-			all = append(all, listEntry{p.Name, p.What, p.Input, p.Methods()})
+			all = append(all, listEntry{p.Name, p.What, p.Input, p.Methods(), p.Uses})
 		}
 		return all
 	}},
@@ -53,6 +54,15 @@ var listings = []listing{
 	{"metrics", func() (all []listEntry) {
 		for _, m := range manifold.Metrics() {
 			all = append(all, listEntry{Name: m.Name, What: m.What})
+		}
+		for _, c := range manifold.Comparisons() {
+			all = append(all, listEntry{Name: c.Name, What: c.What})
+		}
+		return all
+	}},
+	{"spaces", func() (all []listEntry) {
+		for _, s := range manifold.Spaces() {
+			all = append(all, listEntry{Name: s.Name, What: s.What})
 		}
 		return all
 	}},
@@ -152,6 +162,9 @@ func (a *app) printListings(chosen []listing) {
 			}
 			if len(e.Methods) > 0 {
 				fmt.Fprintf(w, "  \tmethods: %s\n", strings.Join(e.Methods, ", "))
+			}
+			if len(e.Flags) > 0 {
+				fmt.Fprintf(w, "  \tflags: --%s\n", strings.Join(e.Flags, ", --"))
 			}
 		}
 	}

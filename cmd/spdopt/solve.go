@@ -23,6 +23,7 @@ import (
 
 type solveFlags struct {
 	fileFlags
+	parameterFlags
 	method, weights, start, normalize, as string
 	tol                                   float64
 	kappa, maxIterations                  int
@@ -52,6 +53,7 @@ type solveOutput struct {
 	Seed             *uint64         `json:"seed,omitempty"`
 	Out              string          `json:"out,omitempty"`
 	Solution         json.RawMessage `json:"solution,omitempty"`
+	Parts            map[string]any  `json:"parts,omitempty"`
 }
 
 type certificate struct {
@@ -67,11 +69,15 @@ func (a *app) solveCommand() *cobra.Command {
 		Short: "Solve a named problem over SPD matrices",
 		Long: `Solve a named problem over SPD matrices: ` + strings.Join(problemNames(), ", ") + ` (spdopt list problems says more).
 
-mean takes matrices: an n x n array, an m x n x n stack, or several files. tyler takes samples, N x n, one sample a row. logdet takes samples,
-or a covariance matrix: a square array counts as one unless --as samples is given.`,
+Matrices are an n x n array, an m x n x n stack, or several files; samples are an N x n array, one sample a row. Where a problem takes either, a
+square array counts as a matrix unless --as samples is given. What a problem finds besides its solution (weights, means, labels, a duality gap)
+is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 		Example: `  spdopt solve mean --data covariances.npy --out mean.npy
   spdopt solve mean --data a.mtx b.mtx --weights 2,1 --json
-  spdopt solve tyler --data samples.csv --center --tol 1e-10 --require-converged`,
+  spdopt solve tyler --data samples.csv --center --tol 1e-10 --require-converged
+  spdopt solve nearest-correlation --data c.csv --floor 1e-6 --out x.csv
+  spdopt solve glasso --data samples.npy --center --rho 0.1 --json
+  spdopt solve classify --data covariances.npy --labels labels.csv --parts found.npz`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("solve: name a problem: %s", strings.Join(problemNames(), ", "))
@@ -81,19 +87,20 @@ or a covariance matrix: a square array counts as one unless --as samples is give
 		ValidArgs: problemNames(),
 		RunE:      func(cmd *cobra.Command, args []string) error { return a.solve(cmd, f, args[0], args[1:]) },
 	}
-	f.register(cmd, "data", "matrices or samples")
+	f.fileFlags.register(cmd, "data", "matrices or samples")
+	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
-	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean)")
+	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter)")
 	flags.StringVar(&f.start, "start", "", "first point: a file with an SPD matrix, or random; the default is the problem's own")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed) and of the starts of gmm (default: 0)")
 	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
-	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler)")
-	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet)")
-	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first (tyler, logdet)")
+	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler, kron-mle)")
+	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
+	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")
 	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
 	return cmd
 }
@@ -128,6 +135,13 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if w != nil {
 		defer w.Abort()
 	}
+	parts, err := f.createParts()
+	if err != nil {
+		return err
+	}
+	if parts != nil {
+		defer parts.Abort()
+	}
 	data, n, err := f.read(p, src)
 	if err != nil {
 		return err
@@ -157,6 +171,11 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 			return err
 		}
 	}
+	if parts != nil {
+		if err := writeParts(parts, r); err != nil {
+			return err
+		}
+	}
 	return a.reportSolve(f, r, dataWord(data), seed)
 }
 
@@ -181,10 +200,14 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if err := oneOf("--normalize", f.normalize, "trace", "det"); err != nil {
 		return nil, err
 	}
+	parameters, err := f.parameterFlags.parameters(f.seed)
+	if err != nil {
+		return nil, err
+	}
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err
 	}
-	o := &problem.Options{Method: f.method, Kappa: f.kappa}
+	o := &problem.Options{Method: f.method, Kappa: f.kappa, Parameters: parameters}
 	if f.normalize == "det" {
 		o.Normalization = problem.DetOne
 	}
@@ -195,31 +218,60 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 // applicable refuses flags that would have no effect on the problem.
 func applicable(cmd *cobra.Command, p problem.Problem) error {
 	for flag, needs := range map[string]problem.Takes{
-		"jitter": problem.Matrices, "nearest-spd": problem.Matrices, "weights": problem.Weights, "center": problem.Samples,
+		"jitter": problem.Matrices, "nearest-spd": problem.Matrices, "weights": problem.Weights, "center": problem.Samples, "labels": problem.Labels,
 	} {
-		if cmd.Flags().Changed(flag) && p.Takes&needs == 0 {
-			return usagef("--%s has no effect on solve %s (spdopt list problems)", flag, p.Name)
+		repair := flag == "jitter" || flag == "nearest-spd"
+		if cmd.Flags().Changed(flag) && (p.Takes&needs == 0 || repair && p.Takes&problem.Indefinite != 0) {
+			return noEffect(flag, p)
 		}
 	}
+	for _, flag := range parameterNames {
+		if cmd.Flags().Changed(flag) && !slices.Contains(p.Uses, flag) {
+			return noEffect(flag, p)
+		}
+	}
+	if f := cmd.Flags(); f.Changed("start") && !p.TakesStart() {
+		return noEffect("start", p)
+	}
 	return nil
+}
+
+func noEffect(flag string, p problem.Problem) error {
+	return usagef("--%s has no effect on solve %s (spdopt list problems)", flag, p.Name)
 }
 
 // read loads the data that the problem takes; n is the size of its solution. Where both matrices and samples will do, a square array is a
 // matrix.
 func (f *solveFlags) read(p problem.Problem, src matio.Source) (data problem.Data, n int, err error) {
-	check, err := f.check(matio.SPD)
+	kind := matio.SPD
+	if p.Takes&problem.Indefinite != 0 {
+		kind = matio.Symmetric
+	}
+	check, err := f.check(kind)
 	if err != nil {
 		return data, 0, err
 	}
-	all, _, err := matio.Load(src)
+	all, many, err := matio.Load(src)
 	if err != nil {
 		return data, 0, err
+	}
+	if p.Takes&problem.Labels != 0 {
+		if data.Labels, err = f.readLabels(src); err != nil {
+			return data, 0, err
+		}
 	}
 	samples := p.Takes&problem.Samples != 0
 	if samples && p.Takes&problem.Matrices != 0 {
 		samples = f.as == "samples" || f.as == "auto" && all[0].Rows != all[0].Cols
 	}
 	if samples {
+		if slices.Contains(p.Uses, "rows") {
+			data.Rows = f.rows
+			if many && f.rows == 0 {
+				data.Rows = all[0].Rows
+				asVectors(all)
+			}
+		}
 		m, err := matio.Join(all)
 		if err != nil {
 			return data, 0, err
@@ -227,7 +279,11 @@ func (f *solveFlags) read(p problem.Problem, src matio.Source) (data problem.Dat
 		if f.center {
 			matio.Center(&m)
 		}
-		return problem.Data{Samples: mat.NewDense(m.Rows, m.Cols, m.Data)}, m.Cols, nil
+		data.Samples, n = mat.NewDense(m.Rows, m.Cols, m.Data), m.Cols
+		if data.Rows > 0 {
+			n = data.Rows
+		}
+		return data, n, nil
 	}
 	if f.center {
 		return data, 0, usagef("--center applies to samples, but %s holds a matrix (use --as samples)", all[0].File)
@@ -287,7 +343,7 @@ func randomPoint(n int, seed uint64) (mat.Symmetric, error) {
 // withFile names the files in an error about data, unless it is about something else that was given.
 func withFile(err error, src matio.Source) error {
 	var data *problem.DataError
-	if !errors.As(err, &data) || data.Where == "weights" || data.Where == "start" {
+	if !errors.As(err, &data) || data.Where == "weights" || data.Where == "start" || data.Where == "labels" {
 		return err
 	}
 	return fmt.Errorf("%s: %w", strings.Join(src.Paths, ", "), err)
@@ -338,6 +394,9 @@ func newSolveOutput(f *solveFlags, r *problem.Result, seed *uint64) *solveOutput
 	if f.out == "" {
 		out.Solution = rows(r.Solution)
 	}
+	if f.parts == "" {
+		out.Parts = partsObject(r)
+	}
 	return out
 }
 
@@ -363,6 +422,7 @@ func (a *app) printSolve(f *solveFlags, r *problem.Result, data string, seed *ui
 	if r.Certificate.Kind != "none" {
 		lines = append(lines, [2]string{"distance to optimum", fmt.Sprintf("%s %.3g (%s)", relation, r.Certificate.Value, r.Certificate.Kind)})
 	}
+	lines = append(lines, partLines(r)...)
 	if seed != nil {
 		lines = append(lines, [2]string{"seed", fmt.Sprint(*seed)})
 	}

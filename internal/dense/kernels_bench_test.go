@@ -5,17 +5,20 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/cputime"
 )
 
 // bestSeconds runs the benchmark and returns the processor time that one call of f takes in the best of many rounds, since other load on a
 // machine disturbs the clock. A round is about 4e6 operations. It returns 0 where processor time is not known.
 func bestSeconds(b *testing.B, operations float64, f func()) float64 {
 	repeat := max(1, int(4e6/operations))
-	best, calls, start := math.Inf(1), 0, cpuSeconds()
+	best, calls := math.Inf(1), 0
+	start, _ := cputime.Seconds()
 	for b.Loop() {
 		f()
 		if calls++; calls == repeat {
-			now := cpuSeconds()
+			now, _ := cputime.Seconds()
 			if used := now - start; used > 0 {
 				best = min(best, used/float64(repeat))
 			}

@@ -2,42 +2,17 @@ package eigen
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/cputime"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
 var benchSizes = []int{10, 32, 64, 100, 200, 316, 500, 1000, 2000}
-
-// measure times b.N calls, after one that sizes the workspace, and adds the least processor time of a call (in batches of at least 2 ms) as
-// cpu-us/op.
-func measure(b *testing.B, call func()) {
-	call()
-	batch, least := 1, math.Inf(1)
-	b.ResetTimer()
-	for done := 0; done < b.N; {
-		count := min(batch, b.N-done)
-		start, ok := cpuSeconds()
-		for range count {
-			call()
-		}
-		end, _ := cpuSeconds()
-		done += count
-		if spent := end - start; ok && (spent > 2e-3 || b.N == 1) {
-			least = min(least, spent/float64(count))
-		} else {
-			batch *= 2
-		}
-	}
-	if !math.IsInf(least, 1) {
-		b.ReportMetric(1e6*least, "cpu-us/op")
-	}
-}
 
 // onGaussian benchmarks a call on symmetric matrices with normal entries, of which a fresh copy is made for each call: their eigenvalues are
 // well apart, so that nothing deflates.
@@ -49,7 +24,7 @@ func onGaussian(b *testing.B, largest int, call func(a dense.Matrix[float64], w 
 		a := gaussian(n, rand.New(rand.NewPCG(uint64(n), 1)))
 		u, w := a.Clone(), make([]float64, n)
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				u.Copy(a)
 				call(u, w)
 			})
@@ -92,7 +67,7 @@ func benchRankOne(b *testing.B, apply bool) {
 			}
 			dense.Gemv(dense.Transposed, 1, q, v, 0, z)
 			var s Secular
-			measure(b, func() {
+			cputime.Measure(b, func() {
 				s.Solve(start, z, 0.1)
 				if apply {
 					dense.Gemv(dense.Transposed, 1, q, v, 0, qv)

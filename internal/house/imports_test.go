@@ -14,6 +14,7 @@ const module = "github.com/spdopt/spdopt"
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
 	"internal/atomicfile": {},
+	"internal/cputime":    {},
 	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
 	"internal/objective":  {},
@@ -41,8 +42,8 @@ var mayImport = map[string][]string{
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
-// testsMayImport lists what test files may import on top of mayImport: sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/gallery", "internal/matio", "testdata", "manifold/problem", "esadapt/bbob"}
+// testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
+var testsMayImport = []string{"internal/cputime", "internal/gallery", "internal/matio", "testdata", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"syscall"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/cputime"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -81,12 +81,13 @@ func benchmark(b *testing.B, problem, method string, d Data, x0 *manifold.Frame,
 	least := math.Inf(1)
 	var r *Result
 	for b.Loop() {
-		began := processorTime()
+		began, _ := cputime.Seconds()
 		var err error
 		if r, err = Solve(problem, d, o); err != nil {
 			b.Fatal(err)
 		}
-		least = min(least, processorTime()-began)
+		ended, _ := cputime.Seconds()
+		least = min(least, ended-began)
 	}
 	if !r.Converged {
 		b.Fatalf("did not converge: %s", r.Reason)
@@ -112,13 +113,4 @@ func gradientNorm(b *testing.B, name string, d Data, p *manifold.Frame) float64 
 		b.Fatal(err)
 	}
 	return math.Sqrt(m.Inner(p, grad, grad))
-}
-
-// processorTime returns the CPU seconds of this process, all threads.
-func processorTime() float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }

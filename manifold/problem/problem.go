@@ -13,9 +13,11 @@ import (
 
 // Data is the input of a problem: matrices or samples, as the problem's Input says.
 type Data struct {
-	Matrices []mat.Symmetric // SPD matrices of one size n
+	Matrices []mat.Symmetric // matrices of one size n, SPD unless the problem takes Indefinite ones
 	Samples  *mat.Dense      // N x n, one sample a row
 	Weights  []float64       // one nonnegative weight for each matrix; nil for equal weights; scaled to sum 1
+	Labels   []int           // the class of each matrix or sample; a negative one is unknown
+	Rows     int             // p, where every sample is a p x q matrix stored by rows (kron-mle)
 }
 
 // Options configures Solve; nil or the zero value is the default.
@@ -28,8 +30,9 @@ type Options struct {
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem.
 	Start mat.Symmetric
-	// Normalization fixes the scale where the problem leaves it free (tyler); default TraceN.
+	// Normalization fixes the scale where the problem leaves it free (tyler, kron-mle); default TraceN.
 	Normalization Normalization
+	Parameters
 	// Solver bounds and observes the run.
 	Solver solve.Options
 }
@@ -54,27 +57,33 @@ func (o *Options) Validate() error {
 	if err := (manifold.AffineOptions{Kappa: o.Kappa, Retraction: o.Retraction}).Validate(); err != nil {
 		return err
 	}
+	if err := o.Parameters.Validate(); err != nil {
+		return err
+	}
 	return o.Solver.Validate()
 }
 
 // Result is the outcome of Solve. The JSON names are those of "spdopt solve --json".
 type Result struct {
-	Problem          string            `json:"problem"`
-	Method           string            `json:"method"`
-	N                int               `json:"n"`     // rows of the solution
-	Count            int               `json:"count"` // matrices or samples
-	Converged        bool              `json:"converged"`
-	Reason           string            `json:"reason"`
-	Advice           string            `json:"advice,omitempty"` // what to try next if not converged
-	Iterations       int               `json:"iterations"`
-	Evaluations      int               `json:"evaluations"`
-	HessianProducts  int               `json:"hessian_products"`
-	Objective        float64           `json:"objective"`
-	GradientNorm     float64           `json:"gradient_norm"`     // Riemannian, absolute
-	RelativeGradient float64           `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
-	Certificate      solve.Certificate `json:"certificate"`
-	Seconds          float64           `json:"seconds"` // wall clock, data checks included
-	Solution         *mat.SymDense     `json:"-"`
+	Problem          string  `json:"problem"`
+	Method           string  `json:"method"`
+	N                int     `json:"n"`     // rows of the solution
+	Count            int     `json:"count"` // matrices or samples
+	Converged        bool    `json:"converged"`
+	Reason           string  `json:"reason"`
+	Advice           string  `json:"advice,omitempty"` // what to try next if not converged
+	Iterations       int     `json:"iterations"`
+	Evaluations      int     `json:"evaluations"`
+	HessianProducts  int     `json:"hessian_products"`
+	Objective        float64 `json:"objective"`
+	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
+	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
+	// Certificate is about the distance in the affine-invariant metric; in the Frobenius norm for nearest-correlation, and of the moment matrices of
+	// the points for dopt and (with a last coordinate 1) mve.
+	Certificate solve.Certificate `json:"certificate"`
+	Seconds     float64           `json:"seconds"` // wall clock, data checks included
+	Solution    *mat.SymDense     `json:"-"`
+	Parts       []Part            `json:"-"` // what the problem finds besides: weights, further matrices, a multiplier
 }
 
 // Method is a way to solve one problem.
@@ -82,6 +91,8 @@ type Method struct {
 	Name string
 	What string
 	run  func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error)
+	// direct takes the place of run where the solution is no point of the manifold, or more than one.
+	direct func(d *Data, o *Options) (*outcome, error)
 }
 
 // Takes says which data a problem reads, as a set of bits.
@@ -89,19 +100,22 @@ type Takes int
 
 // The kinds of data.
 const (
-	Matrices Takes = 1 << iota // Data.Matrices
-	Samples                    // Data.Samples
-	Weights                    // Data.Weights
+	Matrices   Takes = 1 << iota // Data.Matrices
+	Samples                      // Data.Samples
+	Weights                      // Data.Weights
+	Labels                       // Data.Labels
+	Indefinite                   // matrices need only be symmetric
 )
 
 // Problem is one entry of the registry.
 type Problem struct {
-	Name  string // as used on the command line
-	What  string // one line
-	Input string // the files it takes, in words
-	Takes Takes  // the fields of Data that it reads
+	Name  string   // as used on the command line
+	What  string   // one line
+	Input string   // the files it takes, in words
+	Takes Takes    // the fields of Data that it reads
+	Uses  []string // the parameters that it reads besides, as flags of the command line: "rho", "normalize"
 	Own   []Method
-	// prepare checks the data and builds the objective.
+	// prepare checks the data and builds the objective; nil if every method is direct.
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
 }
 
@@ -117,11 +131,17 @@ type instance interface {
 	finish(p *manifold.Frame, o *Options) *mat.SymDense
 }
 
+// TakesStart tells whether Options.Start has an effect: not on problems that every method solves directly.
+func (p Problem) TakesStart() bool { return p.prepare != nil }
+
 // Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve.
 func (p Problem) Methods() []string {
 	var names []string
 	for _, m := range p.Own {
 		names = append(names, m.Name)
+	}
+	if p.prepare == nil {
+		return names
 	}
 	for _, s := range solve.Solvers() {
 		names = append(names, s.Name)
@@ -164,21 +184,43 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, m, err := p.instance(&d, o)
+	c, err := p.outcome(method, &d, o)
 	if err != nil {
 		return nil, err
 	}
-	n, count := in.size()
-	r, err := method.run(in, m, o)
-	if err != nil {
+	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%s by %s: %w", p.Name, method.Name, err)
 	}
-	out := &Result{Problem: p.Name, Method: method.Name, N: n, Count: count, Converged: r.Converged, Reason: r.Reason.Detail,
+	r := c.run
+	return &Result{Problem: p.Name, Method: method.Name, N: c.n, Count: c.count, Converged: r.Converged, Reason: r.Reason.Detail,
 		Advice: r.Reason.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
-		Objective: r.Objective, GradientNorm: r.GradientNorm, RelativeGradient: r.RelativeGradient, Certificate: r.Certificate}
-	out.Solution = in.finish(r.Point.(*manifold.Frame), o)
-	out.Seconds = time.Since(began).Seconds()
-	return out, nil
+		Objective: r.Objective, GradientNorm: r.GradientNorm, RelativeGradient: r.RelativeGradient, Certificate: r.Certificate,
+		Solution: c.solution, Parts: c.parts, Seconds: time.Since(began).Seconds()}, nil
+}
+
+// outcome runs the method.
+func (p Problem) outcome(method Method, d *Data, o *Options) (*outcome, error) {
+	if method.direct != nil {
+		return method.direct(d, o)
+	}
+	in, m, err := p.instance(d, o)
+	if err != nil {
+		return nil, err
+	}
+	c := &outcome{}
+	c.n, c.count = in.size()
+	if c.run, err = method.run(in, m, o); err != nil {
+		return nil, fmt.Errorf("%s by %s: %w", p.Name, method.Name, err)
+	}
+	if v, ok := in.(verifier); ok {
+		v.verify(c.run, &o.Solver)
+	}
+	frame := c.run.Point.(*manifold.Frame)
+	c.solution = in.finish(frame, o)
+	if w, ok := in.(withParts); ok {
+		c.parts = w.parts(frame, c.solution)
+	}
+	return c, nil
 }
 
 func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, error) {
@@ -204,7 +246,7 @@ func (p Problem) method(name string) (Method, error) {
 		}
 	}
 	for _, s := range solve.Solvers() {
-		if name == "" || s.Name == name {
+		if p.prepare != nil && (name == "" || s.Name == name) {
 			return general(s), nil
 		}
 	}

@@ -1,7 +1,32 @@
 package problem
 
 // List returns every problem, in a fixed order.
-func List() []Problem { return []Problem{mean, logdet, tyler} }
+func List() []Problem {
+	return []Problem{
+		mean,
+		logdet,
+		tyler,
+		nearestCorrelation,
+		nearestSPD,
+		shrinkage,
+		student,
+		huber,
+		barycenter,
+		median,
+		metricNearness,
+		lyapunov,
+		riccati,
+		glasso,
+		kronMLE,
+		mve,
+		dopt,
+		ellipsoid,
+		gmm,
+		metricLearning,
+		procrustes,
+		classify,
+	}
+}
 
 // ByName returns the problem with the given name, or an *UnknownError.
 func ByName(name string) (Problem, error) {

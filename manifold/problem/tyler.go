@@ -19,6 +19,7 @@ var tyler = Problem{
 	What:  "Tyler's robust scatter matrix: minimize log det X + (n/N) sum log(x' X^-1 x), scale fixed afterwards",
 	Input: "zero-mean samples (N x n, N > n)",
 	Takes: Samples,
+	Uses:  []string{"normalize"},
 	Own: []Method{{
 		Name: "fixed-point",
 		What: "X <- (n/N) sum x x'/(x' X^-1 x), over-relaxed by the curvature seen; one product and one triangular solve with the samples per iteration",

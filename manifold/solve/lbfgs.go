@@ -20,6 +20,9 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		return nil, err
 	}
 	q := newQuasiNewton(r)
+	if err := r.keep(q.fields); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		if err := q.direction(); err != nil {
 			return nil, err
@@ -30,6 +33,10 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			first = r.firstStep() / norm
 		}
 		if !(slope < 0) {
+			if q.count == 0 {
+				r.stalled("the gradient is not a descent direction")
+				break
+			}
 			q.count = 0
 			continue
 		}
@@ -45,9 +52,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			q.count = 0
 			continue
 		}
-		if err := r.accept(t * norm); err != nil {
-			return nil, err
-		}
+		r.accept(t * norm)
 		q.remember(t)
 	}
 	return r.result()
@@ -75,6 +80,20 @@ func newQuasiNewton(r *run) *quasiNewton {
 	return q
 }
 
+func (q *quasiNewton) fields(c *codec) {
+	c.integer(&q.next)
+	c.integer(&q.count)
+	c.float(&q.gamma)
+	c.vector(q.rho)
+	for i := range q.s {
+		c.vector(q.s[i])
+		c.vector(q.y[i])
+	}
+	if q.next < 0 || q.next > 0 && q.next >= len(q.s) || q.count < 0 || q.count > len(q.s) {
+		c.fail("pair %d of %d in a memory of %d", q.next, q.count, len(q.s))
+	}
+}
+
 // direction sets d to minus the approximate inverse Hessian times the gradient.
 func (q *quasiNewton) direction() error {
 	r, k := q.r, len(q.s)
@@ -89,7 +108,7 @@ func (q *quasiNewton) direction() error {
 	}
 	if r.prec != nil {
 		copy(q.t, q.d)
-		if err := r.prec.Precondition(q.d, p, q.t, r.x.memo); err != nil {
+		if err := r.precondition(q.d, q.t); err != nil {
 			return err
 		}
 	} else if q.count > 0 {

@@ -12,7 +12,7 @@ const (
 
 // lineSearch finds a step t along the descent direction d from x (slope0 < 0 there), trying t = first. reference is the cost to improve on:
 // x's own, or a running average for a nonmonotone search. A step is accepted by sufficient decrease (and, if curvature is set, sufficient
-// flattening), or, when its cost cannot be told from the reference, by its slope alone. Where the flattening
+// flattening: Wolfe's condition with run.flatness, on both sides if run.strong), or, when its cost cannot be told from the reference, by its slope alone. Where the flattening
 // cannot be had the longest step with sufficient decrease is taken. On success y holds the accepted point.
 func (r *run) lineSearch(d []float64, slope0, first, reference float64, curvature bool) (t float64, ok bool, err error) {
 	slack := costSlack * math.Abs(reference)
@@ -27,7 +27,7 @@ func (r *run) lineSearch(d []float64, slope0, first, reference float64, curvatur
 		}
 		cost := r.y.cost
 		decreased := cost <= reference+armijoSlope*t*slope0
-		flat := slope >= wolfeSlope*slope0
+		flat := slope >= r.flatness*slope0 && (!r.strong || slope <= -r.flatness*slope0)
 		if decreased && (flat || !curvature) {
 			return t, true, nil
 		}

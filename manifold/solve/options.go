@@ -24,11 +24,23 @@ type Options struct {
 	Stop Criterion
 	// Callback runs after every iteration; a true answer stops the run. Default none.
 	Callback func(*Status) bool
+	// Checkpoint, if not nil, is given the state of the solver after every CheckpointEvery-th iteration, the start included, and when the run
+	// stops. The state is overwritten by the next one: marshal it. An error ends the run. The points of the manifold must marshal.
+	Checkpoint func(*State) error
+	// CheckpointEvery is the number of iterations between two checkpoints; default 1.
+	CheckpointEvery int
+	// Restore, if not nil, is the state to go on from: the start that the solver is given only says which kind of point it is.
+	Restore *State
 	// Memory is the number of pairs that LBFGS keeps; default 12.
 	Memory int
-	// FirstStep is the length of the first step tried (Steepest, LBFGS) or the first trust radius (Trust), in the metric; the default is
+	// Beta is the rule of ConjugateGradient; default HybridBeta.
+	Beta Beta
+	// FirstStep is the length of the first step tried (Steepest, LBFGS, ConjugateGradient) or the first trust radius (Trust, and in effect
+	// CubicRegularization), in the metric; the default is
 	// the length of the gradient, but at most VectorLen^(1/4).
 	FirstStep float64
+	// Stochastic configures the solvers for a Sum.
+	Stochastic StochasticOptions
 }
 
 // Validate returns an error that names the first field that is out of range.
@@ -45,12 +57,16 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("solve: MaxIterations is %d, want >= 0", o.MaxIterations)
 	case o.MaxTime < 0:
 		return fmt.Errorf("solve: MaxTime is %v, want >= 0", o.MaxTime)
+	case o.CheckpointEvery < 0:
+		return fmt.Errorf("solve: CheckpointEvery is %d, want >= 0", o.CheckpointEvery)
 	case o.Memory < 0:
 		return fmt.Errorf("solve: Memory is %d, want >= 0", o.Memory)
+	case o.Beta < 0 || int(o.Beta) >= len(betas):
+		return fmt.Errorf("solve: unknown Beta %d, want one of %v", o.Beta, betas)
 	case !(o.FirstStep >= 0) || math.IsInf(o.FirstStep, 1):
 		return fmt.Errorf("solve: FirstStep is %v, want a finite number >= 0", o.FirstStep)
 	}
-	return nil
+	return o.Stochastic.Validate()
 }
 
 // WithDefaults returns a copy of o (which may be nil) with the defaults filled in for vectors of the given length.
@@ -67,6 +83,9 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 	}
 	if d.MaxIterations == 0 {
 		d.MaxIterations = 1000
+	}
+	if d.CheckpointEvery == 0 {
+		d.CheckpointEvery = 1
 	}
 	if d.Memory == 0 {
 		d.Memory = 12
@@ -115,8 +134,10 @@ type Result struct {
 	Evaluations      int // of the cost, with or without gradient
 	HessianProducts  int
 	Objective        float64
-	GradientNorm     float64 // Riemannian, absolute
+	GradientNorm     float64 // Riemannian, absolute; +Inf where nothing is known about it
 	RelativeGradient float64 // GradientNorm over Status.GradientScale
 	Certificate      Certificate
+	Multipliers      []float64     // of the constraints, equalities first; nil without constraints
+	Violation        float64       // largest violation or complementarity defect of a constraint
 	Elapsed          time.Duration // wall clock
 }

@@ -14,15 +14,22 @@ type Minimize func(m manifold.Manifold, f Objective, start manifold.Point, o *Op
 type Solver struct {
 	Name string // as used on the command line
 	What string // one line
-	Run  Minimize
+	// Needs says what the objective must offer beyond cost and gradient; empty for the solvers that run on every objective.
+	Needs string
+	Run   Minimize
 }
 
-// Solvers returns every solver, in a fixed order.
-func Solvers() []Solver { return []Solver{steepest, lbfgs, trust} }
+// Solvers returns every solver for general smooth objectives, in a fixed order.
+func Solvers() []Solver { return []Solver{steepest, lbfgs, trust, cg, arc} }
 
-// ByName returns the solver with the given name.
+// Special returns the solvers for objectives of a special kind, in a fixed order.
+func Special() []Solver {
+	return []Solver{gaussNewton, nelderMead, sgd, adam, svrg, proximal, augmented}
+}
+
+// ByName returns the solver with the given name, general or special.
 func ByName(name string) (Solver, error) {
-	for _, s := range Solvers() {
+	for _, s := range append(Solvers(), Special()...) {
 		if s.Name == name {
 			return s, nil
 		}

@@ -11,22 +11,33 @@ import (
 
 // run is the state that every solver shares: the current point x, the trial point y, their gradients and memos, counters and stopping.
 type run struct {
-	m      manifold.Manifold
-	f      Objective
-	o      Options
-	name   string
-	hess   Hessian
-	prec   Preconditioner
-	scale  Scaler
-	check  manifold.Checker
-	free   bool
-	began  time.Time
-	status Status
-	x, y   place
-	step   []float64 // scratch: the vector that is retracted
-	moved  []float64 // scratch: a direction carried to y
-	reason Reason
-	start  float64 // gradient norm at the start
+	m         manifold.Manifold
+	f         Objective
+	o         Options
+	name      string
+	hess      Hessian
+	certifier Certifier
+	prec      Preconditioner
+	scale     Scaler
+	check     manifold.Checker
+	free      bool
+	began     time.Time
+	status    Status
+	x, y      place
+	step      []float64 // scratch: the vector that is retracted
+	moved     []float64 // scratch: a direction carried to y
+	reason    Reason
+	start     float64 // gradient norm at the start
+
+	flatness float64 // sigma of the Wolfe condition
+	strong   bool    // whether the slope at a step is bounded on both sides
+
+	blind   bool         // no gradients: their norm is +Inf, slopes are 0
+	own     func(*codec) // the solver's own part of the state
+	saved   State
+	last    int  // iteration of the last checkpoint
+	resumed bool // nothing has happened since the state was restored
+	failure error
 }
 
 // place is a point with what was evaluated there.
@@ -37,14 +48,22 @@ type place struct {
 	memo  Memo
 }
 
-// begin checks the input and evaluates the start.
+// begin checks the input and evaluates the start with its gradient.
 func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*run, error) {
+	return prepare(name, m, f, start, o, false)
+}
+
+// prepare is begin for a run that, if blind, never asks for a gradient.
+func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options, blind bool) (*run, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), step: make([]float64, n), moved: make([]float64, n)}
-	r.hess, _ = f.(Hessian)
+	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind, step: make([]float64, n), moved: make([]float64, n)}
+	if !blind {
+		r.hess, _ = f.(Hessian)
+		r.certifier, _ = f.(Certifier)
+	}
 	r.prec, _ = f.(Preconditioner)
 	r.scale, _ = f.(Scaler)
 	r.check, _ = m.(manifold.Checker)
@@ -57,15 +76,13 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 			p.memo = mm.NewMemo()
 		}
 	}
-	if r.check != nil {
-		if err := r.check.Check(r.x.point); err != nil {
-			return nil, fmt.Errorf("solve: the start: %w", err)
-		}
+	if err := r.first(); err != nil {
+		return nil, err
 	}
 	if err := r.evaluate(&r.x); err != nil {
 		return nil, fmt.Errorf("solve: evaluating the start: %w", err)
 	}
-	if !finite(r.x.cost) || !finite(r.norm(&r.x)) {
+	if !finite(r.x.cost) || !blind && !finite(r.norm(&r.x)) {
 		return nil, fmt.Errorf("solve: the start has cost %v and gradient norm %v; both must be finite", r.x.cost, r.norm(&r.x))
 	}
 	r.start = r.norm(&r.x)
@@ -73,14 +90,94 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 	return r, nil
 }
 
+// first makes x the start, checked, or the point of the state to restore.
+func (r *run) first() error {
+	if r.o.Restore != nil {
+		c, err := r.o.Restore.open()
+		if err != nil {
+			return err
+		}
+		c.point(r.name, len(r.x.grad), r.x.point)
+		return c.err
+	}
+	if r.check != nil {
+		if err := r.check.Check(r.x.point); err != nil {
+			return fmt.Errorf("solve: the start: %w", err)
+		}
+	}
+	return nil
+}
+
+// keep names the solver's own part of the state, and restores the state if the options have one. The solver calls it once, before its first done.
+func (r *run) keep(own func(*codec)) error {
+	r.own, r.last = own, -1
+	if r.o.Restore == nil {
+		return nil
+	}
+	cost, norm := r.x.cost, r.norm(&r.x)
+	c, err := r.o.Restore.open()
+	if err != nil {
+		return err
+	}
+	r.fields(c)
+	if err := c.close(); err != nil {
+		return err
+	}
+	s := &r.status
+	if saved := r.norm(&r.x); math.Abs(r.x.cost-cost) > sameObjective*math.Max(1, math.Abs(cost)) || math.Abs(saved-norm) > sameObjective*math.Max(norm, r.start) {
+		return &StateError{fmt.Sprintf("the objective has cost %v and gradient norm %v at the point of the state, the state %v and %v; it belongs to another objective",
+			cost, norm, r.x.cost, saved)}
+	}
+	s.Point, r.began, r.resumed, r.last = r.x.point, time.Now().Add(-s.Elapsed), true, s.Iteration
+	return nil
+}
+
+// sameObjective is the relative difference up to which a restored cost is taken for the cost of this objective, on another build perhaps.
+const sameObjective = 1e-6
+
+// fields lists the state.
+func (r *run) fields(c *codec) {
+	c.point(r.name, len(r.x.grad), r.x.point)
+	c.float(&r.x.cost)
+	c.vector(r.x.grad)
+	c.float(&r.start)
+	c.counters(&r.status)
+	r.own(c)
+}
+
+// checkpoint hands the state to the options' hook when it is due: every so many iterations, and when the run stops.
+func (r *run) checkpoint(stop bool) error {
+	if r.o.Checkpoint == nil || r.status.Iteration == r.last || !stop && r.status.Iteration%r.o.CheckpointEvery != 0 {
+		return nil
+	}
+	r.last = r.status.Iteration
+	err := r.saved.save(r.fields)
+	if err == nil {
+		err = r.o.Checkpoint(&r.saved)
+	}
+	if err != nil {
+		return fmt.Errorf("solve: checkpoint after iteration %d: %w", r.status.Iteration, err)
+	}
+	return nil
+}
+
 func (r *run) evaluate(p *place) error {
 	r.status.Evaluations++
-	c, err := r.f.Evaluate(p.point, p.grad, p.memo)
+	grad := p.grad
+	if r.blind {
+		grad = nil
+	}
+	c, err := r.f.Evaluate(p.point, grad, p.memo)
 	p.cost = c
 	return err
 }
 
-func (r *run) norm(p *place) float64 { return math.Sqrt(r.m.Inner(p.point, p.grad, p.grad)) }
+func (r *run) norm(p *place) float64 {
+	if r.blind {
+		return math.Inf(1)
+	}
+	return math.Sqrt(r.m.Inner(p.point, p.grad, p.grad))
+}
 
 // try moves from x along t*d, evaluates y there and returns the directional derivative at y. A step or point that cannot be used has cost
 // +Inf; only errors that a shorter step cannot mend are returned.
@@ -89,54 +186,76 @@ func (r *run) try(t float64, d []float64) (slope float64, err error) {
 		r.step[i] = t * v
 	}
 	err = r.m.Retract(r.y.point, r.x.point, r.step)
+	if err == nil && r.check != nil {
+		err = r.check.Check(r.y.point)
+	}
 	if err == nil {
 		err = r.evaluate(&r.y)
 	}
 	if err != nil || !finite(r.y.cost) {
 		r.y.cost = math.Inf(1)
-		var s *manifold.StepError
-		var p *manifold.PointError
-		if err != nil && !errors.As(err, &s) && !errors.As(err, &p) {
+		if err != nil && !mendable(err) {
 			return 0, fmt.Errorf("solve: iteration %d: %w", r.status.Iteration+1, err)
 		}
 		return math.Inf(1), nil
 	}
-	if r.free {
-		return r.m.Inner(r.y.point, r.y.grad, d), nil
+	if r.blind {
+		return 0, nil
 	}
-	copy(r.moved, d)
-	r.m.Transport(r.x.point, r.y.point, r.moved)
-	return r.m.Inner(r.y.point, r.y.grad, r.moved), nil
+	if !r.free {
+		copy(r.moved, d)
+		r.m.Transport(r.x.point, r.y.point, r.moved)
+		d = r.moved
+	}
+	if slope = r.m.Inner(r.y.point, r.y.grad, d); !finite(slope) {
+		return 0, fmt.Errorf("solve: iteration %d: the gradient is not finite after a step %.3g along a direction of norm %.3g, where the cost is %v; check the gradient of the objective",
+			r.status.Iteration+1, t, math.Sqrt(r.m.Inner(r.y.point, d, d)), r.y.cost)
+	}
+	return slope, nil
+}
+
+// mendable reports whether a shorter step may avoid the error.
+func mendable(err error) bool {
+	var s *manifold.StepError
+	var p *manifold.PointError
+	return errors.As(err, &s) || errors.As(err, &p)
 }
 
 // accept makes y the current point after a step of the given length.
-func (r *run) accept(length float64) error {
-	if r.check != nil {
-		if err := r.check.Check(r.y.point); err != nil {
-			return fmt.Errorf("solve: iteration %d, step of norm %.3g: %w", r.status.Iteration+1, length, err)
-		}
-	}
+func (r *run) accept(length float64) {
 	r.x, r.y = r.y, r.x
 	r.status.Iteration++
 	r.status.StepNorm = length
 	r.refresh()
-	return nil
 }
 
+// refresh tells the stopping criteria about x.
 func (r *run) refresh() {
-	r.status.Cost, r.status.GradientNorm, r.status.Point = r.x.cost, r.norm(&r.x), r.x.point
-	r.status.GradientScale = r.start
-	if r.scale != nil {
-		r.status.GradientScale = r.scale.GradientScale(r.x.cost)
+	scale := r.start
+	if r.blind {
+		scale = 1
+	} else if r.scale != nil {
+		scale = r.scale.GradientScale(r.x.cost)
 	}
-	r.status.Elapsed = time.Since(r.began)
-	r.status.Note()
+	r.observe(r.x.point, r.x.cost, r.norm(&r.x), scale)
 }
 
-// done applies the stopping criteria and keeps the reason.
+// observe tells the stopping criteria about an iterate.
+func (r *run) observe(p manifold.Point, cost, gradient, scale float64) {
+	s := &r.status
+	s.Point, s.Cost, s.GradientNorm, s.GradientScale, s.Elapsed = p, cost, gradient, scale, time.Since(r.began)
+	s.Note()
+}
+
+// done applies the stopping criteria, keeps the reason and saves the state where that is due.
 func (r *run) done() (stop bool) {
-	r.reason, stop = r.o.Done(&r.status)
-	return stop
+	o := r.o
+	if r.resumed {
+		o.Callback, r.resumed = nil, false // it has seen this iteration
+	}
+	r.reason, stop = o.Done(&r.status)
+	r.failure = r.checkpoint(stop)
+	return stop || r.failure != nil
 }
 
 // stalled ends the run because no step improves the point.
@@ -147,6 +266,9 @@ func (r *run) stalled(what string) {
 
 // result closes the run.
 func (r *run) result() (*Result, error) {
+	if r.failure != nil {
+		return nil, r.failure
+	}
 	s := &r.status
 	if c, ok := r.m.(manifold.Completer); ok {
 		if err := c.Complete(r.x.point); err != nil {
@@ -162,8 +284,8 @@ func (r *run) result() (*Result, error) {
 
 // certify asks the objective for a bound, otherwise estimates the distance by the length of the Newton step where a Hessian is at hand.
 func (r *run) certify() Certificate {
-	if c, ok := r.f.(Certifier); ok {
-		return c.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
+	if r.certifier != nil {
+		return r.certifier.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
 	}
 	if r.hess == nil {
 		return Certificate{Kind: "none"}
@@ -223,4 +345,16 @@ func axpy(a float64, x, y []float64) {
 	for i, v := range x {
 		y[i] += a * v
 	}
+}
+
+// precondition applies the objective's preconditioner at x to v, which is not zero, and demands that it acts as a positive definite one.
+func (r *run) precondition(dst, v []float64) error {
+	if err := r.prec.Precondition(dst, r.x.point, v, r.x.memo); err != nil {
+		return err
+	}
+	if p := r.m.Inner(r.x.point, v, dst); !(p > 0 && finite(p)) {
+		return fmt.Errorf("solve: iteration %d: the preconditioner is not positive definite: <v, M v> = %.3g for a vector of norm %.3g",
+			r.status.Iteration, p, math.Sqrt(r.m.Inner(r.x.point, v, v)))
+	}
+	return nil
 }

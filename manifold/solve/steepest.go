@@ -25,6 +25,9 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		t = r.firstStep() / g
 	}
 	reference, weight := r.x.cost, 1.0
+	if err := r.keep(func(c *codec) { c.float(&t); c.float(&reference); c.float(&weight) }); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		for i, g := range r.x.grad {
 			d[i] = -g
@@ -40,9 +43,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 			break
 		}
 		copy(old, r.x.grad)
-		if err := r.accept(t * norm); err != nil {
-			return nil, err
-		}
+		r.accept(t * norm)
 		reference = (averaging*weight*reference + r.x.cost) / (averaging*weight + 1)
 		weight = averaging*weight + 1
 		r.carry(old)

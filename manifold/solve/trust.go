@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/spdopt/spdopt/manifold"
@@ -15,24 +14,31 @@ var trust = Solver{
 
 // Constants of the trust region, after Absil, Baker and Gallivan, Found. Comput. Math. 7 (2007), algorithm 1.
 const (
-	acceptRatio   = 0.1
-	shrinkRatio   = 0.25
-	growRatio     = 0.75
-	innerLinear   = 0.1 // kappa of the truncated CG stopping rule
-	innerMaximum  = 500
-	ratioRounding = 1e3 // in units of eps |cost|: added to both sides of the ratio so that rounding does not reject good steps
+	acceptRatio  = 0.1
+	shrinkRatio  = 0.25
+	growRatio    = 0.75
+	innerLinear  = 0.1 // kappa of the truncated CG stopping rule
+	innerMaximum = 500
 )
 
 // Trust runs the Riemannian trust-region method with the truncated conjugate gradients of Steihaug and Toint. Without Hessian the product is
-// a forward difference of gradients along the retraction, carried back. Per iteration: one evaluation and a few Hessian products.
+// a difference of gradients along the retraction, carried back. Per iteration: one evaluation and a few Hessian products.
 func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("trust", m, f, start, o)
 	if err != nil {
 		return nil, err
 	}
-	c := newTruncatedCG(r)
+	return trustRegion(r)
+}
+
+// trustRegion runs the method on r, with whatever Hessian r has.
+func trustRegion(r *run) (*Result, error) {
+	m, c := r.m, newTruncatedCG(r)
 	radius := r.firstStep()
 	largest := math.Max(radius, 8*math.Sqrt(math.Sqrt(float64(len(r.x.grad)))))
+	if err := r.keep(func(c *codec) { c.float(&radius); c.float(&largest) }); err != nil {
+		return nil, err
+	}
 	for !r.done() {
 		if err := c.solve(radius); err != nil {
 			return nil, err
@@ -42,7 +48,7 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		if err != nil {
 			return nil, err
 		}
-		ratio := c.ratio(slope)
+		ratio := r.ratio(c.model, slope, c.s)
 		switch {
 		case ratio < shrinkRatio:
 			radius = length / 4
@@ -50,9 +56,7 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			radius = min(2*radius, largest)
 		}
 		if ratio > acceptRatio {
-			if err := r.accept(length); err != nil {
-				return nil, err
-			}
+			r.accept(length)
 		} else if radius < 1e-16*math.Sqrt(float64(len(c.s))) || length == 0 {
 			r.stalled("the trust region shrank to nothing")
 			break
@@ -64,39 +68,22 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 // truncatedCG minimizes the quadratic model at x within the radius.
 type truncatedCG struct {
 	r          *run
+	curvature  curvature
 	s, hs      []float64 // step and Hessian times step
 	res, d, hd []float64
 	z          []float64 // preconditioned residual; res itself without preconditioner
-	back       []float64
-	model      float64 // decrease that the model promises, positive
+	model      float64   // decrease that the model promises, positive
 	atBoundary bool
 }
 
 func newTruncatedCG(r *run) *truncatedCG {
 	n := len(r.x.grad)
-	c := &truncatedCG{r: r, s: make([]float64, n), hs: make([]float64, n), res: make([]float64, n), d: make([]float64, n), hd: make([]float64, n)}
+	c := &truncatedCG{r: r, curvature: newCurvature(r), s: make([]float64, n), hs: make([]float64, n), res: make([]float64, n), d: make([]float64, n), hd: make([]float64, n)}
 	c.z = c.res
 	if r.prec != nil {
 		c.z = make([]float64, n)
 	}
-	if r.hess == nil {
-		c.back = make([]float64, n)
-	}
 	return c
-}
-
-// ratio compares the decrease of the cost at y with the model's. Where the decrease is below the rounding of the cost, the trapezoidal rule
-// on the slopes along the step takes its place.
-func (c *truncatedCG) ratio(slope float64) float64 {
-	r := c.r
-	if math.IsInf(r.y.cost, 1) {
-		return math.Inf(-1)
-	}
-	actual := r.x.cost - r.y.cost
-	if rounding := ratioRounding * 0x1p-52 * math.Max(1, math.Abs(r.x.cost)); c.model < rounding {
-		actual = -(r.m.Inner(r.x.point, r.x.grad, c.s) + slope) / 2
-	}
-	return actual / c.model
 }
 
 func (c *truncatedCG) solve(radius float64) error {
@@ -116,7 +103,7 @@ func (c *truncatedCG) solve(radius float64) error {
 	target := norm0 * min(innerLinear, norm0/r.start)
 	target = max(target, 0.1*r.o.Tolerance*r.status.GradientScale)
 	for range innerMaximum {
-		if err := c.product(); err != nil {
+		if err := c.curvature.product(c.hd, c.d); err != nil {
 			return err
 		}
 		curvature := m.Inner(p, c.d, c.hd)
@@ -152,31 +139,5 @@ func (c *truncatedCG) precondition() error {
 	if c.r.prec == nil {
 		return nil
 	}
-	return c.r.prec.Precondition(c.z, c.r.x.point, c.res, c.r.x.memo)
-}
-
-// product sets hd to the Hessian times d, exactly or by a forward difference of gradients.
-func (c *truncatedCG) product() error {
-	r := c.r
-	if r.hess != nil {
-		return r.hessian(c.hd, c.d)
-	}
-	norm := math.Sqrt(r.m.Inner(r.x.point, c.d, c.d))
-	h := 0x1p-14 / norm
-	r.status.HessianProducts++
-	if _, err := r.try(h, c.d); err != nil {
-		return err
-	}
-	if math.IsInf(r.y.cost, 1) {
-		return fmt.Errorf("solve: iteration %d: the gradient difference of length %.2g left the domain; give the objective a Hessian product",
-			r.status.Iteration+1, h*norm)
-	}
-	copy(c.back, r.y.grad)
-	if !r.free {
-		r.m.Transport(r.y.point, r.x.point, c.back)
-	}
-	for i, g := range c.back {
-		c.hd[i] = (g - r.x.grad[i]) / h
-	}
-	return nil
+	return c.r.precondition(c.z, c.res)
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/cputime"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -48,13 +49,13 @@ func benchTransformer() (*Net[float32], *Batch[float32]) {
 // measure runs f and reports the processor's time beside the clock's, which other programs disturb.
 func measure(b *testing.B, f func()) {
 	f()
-	start, known := cpuSeconds()
+	start, known := cputime.Seconds()
 	n := 0
 	for b.Loop() {
 		f()
 		n++
 	}
-	if end, _ := cpuSeconds(); known {
+	if end, _ := cputime.Seconds(); known {
 		b.ReportMetric((end-start)*1e3/float64(n), "cpu-ms/op")
 	}
 }

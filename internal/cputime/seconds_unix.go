@@ -1,11 +1,11 @@
 //go:build unix
 
-package spectral
+package cputime
 
 import "syscall"
 
-// cpuSeconds returns the processor time of this process, which repeats better than wall time on a shared machine.
-func cpuSeconds() (float64, bool) {
+// Seconds returns the processor time of this process, all threads, user and system, and whether it is known.
+func Seconds() (seconds float64, known bool) {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0, false

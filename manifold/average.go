@@ -1,0 +1,269 @@
+package manifold
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// MeanOptions configures Mean and Median; the zero value is the default.
+type MeanOptions struct {
+	// Tolerance ends the iteration when the step that is left is below Tolerance times the spread of the data, see MeanReport, or below ten
+	// times the norm of the computed logarithm of a point to itself, which is rounding; the default for 0 is 1e-10.
+	Tolerance float64
+	// MaxIterations bounds the steps; the default for 0 is 1000.
+	MaxIterations int
+	// Start is the first point; the default for nil is the data point with the largest weight.
+	Start Point
+}
+
+// Validate returns an error that names the first field that is out of range.
+func (o MeanOptions) Validate() error {
+	switch {
+	case !(o.Tolerance >= 0 && o.Tolerance < 1):
+		return fmt.Errorf("manifold: Tolerance is %v, want a number from 0 to 1 (0 for the default, 1e-10)", o.Tolerance)
+	case o.MaxIterations < 0:
+		return fmt.Errorf("manifold: MaxIterations is %d, want at least 1 (0 for the default, 1000)", o.MaxIterations)
+	}
+	return nil
+}
+
+// withDefaults returns o with the defaults filled in.
+func (o MeanOptions) withDefaults() MeanOptions {
+	if o.Tolerance == 0 {
+		o.Tolerance = 1e-10
+	}
+	if o.MaxIterations == 0 {
+		o.MaxIterations = 1000
+	}
+	return o
+}
+
+// MeanReport says how Mean or Median ended.
+type MeanReport struct {
+	Iterations int
+	Residual   float64 // norm of the step that is left: of the weighted mean of the logarithms, or of the Weiszfeld step
+	Spread     float64 // root mean square distance of the data from the mean, or mean distance from the median
+}
+
+// ConvergenceError says that Mean or Median stopped before it converged; the point that is returned with it is the best so far.
+type ConvergenceError struct {
+	Report MeanReport
+	Limit  float64 // bound on Report.Residual that was asked for
+	Cause  error   // why the last step could not be taken; nil if it could
+}
+
+// Unwrap returns Cause.
+func (e *ConvergenceError) Unwrap() error { return e.Cause }
+
+// Error states the residual and what to do.
+func (e *ConvergenceError) Error() string {
+	if e.Cause != nil {
+		return fmt.Sprintf("not converged after %d iterations: no step can be taken: %v", e.Report.Iterations, e.Cause)
+	}
+	return fmt.Sprintf("not converged after %d iterations: the step that is left has norm %.3g, wanted %.3g; allow more iterations, a larger tolerance, or start closer",
+		e.Report.Iterations, e.Report.Residual, e.Limit)
+}
+
+// Mean returns the weighted Frechet mean of points, the minimizer of sum w_k d(x, A_k)^2, by the iteration x <- Exp_x(tau sum w_k Log_x(A_k)),
+// with the step tau, at first 1, halved when the residual does not fall. On the flat metrics the first step is exact; on Bures-Wasserstein
+// it is the fixed point iteration of Alvarez-Esteban, del Barrio, Cuesta-Albertos and Matran, J. Math. Anal. Appl. 441 (2016), which always
+// falls. nil weights are equal; weights are scaled to sum 1. m must implement Exponential and Logarithm. On manifolds with positive
+// curvature (orthogonal group) the result is a stationary point near the start. A run that ends early is a *ConvergenceError.
+func Mean(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
+	a, err := newAverage(m, innerLength(m), points, weights, o)
+	if err != nil {
+		return nil, MeanReport{}, err
+	}
+	return a.mean()
+}
+
+// Median returns the weighted geometric median of points, the minimizer of sum w_k d(x, A_k), by Weiszfeld's iteration x <- Exp_x(tau s), s the
+// mean of the logarithms with weights w_k / d(x, A_k), with the correction of Vardi and Zhang, PNAS 97 (2000) 1423-1426, where x meets a data
+// point. The iteration converges linearly, and slowly where the median lies at or next to a data point. Source: Fletcher, Venkatasubramanian
+// and Joshi, NeuroImage 45 (2009) S143-S152. Requirements and errors as for Mean.
+func Median(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
+	a, err := newAverage(m, innerLength(m), points, weights, o)
+	if err != nil {
+		return nil, MeanReport{}, err
+	}
+	return a.median()
+}
+
+// innerLength returns the norm of the Riemannian metric of m.
+func innerLength(m Manifold) func(Point, []float64) float64 {
+	return func(p Point, v []float64) float64 { return math.Sqrt(m.Inner(p, v, v)) }
+}
+
+// average is the state of a mean or median.
+type average struct {
+	m          Manifold
+	exp        Exponential
+	log        Logarithm
+	length     func(Point, []float64) float64
+	points     []Point
+	w          []float64
+	x, y       Point
+	step, next []float64
+	unit       []float64
+	tol        float64
+	limit      int
+	scale      float64 // median: spread of the data at the start
+	floor      float64 // rounding of a logarithm
+}
+
+func newAverage(m Manifold, length func(Point, []float64) float64, points []Point, weights []float64, o MeanOptions) (*average, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	exp, ok1 := m.(Exponential)
+	log, ok2 := m.(Logarithm)
+	if !ok1 || !ok2 {
+		return nil, fmt.Errorf("manifold: a mean or median needs a manifold with Exp and Log")
+	}
+	w, heaviest, err := normalisedWeights(len(points), weights)
+	if err != nil {
+		return nil, err
+	}
+	o = o.withDefaults()
+	n := m.VectorLen()
+	a := &average{m: m, exp: exp, log: log, length: length, points: points, w: w, step: make([]float64, n), next: make([]float64, n),
+		unit: make([]float64, n), tol: o.Tolerance, limit: o.MaxIterations}
+	start := o.Start
+	if start == nil {
+		start = points[heaviest]
+	}
+	a.x, a.y = start.Clone(), start.Clone()
+	if err := log.Log(a.unit, a.x, a.y); err != nil {
+		return nil, fmt.Errorf("manifold: the start: %w", err)
+	}
+	a.floor = 10 * length(a.x, a.unit)
+	return a, nil
+}
+
+// normalisedWeights returns weights scaled to sum 1 and the index of the largest.
+func normalisedWeights(n int, weights []float64) ([]float64, int, error) {
+	if n == 0 {
+		return nil, 0, fmt.Errorf("manifold: the mean of no points is not defined; give at least one")
+	}
+	if weights != nil && len(weights) != n {
+		return nil, 0, fmt.Errorf("manifold: there are %d weights for %d points", len(weights), n)
+	}
+	w, sum, heaviest := make([]float64, n), 0.0, 0
+	for i := range w {
+		w[i] = 1
+		if weights != nil {
+			w[i] = weights[i]
+		}
+		if !(w[i] >= 0) || math.IsInf(w[i], 1) {
+			return nil, 0, fmt.Errorf("manifold: weight %d is %v, want a nonnegative number", i, w[i])
+		}
+		if w[i] > w[heaviest] {
+			heaviest = i
+		}
+		sum += w[i]
+	}
+	if !(sum > 0) || math.IsInf(sum, 1) {
+		return nil, 0, fmt.Errorf("manifold: the weights sum to %v, want a positive number", sum)
+	}
+	dense.Scale(1/sum, w, w)
+	return w, heaviest, nil
+}
+
+func (a *average) mean() (Point, MeanReport, error) { return a.run(a.meanStep) }
+
+func (a *average) median() (Point, MeanReport, error) {
+	_, square, err := a.meanStep(a.step, a.x)
+	if err != nil {
+		return nil, MeanReport{}, err
+	}
+	a.scale = math.Sqrt(square)
+	return a.run(a.medianStep)
+}
+
+// run iterates x <- Exp_x(tau step) until the step is short. fill writes the step at a point and returns its norm and the cost.
+func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err error)) (Point, MeanReport, error) {
+	var r MeanReport
+	norm, cost, err := fill(a.step, a.x)
+	if err != nil {
+		return nil, r, err
+	}
+	var cause error
+	tau, spread := 1.0, a.spread(cost)
+	for norm > max(a.tol*spread, a.floor) {
+		if r.Iterations == a.limit || tau < 0x1p-20 {
+			r.Residual, r.Spread = norm, spread
+			return a.x, r, &ConvergenceError{Report: r, Limit: max(a.tol*spread, a.floor), Cause: cause}
+		}
+		r.Iterations++
+		dense.Scale(tau, a.step, a.unit)
+		n, c := math.Inf(1), math.Inf(1)
+		if cause = a.exp.Exp(a.y, a.x, a.unit); cause == nil {
+			if n, c, err = fill(a.next, a.y); err != nil {
+				return nil, r, err
+			}
+		}
+		if !(n < norm || c < cost*(1-1e-13)) {
+			tau /= 2
+			continue
+		}
+		a.x, a.y, a.step, a.next = a.y, a.x, a.next, a.step
+		norm, cost, spread, tau = n, c, a.spread(c), min(1, 1.5*tau)
+	}
+	r.Residual, r.Spread = norm, spread
+	return a.x, r, complete(a.m, a.x)
+}
+
+// spread turns the cost at a point into a length: the root mean square distance for the mean, the mean distance for the median.
+func (a *average) spread(cost float64) float64 {
+	if a.scale > 0 {
+		return cost
+	}
+	return math.Sqrt(cost)
+}
+
+func complete(m Manifold, p Point) error {
+	if c, ok := m.(Completer); ok {
+		return c.Complete(p)
+	}
+	return nil
+}
+
+func (a *average) meanStep(s []float64, x Point) (norm, cost float64, err error) {
+	clear(s)
+	for k, p := range a.points {
+		if err := a.log.Log(a.unit, x, p); err != nil {
+			return 0, 0, fmt.Errorf("manifold: point %d: %w", k, err)
+		}
+		dense.Axpy(a.w[k], a.unit, s)
+		d := a.length(x, a.unit)
+		cost += a.w[k] * d * d
+	}
+	return a.length(x, s), cost, nil
+}
+
+func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err error) {
+	clear(s)
+	var here, total float64
+	for k, p := range a.points {
+		if err := a.log.Log(a.unit, x, p); err != nil {
+			return 0, 0, fmt.Errorf("manifold: point %d: %w", k, err)
+		}
+		d := a.length(x, a.unit)
+		cost += a.w[k] * d
+		if d > a.tol*a.scale {
+			dense.Axpy(a.w[k]/d, a.unit, s)
+			total += a.w[k] / d
+		} else {
+			here += a.w[k]
+		}
+	}
+	pull := a.length(x, s)
+	if pull <= here || total == 0 {
+		clear(s)
+		return 0, cost, nil
+	}
+	dense.Scale((1-here/pull)/total, s, s)
+	return (pull - here) / total, cost, nil
+}

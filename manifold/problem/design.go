@@ -1,0 +1,282 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+var dopt = Problem{
+	Name:  "dopt",
+	What:  "D-optimal design: maximize log det sum u_i x_i x_i' over weights u on the simplex; the solution is that information matrix",
+	Input: "candidate points (N x n, N >= n)",
+	Takes: Samples,
+	Own:   []Method{{Name: "exchange", What: designWhat, direct: doptExchange}},
+}
+
+var mve = Problem{
+	Name:  "mve",
+	What:  "minimum-volume enclosing ellipsoid (x - c)' X (x - c) <= 1 of points",
+	Input: "points (N x n, N > n, not in a hyperplane)",
+	Takes: Samples,
+	Own:   []Method{{Name: "exchange", What: designWhat, direct: mveExchange}},
+}
+
+const designWhat = "vertex exchange on the weights with exact line searches and rank-one updates (Bohning, Metrika 33 (1986)), 100 exchanges an iteration"
+
+// design maximizes log det M(u), M(u) = sum u_i y_i y_i', over the simplex. With g_i = y_i' M^-1 y_i the Kiefer-Wolfowitz theorem says that u is optimal
+// if and only if max g_i = d, and the optimum is at most d log(max g_i/d) above.
+type design struct {
+	y    dense.Matrix[float64] // points as rows, N x d
+	u, g []float64
+	inv  dense.Matrix[float64] // M^-1
+	w, p []float64
+	rest dense.Matrix[float64] // y outside the span of the first points
+}
+
+// exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
+const exchanges = 100
+
+func newDesign(y dense.Matrix[float64]) *design {
+	N, d := y.Rows, y.Cols
+	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), w: make([]float64, d), p: make([]float64, N),
+		rest: y.Clone()}
+	for range d {
+		s.u[s.independent()] += 1 / float64(d)
+	}
+	return s
+}
+
+// independent returns the point that reaches farthest out of the span of those with weight, and projects it out of rest. Starting with as many points
+// as dimensions saves dropping all others one by one (Kumar and Yildirim, J. Optim. Theory Appl. 126 (2005)).
+func (s *design) independent() (best int) {
+	var longest float64
+	for i := range s.rest.Rows {
+		if q := dense.Dot(s.rest.Row(i), s.rest.Row(i)); q > longest && s.u[i] == 0 {
+			best, longest = i, q
+		}
+	}
+	copy(s.w, s.rest.Row(best))
+	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w, 0, s.p)
+	dense.Ger(1, s.p, s.w, s.rest)
+	return best
+}
+
+// moment returns M(u), complete.
+func (s *design) moment() dense.Matrix[float64] {
+	scaled, m := s.y.Clone(), dense.New[float64](s.y.Cols, s.y.Cols)
+	for i, u := range s.u {
+		dense.Scale(u, scaled.Row(i), scaled.Row(i))
+	}
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, s.y, 0, m)
+	dense.Mirror(m)
+	return m
+}
+
+// refresh computes M^-1 and g from u and returns log det M.
+func (s *design) refresh() (float64, error) {
+	f, err := manifold.NewFrame(symmetric(s.moment()))
+	if err != nil {
+		return 0, err
+	}
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), view(f.Inverse()), 0, s.inv)
+	dense.Mirror(s.inv)
+	z := dense.New[float64](s.y.Rows, s.y.Cols)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.y, view(f.Inverse()), 0, z)
+	for i := range s.g {
+		s.g[i] = dense.Dot(z.Row(i), z.Row(i))
+	}
+	return f.LogDet(), nil
+}
+
+// extremes returns the point with the largest g, that with the smallest g among those with weight, and by how much they miss d, relative to d.
+func (s *design) extremes() (most, least int, above, below float64) {
+	least = -1
+	for i, g := range s.g {
+		if g > s.g[most] {
+			most = i
+		}
+		if s.u[i] > 0 && (least < 0 || g < s.g[least]) {
+			least = i
+		}
+	}
+	d := float64(s.y.Cols)
+	return most, least, s.g[most]/d - 1, 1 - s.g[least]/d
+}
+
+// move adds c to the weight of point k, with the inverse by the formula of Sherman and Morrison; p is left at y M^-1 y_k for the old M.
+func (s *design) move(k int, c float64) {
+	s.project(k)
+	t := c / (1 + c*s.g[k])
+	for i, p := range s.p {
+		s.g[i] -= t * p * p
+	}
+	s.u[k] += c
+	dense.Ger(-t, s.w, s.w, s.inv)
+}
+
+// project sets w = M^-1 y_k and p = y w.
+func (s *design) project(k int) {
+	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(k), 0, s.w)
+	dense.Gemv(dense.NoTrans, 1, s.y, s.w, 0, s.p)
+}
+
+// exchange moves weight from the point farthest inside to the one farthest outside: log det M grows by
+// log((1 + c g_i)(1 - c g_j) + c^2 g_ij^2), which is largest at c = (g_i - g_j)/(2 (g_i g_j - g_ij^2)).
+func (s *design) exchange() float64 {
+	most, least, _, _ := s.extremes()
+	s.project(most)
+	gi, gj, gij := s.g[most], s.g[least], s.p[least]
+	c := s.u[least]
+	if det := gi*gj - gij*gij; 2*det*c > gi-gj {
+		c = (gi - gj) / (2 * det)
+	}
+	if !(c > 0) {
+		return 0
+	}
+	left := s.u[least] - c
+	s.move(most, c)
+	s.move(least, -c)
+	s.u[least] = max(left, 0)
+	return c
+}
+
+// maximize runs until max g <= d (1 + tolerance) holds for freshly computed g.
+func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) {
+	d := s.y.Cols
+	mon := newMonitor(&o.Solver, d*d)
+	logDet, err := s.refresh()
+	if err != nil {
+		return nil, 0, err
+	}
+	for {
+		_, _, above, below := s.extremes()
+		if mon.done(nil, -logDet, max(above, below), 1) {
+			r = mon.result(nil, 0)
+			gap = float64(d) * math.Log1p(max(above, 0))
+			r.Certificate = solve.Certificate{Kind: "kiefer-wolfowitz", Value: logDetDistance(gap), Bound: true}
+			return r, gap, nil
+		}
+		var moved float64
+		for range exchanges {
+			if _, _, above, below := s.extremes(); max(above, below) <= mon.o.Tolerance {
+				break
+			}
+			moved += s.exchange()
+			mon.status.Evaluations++
+		}
+		if logDet, err = s.refresh(); err != nil {
+			return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+		}
+		mon.step(moved)
+	}
+}
+
+// checkPoints refuses points that span less than the space; where says of what.
+func checkPoints(y dense.Matrix[float64], span string) error {
+	m := dense.New[float64](y.Cols, y.Cols)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(y.Rows), y, y, 0, m)
+	if err := manifold.CheckSPD(symmetric(m)); err != nil {
+		return &DataError{Where: "second moment", Err: err, Remedy: "the points lie in a " + span + ": drop dependent columns"}
+	}
+	return nil
+}
+
+func doptExchange(d *Data, o *Options) (*outcome, error) {
+	x, err := checkSamples(d.Samples)
+	if err != nil {
+		return nil, err
+	}
+	if x.Rows < x.Cols {
+		return nil, &DataError{Err: fmt.Errorf("%d points cannot span %d dimensions", x.Rows, x.Cols), Remedy: "give at least as many points as dimensions"}
+	}
+	if err := checkPoints(x, "subspace"); err != nil {
+		return nil, err
+	}
+	s := newDesign(x)
+	if x.Cols == 1 {
+		s.longest()
+	}
+	r, gap, err := s.maximize(o)
+	if err != nil {
+		return nil, fmt.Errorf("dopt: %w", err)
+	}
+	return &outcome{run: r, n: x.Cols, count: x.Rows, solution: symmetric(s.moment()), parts: []Part{vectorPart("weights", s.u), numberPart("log_det_gap", gap)}}, nil
+}
+
+// longest puts all weight on the longest of one-dimensional points, which is the optimum.
+func (s *design) longest() {
+	best := 0
+	for i := range s.u {
+		s.u[i] = 0
+		if math.Abs(s.y.At(i, 0)) > math.Abs(s.y.At(best, 0)) {
+			best = i
+		}
+	}
+	s.u[best] = 1
+}
+
+// mveExchange solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)). With c = sum u x the ellipsoid is
+// X = (n (sum u x x' - c c'))^-1, blown up so that it contains all points to rounding. Points and moments are centred first, to cancel nothing.
+func mveExchange(d *Data, o *Options) (*outcome, error) {
+	x, err := checkSamples(d.Samples)
+	if err != nil {
+		return nil, err
+	}
+	N, n := x.Rows, x.Cols
+	if N <= n {
+		return nil, &DataError{Err: fmt.Errorf("%d points in %d dimensions enclose no volume", N, n), Remedy: "give more points than dimensions"}
+	}
+	shift, lifted := make([]float64, n), dense.New[float64](N, n+1)
+	for i := range N {
+		dense.Axpy(1/float64(N), x.Row(i), shift)
+	}
+	for i := range N {
+		dense.Axpy(-1, shift, x.Row(i))
+		copy(lifted.Row(i), x.Row(i))
+		lifted.Set(i, n, 1)
+	}
+	if err := checkPoints(x, "hyperplane"); err != nil {
+		return nil, err
+	}
+	s := newDesign(lifted)
+	r, gap, err := s.maximize(o)
+	if err != nil {
+		return nil, fmt.Errorf("mve: %w", err)
+	}
+	m := s.moment()
+	c := append([]float64(nil), m.Row(n)[:n]...)
+	scatter := m.View(0, 0, n, n).Clone()
+	dense.Ger(-1, c, c, scatter)
+	for i := range scatter.Data {
+		scatter.Data[i] *= float64(n)
+	}
+	f, err := manifold.NewFrame(symmetric(scatter))
+	if err != nil {
+		return nil, fmt.Errorf("mve: %w", err)
+	}
+	var farthest float64
+	z, e := make([]float64, n), make([]float64, n)
+	for i := range N {
+		copy(e, x.Row(i))
+		dense.Axpy(-1, c, e)
+		dense.Gemv(dense.NoTrans, 1, view(f.Inverse()), e, 0, z)
+		farthest = max(farthest, dense.Dot(z, z))
+	}
+	f.Invert()
+	solution := f.Sym()
+	solution.ScaleSym(1/farthest, solution)
+	dense.Axpy(1, shift, c)
+	r.Objective = float64(n)*math.Log(farthest) - f.LogDet()
+	return &outcome{run: r, n: n, count: N, solution: solution,
+		parts: []Part{vectorPart("center", c), vectorPart("weights", s.u), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", gap)}}, nil
+}
+
+// logBall is the logarithm of the volume of the unit ball in n dimensions.
+func logBall(n int) float64 {
+	g, _ := math.Lgamma(float64(n)/2 + 1)
+	return float64(n)/2*math.Log(math.Pi) - g
+}

@@ -1,0 +1,64 @@
+package problem
+
+import (
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/gallery"
+)
+
+// TestNearnessAtConditionAMillion: the trust solver reaches the known minimizer; no run that ends far away counts as converged.
+func TestNearnessAtConditionAMillion(t *testing.T) {
+	for _, n := range []int{10, 50} {
+		d := nearnessData(n)
+		for _, method := range []string{"trust", "closed-form"} {
+			r := solved(t, "nearness", d, &Options{Method: method})
+			var inverse mat.Dense
+			if err := inverse.Inverse(d.Matrices[0]); err != nil {
+				t.Log(err) // gonum warns about the condition
+			}
+			if d := distanceRelative(r.Solution, &inverse); d > 1e-8 || !(r.Certificate.Value < 1e-6) {
+				t.Errorf("n = %d by %s: %g away, certificate %+v", n, method, d, r.Certificate)
+			}
+		}
+		o := &Options{Method: "steepest"}
+		o.Solver.MaxIterations, o.Solver.Tolerance = 300, 0.5
+		r, err := Solve("nearness", d, o)
+		if err != nil || r.Converged || r.Certificate.Value < 1 || r.Advice == "" {
+			t.Errorf("steepest descent from far away: %+v %v", r, err)
+		}
+	}
+}
+
+// TestEquations: the residuals of the defining equations, computed by gonum, vanish.
+func TestEquations(t *testing.T) {
+	for _, n := range []int{1, 3, 20} {
+		a, b := gallery.SPD(61, n, 1e4), gallery.SPD(62, n, 1e4)
+		d := Data{Matrices: []mat.Symmetric{symmetric(a), symmetric(b)}}
+		var left, right, zero mat.Dense
+		x := solved(t, "lyapunov", d, nil).Solution
+		left.Mul(d.Matrices[0], x)
+		right.Mul(x, d.Matrices[0])
+		left.Add(&left, &right)
+		if e := distanceRelative(&left, d.Matrices[1]); e > 1e-12 {
+			t.Errorf("n = %d: A X + X A is %g off", n, e)
+		}
+		x = solved(t, "riccati", d, nil).Solution
+		zero.Mul(x, d.Matrices[1])
+		zero.Mul(&zero, x)
+		if e := distanceRelative(&zero, d.Matrices[0]); e > 1e-9 {
+			t.Errorf("n = %d: X B X is %g off", n, e)
+		}
+	}
+}
+
+func TestEquationsBadInput(t *testing.T) {
+	bad := mat.NewSymDense(2, []float64{1, 2, 2, 1})
+	for _, name := range []string{"lyapunov", "riccati"} {
+		refused(t, name, Data{Matrices: []mat.Symmetric{identity(2)}}, nil, "1 matrices given, want two: ")
+		refused(t, name, Data{Matrices: []mat.Symmetric{identity(2), bad}}, nil, "matrix 1: not positive definite")
+		refused(t, name, Data{Matrices: []mat.Symmetric{identity(2), identity(3)}}, nil, "matrix 1: has 3 rows")
+	}
+	refused(t, "nearness", Data{}, nil, "0 matrices given, want one or two")
+}

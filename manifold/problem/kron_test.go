@@ -1,0 +1,93 @@
+package problem
+
+import (
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/gallery"
+)
+
+// flipFlop is the plain iteration with gonum.
+func flipFlop(x *mat.Dense, p, q, steps int) (a, b *mat.SymDense) {
+	N, _ := x.Dims()
+	a, b = identity(p), identity(q)
+	for range steps {
+		var inverse, t, sum mat.Dense
+		inverse.Inverse(b)
+		sum.ReuseAs(p, p)
+		for i := range N {
+			y := mat.NewDense(p, q, x.RawRowView(i))
+			t.Reset()
+			t.Mul(y, &inverse)
+			var s mat.Dense
+			s.Mul(&t, y.T())
+			sum.Add(&sum, &s)
+		}
+		sum.Scale(1/float64(N*q), &sum)
+		a = mat.NewSymDense(p, sum.RawMatrix().Data)
+		inverse.Reset()
+		inverse.Inverse(a)
+		next := mat.NewDense(q, q, nil)
+		for i := range N {
+			y := mat.NewDense(p, q, x.RawRowView(i))
+			var u, s mat.Dense
+			u.Mul(&inverse, y)
+			s.Mul(y.T(), &u)
+			next.Add(next, &s)
+		}
+		next.Scale(1/float64(N*p), next)
+		b = mat.NewSymDense(q, next.RawMatrix().Data)
+	}
+	return a, b
+}
+
+// TestKronAgainstThePlainIteration, with correlated rows and columns.
+func TestKronAgainstThePlainIteration(t *testing.T) {
+	const N, p, q = 12, 4, 3
+	x := dataOf(gallery.NewStream(64).Normals(N, p*q))
+	left, right := symmetric(gallery.SPD(65, p, 50)), symmetric(gallery.SPD(66, q, 20))
+	for i := range N {
+		y := mat.NewDense(p, q, x.RawRowView(i))
+		y.Mul(left, y)
+		y.Mul(y, right)
+	}
+	a, b := flipFlop(x, p, q, 500)
+	for _, method := range []string{"flip-flop", "trust"} {
+		for _, normalization := range []Normalization{TraceN, DetOne} {
+			o := &Options{Method: method, Normalization: normalization}
+			o.Solver.Tolerance = 1e-11
+			r := solved(t, "kron-mle", Data{Samples: x, Rows: p}, o)
+			var got, want mat.Dense
+			got.Kronecker(r.Solution, r.Part("columns"))
+			want.Kronecker(a, b)
+			if d := distanceRelative(&got, &want); d > 1e-9 {
+				t.Errorf("%s: A x B is %g away", method, d)
+			}
+			if scale := mat.Trace(r.Solution); normalization == TraceN && (scale < p-1e-9 || scale > p+1e-9) {
+				t.Errorf("%s: trace %v", method, scale)
+			}
+			if scale := mat.Det(r.Solution); normalization == DetOne && (scale < 1-1e-9 || scale > 1+1e-9) {
+				t.Errorf("%s: determinant %v", method, scale)
+			}
+		}
+	}
+}
+
+// TestKronWithOneRow: the column covariance is the sample covariance.
+func TestKronWithOneRow(t *testing.T) {
+	x := dataOf(gallery.NewStream(67).Normals(20, 3))
+	r := solved(t, "kron-mle", Data{Samples: x, Rows: 1}, nil)
+	s := mat.NewSymDense(3, nil)
+	s.SymOuterK(1.0/20, x.T())
+	if d := distanceRelative(r.Part("columns"), s); d > 1e-12 || r.Solution.At(0, 0) != 1 {
+		t.Errorf("%g away, A = %v", d, r.Solution.At(0, 0))
+	}
+}
+
+func TestKronBadInput(t *testing.T) {
+	x := dataOf(gallery.NewStream(68).Normals(4, 6))
+	refused(t, "kron-mle", Data{Samples: x}, nil, "samples of 6 numbers are no matrices of 0 rows")
+	refused(t, "kron-mle", Data{Samples: x, Rows: 4}, nil, "no matrices of 4 rows")
+	refused(t, "kron-mle", Data{Samples: x, Rows: 6}, nil, "needs more than max(p/q, q/p)")
+}

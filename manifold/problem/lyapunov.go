@@ -1,0 +1,68 @@
+package problem
+
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+var lyapunov = Problem{
+	Name:  "lyapunov",
+	What:  "Lyapunov's equation A X + X A = C: minimize tr(X A X) - tr(X C)",
+	Input: "two SPD matrices, A and C",
+	Takes: Matrices,
+	Own: []Method{closedForm("in the eigenbasis of A the solution is C_ij/(a_i + a_j): one eigendecomposition", func(in instance) *manifold.Frame {
+		return in.(*sandwich).known
+	})},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+		fa, fc, err := matrixPair(d, false, "A and C of A X + X A = C")
+		if err != nil {
+			return nil, err
+		}
+		n := fa.Dim()
+		a, x := view(manifold.DenseOf(d.Matrices[0])), view(manifold.DenseOf(d.Matrices[1]))
+		p, one := newPencil(n), dense.New[float64](n, n)
+		one.Identity()
+		if err := p.set(a, one); err != nil {
+			return nil, err
+		}
+		p.solve(x, x)
+		dense.Scale(0.5, x.Data, x.Data)
+		known, err := manifold.NewFrame(symmetric(x))
+		if err != nil {
+			return nil, &DataError{Where: "solution", Err: err, Remedy: "the equation is too ill-conditioned; " + ridgeRemedy}
+		}
+		work := dense.New[float64](n, n)
+		congruent(work, view(fc.F()), view(known.F()), one)
+		var trace float64
+		for i := range n {
+			trace += work.At(i, i)
+		}
+		small := smallestAtLeast(known)
+		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(200*smallestAtLeast(fa)*small*small, 1e-6*trace))
+		o.fill = lyapunovFill(view(fa.F()), view(fc.F()), o.work)
+		o.m, err = m(n)
+		return o, err
+	},
+}
+
+// lyapunovFill is tr(X A X) - tr(X C). With M = F'F, K = F'AF and T = F'CF it is W = K M + M K - T, and the Hessian's matrices are 2K and M. The
+// gradient is measured against a lower bound of the smallest curvature at the solution. Six products.
+func lyapunovFill(la, lc dense.Matrix[float64], work [2]dense.Matrix[float64]) func(f dense.Matrix[float64], m *sandwichMemo) float64 {
+	return func(f dense.Matrix[float64], m *sandwichMemo) float64 {
+		congruent(m.a, la, f, work[0])
+		dense.Scale(2, m.a.Data, m.a.Data)
+		congruent(m.w, lc, f, work[0])
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, f, 0, m.b)
+		dense.Mirror(m.b)
+		cost := dense.Dot(m.a.Data, m.b.Data) / 2
+		for i := range f.Rows {
+			cost -= m.w.At(i, i)
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, m.a, m.b, 0, work[0])
+		addTransposed(work[1], work[0])
+		for i, v := range work[1].Data {
+			m.w.Data[i] = v - m.w.Data[i]
+		}
+		return cost
+	}
+}

@@ -1,0 +1,127 @@
+package problem
+
+import (
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
+)
+
+// commuting returns matrices with the given rows of eigenvalues in one eigenbasis.
+func commuting(rows ...[]float64) []mat.Symmetric {
+	q := gallery.Orthogonal(6, len(rows[0]))
+	out := make([]mat.Symmetric, len(rows))
+	for k, w := range rows {
+		out[k] = symmetric(gallery.Compose(q, w))
+	}
+	return out
+}
+
+// TestBarycenterOfCommutingMatrices: the square root of the barycenter is the mean of the square roots.
+func TestBarycenterOfCommutingMatrices(t *testing.T) {
+	rows, weights := [][]float64{{1, 2, 300, 4}, {0.01, 5, 1, 7}, {3, 3, 1e-3, 9}}, []float64{0.5, 0.2, 0.3}
+	want := make([]float64, 4)
+	for i := range want {
+		for k, w := range weights {
+			want[i] += w * math.Sqrt(rows[k][i])
+		}
+		want[i] *= want[i]
+	}
+	for _, method := range []string{"fixed-point", "trust"} {
+		r := solved(t, "barycenter", Data{Matrices: commuting(rows...), Weights: weights}, &Options{Method: method})
+		if d := distanceRelative(r.Solution, symmetric(gallery.Compose(gallery.Orthogonal(6, 4), want))); d > 1e-7 {
+			t.Errorf("%s: %g away", method, d)
+		}
+	}
+}
+
+// TestBarycenterOfGaussians in one dimension has the mean of the standard deviations; the objective is the variance of these.
+func TestBarycenterOfGaussians(t *testing.T) {
+	var ms []mat.Symmetric
+	for _, s := range []float64{1, 2, 6} {
+		ms = append(ms, mat.NewSymDense(1, []float64{s * s}))
+	}
+	r := solved(t, "barycenter", Data{Matrices: ms}, nil)
+	if math.Abs(r.Solution.At(0, 0)-9) > 1e-9 || math.Abs(r.Objective-14.0/3) > 1e-9 {
+		t.Errorf("%v, objective %v", r.Solution.At(0, 0), r.Objective)
+	}
+}
+
+// euclideanMedian is Weiszfeld's iteration on vectors.
+func euclideanMedian(points [][]float64, w []float64) []float64 {
+	x := make([]float64, len(points[0]))
+	for range 20000 {
+		next, sum := make([]float64, len(x)), 0.0
+		for k, p := range points {
+			var d float64
+			for i := range x {
+				d += (p[i] - x[i]) * (p[i] - x[i])
+			}
+			c := w[k] / math.Sqrt(d)
+			sum += c
+			dense.Axpy(c, p, next)
+		}
+		dense.Scale(1/sum, next, x)
+	}
+	return x
+}
+
+// TestMedianOfCommutingMatrices: it is the median of the vectors of logarithms.
+func TestMedianOfCommutingMatrices(t *testing.T) {
+	rows, weights := [][]float64{{1, 2, 300}, {0.01, 5, 1}, {3, 3, 1e-3}, {50, 0.1, 2}}, []float64{0.25, 0.22, 0.28, 0.25}
+	points := make([][]float64, len(rows))
+	for k, w := range rows {
+		points[k] = make([]float64, len(w))
+		dense.Log(points[k], w)
+	}
+	want := euclideanMedian(points, weights)
+	dense.Exp(want, want)
+	for _, method := range []string{"weiszfeld", "trust", "lbfgs"} {
+		r := solved(t, "median", Data{Matrices: commuting(rows...), Weights: weights}, &Options{Method: method})
+		if d := distanceRelative(r.Solution, symmetric(gallery.Compose(gallery.Orthogonal(6, 3), want))); d > 1e-6 {
+			t.Errorf("%s: %g away", method, d)
+		}
+	}
+}
+
+// TestMedianAtAMatrix: a matrix with more than half of the weight is the median, as is one in the middle of a geodesic.
+func TestMedianAtAMatrix(t *testing.T) {
+	ms := scattered(5, 4, 1e3)
+	r := solved(t, "median", Data{Matrices: ms, Weights: []float64{1, 5, 1, 1}}, nil)
+	if d := distanceRelative(r.Solution, ms[1]); d > 1e-12 || r.Certificate.Kind != "data-point" {
+		t.Errorf("%g away, certificate %+v", d, r.Certificate)
+	}
+	line := commuting([]float64{1, 1}, []float64{8, 1.0 / 8}, []float64{2, 0.5})
+	r = solved(t, "median", Data{Matrices: line}, nil)
+	if d := distanceRelative(r.Solution, line[2]); d > 1e-9 {
+		t.Errorf("middle of three: %g away", d)
+	}
+	r = solved(t, "median", Data{Matrices: ms[:1]}, nil)
+	if d := distanceRelative(r.Solution, ms[0]); d > 1e-12 {
+		t.Errorf("one matrix: %g away", d)
+	}
+	if r = solved(t, "median", Data{Matrices: ms[:2]}, nil); r.Objective > 1e3 {
+		t.Errorf("two matrices: %+v", r)
+	}
+}
+
+// TestMedianResistsAnOutlier: one matrix far away moves the mean without bound and the median a little.
+func TestMedianResistsAnOutlier(t *testing.T) {
+	ms := []mat.Symmetric{}
+	for k := range 9 {
+		ms = append(ms, symmetric(gallery.SPD(uint64(k), 4, 2)))
+	}
+	before := solved(t, "median", Data{Matrices: ms}, nil).Solution
+	var far mat.SymDense
+	far.ScaleSym(1e8, ms[0])
+	ms[0] = &far
+	if d := distanceRelative(solved(t, "median", Data{Matrices: ms}, nil).Solution, before); d > 0.3 {
+		t.Errorf("the median moved by %g", d)
+	}
+	if d := distanceRelative(solved(t, "mean", Data{Matrices: ms}, nil).Solution, before); d < 3 {
+		t.Errorf("the mean moved by %g only", d)
+	}
+}

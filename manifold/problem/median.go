@@ -1,0 +1,192 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+var median = Problem{
+	Name:  "median",
+	What:  "geometric median: minimize sum w_k dist(X, A_k) in the affine-invariant metric",
+	Input: "one or more SPD matrices (an m x n x n stack or several n x n files), optional weights",
+	Takes: Matrices | Weights,
+	Own: []Method{{
+		Name: "weiszfeld",
+		What: "Weiszfeld's iteration along geodesics (Fletcher, Venkatasubramanian and Joshi, NeuroImage 45 (2009)), over-relaxed; tries near data as medians",
+		run:  medianWeiszfeld,
+	}},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
+		in, err := mean.prepare(d, m, o)
+		if err != nil {
+			return nil, err
+		}
+		return &medianObjective{karcherObjective: in.(*karcherObjective)}, nil
+	},
+}
+
+// medianObjective is sum w_k dist(X, A_k). With L_k = log(F^-1 A_k F^-T), d_k = ||L_k||, the whitened differential is -sum w_k L_k/d_k and the
+// Hessian sum (w_k/d_k) (H_k eta - <L_k, eta> L_k/d_k^2), H_k that of dist^2/2. Both leave out data at distance zero, where the cost has a kink.
+// Distances are those of the metric: Kappa divides the cost by its square root.
+type medianObjective struct {
+	*karcherObjective
+	inverse float64 // sum w_k/d_k at the last evaluation
+	nearest int     // and the nearest matrix
+}
+
+type medianMemo struct {
+	karcherMemo
+	logs      []dense.Matrix[float64]
+	distances []float64 // norms of logs
+}
+
+// atData is the distance below which a point counts as the matrix itself.
+const atData = 1e-9
+
+// NewMemo implements solve.Memoizer.
+func (k *medianObjective) NewMemo() solve.Memo {
+	m := &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.frames))}
+	for range k.frames {
+		m.logs = append(m.logs, dense.New[float64](k.n, k.n))
+	}
+	return m
+}
+
+// Evaluate implements solve.Objective; the cost is that of the Karcher mean.
+func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	m := memo.(*medianMemo)
+	inv := view(p.(*manifold.Frame).Inverse())
+	dense.Transpose(k.invT, inv)
+	err := k.team.run(func(w *worker, i int) error {
+		s, l := m.spectra[i], m.logs[i]
+		if err := s.locate(inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
+			return err
+		}
+		single := *w
+		single.acc = l
+		l.Zero()
+		s.addLog(1, &single)
+		dense.Mirror(l)
+		d := math.Sqrt(dense.Dot(l.Data, l.Data))
+		m.distances[i] = d
+		if d > atData {
+			dense.Axpy(-k.weights[i]*math.Sqrt(k.m.Kappa())/d, l.Data, w.acc.Data)
+		}
+		return nil
+	}, grad)
+	if err != nil {
+		return math.Inf(1), err
+	}
+	var sum float64
+	k.inverse, k.nearest = 0, 0
+	for i, d := range m.distances {
+		sum += k.weights[i] * d
+		if d > atData {
+			k.inverse += k.weights[i] / d
+		}
+		if d < m.distances[k.nearest] {
+			k.nearest = i
+		}
+	}
+	return sum / math.Sqrt(k.m.Kappa()), nil
+}
+
+// HessianVec implements solve.Hessian: three products for each matrix.
+func (k *medianObjective) HessianVec(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+	m, eta := memo.(*medianMemo), dense.Wrap(k.n, k.n, v)
+	return k.team.run(func(w *worker, i int) error {
+		if d := m.distances[i]; d > atData {
+			c := k.weights[i] * math.Sqrt(k.m.Kappa()) / d
+			m.spectra[i].addHessian(c, eta, w)
+			dense.Axpy(-c/(d*d)*dense.Dot(m.logs[i].Data, v), m.logs[i].Data, w.acc.Data)
+		}
+		return nil
+	}, dst)
+}
+
+// GradientScale implements solve.Scaler: the gradient is a weighted sum of unit vectors.
+func (k *medianObjective) GradientScale(float64) float64 { return 1 }
+
+// Certify implements solve.Certifier. The cost is convex along geodesics but not strongly, so there is no bound: the value is the gradient over the
+// curvature sum w_k/d_k across the directions to the data.
+func (k *medianObjective) Certify(_ manifold.Point, gradientNorm float64, _ solve.Memo) solve.Certificate {
+	if k.inverse == 0 {
+		return solve.Certificate{Kind: "data-point", Bound: true}
+	}
+	return solve.Certificate{Kind: "mean-curvature", Value: gradientNorm / (k.inverse * math.Sqrt(k.m.Kappa()))}
+}
+
+func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+	k := in.(*medianObjective)
+	relax := newRelaxation(1, m.VectorLen())
+	tried := make([]bool, len(k.frames))
+	var found *manifold.Frame
+	r, err := drive(in, m, o.until(func() bool { return found != nil }), func(next, p *manifold.Frame, grad []float64, _ float64, memo solve.Memo) error {
+		if i := k.nearest; !tried[i] && memo.(*medianMemo).distances[i]*k.inverse < 0.5 {
+			tried[i] = true
+			best, err := k.isMedian(i)
+			if err != nil {
+				return err
+			}
+			if best {
+				found = k.frames[i]
+				next.CopyFrom(found)
+				return nil
+			}
+		}
+		relax.plain = 1 / (k.inverse * math.Sqrt(m.Kappa()))
+		return m.Retract(next, p, relax.next(grad))
+	})
+	if err != nil || found == nil {
+		return r, err
+	}
+	r.Converged, r.GradientNorm, r.RelativeGradient = true, 0, 0
+	r.Reason = solve.Reason{Name: "data-point", Detail: fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", k.nearest), Converged: true}
+	r.Certificate = solve.Certificate{Kind: "data-point", Bound: true}
+	return r, nil
+}
+
+// until returns options that stop as soon as the condition holds.
+func (o *Options) until(stop func() bool) *Options {
+	c := *o
+	before := o.Solver.Stop
+	c.Solver.Stop = criterion(func(s *solve.Status) (solve.Reason, bool) {
+		if stop() {
+			return solve.Reason{Name: "found", Converged: true}, true
+		}
+		if before != nil {
+			return before.Check(s)
+		}
+		return solve.Reason{}, false
+	})
+	return &c
+}
+
+type criterion func(s *solve.Status) (solve.Reason, bool)
+
+// Check implements solve.Criterion.
+func (c criterion) Check(s *solve.Status) (solve.Reason, bool) { return c(s) }
+
+// isMedian tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.
+func (k *medianObjective) isMedian(i int) (bool, error) {
+	memo, grad := k.NewMemo().(*medianMemo), make([]float64, k.n*k.n)
+	inverse, nearest := k.inverse, k.nearest
+	defer func() { k.inverse, k.nearest = inverse, nearest }()
+	if _, err := k.Evaluate(k.frames[i], grad, memo); err != nil {
+		return false, err
+	}
+	var here float64
+	for j, d := range memo.distances {
+		if d <= atData {
+			here += k.weights[j]
+		}
+	}
+	return math.Sqrt(k.m.Inner(k.frames[i], grad, grad)) <= here, nil
+}
+
+func (k *medianObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }

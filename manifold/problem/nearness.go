@@ -1,0 +1,62 @@
+package problem
+
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+var metricNearness = Problem{
+	Name:  "nearness",
+	What:  "metric nearness, a benchmark: minimize 1/(2N) sum ||Q X x - x||^2 over X (not the triangle-inequality problem of that name)",
+	Input: "one SPD matrix Q, or two: Q and the second moment C = (1/N) sum x x' (default I)",
+	Takes: Matrices,
+	Own:   []Method{closedForm("the minimizer is Q^-1, by Cholesky", func(in instance) *manifold.Frame { return in.(*sandwich).known })},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+		q, c, err := matrixPair(d, true, "Q and the second moment of x")
+		if err != nil {
+			return nil, err
+		}
+		n := q.Dim()
+		if c == nil {
+			c = manifold.IdentityFrame(n, 1)
+		}
+		o := newSandwich(knownMinimizer{known: q.Clone().(*manifold.Frame), from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
+			100*smallestAtLeast(c))
+		o.known.Invert()
+		o.fill = nearnessFill(view(manifold.DenseOf(d.Matrices[0])), view(c.F()), o.work)
+		o.m, err = m(n)
+		return o, err
+	},
+}
+
+// nearnessFill is 1/2 ||(Q X - I) L||_F^2, C = L L'. With R = Q F and Y = (R F' - I) L it is W = sym(R' Y L' F), A = R'R and B = F' C F. In the
+// affine-invariant metric the condition is about that of Q, so gradient norms say little. At the minimizer the Hessian is at least the smallest
+// eigenvalue of C; a hundred times that as the scale of the gradient makes the default tolerance mean a distance of 1e-6. Seven products.
+func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) func(f dense.Matrix[float64], m *sandwichMemo) float64 {
+	return func(f dense.Matrix[float64], m *sandwichMemo) float64 {
+		r, y := m.inverse.s, m.inverse.w
+		congruent(m.b, l, f, work[0]) // leaves L'F in work[0]
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, f, 0, r)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, r, r, 0, m.a)
+		dense.Mirror(m.a)
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, r, f, 0, work[1])
+		for i := range y.Rows {
+			work[1].Set(i, i, work[1].At(i, i)-1)
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work[1], l, 0, y)
+		cost := dense.Dot(y.Data, y.Data) / 2
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, r, y, 0, work[1])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, work[1], work[0], 0, y)
+		addTransposed(m.w, y)
+		return cost
+	}
+}
+
+// addTransposed sets dst = a + a'.
+func addTransposed(dst, a dense.Matrix[float64]) {
+	for i := range a.Rows {
+		for j := range a.Cols {
+			dst.Set(i, j, a.At(i, j)+a.At(j, i))
+		}
+	}
+}

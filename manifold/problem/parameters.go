@@ -1,0 +1,109 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// Parameters are the numbers that single problems ask for; zero is the documented default of each.
+type Parameters struct {
+	// Rho is the penalty on the off-diagonal entries (glasso); default 0.1 times the largest off-diagonal covariance.
+	Rho float64
+	// Nu is the number of degrees of freedom (student); default 3.
+	Nu float64
+	// Quantile is the share of Gaussian samples that count in full (huber); default 0.9.
+	Quantile float64
+	// Floor is the smallest eigenvalue allowed, relative to the largest (nearest-spd, default 1e-8) or absolute (nearest-correlation, default 0).
+	Floor float64
+	// Components is the number of mixture components (gmm); default 2.
+	Components int
+	// Seed starts the random choices (gmm); default 0.
+	Seed uint64
+}
+
+// Validate returns an error that names the first field that is out of range.
+func (p *Parameters) Validate() error {
+	finite := func(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
+	switch {
+	case !finite(p.Rho):
+		return fmt.Errorf("problem: Rho is %v, want a finite number >= 0", p.Rho)
+	case !finite(p.Nu):
+		return fmt.Errorf("problem: Nu is %v, want a finite number > 0 (0 for the default, 3)", p.Nu)
+	case !(p.Quantile >= 0 && p.Quantile < 1):
+		return fmt.Errorf("problem: Quantile is %v, want a number in (0, 1) (0 for the default, 0.9)", p.Quantile)
+	case !(p.Floor >= 0 && p.Floor < 1):
+		return fmt.Errorf("problem: Floor is %v, want a number in [0, 1)", p.Floor)
+	case p.Components < 0:
+		return fmt.Errorf("problem: Components is %d, want at least 1 (0 for the default, 2)", p.Components)
+	}
+	return nil
+}
+
+// Part is something that a problem finds besides its solution: one matrix, or a list of them. Vectors are columns, numbers 1 x 1.
+type Part struct {
+	Name     string
+	Matrices []*mat.Dense
+}
+
+// Part returns the first matrix of the part with the given name, or nil.
+func (r *Result) Part(name string) *mat.Dense {
+	for _, p := range r.Parts {
+		if p.Name == name {
+			return p.Matrices[0]
+		}
+	}
+	return nil
+}
+
+func numberPart(name string, v float64) Part { return vectorPart(name, []float64{v}) }
+
+func vectorPart(name string, v []float64) Part {
+	return Part{Name: name, Matrices: []*mat.Dense{mat.NewDense(len(v), 1, append([]float64(nil), v...))}}
+}
+
+// outcome is what a method of a problem found.
+type outcome struct {
+	run      *solve.Result
+	n, count int
+	solution *mat.SymDense
+	parts    []Part
+}
+
+// check refuses numbers that are not finite: the magnitudes of the data have left the range of float64 somewhere on the way.
+func (c *outcome) check() error {
+	finite := c.run.GradientNorm-c.run.GradientNorm == 0 && allFinite(c.solution.RawSymmetric().Data)
+	for _, p := range c.parts {
+		for _, m := range p.Matrices {
+			finite = finite && allFinite(m.RawMatrix().Data)
+		}
+	}
+	if !finite {
+		return &DataError{Err: errors.New("the result is not finite: the numbers overflow or underflow"), Remedy: "scale the data"}
+	}
+	return nil
+}
+
+func allFinite(v []float64) bool {
+	for _, x := range v {
+		if x-x != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// verifier is implemented by instances that know better than the gradient whether a run has reached the minimizer.
+type verifier interface {
+	verify(r *solve.Result, o *solve.Options)
+}
+
+// withParts is implemented by instances that find more than the solution.
+type withParts interface {
+	parts(p *manifold.Frame, solution *mat.SymDense) []Part
+}

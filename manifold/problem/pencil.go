@@ -1,0 +1,55 @@
+package problem
+
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// pencil solves (A Y B + B Y A)/2 = R for symmetric Y, with symmetric positive definite A and B: with T' B T = I and T' A T = diag(mu) it is
+// Y = T [(T' R T)_ij 2/(mu_i + mu_j)] T'. For B = I it is Lyapunov's equation.
+type pencil struct {
+	t, s, w dense.Matrix[float64]
+	mu      []float64
+}
+
+func newPencil(n int) *pencil {
+	return &pencil{t: dense.New[float64](n, n), s: dense.New[float64](n, n), w: dense.New[float64](n, n), mu: make([]float64, n)}
+}
+
+// set diagonalises the pencil: one Cholesky factorization and one eigendecomposition. Eigenvalues that rounding has made too small are raised.
+func (p *pencil) set(a, b dense.Matrix[float64]) error {
+	l, m := p.w, p.s
+	l.Copy(b)
+	if dense.Cholesky(l) >= 0 {
+		return &manifold.PointError{What: "the pencil is not positive definite to rounding"}
+	}
+	m.Copy(a)
+	dense.SolveLower(dense.NoTrans, l, m)
+	dense.SolveLowerRight(dense.Transposed, l, m)
+	n := len(p.mu)
+	if !eigen.Sym(m, p.mu) || !(p.mu[n-1] > 0) {
+		return &manifold.PointError{What: "the pencil is not positive definite", Min: p.mu[0], Max: p.mu[n-1]}
+	}
+	for i, v := range p.mu {
+		p.mu[i] = max(v, float64(n)*0x1p-52*p.mu[n-1])
+	}
+	p.t.Copy(m)
+	dense.SolveLower(dense.Transposed, l, p.t)
+	return nil
+}
+
+// solve writes Y to dst, which may be r. Four products.
+func (p *pencil) solve(dst, r dense.Matrix[float64]) {
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, p.t, r, 0, p.w)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.w, p.t, 0, p.s)
+	for i, a := range p.mu {
+		row := p.s.Row(i)
+		for j, b := range p.mu {
+			row[j] *= 2 / (a + b)
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.s, 0, p.w)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
+	dense.Mirror(dst)
+}

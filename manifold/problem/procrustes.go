@@ -1,0 +1,320 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+var procrustes = Problem{
+	Name:  "procrustes",
+	What:  "covariance Procrustes: minimize (1/2m) sum dist^2(R A_k R', B_k) over orthogonal R; the solution is the mean of the R A_k R', R beside it",
+	Input: "2m SPD matrices of one size: A_1, ..., A_m, then B_1, ..., B_m",
+	Takes: Matrices,
+	Own: []Method{{
+		Name: "lbfgs",
+		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise L-BFGS on the orthogonal group from the " +
+			"rotation between the means; a local minimum",
+		direct: procrustesBy(solve.LBFGS),
+	}, {
+		Name:   "steepest",
+		What:   "the same by steepest descent",
+		direct: procrustesBy(solve.Steepest),
+	}},
+}
+
+// rotation is a point of the orthogonal group.
+type rotation struct{ r dense.Matrix[float64] }
+
+// Clone implements manifold.Point.
+func (p *rotation) Clone() manifold.Point { return &rotation{p.r.Clone()} }
+
+// CopyFrom implements manifold.Point.
+func (p *rotation) CopyFrom(q manifold.Point) { p.r.Copy(q.(*rotation).r) }
+
+// rotations is the orthogonal group with the metric tr(U'V); the tangent vector U at R stands for the velocity U R, U skew-symmetric. Steps are
+// Cayley maps, (I - U/2)^-1 (I + U/2) R; vectors are carried along by keeping U, which is an isometry.
+type rotations struct {
+	n    int
+	half dense.Matrix[float64]
+	inv  dense.Matrix[float64]
+	work []float64
+}
+
+// maxTurn bounds the 2-norm of a step: beyond a turn by a right angle or so the Cayley map no longer resembles the exponential.
+const maxTurn = 2
+
+func newRotations(n int) *rotations {
+	return &rotations{n: n, half: dense.New[float64](n, n), inv: dense.New[float64](n, n), work: make([]float64, dense.CayleyWork(n))}
+}
+
+// VectorLen implements manifold.Manifold.
+func (g *rotations) VectorLen() int { return g.n * g.n }
+
+// Inner implements manifold.Manifold.
+func (g *rotations) Inner(_ manifold.Point, u, v []float64) float64 { return dense.Dot(u, v) }
+
+// Transport implements manifold.Manifold.
+func (g *rotations) Transport(_, _ manifold.Point, _ []float64) {}
+
+// FreeTransport implements manifold.FreeTransporter.
+func (g *rotations) FreeTransport() bool { return true }
+
+// Retract implements manifold.Manifold: two products.
+func (g *rotations) Retract(dst, p manifold.Point, v []float64) error {
+	dense.Scale(0.5, v, g.half.Data)
+	if turn := 2 * dense.NormBound(g.half); !(turn <= maxTurn) {
+		return &manifold.StepError{Norm: turn, Limit: maxTurn}
+	}
+	dense.CayleyInverse(g.half, g.inv, g.work)
+	from, to := p.(*rotation).r, dst.(*rotation).r
+	to.Copy(from)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, g.inv, from, -1, to)
+	return nil
+}
+
+// RandomPoint implements manifold.Manifold: the eigenvectors of a random symmetric matrix with random signs.
+func (g *rotations) RandomPoint(rng *rand.Rand) manifold.Point {
+	p := &rotation{dense.New[float64](g.n, g.n)}
+	for i := range g.n {
+		for j := i; j < g.n; j++ {
+			p.r.Set(i, j, rng.NormFloat64())
+		}
+	}
+	if !eigen.Sym(p.r, make([]float64, g.n)) {
+		panic(manifold.Error("RandomPoint: eigendecomposition of a random matrix failed"))
+	}
+	for j := range g.n {
+		if rng.IntN(2) == 0 {
+			for i := range g.n {
+				p.r.Set(i, j, -p.r.At(i, j))
+			}
+		}
+	}
+	return p
+}
+
+// procrustesObjective is (1/2m) sum dist^2(R A R', B). With C = R A R', B = L L', K = log(L^-1 C L^-T) and M = L K L^-1 = log(C B^-1) the derivative along
+// U is tr((M - M') U): the gradient is the skew-symmetric M' - M.
+type procrustesObjective struct {
+	n    int
+	a, b []*manifold.Frame
+	team *team
+}
+
+// Evaluate implements solve.Objective: one eigendecomposition and seven products for each pair.
+func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
+	r, m := p.(*rotation).r, float64(len(o.a))
+	sum := dense.New[float64](o.n, o.n)
+	o.team.share(func(w *worker, _ int) error {
+		w.acc.Zero()
+		return nil
+	})
+	o.team.share(func(w *worker, k int) error {
+		l, inv := view(o.b[k].F()), view(o.b[k].Inverse())
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, r, 0, w.t[0])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], view(o.a[k].F()), 0, w.t[1])
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
+		values := w.work[:o.n]
+		if !eigen.Sym(w.t[0], values) || !(values[0] > 0) {
+			return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: values[0], Max: values[o.n-1]}
+		}
+		for i, v := range values {
+			values[i] = math.Log(v)
+		}
+		w.sum[0] += dense.Dot(values, values) / (2 * m)
+		for i := range o.n {
+			for j, v := range w.t[0].Row(i) {
+				w.t[1].Set(i, j, v*values[j])
+			}
+		}
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1/m, w.t[1], w.t[0], 0, w.t[2])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, w.t[2], 0, w.t[0])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], inv, 1, w.acc)
+		return nil
+	})
+	for _, w := range o.team.workers {
+		if w.err != nil {
+			return math.Inf(1), w.err
+		}
+		dense.Axpy(1, w.acc.Data, sum.Data)
+	}
+	if grad != nil {
+		for i := range o.n {
+			for j := range o.n {
+				grad[i*o.n+j] = sum.At(j, i) - sum.At(i, j)
+			}
+		}
+	}
+	return o.team.sum(0), nil
+}
+
+// GradientScale implements solve.Scaler. The gradient has no unit: it is of the order of sqrt(n) where eigenvalues that differ by a factor of e are a
+// radian apart.
+func (o *procrustesObjective) GradientScale(float64) float64 { return math.Sqrt(float64(o.n)) }
+
+// lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
+func (o *procrustesObjective) lowerBound() (float64, error) {
+	var sum float64
+	for k := range o.a {
+		var logs [2][]float64
+		for side, f := range []*manifold.Frame{o.a[k], o.b[k]} {
+			_, w, err := eigenbasis(f)
+			if err != nil {
+				return 0, err
+			}
+			dense.Log(w, w)
+			logs[side] = w
+		}
+		for i, l := range logs[0] {
+			sum += (l - logs[1][i]) * (l - logs[1][i])
+		}
+	}
+	return sum / float64(2*len(o.a)), nil
+}
+
+// eigenbasis returns the eigenvectors and eigenvalues of F F'.
+func eigenbasis(f *manifold.Frame) (dense.Matrix[float64], []float64, error) {
+	q, w := view(manifold.DenseOf(f.Sym())), make([]float64, f.Dim())
+	if !eigen.Sym(q, w) || !(w[0] > 0) {
+		return q, w, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[len(w)-1]}
+	}
+	return q, w, nil
+}
+
+// between returns the rotation that takes the eigenvectors of the mean of the A to those of the mean of the B, in order of the eigenvalues, with the
+// signs that a greedy search finds best.
+func (o *procrustesObjective) between(a, b mat.Symmetric) (*rotation, error) {
+	fa, err := manifold.NewFrame(a)
+	if err != nil {
+		return nil, err
+	}
+	fb, err := manifold.NewFrame(b)
+	if err != nil {
+		return nil, err
+	}
+	qa, _, err := eigenbasis(fa)
+	if err != nil {
+		return nil, err
+	}
+	qb, _, err := eigenbasis(fb)
+	if err != nil {
+		return nil, err
+	}
+	p := &rotation{dense.New[float64](o.n, o.n)}
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
+	if len(o.a) == 1 {
+		return p, nil
+	}
+	best, err := o.Evaluate(p, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	for improved := true; improved; {
+		improved = false
+		for j := range o.n {
+			flip := func() {
+				for i := range o.n {
+					qb.Set(i, j, -qb.At(i, j))
+				}
+				dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
+			}
+			flip()
+			cost, err := o.Evaluate(p, nil, nil)
+			if err != nil {
+				return nil, err
+			}
+			if cost < best*(1-1e-9) {
+				best, improved = cost, true
+			} else {
+				flip()
+			}
+		}
+	}
+	return p, nil
+}
+
+func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, error) {
+	return func(d *Data, o *Options) (*outcome, error) {
+		frames, err := factorMatrices(d.Matrices)
+		if err != nil {
+			return nil, err
+		}
+		if len(frames)%2 != 0 {
+			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
+		}
+		m, n := len(frames)/2, frames[0].Dim()
+		f := &procrustesObjective{n: n, a: frames[:m], b: frames[m:], team: newTeam(n, m)}
+		left, err := mean.Solve(Data{Matrices: d.Matrices[:m]}, nil)
+		if err != nil {
+			return nil, err
+		}
+		right, err := mean.Solve(Data{Matrices: d.Matrices[m:]}, nil)
+		if err != nil {
+			return nil, err
+		}
+		start, err := f.between(left.Solution, right.Solution)
+		if err != nil {
+			return nil, fmt.Errorf("procrustes: %w", err)
+		}
+		bound, err := f.lowerBound()
+		if err != nil {
+			return nil, fmt.Errorf("procrustes: %w", err)
+		}
+		var options solve.Options
+		if options = o.Solver; m == 1 {
+			options.MaxIterations, options.AbsoluteTolerance = 1, math.MaxFloat64
+		}
+		r, err := minimize(newRotations(n), f, start, &options)
+		if err != nil {
+			return nil, fmt.Errorf("procrustes: %w", err)
+		}
+		if m == 1 {
+			r.Reason = solve.Reason{Name: "closed-form", Detail: "eigenvectors matched in order of the eigenvalues", Converged: true}
+		}
+		return f.outcome(r, bound)
+	}
+}
+
+func (o *procrustesObjective) outcome(r *solve.Result, bound float64) (*outcome, error) {
+	p := r.Point.(*rotation)
+	m := len(o.a)
+	distances, moved := make([]float64, m), make([]mat.Symmetric, m)
+	geometry, err := manifold.NewAffine(o.n, manifold.AffineOptions{})
+	if err != nil {
+		return nil, err
+	}
+	work, out := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
+	for k, a := range o.a {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, view(a.F()), 0, work)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, work, 0, out)
+		moved[k] = symmetric(out.Clone())
+		f, err := manifold.NewFrame(moved[k])
+		if err != nil {
+			return nil, fmt.Errorf("procrustes: %w", err)
+		}
+		if distances[k], err = geometry.Distance(f, o.b[k]); err != nil {
+			return nil, fmt.Errorf("procrustes: %w", err)
+		}
+	}
+	aligned, err := mean.Solve(Data{Matrices: moved}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !aligned.Converged {
+		return nil, errors.New("procrustes: the mean of the turned matrices did not converge: " + aligned.Reason)
+	}
+	if r.Certificate.Kind == "none" && r.Objective-bound <= 1e-9*max(1, bound) {
+		r.Certificate = solve.Certificate{Kind: "spectral-bound", Value: max(r.Objective-bound, 0), Bound: true}
+	}
+	return &outcome{run: r, n: o.n, count: 2 * m, solution: aligned.Solution, parts: []Part{
+		{Name: "rotation", Matrices: []*mat.Dense{mat.NewDense(o.n, o.n, p.r.Data)}}, vectorPart("distances", distances), numberPart("lower_bound", bound)}}, nil
+}

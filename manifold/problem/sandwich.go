@@ -1,0 +1,82 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// sandwich is what objectives that are quadratic in X share: with W the whitened differential, the Hessian is
+// (A eta B + B eta A)/2 + (eta W + W eta)/2, and its first part, inverted exactly, the preconditioner.
+type sandwich struct {
+	knownMinimizer
+	scale float64
+	work  [2]dense.Matrix[float64]
+	// fill sets w, a and b at the frame f and returns the cost.
+	fill func(f dense.Matrix[float64], m *sandwichMemo) float64
+}
+
+type sandwichMemo struct {
+	w, a, b dense.Matrix[float64]
+	inverse *pencil
+	ready   bool // inverse belongs to a and b
+}
+
+func newSandwich(k knownMinimizer, scale float64) *sandwich {
+	n := k.known.Dim()
+	return &sandwich{knownMinimizer: k, scale: scale, work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}}
+}
+
+// GradientScale implements solve.Scaler.
+func (q *sandwich) GradientScale(float64) float64 { return q.scale }
+
+// NewMemo implements solve.Memoizer.
+func (q *sandwich) NewMemo() solve.Memo {
+	n := q.known.Dim()
+	return &sandwichMemo{w: dense.New[float64](n, n), a: dense.New[float64](n, n), b: dense.New[float64](n, n), inverse: newPencil(n)}
+}
+
+// Evaluate implements solve.Objective.
+func (q *sandwich) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	f, m := p.(*manifold.Frame), memo.(*sandwichMemo)
+	if err := q.m.Complete(p); err != nil {
+		return math.Inf(1), err
+	}
+	m.ready = false
+	cost := q.fill(view(f.F()), m)
+	copy(grad, m.w.Data)
+	q.m.FromWhitened(f, grad)
+	return cost, nil
+}
+
+// HessianVec implements solve.Hessian: three products.
+func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+	m, n := memo.(*sandwichMemo), q.known.Dim()
+	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.a, eta, 0, q.work[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, q.work[0], m.b, 0, q.work[1])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, eta, m.w, 1, q.work[1])
+	addTransposed(out, q.work[1])
+	q.m.FromWhitened(p.(*manifold.Frame), dst)
+	return nil
+}
+
+// Precondition implements solve.Preconditioner: one eigendecomposition at a new point, then four products. Where rounding far from the minimizer
+// leaves nothing of the definiteness, it does nothing.
+func (q *sandwich) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+	m, n := memo.(*sandwichMemo), q.known.Dim()
+	if !m.ready {
+		if err := m.inverse.set(m.a, m.b); err != nil {
+			return err
+		}
+		m.ready = true
+	}
+	m.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
+	dense.Scale(1/q.m.Kappa(), dst, dst)
+	if !(dense.Dot(dst, v) > 0) {
+		copy(dst, v)
+	}
+	return nil
+}

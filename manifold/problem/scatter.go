@@ -1,0 +1,228 @@
+package problem
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// loss is rho of the scatter M-estimator that minimizes log det X + (1/N) sum rho(x' X^-1 x): its value, first and second derivative at q >= 0.
+type loss func(q float64) (rho, first, second float64)
+
+var student = Problem{
+	Name:  "student",
+	What:  "scatter of a multivariate t distribution: minimize log det X + ((nu+n)/N) sum log(nu + x' X^-1 x)",
+	Input: "zero-mean samples (N x n, N >= n)",
+	Takes: Samples,
+	Uses:  []string{"nu"},
+	Own:   []Method{scatterFixedPoint},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
+		nu := o.Nu
+		if nu == 0 {
+			nu = 3
+		}
+		return newScatter(d, m, func(n int) (loss, float64) { return studentLoss(nu, n), nu + float64(n) })
+	},
+}
+
+var huber = Problem{
+	Name:  "huber",
+	What:  "Huber's scatter: samples within the Gaussian quantile count in full, those beyond it by their direction only",
+	Input: "zero-mean samples (N x n, N >= n)",
+	Takes: Samples,
+	Uses:  []string{"quantile"},
+	Own: []Method{{
+		Name: "newton",
+		What: "trust-region Newton with exact Hessian products: the kink of the loss makes the fixed point slow",
+		run:  general(solve.Solver{Run: solve.Trust}).run,
+	}, scatterFixedPoint},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
+		quantile := o.Quantile
+		if quantile == 0 {
+			quantile = 0.9
+		}
+		return newScatter(d, m, func(n int) (loss, float64) { return huberLoss(quantile, n) })
+	},
+}
+
+var scatterFixedPoint = Method{
+	Name: "fixed-point",
+	What: "X <- (1/N) sum rho'(x' X^-1 x) x x', near the solution over-relaxed by the curvature seen, with Newton's step for the scale",
+	run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+		relax := newRelaxation(1/m.Kappa(), m.VectorLen())
+		return drive(in, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
+			s := memo.(*scatterMemo)
+			if norm <= 1 {
+				return m.Retract(next, p, s.step(relax, grad))
+			}
+			f, err := congruence(m, p, s.p)
+			if err != nil {
+				return &DataError{Err: fmt.Errorf("the estimate became singular: %w", err),
+					Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
+			}
+			relax.ready = false
+			next.CopyFrom(f)
+			return nil
+		})
+	},
+}
+
+// studentLoss is (nu+n) log(nu + q): maximum likelihood for nu degrees of freedom (Kent and Tyler, Ann. Statist. 19 (1991) 2102-2119).
+func studentLoss(nu float64, n int) loss {
+	c := nu + float64(n)
+	return func(q float64) (float64, float64, float64) {
+		u := c / (nu + q)
+		return c * math.Log(nu+q), u, -u / (nu + q)
+	}
+}
+
+// huberLoss is q/b up to c2 and (c2/b)(log(q/c2) + 1) beyond, with c2 the chi-square quantile and b such that Gaussian samples give their
+// covariance (Ollila, Palomar and Pascal, IEEE Trans. Signal Process. 69 (2021) 256-269, section II). It also returns c2/b, the limit of q rho'(q).
+func huberLoss(quantile float64, n int) (loss, float64) {
+	c2 := distuv.ChiSquared{K: float64(n)}.Quantile(quantile)
+	b := distuv.ChiSquared{K: float64(n + 2)}.CDF(c2) + c2*(1-quantile)/float64(n)
+	return func(q float64) (float64, float64, float64) {
+		if q <= c2 {
+			return q / b, 1 / b, 0
+		}
+		u := c2 / (b * q)
+		return c2 / b * (math.Log(q/c2) + 1), u, -u / q
+	}, c2 / b
+}
+
+// scatterObjective is log det X + (1/N) sum rho(q), q = z'z, z = F^-1 x. With P = (1/N) sum rho'(q) z z' the whitened differential is I - P and
+// the Hessian (eta P + P eta)/2 + (1/N) sum rho”(q) (z' eta z) z z'. It is convex along geodesics for both losses.
+type scatterObjective struct {
+	m    *manifold.Affine
+	x, z dense.Matrix[float64]
+	work dense.Matrix[float64]
+	loss loss
+	from *manifold.Frame
+}
+
+type scatterMemo struct {
+	z, p   dense.Matrix[float64]
+	second []float64 // rho''(q)/N
+	scale  float64   // curvature along I
+	across []float64
+}
+
+// step treats the multiples of I by themselves: the plain iteration shrinks an error of the scale only by a factor of 1 - nu/(nu+n) for Student's
+// loss. Their curvature is (1/nN) sum (rho' q + rho” q^2).
+func (s *scatterMemo) step(relax *relaxation, grad []float64) []float64 {
+	n := s.p.Rows
+	var trace float64
+	copy(s.across, grad)
+	for i := range n {
+		trace += grad[i*n+i] / float64(n)
+	}
+	for i := range n {
+		s.across[i*n+i] -= trace
+	}
+	step := relax.next(s.across)
+	along := min(max(-trace*relax.plain/max(s.scale, 1e-6), -1), 1)
+	for i := range n {
+		step[i*n+i] += along
+	}
+	return step
+}
+
+// newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
+// 1 - (n-k)/reach of the samples (Kent and Tyler 1991); for k = 0 these are the zeros, for points in general position N >= n is enough.
+func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (instance, error) {
+	x, err := checkSamples(d.Samples)
+	if err != nil {
+		return nil, err
+	}
+	N, n := x.Rows, x.Cols
+	if N < n {
+		return nil, &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
+			Remedy: "give more samples, reduce the dimension, or use shrinkage"}
+	}
+	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n)}
+	var reach float64
+	s.loss, reach = choose(n)
+	zeros := 0
+	for i := range N {
+		if dense.Dot(x.Row(i), x.Row(i)) == 0 {
+			zeros++
+		}
+	}
+	if limit := 1 - float64(n)/reach; zeros > 0 && float64(zeros) >= limit*float64(N) {
+		return nil, &DataError{Err: fmt.Errorf("%d of %d samples are zero; the estimate exists for a share below %.3g", zeros, N, limit), Remedy: "remove them"}
+	}
+	second := dense.New[float64](n, n)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, second)
+	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
+		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or use shrinkage"}
+	}
+	s.m, err = m(n)
+	return s, err
+}
+
+func (s *scatterObjective) size() (int, int) { return s.x.Cols, s.x.Rows }
+
+// start returns the covariance of the samples.
+func (s *scatterObjective) start() *manifold.Frame { return s.from }
+
+func (s *scatterObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }
+
+// GradientScale implements solve.Scaler: the gradient I - P is free of units, I is its scale.
+func (s *scatterObjective) GradientScale(float64) float64 {
+	return math.Sqrt(float64(s.x.Cols) * s.m.Kappa())
+}
+
+// NewMemo implements solve.Memoizer.
+func (s *scatterObjective) NewMemo() solve.Memo {
+	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows),
+		across: make([]float64, s.x.Cols*s.x.Cols)}
+}
+
+// Evaluate implements solve.Objective: one product with the samples and half a product of their size.
+func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	f, m := p.(*manifold.Frame), memo.(*scatterMemo)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.x, view(f.Inverse()), 0, m.z)
+	N := float64(s.x.Rows)
+	var sum float64
+	m.scale = 0
+	for i := range s.x.Rows {
+		row := m.z.Row(i)
+		q := dense.Dot(row, row)
+		rho, u, du := s.loss(q)
+		sum += rho
+		m.scale += (u + du*q) * q / (N * float64(s.x.Cols))
+		m.second[i] = du / N
+		dense.Scale(u/N, row, s.z.Row(i))
+	}
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.z, m.z, 0, m.p)
+	dense.Mirror(m.p)
+	if sum-sum != 0 {
+		return math.Inf(1), errors.New("a sample is too long to be squared: scale the samples down")
+	}
+	minusPlusIdentity(grad, m.p)
+	s.m.FromWhitened(f, grad)
+	return f.LogDet() + sum/N, nil
+}
+
+// HessianVec implements solve.Hessian: one product with the samples, half a product of their size, one small product.
+func (s *scatterObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+	m, n := memo.(*scatterMemo), s.x.Cols
+	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
+	symmetricProduct(out, eta, m.p, s.work)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.z, eta, 0, s.z)
+	for i := range s.z.Rows {
+		z, y := m.z.Row(i), s.z.Row(i)
+		dense.Scale(m.second[i]*dense.Dot(z, y), z, y)
+	}
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, m.z, s.z, 1, out)
+	dense.Mirror(out)
+	s.m.FromWhitened(p.(*manifold.Frame), dst)
+	return nil
+}

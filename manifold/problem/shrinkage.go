@@ -1,0 +1,99 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+var shrinkage = Problem{
+	Name:  "shrinkage",
+	What:  "covariance (1-s) S + s (tr S/n) I with the share s chosen for the smallest expected error; for fewer samples than dimensions too",
+	Input: "zero-mean samples (N x n, N >= 2)",
+	Takes: Samples,
+	Own: []Method{{
+		Name:   "oas",
+		What:   "oracle approximating shrinkage, for Gaussian samples (Chen, Wiesel, Eldar and Hero, IEEE Trans. Signal Process. 58 (2010), eq. 23)",
+		direct: shrinkBy(oasShare),
+	}, {
+		Name:   "ledoit-wolf",
+		What:   "asymptotically optimal for any distribution with fourth moments (Ledoit and Wolf, J. Multivariate Anal. 88 (2004))",
+		direct: shrinkBy(ledoitWolfShare),
+	}, {
+		Name:   "rblw",
+		What:   "Rao-Blackwell improvement of Ledoit-Wolf for Gaussian samples (Chen et al., 2010, eq. 17)",
+		direct: shrinkBy(rblwShare),
+	}},
+}
+
+// shrinkData is what the formulas need: S = X'X/N, its trace and squared Frobenius norm, and the mean of ||x||^4.
+type shrinkData struct {
+	s                     dense.Matrix[float64]
+	N, n                  float64
+	trace, square, fourth float64
+}
+
+func oasShare(d *shrinkData) float64 {
+	return ((1-2/d.n)*d.square + d.trace*d.trace) / ((d.N + 1 - 2/d.n) * d.spread())
+}
+
+func rblwShare(d *shrinkData) float64 {
+	return ((d.N-2)/d.N*d.square + d.trace*d.trace) / ((d.N + 2) * d.spread())
+}
+
+func ledoitWolfShare(d *shrinkData) float64 { return (d.fourth - d.square) / (d.N * d.spread()) }
+
+// spread is ||S - (tr S/n) I||_F^2.
+func (d *shrinkData) spread() float64 { return d.square - d.trace*d.trace/d.n }
+
+func newShrinkData(x dense.Matrix[float64]) *shrinkData {
+	d := &shrinkData{s: dense.New[float64](x.Cols, x.Cols), N: float64(x.Rows), n: float64(x.Cols)}
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/d.N, x, x, 0, d.s)
+	dense.Mirror(d.s)
+	for i := range x.Rows {
+		q := dense.Dot(x.Row(i), x.Row(i))
+		d.fourth += q * q / d.N
+	}
+	for i := range x.Cols {
+		d.trace += d.s.At(i, i)
+	}
+	d.square = dense.Dot(d.s.Data, d.s.Data)
+	return d
+}
+
+func shrinkBy(share func(*shrinkData) float64) func(*Data, *Options) (*outcome, error) {
+	return func(data *Data, _ *Options) (*outcome, error) {
+		x, err := checkSamples(data.Samples)
+		if err != nil {
+			return nil, err
+		}
+		if x.Rows < 2 {
+			return nil, &DataError{Err: fmt.Errorf("%d sample says nothing about its own accuracy", x.Rows), Remedy: "give at least two samples"}
+		}
+		d := newShrinkData(x)
+		if !(d.trace > 0) || math.IsInf(d.square+d.fourth, 1) {
+			return nil, &DataError{Err: fmt.Errorf("the mean square of the samples is %v and that of their squares %v; both must be positive and finite", d.trace, d.fourth),
+				Remedy: "scale the samples, or remove constant ones"}
+		}
+		s := 1.0
+		if d.spread() > 0 {
+			s = min(max(share(d), 0), 1)
+		}
+		for i := range d.s.Data {
+			d.s.Data[i] *= 1 - s
+		}
+		for i := range d.s.Rows {
+			d.s.Set(i, i, d.s.At(i, i)+s*d.trace/d.n)
+		}
+		out := symmetric(d.s)
+		if err := manifold.CheckSPD(out); err != nil {
+			return nil, &DataError{Where: fmt.Sprintf("estimate with share %.3g", s), Err: err, Remedy: "drop columns that depend on others"}
+		}
+		r := &solve.Result{Converged: true, Evaluations: 1, Objective: s, Certificate: solve.Certificate{Kind: "closed-form"},
+			Reason: solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("a formula: share %.6g of the identity", s), Converged: true}}
+		return &outcome{run: r, n: x.Cols, count: x.Rows, solution: out, parts: []Part{numberPart("share", s)}}, nil
+	}
+}

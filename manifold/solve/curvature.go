@@ -1,0 +1,69 @@
+package solve
+
+import (
+	"fmt"
+	"math"
+)
+
+// curvature multiplies by the Hessian at x, exactly or by differences of gradients.
+type curvature struct {
+	r    *run
+	back []float64 // the gradient at the other end of a difference, carried to x
+}
+
+func newCurvature(r *run) curvature {
+	c := curvature{r: r}
+	if r.hess == nil {
+		c.back = make([]float64, len(r.x.grad))
+	}
+	return c
+}
+
+// product sets dst to the Hessian times v: exactly, or by a difference of gradients along the retraction, forward or, where that
+// leaves the domain, backward; it uses y.
+func (c *curvature) product(dst, v []float64) error {
+	r := c.r
+	if r.hess != nil {
+		return r.hessian(dst, v)
+	}
+	norm := math.Sqrt(r.m.Inner(r.x.point, v, v))
+	h := 0x1p-14 / norm
+	r.status.HessianProducts++
+	if _, err := r.try(h, v); err != nil {
+		return err
+	}
+	if math.IsInf(r.y.cost, 1) {
+		h = -h
+		if _, err := r.try(h, v); err != nil {
+			return err
+		}
+	}
+	if math.IsInf(r.y.cost, 1) {
+		return fmt.Errorf("solve: iteration %d: both gradient differences of length %.2g left the domain; give the objective a Hessian product",
+			r.status.Iteration+1, -h*norm)
+	}
+	copy(c.back, r.y.grad)
+	if !r.free {
+		r.m.Transport(r.y.point, r.x.point, c.back)
+	}
+	for i, g := range c.back {
+		dst[i] = (g - r.x.grad[i]) / h
+	}
+	return nil
+}
+
+// ratioRounding, in units of eps |cost|, is the decrease below which the difference of two costs says nothing.
+const ratioRounding = 1e3
+
+// ratio compares the decrease of the cost at y, reached by the step s with the given slope there, with the decrease that a model promises.
+// Where that is below the rounding of the cost, the trapezoidal rule on the slopes along the step takes the place of the difference.
+func (r *run) ratio(model, slope float64, s []float64) float64 {
+	if math.IsInf(r.y.cost, 1) {
+		return math.Inf(-1)
+	}
+	actual := r.x.cost - r.y.cost
+	if rounding := ratioRounding * 0x1p-52 * math.Max(1, math.Abs(r.x.cost)); model < rounding {
+		actual = -(r.m.Inner(r.x.point, r.x.grad, s) + slope) / 2
+	}
+	return actual / model
+}

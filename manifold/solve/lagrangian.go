@@ -1,0 +1,231 @@
+package solve
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/spdopt/spdopt/manifold"
+)
+
+var augmented = Solver{
+	Name:  "augmented-lagrangian",
+	What:  "augmented Lagrangian for equality and inequality constraints, L-BFGS inside",
+	Needs: "a Constrained",
+	Run:   AugmentedLagrangian,
+}
+
+// Constrained is implemented by objectives with constraints: c_i(p) = 0 for the equalities, which come first, and c_i(p) <= 0 for the inequalities. Scale
+// them so that a violation of Options.Tolerance is small. In both methods memo was filled by Evaluate at p with a gradient.
+type Constrained interface {
+	Objective
+	// Constraints returns the numbers of constraints.
+	Constraints() (equalities, inequalities int)
+	// Constrain writes the values c_i(p), all finite, to c.
+	Constrain(c []float64, p manifold.Point, memo Memo) error
+	// ConstraintGradient adds to grad the sum of weights[i] times the Riemannian gradient of c_i at p.
+	ConstraintGradient(grad []float64, p manifold.Point, weights []float64, memo Memo) error
+}
+
+const (
+	penaltyFirst   = 10   // of the rule for the first penalty, Birgin and Martinez (2014), section 12.4
+	penaltyGrowth  = 10   // of the penalty where the violation did not fall
+	penaltyMaximum = 1e14 // in units of the first: beyond it the constraints are taken to contradict each other
+	violationFall  = 0.25 // factor by which the violation must fall to keep the penalty
+	innerFirst     = 1e-2 // relative gradient of the first inner run
+	innerFall      = 0.1  // of the inner tolerance in each iteration
+	multiplierMax  = 1e12 // safeguard of the multipliers, in units of the first penalty
+)
+
+// AugmentedLagrangian minimizes a Constrained by the safeguarded augmented Lagrangian method (Birgin and Martinez, Practical Augmented
+// Lagrangian Methods, SIAM 2014, algorithm 4.1; on manifolds Liu and Boumal, Appl. Math. Optim. 82 (2020) 949-981). An iteration is a run of LBFGS on the cost plus
+// multipliers and penalty, then an update of both. The run has converged when the gradient of the Lagrangian, relative to the gradient scale, and
+// every violation and complementarity defect max(c_i, -multiplier_i/penalty) are at most Options.Tolerance; Status.GradientNorm is the larger
+// of the two in the units of the gradient. Result.Multipliers and Result.Violation say more. MaxIterations holds for
+// each inner run and for the number of them, callbacks and checkpoints come between them. No certificate.
+func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
+	g, ok := f.(Constrained)
+	if !ok {
+		return nil, fmt.Errorf("solve: augmented-lagrangian needs an objective that is Constrained, not %T", f)
+	}
+	r, err := begin("augmented-lagrangian", m, f, start, o)
+	if err != nil {
+		return nil, err
+	}
+	r.certifier, r.hess = nil, nil // they are about the cost alone
+	l, err := newLagrangian(r, g)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.keep(l.fields); err != nil {
+		return nil, err
+	}
+	for !r.done() {
+		if err := l.iterate(); err != nil {
+			return nil, fmt.Errorf("solve: outer iteration %d: %w", r.status.Iteration+1, err)
+		}
+		if l.penalty > penaltyMaximum*l.first {
+			r.reason = Reason{Name: "infeasible", Detail: fmt.Sprintf("violation %.3g at penalty %.3g", l.violation, l.penalty),
+				Advice: "the constraints seem to contradict each other, or their gradients vanish at the solution: look at the violated ones"}
+			break
+		}
+	}
+	out, err := r.result()
+	if err != nil {
+		return nil, err
+	}
+	out.Multipliers, out.Violation = l.multipliers, l.violation
+	return out, nil
+}
+
+// lagrangian is the objective of the inner runs, and the state of the outer one.
+type lagrangian struct {
+	r           *run
+	f           Constrained
+	equalities  int
+	multipliers []float64
+	penalty     float64
+	first       float64 // penalty
+	tolerance   float64 // relative, of the next inner run
+	violation   float64 // largest at x
+	c           []float64
+	weights     []float64
+}
+
+var (
+	_ Memoizer = (*lagrangian)(nil)
+	_ Scaler   = (*lagrangian)(nil)
+)
+
+func newLagrangian(r *run, f Constrained) (*lagrangian, error) {
+	eq, in := f.Constraints()
+	if eq < 0 || in < 0 || eq+in == 0 {
+		return nil, fmt.Errorf("solve: the objective has %d equality and %d inequality constraints, want at least one", eq, in)
+	}
+	l := &lagrangian{r: r, f: f, equalities: eq, multipliers: make([]float64, eq+in), c: make([]float64, eq+in), weights: make([]float64, eq+in)}
+	l.tolerance = max(innerFirst, r.o.Tolerance/2)
+	if err := l.constrain(&r.x); err != nil {
+		return nil, fmt.Errorf("solve: the start: %w", err)
+	}
+	var squares float64
+	for i, c := range l.c {
+		if i < eq || c > 0 {
+			squares += c * c
+		}
+		l.violation = max(l.violation, l.defect(i))
+	}
+	l.penalty = penaltyFirst * math.Max(1, math.Abs(r.x.cost)) / math.Max(1, squares/2)
+	l.first = l.penalty
+	r.observe(r.x.point, r.x.cost, math.Inf(1), r.status.GradientScale)
+	return l, nil
+}
+
+func (l *lagrangian) fields(c *codec) {
+	c.vector(l.multipliers)
+	for _, v := range []*float64{&l.penalty, &l.first, &l.tolerance, &l.violation} {
+		c.float(v)
+	}
+}
+
+// constrain sets c at p and checks that it is finite.
+func (l *lagrangian) constrain(p *place) error {
+	if err := l.f.Constrain(l.c, p.point, p.memo); err != nil {
+		return err
+	}
+	for i, c := range l.c {
+		if !finite(c) {
+			return fmt.Errorf("constraint %d is %v; it must be finite", i, c)
+		}
+	}
+	return nil
+}
+
+// defect returns how far constraint i with value c[i] is from being satisfied with complementarity.
+func (l *lagrangian) defect(i int) float64 {
+	if i < l.equalities {
+		return math.Abs(l.c[i])
+	}
+	if l.penalty == 0 {
+		return max(0, l.c[i])
+	}
+	return math.Abs(max(l.c[i], -l.multipliers[i]/l.penalty))
+}
+
+// iterate minimizes the augmented Lagrangian from x and updates multipliers, penalty and tolerance.
+func (l *lagrangian) iterate() error {
+	r := l.r
+	inner := Options{Tolerance: l.tolerance, AbsoluteTolerance: r.o.AbsoluteTolerance, MaxIterations: r.o.MaxIterations, Memory: r.o.Memory,
+		FirstStep: r.o.FirstStep}
+	if r.o.MaxTime > 0 {
+		inner.MaxTime = max(r.o.MaxTime-r.status.Elapsed, 1)
+	}
+	out, err := LBFGS(r.m, l, r.x.point, &inner)
+	if err != nil {
+		return err
+	}
+	r.status.Evaluations += out.Evaluations
+	r.x.point = out.Point
+	if err := r.evaluate(&r.x); err != nil {
+		return err
+	}
+	if err := l.constrain(&r.x); err != nil {
+		return err
+	}
+	before := l.violation
+	l.violation = 0
+	for i := range l.c {
+		l.violation = max(l.violation, l.defect(i))
+	}
+	l.update()
+	if l.violation > max(violationFall*before, r.o.Tolerance) {
+		l.penalty *= penaltyGrowth
+	}
+	l.tolerance = max(innerFall*l.tolerance, r.o.Tolerance/2)
+	r.status.Iteration++
+	scale := r.status.GradientScale
+	r.observe(r.x.point, r.x.cost, max(out.GradientNorm, l.violation*scale), scale)
+	return nil
+}
+
+// update makes the weights of the constraints at x the multipliers.
+func (l *lagrangian) update() {
+	most := multiplierMax * l.first
+	for i := range l.multipliers {
+		l.multipliers[i] = min(max(l.weight(i), -most), most)
+	}
+}
+
+// weight returns the factor of the gradient of constraint i in the gradient of the augmented Lagrangian.
+func (l *lagrangian) weight(i int) float64 {
+	w := l.multipliers[i] + l.penalty*l.c[i]
+	if i >= l.equalities {
+		w = max(0, w)
+	}
+	return w
+}
+
+// NewMemo implements Memoizer: the memo is that of the cost.
+func (l *lagrangian) NewMemo() Memo {
+	if m, ok := l.f.(Memoizer); ok {
+		return m.NewMemo()
+	}
+	return nil
+}
+
+// GradientScale implements Scaler with the scale of the outer run.
+func (l *lagrangian) GradientScale(float64) float64 { return l.r.status.GradientScale }
+
+// Evaluate implements Objective: f plus, for each constraint, (w^2 - multiplier^2)/(2 penalty) with the weight w.
+func (l *lagrangian) Evaluate(p manifold.Point, grad []float64, memo Memo) (float64, error) {
+	cost, err := l.f.Evaluate(p, grad, memo)
+	if err != nil || !finite(cost) {
+		return cost, err
+	}
+	if err := l.constrain(&place{point: p, memo: memo}); err != nil {
+		return 0, err
+	}
+	for i, y := range l.multipliers {
+		l.weights[i] = l.weight(i)
+		cost += (l.weights[i] - y) * (l.weights[i] + y) / (2 * l.penalty)
+	}
+	return cost, l.f.ConstraintGradient(grad, p, l.weights, memo)
+}
