@@ -67,11 +67,12 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spdopt",
 		Short: "Optimization over symmetric positive-definite matrices",
-		Long: `spdopt solves problems over symmetric positive-definite (SPD) matrices and computes their roots, on files.
+		Long: `spdopt solves problems over symmetric positive-definite (SPD) matrices and computes their roots, on files; it trains networks, and minimizes
+functions from their values alone.
 
 Results go to standard output, everything else to standard error. --json prints one object with "schema": 1.
 Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 bad input, 4 a condition asked for was not met,
-6 a device asked for is absent, 130/143 interrupted.`,
+5 the objective failed, 6 a device asked for is absent, 130/143 interrupted.`,
 		Example: `  spdopt demo
   spdopt solve mean --data covariances.npy --out mean.npy
   spdopt root pow --in mean.npy --power -1/4 --json`,
@@ -99,7 +100,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags.BoolVar(&a.json, "json", false, `print one JSON object with "schema": 1`)
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on standard error")
 	flags.StringVar(&a.progress, "progress", "auto", "auto (on a terminal), plain (lines) or none")
-	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
+	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.minimizeCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
 	return root
 }
 

@@ -9,18 +9,20 @@ import (
 
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/roots"
 )
 
 // Exit codes; they are part of the contract of the command line.
 const (
-	exitDone    = 0
-	exitFailure = 1 // numerical or internal
-	exitUsage   = 2
-	exitInput   = 3
-	exitUnmet   = 4 // a condition asked for
-	exitDevice  = 6 // a device asked for is absent
+	exitDone      = 0
+	exitFailure   = 1 // numerical or internal
+	exitUsage     = 2
+	exitInput     = 3
+	exitUnmet     = 4 // a condition asked for
+	exitObjective = 5 // the objective failed too often
+	exitDevice    = 6 // a device asked for is absent
 )
 
 // usageError is a mistake on the command line.
@@ -53,6 +55,9 @@ func exitCode(err error) int {
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
 		device   *engine.AbsentError
+		failed   *objective.Error
+		failing  *failingError
+		missing  *objective.NotFoundError
 	)
 	switch {
 	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
@@ -61,10 +66,12 @@ func exitCode(err error) int {
 		return 130
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing):
 		return exitInput
 	case errors.As(err, &unmet), errors.As(err, &accuracy):
 		return exitUnmet
+	case errors.As(err, &failed), errors.As(err, &failing):
+		return exitObjective
 	case errors.As(err, &device):
 		return exitDevice
 	}

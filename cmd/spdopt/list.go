@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
@@ -90,6 +92,18 @@ var listings = []listing{
 		}
 		return all
 	}},
+	{"strategies", func() (all []listEntry) {
+		for _, s := range esadapt.Strategies() {
+			all = append(all, listEntry{Name: s.Name, What: s.Summary})
+		}
+		return all
+	}},
+	{"functions", func() (all []listEntry) {
+		for _, d := range bbob.All() {
+			all = append(all, listEntry{Name: d.ID, What: d.Title + " (" + string(d.Group) + ")"})
+		}
+		return all
+	}},
 	{"formats", func() (all []listEntry) {
 		for _, f := range matio.Formats() {
 			all = append(all, listEntry{Name: string(f), What: f.Title()})
@@ -108,7 +122,7 @@ func listKinds() (kinds []string) {
 func (a *app) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "list [KIND]",
-		Short:     "List what can be named: problems, solvers, workloads, optimizers, formats and more",
+		Short:     "List what can be named: problems, solvers, workloads, optimizers, functions, formats and more",
 		Long:      "List what can be named on the command line: " + strings.Join(listKinds(), ", ") + "; without KIND all of it.",
 		Example:   "  spdopt list problems\n  spdopt list --json",
 		ValidArgs: listKinds(),

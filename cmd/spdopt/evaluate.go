@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/esadapt/bbob"
+	"github.com/spdopt/spdopt/internal/objective"
+)
+
+// objectiveFlags say what is minimized and what happens when it fails.
+type objectiveFlags struct {
+	fn, command    string
+	instance       int
+	shell, perEval bool
+	constraints    int
+	timeout        time.Duration
+	onFail         string
+	retries        int
+	maxFailRate    float64
+}
+
+func (f *objectiveFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.fn, "fn", "", "built-in function: f1 ... f24 or the name of a classic (spdopt list functions)")
+	flags.IntVar(&f.instance, "instance", 1, "instance of the built-in function")
+	flags.StringVar(&f.command, "cmd", "", "program that evaluates; split into words, not given to a shell")
+	flags.BoolVar(&f.shell, "shell", false, "give --cmd to /bin/sh")
+	flags.BoolVar(&f.perEval, "per-eval", false, "start --cmd for every evaluation")
+	flags.IntVar(&f.constraints, "constraints", 0, `number of values "g" in every answer of --cmd; feasible means that none is above 0`)
+	flags.DurationVar(&f.timeout, "timeout", 0, "time for one evaluation by --cmd, such as 30s; then it and all it started are killed")
+	flags.StringVar(&f.onFail, "on-fail", "worst", "what a failed evaluation counts as: worst, resample or abort")
+	flags.IntVar(&f.retries, "retries", 0, "how often an evaluation is tried again when --cmd crashes")
+	flags.Float64Var(&f.maxFailRate, "max-fail-rate", 0.5, "stop with code 5 when more than this share of the last two generations failed; 1 never stops")
+}
+
+func (f *objectiveFlags) check(cmd *cobra.Command) error {
+	flags := cmd.Flags()
+	switch {
+	case f.fn == "" && f.command == "":
+		return usagef("minimize what? give --fn NAME (spdopt list functions) or --cmd COMMAND")
+	case f.fn != "" && f.command != "":
+		return usagef("--fn and --cmd exclude each other")
+	}
+	alone, with := []string{"instance"}, "--fn"
+	if f.fn != "" {
+		alone, with = []string{"shell", "per-eval", "constraints", "timeout", "on-fail", "retries", "max-fail-rate"}, "--cmd"
+	}
+	for _, name := range alone {
+		if flags.Changed(name) {
+			return usagef("--%s needs %s", name, with)
+		}
+	}
+	switch {
+	case f.timeout < 0:
+		return usagef("--timeout must not be negative")
+	case f.retries < 0:
+		return usagef("--retries must not be negative")
+	case f.constraints < 0:
+		return usagef("--constraints must not be negative")
+	case !(f.maxFailRate >= 0 && f.maxFailRate <= 1):
+		return usagef("--max-fail-rate must be 0 to 1, not %v", f.maxFailRate)
+	}
+	return oneOf("--on-fail", f.onFail, "worst", "resample", "abort")
+}
+
+// policy fills in what the search does about failures.
+func (f *objectiveFlags) policy(o *esadapt.Options) {
+	o.Constraints = f.constraints
+	o.OnFailure = map[string]esadapt.OnFailure{
+		"worst": esadapt.FailureWorst, "resample": esadapt.FailureResample, "abort": esadapt.FailureAbort,
+	}[f.onFail]
+	o.MaxFailureRate = max(f.maxFailRate, math.SmallestNonzeroFloat64) // 0 would be the default
+}
+
+func functionNames() (names []string) {
+	for _, d := range bbob.All() {
+		names = append(names, d.ID)
+	}
+	return names
+}
+
+// builtin returns the built-in function, nil if a program was asked for.
+func (f *objectiveFlags) builtin(dim int) (*bbob.Function, error) {
+	if f.fn == "" {
+		return nil, nil
+	}
+	d, err := bbob.Lookup(f.fn)
+	if err != nil {
+		return nil, unknown("function", f.fn, "minimize", functionNames(), "spdopt list functions")
+	}
+	function, err := d.New(dim, f.instance)
+	if err != nil {
+		return nil, usagef("--fn %s: %v", f.fn, err)
+	}
+	return function, nil
+}
+
+func (f *objectiveFlags) name() string {
+	if f.fn != "" {
+		return f.fn
+	}
+	return f.command
+}
+
+// evaluator computes the value at a point; id counts the evaluations from 1. It may be called from several goroutines.
+type evaluator func(ctx context.Context, id uint64, x []float64) (objective.Value, error)
+
+// evaluator returns how to evaluate, and what to do at the end.
+func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, jobs int) (evaluator, func(), error) {
+	if function != nil {
+		return func(_ context.Context, _ uint64, x []float64) (objective.Value, error) {
+			return objective.Value{F: function.Eval(x)}, nil
+		}, func() {}, nil
+	}
+	argv := objective.Shell(f.command)
+	if !f.shell {
+		var err error
+		if argv, err = objective.Split(f.command); err != nil {
+			return nil, nil, usagef("--cmd: %v", err)
+		}
+	}
+	p, err := objective.New(objective.Options{
+		Argv: argv, Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
+		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Evaluate, p.Close, nil
+}
+
+// failingError says that too many evaluations failed.
+type failingError struct {
+	detail string
+	last   *objective.Error
+}
+
+// Error tells the last failure as well.
+func (e *failingError) Error() string {
+	text := "too many evaluations failed: " + e.detail
+	if e.last != nil {
+		text += "; the last: " + e.last.Error()
+	}
+	return text
+}
+
+// driver evaluates what a search asks for. Results are reported in the order of the candidates, so that a run does not depend on jobs.
+type driver struct {
+	search      *esadapt.Search
+	eval        evaluator
+	jobs        int
+	progress    *progressLine
+	lastFailure *objective.Error
+}
+
+// verdict is the outcome for one candidate.
+type verdict struct {
+	index int
+	value objective.Value
+	err   error
+}
+
+// run goes on until the search stops, ctx ends (its cause is the error) or the objective can't be used.
+func (d *driver) run(ctx context.Context) error {
+	for d.search.Stop() == nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := d.generation(ctx); err != nil {
+			return err
+		}
+		d.show()
+	}
+	return nil
+}
+
+// generation evaluates the candidates that wait.
+func (d *driver) generation(ctx context.Context) error {
+	batch := d.search.Take(math.MaxInt)
+	if len(batch) == 0 {
+		return errors.New("internal error: the search goes on but has no candidates")
+	}
+	first := uint64(d.search.Evaluations()) + 1
+	verdicts := make(chan verdict, len(batch))
+	inner, cancel := context.WithCancel(ctx)
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(d.jobs, len(batch)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(batch) && inner.Err() == nil; i = int(next.Add(1)) - 1 {
+				v, err := d.eval(inner, first+uint64(i), batch[i].X)
+				verdicts <- verdict{i, v, err}
+			}
+		})
+	}
+	go func() {
+		group.Wait()
+		close(verdicts)
+	}()
+	err := d.collect(ctx, batch, first, verdicts)
+	cancel()
+	group.Wait()
+	return err
+}
+
+// collect reports verdicts in the order of the candidates; when ctx ends, those that have come.
+func (d *driver) collect(ctx context.Context, batch []esadapt.Candidate, first uint64, verdicts <-chan verdict) error {
+	come := make([]*verdict, len(batch))
+	reported := 0
+	for v := range verdicts {
+		if ctx.Err() != nil && v.err != nil {
+			continue
+		}
+		var failed *objective.Error
+		if v.err != nil && (!errors.As(v.err, &failed) || failed.Fatal()) {
+			return v.err
+		}
+		come[v.index] = &v
+		for ; reported < len(batch) && come[reported] != nil; reported++ {
+			if err := d.report(batch[reported].ID, first+uint64(reported), come[reported]); err != nil || d.search.Stop() != nil {
+				return err
+			}
+		}
+	}
+	for ; reported < len(batch); reported++ {
+		if come[reported] == nil {
+			continue
+		}
+		if err := d.report(batch[reported].ID, first+uint64(reported), come[reported]); err != nil || d.search.Stop() != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// report tells the search a verdict. The first evaluation must not fail: then the objective, not the point, is at fault.
+func (d *driver) report(id, serial uint64, v *verdict) error {
+	if v.err != nil {
+		errors.As(v.err, &d.lastFailure)
+		if serial == 1 {
+			return v.err
+		}
+	}
+	return d.search.Report(esadapt.Evaluation{ID: id, F: v.value.F, G: v.value.G, Failed: v.err != nil})
+}
+
+func (d *driver) show() {
+	sigma := ""
+	if s, ok := d.search.Strategy().(esadapt.Distribution); ok {
+		sigma = fmt.Sprintf("  sigma %.2e", s.Sigma())
+	}
+	d.progress.show("evaluations %d  best %.10g%s  restarts %d", d.search.Evaluations(), d.search.Best().F, sigma, d.search.Restarts())
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be the objective of "minimize --cmd": the sphere around 1, or what the second argument says.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "objective" {
+		beObjective(os.Args[2])
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func beObjective(how string) {
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		var m struct {
+			Type string
+			ID   int
+			X    []float64
+		}
+		if json.Unmarshal(in.Bytes(), &m) != nil || m.Type == "stop" {
+			return
+		}
+		if m.Type != "eval" {
+			continue
+		}
+		f := 0.0
+		for _, v := range m.X {
+			f += (v - 1) * (v - 1)
+		}
+		switch {
+		case how == "nan" || how == "nanlater" && m.ID > 10 || how == "nansometimes" && m.ID%5 == 0:
+			fmt.Printf("{\"id\":%d,\"f\":NaN}\n", m.ID)
+		case how == "rubbish" || how == "rubbishlater" && m.ID > 10:
+			fmt.Println("Loading model...")
+		case how == "minusinf":
+			fmt.Printf("{\"id\":%d,\"f\":-Infinity}\n", m.ID)
+		case how == "list":
+			fmt.Printf("{\"id\":%d,\"f\":[1,2]}\n", m.ID)
+		case how == "hang":
+			time.Sleep(time.Hour)
+		case how == "slow":
+			time.Sleep(20 * time.Millisecond)
+			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
+		case how == "crash":
+			fmt.Fprintln(os.Stderr, "no module named numpy")
+			os.Exit(1)
+		case how == "constrained":
+			fmt.Printf("{\"id\":%d,\"f\":%v,\"g\":[%v]}\n", m.ID, f, m.X[0]-0.5)
+		default:
+			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
+		}
+	}
+}
+
+func program(how string) string { return "'" + os.Args[0] + "' objective " + how }
+
+func TestMinimizeBuiltIn(t *testing.T) {
+	args := []string{"minimize", "--fn", "f10", "--dim", "4", "--seed", "3", "--json"}
+	m := fields(t, succeed(t, args...), "best_f", "best_x", "evaluations", "generations", "restarts", "stop", "seconds", "seed", "f_opt")
+	if d := m["best_f"].(float64) - m["f_opt"].(float64); d > 1e-9 || d < 0 || len(m["best_x"].([]any)) != 4 || m["seed"] != 3.0 {
+		t.Errorf("%v above the optimum: %v", d, m)
+	}
+	if reasons := m["stop"].([]any); len(reasons) == 0 || !strings.HasPrefix(reasons[0].(string), "tol-") {
+		t.Errorf("stop %v", reasons)
+	}
+}
+
+// TestMinimizeDoesNotDependOnJobs: the same seed gives the same bits for any number of evaluations at once, built-in or in workers.
+func TestMinimizeDoesNotDependOnJobs(t *testing.T) {
+	for _, what := range [][]string{{"--fn", "rastrigin"}, {"--cmd", program("sphere")}, {"--cmd", program("nansometimes"), "--on-fail", "resample"}} {
+		var first map[string]any
+		for _, jobs := range []string{"1", "3"} {
+			args := append([]string{"minimize", "--dim", "3", "--seed", "5", "--max-evals", "400", "--json", "--jobs", jobs}, what...)
+			m := fields(t, succeed(t, args...))
+			delete(m, "seconds")
+			if first == nil {
+				first = m
+			} else if !reflect.DeepEqual(m, first) {
+				t.Errorf("%q with --jobs %s: %v, with 1: %v", what, jobs, m, first)
+			}
+		}
+	}
+}
+
+func TestMinimizeProgram(t *testing.T) {
+	m := fields(t, succeed(t, "minimize", "--cmd", program("sphere"), "--x0", "3,-2", "--seed", "1", "--target", "1e-8", "--json"))
+	if m["target_met"] != true || m["best_f"].(float64) > 1e-8 || m["stop"].([]any)[0] != "target" {
+		t.Errorf("%v", m)
+	}
+	m = fields(t, succeed(t, "minimize", "--cmd", program("sphere"), "--dim", "3", "--lower", "-5", "--upper", "0.25,5,5", "--integers", "1", "--seed", "1",
+		"--max-evals", "1000", "--json"))
+	if x := m["best_x"].([]any); x[0].(float64) > 0.25 || x[0].(float64) < 0.249 || x[1] != 1.0 {
+		t.Errorf("bounds or integers are not kept: %v", x)
+	}
+	m = fields(t, succeed(t, "minimize", "--cmd", program("constrained"), "--constraints", "1", "--x0", "0,0", "--seed", "1", "--max-evals", "1500", "--json"), "best_g")
+	if f := m["best_f"].(float64); f < 0.25-1e-6 || f > 0.26 || m["violation"] != 0.0 {
+		t.Errorf("the constrained minimum is 0.25: %v", m)
+	}
+	o := succeed(t, "minimize", "--cmd", "expr {x0} : '.*'", "--per-eval", "--x0", "3", "--max-evals", "12", "--seed", "1")
+	if !strings.Contains(o.stdout, "12 (0 failed)") || !strings.Contains(o.stdout, "seed") {
+		t.Errorf("%s", o.stdout)
+	}
+}
+
+func TestMinimizeFailingObjectives(t *testing.T) {
+	for _, c := range []struct {
+		how, part string
+		printed   bool
+		args      []string
+	}{
+		{"nan", "objective failed on evaluation 1 (the value is NaN)", false, nil},
+		{"crash", "stderr: no module named numpy\n  run it by hand:  echo '{", false, nil},
+		{"rubbish", `"Loading model..."`, false, nil},
+		{"minusinf", "-Infinity", false, nil},
+		{"list", "f is a list, want one number", false, nil},
+		{"hang", "no answer within 100ms", false, []string{"--timeout", "100ms"}},
+		{"rubbishlater", "objective failed on evaluation 11", true, nil},
+		{"nanlater", "too many evaluations failed", true, nil},
+		{"nansometimes", "too many evaluations failed: an evaluation failed", true, []string{"--on-fail", "abort"}},
+		{"nansometimes", "too many evaluations failed", true, []string{"--max-fail-rate", "0"}},
+	} {
+		o := invoke(append([]string{"minimize", "--cmd", program(c.how), "--dim", "2", "--seed", "1", "--json"}, c.args...)...)
+		if o.code != exitObjective || !strings.Contains(o.stderr, c.part) || (o.stdout != "") != c.printed {
+			t.Errorf("%s %q: %+v; want code %d with %q", c.how, c.args, o, exitObjective, c.part)
+		}
+	}
+	o := invoke("minimize", "--cmd", "no-such-program-here", "--dim", "2")
+	if o.code != exitInput || !strings.Contains(o.stderr, `cannot start "no-such-program-here"`) {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestMinimizeSurvivesSomeFailures(t *testing.T) {
+	m := fields(t, succeed(t, "minimize", "--cmd", program("nansometimes"), "--dim", "2", "--seed", "1", "--target", "1e-6", "--json"))
+	if m["failures"].(float64) == 0 || m["target_met"] != true {
+		t.Errorf("%v", m)
+	}
+}
+
+func TestMinimizeUnmetTarget(t *testing.T) {
+	o := invoke("minimize", "--fn", "rosenbrock", "--dim", "5", "--seed", "1", "--max-evals", "50", "--target", "1e-8", "--json")
+	if o.code != exitUnmet || !strings.Contains(o.stderr, "after 50 evaluations; the target is 1e-08") || fields(t, o)["target_met"] != false {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestMinimizeEndsInTime(t *testing.T) {
+	m := fields(t, succeed(t, "minimize", "--cmd", program("slow"), "--dim", "2", "--max-seconds", "0.4", "--json"), "best_f")
+	if !reflect.DeepEqual(m["stop"], []any{"max-seconds"}) || m["seconds"].(float64) < 0.4 {
+		t.Errorf("%v", m)
+	}
+	m = fields(t, succeed(t, "minimize", "--fn", "f24", "--dim", "5", "--max-seconds", "0.2", "--restarts", "ipop", "--json"))
+	if !reflect.DeepEqual(m["stop"], []any{"max-seconds"}) {
+		t.Errorf("%v", m)
+	}
+}
+
+func TestMinimizeInterrupted(t *testing.T) {
+	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		time.AfterFunc(300*time.Millisecond, func() { cancel(interrupted{signal}) })
+		o := invokeWith(ctx, "", "minimize", "--cmd", program("slow"), "--dim", "2", "--json")
+		if o.code != code || !strings.Contains(o.stderr, "interrupted after") || !reflect.DeepEqual(fields(t, o)["stop"], []any{"interrupted"}) {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
+func TestMinimizeProgress(t *testing.T) {
+	o := succeed(t, "minimize", "--cmd", program("slow"), "--dim", "2", "--max-seconds", "0.5", "--progress", "plain")
+	if !strings.Contains(o.stderr, "evaluations ") || !strings.Contains(o.stderr, "sigma") {
+		t.Errorf("%q", o.stderr)
+	}
+}
+
+func TestMinimizeUsage(t *testing.T) {
+	for _, c := range []struct {
+		part string
+		args []string
+	}{
+		{"minimize what?", nil},
+		{"takes flags only", []string{"f10"}},
+		{"exclude each other", []string{"--fn", "f1", "--cmd", "x"}},
+		{`did you mean "rastrigin"`, []string{"--fn", "rastrign", "--dim", "2"}},
+		{"how many variables", []string{"--fn", "f1"}},
+		{"--dim must be at least 1", []string{"--fn", "f1", "--dim", "0"}},
+		{"--fn f8", []string{"--fn", "f8", "--dim", "1"}},
+		{"--instance needs --fn", []string{"--cmd", "x", "--dim", "1", "--instance", "2"}},
+		{"--timeout needs --cmd", []string{"--fn", "f1", "--dim", "2", "--timeout", "3s"}},
+		{"--sigma0 must be a positive", []string{"--fn", "f1", "--dim", "2", "--sigma0", "0"}},
+		{"--sigma0 must be a positive", []string{"--fn", "f1", "--dim", "2", "--sigma0", "nan"}},
+		{"lower bound 1 is not below upper bound 0 (", []string{"--fn", "f1", "--dim", "2", "--lower", "1", "--upper", "0"}},
+		{"--x0", []string{"--fn", "f1", "--x0", "3,4", "--upper", "1"}},
+		{"--x0 has 3 values for 2", []string{"--fn", "f1", "--dim", "2", "--x0", "1,2,3"}},
+		{"--x0 must be numbers", []string{"--fn", "f1", "--x0", "1,b"}},
+		{"NaN", []string{"--fn", "f1", "--x0", "1,nan"}},
+		{"--integers", []string{"--fn", "f1", "--dim", "2", "--integers", "2"}},
+		{"--popsize must be", []string{"--fn", "f1", "--dim", "2", "--popsize", "1"}},
+		{`did you mean "sep-cma"`, []string{"--fn", "f1", "--dim", "2", "--strategy", "sepcma"}},
+		{"--restarts must be", []string{"--fn", "f1", "--dim", "2", "--restarts", "jpop"}},
+		{"--restarts ipop goes on", []string{"--fn", "f1", "--dim", "2", "--restarts", "ipop"}},
+		{"--max-evals must be", []string{"--fn", "f1", "--dim", "2", "--max-evals", "0"}},
+		{"--max-seconds must be", []string{"--fn", "f1", "--dim", "2", "--max-seconds", "-1"}},
+		{"--target must be", []string{"--fn", "f1", "--dim", "2", "--target", "nan"}},
+		{"--jobs must be", []string{"--fn", "f1", "--dim", "2", "--jobs", "0"}},
+		{"--on-fail must be", []string{"--cmd", "x", "--dim", "2", "--on-fail", "cry"}},
+		{"--max-fail-rate must be", []string{"--cmd", "x", "--dim", "2", "--max-fail-rate", "2"}},
+		{"inside quotes", []string{"--cmd", "x 'y", "--dim", "2"}},
+	} {
+		o := invoke(append([]string{"minimize"}, c.args...)...)
+		if o.code != exitUsage || !strings.Contains(o.stderr, c.part) || o.stdout != "" {
+			t.Errorf("%q: %+v; want code 2 with %q", c.args, o, c.part)
+		}
+	}
+}

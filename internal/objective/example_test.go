@@ -1,0 +1,27 @@
+//go:build unix
+
+package objective_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spdopt/spdopt/internal/objective"
+)
+
+func ExampleProgram_Evaluate() {
+	argv, err := objective.Split(`expr {x0} "*" {x1}`)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	p, err := objective.New(objective.Options{Argv: argv, Dim: 2, PerEval: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer p.Close()
+	v, err := p.Evaluate(context.Background(), 1, []float64{6, 7})
+	fmt.Println(v.F, err)
+	// Output: 42 <nil>
+}
