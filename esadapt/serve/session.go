@@ -88,27 +88,34 @@ func (s *Session) dispatch(line []byte) error {
 	if !ok || op.kind != text {
 		return errors.New(`the object has no "op"`)
 	}
-	if s.problem == nil && op.text != "open" && op.text != "load" && op.text != "close" {
-		return errNothingOpen
-	}
 	switch op.text {
 	case "open":
 		return s.open(&v)
-	case "ask":
-		return s.batch()
-	case "tell":
-		return s.tell(&v)
-	case "best":
-		return s.best()
-	case "save":
-		return s.save(&v)
 	case "load":
 		return s.load(&v)
 	case "close":
 		s.problem = nil
 		return s.ok()
+	case "ask", "tell", "best", "save":
+		if s.problem == nil {
+			return errNothingOpen
+		}
+		return s.withProblem(op.text, &v)
 	}
 	return fmt.Errorf("unknown op %q: there are open, ask, tell, best, save, load, close", op.text)
+}
+
+// withProblem answers the operations on the open problem.
+func (s *Session) withProblem(op string, v *value) error {
+	switch op {
+	case "tell":
+		return s.tell(v)
+	case "best":
+		return s.best()
+	case "save":
+		return s.save(v)
+	}
+	return s.batch()
 }
 
 func (s *Session) ok() error {

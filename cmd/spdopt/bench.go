@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/esadapt/bench"
+	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/internal/matio"
+)
+
+type benchFlags struct {
+	dims, instances []int
+	functions       []string
+	budget, jobs    int
+	strategy, out   string
+}
+
+// benchOutput is the JSON object of "bench es".
+type benchOutput struct {
+	Schema int            `json:"schema"`
+	Suite  string         `json:"suite"`
+	Dims   []benchSummary `json:"dimensions"`
+	Out    string         `json:"out,omitempty"`
+}
+
+// benchSummary is the outcome in one dimension.
+type benchSummary struct {
+	Dim     int `json:"dim"`
+	Area    num `json:"area"`
+	Solved  int `json:"solved"`
+	Success num `json:"success"`
+}
+
+// comparisonOutput is the JSON object of "bench compare".
+type comparisonOutput struct {
+	Schema int               `json:"schema"`
+	Worse  bool              `json:"worse"`
+	Dims   []comparisonEntry `json:"dimensions"`
+}
+
+type comparisonEntry struct {
+	Dim    int      `json:"dim"`
+	Before num      `json:"area_before"`
+	After  num      `json:"area_after"`
+	Ratio  num      `json:"evaluations_ratio"`
+	Worst  num      `json:"worst_ratio"`
+	At     string   `json:"worst_function,omitempty"`
+	Lost   []string `json:"lost,omitempty"`
+}
+
+func (a *app) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench SUITE",
+		Short: "Measure black-box search on the test functions, and compare two results",
+		Long:  "Measure black-box search on the test functions (es), and compare two results (compare).",
+		Example: `  spdopt bench es --dims 2,5 --out today.json
+  spdopt bench compare yesterday.json today.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("bench what? es or compare (spdopt bench --help)")
+			}
+			return unknown("suite", args[0], "bench", []string{"es", "compare"}, "spdopt bench --help")
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand())
+	return cmd
+}
+
+func (a *app) benchSearchCommand() *cobra.Command {
+	f := &benchFlags{}
+	cmd := &cobra.Command{
+		Use:   "es",
+		Short: "Run the default search on the BBOB functions",
+		Long: `Run searches on the 24 BBOB functions and print, for each dimension, the area below the distribution of running times (1 is everything at once), the functions
+solved to 1e-8 and the success rate, and for each function the expected running time to 1e-8. Results do not depend on --jobs.`,
+		Example: `  spdopt bench es --dims 2,5 --budget 1000 --out today.json
+  spdopt bench es --functions f1,f10 --strategy sep-cma`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return a.benchSearch(f) },
+	}
+	flags := cmd.Flags()
+	flags.IntSliceVar(&f.dims, "dims", []int{2, 5, 10}, "dimensions")
+	flags.IntSliceVar(&f.instances, "instances", []int{1, 2, 3, 4, 5}, "instances of each function")
+	flags.StringSliceVar(&f.functions, "functions", nil, "functions (spdopt list functions); the default is the whole suite")
+	flags.IntVar(&f.budget, "budget", 1000, "evaluations per variable of one trial")
+	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
+	flags.IntVar(&f.jobs, "jobs", 0, "trials at once; 0 is one per processor")
+	flags.StringVar(&f.out, "out", "", "write every trial to this .json file")
+	return cmd
+}
+
+func (a *app) benchSearch(f *benchFlags) error {
+	for _, n := range append(f.dims, f.instances...) {
+		if n < 1 {
+			return usagef("--dims and --instances must be positive, got %d", n)
+		}
+	}
+	if f.budget < 1 || f.jobs < 0 {
+		return usagef("--budget must be positive and --jobs not negative")
+	}
+	if f.strategy != "" && !slices.Contains(strategyNames(), f.strategy) {
+		return unknown("strategy", f.strategy, "bench es", strategyNames(), "spdopt list strategies")
+	}
+	var file *atomicfile.File
+	if f.out != "" {
+		var err error
+		if file, err = atomicfile.Create(f.out); err != nil {
+			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
+		}
+		defer file.Abort()
+	}
+	c := bench.Config{Functions: f.functions, Dims: f.dims, Instances: f.instances, Budget: f.budget, Workers: f.jobs}
+	c.Options.Strategy = f.strategy
+	trials, err := bench.Run(a.ctx, c)
+	if a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	if err != nil {
+		return usagef("%v (spdopt bench es --help)", err)
+	}
+	if file != nil {
+		if err := bench.Write(file, "spdopt", trials); err != nil {
+			return err
+		}
+		if err := file.Commit(); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		return bench.Table(a.out, trials)
+	}
+	o := benchOutput{Schema: schema, Suite: "bbob", Out: f.out}
+	for _, n := range f.dims {
+		t := bench.Select(trials, n, "")
+		solved, rate := bench.Solved(t, len(bench.Targets())-1)
+		o.Dims = append(o.Dims, benchSummary{Dim: n, Area: num(bench.Area(t, f.budget)), Solved: solved, Success: num(rate)})
+	}
+	return a.printJSON(o)
+}
+
+func (a *app) benchCompareCommand() *cobra.Command {
+	allow := 0.01
+	cmd := &cobra.Command{
+		Use:     "compare BEFORE AFTER",
+		Short:   "Compare two results of bench es; exit code 4 if the later one is worse",
+		Long:    "Compare two files of bench es, dimension by dimension, over the functions that both have. The exit code is 4 if an area fell by more than --allow.",
+		Example: "  spdopt bench compare yesterday.json today.json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return usagef("bench compare needs two files, got %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow) },
+	}
+	cmd.Flags().Float64Var(&allow, "allow", allow, "how much an area may fall; its standard error is about 0.005")
+	return cmd
+}
+
+func readBench(path string) (bench.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return bench.File{}, &matio.Error{File: path, What: fmt.Sprintf("cannot open: %v", err)}
+	}
+	defer f.Close()
+	r, err := bench.Read(f)
+	if err != nil {
+		return r, &matio.Error{File: path, What: err.Error()}
+	}
+	return r, nil
+}
+
+func (a *app) benchCompare(before, after string, allow float64) error {
+	if !(allow >= 0) {
+		return usagef("--allow must not be negative, got %v", allow)
+	}
+	x, err := readBench(before)
+	if err != nil {
+		return err
+	}
+	y, err := readBench(after)
+	if err != nil {
+		return err
+	}
+	o := comparisonOutput{Schema: schema}
+	var worse []string
+	for _, c := range bench.Compare(x.Trials, y.Trials) {
+		o.Dims = append(o.Dims, comparisonEntry{c.Dim, num(c.Before), num(c.After), num(c.Ratio), num(c.Worst), c.WorstFunction, c.Lost})
+		if c.After < c.Before-allow {
+			worse = append(worse, fmt.Sprintf("n = %d: %.3f after %.3f", c.Dim, c.After, c.Before))
+		}
+	}
+	if len(o.Dims) == 0 {
+		return &matio.Error{File: after, What: "has no dimension in common with " + before}
+	}
+	o.Worse = worse != nil
+	if err := a.printComparison(&o); err != nil {
+		return err
+	}
+	if o.Worse {
+		return &unmetError{"the area fell: " + strings.Join(worse, "; ")}
+	}
+	return nil
+}
+
+func (a *app) printComparison(o *comparisonOutput) error {
+	if a.json {
+		return a.printJSON(o)
+	}
+	for _, c := range o.Dims {
+		ratio := "no function solved by both"
+		if r := float64(c.Ratio); !math.IsNaN(r) && r > 0 {
+			ratio = fmt.Sprintf("evaluations x %.2f, worst %.2f at %s", r, float64(c.Worst), c.At)
+		}
+		lost := ""
+		if c.Lost != nil {
+			lost = "; no longer solved: " + strings.Join(c.Lost, ", ")
+		}
+		if _, err := fmt.Fprintf(a.out, "n = %-3d area %.3f -> %.3f; %s%s\n", c.Dim, float64(c.Before), float64(c.After), ratio, lost); err != nil {
+			return err
+		}
+	}
+	return nil
+}

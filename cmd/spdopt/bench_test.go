@@ -1,0 +1,65 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestBenchSearchAndCompare(t *testing.T) {
+	dir := t.TempDir()
+	good, bad := filepath.Join(dir, "good.json"), filepath.Join(dir, "bad.json")
+	common := []string{"bench", "es", "--dims", "2", "--instances", "1,2", "--budget", "200", "--functions", "f1,f8", "--json", "--out"}
+	var areas [2]float64
+	for i, args := range [][]string{append(common, good, "--jobs", "2"), append(common, bad, "--strategy", "snes")} {
+		var o benchOutput
+		if err := json.Unmarshal([]byte(succeed(t, args...).stdout), &o); err != nil || len(o.Dims) != 1 {
+			t.Fatalf("%+v, %v", o, err)
+		}
+		areas[i] = float64(o.Dims[0].Area)
+	}
+	if !(areas[0] > areas[1]+0.02 && areas[1] > 0) {
+		t.Fatalf("areas %v: snes should be far behind on f8", areas)
+	}
+	if o := succeed(t, "bench", "compare", bad, good); !strings.Contains(o.stdout, "n = 2") {
+		t.Errorf("%+v", o)
+	}
+	if o := invoke("bench", "compare", good, bad); o.code != exitUnmet || !strings.Contains(o.stderr, "the area fell") {
+		t.Errorf("%+v", o)
+	}
+	var c comparisonOutput
+	if o := invoke("bench", "compare", good, bad, "--json"); json.Unmarshal([]byte(o.stdout), &c) != nil || !c.Worse || float64(c.Dims[0].Before) != areas[0] {
+		t.Errorf("%+v, want the areas %v", o, areas)
+	}
+}
+
+func TestBenchMistakes(t *testing.T) {
+	junk := filepath.Join(t.TempDir(), "junk.json")
+	if err := os.WriteFile(junk, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		part string
+	}{
+		{[]string{"bench"}, exitUsage, "es or compare"},
+		{[]string{"bench", "ess"}, exitUsage, "did you mean \"es\""},
+		{[]string{"bench", "es", "x"}, exitUsage, "no arguments"},
+		{[]string{"bench", "es", "--dims", "0"}, exitUsage, "positive"},
+		{[]string{"bench", "es", "--budget", "0"}, exitUsage, "--budget"},
+		{[]string{"bench", "es", "--strategy", "xne"}, exitUsage, "did you mean \"xnes\""},
+		{[]string{"bench", "es", "--functions", "f99"}, exitUsage, "f99"},
+		{[]string{"bench", "es", "--out", filepath.Join(junk, "x.json")}, exitInput, "cannot write"},
+		{[]string{"bench", "compare", junk}, exitUsage, "two files"},
+		{[]string{"bench", "compare", junk, junk}, exitInput, "junk.json"},
+		{[]string{"bench", "compare", junk + "x", junk}, exitInput, "cannot open"},
+		{[]string{"bench", "compare", junk, junk, "--allow", "-1"}, exitUsage, "--allow"},
+	} {
+		if o := invoke(c.args...); o.code != c.code || !strings.Contains(o.stderr, c.part) {
+			t.Errorf("%q: %+v", c.args, o)
+		}
+	}
+}
