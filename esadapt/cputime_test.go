@@ -6,7 +6,7 @@ import (
 	"github.com/spdopt/spdopt/internal/cputime"
 )
 
-// timeCPU runs the loop of b and reports the processor time of one round, batches of generations included.
+// timeCPU runs the loop of b and reports the processor time of one round, on average, so that rounds which turn the basis count.
 func timeCPU(b *testing.B, run func()) {
 	start, known := cputime.Seconds()
 	rounds := 0
