@@ -12,11 +12,11 @@ import (
 )
 
 // liftedMixture is the negative mean log-likelihood of a Gaussian mixture over matrices S_c of order n + 1 and positive weights p_c, of which only the
-// proportions pi matter (Hosseini and Sra, Math. Program. 181 (2020)): with y = (x, 1) the density of a component is that of y under N(0, S_c) times
+// proportions pi matter and the sum is held at 1 by the term (log sum p)^2/2 (Hosseini and Sra, Math. Program. 181 (2020)): with y = (x, 1) the density of a component is that of y under N(0, S_c) times
 // (2 pi e)^1/2, and at every maximum S_c = [Sigma + mm', m; m', 1]. With z = F_c^-1 y, responsibilities r_ic and R_c = sum_i r_ic/N the whitened
 // differential is (R_c I - P_c)/2, P_c = sum_i r_ic z z'/N, in log p_c it is pi_c - R_c. With a_ic the derivative of the logarithm of the density
 // times weight along a direction, and b_ic = r_ic (a_ic - sum_k r_ik a_ik), the Hessian is (eta P_c + P_c eta)/4 - sum_i b_ic (z z' - I)/(2N), and
-// pi_c (t_c - sum_k pi_k t_k) - sum_i b_ic/N.
+// pi_c (t_c - sum_k pi_k t_k) - sum_i b_ic/N, apart from the term for the sum.
 type liftedMixture struct {
 	y     dense.Matrix[float64] // N x (n+1)
 	k     int
@@ -32,6 +32,7 @@ type liftedMemo struct {
 	p    []dense.Matrix[float64]
 	resp dense.Matrix[float64]
 	pi   []float64
+	sum  float64 // logarithm of the sum of p
 }
 
 func newLiftedMixture(x dense.Matrix[float64], k int) (*liftedMixture, error) {
@@ -140,7 +141,8 @@ func (l *liftedMixture) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 			m.resp.Set(i, c, constant-dense.Dot(m.z[c].Row(i), m.z[c].Row(i))/2)
 		}
 	}
-	cost := -respond(m.resp)
+	m.sum = math.Log(sum)
+	cost := m.sum*m.sum/2 - respond(m.resp)
 	if cost-cost != 0 {
 		return math.Inf(1), nil
 	}
@@ -159,7 +161,7 @@ func (l *liftedMixture) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 			g[i*d+i] += share / 2
 		}
 		l.parts.FromWhitened(q.Parts[c].(*manifold.Frame), g)
-		grad[l.k*d*d+c] = m.pi[c] - share
+		grad[l.k*d*d+c] = m.pi[c]*(1+m.sum) - share
 	}
 	return cost, nil
 }
@@ -204,7 +206,7 @@ func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64,
 			out.Set(i, i, out.At(i, i)+sum/2)
 		}
 		l.parts.FromWhitened(q.Parts[c].(*manifold.Frame), out.Data)
-		dst[l.k*d*d+c] = m.pi[c]*(weights[c]-mean) - sum
+		dst[l.k*d*d+c] = m.pi[c]*((1+m.sum)*(weights[c]-mean)+mean) - sum
 	}
 	return nil
 }
