@@ -33,6 +33,7 @@ func trials(n int) map[string]trial {
 		"procrustes":          {data: turned(n, 3, 0.1), agree: 1e-6},
 		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
 		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
+		"metric-learning":     {data: labelled(n), options: Options{Parameters: Parameters{Pairs: 40, Gamma: 0.5}}, agree: 1e-6},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
 	}
 }

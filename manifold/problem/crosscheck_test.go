@@ -86,7 +86,11 @@ func inner(t *testing.T, n int) map[string]struct {
 	fail(err)
 	turn := &procrustesObjective{n: n, a: frames[:3], b: frames[3:], team: newTeam(n, 3)}
 
+	learn, err := newITML(ptr(labelled(n)), &Options{Kappa: 2, Parameters: Parameters{Pairs: 300}})
+	fail(err)
+
 	return map[string]pair{
+		"itml":                  {learn.m, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
 		"design on the sphere":  {sphere, &designSphere{s: points, sphere: sphere, e: dense.New[float64](n, n)}},
@@ -95,6 +99,8 @@ func inner(t *testing.T, n int) map[string]struct {
 		"procrustes":            {skewTangents{newRotations(n)}, turn},
 	}
 }
+
+func ptr(d Data) *Data { return &d }
 
 // skewTangents draws tangent vectors of the rotations, for the checks.
 type skewTangents struct{ *rotations }
