@@ -37,7 +37,7 @@ type listing struct {
 var listings = []listing{
 	{"problems", func() (all []listEntry) {
 		for _, p := range problem.List() {
-			all = append(all, listEntry{p.Name, p.What, p.Input, p.Methods(), p.Uses})
+			all = append(all, listEntry{p.Name, p.What, p.Input, methodNames(p), p.Uses})
 		}
 		return all
 	}},

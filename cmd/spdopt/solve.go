@@ -96,13 +96,22 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
 	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter)")
 	flags.StringVar(&f.start, "start", "", "first point: a file with an SPD matrix, or random; the default is the problem's own")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed) and of the starts of gmm (default: 0)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed), and of gmm, itml and cma (default: 0)")
 	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
 	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler, kron-mle)")
 	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
 	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")
 	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
 	return cmd
+}
+
+// methodNames are the methods of a problem as the command line knows them.
+func methodNames(p problem.Problem) []string {
+	names := p.Methods()
+	if p.TakesSampler() {
+		names = append(names, samplerMethod)
+	}
+	return names
 }
 
 func problemNames() (names []string) {
@@ -181,7 +190,7 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 
 // options checks the flags that need no data.
 func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
-	known := p.Methods()
+	known := methodNames(p)
 	if f.method != "" && !slices.Contains(known, f.method) {
 		return nil, unknown("method", f.method, "solve "+p.Name, known, "spdopt list problems")
 	}
@@ -212,6 +221,9 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 		o.Normalization = problem.DetOne
 	}
 	o.Solver = solve.Options{Tolerance: f.tol, MaxIterations: f.maxIterations, MaxTime: f.timeout}
+	if f.method == samplerMethod {
+		o.Solver.Sampler = newSampler(f.seed)
+	}
 	return o, nil
 }
 

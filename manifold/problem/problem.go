@@ -134,7 +134,11 @@ type instance interface {
 // TakesStart tells whether Options.Start has an effect: not on problems that every method solves directly.
 func (p Problem) TakesStart() bool { return p.prepare != nil }
 
-// Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve.
+// TakesSampler tells whether the problem also runs by solve.BlackBox, as the method "cma", where Options.Solver.Sampler is set.
+func (p Problem) TakesSampler() bool { return p.prepare != nil }
+
+// Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve. "cma" is not among them, see
+// TakesSampler.
 func (p Problem) Methods() []string {
 	var names []string
 	for _, m := range p.Own {
@@ -249,6 +253,9 @@ func (p Problem) method(name string) (Method, error) {
 		if p.prepare != nil && (name == "" || s.Name == name) {
 			return general(s), nil
 		}
+	}
+	if name == sampled.Name && p.TakesSampler() {
+		return sampled, nil
 	}
 	return Method{}, &UnknownError{Kind: "method", Name: name, Known: p.Methods()}
 }
