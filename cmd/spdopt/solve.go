@@ -24,12 +24,12 @@ import (
 type solveFlags struct {
 	fileFlags
 	parameterFlags
-	method, weights, start, normalize, as string
-	tol                                   float64
-	kappa, maxIterations                  int
-	timeout                               time.Duration
-	center, requireConverged              bool
-	seed                                  uint64
+	method, metric, weights, start, normalize, as string
+	tol                                           float64
+	kappa, maxIterations                          int
+	timeout                                       time.Duration
+	center, requireConverged                      bool
+	seed                                          uint64
 }
 
 // solveOutput is the JSON object of "solve".
@@ -91,6 +91,7 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
+	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for mean and median that of the distances, otherwise that of the steps")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
@@ -194,6 +195,12 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if f.method != "" && !slices.Contains(known, f.method) {
 		return nil, unknown("method", f.method, "solve "+p.Name, known, "spdopt list problems")
 	}
+	if metrics := p.Metrics(); f.metric != "" && !slices.Contains(metrics, f.metric) {
+		if metrics == nil {
+			return nil, noEffect("metric", p)
+		}
+		return nil, unknown("metric", f.metric, "solve "+p.Name, metrics, "spdopt list problems")
+	}
 	if !(f.tol > 0) || math.IsInf(f.tol, 1) {
 		return nil, usagef("--tol must be a positive number, not %v", f.tol)
 	}
@@ -216,7 +223,12 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err
 	}
-	o := &problem.Options{Method: f.method, Kappa: f.kappa, Parameters: parameters}
+	o := &problem.Options{Method: f.method, Metric: f.metric, Parameters: parameters}
+	if f.metric == "" {
+		o.Kappa = f.kappa
+	} else if f.kappa != 1 {
+		return nil, usagef("--kappa and --metric both name a metric; give one of them")
+	}
 	if f.normalize == "det" {
 		o.Normalization = problem.DetOne
 	}
