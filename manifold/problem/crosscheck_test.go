@@ -84,7 +84,7 @@ func inner(t *testing.T, n int) map[string]struct {
 	d := turned(n, 3, 0.1)
 	frames, err := factorMatrices(d.Matrices)
 	fail(err)
-	turn := &procrustesObjective{n: n, a: frames[:3], b: frames[3:], team: newTeam(n, 3)}
+	turn := newProcrustes(frames[:3], frames[3:])
 
 	learn, err := newITML(ptr(labelled(n)), &Options{Kappa: 2, Parameters: Parameters{Pairs: 300}})
 	fail(err)
@@ -93,7 +93,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		"itml":                  {learn.m, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
-		"design on the sphere":  {sphere, &designSphere{s: points, sphere: sphere, e: dense.New[float64](n, n)}},
+		"design on the sphere":  {sphere, &designSphere{s: points, sphere: sphere, e: dense.New[float64](n, n), l: dense.New[float64](n, n)}},
 		"lifted mixture":        {mixture.m, mixture},
 		"smoothed lasso":        {affine, lasso},
 		"procrustes":            {skewTangents{newRotations(n)}, turn},

@@ -114,53 +114,64 @@ type procrustesObjective struct {
 	n    int
 	a, b []*manifold.Frame
 	team *team
+	sum  dense.Matrix[float64]
+	r    dense.Matrix[float64]        // the point of the present call
+	term func(w *worker, k int) error // evaluateTerm
+}
+
+func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
+	n := a[0].Dim()
+	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n)}
+	o.term = o.evaluateTerm
+	return o
 }
 
 // Evaluate implements solve.Objective: one eigendecomposition and seven products for each pair.
 func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
-	r, m := p.(*rotation).r, float64(len(o.a))
-	sum := dense.New[float64](o.n, o.n)
-	o.team.share(func(w *worker, _ int) error {
+	o.r = p.(*rotation).r
+	for _, w := range o.team.workers {
 		w.acc.Zero()
-		return nil
-	})
-	o.team.share(func(w *worker, k int) error {
-		l, inv := view(o.b[k].F()), view(o.b[k].Inverse())
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, r, 0, w.t[0])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], view(o.a[k].F()), 0, w.t[1])
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
-		values := w.work[:o.n]
-		if !eigen.Sym(w.t[0], values) || !(values[0] > 0) {
-			return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: values[0], Max: values[o.n-1]}
-		}
-		for i, v := range values {
-			values[i] = math.Log(v)
-		}
-		w.sum[0] += dense.Dot(values, values) / (2 * m)
-		for i := range o.n {
-			for j, v := range w.t[0].Row(i) {
-				w.t[1].Set(i, j, v*values[j])
-			}
-		}
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1/m, w.t[1], w.t[0], 0, w.t[2])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, w.t[2], 0, w.t[0])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], inv, 1, w.acc)
-		return nil
-	})
+	}
+	o.team.share(o.term)
+	o.sum.Zero()
 	for _, w := range o.team.workers {
 		if w.err != nil {
 			return math.Inf(1), w.err
 		}
-		dense.Axpy(1, w.acc.Data, sum.Data)
+		dense.Axpy(1, w.acc.Data, o.sum.Data)
 	}
 	if grad != nil {
 		for i := range o.n {
 			for j := range o.n {
-				grad[i*o.n+j] = sum.At(j, i) - sum.At(i, j)
+				grad[i*o.n+j] = o.sum.At(j, i) - o.sum.At(i, j)
 			}
 		}
 	}
 	return o.team.sum(0), nil
+}
+
+func (o *procrustesObjective) evaluateTerm(w *worker, k int) error {
+	m, l, inv := float64(len(o.a)), view(o.b[k].F()), view(o.b[k].Inverse())
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, o.r, 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], view(o.a[k].F()), 0, w.t[1])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
+	values := w.work[:o.n]
+	if !w.solver.Sym(w.t[0], values) || !(values[0] > 0) {
+		return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: values[0], Max: values[o.n-1]}
+	}
+	for i, v := range values {
+		values[i] = math.Log(v)
+	}
+	w.sum[0] += dense.Dot(values, values) / (2 * m)
+	for i := range o.n {
+		for j, v := range w.t[0].Row(i) {
+			w.t[1].Set(i, j, v*values[j])
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1/m, w.t[1], w.t[0], 0, w.t[2])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, w.t[2], 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], inv, 1, w.acc)
+	return nil
 }
 
 // GradientScale implements solve.Scaler. The gradient has no unit: it is of the order of sqrt(n) where eigenvalues that differ by a factor of e are a
@@ -258,7 +269,7 @@ func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, erro
 			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
 		m, n := len(frames)/2, frames[0].Dim()
-		f := &procrustesObjective{n: n, a: frames[:m], b: frames[m:], team: newTeam(n, m)}
+		f := newProcrustes(frames[:m], frames[m:])
 		left, err := mean.Solve(Data{Matrices: d.Matrices[:m]}, nil)
 		if err != nil {
 			return nil, err
