@@ -95,13 +95,3 @@ func option(name, format string, args ...any) error {
 
 // Matrix is a row-major view of Rows x Cols elements; row i starts at Data[i*Stride].
 type Matrix[T Float] = dense.Matrix[T]
-
-// Stats is what one layer with a weight matrix saw in a pass: the streams that Kronecker-factored curvature is made of. With N examples and Reps
-// positions in each (pixels, tokens; 1 for a plain layer) both matrices have N*Reps rows, the positions of an example next to each other.
-// The gradient of the weights is Out^T In. The views are valid until the next pass.
-type Stats[T Float] struct {
-	Weight  string    // name of the block of the weights, Dout x Din
-	Bias    string    // name of the block of the bias, 1 x Dout, or ""
-	In, Out Matrix[T] // inputs, N*Reps x Din, and vectors pulled back to the outputs, N*Reps x Dout
-	Reps    int
-}

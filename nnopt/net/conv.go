@@ -173,6 +173,8 @@ func split[T Float](m Matrix[T], rows int) engine.Batch[T] {
 	return engine.Batch[T]{Count: m.Rows / rows, Rows: rows, Cols: m.Cols, Stride: m.Stride, Step: rows * m.Stride, Data: m.Data}
 }
 
+func (c *Conv2d[T]) blocks() nnopt.Layer { return blocksOf(c.Weight, c.Bias) }
+
 func (c *Conv2d[T]) stats(p *Pass[T]) nnopt.Stats[T] {
 	return statsOf(p, c.Weight, c.Bias, c.patches.V, c.g.V)
 }

@@ -33,6 +33,7 @@ type container[T Float] interface{ children() []Layer[T] }
 // observed is implemented by layers with a weight matrix.
 type observed[T Float] interface {
 	stats(p *Pass[T]) nnopt.Stats[T]
+	blocks() nnopt.Layer
 }
 
 // stateful is implemented by layers that keep arrays that are not trained, such as running means.

@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/spdopt/spdopt/nnopt"
@@ -25,6 +26,7 @@ type Net[T Float] struct {
 	seen   []observed[T]
 	pass   Pass[T]
 	g      buffer[T]
+	drawn  Target[T] // of SampledGradient
 }
 
 // New returns the network of a layer and a loss and names its parameters. seed selects the masks of dropout.
@@ -145,6 +147,29 @@ func (n *Net[T]) GGNVP(b *Batch[T], v, dst []T) {
 func (n *Net[T]) PullBack(u Matrix[T]) {
 	n.pass.Tangent = false
 	n.backward(Dual[T]{V: u})
+}
+
+// SampledGradient takes the gradient of the loss at targets that are drawn from the distribution of the outputs back through the network, for the
+// statistics of the layers (nnopt.SampledStats). Rows whose class is negative stay out. It overwrites the gradients of the blocks.
+func (n *Net[T]) SampledGradient(b *Batch[T], r *rand.Rand) {
+	out := n.forward(b, true, false)
+	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	n.Loss.Sample(out.V, r, &n.drawn)
+	for i, c := range b.Target.Classes {
+		if c < 0 && i < len(n.drawn.Classes) {
+			n.drawn.Classes[i] = c
+		}
+	}
+	n.Loss.Evaluate(out, &n.drawn, g)
+	n.backward(g)
+}
+
+// Layers lists the layers that Stats reports, in its order.
+func (n *Net[T]) Layers() (all []nnopt.Layer) {
+	for _, o := range n.seen {
+		all = append(all, o.blocks())
+	}
+	return all
 }
 
 // Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP or PullBack.
