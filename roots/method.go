@@ -101,6 +101,7 @@ type job[T dense.Float] struct {
 	limit  int                   // iterations allowed, 0 for the method's own limit
 	chol   dense.Matrix[float64] // Cholesky factor of a where the survey has made one
 	shift  int                   // a is the given matrix times 2^-shift
+	offset int                   // x is the result for a times 2^-offset
 	lower  float64
 	rep    *Report
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.

@@ -35,8 +35,10 @@ func (j *job[T]) residual() {
 		j.certifyImage()
 	case ok && k == -1 && j.rep.Rank == n:
 		r.ResidualOf, r.Residual = "||X^s A X^t - I||/||I||, s + t = -1/p", c.inverseRoot(root)
-	case ok && root == 1 && k > 0:
+	case ok && root == 1 && k > 0 && j.offset == 0:
 		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||", c.integerPower(k)
+	case math.Abs(j.Power) > 1 && j.rep.Rank == n:
+		r.ResidualOf, r.Residual = c.largePower(j.Power, j.offset, j.hi, r.Method)
 	default:
 		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.inverseImage(func(l float64) float64 {
 			if l <= 0 {
@@ -193,6 +195,98 @@ func (c *checker) otherExp(ran string) float64 {
 	}
 	c.work += rep.Work
 	return relative(c.x, y)
+}
+
+// largePower compares x 2^offset, x being the result of the method called ran, with A^p, |p| > 1, recomputed on another road: A^p = B^(2^s) with
+// B = A^(p/2^s) by Pade approximants, or, for integers, products with A or its Cholesky inverse. Where the matrix allows neither, B comes from
+// the decomposition.
+func (c *checker) largePower(p float64, offset int, hi float64, ran string) (equation string, residual float64) {
+	y, ok := scaledMatrix{}, false
+	equation = "||X - A^p||/||A^p||, by products"
+	k := math.Abs(p)
+	switch {
+	case k != math.Trunc(k) || k >= 1<<53:
+		s := int(math.Ceil(math.Log2(k)))
+		equation = "||X - A^p||/||A^p||, by Pade approximants and squaring"
+		if y.m, ok = c.padePower(math.Ldexp(p, -s), hi); ok {
+			y = c.squared(y, s)
+		}
+	case p > 0:
+		y, ok = c.raise(scaledMatrix{m: c.a}, uint64(k)), true
+	case ran != choleskyMethod.Name:
+		l, x := c.a.Clone(), dense.New[float64](c.n, c.n)
+		if ok = dense.Cholesky(l) < 0; ok {
+			invertCholesky(l, x)
+			y = c.raise(scaledMatrix{m: x}, uint64(k))
+		}
+	}
+	if !ok {
+		equation = "||X - A^p||/||A^p||, by decomposition and squaring"
+		s := int(math.Ceil(math.Log2(k)))
+		q := Query{Kind: KindPow, Power: math.Ldexp(p, -s)}
+		y = c.squared(scaledMatrix{m: c.image(c.a, func(l float64) float64 { return q.fn(max(l, 0)) })}, s)
+	}
+	scale(y.m, y.e-offset)
+	return equation, relative(c.x, y.m)
+}
+
+// padePower returns a^p for 1/2 < |p| <= 1.
+func (c *checker) padePower(p, hi float64) (dense.Matrix[float64], bool) {
+	y := dense.New[float64](c.n, c.n)
+	rep := Report{}
+	other := job[float64]{Query: Query{Kind: KindPow, Power: p, N: c.n}, a: c.a, x: y, rep: &rep, hi: hi}
+	if !padeMethod.Can(other.Query) || other.survey() != nil || runPade(&other) != nil {
+		return y, false
+	}
+	c.work += rep.Work
+	return y, true
+}
+
+// scaledMatrix is m 2^e.
+type scaledMatrix struct {
+	m dense.Matrix[float64]
+	e int
+}
+
+// raise returns m^k for k >= 1 by binary powering; the exponent keeps all squares in range.
+func (c *checker) raise(m scaledMatrix, k uint64) (r scaledMatrix) {
+	m = m.centred()
+	for have := false; ; m = c.product(m, m) {
+		if k&1 == 1 {
+			if have {
+				r = c.product(r, m)
+			} else {
+				r, have = m, true
+			}
+		}
+		if k >>= 1; k == 0 {
+			return scaledMatrix{r.m.Clone(), r.e}
+		}
+	}
+}
+
+// squared returns m^(2^s).
+func (c *checker) squared(m scaledMatrix, s int) scaledMatrix {
+	m = m.centred()
+	for range s {
+		m = c.product(m, m)
+	}
+	return m
+}
+
+func (c *checker) product(a, b scaledMatrix) scaledMatrix {
+	return scaledMatrix{c.mul(a.m, b.m), a.e + b.e}.centred()
+}
+
+// centred returns the same matrix with elements below 1.
+func (s scaledMatrix) centred() scaledMatrix {
+	if top := maxAbs(s.m); top > 0 {
+		_, e := math.Frexp(top)
+		z := s.m.Clone()
+		scale(z, -e)
+		return scaledMatrix{z, s.e + e}
+	}
+	return s
 }
 
 func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.Matrix[float64] {
