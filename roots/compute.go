@@ -213,18 +213,7 @@ func (j *job[T]) finish(m *Method, o *Options) error {
 	rep := j.rep
 	switch j.Kind {
 	case KindPow, KindSqrt, KindInv:
-		// The rounding of shift * Power would cost |shift| eps; the exact remainder is kept.
-		e := float64(j.shift) * j.Power
-		whole := math.Floor(e)
-		f := math.Exp2(e - whole + math.FMA(float64(j.shift), j.Power, -e))
-		whole += float64(j.offset)
-		for i := range j.x.Rows {
-			row := j.x.Row(i)
-			for c := range row {
-				row[c] = T(float64(row[c]) * f)
-			}
-		}
-		scale(j.x, int(whole))
+		j.unscalePower()
 	case KindLog:
 		j.unscaleLog(float64(j.shift) * math.Ln2)
 	}
@@ -240,6 +229,22 @@ func (j *job[T]) finish(m *Method, o *Options) error {
 		return &AccuracyError{m.Name, rep.Bound, o.Tol, rep.Cond()}
 	}
 	return nil
+}
+
+// unscalePower multiplies the result by 2^(shift Power + offset).
+func (j *job[T]) unscalePower() {
+	// The rounding of shift * Power would cost |shift| eps; the exact remainder is kept.
+	e := float64(j.shift) * j.Power
+	whole := math.Floor(e)
+	f := math.Exp2(e - whole + math.FMA(float64(j.shift), j.Power, -e))
+	whole += float64(j.offset)
+	for i := range j.x.Rows {
+		row := j.x.Row(i)
+		for c := range row {
+			row[c] = T(float64(row[c]) * f)
+		}
+	}
+	scale(j.x, int(whole))
 }
 
 // inRange refuses a result that has left the range: infinite, or below the normal numbers as a whole.

@@ -55,7 +55,7 @@ func (j *job[T]) residual() {
 // ||X - f(A)||_F <= max |f'| ||R||_F over the spectra of A and A + R. The evaluation of R adds c sqrt(n) eps ||A||_F to it.
 func (j *job[T]) certifyImage() {
 	r := j.rep
-	if j.lowest() <= 0 || r.Rank < j.N {
+	if r.Rank < j.N {
 		return
 	}
 	eps := j.eps()
@@ -71,8 +71,12 @@ func (j *job[T]) certifyImage() {
 	res := (r.Residual + 16*n*eps*max(1, 1/math.Abs(power))) * size
 	p := j.Power
 	if j.Kind != KindLog && p > 0 && p < 1 {
-		// ||(A+R)^p - A^p|| <= || |R|^p || in every unitarily invariant norm (Ando; Bhatia, Matrix Analysis, Theorem X.1.3).
-		j.improve(math.Pow(float64(j.N), (1-p)/2) * math.Pow(res, p))
+		e := res
+		if j.lowest() <= 0 {
+			// Semi-definite to rounding: what lies below zero counts as part of R.
+			e += n * (math.Max(0, -j.spectrum[0]) + 8*n*0x1p-53*j.hi)
+		}
+		j.improve(monotoneError(p, j.N, e))
 	}
 	low := j.lowest() - res
 	if low <= 0 {
@@ -87,6 +91,12 @@ func (j *job[T]) certifyImage() {
 		slope = math.Abs(p) * math.Pow(at, p-1)
 	}
 	j.improve(slope * res)
+}
+
+// monotoneError bounds ||(A+R)^p - A^p||_F for 0 < p < 1, A and A + R positive semi-definite and ||R||_F = r: in every unitarily invariant norm it
+// is at most || |R|^p || (Ando; Bhatia, Matrix Analysis, Theorem X.1.3).
+func monotoneError(p float64, n int, r float64) float64 {
+	return math.Pow(float64(n), (1-p)/2) * math.Pow(r, p)
 }
 
 // improve lowers the bound to that of the absolute error e of the scaled result, where it is smaller.
@@ -197,37 +207,35 @@ func (c *checker) otherExp(ran string) float64 {
 	return relative(c.x, y)
 }
 
-// largePower compares x 2^offset, x being the result of the method called ran, with A^p, |p| > 1, recomputed on another road: A^p = B^(2^s) with
-// B = A^(p/2^s) by Pade approximants, or, for integers, products with A or its Cholesky inverse. Where the matrix allows neither, B comes from
-// the decomposition.
+// largePower compares x 2^offset, x being the result of the method called ran, with A^p, |p| > 1, on another road.
 func (c *checker) largePower(p float64, offset int, hi float64, ran string) (equation string, residual float64) {
-	y, ok := scaledMatrix{}, false
-	equation = "||X - A^p||/||A^p||, by products"
+	road, y := c.otherPower(p, hi, ran)
+	scale(y.m, y.e-offset)
+	return "||X - A^p||/||A^p||, by " + road, relative(c.x, y.m)
+}
+
+// otherPower returns A^p, |p| > 1, and how it was computed: A^p = B^(2^s) with B = A^(p/2^s) by Pade approximants, or, for integers, products with
+// A or its Cholesky inverse. Where the matrix allows neither, B comes from the decomposition.
+func (c *checker) otherPower(p, hi float64, ran string) (road string, y scaledMatrix) {
 	k := math.Abs(p)
+	s := int(math.Ceil(math.Log2(k)))
 	switch {
 	case k != math.Trunc(k) || k >= 1<<53:
-		s := int(math.Ceil(math.Log2(k)))
-		equation = "||X - A^p||/||A^p||, by Pade approximants and squaring"
-		if y.m, ok = c.padePower(math.Ldexp(p, -s), hi); ok {
-			y = c.squared(y, s)
+		if m, ok := c.padePower(math.Ldexp(p, -s), hi); ok {
+			return "Pade approximants and squaring", c.squared(scaledMatrix{m: m}, s)
 		}
 	case p > 0:
-		y, ok = c.raise(scaledMatrix{m: c.a}, uint64(k)), true
+		return "products", c.raise(scaledMatrix{m: c.a}, uint64(k))
 	case ran != choleskyMethod.Name:
 		l, x := c.a.Clone(), dense.New[float64](c.n, c.n)
-		if ok = dense.Cholesky(l) < 0; ok {
+		if dense.Cholesky(l) < 0 {
 			invertCholesky(l, x)
-			y = c.raise(scaledMatrix{m: x}, uint64(k))
+			return "products with the Cholesky inverse", c.raise(scaledMatrix{m: x}, uint64(k))
 		}
 	}
-	if !ok {
-		equation = "||X - A^p||/||A^p||, by decomposition and squaring"
-		s := int(math.Ceil(math.Log2(k)))
-		q := Query{Kind: KindPow, Power: math.Ldexp(p, -s)}
-		y = c.squared(scaledMatrix{m: c.image(c.a, func(l float64) float64 { return q.fn(max(l, 0)) })}, s)
-	}
-	scale(y.m, y.e-offset)
-	return equation, relative(c.x, y.m)
+	q := Query{Kind: KindPow, Power: math.Ldexp(p, -s)}
+	m := c.image(c.a, func(l float64) float64 { return q.fn(max(l, 0)) })
+	return "decomposition and squaring", c.squared(scaledMatrix{m: m}, s)
 }
 
 // padePower returns a^p for 1/2 < |p| <= 1.
