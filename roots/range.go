@@ -43,11 +43,11 @@ func newRangeError(kind Kind, p, lambda, image float64, single bool) *RangeError
 		return e
 	}
 	low, high := exponents(single)
-	limit := high
+	limit := high * (1 - 1e-9)
 	if e.Underflow {
 		limit = low
 	}
-	usable := p * limit / image * (1 - 1e-9)
+	usable := p * limit / image
 	digits := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(usable))))
 	e.Usable = math.Trunc(usable*digits) / digits
 	return e

@@ -316,17 +316,28 @@ func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.
 
 // relative returns ||x - y||_F / ||y||_F.
 func relative[T dense.Float](x, y dense.Matrix[T]) float64 {
-	var d, s float64
-	for i := range x.Rows {
-		yr := y.Row(i)
-		for c, v := range x.Row(i) {
-			e := float64(v) - float64(yr[c])
-			d += e * e
-			s += float64(yr[c]) * float64(yr[c])
-		}
+	d, s := differences(x, y, 1)
+	if top := max(maxAbs(x), maxAbs(y)); top > 1e140 || top < 1e-140 && top > 0 {
+		// The squares leave the range.
+		_, e := math.Frexp(top)
+		d, s = differences(x, y, math.Ldexp(1, -max(e, -1000)))
 	}
 	if s == 0 {
 		return math.Sqrt(d)
 	}
 	return math.Sqrt(d / s)
+}
+
+// differences returns ||c x - c y||_F^2 and ||c y||_F^2.
+func differences[T dense.Float](x, y dense.Matrix[T], c float64) (d, s float64) {
+	for i := range x.Rows {
+		yr := y.Row(i)
+		for k, v := range x.Row(i) {
+			b := c * float64(yr[k])
+			e := c*float64(v) - b
+			d += e * e
+			s += b * b
+		}
+	}
+	return d, s
 }
