@@ -190,6 +190,9 @@ func (j *job[T]) run(m *Method, o *Options) error {
 	}
 	j.Query.Cond, j.Top = conditionOf(j), math.Ldexp(rep.LambdaMax, j.shift)
 	rep.Bound = m.Bound(j.Query) + j.trunc
+	if j.bound > 0 {
+		rep.Bound = j.bound
+	}
 	if !o.NoResidual {
 		j.residual()
 	}

@@ -55,6 +55,14 @@ func runEigen[T dense.Float](j *job[T]) error {
 		return &MethodError{"eigen", "the decomposition did not converge"}
 	}
 	j.count(6 * float64(n) * float64(n) * float64(n))
+	if j.adaptive && w[0] > 0 {
+		known := j.Query
+		known.Cond, known.Top = w[n-1]/w[0], math.Ldexp(w[n-1], j.shift)
+		if full, ok := any(j).(*job[float64]); ok && eigenBound(known) > j.Tol {
+			j.rep.Method = refinedMethod.Name
+			return full.correct(q, w)
+		}
+	}
 	return j.fromSpectrum(q, w)
 }
 

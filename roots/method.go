@@ -58,6 +58,7 @@ type Method struct {
 func registry() []*Method {
 	return []*Method{
 		&eigenMethod,
+		&refinedMethod,
 		&choleskyMethod,
 		&choleskyPolarMethod,
 		&polarExpressMethod,
@@ -107,6 +108,10 @@ type job[T dense.Float] struct {
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.
 	trunc    float64
 	spectrum []float64
+	// adaptive lets the decomposition go on to the correction.
+	adaptive bool
+	// bound, where it is set, replaces the method's own bound by one that rests on what was measured.
+	bound float64
 }
 
 func (j *job[T]) new(rows, cols int) dense.Matrix[T] { return dense.New[T](rows, cols) }

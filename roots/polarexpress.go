@@ -19,7 +19,7 @@ var polarExpressMethod = Method{
 		}
 		return w + applyWork(q, 1)
 	},
-	Bound: func(q Query) float64 { return halvingBound(q, 8) },
+	Bound: func(q Query) float64 { return halvingBound(q, 12) },
 	rate:  rate{21.9, 12.8, 3.8, 1.7, 1.2, 1.05, 1.0, 1.0, 1.0, 1.0},
 	run64: runPolarExpress[float64],
 	run32: runPolarExpress[float32],
