@@ -34,20 +34,24 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		}
 		return m, err
 	}
+	if j.cutoff > 0 || j.Kind == KindExp {
+		return &eigenMethod, nil
+	}
+	if j.N < autoLook && j.needsPositive() {
+		return j.decomposing(), nil
+	}
 	easy := j.Query
 	easy.Cond, easy.Top = easyCond, 1
 	pick := Choose(easy)
 	switch {
-	case j.cutoff > 0 || j.Kind == KindExp:
-		return &eigenMethod, nil
 	case !j.needsPositive():
 		if pick != &choleskyMethod {
 			return &eigenMethod, nil
 		}
 		return pick, j.survey()
-	case pick == &refinedMethod && j.Power == -1 && j.N >= autoLook:
+	case pick == &refinedMethod && j.Power == -1:
 		return pick, j.survey()
-	case j.N < autoLook || pick.exact:
+	case pick.exact:
 		// Work grows with the condition number for every method but the decomposition: what loses when it is easy need not be asked about.
 		return j.decomposing(), nil
 	}

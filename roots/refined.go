@@ -18,7 +18,7 @@ var refinedMethod = Method{
 	},
 	Work: func(q Query) float64 {
 		if q.Power == -1 {
-			return 5 + applyWork(q, 1)
+			return 8 + applyWork(q, 1)
 		}
 		return 11.5 + applyWork(q, 3)
 	},
