@@ -14,8 +14,11 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the objective of "minimize --cmd": the sphere around 1, or what the second argument says.
+// TestMain lets the test binary be the program itself ("serve --stdio"), and the objective of "minimize --cmd": the sphere around 1, or what the second argument says.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "serve" {
+		main()
+	}
 	if len(os.Args) > 2 && os.Args[1] == "objective" {
 		beObjective(os.Args[2])
 		return
