@@ -17,7 +17,8 @@ type Eigenblock struct {
 }
 
 // Eigen is block-diagonal curvature in Kronecker eigenbases: KFAC decomposed, or EKFAC, whose eigenvalues are the second moments of the per-example
-// gradients in the eigenbases of KFAC (George et al., arXiv:1806.03884). A product costs 4 Dout Din (Dout + Din) flops a block.
+// gradients in the eigenbases of KFAC (George et al., arXiv:1806.03884); where a factor has a multiple eigenvalue EKFAC depends on which of its bases was
+// found. A product costs 4 Dout Din (Dout + Din) flops a block.
 type Eigen struct {
 	layerwise
 	Spectra []Eigenblock // of each of Blocks
