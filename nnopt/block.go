@@ -36,6 +36,7 @@ type Report struct {
 	Clip     float64 // factor that clipping put on the gradients of the block that was shortened most; 1 is no clipping
 	Skipped  bool    // the gradients were not finite and nothing was changed
 	Skips    int     // steps skipped so far
+	Failures int     // steps so far in which the update of a factor failed, so that the factor stayed as it was
 }
 
 // Optimizer moves blocks of parameters. The blocks of all calls must agree in number, order, names and shapes; their slices may move.
@@ -78,6 +79,18 @@ type GradientError struct {
 func (e *GradientError) Error() string {
 	return fmt.Sprintf("step %d: gradient of block %q is %v at element %d; lower the learning rate, clip the gradients, or set NonFinite to skip",
 		e.Step+1, e.Block, e.Value, e.Element)
+}
+
+// FactorError says that the updates of factors failed in more steps in a row than is tolerated; the step changed nothing.
+type FactorError struct {
+	Step  int // steps taken before
+	InRow int
+}
+
+// Error names the number of failures.
+func (e *FactorError) Error() string {
+	return fmt.Sprintf("step %d: the update of a factor failed in %d steps in a row; clip the gradients, lower the learning rate, raise Tolerate, or set NonFinite to skip",
+		e.Step+1, e.InRow)
 }
 
 // OptionError says which option has a value that it cannot have.
