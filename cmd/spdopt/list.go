@@ -10,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -96,6 +97,12 @@ var listings = []listing{
 	{"strategies", func() (all []listEntry) {
 		for _, s := range esadapt.Strategies() {
 			all = append(all, listEntry{Name: s.Name, What: s.Summary})
+		}
+		return all
+	}},
+	{"objectives", func() (all []listEntry) {
+		for _, f := range objective.Forms() {
+			all = append(all, listEntry{Name: f.Name, What: f.Summary})
 		}
 		return all
 	}},
