@@ -206,3 +206,22 @@ func TestMixtureCertificate(t *testing.T) {
 		t.Errorf("fine run: %+v", fine.Certificate)
 	}
 }
+
+// TestEveryResultIsCertified: every method of every problem states a gradient norm and a finite bound or estimate of the distance to the optimum.
+func TestEveryResultIsCertified(t *testing.T) {
+	all := resumeData(5)
+	for _, p := range List() {
+		c := all[p.Name]
+		for _, name := range p.Methods() {
+			o := c.options
+			o.Method = name
+			r, err := p.Solve(c.data, &o)
+			if err != nil {
+				t.Fatalf("%s by %s: %v", p.Name, name, err)
+			}
+			if !r.Converged || r.Certificate.Kind == "none" || !(r.Certificate.Value >= 0) || math.IsInf(r.Certificate.Value, 1) || !(r.GradientNorm >= 0) {
+				t.Errorf("%s by %s: gradient norm %v, certificate %+v, converged %v: %s", p.Name, name, r.GradientNorm, r.Certificate, r.Converged, r.Reason)
+			}
+		}
+	}
+}
