@@ -34,7 +34,7 @@ function report(words, n, problem, solver, known)
   M = problem.M;
   x0 = eye(n);
   first = M.norm(x0, getGradient(problem, x0));
-  options = struct('verbosity', 0, 'tolgradnorm', 1e-8*first, 'maxiter', 1000, 'maxtime', 60);
+  options = struct('verbosity', 0, 'tolgradnorm', 1e-8*first, 'maxiter', 1000, 'maxtime', 600);
   began = cputime();
   try
     [x, ~, info] = solver(problem, x0, options);

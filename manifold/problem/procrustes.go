@@ -25,6 +25,10 @@ var procrustes = Problem{
 			"rotation between the means; a local minimum",
 		direct: procrustesBy(solve.LBFGS), resumes: true,
 	}, {
+		Name:   "trust",
+		What:   "the same by a trust region with Hessian products by differences of gradients",
+		direct: procrustesBy(solve.Trust), resumes: true,
+	}, {
 		Name:   "steepest",
 		What:   "the same by steepest descent",
 		direct: procrustesBy(solve.Steepest), resumes: true,
