@@ -61,7 +61,7 @@ func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
 		Short: "Measure problems, black-box search and matrix roots, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), compare two of its results (compare), and time the methods of solve (spd) and root (roots).",
+		Long:  "Measure black-box search on the test functions (es), compare two results (compare), and time the methods of solve (spd) and root (roots).",
 		Example: `  spdopt bench es --dims 2,5 --out today.json
   spdopt bench compare yesterday.json today.json`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -163,9 +163,10 @@ func (a *app) benchSearch(f *benchFlags) error {
 func (a *app) benchCompareCommand() *cobra.Command {
 	allow := 0.01
 	cmd := &cobra.Command{
-		Use:     "compare BEFORE AFTER",
-		Short:   "Compare two results of bench es; exit code 4 if the later one is worse",
-		Long:    "Compare two files of bench es, dimension by dimension, over the functions that both have. The exit code is 4 if an area fell by more than --allow.",
+		Use:   "compare BEFORE AFTER",
+		Short: "Compare two results of bench es or spd; exit code 4 if the later one is worse",
+		Long: "Compare two files of bench es, dimension by dimension, over the functions that both have: the exit code is 4 if an area fell by more than --allow. " +
+			"Or two of bench spd, over the cases that both have: then it is 4 if a case no longer converges, or the geometric mean of the times grew by a quarter and --allow.",
 		Example: "  spdopt bench compare yesterday.json today.json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -195,6 +196,9 @@ func readBench(path string) (bench.File, error) {
 func (a *app) benchCompare(before, after string, allow float64) error {
 	if !(allow >= 0) {
 		return usagef("--allow must not be negative, got %v", allow)
+	}
+	if done, err := a.compareProblems(before, after, allow); done {
+		return err
 	}
 	x, err := readBench(before)
 	if err != nil {

@@ -132,7 +132,7 @@ func measure(ctx context.Context, p problem.Problem, d problem.Data, o problem.O
 		r, err := p.Solve(d, &o)
 		after, _ := cputime.Seconds()
 		if err != nil {
-			e.Error = err.Error()
+			e.CPU, e.Error = 0, err.Error()
 			return e
 		}
 		e.CPU = min(e.CPU, after-before)
