@@ -159,6 +159,7 @@ type driver struct {
 	eval        evaluator
 	jobs        int
 	progress    *progressLine
+	after       func(*esadapt.Search) error // runs between two batches
 	lastFailure *objective.Error
 }
 
@@ -176,6 +177,9 @@ func (d *driver) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err := d.generation(ctx); err != nil {
+			return err
+		}
+		if err := d.after(d.search); err != nil {
 			return err
 		}
 		d.show()

@@ -25,6 +25,7 @@ const (
 	FromEnvironment Origin = "environment"
 	FromFile        Origin = "file"
 	FromDefault     Origin = "default"
+	FromDraw        Origin = "drawn" // by the program, such as a random seed
 )
 
 // Setting is one resolved setting, as the text that its flag would take.
