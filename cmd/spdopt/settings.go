@@ -294,7 +294,7 @@ func commandLine(cmd *cobra.Command, m *run.Manifest) ([]string, error) {
 		if s.Origin == run.FromDefault {
 			continue
 		}
-		f := cmd.Flags().Lookup(s.Name)
+		f := cmd.Flag(s.Name)
 		if f == nil {
 			return nil, fmt.Errorf("the run has a setting %q that this spdopt does not know", s.Name)
 		}
