@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/spdopt/spdopt/esadapt/bench"
 	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/run"
 )
 
 type benchFlags struct {
@@ -20,6 +22,7 @@ type benchFlags struct {
 	functions       []string
 	budget, jobs    int
 	strategy, out   string
+	keep            keepFlags
 }
 
 // benchOutput is the JSON object of "bench es".
@@ -28,6 +31,7 @@ type benchOutput struct {
 	Suite  string         `json:"suite"`
 	Dims   []benchSummary `json:"dimensions"`
 	Out    string         `json:"out,omitempty"`
+	Run    string         `json:"run,omitempty"`
 }
 
 // benchSummary is the outcome in one dimension.
@@ -84,7 +88,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 		Example: `  spdopt bench es --dims 2,5 --budget 1000 --out today.json
   spdopt bench es --functions f1,f10 --strategy sep-cma`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return a.benchSearch(f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.benchSearch(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.IntSliceVar(&f.dims, "dims", []int{2, 5, 10}, "dimensions")
@@ -94,10 +98,11 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
 	flags.IntVar(&f.jobs, "jobs", 0, "trials at once; 0 is one per processor")
 	flags.StringVar(&f.out, "out", "", "write every trial to this .json file")
+	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
 	return cmd
 }
 
-func (a *app) benchSearch(f *benchFlags) error {
+func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 	for _, n := range append(f.dims, f.instances...) {
 		if n < 1 {
 			return usagef("--dims and --instances must be positive, got %d", n)
@@ -119,9 +124,18 @@ func (a *app) benchSearch(f *benchFlags) error {
 	}
 	c := bench.Config{Functions: f.functions, Dims: f.dims, Instances: f.instances, Budget: f.budget, Workers: f.jobs}
 	c.Options.Strategy = f.strategy
+	k, err := a.keepTrials(cmd, f, &c)
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
 	trials, err := bench.Run(a.ctx, c)
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
+	}
+	var lost *run.WriteError
+	if errors.As(err, &lost) {
+		return err
 	}
 	if err != nil {
 		return usagef("%v (spdopt bench es --help)", err)
@@ -134,14 +148,17 @@ func (a *app) benchSearch(f *benchFlags) error {
 			return err
 		}
 	}
-	if !a.json {
-		return bench.Table(a.out, trials)
-	}
-	o := benchOutput{Schema: schema, Suite: "bbob", Out: f.out}
+	o := benchOutput{Schema: schema, Suite: "bbob", Out: f.out, Run: k.dir()}
 	for _, n := range f.dims {
 		t := bench.Select(trials, n, "")
 		solved, rate := bench.Solved(t, len(bench.Targets())-1)
 		o.Dims = append(o.Dims, benchSummary{Dim: n, Area: num(bench.Area(t, f.budget)), Solved: solved, Success: num(rate)})
+	}
+	if err := k.finish("all trials made", true, o); err != nil {
+		return err
+	}
+	if !a.json {
+		return bench.Table(a.out, trials)
 	}
 	return a.printJSON(o)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"reflect"
 	"strings"
 	"syscall"
@@ -53,6 +54,12 @@ func beObjective(how string) {
 			fmt.Printf("{\"id\":%d,\"f\":[1,2]}\n", m.ID)
 		case how == "hang":
 			time.Sleep(time.Hour)
+		case how == "stubborn":
+			signal.Ignore(syscall.SIGTERM, os.Interrupt)
+			time.Sleep(time.Hour)
+		case how == "counted":
+			count(m.ID)
+			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		case how == "slow":
 			time.Sleep(20 * time.Millisecond)
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
@@ -64,6 +71,15 @@ func beObjective(how string) {
 		default:
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		}
+	}
+}
+
+// count adds an evaluation to the file of those that were made.
+func count(id int) {
+	f, err := os.OpenFile(os.Getenv("SPDOPT_TEST_COUNTED"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err == nil {
+		fmt.Fprintln(f, id)
+		f.Close()
 	}
 }
 
