@@ -26,6 +26,7 @@ type objectiveFlags struct {
 	onFail         string
 	retries        int
 	maxFailRate    float64
+	errors         lateWriter // error output of programs
 }
 
 func (f *objectiveFlags) register(cmd *cobra.Command) {
@@ -130,7 +131,7 @@ func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, 
 	}
 	p, err := objective.New(objective.Options{
 		Argv: argv, Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
-		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries,
+		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Stderr: &f.errors,
 	})
 	if err != nil {
 		return nil, nil, err

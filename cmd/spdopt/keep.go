@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -185,6 +186,23 @@ func (k *keeper) dir() string {
 		return ""
 	}
 	return k.run.Dir()
+}
+
+// log is where the error output of programs goes.
+func (k *keeper) log() io.Writer {
+	if k == nil {
+		return io.Discard
+	}
+	return k.run.Log()
+}
+
+// lateWriter is a writer that is known only after it was handed out, but before it is written to.
+type lateWriter struct{ to io.Writer }
+
+// Write implements io.Writer. What a log can't take is lost without harm.
+func (w *lateWriter) Write(p []byte) (int, error) {
+	_, _ = w.to.Write(p)
+	return len(p), nil
 }
 
 // spent is the time that earlier processes used on the run.

@@ -26,8 +26,7 @@ func killCases(t *testing.T) map[string]struct {
 	flag string
 	args []string
 } {
-	matrices, _ := gallery.KarcherPair(gallery.MeanSeed, 24, 6, 1e5)
-	data := write(t, "c.npy", matrices...)
+	data := write(t, "c.npy", gallery.KarcherScatter(gallery.MeanSeed, 24, 6, 1e5)...)
 	return map[string]struct {
 		flag string
 		args []string

@@ -276,6 +276,7 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 		return err
 	}
 	defer k.end(a.ctx, &err)
+	f.errors.to = k.log()
 	record, s, err := a.recorder(k, s)
 	if err != nil {
 		return err

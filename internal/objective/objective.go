@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os/exec"
 	"strings"
@@ -32,6 +33,7 @@ type Options struct {
 	Jobs         int           // evaluations at once; 0 means 1
 	Timeout      time.Duration // of one evaluation; 0 means none
 	Retries      int           // how often an evaluation whose process crashed is tried again
+	Stderr       io.Writer     // gets the error output of the processes, from several goroutines; nil drops all but its end
 }
 
 // Validate reports the first thing that does not fit.
@@ -208,4 +210,12 @@ func (p *Program) value(a answer, id uint64, line []byte, stderr *tail) (Value, 
 		}
 	}
 	return Value{a.f, a.g}, nil
+}
+
+// errorOutput is where a process writes its errors: the end stays for messages.
+func (p *Program) errorOutput(last *tail) io.Writer {
+	if p.o.Stderr == nil {
+		return last
+	}
+	return io.MultiWriter(last, p.o.Stderr)
 }
