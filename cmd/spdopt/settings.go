@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -119,8 +120,7 @@ func settable(cmd *cobra.Command, key, where string) (*pflag.Flag, error) {
 // applyFile takes settings from the TOML file: keys at its top that this command has, and those of its own table, [minimize] or [bench.es].
 func (a *app) applyFile(cmd *cobra.Command) error {
 	var file map[string]any
-	meta, err := toml.DecodeFile(a.config, &file)
-	if err != nil {
+	if _, err := toml.DecodeFile(a.config, &file); err != nil {
 		return &matio.Error{File: a.config, What: fmt.Sprintf("cannot be used as settings: %v", err)}
 	}
 	path := strings.Fields(cmd.CommandPath())[1:]
@@ -129,14 +129,14 @@ func (a *app) applyFile(cmd *cobra.Command) error {
 		next, _ := table[word].(map[string]any)
 		table = next
 	}
-	for _, key := range slices.Sorted(mapKeys(table)) {
+	for _, key := range slices.Sorted(maps.Keys(table)) {
 		if err := a.fromFile(cmd, key, table[key], true); err != nil {
 			return err
 		}
 	}
-	for _, key := range slices.Sorted(mapKeys(file)) {
-		if meta.Type(key) == "Hash" {
-			if nearestCommand(cmd.Root(), key) == nil {
+	for _, key := range slices.Sorted(maps.Keys(file)) {
+		if _, isTable := file[key].(map[string]any); isTable {
+			if !slices.Contains(commandNames(cmd.Root()), key) {
 				return unknown("command", key, a.config, commandNames(cmd.Root()), "spdopt --help")
 			}
 			continue
@@ -146,25 +146,6 @@ func (a *app) applyFile(cmd *cobra.Command) error {
 		}
 	}
 	return nil
-}
-
-func nearestCommand(root *cobra.Command, name string) *cobra.Command {
-	for _, c := range root.Commands() {
-		if c.Name() == name {
-			return c
-		}
-	}
-	return nil
-}
-
-func mapKeys(m map[string]any) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // fromFile assigns one key of the file. Keys at the top may belong to other commands.
