@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -31,8 +32,8 @@ func killCases(t *testing.T) map[string]struct {
 		flag string
 		args []string
 	}{
-		"minimize":         {"out", []string{"minimize", "--fn", "f15", "--dim", "8", "--seed", "4", "--max-evals", "3000", "--checkpoint-every", "3ms"}},
-		"minimize-program": {"out", []string{"minimize", "--cmd", program("counted"), "--dim", "4", "--seed", "5", "--max-evals", "600", "--jobs", "2", "--checkpoint-every", "5ms"}},
+		"minimize":         {"out", []string{"minimize", "--fn", "f15", "--dim", "8", "--seed", "4", "--max-evals", "2000", "--checkpoint-every", "3ms"}},
+		"minimize-program": {"out", []string{"minimize", "--cmd", program("counted"), "--dim", "4", "--seed", "5", "--max-evals", "400", "--jobs", "2", "--checkpoint-every", "5ms"}},
 		"solve":            {"run", []string{"solve", "mean", "--data", data, "--method", "cg", "--tol", "1e-13", "--checkpoint-every", "1ms"}},
 		"solve-own-method": {"run", []string{"solve", "mean", "--data", data, "--tol", "1e-13"}},
 		"train":            {"out", []string{"train", "graph", "--steps", "60", "--eval-every", "3"}},
@@ -96,7 +97,7 @@ func told(t *testing.T, dir string) map[string]bool {
 // TestKilledRunsResumeBitForBit kills every kind of run at random instants, up to three times, and lets it go on: the result is that of the run that was not killed, and
 // no evaluation whose outcome had come is made again. SPDOPT_TEST_KILLS sets the number of runs of each kind.
 func TestKilledRunsResumeBitForBit(t *testing.T) {
-	runs := 3
+	runs := 5
 	if text := os.Getenv("SPDOPT_TEST_KILLS"); text != "" {
 		var err error
 		runs, err = strconv.Atoi(text)
@@ -190,6 +191,23 @@ func TestSignals(t *testing.T) {
 		got := fields(t, succeed(t, "runs", "resume", dir, "--json"))
 		require.Len(t, told(t, dir), 30)
 		require.Equal(t, 30.0, got["evaluations"])
+	}
+}
+
+// TestInterruptedSolveAndBenchGoOn: they end with 130, and go on to the result of a run that was not interrupted.
+func TestInterruptedSolveAndBenchGoOn(t *testing.T) {
+	for name, c := range killCases(t) {
+		if c.flag != "run" {
+			continue
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(interrupted{syscall.SIGINT})
+		dir := filepath.Join(t.TempDir(), "run")
+		o := invokeWith(ctx, "", append(c.args, "--run", dir)...)
+		require.Equal(t, 130, o.code, "%s: %s", name, o.stderr)
+		require.Contains(t, o.stderr, "interrupted; go on with: spdopt runs resume "+dir)
+		want, got := fields(t, succeed(t, append(c.args, "--json")...)), fields(t, succeed(t, "runs", "resume", dir, "--json"))
+		require.Equal(t, timelessly(want), timelessly(got), name)
 	}
 }
 

@@ -24,14 +24,18 @@ const searchKind = "search"
 type recorder struct {
 	a     *app
 	k     *keeper
-	known map[uint64]run.Event // told after the state
-	asked map[uint64]bool      // handed out after the state
-	noted int                  // evaluations at the last "iter" of the journal
+	known map[uint64]run.Told // after the state
+	asked map[uint64]bool     // handed out after the state
+	noted int                 // evaluations at the last "iter" of the journal
+	saved int                 // evaluations at the last state of this process
 }
+
+// savedEvery is the number of evaluations after which a state is stored however little time they took: more would take longer to read than to make.
+const savedEvery = 20000
 
 // recorder resumes s if the run has a state, and returns the search to go on with.
 func (a *app) recorder(k *keeper, s *esadapt.Search) (*recorder, *esadapt.Search, error) {
-	r := &recorder{a: a, k: k, known: map[uint64]run.Event{}, asked: map[uint64]bool{}}
+	r := &recorder{a: a, k: k, known: map[uint64]run.Told{}, asked: map[uint64]bool{}}
 	data, err := k.state(searchKind)
 	if err != nil || k == nil {
 		return r, s, err
@@ -52,7 +56,7 @@ func (a *app) recorder(k *keeper, s *esadapt.Search) (*recorder, *esadapt.Search
 		case "ask":
 			r.asked[e.ID] = true
 		case "tell":
-			r.known[e.ID] = e
+			r.known[e.ID] = run.Told{F: e.F, G: e.G, Failed: e.Status != "", Error: e.Error}
 		case "iter":
 			var iter struct{ Evaluations int }
 			if err := json.Unmarshal(e.Raw, &iter); err != nil {
@@ -61,6 +65,7 @@ func (a *app) recorder(k *keeper, s *esadapt.Search) (*recorder, *esadapt.Search
 			r.noted = max(r.noted, iter.Evaluations)
 		}
 	}
+	r.saved = s.Evaluations()
 	a.note("going on with %s after %d evaluations, %d of them since the last state", k.dir(), s.Evaluations()+len(r.known), len(r.known))
 	return r, s, nil
 }
@@ -72,7 +77,7 @@ func (r *recorder) evaluator(eval evaluator) evaluator {
 	}
 	return func(ctx context.Context, id uint64, x []float64) (objective.Value, error) {
 		if e, ok := r.known[id]; ok {
-			if e.Status != "" {
+			if e.Failed {
 				return objective.Value{}, &objective.Error{Kind: objective.NoValue, ID: id, What: e.Error}
 			}
 			return objective.Value{F: e.F, G: e.G}, nil
@@ -121,7 +126,7 @@ func (r *recorder) after(s *esadapt.Search) error {
 			return err
 		}
 	}
-	if !r.k.due() {
+	if r.k == nil || !r.k.due() && s.Evaluations() < r.saved+savedEvery {
 		return nil
 	}
 	return r.checkpoint(s)
@@ -132,6 +137,7 @@ func (r *recorder) checkpoint(s *esadapt.Search) error {
 	if err != nil {
 		return err
 	}
+	r.saved = s.Evaluations()
 	return r.k.checkpoint(searchKind, uint64(s.Evaluations())+1, data)
 }
 

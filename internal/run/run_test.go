@@ -248,6 +248,26 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestStateThatCannotBeWritten: the error names the file, and the run goes on from the state before, with everything that was told.
+func TestStateThatCannotBeWritten(t *testing.T) {
+	r := begin(t)
+	require.NoError(t, r.Checkpoint(State{Kind: "test", Data: []byte("first")}))
+	require.NoError(t, r.Tell(Told{ID: 1, F: 1}))
+	require.NoError(t, os.Mkdir(path(r, stateName(3)), 0o777))
+	err := r.Checkpoint(State{Kind: "test", Data: []byte("second")})
+	var w *WriteError
+	require.ErrorAs(t, err, &w)
+	require.Equal(t, stateName(3), w.File)
+	require.NoError(t, os.Remove(path(r, stateName(3))))
+	require.NoError(t, r.Tell(Told{ID: 2, F: 2}))
+	n := reopen(t, r)
+	require.Equal(t, "first", string(n.State().Data))
+	require.Len(t, tail(t, n, "tell"), 2)
+	left, err := filepath.Glob(path(r, ".*.tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 func TestDirectoryWithoutPermission(t *testing.T) {
 	r := begin(t)
 	require.NoError(t, r.Tell(Told{ID: 1, F: 1}))
