@@ -67,6 +67,7 @@ func exitCode(err error) int {
 		damaged  *run.DamageError
 		newer    *run.VersionError
 		changed  *changedError
+		source   *objective.SourceError
 	)
 	switch {
 	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
@@ -75,7 +76,7 @@ func exitCode(err error) int {
 		return 130
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source):
 		return exitInput
 	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput

@@ -74,7 +74,6 @@ type karcherObjective struct {
 
 // karcherMemo holds the spectra of every C_k at one point.
 type karcherMemo struct {
-	owner   *karcherObjective
 	spectra []*spectrum
 	slack   float64 // bound of the error of the gradient: first-order logarithms and rounding
 }
@@ -97,7 +96,7 @@ func (k *karcherObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense {
 
 // NewMemo implements solve.Memoizer.
 func (k *karcherObjective) NewMemo() solve.Memo {
-	m := &karcherMemo{owner: k, spectra: make([]*spectrum, len(k.frames))}
+	m := &karcherMemo{spectra: make([]*spectrum, len(k.frames))}
 	for i := range m.spectra {
 		m.spectra[i] = newSpectrum(k.n)
 	}

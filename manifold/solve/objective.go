@@ -13,8 +13,7 @@ type Objective interface {
 	Evaluate(p manifold.Point, grad []float64, memo Memo) (float64, error)
 }
 
-// Memoizer is implemented by objectives that share work between the gradient and the Hessian product. If evaluations depend, if only in their last bits, on those before
-// them, the memo must marshal what they depend on (encoding.BinaryMarshaler and BinaryUnmarshaler): it is then part of every State.
+// Memoizer is implemented by objectives that share work between the gradient and the Hessian product.
 type Memoizer interface {
 	NewMemo() Memo
 }

@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"encoding"
 	"errors"
 	"fmt"
 	"math"
@@ -125,7 +124,7 @@ func (r *run) keep(own func(*codec)) error {
 		return err
 	}
 	s := &r.status
-	if saved := r.norm(&r.x); math.Abs(r.x.cost-cost) > sameObjective*math.Max(1, math.Abs(cost)) || math.Abs(saved-norm) > sameObjective*max(norm, r.start, s.GradientScale) {
+	if saved := r.norm(&r.x); math.Abs(r.x.cost-cost) > sameObjective*math.Max(1, math.Abs(cost)) || math.Abs(saved-norm) > sameObjective*math.Max(norm, r.start) {
 		return &StateError{fmt.Sprintf("the objective has cost %v and gradient norm %v at the point of the state, the state %v and %v; it belongs to another objective",
 			cost, norm, r.x.cost, saved)}
 	}
@@ -144,9 +143,6 @@ func (r *run) fields(c *codec) {
 	c.float(&r.start)
 	c.counters(&r.status)
 	r.own(c)
-	if _, ok := r.x.memo.(encoding.BinaryMarshaler); ok {
-		c.opaque("the memory of the objective", r.x.memo)
-	}
 }
 
 // checkpoint hands the state to the options' hook when it is due: every so many iterations, and when the run stops.
