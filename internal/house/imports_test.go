@@ -15,6 +15,8 @@ const module = "github.com/spdopt/spdopt"
 var mayImport = map[string][]string{
 	"internal/atomicfile": {},
 	"internal/httpguard":  {},
+	"internal/monitor":    {"internal/report", "internal/run"},
+	"internal/dashboard":  {"internal/httpguard", "internal/monitor", "internal/report", "internal/run"},
 	"internal/cputime":    {},
 	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
