@@ -18,9 +18,9 @@ func (v *View) Curves() *report.Curves {
 		if s.constant() {
 			continue
 		}
-		p := report.Panel{Y: s.Name, Log: s.spread()}
+		p := report.Panel{Y: words(s.Name), Log: s.spread()}
 		for i, line := range s.Lines {
-			name := s.Name
+			name := ""
 			if len(s.Lines) > 1 {
 				name = fmt.Sprint(i + 1)
 			}
@@ -45,7 +45,7 @@ func (s *Series) above() report.Panel {
 	for _, p := range line {
 		points = append(points, [2]float64{p[0], p[1] - last})
 	}
-	return report.Panel{Y: s.Name + " above the last", Log: true, Curves: []report.Curve{{Name: "above the last", Points: points}}}
+	return report.Panel{Y: words(s.Name) + " above the last", Log: true, Curves: []report.Curve{{Points: points}}}
 }
 
 // constant reports whether nothing moves.
@@ -81,7 +81,7 @@ func Compare(views []*View, name string) *report.Curves {
 		if name != "" && s.Name != name {
 			continue
 		}
-		p := report.Panel{Y: s.Name, Log: true}
+		p := report.Panel{Y: words(s.Name), Log: true}
 		for _, v := range views {
 			k := slices.IndexFunc(v.Series, func(o *Series) bool { return o.Name == s.Name && o.X == s.X })
 			if k < 0 || len(v.Series[k].Lines) != 1 {

@@ -47,11 +47,14 @@ func (v *View) Summary() [][2]string {
 	}
 	for _, n := range v.Latest {
 		if n.Name != "best" && n.Name != "evaluations" {
-			pairs = append(pairs, [2]string{strings.ReplaceAll(n.Name, "_", " "), number(n.Value)})
+			pairs = append(pairs, [2]string{words(n.Name), number(n.Value)})
 		}
 	}
 	return pairs
 }
+
+// words makes words of the name of a field.
+func words(field string) string { return strings.ReplaceAll(field, "_", " ") }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 10, 64) }
 
@@ -119,7 +122,7 @@ func (v *View) ResultTable() *report.Table {
 	t := &report.Table{Header: []string{"result", ""}}
 	for _, f := range fields {
 		if len(f[1]) <= longestValue && f[0] != "schema" {
-			t.Rows = append(t.Rows, []string{strings.ReplaceAll(f[0], "_", " "), strings.Trim(f[1], `"`)})
+			t.Rows = append(t.Rows, []string{words(f[0]), strings.Trim(f[1], `"`)})
 		}
 	}
 	return t
