@@ -36,9 +36,11 @@ var mayImport = map[string][]string{
 	"testdata":            {},
 
 	"internal/safetensors": {},
+	"internal/kronecker":   {"internal/dense", "internal/eigen"},
 	"internal/engine":      {"internal/dense"},
-	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
+	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
 	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/curvature":      {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
