@@ -52,6 +52,7 @@ type keeper struct {
 	began  time.Time
 	before float64 // seconds that earlier processes used
 	saved  time.Time
+	over   bool // the result is written
 }
 
 // asideFromProblem are settings that may change without changing the result.
@@ -250,26 +251,27 @@ func (k *keeper) finish(reason string, converged bool, value any) error {
 	if k == nil {
 		return nil
 	}
+	k.over = true
 	return k.run.Finish(run.Result{Status: string(run.Finished), Reason: reason, Converged: converged, Seconds: k.seconds()}, value)
 }
 
-// end closes the run, and adds to an error of an interruption how to go on. It is for defer.
+// end closes the run, and adds to an error how to go on. A run that failed before it came to anything leaves no directory. It is for defer.
 func (k *keeper) end(ctx context.Context, err *error) {
 	if k == nil || k.run == nil {
 		return
 	}
-	unfinished := *err != nil && ctx.Err() != nil
-	if unfinished {
-		if failed := k.run.Sync(); failed != nil {
-			*err = errors.Join(*err, failed)
+	if *err == nil || k.over {
+		*err = errors.Join(*err, k.run.Close())
+		return
+	}
+	if ctx.Err() == nil {
+		if gone, failed := k.run.Discard(); gone || failed != nil {
+			return
 		}
+	} else if failed := errors.Join(k.run.Sync(), k.run.Close()); failed != nil {
+		*err = errors.Join(*err, failed)
 	}
-	if failed := k.run.Close(); failed != nil && *err == nil {
-		*err = failed
-	}
-	if unfinished {
-		*err = &resumable{*err, k.run.Dir()}
-	}
+	*err = &resumable{*err, k.run.Dir()}
 }
 
 // resumable says how to go on after an interruption.

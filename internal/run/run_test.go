@@ -394,6 +394,30 @@ func TestFinishedRuns(t *testing.T) {
 	require.Empty(t, all)
 }
 
+func TestDiscardTakesOnlyWhatIsNothing(t *testing.T) {
+	r := begin(t)
+	require.NoError(t, r.Ask(Asked{ID: 1}))
+	gone, err := r.Discard()
+	require.NoError(t, err)
+	require.True(t, gone)
+	require.NoDirExists(t, r.Dir())
+	for _, write := range []func(*Run) error{
+		func(r *Run) error { return r.Tell(Told{ID: 1}) }, func(r *Run) error { return r.Event("iter", nil) }, func(r *Run) error { return r.Checkpoint(State{}) },
+	} {
+		r := begin(t)
+		require.NoError(t, write(r))
+		gone, err := r.Discard()
+		require.NoError(t, err)
+		require.False(t, gone)
+		r, err = Open(r.Dir(), Options{})
+		require.NoError(t, err)
+		gone, err = r.Discard()
+		require.NoError(t, err)
+		require.False(t, gone)
+		require.DirExists(t, r.Dir())
+	}
+}
+
 func TestNamesAreNoPaths(t *testing.T) {
 	root := t.TempDir()
 	outside := t.TempDir()
