@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,7 @@ type keeper struct {
 	before float64 // seconds that earlier processes used
 	saved  time.Time
 	over   bool // the result is written
+	text   *slog.Logger
 }
 
 // asideFromProblem are settings that may change without changing the result.
@@ -93,11 +95,17 @@ func (a *app) keep(cmd *cobra.Command, args []string, f *keepFlags, name string,
 	if m.Folder, err = os.Getwd(); err != nil {
 		return nil, err
 	}
-	k.run, err = run.Create(dir, m, o)
-	if err != nil {
+	if k.run, err = run.Create(dir, m, o); err != nil {
 		return nil, err
 	}
+	k.begin("begun")
 	return k, nil
+}
+
+// begin opens the log for messages.
+func (k *keeper) begin(what string) {
+	k.text = slog.New(slog.NewTextHandler(k.run.Log(), nil))
+	k.text.Info(what, "pid", os.Getpid(), "version", currentVersion().build())
 }
 
 // shortName makes a name out of a command: the last parts of its first two words that are no flags.
@@ -128,6 +136,7 @@ func (k *keeper) open(a *app, dir, problem string, o run.Options) (err error) {
 	if s := k.run.State(); s != nil {
 		k.before = s.Seconds
 	}
+	k.begin("resumed")
 	return nil
 }
 
@@ -252,6 +261,7 @@ func (k *keeper) finish(reason string, converged bool, value any) error {
 		return nil
 	}
 	k.over = true
+	k.text.Info("finished", "reason", reason)
 	return k.run.Finish(run.Result{Status: string(run.Finished), Reason: reason, Converged: converged, Seconds: k.seconds()}, value)
 }
 
@@ -259,6 +269,9 @@ func (k *keeper) finish(reason string, converged bool, value any) error {
 func (k *keeper) end(ctx context.Context, err *error) {
 	if k == nil || k.run == nil {
 		return
+	}
+	if *err != nil {
+		k.text.Error("ended", "error", (*err).Error())
 	}
 	if *err == nil || k.over {
 		*err = errors.Join(*err, k.run.Close())

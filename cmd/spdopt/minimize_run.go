@@ -98,7 +98,7 @@ func (r *recorder) evaluator(eval evaluator) evaluator {
 				return v, err // nothing that a later attempt would not try again
 			}
 			told.Failed, told.Error = true, failed.What
-			fmt.Fprintf(r.k.run.Log(), "%v\n", failed)
+			r.k.text.Warn("evaluation failed", "id", id, "error", failed.Error())
 		}
 		if lost := r.k.run.Tell(told); lost != nil {
 			return v, fmt.Errorf("evaluation %d gave %v, which could not be kept: %w", id, v.F, lost)

@@ -20,6 +20,7 @@ func part(t *testing.T, dir string, every time.Duration, stopAt, generations int
 	require.NoError(t, err)
 	k := &keeper{run: r, every: every, began: time.Now(), saved: time.Now()}
 	defer r.Close()
+	k.begin("resumed")
 	a := &app{ctx: context.Background(), quiet: true, progress: "none"}
 	s, err = esadapt.New(esadapt.Options{X0: []float64{3, -2}, Seed: 1, MaxEvaluations: 60})
 	require.NoError(t, err)

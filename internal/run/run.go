@@ -410,6 +410,12 @@ func (r *Run) Finish(res Result, value any) error {
 	return nil
 }
 
+// Finished says whether the result is written.
+func (r *Run) Finished() bool {
+	_, err := os.Stat(filepath.Join(r.dir, resultFile))
+	return err == nil
+}
+
 // Close writes what is still in memory and gives the run free. Closing again does nothing.
 func (r *Run) Close() error {
 	r.mu.Lock()

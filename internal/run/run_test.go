@@ -372,7 +372,9 @@ func TestOlderVersionsAreMigrated(t *testing.T) {
 
 func TestFinishedRuns(t *testing.T) {
 	r := begin(t)
+	require.False(t, r.Finished())
 	require.NoError(t, r.Finish(Result{Status: string(Finished), Reason: "target", Seconds: 2}, map[string]any{"best": Num(math.NaN())}))
+	require.True(t, r.Finished())
 	require.NoError(t, r.Close())
 	i, err := Inspect(r.Dir())
 	require.NoError(t, err)
