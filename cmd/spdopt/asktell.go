@@ -179,6 +179,11 @@ func (a *app) ask(name string, n int, again bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.run.Close()) }()
+	if d.search.Stop() != nil {
+		if err := d.store(nil); err != nil { // a tell that was killed may have left it undone
+			return err
+		}
+	}
 	if n == 0 {
 		n = d.search.PopSize()
 	}
@@ -355,7 +360,7 @@ func (d *dialogue) report(r objective.Result) (fresh bool, err error) {
 	return d.search.Evaluations() > before, nil
 }
 
-// store writes what the search was told, and a state when there is much to replay or the search is over.
+// store writes what the search was told, a state when there is much to replay, and state and result when the search is over, unless they are there.
 func (d *dialogue) store(taken []run.Told) error {
 	for _, t := range taken {
 		if err := d.run.Tell(t); err != nil {
@@ -366,7 +371,7 @@ func (d *dialogue) store(taken []run.Told) error {
 		return err
 	}
 	over := d.search.Stop() != nil
-	if len(taken) == 0 || !over && d.replayed+len(taken) < replayedAtMost {
+	if over && d.run.Finished() || !over && (len(taken) == 0 || d.replayed+len(taken) < replayedAtMost) {
 		return nil
 	}
 	data, err := d.search.MarshalBinary()

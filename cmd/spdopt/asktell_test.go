@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -95,6 +97,34 @@ func TestAskTellIsMinimize(t *testing.T) {
 	require.Equal(t, b["best_f"], a["best_f"])
 	require.Equal(t, b["best_x"], a["best_x"])
 	require.Equal(t, b["generations"], a["generations"])
+}
+
+// TestKilledAskAndTell kills the processes of a dialogue at random instants and repeats what they were to do: the search ends as one that nobody disturbed.
+func TestKilledAskAndTell(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	whole, killed := newDialogue(t, "--max-evals", "70"), newDialogue(t, "--max-evals", "70")
+	for a := ask(t, whole); len(a.Candidates) > 0; a = ask(t, whole) {
+		require.Equal(t, exitDone, tell(whole, answers(a)...).code)
+	}
+	file := filepath.Join(t.TempDir(), "results.jsonl")
+	for {
+		kill(t, process("", "ask", killed), time.Duration(random.Float64()*float64(40*time.Millisecond)))
+		ask(t, killed)
+		a := ask(t, killed, "--again") // a generation, whoever got it
+		if len(a.Candidates) == 0 {
+			break
+		}
+		require.NoError(t, os.WriteFile(file, []byte(strings.Join(answers(a), "\n")), 0o666))
+		kill(t, process("", "tell", killed, file), time.Duration(random.Float64()*float64(40*time.Millisecond)))
+		succeed(t, "tell", killed, file)
+	}
+	results := make([]any, 2)
+	for i, dir := range []string{whole, killed} {
+		results[i] = fields(t, succeed(t, "runs", "show", dir, "--json"), "result")["result"]
+		require.Len(t, told(t, dir), 70, "seed %d", seed)
+	}
+	require.Equal(t, results[0], results[1], "seed %d", seed)
 }
 
 func TestTellIsIdempotentAndAllOrNothing(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,6 +53,8 @@ type keeper struct {
 	began  time.Time
 	before float64 // seconds that earlier processes used
 	saved  time.Time
+	over   bool // the result is written
+	text   *slog.Logger
 }
 
 // asideFromProblem are settings that may change without changing the result.
@@ -92,11 +95,17 @@ func (a *app) keep(cmd *cobra.Command, args []string, f *keepFlags, name string,
 	if m.Folder, err = os.Getwd(); err != nil {
 		return nil, err
 	}
-	k.run, err = run.Create(dir, m, o)
-	if err != nil {
+	if k.run, err = run.Create(dir, m, o); err != nil {
 		return nil, err
 	}
+	k.begin("begun")
 	return k, nil
+}
+
+// begin opens the log for messages.
+func (k *keeper) begin(what string) {
+	k.text = slog.New(slog.NewTextHandler(k.run.Log(), nil))
+	k.text.Info(what, "pid", os.Getpid(), "version", currentVersion().build())
 }
 
 // shortName makes a name out of a command: the last parts of its first two words that are no flags.
@@ -127,6 +136,7 @@ func (k *keeper) open(a *app, dir, problem string, o run.Options) (err error) {
 	if s := k.run.State(); s != nil {
 		k.before = s.Seconds
 	}
+	k.begin("resumed")
 	return nil
 }
 
@@ -250,26 +260,31 @@ func (k *keeper) finish(reason string, converged bool, value any) error {
 	if k == nil {
 		return nil
 	}
+	k.over = true
+	k.text.Info("finished", "reason", reason)
 	return k.run.Finish(run.Result{Status: string(run.Finished), Reason: reason, Converged: converged, Seconds: k.seconds()}, value)
 }
 
-// end closes the run, and adds to an error of an interruption how to go on. It is for defer.
+// end closes the run, and adds to an error how to go on. A run that failed before it came to anything leaves no directory. It is for defer.
 func (k *keeper) end(ctx context.Context, err *error) {
 	if k == nil || k.run == nil {
 		return
 	}
-	unfinished := *err != nil && ctx.Err() != nil
-	if unfinished {
-		if failed := k.run.Sync(); failed != nil {
-			*err = errors.Join(*err, failed)
+	if *err != nil {
+		k.text.Error("ended", "error", (*err).Error())
+	}
+	if *err == nil || k.over {
+		*err = errors.Join(*err, k.run.Close())
+		return
+	}
+	if ctx.Err() == nil {
+		if gone, failed := k.run.Discard(); gone || failed != nil {
+			return
 		}
+	} else if failed := errors.Join(k.run.Sync(), k.run.Close()); failed != nil {
+		*err = errors.Join(*err, failed)
 	}
-	if failed := k.run.Close(); failed != nil && *err == nil {
-		*err = failed
-	}
-	if unfinished {
-		*err = &resumable{*err, k.run.Dir()}
-	}
+	*err = &resumable{*err, k.run.Dir()}
 }
 
 // resumable says how to go on after an interruption.

@@ -25,6 +25,7 @@ type recorder struct {
 	a     *app
 	k     *keeper
 	known map[uint64]run.Told // after the state
+	last  uint64              // the largest identifier in known
 	asked map[uint64]bool     // handed out after the state
 	noted int                 // evaluations at the last "iter" of the journal
 	saved int                 // evaluations at the last state of this process
@@ -56,6 +57,7 @@ func (a *app) recorder(k *keeper, s *esadapt.Search) (*recorder, *esadapt.Search
 		case "ask":
 			r.asked[e.ID] = true
 		case "tell":
+			r.last = max(r.last, e.ID)
 			r.known[e.ID] = run.Told{F: e.F, G: e.G, Failed: e.Status != "", Error: e.Error}
 		case "iter":
 			var iter struct{ Evaluations int }
@@ -96,7 +98,7 @@ func (r *recorder) evaluator(eval evaluator) evaluator {
 				return v, err // nothing that a later attempt would not try again
 			}
 			told.Failed, told.Error = true, failed.What
-			fmt.Fprintf(r.k.run.Log(), "%v\n", failed)
+			r.k.text.Warn("evaluation failed", "id", id, "error", failed.Error())
 		}
 		if lost := r.k.run.Tell(told); lost != nil {
 			return v, fmt.Errorf("evaluation %d gave %v, which could not be kept: %w", id, v.F, lost)
@@ -126,7 +128,10 @@ func (r *recorder) after(s *esadapt.Search) error {
 			return err
 		}
 	}
-	if r.k == nil || !r.k.due() && s.Evaluations() < r.saved+savedEvery {
+	if r.k == nil || uint64(s.Evaluations()) < r.last { // a state must hold all that the journal before it does
+		return nil
+	}
+	if !r.k.due() && s.Evaluations() < r.saved+savedEvery {
 		return nil
 	}
 	return r.checkpoint(s)

@@ -87,14 +87,18 @@ func TestFailedEvaluationsAreKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 8, strings.Count(string(log), "the value is NaN"))
 
-	// The first evaluation must not fail, and its failure is nothing to keep: the program is mended and the run goes on.
+	// The first evaluation must not fail: nothing came of the run, and its directory is free for the next attempt.
 	broken := filepath.Join(t.TempDir(), "run")
 	o := invoke("minimize", "--cmd", program("crash"), "--dim", "2", "--seed", "1", "--max-evals", "40", "--out", broken)
 	require.Equal(t, exitObjective, o.code)
-	require.Empty(t, told(t, broken))
-	text, err := os.ReadFile(filepath.Join(broken, "log.txt"))
-	require.NoError(t, err)
-	require.Contains(t, string(text), "no module named numpy")
+	require.NotContains(t, o.stderr, "runs resume")
+	require.NoDirExists(t, broken)
+
+	// A later failure that ends the run leaves what was told, to go on from.
+	o = invoke("minimize", "--cmd", program("rubbishlater"), "--dim", "2", "--seed", "1", "--max-evals", "40", "--out", broken)
+	require.Equal(t, exitObjective, o.code)
+	require.Contains(t, o.stderr, "go on with: spdopt runs resume "+broken)
+	require.Len(t, told(t, broken), 10)
 }
 
 func TestSolveAndBenchKeepRuns(t *testing.T) {

@@ -13,8 +13,7 @@ import (
 // solveKind names the states of solve.
 const solveKind = "solve"
 
-// solveKeeper keeps a run of solve. The general solvers hand out states and go on from them; the problems' own methods have none: they begin again, and end with
-// the same bits all the same.
+// solveKeeper keeps a run of solve. Methods that do not resume (problem.Problem.Resumes) begin again, and end with the same bits all the same.
 type solveKeeper struct {
 	*keeper
 	a     *app
@@ -44,7 +43,7 @@ func (a *app) keepSolve(cmd *cobra.Command, f *solveFlags, p problem.Problem, o 
 			k.noted = max(k.noted, iter.Iteration)
 		}
 	}
-	if !handsOutStates(p, o.Method) {
+	if !p.Resumes(o) {
 		return k, nil
 	}
 	data, err := k.state(solveKind)
@@ -68,15 +67,6 @@ func (a *app) keepSolve(cmd *cobra.Command, f *solveFlags, p problem.Problem, o 
 		return k.checkpoint(solveKind, 0, data)
 	}
 	return k, nil
-}
-
-// handsOutStates says whether a method of the problem is a general solver, used once.
-func handsOutStates(p problem.Problem, method string) bool {
-	if method == "" {
-		method = p.Methods()[0]
-	}
-	own := slices.ContainsFunc(p.Own, func(m problem.Method) bool { return m.Name == method })
-	return !own && slices.ContainsFunc(solve.Solvers(), func(s solve.Solver) bool { return s.Name == method })
 }
 
 // iterated notes an iteration; true means that this failed.

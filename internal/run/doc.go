@@ -25,7 +25,8 @@
 //
 // Writing: Ask and Event put a line in memory, Tell writes it and all before it with one system call before it returns, so that a result that was told survives
 // the death of the process; Checkpoint and Sync force the journal to the disk, and with Options.Durable every Tell does. Write order is the promise: what follows
-// from a result (a message acknowledged, a state) may be made known only after Tell returned.
+// from a result (a message acknowledged, a state) may be made known only after Tell returned. A state covers the journal before it, so Checkpoint must wait until the
+// computation has taken in everything in the journal: a caller that replays results makes no state until it has used them all.
 //
 // Replaying: Open checks the whole journal, cuts off a torn last line, and loads the newest state that is intact and fits the journal. State returns it; Tail
 // yields the events after it, in order. A caller that resumes restores the state and feeds the tells of Tail to its computation as if they came now; asks in

@@ -44,6 +44,7 @@ type Run struct {
 
 	mu      sync.Mutex
 	journal journal
+	told    bool // anything but asks was written
 	closed  bool
 }
 
@@ -262,6 +263,7 @@ func (r *Run) append(kind string, fill func(b []byte) []byte, write, force bool)
 	defer r.mu.Unlock()
 	j := &r.journal
 	if j.err == nil {
+		r.told = r.told || kind != "ask"
 		j.open(kind, time.Now())
 		j.pending = fill(j.pending)
 		j.close()
@@ -369,6 +371,7 @@ func (r *Run) Checkpoint(s State) error {
 	if j.err != nil {
 		return r.failed()
 	}
+	r.told = true
 	j.open("checkpoint", time.Now())
 	j.pending = fmt.Appendf(j.pending, `,"state":"%s"`, stateName(j.next.Line+1))
 	j.close()
@@ -407,6 +410,12 @@ func (r *Run) Finish(res Result, value any) error {
 	return nil
 }
 
+// Finished says whether the result is written.
+func (r *Run) Finished() bool {
+	_, err := os.Stat(filepath.Join(r.dir, resultFile))
+	return err == nil
+}
+
 // Close writes what is still in memory and gives the run free. Closing again does nothing.
 func (r *Run) Close() error {
 	r.mu.Lock()
@@ -419,4 +428,12 @@ func (r *Run) Close() error {
 	err := r.failed()
 	err = errors.Join(err, r.journal.f.Close(), r.log.Close())
 	return errors.Join(err, r.lock.Close())
+}
+
+// Discard closes a run that came to nothing and deletes its directory: one that this process created and in which nothing was written but asks. Any other it only closes.
+func (r *Run) Discard() (discarded bool, err error) {
+	if err := r.Close(); err != nil || r.resumed || r.told {
+		return false, err
+	}
+	return true, Remove(r.dir)
 }

@@ -372,7 +372,9 @@ func TestOlderVersionsAreMigrated(t *testing.T) {
 
 func TestFinishedRuns(t *testing.T) {
 	r := begin(t)
+	require.False(t, r.Finished())
 	require.NoError(t, r.Finish(Result{Status: string(Finished), Reason: "target", Seconds: 2}, map[string]any{"best": Num(math.NaN())}))
+	require.True(t, r.Finished())
 	require.NoError(t, r.Close())
 	i, err := Inspect(r.Dir())
 	require.NoError(t, err)
@@ -392,6 +394,30 @@ func TestFinishedRuns(t *testing.T) {
 	all, err = List(filepath.Join(t.TempDir(), "none"))
 	require.NoError(t, err)
 	require.Empty(t, all)
+}
+
+func TestDiscardTakesOnlyWhatIsNothing(t *testing.T) {
+	r := begin(t)
+	require.NoError(t, r.Ask(Asked{ID: 1}))
+	gone, err := r.Discard()
+	require.NoError(t, err)
+	require.True(t, gone)
+	require.NoDirExists(t, r.Dir())
+	for _, write := range []func(*Run) error{
+		func(r *Run) error { return r.Tell(Told{ID: 1}) }, func(r *Run) error { return r.Event("iter", nil) }, func(r *Run) error { return r.Checkpoint(State{}) },
+	} {
+		r := begin(t)
+		require.NoError(t, write(r))
+		gone, err := r.Discard()
+		require.NoError(t, err)
+		require.False(t, gone)
+		r, err = Open(r.Dir(), Options{})
+		require.NoError(t, err)
+		gone, err = r.Discard()
+		require.NoError(t, err)
+		require.False(t, gone)
+		require.DirExists(t, r.Dir())
+	}
 }
 
 func TestNamesAreNoPaths(t *testing.T) {
@@ -534,53 +560,4 @@ func FuzzJournal(f *testing.F) {
 			require.NoError(t, r.Close())
 		}
 	})
-}
-
-func ExampleRun() {
-	dir, _ := os.MkdirTemp("", "spdopt-run-")
-	defer os.RemoveAll(dir)
-	r, err := Create(filepath.Join(dir, "first"), Manifest{Verb: "minimize", Name: "sphere", Seed: 7}, Options{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	r.Checkpoint(State{Kind: "search", Next: 1, Data: []byte("the start")})
-	r.Ask(Asked{ID: 1, X: []float64{0.5, 2}})
-	r.Tell(Told{ID: 1, F: 4.25})
-	r.Ask(Asked{ID: 2, X: []float64{1, 1}})
-	r.Close() // or the process dies here
-
-	if r, err = Open(r.Dir(), Options{}); err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer r.Close()
-	fmt.Printf("state %q\n", r.State().Data)
-	for e := range r.Tail("ask", "tell") {
-		fmt.Println(e.Kind, e.ID, e.X, e.F)
-	}
-	// Output:
-	// state "the start"
-	// ask 1 [0.5 2] 0
-	// tell 1 [] 4.25
-	// ask 2 [1 1] 0
-}
-
-// BenchmarkEvaluation is the cost of the journal for one evaluation: an ask with the point, and a tell that reaches the operating system.
-func BenchmarkEvaluation(b *testing.B) {
-	for _, dim := range []int{5, 20, 40, 200} {
-		b.Run(fmt.Sprintf("dim=%d", dim), func(b *testing.B) {
-			r := begin(b)
-			x := make([]float64, dim)
-			for i := range x {
-				x[i] = math.Sin(float64(i + 1))
-			}
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if r.Ask(Asked{ID: uint64(i), Candidate: uint64(i), X: x}) != nil || r.Tell(Told{ID: uint64(i), F: x[0], Seconds: 0.01}) != nil {
-					b.Fatal("cannot write")
-				}
-			}
-		})
-	}
 }
