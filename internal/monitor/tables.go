@@ -18,7 +18,8 @@ func (v *View) Name() string { return filepath.Base(v.Info.Dir) }
 
 // Title says what the run is.
 func (v *View) Title() string {
-	return strings.TrimSpace(v.Info.Manifest.Verb + " " + strings.Join(v.Info.Manifest.Args, " ") + " " + v.Info.Manifest.Name)
+	m := &v.Info.Manifest
+	return strings.Join(append(append([]string{m.Verb}, m.Args...), m.Name), " ")
 }
 
 // Age is how long ago the run last wrote, as a rounded duration.
