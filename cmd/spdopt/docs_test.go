@@ -12,11 +12,11 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-var updateDocs = flag.Bool("update-docs", false, "write docs/spd.md instead of comparing with it")
+var updateDocs = flag.Bool("update-docs", false, "write docs/spd-reference.md instead of comparing with it")
 
-const docsFile = "../../docs/spd.md"
+const docsFile = "../../docs/spd-reference.md"
 
-// docsTables is what docs/spd.md holds: a table of every registry of the SPD front end.
+// docsTables is what docs/spd-reference.md holds: a table of every registry of the SPD front end.
 func docsTables() string {
 	var b strings.Builder
 	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
@@ -64,7 +64,7 @@ func docsTables() string {
 	return b.String()
 }
 
-// TestDocs holds docs/spd.md against the registries.
+// TestDocs holds docs/spd-reference.md against the registries.
 func TestDocs(t *testing.T) {
 	want := docsTables()
 	if *updateDocs {
@@ -74,6 +74,6 @@ func TestDocs(t *testing.T) {
 	}
 	have, err := os.ReadFile(docsFile)
 	if err != nil || string(have) != want {
-		t.Errorf("docs/spd.md is not what the registries say (%v): go test ./cmd/spdopt -run Docs -update-docs", err)
+		t.Errorf("docs/spd-reference.md is not what the registries say (%v): go test ./cmd/spdopt -run Docs -update-docs", err)
 	}
 }

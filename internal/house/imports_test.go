@@ -13,10 +13,15 @@ const module = "github.com/spdopt/spdopt"
 // mayImport lists, for each package of the module, the packages of the module that its non-test files may import. Imports point down only:
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
+	"manifold/problem/bench": {"internal/cputime", "internal/dense", "internal/gallery", "manifold/solve", "manifold/problem"},
 	"internal/atomicfile":    {},
+	"internal/httpguard":     {},
+	"internal/monitor":       {"internal/report", "internal/run"},
+	"internal/dashboard":     {"internal/httpguard", "internal/monitor", "internal/report", "internal/run"},
 	"internal/cputime":       {},
 	"internal/digits":        {"internal/dense", "internal/matio"},
 	"internal/report":        {},
+	"internal/run":           {"internal/atomicfile"},
 	"internal/objective":     {},
 	"internal/dense":         {},
 	"internal/eigen":         {"internal/dense"},
@@ -29,11 +34,10 @@ var mayImport = map[string][]string{
 	"manifold":               {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":         {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
 	"manifold/problem":       {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
-	"manifold/problem/bench": {"internal/cputime", "internal/dense", "internal/gallery", "manifold/solve", "manifold/problem"},
 	"esadapt":                {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":           {"internal/dense"},
 	"esadapt/bench":          {"esadapt", "esadapt/bbob"},
-	"esadapt/serve":          {"esadapt", "internal/atomicfile"},
+	"esadapt/serve":          {"esadapt", "internal/httpguard", "internal/atomicfile"},
 	"testdata":               {},
 
 	"internal/safetensors": {},
