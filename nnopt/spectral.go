@@ -29,13 +29,13 @@ const (
 // Root 1 is the root-free (natural-gradient) step: it takes StepInfo.BatchSize times the outer product of the mean gradient as statistics and
 // wants a smaller learning rate.
 type Spectral struct {
-	Settings               // LR defaults to 0.003
+	Settings               // LR defaults to 0.006
 	Shaping     Shaping    `json:"shaping,omitzero"`
 	Statistics  Statistics `json:"statistics,omitempty"`   // default KLStatistics
 	Root        float64    `json:"root,omitempty"`         // any positive number, default 2
 	Momentum    float64    `json:"momentum,omitempty"`     // default 0.9, with bias correction
 	NoMomentum  bool       `json:"no_momentum,omitempty"`  //
-	Beta2       float64    `json:"beta2,omitempty"`        // weight of the newest gradient in S; default 0.02
+	Beta2       float64    `json:"beta2,omitempty"`        // weight of the newest gradient in S; default 0.05
 	Gamma       float64    `json:"gamma,omitempty"`        // decay of S in units of Beta2; default 1, the moving average
 	Sum         bool       `json:"sum,omitempty"`          // Gamma 0: S is a sum
 	Damping     float64    `json:"damping,omitempty"`      // added to the second moments; default 1e-16, and 1e-4 for Root 1
@@ -79,7 +79,7 @@ func (o *Spectral) Validate() error {
 	if err := below("momentum", o.Momentum); err != nil {
 		return err
 	}
-	if orDefault(o.Beta2, 0.02)*orDefault(o.Gamma, 1) > 1 {
+	if orDefault(o.Beta2, 0.05)*orDefault(o.Gamma, 1) > 1 {
 		return option("gamma", "times beta2 must be at most 1")
 	}
 	return below("beta2", o.Beta2)
@@ -91,7 +91,7 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 3e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.02)
+	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 6e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.05)
 	o.Gamma, o.Momentum, o.Interval = orDefault(o.Gamma, 1), orDefault(o.Momentum, 0.9), max(o.Interval, 1)
 	if o.Sum {
 		o.Gamma = 0
@@ -365,7 +365,7 @@ func (p *spectralPart[T]) learn(r *spectralRule[T]) {
 		return
 	}
 	p.totals[totalUpdates]++
-	due := r.step%r.o.Interval == 0
+	due := r.step%r.o.Interval == 0 || p.totals[totalUpdates] <= T(r.o.Interval)
 	copy(p.z, p.momentum)
 	for _, f := range p.factors {
 		if due {
