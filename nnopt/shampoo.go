@@ -477,7 +477,8 @@ func (p *shampooPart[T]) precondition(r *shampooRule[T], without int) {
 
 // powers sets fine to powers of the eigenvalues, shifted so that the smallest is at least eps; of a pseudo-inverse those of what is zero to rounding are 0.
 func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
-	shift, floor := T(max(0, eps-float64(slices.Min(f.values)))), T(0)
+	low, _ := eigenRange[T]()
+	shift, floor := T(max(0, eps-float64(slices.Min(f.values)))), T(max(eps, low*low))
 	if pseudo {
 		shift, floor = 0, T(float64(f.n)*epsilon[T]())*slices.Max(f.values)
 	}

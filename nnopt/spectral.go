@@ -301,9 +301,17 @@ func (p *spectralPart[T]) step(s *spectralBlock[T]) {
 	r := s.rule
 	gather(&p.piece, p.z, s.g)
 	p.rotate(dense.Transposed)
+	learns, form := p.totals[totalAlpha] != 0 || p.begin(r), 0.0
+	if learns {
+		form = p.measure(r)
+		p.failed = !(form < math.MaxFloat64)
+	}
+	if p.failed {
+		clear(p.z)
+	}
 	average(T(r.o.Momentum), p.momentum, p.z)
-	if p.totals[totalAlpha] != 0 || p.begin(r) {
-		p.learn(r)
+	if learns && !p.failed {
+		p.learn(r, form)
 	}
 	copy(p.z, p.momentum)
 	p.precondition(r)
@@ -346,11 +354,43 @@ func (p *productModes[T]) squares() (sum float64) {
 	return sum
 }
 
-// largestSurprise bounds how many times the mean of S a gradient may be that enters S in full; larger ones are shortened to it.
-const largestSurprise = 1e6
+// largestSurprise returns how many times the mean of S the square of a gradient may be; larger ones are shortened to it.
+func largestSurprise[T Float]() float64 {
+	_, high := eigenRange[T]()
+	return math.Pow(high, 0.8)
+}
 
-// learn takes the rotated gradient in z into the factors, and turns them at the end of an interval. It leaves z undefined.
-func (p *spectralPart[T]) learn(r *spectralRule[T]) {
+// measure returns the mean of the squares of the rotated gradient in z, times the number of elements and relative to S where the statistics are, and
+// shortens a gradient that S could not take in. It is infinite or NaN where the gradient is beyond the range of T.
+func (p *spectralPart[T]) measure(r *spectralRule[T]) float64 {
+	size := float64(len(p.z))
+	usual := float64(p.totals[totalAlpha])
+	if r.o.Statistics == ShampooStatistics {
+		usual = 0
+		for _, f := range p.factors {
+			usual = max(usual, f.mean())
+		}
+	} else {
+		copy(p.g, p.z)
+		for _, f := range p.factors {
+			dense.Pow(f.fine, f.d, -0.5)
+			p.multiply(f.fine, f.mode)
+		}
+	}
+	form := r.batch * p.squares()
+	if r.o.Statistics != ShampooStatistics {
+		p.g, p.z = p.z, p.g
+	}
+	if limit := largestSurprise[T]() * usual * size; form > limit && !math.IsInf(form, 1) {
+		c := math.Sqrt(limit / form)
+		dense.Scale(T(c), p.z, p.z)
+		form = limit
+	}
+	return form
+}
+
+// learn takes the rotated gradient in z, which measure has seen, into the factors, and turns them at the end of an interval. It leaves z undefined.
+func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
 	for _, f := range p.factors {
 		for i, v := range f.d {
 			f.m.Data[i*f.n+i] = v
@@ -360,9 +400,8 @@ func (p *spectralPart[T]) learn(r *spectralRule[T]) {
 	rate := 0.0
 	if r.o.Statistics == ShampooStatistics {
 		p.averages(r, beta)
-	} else if rate = p.likelihood(r, beta); rate-rate != 0 {
-		p.failed = true
-		return
+	} else {
+		rate = p.likelihood(r, beta, form)
 	}
 	p.totals[totalUpdates]++
 	due := r.step%r.o.Interval == 0 || p.totals[totalUpdates] <= T(r.o.Interval)
@@ -404,11 +443,6 @@ const restoreEvery = 16
 // averages makes the increments of the plain statistics: M <- (1 - beta Gamma) M + beta (n/size Z Z^T + Damping I).
 func (p *spectralPart[T]) averages(r *spectralRule[T], beta float64) {
 	size := float64(len(p.z))
-	var mean float64
-	for _, f := range p.factors {
-		mean = max(mean, f.mean())
-	}
-	p.shorten(r.batch*p.squares()/size, mean)
 	for _, f := range p.factors {
 		f.decay(T(1 - beta*r.o.Gamma))
 		p.gram(T(beta*r.batch*float64(f.n)/size), f.mode, f.m)
@@ -416,14 +450,12 @@ func (p *spectralPart[T]) averages(r *spectralRule[T], beta float64) {
 	}
 }
 
-// likelihood makes the increments of the KL divergence to every factor, from the old state of the others, and returns that of log alpha. Where the gradient
-// is beyond the range of T it makes none and returns NaN.
-func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta float64) float64 {
+// likelihood makes the increments of the KL divergence to every factor, from the old state of the others, and returns that of log alpha. form is the
+// sum of the squares of the gradient relative to the factors.
+func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta, form float64) float64 {
 	size, alpha := float64(len(p.z)), float64(p.totals[totalAlpha])
-	p.g, p.z = p.z, p.g
 	trace := r.o.Damping
 	for _, f := range p.factors {
-		dense.Pow(f.fine, f.d, -0.5)
 		trace *= f.inverseTrace()
 	}
 	for i, n := range p.dims {
@@ -431,16 +463,6 @@ func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta float64) float64 {
 			trace *= float64(n)
 		}
 	}
-	copy(p.z, p.g)
-	for _, f := range p.factors {
-		p.multiply(f.fine, f.mode)
-	}
-	form := r.batch * p.squares()
-	p.g, p.z = p.z, p.g
-	if !(form < math.MaxFloat64) {
-		return math.NaN()
-	}
-	form *= math.Pow(p.shorten(form/size, alpha), 2)
 	p.g, p.z = p.z, p.g
 	for _, f := range p.factors {
 		copy(p.z, p.g)
@@ -454,16 +476,6 @@ func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta float64) float64 {
 		f.addRidge(c*trace/f.inverseTrace(), r.turning.published)
 	}
 	return beta * ((form+trace)/(alpha*size) - r.o.Gamma)
-}
-
-// shorten scales z so that its mean square, which is given, becomes at most largestSurprise times the usual one, and returns the factor.
-func (p *spectralPart[T]) shorten(mean, usual float64) float64 {
-	if !(mean > largestSurprise*usual) {
-		return 1
-	}
-	c := math.Sqrt(largestSurprise * usual / mean)
-	dense.Scale(T(c), p.z, p.z)
-	return c
 }
 
 // decay multiplies m.
