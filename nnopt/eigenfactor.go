@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // turning says how the basis of a factor follows its target.
@@ -25,6 +26,8 @@ type eigenFactor[T Float] struct {
 	b    dense.Matrix[T] // basis, eigenvectors as columns
 	d    []T
 	m    dense.Matrix[T] // upper triangle; its diagonal is d but for increments that have not been settled
+
+	narrow []engine.BFloat16 // where m is stored between steps, if it is so
 
 	gen, q     dense.Matrix[T]
 	work       []T

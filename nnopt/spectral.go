@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -22,9 +23,12 @@ const (
 )
 
 // Spectral are the options of the spectral-factorised preconditioner (Lin et al., arXiv:2502.06268). For a weight matrix the second moment of the
-// gradient is S = alpha C (x) K, C = B diag(d) B^T with determinant 1 and K likewise, and a step is W <- (1 - lr Decay) W - lr S^(-1/Root) m with the
-// moving average m of the gradient. S moves by steps of length Beta2 on the manifold: a rotation by bounded angles and Rayleigh quotients, in matrix
-// products only. Vectors have one full matrix; tensors (Shaping.Tensors) one factor for each dimension.
+// gradient is S = alpha C (x) K with C = B M B^T of determinant 1, K likewise, where B is orthogonal and M near its diagonal d. A step is
+// W <- (1 - lr Decay) W - lr S^(-1/Root) m, with d in the place of M and the moving average m of the gradient. S learns in every step, by the weight
+// Beta2; every Interval steps, and in each of the first Interval ones, B is turned towards the eigenvectors by bounded angles, in matrix products only,
+// and M along with it, so that nothing is lost: with ShampooStatistics B M B^T is the exact moving average. The published method drops what a rotation
+// leaves off the diagonal (Drop, Published). The gradient is rotated once, for S and for m, which is kept in the coordinates of the bases. Vectors have
+// one full matrix; tensors (Shaping.Tensors) one factor for each dimension.
 //
 // Root 1 is the root-free (natural-gradient) step: it takes StepInfo.BatchSize times the outer product of the mean gradient as statistics and
 // wants a smaller learning rate.
@@ -39,13 +43,14 @@ type Spectral struct {
 	Gamma       float64    `json:"gamma,omitempty"`        // decay of S in units of Beta2; default 1, the moving average
 	Sum         bool       `json:"sum,omitempty"`          // Gamma 0: S is a sum
 	Damping     float64    `json:"damping,omitempty"`      // added to the second moments; default 1e-16, and 1e-4 for Root 1
-	Interval    int        `json:"interval,omitempty"`     // steps between rotations, whose statistics are folded into one; default 1
+	Interval    int        `json:"interval,omitempty"`     // steps between rotations; default 1
 	Tol         float64    `json:"tol,omitempty"`          // > 0: sweep until the coupling max |M_ij|/sqrt(M_ii M_jj) is at most Tol, 0 to MaxSweeps times
 	MaxSweeps   int        `json:"max_sweeps,omitempty"`   // default 1, with Tol 4
 	Drop        bool       `json:"drop,omitempty"`         // what a rotation leaves off the diagonal is dropped; default: it stays in S
 	Published   bool       `json:"published,omitempty"`    // first-order angles and exponential eigenvalues as published
 	MaxNorm     float64    `json:"max_norm,omitempty"`     // bound on the norm of a rotation's generator; default 0.7
 	DiagVectors bool       `json:"diag_vectors,omitempty"` // a diagonal S for vectors
+	BFloat16    bool       `json:"bfloat16,omitempty"`     // momentum and what is off the diagonal are stored in bfloat16; bases and eigenvalues keep their precision
 }
 
 // Validate reports the first option that has a value that it cannot have.
@@ -85,8 +90,8 @@ func (o *Spectral) Validate() error {
 	return below("beta2", o.Beta2)
 }
 
-// NewSpectral returns the spectral-factorised preconditioner. For an m x n matrix it keeps m n + m^2 + n^2 numbers, with Interval > 1
-// m^2 + n^2 more.
+// NewSpectral returns the spectral-factorised preconditioner. For an m x n matrix it keeps m n + 2 m^2 + 2 n^2 numbers; with Drop and Interval 1
+// m^2 + n^2 less.
 func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -169,19 +174,40 @@ func (r *spectralRule[T]) keepsCoupling() bool {
 	return !r.turning.drop || r.o.Interval > 1 || r.o.Tol > 0
 }
 
-func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots) }
+func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) {
+	startBases(slots)
+	if !r.o.BFloat16 {
+		return
+	}
+	for k := range slots {
+		if k == 0 || strings.HasPrefix(slots[k].Name, "coupling") {
+			slots[k].storeNarrow()
+		}
+	}
+}
 
 // parts returns the preconditioners of the pieces of a block around its slots.
 func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPart[T]) {
-	momentum, rest := slots[0].Data, slots[1:]
+	momentum, narrow, rest := slots[0].Data, slots[0].narrow, slots[1:]
 	take := func() []T {
 		data := rest[0].Data
 		rest = rest[1:]
 		return data
 	}
-	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-		part := spectralPart[T]{piece: p, totals: take(), g: make([]T, p.size()), momentum: momentum[:p.size()]}
-		momentum = momentum[p.size():]
+	pieces := r.o.Shaping.pieces(b.Name, b.Rows, b.Cols)
+	var scratch []T
+	for k := range pieces {
+		if n := pieces[k].size(); narrow != nil && n > len(scratch) {
+			scratch = make([]T, n)
+		}
+	}
+	for _, p := range pieces {
+		part := spectralPart[T]{piece: p, totals: take(), g: make([]T, p.size())}
+		if narrow != nil {
+			part.momentum, part.narrow, narrow = scratch[:p.size()], narrow[:p.size()], narrow[p.size():]
+		} else {
+			part.momentum, momentum = momentum[:p.size()], momentum[p.size():]
+		}
 		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
 		if r.diagonal(&p) {
 			part.second = take()
@@ -190,11 +216,13 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 			if part.second != nil || p.excluded[i] {
 				continue
 			}
-			basis, values, coupling := take(), take(), []T(nil)
+			basis, values, coupling := take(), take(), Slot[T]{}
 			if r.keepsCoupling() {
-				coupling = take()
+				coupling, rest = rest[0], rest[1:]
 			}
-			part.factors = append(part.factors, newEigenFactor(i, basis, values, coupling))
+			f := newEigenFactor(i, basis, values, coupling.Data)
+			f.narrow = coupling.narrow
+			part.factors = append(part.factors, f)
 		}
 		all = append(all, part)
 	}
@@ -212,17 +240,19 @@ type spectralBlock[T Float] struct {
 	parts  []spectralPart[T]
 }
 
-func (s *spectralBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+func (s *spectralBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
 	enter(s.g, b, u)
 	o := &s.rule.o
 	for k := range s.parts {
 		p := &s.parts[k]
 		p.failed = false
+		p.load(e)
 		if p.second != nil {
 			p.diagonal(s)
 		} else {
 			p.step(s)
 		}
+		p.store(e)
 	}
 	leave(b, u, 1/(1-math.Pow(o.Momentum, float64(s.rule.step))), s.out)
 }
@@ -257,8 +287,9 @@ func average[T Float](keep T, m, g []T) {
 type spectralPart[T Float] struct {
 	piece piece
 	productModes[T]
-	g        []T // the rotated gradient
-	momentum []T // in the coordinates of the bases
+	g        []T               // the rotated gradient
+	momentum []T               // in the coordinates of the bases
+	narrow   []engine.BFloat16 // where the momentum is stored, if it is so
 	totals   []T
 	second   []T // of a diagonal one
 	failed   bool
@@ -293,6 +324,32 @@ func (p *spectralPart[T]) diagonal(s *spectralBlock[T]) {
 		p.z[i] = v * p.momentum[i]
 	}
 	scatter(&p.piece, s.out, p.z)
+}
+
+// load fetches what is stored in bfloat16.
+func (p *spectralPart[T]) load(e engine.Backend[T]) {
+	if p.narrow == nil {
+		return
+	}
+	e.Widen(p.narrow, p.momentum)
+	for _, f := range p.factors {
+		if f.narrow != nil {
+			e.Widen(f.narrow, f.m.Data)
+		}
+	}
+}
+
+// store rounds it and puts it back.
+func (p *spectralPart[T]) store(e engine.Backend[T]) {
+	if p.narrow == nil {
+		return
+	}
+	e.Narrow(p.momentum, p.narrow)
+	for _, f := range p.factors {
+		if f.narrow != nil {
+			e.Narrow(f.m.Data, f.narrow)
+		}
+	}
 }
 
 // step is that of a piece with factors. The gradient is rotated once, for the statistics and for the momentum, which is kept in the coordinates of the
