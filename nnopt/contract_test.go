@@ -116,8 +116,11 @@ func contract[T Float](t *testing.T, e Entry) {
 	t.Run("descends", func(t *testing.T) {
 		blocks := blocksFor[T](source(3))
 		o := fresh(`{"lr":0.05}`)
-		if e.Name == "sirf-shampoo" { // as the gradient vanishes its factors grow to 1/damping, which bounds the rate
+		switch e.Name {
+		case "sirf-shampoo": // as the gradient vanishes its factors grow to 1/damping, which bounds the rate
 			o = fresh(`{"lr":0.001}`)
+		case "adagrad": // its rate falls with the root of the number of steps
+			o = fresh(`{"lr":1}`)
 		}
 		if err := o.Init(blocks); err != nil {
 			t.Fatal(err)
@@ -350,7 +353,7 @@ func TestBadOptions(t *testing.T) {
 	for name, text := range map[string]string{
 		"sgd": `{"momentum":1}`, "adamw": `{"beta2":1}`, "nadamw": `{"beta1":-0.5}`, "schedule-free-adamw": `{"form":"new"}`,
 		"spectral": `{"statistics":"other"}`, "eshampoo": `{"tol":1}`, "soap": `{"beta2":1.5}`, "shampoo": `{"graft":"lamb"}`, "sirf-shampoo": `{"structure":"round"}`,
-		"muon": `{"scale":"long"}`, "lion": `{"beta1":1}`, "sign": `{"momentum":0.5,"no_momentum":true}`, "root-free-rmsprop": `{"eps":-1}`,
+		"muon": `{"scale":"long"}`, "adagrad": `{"eps":-1}`, "singd": `{"input":"round"}`, "ikfac": `{"average":"median"}`, "lion": `{"beta1":1}`, "sign": `{"momentum":0.5,"no_momentum":true}`, "root-free-rmsprop": `{"eps":-1}`,
 		"root-free-adamw": `{"beta2":1}`, "averaged": `{"inner":"schedule-free-adamw"}`, "schedule-free-sgd": `{"inner":"adamw"}`,
 	} {
 		if _, err := New[float64](name, []byte(text)); err == nil {

@@ -221,8 +221,9 @@ func TestShampooRootOptions(t *testing.T) {
 // With a start beyond the run a graft is the method itself.
 func TestShampooGraftAlone(t *testing.T) {
 	for graft, other := range map[Graft]Optimizer[float64]{
-		GraftSGD:  must(NewSGD[float64](SGD{Settings: Settings{LR: 0.01}, NoMomentum: true})),
-		GraftAdam: must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: 1e-300, Eps: 1e-10})),
+		GraftAdaGrad: must(NewAdaGrad[float64](AdaGrad{Settings: Settings{LR: 0.01}})),
+		GraftSGD:     must(NewSGD[float64](SGD{Settings: Settings{LR: 0.01}, NoMomentum: true})),
+		GraftAdam:    must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: 1e-300, Eps: 1e-10})),
 	} {
 		o := must(NewShampoo[float64](Shampoo{Settings: Settings{LR: 0.01}, Factoring: Factoring{NoMomentum: true, Start: 1000}, Graft: graft}))
 		a, b := blocksFor[float64](source(4)), blocksFor[float64](source(4))

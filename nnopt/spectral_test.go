@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"strings"
 	"os"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
