@@ -14,7 +14,7 @@ var choleskyPolarMethod = Method{
 	Work: func(q Query) float64 {
 		w, k := 0.0, max(q.Cond, 1)
 		for range halvings(q.Power) {
-			w += 2*float64(len(polarSchedule(0.5/math.Sqrt(k), q.target()).polys)) + 2./3
+			w += 2*polarSteps(0.5/math.Sqrt(k), q.target()) + 2./3
 			k = math.Sqrt(k)
 		}
 		return w + applyWork(q, 1)
@@ -96,7 +96,7 @@ func (j *job[T]) polarIterate(x dense.Matrix[T], lower, target float64) dense.Ma
 	n := x.Cols
 	s, w := j.new(n, n), j.new(n, n)
 	y := j.new(x.Rows, n)
-	plan := polarSchedule(lower, target)
+	plan := polarSchedule(lower, target, j.eps())
 	for _, p := range plan.polys {
 		j.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		j.symm(dense.NoTrans, dense.NoTrans, 1, s, s, w)

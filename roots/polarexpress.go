@@ -14,7 +14,7 @@ var polarExpressMethod = Method{
 	Work: func(q Query) float64 {
 		w, k := 0.0, max(q.Cond, 1)
 		for range halvings(q.Power) {
-			w += 4 * float64(len(polarSchedule(0.5/math.Sqrt(k), q.target()).polys))
+			w += 4 * polarSteps(0.5/math.Sqrt(k), q.target())
 			k = math.Sqrt(k)
 		}
 		return w + applyWork(q, 1)
@@ -93,7 +93,8 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target 
 	p, q, w := j.new(n, n), j.new(n, n), j.new(n, n)
 	polyIdentity(y, 0, T(1/hi), a, 0, a)
 	z.Identity()
-	plan := polarSchedule(0.5*math.Sqrt(lo/hi), target)
+	lower := 0.5 * math.Sqrt(lo/hi)
+	plan := polarSchedule(lower, target, j.eps())
 	for k, poly := range plan.polys {
 		if k == 0 {
 			p.Copy(y)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,12 +25,14 @@ import (
 type solveFlags struct {
 	fileFlags
 	parameterFlags
-	method, weights, start, normalize, as string
-	tol                                   float64
-	kappa, maxIterations                  int
-	timeout                               time.Duration
-	center, requireConverged              bool
-	seed                                  uint64
+	method, metric, weights, start, normalize, as string
+	tol                                           float64
+	kappa, maxIterations                          int
+	timeout                                       time.Duration
+	center, requireConverged                      bool
+	seed                                          uint64
+	keep                                          keepFlags
+	kept                                          string // directory of the run
 }
 
 // solveOutput is the JSON object of "solve".
@@ -52,6 +55,7 @@ type solveOutput struct {
 	Seconds          num             `json:"seconds"`
 	Seed             *uint64         `json:"seed,omitempty"`
 	Out              string          `json:"out,omitempty"`
+	Run              string          `json:"run,omitempty"`
 	Solution         json.RawMessage `json:"solution,omitempty"`
 	Parts            map[string]any  `json:"parts,omitempty"`
 }
@@ -91,18 +95,29 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
+	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for mean and median that of the distances, otherwise that of the steps")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
 	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter)")
 	flags.StringVar(&f.start, "start", "", "first point: a file with an SPD matrix, or random; the default is the problem's own")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed) and of the starts of gmm (default: 0)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed), and of gmm, itml and cma (default: 0)")
 	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
 	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler, kron-mle)")
 	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
 	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")
 	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
+	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
 	return cmd
+}
+
+// methodNames are the methods of a problem as the command line knows them.
+func methodNames(p problem.Problem) []string {
+	names := p.Methods()
+	if p.TakesSampler() {
+		names = append(names, samplerMethod)
+	}
+	return names
 }
 
 func problemNames() (names []string) {
@@ -112,7 +127,7 @@ func problemNames() (names []string) {
 	return names
 }
 
-func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []string) error {
+func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []string) (err error) {
 	p, err := problem.ByName(name)
 	if err != nil {
 		return unknown("problem", name, "", problemNames(), "spdopt list problems")
@@ -150,15 +165,24 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if err != nil {
 		return err
 	}
+	k, err := a.keepSolve(cmd, f, p, o, more)
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
+	f.kept = k.dir()
 	progress := a.newProgress()
 	o.Solver.Callback = func(s *solve.Status) bool {
 		progress.show("iteration %d  objective %.10g  gradient %.3g", s.Iteration, s.Cost, s.GradientNorm)
-		return a.ctx.Err() != nil
+		return k.iterated(s) || a.ctx.Err() != nil
 	}
 	r, err := p.Solve(data, o)
 	progress.clear()
 	if err != nil {
 		return withFile(err, src)
+	}
+	if k.failed() != nil {
+		return k.failed()
 	}
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
@@ -176,14 +200,23 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 			return err
 		}
 	}
+	if err := k.finishSolve(newSolveOutput(f, r, seed)); err != nil {
+		return err
+	}
 	return a.reportSolve(f, r, dataWord(data), seed)
 }
 
 // options checks the flags that need no data.
 func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
-	known := p.Methods()
+	known := methodNames(p)
 	if f.method != "" && !slices.Contains(known, f.method) {
 		return nil, unknown("method", f.method, "solve "+p.Name, known, "spdopt list problems")
+	}
+	if metrics := p.Metrics(); f.metric != "" && !slices.Contains(metrics, f.metric) {
+		if metrics == nil {
+			return nil, noEffect("metric", p)
+		}
+		return nil, unknown("metric", f.metric, "solve "+p.Name, metrics, "spdopt list problems")
 	}
 	if !(f.tol > 0) || math.IsInf(f.tol, 1) {
 		return nil, usagef("--tol must be a positive number, not %v", f.tol)
@@ -207,11 +240,19 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err
 	}
-	o := &problem.Options{Method: f.method, Kappa: f.kappa, Parameters: parameters}
+	o := &problem.Options{Method: f.method, Metric: f.metric, Parameters: parameters}
+	if f.metric == "" {
+		o.Kappa = f.kappa
+	} else if f.kappa != 1 {
+		return nil, usagef("--kappa and --metric both name a metric; give one of them")
+	}
 	if f.normalize == "det" {
 		o.Normalization = problem.DetOne
 	}
 	o.Solver = solve.Options{Tolerance: f.tol, MaxIterations: f.maxIterations, MaxTime: f.timeout}
+	if f.method == samplerMethod {
+		o.Solver.Sampler = newSampler(f.seed)
+	}
 	return o, nil
 }
 
@@ -313,7 +354,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 		return nil, nil
 	case "random":
 		if !cmd.Flags().Changed("seed") {
-			f.seed = rand.Uint64() >> 11 // exact as a number in JSON
+			a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // exact as a number in JSON
 		}
 		start, err := randomPoint(n, f.seed)
 		o.Start = start
@@ -389,7 +430,7 @@ func newSolveOutput(f *solveFlags, r *problem.Result, seed *uint64) *solveOutput
 		Advice: r.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
 		Objective: num(r.Objective), GradientNorm: num(r.GradientNorm), RelativeGradient: num(r.RelativeGradient),
 		Certificate: certificate{r.Certificate.Kind, num(r.Certificate.Value), r.Certificate.Bound},
-		Seconds:     num(r.Seconds), Seed: seed, Out: f.out,
+		Seconds:     num(r.Seconds), Seed: seed, Out: f.out, Run: f.kept,
 	}
 	if f.out == "" {
 		out.Solution = rows(r.Solution)
@@ -426,7 +467,7 @@ func (a *app) printSolve(f *solveFlags, r *problem.Result, data string, seed *ui
 	if seed != nil {
 		lines = append(lines, [2]string{"seed", fmt.Sprint(*seed)})
 	}
-	lines = append(lines, [2]string{"time", fmt.Sprintf("%.3g s", r.Seconds)}, [2]string{"solution", where})
+	lines = append(lines, [2]string{"time", fmt.Sprintf("%.3g s", r.Seconds)}, [2]string{"solution", where}, [2]string{"run", f.kept})
 	a.pairs(lines...)
 	if f.out == "" && r.N <= printable {
 		a.printMatrix(full(r.Solution))

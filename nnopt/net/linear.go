@@ -65,9 +65,11 @@ func (l *Linear[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 // Backward implements Layer.
 func (l *Linear[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	l.g = g
-	gemm(dense.Transposed, dense.NoTrans, 1, g, forPass(p, l.x), 1, l.Weight.grad(p))
-	if l.Bias != nil {
-		addColumnSums(g, l.Bias.grad(p))
+	if !p.Streams {
+		gemm(dense.Transposed, dense.NoTrans, 1, g, forPass(p, l.x), 1, l.Weight.grad(p))
+		if l.Bias != nil {
+			addColumnSums(g, l.Bias.grad(p))
+		}
 	}
 	if !need {
 		return Dual[T]{}

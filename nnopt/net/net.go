@@ -21,11 +21,15 @@ type Net[T Float] struct {
 	Root Layer[T]
 	Loss Loss[T]
 
+	// Inference makes the passes behind derivatives those of evaluation: dropout off, batch normalisation by its running averages.
+	Inference bool
+
 	params []*Param[T]
 	blocks []nnopt.Block[T]
 	seen   []observed[T]
 	pass   Pass[T]
 	g      buffer[T]
+	out    Matrix[T]
 	drawn  Target[T] // of SampledGradient
 }
 
@@ -82,9 +86,14 @@ func walk[T Float](l Layer[T], visit func(Layer[T])) {
 }
 
 func (n *Net[T]) forward(b *Batch[T], train, tangent bool) Dual[T] {
-	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, train, tangent
-	return n.Root.Forward(&n.pass, Dual[T]{V: b.X})
+	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, train && !n.Inference, tangent
+	out := n.Root.Forward(&n.pass, Dual[T]{V: b.X})
+	n.out = out.V
+	return out
 }
+
+// Outputs returns the outputs of the last pass; the view is valid until the next one.
+func (n *Net[T]) Outputs() Matrix[T] { return n.out }
 
 func (n *Net[T]) backward(g Dual[T]) {
 	for _, p := range n.params {
@@ -172,7 +181,35 @@ func (n *Net[T]) Layers() (all []nnopt.Layer) {
 	return all
 }
 
-// Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP or PullBack.
+// Linearize returns the outputs of the pass behind derivatives, after which PullBack and PullStreams may follow; the view is valid until the next pass.
+func (n *Net[T]) Linearize(b *Batch[T]) Matrix[T] { return n.forward(b, true, false).V }
+
+// PullStreams is PullBack for Stats alone: it leaves out what only the gradients of weight matrices need, about a third of a gradient. The gradients
+// of the blocks are unspecified.
+func (n *Net[T]) PullStreams(u Matrix[T]) {
+	n.pass.Tangent, n.pass.Streams = false, true
+	n.Root.Backward(&n.pass, Dual[T]{V: u}, false)
+	n.pass.Streams = false
+}
+
+// Unobserved lists the blocks that a layer without statistics owns, alone or together with others.
+func (n *Net[T]) Unobserved() (names []string) {
+	walk(n.Root, func(l Layer[T]) {
+		_, sees := l.(observed[T])
+		_, holds := l.(container[T])
+		if sees || holds {
+			return
+		}
+		for _, p := range l.Params("") {
+			if !slices.Contains(names, p.Name) {
+				names = append(names, p.Name)
+			}
+		}
+	})
+	return names
+}
+
+// Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP, PullBack or PullStreams.
 func (n *Net[T]) Stats(dst []nnopt.Stats[T]) []nnopt.Stats[T] {
 	for _, o := range n.seen {
 		dst = append(dst, o.stats(&n.pass))
