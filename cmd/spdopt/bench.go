@@ -58,19 +58,20 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure black-box search on the test functions, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), and compare two results (compare).",
+		Short: "Measure black-box search and training algorithms, and compare results",
+		Long: `Measure black-box search on the test functions (es) and compare two results (compare); compare training algorithms by the time to a target (nn), score their
+logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
 		Example: `  spdopt bench es --dims 2,5 --out today.json
   spdopt bench compare yesterday.json today.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? es or compare (spdopt bench --help)")
+				return usagef("bench what? es, compare, nn, score, target or cost (spdopt bench --help)")
 			}
-			return unknown("suite", args[0], "bench", []string{"es", "compare"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", []string{"es", "compare", "nn", "score", "target", "cost"}, "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand())
+	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand(), a.benchNNCommand(), a.benchScoreCommand(), a.benchTargetCommand(), a.benchCostCommand())
 	return cmd
 }
 

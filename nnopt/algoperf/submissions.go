@@ -6,11 +6,11 @@ import (
 	"github.com/spdopt/spdopt/nnopt"
 )
 
-// aroundLR is the search space of an optimizer whose learning rate is expected within a factor of ten around center: the learning rate, weight decay
+// aroundLR is the search space of an optimizer whose learning rate is expected within a factor of five around center: the learning rate, weight decay
 // and the length of the warm-up.
 func aroundLR(center float64) Space {
 	return Space{Dims: []Dim{
-		{Name: "lr", Low: center / 10, High: center * 10, Log: true},
+		{Name: "lr", Low: center / 5, High: center * 5, Log: true},
 		{Name: "decay", Low: 1e-4, High: 1e-1, Log: true},
 		{Name: "warmup", Choices: []float64{0.02, 0.05, 0.1}},
 	}}
@@ -29,20 +29,38 @@ func scheduleFree(optimizer, options string) Course {
 	return Course{Optimizer: optimizer, Options: json.RawMessage(options), Shape: nnopt.Constant, Restart: true}
 }
 
+// The options of the preconditioners: frequent updates with a short memory, which pay in runs of a few hundred steps, and no factor for the pixels of
+// large images and for tokens.
+const (
+	spectralOptions = `{"interval":2,"beta2":0.1,"shaping":{"exclude":512}}`
+	averagedOptions = `{"interval":2,"beta2":0.1,"no_momentum":true,"shaping":{"exclude":512}}`
+	shampooOptions  = `{"interval":3,"beta2":0.9,"shaping":{"exclude":512}}`
+)
+
 // Entries lists the submissions: the four of the target-setting procedure first, then the other optimizers of nnopt.
 func Entries() []Entry {
-	all := []Entry{
-		Of("adamw", "AdamW", plain("adamw", ""), aroundLR(3e-3), selfTuned(3e-3)),
-		Of("nadamw", "AdamW with a Nesterov numerator, the baseline", plain("nadamw", ""), aroundLR(3e-3), selfTuned(3e-3)),
-		Of("nesterov", "descent with Nesterov momentum", plain("sgd", `{"nesterov":true}`), aroundLR(1e-1), selfTuned(1e-1)),
-		Of("heavy-ball", "descent with heavy-ball momentum", plain("sgd", ""), aroundLR(1e-1), selfTuned(1e-1)),
-		Of("sgd", "descent without momentum", plain("sgd", `{"no_momentum":true}`), aroundLR(3e-1), selfTuned(3e-1)),
-		Of("spectral", "spectral-factorised preconditioner", plain("spectral", `{"interval":5}`), aroundLR(5e-3), selfTuned(5e-3)),
-		Of("spectral-schedule-free", "the same with averaged iterates instead of a schedule",
-			scheduleFree("averaged", `{"kind":"schedule-free","inner":"spectral","options":{"interval":5}}`), aroundLR(1e-2), selfTuned(1e-2)),
-		Of("schedule-free-adamw", "AdamW with averaged iterates instead of a schedule", scheduleFree("schedule-free-adamw", ""), aroundLR(5e-3), selfTuned(5e-3)),
+	return []Entry{
+		Of("adamw", "AdamW", plain("adamw", ""), aroundLR(0.012), selfTuned(0.012)),
+		Of("nadamw", "AdamW with a Nesterov numerator, the baseline", plain("nadamw", ""), aroundLR(0.012), selfTuned(0.012)),
+		Of("nesterov", "descent with Nesterov momentum", plain("sgd", `{"nesterov":true}`), aroundLR(0.3), selfTuned(0.3)),
+		Of("heavy-ball", "descent with heavy-ball momentum", plain("sgd", ""), aroundLR(0.3), selfTuned(0.3)),
+		Of("sgd", "descent without momentum", plain("sgd", `{"no_momentum":true}`), aroundLR(1.5), selfTuned(1.5)),
+		Of("spectral", "spectral-factorised preconditioner", plain("spectral", spectralOptions), aroundLR(0.02), selfTuned(0.02)),
+		Of("spectral-schedule-free", "the same with averaged iterates instead of momentum and a schedule",
+			scheduleFree("averaged", `{"kind":"schedule-free","inner":"spectral","options":`+averagedOptions+`}`), aroundLR(0.05), selfTuned(0.05)),
+		Of("schedule-free-adamw", "AdamW with averaged iterates instead of a schedule", scheduleFree("schedule-free-adamw", ""), aroundLR(0.03), selfTuned(0.03)),
+		Of("schedule-free-sgd", "descent with averaged iterates instead of a schedule", scheduleFree("schedule-free-sgd", ""), aroundLR(5), selfTuned(5)),
+		Of("eshampoo", "Shampoo with second moments corrected in its eigenbases", plain("eshampoo", shampooOptions), aroundLR(0.012), selfTuned(0.012)),
+		Of("soap", "eshampoo with orthogonal iterations", plain("soap", shampooOptions), aroundLR(0.012), selfTuned(0.012)),
+		Of("shampoo", "Shampoo with grafting", plain("shampoo", shampooOptions), aroundLR(0.01), selfTuned(0.01)),
+		Of("sirf-shampoo", "inverse-free root-free Shampoo", plain("sirf-shampoo", ""), aroundLR(0.05), selfTuned(0.05)),
+		Of("muon", "orthogonalised momentum for matrices, AdamW for vectors", plain("muon", ""), aroundLR(0.02), selfTuned(0.02)),
+		Of("lion", "sign of an interpolated average of the gradient", plain("lion", ""), aroundLR(0.002), selfTuned(0.002)),
+		Of("sign", "sign of the averaged gradient", plain("sign", ""), aroundLR(0.002), selfTuned(0.002)),
+		Of("root-free-adamw", "AdamW without the root", plain("root-free-adamw", ""), aroundLR(1), selfTuned(1)),
+		Of("root-free-rmsprop", "RMSProp without the root", plain("root-free-rmsprop", ""), aroundLR(0.1), selfTuned(0.1)),
+		Of("averaged", "moving average of the iterates of descent", plain("averaged", `{"options":{"nesterov":true}}`), aroundLR(0.3), selfTuned(0.3)),
 	}
-	return all
 }
 
 // EntryByName returns the submission called name, or an *UnknownError.

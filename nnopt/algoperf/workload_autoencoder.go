@@ -5,7 +5,7 @@ import "github.com/spdopt/spdopt/nnopt/net"
 func digitAutoencoder() []Workload {
 	w := Workload{
 		Name: "digit-autoencoder", What: "digits of 14 x 14 pixels through a deep network with a waist of 16 numbers", Metric: "mean squared error", Needs: NeedDigits,
-		Batch: 256, StepHint: 320, EvalEvery: 8, build: buildAutoencoder(autoencoderForm{curve: net.Tanh, width: 96, gain: 1}),
+		Batch: 256, StepHint: 280, EvalEvery: 7, build: buildAutoencoder(autoencoderForm{curve: net.Tanh, width: 96, gain: 1}),
 	}
 	return []Workload{w,
 		w.variant("gelu", "the same with GELU", buildAutoencoder(autoencoderForm{curve: net.GELU, width: 96, gain: 1.4})),

@@ -9,7 +9,7 @@ import (
 func digitDiffusion() []Workload {
 	w := Workload{
 		Name: "digit-diffusion", What: "the noise in digits of 14 x 14 pixels, at 50 levels of it", Metric: "mean squared error", Needs: NeedDigits,
-		Batch: 256, StepHint: 280, EvalEvery: 7, build: buildDiffusion(diffusionForm{curve: net.SiLU, width: 96}),
+		Batch: 256, StepHint: 240, EvalEvery: 6, build: buildDiffusion(diffusionForm{curve: net.SiLU, width: 96}),
 	}
 	return []Workload{w,
 		w.variant("gelu", "the same with GELU and 64 columns", buildDiffusion(diffusionForm{curve: net.GELU, width: 64})),

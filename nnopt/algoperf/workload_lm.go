@@ -10,7 +10,7 @@ import (
 func charLM() []Workload {
 	w := Workload{
 		Name: "char-lm", What: "the next character of a text with a transformer of two layers, normalised before each", Metric: "nats per character", Needs: NeedText,
-		Batch: 12, StepHint: 320, EvalEvery: 8, build: buildLM(lmForm{curve: net.GELU, width: 32}),
+		Batch: 12, StepHint: 280, EvalEvery: 7, build: buildLM(lmForm{curve: net.GELU, width: 32}),
 	}
 	return []Workload{w,
 		w.variant("post-norm", "the same, normalised after each layer", buildLM(lmForm{curve: net.GELU, width: 32, after: true})),

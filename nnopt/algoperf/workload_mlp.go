@@ -11,7 +11,7 @@ import (
 func mnistMLP() []Workload {
 	w := Workload{
 		Name: "mnist-mlp", What: "digits with a network 784-128-10 of sigmoids", Metric: "accuracy", Higher: true, Needs: NeedDigits,
-		Batch: 256, StepHint: 480, EvalEvery: 12, Target: 0.97, build: buildMLP(mlpForm{curve: net.Sigmoid, width: 128, gain: 1}),
+		Batch: 256, StepHint: 400, EvalEvery: 10, Target: 0.97, build: buildMLP(mlpForm{curve: net.Sigmoid, width: 128, gain: 1}),
 	}
 	return []Workload{w,
 		w.variant("relu", "the same with ReLU", buildMLP(mlpForm{curve: net.ReLU, width: 128, gain: math.Sqrt2})),
