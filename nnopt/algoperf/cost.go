@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 
 	"github.com/spdopt/spdopt/internal/cputime"
 )
@@ -134,8 +135,11 @@ func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload,
 
 // round3 keeps three digits: costs are not known better.
 func round3(v float64) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
-	return math.Round(v/unit) * unit
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+	if err != nil {
+		return v
+	}
+	return rounded
 }
 
 func measurePair(reference, e *Entry, w *Workload, d *Data) (step, own float64, err error) {

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
@@ -38,9 +39,11 @@ type optimizer struct {
 	warmup   float64
 	opt      nnopt.Optimizer[float32]
 	schedule nnopt.Schedule
-	hint     int
+	seed     uint64
 	averaged bool // the blocks hold the averaged values
 	stall    *stall
+	observer nnopt.StatsObserver[float32] // nil if the optimizer is none
+	stats    []nnopt.Stats[float32]
 }
 
 func newOptimizer(c Course, p Point) (*optimizer, error) {
@@ -72,7 +75,11 @@ func (s *optimizer) BatchSize(standard int) int { return standard }
 
 // Init implements Submission.
 func (s *optimizer) Init(t *Start) error {
-	s.hint = t.StepHint
+	s.seed = t.Seed
+	if o, ok := s.opt.(nnopt.StatsObserver[float32]); ok {
+		s.observer = o
+		o.SetLayers(t.Net.Layers())
+	}
 	shape, horizon := s.course.Shape, s.course.Horizon
 	if shape == "" {
 		shape = nnopt.Cosine
@@ -105,7 +112,10 @@ func (s *optimizer) Update(u *Update) error {
 			return err
 		}
 	}
-	loss := u.Net.Gradient(u.Batch)
+	loss, err := s.gradient(u)
+	if err != nil {
+		return err
+	}
 	if loss-loss != 0 {
 		return &DivergedError{u.Step + 1, fmt.Sprintf("the loss is %v", loss)}
 	}
@@ -113,12 +123,36 @@ func (s *optimizer) Update(u *Update) error {
 	if s.stall != nil {
 		info.LRScale = s.stall.factor * s.schedule.At(u.Step-s.stall.since)
 	}
-	_, err := s.opt.Step(u.Blocks, info)
+	_, err = s.opt.Step(u.Blocks, info)
 	var gradient *nnopt.GradientError
 	if errors.As(err, &gradient) {
 		return &DivergedError{u.Step + 1, gradient.Error()}
 	}
 	return err
+}
+
+// gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss.
+func (s *optimizer) gradient(u *Update) (float64, error) {
+	flavour := nnopt.NoStats
+	if s.observer != nil {
+		flavour = s.observer.WantsStats()
+	}
+	if flavour == nnopt.SampledStats {
+		u.Net.SampledGradient(u.Batch, data.Stream(s.seed, "sampled targets", u.Step))
+		if err := s.observe(u); err != nil {
+			return 0, err
+		}
+	}
+	loss := u.Net.Gradient(u.Batch)
+	if flavour == nnopt.EmpiricalStats {
+		return loss, s.observe(u)
+	}
+	return loss, nil
+}
+
+func (s *optimizer) observe(u *Update) error {
+	s.stats = u.Net.Stats(s.stats[:0])
+	return s.observer.Observe(s.stats)
 }
 
 // PrepareEval implements Submission.
