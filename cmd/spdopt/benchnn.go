@@ -25,7 +25,7 @@ type raceFlags struct {
 }
 
 func (f *raceFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.suite, "suite", "small", "small (the workloads, each with one held-out variant) or full (with all variants)")
+	flags.StringVar(&f.suite, "suite", "small", "small (the workloads; under the rules of v0.5 with one drawn variant of each) or full (with all variants)")
 	flags.StringSliceVar(&f.workloads, "workloads", nil, "these instead of a suite (spdopt list races)")
 	flags.StringVar(&f.data, "data", "data", "folder with the digits in mnist/ and a text in text.txt")
 	flags.BoolVar(&f.generated, "generated", false, "generated digits and text instead of --data")
@@ -145,7 +145,7 @@ Every trial is appended to --log; the same command goes on with a log that is th
 	flags.StringVar(&f.ruleset, "ruleset", string(algoperf.External), "external (the fastest of several tunings counts) or self-tuning (one trial in a larger budget)")
 	flags.StringVar(&f.clock, "clock", string(algoperf.StepTime), "steps (stated costs) or real")
 	flags.IntVar(&f.trials, "trials", 5, "tunings in a study")
-	flags.IntVar(&f.studies, "studies", 3, "studies; the median counts")
+	flags.IntVar(&f.studies, "studies", 0, "studies; the median counts; the default is 3 with the rules of v0.6, 5 with v0.5")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of initial parameters and orders of data")
 	flags.Float64Var(&f.budget, "budget", 1, "factor on the budgets")
 	flags.IntVar(&f.jobs, "jobs", 1, "studies at once, with --clock steps")
@@ -209,11 +209,14 @@ func (f *benchNNFlags) config() (*algoperf.Config, error) {
 			return nil, err
 		}
 	}
-	if f.trials < 1 || f.studies < 1 || f.jobs < 1 || !(f.budget > 0) || f.limit <= 0 || f.seed == 0 {
-		return nil, usagef("--trials, --studies, --jobs, --budget, --limit and --seed must be positive")
+	if f.trials < 1 || f.studies < 0 || f.jobs < 1 || !(f.budget > 0) || f.limit <= 0 || f.seed == 0 {
+		return nil, usagef("--trials, --jobs, --budget, --limit and --seed must be positive, --studies not negative")
 	}
 	if f.jobs > 1 && f.clock == string(algoperf.RealTime) {
 		return nil, usagef("--jobs %d would disturb the clock; it needs --clock steps", f.jobs)
+	}
+	if f.rules == "" && f.suite == "full" {
+		f.rules = algoperf.V05().Name
 	}
 	rules, err := f.scoreFlags.rulesOf()
 	if err != nil {

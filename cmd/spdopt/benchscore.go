@@ -21,14 +21,18 @@ type scoreFlags struct {
 }
 
 func (f *scoreFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.rules, "rules", "v0.5", "rules of the score: v0.5 (held-out variants gate their workloads) or v0.6 (without variants)")
+	flags.StringVar(&f.rules, "rules", "", "rules of the score: v0.6 (without variants), the default, or v0.5 (held-out variants gate their workloads), that of --suite full")
 	flags.StringVar(&f.reference, "reference", "", "submission that times are compared with; the default is nadamw, or adamw, if one is there")
 	flags.StringVar(&f.svg, "svg", "", "write the performance profiles to this .svg file")
 	flags.StringVar(&f.export, "export", "", "write all trials to this .json or .csv file")
 }
 
 func (f *scoreFlags) rulesOf() (algoperf.Rules, error) {
-	r, err := algoperf.RulesByName(f.rules)
+	name := f.rules
+	if name == "" {
+		name = algoperf.V06().Name
+	}
+	r, err := algoperf.RulesByName(name)
 	if err != nil {
 		return r, oneOf("--rules", f.rules, "v0.5", "v0.6")
 	}
