@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
@@ -42,8 +43,7 @@ type optimizer struct {
 	seed     uint64
 	averaged bool // the blocks hold the averaged values
 	stall    *stall
-	observer nnopt.StatsObserver[float32] // nil if the optimizer is none
-	stats    []nnopt.Stats[float32]
+	feed     *net.Feed[float32]
 }
 
 func newOptimizer(c Course, p Point) (*optimizer, error) {
@@ -76,10 +76,7 @@ func (s *optimizer) BatchSize(standard int) int { return standard }
 // Init implements Submission.
 func (s *optimizer) Init(t *Start) error {
 	s.seed = t.Seed
-	if o, ok := s.opt.(nnopt.StatsObserver[float32]); ok {
-		s.observer = o
-		o.SetLayers(t.Net.Layers())
-	}
+	s.feed = net.NewFeed(t.Net, s.opt)
 	shape, horizon := s.course.Shape, s.course.Horizon
 	if shape == "" {
 		shape = nnopt.Cosine
@@ -112,7 +109,7 @@ func (s *optimizer) Update(u *Update) error {
 			return err
 		}
 	}
-	loss, err := s.gradient(u)
+	loss, err := s.feed.Gradient(u.Batch, func() *rand.Rand { return data.Stream(s.seed, "sampled targets", u.Step) })
 	if err != nil {
 		return err
 	}
@@ -129,30 +126,6 @@ func (s *optimizer) Update(u *Update) error {
 		return &DivergedError{u.Step + 1, gradient.Error()}
 	}
 	return err
-}
-
-// gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss.
-func (s *optimizer) gradient(u *Update) (float64, error) {
-	flavour := nnopt.NoStats
-	if s.observer != nil {
-		flavour = s.observer.WantsStats()
-	}
-	if flavour == nnopt.SampledStats {
-		u.Net.SampledGradient(u.Batch, data.Stream(s.seed, "sampled targets", u.Step))
-		if err := s.observe(u); err != nil {
-			return 0, err
-		}
-	}
-	loss := u.Net.Gradient(u.Batch)
-	if flavour == nnopt.EmpiricalStats {
-		return loss, s.observe(u)
-	}
-	return loss, nil
-}
-
-func (s *optimizer) observe(u *Update) error {
-	s.stats = u.Net.Stats(s.stats[:0])
-	return s.observer.Observe(s.stats)
 }
 
 // PrepareEval implements Submission.

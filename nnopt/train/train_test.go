@@ -16,6 +16,7 @@ import (
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
+	"github.com/spdopt/spdopt/nnopt/net"
 )
 
 // short is a run of a workload that takes a fraction of a second.
@@ -89,7 +90,7 @@ func allocations(t *testing.T, w Workload) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks()}
+	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks(), feed: net.NewFeed(tk.net, opt)}
 	if err := opt.Init(r.blocks); err != nil {
 		t.Fatal(err)
 	}
