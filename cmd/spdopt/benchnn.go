@@ -179,8 +179,11 @@ func (a *app) benchNN(f *benchNNFlags) error {
 
 // benchError turns what cannot be measured as asked into errors of usage.
 func benchError(err error) error {
-	var cost *algoperf.CostError
-	if errors.As(err, &cost) {
+	var (
+		cost   *algoperf.CostError
+		target *algoperf.TargetError
+	)
+	if errors.As(err, &cost) || errors.As(err, &target) {
 		return usagef("%v", err)
 	}
 	return err

@@ -139,6 +139,8 @@ func TestBenchTrainingMistakes(t *testing.T) {
 		{[]string{"nn", "--costs", writeText(t, "c.json", `{"version":5}`)}, exitInput, "version 5"},
 		{[]string{"nn", "--workloads", "mnist-mlp", "--data", empty}, exitInput, filepath.Join(empty, "mnist") + ": cannot open"},
 		{[]string{"nn", "--workloads", "char-lm", "--data", empty}, exitInput, filepath.Join(empty, "text.txt") + ": is not there; put a text"},
+		{[]string{"nn", "--workloads", "mnist-mlp", "--generated"}, exitUsage, "other data"},
+		{[]string{"nn", "--workloads", "graph-sbm", "--targets", writeText(t, "t.json", `{"version":1}`)}, exitUsage, "graph-sbm has no target"},
 		{[]string{"score"}, exitUsage, "name a log"},
 		{[]string{"target"}, exitUsage, "--out"},
 		{[]string{"target", "--out", "x", "--trials", "-1"}, exitUsage, "positive"},

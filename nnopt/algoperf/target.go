@@ -78,13 +78,19 @@ func (t *Targets) WriteJSON(w io.Writer) error {
 	return e.Encode(t)
 }
 
+// TargetError says why a comparison has no target.
+type TargetError struct{ What string }
+
+// Error says what to do.
+func (e *TargetError) Error() string { return e.What }
+
 func (t *Targets) of(w *Workload) (float64, error) {
 	for _, e := range t.Workloads {
 		if e.Workload == w.Name {
 			return e.Target, nil
 		}
 	}
-	return 0, fmt.Errorf("%s has no target; find it with bench target", w.Name)
+	return 0, &TargetError{w.Name + " has no target; find it with bench target"}
 }
 
 // fits demands that the targets were found on the same files.
@@ -95,7 +101,7 @@ func (t *Targets) fits(ws []Workload, d *Data) error {
 	}
 	for _, part := range strings.Fields(digest) {
 		if !slices.Contains(strings.Fields(t.Data), part) {
-			return fmt.Errorf("the targets belong to other data (%s, not %s); find targets for yours with bench target", t.Data, part)
+			return &TargetError{fmt.Sprintf("the targets belong to other data (%s, not %s); find targets for yours with bench target", t.Data, part)}
 		}
 	}
 	return nil
