@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"strconv"
 
@@ -18,8 +19,8 @@ type Costs struct {
 	Version  int                           `json:"version"`
 	Evidence string                        `json:"evidence"` // how and where they were measured
 	Step     map[string]float64            `json:"adamw_step_seconds"`
-	Ratio    map[string]map[string]float64 `json:"ratio"`              // by submission and workload
-	Settings map[string]string             `json:"settings,omitempty"` // of the submissions when they were measured
+	Ratio    map[string]map[string]float64 `json:"ratio"`          // by submission and workload
+	Work     map[string]string             `json:"work,omitempty"` // what a step of the submissions computed when they were measured
 }
 
 const costVersion = 1
@@ -81,14 +82,14 @@ func (e *CostError) Error() string {
 	return fmt.Sprintf("no cost of a step of %s on %s is stated; measure it with bench cost, or use the real clock", e.Submission, e.Workload)
 }
 
-// seconds returns what a step costs, for the settings with which it was measured.
+// seconds returns what a step costs, if it computes what was measured.
 func (c *Costs) seconds(e *Entry, workload string) (float64, error) {
 	step, ok := c.Step[workload]
 	ratio := 1.0
 	if e.Name != "adamw" {
 		var known bool
 		ratio, known = c.Ratio[e.Name][workload]
-		ok = ok && known && c.Settings[e.Name] == e.Settings
+		ok = ok && known && c.Work[e.Name] == e.Work
 	}
 	if !ok {
 		return 0, &CostError{e.Name, workload}
@@ -103,7 +104,7 @@ const costRounds, costSteps = 7, 20
 // The process should be bound to one thread (GOMAXPROCS=1).
 func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload, d *Data, progress func(submission, workload string)) error {
 	if c.Step == nil {
-		c.Step, c.Ratio, c.Settings = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
+		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
 	}
 	c.Version = costVersion
 	reference, err := EntryByName("adamw")
@@ -111,8 +112,8 @@ func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload,
 		return err
 	}
 	for _, e := range entries {
-		if c.Settings[e.Name] != e.Settings {
-			c.Ratio[e.Name], c.Settings[e.Name] = map[string]float64{}, e.Settings
+		if c.Work[e.Name] != e.Work {
+			c.Ratio[e.Name], c.Work[e.Name] = map[string]float64{}, e.Work
 		}
 		for _, w := range ws {
 			if ctx.Err() != nil {
@@ -170,9 +171,14 @@ func measurePair(reference, e *Entry, w *Workload, d *Data) (step, own float64, 
 	return least[0], least[1], nil
 }
 
-// costTrial starts a trial that never evaluates, with the hyperparameters of the first trial of a study.
+// costTrial starts a trial that never evaluates, with the hyperparameters of the first trial of a study but a thousandth of the learning rate, so that none
+// diverges.
 func costTrial(e *Entry, w *Workload, d *Data) (*trial, error) {
-	t := &trial{workload: w, data: d, seed: 1, stated: 1, new: func() (Submission, error) { return e.New(e.Space.At(0, 0, 1)) }}
+	point := maps.Clone(e.Space.At(0, 0, 1))
+	if lr, ok := point["lr"]; ok {
+		point["lr"] = lr / 1000
+	}
+	t := &trial{workload: w, data: d, seed: 1, stated: 1, new: func() (Submission, error) { return e.New(point) }}
 	t.terms = Terms{Workload: w.Name, Budget: math.MaxFloat64, Period: math.MaxFloat64, StepHint: w.StepHint, Higher: w.Higher}
 	return t, t.start()
 }

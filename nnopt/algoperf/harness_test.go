@@ -67,12 +67,12 @@ func toyTargets(target float64, ws ...Workload) *Targets {
 }
 
 func toyCosts(es []Entry, ws ...Workload) *Costs {
-	c := &Costs{Version: costVersion, Step: map[string]float64{}, Ratio: map[string]map[string]float64{}, Settings: map[string]string{}}
+	c := &Costs{Version: costVersion, Step: map[string]float64{}, Ratio: map[string]map[string]float64{}, Work: map[string]string{}}
 	for _, w := range ws {
 		c.Step[w.Name] = 1
 	}
 	for _, e := range es {
-		c.Settings[e.Name], c.Ratio[e.Name] = e.Settings, map[string]float64{}
+		c.Work[e.Name], c.Ratio[e.Name] = e.Work, map[string]float64{}
 		for _, w := range ws {
 			c.Ratio[e.Name][w.Name] = 1.5
 		}
@@ -378,7 +378,7 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("no cost stated: %v", err)
 	}
 	c = toyConfig(t)
-	c.Costs.Settings["spectral"] = "others"
+	c.Costs.Work["spectral"] = "others"
 	if _, err := Run(context.Background(), c); !errors.As(err, &ce) || ce.Submission != "spectral" {
 		t.Errorf("a cost of other settings: %v", err)
 	}

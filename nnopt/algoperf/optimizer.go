@@ -25,13 +25,17 @@ type Course struct {
 
 // Of returns the submission of an optimizer: its hyperparameters are those of the point, by their names in JSON, with "warmup" for the schedule's.
 func Of(name, what string, c Course, space Space, self Point) Entry {
-	settings, err := json.Marshal(c)
-	if err != nil {
-		panic(fmt.Sprintf("algoperf: options of %s: %v", name, err))
+	text := func(c Course) string {
+		settings, err := json.Marshal(c)
+		if err != nil {
+			panic(fmt.Sprintf("algoperf: options of %s: %v", name, err))
+		}
+		return string(settings)
 	}
-	return Entry{Name: name, What: what, Space: space, Self: self, Settings: string(settings), New: func(p Point) (Submission, error) {
-		return newOptimizer(c, p)
-	}}
+	return Entry{
+		Name: name, What: what, Space: space, Self: self, Settings: text(c), Work: text(Course{Optimizer: c.Optimizer, Options: c.Options}),
+		New: func(p Point) (Submission, error) { return newOptimizer(c, p) },
+	}
 }
 
 // optimizer is a Submission around an optimizer of nnopt.

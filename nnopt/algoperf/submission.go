@@ -77,5 +77,7 @@ type Entry struct {
 	Self  Point
 	// Settings describes everything but the point; logs hold it, so that results of different settings are told apart.
 	Settings string
-	New      func(p Point) (Submission, error)
+	// Work describes what a step computes, whose cost is stated: Settings without a schedule.
+	Work string
+	New  func(p Point) (Submission, error)
 }

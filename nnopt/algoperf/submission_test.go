@@ -265,8 +265,8 @@ func TestStated(t *testing.T) {
 		}
 	}
 	for _, e := range Entries() {
-		if settings, ok := costs.Settings[e.Name]; ok && settings != e.Settings {
-			t.Errorf("the stated cost of %s was measured with %s, now it has %s; measure it again", e.Name, settings, e.Settings)
+		if work, ok := costs.Work[e.Name]; ok && work != e.Work {
+			t.Errorf("the stated cost of %s was measured with %s, now it is %s; measure it again", e.Name, work, e.Work)
 		}
 	}
 	if _, err := targets.of(&Workload{Name: "new"}); err == nil || !strings.Contains(err.Error(), "bench target") {
@@ -285,7 +285,7 @@ func TestCosts(t *testing.T) {
 	if err := MeasureCosts(context.Background(), &c, e, []Workload{toy(nil)}, generated, func(string, string) { calls++ }); err != nil {
 		t.Fatal(err)
 	}
-	if calls != 2 || !(c.Step["toy"] > 0) || !(c.Ratio["spectral"]["toy"] > 0) || c.Settings["spectral"] != e[1].Settings {
+	if calls != 2 || !(c.Step["toy"] > 0) || !(c.Ratio["spectral"]["toy"] > 0) || c.Work["spectral"] != e[1].Work {
 		t.Errorf("%+v after %d calls", c, calls)
 	}
 	var b strings.Builder

@@ -38,7 +38,7 @@ const (
 )
 
 // singdOptions lets the factors of SINGD move faster than its defaults, for the same reason.
-const singdOptions = `{"interval":5,"beta1":0.2,"damping":0.0001}`
+const singdOptions = `{"interval":5,"beta1":0.05}`
 
 // Entries lists the submissions: the four of the target-setting procedure first, then the other optimizers of nnopt.
 func Entries() []Entry {
@@ -57,8 +57,8 @@ func Entries() []Entry {
 		Of("soap", "eshampoo with orthogonal iterations", plain("soap", shampooOptions), aroundLR(0.012), selfTuned(0.012)),
 		Of("shampoo", "Shampoo with grafting", plain("shampoo", shampooOptions), aroundLR(0.01), selfTuned(0.01)),
 		Of("sirf-shampoo", "inverse-free root-free Shampoo", plain("sirf-shampoo", ""), aroundLR(0.05), selfTuned(0.05)),
-		Of("singd", "structured inverse-free natural gradient", plain("singd", singdOptions), aroundLR(0.01), selfTuned(0.01)),
-		Of("ikfac", "inverse-free KFAC", plain("ikfac", singdOptions), aroundLR(0.01), selfTuned(0.01)),
+		Of("singd", "structured inverse-free natural gradient", plain("singd", singdOptions), aroundLR(0.05), selfTuned(0.05)),
+		Of("ikfac", "inverse-free KFAC", plain("ikfac", singdOptions), aroundLR(0.05), selfTuned(0.05)),
 		Of("muon", "orthogonalised momentum for matrices, AdamW for vectors", plain("muon", ""), aroundLR(0.02), selfTuned(0.02)),
 		Of("lion", "sign of an interpolated average of the gradient", plain("lion", ""), aroundLR(0.002), selfTuned(0.002)),
 		Of("sign", "sign of the averaged gradient", plain("sign", ""), aroundLR(0.002), selfTuned(0.002)),
