@@ -211,7 +211,7 @@ func randomTable(r *rand.Rand) *Table {
 	return t
 }
 
-// TestScoreMetamorphic: another submission can only lower the scores of the others under the rules of v0.6, times of a workload may be rescaled, and the
+// TestScoreMetamorphic: another submission can only lower the scores of the others, times of a workload may be rescaled, and the
 // order of submissions and workloads is of no effect.
 func TestScoreMetamorphic(t *testing.T) {
 	for seed := range uint64(200) {
@@ -240,10 +240,12 @@ func TestScoreMetamorphic(t *testing.T) {
 
 		fewer := *table
 		fewer.Submissions, fewer.Seconds = table.Submissions[1:], table.Seconds[1:]
-		all := scoresOf(t, V06(), table)
-		for s, row := range scoresOf(t, V06(), &fewer) {
-			if all[s].Exact > row.Exact+1e-15 {
-				t.Errorf("seed %d: %s gains from another submission", seed, s)
+		for _, rules := range []Rules{V05(), V06()} {
+			all := scoresOf(t, rules, table)
+			for s, row := range scoresOf(t, rules, &fewer) {
+				if all[s].Exact > row.Exact+1e-15 || all[s].Score > row.Score+1e-15 {
+					t.Errorf("seed %d, %s: %s gains from another submission", seed, rules.Name, s)
+				}
 			}
 		}
 

@@ -121,12 +121,6 @@ func (d *Data) readText() (tokenized, error) {
 	return tokenized{tokens, t.Size()}, err
 }
 
-// Check reads the files that the workloads need; the error names the exact place of what is not there.
-func (d *Data) Check(ws []Workload) error {
-	_, err := d.Digest(ws)
-	return err
-}
-
 // Digest returns a number for the contents that the workloads are made of, such as "digits:1f2e3d4c text:...": targets and logs belong to one.
 func (d *Data) Digest(ws []Workload) (string, error) {
 	var parts []string
