@@ -14,9 +14,13 @@ const module = "github.com/spdopt/spdopt"
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
 	"internal/atomicfile": {},
+	"internal/httpguard":  {},
+	"internal/monitor":    {"internal/report", "internal/run"},
+	"internal/dashboard":  {"internal/httpguard", "internal/monitor", "internal/report", "internal/run"},
 	"internal/cputime":    {},
 	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
+	"internal/run":        {"internal/atomicfile"},
 	"internal/objective":  {},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
@@ -32,7 +36,7 @@ var mayImport = map[string][]string{
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
 	"esadapt/bench":       {"esadapt", "esadapt/bbob"},
-	"esadapt/serve":       {"esadapt", "internal/atomicfile"},
+	"esadapt/serve":       {"esadapt", "internal/httpguard", "internal/atomicfile"},
 	"testdata":            {},
 
 	"internal/safetensors": {},
