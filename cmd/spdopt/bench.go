@@ -64,19 +64,22 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure problems, black-box search and matrix roots, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), compare two results (compare), and time the methods of solve (spd) and root (roots).",
+		Short: "Measure problems, black-box search, matrix roots and training algorithms, and compare results",
+		Long: `Measure black-box search on the test functions (es), time the methods of solve (spd) and root (roots), and compare two results (compare). Compare training algorithms
+by the time to a target (nn), score their logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
 		Example: `  spdopt bench es --dims 2,5 --out today.json
-  spdopt bench compare yesterday.json today.json`,
-		Args: func(_ *cobra.Command, args []string) error {
+  spdopt bench compare yesterday.json today.json
+  spdopt bench nn --suite small --opts spectral,adamw --data data`,
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? spd, es, compare or roots (spdopt bench --help)")
+				return usagef("bench what? %s (spdopt bench --help)", strings.Join(commandNames(cmd), ", "))
 			}
-			return unknown("suite", args[0], "bench", []string{"spd", "es", "compare", "roots"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", commandNames(cmd), "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.benchProblemsCommand(), a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchNNCommand(), a.benchScoreCommand(), a.benchTargetCommand(), a.benchCostCommand())
 	return cmd
 }
 
