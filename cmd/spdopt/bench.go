@@ -65,8 +65,8 @@ func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
 		Short: "Measure problems, black-box search, matrix roots and training algorithms, and compare results",
-		Long: `Measure black-box search on the test functions (es), time the methods of solve (spd) and root (roots), and compare two results (compare). Compare training algorithms
-by the time to a target (nn), score their logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
+		Long: `Measure the methods of solve (spd), black-box search on the test functions (es) and the methods of root (roots), and compare two results (compare). Compare training
+algorithms by the time to a target (nn), score their logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
 		Example: `  spdopt bench es --dims 2,5 --out today.json
   spdopt bench compare yesterday.json today.json
   spdopt bench nn --suite small --opts spectral,adamw --data data`,
