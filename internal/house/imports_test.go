@@ -39,6 +39,8 @@ var mayImport = map[string][]string{
 	"esadapt/serve":       {"esadapt", "internal/httpguard", "internal/atomicfile"},
 	"testdata":            {},
 
+	"manifold/problem/bench": {"internal/cputime", "internal/dense", "internal/gallery", "manifold/solve", "manifold/problem"},
+
 	"internal/safetensors": {},
 	"internal/kronecker":   {"internal/dense", "internal/eigen"},
 	"internal/engine":      {"internal/dense"},
