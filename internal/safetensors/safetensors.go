@@ -1,4 +1,4 @@
-// Package safetensors reads and writes named float32 and float64 arrays with a table of texts, in the safetensors format: eight bytes with the
+// Package safetensors reads and writes named arrays of float32, float64 and bytes with a table of texts, in the safetensors format: eight bytes with the
 // length of a JSON header (little-endian), the header, the bytes of the arrays (little-endian, row major) one after the other.
 package safetensors
 
@@ -13,12 +13,13 @@ import (
 	"slices"
 )
 
-// Tensor is a named array: exactly one of F32 and F64 holds its elements, row major.
+// Tensor is a named array: exactly one of F32, F64 and U8 holds its elements, row major.
 type Tensor struct {
 	Name  string
 	Shape []int
 	F32   []float32
 	F64   []float64
+	U8    []uint8
 }
 
 // File is the content of one file. The tensors stand in the order of their bytes.
@@ -58,13 +59,16 @@ func Write(w io.Writer, f *File) error {
 	for _, t := range f.Tensors {
 		e := entry{DType: "F64", Shape: t.Shape}
 		size, count := int64(8), len(t.F64)
-		if t.F32 != nil {
+		switch {
+		case t.F32 != nil:
 			e.DType, size, count = "F32", 4, len(t.F32)
+		case t.U8 != nil:
+			e.DType, size, count = "U8", 1, len(t.U8)
 		}
 		if e.Shape == nil {
 			e.Shape = []int{}
 		}
-		if n, ok := elements(t.Shape); !ok || n != int64(count) || t.F32 != nil && t.F64 != nil {
+		if n, ok := elements(t.Shape); !ok || n != int64(count) || t.F32 != nil && t.F64 != nil || t.U8 != nil && (t.F32 != nil || t.F64 != nil) {
 			return fmt.Errorf("tensor %q: %d elements do not fill shape %v", t.Name, count, t.Shape)
 		}
 		if _, twice := header[t.Name]; twice || t.Name == metadataKey {
@@ -97,13 +101,16 @@ func Write(w io.Writer, f *File) error {
 }
 
 func payload(t Tensor) any {
-	if t.F32 != nil {
+	switch {
+	case t.F32 != nil:
 		return t.F32
+	case t.U8 != nil:
+		return t.U8
 	}
 	return t.F64
 }
 
-// Read reads a file that holds only float32 and float64 tensors. The errors say what is wrong, but not which file; nothing is allocated for
+// Read reads a file that holds only tensors of float32, float64 and bytes. The errors say what is wrong, but not which file; nothing is allocated for
 // what a damaged header claims.
 func Read(data []byte) (*File, error) {
 	if len(data) < 8 {
@@ -137,7 +144,7 @@ func Read(data []byte) (*File, error) {
 		}
 		all = append(all, p)
 	}
-	slices.SortStableFunc(all, func(a, b placed) int { return int(min(max(a.Offsets[0]-b.Offsets[0], -1), 1)) })
+	slices.SortStableFunc(all, func(a, b placed) int { return slices.Compare(a.Offsets[:], b.Offsets[:]) })
 	var at int64
 	for _, p := range all {
 		t, err := p.read(p.name, body, at)
@@ -156,9 +163,9 @@ func Read(data []byte) (*File, error) {
 // read takes the tensor out of body, where it must start at byte at.
 func (e entry) read(name string, body []byte, at int64) (Tensor, error) {
 	t := Tensor{Name: name, Shape: e.Shape}
-	size := map[string]int64{"F32": 4, "F64": 8}[e.DType]
+	size := map[string]int64{"F32": 4, "F64": 8, "U8": 1}[e.DType]
 	if size == 0 {
-		return t, fmt.Errorf("element type %q is not read, only F32 and F64", e.DType)
+		return t, fmt.Errorf("element type %q is not read, only F32, F64 and U8", e.DType)
 	}
 	count, ok := elements(e.Shape)
 	if !ok || e.Offsets[0] != at || e.Offsets[1] < at || e.Offsets[1]-at != size*count {
@@ -168,10 +175,14 @@ func (e entry) read(name string, body []byte, at int64) (Tensor, error) {
 		return t, fmt.Errorf("truncated: needs %d bytes, %d are there", e.Offsets[1], len(body))
 	}
 	var target any
-	if size == 4 {
+	switch size {
+	case 1:
+		t.U8 = slices.Clone(body[at:e.Offsets[1]])
+		return t, nil
+	case 4:
 		t.F32 = make([]float32, count)
 		target = t.F32
-	} else {
+	default:
 		t.F64 = make([]float64, count)
 		target = t.F64
 	}

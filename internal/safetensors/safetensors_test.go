@@ -15,6 +15,7 @@ func sample() *File {
 			{Name: "w", Shape: []int{2, 3}, F32: []float32{1, -2, float32(math.Inf(1)), 4e-45, 5, 6}},
 			{Name: "a", Shape: []int{2}, F64: []float64{math.Pi, -0.1}},
 			{Name: "empty", Shape: []int{0, 4}, F64: []float64{}},
+			{Name: "codes", Shape: []int{3}, U8: []uint8{0, 7, 255}},
 			{Name: "scalar", Shape: []int{}, F64: []float64{7}},
 		},
 	}
