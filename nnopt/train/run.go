@@ -67,6 +67,7 @@ type run struct {
 	blocks   []nnopt.Block[float32]
 	observer nnopt.StatsObserver[float32] // nil if the optimizer is none
 	stats    []nnopt.Stats[float32]
+	loss     objective // for optimizers that ask for it
 
 	step    int
 	lossSum float64 // since the last evaluation
@@ -104,6 +105,9 @@ func Run(o Options) (*Result, error) {
 	if observer, ok := opt.(nnopt.StatsObserver[float32]); ok {
 		r.observer = observer
 		observer.SetLayers(t.net.Layers())
+	}
+	if user, ok := opt.(nnopt.ObjectiveUser[float32]); ok {
+		user.SetObjective(&r.loss)
 	}
 	if err := opt.Init(r.blocks); err != nil {
 		return nil, err
@@ -169,6 +173,7 @@ func (r *run) advance() error {
 
 // gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss.
 func (r *run) gradient(b *net.Batch[float32]) (float64, error) {
+	r.loss = objective{r.t.net, b}
 	flavour := nnopt.NoStats
 	if r.observer != nil {
 		flavour = r.observer.WantsStats()
