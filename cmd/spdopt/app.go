@@ -100,7 +100,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags.BoolVar(&a.json, "json", false, `print one JSON object with "schema": 1`)
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on standard error")
 	flags.StringVar(&a.progress, "progress", "auto", "auto (on a terminal), plain (lines) or none")
-	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.minimizeCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
+	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.curvatureCommand(), a.minimizeCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
 	return root
 }
 
