@@ -100,6 +100,7 @@ func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64
 	w := k.work[side]
 	w.Zero()
 	k.outer.Add(x, float64(reps), w)
+	k.outer.Flush(w)
 	for i := range w.Rows {
 		dense.Axpy(weight, w.Row(i)[i:], k.sums[side].Row(i)[i:])
 	}

@@ -144,7 +144,9 @@ func (s *Settings) convention() Convention {
 }
 
 // factors scales the sums by the convention and separates the bias if asked to.
-func (l *layerSums) factors(s *Settings, r float64, examples int) []Factors {
+func (l *layerSums[T]) factors(s *Settings, r float64, examples int) []Factors {
+	l.outerA.Flush(l.a)
+	l.outerB.Flush(l.b)
 	n, pos := float64(examples), float64(l.positions)
 	mean := n * pos
 	if l.reduce {
