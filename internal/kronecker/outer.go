@@ -9,11 +9,15 @@ import "github.com/spdopt/spdopt/internal/dense"
 type Outer[T dense.Float] struct {
 	rows          []T
 	count, cols   int // of the gathered rows
-	used, empty   []int
+	empty         []int
+	runs          []run
 	packed        []T
 	product, sums []T
 	one           float64
 }
+
+// run is a run of columns: where it begins in the rows and in the packed rows, and its length.
+type run struct{ from, to, length int }
 
 // enough is the number of rows from which a product is efficient: the length of the blocks of the inner dimension in Gemm.
 const enough = 512
@@ -55,6 +59,7 @@ func (o *Outer[T]) multiply(x dense.Matrix[T], sum dense.Matrix[float64]) {
 	if sum.Rows > x.Cols {
 		o.border(x, sum)
 	}
+	o.runs = append(o.runs[:0], run{0, 0, x.Cols})
 	if empty := o.zeros(x); len(empty) > 0 {
 		x = o.pack(x, empty)
 	}
@@ -62,21 +67,7 @@ func (o *Outer[T]) multiply(x dense.Matrix[T], sum dense.Matrix[float64]) {
 	o.product = grown(o.product, n*n)
 	p := dense.Wrap(n, n, o.product)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, x, x, 0, p)
-	if n == o.cols {
-		for i := range n {
-			to := sum.Row(i)[i:n]
-			for j, v := range p.Row(i)[i:] {
-				to[j] += float64(v)
-			}
-		}
-		return
-	}
-	for i, row := range o.used {
-		to := sum.Row(row)
-		for j, v := range p.Row(i)[i:] {
-			to[o.used[i+j]] += float64(v)
-		}
-	}
+	o.widen(p, sum)
 }
 
 // zeros lists the columns of x that are zero, or none if there are too few of them to be worth leaving out.
@@ -99,26 +90,50 @@ func (o *Outer[T]) zeros(x dense.Matrix[T]) []int {
 	return o.empty
 }
 
-// pack copies the columns that are not in the ascending list empty, and lists them in used.
+// pack copies the columns that are not in the ascending list empty, run by run, and lists the runs.
 func (o *Outer[T]) pack(x dense.Matrix[T], empty []int) dense.Matrix[T] {
-	o.used = o.used[:0]
-	for j := range x.Cols {
-		if len(empty) > 0 && empty[0] == j {
-			empty = empty[1:]
-			continue
+	o.runs = o.runs[:0]
+	n := 0
+	for at := 0; at < x.Cols; {
+		end := x.Cols
+		if len(empty) > 0 {
+			end, empty = empty[0], empty[1:]
 		}
-		o.used = append(o.used, j)
+		if end > at {
+			o.runs = append(o.runs, run{at, n, end - at})
+			n += end - at
+		}
+		at = end + 1
 	}
-	n := len(o.used)
 	o.packed = grown(o.packed, x.Rows*n)
 	m := dense.Wrap(x.Rows, n, o.packed)
 	for i := range x.Rows {
 		from, to := x.Row(i), m.Row(i)
-		for k, j := range o.used {
-			to[k] = from[j]
+		for _, r := range o.runs {
+			copy(to[r.to:r.to+r.length], from[r.from:])
 		}
 	}
 	return m
+}
+
+// widen adds the upper triangle of the product p of packed columns to sum.
+func (o *Outer[T]) widen(p dense.Matrix[T], sum dense.Matrix[float64]) {
+	for k, r := range o.runs {
+		for i := range r.length {
+			from, to := p.Row(r.to+i), sum.Row(r.from+i)
+			addUp(to[r.from+i:r.from+r.length], from[r.to+i:r.to+r.length])
+			for _, c := range o.runs[k+1:] {
+				addUp(to[c.from:c.from+c.length], from[c.to:c.to+c.length])
+			}
+		}
+	}
+}
+
+func addUp[T dense.Float](to []float64, from []T) {
+	from = from[:len(to)]
+	for j := range to {
+		to[j] += float64(from[j])
+	}
 }
 
 // border adds the products with the appended number.

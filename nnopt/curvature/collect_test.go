@@ -80,7 +80,32 @@ func checkSeparate(t *testing.T, separate, joint *KFAC) {
 	}
 }
 
-// summingBoth is the mistake found in public code: the factors of the reduce setting with both inputs and gradients summed.
+// TestKroneckerIsRowMajor: on row-major weights the block is B (x) A, on column-major ones A (x) B, and both are the product B V A.
+func TestKroneckerIsRowMajor(t *testing.T) {
+	m := models()[0]
+	k := mustKFAC(t, m.risk(t), Settings{})
+	f := &k.Blocks[0]
+	out, in := f.Dims()
+	full := block(k, f)
+	matrixNear(t, "row-major", full, kroneckerOf(f.B, f.A), 1e-15)
+	columnMajor := dense.New[float64](full.Rows, full.Cols)
+	place := func(i int) int { return i%out*in + i/out } // of element i of the column-major vector in the row-major one
+	for i := range full.Rows {
+		for j := range full.Cols {
+			columnMajor.Set(i, j, full.At(place(i), place(j)))
+		}
+	}
+	matrixNear(t, "column-major", columnMajor, kroneckerOf(f.A, f.B), 1e-15)
+	v := randomMatrix(3, out, in)
+	x, y := make([]float64, k.dim), make([]float64, k.dim)
+	f.Scatter(v, x)
+	k.MulTo(y, x)
+	got := dense.New[float64](out, in)
+	f.Gather(y, got)
+	matrixNear(t, "product", got, gemm(gemm(f.B, v), f.A), 1e-14)
+}
+
+// TestReduceScaleIsNotSquared: the mistake found in public code, factors of the reduce setting with both inputs and gradients summed, shows as S^2.
 func TestReduceScaleIsNotSquared(t *testing.T) {
 	cases := goldenCases(t)
 	c := cases[slices.IndexFunc(cases, func(c goldenCase) bool { return c.Name == "reduce_setting_S5_meanpool" })]
