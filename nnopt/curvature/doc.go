@@ -15,7 +15,7 @@
 // What the published systems offer, and the tests that show it here (a: arXiv:2507.05127, e: arXiv:2501.19183, f: arXiv:2410.13850, i: arXiv:2311.00636):
 //
 //	a-1   factors of Linear, bias joint or separate          TestGoldenFactors, TestConventions
-//	a-2   factors of Conv2d with its options                 TestGoldenFactors, TestOperators, TestSplits
+//	a-2   factors of Conv2d with its options                 TestGoldenFactors, TestConvolutionOptions
 //	a-3   expand and reduce                                  TestExactnessLadder, TestReduceScaleIsNotSquared
 //	a-4   type-2, Monte-Carlo, empirical, forward-only       TestGoldenFactors, TestMonteCarloKFAC, TestForwardOnly
 //	a-5   squares, cross-entropy, binary; sum and mean       TestRoots, TestOperators
