@@ -17,17 +17,27 @@ const (
 	InverseTracked InverseKind = "tracked" // the same in eigenbases that follow the factors by products only
 )
 
+// ModelKind says which curvature the quadratic model of KFAC has.
+type ModelKind string
+
+// The kinds; the empty one is ModelExact.
+const (
+	ModelExact   ModelKind = "exact"   // the Gauss-Newton matrix of an objective
+	ModelFactors ModelKind = "factors" // the Kronecker factors
+)
+
 // KFAC are the options of natural gradient descent with Kronecker-factored curvature (Martens and Grosse, arXiv:1503.05671; defaults of kfac-jax). For a layer
 // with inputs x (1 appended for the bias) and vectors g at its outputs it keeps averages A of x x^T and B of the curvature's g g^T, and moves along
 //
 //	Delta = inverse of (B (x) A + (damping + l2) I) times the gradient,    step = -a Delta + m (last step).
 //
-// With an Objective (ObjectiveUser) a and m minimise the quadratic model with the exact Gauss-Newton matrix over the two directions, and damping follows
-// the ratio of what the loss changed to what the model said, every AdaptEvery steps; LRScale then scales the step. Without one, or with Fixed, a is the
-// learning rate and m is Momentum. Blocks of no layer are moved by Adam with the learning rate FallbackScale LR. The optimizer is a StatsObserver.
+// With an Objective (ObjectiveUser) a and m minimise the quadratic model over the two directions, and damping follows the ratio of what the loss changed to
+// what the model said, every AdaptEvery steps; LRScale then scales the step. The model has the exact Gauss-Newton matrix, two products a step, or with
+// ModelFactors the factors themselves, which needs no objective. Without one, or with Fixed, a is the learning rate and m is Momentum. Blocks of no layer are moved by Adam with the learning rate FallbackScale LR. The optimizer is a StatsObserver.
 type KFAC struct {
 	Settings                   // LR defaults to 0.03
-	Fixed          bool        `json:"fixed,omitempty"`           // learning rate and momentum of the options even with an objective
+	Fixed          bool        `json:"fixed,omitempty"`           // learning rate and momentum of the options, no model
+	Model          ModelKind   `json:"model,omitempty"`           // default exact
 	Momentum       float64     `json:"momentum,omitempty"`        // of fixed steps; default 0.9
 	FallbackScale  float64     `json:"fallback_scale,omitempty"`  // default 0.1
 	Average        float64     `json:"average,omitempty"`         // of the factors over steps, with bias correction; default 0.95
@@ -38,7 +48,7 @@ type KFAC struct {
 	AdaptEvery     int         `json:"adapt_every,omitempty"`     // default 5
 	DampingDecay   float64     `json:"damping_decay,omitempty"`   // damping changes by the AdaptEvery-th power of it; default 0.95
 	MinDamping     float64     `json:"min_damping,omitempty"`     // default 1e-8
-	NormConstraint float64     `json:"norm_constraint,omitempty"` // bound c on step^T C step as far as the last step is left out: a^2 <Delta, gradient> <= c; default none
+	NormConstraint float64     `json:"norm_constraint,omitempty"` // c shortens steps to a^2 <Delta, gradient> <= c; default none
 	Reject         bool        `json:"reject,omitempty"`          // take back a step after which the loss is larger, and raise the damping; needs an objective
 	Inverse        InverseKind `json:"inverse,omitempty"`         // default pi
 	Empirical      bool        `json:"empirical,omitempty"`       // statistics of the gradients instead of those at sampled targets
@@ -70,6 +80,9 @@ func (o *KFAC) Validate() error {
 	}
 	if !slices.Contains([]InverseKind{"", InversePi, InversePlain, InverseExact, InverseTracked}, o.Inverse) {
 		return option("inverse", "must be pi, plain, exact or tracked, not %q", o.Inverse)
+	}
+	if !slices.Contains([]ModelKind{"", ModelExact, ModelFactors}, o.Model) {
+		return option("model", "must be exact or factors, not %q", o.Model)
 	}
 	if !slices.Contains([]LossAverage{"", AverageBatch, AveragePositions, AverageNone}, o.Loss) {
 		return option("loss", "must be batch, positions or sum, not %q", o.Loss)

@@ -26,7 +26,9 @@ type kfacLayer[T Float] struct {
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
 
-	g, d, t dense.Matrix[float64]    // gradient, direction, workspace; Dout x Din with the bias as last column
+	g, d, t dense.Matrix[float64] // gradient, direction, workspace; Dout x Din with the bias as last column
+	product dense.Matrix[float64] // of the model by factors, and the last step
+	last    dense.Matrix[float64]
 	full    [2]dense.Matrix[float64] // B and A, corrected averages
 	apply   [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
 	work    [2]dense.Matrix[float64]
@@ -55,6 +57,9 @@ func newKFACLayer[T Float](r *kfacRule[T], names Layer, b *Block[T], slots []Slo
 	}
 	matrix := func() dense.Matrix[float64] { return dense.New[float64](sizes[0], sizes[1]) }
 	k.g, k.d, k.t = matrix(), matrix(), matrix()
+	if r.o.Model == ModelFactors {
+		k.product, k.last = matrix(), matrix()
+	}
 	return k
 }
 

@@ -62,7 +62,8 @@ func (r *kfacRule[T]) learn(blocks []Block[T], updates []engine.Update) (failed 
 	if observed {
 		r.seen++
 	}
-	if r.inverse != 0 && (r.t-1)%r.o.Interval != 0 {
+	due := r.inverse == 0 || (r.t-1)%r.o.Interval == 0
+	if !due && r.o.Model != ModelFactors {
 		return failed
 	}
 	weight := 1.0
@@ -71,6 +72,11 @@ func (r *kfacRule[T]) learn(blocks []Block[T], updates []engine.Update) (failed 
 	}
 	for _, k := range r.moving {
 		k.load(weight)
+	}
+	if !due {
+		return failed
+	}
+	for _, k := range r.moving {
 		failed = !k.invert(r.damping+updates[k.w].L2, r.inverse == 0) || failed
 	}
 	if r.seen > 0 {
@@ -128,7 +134,7 @@ func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacSte
 		}
 	}
 	s := kfacStep{-r.lr, r.o.Momentum, math.NaN()}
-	if r.objective != nil && !r.o.Fixed {
+	if r.modelled() {
 		q := r.model(blocks, updates)
 		if a, m, ok := q.minimise(gd, gl); ok {
 			s.a, s.m = a*scale, m*scale
@@ -138,18 +144,43 @@ func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacSte
 	if c := r.o.NormConstraint; c > 0 && s.a*s.a*gd > c {
 		shrink := math.Sqrt(c / (s.a * s.a * gd))
 		s.a, s.change = s.a*shrink, math.NaN()
-		if r.objective != nil && !r.o.Fixed {
+		if r.modelled() {
 			s.m *= shrink
 		}
 	}
 	return s
 }
 
+// modelled says whether a quadratic model chooses the coefficients.
+func (r *kfacRule[T]) modelled() bool {
+	return !r.o.Fixed && (r.objective != nil || r.o.Model == ModelFactors)
+}
+
 // quadratic holds the products of the two directions with the damped Gauss-Newton matrix.
 type quadratic struct{ dd, dl, ll float64 }
 
-// model computes them with two products; where the last step is zero with one.
+// model computes them, with the damping and the regularisation of L2 decay.
 func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) (q quadratic) {
+	if r.o.Model == ModelFactors {
+		for _, k := range r.moving {
+			k.addForms(&q)
+		}
+	} else {
+		q = r.exact(blocks)
+	}
+	for _, k := range r.moving {
+		d := r.damping + updates[k.w].L2
+		q.dd += d * dense.Dot(k.d.Data, k.d.Data)
+		for i, v := range k.slots[kfacLast].Data {
+			q.dl += d * k.d.Data[i] * float64(v)
+			q.ll += d * float64(v) * float64(v)
+		}
+	}
+	return q
+}
+
+// exact takes one product of the objective with the directions, and one with the last steps unless they are zero.
+func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 	n := 0
 	for k := range blocks {
 		n += blocks[k].Len()
@@ -164,19 +195,25 @@ func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) (q quadr
 		r.objective.CurvatureTo(r.py, r.y)
 	}
 	r.restoreGradients(blocks)
-	q.dd, q.dl = dot(r.x, r.px), 0
+	q.dd = dot(r.x, r.px)
 	if moved {
 		q.dl, q.ll = dot(r.y, r.px), dot(r.y, r.py)
 	}
-	for _, k := range r.moving { // damping, and the regularisation of L2 decay
-		d := r.damping + updates[k.w].L2
-		q.dd += d * dense.Dot(k.d.Data, k.d.Data)
-		for i, v := range k.slots[kfacLast].Data {
-			q.dl += d * k.d.Data[i] * float64(v)
-			q.ll += d * float64(v) * float64(v)
-		}
-	}
 	return q
+}
+
+// addForms adds the products of the direction and the last step with B (x) A.
+func (k *kfacLayer[T]) addForms(q *quadratic) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.full[0], k.d, 0, k.t)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.t, k.full[1], 0, k.product)
+	q.dd += dense.Dot(k.product.Data, k.d.Data)
+	for i, v := range k.slots[kfacLast].Data {
+		q.dl += k.product.Data[i] * float64(v)
+		k.last.Data[i] = float64(v)
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.full[0], k.last, 0, k.t)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.t, k.full[1], 0, k.product)
+	q.ll += dense.Dot(k.product.Data, k.last.Data)
 }
 
 func dot[T Float](x, y []T) (sum float64) {

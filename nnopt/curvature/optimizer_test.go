@@ -145,6 +145,39 @@ func TestOptimizerModel(t *testing.T) {
 	}
 }
 
+// TestOptimizerModelByFactors: with the factors as the curvature of the model the first step is that along the preconditioned gradient which minimises
+// it, with and without an objective.
+func TestOptimizerModelByFactors(t *testing.T) {
+	const d = 0.05
+	for _, with := range []bool{false, true} {
+		m := models()[0]
+		r := m.risk(t)
+		k := mustKFAC(t, r, Settings{Flavour: Empirical})
+		inverse, err := k.Inverse(Damping{Pi, d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, g, delta, product := valuesOf(m.net), make([]float64, r.Dim()), make([]float64, r.Dim()), make([]float64, r.Dim())
+		r.Gradient(g)
+		inverse.MulTo(delta, g)
+		Damped(k, d).MulTo(product, delta)
+		var f nnopt.Objective[float64]
+		if with {
+			f = &objective{m: &m}
+		}
+		_, step := kfacOptimizer(t, &m, nnopt.KFAC{Damping: d, FixedDamping: true, Model: nnopt.ModelFactors}, f)
+		step()
+		dense.Axpy(-dense.Dot(g, delta)/dense.Dot(delta, product), delta, before)
+		vectorNear(t, "values", valuesOf(m.net), before, 1e-9)
+		for range 20 {
+			step()
+		}
+		if end, _ := m.net.Evaluate(m.batch); !(end < 0.5*r.Loss()) {
+			t.Errorf("loss %g, then %g", r.Loss(), end)
+		}
+	}
+}
+
 func restore(n *net.Net[float64], x []float64) {
 	for _, b := range n.Blocks() {
 		x = x[copy(b.Value, x):]
@@ -272,7 +305,7 @@ func TestOptimizerMisuse(t *testing.T) {
 	if err := opt.(nnopt.StatsObserver[float64]).Observe(stats); err == nil {
 		t.Error("inputs of another width were accepted")
 	}
-	for _, o := range []nnopt.KFAC{{Inverse: "odd"}, {Momentum: 1}, {Damping: -1}, {Average: 2}, {Loss: "odd"}, {Interval: -1}, {NormConstraint: math.NaN()}} {
+	for _, o := range []nnopt.KFAC{{Inverse: "odd"}, {Model: "odd"}, {Momentum: 1}, {Damping: -1}, {Average: 2}, {Loss: "odd"}, {Interval: -1}, {NormConstraint: math.NaN()}} {
 		if _, err := nnopt.NewKFAC[float64](o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}

@@ -75,12 +75,16 @@ func TestDeterminism(t *testing.T) {
 		n := net.New[float64](net.Chain(linear(1, 3, 4), layer, tanh(), linear(2, 4, 3)), &net.CrossEntropy[float64]{}, 1)
 		b := &net.Batch[float64]{N: 6, X: randomMatrix(11, 6, 3), Target: net.Target[float64]{Classes: classes(21, 6, 3)}}
 		data := slices.Values([]*net.Batch[float64]{b})
+		before := slices.Clone(runningAverages(n))
 		var random *RandomError
 		if _, err := NewRisk(n, data, RiskOptions{Training: true}); !errors.As(err, &random) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := NewRisk(n, data, RiskOptions{Training: true, AllowRandom: true}); err != nil {
 			t.Errorf("%s by request: %v", name, err)
+		}
+		if !slices.Equal(before, runningAverages(n)) {
+			t.Errorf("%s: the running averages moved", name)
 		}
 		r, err := NewRisk(n, data, RiskOptions{})
 		if err != nil {
@@ -94,6 +98,13 @@ func TestDeterminism(t *testing.T) {
 			t.Error("the network stays in the mode of evaluation")
 		}
 	}
+}
+
+func runningAverages(n *net.Net[float64]) (all []float64) {
+	for _, a := range n.Arrays() {
+		all = append(all, a.Value...)
+	}
+	return all
 }
 
 // TestCheckFinds: operators that are random, not linear, or have another transposed product are found out.
