@@ -75,14 +75,14 @@ func (f *curvatureFlags) verb(use, short string, run func(folder string) error) 
 }
 
 // load returns the run and the risk of its network.
-func (f *curvatureFlags) load(folder string) (*train.Trained, *curvature.Risk[float32], error) {
+func (f *curvatureFlags) load(a *app, folder string) (*train.Trained, *curvature.Risk[float32], error) {
 	if err := oneOf("--operator", f.operator, curvatureOperators...); err != nil {
 		return nil, nil, err
 	}
 	if f.batches < 0 || f.samples < 1 {
 		return nil, nil, usagef("--batches must not be negative, --samples must be positive")
 	}
-	t, err := train.LoadTrained(folder)
+	t, err := a.trained(folder)
 	if err != nil {
 		return nil, nil, trainError(err)
 	}

@@ -56,15 +56,18 @@ func benchBatches(workload string) int {
 func BenchmarkCurvature(b *testing.B) {
 	for _, workload := range []string{"mnist-mlp", "mnist-cnn", "char-transformer"} {
 		b.Run(workload, func(b *testing.B) {
-			folder := filepath.Join(b.TempDir(), "run")
-			o := train.Options{Workload: workload, Steps: 1, Out: folder, Seed: 1}
+			o := train.Options{Workload: workload, Steps: 1, Out: b.TempDir(), Seed: 1}
 			if workload != "char-transformer" {
 				o.Data = os.Getenv("SPDOPT_DIGITS")
 			}
 			if _, err := train.Run(o); err != nil {
 				b.Fatal(err)
 			}
-			t, err := train.LoadTrained(folder)
+			model, err := os.ReadFile(filepath.Join(o.Out, "model.safetensors"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			t, err := train.LoadTrained(o, model)
 			if err != nil {
 				b.Fatal(err)
 			}

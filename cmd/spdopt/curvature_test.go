@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -83,7 +85,7 @@ func TestCurvatureRefuses(t *testing.T) {
 		"nothing":      {nil, exitUsage, "say what"},
 		"verb":         {[]string{"spectra", run}, exitUsage, "spectrum"},
 		"no run":       {[]string{"trace"}, exitUsage, "one run"},
-		"no folder":    {[]string{"trace", filepath.Join(run, "none")}, exitInput, "cannot be read"},
+		"no folder":    {[]string{"trace", filepath.Join(run, "none")}, exitInput, "no run"},
 		"operator":     {[]string{"trace", run, "--operator", "fishy"}, exitUsage, "hessian"},
 		"method":       {[]string{"trace", run, "--method", "guess"}, exitUsage, "xtrace"},
 		"products":     {[]string{"trace", run, "--products", "4"}, exitUsage, "multiple of 3"},
@@ -107,17 +109,30 @@ func TestCurvatureRefuses(t *testing.T) {
 	}
 }
 
-// TestCurvatureOfUnfinishedRun: without a final model the newest checkpoint counts; a run without one is an error.
+// TestCurvatureOfUnfinishedRun: of an interrupted run the newest state counts; a run without one, or of another verb, is an error.
 func TestCurvatureOfUnfinishedRun(t *testing.T) {
-	run := trainedRun(t, "graph", "--steps", "20")
-	if err := os.Remove(filepath.Join(run, "model.safetensors")); err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(interrupted{syscall.SIGTERM})
+	run := filepath.Join(t.TempDir(), "run")
+	if o := invokeWith(ctx, "", "train", "graph", "--out", run); o.code != 143 {
+		t.Fatalf("exit code %d, %s", o.code, o.stderr)
 	}
 	succeed(t, "curvature", "trace", run, "--batches", "1")
-	if err := os.Remove(filepath.Join(run, "latest.json")); err != nil {
-		t.Fatal(err)
+	states, err := filepath.Glob(filepath.Join(run, "state.*"))
+	if err != nil || len(states) == 0 {
+		t.Fatalf("states %v, %v", states, err)
 	}
-	if o := invoke("curvature", "trace", run); o.code != exitInput || !strings.Contains(o.stderr, "no checkpoint") {
+	for _, s := range states {
+		if err := os.Remove(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o := invoke("curvature", "trace", run); o.code != exitInput || !strings.Contains(o.stderr, "neither a model nor a state") {
+		t.Errorf("exit code %d, %s", o.code, o.stderr)
+	}
+	search := filepath.Join(t.TempDir(), "search")
+	succeed(t, "minimize", "--fn", "sphere", "--dim", "2", "--max-evals", "50", "--out", search)
+	if o := invoke("curvature", "trace", search); o.code != exitUsage || !strings.Contains(o.stderr, "run of minimize") {
 		t.Errorf("exit code %d, %s", o.code, o.stderr)
 	}
 }

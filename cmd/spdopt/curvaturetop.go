@@ -50,7 +50,7 @@ func (a *app) curvatureTop() *cobra.Command {
 		if err := oneOf("--method", method, "lanczos", "lobpcg"); err != nil {
 			return err
 		}
-		t, r, err := f.load(folder)
+		t, r, err := f.load(a, folder)
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (a *app) curvatureFactors() *cobra.Command {
 	picture, layer := "", ""
 	cmd := f.verb("factors", "Kronecker factors of every layer, with a heat map", func(folder string) error {
 		f.operator = "kfac"
-		t, r, err := f.load(folder)
+		t, r, err := f.load(a, folder)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ const checkLimit = 1e-4
 func (a *app) curvatureCheck() *cobra.Command {
 	f := &curvatureFlags{}
 	return f.verb("check", "Check that the risk is deterministic and the operator repeatable, linear and symmetric", func(folder string) error {
-		t, r, err := f.load(folder)
+		t, r, err := f.load(a, folder)
 		var random *curvature.RandomError
 		if errors.As(err, &random) {
 			return &unmetError{random.Error()}

@@ -26,7 +26,7 @@ func (a *app) curvatureTrace() *cobra.Command {
 		if err := oneOf("--method", method, "hutchinson", "hutch++", "xtrace", "exact"); err != nil {
 			return err
 		}
-		t, r, err := f.load(folder)
+		t, r, err := f.load(a, folder)
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 	o := curvature.DensityOptions{}
 	logarithmic, picture := false, ""
 	cmd := f.verb("spectrum", "Estimate the density of the eigenvalues by Lanczos", func(folder string) error {
-		t, r, err := f.load(folder)
+		t, r, err := f.load(a, folder)
 		if err != nil {
 			return err
 		}

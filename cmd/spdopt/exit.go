@@ -10,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
+	"github.com/spdopt/spdopt/internal/run"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/roots"
@@ -41,7 +42,9 @@ func (e *unmetError) Error() string { return e.text }
 // interrupted is the cause of a cancelled run.
 type interrupted struct{ signal os.Signal }
 
-func (e interrupted) Error() string { return "interrupted: nothing was written" }
+const nothingWritten = ": nothing was written"
+
+func (e interrupted) Error() string { return "interrupted" + nothingWritten }
 
 // exitCode decides what an error means for the caller.
 func exitCode(err error) int {
@@ -61,6 +64,12 @@ func exitCode(err error) int {
 		missing  *objective.NotFoundError
 		risk     *curvature.DataError
 		random   *curvature.RandomError
+		none     *run.NotRunError
+		exists   *run.ExistsError
+		busy     *run.BusyError
+		damaged  *run.DamageError
+		newer    *run.VersionError
+		changed  *changedError
 		source   *objective.SourceError
 	)
 	switch {
@@ -71,6 +80,8 @@ func exitCode(err error) int {
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk):
+		return exitInput
+	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput
 	case errors.As(err, &unmet), errors.As(err, &accuracy), errors.As(err, &random):
 		return exitUnmet

@@ -78,3 +78,11 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	}
 	return nil
 }
+
+// build names the version with the start of its revision.
+func (v versionOutput) build() string {
+	if v.Revision == "" {
+		return v.Version
+	}
+	return v.Version + "+" + v.Revision[:min(12, len(v.Revision))]
+}

@@ -17,6 +17,7 @@ var mayImport = map[string][]string{
 	"internal/cputime":    {},
 	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
+	"internal/run":        {"internal/atomicfile"},
 	"internal/objective":  {},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os/exec"
 	"strings"
@@ -36,6 +37,7 @@ type Options struct {
 	Timeout      time.Duration // of one evaluation; 0 means none; expr takes none
 	Retries      int           // cmd: how often an evaluation whose process crashed is tried again
 	Memory       int           // wasm: bytes that an instance may hold; 0 means 256 MiB
+	Stderr       io.Writer     // cmd: gets the error output of the processes, from several goroutines; nil drops all but its end
 }
 
 // Evaluator computes values. Evaluate may be called from several goroutines; its error is an *Error, a *NotFoundError, or the cause of ctx. After Close,
@@ -234,6 +236,14 @@ func (o *Options) value(a answer, id uint64, line []byte, stderr *tail) (Value, 
 		}
 	}
 	return Value{a.f, a.g}, nil
+}
+
+// errorOutput is where a process writes its errors: the end stays for messages.
+func (p *Program) errorOutput(last *tail) io.Writer {
+	if p.o.Stderr == nil {
+		return last
+	}
+	return io.MultiWriter(last, p.o.Stderr)
 }
 
 // judge is value for answers to no line; the point is written down only when the evaluation failed.

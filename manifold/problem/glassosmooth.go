@@ -44,6 +44,7 @@ func (r *glassoRun) smooth() error {
 		}
 		last := width <= smoothLast*1.001 || n == 1
 		stage := o
+		stage.Checkpoint, stage.Restore = nil, nil // a state would be that of one stage
 		stage.MaxIterations = o.MaxIterations - r.mon.status.Iteration
 		if !last {
 			stage.Tolerance = max(o.Tolerance, 1e-4)

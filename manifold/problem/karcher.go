@@ -68,6 +68,7 @@ type karcherObjective struct {
 	invT    dense.Matrix[float64] // F^-T at the point being evaluated
 	team    *team
 	latest  *karcherMemo // eigenbases nearest to the next point
+	afresh  bool         // the answer depends on the point alone, to the bit: eigenbases are not followed
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -89,6 +90,9 @@ func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Fra
 	}
 	return k
 }
+
+// forget implements historian.
+func (k *karcherObjective) forget() { k.afresh = true }
 
 func (k *karcherObjective) size() (int, int) { return k.n, len(k.frames) }
 
@@ -116,6 +120,7 @@ func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 			s.basis.Copy(latest.spectra[i].basis)
 			s.known = latest.spectra[i].known
 		}
+		s.known = s.known && !k.afresh
 		if err := s.locate(inv, k.invT, view(k.frames[i].F()), tol, w); err != nil {
 			return err
 		}

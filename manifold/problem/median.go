@@ -64,6 +64,7 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	dense.Transpose(k.invT, inv)
 	err := k.team.run(func(w *worker, i int) error {
 		s, l := m.spectra[i], m.logs[i]
+		s.known = s.known && !k.afresh
 		if err := s.locate(inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
 			return err
 		}

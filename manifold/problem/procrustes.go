@@ -23,11 +23,11 @@ var procrustes = Problem{
 		Name: "lbfgs",
 		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise L-BFGS on the orthogonal group from the " +
 			"rotation between the means; a local minimum",
-		direct: procrustesBy(solve.LBFGS),
+		direct: procrustesBy(solve.LBFGS), resumes: true,
 	}, {
 		Name:   "steepest",
 		What:   "the same by steepest descent",
-		direct: procrustesBy(solve.Steepest),
+		direct: procrustesBy(solve.Steepest), resumes: true,
 	}},
 }
 
@@ -39,6 +39,12 @@ func (p *rotation) Clone() manifold.Point { return &rotation{p.r.Clone()} }
 
 // CopyFrom implements manifold.Point.
 func (p *rotation) CopyFrom(q manifold.Point) { p.r.Copy(q.(*rotation).r) }
+
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (p *rotation) MarshalBinary() ([]byte, error) { return appendFloats(nil, p.r.Data), nil }
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (p *rotation) UnmarshalBinary(data []byte) error { return readFloats(p.r.Data, data) }
 
 // rotations is the orthogonal group with the metric tr(U'V); the tangent vector U at R stands for the velocity U R, U skew-symmetric. Steps are
 // Cayley maps, (I - U/2)^-1 (I + U/2) R; vectors are carried along by keeping U, which is an isometry.

@@ -76,7 +76,7 @@ type run struct {
 	before  float64 // seconds before this process
 }
 
-// Run trains a workload. A run that Stop ended has the reason Stopped and, with Out, a checkpoint.
+// Run trains a workload. A run that Stop ended has the reason Stopped, and its Checkpoint was given the state.
 func Run(o Options) (*Result, error) {
 	w, err := ByName(o.Workload)
 	if err != nil {
@@ -210,8 +210,14 @@ func (r *run) evaluate() error {
 		taken -= r.result.History[n-1].Step
 	}
 	r.result.Seconds = r.before + time.Since(r.since).Seconds()
-	r.result.History = append(r.result.History, Point{r.step, r.lossSum / float64(taken), loss, metric, r.result.Seconds})
+	point := Point{r.step, r.lossSum / float64(taken), loss, metric, r.result.Seconds}
+	r.result.History = append(r.result.History, point)
 	r.lossSum = 0
+	if r.o.Evaluated != nil {
+		if err := r.o.Evaluated(point); err != nil {
+			return err
+		}
+	}
 	r.result.FinalLoss, r.result.FinalMetric = loss, metric
 	if len(r.result.History) == 1 || r.w.better(metric, r.result.BestMetric) {
 		r.result.BestMetric, r.result.BestStep = metric, r.step

@@ -1,11 +1,9 @@
 package train
 
 import (
-	"errors"
-	"io/fs"
+	"bytes"
+	"encoding/json"
 	"iter"
-	"os"
-	"path/filepath"
 
 	"github.com/spdopt/spdopt/nnopt/net"
 )
@@ -15,52 +13,51 @@ type Trained struct {
 	Options  Options
 	Workload Workload
 	Net      *net.Net[float32]
-	Step     int // of the checkpoint; 0 is the final model
+	Step     int // of the state; 0 for a final model
 	PerEpoch int // batches in a pass over the data
 
 	task *task
 }
 
-// LoadTrained returns the network of the run in a folder: the final model, or that of the newest checkpoint of a run that did not end. It reads or
-// generates the data anew; a run of another model, or a damaged one, is a *matio.Error.
-func LoadTrained(folder string) (*Trained, error) {
-	o := Options{Out: folder}
-	r := &run{o: &o}
-	if err := readJSON(r.path(runFile), &o); err != nil {
-		return nil, err
-	}
-	o.Out = folder
+// LoadTrained returns the network of a run with the given options whose final model is the content of a file (the model that Run leaves in Out). The data
+// are read or generated anew. A model of another network is a *StateError.
+func LoadTrained(o Options, model []byte) (*Trained, error) {
 	w, err := ByName(o.Workload)
 	if err != nil {
-		return nil, dataError(r.path(runFile), "%v", err)
-	}
-	if r.t, err = w.build(&o); err != nil {
 		return nil, err
 	}
-	r.w, r.blocks = &w, r.t.net.Blocks()
-	model, step, err := r.newestModel()
+	if err := o.resolve(&w); err != nil {
+		return nil, err
+	}
+	t, err := w.build(&o)
 	if err != nil {
 		return nil, err
 	}
+	r := &run{o: &o, w: &w, t: t, blocks: t.net.Blocks()}
 	if err := r.loadModel(model); err != nil {
 		return nil, err
 	}
-	return &Trained{Options: o, Workload: w, Net: r.t.net, Step: step, PerEpoch: r.t.perEpoch, task: r.t}, nil
+	return &Trained{Options: o, Workload: w, Net: t.net, PerEpoch: t.perEpoch, task: t}, nil
 }
 
-// newestModel returns the file of the final model, or of the newest checkpoint with its step.
-func (r *run) newestModel() (path string, step int, err error) {
-	if _, err := os.Stat(r.path(modelFile)); !errors.Is(err, fs.ErrNotExist) {
-		return r.path(modelFile), 0, nil
+// LoadState returns the network of a state that a run gave to Options.Checkpoint; where, unless it is nil, may change the options that stand in it, such
+// as a path. A damaged state is a *StateError.
+func LoadState(state []byte, where func(*Options)) (*Trained, error) {
+	head, body, found := bytes.Cut(state, []byte{'\n'})
+	var h stateHeader
+	if err := json.Unmarshal(head, &h); err != nil || !found || h.Format != stateFormat || h.Model < 0 || h.Model > len(body) {
+		return nil, stateErrorf("is damaged, or of another version")
 	}
-	if _, err := os.Stat(r.path(latestFile)); errors.Is(err, fs.ErrNotExist) {
-		return "", 0, dataError(filepath.Clean(r.o.Out), "the run has no checkpoint yet")
+	o := h.Result.Settings
+	if where != nil {
+		where(&o)
 	}
-	var l latest
-	if err := readJSON(r.path(latestFile), &l); err != nil {
-		return "", 0, err
+	t, err := LoadTrained(o, body[:h.Model])
+	if err != nil {
+		return nil, err
 	}
-	return r.stepPath(l.Step, "model"), l.Step, nil
+	t.Step = h.Step
+	return t, nil
 }
 
 // Batches returns the first count batches of training, the same in every pass; a batch is valid until the next one.
