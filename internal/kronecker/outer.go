@@ -23,9 +23,12 @@ type run struct{ from, to, length int }
 const enough = 512
 
 // Add adds the sum over the rows x_i of x1_i x1_i^T to the upper triangle of sum, some of it only by the next Flush. x1 is x, or x with the number one
-// appended if sum has a row more than x has columns. Between two flushes sum, one and the number of columns stay the same. The products are
-// summed in T, sum in float64. It costs half a product of x^T by x, less where columns are zero.
+// appended if sum has a row more than x has columns. Between two flushes sum and the number of columns stay the same. The products are summed in T,
+// sum in float64. It costs half a product of x^T by x, less where columns are zero.
 func (o *Outer[T]) Add(x dense.Matrix[T], one float64, sum dense.Matrix[float64]) {
+	if one != o.one {
+		o.Flush(sum)
+	}
 	o.one, o.cols = one, x.Cols
 	if o.count == 0 && x.Rows >= enough {
 		o.multiply(x, sum)
