@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Raster is a picture of a large matrix: the logarithms of the sizes of its elements as colours, light for small. Matrices of more than 96 rows or columns
+// Raster is a picture of a large matrix: the logarithms of the sizes of its elements as colours, light for small. Matrices of more than 64 rows or columns
 // are shown by the largest element in each of as many cells.
 type Raster struct {
 	Title  string
@@ -22,11 +22,12 @@ type RasterPanel struct {
 }
 
 const (
-	rasterCells  = 96
-	rasterSide   = 288.0
-	rasterGap    = 40.0
-	rasterTop    = 70.0
-	rasterDecade = 5.0 // powers of ten below the largest element that the colours span
+	rasterCells   = 64
+	rasterSide    = 288.0
+	rasterGap     = 40.0
+	rasterTop     = 70.0
+	rasterShades  = 16
+	rasterDecades = 5.0 // powers of ten below the largest element that the colours span
 )
 
 // SVG draws the matrices side by side as a file of its own.
@@ -47,17 +48,23 @@ func (p *RasterPanel) draw(b *strings.Builder, left float64) {
 	rows, cols := min(p.Rows, rasterCells), min(p.Cols, rasterCells)
 	values, top := p.cells(rows, cols)
 	fmt.Fprintf(b, `<text x="%g" y="%g">%s (%d x %d), largest %.3g</text>`, left, rasterTop-12, html.EscapeString(p.Name), p.Rows, p.Cols, top)
-	cell := rasterSide / float64(max(rows, cols, 1))
+	// runs of one colour in a row, all of a colour in one path, in units of a cell
+	var shades [rasterShades + 1]strings.Builder
 	for i := range rows {
 		for j := 0; j < cols; {
-			c := rasterColour(values[i*cols+j], top)
-			from := j
-			for j++; j < cols && rasterColour(values[i*cols+j], top) == c; j++ {
+			shade, from := rasterShade(values[i*cols+j], top), j
+			for j++; j < cols && rasterShade(values[i*cols+j], top) == shade; j++ {
 			}
-			fmt.Fprintf(b, `<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" fill="%s"/>`,
-				left+float64(from)*cell, rasterTop+float64(i)*cell, float64(j-from)*cell+0.05, cell+0.05, c)
+			fmt.Fprintf(&shades[shade], "M%d %dh%dv1h-%dz", from, i, j-from, j-from)
 		}
 	}
+	fmt.Fprintf(b, `<g transform="translate(%g %g) scale(%.4f)" shape-rendering="crispEdges">`, left, rasterTop, rasterSide/float64(max(rows, cols, 1)))
+	for k := range shades {
+		if shades[k].Len() > 0 && k > 0 {
+			fmt.Fprintf(b, `<path d="%s" fill="%s"/>`, shades[k].String(), colour(float64(k-1)/(rasterShades-1)))
+		}
+	}
+	b.WriteString("</g>")
 }
 
 // cells returns the largest size in each cell, and the largest of all.
@@ -77,11 +84,11 @@ func (p *RasterPanel) cells(rows, cols int) (values []float64, top float64) {
 	return values, top
 }
 
-// rasterColour rounds to 32 shades, so that neighbours can share a rectangle.
-func rasterColour(v, top float64) string {
+// rasterShade returns 0 for zero, which stays white, and else one of rasterShades shades by the logarithm.
+func rasterShade(v, top float64) int {
 	if v == 0 || top == 0 {
-		return "#ffffff"
+		return 0
 	}
-	share := 1 + math.Log10(v/top)/rasterDecade
-	return colour(math.Round(31*min(max(share, 0), 1)) / 31)
+	share := 1 + math.Log10(v/top)/rasterDecades
+	return 1 + int(math.Round((rasterShades-1)*min(max(share, 0), 1)))
 }
