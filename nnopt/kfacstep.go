@@ -20,6 +20,9 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (
 	}
 	r.directions(blocks, updates)
 	s := r.choose(blocks, updates)
+	if s.a-s.a != 0 { // the direction overflows
+		return true
+	}
 	r.keep(blocks)
 	before := math.NaN()
 	judge := r.objective != nil && (r.o.Reject || !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0)
@@ -119,7 +122,7 @@ func (k *kfacLayer[T]) scaleColumns(weights, bias float64) {
 
 // kfacStep is a Delta + m (last step).
 type kfacStep struct {
-	a, m   float64
+	a, m   float64 // a is NaN where there is no step to take
 	change float64 // of the loss, as the model says; NaN without one
 }
 
@@ -134,6 +137,10 @@ func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacSte
 		}
 	}
 	s := kfacStep{-r.lr, r.o.Momentum, math.NaN()}
+	if gd-gd != 0 {
+		s.a = math.NaN()
+		return s
+	}
 	if r.modelled() {
 		q := r.model(blocks, updates)
 		if a, m, ok := q.minimise(gd, gl); ok {
