@@ -30,11 +30,11 @@ type kfacLayer[T Float] struct {
 	product dense.Matrix[float64] // of the model by factors, and the last step
 	last    dense.Matrix[float64]
 	full    [2]dense.Matrix[float64] // B and A, corrected averages
+	apply   [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
 	work    [2]dense.Matrix[float64]
-	spare   [2]dense.Matrix[float64]
 	values  [2][]float64 // eigenvalues
 	solver  eigen.Solver
-	x, y    dense.Matrix[T] // direction and workspace in T
+	loaded  bool // apply and values hold what the slots hold
 }
 
 // The slots of a layer.
@@ -53,11 +53,10 @@ func newKFACLayer[T Float](r *kfacRule[T], names Layer, b *Block[T], slots []Slo
 	sizes := [2]int{b.Rows, slots[kfacLast].Cols}
 	for i, n := range sizes {
 		square := func() dense.Matrix[float64] { return dense.New[float64](n, n) }
-		k.sums[i], k.full[i], k.spare[i], k.work[i], k.values[i] = square(), square(), square(), square(), make([]float64, n)
+		k.sums[i], k.full[i], k.apply[i], k.work[i], k.values[i] = square(), square(), square(), square(), make([]float64, n)
 	}
 	matrix := func() dense.Matrix[float64] { return dense.New[float64](sizes[0], sizes[1]) }
 	k.g, k.d, k.t = matrix(), matrix(), matrix()
-	k.x, k.y = dense.New[T](sizes[0], sizes[1]), dense.New[T](sizes[0], sizes[1])
 	if r.o.Model == ModelFactors {
 		k.product, k.last = matrix(), matrix()
 	}
@@ -163,13 +162,15 @@ func (k *kfacLayer[T]) invert(damping float64, fresh bool) bool {
 		onB, onA := kronecker.Split(kronecker.Kind(k.o.Inverse), b, a, damping)
 		for side, d := range []float64{onB, onA} {
 			k.work[side].Copy(k.full[side])
-			if kronecker.Invert(k.work[side], d, "", k.spare[side]) != nil {
+			if kronecker.Invert(k.work[side], d, "", k.apply[side]) != nil {
+				k.loaded = false
 				return false
 			}
 		}
 	default:
 		for side := range k.full {
 			if !k.basis(side, fresh) {
+				k.loaded = false
 				return false
 			}
 		}
@@ -180,6 +181,7 @@ func (k *kfacLayer[T]) invert(damping float64, fresh bool) bool {
 			store(k.values[side], k.slots[kfacOutputValues+side].Data)
 		}
 	}
+	k.loaded = false
 	return true
 }
 
@@ -225,7 +227,7 @@ func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
 
 // orthogonal sets q to the stored basis, by one Newton-Schulz step freed of the rounding to T.
 func (k *kfacLayer[T]) orthogonal(side int, q dense.Matrix[float64]) {
-	w, gram := k.spare[side], k.work[side]
+	w, gram := k.apply[side], k.work[side]
 	for i, v := range k.slots[kfacOutputInverse+side].Data {
 		w.Data[i] = float64(v)
 	}
@@ -234,34 +236,38 @@ func (k *kfacLayer[T]) orthogonal(side int, q dense.Matrix[float64]) {
 		gram.Data[i*gram.Stride+i] += 1.5
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w, gram, 0, q)
+	k.loaded = false
 }
 
-// direct sets d to the inverse applied to the gradient g. It computes in T, like the slots.
+// direct sets d to the inverse applied to the gradient g.
 func (k *kfacLayer[T]) direct(damping float64) {
-	store(k.g.Data, k.x.Data)
-	b, a := k.square(kfacOutputInverse), k.square(kfacInputInverse)
-	if len(k.slots) <= kfacOutputValues {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, b, k.x, 0, k.y)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.y, a, 0, k.x)
-	} else {
-		kronecker.Rotate(dense.Transposed, b, a, k.x, k.y)
-		for i, l := range k.slots[kfacOutputValues].Data {
-			row := k.x.Row(i)
-			for j, m := range k.slots[kfacInputValues].Data {
-				row[j] /= max(l, 0)*max(m, 0) + T(damping)
+	if !k.loaded {
+		for side := range k.apply {
+			for i, v := range k.slots[kfacOutputInverse+side].Data {
+				k.apply[side].Data[i] = float64(v)
+			}
+			if len(k.slots) > kfacOutputValues {
+				for i, v := range k.slots[kfacOutputValues+side].Data {
+					k.values[side][i] = max(float64(v), 0)
+				}
 			}
 		}
-		kronecker.Rotate(dense.NoTrans, b, a, k.x, k.y)
+		k.loaded = true
 	}
-	for i, v := range k.x.Data {
-		k.d.Data[i] = float64(v)
+	k.d.Copy(k.g)
+	if len(k.slots) <= kfacOutputValues {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.apply[0], k.d, 0, k.t)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.t, k.apply[1], 0, k.d)
+		return
 	}
-}
-
-// square views a slot as a square matrix.
-func (k *kfacLayer[T]) square(slot int) dense.Matrix[T] {
-	s := &k.slots[slot]
-	return dense.Wrap(s.Rows, s.Cols, s.Data)
+	kronecker.Rotate(dense.Transposed, k.apply[0], k.apply[1], k.d, k.t)
+	for i, l := range k.values[0] {
+		row := k.d.Row(i)
+		for j, m := range k.values[1] {
+			row[j] /= l*m + damping
+		}
+	}
+	kronecker.Rotate(dense.NoTrans, k.apply[0], k.apply[1], k.d, k.t)
 }
 
 // gather sets g to the gradient of the layer, clipped and with what L2 decay adds.

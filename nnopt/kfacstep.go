@@ -129,15 +129,16 @@ type kfacStep struct {
 // choose returns the coefficients of the step.
 func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacStep {
 	scale := r.lr / r.o.LR // of the schedule
-	var gd, gl float64     // inner products of the gradient with both directions
+	var gd, gl, dd float64 // inner products of the gradient with both directions, and of the first with itself
 	for _, k := range r.moving {
 		gd += dense.Dot(k.g.Data, k.d.Data)
+		dd += dense.Dot(k.d.Data, k.d.Data)
 		for i, v := range k.slots[kfacLast].Data {
 			gl += k.g.Data[i] * float64(v)
 		}
 	}
 	s := kfacStep{-r.lr, r.o.Momentum, math.NaN()}
-	if gd-gd != 0 {
+	if !(math.Sqrt(dd) < largestGradient[T]()) || gd-gd != 0 {
 		s.a = math.NaN()
 		return s
 	}

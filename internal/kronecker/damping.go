@@ -170,7 +170,7 @@ func (v *Inverse) Apply(x dense.Matrix[float64]) {
 }
 
 // Rotate sets x to QB^T x QA for Transposed, to QB x QA^T for NoTrans, through the workspace w of the shape of x.
-func Rotate[T dense.Float](t dense.Trans, qb, qa, x, w dense.Matrix[T]) {
+func Rotate(t dense.Trans, qb, qa, x, w dense.Matrix[float64]) {
 	dense.Gemm(t, dense.NoTrans, 1, qb, x, 0, w)
 	dense.Gemm(dense.NoTrans, !t, 1, w, qa, 0, x)
 }
