@@ -59,6 +59,7 @@ func Entries() []Entry {
 		Of("sirf-shampoo", "inverse-free root-free Shampoo", plain("sirf-shampoo", ""), aroundLR(0.05), selfTuned(0.05)),
 		Of("singd", "structured inverse-free natural gradient", plain("singd", singdOptions), aroundLR(0.05), selfTuned(0.05)),
 		Of("ikfac", "inverse-free KFAC", plain("ikfac", singdOptions), aroundLR(0.05), selfTuned(0.05)),
+		Of("kfac", "natural gradient with Kronecker factors and a quadratic model", plain("kfac", ""), aroundLR(0.03), selfTuned(0.03)),
 		Of("muon", "orthogonalised momentum for matrices, AdamW for vectors", plain("muon", ""), aroundLR(0.02), selfTuned(0.02)),
 		Of("lion", "sign of an interpolated average of the gradient", plain("lion", ""), aroundLR(0.002), selfTuned(0.002)),
 		Of("sign", "sign of the averaged gradient", plain("sign", ""), aroundLR(0.002), selfTuned(0.002)),
