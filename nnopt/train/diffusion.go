@@ -23,6 +23,9 @@ func buildDiffusion(o *Options) (*task, error) {
 	if err != nil {
 		return nil, dataError(o.Data, "%v", err)
 	}
+	if train, err = chosen(o, train); err != nil {
+		return nil, err
+	}
 	order, err := data.NewOrder(train.N, o.Batch, o.Seed)
 	if err != nil {
 		return nil, &OptionError{"batch", "does not fit: " + err.Error()}
@@ -53,6 +56,17 @@ func buildDiffusion(o *Options) (*task, error) {
 			loss, _ := n.Evaluate(v)
 			return loss, loss
 		},
+		subject: subject{training: train.N, validation: valid.N, examples: func(isValid bool, numbers []int, draw int) *net.Batch[float32] {
+			var part data.Set[float32]
+			from, purpose := train, "noise of training"
+			if isValid {
+				from, purpose = valid, "noise of queries"
+			}
+			from.Gather(numbers, &part)
+			c := &net.Batch[float32]{}
+			noisy(c, part.X, purpose, max(draw, 0)<<20+numbers[0])
+			return c
+		}},
 		picture: func() string { return samples(o, n, process, s.X) },
 	}, nil
 }
@@ -101,7 +115,7 @@ func cloud(name string, points net.Matrix[float32]) report.Cloud {
 
 func readPoints(o *Options) (*data.Set[float32], error) {
 	if o.Data == "" {
-		return data.Rings[float32](4000, 2, 0.03, data.Stream(o.Seed, "points", 0)), nil
+		return data.Rings[float32](4000, 2, 0.03, data.Stream(o.dataSeed(), "points", 0)), nil
 	}
 	s, _, err := data.ReadNPZ[float32](o.Data, false)
 	return s, err

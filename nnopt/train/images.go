@@ -63,7 +63,7 @@ var autoencoder = Workload{
 // readImages returns the images that the options name, or generated ones.
 func readImages(o *Options) (*data.Images[float32], error) {
 	if o.Data == "" {
-		return data.Blobs[float32](generatedImages, data.Stream(o.Seed, "images", 0)), nil
+		return data.Blobs[float32](generatedImages, data.Stream(o.dataSeed(), "images", 0)), nil
 	}
 	if strings.HasSuffix(o.Data, ".npz") {
 		s, classes, err := data.ReadNPZ[float32](o.Data, true)
@@ -93,6 +93,9 @@ func splitImages(o *Options) (all *data.Images[float32], train, valid *data.Set[
 	}
 	if train, valid, err = all.Split(validationShare); err != nil {
 		err = dataError(o.Data, "%v", err)
+		return
+	}
+	if train, err = chosen(o, train); err != nil {
 		return
 	}
 	if order, err = data.NewOrder(train.N, o.Batch, o.Seed); err != nil {
@@ -133,6 +136,7 @@ func classifier(o *Options, side int, layer func(*rand.Rand, *data.Images[float3
 			})
 			return loss / float64(valid.N), float64(right) / float64(valid.N)
 		},
+		subject: imageSubject(o, images, train, valid, imageShift, func(s *data.Set[float32]) net.Target[float32] { return net.Target[float32]{Classes: s.Classes} }),
 	}, nil
 }
 
@@ -173,5 +177,6 @@ func buildAutoencoder(o *Options) (*task, error) {
 			loss /= float64(valid.N)
 			return loss, loss
 		},
+		subject: imageSubject(o, images, train, valid, 0, func(s *data.Set[float32]) net.Target[float32] { return net.Target[float32]{Values: s.X} }),
 	}, nil
 }

@@ -24,7 +24,9 @@ type Options struct {
 	Target    *float64        `json:"target,omitempty"`   // stop when the metric is at least as good
 	Patience  int             `json:"patience,omitempty"` // stop after this many evaluations without a better metric; 0 never
 	Seed      uint64          `json:"seed"`
-	Device    string          `json:"device,omitempty"` // of the optimizer; default cpu
+	DataSeed  *uint64         `json:"data_seed,omitempty"` // of generated data; default Seed
+	Subset    []int           `json:"subset,omitempty"`    // numbers of the training examples to train on, for images and points; default all
+	Device    string          `json:"device,omitempty"`    // of the optimizer; default cpu
 
 	Out string `json:"-"` // folder for the model and the pictures; default none
 

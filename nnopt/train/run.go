@@ -77,6 +77,18 @@ type run struct {
 
 // Run trains a workload. A run that Stop ended has the reason Stopped, and its Checkpoint was given the state.
 func Run(o Options) (*Result, error) {
+	r, err := begin(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.train(); err != nil {
+		return nil, err
+	}
+	return &r.result, r.finish()
+}
+
+// begin makes a run ready for its first step.
+func begin(o Options) (*run, error) {
 	w, err := ByName(o.Workload)
 	if err != nil {
 		return nil, err
@@ -109,10 +121,7 @@ func Run(o Options) (*Result, error) {
 		return nil, err
 	}
 	r.since = time.Now()
-	if err := r.train(); err != nil {
-		return nil, err
-	}
-	return &r.result, r.finish()
+	return r, nil
 }
 
 func (r *run) train() error {

@@ -31,6 +31,7 @@ type task struct {
 	net      *net.Net[float32]
 	batch    func(step int) *net.Batch[float32] // a function of seed and step
 	evaluate func() (loss, metric float64)      // on the validation set
+	subject  subject                            // zero if the examples are not independent
 	picture  func() string                      // of what the trained network makes, as SVG; may be nil
 	perEpoch int
 	examples int // of training
