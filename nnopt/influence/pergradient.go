@@ -202,3 +202,39 @@ func grown[E any](s []E, n int) []E {
 	}
 	return s[:n]
 }
+
+// Values returns the measurement of each example of a side in a network, averaged over draws: for the networks that are trained anew.
+func Values[T nnopt.Float](n *net.Net[T], s Side[T]) ([]float64, error) {
+	if err := s.Examples.Validate(); err != nil {
+		return nil, err
+	}
+	if s.Measurement == nil {
+		s.Measurement = &LossMeasurement[T]{}
+	}
+	e := &Estimator[T]{net: n}
+	defer e.inference()()
+	var all []float64
+	for i := range s.Examples.Count {
+		from := len(all)
+		for draw := range s.Examples.draws() {
+			where := fmt.Sprintf("batch %d", i)
+			b := s.Examples.Batch(i, draw)
+			if err := checkBatch(b, where); err != nil {
+				return nil, err
+			}
+			if err := guarded(where, func() error { _, err := e.slopes(&s, b, where); return err }); err != nil {
+				return nil, err
+			}
+			if draw == 0 {
+				all = append(all, make([]float64, b.N)...)
+			}
+			for k, v := range e.work.values[:b.N] {
+				all[from+k] += v / float64(s.Examples.draws())
+			}
+		}
+	}
+	if k := notFinite(all); k >= 0 {
+		return nil, dataError("measurement", "of example %d is %v", k, all[k])
+	}
+	return all, nil
+}

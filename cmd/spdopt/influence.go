@@ -1,0 +1,317 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/nnopt/curvature"
+	"github.com/spdopt/spdopt/nnopt/influence"
+	"github.com/spdopt/spdopt/nnopt/net"
+	"github.com/spdopt/spdopt/nnopt/train"
+)
+
+// influenceFlags are what all verbs of "influence" share.
+type influenceFlags struct {
+	damping, undamped float64
+	measurement       string
+	flavour           string
+	samples           int
+	queries           []int
+	count             int
+	fromTraining      bool
+	draws, batch      int
+	seed              uint64
+	skip, reduce      bool
+	absolute          bool
+}
+
+func (a *app) influenceCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "influence",
+		Short: "Which training examples made a trained network predict what it does",
+		Long: `Score every training example of a trained network, the folder of a run of "spdopt train" on images or points, by how much a measurement of a query would grow if the
+example had been left out (influence functions with Kronecker-factored curvature), and check such scores by training again on random subsets. A positive score for
+the loss means that the example helps the query.`,
+		Example: `  spdopt influence score runs/mlp --queries 0,3,7 --out digits.svg
+  spdopt influence score runs/mlp --self --top 20
+  spdopt influence lds runs/mlp --subsets 20 --seeds 2
+  spdopt influence remove runs/mlp --count 2 --remove 20`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("influence: say what: %s (spdopt influence --help)", strings.Join(commandNames(cmd), ", "))
+			}
+			return unknown("verb", args[0], "influence", commandNames(cmd), "spdopt influence --help")
+		},
+	}
+	cmd.AddCommand(a.influenceScore(), a.influenceLDS(), a.influenceRemove())
+	return cmd
+}
+
+// verb returns a command of "influence" for one run.
+func (f *influenceFlags) verb(use, short string, run func(cmd *cobra.Command, folder string) error) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   use + " RUN",
+		Short: short,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("influence %s takes the folder of one run, got %d arguments", use, len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd); err != nil {
+				return err
+			}
+			return influenceError(run(cmd, args[0]))
+		},
+	}
+	flags := cmd.Flags()
+	flags.Float64Var(&f.damping, "damping", 0.1, "added to the curvature, times the mean eigenvalue of a module")
+	flags.Float64Var(&f.undamped, "absolute-damping", 0, "added to the curvature as it is, instead of --damping")
+	flags.StringVar(&f.measurement, "measurement", "loss", "what is measured of the queries: loss, margin (log-odds of the class) or output (mean square)")
+	flags.StringVar(&f.flavour, "flavour", "mc", "of the curvature: type-2 (exact), mc (sampled targets) or empirical")
+	flags.IntVar(&f.samples, "samples", 4, "sampled targets for each output, of mc")
+	flags.IntSliceVar(&f.queries, "queries", nil, "numbers of the queries among the validation examples; default the first --count")
+	flags.IntVar(&f.count, "count", 10, "queries, unless --queries names them")
+	flags.BoolVar(&f.fromTraining, "training-queries", false, "queries are training examples")
+	flags.IntVar(&f.draws, "draws", 0, "draws of the noise or the shifts of training over which gradients are averaged; 0 is images as they are, and 8 for noise")
+	flags.IntVar(&f.batch, "batch", 100, "examples at a time")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of what is sampled")
+	flags.BoolVar(&f.reduce, "reduce", false, "positions of an example collapse before the factors are formed")
+	flags.BoolVar(&f.skip, "skip", false, "leave out the blocks of layers without factors")
+	return cmd
+}
+
+func (f *influenceFlags) check(cmd *cobra.Command) error {
+	if err := oneOf("--measurement", f.measurement, "loss", "margin", "output"); err != nil {
+		return err
+	}
+	if err := oneOf("--flavour", f.flavour, string(curvature.Type2), string(curvature.MonteCarlo), string(curvature.Empirical)); err != nil {
+		return err
+	}
+	if f.batch < 1 || f.count < 1 || f.draws < 0 || f.samples < 1 {
+		return usagef("--batch, --count and --samples must be positive, --draws not negative")
+	}
+	f.absolute = cmd.Flags().Changed("absolute-damping")
+	if f.absolute && cmd.Flags().Changed("damping") {
+		return usagef("--damping contradicts --absolute-damping; give one of them")
+	}
+	return nil
+}
+
+// subject is a trained run with its examples and queries.
+type subject struct {
+	f       *influenceFlags
+	t       *train.Trained
+	train   influence.Examples[float32]
+	queries influence.Examples[float32]
+	numbers []int // of the queries
+	count   int   // training examples
+}
+
+// open loads a run and numbers its examples.
+func (f *influenceFlags) open(a *app, folder string) (*subject, error) {
+	t, err := a.trained(folder)
+	if err != nil {
+		return nil, trainError(err)
+	}
+	training, validation := t.Sizes()
+	if training == 0 {
+		return nil, usagef("%s: the examples of %s depend on each other, so that none can be left out; use a run on images or points", folder, t.Workload.Name)
+	}
+	s := &subject{f: f, t: t, numbers: f.queries, count: training}
+	if f.fromTraining {
+		validation = training
+	}
+	if s.numbers == nil {
+		s.numbers = upTo(min(f.count, validation))
+	}
+	for _, q := range s.numbers {
+		if q < 0 || q >= validation {
+			return nil, usagef("--queries: there is no example %d; there are 0 to %d", q, validation-1)
+		}
+	}
+	s.train = s.examples(upTo(training), false, f.draws)
+	draws := 0
+	if _, _, channels := t.ImageSize(); channels == 0 {
+		draws = f.draws
+	}
+	s.queries = s.examples(s.numbers, !f.fromTraining, draws)
+	return s, nil
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// noiseDraws is the number of draws for losses that are nothing without noise.
+const noiseDraws = 8
+
+// examples cuts numbered examples into batches.
+func (s *subject) examples(numbers []int, valid bool, draws int) influence.Examples[float32] {
+	_, _, channels := s.t.ImageSize()
+	asIs := draws == 0 && channels > 0
+	if draws == 0 {
+		draws = 1
+		if channels == 0 {
+			draws = noiseDraws
+		}
+	}
+	return influence.Examples[float32]{
+		Count: (len(numbers) + s.f.batch - 1) / s.f.batch, Draws: draws,
+		Batch: func(i, draw int) *net.Batch[float32] {
+			part := numbers[i*s.f.batch : min((i+1)*s.f.batch, len(numbers))]
+			if asIs {
+				draw = train.AsIs
+			}
+			get := s.t.Training
+			if valid {
+				get = s.t.Validating
+			}
+			b, err := get(part, draw)
+			if err != nil {
+				panic(err) // the numbers were checked
+			}
+			return b
+		},
+	}
+}
+
+func (s *subject) measure() influence.Measurement[float32] {
+	switch s.f.measurement {
+	case "margin":
+		return influence.Margin[float32]{}
+	case "output":
+		return influence.SquaredOutput[float32]{}
+	}
+	return &influence.LossMeasurement[float32]{}
+}
+
+func (s *subject) asked() influence.Side[float32] {
+	return influence.Side[float32]{Examples: s.queries, Measurement: s.measure()}
+}
+
+func (s *subject) trained() influence.Side[float32] {
+	return influence.Side[float32]{Examples: s.train}
+}
+
+// estimator approximates the curvature, or reads it from the folder of a cache.
+func (s *subject) estimator(kind influence.Preconditioner, cache string) (*influence.Estimator[float32], error) {
+	f := s.f
+	o := influence.Options{Preconditioner: kind, Damping: influence.Damping{Value: f.damping}}
+	if f.absolute {
+		o.Damping = influence.Damping{Absolute: true, Value: f.undamped}
+	}
+	o.Curvature = curvature.Settings{Flavour: curvature.Flavour(f.flavour), Seed: f.seed, Skip: f.skip}
+	if o.Curvature.Flavour == curvature.MonteCarlo {
+		o.Curvature.Samples = f.samples
+	}
+	if f.reduce {
+		o.Curvature.Sharing = curvature.Reduce
+	}
+	if cache == "" {
+		return influence.New(s.t.Net, s.train, o)
+	}
+	name := fmt.Sprintf("%s-%s-%d-%d-%v-%v-%v-%d.safetensors", kind, f.flavour, f.samples, f.seed, o.Damping.Absolute, o.Damping.Value, f.reduce, f.draws)
+	path := filepath.Join(cache, name)
+	if file, err := os.Open(path); err == nil {
+		defer file.Close()
+		e, err := influence.Read(s.t.Net, file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return e, nil
+	}
+	e, err := influence.New(s.t.Net, s.train, o)
+	if err != nil {
+		return nil, err
+	}
+	return e, keepEstimator(e, cache, path)
+}
+
+func keepEstimator(e *influence.Estimator[float32], folder, path string) error {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return fmt.Errorf("%s: cannot make the folder: %w", folder, err)
+	}
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return fmt.Errorf("%s: cannot write: %w", path, err)
+	}
+	defer file.Abort()
+	if err := e.Write(file); err != nil {
+		return fmt.Errorf("%s: cannot write: %w", path, err)
+	}
+	return file.Commit()
+}
+
+// scores returns those of a method: a preconditioner, or trak.
+func (s *subject) scores(method string, features int) (*influence.Scores, error) {
+	if method == "trak" {
+		o := influence.TRAKOptions[float32]{Features: features, Seed: s.f.seed, Damping: s.f.damping, Skip: s.f.skip}
+		if _, ok := s.t.Net.Loss.(*net.CrossEntropy[float32]); !ok {
+			o.Output = &influence.LossMeasurement[float32]{}
+		}
+		return influence.TRAK(s.t.Net, s.asked(), s.trained(), o)
+	}
+	e, err := s.estimator(influence.Preconditioner(method), "")
+	if err != nil {
+		return nil, err
+	}
+	return e.Pairwise(s.asked(), s.trained(), influence.ScoreOptions{})
+}
+
+// retrain trains on a subset with a seed and measures the queries.
+func (s *subject) retrain(subset []int, seed uint64) ([]float64, error) {
+	t, err := s.t.Retrained(subset, seed)
+	if err != nil {
+		return nil, trainError(err)
+	}
+	return influence.Values(t.Net, s.asked())
+}
+
+func (s *subject) rand() *rand.Rand {
+	f := &curvatureFlags{seed: s.f.seed}
+	return f.rand()
+}
+
+// influenceError decides what mistakes are to the command line.
+func influenceError(err error) error {
+	var support *curvature.SupportError
+	if errors.As(err, &support) {
+		return usagef("no Kronecker factors for the blocks %s; add --skip to leave them out", strings.Join(support.Blocks, ", "))
+	}
+	return err
+}
+
+// influenceHead is what every JSON object of "influence" begins with.
+type influenceHead struct {
+	Schema      int    `json:"schema"`
+	Run         string `json:"run"`
+	Workload    string `json:"workload"`
+	Measurement string `json:"measurement"`
+	Examples    int    `json:"examples"`
+	Queries     []int  `json:"queries"`
+}
+
+func (s *subject) head(folder string) influenceHead {
+	return influenceHead{schema, folder, s.t.Workload.Name, s.f.measurement, s.count, s.numbers}
+}
+
+func (a *app) printInfluenceHead(h *influenceHead, more ...[2]string) {
+	a.pairs(append([][2]string{
+		{"run", fmt.Sprintf("%s (%s, %d training examples)", h.Run, h.Workload, h.Examples)},
+		{"measurement", fmt.Sprintf("%s of %d queries", h.Measurement, len(h.Queries))},
+	}, more...)...)
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/nnopt/influence"
+)
+
+// ldsFlags are those of "influence lds" and "influence remove".
+type ldsFlags struct {
+	influenceFlags
+	methods  []string
+	subsets  int
+	share    float64
+	seeds    int
+	features int
+	remove   []int
+}
+
+// ldsOutput is the JSON object of "influence lds".
+type ldsOutput struct {
+	influenceHead
+	Subsets int         `json:"subsets"`
+	Share   float64     `json:"share"`
+	Seeds   int         `json:"seeds"`
+	Methods []ldsMethod `json:"methods"`
+	Ceiling *struct {
+		Pairs  meanOutput `json:"pairs"`  // one seed against another
+		Others meanOutput `json:"others"` // one seed against the mean of the others
+	} `json:"ceiling,omitempty"`
+}
+
+type ldsMethod struct {
+	Method string `json:"method"`
+	meanOutput
+	PerQuery []num `json:"per_query"`
+}
+
+type meanOutput struct {
+	Mean   num `json:"mean"`
+	StdErr num `json:"stderr"`
+}
+
+func meanOf(m influence.Mean) meanOutput { return meanOutput{num(m.Value), num(m.StdErr)} }
+
+func (f *ldsFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.methods, "methods", influenceMethods(), "what to compare")
+	flags.IntVar(&f.seeds, "seeds", 2, "trainings of each subset; two or more give a ceiling")
+	flags.IntVar(&f.features, "features", 512, "of the random projection of trak")
+}
+
+// open checks the flags and loads the run.
+func (f *ldsFlags) open(a *app, folder string) (*subject, error) {
+	if len(f.methods) == 0 {
+		return nil, usagef("--methods: name at least one")
+	}
+	for _, m := range f.methods {
+		if err := oneOf("--methods", m, influenceMethods()...); err != nil {
+			return nil, err
+		}
+	}
+	if f.seeds < 1 {
+		return nil, usagef("--seeds must be positive, not %d", f.seeds)
+	}
+	return f.influenceFlags.open(a, folder)
+}
+
+// trainingSeeds are those of the trainings; none of them is the default seed of a run.
+func (f *ldsFlags) trainingSeeds() (all []uint64) {
+	for k := range f.seeds {
+		all = append(all, f.seed<<16+uint64(k)+1000)
+	}
+	return all
+}
+
+func (a *app) influenceLDS() *cobra.Command {
+	f := &ldsFlags{}
+	cmd := f.verb("lds", "Compare scores with trainings on random subsets (linear datamodelling score)", func(_ *cobra.Command, folder string) error {
+		s, err := f.open(a, folder)
+		if err != nil {
+			return err
+		}
+		subsets, err := influence.Subsets(s.count, f.subsets, f.share, s.rand())
+		if err != nil {
+			return usagef("%v", err)
+		}
+		if f.subsets < 2 {
+			return usagef("--subsets must be at least 2, not %d", f.subsets)
+		}
+		out := &ldsOutput{influenceHead: s.head(folder), Subsets: f.subsets, Share: f.share, Seeds: f.seeds}
+		var scores []*influence.Scores
+		for _, m := range f.methods {
+			one, err := s.scores(m, f.features)
+			if err != nil {
+				return fmt.Errorf("%s: %w", m, err)
+			}
+			scores = append(scores, one)
+		}
+		measured, err := influence.Measure(subsets, f.trainingSeeds(), s.retrain)
+		if err != nil {
+			return err
+		}
+		for k, m := range f.methods {
+			r, err := influence.LDS(scores[k].Values, subsets, measured)
+			if err != nil {
+				return err
+			}
+			one := ldsMethod{Method: m, meanOutput: meanOf(r.Mean)}
+			for _, rho := range r.PerQuery {
+				one.PerQuery = append(one.PerQuery, num(rho))
+			}
+			out.Methods = append(out.Methods, one)
+		}
+		if err := out.setCeiling(measured); err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(out)
+		}
+		return a.printLDS(out)
+	})
+	f.register(cmd)
+	cmd.Flags().IntVar(&f.subsets, "subsets", 20, "random subsets of the training examples to train on")
+	cmd.Flags().Float64Var(&f.share, "share", 0.5, "of the training examples that is in a subset")
+	return cmd
+}
+
+func (out *ldsOutput) setCeiling(measured [][][]float64) error {
+	if out.Seeds < 2 {
+		return nil
+	}
+	c, err := influence.CeilingOf(measured)
+	if err != nil {
+		return err
+	}
+	out.Ceiling = &struct {
+		Pairs  meanOutput `json:"pairs"`
+		Others meanOutput `json:"others"`
+	}{meanOf(c.Pairs), meanOf(c.Others)}
+	return nil
+}
+
+func (a *app) printLDS(out *ldsOutput) error {
+	a.printInfluenceHead(&out.influenceHead, [2]string{"subsets", fmt.Sprintf("%d with a share of %g, %d seeds each", out.Subsets, out.Share, out.Seeds)})
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "method\trank correlation\tstandard error")
+	for _, m := range out.Methods {
+		fmt.Fprintf(w, "%s\t%.3f\t%.3f\n", m.Method, float64(m.Mean), float64(m.StdErr))
+	}
+	if c := out.Ceiling; c != nil {
+		fmt.Fprintf(w, "ceiling: one seed and another\t%.3f\t%.3f\n", float64(c.Pairs.Mean), float64(c.Pairs.StdErr))
+		fmt.Fprintf(w, "ceiling: one seed and the mean of the others\t%.3f\t%.3f\n", float64(c.Others.Mean), float64(c.Others.StdErr))
+	}
+	return w.Flush()
+}
+
+// removeOutput is the JSON object of "influence remove".
+type removeOutput struct {
+	influenceHead
+	Seeds   int            `json:"seeds"`
+	Methods []removeMethod `json:"methods"`
+}
+
+type removeMethod struct {
+	Method string `json:"method"`
+	Counts []struct {
+		Removed int `json:"removed"`
+		meanOutput
+	} `json:"counts"`
+}
+
+func (a *app) influenceRemove() *cobra.Command {
+	f := &ldsFlags{}
+	cmd := f.verb("remove", "Train again without the most helpful examples of each query", func(_ *cobra.Command, folder string) error {
+		s, err := f.open(a, folder)
+		if err != nil {
+			return err
+		}
+		for _, k := range f.remove {
+			if k < 1 || k >= s.count {
+				return usagef("--remove must be 1 to %d, not %d", s.count-1, k)
+			}
+		}
+		out := &removeOutput{influenceHead: s.head(folder), Seeds: f.seeds}
+		for _, m := range f.methods {
+			scores, err := s.scores(m, f.features)
+			if err != nil {
+				return fmt.Errorf("%s: %w", m, err)
+			}
+			removals, err := influence.WithoutTop(scores.Values, f.remove, f.trainingSeeds(), s.retrain)
+			if err != nil {
+				return err
+			}
+			one := removeMethod{Method: m}
+			for _, r := range removals {
+				one.Counts = append(one.Counts, struct {
+					Removed int `json:"removed"`
+					meanOutput
+				}{r.Removed, meanOf(r.Change)})
+			}
+			out.Methods = append(out.Methods, one)
+		}
+		if a.json {
+			return a.printJSON(out)
+		}
+		return a.printRemovals(out)
+	})
+	f.register(cmd)
+	cmd.Flags().IntSliceVar(&f.remove, "remove", []int{10}, "how many examples to leave out, for each query by itself")
+	return cmd
+}
+
+func (a *app) printRemovals(out *removeOutput) error {
+	a.printInfluenceHead(&out.influenceHead, [2]string{"seeds", fmt.Sprint(out.Seeds)})
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "method\tremoved\tchange of the %s\tstandard error\n", out.Measurement)
+	for _, m := range out.Methods {
+		for _, c := range m.Counts {
+			fmt.Fprintf(w, "%s\t%d\t%.4g\t%.2g\n", m.Method, c.Removed, float64(c.Mean), float64(c.StdErr))
+		}
+	}
+	return w.Flush()
+}
