@@ -54,6 +54,7 @@ func exitCode(err error) int {
 		file     *matio.Error
 		data     *problem.DataError
 		unknown  *problem.UnknownError
+		resume   *problem.ResumeError
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
@@ -74,7 +75,7 @@ func exitCode(err error) int {
 		return 143
 	case errors.As(err, &stopped):
 		return 130
-	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source):
 		return exitInput

@@ -39,6 +39,8 @@ var mayImport = map[string][]string{
 	"esadapt/serve":       {"esadapt", "internal/httpguard", "internal/atomicfile"},
 	"testdata":            {},
 
+	"manifold/problem/bench": {"internal/cputime", "internal/dense", "internal/gallery", "manifold/solve", "manifold/problem"},
+
 	"internal/safetensors": {},
 	"internal/kronecker":   {"internal/dense", "internal/eigen"},
 	"internal/engine":      {"internal/dense"},
@@ -47,6 +49,7 @@ var mayImport = map[string][]string{
 	"nnopt/curvature":      {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/algoperf":       {"internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
