@@ -126,3 +126,34 @@ func TestBadConfigurations(t *testing.T) {
 		t.Error("a cancelled run returned no error")
 	}
 }
+
+// Problems whose optimum lies on several constraints are solved to eight digits by feasible points.
+func TestConstrainedSuite(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
+	trials := run(t, Config{Suite: "bbob-constrained", Functions: []string{"c1", "c3", "c7", "c13", "c15", "c33", "c37", "c39"}, Dims: []int{5}, Instances: []int{1, 2}})
+	if solved, rate := Solved(trials, len(Targets())-1); solved < 7 || rate < 0.7 {
+		t.Errorf("%d of 8 functions solved, success rate %.2f", solved, rate)
+	}
+}
+
+// Every suite runs from start to end, with bounds, integers, noise and constraints.
+func TestSuites(t *testing.T) {
+	for _, suite := range bbob.Suites() {
+		c := Config{Suite: suite.Name, Dims: []int{5}, Instances: []int{1}, Budget: 20}
+		trials := run(t, c)
+		if len(trials) != len(suite.Functions) {
+			t.Errorf("%s: %d trials", suite.Name, len(trials))
+		}
+		for _, r := range trials {
+			if r.Evaluations == 0 || r.Evaluations > 100 || r.Hits[50] == 0 && r.Evaluations < 100 {
+				t.Errorf("%s: %+v", suite.Name, r)
+			}
+		}
+		c.Workers = 3
+		if again := run(t, c); !reflect.DeepEqual(again, trials) {
+			t.Errorf("%s: three workers give another result", suite.Name)
+		}
+	}
+}
