@@ -241,8 +241,8 @@ func (s *Search) close() {
 		s.margin.update(s)
 	}
 	reasons := s.strat.Stop()
-	if reasons == nil && s.book.run > 0 && s.noise == nil && s.lagrangian == nil {
-		if detail, yes := s.outlook.hopeless(s.fitness); yes {
+	if reasons == nil && s.noise == nil && s.lagrangian == nil {
+		if detail, yes := s.outlook.hopeless(s.fitness, s.book.run == 0); yes {
 			reasons = []Reason{because(WorseOptimum, detail)}
 		}
 	}

@@ -56,6 +56,7 @@ func (s *Search) startRun(r runSetup) error {
 	if err != nil {
 		return err
 	}
+	looked := s.run.axes
 	s.strat, s.run = strat, r
 	if r.lambda == 0 {
 		s.run.lambda = len(strat.Ask())
@@ -65,7 +66,7 @@ func (s *Search) startRun(r runSetup) error {
 		s.book.limit0 = s.opt.Tuning.Tolerances.resolve(s.space.m, s.run.lambda).MaxGenerations
 	}
 	s.book.spent = s.evaluations
-	s.outlook.reset(s.space.m, s.run.lambda, s.best.F)
+	s.outlook.reset(s.space.m, s.run.lambda, s.best.F, looked)
 	if s.margin != nil {
 		s.margin.update(s)
 	}
