@@ -84,14 +84,10 @@ func batchFor(n int, c1, cMu float64) int {
 
 // Ask implements Strategy.
 func (c *cma) Ask() [][]float64 {
-	if !c.sampled {
-		c.draw()
+	return c.sample(func() {
 		c.size.prepare(c)
 		c.cov.color(c.y, c.z, c.tmp)
-		c.place(c.mean, c.sigma)
-		c.sampled = true
-	}
-	return c.rows
+	})
 }
 
 // Inject implements Injector.
@@ -105,7 +101,7 @@ func (c *cma) Tell(f []float64) error {
 	if err := c.rank(f); err != nil {
 		return err
 	}
-	c.recombine()
+	c.recombine(c.w[:c.mu], c.zw, c.yw)
 	if c.lra != nil {
 		c.lra.update(c)
 	} else {
@@ -120,17 +116,6 @@ func (c *cma) Tell(f []float64) error {
 	}
 	c.finish()
 	return nil
-}
-
-// recombine sets zw and yw to the weighted means of the better steps.
-func (c *cma) recombine() {
-	clear(c.zw)
-	clear(c.yw)
-	for r := range c.mu {
-		i := c.ranking[r].i
-		dense.Axpy(c.w[r], c.z.Row(i), c.zw)
-		dense.Axpy(c.w[r], c.y.Row(i), c.yw)
-	}
 }
 
 func (c *cma) moveMean(rate float64) { dense.Axpy(rate*c.sigma, c.yw, c.mean) }

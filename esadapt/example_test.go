@@ -165,6 +165,7 @@ func ExampleStrategies() {
 	}
 	// Output:
 	// cma
+	// dd-cma
 	// xnes
 	// ma-es
 	// 1+1-cma

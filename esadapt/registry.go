@@ -3,6 +3,7 @@ package esadapt
 // registry lists the strategies, the default first. A new one is a file and a line here.
 var registry = []StrategyInfo{
 	{"cma", "CMA-ES with negative weights, full covariance in spectral form", "O(lambda n^2) and a share of O(n^3) time, 2.5 n^2 numbers", "Hansen, arXiv:1604.00772", false, newCMA},
+	{"dd-cma", "CMA-ES with a fast diagonal: covariance D C D", "O(lambda n^2) and a share of O(n^3) time, 7 n^2 numbers", "Akimoto and Hansen, ECJ 2020", false, newDDCMA},
 	{"xnes", "exponential natural evolution strategy: the Riemannian step", "O(n^3) time, 6 n^2 numbers", "Glasmachers et al., GECCO 2010", false, newXNES},
 	{"ma-es", "matrix adaptation: CMA-ES without covariance", "O(lambda n^2) time, n^2 numbers", "Beyer and Sendhoff, IEEE TEC 2017", false, newMAES},
 	{"1+1-cma", "elitist (1+1)-CMA-ES with active update", "O(n^2) time, 2 n^2 numbers", "Igel et al., GECCO 2006; Arnold and Hansen, GECCO 2010", false, newOnePlusOne},
