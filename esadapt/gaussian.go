@@ -173,7 +173,7 @@ func (d *gaussian) inject(l linear, i int, x []float64) {
 
 // redraw samples candidate i anew.
 func (d *gaussian) redraw(l colorer, i, attempt int) []float64 {
-	d.random.normals(d.z.Row(i), d.generation, i+attempt<<32)
+	d.random.again(d.z.Row(i), d.generation, i, attempt)
 	l.colorOne(d.y.Row(i), d.z.Row(i))
 	x, y := d.x.Row(i), d.y.Row(i)
 	for j, m := range d.mean {

@@ -37,10 +37,11 @@ func newPopulation(n, lambda int, s *Setup) population {
 	return p
 }
 
-// draw fills z with the normal numbers of this generation.
+// draw fills z with the normal numbers of this generation, one candidate after the other.
 func (p *population) draw() {
+	r := p.random.at(p.generation, 0)
 	for i := range p.lambda {
-		p.random.normals(p.z.Row(i), p.generation, i)
+		fillNormal(p.z.Row(i), r)
 	}
 }
 

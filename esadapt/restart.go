@@ -39,7 +39,7 @@ func (s *Search) startRun(r runSetup) error {
 		s.stretch[i] = 1
 	}
 	mean := make([]float64, s.space.m)
-	name := s.opt.Strategy
+	name := s.StrategyName()
 	setup := Setup{Mean: mean, Sigma: r.sigma, Lambda: r.lambda, Seed: s.opt.Seed, Run: uint64(s.book.run), Tuning: s.opt.Tuning}
 	random := newStream(s.opt.Seed, uint64(s.book.run)).at(0, drawRestart)
 	s.space.start(mean, s.book.run == 0, random)

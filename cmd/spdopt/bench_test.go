@@ -11,7 +11,7 @@ import (
 func TestBenchSearchAndCompare(t *testing.T) {
 	dir := t.TempDir()
 	good, bad := filepath.Join(dir, "good.json"), filepath.Join(dir, "bad.json")
-	common := []string{"bench", "es", "--dims", "2", "--instances", "1,2", "--budget", "200", "--functions", "f1,f8", "--json", "--out"}
+	common := []string{"bench", "es", "--dims", "2", "--instances", "1,2", "--budget", "500", "--functions", "f10,f12", "--json", "--out"}
 	var areas [2]float64
 	for i, args := range [][]string{append(common, good, "--jobs", "2"), append(common, bad, "--strategy", "snes")} {
 		var o benchOutput
@@ -21,7 +21,7 @@ func TestBenchSearchAndCompare(t *testing.T) {
 		areas[i] = float64(o.Dims[0].Area)
 	}
 	if !(areas[0] > areas[1]+0.02 && areas[1] > 0) {
-		t.Fatalf("areas %v: snes should be far behind on f8", areas)
+		t.Fatalf("areas %v: snes should be far behind on rotated functions", areas)
 	}
 	if o := succeed(t, "bench", "compare", bad, good); !strings.Contains(o.stdout, "n = 2") {
 		t.Errorf("%+v", o)

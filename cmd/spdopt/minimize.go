@@ -101,7 +101,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.Float64Var(&f.maxSeconds, "max-seconds", 0, "seconds that may pass")
 	flags.Float64Var(&f.target, "target", 0, "stop at a value this low; exit with code 4 without one")
 	flags.IntVar(&f.popsize, "popsize", 0, "points in a generation; the default is 4 + floor(3 ln n)")
-	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is the first")
+	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
@@ -320,12 +320,9 @@ func (f *minimizeFlags) output(s *esadapt.Search, function *bbob.Function, ended
 	best := s.Best()
 	o := s.Options()
 	out := &minimizeOutput{
-		Schema: schema, Objective: f.name(), Dim: o.Dim, Strategy: o.Strategy, BestF: num(best.F), BestX: nums(best.X), BestG: nums(best.G),
+		Schema: schema, Objective: f.name(), Dim: o.Dim, Strategy: s.StrategyName(), BestF: num(best.F), BestX: nums(best.X), BestG: nums(best.G),
 		Evaluations: s.Evaluations(), Failures: s.Failures(), Generations: s.Generations(), Restarts: s.Restarts(), Stop: []string{}, Advice: []string{},
 		Seconds: num(took.Seconds()), Seed: f.seed,
-	}
-	if out.Strategy == "" {
-		out.Strategy = strategyNames()[0]
 	}
 	if best.Evaluation == 0 {
 		out.BestF = num(math.NaN())
