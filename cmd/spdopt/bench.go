@@ -60,19 +60,19 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure black-box search on the test functions, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), and compare two results (compare).",
+		Short: "Measure black-box search and matrix roots, and compare two results",
+		Long:  "Measure black-box search on the test functions (es), compare two of its results (compare), and time the methods of root (roots).",
 		Example: `  spdopt bench es --dims 2,5 --out today.json
   spdopt bench compare yesterday.json today.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? es or compare (spdopt bench --help)")
+				return usagef("bench what? es, compare or roots (spdopt bench --help)")
 			}
-			return unknown("suite", args[0], "bench", []string{"es", "compare"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", []string{"es", "compare", "roots"}, "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand())
+	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
 	return cmd
 }
 

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
 	"roots":               {"internal/dense", "internal/eigen", "spectral"},
+	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
 	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
 	"manifold/problem":    {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
@@ -35,9 +36,11 @@ var mayImport = map[string][]string{
 	"testdata":            {},
 
 	"internal/safetensors": {},
+	"internal/kronecker":   {"internal/dense", "internal/eigen"},
 	"internal/engine":      {"internal/dense"},
-	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
+	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
 	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/curvature":      {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
