@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -260,6 +261,36 @@ func (e *ddcma) Inject(i int, x []float64) { e.inject(e, i, x) }
 
 // resample implements resampler.
 func (e *ddcma) resample(i, attempt int) []float64 { return e.redraw(e, i, attempt) }
+
+// AxisLengths implements Distribution, by a decomposition: O(n^3) and n^2 numbers.
+func (e *ddcma) AxisLengths(dst []float64) []float64 {
+	root, s := dense.New[float64](e.n, e.n), dense.New[float64](e.n, e.n)
+	for i := range e.n {
+		for k, sd := range e.cov.sd {
+			root.Set(i, k, e.d[i]*e.cov.basis.At(i, k)*sd)
+		}
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, root, root, 0, s)
+	dense.Mirror(s)
+	dst = resize(dst, e.n)
+	if !eigen.SymValues(s, dst) {
+		for i := range dst {
+			dst[i] = math.NaN()
+		}
+		return dst
+	}
+	for i, v := range dst {
+		dst[i] = math.Sqrt(max(0, v))
+	}
+	return dst
+}
+
+// Mahalanobis implements Distribution.
+func (e *ddcma) Mahalanobis(x []float64) float64 {
+	z := make([]float64, e.n)
+	e.whiten(z, x)
+	return math.Sqrt(dense.Dot(z, z))
+}
 
 // whiten implements whitener.
 func (e *ddcma) whiten(z, u []float64) {

@@ -27,7 +27,7 @@ type Options struct {
 
 	// Strategy is a name in the registry. "" means "dd-cma" from 20 variables on, and "cma" for fewer, with Integers, or if Tuning asks for what only that one has.
 	Strategy string
-	PopSize  int    // 0 means the strategy's default
+	PopSize  int // 0 means the strategy's default
 	Tuning   Tuning
 	Seed     uint64
 

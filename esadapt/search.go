@@ -47,7 +47,7 @@ type Search struct {
 
 	best        Point
 	bestID      uint64 // its identifier
-	evaluations int // told, failed ones included
+	evaluations int    // told, failed ones included
 	generations int
 	failures    int
 	recentFail  [2]int // failures of this and the last generation

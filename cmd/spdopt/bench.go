@@ -22,6 +22,7 @@ type benchFlags struct {
 	budget, jobs    int
 	suite           string
 	strategy, out   string
+	plot            string
 }
 
 // benchOutput is the JSON object of "bench es".
@@ -98,6 +99,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
 	flags.IntVar(&f.jobs, "jobs", 0, "trials at once; 0 is one per processor")
 	flags.StringVar(&f.out, "out", "", "write every trial to this .json file")
+	flags.StringVar(&f.plot, "plot", "", "draw the distribution of running times into this .svg file")
 	return cmd
 }
 
@@ -148,6 +150,11 @@ func (a *app) benchSearch(f *benchFlags) error {
 			return err
 		}
 	}
+	if f.plot != "" {
+		if err := writePicture(f.plot, runningTimesPicture(f.suite, trials)); err != nil {
+			return err
+		}
+	}
 	if !a.json {
 		return bench.Table(a.out, trials)
 	}
@@ -161,21 +168,22 @@ func (a *app) benchSearch(f *benchFlags) error {
 }
 
 func (a *app) benchCompareCommand() *cobra.Command {
-	allow := 0.01
+	allow, plot := 0.01, ""
 	cmd := &cobra.Command{
 		Use:     "compare BEFORE AFTER",
 		Short:   "Compare two results of bench es; exit code 4 if the later one is worse",
 		Long:    "Compare two files of bench es, dimension by dimension, over the functions that both have. The exit code is 4 if an area fell by more than --allow.",
-		Example: "  spdopt bench compare yesterday.json today.json",
+		Example: "  spdopt bench compare yesterday.json today.json --plot profile.svg",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usagef("bench compare needs two files, got %d", len(args))
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow, plot) },
 	}
 	cmd.Flags().Float64Var(&allow, "allow", allow, "how much an area may fall; its standard error is about 0.005")
+	cmd.Flags().StringVar(&plot, "plot", "", "draw the performance profile of both into this .svg file")
 	return cmd
 }
 
@@ -192,7 +200,7 @@ func readBench(path string) (bench.File, error) {
 	return r, nil
 }
 
-func (a *app) benchCompare(before, after string, allow float64) error {
+func (a *app) benchCompare(before, after string, allow float64, plot string) error {
 	if !(allow >= 0) {
 		return usagef("--allow must not be negative, got %v", allow)
 	}
@@ -203,6 +211,14 @@ func (a *app) benchCompare(before, after string, allow float64) error {
 	y, err := readBench(after)
 	if err != nil {
 		return err
+	}
+	if x.Suite != y.Suite {
+		return &matio.Error{File: after, What: fmt.Sprintf("is about %s, but %s about %s", y.Suite, before, x.Suite)}
+	}
+	if plot != "" {
+		if err := writePicture(plot, comparisonPicture(before, after, &x, &y)); err != nil {
+			return err
+		}
 	}
 	o := comparisonOutput{Schema: schema}
 	var worse []string

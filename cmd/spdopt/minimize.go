@@ -28,6 +28,7 @@ type minimizeFlags struct {
 	strategy, restarts         string
 	seed                       uint64
 	jobs                       int
+	plot                       string
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -76,6 +77,7 @@ Quotes keep the words of a command together: --cmd "python3 objective.py". With 
 A run stops at the target, when --max-evals or --max-seconds are used up, or when it has converged; with --max-evals it restarts until then.
 Exit code 4 means that --target was not met, 5 that the objective failed.`,
 		Example: `  spdopt minimize --fn f10 --dim 10 --seed 1
+  spdopt minimize --fn f8 --dim 10 --plot search.svg
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
@@ -104,6 +106,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
+	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
 	return cmd
 }
@@ -127,6 +130,13 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 		return o, nil, err
 	}
 	if function != nil {
+		o.Constraints = function.Constraints
+		if o.Integers == nil && o.Lower == nil && o.Upper == nil {
+			o.Integers, o.Lower, o.Upper = function.Integers, function.BoxLower, function.BoxUpper
+		}
+		if o.X0 == nil && o.Lower == nil {
+			o.X0 = function.X0
+		}
 		if o.X0 == nil && o.Lower == nil && o.Upper == nil {
 			o.StartLower, o.StartUpper = repeated(0.8*function.Lower, o.Dim), repeated(0.8*function.Upper, o.Dim)
 		}
@@ -270,9 +280,18 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
 	began := time.Now()
 	progress := a.newProgress()
 	d := &driver{search: s, eval: eval, jobs: f.jobs, progress: progress}
+	if d.plot, err = newSearchPlot(f.plot); err != nil {
+		return err
+	}
+	if d.plot != nil && function != nil {
+		d.plot.fOpt = function.FOpt
+	}
 	err = d.run(ctx)
 	progress.clear()
 	if err != nil && err != errSecondsUsed && s.Best().Evaluation == 0 {
+		return err
+	}
+	if err := d.plot.write(f.name() + ", " + s.StrategyName()); err != nil {
 		return err
 	}
 	out := f.output(s, function, err, time.Since(began))

@@ -157,3 +157,16 @@ func TestSuites(t *testing.T) {
 		}
 	}
 }
+
+func TestRunningTimesAndProfile(t *testing.T) {
+	hits := func(at ...int) []int { return append(make([]int, 51-len(at)), at...) }
+	a := []Trial{{Function: "f1", Dim: 2, Budget: 200, Evaluations: 100, Hits: hits(40, 100)}, {Function: "f2", Dim: 2, Budget: 200, Evaluations: 200, Hits: hits()}}
+	b := []Trial{{Function: "f1", Dim: 2, Budget: 200, Evaluations: 50, Hits: hits(50)}, {Function: "f2", Dim: 2, Budget: 200, Evaluations: 60, Hits: hits(60)}}
+	if got, want := RunningTimes(a, 2), [][2]float64{{20, 1. / 102}, {50, 2. / 102}, {100, 2. / 102}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("running times %v, want %v", got, want)
+	}
+	want := [][][2]float64{{{2, 0.5}}, {{1, 1}}}
+	if got := Profile(a, b); !reflect.DeepEqual(got, want) {
+		t.Errorf("profile %v, want %v", got, want)
+	}
+}

@@ -11,12 +11,14 @@ import (
 type Curves struct {
 	Title  string
 	X      string // what the shared axis is
+	LogX   bool   // logarithmic; points with x <= 0 are left out
 	Panels []Panel
 }
 
 // Panel holds curves that share the vertical axis.
 type Panel struct {
 	Y      string
+	Log    bool // logarithmic; points with y <= 0 are left out
 	Curves []Curve
 }
 
@@ -32,6 +34,9 @@ const (
 	curveTop, panelGap      = 50.0, 60.0
 )
 
+// namedCurves is how many names fit into a panel.
+const namedCurves = 13
+
 // curveColours can be told apart without colour vision (Okabe and Ito).
 var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
@@ -43,26 +48,57 @@ func (c *Curves) SVG() string {
 		curveWidth, height, curveWidth, height)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
 	for k, p := range c.Panels {
-		p.draw(&b, c.X, curveTop+float64(k)*(panelHeight+panelGap))
+		p.scaled(c.LogX).draw(&b, c, curveTop+float64(k)*(panelHeight+panelGap))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
 }
 
-func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
+// scaled returns the panel with the logarithms of coordinates on logarithmic axes.
+func (p Panel) scaled(logX bool) *Panel {
+	of := func(log bool, v float64) float64 {
+		switch {
+		case !log:
+			return v
+		case v > 0:
+			return math.Log10(v)
+		}
+		return math.NaN()
+	}
+	curves := p.Curves
+	p.Curves = nil
+	for _, c := range curves {
+		points := make([][2]float64, len(c.Points))
+		for i, q := range c.Points {
+			points[i] = [2]float64{of(logX, q[0]), of(p.Log, q[1])}
+		}
+		p.Curves = append(p.Curves, Curve{c.Name, points})
+	}
+	return &p
+}
+
+// label writes a tick of an axis.
+func label(log bool, v float64) string {
+	if log {
+		return fmt.Sprintf("1e%.3g", v)
+	}
+	return fmt.Sprintf("%.4g", v)
+}
+
+func (p *Panel) draw(b *strings.Builder, c *Curves, top float64) {
 	x, y := p.axis(0), p.axis(1)
 	right, bottom := curveWidth-curveRight, top+panelHeight
 	placeX := func(v float64) float64 { return curveLeft + (right-curveLeft)*x.share(v) }
 	placeY := func(v float64) float64 { return bottom - panelHeight*y.share(v) }
 	for _, v := range y.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%.4g</text>`,
-			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, v)
+		fmt.Fprintf(b, `<path d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
+			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(p.Log, v))
 	}
 	for _, v := range x.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%.4g</text>`, placeX(v), bottom, placeX(v), bottom+17, v)
+		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, placeX(v), bottom, placeX(v), bottom+17, label(c.LogX, v))
 	}
 	fmt.Fprintf(b, `<path d="M%.1f %.1fV%.1fH%.1f" fill="none" stroke="#888"/>`, curveLeft, top, bottom, right)
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, (curveLeft+right)/2, bottom+33, html.EscapeString(xName))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, (curveLeft+right)/2, bottom+33, html.EscapeString(c.X))
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f">%s</text>`, curveLeft, top-8, html.EscapeString(p.Y))
 	for k, c := range p.Curves {
 		colour := curveColours[k%len(curveColours)]
@@ -78,7 +114,9 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 			fmt.Fprintf(&path, "%s%.2f %.2f", step, placeX(q[0]), placeY(q[1]))
 		}
 		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"/>`, path.String(), colour)
-		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		if k < namedCurves {
+			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		}
 	}
 }
 
