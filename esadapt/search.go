@@ -311,6 +311,9 @@ func (s *Search) PopSize() int { return s.run.lambda }
 // .379 and .375 in 5 dimensions, .341 and .343 in 10, .230 and .219 in 20, .136 and .125 in 40.
 const manyVariables = 20
 
+// tooManyVariables is the number from which a covariance takes more memory than a default should.
+const tooManyVariables = 3000
+
 // StrategyName returns the name of the strategy in use.
 func (s *Search) StrategyName() string {
 	if s.opt.Strategy != "" {
@@ -318,6 +321,9 @@ func (s *Search) StrategyName() string {
 	}
 	if t := s.opt.Tuning; s.space.m < manyVariables || s.margin != nil || t.StepSize != CSA || t.LearnRate || t.Exact || t.Sweeps != 0 {
 		return registry[0].Name
+	}
+	if s.space.m >= tooManyVariables {
+		return "lm-ma-es"
 	}
 	return "dd-cma"
 }

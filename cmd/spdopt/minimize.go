@@ -103,7 +103,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.Float64Var(&f.maxSeconds, "max-seconds", 0, "seconds that may pass")
 	flags.Float64Var(&f.target, "target", 0, "stop at a value this low; exit with code 4 without one")
 	flags.IntVar(&f.popsize, "popsize", 0, "points in a generation; the default is 4 + floor(3 ln n)")
-	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, otherwise cma")
+	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, lm-ma-es from 3000 on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
 	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
