@@ -123,7 +123,7 @@ func (s *Search) restart(reasons []Reason) {
 
 // axesApply says whether a search along the axes may follow the first run: several variables but not too many, one exact objective.
 func (s *Search) axesApply() bool {
-	return s.space.m > 1 && s.space.m < tooManyVariables && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.penalty == nil && s.model == nil
+	return !s.wholeRuns && s.space.m > 1 && s.space.m < tooManyVariables && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.penalty == nil && s.model == nil
 }
 
 // nextAxes looks from the best point whether the objective is separable, which costs a few evaluations per variable if it is not.

@@ -54,6 +54,8 @@ type Search struct {
 	recentAll   [2]int
 	stop        []Reason
 	lastRun     []Reason
+
+	wholeRuns bool // no look along the axes: results come in no order
 }
 
 // Point is an evaluated point.

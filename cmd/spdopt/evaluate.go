@@ -207,6 +207,7 @@ type driver struct {
 	progress    *progressLine
 	lastFailure *objective.Error
 	plot        *searchPlot
+	async       *esadapt.Async // with --in-flight; search is the one inside
 }
 
 // verdict is the outcome for one candidate.
@@ -218,6 +219,9 @@ type verdict struct {
 
 // run goes on until the search stops, ctx ends (its cause is the error) or the objective can't be used.
 func (d *driver) run(ctx context.Context) error {
+	if d.async != nil {
+		return d.flow(ctx)
+	}
 	for d.search.Stop() == nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

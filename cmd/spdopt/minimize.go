@@ -29,6 +29,7 @@ type minimizeFlags struct {
 	seed                       uint64
 	jobs                       int
 	plot                       string
+	inFlight                   int
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -80,6 +81,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
   spdopt minimize --fn f8 --dim 10 --plot search.svg
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
+  spdopt minimize --cmd ./simulate --dim 4 --in-flight 16 --max-evals 2000
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
   spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
   spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s`,
@@ -106,6 +108,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, lm-ma-es from 3000 on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
+	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end")
 	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
 	return cmd
@@ -189,6 +192,10 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--target must be a number, not NaN")
 	case f.jobs < 1 || f.jobs > 4096:
 		return usagef("--jobs must be 1 to 4096, not %d", f.jobs)
+	case flags.Changed("in-flight") && (f.inFlight < 1 || f.inFlight > 4096):
+		return usagef("--in-flight must be 1 to 4096, not %d", f.inFlight)
+	case flags.Changed("in-flight") && flags.Changed("jobs"):
+		return usagef("--jobs and --in-flight exclude each other")
 	case (f.restarts == "ipop" || f.restarts == "bipop") && !bounded:
 		return usagef("--restarts %s goes on until the budget is used up; give --max-evals or --max-seconds", f.restarts)
 	}
@@ -257,16 +264,29 @@ func repeated(v float64, n int) []float64 {
 	return all
 }
 
+// search makes the search; with --in-flight it is inside an asynchronous one.
+func (f *minimizeFlags) search(o esadapt.Options) (*esadapt.Search, *esadapt.Async, error) {
+	if f.inFlight == 0 {
+		s, err := esadapt.New(o)
+		return s, nil, err
+	}
+	a, err := esadapt.NewAsync(o, f.inFlight)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.Search(), a, nil
+}
+
 func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
 	o, function, err := f.options(cmd)
 	if err != nil {
 		return err
 	}
-	s, err := esadapt.New(o)
+	s, async, err := f.search(o)
 	if err != nil {
 		return usagef("%s", flagWords.Replace(err.Error()))
 	}
-	eval, done, err := f.evaluator(&o, function, f.jobs)
+	eval, done, err := f.evaluator(&o, function, max(f.jobs, f.inFlight))
 	if err != nil {
 		return err
 	}
@@ -279,7 +299,7 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
 	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, eval: eval, jobs: f.jobs, progress: progress}
+	d := &driver{search: s, async: async, eval: eval, jobs: max(f.jobs, f.inFlight), progress: progress}
 	if d.plot, err = newSearchPlot(f.plot); err != nil {
 		return err
 	}

@@ -276,6 +276,31 @@ func TestMinimizeUsage(t *testing.T) {
 	}
 }
 
+// TestMinimizeInFlight: evaluations overlap, failures and the budget count as usual, and a run ends in time.
+func TestMinimizeInFlight(t *testing.T) {
+	m := fields(t, succeed(t, "minimize", "--cmd", program("slow"), "--x0", "3,-2", "--seed", "1", "--max-evals", "200", "--in-flight", "8", "--json"))
+	if m["evaluations"] != 200.0 || m["best_f"].(float64) > 0.1 || m["seconds"].(float64) > 3 {
+		t.Errorf("200 evaluations of 20 ms, 8 at once: %v", m)
+	}
+	m = fields(t, succeed(t, "minimize", "--cmd", program("nansometimes"), "--x0", "3,-2", "--seed", "1", "--target", "1e-6", "--in-flight", "5", "--json"))
+	if m["target_met"] != true || m["failures"].(float64) == 0 {
+		t.Errorf("%v", m)
+	}
+	for part, args := range map[string][]string{
+		"exclude each other": {"--in-flight", "3", "--jobs", "2"}, "1 to 4096": {"--in-flight", "0"}, "takes no foreign points": {"--in-flight", "3", "--strategy", "ma-es"},
+	} {
+		if o := invoke(append([]string{"minimize", "--fn", "f1", "--dim", "2"}, args...)...); o.code != exitUsage || !strings.Contains(o.stderr, part) {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+	if o := invoke("minimize", "--cmd", program("rubbish"), "--dim", "2", "--in-flight", "3"); o.code != exitObjective {
+		t.Errorf("%+v", o)
+	}
+	if o := invoke("minimize", "--cmd", program("hang"), "--dim", "2", "--in-flight", "3", "--max-seconds", "0.3"); o.code == exitDone && o.stdout == "" {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestMinimizePlot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "search.svg")
 	for _, args := range [][]string{{"--dim", "3"}, {"--dim", "25", "--max-evals", "2000"}, {"--dim", "6", "--strategy", "lm-ma-es", "--max-evals", "500"}} {
