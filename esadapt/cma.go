@@ -79,7 +79,7 @@ func assembleCMA(s *Setup, name string, lambda int, r rates, cov covarianceModel
 // length is about n, adds to its variance in a generation. Measured with two sweeps a turn, evaluations over those of a full decomposition in every
 // generation: 0.99 (n = 10, 4 generations), 0.96 (20, 8), 1.01 to 1.03 (40, 8 to 16).
 func batchFor(n int, c1, cMu float64) int {
-	return max(1, int(min(0.16/(c1+cMu), 0.6/(c1*float64(n)))))
+	return max(1, int(min(0.16/(c1+cMu), 0.65/(c1*float64(n)))))
 }
 
 // Ask implements Strategy.
@@ -128,7 +128,10 @@ func (c *cma) paths() float64 {
 	}
 	d := float64(c.n)
 	h := 0.0
-	warm := 1 - math.Pow(1-c.cSigma, 2*float64(c.generation+1))
+	warm := 1.0
+	if past := 2 * float64(c.generation+1); past*c.cSigma < 40 { // beyond, the power is lost in rounding
+		warm -= math.Pow(1-c.cSigma, past)
+	}
 	if dense.Dot(c.pSigma, c.pSigma)/warm/d < 2+4/(d+1) {
 		h = 1
 	}

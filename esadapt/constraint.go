@@ -84,6 +84,9 @@ func (l *lagrangian) assess(s *Search) {
 	for k := range s.fitness {
 		if !math.IsInf(s.fitness[k], 1) {
 			s.fitness[k] += l.penalties(l.shifted(s.constraintsOf(k)))
+			if math.IsNaN(s.fitness[k]) { // an infinite constraint value
+				s.fitness[k] = math.Inf(1)
+			}
 		}
 		l.order = append(l.order, ranked{s.fitness[k], k})
 	}

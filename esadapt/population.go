@@ -1,7 +1,6 @@
 package esadapt
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -24,6 +23,17 @@ type population struct {
 type ranked struct {
 	f float64
 	i int
+}
+
+// byValue orders by value, equal ones by index; NaN is not there.
+func byValue(a, b ranked) int {
+	switch {
+	case a.f < b.f:
+		return -1
+	case a.f > b.f:
+		return 1
+	}
+	return a.i - b.i
 }
 
 func newPopulation(n, lambda int, s *Setup) population {
@@ -63,12 +73,7 @@ func (p *population) rank(f []float64) error {
 	for i, v := range f {
 		p.ranking[i] = ranked{v, i}
 	}
-	slices.SortFunc(p.ranking, func(a, b ranked) int {
-		if c := cmp.Compare(a.f, b.f); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.i, b.i)
-	})
+	slices.SortFunc(p.ranking, byValue)
 	return nil
 }
 
