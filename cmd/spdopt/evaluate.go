@@ -31,6 +31,7 @@ type objectiveFlags struct {
 	onFail         string
 	retries        int
 	maxFailRate    float64
+	errors         lateWriter // error output of programs
 }
 
 func (f *objectiveFlags) register(cmd *cobra.Command) {
@@ -167,7 +168,7 @@ func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, 
 	source := f.name()
 	options := objective.Options{
 		Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
-		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Memory: f.memory << 20,
+		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Memory: f.memory << 20, Stderr: &f.errors,
 	}
 	if f.shell {
 		options.Argv = objective.Shell(source)
@@ -205,6 +206,7 @@ type driver struct {
 	eval        evaluator
 	jobs        int
 	progress    *progressLine
+	after       func(*esadapt.Search) error // runs between two batches
 	lastFailure *objective.Error
 	plot        *searchPlot
 	async       *esadapt.Async // with --in-flight; search is the one inside
@@ -227,6 +229,9 @@ func (d *driver) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err := d.generation(ctx); err != nil {
+			return err
+		}
+		if err := d.after(d.search); err != nil {
 			return err
 		}
 		d.show()

@@ -40,7 +40,7 @@ func (d *driver) flow(ctx context.Context) error {
 	return nil
 }
 
-// land reports one verdict. The first evaluation to end must not fail, and none may break the protocol.
+// land reports one verdict. The first evaluation must not fail, and none may break the protocol.
 func (d *driver) land(v verdict) error {
 	if v.err != nil {
 		var failed *objective.Error
@@ -48,7 +48,7 @@ func (d *driver) land(v verdict) error {
 			return v.err
 		}
 		d.lastFailure = failed
-		if d.search.Evaluations() == 0 {
+		if v.index == 0 {
 			return v.err
 		}
 	}

@@ -30,6 +30,8 @@ type minimizeFlags struct {
 	jobs                       int
 	plot                       string
 	inFlight                   int
+	keep                       keepFlags
+	askTell                    bool
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -53,6 +55,7 @@ type minimizeOutput struct {
 	TargetMet   *bool    `json:"target_met,omitempty"`
 	Seconds     num      `json:"seconds"`
 	Seed        uint64   `json:"seed"`
+	Run         string   `json:"run,omitempty"`
 }
 
 var errSecondsUsed = errors.New("the time is used up")
@@ -71,6 +74,9 @@ func (a *app) minimizeCommand() *cobra.Command {
 Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
 {file}, {seed} or {id}.
 
+With --out, and with --cmd unless told otherwise, every result is kept in a directory at once, and a run that was interrupted or killed goes on without evaluating anything again:
+spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and tell drive the search.
+
 --wasm takes a WebAssembly module, which runs without files, network and clock: it exports its memory, alloc(bytes) and evaluate(address of x, n) -> f64, or, with
 --constraints, evaluate_g(x, n, address of g, m); a WASI program is run once for every evaluation instead, as with --per-eval.
 --expr takes an expression in x and n: sum(x, # * #), x[0]**2 + abs(x[1]), with sin, cos, exp, log, sqrt, norm, dot, pi and the like; with --constraints a list [f, g, ..].
@@ -82,6 +88,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
   spdopt minimize --cmd ./simulate --dim 4 --in-flight 16 --max-evals 2000
+  spdopt minimize --ask-tell --out runs/lab --dim 3 --lower 0 --upper 1
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
   spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
   spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s`,
@@ -111,6 +118,8 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end")
 	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
+	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
+	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs with --cmd, none with --fn; "auto" and "none" choose`)
 	return cmd
 }
 
@@ -168,7 +177,11 @@ var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a vari
 // check looks at the flags that need no knowledge of the problem, and draws the seed.
 func (f *minimizeFlags) check(cmd *cobra.Command) error {
 	flags := cmd.Flags()
-	if err := f.objectiveFlags.check(cmd); err != nil {
+	if f.askTell {
+		if err := checkAskTell(cmd); err != nil {
+			return err
+		}
+	} else if err := f.objectiveFlags.check(cmd); err != nil {
 		return err
 	}
 	if err := oneOf("--restarts", f.restarts, "auto", "ipop", "bipop", "none"); err != nil {
@@ -196,11 +209,10 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--in-flight must be 1 to 4096, not %d", f.inFlight)
 	case flags.Changed("in-flight") && flags.Changed("jobs"):
 		return usagef("--jobs and --in-flight exclude each other")
+	case f.inFlight > 0 && (f.askTell || f.keep.dir != "" && f.keep.dir != keepNone):
+		return usagef("--in-flight keeps no run: its result depends on the order in which evaluations end")
 	case (f.restarts == "ipop" || f.restarts == "bipop") && !bounded:
 		return usagef("--restarts %s goes on until the budget is used up; give --max-evals or --max-seconds", f.restarts)
-	}
-	if !flags.Changed("seed") {
-		f.seed = rand.Uint64() >> 11 // 53 bits survive every JSON reader
 	}
 	return nil
 }
@@ -277,7 +289,10 @@ func (f *minimizeFlags) search(o esadapt.Options) (*esadapt.Search, *esadapt.Asy
 	return a.Search(), a, nil
 }
 
-func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
+func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
+	if !cmd.Flags().Changed("seed") {
+		a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // 53 bits survive every JSON reader
+	}
 	o, function, err := f.options(cmd)
 	if err != nil {
 		return err
@@ -286,23 +301,37 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
 	if err != nil {
 		return usagef("%s", flagWords.Replace(err.Error()))
 	}
+	if f.askTell {
+		return a.beginAskTell(cmd, f, s)
+	}
 	eval, done, err := f.evaluator(&o, function, max(f.jobs, f.inFlight))
 	if err != nil {
 		return err
 	}
 	defer done()
+	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd" && f.inFlight == 0)
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
+	f.errors.to = k.log()
+	record, s, err := a.recorder(k, s)
+	if err != nil {
+		return err
+	}
 	ctx := a.ctx
 	if f.maxSeconds > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second)), errSecondsUsed)
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
 		defer cancel()
 	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, async: async, eval: eval, jobs: max(f.jobs, f.inFlight), progress: progress}
+	d := &driver{search: s, async: async, eval: record.evaluator(eval), jobs: max(f.jobs, f.inFlight), progress: progress, after: record.after}
 	if d.plot, err = newSearchPlot(f.plot); err != nil {
 		return err
 	}
+	defer d.plot.abort()
 	if d.plot != nil && function != nil {
 		d.plot.fOpt = function.FOpt
 	}
@@ -314,7 +343,13 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
 	if err := d.plot.write(f.name() + ", " + s.StrategyName()); err != nil {
 		return err
 	}
-	out := f.output(s, function, err, time.Since(began))
+	out := f.output(s, function, err, time.Since(began)+k.spent())
+	out.Run = k.dir()
+	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
+		if err := record.finish(s, out); err != nil {
+			return err
+		}
+	}
 	if err := a.reportMinimize(out); err != nil {
 		return err
 	}
@@ -441,6 +476,7 @@ func (a *app) reportMinimize(o *minimizeOutput) error {
 		[2]string{"stop", stop},
 		[2]string{"seed", fmt.Sprint(o.Seed)},
 		[2]string{"time", fmt.Sprintf("%.3g s", float64(o.Seconds))},
+		[2]string{"run", o.Run},
 	)...)
 	return nil
 }

@@ -42,6 +42,13 @@ func newSearchPlot(path string) (*searchPlot, error) {
 	return &searchPlot{file: file, path: path, every: 1, fOpt: math.NaN()}, nil
 }
 
+// abort leaves no file behind when there is no picture.
+func (p *searchPlot) abort() {
+	if p != nil {
+		p.file.Abort()
+	}
+}
+
 // add records the state of a search unless it is too soon after the last one.
 func (p *searchPlot) add(s *esadapt.Search) {
 	if p == nil || s.Generations()%p.every != 0 {
@@ -105,7 +112,6 @@ func (p *searchPlot) write(title string) error {
 	if p == nil {
 		return nil
 	}
-	defer p.file.Abort()
 	base, y := 0.0, "best f"
 	if len(p.moments) > 0 {
 		base, y = p.moments[len(p.moments)-1].best, "best f above the final one"

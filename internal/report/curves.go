@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html"
+	"html/template"
 	"math"
 	"strings"
 )
@@ -11,15 +12,17 @@ import (
 type Curves struct {
 	Title  string
 	X      string // what the shared axis is
-	LogX   bool   // logarithmic; points with x <= 0 are left out
+	LogX   bool   // it is logarithmic; points that are not positive are left out
 	Panels []Panel
 }
 
 // Panel holds curves that share the vertical axis.
 type Panel struct {
 	Y      string
-	Log    bool // logarithmic; points with y <= 0 are left out
+	Log    bool // of a logarithmic axis; points that are not positive are left out
 	Curves []Curve
+
+	logX bool
 }
 
 // Curve is a line through points (x, y); points that are not finite are left out.
@@ -46,65 +49,38 @@ func (c *Curves) SVG() string {
 	height := curveTop + float64(len(c.Panels))*(panelHeight+panelGap)
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`,
 		curveWidth, height, curveWidth, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
 	for k, p := range c.Panels {
-		p.scaled(c.LogX).draw(&b, c, curveTop+float64(k)*(panelHeight+panelGap))
+		p.logX = c.LogX
+		p.draw(&b, c.X, curveTop+float64(k)*(panelHeight+panelGap))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
 }
 
-// scaled returns the panel with the logarithms of coordinates on logarithmic axes.
-func (p Panel) scaled(logX bool) *Panel {
-	of := func(log bool, v float64) float64 {
-		switch {
-		case !log:
-			return v
-		case v > 0:
-			return math.Log10(v)
-		}
-		return math.NaN()
-	}
-	curves := p.Curves
-	p.Curves = nil
-	for _, c := range curves {
-		points := make([][2]float64, len(c.Points))
-		for i, q := range c.Points {
-			points[i] = [2]float64{of(logX, q[0]), of(p.Log, q[1])}
-		}
-		p.Curves = append(p.Curves, Curve{c.Name, points})
-	}
-	return &p
-}
+// Inline draws the curves for a page.
+func (c *Curves) Inline() template.HTML { return template.HTML(c.SVG()) }
 
-// label writes a tick of an axis.
-func label(log bool, v float64) string {
-	if log {
-		return fmt.Sprintf("1e%.3g", v)
-	}
-	return fmt.Sprintf("%.4g", v)
-}
-
-func (p *Panel) draw(b *strings.Builder, c *Curves, top float64) {
+func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 	x, y := p.axis(0), p.axis(1)
 	right, bottom := curveWidth-curveRight, top+panelHeight
 	placeX := func(v float64) float64 { return curveLeft + (right-curveLeft)*x.share(v) }
 	placeY := func(v float64) float64 { return bottom - panelHeight*y.share(v) }
 	for _, v := range y.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
-			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(p.Log, v))
+		fmt.Fprintf(b, `<path class="grid" d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
+			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(v, p.Log))
 	}
 	for _, v := range x.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, placeX(v), bottom, placeX(v), bottom+17, label(c.LogX, v))
+		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, placeX(v), bottom, placeX(v), bottom+17, label(v, p.logX))
 	}
 	fmt.Fprintf(b, `<path d="M%.1f %.1fV%.1fH%.1f" fill="none" stroke="#888"/>`, curveLeft, top, bottom, right)
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, (curveLeft+right)/2, bottom+33, html.EscapeString(c.X))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, (curveLeft+right)/2, bottom+33, html.EscapeString(xName))
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f">%s</text>`, curveLeft, top-8, html.EscapeString(p.Y))
 	for k, c := range p.Curves {
 		colour := curveColours[k%len(curveColours)]
 		var path strings.Builder
 		for _, q := range c.Points {
-			if !isFinite(q[0]) || !isFinite(q[1]) {
+			if q = p.scaled(q); !isFinite(q[0]) || !isFinite(q[1]) {
 				continue
 			}
 			step := "L"
@@ -120,6 +96,27 @@ func (p *Panel) draw(b *strings.Builder, c *Curves, top float64) {
 	}
 }
 
+// label writes the value v of an axis, the power of ten on a logarithmic one.
+func label(v float64, log bool) string {
+	if log {
+		return fmt.Sprintf("%.3g", math.Pow(10, v))
+	}
+	return fmt.Sprintf("%.4g", v)
+}
+
+// scaled is the point as the axes count; NaN stands for what a logarithmic axis cannot show.
+func (p *Panel) scaled(q [2]float64) [2]float64 {
+	for k, log := range [2]bool{p.logX, p.Log} {
+		switch {
+		case log && q[k] <= 0:
+			q[k] = math.NaN()
+		case log:
+			q[k] = math.Log10(q[k])
+		}
+	}
+	return q
+}
+
 func isFinite(v float64) bool { return v-v == 0 }
 
 // span is the range of an axis and the distance of its ticks.
@@ -130,7 +127,7 @@ func (p *Panel) axis(k int) span {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, c := range p.Curves {
 		for _, q := range c.Points {
-			if isFinite(q[k]) {
+			if q = p.scaled(q); isFinite(q[k]) {
 				low, high = min(low, q[k]), max(high, q[k])
 			}
 		}
