@@ -11,12 +11,12 @@ import (
 	"github.com/spdopt/spdopt/internal/report"
 )
 
-// writePicture draws curves into an .svg file.
-func writePicture(path string, c *report.Curves) error {
+// writePicture writes a picture whole or not at all.
+func writePicture(path, svg string) error {
 	file, err := atomicfile.Create(path)
 	if err == nil {
 		defer file.Abort()
-		if _, err = file.Write([]byte(c.SVG())); err == nil {
+		if _, err = file.Write([]byte(svg)); err == nil {
 			err = file.Commit()
 		}
 	}
