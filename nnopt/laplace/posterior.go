@@ -89,8 +89,10 @@ func (p *Posterior[T]) Update(data iter.Seq[*net.Batch[T]]) error {
 	if p.h != nil && p.o.Corrected {
 		return optionError("corrected", "cannot be updated; use Refit with all data")
 	}
-	if err := p.unchanged(); err != nil {
-		return err
+	if p.h != nil {
+		if err := p.unchanged(); err != nil {
+			return err
+		}
 	}
 	defer p.enter()()
 	r, err := curvature.NewRisk(p.net, data, curvature.RiskOptions{})
