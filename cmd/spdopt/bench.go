@@ -64,19 +64,22 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure black-box search and matrix roots, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), compare two of its results (compare), and time the methods of root (roots).",
+		Short: "Measure problems, black-box search, matrix roots and training algorithms, and compare results",
+		Long: `Measure the methods of solve (spd), black-box search on the test functions (es) and the methods of root (roots), and compare two results (compare). Compare training
+algorithms by the time to a target (nn), score their logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
 		Example: `  spdopt bench es --dims 2,5 --out today.json
-  spdopt bench compare yesterday.json today.json`,
-		Args: func(_ *cobra.Command, args []string) error {
+  spdopt bench compare yesterday.json today.json
+  spdopt bench nn --suite small --opts spectral,adamw --data data`,
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? es, compare or roots (spdopt bench --help)")
+				return usagef("bench what? %s (spdopt bench --help)", strings.Join(commandNames(cmd), ", "))
 			}
-			return unknown("suite", args[0], "bench", []string{"es", "compare", "roots"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", commandNames(cmd), "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchProblemsCommand(), a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchNNCommand(), a.benchScoreCommand(), a.benchTargetCommand(), a.benchCostCommand())
 	return cmd
 }
 
@@ -180,9 +183,10 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 func (a *app) benchCompareCommand() *cobra.Command {
 	allow := 0.01
 	cmd := &cobra.Command{
-		Use:     "compare BEFORE AFTER",
-		Short:   "Compare two results of bench es; exit code 4 if the later one is worse",
-		Long:    "Compare two files of bench es, dimension by dimension, over the functions that both have. The exit code is 4 if an area fell by more than --allow.",
+		Use:   "compare BEFORE AFTER",
+		Short: "Compare two results of bench es or spd; exit code 4 if the later one is worse",
+		Long: "Compare two files of bench es, dimension by dimension, over the functions that both have: the exit code is 4 if an area fell by more than --allow. " +
+			"Or two of bench spd, over the cases that both have: then it is 4 if a case no longer converges, or the geometric mean of the times grew by a quarter and --allow.",
 		Example: "  spdopt bench compare yesterday.json today.json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -212,6 +216,9 @@ func readBench(path string) (bench.File, error) {
 func (a *app) benchCompare(before, after string, allow float64) error {
 	if !(allow >= 0) {
 		return usagef("--allow must not be negative, got %v", allow)
+	}
+	if done, err := a.compareProblems(before, after, allow); done {
+		return err
 	}
 	x, err := readBench(before)
 	if err != nil {

@@ -70,6 +70,8 @@ func beObjective(how string) {
 		case how == "crash":
 			fmt.Fprintln(os.Stderr, "no module named numpy")
 			os.Exit(1)
+		case strings.HasSuffix(how, "gradient"):
+			fmt.Println(gradientAnswer(how, m.ID, f, m.X))
 		case how == "constrained":
 			fmt.Printf("{\"id\":%d,\"f\":%v,\"g\":[%v]}\n", m.ID, f, m.X[0]-0.5)
 		default:
