@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -63,6 +64,9 @@ func (p *Posterior[T]) eachLocal(b *net.Batch[T], f func(*local) error) error {
 		return err
 	}
 	defer p.enter()()
+	if err := p.separable(b); err != nil {
+		return err
+	}
 	var failed error
 	err := guard(func() {
 		for l := range p.locals(b) {
@@ -96,6 +100,28 @@ func (p *Posterior[T]) checkInputs(b *net.Batch[T]) error {
 				return &curvature.DataError{What: "batch", Why: fmt.Sprintf("input (%d, %d) is %v", i, j, v)}
 			}
 		}
+	}
+	return nil
+}
+
+// separable demands that the first example gives the same outputs alone as among the others.
+func (p *Posterior[T]) separable(b *net.Batch[T]) (err error) {
+	if b.N == 1 {
+		return nil
+	}
+	var whole, alone []T
+	if err := guard(func() { whole = slices.Clone(p.net.Linearize(b).Row(0)) }); err != nil {
+		return err
+	}
+	one := examples(b, 0, 1)
+	err = guard(func() { alone = p.net.Linearize(&one).Row(0) })
+	for i := range alone {
+		if !(math.Abs(float64(alone[i]-whole[i])) <= 1e-3*(1+math.Abs(float64(whole[i])))) && whole[i]-whole[i] == 0 {
+			err = optionError("network", "couples the examples of a batch")
+		}
+	}
+	if err != nil {
+		return &curvature.DataError{What: "batch", Why: "its examples are not independent (a graph?): variances of their outputs are not supported"}
 	}
 	return nil
 }

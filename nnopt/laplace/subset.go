@@ -6,6 +6,9 @@ import (
 	"github.com/spdopt/spdopt/nnopt/curvature"
 )
 
+// fullLimit bounds the parameters of a dense precision: 0.8 GB for each of its three matrices.
+const fullLimit = 10000
+
 // selectParameters fills places, groups and group from the options.
 func (p *Posterior[T]) selectParameters() error {
 	layout := curvature.Layout(p.net)
@@ -32,8 +35,12 @@ func (p *Posterior[T]) selectParameters() error {
 			p.places, p.group = append(p.places, at), append(p.group, k)
 		}
 	}
-	if len(p.places) == 0 {
+	switch d := len(p.places); {
+	case d == 0:
 		return optionError("subset", "has no parameters")
+	case d > fullLimit && p.o.structure() == Full:
+		return optionError("structure", "full of %d parameters would need matrices of %.3g GB; %d is the most: take kronecker or diagonal, the last layer, or fewer parameters",
+			d, 8e-9*float64(d)*float64(d), fullLimit)
 	}
 	return nil
 }
