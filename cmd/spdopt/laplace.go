@@ -193,7 +193,7 @@ func (f *laplaceFlags) widen(p *laplace.Posterior[float32]) error {
 func laplaceError(err error) error {
 	var option *laplace.OptionError
 	if errors.As(err, &option) {
-		return usagef("%s", strings.TrimPrefix(option.Error(), "laplace: "))
+		return usagef("%s", strings.Replace(err.Error(), "laplace: ", "", 1))
 	}
 	return curvatureError(err)
 }

@@ -85,7 +85,7 @@ func (o *laplaceOutput) score(p *laplace.Posterior[float32], t *train.Trained, s
 		s.Link = link
 		got, err := p.Score(t.Validation(), s)
 		if err != nil {
-			return err
+			return fmt.Errorf("validation: %w (--no-score leaves it out)", err)
 		}
 		name := string(link)
 		if p.Likelihood() == laplace.Regression {
