@@ -13,7 +13,7 @@ import (
 )
 
 func TestBadOptions(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	for what, o := range map[string]Options{
 		"structure":           {Structure: "banded"},
 		"zero precision":      {Hyper: Hyper{Prior: []float64{0}}},
@@ -53,23 +53,23 @@ func TestBadOptions(t *testing.T) {
 
 func TestBadData(t *testing.T) {
 	for _, structure := range Structures() {
-		m := models()[0]
+		m := models()[1]
 		m.batch.X.Data[4] = math.NaN()
 		var data *curvature.DataError
 		if _, err := Fit(m.net, m.data(), Options{Structure: structure}); !errors.As(err, &data) || !strings.Contains(err.Error(), "batch 0") {
 			t.Errorf("inputs: %v", err)
 		}
-		m = models()[2]
+		m = models()[3]
 		m.batch.Target.Values.Data[1] = math.Inf(1)
 		if _, err := Fit(m.net, m.data(), Options{Structure: structure}); !errors.As(err, &data) {
 			t.Errorf("targets: %v", err)
 		}
-		m = models()[0]
+		m = models()[1]
 		m.net.Blocks()[0].Value[2] = math.NaN()
 		if _, err := Fit(m.net, m.data(), Options{Structure: structure}); !errors.As(err, &data) {
 			t.Errorf("parameters: %v", err)
 		}
-		m = models()[0]
+		m = models()[1]
 		if _, err := Fit(m.net, slices.Values([]*net.Batch[float64]{}), Options{Structure: structure}); !errors.As(err, &data) {
 			t.Errorf("no data: %v", err)
 		}
@@ -93,7 +93,7 @@ func TestSingular(t *testing.T) {
 	if _, err := (&diagonalCurvature{[]float64{1, -3}}).at(1, []float64{1, 1}); !errors.As(err, &singular) {
 		t.Error(err)
 	}
-	huge := models()[2]
+	huge := models()[3]
 	dense.Scale(1e9, huge.batch.X.Data, huge.batch.X.Data)
 	p, err := Fit(huge.net, huge.data(), Options{Structure: Full, LastLayer: true, Hyper: Hyper{Prior: []float64{1e-300}}})
 	if !errors.As(err, &singular) {
@@ -122,7 +122,7 @@ func TestUnsupportedLayers(t *testing.T) {
 
 // TestLastLayerMustBeLast: the option is refused where the network does not end with the layer.
 func TestLastLayerMustBeLast(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	m.net = net.New(chain(linear(1, 3, 3), tanh()), &net.CrossEntropy[float64]{}, 1)
 	var option *OptionError
 	if _, err := Fit(m.net, m.data(), Options{LastLayer: true}); !errors.As(err, &option) {
@@ -136,7 +136,7 @@ func TestLastLayerMustBeLast(t *testing.T) {
 
 // TestAnotherNetwork: a posterior is not used with other parameters than those that it was fitted at, nor with inputs of another shape.
 func TestAnotherNetwork(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	p := m.fit(t, Options{})
 	var data *curvature.DataError
 	wide := &net.Batch[float64]{N: 2, X: randomMatrix(1, 2, 5)}
@@ -178,7 +178,7 @@ func TestAnotherNetwork(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	m, squares, yesNo := models()[0], models()[2], models()[4]
+	m, squares, yesNo := models()[1], models()[3], models()[5]
 	p := m.fit(t, Options{})
 	f, err := p.Predict(m.batch)
 	if err != nil {

@@ -2,10 +2,14 @@ package laplace
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/nnopt/curvature"
+	"github.com/spdopt/spdopt/nnopt/net"
 )
 
 // addCurvature adds the curvature of the likelihood of more data to that of the posterior.
@@ -46,34 +50,111 @@ func (p *Posterior[T]) operator(r *curvature.Risk[T]) (curvature.Operator, error
 	return curvature.NewGGN(r), nil
 }
 
-// addFull multiplies the curvature with every unit vector.
+// addFull adds the outer products of pulled-back vectors, so that the sum is positive semidefinite in floating point too. Examples that are not
+// independent have no Jacobians of their own; then the curvature is multiplied with every unit vector.
 func (p *Posterior[T]) addFull(r *curvature.Risk[T]) error {
+	d := len(p.places)
+	m := dense.New[float64](d, d)
+	if before, ok := p.h.(*fullCurvature); ok {
+		m.Copy(before.h)
+	}
+	for b := range r.Data {
+		if p.separable(b) != nil {
+			return p.multiplied(r, m)
+		}
+		break
+	}
+	source := (&Scoring{Seed: p.o.Curvature.Seed + uint64(p.examples)}).rand()
+	for b := range r.Data {
+		p.addOuter(b, p.vectorsAt(b, source), m)
+	}
+	return p.setFull(m)
+}
+
+// vectorsAt returns the vectors v at the outputs of a batch whose outer products the flavour adds up.
+func (p *Posterior[T]) vectorsAt(b *net.Batch[T], source *rand.Rand) (all []net.Matrix[T]) {
+	view := p.net.Linearize(b)
+	out := view.Clone()
+	curved := p.net.Loss.(net.Curved[T])
+	add := func(f func(v net.Matrix[T])) {
+		v := dense.New[T](out.Rows, out.Cols)
+		f(v)
+		all = append(all, v)
+	}
+	switch s := &p.o.Curvature; s.Flavour {
+	case curvature.MonteCarlo:
+		samples := max(1, s.Samples)
+		for range samples {
+			add(func(v net.Matrix[T]) {
+				curved.Draw(out, &b.Target, source, v)
+				dense.Scale(T(1/math.Sqrt(float64(samples))), v.Data, v.Data)
+			})
+		}
+	case curvature.Empirical:
+		add(func(v net.Matrix[T]) {
+			p.net.Loss.Evaluate(net.Dual[T]{V: out}, &b.Target, net.Dual[T]{V: v})
+			dense.Scale(T(1/p.net.Loss.Factor(out, &b.Target)), v.Data, v.Data)
+		})
+	default:
+		for k := range out.Cols {
+			add(func(v net.Matrix[T]) { curved.Root(out, &b.Target, k, v) })
+		}
+	}
+	return all
+}
+
+// addOuter adds sum_v (J^T v)(J^T v)^T of every row of the outputs to m.
+func (p *Posterior[T]) addOuter(b *net.Batch[T], vectors []net.Matrix[T], m dense.Matrix[float64]) {
+	row := 0
+	c := vectors[0].Cols
+	s := dense.New[float64](len(vectors), c)
+	for l := range p.locals(b) {
+		pulled := dense.New[float64](l.out.Rows*len(vectors), m.Cols)
+		for i := range l.out.Rows {
+			for k, v := range vectors {
+				widen(v.View(row+i, 0, 1, c), s.View(k, 0, 1, c))
+			}
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s, l.jacobian.View(i*c, 0, c, m.Cols), 0, pulled.View(i*len(vectors), 0, len(vectors), m.Cols))
+		}
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, pulled, pulled, 1, m)
+		row += l.out.Rows
+	}
+}
+
+// multiplied adds the curvature by its products. What rounding made negative of its eigenvalues becomes 0.
+func (p *Posterior[T]) multiplied(r *curvature.Risk[T], m dense.Matrix[float64]) error {
 	op, err := p.operator(r)
 	if err != nil {
 		return err
 	}
-	d := len(p.places)
-	m := dense.New[float64](d, d)
-	x := make([]float64, r.Dim())
-	column := make([]float64, r.Dim())
+	q := dense.New[float64](m.Rows, m.Cols)
+	x, column := make([]float64, r.Dim()), make([]float64, r.Dim())
 	for i, at := range p.places {
 		x[at] = 1
 		op.MulTo(column, x)
 		x[at] = 0
-		gather(m.Row(i), column, p.places)
+		gather(q.Row(i), column, p.places)
+		dense.Scale(1/r.Factor(), q.Row(i), q.Row(i))
 	}
-	for i := range d {
-		for j := range i + 1 {
-			v := (m.At(i, j) + m.At(j, i)) / (2 * r.Factor())
-			if v-v != 0 {
-				return &curvature.DataError{What: "curvature", Why: fmt.Sprintf("element (%d, %d) is %v", i, j, v)}
-			}
-			m.Set(i, j, v)
-			m.Set(j, i, v)
+	w := make([]float64, m.Rows)
+	if !eigen.Sym(q, w) {
+		return &curvature.DataError{What: "curvature", Why: "is not finite"}
+	}
+	scaled := q.Clone()
+	for i := range q.Rows {
+		for j, v := range w {
+			scaled.Row(i)[j] *= max(v, 0)
 		}
 	}
-	if before, ok := p.h.(*fullCurvature); ok {
-		dense.Axpy(1, before.h.Data, m.Data)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, scaled, q, 1, m)
+	return p.setFull(m)
+}
+
+func (p *Posterior[T]) setFull(m dense.Matrix[float64]) error {
+	for i, v := range m.Data {
+		if v-v != 0 {
+			return &curvature.DataError{What: "curvature", Why: fmt.Sprintf("element (%d, %d) is %v", i/m.Cols, i%m.Cols, v)}
+		}
 	}
 	p.h = &fullCurvature{m}
 	return nil

@@ -1,6 +1,7 @@
 package laplace
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -77,7 +78,7 @@ func checkSlopes(t *testing.T, name string, p *Posterior[float64]) {
 
 // TestDamped compares with the Kronecker product of the damped factors.
 func TestDamped(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	p := m.fit(t, Options{Damped: true, Hyper: Hyper{Prior: []float64{0.3}, Temperature: 2}})
 	s := p.o.Curvature
 	r, err := curvature.NewRisk(m.net, m.data(), curvature.RiskOptions{})
@@ -202,7 +203,7 @@ func TestSplitsAndUpdates(t *testing.T) {
 
 // TestFlavours: the posterior of sampled targets tends to that of the Gauss-Newton matrix, and that of the empirical Fisher matrix is J^T g g^T J.
 func TestFlavours(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	exact := m.fit(t, Options{Structure: Full}).Evidence().LogDetPosterior
 	for _, structure := range Structures() {
 		want := m.fit(t, Options{Structure: structure}).Evidence().LogDetPosterior
@@ -236,7 +237,7 @@ func TestFlavours(t *testing.T) {
 
 // TestCorrected: the eigenvalues of EKFAC keep the trace of the Gauss-Newton matrix, which those of KFAC do not.
 func TestCorrected(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	inner, _ := hessianOf(m.fit(t, Options{}), m.batch)
 	trace := mat.Trace(gaussNewton(jacobianOf(m.net, m.batch), inner))
 	sum := func(o Options) (s float64) {
@@ -259,7 +260,7 @@ func TestCorrected(t *testing.T) {
 
 // TestLastLayerIsFullWithTheRestFrozen compares three ways to say the same.
 func TestLastLayerIsFullWithTheRestFrozen(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	var indices []int
 	for at := 16; at < m.net.Dim(); at++ {
 		indices = append(indices, at)
@@ -284,7 +285,7 @@ func TestLastLayerIsFullWithTheRestFrozen(t *testing.T) {
 
 // TestPriorMean: the scatter is around the mean of the prior.
 func TestPriorMean(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	p := m.fit(t, Options{Mean: []float64{0.3}, Hyper: Hyper{Prior: []float64{2}}})
 	var want float64
 	for _, v := range p.Mode() {
@@ -293,4 +294,32 @@ func TestPriorMean(t *testing.T) {
 	near(t, "scatter", p.Evidence().Scatter, want, 1e-12)
 	p = m.fit(t, Options{Mean: p.Mode()})
 	near(t, "scatter around the mode", p.Evidence().Scatter, 0, 1e-15)
+}
+
+// TestGraph: the nodes of a graph are not independent; their full posterior is that of the dense formula, and predictions are refused.
+func TestGraph(t *testing.T) {
+	g := &net.Graph{Start: []int{0, 2, 3, 5, 6, 6}, Neighbours: []int32{1, 2, 0, 0, 3, 2}}
+	m := model{"graph", net.New(chain(net.NewAggregate[float64](g), linear(1, 6, 4), tanh(), net.NewAggregate[float64](g), linear(2, 8, 3)), &net.CrossEntropy[float64]{}, 1),
+		&net.Batch[float64]{N: 5, X: randomMatrix(3, 5, 3), Target: net.Target[float64]{Classes: []int32{0, 2, -1, 1, 1}}}, true}
+	o := Options{Structure: Full, Hyper: Hyper{Prior: []float64{0.7}}}
+	p := m.fit(t, o)
+	var c mat.Cholesky
+	if !c.Factorize(precisionOf(t, &m, p, p.Hyper())) {
+		t.Fatal("oracle is singular")
+	}
+	near(t, "log-determinant", p.Evidence().LogDetPosterior, c.LogDet(), 1e-8)
+	var data *curvature.DataError
+	if _, err := p.Predict(m.batch); !errors.As(err, &data) {
+		t.Error(err)
+	}
+	if err := p.Update(m.data()); err != nil {
+		t.Fatal(err)
+	}
+	twice := p.Hyper()
+	twice.Temperature = 0.5
+	q := m.fit(t, o)
+	if err := q.SetHyper(twice); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "the same data again", p.Evidence().LogDetPosterior, q.Evidence().LogDetPosterior, 1e-9)
 }

@@ -95,7 +95,11 @@ func models() []model {
 	mlp := func(loss net.Loss[float64], out int) *net.Net[float64] {
 		return net.New(chain(linear(1, 3, 4), tanh(), linear(2, 4, out)), loss, 1)
 	}
+	first := linear(8, 3, 3)
+	again := &net.Linear[float64]{Weight: first.Weight, Bias: first.Bias}
 	return []model{
+		{"tied", net.New(chain(first, tanh(), again, tanh(), linear(2, 3, 2)), net.NewSquare[float64](false), 1),
+			&net.Batch[float64]{N: 5, X: randomMatrix(11, 5, 3), Target: values(30, 5, 2)}, true},
 		{"classes", mlp(&net.CrossEntropy[float64]{}, 3), &net.Batch[float64]{N: 6, X: randomMatrix(11, 6, 3), Target: net.Target[float64]{Classes: classes(21, 6, 3)}}, true},
 		{"classes, sum", mlp(&net.CrossEntropy[float64]{Sum: true}, 3), &net.Batch[float64]{N: 6, X: randomMatrix(11, 6, 3), Target: net.Target[float64]{Classes: classes(21, 6, 3)}}, true},
 		{"squares", mlp(net.NewSquare[float64](false), 2), &net.Batch[float64]{N: 6, X: randomMatrix(11, 6, 3), Target: values(30, 6, 2)}, true},

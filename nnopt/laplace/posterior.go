@@ -47,7 +47,8 @@ type Posterior[T nnopt.Float] struct {
 // Fit returns the posterior for the data at the present parameters of the network, which should be near a minimum of the loss. Derivatives are those of
 // evaluation (dropout off). Data and parameters that are not finite and losses without a likelihood are *curvature.DataError, layers without Kronecker
 // factors *curvature.SupportError; others are *OptionError and *SingularError. Kronecker costs what the factors cost (curvature.CollectKFAC) and their
-// decomposition, Diagonal the gradients of as many vectors as outputs, Full a Gauss-Newton product over the data for each parameter.
+// decomposition, Diagonal the gradients of as many vectors as outputs, Full a backward pass of one example for each output
+// and d^2 flops for each output and vector.
 func Fit[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o Options) (*Posterior[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

@@ -110,17 +110,18 @@ func (p *Posterior[T]) separable(b *net.Batch[T]) (err error) {
 		return nil
 	}
 	var whole, alone []T
+	coupled := false
 	if err := guard(func() { whole = slices.Clone(p.net.Linearize(b).Row(0)) }); err != nil {
 		return err
 	}
 	one := examples(b, 0, 1)
 	err = guard(func() { alone = p.net.Linearize(&one).Row(0) })
 	for i := range alone {
-		if !(math.Abs(float64(alone[i]-whole[i])) <= 1e-3*(1+math.Abs(float64(whole[i])))) && whole[i]-whole[i] == 0 {
-			err = optionError("network", "couples the examples of a batch")
+		if math.Abs(float64(alone[i]-whole[i])) > 1e-3*(1+math.Abs(float64(whole[i]))) {
+			coupled = true
 		}
 	}
-	if err != nil {
+	if coupled || err != nil {
 		return &curvature.DataError{What: "batch", Why: "its examples are not independent (a graph?): variances of their outputs are not supported"}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 
 // TestVarianceGrows: variances of outputs are not negative and grow away from the data.
 func TestVarianceGrows(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	for _, structure := range Structures() {
 		p := m.fit(t, Options{Structure: structure})
 		var before float64
@@ -166,7 +166,7 @@ func dirichletMean(f, v []float64, normalise bool) []float64 {
 
 // TestSamplesHaveTheCovariance: second moments of draws tend to P^-1.
 func TestSamplesHaveTheCovariance(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	for _, structure := range Structures() {
 		p := m.fit(t, Options{Structure: structure})
 		d, r := p.Dim(), source(4)
@@ -227,7 +227,7 @@ func TestBridgeInvertsDirichlet(t *testing.T) {
 
 // TestPredictWeights: in a linear model draws of the weights and of the outputs agree; the network gets its parameters back.
 func TestPredictWeights(t *testing.T) {
-	m := models()[0]
+	m := models()[1]
 	p := m.fit(t, Options{LastLayer: true})
 	before := slices.Clone(p.values)
 	got, err := p.PredictWeights(m.batch, 20000, source(6))
@@ -250,7 +250,7 @@ func TestPredictWeights(t *testing.T) {
 
 // TestPieces: what is predicted does not depend on how much is done at a time.
 func TestPieces(t *testing.T) {
-	m := models()[5]
+	m := models()[6]
 	p := m.fit(t, Options{})
 	whole, err := p.Predict(m.batch)
 	if err != nil {
