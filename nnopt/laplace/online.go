@@ -24,6 +24,9 @@ type OnlineOptions[T nnopt.Float] struct {
 	LR        float64 // of Adam; default 0.1
 	Scalar    bool    // one prior precision for all parameters
 	FixNoise  bool    // the noise of regression stays
+	// Final keeps the last measured parameters instead of those with the best evidence. Away from a minimum of the loss the evidence may be high for
+	// parameters that are not trained yet.
+	Final bool
 	// LRScale, if not nil, is what the learning rate of an epoch is multiplied by.
 	LRScale func(epoch int) float64
 	// Progress, if not nil, is called after every epoch.
@@ -40,8 +43,8 @@ type OnlineEpoch struct {
 
 // Trained is what Train returns.
 type Trained[T nnopt.Float] struct {
-	Posterior *Posterior[T] // at the best evidence, to whose parameters the network is set
-	Best      int           // epoch of the best evidence
+	Posterior *Posterior[T] // at the parameters that were kept, to which the network is set
+	Best      int           // epoch of the parameters that were kept
 	Evidence  float64
 	History   []OnlineEpoch
 }
@@ -49,7 +52,7 @@ type Trained[T nnopt.Float] struct {
 // Train trains a network together with the hyperparameters of its prior and likelihood (Immer et al., arXiv:2104.04975): in every epoch the optimizer goes
 // through the data once with the loss and R/s prior (theta - mean)^2/2, s the factor on the curvature, whose stationary points are those of the log joint
 // density; then, after BurnIn and each Every epochs, the posterior is fitted and Steps steps of Adam raise the evidence. The parameters and hyperparameters
-// with the best evidence are kept, and the posterior fitted there. data must give the same batches in every pass. Parameters that are not of the posterior
+// with the best evidence are kept (or the last ones: Final), and the posterior fitted there. data must give the same batches in every pass. Parameters that are not of the posterior
 // have no prior. Errors are those of Fit and of the optimizer.
 func Train[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o OnlineOptions[T]) (*Trained[T], error) {
 	t, err := newTrainer(n, data, &o)
@@ -190,7 +193,7 @@ func (t *trainer[T]) measure(e *OnlineEpoch) error {
 	for _, s := range course {
 		e.Evidence = max(e.Evidence, s.Evidence)
 	}
-	if t.best == nil || e.Evidence > t.result.Evidence {
+	if t.best == nil || t.o.Final || e.Evidence > t.result.Evidence {
 		t.best = append(t.best[:0], t.p.values...)
 		t.hyper = t.p.Hyper()
 		t.result.Best, t.result.Evidence = e.Epoch, e.Evidence
