@@ -28,6 +28,7 @@ type eigenFactor[T Float] struct {
 	m    dense.Matrix[T] // upper triangle; its diagonal is d but for increments that have not been settled
 
 	narrow []engine.BFloat16 // where m is stored between steps, if it is so
+	lasts  bool              // m is stored between steps as it is
 
 	gen, q     dense.Matrix[T]
 	work       []T
@@ -35,18 +36,31 @@ type eigenFactor[T Float] struct {
 	next, fine []T // eigenvalues of a step; powers of eigenvalues
 }
 
-// newEigenFactor wraps the slots b (n x n), d and m (nil: not kept between steps).
+// newEigenFactor wraps the slots b (n x n), d and m; m may be nil and bound later, as is the workspace.
 func newEigenFactor[T Float](mode int, b, d, m []T) *eigenFactor[T] {
 	n := len(d)
-	if m == nil {
-		m = make([]T, n*n)
-	}
 	v := make([]T, 5*n)
-	return &eigenFactor[T]{
-		n: n, mode: mode, b: dense.Wrap(n, n, b), d: d, m: dense.Wrap(n, n, m),
-		gen: dense.New[T](n, n), q: dense.New[T](n, n), work: make([]T, dense.CayleyWork(n)),
+	f := &eigenFactor[T]{
+		n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
 	}
+	if m != nil {
+		f.m = dense.Wrap(n, n, m)
+	}
+	return f
+}
+
+// turnWork is the workspace of a rotation.
+type turnWork[T Float] struct{ gen, q, work []T }
+
+// newTurnWork returns that of factors of size n at most, whose Cayley maps need cayley elements.
+func newTurnWork[T Float](n, cayley int) *turnWork[T] {
+	return &turnWork[T]{make([]T, n*n), make([]T, n*n), make([]T, max(cayley, n*n))}
+}
+
+// bind gives the factor a workspace.
+func (f *eigenFactor[T]) bind(w *turnWork[T]) {
+	f.gen, f.q, f.work = dense.Wrap(f.n, f.n, w.gen[:f.n*f.n]), dense.Wrap(f.n, f.n, w.q[:f.n*f.n]), w.work
 }
 
 // eigenRange bounds eigenvalues, so that their products with a few others stay in the range of T.
@@ -90,7 +104,7 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 			f.settle(o)
 			return 1
 		}
-		w := dense.Wrap(f.n, f.n, f.work)
+		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
 		f.stay(o)

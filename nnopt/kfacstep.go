@@ -20,6 +20,9 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (
 	}
 	r.directions(blocks, updates)
 	s := r.choose(blocks, updates)
+	if s.a-s.a != 0 { // the direction overflows
+		return true
+	}
 	r.keep(blocks)
 	before := math.NaN()
 	judge := r.objective != nil && (r.o.Reject || !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0)
@@ -119,21 +122,26 @@ func (k *kfacLayer[T]) scaleColumns(weights, bias float64) {
 
 // kfacStep is a Delta + m (last step).
 type kfacStep struct {
-	a, m   float64
+	a, m   float64 // a is NaN where there is no step to take
 	change float64 // of the loss, as the model says; NaN without one
 }
 
 // choose returns the coefficients of the step.
 func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacStep {
 	scale := r.lr / r.o.LR // of the schedule
-	var gd, gl float64     // inner products of the gradient with both directions
+	var gd, gl, dd float64 // inner products of the gradient with both directions, and of the first with itself
 	for _, k := range r.moving {
 		gd += dense.Dot(k.g.Data, k.d.Data)
+		dd += dense.Dot(k.d.Data, k.d.Data)
 		for i, v := range k.slots[kfacLast].Data {
 			gl += k.g.Data[i] * float64(v)
 		}
 	}
 	s := kfacStep{-r.lr, r.o.Momentum, math.NaN()}
+	if !(math.Sqrt(dd) < largestGradient[T]()) || gd-gd != 0 {
+		s.a = math.NaN()
+		return s
+	}
 	if r.modelled() {
 		q := r.model(blocks, updates)
 		if a, m, ok := q.minimise(gd, gl); ok {

@@ -109,7 +109,9 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 		standard = 1e-4
 	}
 	o.Damping = orDefault(o.Damping, standard)
-	r := &spectralRule[T]{o: o, turning: turning{o.Published, o.Published || o.Drop, orDefault(o.MaxNorm, 0.7), o.Tol, o.MaxSweeps}}
+	r := &spectralRule[T]{
+		o: o, turning: turning{o.Published, o.Published || o.Drop, orDefault(o.MaxNorm, 0.7), o.Tol, o.MaxSweeps}, free: make(chan *spectralWork[T], 256),
+	}
 	if r.turning.sweeps == 0 {
 		r.turning.sweeps = 1
 		if o.Tol > 0 {
@@ -125,6 +127,9 @@ type spectralRule[T Float] struct {
 
 	step  int
 	batch float64 // factor on the statistics
+
+	most spectralSizes
+	free chan *spectralWork[T]
 }
 
 func (r *spectralRule[T]) counters() []counter { return nil }
@@ -194,21 +199,14 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 		rest = rest[1:]
 		return data
 	}
-	pieces := r.o.Shaping.pieces(b.Name, b.Rows, b.Cols)
-	var scratch []T
-	for k := range pieces {
-		if n := pieces[k].size(); narrow != nil && n > len(scratch) {
-			scratch = make([]T, n)
-		}
-	}
-	for _, p := range pieces {
-		part := spectralPart[T]{piece: p, totals: take(), g: make([]T, p.size())}
+	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
+		part := spectralPart[T]{piece: p, totals: take()}
+		part.dims = p.dims
 		if narrow != nil {
-			part.momentum, part.narrow, narrow = scratch[:p.size()], narrow[:p.size()], narrow[p.size():]
+			part.narrow, narrow = narrow[:p.size()], narrow[p.size():]
 		} else {
 			part.momentum, momentum = momentum[:p.size()], momentum[p.size():]
 		}
-		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
 		if r.diagonal(&p) {
 			part.second = take()
 		}
@@ -221,7 +219,7 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 				coupling, rest = rest[0], rest[1:]
 			}
 			f := newEigenFactor(i, basis, values, coupling.Data)
-			f.narrow = coupling.narrow
+			f.narrow, f.lasts = coupling.narrow, coupling.Data != nil
 			part.factors = append(part.factors, f)
 		}
 		all = append(all, part)
@@ -230,7 +228,9 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 }
 
 func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
-	return &spectralBlock[T]{r, make([]T, b.Len()), make([]T, b.Len()), r.parts(b, slots)}
+	parts := r.parts(b, slots)
+	r.include(b.Len(), parts)
+	return &spectralBlock[T]{rule: r, parts: parts}
 }
 
 // spectralBlock moves one block.
@@ -241,11 +241,13 @@ type spectralBlock[T Float] struct {
 }
 
 func (s *spectralBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	o, w := &s.rule.o, s.rule.take()
+	s.g, s.out = w.in[:b.Len()], w.out[:b.Len()]
 	enter(s.g, b, u)
-	o := &s.rule.o
 	for k := range s.parts {
 		p := &s.parts[k]
 		p.failed = false
+		p.bind(w)
 		p.load(e)
 		if p.second != nil {
 			p.diagonal(s)
@@ -255,6 +257,7 @@ func (s *spectralBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u
 		p.store(e)
 	}
 	leave(b, u, 1/(1-math.Pow(o.Momentum, float64(s.rule.step))), s.out)
+	s.rule.put(w)
 }
 
 // enter sets g to the gradient that a rule sees.
@@ -326,32 +329,6 @@ func (p *spectralPart[T]) diagonal(s *spectralBlock[T]) {
 	scatter(&p.piece, s.out, p.z)
 }
 
-// load fetches what is stored in bfloat16.
-func (p *spectralPart[T]) load(e engine.Backend[T]) {
-	if p.narrow == nil {
-		return
-	}
-	e.Widen(p.narrow, p.momentum)
-	for _, f := range p.factors {
-		if f.narrow != nil {
-			e.Widen(f.narrow, f.m.Data)
-		}
-	}
-}
-
-// store rounds it and puts it back.
-func (p *spectralPart[T]) store(e engine.Backend[T]) {
-	if p.narrow == nil {
-		return
-	}
-	e.Narrow(p.momentum, p.narrow)
-	for _, f := range p.factors {
-		if f.narrow != nil {
-			e.Narrow(f.m.Data, f.narrow)
-		}
-	}
-}
-
 // step is that of a piece with factors. The gradient is rotated once, for the statistics and for the momentum, which is kept in the coordinates of the
 // bases.
 func (p *spectralPart[T]) step(s *spectralBlock[T]) {
@@ -402,7 +379,8 @@ func (p *spectralPart[T]) bounded(alpha float64) float64 {
 
 // squares returns the sum of the squares of z, also where it is beyond the range of T.
 func (p *productModes[T]) squares() (sum float64) {
-	if s := float64(dense.Dot(p.z, p.z)); s < math.Sqrt(math.MaxFloat64) && s > epsilon[T]() {
+	low, _ := eigenRange[T]()
+	if s := float64(dense.Dot(p.z, p.z)); s > low*low && !math.IsInf(s, 1) {
 		return s
 	}
 	for _, v := range p.z {

@@ -77,7 +77,6 @@ It is asked about 70 times.`,
 			}
 			return nil
 		},
-		ValidArgs: problemNames(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if f.command != "" {
 				return a.checkProgram(cmd, f)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spdopt/spdopt/internal/matio"
 )
@@ -273,10 +274,26 @@ func differences(a, b *Header) string {
 			}
 		}
 	}
-	if a.Data != b.Data && a.Data != "" && b.Data != "" {
-		return fmt.Sprintf("data %q and %q", a.Data, b.Data)
+	for x := range strings.FieldsSeq(a.Data) {
+		for y := range strings.FieldsSeq(b.Data) {
+			kind, _, _ := strings.Cut(x, ":")
+			if x != y && strings.HasPrefix(y, kind+":") {
+				return fmt.Sprintf("data %s and %s", x, y)
+			}
+		}
 	}
 	return ""
+}
+
+// joinData returns the digests of both.
+func joinData(a, b string) string {
+	all := strings.Fields(a)
+	for part := range strings.FieldsSeq(b) {
+		if !slices.Contains(all, part) {
+			all = append(all, part)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 func termDifference(t, u *Terms) string {

@@ -119,7 +119,7 @@ func TestMergeRefusesOtherRules(t *testing.T) {
 		"clock steps and real":                               func(l *Log) { l.Clock = RealTime },
 		"ruleset external and self-tuning":                   func(l *Log) { l.Ruleset = SelfTuning },
 		"studies 3 and 2":                                    func(l *Log) { l.Studies = 2 },
-		`data "digits:12345678" and "digits:87654321"`:       func(l *Log) { l.Data = "digits:87654321" },
+		"data digits:12345678 and digits:87654321":           func(l *Log) { l.Data = "text:1 digits:87654321" },
 		"adamw on x, study 0, trial 0 is there twice":        func(l *Log) {},
 		"two.jsonl: trial 13: adamw on x, study 0, trial 0 ": func(l *Log) {},
 	} {
@@ -130,13 +130,14 @@ func TestMergeRefusesOtherRules(t *testing.T) {
 		}
 	}
 	other := testLog()
+	other.Data = "text:1"
 	other.Terms = []Terms{{Workload: "y", Metric: "loss", Target: 1, Budget: 5}, other.Terms[0]}
 	other.Records = []Record{record("adamw", "y", 0, 0, Met, 1), record("muon", "x", 0, 0, Met, 2)}
 	l, err := Merge([]*Log{testLog(), other}, names)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(l.Terms) != 3 || len(l.Records) != 14 || l.Records[13].Workload != "y" {
+	if l.Data != "digits:12345678 text:1" || len(l.Terms) != 3 || len(l.Records) != 14 || l.Records[13].Workload != "y" {
 		t.Errorf("%+v", l)
 	}
 	if _, err := Merge(nil, nil); err == nil {

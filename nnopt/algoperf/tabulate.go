@@ -25,7 +25,7 @@ func Merge(logs []*Log, names []string) (*Log, error) {
 				all.Terms = append(all.Terms, t)
 			}
 		}
-		all.Records = append(all.Records, l.Records...)
+		all.Records, all.Data = append(all.Records, l.Records...), joinData(all.Data, l.Data)
 		if err := all.checkRecords(); err != nil {
 			return nil, fmt.Errorf("%s: %w, also in an earlier log", names[k+1], err)
 		}

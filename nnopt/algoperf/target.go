@@ -152,11 +152,7 @@ func FindTargets(ctx context.Context, t *Targets, p Procedure, ws []Workload) er
 		return err
 	}
 	t.Version = targetVersion
-	for _, part := range strings.Fields(digest) {
-		if !slices.Contains(strings.Fields(t.Data), part) {
-			t.Data = strings.TrimSpace(t.Data + " " + part)
-		}
-	}
+	t.Data = joinData(t.Data, digest)
 	for _, w := range ws {
 		e, err := p.find(ctx, &w)
 		if err != nil {

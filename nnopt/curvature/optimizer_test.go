@@ -312,6 +312,23 @@ func TestOptimizerMisuse(t *testing.T) {
 	}
 }
 
+// TestOptimizerOverflow: a direction that overflows in float32 moves nothing of a layer and counts as a failure.
+func TestOptimizerOverflow(t *testing.T) {
+	opt, err := nnopt.NewKFAC[float32](nnopt.KFAC{Damping: 1e-30, FixedDamping: true, Inverse: nnopt.InversePlain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.(nnopt.StatsObserver[float32]).SetLayers([]nnopt.Layer{{Weight: "w"}})
+	w := []nnopt.Block[float32]{{Name: "w", Rows: 1, Cols: 2, Value: []float32{3, 4}, Grad: []float32{1, 1}}}
+	if err := opt.Init(w); err != nil {
+		t.Fatal(err)
+	}
+	report, err := opt.Step(w, nnopt.StepInfo{LRScale: 1})
+	if err != nil || report.Failures != 1 || w[0].Value[0] != 3 || w[0].Value[1] != 4 {
+		t.Errorf("%+v, %v, values %v", report, err, w[0].Value)
+	}
+}
+
 // TestOptimizerAllocations: steps with statistics and an objective allocate nothing; tracked inverses do when they are refreshed.
 func TestOptimizerAllocations(t *testing.T) {
 	for _, kind := range []nnopt.InverseKind{nnopt.InversePi, nnopt.InverseExact} {

@@ -121,6 +121,9 @@ func (c *Collector[T]) average(x net.Matrix[T], cols, k int) net.Matrix[T] {
 // collapse returns one stream of a row for each of n examples: the sums over its positions in all uses, which stand in the number of repetitions.
 func (c *Collector[T]) collapse(uses []stream[T], n int) []stream[T] {
 	x, g := uses[0].x, uses[0].g
+	if len(uses) == 1 && uses[0].reps == 1 {
+		return uses
+	}
 	c.in, c.out = grown(c.in, n*x.Cols), grown(c.out, n*g.Cols)
 	clear(c.in)
 	clear(c.out)

@@ -251,7 +251,7 @@ func TestBadOptions(t *testing.T) {
 		t.Errorf("unknown workload: %v", err)
 	}
 	var u *nnopt.UnknownError
-	if _, err := Run(Options{Workload: "graph", Optimizer: "adagrad"}); !errors.As(err, &u) {
+	if _, err := Run(Options{Workload: "graph", Optimizer: "adagard"}); !errors.As(err, &u) {
 		t.Errorf("unknown optimizer: %v", err)
 	}
 	var n *nnopt.OptionError
