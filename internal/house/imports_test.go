@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
 	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/curvature":      {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
+	"nnopt/laplace":        {"internal/dense", "internal/eigen", "internal/kronecker", "nnopt", "nnopt/net", "nnopt/curvature"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 	"nnopt/algoperf":       {"internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
