@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/nnopt/influence"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -245,15 +244,7 @@ func keepEstimator(e *influence.Estimator[float32], folder, path string) error {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return fmt.Errorf("%s: cannot make the folder: %w", folder, err)
 	}
-	file, err := atomicfile.Create(path)
-	if err != nil {
-		return fmt.Errorf("%s: cannot write: %w", path, err)
-	}
-	defer file.Abort()
-	if err := e.Write(file); err != nil {
-		return fmt.Errorf("%s: cannot write: %w", path, err)
-	}
-	return file.Commit()
+	return writeWith(path, e.Write)
 }
 
 // scores returns those of a method: a preconditioner, or trak.

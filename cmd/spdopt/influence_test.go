@@ -72,7 +72,9 @@ func TestInfluenceRetrains(t *testing.T) {
 			Mean   float64
 			StdErr float64
 		}
-		Ceiling *struct{ Pairs, Others struct{ Mean, StdErr float64 } }
+		Ceiling *struct {
+			Pairs, Others struct{ Mean, StdErr float64 }
+		}
 	}
 	common := []string{run, "--json", "--count", "4", "--methods", "ekfac,trak", "--features", "16", "--samples", "1", "--batch", "1000"}
 	decode(t, succeed(t, append([]string{"influence", "lds", "--subsets", "4"}, common...)...), &lds)

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"reflect"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/influence"
 )
 
@@ -18,6 +22,7 @@ type ldsFlags struct {
 	seeds    int
 	features int
 	remove   []int
+	measured string
 }
 
 // ldsOutput is the JSON object of "influence lds".
@@ -100,7 +105,7 @@ func (a *app) influenceLDS() *cobra.Command {
 			}
 			scores = append(scores, one)
 		}
-		measured, err := influence.Measure(subsets, f.trainingSeeds(), s.retrain)
+		measured, err := f.measure(s, subsets)
 		if err != nil {
 			return err
 		}
@@ -126,7 +131,46 @@ func (a *app) influenceLDS() *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().IntVar(&f.subsets, "subsets", 20, "random subsets of the training examples to train on")
 	cmd.Flags().Float64Var(&f.share, "share", 0.5, "of the training examples that is in a subset")
+	cmd.Flags().StringVar(&f.measured, "measured", "", "file of the measurements of the trained networks: read if it is there, else written, so that other methods and dampings need no training")
 	return cmd
+}
+
+// measurements is the content of the file of --measured.
+type measurements struct {
+	Schema   int           `json:"schema"`
+	Of       influenceHead `json:"of"`
+	Subsets  [][]int       `json:"subsets"`
+	Seeds    []uint64      `json:"seeds"`
+	Measured [][][]float64 `json:"measured"` // by subset, seed and query
+}
+
+// measure trains on the subsets, or reads what an earlier call measured for the same ones.
+func (f *ldsFlags) measure(s *subject, subsets [][]int) ([][][]float64, error) {
+	want := measurements{Schema: schema, Of: s.head(""), Subsets: subsets, Seeds: f.trainingSeeds()}
+	if f.measured != "" {
+		text, err := os.ReadFile(f.measured)
+		if err == nil {
+			var kept measurements
+			if err := json.Unmarshal(text, &kept); err != nil {
+				return nil, &matio.Error{File: f.measured, What: err.Error()}
+			}
+			want.Measured = kept.Measured
+			if !reflect.DeepEqual(kept, want) {
+				return nil, &matio.Error{File: f.measured, What: "holds measurements of other queries, subsets, seeds or another workload"}
+			}
+			return kept.Measured, nil
+		}
+	}
+	measured, err := influence.Measure(subsets, want.Seeds, s.retrain)
+	if err != nil || f.measured == "" {
+		return measured, err
+	}
+	want.Measured = measured
+	text, err := json.Marshal(want)
+	if err != nil {
+		return nil, err
+	}
+	return measured, writeWhole(f.measured, append(text, '\n'))
 }
 
 func (out *ldsOutput) setCeiling(measured [][][]float64) error {

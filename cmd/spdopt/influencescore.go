@@ -95,7 +95,7 @@ func (a *app) score(f *pairFlags, folder string) error {
 		return err
 	}
 	if f.picture != "" {
-		if err := writePicture(f.picture, s.grid(out).SVG()); err != nil {
+		if err := writeWhole(f.picture, []byte(s.grid(out).SVG())); err != nil {
 			return err
 		}
 		out.Picture = f.picture

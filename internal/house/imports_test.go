@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/curvature":      {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/influence":      {"internal/dense", "internal/eigen", "internal/safetensors", "nnopt", "nnopt/net", "nnopt/curvature"},
+	"nnopt/laplace":        {"internal/dense", "internal/eigen", "internal/kronecker", "nnopt", "nnopt/net", "nnopt/curvature"},
 	"nnopt/data":           {"internal/dense", "internal/matio"},
 	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 	"nnopt/algoperf":       {"internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},

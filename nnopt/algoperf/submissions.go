@@ -65,6 +65,7 @@ func Entries() []Entry {
 		Of("sign", "sign of the averaged gradient", plain("sign", ""), aroundLR(0.002), selfTuned(0.002)),
 		Of("root-free-adamw", "AdamW without the root", plain("root-free-adamw", ""), aroundLR(1), selfTuned(1)),
 		Of("root-free-rmsprop", "RMSProp without the root", plain("root-free-rmsprop", ""), aroundLR(0.1), selfTuned(0.1)),
+		Of("adagrad", "AdaGrad", plain("adagrad", ""), aroundLR(0.02), selfTuned(0.02)),
 		Of("averaged", "moving average of the iterates of descent", plain("averaged", `{"options":{"nesterov":true}}`), aroundLR(0.3), selfTuned(0.3)),
 	}
 }
