@@ -1,15 +1,48 @@
 package main
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
 
+// fewDigits makes a folder of 50 images of 8 x 8, each a bar whose place is its class, with noise.
+func fewDigits(t *testing.T) string {
+	t.Helper()
+	const n, side = 50, 8
+	folder := t.TempDir()
+	images := binary.BigEndian.AppendUint32(nil, 0x803)
+	labels := binary.BigEndian.AppendUint32(nil, 0x801)
+	for k, size := range []uint32{n, side, side} {
+		images = binary.BigEndian.AppendUint32(images, size)
+		if k == 0 {
+			labels = binary.BigEndian.AppendUint32(labels, size)
+		}
+	}
+	for i := range n {
+		class := i % 4
+		for p := range side * side {
+			pixel := byte(i * p * 37 % 90)
+			if p/side/2 == class {
+				pixel += 150
+			}
+			images = append(images, pixel)
+		}
+		labels = append(labels, byte(class))
+	}
+	for name, content := range map[string][]byte{"images-idx3-ubyte": images, "labels-idx1-ubyte": labels} {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
 // TestInfluenceOfRun runs every verb and method on a trained run of images, with a cache and a picture, and on one of points with noise.
 func TestInfluenceOfRun(t *testing.T) {
-	run := trainedRun(t, "mnist-mlp", "--steps", "20", "--eval-every", "20", "--batch", "64")
+	run := trainedRun(t, "mnist-mlp", "--data", fewDigits(t), "--steps", "20", "--eval-every", "20", "--batch", "20")
 	cache, picture := filepath.Join(t.TempDir(), "cache"), filepath.Join(t.TempDir(), "digits.svg")
 	score := func(args ...string) *scoresOf {
 		t.Helper()
@@ -65,7 +98,7 @@ type oneScore struct {
 
 // TestInfluenceRetrains: the verbs that train again report every method with a standard error.
 func TestInfluenceRetrains(t *testing.T) {
-	run := trainedRun(t, "mnist-mlp", "--steps", "8", "--eval-every", "8", "--batch", "100")
+	run := trainedRun(t, "mnist-mlp", "--data", fewDigits(t), "--steps", "8", "--eval-every", "8", "--batch", "20")
 	var lds struct {
 		Methods []struct {
 			Method string
@@ -77,7 +110,15 @@ func TestInfluenceRetrains(t *testing.T) {
 		}
 	}
 	common := []string{run, "--json", "--count", "4", "--methods", "ekfac,trak", "--features", "16", "--samples", "1", "--batch", "1000"}
-	decode(t, succeed(t, append([]string{"influence", "lds", "--subsets", "4"}, common...)...), &lds)
+	kept := filepath.Join(t.TempDir(), "measured.json")
+	first := succeed(t, append([]string{"influence", "lds", "--subsets", "4", "--measured", kept}, common...)...)
+	if again := succeed(t, append([]string{"influence", "lds", "--subsets", "4", "--measured", kept}, common...)...); again.stdout != first.stdout {
+		t.Errorf("from kept measurements %s, before %s", again.stdout, first.stdout)
+	}
+	if o := invoke(append([]string{"influence", "lds", "--subsets", "5", "--measured", kept}, common...)...); o.code != exitInput || !strings.Contains(o.stderr, "other queries") {
+		t.Errorf("measurements of other subsets: exit code %d, %s", o.code, o.stderr)
+	}
+	decode(t, first, &lds)
 	if len(lds.Methods) != 2 || lds.Ceiling == nil || lds.Methods[1].Method != "trak" || !(lds.Methods[0].Mean >= -1 && lds.Methods[0].Mean <= 1) {
 		t.Errorf("%+v", lds)
 	}
@@ -97,10 +138,10 @@ func TestInfluenceRetrains(t *testing.T) {
 
 // TestInfluenceRefuses: each mistake has its exit code and says what it is.
 func TestInfluenceRefuses(t *testing.T) {
-	run := trainedRun(t, "mnist-mlp", "--steps", "2", "--eval-every", "2")
+	run := trainedRun(t, "mnist-mlp", "--data", fewDigits(t), "--steps", "2", "--eval-every", "2", "--batch", "20")
 	graph := trainedRun(t, "graph", "--steps", "2")
 	points := trainedRun(t, "diffusion", "--steps", "2", "--eval-every", "2")
-	other := trainedRun(t, "mnist-mlp", "--steps", "2", "--eval-every", "2")
+	other := trainedRun(t, "mnist-mlp", "--data", fewDigits(t), "--steps", "2", "--eval-every", "2", "--batch", "20")
 	model, err := os.ReadFile(filepath.Join(points, "model.safetensors"))
 	if err != nil {
 		t.Fatal(err)

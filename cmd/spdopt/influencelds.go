@@ -1,16 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
-	"reflect"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/influence"
+	"github.com/spdopt/spdopt/nnopt/train"
 )
 
 // ldsFlags are those of "influence lds" and "influence remove".
@@ -139,38 +141,49 @@ func (a *app) influenceLDS() *cobra.Command {
 type measurements struct {
 	Schema   int           `json:"schema"`
 	Of       influenceHead `json:"of"`
+	Settings train.Options `json:"settings"` // of the run
 	Subsets  [][]int       `json:"subsets"`
 	Seeds    []uint64      `json:"seeds"`
-	Measured [][][]float64 `json:"measured"` // by subset, seed and query
+	Measured [][][]float64 `json:"measured,omitempty"` // by subset, seed and query
 }
 
 // measure trains on the subsets, or reads what an earlier call measured for the same ones.
 func (f *ldsFlags) measure(s *subject, subsets [][]int) ([][][]float64, error) {
-	want := measurements{Schema: schema, Of: s.head(""), Subsets: subsets, Seeds: f.trainingSeeds()}
-	if f.measured != "" {
-		text, err := os.ReadFile(f.measured)
-		if err == nil {
-			var kept measurements
-			if err := json.Unmarshal(text, &kept); err != nil {
-				return nil, &matio.Error{File: f.measured, What: err.Error()}
-			}
-			want.Measured = kept.Measured
-			if !reflect.DeepEqual(kept, want) {
-				return nil, &matio.Error{File: f.measured, What: "holds measurements of other queries, subsets, seeds or another workload"}
-			}
-			return kept.Measured, nil
-		}
+	m := measurements{Schema: schema, Of: s.head(""), Settings: s.t.Options, Subsets: subsets, Seeds: f.trainingSeeds()}
+	if f.measured == "" {
+		return influence.Measure(subsets, m.Seeds, s.retrain)
 	}
-	measured, err := influence.Measure(subsets, want.Seeds, s.retrain)
-	if err != nil || f.measured == "" {
-		return measured, err
+	if text, err := os.ReadFile(f.measured); err == nil {
+		return f.kept(text, m)
 	}
-	want.Measured = measured
-	text, err := json.Marshal(want)
+	var err error
+	if m.Measured, err = influence.Measure(subsets, m.Seeds, s.retrain); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
-	return measured, writeWhole(f.measured, append(text, '\n'))
+	return m.Measured, writeWhole(f.measured, append(text, '\n'))
+}
+
+// kept returns the measurements of a file if they are those that are wanted.
+func (f *ldsFlags) kept(text []byte, want measurements) ([][][]float64, error) {
+	var kept measurements
+	if err := json.Unmarshal(text, &kept); err != nil {
+		return nil, &matio.Error{File: f.measured, What: err.Error()}
+	}
+	measured := kept.Measured
+	kept.Measured = nil
+	a, err1 := json.Marshal(kept)
+	b, err2 := json.Marshal(want)
+	if err := cmp.Or(err1, err2); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(a, b) {
+		return nil, &matio.Error{File: f.measured, What: "holds measurements of other queries, subsets, seeds or another run"}
+	}
+	return measured, nil
 }
 
 func (out *ldsOutput) setCeiling(measured [][][]float64) error {

@@ -59,7 +59,9 @@ func inverse(t *testing.T, m *model, kind Preconditioner) func(dst, x []float64)
 			f.Scatter(v, mask)
 		}
 		if kind == Diagonal {
-			d, err = curvature.GGNDiagonal(r, settings)
+			if d, err = curvature.GGNDiagonal(r, settings); err != nil {
+				t.Fatal(err)
+			}
 		}
 		return func(dst, x []float64) {
 			for i, v := range x {
