@@ -150,7 +150,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags.StringVar(&a.runs, "runs", "runs", "folder of the runs")
 	a.settingFlags.register(flags)
 	root.AddCommand(a.runsCommand(), a.askCommand(), a.tellCommand())
-	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.minimizeCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
+	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.minimizeCommand(), a.workerCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
 	return root
 }
 

@@ -30,6 +30,7 @@ type minimizeFlags struct {
 	jobs                       int
 	keep                       keepFlags
 	askTell                    bool
+	far                        distributedFlags
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -72,6 +73,8 @@ func (a *app) minimizeCommand() *cobra.Command {
 Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
 {file}, {seed} or {id}.
 
+With --distributed, or --nats for a server elsewhere, processes on any number of machines evaluate (spdopt worker); the result is that of a run on one.
+
 With --out, and with --cmd unless told otherwise, every result is kept in a directory at once, and a run that was interrupted or killed goes on without evaluating anything again:
 spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and tell drive the search.
 
@@ -87,7 +90,8 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
   spdopt minimize --ask-tell --out runs/lab --dim 3 --lower 0 --upper 1
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
   spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
-  spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s`,
+  spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s
+  spdopt minimize --cmd ./simulate --dim 20 --distributed --listen 0.0.0.0:4222 --token-file token.txt`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("minimize takes flags only, got %q (--fn NAME, --cmd COMMAND, --wasm FILE or --expr TEXT)", args[0])
@@ -111,10 +115,19 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is the first")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
-	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
+	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once, in a distributed run those handed out (default a generation); the result does not depend on it")
 	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
+	f.far.register(cmd)
 	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs with --cmd, none with --fn; "auto" and "none" choose`)
 	return cmd
+}
+
+// local returns how to evaluate in this process; nothing is opened if workers do it.
+func (f *minimizeFlags) local(o *esadapt.Options, function *bbob.Function) (evaluator, func(), error) {
+	if f.far.asked() {
+		return nil, func() {}, nil
+	}
+	return f.evaluator(o, function, f.jobs)
 }
 
 func strategyNames() (names []string) {
@@ -169,6 +182,9 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 			return err
 		}
 	} else if err := f.objectiveFlags.check(cmd); err != nil {
+		return err
+	}
+	if err := f.far.check(cmd, &f.keep); err != nil {
 		return err
 	}
 	if err := oneOf("--restarts", f.restarts, "auto", "ipop", "bipop", "none"); err != nil {
@@ -272,12 +288,12 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if f.askTell {
 		return a.beginAskTell(cmd, f, s)
 	}
-	eval, done, err := f.evaluator(&o, function, f.jobs)
+	eval, done, err := f.local(&o, function)
 	if err != nil {
 		return err
 	}
 	defer done()
-	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd")
+	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd" || f.far.asked())
 	if err != nil {
 		return err
 	}
@@ -293,9 +309,18 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
 		defer cancel()
 	}
+	jobs := f.jobs
+	var q *queue
+	if f.far.asked() {
+		if q, err = a.openQueue(ctx, f, &o, k, record); err != nil {
+			return err
+		}
+		defer q.close()
+		eval, jobs = q.Evaluate, f.handedOut(cmd)
+	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, eval: record.evaluator(eval), jobs: f.jobs, progress: progress, after: record.after}
+	d := &driver{search: s, eval: record.evaluator(eval), jobs: jobs, progress: progress, after: record.after}
 	err = d.run(ctx)
 	progress.clear()
 	if err != nil && err != errSecondsUsed && s.Best().Evaluation == 0 {
@@ -304,6 +329,11 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	out := f.output(s, function, err, time.Since(began)+k.spent())
 	out.Run = k.dir()
 	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
+		if q != nil {
+			if err := q.finish(context.WithoutCancel(ctx)); err != nil {
+				a.note("the queue could not be removed: %v", err)
+			}
+		}
 		if err := record.finish(s, out); err != nil {
 			return err
 		}
