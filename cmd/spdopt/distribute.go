@@ -156,8 +156,8 @@ const (
 )
 
 // openQueue starts or finds the queue of a run, and takes in the results that came while nobody was there.
-func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Options, k *keeper, r *recorder) (q *queue, err error) {
-	q = &queue{dir: filepath.Join(k.dir(), queueFolder)}
+func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Options, k *keeper, r *recorder) (opened *queue, err error) {
+	q := &queue{dir: filepath.Join(k.dir(), queueFolder)}
 	defer func() {
 		if err != nil {
 			q.close()

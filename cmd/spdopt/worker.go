@@ -36,7 +36,7 @@ A worker takes evaluations as it has room for them, and waits while there is no 
 given to another. On the first SIGINT or SIGTERM a worker takes nothing more, finishes what it is at, delivers it, and ends with 130 or 143.
 
 The token of the server comes from SPDOPT_TOKEN or --token-file.`,
-		Example: `  spdopt worker --nats nats://127.0.0.1:4222 --cmd "python3 objective.py" --jobs 4
+		Example: `  spdopt worker --nats nats://127.0.0.1:4222 --cmd ./objective.py --jobs 4
   spdopt worker --nats tls://queue.example.org --nats-creds me.creds --cmd ./simulate --timeout 10m --once`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.worker(cmd, f) },

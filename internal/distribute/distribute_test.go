@@ -231,7 +231,7 @@ func TestDeadWorker(t *testing.T) {
 }
 
 // takeTask takes the next task as a worker does that dies over it.
-func takeTask(t *testing.T, s *Server, c *Coordinator) <-chan jetstream.Msg {
+func takeTask(t testing.TB, s *Server, c *Coordinator) <-chan jetstream.Msg {
 	t.Helper()
 	js, err := jetstream.New(dial(t, s))
 	require.NoError(t, err)
