@@ -104,12 +104,20 @@ func (c *Coordinator) take(m jetstream.Msg) error {
 }
 
 // forget deletes the task of a result that was kept: its worker may have died before it could acknowledge it. Nobody waits for the answer; a task that is gone is what is wanted.
+// It is deleted by its number: a purge of its subject makes the server forget deliveries of other tasks that are due again.
 func (c *Coordinator) forget(id, sequence uint64) {
-	subject, request := "$JS.API.STREAM.MSG.DELETE."+c.o.tasks(), fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, sequence)
 	if sequence == 0 {
-		subject, request = "$JS.API.STREAM.PURGE."+c.o.tasks(), fmt.Appendf(nil, `{"filter":"%s"}`, c.o.subject("task", id))
+		s, err := c.js.Stream(c.ctx, c.o.tasks())
+		if err != nil {
+			return
+		}
+		m, err := s.GetLastMsgForSubject(c.ctx, c.o.subject("task", id))
+		if err != nil {
+			return
+		}
+		sequence = m.Sequence
 	}
-	_ = c.conn.PublishRequest(subject, c.o.subject("forgotten", id), request)
+	_ = c.conn.PublishRequest("$JS.API.STREAM.MSG.DELETE."+c.o.tasks(), c.o.subject("forgotten", id), fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, sequence))
 }
 
 // mostWarnings bounds what a worker can write into the log.
