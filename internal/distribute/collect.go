@@ -201,7 +201,7 @@ func (c *Coordinator) silent(all bool) (ids []uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, e := range c.open {
-		if e.data != nil && e.result == nil && !e.published.IsZero() && (all || time.Since(e.published) > 2*c.o.AckWait) {
+		if e.x != nil && e.result == nil && !e.published.IsZero() && (all || time.Since(e.published) > 2*c.o.AckWait) {
 			ids = append(ids, id)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/spdopt/spdopt/internal/objective"
+	"github.com/spdopt/spdopt/internal/run"
 )
 
 // Options of a coordinator. Spec and Keep must be given.
@@ -56,8 +57,8 @@ type Coordinator struct {
 
 // evaluation is one that is handed out.
 type evaluation struct {
-	data      []byte // of the task; nil until somebody asks for it again
-	sequence  uint64 // in the tasks, 0 if not known
+	x         []float64 // nil until somebody asks for it again
+	sequence  uint64    // in the tasks, 0 if not known
 	published time.Time
 	inherited bool // from an earlier coordinator: the task may be in the stream
 	again     int  // times that it was published anew
@@ -124,11 +125,11 @@ func (c *Coordinator) prepare(ctx context.Context) error {
 	tasks := jetstream.StreamConfig{
 		Name: c.o.tasks(), Subjects: []string{prefix + "." + c.o.Run + ".task.*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 		Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxMsgSize: int32(c.o.taskBytes()),
-		Replicas: max(1, c.o.Replicas), Metadata: map[string]string{metadataKey: string(spec)},
+		Replicas: max(1, c.o.Replicas), Duplicates: remembered, Metadata: map[string]string{metadataKey: string(spec)},
 	}
 	results := jetstream.StreamConfig{
 		Name: c.o.results(), Subjects: []string{prefix + "." + c.o.Run + ".result.*"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
-		Discard: jetstream.DiscardNew, MaxMsgs: mostResults, MaxMsgSize: int32(c.o.resultBytes()), Replicas: max(1, c.o.Replicas),
+		Discard: jetstream.DiscardNew, MaxMsgs: mostResults, MaxMsgSize: int32(c.o.resultBytes()), Replicas: max(1, c.o.Replicas), Duplicates: remembered,
 	}
 	if old, err := c.js.Stream(ctx, tasks.Name); err == nil && old.CachedInfo().Config.Metadata[metadataKey] != string(spec) {
 		c.o.Log("the objective or the settings of the queue have changed: what waits there is handed out anew")
@@ -152,6 +153,10 @@ func (c *Coordinator) prepare(ctx context.Context) error {
 	}
 	return nil
 }
+
+// remembered is how long the server knows identifiers of messages, each of which costs it memory: longer than a message takes that was sent again because no answer came. What comes later is
+// told apart by the subject, or by the coordinator.
+const remembered = 10 * time.Second
 
 // mostResults bounds the results that wait for the coordinator. Workers whose results are refused try again.
 const mostResults = 1 << 17
@@ -230,7 +235,7 @@ func (c *Coordinator) Evaluate(ctx context.Context, id uint64, x []float64) (obj
 		e = &evaluation{ready: make(chan struct{})}
 		c.open[id] = e
 	}
-	e.data = encodeTask(c.o.Run, id, x)
+	e.x = x
 	publish := !e.inherited && e.result == nil
 	c.mu.Unlock()
 	if publish {
@@ -250,16 +255,21 @@ func (c *Coordinator) Evaluate(ctx context.Context, id uint64, x []float64) (obj
 	c.mu.Unlock()
 	if e.result.Err != nil {
 		failed := *e.result.Err
-		failed.Line = string(e.data)
+		failed.Line = c.line(id, x)
 		return objective.Value{}, &failed
 	}
 	return e.result.Value, nil
 }
 
+// line is an evaluation as a program reads it.
+func (c *Coordinator) line(id uint64, x []float64) string {
+	return string(append(run.AppendFloats(fmt.Appendf(nil, `{"type":"eval","id":%d,"x":`, id), x), '}'))
+}
+
 // publish puts an evaluation into the tasks, however long the server is away.
 func (c *Coordinator) publish(ctx context.Context, id uint64, e *evaluation) error {
 	c.mu.Lock()
-	data, name := e.data, fmt.Sprint(id)
+	data, name := encodeTask(c.o.Run, id, e.x), fmt.Sprint(id)
 	if e.again > 0 {
 		name = fmt.Sprintf("%d-%d", id, e.again)
 	}
