@@ -3,6 +3,7 @@ package distribute
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most tests wait for an acknowledgement wait to pass
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
@@ -79,6 +84,7 @@ func killer(t *testing.T, url, file string, random *rand.Rand, kept <-chan int) 
 
 // TestSoak: worker processes are killed at random; no evaluation is lost, none is kept twice, and none begins after its result was kept. SPDOPT_TEST_SOAK sets the number of evaluations.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	total, every := 1500, 200
 	if text := os.Getenv("SPDOPT_TEST_SOAK"); text != "" {
 		var err error
