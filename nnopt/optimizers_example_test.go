@@ -55,6 +55,11 @@ func ExampleNewSIRFShampoo() {
 	// Output: against against against against
 }
 
+func ExampleNewAdaGrad() {
+	firstSteps(nnopt.NewAdaGrad[float64](nnopt.AdaGrad{}))
+	// Output: against against against against
+}
+
 func ExampleNewMuon() {
 	firstSteps(nnopt.NewMuon[float64](nnopt.Muon{}))
 	// Output: against against against against
@@ -128,5 +133,10 @@ func ExampleNewSINGD() {
 
 func ExampleNewIKFAC() {
 	firstSteps(nnopt.NewIKFAC[float64](nnopt.SINGD{}))
+	// Output: against against against against
+}
+
+func ExampleNewKFAC() {
+	firstSteps(nnopt.NewKFAC[float64](nnopt.KFAC{}))
 	// Output: against against against against
 }

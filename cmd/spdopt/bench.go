@@ -24,6 +24,7 @@ type benchFlags struct {
 	budget, jobs    int
 	suite           string
 	strategy, out   string
+	plot            string
 	keep            keepFlags
 }
 
@@ -64,19 +65,22 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure black-box search and matrix roots, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), compare two of its results (compare), and time the methods of root (roots).",
+		Short: "Measure problems, black-box search, matrix roots and training algorithms, and compare results",
+		Long: `Measure the methods of solve (spd), black-box search on the test functions (es) and the methods of root (roots), and compare two results (compare). Compare training
+algorithms by the time to a target (nn), score their logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
 		Example: `  spdopt bench es --dims 2,5 --out today.json
-  spdopt bench compare yesterday.json today.json`,
-		Args: func(_ *cobra.Command, args []string) error {
+  spdopt bench compare yesterday.json today.json
+  spdopt bench nn --suite small --opts spectral,adamw --data data`,
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? es, compare or roots (spdopt bench --help)")
+				return usagef("bench what? %s (spdopt bench --help)", strings.Join(commandNames(cmd), ", "))
 			}
-			return unknown("suite", args[0], "bench", []string{"es", "compare", "roots"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", commandNames(cmd), "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchProblemsCommand(), a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchNNCommand(), a.benchScoreCommand(), a.benchTargetCommand(), a.benchCostCommand())
 	return cmd
 }
 
@@ -102,6 +106,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
 	flags.IntVar(&f.jobs, "jobs", 0, "trials at once; 0 is one per processor")
 	flags.StringVar(&f.out, "out", "", "write every trial to this .json file")
+	flags.StringVar(&f.plot, "plot", "", "draw the distribution of running times into this .svg file")
 	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
 	return cmd
 }
@@ -162,6 +167,11 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 			return err
 		}
 	}
+	if f.plot != "" {
+		if err := writeWhole(f.plot, []byte(runningTimesPicture(f.suite, trials).SVG())); err != nil {
+			return err
+		}
+	}
 	o := benchOutput{Schema: schema, Suite: f.suite, Out: f.out, Run: k.dir()}
 	for _, n := range bench.Dims(trials) {
 		t := bench.Select(trials, n, "")
@@ -178,21 +188,23 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 }
 
 func (a *app) benchCompareCommand() *cobra.Command {
-	allow := 0.01
+	allow, plot := 0.01, ""
 	cmd := &cobra.Command{
-		Use:     "compare BEFORE AFTER",
-		Short:   "Compare two results of bench es; exit code 4 if the later one is worse",
-		Long:    "Compare two files of bench es, dimension by dimension, over the functions that both have. The exit code is 4 if an area fell by more than --allow.",
-		Example: "  spdopt bench compare yesterday.json today.json",
+		Use:   "compare BEFORE AFTER",
+		Short: "Compare two results of bench es or spd; exit code 4 if the later one is worse",
+		Long: "Compare two files of bench es, dimension by dimension, over the functions that both have: the exit code is 4 if an area fell by more than --allow. " +
+			"Or two of bench spd, over the cases that both have: then it is 4 if a case no longer converges, or the geometric mean of the times grew by a quarter and --allow.",
+		Example: "  spdopt bench compare yesterday.json today.json --plot profile.svg",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usagef("bench compare needs two files, got %d", len(args))
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow, plot) },
 	}
 	cmd.Flags().Float64Var(&allow, "allow", allow, "how much an area may fall; its standard error is about 0.005")
+	cmd.Flags().StringVar(&plot, "plot", "", "draw the performance profile of both into this .svg file")
 	return cmd
 }
 
@@ -209,9 +221,12 @@ func readBench(path string) (bench.File, error) {
 	return r, nil
 }
 
-func (a *app) benchCompare(before, after string, allow float64) error {
+func (a *app) benchCompare(before, after string, allow float64, plot string) error {
 	if !(allow >= 0) {
 		return usagef("--allow must not be negative, got %v", allow)
+	}
+	if done, err := a.compareProblems(before, after, allow); done {
+		return err
 	}
 	x, err := readBench(before)
 	if err != nil {
@@ -220,6 +235,14 @@ func (a *app) benchCompare(before, after string, allow float64) error {
 	y, err := readBench(after)
 	if err != nil {
 		return err
+	}
+	if x.Suite != y.Suite {
+		return &matio.Error{File: after, What: fmt.Sprintf("is about %s, but %s about %s", y.Suite, before, x.Suite)}
+	}
+	if plot != "" {
+		if err := writeWhole(plot, []byte(comparisonPicture(before, after, &x, &y).SVG())); err != nil {
+			return err
+		}
 	}
 	o := comparisonOutput{Schema: schema}
 	var worse []string

@@ -64,7 +64,7 @@ func (f *distributedFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.embedded, "distributed", false, "let workers evaluate (spdopt worker), by a NATS server in this process that keeps its files in the run")
 	flags.StringVar(&f.listen, "listen", ":4222", "address of --distributed; without a host loopback only, any other needs a token, port 0 is a free one")
 	flags.DurationVar(&f.ackWait, "ack-wait", 30*time.Second, "silence of a worker after which its evaluation is given to another")
-	flags.IntVar(&f.maxDeliver, "max-deliver", 3, "how many workers may fall silent over an evaluation before it counts as failed")
+	flags.IntVar(&f.maxDeliver, "max-deliver", 5, "how often an evaluation is given to workers that fall silent over it before it counts as failed")
 	flags.IntVar(&f.replicas, "replicas", 1, "copies of the queue in the cluster of --nats")
 	flags.BoolVar(&f.sync, "queue-sync", true, "the server of --distributed forces tasks and results to the disk before it acknowledges them; without, results that came last may be evaluated again after a loss of power")
 }

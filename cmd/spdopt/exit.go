@@ -13,6 +13,7 @@ import (
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
 	"github.com/spdopt/spdopt/manifold/problem"
+	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/roots"
 )
 
@@ -55,6 +56,7 @@ func exitCode(err error) int {
 		file     *matio.Error
 		data     *problem.DataError
 		unknown  *problem.UnknownError
+		resume   *problem.ResumeError
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
@@ -62,6 +64,8 @@ func exitCode(err error) int {
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
+		risk     *curvature.DataError
+		random   *curvature.RandomError
 		none     *run.NotRunError
 		exists   *run.ExistsError
 		busy     *run.BusyError
@@ -77,13 +81,13 @@ func exitCode(err error) int {
 		return 143
 	case errors.As(err, &stopped):
 		return 130
-	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &login), errors.As(err, &version):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
 		return exitInput
 	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput
-	case errors.As(err, &unmet), errors.As(err, &accuracy):
+	case errors.As(err, &unmet), errors.As(err, &accuracy), errors.As(err, &random):
 		return exitUnmet
 	case errors.As(err, &failed), errors.As(err, &failing):
 		return exitObjective

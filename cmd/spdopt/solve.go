@@ -88,8 +88,7 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 			}
 			return nil
 		},
-		ValidArgs: problemNames(),
-		RunE:      func(cmd *cobra.Command, args []string) error { return a.solve(cmd, f, args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.solve(cmd, f, args[0], args[1:]) },
 	}
 	f.fileFlags.register(cmd, "data", "matrices or samples")
 	f.parameterFlags.register(cmd)

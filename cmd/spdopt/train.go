@@ -41,7 +41,6 @@ directory holds the model (safetensors), result.json, curve.svg and, of diffusio
   spdopt train mnist-cnn --data mnist/ --opt nadamw --out runs/cnn
   spdopt train char-transformer --data text.txt --steps 1000 --json
   spdopt train graph --opt sgd --set '{"momentum":0.8,"nesterov":true}'`,
-		ValidArgs:   workloadNames(),
 		Annotations: map[string]string{"set": "options of the optimizer"},
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {

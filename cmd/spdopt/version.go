@@ -12,7 +12,7 @@ import (
 )
 
 // release is the version that this source is on the way to; a build from a tagged module says its own.
-const release = "0.1.0-dev"
+var release = "0.1.0-dev"
 
 // versionOutput is the JSON object of "version".
 type versionOutput struct {

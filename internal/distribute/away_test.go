@@ -107,7 +107,7 @@ func TestWorkerIsToldToEnd(t *testing.T) {
 	go func() { values <- evaluateAll(t, c, 1, 10) }()
 	<-busy
 	require.ErrorIs(t, end(), context.Canceled)
-	require.Equal(t, 1, j.count())
+	require.Eventually(t, func() bool { return j.count() == 1 }, 5*time.Second, 5*time.Millisecond)
 	startWorker(t, s, WorkerOptions{Name: "second"}, sum)
 	requireSums(t, <-values, 1)
 	require.Equal(t, map[string]int{"first": 1, "second": 9}, c.Workers())

@@ -17,8 +17,8 @@
 // and acknowledges the result. So at any instant an evaluation is in the tasks, in the results or in the journal, and the journal decides: results of
 // evaluations that are not open are duplicates, or made up, and are dropped.
 //
-// A worker that dies is silent, and the task is delivered again after the acknowledgement wait. Whoever gets a task for the second time looks first whether its result
-// is there, and gives an evaluation up as failed that was delivered more often than Spec.MaxDeliver allows: one that kills its workers. A coordinator
+// A worker that dies is silent, and the task is delivered again after the acknowledgement wait. Whoever gets a task for the second time, or
+// after it has waited long behind another, looks first whether it is done, and gives an evaluation up as failed that was delivered more often than Spec.MaxDeliver allows: one that kills its workers. A coordinator
 // that starts again takes in the results that came meanwhile before it publishes the evaluations that are still open, again under their identifiers. When a server
 // comes back without its streams, they are made anew and what is open is published again.
 //

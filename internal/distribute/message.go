@@ -26,7 +26,7 @@ type Spec struct {
 	Lower       []run.Num     `json:"lower,omitempty"`
 	Upper       []run.Num     `json:"upper,omitempty"`
 	AckWait     time.Duration `json:"ack_wait"`    // silence after which an evaluation is given to another worker; 0 means 30 s
-	MaxDeliver  int           `json:"max_deliver"` // how often an evaluation is given to workers that die; 0 means 3
+	MaxDeliver  int           `json:"max_deliver"` // how often an evaluation is given out before it counts as failed; 0 means 5
 }
 
 // Validate reports the first thing that does not fit.
@@ -53,7 +53,7 @@ func (s *Spec) fill() {
 		s.AckWait = 30 * time.Second
 	}
 	if s.MaxDeliver == 0 {
-		s.MaxDeliver = 3
+		s.MaxDeliver = 5
 	}
 }
 

@@ -179,7 +179,7 @@ func (w *worker) serve(ctx context.Context) (err error) {
 // held while others have nothing to do.
 const (
 	moment      = 5 * time.Millisecond
-	mostAtOnce  = 64
+	mostAtOnce  = 16
 	requestTime = time.Second
 	patience    = 3 * time.Second // after which a stream that is not there is taken for deleted
 )
@@ -225,6 +225,7 @@ func (w *worker) request(taking, working context.Context, end context.CancelCaus
 	}
 	for taking.Err() == nil {
 		n := int(min(mostAtOnce, max(1, moment/max(1, *mean))))
+		asked := time.Now()
 		batch, err := consumer.Fetch(n, jetstream.FetchMaxWait(requestTime))
 		if err != nil {
 			return err
@@ -235,7 +236,7 @@ func (w *worker) request(taking, working context.Context, end context.CancelCaus
 				continue
 			}
 			began := time.Now()
-			if err := w.do(working, m); err != nil {
+			if err := w.do(working, m, asked); err != nil {
 				_ = m.Nak()
 				w.fail(err)
 				end(err)
@@ -310,8 +311,8 @@ func (w *worker) beat(working context.Context, ended chan<- struct{}) {
 	}
 }
 
-// do evaluates a task and starts its result on its way. The error says that the worker can't evaluate at all, or the cause of working.
-func (w *worker) do(working context.Context, m jetstream.Msg) error {
+// do evaluates a task that came after asked, and starts its result on its way. The error says that the worker can't evaluate at all, or the cause of working.
+func (w *worker) do(working context.Context, m jetstream.Msg, asked time.Time) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
@@ -324,11 +325,13 @@ func (w *worker) do(working context.Context, m jetstream.Msg) error {
 	if !w.hold(id, m) {
 		return nil
 	}
-	r, err := w.evaluate(working, id, x, int(meta.NumDelivered))
-	if err == nil && r == nil {
-		err = m.Ack()
+	// Behind a long evaluation a task can have waited until others were given it.
+	if (meta.NumDelivered > 1 || time.Since(asked) > w.spec.AckWait/2) && w.finished(working, id, meta.Sequence.Stream) {
+		w.release(id)
+		return m.Ack()
 	}
-	if err != nil || r == nil {
+	r, err := w.evaluate(working, id, x, int(meta.NumDelivered))
+	if err != nil {
 		w.release(id)
 		return err
 	}
@@ -346,13 +349,10 @@ func (w *worker) do(working context.Context, m jetstream.Msg) error {
 	return nil
 }
 
-// evaluate returns the result of a task, nil if it is in the queue already.
+// evaluate returns the result of a task.
 func (w *worker) evaluate(working context.Context, id uint64, x []float64, attempt int) (*Result, error) {
 	r := &Result{ID: id, Attempt: attempt, Worker: w.o.Name}
-	switch {
-	case attempt > 1 && w.answered(working, id):
-		return nil, nil
-	case attempt > w.spec.MaxDeliver:
+	if attempt > w.spec.MaxDeliver {
 		r.Err = &objective.Error{Kind: objective.Crash, ID: id, What: fmt.Sprintf("given up: %d workers fell silent over it", attempt-1)}
 		return r, nil
 	}
@@ -365,16 +365,24 @@ func (w *worker) evaluate(working context.Context, id uint64, x []float64, attem
 	return r, nil
 }
 
-// answered says whether the result of a task that came again is in the queue.
-func (w *worker) answered(ctx context.Context, id uint64) bool {
+// finished says whether a task that others may have had as well is done: its result is in the queue, or was kept, and then the task is gone. The order matters: the
+// coordinator deletes the task before it acknowledges the result.
+func (w *worker) finished(ctx context.Context, id, sequence uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
-	s, err := w.js.Stream(ctx, w.spec.results())
+	results, err := w.js.Stream(ctx, w.spec.results())
 	if err != nil {
 		return false
 	}
-	_, err = s.GetLastMsgForSubject(ctx, w.spec.subject("result", id))
-	return err == nil
+	if _, err := results.GetLastMsgForSubject(ctx, w.spec.subject("result", id)); err == nil {
+		return true
+	}
+	tasks, err := w.js.Stream(ctx, w.spec.tasks())
+	if err != nil {
+		return false
+	}
+	_, err = tasks.GetMsg(ctx, sequence)
+	return errors.Is(err, jetstream.ErrMsgNotFound)
 }
 
 // deliver publishes a result, however long the server is away, and acknowledges the task.

@@ -44,6 +44,6 @@ func ParseResult(line []byte, constraints int) (Result, error) {
 			return r, nil
 		}
 	}
-	r.Value = Value{a.f, a.g}
+	r.Value = Value{F: a.f, G: a.g, Gradient: a.gradient}
 	return r, nil
 }

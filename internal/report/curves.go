@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html"
+	"html/template"
 	"math"
 	"strings"
 )
@@ -11,13 +12,17 @@ import (
 type Curves struct {
 	Title  string
 	X      string // what the shared axis is
+	LogX   bool   // it is logarithmic; points that are not positive are left out
 	Panels []Panel
 }
 
 // Panel holds curves that share the vertical axis.
 type Panel struct {
 	Y      string
+	Log    bool // of a logarithmic axis; points that are not positive are left out
 	Curves []Curve
+
+	logX bool
 }
 
 // Curve is a line through points (x, y); points that are not finite are left out.
@@ -32,6 +37,9 @@ const (
 	curveTop, panelGap      = 50.0, 60.0
 )
 
+// namedCurves is how many names fit into a panel.
+const namedCurves = 13
+
 // curveColours can be told apart without colour vision (Okabe and Ito).
 var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
@@ -41,13 +49,17 @@ func (c *Curves) SVG() string {
 	height := curveTop + float64(len(c.Panels))*(panelHeight+panelGap)
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`,
 		curveWidth, height, curveWidth, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
 	for k, p := range c.Panels {
+		p.logX = c.LogX
 		p.draw(&b, c.X, curveTop+float64(k)*(panelHeight+panelGap))
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
 }
+
+// Inline draws the curves for a page.
+func (c *Curves) Inline() template.HTML { return template.HTML(c.SVG()) }
 
 func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 	x, y := p.axis(0), p.axis(1)
@@ -55,11 +67,11 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 	placeX := func(v float64) float64 { return curveLeft + (right-curveLeft)*x.share(v) }
 	placeY := func(v float64) float64 { return bottom - panelHeight*y.share(v) }
 	for _, v := range y.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%.4g</text>`,
-			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, v)
+		fmt.Fprintf(b, `<path class="grid" d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
+			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(v, p.Log))
 	}
 	for _, v := range x.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%.4g</text>`, placeX(v), bottom, placeX(v), bottom+17, v)
+		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, placeX(v), bottom, placeX(v), bottom+17, label(v, p.logX))
 	}
 	fmt.Fprintf(b, `<path d="M%.1f %.1fV%.1fH%.1f" fill="none" stroke="#888"/>`, curveLeft, top, bottom, right)
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, (curveLeft+right)/2, bottom+33, html.EscapeString(xName))
@@ -68,7 +80,7 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 		colour := curveColours[k%len(curveColours)]
 		var path strings.Builder
 		for _, q := range c.Points {
-			if !isFinite(q[0]) || !isFinite(q[1]) {
+			if q = p.scaled(q); !isFinite(q[0]) || !isFinite(q[1]) {
 				continue
 			}
 			step := "L"
@@ -78,8 +90,31 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 			fmt.Fprintf(&path, "%s%.2f %.2f", step, placeX(q[0]), placeY(q[1]))
 		}
 		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"/>`, path.String(), colour)
-		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		if k < namedCurves {
+			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		}
 	}
+}
+
+// label writes the value v of an axis, the power of ten on a logarithmic one.
+func label(v float64, log bool) string {
+	if log {
+		return fmt.Sprintf("%.3g", math.Pow(10, v))
+	}
+	return fmt.Sprintf("%.4g", v)
+}
+
+// scaled is the point as the axes count; NaN stands for what a logarithmic axis cannot show.
+func (p *Panel) scaled(q [2]float64) [2]float64 {
+	for k, log := range [2]bool{p.logX, p.Log} {
+		switch {
+		case log && q[k] <= 0:
+			q[k] = math.NaN()
+		case log:
+			q[k] = math.Log10(q[k])
+		}
+	}
+	return q
 }
 
 func isFinite(v float64) bool { return v-v == 0 }
@@ -92,7 +127,7 @@ func (p *Panel) axis(k int) span {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, c := range p.Curves {
 		for _, q := range c.Points {
-			if isFinite(q[k]) {
+			if q = p.scaled(q); isFinite(q[k]) {
 				low, high = min(low, q[k]), max(high, q[k])
 			}
 		}

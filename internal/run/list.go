@@ -115,7 +115,7 @@ func Inspect(dir string) (*Info, error) {
 
 // Events yields the journal of a run that may be in use: all whole lines, checked; kinds, if any, are the ones wanted.
 func Events(dir string, kinds ...string) iter.Seq2[Event, error] {
-	return events(filepath.Join(dir, journalFile), place{}, kinds)
+	return NewReader(dir).New(kinds...)
 }
 
 // List inspects the runs in the folder root, by age, the oldest first. Folders that hold no run are left out; what cannot be read is in the error,

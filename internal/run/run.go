@@ -251,7 +251,7 @@ func (r *Run) State() *State { return r.state }
 
 // Tail yields the events of the journal after State, in order, as they were when the run was opened; kinds, if any, are the ones wanted. An error ends it.
 func (r *Run) Tail(kinds ...string) iter.Seq2[Event, error] {
-	return events(filepath.Join(r.dir, journalFile), r.from, kinds)
+	return (&Reader{filepath.Join(r.dir, journalFile), r.from}).New(kinds...)
 }
 
 // Log is where notes and the error output of workers go.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -175,19 +176,29 @@ func floats(v []Num) []float64 {
 	return f
 }
 
-// events yields the events of a journal from a place to its last whole line. kinds, if any, are the ones wanted.
-func events(path string, from place, kinds []string) iter.Seq2[Event, error] {
+// Reader follows the journal of a run that another process may be writing. It is for one goroutine.
+type Reader struct {
+	path string
+	at   place
+}
+
+// NewReader returns a reader that stands at the start of the journal of the run in dir.
+func NewReader(dir string) *Reader { return &Reader{path: filepath.Join(dir, journalFile)} }
+
+// New yields the events since the last call, as far as their lines are whole and checked; kinds, if any, are the ones wanted. After an error the reader stays where
+// it was.
+func (r *Reader) New(kinds ...string) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		f, err := os.Open(path)
+		f, err := os.Open(r.path)
 		if err == nil {
 			defer f.Close()
-			_, err = f.Seek(from.Offset, io.SeekStart)
+			_, err = f.Seek(r.at.Offset, io.SeekStart)
 		}
 		if err != nil {
-			yield(Event{}, fmt.Errorf("%s: cannot read: %w", path, err))
+			yield(Event{}, fmt.Errorf("%s: cannot read: %w", r.path, err))
 			return
 		}
-		s := newScanner(path, f, from)
+		s := newScanner(r.path, f, r.at)
 		for {
 			body, err := s.next()
 			if err != nil {
@@ -198,6 +209,7 @@ func events(path string, from place, kinds []string) iter.Seq2[Event, error] {
 				return
 			}
 			if !wanted(kindOf(body), kinds) {
+				r.at = s.at
 				continue
 			}
 			e, err := parseEvent(body)
@@ -205,9 +217,11 @@ func events(path string, from place, kinds []string) iter.Seq2[Event, error] {
 				err = errors.New("it has the number " + strconv.Itoa(e.Line))
 			}
 			if err != nil {
-				err = &DamageError{path, s.at.Line, err.Error()}
+				yield(e, &DamageError{r.path, s.at.Line, err.Error()})
+				return
 			}
-			if !yield(e, err) || err != nil {
+			r.at = s.at
+			if !yield(e, nil) {
 				return
 			}
 		}

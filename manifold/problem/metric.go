@@ -41,7 +41,7 @@ var metricLearning = Problem{
 		within, between := pairScatter(x, members)
 		s, err := manifold.NewFrame(symmetric(within))
 		if err != nil {
-			return nil, &DataError{Where: "scatter within classes", Err: err, Remedy: "give more samples than dimensions and classes together, or drop dependent columns"}
+			return nil, &DataError{Where: "scatter within classes", Err: err, Remedy: "give more samples than dimensions and classes together, drop dependent columns, or use the method itml, which needs no inverse"}
 		}
 		b, err := manifold.NewFrame(symmetric(between))
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/spdopt/spdopt/internal/safetensors"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
+	"github.com/spdopt/spdopt/nnopt/net"
 )
 
 // short is a run of a workload that takes a fraction of a second.
@@ -90,7 +91,7 @@ func allocations(t *testing.T, w Workload) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks()}
+	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks(), feed: net.NewFeed(tk.net, opt)}
 	if err := opt.Init(r.blocks); err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +251,7 @@ func TestBadOptions(t *testing.T) {
 		t.Errorf("unknown workload: %v", err)
 	}
 	var u *nnopt.UnknownError
-	if _, err := Run(Options{Workload: "graph", Optimizer: "adagrad"}); !errors.As(err, &u) {
+	if _, err := Run(Options{Workload: "graph", Optimizer: "adagard"}); !errors.As(err, &u) {
 		t.Errorf("unknown optimizer: %v", err)
 	}
 	var n *nnopt.OptionError
