@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spdopt/spdopt/internal/distribute"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
@@ -72,6 +73,8 @@ func exitCode(err error) int {
 		newer    *run.VersionError
 		changed  *changedError
 		source   *objective.SourceError
+		login    *distribute.LoginError
+		version  *distribute.VersionError
 	)
 	switch {
 	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
@@ -80,7 +83,7 @@ func exitCode(err error) int {
 		return 130
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
 		return exitInput
 	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput

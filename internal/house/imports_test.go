@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"internal/report":     {},
 	"internal/run":        {"internal/atomicfile"},
 	"internal/objective":  {},
+	"internal/distribute": {"internal/objective", "internal/run"},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
 	"internal/gallery":    {"internal/dense", "internal/eigen"},
