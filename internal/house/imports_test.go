@@ -34,16 +34,22 @@ var mayImport = map[string][]string{
 	"esadapt/serve":       {"esadapt", "internal/atomicfile"},
 	"testdata":            {},
 
-	"internal/safetensors": {},
-	"internal/engine":      {"internal/dense"},
-	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
-	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
-	"nnopt/data":           {"internal/dense", "internal/matio"},
-	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"internal/safetensors":       {},
+	"internal/engine":            {"internal/dense"},
+	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
+	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
+	"cuda/internal/blas":         {},
+	"cuda/internal/dl":           {},
+	"cuda/internal/emu":          {},
+	"cuda/kernels":               {},
+	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
+	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/data":                 {"internal/dense", "internal/matio"},
+	"nnopt/train":                {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/cputime", "internal/gallery", "internal/matio", "testdata", "manifold/solve", "manifold/problem", "esadapt/bbob"}
+var testsMayImport = []string{"internal/cputime", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {

@@ -1,0 +1,534 @@
+/* The kernels of this module. No include: NVRTC compiles it as it stands, once with real = float and once with real = double; for tests it is compiled
+   as C++ on top of emu.h. Matrices are row-major: element (i, j) of matrix k of a batch is x[k * step + i * stride + j]. Results do not depend on the
+   grid: every sum is made in a fixed order and nothing is accumulated by atomics. */
+#ifndef SPD_EMULATED
+#define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(256) name(__VA_ARGS__)
+#define SHARED(type, name, n) __shared__ type name[n]
+#define ROLLED _Pragma("unroll 1") /* a loop that is large enough as it is */
+#endif
+
+typedef long long wide;
+typedef unsigned short bfloat;
+
+#define FULL 0xffffffffu
+#define THREADS 128 /* of a block that works on one vector */
+#define TILE 32     /* tiles are TILE x TILE elements for TILE x ROWS threads */
+#define ROWS 8
+
+template <class S> __device__ __forceinline__ S least(S a, S b) { return a < b ? a : b; }
+template <class S> __device__ __forceinline__ S most(S a, S b) { return a > b ? a : b; }
+template <class S> __device__ __forceinline__ S size(S a) { return a < S(0) ? -a : a; }
+
+/* The sum over a block of THREADS, the same for every thread. */
+template <class S> __device__ S blockSum(S v) {
+	SHARED(S, part, THREADS / 32);
+	for (int d = 16; d > 0; d >>= 1) {
+		v += __shfl_xor_sync(FULL, v, d);
+	}
+	if (threadIdx.x % 32 == 0) {
+		part[threadIdx.x / 32] = v;
+	}
+	__syncthreads();
+	v = (part[0] + part[1]) + (part[2] + part[3]);
+	__syncthreads();
+	return v;
+}
+
+/* The largest value over a block of THREADS; NaN if there is one. */
+template <class S> __device__ S blockMost(S v) {
+	SHARED(S, part, THREADS / 32);
+	for (int d = 16; d > 0; d >>= 1) {
+		S other = __shfl_xor_sync(FULL, v, d);
+		v = other > v || other != other ? other : v;
+	}
+	if (threadIdx.x % 32 == 0) {
+		part[threadIdx.x / 32] = v;
+	}
+	__syncthreads();
+	v = part[0];
+	for (int i = 1; i < THREADS / 32; i++) {
+		v = part[i] > v || part[i] != part[i] ? part[i] : v;
+	}
+	__syncthreads();
+	return v;
+}
+
+__device__ __forceinline__ wide first() { return wide(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ wide stride() { return wide(gridDim.x) * blockDim.x; }
+
+/* Walks over all elements of count matrices of rows x cols: index e is element (i, j) of matrix k. */
+#define EACH(count, rows, cols)                                                                                                       \
+	ROLLED for (wide e = first(), perMatrix = wide(rows) * (cols), all = (count) * perMatrix; e < all; e += stride())                        \
+		ROLLED for (wide k = e / perMatrix, inside = e % perMatrix, i = inside / (cols), j = inside % (cols), once = 1; once; once = 0)
+
+/* Marks the module for double, so that the emulated driver can tell the two apart. */
+#ifdef SPD_DOUBLE
+KERNEL(is_double, int *) {}
+#endif
+
+/* ---- numbers of 16 bits ---- */
+
+__device__ __forceinline__ float widened(bfloat b) { return __uint_as_float(unsigned(b) << 16); }
+
+/* The nearest bfloat16, of two equally near ones the even one. A double goes through the float that lies on the same side of every bfloat16. */
+__device__ __forceinline__ bfloat narrowed(real v) {
+	float f = float(v);
+	unsigned u = __float_as_uint(f);
+	if (v != v) {
+		return bfloat(u >> 16 | 0x40);
+	}
+	if (real(f) != v) {
+		if (size(double(f)) > size(double(v))) {
+			u--;
+		}
+		u |= 1;
+	}
+	return bfloat((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+KERNEL(narrow, const real *x, bfloat *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = narrowed(x[i]);
+	}
+}
+
+KERNEL(widen, const bfloat *x, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = widened(x[i]);
+	}
+}
+
+/* ---- eigenbases ---- */
+
+/* tan(theta/2) of the rotation that takes diag(d) + t to its diagonal in the plane of i and j, bounded by tan(pi/8): see dense.BoundedAngle. */
+__device__ __forceinline__ real tangent(real si, real ri, real xi, real sj, real rj, real xj, real t) {
+	const real limit = sizeof(real) == 4 ? real(1e18) : real(1e150);
+	const real tiny = sizeof(real) == 4 ? real(1.1754943508222875e-38) : real(2.2250738585072014e-308);
+	real phi = sj * ri - si * rj + (xj - xi), v = 2 * (t * (ri * rj));
+	real a = least(limit, size(phi)), w = least(limit, size(v));
+	real rho = sqrt(a * a + w * w), sum = a + rho;
+	real n = least(real(0.41421356237309503), w / most(tiny, sum + sqrt((rho + rho) * sum)));
+	return (phi < 0) != (v < 0) ? -n : n;
+}
+
+/* Skew-symmetric generators; a block makes a tile above the diagonal and its mirror image. n may be t. */
+KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int m) {
+	if (blockIdx.y > blockIdx.x) {
+		return;
+	}
+	SHARED(real, tile, TILE * (TILE + 1));
+	const wide at = wide(blockIdx.z) * m;
+	const int j = blockIdx.x * TILE + threadIdx.x;
+	s += at;
+	r += at;
+	x += at;
+	t += blockIdx.z * tStep;
+	n += blockIdx.z * nStep;
+	for (int l = threadIdx.y; l < TILE; l += ROWS) {
+		const int i = blockIdx.y * TILE + l;
+		real v = 0;
+		if (i < j && j < m) {
+			v = tangent(s[i], r[i], x[i], s[j], r[j], x[j], t[i * tStride + j]);
+		}
+		tile[l * (TILE + 1) + threadIdx.x] = v;
+	}
+	__syncthreads();
+	for (int l = threadIdx.y; l < TILE; l += ROWS) {
+		const int i = blockIdx.y * TILE + l;
+		if (i < m && j < m && i <= j) {
+			n[i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
+		}
+		const int row = blockIdx.x * TILE + l, col = blockIdx.y * TILE + threadIdx.x;
+		if (row < m && col < m && row > col) {
+			n[row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
+		}
+	}
+}
+
+/* Sums of |x| and of x^2 of every row; one block per row. */
+KERNEL(row_norms, const real *x, wide xStride, wide xStep, int rows, int cols, double *absolute, double *squares) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	x += k * xStep + i * xStride;
+	double a = 0, q = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		double v = x[j];
+		a += size(v);
+		q += v * v;
+	}
+	a = blockSum(a);
+	q = blockSum(q);
+	if (threadIdx.x == 0) {
+		absolute[blockIdx.x] = a;
+		squares[blockIdx.x] = q;
+	}
+}
+
+/* min(||x||_F, ||x||_1) from the sums of the rows; one block per matrix. */
+KERNEL(norm_bound, const double *absolute, const double *squares, int rows, double *bound) {
+	const wide at = wide(blockIdx.x) * rows;
+	double top = 0, sum = 0;
+	for (int i = threadIdx.x; i < rows; i += THREADS) {
+		top = absolute[at + i] > top || absolute[at + i] != absolute[at + i] ? absolute[at + i] : top;
+		sum += squares[at + i];
+	}
+	top = blockMost(top);
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		bound[blockIdx.x] = least(sqrt(sum), top);
+	}
+}
+
+/* y = beta I + alpha x. */
+KERNEL(shifted, const real *x, wide xStride, wide xStep, real alpha, real beta, real *y, wide yStride, wide yStep, int count, int m) {
+	EACH(count, m, m) { y[k * yStep + i * yStride + j] = alpha * x[k * xStep + i * xStride + j] + (i == j ? beta : real(0)); }
+}
+
+/* y = 2 f - I + p + 2 o: the truncated Cayley map from its even and odd parts. */
+KERNEL(even_odd, const real *f, const real *p, const real *o, int count, int m, real *y, wide yStride, wide yStep) {
+	EACH(count, m, m) { y[k * yStep + i * yStride + j] = 2 * f[e] + p[e] + 2 * o[e] - (i == j ? real(1) : real(0)); }
+}
+
+/* Inverts blocks of m <= TILE rows in place, without pivoting: their symmetric part is positive definite. One block of threads each. */
+KERNEL(invert, real *x, wide xStride, wide xStep, int m) {
+	SHARED(real, a, TILE * (TILE + 1));
+	x += blockIdx.x * xStep;
+	const int j = threadIdx.x;
+	for (int i = threadIdx.y; i < m; i += ROWS) {
+		if (j < m) {
+			a[i * (TILE + 1) + j] = x[i * xStride + j];
+		}
+	}
+	__syncthreads();
+	for (int p = 0; p < m; p++) {
+		const real inverse = 1 / a[p * (TILE + 1) + p];
+		__syncthreads();
+		if (threadIdx.y == 0 && j < m) {
+			a[p * (TILE + 1) + j] = j == p ? inverse : a[p * (TILE + 1) + j] * inverse;
+		}
+		__syncthreads();
+		for (int i = threadIdx.y; i < m; i += ROWS) {
+			const real f = a[i * (TILE + 1) + p];
+			__syncwarp();
+			if (i != p && j < m) {
+				a[i * (TILE + 1) + j] = (j == p ? real(0) : a[i * (TILE + 1) + j]) - f * a[p * (TILE + 1) + j];
+			}
+		}
+		__syncthreads();
+	}
+	for (int i = threadIdx.y; i < m; i += ROWS) {
+		if (j < m) {
+			x[i * xStride + j] = a[i * (TILE + 1) + j];
+		}
+	}
+}
+
+/* Sets y to the symmetric matrix whose upper (lower) triangle x holds. y may be x. */
+KERNEL(mirror, int upper, const real *x, wide xStride, wide xStep, real *y, wide yStride, wide yStep, int count, int m) {
+	EACH(count, m, m) {
+		if (upper ? i <= j : i >= j) {
+			const real v = x[k * xStep + i * xStride + j];
+			y[k * yStep + i * yStride + j] = v;
+			y[k * yStep + j * yStride + i] = v;
+		}
+	}
+}
+
+/* ---- rows and columns ---- */
+
+KERNEL(scale_rows, const real *s, const real *x, wide xStride, wide xStep, real beta, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) {
+		real *out = y + k * yStep + i * yStride + j;
+		const real v = s[k * rows + i] * x[k * xStep + i * xStride + j];
+		*out = beta == 0 ? v : v + beta * *out;
+	}
+}
+
+KERNEL(scale_cols, const real *s, const real *x, wide xStride, wide xStep, real beta, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) {
+		real *out = y + k * yStep + i * yStride + j;
+		const real v = s[k * cols + j] * x[k * xStep + i * xStride + j];
+		*out = beta == 0 ? v : v + beta * *out;
+	}
+}
+
+/* Adds the sums of the columns, or with y those of the products of x and y, row after row. */
+KERNEL(col_sums, const real *x, wide xStride, wide xStep, const real *y, wide yStride, wide yStep, int count, int rows, int cols, real *sum) {
+	for (wide c = first(); c < wide(count) * cols; c += stride()) {
+		const wide k = c / cols, j = c % cols;
+		real total = sum[c];
+		for (int i = 0; i < rows; i++) {
+			const real v = x[k * xStep + i * xStride + j];
+			total += y == 0 ? v : v * y[k * yStep + i * yStride + j];
+		}
+		sum[c] = total;
+	}
+}
+
+/* One block per row. */
+KERNEL(row_dots, const real *x, wide xStride, wide xStep, const real *y, wide yStride, wide yStep, int rows, int cols, real *dot) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	x += k * xStep + i * xStride;
+	y += k * yStep + i * yStride;
+	real sum = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		sum += x[j] * y[j];
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		dot[blockIdx.x] = sum;
+	}
+}
+
+/* Sums of squares and largest sizes of pieces of x; one block per piece. */
+KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double sum = 0, top = 0;
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		const double v = x[i], a = size(v);
+		sum += v * v;
+		top = a > top || a != a ? a : top;
+	}
+	sum = blockSum(sum);
+	top = blockMost(top);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+		tops[blockIdx.x] = top;
+	}
+}
+
+/* ---- softmax; one block per row ---- */
+
+KERNEL(softmax, int causal, real *x, wide xStride, wide xStep, int rows, int cols, real *norms) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	x += k * xStep + i * xStride;
+	const int seen = causal ? i + 1 : cols;
+	real top = x[0];
+	for (int j = threadIdx.x; j < seen; j += THREADS) {
+		top = most(top, x[j]);
+	}
+	top = blockMost(top);
+	real sum = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		const real v = j < seen ? exp(x[j] - top) : real(0);
+		x[j] = v;
+		sum += v;
+	}
+	sum = blockSum(sum);
+	for (int j = threadIdx.x; j < seen; j += THREADS) {
+		x[j] *= 1 / sum;
+	}
+	if (norms != 0 && threadIdx.x == 0) {
+		norms[blockIdx.x] = top + log(sum);
+	}
+}
+
+KERNEL(softmax_map, const real *p, wide pStride, wide pStep, real *d, wide dStride, wide dStep, int rows, int cols) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	p += k * pStep + i * pStride;
+	d += k * dStep + i * dStride;
+	real mean = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		mean += p[j] * d[j];
+	}
+	mean = blockSum(mean);
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		d[j] = p[j] * (d[j] - mean);
+	}
+}
+
+KERNEL(softmax_map_tangent, const real *p, wide pStride, wide pStep, const real *dp, wide dpStride, wide dpStep, real *g, wide gStride, wide gStep, real *dg,
+	wide dgStride, wide dgStep, int rows, int cols) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	p += k * pStep + i * pStride;
+	dp += k * dpStep + i * dpStride;
+	g += k * gStep + i * gStride;
+	dg += k * dgStep + i * dgStride;
+	real mean = 0, moved = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		mean += p[j] * g[j];
+		moved += dp[j] * g[j] + p[j] * dg[j];
+	}
+	mean = blockSum(mean);
+	moved = blockSum(moved);
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		dg[j] = dp[j] * (g[j] - mean) + p[j] * (dg[j] - moved);
+		g[j] = p[j] * (g[j] - mean);
+	}
+}
+
+/* ---- normalisation; one block per vector, a row or a column; all matrices have one stride ---- */
+
+/* The offset of vector number v and the distance of its elements. */
+#define VECTOR                                                                                                  \
+	const wide v = blockIdx.x, k = columns ? v / cols : v / rows, at = columns ? v % cols : v % rows * stride;   \
+	const wide from = k * step + at, by = columns ? stride : 1;                                                 \
+	const int length = columns ? rows : cols
+
+KERNEL(normalise, int center, int columns, real eps, const real *x, real *h, wide stride, wide step, int rows, int cols, real *scale) {
+	VECTOR;
+	real mean = 0, square = 0;
+	if (center) {
+		for (int l = threadIdx.x; l < length; l += THREADS) {
+			mean += x[from + l * by];
+		}
+		mean = blockSum(mean) / length;
+	}
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		const real d = x[from + l * by] - mean;
+		square += d * d;
+	}
+	square = blockSum(square);
+	const real s = 1 / sqrt(square / length + eps);
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		h[from + l * by] = (x[from + l * by] - mean) * s;
+	}
+	if (threadIdx.x == 0) {
+		scale[v] = s;
+	}
+}
+
+KERNEL(normalise_map, int center, int columns, const real *h, const real *scale, real *bend, const real *x, real *y, wide stride, wide step, int rows, int cols) {
+	VECTOR;
+	real mean = 0, cross = 0;
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		mean += x[from + l * by];
+		cross += h[from + l * by] * x[from + l * by];
+	}
+	mean = center ? blockSum(mean) / length : real(0);
+	cross = blockSum(cross) / length;
+	const real s = scale[v];
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		y[from + l * by] = s * (x[from + l * by] - mean - h[from + l * by] * cross);
+	}
+	if (bend != 0 && threadIdx.x == 0) {
+		bend[v] = -s * s * cross;
+	}
+}
+
+KERNEL(normalise_map_tangent, int center, int columns, const real *h, const real *dh, const real *scale, const real *bend, const real *x, const real *dx,
+	const real *y, real *dy, wide stride, wide step, int rows, int cols) {
+	VECTOR;
+	real mean = 0, cross = 0, moved = 0;
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		const wide o = from + l * by;
+		mean += dx[o];
+		cross += h[o] * x[o];
+		moved += h[o] * dx[o] + dh[o] * x[o];
+	}
+	mean = center ? blockSum(mean) / length : real(0);
+	cross = blockSum(cross) / length;
+	moved = blockSum(moved) / length;
+	const real s = scale[v], ds = bend[v];
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		const wide o = from + l * by;
+		dy[o] = ds / s * y[o] + s * (dx[o] - mean - dh[o] * cross - h[o] * moved);
+	}
+}
+
+/* ---- movement ---- */
+
+KERNEL(gather, const real *table, wide tStride, const int *index, real *y, wide yStride, int rows, int cols) {
+	EACH(1, rows, cols) { y[k + i * yStride + j] = table[index[i] * tStride + j]; }
+}
+
+/* One thread per column, so that rows that meet are added in order. */
+KERNEL(scatter, const real *x, wide xStride, const int *index, real *table, wide tStride, int rows, int cols) {
+	for (wide j = first(); j < cols; j += stride()) {
+		for (int i = 0; i < rows; i++) {
+			table[index[i] * tStride + j] += x[i * xStride + j];
+		}
+	}
+}
+
+/* The geometry of engine.Window: w holds its fields in order. */
+enum { Height, Width, Channels, Groups, KernelHeight, KernelWidth, Dilation, StrideHeight, StrideWidth, PaddingHeight, PaddingWidth };
+
+KERNEL(patches, const int *w, const real *images, wide iStep, real *y, wide yStride, wide yStep, int count, int rows, int cols, int across) {
+	const int per = w[Channels] / w[Groups];
+	EACH(count, rows, cols) {
+		const int c = j % per, b = j / per % w[KernelWidth], a = j / per / w[KernelWidth] % w[KernelHeight], g = j / per / w[KernelWidth] / w[KernelHeight];
+		const int top = i / across * w[StrideHeight] + a * w[Dilation] - w[PaddingHeight];
+		const int left = i % across * w[StrideWidth] + b * w[Dilation] - w[PaddingWidth];
+		const bool in = top >= 0 && top < w[Height] && left >= 0 && left < w[Width];
+		y[k * yStep + i * yStride + j] = in ? images[k * iStep + (wide(top) * w[Width] + left) * w[Channels] + g * per + c] : real(0);
+	}
+}
+
+/* Every value of a pixel collects what the patches over it hold, in the order of the patches. */
+KERNEL(pixels, const int *w, const real *y, wide yStride, wide yStep, real *images, wide iStep, int count, int down, int across) {
+	const int per = w[Channels] / w[Groups];
+	EACH(count, w[Height] * w[Width], w[Channels]) {
+		const int row = i / w[Width], col = i % w[Width], g = j / per, c = j % per;
+		real sum = 0;
+		for (int a = w[KernelHeight] - 1; a >= 0; a--) {
+			const int top = row + w[PaddingHeight] - a * w[Dilation];
+			for (int b = w[KernelWidth] - 1; b >= 0; b--) {
+				const int left = col + w[PaddingWidth] - b * w[Dilation];
+				if (top < 0 || left < 0 || top % w[StrideHeight] != 0 || left % w[StrideWidth] != 0) {
+					continue;
+				}
+				const int p = top / w[StrideHeight], q = left / w[StrideWidth];
+				if (p < down && q < across) {
+					sum += y[k * yStep + (wide(p) * across + q) * yStride + ((wide(g) * w[KernelHeight] + a) * w[KernelWidth] + b) * per + c];
+				}
+			}
+		}
+		images[k * iStep + i * w[Channels] + j] = sum;
+	}
+}
+
+/* ---- updates of parameters; u holds the numbers that change from step to step ---- */
+
+enum { LR, GradScale, L2, Keep, OwnNumbers };
+
+KERNEL(momentum, const real *u, int nesterov, real *w, const real *g, real *m, wide n) {
+	const real mu = u[OwnNumbers];
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i];
+		real d = gi;
+		if (m != 0) {
+			d = mu * m[i] + gi;
+			m[i] = d;
+			d = nesterov ? gi + mu * d : d;
+		}
+		w[i] = u[Keep] * w[i] - u[LR] * d;
+	}
+}
+
+enum { Beta1 = OwnNumbers, Rest1, Beta2, Rest2, Eps, FactorA, FactorB, FactorC };
+
+/* Adam with m in real or, where narrow is not 0, in bfloat16. */
+KERNEL(adam, const real *u, real *w, const real *g, real *m, bfloat *narrow, real *v, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i];
+		const real mi = u[Beta1] * (narrow != 0 ? real(widened(narrow[i])) : m[i]) + u[Rest1] * gi;
+		const real vi = u[Beta2] * v[i] + u[Rest2] * gi * gi;
+		if (narrow != 0) {
+			narrow[i] = narrowed(mi);
+		} else {
+			m[i] = mi;
+		}
+		v[i] = vi;
+		w[i] = u[Keep] * w[i] - u[LR] * ((u[FactorA] * mi + u[FactorB] * gi) / (sqrt(u[FactorC] * vi) + u[Eps]));
+	}
+}
+
+enum { Inner = FactorC + 1, InnerRest, Mix, Stay, Decay };
+
+KERNEL(schedule_free, const real *u, int decayAverage, real *y, const real *g, real *m, real *v, real *z, real *x, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * y[i];
+		const real vi = u[Beta2] * v[i] + u[Rest2] * gi * gi;
+		v[i] = vi;
+		real top = u[FactorB] * gi;
+		if (u[FactorA] != 0) {
+			m[i] = u[Inner] * m[i] + u[InnerRest] * gi;
+			top += u[FactorA] * m[i];
+		}
+		const real zi = z[i] - (u[LR] * (top / (sqrt(u[FactorC] * vi) + u[Eps])) + u[Decay] * (decayAverage ? x[i] : y[i]));
+		const real xi = u[Stay] * x[i] + u[Mix] * zi;
+		z[i] = zi;
+		x[i] = xi;
+		y[i] = zi + u[Beta1] * (xi - zi);
+	}
+}
