@@ -6,6 +6,8 @@ import (
 	"math"
 	"unsafe"
 
+	"gorgonia.org/cu"
+
 	"github.com/spdopt/spdopt/cuda/internal/blas"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -60,6 +62,22 @@ func (b *backend[T]) Alloc(n int) []T {
 // Free implements engine.Allocator.
 func (b *backend[T]) Free(memory []T) {
 	b.d.giveBack(uintptr(unsafe.Pointer(unsafe.SliceData(memory))))
+}
+
+// Reserve implements engine.Allocator: the memory waits in the pool, which gives it back to the driver when a call finds none of the size it wants.
+func (b *backend[T]) Reserve(n int) {
+	leave, err := b.d.enter()
+	if err == nil {
+		defer leave()
+		var p cu.DevicePtr
+		if p, err = b.d.pool.take(n * int(unsafe.Sizeof(T(0)))); err == nil {
+			b.d.pool.put(p)
+			err = b.d.staging.room(n * int(unsafe.Sizeof(T(0))))
+		}
+	}
+	if err != nil {
+		panic(&engine.DeviceError{Name: b.Name(), Err: err})
+	}
 }
 
 // number adds a number of type T to the arguments of a launch.
@@ -253,6 +271,35 @@ func (b *backend[T]) ScheduleFree(u engine.ScheduleFree, y, g, m, v, z, x []T) {
 	p, q, r := add(c, v, true), add(c, z, true), add(c, x, true)
 	c.commit()
 	c.l.ptr(c.at(n)).flag(u.DecayAverage).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(p)).ptr(c.at(q)).ptr(c.at(r)).int(len(y)).each("schedule_free", len(y))
+}
+
+// Sign implements engine.Updates.
+func (b *backend[T]) Sign(u engine.Sign, w, g, m []T) {
+	engine.MustHave("Sign", len(w), len(g), len(m))
+	numbers := append(b.update(u.Update), T(u.Beta1), T(1-u.Beta1), T(u.Beta2), T(1-u.Beta2))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	n, i, j, k := add(c, numbers, false), add(c, w, true), add(c, g, false), add(c, m, true)
+	c.commit()
+	c.l.ptr(c.at(n)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("sign", len(w))
+}
+
+// RootFree implements engine.Updates.
+func (b *backend[T]) RootFree(u engine.RootFree, w, g, s, m []T) {
+	engine.MustHave("RootFree", len(w), len(g), len(s))
+	if u.Mu == 0 && !u.Average {
+		m = nil
+	} else {
+		engine.MustHave("RootFree", len(w), len(m))
+	}
+	numbers := append(b.update(u.Update), T(u.Take), T(u.Beta2), T(u.Correction), T(u.Eps), T(u.Mu), T(1-u.Mu), T(u.Inside))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	n, i, j, k, l := add(c, numbers, false), add(c, w, true), add(c, g, false), add(c, s, true), add(c, m, true)
+	c.commit()
+	c.l.ptr(c.at(n)).flag(u.Average).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(l)).int(len(w)).each("root_free", len(w))
 }
 
 // SumSquares implements engine.Rows.

@@ -3,8 +3,6 @@
 package cuda
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -13,23 +11,14 @@ import (
 	"github.com/spdopt/spdopt/cuda/kernels"
 )
 
-// TestMain puts the emulated driver in place of the real one, unless SPDOPT_LIBCUDA says otherwise: with the value "system" the tests run on the GPU.
+var present bool
+
+// TestMain puts the emulated driver in place of the real one.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	switch os.Getenv("SPDOPT_LIBCUDA") {
-	case "system":
-		os.Unsetenv("SPDOPT_LIBCUDA")
-	case "":
-		lib, err := emu.Build(kernels.Source, "include")
-		if errors.Is(err, emu.ErrNoCompiler) {
-			lib, err = "/nonexistent", nil
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Setenv("SPDOPT_LIBCUDA", lib)
-		os.Setenv("SPDOPT_LIBCUBLAS", lib)
+	var err error
+	if present, err = emu.Use(kernels.Source, "include"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
@@ -37,7 +26,7 @@ func TestMain(m *testing.M) {
 // device returns the device of the tests, which are skipped where there is none.
 func device(t testing.TB) *Device {
 	t.Helper()
-	if os.Getenv("SPDOPT_LIBCUDA") == "/nonexistent" {
+	if !present {
 		t.Skip("neither a GPU nor a C++ compiler for the emulation")
 	}
 	d, err := Open(0)
@@ -48,9 +37,9 @@ func device(t testing.TB) *Device {
 }
 
 // emulated skips tests that steer the emulation.
-func emulated(t *testing.T) {
+func emulated(t testing.TB) {
 	t.Helper()
-	if os.Getenv("SPDOPT_LIBCUDA") == "" {
+	if device(t); !emu.InUse() {
 		t.Skip("not on the emulated driver")
 	}
 }

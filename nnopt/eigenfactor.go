@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // turning says how the basis of a factor follows its target.
@@ -18,6 +19,7 @@ type turning struct {
 // eigenFactor is an SPD matrix B diag(d) B^T in the precision of the parameters, with the workspace that turns it. The angles, the Cayley map and
 // the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor (arXiv:2502.06268).
 type eigenFactor[T Float] struct {
+	e    engine.Backend[T]
 	n    int
 	mode int             // dimension of the tensor
 	b    dense.Matrix[T] // basis, eigenvectors as columns
@@ -28,6 +30,7 @@ type eigenFactor[T Float] struct {
 	work       []T
 	s, r, x    []T
 	next, fine []T // eigenvalues of a step; powers of eigenvalues
+	bound      [1]float64
 }
 
 // newEigenFactor wraps the slots b (n x n), d and h (nil: not kept between steps).
@@ -38,7 +41,7 @@ func newEigenFactor[T Float](mode int, b, d, h []T) *eigenFactor[T] {
 	}
 	v := make([]T, 5*n)
 	return &eigenFactor[T]{
-		n: n, mode: mode, b: dense.Wrap(n, n, b), d: d, h: dense.Wrap(n, n, h),
+		e: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d, h: dense.Wrap(n, n, h),
 		m: dense.New[T](n, n), gen: dense.New[T](n, n), q: dense.New[T](n, n), work: make([]T, dense.CayleyWork(n)),
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
 	}
@@ -91,14 +94,14 @@ func (f *eigenFactor[T]) follow(o *turning) int {
 		dense.Mirror(f.m)
 		if o.sweeps == 1 {
 			if !o.published {
-				dense.RotatedDiagonal(f.q, f.m, f.next, f.work)
+				f.e.RotatedDiagonal(engine.One(f.q), engine.One(f.m), f.next)
 			}
 			f.settle(o)
 			return 1
 		}
 		w := dense.Wrap(f.n, f.n, f.work)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
+		f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 0, engine.One(w))
+		f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 0, engine.One(f.m))
 		for i := range f.next {
 			f.next[i] = f.m.At(i, i)
 		}
@@ -116,21 +119,18 @@ func (f *eigenFactor[T]) turn(o *turning) {
 	if o.published {
 		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
 	} else {
-		dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
+		f.e.BoundedAngle(f.s, f.r, f.x, engine.One(f.m), engine.One(f.gen))
 	}
-	nu := dense.NormBound(f.gen)
+	f.e.NormBound(engine.One(f.gen), f.bound[:])
+	nu := f.bound[0]
 	if nu > o.maxNorm {
 		nu = min(nu, dense.NormEstimate(f.gen, f.work))
 	}
 	if nu > o.maxNorm {
 		dense.Scale(T(o.maxNorm/nu), f.gen.Data, f.gen.Data)
 	}
-	dense.CayleyInverse(f.gen, f.q, f.work)
-	dense.Scale(2, f.q.Data, f.q.Data)
-	for i := range f.n {
-		f.q.Data[i*f.n+i]--
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
+	f.e.Cayley(engine.One(f.gen), 0, engine.One(f.q))
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 0, engine.One(f.gen))
 	f.b.Copy(f.gen)
 }
 
@@ -185,8 +185,7 @@ func (f *eigenFactor[T]) normalise() float64 {
 
 // restore measures the defect B^T B - I and makes a Newton-Schulz step B <- B - B (B^T B - I)/2 where it is more than rounding.
 func (f *eigenFactor[T]) restore() {
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.b, 0, f.q)
-	dense.Mirror(f.q)
+	f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.b), engine.One(f.b), 0, engine.One(f.q))
 	var sum float64
 	for i := range f.n {
 		f.q.Data[i*f.n+i]--
@@ -196,7 +195,7 @@ func (f *eigenFactor[T]) restore() {
 		return
 	}
 	f.gen.Copy(f.b)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -0.5, f.b, f.q, 1, f.gen)
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
 	f.b.Copy(f.gen)
 }
 
@@ -210,6 +209,7 @@ func (f *eigenFactor[T]) inverseTrace() float64 {
 
 // productModes is a tensor with factors for some of its dimensions, and the workspace to apply them.
 type productModes[T Float] struct {
+	e       engine.Backend[T]
 	dims    []int
 	factors []*eigenFactor[T]
 	z, t    []T
@@ -244,11 +244,12 @@ func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
 	left, right := p.split(mode)
 	n := a.Rows
 	if right == 1 {
-		dense.Gemm(dense.NoTrans, !op, 1, dense.Wrap(left, n, p.z), a, 0, dense.Wrap(left, n, p.t))
+		p.e.Gemm(dense.NoTrans, !op, 1, engine.One(dense.Wrap(left, n, p.z)), engine.One(a), 0, engine.One(dense.Wrap(left, n, p.t)))
 	} else {
 		step := n * right
 		for l := range left {
-			dense.Gemm(op, dense.NoTrans, 1, a, dense.Wrap(n, right, p.z[l*step:(l+1)*step]), 0, dense.Wrap(n, right, p.t[l*step:(l+1)*step]))
+			z, t := dense.Wrap(n, right, p.z[l*step:(l+1)*step]), dense.Wrap(n, right, p.t[l*step:(l+1)*step])
+			p.e.Gemm(op, dense.NoTrans, 1, engine.One(a), engine.One(z), 0, engine.One(t))
 		}
 	}
 	p.z, p.t = p.t, p.z
@@ -283,17 +284,17 @@ func (p *productModes[T]) multiply(v []T, mode int) {
 	}
 }
 
-// gram adds c times the Gram matrix of z along a dimension to the upper triangle of h.
+// gram adds c times the Gram matrix of z along a dimension to the upper triangle of h and mirrors it.
 func (p *productModes[T]) gram(c T, mode int, h dense.Matrix[T]) {
 	left, right := p.split(mode)
 	n := h.Rows
 	if right == 1 {
 		z := dense.Wrap(left, n, p.z)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, c, z, z, 1, h)
+		p.e.GemmSymmetric(dense.Transposed, dense.NoTrans, c, engine.One(z), engine.One(z), 1, engine.One(h))
 		return
 	}
 	for l := range left {
 		z := dense.Wrap(n, right, p.z[l*n*right:(l+1)*n*right])
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, c, z, z, 1, h)
+		p.e.GemmSymmetric(dense.NoTrans, dense.Transposed, c, engine.One(z), engine.One(z), 1, engine.One(h))
 	}
 }

@@ -262,7 +262,7 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	}
 	for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := shampooPart[T]{piece: p}
-		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
+		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
 		if r.corrected {
 			part.second = take()
 		}

@@ -176,7 +176,7 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 	}
 	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := spectralPart[T]{piece: p, totals: take()}
-		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
+		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
 		if r.diagonal(&p) {
 			part.second = take()
 		}

@@ -55,6 +55,7 @@ type stepper[T Float] struct {
 	settings Settings
 	rule     rule[T]
 	backend  engine.Backend[T]
+	arena    *engine.Arena[T]
 
 	blocks   []tracked[T]
 	step     int
@@ -91,7 +92,9 @@ func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T]
 }
 
 // Init implements Optimizer.
-func (s *stepper[T]) Init(blocks []Block[T]) error {
+func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
+	defer engine.Recover(&err)
+	arena := engine.NewArena(s.backend)
 	all := make([]tracked[T], len(blocks))
 	seen := map[string]bool{}
 	for k := range blocks {
@@ -108,11 +111,16 @@ func (s *stepper[T]) Init(blocks []Block[T]) error {
 			return err
 		}
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: make([]T, shape.rows*shape.cols)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: arena.Alloc(shape.rows * shape.cols)})
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
+		if m, ok := all[k].mover.(placed[T]); ok {
+			m.place(s.backend, arena)
+		}
 	}
+	arena.Reserve(needed(all))
+	s.arena = arena
 	for _, c := range s.rule.counters() {
 		*c.value = 0
 	}
@@ -147,7 +155,8 @@ func (s *stepper[T]) checkAll(blocks []Block[T]) error {
 }
 
 // Step implements Optimizer.
-func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
+func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error) {
+	defer engine.Recover(&err)
 	if err := s.checkAll(blocks); err != nil {
 		return Report{}, err
 	}
@@ -160,7 +169,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	if info.BatchSize < 0 {
 		return Report{}, option("BatchSize", "must not be negative, not %d", info.BatchSize)
 	}
-	r := Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips}
+	r = Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips}
 	if bad := s.measure(blocks, &r); bad >= 0 {
 		if s.settings.NonFinite != Skip {
 			return r, s.gradientError(bad, &blocks[bad])
@@ -173,7 +182,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
-	s.moves.Run(len(blocks))
+	s.run(len(blocks))
 	s.current = nil
 	return r, nil
 }

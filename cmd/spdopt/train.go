@@ -76,7 +76,7 @@ the model (safetensors), result.json, curve.svg and, of diffusion, samples.svg.`
 	flags.BoolVar(&f.requireTarget, "require-target", false, "exit with code 4 if --target was not reached")
 	flags.IntVar(&f.Patience, "patience", 0, "stop after this many evaluations without a better metric")
 	flags.Uint64Var(&f.Seed, "seed", 1, "seed of the weights, the order of the data and generated sets")
-	flags.StringVar(&f.Device, "device", "", "where the optimizer computes; the default is cpu")
+	flags.StringVar(&f.Device, "device", "", "where the optimizer and the network compute: cpu, cuda, cuda:1; the default is cpu")
 	flags.StringVar(&f.Out, "out", "", "folder of the run")
 	flags.BoolVar(&f.Resume, "resume", false, "go on from the newest checkpoint in --out, with the options of the run")
 	return cmd

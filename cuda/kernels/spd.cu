@@ -532,3 +532,32 @@ KERNEL(schedule_free, const real *u, int decayAverage, real *y, const real *g, r
 		y[i] = zi + u[Beta1] * (xi - zi);
 	}
 }
+
+KERNEL(sign, const real *u, real *w, const real *g, real *m, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i], c = u[Beta1] * m[i] + u[Rest1] * gi;
+		m[i] = u[Beta2] * m[i] + u[Rest2] * gi;
+		w[i] = u[Keep] * w[i] - (c > 0 ? u[LR] : c < 0 ? -u[LR] : real(0));
+	}
+}
+
+enum { Take = OwnNumbers, Decayed, Correction, Damping, Mu, MuRest, Inside };
+
+KERNEL(root_free, const real *u, int average, real *w, const real *g, real *s, real *m, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i];
+		const real si = u[Decayed] * s[i] + u[Take] * gi * gi, below = si * u[Correction] + u[Damping];
+		s[i] = si;
+		if (average) {
+			m[i] = u[Mu] * m[i] + u[MuRest] * gi;
+			w[i] = u[Keep] * w[i] - u[LR] * m[i] / below;
+			continue;
+		}
+		real d = gi / below + u[Inside] * w[i];
+		if (m != 0) {
+			d += u[Mu] * m[i];
+			m[i] = d;
+		}
+		w[i] -= u[LR] * d;
+	}
+}

@@ -12,6 +12,9 @@ type Allocator[T dense.Float] interface {
 	Alloc(n int) []T
 	// Free gives memory back.
 	Free(memory []T)
+	// Reserve makes sure that calls on up to n elements in all find the memory they need, as long as nothing else takes it. It panics with DeviceError
+	// when that is not so.
+	Reserve(n int)
 }
 
 // Arena owns memory of a backend, until nobody holds the Arena any more.
@@ -35,9 +38,16 @@ func NewArena[T dense.Float](b Backend[T]) *Arena[T] {
 	return a
 }
 
+// Reserve is that of the backend.
+func (a *Arena[T]) Reserve(n int) {
+	if a.owner != nil {
+		a.owner.Reserve(n)
+	}
+}
+
 // Alloc returns n zeros that live as long as the arena.
 func (a *Arena[T]) Alloc(n int) []T {
-	if a == nil || a.owner == nil || n == 0 {
+	if a.owner == nil || n == 0 {
 		return make([]T, n)
 	}
 	m := a.owner.Alloc(n)

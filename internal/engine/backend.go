@@ -92,4 +92,6 @@ type Updates[T dense.Float] interface {
 	// AdamNarrow is Adam with m stored in bfloat16: it is rounded after every step, and the step is taken with the value before that.
 	AdamNarrow(u Adam, w, g []T, m []BFloat16, v []T)
 	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
+	Sign(u Sign, w, g, m []T)
+	RootFree(u RootFree, w, g, s, m []T)
 }

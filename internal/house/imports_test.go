@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/engine":            {"internal/dense"},
 	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
 	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
+	"cuda/devicetest":            {"cuda", "nnopt", "nnopt/net", "nnopt/train"},
 	"cuda/internal/blas":         {},
 	"cuda/internal/dl":           {},
 	"cuda/internal/emu":          {},
@@ -45,7 +46,7 @@ var mayImport = map[string][]string{
 	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
 	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/data":                 {"internal/dense", "internal/matio"},
-	"nnopt/train":                {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/train":                {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.

@@ -114,6 +114,28 @@ func compile(compiler string, names []string, kernels []byte, include, lib strin
 	return os.Rename(temporary.Name(), lib)
 }
 
+// Use puts the emulated driver in place of the real one for this process, which must not have opened a device yet, unless SPDOPT_LIBCUDA says
+// otherwise: "system" is the driver of the machine. It says whether there is a device; where there is neither a GPU nor a compiler there is none.
+func Use(kernels []byte, include string) (bool, error) {
+	switch os.Getenv("SPDOPT_LIBCUDA") {
+	case "system":
+		return true, os.Unsetenv("SPDOPT_LIBCUDA")
+	case "":
+		lib, err := Build(kernels, include)
+		if errors.Is(err, ErrNoCompiler) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return true, errors.Join(os.Setenv("SPDOPT_LIBCUDA", lib), os.Setenv("SPDOPT_LIBCUBLAS", lib))
+	}
+	return true, nil
+}
+
+// InUse says whether the emulated driver has been put in place.
+func InUse() bool { return os.Getenv("SPDOPT_LIBCUDA") != "" }
+
 func function(name string) unsafe.Pointer {
 	lib, symbol := C.CString(os.Getenv("SPDOPT_LIBCUDA")), C.CString(name)
 	defer C.free(unsafe.Pointer(lib))

@@ -162,5 +162,16 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 				out.Data, a.Data, first, second, z, y)
 		})
 	}
+	on("Sign", func(out engine.Batch[T]) {
+		copy(first, b.Data)
+		e.Sign(engine.Sign{Update: u, Beta1: 0.9, Beta2: 0.99}, out.Data, a.Data, first)
+	})
+	for _, mu := range []float64{0, 0.9} {
+		on(fmt.Sprintf("RootFree %v", mu), func(out engine.Batch[T]) {
+			copy(first, b.Data)
+			copy(second, v)
+			e.RootFree(engine.RootFree{Update: u, Beta2: 0.9, Take: 0.3, Correction: 1.2, Eps: 1e-4, Mu: mu, Inside: 0.01, Average: mu == 0}, out.Data, a.Data, second, first)
+		})
+	}
 	return all
 }
