@@ -109,7 +109,11 @@ func openDevice(index int) (*Device, error) {
 		return nil, err
 	}
 	defer leave()
-	return d, d.prepare()
+	if err := d.prepare(); err != nil {
+		_ = dev.ReleasePrimaryCtx()
+		return nil, err
+	}
+	return d, nil
 }
 
 func choices(count int) string {

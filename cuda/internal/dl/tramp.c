@@ -62,14 +62,10 @@ int spdDriverOpen(const char *const *candidates, int count, char *why, int size)
 		snprintf(why, size, "cuInit is missing");
 		return SPD_NO_DRIVER;
 	}
-	CUresult err = init(0);
-	if (err != CUDA_SUCCESS) {
-		return err;
-	}
 	why[0] = 0;
 	for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++) {
 		void *f = dlsym(lib, slots[i].name);
 		*slots[i].slot = f == NULL ? (void *)lacking : f;
 	}
-	return CUDA_SUCCESS;
+	return init(0);
 }
