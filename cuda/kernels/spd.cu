@@ -561,3 +561,282 @@ KERNEL(root_free, const real *u, int average, real *w, const real *g, real *s, r
 		w[i] -= u[LR] * d;
 	}
 }
+
+/* ---- the preconditioner on a device: groups of equal m x n matrices, in single precision ---- */
+#ifndef SPD_DOUBLE
+
+typedef unsigned long long address;
+
+/* What changes from step to step: one launch writes it, so that recorded graphs stay valid and no host memory is read later. */
+enum { StepLR, StepGradScale, StepKeep, StepMomentum, StepMomentumRest, StepCorrection, AdamBeta1, AdamRest1, AdamBeta2, AdamRest2, AdamEps, AdamA, AdamC, StepNumbers };
+
+KERNEL(plan_numbers, float *u, float a, float b, float c, float d, float e, float f, float g, float h, float i, float j, float k, float l, float m) {
+	const float all[StepNumbers] = {a, b, c, d, e, f, g, h, i, j, k, l, m};
+	for (int n = threadIdx.x; n < StepNumbers; n += blockDim.x) {
+		u[n] = all[n];
+	}
+}
+
+KERNEL(plan_pointers, address *table, int n, address a, address b, address c, address d, address e, address f, address g, address h) {
+	const address all[8] = {a, b, c, d, e, f, g, h};
+	if (int(threadIdx.x) < n) {
+		table[threadIdx.x] = all[threadIdx.x];
+	}
+}
+
+__device__ __forceinline__ void put(float *wide32, bfloat *narrow16, wide at, float v) {
+	if (narrow16 != 0) {
+		narrow16[at] = narrowed(v);
+	} else {
+		wide32[at] = v;
+	}
+}
+
+/* m <- mu m + (1 - mu) g for all matrices of a group, with a copy in bfloat16 where one is wanted. */
+KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size, int count) {
+	ROLLED for (wide e = first(); e < size * count; e += stride()) {
+		const float g = u[StepGradScale] * ((const float *)grads[e / size])[e % size];
+		const float v = u[StepMomentum] * m[e] + u[StepMomentumRest] * g;
+		m[e] = v;
+		if (narrow16 != 0) {
+			narrow16[e] = narrowed(v);
+		}
+	}
+}
+
+KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size, int count) {
+	ROLLED for (wide e = first(); e < size * count; e += stride()) {
+		put(g32, g16, e, u[StepGradScale] * ((const float *)grads[e / size])[e % size]);
+	}
+}
+
+/* s = sqrt d, r = 1/s, and the sum of 1/d; one block per matrix. */
+KERNEL(plan_roots, const float *d, int n, float *s, float *r, double *trace) {
+	const wide at = wide(blockIdx.x) * n;
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		const float v = sqrt(d[at + i]);
+		s[at + i] = v;
+		r[at + i] = 1 / v;
+		sum += 1 / double(d[at + i]);
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		trace[blockIdx.x] = sum;
+	}
+}
+
+/* z = diag(left) x diag(right) and the sums of squares of its rows; one block per row. */
+KERNEL(plan_whiten, const float *x, const float *left, const float *right, int m, int n, float *z32, bfloat *z16, double *sums) {
+	const wide k = blockIdx.x / m, at = wide(blockIdx.x) * n;
+	const float l = left[blockIdx.x];
+	double sum = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		const float v = l * x[at + j] * right[k * n + j];
+		put(z32, z16, at + j, v);
+		sum += double(v) * v;
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+/* The state of a matrix beside its arrays, and the numbers of one of its updates. */
+enum { Alpha, Updates, Totals };
+enum { Valid, CoefLeft, RidgeLeft, CoefRight, RidgeRight, Rate, Coefs };
+
+/* The weight of an update and what follows from it; one block per matrix. See nnopt.Spectral. */
+KERNEL(plan_rates, const double *sums, const double *traceLeft, const double *traceRight, int m, int n, double keep, double gamma, double damping, float *totals,
+	double *coefs) {
+	const int k = blockIdx.x;
+	double form = 0;
+	for (int i = threadIdx.x; i < m; i += THREADS) {
+		form += sums[wide(k) * m + i];
+	}
+	form = blockSum(form);
+	if (threadIdx.x != 0) {
+		return;
+	}
+	float *t = totals + Totals * k;
+	double *c = coefs + Coefs * k;
+	const double count = double(m) * n;
+	if (t[Alpha] == 0 && form > 0 && form < 1e37) {
+		t[Alpha] = float(most(1e-28, least(1e28, form / count + damping)));
+	}
+	c[Valid] = t[Alpha] > 0 && form < 1e37;
+	if (c[Valid] == 0) {
+		return;
+	}
+	t[Updates] += 1;
+	const double alpha = t[Alpha], trace = damping * traceLeft[k] * traceRight[k];
+	const double beta = gamma == 1 ? (1 - keep) / (1 - pow(keep, double(t[Updates]) + 1)) : 1 - keep;
+	c[Rate] = beta * ((form + trace) / (alpha * count) - gamma);
+	c[CoefLeft] = beta * m / (count * alpha);
+	c[RidgeLeft] = c[CoefLeft] * trace / traceLeft[k];
+	c[CoefRight] = beta * n / (count * alpha);
+	c[RidgeRight] = c[CoefRight] * trace / traceRight[k];
+}
+
+/* h <- diag(d) + c D^(1/2) h D^(1/2) + ridge I, and x the relative increments of its diagonal; diag(d) and 0 where the statistics are of no use. */
+KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, float *h, float *x, int count, int n) {
+	EACH(count, n, n) {
+		const double *c = coefs + Coefs * k;
+		float v = 0;
+		if (c[Valid] != 0) {
+			v = float(c[CoefLeft + 2 * side]) * (h[e] * (s[k * n + i] * s[k * n + j]));
+		}
+		if (i == j) {
+			v = c[Valid] != 0 ? v + float(c[RidgeLeft + 2 * side]) : 0;
+			x[k * n + i] = v / d[k * n + i];
+			v += d[k * n + i];
+		}
+		h[e] = v;
+	}
+}
+
+/* The power steps of dense.NormEstimate: v starts as the row of the largest norm, of which est is the norm. */
+KERNEL(power_start, const float *x, const double *squares, int n, float *v, double *est) {
+	const wide at = wide(blockIdx.x) * n;
+	double top = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		top = most(top, squares[at + i]);
+	}
+	top = blockMost(top);
+	int row = 0;
+	while (row < n - 1 && squares[at + row] != top) {
+		row++;
+	}
+	const double norm = sqrt(top);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		v[at + j] = norm > 0 ? float(x[(at + row) * n + j] / norm) : 0;
+	}
+	if (threadIdx.x == 0) {
+		est[blockIdx.x] = norm;
+	}
+}
+
+/* w = x v; one block per row. */
+KERNEL(power_step, const float *x, const float *v, int n, float *w) {
+	const wide k = blockIdx.x / n;
+	float sum = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		sum += x[wide(blockIdx.x) * n + j] * v[k * n + j];
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		w[blockIdx.x] = sum;
+	}
+}
+
+KERNEL(power_norm, const float *w, int n, float *v, double *est) {
+	const wide at = wide(blockIdx.x) * n;
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		sum += double(w[at + i]) * w[at + i];
+	}
+	const double norm = sqrt(blockSum(sum));
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		v[at + i] = norm > 0 ? float(w[at + i] / norm) : 0;
+	}
+	if (threadIdx.x == 0) {
+		est[blockIdx.x] = most(est[blockIdx.x], norm);
+	}
+}
+
+/* y = I - f x with f = min(1, limit/norm), where the norm is the estimate once the bound exceeds the limit. */
+KERNEL(plan_shift, const float *x, const double *bound, const double *est, double limit, float *y, int count, int n) {
+	EACH(count, n, n) {
+		const double norm = bound[k] > limit ? least(bound[k], est[k]) : bound[k];
+		const float f = norm > limit ? float(limit / norm) : 1;
+		y[e] = (i == j ? 1.0f : 0.0f) - f * x[e];
+	}
+}
+
+/* next_i = (Q^T W)_ii with Q = I + x; one thread per column. */
+KERNEL(plan_quotients, const float *x, const float *w, int count, int n, float *next) {
+	for (wide c = first(); c < wide(count) * n; c += stride()) {
+		const wide k = c / n, i = c % n, at = k * n * n + i;
+		float sum = w[at + i * n];
+		for (int j = 0; j < n; j++) {
+			sum += x[at + wide(j) * n] * w[at + wide(j) * n];
+		}
+		next[c] = sum;
+	}
+}
+
+#define LOW 1e-14
+#define HIGH 1e14
+
+/* d moves to next, where that is positive, and is divided by its geometric mean; powers = d^exponent. One block per matrix. */
+KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers) {
+	const wide at = wide(blockIdx.x) * n;
+	if (coefs[Coefs * blockIdx.x + Valid] == 0) {
+		return;
+	}
+	double mean = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		double v = next[at + i];
+		if (!(v > 0)) {
+			v = double(d[at + i]) * exp(least(1.0, most(-1.0, double(x[at + i]))));
+		}
+		v = least(HIGH, most(LOW, v));
+		d[at + i] = float(v);
+		mean += log(v);
+	}
+	const double c = exp(-blockSum(mean) / n);
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		const double v = least(HIGH, most(LOW, c * d[at + i]));
+		d[at + i] = float(v);
+		powers[at + i] = float(pow(double(float(v)), exponent));
+	}
+}
+
+KERNEL(plan_powers, const float *d, double exponent, float *powers, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		powers[i] = float(pow(double(d[i]), exponent));
+	}
+}
+
+KERNEL(plan_alpha, const double *coefs, float *totals, int count) {
+	for (wide k = first(); k < count; k += stride()) {
+		if (coefs[Coefs * k + Valid] != 0) {
+			const double rate = coefs[Coefs * k + Rate];
+			const double factor = rate > -1 ? 1 + rate : exp(most(-1.0, rate));
+			totals[Totals * k + Alpha] = float(least(1e28, most(1e-28, totals[Totals * k + Alpha] * factor)));
+		}
+	}
+}
+
+/* y = alpha^exponent diag(left) x diag(right); x itself while there was no gradient. */
+KERNEL(plan_precondition, const float *x, const float *left, const float *right, const float *totals, double exponent, float *y32, bfloat *y16, int count, int m,
+	int n) {
+	EACH(count, m, n) {
+		const float alpha = totals[Totals * k + Alpha];
+		const float v = alpha > 0 ? x[e] * (left[k * m + i] * right[k * n + j]) * float(pow(double(alpha), exponent)) : x[e];
+		put(y32, y16, e, v);
+	}
+}
+
+KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size, int count) {
+	ROLLED for (wide e = first(); e < size * count; e += stride()) {
+		float *w = (float *)params[e / size] + e % size;
+		*w = u[StepKeep] * *w - u[StepLR] * u[StepCorrection] * x[e];
+	}
+}
+
+/* AdamW for what is no matrix: row k of blocks works on parameter k, whose moments start at offsets[k]. */
+KERNEL(plan_adam, const float *u, const address *params, const address *grads, const wide *offsets, float *m, float *v) {
+	const wide from = offsets[blockIdx.y], n = offsets[blockIdx.y + 1] - from;
+	float *w = (float *)params[blockIdx.y];
+	const float *g = (const float *)grads[blockIdx.y];
+	for (wide i = first(); i < n; i += stride()) {
+		const float gi = u[StepGradScale] * g[i];
+		const float mi = u[AdamBeta1] * m[from + i] + u[AdamRest1] * gi, vi = u[AdamBeta2] * v[from + i] + u[AdamRest2] * gi * gi;
+		m[from + i] = mi;
+		v[from + i] = vi;
+		w[i] = u[StepKeep] * w[i] - u[StepLR] * (u[AdamA] * mi / (sqrt(u[AdamC] * vi) + u[AdamEps]));
+	}
+}
+
+#endif

@@ -52,6 +52,9 @@ var mayImport = map[string][]string{
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
 var testsMayImport = []string{"internal/cputime", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
+// testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to.
+var testsOf = map[string][]string{"cuda": {"nnopt"}}
+
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {
 		if f.main || f.dir == "internal/house" || strings.HasPrefix(f.dir, "cmd/") {
@@ -64,7 +67,7 @@ func TestImportsPointDown(t *testing.T) {
 		}
 		allowed = append([]string{f.dir}, allowed...)
 		if f.test {
-			allowed = append(allowed, testsMayImport...)
+			allowed = append(append(allowed, testsMayImport...), testsOf[f.dir]...)
 		}
 		for _, spec := range f.ast.Imports {
 			path, _ := strconv.Unquote(spec.Path.Value)

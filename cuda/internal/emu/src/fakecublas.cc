@@ -51,9 +51,16 @@ size_t size(int type) { return type == R64F ? 8 : type == R32F ? 4 : 2; }
 /* The last element of an operand plus one. */
 size_t extent(int rows, int cols, int ld, long long step, int batch) { return size_t(step) * (batch - 1) + size_t(ld) * (cols - 1) + rows; }
 
-template <class T> void multiply(const Product &p) {
+void store(double *c, double v) { *c = v; }
+void store(float *c, float v) { *c = v; }
+void store(uint16_t *c, float v) { *c = uint16_t(__float_as_uint(shortened(v, 7)) >> 16); }
+double load(const double *c) { return *c; }
+float load(const float *c) { return *c; }
+float load(const uint16_t *c) { return __uint_as_float(uint32_t(*c) << 16); }
+
+template <class T, class C> void multiply(const Product &p) {
 	for (int g = 0; g < p.batch; g++) {
-		T *c = static_cast<T *>(p.c) + g * p.sc;
+		C *c = static_cast<C *>(p.c) + g * p.sc;
 		for (int j = 0; j < p.n; j++) {
 			for (int i = 0; i < p.m; i++) {
 				T sum = 0;
@@ -61,8 +68,8 @@ template <class T> void multiply(const Product &p) {
 					size_t ia = p.ta ? size_t(i) * p.lda + l : size_t(l) * p.lda + i, ib = p.tb ? size_t(l) * p.ldb + j : size_t(j) * p.ldb + l;
 					sum += T(element(p.a, p.typeA, p.compute, g * p.sa + ia)) * T(element(p.b, p.typeB, p.compute, g * p.sb + ib));
 				}
-				T &out = c[size_t(j) * p.ldc + i];
-				out = T(p.alpha) * sum + (p.beta == 0 ? T(0) : T(p.beta) * out);
+				C *out = c + size_t(j) * p.ldc + i;
+				store(out, T(p.alpha) * sum + (p.beta == 0 ? T(0) : T(p.beta) * load(out)));
 			}
 		}
 	}
@@ -76,9 +83,11 @@ CUresult run(const Product &p) {
 		return CUDA_ERROR_ILLEGAL_ADDRESS;
 	}
 	if (p.typeC == R64F) {
-		multiply<double>(p);
+		multiply<double, double>(p);
+	} else if (p.typeC == R32F) {
+		multiply<float, float>(p);
 	} else {
-		multiply<float>(p);
+		multiply<float, uint16_t>(p);
 	}
 	return CUDA_SUCCESS;
 }
@@ -121,7 +130,7 @@ EXPORT(cublasGemmStridedBatchedEx)(void *h, int ta, int tb, int m, int n, int k,
 		return InvalidValue;
 	}
 	bool wide = compute == Compute64F;
-	if (wide != (typeC == R64F) || wide != (typeA == R64F) || typeA != typeB || (typeA == R16BF && compute != Compute32F)) {
+	if (wide != (typeC == R64F) || wide != (typeA == R64F) || typeA != typeB || (typeA == R16BF && compute != Compute32F) || (typeC == R16BF && typeA != R16BF)) {
 		return NotSupported;
 	}
 	if (m == 0 || n == 0 || batch == 0) {
