@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/engine":            {"internal/dense"},
 	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
 	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
+	"cuda/cshared":               {"cuda"},
 	"cuda/devicetest":            {"cuda", "nnopt", "nnopt/net", "nnopt/train"},
 	"cuda/internal/blas":         {},
 	"cuda/internal/dl":           {},
