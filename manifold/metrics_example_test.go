@@ -212,6 +212,7 @@ func ExampleSpaces() {
 	// block-diagonal
 	// kronecker
 	// banded
+	// oblique
 }
 
 func ExampleNewProduct() {

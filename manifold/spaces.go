@@ -19,5 +19,6 @@ func Spaces() []Space {
 		blockDiagonal,
 		kronecker,
 		banded,
+		oblique,
 	}
 }

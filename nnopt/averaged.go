@@ -263,3 +263,12 @@ func (a *averaged[T]) SetState(st State[T]) error {
 	a.weightSum, a.largest, a.evaluated = st.Counters[counters].Value, st.Counters[counters+1].Value, st.Averaged
 	return nil
 }
+
+// SetLayers implements StatsObserver for the inner optimizer.
+func (a *averaged[T]) SetLayers(layers []Layer) { a.inner.SetLayers(layers) }
+
+// WantsStats implements StatsObserver for the inner optimizer.
+func (a *averaged[T]) WantsStats() Flavour { return a.inner.WantsStats() }
+
+// Observe implements StatsObserver for the inner optimizer.
+func (a *averaged[T]) Observe(stats []Stats[T]) error { return a.inner.Observe(stats) }

@@ -36,6 +36,7 @@ type Report struct {
 	Clip     float64 // factor that clipping put on the gradients of the block that was shortened most; 1 is no clipping
 	Skipped  bool    // the gradients were not finite and nothing was changed
 	Skips    int     // steps skipped so far
+	Failures int     // steps so far in which the update of a factor failed, so that the factor stayed as it was
 }
 
 // Optimizer moves blocks of parameters. The blocks of all calls must agree in number, order, names and shapes; their slices may move.
@@ -80,6 +81,18 @@ func (e *GradientError) Error() string {
 		e.Step+1, e.Block, e.Value, e.Element)
 }
 
+// FactorError says that the updates of factors failed in more steps in a row than is tolerated; the step changed nothing.
+type FactorError struct {
+	Step  int // steps taken before
+	InRow int
+}
+
+// Error names the number of failures.
+func (e *FactorError) Error() string {
+	return fmt.Sprintf("step %d: the update of a factor failed in %d steps in a row; clip the gradients, lower the learning rate, raise Tolerate, or set NonFinite to skip",
+		e.Step+1, e.InRow)
+}
+
 // OptionError says which option has a value that it cannot have.
 type OptionError struct {
 	Option string
@@ -95,13 +108,3 @@ func option(name, format string, args ...any) error {
 
 // Matrix is a row-major view of Rows x Cols elements; row i starts at Data[i*Stride].
 type Matrix[T Float] = dense.Matrix[T]
-
-// Stats is what one layer with a weight matrix saw in a pass: the streams that Kronecker-factored curvature is made of. With N examples and Reps
-// positions in each (pixels, tokens; 1 for a plain layer) both matrices have N*Reps rows, the positions of an example next to each other.
-// The gradient of the weights is Out^T In. The views are valid until the next pass.
-type Stats[T Float] struct {
-	Weight  string    // name of the block of the weights, Dout x Din
-	Bias    string    // name of the block of the bias, 1 x Dout, or ""
-	In, Out Matrix[T] // inputs, N*Reps x Din, and vectors pulled back to the outputs, N*Reps x Dout
-	Reps    int
-}

@@ -18,17 +18,6 @@ func needed[T Float](all []tracked[T]) (n int) {
 	return 6 * n
 }
 
-// run moves the blocks of a step: at the same time on the processor, one after the other on a device, which works on one call at a time.
-func (s *stepper[T]) run(blocks int) {
-	if s.backend == engine.CPU[T]() {
-		s.moves.Run(blocks)
-		return
-	}
-	for k := range blocks {
-		s.RunPart(k)
-	}
-}
-
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.e, p.z, p.t = e, a.Alloc(len(p.z)), a.Alloc(len(p.t))

@@ -255,6 +255,33 @@ func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
 	p.z, p.t = p.t, p.z
 }
 
+// applyMember multiplies z by op(a) along a dimension.
+func (p *productModes[T]) applyMember(op dense.Trans, a member[T], mode int) {
+	left, right := p.split(mode)
+	if right == 1 {
+		a.right(!op, dense.Wrap(left, a.n, p.z), dense.Wrap(left, a.n, p.t))
+	} else {
+		step := a.n * right
+		for l := range left {
+			a.left(op, dense.Wrap(a.n, right, p.z[l*step:(l+1)*step]), dense.Wrap(a.n, right, p.t[l*step:(l+1)*step]))
+		}
+	}
+	p.z, p.t = p.t, p.z
+}
+
+// gramMember adds c times the projection of the Gram matrix of z along a dimension to h.
+func (p *productModes[T]) gramMember(c T, mode int, h member[T]) {
+	left, right := p.split(mode)
+	if right == 1 {
+		h.addColumnGram(c, dense.Wrap(left, h.n, p.z))
+		return
+	}
+	step := h.n * right
+	for l := range left {
+		h.addRowGram(c, dense.Wrap(h.n, right, p.z[l*step:(l+1)*step]))
+	}
+}
+
 // scale multiplies z by d^e along every dimension that has a factor.
 func (p *productModes[T]) scale(e float64) {
 	for _, f := range p.factors {

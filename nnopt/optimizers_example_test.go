@@ -89,3 +89,44 @@ func ExampleNewScheduleFreeSGD() {
 	firstSteps(nnopt.NewScheduleFreeSGD[float64](nnopt.Averaged{}))
 	// Output: against against against against
 }
+
+// A training loop of one's own shows SINGD what the layer saw: inputs and gradients at the outputs.
+func ExampleNewSINGD() {
+	o, err := nnopt.NewSINGD[float64](nnopt.SINGD{Settings: nnopt.Settings{LR: 0.02}, Damping: 1, Interval: 1})
+	if err != nil {
+		panic(err)
+	}
+	observer := o.(nnopt.StatsObserver[float64])
+	observer.SetLayers([]nnopt.Layer{{Weight: "w"}})
+	x := [][]float64{{1, 20}, {2, 10}, {3, -20}, {1, 0}} // features of different size
+	target := []float64{3, 3, 1, 1}                      // x[0] + 0.1 x[1]
+	w := []nnopt.Block[float64]{{Name: "w", Rows: 1, Cols: 2, Value: make([]float64, 2), Grad: make([]float64, 2)}}
+	if err := o.Init(w); err != nil {
+		panic(err)
+	}
+	in := nnopt.Matrix[float64]{Rows: 4, Cols: 2, Stride: 2, Data: make([]float64, 8)}
+	out := nnopt.Matrix[float64]{Rows: 4, Cols: 1, Stride: 1, Data: make([]float64, 4)}
+	for range 400 {
+		clear(w[0].Grad)
+		for i, row := range x {
+			copy(in.Data[2*i:], row)
+			out.Data[i] = (row[0]*w[0].Value[0] + row[1]*w[0].Value[1] - target[i]) / 4
+			for j, v := range row {
+				w[0].Grad[j] += out.Data[i] * v
+			}
+		}
+		if err := observer.Observe([]nnopt.Stats[float64]{{Weight: "w", In: in, Out: out, Reps: 1}}); err != nil {
+			panic(err)
+		}
+		if _, err := o.Step(w, nnopt.StepInfo{LRScale: 1}); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Printf("%.2f\n", w[0].Value)
+	// Output: [1.00 0.10]
+}
+
+func ExampleNewIKFAC() {
+	firstSteps(nnopt.NewIKFAC[float64](nnopt.SINGD{}))
+	// Output: against against against against
+}

@@ -23,13 +23,14 @@ const (
 	L2          DecayKind = "l2"
 )
 
-// Policy says what happens when a gradient is not finite, or so large that its square is not.
+// Policy says what happens when a gradient is not finite, or so large that its square is not, and when updates of factors keep failing: a factor whose
+// update fails stays as it was, and the parameters still move.
 type Policy string
 
 // The policies; the empty one is Stop.
 const (
-	Stop Policy = "stop" // Step returns a GradientError
-	Skip Policy = "skip" // the step is skipped and counted
+	Stop Policy = "stop" // Step returns a GradientError; after more than Tolerate failures in a row a FactorError
+	Skip Policy = "skip" // the step is skipped and counted; failures are counted only
 )
 
 // Clip bounds gradients before anything else sees them. The zero value does nothing; of several bounds each is applied in the order of the fields.
@@ -55,6 +56,7 @@ type Settings struct {
 	Clip      Clip      `json:"clip,omitzero"`
 	Groups    []Group   `json:"groups,omitempty"`
 	NonFinite Policy    `json:"non_finite,omitempty"` // default Stop
+	Tolerate  int       `json:"tolerate,omitempty"`   // steps in a row in which an update of a factor may fail, unless NonFinite is Skip; default 3, negative: none
 	Device    string    `json:"device,omitempty"`     // default the processor
 }
 
@@ -91,6 +93,13 @@ func (s *Settings) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (s *Settings) tolerated() int {
+	if s.Tolerate == 0 {
+		return 3
+	}
+	return max(s.Tolerate, 0)
 }
 
 func notNegative(name string, v float64) error {

@@ -2,8 +2,6 @@ package nnopt
 
 import (
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -16,8 +14,8 @@ import (
 //	M_k = 1/2 [ B X_k X_k^T/prod_(j != k) d_j + Damping prod_(j != k) (tr K_j^T K_j/d_j) K_k^T K_k - I ], projected on the structure,
 //	m_k <- Alpha2 m_k + (1-Alpha2) M_k,  K_k <- K_k - Beta2/max(1, ||m_k||_F) K_k m_k,
 //
-// and the step is a heavy ball on the gradient times K_k K_k^T along every dimension, plus Decay W. Only products of matrices are needed. Factors are
-// kept as full matrices whatever their structure.
+// and the step is a heavy ball on the gradient times K_k K_k^T along every dimension, plus Decay W. Only products of matrices are needed, and of a factor only the
+// numbers of its structure are kept.
 type SIRFShampoo struct {
 	Settings             // LR defaults to 0.001
 	Shaping    Shaping   `json:"shaping,omitzero"`
@@ -50,16 +48,17 @@ func (o *SIRFShampoo) Validate() error {
 			return err
 		}
 	}
-	if o.Structure != "" && !slices.Contains(Structures(), o.Structure) {
-		return option("structure", "must be one of %v, not %q", Structures(), o.Structure)
+	if err := validateStructure("structure", o.Structure, o.Sizes); err != nil {
+		return err
 	}
-	if o.Interval < 0 || min(o.Sizes[0], o.Sizes[1]) < 0 {
-		return option("interval and sizes", "must not be negative")
+	if o.Interval < 0 {
+		return option("interval", "must not be negative")
 	}
 	return notNegative("damping", o.Damping)
 }
 
-// NewSIRFShampoo returns structured inverse-free root-free Shampoo. For an m x n matrix it keeps m n + 2 m^2 + 2 n^2 numbers.
+// NewSIRFShampoo returns structured inverse-free root-free Shampoo. For an m x n matrix it keeps m n + 2 m^2 + 2 n^2 numbers, with
+// diagonal factors m n + 2 m + 2 n.
 func NewSIRFShampoo[T Float](o SIRFShampoo) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -69,17 +68,7 @@ func NewSIRFShampoo[T Float](o SIRFShampoo) (Optimizer[T], error) {
 	if o.NoMomentum {
 		o.Momentum = 0
 	}
-	size := structured{o.Structure, o.Sizes[0], o.Sizes[1]}
-	if size.first == 0 {
-		size.first = 15
-		if o.Structure == StructureBlock {
-			size.first = 30
-		}
-	}
-	if size.last == 0 {
-		size.last = 15
-	}
-	return newStepper("sirf-shampoo", o.Settings, rule[T](&sirfRule[T]{o: o, structure: size}))
+	return newStepper("sirf-shampoo", o.Settings, rule[T](&sirfRule[T]{o: o, structure: newStructured(o.Structure, o.Sizes)}))
 }
 
 type sirfRule[T Float] struct {
@@ -98,18 +87,15 @@ func (r *sirfRule[T]) slots(b *Block[T]) []slotShape {
 	for k, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		for i, n := range p.dims {
 			if !p.excluded[i] {
-				all = append(all, slotShape{fmt.Sprintf("factor%d.%d", k, i), n, n}, slotShape{fmt.Sprintf("motion%d.%d", k, i), n, n})
+				shape := r.structure.pattern(n)
+				all = append(all, shape.slot(fmt.Sprintf("factor%d.%d", k, i)), shape.slot(fmt.Sprintf("motion%d.%d", k, i)))
 			}
 		}
 	}
 	return all
 }
 
-func (r *sirfRule[T]) start(_ *Block[T], slots []Slot[T]) {
-	for i := 1; i < len(slots); i += 2 {
-		dense.Wrap(slots[i].Rows, slots[i].Cols, slots[i].Data).Identity()
-	}
-}
+func (r *sirfRule[T]) start(*Block[T], []Slot[T]) {}
 
 func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	s := &sirfBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}
@@ -121,8 +107,7 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 			if p.excluded[i] {
 				continue
 			}
-			part.factors = append(part.factors, sirfFactor[T]{mode: i, n: n, k: dense.Wrap(n, n, rest[0].Data), m: dense.Wrap(n, n, rest[1].Data),
-				h: dense.New[T](n, n), inner: dense.New[T](n, n)})
+			part.factors = append(part.factors, newMovingFactor(i, r.structure.pattern(n), rest[0].Data, rest[1].Data))
 			rest = rest[2:]
 		}
 		s.parts = append(s.parts, part)
@@ -146,8 +131,8 @@ func (s *sirfBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 		}
 		gather(&p.piece, p.z, s.g)
 		for _, f := range p.factors {
-			p.apply(dense.Transposed, f.k, f.mode)
-			p.apply(dense.NoTrans, f.k, f.mode)
+			p.applyMember(dense.Transposed, f.k, f.mode)
+			p.applyMember(dense.NoTrans, f.k, f.mode)
 		}
 		scatter(&p.piece, s.out, p.z)
 	}
@@ -158,67 +143,36 @@ func (s *sirfBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 	}
 }
 
-type sirfFactor[T Float] struct {
-	mode, n  int
-	k, m     dense.Matrix[T] // factor and its momentum
-	h, inner dense.Matrix[T] // M_k, and K_k^T K_k or the next factor
-}
-
 type sirfPart[T Float] struct {
 	productModes[T]
 	piece   piece
-	factors []sirfFactor[T]
+	factors []movingFactor[T]
 }
 
 // learn moves the factors by the gradient. If one of the statistics is not finite they stay as they are.
 func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
 	gather(&p.piece, p.z, g)
 	traces := 1.0
-	for _, f := range p.factors {
-		p.apply(dense.Transposed, f.k, f.mode)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.k, f.k, 0, f.inner)
-		traces *= f.meanTrace()
+	for i := range p.factors {
+		f := &p.factors[i]
+		p.applyMember(dense.Transposed, f.k, f.mode)
+		f.formInner()
+		traces *= f.inner.meanTrace()
 	}
 	size := float64(len(p.z))
-	for _, f := range p.factors {
-		f.h.Zero()
-		p.gram(T(r.batch*float64(f.n)/size/2), f.mode, f.h)
-		ridge := T(r.o.Damping * traces / f.meanTrace() / 2)
-		for i := range f.n {
-			row := f.h.Row(i)
-			for j := i; j < f.n; j++ {
-				row[j] += ridge * f.inner.At(i, j)
-			}
-			row[i] -= 0.5
-		}
-		dense.Mirror(f.h)
-		if norm := dense.NormBound(f.h); math.IsNaN(norm) || norm > math.Sqrt(largestGradient[T]()) {
+	for i := range p.factors {
+		f := &p.factors[i]
+		clear(f.h.data)
+		p.gramMember(T(r.batch*float64(f.k.n)/size/2), f.mode, f.h)
+		f.target(r.o.Damping * traces / f.inner.meanTrace())
+		if !f.h.finite() {
 			return
 		}
 	}
-	for _, f := range p.factors {
-		project(r.structure, f.h)
-		f.move(r)
+	for i := range p.factors {
+		f := &p.factors[i]
+		f.follow(T(r.o.Alpha2), T(1-r.o.Alpha2))
+		norm, _ := f.m.norms()
+		f.move(r.o.Beta2 / max(1, norm))
 	}
-}
-
-// meanTrace returns tr(K^T K)/n from inner.
-func (f *sirfFactor[T]) meanTrace() float64 {
-	var sum float64
-	for i := range f.n {
-		sum += float64(f.inner.At(i, i))
-	}
-	return sum / float64(f.n)
-}
-
-func (f *sirfFactor[T]) move(r *sirfRule[T]) {
-	keep := T(r.o.Alpha2)
-	var sum float64
-	for i, v := range f.h.Data {
-		f.m.Data[i] = keep*f.m.Data[i] + (1-keep)*v
-		sum += float64(f.m.Data[i]) * float64(f.m.Data[i])
-	}
-	f.inner.Copy(f.k)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -T(r.o.Beta2/max(1, math.Sqrt(sum))), f.k, f.m, 1, f.inner)
-	f.k.Copy(f.inner)
 }

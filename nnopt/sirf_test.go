@@ -3,49 +3,8 @@ package nnopt
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"testing"
-
-	"github.com/spdopt/spdopt/internal/dense"
 )
-
-func TestStructuresGolden(t *testing.T) {
-	var g struct {
-		Structures map[string]struct {
-			M [][]float64 `json:"project_M"`
-			N [][]float64 `json:"project_N"`
-		}
-		M, N [][]float64
-	}
-	golden(t, "singd_structures.json", &g)
-	for name, s := range map[string]structured{
-		"dense": {kind: StructureDense}, "diagonal": {kind: StructureDiagonal}, "block3diagonal": {StructureBlock, 3, 0},
-		"hierarchical3_2": {StructureHierarchical, 3, 2}, "triltoeplitz": {kind: StructureLowerToeplitz}, "triutoeplitz": {kind: StructureUpperToeplitz},
-		"trilbottomrightdiag": {kind: StructureLowerCorner}, "triltopleftdiag": {kind: StructureLowerDiagonal},
-		"triubottomrightdiag": {kind: StructureUpperCorner}, "triutopleftdiag": {kind: StructureUpperDiagonal},
-	} {
-		want, ok := g.Structures[name]
-		if !ok {
-			t.Fatalf("no golden structure %s", name)
-		}
-		for _, pair := range [][2][][]float64{{g.M, want.M}, {g.N, want.N}} {
-			m := dense.Wrap(7, 7, flat(pair[0]))
-			project(s, m)
-			within(t, name, m.Data, flat(pair[1]), 1e-12)
-		}
-		// Products of members, which need not be symmetric, stay in the class.
-		a, b, c := dense.Wrap(7, 7, flat(want.M)), dense.Wrap(7, 7, flat(want.N)), dense.New[float64](7, 7)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, a, b, 0, c)
-		for i := range 7 {
-			for j := range 7 {
-				outside := !s.holds(7, i, j) || s.kind == StructureLowerToeplitz && j > i || s.kind == StructureUpperToeplitz && i > j
-				if outside && math.Abs(c.At(i, j)) > 1e-12 {
-					t.Fatalf("%s: the product leaves the class at %d, %d", name, i, j)
-				}
-			}
-		}
-	}
-}
 
 // The prototype of inverse-free Shampoo that was published first.
 func TestInverseFreePrototypeGolden(t *testing.T) {

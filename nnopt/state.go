@@ -14,6 +14,8 @@ type State[T Float] struct {
 	Optimizer string
 	Step      int
 	Skips     int
+	Failures  int       // steps in which the update of a factor failed
+	Failing   int       // the last of them in a row
 	Averaged  bool      // the blocks hold the averaged values (Averager.Eval)
 	Counters  []Counter // numbers that belong to no block
 	Slots     []Slot[T] // arrays that belong to a block
@@ -38,12 +40,13 @@ type Slot[T Float] struct {
 func (s *Slot[T]) storeNarrow() { s.narrow, s.Data = make([]engine.BFloat16, len(s.Data)), nil }
 
 // stateFormat is the version of the written form of a state.
-const stateFormat = "1"
+const stateFormat = "2"
 
 // MarshalBinary returns the state as a safetensors file: the slots are tensors called "block/slot", the rest is metadata. The round trip is exact.
 func (s State[T]) MarshalBinary() ([]byte, error) {
 	f := &safetensors.File{Metadata: map[string]string{
 		"format": stateFormat, "optimizer": s.Optimizer, "step": strconv.Itoa(s.Step), "skips": strconv.Itoa(s.Skips),
+		"failures": strconv.Itoa(s.Failures), "failing": strconv.Itoa(s.Failing),
 		"averaged": strconv.FormatBool(s.Averaged), "slots": strconv.Itoa(len(s.Slots)), "counters": strconv.Itoa(len(s.Counters)),
 	}}
 	for i, c := range s.Counters {
@@ -76,7 +79,7 @@ func (s *State[T]) UnmarshalBinary(data []byte) error {
 	if v := f.Metadata["format"]; v != stateFormat {
 		return fmt.Errorf("state of format %q; this version reads format %s", v, stateFormat)
 	}
-	*s = State[T]{Optimizer: f.Metadata["optimizer"], Step: m.number("step"), Skips: m.number("skips"), Averaged: f.Metadata["averaged"] == "true"}
+	*s = State[T]{Optimizer: f.Metadata["optimizer"], Step: m.number("step"), Skips: m.number("skips"), Failures: m.number("failures"), Failing: m.number("failing"), Averaged: f.Metadata["averaged"] == "true"}
 	for i := range m.number("counters") {
 		var c Counter
 		if _, err := fmt.Sscanf(f.Metadata[fmt.Sprintf("counter.%d", i)], "%g %s", &c.Value, &c.Name); err != nil {

@@ -1,9 +1,12 @@
 package nnopt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
+	"slices"
 	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -29,6 +32,31 @@ type rule[T Float] interface {
 type mover[T Float] interface {
 	move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update)
 }
+
+// joining is implemented by rules that move some blocks together with another one. The mover of the block is then a jointMover, and the companion's own
+// is not called.
+type joining[T Float] interface {
+	// companion returns the name of the block, of as many elements as the named one has rows, that moves along, or "".
+	companion(name string) string
+}
+
+// jointMover changes two blocks at once.
+type jointMover[T Float] interface {
+	moveJoint(e engine.Backend[T], b, companion *Block[T], slots []Slot[T], u, v engine.Update)
+}
+
+// observing is implemented by rules that learn from the statistics of layers.
+type observing[T Float] interface {
+	setLayers(layers []Layer)
+	// wants and observe are told the number of steps taken so far.
+	wants(step int) Flavour
+	observe(stats []Stats[T], step int) error
+	// forget drops what was observed for a step that is not taken.
+	forget()
+}
+
+// failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
+type failing interface{ failures() bool }
 
 type slotShape struct {
 	name       string
@@ -60,10 +88,14 @@ type stepper[T Float] struct {
 	blocks   []tracked[T]
 	step     int
 	skips    int
+	failures int // steps in which the update of a factor failed
+	failing  int // the last of them in a row
 	averaged bool
 
 	current []Block[T] // of the running step
 	scale   float64
+	order   []int // blocks that move on their own, the most expensive first
+	alone   int   // the first of them, which have all threads for themselves
 	moves   dense.Parallel
 }
 
@@ -74,11 +106,15 @@ type tracked[T Float] struct {
 	own        blockSettings
 	slots      []Slot[T]
 	mover      mover[T]
+	companion  int     // the block that moves along, or -1
 	sum, top   float64 // of squares, and largest, of the current gradient
 	clip       float64
 }
 
-var _ Optimizer[float32] = (*stepper[float32])(nil)
+var (
+	_ Optimizer[float32]     = (*stepper[float32])(nil)
+	_ StatsObserver[float32] = (*stepper[float32])(nil)
+)
 
 // newStepper returns an optimizer for a rule whose options are valid; settings.LR must be set.
 func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T], error) {
@@ -124,9 +160,42 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	for _, c := range s.rule.counters() {
 		*c.value = 0
 	}
-	s.blocks, s.step, s.skips, s.averaged = all, 0, 0, false
+	order, err := s.arrange(all)
+	if err != nil {
+		return err
+	}
+	s.blocks, s.order, s.step, s.skips, s.failures, s.failing, s.averaged = all, order, 0, 0, 0, 0, false
 	return nil
 }
+
+// arrange finds the companions and returns the other blocks in the order of their cost.
+func (s *stepper[T]) arrange(all []tracked[T]) (order []int, err error) {
+	led := map[int]bool{}
+	j, joins := s.rule.(joining[T])
+	for k := range all {
+		t := &all[k]
+		t.companion = -1
+		if !joins || j.companion(t.name) == "" {
+			continue
+		}
+		name := j.companion(t.name)
+		t.companion = slices.IndexFunc(all, func(c tracked[T]) bool { return c.name == name })
+		if c := t.companion; c < 0 || all[c].rows*all[c].cols != t.rows {
+			return nil, &BlockError{t.name, fmt.Sprintf("belongs to a layer with the bias %q, which is no block of %d elements", name, t.rows)}
+		}
+		led[t.companion] = true
+	}
+	for k := range all {
+		if !led[k] {
+			order = append(order, k)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(all[b].cost(), all[a].cost()) })
+	return order, nil
+}
+
+// cost is what the products with factors of a block cost, up to a constant.
+func (t *tracked[T]) cost() float64 { return float64(t.rows*t.cols) * float64(t.rows+t.cols) }
 
 // check demands that b is the block that Init saw.
 func (t *tracked[T]) check(b *Block[T]) error {
@@ -169,8 +238,12 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	if info.BatchSize < 0 {
 		return Report{}, option("BatchSize", "must not be negative, not %d", info.BatchSize)
 	}
-	r = Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips}
+	r = Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips, Failures: s.failures}
+	if s.failing > s.settings.tolerated() && s.settings.NonFinite != Skip {
+		return r, &FactorError{s.step, s.failing}
+	}
 	if bad := s.measure(blocks, &r); bad >= 0 {
+		s.forget()
 		if s.settings.NonFinite != Skip {
 			return r, s.gradientError(bad, &blocks[bad])
 		}
@@ -182,9 +255,43 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
-	s.run(len(blocks))
+	s.moveAll()
 	s.current = nil
+	r.Failures = s.failures
 	return r, nil
+}
+
+// moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
+// run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
+func (s *stepper[T]) moveAll() {
+	var rest float64
+	for _, k := range s.order {
+		rest += s.blocks[k].cost()
+	}
+	s.alone = 0
+	for procs := float64(runtime.GOMAXPROCS(0)); s.alone < len(s.order); s.alone++ {
+		c := s.blocks[s.order[s.alone]].cost()
+		if c*procs <= rest && s.backend == engine.CPU[T]() {
+			break
+		}
+		rest -= c
+	}
+	for i := range s.alone {
+		s.moveBlock(s.order[i])
+	}
+	s.moves.Run(len(s.order) - s.alone)
+	failed := false
+	for k := range s.blocks {
+		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
+			failed = true
+		}
+	}
+	if !failed {
+		s.failing = 0
+		return
+	}
+	s.failing++
+	s.failures++
 }
 
 // measure computes norms and clipping factors, and returns the first block whose gradient cannot be used, or -1.
@@ -239,10 +346,51 @@ func (s *stepper[T]) gradientError(k int, b *Block[T]) error {
 	return &GradientError{b.Name, 0, s.blocks[k].top, s.step}
 }
 
-// RunPart moves block k of the running step.
-func (s *stepper[T]) RunPart(k int) {
-	if t := &s.blocks[k]; !t.own.frozen {
+// RunPart moves one of the blocks of the running step that move at the same time.
+func (s *stepper[T]) RunPart(i int) { s.moveBlock(s.order[s.alone+i]) }
+
+func (s *stepper[T]) moveBlock(k int) {
+	t := &s.blocks[k]
+	if c := t.companion; c >= 0 && !(t.own.frozen && s.blocks[c].own.frozen) {
+		t.mover.(jointMover[T]).moveJoint(s.backend, &s.current[k], &s.current[c], t.slots, s.update(k), s.update(c))
+		return
+	}
+	if !t.own.frozen {
 		t.mover.move(s.backend, &s.current[k], t.slots, s.update(k))
+	}
+}
+
+// SetLayers implements StatsObserver.
+func (s *stepper[T]) SetLayers(layers []Layer) {
+	if r, ok := s.rule.(observing[T]); ok {
+		r.setLayers(layers)
+		s.blocks = nil
+	}
+}
+
+// WantsStats implements StatsObserver.
+func (s *stepper[T]) WantsStats() Flavour {
+	if r, ok := s.rule.(observing[T]); ok {
+		return r.wants(s.step)
+	}
+	return NoStats
+}
+
+// Observe implements StatsObserver.
+func (s *stepper[T]) Observe(stats []Stats[T]) error {
+	r, ok := s.rule.(observing[T])
+	if !ok {
+		return nil
+	}
+	if s.blocks == nil {
+		return errors.New("nnopt: Init has not been called")
+	}
+	return r.observe(stats, s.step)
+}
+
+func (s *stepper[T]) forget() {
+	if r, ok := s.rule.(observing[T]); ok {
+		r.forget()
 	}
 }
 
@@ -251,6 +399,9 @@ func (s *stepper[T]) update(k int) engine.Update {
 	t := &s.blocks[k]
 	peak := s.settings.LR * t.own.lrScale
 	u := engine.Update{LR: peak * s.scale, GradScale: t.clip}
+	if t.own.frozen {
+		return engine.Update{GradScale: t.clip}
+	}
 	switch s.settings.DecayKind {
 	case L2:
 		u.L2 = t.own.decay
@@ -266,7 +417,7 @@ func (s *stepper[T]) update(k int) engine.Update {
 
 // State implements Optimizer.
 func (s *stepper[T]) State() State[T] {
-	st := State[T]{Optimizer: s.name, Step: s.step, Skips: s.skips, Averaged: s.averaged}
+	st := State[T]{Optimizer: s.name, Step: s.step, Skips: s.skips, Failures: s.failures, Failing: s.failing, Averaged: s.averaged}
 	for _, c := range s.rule.counters() {
 		st.Counters = append(st.Counters, Counter{c.name, *c.value})
 	}
@@ -333,6 +484,7 @@ func (s *stepper[T]) SetState(st State[T]) error {
 	for i, c := range counters {
 		*c.value = st.Counters[i].Value
 	}
-	s.step, s.skips, s.averaged = st.Step, st.Skips, st.Averaged
+	s.step, s.skips, s.failures, s.failing, s.averaged = st.Step, st.Skips, st.Failures, st.Failing, st.Averaged
+	s.forget()
 	return nil
 }

@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -107,18 +108,22 @@ func (t *tracker[T]) mulBasis(op dense.Trans, x, dst dense.Matrix[T]) {
 // thin is how much slower products with a few columns run than square ones.
 const thin = 1.5
 
+// maxTrackedPower bounds |p|: a power is applied in ceil(|p|) pieces.
+const maxTrackedPower = 1024
+
 // inRange refuses exponents whose result leaves the floating-point range.
 func (t *tracker[T]) inRange(p float64) error {
-	limit := 700.0
-	if t.eps() > 1e-10 {
-		limit = 85
-	}
+	single := t.eps() > 1e-10
+	low, high := exponents(single)
 	l := t.top
 	if p < 0 {
 		l = t.theta * t.smallestDiag()
 	}
-	if v := p * math.Log(l); v > limit {
-		return &RangeError{KindPow, p, l, v / math.Ln10}
+	if v := p * math.Log2(l); v >= high-4 || v < low {
+		return newRangeError(KindPow, p, l, v, single)
+	}
+	if math.Abs(p) > maxTrackedPower {
+		return &MethodError{"tracker", fmt.Sprintf("powers beyond %d are not applied piece by piece; use Pow", maxTrackedPower)}
 	}
 	return nil
 }

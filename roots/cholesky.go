@@ -11,7 +11,7 @@ var choleskyMethod = Method{
 	Title:  "integer powers: products for p >= 0, Cholesky inverse and products for p < 0",
 	Source: "Higham, Accuracy and Stability of Numerical Algorithms, 14.3",
 	Can: func(q Query) bool {
-		return q.Kind <= KindInv && q.Power == math.Trunc(q.Power) && math.Abs(q.Power) <= 64 && !q.Cutoff
+		return q.Kind <= KindInv && q.Power == math.Trunc(q.Power) && math.Abs(q.Power) <= 16 && !q.Cutoff
 	},
 	Work: func(q Query) float64 {
 		w := float64(powerProducts(int(math.Abs(q.Power)))) / 2

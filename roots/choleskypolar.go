@@ -14,7 +14,7 @@ var choleskyPolarMethod = Method{
 	Work: func(q Query) float64 {
 		w, k := 0.0, max(q.Cond, 1)
 		for range halvings(q.Power) {
-			w += 2*float64(len(polarSchedule(0.5/math.Sqrt(k), q.target()).polys)) + 2./3
+			w += 2*polarSteps(0.5/math.Sqrt(k), q.target()) + 2./3
 			k = math.Sqrt(k)
 		}
 		return w + applyWork(q, 1)

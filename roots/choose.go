@@ -29,16 +29,31 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		if !m.Can(j.Query) {
 			return nil, &MethodError{m.Name, "cannot do " + j.describe()}
 		}
-		if m != &eigenMethod {
+		if m != &eigenMethod && (m != &refinedMethod || j.Power == -1) {
 			err = j.survey()
 		}
 		return m, err
 	}
+	if j.cutoff > 0 || j.Kind == KindExp {
+		return &eigenMethod, nil
+	}
+	if j.N < autoLook && j.needsPositive() {
+		return j.decomposing(), nil
+	}
 	easy := j.Query
 	easy.Cond, easy.Top = easyCond, 1
-	if j.N < autoLook || j.cutoff > 0 || !j.needsPositive() || Choose(easy) == &eigenMethod {
+	pick := Choose(easy)
+	switch {
+	case !j.needsPositive():
+		if pick != &choleskyMethod {
+			return &eigenMethod, nil
+		}
+		return pick, j.survey()
+	case pick == &refinedMethod && j.Power == -1:
+		return pick, j.survey()
+	case pick.exact:
 		// Work grows with the condition number for every method but the decomposition: what loses when it is easy need not be asked about.
-		return &eigenMethod, nil
+		return j.decomposing(), nil
 	}
 	if err := j.survey(); err != nil {
 		var e *NotPositiveDefiniteError
@@ -48,6 +63,16 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		return nil, err
 	}
 	return Choose(j.Query), nil
+}
+
+// decomposing returns the decomposition, which goes on to the correction where its own bound turns out to be above the tolerance, or the
+// correction at once where the best is wanted.
+func (j *job[T]) decomposing() *Method {
+	j.adaptive = refinedMethod.Can(j.Query)
+	if j.adaptive && j.Tol == 0 && j.Power != -1 {
+		return &refinedMethod
+	}
+	return &eigenMethod
 }
 
 // survey estimates the extreme eigenvalues of a positive-definite job, or names the smallest eigenvalue of one that is not.

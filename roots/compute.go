@@ -2,6 +2,7 @@ package roots
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -174,6 +175,9 @@ func (j *job[T]) run(m *Method, o *Options) error {
 	if err := j.overflow(); err != nil {
 		return err
 	}
+	if !m.exact && j.Power < 0 && -j.Power*math.Log2(2*j.hi/max(j.lo, math.SmallestNonzeroFloat64)) > j.reach() {
+		return &MethodError{m.Name, fmt.Sprintf("power %g of a matrix with condition number %.3g leaves the range on the way; use method eigen", j.Power, j.hi/j.lo)}
+	}
 	var err error
 	switch t := any(j).(type) {
 	case *job[float64]:
@@ -186,6 +190,9 @@ func (j *job[T]) run(m *Method, o *Options) error {
 	}
 	j.Query.Cond, j.Top = conditionOf(j), math.Ldexp(rep.LambdaMax, j.shift)
 	rep.Bound = m.Bound(j.Query) + j.trunc
+	if j.bound > 0 {
+		rep.Bound = j.bound
+	}
 	if !o.NoResidual {
 		j.residual()
 	}
@@ -204,87 +211,64 @@ func conditionOf[T dense.Float](j *job[T]) float64 {
 	return j.rep.LambdaMax / (kept - j.spectrum[j.N-j.rep.Rank-1])
 }
 
-// overflow refuses a power whose result leaves the range of T.
-func (j *job[T]) overflow() error {
-	limit := math.Log(math.MaxFloat64)
-	if j.Single {
-		limit = math.Log(math.MaxFloat32)
-	}
-	check := func(lambda, image float64) error {
-		if image <= limit {
-			return nil
-		}
-		return &RangeError{j.Kind, j.Power, lambda, image / math.Ln10}
-	}
-	switch {
-	case j.Kind == KindExp:
-		l := largest(j.a)
-		return check(l, l)
-	case j.Kind != KindPow && j.Kind != KindInv || j.Power == 0:
-		return nil
-	}
-	l := j.lo
-	if j.Power > 0 {
-		if j.Power*(math.Log(j.hi)+float64(j.shift)*math.Ln2) < limit {
-			return nil
-		}
-		l = largest(j.a)
-	}
-	if l <= 0 {
-		return nil
-	}
-	log := math.Log(l) + float64(j.shift)*math.Ln2
-	return check(math.Exp(log), j.Power*log)
-}
-
-// overflowSpectrum is overflow for a known ascending spectrum.
-func (j *job[T]) overflowSpectrum(w []float64) error {
-	if j.Kind == KindExp || j.Kind != KindLog && j.Power > 0 {
-		w = w[len(w)-1:]
-	}
-	v := j.fn(w[0])
-	if !math.IsInf(v, 0) || w[0] <= 0 && j.Kind != KindExp {
-		return nil
-	}
-	log := w[0]
-	if j.Kind != KindExp {
-		log = j.Power * math.Log(w[0])
-	}
-	return &RangeError{j.Kind, j.Power, w[0], log / math.Ln10}
-}
-
 // finish undoes the scaling of the matrix in the result and the report and holds the promise against the tolerance.
 func (j *job[T]) finish(m *Method, o *Options) error {
 	rep := j.rep
 	switch j.Kind {
 	case KindPow, KindSqrt, KindInv:
-		// The rounding of shift * Power would cost |shift| eps; the exact remainder is kept.
-		e := float64(j.shift) * j.Power
-		whole := math.Floor(e)
-		f := math.Exp2(e - whole + math.FMA(float64(j.shift), j.Power, -e))
-		for i := range j.x.Rows {
-			row := j.x.Row(i)
-			for c := range row {
-				row[c] = T(float64(row[c]) * f)
-			}
-		}
-		scale(j.x, int(whole))
+		j.unscalePower()
 	case KindLog:
 		j.unscaleLog(float64(j.shift) * math.Ln2)
 	}
 	rep.LambdaMin, rep.LambdaMax = math.Ldexp(rep.LambdaMin, j.shift), math.Ldexp(rep.LambdaMax, j.shift)
 	rep.DroppedMax = math.Ldexp(rep.DroppedMax, j.shift)
-	if err := finite(j.x); err != nil {
-		l := rep.LambdaMax
-		if j.Power < 0 {
-			l = rep.LambdaMin
-		}
-		return &RangeError{j.Kind, j.Power, l, j.Power * math.Log10(l)}
+	for i, l := range rep.Dropped {
+		rep.Dropped[i] = math.Ldexp(l, j.shift)
+	}
+	if err := j.inRange(); err != nil {
+		return err
 	}
 	if o.Tol > 0 && rep.Bound > o.Tol {
 		return &AccuracyError{m.Name, rep.Bound, o.Tol, rep.Cond()}
 	}
 	return nil
+}
+
+// unscalePower multiplies the result by 2^(shift Power + offset).
+func (j *job[T]) unscalePower() {
+	// The rounding of shift * Power would cost |shift| eps; the exact remainder is kept.
+	e := float64(j.shift) * j.Power
+	whole := math.Floor(e)
+	f := math.Exp2(e - whole + math.FMA(float64(j.shift), j.Power, -e))
+	whole += float64(j.offset)
+	for i := range j.x.Rows {
+		row := j.x.Row(i)
+		for c := range row {
+			row[c] = T(float64(row[c]) * f)
+		}
+	}
+	scale(j.x, int(whole))
+}
+
+// inRange refuses a result that has left the range: infinite, or below the normal numbers as a whole.
+func (j *job[T]) inRange() error {
+	low, _ := exponents(j.Single)
+	top, tiny := maxAbs(j.x), false
+	if j.Kind <= KindInv && j.Columns == 0 && j.hi > 0 && j.rep.Rank > 0 {
+		tiny = top < math.Ldexp(1, int(low))/float64(j.N)
+	}
+	if !tiny && finite(j.x) == nil {
+		return nil
+	}
+	l := j.rep.LambdaMax
+	if j.Power < 0 {
+		l = j.rep.LambdaMin
+	}
+	v := l / math.Ln2
+	if j.Kind != KindExp {
+		v = j.Power * math.Log2(l)
+	}
+	return newRangeError(j.Kind, j.Power, l, v, j.Single)
 }
 
 // unscaleLog adds log(2^shift) I, or its product with the right-hand sides.

@@ -55,6 +55,14 @@ func runEigen[T dense.Float](j *job[T]) error {
 		return &MethodError{"eigen", "the decomposition did not converge"}
 	}
 	j.count(6 * float64(n) * float64(n) * float64(n))
+	if j.adaptive && w[0] > 0 {
+		known := j.Query
+		known.Cond, known.Top = w[n-1]/w[0], math.Ldexp(w[n-1], j.shift)
+		if full, ok := any(j).(*job[float64]); ok && eigenBound(known) > j.Tol {
+			j.rep.Method = refinedMethod.Name
+			return full.correct(q, w)
+		}
+	}
 	return j.fromSpectrum(q, w)
 }
 
@@ -101,35 +109,51 @@ func (j *job[T]) fromSpectrum(q dense.Matrix[float64], w []float64) error {
 	return nil
 }
 
-// mapSpectrum applies the function to the ascending eigenvalues w: f = fn(w), with the cut-off, the tolerance for rounding below zero, and
-// the errors for what is not positive or overflows.
+// mapSpectrum applies the function to the ascending eigenvalues w: f = fn(w) 2^-offset, with the cut-off, the tolerance for rounding below zero,
+// and the errors for what is not positive or leaves the range.
 func (j *job[T]) mapSpectrum(w, f []float64) error {
 	n := len(w)
 	top := max(math.Abs(w[0]), math.Abs(w[n-1]))
 	j.rep.LambdaMin, j.rep.LambdaMax = w[0], w[n-1]
-	drop := math.Inf(-1)
-	if j.cutoff > 0 {
-		drop = j.cutoff * top
-	}
 	negligible := 4 * float64(n) * 0x1p-53 * top
-	j.rep.Rank = n
-	for i, l := range w {
-		if l <= drop {
-			f[i] = 0
-			j.rep.Rank--
-			j.rep.DroppedMax = max(j.rep.DroppedMax, math.Abs(l))
-			continue
+	drop := 0
+	if j.cutoff > 0 {
+		for drop < n && w[drop] <= j.cutoff*top {
+			j.rep.DroppedMax = max(j.rep.DroppedMax, math.Abs(w[drop]))
+			drop++
 		}
-		if !j.needsPositive() {
-			f[i] = j.fn(l)
-			continue
+		j.rep.Dropped = append([]float64(nil), w[:drop]...)
+	}
+	j.rep.Rank = n - drop
+	clear(f[:drop])
+	if l := w[min(drop, n-1)]; drop < n && j.needsPositive() && l <= negligible && (l < -negligible || !j.allowsZero()) {
+		return j.notPositive(w, negligible)
+	}
+	large := j.dominant(w, drop)
+	if err := j.fits(large); err != nil {
+		return err
+	}
+	j.offset = j.offsetFor(large)
+	for i, l := range w[drop:] {
+		if j.needsPositive() {
+			l = max(l, 0)
 		}
-		if l <= negligible && (l < -negligible || !j.allowsZero()) {
-			return j.notPositive(w, negligible)
+		if j.offset == 0 {
+			f[drop+i] = j.fn(l)
+		} else {
+			f[drop+i] = j.shiftedPower(l)
 		}
-		f[i] = j.fn(max(l, 0))
 	}
 	return nil
+}
+
+// shiftedPower returns l^p 2^-offset; a negative l has an integer p.
+func (j *job[T]) shiftedPower(l float64) float64 {
+	v := math.Exp2(j.Power*math.Log2(math.Abs(l)) - float64(j.offset))
+	if l < 0 && math.Mod(j.Power, 2) != 0 {
+		return -v
+	}
+	return v
 }
 
 // needsPositive reports whether the function is defined on positive spectra only. Integer powers from 0 on and exp take any spectrum.

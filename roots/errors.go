@@ -26,19 +26,6 @@ func (e *NotPositiveDefiniteError) Error() string {
 		"add a ridge (Options.Ridge, Options.RelativeRidge) or drop them (Options.Cutoff)", what, e.Smallest, e.Largest, e.Negligible)
 }
 
-// RangeError says that the result does not fit the floating-point range.
-type RangeError struct {
-	Kind   Kind
-	Power  float64
-	Lambda float64 // the eigenvalue whose image overflows
-	Log10  float64 // decimal logarithm of that image
-}
-
-// Error names the eigenvalue and the size of its image.
-func (e *RangeError) Error() string {
-	return fmt.Sprintf("roots: %s with power %g overflows: eigenvalue %.6g maps to 10^%.1f; scale the matrix or use a smaller power", e.Kind, e.Power, e.Lambda, e.Log10)
-}
-
 // NotFiniteError says where the input holds NaN or Inf.
 type NotFiniteError struct {
 	Row, Col int

@@ -176,13 +176,15 @@ func ExampleMethods() {
 	}
 	// Output:
 	// eigen
+	// refined
 	// rational
 	// pade
 	// spectral
 }
 
 func ExampleChoose() {
-	m := roots.Choose(roots.Query{Kind: roots.KindInv, Power: -1, N: 500, Cond: 1e4})
+	m := roots.Choose(roots.Query{Kind: roots.KindInv, Power: -1, N: 500, Cond: 1e4, Tol: 1e-6})
 	fmt.Println(m.Name)
+	// With Tol: 0 the answer is refined, the most accurate one.
 	// Output: cholesky
 }

@@ -43,12 +43,10 @@ func computeFactor(out, rhs dense.Matrix[float64], f *spectral.Factor, q Query) 
 	w, order := sortedSpectrum(f.Eigenvalues())
 	b := dense.New[float64](q.N, q.N)
 	permuteColumns(b, dense.Of(f.Basis().RawMatrix()), order)
-	if err := j.overflowSpectrum(w); err != nil {
-		return rep, err
-	}
 	if err := j.fromSpectrum(b, w); err != nil {
 		return rep, err
 	}
+	scale(j.x, j.offset)
 	// The eigenvalues are data here: only the products round, and the basis is orthogonal up to its defect.
 	rep.Bound = 8*float64(q.N)*j.eps() + 2*f.Defect()
 	return rep, nil

@@ -80,7 +80,8 @@ func TestMetamorphic(t *testing.T) {
 			require.LessOrEqual(t, relativeSym(y, congruence(rot, x)), tol+1e-10, "seed %d %s rotated, p %g", seed, m.Name, p)
 			y, _ = formed(t, ca, Query{Power: p}, m.Name)
 			y.ScaleSym(math.Pow(1e-5, -p), y)
-			require.LessOrEqual(t, relativeSym(y, x), tol, "seed %d %s scaled, p %g", seed, m.Name, p)
+			// The product with 1e-5 is rounded.
+			require.LessOrEqual(t, relativeSym(y, x), tol+0x1p-50*rep.Cond(), "seed %d %s scaled, p %g", seed, m.Name, p)
 		}
 	}
 }

@@ -156,3 +156,15 @@ func TestQuadratures(t *testing.T) {
 		}
 	}
 }
+
+// TestPolarSteps holds the predicted length of schedules against the schedules.
+func TestPolarSteps(t *testing.T) {
+	for _, tol := range []float64{1e-1, 1e-2, 1e-4, 1e-6, 1e-9, 1e-12, 4.4e-16} {
+		for e := 0.0; e <= 9; e += 0.25 {
+			lower := 0.5 * math.Pow(10, -e)
+			if got, want := polarSteps(lower, tol), len(polarSchedule(lower, tol).polys); math.Abs(got-float64(want)) > 1 {
+				t.Errorf("lower %.3g, tolerance %g: predicted %g, %d made", lower, tol, got, want)
+			}
+		}
+	}
+}

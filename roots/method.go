@@ -58,6 +58,7 @@ type Method struct {
 func registry() []*Method {
 	return []*Method{
 		&eigenMethod,
+		&refinedMethod,
 		&choleskyMethod,
 		&choleskyPolarMethod,
 		&polarExpressMethod,
@@ -101,11 +102,16 @@ type job[T dense.Float] struct {
 	limit  int                   // iterations allowed, 0 for the method's own limit
 	chol   dense.Matrix[float64] // Cholesky factor of a where the survey has made one
 	shift  int                   // a is the given matrix times 2^-shift
+	offset int                   // x is the result for a times 2^-offset
 	lower  float64
 	rep    *Report
 	// trunc collects the truncation error, relative to the result, that the method measured; spectrum is set where eigenvalues are exact.
 	trunc    float64
 	spectrum []float64
+	// adaptive lets the decomposition go on to the correction.
+	adaptive bool
+	// bound, where it is set, replaces the method's own bound by one that rests on what was measured.
+	bound float64
 }
 
 func (j *job[T]) new(rows, cols int) dense.Matrix[T] { return dense.New[T](rows, cols) }

@@ -93,3 +93,10 @@ func polarSchedule(lower, tol float64) schedule {
 	}
 	return s
 }
+
+// polarSteps predicts the length of polarSchedule: each polynomial multiplies the smallest singular value by about 4 until all are within reach
+// of 1, and the error is cubed afterwards.
+func polarSteps(lower, tol float64) float64 {
+	cubings := math.Log(max(1, -math.Log10(tol))) / math.Log(3)
+	return max(1, math.Ceil(0.5+1.66*math.Log10(0.5/lower)+cubings))
+}

@@ -123,9 +123,10 @@ type Report struct {
 	Reason string
 	// Ridge is what was added to the diagonal in all.
 	Ridge float64
-	// Rank is n, less the eigenvalues that Options.Cutoff dropped, which DroppedMax bounds.
+	// Rank is n, less the eigenvalues that Options.Cutoff dropped: Dropped holds them in ascending order, DroppedMax bounds their magnitude.
 	Rank       int
 	DroppedMax float64
+	Dropped    []float64
 	// Promoted is set where a float32 call went on in float64, with the reason.
 	Promoted string
 }

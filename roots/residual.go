@@ -35,8 +35,10 @@ func (j *job[T]) residual() {
 		j.certifyImage()
 	case ok && k == -1 && j.rep.Rank == n:
 		r.ResidualOf, r.Residual = "||X^s A X^t - I||/||I||, s + t = -1/p", c.inverseRoot(root)
-	case ok && root == 1 && k > 0:
+	case ok && root == 1 && k > 0 && j.offset == 0:
 		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||", c.integerPower(k)
+	case math.Abs(j.Power) > 1 && j.rep.Rank == n:
+		r.ResidualOf, r.Residual = c.largePower(j.Power, j.offset, j.hi, r.Method)
 	default:
 		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.inverseImage(func(l float64) float64 {
 			if l <= 0 {
@@ -53,7 +55,7 @@ func (j *job[T]) residual() {
 // ||X - f(A)||_F <= max |f'| ||R||_F over the spectra of A and A + R. The evaluation of R adds c sqrt(n) eps ||A||_F to it.
 func (j *job[T]) certifyImage() {
 	r := j.rep
-	if j.lowest() <= 0 || r.Rank < j.N {
+	if r.Rank < j.N {
 		return
 	}
 	eps := j.eps()
@@ -69,8 +71,12 @@ func (j *job[T]) certifyImage() {
 	res := (r.Residual + 16*n*eps*max(1, 1/math.Abs(power))) * size
 	p := j.Power
 	if j.Kind != KindLog && p > 0 && p < 1 {
-		// ||(A+R)^p - A^p|| <= || |R|^p || in every unitarily invariant norm (Ando; Bhatia, Matrix Analysis, Theorem X.1.3).
-		j.improve(math.Pow(float64(j.N), (1-p)/2) * math.Pow(res, p))
+		e := res
+		if j.lowest() <= 0 {
+			// Semi-definite to rounding: what lies below zero counts as part of R.
+			e += n * (math.Max(0, -j.spectrum[0]) + 8*n*0x1p-53*j.hi)
+		}
+		j.improve(monotoneError(p, j.N, e))
 	}
 	low := j.lowest() - res
 	if low <= 0 {
@@ -85,6 +91,12 @@ func (j *job[T]) certifyImage() {
 		slope = math.Abs(p) * math.Pow(at, p-1)
 	}
 	j.improve(slope * res)
+}
+
+// monotoneError bounds ||(A+R)^p - A^p||_F for 0 < p < 1, A and A + R positive semi-definite and ||R||_F = r: in every unitarily invariant norm it
+// is at most || |R|^p || (Ando; Bhatia, Matrix Analysis, Theorem X.1.3).
+func monotoneError(p float64, n int, r float64) float64 {
+	return math.Pow(float64(n), (1-p)/2) * math.Pow(r, p)
 }
 
 // improve lowers the bound to that of the absolute error e of the scaled result, where it is smaller.
@@ -195,6 +207,96 @@ func (c *checker) otherExp(ran string) float64 {
 	return relative(c.x, y)
 }
 
+// largePower compares x 2^offset, x being the result of the method called ran, with A^p, |p| > 1, on another road.
+func (c *checker) largePower(p float64, offset int, hi float64, ran string) (equation string, residual float64) {
+	road, y := c.otherPower(p, hi, ran)
+	scale(y.m, y.e-offset)
+	return "||X - A^p||/||A^p||, by " + road, relative(c.x, y.m)
+}
+
+// otherPower returns A^p, |p| > 1, and how it was computed: A^p = B^(2^s) with B = A^(p/2^s) by Pade approximants, or, for integers, products with
+// A or its Cholesky inverse. Where the matrix allows neither, B comes from the decomposition.
+func (c *checker) otherPower(p, hi float64, ran string) (road string, y scaledMatrix) {
+	k := math.Abs(p)
+	s := int(math.Ceil(math.Log2(k)))
+	switch {
+	case k != math.Trunc(k) || k >= 1<<53:
+		if m, ok := c.padePower(math.Ldexp(p, -s), hi); ok {
+			return "Pade approximants and squaring", c.squared(scaledMatrix{m: m}, s)
+		}
+	case p > 0:
+		return "products", c.raise(scaledMatrix{m: c.a}, uint64(k))
+	case ran != choleskyMethod.Name:
+		l, x := c.a.Clone(), dense.New[float64](c.n, c.n)
+		if dense.Cholesky(l) < 0 {
+			invertCholesky(l, x)
+			return "products with the Cholesky inverse", c.raise(scaledMatrix{m: x}, uint64(k))
+		}
+	}
+	q := Query{Kind: KindPow, Power: math.Ldexp(p, -s)}
+	m := c.image(c.a, func(l float64) float64 { return q.fn(max(l, 0)) })
+	return "decomposition and squaring", c.squared(scaledMatrix{m: m}, s)
+}
+
+// padePower returns a^p for 1/2 < |p| <= 1.
+func (c *checker) padePower(p, hi float64) (dense.Matrix[float64], bool) {
+	y := dense.New[float64](c.n, c.n)
+	rep := Report{}
+	other := job[float64]{Query: Query{Kind: KindPow, Power: p, N: c.n}, a: c.a, x: y, rep: &rep, hi: hi}
+	if !padeMethod.Can(other.Query) || other.survey() != nil || runPade(&other) != nil {
+		return y, false
+	}
+	c.work += rep.Work
+	return y, true
+}
+
+// scaledMatrix is m 2^e.
+type scaledMatrix struct {
+	m dense.Matrix[float64]
+	e int
+}
+
+// raise returns m^k for k >= 1 by binary powering; the exponent keeps all squares in range.
+func (c *checker) raise(m scaledMatrix, k uint64) (r scaledMatrix) {
+	m = m.centred()
+	for have := false; ; m = c.product(m, m) {
+		if k&1 == 1 {
+			if have {
+				r = c.product(r, m)
+			} else {
+				r, have = m, true
+			}
+		}
+		if k >>= 1; k == 0 {
+			return scaledMatrix{r.m.Clone(), r.e}
+		}
+	}
+}
+
+// squared returns m^(2^s).
+func (c *checker) squared(m scaledMatrix, s int) scaledMatrix {
+	m = m.centred()
+	for range s {
+		m = c.product(m, m)
+	}
+	return m
+}
+
+func (c *checker) product(a, b scaledMatrix) scaledMatrix {
+	return scaledMatrix{c.mul(a.m, b.m), a.e + b.e}.centred()
+}
+
+// centred returns the same matrix with elements below 1.
+func (s scaledMatrix) centred() scaledMatrix {
+	if top := maxAbs(s.m); top > 0 {
+		_, e := math.Frexp(top)
+		z := s.m.Clone()
+		scale(z, -e)
+		return scaledMatrix{z, s.e + e}
+	}
+	return s
+}
+
 func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.Matrix[float64] {
 	q, w := m.Clone(), make([]float64, c.n)
 	z := dense.New[float64](c.n, c.n)
@@ -214,17 +316,28 @@ func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.
 
 // relative returns ||x - y||_F / ||y||_F.
 func relative[T dense.Float](x, y dense.Matrix[T]) float64 {
-	var d, s float64
-	for i := range x.Rows {
-		yr := y.Row(i)
-		for c, v := range x.Row(i) {
-			e := float64(v) - float64(yr[c])
-			d += e * e
-			s += float64(yr[c]) * float64(yr[c])
-		}
+	d, s := differences(x, y, 1)
+	if top := max(maxAbs(x), maxAbs(y)); top > 1e140 || top < 1e-140 && top > 0 {
+		// The squares leave the range.
+		_, e := math.Frexp(top)
+		d, s = differences(x, y, math.Ldexp(1, -max(e, -1000)))
 	}
 	if s == 0 {
 		return math.Sqrt(d)
 	}
 	return math.Sqrt(d / s)
+}
+
+// differences returns ||c x - c y||_F^2 and ||c y||_F^2.
+func differences[T dense.Float](x, y dense.Matrix[T], c float64) (d, s float64) {
+	for i := range x.Rows {
+		yr := y.Row(i)
+		for k, v := range x.Row(i) {
+			b := c * float64(yr[k])
+			e := c*float64(v) - b
+			d += e * e
+			s += b * b
+		}
+	}
+	return d, s
 }

@@ -139,7 +139,7 @@ func TestWrongUsageIsExitCode2(t *testing.T) {
 		{`--power has no effect on root inv`, []string{"root", "inv", "--in", good, "--power", "2"}},
 		{`--power must be a number such as -0.25 or -1/4, not "1/0"`, []string{"root", "pow", "--in", good, "--power", "1/0"}},
 		{`--power must be a number`, []string{"root", "pow", "--in", good, "--power", "inf"}},
-		{`--tol or --max-iterations`, []string{"root", "inv", "--in", good, "--tol", "-1"}},
+		{`--tol, --cutoff or --max-iterations`, []string{"root", "inv", "--in", good, "--tol", "-1"}},
 		{`--json and --out - both want standard output`, []string{"solve", "mean", "--data", good, "--json", "--out", "-"}},
 		{`--progress must be auto, plain, none`, []string{"version", "--progress", "x"}},
 		{`version takes no arguments`, []string{"version", "x"}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/esadapt/bench"
 	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/matio"
@@ -19,6 +20,7 @@ type benchFlags struct {
 	dims, instances []int
 	functions       []string
 	budget, jobs    int
+	suite           string
 	strategy, out   string
 }
 
@@ -58,19 +60,19 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure black-box search on the test functions, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), and compare two results (compare).",
+		Short: "Measure black-box search and matrix roots, and compare two results",
+		Long:  "Measure black-box search on the test functions (es), compare two of its results (compare), and time the methods of root (roots).",
 		Example: `  spdopt bench es --dims 2,5 --out today.json
   spdopt bench compare yesterday.json today.json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? es or compare (spdopt bench --help)")
+				return usagef("bench what? es, compare or roots (spdopt bench --help)")
 			}
-			return unknown("suite", args[0], "bench", []string{"es", "compare"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", []string{"es", "compare", "roots"}, "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand())
+	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
 	return cmd
 }
 
@@ -78,16 +80,18 @@ func (a *app) benchSearchCommand() *cobra.Command {
 	f := &benchFlags{}
 	cmd := &cobra.Command{
 		Use:   "es",
-		Short: "Run the default search on the BBOB functions",
-		Long: `Run searches on the 24 BBOB functions and print, for each dimension, the area below the distribution of running times (1 is everything at once), the functions
+		Short: "Run the default search on the functions of a suite",
+		Long: `Run searches on the functions of a suite and print, for each dimension, the area below the distribution of running times (1 is everything at once), the functions
 solved to 1e-8 and the success rate, and for each function the expected running time to 1e-8. Results do not depend on --jobs.`,
 		Example: `  spdopt bench es --dims 2,5 --budget 1000 --out today.json
-  spdopt bench es --functions f1,f10 --strategy sep-cma`,
+  spdopt bench es --functions f1,f10 --strategy sep-cma
+  spdopt bench es --suite bbob-constrained --dims 5 --instances 1`,
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error { return a.benchSearch(f) },
 	}
 	flags := cmd.Flags()
-	flags.IntSliceVar(&f.dims, "dims", []int{2, 5, 10}, "dimensions")
+	flags.StringVar(&f.suite, "suite", "bbob", "suite: "+strings.Join(suiteNames(), ", "))
+	flags.IntSliceVar(&f.dims, "dims", nil, "dimensions; the default is those of the suite")
 	flags.IntSliceVar(&f.instances, "instances", []int{1, 2, 3, 4, 5}, "instances of each function")
 	flags.StringSliceVar(&f.functions, "functions", nil, "functions (spdopt list functions); the default is the whole suite")
 	flags.IntVar(&f.budget, "budget", 1000, "evaluations per variable of one trial")
@@ -97,8 +101,18 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	return cmd
 }
 
+func suiteNames() (names []string) {
+	for _, s := range bbob.Suites() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 func (a *app) benchSearch(f *benchFlags) error {
-	for _, n := range append(f.dims, f.instances...) {
+	if err := oneOf("--suite", f.suite, suiteNames()...); err != nil {
+		return err
+	}
+	for _, n := range slices.Concat(f.dims, f.instances) {
 		if n < 1 {
 			return usagef("--dims and --instances must be positive, got %d", n)
 		}
@@ -117,7 +131,7 @@ func (a *app) benchSearch(f *benchFlags) error {
 		}
 		defer file.Abort()
 	}
-	c := bench.Config{Functions: f.functions, Dims: f.dims, Instances: f.instances, Budget: f.budget, Workers: f.jobs}
+	c := bench.Config{Suite: f.suite, Functions: f.functions, Dims: f.dims, Instances: f.instances, Budget: f.budget, Workers: f.jobs}
 	c.Options.Strategy = f.strategy
 	trials, err := bench.Run(a.ctx, c)
 	if a.ctx.Err() != nil {
@@ -127,7 +141,7 @@ func (a *app) benchSearch(f *benchFlags) error {
 		return usagef("%v (spdopt bench es --help)", err)
 	}
 	if file != nil {
-		if err := bench.Write(file, "spdopt", trials); err != nil {
+		if err := bench.Write(file, f.suite, "spdopt", trials); err != nil {
 			return err
 		}
 		if err := file.Commit(); err != nil {
@@ -137,8 +151,8 @@ func (a *app) benchSearch(f *benchFlags) error {
 	if !a.json {
 		return bench.Table(a.out, trials)
 	}
-	o := benchOutput{Schema: schema, Suite: "bbob", Out: f.out}
-	for _, n := range f.dims {
+	o := benchOutput{Schema: schema, Suite: f.suite, Out: f.out}
+	for _, n := range bench.Dims(trials) {
 		t := bench.Select(trials, n, "")
 		solved, rate := bench.Solved(t, len(bench.Targets())-1)
 		o.Dims = append(o.Dims, benchSummary{Dim: n, Area: num(bench.Area(t, f.budget)), Solved: solved, Success: num(rate)})

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,11 +21,13 @@ import (
 
 // objectiveFlags say what is minimized and what happens when it fails.
 type objectiveFlags struct {
-	fn, command    string
+	fn             string
+	source         map[string]*string // of objectives that are not built in, by form
 	instance       int
 	shell, perEval bool
 	constraints    int
 	timeout        time.Duration
+	memory         int // MiB
 	onFail         string
 	retries        int
 	maxFailRate    float64
@@ -32,31 +37,62 @@ func (f *objectiveFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.fn, "fn", "", "built-in function: f1 ... f24 or the name of a classic (spdopt list functions)")
 	flags.IntVar(&f.instance, "instance", 1, "instance of the built-in function")
-	flags.StringVar(&f.command, "cmd", "", "program that evaluates; split into words, not given to a shell")
+	f.source = make(map[string]*string)
+	for _, form := range objective.Forms() {
+		f.source[form.Name] = flags.String(form.Name, "", form.Summary)
+	}
 	flags.BoolVar(&f.shell, "shell", false, "give --cmd to /bin/sh")
 	flags.BoolVar(&f.perEval, "per-eval", false, "start --cmd for every evaluation")
-	flags.IntVar(&f.constraints, "constraints", 0, `number of values "g" in every answer of --cmd; feasible means that none is above 0`)
-	flags.DurationVar(&f.timeout, "timeout", 0, "time for one evaluation by --cmd, such as 30s; then it and all it started are killed")
+	flags.IntVar(&f.constraints, "constraints", 0, `number of values "g" in every answer; feasible means that none is above 0`)
+	flags.DurationVar(&f.timeout, "timeout", 0, "time for one evaluation by --cmd or --wasm, such as 30s; then it and all it started are killed")
+	flags.IntVar(&f.memory, "wasm-memory", 256, "MiB that an instance of --wasm may hold")
 	flags.StringVar(&f.onFail, "on-fail", "worst", "what a failed evaluation counts as: worst, resample or abort")
 	flags.IntVar(&f.retries, "retries", 0, "how often an evaluation is tried again when --cmd crashes")
 	flags.Float64Var(&f.maxFailRate, "max-fail-rate", 0.5, "stop with code 5 when more than this share of the last two generations failed; 1 never stops")
 }
 
+// applies lists the kinds of objective that a flag means something for.
+var applies = map[string][]string{
+	"instance": {"fn"}, "shell": {"cmd"}, "per-eval": {"cmd"}, "retries": {"cmd"}, "wasm-memory": {"wasm"}, "timeout": {"cmd", "wasm"},
+	"constraints": {"cmd", "wasm", "expr"}, "on-fail": {"cmd", "wasm", "expr"}, "max-fail-rate": {"cmd", "wasm", "expr"},
+}
+
+// kinds lists the flags that name an objective: fn, then the forms.
+func kinds() []string {
+	all := []string{"fn"}
+	for _, form := range objective.Forms() {
+		all = append(all, form.Name)
+	}
+	return all
+}
+
+// kind returns the flag that names the objective.
+func (f *objectiveFlags) kind() string {
+	for name, source := range f.source {
+		if *source != "" {
+			return name
+		}
+	}
+	return "fn"
+}
+
 func (f *objectiveFlags) check(cmd *cobra.Command) error {
 	flags := cmd.Flags()
+	var given []string
+	for _, name := range kinds() {
+		if flag := flags.Lookup(name); flag.Changed && flag.Value.String() != "" {
+			given = append(given, "--"+name)
+		}
+	}
 	switch {
-	case f.fn == "" && f.command == "":
-		return usagef("minimize what? give --fn NAME (spdopt list functions) or --cmd COMMAND")
-	case f.fn != "" && f.command != "":
-		return usagef("--fn and --cmd exclude each other")
+	case len(given) == 0:
+		return usagef("minimize what? give --fn NAME (spdopt list functions), --cmd COMMAND, --wasm FILE or --expr TEXT")
+	case len(given) > 1:
+		return usagef("%s exclude each other", strings.Join(given, " and "))
 	}
-	alone, with := []string{"instance"}, "--fn"
-	if f.fn != "" {
-		alone, with = []string{"shell", "per-eval", "constraints", "timeout", "on-fail", "retries", "max-fail-rate"}, "--cmd"
-	}
-	for _, name := range alone {
-		if flags.Changed(name) {
-			return usagef("--%s needs %s", name, with)
+	for _, name := range slices.Sorted(maps.Keys(applies)) {
+		if with := applies[name]; flags.Changed(name) && !slices.Contains(with, f.kind()) {
+			return usagef("--%s needs --%s", name, strings.Join(with, " or --"))
 		}
 	}
 	switch {
@@ -64,6 +100,8 @@ func (f *objectiveFlags) check(cmd *cobra.Command) error {
 		return usagef("--timeout must not be negative")
 	case f.retries < 0:
 		return usagef("--retries must not be negative")
+	case f.memory < 1 || f.memory > 4096:
+		return usagef("--wasm-memory must be 1 to 4096 MiB, not %d", f.memory)
 	case f.constraints < 0:
 		return usagef("--constraints must not be negative")
 	case !(f.maxFailRate >= 0 && f.maxFailRate <= 1):
@@ -108,7 +146,7 @@ func (f *objectiveFlags) name() string {
 	if f.fn != "" {
 		return f.fn
 	}
-	return f.command
+	return *f.source[f.kind()]
 }
 
 // evaluator computes the value at a point; id counts the evaluations from 1. It may be called from several goroutines.
@@ -121,21 +159,24 @@ func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, 
 			return objective.Value{F: function.Eval(x)}, nil
 		}, func() {}, nil
 	}
-	argv := objective.Shell(f.command)
-	if !f.shell {
-		var err error
-		if argv, err = objective.Split(f.command); err != nil {
-			return nil, nil, usagef("--cmd: %v", err)
-		}
+	source := f.name()
+	options := objective.Options{
+		Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
+		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Memory: f.memory << 20,
 	}
-	p, err := objective.New(objective.Options{
-		Argv: argv, Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
-		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries,
-	})
+	if f.shell {
+		options.Argv = objective.Shell(source)
+	}
+	form := objective.Forms()[slices.IndexFunc(objective.Forms(), func(form objective.Form) bool { return form.Name == f.kind() })]
+	e, err := form.Open(source, options)
+	var wrong *objective.SourceError
+	if errors.As(err, &wrong) && wrong.Form != "wasm" {
+		return nil, nil, usagef("--%s: %v", wrong.Form, wrong)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return p.Evaluate, p.Close, nil
+	return e.Evaluate, e.Close, nil
 }
 
 // failingError says that too many evaluations failed.

@@ -59,6 +59,7 @@ func exitCode(err error) int {
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
+		source   *objective.SourceError
 	)
 	switch {
 	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
@@ -67,7 +68,7 @@ func exitCode(err error) int {
 		return 130
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source):
 		return exitInput
 	case errors.As(err, &unmet), errors.As(err, &accuracy):
 		return exitUnmet

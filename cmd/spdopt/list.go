@@ -10,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -25,6 +26,7 @@ type listEntry struct {
 	What    string   `json:"what"`
 	Input   string   `json:"input,omitempty"`
 	Methods []string `json:"methods,omitempty"`
+	Metrics []string `json:"metrics,omitempty"`
 	Flags   []string `json:"flags,omitempty"`
 }
 
@@ -37,7 +39,7 @@ type listing struct {
 var listings = []listing{
 	{"problems", func() (all []listEntry) {
 		for _, p := range problem.List() {
-			all = append(all, listEntry{p.Name, p.What, p.Input, p.Methods(), p.Uses})
+			all = append(all, listEntry{p.Name, p.What, p.Input, methodNames(p), p.Metrics(), p.Uses})
 		}
 		return all
 	}},
@@ -95,6 +97,12 @@ var listings = []listing{
 	{"strategies", func() (all []listEntry) {
 		for _, s := range esadapt.Strategies() {
 			all = append(all, listEntry{Name: s.Name, What: s.Summary})
+		}
+		return all
+	}},
+	{"objectives", func() (all []listEntry) {
+		for _, f := range objective.Forms() {
+			all = append(all, listEntry{Name: f.Name, What: f.Summary})
 		}
 		return all
 	}},
@@ -176,6 +184,9 @@ func (a *app) printListings(chosen []listing) {
 			}
 			if len(e.Methods) > 0 {
 				fmt.Fprintf(w, "  \tmethods: %s\n", strings.Join(e.Methods, ", "))
+			}
+			if len(e.Metrics) > 0 {
+				fmt.Fprintf(w, "  \tmetrics: %s\n", strings.Join(e.Metrics, ", "))
 			}
 			if len(e.Flags) > 0 {
 				fmt.Fprintf(w, "  \tflags: --%s\n", strings.Join(e.Flags, ", --"))

@@ -58,7 +58,7 @@ var errSecondsUsed = errors.New("the time is used up")
 func (a *app) minimizeCommand() *cobra.Command {
 	f := &minimizeFlags{}
 	cmd := &cobra.Command{
-		Use:   "minimize (--fn NAME | --cmd COMMAND)",
+		Use:   "minimize (--fn NAME | --cmd COMMAND | --wasm FILE | --expr TEXT)",
 		Short: "Minimize a function from its values alone",
 		Long: `Minimize a function of real and integer variables from its values alone, by an evolution strategy (spdopt list strategies).
 
@@ -69,15 +69,21 @@ func (a *app) minimizeCommand() *cobra.Command {
 Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
 {file}, {seed} or {id}.
 
+--wasm takes a WebAssembly module, which runs without files, network and clock: it exports its memory, alloc(bytes) and evaluate(address of x, n) -> f64, or, with
+--constraints, evaluate_g(x, n, address of g, m); a WASI program is run once for every evaluation instead, as with --per-eval.
+--expr takes an expression in x and n: sum(x, # * #), x[0]**2 + abs(x[1]), with sin, cos, exp, log, sqrt, norm, dot, pi and the like; with --constraints a list [f, g, ..].
+
 A run stops at the target, when --max-evals or --max-seconds are used up, or when it has converged; with --max-evals it restarts until then.
 Exit code 4 means that --target was not met, 5 that the objective failed.`,
 		Example: `  spdopt minimize --fn f10 --dim 10 --seed 1
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
-  spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300`,
+  spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
+  spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
+  spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("minimize takes flags only, got %q (--fn NAME or --cmd COMMAND)", args[0])
+				return usagef("minimize takes flags only, got %q (--fn NAME, --cmd COMMAND, --wasm FILE or --expr TEXT)", args[0])
 			}
 			return nil
 		},

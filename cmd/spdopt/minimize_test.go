@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -13,8 +14,11 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the objective of "minimize --cmd": the sphere around 1, or what the second argument says.
+// TestMain lets the test binary be the program itself ("serve --stdio"), and the objective of "minimize --cmd": the sphere around 1, or what the second argument says.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "serve" {
+		main()
+	}
 	if len(os.Args) > 2 && os.Args[1] == "objective" {
 		beObjective(os.Args[2])
 		return
@@ -115,6 +119,50 @@ func TestMinimizeProgram(t *testing.T) {
 	}
 }
 
+// TestMinimizeExpressionsAndModules: neither depends on the number of evaluations at once.
+func TestMinimizeExpressionsAndModules(t *testing.T) {
+	module := filepath.Join(t.TempDir(), "sphere.wasm")
+	if err := os.WriteFile(module, sphereModule, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var best []float64
+	for _, args := range [][]string{{"--expr", "sum(x, # * #)"}, {"--wasm", module}, {"--wasm", module, "--jobs", "3", "--timeout", "5s"}} {
+		m := fields(t, succeed(t, append([]string{"minimize", "--x0", "3,-2,1", "--seed", "1", "--max-evals", "600", "--json"}, args...)...))
+		best = append(best, m["best_f"].(float64))
+	}
+	if best[0] > 1e-9 || best[1] != best[0] || best[2] != best[0] {
+		t.Errorf("%v", best)
+	}
+	m := fields(t, succeed(t, "minimize", "--expr", "[norm(x), 1 - x[0]]", "--constraints", "1", "--x0", "3,2", "--seed", "1", "--max-evals", "1500", "--json"))
+	if f := m["best_f"].(float64); f < 1-1e-9 || f > 1.0001 {
+		t.Errorf("the constrained minimum is 1: %v", m)
+	}
+	for _, c := range []struct {
+		code int
+		part string
+		args []string
+	}{
+		{exitUsage, "unknown name z", []string{"--expr", "z"}},
+		{exitUsage, "takes no timeout", []string{"--expr", "n"}},
+		{exitObjective, "out of range", []string{"--expr", "x[9]"}},
+		{exitInput, "none.wasm", []string{"--wasm", "none.wasm"}},
+		{exitInput, "exports neither evaluate_g", []string{"--wasm", module, "--constraints", "1"}},
+	} {
+		args := append([]string{"minimize", "--dim", "2"}, c.args...)
+		if c.part == "takes no timeout" {
+			args, c.part = append(args, "--timeout", "1s"), "--timeout needs --cmd or --wasm"
+		}
+		if o := invoke(args...); o.code != c.code || !strings.Contains(o.stderr, c.part) {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+}
+
+// sphereModule exports memory, alloc and evaluate: the sum of squares.
+var sphereModule = []byte("\x00asm\x01\x00\x00\x00\x01\x0c\x02`\x01\x7f\x01\x7f`\x02\x7f\x7f\x01|\x03\x03\x02\x00\x01\x05\x03\x01\x00\x01" +
+	"\x07\x1d\x03\x06memory\x02\x00\x05alloc\x00\x00\x08evaluate\x00\x01" +
+	"\n\x31\x02\x05\x00A\x80\x08\x0b\x29\x01\x01|\x03@ \x02 \x00+\x03\x00 \x00+\x03\x00\xa2\xa0!\x02 \x00A\x08j!\x00 \x01A\x01k\"\x01\r\x00\x0b \x02\x0b")
+
 func TestMinimizeFailingObjectives(t *testing.T) {
 	for _, c := range []struct {
 		how, part string
@@ -193,7 +241,7 @@ func TestMinimizeUsage(t *testing.T) {
 	}{
 		{"minimize what?", nil},
 		{"takes flags only", []string{"f10"}},
-		{"exclude each other", []string{"--fn", "f1", "--cmd", "x"}},
+		{"--fn and --cmd exclude each other", []string{"--fn", "f1", "--cmd", "x"}},
 		{`did you mean "rastrigin"`, []string{"--fn", "rastrign", "--dim", "2"}},
 		{"how many variables", []string{"--fn", "f1"}},
 		{"--dim must be at least 1", []string{"--fn", "f1", "--dim", "0"}},

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/roots"
@@ -20,9 +16,10 @@ import (
 
 type rootFlags struct {
 	fileFlags
-	power, method string
-	tol           float64
-	maxIterations int
+	power, method, outH string
+	tol, cutoff         float64
+	maxIterations       int
+	verify              bool
 }
 
 // rootOutput is the JSON object of "root". Residual, bound and condition are the worst over all matrices.
@@ -39,8 +36,11 @@ type rootOutput struct {
 	Condition num             `json:"condition"`
 	Seconds   num             `json:"seconds"`
 	Matrices  []rootReport    `json:"matrices"`
+	Checked   *bool           `json:"check_passed,omitempty"`
 	Out       string          `json:"out,omitempty"`
 	Result    json.RawMessage `json:"result,omitempty"`
+	OutH      string          `json:"out_h,omitempty"`
+	ResultH   json.RawMessage `json:"result_h,omitempty"`
 }
 
 // rootReport is what happened to one matrix.
@@ -57,14 +57,24 @@ type rootReport struct {
 	Reason     string `json:"reason"`
 	Products   num    `json:"products"` // GEMM-equivalents
 	Seconds    num    `json:"seconds"`
+	Rows       int    `json:"rows,omitempty"` // of a polar factor
+	Dropped    []num  `json:"dropped_eigenvalues,omitempty"`
+	// Check is what --check found.
+	Check *rootCheck `json:"check,omitempty"`
+}
+
+// rootCheck compares a result with the same function computed on another road.
+type rootCheck struct {
+	Road       string `json:"road"`
+	Difference num    `json:"difference"`
+	Allowed    num    `json:"allowed"`
+	Passed     bool   `json:"passed"`
 }
 
 func rootKinds() []string {
 	var names []string
 	for _, k := range roots.Kinds() {
-		if k != roots.KindPolar {
-			names = append(names, k.String())
-		}
+		names = append(names, k.String())
 	}
 	return names
 }
@@ -73,14 +83,17 @@ func (a *app) rootCommand() *cobra.Command {
 	f := &rootFlags{}
 	cmd := &cobra.Command{
 		Use:   "root KIND --in FILES",
-		Short: "Compute powers, roots and inverses of SPD matrices",
-		Long: `Compute functions of SPD matrices: ` + strings.Join(rootKinds(), ", ") + `. pow needs --power; sqrt and inv are pow with 1/2 and -1. exp takes
-any symmetric matrix.
+		Short: "Compute powers, roots, logarithms and polar factors of matrices",
+		Long: `Compute functions of SPD matrices: ` + strings.Join(rootKinds(), ", ") + `. pow needs --power; sqrt and inv are pow with 1/2 and -1. exp and
+non-negative integer powers take any symmetric matrix, other powers above 0 semi-definite ones, and powers below 0 too under --cutoff. polar takes
+any matrix of full column rank with at least as many rows as columns: A = U H; --out takes U and --out-h takes H.
 
-The input is an n x n array, an m x n x n stack, or several files, taken one matrix at a time; --out X.npy writes an n x n array for one result
-and an m x n x n stack for many.`,
+The input is one array, a stack of them, or several files, taken one matrix at a time; --out X.npy writes an array for one result and a stack for
+many. Every result comes with the residual of its defining equation and a bound on its error; --check computes it once more on another road and
+makes the exit code 4 where the two differ by more than the bounds, or by more than --tol, allow.`,
 		Example: `  spdopt root pow --in a.npy --power -0.25 --out b.npy
-  spdopt root sqrt --in stack.npy --method eigen --json
+  spdopt root sqrt --in stack.npy --method eigen --json --check
+  spdopt root polar --in a.csv --out u.csv --out-h h.csv
   spdopt root inv --in a.mtx --out -  --format csv`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -96,6 +109,9 @@ and an m x n x n stack for many.`,
 	flags.StringVar(&f.power, "power", "", "exponent of pow: a number or a fraction, such as -0.25 or -1/4")
 	flags.StringVar(&f.method, "method", "auto", "auto or one of spdopt list roots")
 	flags.Float64Var(&f.tol, "tol", 0, "wanted bound on the relative error; exit with code 4 if it cannot be promised; 0 is the best possible")
+	flags.Float64Var(&f.cutoff, "cutoff", 0, "drop eigenvalues up to this part of the largest (pseudo-inverse); they are listed")
+	flags.BoolVar(&f.verify, "check", false, "compute each result on another road as well; exit with code 4 where they disagree")
+	flags.StringVar(&f.outH, "out-h", "", "write the factor H of root polar to this file")
 	flags.IntVar(&f.maxIterations, "max-iterations", 0, "limit of an iterative method; 0 is the method's own")
 	return cmd
 }
@@ -125,11 +141,31 @@ func (f *rootFlags) query(cmd *cobra.Command, name string) (q roots.Query, o *ro
 	if !slices.Contains(methods, f.method) {
 		return q, nil, unknown("method", f.method, "root "+name, methods, "spdopt list roots")
 	}
-	o = &roots.Options{Method: f.method, Tol: f.tol, MaxIterations: f.maxIterations}
+	o = &roots.Options{Method: f.method, Tol: f.tol, MaxIterations: f.maxIterations, Cutoff: f.cutoff}
 	if err := o.Validate(); err != nil {
-		return q, nil, usagef("--tol or --max-iterations: %v", err)
+		return q, nil, usagef("--tol, --cutoff or --max-iterations: %v", err)
+	}
+	switch polar := q.Kind == roots.KindPolar; {
+	case !polar && f.outH != "":
+		return q, nil, usagef("--out-h has no effect on root %s; it takes the factor H of root polar", name)
+	case polar && (f.cutoff > 0 || f.jitter != 0 || f.nearestSPD):
+		return q, nil, usagef("--cutoff, --jitter and --nearest-spd have no effect on root polar")
+	case f.verify && f.cutoff > 0:
+		return q, nil, usagef("--check has no second road to a pseudo-inverse (--cutoff)")
 	}
 	return q, o, nil
+}
+
+// demand is what is asked of the input before its function is computed. Definiteness is left to the computation, which knows which functions need
+// it, unless a matrix is to be repaired.
+func (f *rootFlags) demand(kind roots.Kind) (matio.Check, error) {
+	switch {
+	case kind == roots.KindPolar:
+		return f.check(matio.General)
+	case kind != roots.KindExp && (f.jitter != 0 || f.nearestSPD):
+		return f.check(matio.SPD)
+	}
+	return f.check(matio.Symmetric)
 }
 
 func (a *app) root(cmd *cobra.Command, f *rootFlags, name string, more []string) error {
@@ -137,11 +173,7 @@ func (a *app) root(cmd *cobra.Command, f *rootFlags, name string, more []string)
 	if err != nil {
 		return err
 	}
-	kind := matio.SPD
-	if q.Kind == roots.KindExp {
-		kind = matio.Symmetric
-	}
-	check, err := f.check(kind)
+	check, err := f.demand(q.Kind)
 	if err != nil {
 		return err
 	}
@@ -154,64 +186,68 @@ func (a *app) root(cmd *cobra.Command, f *rootFlags, name string, more []string)
 		return err
 	}
 	defer s.Close()
-	w, err := f.create(a, s.Many())
-	if err != nil {
-		return err
-	}
-	sink := &rootSink{w: w, stack: s.Many(), keep: a.json && f.out == "", show: !a.json && f.out == ""}
+	sink := &rootSink{stack: s.Many(), keep: a.json && f.out == "", show: !a.json && f.out == ""}
 	defer sink.abort()
-	missed, err := a.rootEach(s, check, q, o, sink, len(src.Paths) == 1)
-	if err != nil {
+	if sink.w, err = f.create(a, s.Many()); err != nil {
 		return err
 	}
-	if w != nil {
-		if err := w.Commit(); err != nil {
+	if f.outH != "" {
+		second := fileFlags{out: f.outH, format: f.format}
+		if sink.wH, err = second.create(a, s.Many()); err != nil {
 			return err
 		}
+	}
+	job := &rootJob{q: q, o: o, check: check, verify: f.verify, sink: sink, named: len(src.Paths) == 1}
+	if err := a.rootEach(s, job); err != nil {
+		return err
+	}
+	if err := sink.commit(); err != nil {
+		return err
 	}
 	if err := a.reportRoot(f, sink); err != nil {
 		return err
 	}
-	return missed
+	return job.missed
 }
 
-// rootEach computes one matrix after the other. missed is the first accuracy that could not be promised.
-func (a *app) rootEach(s *matio.Stream, check matio.Check, q roots.Query, o *roots.Options, sink *rootSink, named bool) (missed, err error) {
+// rootJob is what is done to every matrix. missed is the first accuracy that could not be promised, or the first check that failed.
+type rootJob struct {
+	q      roots.Query
+	o      *roots.Options
+	check  matio.Check
+	verify bool
+	sink   *rootSink
+	named  bool
+	missed error
+}
+
+// rootEach computes one matrix after the other.
+func (a *app) rootEach(s *matio.Stream, job *rootJob) error {
 	progress := a.newProgress()
 	defer progress.clear()
 	for m, err := range s.All() {
 		if err == nil {
-			err = check.Apply(&m)
+			err = job.check.Apply(&m)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if a.ctx.Err() != nil {
-			return nil, context.Cause(a.ctx)
+			return context.Cause(a.ctx)
 		}
-		progress.show("matrix %d", len(sink.reports))
-		began := time.Now()
-		var dst mat.SymDense
-		rep, err := roots.Compute(&dst, mat.NewSymDense(m.Rows, m.Data), q, o)
-		var accuracy *roots.AccuracyError
+		progress.show("matrix %d", len(job.sink.reports))
+		r, err := job.compute(&m)
 		if err != nil {
-			err = fmt.Errorf("%s: %s: %w", m.File, m.Subject(), err)
-			if !errors.As(err, &accuracy) {
-				return nil, err
-			}
-			if missed == nil {
-				missed = err
-			}
+			return err
 		}
-		label := ""
-		if named {
-			label = resultName(&m)
+		if job.named {
+			r.name = resultName(&m)
 		}
-		if err := sink.add(&m, label, &dst, rep, time.Since(began)); err != nil {
-			return nil, err
+		if err := job.sink.add(&m, r); err != nil {
+			return err
 		}
 	}
-	return missed, nil
+	return nil
 }
 
 // resultName is the name that a result keeps from its npz archive.
@@ -222,47 +258,6 @@ func resultName(m *matio.Matrix) string {
 	return m.Name
 }
 
-// rootSink takes the results as they come: to the output file, into the JSON text, or to be shown.
-type rootSink struct {
-	w          *matio.Writer
-	stack      bool
-	keep, show bool
-	text       bytes.Buffer
-	last       *mat.SymDense
-	reports    []rootReport
-	first      roots.Report
-}
-
-func (s *rootSink) abort() {
-	if s.w != nil {
-		s.w.Abort()
-	}
-}
-
-func (s *rootSink) add(m *matio.Matrix, name string, result *mat.SymDense, rep roots.Report, took time.Duration) error {
-	if len(s.reports) == 0 {
-		s.first = rep
-	}
-	s.reports = append(s.reports, rootReport{
-		File: m.File, Matrix: m.Subject(), Method: rep.Method, N: rep.N, Residual: num(rep.Residual), Bound: num(rep.Bound),
-		Smallest: num(rep.LambdaMin), Largest: num(rep.LambdaMax), Iterations: rep.Iterations, Reason: rep.Reason,
-		Products: num(rep.Work), Seconds: num(took.Seconds()),
-	})
-	if s.show {
-		s.last = result
-	}
-	if s.keep {
-		if s.text.Len() > 0 {
-			s.text.WriteByte(',')
-		}
-		s.text.Write(rows(result))
-	}
-	if s.w == nil {
-		return nil
-	}
-	return s.w.Add(name, full(result))
-}
-
 // output sums up all matrices.
 func (s *rootSink) output(out string) *rootOutput {
 	o := &rootOutput{Schema: schema, Kind: s.first.Kind.String(), N: s.first.N, Count: len(s.reports), Equation: s.first.ResidualOf, Matrices: s.reports, Out: out}
@@ -270,20 +265,29 @@ func (s *rootSink) output(out string) *rootOutput {
 		p := num(s.first.Power)
 		o.Power = &p
 	}
+	if s.first.Kind == roots.KindPolar {
+		o.Power = nil
+	}
 	var methods []string
 	for _, r := range s.reports {
+		if r.Check != nil {
+			passed := r.Check.Passed && (o.Checked == nil || *o.Checked)
+			o.Checked = &passed
+		}
 		if !slices.Contains(methods, r.Method) {
 			methods = append(methods, r.Method)
 		}
 		o.Residual, o.Bound = max(o.Residual, r.Residual), max(o.Bound, r.Bound)
-		o.Condition = max(o.Condition, r.Largest/r.Smallest)
+		if r.Smallest > 0 {
+			o.Condition = max(o.Condition, r.Largest/r.Smallest)
+		}
 		o.Seconds += r.Seconds
 	}
 	o.Method = strings.Join(methods, ",")
 	if s.keep {
-		o.Result = s.text.Bytes()
-		if s.stack {
-			o.Result = slices.Concat([]byte("["), o.Result, []byte("]"))
+		o.Result = s.array(&s.text)
+		if s.wH == nil && s.textH.Len() > 0 {
+			o.ResultH = s.array(&s.textH)
 		}
 	}
 	return o
@@ -291,13 +295,17 @@ func (s *rootSink) output(out string) *rootOutput {
 
 func (a *app) reportRoot(f *rootFlags, s *rootSink) error {
 	o := s.output(f.out)
+	o.OutH = f.outH
 	if a.json {
 		return a.printJSON(o)
 	}
 	if f.out == "-" {
 		return nil
 	}
-	kind, where := o.Kind, f.out
+	kind, where, condition := o.Kind, f.out, ""
+	if o.Condition > 0 {
+		condition = fmt.Sprintf("%.3g", float64(o.Condition))
+	}
 	if o.Power != nil {
 		kind = fmt.Sprintf("%s, power %.6g", kind, float64(*o.Power))
 	}
@@ -306,16 +314,22 @@ func (a *app) reportRoot(f *rootFlags, s *rootSink) error {
 	}
 	a.pairs(
 		[2]string{"kind", kind},
-		[2]string{"matrices", fmt.Sprintf("%d, n = %d", o.Count, o.N)},
+		[2]string{"matrices", fmt.Sprintf("%d, %s", o.Count, s.shape(o.N))},
 		[2]string{"method", o.Method},
 		[2]string{"residual", fmt.Sprintf("%.3g (%s)", float64(o.Residual), o.Equation)},
 		[2]string{"error", fmt.Sprintf("at most %.3g relative", float64(o.Bound))},
-		[2]string{"condition", fmt.Sprintf("%.3g", float64(o.Condition))},
+		[2]string{"check", s.checkLine()},
+		[2]string{"dropped", s.droppedLine()},
+		[2]string{"condition", condition},
 		[2]string{"time", fmt.Sprintf("%.3g s", float64(o.Seconds))},
 		[2]string{"result", where},
 	)
 	if s.last != nil && o.Count == 1 && o.N <= printable {
-		a.printMatrix(full(s.last))
+		a.printMatrix(*s.last)
+		if s.lastH != nil {
+			fmt.Fprintln(a.out, "H")
+			a.printMatrix(*s.lastH)
+		}
 	}
 	return nil
 }

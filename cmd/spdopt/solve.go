@@ -24,12 +24,12 @@ import (
 type solveFlags struct {
 	fileFlags
 	parameterFlags
-	method, weights, start, normalize, as string
-	tol                                   float64
-	kappa, maxIterations                  int
-	timeout                               time.Duration
-	center, requireConverged              bool
-	seed                                  uint64
+	method, metric, weights, start, normalize, as string
+	tol                                           float64
+	kappa, maxIterations                          int
+	timeout                                       time.Duration
+	center, requireConverged                      bool
+	seed                                          uint64
 }
 
 // solveOutput is the JSON object of "solve".
@@ -91,18 +91,28 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
+	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for mean and median that of the distances, otherwise that of the steps")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
 	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
 	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter)")
 	flags.StringVar(&f.start, "start", "", "first point: a file with an SPD matrix, or random; the default is the problem's own")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed) and of the starts of gmm (default: 0)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed), and of gmm, itml and cma (default: 0)")
 	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
 	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler, kron-mle)")
 	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
 	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")
 	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
 	return cmd
+}
+
+// methodNames are the methods of a problem as the command line knows them.
+func methodNames(p problem.Problem) []string {
+	names := p.Methods()
+	if p.TakesSampler() {
+		names = append(names, samplerMethod)
+	}
+	return names
 }
 
 func problemNames() (names []string) {
@@ -181,9 +191,15 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 
 // options checks the flags that need no data.
 func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
-	known := p.Methods()
+	known := methodNames(p)
 	if f.method != "" && !slices.Contains(known, f.method) {
 		return nil, unknown("method", f.method, "solve "+p.Name, known, "spdopt list problems")
+	}
+	if metrics := p.Metrics(); f.metric != "" && !slices.Contains(metrics, f.metric) {
+		if metrics == nil {
+			return nil, noEffect("metric", p)
+		}
+		return nil, unknown("metric", f.metric, "solve "+p.Name, metrics, "spdopt list problems")
 	}
 	if !(f.tol > 0) || math.IsInf(f.tol, 1) {
 		return nil, usagef("--tol must be a positive number, not %v", f.tol)
@@ -207,11 +223,19 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err
 	}
-	o := &problem.Options{Method: f.method, Kappa: f.kappa, Parameters: parameters}
+	o := &problem.Options{Method: f.method, Metric: f.metric, Parameters: parameters}
+	if f.metric == "" {
+		o.Kappa = f.kappa
+	} else if f.kappa != 1 {
+		return nil, usagef("--kappa and --metric both name a metric; give one of them")
+	}
 	if f.normalize == "det" {
 		o.Normalization = problem.DetOne
 	}
 	o.Solver = solve.Options{Tolerance: f.tol, MaxIterations: f.maxIterations, MaxTime: f.timeout}
+	if f.method == samplerMethod {
+		o.Solver.Sampler = newSampler(f.seed)
+	}
 	return o, nil
 }
 

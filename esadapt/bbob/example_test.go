@@ -40,7 +40,7 @@ func ExampleNewMixed() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("integers:", m.Integers, "up to", m.Upper[:4])
+	fmt.Println("integers:", m.Integers, "up to", m.BoxUpper[:4])
 	fmt.Println("optimum at", m.XOpt[:4], "worth", m.Eval(m.XOpt) == m.FOpt)
 	// Output:
 	// integers: [0 1 2 3] up to [1 3 7 15]

@@ -7,7 +7,7 @@ import (
 )
 
 var illConditioned = []Definition{
-	{"f10", "ellipsoid", IllConditioned, 2, rotatedEllipsoid},
+	{"f10", "ellipsoid", IllConditioned, 2, func(n, i int) *Function { return rotatedEllipsoid(n, i, 1e6) }},
 	{"f11", "discus", IllConditioned, 2, rotatedDiscus},
 	{"f12", "bent cigar", IllConditioned, 2, bentCigar},
 	{"f13", "sharp ridge", IllConditioned, 2, sharpRidge},
@@ -27,8 +27,8 @@ func rotated(n, number, instance int, core func(y, tmp []float64, r dense.Matrix
 	return f
 }
 
-func rotatedEllipsoid(n, instance int) *Function {
-	weight := between(1e6, n)
+func rotatedEllipsoid(n, instance int, condition float64) *Function {
+	weight := between(condition, n)
 	return rotated(n, 10, instance, func(y, _ []float64, _ dense.Matrix[float64]) float64 {
 		oscillateAll(y)
 		return weightedSquares(y, weight)

@@ -15,7 +15,7 @@ func TestMixed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(m.Integers) != 8 || m.Upper[0] != 1 || m.Upper[7] != 15 || m.Upper[9] != 5 {
+		if len(m.Integers) != 8 || m.BoxUpper[0] != 1 || m.BoxUpper[7] != 15 || m.BoxUpper[9] != 5 {
 			t.Fatalf("%s: integers %v, upper bounds %v", d.ID, m.Integers, m.Upper)
 		}
 		at := m.Eval(m.XOpt)
@@ -24,7 +24,7 @@ func TestMixed(t *testing.T) {
 		}
 		x := append([]float64(nil), m.XOpt...)
 		for _, i := range m.Integers {
-			for v := m.Lower[i]; v <= m.Upper[i]; v++ {
+			for v := m.BoxLower[i]; v <= m.BoxUpper[i]; v++ {
 				x[i] = v
 				if f := m.Eval(x); f < at-1e-9*max(1, math.Abs(at)) {
 					t.Errorf("%s: variable %d = %v gives %v, below the optimum %v", d.ID, i, v, f, at)

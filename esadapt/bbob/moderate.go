@@ -4,7 +4,7 @@ import "math"
 
 var moderate = []Definition{
 	{"f6", "attractive sector", Moderate, 2, attractiveSector},
-	{"f7", "step ellipsoid", Moderate, 2, stepEllipsoid},
+	{"f7", "step ellipsoid", Moderate, 2, func(n, i int) *Function { return stepEllipsoid(n, i, 1) }},
 	{"f8", "Rosenbrock", Moderate, 2, rosenbrockOriginal},
 	{"f9", "Rosenbrock, rotated", Moderate, 2, rosenbrockRotated},
 }
@@ -26,7 +26,7 @@ func attractiveSector(n, instance int) *Function {
 	return f
 }
 
-func stepEllipsoid(n, instance int) *Function {
+func stepEllipsoid(n, instance int, penalty float64) *Function {
 	seed := seedOf(7, instance)
 	r1, r2 := rotation(seed, n), rotation(seed+1e6, n)
 	scaleColumns(r1, between(math.Sqrt(10), n))
@@ -36,17 +36,22 @@ func stepEllipsoid(n, instance int) *Function {
 		difference(w.a, x, f.XOpt)
 		rowTimes(w.b, w.a, r1)
 		first := math.Abs(w.b[0])
-		for i, v := range w.b {
-			if math.Abs(v) > 0.5 {
-				w.b[i] = math.RoundToEven(v)
-			} else {
-				w.b[i] = math.RoundToEven(10*v) / 10
-			}
-		}
+		roundSteps(w.b)
 		rowTimes(w.a, w.b, r2)
-		return 0.1*max(1e-4*first, weightedSquares(w.a, weight)) + outside(x) + f.FOpt
+		return 0.1*max(1e-4*first, weightedSquares(w.a, weight)) + penalty*outside(x) + f.FOpt
 	}
 	return f
+}
+
+// roundSteps rounds to whole numbers, and to tenths where a number is small.
+func roundSteps(x []float64) {
+	for i, v := range x {
+		if math.Abs(v) > 0.5 {
+			x[i] = math.RoundToEven(v)
+		} else {
+			x[i] = math.RoundToEven(10*v) / 10
+		}
+	}
 }
 
 // rosenbrock is the chained Rosenbrock function with its minimum 0 at (1, ..., 1).

@@ -2,14 +2,18 @@ package bbob
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
 
+func itoa(v int) string { return strconv.Itoa(v) }
+
 // Group says which family a function belongs to.
 type Group string
 
-// The five groups of the BBOB testbed, and the classics.
+// The five groups of the BBOB testbed, the classics, and the other suites.
 const (
 	Separable      Group = "separable"
 	Moderate       Group = "moderate conditioning"
@@ -17,11 +21,15 @@ const (
 	Multimodal     Group = "multimodal, global structure"
 	Weak           Group = "multimodal, weak structure"
 	Classic        Group = "classic"
+	Noisy          Group = "noisy"
+	Constrained    Group = "constrained"
+	MixedInteger   Group = "mixed-integer"
+	LargeScale     Group = "large-scale"
 )
 
 // Definition is one entry of the registry: it makes instances of a function.
 type Definition struct {
-	ID     string // "f1" ... "f24", or the plain name of a classic
+	ID     string // "f1" ... "f24", the plain name of a classic, "f101" ... (noisy), "c1" ... (constrained), "m1" ... (mixed-integer), "l1" ... (large-scale)
 	Title  string
 	Group  Group
 	MinDim int
@@ -37,15 +45,43 @@ type Function struct {
 	FOpt     float64   // its value
 	Lower    float64   // the region of interest is [Lower, Upper]^Dim; starts are drawn from 80 % of it
 	Upper    float64
-	eval     func(x []float64, w *scratch) float64
-	work     sync.Pool
+
+	Constraints        int       // values of Constrain; a point is feasible if none is positive
+	Integers           []int     // variables that take whole numbers
+	BoxLower, BoxUpper []float64 // bounds that points must keep; nil if there are none
+	X0                 []float64 // where the testbed starts, feasible; nil if it says nothing
+
+	eval      func(x []float64, w *scratch) float64
+	constrain func(x, g []float64, w *scratch)
+	noise     noiseKind
+	work      sync.Pool
 }
 
 // scratch is what an evaluation needs beside its input: two vectors of length Dim.
 type scratch struct{ a, b []float64 }
 
-// Eval returns f(x). It panics if x has not Dim elements. NaN in x gives NaN.
+// Eval returns f(x), without noise. It panics if x has not Dim elements. NaN in x gives NaN.
 func (f *Function) Eval(x []float64) float64 {
+	w := f.enter(x)
+	v := f.eval(x, w)
+	f.work.Put(w)
+	return v
+}
+
+// Constrain sets g to the values of the constraints at x. It panics if x has not Dim elements or g not Constraints.
+func (f *Function) Constrain(x, g []float64) {
+	if len(g) != f.Constraints {
+		panic(fmt.Sprintf("bbob: %s has %d constraints, got room for %d", f.ID, f.Constraints, len(g)))
+	}
+	if f.constrain != nil {
+		w := f.enter(x)
+		f.constrain(x, g, w)
+		f.work.Put(w)
+	}
+}
+
+// enter checks x and takes scratch.
+func (f *Function) enter(x []float64) *scratch {
 	if len(x) != f.Dim {
 		panic(fmt.Sprintf("bbob: %s wants %d variables, got %d", f.ID, f.Dim, len(x)))
 	}
@@ -53,9 +89,7 @@ func (f *Function) Eval(x []float64) float64 {
 	if !ok {
 		w = &scratch{make([]float64, f.Dim), make([]float64, f.Dim)}
 	}
-	v := f.eval(x, w)
-	f.work.Put(w)
-	return v
+	return w
 }
 
 // New returns an instance of the definition. Instances of a BBOB function differ in optimum, optimal value and rotations; those of a
@@ -75,17 +109,37 @@ func (d Definition) New(dim, instance int) (*Function, error) {
 	return f, nil
 }
 
-// All returns every function: the testbed in its order, then the classics.
+// All returns every function: the testbed in its order, the classics, then the other suites.
 func All() []Definition {
-	var all []Definition
-	for _, g := range [][]Definition{separable, moderate, illConditioned, multimodal, weak, classics} {
+	all := append(Suite(), classics...)
+	for _, g := range [][]Definition{noisy, constrained, mixedInteger, largeScale} {
 		all = append(all, g...)
 	}
 	return all
 }
 
 // Suite returns the 24 noiseless functions in their order.
-func Suite() []Definition { return All()[:24] }
+func Suite() []Definition {
+	return slices.Concat(separable, moderate, illConditioned, multimodal, weak)
+}
+
+// SuiteInfo is a named set of functions.
+type SuiteInfo struct {
+	Name, Title string
+	Dims        []int // in which it is usually run
+	Functions   []Definition
+}
+
+// Suites returns the sets of functions, under the names that the testbed's authors gave them.
+func Suites() []SuiteInfo {
+	return []SuiteInfo{
+		{"bbob", "24 noiseless functions", []int{2, 5, 10, 20}, Suite()},
+		{"bbob-noisy", "30 noisy functions", []int{5, 10}, slices.Clone(noisy)},
+		{"bbob-constrained", "54 functions with linear constraints, bent", []int{5, 10}, slices.Clone(constrained)},
+		{"bbob-mixint", "24 functions, four fifths of the variables integer", []int{5, 10, 20}, slices.Clone(mixedInteger)},
+		{"bbob-largescale", "24 functions for many variables", []int{80, 160}, slices.Clone(largeScale)},
+	}
+}
 
 // Lookup finds a definition by its ID, whatever the case. The error lists what exists.
 func Lookup(id string) (Definition, error) {

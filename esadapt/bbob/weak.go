@@ -9,14 +9,14 @@ import (
 
 var weak = []Definition{
 	{"f20", "Schwefel", Weak, 2, schwefelTridiagonal},
-	{"f21", "Gallagher, 101 peaks", Weak, 2, func(n, i int) *Function { return gallagher(n, seedOf(21, i), 101, 1, math.Sqrt(1000)) }},
-	{"f22", "Gallagher, 21 peaks", Weak, 2, func(n, i int) *Function { return gallagher(n, seedOf(22, i), 21, 0.98, 1000) }},
+	{"f21", "Gallagher, 101 peaks", Weak, 2, func(n, i int) *Function { return gallagher(n, i, 101, 1, turned(rotation(seedOf(21, i), n))) }},
+	{"f22", "Gallagher, 21 peaks", Weak, 2, func(n, i int) *Function { return gallagher(n, i, 21, 1, turned(rotation(seedOf(22, i), n))) }},
 	{"f23", "Katsuura", Weak, 2, katsuura},
 	{"f24", "Lunacek bi-Rastrigin", Weak, 2, lunacek},
 }
 
 func schwefelTridiagonal(n, instance int) *Function {
-	const half = 0.5 * 4.2096874633
+	const half = 0.5 * 4.2096874637
 	seed := seedOf(20, instance)
 	scale := between(math.Sqrt(10), n)
 	f := &Function{XOpt: uniform(n, seed), FOpt: optimalValue(seed)}
@@ -55,8 +55,18 @@ func order(u []float64) []int {
 	return idx
 }
 
-func gallagher(n int, seed int64, peaks int, spread, condition float64) *Function {
-	r := rotation(seed, n)
+// turned returns the map of x to x r.
+func turned(r dense.Matrix[float64]) func(dst, x []float64) {
+	return func(dst, x []float64) { rowTimes(dst, x, r) }
+}
+
+// gallagher has 101 peaks (f21) or 21 steeper ones (f22) of random place, shape and height in coordinates that turn gives.
+func gallagher(n, instance, peaks int, penalty float64, turn func(dst, x []float64)) *Function {
+	number, spread, condition := 21, 1.0, math.Sqrt(1000)
+	if peaks == 21 {
+		number, spread, condition = 22, 0.98, 1000
+	}
+	seed := seedOf(number, instance)
 	conditions := []float64{condition}
 	spaced := between(1000, peaks-1)
 	for _, k := range order(uniform(peaks-1, seed)) {
@@ -79,9 +89,11 @@ func gallagher(n int, seed int64, peaks int, spread, condition float64) *Functio
 	}
 	f := &Function{XOpt: append([]float64(nil), center.Row(0)...), FOpt: optimalValue(seed)}
 	rotatedCenter := dense.New[float64](peaks, n)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, center, r, 0, rotatedCenter)
+	for k := range peaks {
+		turn(rotatedCenter.Row(k), center.Row(k))
+	}
 	f.eval = func(x []float64, w *scratch) float64 {
-		rowTimes(w.a, x, r)
+		turn(w.a, x)
 		best := 0.0
 		for k, h := range height {
 			c, wt := rotatedCenter.Row(k), weight.Row(k)
@@ -93,7 +105,7 @@ func gallagher(n int, seed int64, peaks int, spread, condition float64) *Functio
 			best = max(best, h*math.Exp(-0.5/float64(n)*s))
 		}
 		v := oscillate(10 - best)
-		return v*v + outside(x) + f.FOpt
+		return v*v + penalty*outside(x) + f.FOpt
 	}
 	return f
 }
@@ -101,29 +113,37 @@ func gallagher(n int, seed int64, peaks int, spread, condition float64) *Functio
 func katsuura(n, instance int) *Function {
 	seed := seedOf(23, instance)
 	m := scaledProduct(rotation(seed, n), between(10, n), rotation(seed+1e6, n))
-	power := 10 / math.Pow(float64(n), 1.2)
-	factor := 10 / float64(n) / float64(n)
 	f := &Function{XOpt: optimum(seed, n), FOpt: optimalValue(seed)}
 	f.eval = func(x []float64, w *scratch) float64 {
 		difference(w.a, x, f.XOpt)
 		rowTimes(w.b, w.a, m)
-		p := 1.0
-		for i, v := range w.b {
-			var s float64
-			for k, two := 1, 2.0; k <= 32; k, two = k+1, 2*two {
-				s += math.Abs(two*v-math.RoundToEven(two*v)) / two
-			}
-			p *= math.Pow(1+float64(i+1)*s, power)
-		}
-		return factor*(p-1) + outside(x) + f.FOpt
+		return spikes(w.b) + outside(x) + f.FOpt
 	}
 	return f
 }
 
+// spikes is Katsuura's product of sums of saw teeth.
+func spikes(x []float64) float64 {
+	n := float64(len(x))
+	power, p := 10/math.Pow(n, 1.2), 1.0
+	for i, v := range x {
+		var s float64
+		for k, two := 1, 2.0; k <= 32; k, two = k+1, 2*two {
+			s += math.Abs(two*v-math.RoundToEven(two*v)) / two
+		}
+		p *= math.Pow(1+float64(i+1)*s, power)
+	}
+	return 10 / n / n * (p - 1)
+}
+
 func lunacek(n, instance int) *Function {
-	const mu = 2.5
 	seed := seedOf(24, instance)
-	m := scaledProduct(rotation(seed, n), between(10, n), rotation(seed+1e6, n))
+	return twoFunnels(n, seed, 1, turned(scaledProduct(rotation(seed, n), between(10, n), rotation(seed+1e6, n))))
+}
+
+// twoFunnels is Lunacek's function, times factor, in coordinates that turn gives.
+func twoFunnels(n int, seed int64, factor float64, turn func(dst, x []float64)) *Function {
+	const mu = 2.5
 	s := 1 - 0.5/(math.Sqrt(float64(n)+20)-4.1)
 	mu2 := -math.Sqrt((mu*mu - 1) / s)
 	f := &Function{XOpt: normal(n, seed), FOpt: optimalValue(seed)}
@@ -138,12 +158,12 @@ func lunacek(n, instance int) *Function {
 			far += (v - mu2) * (v - mu2)
 			w.a[i] = v - mu
 		}
-		rowTimes(w.b, w.a, m)
+		turn(w.b, w.a)
 		c := float64(n)
 		for _, v := range w.b {
 			c -= math.Cos(2 * math.Pi * v)
 		}
-		return min(near, float64(n)+s*far) + 10*c + 1e4*outside(x) + f.FOpt
+		return factor*(min(near, float64(n)+s*far)+10*c) + 1e4*outside(x) + f.FOpt
 	}
 	return f
 }

@@ -1,4 +1,4 @@
-// Package bench runs searches on the BBOB functions and condenses the outcome: expected running times, the distribution of running times,
+// Package bench runs searches on the suites of the BBOB testbed and condenses the outcome: expected running times, the distribution of running times,
 // and the area below it, by which two optimizers, or two versions of one, are compared.
 package bench
 
@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -26,8 +28,9 @@ func Targets() []float64 {
 
 // Config says what to run.
 type Config struct {
-	Functions []string // IDs; nil means the 24 functions of the suite
-	Dims      []int    // nil means 2, 5, 10
+	Suite     string   // name of one of bbob.Suites; "" means "bbob"
+	Functions []string // IDs; nil means all functions of the suite
+	Dims      []int    // nil means those of the suite
 	Instances []int    // nil means 1 to 5
 	// Budget is the number of evaluations per variable of a trial; 0 means 1000.
 	Budget int
@@ -38,8 +41,19 @@ type Config struct {
 	Options esadapt.Options
 }
 
-// Solver minimizes f, which returns false once the trial is over, from the given start.
-type Solver func(f func(x []float64) (float64, bool), x0 []float64, seed uint64, budget int, c *Config)
+// Solver works on a task until its Eval says that it is over.
+type Solver func(t *Task)
+
+// Task is what a solver is given.
+type Task struct {
+	Function *bbob.Function // bounds, integers, number of constraints
+	X0       []float64      // the start
+	Seed     uint64
+	Budget   int
+	Options  esadapt.Options // of the configuration
+	// Eval returns what a searcher sees at x, and false once the trial is over; g receives the values of the constraints.
+	Eval func(x, g []float64) (f float64, more bool)
+}
 
 // Trial is the outcome of one run on one instance.
 type Trial struct {
@@ -88,14 +102,29 @@ func Run(ctx context.Context, c Config) ([]Trial, error) {
 	return trials, ctx.Err()
 }
 
+func lookupSuite(name string) (bbob.SuiteInfo, error) {
+	var names []string
+	for _, s := range bbob.Suites() {
+		if s.Name == name || name == "" {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	return bbob.SuiteInfo{}, fmt.Errorf("bench: no suite %q; there are %s", name, strings.Join(names, ", "))
+}
+
 func (c *Config) fill() error {
+	suite, err := lookupSuite(c.Suite)
+	if err != nil {
+		return err
+	}
 	if c.Functions == nil {
-		for _, d := range bbob.Suite() {
+		for _, d := range suite.Functions {
 			c.Functions = append(c.Functions, d.ID)
 		}
 	}
 	if c.Dims == nil {
-		c.Dims = []int{2, 5, 10}
+		c.Dims = suite.Dims
 	}
 	if c.Instances == nil {
 		c.Instances = []int{1, 2, 3, 4, 5}
@@ -133,65 +162,100 @@ func (t *Trial) run(ctx context.Context, c *Config) error {
 	t.Hits = make([]int, len(targets))
 	t.Best = math.Inf(1)
 	reached := 0
-	eval := func(x []float64) (float64, bool) {
+	eval := func(x, g []float64) (float64, bool) {
 		v := f.Eval(x)
+		f.Constrain(x, g)
 		t.Evaluations++
-		t.Best = min(t.Best, v-f.FOpt)
+		if feasible(g) {
+			t.Best = min(t.Best, v-f.FOpt)
+		}
 		for reached < len(targets) && t.Best <= targets[reached] {
 			t.Hits[reached] = t.Evaluations
 			reached++
 		}
+		if f.IsNoisy() {
+			v = f.Measure(x, uint64(t.Instance)<<20+uint64(t.Evaluations))
+		}
 		return v, reached < len(targets) && t.Evaluations < t.Budget && ctx.Err() == nil
 	}
 	seed := uint64(t.Instance)<<32 + uint64(t.Dim)
-	random := rand.New(rand.NewPCG(seed, uint64(len(t.Function))))
-	x0 := make([]float64, t.Dim)
-	for i := range x0 {
-		x0[i] = f.Lower + (f.Upper-f.Lower)*(0.1+0.8*random.Float64())
-	}
-	c.Solver(eval, x0, seed, t.Budget, c)
+	c.Solver(&Task{Function: f, X0: t.start(f, seed), Seed: seed, Budget: t.Budget, Options: c.Options, Eval: eval})
 	return nil
 }
 
-// Search is the solver under test: an esadapt.Search with sigma0 = 2, restarts from points of [-4, 4]^n, and the options of the configuration.
-func Search(f func(x []float64) (float64, bool), x0 []float64, seed uint64, budget int, c *Config) {
-	o := c.Options
-	o.X0, o.Seed, o.MaxEvaluations = x0, seed, budget
-	if o.Sigma0 == 0 {
-		o.Sigma0 = 2
+func feasible(g []float64) bool {
+	for _, v := range g {
+		if v > 0 {
+			return false
+		}
 	}
-	o.StartLower, o.StartUpper = make([]float64, len(x0)), make([]float64, len(x0))
+	return true
+}
+
+// start is the testbed's own, or else uniform in the middle 80 % of the region of interest or of the box.
+func (t *Trial) start(f *bbob.Function, seed uint64) []float64 {
+	if f.X0 != nil {
+		return f.X0
+	}
+	random := rand.New(rand.NewPCG(seed, uint64(len(t.Function))))
+	x0 := make([]float64, t.Dim)
 	for i := range x0 {
-		o.StartLower[i], o.StartUpper[i] = -4, 4
+		low, high := f.Lower, f.Upper
+		if f.BoxLower != nil {
+			low, high = f.BoxLower[i], f.BoxUpper[i]
+		}
+		x0[i] = low + (high-low)*(0.1+0.8*random.Float64())
+	}
+	return x0
+}
+
+// Search is the solver under test: an esadapt.Search with the options of the task. It starts from X0 with sigma0 = 2 and restarts from points of [-4, 4]^n; where there are
+// bounds, sigma0 is 0.3 of their distance.
+func Search(t *Task) {
+	f, o := t.Function, t.Options
+	o.X0, o.Seed, o.MaxEvaluations = t.X0, t.Seed, t.Budget
+	o.Constraints, o.Integers = f.Constraints, f.Integers
+	if f.BoxLower != nil {
+		o.Lower, o.Upper = f.BoxLower, f.BoxUpper
+	} else {
+		if o.Sigma0 == 0 {
+			o.Sigma0 = 2
+		}
+		o.StartLower, o.StartUpper = slices.Repeat([]float64{-4}, f.Dim), slices.Repeat([]float64{4}, f.Dim)
 	}
 	s, err := esadapt.New(o)
 	if err != nil {
 		panic(err)
 	}
 	var values []float64
+	var g [][]float64
 	for s.Stop() == nil {
-		values = values[:0]
+		values, g = values[:0], g[:0]
 		for _, x := range s.Ask() {
-			v, more := f(x)
+			row := make([]float64, f.Constraints)
+			v, more := t.Eval(x, row)
 			if !more {
 				return
 			}
 			values = append(values, v)
+			if f.Constraints > 0 {
+				g = append(g, row)
+			}
 		}
-		if err := s.Tell(values); err != nil {
+		if err := s.Tell(values, g...); err != nil {
 			panic(err)
 		}
 	}
 }
 
 // RandomSearch draws uniformly from [-5, 5]^n.
-func RandomSearch(f func(x []float64) (float64, bool), x0 []float64, seed uint64, _ int, _ *Config) {
-	random := rand.New(rand.NewPCG(seed, 77))
-	x := make([]float64, len(x0))
+func RandomSearch(t *Task) {
+	random := rand.New(rand.NewPCG(t.Seed, 77))
+	x := make([]float64, t.Function.Dim)
 	for more := true; more; {
 		for i := range x {
 			x[i] = -5 + 10*random.Float64()
 		}
-		_, more = f(x)
+		_, more = t.Eval(x, make([]float64, t.Function.Constraints))
 	}
 }

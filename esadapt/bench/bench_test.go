@@ -80,7 +80,7 @@ func TestFilesAndComparison(t *testing.T) {
 	c.Options = esadapt.Options{Strategy: "snes"}
 	poor := run(t, c)
 	var buf bytes.Buffer
-	if err := Write(&buf, "esadapt", good); err != nil {
+	if err := Write(&buf, "", "esadapt", good); err != nil {
 		t.Fatal(err)
 	}
 	f, err := Read(&buf)
@@ -115,7 +115,7 @@ func TestFilesAndComparison(t *testing.T) {
 }
 
 func TestBadConfigurations(t *testing.T) {
-	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}} {
+	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}} {
 		if _, err := Run(context.Background(), c); err == nil {
 			t.Errorf("%+v was accepted", c)
 		}

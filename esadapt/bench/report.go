@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,11 +22,11 @@ type File struct {
 // schema is the version of File; fields are only ever added.
 const schema = 1
 
-// Write stores trials as JSON.
-func Write(w io.Writer, solver string, trials []Trial) error {
+// Write stores the trials of a suite ("" is "bbob") as JSON.
+func Write(w io.Writer, suite, solver string, trials []Trial) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", " ")
-	return e.Encode(File{Schema: schema, Suite: "bbob", Solver: solver, Trials: trials})
+	return e.Encode(File{Schema: schema, Suite: cmp.Or(suite, "bbob"), Solver: solver, Trials: trials})
 }
 
 // Read is the inverse of Write. It refuses what is not such a file.
@@ -34,8 +35,8 @@ func Read(r io.Reader) (File, error) {
 	if err := json.NewDecoder(r).Decode(&f); err != nil {
 		return f, fmt.Errorf("bench: not a result file: %w", err)
 	}
-	if f.Schema != schema || f.Suite != "bbob" || len(f.Trials) == 0 {
-		return f, fmt.Errorf("bench: schema %d, suite %q, %d trials: want schema %d, suite bbob and some trials", f.Schema, f.Suite, len(f.Trials), schema)
+	if _, err := lookupSuite(f.Suite); err != nil || f.Suite == "" || f.Schema != schema || len(f.Trials) == 0 {
+		return f, fmt.Errorf("bench: schema %d, suite %q, %d trials: want schema %d, a known suite and some trials", f.Schema, f.Suite, len(f.Trials), schema)
 	}
 	for i, t := range f.Trials {
 		if len(t.Hits) != len(Targets()) || t.Dim < 1 || t.Budget < 1 {
@@ -45,8 +46,8 @@ func Read(r io.Reader) (File, error) {
 	return f, nil
 }
 
-// dims returns the dimensions of the trials in ascending order, and functions their functions in order of appearance.
-func dims(trials []Trial) (d []int) {
+// Dims returns the dimensions of the trials in ascending order.
+func Dims(trials []Trial) (d []int) {
 	for _, t := range trials {
 		if !slices.Contains(d, t.Dim) {
 			d = append(d, t.Dim)
@@ -56,6 +57,7 @@ func dims(trials []Trial) (d []int) {
 	return d
 }
 
+// functions returns the functions of the trials in order of appearance.
 func functions(trials []Trial) (f []string) {
 	for _, t := range trials {
 		if !slices.Contains(f, t.Function) {
@@ -81,20 +83,20 @@ func Table(w io.Writer, trials []Trial) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	last := len(Targets()) - 1
 	fmt.Fprintln(t, "dim\tbudget\tarea\tsolved to 1e-8\tsuccess\t")
-	for _, n := range dims(trials) {
+	for _, n := range Dims(trials) {
 		of := Select(trials, n, "")
 		b := factor(trials, n)
 		solved, rate := Solved(of, last)
 		fmt.Fprintf(t, "%d\t%d n\t%.3f\t%d of %d\t%.3f\t\n", n, b, Area(of, b), solved, len(functions(of)), rate)
 	}
 	fmt.Fprint(t, "\nERT\t")
-	for _, n := range dims(trials) {
+	for _, n := range Dims(trials) {
 		fmt.Fprintf(t, "%d\t", n)
 	}
 	fmt.Fprintln(t)
 	for _, f := range functions(trials) {
 		fmt.Fprintf(t, "%s\t", f)
-		for _, n := range dims(trials) {
+		for _, n := range Dims(trials) {
 			fmt.Fprintf(t, "%s\t", cell(Select(trials, n, f), last))
 		}
 		fmt.Fprintln(t)
@@ -128,7 +130,7 @@ type Comparison struct {
 func Compare(before, after []Trial) []Comparison {
 	last := len(Targets()) - 1
 	var out []Comparison
-	for _, n := range dims(after) {
+	for _, n := range Dims(after) {
 		a, b := Select(before, n, ""), Select(after, n, "")
 		if len(a) == 0 {
 			continue

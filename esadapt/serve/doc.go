@@ -9,10 +9,12 @@
 //	> {"op":"ask"}                            < the batch that waits, again
 //	> {"op":"best"}                           < {"x":[..],"f":..,"evaluations":..}
 //	> {"op":"save","path":".."}               < {"ok":true}
-//	> {"op":"load","path":".."}               < {"ok":true}
+//	> {"op":"load","path":".."}               < {"ok":true}       without "path" the state travels as "state" in save's answer and in load
 //	> {"op":"close"}                          < {"ok":true}
 //
 // budget is the number of evaluations that the caller will spend; restarts happen inside. integers = k means the first k variables.
 // With "objectives":k, k > 1, every element of f is a list and best answers {"front":[{"x":[..],"f":[..]},..],"evaluations":..}. NaN and
 // infinities are read as bare tokens, null (NaN) or strings. Anything that cannot be done is answered by {"error":".."} and changes nothing.
+//
+// Serve speaks it on two streams, NewHandler over HTTP for many callers.
 package serve

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bufio"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ type Session struct {
 	out     []byte
 	// NoFiles refuses the operations save and load, for callers from elsewhere.
 	NoFiles bool
+	maxDim  int // 0 means that of the protocol
 }
 
 // longestLine bounds one line of input.
@@ -65,34 +67,51 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 
 // Handle answers one line. The answer is valid until the next call.
 func (s *Session) Handle(line []byte) []byte {
-	s.out = s.out[:0]
-	if err := s.dispatch(line); err != nil {
-		s.out = append(s.out[:0], `{"error":`...)
-		quoted, _ := json.Marshal(strings.TrimPrefix(err.Error(), "esadapt: "))
-		s.out = append(append(s.out, quoted...), '}')
+	answer, err := s.handle(line, "")
+	if err != nil {
+		quoted, _ := json.Marshal(plain(err))
+		s.out = append(append(append(s.out[:0], `{"error":`...), quoted...), '}')
+		return s.out
 	}
-	return s.out
+	return answer
+}
+
+// plain is the text of an error without the name of a package.
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "esadapt: ") }
+
+// handle answers one object; op is the operation that it must ask for, and may leave out, if that is known from elsewhere.
+func (s *Session) handle(line []byte, op string) ([]byte, error) {
+	s.out = s.out[:0]
+	v, err := parse(line)
+	if err != nil {
+		return nil, err
+	}
+	if v.kind != object {
+		return nil, fmt.Errorf("%s where an object with \"op\" belongs", kindNames[v.kind])
+	}
+	named, ok := v.get("op")
+	switch {
+	case ok && named.kind != text || !ok && op == "":
+		return nil, errors.New(`the object has no "op"`)
+	case ok && op != "" && named.text != op:
+		return nil, fmt.Errorf("op %q sent to where %q is", named.text, op)
+	case ok:
+		op = named.text
+	}
+	if err := s.dispatch(op, &v); err != nil {
+		return nil, err
+	}
+	return s.out, nil
 }
 
 var errNothingOpen = errors.New(`no problem is open: send {"op":"open","dim":..} first`)
 
-func (s *Session) dispatch(line []byte) error {
-	v, err := parse(line)
-	if err != nil {
-		return err
-	}
-	if v.kind != object {
-		return fmt.Errorf("%s where an object with \"op\" belongs", kindNames[v.kind])
-	}
-	op, ok := v.get("op")
-	if !ok || op.kind != text {
-		return errors.New(`the object has no "op"`)
-	}
-	switch op.text {
+func (s *Session) dispatch(op string, v *value) error {
+	switch op {
 	case "open":
-		return s.open(&v)
+		return s.open(v)
 	case "load":
-		return s.load(&v)
+		return s.load(v)
 	case "close":
 		s.problem = nil
 		return s.ok()
@@ -100,9 +119,9 @@ func (s *Session) dispatch(line []byte) error {
 		if s.problem == nil {
 			return errNothingOpen
 		}
-		return s.withProblem(op.text, &v)
+		return s.withProblem(op, v)
 	}
-	return fmt.Errorf("unknown op %q: there are open, ask, tell, best, save, load, close", op.text)
+	return fmt.Errorf("unknown op %q: there are open, ask, tell, best, save, load, close", op)
 }
 
 // withProblem answers the operations on the open problem.
@@ -127,6 +146,9 @@ func (s *Session) open(v *value) error {
 	o, objectives, err := options(v)
 	if err != nil {
 		return err
+	}
+	if s.maxDim > 0 && (o.Dim > s.maxDim || o.PopSize > s.maxDim) {
+		return fmt.Errorf("open: %d variables and a population of %d: here %d are the most of either", o.Dim, o.PopSize, s.maxDim)
 	}
 	if objectives > 1 {
 		p, err := esadapt.NewPareto(objectives, o)
@@ -189,25 +211,33 @@ func (s *Session) best() error {
 	return nil
 }
 
-func (s *Session) path(v *value) (string, error) {
+// path returns the field "path"; inline says that there is none and the state travels in the message.
+func (s *Session) path(v *value) (path string, inline bool, err error) {
 	p, ok := v.get("path")
 	switch {
+	case !ok:
+		return "", true, nil
 	case s.NoFiles:
-		return "", errors.New("save and load are switched off here")
-	case !ok || p.kind != text || p.text == "":
-		return "", errors.New(`"path" is missing`)
+		return "", false, errors.New(`files are out of reach here: leave out "path" and keep "state"`)
+	case p.kind != text || p.text == "":
+		return "", false, errors.New(`"path" is no name`)
 	}
-	return p.text, nil
+	return p.text, false, nil
 }
 
 func (s *Session) save(v *value) error {
-	path, err := s.path(v)
+	path, inline, err := s.path(v)
 	if err != nil {
 		return fmt.Errorf("save: %w", err)
 	}
 	data, err := s.problem.MarshalBinary()
 	if err != nil {
 		return err
+	}
+	if inline {
+		s.out = append(s.out, `{"ok":true,"state":"`...)
+		s.out = append(base64.StdEncoding.AppendEncode(s.out, data), `"}`...)
+		return nil
 	}
 	file, err := atomicfile.Create(path)
 	if err != nil {
@@ -224,18 +254,33 @@ func (s *Session) save(v *value) error {
 }
 
 func (s *Session) load(v *value) error {
-	path, err := s.path(v)
+	path, inline, err := s.path(v)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
+	var data []byte
+	if inline {
+		state, ok := v.get("state")
+		if !ok || state.kind != text {
+			return errors.New(`load: neither "path" nor "state" is given`)
+		}
+		if data, err = base64.StdEncoding.DecodeString(state.text); err != nil {
+			return errors.New(`load: "state" is damaged`)
+		}
+	} else if data, err = os.ReadFile(path); err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
 	p, err := restore(data)
 	if err != nil {
-		return fmt.Errorf("load: %s: %w", path, err)
+		return fmt.Errorf("load: %s%w", prefix(path), err)
 	}
 	s.problem = p
 	return s.ok()
+}
+
+func prefix(path string) string {
+	if path == "" {
+		return ""
+	}
+	return path + ": "
 }

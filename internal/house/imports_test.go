@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
 	"roots":               {"internal/dense", "internal/eigen", "spectral"},
+	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
 	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
 	"manifold/problem":    {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
@@ -35,6 +36,7 @@ var mayImport = map[string][]string{
 	"testdata":            {},
 
 	"internal/safetensors":       {},
+	"internal/kronecker":         {"internal/dense", "internal/eigen"},
 	"internal/engine":            {"internal/dense"},
 	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
 	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
@@ -44,8 +46,9 @@ var mayImport = map[string][]string{
 	"cuda/internal/dl":           {},
 	"cuda/internal/emu":          {},
 	"cuda/kernels":               {},
-	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/safetensors", "spectral"},
+	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
 	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/curvature":            {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":                 {"internal/dense", "internal/matio"},
 	"nnopt/train":                {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }

@@ -23,19 +23,19 @@ func (p *Program) hello() []byte {
 	return append(b, "}\n"...)
 }
 
-func (p *Program) evalLine(id uint64, x []float64) []byte {
+func (o *Options) evalLine(id uint64, x []float64) []byte {
 	b := fmt.Appendf(nil, `{"type":"eval","id":%d,"x":`, id)
 	b = appendNumbers(b, x)
-	b = fmt.Appendf(b, `,"seed":%d`, p.seed(id))
-	if p.o.Timeout > 0 {
-		b = strconv.AppendFloat(append(b, `,"deadline_s":`...), p.o.Timeout.Seconds(), 'g', -1, 64)
+	b = fmt.Appendf(b, `,"seed":%d`, o.seed(id))
+	if o.Timeout > 0 {
+		b = strconv.AppendFloat(append(b, `,"deadline_s":`...), o.Timeout.Seconds(), 'g', -1, 64)
 	}
 	return append(b, "}\n"...)
 }
 
 // seed returns the seed of an evaluation, of 53 bits so that every language holds it (mixing function of SplitMix64).
-func (p *Program) seed(id uint64) uint64 {
-	z := p.o.Seed + id*0x9e3779b97f4a7c15
+func (o *Options) seed(id uint64) uint64 {
+	z := o.Seed + id*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return (z ^ z>>31) >> 11

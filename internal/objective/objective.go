@@ -1,4 +1,7 @@
-// Package objective evaluates functions that live in other programs, by JSON lines, version 1 of the protocol:
+// Package objective evaluates functions that are not compiled into this program: other programs (cmd), WebAssembly modules in a sandbox (wasm) and
+// one-line expressions (expr). The registry lists these forms; each is one file.
+//
+// Other programs speak JSON lines, version 1 of the protocol:
 //
 //	to the program    {"spdopt":1,"type":"hello","dim":2,"seed":7,"lower":[..],"upper":[..]}
 //	from the program  {"type":"ready"}                      optional
@@ -21,28 +24,40 @@ import (
 	"time"
 )
 
-// Options says which program to run and how. Argv and Dim must be given.
+// Options says what every form of objective needs to know, and how a program is run. Dim must be given.
 type Options struct {
-	Argv         []string // program and arguments; Split makes them from a line, Shell from a line for the shell
+	Argv         []string // cmd: program and arguments; Split makes them from a line, Shell from a line for the shell
 	Dim          int      // number of variables
 	Constraints  int      // number of values g in an answer
 	Seed         uint64
 	Lower, Upper []float64     // told to workers; nil means none
-	PerEval      bool          // start the command for every evaluation
+	PerEval      bool          // cmd: start the command for every evaluation
 	Jobs         int           // evaluations at once; 0 means 1
-	Timeout      time.Duration // of one evaluation; 0 means none
-	Retries      int           // how often an evaluation whose process crashed is tried again
+	Timeout      time.Duration // of one evaluation; 0 means none; expr takes none
+	Retries      int           // cmd: how often an evaluation whose process crashed is tried again
+	Memory       int           // wasm: bytes that an instance may hold; 0 means 256 MiB
 }
+
+// Evaluator computes values. Evaluate may be called from several goroutines; its error is an *Error, a *NotFoundError, or the cause of ctx. After Close,
+// which must wait until no evaluation is under way, an Evaluator is of no more use.
+type Evaluator interface {
+	Evaluate(ctx context.Context, id uint64, x []float64) (Value, error)
+	Close()
+}
+
+// SourceError says that what should be an objective is none: a file that can't be read, a module without the right functions, an expression with a mistake.
+type SourceError struct{ Form, What string }
+
+// Error implements error.
+func (e *SourceError) Error() string { return e.What }
 
 // Validate reports the first thing that does not fit.
 func (o *Options) Validate() error {
 	switch {
-	case len(o.Argv) == 0 || o.Argv[0] == "":
-		return errors.New("objective: no command")
 	case o.Dim < 1:
 		return fmt.Errorf("objective: dimension %d, want 1 or more", o.Dim)
-	case o.Constraints < 0 || o.Jobs < 0 || o.Retries < 0 || o.Timeout < 0:
-		return errors.New("objective: constraints, jobs, retries and timeout must not be negative")
+	case o.Constraints < 0 || o.Jobs < 0 || o.Retries < 0 || o.Timeout < 0 || o.Memory < 0:
+		return errors.New("objective: constraints, jobs, retries, timeout and memory must not be negative")
 	case o.Lower != nil && len(o.Lower) != o.Dim || o.Upper != nil && len(o.Upper) != o.Dim:
 		return fmt.Errorf("objective: %d lower and %d upper bounds for %d variables", len(o.Lower), len(o.Upper), o.Dim)
 	}
@@ -66,19 +81,27 @@ const (
 	Protocol Kind = "protocol error" // the answer can't be understood, or is -Inf
 )
 
-// Error is a failed evaluation. Its text has a line for the failure, one for the command and one that repeats the evaluation by hand.
+// Error is a failed evaluation. Its text has a line for the failure, one for the command and one that repeats the evaluation by hand; without a command,
+// one that holds the point.
 type Error struct {
 	Kind   Kind
 	ID     uint64
 	What   string
-	Stderr string // last line of the program's error output
-	Argv   []string
-	Line   string // the line "eval" that the program was sent
+	Stderr string   // last line of the program's error output
+	Argv   []string // of the command, if there is one
+	Line   string   // the line "eval" that the program was sent
 }
 
 // Error implements error.
 func (e *Error) Error() string {
-	text := fmt.Sprintf("objective failed on evaluation %d (%s)\n  command: %s", e.ID, e.What, quote(e.Argv))
+	text := fmt.Sprintf("objective failed on evaluation %d (%s)", e.ID, e.What)
+	if len(e.Argv) == 0 {
+		if e.Stderr != "" {
+			text += "\n  stderr: " + e.Stderr
+		}
+		return text + "\n  it was given: " + e.Line
+	}
+	text += "\n  command: " + quote(e.Argv)
 	if e.Stderr != "" {
 		text += "      stderr: " + e.Stderr
 	}
@@ -113,6 +136,9 @@ func New(o Options) (*Program, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if len(o.Argv) == 0 || o.Argv[0] == "" {
+		return nil, errors.New("objective: no command")
+	}
 	if err := supported(); err != nil {
 		return nil, err
 	}
@@ -138,7 +164,7 @@ func (p *Program) Evaluate(ctx context.Context, id uint64, x []float64) (Value, 
 	case <-ctx.Done():
 		return Value{}, context.Cause(ctx)
 	}
-	line := p.evalLine(id, x)
+	line := p.o.evalLine(id, x)
 	var v Value
 	var err error
 	for range 1 + p.o.Retries {
@@ -178,34 +204,44 @@ func (p *Program) Close() {
 }
 
 // failure makes the error of an evaluation.
-func (p *Program) failure(kind Kind, id uint64, line []byte, stderr *tail, format string, args ...any) *Error {
+func (o *Options) failure(kind Kind, id uint64, line []byte, stderr *tail, format string, args ...any) *Error {
 	return &Error{
-		Kind: kind, ID: id, What: fmt.Sprintf(format, args...), Stderr: stderr.lastLine(), Argv: p.o.Argv, Line: strings.TrimSuffix(string(line), "\n"),
+		Kind: kind, ID: id, What: fmt.Sprintf(format, args...), Stderr: stderr.lastLine(), Argv: o.Argv, Line: strings.TrimSuffix(string(line), "\n"),
 	}
 }
 
 // value judges an answer that was understood.
-func (p *Program) value(a answer, id uint64, line []byte, stderr *tail) (Value, error) {
+func (o *Options) value(a answer, id uint64, line []byte, stderr *tail) (Value, error) {
 	switch {
 	case a.Status == "failed":
 		what := "the program says that it failed"
 		if a.Error != "" {
 			what += ": " + a.Error
 		}
-		return Value{}, p.failure(NoValue, id, line, stderr, "%s", what)
+		return Value{}, o.failure(NoValue, id, line, stderr, "%s", what)
 	case !a.given:
-		return Value{}, p.failure(Protocol, id, line, stderr, "the answer has no f: %s", clip(a.line))
+		return Value{}, o.failure(Protocol, id, line, stderr, "the answer has no f: %s", clip(a.line))
 	case math.IsNaN(a.f):
-		return Value{}, p.failure(NoValue, id, line, stderr, "the value is NaN")
+		return Value{}, o.failure(NoValue, id, line, stderr, "the value is NaN")
 	case math.IsInf(a.f, -1):
-		return Value{}, p.failure(Protocol, id, line, stderr, "the value is -Infinity, below which there is nothing to find")
-	case len(a.g) != p.o.Constraints:
-		return Value{}, p.failure(Protocol, id, line, stderr, "%d constraint values, want %d: %s", len(a.g), p.o.Constraints, clip(a.line))
+		return Value{}, o.failure(Protocol, id, line, stderr, "the value is -Infinity, below which there is nothing to find")
+	case len(a.g) != o.Constraints:
+		return Value{}, o.failure(Protocol, id, line, stderr, "%d constraint values, want %d: %s", len(a.g), o.Constraints, clip(a.line))
 	}
 	for _, g := range a.g {
 		if math.IsNaN(g) {
-			return Value{}, p.failure(NoValue, id, line, stderr, "a constraint value is NaN")
+			return Value{}, o.failure(NoValue, id, line, stderr, "a constraint value is NaN")
 		}
 	}
 	return Value{a.f, a.g}, nil
+}
+
+// judge is value for answers to no line; the point is written down only when the evaluation failed.
+func (o *Options) judge(a answer, id uint64, x []float64, stderr *tail) (Value, error) {
+	v, err := o.value(a, id, nil, stderr)
+	var failed *Error
+	if errors.As(err, &failed) {
+		failed.Line = strings.TrimSuffix(string(o.evalLine(id, x)), "\n")
+	}
+	return v, err
 }

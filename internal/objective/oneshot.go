@@ -39,36 +39,36 @@ func (p *Program) once(ctx context.Context, id uint64, x []float64, line []byte)
 	case ctx.Err() != nil:
 		return Value{}, context.Cause(ctx)
 	case run.Err() != nil:
-		return Value{}, p.failure(Timeout, id, line, stderr, "no answer within %v", p.o.Timeout)
+		return Value{}, p.o.failure(Timeout, id, line, stderr, "no answer within %v", p.o.Timeout)
 	case cmd.ProcessState != nil && !cmd.ProcessState.Success():
-		return Value{}, p.failure(Crash, id, line, stderr, "%v", cmd.ProcessState)
+		return Value{}, p.o.failure(Crash, id, line, stderr, "%v", cmd.ProcessState)
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
-		return Value{}, p.failure(Crash, id, line, stderr, "%v", err)
+		return Value{}, p.o.failure(Crash, id, line, stderr, "%v", err)
 	}
-	return p.lastAnswer(out.lastLine(), id, line, stderr)
+	return p.o.lastAnswer(out.lastLine(), id, line, stderr)
 }
 
 // lastAnswer reads the last line of the output.
-func (p *Program) lastAnswer(text string, id uint64, line []byte, stderr *tail) (Value, error) {
+func (o *Options) lastAnswer(text string, id uint64, line []byte, stderr *tail) (Value, error) {
 	if text == "" {
-		return Value{}, p.failure(Protocol, id, line, stderr, "the program printed nothing")
+		return Value{}, o.failure(Protocol, id, line, stderr, "the program printed nothing")
 	}
 	if f, err := strconv.ParseFloat(text, 64); err == nil {
-		return p.value(answer{f: f, given: true, line: text}, id, line, stderr)
+		return o.value(answer{f: f, given: true, line: text}, id, line, stderr)
 	}
 	a, err := parseAnswer([]byte(text))
 	if err != nil {
-		return Value{}, p.failure(Protocol, id, line, stderr, "the last line is neither a number nor an answer: %s", clip(text))
+		return Value{}, o.failure(Protocol, id, line, stderr, "the last line is neither a number nor an answer: %s", clip(text))
 	}
 	if a.ID != nil && *a.ID != id {
-		return Value{}, p.failure(Protocol, id, line, stderr, "an answer to an evaluation that was not asked for: %s", clip(text))
+		return Value{}, o.failure(Protocol, id, line, stderr, "an answer to an evaluation that was not asked for: %s", clip(text))
 	}
-	return p.value(a, id, line, stderr)
+	return o.value(a, id, line, stderr)
 }
 
 // fill puts the values into the placeholders of the arguments. file is the name of the point file if one is asked for.
 func (p *Program) fill(id uint64, x []float64) (argv []string, file string, err error) {
-	pairs := []string{"{id}", strconv.FormatUint(id, 10), "{seed}", strconv.FormatUint(p.seed(id), 10)}
+	pairs := []string{"{id}", strconv.FormatUint(id, 10), "{seed}", strconv.FormatUint(p.o.seed(id), 10)}
 	numbers := make([]string, len(x))
 	for i, v := range x {
 		numbers[i] = strconv.FormatFloat(v, 'g', -1, 64)

@@ -158,7 +158,7 @@ func (p *Program) ask(ctx context.Context, w *worker, id uint64, line []byte) (*
 			return nil, Value{}, context.Cause(ctx)
 		case <-late:
 			w.kill()
-			return nil, Value{}, p.failure(Timeout, id, line, w.stderr, "no answer within %v", p.o.Timeout)
+			return nil, Value{}, p.o.failure(Timeout, id, line, w.stderr, "no answer within %v", p.o.Timeout)
 		case text, ok := <-w.lines:
 			if !ok {
 				return nil, Value{}, p.crashed(w, id, line)
@@ -166,13 +166,13 @@ func (p *Program) ask(ctx context.Context, w *worker, id uint64, line []byte) (*
 			a, ready, wrong := w.understand(text, id)
 			if wrong != "" {
 				w.kill()
-				return nil, Value{}, p.failure(Protocol, id, line, w.stderr, "%s: %s", wrong, clip(lastLine(string(text))))
+				return nil, Value{}, p.o.failure(Protocol, id, line, w.stderr, "%s: %s", wrong, clip(lastLine(string(text))))
 			}
 			if ready {
 				continue
 			}
 			w.answers = id
-			v, err := p.value(a, id, line, w.stderr)
+			v, err := p.o.value(a, id, line, w.stderr)
 			return w, v, err
 		}
 	}
@@ -187,7 +187,7 @@ func (p *Program) crashed(w *worker, id uint64, line []byte) error {
 		<-w.exited
 	}
 	w.release()
-	return p.failure(Crash, id, line, w.stderr, "%s before an answer", w.status)
+	return p.o.failure(Crash, id, line, w.stderr, "%s before an answer", w.status)
 }
 
 // understand reads a line that should answer evaluation id; wrong says what is wrong with it.

@@ -18,7 +18,8 @@ import (
 type trial struct {
 	data    Data
 	options Options
-	agree   float64 // relative to the largest entry
+	agree   float64  // relative to the largest entry
+	parts   []string // that must agree as well
 }
 
 // trials gives every problem with direct methods something to solve.
@@ -27,11 +28,12 @@ func trials(n int) map[string]trial {
 		"nearest-correlation": {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-6},
 		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
 		"glasso":              {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-6},
-		"gmm":                 {data: Data{Samples: twoClouds(n)}},
+		"gmm":                 {data: Data{Samples: twoClouds(n)}, agree: 1e-12, parts: []string{"weights", "means", "covariances"}},
 		"classify":            {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}},
 		"procrustes":          {data: turned(n, 3, 0.1), agree: 1e-6},
-		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}},
-		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}},
+		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
+		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
+		"metric-learning":     {data: labelled(n), options: Options{Parameters: Parameters{Pairs: 40, Gamma: 0.5}}, agree: 1e-6},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
 	}
 }
@@ -172,6 +174,11 @@ func TestDirectMethods(t *testing.T) {
 				}
 				if d := distanceRelative(r.Solution, first.Solution); !(d <= c.agree) {
 					t.Errorf("%g away from the solution by %s", d, first.Method)
+				}
+				for _, part := range c.parts {
+					if d := distanceRelative(r.Part(part), first.Part(part)); !(d <= 1e-6) {
+						t.Errorf("%s %g away from those by %s", part, d, first.Method)
+					}
 				}
 				for _, threads := range []int{1, 4} {
 					runtime.GOMAXPROCS(threads)

@@ -14,7 +14,10 @@ var dopt = Problem{
 	What:  "D-optimal design: maximize log det sum u_i x_i x_i' over weights u on the simplex; the solution is that information matrix",
 	Input: "candidate points (N x n, N >= n)",
 	Takes: Samples,
-	Own:   []Method{{Name: "exchange", What: designWhat, direct: doptExchange}},
+	Own: []Method{
+		{Name: "exchange", What: designWhat, direct: doptBy((*design).maximize)},
+		{Name: "trust", What: sphereWhat, direct: doptBy((*design).maximizeOnSphere)},
+	},
 }
 
 var mve = Problem{
@@ -22,10 +25,15 @@ var mve = Problem{
 	What:  "minimum-volume enclosing ellipsoid (x - c)' X (x - c) <= 1 of points",
 	Input: "points (N x n, N > n, not in a hyperplane)",
 	Takes: Samples,
-	Own:   []Method{{Name: "exchange", What: designWhat, direct: mveExchange}},
+	Own: []Method{
+		{Name: "exchange", What: designWhat, direct: mveBy((*design).maximize)},
+		{Name: "trust", What: sphereWhat, direct: mveBy((*design).maximizeOnSphere)},
+	},
 }
 
 const designWhat = "vertex exchange on the weights with exact line searches and rank-one updates (Bohning, Metrika 33 (1986)), 100 exchanges an iteration"
+
+const sphereWhat = "Riemannian trust region on the unit sphere, the weights being the squares of the coordinates, as a cross-check"
 
 // design maximizes log det M(u), M(u) = sum u_i y_i y_i', over the simplex. With g_i = y_i' M^-1 y_i the Kiefer-Wolfowitz theorem says that u is optimal
 // if and only if max g_i = d, and the optimum is at most d log(max g_i/d) above.
@@ -156,8 +164,7 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 		_, _, above, below := s.extremes()
 		if mon.done(nil, -logDet, max(above, below), 1) {
 			r = mon.result(nil, 0)
-			gap = float64(d) * math.Log1p(max(above, 0))
-			r.Certificate = solve.Certificate{Kind: "kiefer-wolfowitz", Value: logDetDistance(gap), Bound: true}
+			gap, r.Certificate = s.certify()
 			return r, gap, nil
 		}
 		var moved float64
@@ -185,7 +192,14 @@ func checkPoints(y dense.Matrix[float64], span string) error {
 	return nil
 }
 
-func doptExchange(d *Data, o *Options) (*outcome, error) {
+// maximizer is a way to solve a design problem; it leaves u, g and the inverse of the moment matrix fresh.
+type maximizer func(s *design, o *Options) (r *solve.Result, gap float64, err error)
+
+func doptBy(maximize maximizer) func(*Data, *Options) (*outcome, error) {
+	return func(d *Data, o *Options) (*outcome, error) { return doptRun(d, o, maximize) }
+}
+
+func doptRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
 		return nil, err
@@ -199,8 +213,9 @@ func doptExchange(d *Data, o *Options) (*outcome, error) {
 	s := newDesign(x)
 	if x.Cols == 1 {
 		s.longest()
+		maximize = (*design).maximize
 	}
-	r, gap, err := s.maximize(o)
+	r, gap, err := maximize(s, o)
 	if err != nil {
 		return nil, fmt.Errorf("dopt: %w", err)
 	}
@@ -219,9 +234,13 @@ func (s *design) longest() {
 	s.u[best] = 1
 }
 
-// mveExchange solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)). With c = sum u x the ellipsoid is
+func mveBy(maximize maximizer) func(*Data, *Options) (*outcome, error) {
+	return func(d *Data, o *Options) (*outcome, error) { return mveRun(d, o, maximize) }
+}
+
+// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)). With c = sum u x the ellipsoid is
 // X = (n (sum u x x' - c c'))^-1, blown up so that it contains all points to rounding. Points and moments are centred first, to cancel nothing.
-func mveExchange(d *Data, o *Options) (*outcome, error) {
+func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
 		return nil, err
@@ -243,7 +262,7 @@ func mveExchange(d *Data, o *Options) (*outcome, error) {
 		return nil, err
 	}
 	s := newDesign(lifted)
-	r, gap, err := s.maximize(o)
+	r, gap, err := maximize(s, o)
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
 	}

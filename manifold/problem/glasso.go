@@ -24,6 +24,10 @@ var glasso = Problem{
 		Name:   "admm",
 		What:   "alternating direction method of multipliers, one eigendecomposition per iteration (Boyd et al., 2011, section 6.5)",
 		direct: glassoBy((*glassoRun).admm),
+	}, {
+		Name:   "trust",
+		What:   "Riemannian trust region on the penalty smoothed by a width that falls to 1e-9, as a cross-check",
+		direct: glassoBy((*glassoRun).smooth),
 	}},
 }
 

@@ -23,6 +23,10 @@ var gmm = Problem{
 		Name:   "em",
 		What:   "expectation-maximization from the best of four seeded starts (k-means++)",
 		direct: gmmEM,
+	}, {
+		Name:   "trust",
+		What:   "Riemannian trust region on lifted matrices of order n + 1 (Hosseini and Sra, Math. Program. 181 (2020)) from the same starts, as a cross-check",
+		direct: gmmTrust,
 	}},
 }
 
@@ -41,40 +45,55 @@ type mixture struct {
 	e, z    dense.Matrix[float64] // scratch, N x n and N x (n+1)
 }
 
-func gmmEM(d *Data, o *Options) (*outcome, error) {
+// gmmStart checks the data and returns the best start and the pooled covariance.
+func gmmStart(d *Data, o *Options) (*mixture, *mat.SymDense, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k := o.Components
 	if k == 0 {
 		k = 2
 	}
 	if x.Rows <= k*x.Cols {
-		return nil, &DataError{Err: fmt.Errorf("%d samples of dimension %d for %d components: each needs more samples than dimensions", x.Rows, x.Cols, k),
+		return nil, nil, &DataError{Err: fmt.Errorf("%d samples of dimension %d for %d components: each needs more samples than dimensions", x.Rows, x.Cols, k),
 			Remedy: "give more samples, fewer components, or use shrinkage"}
 	}
 	pooled := newMixture(x, 1)
 	pooled.resp.Copy(dense.Wrap(x.Rows, 1, ones(x.Rows)))
 	if err := pooled.maximize(); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a hyperplane: drop dependent columns, or use shrinkage"}
+		return nil, nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a hyperplane: drop dependent columns, or use shrinkage"}
 	}
 	g, err := bestStart(x, k, o.Seed, pooled.frames[0])
 	if err != nil {
-		return nil, &DataError{Err: err, Remedy: "ask for fewer components, give more samples, or try another seed"}
+		return nil, nil, gmmError(err)
 	}
-	mon := newMonitor(&o.Solver, k*(x.Cols+1)*(x.Cols+1))
+	return g, pooled.frames[0].Sym(), nil
+}
+
+func gmmError(err error) error {
+	return &DataError{Err: err, Remedy: "ask for fewer components, give more samples, or try another seed"}
+}
+
+func gmmEM(d *Data, o *Options) (*outcome, error) {
+	g, pooled, err := gmmStart(d, o)
+	if err != nil {
+		return nil, err
+	}
+	mon := newMonitor(&o.Solver, len(g.weights)*(g.x.Cols+1)*(g.x.Cols+1))
 	for {
 		cost := -g.expect()
 		gradient, err := g.gradient()
 		if err != nil {
-			return nil, &DataError{Err: err, Remedy: "ask for fewer components, give more samples, or try another seed"}
+			return nil, gmmError(err)
 		}
 		if mon.done(nil, cost, gradient, 1) {
-			return g.outcome(mon, pooled.frames[0].Sym()), nil
+			r := mon.result(nil, 0)
+			r.Certificate = g.certificate()
+			return g.outcome(r, pooled), nil
 		}
 		if err := g.maximize(); err != nil {
-			return nil, &DataError{Err: err, Remedy: "ask for fewer components, give more samples, or try another seed"}
+			return nil, gmmError(err)
 		}
 		mon.step(gradient)
 		mon.status.Evaluations++
@@ -179,9 +198,14 @@ func (g *mixture) expect() float64 {
 			g.resp.Set(i, c, math.Log(g.weights[c])-(n*math.Log(2*math.Pi)+g.frames[c].LogDet()+g.square(i))/2)
 		}
 	}
+	return respond(g.resp)
+}
+
+// respond turns rows of logarithms of densities into responsibilities and returns the mean log-likelihood.
+func respond(resp dense.Matrix[float64]) float64 {
 	var total float64
-	for i := range g.x.Rows {
-		row, top := g.resp.Row(i), math.Inf(-1)
+	for i := range resp.Rows {
+		row, top := resp.Row(i), math.Inf(-1)
 		for _, l := range row {
 			top = max(top, l)
 		}
@@ -193,7 +217,7 @@ func (g *mixture) expect() float64 {
 		dense.Scale(1/sum, row, row)
 		total += top + math.Log(sum)
 	}
-	return total / float64(g.x.Rows)
+	return total / float64(resp.Rows)
 }
 
 // maximize sets weights, means and covariances from the responsibilities.
@@ -262,9 +286,7 @@ func (g *mixture) gradient() (float64, error) {
 	return math.Sqrt(square), nil
 }
 
-func (g *mixture) outcome(mon *monitor, covariance *mat.SymDense) *outcome {
-	r := mon.result(nil, 0)
-	r.Certificate = solve.Certificate{Kind: "none"}
+func (g *mixture) outcome(r *solve.Result, covariance *mat.SymDense) *outcome {
 	labels := make([]float64, g.x.Rows)
 	for i := range labels {
 		best := 0

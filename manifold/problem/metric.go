@@ -7,13 +7,27 @@ import (
 
 var metricLearning = Problem{
 	Name:  "metric-learning",
-	What:  "Mahalanobis metric from classes: minimize tr(X S) + tr(X^-1 D), S and D the mean squares of differences within and between classes",
+	What:  "Mahalanobis metric from classes: minimize tr(X S) + tr(X^-1 D), S and D the mean squares of differences within and between classes; or ITML",
 	Input: "samples (N x n) and a label for each",
 	Takes: Samples | Labels,
+	Uses:  []string{"gamma", "pairs", "seed"},
 	Own: []Method{{
 		Name: "gmml",
 		What: "the geometric mean of S^-1 and D (Zadeh, Hosseini and Sra, ICML 2016)",
 		run:  riccatiClosedForm.run,
+	}, {
+		Name: "itml",
+		What: "information-theoretic metric learning (Davis et al., ICML 2007), another cost: the log-det divergence from I with slack on pairs; Riemannian trust " +
+			"region with the slacks eliminated and a certified gap",
+		direct: itmlBy(itmlTrust),
+	}, {
+		Name:   "itml-projections",
+		What:   "the same by the authors' cyclic Bregman projections: linear convergence, as a cross-check",
+		direct: itmlBy(itmlProjections),
+	}, {
+		Name:   "itml-lbfgs",
+		What:   "the same by Riemannian L-BFGS",
+		direct: itmlBy(itmlLBFGS),
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
 		x, err := checkSamples(d.Samples)

@@ -23,6 +23,10 @@ var nearestCorrelation = Problem{
 		Name:   "alternating",
 		What:   "alternating projections with Dykstra's correction (Higham, IMA J. Numer. Anal. 22 (2002)); linear convergence",
 		direct: correlationAlternating,
+	}, {
+		Name:   "trust",
+		What:   "Riemannian trust region on factors with unit rows, X = V V', as a cross-check",
+		direct: correlationTrust,
 	}},
 }
 

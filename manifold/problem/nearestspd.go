@@ -25,6 +25,10 @@ var nearestSPD = Problem{
 		Name:   "polar",
 		What:   "(A - cI + H)/2 + cI with the polar factor H of A - cI for the floor c (Higham, Linear Algebra Appl. 103 (1988)), as a cross-check",
 		direct: nearestSPDPolar,
+	}, {
+		Name:   "trust",
+		What:   "trust region on factors, X = floor I + V V', as a cross-check",
+		direct: nearestSPDTrust,
 	}},
 }
 

@@ -23,7 +23,11 @@ type Parameters struct {
 	Floor float64
 	// Components is the number of mixture components (gmm); default 2.
 	Components int
-	// Seed starts the random choices (gmm); default 0.
+	// Gamma is the weight of the slacks against the distance from the identity (metric-learning by itml); default 1.
+	Gamma float64
+	// Pairs is the largest number of pairs of samples used (metric-learning by itml); default 10000. More are drawn from at random.
+	Pairs int
+	// Seed starts the random choices (gmm, metric-learning by itml); default 0.
 	Seed uint64
 }
 
@@ -39,6 +43,10 @@ func (p *Parameters) Validate() error {
 		return fmt.Errorf("problem: Quantile is %v, want a number in (0, 1) (0 for the default, 0.9)", p.Quantile)
 	case !(p.Floor >= 0 && p.Floor < 1):
 		return fmt.Errorf("problem: Floor is %v, want a number in [0, 1)", p.Floor)
+	case !finite(p.Gamma):
+		return fmt.Errorf("problem: Gamma is %v, want a finite number > 0 (0 for the default, 1)", p.Gamma)
+	case p.Pairs < 0:
+		return fmt.Errorf("problem: Pairs is %d, want at least 1 (0 for the default, 10000)", p.Pairs)
 	case p.Components < 0:
 		return fmt.Errorf("problem: Components is %d, want at least 1 (0 for the default, 2)", p.Components)
 	}

@@ -26,6 +26,8 @@ type Options struct {
 	Method string
 	// Kappa is the metric convention, 1 (default for 0) or 2; see manifold.AffineOptions.
 	Kappa int
+	// Metric is one of the problem's Metrics; default the affine-invariant one.
+	Metric string
 	// Retraction is used by the general solvers; see manifold.AffineOptions.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem.
@@ -134,7 +136,11 @@ type instance interface {
 // TakesStart tells whether Options.Start has an effect: not on problems that every method solves directly.
 func (p Problem) TakesStart() bool { return p.prepare != nil }
 
-// Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve.
+// TakesSampler tells whether the problem also runs by solve.BlackBox, as the method "cma", where Options.Solver.Sampler is set.
+func (p Problem) TakesSampler() bool { return p.prepare != nil }
+
+// Methods returns the names of the methods, the default first: the problem's own, then every solver of package solve. "cma" is not among them, see
+// TakesSampler.
 func (p Problem) Methods() []string {
 	var names []string
 	for _, m := range p.Own {
@@ -151,7 +157,7 @@ func (p Problem) Methods() []string {
 
 // UnknownError says that there is no problem or method of that name.
 type UnknownError struct {
-	Kind  string // "problem" or "method"
+	Kind  string // "problem", "method" or "metric"
 	Name  string
 	Known []string
 }
@@ -180,22 +186,39 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	method, err := p.method(o.Method)
-	if err != nil {
-		return nil, err
-	}
-	c, err := p.outcome(method, &d, o)
+	c, name, err := p.dispatch(&d, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s by %s: %w", p.Name, method.Name, err)
+		return nil, fmt.Errorf("%s by %s: %w", p.Name, name, err)
 	}
 	r := c.run
-	return &Result{Problem: p.Name, Method: method.Name, N: c.n, Count: c.count, Converged: r.Converged, Reason: r.Reason.Detail,
+	return &Result{Problem: p.Name, Method: name, N: c.n, Count: c.count, Converged: r.Converged, Reason: r.Reason.Detail,
 		Advice: r.Reason.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
 		Objective: r.Objective, GradientNorm: r.GradientNorm, RelativeGradient: r.RelativeGradient, Certificate: r.Certificate,
 		Solution: c.solution, Parts: c.parts, Seconds: time.Since(began).Seconds()}, nil
+}
+
+// dispatch runs the method in the metric that the options ask for, and returns its name.
+func (p Problem) dispatch(d *Data, o *Options) (*outcome, string, error) {
+	if err := p.checkMetric(o); err != nil {
+		return nil, "", err
+	}
+	method, err := p.method(o.Method)
+	if err != nil {
+		return nil, "", err
+	}
+	if o.Metric == fisherName {
+		fisher := *o
+		fisher.Kappa = 2
+		o = &fisher
+	}
+	if o.elsewhere() {
+		return p.outcomeElsewhere(d, o)
+	}
+	c, err := p.outcome(method, d, o)
+	return c, method.Name, err
 }
 
 // outcome runs the method.
@@ -249,6 +272,9 @@ func (p Problem) method(name string) (Method, error) {
 		if p.prepare != nil && (name == "" || s.Name == name) {
 			return general(s), nil
 		}
+	}
+	if name == sampled.Name && p.TakesSampler() {
+		return sampled, nil
 	}
 	return Method{}, &UnknownError{Kind: "method", Name: name, Known: p.Methods()}
 }

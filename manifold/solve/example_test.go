@@ -160,6 +160,7 @@ func ExampleSpecial() {
 	// Output:
 	// gauss-newton needs a LeastSquares
 	// nelder-mead needs nothing but a cost; a manifold with RandomTangent
+	// cma needs nothing but a cost; Options.Sampler; a manifold with RandomTangent
 	// sgd needs a Sum; Options.Stochastic.Source
 	// adam needs a Sum; Options.Stochastic.Source
 	// svrg needs a Sum; Options.Stochastic.Source

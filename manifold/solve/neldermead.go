@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -30,8 +29,6 @@ func (c Cost) Evaluate(p manifold.Point, grad []float64, _ Memo) (float64, error
 const (
 	simplexRestart = 0.1   // size of the simplex of a restart, in units of the first
 	simplexGain    = 1e-12 // relative decrease of the cost below which a restart gained nothing
-	basisSeed      = 1     // of the basis of the tangent space, which is arbitrary
-	basisLoss      = 1e-6  // a random tangent vector of norm 1 that keeps less after projection lies in the span of the basis
 )
 
 // NelderMead minimizes a cost without derivatives: the method of Nelder and Mead with the dimension-dependent coefficients of Gao and Han
@@ -108,32 +105,10 @@ func newSimplex(r *run) (*simplex, error) {
 	return s, nil
 }
 
-// span sets basis to an orthonormal basis of the tangent space at x, from random tangent vectors.
-func (s *simplex) span() error {
-	draw, ok := s.r.m.(manifold.RandomTangenter)
-	if !ok {
-		return errors.New("solve: nelder-mead needs a manifold with RandomTangent")
-	}
-	p, rng := s.r.x.point, rand.New(rand.NewChaCha8([32]byte{basisSeed}))
-	s.basis = s.basis[:0]
-	for len(s.basis) < len(s.center) {
-		v := make([]float64, len(s.center))
-		draw.RandomTangent(v, p, rng)
-		for range 2 {
-			for _, b := range s.basis {
-				axpy(-s.r.m.Inner(p, b, v), b, v)
-			}
-		}
-		norm := math.Sqrt(s.r.m.Inner(p, v, v))
-		if !(norm > basisLoss) {
-			break
-		}
-		for i := range v {
-			v[i] /= norm
-		}
-		s.basis = append(s.basis, v)
-	}
-	return nil
+// span sets basis to an orthonormal basis of the tangent space at x.
+func (s *simplex) span() (err error) {
+	s.basis, err = tangentBasis("nelder-mead", s.r.m, s.r.x.point)
+	return err
 }
 
 func (s *simplex) fields(c *codec) {

@@ -39,6 +39,8 @@ type Options struct {
 	// CubicRegularization), in the metric; the default is
 	// the length of the gradient, but at most VectorLen^(1/4).
 	FirstStep float64
+	// Sampler makes what proposes the points of BlackBox, for so many coordinates; see SamplerStopper. There is no default.
+	Sampler func(dim int) (Sampler, error)
 	// Stochastic configures the solvers for a Sum.
 	Stochastic StochasticOptions
 }

@@ -133,7 +133,7 @@ func (c *Conv2d[T]) group(k int, patches, weight, y Dual[T]) (Dual[T], Dual[T], 
 // Backward implements Layer.
 func (c *Conv2d[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	c.g = g
-	if c.Bias != nil {
+	if c.Bias != nil && !p.Streams {
 		addColumnSums(p, g, c.Bias.grad(p))
 	}
 	var gp Dual[T]
@@ -143,7 +143,9 @@ func (c *Conv2d[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	patches := forPass(p, c.patches)
 	for k := range c.o.Groups {
 		in, gw, out := c.group(k, patches, c.Weight.grad(p), g)
-		gemm(p, dense.Transposed, dense.NoTrans, 1, out, in, 1, gw)
+		if !p.Streams {
+			gemm(p, dense.Transposed, dense.NoTrans, 1, out, in, 1, gw)
+		}
 		if need {
 			gin, w, _ := c.group(k, gp, c.Weight.value(p), g)
 			gemm(p, dense.NoTrans, dense.NoTrans, 1, out, w, 0, gin)
@@ -172,6 +174,8 @@ func (c *Conv2d[T]) patchesOf(y Matrix[T]) engine.Batch[T] { return split(y, c.o
 func split[T Float](m Matrix[T], rows int) engine.Batch[T] {
 	return engine.Batch[T]{Count: m.Rows / rows, Rows: rows, Cols: m.Cols, Stride: m.Stride, Step: rows * m.Stride, Data: m.Data}
 }
+
+func (c *Conv2d[T]) blocks() nnopt.Layer { return blocksOf(c.Weight, c.Bias) }
 
 func (c *Conv2d[T]) stats(p *Pass[T]) nnopt.Stats[T] {
 	return statsOf(p, c.Weight, c.Bias, c.patches.V, c.g.V)

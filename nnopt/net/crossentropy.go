@@ -133,13 +133,7 @@ func (l *CrossEntropy[T]) Sample(out Matrix[T], r *rand.Rand, t *Target[T]) {
 	t.Classes = grown(t.Classes, out.Rows)
 	all := l.probabilities(out)
 	for i := range out.Rows {
-		p, u := all.Row(i), T(r.Float64())
-		k := 0
-		for k < out.Cols-1 && u >= p[k] {
-			u -= p[k]
-			k++
-		}
-		t.Classes[i] = int32(k)
+		t.Classes[i] = int32(pick(all.Row(i), r))
 	}
 }
 

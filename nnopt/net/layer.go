@@ -13,6 +13,7 @@ type Pass[T Float] struct {
 	N       int    // examples in the batch; the rows of an activation divided by N are positions
 	Train   bool   // dropout is on, batch normalisation uses the batch
 	Tangent bool   // carry derivatives along the tangents of the parameters
+	Streams bool   // Backward is for the statistics alone: layers with a weight matrix need not add to its gradient
 	Seed    uint64 // with Step: of the masks of dropout
 	Step    uint64
 
@@ -37,6 +38,7 @@ type container[T Float] interface{ children() []Layer[T] }
 // observed is implemented by layers with a weight matrix.
 type observed[T Float] interface {
 	stats(p *Pass[T]) nnopt.Stats[T]
+	blocks() nnopt.Layer
 }
 
 // stateful is implemented by layers that keep arrays that are not trained, such as running means.

@@ -65,9 +65,11 @@ func (l *Linear[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 // Backward implements Layer.
 func (l *Linear[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	l.g = g
-	gemm(p, dense.Transposed, dense.NoTrans, 1, g, forPass(p, l.x), 1, l.Weight.grad(p))
-	if l.Bias != nil {
-		addColumnSums(p, g, l.Bias.grad(p))
+	if !p.Streams {
+		gemm(p, dense.Transposed, dense.NoTrans, 1, g, forPass(p, l.x), 1, l.Weight.grad(p))
+		if l.Bias != nil {
+			addColumnSums(p, g, l.Bias.grad(p))
+		}
 	}
 	if !need {
 		return Dual[T]{}
@@ -77,16 +79,23 @@ func (l *Linear[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	return gx
 }
 
+func (l *Linear[T]) blocks() nnopt.Layer { return blocksOf(l.Weight, l.Bias) }
+
 func (l *Linear[T]) stats(p *Pass[T]) nnopt.Stats[T] {
 	return statsOf(p, l.Weight, l.Bias, l.x.V, l.g.V)
 }
 
 func statsOf[T Float](p *Pass[T], weight, bias *Param[T], in, out Matrix[T]) nnopt.Stats[T] {
-	s := nnopt.Stats[T]{Weight: weight.Name, In: in, Out: out, Reps: in.Rows / p.N}
+	l := blocksOf(weight, bias)
+	return nnopt.Stats[T]{Weight: l.Weight, Bias: l.Bias, In: in, Out: out, Reps: in.Rows / p.N}
+}
+
+func blocksOf[T Float](weight, bias *Param[T]) nnopt.Layer {
+	l := nnopt.Layer{Weight: weight.Name}
 	if bias != nil {
-		s.Bias = bias.Name
+		l.Bias = bias.Name
 	}
-	return s
+	return l
 }
 
 func linearEntries() []Entry {

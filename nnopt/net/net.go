@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/spdopt/spdopt/nnopt"
@@ -20,11 +21,16 @@ type Net[T Float] struct {
 	Root Layer[T]
 	Loss Loss[T]
 
+	// Inference makes the passes behind derivatives those of evaluation: dropout off, batch normalisation by its running averages.
+	Inference bool
+
 	params []*Param[T]
 	blocks []nnopt.Block[T]
 	seen   []observed[T]
 	pass   Pass[T]
 	g      buffer[T]
+	out    Matrix[T]
+	drawn  Target[T] // of SampledGradient
 }
 
 // New returns the network of a layer and a loss and names its parameters. seed selects the masks of dropout.
@@ -80,9 +86,14 @@ func walk[T Float](l Layer[T], visit func(Layer[T])) {
 }
 
 func (n *Net[T]) forward(b *Batch[T], train, tangent bool) Dual[T] {
-	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, train, tangent
-	return n.Root.Forward(&n.pass, Dual[T]{V: b.X})
+	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, train && !n.Inference, tangent
+	out := n.Root.Forward(&n.pass, Dual[T]{V: b.X})
+	n.out = out.V
+	return out
 }
+
+// Outputs returns the outputs of the last pass; the view is valid until the next one.
+func (n *Net[T]) Outputs() Matrix[T] { return n.out }
 
 func (n *Net[T]) backward(g Dual[T]) {
 	for _, p := range n.params {
@@ -147,7 +158,58 @@ func (n *Net[T]) PullBack(u Matrix[T]) {
 	n.backward(Dual[T]{V: u})
 }
 
-// Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP or PullBack.
+// SampledGradient takes the gradient of the loss at targets that are drawn from the distribution of the outputs back through the network, for the
+// statistics of the layers (nnopt.SampledStats). Rows whose class is negative stay out. It overwrites the gradients of the blocks.
+func (n *Net[T]) SampledGradient(b *Batch[T], r *rand.Rand) {
+	out := n.forward(b, true, false)
+	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	n.Loss.Sample(out.V, r, &n.drawn)
+	for i, c := range b.Target.Classes {
+		if c < 0 && i < len(n.drawn.Classes) {
+			n.drawn.Classes[i] = c
+		}
+	}
+	n.Loss.Evaluate(out, &n.drawn, g)
+	n.backward(g)
+}
+
+// Layers lists the layers that Stats reports, in its order.
+func (n *Net[T]) Layers() (all []nnopt.Layer) {
+	for _, o := range n.seen {
+		all = append(all, o.blocks())
+	}
+	return all
+}
+
+// Linearize returns the outputs of the pass behind derivatives, after which PullBack and PullStreams may follow; the view is valid until the next pass.
+func (n *Net[T]) Linearize(b *Batch[T]) Matrix[T] { return n.forward(b, true, false).V }
+
+// PullStreams is PullBack for Stats alone: it leaves out what only the gradients of weight matrices need, about a third of a gradient. The gradients
+// of the blocks are unspecified.
+func (n *Net[T]) PullStreams(u Matrix[T]) {
+	n.pass.Tangent, n.pass.Streams = false, true
+	n.Root.Backward(&n.pass, Dual[T]{V: u}, false)
+	n.pass.Streams = false
+}
+
+// Unobserved lists the blocks that a layer without statistics owns, alone or together with others.
+func (n *Net[T]) Unobserved() (names []string) {
+	walk(n.Root, func(l Layer[T]) {
+		_, sees := l.(observed[T])
+		_, holds := l.(container[T])
+		if sees || holds {
+			return
+		}
+		for _, p := range l.Params("") {
+			if !slices.Contains(names, p.Name) {
+				names = append(names, p.Name)
+			}
+		}
+	})
+	return names
+}
+
+// Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP, PullBack or PullStreams.
 func (n *Net[T]) Stats(dst []nnopt.Stats[T]) []nnopt.Stats[T] {
 	for _, o := range n.seen {
 		dst = append(dst, o.stats(&n.pass))

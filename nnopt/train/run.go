@@ -6,6 +6,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
@@ -65,6 +66,8 @@ type run struct {
 	opt      nnopt.Optimizer[float32]
 	schedule nnopt.Schedule
 	blocks   []nnopt.Block[float32]
+	observer nnopt.StatsObserver[float32] // nil if the optimizer is none
+	stats    []nnopt.Stats[float32]
 
 	step    int
 	lossSum float64 // since the last evaluation
@@ -102,6 +105,10 @@ func Run(o Options) (result *Result, err error) {
 	}
 	r.result = Result{
 		Workload: w.Name, Optimizer: o.Optimizer, Metric: w.Metric, Parameters: t.net.Dim(), Examples: t.examples, Settings: o, History: []Point{},
+	}
+	if observer, ok := opt.(nnopt.StatsObserver[float32]); ok {
+		r.observer = observer
+		observer.SetLayers(t.net.Layers())
 	}
 	if err := opt.Init(r.blocks); err != nil {
 		return nil, err
@@ -144,7 +151,10 @@ func (r *run) train() error {
 // advance takes one step.
 func (r *run) advance() error {
 	b := r.t.batch(r.step)
-	loss := r.t.net.Gradient(b)
+	loss, err := r.gradient(b)
+	if err != nil {
+		return err
+	}
 	if loss-loss != 0 {
 		return &LossError{r.step + 1, loss, r.t.net.Suspect(b)}
 	}
@@ -160,6 +170,30 @@ func (r *run) advance() error {
 		r.o.Progress(r.step, r.o.Steps, loss)
 	}
 	return nil
+}
+
+// gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss.
+func (r *run) gradient(b *net.Batch[float32]) (float64, error) {
+	flavour := nnopt.NoStats
+	if r.observer != nil {
+		flavour = r.observer.WantsStats()
+	}
+	if flavour == nnopt.SampledStats {
+		r.t.net.SampledGradient(b, data.Stream(r.o.Seed, "sampled targets", r.step))
+		if err := r.observe(); err != nil {
+			return 0, err
+		}
+	}
+	loss := r.t.net.Gradient(b)
+	if flavour == nnopt.EmpiricalStats {
+		return loss, r.observe()
+	}
+	return loss, nil
+}
+
+func (r *run) observe() error {
+	r.stats = r.t.net.Stats(r.stats[:0])
+	return r.observer.Observe(r.stats)
 }
 
 // evaluate adds a point to the history and decides whether the run ends.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/roots/bench"
+)
+
+type rootBenchFlags struct {
+	sizes               []int
+	conds, powers, tols []float64
+	budget              time.Duration
+	prune, limit        float64
+	out                 string
+}
+
+// rootBenchOutput is the JSON object of "bench roots".
+type rootBenchOutput struct {
+	Schema int          `json:"schema"`
+	Suite  string       `json:"suite"`
+	Limit  num          `json:"limit"`
+	Worst  num          `json:"worst_ratio"`
+	Within int          `json:"within_limit"`
+	Count  int          `json:"compared"`
+	Cases  []bench.Case `json:"cases"`
+	Out    string       `json:"out,omitempty"`
+}
+
+func (a *app) benchRootsCommand() *cobra.Command {
+	f := &rootBenchFlags{}
+	cmd := &cobra.Command{
+		Use:   "roots",
+		Short: "Time every method of root pow and hold auto's choice against the best; exit code 4 if it is slower than --limit",
+		Long: `Time every registered method that can form A^p, for matrices of several sizes, condition numbers and tolerances, and compare auto, its choice
+included, with the fastest method that promises the tolerance. Processor time of one thread, least of several rounds. The exit code is 4 if auto is
+slower than --limit times the best anywhere.`,
+		Example: `  spdopt bench roots --sizes 16,64 --powers=-0.5 --tols 1e-3,1e-8
+  spdopt bench roots --json --out roots.json`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return a.benchRoots(f) },
+	}
+	flags := cmd.Flags()
+	flags.IntSliceVar(&f.sizes, "sizes", []int{8, 16, 32, 64, 128, 256, 512}, "dimensions")
+	flags.Float64SliceVar(&f.conds, "conds", []float64{1e2, 1e6}, "condition numbers")
+	flags.Float64SliceVar(&f.powers, "powers", []float64{-0.5, -0.25, -1, 0.37}, "exponents")
+	flags.Float64SliceVar(&f.tols, "tols", []float64{1e-3, 1e-8, 1e-14}, "tolerances; 0 asks for the best accuracy")
+	flags.DurationVar(&f.budget, "budget", 100*time.Millisecond, "processor time for each method of a case, beyond the first calls")
+	flags.Float64Var(&f.prune, "prune", 8, "skip methods predicted to be this many times slower than auto's choice")
+	flags.Float64Var(&f.limit, "limit", 1.2, "how many times slower than the best auto may be")
+	flags.StringVar(&f.out, "out", "", "write all timings to this .json file")
+	return cmd
+}
+
+func (a *app) benchRoots(f *rootBenchFlags) error {
+	if !(f.limit >= 1) {
+		return usagef("--limit must be at least 1, not %v", f.limit)
+	}
+	c := bench.Config{Sizes: f.sizes, Conds: f.conds, Powers: f.powers, Tols: f.tols, Budget: f.budget, Prune: f.prune}
+	if err := c.Validate(); err != nil {
+		return usagef("%v (spdopt bench roots --help)", err)
+	}
+	var file *atomicfile.File
+	if f.out != "" {
+		var err error
+		if file, err = atomicfile.Create(f.out); err != nil {
+			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
+		}
+		defer file.Abort()
+	}
+	o := rootBenchOutput{Schema: schema, Suite: "roots", Limit: num(f.limit), Out: f.out}
+	progress := a.newProgress()
+	err := bench.Run(a.ctx, c, func(r bench.Case) {
+		progress.show("n = %d, power %g, condition %.0e, tolerance %.0e", r.N, r.Power, r.Cond, r.Tol)
+		o.Cases = append(o.Cases, r)
+		if r.Ratio > 0 {
+			o.Count++
+		}
+		if r.Ratio > 0 && r.Ratio <= f.limit {
+			o.Within++
+		}
+	})
+	progress.clear()
+	if a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	if err != nil {
+		return err
+	}
+	worst, found := bench.Worst(o.Cases)
+	if !found {
+		return errors.New("bench roots: no method promises any of the tolerances")
+	}
+	o.Worst = num(worst.Ratio)
+	if file != nil {
+		if err := json.NewEncoder(file).Encode(o); err != nil {
+			return err
+		}
+		if err := file.Commit(); err != nil {
+			return err
+		}
+	}
+	if err := a.printRootBench(&o, f.limit); err != nil {
+		return err
+	}
+	return overLimit(worst, f.limit)
+}
+
+// overLimit says where auto is slower than the limit allows.
+func overLimit(worst bench.Case, limit float64) error {
+	if worst.Ratio <= limit {
+		return nil
+	}
+	return &unmetError{fmt.Sprintf("bench roots: auto took %.2f times as long as %s at n = %d, power %g, condition %.0e, tolerance %.0e (limit %.2f)",
+		worst.Ratio, worst.Best, worst.N, worst.Power, worst.Cond, worst.Tol, limit)}
+}
+
+func (a *app) printRootBench(o *rootBenchOutput, limit float64) error {
+	if a.json {
+		return a.printJSON(o)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "n\tpower\tcondition\ttolerance\tauto\tus\tproducts\tbest\tratio\t")
+	for _, r := range o.Cases {
+		best, ratio, mark := r.Best, fmt.Sprintf("%.2f", r.Ratio), ""
+		if r.Ratio == 0 {
+			best, ratio = "none promises it", "-"
+		}
+		if r.Ratio > limit {
+			mark = "over the limit"
+		}
+		fmt.Fprintf(w, "%d\t%.4g\t%.0e\t%.0e\t%s\t%.4g\t%.3g\t%s\t%s\t%s\n", r.N, r.Power, r.Cond, r.Tol, r.Auto.Method, 1e6*r.Auto.Seconds, r.Auto.Seconds/r.Product, best, ratio, mark)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "%d of %d within %.2f; worst %.2f\n", o.Within, o.Count, limit, float64(o.Worst))
+	return err
+}

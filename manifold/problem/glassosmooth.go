@@ -1,0 +1,162 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+const (
+	smoothFirst = 0.1  // width of the smoothing at the start, relative to the size of an entry
+	smoothLast  = 1e-9 // and at the end
+	smoothStep  = 0.03 // from one to the next
+	smoothZero  = 1e3  // entries below so many widths are zero
+)
+
+// smooth minimizes with |t| replaced by (t^2 + w^2)^1/2, which is smooth, by a Riemannian trust region, and lets w fall. The cost itself has a kink
+// at every zero that the solution is sought for, so that no Riemannian solver for smooth costs applies to it directly.
+func (r *glassoRun) smooth() error {
+	n, o := r.s.Rows, *r.mon.o
+	size := dense.New[float64](n, n)
+	for i := range n {
+		for j := range n {
+			size.Set(i, j, 1/math.Sqrt(r.s.At(i, i)*r.s.At(j, j)))
+		}
+	}
+	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+	if err != nil {
+		return err
+	}
+	p, err := manifold.NewFrame(symmetric(r.theta))
+	if err != nil {
+		return err
+	}
+	width := smoothFirst
+	for {
+		f, err := FromEuclidean(m, r.smoothed(size, width))
+		if err != nil {
+			return err
+		}
+		last := width <= smoothLast*1.001 || n == 1
+		stage := o
+		stage.MaxIterations = o.MaxIterations - r.mon.status.Iteration
+		if !last {
+			stage.Tolerance = max(o.Tolerance, 1e-4)
+		}
+		run, err := solve.Trust(m, f, p, &stage)
+		if err != nil {
+			return err
+		}
+		p = run.Point.(*manifold.Frame)
+		r.mon.status.Iteration += run.Iterations
+		r.mon.status.Evaluations += run.Evaluations
+		r.mon.reason = run.Reason
+		if last || r.mon.status.Iteration >= o.MaxIterations || run.Reason.Name == "callback" || run.Reason.Name == "time" {
+			break
+		}
+		width = max(width*smoothStep, smoothLast)
+	}
+	r.theta.Copy(view(manifold.DenseOf(p.Sym())))
+	for i := range n {
+		for j := range n {
+			if i != j && math.Abs(r.theta.At(i, j)) <= smoothZero*width*size.At(i, j) {
+				r.theta.Set(i, j, 0)
+			}
+		}
+	}
+	return r.settle()
+}
+
+// settle states how far theta is from optimality. The smoothing may leave ten times the tolerance.
+func (r *glassoRun) settle() error {
+	sub := dense.New[float64](r.s.Rows, r.s.Rows)
+	var ok bool
+	if r.cost, ok = r.evaluate(r.theta); !ok {
+		return &manifold.PointError{What: "the smoothed solution without its small entries is not positive definite; use newton"}
+	}
+	reason, left := r.mon.reason, residual(sub, r.s, r.w, r.theta, r.rho)
+	switch {
+	case r.mon.done(nil, r.cost, left, r.scale) && r.mon.reason.Converged:
+	case left <= 10*r.mon.target():
+		r.mon.reason = solve.Reason{Name: "smoothing", Converged: true, Detail: fmt.Sprintf("smoothed solution, relative subgradient %.3g", left/r.scale)}
+	case reason.Converged:
+		r.mon.reason = solve.Reason{Name: "smoothing", Detail: fmt.Sprintf("smoothed solution, but relative subgradient %.3g", left/r.scale), Advice: "use newton"}
+	default:
+		r.mon.reason = reason
+	}
+	return nil
+}
+
+// smoothed is the cost with the smoothed penalty.
+func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidean {
+	n := r.s.Rows
+	each := func(s *mat.SymDense, visit func(i, j int, t, root, w float64)) {
+		for i := range n {
+			for j := i; j < n; j++ {
+				t, w := s.At(i, j), width*size.At(i, j)
+				visit(i, j, t, math.Hypot(t, w), w)
+			}
+		}
+	}
+	inverse := dense.New[float64](n, n)
+	logDet := func(s *mat.SymDense) float64 {
+		fill(inverse, s)
+		if dense.Cholesky(inverse) >= 0 {
+			return math.Inf(-1)
+		}
+		var sum float64
+		for i := range n {
+			sum += 2 * math.Log(inverse.At(i, i))
+		}
+		return sum
+	}
+	invert := func(s *mat.SymDense) dense.Matrix[float64] {
+		logDet(s)
+		dense.InvertLower(inverse)
+		w := dense.New[float64](n, n)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, w)
+		dense.Mirror(w)
+		return w
+	}
+	return Euclidean{
+		N: n,
+		Cost: func(s *mat.SymDense) float64 {
+			cost := -logDet(s)
+			each(s, func(i, j int, t, root, w float64) {
+				if i == j {
+					cost += r.s.At(i, i) * t
+				} else {
+					cost += 2 * (r.s.At(i, j)*t + r.rho*(root-w))
+				}
+			})
+			return cost
+		},
+		Gradient: func(g, s *mat.SymDense) {
+			inv := invert(s)
+			each(s, func(i, j int, t, root, _ float64) {
+				v := r.s.At(i, j) - inv.At(i, j)
+				if i != j {
+					v += r.rho * t / root
+				}
+				g.SetSym(i, j, v)
+			})
+		},
+		Hessian: func(h, s, u *mat.SymDense) {
+			inv, work, out := invert(s), dense.New[float64](n, n), dense.New[float64](n, n)
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, view(manifold.DenseOf(u)), 0, work)
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, inv, 0, out)
+			each(s, func(i, j int, _, root, w float64) {
+				v := out.At(i, j)
+				if i != j {
+					v += r.rho * (w / root) * (w / root) / root * u.At(i, j)
+				}
+				h.SetSym(i, j, v)
+			})
+		},
+	}
+}

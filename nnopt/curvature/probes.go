@@ -1,0 +1,139 @@
+package curvature
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// ProbeKind is the distribution of the random vectors of an estimator.
+type ProbeKind string
+
+// The kinds of probes.
+const (
+	Rademacher ProbeKind = "rademacher" // elements 1 and -1
+	Normal     ProbeKind = "normal"
+)
+
+// Probes say which random vectors an estimator uses.
+type Probes struct {
+	Products int       // products with the operator in all; must be positive and below the dimension where an estimator builds a basis
+	Kind     ProbeKind // default Rademacher
+	Rand     *rand.Rand
+}
+
+// Estimate is a number that was estimated, and how far it may be off.
+type Estimate struct {
+	Value float64
+	// StdErr is the standard error of the mean over independent terms. It is 0 where only one term was taken.
+	StdErr float64
+}
+
+// draw checks the probes and returns count of them, a row each, of n elements. multiple is what Products must be a multiple of.
+func (p Probes) draw(n, count, multiple int) (dense.Matrix[float64], error) {
+	if p.Products < 1 || p.Products%multiple != 0 {
+		return dense.Matrix[float64]{}, dataError("products", "must be a positive multiple of %d, not %d", multiple, p.Products)
+	}
+	if p.Rand == nil {
+		return dense.Matrix[float64]{}, dataError("rand", "is nil; give the estimator a source of random numbers")
+	}
+	m := dense.New[float64](count, n)
+	for i := range m.Data {
+		switch p.Kind {
+		case "", Rademacher:
+			m.Data[i] = 1 - 2*float64(p.Rand.Uint64()>>63)
+		case Normal:
+			m.Data[i] = p.Rand.NormFloat64()
+		default:
+			return m, dataError("probes", "must be rademacher or normal, not %q", p.Kind)
+		}
+	}
+	return m, nil
+}
+
+// square demands that an operator is square, and returns its dimension.
+func squareDim(a Operator) (int, error) {
+	rows, cols := a.Dims()
+	if rows != cols {
+		return 0, dataError("operator", "is %d x %d; it must be square", rows, cols)
+	}
+	return rows, nil
+}
+
+// products returns A applied to the rows of x.
+func products(a Operator, x dense.Matrix[float64]) (dense.Matrix[float64], error) {
+	rows, _ := a.Dims()
+	y := dense.New[float64](x.Rows, rows)
+	for i := range x.Rows {
+		a.MulTo(y.Row(i), x.Row(i))
+		if k := notFinite(y.Row(i)); k >= 0 {
+			return y, dataError("product", "element %d is %v", k, y.At(i, k))
+		}
+	}
+	return y, nil
+}
+
+// orthonormalise turns the rows of x into orthonormal ones by Gram-Schmidt, twice, and returns the triangular R with x_old = R^T x_new, row by row: the
+// transposed form of A W = Q R. A row that depends on those before it is replaced by a unit vector orthogonal to them, with a diagonal element of R of
+// the size of rounding.
+func orthonormalise(x dense.Matrix[float64]) dense.Matrix[float64] {
+	r := dense.New[float64](x.Rows, x.Rows)
+	for i := range x.Rows {
+		row := x.Row(i)
+		size := norm(row)
+		rest := project(x, i, row, func(k int, c float64) { r.Data[k*r.Stride+i] += c })
+		if floor := size * 0x1p-48; !(rest > floor) {
+			freshDirection(x, i)
+			r.Set(i, i, max(rest, size*0x1p-52, math.SmallestNonzeroFloat64))
+			continue
+		}
+		dense.Scale(1/rest, row, row)
+		r.Set(i, i, rest)
+	}
+	return r
+}
+
+// project takes the components along the first i rows of q out of x, twice, and returns what norm is left.
+func project(q dense.Matrix[float64], i int, x []float64, component func(k int, c float64)) float64 {
+	for range 2 {
+		for k := range i {
+			c := dense.Dot(q.Row(k), x)
+			component(k, c)
+			dense.Axpy(-c, q.Row(k), x)
+		}
+	}
+	return norm(x)
+}
+
+// freshDirection sets row i of q to a unit vector orthogonal to the rows before it: the unit vector of a coordinate, projected. There always is one
+// with a remainder of sqrt(1 - i/n) or more.
+func freshDirection(q dense.Matrix[float64], i int) {
+	row := q.Row(i)
+	for j := range q.Cols {
+		clear(row)
+		row[j] = 1
+		if rest := project(q, i, row, func(int, float64) {}); rest*rest*float64(q.Cols) > 0.5*float64(q.Cols-i) {
+			dense.Scale(1/rest, row, row)
+			return
+		}
+	}
+	clear(row)
+}
+
+// meanOf returns the mean of numbers and its standard error.
+func meanOf(x []float64) Estimate {
+	n := float64(len(x))
+	var mean, sum float64
+	for _, v := range x {
+		mean += v / n
+	}
+	for _, v := range x {
+		sum += (v - mean) * (v - mean)
+	}
+	e := Estimate{Value: mean}
+	if len(x) > 1 {
+		e.StdErr = math.Sqrt(sum / (n - 1) / n)
+	}
+	return e
+}

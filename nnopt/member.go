@@ -1,0 +1,288 @@
+package nnopt
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// member is a matrix of a class in the storage of its pattern. No operation forms an n x n matrix unless the class is dense.
+type member[T Float] struct {
+	*pattern
+	data  []T
+	panel *panels[T]
+}
+
+// panels are the dense rows through which members of one size are multiplied.
+type panels[T Float] struct{ rows, product dense.Matrix[T] }
+
+// panelRows is how many rows of a member are formed at a time.
+const panelRows = 64
+
+func newPanels[T Float](n int) *panels[T] {
+	return &panels[T]{dense.New[T](min(panelRows, n), n), dense.New[T](min(panelRows, n), n)}
+}
+
+func (a member[T]) rect(r *rect) dense.Matrix[T] {
+	return dense.Wrap(r.rows, r.cols, a.data[r.at:r.at+r.rows*r.cols])
+}
+
+func (a member[T]) middle() []T { return a.data[a.diag : a.diag+a.to-a.from] }
+
+// rowPanel returns rows [i, i+rows) in dense form.
+func (a member[T]) rowPanel(i, rows int) dense.Matrix[T] {
+	p := a.panel.rows.View(0, 0, rows, a.n)
+	p.Zero()
+	if a.toeplitz {
+		for k := range rows {
+			row := p.Row(k)
+			if a.upper {
+				copy(row[i+k:], a.data)
+				continue
+			}
+			for j := range i + k + 1 {
+				row[j] = a.data[i+k-j]
+			}
+		}
+		return p
+	}
+	for k := range a.rects {
+		r := &a.rects[k]
+		from, to := max(i, r.row), min(i+rows, r.row+r.rows)
+		for row := from; row < to; row++ {
+			copy(p.Row(row - i)[r.col:], a.rect(r).Row(row-r.row))
+		}
+	}
+	for j := max(i, a.from); j < min(i+rows, a.to); j++ {
+		p.Set(j-i, j, a.data[a.diag+j-a.from])
+	}
+	return p
+}
+
+// right sets y to x op(A).
+func (a member[T]) right(op dense.Trans, x, y dense.Matrix[T]) {
+	if a.toeplitz {
+		for i := 0; i < a.n; i += panelRows {
+			p := a.rowPanel(i, min(panelRows, a.n-i))
+			if op == dense.Transposed {
+				dense.Gemm(dense.NoTrans, op, 1, x, p, 0, y.View(0, i, y.Rows, p.Rows))
+				continue
+			}
+			dense.Gemm(dense.NoTrans, op, 1, x.View(0, i, x.Rows, p.Rows), p, one[T](i > 0), y)
+		}
+		return
+	}
+	y.Zero()
+	for k := range a.rects {
+		r := &a.rects[k]
+		from, width, to, height := r.row, r.rows, r.col, r.cols
+		if op == dense.Transposed {
+			from, width, to, height = to, height, from, width
+		}
+		dense.Gemm(dense.NoTrans, op, 1, x.View(0, from, x.Rows, width), a.rect(r), 1, y.View(0, to, y.Rows, height))
+	}
+	for i := range x.Rows {
+		in, out := x.Row(i)[a.from:a.to], y.Row(i)[a.from:a.to]
+		for j, d := range a.middle() {
+			out[j] += d * in[j]
+		}
+	}
+}
+
+// left sets y to op(A) x.
+func (a member[T]) left(op dense.Trans, x, y dense.Matrix[T]) {
+	if a.toeplitz {
+		for i := 0; i < a.n; i += panelRows {
+			p := a.rowPanel(i, min(panelRows, a.n-i))
+			if op == dense.Transposed {
+				dense.Gemm(op, dense.NoTrans, 1, p, x.View(i, 0, p.Rows, x.Cols), one[T](i > 0), y)
+				continue
+			}
+			dense.Gemm(op, dense.NoTrans, 1, p, x, 0, y.View(i, 0, p.Rows, y.Cols))
+		}
+		return
+	}
+	y.Zero()
+	for k := range a.rects {
+		r := &a.rects[k]
+		from, width, to, height := r.col, r.cols, r.row, r.rows
+		if op == dense.Transposed {
+			from, width, to, height = to, height, from, width
+		}
+		dense.Gemm(op, dense.NoTrans, 1, a.rect(r), x.View(from, 0, width, x.Cols), 1, y.View(to, 0, height, y.Cols))
+	}
+	for j, d := range a.middle() {
+		dense.Axpy(d, x.Row(a.from+j), y.Row(a.from+j))
+	}
+}
+
+func one[T Float](yes bool) T {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// addColumnGram adds c times the projection of z^T z.
+func (a member[T]) addColumnGram(c T, z dense.Matrix[T]) {
+	if a.toeplitz {
+		for i := range z.Rows {
+			row := z.Row(i)
+			for k := range row {
+				a.data[k] += c * a.share(k) * dense.Dot(row[:a.n-k], row[k:])
+			}
+		}
+		return
+	}
+	for k := range a.rects {
+		r := &a.rects[k]
+		a.addGram(c, dense.Transposed, z.View(0, r.row, z.Rows, r.rows), z.View(0, r.col, z.Rows, r.cols), r)
+	}
+	for i := range z.Rows {
+		row := z.Row(i)[a.from:a.to]
+		for j, d := range a.middle() {
+			a.data[a.diag+j] = d + c*row[j]*row[j]
+		}
+	}
+}
+
+// addRowGram adds c times the projection of z z^T.
+func (a member[T]) addRowGram(c T, z dense.Matrix[T]) {
+	if a.toeplitz {
+		for k := range a.n {
+			var sum T
+			for i := range a.n - k {
+				sum += dense.Dot(z.Row(i), z.Row(i+k))
+			}
+			a.data[k] += c * a.share(k) * sum
+		}
+		return
+	}
+	for k := range a.rects {
+		r := &a.rects[k]
+		a.addGram(c, dense.NoTrans, z.View(r.row, 0, r.rows, z.Cols), z.View(r.col, 0, r.cols, z.Cols), r)
+	}
+	for j := range a.middle() {
+		row := z.Row(a.from + j)
+		a.data[a.diag+j] += c * dense.Dot(row, row)
+	}
+}
+
+// share is the weight of an element in the mean of its diagonal, twice for both sides.
+func (a member[T]) share(k int) T {
+	if k == 0 {
+		return 1 / T(a.n)
+	}
+	return 2 / T(a.n-k)
+}
+
+func (a member[T]) addGram(c T, op dense.Trans, x, y dense.Matrix[T], r *rect) {
+	if r.double {
+		dense.Gemm(op, !op, 2*c, x, y, 1, a.rect(r))
+		return
+	}
+	dense.GemmUpper(op, !op, c, x, y, 1, a.rect(r))
+	dense.Mirror(a.rect(r))
+}
+
+// addInner adds c times the projection of b^T b, b of the same class.
+func (a member[T]) addInner(c T, b member[T]) {
+	if !a.toeplitz {
+		for i := 0; i < b.n; i += panelRows {
+			a.addColumnGram(c, b.rowPanel(i, min(panelRows, b.n-i)))
+		}
+		return
+	}
+	for k := range a.n { // diagonal k of b^T b sums b_s b_(s-k) over s, n-s times
+		var sum T
+		for s := k; s < a.n; s++ {
+			sum += T(a.n-s) * b.data[s] * b.data[s-k]
+		}
+		a.data[k] += c * a.share(k) * sum
+	}
+}
+
+// addProduct sets a to a + c a b.
+func (a member[T]) addProduct(c T, b member[T]) {
+	if a.toeplitz { // products of polynomials, from the top down
+		for k := a.n - 1; k >= 0; k-- {
+			var sum T
+			for s := range k + 1 {
+				sum += a.data[s] * b.data[k-s]
+			}
+			a.data[k] += c * sum
+		}
+		return
+	}
+	for i := 0; i < a.n; i += panelRows {
+		rows := min(panelRows, a.n-i)
+		y := a.panel.product.View(0, 0, rows, a.n)
+		b.right(dense.NoTrans, a.rowPanel(i, rows), y)
+		for k := range a.rects {
+			r := &a.rects[k]
+			for row := max(i, r.row); row < min(i+rows, r.row+r.rows); row++ {
+				dense.Axpy(c, y.Row(row - i)[r.col:r.col+r.cols], a.rect(r).Row(row-r.row))
+			}
+		}
+		for j := max(i, a.from); j < min(i+rows, a.to); j++ {
+			a.data[a.diag+j-a.from] += c * y.At(j-i, j)
+		}
+	}
+}
+
+// addDiagonal adds c to the diagonal.
+func (a member[T]) addDiagonal(c T) {
+	if a.toeplitz {
+		a.data[0] += c
+		return
+	}
+	for k := range a.rects {
+		if r := &a.rects[k]; !r.double {
+			for i := range r.rows {
+				a.data[r.at+i*r.cols+i] += c
+			}
+		}
+	}
+	for i := range a.middle() {
+		a.data[a.diag+i] += c
+	}
+}
+
+// meanTrace returns tr(A)/n.
+func (a member[T]) meanTrace() float64 {
+	if a.toeplitz {
+		return float64(a.data[0])
+	}
+	var sum float64
+	for k := range a.rects {
+		if r := &a.rects[k]; !r.double {
+			for i := range r.rows {
+				sum += float64(a.data[r.at+i*r.cols+i])
+			}
+		}
+	}
+	for _, v := range a.middle() {
+		sum += float64(v)
+	}
+	return sum / float64(a.n)
+}
+
+// norms returns the Frobenius norm and the largest absolute value of an element; both are NaN or infinite when an element is.
+func (a member[T]) norms() (frobenius, largest float64) {
+	var sum float64
+	for k, v := range a.data {
+		w := 1.0
+		if a.toeplitz {
+			w = float64(a.n - k)
+		}
+		sum += w * float64(v) * float64(v)
+		largest = max(largest, math.Abs(float64(v)))
+	}
+	return math.Sqrt(sum), largest
+}
+
+// finite says whether all elements are numbers, with a norm whose square can be represented.
+func (a member[T]) finite() bool {
+	norm, _ := a.norms()
+	return norm < math.Sqrt(largestGradient[T]())
+}

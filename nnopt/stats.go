@@ -1,0 +1,41 @@
+package nnopt
+
+// Stats is what one layer with a weight matrix saw in a pass: the streams that Kronecker-factored curvature is made of. With N examples and Reps
+// positions in each (pixels, tokens; 1 for a plain layer) both matrices have N*Reps rows, the positions of an example next to each other.
+// The gradient of the weights is Out^T In. The views are valid until the next pass.
+type Stats[T Float] struct {
+	Weight  string    // name of the block of the weights, Dout x Din
+	Bias    string    // name of the block of the bias, 1 x Dout, or ""
+	In, Out Matrix[T] // inputs, N*Reps x Din, and vectors pulled back to the outputs, N*Reps x Dout
+	Reps    int
+}
+
+// Layer names the blocks of a layer with a weight matrix; Bias may be "".
+type Layer struct {
+	Weight string `json:"weight"`
+	Bias   string `json:"bias,omitempty"`
+}
+
+// Flavour says which vectors at the outputs of a network the statistics of a pass belong to.
+type Flavour string
+
+// The flavours. In both the loss is the one that is trained, with its mean or sum over the examples of the pass.
+const (
+	NoStats        Flavour = ""          // none are wanted
+	EmpiricalStats Flavour = "empirical" // gradient of the loss at the targets of the batch: the pass that gives the gradients
+	SampledStats   Flavour = "sampled"   // gradient of the loss at targets drawn from the model, one draw for each row of the outputs
+)
+
+// StatsObserver is implemented by optimizers that can learn from what the layers saw, beside the gradients (SINGD, KFAC). The training loop calls
+//
+//	SetLayers once, before Init;
+//	WantsStats before the passes of every step;
+//	Observe after each pass of a step (several when gradients are accumulated) unless WantsStats returned NoStats; then Step.
+//
+// What a pass of n examples reports weighs n when several are averaged. Blocks that belong to no layer are moved without statistics. A wanted Observe
+// that does not come leaves what was learned as it is.
+type StatsObserver[T Float] interface {
+	SetLayers(layers []Layer)
+	WantsStats() Flavour
+	Observe(stats []Stats[T]) error
+}
