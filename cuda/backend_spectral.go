@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -84,4 +85,38 @@ func (b *backend[T]) RotatedDiagonal(q, m engine.Batch[T], d []T) {
 	b.product(dense.NoTrans, dense.NoTrans, 1, whole, b.view(i, q), q.Rows, 0, w, q.Count, q.Rows, q.Rows)
 	c.clear(c.at(k), len(d)*int(unsafe.Sizeof(T(0))))
 	c.l.matrix(b.view(i, q)).matrix(w).int(q.Count).int(q.Rows).int(q.Cols).ptr(c.at(k)).each("col_sums", q.Count*q.Cols)
+}
+
+// Combine implements engine.Iteration.
+func (b *backend[T]) Combine(c0, c1 T, x engine.Batch[T], c2 T, z, y engine.Batch[T]) {
+	y.MustMatch("Combine", &x, &z)
+	engine.MustHave("Combine", y.Rows, y.Cols)
+	b.c.begin()
+	defer b.c.end()
+	i, j, k := b.read(x), b.read(z), b.write(y)
+	b.c.commit()
+	b.number(c0)
+	b.number(c1).matrix(b.view(i, x))
+	b.number(c2).matrix(b.view(j, z)).matrix(b.view(k, y)).int(y.Count).int(y.Rows).each("combine", y.Count*y.Rows*y.Rows)
+}
+
+// FromIdentity implements engine.Iteration.
+func (b *backend[T]) FromIdentity(x engine.Batch[T], dst []float64) {
+	engine.MustHave("FromIdentity", x.Rows, x.Cols)
+	engine.MustHave("FromIdentity", x.Count, len(dst))
+	sums := make([]float64, x.Count*x.Rows)
+	b.c.begin()
+	func() {
+		defer b.c.end()
+		i, j := b.read(x), add(&b.c, sums, true)
+		b.c.commit()
+		b.c.l.matrix(b.view(i, x)).int(x.Rows).ptr(b.c.at(j)).rows("from_identity", x.Count*x.Rows)
+	}()
+	for k := range dst {
+		total := 0.0
+		for _, v := range sums[k*x.Rows : (k+1)*x.Rows] {
+			total += v
+		}
+		dst[k] = math.Sqrt(total)
+	}
 }

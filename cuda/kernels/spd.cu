@@ -183,6 +183,33 @@ KERNEL(shifted, const real *x, wide xStride, wide xStep, real alpha, real beta, 
 	EACH(count, m, m) { y[k * yStep + i * yStride + j] = alpha * x[k * xStep + i * xStride + j] + (i == j ? beta : real(0)); }
 }
 
+/* y = c0 I + c1 a + c2 b; y may be a or b, and b plays no part where c2 is 0. */
+KERNEL(combine, real c0, real c1, const real *a, wide aStride, wide aStep, real c2, const real *b, wide bStride, wide bStep, real *y, wide yStride, wide yStep,
+	int count, int m) {
+	EACH(count, m, m) {
+		real v = c1 * a[k * aStep + i * aStride + j];
+		if (c2 != 0) {
+			v += c2 * b[k * bStep + i * bStride + j];
+		}
+		y[k * yStep + i * yStride + j] = i == j ? v + c0 : v;
+	}
+}
+
+/* Sums of squares of the rows of x - I; one block per row. */
+KERNEL(from_identity, const real *x, wide xStride, wide xStep, int m, double *sums) {
+	const int k = blockIdx.x / m, i = blockIdx.x % m;
+	x += k * xStep + i * xStride;
+	double sum = 0;
+	for (int j = threadIdx.x; j < m; j += THREADS) {
+		const double v = double(x[j]) - (i == j ? 1 : 0);
+		sum += v * v;
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
 /* y = 2 f - I + p + 2 o: the truncated Cayley map from its even and odd parts. */
 KERNEL(even_odd, const real *f, const real *p, const real *o, int count, int m, real *y, wide yStride, wide yStep) {
 	EACH(count, m, m) { y[k * yStep + i * yStride + j] = 2 * f[e] + p[e] + 2 * o[e] - (i == j ? real(1) : real(0)); }

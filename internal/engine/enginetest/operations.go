@@ -102,6 +102,14 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 			out[k] = T(v)
 		}
 	})
+	onVector("FromIdentity", func(out []T) {
+		e.FromIdentity(a, bounds)
+		for k, v := range bounds {
+			out[k] = T(v)
+		}
+	})
+	on("Combine", func(out engine.Batch[T]) { e.Combine(0.5, 2, out, -1, a, out) })
+	on("Combine one", func(out engine.Batch[T]) { e.Combine(0.5, 2, a, 0, out, out) })
 	on("ScaleRows", func(out engine.Batch[T]) { e.ScaleRows(s, a, 0.5, out) })
 	on("ScaleCols", func(out engine.Batch[T]) { e.ScaleCols(s, a, 0.5, out) })
 	onVector("ColSums", func(out []T) { e.ColSums(a, out) })
