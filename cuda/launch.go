@@ -89,6 +89,11 @@ func (l *launcher) each(name string, n int) {
 // rows launches a kernel with a block for each of n vectors.
 func (l *launcher) rows(name string, n int) { l.launch(name, n, 1, 1, rowThreads, 1) }
 
+// lines launches a kernel that walks over n elements of each of count arrays.
+func (l *launcher) lines(name string, n, count int) {
+	l.launch(name, min((n+elementThreads-1)/elementThreads, mostBlocks), count, 1, elementThreads, 1)
+}
+
 // product enqueues products of matrices.
 func (l *launcher) product(p blas.Product) {
 	if l.err != nil || p.Rows == 0 || p.Cols == 0 || p.Count == 0 {

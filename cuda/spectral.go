@@ -24,7 +24,9 @@ type SpectralOptions struct {
 	Momentum  float64 // default 0.9
 	Beta2     float64 // weight of a step in S; default 0.02
 	Damping   float64 // default 1e-16
-	MaxNorm   float64 // of a rotation's generator; default 0.7
+	Terms     int     // factors of the truncated Cayley map; default 4
+	Exact     bool    // the exact Cayley map by recursive inversion: less arithmetic, many small kernels
+	MaxNorm   float64 // of a rotation's generator; default 0.5, and 0.7 with Exact
 	MaxDim    int     // parameters with a larger dimension, and vectors, take AdamW steps; default 8192
 	AdamBeta1 float64 // default 0.9
 	AdamBeta2 float64 // default 0.999
@@ -49,8 +51,11 @@ func (o *SpectralOptions) Validate() error {
 			return fmt.Errorf("cuda: %s cannot be %v", c.name, c.value)
 		}
 	}
-	if o.Every < 0 || o.MaxDim < 0 {
-		return fmt.Errorf("cuda: every and max_dim must not be negative")
+	if o.Every < 0 || o.MaxDim < 0 || o.Terms < 0 || o.Terms == 1 {
+		return fmt.Errorf("cuda: every and max_dim must not be negative, and terms at least 2")
+	}
+	if o.Exact && o.Terms != 0 {
+		return fmt.Errorf("cuda: terms have no effect on the exact map")
 	}
 	return nil
 }
@@ -65,12 +70,18 @@ func (o SpectralOptions) resolved() SpectralOptions {
 	set(&o.Momentum, 0.9)
 	set(&o.Beta2, 0.02)
 	set(&o.Damping, 1e-16)
-	set(&o.MaxNorm, 0.7)
+	if o.Exact {
+		set(&o.MaxNorm, 0.7)
+	}
+	set(&o.MaxNorm, 0.5)
 	set(&o.AdamBeta1, 0.9)
 	set(&o.AdamBeta2, 0.999)
 	set(&o.AdamEps, 1e-8)
 	if o.Precision == "" {
 		o.Precision = BF16
+	}
+	if o.Terms == 0 {
+		o.Terms = 4
 	}
 	if o.Every == 0 {
 		o.Every = 10

@@ -24,14 +24,15 @@ type lasting struct {
 
 // passing is the memory of a group within a step.
 type passing struct {
-	p, f, x           uintptr // two or three arrays like the momentum: p and x hold bfloat16 where that is the precision
-	h, gen, y, v      uintptr // squares of the larger side, of the matrices of an update
-	s, r              [2]uintptr
-	rel, next, a, b   uintptr // vectors
-	absolute, squares uintptr
-	bound, est, coefs uintptr
-	traces            [2]uintptr
-	sums              uintptr
+	p, f, x            uintptr // two or three arrays like the momentum: p and x hold bfloat16 where that is the precision
+	h, gen, y, v, z, w uintptr // squares of the larger side, of the matrices of an update
+	half               uintptr // bytes of half of such an array: where bfloat16 numbers begin that share it
+	s, r               [2]uintptr
+	rel, next, a, b    uintptr // vectors
+	absolute, squares  uintptr
+	bound, est, coefs  uintptr
+	traces             [2]uintptr
+	sums               uintptr
 }
 
 // biggest returns the largest number of matrices that one step updates.
@@ -41,7 +42,9 @@ func (g *group) passing(base uintptr, every int) (q passing, bytes int) {
 	w := workspace{base: base}
 	size, c, s := len(g.params)*g.m*g.n, g.biggest(every), max(g.m, g.n)
 	q.p, q.f, q.x = w.take(4*size), w.take(4*size), w.take(4*size)
-	q.h, q.gen, q.y, q.v = w.take(4*c*s*s), w.take(4*c*s*s), w.take(4*c*s*s), w.take(4*c*s*s)
+	q.half = uintptr(2*c*s*s+255) &^ 255
+	square := 2 * int(q.half)
+	q.h, q.gen, q.y, q.v, q.z, q.w = w.take(square), w.take(square), w.take(square), w.take(square), w.take(square), w.take(square)
 	for i := range 2 {
 		q.s[i], q.r[i], q.traces[i] = w.take(4*c*s), w.take(4*c*s), w.take(8*c)
 	}

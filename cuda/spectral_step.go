@@ -25,6 +25,14 @@ func (p *plan) operands() operandsOf {
 	return operandsOf{true, blas.Compute32, blas.ComputeTF32}
 }
 
+// bytes is the size of an operand's element.
+func (o operandsOf) bytes() int {
+	if o.narrow {
+		return 2
+	}
+	return 4
+}
+
 func (o operandsOf) inputs() blas.Type {
 	if o.narrow {
 		return blas.BFloat16
@@ -126,7 +134,7 @@ func (p *pass) enter() {
 	if p.by.narrow {
 		narrow = p.q.x
 	}
-	p.Spectral.l.ptr(p.m.numbers).ptr(p.l.grads).ptr(p.at(p.g.momentum)).ptr(narrow).int(size).int(count).each("plan_momentum", size*count)
+	p.Spectral.l.ptr(p.m.numbers).ptr(p.l.grads).ptr(p.at(p.g.momentum)).ptr(narrow).int(size).lines("plan_momentum", size, count)
 }
 
 // product enqueues c = op(a) op(b) + beta c for matrices without gaps.
@@ -160,23 +168,23 @@ func (p *pass) apply() {
 	}
 	p.rotate(x, false, 0, count)
 	wide, narrow := p.output(p.q.x)
-	l.ptr(p.q.f).ptr(p.l.powers[0]).ptr(p.l.powers[1]).ptr(p.at(g.totals)).float64(-1/p.p.o.Root).ptr(wide).ptr(narrow).int(count).int(g.m).int(g.n).
-		each("plan_precondition", size*count)
+	l.ptr(p.q.f).ptr(p.l.powers[0]).ptr(p.l.powers[1]).ptr(p.at(g.totals)).float64(-1/p.p.o.Root).ptr(wide).ptr(narrow).int(g.m).int(g.n).
+		rows("plan_precondition", count*g.m)
 	p.rotate(p.q.x, true, 0, count)
-	l.ptr(p.m.numbers).ptr(p.l.params).ptr(p.q.f).int(size).int(count).each("plan_leave", size*count)
+	l.ptr(p.m.numbers).ptr(p.l.params).ptr(p.q.f).int(size).lines("plan_leave", size, count)
 }
 
 // update moves the factors of count matrices by their gradients.
 func (p *pass) update(from, count int, restore bool) {
 	l, g, q, o := p.Spectral.l, p.g, &p.q, &p.p.o
 	size := g.m * g.n
-	// The momentum's copy in x is needed by apply: the gradient goes to v and gen, which are free, where they have room, else behind x.
+	// The first half of x holds the momentum's copy in bfloat16 for apply.
 	grad := q.x + uintptr(2*size*len(g.params))
 	if !p.by.narrow {
 		grad = q.x
 	}
 	wide, narrow := p.output(grad)
-	l.ptr(p.m.numbers).ptr(p.l.grads+uintptr(8*from)).ptr(wide).ptr(narrow).int(size).int(count).each("plan_collect", size*count)
+	l.ptr(p.m.numbers).ptr(p.l.grads+uintptr(8*from)).ptr(wide).ptr(narrow).int(size).lines("plan_collect", size, count)
 	for side := range 2 {
 		l.ptr(p.eig(side, from)).int(g.side(side)).ptr(q.s[side]).ptr(q.r[side]).ptr(q.traces[side]).rows("plan_roots", count)
 	}
@@ -201,41 +209,103 @@ func (p *pass) update(from, count int, restore bool) {
 	l.ptr(q.coefs).ptr(p.at(g.totals+totalsLength*from)).int(count).each("plan_alpha", count)
 }
 
-// follow turns the bases of one side and moves the eigenvalues, by the statistics in h.
+// follow turns the bases of one side and moves the eigenvalues, by the statistics in h. What is written E is the rotation without its identity, so that
+// rounding of products touches the change only.
 func (p *pass) follow(side, from, count int) {
 	l, q, o, n := p.Spectral.l, &p.q, &p.p.o, p.g.side(side)
 	all := count * n * n
-	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(q.h).ptr(q.rel).int(count).int(n).each("plan_target", all)
-	h, gen, y := view{q.h, n, n * n}, view{q.gen, n, n * n}, view{q.y, n, n * n}
+	target, turn := uintptr(0), uintptr(0) // copies of the target and of E in bfloat16
+	if p.by.narrow {
+		target, turn = q.z+q.half, q.y+q.half
+	}
+	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(q.h).ptr(target).ptr(q.rel).int(n).rows("plan_target", count*n)
+	h, gen := view{q.h, n, n * n}, view{q.gen, n, n * n}
 	l.ptr(q.s[side]).ptr(q.r[side]).ptr(q.rel).matrix(h).matrix(gen).int(n).tiles("bounded_angle", n, count)
-	l.matrix(gen).int(n).int(n).ptr(q.absolute).ptr(q.squares).rows("row_norms", count*n)
+	p.measure(n, count)
+	if o.Exact {
+		p.exact(n, count)
+		if p.by.narrow {
+			l.ptr(q.gen).ptr(turn).int(all).each("narrow", all)
+		}
+	} else {
+		p.truncated(n, count, turn)
+	}
+	l.duplicate(q.v, q.h, 4*all)
+	in, a, b := p.by.inputs(), q.h, q.gen
+	if p.by.narrow {
+		a, b = target, turn
+	}
+	p.product(false, false, a, b, n, 1, 1, q.v, n, n, count, in, blas.Float32, p.by.compute)
+	l.ptr(q.gen).ptr(q.v).int(n).ptr(q.next).launch("plan_quotients", (n+tileSize-1)/tileSize, count, 1, tileSize, tileRows)
+	l.ptr(q.coefs).ptr(q.next).ptr(q.rel).int(n).float64(-1/o.Root).ptr(p.eig(side, from)).ptr(p.l.powers[side]+uintptr(4*from*n)).rows("plan_settle", count)
+	basis, old := p.basis(side, from), p.input(side, from)
+	if !p.by.narrow {
+		old = q.z
+		l.duplicate(old, basis, 4*all)
+	}
+	p.product(false, false, old, b, n, 1, 1, basis, n, n, count, in, blas.Float32, p.by.compute)
+}
+
+// measure bounds and estimates the norms of the generators.
+func (p *pass) measure(n, count int) {
+	l, q := p.Spectral.l, &p.q
+	l.matrix(view{q.gen, n, n * n}).int(n).int(n).ptr(q.absolute).ptr(q.squares).rows("row_norms", count*n)
 	l.ptr(q.absolute).ptr(q.squares).int(n).ptr(q.bound).rows("norm_bound", count)
 	l.ptr(q.gen).ptr(q.squares).int(n).ptr(q.a).ptr(q.est).rows("power_start", count)
 	for range 3 {
 		l.ptr(q.gen).ptr(q.a).int(n).ptr(q.b).rows("power_step", count*n)
 		l.ptr(q.b).int(n).ptr(q.a).ptr(q.est).rows("power_norm", count)
 	}
-	l.ptr(q.gen).ptr(q.bound).ptr(q.est).float64(o.MaxNorm).ptr(q.y).int(count).int(n).each("plan_shift", all)
+}
+
+// exact sets gen to E = 2 (I - N)^-1 - 2 I.
+func (p *pass) exact(n, count int) {
+	l, q := p.Spectral.l, &p.q
+	l.ptr(q.gen).ptr(q.bound).ptr(q.est).float64(p.p.o.MaxNorm).ptr(q.y).int(n).rows("plan_shift", count*n)
 	m := &cayley{l: l, count: count, bytes: 4}
 	m.multiply = func(alpha float64, a, b view, inner int, beta float64, c view, rows, cols int) {
 		l.product(blas.Product{Rows: rows, Cols: cols, Inner: inner, Count: count, Alpha: alpha, Beta: beta, A: a.operand(), B: b.operand(), C: c.operand(),
 			Inputs: blas.Float32, Result: blas.Float32, Compute: p.by.exact})
 	}
+	y, gen := view{q.y, n, n * n}, view{q.gen, n, n * n}
 	m.invert(y, view{q.v, n, n * n}, n)
-	// gen becomes Q - I = 2 (I - N)^-1 - 2 I, so that rounding of products touches the change only.
-	l.matrix(y).float32(2).float32(-2).matrix(gen).int(count).int(n).each("shifted", all)
-	l.duplicate(q.v, q.h, 4*all)
-	p.product(false, false, q.h, q.gen, n, 1, 1, q.v, n, n, count, blas.Float32, blas.Float32, p.by.exact)
-	l.ptr(q.gen).ptr(q.v).int(count).int(n).ptr(q.next).each("plan_quotients", count*n)
-	l.ptr(q.coefs).ptr(q.next).ptr(q.rel).int(n).float64(-1/o.Root).ptr(p.eig(side, from)).ptr(p.l.powers[side]+uintptr(4*from*n)).rows("plan_settle", count)
-	basis := p.basis(side, from)
+	l.matrix(y).float32(2).float32(-2).matrix(gen).int(count).int(n).each("shifted", count*n*n)
+}
+
+// truncated sets gen to E = 2 N + 2 F + N^q + 2 N F for F = (I+N^2)(I+N^4) ... (I+N^(q/2)) - I, q = 2^terms: see dense.CayleyTruncated.
+func (p *pass) truncated(n, count int, turn uintptr) {
+	l, q, all, in := p.Spectral.l, &p.q, count*n*n, p.by.inputs()
+	l.ptr(q.gen).ptr(q.bound).ptr(q.est).float64(p.p.o.MaxNorm).ptr(turn).int(n).rows("plan_shorten", count*n)
+	gen := q.gen
 	if p.by.narrow {
-		l.ptr(q.gen).ptr(q.y).int(all).each("narrow", all)
-		p.product(false, false, p.input(side, from), q.y, n, 1, 1, basis, n, n, count, blas.BFloat16, blas.Float32, p.by.compute)
-		return
+		gen = turn
 	}
-	l.duplicate(q.y, basis, 4*all)
-	p.product(false, false, q.y, q.gen, n, 1, 1, basis, n, n, count, blas.Float32, blas.Float32, p.by.compute)
+	times := func(a, b uintptr, beta float64, c uintptr, out blas.Type) {
+		p.product(false, false, a, b, n, 1, beta, c, n, n, count, in, out, p.by.compute)
+	}
+	power, next, f, g := q.y, q.z, q.v, q.w
+	times(gen, gen, 0, power, in)
+	l.duplicate(f, power, all*p.by.bytes())
+	for range p.p.o.Terms - 2 {
+		times(power, power, 0, next, in)
+		power, next = next, power
+		p.sum(f, power, g, all)
+		times(f, power, 1, g, in)
+		f, g = g, f
+	}
+	times(power, power, 0, next, in)
+	times(gen, f, 0, g, blas.Float32)
+	f32, f16 := p.output(f)
+	p32, p16 := p.output(next)
+	l.ptr(q.gen).ptr(f32).ptr(p32).ptr(f16).ptr(p16).ptr(g).ptr(turn).int(all).each("plan_turn", all)
+}
+
+// sum sets y = a + b, arrays of operands.
+func (p *pass) sum(a, b, y uintptr, n int) {
+	a32, a16 := p.output(a)
+	b32, b16 := p.output(b)
+	y32, y16 := p.output(y)
+	p.Spectral.l.ptr(a32).ptr(b32).ptr(y32).ptr(a16).ptr(b16).ptr(y16).int(n).each("plan_sum", n)
 }
 
 // restore makes a Newton-Schulz step B <- B - B (B^T B - I)/2.

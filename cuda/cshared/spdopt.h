@@ -38,11 +38,13 @@ typedef struct {
 	int32_t every;         /* steps between two updates of a matrix's factors; 10 */
 	int32_t max_dim;       /* 8192 */
 	int32_t no_graphs;     /* 1 enqueues kernels one by one instead of a recorded graph */
+	int32_t terms;         /* factors of the truncated Cayley map; 4 */
+	int32_t exact;         /* 1 takes the exact Cayley map */
 	double root;           /* S^(-1/root); 2 */
 	double momentum;       /* 0.9 */
 	double beta2;          /* 0.02 */
 	double damping;        /* 1e-16 */
-	double max_norm;       /* of a rotation's generator; 0.7 */
+	double max_norm;       /* of a rotation's generator; 0.5, and 0.7 with exact */
 	double adam_beta1, adam_beta2, adam_eps; /* 0.9, 0.999, 1e-8 */
 } spd_options;
 

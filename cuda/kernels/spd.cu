@@ -619,21 +619,23 @@ __device__ __forceinline__ void put(float *wide32, bfloat *narrow16, wide at, fl
 	}
 }
 
-/* m <- mu m + (1 - mu) g for all matrices of a group, with a copy in bfloat16 where one is wanted. */
-KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size, int count) {
-	ROLLED for (wide e = first(); e < size * count; e += stride()) {
-		const float g = u[StepGradScale] * ((const float *)grads[e / size])[e % size];
-		const float v = u[StepMomentum] * m[e] + u[StepMomentumRest] * g;
-		m[e] = v;
+/* m <- mu m + (1 - mu) g, with a copy in bfloat16 where one is wanted; a line of blocks per matrix. */
+KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size) {
+	const float *g = (const float *)grads[blockIdx.y];
+	const wide at = blockIdx.y * size;
+	for (wide i = first(); i < size; i += stride()) {
+		const float v = u[StepMomentum] * m[at + i] + u[StepMomentumRest] * (u[StepGradScale] * g[i]);
+		m[at + i] = v;
 		if (narrow16 != 0) {
-			narrow16[e] = narrowed(v);
+			narrow16[at + i] = narrowed(v);
 		}
 	}
 }
 
-KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size, int count) {
-	ROLLED for (wide e = first(); e < size * count; e += stride()) {
-		put(g32, g16, e, u[StepGradScale] * ((const float *)grads[e / size])[e % size]);
+KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size) {
+	const float *g = (const float *)grads[blockIdx.y];
+	for (wide i = first(); i < size; i += stride()) {
+		put(g32, g16, blockIdx.y * size + i, u[StepGradScale] * g[i]);
 	}
 }
 
@@ -705,20 +707,25 @@ KERNEL(plan_rates, const double *sums, const double *traceLeft, const double *tr
 	c[RidgeRight] = c[CoefRight] * trace / traceRight[k];
 }
 
-/* h <- diag(d) + c D^(1/2) h D^(1/2) + ridge I, and x the relative increments of its diagonal; diag(d) and 0 where the statistics are of no use. */
-KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, float *h, float *x, int count, int n) {
-	EACH(count, n, n) {
-		const double *c = coefs + Coefs * k;
-		float v = 0;
-		if (c[Valid] != 0) {
-			v = float(c[CoefLeft + 2 * side]) * (h[e] * (s[k * n + i] * s[k * n + j]));
-		}
+/* h <- diag(d) + c D^(1/2) h D^(1/2) + ridge I, with a copy in bfloat16 where one is wanted, and x the relative increments of its diagonal; diag(d) and 0
+   where the statistics are of no use. One block per row. */
+KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, float *h, bfloat *narrow16, float *x, int n) {
+	const wide k = blockIdx.x / n, row = blockIdx.x;
+	const int i = blockIdx.x % n;
+	const double *c = coefs + Coefs * k;
+	const bool valid = c[Valid] != 0;
+	const float scale = valid ? float(c[CoefLeft + 2 * side]) * s[row] : 0, ridge = valid ? float(c[RidgeLeft + 2 * side]) : 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		float v = valid ? scale * s[k * n + j] * h[row * n + j] : 0;
 		if (i == j) {
-			v = c[Valid] != 0 ? v + float(c[RidgeLeft + 2 * side]) : 0;
-			x[k * n + i] = v / d[k * n + i];
-			v += d[k * n + i];
+			v += ridge;
+			x[row] = v / d[row];
+			v += d[row];
 		}
-		h[e] = v;
+		h[row * n + j] = v;
+		if (narrow16 != 0) {
+			narrow16[row * n + j] = narrowed(v);
+		}
 	}
 }
 
@@ -730,10 +737,13 @@ KERNEL(power_start, const float *x, const double *squares, int n, float *v, doub
 		top = most(top, squares[at + i]);
 	}
 	top = blockMost(top);
-	int row = 0;
-	while (row < n - 1 && squares[at + row] != top) {
-		row++;
+	double behind = 1 - n; /* minus the first row of that norm */
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		if (squares[at + i] == top) {
+			behind = most(behind, double(-i));
+		}
 	}
+	const int row = int(-blockMost(behind));
 	const double norm = sqrt(top);
 	for (int j = threadIdx.x; j < n; j += THREADS) {
 		v[at + j] = norm > 0 ? float(x[(at + row) * n + j] / norm) : 0;
@@ -771,24 +781,78 @@ KERNEL(power_norm, const float *w, int n, float *v, double *est) {
 	}
 }
 
-/* y = I - f x with f = min(1, limit/norm), where the norm is the estimate once the bound exceeds the limit. */
-KERNEL(plan_shift, const float *x, const double *bound, const double *est, double limit, float *y, int count, int n) {
-	EACH(count, n, n) {
-		const double norm = bound[k] > limit ? least(bound[k], est[k]) : bound[k];
-		const float f = norm > limit ? float(limit / norm) : 1;
-		y[e] = (i == j ? 1.0f : 0.0f) - f * x[e];
+/* min(1, limit/norm), where the norm is the estimate once the bound exceeds the limit. */
+__device__ __forceinline__ float shortened(double bound, double est, double limit) {
+	const double norm = bound > limit ? least(bound, est) : bound;
+	return norm > limit ? float(limit / norm) : 1;
+}
+
+/* y = I - f x, for the inverse of a generator that is not too long; one block per row. */
+KERNEL(plan_shift, const float *x, const double *bound, const double *est, double limit, float *y, int n) {
+	const int k = blockIdx.x / n, i = blockIdx.x % n;
+	const wide at = wide(blockIdx.x) * n;
+	const float f = shortened(bound[k], est[k], limit);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		y[at + j] = (i == j ? 1.0f : 0.0f) - f * x[at + j];
 	}
 }
 
-/* next_i = (Q^T W)_ii with Q = I + x; one thread per column. */
-KERNEL(plan_quotients, const float *x, const float *w, int count, int n, float *next) {
-	for (wide c = first(); c < wide(count) * n; c += stride()) {
-		const wide k = c / n, i = c % n, at = k * n * n + i;
-		float sum = w[at + i * n];
-		for (int j = 0; j < n; j++) {
-			sum += x[at + wide(j) * n] * w[at + wide(j) * n];
+/* x <- f x, with a copy in bfloat16 where one is wanted; one block per row. */
+KERNEL(plan_shorten, float *x, const double *bound, const double *est, double limit, bfloat *narrow16, int n) {
+	const int k = blockIdx.x / n;
+	const wide at = wide(blockIdx.x) * n;
+	const float f = shortened(bound[k], est[k], limit);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		const float v = f * x[at + j];
+		x[at + j] = v;
+		if (narrow16 != 0) {
+			narrow16[at + j] = narrowed(v);
 		}
-		next[c] = sum;
+	}
+}
+
+/* y = a + b, of either kind of numbers. */
+KERNEL(plan_sum, const float *a32, const float *b32, float *y32, const bfloat *a16, const bfloat *b16, bfloat *y16, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		if (y16 != 0) {
+			y16[i] = narrowed(widened(a16[i]) + widened(b16[i]));
+		} else {
+			y32[i] = a32[i] + b32[i];
+		}
+	}
+}
+
+/* x <- 2 x + 2 f + p + 2 o, the truncated Cayley map without its identity, with a copy in bfloat16 where one is wanted. */
+KERNEL(plan_turn, float *x, const float *f32, const float *p32, const bfloat *f16, const bfloat *p16, const float *o, bfloat *narrow16, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const float f = f16 != 0 ? widened(f16[i]) : f32[i], p = p16 != 0 ? widened(p16[i]) : p32[i];
+		const float v = 2 * x[i] + 2 * f + p + 2 * o[i];
+		x[i] = v;
+		if (narrow16 != 0) {
+			narrow16[i] = narrowed(v);
+		}
+	}
+}
+
+/* next_i = (Q^T W)_ii with Q = I + x; a block of TILE x ROWS threads for TILE columns. */
+KERNEL(plan_quotients, const float *x, const float *w, int n, float *next) {
+	SHARED(float, part, ROWS * TILE);
+	const wide at = wide(blockIdx.y) * n * n;
+	const int i = blockIdx.x * TILE + threadIdx.x;
+	float sum = 0;
+	if (i < n) {
+		for (int j = threadIdx.y; j < n; j += ROWS) {
+			sum += x[at + wide(j) * n + i] * w[at + wide(j) * n + i];
+		}
+	}
+	part[threadIdx.y * TILE + threadIdx.x] = sum;
+	__syncthreads();
+	if (threadIdx.y == 0 && i < n) {
+		float total = w[at + wide(i) * n + i];
+		for (int l = 0; l < ROWS; l++) {
+			total += part[l * TILE + threadIdx.x];
+		}
+		next[wide(blockIdx.y) * n + i] = total;
 	}
 }
 
@@ -835,20 +899,25 @@ KERNEL(plan_alpha, const double *coefs, float *totals, int count) {
 	}
 }
 
-/* y = alpha^exponent diag(left) x diag(right); x itself while there was no gradient. */
-KERNEL(plan_precondition, const float *x, const float *left, const float *right, const float *totals, double exponent, float *y32, bfloat *y16, int count, int m,
-	int n) {
-	EACH(count, m, n) {
-		const float alpha = totals[Totals * k + Alpha];
-		const float v = alpha > 0 ? x[e] * (left[k * m + i] * right[k * n + j]) * float(pow(double(alpha), exponent)) : x[e];
-		put(y32, y16, e, v);
+/* y = alpha^exponent diag(left) x diag(right); x itself while there was no gradient. One block per row. */
+KERNEL(plan_precondition, const float *x, const float *left, const float *right, const float *totals, double exponent, float *y32, bfloat *y16, int m, int n) {
+	SHARED(float, scale, 1);
+	const wide k = blockIdx.x / m, at = wide(blockIdx.x) * n;
+	const float alpha = totals[Totals * k + Alpha];
+	if (threadIdx.x == 0) {
+		scale[0] = alpha > 0 ? float(pow(double(alpha), exponent)) * left[blockIdx.x] : 0;
+	}
+	__syncthreads();
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		put(y32, y16, at + j, alpha > 0 ? x[at + j] * (scale[0] * right[k * n + j]) : x[at + j]);
 	}
 }
 
-KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size, int count) {
-	ROLLED for (wide e = first(); e < size * count; e += stride()) {
-		float *w = (float *)params[e / size] + e % size;
-		*w = u[StepKeep] * *w - u[StepLR] * u[StepCorrection] * x[e];
+KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size) {
+	float *w = (float *)params[blockIdx.y];
+	const float keep = u[StepKeep], step = u[StepLR] * u[StepCorrection];
+	for (wide i = first(); i < size; i += stride()) {
+		w[i] = keep * w[i] - step * x[blockIdx.y * size + i];
 	}
 }
 
