@@ -82,6 +82,26 @@ func TestImportsPointDown(t *testing.T) {
 	}
 }
 
+// TestOnlyCudaImportsTheDriver: gorgonia.org/cu needs cgo and a header; nothing but package cuda may depend on it.
+func TestOnlyCudaImportsTheDriver(t *testing.T) {
+	found := false
+	for _, f := range goFiles(t) {
+		for _, spec := range f.ast.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			if path != "gorgonia.org/cu" && path != "C" {
+				continue
+			}
+			found = true
+			if f.dir != "cuda" && !strings.HasPrefix(f.dir, "cuda/") {
+				t.Errorf("%s imports %q", f.path, path)
+			}
+		}
+	}
+	if !found {
+		t.Error("no file imports gorgonia.org/cu: the files of package cuda are not seen")
+	}
+}
+
 func TestLibrariesDoNotPrint(t *testing.T) {
 	banned := map[string]bool{
 		"fmt.Print": true, "fmt.Printf": true, "fmt.Println": true,
