@@ -230,8 +230,12 @@ func (d *Device) allocate(n int) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, wrap("allocating memory", err)
 	}
-	if err := cu.MemsetD8Async(p, 0, int64(n), d.stream); err == nil {
+	if err = cu.MemsetD8Async(p, 0, int64(n), d.stream); err == nil {
 		err = d.stream.Synchronize()
+	}
+	if err != nil {
+		_ = cu.MemFree(p)
+		return nil, wrap("clearing memory", err)
 	}
 	r := resident{uintptr(p), uintptr(p) + uintptr(n)}
 	i, _ := slices.BinarySearchFunc(d.residents, r.at, func(r resident, at uintptr) int {

@@ -91,7 +91,7 @@ func openDevice(index int) (*Device, error) {
 		return nil, wrap("counting devices", err)
 	}
 	if index < 0 || index >= count {
-		return nil, &Error{"opening the device", fmt.Sprintf("there is no device %d", index), fmt.Sprintf("%s", choices(count))}
+		return nil, &Error{"opening the device", fmt.Sprintf("there is no device %d", index), choices(count)}
 	}
 	dev, err := cu.GetDevice(index)
 	if err != nil {
