@@ -16,13 +16,14 @@ const (
 	FP32 Precision = "fp32"
 )
 
-// SpectralOptions are the options of Spectral; the zero value is the default. They mean what those of nnopt.Spectral mean.
+// SpectralOptions are the options of Spectral; the zero value is the default. They mean what those of nnopt.Spectral with Drop mean, but for Every: here a
+// matrix's statistics come from the gradient of the step of its update alone, with the weight of all steps since the one before.
 type SpectralOptions struct {
 	Precision Precision
 	Every     int     // steps between two updates of a matrix's factors, from the newest gradient; each step updates its share of the matrices. Default 10
 	Root      float64 // default 2
 	Momentum  float64 // default 0.9
-	Beta2     float64 // weight of a step in S; default 0.02
+	Beta2     float64 // weight of a step in S; default 0.05
 	Damping   float64 // default 1e-16
 	Terms     int     // factors of the truncated Cayley map; default 4
 	Exact     bool    // the exact Cayley map by recursive inversion: less arithmetic, many small kernels
@@ -68,7 +69,7 @@ func (o SpectralOptions) resolved() SpectralOptions {
 	}
 	set(&o.Root, 2)
 	set(&o.Momentum, 0.9)
-	set(&o.Beta2, 0.02)
+	set(&o.Beta2, 0.05)
 	set(&o.Damping, 1e-16)
 	if o.Exact {
 		set(&o.MaxNorm, 0.7)

@@ -17,7 +17,7 @@ import (
 	"github.com/spdopt/spdopt/cuda/internal/blas"
 )
 
-// Spectral is nnopt.Spectral for parameters, gradients, state and workspace in the memory of a device: matrices of one shape are worked on together, and a
+// Spectral is nnopt.Spectral (with Drop) for parameters, gradients, state and workspace in the memory of a device: matrices of one shape are worked on together, and a
 // step is one replayed graph on the caller's stream. It never waits and allocates nothing. What is no matrix takes AdamW steps.
 type Spectral struct {
 	d      *Device

@@ -228,11 +228,12 @@ func (s *Search) Report(r Evaluation) error {
 	if s.stop != nil {
 		return ErrFinished
 	}
-	i := int(r.ID - s.first)
-	switch {
-	case r.ID < s.first:
+	if r.ID < s.first {
 		return nil
-	case i >= len(s.tasks) || !s.tasks[i].handed:
+	}
+	i := int(min(r.ID-s.first, uint64(len(s.tasks))))
+	switch {
+	case i == len(s.tasks) || !s.tasks[i].handed:
 		return fmt.Errorf("esadapt: candidate %d was never handed out", r.ID)
 	case s.tasks[i].told:
 		return nil

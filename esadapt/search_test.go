@@ -252,6 +252,9 @@ func TestReportsOutOfTurn(t *testing.T) {
 	if err := s.Report(Evaluation{ID: c[1].ID + 1, F: 1}); err == nil {
 		t.Error("a result for a candidate that was never handed out was accepted")
 	}
+	if err := s.Report(Evaluation{ID: math.MaxUint64, F: 1}); err == nil {
+		t.Error("a result for an impossible candidate was accepted")
+	}
 	if err := s.Report(Evaluation{ID: 1 << 40, F: 1}); err == nil {
 		t.Error("a result for an unknown candidate was accepted")
 	}

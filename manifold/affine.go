@@ -157,7 +157,7 @@ func (m *Affine) Distance(p, q Point) (float64, error) {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
 	dense.Mirror(w[1])
-	if !eigen.SymValues(w[1], f.values) || !(f.values[0] > 0) {
+	if !f.solver.Values(w[1], f.values) || !(f.values[0] > 0) {
 		return 0, &PointError{What: "distance: the pencil of the two points is not positive definite to rounding",
 			Min: f.values[0], Max: f.values[m.n-1]}
 	}
@@ -175,7 +175,7 @@ func (m *Affine) Log(v []float64, p, q Point) error {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
 	dense.Mirror(w[1])
-	if !eigen.Sym(w[1], f.values) || !(f.values[0] > 0) {
+	if !f.solver.Sym(w[1], f.values) || !(f.values[0] > 0) {
 		return &PointError{What: "logarithm: the pencil of the two points is not positive definite to rounding",
 			Min: f.values[0], Max: f.values[m.n-1]}
 	}
@@ -197,7 +197,7 @@ func (m *Affine) Between(dst, p, q Point, t float64) error {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
 	dense.Mirror(w[1])
-	if !eigen.Sym(w[1], out.values) || !(out.values[0] > 0) {
+	if !out.solver.Sym(w[1], out.values) || !(out.values[0] > 0) {
 		return &PointError{What: "geodesic: the pencil of the two points is not positive definite to rounding",
 			Min: out.values[0], Max: out.values[m.n-1]}
 	}

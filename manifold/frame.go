@@ -20,7 +20,9 @@ type Frame struct {
 	stale  bool    // f does not belong to inv yet
 	logDet float64 // log det S
 	work   []dense.Matrix[float64]
+	spare  []dense.Matrix[float64] // scratch of complete, which may be called while work is in use
 	values []float64
+	solver eigen.Solver
 
 	spectral  bool // F = B diag(d)^(1/2) of factor
 	factor    *spectral.Factor
@@ -156,7 +158,10 @@ func (p *Frame) complete() error {
 	}
 	n := p.Dim()
 	f, inv := dense.Of(p.f.RawMatrix()), p.inverse()
-	k, e := dense.New[float64](n, n), dense.New[float64](n, n)
+	if p.spare == nil {
+		p.spare = []dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
+	}
+	k, e := p.spare[0], p.spare[1]
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inv, inv, 0, k)
 	dense.Mirror(k)
 	if !allFinite(inv) || dense.Cholesky(k) >= 0 {

@@ -236,6 +236,24 @@ func ExampleNewPositive() {
 	// Output: 1.0000
 }
 
+func ExampleNewOblique() {
+	// A correlation matrix is X X^T for unit rows; here two rows a right angle apart move towards each other.
+	m := must(manifold.NewOblique(2, 2))
+	p := must(manifold.NewUnitRows(mat.NewDense(2, 2, []float64{3, 0, 0, 1})))
+	q := p.Clone()
+	if err := m.Retract(q, p, []float64{0, math.Pi / 12, math.Pi / 12, 0}); err != nil {
+		panic(err)
+	}
+	var c mat.Dense
+	x := q.(*manifold.UnitRows).X()
+	c.Mul(x, x.T())
+	fmt.Printf("%.4f %.4f\n", c.At(0, 0), c.At(0, 1))
+	fmt.Printf("%.4f\n", must(m.Distance(p, q)))
+	// Output:
+	// 1.0000 0.5000
+	// 0.3702
+}
+
 func ExampleNewFixedDet() {
 	m := must(manifold.NewFixedDet(2, manifold.FixedDetOptions{LogDet: math.Log(3)}))
 	p := must(m.PointOf(a))

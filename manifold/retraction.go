@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // Retraction names a way to move a frame along a whitened tangent vector eta. All but SweepStep set F+ = F R with R =
@@ -88,7 +87,7 @@ func retractGeodesic(dst, p *Frame, eta dense.Matrix[float64]) error {
 	w := dst.scratch(3)
 	q, r := w[0], w[1]
 	q.Copy(eta)
-	if !eigen.Sym(q, dst.values) {
+	if !dst.solver.Sym(q, dst.values) {
 		return &StepError{Norm: math.NaN()}
 	}
 	var trace float64

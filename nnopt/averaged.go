@@ -17,9 +17,11 @@ const (
 	AverageEMA          AveragedKind = "ema"           // x <- e x + (1-e) z with e = min(Eval, t/(t+9)) in step t, y = z
 	AverageGPA          AveragedKind = "gpa"           // generalised primal averaging: x likewise, y <- Train x + (1-Train) z
 	AverageScheduleFree AveragedKind = "schedule-free" // x the mean of all z with weights (max lr so far)^2, y as for gpa (Defazio et al., arXiv:2405.15682)
+	AverageMomentum     AveragedKind = "momentum"      // no average: b <- Momentum b + (1-Dampening) u of the inner steps -lr u, y <- y - lr b; the result is y
 )
 
-// Averaged are the options of an average of the iterates around any optimizer of the registry. The blocks hold y; Averager.Eval exchanges them for x.
+// Averaged are the options of an average of the iterates, or of the steps, around any optimizer of the registry. The blocks hold y; Averager.Eval exchanges
+// them for x.
 // Weight decay of the inner optimizer acts on z with y held, as in facebookresearch/optimizers, so that x moves away from z a little: by the same amount
 // as z, times (1-Train)/Train.
 //
@@ -31,6 +33,10 @@ type Averaged struct {
 	Options  json.RawMessage `json:"options,omitempty"` // of the inner optimizer, beside Settings
 	Eval     float64         `json:"eval,omitempty"`    // default 0.999 for ema, 0.9 for gpa
 	Train    float64         `json:"train,omitempty"`   // default 0.8 for gpa, 0.9 for schedule-free
+
+	Momentum  float64 `json:"momentum,omitempty"`  // default 0.9 for momentum
+	Dampening float64 `json:"dampening,omitempty"` // for momentum, default 0
+	Nesterov  bool    `json:"nesterov,omitempty"`  // y <- y - lr ((1-Dampening) u + Momentum b)
 }
 
 // Validate reports the first option that has a value that it cannot have.
@@ -40,8 +46,21 @@ func (o *Averaged) Validate() error {
 	}
 	switch o.Kind {
 	case "", AverageEMA, AverageGPA, AverageScheduleFree:
+		if o.Momentum != 0 || o.Dampening != 0 || o.Nesterov {
+			return option("momentum, dampening and nesterov", "are for the kind momentum")
+		}
+	case AverageMomentum:
+		if o.Eval != 0 || o.Train != 0 {
+			return option("eval and train", "mean nothing for the kind momentum")
+		}
 	default:
-		return option("kind", "must be ema, gpa or schedule-free, not %q", o.Kind)
+		return option("kind", "must be ema, gpa, schedule-free or momentum, not %q", o.Kind)
+	}
+	if err := below("momentum", o.Momentum); err != nil {
+		return err
+	}
+	if err := below("dampening", o.Dampening); err != nil {
+		return err
 	}
 	if !(o.Train >= 0 && o.Train <= 1) {
 		return option("train", "must lie between 0 and 1, not %v", o.Train)
@@ -93,7 +112,10 @@ func newAveraged[T Float](name string, o Averaged) (Optimizer[T], error) {
 	if !ok {
 		return nil, option("inner", "%q averages by itself", o.Inner)
 	}
-	return &averaged[T]{name: name, kind: o.Kind, eval: orDefault(o.Eval, eval), train: orDefault(o.Train, train), inner: plain}, nil
+	return &averaged[T]{
+		name: name, kind: o.Kind, eval: orDefault(o.Eval, eval), train: orDefault(o.Train, train), inner: plain,
+		momentum: orDefault(o.Momentum, 0.9), dampening: o.Dampening, nesterov: o.Nesterov,
+	}, nil
 }
 
 // must1 returns the JSON of a value that always has one.
@@ -111,8 +133,11 @@ type averaged[T Float] struct {
 	eval, train float64
 	inner       *stepper[T]
 
+	momentum, dampening float64
+	nesterov            bool
+
 	z         []Block[T] // the blocks of the inner optimizer
-	x         [][]T
+	x         [][]T      // the averages, or the momentum
 	weightSum float64
 	largest   float64 // learning rate so far
 	evaluated bool    // the blocks hold x, and the slots x hold y
@@ -129,6 +154,9 @@ func (a *averaged[T]) Init(blocks []Block[T]) error {
 	for k := range blocks {
 		a.z[k].Value = append([]T(nil), blocks[k].Value...)
 		a.x[k] = append([]T(nil), blocks[k].Value...)
+		if a.kind == AverageMomentum {
+			clear(a.x[k])
+		}
 	}
 	a.weightSum, a.largest, a.evaluated = 0, 0, false
 	return nil
@@ -161,10 +189,17 @@ func (a *averaged[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	}
 	for k := range blocks {
 		a.z[k].Grad = blocks[k].Grad
+		if a.kind == AverageMomentum {
+			copy(a.z[k].Value, blocks[k].Value)
+		}
 	}
 	r, err := a.inner.Step(a.z, info)
 	if err != nil || r.Skipped || r.LR == 0 {
 		return r, err
+	}
+	if a.kind == AverageMomentum {
+		a.accumulate(blocks, T(r.LR))
+		return r, nil
 	}
 	keep := a.eval
 	switch a.kind {
@@ -194,6 +229,23 @@ func (a *averaged[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	return r, nil
 }
 
+// accumulate takes the step from the blocks to z into the momentum and moves the blocks by that.
+func (a *averaged[T]) accumulate(blocks []Block[T], lr T) {
+	mu, take := T(a.momentum), T(1-a.dampening)
+	for k := range blocks {
+		b, z := a.x[k], a.z[k].Value
+		for i, y := range blocks[k].Value {
+			u := take * (z[i] - y) / lr
+			b[i] = mu*b[i] + u
+			if a.nesterov {
+				blocks[k].Value[i] = y + lr*(u+mu*b[i])
+			} else {
+				blocks[k].Value[i] = y + lr*b[i]
+			}
+		}
+	}
+}
+
 // Eval implements Averager.
 func (a *averaged[T]) Eval(blocks []Block[T]) error { return a.exchange(blocks, true) }
 
@@ -208,6 +260,9 @@ func (a *averaged[T]) exchange(blocks []Block[T], evaluated bool) error {
 		return errors.New("nnopt: the blocks hold these values already")
 	}
 	a.evaluated = evaluated
+	if a.kind == AverageMomentum {
+		return nil
+	}
 	for k := range blocks {
 		x := a.x[k]
 		for i, v := range blocks[k].Value {

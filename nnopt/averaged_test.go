@@ -30,6 +30,30 @@ func TestPrimalAveragingIdentities(t *testing.T) {
 	}
 }
 
+// Momentum around plain descent is that of SGD, heavy ball and Nesterov's, also when the rate changes.
+func TestMomentumAroundDescent(t *testing.T) {
+	for _, nesterov := range []bool{false, true} {
+		around := must(NewAveraged[float64](Averaged{Settings: Settings{LR: 0.02}, Kind: AverageMomentum, Momentum: 0.7, Nesterov: nesterov, Options: []byte(`{"no_momentum":true}`)}))
+		sgd := must(NewSGD[float64](SGD{Settings: Settings{LR: 0.02}, Momentum: 0.7, Nesterov: nesterov}))
+		a, b := blocksFor[float64](source(1)), blocksFor[float64](source(1))
+		must(0, around.Init(a))
+		must(0, sgd.Init(b))
+		r := source(2)
+		for step := range 9 {
+			for k := range a {
+				fill(r, a[k].Grad)
+				copy(b[k].Grad, a[k].Grad)
+			}
+			info := StepInfo{LRScale: 1 / float64(1+step)}
+			must(around.Step(a, info))
+			must(sgd.Step(b, info))
+		}
+		for k := range a {
+			near(t, "momentum", a[k].Value, b[k].Value, 1e-11)
+		}
+	}
+}
+
 // Eval and Train exchange the average bit for bit, steps fail in between, and a state taken in between goes on.
 func TestAveragedEval(t *testing.T) {
 	o := must(NewAveraged[float32](Averaged{Inner: "adamw"}))

@@ -3,25 +3,41 @@ package nnopt
 import (
 	"fmt"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/cputime"
 )
 
-// BenchmarkStep times one step on a square matrix in float32, updates of the preconditioner included.
+// BenchmarkStep times one step on a matrix in float32, updates of the preconditioner included, against gradients that change: the shapes are a square one and
+// the three of a layer of GPT-2 small (attention, its three inputs together, and the wide layer), as blocks of at most 1024 and whole.
 func BenchmarkStep(b *testing.B) {
-	for _, n := range []int{256, 768} {
+	for _, shape := range [][2]int{{256, 256}, {768, 768}, {2304, 768}, {3072, 768}} {
 		for _, c := range []struct{ name, options string }{
-			{"adamw", `{}`}, {"muon", `{}`}, {"spectral", `{}`}, {"spectral", `{"interval":10}`}, {"eshampoo", `{}`}, {"eshampoo", `{"interval":10}`}, {"soap", `{}`}, {"soap", `{"interval":10}`},
-			{"shampoo", `{"interval":10}`}, {"sirf-shampoo", `{}`},
+			{"adamw", `{}`}, {"muon", `{}`},
+			{"spectral", `{}`}, {"spectral", `{"interval":10}`}, {"spectral", `{"shaping":{"max_dim":4096}}`}, {"spectral", `{"interval":10,"shaping":{"max_dim":4096}}`},
+			{"eshampoo", `{}`}, {"eshampoo", `{"interval":10}`}, {"eshampoo", `{"shaping":{"max_dim":4096}}`},
+			{"soap", `{}`}, {"soap", `{"interval":10}`}, {"shampoo", `{"interval":10}`}, {"sirf-shampoo", `{}`},
 		} {
-			b.Run(fmt.Sprintf("%d/%s%s", n, c.name, c.options), func(b *testing.B) {
-				o := must(New[float32](c.name, []byte(c.options)))
-				w := []Block[float32]{{Name: "w", Rows: n, Cols: n, Value: make([]float32, n*n), Grad: make([]float32, n*n)}}
-				fill(source(1), w[0].Grad)
-				must(0, o.Init(w))
-				must(o.Step(w, StepInfo{LRScale: 1}))
-				for b.Loop() {
-					must(o.Step(w, StepInfo{LRScale: 1}))
-				}
-			})
+			b.Run(fmt.Sprintf("%dx%d/%s%s", shape[0], shape[1], c.name, c.options), func(b *testing.B) { benchmarkStep(b, c.name, c.options, shape[0], shape[1]) })
 		}
 	}
+}
+
+// benchmarkStep times ten steps at once, so that each holds one update of an interval of ten.
+func benchmarkStep(b *testing.B, name, options string, rows, cols int) {
+	o := must(New[float32](name, []byte(options)))
+	n := rows * cols
+	w := []Block[float32]{{Name: "w", Rows: rows, Cols: cols, Value: make([]float32, n)}}
+	grads := make([]float32, n+10*cols) // ten windows that are a row apart
+	fill(source(1), grads)
+	for i := range grads {
+		grads[i] *= float32(1+i%cols) / float32(cols)
+	}
+	w[0].Grad = grads[:n]
+	must(0, o.Init(w))
+	cputime.Measure(b, func() {
+		for k := range 10 {
+			w[0].Grad = grads[k*cols : k*cols+n]
+			must(o.Step(w, StepInfo{LRScale: 1}))
+		}
+	})
 }

@@ -7,6 +7,17 @@ type placed[T Float] interface {
 	place(e engine.Backend[T], a *engine.Arena[T])
 }
 
+// warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
+type warmed interface{ warm() }
+
+// warm implements warmed. Workspaces of an earlier start lie in memory that is given back.
+func (r *spectralRule[T]) warm() {
+	for len(r.free) > 0 {
+		<-r.free
+	}
+	r.put(r.take())
+}
+
 // needed is the number of elements that a call of a rule can have operands of: six arrays of the size of the largest one.
 func needed[T Float](all []tracked[T]) (n int) {
 	for _, t := range all {
@@ -22,17 +33,17 @@ func needed[T Float](all []tracked[T]) (n int) {
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.e, p.z, p.t = e, a.Alloc(len(p.z)), a.Alloc(len(p.t))
 	for _, f := range p.factors {
-		f.place(e, a)
+		f.place(e)
 	}
 }
 
 // place implements placed.
-func (f *eigenFactor[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+func (f *eigenFactor[T]) place(e engine.Backend[T]) {
 	f.e = e
-	f.m.Data, f.gen.Data, f.q.Data = a.Alloc(len(f.m.Data)), a.Alloc(len(f.gen.Data)), a.Alloc(len(f.q.Data))
 }
 
 func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.rule.memory = a
 	for k := range s.parts {
 		s.parts[k].place(e, a)
 	}

@@ -21,6 +21,10 @@ type momentFactor[T Float] struct {
 	perm        []int
 	fine        []T // powers of the eigenvalues
 	solver      eigen.Solver
+
+	root    dense.Matrix[T] // A^(-e) instead of basis and eigenvalues, where a coupled iteration makes it
+	coupled *coupledRoot
+	sweeper *eigenFactor[float64] // of bounded-angle sweeps
 }
 
 func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
@@ -38,6 +42,9 @@ type refreshing struct {
 	tol       float64 // a basis in which the off-diagonal part is at most this part of the whole is kept
 	ascending bool    // order after the iterations
 	eps       float64 // added to the diagonal
+	sweeps    bool    // bounded-angle sweeps from the basis in use, at most most, until the coupling is at most tol
+	roots     RootMethod
+	exponent  float64 // of a root that is formed
 }
 
 // refresh brings basis and eigenvalues up to date with scale times the moment. It says whether perm holds an order into which the former basis was
@@ -55,7 +62,13 @@ func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decom
 			return false, false, false
 		}
 	}
-	if o.qr {
+	switch {
+	case o.roots == RootNewton || o.roots == RootSeries:
+		return false, false, f.form(o)
+	case o.sweeps:
+		f.sweep(o)
+		return false, false, true
+	case o.qr:
 		return f.iterate(o), false, true
 	}
 	if o.tol > 0 {
@@ -174,4 +187,44 @@ func (f *momentFactor[T]) orthogonalise(i int, v []float64) bool {
 	}
 	dense.Scale(1/norm, v, v)
 	return true
+}
+
+// form sets the root to the power -exponent of a by a coupled iteration; when that fails it stays as it was.
+func (f *momentFactor[T]) form(o *refreshing) bool {
+	p, q, _ := fraction(o.exponent, 8)
+	if o.roots == RootNewton {
+		if !f.coupled.newton(f.a, p) {
+			return false
+		}
+	} else if !f.coupled.series(f.a, p, q) {
+		return false
+	}
+	for i, v := range f.coupled.x.Data {
+		f.root.Data[i] = T(v)
+	}
+	return true
+}
+
+// sweep turns the basis towards the eigenvectors of a by the sweeps of the spectral core.
+func (f *momentFactor[T]) sweep(o *refreshing) {
+	e := f.sweeper
+	for i := range f.n {
+		for j, v := range f.q.Row(i) {
+			e.b.Set(i, j, float64(v))
+		}
+	}
+	e.restore()
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.a, e.b, 0, f.w)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, e.b, f.w, 0, e.m)
+	low, _ := eigenRange[float64]()
+	for i := range f.n {
+		e.d[i] = max(e.m.At(i, i), low)
+	}
+	clear(e.x)
+	e.follow(&turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most}, nil)
+	for i, v := range e.b.Data {
+		f.q.Data[i] = T(v)
+	}
+	copy(f.lambda, e.d)
+	f.keepValues()
 }

@@ -11,40 +11,58 @@ import (
 // turning says how the basis of a factor follows its target.
 type turning struct {
 	published bool    // first-order angles and exponential eigenvalues instead of bounded angles and Rayleigh quotients
+	drop      bool    // what the sweeps leave off the diagonal is dropped
 	maxNorm   float64 // bound on the norm of a generator
 	tol       float64 // > 0: sweeps are made only while the coupling exceeds it
 	sweeps    int     // at most
 }
 
-// eigenFactor is an SPD matrix B diag(d) B^T in the precision of the parameters, with the workspace that turns it. The angles, the Cayley map and
-// the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor (arXiv:2502.06268).
+// eigenFactor is the SPD matrix B M B^T in the precision of the parameters, B orthogonal and M near its diagonal d, with the workspace that turns B
+// towards the eigenvectors. The angles, the Cayley map and the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor
+// (arXiv:2502.06268).
 type eigenFactor[T Float] struct {
 	e    engine.Backend[T]
 	n    int
 	mode int             // dimension of the tensor
 	b    dense.Matrix[T] // basis, eigenvectors as columns
 	d    []T
-	h    dense.Matrix[T] // sum of the statistics since the last update, upper triangle, in the basis
+	m    dense.Matrix[T] // upper triangle; its diagonal is d but for increments that have not been settled
 
-	m, gen, q  dense.Matrix[T]
+	narrow []engine.BFloat16 // where m is stored between steps, if it is so
+	lasts  bool              // m is stored between steps as it is
+
+	gen, q     dense.Matrix[T]
 	work       []T
 	s, r, x    []T
 	next, fine []T // eigenvalues of a step; powers of eigenvalues
 	bound      [1]float64
 }
 
-// newEigenFactor wraps the slots b (n x n), d and h (nil: not kept between steps).
-func newEigenFactor[T Float](mode int, b, d, h []T) *eigenFactor[T] {
+// newEigenFactor wraps the slots b (n x n), d and m; m may be nil and bound later, as is the workspace.
+func newEigenFactor[T Float](mode int, b, d, m []T) *eigenFactor[T] {
 	n := len(d)
-	if h == nil {
-		h = make([]T, n*n)
-	}
 	v := make([]T, 5*n)
-	return &eigenFactor[T]{
-		e: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d, h: dense.Wrap(n, n, h),
-		m: dense.New[T](n, n), gen: dense.New[T](n, n), q: dense.New[T](n, n), work: make([]T, dense.CayleyWork(n)),
+	f := &eigenFactor[T]{
+		e: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
 	}
+	if m != nil {
+		f.m = dense.Wrap(n, n, m)
+	}
+	return f
+}
+
+// turnWork is the workspace of a rotation.
+type turnWork[T Float] struct{ gen, q, work []T }
+
+// newTurnWork returns that of factors of size n at most, whose Cayley maps need cayley elements.
+func newTurnWork[T Float](a *engine.Arena[T], n, cayley int) *turnWork[T] {
+	return &turnWork[T]{a.Alloc(n * n), a.Alloc(n * n), a.Alloc(max(cayley, n*n))}
+}
+
+// bind gives the factor a workspace.
+func (f *eigenFactor[T]) bind(w *turnWork[T]) {
+	f.gen, f.q, f.work = dense.Wrap(f.n, f.n, w.gen[:f.n*f.n]), dense.Wrap(f.n, f.n, w.q[:f.n*f.n]), w.work
 }
 
 // eigenRange bounds eigenvalues, so that their products with a few others stay in the range of T.
@@ -63,50 +81,50 @@ func epsilon[T Float]() float64 {
 	return 0x1p-52
 }
 
-// finite says whether the upper triangle of m is.
-func (f *eigenFactor[T]) finite() bool {
-	for i := range f.n {
-		var sum T
-		for _, v := range f.m.Row(i)[i:] {
-			sum += v - v
-		}
-		if sum != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// follow moves the factor towards the target in the upper triangle of m, of which x holds the relative increments of the eigenvalues. It returns the
-// number of sweeps.
-func (f *eigenFactor[T]) follow(o *turning) int {
+// follow turns the basis towards the eigenvectors of m, of which x holds the relative increments of the diagonal over d, and settles d. It returns the
+// number of sweeps. moved, if it is not nil, is a tensor in the coordinates of the basis, which goes along.
+func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 	for sweep := 0; ; sweep++ {
 		if sweep == o.sweeps || o.tol > 0 && f.coupling() <= o.tol {
 			if sweep == 0 {
-				for i := range f.next {
-					f.next[i] = f.m.At(i, i)
-				}
-				f.settle(o)
+				f.stay(o)
+			} else if o.drop {
+				f.clearCoupling()
 			}
 			return sweep
 		}
 		f.turn(o)
+		if moved != nil {
+			moved.apply(dense.Transposed, f.q, f.mode)
+		}
 		dense.Mirror(f.m)
-		if o.sweeps == 1 {
+		if o.drop && o.sweeps == 1 {
 			if !o.published {
 				f.e.RotatedDiagonal(engine.One(f.q), engine.One(f.m), f.next)
 			}
+			f.clearCoupling()
 			f.settle(o)
 			return 1
 		}
-		w := dense.Wrap(f.n, f.n, f.work)
+		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
 		f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 0, engine.One(w))
 		f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 0, engine.One(f.m))
-		for i := range f.next {
-			f.next[i] = f.m.At(i, i)
-		}
-		f.settle(o)
+		f.stay(o)
 		clear(f.x)
+	}
+}
+
+// stay settles d without a rotation.
+func (f *eigenFactor[T]) stay(o *turning) {
+	for i := range f.next {
+		f.next[i] = f.m.At(i, i)
+	}
+	f.settle(o)
+}
+
+func (f *eigenFactor[T]) clearCoupling() {
+	for i := range f.n {
+		clear(f.m.Row(i)[i+1:])
 	}
 }
 
@@ -134,7 +152,7 @@ func (f *eigenFactor[T]) turn(o *turning) {
 	f.b.Copy(f.gen)
 }
 
-// settle moves d to next, or by the exponential rule where that is asked for or next is not positive.
+// settle moves d, and the diagonal of m, to next, or by the exponential rule where that is asked for or next is not positive.
 func (f *eigenFactor[T]) settle(o *turning) {
 	low, high := eigenRange[T]()
 	for i, v := range f.next {
@@ -142,6 +160,7 @@ func (f *eigenFactor[T]) settle(o *turning) {
 			v = T(float64(f.d[i]) * math.Exp(min(max(float64(f.x[i]), -1), 1)))
 		}
 		f.d[i] = T(min(max(float64(v), low), high))
+		f.m.Data[i*f.n+i] = f.d[i]
 	}
 }
 
@@ -168,7 +187,7 @@ func (f *eigenFactor[T]) coupling() float64 {
 	return float64(c)
 }
 
-// normalise divides d by its geometric mean, whose logarithm it returns.
+// normalise divides d and m by the geometric mean of d, whose logarithm it returns.
 func (f *eigenFactor[T]) normalise() float64 {
 	var mean float64
 	for _, v := range f.d {
@@ -178,7 +197,10 @@ func (f *eigenFactor[T]) normalise() float64 {
 	low, high := eigenRange[T]()
 	c := math.Exp(-mean)
 	for i, v := range f.d {
+		row := f.m.Row(i)[i:]
+		dense.Scale(T(c), row, row)
 		f.d[i] = T(min(max(c*float64(v), low), high))
+		row[0] = f.d[i]
 	}
 	return mean
 }

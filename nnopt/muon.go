@@ -24,6 +24,7 @@ type Muon struct {
 	Momentum   float64   `json:"momentum,omitempty"`   // moving average of the gradient; default 0.95
 	Nesterov   bool      `json:"nesterov,omitempty"`   // average it with the gradient once more
 	Iterations int       `json:"iterations,omitempty"` // default 5
+	Exact      bool      `json:"exact,omitempty"`      // go on with X <- (3 X - X X^T X)/2 to the polar factor, 30 times at most
 	Scale      MuonScale `json:"scale,omitempty"`      // default MuonAdam
 	Beta1      float64   `json:"beta1,omitempty"`      // of vectors; default 0.9
 	Beta2      float64   `json:"beta2,omitempty"`      // of vectors; default 0.999
@@ -155,6 +156,32 @@ func (s *muonBlock[T]) orthogonalise(e engine.Backend[T]) {
 		e.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, engine.One(s.a), engine.One(s.a), b, engine.One(s.p))
 		s.next.Copy(s.x)
 		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(s.p), engine.One(s.x), a, engine.One(s.next))
+		s.x, s.next = s.next, s.x
+	}
+	if s.o.Exact {
+		s.polish()
+	}
+}
+
+// polish takes x, whose singular values are below sqrt 3, to its polar factor, until X X^T stops coming nearer to I.
+func (s *muonBlock[T]) polish() {
+	last := math.Inf(1)
+	for range 30 {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, -0.5, s.x, s.x, 0, s.a)
+		dense.Mirror(s.a)
+		var rest float64
+		for i := range s.a.Rows {
+			p := &s.a.Data[i*s.a.Cols+i]
+			*p += 0.5
+			row := s.a.Row(i)
+			rest += float64(dense.Dot(row, row))
+			*p += 1
+		}
+		if !(rest < 0.9*last) {
+			return
+		}
+		last = rest
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.a, s.x, 0, s.next)
 		s.x, s.next = s.next, s.x
 	}
 }

@@ -55,6 +55,11 @@ func ExampleNewSIRFShampoo() {
 	// Output: against against against against
 }
 
+func ExampleNewAdaGrad() {
+	firstSteps(nnopt.NewAdaGrad[float64](nnopt.AdaGrad{}))
+	// Output: against against against against
+}
+
 func ExampleNewMuon() {
 	firstSteps(nnopt.NewMuon[float64](nnopt.Muon{}))
 	// Output: against against against against

@@ -29,6 +29,7 @@ func Optimizers() []Entry {
 		entry("root-free-rmsprop", "RMSProp without the root: diagonal natural gradient", NewRootFreeRMSProp[float32], NewRootFreeRMSProp[float64]),
 		entry("root-free-adamw", "AdamW without the root", NewRootFreeAdamW[float32], NewRootFreeAdamW[float64]),
 		entry("sgd", "stochastic gradient descent with heavy-ball or Nesterov momentum", NewSGD[float32], NewSGD[float64]),
+		entry("adagrad", "steps divided by the root of the sum of squared gradients", NewAdaGrad[float32], NewAdaGrad[float64]),
 		entry("adamw", "Adam with decoupled weight decay", NewAdamW[float32], NewAdamW[float64]),
 		entry("nadamw", "AdamW with a Nesterov numerator, the AlgoPerf baseline", NewNadamW[float32], NewNadamW[float64]),
 		entry("averaged", "averages of the iterates of another optimizer: moving, primal or schedule-free", NewAveraged[float32], NewAveraged[float64]),

@@ -10,80 +10,6 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// Factoring is what Shampoo and EShampoo share: the second moments L <- Beta2 L + (1-Beta2) G G^T of a gradient along each of its dimensions, and
-// when and how their eigenbases are brought up to date.
-type Factoring struct {
-	Shaping          Shaping `json:"shaping,omitzero"`
-	Beta1            float64 `json:"beta1,omitempty"`              // moving average of the gradient; default 0.9
-	NoMomentum       bool    `json:"no_momentum,omitempty"`        // Beta1 0
-	Beta3            float64 `json:"beta3,omitempty"`              // weight of the old average in the numerator; default Beta1, below it is like NadamW
-	Beta2            float64 `json:"beta2,omitempty"`              // default 0.95; 1 is the sum of AdaGrad
-	Eps              float64 `json:"eps,omitempty"`                // default 1e-8
-	NoBiasCorrection bool    `json:"no_bias_correction,omitempty"` //
-	Interval         int     `json:"interval,omitempty"`           // steps between refreshes; default 1
-	Start            int     `json:"start,omitempty"`              // step of the first refresh; default Interval
-	QR               bool    `json:"qr,omitempty"`                 // orthogonal iterations instead of eigendecompositions
-	Iterations       int     `json:"iterations,omitempty"`         // of those, at most; default 1
-	Tol              float64 `json:"tol,omitempty"`                // a basis is kept while ||offdiag(Q^T L Q)||_F <= Tol ||L||_F; default 0
-	LibraryOrder     bool    `json:"library_order,omitempty"`      // sort ascending after QR and leave the second moments where they are, see EShampoo
-	TraceScaling     bool    `json:"trace_scaling,omitempty"`      // divide each L by the square root of its trace
-}
-
-// Validate reports the first option that has a value that it cannot have.
-func (o *Factoring) Validate() error {
-	if err := o.Shaping.Validate(); err != nil {
-		return err
-	}
-	if o.NoMomentum && (o.Beta1 != 0 || o.Beta3 != 0) {
-		return option("no_momentum", "contradicts beta1 and beta3")
-	}
-	if err := validateBetas(o.Beta1, 0, o.Eps); err != nil {
-		return err
-	}
-	if err := below("beta3", o.Beta3); err != nil {
-		return err
-	}
-	if !(o.Beta2 >= 0 && o.Beta2 <= 1) {
-		return option("beta2", "must lie between 0 and 1, not %v", o.Beta2)
-	}
-	if min(o.Interval, o.Start, o.Iterations) < 0 {
-		return option("interval, start and iterations", "must not be negative")
-	}
-	return below("tol", o.Tol)
-}
-
-func (o *Factoring) fill() {
-	o.Beta1, o.Beta2, o.Eps = orDefault(o.Beta1, 0.9), orDefault(o.Beta2, 0.95), orDefault(o.Eps, 1e-8)
-	if o.NoMomentum {
-		o.Beta1 = 0
-	}
-	o.Beta3 = orDefault(o.Beta3, o.Beta1)
-	o.Interval, o.Iterations = max(o.Interval, 1), max(o.Iterations, 1)
-	if o.Start == 0 {
-		o.Start = o.Interval
-	}
-}
-
-// weight is that of the newest term in the second moments.
-func (o *Factoring) weight() float64 {
-	if o.Beta2 == 1 {
-		return 1
-	}
-	return 1 - o.Beta2
-}
-
-// correction is what second moments are divided by after t steps.
-func (o *Factoring) correction(t int) float64 {
-	if o.NoBiasCorrection || o.Beta2 == 1 {
-		return 1
-	}
-	return 1 - math.Pow(o.Beta2, float64(t))
-}
-
-func (o *Factoring) refreshes(t int) bool {
-	return t == o.Start || t > o.Start && t%o.Interval == 0
-}
-
 // EShampoo are the options of eigenvalue-corrected Shampoo (Eschenhagen et al., arXiv:2506.03595; with QR it is SOAP, arXiv:2409.11321): with Q_k the
 // eigenbases of the moments, V <- Beta2 V + (1-Beta2) (rotated G)^2 and W <- (1 - lr Decay) W - lr times the rotated average of the gradient divided by
 // sqrt(V) + Eps, rotated back.
@@ -133,17 +59,29 @@ const (
 	GraftAdam    Graft = "adam"
 )
 
+// RootMethod says how Shampoo gets inverse roots.
+type RootMethod string
+
+// The methods; the empty one is RootEigen. The coupled iterations take products only and need an exponent 1/p, or q/p with q <= 8 for RootSeries, p <= 64.
+const (
+	RootEigen  RootMethod = "eigen"  // from the eigenbasis, which is kept: by decomposition, QR or Sweeps
+	RootNewton RootMethod = "newton" // coupled Newton iteration
+	RootSeries RootMethod = "series" // coupled iteration of third order
+)
+
 // Shampoo are the options of Shampoo (Gupta et al., arXiv:1802.09568; Shi et al., arXiv:2309.06497): the average of the gradient is multiplied by
 // (L_k + Eps I)^(-e_k) along each dimension k, e_k = 1/(2 order) unless Exponents says otherwise. With a graft the result gets the length of
 // another method's step, whose steps are also those before Start.
 type Shampoo struct {
 	Settings // LR defaults to 0.001
 	Factoring
-	Exponents  []float64 `json:"exponents,omitempty"`   // one for all dimensions, or one for each; 0 leaves a dimension out
-	Graft      Graft     `json:"graft,omitempty"`       // default GraftAdam
-	GraftBeta2 float64   `json:"graft_beta2,omitempty"` // of rmsprop and adam; default 0.99 and 0.999
-	GraftEps   float64   `json:"graft_eps,omitempty"`   // default 1e-10
-	KL         bool      `json:"kl,omitempty"`          // KL-Shampoo: the moment of a dimension is that of the gradient preconditioned along the others
+	Exponents  []float64  `json:"exponents,omitempty"`      // one for all dimensions, or one for each; 0 leaves a dimension out
+	Graft      Graft      `json:"graft,omitempty"`          // default GraftAdam
+	GraftBeta2 float64    `json:"graft_beta2,omitempty"`    // of rmsprop and adam; default 0.99 and 0.999
+	GraftEps   float64    `json:"graft_eps,omitempty"`      // default 1e-10
+	Roots      RootMethod `json:"roots,omitempty"`          // default RootEigen
+	Pseudo     bool       `json:"pseudo_inverse,omitempty"` // eigenvalues of at most n times the distance from 1 to the next number, relative to the largest, are dropped; Eps is 0
+	KL         bool       `json:"kl,omitempty"`             // KL-Shampoo: the moment of a dimension is that of the gradient preconditioned along the others
 }
 
 // Validate reports the first option that has a value that it cannot have.
@@ -162,10 +100,35 @@ func (o *Shampoo) Validate() error {
 			return err
 		}
 	}
+	if err := o.validateRoots(); err != nil {
+		return err
+	}
 	if err := below("graft_beta2", o.GraftBeta2); err != nil {
 		return err
 	}
 	return notNegative("graft_eps", o.GraftEps)
+}
+
+func (o *Shampoo) validateRoots() error {
+	most := 1
+	switch o.Roots {
+	case "", RootEigen:
+		return nil
+	case RootSeries:
+		most = 8
+	case RootNewton:
+	default:
+		return option("roots", "must be eigen, newton or series, not %q", o.Roots)
+	}
+	if o.QR || o.Sweeps || o.Pseudo {
+		return option("roots", "%s keeps no eigenbasis for qr, sweeps and pseudo_inverse", o.Roots)
+	}
+	for _, e := range o.Exponents {
+		if _, _, ok := fraction(e, most); !ok && e != 0 {
+			return option("exponents", "%v is no 1/p (or q/p, q <= %d, p <= 64) that the roots %s can take", e, most, o.Roots)
+		}
+	}
+	return nil
 }
 
 // NewShampoo returns Shampoo. For an m x n matrix it keeps m n + 2 m^2 + 2 n^2 + m + n numbers, with most graftings m n more.
@@ -175,6 +138,9 @@ func NewShampoo[T Float](o Shampoo) (Optimizer[T], error) {
 	}
 	o.fill()
 	o.LR, o.GraftEps = orDefault(o.LR, 1e-3), orDefault(o.GraftEps, 1e-10)
+	if o.Pseudo {
+		o.Eps = 0
+	}
 	if o.Graft == "" {
 		o.Graft = GraftAdam
 	}
@@ -187,7 +153,7 @@ func NewShampoo[T Float](o Shampoo) (Optimizer[T], error) {
 		o.GraftBeta2 = orDefault(o.GraftBeta2, 0.99)
 	}
 	return newStepper("shampoo", o.Settings, rule[T](&shampooRule[T]{
-		Factoring: o.Factoring, exponents: o.Exponents, kl: o.KL, graft: o.Graft, graftBeta2: o.GraftBeta2, graftEps: o.GraftEps,
+		Factoring: o.Factoring, exponents: o.Exponents, roots: o.Roots, pseudo: o.Pseudo, kl: o.KL, graft: o.Graft, graftBeta2: o.GraftBeta2, graftEps: o.GraftEps,
 	}))
 }
 
@@ -196,6 +162,8 @@ type shampooRule[T Float] struct {
 	Factoring
 	corrected            bool
 	exponents            []float64
+	roots                RootMethod
+	pseudo               bool
 	kl                   bool
 	graft                Graft
 	graftBeta2, graftEps float64
@@ -211,6 +179,9 @@ func (r *shampooRule[T]) hasGraft() bool {
 	return r.graft == GraftAdaGrad || r.graft == GraftRMSProp || r.graft == GraftAdam
 }
 
+// formed says whether the roots themselves are kept, not eigenbases.
+func (r *shampooRule[T]) formed() bool { return r.roots == RootNewton || r.roots == RootSeries }
+
 func (r *shampooRule[T]) slots(b *Block[T]) []slotShape {
 	all := like(b, "momentum")
 	if r.hasGraft() {
@@ -224,7 +195,12 @@ func (r *shampooRule[T]) slots(b *Block[T]) []slotShape {
 			if p.excluded[i] {
 				continue
 			}
-			all = append(all, slotShape{fmt.Sprintf("moment%d.%d", k, i), n, n}, slotShape{fmt.Sprintf("basis%d.%d", k, i), n, n})
+			all = append(all, slotShape{fmt.Sprintf("moment%d.%d", k, i), n, n})
+			if r.formed() {
+				all = append(all, slotShape{fmt.Sprintf("root%d.%d", k, i), n, n})
+				continue
+			}
+			all = append(all, slotShape{fmt.Sprintf("basis%d.%d", k, i), n, n})
 			if !r.corrected {
 				all = append(all, slotShape{fmt.Sprintf("values%d.%d", k, i), 1, n})
 			}
@@ -239,7 +215,7 @@ func (r *shampooRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots)
 func startBases[T Float](slots []Slot[T]) {
 	for _, slot := range slots {
 		switch {
-		case strings.HasPrefix(slot.Name, "basis"):
+		case strings.HasPrefix(slot.Name, "basis"), strings.HasPrefix(slot.Name, "root"):
 			dense.Wrap(slot.Rows, slot.Cols, slot.Data).Identity()
 		case strings.HasPrefix(slot.Name, "values"):
 			for i := range slot.Data {
@@ -270,15 +246,31 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 			if p.excluded[i] {
 				continue
 			}
-			l, q, values := take(), take(), []T(nil)
-			if !r.corrected {
-				values = take()
-			}
-			part.moments = append(part.moments, newMomentFactor(i, n, l, q, values))
+			part.moments = append(part.moments, r.moment(i, n, take))
 		}
 		s.parts = append(s.parts, part)
 	}
 	return s
+}
+
+// moment makes the factor of dimension i from the next slots.
+func (r *shampooRule[T]) moment(i, n int, take func() []T) *momentFactor[T] {
+	l := take()
+	if r.formed() {
+		f := newMomentFactor(i, n, l, make([]T, n*n), nil)
+		f.root, f.coupled = dense.Wrap(n, n, take()), newCoupledRoot(n)
+		return f
+	}
+	q, values := take(), []T(nil)
+	if !r.corrected {
+		values = take()
+	}
+	f := newMomentFactor(i, n, l, q, values)
+	if r.Sweeps {
+		f.sweeper = newEigenFactor(i, make([]float64, n*n), make([]float64, n), make([]float64, n*n))
+		f.sweeper.bind(newTurnWork[float64](nil, n, dense.CayleyWork(n)))
+	}
+	return f
 }
 
 // shampooBlock moves one block.
@@ -325,12 +317,23 @@ type shampooPart[T Float] struct {
 	piece piece
 	productModes[T]
 	moments []*momentFactor[T]
-	second  []T // of the rotated gradient, EShampoo
+	second  []T  // of the rotated gradient, EShampoo
+	refused bool // the gradient is beyond what the moments can hold
+	failed  bool
+}
+
+func (s *shampooBlock[T]) failures() bool {
+	return slices.ContainsFunc(s.parts, func(p shampooPart[T]) bool { return p.failed })
 }
 
 func (p *shampooPart[T]) step(s *shampooBlock[T]) {
 	r := s.rule
-	p.observe(r, s.g)
+	gather(&p.piece, p.z, s.g)
+	p.refused = !(p.squares() < p.room())
+	p.failed = p.refused
+	if !p.refused {
+		p.observe(r, s.g)
+	}
 	if r.refreshes(r.step) {
 		p.refresh(r)
 	}
@@ -353,6 +356,21 @@ func (p *shampooPart[T]) step(s *shampooBlock[T]) {
 	scatter(&p.piece, s.out, p.z)
 }
 
+// room returns how large a sum of squares the moments, which are sums with Beta2 1, can take in without leaving the range of T.
+func (p *shampooPart[T]) room() float64 {
+	low, _ := eigenRange[T]()
+	limit := math.Pow(low, -2.6) // 2.5e36 in float32
+	room := limit
+	for _, f := range p.moments {
+		var trace float64
+		for i := range f.n {
+			trace += float64(f.l.At(i, i))
+		}
+		room = min(room, limit-trace)
+	}
+	return room
+}
+
 // observe takes the gradient into the moments.
 func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
 	gather(&p.piece, p.z, g)
@@ -371,7 +389,10 @@ func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
 
 // refresh brings the bases up to date. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
 func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
-	for _, f := range p.moments {
+	for k, f := range p.moments {
+		if !r.corrected && p.exponent(r, k) == 0 {
+			continue
+		}
 		scale := 1 / r.correction(r.step)
 		if r.TraceScaling {
 			var trace float64
@@ -382,8 +403,10 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 				scale /= math.Sqrt(trace)
 			}
 		}
-		o := refreshing{r.QR, r.Iterations, r.Tol, r.LibraryOrder, r.Eps}
-		if permuted, _, _ := f.refresh(scale, &o); permuted && r.corrected {
+		o := refreshing{qr: r.QR, most: r.Iterations, tol: r.Tol, ascending: r.LibraryOrder, eps: r.Eps, sweeps: r.Sweeps, roots: r.roots, exponent: p.exponent(r, k)}
+		permuted, _, ok := f.refresh(scale, &o)
+		p.failed = p.failed || !ok
+		if permuted && r.corrected {
 			copy(p.z, p.second)
 			p.permute(f.perm, f.mode)
 			copy(p.second, p.z)
@@ -394,13 +417,15 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 // corrected is the step of EShampoo.
 func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
 	r := s.rule
-	gather(&p.piece, p.z, s.g)
-	for _, f := range p.moments {
-		p.apply(dense.Transposed, f.q, f.mode)
-	}
-	keep, take := T(r.Beta2), T(r.weight())
-	for i, v := range p.z {
-		p.second[i] = keep*p.second[i] + take*v*v
+	if !p.refused {
+		gather(&p.piece, p.z, s.g)
+		for _, f := range p.moments {
+			p.apply(dense.Transposed, f.q, f.mode)
+		}
+		keep, take := T(r.Beta2), T(r.weight())
+		for i, v := range p.z {
+			p.second[i] = keep*p.second[i] + take*v*v
+		}
 	}
 	gather(&p.piece, p.z, s.hat)
 	for _, f := range p.moments {
@@ -440,18 +465,35 @@ func (p *shampooPart[T]) precondition(r *shampooRule[T], without int) {
 		if k == without || e == 0 {
 			continue
 		}
+		if r.formed() {
+			p.apply(dense.NoTrans, f.root, f.mode)
+			continue
+		}
 		p.apply(dense.Transposed, f.q, f.mode)
-		least := math.Inf(1)
-		for _, v := range f.values {
-			least = min(least, float64(v))
-		}
-		shift := T(max(0, r.Eps-least))
-		for i, v := range f.values {
-			f.fine[i] = v + shift
-		}
-		dense.Pow(f.fine, f.fine, -e)
+		f.powers(-e, r.Eps, r.pseudo)
 		p.multiply(f.fine, f.mode)
 		p.apply(dense.NoTrans, f.q, f.mode)
+	}
+}
+
+// powers sets fine to powers of the eigenvalues, shifted so that the smallest is at least eps; of a pseudo-inverse those of what is zero to rounding are 0.
+func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
+	low, _ := eigenRange[T]()
+	shift, floor := T(max(0, eps-float64(slices.Min(f.values)))), T(max(eps, low*low))
+	if pseudo {
+		shift, floor = 0, T(float64(f.n)*epsilon[T]())*slices.Max(f.values)
+	}
+	for i, v := range f.values {
+		f.fine[i] = max(v+shift, floor)
+	}
+	dense.Pow(f.fine, f.fine, e)
+	if !pseudo {
+		return
+	}
+	for i, v := range f.values {
+		if v <= floor {
+			f.fine[i] = 0
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package nnopt
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -76,6 +77,7 @@ func TestShampooGolden(t *testing.T) {
 		"muon_ns5":                               {"muon", `{"scale":"plain","momentum":0.95,"eps":1e-8,"beta2":0.999}`},
 		"sign_descent":                           {"sign", `{}`},
 		"gpa":                                    {"averaged", `{"kind":"gpa","inner":"eshampoo","eval":0.9,"train":0.8,"options":{"eps":1e-5,"beta2":0.99}}`},
+		"classic_momentum_nesterov":              {"averaged", `{"kind":"momentum","momentum":0.9,"dampening":0.1,"nesterov":true,"inner":"eshampoo","options":{"eps":1e-5,"beta2":0.99,"no_momentum":true}}`},
 		"schedule_free":                          {"averaged", `{"kind":"schedule-free","inner":"eshampoo","train":0.9,"options":{"eps":1e-5,"beta2":0.99,"no_momentum":true}}`},
 		"weight_decay_L2":                        {"eshampoo", `{"decay":0.1,"decay_kind":"l2"}`},
 		"weight_decay_DECOUPLED":                 {"eshampoo", `{"decay":0.1}`},
@@ -174,11 +176,56 @@ func TestEShampooFirstStepIsPolar(t *testing.T) {
 	}
 }
 
+// The roots of all methods agree over a run, each to its own accuracy.
+func TestShampooRootsAgree(t *testing.T) {
+	move := func(options string) []float64 {
+		o := must(New[float64]("shampoo", []byte(options)))
+		w := []Block[float64]{{Name: "w", Rows: 5, Cols: 7, Value: make([]float64, 35), Grad: make([]float64, 35)}}
+		must(0, o.Init(w))
+		run(t, o, w, 41, 12)
+		return w[0].Value
+	}
+	for _, base := range []string{`"graft":"none","eps":0.001,"interval":2`, `"exponents":[0.5],"eps":0.001`, `"kl":true,"exponents":[0.5],"eps":0.01,"trace_scaling":true`} {
+		want := move("{" + base + "}")
+		for _, c := range []struct {
+			options string
+			tol     float64
+		}{{`"roots":"newton"`, 1e-5}, {`"roots":"series"`, 1e-9}, {`"sweeps":true,"tol":1e-9,"iterations":60`, 1e-7}, {`"qr":true,"iterations":4000`, 1e-6}} {
+			within(t, base+c.options, move("{"+base+","+c.options+"}"), want, c.tol)
+		}
+	}
+}
+
+// On gradients of rank one the pseudo-inverse moves along the gradient only, by its powers there.
+func TestShampooPseudoInverse(t *testing.T) {
+	o := must(NewShampoo[float64](Shampoo{Settings: Settings{LR: 1}, Factoring: Factoring{NoMomentum: true, Beta2: 1}, Graft: GraftNone, Pseudo: true}))
+	w := []Block[float64]{{Name: "w", Rows: 3, Cols: 2, Value: make([]float64, 6), Grad: []float64{2, 1, 4, 2, -2, -1}}}
+	must(0, o.Init(w))
+	must(o.Step(w, StepInfo{LRScale: 1}))
+	for i, g := range w[0].Grad { // G = u v^T of norm s: L^(-1/4) G R^(-1/4) = G/s
+		within(t, "step", w[0].Value[i:i+1], []float64{-g / math.Sqrt(30)}, 1e-12)
+	}
+}
+
+// Exponents that a coupled iteration cannot take are refused, and so are options that need an eigenbasis.
+func TestShampooRootOptions(t *testing.T) {
+	for _, text := range []string{
+		`{"roots":"cubic"}`, `{"roots":"newton","exponents":[0.3]}`, `{"roots":"series","exponents":[0.7071]}`, `{"roots":"newton","qr":true}`,
+		`{"roots":"series","pseudo_inverse":true}`, `{"sweeps":true,"qr":true}`,
+	} {
+		var o *OptionError
+		if _, err := New[float64]("shampoo", []byte(text)); !errors.As(err, &o) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // With a start beyond the run a graft is the method itself.
 func TestShampooGraftAlone(t *testing.T) {
 	for graft, other := range map[Graft]Optimizer[float64]{
-		GraftSGD:  must(NewSGD[float64](SGD{Settings: Settings{LR: 0.01}, NoMomentum: true})),
-		GraftAdam: must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: 1e-300, Eps: 1e-10})),
+		GraftAdaGrad: must(NewAdaGrad[float64](AdaGrad{Settings: Settings{LR: 0.01}})),
+		GraftSGD:     must(NewSGD[float64](SGD{Settings: Settings{LR: 0.01}, NoMomentum: true})),
+		GraftAdam:    must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: 1e-300, Eps: 1e-10})),
 	} {
 		o := must(NewShampoo[float64](Shampoo{Settings: Settings{LR: 0.01}, Factoring: Factoring{NoMomentum: true, Start: 1000}, Graft: graft}))
 		a, b := blocksFor[float64](source(4)), blocksFor[float64](source(4))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -22,29 +23,34 @@ const (
 )
 
 // Spectral are the options of the spectral-factorised preconditioner (Lin et al., arXiv:2502.06268). For a weight matrix the second moment of the
-// gradient is S = alpha C (x) K, C = B diag(d) B^T with determinant 1 and K likewise, and a step is W <- (1 - lr Decay) W - lr S^(-1/Root) m with the
-// moving average m of the gradient. S moves by steps of length Beta2 on the manifold: a rotation by bounded angles and Rayleigh quotients, in matrix
-// products only. Vectors have one full matrix; tensors (Shaping.Tensors) one factor for each dimension.
+// gradient is S = alpha C (x) K with C = B M B^T of determinant 1, K likewise, where B is orthogonal and M near its diagonal d. A step is
+// W <- (1 - lr Decay) W - lr S^(-1/Root) m, with d in the place of M and the moving average m of the gradient. S learns in every step, by the weight
+// Beta2; every Interval steps, and in each of the first Interval ones, B is turned towards the eigenvectors by bounded angles, in matrix products only,
+// and M along with it, so that nothing is lost: with ShampooStatistics B M B^T is the exact moving average. The published method drops what a rotation
+// leaves off the diagonal (Drop, Published). The gradient is rotated once, for S and for m, which is kept in the coordinates of the bases. Vectors have
+// one full matrix; tensors (Shaping.Tensors) one factor for each dimension.
 //
 // Root 1 is the root-free (natural-gradient) step: it takes StepInfo.BatchSize times the outer product of the mean gradient as statistics and
 // wants a smaller learning rate.
 type Spectral struct {
-	Settings               // LR defaults to 0.003
+	Settings               // LR defaults to 0.006
 	Shaping     Shaping    `json:"shaping,omitzero"`
 	Statistics  Statistics `json:"statistics,omitempty"`   // default KLStatistics
 	Root        float64    `json:"root,omitempty"`         // any positive number, default 2
 	Momentum    float64    `json:"momentum,omitempty"`     // default 0.9, with bias correction
 	NoMomentum  bool       `json:"no_momentum,omitempty"`  //
-	Beta2       float64    `json:"beta2,omitempty"`        // weight of the newest gradient in S; default 0.02
+	Beta2       float64    `json:"beta2,omitempty"`        // weight of the newest gradient in S; default 0.05
 	Gamma       float64    `json:"gamma,omitempty"`        // decay of S in units of Beta2; default 1, the moving average
 	Sum         bool       `json:"sum,omitempty"`          // Gamma 0: S is a sum
 	Damping     float64    `json:"damping,omitempty"`      // added to the second moments; default 1e-16, and 1e-4 for Root 1
-	Interval    int        `json:"interval,omitempty"`     // steps between rotations, whose statistics are folded into one; default 1
+	Interval    int        `json:"interval,omitempty"`     // steps between rotations; default 1
 	Tol         float64    `json:"tol,omitempty"`          // > 0: sweep until the coupling max |M_ij|/sqrt(M_ii M_jj) is at most Tol, 0 to MaxSweeps times
 	MaxSweeps   int        `json:"max_sweeps,omitempty"`   // default 1, with Tol 4
+	Drop        bool       `json:"drop,omitempty"`         // what a rotation leaves off the diagonal is dropped; default: it stays in S
 	Published   bool       `json:"published,omitempty"`    // first-order angles and exponential eigenvalues as published
 	MaxNorm     float64    `json:"max_norm,omitempty"`     // bound on the norm of a rotation's generator; default 0.7
 	DiagVectors bool       `json:"diag_vectors,omitempty"` // a diagonal S for vectors
+	BFloat16    bool       `json:"bfloat16,omitempty"`     // momentum and what is off the diagonal are stored in bfloat16; bases and eigenvalues keep their precision
 }
 
 // Validate reports the first option that has a value that it cannot have.
@@ -78,19 +84,19 @@ func (o *Spectral) Validate() error {
 	if err := below("momentum", o.Momentum); err != nil {
 		return err
 	}
-	if orDefault(o.Beta2, 0.02)*orDefault(o.Gamma, 1) > 1 {
+	if orDefault(o.Beta2, 0.05)*orDefault(o.Gamma, 1) > 1 {
 		return option("gamma", "times beta2 must be at most 1")
 	}
 	return below("beta2", o.Beta2)
 }
 
-// NewSpectral returns the spectral-factorised preconditioner. For an m x n matrix it keeps m n + m^2 + n^2 numbers, with Interval > 1
-// m^2 + n^2 more.
+// NewSpectral returns the spectral-factorised preconditioner. For an m x n matrix it keeps m n + 2 m^2 + 2 n^2 numbers; with Drop and Interval 1
+// m^2 + n^2 less.
 func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 3e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.02)
+	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 6e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.05)
 	o.Gamma, o.Momentum, o.Interval = orDefault(o.Gamma, 1), orDefault(o.Momentum, 0.9), max(o.Interval, 1)
 	if o.Sum {
 		o.Gamma = 0
@@ -103,7 +109,9 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 		standard = 1e-4
 	}
 	o.Damping = orDefault(o.Damping, standard)
-	r := &spectralRule[T]{o: o, turning: turning{o.Published, orDefault(o.MaxNorm, 0.7), o.Tol, o.MaxSweeps}}
+	r := &spectralRule[T]{
+		o: o, turning: turning{o.Published, o.Published || o.Drop, orDefault(o.MaxNorm, 0.7), o.Tol, o.MaxSweeps}, free: make(chan *spectralWork[T], 256),
+	}
 	if r.turning.sweeps == 0 {
 		r.turning.sweeps = 1
 		if o.Tol > 0 {
@@ -119,6 +127,10 @@ type spectralRule[T Float] struct {
 
 	step  int
 	batch float64 // factor on the statistics
+
+	memory *engine.Arena[T] // of workspaces
+	most   spectralSizes
+	free   chan *spectralWork[T]
 }
 
 func (r *spectralRule[T]) counters() []counter { return nil }
@@ -148,8 +160,8 @@ func (r *spectralRule[T]) slots(b *Block[T]) []slotShape {
 				continue
 			}
 			all = append(all, slotShape{fmt.Sprintf("basis%d.%d", k, i), n, n}, slotShape{fmt.Sprintf("values%d.%d", k, i), 1, n})
-			if r.o.Interval > 1 {
-				all = append(all, slotShape{fmt.Sprintf("statistics%d.%d", k, i), n, n})
+			if r.keepsCoupling() {
+				all = append(all, slotShape{fmt.Sprintf("coupling%d.%d", k, i), n, n})
 			}
 		}
 	}
@@ -159,16 +171,30 @@ func (r *spectralRule[T]) slots(b *Block[T]) []slotShape {
 // The slot "totals" of a piece.
 const (
 	totalAlpha   = iota // 0 until there was a gradient
-	totalForm           // sum of the quadratic forms since the last update
 	totalUpdates        // updates so far
 	totalLength
 )
 
-func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots) }
+// keepsCoupling says whether what is off the diagonal lasts from step to step.
+func (r *spectralRule[T]) keepsCoupling() bool {
+	return !r.turning.drop || r.o.Interval > 1 || r.o.Tol > 0
+}
+
+func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) {
+	startBases(slots)
+	if !r.o.BFloat16 {
+		return
+	}
+	for k := range slots {
+		if k == 0 || strings.HasPrefix(slots[k].Name, "coupling") {
+			slots[k].storeNarrow()
+		}
+	}
+}
 
 // parts returns the preconditioners of the pieces of a block around its slots.
 func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPart[T]) {
-	rest := slots[1:]
+	momentum, narrow, rest := slots[0].Data, slots[0].narrow, slots[1:]
 	take := func() []T {
 		data := rest[0].Data
 		rest = rest[1:]
@@ -176,7 +202,12 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 	}
 	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := spectralPart[T]{piece: p, totals: take()}
-		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
+		part.e, part.dims = engine.CPU[T](), p.dims
+		if narrow != nil {
+			part.narrow, narrow = narrow[:p.size()], narrow[p.size():]
+		} else {
+			part.momentum, momentum = momentum[:p.size()], momentum[p.size():]
+		}
 		if r.diagonal(&p) {
 			part.second = take()
 		}
@@ -184,11 +215,13 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 			if part.second != nil || p.excluded[i] {
 				continue
 			}
-			basis, values, statistics := take(), take(), []T(nil)
-			if r.o.Interval > 1 {
-				statistics = take()
+			basis, values, coupling := take(), take(), Slot[T]{}
+			if r.keepsCoupling() {
+				coupling, rest = rest[0], rest[1:]
 			}
-			part.factors = append(part.factors, newEigenFactor(i, basis, values, statistics))
+			f := newEigenFactor(i, basis, values, coupling.Data)
+			f.narrow, f.lasts = coupling.narrow, coupling.Data != nil
+			part.factors = append(part.factors, f)
 		}
 		all = append(all, part)
 	}
@@ -196,34 +229,36 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 }
 
 func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
-	return &spectralBlock[T]{r, slots[0].Data, make([]T, b.Len()), make([]T, b.Len()), r.parts(b, slots)}
+	parts := r.parts(b, slots)
+	r.include(b.Len(), parts)
+	return &spectralBlock[T]{rule: r, parts: parts}
 }
 
 // spectralBlock moves one block.
 type spectralBlock[T Float] struct {
-	rule     *spectralRule[T]
-	momentum []T
-	g, out   []T
-	parts    []spectralPart[T]
+	rule   *spectralRule[T]
+	g, out []T
+	parts  []spectralPart[T]
 }
 
-func (s *spectralBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+func (s *spectralBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	o, w := &s.rule.o, s.rule.take()
+	s.g, s.out = w.in[:b.Len()], w.out[:b.Len()]
 	enter(s.g, b, u)
-	o := &s.rule.o
-	average(T(o.Momentum), s.momentum, s.g)
 	for k := range s.parts {
 		p := &s.parts[k]
+		p.failed = false
+		p.bind(w)
+		p.load(e)
 		if p.second != nil {
 			p.diagonal(s)
-			continue
+		} else {
+			p.step(s)
 		}
-		gather(&p.piece, p.z, s.g)
-		p.learn(s.rule)
-		gather(&p.piece, p.z, s.momentum)
-		p.precondition(s.rule)
-		scatter(&p.piece, s.out, p.z)
+		p.store(e)
 	}
 	leave(b, u, 1/(1-math.Pow(o.Momentum, float64(s.rule.step))), s.out)
+	s.rule.put(w)
 }
 
 // enter sets g to the gradient that a rule sees.
@@ -256,91 +291,83 @@ func average[T Float](keep T, m, g []T) {
 type spectralPart[T Float] struct {
 	piece piece
 	productModes[T]
-	totals []T
-	second []T // of a diagonal one
+	g        []T               // the rotated gradient
+	momentum []T               // in the coordinates of the bases
+	narrow   []engine.BFloat16 // where the momentum is stored, if it is so
+	totals   []T
+	second   []T // of a diagonal one
+	failed   bool
 }
 
-// weight returns the length of the update after so many others: Beta2 over the steps of an interval, and more at first, when S is the mean of what
-// there was, as the bias correction of a moving average has it.
-func (r *spectralRule[T]) weight(updates float64, interval int) float64 {
-	keep := math.Pow(1-r.o.Beta2, float64(interval))
+func (s *spectralBlock[T]) failures() bool {
+	return slices.ContainsFunc(s.parts, func(p spectralPart[T]) bool { return p.failed })
+}
+
+// weight returns the length of the update number n: Beta2, and more at first, when S is the mean of what there was, as the bias correction of a moving
+// average has it.
+func (r *spectralRule[T]) weight(n float64) float64 {
 	if r.o.Gamma != 1 {
-		return 1 - keep
+		return r.o.Beta2
 	}
-	return (1 - keep) / (1 - math.Pow(keep, updates))
+	return r.o.Beta2 / (1 - math.Pow(1-r.o.Beta2, n))
 }
 
 // diagonal is the step of a piece without factors.
 func (p *spectralPart[T]) diagonal(s *spectralBlock[T]) {
 	r := s.rule
 	gather(&p.piece, p.z, s.g)
+	average(T(r.o.Momentum), p.momentum, p.z)
 	p.totals[totalUpdates]++
-	beta := r.weight(float64(p.totals[totalUpdates]), 1)
+	beta := r.weight(float64(p.totals[totalUpdates]))
 	keep, take, add := T(1-beta*r.o.Gamma), T(beta*r.batch), T(beta*r.o.Damping)
 	for i, v := range p.z {
 		p.second[i] = keep*p.second[i] + (take*v*v + add)
 	}
 	dense.Pow(p.t, p.second, -1/r.o.Root)
-	gather(&p.piece, p.z, s.momentum)
 	for i, v := range p.t {
-		p.z[i] *= v
+		p.z[i] = v * p.momentum[i]
 	}
 	scatter(&p.piece, s.out, p.z)
 }
 
-// learn takes the gradient in z into the statistics, and at the end of an interval into the factors.
-func (p *spectralPart[T]) learn(r *spectralRule[T]) {
-	size := float64(len(p.z))
-	kl := r.o.Statistics != ShampooStatistics
-	if p.totals[totalAlpha] == 0 && !p.begin(r, kl) {
-		return
-	}
+// step is that of a piece with factors. The gradient is rotated once, for the statistics and for the momentum, which is kept in the coordinates of the
+// bases.
+func (p *spectralPart[T]) step(s *spectralBlock[T]) {
+	r := s.rule
+	gather(&p.piece, p.z, s.g)
 	p.rotate(dense.Transposed)
-	if kl {
-		p.scale(-0.5)
-		p.totals[totalForm] += T(r.batch) * dense.Dot(p.z, p.z)
+	learns, form := p.totals[totalAlpha] != 0 || p.begin(r), 0.0
+	if learns {
+		form = p.measure(r)
+		p.failed = !(form < math.MaxFloat64)
 	}
-	for _, f := range p.factors {
-		if r.o.Interval == 1 {
-			f.h.Zero()
-		}
-		c := r.batch / float64(r.o.Interval)
-		if !kl {
-			c *= float64(f.n) / size
-		}
-		p.gram(T(c), f.mode, f.h)
+	if p.failed {
+		clear(p.z)
 	}
-	if r.step%r.o.Interval != 0 {
-		return
+	average(T(r.o.Momentum), p.momentum, p.z)
+	if learns && !p.failed {
+		p.learn(r, form)
 	}
-	p.totals[totalUpdates]++
-	p.update(r, kl, r.weight(float64(p.totals[totalUpdates])+1, r.o.Interval))
-	p.totals[totalForm] = 0
-	for _, f := range p.factors {
-		f.h.Zero()
-		if r.step/r.o.Interval%restoreEvery == 0 {
-			f.restore()
-		}
-	}
+	copy(p.z, p.momentum)
+	p.precondition(r)
+	scatter(&p.piece, s.out, p.z)
 }
 
-// restoreEvery is the number of updates between two looks at the defect of the bases.
-const restoreEvery = 16
-
 // begin starts S at the mean square of the first gradient that is not zero, and says whether there was one.
-func (p *spectralPart[T]) begin(r *spectralRule[T], kl bool) bool {
-	mean := r.batch * float64(dense.Dot(p.z, p.z)) / float64(len(p.z))
-	if !(mean > 0) || math.IsInf(mean, 1) {
+func (p *spectralPart[T]) begin(r *spectralRule[T]) bool {
+	mean := r.batch * p.squares() / float64(len(p.z))
+	if !(mean > 0) {
 		return false
 	}
 	mean = p.bounded(mean + r.o.Damping)
 	p.totals[totalAlpha] = T(mean)
-	if !kl {
-		p.totals[totalAlpha] = 1
-		for _, f := range p.factors {
-			for i := range f.d {
-				f.d[i] = T(mean)
-			}
+	if r.o.Statistics != ShampooStatistics {
+		return true
+	}
+	p.totals[totalAlpha] = 1
+	for _, f := range p.factors {
+		for i := range f.d {
+			f.d[i] = T(mean)
 		}
 	}
 	return true
@@ -351,8 +378,116 @@ func (p *spectralPart[T]) bounded(alpha float64) float64 {
 	return min(max(alpha, low*low), high*high)
 }
 
-// update moves the factors by the statistics of an interval. Statistics that are not finite leave everything as it was.
-func (p *spectralPart[T]) update(r *spectralRule[T], kl bool, beta float64) {
+// squares returns the sum of the squares of z, also where it is beyond the range of T.
+func (p *productModes[T]) squares() (sum float64) {
+	if s := float64(dense.Dot(p.z, p.z)); s < math.Sqrt(math.MaxFloat64) && s > epsilon[T]() {
+		return s
+	}
+	for _, v := range p.z {
+		sum += float64(v) * float64(v)
+	}
+	return sum
+}
+
+// largestSurprise returns how many times the mean of S the square of a gradient may be; larger ones are shortened to it.
+func largestSurprise[T Float]() float64 {
+	_, high := eigenRange[T]()
+	return math.Pow(high, 0.8)
+}
+
+// measure returns the mean of the squares of the rotated gradient in z, times the number of elements and relative to S where the statistics are, and
+// shortens a gradient that S could not take in. It is infinite or NaN where the gradient is beyond the range of T.
+func (p *spectralPart[T]) measure(r *spectralRule[T]) float64 {
+	size := float64(len(p.z))
+	usual := float64(p.totals[totalAlpha])
+	if r.o.Statistics == ShampooStatistics {
+		usual = 0
+		for _, f := range p.factors {
+			usual = max(usual, f.mean())
+		}
+	} else {
+		copy(p.g, p.z)
+		for _, f := range p.factors {
+			dense.Pow(f.fine, f.d, -0.5)
+			p.multiply(f.fine, f.mode)
+		}
+	}
+	form := r.batch * p.squares()
+	if r.o.Statistics != ShampooStatistics {
+		p.g, p.z = p.z, p.g
+	}
+	if limit := largestSurprise[T]() * usual * size; form > limit && !math.IsInf(form, 1) {
+		c := math.Sqrt(limit / form)
+		dense.Scale(T(c), p.z, p.z)
+		form = limit
+	}
+	return form
+}
+
+// learn takes the rotated gradient in z, which measure has seen, into the factors, and turns them at the end of an interval. It leaves z undefined.
+func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
+	for _, f := range p.factors {
+		for i, v := range f.d {
+			f.m.Data[i*f.n+i] = v
+		}
+	}
+	beta := r.weight(float64(p.totals[totalUpdates]) + 2)
+	rate := 0.0
+	if r.o.Statistics == ShampooStatistics {
+		p.averages(r, beta)
+	} else {
+		rate = p.likelihood(r, beta, form)
+	}
+	p.totals[totalUpdates]++
+	due := r.step%r.o.Interval == 0 || p.totals[totalUpdates] <= T(r.o.Interval)
+	copy(p.z, p.momentum)
+	for _, f := range p.factors {
+		if due {
+			f.follow(&r.turning, &p.productModes)
+		} else {
+			f.stay(&r.turning)
+		}
+		if due && r.step/r.o.Interval%restoreEvery == 0 {
+			f.restore()
+		}
+	}
+	if due {
+		copy(p.momentum, p.z)
+	}
+	if r.o.Statistics == ShampooStatistics {
+		return
+	}
+	alpha := float64(p.totals[totalAlpha])
+	for _, f := range p.factors {
+		scale := f.normalise()
+		if r.turning.published {
+			alpha *= math.Exp(scale)
+		}
+	}
+	if r.turning.published || rate <= -1 {
+		alpha *= math.Exp(min(max(rate, -1), 1))
+	} else {
+		alpha *= 1 + rate
+	}
+	p.totals[totalAlpha] = T(p.bounded(alpha))
+}
+
+// restoreEvery is the number of rotations between two looks at the defect of the bases.
+const restoreEvery = 16
+
+// averages makes the increments of the plain statistics: M <- (1 - beta Gamma) M + beta (n/size Z Z^T + Damping I).
+func (p *spectralPart[T]) averages(r *spectralRule[T], beta float64) {
+	size := float64(len(p.z))
+	for _, f := range p.factors {
+		f.decay(T(1 - beta*r.o.Gamma))
+		p.gram(T(beta*r.batch*float64(f.n)/size), f.mode, f.m)
+		f.addRidge(beta*r.o.Damping, false)
+	}
+}
+
+// likelihood makes the increments of the KL divergence to every factor, from the old state of the others, and returns that of log alpha. form is the
+// sum of the squares of the gradient relative to the factors.
+func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta, form float64) float64 {
 	size, alpha := float64(len(p.z)), float64(p.totals[totalAlpha])
 	trace := r.o.Damping
 	for _, f := range p.factors {
@@ -363,89 +498,65 @@ func (p *spectralPart[T]) update(r *spectralRule[T], kl bool, beta float64) {
 			trace *= float64(n)
 		}
 	}
-	rate := beta * ((float64(p.totals[totalForm])/float64(r.o.Interval)+trace)/(alpha*size) - r.o.Gamma)
+	p.g, p.z = p.z, p.g
 	for _, f := range p.factors {
-		if kl {
-			c := beta * float64(f.n) / (size * alpha)
-			f.klTarget(c, c*trace/f.inverseTrace(), r.turning.published)
-		} else {
-			f.averageTarget(1-beta*r.o.Gamma, beta, beta*r.o.Damping)
-		}
-		if !f.finite() {
-			return
-		}
-	}
-	if math.IsNaN(rate) || math.IsInf(rate, 0) {
-		return
-	}
-	for _, f := range p.factors {
-		f.follow(&r.turning)
-		if kl {
-			scale := f.normalise()
-			if r.turning.published {
-				alpha *= math.Exp(scale)
+		copy(p.z, p.g)
+		for _, other := range p.factors {
+			if other != f {
+				p.multiply(other.fine, other.mode)
 			}
 		}
+		c := beta * float64(f.n) / (size * alpha)
+		p.gram(T(c*r.batch), f.mode, f.m)
+		f.addRidge(c*trace/f.inverseTrace(), r.turning.published)
 	}
-	if !kl {
-		return
-	}
-	if r.turning.published || rate <= -1 {
-		alpha *= math.Exp(min(max(rate, -1), 1))
-	} else {
-		alpha *= 1 + rate
-	}
-	p.totals[totalAlpha] = T(p.bounded(alpha))
+	return beta * ((form+trace)/(alpha*size) - r.o.Gamma)
 }
 
-// klTarget sets m to diag(d) + c D^(1/2) h D^(1/2) + ridge I and x to the relative increments of its diagonal. For the exponential rule the mean of x is
-// taken out of both, which keeps the determinant.
-func (f *eigenFactor[T]) klTarget(c, ridge float64, centred bool) {
-	dense.Sqrt(f.s, f.d)
+// decay multiplies m.
+func (f *eigenFactor[T]) decay(keep T) {
+	for i := range f.n {
+		row := f.m.Row(i)[i:]
+		dense.Scale(keep, row, row)
+	}
+}
+
+// addRidge adds to the diagonal of m and sets x to the relative increments over d. For the exponential rule the mean of x is taken out of both, which keeps
+// the determinant.
+func (f *eigenFactor[T]) addRidge(ridge float64, centred bool) {
 	var mean float64
-	for i, si := range f.s {
-		row, from := f.m.Row(i), f.h.Row(i)
-		for j := i; j < f.n; j++ {
-			row[j] = T(c) * (from[j] * (si * f.s[j]))
-		}
-		row[i] += T(ridge)
-		f.x[i] = row[i] / f.d[i]
+	for i, di := range f.d {
+		m := &f.m.Data[i*f.n+i]
+		*m += T(ridge)
+		f.x[i] = (*m - di) / di
 		mean += float64(f.x[i])
 	}
 	if mean /= float64(f.n); !centred {
-		mean = 0
+		return
 	}
 	for i, di := range f.d {
 		f.x[i] -= T(mean)
-		f.m.Data[i*f.n+i] += di * T(1-mean)
+		f.m.Data[i*f.n+i] -= di * T(mean)
 	}
 }
 
-// averageTarget sets m to keep diag(d) + beta h + ridge I and x to the relative increments of its diagonal.
-func (f *eigenFactor[T]) averageTarget(keep, beta, ridge float64) {
-	for i, di := range f.d {
-		row, from := f.m.Row(i), f.h.Row(i)
-		for j := i; j < f.n; j++ {
-			row[j] = T(beta) * from[j]
-		}
-		row[i] += T(keep)*di + T(ridge)
-		f.x[i] = row[i]/di - 1
+func (f *eigenFactor[T]) mean() (mean float64) {
+	for _, v := range f.d {
+		mean += float64(v) / float64(f.n)
 	}
+	return mean
 }
 
-// precondition multiplies z by S^(-1/Root).
+// precondition multiplies z, in the coordinates of the bases, by S^(-1/Root) and returns it to those of the block.
 func (p *spectralPart[T]) precondition(r *spectralRule[T]) {
-	e := -1 / r.o.Root
-	alpha := float64(p.totals[totalAlpha])
-	if alpha == 0 {
-		return
-	}
-	p.rotate(dense.Transposed)
-	if r.o.Statistics == ShampooStatistics {
-		p.scale(e / float64(len(p.factors)))
-	} else {
-		p.scale(e)
+	if alpha := float64(p.totals[totalAlpha]); alpha != 0 {
+		e := -1 / r.o.Root
+		if r.o.Statistics == ShampooStatistics {
+			p.scale(e / float64(len(p.factors)))
+		} else {
+			p.scale(e)
+		}
+		dense.Scale(T(math.Pow(alpha, e)), p.z, p.z)
 	}
 	p.rotate(dense.NoTrans)
-	dense.Scale(T(math.Pow(alpha, e)), p.z, p.z)
 }

@@ -155,6 +155,9 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 			m.place(s.backend, arena)
 		}
 	}
+	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
+		w.warm()
+	}
 	arena.Reserve(needed(all))
 	s.arena = arena
 	for _, c := range s.rule.counters() {

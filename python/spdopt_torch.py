@@ -139,7 +139,7 @@ class Spectral(torch.optim.Optimizer):
     The other options are those of spd_options in spdopt.h. Only lr and weight_decay may differ from step to step.
     """
 
-    def __init__(self, params, lr=3e-3, weight_decay=0.0, momentum=0.9, beta2=0.02, root=2.0, every=10, precision="bf16", damping=1e-16, max_norm=0.0,
+    def __init__(self, params, lr=3e-3, weight_decay=0.0, momentum=0.9, beta2=0.05, root=2.0, every=10, precision="bf16", damping=1e-16, max_norm=0.0,
                  terms=0, exact=False, max_dim=8192, adam_betas=(0.9, 0.999), adam_eps=1e-8, graphs=True):
         if precision not in _PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(_PRECISIONS)}, not {precision!r}")

@@ -96,7 +96,7 @@ func (j *job[T]) polarIterate(x dense.Matrix[T], lower, target float64) dense.Ma
 	n := x.Cols
 	s, w := j.new(n, n), j.new(n, n)
 	y := j.new(x.Rows, n)
-	plan := polarSchedule(lower, target)
+	plan := polarSchedule(lower, target, j.eps())
 	for _, p := range plan.polys {
 		j.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		j.symm(dense.NoTrans, dense.NoTrans, 1, s, s, w)

@@ -20,7 +20,8 @@
 // because eps ||A||_2 is the backward error of any method that reads A in floating point, and because the derivative of a matrix function
 // in the Frobenius norm is at most max |f'| over the hull of the spectrum (Daleckii and Krein; Higham, Functions of Matrices, 2008,
 // Theorem 3.11). For f = x^p with p < 0 the sensitivity is |p| cond(A); for 0 < p < 1 it is p cond(A)^(1-p). The constants c were
-// set from measured errors with a margin and are held by a property test over random matrices.
+// set from measured errors with a margin (method refined, which measures the residual of a decomposition in twice the precision, leaves only
+// the first of the two terms and a remainder of second order) and are held by a property test over random matrices.
 //
 // # Bad input
 //

@@ -74,19 +74,22 @@ type schedule struct {
 
 // polarSchedule returns the schedule for singular values in [lower, 1] down to the error tol. Intervals wider than 1e3 to 1 are entered as if
 // they were so: the polynomial then amplifies smaller values by its slope at 0 and stays within reach of the next interval, where the exact
-// minimax polynomial would oscillate down to values that rounding destroys.
-func polarSchedule(lower, tol float64) schedule {
+// minimax polynomial would oscillate down to values that rounding destroys. Every interval is widened by the rounding of the step before it, in an
+// arithmetic of unit roundoff eps; the next polynomial is steep at the ends and would amplify what lies outside.
+func polarSchedule(lower, tol, eps float64) schedule {
 	s := schedule{error: 1 - lower}
 	l, u := lower, 1.0
 	for len(s.polys) < 60 && s.error > tol {
 		p, e := minimaxQuintic(max(l, u*1e-3), u)
 		s.polys = append(s.polys, p)
+		noise := 4 * eps * u * (math.Abs(p.a) + u*u*(math.Abs(p.b)+u*u*math.Abs(p.c)))
 		if l < u*1e-3 {
-			l, u = min(p.at(l), 1-e), 1+e
+			l = min(p.at(l), 1-e)
 		} else {
-			l, u = 1-e, 1+e
+			l = 1 - e
 		}
-		s.error = max(1-l, u-1)
+		s.error = max(1-l, e)
+		l, u = max(l-noise, l/2), 1+e+noise
 		if e < 1e-14 {
 			break
 		}

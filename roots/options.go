@@ -55,7 +55,9 @@ type Options struct {
 	// Method names a registered method; "" or "auto" chooses the cheapest one whose bound meets Tol.
 	Method string
 	// Tol is the wanted bound on the relative forward error (Frobenius norm). 0 asks for what the arithmetic allows and never fails for
-	// accuracy. A positive Tol that the method's bound cannot promise returns an AccuracyError together with the result.
+	// accuracy: that is method refined where it applies, whose error hardly grows with the condition number, for 1.5 (n = 100) to 2.5
+	// (n = 1000) times the time of a decomposition; a tolerance lets auto take what is faster. A positive Tol that the method's bound cannot
+	// promise returns an AccuracyError together with the result.
 	Tol float64
 	// Ridge is added to the diagonal of A first; RelativeRidge times the largest eigenvalue is added as well.
 	Ridge, RelativeRidge float64

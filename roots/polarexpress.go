@@ -94,7 +94,8 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target 
 	p, q, w := j.new(n, n), j.new(n, n), j.new(n, n)
 	j.poly(y, 0, T(1/hi), a, 0, a)
 	z.Identity()
-	plan := polarSchedule(0.5*math.Sqrt(lo/hi), target)
+	lower := 0.5 * math.Sqrt(lo/hi)
+	plan := polarSchedule(lower, target, j.eps())
 	for k, poly := range plan.polys {
 		if k == 0 {
 			p.Copy(y)
@@ -114,8 +115,7 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target 
 	}
 	j.rep.Iterations += len(plan.polys)
 	j.rep.Reason = "converged"
-	// Rounding in the coupled pair moves the last interval somewhat.
-	j.trunc += 1.8 * plan.error
+	j.trunc += 1.2 * plan.error
 	j.poly(y, 0, T(math.Sqrt(hi)), y, 0, y)
 	j.poly(z, 0, T(1/math.Sqrt(hi)), z, 0, z)
 	return y, z

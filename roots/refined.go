@@ -127,8 +127,8 @@ func (j *job[T]) unrefined(q dense.Matrix[float64], w []float64) error {
 	return nil
 }
 
-// coupling returns the upper triangles of r = I - Q^T Q and of the symmetric e with P^T A P = diag(w) + e to first order, P = Q (I + r/2) being orthogonal to second order:
-// e = Q^T W + (D r - r D)/2 with the residual W = A Q - Q D.
+// coupling returns the upper triangles of r = I - Q^T Q and of the symmetric e with P^T A P = diag(w) + e to first order, P = Q (I + r/2) being
+// orthogonal to second order: e = Q^T W + (D r - r D)/2 with the residual W = A Q - Q D.
 func (j *job[T]) coupling(q dense.Matrix[float64], w []float64) (e, r dense.Matrix[float64]) {
 	n := j.N
 	a := dense.New[float64](n, n)

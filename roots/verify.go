@@ -43,8 +43,8 @@ func Verify(x, a mat.Symmetric, rep Report, o *Options) (Verification, error) {
 		var r mat.SymDense
 		ref, err := Compute(&r, a, q, &Options{Method: m.Name, Ridge: rep.Ridge, NoResidual: true})
 		if err != nil {
-			var range_ *RangeError
-			if errors.As(err, &range_) {
+			var outside *RangeError
+			if errors.As(err, &outside) {
 				return Verification{}, err
 			}
 			continue

@@ -2,6 +2,7 @@
 // two norm bounds of spectral.Step. It prints two Markdown tables:
 //
 //	go run ./bench/tracking -n 200
+//	go run ./bench/tracking -optimizer 10000
 package main
 
 import (
@@ -27,7 +28,12 @@ var rules = []struct {
 func main() {
 	n := flag.Int("n", 200, "dimension")
 	steps := flag.Int("steps", 600, "largest number of steps")
+	optimizer := flag.Int("optimizer", 0, "instead: follow the statistics of nnopt.Spectral for so many steps")
 	flag.Parse()
+	if *optimizer > 0 {
+		trackOptimizers(*optimizer)
+		return
+	}
 	header("k | beta")
 	for _, k := range []int{1, 16} {
 		for _, beta := range []float64{0.001, 0.01, 0.1} {

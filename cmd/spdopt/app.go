@@ -1,16 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/run"
 )
 
 // app is one invocation: where it reads and writes, and the global flags.
@@ -20,8 +25,12 @@ type app struct {
 	out, err io.Writer
 	terminal bool // err is a terminal
 
-	json, quiet bool
-	progress    string
+	json, jsonl, quiet bool
+	progress, logs     string
+	runs               string // folder of the runs
+	settingFlags
+	origins map[string]run.Origin // of the flags that are not at their default
+	resume  *resumption           // nil for a new run
 }
 
 // run executes the command line and returns the exit code.
@@ -31,13 +40,16 @@ func (a *app) run(args []string) int {
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(a.ctx)
+	if err == errDryRun {
+		err = nil
+	}
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("standard output: cannot write: %w", out.err)
 	}
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(a.err, "spdopt:", err)
+	a.log("error", err.Error())
 	return exitCode(err)
 }
 
@@ -59,8 +71,28 @@ func (s *stickyWriter) Write(p []byte) (int, error) {
 // note tells the user something that is no result.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		fmt.Fprintf(a.err, "spdopt: "+format+"\n", args...)
+		a.log("info", fmt.Sprintf(format, args...))
 	}
+}
+
+// log writes a message to standard error in the form that --log-format asks for.
+func (a *app) log(level, text string) {
+	if a.logs == "json" {
+		line, _ := json.Marshal(map[string]string{"time": time.Now().Format(time.RFC3339Nano), "level": level, "msg": text}) // strings always marshal
+		fmt.Fprintf(a.err, "%s\n", line)
+		return
+	}
+	fmt.Fprintln(a.err, "spdopt:", text)
+}
+
+// stream prints an event as a line of JSON if --jsonl asks for it.
+func (a *app) stream(kind string, fields map[string]any) error {
+	if !a.jsonl {
+		return nil
+	}
+	line := map[string]any{"ev": kind}
+	maps.Copy(line, fields)
+	return a.printJSON(line)
 }
 
 func (a *app) command() *cobra.Command {
@@ -85,11 +117,24 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 			}
 			return unknown("command", args[0], "", commandNames(cmd), "spdopt --help")
 		},
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.resolve(cmd); err != nil {
+				return err
+			}
+			a.json = a.json || a.jsonl
 			if _, err := dense.Path(); err != nil {
 				a.note("%v", err)
 			}
-			return oneOf("--progress", a.progress, "auto", "plain", "none")
+			if err := oneOf("--log-format", a.logs, "text", "json"); err != nil {
+				return err
+			}
+			if err := oneOf("--progress", a.progress, "auto", "plain", "none"); err != nil {
+				return err
+			}
+			if !a.dryRun {
+				return nil
+			}
+			return cmp.Or(a.printSettings(cmd, args), errDryRun)
 		},
 	}
 	root.SetIn(a.in)
@@ -100,7 +145,14 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags.BoolVar(&a.json, "json", false, `print one JSON object with "schema": 1`)
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on standard error")
 	flags.StringVar(&a.progress, "progress", "auto", "auto (on a terminal), plain (lines) or none")
-	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.minimizeCommand(), a.serveCommand(), a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand())
+	flags.BoolVar(&a.jsonl, "jsonl", false, "print a JSON object a line: what happens, then the result")
+	flags.StringVar(&a.logs, "log-format", "text", "messages on standard error: text or json")
+	flags.StringVar(&a.runs, "runs", "runs", "folder of the runs")
+	a.settingFlags.register(flags)
+	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.minimizeCommand(), a.askCommand(), a.tellCommand(), a.serveCommand())
+	root.AddCommand(a.runsCommand(), a.watchCommand(), a.dashboardCommand(), a.reportCommand(), a.plotCommand())
+	root.AddCommand(a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand(), a.referenceCommand())
+	a.complete(root)
 	return root
 }
 

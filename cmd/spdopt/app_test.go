@@ -107,7 +107,7 @@ func TestExamplesOfHelpAreAccepted(t *testing.T) {
 	root := (&app{}).command()
 	var all []*cobra.Command
 	for _, c := range append(root.Commands(), root) {
-		if c.Name() != "help" && c.Name() != "completion" {
+		if c.Name() != "help" && c.Name() != "completion" && !c.Hidden {
 			all = append(all, c)
 		}
 	}

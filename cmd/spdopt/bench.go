@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/spdopt/spdopt/esadapt/bench"
 	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/run"
 )
 
 type benchFlags struct {
@@ -22,6 +24,7 @@ type benchFlags struct {
 	budget, jobs    int
 	suite           string
 	strategy, out   string
+	keep            keepFlags
 }
 
 // benchOutput is the JSON object of "bench es".
@@ -30,6 +33,7 @@ type benchOutput struct {
 	Suite  string         `json:"suite"`
 	Dims   []benchSummary `json:"dimensions"`
 	Out    string         `json:"out,omitempty"`
+	Run    string         `json:"run,omitempty"`
 }
 
 // benchSummary is the outcome in one dimension.
@@ -60,19 +64,22 @@ type comparisonEntry struct {
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench SUITE",
-		Short: "Measure black-box search and matrix roots, and compare two results",
-		Long:  "Measure black-box search on the test functions (es), compare two of its results (compare), and time the methods of root (roots).",
+		Short: "Measure problems, black-box search, matrix roots and training algorithms, and compare results",
+		Long: `Measure the methods of solve (spd), black-box search on the test functions (es) and the methods of root (roots), and compare two results (compare). Compare training
+algorithms by the time to a target (nn), score their logs (score), and find the targets (target) and the costs of steps (cost) that this rests on.`,
 		Example: `  spdopt bench es --dims 2,5 --out today.json
-  spdopt bench compare yesterday.json today.json`,
-		Args: func(_ *cobra.Command, args []string) error {
+  spdopt bench compare yesterday.json today.json
+  spdopt bench nn --suite small --opts spectral,adamw --data data`,
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("bench what? es, compare or roots (spdopt bench --help)")
+				return usagef("bench what? %s (spdopt bench --help)", strings.Join(commandNames(cmd), ", "))
 			}
-			return unknown("suite", args[0], "bench", []string{"es", "compare", "roots"}, "spdopt bench --help")
+			return unknown("suite", args[0], "bench", commandNames(cmd), "spdopt bench --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchProblemsCommand(), a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())
+	cmd.AddCommand(a.benchNNCommand(), a.benchScoreCommand(), a.benchTargetCommand(), a.benchCostCommand())
 	return cmd
 }
 
@@ -87,7 +94,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
   spdopt bench es --functions f1,f10 --strategy sep-cma
   spdopt bench es --suite bbob-constrained --dims 5 --instances 1`,
 		Args: noArguments,
-		RunE: func(*cobra.Command, []string) error { return a.benchSearch(f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.benchSearch(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.suite, "suite", "bbob", "suite: "+strings.Join(suiteNames(), ", "))
@@ -98,6 +105,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
 	flags.IntVar(&f.jobs, "jobs", 0, "trials at once; 0 is one per processor")
 	flags.StringVar(&f.out, "out", "", "write every trial to this .json file")
+	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
 	return cmd
 }
 
@@ -108,7 +116,7 @@ func suiteNames() (names []string) {
 	return names
 }
 
-func (a *app) benchSearch(f *benchFlags) error {
+func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 	if err := oneOf("--suite", f.suite, suiteNames()...); err != nil {
 		return err
 	}
@@ -133,9 +141,18 @@ func (a *app) benchSearch(f *benchFlags) error {
 	}
 	c := bench.Config{Suite: f.suite, Functions: f.functions, Dims: f.dims, Instances: f.instances, Budget: f.budget, Workers: f.jobs}
 	c.Options.Strategy = f.strategy
+	k, err := a.keepTrials(cmd, f, &c)
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
 	trials, err := bench.Run(a.ctx, c)
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
+	}
+	var lost *run.WriteError
+	if errors.As(err, &lost) {
+		return err
 	}
 	if err != nil {
 		return usagef("%v (spdopt bench es --help)", err)
@@ -148,14 +165,17 @@ func (a *app) benchSearch(f *benchFlags) error {
 			return err
 		}
 	}
-	if !a.json {
-		return bench.Table(a.out, trials)
-	}
-	o := benchOutput{Schema: schema, Suite: f.suite, Out: f.out}
+	o := benchOutput{Schema: schema, Suite: f.suite, Out: f.out, Run: k.dir()}
 	for _, n := range bench.Dims(trials) {
 		t := bench.Select(trials, n, "")
 		solved, rate := bench.Solved(t, len(bench.Targets())-1)
 		o.Dims = append(o.Dims, benchSummary{Dim: n, Area: num(bench.Area(t, f.budget)), Solved: solved, Success: num(rate)})
+	}
+	if err := k.finish("all trials made", true, o); err != nil {
+		return err
+	}
+	if !a.json {
+		return bench.Table(a.out, trials)
 	}
 	return a.printJSON(o)
 }
@@ -163,9 +183,10 @@ func (a *app) benchSearch(f *benchFlags) error {
 func (a *app) benchCompareCommand() *cobra.Command {
 	allow := 0.01
 	cmd := &cobra.Command{
-		Use:     "compare BEFORE AFTER",
-		Short:   "Compare two results of bench es; exit code 4 if the later one is worse",
-		Long:    "Compare two files of bench es, dimension by dimension, over the functions that both have. The exit code is 4 if an area fell by more than --allow.",
+		Use:   "compare BEFORE AFTER",
+		Short: "Compare two results of bench es or spd; exit code 4 if the later one is worse",
+		Long: "Compare two files of bench es, dimension by dimension, over the functions that both have: the exit code is 4 if an area fell by more than --allow. " +
+			"Or two of bench spd, over the cases that both have: then it is 4 if a case no longer converges, or the geometric mean of the times grew by a quarter and --allow.",
 		Example: "  spdopt bench compare yesterday.json today.json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -195,6 +216,9 @@ func readBench(path string) (bench.File, error) {
 func (a *app) benchCompare(before, after string, allow float64) error {
 	if !(allow >= 0) {
 		return usagef("--allow must not be negative, got %v", allow)
+	}
+	if done, err := a.compareProblems(before, after, allow); done {
+		return err
 	}
 	x, err := readBench(before)
 	if err != nil {

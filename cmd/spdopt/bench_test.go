@@ -45,7 +45,7 @@ func TestBenchMistakes(t *testing.T) {
 		code int
 		part string
 	}{
-		{[]string{"bench"}, exitUsage, "es, compare or roots"},
+		{[]string{"bench"}, exitUsage, "bench what? compare, cost, es, nn, roots, score, spd, target"},
 		{[]string{"bench", "ess"}, exitUsage, "did you mean \"es\""},
 		{[]string{"bench", "es", "x"}, exitUsage, "no arguments"},
 		{[]string{"bench", "es", "--dims", "0"}, exitUsage, "positive"},

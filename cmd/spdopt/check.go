@@ -18,18 +18,19 @@ type checkReport struct {
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:       "check WHAT",
-		Short:     "Check that this installation gives right results",
-		Long:      "Check, in a few seconds, that this installation gives right results on this machine: check install. A failed check makes the exit code 4.",
-		Example:   "  spdopt check install",
+	cmd := &cobra.Command{
+		Use:   "check WHAT",
+		Short: "Check that this installation gives right results, or that a gradient is right",
+		Long: "Check, in a few seconds, that this installation gives right results on this machine (check install), or that a gradient fits its cost " +
+			"(check gradient). A failed check makes the exit code 4.",
+		Example:   "  spdopt check install\n  spdopt check gradient tyler --data samples.npy",
 		ValidArgs: []string{"install"},
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
-				return usagef("check: say what: install")
+				return usagef("check: say what: install or gradient")
 			case args[0] != "install":
-				return unknown("check", args[0], "", []string{"install"}, "spdopt check --help")
+				return unknown("check", args[0], "", []string{"install", "gradient"}, "spdopt check --help")
 			case len(args) > 1:
 				return usagef("check install takes no arguments, got %q", args[1])
 			}
@@ -54,6 +55,8 @@ func (a *app) checkCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.AddCommand(a.checkGradientCommand())
+	return cmd
 }
 
 // printChecks prints checks as a table.

@@ -3,14 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math"
-	"strconv"
 	"text/tabwriter"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/run"
 )
 
 // schema is the version of every JSON object: fields are added, never renamed.
@@ -20,21 +19,7 @@ const schema = 1
 const printable = 10
 
 // num is a float64 that JSON can hold whatever its value: NaN and infinities become strings.
-type num float64
-
-// MarshalJSON implements json.Marshaler.
-func (v num) MarshalJSON() ([]byte, error) {
-	f := float64(v)
-	switch {
-	case math.IsNaN(f):
-		return []byte(`"NaN"`), nil
-	case math.IsInf(f, 1):
-		return []byte(`"Infinity"`), nil
-	case math.IsInf(f, -1):
-		return []byte(`"-Infinity"`), nil
-	}
-	return strconv.AppendFloat(nil, f, 'g', -1, 64), nil
-}
+type num = run.Num
 
 // printJSON prints one object on standard output.
 func (a *app) printJSON(v any) error {

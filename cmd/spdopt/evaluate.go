@@ -31,6 +31,7 @@ type objectiveFlags struct {
 	onFail         string
 	retries        int
 	maxFailRate    float64
+	errors         lateWriter // error output of programs
 }
 
 func (f *objectiveFlags) register(cmd *cobra.Command) {
@@ -162,7 +163,7 @@ func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, 
 	source := f.name()
 	options := objective.Options{
 		Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
-		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Memory: f.memory << 20,
+		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Memory: f.memory << 20, Stderr: &f.errors,
 	}
 	if f.shell {
 		options.Argv = objective.Shell(source)
@@ -200,6 +201,7 @@ type driver struct {
 	eval        evaluator
 	jobs        int
 	progress    *progressLine
+	after       func(*esadapt.Search) error // runs between two batches
 	lastFailure *objective.Error
 }
 
@@ -217,6 +219,9 @@ func (d *driver) run(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err := d.generation(ctx); err != nil {
+			return err
+		}
+		if err := d.after(d.search); err != nil {
 			return err
 		}
 		d.show()

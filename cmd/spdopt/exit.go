@@ -10,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
+	"github.com/spdopt/spdopt/internal/run"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/roots"
 )
@@ -40,7 +41,9 @@ func (e *unmetError) Error() string { return e.text }
 // interrupted is the cause of a cancelled run.
 type interrupted struct{ signal os.Signal }
 
-func (e interrupted) Error() string { return "interrupted: nothing was written" }
+const nothingWritten = ": nothing was written"
+
+func (e interrupted) Error() string { return "interrupted" + nothingWritten }
 
 // exitCode decides what an error means for the caller.
 func exitCode(err error) int {
@@ -51,6 +54,7 @@ func exitCode(err error) int {
 		file     *matio.Error
 		data     *problem.DataError
 		unknown  *problem.UnknownError
+		resume   *problem.ResumeError
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
@@ -59,6 +63,12 @@ func exitCode(err error) int {
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
+		none     *run.NotRunError
+		exists   *run.ExistsError
+		busy     *run.BusyError
+		damaged  *run.DamageError
+		newer    *run.VersionError
+		changed  *changedError
 		source   *objective.SourceError
 	)
 	switch {
@@ -66,9 +76,11 @@ func exitCode(err error) int {
 		return 143
 	case errors.As(err, &stopped):
 		return 130
-	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &method):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source):
+		return exitInput
+	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput
 	case errors.As(err, &unmet), errors.As(err, &accuracy):
 		return exitUnmet

@@ -82,6 +82,8 @@ var listings = []listing{
 		}
 		return all
 	}},
+	{"races", raceListing},
+	{"submissions", submissionListing},
 	{"layers", func() (all []listEntry) {
 		for _, l := range net.Layers() {
 			all = append(all, listEntry{Name: l.Name, What: l.What})

@@ -28,6 +28,8 @@ type minimizeFlags struct {
 	strategy, restarts         string
 	seed                       uint64
 	jobs                       int
+	keep                       keepFlags
+	askTell                    bool
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -51,6 +53,7 @@ type minimizeOutput struct {
 	TargetMet   *bool    `json:"target_met,omitempty"`
 	Seconds     num      `json:"seconds"`
 	Seed        uint64   `json:"seed"`
+	Run         string   `json:"run,omitempty"`
 }
 
 var errSecondsUsed = errors.New("the time is used up")
@@ -69,6 +72,9 @@ func (a *app) minimizeCommand() *cobra.Command {
 Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
 {file}, {seed} or {id}.
 
+With --out, and with --cmd unless told otherwise, every result is kept in a directory at once, and a run that was interrupted or killed goes on without evaluating anything again:
+spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and tell drive the search.
+
 --wasm takes a WebAssembly module, which runs without files, network and clock: it exports its memory, alloc(bytes) and evaluate(address of x, n) -> f64, or, with
 --constraints, evaluate_g(x, n, address of g, m); a WASI program is run once for every evaluation instead, as with --per-eval.
 --expr takes an expression in x and n: sum(x, # * #), x[0]**2 + abs(x[1]), with sin, cos, exp, log, sqrt, norm, dot, pi and the like; with --constraints a list [f, g, ..].
@@ -78,6 +84,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 		Example: `  spdopt minimize --fn f10 --dim 10 --seed 1
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
+  spdopt minimize --ask-tell --out runs/lab --dim 3 --lower 0 --upper 1
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
   spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
   spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s`,
@@ -105,6 +112,8 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
+	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
+	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs with --cmd, none with --fn; "auto" and "none" choose`)
 	return cmd
 }
 
@@ -155,7 +164,11 @@ var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a vari
 // check looks at the flags that need no knowledge of the problem, and draws the seed.
 func (f *minimizeFlags) check(cmd *cobra.Command) error {
 	flags := cmd.Flags()
-	if err := f.objectiveFlags.check(cmd); err != nil {
+	if f.askTell {
+		if err := checkAskTell(cmd); err != nil {
+			return err
+		}
+	} else if err := f.objectiveFlags.check(cmd); err != nil {
 		return err
 	}
 	if err := oneOf("--restarts", f.restarts, "auto", "ipop", "bipop", "none"); err != nil {
@@ -181,9 +194,6 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--jobs must be 1 to 4096, not %d", f.jobs)
 	case (f.restarts == "ipop" || f.restarts == "bipop") && !bounded:
 		return usagef("--restarts %s goes on until the budget is used up; give --max-evals or --max-seconds", f.restarts)
-	}
-	if !flags.Changed("seed") {
-		f.seed = rand.Uint64() >> 11 // 53 bits survive every JSON reader
 	}
 	return nil
 }
@@ -247,7 +257,10 @@ func repeated(v float64, n int) []float64 {
 	return all
 }
 
-func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
+func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
+	if !cmd.Flags().Changed("seed") {
+		a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // 53 bits survive every JSON reader
+	}
 	o, function, err := f.options(cmd)
 	if err != nil {
 		return err
@@ -256,26 +269,45 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) error {
 	if err != nil {
 		return usagef("%s", flagWords.Replace(err.Error()))
 	}
+	if f.askTell {
+		return a.beginAskTell(cmd, f, s)
+	}
 	eval, done, err := f.evaluator(&o, function, f.jobs)
 	if err != nil {
 		return err
 	}
 	defer done()
+	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd")
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
+	f.errors.to = k.log()
+	record, s, err := a.recorder(k, s)
+	if err != nil {
+		return err
+	}
 	ctx := a.ctx
 	if f.maxSeconds > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second)), errSecondsUsed)
+		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
 		defer cancel()
 	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, eval: eval, jobs: f.jobs, progress: progress}
+	d := &driver{search: s, eval: record.evaluator(eval), jobs: f.jobs, progress: progress, after: record.after}
 	err = d.run(ctx)
 	progress.clear()
 	if err != nil && err != errSecondsUsed && s.Best().Evaluation == 0 {
 		return err
 	}
-	out := f.output(s, function, err, time.Since(began))
+	out := f.output(s, function, err, time.Since(began)+k.spent())
+	out.Run = k.dir()
+	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
+		if err := record.finish(s, out); err != nil {
+			return err
+		}
+	}
 	if err := a.reportMinimize(out); err != nil {
 		return err
 	}
@@ -405,6 +437,7 @@ func (a *app) reportMinimize(o *minimizeOutput) error {
 		[2]string{"stop", stop},
 		[2]string{"seed", fmt.Sprint(o.Seed)},
 		[2]string{"time", fmt.Sprintf("%.3g s", float64(o.Seconds))},
+		[2]string{"run", o.Run},
 	)...)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -23,7 +24,9 @@ func TestMain(m *testing.M) {
 		beObjective(os.Args[2])
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(testRuns)
+	os.Exit(code)
 }
 
 func beObjective(how string) {
@@ -55,17 +58,34 @@ func beObjective(how string) {
 			fmt.Printf("{\"id\":%d,\"f\":[1,2]}\n", m.ID)
 		case how == "hang":
 			time.Sleep(time.Hour)
+		case how == "stubborn":
+			signal.Ignore(syscall.SIGTERM, os.Interrupt)
+			time.Sleep(time.Hour)
+		case how == "counted":
+			count(m.ID)
+			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		case how == "slow":
 			time.Sleep(20 * time.Millisecond)
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		case how == "crash":
 			fmt.Fprintln(os.Stderr, "no module named numpy")
 			os.Exit(1)
+		case strings.HasSuffix(how, "gradient"):
+			fmt.Println(gradientAnswer(how, m.ID, f, m.X))
 		case how == "constrained":
 			fmt.Printf("{\"id\":%d,\"f\":%v,\"g\":[%v]}\n", m.ID, f, m.X[0]-0.5)
 		default:
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		}
+	}
+}
+
+// count adds an evaluation to the file of those that were made.
+func count(id int) {
+	f, err := os.OpenFile(os.Getenv("SPDOPT_TEST_COUNTED"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+	if err == nil {
+		fmt.Fprintln(f, id)
+		f.Close()
 	}
 }
 
@@ -90,6 +110,7 @@ func TestMinimizeDoesNotDependOnJobs(t *testing.T) {
 			args := append([]string{"minimize", "--dim", "3", "--seed", "5", "--max-evals", "400", "--json", "--jobs", jobs}, what...)
 			m := fields(t, succeed(t, args...))
 			delete(m, "seconds")
+			delete(m, "run")
 			if first == nil {
 				first = m
 			} else if !reflect.DeepEqual(m, first) {

@@ -43,12 +43,14 @@ func (s *searchSampler) UnmarshalBinary(data []byte) error {
 
 // Stopped implements solve.SamplerStopper.
 func (s *searchSampler) Stopped() (solve.Reason, bool) {
-	for _, r := range s.Stop() {
-		out := solve.Reason{Name: string(r.Code), Detail: fmt.Sprintf("%s (%s)", r.Code, r.Detail), Converged: r.Success}
-		if !r.Success {
-			out.Advice = r.Next
-		}
-		return out, true
+	all := s.Stop()
+	if len(all) == 0 {
+		return solve.Reason{}, false
 	}
-	return solve.Reason{}, false
+	r := all[0]
+	out := solve.Reason{Name: string(r.Code), Detail: fmt.Sprintf("%s (%s)", r.Code, r.Detail), Converged: r.Success}
+	if !r.Success {
+		out.Advice = r.Next
+	}
+	return out, true
 }

@@ -152,6 +152,11 @@ func (a *app) serveHTTP(f *serveFlags) error {
 		return usagef("--http %s: %v", f.http, err)
 	}
 	a.note("listening on http://%s", listener.Addr())
+	return a.serveUntilInterrupted(listener, h)
+}
+
+// serveUntilInterrupted answers requests until the program is interrupted.
+func (a *app) serveUntilInterrupted(listener net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime, WriteTimeout: bodyTime, IdleTimeout: idleTime, MaxHeaderBytes: 1 << 16,
 		BaseContext: func(net.Listener) context.Context { return a.ctx },

@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +31,8 @@ type solveFlags struct {
 	timeout                                       time.Duration
 	center, requireConverged                      bool
 	seed                                          uint64
+	keep                                          keepFlags
+	kept                                          string // directory of the run
 }
 
 // solveOutput is the JSON object of "solve".
@@ -52,6 +55,7 @@ type solveOutput struct {
 	Seconds          num             `json:"seconds"`
 	Seed             *uint64         `json:"seed,omitempty"`
 	Out              string          `json:"out,omitempty"`
+	Run              string          `json:"run,omitempty"`
 	Solution         json.RawMessage `json:"solution,omitempty"`
 	Parts            map[string]any  `json:"parts,omitempty"`
 }
@@ -84,8 +88,7 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 			}
 			return nil
 		},
-		ValidArgs: problemNames(),
-		RunE:      func(cmd *cobra.Command, args []string) error { return a.solve(cmd, f, args[0], args[1:]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.solve(cmd, f, args[0], args[1:]) },
 	}
 	f.fileFlags.register(cmd, "data", "matrices or samples")
 	f.parameterFlags.register(cmd)
@@ -103,6 +106,7 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
 	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")
 	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
+	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
 	return cmd
 }
 
@@ -122,7 +126,7 @@ func problemNames() (names []string) {
 	return names
 }
 
-func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []string) error {
+func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []string) (err error) {
 	p, err := problem.ByName(name)
 	if err != nil {
 		return unknown("problem", name, "", problemNames(), "spdopt list problems")
@@ -160,15 +164,24 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if err != nil {
 		return err
 	}
+	k, err := a.keepSolve(cmd, f, p, o, more)
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
+	f.kept = k.dir()
 	progress := a.newProgress()
 	o.Solver.Callback = func(s *solve.Status) bool {
 		progress.show("iteration %d  objective %.10g  gradient %.3g", s.Iteration, s.Cost, s.GradientNorm)
-		return a.ctx.Err() != nil
+		return k.iterated(s) || a.ctx.Err() != nil
 	}
 	r, err := p.Solve(data, o)
 	progress.clear()
 	if err != nil {
 		return withFile(err, src)
+	}
+	if k.failed() != nil {
+		return k.failed()
 	}
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
@@ -185,6 +198,9 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 		if err := writeParts(parts, r); err != nil {
 			return err
 		}
+	}
+	if err := k.finishSolve(newSolveOutput(f, r, seed)); err != nil {
+		return err
 	}
 	return a.reportSolve(f, r, dataWord(data), seed)
 }
@@ -337,7 +353,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 		return nil, nil
 	case "random":
 		if !cmd.Flags().Changed("seed") {
-			f.seed = rand.Uint64() >> 11 // exact as a number in JSON
+			a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // exact as a number in JSON
 		}
 		start, err := randomPoint(n, f.seed)
 		o.Start = start
@@ -413,7 +429,7 @@ func newSolveOutput(f *solveFlags, r *problem.Result, seed *uint64) *solveOutput
 		Advice: r.Advice, Iterations: r.Iterations, Evaluations: r.Evaluations, HessianProducts: r.HessianProducts,
 		Objective: num(r.Objective), GradientNorm: num(r.GradientNorm), RelativeGradient: num(r.RelativeGradient),
 		Certificate: certificate{r.Certificate.Kind, num(r.Certificate.Value), r.Certificate.Bound},
-		Seconds:     num(r.Seconds), Seed: seed, Out: f.out,
+		Seconds:     num(r.Seconds), Seed: seed, Out: f.out, Run: f.kept,
 	}
 	if f.out == "" {
 		out.Solution = rows(r.Solution)
@@ -450,7 +466,7 @@ func (a *app) printSolve(f *solveFlags, r *problem.Result, data string, seed *ui
 	if seed != nil {
 		lines = append(lines, [2]string{"seed", fmt.Sprint(*seed)})
 	}
-	lines = append(lines, [2]string{"time", fmt.Sprintf("%.3g s", r.Seconds)}, [2]string{"solution", where})
+	lines = append(lines, [2]string{"time", fmt.Sprintf("%.3g s", r.Seconds)}, [2]string{"solution", where}, [2]string{"run", f.kept})
 	a.pairs(lines...)
 	if f.out == "" && r.N <= printable {
 		a.printMatrix(full(r.Solution))

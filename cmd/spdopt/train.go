@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,9 +14,10 @@ import (
 
 type trainFlags struct {
 	train.Options
-	settings, schedule string
-	target             float64
-	requireTarget      bool
+	schedule              string
+	target                float64
+	requireTarget, resume bool
+	keep                  keepFlags
 }
 
 // trainOutput is the JSON object of "train".
@@ -35,15 +35,16 @@ func (a *app) trainCommand() *cobra.Command {
 		Long: `Train a network: ` + strings.Join(workloadNames(), ", ") + ` (spdopt list workloads says what --data is), with one of the optimizers ` +
 			strings.Join(optimizerNames(), ", ") + `. Without --data the data are generated.
 
-With --out DIR a checkpoint is written at every evaluation and when the run is interrupted; --resume goes on from it, bit for bit. At the end DIR holds
-the model (safetensors), result.json, curve.svg and, of diffusion, samples.svg.`,
+The run is kept in a directory: its state is written at every evaluation and when the run is interrupted, and spdopt runs resume goes on from there, bit for bit. At the end the
+directory holds the model (safetensors), result.json, curve.svg and, of diffusion, samples.svg.`,
 		Example: `  spdopt train mnist-mlp
   spdopt train mnist-cnn --data mnist/ --opt nadamw --out runs/cnn
   spdopt train char-transformer --data text.txt --steps 1000 --json
   spdopt train graph --opt sgd --set '{"momentum":0.8,"nesterov":true}'`,
-		ValidArgs: workloadNames(),
+		Annotations: map[string]string{"set": "options of the optimizer"},
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
+			case len(args) == 0 && f.resume:
 			case len(args) == 0:
 				return usagef("train: name a workload: %s", strings.Join(workloadNames(), ", "))
 			case len(args) > 1:
@@ -52,19 +53,21 @@ the model (safetensors), result.json, curve.svg and, of diffusion, samples.svg.`
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.resume && a.resume == nil {
+				return a.resumeTrain(cmd, f, args)
+			}
 			f.Workload = args[0]
 			if cmd.Flags().Changed("target") {
 				f.Target = &f.target
 			} else if f.requireTarget {
 				return usagef("--require-target needs --target")
 			}
-			return a.train(f)
+			return a.train(cmd, args, f)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.Data, "data", "", "files to train on (spdopt list workloads); the default is a generated set")
 	flags.StringVar(&f.Optimizer, "opt", "adamw", "optimizer: "+strings.Join(optimizerNames(), ", "))
-	flags.StringVar(&f.settings, "set", "", `options of the optimizer as a JSON object, such as '{"beta1":0.95,"clip":{"norm":1}}'`)
 	flags.Float64Var(&f.LR, "lr", 0, "peak learning rate; the default is the workload's or the optimizer's own")
 	flags.StringVar(&f.schedule, "schedule", "", "course of the learning rate after a warm-up: constant, cosine, linear, inverse-root, step-down; the default suits the optimizer")
 	flags.IntVar(&f.Steps, "steps", 0, "steps; the default is the workload's")
@@ -77,8 +80,8 @@ the model (safetensors), result.json, curve.svg and, of diffusion, samples.svg.`
 	flags.IntVar(&f.Patience, "patience", 0, "stop after this many evaluations without a better metric")
 	flags.Uint64Var(&f.Seed, "seed", 1, "seed of the weights, the order of the data and generated sets")
 	flags.StringVar(&f.Device, "device", "", "where the optimizer and the network compute: cpu, cuda, cuda:1; the default is cpu")
-	flags.StringVar(&f.Out, "out", "", "folder of the run")
-	flags.BoolVar(&f.Resume, "resume", false, "go on from the newest checkpoint in --out, with the options of the run")
+	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs; "none" keeps nothing`)
+	flags.BoolVar(&f.resume, "resume", false, "go on with the run in --out, with its settings")
 	return cmd
 }
 
@@ -96,14 +99,22 @@ func optimizerNames() (names []string) {
 	return names
 }
 
-func (a *app) train(f *trainFlags) error {
+func (a *app) train(cmd *cobra.Command, args []string, f *trainFlags) (err error) {
 	o := f.Options
 	o.Schedule = nnopt.Shape(f.schedule)
-	if f.settings != "" {
-		if !json.Valid([]byte(f.settings)) {
-			return usagef("--set: not a JSON object: %s", f.settings)
-		}
-		o.Settings = json.RawMessage(f.settings)
+	if o.Settings, err = a.optimizerSettings(); err != nil {
+		return err
+	}
+	if err := o.Check(); err != nil {
+		return trainError(err)
+	}
+	k, err := a.keep(cmd, args, &f.keep, "train-"+o.Workload, o.Seed, true)
+	if err != nil {
+		return err
+	}
+	defer k.end(a.ctx, &err)
+	if err := a.keepTraining(k, &o); err != nil {
+		return err
 	}
 	progress := a.newProgress()
 	o.Progress = func(step, steps int, loss float64) { progress.show("step %d of %d  loss %.4g", step, steps, loss) }
@@ -114,9 +125,12 @@ func (a *app) train(f *trainFlags) error {
 		return trainError(err)
 	}
 	if r.Reason == train.Stopped {
-		return &checkpointed{cause: context.Cause(a.ctx), out: o.Out, step: r.Steps}
+		return &halfTrained{context.Cause(a.ctx), r.Steps, k != nil}
 	}
-	if err := a.reportTrain(r, o.Out); err != nil {
+	if err := k.finish(r.Reason, r.TargetMet, trainOutput{schema, r, k.dir()}); err != nil {
+		return err
+	}
+	if err := a.reportTrain(r, k.dir()); err != nil {
 		return err
 	}
 	if f.requireTarget && !r.TargetMet {
@@ -163,7 +177,7 @@ func (a *app) reportTrain(r *train.Result, out string) error {
 	}
 	where := out
 	if where == "" {
-		where = "not written (use --out DIR)"
+		where = "not kept (--out none)"
 	}
 	a.pairs(
 		[2]string{"workload", fmt.Sprintf("%s, %d parameters, %d examples", r.Workload, r.Parameters, r.Examples)},
@@ -177,20 +191,20 @@ func (a *app) reportTrain(r *train.Result, out string) error {
 	return nil
 }
 
-// checkpointed says that a run was interrupted and what is left of it.
-type checkpointed struct {
+// halfTrained says that a run was interrupted and what is left of it.
+type halfTrained struct {
 	cause error
-	out   string
 	step  int
+	kept  bool
 }
 
-// Error says how to go on.
-func (e *checkpointed) Error() string {
-	if e.out == "" {
-		return fmt.Sprintf("interrupted at step %d: nothing was written (use --out DIR)", e.step)
+// Error says where it stands.
+func (e *halfTrained) Error() string {
+	if !e.kept {
+		return fmt.Sprintf("interrupted at step %d: nothing was written (leave out --out none)", e.step)
 	}
-	return fmt.Sprintf("interrupted at step %d: a checkpoint is in %s; add --resume to go on", e.step, e.out)
+	return fmt.Sprintf("interrupted at step %d: its state is written", e.step)
 }
 
 // Unwrap returns the cause, which decides the exit code.
-func (e *checkpointed) Unwrap() error { return e.cause }
+func (e *halfTrained) Unwrap() error { return e.cause }

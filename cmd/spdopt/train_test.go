@@ -53,7 +53,7 @@ func TestTrainExitCodes(t *testing.T) {
 		{exitUsage, "needs --target", []string{"graph", "--require-target"}},
 		{exitUsage, "--merges", []string{"graph", "--merges", "5"}},
 		{exitInput, "empty", []string{"char-transformer", "--data", empty}},
-		{exitInput, "no run to resume", []string{"graph", "--resume", "--out", t.TempDir()}},
+		{exitInput, "there is no run", []string{"graph", "--resume", "--out", t.TempDir()}},
 		{exitUnmet, "the target is 1.5", []string{"graph", "--steps", "20", "--target", "1.5", "--require-target"}},
 		{exitDevice, `no device "abacus"`, []string{"graph", "--device", "abacus"}},
 	} {
@@ -64,34 +64,40 @@ func TestTrainExitCodes(t *testing.T) {
 	}
 }
 
-// TestTrainInterrupted: a run that is interrupted leaves a checkpoint, and goes on from it to the same end as one that is not.
+// TestTrainInterrupted: a run that is interrupted leaves its state, and goes on from it to the same end as one that is not.
 func TestTrainInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(interrupted{syscall.SIGTERM})
 	out := filepath.Join(t.TempDir(), "run")
-	args := []string{"train", "graph", "--steps", "30", "--json", "--out", out}
+	args := []string{"train", "graph", "--steps", "30", "--set", `{"beta1":0.8}`, "--json", "--out", out}
 	o := invokeWith(ctx, "", args...)
-	if o.code != 143 || !strings.Contains(o.stderr, "a checkpoint is in "+out) {
+	if o.code != 143 || !strings.Contains(o.stderr, "interrupted at step 1") || !strings.Contains(o.stderr, "spdopt runs resume "+out) {
 		t.Fatalf("exit code %d, %q", o.code, o.stderr)
 	}
-	resumed := fields(t, succeed(t, append(args, "--resume")...))
-	whole := fields(t, succeed(t, "train", "graph", "--steps", "30", "--json"))
-	if resumed["final_loss"] != whole["final_loss"] || resumed["steps"] != whole["steps"] {
-		t.Errorf("resumed %v, whole %v", resumed["final_loss"], whole["final_loss"])
+	again := invoke(args...)
+	if again.code != exitInput || !strings.Contains(again.stderr, "holds a run already") {
+		t.Errorf("a second run in the same directory: exit code %d, %q", again.code, again.stderr)
 	}
-	other := invoke(append(args, "--resume", "--opt", "sgd")...)
+	other := invoke("train", "graph", "--resume", "--out", out, "--opt", "sgd")
 	if other.code != exitUsage || !strings.Contains(other.stderr, `--opt is "sgd", but the run began with "adamw"`) {
 		t.Errorf("resumed with another optimizer: exit code %d, %q", other.code, other.stderr)
 	}
-	if err := os.Remove(filepath.Join(out, "latest.json")); err != nil {
-		t.Fatal(err)
+	resumed := fields(t, succeed(t, "train", "--resume", "--out", out, "--json"))
+	whole := fields(t, succeed(t, append(args[:len(args)-1], "none")...))
+	if resumed["final_loss"] != whole["final_loss"] || resumed["steps"] != whole["steps"] || whole["steps"] != 30.0 {
+		t.Errorf("resumed %v, whole %v", resumed["final_loss"], whole["final_loss"])
 	}
-	again := fields(t, succeed(t, append(args, "--resume")...))
-	if again["final_loss"] != whole["final_loss"] {
-		t.Errorf("a run without a checkpoint started again with another end: %v", again["final_loss"])
+	plain := fields(t, succeed(t, "train", "graph", "--steps", "30", "--json", "--out", "none"))
+	if plain["final_loss"] == whole["final_loss"] {
+		t.Error("the options of the optimizer have no effect")
 	}
-	bare := invokeWith(ctx, "", "train", "graph")
+	for _, name := range []string{"model.safetensors", "curve.svg", "result.json"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	bare := invokeWith(ctx, "", "train", "graph", "--out", "none")
 	if bare.code != 143 || !strings.Contains(bare.stderr, "nothing was written") {
-		t.Errorf("without --out: exit code %d, %q", bare.code, bare.stderr)
+		t.Errorf("without a directory: exit code %d, %q", bare.code, bare.stderr)
 	}
 }

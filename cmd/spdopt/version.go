@@ -12,7 +12,7 @@ import (
 )
 
 // release is the version that this source is on the way to; a build from a tagged module says its own.
-const release = "0.1.0-dev"
+var release = "0.1.0-dev"
 
 // versionOutput is the JSON object of "version".
 type versionOutput struct {
@@ -77,4 +77,12 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return usagef("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
 	}
 	return nil
+}
+
+// build names the version with the start of its revision.
+func (v versionOutput) build() string {
+	if v.Revision == "" {
+		return v.Version
+	}
+	return v.Version + "+" + v.Revision[:min(12, len(v.Revision))]
 }

@@ -42,7 +42,7 @@ typedef struct {
 	int32_t exact;         /* 1 takes the exact Cayley map */
 	double root;           /* S^(-1/root); 2 */
 	double momentum;       /* 0.9 */
-	double beta2;          /* 0.02 */
+	double beta2;          /* 0.05 */
 	double damping;        /* 1e-16 */
 	double max_norm;       /* of a rotation's generator; 0.5, and 0.7 with exact */
 	double adam_beta1, adam_beta2, adam_eps; /* 0.9, 0.999, 1e-8 */

@@ -39,6 +39,8 @@ type Config struct {
 	Workers int // trials at once; 0 means all processors. The results do not depend on it
 	// Options are the options of Search; start, seed, budget and target are filled in for each trial.
 	Options esadapt.Options
+	Made    []Trial           // trials of an earlier, interrupted run of the same configuration: they are not made again
+	Done    func(Trial) error // called with each trial that is made, one at a time; an error ends the run. nil does nothing
 }
 
 // Solver works on a task until its Eval says that it is over.
@@ -82,14 +84,28 @@ func Run(ctx context.Context, c Config) ([]Trial, error) {
 	errs := make([]error, len(trials))
 	var next atomic.Int64
 	var group sync.WaitGroup
+	var told sync.Mutex
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for range c.Workers {
 		group.Go(func() {
-			for ctx.Err() == nil {
+			for inner.Err() == nil {
 				k := int(next.Add(1)) - 1
 				if k >= len(trials) {
 					return
 				}
-				errs[k] = trials[k].run(ctx, &c)
+				if trials[k].made(c.Made) {
+					continue
+				}
+				errs[k] = trials[k].run(inner, &c)
+				if errs[k] == nil && inner.Err() == nil && c.Done != nil {
+					told.Lock()
+					errs[k] = c.Done(trials[k])
+					told.Unlock()
+				}
+				if errs[k] != nil {
+					cancel()
+				}
 			}
 		})
 	}
@@ -147,6 +163,17 @@ func (c *Config) fill() error {
 		}
 	}
 	return nil
+}
+
+// made takes over the outcome of the same trial, if there is one.
+func (t *Trial) made(before []Trial) bool {
+	for _, b := range before {
+		if b.Function == t.Function && b.Dim == t.Dim && b.Instance == t.Instance && b.Budget == t.Budget {
+			*t = b
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Trial) run(ctx context.Context, c *Config) error {

@@ -3,8 +3,10 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,5 +126,32 @@ func TestBadConfigurations(t *testing.T) {
 	cancel()
 	if _, err := Run(ctx, Config{Dims: []int{2}}); err == nil {
 		t.Error("a cancelled run returned no error")
+	}
+}
+
+// TestInterruptedRunsGoOn: a run that ends after some trials, and one that begins with them, make every trial once, and together what one run makes.
+func TestInterruptedRunsGoOn(t *testing.T) {
+	c := Config{Functions: []string{"f1", "f8", "f15"}, Dims: []int{2, 3}, Instances: []int{1, 2}, Budget: 50, Workers: 2}
+	want := run(t, c)
+	var made []Trial
+	failure := errors.New("enough")
+	c.Done = func(trial Trial) error {
+		made = append(made, trial)
+		if len(made) == 5 {
+			return failure
+		}
+		return nil
+	}
+	if _, err := Run(context.Background(), c); !errors.Is(err, failure) {
+		t.Fatalf("error %v", err)
+	}
+	c.Made = slices.Clone(made)
+	made = nil
+	c.Done = func(trial Trial) error { made = append(made, trial); return nil }
+	if got := run(t, c); !reflect.DeepEqual(got, want) {
+		t.Errorf("in two parts %v, in one %v", got, want)
+	}
+	if len(made)+len(c.Made) != len(want) {
+		t.Errorf("%d trials made, then %d, of %d", len(c.Made), len(made), len(want))
 	}
 }

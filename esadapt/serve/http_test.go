@@ -95,7 +95,10 @@ func opened(t *testing.T, h http.Handler) string {
 // TestHTTPLimits: rate and number of sessions, with a clock that the test moves.
 func TestHTTPLimits(t *testing.T) {
 	now := time.Unix(1000, 0)
-	s, h := newServer(HTTPOptions{Rate: 2, Sessions: 2, Idle: time.Minute})
+	s, h, err := newServer(HTTPOptions{Rate: 2, Sessions: 2, Idle: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.now = func() time.Time { return now }
 	first := opened(t, h)
 	opened(t, h)

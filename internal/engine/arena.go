@@ -45,9 +45,9 @@ func (a *Arena[T]) Reserve(n int) {
 	}
 }
 
-// Alloc returns n zeros that live as long as the arena.
+// Alloc returns n zeros that live as long as the arena, in ordinary memory for a nil arena.
 func (a *Arena[T]) Alloc(n int) []T {
-	if a.owner == nil || n == 0 {
+	if a == nil || a.owner == nil || n == 0 {
 		return make([]T, n)
 	}
 	m := a.owner.Alloc(n)

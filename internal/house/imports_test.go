@@ -14,9 +14,13 @@ const module = "github.com/spdopt/spdopt"
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
 	"internal/atomicfile": {},
+	"internal/httpguard":  {},
+	"internal/monitor":    {"internal/report", "internal/run"},
+	"internal/dashboard":  {"internal/httpguard", "internal/monitor", "internal/report", "internal/run"},
 	"internal/cputime":    {},
 	"internal/digits":     {"internal/dense", "internal/matio"},
 	"internal/report":     {},
+	"internal/run":        {"internal/atomicfile"},
 	"internal/objective":  {},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
@@ -32,8 +36,10 @@ var mayImport = map[string][]string{
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
 	"esadapt/bench":       {"esadapt", "esadapt/bbob"},
-	"esadapt/serve":       {"esadapt", "internal/atomicfile"},
+	"esadapt/serve":       {"esadapt", "internal/httpguard", "internal/atomicfile"},
 	"testdata":            {},
+
+	"manifold/problem/bench": {"internal/cputime", "internal/dense", "internal/gallery", "manifold/solve", "manifold/problem"},
 
 	"internal/safetensors":       {},
 	"internal/kronecker":         {"internal/dense", "internal/eigen"},
@@ -51,6 +57,7 @@ var mayImport = map[string][]string{
 	"nnopt/curvature":            {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":                 {"internal/dense", "internal/matio"},
 	"nnopt/train":                {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/algoperf":             {"internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.

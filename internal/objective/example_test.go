@@ -25,3 +25,14 @@ func ExampleProgram_Evaluate() {
 	fmt.Println(v.F, err)
 	// Output: 42 <nil>
 }
+
+func ExampleParseResult() {
+	for _, line := range []string{`{"id":41,"f":3.25}`, `{"id":42,"f":NaN}`, `{"id":43}`} {
+		r, err := objective.ParseResult([]byte(line), 0)
+		fmt.Println(r.ID, r.Value.F, r.Failed, err)
+	}
+	// Output:
+	// 41 3.25 false <nil>
+	// 42 0 true <nil>
+	// 43 0 false it has no f: "{\"id\":43}"
+}

@@ -67,17 +67,19 @@ func appendNumber(b []byte, v float64) []byte {
 
 // answer is a line from the program. Fields it does not have are ignored.
 type answer struct {
-	Type   string
-	ID     *uint64
-	F      json.RawMessage
-	G      []json.RawMessage
-	Status string
-	Error  string
+	Type     string
+	ID       *uint64
+	F        json.RawMessage
+	G        []json.RawMessage
+	Gradient []json.RawMessage
+	Status   string
+	Error    string
 
-	line  string
-	given bool // there is an f
-	f     float64
-	g     []float64
+	line     string
+	given    bool // there is an f
+	f        float64
+	g        []float64
+	gradient []float64
 }
 
 // parseAnswer reads a line. The bare tokens NaN, Infinity and -Infinity, which Python writes, are numbers.
@@ -98,6 +100,13 @@ func parseAnswer(line []byte) (answer, error) {
 			return a, fmt.Errorf("g[%d] %w", i, err)
 		}
 		a.g = append(a.g, v)
+	}
+	for i, raw := range a.Gradient {
+		v, err := number(raw)
+		if err != nil {
+			return a, fmt.Errorf("gradient[%d] %w", i, err)
+		}
+		a.gradient = append(a.gradient, v)
 	}
 	return a, nil
 }

@@ -6,7 +6,7 @@
 //	to the program    {"spdopt":1,"type":"hello","dim":2,"seed":7,"lower":[..],"upper":[..]}
 //	from the program  {"type":"ready"}                      optional
 //	to the program    {"type":"eval","id":41,"x":[..],"seed":981,"deadline_s":30}
-//	from the program  {"id":41,"f":3.25}                    or "f":null, "f":NaN, "status":"failed","error":"..", "g":[..]
+//	from the program  {"id":41,"f":3.25}                    or "f":null, "f":NaN, "status":"failed","error":"..", "g":[..], "gradient":[..]
 //	to the program    {"type":"stop"}                       then its input closes; SIGTERM after 2 s, SIGKILL after 5 s
 //
 // Workers live as long as the Program. In the one-shot form every evaluation starts the command anew: its input is the line "eval", the placeholders {x},
@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os/exec"
 	"strings"
@@ -36,6 +37,7 @@ type Options struct {
 	Timeout      time.Duration // of one evaluation; 0 means none; expr takes none
 	Retries      int           // cmd: how often an evaluation whose process crashed is tried again
 	Memory       int           // wasm: bytes that an instance may hold; 0 means 256 MiB
+	Stderr       io.Writer     // cmd: gets the error output of the processes, from several goroutines; nil drops all but its end
 }
 
 // Evaluator computes values. Evaluate may be called from several goroutines; its error is an *Error, a *NotFoundError, or the cause of ctx. After Close,
@@ -66,8 +68,9 @@ func (o *Options) Validate() error {
 
 // Value is what an evaluation found. F is a number or +Inf.
 type Value struct {
-	F float64
-	G []float64
+	F        float64
+	G        []float64
+	Gradient []float64 // derivatives of F in the variables, nil if the answer has none
 }
 
 // Kind says how an evaluation failed.
@@ -228,12 +231,23 @@ func (o *Options) value(a answer, id uint64, line []byte, stderr *tail) (Value, 
 	case len(a.g) != o.Constraints:
 		return Value{}, o.failure(Protocol, id, line, stderr, "%d constraint values, want %d: %s", len(a.g), o.Constraints, clip(a.line))
 	}
+	if n := len(a.gradient); n > 0 && n != o.Dim {
+		return Value{}, o.failure(Protocol, id, line, stderr, "a gradient of %d numbers, want %d: %s", n, o.Dim, clip(a.line))
+	}
 	for _, g := range a.g {
 		if math.IsNaN(g) {
 			return Value{}, o.failure(NoValue, id, line, stderr, "a constraint value is NaN")
 		}
 	}
-	return Value{a.f, a.g}, nil
+	return Value{F: a.f, G: a.g, Gradient: a.gradient}, nil
+}
+
+// errorOutput is where a process writes its errors: the end stays for messages.
+func (p *Program) errorOutput(last *tail) io.Writer {
+	if p.o.Stderr == nil {
+		return last
+	}
+	return io.MultiWriter(last, p.o.Stderr)
 }
 
 // judge is value for answers to no line; the point is written down only when the evaluation failed.

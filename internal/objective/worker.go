@@ -39,7 +39,7 @@ func (p *Program) start() (*worker, error) {
 	}
 	lead(w.cmd)
 	w.cmd.WaitDelay = pipeDelay
-	w.cmd.Stderr = w.stderr
+	w.cmd.Stderr = p.errorOutput(w.stderr)
 	in, err := w.cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html"
+	"html/template"
 	"math"
 	"strings"
 )
@@ -17,6 +18,7 @@ type Curves struct {
 // Panel holds curves that share the vertical axis.
 type Panel struct {
 	Y      string
+	Log    bool // of a logarithmic axis; points that are not positive are left out
 	Curves []Curve
 }
 
@@ -41,7 +43,7 @@ func (c *Curves) SVG() string {
 	height := curveTop + float64(len(c.Panels))*(panelHeight+panelGap)
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`,
 		curveWidth, height, curveWidth, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
+	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
 	for k, p := range c.Panels {
 		p.draw(&b, c.X, curveTop+float64(k)*(panelHeight+panelGap))
 	}
@@ -49,14 +51,21 @@ func (c *Curves) SVG() string {
 	return b.String()
 }
 
+// Inline draws the curves for a page.
+func (c *Curves) Inline() template.HTML { return template.HTML(c.SVG()) }
+
 func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 	x, y := p.axis(0), p.axis(1)
+	label := func(v float64) string { return fmt.Sprintf("%.4g", v) }
+	if p.Log {
+		label = func(v float64) string { return fmt.Sprintf("%.3g", math.Pow(10, v)) }
+	}
 	right, bottom := curveWidth-curveRight, top+panelHeight
 	placeX := func(v float64) float64 { return curveLeft + (right-curveLeft)*x.share(v) }
 	placeY := func(v float64) float64 { return bottom - panelHeight*y.share(v) }
 	for _, v := range y.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%.4g</text>`,
-			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, v)
+		fmt.Fprintf(b, `<path class="grid" d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
+			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(v))
 	}
 	for _, v := range x.ticks() {
 		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%.4g</text>`, placeX(v), bottom, placeX(v), bottom+17, v)
@@ -68,7 +77,7 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 		colour := curveColours[k%len(curveColours)]
 		var path strings.Builder
 		for _, q := range c.Points {
-			if !isFinite(q[0]) || !isFinite(q[1]) {
+			if q = p.scaled(q); !isFinite(q[0]) || !isFinite(q[1]) {
 				continue
 			}
 			step := "L"
@@ -82,6 +91,17 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 	}
 }
 
+// scaled is the point as the axes count; NaN stands for what a logarithmic axis cannot show.
+func (p *Panel) scaled(q [2]float64) [2]float64 {
+	if p.Log {
+		if q[1] <= 0 {
+			return [2]float64{q[0], math.NaN()}
+		}
+		q[1] = math.Log10(q[1])
+	}
+	return q
+}
+
 func isFinite(v float64) bool { return v-v == 0 }
 
 // span is the range of an axis and the distance of its ticks.
@@ -92,7 +112,7 @@ func (p *Panel) axis(k int) span {
 	low, high := math.Inf(1), math.Inf(-1)
 	for _, c := range p.Curves {
 		for _, q := range c.Points {
-			if isFinite(q[k]) {
+			if q = p.scaled(q); isFinite(q[k]) {
 				low, high = min(low, q[k]), max(high, q[k])
 			}
 		}

@@ -45,3 +45,15 @@ func TestAxis(t *testing.T) {
 		}
 	}
 }
+
+// TestLogarithmicAxis: powers of ten are equally far apart, and what is not positive is left out.
+func TestLogarithmicAxis(t *testing.T) {
+	c := &Curves{X: "step", Panels: []Panel{{Y: "error", Log: true, Curves: []Curve{{Name: "e", Points: [][2]float64{{0, 1}, {5, 0}, {10, 1e-5}, {20, 1e-10}}}}}}}
+	svg := c.SVG()
+	if !strings.Contains(svg, `d="M70.00 50.00L345.00 170.00L620.00 290.00"`) {
+		t.Errorf("the curve is not straight: %s", svg)
+	}
+	if !strings.Contains(svg, ">1e-10</text>") || !strings.Contains(svg, ">1</text>") {
+		t.Errorf("the axis is not labelled by values: %s", svg)
+	}
+}

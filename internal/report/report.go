@@ -16,12 +16,13 @@ type Page struct {
 	Sections []Section
 }
 
-// Section is a heading with a text, a table, a heat map, or several of them.
+// Section is a heading with a text, a table, a heat map, curves, or several of them.
 type Section struct {
-	Title string
-	Text  string
-	Table *Table
-	Heat  *Heat
+	Title  string
+	Text   string
+	Table  *Table
+	Heat   *Heat
+	Curves *Curves
 }
 
 // Table is a table with one header row. Cells are text; Bad marks rows that need attention.
@@ -102,16 +103,28 @@ func colour(share float64) string {
 // IsBad reports whether row i is marked.
 func (t *Table) IsBad(i int) bool { return i < len(t.Bad) && t.Bad[i] }
 
-var page = template.Must(template.New("page").Parse(`<!doctype html>
+// Style is the style sheet of pages, light or dark as the reader's system is set, and for print.
+const Style = `:root { color-scheme: light dark; --paper: #fff; --ink: #222; --faint: #ddd; --bad: #b00020; --link: #0b5cad; }
+@media (prefers-color-scheme: dark) { :root { --paper: #15171b; --ink: #dfe1e5; --faint: #3a3e46; --bad: #ff8a80; --link: #7ab8ff; } }
+@media print { :root { --paper: #fff; --ink: #000; --faint: #bbb; --bad: #b00020; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: var(--ink); background: var(--paper); }
+a { color: var(--link); }
+table { border-collapse: collapse; }
+th, td { text-align: left; padding: 0.25em 1em 0.25em 0; border-bottom: 1px solid var(--faint); font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+tr.bad td { color: var(--bad); font-weight: bold; }
+svg { max-width: 100%; height: auto; }
+svg .paper { fill: var(--paper); }
+svg .grid { stroke: var(--faint); }
+svg > text:not([fill]), svg text.ink { fill: var(--ink); }`
+
+var page = template.Must(template.New("page").Funcs(template.FuncMap{"style": func() template.CSS { return template.CSS(Style) }}).Parse(`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width"/>
 <title>{{.Title}}</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222; }
-table { border-collapse: collapse; }
-th, td { text-align: left; padding: 0.25em 1em 0.25em 0; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
-tr.bad td { color: #b00; font-weight: bold; }
+{{style}}
 </style>
 </head>
 <body>
@@ -124,6 +137,7 @@ tr.bad td { color: #b00; font-weight: bold; }
 {{$t := .}}{{range $i, $row := .Rows}}<tr{{if $t.IsBad $i}} class="bad"{{end}}>{{range $row}}<td>{{.}}</td>{{end}}</tr>
 {{end}}</table>
 {{end}}{{with .Heat}}{{.SVG}}
+{{end}}{{with .Curves}}{{.Inline}}
 {{end}}{{end}}</body>
 </html>
 `))

@@ -6,7 +6,6 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -41,7 +40,8 @@ var barycenter = Problem{
 			return nil, &DataError{Where: "arithmetic mean", Err: err, Remedy: ridgeRemedy}
 		}
 		b.scale = max(smallestAtLeast(b.from), 1e-6*b.trace/float64(b.n))
-		b.team, b.work = newTeam(b.n, len(frames)), dense.New[float64](b.n, b.n)
+		b.team, b.work, b.first = newTeam(b.n, len(frames)), dense.New[float64](b.n, b.n), dense.New[float64](b.n, b.n)
+		b.evaluate, b.product = b.evaluateTerm, b.addTerm
 		b.m, err = m(b.n)
 		return b, err
 	},
@@ -59,6 +59,11 @@ type barycenterObjective struct {
 	from    *manifold.Frame
 	team    *team
 	work    dense.Matrix[float64]
+	first   dense.Matrix[float64]
+
+	evaluate, product func(w *worker, k int) error // evaluateTerm and addTerm
+	at                *barycenterMemo              // of the present call
+	f, eta            dense.Matrix[float64]
 }
 
 type barycenterMemo struct {
@@ -101,24 +106,8 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 	if err := b.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	err := b.team.run(func(w *worker, k int) error {
-		q, roots := m.basis[k], m.roots[k]
-		dense.MulLower(dense.Transposed, view(b.frames[k].F()), view(f.F()), w.t[0])
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, q)
-		dense.Mirror(q)
-		if !eigen.Sym(q, roots) || !(roots[0] > 0) {
-			return &manifold.PointError{What: "a data matrix seen from the point is not positive definite to rounding", Min: roots[0], Max: roots[b.n-1]}
-		}
-		dense.Sqrt(roots, roots)
-		for i := range b.n {
-			for j, v := range q.Row(i) {
-				w.t[0].Set(i, j, v*roots[j]*b.weights[k])
-			}
-		}
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
-		return nil
-	}, m.s.Data)
-	if err != nil {
+	b.at, b.f = m, view(f.F())
+	if err := b.team.run(b.evaluate, m.s.Data); err != nil {
 		return math.Inf(1), err
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.F()), view(f.F()), 0, m.m)
@@ -134,29 +123,47 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 	return cost, nil
 }
 
+func (b *barycenterObjective) evaluateTerm(w *worker, k int) error {
+	q, roots := b.at.basis[k], b.at.roots[k]
+	dense.MulLower(dense.Transposed, view(b.frames[k].F()), b.f, w.t[0])
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, q)
+	dense.Mirror(q)
+	if !w.solver.Sym(q, roots) || !(roots[0] > 0) {
+		return &manifold.PointError{What: "a data matrix seen from the point is not positive definite to rounding", Min: roots[0], Max: roots[b.n-1]}
+	}
+	dense.Sqrt(roots, roots)
+	for i := range b.n {
+		for j, v := range q.Row(i) {
+			w.t[0].Set(i, j, v*roots[j]*b.weights[k])
+		}
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
+	return nil
+}
+
 // HessianVec implements solve.Hessian: three products for each matrix.
 func (b *barycenterObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
-	m, eta := memo.(*barycenterMemo), dense.Wrap(b.n, b.n, v)
-	err := b.team.run(func(w *worker, k int) error {
-		q, s := m.basis[k], m.roots[k]
-		dense.Gemm(dense.Transposed, dense.NoTrans, 1, q, eta, 0, w.t[0])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], q, 0, w.t[1])
-		for i := range b.n {
-			for j, y := range w.t[1].Row(i) {
-				w.t[1].Set(i, j, -b.weights[k]*y*(s[i]*s[i]+s[j]*s[j])/(2*(s[i]+s[j])))
-			}
-		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, w.t[1], 0, w.t[0])
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
-		return nil
-	}, dst)
-	if err != nil {
+	b.at, b.eta = memo.(*barycenterMemo), dense.Wrap(b.n, b.n, v)
+	if err := b.team.run(b.product, dst); err != nil {
 		return err
 	}
-	first := dense.New[float64](b.n, b.n)
-	symmetricProduct(first, eta, m.m, b.work)
-	dense.Axpy(1, first.Data, dst)
+	symmetricProduct(b.first, b.eta, b.at.m, b.work)
+	dense.Axpy(1, b.first.Data, dst)
 	b.m.FromWhitened(p.(*manifold.Frame), dst)
+	return nil
+}
+
+func (b *barycenterObjective) addTerm(w *worker, k int) error {
+	q, s := b.at.basis[k], b.at.roots[k]
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, q, b.eta, 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], q, 0, w.t[1])
+	for i := range b.n {
+		for j, y := range w.t[1].Row(i) {
+			w.t[1].Set(i, j, -b.weights[k]*y*(s[i]*s[i]+s[j]*s[j])/(2*(s[i]+s[j])))
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, w.t[1], 0, w.t[0])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
 	return nil
 }
 

@@ -43,6 +43,41 @@ func ExampleSolve_nearestSPD() {
 	// ⎣1.3500  1.6500⎦
 }
 
+func ExampleSolve_itml() {
+	// Two classes that differ in the second coordinate only: the metric learned looks there.
+	d := problem.Data{Samples: points(2, 0, 0, 3, 0.1, -2, 0.2, 1, -0.1, 0, 2, 3, 2.1, -2, 1.9, 1, 2), Labels: []int{0, 0, 0, 0, 1, 1, 1, 1}}
+	r := show("metric-learning", d, &problem.Options{Method: "itml"})
+	fmt.Println(r.Certificate.Kind, r.Certificate.Bound, r.Certificate.Value < 1e-7, r.Solution.At(1, 1) > 10*r.Solution.At(0, 0))
+	// Output:
+	// itml: true
+	// ⎡ 0.0580  -0.0387⎤
+	// ⎣-0.0387   5.2421⎦
+	// self-concordance true true true
+}
+
+func ExampleProblem_Metrics() {
+	p, err := problem.ByName("mean")
+	if err != nil {
+		panic(err)
+	}
+	d := problem.Data{Matrices: []mat.Symmetric{sym(1, 1), sym(1, 4), sym(1, 16)}}
+	for _, metric := range p.Metrics() {
+		r, err := p.Solve(d, &problem.Options{Metric: metric})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%s %.4f\n", metric, r.Solution.At(0, 0))
+	}
+	// Output:
+	// affine-invariant 4.0000
+	// fisher-rao 4.0000
+	// log-euclidean 4.0000
+	// bures-wasserstein 5.4444
+	// log-cholesky 4.0000
+	// power-euclidean 5.4444
+	// stein 4.0000
+}
+
 func ExampleSolve_shrinkage() {
 	// Two samples in three dimensions.
 	r := show("shrinkage", problem.Data{Samples: points(3, 5, 2, 1, 4, 1, 0)}, nil)

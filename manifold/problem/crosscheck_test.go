@@ -84,7 +84,7 @@ func inner(t *testing.T, n int) map[string]struct {
 	d := turned(n, 3, 0.1)
 	frames, err := factorMatrices(d.Matrices)
 	fail(err)
-	turn := &procrustesObjective{n: n, a: frames[:3], b: frames[3:], team: newTeam(n, 3)}
+	turn := newProcrustes(frames[:3], frames[3:])
 
 	learn, err := newITML(ptr(labelled(n)), &Options{Kappa: 2, Parameters: Parameters{Pairs: 300}})
 	fail(err)
@@ -93,7 +93,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		"itml":                  {learn.m, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
-		"design on the sphere":  {sphere, &designSphere{s: points, sphere: sphere, e: dense.New[float64](n, n)}},
+		"design on the sphere":  {sphere, &designSphere{s: points, sphere: sphere, e: dense.New[float64](n, n), l: dense.New[float64](n, n)}},
 		"lifted mixture":        {mixture.m, mixture},
 		"smoothed lasso":        {affine, lasso},
 		"procrustes":            {skewTangents{newRotations(n)}, turn},
@@ -204,5 +204,24 @@ func TestMixtureCertificate(t *testing.T) {
 	}
 	if fine.Certificate.Kind != "newton-step" || fine.Certificate.Value > 1e-10 {
 		t.Errorf("fine run: %+v", fine.Certificate)
+	}
+}
+
+// TestEveryResultIsCertified: every method of every problem states a gradient norm and a finite bound or estimate of the distance to the optimum.
+func TestEveryResultIsCertified(t *testing.T) {
+	all := resumeData(5)
+	for _, p := range List() {
+		c := all[p.Name]
+		for _, name := range p.Methods() {
+			o := c.options
+			o.Method = name
+			r, err := p.Solve(c.data, &o)
+			if err != nil {
+				t.Fatalf("%s by %s: %v", p.Name, name, err)
+			}
+			if !r.Converged || r.Certificate.Kind == "none" || !(r.Certificate.Value >= 0) || math.IsInf(r.Certificate.Value, 1) || !(r.GradientNorm >= 0) {
+				t.Errorf("%s by %s: gradient norm %v, certificate %+v, converged %v: %s", p.Name, name, r.GradientNorm, r.Certificate, r.Converged, r.Reason)
+			}
+		}
 	}
 }

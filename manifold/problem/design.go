@@ -16,7 +16,7 @@ var dopt = Problem{
 	Takes: Samples,
 	Own: []Method{
 		{Name: "exchange", What: designWhat, direct: doptBy((*design).maximize)},
-		{Name: "trust", What: sphereWhat, direct: doptBy((*design).maximizeOnSphere)},
+		{Name: "trust", What: sphereWhat, direct: doptBy((*design).maximizeOnSphere), resumes: true},
 	},
 }
 
@@ -27,7 +27,7 @@ var mve = Problem{
 	Takes: Samples,
 	Own: []Method{
 		{Name: "exchange", What: designWhat, direct: mveBy((*design).maximize)},
-		{Name: "trust", What: sphereWhat, direct: mveBy((*design).maximizeOnSphere)},
+		{Name: "trust", What: sphereWhat, direct: mveBy((*design).maximizeOnSphere), resumes: true},
 	},
 }
 

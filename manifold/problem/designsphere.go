@@ -16,7 +16,7 @@ import (
 type designSphere struct {
 	s      *design
 	sphere *manifold.Oblique
-	e      dense.Matrix[float64]
+	e, l   dense.Matrix[float64]
 }
 
 type designMemo struct {
@@ -35,7 +35,7 @@ func (q *designSphere) NewMemo() solve.Memo {
 // Evaluate implements solve.Objective: one and a half products of the size of the points.
 func (q *designSphere) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	w, m, d := p.(*manifold.UnitRows).X().RawRowView(0), memo.(*designMemo), float64(q.s.y.Cols)
-	l, z := dense.New[float64](q.s.y.Cols, q.s.y.Cols), m.z
+	l, z := q.l, m.z
 	for i, x := range w {
 		dense.Scale(x, q.s.y.Row(i), z.Row(i))
 	}
@@ -77,7 +77,7 @@ func (q *designSphere) HessianVec(dst []float64, p manifold.Point, v []float64, 
 // dropped at the end.
 func (s *design) maximizeOnSphere(o *Options) (r *solve.Result, gap float64, err error) {
 	N, d := s.y.Rows, s.y.Cols
-	q := &designSphere{s: s, e: dense.New[float64](d, d)}
+	q := &designSphere{s: s, e: dense.New[float64](d, d), l: dense.New[float64](d, d)}
 	if q.sphere, err = manifold.NewOblique(1, N); err != nil {
 		return nil, 0, err
 	}

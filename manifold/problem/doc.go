@@ -6,5 +6,14 @@
 // Euclidean gradient) and a Hessian product, and runs with every solver of package solve; the others are solved directly. What is found besides
 // the solution is in Result.Parts.
 //
+// Every problem has, beside its own method, a general Riemannian solver to check it by, in one of three forms. Where the solution is a positive definite
+// matrix and the cost smooth, all of package solve apply. Where the solution lies on the boundary of the cone (nearest-correlation, nearest-spd) or on
+// that of the simplex (mve, dopt), at infinite distance, the solver works on factors or on square roots of the weights, which reach it. Where the cost
+// has a kink (glasso) it is smoothed by a width that falls. Two problems have none: shrinkage, each of whose methods is a formula of its own with no
+// common cost, and classify, whose means are those of the problem mean.
+//
+// Options.Metric moves the general solvers in another geometry, and makes the mean and the median those of another distance. Options.Solver.Checkpoint
+// and Restore keep and resume the whole state of a run, see Problem.Resumes.
+//
 // A problem is one file and one line in registry.go. Functions of the caller's own are minimized through FromEuclidean.
 package problem

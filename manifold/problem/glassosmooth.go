@@ -44,6 +44,7 @@ func (r *glassoRun) smooth() error {
 		}
 		last := width <= smoothLast*1.001 || n == 1
 		stage := o
+		stage.Checkpoint, stage.Restore = nil, nil // a state would be that of one stage
 		stage.MaxIterations = o.MaxIterations - r.mon.status.Iteration
 		if !last {
 			stage.Tolerance = max(o.Tolerance, 1e-4)
@@ -103,7 +104,7 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 			}
 		}
 	}
-	inverse := dense.New[float64](n, n)
+	inverse, w, full, work, out := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
 	logDet := func(s *mat.SymDense) float64 {
 		fill(inverse, s)
 		if dense.Cholesky(inverse) >= 0 {
@@ -118,7 +119,6 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 	invert := func(s *mat.SymDense) dense.Matrix[float64] {
 		logDet(s)
 		dense.InvertLower(inverse)
-		w := dense.New[float64](n, n)
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, w)
 		dense.Mirror(w)
 		return w
@@ -147,8 +147,9 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 			})
 		},
 		Hessian: func(h, s, u *mat.SymDense) {
-			inv, work, out := invert(s), dense.New[float64](n, n), dense.New[float64](n, n)
-			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, view(manifold.DenseOf(u)), 0, work)
+			inv := invert(s)
+			fill(full, u)
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, full, 0, work)
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, inv, 0, out)
 			each(s, func(i, j int, _, root, w float64) {
 				v := out.At(i, j)

@@ -26,7 +26,7 @@ var gmm = Problem{
 	}, {
 		Name:   "trust",
 		What:   "Riemannian trust region on lifted matrices of order n + 1 (Hosseini and Sra, Math. Program. 181 (2020)) from the same starts, as a cross-check",
-		direct: gmmTrust,
+		direct: gmmTrust, resumes: true,
 	}},
 }
 

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	itmlPairs = 10000 // default of Parameters.Pairs
-	itmlNear  = 0.05  // quantile of the squared distances that pairs of one class should not exceed, and 1 minus it for pairs of two
+	itmlPairs  = 10000 // default of Parameters.Pairs
+	itmlSweeps = 20
+	itmlNear   = 0.05 // quantile of the squared distances that pairs of one class should not exceed, and 1 minus it for pairs of two
 )
 
 // itmlObjective is information-theoretic metric learning (Davis, Kulis, Jain, Sra and Dhillon, ICML 2007): tr X - log det X - n plus gamma times the
@@ -250,8 +251,8 @@ func itmlLBFGS(q *itmlObjective, start *manifold.Frame, o *Options) (*solve.Resu
 	return solve.LBFGS(q.m, q, start, &o.Solver)
 }
 
-// itmlProjections is the method of Davis et al.: Bregman projections on one constraint after the other, each a rank-one change of X; a sweep over all
-// pairs is an iteration. X^-1 = I + sum +-lambda z z' holds throughout. It always starts at the identity. The step to the constraint with slack s is
+// itmlProjections is the method of Davis et al.: Bregman projections on one constraint after the other, each a rank-one change of X; an iteration is
+// itmlSweeps sweeps over all pairs. X^-1 = I + sum +-lambda z z' holds throughout. It always starts at the identity. The step to the constraint with slack s is
 // alpha = gamma/(gamma + 1) (1/q - 1/s), with the sign of the pair, but at most lambda.
 func itmlProjections(q *itmlObjective, _ *manifold.Frame, o *Options) (*solve.Result, error) {
 	P, n := q.z.Rows, q.z.Cols
@@ -276,7 +277,8 @@ func itmlProjections(q *itmlObjective, _ *manifold.Frame, o *Options) (*solve.Re
 			return r, nil
 		}
 		var moved float64
-		for k := range P {
+		for i := range itmlSweeps * P {
+			k := i % P
 			z, sign := q.z.Row(k), -1.0
 			if q.near[k] {
 				sign = 1

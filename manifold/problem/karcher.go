@@ -60,14 +60,21 @@ func Mean(matrices []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
 // Xavier, Costeira and Barroso, IEEE J. Sel. Top. Signal Process. 7 (2013) 634-645). The factor is at least 1: the cost is 1-strongly convex along geodesics, so the distance to the mean is at most the gradient norm. Distances are those of the metric, so that
 // kappa scales the cost by 1/kappa and leaves gradient and Hessian as they are.
 type karcherObjective struct {
-	m       *manifold.Affine
-	n       int
-	data    []dense.Matrix[float64]
-	frames  []*manifold.Frame // Cholesky factors of data
-	weights []float64
-	invT    dense.Matrix[float64] // F^-T at the point being evaluated
-	team    *team
-	latest  *karcherMemo // eigenbases nearest to the next point
+	m                 *manifold.Affine
+	n                 int
+	data              []dense.Matrix[float64]
+	frames            []*manifold.Frame // Cholesky factors of data
+	weights           []float64
+	invT              dense.Matrix[float64] // F^-T at the point being evaluated
+	team              *team
+	latest            *karcherMemo                 // eigenbases nearest to the next point
+	evaluate, product func(w *worker, i int) error // evaluateTerm and addTerm
+	product32         func(w *singleWorker, i int)
+	from, at          *karcherMemo // of the present call
+	inv               dense.Matrix[float64]
+	eta               dense.Matrix[float64]
+	eta32             dense.Matrix[float32]
+	afresh            bool // the answer depends on the point alone, to the bit: eigenbases are not followed
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -87,8 +94,12 @@ func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Fra
 	for _, a := range data {
 		k.data = append(k.data, view(manifold.DenseOf(a)))
 	}
+	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 	return k
 }
+
+// forget implements historian.
+func (k *karcherObjective) forget() { k.afresh = true }
 
 func (k *karcherObjective) size() (int, int) { return k.n, len(k.frames) }
 
@@ -106,39 +117,41 @@ func (k *karcherObjective) NewMemo() solve.Memo {
 // Evaluate implements solve.Objective. For each matrix it follows the eigenbasis from the last evaluation, or decomposes afresh where that
 // is cheaper: between 4 and about 30 products.
 func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	m, latest := memo.(*karcherMemo), k.latest
-	inv := view(p.(*manifold.Frame).Inverse())
-	dense.Transpose(k.invT, inv)
-	tol := math.Sqrt(k.accuracy)
-	err := k.team.run(func(w *worker, i int) error {
-		s := m.spectra[i]
-		if latest != nil && latest != m {
-			s.basis.Copy(latest.spectra[i].basis)
-			s.known = latest.spectra[i].known
-		}
-		if err := s.locate(inv, k.invT, view(k.frames[i].F()), tol, w); err != nil {
-			return err
-		}
-		s.addLog(-k.weights[i], w)
-		w.sum[0] += k.weights[i] * s.squares()
-		w.sum[1] += k.weights[i] * (s.residual*s.residual + s.rounding)
-		return nil
-	}, grad)
-	if err != nil {
+	k.from, k.at, k.inv = k.latest, memo.(*karcherMemo), view(p.(*manifold.Frame).Inverse())
+	dense.Transpose(k.invT, k.inv)
+	if err := k.team.run(k.evaluate, grad); err != nil {
 		return math.Inf(1), err
 	}
-	k.latest = m
-	m.slack = k.team.sum(1)
+	k.latest = k.at
+	k.at.slack = k.team.sum(1)
 	return k.team.sum(0) / (2 * k.m.Kappa()), nil
+}
+
+func (k *karcherObjective) evaluateTerm(w *worker, i int) error {
+	s := k.at.spectra[i]
+	if k.from != nil && k.from != k.at {
+		s.basis.Copy(k.from.spectra[i].basis)
+		s.known = k.from.spectra[i].known
+	}
+	s.known = s.known && !k.afresh
+	if err := s.locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
+		return err
+	}
+	s.addLog(-k.weights[i], w)
+	w.sum[0] += k.weights[i] * s.squares()
+	w.sum[1] += k.weights[i] * (s.residual*s.residual + s.rounding)
+	return nil
 }
 
 // HessianVec implements solve.Hessian: three products for each matrix.
 func (k *karcherObjective) HessianVec(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
-	m, eta := memo.(*karcherMemo), dense.Wrap(k.n, k.n, v)
-	return k.team.run(func(w *worker, i int) error {
-		m.spectra[i].addHessian(k.weights[i], eta, w)
-		return nil
-	}, dst)
+	k.at, k.eta = memo.(*karcherMemo), dense.Wrap(k.n, k.n, v)
+	return k.team.run(k.product, dst)
+}
+
+func (k *karcherObjective) addTerm(w *worker, i int) error {
+	k.at.spectra[i].addHessian(k.weights[i], k.eta, w)
+	return nil
 }
 
 // hessianVec32 is HessianVec in single precision; v32 is scratch.
@@ -146,8 +159,12 @@ func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, m *karc
 	for i, x := range v {
 		v32[i] = float32(x)
 	}
-	eta := dense.Wrap(k.n, k.n, v32)
-	k.team.run32(func(w *singleWorker, i int) { m.spectra[i].addHessian32(k.weights[i], eta, w) }, dst)
+	k.at, k.eta32 = m, dense.Wrap(k.n, k.n, v32)
+	k.team.run32(k.product32, dst)
+}
+
+func (k *karcherObjective) addTerm32(w *singleWorker, i int) {
+	k.at.spectra[i].addHessian32(k.weights[i], k.eta32, w)
 }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point.

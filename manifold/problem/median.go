@@ -26,7 +26,9 @@ var median = Problem{
 		if err != nil {
 			return nil, err
 		}
-		return &medianObjective{karcherObjective: in.(*karcherObjective)}, nil
+		k := &medianObjective{karcherObjective: in.(*karcherObjective)}
+		k.evaluate, k.product = k.evaluateTerm, k.addTerm
+		return k, nil
 	},
 }
 
@@ -37,6 +39,7 @@ type medianObjective struct {
 	*karcherObjective
 	inverse float64 // sum w_k/d_k at the last evaluation
 	nearest int     // and the nearest matrix
+	here    *medianMemo
 }
 
 type medianMemo struct {
@@ -60,26 +63,9 @@ func (k *medianObjective) NewMemo() solve.Memo {
 // Evaluate implements solve.Objective; the cost is that of the Karcher mean.
 func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	m := memo.(*medianMemo)
-	inv := view(p.(*manifold.Frame).Inverse())
-	dense.Transpose(k.invT, inv)
-	err := k.team.run(func(w *worker, i int) error {
-		s, l := m.spectra[i], m.logs[i]
-		if err := s.locate(inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
-			return err
-		}
-		single := *w
-		single.acc = l
-		l.Zero()
-		s.addLog(1, &single)
-		dense.Mirror(l)
-		d := math.Sqrt(dense.Dot(l.Data, l.Data))
-		m.distances[i] = d
-		if d > atData {
-			dense.Axpy(-k.weights[i]*math.Sqrt(k.m.Kappa())/d, l.Data, w.acc.Data)
-		}
-		return nil
-	}, grad)
-	if err != nil {
+	k.here, k.inv = m, view(p.(*manifold.Frame).Inverse())
+	dense.Transpose(k.invT, k.inv)
+	if err := k.team.run(k.evaluate, grad); err != nil {
 		return math.Inf(1), err
 	}
 	var sum float64
@@ -96,17 +82,40 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	return sum / math.Sqrt(k.m.Kappa()), nil
 }
 
+func (k *medianObjective) evaluateTerm(w *worker, i int) error {
+	s, l := k.here.spectra[i], k.here.logs[i]
+	s.known = s.known && !k.afresh
+	if err := s.locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
+		return err
+	}
+	l.Zero()
+	sum := w.acc
+	w.acc = l
+	s.addLog(1, w)
+	w.acc = sum
+	dense.Mirror(l)
+	d := math.Sqrt(dense.Dot(l.Data, l.Data))
+	k.here.distances[i] = d
+	if d > atData {
+		dense.Axpy(-k.weights[i]*math.Sqrt(k.m.Kappa())/d, l.Data, w.acc.Data)
+	}
+	return nil
+}
+
 // HessianVec implements solve.Hessian: three products for each matrix.
 func (k *medianObjective) HessianVec(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
-	m, eta := memo.(*medianMemo), dense.Wrap(k.n, k.n, v)
-	return k.team.run(func(w *worker, i int) error {
-		if d := m.distances[i]; d > atData {
-			c := k.weights[i] * math.Sqrt(k.m.Kappa()) / d
-			m.spectra[i].addHessian(c, eta, w)
-			dense.Axpy(-c/(d*d)*dense.Dot(m.logs[i].Data, v), m.logs[i].Data, w.acc.Data)
-		}
-		return nil
-	}, dst)
+	k.here, k.eta = memo.(*medianMemo), dense.Wrap(k.n, k.n, v)
+	return k.team.run(k.product, dst)
+}
+
+func (k *medianObjective) addTerm(w *worker, i int) error {
+	if d := k.here.distances[i]; d > atData {
+		c := k.weights[i] * math.Sqrt(k.m.Kappa()) / d
+		k.here.spectra[i].addHessian(c, k.eta, w)
+		l := k.here.logs[i].Data
+		dense.Axpy(-c/(d*d)*dense.Dot(l, k.eta.Data), l, w.acc.Data)
+	}
+	return nil
 }
 
 // GradientScale implements solve.Scaler: the gradient is a weighted sum of unit vectors.

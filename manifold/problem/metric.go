@@ -19,7 +19,7 @@ var metricLearning = Problem{
 		Name: "itml",
 		What: "information-theoretic metric learning (Davis et al., ICML 2007), another cost: the log-det divergence from I with slack on pairs; Riemannian trust " +
 			"region with the slacks eliminated and a certified gap",
-		direct: itmlBy(itmlTrust),
+		direct: itmlBy(itmlTrust), resumes: true,
 	}, {
 		Name:   "itml-projections",
 		What:   "the same by the authors' cyclic Bregman projections: linear convergence, as a cross-check",
@@ -27,7 +27,7 @@ var metricLearning = Problem{
 	}, {
 		Name:   "itml-lbfgs",
 		What:   "the same by Riemannian L-BFGS",
-		direct: itmlBy(itmlLBFGS),
+		direct: itmlBy(itmlLBFGS), resumes: true,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
 		x, err := checkSamples(d.Samples)
@@ -41,7 +41,7 @@ var metricLearning = Problem{
 		within, between := pairScatter(x, members)
 		s, err := manifold.NewFrame(symmetric(within))
 		if err != nil {
-			return nil, &DataError{Where: "scatter within classes", Err: err, Remedy: "give more samples than dimensions and classes together, or drop dependent columns"}
+			return nil, &DataError{Where: "scatter within classes", Err: err, Remedy: "give more samples than dimensions and classes together, drop dependent columns, or use the method itml, which needs no inverse"}
 		}
 		b, err := manifold.NewFrame(symmetric(between))
 		if err != nil {

@@ -26,7 +26,7 @@ var nearestCorrelation = Problem{
 	}, {
 		Name:   "trust",
 		What:   "Riemannian trust region on factors with unit rows, X = V V', as a cross-check",
-		direct: correlationTrust,
+		direct: correlationTrust, resumes: true,
 	}},
 }
 

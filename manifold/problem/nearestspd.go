@@ -28,7 +28,7 @@ var nearestSPD = Problem{
 	}, {
 		Name:   "trust",
 		What:   "trust region on factors, X = floor I + V V', as a cross-check",
-		direct: nearestSPDTrust,
+		direct: nearestSPDTrust, resumes: true,
 	}},
 }
 

@@ -94,7 +94,8 @@ type Method struct {
 	What string
 	run  func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error)
 	// direct takes the place of run where the solution is no point of the manifold, or more than one.
-	direct func(d *Data, o *Options) (*outcome, error)
+	direct  func(d *Data, o *Options) (*outcome, error)
+	resumes bool // the method is one run of a solver of package solve
 }
 
 // Takes says which data a problem reads, as a set of bits.
@@ -214,6 +215,9 @@ func (p Problem) dispatch(d *Data, o *Options) (*outcome, string, error) {
 		fisher.Kappa = 2
 		o = &fisher
 	}
+	if o.Solver.Restore != nil && !p.Resumes(o) {
+		return nil, "", &ResumeError{p.Name, method.Name}
+	}
 	if o.elsewhere() {
 		return p.outcomeElsewhere(d, o)
 	}
@@ -255,6 +259,9 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 	if err != nil {
 		return nil, nil, err
 	}
+	if h, ok := in.(historian); ok && (o.Solver.Checkpoint != nil || o.Solver.Restore != nil) {
+		h.forget()
+	}
 	if n, _ := in.size(); o.Start != nil && o.Start.SymmetricDim() != n {
 		return nil, nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", o.Start.SymmetricDim(), n)}
 	}
@@ -281,7 +288,7 @@ func (p Problem) method(name string) (Method, error) {
 
 // general wraps a solver of package solve.
 func general(s solve.Solver) Method {
-	return Method{Name: s.Name, What: s.What, run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+	return Method{Name: s.Name, What: s.What, resumes: true, run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 		first, err := firstPoint(in, o)
 		if err != nil {
 			return nil, err

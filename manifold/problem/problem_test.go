@@ -562,32 +562,3 @@ func TestCertificateOnUnconvergedRuns(t *testing.T) {
 		}
 	}
 }
-
-// TestEvaluationsAllocateNothing: evaluations and Hessian products own their workspace. (The Karcher mean hands closures to its team of
-// workers, and a fresh eigendecomposition has a workspace of its own: a few small allocations that do not depend on n.)
-func TestEvaluationsAllocateNothing(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	for name, limit := range map[string]float64{"logdet": 0, "tyler": 0, "mean": 8} {
-		p, err := ByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := cases(12, 100)[name][0]
-		in, m, err := p.instance(&d, &Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		memo, point := in.(solve.Memoizer).NewMemo(), manifold.IdentityFrame(12, 1)
-		grad, hv := make([]float64, m.VectorLen()), make([]float64, m.VectorLen())
-		if n := testing.AllocsPerRun(5, func() {
-			if _, err := in.Evaluate(point, grad, memo); err != nil {
-				t.Fatal(err)
-			}
-			if err := in.HessianVec(hv, point, grad, memo); err != nil {
-				t.Fatal(err)
-			}
-		}); n > limit {
-			t.Errorf("%s: %v allocations per evaluation and product, want at most %v", name, n, limit)
-		}
-	}
-}

@@ -23,11 +23,15 @@ var procrustes = Problem{
 		Name: "lbfgs",
 		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise L-BFGS on the orthogonal group from the " +
 			"rotation between the means; a local minimum",
-		direct: procrustesBy(solve.LBFGS),
+		direct: procrustesBy(solve.LBFGS), resumes: true,
+	}, {
+		Name:   "trust",
+		What:   "the same by a trust region with Hessian products by differences of gradients",
+		direct: procrustesBy(solve.Trust), resumes: true,
 	}, {
 		Name:   "steepest",
 		What:   "the same by steepest descent",
-		direct: procrustesBy(solve.Steepest),
+		direct: procrustesBy(solve.Steepest), resumes: true,
 	}},
 }
 
@@ -39,6 +43,12 @@ func (p *rotation) Clone() manifold.Point { return &rotation{p.r.Clone()} }
 
 // CopyFrom implements manifold.Point.
 func (p *rotation) CopyFrom(q manifold.Point) { p.r.Copy(q.(*rotation).r) }
+
+// MarshalBinary implements encoding.BinaryMarshaler.
+func (p *rotation) MarshalBinary() ([]byte, error) { return appendFloats(nil, p.r.Data), nil }
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler.
+func (p *rotation) UnmarshalBinary(data []byte) error { return readFloats(p.r.Data, data) }
 
 // rotations is the orthogonal group with the metric tr(U'V); the tangent vector U at R stands for the velocity U R, U skew-symmetric. Steps are
 // Cayley maps, (I - U/2)^-1 (I + U/2) R; vectors are carried along by keeping U, which is an isometry.
@@ -108,53 +118,97 @@ type procrustesObjective struct {
 	n    int
 	a, b []*manifold.Frame
 	team *team
+	sum  dense.Matrix[float64]
+	r    dense.Matrix[float64]        // the point of the present call
+	term func(w *worker, k int) error // evaluateTerm
+
+	ahead      *rotation // scratch of HessianVec
+	turns      *rotations
+	step, grad []float64
+}
+
+func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
+	n := a[0].Dim()
+	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n)}
+	o.term = o.evaluateTerm
+	return o
 }
 
 // Evaluate implements solve.Objective: one eigendecomposition and seven products for each pair.
 func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
-	r, m := p.(*rotation).r, float64(len(o.a))
-	sum := dense.New[float64](o.n, o.n)
-	o.team.share(func(w *worker, _ int) error {
+	o.r = p.(*rotation).r
+	for _, w := range o.team.workers {
 		w.acc.Zero()
-		return nil
-	})
-	o.team.share(func(w *worker, k int) error {
-		l, inv := view(o.b[k].F()), view(o.b[k].Inverse())
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, r, 0, w.t[0])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], view(o.a[k].F()), 0, w.t[1])
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
-		values := w.work[:o.n]
-		if !eigen.Sym(w.t[0], values) || !(values[0] > 0) {
-			return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: values[0], Max: values[o.n-1]}
-		}
-		for i, v := range values {
-			values[i] = math.Log(v)
-		}
-		w.sum[0] += dense.Dot(values, values) / (2 * m)
-		for i := range o.n {
-			for j, v := range w.t[0].Row(i) {
-				w.t[1].Set(i, j, v*values[j])
-			}
-		}
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1/m, w.t[1], w.t[0], 0, w.t[2])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, w.t[2], 0, w.t[0])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], inv, 1, w.acc)
-		return nil
-	})
+	}
+	o.team.share(o.term)
+	o.sum.Zero()
 	for _, w := range o.team.workers {
 		if w.err != nil {
 			return math.Inf(1), w.err
 		}
-		dense.Axpy(1, w.acc.Data, sum.Data)
+		dense.Axpy(1, w.acc.Data, o.sum.Data)
 	}
 	if grad != nil {
 		for i := range o.n {
 			for j := range o.n {
-				grad[i*o.n+j] = sum.At(j, i) - sum.At(i, j)
+				grad[i*o.n+j] = o.sum.At(j, i) - o.sum.At(i, j)
 			}
 		}
 	}
 	return o.team.sum(0), nil
+}
+
+func (o *procrustesObjective) evaluateTerm(w *worker, k int) error {
+	m, l, inv := float64(len(o.a)), view(o.b[k].F()), view(o.b[k].Inverse())
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, o.r, 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], view(o.a[k].F()), 0, w.t[1])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
+	values := w.work[:o.n]
+	if !w.solver.Sym(w.t[0], values) || !(values[0] > 0) {
+		return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: values[0], Max: values[o.n-1]}
+	}
+	for i, v := range values {
+		values[i] = math.Log(v)
+	}
+	w.sum[0] += dense.Dot(values, values) / (2 * m)
+	for i := range o.n {
+		for j, v := range w.t[0].Row(i) {
+			w.t[1].Set(i, j, v*values[j])
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1/m, w.t[1], w.t[0], 0, w.t[2])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, w.t[2], 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], inv, 1, w.acc)
+	return nil
+}
+
+const turnStep = 1e-5 // of the difference of gradients
+
+// HessianVec implements solve.Hessian: the difference of the gradients a little ahead and behind, and half their bracket, which keeping U leaves out
+// of the derivative along a geodesic. Three evaluations.
+func (o *procrustesObjective) HessianVec(dst []float64, p manifold.Point, v []float64, _ solve.Memo) error {
+	if o.ahead == nil {
+		o.ahead, o.turns, o.step, o.grad = &rotation{dense.New[float64](o.n, o.n)}, newRotations(o.n), make([]float64, o.n*o.n), make([]float64, o.n*o.n)
+	}
+	h := turnStep / max(math.Sqrt(dense.Dot(v, v)), math.SmallestNonzeroFloat64)
+	clear(dst)
+	for _, side := range []float64{1, -1} {
+		dense.Scale(side*h, v, o.step)
+		if err := o.turns.Retract(o.ahead, p, o.step); err != nil {
+			return err
+		}
+		if _, err := o.Evaluate(o.ahead, o.grad, nil); err != nil {
+			return err
+		}
+		dense.Axpy(side/(2*h), o.grad, dst)
+	}
+	if _, err := o.Evaluate(p, o.grad, nil); err != nil {
+		return err
+	}
+	u, g, out := dense.Wrap(o.n, o.n, v), dense.Wrap(o.n, o.n, o.grad), dense.Wrap(o.n, o.n, dst)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -0.5, u, g, 1, out)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, g, u, 1, out)
+	return nil
 }
 
 // GradientScale implements solve.Scaler. The gradient has no unit: it is of the order of sqrt(n) where eigenvalues that differ by a factor of e are a
@@ -252,7 +306,7 @@ func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, erro
 			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
 		m, n := len(frames)/2, frames[0].Dim()
-		f := &procrustesObjective{n: n, a: frames[:m], b: frames[m:], team: newTeam(n, m)}
+		f := newProcrustes(frames[:m], frames[m:])
 		left, err := mean.Solve(Data{Matrices: d.Matrices[:m]}, nil)
 		if err != nil {
 			return nil, err
@@ -312,7 +366,7 @@ func (o *procrustesObjective) outcome(r *solve.Result, bound float64) (*outcome,
 	if !aligned.Converged {
 		return nil, errors.New("procrustes: the mean of the turned matrices did not converge: " + aligned.Reason)
 	}
-	if r.Certificate.Kind == "none" && r.Objective-bound <= 1e-9*max(1, bound) {
+	if r.Objective-bound <= 1e-9*max(1, bound) {
 		r.Certificate = solve.Certificate{Kind: "spectral-bound", Value: max(r.Objective-bound, 0), Bound: true}
 	}
 	return &outcome{run: r, n: o.n, count: 2 * m, solution: aligned.Solution, parts: []Part{

@@ -54,7 +54,7 @@ func TestProcrustesGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &procrustesObjective{n: n, a: frames[:3], b: frames[3:], team: newTeam(n, 3)}
+	o := newProcrustes(frames[:3], frames[3:])
 	g := newRotations(n)
 	p := g.RandomPoint(source(3))
 	grad, v := make([]float64, n*n), make([]float64, n*n)

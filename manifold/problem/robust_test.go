@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -88,4 +89,44 @@ func notFinite(r *Result) string {
 		return fmt.Sprintf("the gradient norm is %v", r.GradientNorm)
 	}
 	return ""
+}
+
+// TestFewSamples: with fewer samples than dimensions, and with columns that depend on one another, every problem that takes samples says what is
+// missing and what to use, or does not need more.
+func TestFewSamples(t *testing.T) {
+	few := dataOf(gallery.NewStream(5).Normals(4, 7))
+	dependent := dataOf(gallery.NewStream(6).Normals(60, 4))
+	for i := range 60 {
+		dependent.Set(i, 3, dependent.At(i, 2))
+	}
+	enough := map[string]bool{"glasso": true, "shrinkage": true}
+	for _, p := range List() {
+		if p.Takes&Samples == 0 {
+			continue
+		}
+		for what, x := range map[string]*mat.Dense{"few": few, "dependent": dependent} {
+			N, _ := x.Dims()
+			d := Data{Samples: x, Rows: 1, Labels: make([]int, N)}
+			for i := range N / 2 {
+				d.Labels[i] = 1
+			}
+			r, err := p.Solve(d, nil)
+			if enough[p.Name] {
+				if err != nil || !r.Converged {
+					t.Errorf("%s with %s: %+v %v", p.Name, what, r, err)
+				}
+				continue
+			}
+			var de *DataError
+			if !errors.As(err, &de) || de.Remedy == "" {
+				t.Errorf("%s with %s: %v", p.Name, what, err)
+			}
+		}
+		if p.Name == "metric-learning" {
+			r, err := p.Solve(Data{Samples: few, Labels: []int{0, 0, 1, 1}}, &Options{Method: "itml"})
+			if err != nil || !r.Converged {
+				t.Errorf("itml with few samples: %+v %v", r, err)
+			}
+		}
+	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // sampled minimizes by costs alone; the gradient and the certificate at the end are those of the problem.
-var sampled = Method{Name: "cma", What: "an evolution strategy on whitened coordinates, for comparison: costs only",
+var sampled = Method{Name: "cma", What: "an evolution strategy on whitened coordinates, for comparison: costs only", resumes: true,
 	run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 		first, err := firstPoint(in, o)
 		if err != nil {

@@ -22,6 +22,7 @@ type sandwichMemo struct {
 	w, a, b dense.Matrix[float64]
 	inverse *pencil
 	ready   bool // inverse belongs to a and b
+	lost    bool // or they are not definite to rounding, and there is none
 }
 
 func newSandwich(k knownMinimizer, scale float64) *sandwich {
@@ -44,7 +45,7 @@ func (q *sandwich) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (
 	if err := q.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	m.ready = false
+	m.ready, m.lost = false, false
 	cost := q.fill(view(f.F()), m)
 	copy(grad, m.w.Data)
 	q.m.FromWhitened(f, grad)
@@ -68,10 +69,11 @@ func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo
 func (q *sandwich) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*sandwichMemo), q.known.Dim()
 	if !m.ready {
-		if err := m.inverse.set(m.a, m.b); err != nil {
-			return err
-		}
-		m.ready = true
+		m.ready, m.lost = true, m.inverse.set(m.a, m.b) != nil
+	}
+	if m.lost {
+		copy(dst, v)
+		return nil
 	}
 	m.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/q.m.Kappa(), dst, dst)

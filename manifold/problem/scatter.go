@@ -41,7 +41,7 @@ var huber = Problem{
 	Own: []Method{{
 		Name: "newton",
 		What: "trust-region Newton with exact Hessian products: the kink of the loss makes the fixed point slow",
-		run:  general(solve.Solver{Run: solve.Trust}).run,
+		run:  general(solve.Solver{Run: solve.Trust}).run, resumes: true,
 	}, scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		quantile := o.Quantile

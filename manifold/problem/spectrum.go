@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -57,7 +56,7 @@ func (s *spectrum) locate(inv, invT, chol dense.Matrix[float64], tol float64, w 
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, s.basis)
 	dense.Mirror(s.basis)
 	n := len(s.logs)
-	s.known = eigen.Sym(s.basis, s.logs)
+	s.known = w.solver.Sym(s.basis, s.logs)
 	s.fresh++
 	s.residual, s.rounding = 0, 4*0x1p-52*s.logs[n-1]/s.logs[0]
 	if s.known && s.rounding > 0 && s.rounding <= 0.3*tol*tol {

@@ -5,14 +5,18 @@ import (
 	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 // team runs a sum over many matrices on several goroutines. The matrices are split into a fixed number of parts, each with its own worker,
-// whatever the number of threads, and the workers' sums are added in order: the same bits for every GOMAXPROCS.
+// whatever the number of threads, and the workers' sums are added in order: the same bits for every GOMAXPROCS. Bodies are bound to their objective
+// once, when it is made: one made at every call would allocate.
 type team struct {
 	n, count int
 	workers  []*worker
 	serial   bool // the work is too small for goroutines
+	body32   func(w *singleWorker, i int)
+	each32   func(w *worker, i int) error // calls body32
 }
 
 // worker is the scratch space and the partial sums of one part. Products for a sum in single precision use single.
@@ -25,6 +29,7 @@ type worker struct {
 	sum    [2]float64
 	err    error
 	single *singleWorker
+	solver eigen.Solver
 }
 
 type singleWorker struct {
@@ -45,6 +50,10 @@ func newTeam(n, count int) *team {
 			w.t[i] = dense.New[float64](n, n)
 		}
 		t.workers = append(t.workers, w)
+	}
+	t.each32 = func(w *worker, i int) error {
+		t.body32(w.single, i)
+		return nil
 	}
 	return t
 }
@@ -78,10 +87,8 @@ func (t *team) run32(body func(w *singleWorker, i int), dst []float64) {
 		}
 		w.single.acc.Zero()
 	}
-	t.share(func(w *worker, i int) error {
-		body(w.single, i)
-		return nil
-	})
+	t.body32 = body
+	t.share(t.each32)
 	clear(dst)
 	for _, w := range t.workers {
 		for i, v := range w.single.acc.Data {

@@ -44,6 +44,9 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 			return nil, err
 		}
 		length := math.Sqrt(m.Inner(r.x.point, k.s, k.s))
+		if err := r.finiteStep(length, k.model); err != nil {
+			return nil, err
+		}
 		slope, err := r.try(1, k.s)
 		if err != nil {
 			return nil, err

@@ -162,3 +162,31 @@ func TestGradientNotFinite(t *testing.T) {
 		}
 	}
 }
+
+// torn has a Hessian product with NaN once it is told to.
+type torn struct {
+	scaledLogdet
+	tear bool
+}
+
+func (h *torn) HessianVec(dst []float64, p manifold.Point, v []float64, m Memo) error {
+	err := h.scaledLogdet.HessianVec(dst, p, v, m)
+	if h.tear {
+		dst[0] = math.NaN()
+	}
+	return err
+}
+
+// TestStepNotFinite: a Hessian product with NaN is an error of the iteration whose step it spoils, not an endless run.
+func TestStepNotFinite(t *testing.T) {
+	for _, s := range []Solver{trust, arc} {
+		h := &torn{scaledLogdet: scaledLogdet{newLogdet(5, 10, 4)}}
+		_, err := s.Run(affine(t, 5, manifold.AffineOptions{}), h, manifold.IdentityFrame(5, 1), &Options{Tolerance: 1e-12, Callback: func(s *Status) bool {
+			h.tear = s.Iteration == 2
+			return false
+		}})
+		if err == nil || !strings.Contains(err.Error(), "iteration 3") || !strings.Contains(err.Error(), "Hessian product") {
+			t.Errorf("%s: %v", s.Name, err)
+		}
+	}
+}

@@ -67,3 +67,12 @@ func (r *run) ratio(model, slope float64, s []float64) float64 {
 	}
 	return actual / model
 }
+
+// finiteStep refuses a step of a model that is not finite: the Hessian product made it so.
+func (r *run) finiteStep(length, model float64) error {
+	if finite(length) && finite(model) {
+		return nil
+	}
+	return fmt.Errorf("solve: iteration %d: the step of the model is not finite (length %v, decrease %v) where the gradient norm is %.3g; check the Hessian product (spdopt check gradient)",
+		r.status.Iteration+1, length, model, r.status.GradientNorm)
+}

@@ -12,5 +12,7 @@
 // Hager and Zhang, SIAM J. Optim. 16 (2005) 170-192).
 //
 // Options.Checkpoint receives the State of a solver between iterations and Options.Restore goes on from one, with the bits of a run that was never
-// interrupted. That needs an objective whose answers depend on the point alone.
+// interrupted. That holds for every solver of both registries, and needs an objective whose answers depend on the point alone (the random choices of
+// the stochastic solvers, and the sampler of BlackBox, are part of the state). Marshal a State where it is kept; one of another solver, size, option
+// or objective, or a damaged one, is a *StateError.
 package solve

@@ -153,6 +153,72 @@ func ExampleNelderMead() {
 	// Output: simplex: 3.0000 3.0000
 }
 
+// hill is a Sampler: it tries a few vectors around the best one, closer and closer.
+type hill struct {
+	best []float64
+	f    float64
+	step float64
+}
+
+func (h *hill) Ask() [][]float64 {
+	all := [][]float64{append([]float64(nil), h.best...)}
+	for i := range h.best {
+		for _, t := range []float64{h.step, -h.step} {
+			x := append([]float64(nil), h.best...)
+			x[i] += t
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
+func (h *hill) Tell(f []float64) error {
+	all, better := h.Ask(), false
+	for i, v := range f {
+		if v < h.f {
+			h.f, better = v, true
+			copy(h.best, all[i])
+		}
+	}
+	if !better {
+		h.step /= 2
+	}
+	return nil
+}
+
+func (h *hill) Stopped() (solve.Reason, bool) {
+	return solve.Reason{Name: "fine", Detail: "the step is small", Converged: true}, h.step < 1e-9
+}
+
+func (h *hill) MarshalBinary() ([]byte, error)    { return nil, fmt.Errorf("not kept") }
+func (h *hill) UnmarshalBinary(data []byte) error { return fmt.Errorf("not kept") }
+
+func ExampleBlackBox() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	target, err := manifold.NewFrame(mat.NewSymDense(2, []float64{2, 1, 1, 2}))
+	if err != nil {
+		panic(err)
+	}
+	cost := solve.Cost(func(p manifold.Point) (float64, error) {
+		d, err := m.Distance(p, target)
+		return d * d, err
+	})
+	r, err := solve.BlackBox(m, cost, manifold.IdentityFrame(2, 1), &solve.Options{Sampler: func(dim int) (solve.Sampler, error) {
+		return &hill{best: make([]float64, dim), f: math.Inf(1), step: 0.5}, nil
+	}})
+	if err != nil {
+		panic(err)
+	}
+	show(r)
+	// Output:
+	// cma converged: true
+	// ⎡2.0000  1.0000⎤
+	// ⎣1.0000  2.0000⎦
+}
+
 func ExampleSpecial() {
 	for _, s := range solve.Special() {
 		fmt.Printf("%s needs %s\n", s.Name, s.Needs)

@@ -44,13 +44,16 @@ func trustRegion(r *run) (*Result, error) {
 			return nil, err
 		}
 		length := math.Sqrt(m.Inner(r.x.point, c.s, c.s))
+		if err := r.finiteStep(length, c.model); err != nil {
+			return nil, err
+		}
 		slope, err := r.try(1, c.s)
 		if err != nil {
 			return nil, err
 		}
 		ratio := r.ratio(c.model, slope, c.s)
 		switch {
-		case ratio < shrinkRatio:
+		case !(ratio >= shrinkRatio):
 			radius = length / 4
 		case ratio > growRatio && c.atBoundary:
 			radius = min(2*radius, largest)

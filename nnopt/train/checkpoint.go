@@ -3,9 +3,7 @@ package train
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,12 +16,9 @@ import (
 	"github.com/spdopt/spdopt/nnopt"
 )
 
-// The files of a run. A checkpoint is a pair of files of one step; the latest file names the step of the newest complete pair and is written last.
+// The files of a run.
 const (
-	runFile    = "run.json"
-	latestFile = "latest.json"
 	modelFile  = "model.safetensors"
-	resultFile = "result.json"
 	curveFile  = "curve.svg"
 	sampleFile = "samples.svg"
 )
@@ -35,39 +30,45 @@ func dataError(file, format string, args ...any) error {
 	return &matio.Error{File: file, What: fmt.Sprintf(format, args...)}
 }
 
-// latest is the progress of a run at a checkpoint.
-type latest struct {
+// stateHeader is the first line of a state; the model and the state of the optimizer follow, each a file of its own kind.
+type stateHeader struct {
+	Format  int     `json:"format"`
 	Step    int     `json:"step"`
 	LossSum float64 `json:"loss_sum"`
 	Result  Result  `json:"result"`
+	Model   int     `json:"model"` // bytes
+	State   int     `json:"state"` // bytes
+}
+
+// stateFormat is the version of the state.
+const stateFormat = 1
+
+// StateError says that a state cannot be used.
+type StateError struct{ What string }
+
+// Error says what is wrong.
+func (e *StateError) Error() string { return "the state of the training " + e.What }
+
+func stateErrorf(format string, args ...any) error { return &StateError{fmt.Sprintf(format, args...)} }
+
+// prepare makes the folder of the results, and takes over the state to go on from.
+func (r *run) prepare() error {
+	if r.o.Out != "" {
+		if err := os.MkdirAll(r.o.Out, 0o777); err != nil {
+			return fmt.Errorf("cannot make the folder of the results: %w", err)
+		}
+	}
+	if r.o.Restore == nil {
+		return nil
+	}
+	return r.restore(r.o.Restore)
 }
 
 func (r *run) path(name string) string { return filepath.Join(r.o.Out, name) }
 
-func (r *run) stepPath(step int, kind string) string {
-	return r.path(fmt.Sprintf("step-%08d.%s.safetensors", step, kind))
-}
-
-// prepare makes the folder of a new run, or loads the newest checkpoint of one that goes on.
-func (r *run) prepare() error {
-	if r.o.Out == "" {
-		return nil
-	}
-	if r.o.Resume {
-		return r.load()
-	}
-	if err := os.MkdirAll(r.o.Out, 0o777); err != nil {
-		return fmt.Errorf("cannot make the folder of the run: %w", err)
-	}
-	if _, err := os.Stat(r.path(runFile)); err == nil {
-		return &OptionError{"out", fmt.Sprintf("%s holds a run already; resume it or name another folder", r.o.Out)}
-	}
-	return writeJSON(r.path(runFile), r.o)
-}
-
-// save writes a checkpoint and removes the one before the last.
+// save hands out the state.
 func (r *run) save() error {
-	if r.o.Out == "" {
+	if r.o.Checkpoint == nil {
 		return nil
 	}
 	model, err := r.model()
@@ -79,36 +80,11 @@ func (r *run) save() error {
 		return err
 	}
 	r.result.Seconds = r.before + time.Since(r.since).Seconds()
-	if err := writeFile(r.stepPath(r.step, "model"), model); err != nil {
-		return err
-	}
-	if err := writeFile(r.stepPath(r.step, "state"), state); err != nil {
-		return err
-	}
-	if err := writeJSON(r.path(latestFile), latest{r.step, r.lossSum, r.result}); err != nil {
-		return err
-	}
-	return r.prune()
-}
-
-// prune removes checkpoints that are older than the last two.
-func (r *run) prune() error {
-	models, err := filepath.Glob(r.path("step-*.model.safetensors"))
+	head, err := json.Marshal(stateHeader{stateFormat, r.step, r.lossSum, r.result, len(model), len(state)})
 	if err != nil {
 		return err
 	}
-	for i := 0; i+2 < len(models); i++ {
-		var step int
-		if _, err := fmt.Sscanf(filepath.Base(models[i]), "step-%d", &step); err != nil {
-			continue
-		}
-		for _, kind := range []string{"model", "state"} {
-			if err := os.Remove(r.stepPath(step, kind)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
+	return r.o.Checkpoint(r.step, slices.Concat(head, []byte{'\n'}, model, state))
 }
 
 // model returns the parameters and the arrays of the layers as a safetensors file.
@@ -126,63 +102,52 @@ func (r *run) saved() []nnopt.Block[float32] {
 	return append(append([]nnopt.Block[float32](nil), r.blocks...), r.t.net.Arrays()...)
 }
 
-// load takes over the newest checkpoint; a run that ended before its first one starts again.
-func (r *run) load() error {
-	var before Options
-	if err := readJSON(r.path(runFile), &before); err != nil {
+// restore takes over a state of a run with the same options.
+func (r *run) restore(content []byte) error {
+	head, body, found := bytes.Cut(content, []byte{'\n'})
+	var h stateHeader
+	if err := json.Unmarshal(head, &h); err != nil || !found {
+		return stateErrorf("is damaged: its first line is not whole")
+	}
+	switch {
+	case h.Format > stateFormat:
+		return stateErrorf("was written by a newer version (format %d, this one reads up to %d)", h.Format, stateFormat)
+	case h.Format < 1 || h.Model < 0 || h.State < 0 || h.Model+h.State != len(body):
+		return stateErrorf("is damaged: %d bytes where %d belong", len(body), h.Model+h.State)
+	}
+	if err := sameRun(h.Result.Settings, *r.o); err != nil {
 		return err
 	}
-	if err := sameRun(before, *r.o); err != nil {
+	if err := r.loadModel(body[:h.Model]); err != nil {
 		return err
 	}
-	if _, err := os.Stat(r.path(latestFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	var st nnopt.State[float32]
+	if err := st.UnmarshalBinary(body[h.Model:]); err != nil {
+		return stateErrorf("is damaged: %v", err)
 	}
-	var l latest
-	if err := readJSON(r.path(latestFile), &l); err != nil {
-		return err
+	if err := r.opt.SetState(st); err != nil {
+		return stateErrorf("does not fit: %v", err)
 	}
-	if err := r.loadModel(r.stepPath(l.Step, "model")); err != nil {
-		return err
-	}
-	if err := r.loadState(r.stepPath(l.Step, "state")); err != nil {
-		return err
-	}
-	r.step, r.lossSum, r.before = l.Step, l.LossSum, l.Result.Seconds
-	l.Result.Settings = *r.o
-	r.result = l.Result
+	r.step, r.lossSum, r.before = h.Step, h.LossSum, h.Result.Seconds
+	h.Result.Settings = *r.o
+	r.result = h.Result
 	if r.result.Reason == Stopped {
 		r.result.Reason = ""
 	}
 	return nil
 }
 
-func (r *run) loadModel(path string) error {
-	model, err := readTensors(path)
+func (r *run) loadModel(content []byte) error {
+	model, err := safetensors.Read(content)
 	if err != nil {
-		return err
+		return stateErrorf("is damaged: %v", err)
 	}
 	for _, b := range r.saved() {
 		t := model.Tensor(b.Name)
 		if t == nil || len(t.F32) != b.Len() || len(t.Shape) != 2 || t.Shape[0] != b.Rows {
-			return dataError(path, "block %q of %d x %d is not there; it is a checkpoint of another model", b.Name, b.Rows, b.Cols)
+			return stateErrorf("has no block %q of %d x %d: it is that of another model", b.Name, b.Rows, b.Cols)
 		}
 		copy(b.Value, t.F32)
-	}
-	return nil
-}
-
-func (r *run) loadState(path string) error {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return dataError(path, "cannot be read: %v", err)
-	}
-	var st nnopt.State[float32]
-	if err := st.UnmarshalBinary(content); err != nil {
-		return dataError(path, "%v", err)
-	}
-	if err := r.opt.SetState(st); err != nil {
-		return dataError(path, "%v", err)
 	}
 	return nil
 }
@@ -223,7 +188,7 @@ func optionMap(o Options) (m map[string]json.RawMessage, err error) {
 	return m, err
 }
 
-// finish writes the results.
+// finish writes the model and the pictures.
 func (r *run) finish() error {
 	if r.o.Out == "" || r.result.Reason == Stopped {
 		return nil
@@ -243,18 +208,7 @@ func (r *run) finish() error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(r.path(curveFile), []byte(r.curves().SVG())); err != nil {
-		return err
-	}
-	return writeJSON(r.path(resultFile), r.result)
-}
-
-func writeJSON(path string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return writeFile(path, append(text, '\n'))
+	return writeFile(r.path(curveFile), []byte(r.curves().SVG()))
 }
 
 func writeFile(path string, content []byte) error {
@@ -270,27 +224,4 @@ func writeFile(path string, content []byte) error {
 		return fmt.Errorf("%s: cannot write: %w", path, err)
 	}
 	return nil
-}
-
-func readJSON(path string, v any) error {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return dataError(path, "cannot be read: %v; the folder holds no run to resume", err)
-	}
-	if err := json.Unmarshal(text, v); err != nil {
-		return dataError(path, "%v", err)
-	}
-	return nil
-}
-
-func readTensors(path string) (*safetensors.File, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return nil, dataError(path, "cannot be read: %v", err)
-	}
-	f, err := safetensors.Read(content)
-	if err != nil {
-		return nil, dataError(path, "%v", err)
-	}
-	return f, nil
 }

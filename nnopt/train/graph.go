@@ -13,7 +13,7 @@ var graphNodes = Workload{
 	Data:   "an npz file with arrays x (features of the nodes), y (their classes) and edges (pairs of nodes, each pair once)",
 	Metric: "accuracy", Higher: true,
 	defaults: defaults{steps: 200, batch: 1, evalEvery: 20, lr: map[string]float64{"adamw": 1e-2, "nadamw": 1e-2, "schedule-free-adamw": 1e-2,
-		"spectral": 1e-2, "eshampoo": 1e-2, "soap": 1e-2, "shampoo": 1e-2, "sirf-shampoo": 1e-2, "muon": 2e-2, "lion": 3e-3, "sign": 3e-3,
+		"singd": 3e-2, "ikfac": 3e-2, "adagrad": 5e-2, "spectral": 1e-2, "eshampoo": 1e-2, "soap": 1e-2, "shampoo": 1e-2, "sirf-shampoo": 1e-2, "muon": 2e-2, "lion": 3e-3, "sign": 3e-3,
 		"root-free-rmsprop": 5e-2, "root-free-adamw": 1, "averaged": 0.2, "schedule-free-sgd": 1}},
 	build: buildGraph,
 }

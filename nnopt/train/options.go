@@ -26,11 +26,29 @@ type Options struct {
 	Seed      uint64          `json:"seed"`
 	Device    string          `json:"device,omitempty"` // of the optimizer and the network; default cpu
 
-	Out    string `json:"-"` // folder for checkpoints and results; default none
-	Resume bool   `json:"-"` // go on from the newest checkpoint in Out
+	Out string `json:"-"` // folder for the model and the pictures; default none
 
-	Progress func(step, steps int, loss float64) `json:"-"` // called after every step
-	Stop     func() bool                         `json:"-"` // asked after every step; true writes a checkpoint and ends the run
+	// Checkpoint, if not nil, is given the state of the run after every evaluation, and when Stop ends it. An error ends the run.
+	Checkpoint func(step int, state []byte) error `json:"-"`
+	// Restore is the state to go on from, of a run with the same options; nil begins anew. A run that goes on ends with the bits of one that was not interrupted.
+	Restore []byte `json:"-"`
+
+	Progress  func(step, steps int, loss float64) `json:"-"` // called after every step
+	Evaluated func(Point) error                   `json:"-"` // called after every evaluation; an error ends the run
+	Stop      func() bool                         `json:"-"` // asked after every step; true writes a checkpoint and ends the run
+}
+
+// Check reports what is wrong with the options as far as that can be said without the data: an unknown workload or optimizer, or an *OptionError.
+func (o Options) Check() error {
+	w, err := ByName(o.Workload)
+	if err != nil {
+		return err
+	}
+	if err := o.resolve(&w); err != nil {
+		return err
+	}
+	_, err = o.optimizer()
+	return err
 }
 
 // resolve checks the options and fills in what does not depend on the data.
@@ -52,9 +70,6 @@ func (o *Options) resolve(w *Workload) error {
 	}
 	if o.Merges > 0 && !w.text {
 		return &OptionError{"merges", fmt.Sprintf("makes tokens of a text; %s has none", w.Name)}
-	}
-	if o.Resume && o.Out == "" {
-		return &OptionError{"resume", "needs the folder of the run"}
 	}
 	if o.Batch == 0 {
 		o.Batch = w.defaults.batch

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/spdopt/spdopt/internal/engine"
@@ -66,8 +67,7 @@ type run struct {
 	opt      nnopt.Optimizer[float32]
 	schedule nnopt.Schedule
 	blocks   []nnopt.Block[float32]
-	observer nnopt.StatsObserver[float32] // nil if the optimizer is none
-	stats    []nnopt.Stats[float32]
+	feed     *net.Feed[float32]
 
 	step    int
 	lossSum float64 // since the last evaluation
@@ -76,7 +76,7 @@ type run struct {
 	before  float64 // seconds before this process
 }
 
-// Run trains a workload. A run that Stop ended has the reason Stopped and, with Out, a checkpoint.
+// Run trains a workload. A run that Stop ended has the reason Stopped, and its Checkpoint was given the state.
 func Run(o Options) (result *Result, err error) {
 	defer engine.Recover(&err)
 	w, err := ByName(o.Workload)
@@ -106,10 +106,7 @@ func Run(o Options) (result *Result, err error) {
 	r.result = Result{
 		Workload: w.Name, Optimizer: o.Optimizer, Metric: w.Metric, Parameters: t.net.Dim(), Examples: t.examples, Settings: o, History: []Point{},
 	}
-	if observer, ok := opt.(nnopt.StatsObserver[float32]); ok {
-		r.observer = observer
-		observer.SetLayers(t.net.Layers())
-	}
+	r.feed = net.NewFeed(t.net, opt)
 	if err := opt.Init(r.blocks); err != nil {
 		return nil, err
 	}
@@ -151,7 +148,7 @@ func (r *run) train() error {
 // advance takes one step.
 func (r *run) advance() error {
 	b := r.t.batch(r.step)
-	loss, err := r.gradient(b)
+	loss, err := r.feed.Gradient(b, func() *rand.Rand { return data.Stream(r.o.Seed, "sampled targets", r.step) })
 	if err != nil {
 		return err
 	}
@@ -172,30 +169,6 @@ func (r *run) advance() error {
 	return nil
 }
 
-// gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss.
-func (r *run) gradient(b *net.Batch[float32]) (float64, error) {
-	flavour := nnopt.NoStats
-	if r.observer != nil {
-		flavour = r.observer.WantsStats()
-	}
-	if flavour == nnopt.SampledStats {
-		r.t.net.SampledGradient(b, data.Stream(r.o.Seed, "sampled targets", r.step))
-		if err := r.observe(); err != nil {
-			return 0, err
-		}
-	}
-	loss := r.t.net.Gradient(b)
-	if flavour == nnopt.EmpiricalStats {
-		return loss, r.observe()
-	}
-	return loss, nil
-}
-
-func (r *run) observe() error {
-	r.stats = r.t.net.Stats(r.stats[:0])
-	return r.observer.Observe(r.stats)
-}
-
 // evaluate adds a point to the history and decides whether the run ends.
 func (r *run) evaluate() error {
 	loss, metric, err := r.validate()
@@ -210,8 +183,14 @@ func (r *run) evaluate() error {
 		taken -= r.result.History[n-1].Step
 	}
 	r.result.Seconds = r.before + time.Since(r.since).Seconds()
-	r.result.History = append(r.result.History, Point{r.step, r.lossSum / float64(taken), loss, metric, r.result.Seconds})
+	point := Point{r.step, r.lossSum / float64(taken), loss, metric, r.result.Seconds}
+	r.result.History = append(r.result.History, point)
 	r.lossSum = 0
+	if r.o.Evaluated != nil {
+		if err := r.o.Evaluated(point); err != nil {
+			return err
+		}
+	}
 	r.result.FinalLoss, r.result.FinalMetric = loss, metric
 	if len(r.result.History) == 1 || r.w.better(metric, r.result.BestMetric) {
 		r.result.BestMetric, r.result.BestStep = metric, r.step

@@ -14,8 +14,10 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/internal/safetensors"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
+	"github.com/spdopt/spdopt/nnopt/net"
 )
 
 // short is a run of a workload that takes a fraction of a second.
@@ -89,7 +91,7 @@ func allocations(t *testing.T, w Workload) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks()}
+	r := &run{o: &o, w: &w, t: tk, opt: opt, blocks: tk.net.Blocks(), feed: net.NewFeed(tk.net, opt)}
 	if err := opt.Init(r.blocks); err != nil {
 		t.Fatal(err)
 	}
@@ -119,21 +121,38 @@ func TestLearns(t *testing.T) {
 	}
 }
 
+// states collects what a run hands out.
+func states(o *Options) *[][]byte {
+	var all [][]byte
+	o.Checkpoint = func(_ int, state []byte) error { all = append(all, state); return nil }
+	return &all
+}
+
+// split cuts a state into the model and the state of the optimizer.
+func split(t *testing.T, state []byte) (model, rest []byte) {
+	t.Helper()
+	head, body, _ := bytes.Cut(state, []byte{'\n'})
+	var h stateHeader
+	if err := json.Unmarshal(head, &h); err != nil {
+		t.Fatal(err)
+	}
+	return body[:h.Model], body[h.Model:]
+}
+
 // TestResume: a run that is stopped twice and goes on ends with the same bits as one that is not, for every optimizer.
 func TestResume(t *testing.T) {
 	for _, e := range nnopt.Optimizers() {
 		o := short("graph")
 		o.Optimizer = e.Name
-		whole := filepath.Join(t.TempDir(), "whole")
-		o.Out = whole
+		whole := states(&o)
 		straight := mustRun(t, o)
-		o.Out = filepath.Join(t.TempDir(), "parts")
-		for k, end := range []int{3, 9, 100} {
-			o.Resume = k > 0
+		parts := states(&o)
+		for _, end := range []int{3, 9, 100} {
 			taken := 0
 			o.Progress = func(step, _ int, _ float64) { taken = step }
 			o.Stop = func() bool { return taken == end }
 			r := mustRun(t, o)
+			o.Restore = (*parts)[len(*parts)-1]
 			if end < 100 {
 				if r.Reason != Stopped || r.Steps != end {
 					t.Fatalf("%s: %q at step %d", e.Name, r.Reason, r.Steps)
@@ -143,57 +162,45 @@ func TestResume(t *testing.T) {
 			if !slices.Equal(timeless(r), timeless(straight)) {
 				t.Errorf("%s: history %v, straight %v", e.Name, timeless(r), timeless(straight))
 			}
-			for _, kind := range []string{"model", "state"} {
-				a, b := stepFile(t, o.Out, 12, kind), stepFile(t, whole, 12, kind)
-				if !bytes.Equal(a, b) {
-					t.Errorf("%s: the last %s differs", e.Name, kind)
-				}
+			model, rest := split(t, o.Restore)
+			wantModel, wantRest := split(t, (*whole)[len(*whole)-1])
+			if !bytes.Equal(model, wantModel) || !bytes.Equal(rest, wantRest) {
+				t.Errorf("%s: the last state differs", e.Name)
 			}
 		}
 	}
 }
 
-func stepFile(t *testing.T, folder string, step int, kind string) []byte {
-	t.Helper()
-	r := &run{o: &Options{Out: folder}}
-	content, err := os.ReadFile(r.stepPath(step, kind))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return content
-}
-
 func TestRunFolder(t *testing.T) {
 	o := short("graph")
 	o.Out = filepath.Join(t.TempDir(), "a", "b")
-	r := mustRun(t, o)
-	var saved Result
-	content, err := os.ReadFile(filepath.Join(o.Out, resultFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(content, &saved); err != nil || saved.FinalLoss != r.FinalLoss || len(saved.History) != 3 {
-		t.Errorf("result %+v, %v", saved, err)
-	}
+	mustRun(t, o)
 	svg, err := os.ReadFile(filepath.Join(o.Out, curveFile))
 	if err != nil || !strings.HasPrefix(string(svg), "<svg") || !strings.Contains(string(svg), "validation loss") {
 		t.Errorf("curve %.80s, %v", svg, err)
 	}
-	if all, _ := filepath.Glob(filepath.Join(o.Out, "step-*")); len(all) != 4 {
-		t.Errorf("%d checkpoint files, want the two newest pairs", len(all))
+	content, err := os.ReadFile(filepath.Join(o.Out, modelFile))
+	if err != nil {
+		t.Fatal(err)
 	}
-	model, err := readTensors(filepath.Join(o.Out, modelFile))
+	model, err := safetensors.Read(content)
 	if err != nil || model.Tensor("1.weight") == nil || model.Tensor("1.weight").Shape[1] != 8 {
 		t.Errorf("model: %v", err)
 	}
-	var oe *OptionError
-	if _, err := Run(o); !errors.As(err, &oe) || oe.Option != "out" {
-		t.Errorf("a second run in the same folder: %v", err)
+}
+
+func TestStatesOfOtherRunsAreRefused(t *testing.T) {
+	o := short("graph")
+	all := states(&o)
+	r := mustRun(t, o)
+	if len(*all) != 3 {
+		t.Fatalf("%d states", len(*all))
 	}
-	o.Resume = true
+	o.Restore = (*all)[2]
 	if again := mustRun(t, o); !slices.Equal(again.History, r.History) {
-		t.Error("resuming a finished run changes its history")
+		t.Error("going on with a finished run changes its history")
 	}
+	var oe *OptionError
 	for option, change := range map[string]func(*Options){
 		"seed": func(o *Options) { o.Seed++ }, "optimizer": func(o *Options) { o.Optimizer = "sgd" }, "settings": func(o *Options) { o.Settings = []byte(`{"decay":0.1}`) },
 		"workload": func(o *Options) { o.Workload = "autoencoder" },
@@ -204,39 +211,24 @@ func TestRunFolder(t *testing.T) {
 			t.Errorf("resumed with another %s: %v", option, err)
 		}
 	}
-	damage(t, o)
-}
-
-// damage spoils the files of a finished run one by one.
-func damage(t *testing.T, o Options) {
-	r := &run{o: &o}
-	for _, path := range []string{r.stepPath(12, "state"), r.stepPath(12, "model"), r.path(latestFile), r.path(runFile)} {
-		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, spoiled := range [][]byte{whole[:len(whole)/2], {}, []byte("{}")} {
-			if err := os.WriteFile(path, spoiled, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := Run(o); err == nil {
-				t.Errorf("%s with %d of %d bytes was accepted", filepath.Base(path), len(spoiled), len(whole))
-			}
-		}
-		if err := os.WriteFile(path, whole, 0o666); err != nil {
-			t.Fatal(err)
+	whole := o.Restore
+	model, rest := split(t, whole)
+	head := len(whole) - len(model) - len(rest)
+	newer := bytes.Replace(whole, []byte(`{"format":1,`), []byte(`{"format":2,`), 1)
+	for name, spoiled := range map[string][]byte{
+		"half": whole[:len(whole)/2], "empty": {}, "an object": []byte("{}\n"), "newer": newer, "without the last byte": whole[:len(whole)-1],
+		"exchanged parts": slices.Concat(whole[:head], rest, model),
+	} {
+		o.Restore = spoiled
+		var se *StateError
+		if _, err := Run(o); !errors.As(err, &se) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	small, err := os.ReadFile(r.stepPath(10, "state"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(r.stepPath(12, "model"), small, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	var fe *matio.Error
-	if _, err := Run(o); !errors.As(err, &fe) || !strings.Contains(err.Error(), "another model") {
-		t.Errorf("a state in the place of a model: %v", err)
+	o.Restore = nil
+	o.Checkpoint = func(int, []byte) error { return os.ErrPermission }
+	if _, err := Run(o); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("a checkpoint that fails: %v", err)
 	}
 }
 
@@ -246,7 +238,6 @@ func TestBadOptions(t *testing.T) {
 		"epochs":   {Workload: "graph", Epochs: 1, Steps: 1},
 		"steps":    {Workload: "graph", Steps: -1},
 		"lr":       {Workload: "graph", LR: math.NaN()},
-		"resume":   {Workload: "graph", Resume: true},
 		"batch":    {Workload: "mnist-mlp", Batch: 1 << 20},
 		"settings": {Workload: "graph", Settings: []byte("[1]")},
 	} {
@@ -260,7 +251,7 @@ func TestBadOptions(t *testing.T) {
 		t.Errorf("unknown workload: %v", err)
 	}
 	var u *nnopt.UnknownError
-	if _, err := Run(Options{Workload: "graph", Optimizer: "adagrad"}); !errors.As(err, &u) {
+	if _, err := Run(Options{Workload: "graph", Optimizer: "adagard"}); !errors.As(err, &u) {
 		t.Errorf("unknown optimizer: %v", err)
 	}
 	var n *nnopt.OptionError
@@ -378,19 +369,19 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestOtherModel: a checkpoint is refused when the data, and with them the network, have become others behind the same path.
+// TestOtherModel: a state is refused when the data, and with them the network, have become others behind the same path.
 func TestOtherModel(t *testing.T) {
 	o := short("diffusion")
 	o.Data = filepath.Join(t.TempDir(), "points.npz")
-	o.Out = filepath.Join(t.TempDir(), "run")
+	all := states(&o)
 	points := func(cols int) {
 		writeNPZ(t, o.Data, map[string]dense.Matrix[float64]{"x": dense.New[float64](40, cols)})
 	}
 	points(2)
 	mustRun(t, o)
 	points(3)
-	o.Resume = true
-	var e *matio.Error
+	o.Restore = (*all)[len(*all)-1]
+	var e *StateError
 	if _, err := Run(o); !errors.As(err, &e) || !strings.Contains(err.Error(), "another model") {
 		t.Errorf("points with another number of coordinates: %v", err)
 	}

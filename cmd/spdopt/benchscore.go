@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/nnopt/algoperf"
+)
+
+type scoreFlags struct {
+	rules, reference, svg, export string
+}
+
+func (f *scoreFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.rules, "rules", "", "rules of the score: v0.6 (without variants), the default, or v0.5 (held-out variants gate their workloads), that of --suite full")
+	flags.StringVar(&f.reference, "reference", "", "submission that times are compared with; the default is nadamw, or adamw, if one is there")
+	flags.StringVar(&f.svg, "svg", "", "write the performance profiles to this .svg file")
+	flags.StringVar(&f.export, "export", "", "write all trials to this .json or .csv file")
+}
+
+func (f *scoreFlags) rulesOf() (algoperf.Rules, error) {
+	name := f.rules
+	if name == "" {
+		name = algoperf.V06().Name
+	}
+	r, err := algoperf.RulesByName(name)
+	if err != nil {
+		return r, oneOf("--rules", f.rules, "v0.5", "v0.6")
+	}
+	if ext := filepath.Ext(f.export); f.export != "" && ext != ".json" && ext != ".csv" {
+		return r, usagef("--export %s: the name must end in .json or .csv", f.export)
+	}
+	return r, nil
+}
+
+// raceOutput is the JSON object of "bench nn" and "bench score".
+type raceOutput struct {
+	Schema    int         `json:"schema"`
+	Rules     string      `json:"rules"`
+	Ruleset   string      `json:"ruleset"`
+	Clock     string      `json:"clock"`
+	Reference string      `json:"reference,omitempty"`
+	Workloads []string    `json:"workloads"`
+	Scores    []raceScore `json:"scores"`
+}
+
+type raceScore struct {
+	Submission string   `json:"submission"`
+	Score      num      `json:"score"`
+	Exact      num      `json:"exact"`
+	Speed      num      `json:"time_ratio"`
+	Seconds    []num    `json:"seconds"`
+	Ratios     []num    `json:"ratios"`
+	Why        []string `json:"why"`
+	Missing    []string `json:"missing,omitempty"`
+}
+
+func (a *app) benchScoreCommand() *cobra.Command {
+	f := &scoreFlags{}
+	cmd := &cobra.Command{
+		Use:   "score LOG...",
+		Short: "Score logs of bench nn, or tables of trials",
+		Long: `Score the trials of logs of bench nn (.jsonl), of what --export wrote (.json, .csv), or of tables from elsewhere in the same columns. Logs of one comparison are
+put together; logs with other targets, budgets or rules are refused.`,
+		Example: `  spdopt bench score small.jsonl --rules v0.6
+  spdopt bench score mine.jsonl theirs.csv --reference nadamw --svg profile.svg`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("bench score: name a log")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := f.rulesOf(); err != nil {
+				return err
+			}
+			var logs []*algoperf.Log
+			for _, path := range args {
+				l, err := readRace(path)
+				if err != nil {
+					return err
+				}
+				logs = append(logs, l)
+			}
+			l, err := algoperf.Merge(logs, args)
+			if err != nil {
+				return &matio.Error{File: args[len(args)-1], What: err.Error()}
+			}
+			return a.printScores(l, f)
+		},
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+// readRace reads a log by the end of its name.
+func readRace(path string) (*algoperf.Log, error) {
+	return readOr(path, func(f io.Reader) (*algoperf.Log, error) {
+		if strings.EqualFold(filepath.Ext(path), ".csv") {
+			return algoperf.ReadCSV(f)
+		}
+		l, _, err := algoperf.ReadJSON(f)
+		return l, err
+	}, nil)
+}
+
+func (a *app) printScores(l *algoperf.Log, f *scoreFlags) error {
+	rules, err := f.rulesOf()
+	if err != nil {
+		return err
+	}
+	table := l.Tabulate()
+	reference := f.reference
+	for _, name := range []string{"nadamw", "adamw"} {
+		if reference == "" && slices.Contains(table.Submissions, name) {
+			reference = name
+		}
+	}
+	s, err := rules.Compute(table, reference)
+	var missing *algoperf.UnknownError
+	if errors.As(err, &missing) {
+		return unknown("reference", f.reference, "the log", table.Submissions, "--reference")
+	}
+	if err != nil {
+		return &matio.Error{File: "the log", What: err.Error()}
+	}
+	if f.svg != "" {
+		title := fmt.Sprintf("time to target, %s ruleset, rules of %s, %d workloads", l.Ruleset, rules.Name, len(s.Workloads))
+		if err := writeWith(f.svg, func(w io.Writer) error { _, err := io.WriteString(w, s.SVG(title)); return err }); err != nil {
+			return err
+		}
+	}
+	if f.export != "" {
+		write := l.WriteJSON
+		if filepath.Ext(f.export) == ".csv" {
+			write = l.WriteCSV
+		}
+		if err := writeWith(f.export, write); err != nil {
+			return err
+		}
+	}
+	if !a.json {
+		return s.WriteTable(a.out)
+	}
+	return a.printJSON(raceObject(l, s))
+}
+
+func raceObject(l *algoperf.Log, s *algoperf.Scores) raceOutput {
+	o := raceOutput{Schema: schema, Rules: s.Rules.Name, Ruleset: string(l.Ruleset), Clock: string(l.Clock), Reference: s.Reference, Workloads: s.Workloads}
+	for _, r := range s.Rows {
+		o.Scores = append(o.Scores, raceScore{r.Submission, num(r.Score), num(r.Exact), num(r.Speed), nums(r.Seconds), nums(r.Ratios), r.Why, r.Missing})
+	}
+	return o
+}
+
+// writeWith writes a file that appears only when it is whole.
+func writeWith(path string, write func(io.Writer) error) error {
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err)}
+	}
+	defer file.Abort()
+	if err := write(file); err != nil {
+		return err
+	}
+	return file.Commit()
+}

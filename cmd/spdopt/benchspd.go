@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/internal/matio"
+	"github.com/spdopt/spdopt/manifold/problem/bench"
+)
+
+type problemBenchFlags struct {
+	problems     []string
+	sizes        []int
+	kappas       []float64
+	methods, out string
+	repeats      int
+	maxTime      time.Duration
+	tol          float64
+}
+
+// problemBenchOutput is the JSON object of "bench spd".
+type problemBenchOutput struct {
+	Schema    int                 `json:"schema"`
+	Suite     string              `json:"suite"`
+	Converged int                 `json:"converged"`
+	Count     int                 `json:"count"`
+	Cases     []*problemBenchCase `json:"cases"`
+	Out       string              `json:"out,omitempty"`
+}
+
+// problemBenchCase is one problem, size, condition and method. Ratio is the time over that of the fastest method that converged.
+type problemBenchCase struct {
+	Problem         string       `json:"problem"`
+	Method          string       `json:"method"`
+	N               int          `json:"n"`
+	Kappa           num          `json:"condition"`
+	Count           int          `json:"count,omitempty"`
+	CPU             num          `json:"cpu_seconds"`
+	Ratio           num          `json:"ratio,omitempty"`
+	Converged       bool         `json:"converged"`
+	Reason          string       `json:"reason,omitempty"`
+	Iterations      int          `json:"iterations"`
+	Evaluations     int          `json:"evaluations"`
+	HessianProducts int          `json:"hessian_products"`
+	Relative        num          `json:"relative_gradient"`
+	Certificate     *certificate `json:"certificate,omitempty"`
+	Error           string       `json:"error,omitempty"`
+}
+
+func (a *app) benchProblemsCommand() *cobra.Command {
+	f := &problemBenchFlags{}
+	cmd := &cobra.Command{
+		Use:   "spd",
+		Short: "Run every problem of solve on generated data: time, iterations, certificates",
+		Long: `Run problems of solve on seeded data of several sizes and condition numbers, and print the processor time, least of the repeats, with iterations and the
+distance to the optimum that is certified or estimated. --methods all runs every method and states its time over that of the fastest one that converged.
+Sizes beyond what the data of a problem are meant for are left out.`,
+		Example: `  spdopt bench spd --sizes 10,50,100
+  spdopt bench spd --problems mean,tyler --methods all --sizes 50 --json --out spd.json`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return a.benchProblems(f) },
+	}
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.problems, "problems", nil, "problems (spdopt list problems); the default is all")
+	flags.IntSliceVar(&f.sizes, "sizes", []int{10, 50}, "orders of the matrices")
+	flags.Float64SliceVar(&f.kappas, "conds", []float64{1e2, 1e6}, "condition numbers of the data")
+	flags.StringVar(&f.methods, "methods", "default", "default (of each problem) or all")
+	flags.IntVar(&f.repeats, "repeats", 3, "runs of which the least time counts")
+	flags.DurationVar(&f.maxTime, "max-time", 20*time.Second, "time at which a run is stopped")
+	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient at which a run has converged")
+	flags.StringVar(&f.out, "out", "", "write all results to this .json file")
+	return cmd
+}
+
+func (a *app) benchProblems(f *problemBenchFlags) error {
+	if err := oneOf("--methods", f.methods, "default", "all"); err != nil {
+		return err
+	}
+	for _, name := range f.problems {
+		if !slices.Contains(problemNames(), name) {
+			return unknown("problem", name, "bench spd", problemNames(), "spdopt list problems")
+		}
+	}
+	if f.repeats < 1 || f.maxTime <= 0 || !(f.tol > 0 && f.tol < 1) {
+		return usagef("--repeats and --max-time must be positive, and --tol between 0 and 1")
+	}
+	var file *atomicfile.File
+	if f.out != "" {
+		var err error
+		if file, err = atomicfile.Create(f.out); err != nil {
+			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
+		}
+		defer file.Abort()
+	}
+	progress := a.newProgress()
+	entries, err := bench.Run(a.ctx, bench.Config{Problems: f.problems, Sizes: f.sizes, Kappas: f.kappas, All: f.methods == "all", Repeats: f.repeats,
+		MaxTime: f.maxTime, Tolerance: f.tol}, func(e bench.Entry) {
+		progress.show("%s by %s, n = %d, condition %.0e", e.Problem, e.Method, e.N, e.Kappa)
+	})
+	progress.clear()
+	if a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	if err != nil {
+		return usagef("%v (spdopt bench spd --help)", err)
+	}
+	o := newProblemBench(entries, f)
+	if file != nil {
+		if err := json.NewEncoder(file).Encode(o); err != nil {
+			return err
+		}
+		if err := file.Commit(); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return a.printJSON(o)
+	}
+	return a.printProblemBench(o)
+}
+
+func newProblemBench(entries []bench.Entry, f *problemBenchFlags) *problemBenchOutput {
+	type group struct {
+		problem string
+		n       int
+		kappa   float64
+	}
+	best := map[group]float64{}
+	for _, e := range entries {
+		g := group{e.Problem, e.N, e.Kappa}
+		if t, known := best[g]; e.Converged && (!known || e.CPU < t) {
+			best[g] = e.CPU
+		}
+	}
+	o := &problemBenchOutput{Schema: schema, Suite: "spd", Count: len(entries), Out: f.out}
+	for _, e := range entries {
+		c := &problemBenchCase{Problem: e.Problem, Method: e.Method, N: e.N, Kappa: num(e.Kappa), Count: e.Count, CPU: num(e.CPU), Converged: e.Converged,
+			Reason: e.Reason, Iterations: e.Iterations, Evaluations: e.Evaluations, HessianProducts: e.Products, Relative: num(e.Relative), Error: e.Error}
+		if e.Error == "" {
+			c.Certificate = &certificate{e.Certificate.Kind, num(e.Certificate.Value), e.Certificate.Bound}
+		}
+		if t := best[group{e.Problem, e.N, e.Kappa}]; f.methods == "all" && t > 0 {
+			c.Ratio = num(e.CPU / t)
+		}
+		if e.Converged {
+			o.Converged++
+		}
+		o.Cases = append(o.Cases, c)
+	}
+	return o
+}
+
+func (a *app) printProblemBench(o *problemBenchOutput) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "problem\tmethod\tn\tcondition\tcpu ms\tratio\titerations\trelative gradient\tdistance\t")
+	for _, c := range o.Cases {
+		if c.Error != "" {
+			fmt.Fprintf(w, "%s\t%s\t%d\t%.0e\t%s\n", c.Problem, c.Method, c.N, float64(c.Kappa), c.Error)
+			continue
+		}
+		ratio, distance, mark := "", "-", ""
+		if c.Ratio > 0 {
+			ratio = fmt.Sprintf("%.2f", float64(c.Ratio))
+		}
+		if c.Certificate.Kind != "none" && !math.IsInf(float64(c.Certificate.Value), 0) {
+			relation := "~"
+			if c.Certificate.Bound {
+				relation = "<="
+			}
+			distance = fmt.Sprintf("%s %.2g", relation, float64(c.Certificate.Value))
+		}
+		if !c.Converged {
+			mark = "not converged: " + c.Reason
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0e\t%.4g\t%s\t%d\t%.2g\t%s\t%s\n", c.Problem, c.Method, c.N, float64(c.Kappa), 1e3*float64(c.CPU), ratio, c.Iterations,
+			float64(c.Relative), distance, mark)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "%d of %d converged\n", o.Converged, o.Count)
+	return err
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/internal/run"
+)
+
+// completions says which arguments and flags take the name of something that "list" knows, so that shells complete them from the registries.
+var completions = []struct {
+	command string // below spdopt
+	flag    string // "" is the first argument
+	kinds   []string
+}{
+	{"solve", "", []string{"problems"}},
+	{"solve", "method", []string{"solvers"}},
+	{"solve", "metric", []string{"metrics"}},
+	{"root", "method", []string{"roots"}},
+	{"minimize", "fn", []string{"functions"}},
+	{"minimize", "strategy", []string{"strategies"}},
+	{"train", "", []string{"workloads"}},
+	{"train", "opt", []string{"optimizers"}},
+}
+
+// ofRuns are the commands whose arguments name runs.
+var ofRuns = []string{"runs show", "runs resume", "runs compare", "runs export", "runs rm", "watch", "report", "plot", "ask", "tell"}
+
+// complete installs the completions in the command tree.
+func (a *app) complete(root *cobra.Command) {
+	for _, c := range completions {
+		cmd, _, err := root.Find(strings.Fields(c.command))
+		if err != nil || cmd == root {
+			panic("completions name an unknown command " + c.command)
+		}
+		names := func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if c.flag == "" && len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return namesOf(c.kinds), cobra.ShellCompDirectiveNoFileComp
+		}
+		if c.flag == "" {
+			cmd.ValidArgsFunction = names
+		} else if err := cmd.RegisterFlagCompletionFunc(c.flag, names); err != nil {
+			panic(err)
+		}
+	}
+	for _, name := range ofRuns {
+		cmd, _, err := root.Find(strings.Fields(name))
+		if err != nil || cmd == root {
+			panic("completions name an unknown command " + name)
+		}
+		cmd.ValidArgsFunction = a.runNames
+	}
+}
+
+// runNames returns the runs in --runs, each with what it is.
+func (a *app) runNames(*cobra.Command, []string, string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+	runs, _ := run.List(a.runs) // what cannot be read cannot be completed
+	for _, i := range runs {
+		all = append(all, cobra.CompletionWithDesc(filepath.Base(i.Dir), i.Manifest.Verb+" "+i.Manifest.Name+", "+string(i.Status)))
+	}
+	return all, cobra.ShellCompDirectiveDefault
+}
+
+// namesOf returns the entries of the kinds of listings, each with what it is.
+func namesOf(kinds []string) (all []cobra.Completion) {
+	for _, l := range listings {
+		for _, kind := range kinds {
+			if l.kind != kind {
+				continue
+			}
+			for _, e := range l.entries() {
+				all = append(all, cobra.CompletionWithDesc(e.Name, e.What))
+			}
+		}
+	}
+	return all
+}

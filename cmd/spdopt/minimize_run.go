@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/objective"
+	"github.com/spdopt/spdopt/internal/run"
+)
+
+// searchKind names the states of minimize.
+const searchKind = "search"
+
+// recorder keeps a search whose candidates are reported in order. Its states stand between batches of candidates, where the search follows from what was reported
+// before; the identifiers of evaluations count on from there. So a resumed search asks for the same evaluations with the same identifiers, and those whose outcome is in
+// the journal are not made again, in whatever order they came in.
+type recorder struct {
+	a     *app
+	k     *keeper
+	known map[uint64]run.Told // after the state
+	last  uint64              // the largest identifier in known
+	asked map[uint64]bool     // handed out after the state
+	noted int                 // evaluations at the last "iter" of the journal
+	saved int                 // evaluations at the last state of this process
+}
+
+// savedEvery is the number of evaluations after which a state is stored however little time they took: more would take longer to read than to make.
+const savedEvery = 20000
+
+// recorder resumes s if the run has a state, and returns the search to go on with.
+func (a *app) recorder(k *keeper, s *esadapt.Search) (*recorder, *esadapt.Search, error) {
+	r := &recorder{a: a, k: k, known: map[uint64]run.Told{}, asked: map[uint64]bool{}}
+	data, err := k.state(searchKind)
+	if err != nil || k == nil {
+		return r, s, err
+	}
+	if data != nil {
+		if s, err = esadapt.Restore(data); err != nil {
+			return nil, nil, &run.NotRunError{Name: k.dir(), What: err.Error()}
+		}
+	}
+	if !k.run.Resumed() {
+		return r, s, nil
+	}
+	for e, err := range k.run.Tail("ask", "tell", "iter") {
+		if err != nil {
+			return nil, nil, err
+		}
+		switch e.Kind {
+		case "ask":
+			r.asked[e.ID] = true
+		case "tell":
+			r.last = max(r.last, e.ID)
+			r.known[e.ID] = run.Told{F: e.F, G: e.G, Failed: e.Status != "", Error: e.Error}
+		case "iter":
+			var iter struct{ Evaluations int }
+			if err := json.Unmarshal(e.Raw, &iter); err != nil {
+				return nil, nil, err
+			}
+			r.noted = max(r.noted, iter.Evaluations)
+		}
+	}
+	r.saved = s.Evaluations()
+	a.note("going on with %s after %d evaluations, %d of them since the last state", k.dir(), s.Evaluations()+len(r.known), len(r.known))
+	return r, s, nil
+}
+
+// evaluator returns eval with a memory: what the journal knows is not evaluated again, and what is evaluated goes to the journal at once.
+func (r *recorder) evaluator(eval evaluator) evaluator {
+	if r.k == nil {
+		return eval
+	}
+	return func(ctx context.Context, id uint64, x []float64) (objective.Value, error) {
+		if e, ok := r.known[id]; ok {
+			if e.Failed {
+				return objective.Value{}, &objective.Error{Kind: objective.NoValue, ID: id, What: e.Error}
+			}
+			return objective.Value{F: e.F, G: e.G}, nil
+		}
+		if !r.asked[id] {
+			if err := r.k.run.Ask(run.Asked{ID: id, Candidate: id, X: x}); err != nil {
+				return objective.Value{}, err
+			}
+		}
+		began := time.Now()
+		v, err := eval(ctx, id, x)
+		told := run.Told{ID: id, F: v.F, G: v.G, Seconds: time.Since(began).Seconds()}
+		if err != nil {
+			var failed *objective.Error
+			if ctx.Err() != nil || !errors.As(err, &failed) || failed.Fatal() || id == 1 {
+				return v, err // nothing that a later attempt would not try again
+			}
+			told.Failed, told.Error = true, failed.What
+			r.k.text.Warn("evaluation failed", "id", id, "error", failed.Error())
+		}
+		if lost := r.k.run.Tell(told); lost != nil {
+			return v, fmt.Errorf("evaluation %d gave %v, which could not be kept: %w", id, v.F, lost)
+		}
+		return v, err
+	}
+}
+
+// after runs between two batches.
+func (r *recorder) after(s *esadapt.Search) error {
+	if s.Evaluations() > r.noted && (r.k != nil || r.a.jsonl) {
+		r.noted = s.Evaluations()
+		fields := map[string]any{
+			"evaluations": s.Evaluations(), "generations": s.Generations(), "restarts": s.Restarts(), "best": num(s.Best().F), "popsize": s.PopSize(),
+		}
+		if d, ok := s.Strategy().(esadapt.Distribution); ok {
+			fields["sigma"] = num(d.Sigma())
+			lengths := d.AxisLengths(nil)
+			if len(lengths) > 0 {
+				fields["axis_ratio"] = num(slices.Max(lengths) / slices.Min(lengths))
+			}
+		}
+		if err := r.k.event("iter", fields); err != nil {
+			return err
+		}
+		if err := r.a.stream("iter", maps.Clone(fields)); err != nil {
+			return err
+		}
+	}
+	if r.k == nil || uint64(s.Evaluations()) < r.last { // a state must hold all that the journal before it does
+		return nil
+	}
+	if !r.k.due() && s.Evaluations() < r.saved+savedEvery {
+		return nil
+	}
+	return r.checkpoint(s)
+}
+
+func (r *recorder) checkpoint(s *esadapt.Search) error {
+	data, err := s.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	r.saved = s.Evaluations()
+	return r.k.checkpoint(searchKind, uint64(s.Evaluations())+1, data)
+}
+
+// finish keeps the end of a search that was not interrupted.
+func (r *recorder) finish(s *esadapt.Search, o *minimizeOutput) error {
+	if r.k == nil {
+		return nil
+	}
+	if err := r.checkpoint(s); err != nil {
+		return err
+	}
+	reasons := s.Stop()
+	return r.k.finish(strings.Join(o.Stop, ", "), len(reasons) > 0 && reasons[0].Success, o)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/internal/monitor"
+	"github.com/spdopt/spdopt/internal/report"
+)
+
+func (a *app) reportCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "report RUN...",
+		Short: "Write a page about one run, or about several side by side",
+		Long: `Write one HTML file that needs nothing else: progress, curves, result, workers, failures, settings with their origins, and the environment; of several runs also what they
+have in common and the settings in which they differ.`,
+		Example: `  spdopt report 7f3a0c21 --html run.html
+  spdopt report runs/first runs/second --html compare.html`,
+		Args: someRuns,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if file == "" {
+				return usagef("report needs --html FILE")
+			}
+			views, err := a.views(args)
+			if err != nil {
+				return err
+			}
+			var b bytes.Buffer
+			if err := report.Write(&b, monitor.Page(views)); err != nil {
+				return err
+			}
+			if err := writeWhole(file, b.Bytes()); err != nil {
+				return err
+			}
+			return a.written(file)
+		},
+	}
+	cmd.Flags().StringVar(&file, "html", "", "file to write")
+	return cmd
+}
+
+func (a *app) plotCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "plot RUN...",
+		Short: "Draw the curves of one run, or what several have in common",
+		Example: `  spdopt plot 7f3a0c21 --svg run.svg
+  spdopt plot runs/adamw runs/spectral --svg compare.svg`,
+		Args: someRuns,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if file == "" {
+				return usagef("plot needs --svg FILE")
+			}
+			views, err := a.views(args)
+			if err != nil {
+				return err
+			}
+			curves := views[0].Curves()
+			if len(views) > 1 {
+				curves = monitor.Compare(views, "")
+			}
+			if curves == nil {
+				return &unmetError{"there is nothing to draw: the runs have no course of numbers, or none in common"}
+			}
+			if err := writeWhole(file, []byte(curves.SVG())); err != nil {
+				return err
+			}
+			return a.written(file)
+		},
+	}
+	cmd.Flags().StringVar(&file, "svg", "", "file to write")
+	return cmd
+}
+
+func someRuns(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("%s needs a run (spdopt runs list)", cmd.CommandPath())
+	}
+	return nil
+}
+
+// views reads the runs of those names.
+func (a *app) views(names []string) ([]*monitor.View, error) {
+	var views []*monitor.View
+	for _, name := range names {
+		dir, err := a.runDir(name)
+		if err != nil {
+			return nil, err
+		}
+		v, err := monitor.Read(dir)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+func writeWhole(file string, text []byte) error {
+	f, err := atomicfile.Create(file)
+	if err != nil {
+		return cannotWrite(file, err)
+	}
+	defer f.Abort()
+	if _, err := f.Write(text); err != nil {
+		return cannotWrite(file, err)
+	}
+	if err := f.Commit(); err != nil {
+		return cannotWrite(file, err)
+	}
+	return nil
+}
+
+// written says which file was written.
+func (a *app) written(file string) error {
+	if a.json {
+		return a.printJSON(map[string]any{"schema": schema, "file": file})
+	}
+	a.pairs([2]string{"written", file})
+	return nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spdopt/spdopt/internal/run"
+)
+
+func TestReportPlotAndWatch(t *testing.T) {
+	root := t.TempDir()
+	one, two := filepath.Join(root, "one"), filepath.Join(root, "two")
+	for seed, dir := range map[string]string{"1": one, "2": two} {
+		succeed(t, "minimize", "--fn", "f10", "--dim", "3", "--seed", seed, "--max-evals", "300", "--out", dir)
+	}
+	page, both, picture := filepath.Join(root, "one.html"), filepath.Join(root, "both.html"), filepath.Join(root, "both.svg")
+	succeed(t, "report", "one", "--runs", root, "--html", page)
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	for _, want := range []string{"minimize es-f10", "max-evaluations", "<svg", "<td>seed</td>"} {
+		require.True(t, strings.Contains(string(text), want), want)
+	}
+	require.Equal(t, both, fields(t, succeed(t, "report", one, two, "--html", both, "--json"), "file")["file"])
+	text, err = os.ReadFile(both)
+	require.NoError(t, err)
+	require.True(t, strings.Contains(string(text), "Settings that differ"))
+	succeed(t, "plot", one, two, "--svg", picture)
+	text, err = os.ReadFile(picture)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(text), "<svg") && strings.Contains(string(text), ">one</text>"))
+
+	require.Contains(t, succeed(t, "watch", one).stdout, "evaluations      300 (0 failed, 0 under way)")
+	require.Equal(t, 300.0, fields(t, succeed(t, "watch", one, "--json"), "latest", "status")["evaluations"])
+
+	for _, args := range [][]string{{"report", one}, {"report"}, {"plot", one}, {"watch"}, {"dashboard", "--http", "nowhere"}, {"dashboard", "--http", "0.0.0.0:0"}} {
+		require.Equal(t, exitUsage, invoke(args...).code, "%q", args)
+	}
+	for _, args := range [][]string{{"report", "none", "--html", page}, {"watch", "../one"}, {"report", one, "--html", filepath.Join(root, "no", "such", "folder.html")}} {
+		require.Equal(t, exitInput, invoke(append(args, "--runs", root)...).code, "%q", args)
+	}
+}
+
+// TestDashboardServes starts the dashboard, follows the address that it prints, and ends it by a signal.
+func TestDashboardServes(t *testing.T) {
+	root := t.TempDir()
+	succeed(t, "minimize", "--fn", "f1", "--dim", "2", "--seed", "1", "--max-evals", "60", "--out", filepath.Join(root, "one"))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	out := &firstLine{line: make(chan string, 1)}
+	ended := make(chan int, 1)
+	a := &app{ctx: ctx, in: strings.NewReader(""), out: out, err: new(bytes.Buffer)}
+	go func() { ended <- a.run([]string{"dashboard", "--runs", root, "--control"}) }()
+	var where string
+	select {
+	case where = <-out.line:
+	case <-time.After(20 * time.Second):
+		t.Fatal("no address was printed")
+	}
+	where, token, ok := strings.Cut(where, "#token=")
+	require.True(t, ok)
+	require.GreaterOrEqual(t, len(token), 16)
+	answer, err := http.Get(where + "run/one")
+	require.NoError(t, err)
+	answer.Body.Close()
+	require.Equal(t, 200, answer.StatusCode)
+	cancel(interrupted{syscall.SIGTERM})
+	require.Equal(t, 143, <-ended)
+}
+
+// firstLine passes on the first line that is written.
+type firstLine struct{ line chan string }
+
+func (f *firstLine) Write(p []byte) (int, error) {
+	select {
+	case f.line <- strings.TrimSpace(string(p)):
+	default:
+	}
+	return len(p), nil
+}
+
+func TestOnlyFittingRunsAreStoppedAndResumed(t *testing.T) {
+	require.ErrorContains(t, stopRun(&run.Info{Status: run.Finished}), "finished")
+	require.ErrorContains(t, stopRun(&run.Info{Status: run.Running, By: run.Holder{PID: 1, Host: "another machine"}}), "another machine")
+	require.ErrorContains(t, resumeApart(&run.Info{Status: run.Running}), "running")
+}

@@ -1,0 +1,161 @@
+package house
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// documents returns the Markdown files of the repository that people read, relative to the root.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/ideas/*.md", "docs/commands/*.md", "python/*.md", "examples/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, found...)
+	}
+	if len(all) < 10 {
+		t.Fatalf("found only %d documents", len(all))
+	}
+	return all
+}
+
+func readDocument(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// shellBlocks returns the contents of the blocks marked sh.
+func shellBlocks(text string) (blocks []string) {
+	var b strings.Builder
+	inside, shell := false, false
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "```") && inside:
+			if shell {
+				blocks = append(blocks, b.String())
+			}
+			inside, shell = false, false
+			b.Reset()
+		case strings.HasPrefix(line, "```"):
+			inside, shell = true, strings.TrimSpace(line) == "```sh"
+		case shell:
+			b.WriteString(line)
+		}
+	}
+	return blocks
+}
+
+// TestGuidesRun runs the commands of every guide as one shell script, in an empty folder beside the test data, with spdopt on the path.
+func TestGuidesRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs the command line")
+	}
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-o", bin, "./cmd/spdopt")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	data, err := filepath.Abs(filepath.Join(root, "testdata"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	guides, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, guide := range guides {
+		blocks := shellBlocks(readDocument(t, guide))
+		if len(blocks) == 0 {
+			continue
+		}
+		t.Run(filepath.Base(guide), func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.Symlink(data, filepath.Join(dir, "testdata")); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("sh", "-euc", strings.Join(blocks, "\n"))
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", guide, err, out)
+			}
+		})
+	}
+}
+
+var (
+	link     = regexp.MustCompile(`\]\(([^()\s]+)\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
+	codeFile = regexp.MustCompile("`((?:cmd|cuda|internal|spectral|roots|manifold|esadapt|nnopt|examples)/[A-Za-z0-9_/]+(?:\\.go|/))`")
+)
+
+// anchorsOf returns the anchors that code hosts give to the headings of a document.
+func anchorsOf(text string) map[string]bool {
+	anchors, used := map[string]bool{}, map[string]int{}
+	for _, h := range heading.FindAllStringSubmatch(withoutCode(text), -1) {
+		name := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(h[1])), "")
+		name = strings.ReplaceAll(name, " ", "-")
+		if n := used[name]; n > 0 {
+			anchors[fmt.Sprintf("%s-%d", name, n)] = true
+		}
+		used[name]++
+		anchors[name] = true
+	}
+	return anchors
+}
+
+// withoutCode blanks the fenced blocks.
+func withoutCode(text string) string {
+	return regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(text, "")
+}
+
+func TestLinksLead(t *testing.T) {
+	for _, path := range documents(t) {
+		text := withoutCode(readDocument(t, path))
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if target := m[1]; !strings.Contains(target, "://") && !strings.HasPrefix(target, "mailto:") {
+				checkLink(t, path, target)
+			}
+		}
+	}
+}
+
+func checkLink(t *testing.T, path, target string) {
+	t.Helper()
+	file, anchor, _ := strings.Cut(target, "#")
+	to := path
+	if file != "" {
+		to = filepath.Join(filepath.Dir(path), filepath.FromSlash(file))
+	}
+	if _, err := os.Stat(to); err != nil {
+		t.Errorf("%s links to %s, which does not exist", path, target)
+		return
+	}
+	if anchor != "" && !anchorsOf(readDocument(t, to))[anchor] {
+		t.Errorf("%s links to %s, but there is no such heading", path, target)
+	}
+}
+
+// TestNamedFilesExist checks the source files that the pages name.
+func TestNamedFilesExist(t *testing.T) {
+	for _, path := range documents(t) {
+		for _, m := range codeFile.FindAllStringSubmatch(readDocument(t, path), -1) {
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s names %s, which does not exist", path, m[1])
+			}
+		}
+	}
+}

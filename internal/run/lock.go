@@ -1,0 +1,93 @@
+package run
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Holder is the process that has a run open.
+type Holder struct {
+	PID   int       `json:"pid"`
+	Host  string    `json:"host"`
+	Since time.Time `json:"since"`
+}
+
+// BusyError says that another process has the run open.
+type BusyError struct {
+	Dir string
+	By  Holder
+}
+
+// Error names the process.
+func (e *BusyError) Error() string {
+	by := "another process"
+	if e.By.PID != 0 {
+		by = fmt.Sprintf("process %d on %s (since %s)", e.By.PID, e.By.Host, e.By.Since.Format(time.DateTime))
+	}
+	return fmt.Sprintf("%s: in use by %s; wait for it or stop it", e.Dir, by)
+}
+
+// patience is how long a run may be locked without being refused: somebody who only looks holds the lock for moments.
+const patience = 200 * time.Millisecond
+
+// lock takes the lock of a run until the file is closed.
+func lock(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, &WriteError{dir, lockFile, err}
+	}
+	for began := time.Now(); ; time.Sleep(patience / 20) {
+		busy, err := tryLock(f)
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("%s: cannot lock the run: %w; use a file system with locks", dir, err)
+		}
+		if !busy {
+			break
+		}
+		if time.Since(began) > patience {
+			f.Close()
+			return nil, &BusyError{dir, holder(dir)}
+		}
+	}
+	host, _ := os.Hostname()
+	text, err := json.Marshal(Holder{os.Getpid(), host, time.Now()})
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.WriteAt(text, 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, &WriteError{dir, lockFile, err}
+	}
+	return f, nil
+}
+
+// holder reads who wrote the lock file last.
+func holder(dir string) (h Holder) {
+	if text, err := os.ReadFile(filepath.Join(dir, lockFile)); err == nil && json.Unmarshal(text, &h) != nil {
+		h = Holder{}
+	}
+	return h
+}
+
+// running says whether a process has the run open, and which.
+func running(dir string) (Holder, bool, error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Holder{}, false, nil
+	}
+	if err != nil {
+		return Holder{}, false, err
+	}
+	defer f.Close()
+	busy, err := tryLock(f)
+	return holder(dir), busy, err
+}

@@ -1,0 +1,156 @@
+// Package bench measures the problems of package problem on data of the benchmark recipes: every problem of the registry, any sizes, conditions and
+// methods. It is what "spdopt bench spd" runs.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/spdopt/spdopt/internal/cputime"
+	"github.com/spdopt/spdopt/manifold/problem"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// Config says what to measure; the zero value is every problem by its default method at n = 10 and 50, condition 1e2 and 1e6.
+type Config struct {
+	Problems []string  // names; nil means all
+	Sizes    []int     // orders n; nil means 10 and 50
+	Kappas   []float64 // conditions of the data; nil means 1e2 and 1e6
+	All      bool      // every method of a problem in place of the default one
+	Repeats  int       // runs of which the least time counts; 0 means 3
+	// MaxTime ends a run; 0 means 20 s. It is not run again then.
+	MaxTime time.Duration
+	// Tolerance is that of problem.Options; 0 means its default.
+	Tolerance float64
+}
+
+// Entry is the outcome for one problem, size, condition and method.
+type Entry struct {
+	Problem, Method       string
+	N                     int
+	Kappa                 float64
+	Count                 int     // matrices or samples
+	CPU                   float64 // processor seconds of the process, the least of the repeats
+	Converged             bool
+	Reason                string
+	Iterations            int
+	Evaluations, Products int
+	Relative              float64 // relative gradient
+	Certificate           solve.Certificate
+	Error                 string // why there is no result; empty if there is
+}
+
+func (c *Config) fill() error {
+	if c.Problems == nil {
+		for _, p := range problem.List() {
+			c.Problems = append(c.Problems, p.Name)
+		}
+	}
+	for _, name := range c.Problems {
+		if _, err := problem.ByName(name); err != nil {
+			return err
+		}
+	}
+	if c.Sizes == nil {
+		c.Sizes = []int{10, 50}
+	}
+	if c.Kappas == nil {
+		c.Kappas = []float64{1e2, 1e6}
+	}
+	if c.Repeats == 0 {
+		c.Repeats = 3
+	}
+	if c.MaxTime == 0 {
+		c.MaxTime = 20 * time.Second
+	}
+	for _, n := range c.Sizes {
+		if n < 2 || n > 4096 {
+			return fmt.Errorf("bench: size %d, want 2 to 4096", n)
+		}
+	}
+	for _, k := range c.Kappas {
+		if !(k >= 1 && k <= 1e12) {
+			return fmt.Errorf("bench: condition %v, want 1 to 1e12", k)
+		}
+	}
+	if c.Repeats < 0 || c.MaxTime < 0 {
+		return fmt.Errorf("bench: Repeats is %d and MaxTime %v, want them positive", c.Repeats, c.MaxTime)
+	}
+	return nil
+}
+
+// Run measures one case after the other; report, if not nil, is given each entry when it is known. Sizes beyond what the recipe of a problem is
+// meant for are left out. It returns early, with what it has, when ctx ends.
+func Run(ctx context.Context, c Config, report func(Entry)) ([]Entry, error) {
+	if err := c.fill(); err != nil {
+		return nil, err
+	}
+	var all []Entry
+	for _, name := range c.Problems {
+		p, err := problem.ByName(name)
+		if err != nil {
+			return nil, err
+		}
+		r := recipes[name]
+		for _, kappa := range c.Kappas {
+			for _, n := range c.Sizes {
+				if n > r.largest {
+					continue
+				}
+				d, o := r.make(n, kappa)
+				for k, method := range p.Methods() {
+					if k > 0 && !c.All || ctx.Err() != nil {
+						break
+					}
+					o.Method = method
+					e := measure(ctx, p, d, o, &c)
+					e.N, e.Kappa = n, kappa
+					all = append(all, e)
+					if report != nil {
+						report(e)
+					}
+				}
+			}
+			if r.plain {
+				break
+			}
+		}
+	}
+	return all, nil
+}
+
+// measure runs the problem as often as the configuration says.
+func measure(ctx context.Context, p problem.Problem, d problem.Data, o problem.Options, c *Config) Entry {
+	e := Entry{Problem: p.Name, Method: o.Method, CPU: math.Inf(1)}
+	o.Solver.Tolerance, o.Solver.MaxTime, o.Solver.MaxIterations = c.Tolerance, c.MaxTime, 100000
+	o.Solver.Callback = func(*solve.Status) bool { return ctx.Err() != nil }
+	for range c.Repeats {
+		before, _ := cputime.Seconds()
+		r, err := p.Solve(d, &o)
+		after, _ := cputime.Seconds()
+		if err != nil {
+			e.CPU, e.Error = 0, err.Error()
+			return e
+		}
+		e.CPU = min(e.CPU, after-before)
+		e.Count, e.Converged, e.Reason, e.Iterations, e.Evaluations, e.Products = r.Count, r.Converged, r.Reason, r.Iterations, r.Evaluations, r.HessianProducts
+		e.Relative, e.Certificate = r.RelativeGradient, r.Certificate
+		if r.Seconds > c.MaxTime.Seconds()/4 {
+			break
+		}
+	}
+	return e
+}
+
+// Names returns the problems that have a recipe, in the order of the registry.
+func Names() (names []string) {
+	for _, p := range problem.List() {
+		if _, ok := recipes[p.Name]; ok {
+			names = append(names, p.Name)
+		}
+	}
+	return slices.Clip(names)
+}

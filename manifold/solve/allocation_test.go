@@ -1,0 +1,36 @@
+package solve
+
+import (
+	"testing"
+
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// starts are the allocations of an iteration that starts another solver, which the augmented Lagrangian does.
+var starts = map[string]float64{augmented.Name: 120}
+
+// TestEverySolverAllocatesNothing: twice the iterations allocate no more, for every solver of both registries, apart
+// from those that are starts of another.
+func TestEverySolverAllocatesNothing(t *testing.T) {
+	for _, s := range append(Solvers(), Special()...) {
+		c := contractOf(t, s.Name)
+		start := manifold.IdentityFrame(c.m.Dim(), 1)
+		run := func(iterations int) float64 {
+			return testing.AllocsPerRun(3, func() {
+				o := c.options()
+				o.MaxIterations, o.Tolerance, o.AbsoluteTolerance = iterations, 1e-15, 1e-300
+				r, err := s.Run(c.m, c.objective(), start, o)
+				if err != nil {
+					t.Fatal(s.Name, err)
+				}
+				if r.Iterations < iterations {
+					t.Skipf("%s: %+v", s.Name, r)
+				}
+			})
+		}
+		a, b := run(3), run(6)
+		if b-a >= 3+3*starts[s.Name] { // a pool of the kernels may refill once
+			t.Errorf("%s: %v allocations in 3 iterations, %v in 6", s.Name, a, b)
+		}
+	}
+}

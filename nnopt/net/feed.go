@@ -1,0 +1,49 @@
+package net
+
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/nnopt"
+)
+
+// Feed is the side of a training loop that an optimizer sees: gradients, and for a nnopt.StatsObserver the statistics of the layers.
+type Feed[T Float] struct {
+	net      *Net[T]
+	observer nnopt.StatsObserver[T] // nil if the optimizer is none
+	stats    []nnopt.Stats[T]
+}
+
+// NewFeed prepares for an optimizer before its Init: it tells an observer the layers.
+func NewFeed[T Float](n *Net[T], opt nnopt.Optimizer[T]) *Feed[T] {
+	f := &Feed[T]{net: n}
+	if o, ok := opt.(nnopt.StatsObserver[T]); ok {
+		f.observer = o
+		o.SetLayers(n.Layers())
+	}
+	return f
+}
+
+// Gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss. sampled returns the source of targets drawn
+// from the model; it is called only where they are wanted.
+func (f *Feed[T]) Gradient(b *Batch[T], sampled func() *rand.Rand) (float64, error) {
+	flavour := nnopt.NoStats
+	if f.observer != nil {
+		flavour = f.observer.WantsStats()
+	}
+	if flavour == nnopt.SampledStats {
+		f.net.SampledGradient(b, sampled())
+		if err := f.observe(); err != nil {
+			return 0, err
+		}
+	}
+	loss := f.net.Gradient(b)
+	if flavour == nnopt.EmpiricalStats {
+		return loss, f.observe()
+	}
+	return loss, nil
+}
+
+func (f *Feed[T]) observe() error {
+	f.stats = f.net.Stats(f.stats[:0])
+	return f.observer.Observe(f.stats)
+}

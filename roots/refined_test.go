@@ -1,0 +1,93 @@
+package roots
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// TestRefinedAccuracy holds the correction against the 240-bit oracle: a few units of rounding whatever the condition number up to 1e10, where
+// the decomposition alone loses what the condition number takes.
+func TestRefinedAccuracy(t *testing.T) {
+	rng := newRand(41)
+	const n = 12
+	for _, cond := range []float64{1e2, 1e4, 1e6, 1e8, 1e10} {
+		a := withSpectrum(randomBasis(rng, n), geometric(n, 3, cond))
+		e := newExact(a)
+		for _, q := range []Query{{Power: -0.5}, {Power: 0.5}, {Power: -0.25}, {Power: -1}, {Power: 0.37}, {Power: -2.5}, {Kind: KindLog}} {
+			var x, y mat.SymDense
+			rep, err := Compute(&x, a, q, &Options{Method: "refined"})
+			require.NoError(t, err)
+			got := relativeTo(x.At, e.form(q))
+			require.LessOrEqual(t, got, rep.Bound, "%v %g at %g", q.Kind, q.Power, cond)
+			require.Less(t, got, 1e-14+1e-22*cond, "%v %g at %g", q.Kind, q.Power, cond)
+			require.Less(t, rep.Bound, 1e-13+1e-19*cond, "%v %g at %g", q.Kind, q.Power, cond)
+			_, err = Compute(&y, a, q, &Options{Method: "eigen", NoResidual: true})
+			require.NoError(t, err)
+			if cond >= 1e6 && q.Power < 0 {
+				require.Greater(t, relativeTo(y.At, e.form(q)), 20*got, "%v %g at %g", q.Kind, q.Power, cond)
+			}
+		}
+	}
+}
+
+// TestRefinedFallsBack checks that a spectrum whose smallest eigenvalue is lost in rounding gets the decomposition's result and bound.
+func TestRefinedFallsBack(t *testing.T) {
+	a := withSpectrum(randomBasis(newRand(42), 20), geometric(20, 1, 2e14))
+	var x mat.SymDense
+	rep, err := Pow(&x, a, 0.5, nil)
+	require.NoError(t, err)
+	require.Equal(t, "refined", rep.Method)
+	require.Greater(t, rep.Bound, 1e-12)
+	require.LessOrEqual(t, relativeTo(x.At, newExact(a).form(Query{Power: 0.5})), rep.Bound)
+}
+
+// TestAutoRefines checks that auto goes on to the correction exactly where the decomposition does not promise the tolerance.
+func TestAutoRefines(t *testing.T) {
+	for _, n := range []int{20, 70} {
+		a := withSpectrum(randomBasis(newRand(43), n), geometric(n, 1, 1e8))
+		for _, p := range []float64{-0.5, -1, 0.37} {
+			for tol, want := range map[float64]bool{1e-4: false, 1e-11: true, 0: true} {
+				var x mat.SymDense
+				rep, err := Pow(&x, a, p, &Options{Tol: tol})
+				require.NoError(t, err)
+				if p != 0.37 || tol == 0 {
+					require.Equal(t, want, rep.Method == "refined", "n %d p %g tol %g: %s", n, p, tol, rep.Method)
+				}
+				if tol > 0 {
+					require.LessOrEqual(t, rep.Bound, tol)
+				}
+			}
+		}
+	}
+}
+
+// TestExactProduct checks that the leading part has no rounding error and the rest carries what is missing, by products in 240 bits.
+func TestExactProduct(t *testing.T) {
+	rng := newRand(44)
+	for _, n := range []int{1, 3, 17, 40} {
+		a, q := dense.New[float64](n, n), dense.New[float64](n, n)
+		for i := range a.Data {
+			a.Data[i], q.Data[i] = rng.NormFloat64()*math.Pow(10, 6*rng.Float64()), rng.NormFloat64()
+		}
+		p, rest := exactProduct(a, q)
+		for i := range n {
+			for k := range n {
+				sum, size := bf(0), 0.0
+				for l := range n {
+					sum = badd(sum, bmul(bf(a.At(i, l)), bf(q.At(l, k))))
+					size += math.Abs(a.At(i, l) * q.At(l, k))
+				}
+				miss, _ := bsub(bsub(sum, bf(p.At(i, k))), bf(rest.At(i, k))).Float64()
+				require.LessOrEqual(t, math.Abs(miss), size*math.Ldexp(float64(n), -53-splitBits(n)+4), "n %d", n)
+			}
+		}
+	}
+	z := dense.New[float64](2, 2)
+	p, rest := exactProduct(z, z)
+	require.Zero(t, maxAbs(p)+maxAbs(rest))
+}
