@@ -10,26 +10,26 @@ import (
 func (c *cpu[T]) Combine(c0, c1 T, a Batch[T], c2 T, b, y Batch[T]) {
 	y.MustMatch("Combine", &a, &b)
 	MustHave("Combine", y.Rows, y.Cols)
-	c.runBlocks(blockTask[T]{do: combine[T]{c0, c1, c2}, a: a, b: b, c: y}, y.Count, y.Count*y.Rows*y.Rows)
+	c.runBlocks(blockTask[T]{do: combine[T]{}, alpha: c1, beta: c2, shift: c0, a: a, b: b, c: y}, y.Count, y.Count*y.Rows*y.Rows)
 }
 
-type combine[T dense.Float] struct{ c0, c1, c2 T }
+type combine[T dense.Float] struct{}
 
-func (f combine[T]) block(t *blockTask[T], k int) {
+func (combine[T]) block(t *blockTask[T], k int) {
 	a, b, y := t.a.At(k), t.b.At(k), t.c.At(k)
 	for i := range y.Rows {
 		out, r := y.Row(i), a.Row(i)
-		if f.c2 == 0 {
+		if t.beta == 0 {
 			for j, v := range r {
-				out[j] = f.c1 * v
+				out[j] = t.alpha * v
 			}
 		} else {
 			s := b.Row(i)
 			for j, v := range r {
-				out[j] = f.c1*v + f.c2*s[j]
+				out[j] = t.alpha*v + t.beta*s[j]
 			}
 		}
-		out[i] += f.c0
+		out[i] += t.shift
 	}
 }
 
