@@ -37,6 +37,7 @@ type Device struct {
 	lost    error
 
 	residents []resident
+	popped    C.CUcontext // what release took off the thread; a field, because a variable would be allocated
 }
 
 var devices struct {
@@ -196,7 +197,7 @@ func (d *Device) acquire() error {
 
 // release ends what acquire began. The context below ours becomes current again.
 func (d *Device) release() {
-	_, _ = cu.PopCurrentCtx()
+	C.cuCtxPopCurrent(&d.popped)
 	runtime.UnlockOSThread()
 	d.mu.Unlock()
 }

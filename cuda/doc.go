@@ -1,6 +1,6 @@
-// Package cuda computes on NVIDIA GPUs: it is the backend of internal/engine for the device name "cuda" ("cuda:1" for the second GPU), it computes
-// roots of large SPD matrices, and Spectral is the preconditioner of nnopt for parameters that live on a device, which cuda/cshared hands to other
-// programs.
+// Package cuda computes on NVIDIA GPUs: it is the backend of internal/engine for the device name "cuda" ("cuda:1" for the second GPU), which
+// nnopt, its networks and roots compute on, and Spectral is the preconditioner of nnopt for parameters that live on a device, which cuda/cshared hands to
+// other programs.
 //
 // It is built in with -tags cuda on Linux with cgo; the header that gorgonia.org/cu needs is our own:
 //

@@ -41,6 +41,10 @@ func failure(op string, code C.CUresult) error {
 	if code == C.CUDA_SUCCESS {
 		return nil
 	}
+	return named(op, code)
+}
+
+func named(op string, code C.CUresult) error {
 	var text *C.char
 	name := fmt.Sprintf("CUDA error %d", int(code))
 	if C.cuGetErrorName(code, &text) == C.CUDA_SUCCESS {
@@ -51,11 +55,18 @@ func failure(op string, code C.CUresult) error {
 
 // wrap turns an error of gorgonia.org/cu or of cuBLAS into an Error.
 func wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return classify(op, err)
+}
+
+func classify(op string, err error) error {
 	var own *Error
 	var status blas.Status
 	var missing *blas.MissingError
 	switch {
-	case err == nil || errors.As(err, &own):
+	case errors.As(err, &own):
 		return err
 	case errors.As(err, &status):
 		return &Error{op, status.Error(), remedies[status.Error()]}

@@ -4,12 +4,19 @@ package cuda_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda"
 	"github.com/spdopt/spdopt/internal/engine"
 )
+
+func ExampleOpen() {
+	_, err := cuda.Open(0)
+	fmt.Println(err)
+	// Output: cuda: not built in (go build -tags cuda)
+}
 
 // A program without the tag knows the device and says how to build it in.
 func TestNotBuilt(t *testing.T) {
