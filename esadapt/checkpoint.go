@@ -6,7 +6,7 @@ import (
 )
 
 // stateFormat opens every saved search.
-const stateFormat = "spdopt search 1"
+const stateFormat = "spdopt search 2"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -132,6 +132,7 @@ func (s *Search) archive(a *archive) {
 		a.int(p)
 	}
 	s.best.archive(a)
+	a.word(&s.bestID)
 	if a.reading && a.err == nil && s.run.axes && (len(s.best.X) != s.space.n || !s.axesApply()) {
 		a.fail("a search along the axes without a point to start from")
 	}

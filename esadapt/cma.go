@@ -79,19 +79,15 @@ func assembleCMA(s *Setup, name string, lambda int, r rates, cov covarianceModel
 // length is about n, adds to its variance in a generation. Measured with two sweeps a turn, evaluations over those of a full decomposition in every
 // generation: 0.99 (n = 10, 4 generations), 0.96 (20, 8), 1.01 to 1.03 (40, 8 to 16).
 func batchFor(n int, c1, cMu float64) int {
-	return max(1, int(min(0.16/(c1+cMu), 0.6/(c1*float64(n)))))
+	return max(1, int(min(0.16/(c1+cMu), 0.65/(c1*float64(n)))))
 }
 
 // Ask implements Strategy.
 func (c *cma) Ask() [][]float64 {
-	if !c.sampled {
-		c.draw()
+	return c.sample(func() {
 		c.size.prepare(c)
 		c.cov.color(c.y, c.z, c.tmp)
-		c.place(c.mean, c.sigma)
-		c.sampled = true
-	}
-	return c.rows
+	})
 }
 
 // Inject implements Injector.
@@ -105,7 +101,7 @@ func (c *cma) Tell(f []float64) error {
 	if err := c.rank(f); err != nil {
 		return err
 	}
-	c.recombine()
+	c.recombine(c.w[:c.mu], c.zw, c.yw)
 	if c.lra != nil {
 		c.lra.update(c)
 	} else {
@@ -122,17 +118,6 @@ func (c *cma) Tell(f []float64) error {
 	return nil
 }
 
-// recombine sets zw and yw to the weighted means of the better steps.
-func (c *cma) recombine() {
-	clear(c.zw)
-	clear(c.yw)
-	for r := range c.mu {
-		i := c.ranking[r].i
-		dense.Axpy(c.w[r], c.z.Row(i), c.zw)
-		dense.Axpy(c.w[r], c.y.Row(i), c.yw)
-	}
-}
-
 func (c *cma) moveMean(rate float64) { dense.Axpy(rate*c.sigma, c.yw, c.mean) }
 
 // paths updates both evolution paths and returns 1, or 0 while the path of sigma is too long for the path of C to be fed.
@@ -143,7 +128,10 @@ func (c *cma) paths() float64 {
 	}
 	d := float64(c.n)
 	h := 0.0
-	warm := 1 - math.Pow(1-c.cSigma, 2*float64(c.generation+1))
+	warm := 1.0
+	if past := 2 * float64(c.generation+1); past*c.cSigma < 40 { // beyond, the power is lost in rounding
+		warm -= math.Pow(1-c.cSigma, past)
+	}
 	if dense.Dot(c.pSigma, c.pSigma)/warm/d < 2+4/(d+1) {
 		h = 1
 	}

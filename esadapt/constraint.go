@@ -9,20 +9,22 @@ import (
 const EqualityTolerance = 1e-8
 
 // lagrangian handles constraints g(x) <= 0 (and g = 0) by an adaptive augmented Lagrangian; Atamna, Auger, Hansen: "Linearly convergent
-// evolution strategies via augmented Lagrangian constraint handling" (FOGA 2017), eqs. 5-10. Multipliers follow the recombined constraint values of
-// the better half, which for linear constraints are the values at the new mean, so that no evaluation is spent on it.
+// evolution strategies via augmented Lagrangian constraint handling" (FOGA 2017), eqs. 5-10, with a rule of its own for the penalty weights (learn) and constraints that are
+// moved inward a little (shiftInward). Multipliers follow the recombined constraint values of the better half, which for linear constraints are the values at the
+// new mean, so that no evaluation is spent on it.
 type lagrangian struct {
 	n         int
 	equality  []bool
 	lambda    []float64 // multipliers
 	weight    []float64 // penalty weights mu; 0 means not yet set
 	g         []float64 // values of the constraints at the last mean
-	f         float64
 	known     bool
 	settled   []bool
-	total     []float64 // scratch: fitness before the penalties
 	order     []ranked
 	mean      []float64
+	inward    []float64 // the same in units of each constraint
+	depth     float64   // standard deviations that constraints are moved inward by
+	moved     []float64 // scratch
 	quantiles []float64
 	weights   []float64 // recombination weights
 	parents   int
@@ -34,7 +36,7 @@ func newLagrangian(n, constraints int, equalities []int) *lagrangian {
 	for _, i := range equalities {
 		l.equality[i] = true
 	}
-	for _, p := range []*[]float64{&l.lambda, &l.weight, &l.g, &l.mean} {
+	for _, p := range []*[]float64{&l.lambda, &l.weight, &l.g, &l.mean, &l.inward, &l.moved} {
 		*p = make([]float64, constraints)
 	}
 	return l
@@ -77,36 +79,91 @@ func (l *lagrangian) penalties(g []float64) float64 {
 // assess adds the penalties to the fitness and moves the multipliers.
 func (l *lagrangian) assess(s *Search) {
 	l.initialise(s)
-	l.total = append(l.total[:0], s.fitness...)
+	l.shiftInward(s)
 	l.order = l.order[:0]
 	for k := range s.fitness {
 		if !math.IsInf(s.fitness[k], 1) {
-			s.fitness[k] += l.penalties(s.constraintsOf(k))
+			s.fitness[k] += l.penalties(l.shifted(s.constraintsOf(k)))
+			if math.IsNaN(s.fitness[k]) { // an infinite constraint value
+				s.fitness[k] = math.Inf(1)
+			}
 		}
 		l.order = append(l.order, ranked{s.fitness[k], k})
 	}
 	slices.SortFunc(l.order, byValue)
-	f := l.recombine(s)
-	if finite(f) {
-		l.learn(f)
+	l.recombine(s)
+	if finite(l.mean...) {
+		l.learn()
 	}
 }
 
-// recombine sets mean to the weighted constraint values of the better half and returns the weighted value of f.
-func (l *lagrangian) recombine(s *Search) float64 {
+// The share of feasible samples that shiftInward works towards, and how fast.
+const (
+	feasibleShare = 0.1
+	inwardRate    = 0.1
+	mostInward    = 2 // standard deviations
+)
+
+// shiftInward sets inward to a number of standard deviations of each inequality in this generation, the number that keeps a share of the samples feasible. Constraints
+// are handled as if they were that much tighter; around the constrained optimum, where m of them are active, only one sample in 2^m would be feasible otherwise. The
+// shift vanishes with the step size.
+func (l *lagrangian) shiftInward(s *Search) {
+	feasible := 0
+	for k := range s.fitness {
+		if l.keepsInequalities(s.constraintsOf(k)) {
+			feasible++
+		}
+	}
+	l.depth = max(0, min(mostInward, l.depth+inwardRate*(feasibleShare-float64(feasible)/float64(len(s.fitness)))))
+	for i := range l.inward {
+		l.inward[i] = 0
+		if l.equality[i] || l.weight[i] == 0 {
+			continue
+		}
+		var sum, sum2 float64
+		n := float64(len(s.fitness))
+		for k := range s.fitness {
+			sum += s.constraintsOf(k)[i]
+		}
+		for k := range s.fitness {
+			d := s.constraintsOf(k)[i] - sum/n
+			sum2 += d * d
+		}
+		if v := l.depth * math.Sqrt(sum2/n); finite(v) {
+			l.inward[i] = v
+		}
+	}
+}
+
+func (l *lagrangian) keepsInequalities(g []float64) bool {
+	for i, v := range g {
+		if v > 0 && !l.equality[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// shifted returns g moved inward, in scratch.
+func (l *lagrangian) shifted(g []float64) []float64 {
+	for i, v := range g {
+		l.moved[i] = v + l.inward[i]
+	}
+	return l.moved
+}
+
+// recombine sets mean to the weighted constraint values of the better half.
+func (l *lagrangian) recombine(s *Search) {
 	if len(l.weights) != len(l.order) {
 		l.weights, l.parents, _, _ = rawWeights(len(l.order))
 	}
 	clear(l.mean)
-	f := 0.0
 	for r := range l.parents {
 		k := l.order[r].i
-		f += l.weights[r] * l.total[k]
-		for i, g := range s.constraintsOf(k) {
+		for i, g := range l.shifted(s.constraintsOf(k)) {
 			l.mean[i] += l.weights[r] * g
 		}
 	}
-	return f
 }
 
 // initialise sets the coefficients of constraints that have begun to matter, from the spreads of f and g in this generation.
@@ -157,39 +214,38 @@ func (l *lagrangian) spread(k int, value func(int) float64) float64 {
 	return q(0.75) - q(0.25)
 }
 
-// learn moves multipliers and penalty weights by the values at the new mean.
-func (l *lagrangian) learn(f float64) {
-	if l.known {
-		chi := math.Pow(2, 1/math.Sqrt(float64(l.n)))
-		dh := f + l.penalties(l.mean) - l.f - l.penalties(l.g)
-		for i, g := range l.mean {
-			if l.weight[i] == 0 {
-				continue
-			}
-			l.lambda[i] += l.weight[i] * g / 5
-			if !l.equality[i] && l.lambda[i] < 0 {
-				l.lambda[i] = 0
-				continue
-			}
-			if !l.equality[i] && l.weight[i]*g < -l.lambda[i] {
-				continue
-			}
-			if l.weight[i]*g*g < 10*math.Abs(dh)/float64(l.n) || 5*math.Abs(g-l.g[i]) < math.Abs(l.g[i]) {
-				l.weight[i] *= math.Pow(chi, 0.25)
-			} else {
-				l.weight[i] /= chi
-			}
+// learn moves multipliers and penalty weights by the values at the new mean. A value that keeps its sign says that the multiplier lags behind, which a larger
+// weight cures; one that changes sign often, that the weight makes the penalised function needlessly stiff. At rest it changes in two of five generations.
+func (l *lagrangian) learn() {
+	damping := 4 + float64(l.n)/2
+	step := math.Pow(2, 0.5/math.Sqrt(float64(l.n)))
+	for i, g := range l.mean {
+		if !l.known || l.weight[i] == 0 {
+			continue
+		}
+		l.lambda[i] += l.weight[i] * g / damping
+		if !l.equality[i] && l.lambda[i] < 0 {
+			l.lambda[i] = 0
+			continue
+		}
+		if !l.equality[i] && l.weight[i]*g < -l.lambda[i] {
+			continue
+		}
+		if (g > 0) == (l.g[i] > 0) {
+			l.weight[i] *= step
+		} else {
+			l.weight[i] /= math.Pow(step, 1.5)
 		}
 	}
 	copy(l.g, l.mean)
-	l.f, l.known = f, true
+	l.known = true
 }
 
 func (l *lagrangian) archive(a *archive) {
 	a.fixed(l.lambda)
 	a.fixed(l.weight)
 	a.fixed(l.g)
-	a.float(&l.f)
+	a.float(&l.depth)
 	a.bool(&l.known)
 	for i := range l.settled {
 		a.bool(&l.settled[i])

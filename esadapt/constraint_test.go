@@ -154,3 +154,28 @@ func TestEqualityConstraint(t *testing.T) {
 		t.Errorf("violation %v", r.Best.Violation)
 	}
 }
+
+// Infinite constraint values are bad points, not the end.
+func TestInfiniteConstraints(t *testing.T) {
+	s, err := New(Options{X0: []float64{2, 2}, Constraints: 1, Seed: 1, MaxEvaluations: 2000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for s.Stop() == nil {
+		var f []float64
+		var g [][]float64
+		for _, x := range s.Ask() {
+			c := 1 - x[0]
+			if c > 0.5 {
+				c = math.Inf(1)
+			}
+			f, g = append(f, x[0]*x[0]+x[1]*x[1]), append(g, []float64{c})
+		}
+		if err := s.Tell(f, g...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b := s.Best(); s.Stop()[0].Code != BudgetUsed || b.Violation > 0 || b.F > 1.0001 {
+		t.Errorf("%v, best %+v", s.Stop(), b)
+	}
+}

@@ -210,3 +210,48 @@ func TestStrategiesAllocateNothing(t *testing.T) {
 		}
 	})
 }
+
+// What a distribution says about itself fits: a point at one deviation along an axis has distance 1 from the mean, and the squared axis lengths add up to the variances.
+func TestDistributions(t *testing.T) {
+	found := 0
+	eachStrategy(t, func(t *testing.T, name string) {
+		s, _ := newTest(t, name, 6, Tuning{})
+		d, ok := s.(Distribution)
+		if !ok {
+			t.Skip("no distribution to look at")
+		}
+		found++
+		f := function(t, "f10", 6)
+		for range 150 {
+			step(t, s, f.Eval)
+		}
+		sd := make([]float64, 6)
+		d.Deviations(sd)
+		var variance, axes float64
+		for _, v := range sd {
+			variance += v * v
+		}
+		for _, v := range d.AxisLengths(nil) {
+			axes += v * v * d.Sigma() * d.Sigma()
+		}
+		if math.Abs(axes-variance) > 1e-9*variance {
+			t.Errorf("squared axes add up to %v, variances to %v", axes, variance)
+		}
+		x := slices.Clone(d.Mean())
+		if v := d.Mahalanobis(x); v != 0 {
+			t.Errorf("distance of the mean %v", v)
+		}
+		if m, ok := s.(interface{ axis([]float64, int) }); ok {
+			m.axis(x, 2)
+			for j := range x {
+				x[j] = d.Mean()[j] + d.Sigma()*x[j]
+			}
+			if v := d.Mahalanobis(x); math.Abs(v-1) > 1e-6 {
+				t.Errorf("distance of a point on an axis %v", v)
+			}
+		}
+	})
+	if found < 5 {
+		t.Errorf("%d distributions", found)
+	}
+}

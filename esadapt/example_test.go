@@ -165,6 +165,7 @@ func ExampleStrategies() {
 	}
 	// Output:
 	// cma
+	// dd-cma
 	// xnes
 	// ma-es
 	// 1+1-cma
@@ -197,4 +198,27 @@ func ExampleSearch_Stop() {
 	fmt.Printf("%s, success %v: %s\n", r.Code, r.Success, r.Next)
 	// Output:
 	// flat-fitness, success false: f does not tell points apart here: use a larger sigma0 or a finer objective
+}
+
+func ExampleAsync() {
+	target := 1e-6
+	a, err := esadapt.NewAsync(esadapt.Options{X0: []float64{2, 3}, Seed: 1, Target: &target}, 20)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var running []esadapt.Candidate
+	for a.Stop() == nil {
+		running = append(running, a.Take(20)...) // up to 20 evaluations at once
+		last := len(running) - 1                 // the one that ends first
+		c := running[last]
+		running = running[:last]
+		if err := a.Report(esadapt.Evaluation{ID: c.ID, F: c.X[0]*c.X[0] + c.X[1]*c.X[1]}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println(a.Stop()[0].Code, a.Search().Best().F <= target)
+	// Output:
+	// target true
 }

@@ -3,6 +3,8 @@ package esadapt
 import (
 	"fmt"
 	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // gaussian is what all strategies with a normal search distribution share: sample, mean, step size, termination.
@@ -37,6 +39,45 @@ func lambdaOr(s *Setup, name string, least int) (int, error) {
 		return 0, fmt.Errorf("esadapt: %s needs a population of %d or more, got %d", name, least, lambda)
 	}
 	return lambda, nil
+}
+
+// sample implements Ask: color turns the whitened sample z into the steps y. Asking again gives the same rows.
+func (d *gaussian) sample(color func()) [][]float64 {
+	if !d.sampled {
+		d.draw()
+		color()
+		d.place(d.mean, d.sigma)
+		d.sampled = true
+	}
+	return d.rows
+}
+
+// colorEach sets the steps one by one.
+func (d *gaussian) colorEach(c colorer) {
+	for i := range d.lambda {
+		c.colorOne(d.y.Row(i), d.z.Row(i))
+	}
+}
+
+// recombine sets zw and yw to the weighted means of the best steps, one for each positive weight.
+func (d *gaussian) recombine(w, zw, yw []float64) {
+	clear(zw)
+	clear(yw)
+	for r, v := range w {
+		if v > 0 {
+			i := d.ranking[r].i
+			dense.Axpy(v, d.z.Row(i), zw)
+			dense.Axpy(v, d.y.Row(i), yw)
+		}
+	}
+}
+
+// follow sets p <- (1-c) p + sqrt(c (2-c) muEff) z.
+func follow(p, z []float64, c, muEff float64) {
+	s := math.Sqrt(c * (2 - c) * muEff)
+	for j, v := range z {
+		p[j] = (1-c)*p[j] + s*v
+	}
 }
 
 // finish closes the generation whose ranking has been used.
@@ -132,7 +173,7 @@ func (d *gaussian) inject(l linear, i int, x []float64) {
 
 // redraw samples candidate i anew.
 func (d *gaussian) redraw(l colorer, i, attempt int) []float64 {
-	d.random.normals(d.z.Row(i), d.generation, i+attempt<<32)
+	d.random.again(d.z.Row(i), d.generation, i, attempt)
 	l.colorOne(d.y.Row(i), d.z.Row(i))
 	x, y := d.x.Row(i), d.y.Row(i)
 	for j, m := range d.mean {

@@ -1,6 +1,7 @@
 package esadapt
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -123,17 +124,20 @@ type resampler interface {
 	resample(i, attempt int) []float64
 }
 
-// compare keeps the best point.
+// compare keeps the best point, of equal ones that with the lowest identifier, whenever it came.
 func (s *Search) compare(i int) {
 	t := &s.tasks[i]
 	violation := 0.0
 	if s.lagrangian != nil {
 		violation = s.lagrangian.violation(s.values.Row(i))
 	}
-	b := &s.best
-	if violation > b.Violation || violation == b.Violation && !(t.f < b.F) && b.Evaluation > 0 {
-		return
+	b, id := &s.best, s.first+uint64(i)
+	if b.Evaluation > 0 {
+		if c := cmp.Or(cmp.Compare(violation, b.Violation), cmp.Compare(t.f, b.F), cmp.Compare(id, s.bestID)); c >= 0 {
+			return
+		}
 	}
+	s.bestID = id
 	b.X, b.G = append(b.X[:0], s.points.Row(i)...), append(b.G[:0], s.values.Row(i)...)
 	b.F, b.Violation, b.Evaluation = t.f, violation, s.evaluations
 	if s.opt.Target != nil && violation == 0 && t.f <= *s.opt.Target {
@@ -241,8 +245,8 @@ func (s *Search) close() {
 		s.margin.update(s)
 	}
 	reasons := s.strat.Stop()
-	if reasons == nil && s.book.run > 0 && s.noise == nil && s.lagrangian == nil {
-		if detail, yes := s.outlook.hopeless(s.fitness); yes {
+	if reasons == nil && s.noise == nil && s.lagrangian == nil {
+		if detail, yes := s.outlook.hopeless(s.fitness, s.book.run == 0); yes {
 			reasons = []Reason{because(WorseOptimum, detail)}
 		}
 	}

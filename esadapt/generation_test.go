@@ -41,8 +41,8 @@ func generations(b testing.TB, name string, n int, tuning Tuning) func() {
 }
 
 func BenchmarkGeneration(b *testing.B) {
-	for _, name := range []string{"cma", "sep-cma", "vd-cma", "lm-ma-es"} {
-		for _, n := range []int{2, 10, 40, 100, 500, 1000} {
+	for _, name := range []string{"cma", "dd-cma", "sep-cma", "vd-cma", "lm-ma-es"} {
+		for _, n := range []int{5, 10, 40, 100, 500, 1000} {
 			b.Run(fmt.Sprintf("%s/n=%d", name, n), func(b *testing.B) {
 				run := generations(b, name, n, Tuning{})
 				run()

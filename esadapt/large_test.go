@@ -3,6 +3,7 @@ package esadapt
 import (
 	"math"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -48,5 +49,21 @@ func TestLargeDimension(t *testing.T) {
 		if best > 0.999*first {
 			t.Errorf("%s: best value %v after 15 generations, %v after the first", name, best, first)
 		}
+	}
+}
+
+// A model that does not fit into memory is refused with what does, and is not the default.
+func TestModelsThatDoNotFit(t *testing.T) {
+	for _, info := range Strategies() {
+		_, err := NewStrategy(info.Name, Setup{Mean: make([]float64, 1<<17), Sigma: 1})
+		if refused := err != nil; refused != (info.Squares > 0) {
+			t.Errorf("%s: %v", info.Name, err)
+		} else if refused && (!strings.Contains(err.Error(), "use sep-cma") || !strings.Contains(err.Error(), "GB")) {
+			t.Errorf("%s: %v", info.Name, err)
+		}
+	}
+	s, err := New(Options{Dim: 1 << 17})
+	if err != nil || len(s.Ask()) == 0 || s.StrategyName() != "lm-ma-es" {
+		t.Error(err)
 	}
 }

@@ -44,15 +44,7 @@ func newLMMAES(s Setup) (Strategy, error) {
 
 // Ask implements Strategy.
 func (e *lmmaes) Ask() [][]float64 {
-	if !e.sampled {
-		e.draw()
-		for i := range e.lambda {
-			e.colorOne(e.y.Row(i), e.z.Row(i))
-		}
-		e.place(e.mean, e.sigma)
-		e.sampled = true
-	}
-	return e.rows
+	return e.sample(func() { e.colorEach(e) })
 }
 
 // colorOne applies the factors (1 - c) I + c m m^T in turn; directions enter only once they have been formed.
@@ -72,13 +64,7 @@ func (e *lmmaes) Tell(f []float64) error {
 	if err := e.rank(f); err != nil {
 		return err
 	}
-	clear(e.zw)
-	clear(e.yw)
-	for r := range e.mu {
-		i := e.ranking[r].i
-		dense.Axpy(e.w[r], e.z.Row(i), e.zw)
-		dense.Axpy(e.w[r], e.y.Row(i), e.yw)
-	}
+	e.recombine(e.w[:e.mu], e.zw, e.yw)
 	dense.Axpy(e.sigma, e.yw, e.mean)
 	follow(e.p, e.zw, e.cSigma, e.muEff)
 	for k, c := range e.cC {
@@ -88,14 +74,6 @@ func (e *lmmaes) Tell(f []float64) error {
 	e.end.turned(e.shape())
 	e.finish()
 	return nil
-}
-
-// follow sets p <- (1-c) p + sqrt(c (2-c) muEff) z.
-func follow(p, z []float64, c, muEff float64) {
-	s := math.Sqrt(c * (2 - c) * muEff)
-	for j, v := range z {
-		p[j] = (1-c)*p[j] + s*v
-	}
 }
 
 // diagonal takes 1 for the deviations of C: the model is a product of many factors close to the identity.

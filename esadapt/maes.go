@@ -37,13 +37,7 @@ func newMAES(s Setup) (Strategy, error) {
 
 // Ask implements Strategy.
 func (e *maes) Ask() [][]float64 {
-	if !e.sampled {
-		e.draw()
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, e.z, e.m.a, 0, e.y)
-		e.place(e.mean, e.sigma)
-		e.sampled = true
-	}
-	return e.rows
+	return e.sample(func() { dense.Gemm(dense.NoTrans, dense.Transposed, 1, e.z, e.m.a, 0, e.y) })
 }
 
 // Tell implements Strategy.
@@ -51,18 +45,9 @@ func (e *maes) Tell(f []float64) error {
 	if err := e.rank(f); err != nil {
 		return err
 	}
-	clear(e.zw)
-	clear(e.yw)
-	for r := range e.mu {
-		i := e.ranking[r].i
-		dense.Axpy(e.w[r], e.z.Row(i), e.zw)
-		dense.Axpy(e.w[r], e.y.Row(i), e.yw)
-	}
+	e.recombine(e.w[:e.mu], e.zw, e.yw)
 	dense.Axpy(e.sigma, e.yw, e.mean)
-	s := math.Sqrt(e.cSigma * (2 - e.cSigma) * e.muEff)
-	for j, z := range e.zw {
-		e.p[j] = (1-e.cSigma)*e.p[j] + s*z
-	}
+	follow(e.p, e.zw, e.cSigma, e.muEff)
 	e.adapt()
 	e.sigma *= math.Exp(min(1, e.cSigma/e.dampSigma*(math.Sqrt(dense.Dot(e.p, e.p))/e.chi-1)))
 	e.end.turned(e.shape())

@@ -1,7 +1,6 @@
 package esadapt
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -65,13 +64,6 @@ func (u *uncertainty) schedule(s *Search) {
 	}
 	u.joint = rest
 	u.append(s)
-}
-
-func byValue(a, b ranked) int {
-	if c := cmp.Compare(a.f, b.f); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.i, b.i)
 }
 
 func (u *uncertainty) append(s *Search) {

@@ -25,8 +25,9 @@ type Options struct {
 	// where there are two bounds, otherwise X0 (or 0) plus minus 2 Sigma0 Scale.
 	StartLower, StartUpper []float64
 
-	Strategy string // name in the registry; "" means "cma"
-	PopSize  int    // 0 means the strategy's default
+	// Strategy is a name in the registry. "" means "dd-cma" from 20 variables on, "lm-ma-es" from 3000 on, and "cma" for fewer, with Integers, or if Tuning asks for what only that one has.
+	Strategy string
+	PopSize  int // 0 means the strategy's default
 	Tuning   Tuning
 	Seed     uint64
 

@@ -93,12 +93,13 @@ func (p *Pareto) Ask() [][]float64 {
 	if !p.asked {
 		p.asked = true
 		p.points = p.points[:0]
+		random := p.random.at(p.generation, 0)
 		ones := slices.Repeat([]float64{1}, p.space.m)
 		for k := range p.parents {
 			c := &p.children[k]
 			c.copy(&p.parents[k])
 			if p.generation > 0 {
-				p.random.normals(c.z, p.generation, k)
+				fillNormal(c.z, random)
 				c.shape.colorOne(c.y, c.z)
 				for j := range c.u {
 					c.u[j] += c.sigma * c.y[j]

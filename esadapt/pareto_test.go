@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spdopt/spdopt/esadapt/bbob"
 )
 
 // monteCarlo estimates a hypervolume in [0, 1]^k.
@@ -237,4 +239,33 @@ func FuzzRestorePareto(f *testing.F) {
 			p.Ask()
 		}
 	})
+}
+
+// The classics with several objectives: the hypervolume of what is found, over that of the whole front.
+func TestParetoOnTheClassics(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
+	for id, share := range map[string]float64{"schaffer": 0.98, "zdt1": 0.95, "zdt2": 0.9} {
+		m, err := bbob.NewMulti(id, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := NewPareto(m.Objectives, Options{Lower: m.Lower, Upper: m.Upper, Seed: 2, MaxEvaluations: 5000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runPareto(t, p, func(x []float64) []float64 {
+			f := make([]float64, m.Objectives)
+			m.Eval(x, f)
+			return f
+		})
+		var front [][]float64
+		for _, v := range p.Front() {
+			front = append(front, v.F)
+		}
+		if v := Hypervolume(front, m.Reference) / m.Volume; v < share || v > 1+1e-9 {
+			t.Errorf("%s: %.4f of the front's hypervolume", id, v)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package esadapt
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -26,6 +25,17 @@ type ranked struct {
 	i int
 }
 
+// byValue orders by value, equal ones by index; NaN is not there.
+func byValue(a, b ranked) int {
+	switch {
+	case a.f < b.f:
+		return -1
+	case a.f > b.f:
+		return 1
+	}
+	return a.i - b.i
+}
+
 func newPopulation(n, lambda int, s *Setup) population {
 	p := population{n: n, lambda: lambda, random: newStream(s.Seed, s.Run)}
 	p.z, p.y, p.x = dense.New[float64](lambda, n), dense.New[float64](lambda, n), dense.New[float64](lambda, n)
@@ -37,10 +47,11 @@ func newPopulation(n, lambda int, s *Setup) population {
 	return p
 }
 
-// draw fills z with the normal numbers of this generation.
+// draw fills z with the normal numbers of this generation, one candidate after the other.
 func (p *population) draw() {
+	r := p.random.at(p.generation, 0)
 	for i := range p.lambda {
-		p.random.normals(p.z.Row(i), p.generation, i)
+		fillNormal(p.z.Row(i), r)
 	}
 }
 
@@ -62,12 +73,7 @@ func (p *population) rank(f []float64) error {
 	for i, v := range f {
 		p.ranking[i] = ranked{v, i}
 	}
-	slices.SortFunc(p.ranking, func(a, b ranked) int {
-		if c := cmp.Compare(a.f, b.f); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.i, b.i)
-	})
+	slices.SortFunc(p.ranking, byValue)
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (s *Search) startRun(r runSetup) error {
 		s.stretch[i] = 1
 	}
 	mean := make([]float64, s.space.m)
-	name := s.opt.Strategy
+	name := s.StrategyName()
 	setup := Setup{Mean: mean, Sigma: r.sigma, Lambda: r.lambda, Seed: s.opt.Seed, Run: uint64(s.book.run), Tuning: s.opt.Tuning}
 	random := newStream(s.opt.Seed, uint64(s.book.run)).at(0, drawRestart)
 	s.space.start(mean, s.book.run == 0, random)
@@ -56,6 +56,7 @@ func (s *Search) startRun(r runSetup) error {
 	if err != nil {
 		return err
 	}
+	looked := s.run.axes
 	s.strat, s.run = strat, r
 	if r.lambda == 0 {
 		s.run.lambda = len(strat.Ask())
@@ -65,7 +66,7 @@ func (s *Search) startRun(r runSetup) error {
 		s.book.limit0 = s.opt.Tuning.Tolerances.resolve(s.space.m, s.run.lambda).MaxGenerations
 	}
 	s.book.spent = s.evaluations
-	s.outlook.reset(s.space.m, s.run.lambda, s.best.F)
+	s.outlook.reset(s.space.m, s.run.lambda, s.best.F, looked)
 	if s.margin != nil {
 		s.margin.update(s)
 	}
@@ -120,9 +121,9 @@ func (s *Search) restart(reasons []Reason) {
 	}
 }
 
-// axesApply says whether a search along the axes may follow the first run: several variables, one exact objective.
+// axesApply says whether a search along the axes may follow the first run: several variables but not too many, one exact objective.
 func (s *Search) axesApply() bool {
-	return s.space.m > 1 && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.penalty == nil && s.model == nil
+	return !s.wholeRuns && s.space.m > 1 && s.space.m < tooManyVariables && s.best.Evaluation > 0 && s.noise == nil && s.lagrangian == nil && s.penalty == nil && s.model == nil
 }
 
 // nextAxes looks from the best point whether the objective is separable, which costs a few evaluations per variable if it is not.

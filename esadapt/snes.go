@@ -30,13 +30,7 @@ func newSNES(s Setup) (Strategy, error) {
 
 // Ask implements Strategy.
 func (x *snes) Ask() [][]float64 {
-	if !x.sampled {
-		x.draw()
-		x.diag.color(x.y, x.z, x.z)
-		x.place(x.mean, x.sigma)
-		x.sampled = true
-	}
-	return x.rows
+	return x.sample(func() { x.diag.color(x.y, x.z, x.z) })
 }
 
 // Tell implements Strategy.

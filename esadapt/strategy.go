@@ -86,6 +86,7 @@ type StrategyInfo struct {
 	Source  string
 	// ByValue says that more than the order of the values counts.
 	ByValue bool
+	Squares float64 // memory in multiples of n^2 numbers, 0 for less
 	New     func(Setup) (Strategy, error)
 }
 
@@ -105,11 +106,28 @@ func NewStrategy(name string, s Setup) (Strategy, error) {
 			if err := s.validate(); err != nil {
 				return nil, err
 			}
+			if n := float64(len(s.Mean)); r.Squares*n*n > largestModel {
+				return nil, fmt.Errorf("esadapt: %d variables are too many for %s, which keeps %g n^2 numbers, %.0f GB; use %s", len(s.Mean), r.Name, r.Squares, r.Squares*n*n*8/1e9,
+					strings.Join(linearStrategies(), ", "))
+			}
 			return r.New(s)
 		}
 		names = append(names, r.Name)
 	}
 	return nil, fmt.Errorf("esadapt: no strategy %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// largestModel bounds the numbers in the model of a strategy: 8 GiB.
+const largestModel = 1 << 30
+
+// linearStrategies returns the names of the strategies for any number of variables.
+func linearStrategies() (names []string) {
+	for _, r := range registry {
+		if r.Squares == 0 {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 func (s *Setup) validate() error {

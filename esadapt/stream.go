@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// stream hands out random numbers that depend only on (seed, run, generation, index): it is rekeyed, never advanced across candidates.
+// stream hands out random numbers that depend only on (seed, run, generation, index): it is rekeyed for every generation, whose candidates draw in their order.
 type stream struct {
 	src  rand.ChaCha8
 	rng  *rand.Rand
@@ -37,9 +37,12 @@ func (s *stream) at(generation int, index uint64) *rand.Rand {
 	return s.rng
 }
 
-// normals fills z with the standard normal numbers of candidate index of a generation.
-func (s *stream) normals(z []float64, generation, index int) {
-	r := s.at(generation, uint64(index))
+// again fills z with standard normal numbers for another attempt, counted from 1, at candidate index of a generation.
+func (s *stream) again(z []float64, generation, index, attempt int) {
+	fillNormal(z, s.at(generation, uint64(index)+uint64(attempt)<<32))
+}
+
+func fillNormal(z []float64, r *rand.Rand) {
 	for i := range z {
 		z[i] = r.NormFloat64()
 	}

@@ -36,7 +36,7 @@ const (
 	dataPerFreedom = 1.1  // evaluated points per parameter before a more complex model is used
 	dataKept       = 2.0  // evaluated points kept per parameter of the full quadratic model
 	dataTrusted    = 0.75 // share of them, the best, that the model is made from
-	largestModel   = 2000 // parameters
+	largestFit     = 2000 // parameters
 )
 
 // whitener is implemented by strategies that can express a point in the coordinates in which their distribution is N(0, I).
@@ -59,7 +59,7 @@ func (m *surrogate) freedom(k modelKind) int {
 
 // largest is the most complex model that may ever be used.
 func (m *surrogate) largest() modelKind {
-	if m.freedom(fullQuadratic) > largestModel {
+	if m.freedom(fullQuadratic) > largestFit {
 		return diagonalQuadratic
 	}
 	return fullQuadratic

@@ -333,7 +333,8 @@ func (r *ring) push(v float64) {
 // span is the range of the values kept.
 func (r *ring) span() float64 {
 	v := r.values[:min(r.n, len(r.values))]
-	return slices.Max(v) - slices.Min(v)
+	lo, hi := extremes(v)
+	return hi - lo
 }
 
 func (r *ring) archive(a *archive) {

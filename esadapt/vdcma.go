@@ -60,15 +60,7 @@ func (e *vdcma) norm2() float64 {
 
 // Ask implements Strategy.
 func (e *vdcma) Ask() [][]float64 {
-	if !e.sampled {
-		e.draw()
-		for i := range e.lambda {
-			e.colorOne(e.y.Row(i), e.z.Row(i))
-		}
-		e.place(e.mean, e.sigma)
-		e.sampled = true
-	}
-	return e.rows
+	return e.sample(func() { e.colorEach(e) })
 }
 
 func (e *vdcma) colorOne(y, z []float64) {
@@ -94,13 +86,7 @@ func (e *vdcma) Tell(f []float64) error {
 	if err := e.rank(f); err != nil {
 		return err
 	}
-	clear(e.zw)
-	clear(e.yw)
-	for r := range e.mu {
-		i := e.ranking[r].i
-		dense.Axpy(e.w[r], e.z.Row(i), e.zw)
-		dense.Axpy(e.w[r], e.y.Row(i), e.yw)
-	}
+	e.recombine(e.w[:e.mu], e.zw, e.yw)
 	dense.Axpy(e.sigma, e.yw, e.mean)
 	follow(e.pSigma, e.zw, e.cSigma, e.muEff)
 	length2 := dense.Dot(e.pSigma, e.pSigma)

@@ -55,13 +55,7 @@ func newXNES(s Setup) (Strategy, error) {
 
 // Ask implements Strategy.
 func (x *xnes) Ask() [][]float64 {
-	if !x.sampled {
-		x.draw()
-		x.cov.color(x.y, x.z, x.tmp)
-		x.place(x.mean, x.sigma)
-		x.sampled = true
-	}
-	return x.rows
+	return x.sample(func() { x.cov.color(x.y, x.z, x.tmp) })
 }
 
 // Tell implements Strategy.

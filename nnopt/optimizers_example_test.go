@@ -135,3 +135,8 @@ func ExampleNewIKFAC() {
 	firstSteps(nnopt.NewIKFAC[float64](nnopt.SINGD{}))
 	// Output: against against against against
 }
+
+func ExampleNewKFAC() {
+	firstSteps(nnopt.NewKFAC[float64](nnopt.KFAC{}))
+	// Output: against against against against
+}

@@ -23,6 +23,7 @@ func Optimizers() []Entry {
 		entry("sirf-shampoo", "inverse-free root-free Shampoo with structured factors", NewSIRFShampoo[float32], NewSIRFShampoo[float64]),
 		entry("singd", "structured inverse-free natural gradient from the statistics of layers", NewSINGD[float32], NewSINGD[float64]),
 		entry("ikfac", "inverse-free KFAC: singd with factors that do not see each other", NewIKFAC[float32], NewIKFAC[float64]),
+		entry("kfac", "natural gradient with Kronecker-factored curvature; learning rate, momentum and damping from a quadratic model", NewKFAC[float32], NewKFAC[float64]),
 		entry("muon", "orthogonalised momentum for matrices, AdamW for vectors", NewMuon[float32], NewMuon[float64]),
 		entry("lion", "sign of an interpolated average of the gradient", NewLion[float32], NewLion[float64]),
 		entry("sign", "sign of the averaged gradient", NewSignDescent[float32], NewSignDescent[float64]),

@@ -55,6 +55,12 @@ type observing[T Float] interface {
 	forget()
 }
 
+// coupled is implemented by rules that move some blocks together: those whose movers are nil. They go before the others.
+type coupled[T Float] interface {
+	// moveTogether says whether the update of a factor failed.
+	moveTogether(blocks []Block[T], updates []engine.Update) (failed bool)
+}
+
 // failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
 type failing interface{ failures() bool }
 
@@ -94,6 +100,7 @@ type stepper[T Float] struct {
 
 	current []Block[T] // of the running step
 	scale   float64
+	updates []engine.Update
 	order   []int // blocks that move on their own, the most expensive first
 	alone   int   // the first of them, which have all threads for themselves
 	moves   dense.Parallel
@@ -167,6 +174,7 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	if err != nil {
 		return err
 	}
+	s.updates = make([]engine.Update, len(all))
 	s.blocks, s.order, s.step, s.skips, s.failures, s.failing, s.averaged = all, order, 0, 0, 0, 0, false
 	return nil
 }
@@ -267,6 +275,13 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 // moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
 // run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
+	failed := false
+	if c, ok := s.rule.(coupled[T]); ok {
+		for k := range s.updates {
+			s.updates[k] = s.update(k)
+		}
+		failed = c.moveTogether(s.current, s.updates)
+	}
 	var rest float64
 	for _, k := range s.order {
 		rest += s.blocks[k].cost()
@@ -283,7 +298,6 @@ func (s *stepper[T]) moveAll() {
 		s.moveBlock(s.order[i])
 	}
 	s.moves.Run(len(s.order) - s.alone)
-	failed := false
 	for k := range s.blocks {
 		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
 			failed = true
@@ -358,7 +372,7 @@ func (s *stepper[T]) moveBlock(k int) {
 		t.mover.(jointMover[T]).moveJoint(s.backend, &s.current[k], &s.current[c], t.slots, s.update(k), s.update(c))
 		return
 	}
-	if !t.own.frozen {
+	if !t.own.frozen && t.mover != nil {
 		t.mover.move(s.backend, &s.current[k], t.slots, s.update(k))
 	}
 }

@@ -66,6 +66,7 @@ type comparison struct {
 	digits, text, out string
 	trials, seeds     int
 	scale             float64
+	only              bool // print
 	runs              []run
 	file              *os.File
 }
@@ -78,6 +79,7 @@ func main() {
 	flag.IntVar(&c.trials, "trials", 4, "learning rates tried")
 	flag.IntVar(&c.seeds, "seeds", 3, "seeds of the best one")
 	flag.Float64Var(&c.scale, "scale", 1, "factor on the numbers of steps")
+	flag.BoolVar(&c.only, "print", false, "only print what is in the folder")
 	flag.Parse()
 	if err := c.all(); err != nil {
 		fmt.Fprintln(os.Stderr, "tuned:", err)
@@ -92,7 +94,7 @@ func (c *comparison) all() error {
 	defer c.file.Close()
 	for _, o := range candidates {
 		for _, w := range workloads {
-			if w.name == "char-transformer" && c.text == "" {
+			if c.only || w.name == "char-transformer" && c.text == "" {
 				continue
 			}
 			if err := c.tune(w, o); err != nil {

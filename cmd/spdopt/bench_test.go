@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"encoding/xml"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +14,7 @@ import (
 func TestBenchSearchAndCompare(t *testing.T) {
 	dir := t.TempDir()
 	good, bad := filepath.Join(dir, "good.json"), filepath.Join(dir, "bad.json")
-	common := []string{"bench", "es", "--dims", "2", "--instances", "1,2", "--budget", "200", "--functions", "f1,f8", "--json", "--out"}
+	common := []string{"bench", "es", "--dims", "2", "--instances", "1,2", "--budget", "500", "--functions", "f10,f12", "--json", "--out"}
 	var areas [2]float64
 	for i, args := range [][]string{append(common, good, "--jobs", "2"), append(common, bad, "--strategy", "snes")} {
 		var o benchOutput
@@ -21,7 +24,7 @@ func TestBenchSearchAndCompare(t *testing.T) {
 		areas[i] = float64(o.Dims[0].Area)
 	}
 	if !(areas[0] > areas[1]+0.02 && areas[1] > 0) {
-		t.Fatalf("areas %v: snes should be far behind on f8", areas)
+		t.Fatalf("areas %v: snes should be far behind on rotated functions", areas)
 	}
 	if o := succeed(t, "bench", "compare", bad, good); !strings.Contains(o.stdout, "n = 2") {
 		t.Errorf("%+v", o)
@@ -61,5 +64,43 @@ func TestBenchMistakes(t *testing.T) {
 		if o := invoke(c.args...); o.code != c.code || !strings.Contains(o.stderr, c.part) {
 			t.Errorf("%q: %+v", c.args, o)
 		}
+	}
+}
+
+// picture reads an SVG file and demands that it is well formed and shows each of the texts.
+func picture(t *testing.T, path string, texts ...string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := xml.NewDecoder(bytes.NewReader(raw))
+	for {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+	}
+	for _, text := range texts {
+		if !strings.Contains(string(raw), text) {
+			t.Errorf("%s does not show %q", path, text)
+		}
+	}
+}
+
+func TestBenchPictures(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for name, strategy := range map[string]string{"a": "cma", "b": "sep-cma"} {
+		succeed(t, "bench", "es", "--dims", "2,3", "--instances", "1", "--budget", "300", "--functions", "f1,f2", "--strategy", strategy,
+			"--out", file(name+".json"), "--plot", file(name+".svg"))
+	}
+	picture(t, file("a.svg"), "2 variables", "3 variables", "evaluations per variable")
+	invoke("bench", "compare", file("a.json"), file("b.json"), "--plot", file("c.svg"))
+	picture(t, file("c.svg"), "before: a", "after: b", "performance profile")
+	succeed(t, "bench", "es", "--suite", "bbob-mixint", "--dims", "5", "--instances", "1", "--budget", "10", "--functions", "m1", "--out", file("m.json"))
+	if o := invoke("bench", "compare", file("a.json"), file("m.json")); o.code != exitInput || !strings.Contains(o.stderr, "bbob-mixint") {
+		t.Errorf("%+v", o)
 	}
 }

@@ -36,7 +36,7 @@ type objectiveFlags struct {
 
 func (f *objectiveFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.fn, "fn", "", "built-in function: f1 ... f24 or the name of a classic (spdopt list functions)")
+	flags.StringVar(&f.fn, "fn", "", "built-in function: f1 ... f24, the name of a classic, f101 ... (noisy), c1 ... (constrained), m1 ... (mixed-integer), l1 ... (large-scale); spdopt list functions")
 	flags.IntVar(&f.instance, "instance", 1, "instance of the built-in function")
 	f.source = make(map[string]*string)
 	for _, form := range objective.Forms() {
@@ -113,7 +113,7 @@ func (f *objectiveFlags) check(cmd *cobra.Command) error {
 
 // policy fills in what the search does about failures.
 func (f *objectiveFlags) policy(o *esadapt.Options) {
-	o.Constraints = f.constraints
+	o.Constraints = max(o.Constraints, f.constraints)
 	o.OnFailure = map[string]esadapt.OnFailure{
 		"worst": esadapt.FailureWorst, "resample": esadapt.FailureResample, "abort": esadapt.FailureAbort,
 	}[f.onFail]
@@ -156,8 +156,13 @@ type evaluator func(ctx context.Context, id uint64, x []float64) (objective.Valu
 // evaluator returns how to evaluate, and what to do at the end.
 func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, jobs int) (evaluator, func(), error) {
 	if function != nil {
-		return func(_ context.Context, _ uint64, x []float64) (objective.Value, error) {
-			return objective.Value{F: function.Eval(x)}, nil
+		return func(_ context.Context, id uint64, x []float64) (objective.Value, error) {
+			v := objective.Value{F: function.Measure(x, id)}
+			if function.Constraints > 0 {
+				v.G = make([]float64, function.Constraints)
+				function.Constrain(x, v.G)
+			}
+			return v, nil
 		}, func() {}, nil
 	}
 	source := f.name()
@@ -203,6 +208,8 @@ type driver struct {
 	progress    *progressLine
 	after       func(*esadapt.Search) error // runs between two batches
 	lastFailure *objective.Error
+	plot        *searchPlot
+	async       *esadapt.Async // with --in-flight; search is the one inside
 }
 
 // verdict is the outcome for one candidate.
@@ -214,6 +221,9 @@ type verdict struct {
 
 // run goes on until the search stops, ctx ends (its cause is the error) or the objective can't be used.
 func (d *driver) run(ctx context.Context) error {
+	if d.async != nil {
+		return d.flow(ctx)
+	}
 	for d.search.Stop() == nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -303,6 +313,7 @@ func (d *driver) report(id, serial uint64, v *verdict) error {
 }
 
 func (d *driver) show() {
+	d.plot.add(d.search)
 	sigma := ""
 	if s, ok := d.search.Strategy().(esadapt.Distribution); ok {
 		sigma = fmt.Sprintf("  sigma %.2e", s.Sigma())

@@ -12,6 +12,7 @@ import (
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
 	"github.com/spdopt/spdopt/manifold/problem"
+	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/roots"
 )
 
@@ -63,6 +64,8 @@ func exitCode(err error) int {
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
+		risk     *curvature.DataError
+		random   *curvature.RandomError
 		none     *run.NotRunError
 		exists   *run.ExistsError
 		busy     *run.BusyError
@@ -78,11 +81,11 @@ func exitCode(err error) int {
 		return 130
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk):
 		return exitInput
 	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput
-	case errors.As(err, &unmet), errors.As(err, &accuracy):
+	case errors.As(err, &unmet), errors.As(err, &accuracy), errors.As(err, &random):
 		return exitUnmet
 	case errors.As(err, &failed), errors.As(err, &failing):
 		return exitObjective

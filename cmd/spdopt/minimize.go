@@ -28,6 +28,8 @@ type minimizeFlags struct {
 	strategy, restarts         string
 	seed                       uint64
 	jobs                       int
+	plot                       string
+	inFlight                   int
 	keep                       keepFlags
 	askTell                    bool
 }
@@ -82,8 +84,10 @@ spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and te
 A run stops at the target, when --max-evals or --max-seconds are used up, or when it has converged; with --max-evals it restarts until then.
 Exit code 4 means that --target was not met, 5 that the objective failed.`,
 		Example: `  spdopt minimize --fn f10 --dim 10 --seed 1
+  spdopt minimize --fn f8 --dim 10 --plot search.svg
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
+  spdopt minimize --cmd ./simulate --dim 4 --in-flight 16 --max-evals 2000
   spdopt minimize --ask-tell --out runs/lab --dim 3 --lower 0 --upper 1
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
   spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
@@ -108,9 +112,11 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.Float64Var(&f.maxSeconds, "max-seconds", 0, "seconds that may pass")
 	flags.Float64Var(&f.target, "target", 0, "stop at a value this low; exit with code 4 without one")
 	flags.IntVar(&f.popsize, "popsize", 0, "points in a generation; the default is 4 + floor(3 ln n)")
-	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is the first")
+	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, lm-ma-es from 3000 on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
+	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end")
+	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
 	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
 	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs with --cmd, none with --fn; "auto" and "none" choose`)
@@ -136,6 +142,13 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 		return o, nil, err
 	}
 	if function != nil {
+		o.Constraints = function.Constraints
+		if o.Integers == nil && o.Lower == nil && o.Upper == nil {
+			o.Integers, o.Lower, o.Upper = function.Integers, function.BoxLower, function.BoxUpper
+		}
+		if o.X0 == nil && o.Lower == nil {
+			o.X0 = function.X0
+		}
 		if o.X0 == nil && o.Lower == nil && o.Upper == nil {
 			o.StartLower, o.StartUpper = repeated(0.8*function.Lower, o.Dim), repeated(0.8*function.Upper, o.Dim)
 		}
@@ -192,6 +205,12 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--target must be a number, not NaN")
 	case f.jobs < 1 || f.jobs > 4096:
 		return usagef("--jobs must be 1 to 4096, not %d", f.jobs)
+	case flags.Changed("in-flight") && (f.inFlight < 1 || f.inFlight > 4096):
+		return usagef("--in-flight must be 1 to 4096, not %d", f.inFlight)
+	case flags.Changed("in-flight") && flags.Changed("jobs"):
+		return usagef("--jobs and --in-flight exclude each other")
+	case f.inFlight > 0 && (f.askTell || f.keep.dir != "" && f.keep.dir != keepNone):
+		return usagef("--in-flight keeps no run: its result depends on the order in which evaluations end")
 	case (f.restarts == "ipop" || f.restarts == "bipop") && !bounded:
 		return usagef("--restarts %s goes on until the budget is used up; give --max-evals or --max-seconds", f.restarts)
 	}
@@ -257,6 +276,19 @@ func repeated(v float64, n int) []float64 {
 	return all
 }
 
+// search makes the search; with --in-flight it is inside an asynchronous one.
+func (f *minimizeFlags) search(o esadapt.Options) (*esadapt.Search, *esadapt.Async, error) {
+	if f.inFlight == 0 {
+		s, err := esadapt.New(o)
+		return s, nil, err
+	}
+	a, err := esadapt.NewAsync(o, f.inFlight)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.Search(), a, nil
+}
+
 func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if !cmd.Flags().Changed("seed") {
 		a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // 53 bits survive every JSON reader
@@ -265,19 +297,19 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := esadapt.New(o)
+	s, async, err := f.search(o)
 	if err != nil {
 		return usagef("%s", flagWords.Replace(err.Error()))
 	}
 	if f.askTell {
 		return a.beginAskTell(cmd, f, s)
 	}
-	eval, done, err := f.evaluator(&o, function, f.jobs)
+	eval, done, err := f.evaluator(&o, function, max(f.jobs, f.inFlight))
 	if err != nil {
 		return err
 	}
 	defer done()
-	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd")
+	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd" && f.inFlight == 0)
 	if err != nil {
 		return err
 	}
@@ -295,10 +327,20 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, eval: record.evaluator(eval), jobs: f.jobs, progress: progress, after: record.after}
+	d := &driver{search: s, async: async, eval: record.evaluator(eval), jobs: max(f.jobs, f.inFlight), progress: progress, after: record.after}
+	if d.plot, err = newSearchPlot(f.plot); err != nil {
+		return err
+	}
+	defer d.plot.abort()
+	if d.plot != nil && function != nil {
+		d.plot.fOpt = function.FOpt
+	}
 	err = d.run(ctx)
 	progress.clear()
 	if err != nil && err != errSecondsUsed && s.Best().Evaluation == 0 {
+		return err
+	}
+	if err := d.plot.write(f.name() + ", " + s.StrategyName()); err != nil {
 		return err
 	}
 	out := f.output(s, function, err, time.Since(began)+k.spent())
@@ -352,12 +394,9 @@ func (f *minimizeFlags) output(s *esadapt.Search, function *bbob.Function, ended
 	best := s.Best()
 	o := s.Options()
 	out := &minimizeOutput{
-		Schema: schema, Objective: f.name(), Dim: o.Dim, Strategy: o.Strategy, BestF: num(best.F), BestX: nums(best.X), BestG: nums(best.G),
+		Schema: schema, Objective: f.name(), Dim: o.Dim, Strategy: s.StrategyName(), BestF: num(best.F), BestX: nums(best.X), BestG: nums(best.G),
 		Evaluations: s.Evaluations(), Failures: s.Failures(), Generations: s.Generations(), Restarts: s.Restarts(), Stop: []string{}, Advice: []string{},
 		Seconds: num(took.Seconds()), Seed: f.seed,
-	}
-	if out.Strategy == "" {
-		out.Strategy = strategyNames()[0]
 	}
 	if best.Evaluation == 0 {
 		out.BestF = num(math.NaN())

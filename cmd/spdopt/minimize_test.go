@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -293,5 +294,58 @@ func TestMinimizeUsage(t *testing.T) {
 		if o.code != exitUsage || !strings.Contains(o.stderr, c.part) || o.stdout != "" {
 			t.Errorf("%q: %+v; want code 2 with %q", c.args, o, c.part)
 		}
+	}
+}
+
+// TestMinimizeInFlight: evaluations overlap, failures and the budget count as usual, and a run ends in time.
+func TestMinimizeInFlight(t *testing.T) {
+	m := fields(t, succeed(t, "minimize", "--cmd", program("slow"), "--x0", "3,-2", "--seed", "1", "--max-evals", "200", "--in-flight", "8", "--json"))
+	if m["evaluations"] != 200.0 || m["best_f"].(float64) > 0.1 || m["seconds"].(float64) > 3 {
+		t.Errorf("200 evaluations of 20 ms, 8 at once: %v", m)
+	}
+	m = fields(t, succeed(t, "minimize", "--cmd", program("nansometimes"), "--x0", "3,-2", "--seed", "1", "--target", "1e-6", "--in-flight", "5", "--json"))
+	if m["target_met"] != true || m["failures"].(float64) == 0 {
+		t.Errorf("%v", m)
+	}
+	for part, args := range map[string][]string{
+		"exclude each other": {"--in-flight", "3", "--jobs", "2"}, "1 to 4096": {"--in-flight", "0"}, "takes no foreign points": {"--in-flight", "3", "--strategy", "ma-es"},
+	} {
+		if o := invoke(append([]string{"minimize", "--fn", "f1", "--dim", "2"}, args...)...); o.code != exitUsage || !strings.Contains(o.stderr, part) {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+	if o := invoke("minimize", "--cmd", program("rubbish"), "--dim", "2", "--in-flight", "3"); o.code != exitObjective {
+		t.Errorf("%+v", o)
+	}
+	if o := invoke("minimize", "--cmd", program("hang"), "--dim", "2", "--in-flight", "3", "--max-seconds", "0.3"); o.code == exitDone && o.stdout == "" {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestMinimizePlot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "search.svg")
+	for _, args := range [][]string{{"--dim", "3"}, {"--dim", "25", "--max-evals", "2000"}, {"--dim", "6", "--strategy", "lm-ma-es", "--max-evals", "500"}} {
+		succeed(t, append([]string{"minimize", "--fn", "f8", "--seed", "1", "--plot", path}, args...)...)
+		picture(t, path, "above the optimum", "axis lengths", "standard deviations", "coordinates of the mean")
+	}
+	if o := invoke("minimize", "--fn", "f1", "--dim", "2", "--plot", filepath.Join(path, "x.svg")); o.code != exitInput || o.stdout != "" {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestMinimizeOtherSuites: constraints, integers, bounds and noise of a built-in problem are taken from it.
+func TestMinimizeOtherSuites(t *testing.T) {
+	m := fields(t, succeed(t, "minimize", "--fn", "c1", "--dim", "5", "--seed", "1", "--max-evals", "3000", "--json"), "violation")
+	if d := m["best_f"].(float64) - m["f_opt"].(float64); m["violation"] != 0.0 || d < 0 || d > 1e-6 {
+		t.Errorf("%v", m)
+	}
+	m = fields(t, succeed(t, "minimize", "--fn", "m1", "--dim", "5", "--seed", "1", "--max-evals", "2000", "--json"))
+	if x := m["best_x"].([]any); m["best_f"].(float64)-m["f_opt"].(float64) > 1e-6 || x[3] != math.Round(x[3].(float64)) {
+		t.Errorf("%v", m)
+	}
+	first := succeed(t, "minimize", "--fn", "f107", "--dim", "3", "--seed", "1", "--max-evals", "300", "--json", "--jobs", "1")
+	again := succeed(t, "minimize", "--fn", "f107", "--dim", "3", "--seed", "1", "--max-evals", "300", "--json", "--jobs", "4")
+	if a, b := fields(t, first)["best_f"], fields(t, again)["best_f"]; a != b {
+		t.Errorf("noise depends on the number of jobs: %v, %v", a, b)
 	}
 }

@@ -46,3 +46,42 @@ func ExampleNewMixed() {
 	// integers: [0 1 2 3] up to [1 3 7 15]
 	// optimum at [1 1 3 12] worth true
 }
+
+func ExampleSuites() {
+	for _, s := range bbob.Suites() {
+		fmt.Printf("%s: %d functions\n", s.Name, len(s.Functions))
+	}
+	d, err := bbob.Lookup("c2")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := d.New(5, 1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	g := make([]float64, f.Constraints)
+	f.Constrain(f.XOpt, g)
+	fmt.Printf("%s: %d constraints, at the optimum %.3g\n", d.Title, f.Constraints, g[0])
+	// Output:
+	// bbob: 24 functions
+	// bbob-noisy: 30 functions
+	// bbob-constrained: 54 functions
+	// bbob-mixint: 24 functions
+	// bbob-largescale: 24 functions
+	// sphere, 2 active constraints: 3 constraints, at the optimum 0
+}
+
+func ExampleNewMulti() {
+	m, err := bbob.NewMulti("zdt1", 4)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f := make([]float64, m.Objectives)
+	m.Eval([]float64{0.25, 0, 0, 0}, f)
+	fmt.Println(f)
+	// Output:
+	// [0.25 0.5]
+}

@@ -63,9 +63,9 @@ type Trial struct {
 	Dim         int
 	Instance    int
 	Budget      int
-	Evaluations int   // spent, up to the first value at the last target
-	Hits        []int // evaluations at the first value at each target, 0 for a target not reached
-	Best        float64
+	Evaluations int     // spent, up to the first value at the last target
+	Hits        []int   // evaluations at the first value at each target, 0 for a target not reached
+	Best        float64 // lowest f - f_opt of a feasible point; MaxFloat64 if there was none
 }
 
 // Run makes all trials. The error says what is wrong with the configuration, or that ctx ended.
@@ -187,7 +187,7 @@ func (t *Trial) run(ctx context.Context, c *Config) error {
 	}
 	targets := Targets()
 	t.Hits = make([]int, len(targets))
-	t.Best = math.Inf(1)
+	t.Best = math.MaxFloat64
 	reached := 0
 	eval := func(x, g []float64) (float64, bool) {
 		v := f.Eval(x)

@@ -129,6 +129,50 @@ func TestBadConfigurations(t *testing.T) {
 	}
 }
 
+// Problems whose optimum lies on several constraints are solved to eight digits by feasible points.
+func TestConstrainedSuite(t *testing.T) {
+	if raceDetector {
+		t.Skip("too slow")
+	}
+	trials := run(t, Config{Suite: "bbob-constrained", Functions: []string{"c1", "c3", "c7", "c13", "c15", "c33", "c37", "c39"}, Dims: []int{5}, Instances: []int{1, 2}})
+	if solved, rate := Solved(trials, len(Targets())-1); solved < 7 || rate < 0.7 {
+		t.Errorf("%d of 8 functions solved, success rate %.2f", solved, rate)
+	}
+}
+
+// Every suite runs from start to end, with bounds, integers, noise and constraints.
+func TestSuites(t *testing.T) {
+	for _, suite := range bbob.Suites() {
+		c := Config{Suite: suite.Name, Dims: []int{5}, Instances: []int{1}, Budget: 20}
+		trials := run(t, c)
+		if len(trials) != len(suite.Functions) {
+			t.Errorf("%s: %d trials", suite.Name, len(trials))
+		}
+		for _, r := range trials {
+			if r.Evaluations == 0 || r.Evaluations > 100 || r.Hits[50] == 0 && r.Evaluations < 100 {
+				t.Errorf("%s: %+v", suite.Name, r)
+			}
+		}
+		c.Workers = 3
+		if again := run(t, c); !reflect.DeepEqual(again, trials) {
+			t.Errorf("%s: three workers give another result", suite.Name)
+		}
+	}
+}
+
+func TestRunningTimesAndProfile(t *testing.T) {
+	hits := func(at ...int) []int { return append(make([]int, 51-len(at)), at...) }
+	a := []Trial{{Function: "f1", Dim: 2, Budget: 200, Evaluations: 100, Hits: hits(40, 100)}, {Function: "f2", Dim: 2, Budget: 200, Evaluations: 200, Hits: hits()}}
+	b := []Trial{{Function: "f1", Dim: 2, Budget: 200, Evaluations: 50, Hits: hits(50)}, {Function: "f2", Dim: 2, Budget: 200, Evaluations: 60, Hits: hits(60)}}
+	if got, want := RunningTimes(a, 2), [][2]float64{{20, 1. / 102}, {50, 2. / 102}, {100, 2. / 102}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("running times %v, want %v", got, want)
+	}
+	want := [][][2]float64{{{2, 0.5}}, {{1, 1}}}
+	if got := Profile(a, b); !reflect.DeepEqual(got, want) {
+		t.Errorf("profile %v, want %v", got, want)
+	}
+}
+
 // TestInterruptedRunsGoOn: a run that ends after some trials, and one that begins with them, make every trial once, and together what one run makes.
 func TestInterruptedRunsGoOn(t *testing.T) {
 	c := Config{Functions: []string{"f1", "f8", "f15"}, Dims: []int{2, 3}, Instances: []int{1, 2}, Budget: 50, Workers: 2}

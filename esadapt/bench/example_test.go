@@ -38,3 +38,22 @@ func ExampleCompare() {
 	// Output:
 	// n = 4: better area true, fewer evaluations true
 }
+
+func ExampleProfile() {
+	c := bench.Config{Functions: []string{"f1", "f2"}, Dims: []int{3}, Budget: 2000}
+	slow, err := bench.Run(context.Background(), c)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c.Options.Surrogate = true
+	quick, err := bench.Run(context.Background(), c)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	curves := bench.Profile(slow, quick)
+	fmt.Println("best on", curves[1][0][1], "of the functions")
+	// Output:
+	// best on 1 of the functions
+}

@@ -1,7 +1,11 @@
 package serve_test
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 
@@ -28,4 +32,35 @@ func ExampleSession_Handle() {
 	fmt.Println(string(s.Handle([]byte(`{"op":"tell","f":[4,3,NaN,"Infinity"]}`))))
 	// Output:
 	// {"stop":"max-evaluations: give more evaluations if the value still falls, or resume the state"}
+}
+
+func ExampleNewHandler() {
+	h, err := serve.NewHandler(serve.HTTPOptions{Token: "sixteen letters or more"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	post := func(path, body string) string {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, server.URL+path, strings.NewReader(body))
+		if err != nil {
+			return err.Error()
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer sixteen letters or more")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err.Error()
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		return string(text)
+	}
+	session := strings.Split(post("/v1/open", `{"dim":2,"x0":[1,2],"seed":7,"budget":6}`), `"`)[3]
+	fmt.Print(post("/v1/"+session+"/tell", `{"f":[5,4,3,2,1,0]}`))
+	fmt.Print(post("/v1/"+session+"/close", ""))
+	// Output:
+	// {"stop":"max-evaluations: give more evaluations if the value still falls, or resume the state"}
+	// {"ok":true}
 }

@@ -115,6 +115,18 @@ func factorise(m dense.Matrix[float64], d float64, name string) error {
 	return nil
 }
 
+// Invert overwrites the symmetric m with the inverse of m + d I, and w, of the same size, with scratch. name stands in the *SingularError.
+func Invert(m dense.Matrix[float64], d float64, name string, w dense.Matrix[float64]) error {
+	if err := factorise(m, d, name); err != nil {
+		return err
+	}
+	dense.InvertLower(m)
+	w.Copy(m)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w, w, 0, m)
+	dense.Mirror(m)
+	return nil
+}
+
 func (v *Inverse) decompose() error {
 	if !v.solver.Sym(v.b, v.lb) {
 		return &SingularError{"B", 0}

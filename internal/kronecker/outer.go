@@ -4,36 +4,153 @@ package kronecker
 
 import "github.com/spdopt/spdopt/internal/dense"
 
-// Outer adds up outer products of rows. It owns the workspace; the zero value is ready.
+// Outer adds up outer products of rows. Rows are gathered until there are enough of them for an efficient product, so that Flush must follow the last Add.
+// The zero value is ready; it owns its workspace.
 type Outer[T dense.Float] struct {
+	rows          []T
+	count, cols   int // of the gathered rows
+	empty         []int
+	runs          []run
+	packed        []T
 	product, sums []T
+	one           float64
 }
 
-// Add adds the sum over the rows x_i of x1_i x1_i^T to the upper triangle of sum. x1 is x, or x with the number one appended if sum has a row more than x
-// has columns. The products are summed in T, sum in float64. It costs half a product of x^T by x.
+// run is a run of columns: where it begins in the rows and in the packed rows, and its length.
+type run struct{ from, to, length int }
+
+// enough is the number of rows from which a product is efficient: the length of the blocks of the inner dimension in Gemm.
+const enough = 512
+
+// Add adds the sum over the rows x_i of x1_i x1_i^T to the upper triangle of sum, some of it only by the next Flush. x1 is x, or x with the number one
+// appended if sum has a row more than x has columns. Between two flushes sum and the number of columns stay the same. The products are summed in T,
+// sum in float64. It costs half a product of x^T by x, less where columns are zero.
 func (o *Outer[T]) Add(x dense.Matrix[T], one float64, sum dense.Matrix[float64]) {
+	if one != o.one {
+		o.Flush(sum)
+	}
+	o.one, o.cols = one, x.Cols
+	if o.count == 0 && x.Rows >= enough {
+		o.multiply(x, sum)
+		return
+	}
+	for at := 0; at < x.Rows; {
+		n := min(x.Rows-at, enough-o.count)
+		if need := enough * x.Cols; cap(o.rows) < need {
+			o.rows = make([]T, need)
+		}
+		for i := range n {
+			copy(o.rows[(o.count+i)*x.Cols:][:x.Cols], x.Row(at+i))
+		}
+		at += n
+		if o.count += n; o.count == enough {
+			o.Flush(sum)
+		}
+	}
+}
+
+// Flush adds what was gathered.
+func (o *Outer[T]) Flush(sum dense.Matrix[float64]) {
+	if o.count == 0 {
+		return
+	}
+	o.multiply(dense.Wrap(o.count, o.cols, o.rows[:o.count*o.cols]), sum)
+	o.count = 0
+}
+
+func (o *Outer[T]) multiply(x dense.Matrix[T], sum dense.Matrix[float64]) {
+	if sum.Rows > x.Cols {
+		o.border(x, sum)
+	}
+	o.runs = append(o.runs[:0], run{0, 0, x.Cols})
+	if empty := o.zeros(x); len(empty) > 0 {
+		x = o.pack(x, empty)
+	}
 	n := x.Cols
 	o.product = grown(o.product, n*n)
 	p := dense.Wrap(n, n, o.product)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, x, x, 0, p)
-	for i := range n {
-		to := sum.Row(i)[i:n]
-		for j, v := range p.Row(i)[i:] {
-			to[j] += float64(v)
+	o.widen(p, sum)
+}
+
+// zeros lists the columns of x that are zero, or none if there are too few of them to be worth leaving out.
+func (o *Outer[T]) zeros(x dense.Matrix[T]) []int {
+	o.empty = o.empty[:0]
+	for j := range x.Cols {
+		o.empty = append(o.empty, j)
+	}
+	for i := range x.Rows {
+		row, kept := x.Row(i), o.empty[:0]
+		for _, j := range o.empty {
+			if row[j] == 0 {
+				kept = append(kept, j)
+			}
+		}
+		if o.empty = kept; len(kept) < x.Cols/8 {
+			return nil
 		}
 	}
-	if sum.Rows == n {
-		return
+	return o.empty
+}
+
+// pack copies the columns that are not in the ascending list empty, run by run, and lists the runs.
+func (o *Outer[T]) pack(x dense.Matrix[T], empty []int) dense.Matrix[T] {
+	o.runs = o.runs[:0]
+	n := 0
+	for at := 0; at < x.Cols; {
+		end := x.Cols
+		if len(empty) > 0 {
+			end, empty = empty[0], empty[1:]
+		}
+		if end > at {
+			o.runs = append(o.runs, run{at, n, end - at})
+			n += end - at
+		}
+		at = end + 1
 	}
+	o.packed = grown(o.packed, x.Rows*n)
+	m := dense.Wrap(x.Rows, n, o.packed)
+	for i := range x.Rows {
+		from, to := x.Row(i), m.Row(i)
+		for _, r := range o.runs {
+			copy(to[r.to:r.to+r.length], from[r.from:])
+		}
+	}
+	return m
+}
+
+// widen adds the upper triangle of the product p of packed columns to sum.
+func (o *Outer[T]) widen(p dense.Matrix[T], sum dense.Matrix[float64]) {
+	for k, r := range o.runs {
+		for i := range r.length {
+			from, to := p.Row(r.to+i), sum.Row(r.from+i)
+			addUp(to[r.from+i:r.from+r.length], from[r.to+i:r.to+r.length])
+			for _, c := range o.runs[k+1:] {
+				addUp(to[c.from:c.from+c.length], from[c.to:c.to+c.length])
+			}
+		}
+	}
+}
+
+func addUp[T dense.Float](to []float64, from []T) {
+	from = from[:len(to)]
+	for j := range to {
+		to[j] += float64(from[j])
+	}
+}
+
+// border adds the products with the appended number.
+func (o *Outer[T]) border(x dense.Matrix[T], sum dense.Matrix[float64]) {
+	n := x.Cols
 	o.sums = grown(o.sums, n)
 	clear(o.sums)
 	for i := range x.Rows {
 		dense.Axpy(1, x.Row(i), o.sums)
 	}
 	for i, v := range o.sums {
-		sum.Data[i*sum.Stride+n] += one * float64(v)
+		sum.Data[i*sum.Stride+n] += o.one * float64(v)
 	}
-	sum.Data[n*sum.Stride+n] += one * one * float64(x.Rows)
+	sum.Data[n*sum.Stride+n] += o.one * o.one * float64(x.Rows)
 }
 
 // Collapse adds the sum of each reps neighbouring rows of x to the rows of dst.

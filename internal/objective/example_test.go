@@ -36,3 +36,20 @@ func ExampleParseResult() {
 	// 42 0 true <nil>
 	// 43 0 false it has no f: "{\"id\":43}"
 }
+
+func ExampleForms() {
+	for _, form := range objective.Forms() {
+		if form.Name != "expr" {
+			continue
+		}
+		e, err := form.Open("sum(x, # * #)", objective.Options{Dim: 2})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		v, err := e.Evaluate(context.Background(), 1, []float64{3, 4})
+		fmt.Println(v.F, err)
+		e.Close()
+	}
+	// Output: 25 <nil>
+}

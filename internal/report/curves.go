@@ -12,6 +12,7 @@ import (
 type Curves struct {
 	Title  string
 	X      string // what the shared axis is
+	LogX   bool   // it is logarithmic; points that are not positive are left out
 	Panels []Panel
 }
 
@@ -20,6 +21,8 @@ type Panel struct {
 	Y      string
 	Log    bool // of a logarithmic axis; points that are not positive are left out
 	Curves []Curve
+
+	logX bool
 }
 
 // Curve is a line through points (x, y); points that are not finite are left out.
@@ -34,6 +37,9 @@ const (
 	curveTop, panelGap      = 50.0, 60.0
 )
 
+// namedCurves is how many names fit into a panel.
+const namedCurves = 13
+
 // curveColours can be told apart without colour vision (Okabe and Ito).
 var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
@@ -45,6 +51,7 @@ func (c *Curves) SVG() string {
 		curveWidth, height, curveWidth, height)
 	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
 	for k, p := range c.Panels {
+		p.logX = c.LogX
 		p.draw(&b, c.X, curveTop+float64(k)*(panelHeight+panelGap))
 	}
 	b.WriteString("</svg>\n")
@@ -56,19 +63,15 @@ func (c *Curves) Inline() template.HTML { return template.HTML(c.SVG()) }
 
 func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 	x, y := p.axis(0), p.axis(1)
-	label := func(v float64) string { return fmt.Sprintf("%.4g", v) }
-	if p.Log {
-		label = func(v float64) string { return fmt.Sprintf("%.3g", math.Pow(10, v)) }
-	}
 	right, bottom := curveWidth-curveRight, top+panelHeight
 	placeX := func(v float64) float64 { return curveLeft + (right-curveLeft)*x.share(v) }
 	placeY := func(v float64) float64 { return bottom - panelHeight*y.share(v) }
 	for _, v := range y.ticks() {
 		fmt.Fprintf(b, `<path class="grid" d="M%.1f %.1fH%.1f" stroke="#ddd"/><text x="%.1f" y="%.1f" text-anchor="end">%s</text>`,
-			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(v))
+			curveLeft, placeY(v), right, curveLeft-6, placeY(v)+4, label(v, p.Log))
 	}
 	for _, v := range x.ticks() {
-		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%.4g</text>`, placeX(v), bottom, placeX(v), bottom+17, v)
+		fmt.Fprintf(b, `<path d="M%.1f %.1fv4" stroke="#888"/><text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, placeX(v), bottom, placeX(v), bottom+17, label(v, p.logX))
 	}
 	fmt.Fprintf(b, `<path d="M%.1f %.1fV%.1fH%.1f" fill="none" stroke="#888"/>`, curveLeft, top, bottom, right)
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, (curveLeft+right)/2, bottom+33, html.EscapeString(xName))
@@ -87,17 +90,29 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 			fmt.Fprintf(&path, "%s%.2f %.2f", step, placeX(q[0]), placeY(q[1]))
 		}
 		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"/>`, path.String(), colour)
-		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		if k < namedCurves {
+			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		}
 	}
+}
+
+// label writes the value v of an axis, the power of ten on a logarithmic one.
+func label(v float64, log bool) string {
+	if log {
+		return fmt.Sprintf("%.3g", math.Pow(10, v))
+	}
+	return fmt.Sprintf("%.4g", v)
 }
 
 // scaled is the point as the axes count; NaN stands for what a logarithmic axis cannot show.
 func (p *Panel) scaled(q [2]float64) [2]float64 {
-	if p.Log {
-		if q[1] <= 0 {
-			return [2]float64{q[0], math.NaN()}
+	for k, log := range [2]bool{p.logX, p.Log} {
+		switch {
+		case log && q[k] <= 0:
+			q[k] = math.NaN()
+		case log:
+			q[k] = math.Log10(q[k])
 		}
-		q[1] = math.Log10(q[1])
 	}
 	return q
 }

@@ -57,3 +57,17 @@ func TestLogarithmicAxis(t *testing.T) {
 		t.Errorf("the axis is not labelled by values: %s", svg)
 	}
 }
+
+// TestBothAxesLogarithmic: ticks are values, and points that an axis cannot show are left out.
+func TestBothAxesLogarithmic(t *testing.T) {
+	c := Curves{Title: "t", X: "x", LogX: true, Panels: []Panel{{Y: "y", Log: true, Curves: []Curve{{"a", [][2]float64{{1, 1e-8}, {0, 5}, {100, 1}, {1000, -1}}}}}}}
+	svg := c.SVG()
+	for _, tick := range []string{">1<", ">100<", ">1e-08<"} {
+		if !strings.Contains(svg, tick) {
+			t.Errorf("no tick %s in %s", tick, svg)
+		}
+	}
+	if n := strings.Count(svg, "L"); n != 1 {
+		t.Errorf("%d line segments: points that have no logarithm must be left out", n)
+	}
+}

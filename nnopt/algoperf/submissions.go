@@ -59,11 +59,13 @@ func Entries() []Entry {
 		Of("sirf-shampoo", "inverse-free root-free Shampoo", plain("sirf-shampoo", ""), aroundLR(0.05), selfTuned(0.05)),
 		Of("singd", "structured inverse-free natural gradient", plain("singd", singdOptions), aroundLR(0.05), selfTuned(0.05)),
 		Of("ikfac", "inverse-free KFAC", plain("ikfac", singdOptions), aroundLR(0.05), selfTuned(0.05)),
+		Of("kfac", "natural gradient with Kronecker factors and a quadratic model", plain("kfac", ""), aroundLR(0.03), selfTuned(0.03)),
 		Of("muon", "orthogonalised momentum for matrices, AdamW for vectors", plain("muon", ""), aroundLR(0.02), selfTuned(0.02)),
 		Of("lion", "sign of an interpolated average of the gradient", plain("lion", ""), aroundLR(0.002), selfTuned(0.002)),
 		Of("sign", "sign of the averaged gradient", plain("sign", ""), aroundLR(0.002), selfTuned(0.002)),
 		Of("root-free-adamw", "AdamW without the root", plain("root-free-adamw", ""), aroundLR(1), selfTuned(1)),
 		Of("root-free-rmsprop", "RMSProp without the root", plain("root-free-rmsprop", ""), aroundLR(0.1), selfTuned(0.1)),
+		Of("adagrad", "AdaGrad", plain("adagrad", ""), aroundLR(0.02), selfTuned(0.02)),
 		Of("averaged", "moving average of the iterates of descent", plain("averaged", `{"options":{"nesterov":true}}`), aroundLR(0.3), selfTuned(0.3)),
 	}
 }

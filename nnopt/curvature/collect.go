@@ -116,7 +116,7 @@ type Collector[T nnopt.Float] struct {
 	net     *net.Net[T]
 	curved  net.Curved[T]
 	set     Settings
-	layers  []*layerSums
+	layers  []*layerSums[T]
 	index   map[string]int
 	skipped []string
 	layout  []Block
@@ -127,19 +127,20 @@ type Collector[T nnopt.Float] struct {
 	draws    []*rand.Rand
 	stats    []nnopt.Stats[T]
 	uses     []stream[T]
-	outer    kronecker.Outer[T]
 	data     []T   // outputs and vectors
 	averaged [][]T // inputs of grouped convolutions
 	in, out  []T   // collapsed positions
 }
 
 // layerSums are the sums of one weight block; a and b are upper triangles.
-type layerSums struct {
+type layerSums[T nnopt.Float] struct {
 	weight, bias Block
 	hasBias      bool
 	reduce       bool
 	positions    int // S, over all uses of the weights
 	a, b         dense.Matrix[float64]
+	outerA       kronecker.Outer[T]
+	outerB       kronecker.Outer[T]
 }
 
 // stream is what one use of a layer saw: inputs, pulled-back vectors and positions.
@@ -188,8 +189,8 @@ func NewCollector[T nnopt.Float](n *net.Net[T], s Settings) (*Collector[T], erro
 	return c, nil
 }
 
-func (c *Collector[T]) newSums(l nnopt.Layer) *layerSums {
-	s := &layerSums{weight: c.layout[blockOf(c.layout, l.Weight)], hasBias: l.Bias != "", reduce: c.set.reduces(l.Weight)}
+func (c *Collector[T]) newSums(l nnopt.Layer) *layerSums[T] {
+	s := &layerSums[T]{weight: c.layout[blockOf(c.layout, l.Weight)], hasBias: l.Bias != "", reduce: c.set.reduces(l.Weight)}
 	if s.hasBias {
 		s.bias = c.layout[blockOf(c.layout, l.Bias)]
 	}

@@ -80,7 +80,32 @@ func checkSeparate(t *testing.T, separate, joint *KFAC) {
 	}
 }
 
-// summingBoth is the mistake found in public code: the factors of the reduce setting with both inputs and gradients summed.
+// TestKroneckerIsRowMajor: on row-major weights the block is B (x) A, on column-major ones A (x) B, and both are the product B V A.
+func TestKroneckerIsRowMajor(t *testing.T) {
+	m := models()[0]
+	k := mustKFAC(t, m.risk(t), Settings{})
+	f := &k.Blocks[0]
+	out, in := f.Dims()
+	full := block(k, f)
+	matrixNear(t, "row-major", full, kroneckerOf(f.B, f.A), 1e-15)
+	columnMajor := dense.New[float64](full.Rows, full.Cols)
+	place := func(i int) int { return i%out*in + i/out } // of element i of the column-major vector in the row-major one
+	for i := range full.Rows {
+		for j := range full.Cols {
+			columnMajor.Set(i, j, full.At(place(i), place(j)))
+		}
+	}
+	matrixNear(t, "column-major", columnMajor, kroneckerOf(f.A, f.B), 1e-15)
+	v := randomMatrix(3, out, in)
+	x, y := make([]float64, k.dim), make([]float64, k.dim)
+	f.Scatter(v, x)
+	k.MulTo(y, x)
+	got := dense.New[float64](out, in)
+	f.Gather(y, got)
+	matrixNear(t, "product", got, gemm(gemm(f.B, v), f.A), 1e-14)
+}
+
+// TestReduceScaleIsNotSquared: the mistake found in public code, factors of the reduce setting with both inputs and gradients summed, shows as S^2.
 func TestReduceScaleIsNotSquared(t *testing.T) {
 	cases := goldenCases(t)
 	c := cases[slices.IndexFunc(cases, func(c goldenCase) bool { return c.Name == "reduce_setting_S5_meanpool" })]
@@ -521,5 +546,46 @@ func TestTrackedInverseFollows(t *testing.T) {
 	var de *DataError
 	if _, err := tracked.Update(bad); !errors.As(err, &de) {
 		t.Errorf("NaN in a factor: %v", err)
+	}
+}
+
+// TestConvolutionOptions: a single convolution with squared error is exact by expand, and by reduce in front of a pool over all positions, whatever stride,
+// padding, dilation and kernel; with groups where all groups see the same input.
+func TestConvolutionOptions(t *testing.T) {
+	for _, o := range []net.ConvOptions{
+		{Kernel: 3}, {Kernel: 2, Stride: 2}, {Kernel: 3, Padding: 1}, {Kernel: 2, Dilation: 2, Padding: 2}, {Kernel: 3, KernelWidth: 1, StrideWidth: 2, PaddingWidth: 1},
+		{Kernel: 2, Groups: 2}, {Kernel: 2, Groups: 4, Stride: 2, NoBias: true},
+	} {
+		o.In, o.Out, o.Height, o.Width = 4, 4, 5, 6
+		for _, pooled := range []bool{false, true} {
+			conv := net.NewConv2d[float64](source(3), o)
+			layers := []net.Layer[float64]{conv}
+			height, width := conv.OutputSize()
+			rows, sharing, other := 3*height*width, Expand, Reduce
+			if pooled {
+				layers, rows, sharing, other = append(layers, net.NewGlobalPool[float64](net.Mean)), 3, Reduce, Expand
+			}
+			x := randomMatrix(4, 3*30, 4)
+			if groups := max(1, o.Groups); groups > 1 {
+				for i := range x.Rows {
+					for j := range 4 {
+						x.Set(i, j, x.At(i, j%(4/groups)))
+					}
+				}
+			}
+			n := net.New[float64](net.Chain(layers...), net.NewSquare[float64](false), 1)
+			b := &net.Batch[float64]{N: 3, X: x, Target: net.Target[float64]{Values: randomMatrix(5, rows, 4)}}
+			r, err := NewRisk(n, slices.Values([]*net.Batch[float64]{b}), RiskOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ggn := Form(NewGGN(r))
+			if e := relativeError(Form(mustKFAC(t, r, Settings{Sharing: sharing})), ggn); e > 1e-12 {
+				t.Errorf("%+v, pooled %v: %s is off by %g", o, pooled, sharing, e)
+			}
+			if e := relativeError(Form(mustKFAC(t, r, Settings{Sharing: other})), ggn); e < 1e-2 {
+				t.Errorf("%+v, pooled %v: %s is exact", o, pooled, other)
+			}
+		}
 	}
 }

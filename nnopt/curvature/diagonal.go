@@ -52,7 +52,7 @@ func (r *Risk[T]) grouped() bool {
 
 // squaredStreams adds the squares of per-example gradients from the statistics of the layers.
 func (r *Risk[T]) squaredStreams(c *Collector[T], d []float64) {
-	squares := map[*layerSums]*correction[T]{}
+	squares := map[*layerSums[T]]*correction[T]{}
 	var blocks []Factors
 	for _, l := range c.layers {
 		f := Factors{Weight: l.weight}
@@ -64,7 +64,7 @@ func (r *Risk[T]) squaredStreams(c *Collector[T], d []float64) {
 		squares[l] = &correction[T]{values: dense.New[float64](out, in), weights: true, bias: l.hasBias}
 	}
 	for b := range r.Data {
-		c.streams(b, func(l *layerSums, uses []stream[T], first bool) { squares[l].add(uses, b.N, first) })
+		c.streams(b, func(l *layerSums[T], uses []stream[T], first bool) { squares[l].add(uses, b.N, first) })
 	}
 	for k, l := range c.layers {
 		blocks[k].Scatter(squares[l].values, d)

@@ -96,7 +96,7 @@ func Correct[T nnopt.Float](e *Eigen, r *Risk[T], s Settings) error {
 		return err
 	}
 	for b := range r.Data {
-		c.streams(b, func(l *layerSums, uses []stream[T], first bool) {
+		c.streams(b, func(l *layerSums[T], uses []stream[T], first bool) {
 			for _, own := range corrections[l] {
 				own.add(uses, b.N, first)
 			}
@@ -114,8 +114,8 @@ func Correct[T nnopt.Float](e *Eigen, r *Risk[T], s Settings) error {
 }
 
 // correctionsOf prepares for every layer the blocks of e that it serves.
-func correctionsOf[T nnopt.Float](c *Collector[T], e *Eigen) (map[*layerSums][]*correction[T], error) {
-	all := map[*layerSums][]*correction[T]{}
+func correctionsOf[T nnopt.Float](c *Collector[T], e *Eigen) (map[*layerSums[T]][]*correction[T], error) {
+	all := map[*layerSums[T]][]*correction[T]{}
 	for _, l := range c.layers {
 		for k := range e.Blocks {
 			f := &e.Blocks[k]

@@ -110,8 +110,11 @@ func NewKFAC(blocks []Factors, dim int) *KFAC {
 	return k
 }
 
-// KFAC returns the factors of everything added so far.
-func (c *Collector[T]) KFAC() (*KFAC, error) {
+// KFAC returns the factors of everything added so far, a copy.
+func (c *Collector[T]) KFAC() (*KFAC, error) { return c.kfac(dense.Matrix[float64].Clone) }
+
+// kfac makes the factors from what keep makes of the sums.
+func (c *Collector[T]) kfac(keep func(dense.Matrix[float64]) dense.Matrix[float64]) (*KFAC, error) {
 	if c.examples == 0 {
 		return nil, dataError("data", "there are no batches")
 	}
@@ -121,7 +124,7 @@ func (c *Collector[T]) KFAC() (*KFAC, error) {
 	}
 	var blocks []Factors
 	for _, l := range c.layers {
-		blocks = append(blocks, l.factors(&c.set, r, c.examples)...)
+		blocks = append(blocks, l.factors(&c.set, r, c.examples, keep)...)
 	}
 	for _, f := range blocks {
 		if k := notFinite(f.A.Data); k >= 0 {
@@ -144,7 +147,9 @@ func (s *Settings) convention() Convention {
 }
 
 // factors scales the sums by the convention and separates the bias if asked to.
-func (l *layerSums) factors(s *Settings, r float64, examples int) []Factors {
+func (l *layerSums[T]) factors(s *Settings, r float64, examples int, keep func(dense.Matrix[float64]) dense.Matrix[float64]) []Factors {
+	l.outerA.Flush(l.a)
+	l.outerB.Flush(l.b)
 	n, pos := float64(examples), float64(l.positions)
 	mean := n * pos
 	if l.reduce {
@@ -158,11 +163,11 @@ func (l *layerSums) factors(s *Settings, r float64, examples int) []Factors {
 		onA = math.Sqrt(r / mean)
 		onB = onA
 	}
-	b := scaledMirror(l.b, onB)
+	b := scaledMirror(keep(l.b), onB)
 	if s.flavour() == ForwardOnly {
 		b.Identity()
 	}
-	a := scaledMirror(l.a, onA)
+	a := scaledMirror(keep(l.a), onA)
 	f := Factors{Weight: l.weight, A: a, B: b}
 	switch {
 	case !l.hasBias:
@@ -177,11 +182,13 @@ func (l *layerSums) factors(s *Settings, r float64, examples int) []Factors {
 	return []Factors{f, {Bias: l.bias, A: alone, B: b}}
 }
 
-// scaledMirror returns w times the symmetric matrix whose upper triangle is given.
-func scaledMirror(upper dense.Matrix[float64], w float64) dense.Matrix[float64] {
-	m := upper.Clone()
+// scaledMirror turns m into w times the symmetric matrix whose upper triangle it holds.
+func scaledMirror(m dense.Matrix[float64], w float64) dense.Matrix[float64] {
+	for i := range m.Rows {
+		row := m.Row(i)[i:]
+		dense.Scale(w, row, row)
+	}
 	dense.Mirror(m)
-	dense.Scale(w, m.Data, m.Data)
 	return m
 }
 
@@ -195,7 +202,7 @@ func CollectKFAC[T nnopt.Float](r *Risk[T], s Settings) (*KFAC, error) {
 	for b := range r.Data {
 		c.Add(b)
 	}
-	return c.KFAC()
+	return c.kfac(func(sum dense.Matrix[float64]) dense.Matrix[float64] { return sum })
 }
 
 // Trace returns the trace, the sum over blocks of tr(B) tr(A).

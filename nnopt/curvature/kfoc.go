@@ -114,7 +114,7 @@ func (r *Risk[T]) refit(k *KFAC, s Settings, inputs bool) error {
 	if err != nil {
 		return err
 	}
-	fits := map[*layerSums][]*fit[T]{}
+	fits := map[*layerSums[T]][]*fit[T]{}
 	for _, l := range c.layers {
 		for i := range k.Blocks {
 			f := &k.Blocks[i]
@@ -124,7 +124,7 @@ func (r *Risk[T]) refit(k *KFAC, s Settings, inputs bool) error {
 		}
 	}
 	for b := range r.Data {
-		c.streams(b, func(l *layerSums, uses []stream[T], _ bool) {
+		c.streams(b, func(l *layerSums[T], uses []stream[T], _ bool) {
 			for _, own := range fits[l] {
 				own.add(uses, b.N)
 			}

@@ -3,6 +3,7 @@ package curvature
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/nnopt"
@@ -119,11 +120,23 @@ func (r *Risk[T]) value(b *net.Batch[T]) (float64, net.Matrix[T]) {
 	return r.Net.Loss.Evaluate(net.Dual[T]{V: out}, &b.Target, net.Dual[T]{}), out
 }
 
-// enter puts the network into the mode of the risk and returns what puts it back.
+// enter puts the network into the mode of the risk and returns what puts it back. Passes of training move running averages, which are restored.
 func (r *Risk[T]) enter() func() {
 	before := r.Net.Inference
 	r.Net.Inference = !r.training
-	return func() { r.Net.Inference = before }
+	if !r.training {
+		return func() { r.Net.Inference = before }
+	}
+	var kept [][]T
+	for _, a := range r.Net.Arrays() {
+		kept = append(kept, slices.Clone(a.Value))
+	}
+	return func() {
+		r.Net.Inference = before
+		for k, a := range r.Net.Arrays() {
+			copy(a.Value, kept[k])
+		}
+	}
 }
 
 // Dim returns the number of parameters.

@@ -8,10 +8,10 @@ import (
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
-// Add adds the streams of a batch. It overwrites the gradients of the blocks. Type2 costs a forward pass and a pull-back for each output of an
+// Add adds the streams of a batch; all batches have the same number of positions per example. It overwrites the gradients of the blocks. Type2 costs a forward pass and a pull-back for each output of an
 // example, the others one pull-back, or Samples of them.
 func (c *Collector[T]) Add(b *net.Batch[T]) {
-	c.inverse += c.streams(b, func(l *layerSums, uses []stream[T], first bool) {
+	c.inverse += c.streams(b, func(l *layerSums[T], uses []stream[T], first bool) {
 		one := 1.0
 		if l.reduce {
 			uses = c.collapse(uses, b.N)
@@ -21,10 +21,10 @@ func (c *Collector[T]) Add(b *net.Batch[T]) {
 		for _, u := range uses {
 			l.positions += u.reps
 			if first {
-				c.outer.Add(u.x, one, l.a)
+				l.outerA.Add(u.x, one, l.a)
 			}
 			if c.set.flavour() != ForwardOnly {
-				c.outer.Add(u.g, 0, l.b)
+				l.outerB.Add(u.g, 0, l.b)
 			}
 		}
 	})
@@ -33,7 +33,7 @@ func (c *Collector[T]) Add(b *net.Batch[T]) {
 
 // streams calls f for every vector at the outputs and every layer with what the uses of the layer saw; first marks the first vector of the batch. It
 // returns 1/R of the batch.
-func (c *Collector[T]) streams(b *net.Batch[T], f func(l *layerSums, uses []stream[T], first bool)) float64 {
+func (c *Collector[T]) streams(b *net.Batch[T], f func(l *layerSums[T], uses []stream[T], first bool)) float64 {
 	out := c.net.Linearize(b)
 	c.factor = c.net.Loss.Factor(out, &b.Target)
 	if c.set.flavour() == ForwardOnly {
@@ -88,7 +88,7 @@ func (c *Collector[T]) rootVectors(out net.Matrix[T], b *net.Batch[T], v net.Mat
 }
 
 // visit calls f with the streams of each layer.
-func (c *Collector[T]) visit(f func(l *layerSums, uses []stream[T], first bool), first bool) {
+func (c *Collector[T]) visit(f func(l *layerSums[T], uses []stream[T], first bool), first bool) {
 	c.stats = c.net.Stats(c.stats[:0])
 	for _, l := range c.layers {
 		c.uses = c.uses[:0]
@@ -121,6 +121,9 @@ func (c *Collector[T]) average(x net.Matrix[T], cols, k int) net.Matrix[T] {
 // collapse returns one stream of a row for each of n examples: the sums over its positions in all uses, which stand in the number of repetitions.
 func (c *Collector[T]) collapse(uses []stream[T], n int) []stream[T] {
 	x, g := uses[0].x, uses[0].g
+	if len(uses) == 1 && uses[0].reps == 1 {
+		return uses
+	}
 	c.in, c.out = grown(c.in, n*x.Cols), grown(c.out, n*g.Cols)
 	clear(c.in)
 	clear(c.out)

@@ -6,19 +6,24 @@ import (
 	"github.com/spdopt/spdopt/nnopt"
 )
 
-// Feed is the side of a training loop that an optimizer sees: gradients, and for a nnopt.StatsObserver the statistics of the layers.
+// Feed is the side of a training loop that an optimizer sees: gradients, for a nnopt.StatsObserver the statistics of the layers, and for a
+// nnopt.ObjectiveUser the loss of the batch.
 type Feed[T Float] struct {
 	net      *Net[T]
 	observer nnopt.StatsObserver[T] // nil if the optimizer is none
 	stats    []nnopt.Stats[T]
+	loss     objective[T]
 }
 
-// NewFeed prepares for an optimizer before its Init: it tells an observer the layers.
+// NewFeed prepares for an optimizer before its Init: it tells an observer the layers, and gives a user of the objective one.
 func NewFeed[T Float](n *Net[T], opt nnopt.Optimizer[T]) *Feed[T] {
-	f := &Feed[T]{net: n}
+	f := &Feed[T]{net: n, loss: objective[T]{net: n}}
 	if o, ok := opt.(nnopt.StatsObserver[T]); ok {
 		f.observer = o
 		o.SetLayers(n.Layers())
+	}
+	if u, ok := opt.(nnopt.ObjectiveUser[T]); ok {
+		u.SetObjective(&f.loss)
 	}
 	return f
 }
@@ -26,6 +31,7 @@ func NewFeed[T Float](n *Net[T], opt nnopt.Optimizer[T]) *Feed[T] {
 // Gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss. sampled returns the source of targets drawn
 // from the model; it is called only where they are wanted.
 func (f *Feed[T]) Gradient(b *Batch[T], sampled func() *rand.Rand) (float64, error) {
+	f.loss.batch = b
 	flavour := nnopt.NoStats
 	if f.observer != nil {
 		flavour = f.observer.WantsStats()

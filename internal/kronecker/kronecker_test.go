@@ -1,0 +1,232 @@
+package kronecker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+func random[T dense.Float](seed uint64, rows, cols int) dense.Matrix[T] {
+	r := rand.New(rand.NewPCG(seed, 5))
+	m := dense.New[T](rows, cols)
+	for i := range m.Data {
+		m.Data[i] = T(r.NormFloat64())
+	}
+	return m
+}
+
+// semidefinite returns X^T X/rows.
+func semidefinite(seed uint64, n, rows int) dense.Matrix[float64] {
+	x, m := random[float64](seed, rows, n), dense.New[float64](n, n)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1/float64(rows), x, x, 0, m)
+	return m
+}
+
+// TestOuter compares sums over uneven batches, with and without an appended number, with zero columns and without, with sums over elements.
+func TestOuter(t *testing.T) {
+	t.Run("float64", func(t *testing.T) { outer[float64](t, 1e-12) })
+	t.Run("float32", func(t *testing.T) { outer[float32](t, 1e-3) })
+}
+
+func outer[T dense.Float](t *testing.T, tol float64) {
+	for _, empty := range []string{"none", "one", "many", "all but one", "all"} {
+		for _, one := range []float64{0, 1, 3} { // the last batch has another number
+			const cols = 18
+			size := cols
+			if one != 0 {
+				size++
+			}
+			var o Outer[T]
+			got, want := dense.New[float64](size, size), dense.New[float64](size, size)
+			for k, rows := range []int{3, 700, 1, 200, 512, 30, 900} {
+				x := random[T](uint64(k), rows, cols)
+				for i := range rows {
+					for j, v := range x.Row(i) {
+						if zero(empty, j) {
+							v = 0
+						}
+						x.Set(i, j, v)
+					}
+				}
+				if one != 0 && k == 6 {
+					one++
+				}
+				o.Add(x, one, got)
+				for i := range rows {
+					for p := range size {
+						for q := p; q < size; q++ {
+							want.Set(p, q, want.At(p, q)+element(x, i, p, one)*element(x, i, q, one))
+						}
+					}
+				}
+			}
+			o.Flush(got)
+			o.Flush(got) // nothing is left
+			for p := range size {
+				for q := p; q < size; q++ {
+					if d := math.Abs(got.At(p, q) - want.At(p, q)); !(d <= tol*(1+math.Abs(want.At(p, q)))) {
+						t.Fatalf("%s, %g: (%d, %d) is %g, want %g", empty, one, p, q, got.At(p, q), want.At(p, q))
+					}
+				}
+			}
+		}
+	}
+}
+
+func zero(empty string, j int) bool {
+	switch empty {
+	case "one":
+		return j == 7
+	case "many":
+		return j < 3 || j > 5 && j < 12 || j == 17
+	case "all but one":
+		return j != 12
+	case "all":
+		return true
+	}
+	return false
+}
+
+func element[T dense.Float](x dense.Matrix[T], i, j int, one float64) float64 {
+	if j == x.Cols {
+		return one
+	}
+	return float64(x.At(i, j))
+}
+
+func TestOuterAllocatesNothing(t *testing.T) {
+	var o Outer[float32]
+	x, sum := random[float32](1, 300, 20), dense.New[float64](21, 21)
+	for i := range x.Rows {
+		clear(x.Row(i)[:8])
+	}
+	run := func() { o.Add(x, 1, sum); o.Add(x, 1, sum); o.Flush(sum) }
+	run()
+	if n := testing.AllocsPerRun(10, run); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestCollapseAndGroups(t *testing.T) {
+	x := dense.Wrap(4, 2, []float64{1, 2, 3, 4, 5, 6, 7, 8})
+	sums, means := dense.New[float64](2, 2), dense.New[float64](4, 1)
+	Collapse(x, 2, sums)
+	AverageGroups(x, means)
+	if fmt.Sprint(sums.Data, means.Data) != "[4 6 12 14] [1.5 3.5 5.5 7.5]" {
+		t.Errorf("%v %v", sums.Data, means.Data)
+	}
+}
+
+// TestSplit: the dampings of the factors multiply to that of the product and have the ratio of the mean eigenvalues; a factor of size 1 gets none, so that
+// the whole is exact.
+func TestSplit(t *testing.T) {
+	b, a := semidefinite(1, 4, 9), semidefinite(2, 6, 9)
+	onB, onA := Split(Pi, b, a, 0.3)
+	if math.Abs(onB*onA-0.3) > 1e-15 || math.Abs(onB/onA-MeanTrace(b)/MeanTrace(a)) > 1e-12 {
+		t.Errorf("%g, %g", onB, onA)
+	}
+	if onB, onA = Split(Plain, b, a, 0.3); onB != 0.3 || onA != 0.3 {
+		t.Errorf("plain: %g, %g", onB, onA)
+	}
+	one := dense.Wrap(1, 1, []float64{5})
+	if onB, onA = Split(Pi, b, one, 0.3); onB != 0.3/5 || onA != 0 {
+		t.Errorf("scalar A: %g, %g", onB, onA)
+	}
+	if onB, onA = Split(Plain, one, a, 0.3); onA != 0.3/5 || onB != 0 {
+		t.Errorf("scalar B: %g, %g", onB, onA)
+	}
+	zero := dense.New[float64](4, 4)
+	if onB, onA = Split(Pi, zero, a, 0.25); onB != 0.5 || onA != 0.5 {
+		t.Errorf("zero factor: %g, %g", onB, onA)
+	}
+}
+
+// TestInverse multiplies the inverse of every kind with the matrix that it inverts.
+func TestInverse(t *testing.T) {
+	b, a := semidefinite(1, 4, 9), semidefinite(2, 6, 9)
+	for _, kind := range []Kind{Exact, Plain, Pi} {
+		inv := NewInverse(4, 6)
+		const d = 0.2
+		if err := inv.Set(kind, b, a, d); err != nil {
+			t.Fatal(err)
+		}
+		x := random[float64](3, 4, 6)
+		y, w := x.Clone(), dense.New[float64](4, 6)
+		if kind == Exact {
+			apply(b, a, x, y, w)
+			dense.Axpy(d, x.Data, y.Data)
+		} else {
+			onB, onA := Split(kind, b, a, d)
+			apply(shifted(b, onB), shifted(a, onA), x, y, w)
+		}
+		inv.Apply(y)
+		for i, v := range x.Data {
+			if math.Abs(y.Data[i]-v) > 1e-12 {
+				t.Fatalf("%s: element %d is %g, want %g", kind, i, y.Data[i], v)
+			}
+		}
+		if n := testing.AllocsPerRun(5, func() { inv.Apply(y) }); n != 0 {
+			t.Errorf("%s: %v allocations", kind, n)
+		}
+	}
+}
+
+func apply(b, a, x, y, w dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, b, x, 0, w)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w, a, 0, y)
+}
+
+func shifted(m dense.Matrix[float64], d float64) dense.Matrix[float64] {
+	m = m.Clone()
+	for i := range m.Rows {
+		m.Data[i*m.Stride+i] += d
+	}
+	return m
+}
+
+func TestInvert(t *testing.T) {
+	m := semidefinite(4, 7, 3)
+	inv, w, p := m.Clone(), dense.New[float64](7, 7), dense.New[float64](7, 7)
+	if err := Invert(inv, 0.1, "A", w); err != nil {
+		t.Fatal(err)
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, shifted(m, 0.1), inv, 0, p)
+	for i := range 7 {
+		for j := range 7 {
+			want := 0.0
+			if i == j {
+				want = 1
+			}
+			if math.Abs(p.At(i, j)-want) > 1e-12 {
+				t.Fatalf("(%d, %d) is %g", i, j, p.At(i, j))
+			}
+		}
+	}
+}
+
+// TestSingular: damping 0 on factors without full rank is an error of every kind, as are factors that are not finite.
+func TestSingular(t *testing.T) {
+	full, low := semidefinite(1, 4, 9), semidefinite(2, 6, 3)
+	bad := full.Clone()
+	bad.Data[0] = math.NaN()
+	for _, kind := range []Kind{Exact, Plain, Pi} {
+		inv := NewInverse(4, 6)
+		var e *SingularError
+		if err := inv.Set(kind, full, low, 0); !errors.As(err, &e) {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if err := inv.Set(kind, bad, low, 1); !errors.As(err, &e) {
+			t.Errorf("%s, NaN: %v", kind, err)
+		}
+		if err := inv.Set(kind, full, low, 1e-3); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	if err := Invert(low.Clone(), 0, "A", dense.New[float64](6, 6)); err == nil {
+		t.Error("a singular matrix has an inverse")
+	}
+}

@@ -1,0 +1,24 @@
+package net
+
+import "github.com/spdopt/spdopt/nnopt"
+
+// objective is the loss of the batch of the running step, in the mode of training, with the masks of the step.
+type objective[T Float] struct {
+	net   *Net[T]
+	batch *Batch[T]
+}
+
+var _ nnopt.Objective[float32] = (*objective[float32])(nil)
+
+// Loss implements nnopt.Objective.
+func (o *objective[T]) Loss() float64 {
+	return o.net.Loss.Evaluate(Dual[T]{V: o.net.Linearize(o.batch)}, &o.batch.Target, Dual[T]{})
+}
+
+// CurvatureTo implements nnopt.Objective.
+func (o *objective[T]) CurvatureTo(dst, v []T) { o.net.GGNVP(o.batch, v, dst) }
+
+// Terms implements nnopt.Objective; it refers to the outputs of the last pass.
+func (o *objective[T]) Terms() float64 {
+	return 1 / o.net.Loss.Factor(o.net.Outputs(), &o.batch.Target)
+}
