@@ -380,7 +380,8 @@ func (p *spectralPart[T]) bounded(alpha float64) float64 {
 
 // squares returns the sum of the squares of z, also where it is beyond the range of T.
 func (p *productModes[T]) squares() (sum float64) {
-	if s := float64(dense.Dot(p.z, p.z)); s < math.Sqrt(math.MaxFloat64) && s > epsilon[T]() {
+	low, _ := eigenRange[T]()
+	if s := float64(dense.Dot(p.z, p.z)); s > low*low && !math.IsInf(s, 1) {
 		return s
 	}
 	for _, v := range p.z {

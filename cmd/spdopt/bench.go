@@ -168,7 +168,7 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 		}
 	}
 	if f.plot != "" {
-		if err := writePicture(f.plot, runningTimesPicture(f.suite, trials)); err != nil {
+		if err := writeWhole(f.plot, []byte(runningTimesPicture(f.suite, trials).SVG())); err != nil {
 			return err
 		}
 	}
@@ -240,7 +240,7 @@ func (a *app) benchCompare(before, after string, allow float64, plot string) err
 		return &matio.Error{File: after, What: fmt.Sprintf("is about %s, but %s about %s", y.Suite, before, x.Suite)}
 	}
 	if plot != "" {
-		if err := writePicture(plot, comparisonPicture(before, after, &x, &y)); err != nil {
+		if err := writeWhole(plot, []byte(comparisonPicture(before, after, &x, &y).SVG())); err != nil {
 			return err
 		}
 	}

@@ -6,25 +6,8 @@ import (
 	"strings"
 
 	"github.com/spdopt/spdopt/esadapt/bench"
-	"github.com/spdopt/spdopt/internal/atomicfile"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/report"
 )
-
-// writePicture draws curves into an .svg file.
-func writePicture(path string, c *report.Curves) error {
-	file, err := atomicfile.Create(path)
-	if err == nil {
-		defer file.Abort()
-		if _, err = file.Write([]byte(c.SVG())); err == nil {
-			err = file.Commit()
-		}
-	}
-	if err != nil {
-		return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err)}
-	}
-	return nil
-}
 
 // runningTimesPicture shows the distribution of running times, one curve for each dimension.
 func runningTimesPicture(suite string, trials []bench.Trial) *report.Curves {

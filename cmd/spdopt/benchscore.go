@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/algoperf"
 )
@@ -160,17 +159,4 @@ func raceObject(l *algoperf.Log, s *algoperf.Scores) raceOutput {
 		o.Scores = append(o.Scores, raceScore{r.Submission, num(r.Score), num(r.Exact), num(r.Speed), nums(r.Seconds), nums(r.Ratios), r.Why, r.Missing})
 	}
 	return o
-}
-
-// writeWith writes a file that appears only when it is whole.
-func writeWith(path string, write func(io.Writer) error) error {
-	file, err := atomicfile.Create(path)
-	if err != nil {
-		return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err)}
-	}
-	defer file.Abort()
-	if err := write(file); err != nil {
-		return err
-	}
-	return file.Commit()
 }

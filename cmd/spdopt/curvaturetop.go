@@ -8,25 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/report"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 )
 
 func log10(v float64) float64 { return math.Log10(v) }
-
-// writePicture writes a file whole or not at all.
-func writePicture(path, svg string) error {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return fmt.Errorf("%s: cannot write: %w", path, err)
-	}
-	defer f.Abort()
-	if _, err := f.Write([]byte(svg)); err != nil {
-		return fmt.Errorf("%s: cannot write: %w", path, err)
-	}
-	return f.Commit()
-}
 
 // topOutput is the JSON object of "curvature topk".
 type topOutput struct {
@@ -147,7 +133,7 @@ func (a *app) curvatureFactors() *cobra.Command {
 			return usagef("--layer: no layer %q has factors", layer)
 		}
 		if picture != "" {
-			if err := writePicture(picture, raster.SVG()); err != nil {
+			if err := writeWhole(picture, []byte(raster.SVG())); err != nil {
 				return err
 			}
 		}

@@ -117,7 +117,7 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 		}
 		out := spectrumOutput{f.head(folder, t, r), logarithmic, o.Steps, o.Repeats, d.Grid, d.Values, picture}
 		if picture != "" {
-			if err := writePicture(picture, spectrumCurves(&out.curvatureHead, d, logarithmic).SVG()); err != nil {
+			if err := writeWhole(picture, []byte(spectrumCurves(&out.curvatureHead, d, logarithmic).SVG())); err != nil {
 				return err
 			}
 		}

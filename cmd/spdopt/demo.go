@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,8 +14,6 @@ import (
 
 	"github.com/spdopt/spdopt/cmd/spdopt/internal/demo"
 	"github.com/spdopt/spdopt/cmd/spdopt/internal/selftest"
-	"github.com/spdopt/spdopt/internal/atomicfile"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/report"
 )
 
@@ -81,8 +79,8 @@ func (a *app) demo(seed uint64, out string) error {
 		return err
 	}
 	if path != "" {
-		if err := writeReport(path, demoPage(r)); err != nil {
-			return cannotWrite(path, err)
+		if err := writeWith(path, func(w io.Writer) error { return report.Write(w, demoPage(r)) }); err != nil {
+			return err
 		}
 	}
 	if a.json {
@@ -94,26 +92,6 @@ func (a *app) demo(seed uint64, out string) error {
 		err = &unmetError{"demo: a check failed"}
 	}
 	return err
-}
-
-func cannotWrite(path string, err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err), Try: "choose another folder with --out", Err: err}
-}
-
-func writeReport(path string, p *report.Page) error {
-	f, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Abort()
-	if err := report.Write(f, p); err != nil {
-		return err
-	}
-	return f.Commit()
 }
 
 func newDemoOutput(r *demo.Result, path string) *demoOutput {

@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"text/tabwriter"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/run"
@@ -59,4 +63,37 @@ func (a *app) printMatrix(m dense.Matrix[float64]) {
 		fmt.Fprintln(w)
 	}
 	w.Flush()
+}
+
+// writeWhole writes a file whole or not at all.
+func writeWhole(path string, text []byte) error {
+	return writeWith(path, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// writeWith writes a file that appears only when it is whole.
+func writeWith(path string, write func(io.Writer) error) error {
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return cannotWrite(path, err)
+	}
+	defer file.Abort()
+	if err := write(file); err != nil {
+		return err
+	}
+	if err := file.Commit(); err != nil {
+		return cannotWrite(path, err)
+	}
+	return nil
+}
+
+// cannotWrite says why a file could not be written, as an error of that file.
+func cannotWrite(path string, err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err), Try: "choose another place", Err: err}
 }

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"bytes"
+	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/monitor"
 	"github.com/spdopt/spdopt/internal/report"
 )
@@ -28,11 +27,7 @@ have in common and the settings in which they differ.`,
 			if err != nil {
 				return err
 			}
-			var b bytes.Buffer
-			if err := report.Write(&b, monitor.Page(views)); err != nil {
-				return err
-			}
-			if err := writeWhole(file, b.Bytes()); err != nil {
+			if err := writeWith(file, func(w io.Writer) error { return report.Write(w, monitor.Page(views)) }); err != nil {
 				return err
 			}
 			return a.written(file)
@@ -97,21 +92,6 @@ func (a *app) views(names []string) ([]*monitor.View, error) {
 		views = append(views, v)
 	}
 	return views, nil
-}
-
-func writeWhole(file string, text []byte) error {
-	f, err := atomicfile.Create(file)
-	if err != nil {
-		return cannotWrite(file, err)
-	}
-	defer f.Abort()
-	if _, err := f.Write(text); err != nil {
-		return cannotWrite(file, err)
-	}
-	if err := f.Commit(); err != nil {
-		return cannotWrite(file, err)
-	}
-	return nil
 }
 
 // written says which file was written.

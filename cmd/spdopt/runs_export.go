@@ -14,8 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/run"
 )
 
@@ -178,15 +176,7 @@ func (a *app) exportRun(dir, to string) error {
 	if to == "-" {
 		return exportEvaluations(a.out, dir, lines)
 	}
-	f, err := atomicfile.Create(to)
-	if err != nil {
-		return &matio.Error{File: to, What: fmt.Sprintf("cannot write: %v", err)}
-	}
-	defer f.Abort()
-	if err := exportEvaluations(f, dir, lines); err != nil {
-		return err
-	}
-	return f.Commit()
+	return writeWith(to, func(w io.Writer) error { return exportEvaluations(w, dir, lines) })
 }
 
 func exportEvaluations(w io.Writer, dir string, lines bool) error {
