@@ -61,6 +61,7 @@ func exitCode(err error) int {
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
 		device   *engine.AbsentError
+		broken   *engine.DeviceError
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
@@ -91,7 +92,7 @@ func exitCode(err error) int {
 		return exitUnmet
 	case errors.As(err, &failed), errors.As(err, &failing):
 		return exitObjective
-	case errors.As(err, &device):
+	case errors.As(err, &device), errors.As(err, &broken):
 		return exitDevice
 	}
 	return exitFailure
