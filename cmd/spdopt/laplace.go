@@ -126,7 +126,7 @@ func (a *app) laplace(f *laplaceFlags, folder string) error {
 	}
 	out.Run = folder
 	if f.picture != "" {
-		if err := writePicture(f.picture, out.curves(f.tune == "grid").SVG()); err != nil {
+		if err := writeWhole(f.picture, []byte(out.curves(f.tune == "grid").SVG())); err != nil {
 			return err
 		}
 		out.Picture = f.picture
