@@ -87,7 +87,7 @@ func (c *comparison) print() error {
 		picture := &report.Curves{Title: w.name + ", tuned, mean of the seeds", X: "step", Panels: []report.Panel{{Y: "validation loss"}}}
 		for k, m := range all {
 			m.row(target, seconds)
-			if k < 8 || m.name == "adamw" {
+			if k < 5 || m.name == "adamw" { // as many as there are colours
 				line := report.Curve{Name: m.name}
 				for i, s := range m.steps {
 					line.Points = append(line.Points, [2]float64{float64(s), m.loss[i]})

@@ -241,7 +241,7 @@ func TestMinimizeEndsInTime(t *testing.T) {
 func TestMinimizeInterrupted(t *testing.T) {
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		time.AfterFunc(300*time.Millisecond, func() { cancel(interrupted{signal}) })
+		time.AfterFunc(time.Second, func() { cancel(interrupted{signal}) })
 		o := invokeWith(ctx, "", "minimize", "--cmd", program("slow"), "--dim", "2", "--json")
 		if o.code != code || !strings.Contains(o.stderr, "interrupted after") || !reflect.DeepEqual(fields(t, o)["stop"], []any{"interrupted"}) {
 			t.Errorf("%+v", o)

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/report"
 	"github.com/spdopt/spdopt/nnopt/data"
@@ -42,7 +44,7 @@ func buildDiffusion(o *Options) (*task, error) {
 	b, v := &net.Batch[float32]{}, &net.Batch[float32]{}
 	noisy(v, valid.X, "validation", 0)
 	return &task{
-		net: n, perEpoch: order.PerEpoch(), examples: train.N,
+		net: n, perEpoch: order.PerEpoch(), examples: train.N, validation: slices.Values([]*net.Batch[float32]{v}),
 		batch: func(step int) *net.Batch[float32] {
 			train.Gather(order.Batch(step), &part)
 			noisy(b, part.X, "noise", step)

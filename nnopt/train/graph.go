@@ -2,6 +2,7 @@ package train
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/data"
@@ -45,7 +46,7 @@ func buildGraph(o *Options) (*task, error) {
 	b := &net.Batch[float32]{X: s.X, N: s.N, Target: net.Target[float32]{Classes: known}}
 	v := &net.Batch[float32]{X: s.X, N: s.N, Target: net.Target[float32]{Classes: unknown}}
 	return &task{
-		net: n, perEpoch: 1, examples: count,
+		net: n, perEpoch: 1, examples: count, validation: slices.Values([]*net.Batch[float32]{v}),
 		batch: func(step int) *net.Batch[float32] { b.Step = uint64(step); return b },
 		evaluate: func() (float64, float64) {
 			loss, out := n.Evaluate(v)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"iter"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -114,8 +115,9 @@ func classifier(o *Options, side int, layer func(*rand.Rand, *data.Images[float3
 	var part data.Set[float32]
 	b := &net.Batch[float32]{}
 	streams, scratch := data.NewStreams(o.Seed), make([]float32, images.X.Cols)
+	validation := pieces(valid, func(p *data.Set[float32]) net.Target[float32] { return net.Target[float32]{Classes: p.Classes} })
 	return &task{
-		net: n, perEpoch: order.PerEpoch(), examples: train.N,
+		net: n, perEpoch: order.PerEpoch(), examples: train.N, validation: validation,
 		batch: func(step int) *net.Batch[float32] {
 			train.Gather(order.Batch(step), &part)
 			images.Shift(part.X, imageShift, streams.At("shift", step), scratch)
@@ -125,21 +127,27 @@ func classifier(o *Options, side int, layer func(*rand.Rand, *data.Images[float3
 		evaluate: func() (float64, float64) {
 			var loss float64
 			right := 0
-			parts(valid, 500, func(p *data.Set[float32]) {
-				l, out := n.Evaluate(&net.Batch[float32]{X: p.X, N: p.N, Target: net.Target[float32]{Classes: p.Classes}})
-				loss += l * float64(p.N)
-				k, _ := hits(out, p.Classes)
+			for b := range validation {
+				l, out := n.Evaluate(b)
+				loss += l * float64(b.N)
+				k, _ := hits(out, b.Target.Classes)
 				right += k
-			})
+			}
 			return loss / float64(valid.N), float64(right) / float64(valid.N)
 		},
 	}, nil
 }
 
-// parts calls f for pieces of at most size examples.
-func parts(s *data.Set[float32], size int, f func(*data.Set[float32])) {
-	for at := 0; at < s.N; at += size {
-		f(s.Part(at, min(at+size, s.N)))
+// pieces yields batches of at most 500 examples.
+func pieces(s *data.Set[float32], target func(*data.Set[float32]) net.Target[float32]) iter.Seq[*net.Batch[float32]] {
+	return func(yield func(*net.Batch[float32]) bool) {
+		const size = 500
+		for at := 0; at < s.N; at += size {
+			p := s.Part(at, min(at+size, s.N))
+			if !yield(&net.Batch[float32]{X: p.X, N: p.N, Target: target(p)}) {
+				return
+			}
+		}
 	}
 }
 
@@ -157,8 +165,9 @@ func buildAutoencoder(o *Options) (*task, error) {
 	), net.NewSquare[float32](false), o.Seed)
 	var part data.Set[float32]
 	b := &net.Batch[float32]{}
+	validation := pieces(valid, func(p *data.Set[float32]) net.Target[float32] { return net.Target[float32]{Values: p.X} })
 	return &task{
-		net: n, perEpoch: order.PerEpoch(), examples: train.N,
+		net: n, perEpoch: order.PerEpoch(), examples: train.N, validation: validation,
 		batch: func(step int) *net.Batch[float32] {
 			train.Gather(order.Batch(step), &part)
 			b.X, b.N, b.Step, b.Target.Values = part.X, part.N, uint64(step), part.X
@@ -166,10 +175,10 @@ func buildAutoencoder(o *Options) (*task, error) {
 		},
 		evaluate: func() (float64, float64) {
 			var loss float64
-			parts(valid, 500, func(p *data.Set[float32]) {
-				l, _ := n.Evaluate(&net.Batch[float32]{X: p.X, N: p.N, Target: net.Target[float32]{Values: p.X}})
-				loss += l * float64(p.N)
-			})
+			for b := range validation {
+				l, _ := n.Evaluate(b)
+				loss += l * float64(b.N)
+			}
 			loss /= float64(valid.N)
 			return loss, loss
 		},

@@ -24,7 +24,7 @@ type Options struct {
 	Target    *float64        `json:"target,omitempty"`   // stop when the metric is at least as good
 	Patience  int             `json:"patience,omitempty"` // stop after this many evaluations without a better metric; 0 never
 	Seed      uint64          `json:"seed"`
-	Device    string          `json:"device,omitempty"` // of the optimizer; default cpu
+	Device    string          `json:"device,omitempty"` // of the optimizer and the network; default cpu
 
 	Out string `json:"-"` // folder for the model and the pictures; default none
 

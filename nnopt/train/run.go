@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -76,7 +77,8 @@ type run struct {
 }
 
 // Run trains a workload. A run that Stop ended has the reason Stopped, and its Checkpoint was given the state.
-func Run(o Options) (*Result, error) {
+func Run(o Options) (result *Result, err error) {
+	defer engine.Recover(&err)
 	w, err := ByName(o.Workload)
 	if err != nil {
 		return nil, err
@@ -90,6 +92,9 @@ func Run(o Options) (*Result, error) {
 	}
 	t, err := w.build(&o)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.net.Use(o.Device); err != nil {
 		return nil, err
 	}
 	o.resolveSteps(&w, t.perEpoch)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/spdopt/spdopt/nnopt/data"
@@ -55,7 +56,7 @@ func buildTransformer(o *Options) (*task, error) {
 	perCharacter := float64(len(v.Target.Classes)) / float64(utf8.RuneCountInString(tokenizer.Decode(v.Target.Classes)))
 	streams := data.NewStreams(o.Seed)
 	return &task{
-		net: n, perEpoch: max(1, len(train)/(textWindow*o.Batch)), examples: len(train),
+		net: n, perEpoch: max(1, len(train)/(textWindow*o.Batch)), examples: len(train), validation: slices.Values([]*net.Batch[float32]{v}),
 		batch: func(step int) *net.Batch[float32] {
 			b.N, b.Step = o.Batch, uint64(step)
 			data.Windows(train, o.Batch, textWindow, streams.At("windows", step), &b.X, &b.Target.Classes)

@@ -70,3 +70,6 @@ func (t *Trained) Batches(count int) iter.Seq[*net.Batch[float32]] {
 		}
 	}
 }
+
+// Validation returns the data of validation in batches, the same in every pass.
+func (t *Trained) Validation() iter.Seq[*net.Batch[float32]] { return t.task.validation }

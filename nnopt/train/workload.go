@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -34,6 +35,8 @@ type task struct {
 	picture  func() string                      // of what the trained network makes, as SVG; may be nil
 	perEpoch int
 	examples int // of training
+
+	validation iter.Seq[*net.Batch[float32]]
 }
 
 // Workloads lists all workloads.
