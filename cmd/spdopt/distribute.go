@@ -248,11 +248,15 @@ func (a *app) dial(ctx context.Context, f *natsFlags, name string) (*nats.Conn, 
 	return conn, nil
 }
 
-// finish ends the run for the workers and removes the queue.
-func (q *queue) finish(ctx context.Context) error {
+// finish ends the run for the workers, notes what came of the queue, and removes it.
+func (q *queue) finish(ctx context.Context, k *keeper) error {
 	err := q.Finish(ctx)
 	q.close()
-	if q.server == nil || err != nil {
+	noted := k.event("queue", struct {
+		distribute.Stats
+		Workers map[string]int `json:"workers"`
+	}{q.Stats(), q.Workers()})
+	if err = errors.Join(err, noted); q.server == nil || err != nil {
 		return err
 	}
 	return os.RemoveAll(q.dir)

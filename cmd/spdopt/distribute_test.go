@@ -99,6 +99,10 @@ func TestKilledDistributedRuns(t *testing.T) {
 		names[e.Worker] = true
 	}
 	require.False(t, names[""], "every result names its worker")
+	for e, err := range run.Events(dir, "queue") {
+		require.NoError(t, err)
+		require.Contains(t, string(e.Raw), `"dropped":`)
+	}
 }
 
 // TestWorkerDrains: a worker that is told to end finishes and delivers what it is at.

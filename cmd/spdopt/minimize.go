@@ -374,7 +374,7 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	out.Run = k.dir()
 	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
 		if q != nil {
-			if err := q.finish(context.WithoutCancel(ctx)); err != nil {
+			if err := q.finish(context.WithoutCancel(ctx), k); err != nil {
 				a.note("the queue could not be removed: %v", err)
 			}
 		}

@@ -32,10 +32,10 @@ type Options struct {
 
 // Stats counts what came.
 type Stats struct {
-	Kept        int // results
-	Dropped     int // results that were duplicates, or not understood
-	Redelivered int // results that were not the first worker's
-	Republished int // evaluations that the server had lost
+	Kept        int `json:"kept"`        // results
+	Dropped     int `json:"dropped"`     // results that were duplicates, or not understood
+	Redelivered int `json:"redelivered"` // results that were not the first worker's
+	Republished int `json:"republished"` // evaluations that the server had lost
 }
 
 // Coordinator hands out the evaluations of a run. Its methods may be called from several goroutines.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -38,6 +39,10 @@ func TestMain(m *testing.M) {
 }
 
 func beWorker(url, file string) error {
+	go func() { // the end of the input is the end of the process that started this one
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
 	if err != nil {
 		return err
@@ -59,6 +64,9 @@ func killer(t *testing.T, url, file string, random *rand.Rand, kept <-chan int) 
 	hire := func() *exec.Cmd {
 		cmd := exec.Command(os.Args[0], "worker", url, file)
 		cmd.Stderr = os.Stderr
+		if _, err := cmd.StdinPipe(); err != nil {
+			t.Error(err)
+		}
 		if err := cmd.Start(); err != nil {
 			t.Error(err)
 		}
