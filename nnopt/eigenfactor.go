@@ -21,6 +21,7 @@ type turning struct {
 // towards the eigenvectors. The angles, the Cayley map and the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor
 // (arXiv:2502.06268).
 type eigenFactor[T Float] struct {
+	e    engine.Backend[T]
 	n    int
 	mode int             // dimension of the tensor
 	b    dense.Matrix[T] // basis, eigenvectors as columns
@@ -34,6 +35,7 @@ type eigenFactor[T Float] struct {
 	work       []T
 	s, r, x    []T
 	next, fine []T // eigenvalues of a step; powers of eigenvalues
+	bound      [1]float64
 }
 
 // newEigenFactor wraps the slots b (n x n), d and m; m may be nil and bound later, as is the workspace.
@@ -41,7 +43,7 @@ func newEigenFactor[T Float](mode int, b, d, m []T) *eigenFactor[T] {
 	n := len(d)
 	v := make([]T, 5*n)
 	f := &eigenFactor[T]{
-		n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
+		e: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
 	}
 	if m != nil {
@@ -54,8 +56,8 @@ func newEigenFactor[T Float](mode int, b, d, m []T) *eigenFactor[T] {
 type turnWork[T Float] struct{ gen, q, work []T }
 
 // newTurnWork returns that of factors of size n at most, whose Cayley maps need cayley elements.
-func newTurnWork[T Float](n, cayley int) *turnWork[T] {
-	return &turnWork[T]{make([]T, n*n), make([]T, n*n), make([]T, max(cayley, n*n))}
+func newTurnWork[T Float](a *engine.Arena[T], n, cayley int) *turnWork[T] {
+	return &turnWork[T]{a.Alloc(n * n), a.Alloc(n * n), a.Alloc(max(cayley, n*n))}
 }
 
 // bind gives the factor a workspace.
@@ -98,15 +100,15 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 		dense.Mirror(f.m)
 		if o.drop && o.sweeps == 1 {
 			if !o.published {
-				dense.RotatedDiagonal(f.q, f.m, f.next, f.work)
+				f.e.RotatedDiagonal(engine.One(f.q), engine.One(f.m), f.next)
 			}
 			f.clearCoupling()
 			f.settle(o)
 			return 1
 		}
 		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.m, f.q, 0, w)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.q, w, 0, f.m)
+		f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 0, engine.One(w))
+		f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 0, engine.One(f.m))
 		f.stay(o)
 		clear(f.x)
 	}
@@ -135,21 +137,18 @@ func (f *eigenFactor[T]) turn(o *turning) {
 	if o.published {
 		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
 	} else {
-		dense.BoundedAngle(f.s, f.r, f.x, f.m, f.gen)
+		f.e.BoundedAngle(f.s, f.r, f.x, engine.One(f.m), engine.One(f.gen))
 	}
-	nu := dense.NormBound(f.gen)
+	f.e.NormBound(engine.One(f.gen), f.bound[:])
+	nu := f.bound[0]
 	if nu > o.maxNorm {
 		nu = min(nu, dense.NormEstimate(f.gen, f.work))
 	}
 	if nu > o.maxNorm {
 		dense.Scale(T(o.maxNorm/nu), f.gen.Data, f.gen.Data)
 	}
-	dense.CayleyInverse(f.gen, f.q, f.work)
-	dense.Scale(2, f.q.Data, f.q.Data)
-	for i := range f.n {
-		f.q.Data[i*f.n+i]--
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.b, f.q, 0, f.gen)
+	f.e.Cayley(engine.One(f.gen), 0, engine.One(f.q))
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 0, engine.One(f.gen))
 	f.b.Copy(f.gen)
 }
 
@@ -208,8 +207,7 @@ func (f *eigenFactor[T]) normalise() float64 {
 
 // restore measures the defect B^T B - I and makes a Newton-Schulz step B <- B - B (B^T B - I)/2 where it is more than rounding.
 func (f *eigenFactor[T]) restore() {
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f.b, f.b, 0, f.q)
-	dense.Mirror(f.q)
+	f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.b), engine.One(f.b), 0, engine.One(f.q))
 	var sum float64
 	for i := range f.n {
 		f.q.Data[i*f.n+i]--
@@ -219,7 +217,7 @@ func (f *eigenFactor[T]) restore() {
 		return
 	}
 	f.gen.Copy(f.b)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -0.5, f.b, f.q, 1, f.gen)
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
 	f.b.Copy(f.gen)
 }
 
@@ -233,6 +231,7 @@ func (f *eigenFactor[T]) inverseTrace() float64 {
 
 // productModes is a tensor with factors for some of its dimensions, and the workspace to apply them.
 type productModes[T Float] struct {
+	e       engine.Backend[T]
 	dims    []int
 	factors []*eigenFactor[T]
 	z, t    []T
@@ -267,11 +266,12 @@ func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
 	left, right := p.split(mode)
 	n := a.Rows
 	if right == 1 {
-		dense.Gemm(dense.NoTrans, !op, 1, dense.Wrap(left, n, p.z), a, 0, dense.Wrap(left, n, p.t))
+		p.e.Gemm(dense.NoTrans, !op, 1, engine.One(dense.Wrap(left, n, p.z)), engine.One(a), 0, engine.One(dense.Wrap(left, n, p.t)))
 	} else {
 		step := n * right
 		for l := range left {
-			dense.Gemm(op, dense.NoTrans, 1, a, dense.Wrap(n, right, p.z[l*step:(l+1)*step]), 0, dense.Wrap(n, right, p.t[l*step:(l+1)*step]))
+			z, t := dense.Wrap(n, right, p.z[l*step:(l+1)*step]), dense.Wrap(n, right, p.t[l*step:(l+1)*step])
+			p.e.Gemm(op, dense.NoTrans, 1, engine.One(a), engine.One(z), 0, engine.One(t))
 		}
 	}
 	p.z, p.t = p.t, p.z
@@ -333,17 +333,17 @@ func (p *productModes[T]) multiply(v []T, mode int) {
 	}
 }
 
-// gram adds c times the Gram matrix of z along a dimension to the upper triangle of h.
+// gram adds c times the Gram matrix of z along a dimension to the upper triangle of h and mirrors it.
 func (p *productModes[T]) gram(c T, mode int, h dense.Matrix[T]) {
 	left, right := p.split(mode)
 	n := h.Rows
 	if right == 1 {
 		z := dense.Wrap(left, n, p.z)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, c, z, z, 1, h)
+		p.e.GemmSymmetric(dense.Transposed, dense.NoTrans, c, engine.One(z), engine.One(z), 1, engine.One(h))
 		return
 	}
 	for l := range left {
 		z := dense.Wrap(n, right, p.z[l*n*right:(l+1)*n*right])
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, c, z, z, 1, h)
+		p.e.GemmSymmetric(dense.NoTrans, dense.Transposed, c, engine.One(z), engine.One(z), 1, engine.One(h))
 	}
 }

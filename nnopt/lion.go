@@ -65,19 +65,6 @@ func (r *lionRule[T]) start(*Block[T], []Slot[T])          {}
 func (r *lionRule[T]) begin(int, float64, int)             {}
 func (r *lionRule[T]) counters() []counter                 { return nil }
 func (r *lionRule[T]) mover(*Block[T], []Slot[T]) mover[T] { return r }
-func (r *lionRule[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
-	m, w := slots[0].Data, b.Value
-	beta1, beta2, lr, shrink := T(r.beta1), T(r.beta2), T(u.LR), T(1-u.Decay)
-	scale, l2 := T(u.GradScale), T(u.L2)
-	for i, v := range b.Grad {
-		g := scale*v + l2*w[i]
-		step := lr
-		if c := beta1*m[i] + (1-beta1)*g; c < 0 {
-			step = -lr
-		} else if c == 0 {
-			step = 0
-		}
-		m[i] = beta2*m[i] + (1-beta2)*g
-		w[i] = shrink*w[i] - step
-	}
+func (r *lionRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
+	e.Sign(engine.Sign{Update: u, Beta1: r.beta1, Beta2: r.beta2}, b.Value, b.Grad, slots[0].Data)
 }

@@ -105,7 +105,7 @@ type muonBlock[T Float] struct {
 	x, next, a, p dense.Matrix[T]
 }
 
-func (s *muonBlock[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
+func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	m := slots[0].Data
 	enter(s.out.Data, b, u)
 	mu := T(s.o.Momentum)
@@ -123,7 +123,7 @@ func (s *muonBlock[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u
 	} else {
 		dense.Transpose(s.x, s.out)
 	}
-	s.orthogonalise()
+	s.orthogonalise(e)
 	if wide {
 		s.out.Copy(s.x)
 	} else {
@@ -133,7 +133,7 @@ func (s *muonBlock[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u
 }
 
 // orthogonalise makes x nearly orthogonal.
-func (s *muonBlock[T]) orthogonalise() {
+func (s *muonBlock[T]) orthogonalise(e engine.Backend[T]) {
 	var top float64
 	for _, v := range s.x.Data {
 		top = max(top, math.Abs(float64(v)))
@@ -151,13 +151,11 @@ func (s *muonBlock[T]) orthogonalise() {
 	}
 	const a, b, c = 3.4445, -4.775, 2.0315
 	for range s.o.Iterations {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.x, s.x, 0, s.a)
-		dense.Mirror(s.a)
+		e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, engine.One(s.x), engine.One(s.x), 0, engine.One(s.a))
 		s.p.Copy(s.a)
-		dense.GemmUpper(dense.NoTrans, dense.NoTrans, c, s.a, s.a, b, s.p)
-		dense.Mirror(s.p)
+		e.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, engine.One(s.a), engine.One(s.a), b, engine.One(s.p))
 		s.next.Copy(s.x)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.p, s.x, a, s.next)
+		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(s.p), engine.One(s.x), a, engine.One(s.next))
 		s.x, s.next = s.next, s.x
 	}
 	if s.o.Exact {

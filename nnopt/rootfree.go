@@ -110,32 +110,18 @@ func (r *rootFreeRule[T]) begin(t int, _ float64, batch int) {
 	}
 }
 
-func (r *rootFreeRule[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
-	keep, take, eps, mu := T(r.beta2), T((1-r.beta2)*r.batch), T(r.eps), T(r.momentum)
-	scale, l2, second := T(u.GradScale), T(u.L2), T(1/r.second)
-	s, w := slots[0].Data, b.Value
+func (r *rootFreeRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
+	form := engine.RootFree{Update: u, Beta2: r.beta2, Take: (1 - r.beta2) * r.batch, Correction: 1 / r.second, Eps: r.eps, Mu: r.momentum, Average: r.adam}
 	if r.adam {
-		m, lr, shrink := slots[1].Data, T(u.LR/r.first), T(1-u.Decay)
-		for i, v := range b.Grad {
-			g := scale*v + l2*w[i]
-			m[i] = mu*m[i] + (1-mu)*g
-			s[i] = keep*s[i] + take*g*g
-			w[i] = shrink*w[i] - lr*m[i]/(s[i]*second+eps)
-		}
-		return
+		form.LR /= r.first
+	} else {
+		form.Inside = inside(u)
 	}
-	var decay, lr = T(inside(u)), T(u.LR)
-	for i, v := range b.Grad {
-		g := scale*v + l2*w[i]
-		s[i] = keep*s[i] + take*g*g
-		d := g/(s[i]*second+eps) + decay*w[i]
-		if mu != 0 {
-			m := slots[1].Data
-			m[i] = mu*m[i] + d
-			d = m[i]
-		}
-		w[i] -= lr * d
+	var m []T
+	if len(slots) > 1 {
+		m = slots[1].Data
 	}
+	e.RootFree(form, b.Value, b.Grad, slots[0].Data, m)
 }
 
 // inside returns the weight decay of a rule whose momentum includes it: the factor of W in the direction.

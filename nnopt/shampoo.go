@@ -238,7 +238,7 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	}
 	for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := shampooPart[T]{piece: p}
-		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
+		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
 		if r.corrected {
 			part.second = take()
 		}
@@ -268,7 +268,7 @@ func (r *shampooRule[T]) moment(i, n int, take func() []T) *momentFactor[T] {
 	f := newMomentFactor(i, n, l, q, values)
 	if r.Sweeps {
 		f.sweeper = newEigenFactor(i, make([]float64, n*n), make([]float64, n), make([]float64, n*n))
-		f.sweeper.bind(newTurnWork[float64](n, dense.CayleyWork(n)))
+		f.sweeper.bind(newTurnWork[float64](nil, n, dense.CayleyWork(n)))
 	}
 	return f
 }

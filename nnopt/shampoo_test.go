@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // shampooGolden is testdata/golden/distributed_shampoo.json: runs of facebookresearch/optimizers.
@@ -293,7 +295,7 @@ func TestAdaptiveRefreshCounts(t *testing.T) {
 			continue
 		}
 		p := shampooPart[float64]{piece: piece{dims: []int{3, 3}, strides: []int{3, 1}, excluded: []bool{false, false}}}
-		p.dims, p.z, p.t = []int{3, 3}, make([]float64, 9), make([]float64, 9)
+		p.e, p.dims, p.z, p.t = engine.CPU[float64](), []int{3, 3}, make([]float64, 9), make([]float64, 9)
 		r := &shampooRule[float64]{Factoring: Factoring{Beta2: 0.99}}
 		for mode := range 2 {
 			f := newMomentFactor[float64](mode, 3, make([]float64, 9), make([]float64, 9), nil)

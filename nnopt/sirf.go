@@ -102,7 +102,7 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	rest := slots[1:]
 	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := sirfPart[T]{piece: p}
-		part.dims, part.z, part.t = p.dims, make([]T, p.size()), make([]T, p.size())
+		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
 		for i, n := range p.dims {
 			if p.excluded[i] {
 				continue

@@ -128,8 +128,9 @@ type spectralRule[T Float] struct {
 	step  int
 	batch float64 // factor on the statistics
 
-	most spectralSizes
-	free chan *spectralWork[T]
+	memory *engine.Arena[T] // of workspaces
+	most   spectralSizes
+	free   chan *spectralWork[T]
 }
 
 func (r *spectralRule[T]) counters() []counter { return nil }
@@ -201,7 +202,7 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 	}
 	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := spectralPart[T]{piece: p, totals: take()}
-		part.dims = p.dims
+		part.e, part.dims = engine.CPU[T](), p.dims
 		if narrow != nil {
 			part.narrow, narrow = narrow[:p.size()], narrow[p.size():]
 		} else {

@@ -271,7 +271,7 @@ func TestSpectralAdaptiveSweeps(t *testing.T) {
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, x, x, 0, a)
 	dense.Mirror(a)
 	f := newEigenFactor(0, make([]float64, n*n), make([]float64, n), make([]float64, n*n))
-	f.bind(newTurnWork[float64](n, dense.CayleyWork(n)))
+	f.bind(newTurnWork[float64](nil, n, dense.CayleyWork(n)))
 	f.b.Identity()
 	for i := range f.d {
 		f.d[i] = 1

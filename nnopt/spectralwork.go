@@ -54,15 +54,15 @@ func (r *spectralRule[T]) put(w *spectralWork[T]) {
 func (r *spectralRule[T]) newWork() *spectralWork[T] {
 	s := r.most
 	w := &spectralWork[T]{
-		sizes: s, in: make([]T, s.block), out: make([]T, s.block), z: make([]T, s.piece), t: make([]T, s.piece), g: make([]T, s.piece),
-		m: make([][]T, s.order), turn: newTurnWork[T](s.n, s.cayley),
+		sizes: s, in: r.memory.Alloc(s.block), out: r.memory.Alloc(s.block), z: r.memory.Alloc(s.piece), t: r.memory.Alloc(s.piece), g: r.memory.Alloc(s.piece),
+		m: make([][]T, s.order), turn: newTurnWork(r.memory, s.n, s.cayley),
 	}
 	if r.o.BFloat16 {
-		w.wide = make([]T, s.piece)
+		w.wide = r.memory.Alloc(s.piece)
 	}
 	if r.o.BFloat16 || !r.keepsCoupling() {
 		for k := range w.m {
-			w.m[k] = make([]T, s.n*s.n)
+			w.m[k] = r.memory.Alloc(s.n * s.n)
 		}
 	}
 	return w

@@ -89,6 +89,7 @@ type stepper[T Float] struct {
 	settings Settings
 	rule     rule[T]
 	backend  engine.Backend[T]
+	arena    *engine.Arena[T]
 
 	blocks   []tracked[T]
 	step     int
@@ -134,7 +135,9 @@ func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T]
 }
 
 // Init implements Optimizer.
-func (s *stepper[T]) Init(blocks []Block[T]) error {
+func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
+	defer engine.Recover(&err)
+	arena := engine.NewArena(s.backend)
 	all := make([]tracked[T], len(blocks))
 	seen := map[string]bool{}
 	for k := range blocks {
@@ -151,11 +154,19 @@ func (s *stepper[T]) Init(blocks []Block[T]) error {
 			return err
 		}
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: make([]T, shape.rows*shape.cols)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: arena.Alloc(shape.rows * shape.cols)})
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
+		if m, ok := all[k].mover.(placed[T]); ok {
+			m.place(s.backend, arena)
+		}
 	}
+	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
+		w.warm()
+	}
+	arena.Reserve(needed(all))
+	s.arena = arena
 	for _, c := range s.rule.counters() {
 		*c.value = 0
 	}
@@ -224,7 +235,8 @@ func (s *stepper[T]) checkAll(blocks []Block[T]) error {
 }
 
 // Step implements Optimizer.
-func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
+func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error) {
+	defer engine.Recover(&err)
 	if err := s.checkAll(blocks); err != nil {
 		return Report{}, err
 	}
@@ -237,7 +249,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 	if info.BatchSize < 0 {
 		return Report{}, option("BatchSize", "must not be negative, not %d", info.BatchSize)
 	}
-	r := Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips, Failures: s.failures}
+	r = Report{Step: s.step, LR: s.settings.LR * info.LRScale, Skips: s.skips, Failures: s.failures}
 	if s.failing > s.settings.tolerated() && s.settings.NonFinite != Skip {
 		return r, &FactorError{s.step, s.failing}
 	}
@@ -261,7 +273,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (Report, error) {
 }
 
 // moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
-// run at the same time, the most expensive first. The bits do not depend on it.
+// run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
 	failed := false
 	if c, ok := s.rule.(coupled[T]); ok {
@@ -277,7 +289,7 @@ func (s *stepper[T]) moveAll() {
 	s.alone = 0
 	for procs := float64(runtime.GOMAXPROCS(0)); s.alone < len(s.order); s.alone++ {
 		c := s.blocks[s.order[s.alone]].cost()
-		if c*procs <= rest {
+		if c*procs <= rest && s.backend == engine.CPU[T]() {
 			break
 		}
 		rest -= c

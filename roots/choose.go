@@ -21,6 +21,9 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		j.Cond = math.Inf(1)
 		return &eigenMethod, nil
 	}
+	if j.onDevice() {
+		return j.chooseOnDevice(o.Method)
+	}
 	if o.Method != "" && o.Method != auto {
 		m, err := ByName(o.Method)
 		if err != nil {

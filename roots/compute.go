@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 func isAccuracy(err error) bool {
@@ -35,12 +36,13 @@ func (q *Query) normalise() error {
 }
 
 // compute is the pipeline behind every entry point: check, ridge, scale, choose, run, measure. a is overwritten.
-func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (Report, error) {
+func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep Report, err error) {
+	defer engine.Recover(&err)
 	if o == nil {
 		o = &Options{}
 	}
 	q.N = a.Rows
-	rep := Report{Kind: q.Kind, N: q.N, Rank: q.N, Residual: -1, Reason: "direct"}
+	rep = Report{Kind: q.Kind, N: q.N, Rank: q.N, Residual: -1, Reason: "direct"}
 	if err := errors.Join(o.Validate(), q.normalise()); err != nil {
 		return rep, err
 	}
@@ -54,7 +56,11 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (Rep
 	if err := finite(a); err != nil {
 		return rep, err
 	}
-	j := &job[T]{Query: q, a: a, x: x, rhs: rhs, rep: &rep, cutoff: o.Cutoff, limit: o.MaxIterations, lower: o.Lower}
+	e, err := engine.Open[T](o.Device)
+	if err != nil {
+		return rep, err
+	}
+	j := &job[T]{Query: q, e: e, a: a, x: x, rhs: rhs, rep: &rep, cutoff: o.Cutoff, limit: o.MaxIterations, lower: o.Lower}
 	if o.Start != nil {
 		if r, c := o.Start.Dims(); r != q.N || c != q.N {
 			panic(Error("Options.Start has not the size of the matrix"))
@@ -66,6 +72,7 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (Rep
 	if err != nil {
 		return rep, unscale(err, j.shift)
 	}
+	j.move()
 	err = j.run(m, o)
 	return rep, err
 }

@@ -4,6 +4,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -39,7 +40,7 @@ func computeFactor(out, rhs dense.Matrix[float64], f *spectral.Factor, q Query) 
 	if q.N == 0 {
 		return rep, nil
 	}
-	j := &job[float64]{Query: q, x: out, rhs: rhs, rep: &rep}
+	j := &job[float64]{e: engine.CPU[float64](), Query: q, x: out, rhs: rhs, rep: &rep}
 	w, order := sortedSpectrum(f.Eigenvalues())
 	b := dense.New[float64](q.N, q.N)
 	permuteColumns(b, dense.Of(f.Basis().RawMatrix()), order)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // progress decides when an iteration stops: at the target, or when its residual no longer falls (rounding has taken over). Running on would
@@ -35,35 +36,25 @@ func broken(residual float64) bool { return math.IsNaN(residual) || residual > 1
 
 // distanceToIdentity returns ||m - I||_F.
 func distanceToIdentity[T dense.Float](m dense.Matrix[T]) float64 {
-	var s float64
-	for i := range m.Rows {
-		for c, v := range m.Row(i) {
-			f := float64(v)
-			if c == i {
-				f--
-			}
-			s += f * f
-		}
-	}
-	return math.Sqrt(s)
+	return distance(engine.CPU[T](), m)
+}
+
+func distance[T dense.Float](e engine.Backend[T], m dense.Matrix[T]) float64 {
+	var d [1]float64
+	e.FromIdentity(engine.One(m), d[:])
+	return d[0]
 }
 
 // polyIdentity sets dst = c0 I + c1 m + c2 m2 elementwise; dst may be m or m2.
 func polyIdentity[T dense.Float](dst dense.Matrix[T], c0, c1 T, m dense.Matrix[T], c2 T, m2 dense.Matrix[T]) {
-	for i := range dst.Rows {
-		d, r := dst.Row(i), m.Row(i)
-		if c2 == 0 {
-			for c, v := range r {
-				d[c] = c1 * v
-			}
-		} else {
-			s := m2.Row(i)
-			for c, v := range r {
-				d[c] = c1*v + c2*s[c]
-			}
-		}
-		d[i] += c0
-	}
+	engine.CPU[T]().Combine(c0, c1, engine.One(m), c2, engine.One(m2), engine.One(dst))
+}
+
+// distance and poly are the same on the device of the job.
+func (j *job[T]) distance(m dense.Matrix[T]) float64 { return distance(j.e, m) }
+
+func (j *job[T]) poly(dst dense.Matrix[T], c0, c1 T, m dense.Matrix[T], c2 T, m2 dense.Matrix[T]) {
+	j.e.Combine(c0, c1, engine.One(m), c2, engine.One(m2), engine.One(dst))
 }
 
 // powerOf returns m^k of a symmetric m for k >= 1 by binary powering; k = 1 returns m itself.

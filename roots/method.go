@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 const auto = "auto"
@@ -43,6 +44,8 @@ type Method struct {
 	Can func(q Query) bool
 	// Work predicts GEMM-equivalents for q, with Cond known.
 	Work func(q Query) float64
+	// device is set for methods that can run on a device.
+	device bool
 	// exact is set for methods that compute all eigenvalues on the way.
 	exact bool
 	// Bound promises the relative forward error for q in the Frobenius norm, with Cond known.
@@ -90,9 +93,11 @@ func ByName(name string) (*Method, error) {
 	return nil, fmt.Errorf("roots: unknown method %q; known: %s, %s", name, auto, strings.Join(names, ", "))
 }
 
-// job is one computation in the precision T. The matrix is scaled so that its largest eigenvalue is about 1 for every kind but exp.
+// job is one computation in the precision T, on one device. The matrix is scaled so that its largest eigenvalue is about 1 for every kind but exp.
 type job[T dense.Float] struct {
 	Query
+	e      engine.Backend[T]
+	arena  *engine.Arena[T]
 	a      dense.Matrix[T] // symmetric, full storage, to be left unchanged
 	x      dense.Matrix[T] // result: n x n, or n x Columns
 	rhs    dense.Matrix[T] // what to apply to, if Columns > 0
@@ -114,11 +119,17 @@ type job[T dense.Float] struct {
 	bound float64
 }
 
-func (j *job[T]) new(rows, cols int) dense.Matrix[T] { return dense.New[T](rows, cols) }
+// new returns a matrix of zeros in the memory of the device.
+func (j *job[T]) new(rows, cols int) dense.Matrix[T] {
+	if j.arena == nil {
+		return dense.New[T](rows, cols)
+	}
+	return dense.Wrap(rows, cols, j.arena.Alloc(rows*cols))
+}
 
-// gemm is dense.Gemm with its work counted.
+// gemm is a product with its work counted.
 func (j *job[T]) gemm(ta, tb dense.Trans, alpha T, a, b dense.Matrix[T], beta T, c dense.Matrix[T]) {
-	dense.Gemm(ta, tb, alpha, a, b, beta, c)
+	j.e.Gemm(ta, tb, alpha, engine.One(a), engine.One(b), beta, engine.One(c))
 	k := a.Cols
 	if ta == dense.Transposed {
 		k = a.Rows
@@ -128,8 +139,7 @@ func (j *job[T]) gemm(ta, tb dense.Trans, alpha T, a, b dense.Matrix[T], beta T,
 
 // symm computes the symmetric c = op(a) op(b) in full storage for half the work.
 func (j *job[T]) symm(ta, tb dense.Trans, alpha T, a, b dense.Matrix[T], c dense.Matrix[T]) {
-	dense.GemmUpper(ta, tb, alpha, a, b, 0, c)
-	dense.Mirror(c)
+	j.e.GemmSymmetric(ta, tb, alpha, engine.One(a), engine.One(b), 0, engine.One(c))
 	k := a.Cols
 	if ta == dense.Transposed {
 		k = a.Rows

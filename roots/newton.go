@@ -8,6 +8,7 @@ import (
 
 var newtonMethod = Method{
 	Name:   "newton",
+	device: true,
 	Title:  "coupled Newton iteration for A^(-1/r) and integer powers of it",
 	Source: "Iannazzo, SIAM J. Matrix Anal. Appl. 28 (2006); Guo and Higham, ibid. (2006), eq. (3.6)",
 	Can:    canCoupled,
@@ -79,7 +80,7 @@ func coupledBound(q Query, c float64) float64 {
 func runNewton[T dense.Float](j *job[T]) error {
 	c, k, r := coupledSplit(j.Power)
 	x, err := coupled(j, r, 1+float64(r), func(m, t, _ dense.Matrix[T]) {
-		polyIdentity(t, 1+1/T(r), -1/T(r), m, 0, m)
+		j.poly(t, 1+1/T(r), -1/T(r), m, 0, m)
 	})
 	if err != nil {
 		return err
@@ -94,13 +95,13 @@ func coupled[T dense.Float](j *job[T], r int, reach float64, step func(m, t, w d
 	n := j.N
 	m, t, w, x := j.new(n, n), j.new(n, n), j.new(n, n), j.new(n, n)
 	z := reach / (2 * j.hi)
-	polyIdentity(m, 0, T(z), j.a, 0, j.a)
+	j.poly(m, 0, T(z), j.a, 0, j.a)
 	x.Identity()
-	polyIdentity(x, 0, T(math.Pow(z, 1/float64(r))), x, 0, x)
+	j.poly(x, 0, T(math.Pow(z, 1/float64(r))), x, 0, x)
 	stop := progress{target: j.target()}
 	limit := j.iterationLimit(200)
 	for it := 1; ; it++ {
-		d := distanceToIdentity(m)
+		d := j.distance(m)
 		if broken(d) {
 			return x, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}

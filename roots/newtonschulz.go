@@ -8,6 +8,7 @@ import (
 
 var newtonSchulzMethod = Method{
 	Name:   "newton-schulz",
+	device: true,
 	Title:  "coupled Newton-Schulz iteration for A^(1/2) and A^(-1/2), repeated for 1/4 and 1/8; products only",
 	Source: "Higham, Functions of Matrices, eq. (6.35)",
 	Can:    canHalving,
@@ -53,13 +54,13 @@ func newtonSchulz[T dense.Float](j *job[T], a dense.Matrix[T], hi float64) (y, z
 	y, z = j.new(n, n), j.new(n, n)
 	t, w := j.new(n, n), j.new(n, n)
 	c := 2 / hi
-	polyIdentity(y, 0, T(c), a, 0, a)
+	j.poly(y, 0, T(c), a, 0, a)
 	z.Identity()
 	stop := progress{target: j.target()}
 	limit := j.iterationLimit(120)
 	for it := 0; ; it++ {
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, z, y, 0, t)
-		d := distanceToIdentity(t)
+		d := j.distance(t)
 		if broken(d) {
 			return y, z, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
@@ -71,13 +72,13 @@ func newtonSchulz[T dense.Float](j *job[T], a dense.Matrix[T], hi float64) (y, z
 			return y, z, &MethodError{j.rep.Method, "no convergence within the iteration limit"}
 		}
 		j.rep.Iterations++
-		polyIdentity(t, 1.5, -0.5, t, 0, t)
+		j.poly(t, 1.5, -0.5, t, 0, t)
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, y, t, 0, w)
 		y, w = w, y
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, t, z, 0, w)
 		z, w = w, z
 	}
-	polyIdentity(y, 0, T(1/math.Sqrt(c)), y, 0, y)
-	polyIdentity(z, 0, T(math.Sqrt(c)), z, 0, z)
+	j.poly(y, 0, T(1/math.Sqrt(c)), y, 0, y)
+	j.poly(z, 0, T(math.Sqrt(c)), z, 0, z)
 	return y, z, nil
 }

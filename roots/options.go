@@ -69,6 +69,9 @@ type Options struct {
 	Start *mat.Dense
 	// Lower is a known lower bound on the eigenvalues of A after the ridge; with it the bound of the Krylov method is rigorous. 0: estimated.
 	Lower float64
+	// Device is where the products are computed: "" or "cpu", or a device such as "cuda" or "cuda:1", for the iterations newton-schulz, newton, order3
+	// and polar-express, of which auto takes the one with the least work. Estimates of the spectrum stay on the processor.
+	Device string
 	// MaxIterations bounds the steps of an iterative method. 0: the method's own limit.
 	MaxIterations int
 	// NoResidual skips the residual of the defining equation (one to three products; a decomposition for powers that are not 1/integer).

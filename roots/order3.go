@@ -8,6 +8,7 @@ import (
 
 var order3Method = Method{
 	Name:   "order3",
+	device: true,
 	Title:  "coupled iteration of order 3 for A^(-1/r) and integer powers of it",
 	Source: "Lakic, BIT 38 (1998); Guo and Higham, SIAM J. Matrix Anal. Appl. 28 (2006)",
 	Can:    canCoupled,
@@ -31,7 +32,7 @@ func runOrder3[T dense.Float](j *job[T]) error {
 	e := (f + 1) / (2 * f * f)
 	x, err := coupled(j, r, 2, func(m, t, w dense.Matrix[T]) {
 		j.symm(dense.NoTrans, dense.NoTrans, 1, m, m, w)
-		polyIdentity(t, T(1+1/f+e), T(-1/f-2*e), m, T(e), w)
+		j.poly(t, T(1+1/f+e), T(-1/f-2*e), m, T(e), w)
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Polar computes the polar decomposition A = U H of an m x n matrix of full column rank, m >= n: U with orthonormal columns, nearest to A in
@@ -21,6 +22,9 @@ func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (Report, err
 	rep := Report{Kind: KindPolar, N: n, Rank: n, Method: polarExpressMethod.Name, Residual: -1, Reason: "direct"}
 	if err := o.Validate(); err != nil {
 		return rep, err
+	}
+	if o.Device != "" && o.Device != "cpu" {
+		return rep, &MethodError{"polar", "runs on the processor only"}
 	}
 	switch o.Method {
 	case "", auto, polarExpressMethod.Name, newtonSchulzMethod.Name:
@@ -43,7 +47,7 @@ func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (Report, err
 	if err := finite(full); err != nil {
 		return rep, err
 	}
-	p := polarJob{job: job[float64]{Query: Query{Kind: KindPolar, N: n, Tol: o.Tol}, rep: &rep, limit: o.MaxIterations}, a: full}
+	p := polarJob{job: job[float64]{e: engine.CPU[float64](), Query: Query{Kind: KindPolar, N: n, Tol: o.Tol}, rep: &rep, limit: o.MaxIterations}, a: full}
 	x, err := p.run(o)
 	if err != nil {
 		return rep, err

@@ -8,6 +8,7 @@ import (
 
 var polarExpressMethod = Method{
 	Name:   "polar-express",
+	device: true,
 	Title:  "coupled iteration with minimax polynomials for A^(1/2) and A^(-1/2), repeated for 1/4 and 1/8; products only",
 	Source: "Amsel, Persson, Musco and Gower, The Polar Express (2025); Chen and Chow (2014)",
 	Can:    canHalving,
@@ -91,7 +92,7 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target 
 	n := j.N
 	y, z = j.new(n, n), j.new(n, n)
 	p, q, w := j.new(n, n), j.new(n, n), j.new(n, n)
-	polyIdentity(y, 0, T(1/hi), a, 0, a)
+	j.poly(y, 0, T(1/hi), a, 0, a)
 	z.Identity()
 	lower := 0.5 * math.Sqrt(lo/hi)
 	plan := polarSchedule(lower, target, j.eps())
@@ -102,7 +103,7 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target 
 			j.gemm(dense.NoTrans, dense.NoTrans, 1, z, y, 0, p)
 		}
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, p, p, 0, w)
-		polyIdentity(q, T(poly.a), T(poly.b), p, T(poly.c), w)
+		j.poly(q, T(poly.a), T(poly.b), p, T(poly.c), w)
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, y, q, 0, w)
 		y, w = w, y
 		if k == 0 {
@@ -115,7 +116,7 @@ func coupledMinimax[T dense.Float](j *job[T], a dense.Matrix[T], lo, hi, target 
 	j.rep.Iterations += len(plan.polys)
 	j.rep.Reason = "converged"
 	j.trunc += 1.2 * plan.error
-	polyIdentity(y, 0, T(math.Sqrt(hi)), y, 0, y)
-	polyIdentity(z, 0, T(1/math.Sqrt(hi)), z, 0, z)
+	j.poly(y, 0, T(math.Sqrt(hi)), y, 0, y)
+	j.poly(z, 0, T(1/math.Sqrt(hi)), z, 0, z)
 	return y, z
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // rootLimit is the largest r for which powers +-1/r are checked by products.
@@ -19,7 +20,12 @@ func (j *job[T]) residual() {
 	a, x := dense.New[float64](n, n), dense.New[float64](n, n)
 	convert(a, j.a)
 	convert(x, j.x)
-	c := checker{n: n, a: a, x: x}
+	c := checker{n: n, a: a, x: x, e: engine.CPU[float64]()}
+	if j.onDevice() {
+		if e, err := engine.Open[float64](j.e.Name()); err == nil {
+			c.e = e
+		}
+	}
 	r := j.rep
 	k, root, ok := rootOf(j.Power, rootLimit)
 	switch {
@@ -138,13 +144,14 @@ func frobenius[T dense.Float](m dense.Matrix[T]) float64 {
 // checker evaluates residuals of a scaled result x for a, counting its products.
 type checker struct {
 	n    int
+	e    engine.Backend[float64]
 	a, x dense.Matrix[float64]
 	work float64
 }
 
 func (c *checker) mul(p, q dense.Matrix[float64]) dense.Matrix[float64] {
 	z := dense.New[float64](c.n, c.n)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p, q, 0, z)
+	c.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(p), engine.One(q), 0, engine.One(z))
 	c.work++
 	return z
 }
@@ -199,7 +206,7 @@ func (c *checker) otherExp(ran string) float64 {
 	}
 	y := dense.New[float64](c.n, c.n)
 	rep := Report{}
-	other := job[float64]{Query: Query{Kind: KindExp, N: c.n}, a: c.a, x: y, rep: &rep}
+	other := job[float64]{e: engine.CPU[float64](), Query: Query{Kind: KindExp, N: c.n}, a: c.a, x: y, rep: &rep}
 	if other.padeExp() != nil {
 		return math.Inf(1)
 	}
@@ -242,7 +249,7 @@ func (c *checker) otherPower(p, hi float64, ran string) (road string, y scaledMa
 func (c *checker) padePower(p, hi float64) (dense.Matrix[float64], bool) {
 	y := dense.New[float64](c.n, c.n)
 	rep := Report{}
-	other := job[float64]{Query: Query{Kind: KindPow, Power: p, N: c.n}, a: c.a, x: y, rep: &rep, hi: hi}
+	other := job[float64]{e: engine.CPU[float64](), Query: Query{Kind: KindPow, Power: p, N: c.n}, a: c.a, x: y, rep: &rep, hi: hi}
 	if !padeMethod.Can(other.Query) || other.survey() != nil || runPade(&other) != nil {
 		return y, false
 	}

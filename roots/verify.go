@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Verification compares a result with the same function computed on another road.
@@ -81,9 +82,9 @@ func verifyPower(x, a dense.Matrix[float64], q Query, rep Report) (Verification,
 	if q.Kind > KindInv || p <= 0 && p >= -1 {
 		return Verification{}, &MethodError{rep.Method, "has no second road for " + q.Kind.String() + " of this matrix"}
 	}
-	j := &job[float64]{Query: q, a: a, x: x, rep: &Report{}}
+	j := &job[float64]{e: engine.CPU[float64](), Query: q, a: a, x: x, rep: &Report{}}
 	j.shift = j.prepare(&Options{Ridge: rep.Ridge})
-	c := checker{n: q.N, a: j.a}
+	c := checker{n: q.N, a: j.a, e: engine.CPU[float64]()}
 	if math.Abs(p) <= 1 {
 		j.shift = -j.shift
 		j.unscalePower()

@@ -34,7 +34,18 @@ type objectiveFlags struct {
 	errors         lateWriter // error output of programs
 }
 
+// register adds all of them.
 func (f *objectiveFlags) register(cmd *cobra.Command) {
+	f.registerSource(cmd)
+	flags := cmd.Flags()
+	flags.IntVar(&f.constraints, "constraints", 0, `number of values "g" in every answer; feasible means that none is above 0`)
+	flags.StringVar(&f.onFail, "on-fail", "worst", "what a failed evaluation counts as: worst, resample or abort")
+	flags.Float64Var(&f.maxFailRate, "max-fail-rate", 0.5, "stop with code 5 when more than this share of the last two generations failed; 1 never stops")
+}
+
+// registerSource adds those that say what is evaluated, and how.
+func (f *objectiveFlags) registerSource(cmd *cobra.Command) {
+	f.onFail = "worst"
 	flags := cmd.Flags()
 	flags.StringVar(&f.fn, "fn", "", "built-in function: f1 ... f24, the name of a classic, f101 ... (noisy), c1 ... (constrained), m1 ... (mixed-integer), l1 ... (large-scale); spdopt list functions")
 	flags.IntVar(&f.instance, "instance", 1, "instance of the built-in function")
@@ -44,12 +55,9 @@ func (f *objectiveFlags) register(cmd *cobra.Command) {
 	}
 	flags.BoolVar(&f.shell, "shell", false, "give --cmd to /bin/sh")
 	flags.BoolVar(&f.perEval, "per-eval", false, "start --cmd for every evaluation")
-	flags.IntVar(&f.constraints, "constraints", 0, `number of values "g" in every answer; feasible means that none is above 0`)
 	flags.DurationVar(&f.timeout, "timeout", 0, "time for one evaluation by --cmd or --wasm, such as 30s; then it and all it started are killed")
 	flags.IntVar(&f.memory, "wasm-memory", 256, "MiB that an instance of --wasm may hold")
-	flags.StringVar(&f.onFail, "on-fail", "worst", "what a failed evaluation counts as: worst, resample or abort")
 	flags.IntVar(&f.retries, "retries", 0, "how often an evaluation is tried again when --cmd crashes")
-	flags.Float64Var(&f.maxFailRate, "max-fail-rate", 0.5, "stop with code 5 when more than this share of the last two generations failed; 1 never stops")
 }
 
 // applies lists the kinds of objective that a flag means something for.

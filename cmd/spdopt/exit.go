@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spdopt/spdopt/internal/distribute"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
@@ -60,6 +61,7 @@ func exitCode(err error) int {
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
 		device   *engine.AbsentError
+		broken   *engine.DeviceError
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
@@ -72,6 +74,8 @@ func exitCode(err error) int {
 		newer    *run.VersionError
 		changed  *changedError
 		source   *objective.SourceError
+		login    *distribute.LoginError
+		version  *distribute.VersionError
 	)
 	switch {
 	case errors.As(err, &stopped) && stopped.signal == syscall.SIGTERM:
@@ -80,7 +84,7 @@ func exitCode(err error) int {
 		return 130
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
 		return exitUsage
-	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk):
+	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
 		return exitInput
 	case errors.As(err, &none), errors.As(err, &exists), errors.As(err, &busy), errors.As(err, &damaged), errors.As(err, &newer), errors.As(err, &changed):
 		return exitInput
@@ -88,7 +92,7 @@ func exitCode(err error) int {
 		return exitUnmet
 	case errors.As(err, &failed), errors.As(err, &failing):
 		return exitObjective
-	case errors.As(err, &device):
+	case errors.As(err, &device), errors.As(err, &broken):
 		return exitDevice
 	}
 	return exitFailure

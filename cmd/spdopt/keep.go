@@ -58,7 +58,8 @@ type keeper struct {
 }
 
 // asideFromProblem are settings that may change without changing the result.
-var asideFromProblem = []string{"jobs", "timeout", "retries", "checkpoint-every", "durable", "out", "run", "parts"}
+var asideFromProblem = []string{"jobs", "timeout", "retries", "checkpoint-every", "durable", "out", "run", "parts",
+	"distributed", "nats", "token-file", "nats-creds", "tls-ca", "tls-cert", "tls-key", "listen", "ack-wait", "max-deliver", "replicas", "queue-sync"}
 
 // fileSettings are the settings whose values name files that the result depends on.
 var fileSettings = []string{"cmd", "wasm", "data", "weights", "labels", "start"}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	_ "github.com/spdopt/spdopt/cuda" // the device "cuda"
 )
 
 func main() {

@@ -32,6 +32,7 @@ type minimizeFlags struct {
 	inFlight                   int
 	keep                       keepFlags
 	askTell                    bool
+	far                        distributedFlags
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -74,6 +75,8 @@ func (a *app) minimizeCommand() *cobra.Command {
 Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
 {file}, {seed} or {id}.
 
+With --distributed, or --nats for a server elsewhere, processes on any number of machines evaluate (spdopt worker); the result is that of a run on one.
+
 With --out, and with --cmd unless told otherwise, every result is kept in a directory at once, and a run that was interrupted or killed goes on without evaluating anything again:
 spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and tell drive the search.
 
@@ -91,7 +94,8 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
   spdopt minimize --ask-tell --out runs/lab --dim 3 --lower 0 --upper 1
   spdopt minimize --cmd ./simulate --per-eval --lower 0,1 --upper 90,20 --max-evals 300
   spdopt minimize --expr "sum(x,#*#)+abs(x[0]-1)" --dim 5
-  spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s`,
+  spdopt minimize --wasm objective.wasm --dim 10 --timeout 1s
+  spdopt minimize --cmd ./simulate --dim 20 --distributed --listen 0.0.0.0:4222 --token-file token.txt`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("minimize takes flags only, got %q (--fn NAME, --cmd COMMAND, --wasm FILE or --expr TEXT)", args[0])
@@ -117,10 +121,19 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
 	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end")
 	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
-	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once; the result does not depend on it")
+	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once, in a distributed run those handed out (default a generation); the result does not depend on it")
 	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
+	f.far.register(cmd)
 	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs with --cmd, none with --fn; "auto" and "none" choose`)
 	return cmd
+}
+
+// local returns how to evaluate in this process; nothing is opened if workers do it.
+func (f *minimizeFlags) local(o *esadapt.Options, function *bbob.Function) (evaluator, func(), error) {
+	if f.far.asked() {
+		return nil, func() {}, nil
+	}
+	return f.evaluator(o, function, max(f.jobs, f.inFlight))
 }
 
 func strategyNames() (names []string) {
@@ -184,6 +197,9 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 	} else if err := f.objectiveFlags.check(cmd); err != nil {
 		return err
 	}
+	if err := f.far.check(cmd, &f.keep); err != nil {
+		return err
+	}
 	if err := oneOf("--restarts", f.restarts, "auto", "ipop", "bipop", "none"); err != nil {
 		return err
 	}
@@ -209,6 +225,8 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--in-flight must be 1 to 4096, not %d", f.inFlight)
 	case flags.Changed("in-flight") && flags.Changed("jobs"):
 		return usagef("--jobs and --in-flight exclude each other")
+	case f.inFlight > 0 && f.far.asked():
+		return usagef("--in-flight keeps no run, and a distributed run must be kept: leave one of them out")
 	case f.inFlight > 0 && (f.askTell || f.keep.dir != "" && f.keep.dir != keepNone):
 		return usagef("--in-flight keeps no run: its result depends on the order in which evaluations end")
 	case (f.restarts == "ipop" || f.restarts == "bipop") && !bounded:
@@ -304,12 +322,12 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if f.askTell {
 		return a.beginAskTell(cmd, f, s)
 	}
-	eval, done, err := f.evaluator(&o, function, max(f.jobs, f.inFlight))
+	eval, done, err := f.local(&o, function)
 	if err != nil {
 		return err
 	}
 	defer done()
-	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.kind() == "cmd" && f.inFlight == 0)
+	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.far.asked() || f.kind() == "cmd" && f.inFlight == 0)
 	if err != nil {
 		return err
 	}
@@ -325,9 +343,18 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
 		defer cancel()
 	}
+	jobs := max(f.jobs, f.inFlight)
+	var q *queue
+	if f.far.asked() {
+		if q, err = a.openQueue(ctx, f, &o, k, record); err != nil {
+			return err
+		}
+		defer q.close()
+		eval, jobs = q.Evaluate, f.handedOut(cmd)
+	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, async: async, eval: record.evaluator(eval), jobs: max(f.jobs, f.inFlight), progress: progress, after: record.after}
+	d := &driver{search: s, async: async, eval: record.evaluator(eval), jobs: jobs, progress: progress, after: record.after}
 	if d.plot, err = newSearchPlot(f.plot); err != nil {
 		return err
 	}
@@ -346,6 +373,11 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	out := f.output(s, function, err, time.Since(began)+k.spent())
 	out.Run = k.dir()
 	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
+		if q != nil {
+			if err := q.finish(context.WithoutCancel(ctx), k); err != nil {
+				a.note("the queue could not be removed: %v", err)
+			}
+		}
 		if err := record.finish(s, out); err != nil {
 			return err
 		}

@@ -8,9 +8,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/distribute"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
 )
@@ -25,10 +27,11 @@ type recorder struct {
 	a     *app
 	k     *keeper
 	known map[uint64]run.Told // after the state
-	last  uint64              // the largest identifier in known
+	last  atomic.Uint64       // the largest identifier of a result in the journal that the search had not asked for when it came
 	asked map[uint64]bool     // handed out after the state
 	noted int                 // evaluations at the last "iter" of the journal
 	saved int                 // evaluations at the last state of this process
+	far   bool                // workers evaluate: their results come by keepResult
 }
 
 // savedEvery is the number of evaluations after which a state is stored however little time they took: more would take longer to read than to make.
@@ -57,7 +60,7 @@ func (a *app) recorder(k *keeper, s *esadapt.Search) (*recorder, *esadapt.Search
 		case "ask":
 			r.asked[e.ID] = true
 		case "tell":
-			r.last = max(r.last, e.ID)
+			r.last.Store(max(r.last.Load(), e.ID))
 			r.known[e.ID] = run.Told{F: e.F, G: e.G, Failed: e.Status != "", Error: e.Error}
 		case "iter":
 			var iter struct{ Evaluations int }
@@ -89,6 +92,12 @@ func (r *recorder) evaluator(eval evaluator) evaluator {
 				return objective.Value{}, err
 			}
 		}
+		if r.far {
+			if err := r.k.run.Flush(); err != nil { // workers may finish it although this process dies
+				return objective.Value{}, err
+			}
+			return eval(ctx, id, x)
+		}
 		began := time.Now()
 		v, err := eval(ctx, id, x)
 		told := run.Told{ID: id, F: v.F, G: v.G, Seconds: time.Since(began).Seconds()}
@@ -105,6 +114,33 @@ func (r *recorder) evaluator(eval evaluator) evaluator {
 		}
 		return v, err
 	}
+}
+
+// open returns the evaluations that were handed out and whose results are not in the journal.
+func (r *recorder) open() (ids []uint64) {
+	for id := range r.asked {
+		if _, ok := r.known[id]; !ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// keepResult puts the result of a worker into the journal. A failure of the first evaluation ends the run, and is not kept: the next attempt makes it again.
+func (r *recorder) keepResult(result *distribute.Result) error {
+	told := run.Told{ID: result.ID, F: result.Value.F, G: result.Value.G, Seconds: result.Seconds, Attempt: result.Attempt, Worker: result.Worker}
+	if result.Err != nil {
+		if result.ID == 1 {
+			return nil
+		}
+		told.Failed, told.Error = true, result.Err.What
+		r.k.text.Warn("evaluation failed", "id", result.ID, "worker", result.Worker, "error", result.Err.Error())
+	}
+	if r.asked[result.ID] { // it may come before the search asks for it again
+		r.last.Store(max(r.last.Load(), result.ID))
+	}
+	return r.k.run.Tell(told)
 }
 
 // after runs between two batches.
@@ -128,7 +164,7 @@ func (r *recorder) after(s *esadapt.Search) error {
 			return err
 		}
 	}
-	if r.k == nil || uint64(s.Evaluations()) < r.last { // a state must hold all that the journal before it does
+	if r.k == nil || uint64(s.Evaluations()) < r.last.Load() { // a state must hold all that the journal before it does
 		return nil
 	}
 	if !r.k.due() && s.Evaluations() < r.saved+savedEvery {

@@ -17,6 +17,7 @@ import (
 type rootFlags struct {
 	fileFlags
 	power, method, outH string
+	device              string
 	tol, cutoff         float64
 	maxIterations       int
 	verify              bool
@@ -108,6 +109,7 @@ makes the exit code 4 where the two differ by more than the bounds, or by more t
 	flags := cmd.Flags()
 	flags.StringVar(&f.power, "power", "", "exponent of pow: a number or a fraction, such as -0.25 or -1/4")
 	flags.StringVar(&f.method, "method", "auto", "auto or one of spdopt list roots")
+	flags.StringVar(&f.device, "device", "", "where products are computed: cpu, cuda, cuda:1; the default is cpu")
 	flags.Float64Var(&f.tol, "tol", 0, "wanted bound on the relative error; exit with code 4 if it cannot be promised; 0 is the best possible")
 	flags.Float64Var(&f.cutoff, "cutoff", 0, "drop eigenvalues up to this part of the largest (pseudo-inverse); they are listed")
 	flags.BoolVar(&f.verify, "check", false, "compute each result on another road as well; exit with code 4 where they disagree")
@@ -141,7 +143,7 @@ func (f *rootFlags) query(cmd *cobra.Command, name string) (q roots.Query, o *ro
 	if !slices.Contains(methods, f.method) {
 		return q, nil, unknown("method", f.method, "root "+name, methods, "spdopt list roots")
 	}
-	o = &roots.Options{Method: f.method, Tol: f.tol, MaxIterations: f.maxIterations, Cutoff: f.cutoff}
+	o = &roots.Options{Method: f.method, Tol: f.tol, MaxIterations: f.maxIterations, Cutoff: f.cutoff, Device: f.device}
 	if err := o.Validate(); err != nil {
 		return q, nil, usagef("--tol, --cutoff or --max-iterations: %v", err)
 	}

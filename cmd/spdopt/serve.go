@@ -99,7 +99,7 @@ func (f *serveFlags) handler() (h http.Handler, address string, err error) {
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	token, err := f.token()
+	token, err := readToken(f.tokenFile)
 	if err != nil {
 		return nil, "", err
 	}
@@ -117,18 +117,18 @@ func (f *serveFlags) handler() (h http.Handler, address string, err error) {
 	return h, net.JoinHostPort(host, port), nil
 }
 
-// token comes from the file, otherwise from the environment.
-func (f *serveFlags) token() (string, error) {
-	if f.tokenFile == "" {
+// readToken takes the token from the file, otherwise from the environment.
+func readToken(file string) (string, error) {
+	if file == "" {
 		return os.Getenv("SPDOPT_TOKEN"), nil
 	}
-	raw, err := os.ReadFile(f.tokenFile)
+	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", &matio.Error{File: f.tokenFile, What: fmt.Sprintf("cannot read: %v", errors.Unwrap(err))}
+		return "", &matio.Error{File: file, What: fmt.Sprintf("cannot read: %v", errors.Unwrap(err))}
 	}
 	token := strings.TrimSpace(string(raw))
 	if token == "" {
-		return "", &matio.Error{File: f.tokenFile, What: "holds no token"}
+		return "", &matio.Error{File: file, What: "holds no token"}
 	}
 	return token, nil
 }

@@ -9,6 +9,7 @@ type Backend[T dense.Float] interface {
 	Products[T]
 	Spectral[T]
 	Rows[T]
+	Iteration[T]
 	Normaliser[T]
 	Movement[T]
 	Updates[T]
@@ -35,6 +36,14 @@ type Spectral[T dense.Float] interface {
 	Cayley(n Batch[T], terms int, q Batch[T])
 	// RotatedDiagonal sets d to the diagonals of q_k^T m_k q_k for the symmetric m_k, whose lower triangles are read.
 	RotatedDiagonal(q, m Batch[T], d []T)
+}
+
+// Iteration is what iterations for functions of matrices need beside products.
+type Iteration[T dense.Float] interface {
+	// Combine sets y_k = c0 I + c1 a_k + c2 b_k for square matrices; y may be a or b. With c2 = 0, b plays no part.
+	Combine(c0, c1 T, a Batch[T], c2 T, b, y Batch[T])
+	// FromIdentity sets dst[k] to ||a_k - I||_F.
+	FromIdentity(a Batch[T], dst []float64)
 }
 
 // Rows are operations on the rows and columns of matrices.
@@ -92,4 +101,6 @@ type Updates[T dense.Float] interface {
 	// AdamNarrow is Adam with m stored in bfloat16: it is rounded after every step, and the step is taken with the value before that.
 	AdamNarrow(u Adam, w, g []T, m []BFloat16, v []T)
 	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
+	Sign(u Sign, w, g, m []T)
+	RootFree(u RootFree, w, g, s, m []T)
 }

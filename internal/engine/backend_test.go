@@ -1,4 +1,4 @@
-package engine
+package engine_test
 
 import (
 	"fmt"
@@ -9,143 +9,15 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	. "github.com/spdopt/spdopt/internal/engine"
+	. "github.com/spdopt/spdopt/internal/engine/enginetest"
 )
-
-// random returns a batch with gaps between rows and between matrices, and normal numbers everywhere.
-func random[T dense.Float](r *rand.Rand, count, rows, cols int) Batch[T] {
-	b := Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols + 3}
-	b.Step = rows*b.Stride + 2
-	b.Data = make([]T, count*b.Step)
-	for i := range b.Data {
-		b.Data[i] = T(r.NormFloat64())
-	}
-	return b
-}
-
-func copyOf[T dense.Float](b Batch[T]) Batch[T] {
-	b.Data = slices.Clone(b.Data)
-	return b
-}
-
-// positive returns n numbers between 1/2 and 2.
-func positive[T dense.Float](r *rand.Rand, n int) []T {
-	v := make([]T, n)
-	for i := range v {
-		v[i] = T(0.5 + 1.5*r.Float64())
-	}
-	return v
-}
-
-// symmetric makes the matrices of a square batch symmetric, skew with sign -1.
-func symmetric[T dense.Float](b Batch[T], sign T) Batch[T] {
-	for k := range b.Count {
-		m := b.At(k)
-		for i := range m.Rows {
-			for j := range i {
-				m.Set(i, j, sign*m.At(j, i))
-			}
-			if sign < 0 {
-				m.Set(i, i, 0)
-			}
-		}
-	}
-	return b
-}
 
 func near(t *testing.T, what string, got, want, tol float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= tol) {
 		t.Fatalf("%s: %v, want %v", what, got, want)
 	}
-}
-
-// operation is a call with fresh operands and what it writes.
-type operation[T dense.Float] struct {
-	name string
-	call func()
-	out  []T
-}
-
-// operations returns every operation of the backend on seeded operands of about the given size.
-func operations[T dense.Float](e Backend[T], seed uint64, count, n int) []operation[T] {
-	r := rand.New(rand.NewPCG(seed, 3))
-	batch := func() Batch[T] { return random[T](r, count, n, n) }
-	a, b, c, d := batch(), batch(), batch(), batch()
-	skew := symmetric(batch(), -1)
-	for i := range skew.Data {
-		skew.Data[i] /= T(4 * n)
-	}
-	sym := symmetric(batch(), 1)
-	s, x := positive[T](r, count*n), positive[T](r, count*n)
-	inverse := make([]T, count*n)
-	for i, v := range s {
-		inverse[i] = 1 / v
-	}
-	vector := func() []T { return make([]T, count*n) }
-	narrow := NarrowBatch{Count: count, Rows: n, Cols: n, Stride: a.Stride, Step: a.Step, Data: make([]BFloat16, len(a.Data))}
-	e.Narrow(a.Data, narrow.Data)
-	var all []operation[T]
-	add := func(name string, out []T, call func()) { all = append(all, operation[T]{name, call, out}) }
-	on := func(name string, call func(out Batch[T])) {
-		out, start := copyOf(d), slices.Clone(d.Data)
-		add(name, out.Data, func() { copy(out.Data, start); call(out) })
-	}
-	onVector := func(name string, call func(out []T)) {
-		out := vector()
-		add(name, out, func() { clear(out); call(out) })
-	}
-
-	on("Gemm", func(out Batch[T]) { e.Gemm(dense.NoTrans, dense.Transposed, 2, a, b, 0.5, out) })
-	on("GemmSymmetric", func(out Batch[T]) { e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, a, a, 0, out) })
-	on("GemmNarrow", func(out Batch[T]) { e.GemmNarrow(dense.Transposed, dense.NoTrans, 1, narrow, narrow, 1, out) })
-	on("BoundedAngle", func(out Batch[T]) { e.BoundedAngle(s, inverse, x, sym, out) })
-	on("Cayley", func(out Batch[T]) { e.Cayley(skew, 0, out) })
-	on("Cayley product", func(out Batch[T]) { e.Cayley(skew, 3, out) })
-	onVector("RotatedDiagonal", func(out []T) { e.RotatedDiagonal(a, sym, out) })
-	bounds := make([]float64, count)
-	onVector("NormBound", func(out []T) {
-		e.NormBound(skew, bounds)
-		for k, v := range bounds {
-			out[k] = T(v)
-		}
-	})
-	on("ScaleRows", func(out Batch[T]) { e.ScaleRows(s, a, 0.5, out) })
-	on("ScaleCols", func(out Batch[T]) { e.ScaleCols(s, a, 0.5, out) })
-	onVector("ColSums", func(out []T) { e.ColSums(a, out) })
-	onVector("ColDots", func(out []T) { e.ColDots(a, b, out) })
-	onVector("RowDots", func(out []T) { e.RowDots(a, b, out) })
-	on("Softmax", func(out Batch[T]) { e.Softmax(false, out, x) })
-	on("Softmax causal", func(out Batch[T]) { e.Softmax(true, out, nil) })
-	on("SoftmaxMap", func(out Batch[T]) { e.SoftmaxMap(a, out) })
-	g, start := copyOf(c), slices.Clone(c.Data)
-	on("SoftmaxMapTangent", func(out Batch[T]) { copy(g.Data, start); e.SoftmaxMapTangent(a, b, g, out) })
-	for _, columns := range []bool{false, true} {
-		form := Normalisation[T]{Center: true, Columns: columns, Eps: 1e-3, H: copyOf(a), DH: b, Scale: s, Bend: vector()}
-		on(fmt.Sprintf("Normalise %v", columns), func(out Batch[T]) { f := form; f.Scale, f.H = x, out; e.Normalise(f, a) })
-		on(fmt.Sprintf("NormaliseMap %v", columns), func(out Batch[T]) { e.NormaliseMap(form, c, out) })
-		on(fmt.Sprintf("NormaliseMapTangent %v", columns), func(out Batch[T]) { e.NormaliseMapTangent(form, c, a, b, out) })
-	}
-	index := make([]int32, n)
-	for i := range index {
-		index[i] = int32(r.IntN(n))
-	}
-	on("Gather", func(out Batch[T]) { e.Gather(a.At(0), index, out.At(0)) })
-	on("Scatter", func(out Batch[T]) { e.Scatter(a.At(0), index, out.At(0)) })
-	w := Window{Height: n, Width: 5, Channels: 4, Groups: 2, KernelHeight: 3, KernelWidth: 2, Dilation: 2, StrideHeight: 1, StrideWidth: 2, PaddingHeight: 2, PaddingWidth: 1}
-	height, width := w.Size()
-	images, patches := random[T](r, count, n*5, 4), random[T](r, count, height*width, 24)
-	images.Stride = 4
-	add("Patches", patches.Data, func() { e.Patches(w, images, patches) })
-	back := copyOf(images)
-	add("Pixels", back.Data, func() { e.Pixels(w, patches, back) })
-	wide := make([]T, len(narrow.Data))
-	add("Widen", wide, func() { e.Narrow(b.Data, narrow.Data); e.Widen(narrow.Data, wide) })
-	m, v := make([]BFloat16, len(a.Data)), positive[T](r, len(a.Data))
-	on("AdamNarrow", func(out Batch[T]) {
-		clear(m)
-		e.AdamNarrow(Adam{Update: Update{LR: 0.1, GradScale: 1}, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, A: 1, C: 1}, out.Data, a.Data, m, v)
-	})
-	return all
 }
 
 // TestThreadsAndAllocations: every operation gives the same bits for any number of threads, on shapes that are cut into parts and on shapes that
@@ -160,25 +32,25 @@ func threadsAndAllocations[T dense.Float](t *testing.T) {
 		first := map[string][]T{}
 		for _, procs := range []int{1, 2, 8} {
 			old := runtime.GOMAXPROCS(procs)
-			for _, o := range operations(CPU[T](), 5, shape[0], shape[1]) {
-				before := slices.Clone(o.out)
-				o.call()
-				if slices.Equal(before, o.out) {
-					t.Errorf("%s does nothing", o.name)
+			for _, o := range Operations(CPU[T](), 5, shape[0], shape[1]) {
+				before := slices.Clone(o.Out)
+				o.Call()
+				if slices.Equal(before, o.Out) {
+					t.Errorf("%s does nothing", o.Name)
 				}
-				if first[o.name] == nil {
-					first[o.name] = slices.Clone(o.out)
+				if first[o.Name] == nil {
+					first[o.Name] = slices.Clone(o.Out)
 				}
-				if !slices.Equal(first[o.name], o.out) {
-					t.Errorf("%s, %d of size %d: GOMAXPROCS %d gives other bits", o.name, shape[0], shape[1], procs)
+				if !slices.Equal(first[o.Name], o.Out) {
+					t.Errorf("%s, %d of size %d: GOMAXPROCS %d gives other bits", o.Name, shape[0], shape[1], procs)
 				}
 			}
 			runtime.GOMAXPROCS(old)
 		}
-		for _, o := range operations(CPU[T](), 6, shape[0], shape[1]) {
-			o.call()
-			if n := testing.AllocsPerRun(2, o.call); n != 0 {
-				t.Errorf("%s, %d of size %d: %v allocations", o.name, shape[0], shape[1], n)
+		for _, o := range Operations(CPU[T](), 6, shape[0], shape[1]) {
+			o.Call()
+			if n := testing.AllocsPerRun(2, o.Call); n != 0 {
+				t.Errorf("%s, %d of size %d: %v allocations", o.Name, shape[0], shape[1], n)
 			}
 		}
 	}
@@ -186,16 +58,16 @@ func threadsAndAllocations[T dense.Float](t *testing.T) {
 
 // TestFloat32FollowsFloat64 compares all operations in both element types.
 func TestFloat32FollowsFloat64(t *testing.T) {
-	narrow, wide := operations(CPU[float32](), 7, 2, 9), operations(CPU[float64](), 7, 2, 9)
+	narrow, wide := Operations(CPU[float32](), 7, 2, 9), Operations(CPU[float64](), 7, 2, 9)
 	for i, o := range wide {
-		o.call()
-		narrow[i].call()
+		o.Call()
+		narrow[i].Call()
 		tol := 1e-4
-		if o.name == "AdamNarrow" || o.name == "GemmNarrow" || o.name == "Widen" { // a float32 may round to another bfloat16
+		if o.Name == "AdamNarrow" || o.Name == "GemmNarrow" || o.Name == "Widen" { // a float32 may round to another bfloat16
 			tol = 0.05
 		}
-		for j, v := range o.out {
-			near(t, fmt.Sprintf("%s, element %d", o.name, j), float64(narrow[i].out[j]), v, tol*(1+math.Abs(v)))
+		for j, v := range o.Out {
+			near(t, fmt.Sprintf("%s, element %d", o.Name, j), float64(narrow[i].Out[j]), v, tol*(1+math.Abs(v)))
 		}
 	}
 }
@@ -203,11 +75,11 @@ func TestFloat32FollowsFloat64(t *testing.T) {
 func TestProducts(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
 	e := CPU[float64]()
-	a, c := random[float64](r, 3, 5, 4), random[float64](r, 3, 5, 5)
+	a, c := Random[float64](r, 3, 5, 4), Random[float64](r, 3, 5, 5)
 	e.GemmSymmetric(dense.NoTrans, dense.Transposed, 2, a, a, 0, c)
 	narrow := NarrowBatch{Count: 3, Rows: 5, Cols: 4, Stride: a.Stride, Step: a.Step, Data: make([]BFloat16, len(a.Data))}
 	e.Narrow(a.Data, narrow.Data)
-	rounded, d := copyOf(a), copyOf(c)
+	rounded, d := Copy(a), Copy(c)
 	e.Widen(narrow.Data, rounded.Data)
 	e.GemmNarrow(dense.NoTrans, dense.Transposed, 1, narrow, narrow, -1, d)
 	for k := range 3 {
@@ -231,12 +103,12 @@ func TestSpectral(t *testing.T) {
 	const count, n = 3, 6
 	r := rand.New(rand.NewPCG(4, 1))
 	e := CPU[float64]()
-	s, x := positive[float64](r, count*n), positive[float64](r, count*n)
+	s, x := Positive[float64](r, count*n), Positive[float64](r, count*n)
 	inverse := make([]float64, count*n)
 	for i, v := range s {
 		inverse[i] = 1 / v
 	}
-	sym, gen, q := symmetric(random[float64](r, count, n, n), 1), random[float64](r, count, n, n), random[float64](r, count, n, n)
+	sym, gen, q := Symmetric(Random[float64](r, count, n, n), 1), Random[float64](r, count, n, n), Random[float64](r, count, n, n)
 	e.BoundedAngle(s, inverse, x, sym, gen)
 	bounds, diag := make([]float64, count), make([]float64, count*n)
 	e.NormBound(gen, bounds)
@@ -276,7 +148,7 @@ func TestSpectral(t *testing.T) {
 			}
 		}
 		for range 20 {
-			v := numbers(r, n)
+			v := Random[float64](r, 1, 1, n).Data[:n]
 			var in, out float64
 			for i := range n {
 				in += v[i] * v[i]
@@ -288,7 +160,7 @@ func TestSpectral(t *testing.T) {
 			}
 		}
 	}
-	small, product := copyOf(gen), copyOf(q)
+	small, product := Copy(gen), Copy(q)
 	for i := range small.Data {
 		small.Data[i] *= 0.05
 	}
@@ -305,9 +177,9 @@ func TestScalingAndSums(t *testing.T) {
 	const count, rows, cols = 2, 3, 5
 	r := rand.New(rand.NewPCG(5, 1))
 	e := CPU[float64]()
-	x, y := random[float64](r, count, rows, cols), random[float64](r, count, rows, cols)
-	sr, sc := positive[float64](r, count*rows), positive[float64](r, count*cols)
-	byRow, byCol, plain := copyOf(y), copyOf(y), copyOf(x)
+	x, y := Random[float64](r, count, rows, cols), Random[float64](r, count, rows, cols)
+	sr, sc := Positive[float64](r, count*rows), Positive[float64](r, count*cols)
+	byRow, byCol, plain := Copy(y), Copy(y), Copy(x)
 	e.ScaleRows(sr, x, 3, byRow)
 	e.ScaleCols(sc, x, 3, byCol)
 	e.ScaleCols(sc, plain, 0, plain)
@@ -344,28 +216,28 @@ func TestSoftmax(t *testing.T) {
 	const count, n, h = 2, 5, 1e-6
 	r := rand.New(rand.NewPCG(6, 1))
 	e := CPU[float64]()
-	scores, dir := random[float64](r, count, n, n), random[float64](r, count, n, n)
+	scores, dir := Random[float64](r, count, n, n), Random[float64](r, count, n, n)
 	scores.At(0).Set(2, 1, 900)
 	for _, causal := range []bool{false, true} {
 		at := func(step float64) Batch[float64] {
-			p := copyOf(scores)
+			p := Copy(scores)
 			dense.Axpy(step, dir.Data, p.Data)
 			e.Softmax(causal, p, nil)
 			return p
 		}
-		p, norms := copyOf(scores), make([]float64, count*n)
+		p, norms := Copy(scores), make([]float64, count*n)
 		e.Softmax(causal, p, norms)
-		up, down, d := at(h), at(-h), copyOf(dir)
+		up, down, d := at(h), at(-h), Copy(dir)
 		e.SoftmaxMap(p, d)
 		// the map at moving probabilities and with a moving argument
-		g, dg := random[float64](r, count, n, n), random[float64](r, count, n, n)
+		g, dg := Random[float64](r, count, n, n), Random[float64](r, count, n, n)
 		mapped := func(p Batch[float64], step float64) Batch[float64] {
-			y := copyOf(g)
+			y := Copy(g)
 			dense.Axpy(step, dg.Data, y.Data)
 			e.SoftmaxMap(p, y)
 			return y
 		}
-		gUp, gDown, g0, tangent := mapped(up, h), mapped(down, -h), copyOf(g), copyOf(dg)
+		gUp, gDown, g0, tangent := mapped(up, h), mapped(down, -h), Copy(g), Copy(dg)
 		e.SoftmaxMapTangent(p, d, g0, tangent)
 		for k := range count {
 			for i := range n {
@@ -403,26 +275,26 @@ func TestNormalise(t *testing.T) {
 		if c.columns {
 			vectors = m
 		}
-		x, dx, g, dg := random[float64](r, count, n, m), random[float64](r, count, n, m), random[float64](r, count, n, m), random[float64](r, count, n, m)
+		x, dx, g, dg := Random[float64](r, count, n, m), Random[float64](r, count, n, m), Random[float64](r, count, n, m), Random[float64](r, count, n, m)
 		form := func() Normalisation[float64] {
-			return Normalisation[float64]{Center: c.center, Columns: c.columns, Eps: eps, H: copyOf(x), Scale: make([]float64, count*vectors)}
+			return Normalisation[float64]{Center: c.center, Columns: c.columns, Eps: eps, H: Copy(x), Scale: make([]float64, count*vectors)}
 		}
 		at := func(step float64) (Normalisation[float64], Batch[float64]) {
-			y, back := copyOf(x), copyOf(g)
+			y, back := Copy(x), Copy(g)
 			dense.Axpy(step, dx.Data, y.Data)
 			dense.Axpy(step, dg.Data, back.Data)
 			f := form()
 			e.Normalise(f, y)
-			out := copyOf(g)
+			out := Copy(g)
 			e.NormaliseMap(f, back, out)
 			return f, out
 		}
 		f, gx := at(0)
 		up, gUp := at(h)
 		down, gDown := at(-h)
-		f.DH, f.Bend = copyOf(x), make([]float64, len(f.Scale))
+		f.DH, f.Bend = Copy(x), make([]float64, len(f.Scale))
 		e.NormaliseMap(f, dx, f.DH)
-		dgx := copyOf(g)
+		dgx := Copy(g)
 		e.NormaliseMapTangent(f, g, dg, gx, dgx)
 		for k := range count {
 			for i := range n {
@@ -456,9 +328,9 @@ func TestNormalise(t *testing.T) {
 func TestGatherScatter(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 1))
 	e := CPU[float64]()
-	table, src := random[float64](r, 1, 4, 3), random[float64](r, 1, 6, 3)
+	table, src := Random[float64](r, 1, 4, 3), Random[float64](r, 1, 6, 3)
 	index := []int32{2, 0, 2, 3, 2, 0}
-	out, sum := copyOf(src), copyOf(table)
+	out, sum := Copy(src), Copy(table)
 	e.Gather(table.At(0), index, out.At(0))
 	e.Scatter(src.At(0), index, sum.At(0))
 	for j := range 3 {
@@ -493,9 +365,9 @@ func TestWindows(t *testing.T) {
 		if height < 1 || width < 1 {
 			continue
 		}
-		images := random[float64](r, 2, w.Height*w.Width, w.Channels)
+		images := Random[float64](r, 2, w.Height*w.Width, w.Channels)
 		images.Stride = w.Channels
-		patches := random[float64](r, 2, height*width, w.KernelHeight*w.KernelWidth*w.Channels)
+		patches := Random[float64](r, 2, height*width, w.KernelHeight*w.KernelWidth*w.Channels)
 		e.Patches(w, images, patches)
 		per := w.Channels / w.Groups
 		for k := range 2 {
@@ -511,8 +383,8 @@ func TestWindows(t *testing.T) {
 				}
 			}
 		}
-		g := random[float64](r, 2, patches.Rows, patches.Cols)
-		back := copyOf(images)
+		g := Random[float64](r, 2, patches.Rows, patches.Cols)
+		back := Copy(images)
 		e.Pixels(w, g, back)
 		for k := range 2 {
 			var forward, backward float64
@@ -530,7 +402,7 @@ func TestWindows(t *testing.T) {
 func TestShapesThatDoNotFit(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 1))
 	e := CPU[float32]()
-	a, b := random[float32](r, 2, 3, 3), random[float32](r, 2, 3, 4)
+	a, b := Random[float32](r, 2, 3, 3), Random[float32](r, 2, 3, 4)
 	v := make([]float32, 5)
 	w := Window{Height: 3, Width: 1, Channels: 3, Groups: 1, KernelHeight: 1, KernelWidth: 1, Dilation: 1, StrideHeight: 1, StrideWidth: 1}
 	for name, call := range map[string]func(){
@@ -543,7 +415,7 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		"sums":     func() { e.ColSums(a, v) },
 		"dots":     func() { e.RowDots(a, b, v) },
 		"softmax":  func() { e.Softmax(false, a, v) },
-		"causal":   func() { e.Softmax(true, random[float32](r, 1, 4, 3), nil) },
+		"causal":   func() { e.Softmax(true, Random[float32](r, 1, 4, 3), nil) },
 		"map":      func() { e.SoftmaxMap(a, b) },
 		"norm":     func() { e.Normalise(Normalisation[float32]{H: a, Scale: v}, a) },
 		"gather":   func() { e.Gather(a.At(0), []int32{0}, a.At(0)) },

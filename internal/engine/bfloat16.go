@@ -38,7 +38,7 @@ type NarrowBatch struct {
 
 // Narrow implements Movement.
 func (*cpu[T]) Narrow(x []T, dst []BFloat16) {
-	length("Narrow", len(x), len(dst))
+	MustHave("Narrow", len(x), len(dst))
 	for i, v := range x {
 		dst[i] = Round(v)
 	}
@@ -46,7 +46,7 @@ func (*cpu[T]) Narrow(x []T, dst []BFloat16) {
 
 // Widen implements Movement.
 func (*cpu[T]) Widen(x []BFloat16, dst []T) {
-	length("Widen", len(x), len(dst))
+	MustHave("Widen", len(x), len(dst))
 	widen(x, dst)
 }
 
@@ -68,7 +68,7 @@ const narrowPiece = 256
 
 // AdamNarrow implements Updates.
 func (c *cpu[T]) AdamNarrow(u Adam, w, g []T, m []BFloat16, v []T) {
-	length("AdamNarrow", len(w), len(g), len(m), len(v))
+	MustHave("AdamNarrow", len(w), len(g), len(m), len(v))
 	var buffer [narrowPiece]T
 	for at := 0; at < len(w); at += narrowPiece {
 		end := min(at+narrowPiece, len(w))

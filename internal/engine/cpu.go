@@ -88,6 +88,7 @@ type blockTask[T dense.Float] struct {
 	do          interface{ block(t *blockTask[T], k int) }
 	ta, tb      dense.Trans
 	alpha, beta T
+	shift       T
 	a, b, c     Batch[T]
 	na, nb      NarrowBatch
 	s, r, x     []T

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -43,8 +44,8 @@ type Error string
 // Error returns the message.
 func (e Error) Error() string { return "engine: " + string(e) }
 
-// same demands that the batches have the shape of b.
-func (b *Batch[T]) same(op string, others ...*Batch[T]) {
+// MustMatch panics with Error unless the batches have the shape of b.
+func (b *Batch[T]) MustMatch(op string, others ...*Batch[T]) {
 	for _, o := range others {
 		if o.Count != b.Count || o.Rows != b.Rows || o.Cols != b.Cols {
 			panic(Error(fmt.Sprintf("%s: %d matrices of %d x %d and %d of %d x %d", op, b.Count, b.Rows, b.Cols, o.Count, o.Rows, o.Cols)))
@@ -52,8 +53,8 @@ func (b *Batch[T]) same(op string, others ...*Batch[T]) {
 	}
 }
 
-// length demands that a vector has n elements.
-func length(op string, n int, have ...int) {
+// MustHave panics with Error unless all lengths are n.
+func MustHave(op string, n int, have ...int) {
 	for _, l := range have {
 		if l != n {
 			panic(Error(fmt.Sprintf("%s: %d elements where %d belong", op, l, n)))
@@ -61,11 +62,11 @@ func length(op string, n int, have ...int) {
 	}
 }
 
-// Device is what a device registers: its backend for both element types.
+// Device is what a kind of devices registers: the backends of its index-th one for both element types.
 type Device struct {
 	Name    string
-	Float32 func() (Backend[float32], error)
-	Float64 func() (Backend[float64], error)
+	Float32 func(index int) (Backend[float32], error)
+	Float64 func(index int) (Backend[float64], error)
 }
 
 var registry struct {
@@ -105,10 +106,42 @@ func (e *AbsentError) Error() string {
 	return fmt.Sprintf("no device %q in this build; use %s", e.Name, strings.Join(e.Known, ", "))
 }
 
-// Open returns the backend of the named device; "" is the processor.
+// DeviceError says that a device cannot be used, or failed. Backends panic with it when a call fails on the device.
+type DeviceError struct {
+	Name string
+	Err  error
+}
+
+// Error names the device and the cause.
+func (e *DeviceError) Error() string { return "device " + e.Name + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *DeviceError) Unwrap() error { return e.Err }
+
+// Recover is deferred around calls of a backend: it turns the panic of a device that failed into *err.
+func Recover(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *DeviceError:
+		*err = r
+	default:
+		panic(r)
+	}
+}
+
+// Open returns the backend of the named device; "" is the processor. Of several devices of a kind the name says which one after a colon: "cuda:1".
 func Open[T dense.Float](name string) (Backend[T], error) {
 	if name == "" || name == cpuName {
 		return CPU[T](), nil
+	}
+	full := name
+	index := 0
+	if kind, number, more := strings.Cut(name, ":"); more {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 {
+			return nil, &AbsentError{full, Devices()}
+		}
+		name, index = kind, n
 	}
 	registry.Lock()
 	i := slices.IndexFunc(registry.devices, func(d Device) bool { return d.Name == name })
@@ -118,17 +151,17 @@ func Open[T dense.Float](name string) (Backend[T], error) {
 	}
 	registry.Unlock()
 	if i < 0 {
-		return nil, &AbsentError{name, Devices()}
+		return nil, &AbsentError{full, Devices()}
 	}
 	var b any
 	var err error
 	if _, single := any(T(0)).(float32); single {
-		b, err = d.Float32()
+		b, err = d.Float32(index)
 	} else {
-		b, err = d.Float64()
+		b, err = d.Float64(index)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("device %s: %w", name, err)
+		return nil, &DeviceError{full, err}
 	}
 	return b.(Backend[T]), nil
 }

@@ -84,8 +84,8 @@ func TestDevices(t *testing.T) {
 	broken := errors.New("no driver")
 	Register(Device{
 		Name:    "mirror",
-		Float32: func() (Backend[float32], error) { return mirror{CPU[float32]()}, nil },
-		Float64: func() (Backend[float64], error) { return nil, broken },
+		Float32: func(int) (Backend[float32], error) { return mirror{CPU[float32]()}, nil },
+		Float64: func(int) (Backend[float64], error) { return nil, broken },
 	})
 	if !slices.Equal(Devices(), []string{"cpu", "mirror"}) {
 		t.Errorf("devices %v", Devices())
@@ -101,7 +101,14 @@ func TestDevices(t *testing.T) {
 			t.Errorf("open %q: %v", name, err)
 		}
 	}
+	var failed *DeviceError
+	if _, err := Open[float64]("mirror:3"); !errors.As(err, &failed) || failed.Name != "mirror:3" {
+		t.Errorf("an indexed device without a driver: %v", err)
+	}
 	var absent *AbsentError
+	if _, err := Open[float32]("mirror:x"); !errors.As(err, &absent) {
+		t.Errorf("a device whose index is no number: %v", err)
+	}
 	if _, err := Open[float32]("abacus"); !errors.As(err, &absent) || len(absent.Known) != 2 {
 		t.Errorf("an absent device: %v", err)
 	}

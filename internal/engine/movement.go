@@ -4,8 +4,8 @@ import "github.com/spdopt/spdopt/internal/dense"
 
 // Gather implements Movement.
 func (*cpu[T]) Gather(table dense.Matrix[T], index []int32, dst dense.Matrix[T]) {
-	length("Gather", len(index), dst.Rows)
-	length("Gather", table.Cols, dst.Cols)
+	MustHave("Gather", len(index), dst.Rows)
+	MustHave("Gather", table.Cols, dst.Cols)
 	for i, k := range index {
 		copy(dst.Row(i), table.Row(int(k)))
 	}
@@ -13,8 +13,8 @@ func (*cpu[T]) Gather(table dense.Matrix[T], index []int32, dst dense.Matrix[T])
 
 // Scatter implements Movement.
 func (*cpu[T]) Scatter(src dense.Matrix[T], index []int32, table dense.Matrix[T]) {
-	length("Scatter", len(index), src.Rows)
-	length("Scatter", table.Cols, src.Cols)
+	MustHave("Scatter", len(index), src.Rows)
+	MustHave("Scatter", table.Cols, src.Cols)
 	for i, k := range index {
 		dense.Axpy(1, src.Row(i), table.Row(int(k)))
 	}
@@ -40,23 +40,24 @@ func (w *Window) Size() (height, width int) {
 
 // Patches implements Movement.
 func (c *cpu[T]) Patches(w Window, images, patches Batch[T]) {
-	checkWindow("Patches", &w, &images, &patches)
+	MustFit("Patches", &w, &images, &patches)
 	c.runBlocks(blockTask[T]{do: movePatches[T]{}, window: w, a: images, c: patches}, images.Count, images.Count*patches.Rows*patches.Cols)
 }
 
 // Pixels implements Movement.
 func (c *cpu[T]) Pixels(w Window, patches, images Batch[T]) {
-	checkWindow("Pixels", &w, &images, &patches)
+	MustFit("Pixels", &w, &images, &patches)
 	c.runBlocks(blockTask[T]{do: movePatches[T]{back: true}, window: w, a: images, c: patches}, images.Count, images.Count*patches.Rows*patches.Cols)
 }
 
-func checkWindow[T dense.Float](op string, w *Window, images, patches *Batch[T]) {
+// MustFit panics with Error unless images and patches have the shapes that w says.
+func MustFit[T dense.Float](op string, w *Window, images, patches *Batch[T]) {
 	height, width := w.Size()
-	length(op, images.Count, patches.Count)
-	length(op, w.Height*w.Width, images.Rows)
-	length(op, w.Channels, images.Cols, images.Stride)
-	length(op, height*width, patches.Rows)
-	length(op, w.KernelHeight*w.KernelWidth*w.Channels, patches.Cols)
+	MustHave(op, images.Count, patches.Count)
+	MustHave(op, w.Height*w.Width, images.Rows)
+	MustHave(op, w.Channels, images.Cols, images.Stride)
+	MustHave(op, height*width, patches.Rows)
+	MustHave(op, w.KernelHeight*w.KernelWidth*w.Channels, patches.Cols)
 }
 
 // movePatches copies the patches of one image, or adds them up at its pixels.

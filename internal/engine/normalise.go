@@ -47,7 +47,7 @@ const normWork = 2
 
 func (c *cpu[T]) runVectors(op string, t normTask[T], others ...*Batch[T]) {
 	h := &t.H
-	h.same(op, others...)
+	h.MustMatch(op, others...)
 	for _, o := range others {
 		if o.Stride != h.Stride || o.Step != h.Step {
 			panic(Error(op + ": the strides differ"))
@@ -57,7 +57,7 @@ func (c *cpu[T]) runVectors(op string, t normTask[T], others ...*Batch[T]) {
 	if t.Columns {
 		t.vectors = h.Count * h.Cols
 	}
-	length(op, t.vectors, len(t.Scale))
+	MustHave(op, t.vectors, len(t.Scale))
 	work := normWork * h.Count * h.Rows * h.Cols
 	t.each = max(1, rowWork*t.vectors/max(1, work))
 	j := c.take()
@@ -129,7 +129,7 @@ func (t *normTask[T]) means(x []T, v vector) (mean, cross T) {
 
 // NormaliseMapTangent implements Normaliser.
 func (c *cpu[T]) NormaliseMapTangent(n Normalisation[T], x, dx, y, dy Batch[T]) {
-	length("NormaliseMapTangent", len(n.Scale), len(n.Bend))
+	MustHave("NormaliseMapTangent", len(n.Scale), len(n.Bend))
 	c.runVectors("NormaliseMapTangent", normTask[T]{Normalisation: n, do: normaliseMapTangent[T]{}, x: x, dx: dx, y: y, dy: dy}, &n.DH, &x, &dx, &y, &dy)
 }
 

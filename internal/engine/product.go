@@ -11,23 +11,24 @@ const blockFlops = 1e8
 
 // Gemm implements Products.
 func (c *cpu[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
-	counts("Gemm", a.Count, b.Count, dst.Count)
+	MustPair("Gemm", a.Count, b.Count, dst.Count)
 	c.products(blockTask[T]{do: multiply[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
 }
 
 // GemmSymmetric implements Products.
 func (c *cpu[T]) GemmSymmetric(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
-	counts("GemmSymmetric", a.Count, b.Count, dst.Count)
+	MustPair("GemmSymmetric", a.Count, b.Count, dst.Count)
 	c.products(blockTask[T]{do: multiplySymmetric[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
 }
 
 // GemmNarrow implements Products.
 func (c *cpu[T]) GemmNarrow(ta, tb dense.Trans, alpha T, a, b NarrowBatch, beta T, dst Batch[T]) {
-	counts("GemmNarrow", a.Count, b.Count, dst.Count)
+	MustPair("GemmNarrow", a.Count, b.Count, dst.Count)
 	c.products(blockTask[T]{do: multiplyNarrow[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, na: a, nb: b, c: dst}, inner(ta, a.Rows, a.Cols))
 }
 
-func counts(op string, a, b, c int) {
+// MustPair panics with Error unless three batches have one length.
+func MustPair(op string, a, b, c int) {
 	if a != c || b != c {
 		panic(Error(fmt.Sprintf("%s: batches of %d, %d and %d matrices", op, a, b, c)))
 	}

@@ -40,8 +40,8 @@ func (c *cpu[T]) runRows(t rowTask[T], work int) {
 
 // ScaleRows implements Rows.
 func (c *cpu[T]) ScaleRows(s []T, x Batch[T], beta T, y Batch[T]) {
-	x.same("ScaleRows", &y)
-	length("ScaleRows", x.Count*x.Rows, len(s))
+	x.MustMatch("ScaleRows", &y)
+	MustHave("ScaleRows", x.Count*x.Rows, len(s))
 	c.runRows(rowTask[T]{do: scaleRow[T]{}, x: x, y: y, s: s, beta: beta}, 1)
 }
 
@@ -61,8 +61,8 @@ func (scaleRow[T]) row(t *rowTask[T], i int) {
 
 // ScaleCols implements Rows.
 func (c *cpu[T]) ScaleCols(s []T, x Batch[T], beta T, y Batch[T]) {
-	x.same("ScaleCols", &y)
-	length("ScaleCols", x.Count*x.Cols, len(s))
+	x.MustMatch("ScaleCols", &y)
+	MustHave("ScaleCols", x.Count*x.Cols, len(s))
 	c.runRows(rowTask[T]{do: scaleColumns[T]{}, x: x, y: y, s: s, beta: beta}, 1)
 }
 
@@ -84,7 +84,7 @@ func (scaleColumns[T]) row(t *rowTask[T], i int) {
 
 // ColSums implements Rows.
 func (c *cpu[T]) ColSums(x Batch[T], sum []T) {
-	length("ColSums", x.Count*x.Cols, len(sum))
+	MustHave("ColSums", x.Count*x.Cols, len(sum))
 	c.runBlocks(blockTask[T]{do: columnSums[T]{}, a: x, s: sum}, x.Count, x.Count*x.Rows*x.Cols)
 }
 
@@ -99,8 +99,8 @@ func (columnSums[T]) block(t *blockTask[T], k int) {
 
 // ColDots implements Rows.
 func (c *cpu[T]) ColDots(x, y Batch[T], sum []T) {
-	x.same("ColDots", &y)
-	length("ColDots", x.Count*x.Cols, len(sum))
+	x.MustMatch("ColDots", &y)
+	MustHave("ColDots", x.Count*x.Cols, len(sum))
 	c.runBlocks(blockTask[T]{do: columnDots[T]{}, a: x, b: y, s: sum}, x.Count, x.Count*x.Rows*x.Cols)
 }
 
@@ -119,8 +119,8 @@ func (columnDots[T]) block(t *blockTask[T], k int) {
 
 // RowDots implements Rows.
 func (c *cpu[T]) RowDots(x, y Batch[T], dst []T) {
-	x.same("RowDots", &y)
-	length("RowDots", x.Count*x.Rows, len(dst))
+	x.MustMatch("RowDots", &y)
+	MustHave("RowDots", x.Count*x.Rows, len(dst))
 	c.runRows(rowTask[T]{do: rowDot[T]{}, x: x, y: y, s: dst}, 1)
 }
 
@@ -153,7 +153,7 @@ const softmaxWork = 4
 // Softmax implements Rows.
 func (c *cpu[T]) Softmax(causal bool, x Batch[T], norms []T) {
 	if norms != nil {
-		length("Softmax", x.Count*x.Rows, len(norms))
+		MustHave("Softmax", x.Count*x.Rows, len(norms))
 	}
 	if causal && x.Rows > x.Cols {
 		panic(Error("Softmax: a causal row has no column for itself"))
@@ -202,7 +202,7 @@ func sum[T dense.Float](x []T) T {
 
 // SoftmaxMap implements Rows.
 func (c *cpu[T]) SoftmaxMap(p, d Batch[T]) {
-	p.same("SoftmaxMap", &d)
+	p.MustMatch("SoftmaxMap", &d)
 	c.runRows(rowTask[T]{do: softmaxMap[T]{}, x: p, y: d}, softmaxWork)
 }
 
@@ -219,7 +219,7 @@ func (softmaxMap[T]) row(t *rowTask[T], i int) {
 
 // SoftmaxMapTangent implements Rows.
 func (c *cpu[T]) SoftmaxMapTangent(p, dp, g, dg Batch[T]) {
-	p.same("SoftmaxMapTangent", &dp, &g, &dg)
+	p.MustMatch("SoftmaxMapTangent", &dp, &g, &dg)
 	c.runRows(rowTask[T]{do: softmaxMapTangent[T]{}, x: p, y: dp, z: g, w: dg}, softmaxWork)
 }
 

@@ -4,8 +4,8 @@ import "github.com/spdopt/spdopt/internal/dense"
 
 // BoundedAngle implements Spectral.
 func (c *cpu[T]) BoundedAngle(s, r, x []T, t, n Batch[T]) {
-	t.same("BoundedAngle", &n)
-	length("BoundedAngle", n.Count*n.Rows, len(s), len(r), len(x))
+	t.MustMatch("BoundedAngle", &n)
+	MustHave("BoundedAngle", n.Count*n.Rows, len(s), len(r), len(x))
 	c.runBlocks(blockTask[T]{do: boundedAngle[T]{}, s: s, r: r, x: x, a: t, c: n}, n.Count, n.Count*n.Rows*n.Rows)
 }
 
@@ -19,7 +19,7 @@ func (boundedAngle[T]) block(t *blockTask[T], k int) {
 
 // NormBound implements Spectral.
 func (c *cpu[T]) NormBound(n Batch[T], bounds []float64) {
-	length("NormBound", n.Count, len(bounds))
+	MustHave("NormBound", n.Count, len(bounds))
 	c.runBlocks(blockTask[T]{do: normBound[T]{}, a: n, bounds: bounds}, n.Count, n.Count*n.Rows*n.Rows)
 }
 
@@ -29,7 +29,7 @@ func (normBound[T]) block(t *blockTask[T], k int) { t.bounds[k] = dense.NormBoun
 
 // Cayley implements Spectral.
 func (c *cpu[T]) Cayley(n Batch[T], terms int, q Batch[T]) {
-	n.same("Cayley", &q)
+	n.MustMatch("Cayley", &q)
 	c.runBlocks(blockTask[T]{do: cayley[T]{}, a: n, c: q, terms: terms}, n.Count, n.Count*n.Rows*n.Rows*n.Rows/8)
 }
 
@@ -53,8 +53,8 @@ func (cayley[T]) block(t *blockTask[T], k int) {
 
 // RotatedDiagonal implements Spectral.
 func (c *cpu[T]) RotatedDiagonal(q, m Batch[T], d []T) {
-	q.same("RotatedDiagonal", &m)
-	length("RotatedDiagonal", q.Count*q.Cols, len(d))
+	q.MustMatch("RotatedDiagonal", &m)
+	MustHave("RotatedDiagonal", q.Count*q.Cols, len(d))
 	c.runBlocks(blockTask[T]{do: rotatedDiagonal[T]{}, a: q, b: m, s: d}, q.Count, q.Count*q.Rows*q.Rows*q.Rows/16)
 }
 

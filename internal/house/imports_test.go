@@ -22,13 +22,14 @@ var mayImport = map[string][]string{
 	"internal/report":     {},
 	"internal/run":        {"internal/atomicfile"},
 	"internal/objective":  {},
+	"internal/distribute": {"internal/objective", "internal/run"},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
 	"internal/gallery":    {"internal/dense", "internal/eigen"},
 	"internal/matio":      {"internal/dense", "internal/eigen", "internal/atomicfile"},
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
-	"roots":               {"internal/dense", "internal/eigen", "spectral"},
+	"roots":               {"internal/dense", "internal/eigen", "internal/engine", "spectral"},
 	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
 	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
@@ -41,21 +42,32 @@ var mayImport = map[string][]string{
 
 	"manifold/problem/bench": {"internal/cputime", "internal/dense", "internal/gallery", "manifold/solve", "manifold/problem"},
 
-	"internal/safetensors": {},
-	"internal/kronecker":   {"internal/dense", "internal/eigen"},
-	"internal/engine":      {"internal/dense"},
-	"nnopt":                {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
-	"nnopt/net":            {"internal/dense", "internal/engine", "nnopt"},
-	"nnopt/curvature":      {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
-	"nnopt/influence":      {"internal/dense", "internal/eigen", "internal/safetensors", "nnopt", "nnopt/net", "nnopt/curvature"},
-	"nnopt/laplace":        {"internal/dense", "internal/eigen", "internal/kronecker", "nnopt", "nnopt/net", "nnopt/curvature"},
-	"nnopt/data":           {"internal/dense", "internal/matio"},
-	"nnopt/train":          {"internal/dense", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
-	"nnopt/algoperf":       {"internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"internal/safetensors":       {},
+	"internal/kronecker":         {"internal/dense", "internal/eigen"},
+	"internal/engine":            {"internal/dense"},
+	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
+	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
+	"cuda/cshared":               {"cuda"},
+	"cuda/devicetest":            {"cuda", "internal/engine", "nnopt", "nnopt/net", "nnopt/train", "roots"},
+	"cuda/internal/blas":         {},
+	"cuda/internal/dl":           {},
+	"cuda/internal/emu":          {},
+	"cuda/kernels":               {},
+	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
+	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
+	"nnopt/curvature":            {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
+	"nnopt/data":                 {"internal/dense", "internal/matio"},
+	"nnopt/train":                {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/algoperf":             {"internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/influence":            {"internal/dense", "internal/eigen", "internal/safetensors", "nnopt", "nnopt/net", "nnopt/curvature"},
+	"nnopt/laplace":              {"internal/dense", "internal/eigen", "internal/kronecker", "nnopt", "nnopt/net", "nnopt/curvature"},
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/cputime", "internal/gallery", "internal/matio", "testdata", "manifold/solve", "manifold/problem", "esadapt/bbob"}
+var testsMayImport = []string{"internal/cputime", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
+
+// testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to.
+var testsOf = map[string][]string{"cuda": {"nnopt"}}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {
@@ -69,7 +81,7 @@ func TestImportsPointDown(t *testing.T) {
 		}
 		allowed = append([]string{f.dir}, allowed...)
 		if f.test {
-			allowed = append(allowed, testsMayImport...)
+			allowed = append(append(allowed, testsMayImport...), testsOf[f.dir]...)
 		}
 		for _, spec := range f.ast.Imports {
 			path, _ := strconv.Unquote(spec.Path.Value)
@@ -77,6 +89,26 @@ func TestImportsPointDown(t *testing.T) {
 				t.Errorf("%s imports %s; package %q may import only %v", f.path, rel, f.dir, allowed)
 			}
 		}
+	}
+}
+
+// TestOnlyCudaImportsTheDriver: gorgonia.org/cu needs cgo and a header; nothing but package cuda may depend on it.
+func TestOnlyCudaImportsTheDriver(t *testing.T) {
+	found := false
+	for _, f := range goFiles(t) {
+		for _, spec := range f.ast.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			if path != "gorgonia.org/cu" && path != "C" {
+				continue
+			}
+			found = true
+			if f.dir != "cuda" && !strings.HasPrefix(f.dir, "cuda/") {
+				t.Errorf("%s imports %q", f.path, path)
+			}
+		}
+	}
+	if !found {
+		t.Error("no file imports gorgonia.org/cu: the files of package cuda are not seen")
 	}
 }
 

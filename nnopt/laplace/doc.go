@@ -18,7 +18,7 @@
 // reciprocal of laplace-torch's factor: only so is the end of training a maximum of the density that the evidence is about.
 //
 // Limits: the examples of a batch must be independent for predictions (no graphs); covariances between positions of an example are not computed; Full is for at
-// most 10,000 parameters.
+// most 10,000 parameters. Averaged patches of convolutions (i-2) are averages of the patches that the forward pass has laid out anyway.
 //
 // What arXiv:2311.00636 and laplace-torch offer, and the tests that show it here:
 //

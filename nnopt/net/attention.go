@@ -57,7 +57,7 @@ func (a *Attention[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	a.qkv = a.Project.Forward(p, x)
 	a.probs = a.buffers.probs.take(p, p.N*a.heads*length, length)
 	a.mixed = a.buffers.mixed.take(p, x.V.Rows, x.V.Cols)
-	a.forward.Run(p.N)
+	p.run(&a.forward, p.N)
 	return a.Output.Forward(p, a.mixed)
 }
 
@@ -67,7 +67,7 @@ func (a *Attention[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	a.g = a.Output.Backward(p, g, true)
 	a.gqkv = a.buffers.gqkv.take(p, a.qkv.V.Rows, a.qkv.V.Cols)
 	a.gprobs = a.buffers.gprobs.take(p, a.probs.V.Rows, a.probs.V.Cols)
-	a.backward.Run(p.N)
+	p.run(&a.backward, p.N)
 	return a.Project.Backward(p, a.gqkv, need)
 }
 
@@ -87,14 +87,13 @@ func part[T Float](x Dual[T], row, rows, first, width, count int) batch[T] {
 }
 
 // product is gemm for batches.
-func product[T Float](ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
-	cpu := engine.CPU[T]()
-	cpu.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
+func product[T Float](e engine.Backend[T], ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
+	e.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
 	if z.d.Data == nil {
 		return
 	}
-	cpu.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
-	cpu.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
+	e.Gemm(ta, tb, alpha, x.d, y.v, 0, z.d)
+	e.Gemm(ta, tb, alpha, x.v, y.d, 1, z.d)
 }
 
 // headBatch holds the heads of one example: queries, keys, values, their mixture, and the probabilities.
@@ -115,29 +114,30 @@ func (a *Attention[T]) scale() T {
 
 func (a *Attention[T]) attend(n int) {
 	p := a.pass
+	e := p.engine()
 	h := a.example(n, forPass(p, a.qkv), a.mixed, a.probs)
-	product(dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
-	cpu := engine.CPU[T]()
-	cpu.Softmax(a.causal, h.probs.v, nil)
+	product(e, dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
+	e.Softmax(a.causal, h.probs.v, nil)
 	if h.probs.d.Data != nil {
-		cpu.SoftmaxMap(h.probs.v, h.probs.d)
+		e.SoftmaxMap(h.probs.v, h.probs.d)
 	}
-	product(dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
+	product(e, dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
 }
 
 func (a *Attention[T]) attendBack(n int) {
 	p := a.pass
+	e := p.engine()
 	h := a.example(n, forPass(p, a.qkv), forPass(p, a.mixed), forPass(p, a.probs))
 	g := a.example(n, a.gqkv, a.g, a.gprobs)
-	product(dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
-	product(dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
+	product(e, dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
+	product(e, dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
 	if g.probs.d.Data != nil {
-		engine.CPU[T]().SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
+		e.SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
 	} else {
-		engine.CPU[T]().SoftmaxMap(h.probs.v, g.probs.v)
+		e.SoftmaxMap(h.probs.v, g.probs.v)
 	}
-	product(dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
-	product(dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
+	product(e, dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
+	product(e, dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
 }
 
 func attentionEntries() []Entry {

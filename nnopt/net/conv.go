@@ -107,10 +107,10 @@ func (c *Conv2d[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if !x.dual() {
 		c.patches.D = Matrix[T]{}
 	}
-	cpu := engine.CPU[T]()
-	cpu.Patches(c.window, c.images(x.V), c.patchesOf(c.patches.V))
+	e := p.engine()
+	e.Patches(c.window, c.images(x.V), c.patchesOf(c.patches.V))
 	if x.dual() {
-		cpu.Patches(c.window, c.images(x.D), c.patchesOf(c.patches.D))
+		e.Patches(c.window, c.images(x.D), c.patchesOf(c.patches.D))
 	}
 	var keep T
 	if c.Bias != nil {
@@ -119,7 +119,7 @@ func (c *Conv2d[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	}
 	for k := range c.o.Groups {
 		patches, w, out := c.group(k, c.patches, c.Weight.value(p), y)
-		gemm(dense.NoTrans, dense.Transposed, 1, patches, w, keep, out)
+		gemm(p, dense.NoTrans, dense.Transposed, 1, patches, w, keep, out)
 	}
 	return y
 }
@@ -134,7 +134,7 @@ func (c *Conv2d[T]) group(k int, patches, weight, y Dual[T]) (Dual[T], Dual[T], 
 func (c *Conv2d[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	c.g = g
 	if c.Bias != nil && !p.Streams {
-		addColumnSums(g, c.Bias.grad(p))
+		addColumnSums(p, g, c.Bias.grad(p))
 	}
 	var gp Dual[T]
 	if need {
@@ -144,21 +144,21 @@ func (c *Conv2d[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	for k := range c.o.Groups {
 		in, gw, out := c.group(k, patches, c.Weight.grad(p), g)
 		if !p.Streams {
-			gemm(dense.Transposed, dense.NoTrans, 1, out, in, 1, gw)
+			gemm(p, dense.Transposed, dense.NoTrans, 1, out, in, 1, gw)
 		}
 		if need {
 			gin, w, _ := c.group(k, gp, c.Weight.value(p), g)
-			gemm(dense.NoTrans, dense.NoTrans, 1, out, w, 0, gin)
+			gemm(p, dense.NoTrans, dense.NoTrans, 1, out, w, 0, gin)
 		}
 	}
 	if !need {
 		return Dual[T]{}
 	}
 	gx := c.gx.take(p, p.N*c.o.Height*c.o.Width, c.o.In)
-	cpu := engine.CPU[T]()
-	cpu.Pixels(c.window, c.patchesOf(gp.V), c.images(gx.V))
+	e := p.engine()
+	e.Pixels(c.window, c.patchesOf(gp.V), c.images(gx.V))
 	if gx.dual() {
-		cpu.Pixels(c.window, c.patchesOf(gp.D), c.images(gx.D))
+		e.Pixels(c.window, c.patchesOf(gp.D), c.images(gx.D))
 	}
 	return gx
 }

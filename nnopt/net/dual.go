@@ -54,10 +54,10 @@ type buffer[T Float] struct{ v, d []T }
 // take returns a rows x cols matrix with unspecified content, with D if the pass carries tangents.
 func (b *buffer[T]) take(p *Pass[T], rows, cols int) Dual[T] {
 	n := rows * cols
-	b.v = grown(b.v, n)
+	b.v = p.grown(b.v, n)
 	x := Dual[T]{V: dense.Wrap(rows, cols, b.v)}
 	if p.Tangent {
-		b.d = grown(b.d, n)
+		b.d = p.grown(b.d, n)
 		x.D = dense.Wrap(rows, cols, b.d)
 	}
 	return x
@@ -71,17 +71,18 @@ func grown[E any](s []E, n int) []E {
 }
 
 // gemm sets c = alpha op(a) op(b) + beta c, and c.D by the product rule if c has one.
-func gemm[T Float](ta, tb dense.Trans, alpha T, a, b Dual[T], beta T, c Dual[T]) {
-	dense.Gemm(ta, tb, alpha, a.V, b.V, beta, c.V)
+func gemm[T Float](p *Pass[T], ta, tb dense.Trans, alpha T, a, b Dual[T], beta T, c Dual[T]) {
+	e := p.engine()
+	e.Gemm(ta, tb, alpha, engine.One(a.V), engine.One(b.V), beta, engine.One(c.V))
 	if !c.dual() {
 		return
 	}
 	if a.dual() {
-		dense.Gemm(ta, tb, alpha, a.D, b.V, beta, c.D)
+		e.Gemm(ta, tb, alpha, engine.One(a.D), engine.One(b.V), beta, engine.One(c.D))
 		beta = 1
 	}
 	if b.dual() {
-		dense.Gemm(ta, tb, alpha, a.V, b.D, beta, c.D)
+		e.Gemm(ta, tb, alpha, engine.One(a.V), engine.One(b.D), beta, engine.One(c.D))
 		beta = 1
 	}
 	if beta == 0 {
@@ -115,11 +116,11 @@ func fillRows[T Float](b, y Dual[T]) {
 }
 
 // addColumnSums adds the sums of the columns of g to the single row of b.
-func addColumnSums[T Float](g, b Dual[T]) {
-	cpu := engine.CPU[T]()
-	cpu.ColSums(engine.One(g.V), b.V.Data)
+func addColumnSums[T Float](p *Pass[T], g, b Dual[T]) {
+	e := p.engine()
+	e.ColSums(engine.One(g.V), b.V.Data)
 	if b.dual() && g.dual() {
-		cpu.ColSums(engine.One(g.D), b.D.Data)
+		e.ColSums(engine.One(g.D), b.D.Data)
 	}
 }
 

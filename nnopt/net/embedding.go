@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Embedding replaces tokens by rows of a table. Its input has one column of token numbers.
@@ -38,20 +37,20 @@ func (e *Embedding[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 		e.tokens[i] = int32(k)
 	}
 	y := e.y.take(p, x.V.Rows, table.V.Cols)
-	cpu := engine.CPU[T]()
-	cpu.Gather(table.V, e.tokens, y.V)
+	device := p.engine()
+	device.Gather(table.V, e.tokens, y.V)
 	if y.dual() {
-		cpu.Gather(table.D, e.tokens, y.D)
+		device.Gather(table.D, e.tokens, y.D)
 	}
 	return y
 }
 
 // Backward implements Layer.
 func (e *Embedding[T]) Backward(p *Pass[T], g Dual[T], _ bool) Dual[T] {
-	table, cpu := e.Table.grad(p), engine.CPU[T]()
-	cpu.Scatter(g.V, e.tokens, table.V)
+	table, device := e.Table.grad(p), p.engine()
+	device.Scatter(g.V, e.tokens, table.V)
 	if table.dual() && g.dual() {
-		cpu.Scatter(g.D, e.tokens, table.D)
+		device.Scatter(g.D, e.tokens, table.D)
 	}
 	return Dual[T]{}
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -15,6 +16,9 @@ type Pass[T Float] struct {
 	Streams bool   // Backward is for the statistics alone: layers with a weight matrix need not add to its gradient
 	Seed    uint64 // with Step: of the masks of dropout
 	Step    uint64
+
+	backend engine.Backend[T] // nil is the processor
+	arena   *engine.Arena[T]
 }
 
 // Layer is a differentiable map of matrices. It may keep the matrices that it gets and returns until its next Forward.

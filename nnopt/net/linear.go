@@ -58,7 +58,7 @@ func (l *Linear[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 		fillRows(l.Bias.value(p), y)
 		keep = 1
 	}
-	gemm(dense.NoTrans, dense.Transposed, 1, x, l.Weight.value(p), keep, y)
+	gemm(p, dense.NoTrans, dense.Transposed, 1, x, l.Weight.value(p), keep, y)
 	return y
 }
 
@@ -66,16 +66,16 @@ func (l *Linear[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 func (l *Linear[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	l.g = g
 	if !p.Streams {
-		gemm(dense.Transposed, dense.NoTrans, 1, g, forPass(p, l.x), 1, l.Weight.grad(p))
+		gemm(p, dense.Transposed, dense.NoTrans, 1, g, forPass(p, l.x), 1, l.Weight.grad(p))
 		if l.Bias != nil {
-			addColumnSums(g, l.Bias.grad(p))
+			addColumnSums(p, g, l.Bias.grad(p))
 		}
 	}
 	if !need {
 		return Dual[T]{}
 	}
 	gx := l.gx.take(p, g.V.Rows, l.Weight.Value.V.Cols)
-	gemm(dense.NoTrans, dense.NoTrans, 1, g, l.Weight.value(p), 0, gx)
+	gemm(p, dense.NoTrans, dense.NoTrans, 1, g, l.Weight.value(p), 0, gx)
 	return gx
 }
 

@@ -31,14 +31,14 @@ func (n *standardizer[T]) forward(p *Pass[T], x Dual[T]) Dual[T] {
 	}
 	n.scale, n.bend = grown(n.scale, count), grown(n.bend, count)
 	n.form = engine.Normalisation[T]{Center: n.center, Columns: n.cols, Eps: normEps, H: engine.One(n.hat.V), Scale: n.scale}
-	cpu := engine.CPU[T]()
-	cpu.Normalise(n.form, engine.One(x.V))
+	e := p.engine()
+	e.Normalise(n.form, engine.One(x.V))
 	if !n.hat.dual() {
 		return n.hat
 	}
 	n.form.DH, n.form.Bend = engine.One(n.hat.D), n.bend
 	if x.dual() {
-		cpu.NormaliseMap(n.form, engine.One(x.D), n.form.DH)
+		e.NormaliseMap(n.form, engine.One(x.D), n.form.DH)
 	} else {
 		n.hat.D.Zero()
 		clear(n.bend)
@@ -49,11 +49,11 @@ func (n *standardizer[T]) forward(p *Pass[T], x Dual[T]) Dual[T] {
 // backward takes the gradient g at the outputs and returns that at the inputs.
 func (n *standardizer[T]) backward(p *Pass[T], g Dual[T]) Dual[T] {
 	gx := n.gx.take(p, g.V.Rows, g.V.Cols)
-	cpu, form := engine.CPU[T](), n.form
+	e, form := p.engine(), n.form
 	form.Bend = nil
-	cpu.NormaliseMap(form, engine.One(g.V), engine.One(gx.V))
+	e.NormaliseMap(form, engine.One(g.V), engine.One(gx.V))
 	if gx.dual() {
-		cpu.NormaliseMapTangent(n.form, engine.One(g.V), engine.One(g.D), engine.One(gx.V), engine.One(gx.D))
+		e.NormaliseMapTangent(n.form, engine.One(g.V), engine.One(g.D), engine.One(gx.V), engine.One(gx.D))
 	}
 	return gx
 }
@@ -84,7 +84,7 @@ func (s *scaler[T]) params(prefix string) []*Param[T] {
 func (s *scaler[T]) forward(p *Pass[T], h Dual[T]) Dual[T] {
 	s.h = h
 	y := s.y.take(p, h.V.Rows, h.V.Cols)
-	scaleColumns(s.gain.value(p), h, y)
+	scaleColumns(p, s.gain.value(p), h, y)
 	if s.shift != nil {
 		b := s.shift.value(p)
 		for i := range y.V.Rows {
@@ -98,31 +98,31 @@ func (s *scaler[T]) forward(p *Pass[T], h Dual[T]) Dual[T] {
 }
 
 // scaleColumns sets y to x with its columns multiplied by a.
-func scaleColumns[T Float](a, x, y Dual[T]) {
-	cpu := engine.CPU[T]()
-	cpu.ScaleCols(a.V.Data, engine.One(x.V), 0, engine.One(y.V))
+func scaleColumns[T Float](p *Pass[T], a, x, y Dual[T]) {
+	e := p.engine()
+	e.ScaleCols(a.V.Data, engine.One(x.V), 0, engine.One(y.V))
 	if !y.dual() {
 		return
 	}
-	cpu.ScaleCols(a.D.Data, engine.One(x.V), 0, engine.One(y.D))
+	e.ScaleCols(a.D.Data, engine.One(x.V), 0, engine.One(y.D))
 	if x.dual() {
-		cpu.ScaleCols(a.V.Data, engine.One(x.D), 1, engine.One(y.D))
+		e.ScaleCols(a.V.Data, engine.One(x.D), 1, engine.One(y.D))
 	}
 }
 
 // backward adds to the gradients of gain and shift and returns the gradient at h.
 func (s *scaler[T]) backward(p *Pass[T], g Dual[T]) Dual[T] {
-	cpu, gain := engine.CPU[T](), s.gain.grad(p)
-	cpu.ColDots(engine.One(g.V), engine.One(s.h.V), gain.V.Data)
+	e, gain := p.engine(), s.gain.grad(p)
+	e.ColDots(engine.One(g.V), engine.One(s.h.V), gain.V.Data)
 	if gain.dual() {
-		cpu.ColDots(engine.One(g.D), engine.One(s.h.V), gain.D.Data)
-		cpu.ColDots(engine.One(g.V), engine.One(s.h.D), gain.D.Data)
+		e.ColDots(engine.One(g.D), engine.One(s.h.V), gain.D.Data)
+		e.ColDots(engine.One(g.V), engine.One(s.h.D), gain.D.Data)
 	}
 	if s.shift != nil {
-		addColumnSums(g, s.shift.grad(p))
+		addColumnSums(p, g, s.shift.grad(p))
 	}
 	gh := s.gh.take(p, g.V.Rows, g.V.Cols)
-	scaleColumns(s.gain.value(p), g, gh)
+	scaleColumns(p, s.gain.value(p), g, gh)
 	return gh
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -56,7 +57,8 @@ func (t *Trained) batchOf(valid bool, count int, numbers []int, draw int) (*net.
 
 // Retrained trains the network of a run anew on some of its training examples, for as many passes over them, with another seed of the initial parameters,
 // the order and the noise. The data stay those of the run.
-func (t *Trained) Retrained(subset []int, seed uint64) (*Trained, error) {
+func (t *Trained) Retrained(subset []int, seed uint64) (again *Trained, err error) {
+	defer engine.Recover(&err)
 	count := t.task.subject.training
 	if count == 0 {
 		return nil, &OptionError{"workload", t.Workload.Name + " has no independent examples to leave out"}

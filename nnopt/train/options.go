@@ -26,7 +26,7 @@ type Options struct {
 	Seed      uint64          `json:"seed"`
 	DataSeed  *uint64         `json:"data_seed,omitempty"` // of generated data; default Seed
 	Subset    []int           `json:"subset,omitempty"`    // numbers of the training examples to train on, for images and points; default all
-	Device    string          `json:"device,omitempty"`    // of the optimizer; default cpu
+	Device    string          `json:"device,omitempty"`    // of the optimizer and the network; default cpu
 
 	Out string `json:"-"` // folder for the model and the pictures; default none
 

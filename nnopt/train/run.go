@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -76,7 +77,8 @@ type run struct {
 }
 
 // Run trains a workload. A run that Stop ended has the reason Stopped, and its Checkpoint was given the state.
-func Run(o Options) (*Result, error) {
+func Run(o Options) (result *Result, err error) {
+	defer engine.Recover(&err)
 	r, err := begin(o)
 	if err != nil {
 		return nil, err
@@ -102,6 +104,9 @@ func begin(o Options) (*run, error) {
 	}
 	t, err := w.build(&o)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.net.Use(o.Device); err != nil {
 		return nil, err
 	}
 	o.resolveSteps(&w, t.perEpoch)

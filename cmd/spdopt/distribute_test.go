@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/spdopt/spdopt/internal/run"
+)
+
+// queueOf waits until the coordinator of the run in dir listens, and returns its address.
+func queueOf(t *testing.T, dir string) string {
+	t.Helper()
+	var text []byte
+	require.Eventually(t, func() bool {
+		var err error
+		text, err = os.ReadFile(filepath.Join(dir, queueFolder, queueAddress))
+		return err == nil && len(text) > 0
+	}, 20*time.Second, 10*time.Millisecond)
+	return "nats://" + string(text)
+}
+
+// background starts a process, and kills it at the end of the test.
+func background(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%q: %s", cmd.Args[1:], errs.String())
+		}
+	})
+	return cmd
+}
+
+// TestKilledDistributedRuns kills the coordinator and workers with SIGKILL, and starts others: the result is that of one process, bit for bit, and no evaluation is made again whose result had
+// come.
+func TestKilledDistributedRuns(t *testing.T) {
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	objective := []string{"--cmd", program("counted")}
+	base := append([]string{"minimize", "--dim", "4", "--seed", "5", "--max-evals", "400", "--json"}, objective...)
+	want := output(t, process(filepath.Join(t.TempDir(), "ignored"), append(base, "--out", filepath.Join(t.TempDir(), "whole"))...))
+	dir, counted := filepath.Join(t.TempDir(), "far"), filepath.Join(t.TempDir(), "counted")
+	command := append(base, "--distributed", "--listen", ":0", "--ack-wait", "500ms", "--max-deliver", "20", "--queue-sync=false", "--out", dir)
+	coordinator := process(counted, command...)
+	require.NoError(t, coordinator.Start())
+	url := queueOf(t, dir)
+	hire := func() *exec.Cmd {
+		return background(t, process(counted, append([]string{"worker", "--nats", url, "--jobs", "2"}, objective...)...))
+	}
+	workers := []*exec.Cmd{hire(), hire()}
+	for range 3 {
+		time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond)
+		i := random.IntN(len(workers))
+		require.NoError(t, workers[i].Process.Kill())
+		workers[i] = hire()
+		if random.IntN(2) == 0 {
+			continue
+		}
+		require.NoError(t, coordinator.Process.Kill())
+		_ = coordinator.Wait()
+		before := told(t, dir)
+		evaluated, _ := os.ReadFile(counted)
+		if i, err := run.Inspect(dir); err == nil && i.Result != nil {
+			break
+		}
+		coordinator = process(counted, "runs", "resume", dir, "--json")
+		require.NoError(t, coordinator.Start())
+		time.Sleep(200 * time.Millisecond)
+		after, _ := os.ReadFile(counted)
+		for _, id := range strings.Fields(string(after[len(evaluated):])) {
+			require.False(t, before[id], "seed %d: evaluation %s was made again", seed, id)
+		}
+	}
+	_ = coordinator.Process.Signal(os.Interrupt)
+	_ = coordinator.Wait()
+	if got := finished(t, counted, []string{"runs", "resume", dir, "--json"}, dir); !reflect.DeepEqual(got, want) {
+		t.Fatalf("seed %d: the run ends with\n%v\none process with\n%v", seed, got, want)
+	}
+	require.Len(t, told(t, dir), 400)
+	require.NoDirExists(t, filepath.Join(dir, queueFolder))
+	names := map[string]bool{}
+	for e, err := range run.Events(dir, "tell") {
+		require.NoError(t, err)
+		names[e.Worker] = true
+	}
+	require.False(t, names[""], "every result names its worker")
+	for e, err := range run.Events(dir, "queue") {
+		require.NoError(t, err)
+		require.Contains(t, string(e.Raw), `"dropped":`)
+	}
+}
+
+// TestWorkerDrains: a worker that is told to end finishes and delivers what it is at.
+func TestWorkerDrains(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "far")
+	objective := []string{"--cmd", program("slow")}
+	args := append([]string{"minimize", "--dim", "3", "--seed", "1", "--max-evals", "40", "--json", "--distributed", "--listen", ":0", "--ack-wait", "1m", "--queue-sync=false", "--out", dir}, objective...)
+	coordinator := process("", args...)
+	var out bytes.Buffer
+	coordinator.Stdout = &out
+	require.NoError(t, coordinator.Start())
+	worker := append([]string{"worker", "--nats", queueOf(t, dir), "--once"}, objective...)
+	first := process("", worker...)
+	require.NoError(t, first.Start())
+	for began := time.Now(); len(told(t, dir)) < 5; time.Sleep(5 * time.Millisecond) {
+		require.Less(t, time.Since(began), 20*time.Second)
+	}
+	require.NoError(t, first.Process.Signal(syscall.SIGTERM))
+	var exit *exec.ExitError
+	require.ErrorAs(t, first.Wait(), &exit)
+	require.Equal(t, 143, exit.ExitCode())
+	second := process("", worker...)
+	require.NoError(t, second.Start())
+	require.NoError(t, coordinator.Wait(), "it would wait for a minute for what the first worker left behind")
+	require.NoError(t, second.Wait())
+	require.Contains(t, out.String(), `"evaluations":40`)
+}
+
+func TestDistributedMistakes(t *testing.T) {
+	minimize := []string{"minimize", "--fn", "f1", "--dim", "2"}
+	for text, args := range map[string][]string{
+		"--listen needs --distributed or --nats":  append(minimize, "--listen", ":1"),
+		"leave one of them out":                   append(minimize, "--distributed", "--in-flight", "4"),
+		"exclude each other":                      append(minimize, "--distributed", "--nats", "nats://x"),
+		"must be kept":                            append(minimize, "--distributed", "--out", "none"),
+		"a token of 16 characters":                append(minimize, "--distributed", "--listen", "0.0.0.0:0", "--out", filepath.Join(t.TempDir(), "r")),
+		"--ack-wait must be":                      append(minimize, "--distributed", "--ack-wait", "1ms"),
+		"--replicas need --nats":                  append(minimize, "--distributed", "--replicas", "3"),
+		"no HOST:PORT":                            append(minimize, "--distributed", "--listen", "4222"),
+		"--max-deliver must be at least 1":        append(minimize, "--distributed", "--max-deliver", "0"),
+		"--listen needs --distributed":            append(minimize, "--nats", "nats://127.0.0.1:1", "--listen", ":1"),
+		"is for the workers of a distributed run": {"minimize", "--cmd", "true", "--dim", "2", "--distributed", "--timeout", "1s"},
+		"give --fn NAME":                          {"worker"},
+		"--jobs must be":                          {"worker", "--fn", "f1", "--jobs", "0"},
+		"no identifier of a run":                  {"worker", "--fn", "f1", "--run", "../x"},
+	} {
+		o := invoke(args...)
+		require.Equal(t, exitUsage, o.code, "%q: %s", args, o.stderr)
+		require.Contains(t, o.stderr, text, "%q", args)
+	}
+	for _, args := range [][]string{
+		append(minimize, "--nats", "nats://user:secret@127.0.0.1:1", "--out", filepath.Join(t.TempDir(), "r")),
+		{"worker", "--fn", "f1", "--nats", "nonsense"},
+		{"worker", "--fn", "f1", "--nats-creds", "missing.creds"},
+	} {
+		o := invoke(args...)
+		require.Equal(t, exitInput, o.code, "%q: %s", args, o.stderr)
+		require.NotContains(t, o.stderr, "secret")
+	}
+}
+
+// TestWorkerOfAnotherVersion: its program has one more line than that of the run.
+func TestWorkerOfAnotherVersion(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "far")
+	one, two := writeText(t, "objective.sh", "exit 0\n"), writeText(t, "objective.sh", "exit 0\n\n")
+	background(t, process("", "minimize", "--cmd", "sh "+one, "--dim", "2", "--distributed", "--listen", ":0", "--queue-sync=false", "--out", dir))
+	url := queueOf(t, dir)
+	o := invoke("worker", "--nats", url, "--cmd", "sh "+two)
+	require.Equal(t, exitInput, o.code, o.stderr)
+	require.Contains(t, o.stderr, "bring program and command line to the run's state")
+	require.Equal(t, fmt.Sprint(len(told(t, dir))), "0")
+	busy := invoke("runs", "resume", dir)
+	require.Equal(t, exitInput, busy.code, "two coordinators on one run")
+	require.Contains(t, busy.stderr, "in use by process")
+}

@@ -1,0 +1,71 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/engine/enginetest"
+)
+
+// TestOperations: every operation of the engine gives on the device what it gives on the processor in float64, on small and larger shapes, with
+// threads in either order. Stated tolerances: relative 1e-12 for double; 1e-4 for float, 0.05 where bfloat16 is involved, because a float may round to
+// another one.
+func TestOperations(t *testing.T) {
+	d := device(t)
+	for _, shape := range [][2]int{{3, 7}, {2, 45}} {
+		for _, backwards := range []bool{false, true} {
+			t.Run(fmt.Sprint(shape, backwards), func(t *testing.T) {
+				if backwards {
+					emulated(t)
+					emu.Order(true)
+					defer emu.Order(false)
+				}
+				operations(t, newBackend[float64](d), shape[0], shape[1], 1e-12)
+				operations(t, newBackend[float32](d), shape[0], shape[1], 1e-4)
+			})
+		}
+	}
+}
+
+func operations[T dense.Float](t *testing.T, b engine.Backend[T], count, n int, tol float64) {
+	want := enginetest.Operations(engine.CPU[float64](), 7, count, n)
+	for i, o := range enginetest.Operations(b, 7, count, n) {
+		before := slices.Clone(o.Out)
+		o.Call()
+		want[i].Call()
+		if slices.Equal(before, o.Out) {
+			t.Errorf("%s does nothing", o.Name)
+		}
+		allowed := tol
+		if o.Name == "AdamNarrow" || o.Name == "GemmNarrow" || o.Name == "Widen" {
+			allowed = max(tol, 0.05)
+			if tol < 1e-6 {
+				allowed = tol
+			}
+		}
+		for j, v := range want[i].Out {
+			if got := float64(o.Out[j]); !(math.Abs(got-v) <= allowed*(1+math.Abs(v))) {
+				t.Errorf("%s, %d of size %d, element %d: %v, want %v", o.Name, count, n, j, got, v)
+				break
+			}
+		}
+	}
+}
+
+// TestAllocations: calls allocate nothing but for the few that describe their work in closures or pass small arrays.
+func TestAllocations(t *testing.T) {
+	few := map[string]float64{"Cayley": 5, "Cayley product": 5, "FromIdentity": 1, "Patches": 1, "Pixels": 1}
+	for _, o := range enginetest.Operations[float32](newBackend[float32](device(t)), 6, 2, 5) {
+		o.Call()
+		if n := testing.AllocsPerRun(3, o.Call); n > few[o.Name] {
+			t.Errorf("%s: %v allocations", o.Name, n)
+		}
+	}
+}

@@ -1,0 +1,153 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// TestOpenFails: what can be wrong with a machine, each in a process of its own, is named with a remedy.
+func TestOpenFails(t *testing.T) {
+	if os.Getenv("SPDOPT_TEST_OPEN") != "" {
+		_, err := Open(7)
+		t.Log(err)
+		return
+	}
+	emulated(t)
+	lib := os.Getenv("SPDOPT_LIBCUDA")
+	for _, c := range []struct {
+		name  string
+		env   []string
+		wants []string
+	}{
+		{"no driver", []string{"SPDOPT_LIBCUDA=/nonexistent/libcuda.so.1"}, []string{"loading the driver", "install the NVIDIA driver"}},
+		{"no device", []string{"SPDOPT_EMU_DEVICES=0"}, []string{"CUDA_ERROR_NO_DEVICE", "CUDA_VISIBLE_DEVICES"}},
+		{"old driver", []string{"SPDOPT_EMU_VERSION=11020"}, []string{"supports CUDA 11.2", "11.8 (520) or newer"}},
+		{"wrong index", []string{"SPDOPT_EMU_DEVICES=2"}, []string{"there is no device 7", "there are 0 to 1"}},
+		{"one device", []string{"SPDOPT_EMU_DEVICES=1"}, []string{"there is no device 7", "the only one is 0"}},
+		{"old device", []string{"SPDOPT_EMU_DEVICES=8", "SPDOPT_EMU_CAPABILITY=60"}, []string{"compute capability 6.0", "7.0 is needed"}},
+		{"no cuBLAS", []string{"SPDOPT_EMU_DEVICES=8", "SPDOPT_LIBCUBLAS=/nonexistent/libcublas.so.12"}, []string{"opening cuBLAS", "install the CUDA runtime libraries"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestOpenFails$", "-test.v")
+			cmd.Env = append(append(os.Environ(), "SPDOPT_TEST_OPEN=1", "SPDOPT_LIBCUDA="+lib), c.env...)
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, want := range c.wants {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("%q is missing in\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
+// TestFailures: a call that fails on the device ends in an error that names what failed, leaves the memory of the host as it was, and holds no memory of the
+// device; the device works afterwards.
+func TestFailures(t *testing.T) {
+	emulated(t)
+	d := device(t)
+	b := newBackend[float32](d)
+	for _, c := range []struct {
+		name string
+		code int
+		want string
+	}{
+		{"cuLaunchKernel", 701, "kernel adam"},
+		{"cuMemcpyHtoDAsync", 1, "copying to the device: CUDA_ERROR_INVALID_VALUE"},
+		{"cuMemcpyDtoHAsync", 1, "copying from the device"},
+		{"cuMemAllocHost", 2, "allocating page-locked memory: CUDA_ERROR_OUT_OF_MEMORY"},
+	} {
+		const n = 1000
+		w, g, m, v := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+		if c.name == "cuMemAllocHost" {
+			d.staging = staging{}
+		}
+		emu.Fail(c.name, 1, c.code)
+		err := func() (err error) {
+			defer engine.Recover(&err)
+			for i := range g {
+				g[i] = 1
+			}
+			b.Adam(engine.Adam{Update: engine.Update{LR: 1, GradScale: 1}, A: 1, C: 1, Eps: 1}, w, g, m, v)
+			return nil
+		}()
+		var failed *engine.DeviceError
+		if !errors.As(err, &failed) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+		for i := range w {
+			if w[i] != 0 || m[i] != 0 || v[i] != 0 {
+				t.Fatalf("%s: element %d was changed", c.name, i)
+			}
+		}
+		if len(d.pool.used) > 0 {
+			t.Errorf("%s: %d pieces of memory are still held", c.name, len(d.pool.used))
+		}
+		b.Adam(engine.Adam{Update: engine.Update{LR: 1, GradScale: 1}, Beta1: 0, A: 1, C: 1, Eps: 1}, w, g, m, v)
+		if w[0] == 0 {
+			t.Errorf("%s: the device does nothing afterwards", c.name)
+		}
+	}
+}
+
+// TestOutOfMemory: memory that waits in the pool is given back and used before a call fails; a call that fails names the remedy.
+func TestOutOfMemory(t *testing.T) {
+	emulated(t)
+	d := device(t)
+	b := newBackend[float32](d)
+	b.Reserve(1 << 20)
+	emu.Limit(emu.Used())
+	defer emu.Limit(8 << 30)
+	x := make([]float32, 300_000)
+	x[0] = 2
+	if sum, _ := b.SumSquares(x); sum != 4 {
+		t.Errorf("sum %v", sum)
+	}
+	err := func() (err error) {
+		defer engine.Recover(&err)
+		b.SumSquares(make([]float32, 50_000_000))
+		return nil
+	}()
+	var own *Error
+	if !errors.As(err, &own) || own.Name != "CUDA_ERROR_OUT_OF_MEMORY" || !strings.Contains(own.Remedy, "smaller") {
+		t.Errorf("error %v", err)
+	}
+	if sum, _ := b.SumSquares(x); sum != 4 {
+		t.Errorf("sum after the failure: %v", sum)
+	}
+}
+
+// TestLostContext: after an error that destroys the context every call says so, in a process of its own.
+func TestLostContext(t *testing.T) {
+	emulated(t)
+	if os.Getenv("SPDOPT_TEST_LOST") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestLostContext$", "-test.v")
+		cmd.Env = append(os.Environ(), "SPDOPT_TEST_LOST=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	b := newBackend[float64](device(t))
+	emu.Fail("cuStreamSynchronize", 1, 214)
+	for range 2 {
+		err := func() (err error) {
+			defer engine.Recover(&err)
+			b.SumSquares([]float64{1})
+			return nil
+		}()
+		if err == nil || !strings.Contains(err.Error(), "CUDA_ERROR_ECC_UNCORRECTABLE") || !strings.Contains(err.Error(), "checkpoint") {
+			t.Errorf("error %v", err)
+		}
+	}
+}

@@ -1,0 +1,43 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// BenchmarkLarge measures what a root of a large matrix is made of, in memory of the device: a product and a combination. It means something on a GPU
+// only; on the emulated driver it is skipped.
+func BenchmarkLarge(b *testing.B) {
+	d := device(b)
+	if d.info.Name == "emulated device 0" {
+		b.Skip("emulated")
+	}
+	for _, n := range []int{1024, 4096, 16384} {
+		b.Run(fmt.Sprintf("float32/%d", n), func(b *testing.B) { large[float32](b, d, n) })
+		b.Run(fmt.Sprintf("float64/%d", n), func(b *testing.B) { large[float64](b, d, n) })
+	}
+}
+
+func large[T dense.Float](b *testing.B, d *Device, n int) {
+	e := newBackend[T](d)
+	a := engine.NewArena[T](e)
+	r := rand.New(rand.NewPCG(1, 1))
+	var m [3]dense.Matrix[T]
+	for k := range m {
+		m[k] = dense.Wrap(n, n, a.Alloc(n*n))
+		for i := range n {
+			m[k].Data[i*n+i] = T(r.NormFloat64())
+		}
+	}
+	for b.Loop() {
+		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(m[0]), engine.One(m[1]), 0, engine.One(m[2]))
+		e.Combine(1.5, -0.5, engine.One(m[2]), 0, engine.One(m[2]), engine.One(m[2]))
+	}
+	b.ReportMetric(2*float64(n)*float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e12, "TFLOP/s")
+}

@@ -1,0 +1,269 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+import (
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// maxOperands is the largest number of arrays of a call.
+const maxOperands = 10
+
+// operand is an array that a call reads or writes.
+type operand struct {
+	at     uintptr // address in the memory of the host
+	size   int     // bytes
+	write  bool
+	region int
+	keep   unsafe.Pointer
+}
+
+// region is a stretch of host memory that operands lie in: arrays that overlap share one copy on the device.
+type region struct {
+	at, end  uintptr
+	write    bool
+	resident bool // the device reads and writes the memory itself
+	device   uintptr
+	offset   int // in the staging memory
+}
+
+// call is one call of a backend: it brings operands to the device, and at its end results back.
+type call struct {
+	d        *Device
+	l        *launcher
+	operands [maxOperands]operand
+	regions  [maxOperands]region
+	n, m     int
+	temps    []cu.DevicePtr
+	err      error
+}
+
+// begin takes the device.
+func (c *call) begin() {
+	c.n, c.m, c.temps, c.l.err, c.l.count = 0, 0, c.temps[:0], nil, 0
+	c.err = c.d.acquire()
+	if c.err != nil {
+		panic(&engine.DeviceError{Name: c.d.name(), Err: c.err})
+	}
+}
+
+// add adds an array to the operands and returns its number.
+func add[E any](c *call, x []E, write bool) int {
+	o := &c.operands[c.n]
+	*o = operand{}
+	if len(x) > 0 {
+		p := unsafe.Pointer(unsafe.SliceData(x))
+		*o = operand{at: uintptr(p), size: len(x) * int(unsafe.Sizeof(x[0])), write: write, keep: p}
+	}
+	c.n++
+	return c.n - 1
+}
+
+// commit brings the operands to the device. After it at says where they are.
+func (c *call) commit() {
+	for i := range c.operands[:c.n] {
+		c.place(i)
+	}
+	total := 0
+	for k := range c.regions[:c.m] {
+		r := &c.regions[k]
+		if r.resident = c.d.isResident(r.at, r.end); !r.resident {
+			r.offset = total
+			total += (int(r.end-r.at) + 255) &^ 255
+		}
+	}
+	if c.err == nil {
+		c.err = c.d.staging.room(total)
+	}
+	for k := range c.regions[:c.m] {
+		c.upload(&c.regions[k])
+	}
+	c.l.err = c.err
+}
+
+// place finds or makes the region of operand i. A new operand may join regions that were apart.
+func (c *call) place(i int) {
+	o := &c.operands[i]
+	if o.size == 0 {
+		o.region = -1
+		return
+	}
+	own := region{at: o.at, end: o.at + uintptr(o.size), write: o.write}
+	for k := 0; k < c.m; {
+		r := c.regions[k]
+		if own.at >= r.end || r.at >= own.end {
+			k++
+			continue
+		}
+		own = region{at: min(own.at, r.at), end: max(own.end, r.end), write: own.write || r.write}
+		c.m--
+		c.regions[k] = c.regions[c.m]
+	}
+	c.regions[c.m] = own
+	c.m++
+	for j := range c.operands[:i+1] {
+		for k := range c.regions[:c.m] {
+			if p := &c.operands[j]; p.size > 0 && p.at >= c.regions[k].at && p.at < c.regions[k].end {
+				p.region = k
+			}
+		}
+	}
+}
+
+// upload copies a region to the device through the staging memory, operand by operand: what lies between overlapping ones belongs to one of them.
+func (c *call) upload(r *region) {
+	size := int(r.end - r.at)
+	if r.resident {
+		r.device = r.at
+		return
+	}
+	r.device = c.temp(size)
+	if c.err != nil {
+		return
+	}
+	staged := c.d.staging.bytes(r.offset, size)
+	for _, o := range c.operands[:c.n] {
+		if o.size > 0 && o.at >= r.at && o.at < r.end {
+			copy(staged[o.at-r.at:], unsafe.Slice((*byte)(o.keep), o.size))
+		}
+	}
+	c.err = wrap("copying to the device", cu.MemcpyHtoDAsync(cu.DevicePtr(r.device), unsafe.Pointer(&staged[0]), int64(size), c.l.stream))
+}
+
+// at returns the address of operand i on the device, 0 for an empty one.
+func (c *call) at(i int) uintptr {
+	o := &c.operands[i]
+	if o.size == 0 {
+		return 0
+	}
+	r := &c.regions[o.region]
+	return r.device + (o.at - r.at)
+}
+
+// temp returns memory of the device that lasts until the end of the call.
+func (c *call) temp(bytes int) uintptr {
+	if c.err != nil {
+		return 0
+	}
+	p, err := c.d.pool.take(bytes)
+	if err != nil {
+		c.err, c.l.err = err, err
+		return 0
+	}
+	c.temps = append(c.temps, p)
+	return uintptr(p)
+}
+
+// ready says whether the work of the call can be enqueued; if not, end reports why.
+func (c *call) ready() bool { return c.err == nil }
+
+// end copies results back, waits, and gives the device free. It panics with engine.DeviceError if something failed.
+func (c *call) end() {
+	if c.err == nil {
+		c.err = c.l.err
+	}
+	for k := range c.regions[:c.m] {
+		if r := &c.regions[k]; r.write && !r.resident && c.err == nil {
+			staged := c.d.staging.bytes(r.offset, int(r.end-r.at))
+			c.err = wrap("copying from the device", cu.MemcpyDtoHAsync(unsafe.Pointer(&staged[0]), cu.DevicePtr(r.device), int64(len(staged)), c.l.stream))
+		}
+	}
+	if err := wrap("waiting for the device", c.l.stream.Synchronize()); c.err == nil {
+		c.err = err
+	}
+	for _, o := range c.operands[:c.n] {
+		if o.write && o.size > 0 && c.err == nil {
+			if r := &c.regions[o.region]; !r.resident {
+				copy(unsafe.Slice((*byte)(o.keep), o.size), c.d.staging.bytes(r.offset+int(o.at-r.at), o.size))
+			}
+		}
+	}
+	for _, p := range c.temps {
+		c.d.pool.put(p)
+	}
+	runtime.KeepAlive(c.operands)
+	clear(c.operands[:c.n])
+	err := c.err
+	if err != nil {
+		err = c.d.failed(err)
+	}
+	c.d.release()
+	if err != nil {
+		panic(&engine.DeviceError{Name: c.d.name(), Err: err})
+	}
+}
+
+// resident memory is managed memory that Alloc gave out, sorted by address.
+type resident struct{ at, end uintptr }
+
+func (d *Device) isResident(at, end uintptr) bool {
+	i, found := slices.BinarySearchFunc(d.residents, at, func(r resident, at uintptr) int {
+		switch {
+		case r.end <= at:
+			return -1
+		case r.at > at:
+			return 1
+		}
+		return 0
+	})
+	return found && end <= d.residents[i].end
+}
+
+// allocate returns n bytes of managed memory, all zero.
+func (d *Device) allocate(n int) (unsafe.Pointer, error) {
+	leave, err := d.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	p, err := cu.MemAllocManaged(int64(n), cu.AttachGlobal)
+	if err != nil && d.pool.held > 0 {
+		d.pool.trim()
+		p, err = cu.MemAllocManaged(int64(n), cu.AttachGlobal)
+	}
+	if err != nil {
+		return nil, wrap("allocating memory", err)
+	}
+	if err = cu.MemsetD8Async(p, 0, int64(n), d.stream); err == nil {
+		err = d.stream.Synchronize()
+	}
+	if err != nil {
+		_ = cu.MemFree(p)
+		return nil, wrap("clearing memory", err)
+	}
+	r := resident{uintptr(p), uintptr(p) + uintptr(n)}
+	i, _ := slices.BinarySearchFunc(d.residents, r.at, func(r resident, at uintptr) int {
+		if r.at < at {
+			return -1
+		}
+		return 1
+	})
+	d.residents = slices.Insert(d.residents, i, r)
+	return foreign(uintptr(p)), nil
+}
+
+// foreign returns the pointer to memory that Go does not manage.
+func foreign(at uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&at)) }
+
+func (d *Device) giveBack(at uintptr) {
+	leave, err := d.enter()
+	if err != nil {
+		return
+	}
+	defer leave()
+	d.residents = slices.DeleteFunc(d.residents, func(r resident) bool { return r.at == at })
+	_ = cu.MemFree(cu.DevicePtr(at))
+}
+
+// clear fills memory of the device with zero bytes.
+func (c *call) clear(at uintptr, bytes int) {
+	if c.ready() && c.l.err == nil {
+		c.l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(at), 0, int64(bytes), c.l.stream))
+	}
+}

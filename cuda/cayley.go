@@ -1,0 +1,91 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+// cayley enqueues Cayley maps (I + N)(I - N)^-1 of count skew-symmetric matrices: as internal/dense makes them, in batches.
+type cayley struct {
+	l        *launcher
+	count    int
+	bytes    int // of an element
+	multiply func(alpha float64, x, y view, inner int, beta float64, z view, rows, cols int)
+	number   func(v float64) // adds a number to the arguments of a launch
+	square   func() view     // temporary memory for the matrices
+}
+
+// block views a part of the matrices.
+func (m *cayley) block(v view, i, j int) view {
+	v.at += uintptr((i*v.stride + j) * m.bytes)
+	return v
+}
+
+// shifted sets y = alpha x + beta I.
+func (m *cayley) shifted(x view, alpha, beta float64, y view, n int) {
+	m.l.matrix(x)
+	m.number(alpha)
+	m.number(beta)
+	m.l.matrix(y).int(m.count).int(n).each("shifted", m.count*n*n)
+}
+
+// exact sets q = 2 (I - N)^-1 - I by recursive inversion of blocks, which needs no pivoting: see dense.CayleyInverse.
+func (m *cayley) exact(in, q view, n int) {
+	w := m.square()
+	if w.at == 0 {
+		return
+	}
+	m.shifted(in, -1, 1, q, n)
+	m.invert(q, w, n)
+	m.shifted(q, 2, -1, q, n)
+}
+
+// invert inverts n x n blocks in place. w has room for as many elements.
+func (m *cayley) invert(a, w view, n int) {
+	if n <= tileSize {
+		m.l.matrix(a).int(n).launch("invert", m.count, 1, 1, tileSize, tileRows)
+		return
+	}
+	h := (n + tileSize - 1) / tileSize / 2 * tileSize
+	k := n - h
+	a12, a21, a22 := m.block(a, 0, h), m.block(a, h, 0), m.block(a, h, h)
+	// l is k x h and r is h x k: they fit side by side into the off-diagonal blocks of w, and the recursion into the diagonal ones.
+	l, r := m.block(w, h, 0), m.block(w, 0, h)
+	m.invert(a, w, h)
+	m.multiply(1, a21, a, h, 0, l, k, h)
+	m.multiply(1, a, a12, h, 0, r, h, k)
+	m.multiply(-1, a21, r, h, 1, a22, k, k)
+	m.invert(a22, m.block(w, h, h), k)
+	m.multiply(-1, r, a22, k, 0, a12, h, k)
+	m.multiply(-1, a22, l, k, 0, a21, k, h)
+	m.multiply(-1, r, a21, k, 1, a, h, h)
+}
+
+// truncated sets q = (I+N)^2 (I+N^2) ... (I+N^(2^(terms-1))): see dense.CayleyTruncated.
+func (m *cayley) truncated(in view, terms int, q view, n int) {
+	power, f, free, other := m.square(), m.square(), m.square(), m.square()
+	if other.at == 0 {
+		return
+	}
+	square := func(x, y view) { m.multiply(1, x, x, n, 0, y, n, n) }
+	square(in, power)
+	if terms == 1 {
+		m.shifted(power, 0, 1, f, n)
+		m.shifted(in, 1, 0, free, n)
+		m.finish(f, power, free, q, n)
+		return
+	}
+	m.shifted(power, 1, 1, f, n)
+	for range terms - 2 {
+		square(power, free)
+		power, free = free, power
+		m.shifted(f, 1, 0, free, n)
+		m.multiply(1, f, power, n, 1, free, n, n)
+		f, free = free, f
+	}
+	square(power, free)
+	m.multiply(1, in, f, n, 0, other, n, n)
+	m.finish(f, free, other, q, n)
+}
+
+// finish sets q = 2 f - I + p + 2 o.
+func (m *cayley) finish(f, p, o, q view, n int) {
+	m.l.ptr(f.at).ptr(p.at).ptr(o.at).int(m.count).int(n).matrix(q).each("even_odd", m.count*n*n)
+}

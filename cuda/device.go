@@ -1,0 +1,245 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/include -Wno-deprecated-declarations
+#include <cuda.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/spdopt/spdopt/cuda/internal/blas"
+	"github.com/spdopt/spdopt/cuda/internal/dl"
+	"github.com/spdopt/spdopt/cuda/kernels"
+)
+
+// Device is an open GPU: its primary context, which it shares with whatever else in the process uses the GPU, a stream, and memory for reuse. Its
+// methods may be called from any goroutine; they run one at a time.
+type Device struct {
+	mu      sync.Mutex
+	ctx     cu.CUContext
+	info    Info
+	stream  cu.Stream
+	single  *module
+	double  *module
+	blas    *blas.Handle
+	scratch cu.DevicePtr // workspace of cuBLAS
+	pool    pool
+	staging staging
+	lost    error
+
+	residents []resident
+	popped    C.CUcontext // what release took off the thread; a field, because a variable would be allocated
+}
+
+var devices struct {
+	sync.Mutex
+	open map[int]*Device
+}
+
+// Open returns the device of an index; it is opened once.
+func Open(index int) (*Device, error) {
+	devices.Lock()
+	defer devices.Unlock()
+	if d := devices.open[index]; d != nil {
+		return d, nil
+	}
+	d, err := openDevice(index)
+	if err != nil {
+		return nil, err
+	}
+	if devices.open == nil {
+		devices.open = map[int]*Device{}
+	}
+	devices.open[index] = d
+	return d, nil
+}
+
+// Info describes the device.
+func (d *Device) Info() Info { return d.info }
+
+// name is the device's name on the command line.
+func (d *Device) name() string {
+	if d.info.Index == 0 {
+		return "cuda"
+	}
+	return fmt.Sprintf("cuda:%d", d.info.Index)
+}
+
+func openDevice(index int) (*Device, error) {
+	code, why := dl.Open()
+	switch {
+	case code == dl.NoDriver:
+		return nil, &Error{"loading the driver", why, "install the NVIDIA driver, or set SPDOPT_LIBCUDA to its libcuda.so.1"}
+	case code != 0:
+		return nil, failure("initialising the driver", C.CUresult(code))
+	}
+	info := Info{Index: index, Driver: cu.Version()}
+	if info.Driver < OldestDriver {
+		return nil, &Error{"opening the device", fmt.Sprintf("the driver supports CUDA %s", version(info.Driver)),
+			"install a driver for CUDA " + version(OldestDriver) + " (520) or newer"}
+	}
+	count, err := cu.NumDevices()
+	if err != nil {
+		return nil, wrap("counting devices", err)
+	}
+	if index < 0 || index >= count {
+		return nil, &Error{"opening the device", fmt.Sprintf("there is no device %d", index), choices(count)}
+	}
+	dev, err := cu.GetDevice(index)
+	if err != nil {
+		return nil, wrap("opening the device", err)
+	}
+	d := &Device{info: info}
+	if err := d.describe(dev); err != nil {
+		return nil, err
+	}
+	if d.ctx, err = dev.RetainPrimaryCtx(); err != nil {
+		return nil, wrap("taking the context", err)
+	}
+	leave, err := d.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if err := d.prepare(); err != nil {
+		_ = dev.ReleasePrimaryCtx()
+		return nil, err
+	}
+	return d, nil
+}
+
+func choices(count int) string {
+	switch count {
+	case 0:
+		return "there is no GPU"
+	case 1:
+		return "the only one is 0"
+	}
+	return fmt.Sprintf("there are 0 to %d", count-1)
+}
+
+func version(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
+
+func (d *Device) describe(dev cu.Device) error {
+	major, minor, err := dev.ComputeCapability()
+	if err != nil {
+		return wrap("reading the compute capability", err)
+	}
+	d.info.Capability = 10*major + minor
+	name, err := dev.Name()
+	if err != nil {
+		return wrap("reading the name", err)
+	}
+	memory, err := dev.TotalMem()
+	if err != nil {
+		return wrap("reading the memory", err)
+	}
+	d.info.Name, d.info.Memory = name, int(memory)
+	return nil
+}
+
+// prepare makes what the device needs; the context is current.
+func (d *Device) prepare() (err error) {
+	if d.single, err = loadModule("float", d.info.Capability); err != nil {
+		return err
+	}
+	if d.double, err = loadModule("double", d.info.Capability); err != nil {
+		return err
+	}
+	if d.stream, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		return wrap("making a stream", err)
+	}
+	if d.blas, err = blas.Create(); err != nil {
+		return wrap("opening cuBLAS", err)
+	}
+	d.info.BLAS = d.blas.Version()
+	size := 4 << 20
+	if d.info.Capability >= 90 {
+		size = 32 << 20
+	}
+	if d.scratch, err = cu.MemAlloc(int64(size)); err != nil {
+		return wrap("allocating the workspace of cuBLAS", err)
+	}
+	return wrap("opening cuBLAS", d.blas.Stream(unsafe.Pointer(d.stream.C()), uintptr(d.scratch), size))
+}
+
+// enter makes the calling goroutine the only one that uses the device, on a thread with the device's context, until leave is called.
+func (d *Device) enter() (leave func(), err error) {
+	if err := d.acquire(); err != nil {
+		return nil, err
+	}
+	return d.release, nil
+}
+
+func (d *Device) acquire() error {
+	d.mu.Lock()
+	if d.lost != nil {
+		defer d.mu.Unlock()
+		return d.lost
+	}
+	runtime.LockOSThread()
+	if err := cu.PushCurrentCtx(d.ctx); err != nil {
+		runtime.UnlockOSThread()
+		d.mu.Unlock()
+		return wrap("entering the context", err)
+	}
+	return nil
+}
+
+// release ends what acquire began. The context below ours becomes current again.
+func (d *Device) release() {
+	C.cuCtxPopCurrent(&d.popped)
+	runtime.UnlockOSThread()
+	d.mu.Unlock()
+}
+
+// failed remembers errors after which the context is of no use.
+func (d *Device) failed(err error) error {
+	if e, ok := err.(*Error); ok && fatal[e.Name] {
+		d.lost = err
+	}
+	return err
+}
+
+// module is the kernels for one element type.
+type module struct {
+	handle    cu.Module
+	functions map[string]cu.Function
+}
+
+func loadModule(element string, capability int) (*module, error) {
+	image, err := kernels.Image(element, capability)
+	if err != nil {
+		return nil, &Error{"loading the kernels", err.Error(), "use another GPU, or the processor"}
+	}
+	// cuModuleLoadData takes the bytes as they are, binaries included; cu.LoadData would take them for a string with an end.
+	data := C.CBytes(image)
+	defer C.free(data)
+	m := &module{functions: map[string]cu.Function{}}
+	if code := C.cuModuleLoadData((*C.CUmodule)(unsafe.Pointer(&m.handle)), data); code != 0 {
+		return nil, failure("loading the kernels", code)
+	}
+	return m, nil
+}
+
+// function returns a kernel by name.
+func (m *module) function(name string) cu.Function {
+	f, ok := m.functions[name]
+	if !ok {
+		var err error
+		if f, err = m.handle.Function(name); err != nil {
+			panic(fmt.Sprintf("cuda: kernel %q: %v", name, err))
+		}
+		m.functions[name] = f
+	}
+	return f
+}

@@ -1,0 +1,297 @@
+//go:build cuda && cgo && linux
+
+package devicetest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	_ "github.com/spdopt/spdopt/cuda"
+	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/cuda/kernels"
+	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/net"
+	"github.com/spdopt/spdopt/nnopt/train"
+	"github.com/spdopt/spdopt/roots"
+)
+
+var present bool
+
+func TestMain(m *testing.M) {
+	var err error
+	if present, err = emu.Use(kernels.Source, "../include"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func needDevice(t *testing.T) {
+	t.Helper()
+	if !present {
+		t.Skip("neither a GPU nor a C++ compiler for the emulation")
+	}
+}
+
+// blocks returns a matrix, a wide matrix and a vector of normal numbers.
+func blocks[T nnopt.Float](r *rand.Rand) (all []nnopt.Block[T]) {
+	for k, shape := range [][2]int{{9, 6}, {5, 12}, {1, 7}} {
+		b := nnopt.Block[T]{Name: fmt.Sprintf("block%d", k), Rows: shape[0], Cols: shape[1]}
+		for range b.Len() {
+			b.Value, b.Grad = append(b.Value, T(r.NormFloat64())), append(b.Grad, 0)
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// options that a run needs beside the defaults, so that what an optimizer does in intervals is done.
+var options = map[string]map[string]any{
+	// The eigenbasis of the moment of a few gradients is arbitrary in its null space: the first one is taken when there is none.
+	"shampoo":           {"beta2": 0.9, "start": 9},
+	"eshampoo":          {"start": 9},
+	"soap":              {"start": 9},
+	"adamw":             {"narrow_moment": true},
+	"sgd":               {"nesterov": true, "momentum": 0.9},
+	"spectral":          {"interval": 2},
+	"root-free-rmsprop": {"momentum": 0.8},
+}
+
+// descend takes steps with seeded gradients and returns the parameters.
+func descend[T nnopt.Float](t *testing.T, name, device string, steps int) []nnopt.Block[T] {
+	t.Helper()
+	set := map[string]any{"lr": 0.01, "decay": 0.1, "device": device}
+	own := maps.Clone(options[name])
+	maps.Copy(set, own)
+	text, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt, err := nnopt.New[T](name, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(3, 5))
+	all := blocks[T](r)
+	if err := opt.Init(all); err != nil {
+		t.Fatal(err)
+	}
+	for range steps {
+		for k := range all {
+			for i := range all[k].Grad {
+				all[k].Grad[i] = T(r.NormFloat64()) + all[k].Value[i]
+			}
+		}
+		if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1, BatchSize: 8}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// TestOptimizers: after 12 steps the parameters of every optimizer of the registry are those of the processor. Stated tolerances, relative to the
+// largest parameter: 1e-10 for float64 and 2e-4 for float32, 1e-3 where a moment is stored in bfloat16.
+func TestOptimizers(t *testing.T) {
+	needDevice(t)
+	for _, e := range nnopt.Optimizers() {
+		t.Run(e.Name, func(t *testing.T) {
+			double, single := 1e-10, 2e-4
+			if e.Name == "adamw" {
+				double, single = 1e-3, 1e-3
+			}
+			compare(t, descend[float64](t, e.Name, "cuda", 12), descend[float64](t, e.Name, "cpu", 12), double)
+			compare(t, descend[float32](t, e.Name, "cuda", 12), descend[float32](t, e.Name, "cpu", 12), single)
+		})
+	}
+}
+
+func compare[T nnopt.Float](t *testing.T, got, want []nnopt.Block[T], tol float64) {
+	t.Helper()
+	for k := range want {
+		top := 0.0
+		for _, v := range want[k].Value {
+			top = max(top, math.Abs(float64(v)))
+		}
+		for i, v := range want[k].Value {
+			if d := math.Abs(float64(got[k].Value[i] - v)); !(d <= tol*top) {
+				t.Errorf("%s, element %d: %v, want %v", want[k].Name, i, got[k].Value[i], v)
+				return
+			}
+		}
+	}
+}
+
+// TestLayers: the gradients and the Hessian-vector products of every layer are those of the processor, to 1e-11 in float64.
+func TestLayers(t *testing.T) {
+	needDevice(t)
+	for _, e := range net.Layers() {
+		t.Run(e.Name, func(t *testing.T) {
+			run := func(device string) (all []float64) {
+				r := rand.New(rand.NewPCG(1, 2))
+				x := e.Example(r)
+				n := net.New(x.Layer, net.NewSquare[float64](false), 7)
+				if err := n.Use(device); err != nil {
+					t.Fatal(err)
+				}
+				b := net.Batch[float64]{X: x.X, N: x.N}
+				out := n.Forward(&b)
+				b.Target.Values = net.Matrix[float64]{Rows: out.Rows, Cols: out.Cols, Stride: out.Cols, Data: make([]float64, out.Rows*out.Cols)}
+				for i := range b.Target.Values.Data {
+					b.Target.Values.Data[i] = r.NormFloat64()
+				}
+				all = append(all, n.Gradient(&b))
+				for _, block := range n.Blocks() {
+					all = append(all, block.Grad...)
+				}
+				v := make([]float64, n.Dim())
+				for i := range v {
+					v[i] = r.NormFloat64()
+				}
+				all = append(all, n.HVP(&b, v, v))
+				return append(all, v...)
+			}
+			got, want := run("cuda"), run("cpu")
+			for i, v := range want {
+				if !(math.Abs(got[i]-v) <= 1e-11*(1+math.Abs(v))) {
+					t.Fatalf("number %d of %d: %v, want %v", i, len(want), got[i], v)
+				}
+			}
+		})
+	}
+}
+
+// TestTrain: a run on the device ends where a run on the processor ends.
+func TestTrain(t *testing.T) {
+	needDevice(t)
+	run := func(device string) *train.Result {
+		r, err := train.Run(train.Options{Workload: "graph", Optimizer: "spectral", Steps: 6, EvalEvery: 3, Seed: 2, Device: device})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	got, want := run("cuda:1"), run("cpu")
+	if !(math.Abs(got.FinalLoss-want.FinalLoss) <= 1e-4*want.FinalLoss) {
+		t.Errorf("loss %v, on the processor %v", got.FinalLoss, want.FinalLoss)
+	}
+	if !slices.ContainsFunc(got.History, func(p train.Point) bool { return p.Step == 6 }) {
+		t.Error("the run has no last point")
+	}
+}
+
+// TestRoots: powers on the device satisfy their equation as those of the processor do, in both precisions, and name what they cannot do.
+func TestRoots(t *testing.T) {
+	needDevice(t)
+	const n = 70
+	a := mat.NewSymDense(n, nil)
+	r := rand.New(rand.NewPCG(4, 4))
+	b := mat.NewDense(n, 2*n, nil)
+	for i := range n {
+		for j := range 2 * n {
+			b.Set(i, j, r.NormFloat64())
+		}
+	}
+	a.SymOuterK(1.0/n, b)
+	single := make([]float32, n*n)
+	for i := range n {
+		for j := range n {
+			single[i*n+j] = float32(a.At(i, j))
+		}
+	}
+	for _, c := range []struct {
+		method string
+		power  float64
+	}{{"auto", -0.5}, {"newton-schulz", 0.5}, {"newton", -1.0 / 3}, {"order3", -0.25}, {"polar-express", 0.25}, {"newton", -1}} {
+		q := roots.Query{Kind: roots.KindPow, Power: c.power}
+		var got, want mat.SymDense
+		rep, err := roots.Compute(&got, a, q, &roots.Options{Method: c.method, Device: "cuda"})
+		if err != nil {
+			t.Fatalf("%s, %v: %v", c.method, c.power, err)
+		}
+		if _, err := roots.Compute(&want, a, q, nil); err != nil {
+			t.Fatal(err)
+		}
+		got32 := make([]float32, n*n)
+		if _, err := roots.Compute32(got32, single, n, q, &roots.Options{Method: c.method, Device: "cuda"}); err != nil {
+			t.Fatalf("%s, %v: %v", c.method, c.power, err)
+		}
+		size, off, off32 := 0.0, 0.0, 0.0
+		for i := range n {
+			for j := range n {
+				size += want.At(i, j) * want.At(i, j)
+				off += math.Pow(got.At(i, j)-want.At(i, j), 2)
+				off32 += math.Pow(float64(got32[i*n+j])-want.At(i, j), 2)
+			}
+		}
+		if e := math.Sqrt(off / size); !(e <= rep.Bound+1e-12) || !(rep.Residual < 1e-10) {
+			t.Errorf("%s, %v: error %v, bound %v, residual %v", c.method, c.power, e, rep.Bound, rep.Residual)
+		}
+		if e := math.Sqrt(off32 / size); !(e <= 1e-3) {
+			t.Errorf("%s, %v, float32: error %v", c.method, c.power, e)
+		}
+	}
+	var method *roots.MethodError
+	for _, q := range []roots.Query{{Kind: roots.KindLog}, {Kind: roots.KindPow, Power: math.Pi}} {
+		if _, err := roots.Compute(mat.NewSymDense(n, nil), a, q, &roots.Options{Device: "cuda"}); !errors.As(err, &method) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	if _, err := roots.Compute(mat.NewSymDense(n, nil), a, roots.Query{Kind: roots.KindSqrt}, &roots.Options{Device: "cuda", Method: "eigen"}); !errors.As(err, &method) {
+		t.Errorf("eigen: %v", err)
+	}
+	var failed *engine.DeviceError
+	if _, err := roots.Compute(mat.NewSymDense(n, nil), a, roots.Query{Kind: roots.KindSqrt}, &roots.Options{Device: "cuda:5"}); !errors.As(err, &failed) {
+		t.Errorf("cuda:5: %v", err)
+	}
+}
+
+// TestNotHalfApplied: an optimizer that finds too little memory for its state says so when it is made; one that was made takes its steps with what it
+// reserved; and after a failure in a step the error comes back as one.
+func TestNotHalfApplied(t *testing.T) {
+	needDevice(t)
+	if !emu.InUse() {
+		t.Skip("not on the emulated driver")
+	}
+	opt, err := nnopt.NewSpectral[float32](nnopt.Spectral{Settings: nnopt.Settings{Device: "cuda"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := blocks[float32](rand.New(rand.NewPCG(1, 1)))
+	var failed *engine.DeviceError
+	emu.Limit(1)
+	err = opt.Init(all)
+	emu.Limit(8 << 30)
+	if !errors.As(err, &failed) {
+		t.Fatalf("Init without memory: %v", err)
+	}
+	if err := opt.Init(all); err != nil {
+		t.Fatal(err)
+	}
+	for k := range all {
+		for i := range all[k].Grad {
+			all[k].Grad[i] = 1
+		}
+	}
+	before := slices.Clone(all[0].Value)
+	emu.Limit(emu.Used())
+	_, err = opt.Step(all, nnopt.StepInfo{LRScale: 1})
+	emu.Limit(8 << 30)
+	if err != nil || slices.Equal(before, all[0].Value) {
+		t.Fatalf("a step with what was reserved: %v", err)
+	}
+	before = slices.Clone(all[0].Value)
+	emu.Fail("cuLaunchKernel", 1, 701)
+	if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1}); !errors.As(err, &failed) || !slices.Equal(before, all[0].Value) {
+		t.Errorf("a step that fails at its start: %v", err)
+	}
+}

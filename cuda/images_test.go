@@ -1,0 +1,58 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/spdopt/spdopt/cuda/kernels"
+)
+
+// TestImages: every capability gets an image, each with all kernels that this package launches; what is too old is refused.
+func TestImages(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	launches := regexp.MustCompile(`(?:launch|each|rows|tiles|lines)\("([a-z_]+)"`)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range launches.FindAllSubmatch(text, -1) {
+			names[string(m[1])] = true
+		}
+	}
+	if len(names) < 40 {
+		t.Fatalf("only %d kernels were found in the sources", len(names))
+	}
+	for _, element := range []string{"float", "double"} {
+		for _, capability := range []int{70, 75, 80, 86, 89, 90, 100, 120} {
+			image, err := kernels.Image(element, capability)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range names {
+				plan := len(name) > 5 && (name[:5] == "plan_" || name[:5] == "power")
+				if plan && element == "double" {
+					continue
+				}
+				if !bytes.Contains(image, []byte(".entry "+name+"(")) && !bytes.Contains(image, []byte(".text."+name+"\x00")) {
+					t.Errorf("%s, %d: kernel %s is missing", element, capability, name)
+				}
+			}
+			if binary := bytes.HasPrefix(image, []byte("\x7fELF")); binary != (capability == 90) {
+				t.Errorf("%s, %d: a binary: %v", element, capability, binary)
+			}
+		}
+		if _, err := kernels.Image(element, 61); err == nil {
+			t.Error("capability 6.1 got an image")
+		}
+	}
+}

@@ -1,0 +1,177 @@
+//go:build cuda
+
+// Package emu builds the emulated driver that the tests of this module run on where there is no GPU, and steers it. The library stands in for
+// libcuda.so.1 and for cuBLAS.
+package emu
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdlib.h>
+
+static void *find(const char *lib, const char *name) {
+	void *h = dlopen(lib, RTLD_NOW | RTLD_NOLOAD);
+	return h == NULL ? NULL : dlsym(h, name);
+}
+static void fail(void *f, const char *name, int call, int code) { ((void (*)(const char *, int, int))f)(name, call, code); }
+static int calls(void *f, const char *name) { return ((int (*)(const char *))f)(name); }
+static void order(void *f, int backwards) { ((void (*)(int))f)(backwards); }
+static void limit(void *f, size_t bytes) { ((void (*)(size_t))f)(bytes); }
+static size_t used(void *f) { return ((size_t (*)(void))f)(); }
+*/
+import "C"
+
+import (
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"unsafe"
+)
+
+//go:embed src
+var sources embed.FS
+
+// ErrNoCompiler says that there is no C++ compiler; tests that need the emulation are skipped then.
+var ErrNoCompiler = errors.New("emu: no g++")
+
+// Build compiles the emulation around a kernel source, the text of spd.cu, with the header in folder include, and returns the library. It is kept in the
+// system's folder for temporary files and made once.
+func Build(kernels []byte, include string) (string, error) {
+	compiler, err := exec.LookPath("g++")
+	if err != nil {
+		return "", ErrNoCompiler
+	}
+	names, err := fs.Glob(sources, "src/*")
+	if err != nil {
+		return "", err
+	}
+	header, err := os.ReadFile(filepath.Join(include, "cuda.h"))
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	hash.Write(kernels)
+	hash.Write(header)
+	for _, name := range names {
+		text, err := sources.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		hash.Write(text)
+	}
+	lib := filepath.Join(os.TempDir(), fmt.Sprintf("spdopt-emu-%x.so", hash.Sum(nil)[:8]))
+	if _, err := os.Stat(lib); err == nil {
+		return lib, nil
+	}
+	return lib, compile(compiler, names, kernels, include, lib)
+}
+
+func compile(compiler string, names []string, kernels []byte, include, lib string) error {
+	dir, err := os.MkdirTemp("", "spdopt-emu")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	args := []string{"-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-I" + include}
+	files := map[string][]byte{"spd.cu": kernels}
+	for _, name := range names {
+		text, err := sources.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		files[filepath.Base(name)] = text
+		if filepath.Ext(name) == ".cc" {
+			args = append(args, filepath.Join(dir, filepath.Base(name)))
+		}
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return err
+		}
+	}
+	made := filepath.Join(dir, "lib.so")
+	out, err := exec.Command(compiler, append(args, "-o", made)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("emu: %w\n%s", err, out)
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(lib), "spdopt-emu")
+	if err != nil {
+		return err
+	}
+	defer temporary.Close()
+	built, err := os.ReadFile(made)
+	if err != nil {
+		return err
+	}
+	if _, err := temporary.Write(built); err != nil {
+		return err
+	}
+	return os.Rename(temporary.Name(), lib)
+}
+
+// Use puts the emulated driver in place of the real one for this process, which must not have opened a device yet, unless SPDOPT_LIBCUDA says
+// otherwise: "system" is the driver of the machine. It says whether there is a device; where there is neither a GPU nor a compiler there is none.
+func Use(kernels []byte, include string) (bool, error) {
+	switch os.Getenv("SPDOPT_LIBCUDA") {
+	case "system":
+		return true, os.Unsetenv("SPDOPT_LIBCUDA")
+	case "":
+		lib, err := Build(kernels, include)
+		if errors.Is(err, ErrNoCompiler) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		return true, errors.Join(os.Setenv("SPDOPT_LIBCUDA", lib), os.Setenv("SPDOPT_LIBCUBLAS", lib))
+	}
+	return true, nil
+}
+
+// InUse says whether the emulated driver has been put in place.
+func InUse() bool { return os.Getenv("SPDOPT_LIBCUDA") != "" }
+
+func function(name string) unsafe.Pointer {
+	lib, symbol := C.CString(os.Getenv("SPDOPT_LIBCUDA")), C.CString(name)
+	defer C.free(unsafe.Pointer(lib))
+	defer C.free(unsafe.Pointer(symbol))
+	f := C.find(lib, symbol)
+	if f == nil {
+		panic("emu: the emulated driver is not in use")
+	}
+	return f
+}
+
+// Fail makes the call-th call from now of an entry point (its name without a version) return a code, once.
+func Fail(name string, call, code int) {
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	C.fail(function("spdEmuFail"), text, C.int(call), C.int(code))
+}
+
+// Calls returns how often an entry point has been called.
+func Calls(name string) int {
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	return int(C.calls(function("spdEmuCalls"), text))
+}
+
+// Order makes threads and blocks run in reverse.
+func Order(backwards bool) {
+	var flag C.int
+	if backwards {
+		flag = 1
+	}
+	C.order(function("spdEmuOrder"), flag)
+}
+
+// Limit sets the memory of a device.
+func Limit(bytes int) { C.limit(function("spdEmuLimit"), C.size_t(bytes)) }
+
+// Used returns the bytes that are allocated on all devices.
+func Used() int { return int(C.used(function("spdEmuUsed"))) }

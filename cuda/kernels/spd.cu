@@ -1,0 +1,938 @@
+/* The kernels of this module. No include: NVRTC compiles it as it stands, once with real = float and once with real = double; for tests it is compiled
+   as C++ on top of emu.h. Matrices are row-major: element (i, j) of matrix k of a batch is x[k * step + i * stride + j]. Results do not depend on the
+   grid: every sum is made in a fixed order and nothing is accumulated by atomics. */
+#ifndef SPD_EMULATED
+#define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(256) name(__VA_ARGS__)
+#define SHARED(type, name, n) __shared__ type name[n]
+#define ROLLED _Pragma("unroll 1") /* a loop that is large enough as it is */
+#endif
+
+typedef long long wide;
+typedef unsigned short bfloat;
+
+#define FULL 0xffffffffu
+#define THREADS 128 /* of a block that works on one vector */
+#define TILE 32     /* tiles are TILE x TILE elements for TILE x ROWS threads */
+#define ROWS 8
+
+template <class S> __device__ __forceinline__ S least(S a, S b) { return a < b ? a : b; }
+template <class S> __device__ __forceinline__ S most(S a, S b) { return a > b ? a : b; }
+template <class S> __device__ __forceinline__ S size(S a) { return a < S(0) ? -a : a; }
+
+/* The sum over a block of THREADS, the same for every thread. */
+template <class S> __device__ S blockSum(S v) {
+	SHARED(S, part, THREADS / 32);
+	for (int d = 16; d > 0; d >>= 1) {
+		v += __shfl_xor_sync(FULL, v, d);
+	}
+	if (threadIdx.x % 32 == 0) {
+		part[threadIdx.x / 32] = v;
+	}
+	__syncthreads();
+	v = (part[0] + part[1]) + (part[2] + part[3]);
+	__syncthreads();
+	return v;
+}
+
+/* The largest value over a block of THREADS; NaN if there is one. */
+template <class S> __device__ S blockMost(S v) {
+	SHARED(S, part, THREADS / 32);
+	for (int d = 16; d > 0; d >>= 1) {
+		S other = __shfl_xor_sync(FULL, v, d);
+		v = other > v || other != other ? other : v;
+	}
+	if (threadIdx.x % 32 == 0) {
+		part[threadIdx.x / 32] = v;
+	}
+	__syncthreads();
+	v = part[0];
+	for (int i = 1; i < THREADS / 32; i++) {
+		v = part[i] > v || part[i] != part[i] ? part[i] : v;
+	}
+	__syncthreads();
+	return v;
+}
+
+__device__ __forceinline__ wide first() { return wide(blockIdx.x) * blockDim.x + threadIdx.x; }
+__device__ __forceinline__ wide stride() { return wide(gridDim.x) * blockDim.x; }
+
+/* Walks over all elements of count matrices of rows x cols: index e is element (i, j) of matrix k. */
+#define EACH(count, rows, cols)                                                                                                       \
+	ROLLED for (wide e = first(), perMatrix = wide(rows) * (cols), all = (count) * perMatrix; e < all; e += stride())                        \
+		ROLLED for (wide k = e / perMatrix, inside = e % perMatrix, i = inside / (cols), j = inside % (cols), once = 1; once; once = 0)
+
+/* Marks the module for double, so that the emulated driver can tell the two apart. */
+#ifdef SPD_DOUBLE
+KERNEL(is_double, int *) {}
+#endif
+
+/* ---- numbers of 16 bits ---- */
+
+__device__ __forceinline__ float widened(bfloat b) { return __uint_as_float(unsigned(b) << 16); }
+
+/* The nearest bfloat16, of two equally near ones the even one. A double goes through the float that lies on the same side of every bfloat16. */
+__device__ __forceinline__ bfloat narrowed(real v) {
+	float f = float(v);
+	unsigned u = __float_as_uint(f);
+	if (v != v) {
+		return bfloat(u >> 16 | 0x40);
+	}
+	if (real(f) != v) {
+		if (size(double(f)) > size(double(v))) {
+			u--;
+		}
+		u |= 1;
+	}
+	return bfloat((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+KERNEL(narrow, const real *x, bfloat *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = narrowed(x[i]);
+	}
+}
+
+KERNEL(widen, const bfloat *x, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = widened(x[i]);
+	}
+}
+
+/* ---- eigenbases ---- */
+
+/* tan(theta/2) of the rotation that takes diag(d) + t to its diagonal in the plane of i and j, bounded by tan(pi/8): see dense.BoundedAngle. */
+__device__ __forceinline__ real tangent(real si, real ri, real xi, real sj, real rj, real xj, real t) {
+	const real limit = sizeof(real) == 4 ? real(1e18) : real(1e150);
+	const real tiny = sizeof(real) == 4 ? real(1.1754943508222875e-38) : real(2.2250738585072014e-308);
+	real phi = sj * ri - si * rj + (xj - xi), v = 2 * (t * (ri * rj));
+	real a = least(limit, size(phi)), w = least(limit, size(v));
+	real rho = sqrt(a * a + w * w), sum = a + rho;
+	real n = least(real(0.41421356237309503), w / most(tiny, sum + sqrt((rho + rho) * sum)));
+	return (phi < 0) != (v < 0) ? -n : n;
+}
+
+/* Skew-symmetric generators; a block makes a tile above the diagonal and its mirror image. n may be t. */
+KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int m) {
+	if (blockIdx.y > blockIdx.x) {
+		return;
+	}
+	SHARED(real, tile, TILE * (TILE + 1));
+	const wide at = wide(blockIdx.z) * m;
+	const int j = blockIdx.x * TILE + threadIdx.x;
+	s += at;
+	r += at;
+	x += at;
+	t += blockIdx.z * tStep;
+	n += blockIdx.z * nStep;
+	for (int l = threadIdx.y; l < TILE; l += ROWS) {
+		const int i = blockIdx.y * TILE + l;
+		real v = 0;
+		if (i < j && j < m) {
+			v = tangent(s[i], r[i], x[i], s[j], r[j], x[j], t[i * tStride + j]);
+		}
+		tile[l * (TILE + 1) + threadIdx.x] = v;
+	}
+	__syncthreads();
+	for (int l = threadIdx.y; l < TILE; l += ROWS) {
+		const int i = blockIdx.y * TILE + l;
+		if (i < m && j < m && i <= j) {
+			n[i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
+		}
+		const int row = blockIdx.x * TILE + l, col = blockIdx.y * TILE + threadIdx.x;
+		if (row < m && col < m && row > col) {
+			n[row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
+		}
+	}
+}
+
+/* Sums of |x| and of x^2 of every row; one block per row. */
+KERNEL(row_norms, const real *x, wide xStride, wide xStep, int rows, int cols, double *absolute, double *squares) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	x += k * xStep + i * xStride;
+	double a = 0, q = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		double v = x[j];
+		a += size(v);
+		q += v * v;
+	}
+	a = blockSum(a);
+	q = blockSum(q);
+	if (threadIdx.x == 0) {
+		absolute[blockIdx.x] = a;
+		squares[blockIdx.x] = q;
+	}
+}
+
+/* min(||x||_F, ||x||_1) from the sums of the rows; one block per matrix. */
+KERNEL(norm_bound, const double *absolute, const double *squares, int rows, double *bound) {
+	const wide at = wide(blockIdx.x) * rows;
+	double top = 0, sum = 0;
+	for (int i = threadIdx.x; i < rows; i += THREADS) {
+		top = absolute[at + i] > top || absolute[at + i] != absolute[at + i] ? absolute[at + i] : top;
+		sum += squares[at + i];
+	}
+	top = blockMost(top);
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		bound[blockIdx.x] = least(sqrt(sum), top);
+	}
+}
+
+/* y = beta I + alpha x. */
+KERNEL(shifted, const real *x, wide xStride, wide xStep, real alpha, real beta, real *y, wide yStride, wide yStep, int count, int m) {
+	EACH(count, m, m) { y[k * yStep + i * yStride + j] = alpha * x[k * xStep + i * xStride + j] + (i == j ? beta : real(0)); }
+}
+
+/* y = c0 I + c1 a + c2 b; y may be a or b, and b plays no part where c2 is 0. */
+KERNEL(combine, real c0, real c1, const real *a, wide aStride, wide aStep, real c2, const real *b, wide bStride, wide bStep, real *y, wide yStride, wide yStep,
+	int count, int m) {
+	EACH(count, m, m) {
+		real v = c1 * a[k * aStep + i * aStride + j];
+		if (c2 != 0) {
+			v += c2 * b[k * bStep + i * bStride + j];
+		}
+		y[k * yStep + i * yStride + j] = i == j ? v + c0 : v;
+	}
+}
+
+/* Sums of squares of the rows of x - I; one block per row. */
+KERNEL(from_identity, const real *x, wide xStride, wide xStep, int m, double *sums) {
+	const int k = blockIdx.x / m, i = blockIdx.x % m;
+	x += k * xStep + i * xStride;
+	double sum = 0;
+	for (int j = threadIdx.x; j < m; j += THREADS) {
+		const double v = double(x[j]) - (i == j ? 1 : 0);
+		sum += v * v;
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+/* y = 2 f - I + p + 2 o: the truncated Cayley map from its even and odd parts. */
+KERNEL(even_odd, const real *f, const real *p, const real *o, int count, int m, real *y, wide yStride, wide yStep) {
+	EACH(count, m, m) { y[k * yStep + i * yStride + j] = 2 * f[e] + p[e] + 2 * o[e] - (i == j ? real(1) : real(0)); }
+}
+
+/* Inverts blocks of m <= TILE rows in place, without pivoting: their symmetric part is positive definite. One block of threads each. */
+KERNEL(invert, real *x, wide xStride, wide xStep, int m) {
+	SHARED(real, a, TILE * (TILE + 1));
+	x += blockIdx.x * xStep;
+	const int j = threadIdx.x;
+	for (int i = threadIdx.y; i < m; i += ROWS) {
+		if (j < m) {
+			a[i * (TILE + 1) + j] = x[i * xStride + j];
+		}
+	}
+	__syncthreads();
+	for (int p = 0; p < m; p++) {
+		const real inverse = 1 / a[p * (TILE + 1) + p];
+		__syncthreads();
+		if (threadIdx.y == 0 && j < m) {
+			a[p * (TILE + 1) + j] = j == p ? inverse : a[p * (TILE + 1) + j] * inverse;
+		}
+		__syncthreads();
+		for (int i = threadIdx.y; i < m; i += ROWS) {
+			const real f = a[i * (TILE + 1) + p];
+			__syncwarp();
+			if (i != p && j < m) {
+				a[i * (TILE + 1) + j] = (j == p ? real(0) : a[i * (TILE + 1) + j]) - f * a[p * (TILE + 1) + j];
+			}
+		}
+		__syncthreads();
+	}
+	for (int i = threadIdx.y; i < m; i += ROWS) {
+		if (j < m) {
+			x[i * xStride + j] = a[i * (TILE + 1) + j];
+		}
+	}
+}
+
+/* Sets y to the symmetric matrix whose upper (lower) triangle x holds. y may be x. */
+KERNEL(mirror, int upper, const real *x, wide xStride, wide xStep, real *y, wide yStride, wide yStep, int count, int m) {
+	EACH(count, m, m) {
+		if (upper ? i <= j : i >= j) {
+			const real v = x[k * xStep + i * xStride + j];
+			y[k * yStep + i * yStride + j] = v;
+			y[k * yStep + j * yStride + i] = v;
+		}
+	}
+}
+
+/* ---- rows and columns ---- */
+
+KERNEL(scale_rows, const real *s, const real *x, wide xStride, wide xStep, real beta, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) {
+		real *out = y + k * yStep + i * yStride + j;
+		const real v = s[k * rows + i] * x[k * xStep + i * xStride + j];
+		*out = beta == 0 ? v : v + beta * *out;
+	}
+}
+
+KERNEL(scale_cols, const real *s, const real *x, wide xStride, wide xStep, real beta, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) {
+		real *out = y + k * yStep + i * yStride + j;
+		const real v = s[k * cols + j] * x[k * xStep + i * xStride + j];
+		*out = beta == 0 ? v : v + beta * *out;
+	}
+}
+
+/* Adds the sums of the columns, or with y those of the products of x and y, row after row. */
+KERNEL(col_sums, const real *x, wide xStride, wide xStep, const real *y, wide yStride, wide yStep, int count, int rows, int cols, real *sum) {
+	for (wide c = first(); c < wide(count) * cols; c += stride()) {
+		const wide k = c / cols, j = c % cols;
+		real total = sum[c];
+		for (int i = 0; i < rows; i++) {
+			const real v = x[k * xStep + i * xStride + j];
+			total += y == 0 ? v : v * y[k * yStep + i * yStride + j];
+		}
+		sum[c] = total;
+	}
+}
+
+/* One block per row. */
+KERNEL(row_dots, const real *x, wide xStride, wide xStep, const real *y, wide yStride, wide yStep, int rows, int cols, real *dot) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	x += k * xStep + i * xStride;
+	y += k * yStep + i * yStride;
+	real sum = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		sum += x[j] * y[j];
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		dot[blockIdx.x] = sum;
+	}
+}
+
+/* Sums of squares and largest sizes of pieces of x; one block per piece. */
+KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double sum = 0, top = 0;
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		const double v = x[i], a = size(v);
+		sum += v * v;
+		top = a > top || a != a ? a : top;
+	}
+	sum = blockSum(sum);
+	top = blockMost(top);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+		tops[blockIdx.x] = top;
+	}
+}
+
+/* ---- softmax; one block per row ---- */
+
+KERNEL(softmax, int causal, real *x, wide xStride, wide xStep, int rows, int cols, real *norms) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	x += k * xStep + i * xStride;
+	const int seen = causal ? i + 1 : cols;
+	real top = x[0];
+	for (int j = threadIdx.x; j < seen; j += THREADS) {
+		top = most(top, x[j]);
+	}
+	top = blockMost(top);
+	real sum = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		const real v = j < seen ? exp(x[j] - top) : real(0);
+		x[j] = v;
+		sum += v;
+	}
+	sum = blockSum(sum);
+	for (int j = threadIdx.x; j < seen; j += THREADS) {
+		x[j] *= 1 / sum;
+	}
+	if (norms != 0 && threadIdx.x == 0) {
+		norms[blockIdx.x] = top + log(sum);
+	}
+}
+
+KERNEL(softmax_map, const real *p, wide pStride, wide pStep, real *d, wide dStride, wide dStep, int rows, int cols) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	p += k * pStep + i * pStride;
+	d += k * dStep + i * dStride;
+	real mean = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		mean += p[j] * d[j];
+	}
+	mean = blockSum(mean);
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		d[j] = p[j] * (d[j] - mean);
+	}
+}
+
+KERNEL(softmax_map_tangent, const real *p, wide pStride, wide pStep, const real *dp, wide dpStride, wide dpStep, real *g, wide gStride, wide gStep, real *dg,
+	wide dgStride, wide dgStep, int rows, int cols) {
+	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
+	p += k * pStep + i * pStride;
+	dp += k * dpStep + i * dpStride;
+	g += k * gStep + i * gStride;
+	dg += k * dgStep + i * dgStride;
+	real mean = 0, moved = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		mean += p[j] * g[j];
+		moved += dp[j] * g[j] + p[j] * dg[j];
+	}
+	mean = blockSum(mean);
+	moved = blockSum(moved);
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		dg[j] = dp[j] * (g[j] - mean) + p[j] * (dg[j] - moved);
+		g[j] = p[j] * (g[j] - mean);
+	}
+}
+
+/* ---- normalisation; one block per vector, a row or a column; all matrices have one stride ---- */
+
+/* The offset of vector number v and the distance of its elements. */
+#define VECTOR                                                                                                  \
+	const wide v = blockIdx.x, k = columns ? v / cols : v / rows, at = columns ? v % cols : v % rows * stride;   \
+	const wide from = k * step + at, by = columns ? stride : 1;                                                 \
+	const int length = columns ? rows : cols
+
+KERNEL(normalise, int center, int columns, real eps, const real *x, real *h, wide stride, wide step, int rows, int cols, real *scale) {
+	VECTOR;
+	real mean = 0, square = 0;
+	if (center) {
+		for (int l = threadIdx.x; l < length; l += THREADS) {
+			mean += x[from + l * by];
+		}
+		mean = blockSum(mean) / length;
+	}
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		const real d = x[from + l * by] - mean;
+		square += d * d;
+	}
+	square = blockSum(square);
+	const real s = 1 / sqrt(square / length + eps);
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		h[from + l * by] = (x[from + l * by] - mean) * s;
+	}
+	if (threadIdx.x == 0) {
+		scale[v] = s;
+	}
+}
+
+KERNEL(normalise_map, int center, int columns, const real *h, const real *scale, real *bend, const real *x, real *y, wide stride, wide step, int rows, int cols) {
+	VECTOR;
+	real mean = 0, cross = 0;
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		mean += x[from + l * by];
+		cross += h[from + l * by] * x[from + l * by];
+	}
+	mean = center ? blockSum(mean) / length : real(0);
+	cross = blockSum(cross) / length;
+	const real s = scale[v];
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		y[from + l * by] = s * (x[from + l * by] - mean - h[from + l * by] * cross);
+	}
+	if (bend != 0 && threadIdx.x == 0) {
+		bend[v] = -s * s * cross;
+	}
+}
+
+KERNEL(normalise_map_tangent, int center, int columns, const real *h, const real *dh, const real *scale, const real *bend, const real *x, const real *dx,
+	const real *y, real *dy, wide stride, wide step, int rows, int cols) {
+	VECTOR;
+	real mean = 0, cross = 0, moved = 0;
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		const wide o = from + l * by;
+		mean += dx[o];
+		cross += h[o] * x[o];
+		moved += h[o] * dx[o] + dh[o] * x[o];
+	}
+	mean = center ? blockSum(mean) / length : real(0);
+	cross = blockSum(cross) / length;
+	moved = blockSum(moved) / length;
+	const real s = scale[v], ds = bend[v];
+	for (int l = threadIdx.x; l < length; l += THREADS) {
+		const wide o = from + l * by;
+		dy[o] = ds / s * y[o] + s * (dx[o] - mean - dh[o] * cross - h[o] * moved);
+	}
+}
+
+/* ---- movement ---- */
+
+KERNEL(gather, const real *table, wide tStride, const int *index, real *y, wide yStride, int rows, int cols) {
+	EACH(1, rows, cols) { y[k + i * yStride + j] = table[index[i] * tStride + j]; }
+}
+
+/* One thread per column, so that rows that meet are added in order. */
+KERNEL(scatter, const real *x, wide xStride, const int *index, real *table, wide tStride, int rows, int cols) {
+	for (wide j = first(); j < cols; j += stride()) {
+		for (int i = 0; i < rows; i++) {
+			table[index[i] * tStride + j] += x[i * xStride + j];
+		}
+	}
+}
+
+/* The geometry of engine.Window: w holds its fields in order. */
+enum { Height, Width, Channels, Groups, KernelHeight, KernelWidth, Dilation, StrideHeight, StrideWidth, PaddingHeight, PaddingWidth };
+
+KERNEL(patches, const int *w, const real *images, wide iStep, real *y, wide yStride, wide yStep, int count, int rows, int cols, int across) {
+	const int per = w[Channels] / w[Groups];
+	EACH(count, rows, cols) {
+		const int c = j % per, b = j / per % w[KernelWidth], a = j / per / w[KernelWidth] % w[KernelHeight], g = j / per / w[KernelWidth] / w[KernelHeight];
+		const int top = i / across * w[StrideHeight] + a * w[Dilation] - w[PaddingHeight];
+		const int left = i % across * w[StrideWidth] + b * w[Dilation] - w[PaddingWidth];
+		const bool in = top >= 0 && top < w[Height] && left >= 0 && left < w[Width];
+		y[k * yStep + i * yStride + j] = in ? images[k * iStep + (wide(top) * w[Width] + left) * w[Channels] + g * per + c] : real(0);
+	}
+}
+
+/* Every value of a pixel collects what the patches over it hold, in the order of the patches. */
+KERNEL(pixels, const int *w, const real *y, wide yStride, wide yStep, real *images, wide iStep, int count, int down, int across) {
+	const int per = w[Channels] / w[Groups];
+	EACH(count, w[Height] * w[Width], w[Channels]) {
+		const int row = i / w[Width], col = i % w[Width], g = j / per, c = j % per;
+		real sum = 0;
+		for (int a = w[KernelHeight] - 1; a >= 0; a--) {
+			const int top = row + w[PaddingHeight] - a * w[Dilation];
+			for (int b = w[KernelWidth] - 1; b >= 0; b--) {
+				const int left = col + w[PaddingWidth] - b * w[Dilation];
+				if (top < 0 || left < 0 || top % w[StrideHeight] != 0 || left % w[StrideWidth] != 0) {
+					continue;
+				}
+				const int p = top / w[StrideHeight], q = left / w[StrideWidth];
+				if (p < down && q < across) {
+					sum += y[k * yStep + (wide(p) * across + q) * yStride + ((wide(g) * w[KernelHeight] + a) * w[KernelWidth] + b) * per + c];
+				}
+			}
+		}
+		images[k * iStep + i * w[Channels] + j] = sum;
+	}
+}
+
+/* ---- updates of parameters; u holds the numbers that change from step to step ---- */
+
+enum { LR, GradScale, L2, Keep, OwnNumbers };
+
+KERNEL(momentum, const real *u, int nesterov, real *w, const real *g, real *m, wide n) {
+	const real mu = u[OwnNumbers];
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i];
+		real d = gi;
+		if (m != 0) {
+			d = mu * m[i] + gi;
+			m[i] = d;
+			d = nesterov ? gi + mu * d : d;
+		}
+		w[i] = u[Keep] * w[i] - u[LR] * d;
+	}
+}
+
+enum { Beta1 = OwnNumbers, Rest1, Beta2, Rest2, Eps, FactorA, FactorB, FactorC };
+
+/* Adam with m in real or, where narrow is not 0, in bfloat16. */
+KERNEL(adam, const real *u, real *w, const real *g, real *m, bfloat *narrow, real *v, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i];
+		const real mi = u[Beta1] * (narrow != 0 ? real(widened(narrow[i])) : m[i]) + u[Rest1] * gi;
+		const real vi = u[Beta2] * v[i] + u[Rest2] * gi * gi;
+		if (narrow != 0) {
+			narrow[i] = narrowed(mi);
+		} else {
+			m[i] = mi;
+		}
+		v[i] = vi;
+		w[i] = u[Keep] * w[i] - u[LR] * ((u[FactorA] * mi + u[FactorB] * gi) / (sqrt(u[FactorC] * vi) + u[Eps]));
+	}
+}
+
+enum { Inner = FactorC + 1, InnerRest, Mix, Stay, Decay };
+
+KERNEL(schedule_free, const real *u, int decayAverage, real *y, const real *g, real *m, real *v, real *z, real *x, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * y[i];
+		const real vi = u[Beta2] * v[i] + u[Rest2] * gi * gi;
+		v[i] = vi;
+		real top = u[FactorB] * gi;
+		if (u[FactorA] != 0) {
+			m[i] = u[Inner] * m[i] + u[InnerRest] * gi;
+			top += u[FactorA] * m[i];
+		}
+		const real zi = z[i] - (u[LR] * (top / (sqrt(u[FactorC] * vi) + u[Eps])) + u[Decay] * (decayAverage ? x[i] : y[i]));
+		const real xi = u[Stay] * x[i] + u[Mix] * zi;
+		z[i] = zi;
+		x[i] = xi;
+		y[i] = zi + u[Beta1] * (xi - zi);
+	}
+}
+
+KERNEL(sign, const real *u, real *w, const real *g, real *m, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i], c = u[Beta1] * m[i] + u[Rest1] * gi;
+		m[i] = u[Beta2] * m[i] + u[Rest2] * gi;
+		w[i] = u[Keep] * w[i] - (c > 0 ? u[LR] : c < 0 ? -u[LR] : real(0));
+	}
+}
+
+enum { Take = OwnNumbers, Decayed, Correction, Damping, Mu, MuRest, Inside };
+
+KERNEL(root_free, const real *u, int average, real *w, const real *g, real *s, real *m, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i];
+		const real si = u[Decayed] * s[i] + u[Take] * gi * gi, below = si * u[Correction] + u[Damping];
+		s[i] = si;
+		if (average) {
+			m[i] = u[Mu] * m[i] + u[MuRest] * gi;
+			w[i] = u[Keep] * w[i] - u[LR] * m[i] / below;
+			continue;
+		}
+		real d = gi / below + u[Inside] * w[i];
+		if (m != 0) {
+			d += u[Mu] * m[i];
+			m[i] = d;
+		}
+		w[i] -= u[LR] * d;
+	}
+}
+
+/* ---- the preconditioner on a device: groups of equal m x n matrices, in single precision ---- */
+#ifndef SPD_DOUBLE
+
+typedef unsigned long long address;
+
+/* What changes from step to step: one launch writes it, so that recorded graphs stay valid and no host memory is read later. */
+enum { StepLR, StepGradScale, StepKeep, StepMomentum, StepMomentumRest, StepCorrection, AdamBeta1, AdamRest1, AdamBeta2, AdamRest2, AdamEps, AdamA, AdamC, StepNumbers };
+
+KERNEL(plan_numbers, float *u, float a, float b, float c, float d, float e, float f, float g, float h, float i, float j, float k, float l, float m) {
+	const float all[StepNumbers] = {a, b, c, d, e, f, g, h, i, j, k, l, m};
+	for (int n = threadIdx.x; n < StepNumbers; n += blockDim.x) {
+		u[n] = all[n];
+	}
+}
+
+KERNEL(plan_pointers, address *table, int n, address a, address b, address c, address d, address e, address f, address g, address h) {
+	const address all[8] = {a, b, c, d, e, f, g, h};
+	if (int(threadIdx.x) < n) {
+		table[threadIdx.x] = all[threadIdx.x];
+	}
+}
+
+__device__ __forceinline__ void put(float *wide32, bfloat *narrow16, wide at, float v) {
+	if (narrow16 != 0) {
+		narrow16[at] = narrowed(v);
+	} else {
+		wide32[at] = v;
+	}
+}
+
+/* m <- mu m + (1 - mu) g, with a copy in bfloat16 where one is wanted; a line of blocks per matrix. */
+KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size) {
+	const float *g = (const float *)grads[blockIdx.y];
+	const wide at = blockIdx.y * size;
+	for (wide i = first(); i < size; i += stride()) {
+		const float v = u[StepMomentum] * m[at + i] + u[StepMomentumRest] * (u[StepGradScale] * g[i]);
+		m[at + i] = v;
+		if (narrow16 != 0) {
+			narrow16[at + i] = narrowed(v);
+		}
+	}
+}
+
+KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size) {
+	const float *g = (const float *)grads[blockIdx.y];
+	for (wide i = first(); i < size; i += stride()) {
+		put(g32, g16, blockIdx.y * size + i, u[StepGradScale] * g[i]);
+	}
+}
+
+/* s = sqrt d, r = 1/s, and the sum of 1/d; one block per matrix. */
+KERNEL(plan_roots, const float *d, int n, float *s, float *r, double *trace) {
+	const wide at = wide(blockIdx.x) * n;
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		const float v = sqrt(d[at + i]);
+		s[at + i] = v;
+		r[at + i] = 1 / v;
+		sum += 1 / double(d[at + i]);
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		trace[blockIdx.x] = sum;
+	}
+}
+
+/* z = diag(left) x diag(right) and the sums of squares of its rows; one block per row. */
+KERNEL(plan_whiten, const float *x, const float *left, const float *right, int m, int n, float *z32, bfloat *z16, double *sums) {
+	const wide k = blockIdx.x / m, at = wide(blockIdx.x) * n;
+	const float l = left[blockIdx.x];
+	double sum = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		const float v = l * x[at + j] * right[k * n + j];
+		put(z32, z16, at + j, v);
+		sum += double(v) * v;
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+/* The state of a matrix beside its arrays, and the numbers of one of its updates. */
+enum { Alpha, Updates, Totals };
+enum { Valid, CoefLeft, RidgeLeft, CoefRight, RidgeRight, Rate, Coefs };
+
+/* The weight of an update and what follows from it; one block per matrix. See nnopt.Spectral. */
+KERNEL(plan_rates, const double *sums, const double *traceLeft, const double *traceRight, int m, int n, double keep, double gamma, double damping, float *totals,
+	double *coefs) {
+	const int k = blockIdx.x;
+	double form = 0;
+	for (int i = threadIdx.x; i < m; i += THREADS) {
+		form += sums[wide(k) * m + i];
+	}
+	form = blockSum(form);
+	if (threadIdx.x != 0) {
+		return;
+	}
+	float *t = totals + Totals * k;
+	double *c = coefs + Coefs * k;
+	const double count = double(m) * n;
+	if (t[Alpha] == 0 && form > 0 && form < 1e37) {
+		t[Alpha] = float(most(1e-28, least(1e28, form / count + damping)));
+	}
+	c[Valid] = t[Alpha] > 0 && form < 1e37;
+	if (c[Valid] == 0) {
+		return;
+	}
+	t[Updates] += 1;
+	const double alpha = t[Alpha], trace = damping * traceLeft[k] * traceRight[k];
+	const double beta = gamma == 1 ? (1 - keep) / (1 - pow(keep, double(t[Updates]) + 1)) : 1 - keep;
+	c[Rate] = beta * ((form + trace) / (alpha * count) - gamma);
+	c[CoefLeft] = beta * m / (count * alpha);
+	c[RidgeLeft] = c[CoefLeft] * trace / traceLeft[k];
+	c[CoefRight] = beta * n / (count * alpha);
+	c[RidgeRight] = c[CoefRight] * trace / traceRight[k];
+}
+
+/* h <- diag(d) + c D^(1/2) h D^(1/2) + ridge I, with a copy in bfloat16 where one is wanted, and x the relative increments of its diagonal; diag(d) and 0
+   where the statistics are of no use. One block per row. */
+KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, float *h, bfloat *narrow16, float *x, int n) {
+	const wide k = blockIdx.x / n, row = blockIdx.x;
+	const int i = blockIdx.x % n;
+	const double *c = coefs + Coefs * k;
+	const bool valid = c[Valid] != 0;
+	const float scale = valid ? float(c[CoefLeft + 2 * side]) * s[row] : 0, ridge = valid ? float(c[RidgeLeft + 2 * side]) : 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		float v = valid ? scale * s[k * n + j] * h[row * n + j] : 0;
+		if (i == j) {
+			v += ridge;
+			x[row] = v / d[row];
+			v += d[row];
+		}
+		h[row * n + j] = v;
+		if (narrow16 != 0) {
+			narrow16[row * n + j] = narrowed(v);
+		}
+	}
+}
+
+/* The power steps of dense.NormEstimate: v starts as the row of the largest norm, of which est is the norm. */
+KERNEL(power_start, const float *x, const double *squares, int n, float *v, double *est) {
+	const wide at = wide(blockIdx.x) * n;
+	double top = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		top = most(top, squares[at + i]);
+	}
+	top = blockMost(top);
+	double behind = 1 - n; /* minus the first row of that norm */
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		if (squares[at + i] == top) {
+			behind = most(behind, double(-i));
+		}
+	}
+	const int row = int(-blockMost(behind));
+	const double norm = sqrt(top);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		v[at + j] = norm > 0 ? float(x[(at + row) * n + j] / norm) : 0;
+	}
+	if (threadIdx.x == 0) {
+		est[blockIdx.x] = norm;
+	}
+}
+
+/* w = x v; one block per row. */
+KERNEL(power_step, const float *x, const float *v, int n, float *w) {
+	const wide k = blockIdx.x / n;
+	float sum = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		sum += x[wide(blockIdx.x) * n + j] * v[k * n + j];
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		w[blockIdx.x] = sum;
+	}
+}
+
+KERNEL(power_norm, const float *w, int n, float *v, double *est) {
+	const wide at = wide(blockIdx.x) * n;
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		sum += double(w[at + i]) * w[at + i];
+	}
+	const double norm = sqrt(blockSum(sum));
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		v[at + i] = norm > 0 ? float(w[at + i] / norm) : 0;
+	}
+	if (threadIdx.x == 0) {
+		est[blockIdx.x] = most(est[blockIdx.x], norm);
+	}
+}
+
+/* min(1, limit/norm), where the norm is the estimate once the bound exceeds the limit. */
+__device__ __forceinline__ float shortened(double bound, double est, double limit) {
+	const double norm = bound > limit ? least(bound, est) : bound;
+	return norm > limit ? float(limit / norm) : 1;
+}
+
+/* y = I - f x, for the inverse of a generator that is not too long; one block per row. */
+KERNEL(plan_shift, const float *x, const double *bound, const double *est, double limit, float *y, int n) {
+	const int k = blockIdx.x / n, i = blockIdx.x % n;
+	const wide at = wide(blockIdx.x) * n;
+	const float f = shortened(bound[k], est[k], limit);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		y[at + j] = (i == j ? 1.0f : 0.0f) - f * x[at + j];
+	}
+}
+
+/* x <- f x, with a copy in bfloat16 where one is wanted; one block per row. */
+KERNEL(plan_shorten, float *x, const double *bound, const double *est, double limit, bfloat *narrow16, int n) {
+	const int k = blockIdx.x / n;
+	const wide at = wide(blockIdx.x) * n;
+	const float f = shortened(bound[k], est[k], limit);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		const float v = f * x[at + j];
+		x[at + j] = v;
+		if (narrow16 != 0) {
+			narrow16[at + j] = narrowed(v);
+		}
+	}
+}
+
+/* y = a + b, of either kind of numbers. */
+KERNEL(plan_sum, const float *a32, const float *b32, float *y32, const bfloat *a16, const bfloat *b16, bfloat *y16, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		if (y16 != 0) {
+			y16[i] = narrowed(widened(a16[i]) + widened(b16[i]));
+		} else {
+			y32[i] = a32[i] + b32[i];
+		}
+	}
+}
+
+/* x <- 2 x + 2 f + p + 2 o, the truncated Cayley map without its identity, with a copy in bfloat16 where one is wanted. */
+KERNEL(plan_turn, float *x, const float *f32, const float *p32, const bfloat *f16, const bfloat *p16, const float *o, bfloat *narrow16, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const float f = f16 != 0 ? widened(f16[i]) : f32[i], p = p16 != 0 ? widened(p16[i]) : p32[i];
+		const float v = 2 * x[i] + 2 * f + p + 2 * o[i];
+		x[i] = v;
+		if (narrow16 != 0) {
+			narrow16[i] = narrowed(v);
+		}
+	}
+}
+
+/* next_i = (Q^T W)_ii with Q = I + x; a block of TILE x ROWS threads for TILE columns. */
+KERNEL(plan_quotients, const float *x, const float *w, int n, float *next) {
+	SHARED(float, part, ROWS * TILE);
+	const wide at = wide(blockIdx.y) * n * n;
+	const int i = blockIdx.x * TILE + threadIdx.x;
+	float sum = 0;
+	if (i < n) {
+		for (int j = threadIdx.y; j < n; j += ROWS) {
+			sum += x[at + wide(j) * n + i] * w[at + wide(j) * n + i];
+		}
+	}
+	part[threadIdx.y * TILE + threadIdx.x] = sum;
+	__syncthreads();
+	if (threadIdx.y == 0 && i < n) {
+		float total = w[at + wide(i) * n + i];
+		for (int l = 0; l < ROWS; l++) {
+			total += part[l * TILE + threadIdx.x];
+		}
+		next[wide(blockIdx.y) * n + i] = total;
+	}
+}
+
+#define LOW 1e-14
+#define HIGH 1e14
+
+/* d moves to next, where that is positive, and is divided by its geometric mean; powers = d^exponent. One block per matrix. */
+KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers) {
+	const wide at = wide(blockIdx.x) * n;
+	if (coefs[Coefs * blockIdx.x + Valid] == 0) {
+		return;
+	}
+	double mean = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		double v = next[at + i];
+		if (!(v > 0)) {
+			v = double(d[at + i]) * exp(least(1.0, most(-1.0, double(x[at + i]))));
+		}
+		v = least(HIGH, most(LOW, v));
+		d[at + i] = float(v);
+		mean += log(v);
+	}
+	const double c = exp(-blockSum(mean) / n);
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		const double v = least(HIGH, most(LOW, c * d[at + i]));
+		d[at + i] = float(v);
+		powers[at + i] = float(pow(double(float(v)), exponent));
+	}
+}
+
+KERNEL(plan_powers, const float *d, double exponent, float *powers, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		powers[i] = float(pow(double(d[i]), exponent));
+	}
+}
+
+KERNEL(plan_alpha, const double *coefs, float *totals, int count) {
+	for (wide k = first(); k < count; k += stride()) {
+		if (coefs[Coefs * k + Valid] != 0) {
+			const double rate = coefs[Coefs * k + Rate];
+			const double factor = rate > -1 ? 1 + rate : exp(most(-1.0, rate));
+			totals[Totals * k + Alpha] = float(least(1e28, most(1e-28, totals[Totals * k + Alpha] * factor)));
+		}
+	}
+}
+
+/* y = alpha^exponent diag(left) x diag(right); x itself while there was no gradient. One block per row. */
+KERNEL(plan_precondition, const float *x, const float *left, const float *right, const float *totals, double exponent, float *y32, bfloat *y16, int m, int n) {
+	SHARED(float, scale, 1);
+	const wide k = blockIdx.x / m, at = wide(blockIdx.x) * n;
+	const float alpha = totals[Totals * k + Alpha];
+	if (threadIdx.x == 0) {
+		scale[0] = alpha > 0 ? float(pow(double(alpha), exponent)) * left[blockIdx.x] : 0;
+	}
+	__syncthreads();
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		put(y32, y16, at + j, alpha > 0 ? x[at + j] * (scale[0] * right[k * n + j]) : x[at + j]);
+	}
+}
+
+KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size) {
+	float *w = (float *)params[blockIdx.y];
+	const float keep = u[StepKeep], step = u[StepLR] * u[StepCorrection];
+	for (wide i = first(); i < size; i += stride()) {
+		w[i] = keep * w[i] - step * x[blockIdx.y * size + i];
+	}
+}
+
+/* AdamW for what is no matrix: row k of blocks works on parameter k, whose moments start at offsets[k]. */
+KERNEL(plan_adam, const float *u, const address *params, const address *grads, const wide *offsets, float *m, float *v) {
+	const wide from = offsets[blockIdx.y], n = offsets[blockIdx.y + 1] - from;
+	float *w = (float *)params[blockIdx.y];
+	const float *g = (const float *)grads[blockIdx.y];
+	for (wide i = first(); i < n; i += stride()) {
+		const float gi = u[StepGradScale] * g[i];
+		const float mi = u[AdamBeta1] * m[from + i] + u[AdamRest1] * gi, vi = u[AdamBeta2] * v[from + i] + u[AdamRest2] * gi * gi;
+		m[from + i] = mi;
+		v[from + i] = vi;
+		w[i] = u[StepKeep] * w[i] - u[StepLR] * (u[AdamA] * mi / (sqrt(u[AdamC] * vi) + u[AdamEps]));
+	}
+}
+
+#endif

@@ -1,0 +1,371 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+/*
+#include <cuda.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/spdopt/spdopt/cuda/internal/blas"
+)
+
+// Spectral is nnopt.Spectral (with Drop) for parameters, gradients, state and workspace in the memory of a device: matrices of one shape are worked on together, and a
+// step is one replayed graph on the caller's stream. It never waits and allocates nothing. What is no matrix takes AdamW steps.
+type Spectral struct {
+	d      *Device
+	p      *plan
+	l      *launcher
+	m      memory
+	state  uintptr
+	work   uintptr
+	step   int
+	dirty  bool // bfloat16 copies and powers do not fit the state
+	table  [2][]uintptr
+	own    cu.Stream
+	graphs map[variant]C.CUgraphExec
+}
+
+// variant is what differs between the graphs of steps.
+type variant struct {
+	phase   int // -1 updates all matrices
+	restore bool
+}
+
+// WorkBytes returns the bytes of workspace that NewSpectral needs.
+func (d *Device) WorkBytes(shapes []Shape, o SpectralOptions) (int, error) {
+	p, err := newPlan(shapes, o)
+	if err != nil {
+		return 0, err
+	}
+	_, bytes := p.arrange(0, d.info.Capability)
+	return bytes, nil
+}
+
+// NewSpectral returns the optimizer for parameters of the given shapes with state (Layout says how large) and work (WorkBytes) in device memory that the
+// caller owns, aligned to 256 bytes. Begin has to follow.
+func (d *Device) NewSpectral(shapes []Shape, o SpectralOptions, state, work uintptr) (*Spectral, error) {
+	p, err := newPlan(shapes, o)
+	if err != nil {
+		return nil, err
+	}
+	if p.o.Precision == BF16 && d.info.Capability < 80 {
+		return nil, &Error{"making the optimizer", "the device has no bfloat16", "use precision fp32"}
+	}
+	if state == 0 || work == 0 || state%256 != 0 || work%256 != 0 {
+		return nil, &Error{"making the optimizer", "state and workspace must be device memory aligned to 256 bytes", ""}
+	}
+	s := &Spectral{d: d, p: p, state: state, work: work, graphs: map[variant]C.CUgraphExec{}}
+	s.m, _ = p.arrange(work, d.info.Capability)
+	leave, err := d.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	handle, err := blas.Create()
+	if err != nil {
+		return nil, wrap("opening cuBLAS", err)
+	}
+	if s.own, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		return nil, wrap("making a stream", err)
+	}
+	s.l = newLauncher(handle, s.own, d.single)
+	return s, nil
+}
+
+// Close gives back what the optimizer holds beside the caller's memory. Its work must have ended.
+func (s *Spectral) Close() error {
+	leave, err := s.d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s.forgetGraphs()
+	_ = s.own.Destroy()
+	return wrap("closing cuBLAS", s.l.blas.Destroy())
+}
+
+func (s *Spectral) forgetGraphs() {
+	for _, g := range s.graphs {
+		C.cuGraphExecDestroy(g)
+	}
+	clear(s.graphs)
+}
+
+// Begin starts from the identity, on a stream.
+func (s *Spectral) Begin(stream uintptr) error {
+	return s.on(stream, func() {
+		s.l.zero(s.state, 4*s.p.state)
+		for i := range s.p.groups {
+			g := &s.p.groups[i]
+			for side := range 2 {
+				n, count := g.side(side), len(g.params)
+				b := view{s.at(g.basis[side]), n, n * n}
+				s.l.matrix(b).float32(0).float32(1).matrix(b).int(count).int(n).each("shifted", count*n*n)
+				d := view{s.at(g.eig[side]), 1, 1}
+				s.l.matrix(d).float32(0).float32(1).matrix(d).int(count*n).int(1).each("shifted", count*n)
+			}
+		}
+		s.constants()
+		s.step, s.dirty = 0, true
+	})
+}
+
+// Resume goes on after step steps from a state that the caller has put into the state memory.
+func (s *Spectral) Resume(stream uintptr, step int) error {
+	if step < 0 {
+		return fmt.Errorf("cuda: %d steps", step)
+	}
+	return s.on(stream, func() {
+		s.constants()
+		s.step, s.dirty = step, true
+	})
+}
+
+// Steps returns the number of steps taken.
+func (s *Spectral) Steps() int { return s.step }
+
+// at returns the address of a number of the state.
+func (s *Spectral) at(offset int) uintptr { return s.state + uintptr(4*offset) }
+
+// constants writes what the kernel of AdamW reads about its parameters.
+func (s *Spectral) constants() {
+	words := make([]uintptr, len(s.p.starts))
+	for i, v := range s.p.starts {
+		words[i] = uintptr(v)
+	}
+	s.words(s.m.ends, words)
+	s.table = [2][]uintptr{}
+}
+
+// words writes numbers of eight bytes to the device, in the arguments of launches: nothing on the host has to last.
+func (s *Spectral) words(at uintptr, v []uintptr) {
+	for len(v) > 0 {
+		n := min(8, len(v))
+		s.l.ptr(at).int(n)
+		for i := range 8 {
+			if i < n {
+				s.l.ptr(v[i])
+			} else {
+				s.l.ptr(0)
+			}
+		}
+		s.l.launch("plan_pointers", 1, 1, 1, 32, 1)
+		at, v = at+uintptr(8*n), v[n:]
+	}
+}
+
+// on runs f with the launcher on the caller's stream, which must be one of the device.
+func (s *Spectral) on(stream uintptr, f func()) error {
+	leave, err := s.d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	caller := *(*cu.Stream)(unsafe.Pointer(&stream))
+	if stream != 0 {
+		var ctx C.CUcontext
+		if code := C.cuStreamGetCtx(C.CUstream(unsafe.Pointer(caller.C())), &ctx); code != 0 {
+			return failure("looking at the stream", code)
+		}
+		if *(*C.CUcontext)(unsafe.Pointer(&s.d.ctx)) != ctx {
+			return &Error{"looking at the stream", "it belongs to another device", fmt.Sprintf("pass a stream of device %d", s.d.info.Index)}
+		}
+	}
+	s.l.stream, s.l.err, s.l.count = caller, nil, 0
+	f()
+	if s.l.err != nil {
+		return s.d.failed(s.l.err)
+	}
+	return nil
+}
+
+// zero clears memory.
+func (l *launcher) zero(at uintptr, bytes int) {
+	if l.err == nil && bytes > 0 {
+		l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(at), 0, int64(bytes), l.stream))
+	}
+}
+
+// duplicate copies memory of the device.
+func (l *launcher) duplicate(dst, src uintptr, bytes int) {
+	if l.err == nil && bytes > 0 {
+		l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(dst), cu.DevicePtr(src), int64(bytes), l.stream))
+	}
+}
+
+// Step moves the parameters by the gradients, all contiguous float32 arrays in the memory of the device, in the order of the shapes. It only enqueues work, on
+// the caller's stream (0 is the default stream), after everything that can be refused has been checked: after an error nothing has been changed.
+func (s *Spectral) Step(params, grads []uintptr, stream uintptr, info StepInfo) error {
+	if err := s.checkStep(params, grads, &info); err != nil {
+		return err
+	}
+	return s.on(stream, func() {
+		s.numbers(&info)
+		s.pointers(params, grads)
+		if s.dirty {
+			s.refresh()
+			s.dirty = s.l.err != nil
+		}
+		every := s.p.o.Every
+		v := variant{s.step % every, s.step/every%restoreEvery == restoreEvery-1}
+		if s.step == 0 {
+			v.phase = -1
+		}
+		if s.p.o.NoGraphs {
+			s.useBLAS()
+			s.enqueue(v)
+		} else {
+			s.replay(v)
+		}
+		if s.l.err == nil {
+			s.step++
+		}
+	})
+}
+
+// restoreEvery is the number of updates of a matrix between two re-orthonormalisations of its bases.
+const restoreEvery = 16
+
+func (s *Spectral) checkStep(params, grads []uintptr, info *StepInfo) error {
+	if len(params) != len(s.p.shapes) || len(grads) != len(s.p.shapes) {
+		return fmt.Errorf("cuda: %d parameters and %d gradients where %d belong", len(params), len(grads), len(s.p.shapes))
+	}
+	for _, v := range []float64{info.LR, info.Decay, info.GradScale} {
+		if !(v >= 0) || math.IsInf(v, 1) {
+			return fmt.Errorf("cuda: learning rate, decay and gradient scale must be finite and not negative, not %v", v)
+		}
+	}
+	if info.GradScale == 0 {
+		info.GradScale = 1
+	}
+	return s.checkPlaces(params, grads)
+}
+
+// checkPlaces demands that arrays that are new since the last step are memory of the device.
+func (s *Spectral) checkPlaces(params, grads []uintptr) error {
+	leave, err := s.d.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	for side, all := range [2][]uintptr{params, grads} {
+		for k, at := range all {
+			if known := s.table[side]; known != nil && known[k] == at {
+				continue
+			}
+			what := fmt.Sprintf("%s of parameter %d", [2]string{"the values", "the gradient"}[side], k)
+			var where C.int
+			if code := C.cuPointerGetAttribute(unsafe.Pointer(&where), C.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, C.CUdeviceptr(at)); code != 0 {
+				return &Error{"looking at " + what, "they are not in the memory of a device", "move them there"}
+			}
+			if int(where) != s.d.info.Index {
+				return &Error{"looking at " + what, fmt.Sprintf("they are on device %d", int(where)), fmt.Sprintf("move them to device %d", s.d.info.Index)}
+			}
+			if at%4 != 0 {
+				return &Error{"looking at " + what, "they are not aligned to 4 bytes", "use contiguous float32 tensors"}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Spectral) numbers(info *StepInfo) {
+	o, t := &s.p.o, float64(s.step+1)
+	s.l.ptr(s.m.numbers)
+	for _, v := range []float64{info.LR, info.GradScale, 1 - info.LR*info.Decay, o.Momentum, 1 - o.Momentum, 1 / (1 - math.Pow(o.Momentum, t)),
+		o.AdamBeta1, 1 - o.AdamBeta1, o.AdamBeta2, 1 - o.AdamBeta2, o.AdamEps, 1 / (1 - math.Pow(o.AdamBeta1, t)), 1 / (1 - math.Pow(o.AdamBeta2, t))} {
+		s.l.float32(v)
+	}
+	s.l.launch("plan_numbers", 1, 1, 1, 32, 1)
+}
+
+// pointers tells the kernels where parameters and gradients are, where that has changed.
+func (s *Spectral) pointers(params, grads []uintptr) {
+	for side, all := range [2][]uintptr{params, grads} {
+		changed := s.table[side] == nil
+		for k := range all {
+			changed = changed || s.table[side][k] != all[k]
+		}
+		if !changed {
+			continue
+		}
+		for i, g := range s.p.groups {
+			s.words([2]uintptr{s.m.groups[i].params, s.m.groups[i].grads}[side], pick(all, g.params))
+		}
+		s.words([2]uintptr{s.m.params, s.m.grads}[side], pick(all, s.p.plain))
+		if s.l.err == nil {
+			s.table[side] = append(s.table[side][:0], all...)
+		} else {
+			s.table[side] = nil
+		}
+	}
+}
+
+func pick(all []uintptr, which []int) []uintptr {
+	out := make([]uintptr, len(which))
+	for i, k := range which {
+		out[i] = all[k]
+	}
+	return out
+}
+
+func (s *Spectral) useBLAS() {
+	if s.l.err == nil {
+		s.l.err = wrap("setting the stream of cuBLAS", s.l.blas.Stream(unsafe.Pointer(s.l.stream.C()), s.m.blas, s.m.blasBytes))
+	}
+}
+
+// replay launches the graph of a variant, which it records the first time.
+func (s *Spectral) replay(v variant) {
+	if s.l.err != nil {
+		return
+	}
+	g, ok := s.graphs[v]
+	if !ok {
+		if g = s.record(v); s.l.err != nil {
+			return
+		}
+		s.graphs[v] = g
+	}
+	s.l.err = failure("launching the graph of a step", C.cuGraphLaunch(g, C.CUstream(unsafe.Pointer(s.l.stream.C()))))
+	if v.phase < 0 {
+		C.cuGraphExecDestroy(g)
+		delete(s.graphs, v)
+	}
+}
+
+// record makes the graph of a variant. Nothing runs meanwhile, so that a failure changes nothing.
+func (s *Spectral) record(v variant) (exec C.CUgraphExec) {
+	caller := s.l.stream
+	s.l.stream = s.own
+	defer func() { s.l.stream = caller }()
+	own := C.CUstream(unsafe.Pointer(s.own.C()))
+	s.useBLAS()
+	if s.l.err == nil {
+		s.l.err = failure("recording a step", C.cuStreamBeginCapture(own, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
+	}
+	if s.l.err != nil {
+		return nil
+	}
+	s.enqueue(v)
+	var graph C.CUgraph
+	code := C.cuStreamEndCapture(own, &graph)
+	if s.l.err == nil {
+		s.l.err = failure("recording a step", code)
+	}
+	if s.l.err == nil {
+		s.l.err = failure("making the graph of a step", C.cuGraphInstantiateWithFlags(&exec, graph, 0))
+	}
+	if graph != nil {
+		C.cuGraphDestroy(graph)
+	}
+	return exec
+}

@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"runtime"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// Allocator is implemented by backends that compute faster on memory of their own. It can be used as any slice, between calls of the backend.
+type Allocator[T dense.Float] interface {
+	// Alloc returns n zeros. It panics with DeviceError when there is not enough memory.
+	Alloc(n int) []T
+	// Free gives memory back.
+	Free(memory []T)
+	// Reserve makes sure that calls on up to n elements in all find the memory they need, as long as nothing else takes it. It panics with DeviceError
+	// when that is not so.
+	Reserve(n int)
+}
+
+// Arena owns memory of a backend, until nobody holds the Arena any more.
+type Arena[T dense.Float] struct {
+	owner Allocator[T]
+	held  *[][]T
+}
+
+// NewArena returns an arena on the backend's own memory, or on ordinary memory where it has none.
+func NewArena[T dense.Float](b Backend[T]) *Arena[T] {
+	owner, ok := b.(Allocator[T])
+	if !ok {
+		return &Arena[T]{}
+	}
+	a := &Arena[T]{owner, new([][]T)}
+	runtime.AddCleanup(a, func(held *[][]T) {
+		for _, m := range *held {
+			owner.Free(m)
+		}
+	}, a.held)
+	return a
+}
+
+// Reserve is that of the backend.
+func (a *Arena[T]) Reserve(n int) {
+	if a.owner != nil {
+		a.owner.Reserve(n)
+	}
+}
+
+// Alloc returns n zeros that live as long as the arena, in ordinary memory for a nil arena.
+func (a *Arena[T]) Alloc(n int) []T {
+	if a == nil || a.owner == nil || n == 0 {
+		return make([]T, n)
+	}
+	m := a.owner.Alloc(n)
+	*a.held = append(*a.held, m)
+	return m
+}

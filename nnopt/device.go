@@ -1,0 +1,68 @@
+package nnopt
+
+import "github.com/spdopt/spdopt/internal/engine"
+
+// placed is implemented by movers whose workspace can lie in the memory of a device, and that compute through its backend.
+type placed[T Float] interface {
+	place(e engine.Backend[T], a *engine.Arena[T])
+}
+
+// warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
+type warmed interface{ warm() }
+
+// warm implements warmed. Workspaces of an earlier start lie in memory that is given back.
+func (r *spectralRule[T]) warm() {
+	for len(r.free) > 0 {
+		<-r.free
+	}
+	r.put(r.take())
+}
+
+// needed is the number of elements that a call of a rule can have operands of: six arrays of the size of the largest one.
+func needed[T Float](all []tracked[T]) (n int) {
+	for _, t := range all {
+		n = max(n, t.rows*t.cols)
+		for _, s := range t.slots {
+			n = max(n, s.Rows*s.Cols)
+		}
+	}
+	return 6 * n
+}
+
+// place implements placed for what multiplies tensors by factors.
+func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	p.e, p.z, p.t = e, a.Alloc(len(p.z)), a.Alloc(len(p.t))
+	for _, f := range p.factors {
+		f.place(e)
+	}
+}
+
+// place implements placed.
+func (f *eigenFactor[T]) place(e engine.Backend[T]) {
+	f.e = e
+}
+
+func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.rule.memory = a
+	for k := range s.parts {
+		s.parts[k].place(e, a)
+	}
+}
+
+func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	for k := range s.parts {
+		s.parts[k].place(e, a)
+	}
+}
+
+func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	for k := range s.parts {
+		s.parts[k].place(e, a)
+	}
+}
+
+func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {
+	for _, m := range []*Matrix[T]{&s.out, &s.x, &s.next, &s.a, &s.p} {
+		m.Data = a.Alloc(len(m.Data))
+	}
+}

@@ -1,0 +1,59 @@
+package net
+
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// Use makes the layers compute on a device from now on; "" is the processor. Parameters and activations move to the memory of the device, so that the
+// blocks that Blocks returned before are no longer those of the network. Products, convolutions, embeddings, normalisations and attention run on the
+// device; activations, dropout, pooling and losses on the processor. A device that fails later panics with an error that the command line and
+// train.Run turn into a result.
+func (n *Net[T]) Use(device string) (err error) {
+	defer engine.Recover(&err)
+	e, err := engine.Open[T](device)
+	if err != nil || e == engine.CPU[T]() {
+		return err
+	}
+	a := engine.NewArena(e)
+	for k, p := range n.params {
+		for _, part := range []*Dual[T]{&p.Value, &p.Grad} {
+			for _, m := range []*Matrix[T]{&part.V, &part.D} {
+				if m.Data != nil {
+					moved := a.Alloc(len(m.Data))
+					copy(moved, m.Data)
+					m.Data = moved
+				}
+			}
+		}
+		n.blocks[k].Value, n.blocks[k].Grad = p.Value.V.Data, p.Grad.V.Data
+	}
+	n.pass.backend, n.pass.arena = e, a
+	return nil
+}
+
+func (p *Pass[T]) engine() engine.Backend[T] {
+	if p.backend == nil {
+		return engine.CPU[T]()
+	}
+	return p.backend
+}
+
+// grown returns s with n elements, or other memory that has room for them.
+func (p *Pass[T]) grown(s []T, n int) []T {
+	if p.backend == nil || cap(s) >= n {
+		return grown(s, n)
+	}
+	return p.arena.Alloc(n)
+}
+
+// run runs the parts of a task: at the same time on the processor, one after the other on a device, which works on one call at a time.
+func (p *Pass[T]) run(task *dense.Parallel, parts int) {
+	if p.backend == nil {
+		task.Run(parts)
+		return
+	}
+	for i := range parts {
+		task.Task.RunPart(i)
+	}
+}
