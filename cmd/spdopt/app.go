@@ -149,7 +149,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags.StringVar(&a.logs, "log-format", "text", "messages on standard error: text or json")
 	flags.StringVar(&a.runs, "runs", "runs", "folder of the runs")
 	a.settingFlags.register(flags)
-	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.curvatureCommand(), a.laplaceCommand())
+	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.curvatureCommand(), a.influenceCommand(), a.laplaceCommand())
 	root.AddCommand(a.minimizeCommand(), a.askCommand(), a.tellCommand(), a.serveCommand(), a.workerCommand())
 	root.AddCommand(a.runsCommand(), a.watchCommand(), a.dashboardCommand(), a.reportCommand(), a.plotCommand())
 	root.AddCommand(a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand(), a.referenceCommand())
