@@ -116,12 +116,6 @@ type group struct {
 // side returns the size of a side.
 func (g *group) side(s int) int { return [2]int{g.m, g.n}[s] }
 
-// part returns the matrices that phase p of every updates, the i-th group starting later than the first so that the work of all steps is alike.
-func (g *group) part(i, p, every int) (from, end int) {
-	p = (p + 3*i) % every
-	return p * len(g.params) / every, (p + 1) * len(g.params) / every
-}
-
 // plan is where everything lies.
 type plan struct {
 	o       SpectralOptions

@@ -318,3 +318,9 @@ func (p *pass) restore(side, from, count int) {
 	l.duplicate(q.y, basis, 4*all)
 	p.product(false, false, q.y, q.h, n, -0.5, 1, basis, n, n, count, blas.Float32, blas.Float32, p.by.exact)
 }
+
+// part returns the matrices that phase p of every updates, the i-th group starting later than the first so that the work of all steps is alike.
+func (g *group) part(i, p, every int) (from, end int) {
+	p = (p + 3*i) % every
+	return p * len(g.params) / every, (p + 1) * len(g.params) / every
+}

@@ -26,7 +26,8 @@ var completions = []struct {
 }
 
 // ofRuns are the commands whose arguments name runs.
-var ofRuns = []string{"runs show", "runs resume", "runs compare", "runs export", "runs rm", "watch", "report", "plot", "ask", "tell"}
+var ofRuns = []string{"runs show", "runs resume", "runs compare", "runs export", "runs rm", "watch", "report", "plot", "ask", "tell", "laplace", "curvature trace", "curvature spectrum",
+	"curvature topk", "curvature factors", "curvature check"}
 
 // complete installs the completions in the command tree.
 func (a *app) complete(root *cobra.Command) {

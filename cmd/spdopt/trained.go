@@ -10,8 +10,12 @@ import (
 	"github.com/spdopt/spdopt/nnopt/train"
 )
 
-// trained returns the network of a run of train: the final model, or the newest state of a run that did not end.
-func (a *app) trained(folder string) (*train.Trained, error) {
+// trained returns the network of the run of train of that name: the final model, or the newest state of a run that did not end.
+func (a *app) trained(name string) (*train.Trained, error) {
+	folder, err := a.runDir(name)
+	if err != nil {
+		return nil, err
+	}
 	info, err := run.Inspect(folder)
 	if err != nil {
 		return nil, err
