@@ -27,7 +27,8 @@ var completions = []struct {
 
 // ofRuns are the commands whose arguments name runs.
 var ofRuns = []string{"runs show", "runs resume", "runs compare", "runs export", "runs rm", "watch", "report", "plot", "ask", "tell", "laplace", "curvature trace", "curvature spectrum",
-	"curvature topk", "curvature factors", "curvature check"}
+	"curvature topk", "curvature factors", "curvature check", "influence score", "influence lds",
+	"influence remove"}
 
 // complete installs the completions in the command tree.
 func (a *app) complete(root *cobra.Command) {
