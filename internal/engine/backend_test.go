@@ -28,7 +28,11 @@ func TestThreadsAndAllocations(t *testing.T) {
 }
 
 func threadsAndAllocations[T dense.Float](t *testing.T) {
-	for _, shape := range [][2]int{{3, 7}, {17, 252}} {
+	large := [2]int{17, 252}
+	if testing.Short() {
+		large = [2]int{5, 60} // beside the race detector
+	}
+	for _, shape := range [][2]int{{3, 7}, large} {
 		first := map[string][]T{}
 		for _, procs := range []int{1, 2, 8} {
 			old := runtime.GOMAXPROCS(procs)

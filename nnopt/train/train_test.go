@@ -108,6 +108,9 @@ func allocations(t *testing.T, w Workload) {
 
 // TestLearns: the quick workloads get far from where they start, with every optimizer.
 func TestLearns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains every optimizer")
+	}
 	for _, e := range nnopt.Optimizers() {
 		r := mustRun(t, Options{Workload: "graph", Optimizer: e.Name, Seed: 1})
 		if !(r.BestMetric > 0.8) || r.Steps != 200 {
