@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 )
 
 type matrixFunctions struct {
@@ -38,7 +39,7 @@ func matrixGolden(t *testing.T) matrixFunctions {
 	var g struct {
 		M matrixFunctions `json:"matrix_functions"`
 	}
-	golden(t, "distributed_shampoo.json", &g)
+	golden.Load(t, "distributed_shampoo.json", &g)
 	return g.M
 }
 

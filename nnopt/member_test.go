@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 )
 
 type structureGolden struct {
@@ -84,7 +85,7 @@ func TestStructuresGolden(t *testing.T) {
 		Structures map[string]structureGolden
 		M, N, X, Z [][]float64
 	}
-	golden(t, "singd_structures.json", &g)
+	golden.Load(t, "singd_structures.json", &g)
 	for name, s := range goldenStructures {
 		t.Run(name, func(t *testing.T) {
 			want, ok := g.Structures[name]

@@ -2,13 +2,14 @@ package nnopt
 
 import (
 	"encoding/json"
+	"github.com/spdopt/spdopt/internal/golden"
 	"math"
 	"testing"
 )
 
 func TestRootFreeGolden(t *testing.T) {
 	var g map[string]json.RawMessage
-	golden(t, "root_free.json", &g)
+	golden.Load(t, "root_free.json", &g)
 	start, grads := numbers(t, g["P0"]), numbers(t, g["grads"])
 	for name, o := range map[string]Optimizer[float64]{
 		"rf_rmsprop":                        must(NewRootFreeRMSProp[float64](RootFreeRMSProp{Settings: Settings{LR: 0.01, Decay: 0.001}, Beta2: 0.9})),

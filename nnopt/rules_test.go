@@ -1,9 +1,8 @@
 package nnopt
 
 import (
-	"encoding/json"
+	"github.com/spdopt/spdopt/internal/golden"
 	"math"
-	"os"
 	"slices"
 	"testing"
 )
@@ -37,14 +36,8 @@ func near(t *testing.T, what string, got, want []float64, tol float64) {
 }
 
 func TestScheduleFreeGolden(t *testing.T) {
-	data, err := os.ReadFile("../testdata/golden/schedule_free_adamw.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var g sfGolden
-	if err := json.Unmarshal(data, &g); err != nil {
-		t.Fatal(err)
-	}
+	golden.Load(t, "schedule_free_adamw.json", &g)
 	forms := map[string]ScheduleFreeForm{"paper weight-decay variant": SFPaper, g.Runs[len(g.Runs)-1].Name: SFAlgoPerf}
 	for _, run := range g.Runs {
 		h := run.Hyper

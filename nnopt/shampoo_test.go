@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/golden"
 )
 
 // shampooGolden is testdata/golden/distributed_shampoo.json: runs of facebookresearch/optimizers.
@@ -53,7 +54,7 @@ func numbers(t *testing.T, raw json.RawMessage) (all []float64) {
 
 func TestShampooGolden(t *testing.T) {
 	var g shampooGolden
-	golden(t, "distributed_shampoo.json", &g)
+	golden.Load(t, "distributed_shampoo.json", &g)
 	options := map[string]struct{ name, json string }{
 		"eshampoo_eigh_f1":                       {"eshampoo", `{}`},
 		"eshampoo_eigh_f2":                       {"eshampoo", `{"interval":2,"start":2}`},
@@ -287,7 +288,7 @@ func TestRefreshKeepsOldOnFailure(t *testing.T) {
 // Decompositions are skipped while the basis is good enough, as often as in the library.
 func TestAdaptiveRefreshCounts(t *testing.T) {
 	var g shampooGolden
-	golden(t, "distributed_shampoo.json", &g)
+	golden.Load(t, "distributed_shampoo.json", &g)
 	gs := numbers(t, g.G2)
 	for _, run := range g.Runs {
 		tol := map[string]float64{"eshampoo_eigh_adaptive_tau0.1": 0.1, "eshampoo_eigh_adaptive_tau0.5": 0.5}[run.Name]

@@ -3,13 +3,14 @@ package nnopt
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/spdopt/spdopt/internal/golden"
 	"testing"
 )
 
 // The prototype of inverse-free Shampoo that was published first.
 func TestInverseFreePrototypeGolden(t *testing.T) {
 	var g map[string]json.RawMessage
-	golden(t, "root_free.json", &g)
+	golden.Load(t, "root_free.json", &g)
 	var want struct{ Params []json.RawMessage }
 	if err := json.Unmarshal(g["if_shampoo_prototype"], &want); err != nil {
 		t.Fatal(err)
@@ -30,7 +31,7 @@ func TestSIRFGolden(t *testing.T) {
 		Init                []json.RawMessage
 		History             []struct{ Grads, Params []json.RawMessage }
 	}
-	golden(t, "sirfshampoo.json", &runs)
+	golden.Load(t, "sirfshampoo.json", &runs)
 	for _, run := range runs {
 		t.Run(run.Structures+" "+run.Combine, func(t *testing.T) {
 			kind := Structure(run.Structures)

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -24,17 +24,6 @@ func within[T Float](t *testing.T, what string, a, b []T, tol float64) {
 		if d := math.Abs(float64(a[i] - b[i])); !(d <= tol*(1+math.Abs(float64(b[i])))) {
 			t.Fatalf("%s: element %d is %v, want %v", what, i, a[i], b[i])
 		}
-	}
-}
-
-func golden(t *testing.T, name string, dst any) {
-	t.Helper()
-	data, err := os.ReadFile("../testdata/golden/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, dst); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -78,7 +67,7 @@ func TestSpectralGolden(t *testing.T) {
 		State, Next      []json.RawMessage
 		X                [][]float64
 	}
-	golden(t, "spectral.json", &cases)
+	golden.Load(t, "spectral.json", &cases)
 	found := 0
 	for i, c := range cases {
 		if c.Kind != "kron_kl" {

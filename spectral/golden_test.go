@@ -3,13 +3,13 @@ package spectral
 import (
 	"encoding/json"
 	"math"
-	"os"
 	"strconv"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 )
 
 // goldenCase is one record of testdata/golden/spectral.json, written by an independent NumPy program.
@@ -47,14 +47,8 @@ func (c *goldenCase) UnmarshalJSON(data []byte) error {
 
 func loadGolden(t *testing.T) []goldenCase {
 	t.Helper()
-	data, err := os.ReadFile("../testdata/golden/spectral.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var cases []goldenCase
-	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatal(err)
-	}
+	golden.Load(t, "spectral.json", &cases)
 	if len(cases) != 27 {
 		t.Fatalf("%d golden cases, want 27", len(cases))
 	}

@@ -9,6 +9,18 @@ import (
 	"testing"
 )
 
+// swapModel puts the model of another run into a run.
+func swapModel(t *testing.T, run, from string) {
+	t.Helper()
+	model, err := os.ReadFile(filepath.Join(from, "model.safetensors"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(run, "model.safetensors"), model, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // trainedRun trains a workload for some steps into a folder.
 func trainedRun(t *testing.T, args ...string) string {
 	t.Helper()
@@ -70,13 +82,7 @@ func TestCurvatureRefuses(t *testing.T) {
 	run := trainedRun(t, "graph", "--steps", "2")
 	text := trainedRun(t, "char-transformer", "--steps", "1", "--batch", "2")
 	other := trainedRun(t, "graph", "--steps", "2")
-	model, err := os.ReadFile(filepath.Join(text, "model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(other, "model.safetensors"), model, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	swapModel(t, other, text)
 	for name, c := range map[string]struct {
 		args []string
 		code int

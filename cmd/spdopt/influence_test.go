@@ -142,13 +142,7 @@ func TestInfluenceRefuses(t *testing.T) {
 	graph := trainedRun(t, "graph", "--steps", "2")
 	points := trainedRun(t, "diffusion", "--steps", "2", "--eval-every", "2")
 	other := trainedRun(t, "mnist-mlp", "--data", fewDigits(t), "--steps", "2", "--eval-every", "2", "--batch", "20")
-	model, err := os.ReadFile(filepath.Join(points, "model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(other, "model.safetensors"), model, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	swapModel(t, other, points)
 	for name, c := range map[string]struct {
 		args []string
 		code int

@@ -114,13 +114,7 @@ func TestLaplaceBadInput(t *testing.T) {
 // TestLaplaceOfAnotherNetwork: a model of another architecture in the folder of a run is bad input.
 func TestLaplaceOfAnotherNetwork(t *testing.T) {
 	run, other := trainedRun(t, "diffusion", "--steps", "2"), trainedRun(t, "graph", "--steps", "2")
-	model, err := os.ReadFile(filepath.Join(other, "model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(run, "model.safetensors"), model, 0o666); err != nil {
-		t.Fatal(err)
-	}
+	swapModel(t, run, other)
 	if o := invoke("laplace", run); o.code != exitInput || !strings.Contains(o.stderr, "another model") {
 		t.Errorf("code %d, says %s", o.code, o.stderr)
 	}

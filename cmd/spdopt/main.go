@@ -1,6 +1,7 @@
-// Command spdopt solves problems over symmetric positive-definite matrices and computes their roots, on files.
+// Command spdopt solves problems over symmetric positive-definite matrices, computes their roots, minimizes functions from their values, trains networks and looks into them, and keeps
+// and watches the runs.
 //
-// Each verb is one file here; all mathematics lives in the packages below manifold, roots and internal.
+// Each verb is one file here; all mathematics lives in the packages.
 package main
 
 import (

@@ -73,7 +73,7 @@ func TestLogRoundTrips(t *testing.T) {
 
 // TestPublishedScoresFromCSV takes the published times through the table of trials and back.
 func TestPublishedScoresFromCSV(t *testing.T) {
-	for ruleset, g := range golden(t) {
+	for ruleset, g := range publishedTables(t) {
 		l := &Log{Header: Header{Format: logFormat, Version: logVersion, Ruleset: ruleset, Clock: RealTime, Trials: 1, Studies: 1}}
 		for j, w := range g.table.Workloads {
 			budget := g.table.Budget[w]

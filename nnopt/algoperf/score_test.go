@@ -3,9 +3,9 @@ package algoperf
 import (
 	"encoding/json"
 	"errors"
+	"github.com/spdopt/spdopt/internal/golden"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,24 +37,18 @@ func (m *maybe) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// golden returns the tables of both rulesets with their published numbers.
-func golden(t *testing.T) map[Ruleset]struct {
+// publishedTables returns the tables of both rulesets with their published numbers.
+func publishedTables(t *testing.T) map[Ruleset]struct {
 	published
 	table *Table
 } {
 	t.Helper()
-	text, err := os.ReadFile("../../testdata/golden/algoperf_v05_scoring.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var file struct {
 		External published          `json:"external"`
 		Self     published          `json:"self_tuning"`
 		Budget   map[string]float64 `json:"max_runtime_v05_s"`
 	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
+	golden.Load(t, "algoperf_v05_scoring.json", &file)
 	out := map[Ruleset]struct {
 		published
 		table *Table
@@ -102,7 +96,7 @@ func near(a, b, tol float64) bool { return a == b || math.Abs(a-b) <= tol }
 // TestPublishedScores recomputes the scores, exact integrals, ratios and speeds of all submissions of the competition.
 func TestPublishedScores(t *testing.T) {
 	count := 0
-	for ruleset, g := range golden(t) {
+	for ruleset, g := range publishedTables(t) {
 		scores, err := V05().Compute(g.table, "baseline")
 		if err != nil {
 			t.Fatal(err)

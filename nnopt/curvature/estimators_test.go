@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 )
 
 type goldenEstimates struct {
@@ -61,7 +62,7 @@ func matrixOf(rows [][]float64) dense.Matrix[float64] {
 // TestGoldenEstimators compares every estimator on given probes with another implementation.
 func TestGoldenEstimators(t *testing.T) {
 	var g goldenEstimators
-	readGolden(t, "curvlinops_estimators.json", &g)
+	golden.Load(t, "curvlinops_estimators.json", &g)
 	a := NewDense(matrixOf(g.A))
 	for name, c := range map[string]struct {
 		probes [][]float64

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
@@ -34,20 +34,9 @@ type goldenCase struct {
 	KFAC                  map[string]map[string]goldenFactors
 }
 
-func readGolden(t testing.TB, name string, into any) {
-	t.Helper()
-	data, err := os.ReadFile("../../testdata/golden/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func goldenCases(t testing.TB) (cases []goldenCase) {
 	t.Helper()
-	readGolden(t, "kfac_cases.json", &cases)
+	golden.Load(t, "kfac_cases.json", &cases)
 	if len(cases) != 13 {
 		t.Fatalf("%d cases", len(cases))
 	}
@@ -77,52 +66,14 @@ func compare(t testing.TB, what string, got dense.Matrix[float64], want [][]floa
 	}
 }
 
-// flat returns the numbers of nested lists in their order, and the lengths of the lists.
-func flat(t testing.TB, text json.RawMessage) (values []float64, shape []int) {
-	var v any
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatal(err)
-	}
-	var walk func(v any, depth int)
-	walk = func(v any, depth int) {
-		list, ok := v.([]any)
-		if !ok {
-			values = append(values, v.(float64))
-			return
-		}
-		if depth == len(shape) {
-			shape = append(shape, len(list))
-		}
-		for _, e := range list {
-			walk(e, depth+1)
-		}
-	}
-	walk(v, 0)
-	return values, shape
-}
-
-// channelsLast turns images x channels x positions into images x positions x channels.
-func channelsLast(v []float64, images, channels int) []float64 {
-	positions := len(v) / images / channels
-	out := make([]float64, len(v))
-	for n := range images {
-		for c := range channels {
-			for s := range positions {
-				out[(n*positions+s)*channels+c] = v[(n*channels+c)*positions+s]
-			}
-		}
-	}
-	return out
-}
-
 // build returns the network of a case with its weights, and the batch.
 func (c *goldenCase) build(t testing.TB) (*net.Net[float64], *net.Batch[float64]) {
-	x, shape := flat(t, c.X)
-	y, yshape := flat(t, c.Y)
+	x, shape := golden.Flat(t, c.X)
+	y, yshape := golden.Flat(t, c.Y)
 	n := shape[0]
 	b := &net.Batch[float64]{N: n}
 	if len(shape) == 4 {
-		x = channelsLast(x, n, shape[1])
+		x = golden.ChannelsLast(x, n, shape[1])
 		b.X = dense.Wrap(len(x)/shape[1], shape[1], x)
 	} else {
 		width := shape[len(shape)-1]
@@ -133,7 +84,7 @@ func (c *goldenCase) build(t testing.TB) (*net.Net[float64], *net.Batch[float64]
 		loss = net.NewSquare[float64](c.Reduction == "sum")
 		width := yshape[len(yshape)-1]
 		if len(yshape) == 4 {
-			y, width = channelsLast(y, n, yshape[1]), yshape[1]
+			y, width = golden.ChannelsLast(y, n, yshape[1]), yshape[1]
 		}
 		b.Target.Values = dense.Wrap(len(y)/width, width, y)
 	} else {
@@ -151,13 +102,13 @@ func (c *goldenCase) layers(t testing.TB, shape []int) (layers []net.Layer[float
 		height, width = shape[2], shape[3]
 	}
 	for k, l := range c.Layers {
-		w, dims := flat(t, l.Weight)
+		w, dims := golden.Flat(t, l.Weight)
 		var weight, bias *net.Param[float64]
 		if l.Type == "Linear" {
 			layer := net.NewLinear[float64](source(1), dims[1], dims[0], net.LinearOptions{})
 			layers, weight, bias = append(layers, layer), layer.Weight, layer.Bias
 		} else {
-			w = channelsLast(w, dims[0], dims[1])
+			w = golden.ChannelsLast(w, dims[0], dims[1])
 			layer := net.NewConv2d[float64](source(1), net.ConvOptions{
 				In: dims[1], Out: dims[0], Height: height, Width: width, Kernel: l.Kernel[0], KernelWidth: l.Kernel[1],
 				Stride: l.Stride[0], StrideWidth: l.Stride[1], Padding: l.Padding[0], PaddingWidth: l.Padding[1],
@@ -367,7 +318,7 @@ func TestGoldenDamping(t *testing.T) {
 		Case   string
 		Layers map[string]goldenDamping
 	}
-	readGolden(t, "kfac_ekfac_kfoc_damping.json", &file)
+	golden.Load(t, "kfac_ekfac_kfoc_damping.json", &file)
 	if len(file.Layers) != 2 {
 		t.Fatalf("%d layers", len(file.Layers))
 	}

@@ -1,15 +1,14 @@
 package influence
 
 import (
-	"encoding/json"
 	"math"
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
@@ -25,17 +24,6 @@ func random(seed uint64, rows, cols int) Matrix[float64] {
 		m.Data[i] = r.NormFloat64()
 	}
 	return m
-}
-
-func golden(t *testing.T, name string, into any) {
-	t.Helper()
-	text, err := os.ReadFile("../../testdata/golden/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // near demands equality to tol times one plus the size of what is wanted.
@@ -101,8 +89,8 @@ func TestGoldenRidge(t *testing.T) {
 		TrueLOO      []float64 `json:"true_loo_change"`
 		TrueLinearly []float64 `json:"true_loo_linearised"`
 	}
-	golden(t, "influence_linear_regression.json", &g)
-	golden(t, "influence_linear_regression.json", &names)
+	golden.Load(t, "influence_linear_regression.json", &g)
+	golden.Load(t, "influence_linear_regression.json", &names)
 	x := rowsOf(g.X)
 	ridge, err := NewRidge(x, g.Y, g.Lam)
 	if err != nil {
@@ -197,7 +185,7 @@ func TestGoldenLDS(t *testing.T) {
 		Mean     float64       `json:"lds_mean"`
 		StdErr   float64       `json:"lds_sem"`
 	}
-	golden(t, "lds.json", &g)
+	golden.Load(t, "lds.json", &g)
 	position := map[int]int{}
 	for i, n := range g.Numbers {
 		position[n] = i

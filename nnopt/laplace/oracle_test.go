@@ -1,16 +1,15 @@
 package laplace
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
@@ -40,15 +39,9 @@ type goldenFile struct {
 	}
 }
 
-func golden(t testing.TB) (g goldenFile) {
+func goldenNumbers(t testing.TB) (g goldenFile) {
 	t.Helper()
-	text, err := os.ReadFile("../../testdata/golden/laplace.json")
-	if err == nil {
-		err = json.Unmarshal(text, &g)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	golden.Load(t, "laplace.json", &g)
 	return g
 }
 
@@ -62,7 +55,7 @@ func matrixOf(rows [][]float64) dense.Matrix[float64] {
 
 // linearGaussian is the model of the golden file: one linear map without bias and squared errors.
 func linearGaussian(t testing.TB, sum bool) (*net.Net[float64], *net.Batch[float64], goldenFile) {
-	g := golden(t)
+	g := goldenNumbers(t)
 	l := net.NewLinear[float64](source(1), 3, 1, net.LinearOptions{NoBias: true})
 	copy(l.Weight.Value.V.Data, g.Linear.Theta)
 	b := &net.Batch[float64]{N: 8, X: matrixOf(g.Linear.X), Target: net.Target[float64]{Values: dense.Wrap(8, 1, g.Linear.Y)}}
@@ -130,7 +123,7 @@ func goldenKron(t testing.TB, g goldenFile) precision {
 }
 
 func TestGoldenKronecker(t *testing.T) {
-	g := golden(t)
+	g := goldenNumbers(t)
 	q := goldenKron(t, g)
 	near(t, "log-determinant", q.logDet(), g.Kron.LogDet, 1e-9)
 	x := make([]float64, 8)

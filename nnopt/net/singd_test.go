@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -35,25 +35,14 @@ type singdRun struct {
 	}
 }
 
-func loadJSON(t *testing.T, name string, dst any) {
-	t.Helper()
-	data, err := os.ReadFile("../../testdata/golden/" + name)
-	if err == nil {
-		err = json.Unmarshal(data, dst)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // numbers reads an array of the run in the layout of this package: kernels and the inputs after them have the channels last.
 func (r *singdRun) numbers(t *testing.T, raw json.RawMessage) []float64 {
-	v, dims := flat(t, raw)
+	v, dims := golden.Flat(t, raw)
 	switch {
 	case len(dims) == 4:
-		return channelsLast(v, dims[0], dims[1])
+		return golden.ChannelsLast(v, dims[0], dims[1])
 	case r.Conv && len(dims) == 2 && dims[1] == 8: // two channels of four pixels
-		return channelsLast(v, dims[0], 2)
+		return golden.ChannelsLast(v, dims[0], 2)
 	}
 	return v
 }
@@ -110,7 +99,7 @@ func (r *singdRun) follow(t *testing.T) (worst float64) {
 		t.Fatal(err)
 	}
 	for step, h := range r.History {
-		x, dims := flat(t, r.X[step])
+		x, dims := golden.Flat(t, r.X[step])
 		b := &Batch[float64]{N: dims[0], Target: Target[float64]{Classes: r.Y[step]}}
 		width := dims[1]
 		if r.Conv { // one channel
@@ -156,7 +145,7 @@ func (r *singdRun) follow(t *testing.T) (worst float64) {
 
 func TestSINGDGolden(t *testing.T) {
 	var runs []singdRun
-	loadJSON(t, "singd_optimizer.json", &runs)
+	golden.Load(t, "singd_optimizer.json", &runs)
 	if len(runs) != 10 {
 		t.Errorf("%d runs", len(runs))
 	}
@@ -179,7 +168,7 @@ func TestSINGDBlockTranspose(t *testing.T) {
 		Upstream singdRun
 		Correct  singdRun `json:"transpose_correct"`
 	}
-	loadJSON(t, "singd_block3_upstream_vs_transpose_correct.json", &g)
+	golden.Load(t, "singd_block3_upstream_vs_transpose_correct.json", &g)
 	if d := g.Correct.follow(t); !(d <= 1e-9) {
 		t.Errorf("parameters deviate by %g", d)
 	}
@@ -187,7 +176,7 @@ func TestSINGDBlockTranspose(t *testing.T) {
 		t.Errorf("the package's parameters deviate by %g only", d)
 	}
 	var runs []singdRun
-	loadJSON(t, "singd_optimizer.json", &runs)
+	golden.Load(t, "singd_optimizer.json", &runs)
 	for _, r := range runs {
 		if r.Structures[0] == "block3diagonal" {
 			if d := r.follow(t); !(d > 1e-7 && d < 1e-3) { // the same defect after three short steps of the factors
