@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/engine/enginetest"
@@ -64,7 +65,7 @@ func TestAllocations(t *testing.T) {
 	few := map[string]float64{"Cayley": 5, "Cayley product": 5, "FromIdentity": 1, "Patches": 1, "Pixels": 1}
 	for _, o := range enginetest.Operations[float32](newBackend[float32](device(t)), 6, 2, 5) {
 		o.Call()
-		if n := testing.AllocsPerRun(3, o.Call); n > few[o.Name] {
+		if n := allocs.PerRun(3, o.Call); n > few[o.Name] {
 			t.Errorf("%s: %v allocations", o.Name, n)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/esadapt/bbob"
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // byOrder switches off every test that looks at the size of values.
@@ -205,7 +206,7 @@ func TestStrategiesAllocateNothing(t *testing.T) {
 		for range 10 {
 			generation()
 		}
-		if a := testing.AllocsPerRun(60, generation); a != 0 {
+		if a := allocs.PerRun(60, generation); a != 0 {
 			t.Errorf("%v allocations a generation", a)
 		}
 	})

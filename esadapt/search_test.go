@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // variants are searches with every part of Options in use somewhere; each is run through the tests that must hold for all.
@@ -381,7 +383,7 @@ func TestSearchAllocatesNothing(t *testing.T) {
 		for range 40 {
 			generation()
 		}
-		if a := testing.AllocsPerRun(50, generation); a != 0 {
+		if a := allocs.PerRun(50, generation); a != 0 {
 			t.Errorf("%s: %v allocations a generation", name, a)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
 )
@@ -238,7 +239,7 @@ func TestNoAllocations(t *testing.T) {
 	b, ldb := r.matrix(n, n)
 	c, ldc := r.matrix(n, n)
 	var i blas.Float64 = Implementation{}
-	if got := testing.AllocsPerRun(20, func() {
+	if got := allocs.PerRun(20, func() {
 		i.Dgemm(blas.Trans, blas.Trans, n, n, n, 1, b, ldb, b, ldb, 0, c, ldc)
 		i.Dsyrk(blas.Lower, blas.Trans, n, n, 1, b, ldb, 0, c, ldc)
 		i.Dtrsm(blas.Right, blas.Upper, blas.Trans, blas.Unit, n, n, 1, a, lda, c, ldc)

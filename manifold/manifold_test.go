@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -184,7 +185,7 @@ func TestRetractions(t *testing.T) {
 			if (r == SweepStep) != (q.Factor() != nil) {
 				t.Errorf("Factor() = %v after %v", q.Factor(), r)
 			}
-			if n := testing.AllocsPerRun(20, func() {
+			if n := allocs.PerRun(20, func() {
 				if m.Retract(q, p, v) != nil {
 					t.Fatal("failed")
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -459,7 +460,7 @@ func TestMetricSteps(t *testing.T) {
 		p, v := m.RandomPoint(rng), make([]float64, m.VectorLen())
 		m.(RandomTangenter).RandomTangent(v, p, rng)
 		q := p.Clone()
-		if n := testing.AllocsPerRun(10, func() {
+		if n := allocs.PerRun(10, func() {
 			if m.Retract(q, p, v) != nil {
 				t.Fatal("failed")
 			}

@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -86,7 +87,7 @@ func spaceIdentities(t *testing.T, m Manifold, p Point, rng *rand.Rand) {
 		t.Errorf("a copy has distance %v (%v)", e, err)
 	}
 	clear(w)
-	if n := testing.AllocsPerRun(10, func() {
+	if n := allocs.PerRun(10, func() {
 		if err := m.Retract(r, p, w); err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // blocksFor returns blocks of different shapes with seeded values.
@@ -200,7 +202,7 @@ func contract[T Float](t *testing.T, e Entry) {
 		o := fresh(decayed)
 		must(0, o.Init(blocks))
 		run(t, o, blocks, 11, 2)
-		if n := testing.AllocsPerRun(50, func() { must(o.Step(blocks, StepInfo{LRScale: 1})) }); n != 0 {
+		if n := allocs.PerRun(50, func() { must(o.Step(blocks, StepInfo{LRScale: 1})) }); n != 0 {
 			t.Errorf("%v allocations per step", n)
 		}
 	})

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // TestNarrowMoment: AdamW with its first moment in bfloat16 stays near AdamW, holds the moment in two bytes per element, resumes with equal bits
@@ -50,7 +52,7 @@ func narrowMoment[T Float](t *testing.T) {
 	run(t, b, narrow, 32, 3)
 	run(t, c, resumed, 32, 3)
 	sameValues(t, "resumed", narrow, resumed)
-	if n := testing.AllocsPerRun(20, func() { must(b.Step(narrow, StepInfo{LRScale: 1})) }); n != 0 {
+	if n := allocs.PerRun(20, func() { must(b.Step(narrow, StepInfo{LRScale: 1})) }); n != 0 {
 		t.Errorf("%v allocations per step", n)
 	}
 	st.Slots[0].Data = st.Slots[0].Data[:1]

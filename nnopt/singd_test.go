@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -343,7 +344,7 @@ func TestSINGDContract(t *testing.T) {
 				t.Errorf("%s: the frozen bias moved", kind)
 			}
 		}
-		if n := testing.AllocsPerRun(10, func() { first.step(t, o) }); n != 0 {
+		if n := allocs.PerRun(10, func() { first.step(t, o) }); n != 0 {
 			t.Errorf("%s: %v allocations per step", kind, n)
 		}
 	}

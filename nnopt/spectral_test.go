@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/spectral"
@@ -344,7 +345,7 @@ func TestSpectralBFloat16(t *testing.T) {
 			t.Errorf("slot %s holds %d elements of four bytes", s.Name, len(s.Data))
 		}
 	}
-	if n := testing.AllocsPerRun(20, func() { must(b.Step(narrow, StepInfo{LRScale: 1})) }); n != 0 {
+	if n := allocs.PerRun(20, func() { must(b.Step(narrow, StepInfo{LRScale: 1})) }); n != 0 {
 		t.Errorf("%v allocations per step", n)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -402,5 +403,5 @@ func TestTrackerAllocations(t *testing.T) {
 	for range 5 {
 		work()
 	}
-	require.Zero(t, testing.AllocsPerRun(20, work))
+	require.Zero(t, allocs.PerRun(20, work))
 }

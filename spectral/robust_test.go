@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -47,7 +48,7 @@ func TestUpdateAllocatesNothing(t *testing.T) {
 		"kron pow": func() { k.Pow(-0.5, vec, vec) },
 	} {
 		call()
-		if a := testing.AllocsPerRun(20, call); a != 0 {
+		if a := allocs.PerRun(20, call); a != 0 {
 			t.Errorf("%s: %v allocations per call", name, a)
 		}
 	}

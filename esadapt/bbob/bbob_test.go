@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 type golden struct {
@@ -137,7 +139,7 @@ func TestEvalAllocatesNothing(t *testing.T) {
 	for _, d := range All() {
 		f, _ := d.New(10, 1)
 		f.Eval(x)
-		if a := testing.AllocsPerRun(50, func() { f.Eval(x) }); a >= 1 {
+		if a := allocs.PerRun(50, func() { f.Eval(x) }); a >= 1 {
 			t.Errorf("%s: %v allocations an evaluation", d.ID, a)
 		}
 	}

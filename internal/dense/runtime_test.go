@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 func TestChoosePath(t *testing.T) {
@@ -106,7 +108,7 @@ func noAllocations[T Float](t *testing.T, n int) {
 		"Gemv":            func() { Gemv(NoTrans, 1, a, s, 0, d); Gemv(Transposed, 1, a, s, 0, d); Ger(1, s, r, c) },
 		"elementwise":     func() { Exp(d, s); Log(d, s); Pow(d, s, 0.3); Sqrt(d, s); FillNormal(d, [2]uint64{1, 2}, 3) },
 	} {
-		if got := testing.AllocsPerRun(3, f); got != 0 {
+		if got := allocs.PerRun(3, f); got != 0 {
 			t.Errorf("%v %T n=%d: %s allocates %v times", active, a.Data[0], n, name, got)
 		}
 	}

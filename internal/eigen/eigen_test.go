@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -397,8 +398,8 @@ func TestSolverAllocatesNothing(t *testing.T) {
 		u, w := a.Clone(), make([]float64, n)
 		var s Solver
 		for name, f := range map[string]func(dense.Matrix[float64], []float64) bool{"Sym": s.Sym, "Values": s.Values} {
-			if allocs := testing.AllocsPerRun(3, func() { u.Copy(a); f(u, w) }); allocs != 0 {
-				t.Errorf("%s, n = %d: %g allocations", name, n, allocs)
+			if got := allocs.PerRun(3, func() { u.Copy(a); f(u, w) }); got != 0 {
+				t.Errorf("%s, n = %d: %g allocations", name, n, got)
 			}
 		}
 	}

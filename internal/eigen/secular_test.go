@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -233,8 +234,8 @@ func TestRankOneStream(t *testing.T) {
 		t.Errorf("residual %.3g at norm %.3g", r, d[n-1])
 	}
 	v, z := slices.Clone(a.Row(0)), make([]float64, n)
-	if allocs := testing.AllocsPerRun(5, func() { s.RankOne(q, d, 0.01, v, z) }); allocs != 0 {
-		t.Errorf("%g allocations per update", allocs)
+	if got := allocs.PerRun(5, func() { s.RankOne(q, d, 0.01, v, z) }); got != 0 {
+		t.Errorf("%g allocations per update", got)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	. "github.com/spdopt/spdopt/internal/engine"
 	. "github.com/spdopt/spdopt/internal/engine/enginetest"
@@ -53,7 +54,7 @@ func threadsAndAllocations[T dense.Float](t *testing.T) {
 		}
 		for _, o := range Operations(CPU[T](), 6, shape[0], shape[1]) {
 			o.Call()
-			if n := testing.AllocsPerRun(2, o.Call); n != 0 {
+			if n := allocs.PerRun(2, o.Call); n != 0 {
 				t.Errorf("%s, %d of size %d: %v allocations", o.Name, shape[0], shape[1], n)
 			}
 		}

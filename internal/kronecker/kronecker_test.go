@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -106,7 +107,7 @@ func TestOuterAllocatesNothing(t *testing.T) {
 	}
 	run := func() { o.Add(x, 1, sum); o.Add(x, 1, sum); o.Flush(sum) }
 	run()
-	if n := testing.AllocsPerRun(10, run); n != 0 {
+	if n := allocs.PerRun(10, run); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -169,7 +170,7 @@ func TestInverse(t *testing.T) {
 				t.Fatalf("%s: element %d is %g, want %g", kind, i, y.Data[i], v)
 			}
 		}
-		if n := testing.AllocsPerRun(5, func() { inv.Apply(y) }); n != 0 {
+		if n := allocs.PerRun(5, func() { inv.Apply(y) }); n != 0 {
 			t.Errorf("%s: %v allocations", kind, n)
 		}
 	}

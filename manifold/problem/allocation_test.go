@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -30,13 +31,13 @@ func allocates(t *testing.T, name string, m manifold.Manifold, f solve.Objective
 		memo = mm.NewMemo()
 	}
 	grad, hv := make([]float64, m.VectorLen()), make([]float64, m.VectorLen())
-	evaluate := testing.AllocsPerRun(5, func() {
+	evaluate := allocs.PerRun(5, func() {
 		if _, err := f.Evaluate(p, grad, memo); err != nil {
 			t.Fatal(name, err)
 		}
 	})
 	h, ok := f.(solve.Hessian)
-	product := testing.AllocsPerRun(5, func() {
+	product := allocs.PerRun(5, func() {
 		if ok {
 			if err := h.HessianVec(hv, p, grad, memo); err != nil {
 				t.Fatal(name, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -116,7 +117,7 @@ func TestBlackBoxAllocatesNothing(t *testing.T) {
 		return dense.Dot(inv, inv) + p.(*manifold.Frame).LogDet(), nil
 	})
 	run := func(iterations int) float64 {
-		return testing.AllocsPerRun(3, func() {
+		return allocs.PerRun(3, func() {
 			if _, err := BlackBox(m, cost, manifold.IdentityFrame(3, 2), &Options{MaxIterations: iterations, Sampler: newClimber}); err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -121,7 +122,7 @@ func TestNelderMeadAllocatesNothing(t *testing.T) {
 		return dense.Dot(inv, inv) + p.(*manifold.Frame).LogDet(), nil
 	})
 	run := func(iterations int) float64 {
-		return testing.AllocsPerRun(3, func() {
+		return allocs.PerRun(3, func() {
 			if _, err := NelderMead(m, cost, manifold.IdentityFrame(3, 2), &Options{MaxIterations: iterations}); err != nil {
 				t.Fatal(err)
 			}

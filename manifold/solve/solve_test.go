@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
@@ -144,7 +145,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	m := affine(t, 10, manifold.AffineOptions{Retraction: manifold.SecondOrderStep})
 	for _, s := range Solvers() {
 		run := func(iterations int) float64 {
-			return testing.AllocsPerRun(3, func() {
+			return allocs.PerRun(3, func() {
 				l := newLogdet(10, 1e4, 3)
 				if _, err := s.Run(m, l, manifold.IdentityFrame(10, 1), &Options{MaxIterations: iterations, Tolerance: 1e-15}); err != nil {
 					t.Fatal(err)
@@ -357,7 +358,7 @@ func TestCriteria(t *testing.T) {
 	}
 	quiet := []Criterion{GradientBelow(1e-9), Any{CostBelow(1)}, All{GradientBelow(0), CostBelow(3)}}
 	stopped := false
-	if n := testing.AllocsPerRun(10, func() {
+	if n := allocs.PerRun(10, func() {
 		for _, k := range quiet {
 			_, stop := k.Check(s)
 			stopped = stopped || stop

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -217,7 +218,7 @@ func TestStochasticAllocatesNothing(t *testing.T) {
 	f := newSampleLogdet(m, 30, 56)
 	for _, s := range stochasticSolvers {
 		run := func(epochs int) float64 {
-			return testing.AllocsPerRun(3, func() {
+			return allocs.PerRun(3, func() {
 				o := f.options(1e-15)
 				o.MaxIterations = epochs
 				if _, err := s.Run(m, f, manifold.IdentityFrame(4, 1), o); err != nil {

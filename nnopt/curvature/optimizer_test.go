@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -338,7 +339,7 @@ func TestOptimizerAllocations(t *testing.T) {
 			for range 11 {
 				step()
 			}
-			if n := testing.AllocsPerRun(11, func() { step() }); n != 0 {
+			if n := allocs.PerRun(11, func() { step() }); n != 0 {
 				t.Errorf("%s, %s: %v allocations per step", kind, m.name, n)
 			}
 		}

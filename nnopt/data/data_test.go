@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
 )
@@ -223,7 +224,7 @@ func TestSplitAndGather(t *testing.T) {
 	if b.N != 2 || !slices.Equal(b.X.Row(1), s.X.Row(9)) || b.Classes[0] != s.Classes[4] {
 		t.Errorf("gathered %+v", b)
 	}
-	if n := testing.AllocsPerRun(10, func() { s.Gather([]int{1, 2}, &b) }); n != 0 {
+	if n := allocs.PerRun(10, func() { s.Gather([]int{1, 2}, &b) }); n != 0 {
 		t.Errorf("%v allocations per batch", n)
 	}
 	if _, _, err := s.Part(0, 1).Split(0.5); err == nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/nnopt"
 )
@@ -88,8 +89,8 @@ func TestPassesRepeatAndAllocateNothing(t *testing.T) {
 			"gradient": func() { n.Gradient(b) }, "HVP": func() { n.HVP(b, v, v) }, "GGN": func() { n.GGNVP(b, v, v) }, "evaluation": func() { n.Evaluate(b) },
 			"statistics": func() { stats = n.Stats(stats[:0]) },
 		} {
-			if allocs := testing.AllocsPerRun(20, f); allocs != 0 {
-				t.Errorf("%s: %v allocations per %s", name, allocs, what)
+			if got := allocs.PerRun(20, f); got != 0 {
+				t.Errorf("%s: %v allocations per %s", name, got, what)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/safetensors"
@@ -101,7 +102,7 @@ func allocations(t *testing.T, w Workload) {
 		}
 	}
 	advance()
-	if n := testing.AllocsPerRun(5, advance); n != 0 {
+	if n := allocs.PerRun(5, advance); n != 0 {
 		t.Errorf("%v allocations per step", n)
 	}
 }
