@@ -137,7 +137,9 @@ func ExampleNewDiffusion() {
 		descend(n, b, 10)
 	}
 	samples, row := normal(r, 100, 2), normal(r, 100, 2+net.TimeFeatures)
-	net.Denoise(d, r, 3, row, samples, func(in net.Matrix[float64]) net.Matrix[float64] { return n.Forward(&net.Batch[float64]{X: in, N: in.Rows}) })
+	net.Denoise(d, r, 3, row, samples, func(in net.Matrix[float64]) net.Matrix[float64] {
+		return n.Forward(&net.Batch[float64]{X: in, N: in.Rows})
+	})
 	distance := 0.0
 	for i := range samples.Rows {
 		distance += math.Abs(samples.At(i, 1)-0.5) / 100
