@@ -156,7 +156,7 @@ const (
 )
 
 // openQueue starts or finds the queue of a run, and takes in the results that came while nobody was there.
-func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Options, k *keeper, r *recorder) (opened *queue, err error) {
+func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Options, k *keeper, r record) (opened *queue, err error) {
 	q := &queue{dir: filepath.Join(k.dir(), queueFolder)}
 	defer func() {
 		if err != nil {
@@ -164,7 +164,6 @@ func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Option
 		}
 	}()
 	far := &f.far
-	r.far = true
 	if far.embedded {
 		err = q.serve(far)
 	} else {

@@ -135,7 +135,6 @@ func TestDistributedMistakes(t *testing.T) {
 	minimize := []string{"minimize", "--fn", "f1", "--dim", "2"}
 	for text, args := range map[string][]string{
 		"--listen needs --distributed or --nats":  append(minimize, "--listen", ":1"),
-		"leave one of them out":                   append(minimize, "--distributed", "--in-flight", "4"),
 		"exclude each other":                      append(minimize, "--distributed", "--nats", "nats://x"),
 		"must be kept":                            append(minimize, "--distributed", "--out", "none"),
 		"a token of 16 characters":                append(minimize, "--distributed", "--listen", "0.0.0.0:0", "--out", filepath.Join(t.TempDir(), "r")),
