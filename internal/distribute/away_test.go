@@ -22,7 +22,7 @@ import (
 // remote connects a coordinator as to a server on another machine.
 func remote(t *testing.T, url string, o Options) *Coordinator {
 	t.Helper()
-	conn, err := Connect(Login{URL: url})
+	conn, err := Connect(context.Background(), Login{URL: url}, nil)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	o.Spec, o.Log = testSpec(), t.Logf

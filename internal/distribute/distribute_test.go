@@ -65,7 +65,7 @@ func startServer(t testing.TB, dir, address string) *Server {
 
 func dial(t testing.TB, s *Server) *nats.Conn {
 	t.Helper()
-	c, err := Connect(Login{URL: s.URL(), FirstConnection: true})
+	c, err := Connect(context.Background(), Login{URL: s.URL()}, nil)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c

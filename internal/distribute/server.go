@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -23,6 +25,7 @@ type ServerOptions struct {
 	Dir       string // where JetStream keeps its files
 	Token     string // that workers must send; empty lets everybody in who can reach the address
 	Cert, Key string // files of a certificate; with them connections are encrypted
+	ClientCA  string // file of certificates that those of workers must stand on; empty asks for none
 	NoSync    bool   // acknowledge before the data is on the disk: faster; a loss of power may take tasks and results that came last
 }
 
@@ -101,12 +104,10 @@ func StartServer(o ServerOptions) (*Server, error) {
 		ServerName: "spdopt", Host: host, Port: port, NoLog: true, NoSigs: true, MaxPayload: maxPayload,
 		JetStream: true, StoreDir: o.Dir, SyncAlways: !o.NoSync, CustomClientAuthentication: newDoor(o.Token, s.secret),
 	}
-	if o.Cert != "" || o.Key != "" {
-		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
-		if err != nil {
-			return nil, fmt.Errorf("certificate: %w", err)
-		}
-		settings.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if settings.TLSConfig, err = o.encryption(); err != nil {
+		return nil, err
+	}
+	if settings.TLSConfig != nil {
 		settings.TLS, settings.TLSTimeout, s.encrypted = true, 5, true
 	}
 	if s.inner, err = natsserver.NewServer(settings); err != nil {
@@ -122,6 +123,33 @@ func StartServer(o ServerOptions) (*Server, error) {
 		return nil, fmt.Errorf("the embedded NATS server does not start: %w", *failed)
 	}
 	return nil, errors.New("the embedded NATS server does not start: it does not answer")
+}
+
+// encryption reads the certificates, nil if there are none.
+func (o *ServerOptions) encryption() (*tls.Config, error) {
+	if o.Cert == "" && o.Key == "" {
+		if o.ClientCA != "" {
+			return nil, errors.New("certificates of workers need one of the server")
+		}
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if o.ClientCA == "" {
+		return c, nil
+	}
+	text, err := os.ReadFile(o.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of authorities: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("certificates of authorities: %s holds none", o.ClientCA)
+	}
+	return c, nil
 }
 
 // URL is where workers connect to.

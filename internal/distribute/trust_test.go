@@ -82,7 +82,7 @@ func TestTokens(t *testing.T) {
 	require.NoError(t, err)
 	defer s.Stop()
 	for _, wrong := range []string{"", "0123456789abcdeg", token + "0"} {
-		_, err := Connect(Login{URL: s.URL(), Token: wrong, FirstConnection: true})
+		_, err := Connect(context.Background(), Login{URL: s.URL(), Token: wrong}, nil)
 		var refused *LoginError
 		require.ErrorAs(t, err, &refused)
 		require.ErrorIs(t, err, nats.ErrAuthorization)
@@ -91,10 +91,10 @@ func TestTokens(t *testing.T) {
 		_, err := nats.Connect(s.URL(), nats.UserInfo(user, token))
 		require.ErrorIs(t, err, nats.ErrAuthorization)
 	}
-	c, err := Connect(Login{URL: s.URL(), Token: token, FirstConnection: true})
+	c, err := Connect(context.Background(), Login{URL: s.URL(), Token: token}, nil)
 	require.NoError(t, err)
 	c.Close()
-	_, err = Connect(Login{URL: "nats://me:secret@127.0.0.1:4222", FirstConnection: true})
+	_, err = Connect(context.Background(), Login{URL: "nats://me:secret@127.0.0.1:4222"}, nil)
 	require.ErrorContains(t, err, "passwords do not belong into an address")
 	require.NotContains(t, err.Error(), "secret@")
 }
