@@ -205,7 +205,11 @@ func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Option
 		Run: k.run.Manifest().ID, Version: version, Dim: o.Dim, Constraints: o.Constraints, Seed: o.Seed, Lower: runNums(o.Lower), Upper: runNums(o.Upper), AckWait: far.ackWait, MaxDeliver: far.maxDeliver,
 	}
 	log := func(format string, args ...any) { k.text.Warn(fmt.Sprintf(format, args...)) }
-	q.Coordinator, err = distribute.Start(ctx, q.conn, distribute.Options{Spec: spec, Replicas: far.replicas, Open: r.open(), Keep: r.keepResult, Log: log})
+	options := distribute.Options{Spec: spec, Replicas: far.replicas, Open: r.open(), Keep: r.keepResult, Log: log}
+	if q.server != nil {
+		options.Broken = q.server.Broken
+	}
+	q.Coordinator, err = distribute.Start(ctx, q.conn, options)
 	if err != nil {
 		return nil, err
 	}

@@ -83,16 +83,8 @@ func writeFile(t testing.TB, text []byte) string {
 // foreign starts a server as others run it, and returns its address.
 func foreign(t testing.TB, o *natsserver.Options) string {
 	t.Helper()
-	o.Host, o.Port, o.NoLog, o.NoSigs, o.JetStream, o.StoreDir = "127.0.0.1", natsserver.RANDOM_PORT, true, true, true, t.TempDir()
-	s, err := natsserver.NewServer(o)
-	require.NoError(t, err)
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	require.True(t, s.ReadyForConnections(30*time.Second))
-	return "nats://" + s.Addr().String()
+	o.StoreDir = t.TempDir()
+	return serverWith(t, o, "127.0.0.1:0").URL()
 }
 
 // requireWork lets a coordinator and a worker with a login evaluate through a server.

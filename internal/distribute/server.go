@@ -166,6 +166,14 @@ func (s *Server) Connect() (*nats.Conn, error) {
 	return nats.Connect("", nats.InProcessServer(s.inner), nats.UserInfo(coordinatorUser, s.secret), nats.Name("spdopt coordinator"), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait))
 }
 
+// Broken returns a *RefusedError once the server has given up its storage, as it does on a full disk, and nil before.
+func (s *Server) Broken() error {
+	if s.inner.JetStreamEnabled() || !s.inner.Running() {
+		return nil
+	}
+	return &RefusedError{errors.New("the embedded NATS server has given up its storage, as it does when the disk is full")}
+}
+
 // Stop ends the server once all that it acknowledged is in its files.
 func (s *Server) Stop() {
 	s.inner.Shutdown()
