@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -218,14 +219,34 @@ func (r *recorder) note(s *esadapt.Search) error {
 	}
 	if d, ok := s.Strategy().(esadapt.Distribution); ok {
 		fields["sigma"] = num(d.Sigma())
-		if lengths := d.AxisLengths(nil); len(lengths) > 0 {
+		if lengths := slices.Clone(d.AxisLengths(nil)); len(lengths) > 0 {
 			fields["axis_ratio"] = num(slices.Max(lengths) / slices.Min(lengths))
+			fields["axes"] = axes(lengths, d.Sigma())
 		}
 	}
 	if err := r.k.event("iter", fields); err != nil {
 		return err
 	}
 	return r.a.stream("iter", maps.Clone(fields))
+}
+
+// mostAxes is how many axes an "iter" tells of.
+const mostAxes = 12
+
+// axes returns the lengths of the axes of a distribution, the longest first; of many evenly spread ones. Four digits are enough to look at.
+func axes(lengths []float64, sigma float64) []num {
+	slices.Sort(lengths)
+	slices.Reverse(lengths)
+	out := make([]num, min(mostAxes, len(lengths)))
+	for i := range out {
+		v := sigma * lengths[i*(len(lengths)-1)/max(1, len(out)-1)]
+		short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64)
+		if err != nil { // beyond the largest number
+			short = v
+		}
+		out[i] = num(short)
+	}
+	return out
 }
 
 func (r *recorder) checkpoint(s *esadapt.Search) error {
