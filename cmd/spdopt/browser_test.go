@@ -45,7 +45,7 @@ func TestPagesOfRuns(t *testing.T) {
 	require.NoError(t, os.Symlink(os.Args[0], wing))
 	objective := []string{"--cmd", wing + " objective simulated"}
 	const name = "wing-7f3a0c21"
-	coordinator := exec.Command(program, append([]string{"minimize", "--dim", "6", "--seed", "3", "--max-evals", "1500", "--in-flight", "8", "--distributed", "--listen", ":0", "--queue-sync=false", "--out", filepath.Join(root, name)}, objective...)...)
+	coordinator := exec.Command(program, append([]string{"minimize", "--dim", "6", "--seed", "3", "--max-evals", "100000", "--in-flight", "8", "--distributed", "--listen", ":0", "--queue-sync=false", "--out", filepath.Join(root, name)}, objective...)...)
 	background(t, coordinator)
 	url := queueOf(t, filepath.Join(root, name))
 	for range 2 {
@@ -61,6 +61,7 @@ func TestPagesOfRuns(t *testing.T) {
 	for began := time.Now(); len(told(t, filepath.Join(root, name))) < 700; time.Sleep(20 * time.Millisecond) {
 		require.Less(t, time.Since(began), 60*time.Second)
 	}
+	ctx = browser.Tab(t, 900, 2000)
 	browser.Do(t, ctx, browser.Scheme("light"), chromedp.Navigate(strings.TrimSpace(where)), chromedp.WaitVisible("tbody a"))
 	require.Empty(t, browser.Faults(t, ctx))
 	browser.Do(t, ctx, chromedp.Click(fmt.Sprintf(`a[href="/run/%s"]`, name)), chromedp.WaitVisible("#actions button"), chromedp.WaitVisible("#live svg"))
@@ -70,14 +71,23 @@ func TestPagesOfRuns(t *testing.T) {
 		browser.Shoot(t, ctx, "dashboard"+map[string]string{"dark": "-dark"}[scheme])
 	}
 	const status = `document.querySelector("#live td").textContent`
-	browser.Do(t, ctx, chromedp.Click("[data-action=stop]"))
-	browser.Until(t, ctx, status+` === "interrupted"`)
+	t.Cleanup(func() { // the process that the button starts is nobody's child
+		if i, err := run.Inspect(filepath.Join(root, name)); err == nil && i.Status == run.Running {
+			_ = stopRun(i)
+		}
+	})
+	stop := func() {
+		browser.Until(t, ctx, `!document.querySelector("[data-action=stop]").disabled`)
+		browser.Do(t, ctx, chromedp.Click("[data-action=stop]"))
+		browser.Until(t, ctx, status+` === "interrupted"`)
+	}
+	stop()
+	before := len(told(t, filepath.Join(root, name)))
 	browser.Until(t, ctx, `!document.querySelector("[data-action=resume]").disabled`)
 	browser.Do(t, ctx, chromedp.Click("[data-action=resume]"))
 	browser.Until(t, ctx, status+` === "running"`)
-	browser.Until(t, ctx, status+` === "finished"`)
-	i, err := run.Inspect(filepath.Join(root, name))
-	require.NoError(t, err)
-	require.Equal(t, run.Finished, i.Status)
-	require.Len(t, told(t, filepath.Join(root, name)), 1500)
+	for began := time.Now(); len(told(t, filepath.Join(root, name))) < before+100; time.Sleep(20 * time.Millisecond) {
+		require.Less(t, time.Since(began), 60*time.Second)
+	}
+	stop()
 }

@@ -21,7 +21,7 @@ func (v *View) Curves() *report.Curves {
 		p := report.Panel{Y: words(s.Name), Log: s.spread()}
 		for i, line := range s.Lines {
 			name := ""
-			if len(s.Lines) > 1 && len(s.Lines) <= mostNamed {
+			if len(s.Lines) > 1 && len(s.Lines) <= mostNamed && s.Name != "axes" {
 				name = fmt.Sprint(i + 1)
 			}
 			p.Curves = append(p.Curves, report.Curve{Name: name, Points: line})
@@ -40,7 +40,7 @@ func (v *View) Curves() *report.Curves {
 	return c
 }
 
-// mostNamed is the number of lines of a series from which on their names would only be in the way.
+// mostNamed is the number of lines of a series up to which their names are more use than hindrance.
 const mostNamed = 6
 
 // first are the series that people look at first.
@@ -115,7 +115,7 @@ func Compare(views []*View, name string) *report.Curves {
 			continue
 		}
 		p := report.Panel{Y: words(s.Name)}
-		low, lowest, highest := math.Inf(1), math.Inf(1), math.Inf(-1)
+		moves, low, lowest, highest := false, math.Inf(1), math.Inf(1), math.Inf(-1)
 		for _, v := range views {
 			k := slices.IndexFunc(v.Series, func(o *Series) bool { return o.Name == s.Name && o.X == s.X })
 			if k < 0 || len(v.Series[k].Lines) != 1 {
@@ -123,6 +123,7 @@ func Compare(views []*View, name string) *report.Curves {
 			}
 			line := v.Series[k].Lines[0]
 			low = min(low, line[len(line)-1][1])
+			moves = moves || !v.Series[k].constant()
 			bottom, top := v.Series[k].span()
 			lowest, highest = min(lowest, bottom), max(highest, top)
 			p.Curves = append(p.Curves, report.Curve{Name: v.Name(), Points: line})
@@ -134,7 +135,7 @@ func Compare(views []*View, name string) *report.Curves {
 				p.Curves[i].Points = above(p.Curves[i].Points, low)
 			}
 		}
-		if len(p.Curves) == len(views) {
+		if len(p.Curves) == len(views) && (moves || name != "") {
 			c.X = s.X
 			c.Panels = append(c.Panels, p)
 		}

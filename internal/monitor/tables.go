@@ -48,7 +48,7 @@ func (v *View) Summary() [][2]string {
 	}
 	for _, n := range v.Latest {
 		if n.Name != "best" && n.Name != "evaluations" {
-			pairs = append(pairs, [2]string{words(n.Name), number(n.Value)})
+			pairs = append(pairs, [2]string{words(n.Name), fmt.Sprintf("%.6g", n.Value)})
 		}
 	}
 	return pairs
