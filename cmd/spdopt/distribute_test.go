@@ -234,3 +234,35 @@ func TestRefusedLogins(t *testing.T) {
 	require.Equal(t, exitUsage, o.code, "the address is taken: %s", o.stderr)
 	require.Contains(t, o.stderr, "address already in use")
 }
+
+// TestFullDiskOfTheQueue runs a coordinator, journal and queue on a disk of 1.5 MB of its own: it ends with one message, and with more room the run goes on to the result of one process. Whichever fills the disk, the journal
+// or the queue, the embedded server must not leave the run waiting.
+func TestFullDiskOfTheQueue(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("unshare", "-rm", "true").Run(); err != nil {
+		t.Skipf("no right to mount a small disk: %v", err)
+	}
+	const script = `set -e
+mount -t tmpfs -o size=1500k none "$2"
+"$1" spdopt minimize --fn f15 --dim 40 --seed 4 --max-evals 4000 --distributed --listen :0 --ack-wait 500ms --queue-sync=false --out "$2/run" >"$3/best" 2>"$3/first" & coordinator=$!
+while [ ! -s "$2/run/queue/address" ]; do sleep 0.02; done
+"$1" spdopt worker --fn f15 --nats "nats://$(cat "$2/run/queue/address")" 2>"$3/worker" & worker=$!
+trap 'kill -9 $coordinator $worker 2>/dev/null || true' EXIT
+wait $coordinator && code=0 || code=$?
+echo "$code" >"$3/code"
+mount -o remount,size=60m "$2"
+"$1" spdopt runs resume "$2/run" --json
+`
+	disk, out := t.TempDir(), t.TempDir()
+	want := output(t, process("", "minimize", "--fn", "f15", "--dim", "40", "--seed", "4", "--max-evals", "4000", "--json", "--out", filepath.Join(t.TempDir(), "whole")))
+	got := output(t, exec.Command("timeout", "120", "unshare", "-rm", "sh", "-c", script, "sh", os.Args[0], disk, out))
+	require.Equal(t, want, got)
+	first, err := os.ReadFile(filepath.Join(out, "first"))
+	require.NoError(t, err)
+	code, err := os.ReadFile(filepath.Join(out, "code"))
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintln(exitFailure), string(code), "%s", first)
+	require.Regexp(t, "cannot write events.jsonl|can take nothing more", string(first))
+	require.Contains(t, string(first), "resume")
+	require.Equal(t, 2, strings.Count(string(first), "spdopt: "), "where workers may come, and one message: %s", first)
+}

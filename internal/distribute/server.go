@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +38,8 @@ type Server struct {
 	said      sayings
 }
 
-// sayings takes what a server has to say. It keeps the reason why it gave up; everything else shows in what fails.
-type sayings struct{ fatal atomic.Pointer[error] }
+// sayings takes what a server has to say. It keeps the reason why it gave up, itself or its storage; everything else shows in what fails.
+type sayings struct{ fatal, broken atomic.Pointer[error] }
 
 // Fatalf implements server.Logger.
 func (s *sayings) Fatalf(format string, v ...any) {
@@ -47,7 +48,12 @@ func (s *sayings) Fatalf(format string, v ...any) {
 }
 
 // Errorf implements server.Logger.
-func (s *sayings) Errorf(string, ...any) {}
+func (s *sayings) Errorf(format string, v ...any) {
+	if strings.Contains(format, "Critical write error") || strings.Contains(format, "will be DISABLED") {
+		err := fmt.Errorf(format, v...)
+		s.broken.CompareAndSwap(nil, &err)
+	}
+}
 
 // Warnf implements server.Logger.
 func (s *sayings) Warnf(string, ...any) {}
@@ -166,12 +172,15 @@ func (s *Server) Connect() (*nats.Conn, error) {
 	return nats.Connect("", nats.InProcessServer(s.inner), nats.UserInfo(coordinatorUser, s.secret), nats.Name("spdopt coordinator"), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait))
 }
 
-// Broken returns a *RefusedError once the server has given up its storage, as it does on a full disk, and nil before.
+// Broken returns a *RefusedError once the server cannot write, as on a full disk, and nil before: from then on it refuses, or does not even answer.
 func (s *Server) Broken() error {
-	if s.inner.JetStreamEnabled() || !s.inner.Running() {
-		return nil
+	if err := s.said.broken.Load(); err != nil {
+		return &RefusedError{fmt.Errorf("the embedded NATS server cannot write: %w", *err)}
 	}
-	return &RefusedError{errors.New("the embedded NATS server has given up its storage, as it does when the disk is full")}
+	if !s.inner.JetStreamEnabled() && s.inner.Running() {
+		return &RefusedError{errors.New("the embedded NATS server has given up its storage")}
+	}
+	return nil
 }
 
 // Stop ends the server once all that it acknowledged is in its files.
