@@ -27,6 +27,6 @@
 //	f-7   training without the top influences                TestWithoutTop
 //	f-8   leave-one-out of linear models                     TestGoldenRidge, TestLeaveOneOut
 //	f-9   averages over noise and time                       TestDraws, TestMoreDrawsAgree
-//	f-10  partitions of data and modules                     TestPartitions
+//	f-10  partitions of data and modules                     TestPartitions, TestFactorPartitions
 //	f-11  TRAK                                               TestTRAK, TestProjection
 package influence

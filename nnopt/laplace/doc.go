@@ -18,12 +18,12 @@
 // reciprocal of laplace-torch's factor: only so is the end of training a maximum of the density that the evidence is about.
 //
 // Limits: the examples of a batch must be independent for predictions (no graphs); covariances between positions of an example are not computed; Full is for at
-// most 10,000 parameters. Averaged patches of convolutions (i-2) are averages of the patches that the forward pass has laid out anyway.
+// most 10,000 parameters.
 //
 // What arXiv:2311.00636 and laplace-torch offer, and the tests that show it here:
 //
 //	i-1   expand or reduce by layer                          TestAgainstDense, TestExactnessLadder (nnopt/curvature)
-//	i-2   averaged patches of convolutions                   TestConvolutionOptions (nnopt/curvature)
+//	i-2   averaged patches of convolutions                   TestAveragedPatches (nnopt/curvature), TestPatchSums (nnopt/net)
 //	i-3   full, diagonal, Kronecker, last layer, subnetwork  TestAgainstDense, TestLastLayerIsFullWithTheRestFrozen
 //	i-4   evidence with slopes                               TestGoldenEvidence, TestSlopes, TestMacKayFixedPoint
 //	i-5   training by evidence                               TestTrain, TestTrainFindsTheMode, TestEvidenceFindsThePrior
