@@ -11,7 +11,8 @@
 // A network that is linear around its parameters has normal outputs with covariance J P^-1 J^T. Predict computes it without forming J where layers have
 // statistics: the derivative of an output in a weight matrix is a sum of g x^T over positions, in the eigenbases of the structure.
 //
-// Train alternates epochs of any optimizer of nnopt with moves of the hyperparameters along the slopes of the evidence.
+// Train alternates epochs of any optimizer of nnopt with moves of the hyperparameters along the slopes of the evidence. TrainBest compares the evidences of
+// networks that were trained with different priors.
 //
 // Two choices differ from laplace-torch. Update adds the sums that the factors are made of, so that Kronecker posteriors of data that come in parts are those
 // of all data at once, where averaging factors is approximate. And Train weighs its prior term by R/s, which for temperatures other than 1 is the
@@ -26,7 +27,7 @@
 //	i-2   averaged patches of convolutions                   TestAveragedPatches (nnopt/curvature), TestPatchSums (nnopt/net)
 //	i-3   full, diagonal, Kronecker, last layer, subnetwork  TestAgainstDense, TestLastLayerIsFullWithTheRestFrozen
 //	i-4   evidence with slopes                               TestGoldenEvidence, TestSlopes, TestMacKayFixedPoint
-//	i-5   training by evidence                               TestTrain, TestTrainFindsTheMode, TestEvidenceFindsThePrior
+//	i-5   training by evidence                               TestTrain, TestTrainFindsTheMode, TestEvidenceFindsThePrior, TestTrainBest
 //	i-6   one prior precision, by layer, by weight           TestSlopes, TestGroupsHaveMoreEvidence
 //	i-7   noise and temperature                              TestMacKayFixedPoint, TestSlopes, TestTemperatureZero
 //	i-8   probit, sampled, Laplace bridge, weights           TestLinks, TestBridgeInvertsDirichlet, TestPredictWeights
