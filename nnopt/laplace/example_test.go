@@ -199,3 +199,8 @@ func ExampleTrainBest() {
 	// prior precision 100: log evidence -148.80
 	// slope 1.998
 }
+
+func ExampleStructures() {
+	fmt.Println(laplace.Structures(), laplace.Links())
+	// Output: [kronecker diagonal full] [probit bridge bridge-norm mc map]
+}
