@@ -135,3 +135,13 @@ func ExampleRidge() {
 	fmt.Printf("%.2f, without the third %.2f\n", r.Theta, r.Without(2))
 	// Output: [1.00], without the third [1.33]
 }
+
+func ExampleScales() {
+	for _, s := range influence.Scales() {
+		fmt.Println(s)
+	}
+	// Output:
+	// weighted
+	// module
+	// absolute
+}
