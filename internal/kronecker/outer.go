@@ -20,8 +20,8 @@ type Outer[T dense.Float] struct {
 // run is a run of columns: where it begins in the rows and in the packed rows, and its length.
 type run struct{ from, to, length int }
 
-// enough is the number of rows from which a product is efficient: the length of the blocks of the inner dimension in Gemm.
-const enough = 512
+// enough is the number of rows from which a product is efficient: twice the length of the blocks of the inner dimension in Gemm.
+const enough = 1024
 
 // Add adds the sum over the rows x_i of x1_i x1_i^T to the upper triangle of sum, some of it only by the next Flush. x1 is x, or x with the number one
 // appended if sum has a row more than x has columns. Between two flushes sum and the number of columns stay the same. The products are summed in T,

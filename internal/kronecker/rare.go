@@ -3,9 +3,9 @@ package kronecker
 import "github.com/spdopt/spdopt/internal/dense"
 
 const (
-	fewColumns = 64 // below so many columns a product is cheap as it is
-	sampled    = 32 // rows that say which columns are rare
-	rarely     = 8  // a column is rare if at most one in so many of its elements is not zero
+	fewColumns = 256 // below so many columns an element of a product costs less than the look at it
+	sampled    = 32  // rows that say which columns are rare
+	rarely     = 8   // a column is rare if at most one in so many of its elements is not zero
 )
 
 // rareColumns lists the columns of x that are zero in nearly all rows, or none if there are too few of them to be worth a way of their own. It looks at a
