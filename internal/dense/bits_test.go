@@ -55,7 +55,8 @@ func results[T Float](n int) map[string][]T {
 	out["Gemv transposed"] = append([]T(nil), d...)
 	Ger(0.3, roots, d, a)
 	keep("Ger", a)
-	out["Dot"] = []T{Dot(roots, d), T(NormBound(g))}
+	plain, weighted := WeightedSquares(roots, d)
+	out["Dot"] = []T{Dot(roots, d), T(NormBound(g)), plain, weighted}
 	q, y := shiftedCase[T](n, 11, 2)
 	q.Start(y)
 	Gemm(NoTrans, NoTrans, 1, b, q.Z, 0, q.MZ)

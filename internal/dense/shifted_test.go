@@ -73,3 +73,30 @@ func TestShifted(t *testing.T) {
 	require.Panics(t, func() { q.Start(y) })
 	require.Panics(t, func() { q.Step(1, 1, make([]float64, 6)) })
 }
+
+// WeightedSquares against float64 sums for lengths with full and partial vectors.
+func TestWeightedSquares(t *testing.T) {
+	onPaths(t, func() {
+		rng := rand.New(rand.NewPCG(3, 4))
+		for n := range 70 {
+			x, w := random[float64](rng, 1, n).Data, random[float64](rng, 1, n).Data
+			x32, w32 := make([]float32, n), make([]float32, n)
+			var plain, weighted, plain32, weighted32 float64
+			for i := range n {
+				x32[i], w32[i] = float32(x[i]), float32(w[i])
+				plain += x[i] * x[i]
+				weighted += x[i] * w[i] * x[i] * w[i]
+				a, b := float64(x32[i]), float64(w32[i])
+				plain32 += a * a
+				weighted32 += a * b * a * b
+			}
+			p, q := WeightedSquares(x, w)
+			require.InDelta(t, plain, p, 1e-14*plain)
+			require.InDelta(t, weighted, q, 1e-14*weighted)
+			p32, q32 := WeightedSquares(x32, w32)
+			require.InDelta(t, plain32, p32, 1e-5*plain32)
+			require.InDelta(t, weighted32, q32, 1e-5*weighted32)
+		}
+	})
+	require.Panics(t, func() { WeightedSquares(make([]float64, 2), make([]float64, 3)) })
+}
