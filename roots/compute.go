@@ -91,8 +91,8 @@ func startBasis(b *mat.Dense) dense.Matrix[float64] { return dense.Of(b.RawMatri
 func finite[T dense.Float](a dense.Matrix[T]) error {
 	for i := range a.Rows {
 		for c, v := range a.Row(i) {
-			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				return &NotFiniteError{i, c, f}
+			if v-v != 0 { // NaN for NaN and infinities
+				return &NotFiniteError{i, c, float64(v)}
 			}
 		}
 	}

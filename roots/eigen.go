@@ -192,10 +192,17 @@ func scaleColumns(m dense.Matrix[float64], f []float64) {
 // convert copies src into dst across precisions.
 func convert[T, S dense.Float](dst dense.Matrix[T], src dense.Matrix[S]) {
 	for i := range dst.Rows {
-		d, s := dst.Row(i), src.Row(i)
-		for c := range d {
-			d[c] = T(s[c])
-		}
+		convertRow(dst.Row(i), src.Row(i))
+	}
+}
+
+func convertRow[T, S dense.Float](dst []T, src []S) {
+	if same, ok := any(dst).([]S); ok {
+		copy(same, src)
+		return
+	}
+	for i := range dst {
+		dst[i] = T(src[i])
 	}
 }
 
