@@ -100,11 +100,12 @@ func (c *columns[T]) columnNorms(y dense.Matrix[T]) []float64 {
 // shiftedError bounds the error of sum_j w_j z_j relative to top ||y||_F from the residuals.
 func (t *tracker[T]) shiftedError(norms []float64, top float64) float64 {
 	poles := len(t.fit.s)
+	lost := float64(t.n) * t.tiny() // what underflow may have taken from a sum of squares
 	var total, size float64
 	for l, nrm := range norms {
 		var e float64
 		for j, s := range t.fit.s {
-			e += math.Abs(t.fit.w[j]) * math.Sqrt(float64(t.cols.res[l*poles+j])/(t.dmin+s))
+			e += math.Abs(t.fit.w[j]) * math.Sqrt((float64(t.cols.res[l*poles+j])+lost)/(t.dmin+s))
 		}
 		total += e * e
 		size += nrm * nrm

@@ -240,6 +240,14 @@ func (t *tracker[T]) eps() float64 {
 	return 0x1p-53
 }
 
+// tiny is the smallest normal number.
+func (t *tracker[T]) tiny() float64 {
+	if t.eps() > 1e-10 {
+		return 0x1p-126
+	}
+	return 0x1p-1022
+}
+
 // begin takes the basis b with eigenvalues d.
 func (t *tracker[T]) begin(b dense.Matrix[float64], d []float64) {
 	convert(t.b, b)

@@ -66,7 +66,7 @@ func (q *Shifted[T]) stepColumn(l int, omega, step T, res []T) {
 		for j, s := range q.S {
 			v := g[j] - w[j]*(e[j]+s*z[j])
 			e[j] = v
-			res[j] += v * v * (d + s)
+			res[j] += (d + s) * v * v
 			prev[j] += omega*(z[j]-prev[j]) + step*v
 		}
 	}

@@ -24,22 +24,22 @@ func shiftedStartF32AVX512(n uintptr, rows uintptr, stride uintptr, d *byte, s *
 //go:noescape
 func shiftedStartF32AVX2(n uintptr, rows uintptr, stride uintptr, d *byte, s *byte, y *byte, yStride uintptr, w *byte, rhs *byte, z *byte, prev *byte)
 
-// shiftedStepF64AVX512 sets mz = rhs - w (mz + s z), adds (d + s) mz^2 to res and moves prev by omega (z - prev) + step mz.
+// shiftedStepF64AVX512 sets mz = rhs - w (mz + s z), adds ((d + s) mz) mz to res and moves prev by omega (z - prev) + step mz.
 //
 //go:noescape
 func shiftedStepF64AVX512(n uintptr, rows uintptr, stride uintptr, d *byte, s *byte, w *byte, rhs *byte, z *byte, mz *byte, prev *byte, res *byte, omega float64, step float64)
 
-// shiftedStepF64AVX2 sets mz = rhs - w (mz + s z), adds (d + s) mz^2 to res and moves prev by omega (z - prev) + step mz.
+// shiftedStepF64AVX2 sets mz = rhs - w (mz + s z), adds ((d + s) mz) mz to res and moves prev by omega (z - prev) + step mz.
 //
 //go:noescape
 func shiftedStepF64AVX2(n uintptr, rows uintptr, stride uintptr, d *byte, s *byte, w *byte, rhs *byte, z *byte, mz *byte, prev *byte, res *byte, omega float64, step float64)
 
-// shiftedStepF32AVX512 sets mz = rhs - w (mz + s z), adds (d + s) mz^2 to res and moves prev by omega (z - prev) + step mz.
+// shiftedStepF32AVX512 sets mz = rhs - w (mz + s z), adds ((d + s) mz) mz to res and moves prev by omega (z - prev) + step mz.
 //
 //go:noescape
 func shiftedStepF32AVX512(n uintptr, rows uintptr, stride uintptr, d *byte, s *byte, w *byte, rhs *byte, z *byte, mz *byte, prev *byte, res *byte, omega float32, step float32)
 
-// shiftedStepF32AVX2 sets mz = rhs - w (mz + s z), adds (d + s) mz^2 to res and moves prev by omega (z - prev) + step mz.
+// shiftedStepF32AVX2 sets mz = rhs - w (mz + s z), adds ((d + s) mz) mz to res and moves prev by omega (z - prev) + step mz.
 //
 //go:noescape
 func shiftedStepF32AVX2(n uintptr, rows uintptr, stride uintptr, d *byte, s *byte, w *byte, rhs *byte, z *byte, mz *byte, prev *byte, res *byte, omega float32, step float32)

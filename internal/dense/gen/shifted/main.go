@@ -73,7 +73,7 @@ func start(l *lanes.Lanes) {
 
 func step(l *lanes.Lanes) {
 	l.Text("shiftedStep", "n, rows, stride uintptr, d, s, w, rhs, z, mz, prev, res *byte, omega, step "+l.Elem(),
-		"sets mz = rhs - w (mz + s z), adds (d + s) mz^2 to res and moves prev by omega (z - prev) + step mz.")
+		"sets mz = rhs - w (mz + s z), adds ((d + s) mz) mz to res and moves prev by omega (z - prev) + step mz.")
 	n, d, s, w, res := pointer("n"), pointer("d"), pointer("s"), pointer("w"), pointer("res")
 	g, z, mz, prev := pointer("rhs"), pointer("z"), pointer("mz"), pointer("prev")
 	omega, size := l.Broadcast(inMemory("omega")), l.Broadcast(inMemory("step"))
@@ -88,7 +88,7 @@ func step(l *lanes.Lanes) {
 		l.FNMA(l.Load(at(w)), t, v)
 		l.Store(v, at(mz))
 		sum := l.Load(at(res))
-		l.FMA(l.Mul(v, v), l.Add(di, sj), sum)
+		l.FMA(l.Mul(l.Add(di, sj), v), v, sum) // in this order: v^2 may underflow where (d + s) v^2 does not
 		l.Store(sum, at(res))
 		p := l.Load(at(prev))
 		l.FMA(omega, l.Sub(zj, p), p)
