@@ -46,10 +46,14 @@ func (t *tracker[T]) certify(low []float64) {
 		}
 		t.theta = max(t.theta, theta)
 	}
-	if t.theta < 0.4 {
+	if t.theta < poorTheta {
 		t.theta = max(t.theta, t.positive())
 	}
 }
+
+// poorTheta is the theta below which a factorization for a better one pays: the error bounds are in proportion to 1/theta, and an iteration more
+// makes up for a factor of 10 or so at less than half of what a factorization costs.
+const poorTheta = 0.2
 
 // estimate sets nu by a power step on x from the last call's vector, or some from a fixed one.
 func (t *tracker[T]) estimate() {
