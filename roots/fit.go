@@ -26,6 +26,9 @@ const (
 // interval is long enough is kept and moved by scaling. A fit costs some 10^6 to 10^7 flops.
 func (r *rational) require(p, lo, hi, target float64) bool {
 	ratio := hi / lo
+	if !(lo > 0) || math.IsInf(ratio, 0) {
+		return false
+	}
 	if r.p == p && r.target == target && len(r.s) > 0 && ratio <= r.hi/r.lo && r.hi/r.lo <= fitSlack*ratio {
 		if lo < r.lo || hi > r.hi {
 			r.move(math.Sqrt(lo / r.hi * hi / r.lo))
