@@ -15,16 +15,27 @@ var rationalMethod = Method{
 	},
 	Work: func(q Query) float64 {
 		whole, frac := splitPower(q.Power)
-		w := float64(predictPoles(-frac, max(q.Cond, 1), q.target()/amplification(whole, frac, q.Cond), q.formed())) * rationalUnit(q)
+		poles, fitted := predictPoles(-frac, max(q.Cond, 1), q.target()/amplification(whole, frac, q.Cond), q.formed())
+		w := float64(poles) * rationalUnit(q)
+		if fitted {
+			w += fitWork(poles, q.N)
+		}
 		if whole < 0 {
 			w += rationalUnit(q)
 		}
 		return w + float64(max(whole, -whole))*applyWork(q, 1)
 	},
 	Bound: rationalBound,
-	rate:  rate{88, 65, 21, 8.8, 4.5, 3.1, 2.8, 2.2, 1.8, 1.6},
+	rate:  rationalRate,
 	run64: runRational[float64],
 	run32: runRational[float32],
+}
+
+var rationalRate = rate{88, 65, 21, 8.8, 4.5, 3.1, 2.8, 2.2, 1.8, 1.6}
+
+// fitWork is what fitting the given number of poles takes, in the unit of Work at size n; from n = 200 on it hardly counts.
+func fitWork(poles, n int) float64 {
+	return 3e5 * float64(poles*poles) / cube(max(n, 1)) / rationalRate.at(n)
 }
 
 // splitPower writes p = whole - frac with 0 <= frac < 1 and an integer whole.
@@ -80,14 +91,15 @@ func (q Query) formed() int {
 	return q.N
 }
 
-func predictPoles(p, cond, target float64, n int) int {
+// predictPoles is the number of poles that polesFor will take, and whether they are fitted.
+func predictPoles(p, cond, target float64, n int) (poles int, fitted bool) {
 	if p == -0.5 {
-		return contourNodes(cond, target)
+		return contourNodes(cond, target), false
 	}
 	if t := target / math.Sqrt(float64(n)); t >= fitFloor {
-		return fitPoles(cond, t)
+		return fitPoles(cond, t), true
 	}
-	return len(trapezoidPoles(-p, 1, cond, target).s)
+	return len(trapezoidPoles(-p, 1, cond, target).s), false
 }
 
 // fitFloor is the smallest target that fitted poles are trusted to reach.
