@@ -101,7 +101,7 @@ func ExampleSolve_student() {
 func ExampleSolve_huber() {
 	show("huber", problem.Data{Samples: cloud}, nil)
 	// Output:
-	// newton: true
+	// fixed-point: true
 	// ⎡3.9236  1.0417⎤
 	// ⎣1.0417  3.3333⎦
 }

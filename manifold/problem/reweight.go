@@ -50,6 +50,9 @@ type reweighting struct {
 // maxShare bounds the over-relaxation of a sample's weight by 1/(1-maxShare).
 const maxShare = 0.9
 
+// maxExtrapolation bounds the change of a weight's logarithm in an accelerated step.
+const maxExtrapolation = 10
+
 // triangleStrip is the number of columns of F^-1 that are solved for at once, without the rows above them.
 const triangleStrip = 64
 
@@ -122,11 +125,10 @@ func (w *reweighting) move(plain bool, target float64, missing func(what string)
 			return missing("a sample covariance seen from the iterate is singular")
 		}
 		plain = true
-		for i, v := range w.acc.x {
-			w.logW[i] = v
-			w.residual[i] = w.acc.r[i]
-		}
+		copy(w.logW, w.acc.x)
+		copy(w.residual, w.acc.r)
 		w.acc.forget()
+		w.refresh()
 		w.toPlain()
 		w.gram()
 	}
@@ -186,10 +188,12 @@ func (w *reweighting) accelerate() {
 		w.curvature = min(w.curvature, c)
 	}
 	correction, rest := w.acc.next()
+	largest := 0.0
 	for i, s := range w.share {
 		correction[i] += rest[i] / (1 - s)
+		largest = max(largest, math.Abs(correction[i]))
 	}
-	dense.Axpy(1, correction, w.logW)
+	dense.Axpy(min(1, maxExtrapolation/largest), correction, w.logW)
 	w.show()
 	w.gram()
 }
