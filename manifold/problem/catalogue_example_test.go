@@ -241,7 +241,7 @@ func ExampleSolve_procrustes() {
 	r := show("procrustes", problem.Data{Matrices: []mat.Symmetric{sym(2, 1, 0, 0, 4), sym(2, 8, 0, 0, 2)}}, nil)
 	fmt.Printf("distance %.4f\n", r.Part("distances").At(0, 0))
 	// Output:
-	// lbfgs: true
+	// trust: true
 	// ⎡4.0000  0.0000⎤
 	// ⎣0.0000  1.0000⎦
 	// distance 0.9803

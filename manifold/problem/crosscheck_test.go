@@ -84,7 +84,8 @@ func inner(t *testing.T, n int) map[string]struct {
 	d := turned(n, 3, 0.1)
 	frames, err := factorMatrices(d.Matrices)
 	fail(err)
-	turn := newProcrustes(frames[:3], frames[3:])
+	turn, err := newProcrustes(frames[:3], frames[3:])
+	fail(err)
 
 	learn, err := newITML(ptr(labelled(n)), &Options{Kappa: 2, Parameters: Parameters{Pairs: 300}})
 	fail(err)
