@@ -23,7 +23,8 @@ import (
 	"github.com/spdopt/spdopt/nnopt/train"
 )
 
-// candidate is an optimizer with the centre of its range of learning rates. Methods with factors update them every ten steps.
+// candidate is an optimizer with the centre of its range of learning rates. Methods with factors update them every ten steps; kfac takes
+// steps of a learning rate, as the others do, where it would choose their length from its quadratic model.
 type candidate struct {
 	name, settings string
 	lr             float64
@@ -34,6 +35,7 @@ var candidates = []candidate{
 	{"shampoo", `{"interval":10}`, 8e-3}, {"singd", `{"interval":10}`, 4e-2}, {"sgd", "", 1e-1}, {"schedule-free-adamw", "", 1e-2}, {"lion", "", 6e-4},
 	{"nadamw", "", 8e-3}, {"root-free-adamw", "", 3e-3}, {"sirf-shampoo", `{"interval":2}`, 5e-3}, {"ikfac", `{"interval":10}`, 4e-2},
 	{"root-free-rmsprop", "", 1e-3}, {"averaged", `{"kind":"gpa","inner":"adamw"}`, 8e-3}, {"schedule-free-sgd", "", 5e-1}, {"sign", "", 6e-4},
+	{"adagrad", "", 3e-2}, {"kfac", `{"fixed":true,"interval":10}`, 3e-2},
 }
 
 type workload struct {
