@@ -15,7 +15,8 @@ func BenchmarkStep(b *testing.B) {
 	for _, shape := range [][2]int{{256, 256}, {768, 768}, {2304, 768}, {3072, 768}} {
 		for _, c := range []struct{ name, options string }{
 			{"adamw", `{}`}, {"muon", `{}`},
-			{"spectral", `{}`}, {"spectral", `{"interval":10}`}, {"spectral", `{"shaping":{"max_dim":4096}}`}, {"spectral", `{"interval":10,"shaping":{"max_dim":4096}}`},
+			{"spectral", `{}`}, {"spectral", `{"interval":10}`}, {"spectral", `{"products":"bfloat16"}`}, {"spectral", `{"interval":10,"products":"bfloat16"}`},
+			{"spectral", `{"shaping":{"max_dim":4096}}`}, {"spectral", `{"interval":10,"shaping":{"max_dim":4096}}`},
 			{"eshampoo", `{}`}, {"eshampoo", `{"interval":10}`}, {"eshampoo", `{"shaping":{"max_dim":4096}}`},
 			{"soap", `{}`}, {"soap", `{"interval":10}`}, {"shampoo", `{"interval":10}`}, {"sirf-shampoo", `{}`},
 		} {
