@@ -10,6 +10,7 @@ var factored = []struct{ name, options string }{
 	{"spectral", `{"interval":3,"tol":0.1}`},
 	{"spectral", `{"interval":1,"drop":true}`},
 	{"spectral", `{"interval":2,"bfloat16":true,"shaping":{"max_dim":4}}`},
+	{"spectral", `{"interval":2,"products":"bfloat16"}`},
 	{"spectral", `{"statistics":"shampoo","interval":2}`},
 	{"eshampoo", `{"interval":3,"tol":0.1}`},
 	{"eshampoo", `{"interval":3,"sweeps":true}`},
