@@ -40,7 +40,7 @@ const ProductsBFloat16 ProductPrecision = "bfloat16" // operands are rounded to 
 // wants a smaller learning rate.
 type Spectral struct {
 	Settings               // LR defaults to 0.006
-	Shaping     Shaping    `json:"shaping,omitzero"`
+	Shaping     Shaping    `json:"shaping,omitzero"`       // its MaxDim defaults to 256: factors of larger dimensions cost more time than they save steps on the workloads of bench/tuned
 	Statistics  Statistics `json:"statistics,omitempty"`   // default KLStatistics
 	Root        float64    `json:"root,omitempty"`         // any positive number, default 2
 	Momentum    float64    `json:"momentum,omitempty"`     // default 0.9, with bias correction
@@ -113,6 +113,9 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 		return nil, err
 	}
 	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 6e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.05)
+	if o.Shaping.MaxDim == 0 {
+		o.Shaping.MaxDim = 256
+	}
 	o.Gamma, o.Momentum, o.Interval = orDefault(o.Gamma, 1), orDefault(o.Momentum, 0.9), max(o.Interval, 1)
 	if o.Sum {
 		o.Gamma = 0
