@@ -14,8 +14,8 @@ type Tensor struct {
 
 // Shaping says how a block becomes the tensors that get one factor for each dimension. A block is a matrix, or a vector when Rows or Cols is 1,
 // unless Tensors says otherwise. In this order: dimensions of size 1 are dropped; adjacent dimensions are merged, the last ones first, while the
-// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into as few equal pieces as fit (their
-// sizes differ by one at most), which are treated on their own. By default nothing is merged: a small matrix stays a matrix.
+// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into as few pieces as fit, equal but
+// for a vector of the processor, which are treated on their own. By default nothing is merged: a small matrix stays a matrix.
 type Shaping struct {
 	Tensors    []Tensor `json:"tensors,omitempty"`
 	MergeBelow int      `json:"merge_below,omitempty"` // default 0, nothing is merged
@@ -101,7 +101,7 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 		for _, p := range all {
 			start := 0
 			for cut := range cuts {
-				size := (d - start + cuts - cut - 1) / (cuts - cut) // the larger ones first
+				size := share(d-start, cuts-cut, most)
 				q := piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
 				q.excluded[k] = excluded
 				next = append(next, q)
@@ -111,6 +111,19 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 		all = next
 	}
 	return all
+}
+
+// share returns the size of the first of parts equal parts of d elements, no more than most: rounded up to whole vectors unless parts are small.
+func share(d, parts, most int) int {
+	if parts == 1 {
+		return d
+	}
+	const vector = 16
+	size := (d + parts - 1) / parts
+	if size >= 4*vector {
+		size = (size + vector - 1) / vector * vector
+	}
+	return min(size, most)
 }
 
 // gather copies the elements of the piece from the block x to the contiguous dst.

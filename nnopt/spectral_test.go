@@ -477,6 +477,42 @@ func TestSpectralRoundedSteps(t *testing.T) {
 	}
 }
 
+// TestCuts: a dimension is cut into as few pieces as fit, which cover it, none larger than asked for, none much larger than the others.
+func TestCuts(t *testing.T) {
+	for _, c := range []struct {
+		d, most int
+		want    []int
+	}{
+		{784, 256, []int{208, 192, 192, 192}}, {768, 256, []int{256, 256, 256}}, {257, 256, []int{144, 113}}, {199, 100, []int{100, 99}}, {5, 2, []int{2, 2, 1}}, {256, 256, []int{256}},
+		{7, 3, []int{3, 2, 2}},
+	} {
+		pieces := (&Shaping{MaxDim: c.most}).pieces("w", c.d, 3)
+		var got []int
+		for k := 0; k < len(pieces); k += len(pieces) / len(c.want) {
+			got = append(got, pieces[k].dims[0])
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%d within %d: %v, want %v", c.d, c.most, got, c.want)
+		}
+	}
+	r := source(1)
+	for range 2000 {
+		d, most := 1+r.IntN(3000), 1+r.IntN(600)
+		pieces := (&Shaping{MaxDim: most}).pieces("w", 1, d)
+		end, smallest, largest := 0, d, 0
+		for _, p := range pieces {
+			if p.offset != end {
+				t.Fatalf("%d within %d: a piece starts at %d, the one before ends at %d", d, most, p.offset, end)
+			}
+			end += p.dims[0]
+			smallest, largest = min(smallest, p.dims[0]), max(largest, p.dims[0])
+		}
+		if end != d || len(pieces) != (d+most-1)/most || largest > most || len(pieces) > 1 && smallest < 1 || largest-smallest > 16*len(pieces) {
+			t.Fatalf("%d within %d: %d pieces of %d to %d elements", d, most, len(pieces), smallest, largest)
+		}
+	}
+}
+
 func TestMergeDims(t *testing.T) {
 	for _, c := range []struct {
 		shape        []int
