@@ -50,12 +50,14 @@ func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 }
 
 func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
 	for k := range s.parts {
 		s.parts[k].place(e, a)
 	}
 }
 
 func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.out))
 	for k := range s.parts {
 		s.parts[k].place(e, a)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // momentFactor is the second moment of a tensor along one dimension, with its eigenbasis as of the last refresh. It computes in float64.
@@ -33,6 +34,12 @@ func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 		a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n),
 		lambda: make([]float64, n), project: make([]float64, n), perm: make([]int, n), fine: make([]T, n),
 	}
+}
+
+// diagonal returns that of the moment, in fine.
+func (f *momentFactor[T]) diagonal(e engine.Backend[T]) []T {
+	e.Diagonal(engine.One(f.l), f.fine)
+	return f.fine
 }
 
 // refreshing says how a basis is brought up to date.
