@@ -1024,9 +1024,9 @@ KERNEL(plan_rates, const double *sums, const double *traceLeft, const double *tr
 	c[RidgeRight] = c[CoefRight] * trace / traceRight[k];
 }
 
-/* h <- diag(d) + c D^(1/2) h D^(1/2) + ridge I, with a copy in bfloat16 where one is wanted, and x the relative increments of its diagonal; diag(d) and 0
+/* h <- diag(d) + rest + c D^(1/2) h D^(1/2) + ridge I, where rest is what earlier turns left off the diagonal, if that is kept, with a copy in bfloat16 where one is wanted, and x the relative increments of its diagonal; diag(d) and 0
    where the statistics are of no use. One block per row. */
-KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, float *h, bfloat *narrow16, float *x, int n) {
+KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, const float *rest, float *h, bfloat *narrow16, float *x, int n) {
 	const wide k = blockIdx.x / n, row = blockIdx.x;
 	const int i = blockIdx.x % n;
 	const double *c = coefs + Coefs * k;
@@ -1038,6 +1038,8 @@ KERNEL(plan_target, const double *coefs, int side, const float *d, const float *
 			v += ridge;
 			x[row] = v / d[row];
 			v += d[row];
+		} else if (rest != 0 && valid) {
+			v += rest[row * n + j];
 		}
 		h[row * n + j] = v;
 		if (narrow16 != 0) {
@@ -1125,7 +1127,7 @@ KERNEL(plan_quotients, const float *x, const float *w, int n, float *next) {
 #define HIGH 1e14
 
 /* d moves to next, where that is positive, and is divided by its geometric mean; powers = d^exponent. One block per matrix. */
-KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers) {
+KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers, double *scale) {
 	const wide at = wide(blockIdx.x) * n;
 	if (coefs[Coefs * blockIdx.x + Valid] == 0) {
 		return;
@@ -1141,10 +1143,22 @@ KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int 
 		mean += log(v);
 	}
 	const double c = exp(-blockSum(mean) / n);
+	if (threadIdx.x == 0) {
+		scale[blockIdx.x] = c;
+	}
 	for (int i = threadIdx.x; i < n; i += THREADS) {
 		const double v = least(HIGH, most(LOW, c * d[at + i]));
 		d[at + i] = float(v);
 		powers[at + i] = float(pow(double(float(v)), exponent));
+	}
+}
+
+/* rest <- what the turned target h has off its diagonal, in the scale of d. */
+KERNEL(plan_rest, const double *coefs, const double *scale, const float *h, float *rest, int count, int n) {
+	EACH(count, n, n) {
+		if (coefs[Coefs * k + Valid] != 0) {
+			rest[e] = i == j ? 0.0f : float(scale[k]) * 0.5f * (h[e] + h[k * n * n + j * n + i]);
+		}
 	}
 }
 
