@@ -36,6 +36,21 @@ func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 	}
 }
 
+// place moves the iterations that consist of products to an engine. Decompositions and orthogonal iterations stay on the processor.
+func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float64]) {
+	n := f.n
+	if f.coupled != nil {
+		f.coupled.place(e, a)
+	}
+	if s := f.sweeper; s != nil {
+		s.e, s.b, s.m = e, dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
+		s.bind(newTurnWork(a, n, dense.CayleyWork(n)))
+	}
+	if f.coupled != nil || f.sweeper != nil {
+		f.a, f.w = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
+	}
+}
+
 // diagonal returns that of the moment, in fine.
 func (f *momentFactor[T]) diagonal(e engine.Backend[T]) []T {
 	e.Diagonal(engine.One(f.l), f.fine)
@@ -221,11 +236,12 @@ func (f *momentFactor[T]) sweep(o *refreshing) {
 		}
 	}
 	e.restore()
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.a, e.b, 0, f.w)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, e.b, f.w, 0, e.m)
+	e.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.a), engine.One(e.b), 0, engine.One(f.w))
+	e.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(e.b), engine.One(f.w), 0, engine.One(e.m))
 	low, _ := eigenRange[float64]()
-	for i := range f.n {
-		e.d[i] = max(e.m.At(i, i), low)
+	e.e.Diagonal(engine.One(e.m), e.d)
+	for i, v := range e.d {
+		e.d[i] = max(v, low)
 	}
 	clear(e.x)
 	e.follow(&turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most}, nil)

@@ -279,6 +279,7 @@ type shampooBlock[T Float] struct {
 	momentum, graft []T
 	g, hat, out     []T // gradient, its filtered form, direction
 	parts           []shampooPart[T]
+	fine            wideGround // of refreshes, on a device
 }
 
 func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
