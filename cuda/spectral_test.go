@@ -342,20 +342,20 @@ func TestStepRefused(t *testing.T) {
 		return all
 	}
 	for _, c := range []struct {
-		want   string
-		grads  []uintptr
-		stream uintptr
-		info   StepInfo
+		name, want string
+		grads      []uintptr
+		stream     uintptr
+		info       StepInfo
 	}{
-		{"parameter 2: they are on device 1; move them to device 0", with(2, foreignMemory), 0, StepInfo{LR: 1}},
-		{"not in the memory of a device", with(0, uintptr(unsafe.Pointer(&host[0]))), 0, StepInfo{LR: 1}},
-		{"not aligned", with(0, grads[0]+2), 0, StepInfo{LR: 1}},
-		{"another device; pass a stream of device 0", grads, uintptr(unsafe.Pointer(foreignStream.C())), StepInfo{LR: 1}},
-		{"1 gradients where 5 belong", grads[:1], 0, StepInfo{LR: 1}},
-		{"not NaN", grads, 0, StepInfo{LR: math.NaN()}},
+		{"memory of another device", "parameter 2: they are on device 1; move them to device 0", with(2, foreignMemory), 0, StepInfo{LR: 1}},
+		{"memory of the host", "not in the memory of a device", with(0, uintptr(unsafe.Pointer(&host[0]))), 0, StepInfo{LR: 1}},
+		{"address within a number", "not aligned", with(0, grads[0]+2), 0, StepInfo{LR: 1}},
+		{"stream of another device", "another device; pass a stream of device 0", grads, uintptr(unsafe.Pointer(foreignStream.C())), StepInfo{LR: 1}},
+		{"too few gradients", "1 gradients where 5 belong", grads[:1], 0, StepInfo{LR: 1}},
+		{"learning rate", "not NaN", grads, 0, StepInfo{LR: math.NaN()}},
 	} {
 		if err := g.s.Step(params, c.grads, c.stream, c.info); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%v, want %q", err, c.want)
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
 	for _, name := range []string{"cuLaunchKernel", "cuStreamBeginCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch"} {

@@ -3,11 +3,15 @@
 package devicetest
 
 import (
+	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold/problem"
 )
@@ -74,5 +78,32 @@ func TestSolve(t *testing.T) {
 	}
 	if able < 8 {
 		t.Errorf("%d problems run on a device", able)
+	}
+}
+
+// TestSolveOutOfMemory: a run that finds too little memory, or whose device fails on the way, ends in an error that names the device and leaves it usable.
+func TestSolveOutOfMemory(t *testing.T) {
+	needDevice(t)
+	if !emu.InUse() {
+		t.Skip("not on the emulated driver")
+	}
+	p, err := problem.ByName("nearest-spd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, o := solveData(p, 40), &problem.Options{Device: "cuda"}
+	var failed *engine.DeviceError
+	emu.Limit(emu.Used())
+	_, err = p.Solve(d, o)
+	emu.Limit(8 << 30)
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "CUDA_ERROR_OUT_OF_MEMORY") {
+		t.Errorf("without memory: %v", err)
+	}
+	emu.Fail("cuLaunchKernel", 20, 701)
+	if _, err := p.Solve(d, o); !errors.As(err, &failed) || !strings.Contains(err.Error(), "kernel") {
+		t.Errorf("a launch that fails: %v", err)
+	}
+	if _, err := p.Solve(d, o); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
