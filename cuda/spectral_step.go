@@ -62,7 +62,7 @@ func (s *Spectral) enqueue(v variant) {
 		p := s.pass(i)
 		p.enter()
 		for phase := range every {
-			if v.phase < 0 || phase == v.phase {
+			if v.phase == updateAll || phase == v.phase {
 				if from, end := p.g.part(i, phase, every); from < end {
 					p.update(from, end-from, v.restore)
 				}
@@ -332,6 +332,16 @@ func (p *pass) restore(side, from, count int) {
 	l.matrix(h).float32(1).float32(-1).matrix(h).int(count).int(n).each("shifted", all)
 	l.duplicate(q.y, basis, 4*all)
 	p.product(false, false, q.y, q.h, n, -0.5, 1, basis, n, n, count, blas.Float32, blas.Float32, p.by.exact)
+}
+
+// updates says whether a matrix has its turn in a phase.
+func (p *plan) updates(phase int) bool {
+	for i := range p.groups {
+		if from, end := p.groups[i].part(i, phase, p.o.Every); from < end {
+			return true
+		}
+	}
+	return false
 }
 
 // part returns the matrices that phase p of every updates, the i-th group starting later than the first so that the work of all steps is alike.

@@ -180,6 +180,19 @@ func TestGraphs(t *testing.T) {
 	}
 }
 
+// TestLongIntervals: steps in which no matrix has its turn share one graph.
+func TestLongIntervals(t *testing.T) {
+	emulated(t)
+	g := newRig(t, device(t), SpectralOptions{Every: 20, Precision: FP32})
+	before := emu.Calls("cuGraphInstantiateWithFlags")
+	for range 21 {
+		g.step(StepInfo{LR: 0.01})
+	}
+	if n := emu.Calls("cuGraphInstantiateWithFlags") - before; n < 3 || n > 6 {
+		t.Errorf("%d graphs for 4 matrices", n)
+	}
+}
+
 // TestStateGoesOn: a state that is copied and resumed goes on bit for bit.
 func TestStateGoesOn(t *testing.T) {
 	d := device(t)

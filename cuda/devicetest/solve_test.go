@@ -55,7 +55,7 @@ func TestSolve(t *testing.T) {
 			for _, c := range []struct {
 				o   problem.Options
 				tol float64
-			}{{problem.Options{Device: "cuda"}, 1e-6}, {problem.Options{Device: "cuda:1", Single: true}, 2e-3}} {
+			}{{problem.Options{Device: "cuda"}, 1e-6}, {problem.Options{Device: second(), Single: true}, 2e-3}} {
 				got, err := p.Solve(d, &c.o)
 				if err != nil {
 					t.Fatal(err)
