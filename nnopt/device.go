@@ -78,7 +78,16 @@ func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.g, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.out))
 	for k := range s.parts {
 		s.parts[k].place(e, a)
+		for i := range s.parts[k].factors {
+			s.parts[k].factors[i].place(e, a)
+		}
 	}
+}
+
+func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
+	s.in.place(e, a)
+	s.out.place(e, a)
 }
 
 func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {

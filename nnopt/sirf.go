@@ -160,7 +160,7 @@ func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
 	size := float64(len(p.z))
 	for i := range p.factors {
 		f := &p.factors[i]
-		clear(f.h.data)
+		f.clearTarget()
 		p.gramMember(T(r.batch*float64(f.k.n)/size/2), f.mode, f.h)
 		f.target(r.o.Damping * traces / f.inner.meanTrace())
 		if !f.h.finite() {

@@ -210,8 +210,14 @@ func TestLayers(t *testing.T) {
 // TestTrain: a run on the device ends where a run on the processor ends.
 func TestTrain(t *testing.T) {
 	needDevice(t)
+	for _, name := range []string{"spectral", "singd", "kfac", "muon"} {
+		t.Run(name, func(t *testing.T) { trains(t, name) })
+	}
+}
+
+func trains(t *testing.T, optimizer string) {
 	run := func(device string) *train.Result {
-		r, err := train.Run(train.Options{Workload: "graph", Optimizer: "spectral", Steps: 6, EvalEvery: 3, Seed: 2, Device: device})
+		r, err := train.Run(train.Options{Workload: "graph", Optimizer: optimizer, Steps: 6, EvalEvery: 3, Seed: 2, Device: device})
 		if err != nil {
 			t.Fatal(err)
 		}
