@@ -6,8 +6,8 @@ import (
 )
 
 // Use makes the layers compute on a device from now on; "" is the processor. Parameters and activations move to the memory of the device, so that the
-// blocks that Blocks returned before are no longer those of the network. Layers and losses run on the device, but for the masks of dropout, the running
-// averages of batch normalisation, the neighbours of a graph and losses of other packages. A device that fails later panics with an error that the command
+// blocks that Blocks returned before are no longer those of the network. Layers and losses run on the device, but for the masks of dropout, the
+// neighbours of a graph and losses of other packages. A device that fails later panics with an error that the command
 // line and train.Run turn into a result.
 func (n *Net[T]) Use(device string) (err error) {
 	defer engine.Recover(&err)
