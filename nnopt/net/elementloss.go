@@ -30,19 +30,30 @@ func (l *elementwise[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 
 	factor := l.Factor(out.V, t)
 	var total float64
 	for i := range out.V.Rows {
+		var gradient, tangent, moved []T
+		if g.V.Data != nil {
+			gradient = g.V.Row(i)
+			if g.dual() {
+				tangent = g.D.Row(i)
+			}
+			if out.dual() {
+				moved = out.D.Row(i)
+			}
+		}
+		target := t.Values.Row(i)
 		for j, v := range out.V.Row(i) {
-			c, slope, bend := l.c(v, t.Values.At(i, j))
+			c, slope, bend := l.c(v, target[j])
 			total += float64(c)
-			if g.V.Data == nil {
+			if gradient == nil {
 				continue
 			}
-			g.V.Set(i, j, T(factor)*slope)
-			if g.dual() {
-				d := T(0)
-				if out.dual() {
-					d = T(factor) * bend * out.D.At(i, j)
-				}
-				g.D.Set(i, j, d)
+			gradient[j] = T(factor) * slope
+			switch {
+			case tangent == nil:
+			case moved == nil:
+				tangent[j] = 0
+			default:
+				tangent[j] = T(factor) * bend * moved[j]
 			}
 		}
 	}
