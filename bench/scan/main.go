@@ -120,7 +120,7 @@ func (s *scan) line(text []byte) error {
 func (s *scan) price(c *candidate, e algoperf.Entry) error {
 	if c.Like == "" {
 		delete(s.costs.Work, e.Name)
-		return algoperf.MeasureCosts(context.Background(), s.costs, []algoperf.Entry{e}, s.workloads, s.data, func(string, string) {})
+		return algoperf.MeasureCosts(context.Background(), s.costs, []algoperf.Entry{e}, s.workloads, s.data, nil)
 	}
 	s.costs.Work[e.Name], s.costs.Ratio[e.Name] = e.Work, map[string]float64{}
 	for _, w := range s.workloads {

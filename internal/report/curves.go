@@ -43,6 +43,9 @@ const namedCurves = 13
 // curveColours can be told apart without colour vision (Okabe and Ito).
 var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
+// curveDashes tell curves of one colour apart.
+var curveDashes = []string{"", ` stroke-dasharray="6 3"`, ` stroke-dasharray="2 3"`}
+
 // SVG draws the curves as a file of its own.
 func (c *Curves) SVG() string {
 	var b strings.Builder
@@ -89,9 +92,12 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 			}
 			fmt.Fprintf(&path, "%s%.2f %.2f", step, placeX(q[0]), placeY(q[1]))
 		}
-		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"/>`, path.String(), colour)
-		if k < namedCurves {
-			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-4, top+16+16*float64(k), colour, html.EscapeString(c.Name))
+		dash := curveDashes[k/len(curveColours)%len(curveDashes)]
+		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"%s/>`, path.String(), colour, dash)
+		if k < namedCurves && c.Name != "" {
+			y := top + 16 + 16*float64(k)
+			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-34, y, colour, html.EscapeString(c.Name))
+			fmt.Fprintf(b, `<path d="M%.1f %.1fh26" stroke="%s" stroke-width="1.8"%s/>`, right-30, y-4, colour, dash)
 		}
 	}
 }

@@ -101,7 +101,7 @@ func (c *Costs) seconds(e *Entry, workload string) (float64, error) {
 const costRounds, costSteps = 7, 20
 
 // MeasureCosts measures the processor time of a step of the submissions on the workloads, in rounds in which AdamW and all of them take turns, and adds the
-// results to c. The process should be bound to one thread (GOMAXPROCS=1).
+// results to c. The process should be bound to one thread (GOMAXPROCS=1). progress is called before each round of a submission; it may be nil.
 func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload, d *Data, progress func(submission, workload string)) error {
 	if c.Step == nil {
 		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
@@ -155,7 +155,9 @@ func measure(ctx context.Context, entries []Entry, w *Workload, d *Data, progres
 			if ctx.Err() != nil {
 				return nil, context.Cause(ctx)
 			}
-			progress(entries[i].Name, w.Name)
+			if progress != nil {
+				progress(entries[i].Name, w.Name)
+			}
 			seconds, err := t.steps(costSteps)
 			if err != nil {
 				return nil, fmt.Errorf("%s on %s: %w", entries[i].Name, w.Name, err)

@@ -173,3 +173,8 @@ func ExampleTrain() {
 	fmt.Printf("slope %.3f, prior precision %.2f, noise %.2f\n", n.Blocks()[0].Value[0], h.Prior[0], h.Noise)
 	// Output: slope 1.998, prior precision 0.25, noise 0.14
 }
+
+func ExampleStructures() {
+	fmt.Println(laplace.Structures(), laplace.Links())
+	// Output: [kronecker diagonal full] [probit bridge bridge-norm mc map]
+}
