@@ -9,9 +9,9 @@ import (
 )
 
 // ddcma is CMA-ES with covariance D C D for a diagonal D that learns fast, from n numbers instead of n^2, and a C that is kept close to a correlation matrix; Akimoto and
-// Hansen: "Diagonal acceleration for covariance matrix adaptation evolution strategies" (Evolutionary Computation 28, 2020), with C as a spectral factor and three other
-// constants: the path of C is as short as that of CMA-ES (longer ones cost a third more evaluations on the attractive sector, f6), the rank-mu update has its haste, and sigma
-// is damped more, by a tenth in 20 dimensions (the sharp ridge, f13).
+// Hansen: "Diagonal acceleration for covariance matrix adaptation evolution strategies" (Evolutionary Computation 28, 2020), with C as a spectral factor and four other
+// constants: the path of C is as short as that of CMA-ES (longer ones cost a third more evaluations on the attractive sector, f6), the rank-mu update has its haste, sigma
+// is damped more, by a tenth in 20 dimensions (the sharp ridge, f13), and its path is never longer than in 40 dimensions (the sphere in 80).
 type ddcma struct {
 	gaussian
 	rates // of C
@@ -51,7 +51,7 @@ func newDDCMA(s Setup) (Strategy, error) {
 	e.setRates(&e.rates, haste(n, lambda), dof*(dof+1)/2, dof, !s.Tuning.NoActive)
 	e.setRates(&e.fast, 1, dof, 1, !s.Tuning.NoActive)
 	e.cC = max(e.cC, shortPath)
-	e.cSigma = (e.muEff + 2) / (dof + e.muEff + 5)
+	e.cSigma = (e.muEff + 2) / (min(dof, 40) + e.muEff + 5)
 	e.dampSigma = (1 + 2/max(20, dof)) * (1 + e.cSigma + 2*max(0, math.Sqrt((e.muEff-1)/(dof+1))-1))
 	e.batch = s.Tuning.Batch
 	if e.batch == 0 {
