@@ -246,6 +246,9 @@ func BenchmarkTracker32(b *testing.B) {
 	for _, k := range []int{16, -1} {
 		for _, n := range []int{100, 316, 1000} {
 			for _, cond := range []float64{1e2, 1e4, 1e6} {
+				if cond > 1e4 && n > 100 {
+					continue // refused: the smallest eigenvalue is not above the rounding of the largest
+				}
 				b.Run(fmt.Sprintf("rank=%d/n=%d/cond=%.0g", k, n, cond), func(b *testing.B) {
 					benchTracker32(b, n, k, cond)
 				})

@@ -56,7 +56,8 @@ type Options struct {
 	Method string
 	// Tol is the wanted bound on the relative forward error (Frobenius norm). 0 asks for what the arithmetic allows and never fails for
 	// accuracy: that is method refined where it applies, whose error hardly grows with the condition number, for 1.5 (n = 100) to 2.5
-	// (n = 1000) times the time of a decomposition; a tolerance lets auto take what is faster. A positive Tol that the method's bound cannot
+	// (n = 1000) times the time of a decomposition; a tolerance lets auto take what is faster, and Method "eigen" is the decomposition alone, whose
+	// error grows like eps Cond as that of numpy.linalg.eigh and its like does. A positive Tol that the method's bound cannot
 	// promise returns an AccuracyError together with the result.
 	Tol float64
 	// Ridge is added to the diagonal of A first; RelativeRidge times the largest eigenvalue is added as well.
