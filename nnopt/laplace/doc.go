@@ -24,7 +24,7 @@
 // What arXiv:2311.00636 and laplace-torch offer, and the tests that show it here:
 //
 //	i-1   expand or reduce by layer                          TestAgainstDense, TestExactnessLadder (nnopt/curvature)
-//	i-2   averaged patches of convolutions                   TestAveragedPatches (nnopt/curvature), TestPatchSums (nnopt/net)
+//	i-2   averaged patches of convolutions                   TestAveragedPatches (nnopt/curvature)
 //	i-3   full, diagonal, Kronecker, last layer, subnetwork  TestAgainstDense, TestLastLayerIsFullWithTheRestFrozen
 //	i-4   evidence with slopes                               TestGoldenEvidence, TestSlopes, TestMacKayFixedPoint
 //	i-5   training by evidence                               TestTrain, TestTrainFindsTheMode, TestEvidenceFindsThePrior, TestTrainBest
