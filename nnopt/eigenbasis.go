@@ -43,7 +43,8 @@ func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float
 		f.coupled.place(e, a)
 	}
 	if s := f.sweeper; s != nil {
-		s.e, s.b, s.m = e, dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
+		s.place(e)
+		s.b, s.m = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
 		s.bind(newTurnWork(a, n, dense.CayleyWork(n)))
 	}
 	if f.coupled != nil || f.sweeper != nil {

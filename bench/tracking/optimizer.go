@@ -18,6 +18,8 @@ var optimizers = []struct {
 	{"every 10 steps", nnopt.Spectral{Interval: 10}},
 	{"every 10 steps, to 0.1", nnopt.Spectral{Interval: 10, Tol: 0.1, MaxSweeps: 8}},
 	{"every 10 steps, bfloat16", nnopt.Spectral{Interval: 10, BFloat16: true}},
+	{"every 10 steps, bfloat16 products", nnopt.Spectral{Interval: 10, Products: nnopt.ProductsBFloat16}},
+	{"every 10 steps, bfloat16 both", nnopt.Spectral{Interval: 10, BFloat16: true, Products: nnopt.ProductsBFloat16}},
 	{"every step, dropped", nnopt.Spectral{Drop: true}},
 	{"every step, published rule", nnopt.Spectral{Published: true}},
 }

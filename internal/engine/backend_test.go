@@ -102,6 +102,29 @@ func TestProducts(t *testing.T) {
 	}
 }
 
+// TestRoundedCPU: the products of RoundedCPU are those of operands that were rounded before, in Gemm and, mirrored, in GemmSymmetric.
+func TestRoundedCPU(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 1))
+	a, b, c, d := Random[float64](r, 3, 5, 4), Random[float64](r, 3, 4, 5), Random[float64](r, 3, 5, 5), Random[float64](r, 3, 5, 5)
+	e := RoundedCPU[float64]()
+	rounded := func(x Batch[float64]) Batch[float64] {
+		y := Copy(x)
+		for i, v := range y.Data {
+			y.Data[i] = float64(dense.Round(v).Float32())
+		}
+		return y
+	}
+	want, symmetric := Copy(c), Copy(d)
+	e.Gemm(dense.NoTrans, dense.NoTrans, 2, a, b, -1, c)
+	e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, a, a, 0, d)
+	CPU[float64]().Gemm(dense.NoTrans, dense.NoTrans, 2, rounded(a), rounded(b), -1, want)
+	CPU[float64]().GemmSymmetric(dense.NoTrans, dense.Transposed, 1, rounded(a), rounded(a), 0, symmetric)
+	for i := range want.Data {
+		near(t, "product", c.Data[i], want.Data[i], 0)
+		near(t, "symmetric product", d.Data[i], symmetric.Data[i], 0)
+	}
+}
+
 // TestSpectral checks the batches against the definitions: the tangent of the angle, an orthogonal Cayley map that commutes back to its
 // generator, a bound above the largest stretch of vectors, and the diagonal of the product.
 func TestSpectral(t *testing.T) {
