@@ -98,7 +98,7 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 		if moved != nil {
 			moved.turn(f.q, f.mode)
 		}
-		dense.Mirror(f.m)
+		f.e.Mirror(engine.One(f.m))
 		if o.drop && o.sweeps == 1 {
 			if !o.published {
 				f.shift(1)
@@ -109,9 +109,9 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 			return 1
 		}
 		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
-		w.Copy(f.m)
+		f.e.Copy(engine.One(f.m), engine.One(w))
 		f.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 1, engine.One(w))
-		f.m.Copy(w)
+		f.e.Copy(engine.One(w), engine.One(f.m))
 		f.fast.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 1, engine.One(f.m))
 		f.stay(o)
 		clear(f.x)
@@ -120,13 +120,16 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 
 // stay settles d without a rotation.
 func (f *eigenFactor[T]) stay(o *turning) {
-	for i := range f.next {
-		f.next[i] = f.m.At(i, i)
-	}
+	f.e.Diagonal(engine.One(f.m), f.next)
 	f.settle(o)
 }
 
 func (f *eigenFactor[T]) clearCoupling() {
+	if f.e != engine.CPU[T]() {
+		f.e.Blend(0, nil, 0, nil, f.m.Data)
+		f.e.SetDiagonal(f.d, engine.One(f.m))
+		return
+	}
 	for i := range f.n {
 		clear(f.m.Row(i)[i+1:])
 	}
@@ -146,23 +149,22 @@ func (f *eigenFactor[T]) turn(o *turning) {
 	f.e.NormBound(engine.One(f.gen), f.bound[:])
 	nu := f.bound[0]
 	if nu > o.maxNorm {
-		nu = min(nu, dense.NormEstimate(f.gen, f.work))
+		f.e.NormEstimate(engine.One(f.gen), f.bound[:])
+		nu = min(nu, f.bound[0])
 	}
 	if nu > o.maxNorm {
-		dense.Scale(T(o.maxNorm/nu), f.gen.Data, f.gen.Data)
+		f.e.Blend(T(o.maxNorm/nu), f.gen.Data, 0, nil, f.gen.Data)
 	}
 	f.e.Cayley(engine.One(f.gen), 0, engine.One(f.q))
 	f.shift(-1)
-	f.gen.Copy(f.b)
+	f.e.Copy(engine.One(f.b), engine.One(f.gen))
 	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
-	f.b.Copy(f.gen)
+	f.e.Copy(engine.One(f.gen), engine.One(f.b))
 }
 
 // shift adds c to the diagonal of q.
 func (f *eigenFactor[T]) shift(c T) {
-	for i := range f.n {
-		f.q.Data[i*f.n+i] += c
-	}
+	f.e.Combine(c, 1, engine.One(f.q), 0, engine.One(f.q), engine.One(f.q))
 }
 
 // settle moves d, and the diagonal of m, to next, or by the exponential rule where that is asked for or next is not positive.
@@ -173,8 +175,8 @@ func (f *eigenFactor[T]) settle(o *turning) {
 			v = T(float64(f.d[i]) * math.Exp(min(max(float64(f.x[i]), -1), 1)))
 		}
 		f.d[i] = T(min(max(float64(v), low), high))
-		f.m.Data[i*f.n+i] = f.d[i]
 	}
+	f.e.SetDiagonal(f.d, engine.One(f.m))
 }
 
 // coupling returns max |m_ij|/sqrt(m_ii m_jj) of the target, without entries at the level of rounding.
@@ -209,29 +211,25 @@ func (f *eigenFactor[T]) normalise() float64 {
 	mean /= float64(f.n)
 	low, high := eigenRange[T]()
 	c := math.Exp(-mean)
+	f.decay(T(c))
 	for i, v := range f.d {
-		row := f.m.Row(i)[i:]
-		dense.Scale(T(c), row, row)
 		f.d[i] = T(min(max(c*float64(v), low), high))
-		row[0] = f.d[i]
 	}
+	f.e.SetDiagonal(f.d, engine.One(f.m))
 	return mean
 }
 
 // restore measures the defect B^T B - I and makes a Newton-Schulz step B <- B - B (B^T B - I)/2 where it is more than rounding.
 func (f *eigenFactor[T]) restore() {
 	f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.b), engine.One(f.b), 0, engine.One(f.q))
-	var sum float64
-	for i := range f.n {
-		f.q.Data[i*f.n+i]--
-		sum += float64(dense.Dot(f.q.Row(i), f.q.Row(i)))
-	}
-	if sum <= float64(f.n)*math.Pow(16*epsilon[T](), 2) {
+	f.e.FromIdentity(engine.One(f.q), f.bound[:])
+	if f.bound[0] <= math.Sqrt(float64(f.n))*16*epsilon[T]() {
 		return
 	}
-	f.gen.Copy(f.b)
+	f.e.Combine(-1, 1, engine.One(f.q), 0, engine.One(f.q), engine.One(f.q))
+	f.e.Copy(engine.One(f.b), engine.One(f.gen))
 	f.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
-	f.b.Copy(f.gen)
+	f.e.Copy(engine.One(f.gen), engine.One(f.b))
 }
 
 func (f *eigenFactor[T]) inverseTrace() float64 {
@@ -276,7 +274,7 @@ func (p *productModes[T]) rotate(op dense.Trans) {
 
 // turn multiplies z by (I + r)^T along a dimension.
 func (p *productModes[T]) turn(r dense.Matrix[T], mode int) {
-	copy(p.t, p.z)
+	p.e.Copy(engine.One(dense.Wrap(1, len(p.z), p.z)), engine.One(dense.Wrap(1, len(p.z), p.t)))
 	p.multiplyBy(dense.Transposed, r, mode, 1)
 }
 
@@ -340,22 +338,18 @@ func (p *productModes[T]) scale(e float64) {
 func (p *productModes[T]) multiply(v []T, mode int) {
 	left, right := p.split(mode)
 	if right == 1 {
-		for l := range left {
-			row := p.z[l*len(v) : (l+1)*len(v)]
-			for j, c := range v {
-				row[j] *= c
-			}
-		}
+		z := engine.One(dense.Wrap(left, len(v), p.z))
+		p.e.ScaleCols(v, z, 0, z)
 		return
 	}
 	for l := range left {
-		for i, c := range v {
-			start := (l*len(v) + i) * right
-			row := p.z[start : start+right]
-			dense.Scale(c, row, row)
-		}
+		z := engine.One(dense.Wrap(len(v), right, p.z[l*len(v)*right:(l+1)*len(v)*right]))
+		p.e.ScaleRows(v, z, 0, z)
 	}
 }
+
+// copyTo sets dst to src.
+func (p *productModes[T]) copyTo(dst, src []T) { p.e.Blend(1, src, 0, nil, dst) }
 
 // gram adds c times the Gram matrix of z along a dimension to the upper triangle of h and mirrors it.
 func (p *productModes[T]) gram(c T, mode int, h dense.Matrix[T]) {

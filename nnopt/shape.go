@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"slices"
+
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Tensor says that the blocks whose name matches are tensors of a shape; the product of the sizes must be that of the block.
@@ -127,10 +129,36 @@ func share(d, parts, most int) int {
 }
 
 // gather copies the elements of the piece from the block x to the contiguous dst.
-func gather[T Float](p *piece, dst, x []T) { transfer(p, p.offset, 0, dst, x, false) }
+func gather[T Float](e engine.Backend[T], p *piece, dst, x []T) {
+	if packed, within, ok := viewed(p, dst, x); ok {
+		e.Copy(within, packed)
+		return
+	}
+	transfer(p, p.offset, 0, dst, x, false)
+}
+
+// viewed returns the packed elements and those of the piece as matrices, where they are such.
+func viewed[T Float](p *piece, packed, x []T) (a, b engine.Batch[T], ok bool) {
+	k := len(p.dims)
+	if k > 2 || p.strides[k-1] != 1 {
+		return a, b, false
+	}
+	rows, cols, stride := 1, p.dims[k-1], p.dims[k-1]
+	if k == 2 {
+		rows, stride = p.dims[0], p.strides[0]
+	}
+	a = engine.Batch[T]{Count: 1, Rows: rows, Cols: cols, Stride: cols, Data: packed}
+	return a, engine.Batch[T]{Count: 1, Rows: rows, Cols: cols, Stride: stride, Data: x[p.offset:]}, true
+}
 
 // scatter copies the contiguous src to the elements of the piece in the block x.
-func scatter[T Float](p *piece, x, src []T) { transfer(p, p.offset, 0, src, x, true) }
+func scatter[T Float](e engine.Backend[T], p *piece, x, src []T) {
+	if packed, within, ok := viewed(p, src, x); ok {
+		e.Copy(packed, within)
+		return
+	}
+	transfer(p, p.offset, 0, src, x, true)
+}
 
 func transfer[T Float](p *piece, offset, k int, packed, x []T, out bool) {
 	if k == len(p.dims)-1 {

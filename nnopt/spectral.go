@@ -263,7 +263,7 @@ type spectralBlock[T Float] struct {
 func (s *spectralBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
 	o, w := &s.rule.o, s.rule.take()
 	s.g, s.out = w.in[:b.Len()], w.out[:b.Len()]
-	enter(s.g, b, u)
+	enter(e, s.g, b, u)
 	for k := range s.parts {
 		p := &s.parts[k]
 		p.failed = false
@@ -276,35 +276,25 @@ func (s *spectralBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u
 		}
 		p.store(e)
 	}
-	leave(b, u, 1/(1-math.Pow(o.Momentum, float64(s.rule.step))), s.out)
+	leave(e, b, u, 1/(1-math.Pow(o.Momentum, float64(s.rule.step))), s.out)
 	s.rule.put(w)
 }
 
 // enter sets g to the gradient that a rule sees.
-func enter[T Float](g []T, b *Block[T], u engine.Update) {
-	scale, l2 := T(u.GradScale), T(u.L2)
-	for i, v := range b.Grad {
-		g[i] = scale*v + l2*b.Value[i]
-	}
+func enter[T Float](e engine.Backend[T], g []T, b *Block[T], u engine.Update) {
+	e.Blend(T(u.GradScale), b.Grad, T(u.L2), b.Value, g)
 }
 
 // leave moves the parameters: W <- (1 - Decay) W - LR c d.
-func leave[T Float](b *Block[T], u engine.Update, c float64, d []T) {
+func leave[T Float](e engine.Backend[T], b *Block[T], u engine.Update, c float64, d []T) {
 	if u.LR == 0 && u.Decay == 0 {
 		return
 	}
-	keep, step := T(1-u.Decay), T(u.LR*c)
-	for i, v := range d {
-		b.Value[i] = keep*b.Value[i] - step*v
-	}
+	e.Blend(T(1-u.Decay), b.Value, -T(u.LR*c), d, b.Value)
 }
 
 // average sets m to keep m + (1-keep) g.
-func average[T Float](keep T, m, g []T) {
-	for i, v := range g {
-		m[i] = keep*m[i] + (1-keep)*v
-	}
-}
+func average[T Float](e engine.Backend[T], keep T, m, g []T) { e.Blend(keep, m, 1-keep, g, m) }
 
 // spectralPart is the preconditioner of one piece.
 type spectralPart[T Float] struct {
@@ -334,26 +324,21 @@ func (r *spectralRule[T]) weight(n float64) float64 {
 // diagonal is the step of a piece without factors.
 func (p *spectralPart[T]) diagonal(s *spectralBlock[T]) {
 	r := s.rule
-	gather(&p.piece, p.z, s.g)
-	average(T(r.o.Momentum), p.momentum, p.z)
+	gather(p.e, &p.piece, p.z, s.g)
+	average(p.e, T(r.o.Momentum), p.momentum, p.z)
 	p.totals[totalUpdates]++
 	beta := r.weight(float64(p.totals[totalUpdates]))
-	keep, take, add := T(1-beta*r.o.Gamma), T(beta*r.batch), T(beta*r.o.Damping)
-	for i, v := range p.z {
-		p.second[i] = keep*p.second[i] + (take*v*v + add)
-	}
-	dense.Pow(p.t, p.second, -1/r.o.Root)
-	for i, v := range p.t {
-		p.z[i] = v * p.momentum[i]
-	}
-	scatter(&p.piece, s.out, p.z)
+	p.e.AddSquares(T(1-beta*r.o.Gamma), T(beta*r.batch), T(beta*r.o.Damping), p.z, p.second)
+	p.e.Power(p.second, -1/r.o.Root, p.t)
+	p.e.Multiply(p.t, p.momentum, 0, p.z)
+	scatter(p.e, &p.piece, s.out, p.z)
 }
 
 // step is that of a piece with factors. The gradient is rotated once, for the statistics and for the momentum, which is kept in the coordinates of the
 // bases.
 func (p *spectralPart[T]) step(s *spectralBlock[T]) {
 	r := s.rule
-	gather(&p.piece, p.z, s.g)
+	gather(p.e, &p.piece, p.z, s.g)
 	p.rotate(dense.Transposed)
 	learns, form := p.totals[totalAlpha] != 0 || p.begin(r), 0.0
 	if learns {
@@ -361,15 +346,15 @@ func (p *spectralPart[T]) step(s *spectralBlock[T]) {
 		p.failed = !(form < math.MaxFloat64)
 	}
 	if p.failed {
-		clear(p.z)
+		p.e.Blend(0, nil, 0, nil, p.z)
 	}
-	average(T(r.o.Momentum), p.momentum, p.z)
+	average(p.e, T(r.o.Momentum), p.momentum, p.z)
 	if learns && !p.failed {
 		p.learn(r, form)
 	}
-	copy(p.z, p.momentum)
+	p.copyTo(p.z, p.momentum)
 	p.precondition(r)
-	scatter(&p.piece, s.out, p.z)
+	scatter(p.e, &p.piece, s.out, p.z)
 }
 
 // begin starts S at the mean square of the first gradient that is not zero, and says whether there was one.
@@ -399,6 +384,10 @@ func (p *spectralPart[T]) bounded(alpha float64) float64 {
 
 // squares returns the sum of the squares of z, also where it is beyond the range of T.
 func (p *productModes[T]) squares() (sum float64) {
+	if p.e != engine.CPU[T]() {
+		sum, _ = p.e.SumSquares(p.z)
+		return sum
+	}
 	low, _ := eigenRange[T]()
 	if s := float64(dense.Dot(p.z, p.z)); s > low*low && !math.IsInf(s, 1) {
 		return s
@@ -426,7 +415,7 @@ func (p *spectralPart[T]) measure(r *spectralRule[T]) float64 {
 			usual = max(usual, f.mean())
 		}
 	} else {
-		copy(p.g, p.z)
+		p.copyTo(p.g, p.z)
 		for _, f := range p.factors {
 			dense.Pow(f.fine, f.d, -0.5)
 			p.multiply(f.fine, f.mode)
@@ -438,7 +427,7 @@ func (p *spectralPart[T]) measure(r *spectralRule[T]) float64 {
 	}
 	if limit := largestSurprise[T]() * usual * size; form > limit && !math.IsInf(form, 1) {
 		c := math.Sqrt(limit / form)
-		dense.Scale(T(c), p.z, p.z)
+		p.e.Blend(T(c), p.z, 0, nil, p.z)
 		form = limit
 	}
 	return form
@@ -447,9 +436,7 @@ func (p *spectralPart[T]) measure(r *spectralRule[T]) float64 {
 // learn takes the rotated gradient in z, which measure has seen, into the factors, and turns them at the end of an interval. It leaves z undefined.
 func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
 	for _, f := range p.factors {
-		for i, v := range f.d {
-			f.m.Data[i*f.n+i] = v
-		}
+		f.e.SetDiagonal(f.d, engine.One(f.m))
 	}
 	beta := r.weight(float64(p.totals[totalUpdates]) + 2)
 	rate := 0.0
@@ -460,7 +447,7 @@ func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
 	}
 	p.totals[totalUpdates]++
 	due := r.step%r.o.Interval == 0 || p.totals[totalUpdates] <= T(r.o.Interval)
-	copy(p.z, p.momentum)
+	p.copyTo(p.z, p.momentum)
 	for _, f := range p.factors {
 		if due {
 			f.follow(&r.turning, &p.productModes)
@@ -472,7 +459,7 @@ func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
 		}
 	}
 	if due {
-		copy(p.momentum, p.z)
+		p.copyTo(p.momentum, p.z)
 	}
 	if r.o.Statistics == ShampooStatistics {
 		return
@@ -520,7 +507,7 @@ func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta, form float64) flo
 	}
 	p.g, p.z = p.z, p.g
 	for _, f := range p.factors {
-		copy(p.z, p.g)
+		p.copyTo(p.z, p.g)
 		for _, other := range p.factors {
 			if other != f {
 				p.multiply(other.fine, other.mode)
@@ -535,6 +522,10 @@ func (p *spectralPart[T]) likelihood(r *spectralRule[T], beta, form float64) flo
 
 // decay multiplies m.
 func (f *eigenFactor[T]) decay(keep T) {
+	if f.e != engine.CPU[T]() {
+		f.e.Blend(keep, f.m.Data, 0, nil, f.m.Data)
+		return
+	}
 	for i := range f.n {
 		row := f.m.Row(i)[i:]
 		dense.Scale(keep, row, row)
@@ -545,19 +536,19 @@ func (f *eigenFactor[T]) decay(keep T) {
 // the determinant.
 func (f *eigenFactor[T]) addRidge(ridge float64, centred bool) {
 	var mean float64
+	f.e.Diagonal(engine.One(f.m), f.next)
 	for i, di := range f.d {
-		m := &f.m.Data[i*f.n+i]
-		*m += T(ridge)
-		f.x[i] = (*m - di) / di
+		f.next[i] += T(ridge)
+		f.x[i] = (f.next[i] - di) / di
 		mean += float64(f.x[i])
 	}
-	if mean /= float64(f.n); !centred {
-		return
+	if mean /= float64(f.n); centred {
+		for i, di := range f.d {
+			f.x[i] -= T(mean)
+			f.next[i] -= di * T(mean)
+		}
 	}
-	for i, di := range f.d {
-		f.x[i] -= T(mean)
-		f.m.Data[i*f.n+i] -= di * T(mean)
-	}
+	f.e.SetDiagonal(f.next, engine.One(f.m))
 }
 
 func (f *eigenFactor[T]) mean() (mean float64) {
@@ -576,7 +567,7 @@ func (p *spectralPart[T]) precondition(r *spectralRule[T]) {
 		} else {
 			p.scale(e)
 		}
-		dense.Scale(T(math.Pow(alpha, e)), p.z, p.z)
+		p.e.Blend(T(math.Pow(alpha, e)), p.z, 0, nil, p.z)
 	}
 	p.rotate(dense.NoTrans)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/spectral"
 )
@@ -233,14 +234,14 @@ func TestSpectralPieces(t *testing.T) {
 	for range 7 {
 		fill(r, w[0].Grad)
 		for k := range own {
-			gather(&pieces[k], own[k].Grad, w[0].Grad)
+			gather(engine.CPU[float64](), &pieces[k], own[k].Grad, w[0].Grad)
 		}
 		must(whole.Step(w, StepInfo{LRScale: 1}))
 		must(parts.Step(own, StepInfo{LRScale: 1}))
 	}
 	for k := range own {
 		got := make([]float64, own[k].Len())
-		gather(&pieces[k], got, w[0].Value)
+		gather(engine.CPU[float64](), &pieces[k], got, w[0].Value)
 		within(t, "piece", got, own[k].Value, 1e-12)
 	}
 	excluded := must(NewSpectral[float64](Spectral{Shaping: Shaping{Exclude: 6}}))

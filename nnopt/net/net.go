@@ -98,10 +98,11 @@ func (n *Net[T]) Outputs() Matrix[T] { return n.out }
 
 func (n *Net[T]) backward(g Dual[T]) {
 	n.terms = 0
+	e := n.pass.engine()
 	for _, p := range n.params {
-		clear(p.Grad.V.Data)
+		e.Blend(0, nil, 0, nil, p.Grad.V.Data)
 		if n.pass.Tangent {
-			clear(p.Grad.D.Data)
+			e.Blend(0, nil, 0, nil, p.Grad.D.Data)
 		}
 	}
 	n.Root.Backward(&n.pass, g, false)
