@@ -255,7 +255,7 @@ func TestMinimizeInterrupted(t *testing.T) {
 }
 
 func TestMinimizeProgress(t *testing.T) {
-	o := succeed(t, "minimize", "--cmd", program("slow"), "--dim", "2", "--max-seconds", "0.5", "--progress", "plain")
+	o := succeed(t, "minimize", "--cmd", program("slow"), "--dim", "2", "--max-seconds", "3", "--progress", "plain")
 	if !strings.Contains(o.stderr, "evaluations ") || !strings.Contains(o.stderr, "sigma") {
 		t.Errorf("%q", o.stderr)
 	}

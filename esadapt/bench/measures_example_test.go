@@ -53,10 +53,10 @@ func ExampleWrite() {
 	// Output:
 	// search 2 1
 	//   dim  budget   area  solved to 1e-8  success
-	//     2   500 n  0.460          1 of 1    1.000
+	//     2   500 n  0.500          1 of 1    1.000
 	//
 	//   ERT    2
-	//    f1  233
+	//    f1  190
 }
 
 // Any solver that evaluates a task can be measured; random search is the yardstick.
