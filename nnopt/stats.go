@@ -8,6 +8,9 @@ type Stats[T Float] struct {
 	Bias    string    // name of the block of the bias, 1 x Dout, or ""
 	In, Out Matrix[T] // inputs, N*Reps x Din, and vectors pulled back to the outputs, N*Reps x Dout
 	Reps    int
+	// Sums, unless nil, sets dst, N x Din, to the sums of In over the positions of each example without reading In: a convolution adds up pixels, of which
+	// In holds a copy for every element of its kernel.
+	Sums func(dst Matrix[T])
 }
 
 // Layer names the blocks of a layer with a weight matrix; Bias may be "".

@@ -37,39 +37,6 @@ have in common and the settings in which they differ.`,
 	return cmd
 }
 
-func (a *app) plotCommand() *cobra.Command {
-	var file string
-	cmd := &cobra.Command{
-		Use:   "plot RUN...",
-		Short: "Draw the curves of one run, or what several have in common",
-		Example: `  spdopt plot 7f3a0c21 --svg run.svg
-  spdopt plot runs/adamw runs/spectral --svg compare.svg`,
-		Args: someRuns,
-		RunE: func(_ *cobra.Command, args []string) error {
-			if file == "" {
-				return usagef("plot needs --svg FILE")
-			}
-			views, err := a.views(args)
-			if err != nil {
-				return err
-			}
-			curves := views[0].Curves()
-			if len(views) > 1 {
-				curves = monitor.Compare(views, "")
-			}
-			if curves == nil {
-				return &unmetError{"there is nothing to draw: the runs have no course of numbers, or none in common"}
-			}
-			if err := writeWhole(file, []byte(curves.SVG())); err != nil {
-				return err
-			}
-			return a.written(file)
-		},
-	}
-	cmd.Flags().StringVar(&file, "svg", "", "file to write")
-	return cmd
-}
-
 func someRuns(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("%s needs a run (spdopt runs list)", cmd.CommandPath())

@@ -49,6 +49,36 @@ func TestReportPlotAndWatch(t *testing.T) {
 	}
 }
 
+// TestPlotMatrices draws a stack of two and a matrix by each of the pictures, and says what is wrong with files that can't be drawn.
+func TestPlotMatrices(t *testing.T) {
+	dir := t.TempDir()
+	stack, one, bad, picture := filepath.Join(dir, "stack.json"), filepath.Join(dir, "one.json"), filepath.Join(dir, "bad.json"), filepath.Join(dir, "p.svg")
+	for path, text := range map[string]string{stack: `[[[1,0],[0,100]],[[2,1],[1,2]]]`, one: `[[4,1],[1,3]]`, bad: `[[1,2],[2,1]]`} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	for kind, want := range map[string][]string{
+		"ellipses": {">stack</text>", ">one</text>", "0 across, 1 up, each to 10.5"},
+		"spectrum": {">stack [0]</text>", ">stack [1]</text>", ">one</text>", ">100</text>"},
+		"heat":     {">stack [1] (2 x 2), largest 2</text>", ">one (2 x 2), largest 4</text>"},
+	} {
+		succeed(t, "plot", stack, one, "--kind", kind, "--title", "a title", "--svg", picture)
+		text, err := os.ReadFile(picture)
+		require.NoError(t, err)
+		for _, w := range append(want, ">a title</text>") {
+			require.Contains(t, string(text), w, kind)
+		}
+	}
+	succeed(t, "plot", bad, "--kind", "heat", "--svg", picture)
+	for _, kind := range []string{"ellipses", "spectrum"} {
+		r := invoke("plot", bad, "--kind", kind, "--svg", picture)
+		require.Equal(t, exitInput, r.code)
+		require.Contains(t, r.stderr, "smallest eigenvalue -1")
+	}
+	for _, args := range [][]string{{"--kind", "ellipses", "--coordinates", "0,2"}, {"--kind", "ellipses", "--coordinates", "1,1"}, {"--kind", "ellipses", "--coordinates", "0"}, {"--kind", "pie"}} {
+		require.Equal(t, exitUsage, invoke(append([]string{"plot", one, "--svg", picture}, args...)...).code, "%q", args)
+	}
+}
+
 // TestDashboardServes starts the dashboard, follows the address that it prints, and ends it by a signal.
 func TestDashboardServes(t *testing.T) {
 	root := t.TempDir()

@@ -85,3 +85,8 @@ func ExampleNewMulti() {
 	// Output:
 	// [0.25 0.5]
 }
+
+func ExampleAll() {
+	fmt.Println(bbob.All()[0].ID, bbob.MultiIDs()[0])
+	// Output: f1 schaffer
+}

@@ -44,6 +44,11 @@ const namedCurves = 13
 // curveColours can be told apart without colour vision (Okabe and Ito).
 var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
+// curveDashes tell curves of one colour apart.
+var curveDashes = []string{"", ` stroke-dasharray="6 3"`, ` stroke-dasharray="2 3"`}
+
+func dashOf(k int) string { return curveDashes[k/len(curveColours)%len(curveDashes)] }
+
 // SVG draws the curves as a file of its own.
 func (c *Curves) SVG() string {
 	var b strings.Builder
@@ -90,7 +95,7 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 			}
 			fmt.Fprintf(&path, "%s%.2f %.2f", step, placeX(q[0]), placeY(q[1]))
 		}
-		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"/>`, path.String(), colour)
+		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"%s/>`, path.String(), colour, dashOf(k))
 	}
 	p.names(b, top)
 }
@@ -122,8 +127,8 @@ func (p *Panel) names(b *strings.Builder, top float64) {
 		if c.Name == "" {
 			continue
 		}
-		fmt.Fprintf(b, `<path d="M%.1f %.1fh%.1f" stroke="%s" stroke-width="3"/><text class="ink name" x="%.1f" y="%.1f" text-anchor="end" stroke="#fff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">%s</text>`,
-			x-swatch, y-4, swatch, curveColours[k%len(curveColours)], x-swatch-6, y, html.EscapeString(c.Name))
+		fmt.Fprintf(b, `<path d="M%.1f %.1fh%.1f" stroke="%s" stroke-width="3"%s/><text class="ink name" x="%.1f" y="%.1f" text-anchor="end" stroke="#fff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">%s</text>`,
+			x-swatch, y-4, swatch, curveColours[k%len(curveColours)], dashOf(k), x-swatch-6, y, html.EscapeString(c.Name))
 		if above {
 			x -= letter*float64(utf8.RuneCountInString(c.Name)) + swatch + 20
 		} else {

@@ -509,3 +509,13 @@ func ExampleAny() {
 	fmt.Println(r.Reason.Name, r.Converged, r.Reason.Advice)
 	// Output: step false look at the gradient norm: if it is not small, try the trust solver
 }
+
+func ExampleByName() {
+	s, err := solve.ByName("trust")
+	fmt.Println(s.Name, err)
+	_, err = solve.ByName("thrust")
+	fmt.Println(err)
+	// Output:
+	// trust <nil>
+	// solve: unknown solver "thrust"
+}

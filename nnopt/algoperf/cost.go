@@ -101,7 +101,7 @@ func (c *Costs) seconds(e *Entry, workload string) (float64, error) {
 const costRounds, costSteps = 7, 20
 
 // MeasureCosts measures the processor time of a step of the submissions on the workloads, in rounds that take turns with AdamW, and adds the results to c.
-// The process should be bound to one thread (GOMAXPROCS=1).
+// The process should be bound to one thread (GOMAXPROCS=1). progress is called before each pair; it may be nil.
 func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload, d *Data, progress func(submission, workload string)) error {
 	if c.Step == nil {
 		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
@@ -119,7 +119,9 @@ func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload,
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			progress(e.Name, w.Name)
+			if progress != nil {
+				progress(e.Name, w.Name)
+			}
 			step, own, err := measurePair(&reference, &e, &w, d)
 			if err != nil {
 				return fmt.Errorf("%s on %s: %w", e.Name, w.Name, err)

@@ -72,3 +72,8 @@ func ExampleRun() {
 	// logdet closed-form 5 true
 	// riccati closed-form 5 true
 }
+
+func ExampleNames() {
+	fmt.Println(Names()[0])
+	// Output: mean
+}

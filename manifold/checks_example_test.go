@@ -1,0 +1,58 @@
+package manifold_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// tr X along geodesics through the identity is tr exp(tV): its gradient there is I and its Hessian the identity map.
+func ExampleCheckHessian() {
+	m := must(manifold.NewAffine(2, manifold.AffineOptions{}))
+	p := manifold.IdentityFrame(2, 1)
+	trace := func(q manifold.Point) (float64, error) { return mat.Trace(q.(*manifold.Frame).Sym()), nil }
+	hessian := func(scale float64) func(dst, v []float64) error {
+		return func(dst, v []float64) error {
+			for i := range v {
+				dst[i] = scale * v[i]
+			}
+			return nil
+		}
+	}
+	rng := rand.New(rand.NewChaCha8([32]byte{1}))
+	gradient := []float64{1, 0, 0, 1}
+	right := must(manifold.CheckHessian(m, p, trace, gradient, hessian(1), rng))
+	wrong := must(manifold.CheckHessian(m, p, trace, gradient, hessian(2), rng))
+	fmt.Println(right.OK, wrong.OK)
+	// Output: true false
+}
+
+// The transport that comes with a retraction agrees with parallel transport to first order.
+func ExampleCheckTransport() {
+	m := must(manifold.NewAffine(2, manifold.AffineOptions{}))
+	r := must(manifold.CheckTransport(m, must(manifold.NewFrame(a)), rand.New(rand.NewChaCha8([32]byte{1}))))
+	fmt.Println(r.OK)
+	// Output: true
+}
+
+// A matrix with its digits kept: S is given by the Cholesky factor of its inverse.
+func ExampleFrameOfInverse() {
+	f := must(manifold.FrameOfInverse(mat.NewDense(2, 2, []float64{1e6, 0, 1, 1})))
+	fmt.Printf("%.3g\n", mat.Formatted(manifold.DenseOf(f.Sym())))
+	// Output:
+	// ⎡ 1e-12  -1e-12⎤
+	// ⎣-1e-12       1⎦
+}
+
+func ExampleNewCholeskyPoint() {
+	p := must(manifold.NewCholeskyPoint(a))
+	fmt.Printf("%.4f\n", mat.Formatted(p.L()))
+	fmt.Println(manifold.CheckSPD(mat.NewSymDense(2, []float64{1, 2, 2, 1})))
+	// Output:
+	// ⎡1.4142  0.0000⎤
+	// ⎣0.7071  1.2247⎦
+	// not positive definite: smallest eigenvalue -1 (largest 3)
+}
