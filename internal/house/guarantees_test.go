@@ -16,7 +16,7 @@ func TestGuaranteesAreTested(t *testing.T) {
 	}
 	there := map[string]bool{}
 	for _, f := range goFiles(t) {
-		for _, d := range f.tree.Decls {
+		for _, d := range f.ast.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok {
 				there[fn.Name.Name] = true
 			}
