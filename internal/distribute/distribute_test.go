@@ -143,7 +143,7 @@ func evaluateAll(t testing.TB, c *Coordinator, from, n int) []float64 {
 	var group sync.WaitGroup
 	for i := range n {
 		group.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 			defer cancel()
 			v, err := c.Evaluate(ctx, uint64(from+i), point(from+i))
 			if err != nil {
