@@ -139,8 +139,8 @@ func (c *Coordinator) deleted(id, sequence uint64) bool {
 		}
 	}
 	err := c.tasks.DeleteMsg(ctx, sequence)
-	var api *jetstream.APIError
-	return err == nil || errors.Is(err, jetstream.ErrMsgNotFound) || errors.As(err, &api) && strings.Contains(api.Description, "not found")
+	gone := errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) && (strings.Contains(err.Error(), "no message found") || strings.Contains(err.Error(), "not found"))
+	return err == nil || gone || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // mostWarnings bounds what a worker can write into the log.
