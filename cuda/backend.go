@@ -27,6 +27,7 @@ var (
 	_ engine.Backend[float32]   = (*backend[float32])(nil)
 	_ engine.Backend[float64]   = (*backend[float64])(nil)
 	_ engine.Allocator[float64] = (*backend[float64])(nil)
+	_ engine.Sized              = (*backend[float64])(nil)
 )
 
 func open[T dense.Float](index int) (engine.Backend[T], error) {
@@ -49,6 +50,9 @@ func newBackend[T dense.Float](d *Device) *backend[T] {
 
 // Name implements engine.Backend.
 func (b *backend[T]) Name() string { return b.d.name() }
+
+// Memory implements engine.Sized.
+func (b *backend[T]) Memory() int { return b.d.info.Memory }
 
 // Alloc implements engine.Allocator: memory that both the device and the processor reach, and that moves to whoever uses it.
 func (b *backend[T]) Alloc(n int) []T {

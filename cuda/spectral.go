@@ -16,7 +16,8 @@ const (
 	FP32 Precision = "fp32"
 )
 
-// SpectralOptions are the options of Spectral; the zero value is the default. They mean what those of nnopt.Spectral with Drop mean, but for Every: here a
+// SpectralOptions are the options of Spectral; the zero value is the default. They mean what those of nnopt.Spectral with Drop mean, or without it where Keep
+// is set, but for Every: here a
 // matrix's statistics come from the gradient of the step of its update alone, with the weight of all steps since the one before.
 type SpectralOptions struct {
 	Precision Precision
@@ -27,6 +28,7 @@ type SpectralOptions struct {
 	Damping   float64 // default 1e-16
 	Terms     int     // factors of the truncated Cayley map; default 4
 	Exact     bool    // the exact Cayley map by recursive inversion: less arithmetic, many small kernels
+	Keep      bool    // what a turn leaves off the diagonal stays in S: one product more for each factor of an update, and twice the memory for factors
 	MaxNorm   float64 // of a rotation's generator; default 0.5, and 0.7 with Exact
 	MaxDim    int     // parameters with a larger dimension, and vectors, take AdamW steps; default 8192
 	AdamBeta1 float64 // default 0.9
@@ -110,6 +112,7 @@ type group struct {
 	params     []int
 	momentum   int
 	basis, eig [2]int // left and right
+	rest       [2]int // with Keep
 	totals     int
 }
 
@@ -172,6 +175,9 @@ func (p *plan) place(plain int) {
 		g.momentum = take(count * g.m * g.n)
 		for s := range 2 {
 			g.basis[s], g.eig[s] = take(count*g.side(s)*g.side(s)), take(count*g.side(s))
+			if p.o.Keep {
+				g.rest[s] = take(count * g.side(s) * g.side(s))
+			}
 		}
 		g.totals = take(count * totalsLength)
 		for k, param := range g.params {
@@ -184,6 +190,10 @@ func (p *plan) place(plain int) {
 			add("right_basis", g.n, g.n, g.basis[1])
 			add("right_values", 1, g.n, g.eig[1])
 			add("totals", 1, totalsLength, g.totals)
+			if p.o.Keep {
+				add("left_rest", g.m, g.m, g.rest[0])
+				add("right_rest", g.n, g.n, g.rest[1])
+			}
 		}
 	}
 	p.moments = [2]int{take(plain), take(plain)}

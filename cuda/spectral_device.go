@@ -35,9 +35,15 @@ type Spectral struct {
 
 // variant is what differs between the graphs of steps.
 type variant struct {
-	phase   int // -1 updates all matrices
+	phase   int // or one of these
 	restore bool
 }
+
+// Phases that are no step within an interval.
+const (
+	updateAll  = -1
+	updateNone = -2 // steps in which no matrix has its turn, so that they share a graph
+)
 
 // WorkBytes returns the bytes of workspace that NewSpectral needs.
 func (d *Device) WorkBytes(shapes []Shape, o SpectralOptions) (int, error) {
@@ -216,8 +222,11 @@ func (s *Spectral) Step(params, grads []uintptr, stream uintptr, info StepInfo) 
 		}
 		every := s.p.o.Every
 		v := variant{s.step % every, s.step/every%restoreEvery == restoreEvery-1}
-		if s.step == 0 {
-			v.phase = -1
+		switch {
+		case s.step == 0:
+			v.phase = updateAll
+		case !s.p.updates(v.phase):
+			v = variant{phase: updateNone}
 		}
 		if s.p.o.NoGraphs {
 			s.useBLAS()
@@ -336,7 +345,7 @@ func (s *Spectral) replay(v variant) {
 		s.graphs[v] = g
 	}
 	s.l.err = failure("launching the graph of a step", C.cuGraphLaunch(g, C.CUstream(unsafe.Pointer(s.l.stream.C()))))
-	if v.phase < 0 {
+	if v.phase == updateAll {
 		C.cuGraphExecDestroy(g)
 		delete(s.graphs, v)
 	}

@@ -31,6 +31,7 @@ type passing struct {
 	rel, next, a, b    uintptr // vectors
 	absolute, squares  uintptr
 	bound, est, coefs  uintptr
+	scale              uintptr // of the eigenvalues in their last settling
 	traces             [2]uintptr
 	sums               uintptr
 }
@@ -51,6 +52,7 @@ func (g *group) passing(base uintptr, every int) (q passing, bytes int) {
 	q.rel, q.next, q.a, q.b = w.take(4*c*s), w.take(4*c*s), w.take(4*c*s), w.take(4*c*s)
 	q.absolute, q.squares, q.sums = w.take(8*c*s), w.take(8*c*s), w.take(8*c*s)
 	q.bound, q.est, q.coefs = w.take(8*c), w.take(8*c), w.take(8*6*c)
+	q.scale = w.take(8 * c)
 	return q, w.bytes
 }
 

@@ -62,7 +62,7 @@ func (s *Spectral) enqueue(v variant) {
 		p := s.pass(i)
 		p.enter()
 		for phase := range every {
-			if v.phase < 0 || phase == v.phase {
+			if v.phase == updateAll || phase == v.phase {
 				if from, end := p.g.part(i, phase, every); from < end {
 					p.update(from, end-from, v.restore)
 				}
@@ -106,6 +106,15 @@ func (p *pass) narrowBasis(side, from, count int) {
 func (p *pass) basis(side, from int) uintptr {
 	n := p.g.side(side)
 	return p.at(p.g.basis[side] + from*n*n)
+}
+
+// rest is what is off the diagonal, 0 where it is dropped.
+func (p *pass) rest(side, from int) uintptr {
+	if !p.p.o.Keep {
+		return 0
+	}
+	n := p.g.side(side)
+	return p.at(p.g.rest[side] + from*n*n)
 }
 
 func (p *pass) eig(side, from int) uintptr { return p.at(p.g.eig[side] + from*p.g.side(side)) }
@@ -218,7 +227,7 @@ func (p *pass) follow(side, from, count int) {
 	if p.by.narrow {
 		target, turn = q.z+q.half, q.y+q.half
 	}
-	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(q.h).ptr(target).ptr(q.rel).int(n).rows("plan_target", count*n)
+	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(p.rest(side, from)).ptr(q.h).ptr(target).ptr(q.rel).int(n).rows("plan_target", count*n)
 	h, gen := view{q.h, n, n * n}, view{q.gen, n, n * n}
 	l.ptr(q.s[side]).ptr(q.r[side]).ptr(q.rel).matrix(h).matrix(gen).int(n).tiles("bounded_angle", n, count)
 	p.measure(n, count)
@@ -237,7 +246,13 @@ func (p *pass) follow(side, from, count int) {
 	}
 	p.product(false, false, a, b, n, 1, 1, q.v, n, n, count, in, blas.Float32, p.by.compute)
 	l.ptr(q.gen).ptr(q.v).int(n).ptr(q.next).launch("plan_quotients", (n+tileSize-1)/tileSize, count, 1, tileSize, tileRows)
-	l.ptr(q.coefs).ptr(q.next).ptr(q.rel).int(n).float64(-1/o.Root).ptr(p.eig(side, from)).ptr(p.l.powers[side]+uintptr(4*from*n)).rows("plan_settle", count)
+	l.ptr(q.coefs).ptr(q.next).ptr(q.rel).int(n).float64(-1/o.Root).ptr(p.eig(side, from)).ptr(p.l.powers[side]+uintptr(4*from*n)).ptr(q.scale).rows("plan_settle", count)
+	if o.Keep {
+		// The turned target is Q^T (H Q) = (I + E)^T v.
+		l.duplicate(q.h, q.v, 4*all)
+		p.product(true, false, q.gen, q.v, n, 1, 1, q.h, n, n, count, blas.Float32, blas.Float32, p.by.exact)
+		l.ptr(q.coefs).ptr(q.scale).ptr(q.h).ptr(p.rest(side, from)).int(count).int(n).each("plan_rest", all)
+	}
 	basis, old := p.basis(side, from), p.input(side, from)
 	if !p.by.narrow {
 		old = q.z
@@ -317,6 +332,16 @@ func (p *pass) restore(side, from, count int) {
 	l.matrix(h).float32(1).float32(-1).matrix(h).int(count).int(n).each("shifted", all)
 	l.duplicate(q.y, basis, 4*all)
 	p.product(false, false, q.y, q.h, n, -0.5, 1, basis, n, n, count, blas.Float32, blas.Float32, p.by.exact)
+}
+
+// updates says whether a matrix has its turn in a phase.
+func (p *plan) updates(phase int) bool {
+	for i := range p.groups {
+		if from, end := p.groups[i].part(i, phase, p.o.Every); from < end {
+			return true
+		}
+	}
+	return false
 }
 
 // part returns the matrices that phase p of every updates, the i-th group starting later than the first so that the work of all steps is alike.

@@ -4,12 +4,15 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // coupledRoot computes A^(-q/p) of a symmetric positive definite matrix by products only: the coupled Newton iteration (Guo and Higham 2006), and its
 // generalisation of higher order by a truncated binomial series, with the starting points and stopping rules of facebookresearch/optimizers.
 type coupledRoot struct {
+	e                engine.Backend[float64]
 	m, x, t, w, step dense.Matrix[float64]
+	diagonal         []float64
 }
 
 const (
@@ -22,23 +25,31 @@ const (
 )
 
 func newCoupledRoot(n int) *coupledRoot {
-	c := &coupledRoot{}
-	for _, m := range []*dense.Matrix[float64]{&c.m, &c.x, &c.t, &c.w, &c.step} {
-		*m = dense.New[float64](n, n)
-	}
+	c := &coupledRoot{diagonal: make([]float64, n)}
+	c.place(engine.CPU[float64](), nil)
 	return c
+}
+
+// place moves the iteration to an engine.
+func (c *coupledRoot) place(e engine.Backend[float64], a *engine.Arena[float64]) {
+	c.e = e
+	n := len(c.diagonal)
+	for _, m := range []*dense.Matrix[float64]{&c.m, &c.x, &c.t, &c.w, &c.step} {
+		*m = dense.Wrap(n, n, a.Alloc(n*n))
+	}
 }
 
 // newton sets x to A^(-1/p): X <- X M1, M <- M1^p M with M1 = (1 + 1/p) I - M/p, from M = z A, X = z^(1/p) I, z = (p+1)/(2 ||A||_F). It says whether it converged.
 func (c *coupledRoot) newton(a dense.Matrix[float64], p int) bool {
-	norm := math.Sqrt(dense.Dot(a.Data, a.Data))
+	square, _ := c.e.SumSquares(a.Data)
+	norm := math.Sqrt(square)
 	if !(norm > 0) || math.IsInf(norm, 1) {
 		return false
 	}
 	z := float64(p+1) / (2 * norm)
-	dense.Scale(z, a.Data, c.m.Data)
-	c.x.Zero()
-	c.shift(c.x, math.Pow(z, 1/float64(p)))
+	c.e.Blend(z, a.Data, 0, nil, c.m.Data)
+	c.e.Blend(0, nil, 0, nil, c.x.Data)
+	c.affine(math.Pow(z, 1/float64(p)), 1, c.x, c.x)
 	for k := 0; ; k++ {
 		e := c.distance(c.m)
 		if e <= newtonTolerance {
@@ -47,8 +58,7 @@ func (c *coupledRoot) newton(a dense.Matrix[float64], p int) bool {
 		if k == coupledSteps || e-e != 0 {
 			return e <= largestRootError
 		}
-		dense.Scale(-1/float64(p), c.m.Data, c.step.Data)
-		c.shift(c.step, 1+1/float64(p))
+		c.affine(1+1/float64(p), -1/float64(p), c.m, c.step)
 		c.advance(p)
 	}
 }
@@ -57,18 +67,18 @@ func (c *coupledRoot) newton(a dense.Matrix[float64], p int) bool {
 // fails when max |A X^p - I| stays above 0.1 before the power q is taken.
 func (c *coupledRoot) series(a dense.Matrix[float64], p, q int) bool {
 	var trace float64
-	for i := range a.Rows {
-		trace += a.At(i, i)
+	c.e.Diagonal(engine.One(a), c.diagonal)
+	for _, v := range c.diagonal {
+		trace += v
 	}
 	if !(trace > 0) || math.IsInf(trace, 1) {
 		return false
 	}
 	z := 1 / trace
-	dense.Scale(z, a.Data, c.m.Data)
-	c.x.Zero()
-	c.shift(c.x, math.Pow(z, 1/float64(p)))
-	dense.Scale(-1/float64(p), c.m.Data, c.step.Data)
-	c.shift(c.step, 1+1/float64(p))
+	c.e.Blend(z, a.Data, 0, nil, c.m.Data)
+	c.e.Blend(0, nil, 0, nil, c.x.Data)
+	c.affine(math.Pow(z, 1/float64(p)), 1, c.x, c.x)
+	c.affine(1+1/float64(p), -1/float64(p), c.m, c.step)
 	c.advance(p)
 	last := c.distance(c.m)
 	for k := 1; k < coupledSteps && last > 1e-20; k++ {
@@ -83,9 +93,9 @@ func (c *coupledRoot) series(a dense.Matrix[float64], p, q int) bool {
 	if !c.checked(a, p) {
 		return false
 	}
-	c.step.Copy(c.x)
+	c.e.Copy(engine.One(c.x), engine.One(c.step))
 	for range q - 1 {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.x, c.step, 0, c.t)
+		c.product(c.x, c.step)
 		c.x, c.t = c.t, c.x
 	}
 	return true
@@ -98,55 +108,52 @@ func (c *coupledRoot) binomial(p int) {
 	for i := 1; i < seriesOrder; i++ {
 		b[i] = b[i-1] * (1 + float64(i-1)*float64(p)) / (float64(i) * float64(p))
 	}
-	dense.Scale(-1, c.m.Data, c.w.Data)
-	c.shift(c.w, 1)
-	dense.Scale(b[seriesOrder-1], c.w.Data, c.step.Data)
+	c.affine(1, -1, c.m, c.w)
+	c.affine(0, b[seriesOrder-1], c.w, c.step)
 	for i := seriesOrder - 2; ; i-- {
-		c.shift(c.step, b[i])
+		c.affine(b[i], 1, c.step, c.step)
 		if i == 0 {
 			return
 		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.step, c.w, 0, c.t)
+		c.product(c.step, c.w)
 		c.step, c.t = c.t, c.step
 	}
 }
 
 // advance multiplies x by step and m by step^p.
 func (c *coupledRoot) advance(p int) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.x, c.step, 0, c.t)
+	c.product(c.x, c.step)
 	c.x, c.t = c.t, c.x
 	for range p {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.step, c.m, 0, c.t)
+		c.product(c.step, c.m)
 		c.m, c.t = c.t, c.m
 	}
 }
 
 // checked says whether max |A X^p - I| is small enough.
 func (c *coupledRoot) checked(a dense.Matrix[float64], p int) bool {
-	c.w.Copy(a)
+	c.e.Copy(engine.One(a), engine.One(c.w))
 	for range p {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.w, c.x, 0, c.t)
+		c.product(c.w, c.x)
 		c.w, c.t = c.t, c.w
 	}
 	return c.distance(c.w) <= largestRootError
 }
 
-func (c *coupledRoot) shift(m dense.Matrix[float64], v float64) {
-	for i := range m.Rows {
-		m.Data[i*m.Cols+i] += v
-	}
+// affine sets y = c0 I + c1 m; y may be m.
+func (c *coupledRoot) affine(c0, c1 float64, m, y dense.Matrix[float64]) {
+	c.e.Combine(c0, c1, engine.One(m), 0, engine.One(m), engine.One(y))
 }
 
-// distance returns max |M - I|.
-func (c *coupledRoot) distance(m dense.Matrix[float64]) (top float64) {
-	for i := range m.Rows {
-		for j, v := range m.Row(i) {
-			if i == j {
-				v--
-			}
-			top = max(top, math.Abs(v))
-		}
-	}
+// product sets t = x y.
+func (c *coupledRoot) product(x, y dense.Matrix[float64]) {
+	c.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(x), engine.One(y), 0, engine.One(c.t))
+}
+
+// distance returns max |M - I|; t is scratch.
+func (c *coupledRoot) distance(m dense.Matrix[float64]) float64 {
+	c.affine(-1, 1, m, c.t)
+	_, top := c.e.SumSquares(c.t.Data)
 	return top
 }
 

@@ -39,26 +39,64 @@ func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 
 // place implements placed.
 func (f *eigenFactor[T]) place(e engine.Backend[T]) {
-	f.e = e
+	f.e, f.fast = e, e
 }
 
 func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.rule.memory = a
+	fast := e
+	if s.rule.o.Products == ProductsBFloat16 {
+		fast = engine.RoundedCPU[T]()
+	}
 	for k := range s.parts {
-		s.parts[k].place(e, a)
+		p := &s.parts[k]
+		p.place(e, a)
+		p.e = fast
+		for _, f := range p.factors {
+			f.fast = fast
+		}
 	}
 }
 
 func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
+	s.fine = wide(e)
 	for k := range s.parts {
 		s.parts[k].place(e, a)
+		for _, f := range s.parts[k].moments {
+			f.place(s.fine.e, s.fine.arena)
+		}
 	}
 }
 
+// wideGround is where refreshes compute, in float64.
+type wideGround struct {
+	e     engine.Backend[float64]
+	arena *engine.Arena[float64]
+}
+
+// wide returns the ground of the device that e computes on.
+func wide[T Float](e engine.Backend[T]) wideGround {
+	if other, err := engine.Open[float64](e.Name()); err == nil {
+		return wideGround{other, engine.NewArena(other)}
+	}
+	return wideGround{engine.CPU[float64](), nil}
+}
+
 func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.out))
 	for k := range s.parts {
 		s.parts[k].place(e, a)
+		for i := range s.parts[k].factors {
+			s.parts[k].factors[i].place(e, a)
+		}
 	}
+}
+
+func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
+	s.in.place(e, a)
+	s.out.place(e, a)
 }
 
 func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // momentFactor is the second moment of a tensor along one dimension, with its eigenbasis as of the last refresh. It computes in float64.
@@ -33,6 +34,27 @@ func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 		a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n),
 		lambda: make([]float64, n), project: make([]float64, n), perm: make([]int, n), fine: make([]T, n),
 	}
+}
+
+// place moves the iterations that consist of products to an engine. Decompositions and orthogonal iterations stay on the processor.
+func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float64]) {
+	n := f.n
+	if f.coupled != nil {
+		f.coupled.place(e, a)
+	}
+	if s := f.sweeper; s != nil {
+		s.e, s.b, s.m = e, dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
+		s.bind(newTurnWork(a, n, dense.CayleyWork(n)))
+	}
+	if f.coupled != nil || f.sweeper != nil {
+		f.a, f.w = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
+	}
+}
+
+// diagonal returns that of the moment, in fine.
+func (f *momentFactor[T]) diagonal(e engine.Backend[T]) []T {
+	e.Diagonal(engine.One(f.l), f.fine)
+	return f.fine
 }
 
 // refreshing says how a basis is brought up to date.
@@ -214,11 +236,12 @@ func (f *momentFactor[T]) sweep(o *refreshing) {
 		}
 	}
 	e.restore()
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.a, e.b, 0, f.w)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, e.b, f.w, 0, e.m)
+	e.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.a), engine.One(e.b), 0, engine.One(f.w))
+	e.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(e.b), engine.One(f.w), 0, engine.One(e.m))
 	low, _ := eigenRange[float64]()
-	for i := range f.n {
-		e.d[i] = max(e.m.At(i, i), low)
+	e.e.Diagonal(engine.One(e.m), e.d)
+	for i, v := range e.d {
+		e.d[i] = max(v, low)
 	}
 	clear(e.x)
 	e.follow(&turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most}, nil)

@@ -22,6 +22,7 @@ type turning struct {
 // (arXiv:2502.06268).
 type eigenFactor[T Float] struct {
 	e    engine.Backend[T]
+	fast engine.Backend[T] // of products that may be rounded: those of m
 	n    int
 	mode int             // dimension of the tensor
 	b    dense.Matrix[T] // basis, eigenvectors as columns
@@ -43,7 +44,7 @@ func newEigenFactor[T Float](mode int, b, d, m []T) *eigenFactor[T] {
 	n := len(d)
 	v := make([]T, 5*n)
 	f := &eigenFactor[T]{
-		e: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
+		e: engine.CPU[T](), fast: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
 	}
 	if m != nil {
@@ -95,11 +96,12 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 		}
 		f.turn(o)
 		if moved != nil {
-			moved.apply(dense.Transposed, f.q, f.mode)
+			moved.turn(f.q, f.mode)
 		}
-		dense.Mirror(f.m)
+		f.e.Mirror(engine.One(f.m))
 		if o.drop && o.sweeps == 1 {
 			if !o.published {
+				f.shift(1)
 				f.e.RotatedDiagonal(engine.One(f.q), engine.One(f.m), f.next)
 			}
 			f.clearCoupling()
@@ -107,8 +109,10 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 			return 1
 		}
 		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
-		f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 0, engine.One(w))
-		f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 0, engine.One(f.m))
+		f.e.Copy(engine.One(f.m), engine.One(w))
+		f.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 1, engine.One(w))
+		f.e.Copy(engine.One(w), engine.One(f.m))
+		f.fast.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 1, engine.One(f.m))
 		f.stay(o)
 		clear(f.x)
 	}
@@ -116,19 +120,22 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 
 // stay settles d without a rotation.
 func (f *eigenFactor[T]) stay(o *turning) {
-	for i := range f.next {
-		f.next[i] = f.m.At(i, i)
-	}
+	f.e.Diagonal(engine.One(f.m), f.next)
 	f.settle(o)
 }
 
 func (f *eigenFactor[T]) clearCoupling() {
+	if f.e != engine.CPU[T]() {
+		f.e.Blend(0, nil, 0, nil, f.m.Data)
+		f.e.SetDiagonal(f.d, engine.One(f.m))
+		return
+	}
 	for i := range f.n {
 		clear(f.m.Row(i)[i+1:])
 	}
 }
 
-// turn rotates the basis by one sweep and leaves the rotation in q.
+// turn rotates the basis by one sweep Q and leaves Q - I in q: what is applied as x + x (Q - I) loses little where products are rounded.
 func (f *eigenFactor[T]) turn(o *turning) {
 	dense.Sqrt(f.s, f.d)
 	for i, v := range f.s {
@@ -142,14 +149,22 @@ func (f *eigenFactor[T]) turn(o *turning) {
 	f.e.NormBound(engine.One(f.gen), f.bound[:])
 	nu := f.bound[0]
 	if nu > o.maxNorm {
-		nu = min(nu, dense.NormEstimate(f.gen, f.work))
+		f.e.NormEstimate(engine.One(f.gen), f.bound[:])
+		nu = min(nu, f.bound[0])
 	}
 	if nu > o.maxNorm {
-		dense.Scale(T(o.maxNorm/nu), f.gen.Data, f.gen.Data)
+		f.e.Blend(T(o.maxNorm/nu), f.gen.Data, 0, nil, f.gen.Data)
 	}
 	f.e.Cayley(engine.One(f.gen), 0, engine.One(f.q))
-	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 0, engine.One(f.gen))
-	f.b.Copy(f.gen)
+	f.shift(-1)
+	f.e.Copy(engine.One(f.b), engine.One(f.gen))
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
+	f.e.Copy(engine.One(f.gen), engine.One(f.b))
+}
+
+// shift adds c to the diagonal of q.
+func (f *eigenFactor[T]) shift(c T) {
+	f.e.Combine(c, 1, engine.One(f.q), 0, engine.One(f.q), engine.One(f.q))
 }
 
 // settle moves d, and the diagonal of m, to next, or by the exponential rule where that is asked for or next is not positive.
@@ -160,8 +175,8 @@ func (f *eigenFactor[T]) settle(o *turning) {
 			v = T(float64(f.d[i]) * math.Exp(min(max(float64(f.x[i]), -1), 1)))
 		}
 		f.d[i] = T(min(max(float64(v), low), high))
-		f.m.Data[i*f.n+i] = f.d[i]
 	}
+	f.e.SetDiagonal(f.d, engine.One(f.m))
 }
 
 // coupling returns max |m_ij|/sqrt(m_ii m_jj) of the target, without entries at the level of rounding.
@@ -196,29 +211,25 @@ func (f *eigenFactor[T]) normalise() float64 {
 	mean /= float64(f.n)
 	low, high := eigenRange[T]()
 	c := math.Exp(-mean)
+	f.decay(T(c))
 	for i, v := range f.d {
-		row := f.m.Row(i)[i:]
-		dense.Scale(T(c), row, row)
 		f.d[i] = T(min(max(c*float64(v), low), high))
-		row[0] = f.d[i]
 	}
+	f.e.SetDiagonal(f.d, engine.One(f.m))
 	return mean
 }
 
 // restore measures the defect B^T B - I and makes a Newton-Schulz step B <- B - B (B^T B - I)/2 where it is more than rounding.
 func (f *eigenFactor[T]) restore() {
 	f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.b), engine.One(f.b), 0, engine.One(f.q))
-	var sum float64
-	for i := range f.n {
-		f.q.Data[i*f.n+i]--
-		sum += float64(dense.Dot(f.q.Row(i), f.q.Row(i)))
-	}
-	if sum <= float64(f.n)*math.Pow(16*epsilon[T](), 2) {
+	f.e.FromIdentity(engine.One(f.q), f.bound[:])
+	if f.bound[0] <= math.Sqrt(float64(f.n))*16*epsilon[T]() {
 		return
 	}
-	f.gen.Copy(f.b)
+	f.e.Combine(-1, 1, engine.One(f.q), 0, engine.One(f.q), engine.One(f.q))
+	f.e.Copy(engine.One(f.b), engine.One(f.gen))
 	f.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
-	f.b.Copy(f.gen)
+	f.e.Copy(engine.One(f.gen), engine.One(f.b))
 }
 
 func (f *eigenFactor[T]) inverseTrace() float64 {
@@ -261,17 +272,28 @@ func (p *productModes[T]) rotate(op dense.Trans) {
 	}
 }
 
+// turn multiplies z by (I + r)^T along a dimension.
+func (p *productModes[T]) turn(r dense.Matrix[T], mode int) {
+	p.e.Copy(engine.One(dense.Wrap(1, len(p.z), p.z)), engine.One(dense.Wrap(1, len(p.z), p.t)))
+	p.multiplyBy(dense.Transposed, r, mode, 1)
+}
+
 // apply multiplies z by op(a) along a dimension.
 func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
+	p.multiplyBy(op, a, mode, 0)
+}
+
+// multiplyBy sets z to op(a) z, along a dimension, plus keep times t, and leaves t undefined.
+func (p *productModes[T]) multiplyBy(op dense.Trans, a dense.Matrix[T], mode int, keep T) {
 	left, right := p.split(mode)
 	n := a.Rows
 	if right == 1 {
-		p.e.Gemm(dense.NoTrans, !op, 1, engine.One(dense.Wrap(left, n, p.z)), engine.One(a), 0, engine.One(dense.Wrap(left, n, p.t)))
+		p.e.Gemm(dense.NoTrans, !op, 1, engine.One(dense.Wrap(left, n, p.z)), engine.One(a), keep, engine.One(dense.Wrap(left, n, p.t)))
 	} else {
 		step := n * right
 		for l := range left {
 			z, t := dense.Wrap(n, right, p.z[l*step:(l+1)*step]), dense.Wrap(n, right, p.t[l*step:(l+1)*step])
-			p.e.Gemm(op, dense.NoTrans, 1, engine.One(a), engine.One(z), 0, engine.One(t))
+			p.e.Gemm(op, dense.NoTrans, 1, engine.One(a), engine.One(z), keep, engine.One(t))
 		}
 	}
 	p.z, p.t = p.t, p.z
@@ -316,22 +338,18 @@ func (p *productModes[T]) scale(e float64) {
 func (p *productModes[T]) multiply(v []T, mode int) {
 	left, right := p.split(mode)
 	if right == 1 {
-		for l := range left {
-			row := p.z[l*len(v) : (l+1)*len(v)]
-			for j, c := range v {
-				row[j] *= c
-			}
-		}
+		z := engine.One(dense.Wrap(left, len(v), p.z))
+		p.e.ScaleCols(v, z, 0, z)
 		return
 	}
 	for l := range left {
-		for i, c := range v {
-			start := (l*len(v) + i) * right
-			row := p.z[start : start+right]
-			dense.Scale(c, row, row)
-		}
+		z := engine.One(dense.Wrap(len(v), right, p.z[l*len(v)*right:(l+1)*len(v)*right]))
+		p.e.ScaleRows(v, z, 0, z)
 	}
 }
+
+// copyTo sets dst to src.
+func (p *productModes[T]) copyTo(dst, src []T) { p.e.Blend(1, src, 0, nil, dst) }
 
 // gram adds c times the Gram matrix of z along a dimension to the upper triangle of h and mirrors it.
 func (p *productModes[T]) gram(c T, mode int, h dense.Matrix[T]) {

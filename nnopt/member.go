@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // member is a matrix of a class in the storage of its pattern. No operation forms an n x n matrix unless the class is dense.
@@ -13,14 +14,46 @@ type member[T Float] struct {
 	panel *panels[T]
 }
 
-// panels are the dense rows through which members of one size are multiplied.
-type panels[T Float] struct{ rows, product dense.Matrix[T] }
+// panels are the dense rows through which members of one size are multiplied, and where that is done.
+type panels[T Float] struct {
+	e             engine.Backend[T]
+	rows, product dense.Matrix[T]
+}
 
 // panelRows is how many rows of a member are formed at a time.
 const panelRows = 64
 
 func newPanels[T Float](n int) *panels[T] {
-	return &panels[T]{dense.New[T](min(panelRows, n), n), dense.New[T](min(panelRows, n), n)}
+	return &panels[T]{engine.CPU[T](), dense.New[T](min(panelRows, n), n), dense.New[T](min(panelRows, n), n)}
+}
+
+// place moves the rows to the memory of a device.
+func (p *panels[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	p.e = e
+	for _, m := range []*dense.Matrix[T]{&p.rows, &p.product} {
+		m.Data = a.Alloc(len(m.Data))
+	}
+}
+
+// gemm is the product of matrices where the member computes.
+func (a member[T]) gemm(ta, tb dense.Trans, alpha T, x, y dense.Matrix[T], beta T, z dense.Matrix[T]) {
+	if x.Rows > 0 && x.Cols > 0 && z.Rows > 0 && z.Cols > 0 {
+		a.panel.e.Gemm(ta, tb, alpha, engine.One(x), engine.One(y), beta, engine.One(z))
+	}
+}
+
+// isWhole says whether the class is that of all matrices.
+func (p *pattern) isWhole() bool {
+	return len(p.rects) == 1 && p.rects[0].rows == p.n && p.rects[0].cols == p.n
+}
+
+// zero clears y.
+func (a member[T]) zero(y dense.Matrix[T]) {
+	if y.Stride == y.Cols {
+		a.panel.e.Blend(0, nil, 0, nil, y.Data[:y.Rows*y.Cols])
+		return
+	}
+	y.Zero()
 }
 
 func (a member[T]) rect(r *rect) dense.Matrix[T] {
@@ -65,21 +98,21 @@ func (a member[T]) right(op dense.Trans, x, y dense.Matrix[T]) {
 		for i := 0; i < a.n; i += panelRows {
 			p := a.rowPanel(i, min(panelRows, a.n-i))
 			if op == dense.Transposed {
-				dense.Gemm(dense.NoTrans, op, 1, x, p, 0, y.View(0, i, y.Rows, p.Rows))
+				a.gemm(dense.NoTrans, op, 1, x, p, 0, y.View(0, i, y.Rows, p.Rows))
 				continue
 			}
-			dense.Gemm(dense.NoTrans, op, 1, x.View(0, i, x.Rows, p.Rows), p, one[T](i > 0), y)
+			a.gemm(dense.NoTrans, op, 1, x.View(0, i, x.Rows, p.Rows), p, one[T](i > 0), y)
 		}
 		return
 	}
-	y.Zero()
+	a.zero(y)
 	for k := range a.rects {
 		r := &a.rects[k]
 		from, width, to, height := r.row, r.rows, r.col, r.cols
 		if op == dense.Transposed {
 			from, width, to, height = to, height, from, width
 		}
-		dense.Gemm(dense.NoTrans, op, 1, x.View(0, from, x.Rows, width), a.rect(r), 1, y.View(0, to, y.Rows, height))
+		a.gemm(dense.NoTrans, op, 1, x.View(0, from, x.Rows, width), a.rect(r), 1, y.View(0, to, y.Rows, height))
 	}
 	for i := range x.Rows {
 		in, out := x.Row(i)[a.from:a.to], y.Row(i)[a.from:a.to]
@@ -95,21 +128,21 @@ func (a member[T]) left(op dense.Trans, x, y dense.Matrix[T]) {
 		for i := 0; i < a.n; i += panelRows {
 			p := a.rowPanel(i, min(panelRows, a.n-i))
 			if op == dense.Transposed {
-				dense.Gemm(op, dense.NoTrans, 1, p, x.View(i, 0, p.Rows, x.Cols), one[T](i > 0), y)
+				a.gemm(op, dense.NoTrans, 1, p, x.View(i, 0, p.Rows, x.Cols), one[T](i > 0), y)
 				continue
 			}
-			dense.Gemm(op, dense.NoTrans, 1, p, x, 0, y.View(i, 0, p.Rows, y.Cols))
+			a.gemm(op, dense.NoTrans, 1, p, x, 0, y.View(i, 0, p.Rows, y.Cols))
 		}
 		return
 	}
-	y.Zero()
+	a.zero(y)
 	for k := range a.rects {
 		r := &a.rects[k]
 		from, width, to, height := r.col, r.cols, r.row, r.rows
 		if op == dense.Transposed {
 			from, width, to, height = to, height, from, width
 		}
-		dense.Gemm(op, dense.NoTrans, 1, a.rect(r), x.View(from, 0, width, x.Cols), 1, y.View(to, 0, height, y.Cols))
+		a.gemm(op, dense.NoTrans, 1, a.rect(r), x.View(from, 0, width, x.Cols), 1, y.View(to, 0, height, y.Cols))
 	}
 	for j, d := range a.middle() {
 		dense.Axpy(d, x.Row(a.from+j), y.Row(a.from+j))
@@ -178,15 +211,20 @@ func (a member[T]) share(k int) T {
 
 func (a member[T]) addGram(c T, op dense.Trans, x, y dense.Matrix[T], r *rect) {
 	if r.double {
-		dense.Gemm(op, !op, 2*c, x, y, 1, a.rect(r))
+		a.gemm(op, !op, 2*c, x, y, 1, a.rect(r))
 		return
 	}
-	dense.GemmUpper(op, !op, c, x, y, 1, a.rect(r))
-	dense.Mirror(a.rect(r))
+	if x.Rows > 0 && x.Cols > 0 {
+		a.panel.e.GemmSymmetric(op, !op, c, engine.One(x), engine.One(y), 1, engine.One(a.rect(r)))
+	}
 }
 
 // addInner adds c times the projection of b^T b, b of the same class.
 func (a member[T]) addInner(c T, b member[T]) {
+	if a.isWhole() {
+		a.addColumnGram(c, b.rect(&b.rects[0]))
+		return
+	}
 	if !a.toeplitz {
 		for i := 0; i < b.n; i += panelRows {
 			a.addColumnGram(c, b.rowPanel(i, min(panelRows, b.n-i)))
@@ -217,6 +255,12 @@ func (a member[T]) addProduct(c T, b member[T]) {
 	for i := 0; i < a.n; i += panelRows {
 		rows := min(panelRows, a.n-i)
 		y := a.panel.product.View(0, 0, rows, a.n)
+		if a.isWhole() {
+			own := a.rect(&a.rects[0]).View(i, 0, rows, a.n)
+			a.gemm(dense.NoTrans, dense.NoTrans, 1, own, b.rect(&b.rects[0]), 0, y)
+			a.panel.e.Blend(1, own.Data, c, y.Data, own.Data)
+			continue
+		}
 		b.right(dense.NoTrans, a.rowPanel(i, rows), y)
 		for k := range a.rects {
 			r := &a.rects[k]
@@ -269,6 +313,10 @@ func (a member[T]) meanTrace() float64 {
 
 // norms returns the Frobenius norm and the largest absolute value of an element; both are NaN or infinite when an element is.
 func (a member[T]) norms() (frobenius, largest float64) {
+	if a.panel.e != engine.CPU[T]() && !a.toeplitz {
+		square, top := a.panel.e.SumSquares(a.data)
+		return math.Sqrt(square), top
+	}
 	var sum float64
 	for k, v := range a.data {
 		w := 1.0

@@ -107,81 +107,67 @@ type muonBlock[T Float] struct {
 
 func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	m := slots[0].Data
-	enter(s.out.Data, b, u)
+	enter(e, s.out.Data, b, u)
 	mu := T(s.o.Momentum)
-	average(mu, m, s.out.Data)
+	average(e, mu, m, s.out.Data)
 	if s.o.Nesterov {
-		for i, g := range s.out.Data {
-			s.out.Data[i] = mu*m[i] + (1-mu)*g
-		}
+		e.Blend(mu, m, 1-mu, s.out.Data, s.out.Data)
 	} else {
-		copy(s.out.Data, m)
+		e.Blend(1, m, 0, nil, s.out.Data)
 	}
 	wide := b.Rows <= b.Cols
 	if wide {
-		s.x.Copy(s.out)
+		e.Copy(engine.One(s.out), engine.One(s.x))
 	} else {
-		dense.Transpose(s.x, s.out)
+		e.Transpose(engine.One(s.out), engine.One(s.x))
 	}
 	s.orthogonalise(e)
 	if wide {
-		s.out.Copy(s.x)
+		e.Copy(engine.One(s.x), engine.One(s.out))
 	} else {
-		dense.Transpose(s.out, s.x)
+		e.Transpose(engine.One(s.x), engine.One(s.out))
 	}
-	leave(b, u, s.scale, s.out.Data)
+	leave(e, b, u, s.scale, s.out.Data)
 }
 
 // orthogonalise makes x nearly orthogonal.
 func (s *muonBlock[T]) orthogonalise(e engine.Backend[T]) {
-	var top float64
-	for _, v := range s.x.Data {
-		top = max(top, math.Abs(float64(v)))
-	}
+	square, top := e.SumSquares(s.x.Data)
 	if top == 0 {
 		return
 	}
-	var sum float64
-	for _, v := range s.x.Data {
-		sum += float64(v) / top * (float64(v) / top)
+	if square < 1e-280 || math.IsInf(square, 1) { // beyond the range of squares
+		e.Blend(T(1/top), s.x.Data, 0, nil, s.x.Data)
+		square, top = e.SumSquares(s.x.Data)
 	}
-	norm := max(top*math.Sqrt(sum), 1e-8)
-	for i, v := range s.x.Data {
-		s.x.Data[i] = T(float64(v) / norm)
-	}
+	e.Blend(T(1/max(math.Sqrt(square), 1e-8)), s.x.Data, 0, nil, s.x.Data)
 	const a, b, c = 3.4445, -4.775, 2.0315
 	for range s.o.Iterations {
 		e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, engine.One(s.x), engine.One(s.x), 0, engine.One(s.a))
-		s.p.Copy(s.a)
+		e.Copy(engine.One(s.a), engine.One(s.p))
 		e.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, engine.One(s.a), engine.One(s.a), b, engine.One(s.p))
-		s.next.Copy(s.x)
+		e.Copy(engine.One(s.x), engine.One(s.next))
 		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(s.p), engine.One(s.x), a, engine.One(s.next))
 		s.x, s.next = s.next, s.x
 	}
 	if s.o.Exact {
-		s.polish()
+		s.polish(e)
 	}
 }
 
 // polish takes x, whose singular values are below sqrt 3, to its polar factor, until X X^T stops coming nearer to I.
-func (s *muonBlock[T]) polish() {
+func (s *muonBlock[T]) polish(e engine.Backend[T]) {
+	var rest [1]float64
 	last := math.Inf(1)
 	for range 30 {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, -0.5, s.x, s.x, 0, s.a)
-		dense.Mirror(s.a)
-		var rest float64
-		for i := range s.a.Rows {
-			p := &s.a.Data[i*s.a.Cols+i]
-			*p += 0.5
-			row := s.a.Row(i)
-			rest += float64(dense.Dot(row, row))
-			*p += 1
-		}
-		if !(rest < 0.9*last) {
+		e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, engine.One(s.x), engine.One(s.x), 0, engine.One(s.a))
+		e.FromIdentity(engine.One(s.a), rest[:])
+		if !(rest[0]*rest[0] < 0.9*last) {
 			return
 		}
-		last = rest
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.a, s.x, 0, s.next)
+		last = rest[0] * rest[0]
+		e.Combine(1.5, -0.5, engine.One(s.a), 0, engine.One(s.a), engine.One(s.a))
+		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(s.a), engine.One(s.x), 0, engine.One(s.next))
 		s.x, s.next = s.next, s.x
 	}
 }

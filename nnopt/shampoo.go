@@ -279,37 +279,33 @@ type shampooBlock[T Float] struct {
 	momentum, graft []T
 	g, hat, out     []T // gradient, its filtered form, direction
 	parts           []shampooPart[T]
+	fine            wideGround // of refreshes, on a device
 }
 
-func (s *shampooBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
-	enter(s.g, b, u)
-	s.rule.filter(s.hat, s.momentum, s.g)
+func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	enter(e, s.g, b, u)
+	s.rule.filter(e, s.hat, s.momentum, s.g)
 	if s.graft != nil {
 		w := T(1 - s.rule.graftBeta2)
 		if s.rule.graftBeta2 == 1 {
 			w = 1
 		}
-		for i, v := range s.g {
-			s.graft[i] = T(s.rule.graftBeta2)*s.graft[i] + w*v*v
-		}
+		e.AddSquares(T(s.rule.graftBeta2), w, 0, s.g, s.graft)
 	}
 	for k := range s.parts {
 		s.parts[k].step(s)
 	}
-	leave(b, u, 1, s.out)
+	leave(e, b, u, 1, s.out)
 }
 
 // filter sets hat to (Beta3 m + (1-Beta3) g)/(1 - Beta3 Beta1^(t-1)), with m before this step, and m to Beta1 m + (1-Beta1) g.
-func (r *shampooRule[T]) filter(hat, m, g []T) {
+func (r *shampooRule[T]) filter(e engine.Backend[T], hat, m, g []T) {
 	c := 1.0
 	if !r.NoBiasCorrection {
 		c = 1 - r.Beta3*math.Pow(r.Beta1, float64(r.step-1))
 	}
-	old, now, keep := T(r.Beta3/c), T((1-r.Beta3)/c), T(r.Beta1)
-	for i, v := range g {
-		hat[i] = old*m[i] + now*v
-		m[i] = keep*m[i] + (1-keep)*v
-	}
+	e.Blend(T(r.Beta3/c), m, T((1-r.Beta3)/c), g, hat)
+	average(e, T(r.Beta1), m, g)
 }
 
 // shampooPart is the preconditioner of one piece.
@@ -328,7 +324,7 @@ func (s *shampooBlock[T]) failures() bool {
 
 func (p *shampooPart[T]) step(s *shampooBlock[T]) {
 	r := s.rule
-	gather(&p.piece, p.z, s.g)
+	gather(p.e, &p.piece, p.z, s.g)
 	p.refused = !(p.squares() < p.room())
 	p.failed = p.refused
 	if !p.refused {
@@ -341,19 +337,19 @@ func (p *shampooPart[T]) step(s *shampooBlock[T]) {
 		p.corrected(s)
 		return
 	}
-	gather(&p.piece, p.z, s.hat)
+	gather(p.e, &p.piece, p.z, s.hat)
 	if r.graft != GraftNone {
 		length := p.graft(s)
 		if r.step < r.Start {
 			return
 		}
-		gather(&p.piece, p.z, s.hat)
+		gather(p.e, &p.piece, p.z, s.hat)
 		p.precondition(r, -1)
-		dense.Scale(T(length/(math.Sqrt(float64(dense.Dot(p.z, p.z)))+1e-16)), p.z, p.z)
+		p.e.Blend(T(length/(p.length()+1e-16)), p.z, 0, nil, p.z)
 	} else {
 		p.precondition(r, -1)
 	}
-	scatter(&p.piece, s.out, p.z)
+	scatter(p.e, &p.piece, s.out, p.z)
 }
 
 // room returns how large a sum of squares the moments, which are sums with Beta2 1, can take in without leaving the range of T.
@@ -363,8 +359,8 @@ func (p *shampooPart[T]) room() float64 {
 	room := limit
 	for _, f := range p.moments {
 		var trace float64
-		for i := range f.n {
-			trace += float64(f.l.At(i, i))
+		for _, v := range f.diagonal(p.e) {
+			trace += float64(v)
 		}
 		room = min(room, limit-trace)
 	}
@@ -373,16 +369,13 @@ func (p *shampooPart[T]) room() float64 {
 
 // observe takes the gradient into the moments.
 func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
-	gather(&p.piece, p.z, g)
+	gather(p.e, &p.piece, p.z, g)
 	for k, f := range p.moments {
 		if r.kl {
-			gather(&p.piece, p.z, g)
+			gather(p.e, &p.piece, p.z, g)
 			p.precondition(r, k)
 		}
-		for i := range f.n {
-			row := f.l.Row(i)[i:]
-			dense.Scale(T(r.Beta2), row, row)
-		}
+		p.e.Blend(T(r.Beta2), f.l.Data, 0, nil, f.l.Data)
 		p.gram(T(r.weight()), f.mode, f.l)
 	}
 }
@@ -396,8 +389,8 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 		scale := 1 / r.correction(r.step)
 		if r.TraceScaling {
 			var trace float64
-			for i := range f.n {
-				trace += scale * float64(f.l.At(i, i))
+			for _, v := range f.diagonal(p.e) {
+				trace += scale * float64(v)
 			}
 			if trace > 0 {
 				scale /= math.Sqrt(trace)
@@ -407,9 +400,9 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 		permuted, _, ok := f.refresh(scale, &o)
 		p.failed = p.failed || !ok
 		if permuted && r.corrected {
-			copy(p.z, p.second)
+			p.copyTo(p.z, p.second)
 			p.permute(f.perm, f.mode)
-			copy(p.second, p.z)
+			p.copyTo(p.second, p.z)
 		}
 	}
 }
@@ -418,31 +411,30 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
 	r := s.rule
 	if !p.refused {
-		gather(&p.piece, p.z, s.g)
+		gather(p.e, &p.piece, p.z, s.g)
 		for _, f := range p.moments {
 			p.apply(dense.Transposed, f.q, f.mode)
 		}
-		keep, take := T(r.Beta2), T(r.weight())
-		for i, v := range p.z {
-			p.second[i] = keep*p.second[i] + take*v*v
-		}
+		p.e.AddSquares(T(r.Beta2), T(r.weight()), 0, p.z, p.second)
 	}
-	gather(&p.piece, p.z, s.hat)
+	gather(p.e, &p.piece, p.z, s.hat)
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
 	}
-	divide(p.z, p.second, r.correction(r.step), r.Eps)
+	p.e.DivideRoot(p.second, r.correction(r.step), r.Eps, p.z)
 	for _, f := range p.moments {
 		p.apply(dense.NoTrans, f.q, f.mode)
 	}
-	scatter(&p.piece, s.out, p.z)
+	scatter(p.e, &p.piece, s.out, p.z)
 }
 
-// divide divides z by sqrt(v/correction) + eps.
-func divide[T Float](z, v []T, correction, eps float64) {
-	for i, x := range v {
-		z[i] /= T(math.Sqrt(float64(x)/correction) + eps)
+// length returns the norm of z.
+func (p *productModes[T]) length() float64 {
+	if p.e != engine.CPU[T]() {
+		square, _ := p.e.SumSquares(p.z)
+		return math.Sqrt(square)
 	}
+	return math.Sqrt(float64(dense.Dot(p.z, p.z)))
 }
 
 // exponent returns e_k of the k-th factor.
@@ -500,15 +492,15 @@ func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
 // graft writes the direction of the method that lends its step length to the output, and returns its norm over the piece.
 func (p *shampooPart[T]) graft(s *shampooBlock[T]) float64 {
 	r := s.rule
-	gather(&p.piece, p.z, s.hat)
+	gather(p.e, &p.piece, p.z, s.hat)
 	if s.graft != nil {
-		gather(&p.piece, p.t, s.graft)
+		gather(p.e, &p.piece, p.t, s.graft)
 		correction := 1.0
 		if r.graft == GraftAdam && !r.NoBiasCorrection {
 			correction = 1 - math.Pow(r.graftBeta2, float64(r.step))
 		}
-		divide(p.z, p.t, correction, r.graftEps)
+		p.e.DivideRoot(p.t, correction, r.graftEps, p.z)
 	}
-	scatter(&p.piece, s.out, p.z)
-	return math.Sqrt(float64(dense.Dot(p.z, p.z)))
+	scatter(p.e, &p.piece, s.out, p.z)
+	return p.length()
 }

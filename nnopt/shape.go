@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 	"slices"
+
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Tensor says that the blocks whose name matches are tensors of a shape; the product of the sizes must be that of the block.
@@ -14,13 +16,13 @@ type Tensor struct {
 
 // Shaping says how a block becomes the tensors that get one factor for each dimension. A block is a matrix, or a vector when Rows or Cols is 1,
 // unless Tensors says otherwise. In this order: dimensions of size 1 are dropped; adjacent dimensions are merged, the last ones first, while the
-// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into pieces that are treated on
-// their own. By default nothing is merged: a small matrix stays a matrix.
+// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into as few pieces as fit, equal but
+// for a vector of the processor, which are treated on their own. By default nothing is merged: a small matrix stays a matrix.
 type Shaping struct {
 	Tensors    []Tensor `json:"tensors,omitempty"`
 	MergeBelow int      `json:"merge_below,omitempty"` // default 0, nothing is merged
 	Order      int      `json:"order,omitempty"`       // default 2
-	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024
+	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024, for Spectral 256
 	Exclude    int      `json:"exclude,omitempty"`     // whole dimensions of at least this size get no factor, as the rows of embeddings; default 0, none
 }
 
@@ -93,16 +95,19 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 	all := []piece{{excluded: make([]bool, len(dims))}}
 	for k, d := range dims {
 		stride := product(dims[k+1:])
-		step := most
-		if s.Exclude > 0 && d >= s.Exclude {
-			step = d
+		excluded, cuts := s.Exclude > 0 && d >= s.Exclude, 1
+		if !excluded {
+			cuts = (d + most - 1) / most
 		}
 		var next []piece
 		for _, p := range all {
-			for start := 0; start < d; start += step {
-				q := piece{append(slices.Clone(p.dims), min(step, d-start)), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
-				q.excluded[k] = s.Exclude > 0 && d >= s.Exclude
+			start := 0
+			for cut := range cuts {
+				size := share(d-start, cuts-cut, most)
+				q := piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
+				q.excluded[k] = excluded
 				next = append(next, q)
+				start += size
 			}
 		}
 		all = next
@@ -110,11 +115,50 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 	return all
 }
 
+// share returns the size of the first of parts equal parts of d elements, no more than most: rounded up to whole vectors unless parts are small.
+func share(d, parts, most int) int {
+	if parts == 1 {
+		return d
+	}
+	const vector = 16
+	size := (d + parts - 1) / parts
+	if size >= 4*vector {
+		size = (size + vector - 1) / vector * vector
+	}
+	return min(size, most)
+}
+
 // gather copies the elements of the piece from the block x to the contiguous dst.
-func gather[T Float](p *piece, dst, x []T) { transfer(p, p.offset, 0, dst, x, false) }
+func gather[T Float](e engine.Backend[T], p *piece, dst, x []T) {
+	if packed, within, ok := viewed(p, dst, x); ok {
+		e.Copy(within, packed)
+		return
+	}
+	transfer(p, p.offset, 0, dst, x, false)
+}
+
+// viewed returns the packed elements and those of the piece as matrices, where they are such.
+func viewed[T Float](p *piece, packed, x []T) (a, b engine.Batch[T], ok bool) {
+	k := len(p.dims)
+	if k > 2 || p.strides[k-1] != 1 {
+		return a, b, false
+	}
+	rows, cols, stride := 1, p.dims[k-1], p.dims[k-1]
+	if k == 2 {
+		rows, stride = p.dims[0], p.strides[0]
+	}
+	a = engine.Batch[T]{Count: 1, Rows: rows, Cols: cols, Stride: cols, Data: packed}
+	return a, engine.Batch[T]{Count: 1, Rows: rows, Cols: cols, Stride: stride, Data: x[p.offset:]}, true
+}
 
 // scatter copies the contiguous src to the elements of the piece in the block x.
-func scatter[T Float](p *piece, x, src []T) { transfer(p, p.offset, 0, src, x, true) }
+func scatter[T Float](e engine.Backend[T], p *piece, x, src []T) {
+	if packed, within, ok := viewed(p, src, x); ok {
+		e.Copy(packed, within)
+		return
+	}
+	transfer(p, p.offset, 0, src, x, true)
+}
 
 func transfer[T Float](p *piece, offset, k int, packed, x []T, out bool) {
 	if k == len(p.dims)-1 {

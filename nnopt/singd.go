@@ -8,16 +8,6 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// LossAverage says what the loss of a pass is divided by, which decides how large the gradient of one term is.
-type LossAverage string
-
-// The averages; the empty one is AverageBatch.
-const (
-	AverageBatch     LossAverage = "batch"     // over examples
-	AveragePositions LossAverage = "positions" // over examples and positions
-	AverageNone      LossAverage = "sum"
-)
-
 // SINGD are the options of structured inverse-free natural gradient descent (Lin et al., arXiv:2312.05705). A layer with inputs a (1 appended for the
 // bias) and gradients g at its outputs has factors K and C, from the identity, such that K K^T and C C^T are inverses of damped Kronecker factors of the
 // empirical Fisher matrix. With U the mean of a a^T, F the sum over the terms of the loss of g g^T, tm the trace over the dimension and P the projection
@@ -40,7 +30,7 @@ type SINGD struct {
 	Output     Structure   `json:"output,omitempty"`      // of C, default dense
 	Sizes      [2]int      `json:"sizes,omitzero"`        // of blocks (default 30), or of the first and last part of hierarchical (default 15, 15)
 	Reduce     bool        `json:"reduce,omitempty"`      // inputs averaged and gradients summed over the positions of an example; default: each position counts
-	Average    LossAverage `json:"average,omitempty"`     // of the loss, default batch
+	Average    LossAverage `json:"average,omitempty"`     // of the loss; default: as the statistics say. With sum the passes of a step add up, otherwise they are averaged
 	Plain      bool        `json:"plain,omitempty"`       // steps of the factors without bound
 }
 
@@ -240,8 +230,8 @@ func (s *singdLayer[T]) observe(stats *Stats[T]) error {
 	}
 	n := in.Rows / stats.Reps
 	if s.examples == 0 {
-		clear(s.in.h.data)
-		clear(s.out.h.data)
+		s.in.clearTarget()
+		s.out.clearTarget()
 	}
 	s.examples += n
 	reps := 1
@@ -258,19 +248,12 @@ func (s *singdLayer[T]) observe(stats *Stats[T]) error {
 		}
 	}
 	s.take(&s.in, x, float64(n)/float64(x.Rows))
-	s.take(&s.out, s.load(out, reps, s.out.k.n), s.terms(n, in.Rows))
-	return nil
-}
-
-// terms returns what turns the outer products of the gradients of an averaged loss into those of its terms, times the number of examples.
-func (s *singdLayer[T]) terms(examples, rows int) float64 {
-	switch s.rule.o.Average {
-	case AverageNone:
-		return 1
-	case AveragePositions:
-		return float64(examples) * float64(rows)
+	weight := stats.terms(s.rule.o.Average)
+	if s.rule.o.Average != AverageNone {
+		weight *= float64(n)
 	}
-	return float64(examples) * float64(examples)
+	s.take(&s.out, s.load(out, reps, s.out.k.n), weight)
+	return nil
 }
 
 // load returns the sums of each reps rows of x, in rows of width cols.
@@ -303,22 +286,23 @@ func (s *singdLayer[T]) learn() {
 	o := &s.rule.o
 	share := 1 / T(s.examples)
 	s.examples = 0
-	dense.Scale(share, s.in.h.data, s.in.h.data)
+	e := s.in.k.panel.e
+	e.Blend(share, s.in.h.data, 0, nil, s.in.h.data)
 	if o.Average != AverageNone {
-		dense.Scale(share, s.out.h.data, s.out.h.data)
+		e.Blend(share, s.out.h.data, 0, nil, s.out.h.data)
 	}
 	s.in.formInner()
 	s.out.formInner()
 	ridgeIn, ridgeOut := o.Damping, o.Damping
 	if !s.rule.apart {
 		in, out := s.in.h.meanTrace(), s.out.h.meanTrace()
-		dense.Scale(T(out), s.in.h.data, s.in.h.data)
-		dense.Scale(T(in), s.out.h.data, s.out.h.data)
+		e.Blend(T(out), s.in.h.data, 0, nil, s.in.h.data)
+		e.Blend(T(in), s.out.h.data, 0, nil, s.out.h.data)
 		ridgeIn *= s.out.inner.meanTrace()
 		ridgeOut *= s.in.inner.meanTrace()
 	}
 	for _, f := range []*movingFactor[T]{&s.in, &s.out} {
-		dense.Scale(0.5, f.h.data, f.h.data)
+		f.k.panel.e.Blend(0.5, f.h.data, 0, nil, f.h.data)
 	}
 	s.in.target(ridgeIn)
 	s.out.target(ridgeOut)
@@ -344,35 +328,45 @@ func (s *singdLayer[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], 
 	s.moveJoint(e, b, nil, slots, u, engine.Update{})
 }
 
-func (s *singdLayer[T]) moveJoint(_ engine.Backend[T], w, b *Block[T], _ []Slot[T], u, v engine.Update) {
+func (s *singdLayer[T]) moveJoint(e engine.Backend[T], w, b *Block[T], _ []Slot[T], u, v engine.Update) {
 	s.failed = false
 	if s.examples > 0 {
 		s.learn()
 	}
-	for i := range w.Rows {
-		row := s.g.Row(i)
-		for j := range w.Cols {
-			row[j] = T(u.GradScale)*w.Grad[i*w.Cols+j] + T(u.L2)*w.Value[i*w.Cols+j]
-		}
-		if b != nil {
-			row[w.Cols] = T(v.GradScale)*b.Grad[i] + T(v.L2)*b.Value[i]
-		}
-	}
+	s.enter(e, w, b, u, v)
 	s.in.k.right(dense.NoTrans, s.g, s.t)
 	s.in.k.right(dense.Transposed, s.t, s.g)
 	s.out.k.left(dense.Transposed, s.g, s.t)
 	s.out.k.left(dense.NoTrans, s.t, s.g)
-	mu := T(s.rule.o.Momentum)
-	for i := range w.Rows {
-		row, m := s.g.Row(i), s.momentum[i*s.g.Cols:(i+1)*s.g.Cols]
-		for j := range w.Cols {
-			p := &w.Value[i*w.Cols+j]
-			m[j] = mu*m[j] + row[j] + T(inside(u))**p
-			*p -= T(u.LR) * m[j]
-		}
-		if b != nil {
-			m[w.Cols] = mu*m[w.Cols] + row[w.Cols] + T(inside(v))*b.Value[i]
-			b.Value[i] -= T(v.LR) * m[w.Cols]
-		}
+	s.leave(e, w, b, u, v)
+}
+
+// enter sets g to the gradients of the weights, beside them that of the bias.
+func (s *singdLayer[T]) enter(e engine.Backend[T], w, b *Block[T], u, v engine.Update) {
+	weights, bias := dense.Wrap(w.Rows, w.Cols, s.t.Data[:w.Len()]), dense.Wrap(w.Rows, 1, s.t.Data[:w.Rows])
+	enter(e, weights.Data, w, u)
+	e.Copy(engine.One(weights), engine.One(s.g.View(0, 0, w.Rows, w.Cols)))
+	if b != nil {
+		enter(e, bias.Data, b, v)
+		e.Copy(engine.One(bias), engine.One(s.g.View(0, w.Cols, w.Rows, 1)))
 	}
+}
+
+// leave moves the weights and the bias by the heavy ball on the direction in g.
+func (s *singdLayer[T]) leave(e engine.Backend[T], w, b *Block[T], u, v engine.Update) {
+	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.g.Data, s.momentum)
+	m := dense.Wrap(w.Rows, s.g.Cols, s.momentum)
+	s.roll(e, m.View(0, 0, w.Rows, w.Cols), w.Value, u)
+	if b != nil {
+		s.roll(e, m.View(0, w.Cols, w.Rows, 1), b.Value, v)
+	}
+}
+
+// roll sets m to m + decay p and p to p - LR m.
+func (s *singdLayer[T]) roll(e engine.Backend[T], m dense.Matrix[T], p []T, u engine.Update) {
+	packed := dense.Wrap(m.Rows, m.Cols, s.t.Data[:m.Rows*m.Cols])
+	e.Copy(engine.One(m), engine.One(packed))
+	e.Blend(1, packed.Data, T(inside(u)), p, packed.Data)
+	e.Copy(engine.One(packed), engine.One(m))
+	e.Blend(1, p, -T(u.LR), packed.Data, p)
 }

@@ -122,25 +122,23 @@ type sirfBlock[T Float] struct {
 	parts            []sirfPart[T]
 }
 
-func (s *sirfBlock[T]) move(_ engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
-	enter(s.g, b, u)
+func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	enter(e, s.g, b, u)
 	for k := range s.parts {
 		p := &s.parts[k]
 		if s.rule.step%s.rule.o.Interval == 0 {
 			p.learn(s.rule, s.g)
 		}
-		gather(&p.piece, p.z, s.g)
+		gather(p.e, &p.piece, p.z, s.g)
 		for _, f := range p.factors {
 			p.applyMember(dense.Transposed, f.k, f.mode)
 			p.applyMember(dense.NoTrans, f.k, f.mode)
 		}
-		scatter(&p.piece, s.out, p.z)
+		scatter(p.e, &p.piece, s.out, p.z)
 	}
-	mu, decay, lr := T(s.rule.o.Momentum), T(inside(u)), T(u.LR)
-	for i, v := range s.out {
-		s.momentum[i] = mu*s.momentum[i] + v + decay*b.Value[i]
-		b.Value[i] -= lr * s.momentum[i]
-	}
+	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.out, s.momentum)
+	e.Blend(1, s.momentum, T(inside(u)), b.Value, s.momentum)
+	e.Blend(1, b.Value, -T(u.LR), s.momentum, b.Value)
 }
 
 type sirfPart[T Float] struct {
@@ -151,7 +149,7 @@ type sirfPart[T Float] struct {
 
 // learn moves the factors by the gradient. If one of the statistics is not finite they stay as they are.
 func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
-	gather(&p.piece, p.z, g)
+	gather(p.e, &p.piece, p.z, g)
 	traces := 1.0
 	for i := range p.factors {
 		f := &p.factors[i]
@@ -162,7 +160,7 @@ func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
 	size := float64(len(p.z))
 	for i := range p.factors {
 		f := &p.factors[i]
-		clear(f.h.data)
+		f.clearTarget()
 		p.gramMember(T(r.batch*float64(f.k.n)/size/2), f.mode, f.h)
 		f.target(r.o.Damping * traces / f.inner.meanTrace())
 		if !f.h.finite() {

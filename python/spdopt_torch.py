@@ -18,7 +18,7 @@ import signal
 
 import torch
 
-_ABI = 1
+_ABI = 2
 _PRECISIONS = {"bf16": 0, "tf32": 1, "fp32": 2}
 
 
@@ -31,7 +31,7 @@ class _Shape(ctypes.Structure):
 
 
 class _Options(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int32) for name in ("precision", "every", "max_dim", "no_graphs", "terms", "exact")] + [
+    _fields_ = [(name, ctypes.c_int32) for name in ("precision", "every", "max_dim", "no_graphs", "terms", "exact", "keep", "unused")] + [
         (name, ctypes.c_double) for name in ("root", "momentum", "beta2", "damping", "max_norm", "adam_beta1", "adam_beta2", "adam_eps")]
 
 
@@ -140,11 +140,11 @@ class Spectral(torch.optim.Optimizer):
     """
 
     def __init__(self, params, lr=3e-3, weight_decay=0.0, momentum=0.9, beta2=0.05, root=2.0, every=10, precision="bf16", damping=1e-16, max_norm=0.0,
-                 terms=0, exact=False, max_dim=8192, adam_betas=(0.9, 0.999), adam_eps=1e-8, graphs=True):
+                 terms=0, exact=False, keep=False, max_dim=8192, adam_betas=(0.9, 0.999), adam_eps=1e-8, graphs=True):
         if precision not in _PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(_PRECISIONS)}, not {precision!r}")
         super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, beta2=beta2, root=root, every=every, precision=precision,
-                                      damping=damping, max_norm=max_norm, terms=terms, exact=exact, max_dim=max_dim, adam_betas=adam_betas, adam_eps=adam_eps, graphs=graphs, steps=0))
+                                      damping=damping, max_norm=max_norm, terms=terms, exact=exact, keep=keep, max_dim=max_dim, adam_betas=adam_betas, adam_eps=adam_eps, graphs=graphs, steps=0))
         self._groups = {}
 
     def _group(self, index):
@@ -152,7 +152,7 @@ class Spectral(torch.optim.Optimizer):
             g = self.param_groups[index]
             for k, p in enumerate(g["params"]):
                 self._suit(p, f"parameter {k} of group {index}", g["params"][0])
-            options = _Options(_PRECISIONS[g["precision"]], g["every"], g["max_dim"], 0 if g["graphs"] else 1, g["terms"], int(g["exact"]), g["root"], g["momentum"], g["beta2"],
+            options = _Options(_PRECISIONS[g["precision"]], g["every"], g["max_dim"], 0 if g["graphs"] else 1, g["terms"], int(g["exact"]), int(g["keep"]), 0, g["root"], g["momentum"], g["beta2"],
                                g["damping"], g["max_norm"], *g["adam_betas"], g["adam_eps"])
             self._groups[index] = _Group(g["params"], options)
             for p, name, view in self._groups[index].views():

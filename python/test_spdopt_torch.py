@@ -89,49 +89,75 @@ class Tests(unittest.TestCase):
         self.assertEqual(before[2:], after[2:])
         context.close()
 
-    def test_what_is_refused(self):
-        def attempt(change, kind=ValueError):
-            params = model()
-            optimizer = spdopt_torch.Spectral(params)
-            train(optimizer, params, 1)
-            before = values(params)
-            change(params)
-            with self.assertRaises(kind) as caught:
-                optimizer.step()
-            self.assertEqual(before, values(params))
-            optimizer.close()
-            return str(caught.exception)
+    def refused(self, change, kind=ValueError):
+        """The text of the exception of a step after a change; the step must have changed nothing, and the next one must go through."""
+        params = model()
+        optimizer = spdopt_torch.Spectral(params)
+        train(optimizer, params, 1)
+        before, grads = values(params), [p.grad for p in params]
+        places = [g.at for g in grads]
+        change(params)
+        with self.assertRaises(kind) as caught:
+            optimizer.step()
+        self.assertEqual(before, values(params))
+        for p, g, at in zip(params, grads, places):
+            p.grad, g.at = g, at
+        fake_torch.current.cuda_stream = 0
+        optimizer.step()
+        self.assertNotEqual(before, values(params))
+        optimizer.close()
+        return str(caught.exception)
 
-        def put(**changes):
-            def change(params):
-                params[2].grad = fake_torch.Tensor(SHAPES[2], **changes)
-            return change
+    @staticmethod
+    def gradient(**changes):
+        def change(params):
+            params[2].grad = fake_torch.Tensor(SHAPES[2], **changes)
+        return change
 
-        self.assertIn("call .contiguous()", attempt(put(contiguous=False)))
-        self.assertIn("keep parameters in float32", attempt(put(dtype="bfloat16")))
-        self.assertIn("use a group for each device", attempt(put(device=fake_torch.Device("cuda", 1))))
-        self.assertIn("has no gradient", attempt(lambda params: setattr(params[1], "grad", None)))
+    def test_refuses_tensor_that_is_not_contiguous(self):
+        self.assertIn("call .contiguous()", self.refused(self.gradient(contiguous=False)))
 
+    def test_refuses_unsupported_dtype(self):
+        self.assertIn("keep parameters in float32", self.refused(self.gradient(dtype="bfloat16")))
+
+    def test_refuses_gradient_that_is_missing(self):
+        self.assertIn("has no gradient", self.refused(lambda params: setattr(params[1], "grad", None)))
+
+    def test_refuses_tensor_that_says_another_device(self):
+        self.assertIn("use a group for each device", self.refused(self.gradient(device=fake_torch.Device("cuda", 1))))
+
+    def test_refuses_memory_of_another_device(self):
         def elsewhere(params):
             params[0].grad.at = fake_torch.Tensor(SHAPES[0], device=fake_torch.Device("cuda", 1)).at
-        self.assertIn("move them to device 0", attempt(elsewhere, spdopt_torch.SpdoptError))
+        self.assertIn("move them to device 0", self.refused(elsewhere, spdopt_torch.SpdoptError))
 
+    def test_refuses_stream_of_another_device(self):
         fake_torch.context(1)
         stream = ctypes.c_void_p()
         fake_torch.driver.cuStreamCreate(ctypes.byref(stream), 1)
 
         def foreign(params):
             fake_torch.current.cuda_stream = stream.value
-        try:
-            self.assertIn("pass a stream of device 0", attempt(foreign, spdopt_torch.SpdoptError))
-        finally:
-            fake_torch.current.cuda_stream = 0
+        self.assertIn("pass a stream of device 0", self.refused(foreign, spdopt_torch.SpdoptError))
+
+    def test_refuses_unknown_precision(self):
         with self.assertRaisesRegex(ValueError, "precision must be one of"):
             spdopt_torch.Spectral(model(), precision="int4")
+
+    def test_refuses_wrong_device_index(self):
         lonely = model()[:1]
         lonely[0].device = lonely[0].grad.device = fake_torch.Device("cuda", 9)
         with self.assertRaisesRegex(spdopt_torch.SpdoptError, "there is no device 9; there are 0 to 1"):
             spdopt_torch.Spectral(lonely).step()
+
+    def test_keeps_what_a_turn_leaves(self):
+        params = model()
+        optimizer = spdopt_torch.Spectral(params, lr=0.05, every=1, precision="fp32", keep=True)
+        losses = train(optimizer, params, 8)
+        self.assertLess(losses[-1], losses[0])
+        rest = optimizer.state[params[0]]["left_rest"].get()
+        self.assertTrue(any(v != 0 for v in rest))
+        optimizer.close()
 
 
 if __name__ == "__main__":

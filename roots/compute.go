@@ -67,6 +67,9 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep
 		}
 		j.start = startBasis(o.Start)
 	}
+	if err := j.hasRoom(); err != nil {
+		return rep, err
+	}
 	j.shift = j.prepare(o)
 	m, err := j.choose(o)
 	if err != nil {

@@ -1,9 +1,31 @@
 package roots
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // onDevice says whether the job runs elsewhere than on the processor.
 func (j *job[T]) onDevice() bool { return j.e != engine.CPU[T]() }
+
+// deviceCopies is about how many matrices of the size of A the iterations keep.
+const deviceCopies = 10
+
+// hasRoom refuses a matrix whose iteration does not fit the memory of the device.
+func (j *job[T]) hasRoom() error {
+	s, ok := j.e.(engine.Sized)
+	if !ok {
+		return nil
+	}
+	need := float64(deviceCopies*j.N*j.N) * float64(unsafe.Sizeof(T(0)))
+	if have := float64(s.Memory()); need > 0.9*have {
+		return &engine.DeviceError{Name: j.e.Name(), Err: fmt.Errorf("a matrix of %d rows needs about %.3g GB, the device has %.3g GB; use float32, a larger one or the processor",
+			j.N, need/1e9, have/1e9)}
+	}
+	return nil
+}
 
 // move brings the matrix to the memory of the device, where the results of products will be too.
 func (j *job[T]) move() {

@@ -1,21 +1,48 @@
 #!/usr/bin/env bash
-# Builds, checks and times everything of cuda/ on a machine with an NVIDIA GPU, Go, gcc and, for the comparison, Python with PyTorch (CUDA) and NumPy.
+# Builds, checks and times everything of cuda/ on a machine with an NVIDIA GPU, Go, gcc, g++ and, for the timings, Python with NumPy and PyTorch (CUDA).
 #
-#   bash bench/gpu/run.sh [OUT]      results go to the folder OUT, default runs/gpu; about ten minutes
+#   bash bench/gpu/run.sh [OUT]      results go to the folder OUT, default runs/gpu; about a quarter of an hour
 #   TEXT=shakespeare.txt bash bench/gpu/run.sh    trains a small transformer on a text as well
-#   SKIP_SANITIZER=1 bash bench/gpu/run.sh
+#   SIZES="1024 4096 16384"          sizes of the matrices of spdopt solve
+#   SKIP_SANITIZER=1                 without compute-sanitizer
+#   EMULATE=1                        the parts that need no GPU, on the emulated driver: a test of this script
 #
-# Never yet run on a GPU: it was written without one. The parts that need none (the build, the tests on the emulated driver) run in CI.
+# A check that fails does not keep the others from running; the last line says what failed, and the exit code is 1.
+#
+# Never yet run on a GPU: it was written without one, and tested with EMULATE=1.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-runs/gpu}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 export CGO_CFLAGS="-O2 -g -I$PWD/cuda/include"
+failed=()
 step() { printf '\n== %s\n' "$*"; }
+# check NAME COMMAND...: runs a command, keeps what it prints in NAME.txt and remembers whether it failed
+check() {
+	local name=$1
+	shift
+	if "$@" >"$out/$name.txt" 2>&1; then echo "ok      $name"; else
+		failed+=("$name")
+		echo "FAILED  $name: see $out/$name.txt"
+		tail -n 5 "$out/$name.txt"
+	fi
+}
+# tests NAME BINARY ARGS...: a test binary must end well and must not have skipped the tests that need a device
+tests() {
+	local name=$1
+	shift
+	check "$name" "$@" -test.v
+	grep -E '^(--- FAIL|FAIL|panic:)' "$out/$name.txt" || true
+	if grep -q 'neither a GPU nor a C++ compiler' "$out/$name.txt"; then
+		failed+=("$name (skipped)")
+		echo "FAILED  $name: there is no device"
+	fi
+}
+in_folder() { (cd "$1" && shift && "$@"); }
 
 step "machine"
-{ nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv; go version; uname -sr; git rev-parse HEAD; } | tee "$out/machine.txt"
+{ if [ -z "${EMULATE:-}" ]; then nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv; fi; go version; uname -sr; git rev-parse HEAD || true; } | tee "$out/machine.txt"
 
 step "build"
 go build -tags cuda -o "$out/spdopt" ./cmd/spdopt
@@ -23,23 +50,54 @@ go build -tags cuda -buildmode=c-shared -o "$out/libspdopt.so" ./cuda/cshared
 go test -tags cuda -c -o "$out/cuda.test" ./cuda
 go test -tags cuda -c -o "$out/devicetest.test" ./cuda/devicetest
 
-step "every kernel, optimizer, layer and root against the processor, on the GPU"
-export SPDOPT_LIBCUDA=system
-(cd cuda && "$out/cuda.test" -test.v) 2>&1 | tee "$out/kernels.txt" | grep -E '^(---|ok|FAIL|PASS)' || true
-(cd cuda/devicetest && "$out/devicetest.test" -test.v) 2>&1 | tee "$out/devicetest.txt" | grep -E '^(---|ok|FAIL|PASS)' || true
-if grep -q '^FAIL' "$out/kernels.txt" "$out/devicetest.txt"; then echo "a check failed: see $out"; exit 1; fi
+step "every kernel, optimizer, layer, root and problem against the processor"
+if [ -z "${EMULATE:-}" ]; then
+	export SPDOPT_LIBCUDA=system
+else # a folder of its own, so that there is one emulation, and no mutant of it
+	export TMPDIR=$out/emulation
+	mkdir -p "$TMPDIR"
+	rm -f "$TMPDIR"/spdopt-emu-*.so
+fi
+tests kernels in_folder cuda "$out/cuda.test" ${EMULATE:+-test.short}
+tests devicetest in_folder cuda/devicetest "$out/devicetest.test"
 
-if [ -z "${SKIP_SANITIZER:-}" ] && command -v compute-sanitizer >/dev/null; then
+if [ -n "${EMULATE:-}" ]; then
+	lib=$(ls "$TMPDIR"/spdopt-emu-*.so)
+	export SPDOPT_LIBCUDA=$lib SPDOPT_LIBCUBLAS=$lib
+elif [ -z "${SKIP_SANITIZER:-}" ] && command -v compute-sanitizer >/dev/null; then
 	for tool in memcheck racecheck synccheck initcheck; do
 		step "compute-sanitizer $tool"
-		(cd cuda && compute-sanitizer --tool "$tool" --error-exitcode 9 "$out/cuda.test" -test.run 'TestOperations|TestGraphs|TestFollows') 2>&1 | tee "$out/$tool.txt" | tail -3
+		check "$tool" in_folder cuda compute-sanitizer --tool "$tool" --error-exitcode 9 "$out/cuda.test" -test.run 'TestOperations|TestFollows|TestStateGoesOn|TestBases'
 	done
+else
+	step "compute-sanitizer is left out"
 fi
 
-step "roots of large matrices"
-unset SPDOPT_LIBCUDA
-(cd cuda && SPDOPT_LIBCUDA=system "$out/cuda.test" -test.run '^$' -test.bench 'Large' -test.benchtime 3x) | tee "$out/large.txt"
+if [ -z "${EMULATE:-}" ]; then
+	step "products and combinations of large matrices"
+	check large in_folder cuda "$out/cuda.test" -test.run '^$' -test.bench 'Large' -test.benchtime 3x
+	grep -E 'TFLOP' "$out/large.txt" || true
+	unset SPDOPT_LIBCUDA
+fi
 
-step "step times and training against PyTorch's and others' optimizers"
-SPDOPT_LIBRARY="$out/libspdopt.so" python3 bench/gpu/compare.py --out "$out" ${TEXT:+--text "$TEXT"}
-echo "results: $out"
+step "problems over SPD matrices, processor and device"
+check solve python3 bench/gpu/solve.py --spdopt "$out/spdopt" --out "$out" --sizes ${SIZES:-1024 4096}
+cat "$out/solve.txt"
+
+step "training through the engine, processor and device"
+for device in cpu cuda; do
+	check "train-$device" "$out/spdopt" train graph --opt spectral --steps 20 --device "$device" --json
+done
+
+if [ -z "${EMULATE:-}" ]; then
+	step "step times and training against PyTorch's and others' optimizers"
+	SPDOPT_LIBRARY="$out/libspdopt.so" check compare python3 bench/gpu/compare.py --out "$out" ${TEXT:+--text "$TEXT"}
+	cat "$out/compare.txt"
+fi
+
+echo
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "failed: ${failed[*]}; results: $out"
+	exit 1
+fi
+echo "all checks passed; results: $out"

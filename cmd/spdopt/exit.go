@@ -57,6 +57,7 @@ func exitCode(err error) int {
 		data     *problem.DataError
 		unknown  *problem.UnknownError
 		resume   *problem.ResumeError
+		nowhere  *problem.DeviceError
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
@@ -82,7 +83,7 @@ func exitCode(err error) int {
 		return 143
 	case errors.As(err, &stopped):
 		return 130
-	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &method):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &nowhere), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
 		return exitInput

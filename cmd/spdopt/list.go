@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -39,7 +40,11 @@ type listing struct {
 var listings = []listing{
 	{"problems", func() (all []listEntry) {
 		for _, p := range problem.List() {
-			all = append(all, listEntry{p.Name, p.What, p.Input, methodNames(p), p.Metrics(), p.Uses})
+			flags := slices.Clone(p.Uses)
+			if p.OnDevice() {
+				flags = append(flags, "device")
+			}
+			all = append(all, listEntry{p.Name, p.What, p.Input, methodNames(p), p.Metrics(), flags})
 		}
 		return all
 	}},

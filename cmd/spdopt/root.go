@@ -17,7 +17,7 @@ import (
 type rootFlags struct {
 	fileFlags
 	power, method, outH string
-	device              string
+	device, precision   string
 	tol, cutoff         float64
 	maxIterations       int
 	verify              bool
@@ -110,6 +110,7 @@ makes the exit code 4 where the two differ by more than the bounds, or by more t
 	flags.StringVar(&f.power, "power", "", "exponent of pow: a number or a fraction, such as -0.25 or -1/4")
 	flags.StringVar(&f.method, "method", "auto", "auto or one of spdopt list roots")
 	flags.StringVar(&f.device, "device", "", "where products are computed: cpu, cuda, cuda:1; the default is cpu")
+	flags.StringVar(&f.precision, "precision", "double", "double, or single: products in float32, to --tol 1e-3 unless it is given")
 	flags.Float64Var(&f.tol, "tol", 0, "wanted bound on the relative error; exit with code 4 if it cannot be promised; 0 is the best possible")
 	flags.Float64Var(&f.cutoff, "cutoff", 0, "drop eigenvalues up to this part of the largest (pseudo-inverse); they are listed")
 	flags.BoolVar(&f.verify, "check", false, "compute each result on another road as well; exit with code 4 where they disagree")
@@ -147,7 +148,12 @@ func (f *rootFlags) query(cmd *cobra.Command, name string) (q roots.Query, o *ro
 	if err := o.Validate(); err != nil {
 		return q, nil, usagef("--tol, --cutoff or --max-iterations: %v", err)
 	}
+	if err := oneOf("--precision", f.precision, "double", "single"); err != nil {
+		return q, nil, err
+	}
 	switch polar := q.Kind == roots.KindPolar; {
+	case polar && f.precision == "single":
+		return q, nil, usagef("--precision single has no effect on root polar")
 	case !polar && f.outH != "":
 		return q, nil, usagef("--out-h has no effect on root %s; it takes the factor H of root polar", name)
 	case polar && (f.cutoff > 0 || f.jitter != 0 || f.nearestSPD):
@@ -199,7 +205,7 @@ func (a *app) root(cmd *cobra.Command, f *rootFlags, name string, more []string)
 			return err
 		}
 	}
-	job := &rootJob{q: q, o: o, check: check, verify: f.verify, sink: sink, named: len(src.Paths) == 1}
+	job := &rootJob{q: q, o: o, check: check, verify: f.verify, single: f.precision == "single", sink: sink, named: len(src.Paths) == 1}
 	if err := a.rootEach(s, job); err != nil {
 		return err
 	}
@@ -218,6 +224,7 @@ type rootJob struct {
 	o      *roots.Options
 	check  matio.Check
 	verify bool
+	single bool
 	sink   *rootSink
 	named  bool
 	missed error

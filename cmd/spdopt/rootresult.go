@@ -60,12 +60,38 @@ func (job *rootJob) compute(m *matio.Matrix) (*rootResult, error) {
 func (job *rootJob) symmetric(m *matio.Matrix) (*rootResult, func() (roots.Verification, error), error) {
 	var dst mat.SymDense
 	a := mat.NewSymDense(m.Rows, m.Data)
-	rep, err := roots.Compute(&dst, a, job.q, job.o)
+	compute := roots.Compute
+	if job.single {
+		compute = computeSingle
+	}
+	rep, err := compute(&dst, a, job.q, job.o)
 	r := &rootResult{rep: rep}
 	if !dst.IsEmpty() {
 		r.x = full(&dst)
 	}
 	return r, func() (roots.Verification, error) { return roots.Verify(&dst, a, rep, job.o) }, err
+}
+
+// computeSingle is roots.Compute in float32.
+func computeSingle(dst *mat.SymDense, a mat.Symmetric, q roots.Query, o *roots.Options) (roots.Report, error) {
+	n := a.SymmetricDim()
+	x := make([]float32, n*n)
+	for i := range n {
+		for j := range n {
+			x[i*n+j] = float32(a.At(i, j))
+		}
+	}
+	rep, err := roots.Compute32(x, x, n, q, o)
+	var accuracy *roots.AccuracyError
+	if err == nil || errors.As(err, &accuracy) {
+		dst.ReuseAsSym(n)
+		for i := range n {
+			for j := i; j < n; j++ {
+				dst.SetSym(i, j, float64(x[i*n+j]))
+			}
+		}
+	}
+	return rep, err
 }
 
 func (job *rootJob) polar(m *matio.Matrix) (*rootResult, func() (roots.Verification, error), error) {

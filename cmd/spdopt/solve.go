@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
@@ -26,6 +27,7 @@ type solveFlags struct {
 	fileFlags
 	parameterFlags
 	method, metric, weights, start, normalize, as string
+	device, precision                             string
 	tol                                           float64
 	kappa, maxIterations                          int
 	timeout                                       time.Duration
@@ -75,7 +77,9 @@ func (a *app) solveCommand() *cobra.Command {
 
 Matrices are an n x n array, an m x n x n stack, or several files; samples are an N x n array, one sample a row. Where a problem takes either, a
 square array counts as a matrix unless --as samples is given. What a problem finds besides its solution (weights, means, labels, a duality gap)
-is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
+is printed, is "parts" in the JSON, and goes to a .npz file with --parts.
+
+On a device (--device cuda) a problem is solved in matrix products by the method "products"; spdopt list problems shows which problems have the flag.`,
 		Example: `  spdopt solve mean --data covariances.npy --out mean.npy
   spdopt solve mean --data a.mtx b.mtx --weights 2,1 --json
   spdopt solve tyler --data samples.csv --center --tol 1e-10 --require-converged
@@ -104,6 +108,8 @@ is printed, is "parts" in the JSON, and goes to a .npz file with --parts.`,
 	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
 	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler, kron-mle)")
 	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
+	flags.StringVar(&f.device, "device", "", "where products are computed: cpu, cuda, cuda:1; the default is cpu (spdopt list problems says which problems can)")
+	flags.StringVar(&f.precision, "precision", "double", "on a device: double, or single, with --tol 1e-4 unless it is given")
 	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")
 	flags.BoolVar(&f.requireConverged, "require-converged", false, "exit with code 4 if the run did not converge")
 	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
@@ -132,6 +138,9 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 		return unknown("problem", name, "", problemNames(), "spdopt list problems")
 	}
 	o, err := f.options(p)
+	if err == nil {
+		err = f.place(cmd, p, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -253,6 +262,31 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 		o.Solver.Sampler = newSampler(f.seed)
 	}
 	return o, nil
+}
+
+// place sets where and how the problem is computed, and refuses what cannot be done there.
+func (f *solveFlags) place(cmd *cobra.Command, p problem.Problem, o *problem.Options) error {
+	if err := oneOf("--precision", f.precision, "double", "single"); err != nil {
+		return err
+	}
+	o.Device, o.Single = f.device, f.precision == "single"
+	if f.device == "" || f.device == "cpu" {
+		if o.Single {
+			return usagef("--precision single needs a --device")
+		}
+		return nil
+	}
+	if o.Single && !cmd.Flags().Changed("tol") {
+		o.Solver.Tolerance = 0
+	}
+	if f.start != "" {
+		return usagef("--start has no effect on a device")
+	}
+	if err := p.CheckDevice(o); err != nil {
+		return err
+	}
+	_, err := engine.Open[float64](f.device)
+	return err
 }
 
 // applicable refuses flags that would have no effect on the problem.

@@ -59,7 +59,7 @@ func optionsOf(o *C.spd_options) (cuda.SpectralOptions, error) {
 		return cuda.SpectralOptions{}, fmt.Errorf("cuda: precision %d; use 0, 1 or 2", o.precision)
 	}
 	return cuda.SpectralOptions{
-		Precision: names[o.precision], Every: int(o.every), MaxDim: int(o.max_dim), NoGraphs: o.no_graphs != 0, Terms: int(o.terms), Exact: o.exact != 0, Root: float64(o.root), Momentum: float64(o.momentum),
+		Precision: names[o.precision], Every: int(o.every), MaxDim: int(o.max_dim), NoGraphs: o.no_graphs != 0, Terms: int(o.terms), Exact: o.exact != 0, Keep: o.keep != 0, Root: float64(o.root), Momentum: float64(o.momentum),
 		Beta2: float64(o.beta2), Damping: float64(o.damping), MaxNorm: float64(o.max_norm), AdamBeta1: float64(o.adam_beta1), AdamBeta2: float64(o.adam_beta2),
 		AdamEps: float64(o.adam_eps),
 	}, nil

@@ -25,7 +25,7 @@ extern "C" {
 #define SPD_CONST const
 #endif
 
-#define SPD_ABI 1
+#define SPD_ABI 2
 
 /* A parameter of rows x cols elements. Vectors (rows or cols 1) and parameters with a dimension above max_dim take AdamW steps. */
 typedef struct {
@@ -40,6 +40,8 @@ typedef struct {
 	int32_t no_graphs;     /* 1 enqueues kernels one by one instead of a recorded graph */
 	int32_t terms;         /* factors of the truncated Cayley map; 4 */
 	int32_t exact;         /* 1 takes the exact Cayley map */
+	int32_t keep;          /* 1 keeps what a turn leaves off the diagonal: a product more for each factor, twice the memory for factors */
+	int32_t unused;        /* 0 */
 	double root;           /* S^(-1/root); 2 */
 	double momentum;       /* 0.9 */
 	double beta2;          /* 0.05 */

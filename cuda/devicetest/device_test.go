@@ -15,7 +15,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	_ "github.com/spdopt/spdopt/cuda"
+	"github.com/spdopt/spdopt/cuda"
 	"github.com/spdopt/spdopt/cuda/internal/emu"
 	"github.com/spdopt/spdopt/cuda/kernels"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -43,6 +43,14 @@ func needDevice(t *testing.T) {
 	}
 }
 
+// second is another device than the first, where there is one.
+func second() string {
+	if _, err := cuda.Open(1); err != nil {
+		return "cuda"
+	}
+	return "cuda:1"
+}
+
 // blocks returns a matrix, a wide matrix and a vector of normal numbers.
 func blocks[T nnopt.Float](r *rand.Rand) (all []nnopt.Block[T]) {
 	for k, shape := range [][2]int{{9, 6}, {5, 12}, {1, 7}} {
@@ -68,10 +76,9 @@ var options = map[string]map[string]any{
 }
 
 // descend takes steps with seeded gradients and returns the parameters.
-func descend[T nnopt.Float](t *testing.T, name, device string, steps int) []nnopt.Block[T] {
+func descend[T nnopt.Float](t *testing.T, name, device string, steps int, own map[string]any) []nnopt.Block[T] {
 	t.Helper()
 	set := map[string]any{"lr": 0.01, "decay": 0.1, "device": device}
-	own := maps.Clone(options[name])
 	maps.Copy(set, own)
 	text, err := json.Marshal(set)
 	if err != nil {
@@ -99,6 +106,36 @@ func descend[T nnopt.Float](t *testing.T, name, device string, steps int) []nnop
 	return all
 }
 
+// more are options with which an optimizer computes in other ways.
+var more = []struct {
+	name    string
+	options map[string]any
+}{
+	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "sweeps": true}},
+	{"eshampoo", map[string]any{"start": 9, "sweeps": true}},
+	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "roots": "newton"}},
+	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "roots": "series"}},
+	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "kl": true, "trace_scaling": true, "graft": "rmsprop"}},
+	{"spectral", map[string]any{"statistics": "shampoo", "tol": 0.1}},
+	{"spectral", map[string]any{"drop": true, "bfloat16": true}},
+	{"spectral", map[string]any{"published": true}},
+	{"muon", map[string]any{"exact": true, "nesterov": true}},
+}
+
+// TestMoreOptions is TestOptimizers for them, in float64: to 1e-8, 1e-2 where moments are stored in bfloat16.
+func TestMoreOptions(t *testing.T) {
+	needDevice(t)
+	for _, c := range more {
+		t.Run(fmt.Sprint(c.name, c.options), func(t *testing.T) {
+			tol := 1e-8
+			if c.options["bfloat16"] == true {
+				tol = 1e-2
+			}
+			compare(t, descend[float64](t, c.name, "cuda", 12, c.options), descend[float64](t, c.name, "cpu", 12, c.options), tol)
+		})
+	}
+}
+
 // TestOptimizers: after 12 steps the parameters of every optimizer of the registry are those of the processor. Stated tolerances, relative to the
 // largest parameter: 1e-10 for float64 and 2e-4 for float32, 1e-3 where a moment is stored in bfloat16.
 func TestOptimizers(t *testing.T) {
@@ -109,8 +146,8 @@ func TestOptimizers(t *testing.T) {
 			if e.Name == "adamw" {
 				double, single = 1e-3, 1e-3
 			}
-			compare(t, descend[float64](t, e.Name, "cuda", 12), descend[float64](t, e.Name, "cpu", 12), double)
-			compare(t, descend[float32](t, e.Name, "cuda", 12), descend[float32](t, e.Name, "cpu", 12), single)
+			compare(t, descend[float64](t, e.Name, "cuda", 12, options[e.Name]), descend[float64](t, e.Name, "cpu", 12, options[e.Name]), double)
+			compare(t, descend[float32](t, e.Name, "cuda", 12, options[e.Name]), descend[float32](t, e.Name, "cpu", 12, options[e.Name]), single)
 		})
 	}
 }
@@ -173,14 +210,20 @@ func TestLayers(t *testing.T) {
 // TestTrain: a run on the device ends where a run on the processor ends.
 func TestTrain(t *testing.T) {
 	needDevice(t)
+	for _, name := range []string{"spectral", "singd", "kfac", "muon"} {
+		t.Run(name, func(t *testing.T) { trains(t, name) })
+	}
+}
+
+func trains(t *testing.T, optimizer string) {
 	run := func(device string) *train.Result {
-		r, err := train.Run(train.Options{Workload: "graph", Optimizer: "spectral", Steps: 6, EvalEvery: 3, Seed: 2, Device: device})
+		r, err := train.Run(train.Options{Workload: "graph", Optimizer: optimizer, Steps: 6, EvalEvery: 3, Seed: 2, Device: device})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
-	got, want := run("cuda:1"), run("cpu")
+	got, want := run(second()), run("cpu")
 	if !(math.Abs(got.FinalLoss-want.FinalLoss) <= 1e-4*want.FinalLoss) {
 		t.Errorf("loss %v, on the processor %v", got.FinalLoss, want.FinalLoss)
 	}

@@ -178,6 +178,58 @@ KERNEL(norm_bound, const double *absolute, const double *squares, int rows, doub
 	}
 }
 
+/* The power steps of dense.NormEstimate: v starts as the row of the largest norm, of which est is the norm. */
+KERNEL(power_start, const real *x, const double *squares, int n, real *v, double *est) {
+	const wide at = wide(blockIdx.x) * n;
+	double top = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		top = most(top, squares[at + i]);
+	}
+	top = blockMost(top);
+	double behind = 1 - n; /* minus the first row of that norm */
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		if (squares[at + i] == top) {
+			behind = most(behind, double(-i));
+		}
+	}
+	const int row = int(-blockMost(behind));
+	const double norm = sqrt(top);
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		v[at + j] = norm > 0 ? real(x[(at + row) * n + j] / norm) : 0;
+	}
+	if (threadIdx.x == 0) {
+		est[blockIdx.x] = norm;
+	}
+}
+
+/* w = x v; one block per row. */
+KERNEL(power_step, const real *x, const real *v, int n, real *w) {
+	const wide k = blockIdx.x / n;
+	real sum = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		sum += x[wide(blockIdx.x) * n + j] * v[k * n + j];
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		w[blockIdx.x] = sum;
+	}
+}
+
+KERNEL(power_norm, const real *w, int n, real *v, double *est) {
+	const wide at = wide(blockIdx.x) * n;
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		sum += double(w[at + i]) * w[at + i];
+	}
+	const double norm = sqrt(blockSum(sum));
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		v[at + i] = norm > 0 ? real(w[at + i] / norm) : 0;
+	}
+	if (threadIdx.x == 0) {
+		est[blockIdx.x] = most(est[blockIdx.x], norm);
+	}
+}
+
 /* y = beta I + alpha x. */
 KERNEL(shifted, const real *x, wide xStride, wide xStep, real alpha, real beta, real *y, wide yStride, wide yStep, int count, int m) {
 	EACH(count, m, m) { y[k * yStep + i * yStride + j] = alpha * x[k * xStep + i * xStride + j] + (i == j ? beta : real(0)); }
@@ -504,6 +556,271 @@ KERNEL(pixels, const int *w, const real *y, wide yStride, wide yStep, real *imag
 	}
 }
 
+/* ---- elements ---- */
+
+/* y = a x + b z; an operand whose factor is 0 plays no part. y may be x or z. */
+KERNEL(blend, real a, const real *x, real b, const real *z, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real v = a == 0 ? real(0) : a * x[i];
+		y[i] = b == 0 ? v : v + b * z[i];
+	}
+}
+
+/* y = keep y + x z; y may be x or z. */
+KERNEL(multiply, const real *x, const real *z, real keep, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real v = x[i] * z[i];
+		y[i] = keep == 0 ? v : keep * y[i] + v;
+	}
+}
+
+/* v = keep v + (take x^2 + add). */
+KERNEL(add_squares, real keep, real take, real add, const real *x, real *v, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		v[i] = keep * v[i] + (take * x[i] * x[i] + add);
+	}
+}
+
+KERNEL(divide_root, const real *v, double correction, double eps, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] /= real(sqrt(double(v[i]) / correction) + eps);
+	}
+}
+
+KERNEL(power, const real *x, double e, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = real(pow(double(x[i]), e));
+	}
+}
+
+__device__ __forceinline__ real sigmoid(real x) {
+	const real e = exp(-size(x));
+	return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+}
+
+/* The curves of engine.Apply with their derivatives. */
+enum { CurveReLU, CurveGELU, CurveSiLU, CurveTanh, CurveLogistic };
+
+KERNEL(curve, int kind, const real *x, real *f, real *slope, real *bend, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		const real v = x[i];
+		real y = v > 0 ? v : real(0), d = v > 0 ? real(1) : real(0), c = 0;
+		if (kind == CurveGELU) {
+			const real cdf = real(0.5) * erfc(real(-0.70710678118654752440) * v), density = real(0.39894228040143267794) * exp(real(-0.5) * v * v);
+			y = v * cdf;
+			d = cdf + v * density;
+			c = density * (2 - v * v);
+		} else if (kind == CurveTanh) {
+			y = tanh(v);
+			d = 1 - y * y;
+			c = -2 * y * d;
+		} else if (kind != CurveReLU) {
+			const real s = sigmoid(v), t = s * (1 - s);
+			y = kind == CurveSiLU ? v * s : s;
+			d = kind == CurveSiLU ? s + v * t : t;
+			c = kind == CurveSiLU ? t * (2 + v * (1 - 2 * s)) : t * (1 - 2 * s);
+		}
+		f[i] = y;
+		slope[i] = d;
+		if (bend != 0) {
+			bend[i] = c;
+		}
+	}
+}
+
+/* y = keep y + b in every row. */
+KERNEL(add_row, const real *b, real keep, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) {
+		real *out = y + k * yStep + i * yStride + j;
+		*out = keep == 0 ? b[j] : keep * *out + b[j];
+	}
+}
+
+KERNEL(copy, const real *x, wide xStride, wide xStep, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) { y[k * yStep + i * yStride + j] = x[k * xStep + i * xStride + j]; }
+}
+
+/* y = x^T for rows x cols matrices x; a block of threads for each tile. */
+KERNEL(transpose, const real *x, wide xStride, wide xStep, real *y, wide yStride, wide yStep, int rows, int cols) {
+	SHARED(real, tile, TILE * (TILE + 1));
+	x += blockIdx.z * xStep;
+	y += blockIdx.z * yStep;
+	for (int l = threadIdx.y; l < TILE; l += ROWS) {
+		const int i = blockIdx.y * TILE + l, j = blockIdx.x * TILE + threadIdx.x;
+		tile[l * (TILE + 1) + threadIdx.x] = i < rows && j < cols ? x[i * xStride + j] : real(0);
+	}
+	__syncthreads();
+	for (int l = threadIdx.y; l < TILE; l += ROWS) {
+		const int i = blockIdx.x * TILE + l, j = blockIdx.y * TILE + threadIdx.x;
+		if (i < cols && j < rows) {
+			y[i * yStride + j] = tile[threadIdx.x * (TILE + 1) + l];
+		}
+	}
+}
+
+/* d = the diagonals of x, or x's diagonals = d. */
+KERNEL(diagonal, int set, real *x, wide xStride, wide xStep, real *d, int count, int m) {
+	for (wide e = first(); e < wide(count) * m; e += stride()) {
+		real *at = x + e / m * xStep + e % m * (xStride + 1);
+		if (set) {
+			*at = d[e];
+		} else {
+			d[e] = *at;
+		}
+	}
+}
+
+/* ---- pools: w holds the fields of engine.Pool in order ---- */
+
+enum { PoolHeight, PoolWidth, PoolWindow, PoolStride, PoolOutHeight, PoolOutWidth };
+
+/* The rows that row i of so many outputs summarises: height runs of width neighbouring rows, w[PoolWidth] apart. */
+#define RUNS(i)                                                                                                                          \
+	const int per = w[PoolOutHeight] * w[PoolOutWidth], length = per == 0 ? rows / outputs : 0, height = per == 0 ? 1 : w[PoolWindow];      \
+	const int width = per == 0 ? length : w[PoolWindow];                                                                                   \
+	const wide from = per == 0 ? wide(i) * length                                                                                          \
+							   : (i / per * w[PoolHeight] + i % per / w[PoolOutWidth] * w[PoolStride]) * wide(w[PoolWidth]) + i % w[PoolOutWidth] * w[PoolStride]
+
+KERNEL(pool_choose, const int *w, const real *x, wide xStride, int rows, int outputs, int cols, int *chosen) {
+	EACH(1, outputs, cols) {
+		RUNS(i);
+		wide best = from;
+		for (int a = 0; a < height; a++) {
+			for (int b = 0; b < width; b++) {
+				const wide r = from + wide(a) * w[PoolWidth] + b;
+				if (x[r * xStride + j] > x[best * xStride + j]) {
+					best = r;
+				}
+			}
+		}
+		chosen[k + i * cols + j] = int(best);
+	}
+}
+
+KERNEL(pool_reduce, const int *w, real weight, const int *chosen, const real *x, wide xStride, int rows, real *y, wide yStride, int outputs, int cols) {
+	EACH(1, outputs, cols) {
+		real sum = 0;
+		if (chosen != 0) {
+			sum = x[chosen[i * cols + j] * xStride + j];
+		} else {
+			RUNS(i);
+			for (int a = 0; a < height; a++) {
+				for (int b = 0; b < width; b++) {
+					sum += weight * x[(from + wide(a) * w[PoolWidth] + b) * xStride + j];
+				}
+			}
+		}
+		y[k + i * yStride + j] = sum;
+	}
+}
+
+/* Every element of x collects what the outputs over it hold, in their order. */
+KERNEL(pool_spread, const int *w, real weight, const int *chosen, const real *y, wide yStride, int outputs, real *x, wide xStride, int rows, int cols) {
+	const int per = w[PoolOutHeight] * w[PoolOutWidth], area = w[PoolHeight] * w[PoolWidth];
+	EACH(1, rows, cols) {
+		wide first = i / (per == 0 ? wide(rows / outputs) : area), top = 0, bottom = 0, left = 0, right = 0;
+		if (per != 0) {
+			const int row = i % area / w[PoolWidth], col = i % w[PoolWidth], s = w[PoolStride];
+			top = row < w[PoolWindow] ? 0 : (row - w[PoolWindow]) / s + 1;
+			left = col < w[PoolWindow] ? 0 : (col - w[PoolWindow]) / s + 1;
+			bottom = least(row / s, w[PoolOutHeight] - 1);
+			right = least(col / s, w[PoolOutWidth] - 1);
+			first *= per;
+		}
+		real sum = 0;
+		for (wide a = top; a <= bottom; a++) {
+			for (wide b = left; b <= right; b++) {
+				const wide o = first + a * w[PoolOutWidth] + b;
+				if (o >= outputs) {
+					continue;
+				}
+				if (chosen == 0) {
+					sum += weight * y[o * yStride + j];
+				} else if (chosen[o * cols + j] == i) {
+					sum += y[o * yStride + j];
+				}
+			}
+		}
+		x[k + i * xStride + j] = sum;
+	}
+}
+
+/* ---- losses; one block per row ---- */
+
+/* q_j of a row: its class, or its values where there are no classes, smoothed. */
+__device__ __forceinline__ real goal(const int *classes, const real *values, wide row, int j, real rest, real spread) {
+	return classes == 0 ? rest * values[j] + spread : classes[row] == j ? spread + rest : spread;
+}
+
+KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
+	const real *p, wide pStride, wide pStep, const real *norms, double *cost, real *g, wide gStride, wide gStep, real *d, wide dStride, wide dStep, int flat,
+	int rows, int cols) {
+	const wide row = blockIdx.x, k = row / rows, i = row % rows;
+	const bool counts = classes == 0 || classes[row] >= 0;
+	const real rest = 1 - smoothing, spread = smoothing / cols;
+	values += k * vStep + i * vStride;
+	out += k * oStep + i * oStride;
+	p += k * pStep + i * pStride;
+	double sum = 0;
+	real mass = 0;
+	for (int j = threadIdx.x; counts && j < cols; j += THREADS) {
+		const real q = goal(classes, values, row, j, rest, spread);
+		mass += q;
+		if (q != 0) {
+			sum += double(q) * double(norms[row] - out[j]);
+		}
+	}
+	sum = blockSum(sum);
+	mass = blockSum(mass);
+	if (threadIdx.x == 0) {
+		cost[row] = sum;
+	}
+	if (g == 0) {
+		return;
+	}
+	g += k * gStep + i * gStride;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		g[j] = counts ? factor * (mass * p[j] - goal(classes, values, row, j, rest, spread)) : real(0);
+		if (d != 0) {
+			real *at = d + k * dStep + i * dStride + j;
+			*at = counts && !flat ? factor * mass * *at : real(0);
+		}
+	}
+}
+
+enum { MisfitSquare, MisfitAbsolute, MisfitBinary };
+
+KERNEL(misfits, int kind, real factor, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
+	wide tStep, real *g, wide gStride, wide gStep, real *dg, wide dStride, wide dStep, double *cost, int rows, int cols) {
+	const wide row = blockIdx.x, k = row / rows, i = row % rows;
+	double sum = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		const real x = out[k * oStep + i * oStride + j], t = target[k * tStep + i * tStride + j], off = x - t;
+		real c = off * off / 2, slope = off, bend = 1;
+		if (kind == MisfitAbsolute) {
+			c = size(off);
+			slope = off > 0 ? real(1) : off < 0 ? real(-1) : real(0);
+			bend = 0;
+		} else if (kind == MisfitBinary) {
+			const real s = sigmoid(x);
+			c = most(x, real(0)) - x * t + log1p(exp(-size(x)));
+			slope = s - t;
+			bend = s * (1 - s);
+		}
+		sum += double(c);
+		if (g != 0) {
+			g[k * gStep + i * gStride + j] = factor * slope;
+			if (dg != 0) {
+				dg[k * dStep + i * dStride + j] = dout == 0 ? real(0) : factor * bend * dout[k * pStep + i * pStride + j];
+			}
+		}
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		cost[row] = sum;
+	}
+}
+
 /* ---- updates of parameters; u holds the numbers that change from step to step ---- */
 
 enum { LR, GradScale, L2, Keep, OwnNumbers };
@@ -707,9 +1024,9 @@ KERNEL(plan_rates, const double *sums, const double *traceLeft, const double *tr
 	c[RidgeRight] = c[CoefRight] * trace / traceRight[k];
 }
 
-/* h <- diag(d) + c D^(1/2) h D^(1/2) + ridge I, with a copy in bfloat16 where one is wanted, and x the relative increments of its diagonal; diag(d) and 0
+/* h <- diag(d) + rest + c D^(1/2) h D^(1/2) + ridge I, where rest is what earlier turns left off the diagonal, if that is kept, with a copy in bfloat16 where one is wanted, and x the relative increments of its diagonal; diag(d) and 0
    where the statistics are of no use. One block per row. */
-KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, float *h, bfloat *narrow16, float *x, int n) {
+KERNEL(plan_target, const double *coefs, int side, const float *d, const float *s, const float *rest, float *h, bfloat *narrow16, float *x, int n) {
 	const wide k = blockIdx.x / n, row = blockIdx.x;
 	const int i = blockIdx.x % n;
 	const double *c = coefs + Coefs * k;
@@ -721,63 +1038,13 @@ KERNEL(plan_target, const double *coefs, int side, const float *d, const float *
 			v += ridge;
 			x[row] = v / d[row];
 			v += d[row];
+		} else if (rest != 0 && valid) {
+			v += rest[row * n + j];
 		}
 		h[row * n + j] = v;
 		if (narrow16 != 0) {
 			narrow16[row * n + j] = narrowed(v);
 		}
-	}
-}
-
-/* The power steps of dense.NormEstimate: v starts as the row of the largest norm, of which est is the norm. */
-KERNEL(power_start, const float *x, const double *squares, int n, float *v, double *est) {
-	const wide at = wide(blockIdx.x) * n;
-	double top = 0;
-	for (int i = threadIdx.x; i < n; i += THREADS) {
-		top = most(top, squares[at + i]);
-	}
-	top = blockMost(top);
-	double behind = 1 - n; /* minus the first row of that norm */
-	for (int i = threadIdx.x; i < n; i += THREADS) {
-		if (squares[at + i] == top) {
-			behind = most(behind, double(-i));
-		}
-	}
-	const int row = int(-blockMost(behind));
-	const double norm = sqrt(top);
-	for (int j = threadIdx.x; j < n; j += THREADS) {
-		v[at + j] = norm > 0 ? float(x[(at + row) * n + j] / norm) : 0;
-	}
-	if (threadIdx.x == 0) {
-		est[blockIdx.x] = norm;
-	}
-}
-
-/* w = x v; one block per row. */
-KERNEL(power_step, const float *x, const float *v, int n, float *w) {
-	const wide k = blockIdx.x / n;
-	float sum = 0;
-	for (int j = threadIdx.x; j < n; j += THREADS) {
-		sum += x[wide(blockIdx.x) * n + j] * v[k * n + j];
-	}
-	sum = blockSum(sum);
-	if (threadIdx.x == 0) {
-		w[blockIdx.x] = sum;
-	}
-}
-
-KERNEL(power_norm, const float *w, int n, float *v, double *est) {
-	const wide at = wide(blockIdx.x) * n;
-	double sum = 0;
-	for (int i = threadIdx.x; i < n; i += THREADS) {
-		sum += double(w[at + i]) * w[at + i];
-	}
-	const double norm = sqrt(blockSum(sum));
-	for (int i = threadIdx.x; i < n; i += THREADS) {
-		v[at + i] = norm > 0 ? float(w[at + i] / norm) : 0;
-	}
-	if (threadIdx.x == 0) {
-		est[blockIdx.x] = most(est[blockIdx.x], norm);
 	}
 }
 
@@ -860,7 +1127,7 @@ KERNEL(plan_quotients, const float *x, const float *w, int n, float *next) {
 #define HIGH 1e14
 
 /* d moves to next, where that is positive, and is divided by its geometric mean; powers = d^exponent. One block per matrix. */
-KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers) {
+KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers, double *scale) {
 	const wide at = wide(blockIdx.x) * n;
 	if (coefs[Coefs * blockIdx.x + Valid] == 0) {
 		return;
@@ -876,10 +1143,22 @@ KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int 
 		mean += log(v);
 	}
 	const double c = exp(-blockSum(mean) / n);
+	if (threadIdx.x == 0) {
+		scale[blockIdx.x] = c;
+	}
 	for (int i = threadIdx.x; i < n; i += THREADS) {
 		const double v = least(HIGH, most(LOW, c * d[at + i]));
 		d[at + i] = float(v);
 		powers[at + i] = float(pow(double(float(v)), exponent));
+	}
+}
+
+/* rest <- what the turned target h has off its diagonal, in the scale of d. */
+KERNEL(plan_rest, const double *coefs, const double *scale, const float *h, float *rest, int count, int n) {
+	EACH(count, n, n) {
+		if (coefs[Coefs * k + Valid] != 0) {
+			rest[e] = i == j ? 0.0f : float(scale[k]) * 0.5f * (h[e] + h[k * n * n + j * n + i]);
+		}
 	}
 }
 

@@ -17,6 +17,12 @@ type Allocator[T dense.Float] interface {
 	Reserve(n int)
 }
 
+// Sized is implemented by backends whose memory is limited.
+type Sized interface {
+	// Memory is how many bytes the device has in all.
+	Memory() int
+}
+
 // Arena owns memory of a backend, until nobody holds the Arena any more.
 type Arena[T dense.Float] struct {
 	owner Allocator[T]

@@ -13,6 +13,9 @@ type Backend[T dense.Float] interface {
 	Normaliser[T]
 	Movement[T]
 	Updates[T]
+	Elements[T]
+	Pooling[T]
+	Losses[T]
 }
 
 // Products are batches of matrix products. No two matrices of c may share memory.
@@ -34,6 +37,8 @@ type Spectral[T dense.Float] interface {
 	// Cayley sets q_k to the rotation (I + N)(I - N)^-1 of the skew-symmetric N = n_k, or for terms > 0 to its product form of that many
 	// factors (dense.CayleyTruncated), for norms below 1.
 	Cayley(n Batch[T], terms int, q Batch[T])
+	// NormEstimate sets est[k] to a lower estimate of the spectral norm of the symmetric or skew-symmetric n_k, as dense.NormEstimate does.
+	NormEstimate(n Batch[T], est []float64)
 	// RotatedDiagonal sets d to the diagonals of q_k^T m_k q_k for the symmetric m_k, whose lower triangles are read.
 	RotatedDiagonal(q, m Batch[T], d []T)
 }
@@ -85,6 +90,8 @@ type Movement[T dense.Float] interface {
 	// Gather sets row i of dst to row index[i] of table, Scatter adds row i of src to row index[i] of table, for one i after the other.
 	Gather(table dense.Matrix[T], index []int32, dst dense.Matrix[T])
 	Scatter(src dense.Matrix[T], index []int32, table dense.Matrix[T])
+	// Copy sets y_k = x_k.
+	Copy(x, y Batch[T])
 	// Patches copies the patches of images, Pixels adds patches up at the pixels they came from, which is the transposed map. Matrix k of images
 	// is an image, a pixel a row; matrix k of patches holds its patches, one a row.
 	Patches(w Window, images, patches Batch[T])
@@ -103,4 +110,47 @@ type Updates[T dense.Float] interface {
 	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
 	Sign(u Sign, w, g, m []T)
 	RootFree(u RootFree, w, g, s, m []T)
+}
+
+// Elements are operations on the corresponding elements of slices of one length, and simple ones on matrices. An operand whose factor is 0 plays no
+// part and may be nil.
+type Elements[T dense.Float] interface {
+	// Blend sets y = a x + b z; y may be x or z.
+	Blend(a T, x []T, b T, z, y []T)
+	// Multiply sets y = keep y + x z; y may be x or z.
+	Multiply(x, z []T, keep T, y []T)
+	// AddSquares sets v = keep v + (take x^2 + add).
+	AddSquares(keep, take, add T, x, v []T)
+	// DivideRoot divides y by sqrt(v/correction) + eps.
+	DivideRoot(v []T, correction, eps float64, y []T)
+	// Power sets y = x^e for positive x; y may be x.
+	Power(x []T, e float64, y []T)
+	// Apply sets f to the curve at the elements of x, slope to its derivative and, unless bend is nil, bend to its second derivative.
+	Apply(c Curve, x, f, slope, bend []T)
+	// AddRow adds b to every row of keep y_k.
+	AddRow(b []T, keep T, y Batch[T])
+	// Transpose sets y_k = x_k^T.
+	Transpose(x, y Batch[T])
+	// Mirror completes the symmetric x_k from their upper triangles.
+	Mirror(x Batch[T])
+	// Diagonal sets d to the diagonals of x_k, SetDiagonal sets them.
+	Diagonal(x Batch[T], d []T)
+	SetDiagonal(d []T, x Batch[T])
+}
+
+// Pooling summarises rows.
+type Pooling[T dense.Float] interface {
+	// Choose sets chosen to the rows of x that hold the maxima for each element of so many outputs.
+	Choose(p Pool, x dense.Matrix[T], outputs int, chosen []int32)
+	// Reduce is the linear map from x to y, Spread its transpose. Where p.Max is set they follow chosen.
+	Reduce(p Pool, x dense.Matrix[T], chosen []int32, y dense.Matrix[T])
+	Spread(p Pool, y dense.Matrix[T], chosen []int32, x dense.Matrix[T])
+}
+
+// Losses are losses of rows with their gradients.
+type Losses[T dense.Float] interface {
+	CrossEntropy(l CrossEntropy[T])
+	// Misfits sets cost to the sums of the losses of the rows and, unless g is empty, g to factor times their derivatives and, unless dg is empty, dg to
+	// the derivatives of those along dout, 0 where dout is empty.
+	Misfits(kind Misfit, factor T, out, dout, target, g, dg Batch[T], cost []float64)
 }

@@ -20,6 +20,14 @@ func (*cpu[T]) Scatter(src dense.Matrix[T], index []int32, table dense.Matrix[T]
 	}
 }
 
+// Copy implements Movement.
+func (c *cpu[T]) Copy(x, y Batch[T]) {
+	x.MustMatch("Copy", &y)
+	for i := range x.Count * x.Rows {
+		copy(y.row(i), x.row(i))
+	}
+}
+
 // Window is the geometry of the patches of an image of Height x Width pixels with Channels values each. A patch is what lies under a kernel of
 // KernelHeight x KernelWidth pixels: pixel after pixel, the channels of a pixel next to each other, and the channels of one group after
 // those of another. Patches stand StrideHeight and StrideWidth pixels apart, the pixels of a patch Dilation; beyond the image are

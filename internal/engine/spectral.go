@@ -27,6 +27,21 @@ type normBound[T dense.Float] struct{}
 
 func (normBound[T]) block(t *blockTask[T], k int) { t.bounds[k] = dense.NormBound(t.a.At(k)) }
 
+// NormEstimate implements Spectral.
+func (c *cpu[T]) NormEstimate(n Batch[T], est []float64) {
+	MustHave("NormEstimate", n.Rows, n.Cols)
+	MustHave("NormEstimate", n.Count, len(est))
+	c.runBlocks(blockTask[T]{do: normEstimate[T]{}, a: n, bounds: est}, n.Count, n.Count*n.Rows*n.Rows)
+}
+
+type normEstimate[T dense.Float] struct{}
+
+func (normEstimate[T]) block(t *blockTask[T], k int) {
+	work, loan := dense.Borrow[T](2 * t.a.Rows)
+	t.bounds[k] = dense.NormEstimate(t.a.At(k), work)
+	loan.Return()
+}
+
 // Cayley implements Spectral.
 func (c *cpu[T]) Cayley(n Batch[T], terms int, q Batch[T]) {
 	n.MustMatch("Cayley", &q)

@@ -32,11 +32,12 @@ var mayImport = map[string][]string{
 	"internal/matio":      {"internal/dense", "internal/eigen", "internal/atomicfile"},
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
+	"internal/matfun":     {"internal/dense", "internal/engine"},
 	"roots":               {"internal/dense", "internal/eigen", "internal/engine", "spectral"},
 	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
 	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
-	"manifold/problem":    {"internal/dense", "internal/eigen", "spectral", "roots", "manifold", "manifold/solve"},
+	"manifold/problem":    {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral", "roots", "manifold", "manifold/solve"},
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
 	"esadapt/bench":       {"esadapt", "esadapt/bbob"},
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
 	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
 	"cuda/cshared":               {"cuda"},
-	"cuda/devicetest":            {"cuda", "internal/engine", "nnopt", "nnopt/net", "nnopt/train", "roots"},
+	"cuda/devicetest":            {"cuda", "internal/engine", "manifold/problem", "nnopt", "nnopt/net", "nnopt/train", "roots"},
 	"cuda/internal/blas":         {},
 	"cuda/internal/dl":           {},
 	"cuda/internal/emu":          {},
@@ -69,8 +70,8 @@ var mayImport = map[string][]string{
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
 var testsMayImport = []string{"internal/allocs", "internal/browser", "internal/cputime", "internal/golden", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
-// testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to.
-var testsOf = map[string][]string{"cuda": {"nnopt"}}
+// testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to, the decomposition as the oracle of matrix functions.
+var testsOf = map[string][]string{"cuda": {"nnopt"}, "internal/matfun": {"internal/eigen"}}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {

@@ -49,6 +49,7 @@ var barycenter = Problem{
 		b.m, err = m(b.n)
 		return b, err
 	},
+	device: barycenterDevice,
 }
 
 // barycenterObjective is the weighted sum of squared Bures-Wasserstein distances. With K_k = F' A_k F, S = sum w_k K_k^1/2 and M = F'F the

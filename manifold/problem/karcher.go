@@ -40,6 +40,7 @@ var mean = Problem{
 		}
 		return newKarcher(m0, d.Matrices, frames, w), nil
 	},
+	device: meanDevice,
 }
 
 // Mean returns the weighted Karcher mean of SPD matrices of one size; nil weights are equal. It is Solve("mean", ...) with the defaults: the

@@ -33,6 +33,7 @@ var logdet = Problem{
 		}
 		return newLogdet(m0, target, count), nil
 	},
+	device: logdetDevice,
 }
 
 // logdetTarget returns the frame of S, given or computed as X^T X / N.
@@ -53,18 +54,27 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 		return nil, 0, err
 	}
 	if x.Rows < x.Cols {
-		return nil, 0, &DataError{Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
-			Remedy: "give at least as many samples as dimensions, or use a shrinkage estimator"}
+		return nil, 0, tooFewSamples(x)
 	}
 	s := dense.New[float64](x.Cols, x.Cols)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
 	f, err := manifold.NewFrame(symmetric(s))
 	if err != nil {
-		return nil, 0, &DataError{Where: "sample covariance", Err: err,
-			Remedy: "the samples lie in a subspace: drop dependent columns, or use a shrinkage estimator"}
+		return nil, 0, singularCovariance(err)
 	}
 	return f, x.Rows, nil
 }
+
+func tooFewSamples(x dense.Matrix[float64]) error {
+	return &DataError{Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
+		Remedy: "give at least as many samples as dimensions, or use a shrinkage estimator"}
+}
+
+func singularCovariance(err error) error {
+	return &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or use a shrinkage estimator"}
+}
+
+var errIllConditioned = errors.New("the closed form does not satisfy the optimality condition to rounding: the matrix is too ill-conditioned")
 
 // logdetObjective is log det X + tr(X^-1 S). With M = F^-1 S F^-T the whitened differential is I - M and the Hessian (eta M + M eta)/2.
 type logdetObjective struct {
@@ -155,7 +165,7 @@ func logdetClosedForm(in instance, m *manifold.Affine, _ *Options) (*solve.Resul
 	r.RelativeGradient = r.GradientNorm / l.GradientScale(r.Objective)
 	r.Converged = r.RelativeGradient <= closedFormTolerance
 	if !r.Converged {
-		return nil, errors.New("the closed form does not satisfy the optimality condition to rounding: the matrix is too ill-conditioned")
+		return nil, errIllConditioned
 	}
 	r.Reason = solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("X = S, gradient norm %.3g", r.GradientNorm), Converged: true}
 	r.Certificate = l.Certify(r.Point, r.GradientNorm, memo)

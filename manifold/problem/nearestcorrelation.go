@@ -28,6 +28,7 @@ var nearestCorrelation = Problem{
 		What:   "Riemannian trust region on factors with unit rows, X = V V', as a cross-check",
 		direct: correlationTrust, resumes: true,
 	}},
+	device: nearestCorrelationDevice,
 }
 
 // correlationRun is the dual problem max -1/2 ||(C + Diag y)+||^2 + b'y + 1/2 ||C||^2 after the shift by the floor: C - floor I, b = 1 - floor.
@@ -41,16 +42,38 @@ type correlationRun struct {
 	s       *split
 	grad    []float64 // diag X - b
 	value   float64   // 1/2 ||X||^2 - b'y, to be minimized
+	// project returns X, the positive part of shifted, and 1/2 ||X||^2. Made from the eigenvalues in s unless it runs on a device.
+	project func() (dense.Matrix[float64], float64, error)
 }
 
 func newCorrelationRun(d *Data, o *Options) (*correlationRun, error) {
+	r, err := startCorrelation(d, o)
+	if err != nil {
+		return nil, err
+	}
+	r.s = newSplit(len(r.y))
+	r.project = func() (dense.Matrix[float64], float64, error) {
+		if err := r.s.set(r.shifted); err != nil {
+			return r.s.plus, 0, err
+		}
+		half := 0.0
+		for _, l := range r.s.values[r.s.negative:] {
+			half += l * l / 2
+		}
+		return r.s.plus, half, nil
+	}
+	return r, nil
+}
+
+// startCorrelation is a run without a way to project.
+func startCorrelation(d *Data, o *Options) (*correlationRun, error) {
 	c, err := oneSymmetric(d, "solve them one at a time")
 	if err != nil {
 		return nil, err
 	}
 	n := c.Rows
 	r := &correlationRun{c: c.Clone(), floor: o.Floor, b: 1 - o.Floor, mon: newMonitor(&o.Solver, n*n), y: make([]float64, n),
-		shifted: dense.New[float64](n, n), s: newSplit(n), grad: make([]float64, n)}
+		shifted: dense.New[float64](n, n), grad: make([]float64, n)}
 	for i := range n {
 		r.c.Set(i, i, r.c.At(i, i)-r.floor)
 		r.y[i] = r.b - r.c.At(i, i)
@@ -64,15 +87,13 @@ func (r *correlationRun) evaluate(y []float64) error {
 	for i, v := range y {
 		r.shifted.Set(i, i, r.shifted.At(i, i)+v)
 	}
-	if err := r.s.set(r.shifted); err != nil {
+	plus, half, err := r.project()
+	if err != nil {
 		return err
 	}
-	r.value = 0
-	for _, l := range r.s.values[r.s.negative:] {
-		r.value += l * l / 2
-	}
+	r.value = half
 	for i, v := range y {
-		r.grad[i] = r.s.plus.At(i, i) - r.b
+		r.grad[i] = plus.At(i, i) - r.b
 		r.value -= r.b * v
 	}
 	return nil
@@ -266,6 +287,8 @@ func (k *correlationCG) diagonal(ridge float64) {
 	}
 }
 
+var errVanished = errors.New("nearest-correlation: a diagonal entry of the projection vanished; give more iterations")
+
 // outcome scales X to unit diagonal, which makes it feasible, and bounds its distance D to the solution by the duality gap: the objective is
 // 1-strongly convex, so D^2/2 <= gap = 1/2 ||X^ - X||^2 + <X^, (C + Diag y)->.
 func (r *correlationRun) outcome(products int) (*outcome, error) {
@@ -275,7 +298,7 @@ func (r *correlationRun) outcome(products int) (*outcome, error) {
 	for i := range n {
 		d := x.At(i, i)
 		if !(d > 0) {
-			return nil, errors.New("nearest-correlation: a diagonal entry of the projection vanished; give more iterations")
+			return nil, errVanished
 		}
 		scale[i] = math.Sqrt(r.b / d)
 	}

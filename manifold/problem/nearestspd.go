@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -30,6 +31,7 @@ var nearestSPD = Problem{
 		What:   "trust region on factors, X = floor I + V V', as a cross-check",
 		direct: nearestSPDTrust, resumes: true,
 	}},
+	device: nearestSPDDevice,
 }
 
 // nearestFloor returns the matrix and the absolute floor.
@@ -43,8 +45,7 @@ func nearestFloor(d *Data, o *Options) (a dense.Matrix[float64], s *split, floor
 	}
 	largest := s.values[a.Rows-1]
 	if !(largest > 0) {
-		return a, nil, 0, &DataError{Where: "matrix 0", Err: fmt.Errorf("has no positive eigenvalue (largest %.4g): there is no scale for the floor", largest),
-			Remedy: "check its sign"}
+		return a, nil, 0, noPositiveEigenvalue(largest)
 	}
 	relative := o.Floor
 	if relative == 0 {
@@ -96,7 +97,7 @@ func nearestSPDPolar(d *Data, o *Options) (*outcome, error) {
 	return nearestOutcome(a, x, floor, below, "one polar decomposition"), nil
 }
 
-// nearestOutcome reports X with the residual of the optimality conditions X - A >= 0, X >= floor, <X - A, X - floor I> = 0.
+// nearestOutcome reports X, where so many eigenvalues (-1: not counted) were below the floor, with the residual of the optimality conditions X - A >= 0, X >= floor, <X - A, X - floor I> = 0.
 func nearestOutcome(a, x dense.Matrix[float64], floor float64, below int, how string) *outcome {
 	var square, product float64
 	for i := range a.Rows {
@@ -107,9 +108,13 @@ func nearestOutcome(a, x dense.Matrix[float64], floor float64, below int, how st
 		}
 		product -= floor * (x.At(i, i) - a.At(i, i))
 	}
+	number := strconv.Itoa(below)
+	if below < 0 {
+		number = "some"
+	}
 	residual := math.Abs(product) / max(math.Sqrt(dense.Dot(a.Data, a.Data)), math.SmallestNonzeroFloat64)
 	r := &solve.Result{Converged: true, Objective: square / 2, GradientNorm: residual, Evaluations: 1,
-		Reason:      solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("%s, %d eigenvalues raised to %.3g", how, below, floor), Converged: true},
+		Reason:      solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("%s, %s eigenvalues raised to %.3g", how, number, floor), Converged: true},
 		Certificate: solve.Certificate{Kind: "closed-form", Value: residual}}
 	return &outcome{run: r, n: a.Rows, count: 1, solution: symmetric(x), parts: []Part{numberPart("distance", math.Sqrt(square))}}
 }

@@ -34,6 +34,10 @@ type Options struct {
 	Start mat.Symmetric
 	// Normalization fixes the scale where the problem leaves it free (tyler, kron-mle); default TraceN.
 	Normalization Normalization
+	// Device is where the products are computed: "" or "cpu", or a device such as "cuda" or "cuda:1", for the problems that OnDevice names.
+	Device string
+	// Single computes in float32, on a device only; the default is float64. Solver.Tolerance is then 1e-4 unless it is given.
+	Single bool
 	Parameters
 	// Solver bounds and observes the run.
 	Solver solve.Options
@@ -120,6 +124,8 @@ type Problem struct {
 	Own   []Method
 	// prepare checks the data and builds the objective; nil if every method is direct.
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
+	// device solves it in products on a device; nil if it has no such way.
+	device *deviceMethod
 }
 
 // instance is a problem with its data.
@@ -203,6 +209,13 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 
 // dispatch runs the method in the metric that the options ask for, and returns its name.
 func (p Problem) dispatch(d *Data, o *Options) (*outcome, string, error) {
+	if o.Device != "" && o.Device != "cpu" {
+		c, err := p.outcomeOnDevice(d, o)
+		return c, productsName, err
+	}
+	if o.Single {
+		return nil, "", &DeviceError{p.Name, "single precision is for devices"}
+	}
 	if err := p.checkMetric(o); err != nil {
 		return nil, "", err
 	}

@@ -24,12 +24,26 @@ var student = Problem{
 	Uses:  []string{"nu"},
 	Own:   []Method{scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
-		nu := o.Nu
-		if nu == 0 {
-			nu = 3
-		}
-		return newScatter(d, m, func(n int) (loss, float64) { return studentLoss(nu, n), nu + float64(n) })
+		return newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
 	},
+	device: scatterDevice(studentOf),
+}
+
+// studentOf and huberOf return the loss for the parameters and its reach, see newScatter.
+func studentOf(o *Options, n int) (loss, float64) {
+	nu := o.Nu
+	if nu == 0 {
+		nu = 3
+	}
+	return studentLoss(nu, n), nu + float64(n)
+}
+
+func huberOf(o *Options, n int) (loss, float64) {
+	quantile := o.Quantile
+	if quantile == 0 {
+		quantile = 0.9
+	}
+	return huberLoss(quantile, n)
 }
 
 var huber = Problem{
@@ -44,12 +58,9 @@ var huber = Problem{
 		run:  general(solve.Solver{Run: solve.Trust}).run, resumes: true,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
-		quantile := o.Quantile
-		if quantile == 0 {
-			quantile = 0.9
-		}
-		return newScatter(d, m, func(n int) (loss, float64) { return huberLoss(quantile, n) })
+		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
 	},
+	device: scatterDevice(huberOf),
 }
 
 var scatterFixedPoint = Method{
@@ -120,21 +131,11 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 		return nil, err
 	}
 	N, n := x.Rows, x.Cols
-	if N < n {
-		return nil, &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
-			Remedy: "give more samples, reduce the dimension, or use shrinkage"}
-	}
 	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n)}
 	var reach float64
 	s.loss, reach = choose(n)
-	zeros := 0
-	for i := range N {
-		if dense.Dot(x.Row(i), x.Row(i)) == 0 {
-			zeros++
-		}
-	}
-	if limit := 1 - float64(n)/reach; zeros > 0 && float64(zeros) >= limit*float64(N) {
-		return nil, &DataError{Err: fmt.Errorf("%d of %d samples are zero; the estimate exists for a share below %.3g", zeros, N, limit), Remedy: "remove them"}
+	if err := scatterExists(x, reach); err != nil {
+		return nil, err
 	}
 	second := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, second)
@@ -143,6 +144,25 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 	}
 	s.m, err = m(n)
 	return s, err
+}
+
+// scatterExists refuses samples that are too few, or zero too often.
+func scatterExists(x dense.Matrix[float64], reach float64) error {
+	N, n := x.Rows, x.Cols
+	if N < n {
+		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
+			Remedy: "give more samples, reduce the dimension, or use shrinkage"}
+	}
+	zeros := 0
+	for i := range N {
+		if dense.Dot(x.Row(i), x.Row(i)) == 0 {
+			zeros++
+		}
+	}
+	if limit := 1 - float64(n)/reach; zeros > 0 && float64(zeros) >= limit*float64(N) {
+		return &DataError{Err: fmt.Errorf("%d of %d samples are zero; the estimate exists for a share below %.3g", zeros, N, limit), Remedy: "remove them"}
+	}
+	return nil
 }
 
 func (s *scatterObjective) size() (int, int) { return s.x.Cols, s.x.Rows }

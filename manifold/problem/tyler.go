@@ -37,6 +37,7 @@ var tyler = Problem{
 		t.m, err = m(x.Cols)
 		return t, err
 	},
+	device: tylerDevice,
 }
 
 // tylerObjective is log det X + (n/N) sum log(x' X^-1 x). With z = F^-1 x, q = z'z and P = (n/N) sum z z'/q the whitened differential is I - P,
@@ -53,6 +54,23 @@ type tylerObjective struct {
 // (Tyler, Ann. Statist. 15 (1987) 234-251); points in a proper subspace are found by a Cholesky factorization of the scatter of the directions. It
 // leaves the samples scaled to unit length in z.
 func (t *tylerObjective) check() error {
+	if err := t.checkDirections(); err != nil {
+		return err
+	}
+	t.gram(t.z, t.work)
+	if err := manifold.CheckSPD(symmetric(t.work)); err != nil {
+		return tylerSubspace(err)
+	}
+	return nil
+}
+
+func tylerSubspace(err error) error {
+	return &DataError{Where: "scatter of the directions", Err: err,
+		Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
+}
+
+// checkDirections is check without the scatter of the directions.
+func (t *tylerObjective) checkDirections() error {
 	N, n := t.x.Rows, t.x.Cols
 	if N <= n {
 		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
@@ -68,11 +86,6 @@ func (t *tylerObjective) check() error {
 	if count, first := t.repeated(); n > 1 && count*n >= N {
 		return &DataError{Where: fmt.Sprintf("sample %d", first), Err: fmt.Errorf("%d of the %d samples point in its direction; Tyler's matrix exists only if fewer than N/n = %.3g do",
 			count, N, float64(N)/float64(n)), Remedy: "remove repeated samples, or use a regularised estimator"}
-	}
-	t.gram(t.z, t.work)
-	if err := manifold.CheckSPD(symmetric(t.work)); err != nil {
-		return &DataError{Where: "scatter of the directions", Err: err,
-			Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
 	}
 	return nil
 }

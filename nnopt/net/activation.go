@@ -1,6 +1,10 @@
 package net
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // Curve is a function that an Activation applies to every element.
 type Curve string
@@ -19,10 +23,11 @@ func Curves() []Curve { return []Curve{ReLU, GELU, SiLU, Tanh, Sigmoid} }
 
 // Activation applies a curve to every element.
 type Activation[T Float] struct {
-	curve       Curve
+	curve       engine.Curve
 	x           Dual[T]
 	y, gx       buffer[T]
 	slope, bend []T // first and second derivatives at x
+	turned      []T // the derivative of slope
 }
 
 // NewActivation returns the layer of a curve.
@@ -32,7 +37,7 @@ func NewActivation[T Float](c Curve) *Activation[T] {
 	default:
 		fail("unknown activation %q", c)
 	}
-	return &Activation[T]{curve: c}
+	return &Activation[T]{curve: c.curveOf()}
 }
 
 // Params implements Layer.
@@ -46,27 +51,21 @@ func (a *Activation[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	a.x = x
 	y := a.y.take(p, x.V.Rows, x.V.Cols)
 	n := len(y.V.Data)
-	a.slope = grown(a.slope, n)
+	a.slope = p.grown(a.slope, n)
 	bend := []T(nil)
 	if p.Tangent {
-		a.bend = grown(a.bend, n)
+		a.bend = p.grown(a.bend, n)
 		bend = a.bend
 	}
-	evaluate(a.curve, x.V.Data[:n], y.V.Data, a.slope, bend)
+	e := p.engine()
+	e.Apply(a.curve, x.V.Data[:n], y.V.Data, a.slope, bend)
 	switch {
 	case y.dual() && x.dual():
-		multiply(y.D.Data, a.slope, x.D.Data)
+		e.Multiply(a.slope, x.D.Data[:n], 0, y.D.Data)
 	case y.dual():
 		y.D.Zero()
 	}
 	return y
-}
-
-func multiply[T Float](dst, a, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] = a[i] * b[i]
-	}
 }
 
 // Backward implements Layer.
@@ -74,70 +73,28 @@ func (a *Activation[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	if !need {
 		return Dual[T]{}
 	}
-	gx := a.gx.take(p, g.V.Rows, g.V.Cols)
-	multiply(gx.V.Data, g.V.Data, a.slope)
+	gx, e := a.gx.take(p, g.V.Rows, g.V.Cols), p.engine()
+	n := len(gx.V.Data)
+	e.Multiply(g.V.Data[:n], a.slope, 0, gx.V.Data)
 	if !gx.dual() {
 		return gx
 	}
 	if g.dual() {
-		multiply(gx.D.Data, g.D.Data, a.slope)
+		e.Multiply(g.D.Data[:n], a.slope, 0, gx.D.Data)
 	} else {
 		gx.D.Zero()
 	}
 	if a.x.dual() {
-		for i, v := range g.V.Data {
-			gx.D.Data[i] += v * a.bend[i] * a.x.D.Data[i]
-		}
+		a.turned = p.grown(a.turned, n)
+		e.Multiply(a.bend, a.x.D.Data[:n], 0, a.turned)
+		e.Multiply(g.V.Data[:n], a.turned, 1, gx.D.Data)
 	}
 	return gx
 }
 
-// evaluate sets f, its slope and, unless bend is nil, its second derivative at the elements of x.
-func evaluate[T Float](c Curve, x, f, slope, bend []T) {
-	f, slope = f[:len(x)], slope[:len(x)]
-	switch c {
-	case ReLU:
-		for i, v := range x {
-			f[i], slope[i] = 0, 0
-			if v > 0 {
-				f[i], slope[i] = v, 1
-			}
-		}
-		clear(bend)
-	case GELU:
-		for i, v := range x {
-			cdf, density := normal(v)
-			f[i], slope[i] = v*cdf, cdf+v*density
-			if bend != nil {
-				bend[i] = density * (2 - v*v)
-			}
-		}
-	case SiLU:
-		for i, v := range x {
-			s := sigmoid(v)
-			d := s * (1 - s)
-			f[i], slope[i] = v*s, s+v*d
-			if bend != nil {
-				bend[i] = d * (2 + v*(1-2*s))
-			}
-		}
-	case Tanh:
-		for i, v := range x {
-			t := tanh(v)
-			f[i], slope[i] = t, 1-t*t
-			if bend != nil {
-				bend[i] = -2 * t * (1 - t*t)
-			}
-		}
-	case Sigmoid:
-		for i, v := range x {
-			s := sigmoid(v)
-			f[i], slope[i] = s, s*(1-s)
-			if bend != nil {
-				bend[i] = s * (1 - s) * (1 - 2*s)
-			}
-		}
-	}
+// curveOf is the curve as the engine knows it.
+func (c Curve) curveOf() engine.Curve {
+	return map[Curve]engine.Curve{ReLU: engine.ReLU, GELU: engine.GELU, SiLU: engine.SiLU, Tanh: engine.Tanh, Sigmoid: engine.Logistic}[c]
 }
 
 func activationEntries() (all []Entry) {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -15,6 +16,7 @@ type BatchNorm[T Float] struct {
 	// the running averages, 1 x width, and whether they were used in the last Forward
 	mean, variance Matrix[T]
 	running        bool
+	inverse        []T // of the running standard deviations, and other numbers of columns
 	h, gx          buffer[T]
 }
 
@@ -49,43 +51,39 @@ func (b *BatchNorm[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	b.running = !p.Train
 	if b.running {
 		h := b.h.take(p, x.V.Rows, x.V.Cols)
-		linear(x, h, b.applyScale)
-		for i := range h.V.Rows {
-			row := h.V.Row(i)
-			for j := range row {
-				row[j] -= b.mean.Data[j] / sqrt(b.variance.Data[j]+normEps)
-			}
+		linear(x, h, b.applyScale(p))
+		for j, s := range b.inverse {
+			b.inverse[j] = -b.mean.Data[j] * s
 		}
+		p.engine().AddRow(b.inverse, 1, engine.One(h.V))
 		return b.scale.forward(p, h)
 	}
 	h := b.columns.forward(p, x)
 	if !p.Tangent {
-		b.average(x.V)
+		b.average(p, x.V)
 	}
 	return b.scale.forward(p, h)
 }
 
 // average moves the running averages towards the statistics of x.
-func (b *BatchNorm[T]) average(x Matrix[T]) {
+func (b *BatchNorm[T]) average(p *Pass[T], x Matrix[T]) {
+	b.inverse = grown(b.inverse, x.Cols)
+	clear(b.inverse)
+	p.engine().ColSums(engine.One(x), b.inverse)
 	for j, s := range b.columns.scale {
-		var mean T
-		for i := range x.Rows {
-			mean += x.At(i, j)
-		}
-		mean /= T(x.Rows)
+		mean := b.inverse[j] / T(x.Rows)
 		b.mean.Data[j] += batchNormMomentum * (mean - b.mean.Data[j])
 		b.variance.Data[j] += batchNormMomentum * (1/(s*s) - normEps - b.variance.Data[j])
 	}
 }
 
 // applyScale divides the columns of x by the running standard deviations.
-func (b *BatchNorm[T]) applyScale(x, y Matrix[T]) {
-	for i := range y.Rows {
-		in, out := x.Row(i), y.Row(i)
-		for j := range out {
-			out[j] = in[j] / sqrt(b.variance.Data[j]+normEps)
-		}
+func (b *BatchNorm[T]) applyScale(p *Pass[T]) func(x, y Matrix[T]) {
+	b.inverse = grown(b.inverse, len(b.variance.Data))
+	for j, v := range b.variance.Data {
+		b.inverse[j] = 1 / sqrt(v+normEps)
 	}
+	return func(x, y Matrix[T]) { p.engine().ScaleCols(b.inverse, engine.One(x), 0, engine.One(y)) }
 }
 
 // Backward implements Layer.
@@ -98,7 +96,7 @@ func (b *BatchNorm[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return b.columns.backward(p, gh)
 	}
 	gx := b.gx.take(p, g.V.Rows, g.V.Cols)
-	linear(gh, gx, b.applyScale)
+	linear(gh, gx, b.applyScale(p))
 	return gx
 }
 

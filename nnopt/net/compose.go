@@ -59,7 +59,7 @@ func (s *Residual[T]) Params(prefix string) []*Param[T] { return s.Inner.Params(
 func (s *Residual[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	f := s.Inner.Forward(p, x)
 	y := s.y.take(p, x.V.Rows, x.V.Cols)
-	add(x, f, y)
+	add(p, x, f, y)
 	return y
 }
 
@@ -70,7 +70,7 @@ func (s *Residual[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return Dual[T]{}
 	}
 	gx := s.gx.take(p, g.V.Rows, g.V.Cols)
-	add(g, f, gx)
+	add(p, g, f, gx)
 	return gx
 }
 

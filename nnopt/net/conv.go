@@ -119,7 +119,7 @@ func (c *Conv2d[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	}
 	var keep T
 	if c.Bias != nil {
-		fillRows(c.Bias.value(p), y)
+		addRow(p, c.Bias.value(p), 0, y)
 		keep = 1
 	}
 	for k := range c.o.Groups {

@@ -13,7 +13,9 @@ type CrossEntropy[T Float] struct {
 	Sum       bool
 	Smoothing float64 // share of q that is spread evenly over all classes
 
-	p, q, norms []T // probabilities of all rows, target of one row, logarithms of the sums
+	ground[T]
+	p, norms []T       // probabilities of all rows, logarithms of the sums
+	cost     []float64 // of the rows
 }
 
 // Factor implements Loss.
@@ -43,89 +45,40 @@ func (l *CrossEntropy[T]) Check(rows, cols int, t *Target[T]) error {
 
 // Evaluate implements Loss.
 func (l *CrossEntropy[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
-	factor := l.Factor(out.V, t)
+	factor, e := l.Factor(out.V, t), l.engine()
 	p := l.probabilities(out.V)
-	if g.dual() && out.dual() {
-		g.D.Copy(out.D)
-		engine.CPU[T]().SoftmaxMap(engine.One(p), engine.One(g.D))
+	f := l.form(out.V, t)
+	f.Factor, f.P, f.Norms, f.Cost = T(factor), engine.One(p), l.norms, l.cost
+	if g.V.Data != nil {
+		f.G = engine.One(g.V)
 	}
-	l.q = grown(l.q, out.V.Cols)
-	var total float64
-	for i := range out.V.Rows {
-		counts := l.setTarget(t, i)
-		if counts {
-			total += l.row(out.V.Row(i), l.norms[i])
+	if f.Flat = !out.dual(); g.V.Data != nil && g.dual() {
+		f.D = engine.One(g.D)
+		if !f.Flat {
+			e.Copy(engine.One(out.D), engine.One(g.D))
+			e.SoftmaxMap(f.P, f.D)
 		}
-		if g.V.Data == nil {
-			continue
-		}
-		if !counts {
-			clear(l.q)
-			clear(p.Row(i))
-		}
-		l.rowGradient(T(factor), p.Row(i), g, i, counts && out.dual())
 	}
-	return factor * total
+	e.CrossEntropy(f)
+	return factor * total(l.cost)
+}
+
+// form describes the targets to the engine.
+func (l *CrossEntropy[T]) form(out Matrix[T], t *Target[T]) engine.CrossEntropy[T] {
+	f := engine.CrossEntropy[T]{Smoothing: l.Smoothing, Classes: t.Classes, Out: engine.One(out)}
+	if t.Classes == nil {
+		f.Values = engine.One(t.Values)
+	}
+	return f
 }
 
 // probabilities sets p to the softmax of the scores, and norms to the logarithms of the sums.
 func (l *CrossEntropy[T]) probabilities(out Matrix[T]) Matrix[T] {
-	l.p, l.norms = grown(l.p, out.Rows*out.Cols), grown(l.norms, out.Rows)
+	l.p, l.norms, l.cost = l.grown(l.p, out.Rows*out.Cols), l.grown(l.norms, out.Rows), grown(l.cost, out.Rows)
 	p := dense.Wrap(out.Rows, out.Cols, l.p)
-	p.Copy(out)
-	engine.CPU[T]().Softmax(false, engine.One(p), l.norms)
+	l.engine().Copy(engine.One(out), engine.One(p))
+	l.engine().Softmax(false, engine.One(p), l.norms)
 	return p
-}
-
-// row returns c for scores with the given logarithm of the sum of their exponentials.
-func (l *CrossEntropy[T]) row(scores []T, norm T) float64 {
-	var c float64
-	for j, v := range scores {
-		if l.q[j] != 0 {
-			c += float64(l.q[j]) * float64(norm-v)
-		}
-	}
-	return c
-}
-
-// rowGradient sets row i of g for the probabilities p; with bend its tangent holds the derivative of p.
-func (l *CrossEntropy[T]) rowGradient(factor T, p []T, g Dual[T], i int, bend bool) {
-	var mass T
-	for _, q := range l.q {
-		mass += q
-	}
-	row := g.V.Row(i)
-	for j, v := range p {
-		row[j] = factor * (mass*v - l.q[j])
-	}
-	if !g.dual() {
-		return
-	}
-	d := g.D.Row(i)
-	if bend {
-		dense.Scale(factor*mass, d, d)
-	} else {
-		clear(d)
-	}
-}
-
-// setTarget sets q to the target distribution of row i; false if the row does not count.
-func (l *CrossEntropy[T]) setTarget(t *Target[T], i int) bool {
-	spread := T(l.Smoothing) / T(len(l.q))
-	if t.Classes == nil {
-		for j, v := range t.Values.Row(i) {
-			l.q[j] = T(1-l.Smoothing)*v + spread
-		}
-		return true
-	}
-	if t.Classes[i] < 0 {
-		return false
-	}
-	for j := range l.q {
-		l.q[j] = spread
-	}
-	l.q[t.Classes[i]] += T(1 - l.Smoothing)
-	return true
 }
 
 // Sample implements Loss: a class for each row from softmax(out).

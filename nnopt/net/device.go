@@ -6,9 +6,9 @@ import (
 )
 
 // Use makes the layers compute on a device from now on; "" is the processor. Parameters and activations move to the memory of the device, so that the
-// blocks that Blocks returned before are no longer those of the network. Products, convolutions, embeddings, normalisations and attention run on the
-// device; activations, dropout, pooling and losses on the processor. A device that fails later panics with an error that the command line and
-// train.Run turn into a result.
+// blocks that Blocks returned before are no longer those of the network. Layers and losses run on the device, but for the masks of dropout, the
+// neighbours of a graph and losses of other packages. A device that fails later panics with an error that the command
+// line and train.Run turn into a result.
 func (n *Net[T]) Use(device string) (err error) {
 	defer engine.Recover(&err)
 	e, err := engine.Open[T](device)
@@ -28,8 +28,44 @@ func (n *Net[T]) Use(device string) (err error) {
 		}
 		n.blocks[k].Value, n.blocks[k].Grad = p.Value.V.Data, p.Grad.V.Data
 	}
+	if l, ok := n.Loss.(interface {
+		use(engine.Backend[T], *engine.Arena[T])
+	}); ok {
+		l.use(e, a)
+	}
 	n.pass.backend, n.pass.arena = e, a
 	return nil
+}
+
+// ground is where a loss computes.
+type ground[T Float] struct {
+	backend engine.Backend[T] // nil is the processor
+	arena   *engine.Arena[T]
+}
+
+// use moves the loss to a device.
+func (g *ground[T]) use(e engine.Backend[T], a *engine.Arena[T]) { g.backend, g.arena = e, a }
+
+func (g *ground[T]) engine() engine.Backend[T] {
+	if g.backend == nil {
+		return engine.CPU[T]()
+	}
+	return g.backend
+}
+
+func (g *ground[T]) grown(s []T, n int) []T {
+	if g.backend == nil || cap(s) >= n {
+		return grown(s, n)
+	}
+	return g.arena.Alloc(n)
+}
+
+// total adds up.
+func total(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v
+	}
+	return sum
 }
 
 func (p *Pass[T]) engine() engine.Backend[T] {

@@ -30,7 +30,7 @@ func (d *Dropout[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if d.on = p.Train && d.Rate > 0; !d.on {
 		return x
 	}
-	d.mask = grown(d.mask, x.V.Rows*x.V.Cols)
+	d.mask = p.grown(d.mask, x.V.Rows*x.V.Cols)
 	d.source.Seed(p.Seed^d.Salt*0x9e3779b97f4a7c15, p.Step)
 	keep := T(1 / (1 - d.Rate))
 	limit := uint64(d.Rate * (1 << 53))
@@ -41,7 +41,7 @@ func (d *Dropout[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 		}
 	}
 	y := d.y.take(p, x.V.Rows, x.V.Cols)
-	linear(x, y, d.apply)
+	linear(x, y, d.apply(p))
 	return y
 }
 
@@ -51,13 +51,21 @@ func (d *Dropout[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return g
 	}
 	gx := d.gx.take(p, g.V.Rows, g.V.Cols)
-	linear(g, gx, d.apply)
+	linear(g, gx, d.apply(p))
 	return gx
 }
 
-func (d *Dropout[T]) apply(x, y Matrix[T]) {
-	for i := range y.Rows {
-		multiply(y.Row(i), x.Row(i), d.mask[i*y.Cols:])
+// apply is multiplication by the mask. The mask is drawn on the processor, where all passes of a step get the same one.
+func (d *Dropout[T]) apply(p *Pass[T]) func(x, y Matrix[T]) {
+	return func(x, y Matrix[T]) {
+		e := p.engine()
+		if x.Stride == x.Cols {
+			e.Multiply(x.Data[:len(d.mask)], d.mask, 0, y.Data[:len(d.mask)])
+			return
+		}
+		for i := range y.Rows {
+			e.Multiply(x.Row(i), d.mask[i*y.Cols:(i+1)*y.Cols], 0, y.Row(i))
+		}
 	}
 }
 

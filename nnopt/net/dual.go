@@ -103,15 +103,12 @@ func linear[T Float](x, y Dual[T], f func(x, y Matrix[T])) {
 	}
 }
 
-// fillRows sets every row of y to the single row of b.
-func fillRows[T Float](b, y Dual[T]) {
-	for i := range y.V.Rows {
-		copy(y.V.Row(i), b.V.Data)
-	}
+// addRow adds the single row of b to every row of keep y.
+func addRow[T Float](p *Pass[T], b Dual[T], keep T, y Dual[T]) {
+	e := p.engine()
+	e.AddRow(b.V.Data, keep, engine.One(y.V))
 	if y.dual() {
-		for i := range y.D.Rows {
-			copy(y.D.Row(i), b.D.Data)
-		}
+		e.AddRow(b.D.Data, keep, engine.One(y.D))
 	}
 }
 
@@ -125,14 +122,14 @@ func addColumnSums[T Float](p *Pass[T], g, b Dual[T]) {
 }
 
 // add sets y = a + b.
-func add[T Float](a, b, y Dual[T]) {
-	sum(a.V, b.V, y.V)
+func add[T Float](p *Pass[T], a, b, y Dual[T]) {
+	sum(p, a.V, b.V, y.V)
 	if !y.dual() {
 		return
 	}
 	switch {
 	case a.dual() && b.dual():
-		sum(a.D, b.D, y.D)
+		sum(p, a.D, b.D, y.D)
 	case a.dual():
 		y.D.Copy(a.D)
 	case b.dual():
@@ -142,11 +139,13 @@ func add[T Float](a, b, y Dual[T]) {
 	}
 }
 
-func sum[T Float](a, b, y Matrix[T]) {
+func sum[T Float](p *Pass[T], a, b, y Matrix[T]) {
+	e, n := p.engine(), y.Rows*y.Cols
+	if a.Stride == a.Cols && b.Stride == b.Cols && y.Stride == y.Cols {
+		e.Blend(1, a.Data[:n], 1, b.Data[:n], y.Data[:n])
+		return
+	}
 	for i := range y.Rows {
-		out, x1, x2 := y.Row(i), a.Row(i), b.Row(i)
-		for j := range out {
-			out[j] = x1[j] + x2[j]
-		}
+		e.Blend(1, a.Row(i), 1, b.Row(i), y.Row(i))
 	}
 }

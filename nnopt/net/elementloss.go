@@ -1,13 +1,19 @@
 package net
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
 
-// elementwise is a loss that adds up terms of single outputs; c returns the term with its first and second derivatives.
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// elementwise is a loss that adds up terms of single outputs.
 type elementwise[T Float] struct {
 	sum   bool
 	twice bool // R carries a factor 2
-	c     func(out, target T) (c, slope, bend T)
+	kind  engine.Misfit
 	draw  func(out T, r *rand.Rand) T
+	ground[T]
+	cost []float64 // of the rows
 }
 
 // Factor implements Loss.
@@ -28,25 +34,19 @@ func (l *elementwise[T]) Check(rows, cols int, t *Target[T]) error { return chec
 // Evaluate implements Loss.
 func (l *elementwise[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
 	factor := l.Factor(out.V, t)
-	var total float64
-	for i := range out.V.Rows {
-		for j, v := range out.V.Row(i) {
-			c, slope, bend := l.c(v, t.Values.At(i, j))
-			total += float64(c)
-			if g.V.Data == nil {
-				continue
-			}
-			g.V.Set(i, j, T(factor)*slope)
-			if g.dual() {
-				d := T(0)
-				if out.dual() {
-					d = T(factor) * bend * out.D.At(i, j)
-				}
-				g.D.Set(i, j, d)
-			}
+	l.cost = grown(l.cost, out.V.Rows)
+	var dout, gv, gd engine.Batch[T]
+	if out.dual() {
+		dout = engine.One(out.D)
+	}
+	if g.V.Data != nil {
+		gv = engine.One(g.V)
+		if g.dual() {
+			gd = engine.One(g.D)
 		}
 	}
-	return factor * total
+	l.engine().Misfits(l.kind, T(factor), engine.One(out.V), dout, engine.One(t.Values), gv, gd, l.cost)
+	return factor * total(l.cost)
 }
 
 // Sample implements Loss.
@@ -64,7 +64,7 @@ func (l *elementwise[T]) Sample(out Matrix[T], r *rand.Rand, t *Target[T]) {
 func NewSquare[T Float](sum bool) Loss[T] {
 	return &elementwise[T]{
 		sum: sum, twice: true,
-		c:    func(out, target T) (T, T, T) { d := out - target; return d * d / 2, d, 1 },
+		kind: engine.Square,
 		draw: func(out T, r *rand.Rand) T { return out + T(r.NormFloat64()) },
 	}
 }
@@ -72,30 +72,19 @@ func NewSquare[T Float](sum bool) Loss[T] {
 // NewAbsolute returns the absolute error: c = |out - target|; mean is over the outputs. Its Hessian is 0. Samples have a Laplace distribution.
 func NewAbsolute[T Float](sum bool) Loss[T] {
 	return &elementwise[T]{
-		sum: sum,
-		c: func(out, target T) (T, T, T) {
-			switch d := out - target; {
-			case d > 0:
-				return d, 1, 0
-			case d < 0:
-				return -d, -1, 0
-			}
-			return 0, 0, 0
-		},
+		sum:  sum,
+		kind: engine.Absolute,
 		draw: func(out T, r *rand.Rand) T { return out + T(r.ExpFloat64()-r.ExpFloat64()) },
 	}
 }
 
-// NewBinaryCrossEntropy returns c = -target log sigmoid(out) - (1-target) log(1-sigmoid(out)); mean is over the outputs. Samples are 0 or 1.
+// NewBinaryCrossEntropy returns c = -target log engine.Sigmoid(out) - (1-target) log(1-engine.Sigmoid(out)); mean is over the outputs. Samples are 0 or 1.
 func NewBinaryCrossEntropy[T Float](sum bool) Loss[T] {
 	return &elementwise[T]{
-		sum: sum,
-		c: func(out, target T) (T, T, T) {
-			s := sigmoid(out)
-			return max(out, 0) - out*target + log1p(exp(-max(out, -out))), s - target, s * (1 - s)
-		},
+		sum:  sum,
+		kind: engine.BinaryCrossEntropy,
 		draw: func(out T, r *rand.Rand) T {
-			if r.Float64() < float64(sigmoid(out)) {
+			if r.Float64() < float64(engine.Sigmoid(out)) {
 				return 1
 			}
 			return 0

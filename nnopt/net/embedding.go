@@ -2,8 +2,6 @@ package net
 
 import (
 	"math/rand/v2"
-
-	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // Embedding replaces tokens by rows of a table. Its input has one column of token numbers.
@@ -83,7 +81,7 @@ func (s *Positions[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	table := s.Table.value(p).view(0, 0, length, x.V.Cols)
 	for n := range p.N {
 		part := func(z Dual[T]) Dual[T] { return z.view(n*length, 0, length, x.V.Cols) }
-		add(part(x), table, part(y))
+		add(p, part(x), table, part(y))
 	}
 	return y
 }
@@ -91,11 +89,12 @@ func (s *Positions[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 // Backward implements Layer.
 func (s *Positions[T]) Backward(p *Pass[T], g Dual[T], _ bool) Dual[T] {
 	length := g.V.Rows / p.N
-	table := s.Table.grad(p)
-	for i := range g.V.Rows {
-		dense.Axpy(1, g.V.Row(i), table.V.Row(i%length))
+	table := s.Table.grad(p).view(0, 0, length, g.V.Cols)
+	for n := range p.N {
+		part := g.view(n*length, 0, length, g.V.Cols)
+		sum(p, table.V, part.V, table.V)
 		if table.dual() && g.dual() {
-			dense.Axpy(1, g.D.Row(i), table.D.Row(i%length))
+			sum(p, table.D, part.D, table.D)
 		}
 	}
 	return g

@@ -55,7 +55,7 @@ func (l *Linear[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	y := l.y.take(p, x.V.Rows, l.Weight.Value.V.Rows)
 	var keep T
 	if l.Bias != nil {
-		fillRows(l.Bias.value(p), y)
+		addRow(p, l.Bias.value(p), 0, y)
 		keep = 1
 	}
 	gemm(p, dense.NoTrans, dense.Transposed, 1, x, l.Weight.value(p), keep, y)

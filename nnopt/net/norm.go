@@ -3,7 +3,6 @@ package net
 import (
 	"math/rand/v2"
 
-	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
@@ -29,7 +28,7 @@ func (n *standardizer[T]) forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if n.cols {
 		count = x.V.Cols
 	}
-	n.scale, n.bend = grown(n.scale, count), grown(n.bend, count)
+	n.scale, n.bend = p.grown(n.scale, count), p.grown(n.bend, count)
 	n.form = engine.Normalisation[T]{Center: n.center, Columns: n.cols, Eps: normEps, H: engine.One(n.hat.V), Scale: n.scale}
 	e := p.engine()
 	e.Normalise(n.form, engine.One(x.V))
@@ -86,13 +85,7 @@ func (s *scaler[T]) forward(p *Pass[T], h Dual[T]) Dual[T] {
 	y := s.y.take(p, h.V.Rows, h.V.Cols)
 	scaleColumns(p, s.gain.value(p), h, y)
 	if s.shift != nil {
-		b := s.shift.value(p)
-		for i := range y.V.Rows {
-			dense.Axpy(1, b.V.Data, y.V.Row(i))
-			if y.dual() {
-				dense.Axpy(1, b.D.Data, y.D.Row(i))
-			}
-		}
+		addRow(p, s.shift.value(p), 1, y)
 	}
 	return y
 }

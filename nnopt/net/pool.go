@@ -1,6 +1,10 @@
 package net
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // Reduction is how a Pool summarises positions.
 type Reduction string
@@ -26,6 +30,7 @@ type Pool[T Float] struct {
 	outHeight, outWidth int // 0 when all positions are one window
 
 	rows   int // of the input
+	form   engine.Pool
 	chosen []int32
 	y, gx  buffer[T]
 }
@@ -65,11 +70,27 @@ func (s *Pool[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 		out *= s.outHeight * s.outWidth
 	}
 	y := s.y.take(p, out, x.V.Cols)
+	e := p.engine()
+	s.form = s.pool(s.rows / out)
 	if s.kind == Max {
-		s.choose(x.V, y.V)
+		s.chosen = grown(s.chosen, out*x.V.Cols)
+		e.Choose(s.form, x.V, out, s.chosen)
 	}
-	linear(x, y, s.reduce)
+	linear(x, y, func(x, y Matrix[T]) { e.Reduce(s.form, x, s.chosen, y) })
 	return y
+}
+
+// pool describes the layer to the engine; all is the number of positions of an example.
+func (s *Pool[T]) pool(all int) engine.Pool {
+	f := engine.Pool{Height: s.o.Height, Width: s.o.Width, Window: s.o.Window, Stride: s.o.Stride, OutHeight: s.outHeight, OutWidth: s.outWidth,
+		Max: s.kind == Max, Weight: 1}
+	if s.outHeight > 0 {
+		all = s.o.Window * s.o.Window
+	}
+	if s.kind == Mean {
+		f.Weight = 1 / float64(all)
+	}
+	return f
 }
 
 // Backward implements Layer.
@@ -78,94 +99,9 @@ func (s *Pool[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return Dual[T]{}
 	}
 	gx := s.gx.take(p, s.rows, g.V.Cols)
-	linear(g, gx, s.spread)
+	e := p.engine()
+	linear(g, gx, func(g, gx Matrix[T]) { e.Spread(s.form, g, s.chosen, gx) })
 	return gx
-}
-
-// window returns the rows of the input that output row i summarises: height runs of width neighbouring rows, next apart.
-func (s *Pool[T]) window(i, outputs int) (first, height, width, next int) {
-	if s.outHeight == 0 {
-		length := s.rows / outputs
-		return i * length, 1, length, 0
-	}
-	per := s.outHeight * s.outWidth
-	y, x := i%per/s.outWidth*s.o.Stride, i%s.outWidth*s.o.Stride
-	return (i/per*s.o.Height+y)*s.o.Width + x, s.o.Window, s.o.Window, s.o.Width
-}
-
-// choose remembers for each element of the output which row of x holds the maximum.
-func (s *Pool[T]) choose(x, y Matrix[T]) {
-	s.chosen = grown(s.chosen, y.Rows*y.Cols)
-	for i := range y.Rows {
-		pick := s.chosen[i*y.Cols:][:y.Cols]
-		first, height, width, next := s.window(i, y.Rows)
-		for j := range pick {
-			pick[j] = int32(first)
-		}
-		for a := range height {
-			for b := range width {
-				r := first + a*next + b
-				for j, v := range x.Row(r) {
-					if v > x.At(int(pick[j]), j) {
-						pick[j] = int32(r)
-					}
-				}
-			}
-		}
-	}
-}
-
-// reduce is the linear map from x to y, spread its transpose from y to x.
-func (s *Pool[T]) reduce(x, y Matrix[T]) {
-	for i := range y.Rows {
-		out := y.Row(i)
-		if s.kind == Max {
-			for j := range out {
-				out[j] = x.At(int(s.chosen[i*y.Cols+j]), j)
-			}
-			continue
-		}
-		clear(out)
-		first, height, width, next := s.window(i, y.Rows)
-		weight := s.weight(height * width)
-		for a := range height {
-			for b := range width {
-				for j, v := range x.Row(first + a*next + b) {
-					out[j] += weight * v
-				}
-			}
-		}
-	}
-}
-
-func (s *Pool[T]) spread(y, x Matrix[T]) {
-	x.Zero()
-	for i := range y.Rows {
-		in := y.Row(i)
-		if s.kind == Max {
-			for j, v := range in {
-				x.Data[int(s.chosen[i*y.Cols+j])*x.Stride+j] += v
-			}
-			continue
-		}
-		first, height, width, next := s.window(i, y.Rows)
-		weight := s.weight(height * width)
-		for a := range height {
-			for b := range width {
-				row := x.Row(first + a*next + b)
-				for j, v := range in {
-					row[j] += weight * v
-				}
-			}
-		}
-	}
-}
-
-func (s *Pool[T]) weight(count int) T {
-	if s.kind == Mean {
-		return 1 / T(count)
-	}
-	return 1
 }
 
 func poolEntries() (all []Entry) {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Curved is implemented by losses whose term c of a row has a Hessian S S^T in the outputs of that row with a known root S (cols x cols), the same as the
@@ -24,10 +25,10 @@ func (l *CrossEntropy[T]) Averages() bool { return !l.Sum }
 // Root implements Curved: column k of diag(sqrt p) - p sqrt(p)^T, times the root of the mass of the target.
 func (l *CrossEntropy[T]) Root(out Matrix[T], t *Target[T], k int, v Matrix[T]) {
 	p := l.probabilities(out)
-	l.q = grown(l.q, out.Cols)
+	f := l.form(out, t)
 	for i := range out.Rows {
 		row := v.Row(i)
-		mass := l.mass(t, i)
+		mass := f.Mass(i)
 		weight := sqrt(mass * p.At(i, k))
 		dense.Scale(-weight, p.Row(i), row)
 		row[k] += weight
@@ -37,24 +38,13 @@ func (l *CrossEntropy[T]) Root(out Matrix[T], t *Target[T], k int, v Matrix[T]) 
 // Draw implements Curved: p - e_c for a class c drawn from p. Smoothing does not enter, as it does not enter the Hessian.
 func (l *CrossEntropy[T]) Draw(out Matrix[T], t *Target[T], r *rand.Rand, v Matrix[T]) {
 	p := l.probabilities(out)
-	l.q = grown(l.q, out.Cols)
+	f := l.form(out, t)
 	for i := range out.Rows {
 		row, c := v.Row(i), pick(p.Row(i), r)
-		weight := sqrt(l.mass(t, i))
+		weight := sqrt(f.Mass(i))
 		dense.Scale(weight, p.Row(i), row)
 		row[c] -= weight
 	}
-}
-
-// mass returns the sum of the target distribution of row i, 0 if the row does not count.
-func (l *CrossEntropy[T]) mass(t *Target[T], i int) (mass T) {
-	if !l.setTarget(t, i) {
-		return 0
-	}
-	for _, q := range l.q {
-		mass += q
-	}
-	return mass
 }
 
 // pick draws an index with the probabilities p.
@@ -74,7 +64,7 @@ func (l *elementwise[T]) Averages() bool { return !l.sum }
 func (l *elementwise[T]) Root(out Matrix[T], t *Target[T], k int, v Matrix[T]) {
 	v.Zero()
 	for i := range out.Rows {
-		_, _, bend := l.c(out.At(i, k), t.Values.At(i, k))
+		_, _, bend := engine.MisfitOf(l.kind, out.At(i, k), t.Values.At(i, k))
 		v.Set(i, k, sqrt(bend))
 	}
 }
@@ -84,7 +74,7 @@ func (l *elementwise[T]) Draw(out Matrix[T], _ *Target[T], r *rand.Rand, v Matri
 	for i := range out.Rows {
 		row := v.Row(i)
 		for j, o := range out.Row(i) {
-			_, row[j], _ = l.c(o, l.draw(o, r))
+			_, row[j], _ = engine.MisfitOf(l.kind, o, l.draw(o, r))
 		}
 	}
 }

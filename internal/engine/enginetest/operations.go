@@ -181,5 +181,129 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 			e.RootFree(engine.RootFree{Update: u, Beta2: 0.9, Take: 0.3, Correction: 1.2, Eps: 1e-4, Mu: mu, Inside: 0.01, Average: mu == 0}, out.Data, a.Data, second, first)
 		})
 	}
+	return append(all, more(e, r, count, n)...)
+}
+
+// more are the operations on elements, the pools and the losses.
+func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all []Operation[T]) {
+	batch := func() engine.Batch[T] { return Random[T](r, count, n, n) }
+	a, b, d := batch(), batch(), batch()
+	on := func(name string, call func(out engine.Batch[T])) {
+		out, start := Copy(d), slices.Clone(d.Data)
+		all = append(all, Operation[T]{name, func() { copy(out.Data, start); call(out) }, out.Data})
+	}
+	for _, f := range [][2]T{{0, 0}, {1, 0}, {0.5, 0}, {0, 2}, {0.3, -0.7}} {
+		on(fmt.Sprintf("Blend %v", f), func(out engine.Batch[T]) { e.Blend(f[0], a.Data, f[1], b.Data, out.Data) })
+	}
+	on("Blend in place", func(out engine.Batch[T]) { e.Blend(0.9, out.Data, 0.1, b.Data, out.Data) })
+	on("Multiply", func(out engine.Batch[T]) { e.Multiply(a.Data, b.Data, 0, out.Data) })
+	on("Multiply and keep", func(out engine.Batch[T]) { e.Multiply(a.Data, b.Data, 0.5, out.Data) })
+	on("AddSquares", func(out engine.Batch[T]) { e.AddSquares(0.9, 0.2, 0.01, a.Data, out.Data) })
+	positive := Positive[T](r, len(a.Data))
+	on("DivideRoot", func(out engine.Batch[T]) { e.DivideRoot(positive, 0.8, 1e-3, out.Data) })
+	on("Power", func(out engine.Batch[T]) { e.Power(positive, -0.3, out.Data) })
+	for _, c := range []engine.Curve{engine.ReLU, engine.GELU, engine.SiLU, engine.Tanh, engine.Logistic} {
+		slope, bend := make([]T, len(a.Data)), make([]T, len(a.Data))
+		on(fmt.Sprintf("Apply %d", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, out.Data, slope, nil) })
+		on(fmt.Sprintf("Apply %d, slope", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, slope, out.Data, bend) })
+		on(fmt.Sprintf("Apply %d, bend", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, slope, bend, out.Data) })
+	}
+	on("AddRow", func(out engine.Batch[T]) { e.AddRow(positive[:n], 1, out) })
+	on("AddRow alone", func(out engine.Batch[T]) { e.AddRow(positive[:n], 0, out) })
+	on("Copy", func(out engine.Batch[T]) { e.Copy(a, out) })
+	on("Transpose", func(out engine.Batch[T]) {
+		from, to := a, out
+		from.Rows, to.Cols = n-1, n-1
+		e.Transpose(from, to)
+	})
+	on("Mirror", func(out engine.Batch[T]) { e.Mirror(out) })
+	on("SetDiagonal", func(out engine.Batch[T]) { e.SetDiagonal(positive[:count*n], out) })
+	numbers := func(name string, call func(out []T)) {
+		out := make([]T, count*n)
+		all = append(all, Operation[T]{name, func() { clear(out); call(out) }, out})
+	}
+	numbers("Diagonal", func(out []T) { e.Diagonal(a, out) })
+	est, skew := make([]float64, count), Symmetric(Copy(a), -1)
+	numbers("NormEstimate", func(out []T) {
+		e.NormEstimate(skew, est)
+		for k, v := range est {
+			out[k] = T(v)
+		}
+	})
+	all = append(all, pools(e, r, n)...)
+	return append(all, losses(e, r, count, n)...)
+}
+
+// pools are windows that overlap and leave a rest, and all positions.
+func pools[T dense.Float](e engine.Backend[T], r *rand.Rand, n int) (all []Operation[T]) {
+	height := n + 2
+	for _, f := range []struct {
+		p       engine.Pool
+		outputs int
+	}{
+		{engine.Pool{Height: height, Width: 6, Window: 3, Stride: 2, OutHeight: (height-3)/2 + 1, OutWidth: 2, Weight: 0.25}, 2 * ((height-3)/2 + 1) * 2},
+		{engine.Pool{Weight: 0.5}, 4},
+	} {
+		x, y := Random[T](r, 1, 2*height*6, n).At(0), Random[T](r, 1, f.outputs, n).At(0)
+		chosen := make([]int32, f.outputs*n)
+		e.Choose(f.p, x, f.outputs, chosen)
+		picked := make([]T, len(chosen))
+		all = append(all, Operation[T]{fmt.Sprintf("Choose %d", f.outputs), func() {
+			clear(chosen)
+			e.Choose(f.p, x, f.outputs, chosen)
+			for i, v := range chosen {
+				picked[i] = T(v)
+			}
+		}, picked})
+		for _, largest := range []bool{false, true} {
+			p := f.p
+			p.Max = largest
+			down, up := Random[T](r, 1, f.outputs, n).At(0), Random[T](r, 1, 2*height*6, n).At(0)
+			all = append(all,
+				Operation[T]{fmt.Sprintf("Reduce %d %v", f.outputs, largest), func() { e.Reduce(p, x, chosen, down) }, down.Data},
+				Operation[T]{fmt.Sprintf("Spread %d %v", f.outputs, largest), func() { e.Spread(p, y, chosen, up) }, up.Data})
+		}
+	}
+	return all
+}
+
+func losses[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all []Operation[T]) {
+	out, p, dp, values := Random[T](r, count, n, n), Random[T](r, count, n, n), Random[T](r, count, n, n), Random[T](r, count, n, n)
+	norms, cost, classes := make([]T, count*n), make([]float64, count*n), make([]int32, count*n)
+	e.Copy(out, p)
+	e.Softmax(false, p, norms)
+	for i := range classes {
+		classes[i] = int32(r.IntN(n+1) - 1)
+	}
+	classes[0] = 0
+	numbers := make([]T, count*n)
+	paid := func(name string, call func()) {
+		all = append(all, Operation[T]{name, func() {
+			call()
+			for i, v := range cost {
+				numbers[i] = T(v)
+			}
+		}, numbers})
+	}
+	for _, soft := range []bool{false, true} {
+		l := engine.CrossEntropy[T]{Factor: 0.5, Smoothing: 0.1, Classes: classes, Values: values, Out: out, P: p, Norms: norms, Cost: cost}
+		if soft {
+			l.Classes = nil
+		}
+		paid(fmt.Sprintf("CrossEntropy %v", soft), func() { e.CrossEntropy(l) })
+		d, steep, bent := Copy(dp), l, l
+		steep.G, bent.G, bent.D = Random[T](r, count, n, n), Random[T](r, count, n, n), d
+		all = append(all, Operation[T]{fmt.Sprintf("CrossEntropy %v, gradient", soft), func() { e.CrossEntropy(steep) }, steep.G.Data})
+		all = append(all, Operation[T]{fmt.Sprintf("CrossEntropy %v, bend", soft), func() { copy(d.Data, dp.Data); e.CrossEntropy(bent) }, d.Data})
+	}
+	none := engine.Batch[T]{}
+	for _, kind := range []engine.Misfit{engine.Square, engine.Absolute, engine.BinaryCrossEntropy} {
+		g, d, flat := Random[T](r, count, n, n), Random[T](r, count, n, n), Random[T](r, count, n, n)
+		paid(fmt.Sprintf("Misfits %d", kind), func() { e.Misfits(kind, 0.5, out, none, values, none, none, cost) })
+		all = append(all,
+			Operation[T]{fmt.Sprintf("Misfits %d, gradient", kind), func() { e.Misfits(kind, 0.5, out, none, values, g, none, cost) }, g.Data},
+			Operation[T]{fmt.Sprintf("Misfits %d, bend", kind), func() { e.Misfits(kind, 0.5, out, dp, values, g, d, cost) }, d.Data},
+			Operation[T]{fmt.Sprintf("Misfits %d, flat", kind), func() { e.Misfits(kind, 0.5, out, none, values, g, flat, cost) }, flat.Data})
+	}
 	return all
 }

@@ -1,0 +1,281 @@
+package matfun
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// Work is the engine and the workspace of functions of count matrices of n x n. It is not for use by several goroutines at once.
+type Work[T dense.Float] struct {
+	engine.Backend[T]
+	arena    *engine.Arena[T]
+	count, n int
+	free     []engine.Batch[T]
+	scales   []T // a number for each row
+	norms    []float64
+	factors  []float64
+}
+
+// New returns workspace for count matrices of n x n in the memory of the engine. Temporary batches are made when they are first needed and used again.
+func New[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n int) *Work[T] {
+	return &Work[T]{Backend: e, arena: a, count: count, n: n, scales: a.Alloc(count * n), norms: make([]float64, count), factors: make([]float64, count)}
+}
+
+// Error says which matrix of a batch an iteration failed for, as it does where the matrix is not positive definite, or not so to rounding.
+type Error struct {
+	Function   string
+	Matrix     int
+	Iterations int
+	Residual   float64
+}
+
+// Error names the function, the matrix and what was left.
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: residual %.3g after %d iterations: the matrix is not positive definite to rounding", e.Function, e.Residual, e.Iterations)
+}
+
+// Eps is the unit roundoff of T.
+func Eps[T dense.Float]() float64 {
+	if unsafe.Sizeof(T(0)) == 4 {
+		return 0x1p-24
+	}
+	return 0x1p-53
+}
+
+// Take returns a batch with unspecified, finite content; Give takes it back.
+func (w *Work[T]) Take() engine.Batch[T] {
+	if k := len(w.free); k > 0 {
+		b := w.free[k-1]
+		w.free = w.free[:k-1]
+		return b
+	}
+	return engine.Batch[T]{Count: w.count, Rows: w.n, Cols: w.n, Stride: w.n, Step: w.n * w.n, Data: w.arena.Alloc(w.count * w.n * w.n)}
+}
+
+// Give takes batches of Take back.
+func (w *Work[T]) Give(all ...engine.Batch[T]) { w.free = append(w.free, all...) }
+
+// Product sets z_k = x_k y_k, Symmetric does so for products that are symmetric.
+func (w *Work[T]) Product(x, y, z engine.Batch[T]) {
+	w.Gemm(dense.NoTrans, dense.NoTrans, 1, x, y, 0, z)
+}
+
+// Symmetric is Product for matrices that commute and are symmetric.
+func (w *Work[T]) Symmetric(x, y, z engine.Batch[T]) {
+	w.GemmSymmetric(dense.NoTrans, dense.NoTrans, 1, x, y, 0, z)
+}
+
+// Scaled sets y_k = c[k] x_k; y may be x.
+func (w *Work[T]) Scaled(c []float64, x, y engine.Batch[T]) {
+	for i := range w.scales {
+		w.scales[i] = T(c[i/w.n])
+	}
+	w.ScaleRows(w.scales, x, 0, y)
+}
+
+// Identity sets y_k = I.
+func (w *Work[T]) Identity(y engine.Batch[T]) {
+	w.Combine(1, 0, y, 0, y, y)
+}
+
+// bound returns the largest bound on the norms of the matrices, which stay in norms.
+func (w *Work[T]) bound(x engine.Batch[T]) float64 {
+	w.NormBound(x, w.norms)
+	top := 0.0
+	for _, v := range w.norms {
+		if !(v <= top) {
+			top = v
+		}
+	}
+	return top
+}
+
+// limit is the number of steps after which an iteration has failed.
+const limit = 150
+
+// Sqrt sets y_k = a_k^(1/2) and z_k = a_k^(-1/2) for positive definite a_k by the coupled Newton-Schulz iteration Y <- Y T, Z <- T Z, T = (3 I - Z Y)/2
+// from Y = c a, Z = I (Higham, Functions of Matrices, eq. (6.35)): 3 products a step, about 3 log2(cond)/3.5 + 6 of them. y and z may not be a.
+func (w *Work[T]) Sqrt(a, y, z engine.Batch[T]) error {
+	w.bound(a)
+	for k, v := range w.norms {
+		if !(v > 0) || math.IsInf(v, 1) {
+			return &Error{"square root", k, 0, v}
+		}
+		w.factors[k] = 2 / v
+	}
+	p, q, t, s := w.Take(), w.Take(), w.Take(), w.Take()
+	defer func() { w.Give(p, q, t, s) }()
+	w.Scaled(w.factors, a, p)
+	w.Identity(q)
+	target := float64(w.n) * Eps[T]()
+	best, stalled := math.Inf(1), 0
+	for it := 0; ; it++ {
+		w.Product(q, p, t)
+		w.FromIdentity(t, w.norms)
+		worst, at := 0.0, 0
+		for k, v := range w.norms {
+			if !(v <= worst) {
+				worst, at = v, k
+			}
+		}
+		if worst <= target {
+			break
+		}
+		// Small eigenvalues grow unseen while the residual is flat; only near convergence is a flat residual the sign of rounding.
+		if worst < 0.7*best {
+			best, stalled = worst, 0
+		} else if stalled++; stalled >= 2 && worst < 0.1 {
+			break
+		}
+		if it == limit || !(worst < 1e6) {
+			return &Error{"square root", at, it, worst}
+		}
+		w.Combine(1.5, -0.5, t, 0, t, t)
+		w.Product(p, t, s)
+		p, s = s, p
+		w.Product(t, q, s)
+		q, s = s, q
+	}
+	for k, c := range w.factors {
+		w.factors[k] = 1 / math.Sqrt(c)
+	}
+	w.Scaled(w.factors, p, y)
+	for k, c := range w.factors {
+		w.factors[k] = 1 / c
+	}
+	w.Scaled(w.factors, q, z)
+	return nil
+}
+
+// terms is the number of coefficients of the series below: up to the power 8 of a square.
+const terms = 9
+
+// series sets p = sum c[k] v^k for symmetric v: four products. v2 and v3 are its square and its cube.
+func (w *Work[T]) series(c *[terms]float64, v, v2, v3, p engine.Batch[T]) {
+	t := w.Take()
+	defer w.Give(t)
+	w.Combine(T(c[6]), T(c[7]), v, T(c[8]), v2, p)
+	for k := 3; k >= 0; k -= 3 {
+		w.Symmetric(v3, p, t)
+		w.Combine(T(c[k]), T(c[k+1]), v, T(c[k+2]), v2, p)
+		w.Combine(0, 1, p, 1, t, p)
+	}
+}
+
+// powers returns the first three powers of the square of x.
+func (w *Work[T]) powers(x engine.Batch[T]) (v, v2, v3 engine.Batch[T]) {
+	v, v2, v3 = w.Take(), w.Take(), w.Take()
+	w.Symmetric(x, x, v)
+	w.Symmetric(v, v, v2)
+	w.Symmetric(v, v2, v3)
+	return v, v2, v3
+}
+
+// logBound is the norm of sinh(log(a)/2^s) below which the series of the inverse holds: 9 terms leave 4e-17.
+const logBound = 0.125
+
+// Log sets l_k = log a_k for positive definite a_k: s square roots until log(a)/2^s is small, the difference of which and of its inverse is
+// 2 sinh(log(a)/2^s), then the series of the inverse of sinh. An error of rounding size in a root counts 2^s times. l may not be a.
+func (w *Work[T]) Log(a, l engine.Batch[T]) error {
+	y, z, last := w.Take(), w.Take(), w.Take()
+	defer func() { w.Give(y, z, last) }()
+	scale := 1.0
+	for from := a; ; from = last {
+		if err := w.Sqrt(from, y, z); err != nil {
+			return err
+		}
+		scale *= 2
+		w.Combine(0, 0.5, y, -0.5, z, l)
+		if w.bound(l) <= logBound {
+			break
+		}
+		y, last = last, y
+	}
+	w.symmetrise(l, y)
+	var c [terms]float64
+	c[0] = 1
+	for k := 1; k < terms; k++ {
+		m := float64(2 * k)
+		c[k] = -c[k-1] * (m - 1) * (m - 1) / (m * (m + 1))
+	}
+	v, v2, v3 := w.powers(l)
+	defer w.Give(v, v2, v3)
+	w.series(&c, v, v2, v3, y)
+	w.Symmetric(l, y, z)
+	w.Combine(0, T(scale), z, 0, z, l)
+	return nil
+}
+
+// symmetrise replaces x by its symmetric part; t is scratch.
+func (w *Work[T]) symmetrise(x, t engine.Batch[T]) {
+	i := w.Take()
+	defer w.Give(i)
+	w.Identity(i)
+	w.Gemm(dense.Transposed, dense.NoTrans, 0.5, x, i, 0, t)
+	w.Combine(0, 0.5, x, 1, t, x)
+}
+
+// Exp sets plus_k = exp(x_k) and minus_k = exp(-x_k) for symmetric x_k: the series of cosh and sinh at x/2^s of norm at most 1, and s squarings.
+func (w *Work[T]) Exp(x, plus, minus engine.Batch[T]) error {
+	top := w.bound(x)
+	if !(top < 1e4) {
+		return &Error{"exponential", 0, 0, top}
+	}
+	s := 0
+	for ; top > 1; top /= 2 {
+		s++
+	}
+	small, p := w.Take(), w.Take()
+	defer func() { w.Give(small, p) }()
+	w.Combine(0, T(math.Ldexp(1, -s)), x, 0, x, small)
+	var even, odd [terms]float64
+	f := 1.0
+	for k := range even {
+		even[k] = 1 / f
+		odd[k] = 1 / (f * float64(2*k+1))
+		f *= float64((2*k + 1) * (2*k + 2))
+	}
+	v, v2, v3 := w.powers(small)
+	defer w.Give(v, v2, v3)
+	w.series(&odd, v, v2, v3, p)
+	w.Symmetric(small, p, minus)
+	w.series(&even, v, v2, v3, p)
+	w.Combine(0, 1, p, 1, minus, plus)
+	w.Combine(0, 1, p, -1, minus, minus)
+	for range s {
+		w.Symmetric(plus, plus, p)
+		w.Combine(0, 1, p, 0, p, plus)
+		w.Symmetric(minus, minus, p)
+		w.Combine(0, 1, p, 0, p, minus)
+	}
+	return nil
+}
+
+// Abs sets h_k = |a_k| = a_k sign(a_k) for symmetric a_k by scaled Newton-Schulz steps X <- r X (3 I - r^2 X^2)/2, two products each, with the r that
+// raises the least singular value still of interest the most (Chen and Chow, A stable scaling of Newton-Schulz, 2014). Eigenvalues below rounding
+// times the norm may get the wrong size, which is an error of that order.
+func (w *Work[T]) Abs(a, h engine.Batch[T]) error {
+	if top := w.bound(a); !(top < math.Inf(1)) {
+		return &Error{"absolute value", 0, 0, top}
+	}
+	for k, v := range w.norms {
+		w.factors[k] = 1 / max(v, math.SmallestNonzeroFloat32)
+	}
+	x, v, t := w.Take(), w.Take(), w.Take()
+	defer func() { w.Give(x, v, t) }()
+	w.Scaled(w.factors, a, x)
+	for low := 2 * Eps[T](); 1-low > Eps[T](); {
+		r := math.Sqrt(3 / (1 + low + low*low))
+		w.Symmetric(x, x, v)
+		w.Combine(T(1.5*r), T(-0.5*r*r*r), v, 0, v, v)
+		w.Symmetric(x, v, t)
+		x, t = t, x
+		low = min(1, r*low*(3-r*r*low*low)/2)
+	}
+	w.Symmetric(a, x, h)
+	return nil
+}

@@ -1,0 +1,314 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/matfun"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+func matrixElements(copies int) func(n, count int) int {
+	return func(n, count int) int { return (copies + count) * n * n }
+}
+
+var (
+	nearestSPDDevice         = &deviceMethod{run64: nearestSPDOnDevice[float64], run32: nearestSPDOnDevice[float32], elements: matrixElements(6)}
+	nearestCorrelationDevice = &deviceMethod{run64: correlationOnDevice[float64], run32: correlationOnDevice[float32], elements: matrixElements(6)}
+	barycenterDevice         = &deviceMethod{run64: barycenterOnDevice[float64], run32: barycenterOnDevice[float32],
+		elements: func(n, count int) int { return (9*count + 12) * n * n }}
+	logdetDevice = &deviceMethod{run64: logdetOnDevice[float64], run32: logdetOnDevice[float32],
+		elements: func(n, count int) int { return count*n + 10*n*n }}
+)
+
+// largestEigenvalue returns the algebraically largest eigenvalue of a by Lanczos steps with full re-orthogonalisation, until a step adds less than
+// 1e-10 of it, from a fixed start.
+func largestEigenvalue(a dense.Matrix[float64]) float64 {
+	n := a.Rows
+	most := min(n, 120)
+	v, alpha, beta := dense.New[float64](most+1, n), make([]float64, most), make([]float64, most)
+	rng := rand.New(rand.NewChaCha8([32]byte{'l', 'a', 'n', 'c', 'z', 'o', 's'}))
+	for i := range n {
+		v.Set(0, i, rng.NormFloat64())
+	}
+	dense.Scale(1/math.Sqrt(dense.Dot(v.Row(0), v.Row(0))), v.Row(0), v.Row(0))
+	last := math.Inf(-1)
+	for k := range most {
+		w := v.Row(k + 1)
+		dense.Gemv(dense.NoTrans, 1, a, v.Row(k), 0, w)
+		alpha[k] = dense.Dot(w, v.Row(k))
+		for range 2 {
+			for i := range k + 1 {
+				dense.Axpy(-dense.Dot(v.Row(i), w), v.Row(i), w)
+			}
+		}
+		beta[k] = math.Sqrt(dense.Dot(w, w))
+		t, values := dense.New[float64](k+1, k+1), make([]float64, k+1)
+		for i := range k + 1 {
+			t.Set(i, i, alpha[i])
+			if i > 0 {
+				t.Set(i, i-1, beta[i-1])
+				t.Set(i-1, i, beta[i-1])
+			}
+		}
+		if !eigen.SymValues(t, values) {
+			return math.NaN()
+		}
+		top := values[k]
+		if k > 3 && math.Abs(top-last) <= 1e-10*math.Abs(top) || beta[k] <= 1e-13*math.Abs(top) {
+			return top
+		}
+		last = top
+		dense.Scale(1/beta[k], w, w)
+	}
+	return last
+}
+
+// nearestSPDOnDevice is nearestSPDPolar with |A - cI| made in products.
+func nearestSPDOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, error) {
+	a, err := oneSymmetric(d, "solve them one at a time")
+	if err != nil {
+		return nil, err
+	}
+	largest := largestEigenvalue(a)
+	if !(largest > 0) {
+		return nil, noPositiveEigenvalue(largest)
+	}
+	relative := o.Floor
+	if relative == 0 {
+		relative = 1e-8
+	}
+	floor, n := relative*largest, a.Rows
+	w := matfun.New(p.Backend, p.arena, 1, n)
+	b, h := w.Take(), w.Take()
+	load(b.Data, a.Data)
+	p.Combine(T(-floor), 1, b, 0, b, b)
+	if err := w.Abs(b, h); err != nil {
+		return nil, err
+	}
+	p.Combine(T(floor), 0.5, b, 0.5, h, b)
+	x := view(mat.DenseCopyOf(symmetricOf(b)))
+	return nearestOutcome(a, x, floor, -1, "products for the absolute value"), nil
+}
+
+func noPositiveEigenvalue(largest float64) error {
+	return &DataError{Where: "matrix 0", Err: fmt.Errorf("has no positive eigenvalue (largest %.4g): there is no scale for the floor", largest),
+		Remedy: "check its sign"}
+}
+
+// correlationOnDevice minimizes the dual of correlationRun by L-BFGS steps; the projection is (A + |A|)/2, in products.
+func correlationOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, error) {
+	r, err := startCorrelation(d, o)
+	if err != nil {
+		return nil, err
+	}
+	n := len(r.y)
+	w := matfun.New(p.Backend, p.arena, 1, n)
+	a, h := w.Take(), w.Take()
+	plus := dense.New[float64](n, n)
+	r.project = func() (dense.Matrix[float64], float64, error) {
+		load(a.Data, r.shifted.Data)
+		if err := w.Abs(a, h); err != nil {
+			return plus, 0, err
+		}
+		p.Combine(0, 0.5, a, 0.5, h, h)
+		for i, v := range h.Data {
+			plus.Data[i] = float64(v)
+		}
+		return plus, dense.Dot(plus.Data, plus.Data) / 2, nil
+	}
+	if err := r.evaluate(r.y); err != nil {
+		return nil, err
+	}
+	var pairs secantPairs
+	for !r.done() {
+		length, err := r.search(pairs.direction(r.y, r.grad))
+		if err != nil {
+			return nil, err
+		}
+		if length == 0 {
+			r.mon.stalled()
+			break
+		}
+		r.mon.step(length)
+	}
+	return r.outcomeOf(plus)
+}
+
+// outcomeOf scales X to unit diagonal and bounds the distance to the solution by the duality gap, as outcome does; the complementarity <S X S, A-> is
+// made from products of elements. With S = I + E and X A- = 0 the sum of e_i e_j X_ij (A-)_ij is left of it, in which nothing cancels.
+func (r *correlationRun) outcomeOf(plus dense.Matrix[float64]) (*outcome, error) {
+	n := len(r.y)
+	x, scale := dense.New[float64](n, n), make([]float64, n)
+	for i := range n {
+		scale[i] = math.Sqrt(r.b / plus.At(i, i))
+		if !(scale[i] < math.Inf(1)) {
+			return nil, errVanished
+		}
+	}
+	var gap, square float64
+	for i := range n {
+		for j, v := range plus.Row(i) {
+			e := scale[i] * scale[j] * v
+			if i == j {
+				e = r.b
+			}
+			x.Set(i, j, e)
+			gap += (e-v)*(e-v)/2 + (scale[i]-1)*(scale[j]-1)*v*(v-r.shifted.At(i, j))
+			square += (e - r.c.At(i, j)) * (e - r.c.At(i, j))
+		}
+	}
+	for i := range n {
+		x.Set(i, i, 1)
+	}
+	gap = max(gap, 0)
+	out := finishRun(r.mon, solve.Certificate{Kind: "duality-gap", Value: math.Sqrt(2 * gap)}, n, 1, symmetric(x))
+	out.run.Objective = square / 2
+	out.parts = []Part{vectorPart("multipliers", r.y), numberPart("duality_gap", gap)}
+	return out, nil
+}
+
+// secantPairs are the latest steps and gradient changes of an L-BFGS iteration over vectors.
+type secantPairs struct {
+	s, y         [][]float64
+	at, gradient []float64 // of the last call
+}
+
+// direction returns the L-BFGS direction at y (Nocedal and Wright, Numerical Optimization, algorithm 7.4), the negative gradient at first.
+func (p *secantPairs) direction(y, gradient []float64) []float64 {
+	if p.at != nil {
+		s, g := append([]float64(nil), y...), append([]float64(nil), gradient...)
+		dense.Axpy(-1, p.at, s)
+		dense.Axpy(-1, p.gradient, g)
+		if dense.Dot(s, g) > 1e-12*dense.Dot(s, s) {
+			p.s, p.y = append(p.s, s), append(p.y, g)
+		}
+		if len(p.s) > 12 {
+			p.s, p.y = p.s[1:], p.y[1:]
+		}
+	}
+	p.at, p.gradient = append(p.at[:0], y...), append(p.gradient[:0], gradient...)
+	q, alpha := append([]float64(nil), gradient...), make([]float64, len(p.s))
+	for k := len(p.s) - 1; k >= 0; k-- {
+		alpha[k] = dense.Dot(p.s[k], q) / dense.Dot(p.s[k], p.y[k])
+		dense.Axpy(-alpha[k], p.y[k], q)
+	}
+	if k := len(p.s) - 1; k >= 0 {
+		dense.Scale(dense.Dot(p.s[k], p.y[k])/dense.Dot(p.y[k], p.y[k]), q, q)
+	}
+	for k := range p.s {
+		dense.Axpy(alpha[k]-dense.Dot(p.y[k], q)/dense.Dot(p.s[k], p.y[k]), p.s[k], q)
+	}
+	dense.Scale(-1, q, q)
+	return q
+}
+
+// barycenterOnDevice is the fixed point of barycenterFixedPoint on the symmetric frame F = X^(1/2).
+func barycenterOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, error) {
+	data, err := p.matrices(d)
+	if err != nil {
+		return nil, err
+	}
+	weights, err := normalizedWeights(d.Weights, data.Count)
+	if err != nil {
+		return nil, err
+	}
+	n := data.Rows
+	all, w := matfun.New(p.Backend, p.arena, data.Count, n), matfun.New(p.Backend, p.arena, 1, n)
+	k, root, inverse := all.Take(), all.Take(), all.Take()
+	if err := all.Sqrt(data, root, inverse); err != nil {
+		return nil, dataFault(err, "")
+	}
+	x, f, g, s, t := w.Take(), w.Take(), w.Take(), w.Take(), w.Take()
+	p.Combine(0, 0, x, 0, x, x)
+	for i, v := range weights {
+		p.Combine(0, 1, x, T(v), one(data, i), x)
+	}
+	trace := func(b engine.Batch[T]) (sum float64) {
+		for i := range n {
+			sum += float64(b.Data[i*n+i])
+		}
+		return sum
+	}
+	total, scale := trace(x), 0.0
+	for mon := newMonitor(&o.Solver, n*n); ; {
+		if err := w.Sqrt(x, f, g); err != nil {
+			return nil, dataFault(err, "the barycenter")
+		}
+		if scale == 0 {
+			w.Symmetric(g, g, t)
+			square, _ := p.SumSquares(t.Data)
+			scale = max(1/math.Sqrt(square), 1e-6*total/float64(n))
+		}
+		left := f
+		left.Count, left.Step = data.Count, 0
+		p.Gemm(dense.NoTrans, dense.NoTrans, 1, left, data, 0, inverse)
+		p.GemmSymmetric(dense.NoTrans, dense.NoTrans, 1, inverse, left, 0, k)
+		if err := all.Sqrt(k, root, inverse); err != nil {
+			return nil, dataFault(err, "")
+		}
+		p.Combine(0, 0, s, 0, s, s)
+		for i, v := range weights {
+			p.Combine(0, 1, s, T(v), one(root, i), s)
+		}
+		p.Combine(0, 1, x, -1, s, t)
+		square, _ := p.SumSquares(t.Data)
+		cost, norm := total+trace(x)-2*trace(s), math.Sqrt(square)
+		if mon.done(nil, cost, norm, scale) {
+			return finishRun(mon, solve.Certificate{Kind: "none"}, n, data.Count, symmetricOf(x)), nil
+		}
+		w.Product(g, s, t)
+		p.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, t, t, 0, x)
+		mon.step(norm)
+		mon.status.Evaluations++
+	}
+}
+
+// logdetOnDevice makes S = X'X/N of the samples, the minimizer, and checks it by its inverse root.
+func logdetOnDevice[T dense.Float](d *Data, _ *Options, p *place[T]) (*outcome, error) {
+	if d.Samples == nil {
+		return nil, &DeviceError{"logdet", "of one matrix there is nothing to compute; give samples"}
+	}
+	x, err := checkSamples(d.Samples)
+	if err != nil {
+		return nil, err
+	}
+	if x.Rows < x.Cols {
+		return nil, tooFewSamples(x)
+	}
+	n := x.Cols
+	z, w := p.batch(1, x.Rows, n), matfun.New(p.Backend, p.arena, 1, n)
+	load(z.Data, x.Data)
+	s, f, g := w.Take(), w.Take(), w.Take()
+	p.GemmSymmetric(dense.Transposed, dense.NoTrans, T(1/float64(x.Rows)), z, z, 0, s)
+	l, t := w.Take(), w.Take()
+	err = w.Sqrt(s, f, g)
+	if err == nil {
+		err = w.Log(s, l)
+	}
+	if err != nil {
+		return nil, singularCovariance(err)
+	}
+	w.Product(g, s, t)
+	w.Symmetric(t, g, f)
+	var norm [1]float64
+	p.FromIdentity(f, norm[:])
+	logDet := 0.0
+	for i := range n {
+		logDet += float64(l.Data[i*n+i])
+	}
+	r := &solve.Result{Objective: logDet + float64(n), GradientNorm: norm[0], RelativeGradient: norm[0] / math.Sqrt(float64(n)), Evaluations: 1,
+		Certificate: solve.Certificate{Kind: "known-minimizer", Value: norm[0]}}
+	limit := max(closedFormTolerance, 1e4*matfun.Eps[T]())
+	if r.Converged = r.RelativeGradient <= limit; !r.Converged {
+		return nil, errIllConditioned
+	}
+	r.Reason = solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("X = S, gradient norm %.3g", norm[0]), Converged: true}
+	return &outcome{run: r, n: n, count: x.Rows, solution: symmetricOf(s)}, nil
+}
