@@ -24,6 +24,7 @@ type gradientFlags struct {
 	solveFlags
 	command        string
 	dim            int
+	env            []string
 	shell, perEval bool
 	limit          time.Duration
 }
@@ -96,6 +97,7 @@ It is asked about 70 times.`,
 	flags.IntVar(&f.dim, "dim", 0, "rows N of the matrices that the program takes")
 	flags.BoolVar(&f.shell, "shell", false, "give --cmd to /bin/sh")
 	flags.BoolVar(&f.perEval, "per-eval", false, "start --cmd for every evaluation")
+	flags.StringArrayVar(&f.env, "env", nil, "variable of the environment for --cmd: NAME passes the one of this program on, NAME=VALUE sets it; repeat it")
 	flags.DurationVar(&f.limit, "timeout", 0, "time for one evaluation by --cmd")
 	flags.StringVar(&f.start, "start", "", "file with the matrix at which to check; the default is a random one")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the curve and the matrix (default: a random one, which is printed)")
@@ -162,7 +164,11 @@ func (a *app) checkProgram(cmd *cobra.Command, f *gradientFlags) error {
 			return usagef("--cmd: %v", err)
 		}
 	}
-	program, err := objective.New(objective.Options{Argv: argv, Dim: n * n, Seed: f.seed, PerEval: f.perEval, Timeout: f.limit})
+	env, err := objective.Environment(f.env)
+	if err != nil {
+		return usagef("--env: %v", err)
+	}
+	program, err := objective.New(objective.Options{Argv: argv, Env: env, Dim: n * n, Seed: f.seed, PerEval: f.perEval, Timeout: f.limit})
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (f *distributedFlags) check(cmd *cobra.Command, keep *keepFlags) error {
 	case f.replicas < 1 || f.replicas > 5:
 		return usagef("--replicas must be 1 to 5, not %d", f.replicas)
 	}
-	for _, name := range []string{"timeout", "retries", "wasm-memory"} {
+	for _, name := range []string{"env", "timeout", "retries", "wasm-memory"} {
 		if cmd.Flags().Changed(name) {
 			return usagef("--%s is for the workers of a distributed run: spdopt worker --%s", name, name)
 		}

@@ -56,14 +56,14 @@ func TestKilledDistributedRuns(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	objective := []string{"--cmd", program("counted")}
 	base := append([]string{"minimize", "--dim", "4", "--seed", "5", "--max-evals", "400", "--json"}, objective...)
-	want := output(t, process(filepath.Join(t.TempDir(), "ignored"), append(base, "--out", filepath.Join(t.TempDir(), "whole"))...))
+	want := output(t, process(filepath.Join(t.TempDir(), "ignored"), append(base, "--env", "SPDOPT_TEST_COUNTED", "--out", filepath.Join(t.TempDir(), "whole"))...))
 	dir, counted := filepath.Join(t.TempDir(), "far"), filepath.Join(t.TempDir(), "counted")
 	command := append(base, "--distributed", "--listen", ":0", "--ack-wait", "500ms", "--max-deliver", "20", "--queue-sync=false", "--out", dir)
 	coordinator := process(counted, command...)
 	require.NoError(t, coordinator.Start())
 	url := queueOf(t, dir)
 	hire := func() *exec.Cmd {
-		return background(t, process(counted, append([]string{"worker", "--nats", url, "--jobs", "2"}, objective...)...))
+		return background(t, process(counted, append([]string{"worker", "--nats", url, "--jobs", "2", "--env", "SPDOPT_TEST_COUNTED"}, objective...)...))
 	}
 	workers := []*exec.Cmd{hire(), hire()}
 	for range 3 {
@@ -265,4 +265,31 @@ mount -o remount,size=60m "$2"
 	require.Regexp(t, "cannot write events.jsonl|can take nothing more", string(first))
 	require.Contains(t, string(first), "resume")
 	require.Equal(t, 2, strings.Count(string(first), "spdopt: "), "where workers may come, and one message: %s", first)
+}
+
+// TestReadOnlyRun: a run on a disk that is mounted for reading only can be looked at; to go on with it, or to begin one there, is one error.
+func TestReadOnlyRun(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("unshare", "-rm", "true").Run(); err != nil {
+		t.Skipf("no right to mount a disk: %v", err)
+	}
+	const script = `mount -t tmpfs none "$2" || exit 1
+"$1" spdopt minimize --cmd "$3" --dim 2 --seed 1 --out "$2/run" 2>/dev/null & begun=$!
+until [ "$(grep -c '"ev":"tell"' "$2/run/events.jsonl" 2>/dev/null)" -ge 5 ] 2>/dev/null; do sleep 0.02; done
+kill -9 $begun; wait $begun 2>/dev/null
+mount -o remount,ro "$2" || exit 1
+"$1" spdopt runs show "$2/run" --json >"$4/show"; echo "show $?"
+"$1" spdopt runs list --runs "$2" >"$4/list"; echo "list $?"
+"$1" spdopt runs resume "$2/run" 2>"$4/resume"; echo "resume $?"
+"$1" spdopt minimize --fn f1 --dim 2 --seed 1 --out "$2/another" 2>"$4/another"; echo "another $?"
+`
+	out := t.TempDir()
+	text, err := exec.Command("timeout", "60", "unshare", "-rm", "sh", "-c", script, "sh", os.Args[0], t.TempDir(), program("slow"), out).Output()
+	require.NoError(t, err)
+	require.Equal(t, "show 0\nlist 0\nresume 1\nanother 1\n", string(text))
+	for name, want := range map[string]string{"show": `"status":"interrupted"`, "list": "interrupted", "resume": "read-only file system", "another": "read-only file system"} {
+		said, err := os.ReadFile(filepath.Join(out, name))
+		require.NoError(t, err)
+		require.Contains(t, strings.ReplaceAll(string(said), ": \"", ":\""), want)
+	}
 }

@@ -24,6 +24,7 @@ type objectiveFlags struct {
 	fn             string
 	source         map[string]*string // of objectives that are not built in, by form
 	instance       int
+	env            []string
 	shell, perEval bool
 	constraints    int
 	timeout        time.Duration
@@ -55,6 +56,7 @@ func (f *objectiveFlags) registerSource(cmd *cobra.Command) {
 	}
 	flags.BoolVar(&f.shell, "shell", false, "give --cmd to /bin/sh")
 	flags.BoolVar(&f.perEval, "per-eval", false, "start --cmd for every evaluation")
+	flags.StringArrayVar(&f.env, "env", nil, "variable of the environment for --cmd: NAME passes the one of this program on, NAME=VALUE sets it; repeat it. Without, programs get PATH, HOME, TMPDIR, LANG, TZ and the like")
 	flags.DurationVar(&f.timeout, "timeout", 0, "time for one evaluation by --cmd or --wasm, such as 30s; then it and all it started are killed")
 	flags.IntVar(&f.memory, "wasm-memory", 256, "MiB that an instance of --wasm may hold")
 	flags.IntVar(&f.retries, "retries", 0, "how often an evaluation is tried again when --cmd crashes")
@@ -62,7 +64,7 @@ func (f *objectiveFlags) registerSource(cmd *cobra.Command) {
 
 // applies lists the kinds of objective that a flag means something for.
 var applies = map[string][]string{
-	"instance": {"fn"}, "shell": {"cmd"}, "per-eval": {"cmd"}, "retries": {"cmd"}, "wasm-memory": {"wasm"}, "timeout": {"cmd", "wasm"},
+	"instance": {"fn"}, "shell": {"cmd"}, "per-eval": {"cmd"}, "retries": {"cmd"}, "env": {"cmd"}, "wasm-memory": {"wasm"}, "timeout": {"cmd", "wasm"},
 	"constraints": {"cmd", "wasm", "expr"}, "on-fail": {"cmd", "wasm", "expr"}, "max-fail-rate": {"cmd", "wasm", "expr"},
 }
 
@@ -178,6 +180,11 @@ func (f *objectiveFlags) evaluator(o *esadapt.Options, function *bbob.Function, 
 		Dim: o.Dim, Constraints: f.constraints, Seed: o.Seed, Lower: o.Lower, Upper: o.Upper,
 		PerEval: f.perEval, Jobs: jobs, Timeout: f.timeout, Retries: f.retries, Memory: f.memory << 20, Stderr: &f.errors,
 	}
+	env, err := objective.Environment(f.env)
+	if err != nil {
+		return nil, nil, usagef("--env: %v", err)
+	}
+	options.Env = env
 	if f.shell {
 		options.Argv = objective.Shell(source)
 	}

@@ -68,20 +68,22 @@ func TestKilledFlights(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	began := time.Now()
 	whole := filepath.Join(t.TempDir(), "whole")
-	output(t, process(filepath.Join(t.TempDir(), "ignored"), append(flightArgs, whole)...))
+	args := append([]string{"minimize", "--env", "SPDOPT_TEST_COUNTED"}, flightArgs[1:]...)
+	output(t, process(filepath.Join(t.TempDir(), "ignored"), append(slices.Clone(args), whole)...))
 	requireRetraced(t, whole, 400)
 	took := time.Since(began)
 	for range kills(t) {
 		dir, counted := filepath.Join(t.TempDir(), "killed"), filepath.Join(t.TempDir(), "counted")
-		command := append(slices.Clone(flightArgs), dir)
+		command := append(slices.Clone(args), dir)
 		for range 1 + random.IntN(3) {
 			before, evaluated := told(t, dir), size(counted)
 			kill(t, process(counted, command...), time.Duration(random.Float64()*float64(took)))
 			notAgain(t, counted, before, evaluated, seed)
-			command = goOn(flightArgs, dir)
+			command = goOn(args, dir)
 		}
 		before, evaluated := told(t, dir), size(counted)
 		finished(t, counted, command, dir)
+		require.Positive(t, size(counted), "programs count what they evaluate")
 		notAgain(t, counted, before, evaluated, seed)
 		requireRetraced(t, dir, 400)
 	}
@@ -105,7 +107,7 @@ func TestKilledDistributedFlights(t *testing.T) {
 	require.NoError(t, coordinator.Start())
 	url := queueOf(t, dir)
 	hire := func() *exec.Cmd {
-		return background(t, process(counted, "worker", "--nats", url, "--jobs", "2", "--cmd", program("counted")))
+		return background(t, process(counted, "worker", "--nats", url, "--jobs", "2", "--cmd", program("counted"), "--env", "SPDOPT_TEST_COUNTED"))
 	}
 	workers := []*exec.Cmd{hire(), hire()}
 	for range 3 {

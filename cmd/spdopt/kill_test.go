@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,8 +34,8 @@ func killCases(t *testing.T) map[string]struct {
 		args []string
 	}{
 		"minimize":         {"out", []string{"minimize", "--fn", "f15", "--dim", "8", "--seed", "4", "--max-evals", "2000", "--checkpoint-every", "3ms"}},
-		"minimize-program": {"out", []string{"minimize", "--cmd", program("counted"), "--dim", "4", "--seed", "5", "--max-evals", "400", "--jobs", "2", "--checkpoint-every", "5ms"}},
-		"minimize-one":     {"out", []string{"minimize", "--cmd", program("counted"), "--dim", "4", "--seed", "5", "--max-evals", "150", "--in-flight", "1", "--checkpoint-every", "5ms"}},
+		"minimize-program": {"out", []string{"minimize", "--cmd", program("counted"), "--env", "SPDOPT_TEST_COUNTED", "--dim", "4", "--seed", "5", "--max-evals", "400", "--jobs", "2", "--checkpoint-every", "5ms"}},
+		"minimize-one":     {"out", []string{"minimize", "--cmd", program("counted"), "--env", "SPDOPT_TEST_COUNTED", "--dim", "4", "--seed", "5", "--max-evals", "150", "--in-flight", "1", "--checkpoint-every", "5ms"}},
 		"solve":            {"run", []string{"solve", "mean", "--data", data, "--method", "cg", "--tol", "1e-13", "--checkpoint-every", "1ms"}},
 		"solve-own-method": {"run", []string{"solve", "mean", "--data", data, "--tol", "1e-13"}},
 		"train":            {"out", []string{"train", "graph", "--steps", "60", "--eval-every", "3"}},
@@ -128,6 +129,7 @@ func TestKilledRunsResumeBitForBit(t *testing.T) {
 				}
 				told(t, dir)
 				after, _ := os.ReadFile(counted)
+				require.Equal(t, slices.Contains(args, "--cmd"), len(after) > 0, "programs count what they evaluate")
 				for _, id := range strings.Fields(string(after[len(evaluated):])) {
 					require.False(t, before[id], "seed %d, run %d: evaluation %s was made again", seed, i, id)
 				}

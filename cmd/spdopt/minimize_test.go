@@ -65,6 +65,8 @@ func beObjective(how string) {
 		case how == "counted":
 			count(m.ID)
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
+		case how == "environment":
+			fmt.Printf("{\"id\":%d,\"f\":1,\"status\":\"failed\",\"error\":\"%d %s\"}\n", m.ID, len(os.Environ()), os.Getenv("SPDOPT_TEST_GIVEN")+os.Getenv("SPDOPT_TOKEN"))
 		case how == "slow":
 			time.Sleep(20 * time.Millisecond)
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
@@ -352,5 +354,27 @@ func TestMinimizeOtherSuites(t *testing.T) {
 	again := succeed(t, "minimize", "--fn", "f107", "--dim", "3", "--seed", "1", "--max-evals", "300", "--json", "--jobs", "4")
 	if a, b := fields(t, first)["best_f"], fields(t, again)["best_f"]; a != b {
 		t.Errorf("noise depends on the number of jobs: %v, %v", a, b)
+	}
+}
+
+// TestEnvironmentOfPrograms: they see what they are given and what every program needs, and no secret of this process.
+func TestEnvironmentOfPrograms(t *testing.T) {
+	t.Setenv("SPDOPT_TOKEN", "open sesame, please")
+	t.Setenv("SPDOPT_TEST_GIVEN", "from outside")
+	for _, c := range []struct {
+		want string
+		args []string
+	}{{` )`, nil}, {" from outside)", []string{"--env", "SPDOPT_TEST_GIVEN"}}, {" set here)", []string{"--env", "SPDOPT_TEST_GIVEN=set here"}}} {
+		for _, form := range [][]string{{"--cmd", program("environment")}, {"--per-eval", "--shell", "--cmd", `cat >/dev/null; echo "{\"id\":1,\"status\":\"failed\",\"error\":\"$HOME $SPDOPT_TEST_GIVEN$SPDOPT_TOKEN\"}"`}} {
+			o := invoke(append(append([]string{"minimize", "--dim", "2", "--out", "none"}, form...), c.args...)...)
+			if o.code != exitObjective || !strings.Contains(o.stderr, c.want) || strings.Contains(o.stderr, "sesame") || strings.Contains(o.stderr, "( ") {
+				t.Errorf("%q: %+v, want %q", c.args, o, c.want)
+			}
+		}
+	}
+	for _, wrong := range []string{"SPDOPT_TEST_ABSENT", "", "=x"} {
+		if o := invoke("minimize", "--dim", "2", "--cmd", "true", "--env", wrong); o.code != exitUsage || !strings.Contains(o.stderr, "--env: ") {
+			t.Errorf("%q: %+v", wrong, o)
+		}
 	}
 }

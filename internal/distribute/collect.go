@@ -81,8 +81,11 @@ func (c *Coordinator) take(m jetstream.Msg) error {
 	e := c.open[r.ID]
 	known := e != nil && e.result == nil
 	c.mu.Unlock()
-	if !known {
-		c.drop(m, "")
+	if !known { // its task may be there still
+		c.mu.Lock()
+		c.stats.Dropped++
+		c.mu.Unlock()
+		c.forget(r.ID, 0, m)
 		return nil
 	}
 	if err := c.o.Keep(r); err != nil {
@@ -97,21 +100,47 @@ func (c *Coordinator) take(m jetstream.Msg) error {
 		c.stats.Redelivered++
 	}
 	c.mu.Unlock()
-	c.forget(r.ID, sequence)
 	close(e.ready)
-	_ = m.Ack() // a result whose acknowledgement is lost comes again and is dropped
+	c.forget(r.ID, sequence, m)
 	return nil
 }
 
-// forget deletes the task of a result that was kept: its worker may have died before it could acknowledge it. Nobody waits for the answer; a task that is gone is what is wanted.
-// It is deleted by its number: a purge of its subject makes the server forget deliveries of other tasks that are due again.
-func (c *Coordinator) forget(id, sequence uint64) {
+// mostForgotten bounds the tasks whose deletion is under way.
+const mostForgotten = 256
+
+// forget deletes the task of a result that was kept, whose worker may have died before it could acknowledge it, and acknowledges the result once the task is gone. In this order, so that whoever gets the task again sees that it is
+// done, also while a cluster changes its leaders. It is deleted by its number: a purge of its subject makes the server forget deliveries of other tasks that are due again.
+func (c *Coordinator) forget(id, sequence uint64, m jetstream.Msg) {
+	select {
+	case c.room <- struct{}{}:
+	case <-c.ctx.Done():
+		return
+	}
+	c.done.Go(func() {
+		defer func() { <-c.room }()
+		for c.ctx.Err() == nil {
+			if c.deleted(id, sequence) {
+				_ = m.Ack() // a result whose acknowledgement is lost comes again and is dropped
+				return
+			}
+			c.pause(reconnectWait)
+		}
+	})
+}
+
+// deleted deletes a task and says whether it is gone for sure.
+func (c *Coordinator) deleted(id, sequence uint64) bool {
+	ctx, cancel := context.WithTimeout(c.ctx, publishTime)
+	defer cancel()
 	if sequence == 0 {
-		if sequence = c.find(c.ctx, id); sequence == 0 {
-			return
+		var err error
+		if sequence, err = c.find(ctx, id); err != nil || sequence == 0 {
+			return err == nil
 		}
 	}
-	_ = c.conn.PublishRequest("$JS.API.STREAM.MSG.DELETE."+c.o.tasks(), c.o.subject("forgotten", id), fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, sequence))
+	err := c.tasks.DeleteMsg(ctx, sequence)
+	gone := errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) && (strings.Contains(err.Error(), "no message found") || strings.Contains(err.Error(), "not found"))
+	return err == nil || gone || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // mostWarnings bounds what a worker can write into the log.
@@ -221,7 +250,8 @@ func (c *Coordinator) rouse(ctx context.Context, id uint64) {
 		return
 	}
 	if sequence == 0 {
-		if sequence = c.find(ctx, id); sequence == 0 {
+		var err error
+		if sequence, err = c.find(ctx, id); err != nil || sequence == 0 {
 			return
 		}
 	}
@@ -229,16 +259,15 @@ func (c *Coordinator) rouse(ctx context.Context, id uint64) {
 }
 
 // find returns the number of an evaluation in the tasks, 0 if it is not there.
-func (c *Coordinator) find(ctx context.Context, id uint64) uint64 {
-	s, err := c.js.Stream(ctx, c.o.tasks())
-	if err != nil {
-		return 0
+func (c *Coordinator) find(ctx context.Context, id uint64) (uint64, error) {
+	m, err := c.tasks.GetLastMsgForSubject(ctx, c.o.subject("task", id))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
 	}
-	m, err := s.GetLastMsgForSubject(ctx, c.o.subject("task", id))
-	if err != nil {
-		return 0
-	}
-	return m.Sequence
+	return m.Sequence, nil
 }
 
 // silent returns evaluations that were published and have no result: all of them after a loss, otherwise those that are older than twice the acknowledgement wait.

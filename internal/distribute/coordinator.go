@@ -45,6 +45,8 @@ type Coordinator struct {
 	o      Options
 	conn   *nats.Conn
 	js     jetstream.JetStream
+	tasks  jetstream.Stream
+	room   chan struct{} // for deletions that are under way
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   sync.WaitGroup
@@ -88,6 +90,7 @@ func Start(ctx context.Context, conn *nats.Conn, o Options) (*Coordinator, error
 		return nil, err
 	}
 	o.Spec.fill()
+	o.Spec.Replicated = o.Replicas > 1
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
@@ -98,7 +101,7 @@ func Start(ctx context.Context, conn *nats.Conn, o Options) (*Coordinator, error
 	if err != nil {
 		return nil, err
 	}
-	c := &Coordinator{o: o, conn: conn, js: js, open: map[uint64]*evaluation{}, workers: map[string]int{}}
+	c := &Coordinator{o: o, conn: conn, js: js, open: map[uint64]*evaluation{}, workers: map[string]int{}, room: make(chan struct{}, mostForgotten)}
 	for _, id := range o.Open {
 		c.open[id] = &evaluation{inherited: true, ready: make(chan struct{})}
 	}
@@ -109,6 +112,9 @@ func Start(ctx context.Context, conn *nats.Conn, o Options) (*Coordinator, error
 		return nil, fmt.Errorf("consumer %s of %s: %w", keeperName, o.results(), err)
 	}
 	if err := c.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if c.tasks, err = js.Stream(ctx, c.o.tasks()); err != nil {
 		return nil, err
 	}
 	c.done.Go(c.collect)

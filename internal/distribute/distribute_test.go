@@ -143,7 +143,7 @@ func evaluateAll(t testing.TB, c *Coordinator, from, n int) []float64 {
 	var group sync.WaitGroup
 	for i := range n {
 		group.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 			defer cancel()
 			v, err := c.Evaluate(ctx, uint64(from+i), point(from+i))
 			if err != nil {
@@ -184,6 +184,7 @@ func TestEvaluationsAreSpreadOverWorkers(t *testing.T) {
 	require.Equal(t, 100, j.count())
 	require.Equal(t, int32(100), busy.Load(), "every evaluation is made once")
 	require.Len(t, c.Workers(), 3)
+	require.True(t, c.deleted(1, 1) && c.deleted(1, 0), "a task that is gone is gone")
 	require.NoError(t, c.Finish(context.Background()))
 	_, err := c.js.Stream(context.Background(), c.o.tasks())
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)

@@ -14,7 +14,7 @@
 // The coordinator publishes an evaluation with its identifier as message identifier. A worker takes as many as it can evaluate, says that it is still at it
 // every third of the acknowledgement wait, publishes the result, and acknowledges the task only once the stream has the result. The coordinator hands every
 // result to Options.Keep, which writes it to the journal of the run, and only then deletes the task, in case the worker died before it could acknowledge it,
-// and acknowledges the result. So at any instant an evaluation is in the tasks, in the results or in the journal, and the journal decides: results of
+// and acknowledges the result when the task is gone for sure. So at any instant an evaluation is in the tasks, in the results or in the journal, and the journal decides: results of
 // evaluations that are not open are duplicates, or made up, and are dropped.
 //
 // A worker that dies is silent, and the task is delivered again after the acknowledgement wait. Whoever gets a task for the second time, or

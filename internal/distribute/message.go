@@ -25,8 +25,9 @@ type Spec struct {
 	Seed        uint64        `json:"seed"`
 	Lower       []run.Num     `json:"lower,omitempty"`
 	Upper       []run.Num     `json:"upper,omitempty"`
-	AckWait     time.Duration `json:"ack_wait"`    // silence after which an evaluation is given to another worker; 0 means 30 s
-	MaxDeliver  int           `json:"max_deliver"` // how often an evaluation is given out before it counts as failed; 0 means 5
+	AckWait     time.Duration `json:"ack_wait"`             // silence after which an evaluation is given to another worker; 0 means 30 s
+	MaxDeliver  int           `json:"max_deliver"`          // how often an evaluation is given out before it counts as failed; 0 means 5
+	Replicated  bool          `json:"replicated,omitempty"` // the queue has copies, so that after a change of leader it may have forgotten a delivery; Start sets it
 }
 
 // Validate reports the first thing that does not fit.

@@ -329,9 +329,17 @@ func (w *worker) do(working context.Context, m jetstream.Msg, asked time.Time) e
 		return nil
 	}
 	// Behind a long evaluation a task can have waited until others were given it.
-	if (meta.NumDelivered > 1 || time.Since(asked) > w.spec.AckWait/2) && w.finished(working, id, meta.Sequence.Stream) {
-		w.release(id)
-		return m.Ack()
+	if meta.NumDelivered > 1 || w.spec.Replicated || time.Since(asked) > w.spec.AckWait/2 {
+		done, err := w.look(working, id, meta.Sequence.Stream)
+		if err != nil || done {
+			w.release(id)
+		}
+		if err != nil {
+			return err
+		}
+		if done {
+			return m.Ack()
+		}
 	}
 	r, err := w.evaluate(working, id, x, int(meta.NumDelivered))
 	if err != nil {
@@ -368,24 +376,48 @@ func (w *worker) evaluate(working context.Context, id uint64, x []float64, attem
 	return r, nil
 }
 
+// look finds out whether a task is done, however long the server does not answer. The error is the cause of working.
+func (w *worker) look(working context.Context, id, sequence uint64) (done bool, err error) {
+	for {
+		if done, err = w.finished(working, id, sequence); err == nil {
+			return done, nil
+		}
+		select {
+		case <-time.After(reconnectWait):
+		case <-working.Done():
+			return false, context.Cause(working)
+		}
+	}
+}
+
 // finished says whether a task that others may have had as well is done: its result is in the queue, or was kept, and then the task is gone. The order matters: the
-// coordinator deletes the task before it acknowledges the result.
-func (w *worker) finished(ctx context.Context, id, sequence uint64) bool {
+// coordinator deletes the task before it acknowledges the result. A server that has lost its streams knows of nothing that is done.
+func (w *worker) finished(ctx context.Context, id, sequence uint64) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTime)
 	defer cancel()
 	results, err := w.js.Stream(ctx, w.spec.results())
-	if err != nil {
-		return false
+	if err == nil {
+		_, err = results.GetLastMsgForSubject(ctx, w.spec.subject("result", id))
 	}
-	if _, err := results.GetLastMsgForSubject(ctx, w.spec.subject("result", id)); err == nil {
-		return true
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return false, nil
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
+		return false, err
 	}
 	tasks, err := w.js.Stream(ctx, w.spec.tasks())
-	if err != nil {
-		return false
+	if err == nil {
+		_, err = tasks.GetMsg(ctx, sequence)
 	}
-	_, err = tasks.GetMsg(ctx, sequence)
-	return errors.Is(err, jetstream.ErrMsgNotFound)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return true, nil
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return false, nil
+	}
+	return false, err
 }
 
 // deliver publishes a result, however long the server is away, and acknowledges the task.

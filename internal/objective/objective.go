@@ -32,6 +32,7 @@ type Options struct {
 	Constraints  int      // number of values g in an answer
 	Seed         uint64
 	Lower, Upper []float64     // told to workers; nil means none
+	Env          []string      // cmd: environment of the processes, from Environment; nil is what Environment returns if nothing is asked for
 	PerEval      bool          // cmd: start the command for every evaluation
 	Jobs         int           // evaluations at once; 0 means 1
 	Timeout      time.Duration // of one evaluation; 0 means none; expr takes none
@@ -147,6 +148,12 @@ func New(o Options) (*Program, error) {
 	}
 	if _, err := exec.LookPath(o.Argv[0]); err != nil {
 		return nil, &NotFoundError{o.Argv[0], err}
+	}
+	if o.Env == nil {
+		var err error
+		if o.Env, err = Environment(nil); err != nil {
+			return nil, err
+		}
 	}
 	jobs := max(1, o.Jobs)
 	p := &Program{o: o, slots: make(chan *worker, jobs)}

@@ -26,6 +26,7 @@ func (p *Program) once(ctx context.Context, id uint64, x []float64, line []byte)
 	defer cancel()
 	cmd := exec.CommandContext(run, argv[0], argv[1:]...)
 	lead(cmd)
+	cmd.Env = p.o.Env
 	cmd.Cancel = func() error { return killGroup(cmd) }
 	cmd.WaitDelay = pipeDelay
 	out, stderr := &tail{size: longestLine}, &tail{size: stderrSize}

@@ -38,6 +38,7 @@ func (p *Program) start() (*worker, error) {
 		lines: make(chan []byte, 16), quit: make(chan struct{}), exited: make(chan struct{}),
 	}
 	lead(w.cmd)
+	w.cmd.Env = p.o.Env
 	w.cmd.WaitDelay = pipeDelay
 	w.cmd.Stderr = p.errorOutput(w.stderr)
 	in, err := w.cmd.StdinPipe()
