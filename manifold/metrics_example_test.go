@@ -316,3 +316,32 @@ func ExampleCheckRetraction() {
 	fmt.Printf("%v %.1f\n", r.OK, r.Slope)
 	// Output: true 3.0
 }
+
+func ExamplePowerMean() {
+	a, b := mat.NewSymDense(2, []float64{1, 0, 0, 4}), mat.NewSymDense(2, []float64{9, 0, 0, 4})
+	for _, p := range []float64{-1, 0, 0.5, 1} {
+		x, err := manifold.PowerMean([]mat.Symmetric{a, b}, nil, p, manifold.MeanOptions{})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%4.1f: %.3f\n", p, x.At(0, 0))
+	}
+	// Output:
+	// -1.0: 1.800
+	//  0.0: 3.000
+	//  0.5: 4.000
+	//  1.0: 5.000
+}
+
+func ExampleKullbackMean() {
+	a, b := mat.NewSymDense(1, []float64{1}), mat.NewSymDense(1, []float64{9})
+	x, err := manifold.KullbackMean([]mat.Symmetric{a, b}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.3f\n", x.At(0, 0))
+	// Output:
+	// 3.000
+}

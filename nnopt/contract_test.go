@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -196,6 +197,7 @@ func contract[T Float](t *testing.T, e Entry) {
 
 	t.Run("not finite", func(t *testing.T) { notFinite(t, fresh) })
 	t.Run("extreme gradients", func(t *testing.T) { extremes(t, fresh) })
+	t.Run("degenerate gradients", func(t *testing.T) { degenerate(t, fresh(`{"lr":0.001}`)) })
 
 	t.Run("allocates nothing", func(t *testing.T) {
 		blocks := blocksFor[T](source(10))
@@ -332,6 +334,44 @@ func misuse[T Float](t *testing.T, fresh func(string) Optimizer[T]) {
 	if st = o.State(); len(st.Slots) > 0 {
 		if err := other.SetState(st); err == nil {
 			t.Error("the state of another model was accepted")
+		}
+	}
+	data := must(o.State().MarshalBinary())
+	foreign := bytes.Replace(data, []byte(`"format":"`+stateFormat+`"`), []byte(`"format":"1"`), 1)
+	for name, bad := range map[string][]byte{"another version": foreign, "half a file": data[:len(data)/2], "no file": nil} {
+		var st State[T]
+		if err := st.UnmarshalBinary(bad); err == nil {
+			t.Errorf("the state of %s was read", name)
+		}
+	}
+}
+
+// degenerate feeds gradients of rank one for a thousand steps and none at all for another thousand: parameters and state stay finite, and a later
+// ordinary run moves the parameters.
+func degenerate[T Float](t *testing.T, o Optimizer[T]) {
+	w := []Block[T]{{Name: "w", Rows: 6, Cols: 5, Value: make([]T, 30), Grad: make([]T, 30)}}
+	must(0, o.Init(w))
+	for step := range 2000 {
+		for i := range w[0].Grad {
+			w[0].Grad[i] = T(i/5) * T(1+i%5)
+		}
+		if step >= 1000 {
+			clear(w[0].Grad)
+		}
+		must(o.Step(w, StepInfo{LRScale: 1}))
+	}
+	for _, s := range append(o.State().Slots, Slot[T]{Name: "parameters", Data: w[0].Value}) {
+		for i, v := range s.Data {
+			if v-v != 0 {
+				t.Fatalf("slot %s, element %d: %v", s.Name, i, v)
+			}
+		}
+	}
+	before := cloneBlocks(w)
+	run(t, o, w, 19, 21)
+	for i, v := range w[0].Value {
+		if v-v != 0 || v == before[0].Value[i] {
+			t.Fatalf("element %d: %v before, %v after", i, before[0].Value[i], v)
 		}
 	}
 }

@@ -39,13 +39,22 @@ func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 
 // place implements placed.
 func (f *eigenFactor[T]) place(e engine.Backend[T]) {
-	f.e = e
+	f.e, f.fast = e, e
 }
 
 func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.rule.memory = a
+	fast := e
+	if s.rule.o.Products == ProductsBFloat16 {
+		fast = engine.RoundedCPU[T]()
+	}
 	for k := range s.parts {
-		s.parts[k].place(e, a)
+		p := &s.parts[k]
+		p.place(e, a)
+		p.e = fast
+		for _, f := range p.factors {
+			f.fast = fast
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ type turning struct {
 // (arXiv:2502.06268).
 type eigenFactor[T Float] struct {
 	e    engine.Backend[T]
+	fast engine.Backend[T] // of products that may be rounded: those of m
 	n    int
 	mode int             // dimension of the tensor
 	b    dense.Matrix[T] // basis, eigenvectors as columns
@@ -43,7 +44,7 @@ func newEigenFactor[T Float](mode int, b, d, m []T) *eigenFactor[T] {
 	n := len(d)
 	v := make([]T, 5*n)
 	f := &eigenFactor[T]{
-		e: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
+		e: engine.CPU[T](), fast: engine.CPU[T](), n: n, mode: mode, b: dense.Wrap(n, n, b), d: d,
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n : 4*n], fine: v[4*n:],
 	}
 	if m != nil {
@@ -95,11 +96,12 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 		}
 		f.turn(o)
 		if moved != nil {
-			moved.apply(dense.Transposed, f.q, f.mode)
+			moved.turn(f.q, f.mode)
 		}
 		f.e.Mirror(engine.One(f.m))
 		if o.drop && o.sweeps == 1 {
 			if !o.published {
+				f.shift(1)
 				f.e.RotatedDiagonal(engine.One(f.q), engine.One(f.m), f.next)
 			}
 			f.clearCoupling()
@@ -107,8 +109,10 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 			return 1
 		}
 		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
-		f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 0, engine.One(w))
-		f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 0, engine.One(f.m))
+		w.Copy(f.m)
+		f.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 1, engine.One(w))
+		f.m.Copy(w)
+		f.fast.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 1, engine.One(f.m))
 		f.stay(o)
 		clear(f.x)
 	}
@@ -131,7 +135,7 @@ func (f *eigenFactor[T]) clearCoupling() {
 	}
 }
 
-// turn rotates the basis by one sweep and leaves the rotation in q.
+// turn rotates the basis by one sweep Q and leaves Q - I in q: what is applied as x + x (Q - I) loses little where products are rounded.
 func (f *eigenFactor[T]) turn(o *turning) {
 	dense.Sqrt(f.s, f.d)
 	for i, v := range f.s {
@@ -152,8 +156,19 @@ func (f *eigenFactor[T]) turn(o *turning) {
 		f.e.Blend(T(o.maxNorm/nu), f.gen.Data, 0, nil, f.gen.Data)
 	}
 	f.e.Cayley(engine.One(f.gen), 0, engine.One(f.q))
-	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 0, engine.One(f.gen))
+	f.shift(-1)
+	f.e.Copy(engine.One(f.b), engine.One(f.gen))
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.b), engine.One(f.q), 1, engine.One(f.gen))
 	f.e.Copy(engine.One(f.gen), engine.One(f.b))
+}
+
+// shift adds c to the diagonal of q.
+func (f *eigenFactor[T]) shift(c T) {
+	f.e.Diagonal(engine.One(f.q), f.next)
+	for i := range f.next {
+		f.next[i] += c
+	}
+	f.e.SetDiagonal(f.next, engine.One(f.q))
 }
 
 // settle moves d, and the diagonal of m, to next, or by the exponential rule where that is asked for or next is not positive.
@@ -261,17 +276,28 @@ func (p *productModes[T]) rotate(op dense.Trans) {
 	}
 }
 
+// turn multiplies z by (I + r)^T along a dimension.
+func (p *productModes[T]) turn(r dense.Matrix[T], mode int) {
+	copy(p.t, p.z)
+	p.multiplyBy(dense.Transposed, r, mode, 1)
+}
+
 // apply multiplies z by op(a) along a dimension.
 func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
+	p.multiplyBy(op, a, mode, 0)
+}
+
+// multiplyBy sets z to op(a) z, along a dimension, plus keep times t, and leaves t undefined.
+func (p *productModes[T]) multiplyBy(op dense.Trans, a dense.Matrix[T], mode int, keep T) {
 	left, right := p.split(mode)
 	n := a.Rows
 	if right == 1 {
-		p.e.Gemm(dense.NoTrans, !op, 1, engine.One(dense.Wrap(left, n, p.z)), engine.One(a), 0, engine.One(dense.Wrap(left, n, p.t)))
+		p.e.Gemm(dense.NoTrans, !op, 1, engine.One(dense.Wrap(left, n, p.z)), engine.One(a), keep, engine.One(dense.Wrap(left, n, p.t)))
 	} else {
 		step := n * right
 		for l := range left {
 			z, t := dense.Wrap(n, right, p.z[l*step:(l+1)*step]), dense.Wrap(n, right, p.t[l*step:(l+1)*step])
-			p.e.Gemm(op, dense.NoTrans, 1, engine.One(a), engine.One(z), 0, engine.One(t))
+			p.e.Gemm(op, dense.NoTrans, 1, engine.One(a), engine.One(z), keep, engine.One(t))
 		}
 	}
 	p.z, p.t = p.t, p.z

@@ -1,15 +1,13 @@
 package nnopt
 
-import (
-	"math"
-	"testing"
-)
+import "testing"
 
 // factored are optimizers with factors, with options that carry more state than the defaults.
 var factored = []struct{ name, options string }{
 	{"spectral", `{"interval":3,"tol":0.1}`},
 	{"spectral", `{"interval":1,"drop":true}`},
 	{"spectral", `{"interval":2,"bfloat16":true,"shaping":{"max_dim":4}}`},
+	{"spectral", `{"interval":2,"products":"bfloat16"}`},
 	{"spectral", `{"statistics":"shampoo","interval":2}`},
 	{"eshampoo", `{"interval":3,"tol":0.1}`},
 	{"eshampoo", `{"interval":3,"sweeps":true}`},
@@ -44,28 +42,9 @@ func TestFactorsResumeWithinInterval(t *testing.T) {
 	}
 }
 
-// Gradients of rank one, and no gradients at all, for thousands of steps leave parameters and state finite.
+// Gradients of rank one, and no gradients at all, for thousands of steps leave parameters and state finite, with these options too.
 func TestFactorsDegenerateGradients(t *testing.T) {
 	for _, c := range factored {
-		name, options := c.name, c.options
-		o := must(New[float32](name, []byte(options)))
-		w := []Block[float32]{{Name: "w", Rows: 6, Cols: 5, Value: make([]float32, 30), Grad: make([]float32, 30)}}
-		must(0, o.Init(w))
-		for step := range 3000 {
-			for i := range w[0].Grad {
-				w[0].Grad[i] = float32(i/5) * float32(1+i%5)
-			}
-			if step >= 2000 {
-				clear(w[0].Grad)
-			}
-			must(o.Step(w, StepInfo{LRScale: 1e-3}))
-		}
-		for _, s := range append(o.State().Slots, Slot[float32]{Name: "parameters", Data: w[0].Value}) {
-			for _, v := range s.Data {
-				if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-					t.Fatalf("%s %s: slot %s holds %v", name, options, s.Name, v)
-				}
-			}
-		}
+		t.Run(c.name+c.options, func(t *testing.T) { degenerate(t, must(New[float32](c.name, []byte(c.options)))) })
 	}
 }

@@ -53,7 +53,7 @@ type KFAC struct {
 	Inverse        InverseKind `json:"inverse,omitempty"`         // default pi
 	Empirical      bool        `json:"empirical,omitempty"`       // statistics of the gradients instead of those at sampled targets
 	Reduce         bool        `json:"reduce,omitempty"`          // positions of an example collapse before the factors are formed; default: each counts
-	Loss           LossAverage `json:"loss,omitempty"`            // what the loss is averaged over, where no objective tells; default batch
+	Loss           LossAverage `json:"loss,omitempty"`            // what the loss is averaged over; default: as the statistics say
 }
 
 // Validate reports the first option that has a value that it cannot have.
@@ -236,25 +236,12 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 			if k.names.Weight != s.Weight {
 				continue
 			}
-			if err := k.observe(s, r.o.Reduce, r.terms(s)); err != nil {
+			if err := k.observe(s, r.o.Reduce, s.terms(r.o.Loss)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// terms returns 1/R for the loss of the pass.
-func (r *kfacRule[T]) terms(s *Stats[T]) float64 {
-	switch {
-	case r.objective != nil:
-		return r.objective.Terms()
-	case r.o.Loss == AverageNone:
-		return 1
-	case r.o.Loss == AveragePositions:
-		return float64(s.In.Rows)
-	}
-	return float64(s.In.Rows / s.Reps)
 }
 
 func (r *kfacRule[T]) forget() {

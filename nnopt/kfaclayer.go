@@ -80,28 +80,40 @@ func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
 		k.sums[1].Zero()
 	}
 	k.examples += n
+	reps := 1
+	if reduce {
+		reps = s.Reps
+	}
+	weight := float64(n) / float64(in.Rows*reps)
+	if reps > 1 {
+		in, out = k.collapsed(s, n)
+	}
 	if in.Cols > width { // a grouped convolution
 		mean := dense.Wrap(in.Rows, width, k.grown(&k.averaged, in.Rows*width))
 		kronecker.AverageGroups(in, mean)
 		in = mean
 	}
-	reps := 1
-	if reduce {
-		reps = s.Reps
-	}
-	k.add(1, in, reps, float64(n)/float64(in.Rows*reps))
+	k.add(1, in, reps, weight)
 	k.add(0, out, reps, float64(n)*terms)
 	return nil
 }
 
-// add adds weight times the outer products of the sums over reps rows of x.
-func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64) {
-	if reps > 1 {
-		sums := dense.Wrap(x.Rows/reps, x.Cols, k.grown(&k.summed, x.Rows/reps*x.Cols))
-		sums.Zero()
-		kronecker.Collapse(x, reps, sums)
-		x = sums
+// collapsed returns the sums of inputs and outputs over the positions of each of n examples.
+func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
+	memory := k.grown(&k.summed, n*(s.In.Cols+s.Out.Cols))
+	in, out = dense.Wrap(n, s.In.Cols, memory), dense.Wrap(n, s.Out.Cols, memory[n*s.In.Cols:])
+	clear(memory)
+	if s.Sums != nil {
+		s.Sums(in)
+	} else {
+		kronecker.Collapse(s.In, s.Reps, in)
 	}
+	kronecker.Collapse(s.Out, s.Reps, out)
+	return in, out
+}
+
+// add adds weight times the outer products of rows that are sums over reps positions.
+func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64) {
 	w := k.work[side]
 	w.Zero()
 	k.outer.Add(x, float64(reps), w)

@@ -7,8 +7,6 @@ type Objective[T Float] interface {
 	// CurvatureTo sets dst to the Gauss-Newton matrix of the loss at the current values times v; both hold the elements of all blocks, in their order.
 	// It may overwrite the gradients of the blocks.
 	CurvatureTo(dst, v []T)
-	// Terms returns 1/R for the loss R sum c of a batch: what turns second moments of gradients of R c into R times those of c.
-	Terms() float64
 }
 
 // ObjectiveUser is implemented by optimizers that evaluate the loss themselves, to choose learning rates and damping and to take back steps. The training

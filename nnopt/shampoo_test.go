@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/golden"
 )
@@ -315,5 +316,78 @@ func TestAdaptiveRefreshCounts(t *testing.T) {
 				t.Errorf("%s, step %d: %d decompositions, want %d", run.Name, k+1, calls, want)
 			}
 		}
+	}
+}
+
+// TestShampooHandCases: second steps that can be worked out on paper, with accumulated moments (Beta2 1) but for the last.
+func TestShampooHandCases(t *testing.T) {
+	for _, c := range []struct {
+		name, options string
+		rows, cols    int
+		first, second []float64
+		want          []float64
+	}{
+		{"vector", `{"beta2":1}`, 1, 2, []float64{1, 0}, []float64{0, 2}, []float64{0, 1}},
+		{"vector, exponent 1", `{"beta2":1,"exponents":[1]}`, 1, 2, []float64{1, 0}, []float64{0, 2}, []float64{0, 0.5}},
+		{"identities", `{"beta2":1}`, 2, 2, []float64{1, 0, 0, 1}, []float64{1, 0, 0, 1}, []float64{math.Sqrt2 / 2, 0, 0, math.Sqrt2 / 2}},
+		{"scalar", `{"beta2":1}`, 1, 1, []float64{1}, []float64{2}, []float64{2 / math.Sqrt(5)}},
+		{"vector, moving average", `{"beta2":0.9,"no_bias_correction":true}`, 1, 2, []float64{1, 0}, []float64{0, 2}, []float64{0, 1 / math.Sqrt(0.1)}},
+	} {
+		o := must(New[float64]("shampoo", []byte(`{"lr":1,"graft":"none","no_momentum":true,"eps":1e-14,`+c.options[1:])))
+		w := []Block[float64]{{Name: "w", Rows: c.rows, Cols: c.cols, Value: make([]float64, len(c.first)), Grad: c.first}}
+		must(0, o.Init(w))
+		must(o.Step(w, StepInfo{LRScale: 1}))
+		clear(w[0].Value)
+		w[0].Grad = c.second
+		must(o.Step(w, StepInfo{LRScale: 1}))
+		for i, v := range w[0].Value {
+			within(t, c.name, []float64{-v}, c.want[i:i+1], 1e-10)
+		}
+	}
+}
+
+// TestRefreshCriterion: what decides whether a basis is kept is ||A - Q diag(Q^T A Q) Q^T||_F/||A||_F; signs and the order of the columns of Q play no part, and
+// it is zero for eigenvectors.
+func TestRefreshCriterion(t *testing.T) {
+	const n = 5
+	r := source(21)
+	a, x := dense.New[float64](n, n), dense.New[float64](n, 2*n)
+	fill(r, x.Data)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, x, x, 0, a)
+	rest := func(q dense.Matrix[float64]) float64 {
+		f := newMomentFactor[float64](0, n, a.Data, q.Data, nil)
+		f.a.Copy(a)
+		f.load()
+		f.quotients()
+		return f.rest()
+	}
+	q := orthogonal(r, n)
+	got := rest(q)
+	var product, diagonal, back mat.Dense
+	product.Mul(mat.NewDense(n, n, q.Data).T(), mat.NewDense(n, n, a.Data))
+	product.Mul(&product, mat.NewDense(n, n, q.Data))
+	d := mat.NewDense(n, n, nil)
+	for i := range n {
+		d.Set(i, i, product.At(i, i))
+	}
+	diagonal.Mul(mat.NewDense(n, n, q.Data), d)
+	back.Mul(&diagonal, mat.NewDense(n, n, q.Data).T())
+	back.Sub(mat.NewDense(n, n, a.Data), &back)
+	within(t, "criterion", []float64{got}, []float64{mat.Norm(&back, 2) / mat.Norm(mat.NewDense(n, n, a.Data), 2)}, 1e-12)
+	other := dense.New[float64](n, n)
+	for i := range n {
+		for j := range n {
+			other.Set(i, (j+2)%n, q.At(i, j)*float64(1-2*(j%2)))
+		}
+	}
+	within(t, "criterion of permuted columns with other signs", []float64{rest(other)}, []float64{got}, 1e-12)
+	var e mat.EigenSym
+	if !e.Factorize(mat.NewSymDense(n, a.Data), true) {
+		t.Fatal("no eigenvectors")
+	}
+	var v mat.Dense
+	e.VectorsTo(&v)
+	if c := rest(dense.Wrap(n, n, v.RawMatrix().Data)); !(c < 1e-13) {
+		t.Errorf("the criterion is %g for eigenvectors", c)
 	}
 }

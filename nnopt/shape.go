@@ -16,13 +16,13 @@ type Tensor struct {
 
 // Shaping says how a block becomes the tensors that get one factor for each dimension. A block is a matrix, or a vector when Rows or Cols is 1,
 // unless Tensors says otherwise. In this order: dimensions of size 1 are dropped; adjacent dimensions are merged, the last ones first, while the
-// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into pieces that are treated on
-// their own. By default nothing is merged: a small matrix stays a matrix.
+// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into as few pieces as fit, equal but
+// for a vector of the processor, which are treated on their own. By default nothing is merged: a small matrix stays a matrix.
 type Shaping struct {
 	Tensors    []Tensor `json:"tensors,omitempty"`
 	MergeBelow int      `json:"merge_below,omitempty"` // default 0, nothing is merged
 	Order      int      `json:"order,omitempty"`       // default 2
-	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024
+	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024, for Spectral 256
 	Exclude    int      `json:"exclude,omitempty"`     // whole dimensions of at least this size get no factor, as the rows of embeddings; default 0, none
 }
 
@@ -95,21 +95,37 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 	all := []piece{{excluded: make([]bool, len(dims))}}
 	for k, d := range dims {
 		stride := product(dims[k+1:])
-		step := most
-		if s.Exclude > 0 && d >= s.Exclude {
-			step = d
+		excluded, cuts := s.Exclude > 0 && d >= s.Exclude, 1
+		if !excluded {
+			cuts = (d + most - 1) / most
 		}
 		var next []piece
 		for _, p := range all {
-			for start := 0; start < d; start += step {
-				q := piece{append(slices.Clone(p.dims), min(step, d-start)), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
-				q.excluded[k] = s.Exclude > 0 && d >= s.Exclude
+			start := 0
+			for cut := range cuts {
+				size := share(d-start, cuts-cut, most)
+				q := piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
+				q.excluded[k] = excluded
 				next = append(next, q)
+				start += size
 			}
 		}
 		all = next
 	}
 	return all
+}
+
+// share returns the size of the first of parts equal parts of d elements, no more than most: rounded up to whole vectors unless parts are small.
+func share(d, parts, most int) int {
+	if parts == 1 {
+		return d
+	}
+	const vector = 16
+	size := (d + parts - 1) / parts
+	if size >= 4*vector {
+		size = (size + vector - 1) / vector * vector
+	}
+	return min(size, most)
 }
 
 // gather copies the elements of the piece from the block x to the contiguous dst.

@@ -8,16 +8,6 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// LossAverage says what the loss of a pass is divided by, which decides how large the gradient of one term is.
-type LossAverage string
-
-// The averages; the empty one is AverageBatch.
-const (
-	AverageBatch     LossAverage = "batch"     // over examples
-	AveragePositions LossAverage = "positions" // over examples and positions
-	AverageNone      LossAverage = "sum"
-)
-
 // SINGD are the options of structured inverse-free natural gradient descent (Lin et al., arXiv:2312.05705). A layer with inputs a (1 appended for the
 // bias) and gradients g at its outputs has factors K and C, from the identity, such that K K^T and C C^T are inverses of damped Kronecker factors of the
 // empirical Fisher matrix. With U the mean of a a^T, F the sum over the terms of the loss of g g^T, tm the trace over the dimension and P the projection
@@ -40,7 +30,7 @@ type SINGD struct {
 	Output     Structure   `json:"output,omitempty"`      // of C, default dense
 	Sizes      [2]int      `json:"sizes,omitzero"`        // of blocks (default 30), or of the first and last part of hierarchical (default 15, 15)
 	Reduce     bool        `json:"reduce,omitempty"`      // inputs averaged and gradients summed over the positions of an example; default: each position counts
-	Average    LossAverage `json:"average,omitempty"`     // of the loss, default batch
+	Average    LossAverage `json:"average,omitempty"`     // of the loss; default: as the statistics say. With sum the passes of a step add up, otherwise they are averaged
 	Plain      bool        `json:"plain,omitempty"`       // steps of the factors without bound
 }
 
@@ -258,19 +248,12 @@ func (s *singdLayer[T]) observe(stats *Stats[T]) error {
 		}
 	}
 	s.take(&s.in, x, float64(n)/float64(x.Rows))
-	s.take(&s.out, s.load(out, reps, s.out.k.n), s.terms(n, in.Rows))
-	return nil
-}
-
-// terms returns what turns the outer products of the gradients of an averaged loss into those of its terms, times the number of examples.
-func (s *singdLayer[T]) terms(examples, rows int) float64 {
-	switch s.rule.o.Average {
-	case AverageNone:
-		return 1
-	case AveragePositions:
-		return float64(examples) * float64(rows)
+	weight := stats.terms(s.rule.o.Average)
+	if s.rule.o.Average != AverageNone {
+		weight *= float64(n)
 	}
-	return float64(examples) * float64(examples)
+	s.take(&s.out, s.load(out, reps, s.out.k.n), weight)
+	return nil
 }
 
 // load returns the sums of each reps rows of x, in rows of width cols.

@@ -2,6 +2,7 @@ package nnopt
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -322,6 +323,19 @@ func TestSpectralDrift(t *testing.T) {
 	}
 }
 
+// apart returns how far the ways of a and b from the blocks of source 30 end from each other, as a share of that of a.
+func apart(a, b []Block[float32]) float64 {
+	start := blocksFor[float32](source(30))
+	var off, moved float64
+	for k := range a {
+		for i, v := range a[k].Value {
+			off += math.Pow(float64(v-b[k].Value[i]), 2)
+			moved += math.Pow(float64(v-start[k].Value[i]), 2)
+		}
+	}
+	return math.Sqrt(off / moved)
+}
+
 // With momentum and couplings in bfloat16 the way of 60 steps differs by about a percent.
 func TestSpectralBFloat16(t *testing.T) {
 	wide, narrow := blocksFor[float32](source(30)), blocksFor[float32](source(30))
@@ -330,15 +344,7 @@ func TestSpectralBFloat16(t *testing.T) {
 	must(0, b.Init(narrow))
 	run(t, a, wide, 31, 60)
 	run(t, b, narrow, 31, 60)
-	start := blocksFor[float32](source(30))
-	var off, moved float64
-	for k := range wide {
-		for i, v := range wide[k].Value {
-			off += math.Pow(float64(v-narrow[k].Value[i]), 2)
-			moved += math.Pow(float64(v-start[k].Value[i]), 2)
-		}
-	}
-	if share := math.Sqrt(off / moved); !(share > 0 && share < 2e-2) {
+	if share := apart(wide, narrow); !(share > 0 && share < 2e-2) {
 		t.Errorf("the ways differ by a share of %v", share)
 	}
 	for _, s := range b.(*stepper[float32]).blocks[3].slots {
@@ -351,40 +357,159 @@ func TestSpectralBFloat16(t *testing.T) {
 	}
 }
 
-// Plain statistics are the exact moving averages whatever the rotations do: B M B^T is that of G G^T/n over thousands of steps, the basis comes near its
-// eigenvectors, and bases stay orthogonal.
-func TestSpectralFollowsExactAverage(t *testing.T) {
+// followed runs plain statistics on 6 x 9 gradients and returns B M B^T for the rows, the moving average of G G^T/n that it should be, M, and B.
+func followed[T Float](o Spectral, steps int) (s, average, c, b dense.Matrix[float64]) {
 	const m, n, beta = 6, 9, 0.05
-	o := must(NewSpectral[float64](Spectral{Statistics: ShampooStatistics, Interval: 4, Beta2: beta, Damping: 1e-30}))
-	w := []Block[float64]{{Name: "w", Rows: m, Cols: n, Value: make([]float64, m*n), Grad: make([]float64, m*n)}}
-	must(0, o.Init(w))
+	o.Statistics, o.Beta2, o.Damping = ShampooStatistics, beta, 1e-30
+	opt := must(NewSpectral[T](o))
+	w := []Block[T]{{Name: "w", Rows: m, Cols: n, Value: make([]T, m*n), Grad: make([]T, m*n)}}
+	must(0, opt.Init(w))
 	r := source(8)
-	average := dense.New[float64](m, m)
-	for step := 1; step <= 2000; step++ {
-		fill(r, w[0].Grad)
-		g := dense.Wrap(m, n, w[0].Grad)
+	g := dense.New[float64](m, n)
+	average, s = dense.New[float64](m, m), dense.New[float64](m, m)
+	for step := 1; step <= steps; step++ {
+		fill(r, g.Data)
 		for i := range m {
 			dense.Scale(float64(1+i*i), g.Row(i), g.Row(i))
 		}
+		for i, v := range g.Data {
+			w[0].Grad[i] = T(v)
+			g.Data[i] = float64(w[0].Grad[i])
+		}
 		if step == 1 {
 			average.Identity()
-			dense.Scale(dense.Dot(w[0].Grad, w[0].Grad)/(m*n), average.Data, average.Data)
+			dense.Scale(dense.Dot(g.Data, g.Data)/(m*n), average.Data, average.Data)
 		}
 		weight := beta / (1 - math.Pow(1-beta, float64(step)+1))
 		dense.Gemm(dense.NoTrans, dense.Transposed, weight/n, g, g, 1-weight, average)
-		must(o.Step(w, StepInfo{LRScale: 1}))
+		must(opt.Step(w, StepInfo{LRScale: 1}))
 	}
-	b, c := dense.Wrap(m, m, slotOf(t, o, "w", "basis0.0")), dense.Wrap(m, m, slotOf(t, o, "w", "coupling0.0"))
+	slot := func(name string) dense.Matrix[float64] {
+		x := dense.New[float64](m, m)
+		for _, q := range opt.State().Slots {
+			if q.Name == name {
+				for i, v := range q.Data {
+					x.Data[i] = float64(v)
+				}
+			}
+		}
+		return x
+	}
+	b, c = slot("basis0.0"), slot("coupling0.0")
 	dense.Mirror(c)
-	half, s := dense.New[float64](m, m), dense.New[float64](m, m)
+	half := dense.New[float64](m, m)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, b, c, 0, half)
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, half, b, 0, s)
+	return s, average, c, b
+}
+
+// Plain statistics are the exact moving averages whatever the rotations do: B M B^T is that of G G^T/n over thousands of steps, the basis comes near its
+// eigenvectors, and bases stay orthogonal.
+func TestSpectralFollowsExactAverage(t *testing.T) {
+	s, average, c, _ := followed[float64](Spectral{Interval: 4}, 2000)
 	within(t, "S", s.Data, average.Data, 1e-10)
-	for i := range m {
+	for i := range c.Rows {
 		for j := range i {
 			if v := math.Abs(c.At(i, j)) / math.Sqrt(c.At(i, i)*c.At(j, j)); v > 0.6 {
 				t.Errorf("coupling %v of eigenvectors %d and %d", v, i, j)
 			}
+		}
+	}
+}
+
+// With products of operands in bfloat16 S is the moving average of statistics whose rows and columns carry relative errors of a few units 2^-8 each, after
+// thousands of steps no more than after a few, and the bases are as orthogonal as without.
+func TestSpectralRoundedProducts(t *testing.T) {
+	for _, steps := range []int{20, 2000} {
+		for _, interval := range []int{1, 10} {
+			o := Spectral{Interval: interval, Products: ProductsBFloat16}
+			s, average, _, _ := followed[float64](o, steps)
+			checkRoundedAverage(t, s, average)
+			s, average, _, b := followed[float32](o, steps)
+			checkRoundedAverage(t, s, average)
+			defect := dense.New[float64](b.Rows, b.Rows)
+			defect.Identity()
+			dense.Gemm(dense.Transposed, dense.NoTrans, -1, b, b, 1, defect)
+			if d := math.Sqrt(dense.Dot(defect.Data, defect.Data)); !(d < 2e-5) {
+				t.Errorf("defect %g after %d steps", d, steps)
+			}
+		}
+	}
+}
+
+func checkRoundedAverage(t *testing.T, s, average dense.Matrix[float64]) {
+	t.Helper()
+	const unit = 0x1p-8
+	var off float64
+	for i := range s.Rows {
+		for j := range s.Rows {
+			d := math.Abs(s.At(i, j) - average.At(i, j))
+			off += d
+			// rotating there and back mixes the rows: an error is relative to the largest of them
+			if limit := 8 * unit * average.At(s.Rows-1, s.Rows-1); !(d <= limit) {
+				t.Errorf("element (%d, %d) is %v, want %v within %g", i, j, s.At(i, j), average.At(i, j), limit)
+			}
+		}
+	}
+	if off == 0 {
+		t.Error("nothing was rounded")
+	}
+}
+
+// The steps with rounded products are those without, but for a few per cent of their way; nothing is allocated.
+func TestSpectralRoundedSteps(t *testing.T) {
+	full, fast := blocksFor[float32](source(30)), blocksFor[float32](source(30))
+	a, b := must(NewSpectral[float32](Spectral{Interval: 3})), must(NewSpectral[float32](Spectral{Interval: 3, Products: ProductsBFloat16, BFloat16: true}))
+	must(0, a.Init(full))
+	must(0, b.Init(fast))
+	run(t, a, full, 31, 60)
+	run(t, b, fast, 31, 60)
+	if share := apart(full, fast); !(share > 1e-4 && share < 6e-2) {
+		t.Errorf("the ways differ by a share of %v", share)
+	}
+	if n := allocs.PerRun(20, func() { must(b.Step(fast, StepInfo{LRScale: 1})) }); n != 0 {
+		t.Errorf("%v allocations per step", n)
+	}
+	for _, bad := range []string{`{"products":"float16"}`, `{"products":"bfloat16","device":"cuda"}`} {
+		var o *OptionError
+		if _, err := New[float32]("spectral", []byte(bad)); !errors.As(err, &o) || o.Option != "products" {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
+
+// TestCuts: a dimension is cut into as few pieces as fit, which cover it, none larger than asked for, none much larger than the others.
+func TestCuts(t *testing.T) {
+	for _, c := range []struct {
+		d, most int
+		want    []int
+	}{
+		{784, 256, []int{208, 192, 192, 192}}, {768, 256, []int{256, 256, 256}}, {257, 256, []int{144, 113}}, {199, 100, []int{100, 99}}, {5, 2, []int{2, 2, 1}}, {256, 256, []int{256}},
+		{7, 3, []int{3, 2, 2}},
+	} {
+		pieces := (&Shaping{MaxDim: c.most}).pieces("w", c.d, 3)
+		var got []int
+		for k := 0; k < len(pieces); k += len(pieces) / len(c.want) {
+			got = append(got, pieces[k].dims[0])
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%d within %d: %v, want %v", c.d, c.most, got, c.want)
+		}
+	}
+	r := source(1)
+	for range 2000 {
+		d, most := 1+r.IntN(3000), 1+r.IntN(600)
+		pieces := (&Shaping{MaxDim: most}).pieces("w", 1, d)
+		end, smallest, largest := 0, d, 0
+		for _, p := range pieces {
+			if p.offset != end {
+				t.Fatalf("%d within %d: a piece starts at %d, the one before ends at %d", d, most, p.offset, end)
+			}
+			end += p.dims[0]
+			smallest, largest = min(smallest, p.dims[0]), max(largest, p.dims[0])
+		}
+		if end != d || len(pieces) != (d+most-1)/most || largest > most || len(pieces) > 1 && smallest < 1 || largest-smallest > 16*len(pieces) {
+			t.Fatalf("%d within %d: %d pieces of %d to %d elements", d, most, len(pieces), smallest, largest)
 		}
 	}
 }

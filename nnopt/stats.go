@@ -8,6 +8,33 @@ type Stats[T Float] struct {
 	Bias    string    // name of the block of the bias, 1 x Dout, or ""
 	In, Out Matrix[T] // inputs, N*Reps x Din, and vectors pulled back to the outputs, N*Reps x Dout
 	Reps    int
+	// Sums, unless nil, sets dst, N x Din, to the sums of In over the positions of each example without reading In: a convolution adds up pixels, of which
+	// In holds a copy for every element of its kernel.
+	Sums  func(dst Matrix[T])
+	Terms float64 // 1/R for the loss R sum c of the pass, what turns second moments of Out into R times those of c; 0 if the pass does not say
+}
+
+// LossAverage says what the loss of a pass is divided by, which decides how large the gradient of one term is.
+type LossAverage string
+
+// The averages; the empty one is what the statistics say (Stats.Terms), and AverageBatch where they say nothing.
+const (
+	AverageBatch     LossAverage = "batch"     // over examples
+	AveragePositions LossAverage = "positions" // over examples and positions
+	AverageNone      LossAverage = "sum"
+)
+
+// terms returns 1/R for the loss R sum c of the pass.
+func (s *Stats[T]) terms(a LossAverage) float64 {
+	switch {
+	case a == AverageNone:
+		return 1
+	case a == AveragePositions:
+		return float64(s.In.Rows)
+	case a == "" && s.Terms > 0:
+		return s.Terms
+	}
+	return float64(s.In.Rows / s.Reps)
 }
 
 // Layer names the blocks of a layer with a weight matrix; Bias may be "".

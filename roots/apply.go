@@ -14,8 +14,11 @@ type columns[T dense.Float] struct {
 	v          []T
 	g, z, prev []T // n x (poles k)
 	mz, inv    []T
-	f          []float64
-	res, norm  []float64
+	poles      []T
+	weights    []T
+	sum, res   []T
+	f, norm    []float64
+	shifted    dense.Shifted[T]
 }
 
 func grown[T any](s []T, n int) []T {
@@ -74,7 +77,7 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 			e += t.applyOrder(q, order, y, x)
 			madds += float64(order) * float64(t.n) * float64(t.n) * float64(x.Cols)
 		default:
-			b, its := t.applyShifted(q, y, x, tol)
+			b, its := t.applyShifted(q, y, tol)
 			e += b
 			rep.Iterations += its
 			w := float64(its*len(t.fit.s)) * float64(t.n) * float64(t.n) * float64(x.Cols)
@@ -84,7 +87,7 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 	}
 	t.mulBasis(dense.NoTrans, y, x)
 	rep.Work = t.work(madds) + 3.5*float64(sweeps)
-	rep.Bound = e + float64(pieces)*t.rounding(q, t.theta*t.smallestDiag())
+	rep.Bound = e + float64(pieces)*t.rounding(q, t.theta*t.dmin)
 	return rep, nil
 }
 
@@ -117,7 +120,7 @@ func (t *tracker[T]) inRange(p float64) error {
 	low, high := exponents(single)
 	l := t.top
 	if p < 0 {
-		l = t.theta * t.smallestDiag()
+		l = t.theta * t.dmin
 	}
 	if v := p * math.Log2(l); v >= high-4 || v < low {
 		return newRangeError(KindPow, p, l, v, single)
@@ -126,14 +129,6 @@ func (t *tracker[T]) inRange(p float64) error {
 		return &MethodError{"tracker", fmt.Sprintf("powers beyond %d are not applied piece by piece; use Pow", maxTrackedPower)}
 	}
 	return nil
-}
-
-func (t *tracker[T]) smallestDiag() float64 {
-	low := math.Inf(1)
-	for _, v := range t.d {
-		low = min(low, v)
-	}
-	return low
 }
 
 // expansion returns the order of the Taylor expansion around D that meets tol, or -1; highest is 1 or 2.
@@ -151,6 +146,9 @@ func (t *tracker[T]) expansion(tol float64, highest int) int {
 	return -1
 }
 
+// fitShare is the part of the tolerance that the error of a fit may be; it counts twice.
+const fitShare = 6
+
 // plan rotates the basis as far as that pays and returns how the power is to be applied to k columns: the order of the expansion, or -1 for
 // shifted systems.
 func (t *tracker[T]) plan(q float64, k int, tol float64) (sweeps, order int) {
@@ -167,8 +165,8 @@ func (t *tracker[T]) plan(q float64, k int, tol float64) (sweeps, order int) {
 				return sweeps, order
 			}
 		}
-		low := t.theta * t.smallestDiag()
-		if t.fit.require(q, low, t.top, tol/8) {
+		low := t.theta * t.dmin
+		if t.fit.require(q, low, t.top, tol/fitShare) {
 			cost := thin * t.work(float64(t.n)*float64(t.n)*float64(k*len(t.fit.s))*t.iterations(tol))
 			if t.debt+max(0, cost-t.base*float64(k)) <= t.sweep || sweeps == maxSweeps {
 				return sweeps, -1

@@ -245,7 +245,7 @@ func readMatrix(b *testing.B, file string, n int) *mat.SymDense {
 func BenchmarkTracker32(b *testing.B) {
 	for _, k := range []int{16, -1} {
 		for _, n := range []int{100, 316, 1000} {
-			for _, cond := range []float64{1e2, 1e4} {
+			for _, cond := range []float64{1e2, 1e4, 1e6} {
 				b.Run(fmt.Sprintf("rank=%d/n=%d/cond=%.0g", k, n, cond), func(b *testing.B) {
 					benchTracker32(b, n, k, cond)
 				})

@@ -53,14 +53,14 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep
 		rep.Residual = 0
 		return rep, nil
 	}
-	if err := finite(a); err != nil {
-		return rep, err
+	if top := maxAbs(a); top-top != 0 {
+		return rep, finite(a)
 	}
 	e, err := engine.Open[T](o.Device)
 	if err != nil {
 		return rep, err
 	}
-	j := &job[T]{Query: q, e: e, a: a, x: x, rhs: rhs, rep: &rep, cutoff: o.Cutoff, limit: o.MaxIterations, lower: o.Lower}
+	j := &job[T]{Query: q, e: e, a: a, x: x, rhs: rhs, rep: &rep, cutoff: o.Cutoff, limit: o.MaxIterations, lower: o.Lower, spent: o.NoResidual}
 	if o.Start != nil {
 		if r, c := o.Start.Dims(); r != q.N || c != q.N {
 			panic(Error("Options.Start has not the size of the matrix"))
@@ -94,8 +94,8 @@ func startBasis(b *mat.Dense) dense.Matrix[float64] { return dense.Of(b.RawMatri
 func finite[T dense.Float](a dense.Matrix[T]) error {
 	for i := range a.Rows {
 		for c, v := range a.Row(i) {
-			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				return &NotFiniteError{i, c, f}
+			if v-v != 0 { // NaN for NaN and infinities
+				return &NotFiniteError{i, c, float64(v)}
 			}
 		}
 	}
@@ -140,18 +140,29 @@ func (j *job[T]) addRidge(r float64) {
 	j.rep.Ridge = r
 }
 
+// maxAbs returns the largest absolute value; NaN where there is a NaN.
 func maxAbs[T dense.Float](a dense.Matrix[T]) float64 {
-	var m float64
+	var m T
 	for i := range a.Rows {
 		for _, v := range a.Row(i) {
-			m = max(m, math.Abs(float64(v)))
+			m = max(m, v, -v)
 		}
 	}
-	return m
+	return float64(m)
 }
 
-// scale multiplies a by 2^e in two steps, so that neither factor leaves the range.
+// scale multiplies a by 2^e, in two steps where that factor might leave the range.
 func scale[T dense.Float](a dense.Matrix[T], e int) {
+	if e == 0 {
+		return
+	}
+	if -100 < e && e < 100 {
+		f := T(math.Ldexp(1, e))
+		for i := range a.Rows {
+			dense.Scale(f, a.Row(i), a.Row(i))
+		}
+		return
+	}
 	h := e / 2
 	f, g := T(math.Ldexp(1, h)), T(math.Ldexp(1, e-h))
 	for i := range a.Rows {
@@ -164,6 +175,9 @@ func scale[T dense.Float](a dense.Matrix[T], e int) {
 
 // normBound returns min(||a||_F, ||a||_inf) >= ||a||_2 of a symmetric a.
 func normBound[T dense.Float](a dense.Matrix[T]) float64 {
+	if a, ok := any(a).(dense.Matrix[float64]); ok {
+		return dense.NormBound(a)
+	}
 	var fro, inf float64
 	for i := range a.Rows {
 		var row float64
@@ -251,10 +265,16 @@ func (j *job[T]) unscalePower() {
 	whole := math.Floor(e)
 	f := math.Exp2(e - whole + math.FMA(float64(j.shift), j.Power, -e))
 	whole += float64(j.offset)
-	for i := range j.x.Rows {
-		row := j.x.Row(i)
-		for c := range row {
-			row[c] = T(float64(row[c]) * f)
+	if x, ok := any(j.x).(dense.Matrix[float64]); ok {
+		for i := range x.Rows {
+			dense.Scale(f, x.Row(i), x.Row(i))
+		}
+	} else {
+		for i := range j.x.Rows {
+			row := j.x.Row(i)
+			for c := range row {
+				row[c] = T(float64(row[c]) * f)
+			}
 		}
 	}
 	scale(j.x, int(whole))
@@ -267,7 +287,7 @@ func (j *job[T]) inRange() error {
 	if j.Kind <= KindInv && j.Columns == 0 && j.hi > 0 && j.rep.Rank > 0 {
 		tiny = top < math.Ldexp(1, int(low))/float64(j.N)
 	}
-	if !tiny && finite(j.x) == nil {
+	if !tiny && top-top == 0 {
 		return nil
 	}
 	l := j.rep.LambdaMax

@@ -48,8 +48,11 @@ func applyWork(q Query, products float64) float64 {
 
 func runEigen[T dense.Float](j *job[T]) error {
 	n := j.N
-	q := dense.New[float64](n, n)
-	convert(q, j.a)
+	q, ok := any(j.a).(dense.Matrix[float64])
+	if !ok || j.adaptive || !j.spent {
+		q = dense.New[float64](n, n)
+		convert(q, j.a)
+	}
 	w := make([]float64, n)
 	if !decompose(q, w) {
 		return &MethodError{"eigen", "the decomposition did not converge"}
@@ -85,12 +88,13 @@ func (j *job[T]) fromSpectrum(q dense.Matrix[float64], w []float64) error {
 	}
 	j.spectrum = w
 	if j.Columns == 0 {
-		qf := q.Clone()
-		scaleColumns(qf, f)
-		x := dense.New[float64](n, n)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, qf, q, 0, x)
-		dense.Mirror(x)
 		j.count(float64(n) * float64(n) * float64(n) / 2)
+		if x, ok := any(j.x).(dense.Matrix[float64]); ok {
+			formImage(q, f, x)
+			return nil
+		}
+		x := dense.New[float64](n, n)
+		formImage(q, f, x)
 		convert(j.x, x)
 		return nil
 	}
@@ -107,6 +111,21 @@ func (j *job[T]) fromSpectrum(q dense.Matrix[float64], w []float64) error {
 	j.count(2 * float64(n) * float64(n) * float64(j.Columns))
 	convert(j.x, rhs)
 	return nil
+}
+
+// scratches keeps the scaled eigenvectors' memory from call to call.
+var scratches = sync.Pool{New: func() any { return new([]float64) }}
+
+// formImage sets x = q diag(f) q^T.
+func formImage(q dense.Matrix[float64], f []float64, x dense.Matrix[float64]) {
+	s := scratches.Get().(*[]float64)
+	defer scratches.Put(s)
+	*s = grown(*s, len(f)*len(f))
+	qf := dense.Wrap(len(f), len(f), *s)
+	qf.Copy(q)
+	scaleColumns(qf, f)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, qf, q, 0, x)
+	dense.Mirror(x)
 }
 
 // mapSpectrum applies the function to the ascending eigenvalues w: f = fn(w) 2^-offset, with the cut-off, the tolerance for rounding below zero,
@@ -192,10 +211,17 @@ func scaleColumns(m dense.Matrix[float64], f []float64) {
 // convert copies src into dst across precisions.
 func convert[T, S dense.Float](dst dense.Matrix[T], src dense.Matrix[S]) {
 	for i := range dst.Rows {
-		d, s := dst.Row(i), src.Row(i)
-		for c := range d {
-			d[c] = T(s[c])
-		}
+		convertRow(dst.Row(i), src.Row(i))
+	}
+}
+
+func convertRow[T, S dense.Float](dst []T, src []S) {
+	if same, ok := any(dst).([]S); ok {
+		copy(same, src)
+		return
+	}
+	for i := range dst {
+		dst[i] = T(src[i])
 	}
 }
 

@@ -18,10 +18,10 @@ func (t *tracker[T]) follow() (TrackReport, error) {
 		t.valid = true
 		return TrackReport{}, nil
 	}
-	if err := finite(t.w1); err != nil {
+	t.project(t.w1)
+	if err := t.finiteAfter(t.w1); err != nil {
 		return TrackReport{}, err
 	}
-	t.project(t.w1)
 	t.noise = 0
 	t.valid = true
 	refreshed, err := t.settle(nil)
@@ -39,6 +39,14 @@ func (t *tracker[T]) project(a dense.Matrix[T]) {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, a, t.b, 0, t.w2)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, t.b, t.w2, 0, t.m)
 	dense.Mirror(t.m)
+}
+
+// finiteAfter is finite(a) after m has taken up B^T a B, whose whole diagonal any infinite element or NaN of a spoils.
+func (t *tracker[T]) finiteAfter(a dense.Matrix[T]) error {
+	if v := t.m.At(0, 0); v-v == 0 {
+		return nil
+	}
+	return finite(a)
 }
 
 // unit is the relative rounding error, in the 2-norm, of products of length n: their errors grow with the square root of n at worst where
@@ -102,10 +110,7 @@ func loadSymmetric[T dense.Float](dst dense.Matrix[T], a mat.Symmetric) {
 	if s, ok := a.(mat.RawSymmetricer); ok {
 		raw := s.RawSymmetric()
 		for i := range n {
-			d := dst.Row(i)[i:]
-			for c, v := range raw.Data[i*raw.Stride+i : i*raw.Stride+n] {
-				d[c] = T(v)
-			}
+			convertRow(dst.Row(i)[i:], raw.Data[i*raw.Stride+i:i*raw.Stride+n])
 		}
 	} else {
 		for i := range n {

@@ -60,7 +60,7 @@ func (t *tracker[T]) form(p float64) (dense.Matrix[T], TrackReport, error) {
 	} else {
 		e /= 1 - t.bound
 	}
-	rep.Bound = float64(pieces)*math.Pow(1+e, float64(pieces-1))*e + float64(pieces)*t.rounding(q, t.theta*t.smallestDiag())
+	rep.Bound = float64(pieces)*math.Pow(1+e, float64(pieces-1))*e + float64(pieces)*t.rounding(q, t.theta*t.dmin)
 	return x, rep, nil
 }
 

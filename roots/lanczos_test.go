@@ -141,7 +141,7 @@ func TestQuadratures(t *testing.T) {
 	for _, cond := range []float64{1.5, 1e2, 1e6, 1e10} {
 		for _, target := range []float64{1e-3, 1e-8, 1e-13} {
 			for _, p := range []float64{-0.5, -0.25, -0.8} {
-				ps := polesFor(p, 1/cond, 1, target)
+				ps := polesFor(p, 1/cond, 1, target, 1)
 				worst := 0.0
 				for i := range 301 {
 					x := math.Pow(cond, -float64(i)/300)

@@ -98,7 +98,8 @@ type job[T dense.Float] struct {
 	Query
 	e      engine.Backend[T]
 	arena  *engine.Arena[T]
-	a      dense.Matrix[T] // symmetric, full storage, to be left unchanged
+	a      dense.Matrix[T] // symmetric, full storage, to be left unchanged unless spent
+	spent  bool            // a is not needed after the method
 	x      dense.Matrix[T] // result: n x n, or n x Columns
 	rhs    dense.Matrix[T] // what to apply to, if Columns > 0
 	start  dense.Matrix[float64]

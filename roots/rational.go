@@ -15,16 +15,27 @@ var rationalMethod = Method{
 	},
 	Work: func(q Query) float64 {
 		whole, frac := splitPower(q.Power)
-		w := float64(predictPoles(-frac, max(q.Cond, 1), q.target()/amplification(whole, frac, q.Cond))) * rationalUnit(q)
+		poles, fitted := predictPoles(-frac, max(q.Cond, 1), q.target()/amplification(whole, frac, q.Cond), q.formed())
+		w := float64(poles) * rationalUnit(q)
+		if fitted {
+			w += fitWork(poles, q.N)
+		}
 		if whole < 0 {
 			w += rationalUnit(q)
 		}
 		return w + float64(max(whole, -whole))*applyWork(q, 1)
 	},
 	Bound: rationalBound,
-	rate:  rate{88, 65, 21, 8.8, 4.5, 3.1, 2.8, 2.2, 1.8, 1.6},
+	rate:  rationalRate,
 	run64: runRational[float64],
 	run32: runRational[float32],
+}
+
+var rationalRate = rate{88, 65, 21, 8.8, 4.5, 3.1, 2.8, 2.2, 1.8, 1.6}
+
+// fitWork is what fitting the given number of poles takes, in the unit of Work at size n; from n = 200 on it hardly counts.
+func fitWork(poles, n int) float64 {
+	return 3e5 * float64(poles*poles) / cube(max(n, 1)) / rationalRate.at(n)
 }
 
 // splitPower writes p = whole - frac with 0 <= frac < 1 and an integer whole.
@@ -72,28 +83,39 @@ type poles struct {
 	constant, error float64
 }
 
-func predictPoles(p, cond, target float64) int {
+// formed is the dimension of the matrix to be formed, or 1 where the power is only applied.
+func (q Query) formed() int {
+	if q.Columns > 0 {
+		return 1
+	}
+	return q.N
+}
+
+// predictPoles is the number of poles that polesFor will take, and whether they are fitted.
+func predictPoles(p, cond, target float64, n int) (poles int, fitted bool) {
 	if p == -0.5 {
-		return contourNodes(cond, target)
+		return contourNodes(cond, target), false
 	}
-	if target >= fitFloor {
-		return fitPoles(cond, target)
+	if t := target / math.Sqrt(float64(n)); t >= fitFloor {
+		return fitPoles(cond, t), true
 	}
-	return len(trapezoidPoles(-p, 1, cond, target).s)
+	return len(trapezoidPoles(-p, 1, cond, target).s), false
 }
 
 // fitFloor is the smallest target that fitted poles are trusted to reach.
 const fitFloor = 1e-10
 
-// polesFor approximates x^p, -1 < p < 0, on [lo, hi].
-func polesFor(p, lo, hi, target float64) poles {
+// polesFor approximates x^p, -1 < p < 0, on [lo, hi] for a matrix of dimension n that is formed, or for an application (n = 1). Fitted poles have
+// an error that is relative to the largest value everywhere, so that the norm of the error of a matrix whose other eigenvalues weigh
+// little is up to sqrt(n) times as large; the errors of the others are relative to each value.
+func polesFor(p, lo, hi, target float64, n int) poles {
 	if p == -0.5 {
 		return contourPoles(lo, hi, contourNodes(hi/lo, target))
 	}
-	if target >= fitFloor {
+	if spread := math.Sqrt(float64(n)); target/spread >= fitFloor {
 		var r rational
-		if r.require(p, lo, hi, target) {
-			return poles{r.s, r.w, r.constant, r.err}
+		if r.require(p, lo, hi, target/spread) {
+			return poles{r.s, r.w, r.constant, r.err * spread}
 		}
 	}
 	return trapezoidPoles(-p, lo, hi, target)
@@ -173,7 +195,7 @@ func trapezoidPoles(a, lo, hi, target float64) poles {
 func runRational[T dense.Float](j *job[T]) error {
 	whole, frac := splitPower(j.Power)
 	lo, hi := 0.5*j.lo, 1.01*j.hi
-	p := polesFor(-frac, lo, hi, j.Query.target()/amplification(whole, frac, j.Cond))
+	p := polesFor(-frac, lo, hi, j.Query.target()/amplification(whole, frac, j.Cond), j.formed())
 	j.rep.Iterations = len(p.s)
 	// The error is relative to the largest value on an interval that may begin at a quarter of the lowest eigenvalue.
 	j.trunc += 1.5 * p.error * math.Pow(4, frac) * amplification(whole, frac, j.Cond)

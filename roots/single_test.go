@@ -149,7 +149,7 @@ func TestSingleRefusesOrPromotes(t *testing.T) {
 }
 
 func TestTracker32(t *testing.T) {
-	for _, cond := range []float64{1e2, 1e4} {
+	for _, cond := range []float64{1e2, 1e4, 1e6} {
 		t.Run(fmt.Sprint(cond), func(t *testing.T) {
 			rng := newRand(64)
 			const n = 24

@@ -405,3 +405,54 @@ func TestTrackerAllocations(t *testing.T) {
 	}
 	require.Zero(t, allocs.PerRun(20, work))
 }
+
+// TestTrackerScales follows matrices whose squares leave the range of the type: the error stays within the bound, which may be poor but is
+// never silently wrong.
+func TestTrackerScales(t *testing.T) {
+	const n = 12
+	rng := newRand(84)
+	a, x := randomSPD(rng, n, 1, 1e3), normal(rng, n, 1)
+	drifted := mat.NewSymDense(n, nil)
+	drifted.ScaleSym(0.02, randomSPD(rng, n, 1, 1e3))
+	drifted.AddSym(drifted, a)
+	want, top := exactApply(drifted, -0.25, x)
+	for _, scale := range []float64{1e-140, 1e-30, 1, 1e30, 1e140} {
+		back := math.Pow(scale, 0.25)
+		tr, err := NewTracker(n, nil)
+		require.NoError(t, err)
+		var s mat.SymDense
+		y := mat.NewDense(n, 1, nil)
+		var rep TrackReport
+		for _, m := range []mat.Symmetric{a, drifted} {
+			s.ScaleSym(scale, m)
+			_, err = tr.Follow(&s)
+			require.NoError(t, err)
+			rep, err = tr.ApplyPow(-0.25, y, x)
+			require.NoError(t, err)
+		}
+		y.Scale(back, y)
+		require.LessOrEqual(t, rep.Bound, 1e-6, "scale %g", scale)
+		require.LessOrEqual(t, relativeApplied(y, want, x, top), rep.Bound, "scale %g", scale)
+		if scale < 1e-30 || scale > 1e30 {
+			continue
+		}
+		tr32, err := NewTracker32(n, nil)
+		require.NoError(t, err)
+		in, out := make([]float32, n), make([]float32, n)
+		for i := range in {
+			in[i] = float32(x.At(i, 0))
+		}
+		for _, m := range []mat.Symmetric{a, drifted} {
+			s.ScaleSym(scale, m)
+			a32, _ := to32(&s)
+			_, err = tr32.Follow(a32)
+			require.NoError(t, err)
+			rep, err = tr32.ApplyPow(-0.25, out, in, 1)
+			require.NoError(t, err)
+		}
+		for i, v := range out {
+			y.Set(i, 0, float64(v)*back)
+		}
+		require.LessOrEqual(t, relativeApplied(y, want, x, top), rep.Bound, "scale %g", scale)
+	}
+}

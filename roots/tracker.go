@@ -184,10 +184,12 @@ type tracker[T dense.Float] struct {
 	w1, w2     dense.Matrix[T] // workspace
 	cayley     []T
 	d          []float64 // diag(m)
+	diag       []T       // d
 	s, r, x    []T       // sqrt(d), its inverse, zeros: arguments of the bounded angle
 	probe      []float64 // warm start of the norm estimate
 	probe2     []float64
 	low        []float64
+	dmin, dmax float64 // of d
 
 	nu        float64 // estimate of ||x||_2
 	bound     float64 // certified bound of ||x||_2, at least nu
@@ -224,7 +226,7 @@ func newTracker[T dense.Float](n int, o *TrackerOptions) (*tracker[T], error) {
 		*m = dense.New[T](n, n)
 	}
 	t.cayley = make([]T, dense.CayleyWork(n))
-	t.s, t.r, t.x = make([]T, n), make([]T, n), make([]T, n)
+	t.s, t.r, t.x, t.diag = make([]T, n), make([]T, n), make([]T, n), make([]T, n)
 	t.d, t.probe, t.probe2, t.low = make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
 	t.b.Identity()
 	return t, nil
@@ -236,6 +238,14 @@ func (t *tracker[T]) eps() float64 {
 		return 0x1p-24
 	}
 	return 0x1p-53
+}
+
+// tiny is the smallest normal number.
+func (t *tracker[T]) tiny() float64 {
+	if t.eps() > 1e-10 {
+		return 0x1p-126
+	}
+	return 0x1p-1022
 }
 
 // begin takes the basis b with eigenvalues d.

@@ -165,6 +165,46 @@ class LogDet:
         return ai_distance(self.s, x)
 
 
+class Nearness:
+    """1/(2N) sum_i ||Q X x_i - x_i||^2 = (tr Q X C X Q - 2 tr Q X C + tr C)/2, C = (1/N) sum x_i x_i^T; optimum Q^-1.
+
+    Euclidean gradient G = sym(Q (Q X - I) C), derivative along U sym(Q Q U C); the Riemannian ones are X G X and
+    X H[U] X + sym(U G X).
+    """
+
+    euclidean_hessian = None  # the Riemannian one is as short
+
+    def __init__(self, q, samples):
+        self.q, self.c, self.start = q, samples.T @ samples / len(samples), np.eye(len(q))
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        _cholesky(x)
+        residual = self.q @ x - np.eye(len(x))
+        residual_c = residual @ self.c
+        return {"cost": 0.5 * np.sum(residual * residual_c), "RC": residual_c}
+
+    def cost(self, x):
+        return self._work(x)["cost"]
+
+    def euclidean_gradient(self, x):
+        w = self._work(x)
+        if "G" not in w:
+            w["G"] = sym(self.q @ w["RC"])
+        return w["G"]
+
+    def riemannian_gradient(self, x):
+        return sym(x @ self.euclidean_gradient(x) @ x)
+
+    def riemannian_hessian(self, x, u):
+        h = sym(self.q @ (self.q @ u) @ self.c)
+        return sym(x @ h @ x) + sym(u @ self.euclidean_gradient(x) @ x)
+
+    def residual(self, x):
+        """Distance to the optimum Q^-1."""
+        return float(np.linalg.norm(np.log(np.abs(np.linalg.eigvals(self.q @ x)))))
+
+
 class Tyler:
     """logdet X + (n/N) sum_i log q_i, q_i = x_i^T X^-1 x_i; gradient X - T, T = (n/N) sum x_i x_i^T / q_i.
 
@@ -280,12 +320,19 @@ def _two(n, kappa, vectors_in_cost):
     return Karcher(stack, stack.mean(axis=0), _geometric_mean(*stack), vectors_in_cost)
 
 
+def _four(n, kappa, vectors_in_cost):
+    stack = recipe.karcher_scatter(n, kappa, 4)
+    return Karcher(stack, stack.mean(axis=0), None, vectors_in_cost)
+
+
 BUILDERS = {
     "karcher_pair": _pair,
     "karcher_scatter": _scatter,
     "karcher_two": _two,
+    "karcher_four": _four,
     "logdet_mle": lambda n, kappa, _: LogDet(recipe.logdet_scatter(n, kappa)),
     "tyler": lambda n, kappa, _: Tyler(recipe.tyler_samples(n, kappa)),
+    "nearness": lambda n, kappa, _: Nearness(*recipe.nearness(n, kappa)),
 }
 
 

@@ -100,6 +100,11 @@ def tyler_samples(n, kappa):
     return (draws[:, :n] * texture[:, None]) @ spd_power(5000, n, kappa, 0.5)
 
 
+def nearness(n, kappa):
+    """Q = spd(4000, n, kappa) and 4n normal samples as rows, stream 4001."""
+    return spd(4000, n, kappa), normals(4001, 4 * n * n).reshape(4 * n, n)
+
+
 if __name__ == "__main__":
     np.set_printoptions(precision=17)
     print("splitmix64(3000):", [hex(int(v)) for v in splitmix64(3000, 4)])

@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -23,17 +24,38 @@ import (
 	"github.com/spdopt/spdopt/nnopt/train"
 )
 
-// candidate is an optimizer with the centre of its range of learning rates. Methods with factors update them every ten steps.
+// candidate is an optimizer with the centre of its range of learning rates. Methods with factors update them every ten steps; kfac takes
+// steps of a learning rate, as the others do, where it would choose their length from its quadratic model.
 type candidate struct {
 	name, settings string
 	lr             float64
+	label          string // in tables and in the file of results, default name
 }
 
+func (c *candidate) title() string { return cmp.Or(c.label, c.name) }
+
 var candidates = []candidate{
-	{"adamw", "", 8e-3}, {"spectral", `{"interval":10}`, 1.2e-2}, {"eshampoo", `{"interval":10}`, 8e-3}, {"muon", "", 1e-2}, {"soap", `{"interval":10}`, 8e-3},
-	{"shampoo", `{"interval":10}`, 8e-3}, {"singd", `{"interval":10}`, 4e-2}, {"sgd", "", 1e-1}, {"schedule-free-adamw", "", 1e-2}, {"lion", "", 6e-4},
-	{"nadamw", "", 8e-3}, {"root-free-adamw", "", 3e-3}, {"sirf-shampoo", `{"interval":2}`, 5e-3}, {"ikfac", `{"interval":10}`, 4e-2},
-	{"root-free-rmsprop", "", 1e-3}, {"averaged", `{"kind":"gpa","inner":"adamw"}`, 8e-3}, {"schedule-free-sgd", "", 5e-1}, {"sign", "", 6e-4},
+	{name: "adamw", lr: 8e-3},
+	{name: "spectral", settings: `{"interval":10}`, lr: 1.2e-2},
+	{name: "spectral", settings: `{"interval":10,"products":"bfloat16","bfloat16":true}`, lr: 1.2e-2, label: "spectral, bfloat16"},
+	{name: "eshampoo", settings: `{"interval":10}`, lr: 8e-3},
+	{name: "muon", lr: 1e-2},
+	{name: "soap", settings: `{"interval":10}`, lr: 8e-3},
+	{name: "shampoo", settings: `{"interval":10}`, lr: 8e-3},
+	{name: "singd", settings: `{"interval":10}`, lr: 4e-2},
+	{name: "sgd", lr: 1e-1},
+	{name: "schedule-free-adamw", lr: 1e-2},
+	{name: "lion", lr: 6e-4},
+	{name: "nadamw", lr: 8e-3},
+	{name: "root-free-adamw", lr: 3e-3},
+	{name: "sirf-shampoo", settings: `{"interval":2}`, lr: 5e-3},
+	{name: "ikfac", settings: `{"interval":10}`, lr: 4e-2},
+	{name: "root-free-rmsprop", lr: 1e-3},
+	{name: "averaged", settings: `{"kind":"gpa","inner":"adamw"}`, lr: 8e-3},
+	{name: "schedule-free-sgd", lr: 5e-1},
+	{name: "sign", lr: 6e-4},
+	{name: "adagrad", lr: 3e-2},
+	{name: "kfac", settings: `{"fixed":true,"interval":10}`, lr: 3e-2},
 }
 
 type workload struct {
@@ -92,8 +114,8 @@ func (c *comparison) all() error {
 		return err
 	}
 	defer c.file.Close()
-	for _, o := range candidates {
-		for _, w := range workloads {
+	for _, w := range workloads {
+		for _, o := range candidates {
 			if c.only || w.name == "char-transformer" && c.text == "" {
 				continue
 			}
@@ -151,7 +173,7 @@ func (c *comparison) tune(w workload, o candidate) error {
 
 // run trains, unless the run is in the file, and adds it there. A run that diverges is a result.
 func (c *comparison) run(w workload, o candidate, r run) (run, error) {
-	r.Workload, r.Optimizer = w.name, o.name
+	r.Workload, r.Optimizer = w.name, o.title()
 	for _, old := range c.runs {
 		if old.Workload == r.Workload && old.Optimizer == r.Optimizer && old.Trial == r.Trial && old.Seed == r.Seed && old.LR == r.LR {
 			return old, nil
@@ -187,7 +209,7 @@ func (c *comparison) run(w workload, o candidate, r run) (run, error) {
 		return r, err
 	}
 	c.runs = append(c.runs, r)
-	fmt.Fprintf(os.Stderr, "%s %s lr %.4g seed %d: %.4f, %.1f s\n", w.name, o.name, r.LR, r.Seed, r.loss(), r.Seconds)
+	fmt.Fprintf(os.Stderr, "%s %s lr %.4g seed %d: %.4f, %.1f s\n", w.name, o.title(), r.LR, r.Seed, r.loss(), r.Seconds)
 	return r, nil
 }
 

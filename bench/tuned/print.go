@@ -67,7 +67,7 @@ func (c *comparison) print() error {
 	for _, w := range workloads {
 		var all []*curve
 		for _, o := range candidates {
-			if m := c.curve(w.name, o.name); m != nil {
+			if m := c.curve(w.name, o.title()); m != nil {
 				all = append(all, m)
 			}
 		}

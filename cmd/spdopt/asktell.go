@@ -106,23 +106,35 @@ func (d *dialogue) replay() (err error) {
 	if d.search, err = esadapt.Restore(s.Data); err != nil {
 		return &run.NotRunError{Name: d.run.Dir(), What: err.Error()}
 	}
-	for e, err := range d.run.Tail("ask", "tell") {
+	d.replayed, err = retrace(d.run, d.search)
+	return err
+}
+
+// retraced is a search that is asked and told in the order of a journal.
+type retraced interface {
+	Take(n int) []esadapt.Candidate
+	Report(esadapt.Evaluation) error
+}
+
+// retrace asks and tells a search what the journal after the state says that it was asked and told, in that order. lines is how many there were.
+func retrace(r *run.Run, s retraced) (lines int, err error) {
+	for e, err := range r.Tail("ask", "tell") {
 		if err != nil {
-			return err
+			return lines, err
 		}
-		d.replayed++
+		lines++
 		if e.Kind == "ask" {
-			c := d.search.Take(1)
+			c := s.Take(1)
 			if len(c) != 1 || c[0].ID != e.Candidate {
-				return &run.DamageError{File: d.run.Dir(), Line: e.Line, What: fmt.Sprintf("the search does not ask for evaluation %d here", e.ID)}
+				return lines, &run.DamageError{File: r.Dir(), Line: e.Line, What: fmt.Sprintf("the search does not ask for evaluation %d here", e.ID)}
 			}
 			continue
 		}
-		if err := d.search.Report(evaluationOf(e.ID, e.F, e.G, e.Status != "")); err != nil && !errors.Is(err, esadapt.ErrFinished) {
-			return &run.DamageError{File: d.run.Dir(), Line: e.Line, What: err.Error()}
+		if err := s.Report(evaluationOf(e.ID, e.F, e.G, e.Status != "")); err != nil && !errors.Is(err, esadapt.ErrFinished) {
+			return lines, &run.DamageError{File: r.Dir(), Line: e.Line, What: err.Error()}
 		}
 	}
-	return nil
+	return lines, nil
 }
 
 func evaluationOf(id uint64, f float64, g []float64, failed bool) esadapt.Evaluation {

@@ -153,7 +153,7 @@ func spectrumCurves(h *curvatureHead, d *curvature.Density, logarithmic bool) *r
 	}
 	return &report.Curves{
 		Title: fmt.Sprintf("%s: spectral density of %s", h.Workload, h.Operator), X: x,
-		Panels: []report.Panel{{Y: "log10 of the density", Curves: []report.Curve{c}}},
+		Panels: []report.Panel{{Y: "log10 of the density (-8 is 1e-8 and below)", Curves: []report.Curve{c}}},
 	}
 }
 

@@ -25,27 +25,46 @@ import (
 
 // natsFlags say how to reach a NATS server, for both sides.
 type natsFlags struct {
-	url, tokenFile, credentials, ca, cert, key string
-	version                                    string
+	url, tokenFile, user, credentials, nkey, ca, cert, key string
+	version                                                string
 }
 
 func (f *natsFlags) register(cmd *cobra.Command, address, usage string) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.url, "nats", address, usage)
 	flags.StringVar(&f.tokenFile, "token-file", "", "file that holds the token of the NATS server; the default is the environment variable SPDOPT_TOKEN")
+	flags.StringVar(&f.user, "nats-user", "", "name to log in with; the token is then its password")
 	flags.StringVar(&f.credentials, "nats-creds", "", "file of NATS credentials")
-	flags.StringVar(&f.ca, "tls-ca", "", "file of certificates that the one of the NATS server stands on; the default is those of the system")
+	flags.StringVar(&f.nkey, "nats-nkey", "", "file of the seed of an nkey to log in with")
+	flags.StringVar(&f.ca, "tls-ca", "", "file of certificates that the one of the other side must stand on; the default is those of the system, and with --distributed that workers need none")
 	flags.StringVar(&f.cert, "tls-cert", "", "file of the certificate to show, with --tls-key")
 	flags.StringVar(&f.key, "tls-key", "", "file of the key of --tls-cert")
 	flags.StringVar(&f.version, "objective-version", "", "version that the objective must have on both sides; the default is a hash of the command and the files that it names")
 }
 
 // natsNames are the flags that mean something only with --distributed or --nats.
-var natsNames = []string{"token-file", "nats-creds", "tls-ca", "tls-cert", "tls-key", "objective-version", "listen", "ack-wait", "max-deliver", "replicas", "queue-sync"}
+var natsNames = []string{"token-file", "nats-user", "nats-creds", "nats-nkey", "tls-ca", "tls-cert", "tls-key", "objective-version", "listen", "ack-wait", "max-deliver", "replicas", "queue-sync"}
 
 func (f *natsFlags) login(name string) (distribute.Login, error) {
 	token, err := readToken(f.tokenFile)
-	return distribute.Login{URL: f.url, Token: token, Credentials: f.credentials, CA: f.ca, Cert: f.cert, Key: f.key, Name: name}, err
+	return distribute.Login{URL: f.url, User: f.user, Token: token, Credentials: f.credentials, NKey: f.nkey, CA: f.ca, Cert: f.cert, Key: f.key, Name: name}, err
+}
+
+// checkLogin demands one way to log in, and certificates with their keys.
+func (f *natsFlags) checkLogin() error {
+	ways := 0
+	for _, way := range []string{f.user, f.credentials, f.nkey} {
+		if way != "" {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return usagef("--nats-user, --nats-creds and --nats-nkey exclude each other")
+	case (f.cert == "") != (f.key == ""):
+		return usagef("--tls-cert and --tls-key belong together")
+	}
+	return nil
 }
 
 // distributedFlags say how evaluations are handed to workers.
@@ -102,8 +121,14 @@ func (f *distributedFlags) check(cmd *cobra.Command, keep *keepFlags) error {
 			return usagef("--%s needs --distributed", name)
 		}
 	}
-	if f.embedded && (f.credentials != "" || f.ca != "" || f.replicas > 1) {
-		return usagef("--nats-creds, --tls-ca and --replicas need --nats")
+	switch {
+	case f.embedded && (f.user != "" || f.credentials != "" || f.nkey != "" || f.replicas > 1):
+		return usagef("--nats-user, --nats-creds, --nats-nkey and --replicas need --nats")
+	case f.embedded && f.ca != "" && f.cert == "":
+		return usagef("--tls-ca with --distributed asks workers for certificates, and needs --tls-cert")
+	}
+	if err := f.checkLogin(); err != nil {
+		return err
 	}
 	if _, _, err := distribute.Host(f.listen); err != nil {
 		return usagef("--listen: %v", err)
@@ -156,7 +181,7 @@ const (
 )
 
 // openQueue starts or finds the queue of a run, and takes in the results that came while nobody was there.
-func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Options, k *keeper, r *recorder) (opened *queue, err error) {
+func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Options, k *keeper, r record) (opened *queue, err error) {
 	q := &queue{dir: filepath.Join(k.dir(), queueFolder)}
 	defer func() {
 		if err != nil {
@@ -164,7 +189,6 @@ func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Option
 		}
 	}()
 	far := &f.far
-	r.far = true
 	if far.embedded {
 		err = q.serve(far)
 	} else {
@@ -181,7 +205,11 @@ func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Option
 		Run: k.run.Manifest().ID, Version: version, Dim: o.Dim, Constraints: o.Constraints, Seed: o.Seed, Lower: runNums(o.Lower), Upper: runNums(o.Upper), AckWait: far.ackWait, MaxDeliver: far.maxDeliver,
 	}
 	log := func(format string, args ...any) { k.text.Warn(fmt.Sprintf(format, args...)) }
-	q.Coordinator, err = distribute.Start(ctx, q.conn, distribute.Options{Spec: spec, Replicas: far.replicas, Open: r.open(), Keep: r.keepResult, Log: log})
+	options := distribute.Options{Spec: spec, Replicas: far.replicas, Open: r.open(), Keep: r.keepResult, Log: log}
+	if q.server != nil {
+		options.Broken = q.server.Broken
+	}
+	q.Coordinator, err = distribute.Start(ctx, q.conn, options)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +237,7 @@ func (q *queue) serve(f *distributedFlags) error {
 			address = string(text)
 		}
 	}
-	o := distribute.ServerOptions{Address: address, Dir: q.dir, Token: token, Cert: f.cert, Key: f.key, NoSync: !f.sync}
+	o := distribute.ServerOptions{Address: address, Dir: q.dir, Token: token, Cert: f.cert, Key: f.key, ClientCA: f.ca, NoSync: !f.sync}
 	if q.server, err = distribute.StartServer(o); err != nil {
 		return usagef("--listen %s: %v", f.listen, err)
 	}
@@ -227,25 +255,7 @@ func (a *app) dial(ctx context.Context, f *natsFlags, name string) (*nats.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	conn, err := distribute.Connect(login)
-	if err != nil {
-		return nil, err
-	}
-	for told := false; !conn.IsConnected(); told = true {
-		if !told {
-			a.note("waiting for the NATS server at %s", f.url)
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			conn.Close()
-			return nil, context.Cause(ctx)
-		}
-		if conn.IsClosed() {
-			return nil, &distribute.LoginError{URL: f.url, Err: conn.LastError()}
-		}
-	}
-	return conn, nil
+	return distribute.Connect(ctx, login, func() { a.note("waiting for the NATS server at %s", f.url) })
 }
 
 // finish ends the run for the workers, notes what came of the queue, and removes it.

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -135,7 +138,6 @@ func TestDistributedMistakes(t *testing.T) {
 	minimize := []string{"minimize", "--fn", "f1", "--dim", "2"}
 	for text, args := range map[string][]string{
 		"--listen needs --distributed or --nats":  append(minimize, "--listen", ":1"),
-		"leave one of them out":                   append(minimize, "--distributed", "--in-flight", "4"),
 		"exclude each other":                      append(minimize, "--distributed", "--nats", "nats://x"),
 		"must be kept":                            append(minimize, "--distributed", "--out", "none"),
 		"a token of 16 characters":                append(minimize, "--distributed", "--listen", "0.0.0.0:0", "--out", filepath.Join(t.TempDir(), "r")),
@@ -145,6 +147,10 @@ func TestDistributedMistakes(t *testing.T) {
 		"--max-deliver must be at least 1":        append(minimize, "--distributed", "--max-deliver", "0"),
 		"--listen needs --distributed":            append(minimize, "--nats", "nats://127.0.0.1:1", "--listen", ":1"),
 		"is for the workers of a distributed run": {"minimize", "--cmd", "true", "--dim", "2", "--distributed", "--timeout", "1s"},
+		"--nats-creds and --nats-nkey exclude":    append(minimize, "--nats", "nats://x", "--nats-user", "ann", "--nats-nkey", "file"),
+		"belong together":                         {"worker", "--fn", "f1", "--tls-cert", "file"},
+		"and needs --tls-cert":                    append(minimize, "--distributed", "--tls-ca", "file"),
+		"--nats-user needs --distributed or":      append(minimize, "--nats-user", "ann"),
 		"give --fn NAME":                          {"worker"},
 		"--jobs must be":                          {"worker", "--fn", "f1", "--jobs", "0"},
 		"no identifier of a run":                  {"worker", "--fn", "f1", "--run", "../x"},
@@ -177,4 +183,86 @@ func TestWorkerOfAnotherVersion(t *testing.T) {
 	busy := invoke("runs", "resume", dir)
 	require.Equal(t, exitInput, busy.code, "two coordinators on one run")
 	require.Contains(t, busy.stderr, "in use by process")
+}
+
+// TestRefusedLogins: a wrong token, or an authority that the certificate does not stand on, ends coordinator and worker at once with code 3 and one message; the right ones work, and with --tls-ca the embedded server
+// asks workers for certificates.
+func TestRefusedLogins(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewTLSServer(nil) // for its certificate, which is of 127.0.0.1
+	web.Close()
+	der, err := x509.MarshalPKCS8PrivateKey(web.TLS.Certificates[0].PrivateKey)
+	require.NoError(t, err)
+	cert := writeText(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})))
+	key := writeText(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	token, wrong := writeText(t, "token", "open sesame, please\n"), writeText(t, "wrong", "another sesame\n")
+	dir := filepath.Join(t.TempDir(), "far")
+	args := []string{"minimize", "--fn", "f1", "--dim", "2", "--seed", "1", "--max-evals", "20", "--json", "--distributed", "--listen", ":0", "--queue-sync=false", "--token-file", token, "--tls-cert", cert, "--tls-key", key, "--out"}
+	coordinator := process("", append(args, dir)...)
+	require.NoError(t, coordinator.Start())
+	defer func() { _ = coordinator.Process.Kill() }()
+	url := "tls" + strings.TrimPrefix(queueOf(t, dir), "nats")
+	refused := func(why, url string, login ...string) {
+		t.Helper()
+		for _, command := range [][]string{
+			{"worker", "--fn", "f1", "--nats", url, "--once"}, {"minimize", "--fn", "f1", "--dim", "2", "--seed", "1", "--nats", url, "--out", filepath.Join(t.TempDir(), "near")},
+		} {
+			o := invoke(append(command, login...)...)
+			require.Equal(t, exitInput, o.code, "%q: %s", command, o.stderr)
+			require.Contains(t, o.stderr, url+": cannot connect: ")
+			require.Contains(t, o.stderr, why)
+			require.Contains(t, o.stderr, "look at the address, the token or credentials")
+			require.NotContains(t, o.stderr, "sesame")
+			require.Empty(t, o.stdout)
+		}
+	}
+	refused("Authorization Violation", url, "--tls-ca", cert, "--token-file", wrong)
+	refused("Authorization Violation", url, "--tls-ca", cert, "--token-file", token, "--nats-user", "coordinator")
+	refused("Authorization Violation", url, "--tls-ca", cert)
+	refused("certificate signed by unknown authority", url, "--token-file", token)
+	succeed(t, "worker", "--fn", "f1", "--nats", url, "--once", "--tls-ca", cert, "--token-file", token)
+	require.NoError(t, coordinator.Wait())
+
+	mutual := filepath.Join(t.TempDir(), "mutual")
+	background(t, process("", append(args, mutual, "--tls-ca", cert)...))
+	url = "tls" + strings.TrimPrefix(queueOf(t, mutual), "nats")
+	o := invoke("worker", "--fn", "f1", "--nats", url, "--once", "--tls-ca", cert, "--token-file", token)
+	require.Equal(t, exitInput, o.code)
+	require.Contains(t, o.stderr, "cannot connect: ")
+	busy := strings.TrimPrefix(url, "tls://")
+	o = invoke(append(args, filepath.Join(t.TempDir(), "third"), "--listen", busy)...)
+	require.Equal(t, exitUsage, o.code, "the address is taken: %s", o.stderr)
+	require.Contains(t, o.stderr, "address already in use")
+}
+
+// TestFullDiskOfTheQueue runs a coordinator, journal and queue on a disk of 1.5 MB of its own: it ends with one message, and with more room the run goes on to the result of one process. Whichever fills the disk, the journal
+// or the queue, the embedded server must not leave the run waiting.
+func TestFullDiskOfTheQueue(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("unshare", "-rm", "true").Run(); err != nil {
+		t.Skipf("no right to mount a small disk: %v", err)
+	}
+	const script = `set -e
+mount -t tmpfs -o size=1500k none "$2"
+"$1" spdopt minimize --fn f15 --dim 40 --seed 4 --max-evals 4000 --distributed --listen :0 --ack-wait 500ms --queue-sync=false --out "$2/run" >"$3/best" 2>"$3/first" & coordinator=$!
+while [ ! -s "$2/run/queue/address" ]; do sleep 0.02; done
+"$1" spdopt worker --fn f15 --nats "nats://$(cat "$2/run/queue/address")" 2>"$3/worker" & worker=$!
+trap 'kill -9 $coordinator $worker 2>/dev/null || true' EXIT
+wait $coordinator && code=0 || code=$?
+echo "$code" >"$3/code"
+mount -o remount,size=60m "$2"
+"$1" spdopt runs resume "$2/run" --json
+`
+	disk, out := t.TempDir(), t.TempDir()
+	want := output(t, process("", "minimize", "--fn", "f15", "--dim", "40", "--seed", "4", "--max-evals", "4000", "--json", "--out", filepath.Join(t.TempDir(), "whole")))
+	got := output(t, exec.Command("timeout", "120", "unshare", "-rm", "sh", "-c", script, "sh", os.Args[0], disk, out))
+	require.Equal(t, want, got)
+	first, err := os.ReadFile(filepath.Join(out, "first"))
+	require.NoError(t, err)
+	code, err := os.ReadFile(filepath.Join(out, "code"))
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintln(exitFailure), string(code), "%s", first)
+	require.Regexp(t, "cannot write events.jsonl|can take nothing more", string(first))
+	require.Contains(t, string(first), "resume")
+	require.Equal(t, 2, strings.Count(string(first), "spdopt: "), "where workers may come, and one message: %s", first)
 }

@@ -217,7 +217,7 @@ type driver struct {
 	after       func(*esadapt.Search) error // runs between two batches
 	lastFailure *objective.Error
 	plot        *searchPlot
-	async       *esadapt.Async // with --in-flight; search is the one inside
+	flight      *flight // with --in-flight; search is the one inside
 }
 
 // verdict is the outcome for one candidate.
@@ -229,8 +229,8 @@ type verdict struct {
 
 // run goes on until the search stops, ctx ends (its cause is the error) or the objective can't be used.
 func (d *driver) run(ctx context.Context) error {
-	if d.async != nil {
-		return d.flow(ctx)
+	if d.flight != nil {
+		return d.fly(ctx)
 	}
 	for d.search.Stop() == nil {
 		if ctx.Err() != nil {

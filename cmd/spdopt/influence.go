@@ -18,17 +18,18 @@ import (
 
 // influenceFlags are what all verbs of "influence" share.
 type influenceFlags struct {
-	damping, undamped float64
-	measurement       string
-	flavour           string
-	samples           int
-	queries           []int
-	count             int
-	fromTraining      bool
-	draws, batch      int
-	seed              uint64
-	skip, reduce      bool
-	absolute          bool
+	damping      float64
+	scale        string
+	trakDamping  float64
+	measurement  string
+	flavour      string
+	samples      int
+	queries      []int
+	count        int
+	fromTraining bool
+	draws, batch int
+	seed         uint64
+	skip, reduce bool
 }
 
 func (a *app) influenceCommand() *cobra.Command {
@@ -66,15 +67,16 @@ func (f *influenceFlags) verb(use, short string, run func(cmd *cobra.Command, fo
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(cmd); err != nil {
+			if err := f.check(); err != nil {
 				return err
 			}
 			return influenceError(run(cmd, args[0]))
 		},
 	}
 	flags := cmd.Flags()
-	flags.Float64Var(&f.damping, "damping", 0.1, "added to the curvature, times the mean eigenvalue of a module")
-	flags.Float64Var(&f.undamped, "absolute-damping", 0, "added to the curvature as it is, instead of --damping")
+	flags.Float64Var(&f.damping, "damping", 0, "added to the eigenvalues of the curvature, times --damping-scale; the default is 0.003 of weighted, 0.1 of module")
+	flags.StringVar(&f.scale, "damping-scale", string(influence.Weighted), "weighted (the mean of all eigenvalues weighted by themselves), module (the mean of those of a module) or absolute (1)")
+	flags.Float64Var(&f.trakDamping, "trak-damping", 1, "added to the eigenvalues of the Gram matrix of trak, times their mean")
 	flags.StringVar(&f.measurement, "measurement", "loss", "what is measured of the queries: loss, margin (log-odds of the class) or output (mean square)")
 	flags.StringVar(&f.flavour, "flavour", "mc", "of the curvature: type-2 (exact), mc (sampled targets) or empirical")
 	flags.IntVar(&f.samples, "samples", 4, "sampled targets for each output, of mc")
@@ -89,7 +91,7 @@ func (f *influenceFlags) verb(use, short string, run func(cmd *cobra.Command, fo
 	return cmd
 }
 
-func (f *influenceFlags) check(cmd *cobra.Command) error {
+func (f *influenceFlags) check() error {
 	if err := oneOf("--measurement", f.measurement, "loss", "margin", "output"); err != nil {
 		return err
 	}
@@ -99,11 +101,14 @@ func (f *influenceFlags) check(cmd *cobra.Command) error {
 	if f.batch < 1 || f.count < 1 || f.draws < 0 || f.samples < 1 {
 		return usagef("--batch, --count and --samples must be positive, --draws not negative")
 	}
-	f.absolute = cmd.Flags().Changed("absolute-damping")
-	if f.absolute && cmd.Flags().Changed("damping") {
-		return usagef("--damping contradicts --absolute-damping; give one of them")
+	var scales []string
+	for _, s := range influence.Scales() {
+		scales = append(scales, string(s))
 	}
-	return nil
+	if f.damping < 0 {
+		return usagef("--damping must not be negative, it is %v", f.damping)
+	}
+	return oneOf("--damping-scale", f.scale, scales...)
 }
 
 // subject is a trained run with its examples and queries.
@@ -209,10 +214,7 @@ func (s *subject) trained() influence.Side[float32] {
 // estimator approximates the curvature, or reads it from the folder of a cache.
 func (s *subject) estimator(kind influence.Preconditioner, cache string) (*influence.Estimator[float32], error) {
 	f := s.f
-	o := influence.Options{Preconditioner: kind, Damping: influence.Damping{Value: f.damping}}
-	if f.absolute {
-		o.Damping = influence.Damping{Absolute: true, Value: f.undamped}
-	}
+	o := influence.Options{Preconditioner: kind, Damping: influence.Damping{Scale: influence.Scale(f.scale), Value: f.damping}}
 	o.Curvature = curvature.Settings{Flavour: curvature.Flavour(f.flavour), Seed: f.seed, Skip: f.skip}
 	if o.Curvature.Flavour == curvature.MonteCarlo {
 		o.Curvature.Samples = f.samples
@@ -223,7 +225,7 @@ func (s *subject) estimator(kind influence.Preconditioner, cache string) (*influ
 	if cache == "" {
 		return influence.New(s.t.Net, s.train, o)
 	}
-	name := fmt.Sprintf("%s-%s-%d-%d-%v-%v-%v-%d.safetensors", kind, f.flavour, f.samples, f.seed, o.Damping.Absolute, o.Damping.Value, f.reduce, f.draws)
+	name := fmt.Sprintf("%s-%s-%d-%d-%v-%v-%v-%d.safetensors", kind, f.flavour, f.samples, f.seed, f.scale, f.damping, f.reduce, f.draws)
 	path := filepath.Join(cache, name)
 	if file, err := os.Open(path); err == nil {
 		defer file.Close()
@@ -250,7 +252,7 @@ func keepEstimator(e *influence.Estimator[float32], folder, path string) error {
 // scores returns those of a method: a preconditioner, or trak.
 func (s *subject) scores(method string, features int) (*influence.Scores, error) {
 	if method == "trak" {
-		o := influence.TRAKOptions[float32]{Features: features, Seed: s.f.seed, Damping: s.f.damping, Skip: s.f.skip}
+		o := influence.TRAKOptions[float32]{Features: features, Seed: s.f.seed, Damping: s.f.trakDamping, Skip: s.f.skip}
 		if _, ok := s.t.Net.Loss.(*net.CrossEntropy[float32]); !ok {
 			o.Output = &influence.LossMeasurement[float32]{}
 		}

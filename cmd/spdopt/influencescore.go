@@ -179,7 +179,7 @@ func (s *subject) label(valid bool, number int) *int {
 
 // grid shows each query with what helps and harms it, or the examples of the largest self-scores.
 func (s *subject) grid(out *scoreOutput) *report.Images {
-	p := &report.Images{Title: fmt.Sprintf("%s: %s of %s", out.Workload, out.Method, out.Measurement)}
+	p := &report.Images{Title: fmt.Sprintf("%s: influence on the %s (%s), class and score below each example", out.Workload, out.Measurement, out.Method)}
 	row := func(name string, valid bool, all []scored) {
 		r := report.ImageRow{Name: name}
 		for _, one := range all {
@@ -192,7 +192,7 @@ func (s *subject) grid(out *scoreOutput) *report.Images {
 		p.Rows = append(p.Rows, r)
 	}
 	for _, q := range out.Scores {
-		query := s.image(!s.f.fromTraining, q.Query, fmt.Sprintf("query %d", q.Query))
+		query := s.image(!s.f.fromTraining, q.Query, "query"+labelText(q.Label))
 		for _, part := range []struct {
 			name string
 			all  []scored

@@ -59,7 +59,7 @@ type keeper struct {
 
 // asideFromProblem are settings that may change without changing the result.
 var asideFromProblem = []string{"jobs", "timeout", "retries", "checkpoint-every", "durable", "out", "run", "parts",
-	"distributed", "nats", "token-file", "nats-creds", "tls-ca", "tls-cert", "tls-key", "listen", "ack-wait", "max-deliver", "replicas", "queue-sync"}
+	"distributed", "nats", "token-file", "nats-user", "nats-creds", "nats-nkey", "tls-ca", "tls-cert", "tls-key", "listen", "ack-wait", "max-deliver", "replicas", "queue-sync"}
 
 // fileSettings are the settings whose values name files that the result depends on.
 var fileSettings = []string{"cmd", "wasm", "data", "weights", "labels", "start"}

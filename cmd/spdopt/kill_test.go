@@ -34,6 +34,7 @@ func killCases(t *testing.T) map[string]struct {
 	}{
 		"minimize":         {"out", []string{"minimize", "--fn", "f15", "--dim", "8", "--seed", "4", "--max-evals", "2000", "--checkpoint-every", "3ms"}},
 		"minimize-program": {"out", []string{"minimize", "--cmd", program("counted"), "--dim", "4", "--seed", "5", "--max-evals", "400", "--jobs", "2", "--checkpoint-every", "5ms"}},
+		"minimize-one":     {"out", []string{"minimize", "--cmd", program("counted"), "--dim", "4", "--seed", "5", "--max-evals", "150", "--in-flight", "1", "--checkpoint-every", "5ms"}},
 		"solve":            {"run", []string{"solve", "mean", "--data", data, "--method", "cg", "--tol", "1e-13", "--checkpoint-every", "1ms"}},
 		"solve-own-method": {"run", []string{"solve", "mean", "--data", data, "--tol", "1e-13"}},
 		"train":            {"out", []string{"train", "graph", "--steps", "60", "--eval-every", "3"}},
@@ -97,12 +98,7 @@ func told(t *testing.T, dir string) map[string]bool {
 // TestKilledRunsResumeBitForBit kills every kind of run at random instants, up to three times, and lets it go on: the result is that of the run that was not killed, and
 // no evaluation whose outcome had come is made again. SPDOPT_TEST_KILLS sets the number of runs of each kind.
 func TestKilledRunsResumeBitForBit(t *testing.T) {
-	runs := 5
-	if text := os.Getenv("SPDOPT_TEST_KILLS"); text != "" {
-		var err error
-		runs, err = strconv.Atoi(text)
-		require.NoError(t, err)
-	}
+	runs := kills(t)
 	for name, c := range killCases(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +135,17 @@ func TestKilledRunsResumeBitForBit(t *testing.T) {
 			t.Logf("%d runs killed, %d of them resumed at the end, %v each", runs, resumed, took)
 		})
 	}
+}
+
+// kills is the number of runs of each kind that are killed.
+func kills(t *testing.T) int {
+	text := os.Getenv("SPDOPT_TEST_KILLS")
+	if text == "" {
+		return 5
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return n
 }
 
 // kill starts a process and kills it after a while.

@@ -77,6 +77,8 @@ Quotes keep the words of a command together: --cmd "python3 objective.py". With 
 
 With --distributed, or --nats for a server elsewhere, processes on any number of machines evaluate (spdopt worker); the result is that of a run on one.
 
+With --in-flight nothing waits for the slowest evaluation of a generation, here or on other machines. The result then depends on the order in which evaluations end; a run that is kept goes on from its journal all the same.
+
 With --out, and with --cmd unless told otherwise, every result is kept in a directory at once, and a run that was interrupted or killed goes on without evaluating anything again:
 spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and tell drive the search.
 
@@ -119,7 +121,7 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, lm-ma-es from 3000 on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
-	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end")
+	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end, which a run that is kept remembers")
 	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once, in a distributed run those handed out (default a generation); the result does not depend on it")
 	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
@@ -225,10 +227,8 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--in-flight must be 1 to 4096, not %d", f.inFlight)
 	case flags.Changed("in-flight") && flags.Changed("jobs"):
 		return usagef("--jobs and --in-flight exclude each other")
-	case f.inFlight > 0 && f.far.asked():
-		return usagef("--in-flight keeps no run, and a distributed run must be kept: leave one of them out")
-	case f.inFlight > 0 && (f.askTell || f.keep.dir != "" && f.keep.dir != keepNone):
-		return usagef("--in-flight keeps no run: its result depends on the order in which evaluations end")
+	case f.inFlight > 0 && f.askTell:
+		return usagef("--in-flight is about evaluating; with --ask-tell nothing is evaluated here")
 	case (f.restarts == "ipop" || f.restarts == "bipop") && !bounded:
 		return usagef("--restarts %s goes on until the budget is used up; give --max-evals or --max-seconds", f.restarts)
 	}
@@ -327,13 +327,13 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 		return err
 	}
 	defer done()
-	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.far.asked() || f.kind() == "cmd" && f.inFlight == 0)
+	k, err := a.keep(cmd, nil, &f.keep, "es-"+shortName(f.name()), f.seed, f.far.asked() || f.kind() == "cmd")
 	if err != nil {
 		return err
 	}
 	defer k.end(a.ctx, &err)
 	f.errors.to = k.log()
-	record, s, err := a.recorder(k, s)
+	record, s, err := a.record(k, s, async, f.far.asked())
 	if err != nil {
 		return err
 	}
@@ -354,7 +354,8 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	}
 	began := time.Now()
 	progress := a.newProgress()
-	d := &driver{search: s, async: async, eval: record.evaluator(eval), jobs: jobs, progress: progress, after: record.after}
+	d := &driver{search: s, jobs: jobs, progress: progress}
+	record.attach(d, eval)
 	if d.plot, err = newSearchPlot(f.plot); err != nil {
 		return err
 	}

@@ -68,6 +68,11 @@ func beObjective(how string) {
 		case how == "slow":
 			time.Sleep(20 * time.Millisecond)
 			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
+		case how == "simulated" && m.ID%40 == 7:
+			fmt.Printf("{\"id\":%d,\"status\":\"failed\",\"error\":\"the mesh has no cells\"}\n", m.ID)
+		case how == "simulated":
+			time.Sleep(10 * time.Millisecond)
+			fmt.Printf("{\"id\":%d,\"f\":%v}\n", m.ID, f)
 		case how == "crash":
 			fmt.Fprintln(os.Stderr, "no module named numpy")
 			os.Exit(1)

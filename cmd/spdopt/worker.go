@@ -55,6 +55,9 @@ func (a *app) worker(cmd *cobra.Command, f *workerFlags) error {
 	if err := f.objectiveFlags.check(cmd); err != nil {
 		return err
 	}
+	if err := f.checkLogin(); err != nil {
+		return err
+	}
 	switch {
 	case f.jobs < 1 || f.jobs > 4096:
 		return usagef("--jobs must be 1 to 4096, not %d", f.jobs)

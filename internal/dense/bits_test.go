@@ -55,7 +55,15 @@ func results[T Float](n int) map[string][]T {
 	out["Gemv transposed"] = append([]T(nil), d...)
 	Ger(0.3, roots, d, a)
 	keep("Ger", a)
-	out["Dot"] = []T{Dot(roots, d), T(NormBound(g))}
+	plain, weighted := WeightedSquares(roots, d)
+	out["Dot"] = []T{Dot(roots, d), T(NormBound(g)), plain, weighted}
+	q, y := shiftedCase[T](n, 11, 2)
+	q.Start(y)
+	Gemm(NoTrans, NoTrans, 1, b, q.Z, 0, q.MZ)
+	res := make([]T, 22)
+	q.Step(0.9, 1.1, res)
+	out["Shifted residuals"] = res
+	keep("Shifted", q.Prev)
 	for name, f := range map[string]func(dst, x []T){"Exp": Exp[T], "Log": Log[T], "Sqrt": Sqrt[T], "Pow": func(dst, x []T) { Pow(dst, x, -0.25) }} {
 		f(d, roots)
 		out[name] = append([]T(nil), d...)

@@ -3,7 +3,6 @@ package dense
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"unsafe"
 )
 
@@ -79,13 +78,7 @@ func gemm[T Float](ta, tb Trans, alpha T, a, b *Matrix[T], beta T, c *Matrix[T],
 		alpha: bitsOf(alpha), beta: bitsOf(beta), first: useOf(alpha, beta), next: useOf(alpha, 1),
 		region: part, size: unsafe.Sizeof(alpha),
 	}
-	if q.flops() >= parallelFlops {
-		if limit := runtime.GOMAXPROCS(0); limit > 1 {
-			q.runParallel(limit)
-			return
-		}
-	}
-	q.run()
+	q.start()
 }
 
 // tinySize is the size up to which a product takes the short way of tinyGemm.

@@ -13363,3 +13363,4409 @@ m3_k3_next:
 done:
 	VZEROUPPER
 	RET
+
+// func panelPairsAVX512(p *byte)
+// Requires: AVX, AVX512F, AVX512VL, FMA3, MMX+
+TEXT ·panelPairsAVX512(SB), NOSPLIT, $0-8
+	MOVQ  p+0(FP), DI
+	MOVQ  (DI), AX
+	MOVQ  48(DI), BX
+	MOVQ  16(DI), R12
+	MOVQ  40(DI), R13
+	MOVQ  88(DI), CX
+	KMOVW CX, K1
+	CMPQ  80(DI), $0x02
+	JEQ   m2_full
+	JHI   m3_full
+	CMPQ  80(DI), $0x01
+	JEQ   m1_full
+
+m0_full:
+	CMPQ       64(DI), $0x08
+	JLT        m0_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m0_k_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+	VPXORD Y7, Y7, Y7
+
+m0_k:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Y30
+	LONG         $0x203e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Y27
+	LONG         $0x203e9262
+	WORD         $0xe352
+	VBROADCASTSS (SI)(R10*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R9*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xf552
+	VBROADCASTSS (SI)(R11*1), Y30
+	LONG         $0x203e9262
+	WORD         $0xfe52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+	VMULPS       Y24, Y2, Y2
+	VMULPS       Y24, Y3, Y3
+	VMULPS       Y24, Y4, Y4
+	VMULPS       Y24, Y5, Y5
+	VMULPS       Y24, Y6, Y6
+	VMULPS       Y24, Y7, Y7
+
+m0_k_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	VMOVUPS Y6, K1, (BX)(R9*2)
+	VMOVUPS Y7, K1, (BX)(R11*1)
+	JMP     m0_k_next
+
+m0_k_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PS  Y5, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Y25, K1, Y28
+	VFMADD231PS  Y6, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R9*2)
+	VMULPS.Z     (BX)(R11*1), Y25, K1, Y29
+	VFMADD231PS  Y7, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R11*1)
+	JMP          m0_k_next
+
+m0_k_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Y6, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R9*2)
+	VADDPS.Z (BX)(R11*1), Y7, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R11*1)
+
+m0_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m0_full
+
+m0_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m0_1
+	CMPQ CX, $0x02
+	JEQ  m0_2
+	CMPQ CX, $0x03
+	JEQ  m0_3
+	CMPQ CX, $0x04
+	JEQ  m0_4
+	CMPQ CX, $0x05
+	JEQ  m0_5
+	CMPQ CX, $0x06
+	JEQ  m0_6
+	CMPQ CX, $0x07
+	JEQ  m0_7
+	JMP  done
+
+m0_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m0_k1_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+
+m0_k1:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k1_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+
+m0_k1_store:
+	VMOVUPS Y0, K1, (BX)
+	JMP     m0_k1_next
+
+m0_k1_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	JMP          m0_k1_next
+
+m0_k1_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+
+m0_k1_next:
+	JMP done
+
+m0_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m0_k2_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+
+m0_k2:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k2_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+
+m0_k2_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	JMP     m0_k2_next
+
+m0_k2_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	JMP          m0_k2_next
+
+m0_k2_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+
+m0_k2_next:
+	JMP done
+
+m0_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m0_k3_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+
+m0_k3:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xd552
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k3_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+	VMULPS       Y24, Y2, Y2
+
+m0_k3_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	JMP     m0_k3_next
+
+m0_k3_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	JMP          m0_k3_next
+
+m0_k3_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+
+m0_k3_next:
+	JMP done
+
+m0_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m0_k4_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+
+m0_k4:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Y30
+	LONG         $0x203e9262
+	WORD         $0xde52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k4_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+	VMULPS       Y24, Y2, Y2
+	VMULPS       Y24, Y3, Y3
+
+m0_k4_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	JMP     m0_k4_next
+
+m0_k4_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	JMP          m0_k4_next
+
+m0_k4_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+
+m0_k4_next:
+	JMP done
+
+m0_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m0_k5_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+
+m0_k5:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Y30
+	LONG         $0x203e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Y27
+	LONG         $0x203e9262
+	WORD         $0xe352
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k5_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+	VMULPS       Y24, Y2, Y2
+	VMULPS       Y24, Y3, Y3
+	VMULPS       Y24, Y4, Y4
+
+m0_k5_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	JMP     m0_k5_next
+
+m0_k5_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	JMP          m0_k5_next
+
+m0_k5_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+
+m0_k5_next:
+	JMP done
+
+m0_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m0_k6_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+
+m0_k6:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Y30
+	LONG         $0x203e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Y27
+	LONG         $0x203e9262
+	WORD         $0xe352
+	VBROADCASTSS (SI)(R10*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xec52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k6_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+	VMULPS       Y24, Y2, Y2
+	VMULPS       Y24, Y3, Y3
+	VMULPS       Y24, Y4, Y4
+	VMULPS       Y24, Y5, Y5
+
+m0_k6_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	JMP     m0_k6_next
+
+m0_k6_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PS  Y5, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R10*1)
+	JMP          m0_k6_next
+
+m0_k6_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R10*1)
+
+m0_k6_next:
+	JMP done
+
+m0_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m0_k7_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Y0, Y0, Y0
+	VPXORD Y1, Y1, Y1
+	VPXORD Y2, Y2, Y2
+	VPXORD Y3, Y3, Y3
+	VPXORD Y4, Y4, Y4
+	VPXORD Y5, Y5, Y5
+	VPXORD Y6, Y6, Y6
+
+m0_k7:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	LONG         $0x203e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Y30
+	LONG         $0x203e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Y27
+	LONG         $0x203e9262
+	WORD         $0xe352
+	VBROADCASTSS (SI)(R10*1), Y28
+	LONG         $0x203e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R9*2), Y29
+	LONG         $0x203e9262
+	WORD         $0xf552
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k7_store
+	VBROADCASTSS 96(DI), Y24
+	VMULPS       Y24, Y0, Y0
+	VMULPS       Y24, Y1, Y1
+	VMULPS       Y24, Y2, Y2
+	VMULPS       Y24, Y3, Y3
+	VMULPS       Y24, Y4, Y4
+	VMULPS       Y24, Y5, Y5
+	VMULPS       Y24, Y6, Y6
+
+m0_k7_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	VMOVUPS Y6, K1, (BX)(R9*2)
+	JMP     m0_k7_next
+
+m0_k7_addscaled:
+	VBROADCASTSS 96(DI), Y24
+	VBROADCASTSS 104(DI), Y25
+	VMULPS.Z     (BX), Y25, K1, Y26
+	VFMADD231PS  Y0, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Y25, K1, Y27
+	VFMADD231PS  Y1, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Y25, K1, Y28
+	VFMADD231PS  Y2, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Y25, K1, Y29
+	VFMADD231PS  Y3, Y24, Y29
+	VMOVUPS      Y29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Y25, K1, Y26
+	VFMADD231PS  Y4, Y24, Y26
+	VMOVUPS      Y26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Y25, K1, Y27
+	VFMADD231PS  Y5, Y24, Y27
+	VMOVUPS      Y27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Y25, K1, Y28
+	VFMADD231PS  Y6, Y24, Y28
+	VMOVUPS      Y28, K1, (BX)(R9*2)
+	JMP          m0_k7_next
+
+m0_k7_add:
+	VADDPS.Z (BX), Y0, K1, Y26
+	VMOVUPS  Y26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Y1, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Y2, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Y3, K1, Y29
+	VMOVUPS  Y29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Y4, K1, Y26
+	VMOVUPS  Y26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Y5, K1, Y27
+	VMOVUPS  Y27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Y6, K1, Y28
+	VMOVUPS  Y28, K1, (BX)(R9*2)
+
+m0_k7_next:
+	JMP done
+
+m1_full:
+	CMPQ       64(DI), $0x08
+	JLT        m1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m1_k_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+m1_k:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e9262
+	WORD         $0xe352
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R9*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	VBROADCASTSS (SI)(R11*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xfe52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+
+m1_k_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	VMOVUPS Z5, K1, (BX)(R10*1)
+	VMOVUPS Z6, K1, (BX)(R9*2)
+	VMOVUPS Z7, K1, (BX)(R11*1)
+	JMP     m1_k_next
+
+m1_k_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Z25, K1, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R9*2)
+	VMULPS.Z     (BX)(R11*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R11*1)
+	JMP          m1_k_next
+
+m1_k_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Z6, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R9*2)
+	VADDPS.Z (BX)(R11*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R11*1)
+
+m1_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m1_full
+
+m1_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m1_1
+	CMPQ CX, $0x02
+	JEQ  m1_2
+	CMPQ CX, $0x03
+	JEQ  m1_3
+	CMPQ CX, $0x04
+	JEQ  m1_4
+	CMPQ CX, $0x05
+	JEQ  m1_5
+	CMPQ CX, $0x06
+	JEQ  m1_6
+	CMPQ CX, $0x07
+	JEQ  m1_7
+	JMP  done
+
+m1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m1_k1_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+
+m1_k1:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k1_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+
+m1_k1_store:
+	VMOVUPS Z0, K1, (BX)
+	JMP     m1_k1_next
+
+m1_k1_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	JMP          m1_k1_next
+
+m1_k1_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+
+m1_k1_next:
+	JMP done
+
+m1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m1_k2_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+m1_k2:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k2_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+
+m1_k2_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	JMP     m1_k2_next
+
+m1_k2_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	JMP          m1_k2_next
+
+m1_k2_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+
+m1_k2_next:
+	JMP done
+
+m1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m1_k3_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+m1_k3:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xd552
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k3_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+
+m1_k3_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	JMP     m1_k3_next
+
+m1_k3_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	JMP          m1_k3_next
+
+m1_k3_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+
+m1_k3_next:
+	JMP done
+
+m1_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m1_k4_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+m1_k4:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xde52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k4_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+
+m1_k4_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	JMP     m1_k4_next
+
+m1_k4_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	JMP          m1_k4_next
+
+m1_k4_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+
+m1_k4_next:
+	JMP done
+
+m1_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m1_k5_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+m1_k5:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e9262
+	WORD         $0xe352
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k5_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+
+m1_k5_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	JMP     m1_k5_next
+
+m1_k5_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	JMP          m1_k5_next
+
+m1_k5_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+
+m1_k5_next:
+	JMP done
+
+m1_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m1_k6_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+m1_k6:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e9262
+	WORD         $0xe352
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xec52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k6_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+
+m1_k6_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	VMOVUPS Z5, K1, (BX)(R10*1)
+	JMP     m1_k6_next
+
+m1_k6_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R10*1)
+	JMP          m1_k6_next
+
+m1_k6_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R10*1)
+
+m1_k6_next:
+	JMP done
+
+m1_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m1_k7_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+m1_k7:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xd552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e9262
+	WORD         $0xe352
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R9*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k7_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+
+m1_k7_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	VMOVUPS Z5, K1, (BX)(R10*1)
+	VMOVUPS Z6, K1, (BX)(R9*2)
+	JMP     m1_k7_next
+
+m1_k7_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS.Z     (BX), Z25, K1, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)
+	VMULPS.Z     (BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R8*1)
+	VMULPS.Z     (BX)(R8*2), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R8*2)
+	VMULPS.Z     (BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, (BX)(R9*1)
+	VMULPS.Z     (BX)(R8*4), Z25, K1, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, K1, (BX)(R8*4)
+	VMULPS.Z     (BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, (BX)(R10*1)
+	VMULPS.Z     (BX)(R9*2), Z25, K1, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, K1, (BX)(R9*2)
+	JMP          m1_k7_next
+
+m1_k7_add:
+	VADDPS.Z (BX), Z0, K1, Z26
+	VMOVUPS  Z26, K1, (BX)
+	VADDPS.Z (BX)(R8*1), Z1, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R8*1)
+	VADDPS.Z (BX)(R8*2), Z2, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R8*2)
+	VADDPS.Z (BX)(R9*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, (BX)(R9*1)
+	VADDPS.Z (BX)(R8*4), Z4, K1, Z26
+	VMOVUPS  Z26, K1, (BX)(R8*4)
+	VADDPS.Z (BX)(R10*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, (BX)(R10*1)
+	VADDPS.Z (BX)(R9*2), Z6, K1, Z28
+	VMOVUPS  Z28, K1, (BX)(R9*2)
+
+m1_k7_next:
+	JMP done
+
+m2_full:
+	CMPQ       64(DI), $0x08
+	JLT        m2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+
+m2_k_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+m2_k:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xe552
+	LONG         $0x40369262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xf652
+	LONG         $0x40369262
+	WORD         $0xfe52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xc352
+	LONG         $0x40361262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e1262
+	WORD         $0xd452
+	LONG         $0x40361262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R9*2), Z29
+	LONG         $0x403e1262
+	WORD         $0xe552
+	LONG         $0x40361262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R11*1), Z30
+	LONG         $0x403e1262
+	WORD         $0xf652
+	LONG         $0x40361262
+	WORD         $0xfe52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+
+m2_k_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	VMOVUPS Z12, (BX)(R9*2)
+	VMOVUPS Z13, K1, 64(BX)(R9*2)
+	VMOVUPS Z14, (BX)(R11*1)
+	VMOVUPS Z15, K1, 64(BX)(R11*1)
+	JMP     m2_k_next
+
+m2_k_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*2)
+	VMULPS.Z     64(BX)(R8*2), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*1)
+	VMULPS.Z     64(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS.Z     64(BX)(R8*4), Z25, K1, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*4)
+	VMULPS       (BX)(R10*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, (BX)(R10*1)
+	VMULPS.Z     64(BX)(R10*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R10*1)
+	VMULPS       (BX)(R9*2), Z25, Z26
+	VFMADD231PS  Z12, Z24, Z26
+	VMOVUPS      Z26, (BX)(R9*2)
+	VMULPS.Z     64(BX)(R9*2), Z25, K1, Z27
+	VFMADD231PS  Z13, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R9*2)
+	VMULPS       (BX)(R11*1), Z25, Z28
+	VFMADD231PS  Z14, Z24, Z28
+	VMOVUPS      Z28, (BX)(R11*1)
+	VMULPS.Z     64(BX)(R11*1), Z25, K1, Z29
+	VFMADD231PS  Z15, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R11*1)
+	JMP          m2_k_next
+
+m2_k_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z10, Z28
+	VMOVUPS  Z28, (BX)(R10*1)
+	VADDPS.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z12, Z26
+	VMOVUPS  Z26, (BX)(R9*2)
+	VADDPS.Z 64(BX)(R9*2), Z13, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R9*2)
+	VADDPS   (BX)(R11*1), Z14, Z28
+	VMOVUPS  Z28, (BX)(R11*1)
+	VADDPS.Z 64(BX)(R11*1), Z15, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R11*1)
+
+m2_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m2_full
+
+m2_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m2_1
+	CMPQ CX, $0x02
+	JEQ  m2_2
+	CMPQ CX, $0x03
+	JEQ  m2_3
+	CMPQ CX, $0x04
+	JEQ  m2_4
+	CMPQ CX, $0x05
+	JEQ  m2_5
+	CMPQ CX, $0x06
+	JEQ  m2_6
+	CMPQ CX, $0x07
+	JEQ  m2_7
+	JMP  done
+
+m2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+m2_k1_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+m2_k1:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k1_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+
+m2_k1_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	JMP     m2_k1_next
+
+m2_k1_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	JMP          m2_k1_next
+
+m2_k1_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+
+m2_k1_next:
+	JMP done
+
+m2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+m2_k2_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+m2_k2:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k2_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+
+m2_k2_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	JMP     m2_k2_next
+
+m2_k2_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	JMP          m2_k2_next
+
+m2_k2_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+
+m2_k2_next:
+	JMP done
+
+m2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+m2_k3_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+m2_k3:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xe552
+	LONG         $0x40369262
+	WORD         $0xed52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k3_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+
+m2_k3_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	JMP     m2_k3_next
+
+m2_k3_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*2)
+	VMULPS.Z     64(BX)(R8*2), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*2)
+	JMP          m2_k3_next
+
+m2_k3_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+
+m2_k3_next:
+	JMP done
+
+m2_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+m2_k4_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+m2_k4:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xe552
+	LONG         $0x40369262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xf652
+	LONG         $0x40369262
+	WORD         $0xfe52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k4_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+
+m2_k4_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	JMP     m2_k4_next
+
+m2_k4_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*2)
+	VMULPS.Z     64(BX)(R8*2), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*1)
+	VMULPS.Z     64(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R9*1)
+	JMP          m2_k4_next
+
+m2_k4_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+
+m2_k4_next:
+	JMP done
+
+m2_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+
+m2_k5_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+
+m2_k5:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xe552
+	LONG         $0x40369262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xf652
+	LONG         $0x40369262
+	WORD         $0xfe52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xc352
+	LONG         $0x40361262
+	WORD         $0xcb52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k5_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+
+m2_k5_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	JMP     m2_k5_next
+
+m2_k5_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*2)
+	VMULPS.Z     64(BX)(R8*2), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*1)
+	VMULPS.Z     64(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS.Z     64(BX)(R8*4), Z25, K1, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*4)
+	JMP          m2_k5_next
+
+m2_k5_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+
+m2_k5_next:
+	JMP done
+
+m2_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+
+m2_k6_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+m2_k6:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xe552
+	LONG         $0x40369262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xf652
+	LONG         $0x40369262
+	WORD         $0xfe52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xc352
+	LONG         $0x40361262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e1262
+	WORD         $0xd452
+	LONG         $0x40361262
+	WORD         $0xdc52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k6_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+
+m2_k6_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	JMP     m2_k6_next
+
+m2_k6_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*2)
+	VMULPS.Z     64(BX)(R8*2), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*1)
+	VMULPS.Z     64(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS.Z     64(BX)(R8*4), Z25, K1, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*4)
+	VMULPS       (BX)(R10*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, (BX)(R10*1)
+	VMULPS.Z     64(BX)(R10*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R10*1)
+	JMP          m2_k6_next
+
+m2_k6_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z10, Z28
+	VMOVUPS  Z28, (BX)(R10*1)
+	VADDPS.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R10*1)
+
+m2_k6_next:
+	JMP done
+
+m2_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+
+m2_k7_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+
+m2_k7:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xd452
+	LONG         $0x40369262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xe552
+	LONG         $0x40369262
+	WORD         $0xed52
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e9262
+	WORD         $0xf652
+	LONG         $0x40369262
+	WORD         $0xfe52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xc352
+	LONG         $0x40361262
+	WORD         $0xcb52
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e1262
+	WORD         $0xd452
+	LONG         $0x40361262
+	WORD         $0xdc52
+	VBROADCASTSS (SI)(R9*2), Z29
+	LONG         $0x403e1262
+	WORD         $0xe552
+	LONG         $0x40361262
+	WORD         $0xed52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k7_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+
+m2_k7_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	VMOVUPS Z12, (BX)(R9*2)
+	VMOVUPS Z13, K1, 64(BX)(R9*2)
+	JMP     m2_k7_next
+
+m2_k7_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS.Z     64(BX), Z25, K1, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)
+	VMULPS       (BX)(R8*1), Z25, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*1)
+	VMULPS.Z     64(BX)(R8*1), Z25, K1, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*2)
+	VMULPS.Z     64(BX)(R8*2), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*1)
+	VMULPS.Z     64(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS.Z     64(BX)(R8*4), Z25, K1, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R8*4)
+	VMULPS       (BX)(R10*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, (BX)(R10*1)
+	VMULPS.Z     64(BX)(R10*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 64(BX)(R10*1)
+	VMULPS       (BX)(R9*2), Z25, Z26
+	VFMADD231PS  Z12, Z24, Z26
+	VMOVUPS      Z26, (BX)(R9*2)
+	VMULPS.Z     64(BX)(R9*2), Z25, K1, Z27
+	VFMADD231PS  Z13, Z24, Z27
+	VMOVUPS      Z27, K1, 64(BX)(R9*2)
+	JMP          m2_k7_next
+
+m2_k7_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS.Z 64(BX), Z1, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)
+	VADDPS   (BX)(R8*1), Z2, Z28
+	VMOVUPS  Z28, (BX)(R8*1)
+	VADDPS.Z 64(BX)(R8*1), Z3, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z4, Z26
+	VMOVUPS  Z26, (BX)(R8*2)
+	VADDPS.Z 64(BX)(R8*2), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z6, Z28
+	VMOVUPS  Z28, (BX)(R9*1)
+	VADDPS.Z 64(BX)(R9*1), Z7, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z8, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS.Z 64(BX)(R8*4), Z9, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z10, Z28
+	VMOVUPS  Z28, (BX)(R10*1)
+	VADDPS.Z 64(BX)(R10*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 64(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z12, Z26
+	VMOVUPS  Z26, (BX)(R9*2)
+	VADDPS.Z 64(BX)(R9*2), Z13, K1, Z27
+	VMOVUPS  Z27, K1, 64(BX)(R9*2)
+
+m2_k7_next:
+	JMP done
+
+m3_full:
+	CMPQ       64(DI), $0x08
+	JLT        m3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+	PREFETCHT0 128(BX)(R11*1)
+
+m3_k_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+m3_k:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	LONG         $0x40369262
+	WORD         $0xfd52
+	LONG         $0x402e1262
+	WORD         $0xc552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e1262
+	WORD         $0xce52
+	LONG         $0x40361262
+	WORD         $0xd652
+	LONG         $0x402e1262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xe352
+	LONG         $0x40361262
+	WORD         $0xeb52
+	LONG         $0x402e1262
+	WORD         $0xf352
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e1262
+	WORD         $0xfc52
+	LONG         $0x40368262
+	WORD         $0xc452
+	LONG         $0x402e8262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R9*2), Z29
+	LONG         $0x403e8262
+	WORD         $0xd552
+	LONG         $0x40368262
+	WORD         $0xdd52
+	LONG         $0x402e8262
+	WORD         $0xe552
+	VBROADCASTSS (SI)(R11*1), Z30
+	LONG         $0x403e8262
+	WORD         $0xee52
+	LONG         $0x40368262
+	WORD         $0xf652
+	LONG         $0x402e8262
+	WORD         $0xfe52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z20, Z20
+	VMULPS       Z24, Z21, Z21
+	VMULPS       Z24, Z22, Z22
+	VMULPS       Z24, Z23, Z23
+
+m3_k_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	VMOVUPS Z18, (BX)(R9*2)
+	VMOVUPS Z19, 64(BX)(R9*2)
+	VMOVUPS Z20, K1, 128(BX)(R9*2)
+	VMOVUPS Z21, (BX)(R11*1)
+	VMOVUPS Z22, 64(BX)(R11*1)
+	VMOVUPS Z23, K1, 128(BX)(R11*1)
+	JMP     m3_k_next
+
+m3_k_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*2)
+	VMULPS       64(BX)(R8*2), Z25, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R8*2)
+	VMULPS.Z     128(BX)(R8*2), Z25, K1, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, (BX)(R9*1)
+	VMULPS       64(BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, 64(BX)(R9*1)
+	VMULPS.Z     128(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 128(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z12, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS       64(BX)(R8*4), Z25, Z27
+	VFMADD231PS  Z13, Z24, Z27
+	VMOVUPS      Z27, 64(BX)(R8*4)
+	VMULPS.Z     128(BX)(R8*4), Z25, K1, Z28
+	VFMADD231PS  Z14, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)(R8*4)
+	VMULPS       (BX)(R10*1), Z25, Z29
+	VFMADD231PS  Z15, Z24, Z29
+	VMOVUPS      Z29, (BX)(R10*1)
+	VMULPS       64(BX)(R10*1), Z25, Z26
+	VFMADD231PS  Z16, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R10*1)
+	VMULPS.Z     128(BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z17, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R10*1)
+	VMULPS       (BX)(R9*2), Z25, Z28
+	VFMADD231PS  Z18, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*2)
+	VMULPS       64(BX)(R9*2), Z25, Z29
+	VFMADD231PS  Z19, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R9*2)
+	VMULPS.Z     128(BX)(R9*2), Z25, K1, Z26
+	VFMADD231PS  Z20, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R9*2)
+	VMULPS       (BX)(R11*1), Z25, Z27
+	VFMADD231PS  Z21, Z24, Z27
+	VMOVUPS      Z27, (BX)(R11*1)
+	VMULPS       64(BX)(R11*1), Z25, Z28
+	VFMADD231PS  Z22, Z24, Z28
+	VMOVUPS      Z28, 64(BX)(R11*1)
+	VMULPS.Z     128(BX)(R11*1), Z25, K1, Z29
+	VFMADD231PS  Z23, Z24, Z29
+	VMOVUPS      Z29, K1, 128(BX)(R11*1)
+	JMP          m3_k_next
+
+m3_k_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z15, Z29
+	VMOVUPS  Z29, (BX)(R10*1)
+	VADDPS   64(BX)(R10*1), Z16, Z26
+	VMOVUPS  Z26, 64(BX)(R10*1)
+	VADDPS.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z18, Z28
+	VMOVUPS  Z28, (BX)(R9*2)
+	VADDPS   64(BX)(R9*2), Z19, Z29
+	VMOVUPS  Z29, 64(BX)(R9*2)
+	VADDPS.Z 128(BX)(R9*2), Z20, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R9*2)
+	VADDPS   (BX)(R11*1), Z21, Z27
+	VMOVUPS  Z27, (BX)(R11*1)
+	VADDPS   64(BX)(R11*1), Z22, Z28
+	VMOVUPS  Z28, 64(BX)(R11*1)
+	VADDPS.Z 128(BX)(R11*1), Z23, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R11*1)
+
+m3_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m3_full
+
+m3_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m3_1
+	CMPQ CX, $0x02
+	JEQ  m3_2
+	CMPQ CX, $0x03
+	JEQ  m3_3
+	CMPQ CX, $0x04
+	JEQ  m3_4
+	CMPQ CX, $0x05
+	JEQ  m3_5
+	CMPQ CX, $0x06
+	JEQ  m3_6
+	CMPQ CX, $0x07
+	JEQ  m3_7
+	JMP  done
+
+m3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+
+m3_k1_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+m3_k1:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k1_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+
+m3_k1_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	JMP     m3_k1_next
+
+m3_k1_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	JMP          m3_k1_next
+
+m3_k1_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+
+m3_k1_next:
+	JMP done
+
+m3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+
+m3_k2_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+m3_k2:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k2_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+
+m3_k2_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	JMP     m3_k2_next
+
+m3_k2_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	JMP          m3_k2_next
+
+m3_k2_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+
+m3_k2_next:
+	JMP done
+
+m3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+
+m3_k3_start:
+	MOVQ   8(DI), R8
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+
+m3_k3:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	LONG         $0x40369262
+	WORD         $0xfd52
+	LONG         $0x402e1262
+	WORD         $0xc552
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k3_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+
+m3_k3_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	JMP     m3_k3_next
+
+m3_k3_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*2)
+	VMULPS       64(BX)(R8*2), Z25, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R8*2)
+	VMULPS.Z     128(BX)(R8*2), Z25, K1, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R8*2)
+	JMP          m3_k3_next
+
+m3_k3_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+
+m3_k3_next:
+	JMP done
+
+m3_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+
+m3_k4_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+m3_k4:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	LONG         $0x40369262
+	WORD         $0xfd52
+	LONG         $0x402e1262
+	WORD         $0xc552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e1262
+	WORD         $0xce52
+	LONG         $0x40361262
+	WORD         $0xd652
+	LONG         $0x402e1262
+	WORD         $0xde52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k4_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+
+m3_k4_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	JMP     m3_k4_next
+
+m3_k4_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*2)
+	VMULPS       64(BX)(R8*2), Z25, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R8*2)
+	VMULPS.Z     128(BX)(R8*2), Z25, K1, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, (BX)(R9*1)
+	VMULPS       64(BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, 64(BX)(R9*1)
+	VMULPS.Z     128(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 128(BX)(R9*1)
+	JMP          m3_k4_next
+
+m3_k4_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+
+m3_k4_next:
+	JMP done
+
+m3_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+
+m3_k5_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+
+m3_k5:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	LONG         $0x40369262
+	WORD         $0xfd52
+	LONG         $0x402e1262
+	WORD         $0xc552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e1262
+	WORD         $0xce52
+	LONG         $0x40361262
+	WORD         $0xd652
+	LONG         $0x402e1262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xe352
+	LONG         $0x40361262
+	WORD         $0xeb52
+	LONG         $0x402e1262
+	WORD         $0xf352
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k5_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+
+m3_k5_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	JMP     m3_k5_next
+
+m3_k5_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*2)
+	VMULPS       64(BX)(R8*2), Z25, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R8*2)
+	VMULPS.Z     128(BX)(R8*2), Z25, K1, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, (BX)(R9*1)
+	VMULPS       64(BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, 64(BX)(R9*1)
+	VMULPS.Z     128(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 128(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z12, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS       64(BX)(R8*4), Z25, Z27
+	VFMADD231PS  Z13, Z24, Z27
+	VMOVUPS      Z27, 64(BX)(R8*4)
+	VMULPS.Z     128(BX)(R8*4), Z25, K1, Z28
+	VFMADD231PS  Z14, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)(R8*4)
+	JMP          m3_k5_next
+
+m3_k5_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+
+m3_k5_next:
+	JMP done
+
+m3_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+
+m3_k6_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+
+m3_k6:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	LONG         $0x40369262
+	WORD         $0xfd52
+	LONG         $0x402e1262
+	WORD         $0xc552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e1262
+	WORD         $0xce52
+	LONG         $0x40361262
+	WORD         $0xd652
+	LONG         $0x402e1262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xe352
+	LONG         $0x40361262
+	WORD         $0xeb52
+	LONG         $0x402e1262
+	WORD         $0xf352
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e1262
+	WORD         $0xfc52
+	LONG         $0x40368262
+	WORD         $0xc452
+	LONG         $0x402e8262
+	WORD         $0xcc52
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k6_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+
+m3_k6_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	JMP     m3_k6_next
+
+m3_k6_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*2)
+	VMULPS       64(BX)(R8*2), Z25, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R8*2)
+	VMULPS.Z     128(BX)(R8*2), Z25, K1, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, (BX)(R9*1)
+	VMULPS       64(BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, 64(BX)(R9*1)
+	VMULPS.Z     128(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 128(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z12, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS       64(BX)(R8*4), Z25, Z27
+	VFMADD231PS  Z13, Z24, Z27
+	VMOVUPS      Z27, 64(BX)(R8*4)
+	VMULPS.Z     128(BX)(R8*4), Z25, K1, Z28
+	VFMADD231PS  Z14, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)(R8*4)
+	VMULPS       (BX)(R10*1), Z25, Z29
+	VFMADD231PS  Z15, Z24, Z29
+	VMOVUPS      Z29, (BX)(R10*1)
+	VMULPS       64(BX)(R10*1), Z25, Z26
+	VFMADD231PS  Z16, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R10*1)
+	VMULPS.Z     128(BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z17, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R10*1)
+	JMP          m3_k6_next
+
+m3_k6_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z15, Z29
+	VMOVUPS  Z29, (BX)(R10*1)
+	VADDPS   64(BX)(R10*1), Z16, Z26
+	VMOVUPS  Z26, 64(BX)(R10*1)
+	VADDPS.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R10*1)
+
+m3_k6_next:
+	JMP done
+
+m3_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+
+m3_k7_start:
+	MOVQ   8(DI), R8
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	MOVQ   AX, SI
+	MOVQ   32(DI), DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+m3_k7:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	LONG         $0x403e9262
+	WORD         $0xc352
+	LONG         $0x40369262
+	WORD         $0xcb52
+	LONG         $0x402e9262
+	WORD         $0xd352
+	VBROADCASTSS (SI)(R8*1), Z28
+	LONG         $0x403e9262
+	WORD         $0xdc52
+	LONG         $0x40369262
+	WORD         $0xe452
+	LONG         $0x402e9262
+	WORD         $0xec52
+	VBROADCASTSS (SI)(R8*2), Z29
+	LONG         $0x403e9262
+	WORD         $0xf552
+	LONG         $0x40369262
+	WORD         $0xfd52
+	LONG         $0x402e1262
+	WORD         $0xc552
+	VBROADCASTSS (SI)(R9*1), Z30
+	LONG         $0x403e1262
+	WORD         $0xce52
+	LONG         $0x40361262
+	WORD         $0xd652
+	LONG         $0x402e1262
+	WORD         $0xde52
+	VBROADCASTSS (SI)(R8*4), Z27
+	LONG         $0x403e1262
+	WORD         $0xe352
+	LONG         $0x40361262
+	WORD         $0xeb52
+	LONG         $0x402e1262
+	WORD         $0xf352
+	VBROADCASTSS (SI)(R10*1), Z28
+	LONG         $0x403e1262
+	WORD         $0xfc52
+	LONG         $0x40368262
+	WORD         $0xc452
+	LONG         $0x402e8262
+	WORD         $0xcc52
+	VBROADCASTSS (SI)(R9*2), Z29
+	LONG         $0x403e8262
+	WORD         $0xd552
+	LONG         $0x40368262
+	WORD         $0xdd52
+	LONG         $0x402e8262
+	WORD         $0xe552
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k7_store
+	VBROADCASTSS 96(DI), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z20, Z20
+
+m3_k7_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	VMOVUPS Z18, (BX)(R9*2)
+	VMOVUPS Z19, 64(BX)(R9*2)
+	VMOVUPS Z20, K1, 128(BX)(R9*2)
+	JMP     m3_k7_next
+
+m3_k7_addscaled:
+	VBROADCASTSS 96(DI), Z24
+	VBROADCASTSS 104(DI), Z25
+	VMULPS       (BX), Z25, Z26
+	VFMADD231PS  Z0, Z24, Z26
+	VMOVUPS      Z26, (BX)
+	VMULPS       64(BX), Z25, Z27
+	VFMADD231PS  Z1, Z24, Z27
+	VMOVUPS      Z27, 64(BX)
+	VMULPS.Z     128(BX), Z25, K1, Z28
+	VFMADD231PS  Z2, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)
+	VMULPS       (BX)(R8*1), Z25, Z29
+	VFMADD231PS  Z3, Z24, Z29
+	VMOVUPS      Z29, (BX)(R8*1)
+	VMULPS       64(BX)(R8*1), Z25, Z26
+	VFMADD231PS  Z4, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R8*1)
+	VMULPS.Z     128(BX)(R8*1), Z25, K1, Z27
+	VFMADD231PS  Z5, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R8*1)
+	VMULPS       (BX)(R8*2), Z25, Z28
+	VFMADD231PS  Z6, Z24, Z28
+	VMOVUPS      Z28, (BX)(R8*2)
+	VMULPS       64(BX)(R8*2), Z25, Z29
+	VFMADD231PS  Z7, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R8*2)
+	VMULPS.Z     128(BX)(R8*2), Z25, K1, Z26
+	VFMADD231PS  Z8, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R8*2)
+	VMULPS       (BX)(R9*1), Z25, Z27
+	VFMADD231PS  Z9, Z24, Z27
+	VMOVUPS      Z27, (BX)(R9*1)
+	VMULPS       64(BX)(R9*1), Z25, Z28
+	VFMADD231PS  Z10, Z24, Z28
+	VMOVUPS      Z28, 64(BX)(R9*1)
+	VMULPS.Z     128(BX)(R9*1), Z25, K1, Z29
+	VFMADD231PS  Z11, Z24, Z29
+	VMOVUPS      Z29, K1, 128(BX)(R9*1)
+	VMULPS       (BX)(R8*4), Z25, Z26
+	VFMADD231PS  Z12, Z24, Z26
+	VMOVUPS      Z26, (BX)(R8*4)
+	VMULPS       64(BX)(R8*4), Z25, Z27
+	VFMADD231PS  Z13, Z24, Z27
+	VMOVUPS      Z27, 64(BX)(R8*4)
+	VMULPS.Z     128(BX)(R8*4), Z25, K1, Z28
+	VFMADD231PS  Z14, Z24, Z28
+	VMOVUPS      Z28, K1, 128(BX)(R8*4)
+	VMULPS       (BX)(R10*1), Z25, Z29
+	VFMADD231PS  Z15, Z24, Z29
+	VMOVUPS      Z29, (BX)(R10*1)
+	VMULPS       64(BX)(R10*1), Z25, Z26
+	VFMADD231PS  Z16, Z24, Z26
+	VMOVUPS      Z26, 64(BX)(R10*1)
+	VMULPS.Z     128(BX)(R10*1), Z25, K1, Z27
+	VFMADD231PS  Z17, Z24, Z27
+	VMOVUPS      Z27, K1, 128(BX)(R10*1)
+	VMULPS       (BX)(R9*2), Z25, Z28
+	VFMADD231PS  Z18, Z24, Z28
+	VMOVUPS      Z28, (BX)(R9*2)
+	VMULPS       64(BX)(R9*2), Z25, Z29
+	VFMADD231PS  Z19, Z24, Z29
+	VMOVUPS      Z29, 64(BX)(R9*2)
+	VMULPS.Z     128(BX)(R9*2), Z25, K1, Z26
+	VFMADD231PS  Z20, Z24, Z26
+	VMOVUPS      Z26, K1, 128(BX)(R9*2)
+	JMP          m3_k7_next
+
+m3_k7_add:
+	VADDPS   (BX), Z0, Z26
+	VMOVUPS  Z26, (BX)
+	VADDPS   64(BX), Z1, Z27
+	VMOVUPS  Z27, 64(BX)
+	VADDPS.Z 128(BX), Z2, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)
+	VADDPS   (BX)(R8*1), Z3, Z29
+	VMOVUPS  Z29, (BX)(R8*1)
+	VADDPS   64(BX)(R8*1), Z4, Z26
+	VMOVUPS  Z26, 64(BX)(R8*1)
+	VADDPS.Z 128(BX)(R8*1), Z5, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R8*1)
+	VADDPS   (BX)(R8*2), Z6, Z28
+	VMOVUPS  Z28, (BX)(R8*2)
+	VADDPS   64(BX)(R8*2), Z7, Z29
+	VMOVUPS  Z29, 64(BX)(R8*2)
+	VADDPS.Z 128(BX)(R8*2), Z8, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R8*2)
+	VADDPS   (BX)(R9*1), Z9, Z27
+	VMOVUPS  Z27, (BX)(R9*1)
+	VADDPS   64(BX)(R9*1), Z10, Z28
+	VMOVUPS  Z28, 64(BX)(R9*1)
+	VADDPS.Z 128(BX)(R9*1), Z11, K1, Z29
+	VMOVUPS  Z29, K1, 128(BX)(R9*1)
+	VADDPS   (BX)(R8*4), Z12, Z26
+	VMOVUPS  Z26, (BX)(R8*4)
+	VADDPS   64(BX)(R8*4), Z13, Z27
+	VMOVUPS  Z27, 64(BX)(R8*4)
+	VADDPS.Z 128(BX)(R8*4), Z14, K1, Z28
+	VMOVUPS  Z28, K1, 128(BX)(R8*4)
+	VADDPS   (BX)(R10*1), Z15, Z29
+	VMOVUPS  Z29, (BX)(R10*1)
+	VADDPS   64(BX)(R10*1), Z16, Z26
+	VMOVUPS  Z26, 64(BX)(R10*1)
+	VADDPS.Z 128(BX)(R10*1), Z17, K1, Z27
+	VMOVUPS  Z27, K1, 128(BX)(R10*1)
+	VADDPS   (BX)(R9*2), Z18, Z28
+	VMOVUPS  Z28, (BX)(R9*2)
+	VADDPS   64(BX)(R9*2), Z19, Z29
+	VMOVUPS  Z29, 64(BX)(R9*2)
+	VADDPS.Z 128(BX)(R9*2), Z20, K1, Z26
+	VMOVUPS  Z26, K1, 128(BX)(R9*2)
+
+m3_k7_next:
+done:
+	VZEROUPPER
+	RET

@@ -23,3 +23,8 @@ func panelF32AVX512(p *byte)
 //
 //go:noescape
 func panelF32AVX2(p *byte)
+
+// panelPairsAVX512 computes one column panel of a product; see panel.
+//
+//go:noescape
+func panelPairsAVX512(p *byte)

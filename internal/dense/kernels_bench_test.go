@@ -54,6 +54,7 @@ func benchKernels[T Float](b *testing.B, n int) {
 		f     func()
 	}{
 		{"gemm", 3, func() { Gemm(NoTrans, NoTrans, 1, m, spd, 0, out) }},
+		{"rounded", 3, func() { GemmRounded(NoTrans, NoTrans, 1, m, spd, 0, out) }},
 		{"upper", 3, func() { GemmUpper(NoTrans, NoTrans, 1, m, spd, 0, out) }},
 		{"triangle", 3, func() { GemmTriangle(Upper, NoTrans, Transposed, 1, m, m, 0, out) }},
 		{"mirror", 2, func() { Mirror(out) }},

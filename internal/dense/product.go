@@ -60,6 +60,7 @@ type product struct {
 	region      region
 	diag        int
 	size        uintptr // of an element
+	pairs       bool    // the elements of A and B are pairs of bfloat16 numbers, those of C float32
 }
 
 // part returns the product for m x n elements of C from (i, j).
@@ -85,7 +86,7 @@ func (q *product) rows(i, m, j, end int) (from, to int) {
 // run computes the product on the calling goroutine.
 func (q *product) run() {
 	g := tileGeometry(q.size)
-	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row}
+	p := panel{alpha: q.alpha, beta: q.beta, cRow: q.c.row, pairs: q.pairs}
 	how := q.packing(g)
 	cols := q.n
 	var w *workspace

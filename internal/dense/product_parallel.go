@@ -1,5 +1,7 @@
 package dense
 
+import "runtime"
+
 // parallelFlops is the work from which a product is shared with the helpers of the pool.
 const parallelFlops = 1e8
 
@@ -8,6 +10,17 @@ const parallelFlops = 1e8
 type productTask struct {
 	product
 	rows, cols int // of a block
+}
+
+// start computes the product, on several goroutines if that is worth it.
+func (q *product) start() {
+	if q.flops() >= parallelFlops {
+		if limit := runtime.GOMAXPROCS(0); limit > 1 {
+			q.runParallel(limit)
+			return
+		}
+	}
+	q.run()
 }
 
 func (q *product) flops() float64 {

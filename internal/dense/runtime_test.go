@@ -89,9 +89,13 @@ func noAllocations[T Float](t *testing.T, n int) {
 	_, s, r := spectrum[T](rng, n)
 	d := make([]T, n)
 	for name, f := range map[string]func(){
-		"Gemm NN":         func() { Gemm(NoTrans, NoTrans, 1, a, b, 0, c) },
-		"Gemm TT":         func() { Gemm(Transposed, Transposed, 1, a, b, 0, c) },
-		"GemmUpper":       func() { GemmUpper(NoTrans, Transposed, 1, a, b, 0, c); Mirror(c) },
+		"Gemm NN":   func() { Gemm(NoTrans, NoTrans, 1, a, b, 0, c) },
+		"Gemm TT":   func() { Gemm(Transposed, Transposed, 1, a, b, 0, c) },
+		"GemmUpper": func() { GemmUpper(NoTrans, Transposed, 1, a, b, 0, c); Mirror(c) },
+		"GemmRounded": func() {
+			GemmRounded(Transposed, NoTrans, 1, a, b, 0, c)
+			GemmRoundedUpper(NoTrans, Transposed, 1, a, a, 0, c)
+		},
 		"GemmTriangle":    func() { GemmTriangle(Lower, NoTrans, Transposed, 1, a, b, 0, c) },
 		"Cholesky":        func() { c.Copy(spd); Cholesky(c) },
 		"SolveLower":      func() { SolveLower(Transposed, l, c) },

@@ -21,6 +21,23 @@ func Axpy[T Float](alpha T, x, y []T) {
 	axpyRows(coef[:], x, len(x), y)
 }
 
+// WeightedSquares returns the sums of x^2 and of (x w)^2 for x and w of the same length, in a fixed order of summation.
+func WeightedSquares[T Float](x, w []T) (plain, weighted T) {
+	if len(x) != len(w) {
+		panic(Error("WeightedSquares: lengths differ"))
+	}
+	var d [2]T
+	if len(x) == 0 || weightedSquaresKernel(x, w, &d) {
+		return d[0], d[1]
+	}
+	for i, v := range x {
+		plain += v * v
+		v *= w[i]
+		weighted += v * v
+	}
+	return plain, weighted
+}
+
 // Scale sets dst = alpha x; dst may be x.
 func Scale[T Float](alpha T, x, dst []T) {
 	if len(x) != len(dst) {

@@ -145,6 +145,22 @@ func normsKernel[T Float](x []T, dst *[2]T) bool {
 	return true
 }
 
+func weightedSquaresKernel[T Float](x, w []T, dst *[2]T) bool {
+	switch formatOf[T]() {
+	case f64AVX512:
+		weightedSquaresF64AVX512(uintptr(len(x)), pointerTo(x), pointerTo(w), pointerTo(dst[:]))
+	case f32AVX512:
+		weightedSquaresF32AVX512(uintptr(len(x)), pointerTo(x), pointerTo(w), pointerTo(dst[:]))
+	case f64AVX2:
+		weightedSquaresF64AVX2(uintptr(len(x)), pointerTo(x), pointerTo(w), pointerTo(dst[:]))
+	case f32AVX2:
+		weightedSquaresF32AVX2(uintptr(len(x)), pointerTo(x), pointerTo(w), pointerTo(dst[:]))
+	default:
+		return false
+	}
+	return true
+}
+
 func rayleighKernel[T Float](m T, q, w, d []T) bool {
 	switch formatOf[T]() {
 	case f64AVX512:

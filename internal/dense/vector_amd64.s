@@ -2806,6 +2806,482 @@ rest_summed:
 	VZEROUPPER
 	RET
 
+// func weightedSquaresF64AVX512(n uintptr, x *byte, w *byte, dst *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·weightedSquaresF64AVX512(SB), NOSPLIT, $0-32
+	MOVQ   n+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   w+16(FP), DX
+	MOVQ   dst+24(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+block:
+	CMPQ        AX, $0x10
+	JLT         rest
+	VMOVUPD     (CX), Z4
+	VFMADD231PD Z4, Z4, Z0
+	VMOVUPD     (DX), Z5
+	VMULPD      Z5, Z4, Z4
+	VFMADD231PD Z4, Z4, Z1
+	VMOVUPD     64(CX), Z4
+	VFMADD231PD Z4, Z4, Z2
+	VMOVUPD     64(DX), Z5
+	VMULPD      Z5, Z4, Z4
+	VFMADD231PD Z4, Z4, Z3
+	SUBQ        $0x10, AX
+	ADDQ        $0x80, CX
+	ADDQ        $0x80, DX
+	JMP         block
+
+rest:
+	CMPQ        AX, $0x08
+	JLT         rest_last0
+	VMOVUPD     (CX), Z4
+	VFMADD231PD Z4, Z4, Z0
+	VMOVUPD     (DX), Z5
+	VMULPD      Z5, Z4, Z4
+	VFMADD231PD Z4, Z4, Z1
+	SUBQ        $0x08, AX
+	JMP         rest_last1
+
+rest_last0:
+	TESTQ       AX, AX
+	JE          rest_summed
+	MOVQ        $0x0000000000000001, SI
+	SHLXQ       AX, SI, SI
+	DECQ        SI
+	KMOVW       SI, K1
+	VMOVUPD.Z   (CX), K1, Z4
+	VFMADD231PD Z4, Z4, Z0
+	VMOVUPD.Z   (DX), K1, Z5
+	VMULPD      Z5, Z4, Z4
+	VFMADD231PD Z4, Z4, Z1
+	JMP         rest_summed
+
+rest_last1:
+	TESTQ       AX, AX
+	JE          rest_summed
+	MOVQ        $0x0000000000000001, SI
+	SHLXQ       AX, SI, SI
+	DECQ        SI
+	KMOVW       SI, K1
+	VMOVUPD.Z   64(CX), K1, Z4
+	VFMADD231PD Z4, Z4, Z2
+	VMOVUPD.Z   64(DX), K1, Z5
+	VMULPD      Z5, Z4, Z4
+	VFMADD231PD Z4, Z4, Z3
+
+rest_summed:
+	VADDPD        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPD        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPD        X2, X0, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDPD        X0, X2, X2
+	VMOVSD        X2, (BX)
+	VADDPD        Z3, Z1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPD        X0, X1, X1
+	VMOVSD        X1, 8(BX)
+	VZEROUPPER
+	RET
+
+// func weightedSquaresF64AVX2(n uintptr, x *byte, w *byte, dst *byte)
+// Requires: AVX, FMA3
+TEXT ·weightedSquaresF64AVX2(SB), NOSPLIT, $0-32
+	MOVQ   n+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   w+16(FP), DX
+	MOVQ   dst+24(FP), BX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+
+block:
+	CMPQ        AX, $0x10
+	JLT         rest
+	VMOVUPD     (CX), Y8
+	VFMADD231PD Y8, Y8, Y0
+	VMOVUPD     (DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y1
+	VMOVUPD     32(CX), Y8
+	VFMADD231PD Y8, Y8, Y2
+	VMOVUPD     32(DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y3
+	VMOVUPD     64(CX), Y8
+	VFMADD231PD Y8, Y8, Y4
+	VMOVUPD     64(DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y5
+	VMOVUPD     96(CX), Y8
+	VFMADD231PD Y8, Y8, Y6
+	VMOVUPD     96(DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y7
+	SUBQ        $0x10, AX
+	ADDQ        $0x80, CX
+	ADDQ        $0x80, DX
+	JMP         block
+
+rest:
+	CMPQ        AX, $0x04
+	JLT         rest_last0
+	VMOVUPD     (CX), Y8
+	VFMADD231PD Y8, Y8, Y0
+	VMOVUPD     (DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y1
+	SUBQ        $0x04, AX
+	CMPQ        AX, $0x04
+	JLT         rest_last1
+	VMOVUPD     32(CX), Y8
+	VFMADD231PD Y8, Y8, Y2
+	VMOVUPD     32(DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y3
+	SUBQ        $0x04, AX
+	CMPQ        AX, $0x04
+	JLT         rest_last2
+	VMOVUPD     64(CX), Y8
+	VFMADD231PD Y8, Y8, Y4
+	VMOVUPD     64(DX), Y9
+	VMULPD      Y9, Y8, Y8
+	VFMADD231PD Y8, Y8, Y5
+	SUBQ        $0x04, AX
+	JMP         rest_last3
+
+rest_last0:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*8), Y8
+	NEGQ        AX
+	VMASKMOVPD  (CX), Y8, Y9
+	VFMADD231PD Y9, Y9, Y0
+	VMASKMOVPD  (DX), Y8, Y8
+	VMULPD      Y8, Y9, Y8
+	VFMADD231PD Y8, Y8, Y1
+	JMP         rest_summed
+
+rest_last1:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*8), Y8
+	NEGQ        AX
+	VMASKMOVPD  32(CX), Y8, Y9
+	VFMADD231PD Y9, Y9, Y2
+	VMASKMOVPD  32(DX), Y8, Y8
+	VMULPD      Y8, Y9, Y8
+	VFMADD231PD Y8, Y8, Y3
+	JMP         rest_summed
+
+rest_last2:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*8), Y8
+	NEGQ        AX
+	VMASKMOVPD  64(CX), Y8, Y9
+	VFMADD231PD Y9, Y9, Y4
+	VMASKMOVPD  64(DX), Y8, Y8
+	VMULPD      Y8, Y9, Y8
+	VFMADD231PD Y8, Y8, Y5
+	JMP         rest_summed
+
+rest_last3:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*8), Y8
+	NEGQ        AX
+	VMASKMOVPD  96(CX), Y8, Y9
+	VFMADD231PD Y9, Y9, Y6
+	VMASKMOVPD  96(DX), Y8, Y8
+	VMULPD      Y8, Y9, Y8
+	VFMADD231PD Y8, Y8, Y7
+
+rest_summed:
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPD       X2, X0, X2
+	VPERMILPD    $0x01, X2, X0
+	VADDPD       X0, X2, X2
+	VMOVSD       X2, (BX)
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y7, Y3, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDPD       X0, X1, X1
+	VMOVSD       X1, 8(BX)
+	VZEROUPPER
+	RET
+
+// func weightedSquaresF32AVX512(n uintptr, x *byte, w *byte, dst *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·weightedSquaresF32AVX512(SB), NOSPLIT, $0-32
+	MOVQ   n+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   w+16(FP), DX
+	MOVQ   dst+24(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+block:
+	CMPQ        AX, $0x20
+	JLT         rest
+	VMOVUPD     (CX), Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPD     (DX), Z5
+	VMULPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	VMOVUPD     64(CX), Z4
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPD     64(DX), Z5
+	VMULPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+	SUBQ        $0x20, AX
+	ADDQ        $0x80, CX
+	ADDQ        $0x80, DX
+	JMP         block
+
+rest:
+	CMPQ        AX, $0x10
+	JLT         rest_last0
+	VMOVUPD     (CX), Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPD     (DX), Z5
+	VMULPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	SUBQ        $0x10, AX
+	JMP         rest_last1
+
+rest_last0:
+	TESTQ       AX, AX
+	JE          rest_summed
+	MOVQ        $0x0000000000000001, SI
+	SHLXQ       AX, SI, SI
+	DECQ        SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (CX), K1, Z4
+	VFMADD231PS Z4, Z4, Z0
+	VMOVUPS.Z   (DX), K1, Z5
+	VMULPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	JMP         rest_summed
+
+rest_last1:
+	TESTQ       AX, AX
+	JE          rest_summed
+	MOVQ        $0x0000000000000001, SI
+	SHLXQ       AX, SI, SI
+	DECQ        SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   64(CX), K1, Z4
+	VFMADD231PS Z4, Z4, Z2
+	VMOVUPS.Z   64(DX), K1, Z5
+	VMULPS      Z5, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+
+rest_summed:
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, (BX)
+	VADDPS        Z3, Z1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSHDUP     X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, 4(BX)
+	VZEROUPPER
+	RET
+
+// func weightedSquaresF32AVX2(n uintptr, x *byte, w *byte, dst *byte)
+// Requires: AVX, FMA3
+TEXT ·weightedSquaresF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ   n+0(FP), AX
+	MOVQ   x+8(FP), CX
+	MOVQ   w+16(FP), DX
+	MOVQ   dst+24(FP), BX
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	VXORPD Y4, Y4, Y4
+	VXORPD Y5, Y5, Y5
+	VXORPD Y6, Y6, Y6
+	VXORPD Y7, Y7, Y7
+
+block:
+	CMPQ        AX, $0x20
+	JLT         rest
+	VMOVUPD     (CX), Y8
+	VFMADD231PS Y8, Y8, Y0
+	VMOVUPD     (DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y1
+	VMOVUPD     32(CX), Y8
+	VFMADD231PS Y8, Y8, Y2
+	VMOVUPD     32(DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y3
+	VMOVUPD     64(CX), Y8
+	VFMADD231PS Y8, Y8, Y4
+	VMOVUPD     64(DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y5
+	VMOVUPD     96(CX), Y8
+	VFMADD231PS Y8, Y8, Y6
+	VMOVUPD     96(DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y7
+	SUBQ        $0x20, AX
+	ADDQ        $0x80, CX
+	ADDQ        $0x80, DX
+	JMP         block
+
+rest:
+	CMPQ        AX, $0x08
+	JLT         rest_last0
+	VMOVUPD     (CX), Y8
+	VFMADD231PS Y8, Y8, Y0
+	VMOVUPD     (DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y1
+	SUBQ        $0x08, AX
+	CMPQ        AX, $0x08
+	JLT         rest_last1
+	VMOVUPD     32(CX), Y8
+	VFMADD231PS Y8, Y8, Y2
+	VMOVUPD     32(DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y3
+	SUBQ        $0x08, AX
+	CMPQ        AX, $0x08
+	JLT         rest_last2
+	VMOVUPD     64(CX), Y8
+	VFMADD231PS Y8, Y8, Y4
+	VMOVUPD     64(DX), Y9
+	VMULPS      Y9, Y8, Y8
+	VFMADD231PS Y8, Y8, Y5
+	SUBQ        $0x08, AX
+	JMP         rest_last3
+
+rest_last0:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*4), Y8
+	NEGQ        AX
+	VMASKMOVPS  (CX), Y8, Y9
+	VFMADD231PS Y9, Y9, Y0
+	VMASKMOVPS  (DX), Y8, Y8
+	VMULPS      Y8, Y9, Y8
+	VFMADD231PS Y8, Y8, Y1
+	JMP         rest_summed
+
+rest_last1:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*4), Y8
+	NEGQ        AX
+	VMASKMOVPS  32(CX), Y8, Y9
+	VFMADD231PS Y9, Y9, Y2
+	VMASKMOVPS  32(DX), Y8, Y8
+	VMULPS      Y8, Y9, Y8
+	VFMADD231PS Y8, Y8, Y3
+	JMP         rest_summed
+
+rest_last2:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*4), Y8
+	NEGQ        AX
+	VMASKMOVPS  64(CX), Y8, Y9
+	VFMADD231PS Y9, Y9, Y4
+	VMASKMOVPS  64(DX), Y8, Y8
+	VMULPS      Y8, Y9, Y8
+	VFMADD231PS Y8, Y8, Y5
+	JMP         rest_summed
+
+rest_last3:
+	TESTQ       AX, AX
+	JE          rest_summed
+	LEAQ        laneBits<>+0(SB), SI
+	NEGQ        AX
+	VMOVUPD     32(SI)(AX*4), Y8
+	NEGQ        AX
+	VMASKMOVPS  96(CX), Y8, Y9
+	VFMADD231PS Y9, Y9, Y6
+	VMASKMOVPS  96(DX), Y8, Y8
+	VMULPS      Y8, Y9, Y8
+	VFMADD231PS Y8, Y8, Y7
+
+rest_summed:
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X2
+	VPERMILPD    $0x01, X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSHDUP    X2, X0
+	VADDPS       X0, X2, X2
+	VMOVSS       X2, (BX)
+	VADDPS       Y5, Y1, Y0
+	VADDPS       Y7, Y3, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, 4(BX)
+	VZEROUPPER
+	RET
+
 // func rayleighF64AVX512(n uintptr, m float64, q *byte, w *byte, d *byte)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·rayleighF64AVX512(SB), NOSPLIT, $0-40

@@ -16,6 +16,8 @@ func firstOrderKernel[T Float](si, ri T, s, r, t, out []T) bool { return false }
 
 func normsKernel[T Float](x []T, dst *[2]T) bool { return false }
 
+func weightedSquaresKernel[T Float](x, w []T, dst *[2]T) bool { return false }
+
 func rayleighKernel[T Float](m T, q, w, d []T) bool { return false }
 
 func expKernel[T Float](x, dst []T) bool { return false }

@@ -144,6 +144,26 @@ func normsF32AVX512(n uintptr, x *byte, dst *byte)
 //go:noescape
 func normsF32AVX2(n uintptr, x *byte, dst *byte)
 
+// weightedSquaresF64AVX512 sets dst[0] to the sum of x^2 and dst[1] to the sum of (x w)^2.
+//
+//go:noescape
+func weightedSquaresF64AVX512(n uintptr, x *byte, w *byte, dst *byte)
+
+// weightedSquaresF64AVX2 sets dst[0] to the sum of x^2 and dst[1] to the sum of (x w)^2.
+//
+//go:noescape
+func weightedSquaresF64AVX2(n uintptr, x *byte, w *byte, dst *byte)
+
+// weightedSquaresF32AVX512 sets dst[0] to the sum of x^2 and dst[1] to the sum of (x w)^2.
+//
+//go:noescape
+func weightedSquaresF32AVX512(n uintptr, x *byte, w *byte, dst *byte)
+
+// weightedSquaresF32AVX2 sets dst[0] to the sum of x^2 and dst[1] to the sum of (x w)^2.
+//
+//go:noescape
+func weightedSquaresF32AVX2(n uintptr, x *byte, w *byte, dst *byte)
+
 // rayleighF64AVX512 adds q (2 w - m q) to d.
 //
 //go:noescape

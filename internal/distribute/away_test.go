@@ -22,14 +22,10 @@ import (
 // remote connects a coordinator as to a server on another machine.
 func remote(t *testing.T, url string, o Options) *Coordinator {
 	t.Helper()
-	conn, err := Connect(Login{URL: url})
+	conn, err := Connect(context.Background(), Login{URL: url}, nil)
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
-	o.Spec, o.Log = testSpec(), t.Logf
-	c, err := Start(context.Background(), conn, o)
-	require.NoError(t, err)
-	t.Cleanup(c.Stop)
-	return c
+	return startOn(t, conn, o)
 }
 
 // TestServerGoesAwayAndComesBack: once with its files, once without. Nothing is lost, and with the files nothing is evaluated twice.
@@ -71,7 +67,13 @@ func TestServerGoesAwayAndComesBack(t *testing.T) {
 }
 
 // openServer starts a server that knows no roles: the coordinator is a client like any other.
-func openServer(t *testing.T, dir, address string) *Server {
+func openServer(t testing.TB, dir, address string) *Server {
+	t.Helper()
+	return serverWith(t, &natsserver.Options{StoreDir: dir}, address)
+}
+
+// serverWith starts a server with settings of its own.
+func serverWith(t testing.TB, o *natsserver.Options, address string) *Server {
 	t.Helper()
 	host, text, err := net.SplitHostPort(address)
 	require.NoError(t, err)
@@ -80,10 +82,11 @@ func openServer(t *testing.T, dir, address string) *Server {
 	if port == 0 {
 		port = natsserver.RANDOM_PORT
 	}
-	inner, err := natsserver.NewServer(&natsserver.Options{Host: host, Port: port, NoLog: true, NoSigs: true, JetStream: true, StoreDir: dir})
+	o.Host, o.Port, o.NoLog, o.NoSigs, o.JetStream = host, port, true, true, true
+	inner, err := natsserver.NewServer(o)
 	require.NoError(t, err)
 	inner.Start()
-	require.True(t, inner.ReadyForConnections(10*time.Second))
+	require.True(t, inner.ReadyForConnections(30*time.Second))
 	s := &Server{inner: inner}
 	t.Cleanup(s.Stop)
 	return s
@@ -107,7 +110,7 @@ func TestWorkerIsToldToEnd(t *testing.T) {
 	go func() { values <- evaluateAll(t, c, 1, 10) }()
 	<-busy
 	require.ErrorIs(t, end(), context.Canceled)
-	require.Eventually(t, func() bool { return j.count() == 1 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return j.count() == 1 }, 30*time.Second, 5*time.Millisecond)
 	startWorker(t, s, WorkerOptions{Name: "second"}, sum)
 	requireSums(t, <-values, 1)
 	require.Equal(t, map[string]int{"first": 1, "second": 9}, c.Workers())
@@ -137,7 +140,7 @@ func TestWorkerEndsWithTheRun(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.NoError(t, err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the worker goes on")
 	}
 }

@@ -107,15 +107,9 @@ func (c *Coordinator) take(m jetstream.Msg) error {
 // It is deleted by its number: a purge of its subject makes the server forget deliveries of other tasks that are due again.
 func (c *Coordinator) forget(id, sequence uint64) {
 	if sequence == 0 {
-		s, err := c.js.Stream(c.ctx, c.o.tasks())
-		if err != nil {
+		if sequence = c.find(c.ctx, id); sequence == 0 {
 			return
 		}
-		m, err := s.GetLastMsgForSubject(c.ctx, c.o.subject("task", id))
-		if err != nil {
-			return
-		}
-		sequence = m.Sequence
 	}
 	_ = c.conn.PublishRequest("$JS.API.STREAM.MSG.DELETE."+c.o.tasks(), c.o.subject("forgotten", id), fmt.Appendf(nil, `{"seq":%d,"no_erase":true}`, sequence))
 }
@@ -146,6 +140,11 @@ func (c *Coordinator) watch() {
 		}
 		if err := closed(c.conn); err != nil {
 			c.cancel(err)
+		}
+		if c.o.Broken != nil {
+			if err := c.o.Broken(); err != nil {
+				c.cancel(err)
+			}
 		}
 		lost := c.mended.Swap(false)
 		if !c.conn.IsConnected() || !lost && time.Since(checked) < c.o.AckWait {
@@ -179,21 +178,67 @@ func (c *Coordinator) mend(lost bool) error {
 		return err
 	}
 	for _, id := range suspects {
-		c.mu.Lock()
-		e := c.open[id]
-		gone := e != nil && e.result == nil && !there[id]
-		if gone {
-			e.again++
-			c.stats.Republished++
-		}
-		c.mu.Unlock()
-		if gone {
-			if err := c.publish(ctx, id, e); err != nil {
-				return err
-			}
+		if there[id] {
+			c.rouse(ctx, id)
+		} else if err := c.republish(ctx, id); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// republish publishes an evaluation again that has got lost.
+func (c *Coordinator) republish(ctx context.Context, id uint64) error {
+	c.mu.Lock()
+	e := c.open[id]
+	gone := e != nil && e.result == nil
+	if gone {
+		e.again++
+		c.stats.Republished++
+	}
+	c.mu.Unlock()
+	if !gone {
+		return nil
+	}
+	return c.publish(ctx, id, e)
+}
+
+// rousedAfter is the number of acknowledgement waits after which the server is reminded of an evaluation that has not been heard of.
+const rousedAfter = 6
+
+// rouse reminds the server of an evaluation that was out for long, by saying that it is in work. Servers note by their wall clock when a message was last heard of: after that clock was set back they would not
+// deliver the evaluation of a dead worker again until it has caught up. Now it is due an acknowledgement wait from here, unless its worker speaks.
+func (c *Coordinator) rouse(ctx context.Context, id uint64) {
+	c.mu.Lock()
+	e := c.open[id]
+	due := e != nil && e.result == nil && time.Since(e.published) > rousedAfter*c.o.AckWait
+	var sequence uint64
+	if due {
+		e.published, sequence = time.Now(), e.sequence
+	}
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	if sequence == 0 {
+		if sequence = c.find(ctx, id); sequence == 0 {
+			return
+		}
+	}
+	_ = c.conn.Publish(fmt.Sprintf("$JS.ACK.%s.%s.1.%d.1.1.0", c.o.tasks(), workersName, sequence), []byte("+WPI")) // if it does not arrive the next one will
+}
+
+// find returns the number of an evaluation in the tasks, 0 if it is not there.
+func (c *Coordinator) find(ctx context.Context, id uint64) uint64 {
+	s, err := c.js.Stream(ctx, c.o.tasks())
+	if err != nil {
+		return 0
+	}
+	m, err := s.GetLastMsgForSubject(ctx, c.o.subject("task", id))
+	if err != nil {
+		return 0
+	}
+	return m.Sequence
 }
 
 // silent returns evaluations that were published and have no result: all of them after a loss, otherwise those that are older than twice the acknowledgement wait.

@@ -26,6 +26,8 @@ type Options struct {
 	// Keep writes a result down for good. It is called once for each evaluation that is open, from one goroutine, before anything tells the queue that the result is
 	// here. After an error the coordinator takes nothing more.
 	Keep func(*Result) error
+	// Broken says why the queue can take nothing more, nil while it can; nil asks nobody. With an embedded server it is Server.Broken.
+	Broken func() error
 	// Log gets what people may want to know; nil drops it.
 	Log func(format string, args ...any)
 }
@@ -49,6 +51,8 @@ type Coordinator struct {
 	mended atomic.Bool // the connection was lost and is back: streams may be gone
 	warned int         // about results that were dropped
 
+	complained atomic.Bool // about evaluations that the server does not take
+
 	mu      sync.Mutex
 	open    map[uint64]*evaluation
 	stats   Stats
@@ -66,12 +70,12 @@ type evaluation struct {
 	ready     chan struct{} // closed when result is kept
 }
 
-// RefusedError says that the server does not take an evaluation, for another reason than a connection that is lost.
+// RefusedError says that the server does not take evaluations, for another reason than a connection that is lost.
 type RefusedError struct{ Err error }
 
 // Error says what to look at.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the queue refuses an evaluation: %v; look at the disk of the server and its limits, then resume", e.Err)
+	return fmt.Sprintf("the queue can take nothing more: %v; look at the disk of the server and its limits, then resume", e.Err)
 }
 
 // Unwrap returns the cause.
@@ -284,6 +288,7 @@ func (c *Coordinator) publish(ctx context.Context, id uint64, e *evaluation) err
 				e.sequence = ack.Sequence
 			}
 			c.mu.Unlock()
+			c.complained.Store(false)
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -291,6 +296,9 @@ func (c *Coordinator) publish(ctx context.Context, id uint64, e *evaluation) err
 			return context.Cause(c.ctx)
 		case !passing(err):
 			return &RefusedError{err}
+		}
+		if c.conn.IsConnected() && !c.complained.Swap(true) {
+			c.o.Log("the server does not take evaluations, trying again: %v", err)
 		}
 		select {
 		case <-time.After(reconnectWait):
@@ -333,11 +341,17 @@ const publishTime = 2 * time.Second
 // passing says whether an error of a server goes away by itself.
 func passing(err error) bool {
 	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return api.Code == 503 || api.ErrorCode == jetstream.JSErrCodeStreamNotFound
+	if !errors.As(err, &api) {
+		return true
 	}
-	return true
+	if api.ErrorCode == insufficientResources || strings.Contains(api.Description, "no space left") || strings.Contains(api.Description, "file too large") {
+		return false
+	}
+	return api.Code == 503 || api.ErrorCode == jetstream.JSErrCodeStreamNotFound
 }
+
+// insufficientResources is the code of a server whose storage is used up.
+const insufficientResources jetstream.ErrorCode = 10023
 
 // Stats returns what came so far.
 func (c *Coordinator) Stats() Stats {

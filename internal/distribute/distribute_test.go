@@ -65,7 +65,7 @@ func startServer(t testing.TB, dir, address string) *Server {
 
 func dial(t testing.TB, s *Server) *nats.Conn {
 	t.Helper()
-	c, err := Connect(Login{URL: s.URL(), FirstConnection: true})
+	c, err := Connect(context.Background(), Login{URL: s.URL()}, nil)
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -76,6 +76,12 @@ func startCoordinator(t testing.TB, s *Server, o Options) *Coordinator {
 	c, err := s.Connect()
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
+	return startOn(t, c, o)
+}
+
+// startOn starts a coordinator on a connection.
+func startOn(t testing.TB, c *nats.Conn, o Options) *Coordinator {
+	t.Helper()
 	if o.Run == "" {
 		o.Spec = testSpec()
 	}
@@ -137,7 +143,7 @@ func evaluateAll(t testing.TB, c *Coordinator, from, n int) []float64 {
 	var group sync.WaitGroup
 	for i := range n {
 		group.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			v, err := c.Evaluate(ctx, uint64(from+i), point(from+i))
 			if err != nil {
@@ -239,7 +245,7 @@ func takeTask(t testing.TB, s *Server, c *Coordinator) <-chan jetstream.Msg {
 	require.ErrorIs(t, err, nil)
 	taken := make(chan jetstream.Msg, 1)
 	go func() {
-		m, err := consumer.Next(jetstream.FetchMaxWait(10 * time.Second))
+		m, err := consumer.Next(jetstream.FetchMaxWait(30 * time.Second))
 		if err != nil {
 			t.Error(err)
 		}
@@ -384,7 +390,7 @@ func TestCoordinatorRestart(t *testing.T) {
 	require.Eventually(t, func() bool {
 		there, err := c.waiting(context.Background())
 		return err == nil && len(there) == 5
-	}, 5*time.Second, 5*time.Millisecond)
+	}, 30*time.Second, 5*time.Millisecond)
 	cancel()
 	group.Wait()
 	c.Stop()

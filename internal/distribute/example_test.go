@@ -48,7 +48,7 @@ func Example() {
 
 	ended := make(chan error)
 	go func() {
-		far, err := distribute.Connect(distribute.Login{URL: server.URL(), FirstConnection: true})
+		far, err := distribute.Connect(context.Background(), distribute.Login{URL: server.URL()}, nil)
 		if err != nil {
 			panic(err)
 		}

@@ -5,11 +5,14 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +26,7 @@ type ServerOptions struct {
 	Dir       string // where JetStream keeps its files
 	Token     string // that workers must send; empty lets everybody in who can reach the address
 	Cert, Key string // files of a certificate; with them connections are encrypted
+	ClientCA  string // file of certificates that those of workers must stand on; empty asks for none
 	NoSync    bool   // acknowledge before the data is on the disk: faster; a loss of power may take tasks and results that came last
 }
 
@@ -34,8 +38,8 @@ type Server struct {
 	said      sayings
 }
 
-// sayings takes what a server has to say. It keeps the reason why it gave up; everything else shows in what fails.
-type sayings struct{ fatal atomic.Pointer[error] }
+// sayings takes what a server has to say. It keeps the reason why it gave up, itself or its storage; everything else shows in what fails.
+type sayings struct{ fatal, broken atomic.Pointer[error] }
 
 // Fatalf implements server.Logger.
 func (s *sayings) Fatalf(format string, v ...any) {
@@ -44,7 +48,12 @@ func (s *sayings) Fatalf(format string, v ...any) {
 }
 
 // Errorf implements server.Logger.
-func (s *sayings) Errorf(string, ...any) {}
+func (s *sayings) Errorf(format string, v ...any) {
+	if strings.Contains(format, "Critical write error") || strings.Contains(format, "will be DISABLED") {
+		err := fmt.Errorf(format, v...)
+		s.broken.CompareAndSwap(nil, &err)
+	}
+}
 
 // Warnf implements server.Logger.
 func (s *sayings) Warnf(string, ...any) {}
@@ -101,12 +110,10 @@ func StartServer(o ServerOptions) (*Server, error) {
 		ServerName: "spdopt", Host: host, Port: port, NoLog: true, NoSigs: true, MaxPayload: maxPayload,
 		JetStream: true, StoreDir: o.Dir, SyncAlways: !o.NoSync, CustomClientAuthentication: newDoor(o.Token, s.secret),
 	}
-	if o.Cert != "" || o.Key != "" {
-		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
-		if err != nil {
-			return nil, fmt.Errorf("certificate: %w", err)
-		}
-		settings.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if settings.TLSConfig, err = o.encryption(); err != nil {
+		return nil, err
+	}
+	if settings.TLSConfig != nil {
 		settings.TLS, settings.TLSTimeout, s.encrypted = true, 5, true
 	}
 	if s.inner, err = natsserver.NewServer(settings); err != nil {
@@ -124,6 +131,33 @@ func StartServer(o ServerOptions) (*Server, error) {
 	return nil, errors.New("the embedded NATS server does not start: it does not answer")
 }
 
+// encryption reads the certificates, nil if there are none.
+func (o *ServerOptions) encryption() (*tls.Config, error) {
+	if o.Cert == "" && o.Key == "" {
+		if o.ClientCA != "" {
+			return nil, errors.New("certificates of workers need one of the server")
+		}
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	c := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if o.ClientCA == "" {
+		return c, nil
+	}
+	text, err := os.ReadFile(o.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of authorities: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("certificates of authorities: %s holds none", o.ClientCA)
+	}
+	return c, nil
+}
+
 // URL is where workers connect to.
 func (s *Server) URL() string {
 	scheme := "nats"
@@ -136,6 +170,17 @@ func (s *Server) URL() string {
 // Connect connects the coordinator, within the process.
 func (s *Server) Connect() (*nats.Conn, error) {
 	return nats.Connect("", nats.InProcessServer(s.inner), nats.UserInfo(coordinatorUser, s.secret), nats.Name("spdopt coordinator"), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait))
+}
+
+// Broken returns a *RefusedError once the server cannot write, as on a full disk, and nil before: from then on it refuses, or does not even answer.
+func (s *Server) Broken() error {
+	if err := s.said.broken.Load(); err != nil {
+		return &RefusedError{fmt.Errorf("the embedded NATS server cannot write: %w", *err)}
+	}
+	if !s.inner.JetStreamEnabled() && s.inner.Running() {
+		return &RefusedError{errors.New("the embedded NATS server has given up its storage")}
+	}
+	return nil
 }
 
 // Stop ends the server once all that it acknowledged is in its files.

@@ -47,7 +47,7 @@ func beWorker(url, file string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := Connect(Login{URL: url})
+	conn, err := Connect(context.Background(), Login{URL: url}, nil)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -128,6 +129,8 @@ type worker struct {
 	mu     sync.Mutex
 	held   map[uint64]jetstream.Msg // tasks that were taken and not acknowledged
 	failed error                    // why the worker can't go on
+
+	complained atomic.Bool // about results that the server does not take
 }
 
 // mostUnderWay bounds the results that are on their way to the queue.
@@ -395,7 +398,11 @@ func (w *worker) deliver(working context.Context, m jetstream.Msg, r *Result) {
 		cancel()
 		if err == nil {
 			_ = m.Ack() // if it does not arrive the coordinator deletes the task
+			w.complained.Store(false)
 			return
+		}
+		if w.conn.IsConnected() && working.Err() == nil && !w.complained.Swap(true) {
+			w.o.Log("the server does not take results, trying again: %v", err)
 		}
 		select {
 		case <-time.After(reconnectWait):

@@ -1,33 +1,9 @@
 package engine
 
-import (
-	"math"
+import "github.com/spdopt/spdopt/internal/dense"
 
-	"github.com/spdopt/spdopt/internal/dense"
-)
-
-// BFloat16 is a number stored in the upper 16 bits of a float32: its range with 8 significant bits.
-type BFloat16 uint16
-
-// Float32 returns the value, exactly.
-func (b BFloat16) Float32() float32 { return math.Float32frombits(uint32(b) << 16) }
-
-// Round returns the bfloat16 number next to v, of two equally near ones the one with an even last bit. What rounds beyond the largest number
-// becomes infinite; NaN stays NaN.
-func Round[T dense.Float](v T) BFloat16 {
-	f := float32(v)
-	bits := math.Float32bits(f)
-	if v != v {
-		return BFloat16(bits>>16 | 0x40)
-	}
-	if T(f) != v { // float64 that float32 does not hold: cut and mark the rest in the last bit, so that the second rounding is right
-		if math.Abs(float64(f)) > math.Abs(float64(v)) {
-			bits--
-		}
-		bits |= 1
-	}
-	return BFloat16((bits + 0x7fff + bits>>16&1) >> 16)
-}
+// BFloat16 is that of dense.
+type BFloat16 = dense.BFloat16
 
 // NarrowBatch is a Batch whose elements are stored in bfloat16.
 type NarrowBatch struct {
@@ -39,27 +15,19 @@ type NarrowBatch struct {
 // Narrow implements Movement.
 func (*cpu[T]) Narrow(x []T, dst []BFloat16) {
 	MustHave("Narrow", len(x), len(dst))
-	for i, v := range x {
-		dst[i] = Round(v)
-	}
+	dense.Narrow(x, dst)
 }
 
 // Widen implements Movement.
 func (*cpu[T]) Widen(x []BFloat16, dst []T) {
 	MustHave("Widen", len(x), len(dst))
-	widen(x, dst)
-}
-
-func widen[T dense.Float](x []BFloat16, dst []T) {
-	for i, v := range x {
-		dst[i] = T(v.Float32())
-	}
+	dense.Widen(x, dst)
 }
 
 // widenMatrix sets dst to matrix k of the batch.
 func widenMatrix[T dense.Float](b *NarrowBatch, k int, dst dense.Matrix[T]) {
 	for i := range b.Rows {
-		widen(b.Data[k*b.Step+i*b.Stride:][:b.Cols], dst.Row(i))
+		dense.Widen(b.Data[k*b.Step+i*b.Stride:][:b.Cols], dst.Row(i))
 	}
 }
 

@@ -27,6 +27,24 @@ func (c *cpu[T]) GemmNarrow(ta, tb dense.Trans, alpha T, a, b NarrowBatch, beta 
 	c.products(blockTask[T]{do: multiplyNarrow[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, na: a, nb: b, c: dst}, inner(ta, a.Rows, a.Cols))
 }
 
+// rounded is the processor with operands of products rounded to bfloat16.
+type rounded[T dense.Float] struct{ *cpu[T] }
+
+// RoundedCPU returns the backend of the processor with the operands of Gemm and GemmSymmetric rounded to bfloat16 (dense.GemmRounded).
+func RoundedCPU[T dense.Float]() Backend[T] { return &rounded[T]{CPU[T]().(*cpu[T])} }
+
+// Gemm implements Products.
+func (c *rounded[T]) Gemm(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
+	MustPair("Gemm", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiplyRounded[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
+// GemmSymmetric implements Products.
+func (c *rounded[T]) GemmSymmetric(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
+	MustPair("GemmSymmetric", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiplyRounded[T]{symmetric: true}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
 // MustPair panics with Error unless three batches have one length.
 func MustPair(op string, a, b, c int) {
 	if a != c || b != c {
@@ -66,6 +84,18 @@ func (multiplySymmetric[T]) block(t *blockTask[T], k int) {
 	dense.Mirror(m)
 }
 
+type multiplyRounded[T dense.Float] struct{ symmetric bool }
+
+func (o multiplyRounded[T]) block(t *blockTask[T], k int) {
+	m := t.c.At(k)
+	if !o.symmetric {
+		dense.GemmRounded(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, m)
+		return
+	}
+	dense.GemmRoundedUpper(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, m)
+	dense.Mirror(m)
+}
+
 type multiplyNarrow[T dense.Float] struct{}
 
 func (multiplyNarrow[T]) block(t *blockTask[T], k int) {
@@ -74,6 +104,6 @@ func (multiplyNarrow[T]) block(t *blockTask[T], k int) {
 	a, b := dense.Wrap(t.na.Rows, t.na.Cols, work), dense.Wrap(t.nb.Rows, t.nb.Cols, work[sizeA:])
 	widenMatrix(&t.na, k, a)
 	widenMatrix(&t.nb, k, b)
-	dense.Gemm(t.ta, t.tb, t.alpha, a, b, t.beta, t.c.At(k))
+	dense.GemmRounded(t.ta, t.tb, t.alpha, a, b, t.beta, t.c.At(k))
 	loan.Return()
 }

@@ -14,6 +14,7 @@ const module = "github.com/spdopt/spdopt"
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
 	"internal/atomicfile": {},
+	"internal/browser":    {},
 	"internal/allocs":     {},
 	"internal/golden":     {},
 	"internal/httpguard":  {},
@@ -67,7 +68,7 @@ var mayImport = map[string][]string{
 }
 
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
-var testsMayImport = []string{"internal/allocs", "internal/cputime", "internal/golden", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
+var testsMayImport = []string{"internal/allocs", "internal/browser", "internal/cputime", "internal/golden", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
 // testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to, the decomposition as the oracle of matrix functions.
 var testsOf = map[string][]string{"cuda": {"nnopt"}, "internal/matfun": {"internal/eigen"}}

@@ -9,22 +9,23 @@ import "github.com/spdopt/spdopt/internal/dense"
 type Outer[T dense.Float] struct {
 	rows          []T
 	count, cols   int // of the gathered rows
-	empty         []int
+	rare, counts  []int
 	runs          []run
 	packed        []T
 	product, sums []T
+	crossed       []T // products of the rare columns with all
 	one           float64
 }
 
 // run is a run of columns: where it begins in the rows and in the packed rows, and its length.
 type run struct{ from, to, length int }
 
-// enough is the number of rows from which a product is efficient: the length of the blocks of the inner dimension in Gemm.
-const enough = 512
+// enough is the number of rows from which a product is efficient: twice the length of the blocks of the inner dimension in Gemm.
+const enough = 1024
 
 // Add adds the sum over the rows x_i of x1_i x1_i^T to the upper triangle of sum, some of it only by the next Flush. x1 is x, or x with the number one
 // appended if sum has a row more than x has columns. Between two flushes sum and the number of columns stay the same. The products are summed in T,
-// sum in float64. It costs half a product of x^T by x, less where columns are zero.
+// sum in float64. It costs half a product of x^T by x, less where most of the elements of columns are zero.
 func (o *Outer[T]) Add(x dense.Matrix[T], one float64, sum dense.Matrix[float64]) {
 	if one != o.one {
 		o.Flush(sum)
@@ -63,44 +64,29 @@ func (o *Outer[T]) multiply(x dense.Matrix[T], sum dense.Matrix[float64]) {
 		o.border(x, sum)
 	}
 	o.runs = append(o.runs[:0], run{0, 0, x.Cols})
-	if empty := o.zeros(x); len(empty) > 0 {
-		x = o.pack(x, empty)
+	if rare := o.rareColumns(x); len(rare) > 0 {
+		packed := o.pack(x, rare)
+		o.cross(x, rare, sum)
+		x = packed
 	}
 	n := x.Cols
+	if n == 0 {
+		return
+	}
 	o.product = grown(o.product, n*n)
 	p := dense.Wrap(n, n, o.product)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, x, x, 0, p)
 	o.widen(p, sum)
 }
 
-// zeros lists the columns of x that are zero, or none if there are too few of them to be worth leaving out.
-func (o *Outer[T]) zeros(x dense.Matrix[T]) []int {
-	o.empty = o.empty[:0]
-	for j := range x.Cols {
-		o.empty = append(o.empty, j)
-	}
-	for i := range x.Rows {
-		row, kept := x.Row(i), o.empty[:0]
-		for _, j := range o.empty {
-			if row[j] == 0 {
-				kept = append(kept, j)
-			}
-		}
-		if o.empty = kept; len(kept) < x.Cols/8 {
-			return nil
-		}
-	}
-	return o.empty
-}
-
-// pack copies the columns that are not in the ascending list empty, run by run, and lists the runs.
-func (o *Outer[T]) pack(x dense.Matrix[T], empty []int) dense.Matrix[T] {
+// pack copies the columns that are not in the ascending list rare, run by run, and lists the runs.
+func (o *Outer[T]) pack(x dense.Matrix[T], rare []int) dense.Matrix[T] {
 	o.runs = o.runs[:0]
 	n := 0
 	for at := 0; at < x.Cols; {
 		end := x.Cols
-		if len(empty) > 0 {
-			end, empty = empty[0], empty[1:]
+		if len(rare) > 0 {
+			end, rare = rare[0], rare[1:]
 		}
 		if end > at {
 			o.runs = append(o.runs, run{at, n, end - at})

@@ -124,7 +124,7 @@ func TestPages(t *testing.T) {
 		var b bytes.Buffer
 		must(t, report.Write(&b, Page(views[:n])))
 		text := b.String()
-		for _, want := range []string{"no licence &lt;today&gt;", "tol-fun", "best f", "[ 1, 2 ]", "<svg", "flag"} {
+		for _, want := range []string{"no licence &lt;today&gt;", "tol-fun", "best f", "<td>1, 2</td>", "<svg", "flag"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%d runs: the page lacks %q", n, want)
 			}

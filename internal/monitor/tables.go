@@ -38,7 +38,7 @@ func (v *View) Age(now time.Time) string {
 func (v *View) Summary() [][2]string {
 	pairs := [][2]string{{"status", string(v.Info.Status)}}
 	if r := v.Info.Result; r != nil {
-		pairs = append(pairs, [2]string{"reason", r.Reason}, [2]string{"seconds", number(r.Seconds)})
+		pairs = append(pairs, [2]string{"reason", r.Reason}, [2]string{"seconds", fmt.Sprintf("%.4g", r.Seconds)})
 	}
 	if v.Told > 0 {
 		pairs = append(pairs, [2]string{"evaluations", fmt.Sprintf("%d (%d failed, %d under way)", v.Told, v.Failed, v.Open)})
@@ -48,14 +48,19 @@ func (v *View) Summary() [][2]string {
 	}
 	for _, n := range v.Latest {
 		if n.Name != "best" && n.Name != "evaluations" {
-			pairs = append(pairs, [2]string{words(n.Name), number(n.Value)})
+			pairs = append(pairs, [2]string{words(n.Name), fmt.Sprintf("%.6g", n.Value)})
 		}
 	}
 	return pairs
 }
 
 // words makes words of the name of a field.
-func words(field string) string { return strings.ReplaceAll(field, "_", " ") }
+func words(field string) string {
+	if field == "axes" {
+		return "lengths of the axes of the distribution (square roots of eigenvalues)"
+	}
+	return strings.ReplaceAll(field, "_", " ")
+}
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 10, 64) }
 
@@ -104,7 +109,7 @@ func (v *View) SettingTable() *report.Table {
 // HostTable says where and with what the run was started.
 func (v *View) HostTable() *report.Table {
 	m := &v.Info.Manifest
-	return &report.Table{Header: []string{"environment", ""}, Rows: [][]string{
+	return &report.Table{Rows: [][]string{
 		{"spdopt", m.Version}, {"go", m.Host.Go}, {"machine", fmt.Sprintf("%s, %s/%s, %d processors", m.Host.Name, m.Host.OS, m.Host.Arch, m.Host.Processors)},
 		{"kernels", m.Host.Kernels}, {"seed", strconv.FormatUint(m.Seed, 10)}, {"started", m.Created.Format(time.DateTime)}, {"problem", m.Problem},
 		{"command", strings.Join(m.Argv, " ")},
@@ -120,13 +125,30 @@ func (v *View) ResultTable() *report.Table {
 	if len(fields) == 0 {
 		return nil
 	}
-	t := &report.Table{Header: []string{"result", ""}}
+	t := &report.Table{}
 	for _, f := range fields {
 		if len(f[1]) <= longestValue && f[0] != "schema" {
-			t.Rows = append(t.Rows, []string{words(f[0]), strings.Trim(f[1], `"`)})
+			t.Rows = append(t.Rows, []string{words(f[0]), plain(f[1])})
 		}
 	}
 	return t
+}
+
+// plain writes a value of JSON for people: lists without brackets and quotes.
+func plain(text string) string {
+	var words []string
+	if json.Unmarshal([]byte(text), &words) == nil {
+		return strings.Join(words, "; ")
+	}
+	var all []run.Num
+	if json.Unmarshal([]byte(text), &all) != nil {
+		return strings.Trim(text, `"`)
+	}
+	words = words[:0]
+	for _, v := range all {
+		words = append(words, number(float64(v)))
+	}
+	return strings.Join(words, ", ")
 }
 
 // longestValue is as much of a value as a table shows; matrices belong into files.
@@ -188,7 +210,7 @@ func Page(views []*View) *report.Page {
 }
 
 func (v *View) sections() []report.Section {
-	progress := &report.Table{Header: []string{"progress", ""}}
+	progress := &report.Table{}
 	for _, pair := range v.Summary() {
 		progress.Rows = append(progress.Rows, pair[:])
 	}

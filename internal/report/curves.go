@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // Curves is a picture of curves over a shared axis, in panels one below the other.
@@ -45,6 +46,8 @@ var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00
 
 // curveDashes tell curves of one colour apart.
 var curveDashes = []string{"", ` stroke-dasharray="6 3"`, ` stroke-dasharray="2 3"`}
+
+func dashOf(k int) string { return curveDashes[k/len(curveColours)%len(curveDashes)] }
 
 // SVG draws the curves as a file of its own.
 func (c *Curves) SVG() string {
@@ -92,12 +95,44 @@ func (p *Panel) draw(b *strings.Builder, xName string, top float64) {
 			}
 			fmt.Fprintf(&path, "%s%.2f %.2f", step, placeX(q[0]), placeY(q[1]))
 		}
-		dash := curveDashes[k/len(curveColours)%len(curveDashes)]
-		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"%s/>`, path.String(), colour, dash)
-		if k < namedCurves && c.Name != "" {
-			y := top + 16 + 16*float64(k)
-			fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="end" fill="%s">%s</text>`, right-34, y, colour, html.EscapeString(c.Name))
-			fmt.Fprintf(b, `<path d="M%.1f %.1fh26" stroke="%s" stroke-width="1.8"%s/>`, right-30, y-4, colour, dash)
+		fmt.Fprintf(b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.8"%s/>`, path.String(), colour, dashOf(k))
+	}
+	p.names(b, top)
+}
+
+// Widths of the names of curves, on the generous side.
+const (
+	letter = 6.8
+	swatch = 20.0
+)
+
+// names says which colour is which curve: above the panel if there is room beside the name of the axis, otherwise in its upper right corner.
+func (p *Panel) names(b *strings.Builder, top float64) {
+	right := curveWidth - curveRight
+	wide := letter * float64(utf8.RuneCountInString(p.Y))
+	for _, c := range p.Curves {
+		wide += letter*float64(utf8.RuneCountInString(c.Name)) + swatch + 20
+	}
+	above := wide < right-curveLeft
+	x, y := right, top+16
+	if above {
+		y = top - 8
+	}
+	for i := range min(namedCurves, len(p.Curves)) {
+		k := i
+		if above {
+			k = len(p.Curves) - 1 - i // from right to left
+		}
+		c := p.Curves[k]
+		if c.Name == "" {
+			continue
+		}
+		fmt.Fprintf(b, `<path d="M%.1f %.1fh%.1f" stroke="%s" stroke-width="3"%s/><text class="ink name" x="%.1f" y="%.1f" text-anchor="end" stroke="#fff" stroke-width="4" stroke-linejoin="round" paint-order="stroke">%s</text>`,
+			x-swatch, y-4, swatch, curveColours[k%len(curveColours)], dashOf(k), x-swatch-6, y, html.EscapeString(c.Name))
+		if above {
+			x -= letter*float64(utf8.RuneCountInString(c.Name)) + swatch + 20
+		} else {
+			y += 16
 		}
 	}
 }

@@ -26,6 +26,7 @@ const (
 	rasterSide    = 288.0
 	rasterGap     = 40.0
 	rasterTop     = 70.0
+	rasterLegend  = 20.0 // height
 	rasterShades  = 16
 	rasterDecades = 5.0 // powers of ten below the largest element that the colours span
 )
@@ -34,14 +35,25 @@ const (
 func (r *Raster) SVG() string {
 	var b strings.Builder
 	width := rasterGap + float64(len(r.Panels))*(rasterSide+rasterGap)
-	height := rasterTop + rasterSide + rasterGap
+	height := rasterTop + rasterSide + rasterGap + rasterLegend
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`, width, height, width, height)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="24" font-size="15">%s</text>`, rasterGap, html.EscapeString(r.Title))
 	for k := range r.Panels {
 		r.Panels[k].draw(&b, rasterGap+float64(k)*(rasterSide+rasterGap))
 	}
+	legend(&b, rasterGap, rasterTop+rasterSide+rasterLegend)
 	b.WriteString("</svg>\n")
 	return b.String()
+}
+
+// legend says what the colours mean.
+func legend(b *strings.Builder, left, top float64) {
+	const width, height = 10.0, 12.0
+	for k := range rasterShades {
+		fmt.Fprintf(b, `<rect x="%g" y="%g" width="%g" height="%g" fill="%s"/>`, left+width*float64(k), top, width, height, colour(float64(k)/(rasterShades-1)))
+	}
+	fmt.Fprintf(b, `<text x="%g" y="%g">sizes of elements from 1e-%g of the largest of each matrix (and below) to it, by the logarithm; zero is white</text>`,
+		left+width*rasterShades+10, top+height-2, rasterDecades)
 }
 
 func (p *RasterPanel) draw(b *strings.Builder, left float64) {

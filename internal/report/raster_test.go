@@ -32,11 +32,11 @@ func TestRasterSVG(t *testing.T) {
 	if strings.Contains(svg, "NaN") || !strings.Contains(svg, "a &lt; b") {
 		t.Error("the title is not escaped, or a number is not finite")
 	}
-	// the diagonal of the small matrix, and the top of the large one
-	if dark := colour(1); !strings.Contains(svg, `<path d="M0 0h1v1h-1zM1 1h1v1h-1zM2 2h1v1h-1z" fill="`+dark+`"/>`) || strings.Count(svg, dark) != 2 {
+	// the diagonal of the small matrix, the top of the large one, and the legend
+	if dark := colour(1); !strings.Contains(svg, `<path d="M0 0h1v1h-1zM1 1h1v1h-1zM2 2h1v1h-1z" fill="`+dark+`"/>`) || strings.Count(svg, dark) != 3 {
 		t.Errorf("the largest elements are not where they belong: %s", svg)
 	}
-	if len(svg) > 8000 {
+	if len(svg) > 10000 {
 		t.Errorf("%d bytes: rows of one colour are not one", len(svg))
 	}
 }

@@ -25,7 +25,7 @@ type Section struct {
 	Curves *Curves
 }
 
-// Table is a table with one header row. Cells are text; Bad marks rows that need attention.
+// Table is a table with one header row, or without: then the first cell of each row names it. Cells are text; Bad marks rows that need attention.
 type Table struct {
 	Header []string
 	Rows   [][]string
@@ -105,17 +105,19 @@ func (t *Table) IsBad(i int) bool { return i < len(t.Bad) && t.Bad[i] }
 
 // Style is the style sheet of pages, light or dark as the reader's system is set, and for print.
 const Style = `:root { color-scheme: light dark; --paper: #fff; --ink: #222; --faint: #ddd; --bad: #b00020; --link: #0b5cad; }
-@media (prefers-color-scheme: dark) { :root { --paper: #15171b; --ink: #dfe1e5; --faint: #3a3e46; --bad: #ff8a80; --link: #7ab8ff; } }
+@media (prefers-color-scheme: dark) { :root { --paper: #15171b; --ink: #dfe1e5; --faint: #3a3e46; --bad: #ff8a80; --link: #7ab8ff; } svg [stroke="#0072b2"] { stroke: #3d9fdf; } }
 @media print { :root { --paper: #fff; --ink: #000; --faint: #bbb; --bad: #b00020; } }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: var(--ink); background: var(--paper); }
 a { color: var(--link); }
 table { border-collapse: collapse; }
-th, td { text-align: left; padding: 0.25em 1em 0.25em 0; border-bottom: 1px solid var(--faint); font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: 0.25em 1em 0.25em 0; border-bottom: 1px solid var(--faint); font-variant-numeric: tabular-nums; }
+td + td, th + td { overflow-wrap: anywhere; }
 tr.bad td { color: var(--bad); font-weight: bold; }
 svg { max-width: 100%; height: auto; }
 svg .paper { fill: var(--paper); }
 svg .grid { stroke: var(--faint); }
-svg > text:not([fill]), svg text.ink { fill: var(--ink); }`
+svg > text:not([fill]), svg text.ink { fill: var(--ink); }
+svg text.name { stroke: var(--paper); }`
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{"style": func() template.CSS { return template.CSS(Style) }}).Parse(`<!doctype html>
 <html lang="en">
@@ -133,8 +135,8 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{"style": fu
 {{range .Sections}}<h2>{{.Title}}</h2>
 {{with .Text}}<p>{{.}}</p>
 {{end}}{{with .Table}}<table>
-<tr>{{range .Header}}<th>{{.}}</th>{{end}}</tr>
-{{$t := .}}{{range $i, $row := .Rows}}<tr{{if $t.IsBad $i}} class="bad"{{end}}>{{range $row}}<td>{{.}}</td>{{end}}</tr>
+{{with .Header}}<tr>{{range .}}<th scope="col">{{.}}</th>{{end}}</tr>
+{{end}}{{$t := .}}{{range $i, $row := .Rows}}<tr{{if $t.IsBad $i}} class="bad"{{end}}>{{range $k, $cell := $row}}{{if or $k $t.Header}}<td>{{.}}</td>{{else}}<th scope="row">{{.}}</th>{{end}}{{end}}</tr>
 {{end}}</table>
 {{end}}{{with .Heat}}{{.SVG}}
 {{end}}{{with .Curves}}{{.Inline}}

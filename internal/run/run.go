@@ -41,6 +41,7 @@ type Run struct {
 	state    *State
 	from     place // of the journal, after the state
 	resumed  bool
+	now      func() time.Time // the wall clock; tests set another
 
 	mu      sync.Mutex
 	journal journal
@@ -122,7 +123,7 @@ func Create(dir string, m Manifest, o Options) (*Run, error) {
 	if m.ID == "" {
 		m.ID = NewID()
 	}
-	r := &Run{dir: dir, manifest: m, o: o, lock: held}
+	r := &Run{dir: dir, manifest: m, o: o, lock: held, now: time.Now}
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err == nil {
 		err = writeFile(filepath.Join(dir, manifestFile), text, []byte{'\n'})
@@ -164,7 +165,7 @@ func Open(dir string, o Options) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{dir: dir, manifest: *m, o: o, resumed: true}
+	r := &Run{dir: dir, manifest: *m, o: o, resumed: true, now: time.Now}
 	if r.lock, err = lock(dir); err != nil {
 		return nil, err
 	}
@@ -264,7 +265,7 @@ func (r *Run) append(kind string, fill func(b []byte) []byte, write, force bool)
 	j := &r.journal
 	if j.err == nil {
 		r.told = r.told || kind != "ask"
-		j.open(kind, time.Now())
+		j.open(kind, r.now())
 		j.pending = fill(j.pending)
 		j.close()
 		switch {
@@ -372,7 +373,7 @@ func (r *Run) Checkpoint(s State) error {
 		return r.failed()
 	}
 	r.told = true
-	j.open("checkpoint", time.Now())
+	j.open("checkpoint", r.now())
 	j.pending = fmt.Appendf(j.pending, `,"state":"%s"`, stateName(j.next.Line+1))
 	j.close()
 	if err := j.sync(); err != nil {
@@ -399,7 +400,7 @@ func (r *Run) Finish(res Result, value any) error {
 	if res.Value, err = json.Marshal(value); err != nil {
 		return fmt.Errorf("run: result: %w", err)
 	}
-	res.Schema, res.Lines, res.Ended = Schema, r.journal.end.Line, time.Now().UTC().Truncate(time.Millisecond)
+	res.Schema, res.Lines, res.Ended = Schema, r.journal.end.Line, r.now().UTC().Truncate(time.Millisecond)
 	text, err := json.MarshalIndent(res, "", "  ")
 	if err != nil {
 		return fmt.Errorf("run: result: %w", err)

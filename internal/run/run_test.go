@@ -447,24 +447,46 @@ func TestNamesAreNoPaths(t *testing.T) {
 	require.True(t, plain(filepath.Base(DefaultDir("runs", "ä\n"+strings.Repeat("/..", 99), "7f3a", at))))
 }
 
-// TestClockJumps writes lines whose clock goes back and forth: only the times differ.
+// TestClockJumps: the wall clock goes back and forth while a run is written, closed, opened and finished. Only the times of its events differ from those of a run with a steady clock.
 func TestClockJumps(t *testing.T) {
-	r := begin(t)
-	for _, year := range []int{2026, 1969, 2200, 1} {
-		r.journal.open("tell", time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC))
-		r.journal.close()
-	}
-	require.NoError(t, r.Checkpoint(State{Kind: "test"}))
-	require.NoError(t, r.Tell(Told{ID: 1}))
-	n := reopen(t, r)
-	require.Len(t, tail(t, n), 1)
-	lines := 0
-	for e, err := range Events(r.Dir()) {
+	steady := time.Now()
+	years := []int{2026, 1969, 2200, 1, 2026, 1970}
+	var seen [2][]Event
+	for jumps := range 2 {
+		r, at := begin(t), 0
+		clock := func() time.Time {
+			at++
+			if jumps == 0 {
+				return steady
+			}
+			return time.Date(years[at%len(years)], 1, 1, 0, 0, 0, 0, time.UTC)
+		}
+		for part := range uint64(3) {
+			r.now = clock
+			for id := 10 * part; id < 10*part+10; id++ {
+				require.NoError(t, r.Ask(Asked{ID: id, X: []float64{float64(id)}}))
+				require.NoError(t, r.Tell(Told{ID: id, F: float64(id)}))
+			}
+			if part < 2 {
+				require.NoError(t, r.Checkpoint(State{Kind: "test", Next: 10*part + 10}))
+				require.NoError(t, r.Tell(Told{ID: 100 + part}))
+			}
+			r = reopen(t, r)
+			require.Equal(t, min(10*part+10, 20), r.State().Next, "the newest state is that of the last line, whatever the clock says")
+			require.Len(t, tail(t, r, "tell"), map[bool]int{true: 1, false: 11}[part < 2])
+		}
+		r.now = clock
+		require.NoError(t, r.Finish(Result{Status: string(Finished), Seconds: 1}, nil))
+		i, err := Inspect(r.Dir())
 		require.NoError(t, err)
-		lines++
-		require.Equal(t, lines, e.Line)
+		require.NotNil(t, i.Result)
+		for e, err := range Events(r.Dir()) {
+			require.NoError(t, err)
+			e.Time, e.Raw = time.Time{}, nil
+			seen[jumps] = append(seen[jumps], e)
+		}
 	}
-	require.Equal(t, 6, lines)
+	require.Equal(t, seen[0], seen[1])
 }
 
 func TestManyGoroutines(t *testing.T) {

@@ -16,6 +16,10 @@ var barycenter = Problem{
 	Input: "one or more SPD matrices (an m x n x n stack or several n x n files), optional weights",
 	Takes: Matrices | Weights,
 	Own: []Method{{
+		Name: "newton",
+		What: "trust-region Newton with exact Hessian products, preconditioned by the Hessian for data that commute",
+		run:  general(solve.Solver{Run: solve.Trust}).run, resumes: true,
+	}, {
 		Name: "fixed-point",
 		What: "X <- X^-1/2 (sum w_k (X^1/2 A_k X^1/2)^1/2)^2 X^-1/2 (Alvarez-Esteban et al., J. Math. Anal. Appl. 441 (2016))",
 		run:  barycenterFixedPoint,
@@ -71,6 +75,10 @@ type barycenterMemo struct {
 	basis []dense.Matrix[float64]
 	roots [][]float64 // square roots of the eigenvalues of K_k
 	s, m  dense.Matrix[float64]
+
+	axes    dense.Matrix[float64] // eigenvectors of m
+	lengths []float64             // and its eigenvalues
+	known   bool                  // they belong to m
 }
 
 func (b *barycenterObjective) size() (int, int) { return b.n, len(b.frames) }
@@ -93,7 +101,8 @@ func smallestAtLeast(f *manifold.Frame) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (b *barycenterObjective) NewMemo() solve.Memo {
-	m := &barycenterMemo{s: dense.New[float64](b.n, b.n), m: dense.New[float64](b.n, b.n)}
+	m := &barycenterMemo{s: dense.New[float64](b.n, b.n), m: dense.New[float64](b.n, b.n), axes: dense.New[float64](b.n, b.n),
+		lengths: make([]float64, b.n)}
 	for range b.frames {
 		m.basis = append(m.basis, dense.New[float64](b.n, b.n))
 		m.roots = append(m.roots, make([]float64, b.n))
@@ -107,7 +116,7 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 	if err := b.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	b.at, b.f = m, view(f.F())
+	b.at, b.f, m.known = m, view(f.F()), false
 	if err := b.team.run(b.evaluate, m.s.Data); err != nil {
 		return math.Inf(1), err
 	}
@@ -166,6 +175,37 @@ func (b *barycenterObjective) addTerm(w *worker, k int) error {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, w.t[1], 0, w.t[0])
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
 	return nil
+}
+
+// Precondition implements solve.Preconditioner. Where all K_k^1/2 are M = F'F the Hessian multiplies the entry (i, j) in the eigenbasis of M by m_i m_j/(m_i
+// + m_j); this is its inverse. One eigendecomposition at a new point, then four products.
+func (b *barycenterObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+	m, w := memo.(*barycenterMemo), b.team.workers[0]
+	if !m.known {
+		m.axes.Copy(m.m)
+		if !w.solver.Sym(m.axes, m.lengths) || !(m.lengths[0] > 0) {
+			return &manifold.PointError{What: "the point is not positive definite to rounding", Min: m.lengths[0], Max: m.lengths[b.n-1]}
+		}
+		m.known = true
+	}
+	out := dense.Wrap(b.n, b.n, dst)
+	congruentTo(w.t[1], m.axes, dense.Wrap(b.n, b.n, v), w.t[0])
+	for i, l := range m.lengths {
+		row := w.t[1].Row(i)
+		for j, r := range m.lengths {
+			row[j] *= 1/l + 1/r
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.axes, w.t[1], 0, w.t[0])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], m.axes, 0, out)
+	dense.Mirror(out)
+	return nil
+}
+
+// congruentTo sets dst = q' v q.
+func congruentTo(dst, q, v, work dense.Matrix[float64]) {
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, q, v, 0, work)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, q, 0, dst)
 }
 
 // barycenterFixedPoint applies X <- T X T with T = F^-T S F^-1 the mean of the optimal maps from X to the A_k.

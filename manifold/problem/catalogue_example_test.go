@@ -101,7 +101,7 @@ func ExampleSolve_student() {
 func ExampleSolve_huber() {
 	show("huber", problem.Data{Samples: cloud}, nil)
 	// Output:
-	// newton: true
+	// fixed-point: true
 	// ⎡3.9236  1.0417⎤
 	// ⎣1.0417  3.3333⎦
 }
@@ -110,7 +110,7 @@ func ExampleSolve_barycenter() {
 	// The square roots are averaged where the matrices commute.
 	show("barycenter", problem.Data{Matrices: []mat.Symmetric{sym(2, 1, 0, 0, 4), sym(2, 9, 0, 0, 16)}}, nil)
 	// Output:
-	// fixed-point: true
+	// newton: true
 	// ⎡4.0000  0.0000⎤
 	// ⎣0.0000  9.0000⎦
 }
@@ -208,7 +208,7 @@ func ExampleSolve_gmm() {
 	r := show("gmm", problem.Data{Samples: x}, nil)
 	fmt.Printf("%.2f\n", mat.Formatted(r.Part("weights").T()))
 	// Output:
-	// em: true
+	// trust: true
 	// [26.2921]
 	// [0.50  0.50]
 }
@@ -241,7 +241,7 @@ func ExampleSolve_procrustes() {
 	r := show("procrustes", problem.Data{Matrices: []mat.Symmetric{sym(2, 1, 0, 0, 4), sym(2, 8, 0, 0, 2)}}, nil)
 	fmt.Printf("distance %.4f\n", r.Part("distances").At(0, 0))
 	// Output:
-	// lbfgs: true
+	// trust: true
 	// ⎡4.0000  0.0000⎤
 	// ⎣0.0000  1.0000⎦
 	// distance 0.9803

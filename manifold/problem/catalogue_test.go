@@ -29,7 +29,7 @@ func trials(n int) map[string]trial {
 		"nearest-spd":         {data: Data{Matrices: []mat.Symmetric{indefinite(n)}}, agree: 1e-7},
 		"glasso":              {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-6},
 		"gmm":                 {data: Data{Samples: twoClouds(n)}, agree: 1e-12, parts: []string{"weights", "means", "covariances"}},
-		"classify":            {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}},
+		"classify":            {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}, agree: 1e-8, parts: []string{"labels", "means"}},
 		"procrustes":          {data: turned(n, 3, 0.1), agree: 1e-6},
 		"mve":                 {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
 		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
@@ -187,7 +187,7 @@ func TestDirectMethods(t *testing.T) {
 						t.Errorf("another result with %d threads (%v)", threads, err)
 					}
 				}
-				if !iterative(m.Name) {
+				if !iterative(m.Name) || p.Name == "classify" { // the latter counts the iterations of several means
 					return
 				}
 				o.Solver = solve.Options{MaxIterations: 1, Tolerance: 1e-13}

@@ -19,11 +19,15 @@ var classify = Problem{
 	Own: []Method{{
 		Name:   "mdm",
 		What:   "minimum distance to the class means in the affine-invariant metric (Barachant et al., IEEE Trans. Biomed. Eng. 59 (2012))",
-		direct: classifyBy(minimumDistance),
+		direct: classifyBy(minimumDistance, ""),
 	}, {
 		Name:   "tangent",
 		What:   "linear discriminant, shrunk as by Ledoit and Wolf, on the logarithms at the mean of all examples (Barachant et al., 2013)",
-		direct: classifyBy(tangentDiscriminant),
+		direct: classifyBy(tangentDiscriminant, ""),
+	}, {
+		Name:   "trust",
+		What:   "as mdm, with the means by the general Riemannian trust region, as a cross-check",
+		direct: classifyBy(minimumDistance, "trust"),
 	}},
 }
 
@@ -36,11 +40,12 @@ type classifier struct {
 	means   []*Result // of the classes
 	mean    *Result   // of all examples
 	score   *mat.Dense
+	method  string // of the means
 }
 
-func classifyBy(rule func(c *classifier) error) func(*Data, *Options) (*outcome, error) {
+func classifyBy(rule func(c *classifier) error, method string) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) {
-		c := &classifier{}
+		c := &classifier{method: method}
 		var err error
 		if c.frames, err = factorMatrices(d.Matrices); err != nil {
 			return nil, err
@@ -76,7 +81,9 @@ func (c *classifier) meanOf(d *Data, members []int, o *Options) (*Result, error)
 	for _, i := range members {
 		some = append(some, d.Matrices[i])
 	}
-	return mean.Solve(Data{Matrices: some}, &Options{Kappa: o.Kappa, Solver: o.Solver})
+	options := Options{Method: c.method, Kappa: o.Kappa, Solver: o.Solver}
+	options.Solver.Checkpoint = nil // there are several runs
+	return mean.Solve(Data{Matrices: some}, &options)
 }
 
 func minimumDistance(c *classifier) error {

@@ -79,7 +79,7 @@ func certified(in instance, m *manifold.Affine, mon *monitor, p *manifold.Frame)
 }
 
 // relaxation makes gradient steps of the length that the curvature along the last one asks for (Barzilai and Borwein, IMA J. Numer. Anal. 8
-// (1988)), between a half and twice the step of the plain iteration.
+// (1988)), between a tenth of and twice the step of the plain iteration.
 type relaxation struct {
 	plain      float64 // step of the plain iteration, a multiple of the gradient
 	step, last []float64
@@ -100,7 +100,7 @@ func (r *relaxation) next(grad []float64) []float64 {
 			sy += s * (grad[i] - r.last[i])
 		}
 		if sy > 0 {
-			theta = min(max(ss/sy, r.plain/2), 2*r.plain)
+			theta = min(max(ss/sy, r.plain/10), 2*r.plain)
 		}
 	}
 	copy(r.last, grad)

@@ -27,10 +27,11 @@ var logdet = Problem{
 		if err != nil {
 			return nil, err
 		}
-		l := &logdetObjective{target: target, chol: view(target.F()), count: count}
-		l.work = dense.New[float64](target.Dim(), target.Dim())
-		l.m, err = m(target.Dim())
-		return l, err
+		m0, err := m(target.Dim())
+		if err != nil {
+			return nil, err
+		}
+		return newLogdet(m0, target, count), nil
 	},
 	device: logdetDevice,
 }
@@ -82,6 +83,10 @@ type logdetObjective struct {
 	chol   dense.Matrix[float64] // lower triangular frame of the target
 	count  int
 	work   dense.Matrix[float64]
+}
+
+func newLogdet(m *manifold.Affine, target *manifold.Frame, count int) *logdetObjective {
+	return &logdetObjective{m: m, target: target, chol: view(target.F()), count: count, work: dense.New[float64](target.Dim(), target.Dim())}
 }
 
 type logdetMemo struct{ m dense.Matrix[float64] }

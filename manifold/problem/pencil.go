@@ -39,8 +39,21 @@ func (p *pencil) set(a, b dense.Matrix[float64]) error {
 	return nil
 }
 
-// solve writes Y to dst, which may be r. Four products.
+// solve writes Y to dst, which may be r. Three and a half products.
 func (p *pencil) solve(dst, r dense.Matrix[float64]) {
+	p.divide(r)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
+	dense.Mirror(dst)
+}
+
+// solveAny is solve for any R. Four products.
+func (p *pencil) solveAny(dst, r dense.Matrix[float64]) {
+	p.divide(r)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
+}
+
+// divide sets w = T [(T' R T)_ij 2/(mu_i + mu_j)].
+func (p *pencil) divide(r dense.Matrix[float64]) {
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, p.t, r, 0, p.w)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.w, p.t, 0, p.s)
 	for i, a := range p.mu {
@@ -50,6 +63,4 @@ func (p *pencil) solve(dst, r dense.Matrix[float64]) {
 		}
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.s, 0, p.w)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
-	dense.Mirror(dst)
 }

@@ -20,14 +20,14 @@ var procrustes = Problem{
 	Input: "2m SPD matrices of one size: A_1, ..., A_m, then B_1, ..., B_m",
 	Takes: Matrices,
 	Own: []Method{{
-		Name: "lbfgs",
-		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise L-BFGS on the orthogonal group from the " +
-			"rotation between the means; a local minimum",
-		direct: procrustesBy(solve.LBFGS), resumes: true,
-	}, {
-		Name:   "trust",
-		What:   "the same by a trust region with Hessian products by differences of gradients",
+		Name: "trust",
+		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise a preconditioned trust region on the orthogonal group " +
+			"with exact Hessian products, from the rotation between the means; a local minimum",
 		direct: procrustesBy(solve.Trust), resumes: true,
+	}, {
+		Name:   "lbfgs",
+		What:   "the same by L-BFGS",
+		direct: procrustesBy(solve.LBFGS), resumes: true,
 	}, {
 		Name:   "steepest",
 		What:   "the same by steepest descent",
@@ -115,99 +115,176 @@ func (g *rotations) RandomPoint(rng *rand.Rand) manifold.Point {
 // procrustesObjective is (1/2m) sum dist^2(R A R', B). With C = R A R', B = L L', K = log(L^-1 C L^-T) and M = L K L^-1 = log(C B^-1) the derivative along
 // U is tr((M - M') U): the gradient is the skew-symmetric M' - M.
 type procrustesObjective struct {
-	n    int
-	a, b []*manifold.Frame
-	team *team
-	sum  dense.Matrix[float64]
-	r    dense.Matrix[float64]        // the point of the present call
-	term func(w *worker, k int) error // evaluateTerm
-
-	ahead      *rotation // scratch of HessianVec
-	turns      *rotations
-	step, grad []float64
+	n             int
+	a, b          []*manifold.Frame
+	team          *team
+	sum           dense.Matrix[float64]
+	r             dense.Matrix[float64]        // the point of the present call
+	u             dense.Matrix[float64]        // the vector of the present product
+	memo          *procrustesMemo              // of the present call
+	only          bool                         // the cost
+	own           *procrustesMemo              // where there is none
+	term, product func(w *worker, k int) error // evaluateTerm and productTerm
+	inverse       *pencil                      // of the means of the B and of the B^-1
 }
 
-func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
+func newProcrustes(a, b []*manifold.Frame) (*procrustesObjective, error) {
 	n := a[0].Dim()
-	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n)}
-	o.term = o.evaluateTerm
-	return o
+	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n), inverse: newPencil(n)}
+	o.term, o.product = o.evaluateTerm, o.productTerm
+	means := [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
+	for _, f := range b {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/float64(len(b)), view(f.F()), view(f.F()), 1, means[0])
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(len(b)), view(f.Inverse()), view(f.Inverse()), 1, means[1])
+	}
+	dense.Mirror(means[0])
+	dense.Mirror(means[1])
+	return o, o.inverse.set(means[0], means[1])
 }
 
-// Evaluate implements solve.Objective: one eigendecomposition and seven products for each pair.
-func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
-	o.r = p.(*rotation).r
-	for _, w := range o.team.workers {
-		w.acc.Zero()
-	}
-	o.team.share(o.term)
-	o.sum.Zero()
-	for _, w := range o.team.workers {
-		if w.err != nil {
-			return math.Inf(1), w.err
+// Precondition implements solve.Preconditioner. Where R A_k R' = B_k the Hessian is U -> (1/m) sum (B_k U B_k^-1 + B_k^-1 U B_k) - 2 U. Its first part with the means
+// of the B and of their inverses in place of each pair is inverted by five products, the same at every point.
+func (o *procrustesObjective) Precondition(dst []float64, _ manifold.Point, v []float64, _ solve.Memo) error {
+	out := dense.Wrap(o.n, o.n, dst)
+	o.inverse.solveAny(out, dense.Wrap(o.n, o.n, v))
+	for i := range o.n { // skew to the last bit
+		out.Set(i, i, 0)
+		for j := range i {
+			u := (out.At(i, j) - out.At(j, i)) / 4
+			out.Set(i, j, u)
+			out.Set(j, i, -u)
 		}
-		dense.Axpy(1, w.acc.Data, o.sum.Data)
 	}
-	if grad != nil {
-		for i := range o.n {
-			for j := range o.n {
-				grad[i*o.n+j] = o.sum.At(j, i) - o.sum.At(i, j)
-			}
+	return nil
+}
+
+// procrustesMemo holds, for each pair, F = L Q e^(l/2) and F^-1, with L^-1 C L^-T = Q diag(e^l) Q'.
+type procrustesMemo struct {
+	f, inv []dense.Matrix[float64]
+	logs   [][]float64
+}
+
+// NewMemo implements solve.Memoizer.
+func (o *procrustesObjective) NewMemo() solve.Memo {
+	m := &procrustesMemo{}
+	for range o.a {
+		m.f, m.inv = append(m.f, dense.New[float64](o.n, o.n)), append(m.inv, dense.New[float64](o.n, o.n))
+		m.logs = append(m.logs, make([]float64, o.n))
+	}
+	return m
+}
+
+// Evaluate implements solve.Objective: one eigendecomposition and five products for each pair; eigenvalues and two products without gradient and memo.
+func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	o.r, o.only = p.(*rotation).r, grad == nil && memo == nil
+	if o.memo, _ = memo.(*procrustesMemo); o.memo == nil {
+		if o.own == nil {
+			o.own = o.NewMemo().(*procrustesMemo)
 		}
+		o.memo = o.own
+	}
+	if err := o.skewSum(o.term, grad, 1); err != nil {
+		return math.Inf(1), err
 	}
 	return o.team.sum(0), nil
 }
 
-func (o *procrustesObjective) evaluateTerm(w *worker, k int) error {
-	m, l, inv := float64(len(o.a)), view(o.b[k].F()), view(o.b[k].Inverse())
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, o.r, 0, w.t[0])
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], view(o.a[k].F()), 0, w.t[1])
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
-	values := w.work[:o.n]
-	if !w.solver.Sym(w.t[0], values) || !(values[0] > 0) {
-		return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: values[0], Max: values[o.n-1]}
+// skewSum writes scale (S' - S), S the sum of what body adds to the workers' acc, to dst.
+func (o *procrustesObjective) skewSum(body func(w *worker, k int) error, dst []float64, scale float64) error {
+	for _, w := range o.team.workers {
+		w.acc.Zero()
 	}
-	for i, v := range values {
-		values[i] = math.Log(v)
+	o.team.share(body)
+	o.sum.Zero()
+	for _, w := range o.team.workers {
+		if w.err != nil {
+			return w.err
+		}
+		dense.Axpy(1, w.acc.Data, o.sum.Data)
 	}
-	w.sum[0] += dense.Dot(values, values) / (2 * m)
+	if dst == nil {
+		return nil
+	}
 	for i := range o.n {
-		for j, v := range w.t[0].Row(i) {
-			w.t[1].Set(i, j, v*values[j])
+		for j := range o.n {
+			dst[i*o.n+j] = scale * (o.sum.At(j, i) - o.sum.At(i, j))
 		}
 	}
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1/m, w.t[1], w.t[0], 0, w.t[2])
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, w.t[2], 0, w.t[0])
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], inv, 1, w.acc)
 	return nil
 }
 
-const turnStep = 1e-5 // of the difference of gradients
+func (o *procrustesObjective) evaluateTerm(w *worker, k int) error {
+	m, l, inv := float64(len(o.a)), view(o.b[k].F()), view(o.b[k].Inverse())
+	dense.MulLower(dense.NoTrans, inv, o.r, w.t[0])
+	dense.MulLowerRight(dense.NoTrans, view(o.a[k].F()), w.t[0], w.t[1])
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
+	logs := o.memo.logs[k]
+	if o.only {
+		if !w.solver.Values(w.t[0], logs) || !(logs[0] > 0) {
+			return o.singular(k)
+		}
+		dense.Log(logs, logs)
+		w.sum[0] += dense.Dot(logs, logs) / (2 * m)
+		return nil
+	}
+	if !w.solver.Sym(w.t[0], logs) || !(logs[0] > 0) {
+		return o.singular(k)
+	}
+	roots := w.work[:o.n]
+	dense.Sqrt(roots, logs)
+	dense.Log(logs, logs)
+	w.sum[0] += dense.Dot(logs, logs) / (2 * m)
+	for i := range o.n {
+		for j, v := range w.t[0].Row(i) {
+			w.t[1].Set(i, j, v*roots[j])
+			w.t[2].Set(j, i, v/roots[j])
+		}
+	}
+	dense.MulLower(dense.NoTrans, l, w.t[1], o.memo.f[k])
+	dense.MulLowerRight(dense.NoTrans, inv, w.t[2], o.memo.inv[k])
+	for i := range o.n {
+		for j, v := range o.memo.f[k].Row(i) {
+			w.t[1].Set(i, j, v*logs[j]/m)
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[1], o.memo.inv[k], 1, w.acc)
+	return nil
+}
 
-// HessianVec implements solve.Hessian: the difference of the gradients a little ahead and behind, and half their bracket, which keeping U leaves out
-// of the derivative along a geodesic. Three evaluations.
-func (o *procrustesObjective) HessianVec(dst []float64, p manifold.Point, v []float64, _ solve.Memo) error {
-	if o.ahead == nil {
-		o.ahead, o.turns, o.step, o.grad = &rotation{dense.New[float64](o.n, o.n)}, newRotations(o.n), make([]float64, o.n*o.n), make([]float64, o.n*o.n)
-	}
-	h := turnStep / max(math.Sqrt(dense.Dot(v, v)), math.SmallestNonzeroFloat64)
-	clear(dst)
-	for _, side := range []float64{1, -1} {
-		dense.Scale(side*h, v, o.step)
-		if err := o.turns.Retract(o.ahead, p, o.step); err != nil {
-			return err
+func (o *procrustesObjective) singular(k int) error {
+	logs := o.memo.logs[k]
+	return &manifold.PointError{What: fmt.Sprintf("the pencil of pair %d is not positive definite to rounding", k), Min: logs[0], Max: logs[o.n-1]}
+}
+
+// HessianVec implements solve.Hessian: four products for each pair.
+func (o *procrustesObjective) HessianVec(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+	o.memo, o.u = memo.(*procrustesMemo), dense.Wrap(o.n, o.n, v)
+	return o.skewSum(o.product, dst, -0.5)
+}
+
+// productTerm adds F^-T (2 K o (Z + Z') + (l_i - l_j) o Z) F', Z = F^-1 U F, twice the derivative of half the second derivative along e^(tU) R: with eta = Z +
+// Z' that is sum K eta^2, K the factors of the Hessian of the squared distance (karcherObjective), and its gradient diag(l) times the covariant
+// acceleration Z Z' - Z' Z.
+func (o *procrustesObjective) productTerm(w *worker, k int) error {
+	f, inv, logs := o.memo.f[k], o.memo.inv[k], o.memo.logs[k]
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, o.u, 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], f, 0, w.t[1])
+	z, g := w.t[1], w.t[0]
+	for i, a := range logs {
+		g.Set(i, i, 4*z.At(i, i))
+		for j, b := range logs[:i] {
+			d := a - b
+			stretch := 2.0
+			if h := d / 2; math.Abs(h) > 1e-4 {
+				stretch = 2 * h / math.Tanh(h)
+			}
+			eta := stretch * (z.At(i, j) + z.At(j, i))
+			g.Set(i, j, eta+d*z.At(i, j))
+			g.Set(j, i, eta-d*z.At(j, i))
 		}
-		if _, err := o.Evaluate(o.ahead, o.grad, nil); err != nil {
-			return err
-		}
-		dense.Axpy(side/(2*h), o.grad, dst)
 	}
-	if _, err := o.Evaluate(p, o.grad, nil); err != nil {
-		return err
-	}
-	u, g, out := dense.Wrap(o.n, o.n, v), dense.Wrap(o.n, o.n, o.grad), dense.Wrap(o.n, o.n, dst)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -0.5, u, g, 1, out)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, g, u, 1, out)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1/float64(len(o.a)), inv, g, 0, w.t[2])
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, w.t[2], f, 1, w.acc)
 	return nil
 }
 
@@ -306,7 +383,10 @@ func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, erro
 			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
 		m, n := len(frames)/2, frames[0].Dim()
-		f := newProcrustes(frames[:m], frames[m:])
+		f, err := newProcrustes(frames[:m], frames[m:])
+		if err != nil {
+			return nil, fmt.Errorf("procrustes: %w", err)
+		}
 		left, err := mean.Solve(Data{Matrices: d.Matrices[:m]}, nil)
 		if err != nil {
 			return nil, err

@@ -54,7 +54,10 @@ func TestProcrustesGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := newProcrustes(frames[:3], frames[3:])
+	o, err := newProcrustes(frames[:3], frames[3:])
+	if err != nil {
+		t.Fatal(err)
+	}
 	g := newRotations(n)
 	p := g.RandomPoint(source(3))
 	grad, v := make([]float64, n*n), make([]float64, n*n)

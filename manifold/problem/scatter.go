@@ -52,11 +52,11 @@ var huber = Problem{
 	Input: "zero-mean samples (N x n, N >= n)",
 	Takes: Samples,
 	Uses:  []string{"quantile"},
-	Own: []Method{{
+	Own: []Method{scatterFixedPoint, {
 		Name: "newton",
-		What: "trust-region Newton with exact Hessian products: the kink of the loss makes the fixed point slow",
+		What: "trust-region Newton with exact Hessian products",
 		run:  general(solve.Solver{Run: solve.Trust}).run, resumes: true,
-	}, scatterFixedPoint},
+	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
 	},
@@ -65,23 +65,23 @@ var huber = Problem{
 
 var scatterFixedPoint = Method{
 	Name: "fixed-point",
-	What: "X <- (1/N) sum rho'(x' X^-1 x) x x', near the solution over-relaxed by the curvature seen, with Newton's step for the scale",
+	What: "X <- (1/N) sum rho'(x' X^-1 x) x x', accelerated in the logarithms of the weights, with Newton's step for the scale",
 	run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-		relax := newRelaxation(1/m.Kappa(), m.VectorLen())
-		return drive(in, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
-			s := memo.(*scatterMemo)
-			if norm <= 1 {
-				return m.Retract(next, p, s.step(relax, grad))
-			}
-			f, err := congruence(m, p, s.p)
-			if err != nil {
-				return &DataError{Err: fmt.Errorf("the estimate became singular: %w", err),
-					Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
-			}
-			relax.ready = false
-			next.CopyFrom(f)
-			return nil
+		s := in.(*scatterObjective)
+		first, err := firstPoint(in, o)
+		if err != nil {
+			return nil, err
+		}
+		w := newReweighting(s.x, s.z, s.loss, m, o)
+		w.startAt(first)
+		r, err := w.run(func(what string) error {
+			return &DataError{Err: fmt.Errorf("the estimate became singular: %s", what),
+				Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
 		})
+		if err != nil {
+			return nil, err
+		}
+		return certified(in, m, w.mon, r.Point.(*manifold.Frame))
 	},
 }
 
@@ -121,28 +121,6 @@ type scatterObjective struct {
 type scatterMemo struct {
 	z, p   dense.Matrix[float64]
 	second []float64 // rho''(q)/N
-	scale  float64   // curvature along I
-	across []float64
-}
-
-// step treats the multiples of I by themselves: the plain iteration shrinks an error of the scale only by a factor of 1 - nu/(nu+n) for Student's
-// loss. Their curvature is (1/nN) sum (rho' q + rho” q^2).
-func (s *scatterMemo) step(relax *relaxation, grad []float64) []float64 {
-	n := s.p.Rows
-	var trace float64
-	copy(s.across, grad)
-	for i := range n {
-		trace += grad[i*n+i] / float64(n)
-	}
-	for i := range n {
-		s.across[i*n+i] -= trace
-	}
-	step := relax.next(s.across)
-	along := min(max(-trace*relax.plain/max(s.scale, 1e-6), -1), 1)
-	for i := range n {
-		step[i*n+i] += along
-	}
-	return step
 }
 
 // newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
@@ -201,8 +179,7 @@ func (s *scatterObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (s *scatterObjective) NewMemo() solve.Memo {
-	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows),
-		across: make([]float64, s.x.Cols*s.x.Cols)}
+	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
 }
 
 // Evaluate implements solve.Objective: one product with the samples and half a product of their size.
@@ -211,13 +188,11 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.x, view(f.Inverse()), 0, m.z)
 	N := float64(s.x.Rows)
 	var sum float64
-	m.scale = 0
 	for i := range s.x.Rows {
 		row := m.z.Row(i)
 		q := dense.Dot(row, row)
 		rho, u, du := s.loss(q)
 		sum += rho
-		m.scale += (u + du*q) * q / (N * float64(s.x.Cols))
 		m.second[i] = du / N
 		dense.Scale(u/N, row, s.z.Row(i))
 	}

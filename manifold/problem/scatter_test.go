@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 )
 
 // referenceScatter iterates X <- (1/N) sum u(x' X^-1 x) x x' with gonum, a thousand times.
@@ -132,6 +133,24 @@ func TestShrinkage(t *testing.T) {
 		}
 		if mat.Trace(r.Solution) <= 0 || eigenvalues(r.Solution)[0] <= 0 {
 			t.Errorf("%s: not positive definite", method)
+		}
+	}
+}
+
+// TestShrinkageAsPosterior: the trust region finds the matrix of the formula, with fewer and with more samples than dimensions, and knows how far it is.
+func TestShrinkageAsPosterior(t *testing.T) {
+	for _, N := range []int{5, 60} {
+		graded := gallery.NewStream(12).Normals(N, 9)
+		for i := range N {
+			graded.Row(i)[0] *= 10
+		}
+		x := Data{Samples: dataOf(graded)}
+		want, got := solved(t, "shrinkage", x, nil), solved(t, "shrinkage", x, &Options{Method: "trust"})
+		if d, err := manifold.Distance(got.Solution, want.Solution); err != nil || d > 1e-7 || math.Abs(d-got.Certificate.Value) > 1e-9 {
+			t.Errorf("%d samples: distance %v, certified %v (%v)", N, d, got.Certificate.Value, err)
+		}
+		if got.Iterations == 0 || got.Part("share").At(0, 0) != want.Part("share").At(0, 0) {
+			t.Errorf("%d samples: %+v", N, got)
 		}
 	}
 }

@@ -17,15 +17,20 @@ var shrinkage = Problem{
 	Own: []Method{{
 		Name:   "oas",
 		What:   "oracle approximating shrinkage, for Gaussian samples (Chen, Wiesel, Eldar and Hero, IEEE Trans. Signal Process. 58 (2010), eq. 23)",
-		direct: shrinkBy(oasShare),
+		direct: shrinkBy(oasShare, shrinkClosedForm),
 	}, {
 		Name:   "ledoit-wolf",
 		What:   "asymptotically optimal for any distribution with fourth moments (Ledoit and Wolf, J. Multivariate Anal. 88 (2004))",
-		direct: shrinkBy(ledoitWolfShare),
+		direct: shrinkBy(ledoitWolfShare, shrinkClosedForm),
 	}, {
 		Name:   "rblw",
 		What:   "Rao-Blackwell improvement of Ledoit-Wolf for Gaussian samples (Chen et al., 2010, eq. 17)",
-		direct: shrinkBy(rblwShare),
+		direct: shrinkBy(rblwShare, shrinkClosedForm),
+	}, {
+		Name: "trust",
+		What: "the share of oas, and the matrix as the Gaussian maximum a posteriori estimate: minimize log det X + (1-s) tr(X^-1 S) + s (tr S/n) tr(X^-1) by the " +
+			"Riemannian trust region, as a cross-check",
+		direct: shrinkBy(oasShare, shrinkTrust), resumes: true,
 	}},
 }
 
@@ -64,8 +69,9 @@ func newShrinkData(x dense.Matrix[float64]) *shrinkData {
 	return d
 }
 
-func shrinkBy(share func(*shrinkData) float64) func(*Data, *Options) (*outcome, error) {
-	return func(data *Data, _ *Options) (*outcome, error) {
+// shrinkBy chooses the share and has find return the estimate, which is given to it in closed form.
+func shrinkBy(share func(*shrinkData) float64, find func(target *manifold.Frame, s float64, o *Options) (*solve.Result, error)) func(*Data, *Options) (*outcome, error) {
+	return func(data *Data, o *Options) (*outcome, error) {
 		x, err := checkSamples(data.Samples)
 		if err != nil {
 			return nil, err
@@ -82,18 +88,36 @@ func shrinkBy(share func(*shrinkData) float64) func(*Data, *Options) (*outcome, 
 		if d.spread() > 0 {
 			s = min(max(share(d), 0), 1)
 		}
-		for i := range d.s.Data {
-			d.s.Data[i] *= 1 - s
-		}
+		dense.Scale(1-s, d.s.Data, d.s.Data)
 		for i := range d.s.Rows {
 			d.s.Set(i, i, d.s.At(i, i)+s*d.trace/d.n)
 		}
-		out := symmetric(d.s)
-		if err := manifold.CheckSPD(out); err != nil {
+		target, err := manifold.NewFrame(symmetric(d.s))
+		if err != nil {
 			return nil, &DataError{Where: fmt.Sprintf("estimate with share %.3g", s), Err: err, Remedy: "drop columns that depend on others"}
 		}
-		r := &solve.Result{Converged: true, Evaluations: 1, Objective: s, Certificate: solve.Certificate{Kind: "closed-form"},
-			Reason: solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("a formula: share %.6g of the identity", s), Converged: true}}
-		return &outcome{run: r, n: x.Cols, count: x.Rows, solution: out, parts: []Part{numberPart("share", s)}}, nil
+		out := &outcome{n: x.Cols, count: x.Rows, solution: symmetric(d.s), parts: []Part{numberPart("share", s)}}
+		if out.run, err = find(target, s, o); err != nil {
+			return nil, fmt.Errorf("shrinkage: %w", err)
+		}
+		if out.run.Point != nil {
+			out.solution = out.run.Point.(*manifold.Frame).Sym()
+		}
+		return out, nil
 	}
+}
+
+func shrinkClosedForm(_ *manifold.Frame, s float64, _ *Options) (*solve.Result, error) {
+	return &solve.Result{Converged: true, Evaluations: 1, Objective: s, Certificate: solve.Certificate{Kind: "closed-form"},
+		Reason: solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("a formula: share %.6g of the identity", s), Converged: true}}, nil
+}
+
+// shrinkTrust runs the trust region on the log-determinant divergence from the target, from the multiple of the identity with its determinant.
+func shrinkTrust(target *manifold.Frame, _ float64, o *Options) (*solve.Result, error) {
+	m, err := manifold.NewAffine(target.Dim(), manifold.AffineOptions{Kappa: o.Kappa, Retraction: o.Retraction})
+	if err != nil {
+		return nil, err
+	}
+	l := newLogdet(m, target, 1)
+	return solve.Trust(m, l, l.start(), &o.Solver)
 }

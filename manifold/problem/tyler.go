@@ -22,7 +22,7 @@ var tyler = Problem{
 	Uses:  []string{"normalize"},
 	Own: []Method{{
 		Name: "fixed-point",
-		What: "X <- (n/N) sum x x'/(x' X^-1 x), over-relaxed by the curvature seen; one product and one triangular solve with the samples per iteration",
+		What: "X <- (n/N) sum x x'/(x' X^-1 x), accelerated in the logarithms of the weights; half a product and a triangular solve with the samples per iteration",
 		run:  tylerFixedPoint,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
@@ -214,176 +214,48 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 	return s
 }
 
-// tylerFixedPoint iterates in whitened coordinates: the samples are kept as z = F^-1 x. A step is F <- F C with a Cholesky factor C of the
-// target seen from F, and z <- C^-1 z. Far from the solution the target is P, the fixed point map itself. Once P is near I it is
-// I + eta + eta^2/2, eta = theta (P - I), with theta from the last step and gradient change (Barzilai and Borwein); near I the factor turns the
-// frame too little to disturb theta. At the end the gradient is evaluated afresh from the samples.
+// tylerFixedPoint runs the reweighting iteration. Its default start, the identity, has been evaluated by check.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	w, err := newTylerRun(in.(*tylerObjective), m, o)
-	if err != nil {
-		return nil, err
-	}
-	for restarts := 0; ; restarts++ {
-		for !w.done() {
-			if w.norm <= 1 {
-				w.relax()
-			} else {
-				w.stepped = false
-			}
-			if err := w.step(); err != nil {
-				return nil, err
-			}
-		}
-		point, err := w.point()
-		if err != nil {
-			return nil, err
-		}
-		w.restart(point)
-		switch {
-		case !w.mon.reason.Converged || w.metric*w.norm <= w.mon.target():
-			return w.result(point), nil
-		case restarts == 2:
-			w.mon.stalled()
-			return w.result(point), nil
-		}
-	}
-}
-
-// tylerRun is the state of the fixed point iteration.
-type tylerRun struct {
-	t          *tylerObjective
-	mon        *monitor
-	z          dense.Matrix[float64] // samples as rows z' = x' F^-T, scaled to unit length
-	inv        dense.Matrix[float64] // F^-1
-	p          dense.Matrix[float64]
-	grad, last []float64
-	eta        []float64
-	stepped    bool    // eta and last belong to the frame before grad's
-	norm       float64 // of the whitened gradient
-	metric     float64 // of the whitened gradient's norm times this is the norm in the metric
-	curvature  float64 // smallest curvature seen along a step, 1 before the first
-	logDet     float64 // log det X
-	logs       float64 // sum log(x' X^-1 x)
-}
-
-func newTylerRun(t *tylerObjective, m *manifold.Affine, o *Options) (*tylerRun, error) {
-	n := t.x.Cols
-	w := &tylerRun{t: t, mon: newMonitor(&o.Solver, n*n), metric: math.Sqrt(m.Kappa()), z: t.z, inv: dense.New[float64](n, n),
-		p: dense.New[float64](n, n), grad: make([]float64, n*n), last: make([]float64, n*n), eta: make([]float64, n*n), curvature: 1}
-	if o.Start != nil {
+	t := in.(*tylerObjective)
+	w := newReweighting(t.x, t.z, tylerLoss(t.x.Cols), m, o)
+	w.free = true
+	if o.Start == nil {
+		w.startAtIdentity(t)
+	} else {
 		first, err := firstPoint(t, o)
 		if err != nil {
 			return nil, err
 		}
-		w.restart(first)
-	} else {
-		w.inv.Identity()
-		w.logs = t.logs
-		t.gram(w.z, w.p)
-		w.gradient()
+		w.startAt(first)
 	}
-	if w.norm-w.norm != 0 {
-		return nil, errors.New("the gradient at the start is not finite")
+	r, err := w.run(tylerMissing)
+	if err == nil && !r.Converged {
+		r.Reason.Advice += "; if the gradient does not fall, too many samples may lie in a proper subspace, where Tyler's matrix does not exist"
 	}
-	return w, nil
+	return r, err
 }
 
-// restart takes p as the present point and evaluates it from the samples themselves.
-func (w *tylerRun) restart(p *manifold.Frame) {
-	w.inv.Copy(view(p.Inverse()))
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, w.t.x, w.inv, 0, w.z)
-	w.logs, w.logDet, w.stepped = w.t.directions(w.z), p.LogDet(), false
-	w.t.gram(w.z, w.p)
-	w.gradient()
-	w.mon.status.Evaluations++
+// tylerLoss is n log q.
+func tylerLoss(n int) loss {
+	c := float64(n)
+	return func(q float64) (float64, float64, float64) { return c * math.Log(q), c / q, -c / (q * q) }
 }
 
-func (w *tylerRun) done() bool {
-	return w.mon.done(nil, w.cost(), w.metric*w.norm, w.t.GradientScale(0))
-}
-
-// gradient computes I - P and its norm.
-func (w *tylerRun) gradient() {
-	w.grad, w.last = w.last, w.grad
-	for i, v := range w.p.Data {
-		w.grad[i] = -v
+// startAtIdentity is startAt without its products: check has left the directions in z and their Gram matrix in work.
+func (w *reweighting) startAtIdentity(t *tylerObjective) {
+	n := float64(t.x.Cols)
+	w.inv.Identity()
+	w.p.Copy(t.work)
+	for i, l := range t.q {
+		row := w.y.Row(i)
+		dense.Scale(math.Sqrt(n), row, row)
+		w.shown[i] = math.Log(n) - l
 	}
-	for i := range w.p.Rows {
-		w.grad[i*w.p.Cols+i]++
-	}
-	w.norm = math.Sqrt(dense.Dot(w.grad, w.grad))
-}
-
-// relax replaces P by the over-relaxed target.
-func (w *tylerRun) relax() {
-	theta := 1.0
-	if w.stepped {
-		ss := dense.Dot(w.eta, w.eta)
-		if c := (dense.Dot(w.eta, w.grad) - dense.Dot(w.eta, w.last)) / ss; c > 0 {
-			w.curvature = min(w.curvature, c)
-			theta = min(max(1/c, 0.5), 2)
-		}
-	}
-	for i, g := range w.grad {
-		w.eta[i] = -theta * g
-	}
-	w.stepped = true
-	n := w.p.Rows
-	eta := dense.Wrap(n, n, w.eta)
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 0.5, eta, eta, 0, w.p)
-	dense.Mirror(w.p)
-	dense.Axpy(1, w.eta, w.p.Data)
-	for i := range n {
-		w.p.Data[i*n+i]++
-	}
-}
-
-// step sets F <- F C with C C' = P and evaluates.
-func (w *tylerRun) step() error {
-	if dense.Cholesky(w.p) >= 0 {
-		return tylerMissing("a sample covariance seen from the iterate is singular")
-	}
-	for i := range w.p.Rows {
-		w.logDet += 2 * math.Log(w.p.At(i, i))
-	}
-	dense.SolveLowerRight(dense.Transposed, w.p, w.z)
-	dense.SolveLower(dense.NoTrans, w.p, w.inv)
-	w.mon.step(w.metric * w.norm)
-	w.mon.status.Evaluations++
-	w.logs += w.t.directions(w.z)
-	w.t.gram(w.z, w.p)
-	w.gradient()
-	return nil
+	w.cost, w.estimate = n/float64(t.x.Rows)*t.logs, w.gradient()
 }
 
 // tylerMissing explains an iteration that runs into the boundary of the cone.
 func tylerMissing(what string) error {
 	return &DataError{Err: errors.New(what + ": too many samples lie in a proper subspace, Tyler's matrix does not exist"),
 		Remedy: "remove repeated samples, or use a regularised estimator"}
-}
-
-func (w *tylerRun) cost() float64 {
-	return w.logDet + float64(w.z.Cols)/float64(w.z.Rows)*w.logs
-}
-
-// point returns the present point; F^-1 is a product of inverse Cholesky factors and so lower triangular.
-func (w *tylerRun) point() (*manifold.Frame, error) {
-	n := w.p.Rows
-	p, err := manifold.FrameOfInverse(mat.NewDense(n, n, w.inv.Data))
-	if err != nil {
-		return nil, tylerMissing(fmt.Sprintf("after %d iterations %v", w.mon.status.Iteration, err))
-	}
-	return p, nil
-}
-
-// result closes the run at p, where restart has evaluated.
-func (w *tylerRun) result(p *manifold.Frame) *solve.Result {
-	r := w.mon.result(p, 0)
-	r.Objective, r.GradientNorm = w.cost(), w.metric*w.norm
-	r.RelativeGradient = r.GradientNorm / w.mon.status.GradientScale
-	if !r.Converged {
-		r.Reason.Advice += "; if the gradient does not fall, too many samples may lie in a proper subspace, where Tyler's matrix does not exist"
-	}
-	r.Certificate = solve.Certificate{Kind: "secant-curvature", Value: r.GradientNorm / w.curvature}
-	return r
 }

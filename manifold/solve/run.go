@@ -288,37 +288,51 @@ func (r *run) certify() Certificate {
 	if r.certifier != nil {
 		return r.certifier.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
 	}
+	none := Certificate{Kind: "none"}
 	if r.hess == nil {
-		return Certificate{Kind: "none"}
+		return none
 	}
-	n := len(r.x.grad)
+	n, p := len(r.x.grad), r.x.point
 	s, res, d, hd := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
 	copy(res, r.x.grad)
-	copy(d, res)
-	rr := r.m.Inner(r.x.point, res, res)
-	target := 1e-4 * rr
-	for range 100 {
-		if rr <= target {
-			break
+	z := res
+	if r.prec != nil && r.status.GradientNorm > 0 {
+		z = make([]float64, n)
+		if r.precondition(z, res) != nil {
+			return none
 		}
+	}
+	copy(d, z)
+	zr := r.m.Inner(p, z, res)
+	target := newtonAccuracy * newtonAccuracy * zr
+	for k := 0; k < newtonLimit && zr > target; k++ {
 		if r.hessian(hd, d) != nil {
-			return Certificate{Kind: "none"}
+			return none
 		}
-		curvature := r.m.Inner(r.x.point, d, hd)
+		curvature := r.m.Inner(p, d, hd)
 		if !(curvature > 0) {
-			return Certificate{Kind: "none"}
+			return none
 		}
-		alpha := rr / curvature
+		alpha := zr / curvature
 		axpy(alpha, d, s)
 		axpy(-alpha, hd, res)
-		next := r.m.Inner(r.x.point, res, res)
-		for i := range d {
-			d[i] = res[i] + next/rr*d[i]
+		if r.prec != nil && r.prec.Precondition(z, p, res, r.x.memo) != nil {
+			return none
 		}
-		rr = next
+		next := r.m.Inner(p, z, res)
+		for i := range d {
+			d[i] = z[i] + next/zr*d[i]
+		}
+		zr = next
 	}
-	return Certificate{Kind: "newton-step", Value: math.Sqrt(r.m.Inner(r.x.point, s, s))}
+	return Certificate{Kind: "newton-step", Value: math.Sqrt(r.m.Inner(p, s, s))}
 }
+
+// The Newton step of a certificate is computed to this share of the (preconditioned) residual, in so many Hessian products at most.
+const (
+	newtonAccuracy = 0.01
+	newtonLimit    = 100
+)
 
 func (r *run) hessian(dst, v []float64) error {
 	r.status.HessianProducts++

@@ -3,6 +3,7 @@ package curvature
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/kronecker"
@@ -56,6 +57,9 @@ type Settings struct {
 	Convention   Convention         // default InInput
 	// Skip leaves out blocks that no layer with statistics owns alone (embeddings, the scales of normalisations). Without it they are an error.
 	Skip bool
+	// Only names the weight blocks that factors are collected of; default all. Several passes over the data, each for some of the layers, need the memory of
+	// one pass's factors at a time, and their vectors are the same.
+	Only []string
 }
 
 // Validate reports the first setting that has a value that it cannot have.
@@ -130,6 +134,8 @@ type Collector[T nnopt.Float] struct {
 	data     []T   // outputs and vectors
 	averaged [][]T // inputs of grouped convolutions
 	in, out  []T   // collapsed positions
+	own      []T   // sums over positions by the layers themselves
+	adding   bool  // for factors, in which a layer that reduces needs only sums over positions
 }
 
 // layerSums are the sums of one weight block; a and b are upper triangles.
@@ -147,6 +153,7 @@ type layerSums[T nnopt.Float] struct {
 type stream[T nnopt.Float] struct {
 	x, g net.Matrix[T]
 	reps int
+	sums func(net.Matrix[T]) // nnopt.Stats.Sums, if it replaces x
 }
 
 // NewCollector returns an empty collector for a network. The errors are *DataError and *SupportError.
@@ -165,6 +172,9 @@ func NewCollector[T nnopt.Float](n *net.Net[T], s Settings) (*Collector[T], erro
 		c.skipped = append(c.skipped, name)
 	}
 	for _, l := range n.Layers() {
+		if s.Only != nil && !slices.Contains(s.Only, l.Weight) {
+			continue
+		}
 		if alone[l.Weight] {
 			if l.Bias != "" && !alone[l.Bias] {
 				alone[l.Bias] = true
@@ -182,11 +192,32 @@ func NewCollector[T nnopt.Float](n *net.Net[T], s Settings) (*Collector[T], erro
 			return nil, dataError("per-layer sharing", "there is no weight block %q with statistics", name)
 		}
 	}
-	if len(c.skipped) > 0 && !s.Skip {
-		return nil, &SupportError{c.skipped}
+	if err := c.complete(alone); err != nil {
+		return nil, err
 	}
 	c.draws = drawStreams(s.Seed, max(1, s.Samples))
 	return c, nil
+}
+
+// complete reports blocks that should have factors and have none; alone are those without statistics.
+func (c *Collector[T]) complete(alone map[string]bool) error {
+	if c.set.Only == nil {
+		if len(c.skipped) > 0 && !c.set.Skip {
+			return &SupportError{c.skipped}
+		}
+		return nil
+	}
+	c.skipped = nil
+	for _, name := range c.set.Only {
+		if _, known := c.index[name]; known {
+			continue
+		}
+		if alone[name] {
+			return &SupportError{[]string{name}}
+		}
+		return dataError("layer "+name, "the network has no such weight block with statistics")
+	}
+	return nil
 }
 
 func (c *Collector[T]) newSums(l nnopt.Layer) *layerSums[T] {

@@ -28,10 +28,6 @@ func (o *objective) Loss() float64 {
 
 func (o *objective) CurvatureTo(dst, v []float64) { o.m.net.GGNVP(o.m.batch, v, dst) }
 
-func (o *objective) Terms() float64 {
-	return 1 / o.m.net.Loss.Factor(o.m.net.Outputs(), &o.m.batch.Target)
-}
-
 // kfacOptimizer returns the optimizer for a model, and what takes a step with statistics of the gradient.
 func kfacOptimizer(t testing.TB, m *model, o nnopt.KFAC, f nnopt.Objective[float64]) (opt nnopt.Optimizer[float64], step func() nnopt.Report) {
 	t.Helper()

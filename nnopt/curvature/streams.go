@@ -11,10 +11,11 @@ import (
 // Add adds the streams of a batch; all batches have the same number of positions per example. It overwrites the gradients of the blocks. Type2 costs a forward pass and a pull-back for each output of an
 // example, the others one pull-back, or Samples of them.
 func (c *Collector[T]) Add(b *net.Batch[T]) {
+	c.adding = true
 	c.inverse += c.streams(b, func(l *layerSums[T], uses []stream[T], first bool) {
 		one := 1.0
 		if l.reduce {
-			uses = c.collapse(uses, b.N)
+			uses = c.collapse(l, uses, b.N)
 			one = float64(uses[0].reps)
 		}
 		l.positions = 0
@@ -97,8 +98,10 @@ func (c *Collector[T]) visit(f func(l *layerSums[T], uses []stream[T], first boo
 			if s.Weight != l.weight.Name {
 				continue
 			}
-			u := stream[T]{s.In, s.Out, s.Reps}
-			if s.In.Cols > l.weight.Cols {
+			u := stream[T]{x: s.In, g: s.Out, reps: s.Reps}
+			if c.adding && l.reduce && s.Reps > 1 && s.Sums != nil {
+				u.sums = s.Sums
+			} else if s.In.Cols > l.weight.Cols {
 				u.x = c.average(s.In, l.weight.Cols, len(c.uses))
 			}
 			c.uses = append(c.uses, u)
@@ -119,23 +122,39 @@ func (c *Collector[T]) average(x net.Matrix[T], cols, k int) net.Matrix[T] {
 }
 
 // collapse returns one stream of a row for each of n examples: the sums over its positions in all uses, which stand in the number of repetitions.
-func (c *Collector[T]) collapse(uses []stream[T], n int) []stream[T] {
-	x, g := uses[0].x, uses[0].g
+func (c *Collector[T]) collapse(l *layerSums[T], uses []stream[T], n int) []stream[T] {
 	if len(uses) == 1 && uses[0].reps == 1 {
 		return uses
 	}
-	c.in, c.out = grown(c.in, n*x.Cols), grown(c.out, n*g.Cols)
+	in, out := l.weight.Cols, uses[0].g.Cols
+	c.in, c.out = grown(c.in, n*in), grown(c.out, n*out)
 	clear(c.in)
 	clear(c.out)
-	one := stream[T]{dense.Wrap(n, x.Cols, c.in), dense.Wrap(n, g.Cols, c.out), 0}
+	one := stream[T]{x: dense.Wrap(n, in, c.in), g: dense.Wrap(n, out, c.out)}
 	for _, u := range uses {
-		kronecker.Collapse(u.x, u.reps, one.x)
+		if u.sums != nil {
+			c.addSums(u, one.x)
+		} else {
+			kronecker.Collapse(u.x, u.reps, one.x)
+		}
 		if c.set.flavour() != ForwardOnly {
 			kronecker.Collapse(u.g, u.reps, one.g)
 		}
 		one.reps += u.reps
 	}
 	return []stream[T]{one}
+}
+
+// addSums adds the sums over positions that a layer computes itself, averaged over groups.
+func (c *Collector[T]) addSums(u stream[T], x net.Matrix[T]) {
+	c.own = grown(c.own, x.Rows*(u.x.Cols+x.Cols))
+	sums, mean := dense.Wrap(x.Rows, u.x.Cols, c.own), dense.Wrap(x.Rows, x.Cols, c.own[x.Rows*u.x.Cols:])
+	u.sums(sums)
+	if sums.Cols > mean.Cols {
+		kronecker.AverageGroups(sums, mean)
+		sums = mean
+	}
+	dense.Axpy(1, sums.Data[:len(x.Data)], x.Data)
 }
 
 func grown[E any](s []E, n int) []E {

@@ -53,12 +53,15 @@ func TestRefuses(t *testing.T) {
 		"label":                {made(mlp, label, Options{}), &data, "label 3"},
 		"preconditioner":       {made(mlp, mlp.train(), Options{Preconditioner: "best"}), &data, "ekfac"},
 		"damping":              {made(mlp, mlp.train(), Options{Damping: Damping{Value: -1}}), &data, "negative"},
+		"scale":                {made(mlp, mlp.train(), Options{Damping: Damping{Scale: "large"}}), &data, "weighted"},
+		"module count":         {made(mlp, mlp.train(), Options{ModuleCount: -1}), &data, "negative"},
+		"only":                 {made(mlp, mlp.train(), Options{Curvature: curvature.Settings{Only: []string{"0.weight"}}}), &data, "Modules"},
 		"total":                {made(mlp, mlp.train(), Options{Total: -1}), &data, "negative"},
 		"bias":                 {made(mlp, mlp.train(), Options{Curvature: curvature.Settings{SeparateBias: true}}), &data, "bias"},
 		"module":               {made(mlp, mlp.train(), Options{Modules: []string{"9.weight"}}), &data, "9.weight"},
 		"no modules":           {made(mlp, mlp.train(), Options{Modules: []string{}}), &data, "none"},
-		"singular KFAC":        {made(mlp, mlp.train(), Options{Preconditioner: KFAC, Damping: Damping{Absolute: true}}), &singular, "raise the damping"},
-		"singular EKFAC":       {made(mlp, mlp.train(), Options{Damping: Damping{Absolute: true}}), &singular, "raise the damping"},
+		"singular KFAC":        {made(mlp, mlp.train(), Options{Preconditioner: KFAC, Damping: Damping{Scale: Absolute}}), &singular, "raise the damping"},
+		"singular EKFAC":       {made(mlp, mlp.train(), Options{Damping: Damping{Scale: Absolute}}), &singular, "raise the damping"},
 		"layers":               {made(transformer, transformer.train(), Options{}), &support, "Skip"},
 		"layers, no curvature": {made(transformer, transformer.train(), Options{Preconditioner: Identity}), &support, "Skip"},
 		"query not finite":     {pair(lossOf(nan), train), &data, "NaN"},
@@ -130,6 +133,49 @@ func TestRandomNetworks(t *testing.T) {
 		}
 	}
 	nearMatrix(t, "with dropout", all[1], all[0], 0)
+}
+
+// TestBatchNorm: batch normalisation counts by its running averages, so that scores do not depend on the company of an example.
+func TestBatchNorm(t *testing.T) {
+	n := net.New[float64](net.Chain(linear(1, 3, 4), net.NewBatchNorm[float64](4), tanh(), linear(2, 4, 3)), &net.CrossEntropy[float64]{}, 1)
+	b := &net.Batch[float64]{N: 6, X: random(3, 6, 3), Target: net.Target[float64]{Classes: classes(4, 6, 3)}}
+	n.Gradient(b) // moves the running averages
+	var parts []*net.Batch[float64]
+	for _, cut := range [][2]int{{0, 1}, {1, 4}, {4, 6}} {
+		parts = append(parts, &net.Batch[float64]{N: cut[1] - cut[0], X: b.X.View(cut[0], 0, cut[1]-cut[0], 3), Target: targetPart(&b.Target, cut[0], cut[1])})
+	}
+	var all []Matrix[float64]
+	for _, data := range []Examples[float64]{Fixed(b), Fixed(parts...)} {
+		e, err := New(n, data, Options{Curvature: curvature.Settings{Skip: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, pairwise(t, e, lossOf(data), Side[float64]{Examples: data}, ScoreOptions{}).Values)
+	}
+	nearMatrix(t, "cut", all[1], all[0], 1e-10)
+}
+
+// drifting is a layer whose outputs are others in every pass, in evaluation too.
+type drifting struct {
+	net.Layer[float64]
+	passes float64
+}
+
+func (d *drifting) Forward(p *net.Pass[float64], x net.Dual[float64]) net.Dual[float64] {
+	d.passes++
+	y := d.Layer.Forward(p, x)
+	dense.Scale(d.passes, y.V.Data, y.V.Data)
+	return y
+}
+
+// TestRefusesRandomNetworks: a network that is random in evaluation has no influence functions.
+func TestRefusesRandomNetworks(t *testing.T) {
+	n := net.New[float64](net.Chain(linear(1, 3, 4), &drifting{Layer: tanh()}, linear(2, 4, 3)), &net.CrossEntropy[float64]{}, 1)
+	data := Fixed(&net.Batch[float64]{N: 5, X: random(3, 5, 3), Target: net.Target[float64]{Classes: classes(4, 5, 3)}})
+	var refused *curvature.RandomError
+	if _, err := New(n, data, Options{}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "the same batch") {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestFloat32: scores of the same network in single precision agree to its accuracy.

@@ -13,6 +13,9 @@
 // Losses with noise in them (diffusion models, augmented images) are averaged over draws of it (Examples.Draws): the curvature is that of all draws as one
 // set of data, with the average outside the square, and gradients are means over draws.
 //
+// Networks are taken as in evaluation: dropout is off, batch normalisation uses its running averages. New refuses what is random even so, or couples the
+// examples of a batch (curvature.RandomError).
+//
 // LDS, CeilingOf and WithoutTop judge scores by networks that are trained again; TRAK is the baseline of random projections; Ridge has the exact answers
 // for linear regression.
 //
@@ -27,6 +30,6 @@
 //	f-7   training without the top influences                TestWithoutTop
 //	f-8   leave-one-out of linear models                     TestGoldenRidge, TestLeaveOneOut
 //	f-9   averages over noise and time                       TestDraws, TestMoreDrawsAgree
-//	f-10  partitions of data and modules                     TestPartitions
+//	f-10  partitions of data and modules                     TestPartitions, TestFactorPartitions
 //	f-11  TRAK                                               TestTRAK, TestProjection
 package influence

@@ -1,10 +1,12 @@
 package influence
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -27,18 +29,71 @@ const (
 // Preconditioners lists them.
 func Preconditioners() []Preconditioner { return []Preconditioner{EKFAC, KFAC, Diagonal, Identity} }
 
-// Damping is what is added to the eigenvalues of H. The zero value adds to those of each module a tenth of their mean.
+// Scale says what damping is measured by.
+type Scale string
+
+// The scales. Most directions have no curvature (pixels that are always black, units that no output depends on), and means of eigenvalues say how many they
+// are; the weighted mean does not change with their number. It is that of all modules because what damping stands for, the time that training took, is
+// common to them.
+const (
+	Weighted Scale = "weighted" // the mean of the eigenvalues of all modules weighted by themselves, sum v^2 / sum v; default
+	ByModule Scale = "module"   // the mean of the eigenvalues of each module, the scale of kronfluence
+	Absolute Scale = "absolute" // 1
+)
+
+// Scales lists them.
+func Scales() []Scale { return []Scale{Weighted, ByModule, Absolute} }
+
+// Damping is what is added to the eigenvalues of H: Value times a scale.
 type Damping struct {
-	Absolute bool    // Value itself is added, the same in all modules; otherwise Value times the mean of the eigenvalues of a module
-	Value    float64 // default 0.1 unless Absolute
+	Scale Scale   // default Weighted
+	Value float64 // default 0.003 of Weighted, 0.1 of ByModule (as kronfluence has it)
 }
 
-// Options say how curvature is approximated. The zero value is EKFAC of the exact Gauss-Newton matrix with damping relative to its mean.
+func (d *Damping) validate() error {
+	if d.Scale != "" && !slices.Contains(Scales(), d.Scale) {
+		return dataError("damping", "must be measured by one of %v, not %q", Scales(), d.Scale)
+	}
+	if v := d.Value; !(v >= 0) || v-v != 0 {
+		return dataError("damping", "must be a finite number that is not negative, not %v", v)
+	}
+	return nil
+}
+
+// of returns what is added to the eigenvalues of each module.
+func (d *Damping) of(modules []Matrix[float64]) []float64 {
+	value, adds := d.Value, make([]float64, len(modules))
+	var sum, squares float64
+	for k, m := range modules {
+		var own float64
+		for _, v := range m.Data {
+			own += v
+			squares += v * v
+		}
+		sum += own
+		adds[k] = cmp.Or(value, 0.1) * own / float64(len(m.Data))
+	}
+	if d.Scale == ByModule {
+		return adds
+	}
+	if d.Scale != Absolute {
+		value = cmp.Or(value, 0.003) * squares / max(sum, math.SmallestNonzeroFloat64)
+	}
+	for k := range adds {
+		adds[k] = value
+	}
+	return adds
+}
+
+// Options say how curvature is approximated. The zero value is EKFAC of the exact Gauss-Newton matrix with damping relative to its eigenvalues.
 type Options struct {
 	Preconditioner Preconditioner     // default EKFAC
 	Damping        Damping            // of all but Identity
 	Curvature      curvature.Settings // which vectors, how positions share weights; Skip leaves blocks out that have no Kronecker factors
-	Modules        []string           // the weight blocks that count; default all
+	Modules        []string           // the weight blocks that count, and give damping its scale; default all
+	// ModuleCount is the number of modules whose factors are collected and decomposed at a time, each group in passes of its own; default all. It changes
+	// memory, not scores.
+	ModuleCount int
 	// Total is the number of examples that the network was trained on, if the curvature is estimated from only some of them.
 	Total int
 }
@@ -48,8 +103,14 @@ func (o *Options) Validate() error {
 	if o.Preconditioner != "" && !slices.Contains(Preconditioners(), o.Preconditioner) {
 		return dataError("preconditioner", "must be one of %v, not %q", Preconditioners(), o.Preconditioner)
 	}
-	if v := o.Damping.Value; !(v >= 0) || v-v != 0 {
-		return dataError("damping", "must be a finite number that is not negative, not %v", v)
+	if err := o.Damping.validate(); err != nil {
+		return err
+	}
+	if o.ModuleCount < 0 {
+		return dataError("module count", "must not be negative, not %d", o.ModuleCount)
+	}
+	if o.Curvature.Only != nil {
+		return dataError("only", "is not a choice of modules; use Modules")
 	}
 	if o.Total < 0 {
 		return dataError("total", "must not be negative, not %d", o.Total)
@@ -113,56 +174,111 @@ func New[T nnopt.Float](n *net.Net[T], data Examples[T], o Options) (*Estimator[
 		m := &e.modules[k]
 		m.bases = digestOf(m.qb.Data, m.qa.Data)
 	}
-	return e, e.restrict(o.Modules)
+	return e, nil
 }
 
 // precondition sets the modules.
 func (e *Estimator[T]) precondition(r *curvature.Risk[T], o *Options) error {
-	settings := o.Curvature
-	switch e.kind {
-	case EKFAC, KFAC:
-		collect := curvature.CollectEKFAC[T]
-		if e.kind == KFAC {
-			collect = decomposed[T]
-		}
-		eigen, err := collect(r, settings)
-		if err != nil {
-			return err
-		}
-		e.skipped = eigen.Skipped
-		for k, f := range eigen.Blocks {
-			s := &eigen.Spectra[k]
-			m := module[T]{Factors: f, qb: converted[T](s.QB), qa: converted[T](s.QA)}
-			if m.scale, err = inverted[T](f.Name(), s.Values, o.Damping); err != nil {
-				return err
-			}
-			e.modules = append(e.modules, m)
-		}
-		return nil
-	}
-	blocks, skipped, err := modulesOf(r.Net, settings.Skip)
+	blocks, skipped, err := modulesOf(r.Net, o.Curvature.Skip)
 	if err != nil {
 		return err
 	}
 	e.skipped = skipped
+	if blocks, err = chosen(blocks, o.Modules); err != nil {
+		return err
+	}
+	if e.kind == EKFAC || e.kind == KFAC {
+		values, err := e.decompose(r, o, blocks)
+		if err != nil {
+			return err
+		}
+		return e.invert(values, o.Damping)
+	}
 	diagonal := make([]float64, r.Dim())
 	if e.kind == Diagonal {
-		if diagonal, err = curvature.GGNDiagonal(r, settings); err != nil {
+		if diagonal, err = curvature.GGNDiagonal(r, o.Curvature); err != nil {
 			return err
 		}
 	}
+	var all []Matrix[float64]
 	for _, f := range blocks {
 		values := dense.New[float64](f.Dims())
 		f.Gather(diagonal, values)
-		m := module[T]{Factors: f}
-		if e.kind == Identity {
-			m.scale = ones[T](values.Rows, values.Cols)
-		} else if m.scale, err = inverted[T](f.Name(), values, o.Damping); err != nil {
-			return err
+		all = append(all, values)
+		e.modules = append(e.modules, module[T]{Factors: f, scale: ones[T](f.Dims())})
+	}
+	if e.kind == Identity {
+		return nil
+	}
+	return e.invert(all, o.Damping)
+}
+
+// decompose makes the modules with the eigenbases of the blocks, some of them at a time, and returns the eigenvalues.
+func (e *Estimator[T]) decompose(r *curvature.Risk[T], o *Options, blocks []curvature.Factors) (values []Matrix[float64], err error) {
+	settings, each := o.Curvature, o.ModuleCount
+	if each == 0 {
+		each = max(1, len(blocks))
+	}
+	collect := curvature.CollectEKFAC[T]
+	if e.kind == KFAC {
+		collect = decomposed[T]
+	}
+	for part := range slices.Chunk(blocks, each) {
+		settings.Only = nil
+		for _, f := range part {
+			settings.Only = append(settings.Only, f.Name())
 		}
-		e.modules = append(e.modules, m)
+		eigen, err := collect(r, settings)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range part {
+			k := slices.IndexFunc(eigen.Blocks, func(g curvature.Factors) bool { return g.Name() == f.Name() })
+			s := &eigen.Spectra[k]
+			e.modules = append(e.modules, module[T]{Factors: f, qb: converted[T](s.QB), qa: converted[T](s.QA)})
+			values = append(values, s.Values)
+		}
+	}
+	return values, nil
+}
+
+// invert sets the scales of the modules to 1/(values + damping) and refuses what has no inverse in T.
+func (e *Estimator[T]) invert(all []Matrix[float64], d Damping) error {
+	adds := d.of(all)
+	for k, values := range all {
+		m, top := &e.modules[k], slices.Max(values.Data)
+		m.scale = dense.New[T](values.Rows, values.Cols)
+		for i, v := range values.Data {
+			damped := v + adds[k]
+			m.scale.Data[i] = T(1 / damped)
+			if s := m.scale.Data[i]; !(damped > (top+adds[k])*float64(len(values.Data))*0x1p-52) || s-s != 0 {
+				return &curvature.SingularError{Block: m.Name(), Damping: adds[k]}
+			}
+		}
 	}
 	return nil
+}
+
+// chosen returns the named blocks, or all.
+func chosen(blocks []curvature.Factors, names []string) (some []curvature.Factors, err error) {
+	if names == nil {
+		return blocks, nil
+	}
+	for _, name := range names {
+		k := slices.IndexFunc(blocks, func(f curvature.Factors) bool { return f.Name() == name })
+		if k < 0 {
+			var all []string
+			for i := range blocks {
+				all = append(all, blocks[i].Name())
+			}
+			return nil, dataError("module "+name, "the network has no such module; it has %v", all)
+		}
+		some = append(some, blocks[k])
+	}
+	if len(some) == 0 {
+		return nil, dataError("modules", "there are none")
+	}
+	return some, nil
 }
 
 func decomposed[T nnopt.Float](r *curvature.Risk[T], s curvature.Settings) (*curvature.Eigen, error) {
@@ -192,51 +308,6 @@ func modulesOf[T nnopt.Float](n *net.Net[T], skip bool) ([]curvature.Factors, []
 		return nil, nil, &curvature.SupportError{Blocks: skipped}
 	}
 	return all, skipped, nil
-}
-
-// inverted returns 1/(values + damping) and refuses what has no inverse in T.
-func inverted[T nnopt.Float](name string, values Matrix[float64], d Damping) (Matrix[T], error) {
-	var sum, top float64
-	for _, v := range values.Data {
-		sum += v
-		top = max(top, v)
-	}
-	add := d.Value
-	if !d.Absolute {
-		if add == 0 {
-			add = 0.1
-		}
-		add *= sum / float64(len(values.Data))
-	}
-	out := dense.New[T](values.Rows, values.Cols)
-	for i, v := range values.Data {
-		damped := v + add
-		out.Data[i] = T(1 / damped)
-		if !(damped > (top+add)*float64(len(values.Data))*0x1p-52) || out.Data[i]-out.Data[i] != 0 {
-			return out, &curvature.SingularError{Block: name, Damping: add}
-		}
-	}
-	return out, nil
-}
-
-// restrict keeps the named modules.
-func (e *Estimator[T]) restrict(names []string) error {
-	if names == nil {
-		return nil
-	}
-	var kept []module[T]
-	for _, name := range names {
-		k := slices.IndexFunc(e.modules, func(m module[T]) bool { return m.Name() == name })
-		if k < 0 {
-			return dataError("module "+name, "the network has no such module; it has %v", e.Modules())
-		}
-		kept = append(kept, e.modules[k])
-	}
-	if len(kept) == 0 {
-		return dataError("modules", "there are none")
-	}
-	e.modules = kept
-	return nil
 }
 
 // Modules returns the names of the weight blocks that count, in the order of scores by module.

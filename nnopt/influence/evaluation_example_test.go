@@ -54,7 +54,7 @@ func ExampleCeilingOf() {
 // Factors are collected once, kept, and used again.
 func ExampleRead() {
 	n, train, query := line()
-	e, err := influence.New(n, train, influence.Options{Preconditioner: influence.KFAC, Damping: influence.Damping{Absolute: true}})
+	e, err := influence.New(n, train, influence.Options{Preconditioner: influence.KFAC, Damping: influence.Damping{Scale: influence.Absolute}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -28,7 +28,7 @@ func loss(e influence.Examples[float64]) influence.Side[float64] {
 // Points above the line pull w up and help the query: the loss would grow without them. The third harms it.
 func ExampleEstimator_Pairwise() {
 	n, train, query := line()
-	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Absolute: true}})
+	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Scale: influence.Absolute}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -44,7 +44,7 @@ func ExampleEstimator_Pairwise() {
 
 func ExampleEstimator_Self() {
 	n, train, _ := line()
-	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Absolute: true}})
+	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Scale: influence.Absolute}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -61,7 +61,7 @@ func ExampleEstimator_Self() {
 // Gradients of the queries are kept on disk with 8 bits for each element, and scored later.
 func ExampleEstimator_Score() {
 	n, train, query := line()
-	e, err := influence.New(n, train, influence.Options{Preconditioner: influence.KFAC, Damping: influence.Damping{Absolute: true}})
+	e, err := influence.New(n, train, influence.Options{Preconditioner: influence.KFAC, Damping: influence.Damping{Scale: influence.Absolute}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -134,4 +134,14 @@ func ExampleRidge() {
 	}
 	fmt.Printf("%.2f, without the third %.2f\n", r.Theta, r.Without(2))
 	// Output: [1.00], without the third [1.33]
+}
+
+func ExampleScales() {
+	for _, s := range influence.Scales() {
+		fmt.Println(s)
+	}
+	// Output:
+	// weighted
+	// module
+	// absolute
 }

@@ -99,7 +99,7 @@ func TestGoldenRidge(t *testing.T) {
 	nearAll(t, "theta", ridge.Theta, g.Theta, 1e-9)
 	n, train, queries := regression(ridge.Theta, x, g.Y, dense.Wrap(1, len(g.Xq), g.Xq), []float64{g.Yq})
 	for _, kind := range []Preconditioner{KFAC, EKFAC} {
-		e, err := New(n, train, Options{Preconditioner: kind, Damping: Damping{Absolute: true, Value: 2 * g.Lam}}) // the loss here is twice that of the file
+		e, err := New(n, train, Options{Preconditioner: kind, Damping: Damping{Scale: Absolute, Value: 2 * g.Lam}}) // the loss here is twice that of the file
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestLeaveOneOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, train, queries := regression(ridge.Theta, x, y, xq, yq)
-	e, err := New(n, train, Options{Preconditioner: KFAC, Damping: Damping{Absolute: true, Value: 2 * lambda}})
+	e, err := New(n, train, Options{Preconditioner: KFAC, Damping: Damping{Scale: Absolute, Value: 2 * lambda}})
 	if err != nil {
 		t.Fatal(err)
 	}

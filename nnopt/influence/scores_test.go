@@ -2,6 +2,7 @@ package influence
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 
 const damping = 0.05
 
-var absolute = Damping{Absolute: true, Value: damping}
+var absolute = Damping{Scale: Absolute, Value: damping}
 
 func pairwise(t *testing.T, e *Estimator[float64], queries, train Side[float64], o ScoreOptions) *Scores {
 	t.Helper()
@@ -182,12 +183,12 @@ func TestSelf(t *testing.T) {
 // TestModulesAddUp: the scores of modules add up to those of the network, and are those of an estimator of the module alone.
 func TestModulesAddUp(t *testing.T) {
 	for _, m := range models() {
-		e := m.estimator(t, Options{})
+		e := m.estimator(t, Options{Damping: absolute})
 		s := pairwise(t, e, lossOf(m.queries()), Side[float64]{Examples: m.train()}, ScoreOptions{PerModule: true})
 		sum := dense.New[float64](s.Values.Rows, s.Values.Cols)
 		for k, name := range s.Modules {
 			dense.Axpy(1, s.ByModule[k].Data, sum.Data)
-			alone := m.estimator(t, Options{Modules: []string{name}})
+			alone := m.estimator(t, Options{Damping: absolute, Modules: []string{name}})
 			one := pairwise(t, alone, lossOf(m.queries()), Side[float64]{Examples: m.train()}, ScoreOptions{})
 			nearMatrix(t, m.name+" "+name, one.Values, s.ByModule[k], 1e-12)
 		}
@@ -295,11 +296,57 @@ func TestDampingLimit(t *testing.T) {
 	side := Side[float64]{Examples: m.train()}
 	want := pairwise(t, m.estimator(t, Options{Preconditioner: Identity}), lossOf(m.queries()), side, ScoreOptions{}).Values
 	for _, kind := range []Preconditioner{Diagonal, KFAC, EKFAC} {
-		s := pairwise(t, m.estimator(t, Options{Preconditioner: kind, Damping: Damping{Absolute: true, Value: 1e9}}), lossOf(m.queries()), side, ScoreOptions{})
+		s := pairwise(t, m.estimator(t, Options{Preconditioner: kind, Damping: Damping{Scale: Absolute, Value: 1e9}}), lossOf(m.queries()), side, ScoreOptions{})
 		for i := range s.Values.Data {
 			s.Values.Data[i] *= 1e9
 		}
 		nearMatrix(t, string(kind), s.Values, want, 1e-8)
+	}
+}
+
+// TestDampingScales: the default is 0.003 of the weighted mean of all eigenvalues, which more directions without curvature leave as it is; that of a module
+// is 0.1 of its mean.
+func TestDampingScales(t *testing.T) {
+	a, b := dense.Wrap(1, 3, []float64{4, 2, 0}), dense.Wrap(2, 1, []float64{1, 3})
+	wide := dense.Wrap(1, 6, []float64{4, 0, 0, 0, 2, 0})
+	const weighted = (16 + 4 + 1 + 9) / 10.0
+	for _, c := range []struct {
+		d    Damping
+		all  []Matrix[float64]
+		want [2]float64
+	}{
+		{Damping{}, []Matrix[float64]{a, b}, [2]float64{0.003 * weighted, 0.003 * weighted}},
+		{Damping{Scale: Weighted, Value: 2}, []Matrix[float64]{wide, b}, [2]float64{2 * weighted, 2 * weighted}},
+		{Damping{Scale: ByModule}, []Matrix[float64]{a, b}, [2]float64{0.2, 0.2}},
+		{Damping{Scale: ByModule, Value: 1}, []Matrix[float64]{wide, b}, [2]float64{1, 2}},
+		{Damping{Scale: Absolute}, []Matrix[float64]{a, b}, [2]float64{}},
+		{Damping{Scale: Absolute, Value: 5}, []Matrix[float64]{a, b}, [2]float64{5, 5}},
+		{Damping{}, []Matrix[float64]{dense.New[float64](1, 2), dense.New[float64](1, 1)}, [2]float64{}},
+	} {
+		for k, v := range c.d.of(c.all) {
+			near(t, fmt.Sprint(c.d), v, c.want[k], 1e-15)
+		}
+	}
+}
+
+// TestFactorPartitions: modules whose factors are collected some at a time, and a choice of them, have the curvature that they have all at once.
+func TestFactorPartitions(t *testing.T) {
+	for _, m := range models() {
+		for _, kind := range []Preconditioner{KFAC, EKFAC} {
+			o := Options{Preconditioner: kind, Damping: absolute}
+			side := Side[float64]{Examples: m.train()}
+			want := pairwise(t, m.estimator(t, o), lossOf(m.queries()), side, ScoreOptions{PerModule: true})
+			for o.ModuleCount = 1; o.ModuleCount <= 2; o.ModuleCount++ {
+				s := pairwise(t, m.estimator(t, o), lossOf(m.queries()), side, ScoreOptions{PerModule: true})
+				for k := range want.ByModule {
+					nearMatrix(t, m.name, s.ByModule[k], want.ByModule[k], 0)
+				}
+			}
+			last := len(want.Modules) - 1
+			o.Modules = want.Modules[last:]
+			s := pairwise(t, m.estimator(t, o), lossOf(m.queries()), side, ScoreOptions{})
+			nearMatrix(t, m.name, s.Values, want.ByModule[last], 0)
+		}
 	}
 }
 

@@ -11,22 +11,23 @@
 // A network that is linear around its parameters has normal outputs with covariance J P^-1 J^T. Predict computes it without forming J where layers have
 // statistics: the derivative of an output in a weight matrix is a sum of g x^T over positions, in the eigenbases of the structure.
 //
-// Train alternates epochs of any optimizer of nnopt with moves of the hyperparameters along the slopes of the evidence.
+// Train alternates epochs of any optimizer of nnopt with moves of the hyperparameters along the slopes of the evidence. TrainBest compares the evidences of
+// networks that were trained with different priors.
 //
 // Two choices differ from laplace-torch. Update adds the sums that the factors are made of, so that Kronecker posteriors of data that come in parts are those
 // of all data at once, where averaging factors is approximate. And Train weighs its prior term by R/s, which for temperatures other than 1 is the
 // reciprocal of laplace-torch's factor: only so is the end of training a maximum of the density that the evidence is about.
 //
 // Limits: the examples of a batch must be independent for predictions (no graphs); covariances between positions of an example are not computed; Full is for at
-// most 10,000 parameters. Averaged patches of convolutions (i-2) are averages of the patches that the forward pass has laid out anyway.
+// most 10,000 parameters.
 //
 // What arXiv:2311.00636 and laplace-torch offer, and the tests that show it here:
 //
 //	i-1   expand or reduce by layer                          TestAgainstDense, TestExactnessLadder (nnopt/curvature)
-//	i-2   averaged patches of convolutions                   TestConvolutionOptions (nnopt/curvature)
+//	i-2   averaged patches of convolutions                   TestAveragedPatches (nnopt/curvature), TestPatchSums (nnopt/net)
 //	i-3   full, diagonal, Kronecker, last layer, subnetwork  TestAgainstDense, TestLastLayerIsFullWithTheRestFrozen
 //	i-4   evidence with slopes                               TestGoldenEvidence, TestSlopes, TestMacKayFixedPoint
-//	i-5   training by evidence                               TestTrain, TestTrainFindsTheMode, TestEvidenceFindsThePrior
+//	i-5   training by evidence                               TestTrain, TestTrainFindsTheMode, TestEvidenceFindsThePrior, TestTrainBest
 //	i-6   one prior precision, by layer, by weight           TestSlopes, TestGroupsHaveMoreEvidence
 //	i-7   noise and temperature                              TestMacKayFixedPoint, TestSlopes, TestTemperatureZero
 //	i-8   probit, sampled, Laplace bridge, weights           TestLinks, TestBridgeInvertsDirichlet, TestPredictWeights

@@ -174,6 +174,32 @@ func ExampleTrain() {
 	// Output: slope 1.998, prior precision 0.25, noise 0.14
 }
 
+func ExampleTrainBest() {
+	_, b := line()
+	fresh := func() *net.Net[float64] {
+		n, _ := line()
+		n.Blocks()[0].Value[0] = 0
+		return n
+	}
+	n, _, all, err := laplace.TrainBest(fresh, one(b), [][]float64{{0.01}, {0.3}, {100}}, laplace.OnlineOptions[float64]{
+		Options: laplace.Options{Hyper: laplace.Hyper{Noise: 0.14}},
+		Optimizer: func() (nnopt.Optimizer[float64], error) {
+			return nnopt.NewSGD[float64](nnopt.SGD{Settings: nnopt.Settings{LR: 0.1}})
+		},
+		Epochs: 200,
+	})
+	check(err)
+	for _, c := range all {
+		fmt.Printf("prior precision %g: log evidence %.2f\n", c.Prior[0], c.Evidence)
+	}
+	fmt.Printf("slope %.3f\n", n.Blocks()[0].Value[0])
+	// Output:
+	// prior precision 0.01: log evidence -2.53
+	// prior precision 0.3: log evidence -1.41
+	// prior precision 100: log evidence -148.80
+	// slope 1.998
+}
+
 func ExampleStructures() {
 	fmt.Println(laplace.Structures(), laplace.Links())
 	// Output: [kronecker diagonal full] [probit bridge bridge-norm mc map]

@@ -23,6 +23,7 @@ type OnlineOptions[T nnopt.Float] struct {
 	Steps     int     // of Adam in their logarithms each time; default 10
 	LR        float64 // of Adam; default 0.1
 	Scalar    bool    // one prior precision for all parameters
+	FixPrior  bool    // the prior stays
 	FixNoise  bool    // the noise of regression stays
 	// Final keeps the last measured parameters instead of those with the best evidence. Away from a minimum of the loss the evidence may be high for
 	// parameters that are not trained yet.
@@ -184,8 +185,12 @@ func (t *trainer[T]) measure(e *OnlineEpoch) error {
 	if err := t.p.Refit(t.data); err != nil {
 		return err
 	}
-	o := TuneOptions{Noise: t.p.likelihood == Regression && !t.o.FixNoise}
-	course, err := t.p.climb(t.a, o, orDefault(t.o.Steps, 10))
+	o := TuneOptions{FixPrior: t.o.FixPrior, Noise: t.p.likelihood == Regression && !t.o.FixNoise}
+	steps := orDefault(t.o.Steps, 10)
+	if o.FixPrior && !o.Noise {
+		steps = 0
+	}
+	course, err := t.p.climb(t.a, o, steps)
 	if err != nil {
 		return err
 	}

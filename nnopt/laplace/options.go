@@ -74,6 +74,8 @@ func (o *Options) Validate() error {
 	}
 	kron := o.structure() == Kronecker
 	switch {
+	case o.Curvature.Only != nil:
+		return optionError("only", "is not a choice of parameters; use Blocks, Indices or LastLayer")
 	case (o.Corrected || o.Damped) && !kron:
 		return optionError("structure", "must be kronecker for corrected or damped, not %q", o.Structure)
 	case o.Corrected && o.Damped:

@@ -187,7 +187,7 @@ func adam() (nnopt.Optimizer[float64], error) {
 
 // accuracyAt trains with a prior that stays and returns the accuracy on the validation data.
 func accuracyAt(t *testing.T, prior float64, train, valid *net.Batch[float64]) float64 {
-	o := OnlineOptions[float64]{Options: Options{Structure: Diagonal, Hyper: Hyper{Prior: []float64{prior}}}, Optimizer: adam, Epochs: 100, BurnIn: 99, Steps: 1, LR: 1e-12, Scalar: true}
+	o := OnlineOptions[float64]{Options: Options{Structure: Diagonal, Hyper: Hyper{Prior: []float64{prior}}}, Optimizer: adam, Epochs: 100, BurnIn: 99, FixPrior: true}
 	trained, err := Train(digitNet(), slices.Values([]*net.Batch[float64]{train}), o)
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +227,64 @@ func TestEvidenceFindsThePrior(t *testing.T) {
 		if accuracies[k] > best-0.01 {
 			t.Errorf("precision %v is as good as any: the test shows nothing", grid[k])
 		}
+	}
+}
+
+// TestTrainBest: of trainings with priors that stay the one with the most evidence is kept, with the network that it belongs to, and its accuracy on other
+// data is within 1 % of the best of them.
+func TestTrainBest(t *testing.T) {
+	train, valid := digits(400, 1), slices.Values([]*net.Batch[float64]{digits(2000, 2)})
+	data := slices.Values([]*net.Batch[float64]{train})
+	o := OnlineOptions[float64]{Options: Options{Structure: Diagonal}, Optimizer: adam, Epochs: 60}
+	accuracy := func(trained *Trained[float64]) float64 {
+		s, err := trained.Posterior.Score(valid, Scoring{Link: Plugin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Accuracy
+	}
+	var evidence []float64
+	var most float64
+	priors := [][]float64{{0.01}, {2}, {10}, {-1}, {3, 20}, {500}}
+	for _, prior := range priors {
+		fixed := o
+		fixed.Prior, fixed.FixPrior, fixed.Final, fixed.BurnIn = prior, true, true, 59
+		trained, err := Train(digitNet(), data, fixed)
+		if err != nil {
+			evidence = append(evidence, math.NaN())
+			continue
+		}
+		evidence = append(evidence, trained.Evidence)
+		most = max(most, accuracy(trained))
+	}
+	n, trained, all, err := TrainBest(digitNet, data, priors, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	best := 0
+	for k, c := range all {
+		if failed := c.Err != nil; failed != (k == 3) || !failed && c.Evidence != evidence[k] {
+			t.Errorf("prior %v: %+v, want the evidence %v", priors[k], c, evidence[k])
+		}
+		if c.Evidence > all[best].Evidence {
+			best = k
+		}
+	}
+	if best == 0 || best == len(all)-1 || trained.Evidence != all[best].Evidence || !slices.Equal(trained.Posterior.Hyper().Prior, priors[best]) {
+		t.Errorf("%v with evidence %v is kept of %+v", trained.Posterior.Hyper().Prior, trained.Evidence, all)
+	}
+	if n != trained.Posterior.net {
+		t.Error("the network is not that of the posterior")
+	}
+	if a := accuracy(trained); a < most-0.01 {
+		t.Errorf("accuracy %v, the best is %v", a, most)
+	}
+	var option *OptionError
+	if _, _, _, err := TrainBest(digitNet, data, [][]float64{{-1}, {-2}}, o); !errors.As(err, &option) {
+		t.Errorf("no training succeeds: %v", err)
+	}
+	if _, _, _, err := TrainBest(digitNet, data, nil, o); !errors.As(err, &option) {
+		t.Errorf("no priors: %v", err)
 	}
 }
 

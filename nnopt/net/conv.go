@@ -60,8 +60,11 @@ type Conv2d[T Float] struct {
 	o                   ConvOptions
 	window              engine.Window
 	outHeight, outWidth int
+	x                   Matrix[T]
 	patches, g          Dual[T]
 	y, gx, gp, columns  buffer[T]
+	line                []T             // of pixels, a sum
+	sums                func(Matrix[T]) // sumPatches
 }
 
 // NewConv2d returns a layer with random weights and a bias of zero.
@@ -76,6 +79,7 @@ func NewConv2d[T Float](r *rand.Rand, o ConvOptions) *Conv2d[T] {
 	if o.In < 1 || o.In%o.Groups != 0 || o.Out%o.Groups != 0 || c.outHeight < 1 || c.outWidth < 1 {
 		fail("convolution with impossible sizes: %+v", o)
 	}
+	c.sums = c.sumPatches
 	fan := o.Kernel * o.KernelWidth * o.In / o.Groups
 	c.Weight = newParam[T](o.Out, fan).gaussian(r, o.Gain/math.Sqrt(float64(fan)))
 	if !o.NoBias {
@@ -101,6 +105,7 @@ func (c *Conv2d[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if x.V.Rows != p.N*c.o.Height*c.o.Width || x.V.Cols != c.o.In || x.V.Stride != x.V.Cols {
 		fail("convolution of %d x %d for %d images of %d x %d with %d channels", x.V.Rows, x.V.Cols, p.N, c.o.Height, c.o.Width, c.o.In)
 	}
+	c.x = x.V
 	rows := p.N * c.outHeight * c.outWidth
 	y := c.y.take(p, rows, c.o.Out)
 	c.patches = c.columns.take(p, rows, c.o.Groups*c.Weight.Value.V.Cols)
@@ -178,7 +183,9 @@ func split[T Float](m Matrix[T], rows int) engine.Batch[T] {
 func (c *Conv2d[T]) blocks() nnopt.Layer { return blocksOf(c.Weight, c.Bias) }
 
 func (c *Conv2d[T]) stats(p *Pass[T]) nnopt.Stats[T] {
-	return statsOf(p, c.Weight, c.Bias, c.patches.V, c.g.V)
+	s := statsOf(p, c.Weight, c.Bias, c.patches.V, c.g.V)
+	s.Sums = c.sums
+	return s
 }
 
 func convEntries() []Entry {

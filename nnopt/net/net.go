@@ -31,6 +31,7 @@ type Net[T Float] struct {
 	g      buffer[T]
 	out    Matrix[T]
 	drawn  Target[T] // of SampledGradient
+	terms  float64   // of the loss behind the last pass back, 0 if that was no loss (nnopt.Stats.Terms)
 }
 
 // New returns the network of a layer and a loss and names its parameters. seed selects the masks of dropout.
@@ -96,6 +97,7 @@ func (n *Net[T]) forward(b *Batch[T], train, tangent bool) Dual[T] {
 func (n *Net[T]) Outputs() Matrix[T] { return n.out }
 
 func (n *Net[T]) backward(g Dual[T]) {
+	n.terms = 0
 	e := n.pass.engine()
 	for _, p := range n.params {
 		e.Blend(0, nil, 0, nil, p.Grad.V.Data)
@@ -121,6 +123,7 @@ func (n *Net[T]) Gradient(b *Batch[T]) float64 {
 	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
 	loss := n.Loss.Evaluate(out, &b.Target, g)
 	n.backward(g)
+	n.terms = 1 / n.Loss.Factor(out.V, &b.Target)
 	return loss
 }
 
@@ -172,6 +175,7 @@ func (n *Net[T]) SampledGradient(b *Batch[T], r *rand.Rand) {
 	}
 	n.Loss.Evaluate(out, &n.drawn, g)
 	n.backward(g)
+	n.terms = 1 / n.Loss.Factor(out.V, &n.drawn)
 }
 
 // Layers lists the layers that Stats reports, in its order.
@@ -188,7 +192,7 @@ func (n *Net[T]) Linearize(b *Batch[T]) Matrix[T] { return n.forward(b, true, fa
 // PullStreams is PullBack for Stats alone: it leaves out what only the gradients of weight matrices need, about a third of a gradient. The gradients
 // of the blocks are unspecified.
 func (n *Net[T]) PullStreams(u Matrix[T]) {
-	n.pass.Tangent, n.pass.Streams = false, true
+	n.pass.Tangent, n.pass.Streams, n.terms = false, true, 0
 	n.Root.Backward(&n.pass, Dual[T]{V: u}, false)
 	n.pass.Streams = false
 }
@@ -213,7 +217,9 @@ func (n *Net[T]) Unobserved() (names []string) {
 // Stats appends to dst what the layers with weight matrices saw in the last Gradient, HVP, PullBack or PullStreams.
 func (n *Net[T]) Stats(dst []nnopt.Stats[T]) []nnopt.Stats[T] {
 	for _, o := range n.seen {
-		dst = append(dst, o.stats(&n.pass))
+		s := o.stats(&n.pass)
+		s.Terms = n.terms
+		dst = append(dst, s)
 	}
 	return dst
 }

@@ -17,8 +17,3 @@ func (o *objective[T]) Loss() float64 {
 
 // CurvatureTo implements nnopt.Objective.
 func (o *objective[T]) CurvatureTo(dst, v []T) { o.net.GGNVP(o.batch, v, dst) }
-
-// Terms implements nnopt.Objective; it refers to the outputs of the last pass.
-func (o *objective[T]) Terms() float64 {
-	return 1 / o.net.Loss.Factor(o.net.Outputs(), &o.batch.Target)
-}

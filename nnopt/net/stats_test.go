@@ -54,3 +54,42 @@ func TestSampledGradient(t *testing.T) {
 		}
 	}
 }
+
+// TestStatsTerms: Terms times the second moments of an averaged loss is R times those of its terms, which the pass of the summed loss has, also where
+// rows do not count; a pass that starts from no loss says nothing.
+func TestStatsTerms(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 1))
+	const examples, positions = 3, 4
+	layer := NewLinear[float64](r, 2, 3, LinearOptions{})
+	b := &Batch[float64]{X: dense.New[float64](examples*positions, 2), N: examples, Target: Target[float64]{Classes: make([]int32, examples*positions)}}
+	for i := range b.X.Data {
+		b.X.Data[i] = r.NormFloat64()
+	}
+	for i := range b.Target.Classes {
+		b.Target.Classes[i] = int32(i%4) - 1
+	}
+	const counted = 9
+	second := func(sum bool) (moment dense.Matrix[float64]) {
+		n := New[float64](layer, &CrossEntropy[float64]{Sum: sum}, 1)
+		n.Gradient(b)
+		s := n.Stats(nil)[0]
+		want := 1.0
+		if !sum {
+			want = counted
+		}
+		if near(t, "terms", s.Terms, want, 1e-12); s.Reps != positions {
+			t.Errorf("%d positions", s.Reps)
+		}
+		moment = dense.New[float64](3, 3)
+		dense.Gemm(dense.Transposed, dense.NoTrans, s.Terms, s.Out, s.Out, 0, moment)
+		n.SampledGradient(b, r)
+		near(t, "terms of a sampled pass", n.Stats(nil)[0].Terms, want, 1e-12)
+		n.PullBack(n.Outputs())
+		near(t, "terms of a pulled vector", n.Stats(nil)[0].Terms, 0, 0)
+		return moment
+	}
+	mean, sum := second(false), second(true)
+	for i, v := range sum.Data {
+		near(t, "second moment", mean.Data[i], v/counted, 1e-12)
+	}
+}

@@ -406,3 +406,32 @@ func writeNPZ(t *testing.T, path string, arrays map[string]dense.Matrix[float64]
 		t.Fatal(err)
 	}
 }
+
+// TestLossAverage: SINGD and IKFAC get to know that the loss of the transformer is averaged over the positions of a window and that of the digits over
+// examples: their run is bit for bit the one that is told so, and not the one that is told otherwise.
+func TestLossAverage(t *testing.T) {
+	for _, c := range [][3]string{{"char-transformer", "singd", "positions"}, {"mnist-mlp", "ikfac", "batch"}} {
+		values := func(settings string) (all []float32) {
+			r, err := begin(Options{Workload: c[0], Optimizer: c[1], Batch: 4, LR: 0.05, Seed: 1, Settings: json.RawMessage(settings)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := r.advance(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, b := range r.blocks {
+				all = append(all, b.Value...)
+			}
+			return all
+		}
+		told := values(`{"interval":1,"beta1":0.2}`)
+		if !slices.Equal(told, values(`{"interval":1,"beta1":0.2,"average":"`+c[2]+`"}`)) {
+			t.Errorf("%s on %s takes other steps when told that the loss is averaged over %s", c[1], c[0], c[2])
+		}
+		if slices.Equal(told, values(`{"interval":1,"beta1":0.2,"average":"sum"}`)) {
+			t.Errorf("%s on %s does not see what the loss is averaged over", c[1], c[0])
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/spdopt/spdopt/internal/cputime"
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold/problem"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -34,6 +36,7 @@ type Entry struct {
 	Kappa                 float64
 	Count                 int     // matrices or samples
 	CPU                   float64 // processor seconds of the process, the least of the repeats
+	Product               float64 // processor seconds of one product of n x n matrices in the same run
 	Converged             bool
 	Reason                string
 	Iterations            int
@@ -89,6 +92,10 @@ func Run(ctx context.Context, c Config, report func(Entry)) ([]Entry, error) {
 		return nil, err
 	}
 	var all []Entry
+	product := map[int]float64{}
+	for _, n := range c.Sizes {
+		product[n] = productTime(n)
+	}
 	for _, name := range c.Problems {
 		p, err := problem.ByName(name)
 		if err != nil {
@@ -107,7 +114,7 @@ func Run(ctx context.Context, c Config, report func(Entry)) ([]Entry, error) {
 					}
 					o.Method = method
 					e := measure(ctx, p, d, o, &c)
-					e.N, e.Kappa = n, kappa
+					e.N, e.Kappa, e.Product = n, kappa, product[n]
 					all = append(all, e)
 					if report != nil {
 						report(e)
@@ -143,6 +150,36 @@ func measure(ctx context.Context, p problem.Problem, d problem.Data, o problem.O
 		}
 	}
 	return e
+}
+
+// PerIteration returns the time of an iteration, everything else of the run included, in products of n x n matrices; for a problem that is a sum over
+// matrices, for each of them. It is 0 where the method does not iterate.
+func (e *Entry) PerIteration() float64 {
+	if e.Iterations == 0 || e.Product == 0 {
+		return 0
+	}
+	t := e.CPU / e.Product / float64(e.Iterations)
+	if recipes[e.Problem].sum {
+		t /= float64(e.Count)
+	}
+	return t
+}
+
+// productTime returns the processor seconds of one product of n x n matrices, the least of a few.
+func productTime(n int) float64 {
+	s := gallery.NewStream(uint64(n))
+	a, b, c := s.Normals(n, n), s.Normals(n, n), dense.New[float64](n, n)
+	calls := 1 + int(2e7/float64(n)/float64(n)/float64(n))
+	least := math.Inf(1)
+	for range 5 {
+		before, _ := cputime.Seconds()
+		for range calls {
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, a, b, 0, c)
+		}
+		after, _ := cputime.Seconds()
+		least = min(least, (after-before)/float64(calls))
+	}
+	return least
 }
 
 // Names returns the problems that have a recipe, in the order of the registry.

@@ -14,6 +14,7 @@ import (
 type recipe struct {
 	largest int  // n that it is meant for
 	plain   bool // the data do not depend on the condition
+	sum     bool // the cost is a sum over the matrices
 	make    func(n int, kappa float64) (problem.Data, problem.Options)
 }
 
@@ -27,22 +28,27 @@ func plain(r recipe) recipe {
 	return r
 }
 
+func sum(r recipe) recipe {
+	r.sum = true
+	return r
+}
+
 // recipes has one entry for every problem of the registry.
 var recipes = map[string]recipe{
-	"mean":                only(200, matrices(20)),
-	"median":              only(200, matrices(20)),
-	"barycenter":          only(200, matrices(20)),
+	"mean":                sum(only(1000, many)),
+	"median":              sum(only(1000, many)),
+	"barycenter":          sum(only(1000, many)),
 	"logdet":              only(1000, func(n int, kappa float64) problem.Data { return stack(gallery.LogDet(n, kappa)) }),
 	"tyler":               only(1000, samples),
-	"student":             only(500, samples),
-	"huber":               only(500, samples),
+	"student":             only(1000, samples),
+	"huber":               only(1000, samples),
 	"shrinkage":           only(1000, samples),
-	"glasso":              {200, true, lasso},
-	"nearest-correlation": plain(only(500, indefinite)),
+	"glasso":              plain(recipe{largest: 200, make: lasso}),
+	"nearest-correlation": plain(only(1000, indefinite)),
 	"nearest-spd":         plain(only(1000, indefinite)),
-	"nearness":            only(500, nearness),
-	"lyapunov":            only(500, matrices(2)),
-	"riccati":             only(500, matrices(2)),
+	"nearness":            only(1000, nearness),
+	"lyapunov":            only(1000, matrices(2)),
+	"riccati":             only(1000, matrices(2)),
 	"kron-mle":            plain(only(100, trials)),
 	"mve":                 only(100, points),
 	"dopt":                only(100, points),
@@ -50,7 +56,7 @@ var recipes = map[string]recipe{
 	"gmm":                 only(50, clouds),
 	"metric-learning":     only(100, labelled),
 	"procrustes":          only(100, turned),
-	"classify":            only(100, classes),
+	"classify":            sum(only(100, classes)),
 }
 
 func symmetric(m dense.Matrix[float64]) *mat.SymDense { return mat.NewSymDense(m.Rows, m.Data) }
@@ -70,6 +76,14 @@ func matrices(count int) func(n int, kappa float64) problem.Data {
 	return func(n int, kappa float64) problem.Data {
 		return stack(gallery.KarcherScatter(gallery.MeanSeed, n, count, kappa)...)
 	}
+}
+
+// many are 20 of them, or 4 beyond n = 200.
+func many(n int, kappa float64) problem.Data {
+	if n > 200 {
+		return matrices(4)(n, kappa)
+	}
+	return matrices(20)(n, kappa)
 }
 
 // samples are 4 n of a multivariate t distribution.

@@ -223,8 +223,9 @@ func nextK(label string) {
 func main() {
 	ConstraintExpr("amd64")
 	for _, double := range []bool{true, false} {
-		kernel(avx512{double})
+		kernel(avx512{double: double})
 		kernel(avx2{double})
 	}
+	kernel(avx512{pairs: true})
 	Generate()
 }

@@ -18,6 +18,7 @@ func main() {
 	lanes.Each(angles)
 	lanes.Each(firstOrder)
 	lanes.Each(norms)
+	lanes.Each(weightedSquares)
 	lanes.Each(rayleigh)
 	Generate()
 }
@@ -253,6 +254,37 @@ func norms(l *lanes.Lanes) {
 	l.Rest("rest", n, sums, add)
 	l.StoreLow(l.SumLanes(abs), at(dst))
 	l.StoreLow(l.SumLanes(squares), Mem{Base: dst, Disp: l.Size()})
+	end()
+}
+
+func weightedSquares(l *lanes.Lanes) {
+	l.Text("weightedSquares", "n uintptr, x, w, dst *byte", "sets dst[0] to the sum of x^2 and dst[1] to the sum of (x w)^2.")
+	n, x, w, dst := pointer("n"), pointer("x"), pointer("w"), pointer("dst")
+	sums := 128 / l.Bytes()
+	var plain, weighted []reg.VecVirtual
+	for range sums {
+		plain, weighted = append(plain, l.Zero()), append(weighted, l.Zero())
+	}
+	add := func(s int) {
+		v := l.Load(Mem{Base: x, Disp: s * l.Bytes()})
+		l.FMA(v, v, plain[s])
+		u := l.Mul(v, l.Load(Mem{Base: w, Disp: s * l.Bytes()}))
+		l.FMA(u, u, weighted[s])
+	}
+	Label("block")
+	CMPQ(n, U8(sums*l.Count()))
+	JLT(LabelRef("rest"))
+	for s := range sums {
+		add(s)
+	}
+	SUBQ(U8(sums*l.Count()), n)
+	ADDQ(Imm(128), x)
+	ADDQ(Imm(128), w)
+	JMP(LabelRef("block"))
+	Label("rest")
+	l.Rest("rest", n, sums, add)
+	l.StoreLow(l.SumLanes(plain), at(dst))
+	l.StoreLow(l.SumLanes(weighted), Mem{Base: dst, Disp: l.Size()})
 	end()
 }
 

@@ -1,0 +1,163 @@
+package manifold
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
+
+// PowerMean returns the power mean of order p in [-1, 1] of SPD matrices, the solution of X = sum w_k X #_p A_k with X #_p A the point at time p on
+// the geodesic from X to A: 1 is the arithmetic, -1 the harmonic mean, and 0, the limit, the Karcher mean. It grows with p in the order of
+// symmetric matrices. nil weights are equal; Start must be nil or a *Frame. In whitened coordinates the equation says that H = sum w_k (F^-1 A_k F^-T)^p is
+// I; a step is F exp(log H/(2p)), exact where the matrices commute. It is shortened when the residual does not fall. One eigendecomposition for each matrix and
+// iteration. Source: Lim and Palfia, J. Funct. Anal. 262 (2012) 1498-1514; Congedo, Barachant and Koopaei, IEEE Trans. Signal Process. 65 (2017)
+// 2211-2220.
+func PowerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) (*mat.SymDense, error) {
+	if !(p >= -1 && p <= 1) {
+		return nil, fmt.Errorf("manifold: the order of the power mean is %v, want a number from -1 to 1", p)
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	w, heaviest, err := normalisedWeights(len(ms), weights)
+	if err != nil {
+		return nil, err
+	}
+	frames, err := framesOf(ms)
+	if err != nil {
+		return nil, err
+	}
+	n := frames[0].Dim()
+	if p == 0 {
+		points := make([]Point, len(frames))
+		for k, f := range frames {
+			points[k] = f
+		}
+		x, _, err := Mean(affine(n), points, weights, o)
+		if err != nil {
+			return nil, err
+		}
+		return x.(*Frame).Sym(), nil
+	}
+	s := &powerIteration{frames: frames, w: w, p: p, x: frames[heaviest], h: dense.New[float64](n, n), values: make([]float64, n),
+		work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}}
+	if o.Start != nil {
+		s.x = asFrame(o.Start, n)
+	}
+	if err := s.run(o.withDefaults()); err != nil {
+		return nil, err
+	}
+	return s.x.Sym(), nil
+}
+
+// powerIteration is the state of PowerMean.
+type powerIteration struct {
+	frames []*Frame
+	w      []float64
+	p      float64
+	x      *Frame
+	h      dense.Matrix[float64] // log H/p
+	work   [2]dense.Matrix[float64]
+	values []float64
+	solver eigen.Solver
+}
+
+func (s *powerIteration) run(o MeanOptions) error {
+	m, next := affine(s.x.Dim()), IdentityFrame(s.x.Dim(), 1)
+	s.x = s.x.Clone().(*Frame)
+	last, length, limit := math.Inf(1), 1.0, 0.0
+	for k := 0; ; k++ {
+		spread, err := s.evaluate()
+		if err != nil {
+			return err
+		}
+		residual := math.Sqrt(dense.Dot(s.h.Data, s.h.Data))
+		limit = max(o.Tolerance*spread, 0x1p-48*float64(s.x.Dim()))
+		if residual <= limit {
+			return nil
+		}
+		if k == o.MaxIterations {
+			return &ConvergenceError{Report: MeanReport{Iterations: k, Residual: residual, Spread: spread}, Limit: limit}
+		}
+		if residual > 0.9*last {
+			length = max(length/2, 0x1p-10)
+		}
+		last = residual
+		dense.Scale(length, s.h.Data, s.h.Data)
+		if err := m.Exp(next, s.x, s.h.Data); err != nil {
+			return &ConvergenceError{Report: MeanReport{Iterations: k, Residual: residual, Spread: spread}, Limit: limit, Cause: err}
+		}
+		s.x, next = next, s.x
+	}
+}
+
+// evaluate sets h = log H/p and returns the root mean square distance of the data.
+func (s *powerIteration) evaluate() (float64, error) {
+	var square float64
+	s.h.Zero()
+	for k, f := range s.frames {
+		c := s.work[0]
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.x.inverse(), f.matrix(), 0, s.work[1])
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.work[1], s.work[1], 0, c)
+		dense.Mirror(c)
+		if err := s.decompose(c, fmt.Sprintf("matrix %d seen from the iterate", k)); err != nil {
+			return 0, err
+		}
+		for i, v := range s.values {
+			l := math.Log(v)
+			square += s.w[k] * l * l
+			s.values[i] = s.w[k] * math.Exp(s.p*l)
+		}
+		s.compose(c, s.h)
+	}
+	dense.Mirror(s.h)
+	if err := s.decompose(s.h, "the mean of the powers"); err != nil {
+		return 0, err
+	}
+	for i, v := range s.values {
+		s.values[i] = math.Log(v) / s.p
+	}
+	s.work[0].Copy(s.h)
+	s.h.Zero()
+	s.compose(s.work[0], s.h)
+	dense.Mirror(s.h)
+	return math.Sqrt(square), nil
+}
+
+// decompose overwrites c with its eigenvectors; the eigenvalues must be positive.
+func (s *powerIteration) decompose(c dense.Matrix[float64], what string) error {
+	if !s.solver.Sym(c, s.values) || !(s.values[0] > 0) {
+		return &PointError{What: what + " is not positive definite to rounding", Min: s.values[0], Max: s.values[len(s.values)-1]}
+	}
+	return nil
+}
+
+// compose adds q diag(values) q' to the upper triangle of dst.
+func (s *powerIteration) compose(q, dst dense.Matrix[float64]) {
+	for i := range q.Rows {
+		row := s.work[1].Row(i)
+		for j, v := range q.Row(i) {
+			row[j] = v * s.values[j]
+		}
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.work[1], q, 1, dst)
+}
+
+// KullbackMean returns the minimizer of sum w_k [D(X, A_k) + D(A_k, X)]/2, D the Kullback-Leibler divergence of zero-mean Gaussians: the geometric mean A # H
+// of the arithmetic and the harmonic mean of the matrices. nil weights are equal. Source: Moakher and Batchelor, in "Visualization and Processing of
+// Tensor Fields", Springer 2006, section 17.3.
+func KullbackMean(ms []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
+	a, err := PowerMean(ms, weights, 1, MeanOptions{})
+	if err != nil {
+		return nil, err
+	}
+	h, err := PowerMean(ms, weights, -1, MeanOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return Geodesic(a, h, 0.5)
+}

@@ -1,0 +1,309 @@
+package problem
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// reweighting solves for a scatter M-estimate, X = (1/N) sum w x x' with w = rho'(x' X^-1 x), in the logarithms of the N weights. They are all
+// that an iterate consists of, so that Anderson acceleration costs next to nothing. The plain step, to the weights that the present X asks for, never
+// raises the cost, because rho is concave (Hunter and Lange, Amer. Statist. 58 (2004) 30-37); an accelerated step that raises both the cost and the
+// gradient is taken back for a plain one. An iteration is one triangular solve with the samples and half a product of their size. The gradient is
+// estimated until it is small, then computed from the samples themselves.
+type reweighting struct {
+	x    dense.Matrix[float64] // samples as rows
+	loss loss
+	free bool // the cost does not depend on the scale of X
+	mon  *monitor
+	acc  *anderson
+
+	y     dense.Matrix[float64] // rows e^(shown/2) x' F^-T
+	shown []float64             // logarithms of the weights that y has
+	inv   dense.Matrix[float64] // F^-1, lower triangular
+	p     dense.Matrix[float64] // y'y/N
+	fresh bool                  // y was computed from x, not from the last y
+
+	logW     []float64 // of the present point
+	square   []float64 // w x' X^-1 x
+	q        []float64 // x' X^-1 x
+	residual []float64 // log rho'(q) - logW
+	share    []float64 // of a sample's own weight in its residual's change
+	logDet   float64   // log det X
+	cost     float64
+	estimate float64 // of the whitened gradient's norm
+
+	metric    float64 // the whitened gradient's norm times this is the norm in the metric
+	scale     float64 // of the gradient in the metric
+	ratio     float64 // of the last exact norm to its estimate
+	best      float64 // cost of the last point that was kept
+	here      float64 // estimate there
+	before    float64 // and at the one before, 0 for none
+	curvature float64 // smallest curvature seen along a step, 1 before the first
+}
+
+// maxShare bounds the over-relaxation of a sample's weight by 1/(1-maxShare).
+const maxShare = 0.9
+
+// maxExtrapolation bounds the change of a weight's logarithm in an accelerated step.
+const maxExtrapolation = 10
+
+// triangleStrip is the number of columns of F^-1 that are solved for at once, without the rows above them.
+const triangleStrip = 64
+
+// newReweighting prepares a run; y is space of the size of x.
+func newReweighting(x, y dense.Matrix[float64], l loss, m *manifold.Affine, o *Options) *reweighting {
+	N, n := x.Rows, x.Cols
+	w := &reweighting{x: x, y: y, loss: l, mon: newMonitor(&o.Solver, n*n), acc: newAnderson(N), inv: dense.New[float64](n, n),
+		p: dense.New[float64](n, n), metric: math.Sqrt(m.Kappa()), scale: math.Sqrt(m.Kappa() * float64(n)), ratio: 1, curvature: 1}
+	for _, s := range []*[]float64{&w.shown, &w.logW, &w.square, &w.q, &w.residual, &w.share} {
+		*s = make([]float64, N)
+	}
+	return w
+}
+
+// startAt evaluates the frame, whose F^-1 is lower triangular, and leaves in p what the samples look like from there.
+func (w *reweighting) startAt(f *manifold.Frame) {
+	w.inv.Copy(view(f.Inverse()))
+	w.logDet = f.LogDet()
+	w.refresh()
+	w.measure()
+	w.toPlain()
+	w.gram()
+	w.estimate = w.gradient()
+}
+
+// run iterates until the criteria say so. missing words the failure of a matrix to be positive definite.
+func (w *reweighting) run(missing func(what string) error) (*solve.Result, error) {
+	o := w.mon.o
+	target := o.Tolerance * max(w.scale, o.AbsoluteTolerance/o.Tolerance)
+	norm, exact := w.metric*w.estimate, true
+	if norm-norm != 0 || w.cost-w.cost != 0 {
+		return nil, fmt.Errorf("cost %v and gradient norm %v at the start; both must be finite", w.cost, norm)
+	}
+	for {
+		w.before, w.here, w.best = w.here, w.estimate, w.cost
+		if w.mon.done(nil, w.cost, norm, w.scale) {
+			if !exact {
+				norm = w.verify()
+			}
+			return w.result(norm, missing)
+		}
+		plain := w.mon.status.Iteration == 0 || w.here*w.metric > w.scale
+		if !plain {
+			w.accelerate()
+		} else if w.mon.status.Iteration > 0 {
+			w.acc.forget()
+			w.toPlain()
+			w.gram()
+		}
+		if err := w.move(plain, target, missing); err != nil {
+			return nil, err
+		}
+		norm, exact = w.metric*w.ratio*w.estimate, false
+		if norm <= target {
+			norm, exact = w.verify(), true
+		}
+		w.mon.step(w.metric * w.here)
+	}
+}
+
+// move goes to the point of the weights shown, or to that of the plain step if it proves better.
+func (w *reweighting) move(plain bool, target float64, missing func(what string) error) error {
+	for {
+		w.mon.status.Evaluations++
+		ok := w.advance(w.metric*w.here*w.here <= target*w.before)
+		if ok && (plain || w.estimate <= w.here || w.cost <= w.best) {
+			return nil
+		}
+		if plain {
+			return missing("a sample covariance seen from the iterate is singular")
+		}
+		plain = true
+		copy(w.logW, w.acc.x)
+		copy(w.residual, w.acc.r)
+		w.acc.forget()
+		w.refresh()
+		w.toPlain()
+		w.gram()
+	}
+}
+
+// advance sets F <- F C with C C' = p and evaluates; near the end from the samples themselves. It returns false if p is not positive definite.
+func (w *reweighting) advance(near bool) bool {
+	if dense.Cholesky(w.p) >= 0 {
+		return false
+	}
+	for i := range w.p.Rows {
+		w.logDet += 2 * math.Log(w.p.At(i, i))
+	}
+	copy(w.logW, w.shown)
+	n := w.p.Rows
+	for a := 0; a < n; a += triangleStrip { // F^-1 is triangular too
+		dense.SolveLower(dense.NoTrans, w.p.View(a, a, n-a, n-a), w.inv.View(a, a, n-a, min(triangleStrip, n-a)))
+	}
+	if near {
+		w.refresh()
+	} else {
+		dense.SolveLowerRight(dense.Transposed, w.p, w.y)
+		w.fresh = false
+	}
+	w.measure()
+	return w.estimate-w.estimate == 0
+}
+
+// refresh computes y from the samples.
+func (w *reweighting) refresh() {
+	dense.MulLowerRight(dense.Transposed, w.inv, w.x, w.y)
+	clear(w.shown)
+	w.show()
+	w.fresh = true
+}
+
+// show scales the rows of y to the weights of the present point.
+func (w *reweighting) show() {
+	for i, v := range w.logW {
+		row := w.y.Row(i)
+		dense.Scale(math.Exp((v-w.shown[i])/2), row, row)
+		w.shown[i] = v
+	}
+}
+
+// toPlain scales the rows of y to the weights that the present point asks for.
+func (w *reweighting) toPlain() {
+	dense.Axpy(1, w.residual, w.logW)
+	w.show()
+	dense.Axpy(-1, w.residual, w.logW)
+}
+
+// accelerate scales the rows of y to extrapolated weights. A sample's own weight enters the change of its residual with its share; dividing by the rest
+// is the over-relaxation.
+func (w *reweighting) accelerate() {
+	if c := w.acc.add(w.logW, w.residual, w.free); c > 0 {
+		w.curvature = min(w.curvature, c)
+	}
+	correction, rest := w.acc.next()
+	largest := 0.0
+	for i, s := range w.share {
+		correction[i] += rest[i] / (1 - s)
+		largest = max(largest, math.Abs(correction[i]))
+	}
+	dense.Axpy(min(1, maxExtrapolation/largest), correction, w.logW)
+	w.show()
+	w.gram()
+}
+
+func (w *reweighting) gram() {
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(w.x.Rows), w.y, w.y, 0, w.p)
+	dense.Mirror(w.p)
+}
+
+// gradient returns the norm of I - p, the whitened gradient if y has the weights that the point asks for.
+func (w *reweighting) gradient() float64 {
+	var s float64
+	for i := range w.p.Rows {
+		row := w.p.Row(i)
+		d, right := row[i]-1, row[i+1:]
+		s += d*d + 2*dense.Dot(right, right)
+	}
+	return math.Sqrt(s)
+}
+
+// verify computes the gradient at the present point from the samples and returns its norm in the metric.
+func (w *reweighting) verify() float64 {
+	if !w.fresh {
+		w.refresh()
+		w.measure()
+	}
+	w.toPlain()
+	w.gram()
+	g := w.gradient()
+	if w.estimate > 0 {
+		w.ratio = g / w.estimate
+	}
+	return w.metric * g
+}
+
+// measure evaluates the present point, whose weights y has. The estimate takes the products of two different samples, seen from X, for what they are on average over
+// directions.
+func (w *reweighting) measure() {
+	for i, v := range w.logW {
+		row := w.y.Row(i)
+		w.square[i] = dense.Dot(row, row)
+		w.q[i] = -v
+	}
+	dense.Exp(w.q, w.q)
+	for i, s := range w.square {
+		w.q[i] *= s
+	}
+	if !w.free {
+		w.rescale()
+	}
+	var sum, along, across float64
+	n, N := float64(w.x.Cols), float64(w.x.Rows)
+	for i, q := range w.q {
+		rho, u, du := w.loss(q)
+		sum += rho
+		w.residual[i] = u
+		w.share[i] = min(-du*q/u*w.square[i]/N, maxShare)
+	}
+	dense.Log(w.residual, w.residual)
+	dense.Axpy(-1, w.logW, w.residual)
+	for i, r := range w.residual {
+		d := math.Expm1(r) * w.square[i]
+		along += d
+		across += d * d
+	}
+	w.cost = w.logDet + sum/N
+	w.estimate = math.Sqrt(along*along/n+across*(1-1/n)) / N
+}
+
+// rescale moves to the multiple of X of least cost, by Newton's method for (1/N) sum rho'(q/s) q/s = n in log s. y stays as it is.
+func (w *reweighting) rescale() {
+	n, N := float64(w.x.Cols), float64(w.x.Rows)
+	var total float64
+	for range 4 {
+		h, slope := -n, 0.0
+		for _, q := range w.q {
+			_, u, du := w.loss(q)
+			h += u * q / N
+			slope += (u + du*q) * q / N
+		}
+		if !(slope > 1e-6*n) {
+			break
+		}
+		by := min(max(h/slope, -2), 2)
+		total += by
+		dense.Scale(math.Exp(-by), w.q, w.q)
+		if math.Abs(by) < 1e-14 {
+			break
+		}
+	}
+	if total == 0 {
+		return
+	}
+	w.logDet += n * total
+	dense.Scale(math.Exp(-total/2), w.inv.Data, w.inv.Data)
+	for i := range w.logW {
+		w.logW[i] += total
+		w.shown[i] += total
+	}
+}
+
+// result closes the run at the present point.
+func (w *reweighting) result(norm float64, missing func(what string) error) (*solve.Result, error) {
+	n := w.p.Rows
+	p, err := manifold.FrameOfInverse(mat.NewDense(n, n, w.inv.Data))
+	if err != nil {
+		return nil, missing(fmt.Sprintf("after %d iterations %v", w.mon.status.Iteration, err))
+	}
+	w.mon.status.GradientNorm, w.mon.status.Cost = norm, w.cost
+	r := w.mon.result(p, 0)
+	r.Certificate = solve.Certificate{Kind: "secant-curvature", Value: norm / w.curvature}
+	return r, nil
+}
