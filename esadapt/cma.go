@@ -79,7 +79,7 @@ func assembleCMA(s *Setup, name string, lambda int, r rates, cov covarianceModel
 // length is about n, adds to its variance in a generation. Measured with two sweeps a turn, evaluations over those of a full decomposition in every
 // generation: 0.99 (n = 10, 4 generations), 0.96 (20, 8), 1.01 to 1.03 (40, 8 to 16).
 func batchFor(n int, c1, cMu float64) int {
-	return max(1, int(min(0.16/(c1+cMu), 0.65/(c1*float64(n)))))
+	return max(1, int(min(0.25/(c1+cMu), 0.65/(c1*float64(n)))))
 }
 
 // Ask implements Strategy.

@@ -9,6 +9,6 @@
 // The covariance of the full-matrix strategies is a spectral.Factor, C = B diag(d) B^T: it is never decomposed. Samples, evolution paths
 // and rank-mu updates live in the basis B, increments of several generations are summed there, and one bounded-angle sweep turns the basis.
 //
-// Everything random derives from one seed: the candidates of generation g of run r draw, in their order, from the ChaCha8 stream keyed by (seed, r, g), so
-// that no order of evaluation, number of workers or interruption changes a single bit of a run.
+// Everything random derives from one seed: the candidates of generation g of run r take, in their order, the normal numbers at g's place of a counter-based stream whose
+// key ChaCha8 draws for (seed, r); other draws come from the ChaCha8 stream keyed by (seed, r, g, index), so that no order of evaluation, number of workers or interruption changes a single bit of a run.
 package esadapt

@@ -3,8 +3,6 @@ package esadapt
 import (
 	"fmt"
 	"math"
-
-	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // gaussian is what all strategies with a normal search distribution share: sample, mean, step size, termination.
@@ -66,8 +64,11 @@ func (d *gaussian) recombine(w, zw, yw []float64) {
 	for r, v := range w {
 		if v > 0 {
 			i := d.ranking[r].i
-			dense.Axpy(v, d.z.Row(i), zw)
-			dense.Axpy(v, d.y.Row(i), yw)
+			z, y := d.z.Row(i)[:len(zw)], d.y.Row(i)[:len(zw)]
+			for j := range zw {
+				zw[j] += v * z[j]
+				yw[j] += v * y[j]
+			}
 		}
 	}
 }

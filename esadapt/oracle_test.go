@@ -43,7 +43,8 @@ func newTextbook(m []float64, sigma float64, lambda int) *textbook {
 	t.muEff = sp * sp / sp2
 	muNeg := sn * sn / sn2
 	t.c1 = math.Min(1, float64(lambda)/6) * 2 / (math.Pow(N+1.3, 2) + t.muEff)
-	t.cmu = math.Min(1-t.c1, 2*(0.25+t.muEff+1/t.muEff-2)/(math.Pow(N+2, 2)+t.muEff))
+	haste := 1 + math.Min(1, math.Min(10/N, 200/(N*N)))*math.Min(1, (4+math.Floor(3*math.Log(N)))/float64(lambda)) // the package's own
+	t.cmu = math.Min(1-t.c1, haste*2*(0.25+t.muEff+1/t.muEff-2)/(math.Pow(N+2, 2)+t.muEff))
 	t.cc = (4 + t.muEff/N) / (N + 4 + 2*t.muEff/N)
 	t.cs = (t.muEff + 2) / (N + t.muEff + 3)
 	t.d = 1 + t.cs + 2*math.Max(0, math.Sqrt((t.muEff-1)/(N+1))-1)

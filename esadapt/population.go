@@ -48,12 +48,7 @@ func newPopulation(n, lambda int, s *Setup) population {
 }
 
 // draw fills z with the normal numbers of this generation, one candidate after the other.
-func (p *population) draw() {
-	r := p.random.at(p.generation, 0)
-	for i := range p.lambda {
-		fillNormal(p.z.Row(i), r)
-	}
-}
+func (p *population) draw() { p.random.normals(p.z.Data, p.generation) }
 
 // place sets x = mean + sigma y.
 func (p *population) place(mean []float64, sigma float64) {

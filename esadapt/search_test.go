@@ -32,7 +32,7 @@ func variants() map[string]Options {
 		"constraints": {Dim: 3, Constraints: 2, Seed: 8, MaxEvaluations: 800},
 		"surrogate":   {Dim: 3, Surrogate: true, Seed: 9, MaxEvaluations: 300},
 		"noise":       {Dim: 3, Noise: true, Seed: 9, MaxEvaluations: 1500},
-		"resample":    {Dim: 3, OnFailure: FailureResample, Seed: 10, MaxEvaluations: 600},
+		"resample":    {Dim: 3, OnFailure: FailureResample, MaxFailureRate: 1, Seed: 10, MaxEvaluations: 600},
 		"target":      {Dim: 3, Target: &target, Seed: 11},
 		"xnes":        {Dim: 3, Strategy: "xnes", Seed: 12, MaxEvaluations: 500},
 		"1+1":         {Dim: 3, Strategy: "1+1-cma", Seed: 13, MaxEvaluations: 500},

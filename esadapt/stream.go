@@ -3,20 +3,31 @@ package esadapt
 import (
 	"encoding/binary"
 	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// stream hands out random numbers that depend only on (seed, run, generation, index): it is rekeyed for every generation, whose candidates draw in their order.
+// stream hands out random numbers that depend only on (seed, run, generation, index).
 type stream struct {
 	src  rand.ChaCha8
 	rng  *rand.Rand
 	seed uint64
 	run  uint64
+	key  [2]uint64 // of the counter-based normal numbers, drawn for (seed, run)
 }
 
 func newStream(seed, run uint64) *stream {
 	s := &stream{seed: seed, run: run}
 	s.rng = rand.New(&s.src)
+	r := s.at(0, drawNormals)
+	s.key = [2]uint64{r.Uint64(), r.Uint64()}
 	return s
+}
+
+// normals fills z with the standard normal numbers of a generation; all generations of a run must ask for the same number of them.
+func (s *stream) normals(z []float64, generation int) {
+	whole := uint64(len(z)+15) &^ 15
+	dense.FillNormal(z, s.key, uint64(generation)*whole)
 }
 
 // Indices of draws that belong to no candidate.
@@ -24,6 +35,7 @@ const (
 	drawRestart    = 1<<63 + iota // population and start of a restart
 	drawModel                     // start of a covariance model
 	drawReevaluate                // number of re-evaluations
+	drawNormals                   // key of the normal numbers
 )
 
 // at keys the stream to (generation, index) and returns it.

@@ -47,13 +47,21 @@ func expectedNorm(n int) float64 {
 	return math.Sqrt(d) * (1 - 1/(4*d) + 1/(21*d*d))
 }
 
+// haste is the factor by which small populations in few dimensions learn faster from their ranking than the published rate of the rank-mu update has it: 2 up to ten
+// dimensions, 1.5 in 20, 1.1 in 40 (where more would cost evaluations on f6). Expected running times to 1e-8 over those at the published rate: 0.82 on the ill-conditioned
+// functions in 2 and 5 dimensions. A large population gains nothing in a generation that is already rich, and loses on multimodal functions.
+func haste(n, lambda int) float64 {
+	d := float64(n)
+	return 1 + min(1, 10/d, 200/(d*d))*min(1, float64(defaultLambda(n))/float64(lambda))
+}
+
 func defaultRates(n, lambda int, active bool) rates {
 	var r rates
 	var muEffNeg float64
 	r.w, r.mu, r.muEff, muEffNeg = rawWeights(lambda)
 	d := float64(n)
 	r.c1 = min(1, float64(lambda)/6) * 2 / ((d+1.3)*(d+1.3) + r.muEff)
-	r.cMu = min(1-r.c1, 2*(0.25+r.muEff+1/r.muEff-2)/((d+2)*(d+2)+r.muEff))
+	r.cMu = min(1-r.c1, haste(n, lambda)*2*(0.25+r.muEff+1/r.muEff-2)/((d+2)*(d+2)+r.muEff))
 	r.cC = (4 + r.muEff/d) / (d + 4 + 2*r.muEff/d)
 	r.cSigma = (r.muEff + 2) / (d + r.muEff + 3)
 	r.dampSigma = 1 + r.cSigma + 2*max(0, math.Sqrt((r.muEff-1)/(d+1))-1)

@@ -109,9 +109,9 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 			return 1
 		}
 		w := dense.Wrap(f.n, f.n, f.work[:f.n*f.n])
-		w.Copy(f.m)
+		f.e.Copy(engine.One(f.m), engine.One(w))
 		f.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 1, engine.One(w))
-		f.m.Copy(w)
+		f.e.Copy(engine.One(w), engine.One(f.m))
 		f.fast.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 1, engine.One(f.m))
 		f.stay(o)
 		clear(f.x)
@@ -164,11 +164,7 @@ func (f *eigenFactor[T]) turn(o *turning) {
 
 // shift adds c to the diagonal of q.
 func (f *eigenFactor[T]) shift(c T) {
-	f.e.Diagonal(engine.One(f.q), f.next)
-	for i := range f.next {
-		f.next[i] += c
-	}
-	f.e.SetDiagonal(f.next, engine.One(f.q))
+	f.e.Combine(c, 1, engine.One(f.q), 0, engine.One(f.q), engine.One(f.q))
 }
 
 // settle moves d, and the diagonal of m, to next, or by the exponential rule where that is asked for or next is not positive.
@@ -278,7 +274,7 @@ func (p *productModes[T]) rotate(op dense.Trans) {
 
 // turn multiplies z by (I + r)^T along a dimension.
 func (p *productModes[T]) turn(r dense.Matrix[T], mode int) {
-	copy(p.t, p.z)
+	p.e.Copy(engine.One(dense.Wrap(1, len(p.z), p.z)), engine.One(dense.Wrap(1, len(p.z), p.t)))
 	p.multiplyBy(dense.Transposed, r, mode, 1)
 }
 

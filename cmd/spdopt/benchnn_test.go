@@ -55,6 +55,9 @@ func TestBenchTraining(t *testing.T) {
 			t.Errorf("scored from %s:\n%s, want\n%s", path, o.stdout, first.stdout)
 		}
 	}
+	if alone := succeed(t, "bench", "score", log, "--opts", "adamw"); strings.Contains(alone.stdout, "spectral") || !strings.Contains(alone.stdout, "| adamw |") {
+		t.Errorf("one submission alone:\n%s", alone.stdout)
+	}
 	var o raceOutput
 	decode(t, succeed(t, "bench", "score", log, "--rules", "v0.5", "--json"), &o)
 	if o.Rules != "v0.5" || len(o.Scores) != 2 || len(o.Scores[0].Seconds) != 1 || o.Reference != "adamw" {
@@ -113,6 +116,9 @@ func refusals(t *testing.T, log, table string) {
 		if o := invoke(append([]string{"bench", "score"}, c.args...)...); o.code != exitInput || !strings.Contains(o.stderr, c.part) {
 			t.Errorf("%q: %+v", c.args, o)
 		}
+	}
+	if o := invoke("bench", "score", log, "--opts", "adamw,spectre"); o.code != exitUsage || !strings.Contains(o.stderr, `did you mean "spectral"`) {
+		t.Errorf("%+v", o)
 	}
 	if o := invoke("bench", "score", log, "--reference", "adamv"); o.code != exitUsage || !strings.Contains(o.stderr, `did you mean "adamw"`) {
 		t.Errorf("%+v", o)

@@ -65,12 +65,14 @@ type raceScore struct {
 
 func (a *app) benchScoreCommand() *cobra.Command {
 	f := &scoreFlags{}
+	var opts []string
 	cmd := &cobra.Command{
 		Use:   "score LOG...",
 		Short: "Score logs of bench nn, or tables of trials",
 		Long: `Score the trials of logs of bench nn (.jsonl), of what --export wrote (.json, .csv), or of tables from elsewhere in the same columns. Logs of one comparison are
-put together; logs with other targets, budgets or rules are refused.`,
+put together; logs with other targets, budgets or rules are refused. Scores are relative to who takes part: --opts scores some of the submissions alone.`,
 		Example: `  spdopt bench score small.jsonl --rules v0.6
+  spdopt bench score small.jsonl --opts adamw,nadamw,spectral
   spdopt bench score mine.jsonl theirs.csv --reference nadamw --svg profile.svg`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -94,11 +96,30 @@ put together; logs with other targets, budgets or rules are refused.`,
 			if err != nil {
 				return &matio.Error{File: args[len(args)-1], What: err.Error()}
 			}
+			if err := only(l, opts); err != nil {
+				return err
+			}
 			return a.printScores(l, f)
 		},
 	}
 	f.add(cmd.Flags())
+	cmd.Flags().StringSliceVar(&opts, "opts", nil, "score only these submissions of the logs")
 	return cmd
+}
+
+// only leaves out the trials of submissions that are not named; no names keep all.
+func only(l *algoperf.Log, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	known := l.Tabulate().Submissions
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return unknown("submission", name, "the log", known, "--opts")
+		}
+	}
+	l.Records = slices.DeleteFunc(l.Records, func(r algoperf.Record) bool { return !slices.Contains(names, r.Submission) })
+	return nil
 }
 
 // readRace reads a log by the end of its name.

@@ -95,7 +95,7 @@ func (a *app) benchCostCommand() *cobra.Command {
 		Use:   "cost",
 		Short: "Measure what a step of each submission costs, for bench nn --clock steps",
 		Long: `Measure the processor time of a step of the submissions on the workloads, gradient included, in rounds that take turns with AdamW, and write seconds of AdamW and ratios
-to it. It is written after each submission; an --out that is there is brought up to date. Set GOMAXPROCS=1 for costs on one core.`,
+to it. It is written after each workload; an --out that is there is brought up to date. Set GOMAXPROCS=1 for costs on one core.`,
 		Example: `  GOMAXPROCS=1 spdopt bench cost --suite full --opts all --data data --out costs.json`,
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
@@ -130,8 +130,8 @@ func (a *app) benchCost(f *raceFlags, out string) error {
 	c.Evidence = fmt.Sprintf("spdopt bench cost, %s %s/%s, %d threads", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0))
 	progress := a.newProgress()
 	data := f.source()
-	for i := range entries {
-		err := algoperf.MeasureCosts(a.ctx, c, entries[i:i+1], ws, data, func(s, w string) { progress.show("%s on %s", s, w) })
+	for i := range ws {
+		err := algoperf.MeasureCosts(a.ctx, c, entries, ws[i:i+1], data, func(s, w string) { progress.show("%s on %s", s, w) })
 		progress.clear()
 		if err != nil {
 			return err

@@ -100,8 +100,8 @@ func (c *Costs) seconds(e *Entry, workload string) (float64, error) {
 // The plan of the measurement: the least of so many rounds of so many steps, after one that is not counted.
 const costRounds, costSteps = 7, 20
 
-// MeasureCosts measures the processor time of a step of the submissions on the workloads, in rounds that take turns with AdamW, and adds the results to c.
-// The process should be bound to one thread (GOMAXPROCS=1). progress is called before each pair; it may be nil.
+// MeasureCosts measures the processor time of a step of the submissions on the workloads, in rounds in which AdamW and all of them take turns, and adds the
+// results to c. The process should be bound to one thread (GOMAXPROCS=1). progress is called before each round of a submission; it may be nil.
 func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload, d *Data, progress func(submission, workload string)) error {
 	if c.Step == nil {
 		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
@@ -115,22 +115,18 @@ func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload,
 		if c.Work[e.Name] != e.Work {
 			c.Ratio[e.Name], c.Work[e.Name] = map[string]float64{}, e.Work
 		}
-		for _, w := range ws {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if progress != nil {
-				progress(e.Name, w.Name)
-			}
-			step, own, err := measurePair(&reference, &e, &w, d)
-			if err != nil {
-				return fmt.Errorf("%s on %s: %w", e.Name, w.Name, err)
-			}
-			if e.Name == "adamw" {
-				c.Step[w.Name] = round3(min(step, own))
+	}
+	for _, w := range ws {
+		step, err := measure(ctx, append([]Entry{reference}, entries...), &w, d, progress)
+		if err != nil {
+			return err
+		}
+		for i, e := range entries {
+			if e.Name == reference.Name {
+				c.Step[w.Name] = round3(min(step[0], step[1+i]))
 				continue
 			}
-			c.Ratio[e.Name][w.Name] = round3(own / step)
+			c.Ratio[e.Name][w.Name] = round3(step[1+i] / step[0])
 		}
 	}
 	return nil
@@ -145,32 +141,48 @@ func round3(v float64) float64 {
 	return rounded
 }
 
-func measurePair(reference, e *Entry, w *Workload, d *Data) (step, own float64, err error) {
-	var pair [2]*trial
-	for i, entry := range []*Entry{reference, e} {
-		if pair[i], err = costTrial(entry, w, d); err != nil {
-			return 0, 0, err
+// measure returns the least processor time of a step of each submission on a workload.
+func measure(ctx context.Context, entries []Entry, w *Workload, d *Data, progress func(submission, workload string)) (least []float64, err error) {
+	trials := make([]*trial, len(entries))
+	for i := range entries {
+		if trials[i], err = costTrial(&entries[i], w, d); err != nil {
+			return nil, fmt.Errorf("%s on %s: %w", entries[i].Name, w.Name, err)
 		}
+		least = append(least, math.Inf(1))
 	}
-	least := [2]float64{math.Inf(1), math.Inf(1)}
 	for round := range costRounds + 1 {
-		for i, t := range pair {
-			start, known := cputime.Seconds()
-			if !known {
-				return 0, 0, fmt.Errorf("processor time is not known on this system")
+		for i, t := range trials {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
 			}
-			for range costSteps {
-				if t.advance(); t.record.Status != "" {
-					return 0, 0, fmt.Errorf("ended early: %s %s", t.record.Status, t.record.Message)
-				}
+			if progress != nil {
+				progress(entries[i].Name, w.Name)
 			}
-			end, _ := cputime.Seconds()
+			seconds, err := t.steps(costSteps)
+			if err != nil {
+				return nil, fmt.Errorf("%s on %s: %w", entries[i].Name, w.Name, err)
+			}
 			if round > 0 {
-				least[i] = min(least[i], (end-start)/costSteps)
+				least[i] = min(least[i], seconds/costSteps)
 			}
 		}
 	}
-	return least[0], least[1], nil
+	return least, nil
+}
+
+// steps returns the processor time of n steps.
+func (t *trial) steps(n int) (float64, error) {
+	start, known := cputime.Seconds()
+	if !known {
+		return 0, fmt.Errorf("processor time is not known on this system")
+	}
+	for range n {
+		if t.advance(); t.record.Status != "" {
+			return 0, fmt.Errorf("ended early: %s %s", t.record.Status, t.record.Message)
+		}
+	}
+	end, _ := cputime.Seconds()
+	return end - start, nil
 }
 
 // costTrial starts a trial that never evaluates, with the hyperparameters of the first trial of a study but a thousandth of the learning rate, so that none

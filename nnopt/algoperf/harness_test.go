@@ -279,7 +279,6 @@ func oddRecord(t *testing.T, c Config, o *odd) Record {
 
 func TestBadTrials(t *testing.T) {
 	c := toyConfig(t)
-	c.Limit = 300 * time.Millisecond
 	still := func(*Update) error { return nil }
 	forever := make(chan int)
 	for name, k := range map[string]struct {
@@ -298,6 +297,10 @@ func TestBadTrials(t *testing.T) {
 		}}, Diverged, "loss is NaN and the loss NaN"},
 		"diverged": {odd{f: func(u *Update) error { return &DivergedError{u.Step + 1, "too large"} }}, Diverged, "step 1: too large"},
 	} {
+		c.Limit = time.Minute
+		if k.status == Hung {
+			c.Limit = 300 * time.Millisecond
+		}
 		r := oddRecord(t, c, &k.odd)
 		if r.Status != k.status || !strings.Contains(r.Message, k.message) || !math.IsInf(r.Time(), 1) {
 			t.Errorf("%s: %+v", name, r)

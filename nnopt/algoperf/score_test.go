@@ -170,6 +170,20 @@ func TestScoreIdentities(t *testing.T) {
 	}
 }
 
+// TestUnsolvedWorkloadsCount: a workload that nobody solves stays in the denominator, as ResNet-50 in the self-tuning ruleset of v0.5.
+func TestUnsolvedWorkloadsCount(t *testing.T) {
+	inf := math.Inf(1)
+	s := scoresOf(t, V05(), tableOf([]float64{1, 1, 1, inf}, []float64{2.5, 2.5, inf, inf}))
+	if s["a"].Exact != 0.75 || math.Abs(s["b"].Exact-0.25) > 1e-15 || s["a"].Why[3] != "missed" {
+		t.Errorf("%+v", s)
+	}
+	g := publishedTables(t)[SelfTuning]
+	j := slices.Index(g.table.Workloads, "imagenet_resnet")
+	if j < 0 || slices.ContainsFunc(g.table.Seconds, func(row []float64) bool { return row[j] < inf }) || len(g.Base) != 8 {
+		t.Errorf("the published table has no workload that nobody solved: %v", g.table.Workloads)
+	}
+}
+
 // TestGridApproachesIntegral: the trapezoid rule differs from the integral by at most the share of a step, less on finer grids.
 func TestGridApproachesIntegral(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))

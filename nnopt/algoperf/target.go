@@ -110,7 +110,7 @@ func (t *Targets) fits(ws []Workload, d *Data) error {
 // Procedure is the search for targets that AlgoPerf published (arXiv:2306.07179, section 4.3): each of the submissions is tuned with quasi-random search over
 // the whole budget in steps, the best tuning of all is repeated with other seeds, and the target is the median of its best values.
 type Procedure struct {
-	Entries []Entry // default: AdamW, NadamW, Nesterov, heavy ball
+	Entries []Entry // default: AdamW, NadamW, Nesterov, heavy ball with the defaults of nnopt
 	Trials  int     // of each; default 200
 	Repeats int     // default 20
 	Seed    uint64  // default 1
@@ -122,7 +122,7 @@ type Procedure struct {
 // resolve fills in defaults.
 func (p *Procedure) resolve() error {
 	if p.Entries == nil {
-		p.Entries = Entries()[:4]
+		p.Entries = tuners()
 	}
 	if p.Trials == 0 {
 		p.Trials = 200
