@@ -144,22 +144,31 @@ func (*cpu[T]) Misfits(kind Misfit, factor T, out, dout, target, g, dg Batch[T],
 	for i := range cost {
 		cost[i] = 0
 		want := target.row(i)
+		gradient, tangent, moved := rowOf(&g, i), rowOf(&dg, i), rowOf(&dout, i)
 		for j, v := range out.row(i) {
 			c, slope, bend := MisfitOf(kind, v, want[j])
 			cost[i] += float64(c)
-			if g.Data == nil {
+			if gradient == nil {
 				continue
 			}
-			g.row(i)[j] = factor * slope
-			if dg.Data == nil {
-				continue
-			}
-			dg.row(i)[j] = 0
-			if dout.Data != nil {
-				dg.row(i)[j] = factor * bend * dout.row(i)[j]
+			gradient[j] = factor * slope
+			switch {
+			case tangent == nil:
+			case moved == nil:
+				tangent[j] = 0
+			default:
+				tangent[j] = factor * bend * moved[j]
 			}
 		}
 	}
+}
+
+// rowOf is row i of b, or nil for a batch that is not there.
+func rowOf[T dense.Float](b *Batch[T], i int) []T {
+	if b.Data == nil {
+		return nil
+	}
+	return b.row(i)
 }
 
 // MustMisfits panics with Error unless the shapes fit.
