@@ -138,7 +138,7 @@ func (s *muonBlock[T]) orthogonalise(e engine.Backend[T]) {
 	}
 	if square < 1e-280 || math.IsInf(square, 1) { // beyond the range of squares
 		e.Blend(T(1/top), s.x.Data, 0, nil, s.x.Data)
-		square, top = e.SumSquares(s.x.Data)
+		square, _ = e.SumSquares(s.x.Data)
 	}
 	e.Blend(T(1/max(math.Sqrt(square), 1e-8)), s.x.Data, 0, nil, s.x.Data)
 	const a, b, c = 3.4445, -4.775, 2.0315
