@@ -38,8 +38,8 @@ func scheduleFree(optimizer, options string) Course {
 // Runs of a few hundred steps want short memories, of gradients as of second moments; the options below come from scans (bench/scan). The preconditioners
 // update often, and have no factor for the pixels of large images and for tokens.
 const (
-	spectralOptions = `{"interval":2,"beta2":0.1,"momentum":0.8,"shaping":{"exclude":512}}`
-	averagedOptions = `{"interval":2,"beta2":0.1,"no_momentum":true,"shaping":{"exclude":512}}`
+	spectralOptions = `{"interval":2,"beta2":0.1,"momentum":0.8,"shaping":{"max_dim":1024,"exclude":512}}`
+	averagedOptions = `{"interval":2,"beta2":0.1,"no_momentum":true,"shaping":{"max_dim":1024,"exclude":512}}`
 	shampooOptions  = `{"interval":3,"beta1":0.8,"beta2":0.9,"shaping":{"exclude":512}}`
 )
 
