@@ -187,6 +187,14 @@ func (c *Coordinator) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for id := range there { // a server that was killed may have lost the deletion
+		c.mu.Lock()
+		open := c.open[id] != nil
+		c.mu.Unlock()
+		if !open && !c.deleted(id, 0) {
+			c.o.Log("the task of evaluation %d, which is done, could not be deleted", id)
+		}
+	}
 	if err := c.drained(ctx); err != nil {
 		return err
 	}

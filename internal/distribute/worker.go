@@ -221,14 +221,15 @@ func (w *worker) slot(taking, working context.Context, end context.CancelCauseFu
 // request asks for tasks for a while and evaluates those that come.
 func (w *worker) request(taking, working context.Context, end context.CancelCauseFunc, mean *time.Duration) error {
 	ctx, cancel := context.WithTimeout(working, publishTime)
-	consumer, err := w.consumer(ctx)
+	ask := request{connects: w.conn.Stats().Reconnects}
+	consumer, err := w.consumer(ctx, &ask)
 	cancel()
 	if err != nil {
 		return err
 	}
-	for taking.Err() == nil {
+	for taking.Err() == nil && !w.lost(&ask) {
 		n := int(min(mostAtOnce, max(1, moment/max(1, *mean))))
-		asked := time.Now()
+		ask.at = time.Now()
 		batch, err := consumer.Fetch(n, jetstream.FetchMaxWait(requestTime))
 		if err != nil {
 			return err
@@ -239,7 +240,7 @@ func (w *worker) request(taking, working context.Context, end context.CancelCaus
 				continue
 			}
 			began := time.Now()
-			if err := w.do(working, m, asked); err != nil {
+			if err := w.do(working, m, &ask); err != nil {
 				_ = m.Nak()
 				w.fail(err)
 				end(err)
@@ -253,8 +254,20 @@ func (w *worker) request(taking, working context.Context, end context.CancelCaus
 	return nil
 }
 
-// consumer finds the tasks of the run. A stream that was made anew for another version of the objective is not the run's any more.
-func (w *worker) consumer(ctx context.Context) (jetstream.Consumer, error) {
+// request says when tasks were asked for, and which server was asked.
+type request struct {
+	at       time.Time
+	connects uint64 // times that the connection had been made anew
+	last     uint64 // number of the last task that the server had then
+}
+
+// lost says that the connection was lost since; the server may have forgotten what it had handed out.
+func (w *worker) lost(ask *request) bool {
+	return !w.conn.IsConnected() || w.conn.Stats().Reconnects != ask.connects
+}
+
+// consumer finds the tasks of the run, and the last of them. A stream that was made anew for another version of the objective is not the run's any more.
+func (w *worker) consumer(ctx context.Context, ask *request) (jetstream.Consumer, error) {
 	s, err := w.js.Stream(ctx, w.spec.tasks())
 	if err != nil {
 		return nil, err
@@ -263,6 +276,7 @@ func (w *worker) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	if err := json.Unmarshal([]byte(s.CachedInfo().Config.Metadata[metadataKey]), &now); err != nil || now.Version != w.spec.Version {
 		return nil, jetstream.ErrStreamNotFound
 	}
+	ask.last = s.CachedInfo().State.LastSeq
 	return s.Consumer(ctx, workersName)
 }
 
@@ -314,8 +328,8 @@ func (w *worker) beat(working context.Context, ended chan<- struct{}) {
 	}
 }
 
-// do evaluates a task that came after asked, and starts its result on its way. The error says that the worker can't evaluate at all, or the cause of working.
-func (w *worker) do(working context.Context, m jetstream.Msg, asked time.Time) error {
+// do evaluates a task that was asked for, and starts its result on its way. The error says that the worker can't evaluate at all, or the cause of working.
+func (w *worker) do(working context.Context, m jetstream.Msg, ask *request) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
@@ -328,8 +342,8 @@ func (w *worker) do(working context.Context, m jetstream.Msg, asked time.Time) e
 	if !w.hold(id, m) {
 		return nil
 	}
-	// Behind a long evaluation a task can have waited until others were given it.
-	if meta.NumDelivered > 1 || w.spec.Replicated || time.Since(asked) > w.spec.AckWait/2 {
+	// Behind a long evaluation a task can have waited until others were given it, and a server that was killed counts deliveries from the last state that it wrote.
+	if meta.NumDelivered > 1 || w.spec.Replicated || time.Since(ask.at) > w.spec.AckWait/2 || meta.Sequence.Stream <= ask.last || w.lost(ask) {
 		done, err := w.look(working, id, meta.Sequence.Stream)
 		if err != nil || done {
 			w.release(id)
