@@ -10,7 +10,7 @@ import (
 )
 
 // smallest size at which auto looks at the condition number; below, a decomposition costs less than the look.
-const autoLook = 48
+const autoLook = 80
 
 // easyCond is the condition number at which the other methods must beat the decomposition to be worth a look at the matrix.
 const easyCond = 1e4
@@ -40,11 +40,14 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 	if j.cutoff > 0 || j.Kind == KindExp {
 		return &eigenMethod, nil
 	}
-	if j.N < autoLook && j.needsPositive() {
-		return j.decomposing(), nil
-	}
 	easy := j.Query
 	easy.Cond, easy.Top = easyCond, 1
+	if j.N < autoLook && j.needsPositive() {
+		if j.Power == -1 && j.Tol < eigenBound(easy) && refinedMethod.Can(j.Query) {
+			return &refinedMethod, j.survey()
+		}
+		return j.decomposing(), nil
+	}
 	pick := Choose(easy)
 	switch {
 	case !j.needsPositive():
