@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -169,6 +171,18 @@ func normalisedWeights(n int, weights []float64) ([]float64, int, error) {
 	}
 	dense.Scale(1/sum, w, w)
 	return w, heaviest, nil
+}
+
+// framesToAverage returns the frames of the matrices, their normalised weights and the index of the largest, if the options are valid.
+func framesToAverage(ms []mat.Symmetric, weights []float64, o *MeanOptions) (frames []*Frame, w []float64, heaviest int, err error) {
+	if err = o.Validate(); err != nil {
+		return nil, nil, 0, err
+	}
+	if w, heaviest, err = normalisedWeights(len(ms), weights); err != nil {
+		return nil, nil, 0, err
+	}
+	frames, err = framesOf(ms)
+	return frames, w, heaviest, err
 }
 
 func (a *average) mean() (Point, MeanReport, error) { return a.run(a.meanStep) }

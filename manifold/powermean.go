@@ -20,14 +20,7 @@ func PowerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) 
 	if !(p >= -1 && p <= 1) {
 		return nil, fmt.Errorf("manifold: the order of the power mean is %v, want a number from -1 to 1", p)
 	}
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	w, heaviest, err := normalisedWeights(len(ms), weights)
-	if err != nil {
-		return nil, err
-	}
-	frames, err := framesOf(ms)
+	frames, w, heaviest, err := framesToAverage(ms, weights, &o)
 	if err != nil {
 		return nil, err
 	}

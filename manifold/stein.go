@@ -105,14 +105,7 @@ type steinIteration struct {
 }
 
 func newSteinIteration(ms []mat.Symmetric, weights []float64, o MeanOptions) (*steinIteration, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	w, heaviest, err := normalisedWeights(len(ms), weights)
-	if err != nil {
-		return nil, err
-	}
-	frames, err := framesOf(ms)
+	frames, w, heaviest, err := framesToAverage(ms, weights, &o)
 	if err != nil {
 		return nil, err
 	}

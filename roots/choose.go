@@ -43,6 +43,7 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 	easy := j.Query
 	easy.Cond, easy.Top = easyCond, 1
 	if j.N < autoLook && j.needsPositive() {
+		// An inverse whose decomposition would have to be corrected is cheaper corrected from its Cholesky factor.
 		if j.Power == -1 && j.Tol < eigenBound(easy) && refinedMethod.Can(j.Query) {
 			return &refinedMethod, j.survey()
 		}

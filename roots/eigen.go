@@ -25,7 +25,7 @@ var eigenMethod = Method{
 	},
 	exact: true,
 	Bound: eigenBound,
-	rate:  rate{59.8, 32.0, 12.3, 4.1, 2.0, 1.2, 0.89, 0.73, 0.70, 0.70},
+	rate:  rate{21.2, 15.4, 8.25, 3.76, 1.87, 1.04, 0.88, 0.67, 0.70, 0.70},
 	run64: runEigen[float64],
 	run32: runEigen[float32],
 }

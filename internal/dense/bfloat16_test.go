@@ -195,14 +195,7 @@ func pairChain[T Float](alpha T, k int, at func(l int) (x, y T), beta T) T {
 			x, y := at(i)
 			s = fma(x, y, s)
 		}
-		switch {
-		case l == 0 && beta == 0:
-			c = alpha * s
-		case l == 0:
-			c = fma(s, alpha, beta*c)
-		default:
-			c = fma(s, alpha, c)
-		}
+		c = fold(l == 0, alpha, s, beta, c)
 	}
 	return c
 }

@@ -71,16 +71,20 @@ func chain[T Float](alpha T, k int, a, b func(l int) T, beta, c T) T {
 		for i := l; i < min(l+length, k); i++ {
 			s = fma(a(i), b(i), s)
 		}
-		switch {
-		case l == 0 && beta == 0:
-			c = alpha * s
-		case l == 0:
-			c = fma(s, alpha, beta*c)
-		default:
-			c = fma(s, alpha, c)
-		}
+		c = fold(l == 0, alpha, s, beta, c)
 	}
 	return c
+}
+
+// fold adds the sum s of a block of the inner dimension to the element c, which beta scales with the first block.
+func fold[T Float](first bool, alpha, s, beta, c T) T {
+	switch {
+	case first && beta == 0:
+		return alpha * s
+	case first:
+		return fma(s, alpha, beta*c)
+	}
+	return fma(s, alpha, c)
 }
 
 func TestFMA32(t *testing.T) {

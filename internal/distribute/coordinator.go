@@ -187,11 +187,8 @@ func (c *Coordinator) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for id := range there { // a server that was killed may have lost the deletion
-		c.mu.Lock()
-		open := c.open[id] != nil
-		c.mu.Unlock()
-		if !open && !c.deleted(id, 0) {
+	for _, id := range c.closed(there) { // a server that was killed may have lost the deletion
+		if !c.deleted(id, 0) {
 			c.o.Log("the task of evaluation %d, which is done, could not be deleted", id)
 		}
 	}
@@ -205,6 +202,18 @@ func (c *Coordinator) settle(ctx context.Context) error {
 		e.published = time.Now()
 	}
 	return nil
+}
+
+// closed returns those of the evaluations that are not open.
+func (c *Coordinator) closed(there map[uint64]bool) (ids []uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range there {
+		if c.open[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // waiting returns the evaluations in the tasks.

@@ -73,10 +73,16 @@ func dial(t testing.TB, s *Server) *nats.Conn {
 
 func startCoordinator(t testing.TB, s *Server, o Options) *Coordinator {
 	t.Helper()
+	return startOn(t, dialInside(t, s), o)
+}
+
+// dialInside connects as the coordinator does.
+func dialInside(t testing.TB, s *Server) *nats.Conn {
+	t.Helper()
 	c, err := s.Connect()
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
-	return startOn(t, c, o)
+	return c
 }
 
 // startOn starts a coordinator on a connection.

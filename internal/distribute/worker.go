@@ -221,7 +221,7 @@ func (w *worker) slot(taking, working context.Context, end context.CancelCauseFu
 // request asks for tasks for a while and evaluates those that come.
 func (w *worker) request(taking, working context.Context, end context.CancelCauseFunc, mean *time.Duration) error {
 	ctx, cancel := context.WithTimeout(working, publishTime)
-	ask := request{connects: w.conn.Stats().Reconnects}
+	ask := asked{connects: w.conn.Stats().Reconnects}
 	consumer, err := w.consumer(ctx, &ask)
 	cancel()
 	if err != nil {
@@ -254,20 +254,20 @@ func (w *worker) request(taking, working context.Context, end context.CancelCaus
 	return nil
 }
 
-// request says when tasks were asked for, and which server was asked.
-type request struct {
+// asked says when tasks were asked for, and of which server.
+type asked struct {
 	at       time.Time
 	connects uint64 // times that the connection had been made anew
 	last     uint64 // number of the last task that the server had then
 }
 
 // lost says that the connection was lost since; the server may have forgotten what it had handed out.
-func (w *worker) lost(ask *request) bool {
+func (w *worker) lost(ask *asked) bool {
 	return !w.conn.IsConnected() || w.conn.Stats().Reconnects != ask.connects
 }
 
 // consumer finds the tasks of the run, and the last of them. A stream that was made anew for another version of the objective is not the run's any more.
-func (w *worker) consumer(ctx context.Context, ask *request) (jetstream.Consumer, error) {
+func (w *worker) consumer(ctx context.Context, ask *asked) (jetstream.Consumer, error) {
 	s, err := w.js.Stream(ctx, w.spec.tasks())
 	if err != nil {
 		return nil, err
@@ -329,7 +329,7 @@ func (w *worker) beat(working context.Context, ended chan<- struct{}) {
 }
 
 // do evaluates a task that was asked for, and starts its result on its way. The error says that the worker can't evaluate at all, or the cause of working.
-func (w *worker) do(working context.Context, m jetstream.Msg, ask *request) error {
+func (w *worker) do(working context.Context, m jetstream.Msg, ask *asked) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err

@@ -41,21 +41,11 @@ const (
 // namedCurves is how many names fit into a panel.
 const namedCurves = 13
 
-// curveColours can be told apart without colour vision (Okabe and Ito).
-var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
-
-// curveDashes tell curves of one colour apart.
-var curveDashes = []string{"", ` stroke-dasharray="6 3"`, ` stroke-dasharray="2 3"`}
-
-func dashOf(k int) string { return curveDashes[k/len(curveColours)%len(curveDashes)] }
-
 // SVG draws the curves as a file of its own.
 func (c *Curves) SVG() string {
 	var b strings.Builder
 	height := curveTop + float64(len(c.Panels))*(panelHeight+panelGap)
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`,
-		curveWidth, height, curveWidth, height)
-	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveLeft, html.EscapeString(c.Title))
+	begin(&b, curveWidth, height, curveLeft, c.Title)
 	for k, p := range c.Panels {
 		p.logX = c.LogX
 		p.draw(&b, c.X, curveTop+float64(k)*(panelHeight+panelGap))

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/xml"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -14,14 +12,7 @@ func TestCurvesSVG(t *testing.T) {
 		{Y: "nothing", Curves: []Curve{{Name: "empty"}}},
 	}}
 	svg := c.SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatalf("%v in %s", err, svg)
-		}
-	}
+	wellFormed(t, svg)
 	if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
 		t.Errorf("a number that is not finite in %s", svg)
 	}

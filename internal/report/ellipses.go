@@ -27,9 +27,7 @@ const ellipsePoints = 96
 func (e *Ellipses) SVG() string {
 	var b strings.Builder
 	width, height := curveRight+float64(len(e.Groups))*(cloudSide+curveRight), curveTop+cloudSide+panelGap
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`,
-		width, height, width, height)
-	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveRight, html.EscapeString(e.Title))
+	begin(&b, width, height, curveRight, e.Title)
 	reach := e.reach()
 	for k := range e.Groups {
 		e.panel(&b, &e.Groups[k], curveRight+float64(k)*(cloudSide+curveRight), reach)

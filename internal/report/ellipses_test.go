@@ -1,9 +1,7 @@
 package report
 
 import (
-	"encoding/xml"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -12,14 +10,7 @@ import (
 func TestEllipsesSVG(t *testing.T) {
 	e := &Ellipses{Title: "a < b", X: "0", Y: "1", Groups: []EllipseFamily{{Name: "two", Shapes: [][3]float64{{1, 0, 1}, {4, 1, 2}}}, {Name: "none"}}}
 	svg := e.SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatalf("%v in %s", err, svg)
-		}
-	}
+	wellFormed(t, svg)
 	if strings.Contains(svg, "NaN") || strings.Count(svg, `stroke-width="1"`) != 1 || strings.Count(svg, `stroke-width="2.4"`) != 1 || !strings.Contains(svg, "a &lt; b") {
 		t.Errorf("%s", svg)
 	}

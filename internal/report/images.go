@@ -43,11 +43,10 @@ func (p *Images) SVG() string {
 	var b strings.Builder
 	width := imageLabel + float64(columns)*(imageSide+imageGap) + imageGap
 	height := imageTop + float64(len(p.Rows))*(imageSide+2*imageGap) + imageGap
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="10">`, width, height, width, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="24" font-size="15">%s</text>`, imageGap, html.EscapeString(p.Title))
+	begin(&b, width, height, imageGap, p.Title)
 	for i, r := range p.Rows {
 		top := imageTop + float64(i)*(imageSide+2*imageGap)
-		fmt.Fprintf(&b, `<text x="%g" y="%g" font-size="12">%s</text>`, imageGap, top+imageSide/2, html.EscapeString(r.Name))
+		fmt.Fprintf(&b, `<text x="%g" y="%g">%s</text>`, imageGap, top+imageSide/2, html.EscapeString(r.Name))
 		for j := range r.Images {
 			r.Images[j].draw(&b, imageLabel+float64(j)*(imageSide+imageGap), top)
 		}
@@ -81,5 +80,5 @@ func (m *Image) draw(b *strings.Builder, left, top float64) {
 			fmt.Fprintf(b, `<path d="%s" fill="#%02x%02x%02x"/>`, shades[k].String(), grey, grey, grey)
 		}
 	}
-	fmt.Fprintf(b, `</g><text x="%g" y="%g" text-anchor="middle">%s</text>`, left+imageSide/2, top+imageSide+11, html.EscapeString(m.Caption))
+	fmt.Fprintf(b, `</g><text x="%g" y="%g" font-size="10" text-anchor="middle">%s</text>`, left+imageSide/2, top+imageSide+11, html.EscapeString(m.Caption))
 }

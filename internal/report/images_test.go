@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/xml"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -13,15 +11,7 @@ func TestImagesSVG(t *testing.T) {
 	at := func(i, j int) float64 { return []float64{0, 1, math.NaN(), 0.5, -3, 7}[i*3+j] }
 	p := &Images{Title: "a < b", Rows: []ImageRow{{"row & one", []Image{{"first", 2, 3, at}, {"second", 2, 3, at}}}, {"empty", nil}}}
 	svg := p.SVG()
-	for d := xml.NewDecoder(strings.NewReader(svg)); ; {
-		_, err := d.Token()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	wellFormed(t, svg)
 	for _, part := range []string{"a &lt; b", "row &amp; one", "first", "second", `d="M1 0h1v1h-1zM2 1h1v1h-1z" fill="#ffffff"`} {
 		if !strings.Contains(svg, part) {
 			t.Errorf("no %q in %s", part, svg)

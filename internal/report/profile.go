@@ -26,17 +26,13 @@ const (
 	profileLegend = 250.0
 )
 
-// profileDashes tell curves of the same colour apart.
-var profileDashes = []string{"", "7 4", "2 3"}
-
 // SVG draws the profiles as a file of its own.
 func (p *Profile) SVG() string {
 	var b strings.Builder
 	left, right, top := curveLeft, curveWidth-curveRight, curveTop
 	bottom := top + max(profileHeight, 20*float64(len(p.Methods)))
 	width, height := curveWidth+profileLegend, bottom+panelGap
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`, width, height, width, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, left, html.EscapeString(p.Title))
+	begin(&b, width, height, left, p.Title)
 	x := func(v float64) float64 { return left + (right-left)*(v-1)/(p.Max-1) }
 	y := func(v float64) float64 { return bottom - (bottom-top)*v }
 	for k := range 6 {
@@ -51,7 +47,7 @@ func (p *Profile) SVG() string {
 	fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="middle">time over that of the fastest</text>`, (left+right)/2, bottom+35)
 	fmt.Fprintf(&b, `<text x="%.1f" y="%.1f">share of workloads</text>`, left, top-8)
 	for k, m := range p.Methods {
-		style := fmt.Sprintf(`stroke="%s" stroke-width="2" stroke-dasharray="%s"`, curveColours[k%len(curveColours)], profileDashes[k/len(curveColours)%len(profileDashes)])
+		style := fmt.Sprintf(`stroke="%s" stroke-width="2"%s`, curveColours[k%len(curveColours)], dashOf(k))
 		fmt.Fprintf(&b, `<path d="%s" fill="none" %s/>`, p.path(m.Ratios, x, y), style)
 		at := top + 10 + 20*float64(k)
 		fmt.Fprintf(&b, `<path d="M%.1f %.1fh30" %s/><text x="%.1f" y="%.1f">%s</text>`, right+15, at, style, right+52, at+4,

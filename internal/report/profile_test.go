@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/xml"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -14,14 +12,7 @@ func TestProfileSVG(t *testing.T) {
 		p.Methods = append(p.Methods, Method{Name: "more", Ratios: []float64{1}})
 	}
 	svg := p.SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatalf("%v in %s", err, svg)
-		}
-	}
+	wellFormed(t, svg)
 	// from (70, 450) to (620, 50): a quarter at 1, a half from 2.5 on, three quarters at the end
 	for _, part := range []string{`d="M70.00 350.00H345.00V250.00H620.00V150.00H620.00"`, `d="M70.00 450.00H620.00"`, "a &lt; b", "one &amp; only 0.75"} {
 		if !strings.Contains(svg, part) {

@@ -36,8 +36,7 @@ func (r *Raster) SVG() string {
 	var b strings.Builder
 	width := rasterGap + float64(len(r.Panels))*(rasterSide+rasterGap)
 	height := rasterTop + rasterSide + rasterGap + rasterLegend
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`, width, height, width, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="#fff"/><text x="%g" y="24" font-size="15">%s</text>`, rasterGap, html.EscapeString(r.Title))
+	begin(&b, width, height, rasterGap, r.Title)
 	for k := range r.Panels {
 		r.Panels[k].draw(&b, rasterGap+float64(k)*(rasterSide+rasterGap))
 	}

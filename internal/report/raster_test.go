@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/xml"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -21,14 +19,7 @@ func TestRasterSVG(t *testing.T) {
 		{Name: "broken", Rows: 2, Cols: 2, At: func(i, j int) float64 { return math.NaN() }},
 	}}
 	svg := r.SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
+	wellFormed(t, svg)
 	if strings.Contains(svg, "NaN") || !strings.Contains(svg, "a &lt; b") {
 		t.Error("the title is not escaped, or a number is not finite")
 	}

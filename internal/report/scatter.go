@@ -24,9 +24,7 @@ const cloudSide = 300.0
 func (s *Scatter) SVG() string {
 	var b strings.Builder
 	width, height := curveRight+float64(len(s.Groups))*(cloudSide+curveRight), curveTop+cloudSide+curveRight
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" font-family="sans-serif" font-size="12">`,
-		width, height, width, height)
-	fmt.Fprintf(&b, `<rect class="paper" width="100%%" height="100%%" fill="#fff"/><text x="%g" y="22" font-size="15">%s</text>`, curveRight, html.EscapeString(s.Title))
+	begin(&b, width, height, curveRight, s.Title)
 	reach := s.reach()
 	for k, g := range s.Groups {
 		left := curveRight + float64(k)*(cloudSide+curveRight)

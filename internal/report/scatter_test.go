@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/xml"
-	"io"
 	"math"
 	"strings"
 	"testing"
@@ -11,14 +9,7 @@ import (
 func TestScatterSVG(t *testing.T) {
 	s := &Scatter{Title: "a < b", Groups: []Cloud{{Name: "one", Points: [][2]float64{{2, 0}, {0, -2}, {math.NaN(), 1}}}, {Name: "empty"}}}
 	svg := s.SVG()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		if _, err := d.Token(); err == io.EOF {
-			break
-		} else if err != nil {
-			t.Fatalf("%v in %s", err, svg)
-		}
-	}
+	wellFormed(t, svg)
 	if strings.Contains(svg, "NaN") || strings.Count(svg, "<circle") != 2 || !strings.Contains(svg, "a &lt; b") {
 		t.Errorf("points or title: %s", svg)
 	}

@@ -241,6 +241,14 @@ func norms(l *lanes.Lanes) {
 		l.FMA(v, v, squares[s])
 		l.AddTo(l.AndNot(sign, v), abs[s])
 	}
+	blocks(l, n, sums, add, x)
+	l.StoreLow(l.SumLanes(abs), at(dst))
+	l.StoreLow(l.SumLanes(squares), Mem{Base: dst, Disp: l.Size()})
+	end()
+}
+
+// blocks adds sums vectors at a time, which are 128 bytes from every pointer, and then the rest.
+func blocks(l *lanes.Lanes, n reg.GPVirtual, sums int, add func(s int), pointers ...reg.GPVirtual) {
 	Label("block")
 	CMPQ(n, U8(sums*l.Count()))
 	JLT(LabelRef("rest"))
@@ -248,13 +256,12 @@ func norms(l *lanes.Lanes) {
 		add(s)
 	}
 	SUBQ(U8(sums*l.Count()), n)
-	ADDQ(Imm(128), x)
+	for _, p := range pointers {
+		ADDQ(Imm(128), p)
+	}
 	JMP(LabelRef("block"))
 	Label("rest")
 	l.Rest("rest", n, sums, add)
-	l.StoreLow(l.SumLanes(abs), at(dst))
-	l.StoreLow(l.SumLanes(squares), Mem{Base: dst, Disp: l.Size()})
-	end()
 }
 
 func weightedSquares(l *lanes.Lanes) {
@@ -271,18 +278,7 @@ func weightedSquares(l *lanes.Lanes) {
 		u := l.Mul(v, l.Load(Mem{Base: w, Disp: s * l.Bytes()}))
 		l.FMA(u, u, weighted[s])
 	}
-	Label("block")
-	CMPQ(n, U8(sums*l.Count()))
-	JLT(LabelRef("rest"))
-	for s := range sums {
-		add(s)
-	}
-	SUBQ(U8(sums*l.Count()), n)
-	ADDQ(Imm(128), x)
-	ADDQ(Imm(128), w)
-	JMP(LabelRef("block"))
-	Label("rest")
-	l.Rest("rest", n, sums, add)
+	blocks(l, n, sums, add, x, w)
 	l.StoreLow(l.SumLanes(plain), at(dst))
 	l.StoreLow(l.SumLanes(weighted), Mem{Base: dst, Disp: l.Size()})
 	end()
