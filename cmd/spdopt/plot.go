@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,7 +48,7 @@ func (a *app) plotCommand() *cobra.Command {
 			if f.svg == "" {
 				return usagef("plot needs --svg FILE")
 			}
-			if err := oneOf("--kind", f.kind, "curves", "ellipses", "spectrum", "heat"); err != nil {
+			if err := oneOf("--kind", f.kind, append([]string{"curves"}, slices.Sorted(maps.Keys(matrixPictures))...)...); err != nil {
 				return err
 			}
 			picture, err := a.picture(f, args)
@@ -116,6 +117,14 @@ func namesOfFiles(paths []string) []string {
 	return names
 }
 
+// nameIn is the name of matrix m of count in a file.
+func nameIn(file string, m, count int) string {
+	if count == 1 {
+		return file
+	}
+	return fmt.Sprintf("%s [%d]", file, m)
+}
+
 func drawEllipses(f *plotFlags, names []string, files [][]matio.Matrix) (string, error) {
 	if len(f.coordinates) != 2 || f.coordinates[0] == f.coordinates[1] || slices.Min(f.coordinates) < 0 {
 		return "", usagef("--coordinates needs two different numbers from 0, such as 0,1")
@@ -145,10 +154,7 @@ func drawSpectrum(f *plotFlags, names []string, files [][]matio.Matrix) (string,
 				return "", &matio.Error{File: all[m].File, What: all[m].Subject() + ": its eigenvalues did not converge"}
 			}
 			slices.Reverse(values)
-			curve := report.Curve{Name: names[k]}
-			if len(all) > 1 {
-				curve.Name = fmt.Sprintf("%s [%d]", names[k], m)
-			}
+			curve := report.Curve{Name: nameIn(names[k], m, len(all))}
 			for i, v := range values {
 				curve.Points = append(curve.Points, [2]float64{float64(i + 1), v})
 			}
@@ -162,11 +168,7 @@ func drawHeat(f *plotFlags, names []string, files [][]matio.Matrix) (string, err
 	r := &report.Raster{Title: f.title}
 	for k, all := range files {
 		for m := range all {
-			name := names[k]
-			if len(all) > 1 {
-				name = fmt.Sprintf("%s [%d]", name, m)
-			}
-			r.Panels = append(r.Panels, report.RasterPanel{Name: name, Rows: all[m].Rows, Cols: all[m].Cols, At: all[m].At})
+			r.Panels = append(r.Panels, report.RasterPanel{Name: nameIn(names[k], m, len(all)), Rows: all[m].Rows, Cols: all[m].Cols, At: all[m].At})
 		}
 	}
 	return r.SVG(), nil

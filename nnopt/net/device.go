@@ -33,17 +33,17 @@ func (n *Net[T]) Use(device string) (err error) {
 	}); ok {
 		l.use(e, a)
 	}
-	n.pass.backend, n.pass.arena = e, a
+	n.pass.use(e, a)
 	return nil
 }
 
-// ground is where a loss computes.
+// ground is where a pass or a loss computes.
 type ground[T Float] struct {
 	backend engine.Backend[T] // nil is the processor
 	arena   *engine.Arena[T]
 }
 
-// use moves the loss to a device.
+// use moves what follows to a device.
 func (g *ground[T]) use(e engine.Backend[T], a *engine.Arena[T]) { g.backend, g.arena = e, a }
 
 func (g *ground[T]) engine() engine.Backend[T] {
@@ -53,6 +53,7 @@ func (g *ground[T]) engine() engine.Backend[T] {
 	return g.backend
 }
 
+// grown returns s with n elements, or other memory that has room for them.
 func (g *ground[T]) grown(s []T, n int) []T {
 	if g.backend == nil || cap(s) >= n {
 		return grown(s, n)
@@ -66,21 +67,6 @@ func total(x []float64) (sum float64) {
 		sum += v
 	}
 	return sum
-}
-
-func (p *Pass[T]) engine() engine.Backend[T] {
-	if p.backend == nil {
-		return engine.CPU[T]()
-	}
-	return p.backend
-}
-
-// grown returns s with n elements, or other memory that has room for them.
-func (p *Pass[T]) grown(s []T, n int) []T {
-	if p.backend == nil || cap(s) >= n {
-		return grown(s, n)
-	}
-	return p.arena.Alloc(n)
 }
 
 // run runs the parts of a task: at the same time on the processor, one after the other on a device, which works on one call at a time.

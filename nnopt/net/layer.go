@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -17,8 +16,7 @@ type Pass[T Float] struct {
 	Seed    uint64 // with Step: of the masks of dropout
 	Step    uint64
 
-	backend engine.Backend[T] // nil is the processor
-	arena   *engine.Arena[T]
+	ground[T]
 }
 
 // Layer is a differentiable map of matrices. It may keep the matrices that it gets and returns until its next Forward.
