@@ -292,7 +292,7 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, nil, &matio.Error{File: path, What: fmt.Sprintf("cannot read: %v", err)}
+			return nil, nil, cannotRead(path, err)
 		}
 		defer f.Close()
 		in = f
@@ -301,7 +301,7 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	for n := 1; ; n++ {
 		line, err := r.ReadBytes('\n')
 		if err != nil && err != io.EOF {
-			return nil, nil, &matio.Error{File: path, What: fmt.Sprintf("cannot read: %v", err)}
+			return nil, nil, cannotRead(path, err)
 		}
 		if text := bytes.TrimSpace(line); len(text) > 0 {
 			one, wrong := objective.ParseResult(text, constraints)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -308,9 +307,7 @@ func (f *minimizeFlags) search(o esadapt.Options) (*esadapt.Search, *esadapt.Asy
 }
 
 func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
-	if !cmd.Flags().Changed("seed") {
-		a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // 53 bits survive every JSON reader
-	}
+	a.drawSeed(cmd)
 	o, function, err := f.options(cmd)
 	if err != nil {
 		return err
@@ -393,7 +390,7 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 func minimizeVerdict(s *esadapt.Search, o *esadapt.Options, last *objective.Error, ended error) error {
 	var signal interrupted
 	if errors.As(ended, &signal) {
-		return &halted{ended, s.Evaluations()}
+		return haltedf(ended, "interrupted after %d evaluations; the best point so far is on standard output", s.Evaluations())
 	}
 	if ended != nil && ended != errSecondsUsed {
 		return ended
@@ -408,20 +405,6 @@ func minimizeVerdict(s *esadapt.Search, o *esadapt.Options, last *objective.Erro
 	}
 	return nil
 }
-
-// halted says that a run was interrupted and what was known by then.
-type halted struct {
-	cause       error
-	evaluations int
-}
-
-// Error says where the result so far is.
-func (e *halted) Error() string {
-	return fmt.Sprintf("interrupted after %d evaluations; the best point so far is on standard output", e.evaluations)
-}
-
-// Unwrap returns the cause, which decides the exit code.
-func (e *halted) Unwrap() error { return e.cause }
 
 func (f *minimizeFlags) output(s *esadapt.Search, function *bbob.Function, ended error, took time.Duration) *minimizeOutput {
 	best := s.Best()

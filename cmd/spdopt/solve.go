@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -386,9 +383,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 	case "":
 		return nil, nil
 	case "random":
-		if !cmd.Flags().Changed("seed") {
-			a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // exact as a number in JSON
-		}
+		a.drawSeed(cmd)
 		start, err := randomPoint(n, f.seed)
 		o.Start = start
 		return &f.seed, err
@@ -409,9 +404,7 @@ func randomPoint(n int, seed uint64) (mat.Symmetric, error) {
 	if err != nil {
 		return nil, err
 	}
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
-	return m.RandomPoint(rand.New(rand.NewChaCha8(key))).(*manifold.Frame).Sym(), nil
+	return m.RandomPoint(seeded(seed)).(*manifold.Frame).Sym(), nil
 }
 
 // withFile names the files in an error about data, unless it is about something else that was given.
