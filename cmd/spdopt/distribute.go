@@ -261,8 +261,11 @@ func (a *app) dial(ctx context.Context, f *natsFlags, name string) (*nats.Conn, 
 	return distribute.Connect(ctx, login, func() { a.note("waiting for the NATS server at %s", f.url) })
 }
 
-// finish ends the run for the workers, notes what came of the queue, and removes it.
+// finish ends the run for the workers, notes what came of the queue, and removes it. A nil queue, of a run without workers, has nothing to end.
 func (q *queue) finish(ctx context.Context, k *keeper) error {
+	if q == nil {
+		return nil
+	}
 	err := q.Finish(ctx)
 	q.close()
 	noted := k.event("queue", struct {

@@ -334,12 +334,8 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx := a.ctx
-	if f.maxSeconds > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
-		defer cancel()
-	}
+	ctx, cancel := f.limited(a.ctx, k)
+	defer cancel()
 	jobs := max(f.jobs, f.inFlight)
 	var q *queue
 	if f.far.asked() {
@@ -353,13 +349,10 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	progress := a.newProgress()
 	d := &driver{search: s, jobs: jobs, progress: progress}
 	record.attach(d, eval)
-	if d.plot, err = newSearchPlot(f.plot); err != nil {
+	if d.plot, err = newSearchPlot(f.plot, function); err != nil {
 		return err
 	}
 	defer d.plot.abort()
-	if d.plot != nil && function != nil {
-		d.plot.fOpt = function.FOpt
-	}
 	err = d.run(ctx)
 	progress.clear()
 	if err != nil && err != errSecondsUsed && s.Best().Evaluation == 0 {
@@ -371,10 +364,8 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	out := f.output(s, function, err, time.Since(began)+k.spent())
 	out.Run = k.dir()
 	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
-		if q != nil {
-			if err := q.finish(context.WithoutCancel(ctx), k); err != nil {
-				a.note("the queue could not be removed: %v", err)
-			}
+		if err := q.finish(context.WithoutCancel(ctx), k); err != nil {
+			a.note("the queue could not be removed: %v", err)
 		}
 		if err := record.finish(s, out); err != nil {
 			return err
@@ -384,6 +375,14 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 		return err
 	}
 	return minimizeVerdict(s, &o, d.lastFailure, err)
+}
+
+// limited is the context that ends with --max-seconds, the time of earlier processes of the run included.
+func (f *minimizeFlags) limited(ctx context.Context, k *keeper) (context.Context, context.CancelFunc) {
+	if f.maxSeconds == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
 }
 
 // minimizeVerdict decides what the end of a run means for the exit code.

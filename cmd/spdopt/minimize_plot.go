@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/report"
 )
@@ -31,12 +32,16 @@ type moment struct {
 const mostMoments = 1024
 
 // newSearchPlot prepares to write the file, so that a run does not end with finding that it can't.
-func newSearchPlot(path string) (*searchPlot, error) {
+func newSearchPlot(path string, function *bbob.Function) (*searchPlot, error) {
 	file, err := reserve(path)
 	if err != nil || file == nil {
 		return nil, err
 	}
-	return &searchPlot{file: file, path: path, every: 1, fOpt: math.NaN()}, nil
+	p := &searchPlot{file: file, path: path, every: 1, fOpt: math.NaN()}
+	if function != nil {
+		p.fOpt = function.FOpt
+	}
+	return p, nil
 }
 
 // abort leaves no file behind when there is no picture.
