@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
@@ -224,7 +225,7 @@ func (a *app) ask(name string, n int, again bool) (err error) {
 	for _, c := range points {
 		line := strconv.AppendUint(nil, c.ID+1, 10)
 		for _, v := range c.X {
-			line = run.AppendFloat(append(line, '\t'), v)
+			line = jsonfloat.Append(append(line, '\t'), v)
 		}
 		fmt.Fprintf(a.out, "%s\n", line)
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // The files of a run.
@@ -291,7 +293,7 @@ func (r *Run) Ask(a Asked) error {
 	return r.append("ask", func(b []byte) []byte {
 		b = strconv.AppendUint(append(b, `,"id":`...), a.ID, 10)
 		b = strconv.AppendUint(append(b, `,"c":`...), a.Candidate, 10)
-		return AppendFloats(append(b, `,"x":`...), a.X)
+		return jsonfloat.AppendList(append(b, `,"x":`...), a.X)
 	}, false, false)
 }
 
@@ -299,9 +301,9 @@ func (r *Run) Ask(a Asked) error {
 func (r *Run) Tell(t Told) error {
 	return r.append("tell", func(b []byte) []byte {
 		b = strconv.AppendUint(append(b, `,"id":`...), t.ID, 10)
-		b = AppendFloat(append(b, `,"f":`...), t.F)
+		b = jsonfloat.Append(append(b, `,"f":`...), t.F)
 		if t.G != nil {
-			b = AppendFloats(append(b, `,"g":`...), t.G)
+			b = jsonfloat.AppendList(append(b, `,"g":`...), t.G)
 		}
 		if t.Seconds > 0 {
 			b = strconv.AppendFloat(append(b, `,"s":`...), t.Seconds, 'g', 4, 64)
