@@ -161,7 +161,7 @@ func vacant(dir string) error {
 	return nil
 }
 
-// Open opens a run to go on with it. It checks the journal and loads the newest intact state that fits it.
+// Open opens a run to go on with it. It checks the journal and loads the newest intact state, to which the journal must lead.
 func Open(dir string, o Options) (*Run, error) {
 	m, err := ReadManifest(dir)
 	if err != nil {
@@ -200,7 +200,7 @@ func (r *Run) load() (end place, err error) {
 		return end, &DamageError{path, 1, err.Error()}
 	}
 	defer f.Close()
-	end, _, err = verify(path, f, func(p place) {
+	end, err = verify(path, f, func(p place) {
 		for i := range found {
 			found[i].fits = found[i].fits || found[i].at == p
 		}
@@ -402,7 +402,10 @@ func (r *Run) Finish(res Result, value any) error {
 	if res.Value, err = json.Marshal(value); err != nil {
 		return fmt.Errorf("run: result: %w", err)
 	}
-	res.Schema, res.Lines, res.Ended = Schema, r.journal.end.Line, r.now().UTC().Truncate(time.Millisecond)
+	r.mu.Lock()
+	res.Lines = r.journal.end.Line
+	r.mu.Unlock()
+	res.Schema, res.Ended = Schema, r.now().UTC().Truncate(time.Millisecond)
 	text, err := json.MarshalIndent(res, "", "  ")
 	if err != nil {
 		return fmt.Errorf("run: result: %w", err)
