@@ -24,8 +24,8 @@ func (b *backend[T]) Blend(f T, x []T, g T, z, y []T) {
 	c := &b.c
 	i, j, k := add(c, x, false), add(c, z, false), add(c, y, true)
 	c.commit()
-	b.number(f).ptr(c.at(i))
-	b.number(g).ptr(c.at(j)).ptr(c.at(k)).int(len(y)).each("blend", len(y))
+	b.numbers[0], b.numbers[1] = f, g
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(y)).each("blend", len(y))
 }
 
 // Multiply implements engine.Elements.
@@ -48,9 +48,8 @@ func (b *backend[T]) AddSquares(keep, take, more T, x, v []T) {
 	c := &b.c
 	i, j := add(c, x, false), add(c, v, true)
 	c.commit()
-	b.number(keep)
-	b.number(take)
-	b.number(more).ptr(c.at(i)).ptr(c.at(j)).int(len(v)).each("add_squares", len(v))
+	b.numbers[0], b.numbers[1], b.numbers[2] = keep, take, more
+	c.l.ptr(put(c, b.numbers[:3])).ptr(c.at(i)).ptr(c.at(j)).int(len(v)).each("add_squares", len(v))
 }
 
 // DivideRoot implements engine.Elements.
@@ -61,7 +60,8 @@ func (b *backend[T]) DivideRoot(v []T, correction, eps float64, y []T) {
 	c := &b.c
 	i, j := add(c, v, false), add(c, y, true)
 	c.commit()
-	c.l.ptr(c.at(i)).float64(correction).float64(eps).ptr(c.at(j)).int(len(y)).each("divide_root", len(y))
+	u := [2]float64{correction, eps}
+	c.l.ptr(put(c, u[:])).ptr(c.at(i)).ptr(c.at(j)).int(len(y)).each("divide_root", len(y))
 }
 
 // Power implements engine.Elements.
@@ -101,6 +101,16 @@ func (b *backend[T]) AddRow(row []T, keep T, y engine.Batch[T]) {
 	b.c.commit()
 	b.c.l.ptr(b.c.at(i))
 	b.number(keep).matrix(b.view(j, y)).int(y.Count).int(y.Rows).int(y.Cols).each("add_row", y.Count*y.Rows*y.Cols)
+}
+
+// Mask implements engine.Elements.
+func (b *backend[T]) Mask(m engine.Mask[T], mask []T) {
+	b.c.begin()
+	defer b.c.end()
+	i := add(&b.c, mask, true)
+	b.c.commit()
+	b.c.l.slot(m.Seed).slot(m.Step).slot(m.Limit())
+	b.number(m.Keep).ptr(b.c.at(i)).int(len(mask)).each("mask", len(mask))
 }
 
 // Copy implements engine.Movement.
