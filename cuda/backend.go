@@ -309,6 +309,18 @@ func (b *backend[T]) Sign(u engine.Sign, w, g, m []T) {
 	c.l.ptr(put(c, numbers)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("sign", len(w))
 }
 
+// AdaGrad implements engine.Updates.
+func (b *backend[T]) AdaGrad(u engine.AdaGrad, w, g, s []T) {
+	engine.MustHave("AdaGrad", len(w), len(g), len(s))
+	numbers := append(b.update(u.Update), T(u.Eps), T(u.Most))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := add(c, w, true), add(c, g, false), add(c, s, true)
+	c.commit()
+	c.l.ptr(put(c, numbers)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("adagrad", len(w))
+}
+
 // RootFree implements engine.Updates.
 func (b *backend[T]) RootFree(u engine.RootFree, w, g, s, m []T) {
 	engine.MustHave("RootFree", len(w), len(g), len(s))

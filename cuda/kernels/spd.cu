@@ -970,6 +970,15 @@ KERNEL(schedule_free, const real *u, int decayAverage, real *y, const real *g, r
 	}
 }
 
+KERNEL(adagrad, const real *u, real *w, const real *g, real *s, wide n) {
+	const real eps = u[OwnNumbers], top = u[OwnNumbers + 1];
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i], si = least(s[i] + gi * gi, top);
+		s[i] = si;
+		w[i] = u[Keep] * w[i] - u[LR] * gi / (sqrt(si) + eps);
+	}
+}
+
 KERNEL(sign, const real *u, real *w, const real *g, real *m, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
 		const real gi = u[GradScale] * g[i] + u[L2] * w[i], c = u[Beta1] * m[i] + u[Rest1] * gi;

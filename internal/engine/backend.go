@@ -116,6 +116,7 @@ type Updates[T dense.Float] interface {
 	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
 	Sign(u Sign, w, g, m []T)
 	RootFree(u RootFree, w, g, s, m []T)
+	AdaGrad(u AdaGrad, w, g, s []T)
 }
 
 // Elements are operations on the corresponding elements of slices of one length, and simple ones on matrices. An operand whose factor is 0 plays no

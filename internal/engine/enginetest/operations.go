@@ -170,6 +170,10 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 				out.Data, a.Data, first, second, z, y)
 		})
 	}
+	on("AdaGrad", func(out engine.Batch[T]) {
+		copy(second, v)
+		e.AdaGrad(engine.AdaGrad{Update: u, Eps: 1e-4, Most: 2}, out.Data, a.Data, second)
+	})
 	on("Sign", func(out engine.Batch[T]) {
 		copy(first, b.Data)
 		e.Sign(engine.Sign{Update: u, Beta1: 0.9, Beta2: 0.99}, out.Data, a.Data, first)
