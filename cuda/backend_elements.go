@@ -109,7 +109,8 @@ func (b *backend[T]) Mask(m engine.Mask[T], mask []T) {
 	defer b.c.end()
 	i := add(&b.c, mask, true)
 	b.c.commit()
-	b.c.l.slot(m.Seed).slot(m.Step).slot(m.Limit())
+	u := [3]uint64{m.Seed, m.Step, m.Limit()}
+	b.c.l.ptr(put(&b.c, u[:]))
 	b.number(m.Keep).ptr(b.c.at(i)).int(len(mask)).each("mask", len(mask))
 }
 
@@ -256,8 +257,8 @@ func (b *backend[T]) CrossEntropy(l engine.CrossEntropy[T]) {
 	h, v, o, p := add(c, l.Classes, false), b.read(values), b.read(l.Out), b.read(l.P)
 	n, cost, g, d := add(c, l.Norms, false), add(c, l.Cost, true), b.write(l.G), b.write(l.D)
 	c.commit()
-	b.number(l.Factor)
-	b.number(T(l.Smoothing)).ptr(c.at(h)).matrix(b.view(v, values)).matrix(b.view(o, l.Out)).matrix(b.view(p, l.P)).ptr(c.at(n)).ptr(c.at(cost)).
+	b.numbers[0], b.numbers[1] = l.Factor, T(l.Smoothing)
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(h)).matrix(b.view(v, values)).matrix(b.view(o, l.Out)).matrix(b.view(p, l.P)).ptr(c.at(n)).ptr(c.at(cost)).
 		matrix(b.view(g, l.G)).matrix(b.view(d, l.D)).flag(l.Flat).int(l.Out.Rows).int(l.Out.Cols).rows("cross_entropy", l.Out.Count*l.Out.Rows)
 }
 
@@ -269,7 +270,7 @@ func (b *backend[T]) Misfits(kind engine.Misfit, factor T, out, dout, target, g,
 	c := &b.c
 	i, j, k, l, m, n := b.read(out), b.read(dout), b.read(target), b.write(g), b.write(dg), add(c, cost, true)
 	c.commit()
-	c.l.int(int(kind))
-	b.number(factor).matrix(b.view(i, out)).matrix(b.view(j, dout)).matrix(b.view(k, target)).matrix(b.view(l, g)).matrix(b.view(m, dg)).
+	b.numbers[0] = factor
+	c.l.int(int(kind)).ptr(put(c, b.numbers[:1])).matrix(b.view(i, out)).matrix(b.view(j, dout)).matrix(b.view(k, target)).matrix(b.view(l, g)).matrix(b.view(m, dg)).
 		ptr(c.at(n)).int(out.Rows).int(out.Cols).rows("misfits", out.Count*out.Rows)
 }

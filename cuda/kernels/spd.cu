@@ -747,10 +747,11 @@ __device__ __forceinline__ Jump jump(word n) {
 	return all;
 }
 
-/* mask[i] = keep where number i of the generator with the state high, low is at least limit in its upper 53 bits, 0 elsewhere. */
-KERNEL(mask, word high, word low, word limit, real keep, real *y, wide n) {
+/* mask[i] = keep where number i of the generator with the state u[0], u[1] is at least u[2] in its upper 53 bits, 0 elsewhere. */
+KERNEL(mask, const word *u, real keep, real *y, wide n) {
+	const word limit = u[2];
 	Jump by = jump(word(first()) + 1);
-	Long s = plus(times(by.a, {high, low}), by.c);
+	Long s = plus(times(by.a, {u[0], u[1]}), by.c);
 	by = jump(word(stride()));
 	for (wide i = first(); i < n; i += stride()) {
 		word v = s.high;
@@ -845,12 +846,12 @@ __device__ __forceinline__ real goal(const int *classes, const real *values, wid
 	return classes == 0 ? rest * values[j] + spread : classes[row] == j ? spread + rest : spread;
 }
 
-KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
+KERNEL(cross_entropy, const real *u, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
 	const real *p, wide pStride, wide pStep, const real *norms, double *cost, real *g, wide gStride, wide gStep, real *d, wide dStride, wide dStep, int flat,
 	int rows, int cols) {
 	const wide row = blockIdx.x, k = row / rows, i = row % rows;
 	const bool counts = classes == 0 || classes[row] >= 0;
-	const real rest = 1 - smoothing, spread = smoothing / cols;
+	const real factor = u[0], smoothing = u[1], rest = 1 - smoothing, spread = smoothing / cols;
 	values += k * vStep + i * vStride;
 	out += k * oStep + i * oStride;
 	p += k * pStep + i * pStride;
@@ -883,9 +884,10 @@ KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const rea
 
 enum { MisfitSquare, MisfitAbsolute, MisfitBinary };
 
-KERNEL(misfits, int kind, real factor, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
+KERNEL(misfits, int kind, const real *u, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
 	wide tStep, real *g, wide gStride, wide gStep, real *dg, wide dStride, wide dStep, double *cost, int rows, int cols) {
 	const wide row = blockIdx.x, k = row / rows, i = row % rows;
+	const real factor = u[0];
 	double sum = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
 		const real x = out[k * oStep + i * oStride + j], t = target[k * tStep + i * tStride + j], off = x - t;
