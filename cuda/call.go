@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/cu"
 
+	"github.com/spdopt/spdopt/cuda/internal/dl"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
@@ -190,7 +191,7 @@ func (c *call) end() {
 	}
 	switch {
 	case c.err != nil:
-		c.tape.clear()
+		c.forget()
 		_ = c.d.wait()
 		c.late = nil
 	case waits:
@@ -207,6 +208,13 @@ func (c *call) end() {
 	}
 	for _, p := range c.temps {
 		c.d.pool.put(p)
+	}
+	if dl.Watch != nil && c.tape.entries > 0 {
+		for _, r := range c.regions[:c.m] {
+			if r.resident {
+				dl.Watch(r.at, r.write)
+			}
+		}
 	}
 	runtime.KeepAlive(c.operands)
 	clear(c.operands[:c.n])

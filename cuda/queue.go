@@ -16,6 +16,7 @@ import (
 	"gorgonia.org/cu"
 
 	"github.com/spdopt/spdopt/cuda/internal/blas"
+	"github.com/spdopt/spdopt/cuda/internal/dl"
 )
 
 // tape is work for a stream that has not been given to the device: the words that describe it, one entry after the other. Tapes of the same words are the
@@ -211,11 +212,19 @@ func (d *Device) flush() {
 			c.l.play(&c.tape)
 		}
 	}
-	c.tape.clear()
+	c.forget()
 	if c.late == nil {
 		c.late = c.l.err
 	}
 	c.l.err = nil
+}
+
+// forget empties the tape.
+func (c *call) forget() {
+	c.tape.clear()
+	if dl.Watch != nil {
+		dl.Watch(0, false)
+	}
 }
 
 // wait flushes and waits until the device has nothing to do. After it, staging memory and numbers start afresh.

@@ -52,6 +52,7 @@ func (b *BatchNorm[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	b.running = !p.Train
 	if b.running {
 		h := b.h.take(p, x.V.Rows, x.V.Cols)
+		b.invert(p)
 		linear(p, x, h, b.applyScale(p))
 		for j, s := range b.inverse {
 			b.inverse[j] = -b.mean.Data[j] * s
@@ -101,9 +102,8 @@ func (b *BatchNorm[T]) averageOn(p *Pass[T], x Matrix[T]) {
 	e.AddSquares(1-w, w, -w*normEps, d, b.variance.Data)
 }
 
-// applyScale divides the columns of x by the running standard deviations.
+// applyScale divides the columns of x by what invert found.
 func (b *BatchNorm[T]) applyScale(p *Pass[T]) func(x, y Matrix[T]) {
-	b.invert(p)
 	return func(x, y Matrix[T]) { p.engine().ScaleCols(b.inverse, engine.One(x), 0, engine.One(y)) }
 }
 
@@ -126,6 +126,7 @@ func (b *BatchNorm[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return b.columns.backward(p, gh)
 	}
 	gx := b.gx.take(p, g.V.Rows, g.V.Cols)
+	b.invert(p)
 	linear(p, gh, gx, b.applyScale(p))
 	return gx
 }

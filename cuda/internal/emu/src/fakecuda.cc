@@ -111,6 +111,13 @@ extern "C" __attribute__((visibility("default"))) size_t spdEmuUsed(void) {
 	return usedBytes;
 }
 
+static void claimAhead(CUdeviceptr at, bool written);
+/* Closes memory that work will use which is still to come, or with 0 opens all such memory. */
+extern "C" __attribute__((visibility("default"))) void spdEmuClaim(uintptr_t at, int written) {
+	std::lock_guard<std::recursive_mutex> l(lock);
+	claimAhead(at, written != 0);
+}
+
 static CUctx_st *here() { return current.empty() ? nullptr : current.back(); }
 
 static CUresult usable() {
@@ -166,6 +173,24 @@ static void claim(const Work &w, int change) {
 			}
 		}
 	}
+}
+
+static Work ahead;
+static void claimAhead(CUdeviceptr at, bool written) {
+	if (at == 0) {
+		claim(ahead, -1);
+		for (const emu::Use &u : ahead.uses) {
+			auto m = holder(reinterpret_cast<CUdeviceptr>(u.at), 1);
+			if (m != memory.end() && m->second.managed) {
+				permitRest(m->first, m->second);
+			}
+		}
+		ahead.uses.clear();
+		return;
+	}
+	emu::Use use{reinterpret_cast<void *>(at), written};
+	ahead.uses.push_back(use);
+	claim({{use}, nullptr}, 1);
 }
 
 /* Runs the first work of a stream. All memory must be permitted. */
