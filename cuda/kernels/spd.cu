@@ -1275,8 +1275,8 @@ KERNEL(jacobi, const real *a, wide aStride, wide aStep, int rows, int m, int swe
 	for (int sweep = 0; sweep < sweeps; sweep++) {
 		int turned = 0;
 		ROLLED for (int round = 0; round < even - 1; round++) {
-			if (threadIdx.x < pairs) {
-				const int p = threadIdx.x;
+			const int p = threadIdx.x;
+			if (p < pairs) {
 				int i, j;
 				meet(round, p, even, i, j);
 				c[p] = 1;
@@ -1291,17 +1291,17 @@ KERNEL(jacobi, const real *a, wide aStride, wide aStep, int rows, int m, int swe
 			}
 			__syncthreads();
 			ROLLED for (int e = threadIdx.x; e < pairs * pairs; e += THREADS) {
-				const int p = e / pairs, q = e % pairs;
-				const real cp = c[p], sp = s[p], cq = c[q], sq = s[q];
-				if (p > q || (sp == 0 && sq == 0)) {
+				const int f = e / pairs, g = e % pairs;
+				const real cp = c[f], sp = s[f], cq = c[g], sq = s[g];
+				if (f > g || (sp == 0 && sq == 0)) {
 					continue;
 				}
 				int i, j, k, l;
-				meet(round, p, even, i, j);
-				meet(round, q, even, k, l);
-				if (p == q) {
-					x[i * LINE + i] = diagonal[2 * p];
-					x[j * LINE + j] = diagonal[2 * p + 1];
+				meet(round, f, even, i, j);
+				meet(round, g, even, k, l);
+				if (f == g) {
+					x[i * LINE + i] = diagonal[2 * f];
+					x[j * LINE + j] = diagonal[2 * f + 1];
 					x[i * LINE + j] = x[j * LINE + i] = 0;
 					continue;
 				}
@@ -1314,15 +1314,15 @@ KERNEL(jacobi, const real *a, wide aStride, wide aStep, int rows, int m, int swe
 				x[j * LINE + l] = x[l * LINE + j] = sq == 0 ? gl : sq * gk + cq * gl;
 			}
 			ROLLED for (int e = threadIdx.x; e < pairs * m; e += THREADS) {
-				const int p = e / m, k = e % m;
-				if (s[p] == 0) {
+				const int f = e / m, k = e % m;
+				if (s[f] == 0) {
 					continue;
 				}
 				int i, j;
-				meet(round, p, even, i, j);
-				const real f = y[i * LINE + k], g = y[j * LINE + k];
-				y[i * LINE + k] = c[p] * f - s[p] * g;
-				y[j * LINE + k] = s[p] * f + c[p] * g;
+				meet(round, f, even, i, j);
+				const real above = y[i * LINE + k], below = y[j * LINE + k];
+				y[i * LINE + k] = c[f] * above - s[f] * below;
+				y[j * LINE + k] = s[f] * above + c[f] * below;
 			}
 			__syncthreads();
 		}
