@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"cuda/internal/dl":           {},
 	"cuda/internal/emu":          {},
 	"cuda/kernels":               {},
-	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/safetensors", "spectral"},
+	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/matfun", "internal/safetensors", "spectral"},
 	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/curvature":            {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":                 {"internal/dense", "internal/matio"},
