@@ -246,15 +246,7 @@ func (f *momentFactor[T]) sweep(o *refreshing) {
 	e := f.sweeper
 	toDouble(f.e, f.q.Data, e.b.Data)
 	e.restore()
-	e.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.a), engine.One(e.b), 0, engine.One(f.w))
-	e.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(e.b), engine.One(f.w), 0, engine.One(e.m))
-	low, _ := eigenRange[float64]()
-	e.e.Diagonal(engine.One(e.m), e.d)
-	for i, v := range e.d {
-		e.d[i] = max(v, low)
-	}
-	clear(e.x)
-	e.follow(&turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most}, nil)
+	e.approach(f.a, f.w, &turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most})
 	fromDouble(f.e, e.b.Data, f.q.Data)
 	f.keep(e.d)
 }

@@ -174,6 +174,9 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 			m.place(s.backend, arena)
 		}
 	}
+	if g, ok := s.rule.(grounded[T]); ok {
+		g.settle(s.backend, arena)
+	}
 	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
 		w.warm()
 	}
