@@ -20,19 +20,28 @@ var choleskyMethod = Method{
 		}
 		return w + applyWork(q, 1)
 	},
-	Bound: func(q Query) float64 {
-		if q.Power > 0 {
-			return q.rounding(4)
-		}
-		// The inverse of the Cholesky factor has an error of c n eps cond(L) relative to itself.
-		return q.rounding(8)
-	},
+	Bound: choleskyBound,
 	rate:  rate{450, 317, 76, 23, 8.8, 4.7, 2.8, 2.1, 1.7, 1.5},
 	run64: runCholesky[float64],
 	run32: runCholesky[float32],
 }
 
+// choleskyBound is that of products for p >= 0. The inverse, made in float64 whatever the query's precision is, has an error of c n eps cond(A) relative
+// to itself, to which its powers add that of products.
+func choleskyBound(q Query) float64 {
+	if q.Power >= 0 {
+		return q.rounding(4)
+	}
+	products := q
+	products.Power = -q.Power
+	q.Single = false
+	return q.rounding(4) + products.rounding(4)
+}
+
 func runCholesky[T dense.Float](j *job[T]) error {
+	if j.Power == -1 {
+		return j.invert(false)
+	}
 	k := int(math.Abs(j.Power))
 	if k == 0 {
 		x := j.new(j.N, j.N)
