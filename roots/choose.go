@@ -32,7 +32,7 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		if !m.Can(j.Query) {
 			return nil, &MethodError{m.Name, "cannot do " + j.describe()}
 		}
-		if m == &eigenMethod || m == &refinedMethod || m == &choleskyMethod && j.Power == -1 {
+		if m == &eigenMethod || m == &refinedMethod || m == &choleskyMethod && j.Power == -1 && j.Columns == 0 {
 			return m, nil
 		}
 		return m, j.survey()

@@ -18,7 +18,8 @@ var refinedMethod = Method{
 	},
 	Work: func(q Query) float64 {
 		if q.Power == -1 {
-			return 8 + applyWork(q, 1)
+			// Passes over the elements weigh more than with a decomposition.
+			return 8 + 100/float64(max(q.N, 1)) + applyWork(q, 1)
 		}
 		return 11.5 + applyWork(q, 3)
 	},
