@@ -51,9 +51,11 @@ func (t *tracker[T]) finiteAfter(a dense.Matrix[T]) error {
 
 // unit is the relative rounding error, in the 2-norm, of products of length n: their errors grow with the square root of n at worst where
 // they are random, and an error matrix with random entries has a 2-norm some 2/sqrt(n) times its Frobenius norm.
-func (t *tracker[T]) unit() float64 {
+func (t *tracker[T]) unit() float64 { return t.unitOf(t.eps()) }
+
+func (t *tracker[T]) unitOf(eps float64) float64 {
 	n := math.Sqrt(float64(t.n))
-	return (4 + n/4) * min(1, 6/n) * t.eps()
+	return (4 + n/4) * min(1, 6/n) * eps
 }
 
 // addNoise accounts for a rounding error e in m. Rounding errors of different steps are independent.

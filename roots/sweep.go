@@ -34,6 +34,7 @@ func (t *tracker[T]) rotate() {
 	t.addNoise(t.unit() * t.fro)
 	t.debt, t.base = 0, 0
 	t.rotations++
+	t.orth += defectPerSweep * math.Sqrt(float64(n)) * t.eps()
 	if t.sweeps++; t.sweeps >= defectEvery {
 		t.watch()
 	}
@@ -43,8 +44,10 @@ func (t *tracker[T]) rotate() {
 const (
 	// maxGenerator bounds ||N||_2, as the default of spectral.Step does.
 	maxGenerator = 0.7
-	// defectEvery is how many rotations lie between two measurements of the defect; each adds a few units of rounding.
-	defectEvery = 16
+	// defectEvery is how many rotations lie between two measurements of the defect, each of which adds at most defectPerSweep sqrt(n) units of rounding (1 to 2 on
+	// average).
+	defectEvery    = 16
+	defectPerSweep = 6
 	// defectLimit64 and defectLimit32 trigger a re-orthogonalisation.
 	defectLimit64, defectLimit32 = 2e-13, 2e-5
 )
