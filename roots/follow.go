@@ -62,7 +62,7 @@ func (t *tracker[T]) unitOf(eps float64) float64 {
 func (t *tracker[T]) addNoise(e float64) { t.noise = math.Hypot(t.noise, e) }
 
 // refreshWork is the work of a fresh decomposition, its products and what was made before it in vain.
-const refreshWork = 8
+const refreshWork = 10
 
 // settle measures the new m and decomposes it where the basis is useless for it or where it may not be positive definite.
 func (t *tracker[T]) settle(low []float64) (refreshed bool, err error) {
@@ -95,11 +95,11 @@ func (t *tracker[T]) refresh() error {
 	convert(t.w1, q)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.b, t.w1, 0, t.w2)
 	t.b, t.w2 = t.w2, t.b
-	t.orthogonalise()
 	t.m.Zero()
 	for i, l := range w {
 		t.m.Set(i, i, T(l))
 	}
+	t.orthogonalise()
 	t.debt, t.base = 0, 0
 	t.certify(nil)
 	t.addNoise(t.unit() * t.fro)

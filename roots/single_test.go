@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 func to32(a mat.Symmetric) ([]float32, *mat.SymDense) {
@@ -304,4 +306,35 @@ func TestTracker32Bound(t *testing.T) {
 	require.Greater(t, min(promoted, kept), 200)
 	require.Greater(t, back, 5)
 	t.Logf("%d cases, %d of them in float64, back in float32 %d times; largest error/bound %.2g", cases, promoted, back, worst)
+}
+
+// TestTracker32Allocations checks that steady-state calls allocate nothing, in float32 and promoted.
+func TestTracker32Allocations(t *testing.T) {
+	for _, cond := range []float64{1e2, 1e6} {
+		rng := newRand(67)
+		const n = 40
+		s := newStream32(newDrift(rng, n, 3, cond, 0.01))
+		tr, err := NewTracker32(n, nil)
+		require.NoError(t, err)
+		s.step()
+		a, v := s.whole(), s.increment()
+		x := make([]float32, n)
+		x[3] = 1
+		y := make([]float32, n)
+		work := func() {
+			if _, err := tr.Follow(a); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tr.FollowVectors(s.beta, v, 3); err != nil {
+				t.Fatal(err)
+			}
+			if rep, err := tr.ApplyPow(-0.25, y, x, 1); err != nil || rep.Promoted != (cond > 1e3) {
+				t.Fatal(rep, err)
+			}
+		}
+		for range 5 {
+			work()
+		}
+		require.Zero(t, allocs.PerRun(20, work), "condition %g", cond)
+	}
 }

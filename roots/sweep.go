@@ -64,13 +64,16 @@ func (t *tracker[T]) watch() {
 	}
 }
 
-// orthogonalise makes one Newton-Schulz step B <- B (3 I - B^T B)/2, which squares the defect, and accounts for the change of A in noise.
+// orthogonalise makes one Newton-Schulz step B <- B (I - S/2), S = B^T B - I, which squares the defect, and moves M = B^T A B along: M <- (I - S/2) M (I - S/2).
 func (t *tracker[T]) orthogonalise() {
-	before := t.defect()
+	t.defect()
 	polyIdentity(t.w1, 1.5, -0.5, t.w1, 0, t.w1)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.w1, t.m, 0, t.w2)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, t.w2, t.w1, 0, t.m)
+	dense.Mirror(t.m)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.b, t.w1, 0, t.w2)
 	t.b, t.w2 = t.w2, t.b
-	t.noise += before * t.fro
+	t.addNoise(t.unit() * t.fro)
 	t.defect()
 	t.sweeps = 0
 }

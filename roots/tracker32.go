@@ -64,11 +64,19 @@ func (t *Tracker32) Follow(a []float32) (TrackReport, error) {
 	}
 	t.t.w1.Copy(t.last)
 	rep, err := t.t.follow()
-	var refused *NotPositiveDefiniteError
-	if !t.keep && (errors.As(err, &refused) || err == nil && t.t.excess(t.power)) {
+	if !t.keep && (err == nil && t.t.excess(t.power) || refused(err)) {
 		return t.followWide()
 	}
 	return rep, err
+}
+
+// refused reports whether err says that the matrix is not positive definite.
+func refused(err error) bool {
+	if err == nil {
+		return false
+	}
+	var e *NotPositiveDefiniteError
+	return errors.As(err, &e)
 }
 
 // demote is the part of the tolerance that rounding to float32 may take for a promoted matrix to come back.
@@ -109,23 +117,21 @@ func (t *Tracker32) ApplyPow(p float64, dst, x []float32, k int) (TrackReport, e
 		panic(Error("Tracker32.ApplyPow: x or dst is shorter than n k"))
 	}
 	t.note(p)
-	if t.t.valid && !t.promoted && !t.keep && t.t.excess(t.power) {
-		if t.whole {
-			if _, err := t.followWide(); err != nil {
-				return TrackReport{}, err
-			}
-		} else {
-			t.promote()
-		}
-	}
 	if !t.promoted {
 		in := t.t.input(k)
 		copy(in.Data, x[:n*k])
-		rep, err := t.t.apply(p, in)
-		if err == nil {
-			copy(dst[:n*k], in.Data)
+		if !t.t.valid || t.keep || !t.t.excess(t.power) {
+			rep, err := t.t.apply(p, in)
+			if err != nil || t.keep || rep.Bound <= t.t.tol || !t.t.excess(t.power) {
+				if err == nil {
+					copy(dst[:n*k], in.Data)
+				}
+				return rep, err
+			}
 		}
-		return rep, err
+		if err := t.leave(); err != nil {
+			return TrackReport{}, err
+		}
 	}
 	in := t.wide.input(k)
 	convert(in, dense.Wrap(n, k, x[:n*k]))
@@ -139,6 +145,16 @@ func (t *Tracker32) ApplyPow(p float64, dst, x []float32, k int) (TrackReport, e
 	return rep, nil
 }
 
+// leave goes on in float64 with the current matrix.
+func (t *Tracker32) leave() error {
+	if t.whole {
+		_, err := t.followWide()
+		return err
+	}
+	t.promote()
+	return nil
+}
+
 // note keeps p where rounding costs it more than the exponents asked for before.
 func (t *Tracker32) note(p float64) {
 	cost := func(p float64) float64 { return t.t.roundingPower(p) }
@@ -150,9 +166,15 @@ func (t *Tracker32) note(p float64) {
 	}
 }
 
-// excess reports whether the rounding of an application of A^p takes more than half of the tolerance, or puts the smallest eigenvalue in doubt.
+// excess reports whether the rounding of an application of A^p takes more than half of the tolerance, or puts the smallest eigenvalue in doubt, with the best
+// theta that a factorization finds.
 func (t *tracker[T]) excess(p float64) bool {
-	return t.roundingPower(p) > t.tol/2 || t.noise > t.theta*t.dmin/4
+	exceeds := func() bool { return t.roundingPower(p) > t.tol/2 || t.noise > t.theta*t.dmin/4 }
+	if !exceeds() {
+		return false
+	}
+	t.theta = max(t.theta, t.positive())
+	return exceeds()
 }
 
 // singleError is what rounding would cost A^p after the matrix is given to a float32 tracker anew.
@@ -161,9 +183,9 @@ func (t *tracker[T]) singleError(p float64) float64 {
 	return float64(pieces) * noiseError(q, t.unitOf(0x1p-24)*t.fro, t.theta*t.dmin, t.top)
 }
 
-// promote takes the state of the float32 tracker over. With B = Q (I + S)^(1/2) and M = B^T A B, Q is orthogonal and Q^T A Q = (I + S)^(-1/2) M (I + S)^(-1/2);
-// S is below 1e-4, and what the first-order root leaves out is a congruence by I + O(S^2), harmless whatever the condition number. Where M is not positive
-// definite to rounding the tracker is left without a current matrix.
+// promote takes the state of the float32 tracker over, with the basis made orthogonal in float64: what a Newton-Schulz step leaves of a defect below 1e-4 is a
+// congruence by I + O(1e-8), harmless whatever the condition number. Where M is not positive definite to rounding the tracker is left without a
+// current matrix.
 func (t *Tracker32) promote() {
 	if t.promoted {
 		return
@@ -182,15 +204,8 @@ func (t *Tracker32) promote() {
 	}
 	convert(w.b, s.b)
 	convert(w.m, s.m)
-	w.defect()
-	polyIdentity(w.w1, 1.5, -0.5, w.w1, 0, w.w1)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.w1, w.m, 0, w.w2)
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, w.w2, w.w1, 0, w.m)
-	dense.Mirror(w.m)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.b, w.w1, 0, w.w2)
-	w.b, w.w2 = w.w2, w.b
-	w.defect()
-	w.noise, w.sweeps, w.debt, w.base = s.noise, 0, 0, 0
+	w.noise, w.fro, w.debt, w.base = s.noise, s.fro, 0, 0
+	w.orthogonalise()
 	if w.valid {
 		_, err := w.settle(nil)
 		w.valid = err == nil
