@@ -163,8 +163,14 @@ func refusesBadInput(t *testing.T, a Average, ms []mat.Symmetric) {
 		return // a closed form
 	}
 	var ce *ConvergenceError
-	if _, r, err := a.Mean(ms, nil, AverageOptions{MeanOptions: MeanOptions{MaxIterations: 1, Tolerance: 1e-12}}); !errors.As(err, &ce) || r.Residual == 0 {
-		t.Errorf("one iteration: %+v %v", r, err)
+	for what, o := range map[string]MeanOptions{
+		"one iteration": {MaxIterations: 1, Tolerance: 1e-12},
+		"stopped":       {Stop: func(r MeanReport) bool { return true }, Tolerance: 1e-12},
+	} {
+		x, r, err := a.Mean(ms, nil, AverageOptions{MeanOptions: o})
+		if !errors.As(err, &ce) || ce.Stopped != (o.Stop != nil) || r.Residual == 0 || x == nil || CheckSPD(x) != nil {
+			t.Errorf("%s: %+v %v", what, r, err)
+		}
 	}
 }
 

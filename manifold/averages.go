@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -13,7 +14,8 @@ import (
 type Average struct {
 	Name string // as used on the command line
 	What string // one line
-	// Mean returns the mean and how the iteration ended; nil weights are equal. A run that ends early is a *ConvergenceError.
+	// Mean returns the mean and how the iteration ended; nil weights are equal. A run that ends early is a *ConvergenceError, and the matrix with it the last
+	// iterate.
 	Mean func(ms []mat.Symmetric, weights []float64, o AverageOptions) (*mat.SymDense, MeanReport, error)
 }
 
@@ -48,6 +50,15 @@ func AverageByName(name string) (Average, error) {
 		names = append(names, a.Name)
 	}
 	return Average{}, fmt.Errorf("manifold: no mean %q, want one of %s", name, strings.Join(names, ", "))
+}
+
+// lastIterate returns the matrix of p, which converged or ended early; nil after another error.
+func lastIterate(p Point, err error) *mat.SymDense {
+	var early *ConvergenceError
+	if err != nil && !errors.As(err, &early) {
+		return nil
+	}
+	return p.(*Frame).Sym()
 }
 
 // spreadAbout returns the root mean square affine-invariant distance of the frames from x.

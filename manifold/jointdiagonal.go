@@ -93,8 +93,9 @@ func (d *diagonalizer) run(o MeanOptions) (r MeanReport, err error) {
 		if r.Residual <= o.Tolerance {
 			return r, nil
 		}
-		if r.Iterations++; r.Iterations == o.MaxIterations {
-			return r, &ConvergenceError{Report: r, Limit: o.Tolerance}
+		r.Iterations++
+		if err := o.over(r, o.Tolerance); err != nil {
+			return r, err
 		}
 	}
 }
@@ -159,35 +160,40 @@ func aleMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDens
 		return nil, MeanReport{}, err
 	}
 	o = o.withDefaults()
-	if r, err := d.run(o); err != nil {
-		return nil, r, err
-	}
-	n := d.b.Rows
-	var r MeanReport
-	for {
+	r, early := d.run(o)
+	for early == nil {
 		j, spread, err := d.meanLog()
 		if err != nil {
 			return nil, r, err
 		}
 		r.Residual, r.Spread = d.rescale(j), spread
-		limit := max(o.Tolerance*spread, 0x1p-48*float64(n))
+		limit := max(o.Tolerance*spread, 0x1p-48*float64(d.b.Rows))
 		if r.Residual <= limit {
 			break
 		}
-		if r.Iterations++; r.Iterations == o.MaxIterations {
-			return nil, r, &ConvergenceError{Report: r, Limit: limit}
-		}
+		r.Iterations++
+		early = o.over(r, limit)
 	}
-	j, _, err := d.meanLog()
+	x, err := d.mean()
 	if err != nil {
 		return nil, r, err
 	}
+	return x, r, early
+}
+
+// mean returns B^-1 exp(sum w_k log(B A_k B^T)) B^-T.
+func (d *diagonalizer) mean() (*mat.SymDense, error) {
+	j, _, err := d.meanLog()
+	if err != nil {
+		return nil, err
+	}
 	symExp(j)
+	n := d.b.Rows
 	w, out := dense.New[float64](n, n), dense.New[float64](n, n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d.inverse, j, 0, w)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w, d.inverse, 0, out)
 	dense.Mirror(out)
-	return mat.NewSymDense(n, out.Data), r, nil
+	return mat.NewSymDense(n, out.Data), nil
 }
 
 // meanLog returns sum w_k log(B A_k B^T) and the root mean square norm of the logarithms.

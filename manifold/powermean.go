@@ -48,20 +48,15 @@ func powerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) 
 			points[k] = f
 		}
 		x, r, err := Mean(affine(n), points, weights, o)
-		if err != nil {
-			return nil, r, err
-		}
-		return x.(*Frame).Sym(), r, nil
+		return lastIterate(x, err), r, err
 	}
 	s := &powerIteration{frames: frames, w: w, p: p, x: frames[heaviest], h: dense.New[float64](n, n), values: make([]float64, n),
 		work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}}
 	if o.Start != nil {
 		s.x = asFrame(o.Start, n)
 	}
-	if r, err = s.run(o.withDefaults()); err != nil {
-		return nil, r, err
-	}
-	return s.x.Sym(), r, nil
+	r, err = s.run(o.withDefaults())
+	return lastIterate(s.x, err), r, err
 }
 
 // powerIteration is the state of PowerMean.
@@ -89,8 +84,8 @@ func (s *powerIteration) run(o MeanOptions) (r MeanReport, err error) {
 		if r.Residual <= limit {
 			return r, nil
 		}
-		if r.Iterations == o.MaxIterations {
-			return r, &ConvergenceError{Report: r, Limit: limit}
+		if err := o.over(r, limit); err != nil {
+			return r, err
 		}
 		if r.Residual > 0.9*last {
 			length = max(length/2, 0x1p-10)

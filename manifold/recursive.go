@@ -57,7 +57,7 @@ func recursiveMean(ms []mat.Symmetric, weights []float64, o MeanOptions, name st
 	}
 	o = o.withDefaults()
 	n := frames[0].Dim()
-	r := &recursion{m: affine(n), share: share, limit: o.MaxIterations}
+	r := &recursion{m: affine(n), share: share, o: o}
 	if r.report.Spread, err = spreadAbout(frames[0], frames, w); err != nil {
 		return nil, r.report, err
 	}
@@ -70,10 +70,11 @@ func recursiveMean(ms []mat.Symmetric, weights []float64, o MeanOptions, name st
 		r.levels = append(r.levels, l)
 	}
 	x := IdentityFrame(n, 1)
-	if err := r.mean(x, frames); err != nil {
-		return nil, r.report, err
+	err = r.mean(x, frames)
+	if err != nil {
+		x = r.levels[len(frames)].here[0]
 	}
-	return x.Sym(), r.report, nil
+	return lastIterate(x, err), r.report, err
 }
 
 // recursion computes means of m matrices from means of m - 1.
@@ -81,7 +82,7 @@ type recursion struct {
 	m         *Affine
 	share     func(m int) float64
 	tolerance float64
-	limit     int
+	o         MeanOptions
 	levels    []level
 	report    MeanReport // of the top level
 }
@@ -115,14 +116,19 @@ func (r *recursion) mean(dst *Frame, points []*Frame) error {
 		if err != nil {
 			return err
 		}
-		if m == len(r.levels)-1 {
+		top := m == len(r.levels)-1
+		if top {
 			r.report.Iterations, r.report.Residual = k, apart
 		}
-		if apart <= r.tolerance {
+		switch {
+		case apart <= r.tolerance:
 			return r.average(dst, l)
-		}
-		if k == r.limit {
+		case k == r.o.MaxIterations:
 			return &ConvergenceError{Report: r.report, Limit: r.tolerance}
+		case top:
+			if err := r.o.over(r.report, r.tolerance); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -87,10 +87,7 @@ func steinMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDe
 		return nil, MeanReport{}, err
 	}
 	r, err := s.run(false)
-	if err != nil {
-		return nil, r, err
-	}
-	return s.x.Sym(), r, nil
+	return lastIterate(s.x, err), r, err
 }
 
 // SteinMedian returns the minimizer of sum w_k d(x, A_k) for the Stein distance d: the fixed point of SteinMean with weights w_k/d(x, A_k), from
@@ -153,8 +150,8 @@ func (s *steinIteration) run(median bool) (r MeanReport, err error) {
 		if r.Residual <= limit {
 			return r, nil
 		}
-		if r.Iterations == s.o.MaxIterations {
-			return r, &ConvergenceError{Report: r, Limit: limit}
+		if err := s.o.over(r, limit); err != nil {
+			return r, err
 		}
 	}
 }

@@ -169,8 +169,5 @@ func sprayAverage(ms []mat.Symmetric, weights []float64, o MeanOptions, run func
 		return nil, MeanReport{}, err
 	}
 	x, r, err := run(a)
-	if err != nil {
-		return nil, r, err
-	}
-	return x.(*Frame).Sym(), r, nil
+	return lastIterate(x, err), r, err
 }

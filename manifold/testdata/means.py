@@ -62,7 +62,7 @@ out = {
 }
 masked = np.array([hidden(x[0], [3]), hidden(x[1], [0, 2]), x[2], hidden(x[3], [1])])
 weights = np.array([1.0, 2.0, 1.5, 0.5])
-out["masked"] = means.nanmean_riemann(masked, tol=1e-13, maxiter=5000, init=np.eye(n), sample_weight=weights)
+out["masked"] = means.nanmean_riemann(masked, tol=1e-13, maxiter=5000, init=np.eye(n), sample_weight=weights.copy())
 numbers = {
     "matrices": x.tolist(),
     "hidden": [[3], [0, 2], [], [1]],
