@@ -17,7 +17,7 @@ var completions = []struct {
 }{
 	{"solve", "", []string{"problems"}},
 	{"solve", "method", []string{"solvers"}},
-	{"solve", "metric", []string{"metrics"}},
+	{"solve", "metric", []string{"metrics", "means"}},
 	{"root", "method", []string{"roots"}},
 	{"minimize", "fn", []string{"functions"}},
 	{"minimize", "strategy", []string{"strategies"}},

@@ -260,6 +260,11 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if err != nil {
 		return nil, err
 	}
+	if power := f.power; power != 0 && f.metric != "power-euclidean" && f.metric != "power" {
+		return nil, usagef("--power belongs to --metric power or power-euclidean")
+	} else if f.metric == "power" && math.Abs(power) > 1 {
+		return nil, usagef("--power of the power mean must be from -1 to 1, not %v", power)
+	}
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err
 	}
@@ -340,6 +345,8 @@ func (f *solveFlags) read(p problem.Problem, src matio.Source) (data problem.Dat
 	if err != nil {
 		return data, 0, err
 	}
+	check.Missing = p.Takes&problem.Missing != 0
+	src.Missing = check.Missing
 	all, many, err := matio.Load(src)
 	if err != nil {
 		return data, 0, err
