@@ -250,7 +250,9 @@ func TestMinimizeInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		dir := filepath.Join(t.TempDir(), "run")
 		done := make(chan outcome, 1)
-		go func() { done <- invokeWith(ctx, "", "minimize", "--cmd", program("slow"), "--dim", "2", "--out", dir, "--json") }()
+		go func() {
+			done <- invokeWith(ctx, "", "minimize", "--cmd", program("slow"), "--dim", "2", "--out", dir, "--json")
+		}()
 		for began := time.Now(); len(told(t, dir)) == 0 && time.Since(began) < time.Minute; {
 			time.Sleep(5 * time.Millisecond)
 		}
