@@ -11,6 +11,11 @@ type placed[T Float] interface {
 	place(e engine.Backend[T], a *engine.Arena[T])
 }
 
+// grounded is implemented by rules that move blocks together, with workspace of their own that can lie in the memory of a device.
+type grounded[T Float] interface {
+	settle(e engine.Backend[T], a *engine.Arena[T])
+}
+
 // warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
 type warmed interface{ warm() }
 

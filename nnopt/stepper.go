@@ -64,6 +64,18 @@ type coupled[T Float] interface {
 // failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
 type failing interface{ failures() bool }
 
+// staged is implemented by movers whose moves begin with what a device does for all blocks at once.
+type staged[T Float] interface {
+	// prepare does what comes before that. move then does the rest only.
+	prepare(e engine.Backend[T], b *Block[T], u engine.Update)
+}
+
+// gathering is implemented by rules with such movers.
+type gathering interface {
+	// together does for all blocks what their prepare left to it.
+	together()
+}
+
 type slotShape struct {
 	name       string
 	rows, cols int
@@ -164,6 +176,9 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 		if m, ok := all[k].mover.(placed[T]); ok {
 			m.place(s.backend, arena)
 		}
+	}
+	if g, ok := s.rule.(grounded[T]); ok {
+		g.settle(s.backend, arena)
 	}
 	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
 		w.warm()
@@ -299,6 +314,7 @@ func (s *stepper[T]) moveAll() {
 		}
 		rest -= c
 	}
+	s.prepareAll()
 	for i := range s.alone {
 		s.moveBlock(s.order[i])
 	}
@@ -314,6 +330,20 @@ func (s *stepper[T]) moveAll() {
 	}
 	s.failing++
 	s.failures++
+}
+
+// prepareAll does on a device what it can do for all blocks at once.
+func (s *stepper[T]) prepareAll() {
+	g, ok := s.rule.(gathering)
+	if !ok || s.backend == engine.CPU[T]() {
+		return
+	}
+	for k := range s.blocks {
+		if m, ok := s.blocks[k].mover.(staged[T]); ok && !s.blocks[k].own.frozen {
+			m.prepare(s.backend, &s.current[k], s.update(k))
+		}
+	}
+	g.together()
 }
 
 // measure computes norms and clipping factors, and returns the first block whose gradient cannot be used, or -1.

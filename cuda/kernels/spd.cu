@@ -1319,3 +1319,202 @@ KERNEL(plan_adam, const float *u, const address *params, const address *grads, c
 }
 
 #endif
+
+/* ---- decompositions ---- */
+
+#define MOST 48 /* rows of a block of jacobi */
+#define LINE (MOST + 1)
+
+/* The players of pair p of a round of a tournament of n, an even number: i < j. */
+__device__ __forceinline__ void meet(int round, int p, int n, int &i, int &j) {
+	const int a = p == 0 ? round : (round + p) % (n - 1), b = p == 0 ? n - 1 : (round - p + n - 1) % (n - 1);
+	i = least(a, b);
+	j = most(a, b);
+}
+
+/* The rotation that makes b zero and sorts the diagonal elements around it; they become what they are after it. See engine.Jacobi. */
+__device__ __forceinline__ void rotation(real b, real noise, int ascending, real &first, real &second, real &c, real &s) {
+	real t = 0;
+	if (size(b) > noise) {
+		const real tau = (second - first) / (2 * b);
+		t = 1 / (size(tau) + sqrt(1 + tau * tau));
+		t = tau < 0 ? -t : t;
+	}
+	c = 1 / sqrt(1 + t * t);
+	s = t * c;
+	first -= t * b;
+	second += t * b;
+	const real gap = second - first;
+	if (ascending ? -gap > noise : gap > noise) {
+		const real value = first, sine = s;
+		first = second;
+		second = value;
+		s = c;
+		c = -sine;
+	}
+}
+
+/* One block of threads per diagonal block of m x m: sweeps of rotations in rounds of disjoint pairs, all of a round at once. */
+KERNEL(jacobi, const real *a, wide aStride, wide aStep, int rows, int m, int sweeps, real noise, real *v, wide vStride, wide vStep) {
+	SHARED(real, x, MOST * LINE);
+	SHARED(real, y, MOST * LINE);
+	SHARED(real, c, MOST / 2);
+	SHARED(real, s, MOST / 2);
+	SHARED(real, diagonal, MOST);
+	const int blocks = rows / m, even = m + m % 2, pairs = even / 2;
+	a += blockIdx.x / blocks * aStep + blockIdx.x % blocks * m * (aStride + 1);
+	v += blockIdx.x * vStep;
+	for (int e = threadIdx.x; e < even * even; e += THREADS) {
+		const int i = e / even, j = e % even;
+		x[i * LINE + j] = i < m && j < m ? a[least(i, j) * aStride + most(i, j)] : real(0);
+		y[i * LINE + j] = i == j ? 1 : 0;
+	}
+	__syncthreads();
+	real balance = 0; /* of two blocks the one with the larger eigenvalues keeps those */
+	for (int i = 0; i < m; i++) {
+		balance += i < m - m / 2 ? x[i * LINE + i] : -x[i * LINE + i];
+	}
+	const int ascending = balance < 0;
+	__syncthreads();
+	for (int sweep = 0; sweep < sweeps; sweep++) {
+		int turned = 0;
+		ROLLED for (int round = 0; round < even - 1; round++) {
+			const int p = threadIdx.x;
+			if (p < pairs) {
+				int i, j;
+				meet(round, p, even, i, j);
+				c[p] = 1;
+				s[p] = 0;
+				if (j < m) {
+					real first = x[i * LINE + i], second = x[j * LINE + j];
+					rotation(x[i * LINE + j], noise, ascending, first, second, c[p], s[p]);
+					diagonal[2 * p] = first;
+					diagonal[2 * p + 1] = second;
+				}
+				turned += s[p] != 0;
+			}
+			__syncthreads();
+			ROLLED for (int e = threadIdx.x; e < pairs * pairs; e += THREADS) {
+				const int f = e / pairs, g = e % pairs;
+				const real cp = c[f], sp = s[f], cq = c[g], sq = s[g];
+				if (f > g || (sp == 0 && sq == 0)) {
+					continue;
+				}
+				int i, j, k, l;
+				meet(round, f, even, i, j);
+				meet(round, g, even, k, l);
+				if (f == g) {
+					x[i * LINE + i] = diagonal[2 * f];
+					x[j * LINE + j] = diagonal[2 * f + 1];
+					x[i * LINE + j] = x[j * LINE + i] = 0;
+					continue;
+				}
+				const real ik = x[i * LINE + k], jk = x[j * LINE + k], il = x[i * LINE + l], jl = x[j * LINE + l];
+				const real fk = sp == 0 ? ik : cp * ik - sp * jk, gk = sp == 0 ? jk : sp * ik + cp * jk;
+				const real fl = sp == 0 ? il : cp * il - sp * jl, gl = sp == 0 ? jl : sp * il + cp * jl;
+				x[i * LINE + k] = x[k * LINE + i] = sq == 0 ? fk : cq * fk - sq * fl;
+				x[i * LINE + l] = x[l * LINE + i] = sq == 0 ? fl : sq * fk + cq * fl;
+				x[j * LINE + k] = x[k * LINE + j] = sq == 0 ? gk : cq * gk - sq * gl;
+				x[j * LINE + l] = x[l * LINE + j] = sq == 0 ? gl : sq * gk + cq * gl;
+			}
+			ROLLED for (int e = threadIdx.x; e < pairs * m; e += THREADS) {
+				const int f = e / m, k = e % m;
+				if (s[f] == 0) {
+					continue;
+				}
+				int i, j;
+				meet(round, f, even, i, j);
+				const real above = y[i * LINE + k], below = y[j * LINE + k];
+				y[i * LINE + k] = c[f] * above - s[f] * below;
+				y[j * LINE + k] = s[f] * above + c[f] * below;
+			}
+			__syncthreads();
+		}
+		if (blockSum(turned) == 0) {
+			break;
+		}
+	}
+	for (int e = threadIdx.x; e < m * m; e += THREADS) {
+		v[e / m * vStride + e % m] = y[e / m * LINE + e % m];
+	}
+}
+
+/* Frees row of the rows [from, to) of w, twice, and gives it the norm 1 unless next to nothing of the norm before is left. */
+__device__ int unitise(const real *w, wide stride, int from, int to, real *row, int cols, real before, real *dots) {
+	ROLLED for (int turn = 0; turn < 2; turn++) {
+		ROLLED for (int base = from; base < to; base += MOST) {
+			const int n = least(MOST, to - base);
+			ROLLED for (int j = threadIdx.x / 32; j < n; j += THREADS / 32) {
+				real sum = 0;
+				for (int l = threadIdx.x % 32; l < cols; l += 32) {
+					sum += w[(base + j) * stride + l] * row[l];
+				}
+				for (int d = 16; d > 0; d >>= 1) {
+					sum += __shfl_xor_sync(FULL, sum, d);
+				}
+				if (threadIdx.x % 32 == 0) {
+					dots[j] = sum;
+				}
+			}
+			__syncthreads();
+			for (int l = threadIdx.x; l < cols; l += THREADS) {
+				real value = row[l];
+				for (int j = 0; j < n; j++) {
+					value -= dots[j] * w[(base + j) * stride + l];
+				}
+				row[l] = value;
+			}
+			__syncthreads();
+		}
+	}
+	real square = 0;
+	for (int l = threadIdx.x; l < cols; l += THREADS) {
+		square += row[l] * row[l];
+	}
+	const real norm = sqrt(blockSum(square)), enough = sizeof(real) == 4 ? real(1e-4) : real(1e-10);
+	if (!(norm > enough * before)) {
+		return 0;
+	}
+	for (int l = threadIdx.x; l < cols; l += THREADS) {
+		row[l] = row[l] / norm;
+	}
+	__syncthreads();
+	return 1;
+}
+
+/* One block of threads per matrix of all x cols: see engine.Orthonormalise. */
+KERNEL(orthonormalise, int first, int rows, real *w, wide wStride, wide wStep, const real *spare, wide spareStride, wide spareStep, const real *squares, int all,
+	int cols) {
+	SHARED(real, dots, MOST);
+	w += blockIdx.x * wStep;
+	spare += blockIdx.x * spareStep;
+	ROLLED for (int i = first; i < first + rows; i++) {
+		real *row = w + i * wStride;
+		int done = unitise(w, wStride, first, i, row, cols, sqrt(squares[wide(blockIdx.x) * all + i]), dots);
+		ROLLED for (int unit = -1; !done && unit < cols; unit++) {
+			__syncthreads();
+			real square = 0;
+			for (int l = threadIdx.x; l < cols; l += THREADS) {
+				const real value = unit < 0 ? spare[i * spareStride + l] : l == unit ? real(1) : real(0);
+				row[l] = value;
+				square += value * value;
+			}
+			square = blockSum(square);
+			done = unitise(w, wStride, 0, i, row, cols, sqrt(square), dots);
+		}
+	}
+}
+
+/* ---- the other precision ---- */
+
+KERNEL(from_single, const float *x, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = real(x[i]);
+	}
+}
+
+KERNEL(to_single, const real *x, float *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = float(x[i]);
+	}
+}

@@ -16,6 +16,7 @@ type Backend[T dense.Float] interface {
 	Elements[T]
 	Pooling[T]
 	Losses[T]
+	Decompositions[T]
 }
 
 // Products are batches of matrix products. No two matrices of c may share memory.
