@@ -250,7 +250,14 @@ func TestRoomRunsOut(t *testing.T) {
 			d.numbers.used = numbersBytes // as after many calls
 		}
 	}
+	one := engine.One(dense.Wrap(1, 1, x[1:2]))
+	target, none, cost := engine.One(dense.Wrap(1, 1, ones[:1])), engine.Batch[float64]{}, engine.NewArena[float64](b).Alloc(1)
+	d.numbers.used = numbersBytes
+	b.Misfits(engine.Absolute, 1, one, none, target, none, none, cost)
 	b.Wait()
+	if cost[0] != 35 {
+		t.Errorf("|36 - 1| = %v", cost[0])
+	}
 	if x[0] != 36 || x[n-1] != 36 {
 		t.Errorf("%v, %v, want 36", x[0], x[n-1])
 	}
