@@ -202,7 +202,13 @@ func TestForeignLayer(t *testing.T) {
 // TestRefusedStep: a step that the device refuses as a whole leaves parameters, state and count as they were, and the next one goes through.
 func TestRefusedStep(t *testing.T) {
 	needEmulation(t)
-	opt, err := nnopt.New[float32]("adamw", []byte(`{"device":"cuda"}`))
+	for _, name := range []string{"adamw", "schedule-free-adamw", "muon"} {
+		t.Run(name, func(t *testing.T) { refused(t, name) })
+	}
+}
+
+func refused(t *testing.T, name string) {
+	opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
