@@ -99,6 +99,7 @@ func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 }
 
 func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.arena, s.a, s.b = a, nil, nil
 	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
 	s.in.place(e, a)
 	s.out.place(e, a)
