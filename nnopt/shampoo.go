@@ -169,7 +169,8 @@ type shampooRule[T Float] struct {
 	graftBeta2, graftEps float64
 
 	step   int
-	groups []*momentGroup[T] // on a device
+	groups []*momentGroup[T]  // on a device
+	placed []*shampooBlock[T] // there, since the last start
 }
 
 func (r *shampooRule[T]) counters() []counter           { return nil }
@@ -471,6 +472,26 @@ func (r *shampooRule[T]) group(n int, e engine.Backend[float64]) *momentGroup[T]
 	g := &momentGroup[T]{e: e, n: n}
 	r.groups = append(r.groups, g)
 	return g
+}
+
+// warm implements warmed: the groups get the memory that refreshes of all moments at once take.
+func (r *shampooRule[T]) warm() {
+	r.groups = nil
+	o := r.refreshing()
+	for _, s := range r.placed {
+		for k := range s.parts {
+			for _, f := range s.parts[k].moments {
+				if !f.iterates() {
+					g := r.group(f.n, s.fine.e)
+					g.most++
+				}
+			}
+		}
+	}
+	for _, g := range r.groups {
+		g.grow(g.most, &o)
+	}
+	r.placed = nil
 }
 
 // together implements gathering.

@@ -274,3 +274,38 @@ func TestNotHalfApplied(t *testing.T) {
 		t.Errorf("a step that fails at its start: %v", err)
 	}
 }
+
+// TestReserved: what an optimizer takes for its steps, refreshes of bases included, it takes when it is made.
+func TestReserved(t *testing.T) {
+	needDevice(t)
+	if !emu.InUse() {
+		t.Skip("not on the emulated driver")
+	}
+	for _, name := range []string{"shampoo", "eshampoo", "soap", "sirf-shampoo", "muon"} {
+		opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := blocks[float32](rand.New(rand.NewPCG(1, 1)))
+		if err := opt.Init(all); err != nil {
+			t.Fatal(err)
+		}
+		before := emu.Used()
+		for range 3 {
+			for k := range all {
+				for i := range all[k].Grad {
+					all[k].Grad[i] = float32(i%5) - 1.5
+				}
+			}
+			emu.Limit(emu.Used())
+			_, err := opt.Step(all, nnopt.StepInfo{LRScale: 1})
+			emu.Limit(8 << 30)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if after := emu.Used(); after > before {
+			t.Errorf("%s: %d bytes at the start, %d after three steps", name, before, after)
+		}
+	}
+}
