@@ -155,6 +155,7 @@ func (f *eigenFactor[T]) turn(o *turning) {
 		f.r[i] = 1 / v
 	}
 	if o.published {
+		engine.Wait(f.e)
 		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
 	} else {
 		f.e.BoundedAngle(f.s, f.r, f.x, engine.One(f.m), engine.One(f.gen))
@@ -194,6 +195,7 @@ func (f *eigenFactor[T]) settle(o *turning) {
 
 // coupling returns max |m_ij|/sqrt(m_ii m_jj) of the target, without entries at the level of rounding.
 func (f *eigenFactor[T]) coupling() float64 {
+	engine.Wait(f.e)
 	var top float64
 	for i := range f.n {
 		v := math.Abs(float64(f.m.At(i, i)))

@@ -111,6 +111,9 @@ type stepper[T Float] struct {
 	averaged bool
 
 	current []Block[T] // of the running step
+	grads   [][]T
+	sums    []float64 // of squares, and the largest sizes of elements
+	tops    []float64
 	scale   float64
 	updates []engine.Update
 	order   []int // blocks that move on their own, the most expensive first
@@ -166,7 +169,7 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 			return err
 		}
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: arena.Alloc(shape.rows * shape.cols)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, &shape)})
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
@@ -189,7 +192,8 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	if err != nil {
 		return err
 	}
-	s.updates = make([]engine.Update, len(all))
+	s.updates, s.grads = make([]engine.Update, len(all)), make([][]T, len(all))
+	s.sums, s.tops = make([]float64, len(all)), make([]float64, len(all))
 	s.blocks, s.order, s.step, s.skips, s.failures, s.failing, s.averaged = all, order, 0, 0, 0, 0, false
 	return nil
 }
@@ -251,6 +255,7 @@ func (s *stepper[T]) checkAll(blocks []Block[T]) error {
 
 // Step implements Optimizer.
 func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error) {
+	defer s.undo(&err, s.step)
 	defer engine.Recover(&err)
 	if err := s.checkAll(blocks); err != nil {
 		return Report{}, err
@@ -281,7 +286,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
-	s.moveAll()
+	s.moveDeferred()
 	s.current = nil
 	r.Failures = s.failures
 	return r, nil
@@ -345,8 +350,13 @@ func (s *stepper[T]) prepareAll() {
 func (s *stepper[T]) measure(blocks []Block[T], r *Report) int {
 	var total float64
 	for k := range blocks {
+		s.grads[k] = blocks[k].Grad
+	}
+	s.backend.Measure(s.grads, s.sums, s.tops)
+	clear(s.grads)
+	for k := range blocks {
 		t := &s.blocks[k]
-		t.sum, t.top = s.backend.SumSquares(blocks[k].Grad)
+		t.sum, t.top = s.sums[k], s.tops[k]
 		if !(t.top < math.Inf(1)) {
 			return k
 		}

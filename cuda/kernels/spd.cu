@@ -8,6 +8,7 @@
 #endif
 
 typedef long long wide;
+typedef unsigned long long word;
 typedef unsigned short bfloat;
 
 #define FULL 0xffffffffu
@@ -375,6 +376,42 @@ KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
 	}
 }
 
+/* Sums of squares of pieces of x over the largest size, that of count pieces; one block per piece. */
+KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int count, double *sums) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double top = 0, sum = 0;
+	for (int k = threadIdx.x; k < count; k += THREADS) {
+		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
+	}
+	top = blockMost(top);
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		const double v = top == 0 ? 0 : double(x[i]) / top;
+		sum += v * v;
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+/* Divides x by the larger of its norm, from what pieces and scaled_pieces found, and low; one block per piece. */
+KERNEL(unit, real *x, wide n, wide each, const double *tops, const double *sums, int count, double low) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double top = 0, sum = 0;
+	for (int k = threadIdx.x; k < count; k += THREADS) {
+		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
+		sum += sums[k];
+	}
+	top = blockMost(top);
+	const double root = sqrt(blockSum(sum)), norm = top * root;
+	const bool usual = norm > 1e-140 && norm < 1e150;
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		if (top != 0) {
+			x[i] = usual ? x[i] * real(1 / most(norm, low)) : real(double(x[i]) / top / root);
+		}
+	}
+}
+
 /* ---- softmax; one block per row ---- */
 
 KERNEL(softmax, int causal, real *x, wide xStride, wide xStep, int rows, int cols, real *norms) {
@@ -558,8 +595,9 @@ KERNEL(pixels, const int *w, const real *y, wide yStride, wide yStep, real *imag
 
 /* ---- elements ---- */
 
-/* y = a x + b z; an operand whose factor is 0 plays no part. y may be x or z. */
-KERNEL(blend, real a, const real *x, real b, const real *z, real *y, wide n) {
+/* y = u[0] x + u[1] z; an operand whose factor is 0 plays no part. y may be x or z. */
+KERNEL(blend, const real *u, const real *x, const real *z, real *y, wide n) {
+	const real a = u[0], b = u[1];
 	for (wide i = first(); i < n; i += stride()) {
 		const real v = a == 0 ? real(0) : a * x[i];
 		y[i] = b == 0 ? v : v + b * z[i];
@@ -574,14 +612,16 @@ KERNEL(multiply, const real *x, const real *z, real keep, real *y, wide n) {
 	}
 }
 
-/* v = keep v + (take x^2 + add). */
-KERNEL(add_squares, real keep, real take, real add, const real *x, real *v, wide n) {
+/* v = u[0] v + (u[1] x^2 + u[2]). */
+KERNEL(add_squares, const real *u, const real *x, real *v, wide n) {
+	const real keep = u[0], take = u[1], add = u[2];
 	for (wide i = first(); i < n; i += stride()) {
 		v[i] = keep * v[i] + (take * x[i] * x[i] + add);
 	}
 }
 
-KERNEL(divide_root, const real *v, double correction, double eps, real *y, wide n) {
+KERNEL(divide_root, const double *u, const real *v, real *y, wide n) {
+	const double correction = u[0], eps = u[1];
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] /= real(sqrt(double(v[i]) / correction) + eps);
 	}
@@ -670,6 +710,60 @@ KERNEL(diagonal, int set, real *x, wide xStride, wide xStep, real *d, int count,
 	}
 }
 
+/* ---- rows of graphs and masks ---- */
+
+/* Row i of y becomes keep times itself plus the rows of x that entries from[i] to from[i + 1] name, times their weights, in order. */
+KERNEL(weigh_rows, const int *from, const int *index, const real *weight, const real *x, wide xStride, real keep, real *y, wide yStride, int rows, int cols) {
+	EACH(1, rows, cols) {
+		real *out = y + k + i * yStride + j;
+		real sum = keep == 0 ? real(0) : keep * *out;
+		for (int l = from[i]; l < from[i + 1]; l++) {
+			sum += weight[l] * x[index[l] * xStride + j];
+		}
+		*out = sum;
+	}
+}
+
+/* Numbers of 128 bits, and the map of states s -> a s + c. */
+struct Long {
+	word high, low;
+};
+struct Jump {
+	Long a, c;
+};
+
+__device__ __forceinline__ Long times(Long x, Long y) { return {__umul64hi(x.low, y.low) + x.high * y.low + x.low * y.high, x.low * y.low}; }
+__device__ __forceinline__ Long plus(Long x, Long y) { return {x.high + y.high + (x.low + y.low < x.low ? 1 : 0), x.low + y.low}; }
+
+/* n steps of the generator PCG DXSM of Go's math/rand/v2. */
+__device__ __forceinline__ Jump jump(word n) {
+	Jump all = {{0, 1}, {0, 0}}, step = {{2549297995355413924ull, 4865540595714422341ull}, {6364136223846793005ull, 1442695040888963407ull}};
+	ROLLED for (; n > 0; n >>= 1) {
+		if (n & 1) {
+			all = {times(step.a, all.a), plus(times(step.a, all.c), step.c)};
+		}
+		step = {times(step.a, step.a), plus(times(step.a, step.c), step.c)};
+	}
+	return all;
+}
+
+/* mask[i] = keep where number i of the generator with the state u[0], u[1] is at least u[2] in its upper 53 bits, 0 elsewhere. */
+KERNEL(mask, const word *u, real keep, real *y, wide n) {
+	const word limit = u[2];
+	Jump by = jump(word(first()) + 1);
+	Long s = plus(times(by.a, {u[0], u[1]}), by.c);
+	by = jump(word(stride()));
+	for (wide i = first(); i < n; i += stride()) {
+		word v = s.high;
+		v ^= v >> 32;
+		v *= 0xda942042e4dd58b5ull;
+		v ^= v >> 48;
+		v *= s.low | 1;
+		y[i] = v >> 11 >= limit ? keep : real(0);
+		s = plus(times(by.a, s), by.c);
+	}
+}
+
 /* ---- pools: w holds the fields of engine.Pool in order ---- */
 
 enum { PoolHeight, PoolWidth, PoolWindow, PoolStride, PoolOutHeight, PoolOutWidth };
@@ -752,12 +846,12 @@ __device__ __forceinline__ real goal(const int *classes, const real *values, wid
 	return classes == 0 ? rest * values[j] + spread : classes[row] == j ? spread + rest : spread;
 }
 
-KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
+KERNEL(cross_entropy, const real *u, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
 	const real *p, wide pStride, wide pStep, const real *norms, double *cost, real *g, wide gStride, wide gStep, real *d, wide dStride, wide dStep, int flat,
 	int rows, int cols) {
 	const wide row = blockIdx.x, k = row / rows, i = row % rows;
 	const bool counts = classes == 0 || classes[row] >= 0;
-	const real rest = 1 - smoothing, spread = smoothing / cols;
+	const real factor = u[0], smoothing = u[1], rest = 1 - smoothing, spread = smoothing / cols;
 	values += k * vStep + i * vStride;
 	out += k * oStep + i * oStride;
 	p += k * pStep + i * pStride;
@@ -790,9 +884,10 @@ KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const rea
 
 enum { MisfitSquare, MisfitAbsolute, MisfitBinary };
 
-KERNEL(misfits, int kind, real factor, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
+KERNEL(misfits, int kind, const real *u, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
 	wide tStep, real *g, wide gStride, wide gStep, real *dg, wide dStride, wide dStep, double *cost, int rows, int cols) {
 	const wide row = blockIdx.x, k = row / rows, i = row % rows;
+	const real factor = u[0];
 	double sum = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
 		const real x = out[k * oStep + i * oStride + j], t = target[k * tStep + i * tStride + j], off = x - t;
@@ -874,6 +969,15 @@ KERNEL(schedule_free, const real *u, int decayAverage, real *y, const real *g, r
 		z[i] = zi;
 		x[i] = xi;
 		y[i] = zi + u[Beta1] * (xi - zi);
+	}
+}
+
+KERNEL(adagrad, const real *u, real *w, const real *g, real *s, wide n) {
+	const real eps = u[OwnNumbers], top = u[OwnNumbers + 1];
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i], si = least(s[i] + gi * gi, top);
+		s[i] = si;
+		w[i] = u[Keep] * w[i] - u[LR] * gi / (sqrt(si) + eps);
 	}
 }
 
