@@ -114,9 +114,7 @@ func (s *Eigen[T]) Solve(a, q engine.Batch[T], d []T, warm bool) (sweeps int, er
 		if sweeps == mostSweeps || left-left != 0 {
 			return sweeps, &DecompositionError{at, sweeps, left}
 		}
-		for range max(1, 2*s.pairs-1) {
-			s.round()
-		}
+		s.sweep()
 	}
 	return sweeps, s.finish(a, q, d, sweeps)
 }
@@ -252,6 +250,15 @@ func (s *Eigen[T]) off() (left float64, at int) {
 		}
 	}
 	return left, at
+}
+
+// sweep lets every two blocks meet. A device gets all of its work at once.
+func (s *Eigen[T]) sweep() {
+	engine.Defer(s.Backend)
+	defer engine.Settle(s.Backend)
+	for range max(1, 2*s.pairs-1) {
+		s.round()
+	}
 }
 
 // round rotates all pairs of blocks as they stand, and brings the blocks into the places of the next round.
