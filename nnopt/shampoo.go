@@ -173,8 +173,15 @@ type shampooRule[T Float] struct {
 	placed []*shampooBlock[T] // there, since the last start
 }
 
-func (r *shampooRule[T]) counters() []counter           { return nil }
-func (r *shampooRule[T]) begin(t int, _ float64, _ int) { r.step = t }
+func (r *shampooRule[T]) counters() []counter { return nil }
+
+// begin forgets what a step that failed on a device left to do.
+func (r *shampooRule[T]) begin(t int, _ float64, _ int) {
+	r.step = t
+	for _, g := range r.groups {
+		g.tasks = g.tasks[:0]
+	}
+}
 
 // hasGraft says whether grafting keeps second moments.
 func (r *shampooRule[T]) hasGraft() bool {
