@@ -119,6 +119,9 @@ func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
 	s.fine = wide(e)
+	if e != engine.CPU[T]() {
+		s.rule.placed = append(s.rule.placed, s)
+	}
 	for k := range s.parts {
 		s.parts[k].place(e, a)
 		for _, f := range s.parts[k].moments {
@@ -152,6 +155,7 @@ func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 }
 
 func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.arena, s.a, s.b = a, nil, nil
 	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
 	s.in.place(e, a)
 	s.out.place(e, a)

@@ -441,7 +441,8 @@ func (s *stepper[T]) WantsStats() Flavour {
 }
 
 // Observe implements StatsObserver.
-func (s *stepper[T]) Observe(stats []Stats[T]) error {
+func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
+	defer engine.Recover(&err)
 	r, ok := s.rule.(observing[T])
 	if !ok {
 		return nil

@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"internal/engine/enginetest": {"internal/dense", "internal/engine"},
 	"cuda":                       {"internal/dense", "internal/engine", "cuda/internal/blas", "cuda/internal/dl", "cuda/kernels"},
 	"cuda/cshared":               {"cuda"},
-	"cuda/devicetest":            {"cuda", "internal/engine", "manifold/problem", "nnopt", "nnopt/net", "nnopt/train", "roots"},
+	"cuda/devicetest":            {"cuda", "internal/dense", "internal/engine", "internal/matfun", "manifold/problem", "nnopt", "nnopt/net", "nnopt/train", "roots"},
 	"cuda/internal/blas":         {},
 	"cuda/internal/dl":           {},
 	"cuda/internal/emu":          {"cuda/internal/dl"},
