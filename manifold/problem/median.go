@@ -49,6 +49,9 @@ type medianMemo struct {
 	distances []float64 // norms of logs
 }
 
+// medianAccuracy is the error that Weiszfeld's iteration allows the next gradient, relative to the present one, whose scale is 1.
+const medianAccuracy = 1e-4
+
 // atData is the distance below which a point counts as the matrix itself.
 const atData = 1e-9
 
@@ -136,7 +139,8 @@ func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	relax := newRelaxation(1, m.VectorLen())
 	tried := make([]bool, len(k.frames))
 	var found *manifold.Frame
-	r, err := drive(in, m, o.until(func() bool { return found != nil }), func(next, p *manifold.Frame, grad []float64, _ float64, memo solve.Memo) error {
+	k.accuracy = medianAccuracy
+	r, err := drive(in, m, o.until(func() bool { return found != nil }), func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
 		if i := k.nearest; !tried[i] && memo.(*medianMemo).distances[i]*k.inverse < 0.5 {
 			tried[i] = true
 			best, err := k.isMedian(i)
@@ -149,6 +153,7 @@ func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result
 				return nil
 			}
 		}
+		k.accuracy = max(exactAccuracy, medianAccuracy*norm)
 		relax.plain = 1 / (k.inverse * math.Sqrt(m.Kappa()))
 		return m.Retract(next, p, relax.next(grad))
 	})

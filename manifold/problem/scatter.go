@@ -81,7 +81,11 @@ var scatterFixedPoint = Method{
 		if err != nil {
 			return nil, err
 		}
-		return certified(in, m, w.mon, r.Point.(*manifold.Frame))
+		grad := make([]float64, m.VectorLen())
+		minusPlusIdentity(grad, w.p)
+		f := r.Point.(*manifold.Frame)
+		m.FromWhitened(f, grad)
+		return certified(in, m, w.mon, f, grad, s.memoOf(w))
 	},
 }
 
@@ -180,6 +184,18 @@ func (s *scatterObjective) GradientScale(float64) float64 {
 // NewMemo implements solve.Memoizer.
 func (s *scatterObjective) NewMemo() solve.Memo {
 	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
+}
+
+// memoOf returns what an evaluation at the last point of w would leave; w has verified that point, and gives its samples away.
+func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
+	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
+	s.z = dense.New[float64](s.x.Rows, s.x.Cols)
+	for i, v := range w.shown {
+		_, _, du := s.loss(w.q[i])
+		m.second[i] = du / float64(s.x.Rows)
+		dense.Scale(math.Exp(-v/2), m.z.Row(i), m.z.Row(i))
+	}
+	return m
 }
 
 // Evaluate implements solve.Objective: one product with the samples and half a product of their size.

@@ -164,10 +164,7 @@ func (t *tylerObjective) directions(u dense.Matrix[float64]) float64 {
 	for i := range u.Rows {
 		row := u.Row(i)
 		t.q[i] = dense.Dot(row, row)
-		s := 1 / math.Sqrt(t.q[i])
-		for j := range row {
-			row[j] *= s
-		}
+		dense.Scale(1/math.Sqrt(t.q[i]), row, row)
 	}
 	dense.Log(t.q, t.q)
 	var sum float64
@@ -191,10 +188,7 @@ func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.u, eta, 0, t.z)
 	for i := range t.z.Rows {
 		u, z := m.u.Row(i), t.z.Row(i)
-		c := dense.Dot(u, z)
-		for j := range z {
-			z[j] = c * u[j]
-		}
+		dense.Scale(dense.Dot(u, z), u, z)
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, -float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
 	dense.Mirror(out)

@@ -283,56 +283,11 @@ func (r *run) result() (*Result, error) {
 	return out, nil
 }
 
-// certify asks the objective for a bound, otherwise estimates the distance by the length of the Newton step where a Hessian is at hand.
 func (r *run) certify() Certificate {
-	if r.certifier != nil {
-		return r.certifier.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
-	}
-	none := Certificate{Kind: "none"}
-	if r.hess == nil {
-		return none
-	}
-	n, p := len(r.x.grad), r.x.point
-	s, res, d, hd := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	copy(res, r.x.grad)
-	z := res
-	if r.prec != nil && r.status.GradientNorm > 0 {
-		z = make([]float64, n)
-		if r.precondition(z, res) != nil {
-			return none
-		}
-	}
-	copy(d, z)
-	zr := r.m.Inner(p, z, res)
-	target := newtonAccuracy * newtonAccuracy * zr
-	for k := 0; k < newtonLimit && zr > target; k++ {
-		if r.hessian(hd, d) != nil {
-			return none
-		}
-		curvature := r.m.Inner(p, d, hd)
-		if !(curvature > 0) {
-			return none
-		}
-		alpha := zr / curvature
-		axpy(alpha, d, s)
-		axpy(-alpha, hd, res)
-		if r.prec != nil && r.prec.Precondition(z, p, res, r.x.memo) != nil {
-			return none
-		}
-		next := r.m.Inner(p, z, res)
-		for i := range d {
-			d[i] = z[i] + next/zr*d[i]
-		}
-		zr = next
-	}
-	return Certificate{Kind: "newton-step", Value: math.Sqrt(r.m.Inner(p, s, s))}
+	c, products := (&certification{r.m, r.certifier, r.hess, r.prec}).at(r.x.point, r.x.grad, r.x.memo)
+	r.status.HessianProducts += products
+	return c
 }
-
-// The Newton step of a certificate is computed to this share of the (preconditioned) residual, in so many Hessian products at most.
-const (
-	newtonAccuracy = 0.01
-	newtonLimit    = 100
-)
 
 func (r *run) hessian(dst, v []float64) error {
 	r.status.HessianProducts++
