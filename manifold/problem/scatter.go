@@ -76,7 +76,7 @@ var scatterFixedPoint = Method{
 		w.startAt(first)
 		r, err := w.run(func(what string) error {
 			return &DataError{Err: fmt.Errorf("the estimate became singular: %s", what),
-				Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
+				Remedy: "too many samples lie in a proper subspace: remove repeated samples, or " + shrinkageRemedy}
 		})
 		if err != nil {
 			return nil, err
@@ -144,7 +144,7 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 	second := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, second)
 	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or use shrinkage"}
+		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
 	s.m, err = m(n)
 	return s, err
@@ -155,7 +155,7 @@ func scatterExists(x dense.Matrix[float64], reach float64) error {
 	N, n := x.Rows, x.Cols
 	if N < n {
 		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
-			Remedy: "give more samples, reduce the dimension, or use shrinkage"}
+			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	zeros := 0
 	for i := range N {

@@ -66,7 +66,7 @@ func (t *tylerObjective) check() error {
 
 func tylerSubspace(err error) error {
 	return &DataError{Where: "scatter of the directions", Err: err,
-		Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
+		Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 }
 
 // checkDirections is check without the scatter of the directions.
@@ -74,7 +74,7 @@ func (t *tylerObjective) checkDirections() error {
 	N, n := t.x.Rows, t.x.Cols
 	if N <= n {
 		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
-			Remedy: "give more samples, reduce the dimension, or use a regularised or shrinkage estimator"}
+			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	t.z.Copy(t.x)
 	t.logs = t.directions(t.z)
@@ -85,7 +85,7 @@ func (t *tylerObjective) checkDirections() error {
 	}
 	if count, first := t.repeated(); n > 1 && count*n >= N {
 		return &DataError{Where: fmt.Sprintf("sample %d", first), Err: fmt.Errorf("%d of the %d samples point in its direction; Tyler's matrix exists only if fewer than N/n = %.3g do",
-			count, N, float64(N)/float64(n)), Remedy: "remove repeated samples, or use a regularised estimator"}
+			count, N, float64(N)/float64(n)), Remedy: "remove repeated samples, or " + shrinkageRemedy}
 	}
 	return nil
 }
@@ -251,5 +251,5 @@ func (w *reweighting) startAtIdentity(t *tylerObjective) {
 // tylerMissing explains an iteration that runs into the boundary of the cone.
 func tylerMissing(what string) error {
 	return &DataError{Err: errors.New(what + ": too many samples lie in a proper subspace, Tyler's matrix does not exist"),
-		Remedy: "remove repeated samples, or use a regularised estimator"}
+		Remedy: "remove repeated samples, or " + shrinkageRemedy}
 }
