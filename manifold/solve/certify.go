@@ -3,6 +3,7 @@ package solve
 import (
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -63,8 +64,8 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 			return none, products + 1
 		}
 		alpha := zr / curvature
-		axpy(alpha, d, s)
-		axpy(-alpha, hd, res)
+		dense.Axpy(alpha, d, s)
+		dense.Axpy(-alpha, hd, res)
 		if c.prec != nil && c.prec.Precondition(z, p, res, memo) != nil {
 			return none, products + 1
 		}

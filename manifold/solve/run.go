@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -182,9 +183,7 @@ func (r *run) norm(p *place) float64 {
 // try moves from x along t*d, evaluates y there and returns the directional derivative at y. A step or point that cannot be used has cost
 // +Inf; only errors that a shorter step cannot mend are returned.
 func (r *run) try(t float64, d []float64) (slope float64, err error) {
-	for i, v := range d {
-		r.step[i] = t * v
-	}
+	dense.Scale(t, d, r.step)
 	err = r.m.Retract(r.y.point, r.x.point, r.step)
 	if err == nil && r.check != nil {
 		err = r.check.Check(r.y.point)
@@ -310,12 +309,6 @@ func (r *run) firstStep() float64 {
 }
 
 func finite(v float64) bool { return v-v == 0 }
-
-func axpy(a float64, x, y []float64) {
-	for i, v := range x {
-		y[i] += a * v
-	}
-}
 
 // precondition applies the objective's preconditioner at x to v, which is not zero, and demands that it acts as a positive definite one.
 func (r *run) precondition(dst, v []float64) error {
