@@ -69,8 +69,14 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	m := memo.(*medianMemo)
 	k.here, k.inv = m, view(p.(*manifold.Frame).Inverse())
 	dense.Transpose(k.invT, k.inv)
-	if err := k.team.run(k.evaluate, grad); err != nil {
-		return math.Inf(1), err
+	for {
+		if err := k.team.run(k.evaluate, grad); err != nil {
+			return math.Inf(1), err
+		}
+		if k.accuracy <= exactAccuracy || math.Sqrt(dense.Dot(grad, grad)) >= 10*k.accuracy {
+			break
+		}
+		k.accuracy = max(exactAccuracy, k.accuracy/100) // a gradient this small must be known better
 	}
 	var sum float64
 	k.inverse, k.nearest = 0, 0
@@ -190,8 +196,9 @@ func (c criterion) Check(s *solve.Status) (solve.Reason, bool) { return c(s) }
 // isMedian tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.
 func (k *medianObjective) isMedian(i int) (bool, error) {
 	memo, grad := k.NewMemo().(*medianMemo), make([]float64, k.n*k.n)
-	inverse, nearest := k.inverse, k.nearest
-	defer func() { k.inverse, k.nearest = inverse, nearest }()
+	inverse, nearest, accuracy := k.inverse, k.nearest, k.accuracy
+	defer func() { k.inverse, k.nearest, k.accuracy = inverse, nearest, accuracy }()
+	k.accuracy = exactAccuracy
 	if _, err := k.Evaluate(k.frames[i], grad, memo); err != nil {
 		return false, err
 	}
