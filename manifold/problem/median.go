@@ -94,7 +94,7 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 
 func (k *medianObjective) evaluateTerm(w *worker, i int) error {
 	s, l := k.here.spectra[i], k.here.logs[i]
-	s.known = s.known && !k.afresh
+	k.begin(s, i)
 	if err := s.locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
 		return err
 	}
