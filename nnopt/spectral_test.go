@@ -12,7 +12,6 @@ import (
 
 	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/spectral"
 )
@@ -214,41 +213,82 @@ func TestSpectralRootFree(t *testing.T) {
 	within(t, "step", w[0].Value, []float64{-1. / 64, 1. / 16, -100. / 32}, 1e-6)
 }
 
-// A block that is cut into pieces moves as blocks of their own do; an excluded dimension leaves the factor of the other.
-func TestSpectralPieces(t *testing.T) {
-	whole := must(NewSpectral[float64](Spectral{Shaping: Shaping{MaxDim: 4}, Interval: 2}))
-	parts := must(NewSpectral[float64](Spectral{Interval: 2}))
-	w := []Block[float64]{{Name: "w", Rows: 6, Cols: 5, Value: make([]float64, 30), Grad: make([]float64, 30)}}
-	pieces := (&Shaping{MaxDim: 4}).pieces("w", 6, 5)
-	var own []Block[float64]
-	for k, p := range pieces {
-		b := Block[float64]{Name: fmt.Sprint(k), Rows: p.dims[0], Cols: p.dims[1], Value: make([]float64, p.size()), Grad: make([]float64, p.size())}
-		own = append(own, b)
+// The factor of a dimension that is cut is block-diagonal: gradients whose blocks have all signs, one for each block of rows and of columns, add up to such
+// statistics, so that the whole factors of spectral.Kron, which learn from all of them, stay block-diagonal and are those that one gradient teaches.
+func TestSpectralBlocks(t *testing.T) {
+	for _, dims := range [][]int{{6, 5}, {9}, {3, 7}, {5, 2, 6}} {
+		t.Run(fmt.Sprint(dims), func(t *testing.T) { spectralBlocks(t, dims) })
 	}
-	if len(own) != 4 {
-		t.Fatalf("%d pieces", len(own))
-	}
-	must(0, whole.Init(w))
-	must(0, parts.Init(own))
-	r := source(3)
-	for range 7 {
+}
+
+func spectralBlocks(t *testing.T, dims []int) {
+	n := product(dims)
+	const beta, damping = 0.05, 0.01
+	shaping := Shaping{Order: len(dims), Tensors: []Tensor{{"w", dims}}, MaxDim: 4}
+	o := must(NewSpectral[float64](Spectral{Settings: Settings{LR: 1}, NoMomentum: true, Beta2: beta, Damping: damping, Drop: true, Shaping: shaping}))
+	w := []Block[float64]{{Name: "w", Rows: dims[0], Cols: n / dims[0], Value: make([]float64, n), Grad: make([]float64, n)}}
+	must(0, o.Init(w))
+	k := spectral.NewKron(1, dims...)
+	r := source(uint64(n))
+	for update := 1; update <= 12; update++ {
 		fill(r, w[0].Grad)
-		for k := range own {
-			gather(engine.CPU[float64](), &pieces[k], own[k].Grad, w[0].Grad)
+		if update == 1 {
+			k = spectral.NewKron(dense.Dot(w[0].Grad, w[0].Grad)/float64(n)+damping, dims...)
 		}
-		must(whole.Step(w, StepInfo{LRScale: 1}))
-		must(parts.Step(own, StepInfo{LRScale: 1}))
+		clear(w[0].Value)
+		must(o.Step(w, StepInfo{LRScale: 1}))
+		k.Learn(allSigns(dims, &shaping, w[0].Grad), beta/(1-math.Pow(1-beta, float64(update)+1)), 1, damping, nil)
+		step := make([]float64, n)
+		k.Pow(-0.5, step, w[0].Grad)
+		for i := range step {
+			step[i] = -step[i]
+		}
+		within(t, fmt.Sprintf("update %d", update), w[0].Value, step, 1e-6)
 	}
-	for k := range own {
-		got := make([]float64, own[k].Len())
-		gather(engine.CPU[float64](), &pieces[k], got, w[0].Value)
-		within(t, "piece", got, own[k].Value, 1e-12)
+	for i, d := range dims {
+		blocks := (d + 3) / 4
+		name := fmt.Sprintf("basis0.%d", i)
+		if blocks > 1 {
+			name += fmt.Sprintf(".%d", blocks-1)
+		}
+		if size := shaping.cuts(d)[blocks-1]; len(slotOf(t, o, "w", name)) != size*size {
+			t.Errorf("slot %s has not %d elements", name, size*size)
+		}
 	}
+}
+
+// allSigns returns x with every choice of signs of the blocks of every dimension.
+func allSigns(dims []int, s *Shaping, x []float64) [][]float64 {
+	all := [][]float64{x}
+	stride := len(x)
+	for _, d := range dims {
+		stride /= d
+		from := 0
+		for _, size := range s.cuts(d) {
+			for _, y := range all {
+				flipped := append([]float64(nil), y...)
+				for i := range flipped {
+					if at := i / stride % d; at >= from && at < from+size {
+						flipped[i] = -flipped[i]
+					}
+				}
+				all = append(all, flipped)
+			}
+			from += size
+		}
+	}
+	return all
+}
+
+// An excluded dimension leaves the factor of the other.
+func TestSpectralExcluded(t *testing.T) {
+	w := []Block[float64]{{Name: "w", Rows: 6, Cols: 5, Value: make([]float64, 30), Grad: make([]float64, 30)}}
 	excluded := must(NewSpectral[float64](Spectral{Shaping: Shaping{Exclude: 6}}))
 	must(0, excluded.Init(w))
 	if names := excluded.State().Slots; len(names) != 5 || names[2].Name != "basis0.1" {
 		t.Errorf("slots with an excluded dimension: %d", len(names))
 	}
+	fill(source(3), w[0].Grad)
 	must(excluded.Step(w, StepInfo{LRScale: 1}))
 }
 
@@ -262,7 +302,7 @@ func TestSpectralAdaptiveSweeps(t *testing.T) {
 	x := dense.Wrap(n, 2*n, g)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, x, x, 0, a)
 	dense.Mirror(a)
-	f := newEigenFactor(0, make([]float64, n*n), make([]float64, n), make([]float64, n*n))
+	f := newEigenFactor(make([]float64, n*n), make([]float64, n), make([]float64, n*n))
 	f.bind(newTurnWork[float64](nil, n, dense.CayleyWork(n)))
 	f.b.Identity()
 	for i := range f.d {
