@@ -22,6 +22,17 @@ func (p *productModes[T]) split(mode int) (left, right int) {
 // permute brings z into the order in which index i of a dimension is what was index perm[i].
 func (p *productModes[T]) permute(perm []int, mode int) {
 	left, right := p.split(mode)
+	if p.e != engine.CPU[T]() {
+		index := make([]int32, 0, left*len(perm))
+		for l := range left {
+			for _, from := range perm {
+				index = append(index, int32(l*len(perm)+from))
+			}
+		}
+		p.e.Gather(dense.Wrap(len(index), right, p.z), index, dense.Wrap(len(index), right, p.t))
+		p.z, p.t = p.t, p.z
+		return
+	}
 	for l := range left {
 		for i, from := range perm {
 			to, src := (l*len(perm)+i)*right, (l*len(perm)+from)*right

@@ -81,7 +81,7 @@ func (p *spectralBlock[T]) bind(w *spectralWork[T], n int) {
 			}
 			f.m, rest = dense.Wrap(f.n, f.n, rest[:f.n*f.n]), rest[f.n*f.n:]
 			if f.narrow == nil {
-				f.m.Zero()
+				f.e.Blend(0, nil, 0, nil, f.m.Data)
 			}
 		}
 	}
