@@ -10,13 +10,15 @@ import (
 )
 
 // BenchmarkStep times one step on a matrix in float32, updates of the preconditioner included, against gradients that change: the shapes are a square one and
-// the three of a layer of GPT-2 small (attention, its three inputs together, and the wide layer), in pieces and whole.
+// the three of a layer of GPT-2 small (attention, its three inputs together, and the wide layer), whole and cut.
 func BenchmarkStep(b *testing.B) {
 	for _, shape := range [][2]int{{256, 256}, {768, 768}, {2304, 768}, {3072, 768}} {
 		for _, c := range []struct{ name, options string }{
 			{"adamw", `{}`}, {"muon", `{}`}, {"spectral", `{}`}, {"spectral", `{"interval":10}`}, {"spectral", `{"products":"bfloat16"}`}, {"spectral", `{"interval":10,"products":"bfloat16"}`},
+			{"spectral", `{"shaping":{"max_dim":256}}`}, {"spectral", `{"shaping":{"max_dim":256},"products":"bfloat16"}`},
 			{"spectral", `{"shaping":{"max_dim":4096}}`}, {"spectral", `{"interval":10,"shaping":{"max_dim":4096}}`},
 			{"spectral", `{"shaping":{"max_dim":4096},"products":"bfloat16"}`}, {"spectral", `{"interval":10,"shaping":{"max_dim":4096},"products":"bfloat16"}`},
+			{"eshampoo", `{"shaping":{"max_dim":128}}`}, {"eshampoo", `{"interval":10,"shaping":{"max_dim":128}}`},
 			{"eshampoo", `{"shaping":{"max_dim":256}}`}, {"eshampoo", `{"interval":10,"shaping":{"max_dim":256}}`},
 			{"eshampoo", `{"shaping":{"max_dim":4096}}`}, {"eshampoo", `{"interval":10,"shaping":{"max_dim":4096}}`},
 			{"soap", `{}`}, {"soap", `{"interval":10}`}, {"shampoo", `{"interval":10}`}, {"sirf-shampoo", `{}`},

@@ -90,9 +90,6 @@ func needed[T Float](all []tracked[T]) (n int) {
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.e, p.z, p.t = e, a.Alloc(len(p.z)), a.Alloc(len(p.t))
-	for _, f := range p.factors {
-		f.place(e)
-	}
 }
 
 // place implements placed.
@@ -100,18 +97,16 @@ func (f *eigenFactor[T]) place(e engine.Backend[T]) {
 	f.e, f.fast = e, e
 }
 
-func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.rule.memory = a
-	fast := e
-	if s.rule.o.Products == ProductsBFloat16 {
-		fast = engine.RoundedCPU[T]()
+func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	p.rule.memory = a
+	p.e = e
+	if p.rule.o.Products == ProductsBFloat16 {
+		p.e = engine.RoundedCPU[T]()
 	}
-	for k := range s.parts {
-		p := &s.parts[k]
-		p.place(e, a)
-		p.e = fast
-		for _, f := range p.factors {
-			f.fast = fast
+	for _, m := range p.factors {
+		for _, f := range m.blocks {
+			f.place(e)
+			f.fast = p.e
 		}
 	}
 }

@@ -178,7 +178,7 @@ func (k *kfacLayer[T]) decomposing() {
 		n := m.Rows
 		k.solvers[side] = matfun.NewEigen(e, a, 1, n)
 		if k.o.Inverse == InverseTracked {
-			f := newEigenFactor(side, a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
+			f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
 			f.place(e)
 			f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
 			k.sweepers[side] = f

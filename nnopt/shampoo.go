@@ -276,7 +276,7 @@ func (r *shampooRule[T]) moment(i, n int, take func() []T) *momentFactor[T] {
 	}
 	f := newMomentFactor(i, n, l, q, values)
 	if r.Sweeps {
-		f.sweeper = newEigenFactor(i, make([]float64, n*n), make([]float64, n), make([]float64, n*n))
+		f.sweeper = newEigenFactor(make([]float64, n*n), make([]float64, n), make([]float64, n*n))
 		f.sweeper.bind(newTurnWork[float64](nil, n, dense.CayleyWork(n)))
 	}
 	return f

@@ -3,6 +3,7 @@ package nnopt
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -389,5 +390,37 @@ func TestRefreshCriterion(t *testing.T) {
 	e.VectorsTo(&v)
 	if c := rest(dense.Wrap(n, n, v.RawMatrix().Data)); !(c < 1e-13) {
 		t.Errorf("the criterion is %g for eigenvectors", c)
+	}
+}
+
+// A block that is cut into pieces moves as blocks of their own do.
+func TestPiecesAreIndependent(t *testing.T) {
+	for name, options := range map[string]string{"eshampoo": `"interval":2`, "soap": `"interval":2`, "shampoo": `"interval":2`, "sirf-shampoo": `"interval":2`} {
+		whole, parts := must(New[float64](name, []byte(`{`+options+`,"shaping":{"max_dim":4}}`))), must(New[float64](name, []byte(`{`+options+`}`)))
+		w := []Block[float64]{{Name: "w", Rows: 6, Cols: 5, Value: make([]float64, 30), Grad: make([]float64, 30)}}
+		pieces := (&Shaping{MaxDim: 4}).pieces("w", 6, 5)
+		var own []Block[float64]
+		for k, p := range pieces {
+			own = append(own, Block[float64]{Name: fmt.Sprint(k), Rows: p.dims[0], Cols: p.dims[1], Value: make([]float64, p.size()), Grad: make([]float64, p.size())})
+		}
+		if len(own) != 4 {
+			t.Fatalf("%d pieces", len(own))
+		}
+		must(0, whole.Init(w))
+		must(0, parts.Init(own))
+		r := source(3)
+		for range 7 {
+			fill(r, w[0].Grad)
+			for k := range own {
+				gather(engine.CPU[float64](), &pieces[k], own[k].Grad, w[0].Grad)
+			}
+			must(whole.Step(w, StepInfo{LRScale: 1}))
+			must(parts.Step(own, StepInfo{LRScale: 1}))
+		}
+		for k := range own {
+			got := make([]float64, own[k].Len())
+			gather(engine.CPU[float64](), &pieces[k], got, w[0].Value)
+			within(t, name+": piece", got, own[k].Value, 1e-12)
+		}
 	}
 }

@@ -16,13 +16,14 @@ type Tensor struct {
 
 // Shaping says how a block becomes the tensors that get one factor for each dimension. A block is a matrix, or a vector when Rows or Cols is 1,
 // unless Tensors says otherwise. In this order: dimensions of size 1 are dropped; adjacent dimensions are merged, the last ones first, while the
-// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into as few pieces as fit, equal but
-// for a vector of the processor, which are treated on their own. By default nothing is merged: a small matrix stays a matrix.
+// product stays within MergeBelow and more than Order dimensions are left; dimensions above MaxDim are cut into as few parts as fit, equal but for a
+// vector of the processor. What the parts make of a block are pieces, which are treated on their own; Spectral keeps the block whole, and the factor of a
+// dimension that is cut is block-diagonal. By default nothing is merged: a small matrix stays a matrix.
 type Shaping struct {
 	Tensors    []Tensor `json:"tensors,omitempty"`
 	MergeBelow int      `json:"merge_below,omitempty"` // default 0, nothing is merged
 	Order      int      `json:"order,omitempty"`       // default 2
-	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024, for Spectral 256
+	MaxDim     int      `json:"max_dim,omitempty"`     // default 1024, for Spectral 128
 	Exclude    int      `json:"exclude,omitempty"`     // whole dimensions of at least this size get no factor, as the rows of embeddings; default 0, none
 }
 
@@ -75,8 +76,8 @@ func mergeDims(shape []int, limit, order int) []int {
 	return dims
 }
 
-// pieces returns the tensors that a block of n elements is made of.
-func (s *Shaping) pieces(name string, rows, cols int) []piece {
+// tensor returns the tensor that a block is, and which of its dimensions have no factor.
+func (s *Shaping) tensor(name string, rows, cols int) (dims []int, excluded []bool) {
 	shape := []int{rows, cols}
 	for _, t := range s.Tensors {
 		if ok, _ := path.Match(t.Match, name); ok && product(t.Shape) == rows*cols {
@@ -84,29 +85,45 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 			break
 		}
 	}
-	order, most := s.Order, s.MaxDim
+	order := s.Order
 	if order == 0 {
 		order = 2
 	}
+	dims = mergeDims(shape, s.MergeBelow, order)
+	for _, d := range dims {
+		excluded = append(excluded, s.Exclude > 0 && d >= s.Exclude)
+	}
+	return dims, excluded
+}
+
+// cuts returns the sizes of the parts of a dimension that has a factor.
+func (s *Shaping) cuts(d int) (sizes []int) {
+	most := s.MaxDim
 	if most == 0 {
 		most = 1024
 	}
-	dims := mergeDims(shape, s.MergeBelow, order)
-	all := []piece{{excluded: make([]bool, len(dims))}}
+	for parts := (d + most - 1) / most; parts > 0; parts-- {
+		size := share(d, parts, most)
+		sizes = append(sizes, size)
+		d -= size
+	}
+	return sizes
+}
+
+// pieces returns the tensors that a block is made of.
+func (s *Shaping) pieces(name string, rows, cols int) []piece {
+	dims, excluded := s.tensor(name, rows, cols)
+	all := []piece{{excluded: excluded}}
 	for k, d := range dims {
-		stride := product(dims[k+1:])
-		excluded, cuts := s.Exclude > 0 && d >= s.Exclude, 1
-		if !excluded {
-			cuts = (d + most - 1) / most
+		stride, sizes := product(dims[k+1:]), []int{d}
+		if !excluded[k] {
+			sizes = s.cuts(d)
 		}
 		var next []piece
 		for _, p := range all {
 			start := 0
-			for cut := range cuts {
-				size := share(d-start, cuts-cut, most)
-				q := piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), slices.Clone(p.excluded), p.offset + start*stride}
-				q.excluded[k] = excluded
-				next = append(next, q)
+			for _, size := range sizes {
+				next = append(next, piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), excluded, p.offset + start*stride})
 				start += size
 			}
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/golden"
 	"github.com/spdopt/spdopt/spectral"
 )
@@ -214,41 +213,15 @@ func TestSpectralRootFree(t *testing.T) {
 	within(t, "step", w[0].Value, []float64{-1. / 64, 1. / 16, -100. / 32}, 1e-6)
 }
 
-// A block that is cut into pieces moves as blocks of their own do; an excluded dimension leaves the factor of the other.
-func TestSpectralPieces(t *testing.T) {
-	whole := must(NewSpectral[float64](Spectral{Shaping: Shaping{MaxDim: 4}, Interval: 2}))
-	parts := must(NewSpectral[float64](Spectral{Interval: 2}))
+// An excluded dimension leaves the factor of the other.
+func TestSpectralExcluded(t *testing.T) {
 	w := []Block[float64]{{Name: "w", Rows: 6, Cols: 5, Value: make([]float64, 30), Grad: make([]float64, 30)}}
-	pieces := (&Shaping{MaxDim: 4}).pieces("w", 6, 5)
-	var own []Block[float64]
-	for k, p := range pieces {
-		b := Block[float64]{Name: fmt.Sprint(k), Rows: p.dims[0], Cols: p.dims[1], Value: make([]float64, p.size()), Grad: make([]float64, p.size())}
-		own = append(own, b)
-	}
-	if len(own) != 4 {
-		t.Fatalf("%d pieces", len(own))
-	}
-	must(0, whole.Init(w))
-	must(0, parts.Init(own))
-	r := source(3)
-	for range 7 {
-		fill(r, w[0].Grad)
-		for k := range own {
-			gather(engine.CPU[float64](), &pieces[k], own[k].Grad, w[0].Grad)
-		}
-		must(whole.Step(w, StepInfo{LRScale: 1}))
-		must(parts.Step(own, StepInfo{LRScale: 1}))
-	}
-	for k := range own {
-		got := make([]float64, own[k].Len())
-		gather(engine.CPU[float64](), &pieces[k], got, w[0].Value)
-		within(t, "piece", got, own[k].Value, 1e-12)
-	}
 	excluded := must(NewSpectral[float64](Spectral{Shaping: Shaping{Exclude: 6}}))
 	must(0, excluded.Init(w))
 	if names := excluded.State().Slots; len(names) != 5 || names[2].Name != "basis0.1" {
 		t.Errorf("slots with an excluded dimension: %d", len(names))
 	}
+	fill(source(3), w[0].Grad)
 	must(excluded.Step(w, StepInfo{LRScale: 1}))
 }
 
@@ -262,7 +235,7 @@ func TestSpectralAdaptiveSweeps(t *testing.T) {
 	x := dense.Wrap(n, 2*n, g)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, x, x, 0, a)
 	dense.Mirror(a)
-	f := newEigenFactor(0, make([]float64, n*n), make([]float64, n), make([]float64, n*n))
+	f := newEigenFactor(make([]float64, n*n), make([]float64, n), make([]float64, n*n))
 	f.bind(newTurnWork[float64](nil, n, dense.CayleyWork(n)))
 	f.b.Identity()
 	for i := range f.d {
@@ -474,42 +447,6 @@ func TestSpectralRoundedSteps(t *testing.T) {
 		var o *OptionError
 		if _, err := New[float32]("spectral", []byte(bad)); !errors.As(err, &o) || o.Option != "products" {
 			t.Errorf("%s: %v", bad, err)
-		}
-	}
-}
-
-// TestCuts: a dimension is cut into as few pieces as fit, which cover it, none larger than asked for, none much larger than the others.
-func TestCuts(t *testing.T) {
-	for _, c := range []struct {
-		d, most int
-		want    []int
-	}{
-		{784, 256, []int{208, 192, 192, 192}}, {768, 256, []int{256, 256, 256}}, {257, 256, []int{144, 113}}, {199, 100, []int{100, 99}}, {5, 2, []int{2, 2, 1}}, {256, 256, []int{256}},
-		{7, 3, []int{3, 2, 2}},
-	} {
-		pieces := (&Shaping{MaxDim: c.most}).pieces("w", c.d, 3)
-		var got []int
-		for k := 0; k < len(pieces); k += len(pieces) / len(c.want) {
-			got = append(got, pieces[k].dims[0])
-		}
-		if fmt.Sprint(got) != fmt.Sprint(c.want) {
-			t.Errorf("%d within %d: %v, want %v", c.d, c.most, got, c.want)
-		}
-	}
-	r := source(1)
-	for range 2000 {
-		d, most := 1+r.IntN(3000), 1+r.IntN(600)
-		pieces := (&Shaping{MaxDim: most}).pieces("w", 1, d)
-		end, smallest, largest := 0, d, 0
-		for _, p := range pieces {
-			if p.offset != end {
-				t.Fatalf("%d within %d: a piece starts at %d, the one before ends at %d", d, most, p.offset, end)
-			}
-			end += p.dims[0]
-			smallest, largest = min(smallest, p.dims[0]), max(largest, p.dims[0])
-		}
-		if end != d || len(pieces) != (d+most-1)/most || largest > most || len(pieces) > 1 && smallest < 1 || largest-smallest > 16*len(pieces) {
-			t.Fatalf("%d within %d: %d pieces of %d to %d elements", d, most, len(pieces), smallest, largest)
 		}
 	}
 }

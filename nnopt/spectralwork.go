@@ -6,28 +6,28 @@ import (
 )
 
 // spectralSizes are the largest that any block needs.
-type spectralSizes struct{ block, piece, order, n, cayley int }
+type spectralSizes struct{ block, squares, n, cayley int }
 
 // spectralWork is the workspace of one block at a time. Blocks share as many as move at the same time.
 type spectralWork[T Float] struct {
-	sizes         spectralSizes
-	in, out       []T   // of a block
-	z, t, g, wide []T   // of a piece; wide is its momentum where that is stored in bfloat16
-	m             [][]T // of a factor, where what is off the diagonal does not last or is stored in bfloat16
-	turn          *turnWork[T]
+	sizes             spectralSizes
+	in, z, t, g, wide []T // of a block; wide is its momentum where that is stored in bfloat16
+	m                 []T // of all its factors, where what is off the diagonal does not last or is stored in bfloat16
+	turn              *turnWork[T]
 }
 
 // include makes the workspaces to come large enough for a block of so many elements.
-func (r *spectralRule[T]) include(block int, parts []spectralPart[T]) {
+func (r *spectralRule[T]) include(block int, p *spectralBlock[T]) {
 	s := &r.most
 	s.block = max(s.block, block)
-	for k := range parts {
-		p := &parts[k]
-		s.piece, s.order = max(s.piece, p.piece.size()), max(s.order, len(p.factors))
-		for _, f := range p.factors {
+	squares := 0
+	for _, m := range p.factors {
+		for _, f := range m.blocks {
+			squares += f.n * f.n
 			s.n, s.cayley = max(s.n, f.n), max(s.cayley, dense.CayleyWork(f.n))
 		}
 	}
+	s.squares = max(s.squares, squares)
 }
 
 // take returns a workspace, a new one only when all others are in use.
@@ -54,61 +54,65 @@ func (r *spectralRule[T]) put(w *spectralWork[T]) {
 func (r *spectralRule[T]) newWork() *spectralWork[T] {
 	s := r.most
 	w := &spectralWork[T]{
-		sizes: s, in: r.memory.Alloc(s.block), out: r.memory.Alloc(s.block), z: r.memory.Alloc(s.piece), t: r.memory.Alloc(s.piece), g: r.memory.Alloc(s.piece),
-		m: make([][]T, s.order), turn: newTurnWork(r.memory, s.n, s.cayley),
+		sizes: s, in: r.memory.Alloc(s.block), z: r.memory.Alloc(s.block), t: r.memory.Alloc(s.block), g: r.memory.Alloc(s.block),
+		turn: newTurnWork(r.memory, s.n, s.cayley),
 	}
 	if r.o.BFloat16 {
-		w.wide = r.memory.Alloc(s.piece)
+		w.wide = r.memory.Alloc(s.block)
 	}
 	if r.o.BFloat16 || !r.keepsCoupling() {
-		for k := range w.m {
-			w.m[k] = r.memory.Alloc(s.n * s.n)
-		}
+		w.m = r.memory.Alloc(s.squares)
 	}
 	return w
 }
 
-// bind gives the piece a workspace for a step.
-func (p *spectralPart[T]) bind(w *spectralWork[T]) {
-	n := p.piece.size()
+// bind gives the block, of n elements, a workspace for a step.
+func (p *spectralBlock[T]) bind(w *spectralWork[T], n int) {
 	p.z, p.t, p.g = w.z[:n], w.t[:n], w.g[:n]
 	if p.narrow != nil {
 		p.momentum = w.wide[:n]
 	}
-	for k, f := range p.factors {
-		f.bind(w.turn)
-		if f.lasts {
-			continue
-		}
-		f.m = dense.Wrap(f.n, f.n, w.m[k][:f.n*f.n])
-		if f.narrow == nil {
-			f.e.Blend(0, nil, 0, nil, f.m.Data)
+	rest := w.m
+	for _, m := range p.factors {
+		for _, f := range m.blocks {
+			f.bind(w.turn)
+			if f.lasts {
+				continue
+			}
+			f.m, rest = dense.Wrap(f.n, f.n, rest[:f.n*f.n]), rest[f.n*f.n:]
+			if f.narrow == nil {
+				f.e.Blend(0, nil, 0, nil, f.m.Data)
+			}
 		}
 	}
 }
 
 // load fetches what is stored in bfloat16.
-func (p *spectralPart[T]) load(e engine.Backend[T]) {
+func (p *spectralBlock[T]) load(e engine.Backend[T]) {
 	if p.narrow == nil {
 		return
 	}
 	e.Widen(p.narrow, p.momentum)
-	for _, f := range p.factors {
-		if f.narrow != nil {
-			e.Widen(f.narrow, f.m.Data)
+	for _, m := range p.factors {
+		for _, f := range m.blocks {
+			if f.narrow != nil {
+				e.Widen(f.narrow, f.m.Data)
+			}
 		}
 	}
 }
 
 // store rounds it and puts it back.
-func (p *spectralPart[T]) store(e engine.Backend[T]) {
+func (p *spectralBlock[T]) store(e engine.Backend[T]) {
 	if p.narrow == nil {
 		return
 	}
 	e.Narrow(p.momentum, p.narrow)
-	for _, f := range p.factors {
-		if f.narrow != nil {
-			e.Narrow(f.m.Data, f.narrow)
+	for _, m := range p.factors {
+		for _, f := range m.blocks {
+			if f.narrow != nil {
+				e.Narrow(f.m.Data, f.narrow)
+			}
 		}
 	}
 }

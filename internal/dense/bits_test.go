@@ -59,6 +59,10 @@ func results[T Float](n int) map[string][]T {
 	out["Gemv transposed"] = append([]T(nil), d...)
 	Ger(0.3, roots, d, a)
 	keep("Ger", a)
+	Blend(0.3, a.Data, 0.7, b.Data, c.Data)
+	keep("Blend", c)
+	Multiply(a.Data, b.Data, c.Data)
+	keep("Multiply", c)
 	plain, weighted := WeightedSquares(roots, d)
 	out["Dot"] = []T{Dot(roots, d), T(NormBound(g)), plain, weighted}
 	q, y := shiftedCase[T](n, 11, 2)

@@ -208,3 +208,44 @@ func BenchmarkElementwise(b *testing.B) {
 		})
 	}
 }
+
+// Blend and Multiply round every product and the sum, whatever the path and the length, and may write to what they read.
+func TestBlendAndMultiply(t *testing.T) {
+	onPaths(t, func() {
+		testBlendAndMultiply[float64](t)
+		testBlendAndMultiply[float32](t)
+	})
+}
+
+func testBlendAndMultiply[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(24, 22))
+	for n := range 70 {
+		x, z, y := random[T](rng, 1, n+1).Data, random[T](rng, 1, n+1).Data, make([]T, n+1)
+		const a, b = 0.3, -1.7
+		sum, product := make([]T, n+1), make([]T, n+1)
+		for i := range n {
+			p, q := T(a)*x[i], T(b)*z[i]
+			sum[i], product[i] = T(p)+T(q), x[i]*z[i]
+		}
+		sum[n], product[n] = 7, 7
+		check := func(what string, got, want []T) {
+			t.Helper()
+			for i := range want {
+				if got[i] != want[i] {
+					t.Fatalf("%v %T, %d elements, %s: element %d is %v, want %v", active, got[0], n, what, i, got[i], want[i])
+				}
+			}
+		}
+		y[n] = 7
+		Blend(a, x[:n], b, z[:n], y[:n])
+		check("blend", y, sum)
+		Multiply(x[:n], z[:n], y[:n])
+		check("product", y, product)
+		copy(y, z[:n])
+		Blend(a, x[:n], b, y[:n], y[:n])
+		check("blend in place", y, sum)
+		copy(y, x[:n])
+		Multiply(y[:n], z[:n], y[:n])
+		check("product in place", y, product)
+	}
+}

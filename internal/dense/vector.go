@@ -51,6 +51,32 @@ func Scale[T Float](alpha T, x, dst []T) {
 	}
 }
 
+// Blend sets y = a x + b z, both products rounded; y may be x or z.
+func Blend[T Float](a T, x []T, b T, z, y []T) {
+	if len(x) != len(y) || len(z) != len(y) {
+		panic(Error("Blend: lengths differ"))
+	}
+	if blendKernel(a, x, b, z, y) {
+		return
+	}
+	for i, v := range x {
+		y[i] = T(a*v) + T(b*z[i])
+	}
+}
+
+// Multiply sets y to the elementwise product of x and z; y may be x or z.
+func Multiply[T Float](x, z, y []T) {
+	if len(x) != len(y) || len(z) != len(y) {
+		panic(Error("Multiply: lengths differ"))
+	}
+	if multiplyKernel(x, z, y) {
+		return
+	}
+	for i, v := range x {
+		y[i] = v * z[i]
+	}
+}
+
 // Sqrt sets dst[i] = sqrt(x[i]), correctly rounded; dst may be x.
 func Sqrt[T Float](dst, x []T) {
 	if len(x) != len(dst) {

@@ -49,6 +49,38 @@ func scaleKernel[T Float](alpha T, x, dst []T) bool {
 	return true
 }
 
+func blendKernel[T Float](a T, x []T, b T, z, y []T) bool {
+	switch formatOf[T]() {
+	case f64AVX512:
+		blendF64AVX512(uintptr(len(y)), float64(a), pointerTo(x), float64(b), pointerTo(z), pointerTo(y))
+	case f32AVX512:
+		blendF32AVX512(uintptr(len(y)), float32(a), pointerTo(x), float32(b), pointerTo(z), pointerTo(y))
+	case f64AVX2:
+		blendF64AVX2(uintptr(len(y)), float64(a), pointerTo(x), float64(b), pointerTo(z), pointerTo(y))
+	case f32AVX2:
+		blendF32AVX2(uintptr(len(y)), float32(a), pointerTo(x), float32(b), pointerTo(z), pointerTo(y))
+	default:
+		return false
+	}
+	return true
+}
+
+func multiplyKernel[T Float](x, z, y []T) bool {
+	switch formatOf[T]() {
+	case f64AVX512:
+		multiplyF64AVX512(uintptr(len(y)), pointerTo(x), pointerTo(z), pointerTo(y))
+	case f32AVX512:
+		multiplyF32AVX512(uintptr(len(y)), pointerTo(x), pointerTo(z), pointerTo(y))
+	case f64AVX2:
+		multiplyF64AVX2(uintptr(len(y)), pointerTo(x), pointerTo(z), pointerTo(y))
+	case f32AVX2:
+		multiplyF32AVX2(uintptr(len(y)), pointerTo(x), pointerTo(z), pointerTo(y))
+	default:
+		return false
+	}
+	return true
+}
+
 func sqrtKernel[T Float](x, dst []T) bool {
 	switch formatOf[T]() {
 	case f64AVX512:

@@ -158,6 +158,326 @@ loop_done:
 	VZEROUPPER
 	RET
 
+// func blendF64AVX512(n uintptr, a float64, x *byte, b float64, z *byte, y *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·blendF64AVX512(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         z+32(FP), DX
+	MOVQ         y+40(FP), BX
+	VBROADCASTSD a+8(FP), Z0
+	VBROADCASTSD b+24(FP), Z1
+
+loop:
+	CMPQ    AX, $0x08
+	JLT     loop_tail
+	VMOVUPD (CX), Z2
+	VMULPD  Z2, Z0, Z2
+	VMOVUPD (DX), Z3
+	VMULPD  Z3, Z1, Z3
+	VADDPD  Z3, Z2, Z2
+	VMOVUPD Z2, (BX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x08, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ     AX, AX
+	JE        loop_done
+	MOVQ      $0x0000000000000001, SI
+	SHLXQ     AX, SI, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	VMOVUPD.Z (CX), K1, Z2
+	VMULPD    Z2, Z0, Z0
+	VMOVUPD.Z (DX), K1, Z2
+	VMULPD    Z2, Z1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func blendF64AVX2(n uintptr, a float64, x *byte, b float64, z *byte, y *byte)
+// Requires: AVX
+TEXT ·blendF64AVX2(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         z+32(FP), DX
+	MOVQ         y+40(FP), BX
+	VBROADCASTSD a+8(FP), Y0
+	VBROADCASTSD b+24(FP), Y1
+
+loop:
+	CMPQ    AX, $0x04
+	JLT     loop_tail
+	VMOVUPD (CX), Y2
+	VMULPD  Y2, Y0, Y2
+	VMOVUPD (DX), Y3
+	VMULPD  Y3, Y1, Y3
+	VADDPD  Y3, Y2, Y2
+	VMOVUPD Y2, (BX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ      AX, AX
+	JE         loop_done
+	LEAQ       laneBits<>+0(SB), SI
+	NEGQ       AX
+	VMOVUPD    32(SI)(AX*8), Y2
+	NEGQ       AX
+	VMASKMOVPD (CX), Y2, Y3
+	VMULPD     Y3, Y0, Y0
+	VMASKMOVPD (DX), Y2, Y3
+	VMULPD     Y3, Y1, Y1
+	VADDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y2, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func blendF32AVX512(n uintptr, a float32, x *byte, b float32, z *byte, y *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·blendF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         z+32(FP), DX
+	MOVQ         y+40(FP), BX
+	VBROADCASTSS a+8(FP), Z0
+	VBROADCASTSS b+24(FP), Z1
+
+loop:
+	CMPQ    AX, $0x10
+	JLT     loop_tail
+	VMOVUPD (CX), Z2
+	VMULPS  Z2, Z0, Z2
+	VMOVUPD (DX), Z3
+	VMULPS  Z3, Z1, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPD Z2, (BX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ     AX, AX
+	JE        loop_done
+	MOVQ      $0x0000000000000001, SI
+	SHLXQ     AX, SI, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z2
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS.Z (DX), K1, Z2
+	VMULPS    Z2, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func blendF32AVX2(n uintptr, a float32, x *byte, b float32, z *byte, y *byte)
+// Requires: AVX
+TEXT ·blendF32AVX2(SB), NOSPLIT, $0-48
+	MOVQ         n+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         z+32(FP), DX
+	MOVQ         y+40(FP), BX
+	VBROADCASTSS a+8(FP), Y0
+	VBROADCASTSS b+24(FP), Y1
+
+loop:
+	CMPQ    AX, $0x08
+	JLT     loop_tail
+	VMOVUPD (CX), Y2
+	VMULPS  Y2, Y0, Y2
+	VMOVUPD (DX), Y3
+	VMULPS  Y3, Y1, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPD Y2, (BX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ      AX, AX
+	JE         loop_done
+	LEAQ       laneBits<>+0(SB), SI
+	NEGQ       AX
+	VMOVUPD    32(SI)(AX*4), Y2
+	NEGQ       AX
+	VMASKMOVPS (CX), Y2, Y3
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS (DX), Y2, Y3
+	VMULPS     Y3, Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func multiplyF64AVX512(n uintptr, x *byte, z *byte, y *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·multiplyF64AVX512(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ z+16(FP), DX
+	MOVQ y+24(FP), BX
+
+loop:
+	CMPQ    AX, $0x08
+	JLT     loop_tail
+	VMOVUPD (CX), Z0
+	VMOVUPD (DX), Z1
+	VMULPD  Z1, Z0, Z0
+	VMOVUPD Z0, (BX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x08, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ     AX, AX
+	JE        loop_done
+	MOVQ      $0x0000000000000001, SI
+	SHLXQ     AX, SI, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	VMOVUPD.Z (CX), K1, Z0
+	VMOVUPD.Z (DX), K1, Z1
+	VMULPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func multiplyF64AVX2(n uintptr, x *byte, z *byte, y *byte)
+// Requires: AVX
+TEXT ·multiplyF64AVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ z+16(FP), DX
+	MOVQ y+24(FP), BX
+
+loop:
+	CMPQ    AX, $0x04
+	JLT     loop_tail
+	VMOVUPD (CX), Y0
+	VMOVUPD (DX), Y1
+	VMULPD  Y1, Y0, Y0
+	VMOVUPD Y0, (BX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x04, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ      AX, AX
+	JE         loop_done
+	LEAQ       laneBits<>+0(SB), SI
+	NEGQ       AX
+	VMOVUPD    32(SI)(AX*8), Y0
+	NEGQ       AX
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (DX), Y0, Y2
+	VMULPD     Y2, Y1, Y1
+	VMASKMOVPD Y1, Y0, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func multiplyF32AVX512(n uintptr, x *byte, z *byte, y *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·multiplyF32AVX512(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ z+16(FP), DX
+	MOVQ y+24(FP), BX
+
+loop:
+	CMPQ    AX, $0x10
+	JLT     loop_tail
+	VMOVUPD (CX), Z0
+	VMOVUPD (DX), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPD Z0, (BX)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, BX
+	SUBQ    $0x10, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ     AX, AX
+	JE        loop_done
+	MOVQ      $0x0000000000000001, SI
+	SHLXQ     AX, SI, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
+// func multiplyF32AVX2(n uintptr, x *byte, z *byte, y *byte)
+// Requires: AVX
+TEXT ·multiplyF32AVX2(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ z+16(FP), DX
+	MOVQ y+24(FP), BX
+
+loop:
+	CMPQ    AX, $0x08
+	JLT     loop_tail
+	VMOVUPD (CX), Y0
+	VMOVUPD (DX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPD Y0, (BX)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, DX
+	ADDQ    $0x20, BX
+	SUBQ    $0x08, AX
+	JMP     loop
+
+loop_tail:
+	TESTQ      AX, AX
+	JE         loop_done
+	LEAQ       laneBits<>+0(SB), SI
+	NEGQ       AX
+	VMOVUPD    32(SI)(AX*4), Y0
+	NEGQ       AX
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (BX)
+
+loop_done:
+	VZEROUPPER
+	RET
+
 // func axpyRowsF64AVX512(n uintptr, rows uintptr, coef *byte, a *byte, step uintptr, y *byte)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·axpyRowsF64AVX512(SB), NOSPLIT, $0-48

@@ -4,6 +4,10 @@ package dense
 
 func scaleKernel[T Float](alpha T, x, dst []T) bool { return false }
 
+func blendKernel[T Float](a T, x []T, b T, z, y []T) bool { return false }
+
+func multiplyKernel[T Float](x, z, y []T) bool { return false }
+
 func sqrtKernel[T Float](x, dst []T) bool { return false }
 
 func dotRowsKernel[T Float](a []T, stride int, dst, x []T) bool { return false }

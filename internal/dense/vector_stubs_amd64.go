@@ -24,6 +24,46 @@ func scaleF32AVX512(n uintptr, alpha float32, x *byte, y *byte)
 //go:noescape
 func scaleF32AVX2(n uintptr, alpha float32, x *byte, y *byte)
 
+// blendF64AVX512 sets y = a x + b z.
+//
+//go:noescape
+func blendF64AVX512(n uintptr, a float64, x *byte, b float64, z *byte, y *byte)
+
+// blendF64AVX2 sets y = a x + b z.
+//
+//go:noescape
+func blendF64AVX2(n uintptr, a float64, x *byte, b float64, z *byte, y *byte)
+
+// blendF32AVX512 sets y = a x + b z.
+//
+//go:noescape
+func blendF32AVX512(n uintptr, a float32, x *byte, b float32, z *byte, y *byte)
+
+// blendF32AVX2 sets y = a x + b z.
+//
+//go:noescape
+func blendF32AVX2(n uintptr, a float32, x *byte, b float32, z *byte, y *byte)
+
+// multiplyF64AVX512 sets y to the elementwise product of x and z.
+//
+//go:noescape
+func multiplyF64AVX512(n uintptr, x *byte, z *byte, y *byte)
+
+// multiplyF64AVX2 sets y to the elementwise product of x and z.
+//
+//go:noescape
+func multiplyF64AVX2(n uintptr, x *byte, z *byte, y *byte)
+
+// multiplyF32AVX512 sets y to the elementwise product of x and z.
+//
+//go:noescape
+func multiplyF32AVX512(n uintptr, x *byte, z *byte, y *byte)
+
+// multiplyF32AVX2 sets y to the elementwise product of x and z.
+//
+//go:noescape
+func multiplyF32AVX2(n uintptr, x *byte, z *byte, y *byte)
+
 // axpyRowsF64AVX512 adds coef[l] times row l of a to y, one row after the other. Rows are step bytes apart.
 //
 //go:noescape

@@ -36,10 +36,7 @@ func (*cpu[T]) Blend(a T, x []T, b T, z, y []T) {
 	case a == 0:
 		dense.Scale(b, z, y)
 	default:
-		x, z = x[:len(y)], z[:len(y)]
-		for i := range y {
-			y[i] = a*x[i] + b*z[i]
-		}
+		dense.Blend(a, x, b, z, y)
 	}
 }
 
@@ -47,9 +44,7 @@ func (*cpu[T]) Blend(a T, x []T, b T, z, y []T) {
 func (*cpu[T]) Multiply(x, z []T, keep T, y []T) {
 	MustHave("Multiply", len(y), len(x), len(z))
 	if keep == 0 {
-		for i := range y {
-			y[i] = x[i] * z[i]
-		}
+		dense.Multiply(x, z, y)
 		return
 	}
 	for i := range y {
@@ -172,8 +167,10 @@ func (*cpu[T]) Mirror(x Batch[T]) {
 func (*cpu[T]) Diagonal(x Batch[T], d []T) {
 	MustHave("Diagonal", x.Rows, x.Cols)
 	MustHave("Diagonal", x.Count*x.Rows, len(d))
-	for i := range d {
-		d[i] = x.row(i)[i%x.Rows]
+	for k := range x.Count {
+		for i := range x.Rows {
+			d[k*x.Rows+i] = x.Data[k*x.Step+i*(x.Stride+1)]
+		}
 	}
 }
 
@@ -181,7 +178,9 @@ func (*cpu[T]) Diagonal(x Batch[T], d []T) {
 func (*cpu[T]) SetDiagonal(d []T, x Batch[T]) {
 	MustHave("SetDiagonal", x.Rows, x.Cols)
 	MustHave("SetDiagonal", x.Count*x.Rows, len(d))
-	for i, v := range d {
-		x.row(i)[i%x.Rows] = v
+	for k := range x.Count {
+		for i := range x.Rows {
+			x.Data[k*x.Step+i*(x.Stride+1)] = d[k*x.Rows+i]
+		}
 	}
 }

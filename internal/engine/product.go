@@ -45,6 +45,30 @@ func (c *rounded[T]) GemmSymmetric(ta, tb dense.Trans, alpha T, a, b Batch[T], b
 	c.products(blockTask[T]{do: multiplyRounded[T]{symmetric: true}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
 }
 
+// halfProducts is implemented by backends that can leave out the lower triangle of GemmSymmetric.
+type halfProducts[T dense.Float] interface {
+	gemmUpper(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T])
+}
+
+// GemmUpper is GemmSymmetric of a backend where only the upper triangles of c are wanted; what is below is undefined.
+func GemmUpper[T dense.Float](e Backend[T], ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, c Batch[T]) {
+	if h, ok := e.(halfProducts[T]); ok {
+		h.gemmUpper(ta, tb, alpha, a, b, beta, c)
+		return
+	}
+	e.GemmSymmetric(ta, tb, alpha, a, b, beta, c)
+}
+
+func (c *cpu[T]) gemmUpper(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
+	MustPair("GemmUpper", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiplyUpper[T]{}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
+func (c *rounded[T]) gemmUpper(ta, tb dense.Trans, alpha T, a, b Batch[T], beta T, dst Batch[T]) {
+	MustPair("GemmUpper", a.Count, b.Count, dst.Count)
+	c.products(blockTask[T]{do: multiplyUpper[T]{rounded: true}, ta: ta, tb: tb, alpha: alpha, beta: beta, a: a, b: b, c: dst}, inner(ta, a.Rows, a.Cols))
+}
+
 // MustPair panics with Error unless three batches have one length.
 func MustPair(op string, a, b, c int) {
 	if a != c || b != c {
@@ -74,6 +98,16 @@ type multiply[T dense.Float] struct{}
 
 func (multiply[T]) block(t *blockTask[T], k int) {
 	dense.Gemm(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, t.c.At(k))
+}
+
+type multiplyUpper[T dense.Float] struct{ rounded bool }
+
+func (o multiplyUpper[T]) block(t *blockTask[T], k int) {
+	if o.rounded {
+		dense.GemmRoundedUpper(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, t.c.At(k))
+	} else {
+		dense.GemmUpper(t.ta, t.tb, t.alpha, t.a.At(k), t.b.At(k), t.beta, t.c.At(k))
+	}
 }
 
 type multiplySymmetric[T dense.Float] struct{}

@@ -72,9 +72,7 @@ func (scaleColumns[T]) row(t *rowTask[T], i int) {
 	x, y := t.x.row(i), t.y.row(i)
 	x, s := x[:len(y)], t.s[i/t.x.Rows*t.x.Cols:][:len(y)]
 	if t.beta == 0 {
-		for j, v := range x {
-			y[j] = v * s[j]
-		}
+		dense.Multiply(x, s, y)
 		return
 	}
 	for j, v := range x {

@@ -12,6 +12,8 @@ func main() {
 	ConstraintExpr("amd64")
 	lanes.Masks()
 	lanes.Each(scale)
+	lanes.Each(blend)
+	lanes.Each(multiply)
 	lanes.Each(axpyRows)
 	lanes.Each(dotRows)
 	lanes.Each(roots)
@@ -46,6 +48,25 @@ func scale(l *lanes.Lanes) {
 	n, x, y, alpha := pointer("n"), pointer("x"), pointer("y"), scalar(l, "alpha")
 	l.Loop("loop", n, []reg.Register{x, y}, func() {
 		l.Store(l.Mul(alpha, l.Load(at(x))), at(y))
+	})
+	end()
+}
+
+// blend rounds both products, as the loop that it replaces does.
+func blend(l *lanes.Lanes) {
+	l.Text("blend", "n uintptr, a "+l.Elem()+", x *byte, b "+l.Elem()+", z, y *byte", "sets y = a x + b z.")
+	n, x, z, y, a, b := pointer("n"), pointer("x"), pointer("z"), pointer("y"), scalar(l, "a"), scalar(l, "b")
+	l.Loop("loop", n, []reg.Register{x, z, y}, func() {
+		l.Store(l.Add(l.Mul(a, l.Load(at(x))), l.Mul(b, l.Load(at(z)))), at(y))
+	})
+	end()
+}
+
+func multiply(l *lanes.Lanes) {
+	l.Text("multiply", "n uintptr, x, z, y *byte", "sets y to the elementwise product of x and z.")
+	n, x, z, y := pointer("n"), pointer("x"), pointer("z"), pointer("y")
+	l.Loop("loop", n, []reg.Register{x, z, y}, func() {
+		l.Store(l.Mul(l.Load(at(x)), l.Load(at(z))), at(y))
 	})
 	end()
 }
