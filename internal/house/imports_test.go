@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
 	"internal/matfun":     {"internal/dense", "internal/engine"},
-	"roots":               {"internal/dense", "internal/eigen", "internal/engine", "spectral"},
+	"roots":               {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral"},
 	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
 	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
