@@ -98,8 +98,11 @@ func (j *job[T]) correctInverse(x, scratch dense.Matrix[float64]) {
 		return
 	}
 	j.bound = refinedBound(j.Query, size)
-	rest.Copy(x)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, rest, p, 1, x)
+	// The correction is summed on its own, so that x is rounded once.
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, p, 0, rest)
 	j.count(cube(n))
-	symmetrise(x)
+	symmetrise(rest)
+	for i := range n {
+		dense.Axpy(1, rest.Row(i), x.Row(i))
+	}
 }
