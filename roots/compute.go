@@ -67,7 +67,7 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep
 		}
 		j.start = startBasis(o.Start)
 	}
-	if err := j.hasRoom(); err != nil {
+	if err := j.hasRoom(j.N); err != nil {
 		return rep, err
 	}
 	j.shift = j.prepare(o)

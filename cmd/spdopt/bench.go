@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/esadapt/bench"
-	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/run"
 )
@@ -22,6 +22,7 @@ type benchFlags struct {
 	dims, instances []int
 	functions       []string
 	budget, jobs    int
+	repeats         int
 	suite           string
 	strategy, out   string
 	plot            string
@@ -60,6 +61,26 @@ type comparisonEntry struct {
 	Worst  num      `json:"worst_ratio"`
 	At     string   `json:"worst_function,omitempty"`
 	Lost   []string `json:"lost,omitempty"`
+	// Functions are those that both solve.
+	Functions []ratioEntry `json:"functions,omitempty"`
+}
+
+// ratioEntry is the ratio of two expected running times with its 95 % interval; successes are [solved, trials].
+type ratioEntry struct {
+	Function string `json:"function"`
+	Ratio    num    `json:"ratio"`
+	Low      num    `json:"low"`
+	High     num    `json:"high"`
+	Before   [2]int `json:"before"`
+	After    [2]int `json:"after"`
+}
+
+func newComparisonEntry(c *bench.Comparison) comparisonEntry {
+	e := comparisonEntry{c.Dim, num(c.Before), num(c.After), num(c.Ratio), num(c.Worst), c.WorstFunction, c.Lost, nil}
+	for _, r := range c.Functions {
+		e.Functions = append(e.Functions, ratioEntry{r.Function, num(r.Ratio), num(r.Low), num(r.High), [2]int{r.Before.Solved, r.Before.Trials}, [2]int{r.After.Solved, r.After.Trials}})
+	}
+	return e
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -101,6 +122,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	flags.StringVar(&f.suite, "suite", "bbob", "suite: "+strings.Join(suiteNames(), ", "))
 	flags.IntSliceVar(&f.dims, "dims", nil, "dimensions; the default is those of the suite")
 	flags.IntSliceVar(&f.instances, "instances", []int{1, 2, 3, 4, 5}, "instances of each function")
+	flags.IntVar(&f.repeats, "repeats", 1, "trials of each instance, each with a start and a seed of its own")
 	flags.StringSliceVar(&f.functions, "functions", nil, "functions (spdopt list functions); the default is the whole suite")
 	flags.IntVar(&f.budget, "budget", 1000, "evaluations per variable of one trial")
 	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
@@ -127,21 +149,18 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 			return usagef("--dims and --instances must be positive, got %d", n)
 		}
 	}
-	if f.budget < 1 || f.jobs < 0 {
-		return usagef("--budget must be positive and --jobs not negative")
+	if f.budget < 1 || f.repeats < 1 || f.jobs < 0 {
+		return usagef("--budget and --repeats must be positive and --jobs not negative")
 	}
 	if f.strategy != "" && !slices.Contains(strategyNames(), f.strategy) {
 		return unknown("strategy", f.strategy, "bench es", strategyNames(), "spdopt list strategies")
 	}
-	var file *atomicfile.File
-	if f.out != "" {
-		var err error
-		if file, err = atomicfile.Create(f.out); err != nil {
-			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
-		}
-		defer file.Abort()
+	file, err := reserve(f.out)
+	if err != nil {
+		return err
 	}
-	c := bench.Config{Suite: f.suite, Functions: f.functions, Dims: f.dims, Instances: f.instances, Budget: f.budget, Workers: f.jobs}
+	defer file.Abort()
+	c := bench.Config{Suite: f.suite, Functions: f.functions, Dims: f.dims, Instances: f.instances, Repeats: f.repeats, Budget: f.budget, Workers: f.jobs}
 	c.Options.Strategy = f.strategy
 	k, err := a.keepTrials(cmd, f, &c)
 	if err != nil {
@@ -159,13 +178,8 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 	if err != nil {
 		return usagef("%v (spdopt bench es --help)", err)
 	}
-	if file != nil {
-		if err := bench.Write(file, f.suite, "spdopt", trials); err != nil {
-			return err
-		}
-		if err := file.Commit(); err != nil {
-			return err
-		}
+	if err := fill(file, f.out, func(w io.Writer) error { return bench.Write(w, f.suite, "spdopt", trials) }); err != nil {
+		return err
 	}
 	if f.plot != "" {
 		if err := writeWhole(f.plot, []byte(runningTimesPicture(f.suite, trials).SVG())); err != nil {
@@ -193,6 +207,7 @@ func (a *app) benchCompareCommand() *cobra.Command {
 		Use:   "compare BEFORE AFTER",
 		Short: "Compare two results of bench es or spd; exit code 4 if the later one is worse",
 		Long: "Compare two files of bench es, dimension by dimension, over the functions that both have: the exit code is 4 if an area fell by more than --allow. " +
+			"Each function that both solve has a line: the expected running time to 1e-8 over the earlier one, its 95 % interval (bootstrap over the trials), and the trials that got there. " +
 			"Or two of bench spd, over the cases that both have: then it is 4 if a case no longer converges, or the geometric mean of the times grew by a quarter and --allow.",
 		Example: "  spdopt bench compare yesterday.json today.json --plot profile.svg",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -211,7 +226,7 @@ func (a *app) benchCompareCommand() *cobra.Command {
 func readBench(path string) (bench.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return bench.File{}, &matio.Error{File: path, What: fmt.Sprintf("cannot open: %v", err)}
+		return bench.File{}, cannotRead(path, err)
 	}
 	defer f.Close()
 	r, err := bench.Read(f)
@@ -247,7 +262,7 @@ func (a *app) benchCompare(before, after string, allow float64, plot string) err
 	o := comparisonOutput{Schema: schema}
 	var worse []string
 	for _, c := range bench.Compare(x.Trials, y.Trials) {
-		o.Dims = append(o.Dims, comparisonEntry{c.Dim, num(c.Before), num(c.After), num(c.Ratio), num(c.Worst), c.WorstFunction, c.Lost})
+		o.Dims = append(o.Dims, newComparisonEntry(&c))
 		if c.After < c.Before-allow {
 			worse = append(worse, fmt.Sprintf("n = %d: %.3f after %.3f", c.Dim, c.After, c.Before))
 		}
@@ -280,6 +295,12 @@ func (a *app) printComparison(o *comparisonOutput) error {
 		}
 		if _, err := fmt.Fprintf(a.out, "n = %-3d area %.3f -> %.3f; %s%s\n", c.Dim, float64(c.Before), float64(c.After), ratio, lost); err != nil {
 			return err
+		}
+		for _, r := range c.Functions {
+			if _, err := fmt.Fprintf(a.out, "  %-5s x %-5.2f [%.2f, %.2f]  solved %d of %d -> %d of %d\n",
+				r.Function, float64(r.Ratio), float64(r.Low), float64(r.High), r.Before[0], r.Before[1], r.After[0], r.After[1]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestBenchSearchAndCompare(t *testing.T) {
 	if !(areas[0] > areas[1]+0.02 && areas[1] > 0) {
 		t.Fatalf("areas %v: snes should be far behind on rotated functions", areas)
 	}
-	if o := succeed(t, "bench", "compare", bad, good); !strings.Contains(o.stdout, "n = 2") {
+	if o := succeed(t, "bench", "compare", bad, good); !strings.Contains(o.stdout, "n = 2") || !strings.Contains(o.stdout, "f12   x 0.89") {
 		t.Errorf("%+v", o)
 	}
 	if o := invoke("bench", "compare", good, bad); o.code != exitUnmet || !strings.Contains(o.stderr, "the area fell") {
@@ -53,12 +53,13 @@ func TestBenchMistakes(t *testing.T) {
 		{[]string{"bench", "es", "x"}, exitUsage, "no arguments"},
 		{[]string{"bench", "es", "--dims", "0"}, exitUsage, "positive"},
 		{[]string{"bench", "es", "--budget", "0"}, exitUsage, "--budget"},
+		{[]string{"bench", "es", "--repeats", "0"}, exitUsage, "--repeats"},
 		{[]string{"bench", "es", "--strategy", "xne"}, exitUsage, "did you mean \"xnes\""},
 		{[]string{"bench", "es", "--functions", "f99"}, exitUsage, "f99"},
 		{[]string{"bench", "es", "--out", filepath.Join(junk, "x.json")}, exitInput, "cannot write"},
 		{[]string{"bench", "compare", junk}, exitUsage, "two files"},
 		{[]string{"bench", "compare", junk, junk}, exitInput, "junk.json"},
-		{[]string{"bench", "compare", junk + "x", junk}, exitInput, "cannot open"},
+		{[]string{"bench", "compare", junk + "x", junk}, exitInput, "cannot read"},
 		{[]string{"bench", "compare", junk, junk, "--allow", "-1"}, exitUsage, "--allow"},
 	} {
 		if o := invoke(c.args...); o.code != c.code || !strings.Contains(o.stderr, c.part) {

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -32,6 +33,7 @@ type Config struct {
 	Functions []string // IDs; nil means all functions of the suite
 	Dims      []int    // nil means those of the suite
 	Instances []int    // nil means 1 to 5
+	Repeats   int      // trials of each instance, with starts and seeds of their own; 0 means 1
 	// Budget is the number of evaluations per variable of a trial; 0 means 1000.
 	Budget int
 	// Solver searches; nil means Search.
@@ -62,6 +64,7 @@ type Trial struct {
 	Function    string
 	Dim         int
 	Instance    int
+	Repeat      int `json:",omitempty"` // counts the trials of the instance from 0
 	Budget      int
 	Evaluations int     // spent, up to the first value at the last target
 	Hits        []int   // evaluations at the first value at each target, 0 for a target not reached
@@ -77,7 +80,9 @@ func Run(ctx context.Context, c Config) ([]Trial, error) {
 	for _, n := range c.Dims {
 		for _, id := range c.Functions {
 			for _, i := range c.Instances {
-				trials = append(trials, Trial{Function: id, Dim: n, Instance: i, Budget: c.Budget * n})
+				for r := range c.Repeats {
+					trials = append(trials, Trial{Function: id, Dim: n, Instance: i, Repeat: r, Budget: c.Budget * n})
+				}
 			}
 		}
 	}
@@ -148,14 +153,15 @@ func (c *Config) fill() error {
 	if c.Budget == 0 {
 		c.Budget = 1000
 	}
+	c.Repeats = cmp.Or(c.Repeats, 1)
 	if c.Workers == 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	if c.Solver == nil {
 		c.Solver = Search
 	}
-	if c.Budget < 0 || c.Workers < 0 {
-		return fmt.Errorf("bench: budget %d and workers %d must be positive", c.Budget, c.Workers)
+	if c.Budget < 0 || c.Workers < 0 || c.Repeats < 0 {
+		return fmt.Errorf("bench: budget %d, workers %d and repeats %d must be positive", c.Budget, c.Workers, c.Repeats)
 	}
 	for _, id := range c.Functions {
 		if _, err := bbob.Lookup(id); err != nil {
@@ -168,7 +174,7 @@ func (c *Config) fill() error {
 // made takes over the outcome of the same trial, if there is one.
 func (t *Trial) made(before []Trial) bool {
 	for _, b := range before {
-		if b.Function == t.Function && b.Dim == t.Dim && b.Instance == t.Instance && b.Budget == t.Budget {
+		if b.Function == t.Function && b.Dim == t.Dim && b.Instance == t.Instance && b.Repeat == t.Repeat && b.Budget == t.Budget {
 			*t = b
 			return true
 		}
@@ -201,11 +207,11 @@ func (t *Trial) run(ctx context.Context, c *Config) error {
 			reached++
 		}
 		if f.IsNoisy() {
-			v = f.Measure(x, uint64(t.Instance)<<20+uint64(t.Evaluations))
+			v = f.Measure(x, uint64(t.Repeat)<<40+uint64(t.Instance)<<20+uint64(t.Evaluations))
 		}
 		return v, reached < len(targets) && t.Evaluations < t.Budget && ctx.Err() == nil
 	}
-	seed := uint64(t.Instance)<<32 + uint64(t.Dim)
+	seed := uint64(t.Repeat)<<48 + uint64(t.Instance)<<32 + uint64(t.Dim)
 	c.Solver(&Task{Function: f, X0: t.start(f, seed), Seed: seed, Budget: t.Budget, Options: c.Options, Eval: eval})
 	return nil
 }

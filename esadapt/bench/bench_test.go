@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -117,7 +119,7 @@ func TestFilesAndComparison(t *testing.T) {
 }
 
 func TestBadConfigurations(t *testing.T) {
-	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}} {
+	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}, {Repeats: -1}} {
 		if _, err := Run(context.Background(), c); err == nil {
 			t.Errorf("%+v was accepted", c)
 		}
@@ -170,6 +172,69 @@ func TestRunningTimesAndProfile(t *testing.T) {
 	want := [][][2]float64{{{2, 0.5}}, {{1, 1}}}
 	if got := Profile(a, b); !reflect.DeepEqual(got, want) {
 		t.Errorf("profile %v, want %v", got, want)
+	}
+}
+
+// TestRepeats: the first trials of an instance are those of a run without repeats, the others start elsewhere, and noise differs too.
+func TestRepeats(t *testing.T) {
+	for _, suite := range []Config{{Functions: []string{"f1", "f8"}, Suite: "bbob"}, {Functions: []string{"f101"}, Suite: "bbob-noisy"}} {
+		suite.Dims, suite.Instances, suite.Budget = []int{3}, []int{1, 2}, 100
+		once := run(t, suite)
+		suite.Repeats = 3
+		var first []Trial
+		hits := make(map[string]bool)
+		all := run(t, suite)
+		for _, trial := range all {
+			if trial.Repeat == 0 {
+				first = append(first, trial)
+			}
+			hits[fmt.Sprint(trial.Hits, trial.Best)] = true
+		}
+		if !reflect.DeepEqual(first, once) {
+			t.Errorf("%s: the first repeats %v, without repeats %v", suite.Suite, first, once)
+		}
+		if len(all) != 3*len(once) || len(hits) != len(all) {
+			t.Errorf("%s: %d trials after %d, %d different", suite.Suite, len(all), len(once), len(hits))
+		}
+	}
+}
+
+// TestRatiosHaveIntervals: an interval covers the true ratio of exponential running times about as often as it says, and is open where a result may have no success.
+func TestRatiosHaveIntervals(t *testing.T) {
+	const seed, truth, rounds = 11, 1.5, 100
+	random := rand.New(rand.NewPCG(seed, 0))
+	made := func(mean float64) (trials []Trial) {
+		for range 40 {
+			n := int(mean*random.ExpFloat64()) + 1
+			hits := make([]int, len(Targets()))
+			hits[len(hits)-1] = n
+			trials = append(trials, Trial{Function: "f1", Dim: 2, Budget: 1 << 30, Evaluations: n, Hits: hits})
+		}
+		return trials
+	}
+	covered := 0
+	for range rounds {
+		r := ratio("f1", made(1e6), made(truth*1e6), len(Targets())-1)
+		if !(r.Low < r.Ratio && r.Ratio < r.High) {
+			t.Fatalf("seed %d: %+v", seed, r)
+		}
+		if r.Low <= truth && truth <= r.High {
+			covered++
+		}
+	}
+	if covered < 85 {
+		t.Errorf("seed %d: %d of %d intervals hold the ratio", seed, covered, rounds)
+	}
+	never := made(1000)
+	for i := range never[1:] {
+		clear(never[i+1].Hits)
+	}
+	c := Compare(made(1000), never)[0].Functions[0]
+	if !math.IsInf(c.High, 1) || c.Low <= 1 || c.Before != (Successes{40, 40}) || c.After != (Successes{1, 40}) {
+		t.Errorf("one success of forty: %+v", c)
+	}
+	if c := Compare(never, made(1000))[0].Functions[0]; c.Low != 0 || c.High >= 1 {
+		t.Errorf("one success of forty before: %+v", c)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -114,46 +113,4 @@ func cell(trials []Trial, target int) string {
 		return fmt.Sprintf("%s (%d/%d)", strconv.FormatFloat(ert, 'f', 0, 64), n, len(trials))
 	}
 	return strconv.FormatFloat(ert, 'f', 0, 64)
-}
-
-// Comparison is how a later result stands to an earlier one in one dimension.
-type Comparison struct {
-	Dim           int
-	Before, After float64 // areas
-	Ratio         float64 // geometric mean of the expected running times to 1e-8, after over before, of functions that both solve
-	Worst         float64 // largest such ratio
-	WorstFunction string
-	Lost          []string // solved before, not after
-}
-
-// Compare sets two results against each other, dimension by dimension, over the functions that both have.
-func Compare(before, after []Trial) []Comparison {
-	last := len(Targets()) - 1
-	var out []Comparison
-	for _, n := range Dims(after) {
-		a, b := Select(before, n, ""), Select(after, n, "")
-		if len(a) == 0 {
-			continue
-		}
-		budget := min(factor(before, n), factor(after, n))
-		c := Comparison{Dim: n, Before: Area(a, budget), After: Area(b, budget)}
-		sum, count := 0.0, 0
-		for _, f := range functions(b) {
-			old, m := ERT(Select(a, n, f), last)
-			now, k := ERT(Select(b, n, f), last)
-			switch {
-			case m > 0 && k == 0:
-				c.Lost = append(c.Lost, f)
-			case m > 0 && k > 0:
-				sum += math.Log(now / old)
-				count++
-				if now/old > c.Worst {
-					c.Worst, c.WorstFunction = now/old, f
-				}
-			}
-		}
-		c.Ratio = math.Exp(sum / float64(max(1, count)))
-		out = append(out, c)
-	}
-	return out
 }
