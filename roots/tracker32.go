@@ -170,7 +170,7 @@ func (t *Tracker32) note(p float64) {
 // theta that a factorization finds.
 func (t *tracker[T]) excess(p float64) bool {
 	exceeds := func() bool { return t.roundingPower(p) > t.tol/2 || t.noise > t.theta*t.dmin/4 }
-	if !exceeds() {
+	if t.n == 0 || !exceeds() {
 		return false
 	}
 	t.theta = max(t.theta, t.positive())
