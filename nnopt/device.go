@@ -41,10 +41,14 @@ func (s *stepper[T]) moveDeferred() {
 	s.moveAll()
 }
 
-// undo sets the number of steps back after a step that failed on the device.
+// undo sets the number of steps and the rule's counters back after a step that failed on the device.
 func (s *stepper[T]) undo(err *error, step int) {
-	if *err != nil {
-		s.step = step
+	if *err == nil || s.step == step {
+		return
+	}
+	s.step = step
+	for i, c := range s.counters {
+		*c.value = s.counted[i]
 	}
 }
 

@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"cuda/devicetest":            {"cuda", "internal/engine", "manifold/problem", "nnopt", "nnopt/net", "nnopt/train", "roots"},
 	"cuda/internal/blas":         {},
 	"cuda/internal/dl":           {},
-	"cuda/internal/emu":          {},
+	"cuda/internal/emu":          {"cuda/internal/dl"},
 	"cuda/kernels":               {},
 	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/matfun", "internal/safetensors", "spectral"},
 	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
