@@ -3,9 +3,9 @@ package roots
 import "math"
 
 // rate turns a method's Work into time: GEMM-equivalents of time per unit of Work at the sizes of rateSizes, interpolated in log n. The
-// shipped tables were measured on one thread of an AVX-512 processor for A^(-1/2) at condition 1e6 (BenchmarkMethods); being ratios to the
-// product of the same size they carry over to other processors better than times would. They hold the overheads that the operation count
-// does not know: at n = 8 everything costs tens of products.
+// shipped tables were measured on one thread of an AVX-512 processor for A^(-1/2), and A^-1 for cholesky, at condition 1e6 (BenchmarkMethods); being
+// ratios to the product of the same size they carry over to other processors better than times would. They hold the overheads that the
+// operation count does not know: at n = 8 everything costs tens of products.
 type rate []float64
 
 // rateSizes are the sizes of the shipped cost tables.

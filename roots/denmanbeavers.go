@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 var denmanBeaversMethod = Method{
@@ -56,7 +57,7 @@ func (j *job[T]) denmanBeavers(a dense.Matrix[T], lo, hi float64, inverse bool) 
 	if inverse {
 		y.Identity()
 	}
-	stop := progress{target: j.target()}
+	stop := matfun.Progress{Target: j.target()}
 	limit := j.iterationLimit(40)
 	scaling := true
 	for it := 0; ; it++ {
@@ -64,7 +65,7 @@ func (j *job[T]) denmanBeavers(a dense.Matrix[T], lo, hi float64, inverse bool) 
 		if math.IsNaN(d) || math.IsInf(d, 0) {
 			return y, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
-		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
+		if j.rep.Reason = stop.Done(d); j.rep.Reason != "" {
 			j.trunc += 0.75 * d
 			return y, nil
 		}

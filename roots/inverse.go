@@ -14,12 +14,25 @@ func (j *job[T]) invert(correct bool) error {
 		return err
 	}
 	x := inverseOf(j, l)
-	if j.bound, err = j.weigh(x); err != nil {
+	if err := j.weigh(x); err != nil {
 		return err
 	}
-	if full, ok := any(j).(*job[float64]); ok && (correct || j.adaptive && j.bound > j.Tol) {
-		full.correctInverse(x, l)
-		j.rep.Method = refinedMethod.Name
+	j.bound = choleskyBound(j.Query)
+	if !correct && !(j.bound <= j.Tol) {
+		least := j.Query
+		least.Cond = condMargin * j.hi / j.lo
+		if correct = j.adaptive && choleskyBound(least) > j.Tol; !correct {
+			if err := j.sharpen(x); err != nil {
+				return err
+			}
+			j.bound = choleskyBound(j.Query)
+			correct = j.adaptive && j.bound > j.Tol
+		}
+	}
+	if full, ok := any(j).(*job[float64]); ok && correct {
+		if err := full.correctInverse(x, l); err != nil {
+			return err
+		}
 	}
 	if j.Columns == 0 {
 		convert(j.x, x)
@@ -31,25 +44,27 @@ func (j *job[T]) invert(correct bool) error {
 	return nil
 }
 
-// weigh estimates the extreme eigenvalues of the matrix from its inverse x and refuses one that is singular to working precision. It returns the promise
-// for x at a bound of the condition number by norms where that meets the tolerance, and at an estimate with a margin otherwise; Cond is that number.
-func (j *job[T]) weigh(x dense.Matrix[float64]) (float64, error) {
-	known := j.Query
-	known.Cond = normSlack * j.hi * normBound(x)
-	bound := choleskyBound(known)
-	top, inverse := powerSteps(j.a), powerSteps(x)
-	if !(bound <= j.Tol) {
-		top, inverse = largest(j.a), largest(x)
-		known.Cond = min(known.Cond, condMargin*top*inverse)
-		bound = choleskyBound(known)
-	}
+// weigh bounds the condition number by the norms of the matrix and of its inverse x, and estimates the extreme eigenvalues.
+func (j *job[T]) weigh(x dense.Matrix[float64]) error {
+	j.Cond = normSlack * j.hi * normBound(x)
+	return j.extremes(powerSteps(j.a), powerSteps(x))
+}
+
+// sharpen replaces what weigh found by better estimates, the condition number with a margin.
+func (j *job[T]) sharpen(x dense.Matrix[float64]) error {
+	top, inverse := largest(j.a), largest(x)
+	j.Cond = min(j.Cond, condMargin*top*inverse)
+	return j.extremes(top, inverse)
+}
+
+// extremes takes estimates of the largest eigenvalues of the matrix and of its inverse, and refuses what is singular to working precision.
+func (j *job[T]) extremes(top, inverse float64) error {
 	if !(top*inverse*math.Sqrt(float64(j.N))*0x1p-53 < 1) {
-		return 0, j.refuse()
+		return j.refuse()
 	}
-	j.lo, j.hi = 1/inverse, top
-	j.Top, j.Cond = top, known.Cond
+	j.lo, j.hi, j.Top = 1/inverse, top, top
 	j.rep.LambdaMin, j.rep.LambdaMax = j.lo, j.hi
-	return bound, j.overflow()
+	return j.overflow()
 }
 
 // normSlack allows for the error of a computed inverse in a bound by its norm.
@@ -76,8 +91,8 @@ func powerSteps[T dense.Float](m dense.Matrix[T]) float64 {
 	return math.Sqrt(size)
 }
 
-// correctInverse makes one Newton step x + x (I - a x); scratch is overwritten.
-func (j *job[T]) correctInverse(x, scratch dense.Matrix[float64]) {
+// correctInverse makes one Newton step x + x (I - a x), where the residual allows it, and sets the bound; scratch is overwritten.
+func (j *job[T]) correctInverse(x, scratch dense.Matrix[float64]) error {
 	n := j.N
 	convert(scratch, j.a)
 	p, rest := exactProduct(scratch, x)
@@ -94,12 +109,25 @@ func (j *job[T]) correctInverse(x, scratch dense.Matrix[float64]) {
 		}
 	}
 	j.count(3 * cube(n))
-	if size = math.Sqrt(size); !(size <= maxCoupling) {
-		return
+	j.rep.Method = refinedMethod.Name
+	promise := choleskyBound
+	if size = math.Sqrt(size); size <= maxCoupling {
+		promise = func(q Query) float64 { return refinedBound(q, size) }
+		// The correction is summed on its own, so that x is rounded once.
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, p, 0, rest)
+		j.count(cube(n))
+		symmetrise(rest)
+		for i := range n {
+			dense.Axpy(1, rest.Row(i), x.Row(i))
+		}
 	}
-	j.bound = refinedBound(j.Query, size)
-	rest.Copy(x)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, rest, p, 1, x)
-	j.count(cube(n))
-	symmetrise(x)
+	easy := j.Query
+	easy.Cond = 1
+	if j.bound = promise(j.Query); j.bound > j.Tol && j.bound > 1.5*promise(easy) {
+		if err := j.sharpen(x); err != nil {
+			return err
+		}
+		j.bound = promise(j.Query)
+	}
+	return nil
 }

@@ -1,38 +1,9 @@
 package roots
 
 import (
-	"math"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
-
-// progress decides when an iteration stops: at the target, or when its residual no longer falls (rounding has taken over). Running on would
-// not improve the result and drives float32 iterates into subnormal numbers.
-type progress struct {
-	target, best float64
-	stalled      int
-}
-
-// done takes the residual of the latest step and returns "", "converged" or "stagnated".
-func (p *progress) done(residual float64) string {
-	if residual <= p.target {
-		return "converged"
-	}
-	if p.best == 0 || residual < 0.7*p.best {
-		p.best, p.stalled = residual, 0
-		return ""
-	}
-	// While far from convergence the residual of a coupled iteration is flat: small eigenvalues grow unseen. Only near it is a flat residual
-	// the sign of rounding.
-	if p.stalled++; p.stalled >= 2 && residual < 0.1 {
-		return "stagnated"
-	}
-	return ""
-}
-
-// broken reports whether a residual shows that an iteration left its domain of convergence.
-func broken(residual float64) bool { return math.IsNaN(residual) || residual > 1e6 }
 
 // distanceToIdentity returns ||m - I||_F.
 func distanceToIdentity[T dense.Float](m dense.Matrix[T]) float64 {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 var newtonMethod = Method{
@@ -98,14 +99,14 @@ func coupled[T dense.Float](j *job[T], r int, reach float64, step func(m, t, w d
 	j.poly(m, 0, T(z), j.a, 0, j.a)
 	x.Identity()
 	j.poly(x, 0, T(math.Pow(z, 1/float64(r))), x, 0, x)
-	stop := progress{target: j.target()}
+	stop := matfun.Progress{Target: j.target()}
 	limit := j.iterationLimit(200)
 	for it := 1; ; it++ {
 		d := j.distance(m)
-		if broken(d) {
+		if matfun.Broken(d) {
 			return x, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 		}
-		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
+		if j.rep.Reason = stop.Done(d); j.rep.Reason != "" {
 			j.trunc += 1.5 * d / float64(r)
 			return x, nil
 		}

@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 var newtonSchulzMethod = Method{
@@ -47,38 +49,21 @@ func runNewtonSchulz[T dense.Float](j *job[T]) error {
 	}
 }
 
-// newtonSchulz returns a^(1/2) and a^(-1/2): Y <- Y T, Z <- T Z, T = (3 I - Z Y)/2 from Y = c a, Z = I with ||c a||_2 <= 2, which leaves the
-// largest and the smallest eigenvalue at like distances from 1 in the end.
+// newtonSchulz returns a^(1/2) and a^(-1/2) by the iteration of internal/matfun, hi being at least ||a||_2.
 func newtonSchulz[T dense.Float](j *job[T], a dense.Matrix[T], hi float64) (y, z dense.Matrix[T], err error) {
 	n := j.N
 	y, z = j.new(n, n), j.new(n, n)
-	t, w := j.new(n, n), j.new(n, n)
-	c := 2 / hi
-	j.poly(y, 0, T(c), a, 0, a)
-	z.Identity()
-	stop := progress{target: j.target()}
-	limit := j.iterationLimit(120)
-	for it := 0; ; it++ {
-		j.gemm(dense.NoTrans, dense.NoTrans, 1, z, y, 0, t)
-		d := j.distance(t)
-		if broken(d) {
-			return y, z, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
-		}
-		if j.rep.Reason = stop.done(d); j.rep.Reason != "" {
-			j.trunc += 0.75 * d
-			break
-		}
-		if it == limit {
-			return y, z, &MethodError{j.rep.Method, "no convergence within the iteration limit"}
-		}
-		j.rep.Iterations++
-		j.poly(t, 1.5, -0.5, t, 0, t)
-		j.gemm(dense.NoTrans, dense.NoTrans, 1, y, t, 0, w)
-		y, w = w, y
-		j.gemm(dense.NoTrans, dense.NoTrans, 1, t, z, 0, w)
-		z, w = w, z
+	w := matfun.New(j.e, j.arena, 1, n)
+	end, err := w.Roots(engine.One(a), engine.One(y), engine.One(z), []float64{2 / hi}, j.target(), j.iterationLimit(120))
+	j.rep.Iterations += end.Steps
+	j.rep.Reason = end.Reason
+	j.count(cube(n) * float64(3*end.Steps+1))
+	j.trunc += 0.75 * end.Residual
+	switch {
+	case err == nil:
+		return y, z, nil
+	case matfun.Broken(end.Residual):
+		return y, z, &MethodError{j.rep.Method, "the iteration diverged; use method eigen"}
 	}
-	j.poly(y, 0, T(1/math.Sqrt(c)), y, 0, y)
-	j.poly(z, 0, T(math.Sqrt(c)), z, 0, z)
-	return y, z, nil
+	return y, z, &MethodError{j.rep.Method, "no convergence within the iteration limit"}
 }

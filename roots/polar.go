@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // Polar computes the polar decomposition A = U H of an m x n matrix of full column rank, m >= n: U with orthonormal columns, nearest to A in
@@ -139,12 +140,12 @@ func (p *polarJob) singularBounds() (lo, hi float64, err error) {
 // newtonSchulzPolar iterates X <- X (3 I - X^T X)/2 from singular values in (0, 1].
 func (p *polarJob) newtonSchulzPolar(x dense.Matrix[float64]) (dense.Matrix[float64], error) {
 	s, y := p.new(p.N, p.N), p.new(x.Rows, p.N)
-	stop := progress{target: p.target()}
+	stop := matfun.Progress{Target: p.target()}
 	limit := p.iterationLimit(200)
 	for it := 0; ; it++ {
 		p.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		d := p.distance(s)
-		if p.rep.Reason = stop.done(d); p.rep.Reason != "" {
+		if p.rep.Reason = stop.Done(d); p.rep.Reason != "" {
 			p.trunc += 0.75 * d
 			return x, nil
 		}

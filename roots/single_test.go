@@ -338,3 +338,57 @@ func TestTracker32Allocations(t *testing.T) {
 		require.Zero(t, allocs.PerRun(20, work), "condition %g", cond)
 	}
 }
+
+// TestTracker32Errors: the error of an indefinite matrix names its smallest eigenvalue, in float32 and promoted, the next matrix is taken again, and n = 0 and
+// n = 1 work.
+func TestTracker32Errors(t *testing.T) {
+	const n = 12
+	rng := newRand(68)
+	for _, cond := range []float64{1e2, 1e6} {
+		tr, err := NewTracker32(n, nil)
+		require.NoError(t, err)
+		x := normal(rng, n, 1)
+		_, _, err = applied32(tr, nil, -0.5, x)
+		require.ErrorContains(t, err, "call Follow")
+		a32, a := to32(withSpectrum(randomBasis(rng, n), geometric(n, 1, cond)))
+		_, err = tr.Follow(a32)
+		require.NoError(t, err)
+		d := geometric(n, 1, 10)
+		d[4] = -0.5
+		bad, _ := to32(withSpectrum(randomBasis(rng, n), d))
+		_, err = tr.Follow(bad)
+		var e *NotPositiveDefiniteError
+		require.ErrorAs(t, err, &e)
+		require.InDelta(t, -0.5, e.Smallest, 1e-5)
+		_, _, err = applied32(tr, nil, -0.5, x)
+		require.ErrorContains(t, err, "call Follow")
+		bad[1] = float32(math.Inf(1))
+		_, err = tr.Follow(bad)
+		var f *NotFiniteError
+		require.ErrorAs(t, err, &f)
+		_, err = tr.Follow(a32)
+		require.NoError(t, err)
+		got, rep, err := applied32(tr, a, -0.5, x)
+		require.NoError(t, err)
+		require.LessOrEqual(t, got, rep.Bound)
+		require.LessOrEqual(t, rep.Bound, SingleTol)
+		_, _, err = applied32(tr, a, -100, x)
+		var r *RangeError
+		require.ErrorAs(t, err, &r)
+	}
+	empty, err := NewTracker32(0, nil)
+	require.NoError(t, err)
+	_, err = empty.Follow(nil)
+	require.NoError(t, err)
+	_, err = empty.ApplyPow(-0.5, nil, nil, 1)
+	require.NoError(t, err)
+	one, err := NewTracker32(1, nil)
+	require.NoError(t, err)
+	_, err = one.Follow([]float32{16})
+	require.NoError(t, err)
+	y := make([]float32, 1)
+	rep, err := one.ApplyPow(-0.25, y, []float32{3}, 1)
+	require.NoError(t, err)
+	require.InDelta(t, 1.5, y[0], 1e-6)
+	require.False(t, rep.Promoted)
+}

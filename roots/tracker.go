@@ -287,7 +287,7 @@ var errNoMatrix = fmt.Errorf("roots: the tracker has no current matrix; call Fol
 // rounding bounds the relative error of a power that comes from rounding: the noise in M, the defect of the basis and the products.
 func (t *tracker[T]) rounding(p, lo float64) float64 {
 	n := math.Sqrt(float64(t.n))
-	return 8*n*t.eps() + 2*(1+math.Abs(p))*(t.orth+n*t.eps()) + noiseError(p, t.noise, lo, t.top)
+	return 8*n*t.eps() + 2*(1+math.Abs(p))*(t.orth+n*t.eps()) + noiseError(p, t.noise, lo, t.dmax)
 }
 
 // roundingPower is rounding for any exponent, which is applied in pieces.
@@ -296,7 +296,7 @@ func (t *tracker[T]) roundingPower(p float64) float64 {
 	return float64(pieces) * t.rounding(q, t.theta*t.dmin)
 }
 
-// noiseError bounds the relative error of A^p, |p| <= 1, where A is known up to the 2-norm noise, as a matrix with spectrum in [lo, top].
+// noiseError bounds the relative error of A^p, |p| <= 1, where A is known up to the 2-norm noise, as a matrix with no eigenvalue below lo and the largest not below top.
 func noiseError(p, noise, lo, top float64) float64 {
 	if p < 0 {
 		if noise >= lo {

@@ -170,7 +170,7 @@ func (t *Tracker32) note(p float64) {
 // theta that a factorization finds.
 func (t *tracker[T]) excess(p float64) bool {
 	exceeds := func() bool { return t.roundingPower(p) > t.tol/2 || t.noise > t.theta*t.dmin/4 }
-	if !exceeds() {
+	if t.n == 0 || !exceeds() {
 		return false
 	}
 	t.theta = max(t.theta, t.positive())
@@ -180,7 +180,7 @@ func (t *tracker[T]) excess(p float64) bool {
 // singleError is what rounding would cost A^p after the matrix is given to a float32 tracker anew.
 func (t *tracker[T]) singleError(p float64) float64 {
 	pieces, q := split(p)
-	return float64(pieces) * noiseError(q, t.unitOf(0x1p-24)*t.fro, t.theta*t.dmin, t.top)
+	return float64(pieces) * noiseError(q, t.unitOf(0x1p-24)*t.fro, t.theta*t.dmin, t.dmax)
 }
 
 // promote takes the state of the float32 tracker over, with the basis made orthogonal in float64: what a Newton-Schulz step leaves of a defect below 1e-4 is a

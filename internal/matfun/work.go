@@ -97,8 +97,8 @@ func (w *Work[T]) bound(x engine.Batch[T]) float64 {
 // limit is the number of steps after which an iteration has failed.
 const limit = 150
 
-// Sqrt sets y_k = a_k^(1/2) and z_k = a_k^(-1/2) for positive definite a_k by the coupled Newton-Schulz iteration Y <- Y T, Z <- T Z, T = (3 I - Z Y)/2
-// from Y = c a, Z = I (Higham, Functions of Matrices, eq. (6.35)): 3 products a step, about 3 log2(cond)/3.5 + 6 of them. y and z may not be a.
+// Sqrt sets y_k = a_k^(1/2) and z_k = a_k^(-1/2) for positive definite a_k, to rounding, by the iteration of Roots: 3 products a step, about 3 log2(cond)/3.5 + 6
+// of them. y and z may not be a.
 func (w *Work[T]) Sqrt(a, y, z engine.Batch[T]) error {
 	w.bound(a)
 	for k, v := range w.norms {
@@ -107,32 +107,41 @@ func (w *Work[T]) Sqrt(a, y, z engine.Batch[T]) error {
 		}
 		w.factors[k] = 2 / v
 	}
+	_, err := w.Roots(a, y, z, w.factors, float64(w.n)*Eps[T](), limit)
+	return err
+}
+
+// Coupled says how a coupled iteration ended.
+type Coupled struct {
+	Steps    int
+	Residual float64 // ||Z Y - I||_F, the largest of the batch
+	Reason   string  // as Progress has it
+}
+
+// Roots sets y_k = a_k^(1/2) and z_k = a_k^(-1/2) by the coupled Newton-Schulz iteration Y <- Y T, Z <- T Z, T = (3 I - Z Y)/2 (Higham, Functions of Matrices, eq.
+// (6.35)) from Y = c_k a_k, Z = I, until no residual is above the target or rounding has taken over: 3 products a step, and one. ||c_k a_k||_2 = 2 at most leaves
+// the largest and the smallest eigenvalue at like distances from 1 in the end. y and z may not be a; c is overwritten.
+func (w *Work[T]) Roots(a, y, z engine.Batch[T], c []float64, target float64, limit int) (Coupled, error) {
 	p, q, t, s := w.Take(), w.Take(), w.Take(), w.Take()
 	defer func() { w.Give(p, q, t, s) }()
-	w.Scaled(w.factors, a, p)
+	w.Scaled(c, a, p)
 	w.Identity(q)
-	target := float64(w.n) * Eps[T]()
-	best, stalled := math.Inf(1), 0
-	for it := 0; ; it++ {
+	end := Coupled{}
+	for stop := (Progress{Target: target}); ; end.Steps++ {
 		w.Product(q, p, t)
 		w.FromIdentity(t, w.norms)
-		worst, at := 0.0, 0
+		at := 0
+		end.Residual = 0
 		for k, v := range w.norms {
-			if !(v <= worst) {
-				worst, at = v, k
+			if !(v <= end.Residual) {
+				end.Residual, at = v, k
 			}
 		}
-		if worst <= target {
+		if end.Reason = stop.Done(end.Residual); end.Reason != "" {
 			break
 		}
-		// Small eigenvalues grow unseen while the residual is flat; only near convergence is a flat residual the sign of rounding.
-		if worst < 0.7*best {
-			best, stalled = worst, 0
-		} else if stalled++; stalled >= 2 && worst < 0.1 {
-			break
-		}
-		if it == limit || !(worst < 1e6) {
-			return &Error{"square root", at, it, worst}
+		if end.Steps == limit || Broken(end.Residual) {
+			return end, &Error{"square root", at, end.Steps, end.Residual}
 		}
 		w.Combine(1.5, -0.5, t, 0, t, t)
 		w.Product(p, t, s)
@@ -140,15 +149,15 @@ func (w *Work[T]) Sqrt(a, y, z engine.Batch[T]) error {
 		w.Product(t, q, s)
 		q, s = s, q
 	}
-	for k, c := range w.factors {
-		w.factors[k] = 1 / math.Sqrt(c)
+	for k, v := range c {
+		c[k] = 1 / math.Sqrt(v)
 	}
-	w.Scaled(w.factors, p, y)
-	for k, c := range w.factors {
-		w.factors[k] = 1 / c
+	w.Scaled(c, p, y)
+	for k, v := range c {
+		c[k] = 1 / v
 	}
-	w.Scaled(w.factors, q, z)
-	return nil
+	w.Scaled(c, q, z)
+	return end, nil
 }
 
 // terms is the number of coefficients of the series below: up to the power 8 of a square.
