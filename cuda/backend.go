@@ -3,7 +3,6 @@
 package cuda
 
 import (
-	"math"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -21,6 +20,8 @@ type backend[T dense.Float] struct {
 	kind    blas.Type
 	compute blas.Compute
 	numbers [32]T // of an update
+	one     [1][]T
+	results []float64 // managed memory
 }
 
 var (
@@ -28,6 +29,7 @@ var (
 	_ engine.Backend[float64]   = (*backend[float64])(nil)
 	_ engine.Allocator[float64] = (*backend[float64])(nil)
 	_ engine.Sized              = (*backend[float64])(nil)
+	_ engine.Deferrer           = (*backend[float64])(nil)
 )
 
 func open[T dense.Float](index int) (engine.Backend[T], error) {
@@ -45,6 +47,7 @@ func newBackend[T dense.Float](d *Device) *backend[T] {
 		b.kind, b.compute, m = blas.Float32, blas.Compute32, d.single
 	}
 	b.c.d, b.c.l = d, newLauncher(d.blas, d.stream, m)
+	b.c.l.tape, b.c.l.numbers = &b.c.tape, &d.numbers
 	return b
 }
 
@@ -76,7 +79,9 @@ func (b *backend[T]) Reserve(n int) {
 		var p cu.DevicePtr
 		if p, err = b.d.pool.take(n * int(unsafe.Sizeof(T(0)))); err == nil {
 			b.d.pool.put(p)
-			err = b.d.staging.room(n * int(unsafe.Sizeof(T(0))))
+			if err = b.d.wait(); err == nil {
+				err = b.d.staging.room(n * int(unsafe.Sizeof(T(0))))
+			}
 		}
 	}
 	if err != nil {
@@ -90,6 +95,21 @@ func (b *backend[T]) number(v T) *launcher {
 		return b.c.l.float32(float64(v))
 	}
 	return b.c.l.float64(float64(v))
+}
+
+// put puts numbers on the device, for work that is the same in every step but for them.
+func put[E any](c *call, v []E) uintptr {
+	if !c.ready() {
+		return 0
+	}
+	bytes := bytesOf(v)
+	room, at, err := c.d.numbers.take(len(bytes))
+	if err != nil {
+		c.err, c.l.err = err, err
+		return 0
+	}
+	copy(room, bytes)
+	return at
 }
 
 // span cuts the data of a batch to what it uses.
@@ -233,10 +253,10 @@ func (b *backend[T]) Momentum(u engine.Momentum, w, g, m []T) {
 	engine.MustHave("Momentum", len(w), len(g))
 	b.c.begin()
 	defer b.c.end()
-	n, i, j, k := add(&b.c, numbers, false), add(&b.c, w, true), add(&b.c, g, false), add(&b.c, m, true)
-	b.c.commit()
 	c := &b.c
-	c.l.ptr(c.at(n)).flag(u.Nesterov).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("momentum", len(w))
+	i, j, k := add(c, w, true), add(c, g, false), add(c, m, true)
+	c.commit()
+	c.l.ptr(put(c, numbers)).flag(u.Nesterov).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("momentum", len(w))
 }
 
 // Adam implements engine.Updates.
@@ -253,9 +273,9 @@ func (b *backend[T]) adam(op string, u engine.Adam, w, g, m []T, narrow []engine
 	b.c.begin()
 	defer b.c.end()
 	c := &b.c
-	n, i, j, k, l, h := add(c, numbers, false), add(c, w, true), add(c, g, false), add(c, m, true), add(c, narrow, true), add(c, v, true)
+	i, j, k, l, h := add(c, w, true), add(c, g, false), add(c, m, true), add(c, narrow, true), add(c, v, true)
 	c.commit()
-	c.l.ptr(c.at(n)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(l)).ptr(c.at(h)).int(len(w)).each("adam", len(w))
+	c.l.ptr(put(c, numbers)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(l)).ptr(c.at(h)).int(len(w)).each("adam", len(w))
 }
 
 // ScheduleFree implements engine.Updates.
@@ -271,10 +291,10 @@ func (b *backend[T]) ScheduleFree(u engine.ScheduleFree, y, g, m, v, z, x []T) {
 	b.c.begin()
 	defer b.c.end()
 	c := &b.c
-	n, i, j, k := add(c, numbers, false), add(c, y, true), add(c, g, false), add(c, m, true)
+	i, j, k := add(c, y, true), add(c, g, false), add(c, m, true)
 	p, q, r := add(c, v, true), add(c, z, true), add(c, x, true)
 	c.commit()
-	c.l.ptr(c.at(n)).flag(u.DecayAverage).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(p)).ptr(c.at(q)).ptr(c.at(r)).int(len(y)).each("schedule_free", len(y))
+	c.l.ptr(put(c, numbers)).flag(u.DecayAverage).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(p)).ptr(c.at(q)).ptr(c.at(r)).int(len(y)).each("schedule_free", len(y))
 }
 
 // Sign implements engine.Updates.
@@ -284,9 +304,21 @@ func (b *backend[T]) Sign(u engine.Sign, w, g, m []T) {
 	b.c.begin()
 	defer b.c.end()
 	c := &b.c
-	n, i, j, k := add(c, numbers, false), add(c, w, true), add(c, g, false), add(c, m, true)
+	i, j, k := add(c, w, true), add(c, g, false), add(c, m, true)
 	c.commit()
-	c.l.ptr(c.at(n)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("sign", len(w))
+	c.l.ptr(put(c, numbers)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("sign", len(w))
+}
+
+// AdaGrad implements engine.Updates.
+func (b *backend[T]) AdaGrad(u engine.AdaGrad, w, g, s []T) {
+	engine.MustHave("AdaGrad", len(w), len(g), len(s))
+	numbers := append(b.update(u.Update), T(u.Eps), T(u.Most))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := add(c, w, true), add(c, g, false), add(c, s, true)
+	c.commit()
+	c.l.ptr(put(c, numbers)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(w)).each("adagrad", len(w))
 }
 
 // RootFree implements engine.Updates.
@@ -301,35 +333,7 @@ func (b *backend[T]) RootFree(u engine.RootFree, w, g, s, m []T) {
 	b.c.begin()
 	defer b.c.end()
 	c := &b.c
-	n, i, j, k, l := add(c, numbers, false), add(c, w, true), add(c, g, false), add(c, s, true), add(c, m, true)
+	i, j, k, l := add(c, w, true), add(c, g, false), add(c, s, true), add(c, m, true)
 	c.commit()
-	c.l.ptr(c.at(n)).flag(u.Average).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(l)).int(len(w)).each("root_free", len(w))
-}
-
-// SumSquares implements engine.Rows.
-func (b *backend[T]) SumSquares(g []T) (sum, largest float64) {
-	const piece = 1 << 16
-	blocks := (len(g) + piece - 1) / piece
-	if blocks == 0 {
-		return 0, 0
-	}
-	results := make([]float64, 2*blocks)
-	b.c.begin()
-	func() {
-		defer b.c.end()
-		i, j := add(&b.c, g, false), add(&b.c, results, true)
-		b.c.commit()
-		out := b.c.at(j)
-		b.c.l.ptr(b.c.at(i)).int(len(g)).int(piece).ptr(out).ptr(out+uintptr(8*blocks)).rows("pieces", blocks)
-	}()
-	for i, v := range results[:blocks] {
-		sum += v
-		if top := results[blocks+i]; top > largest || math.IsNaN(top) {
-			largest = top
-		}
-	}
-	if math.IsNaN(largest) || math.IsNaN(sum) {
-		return math.NaN(), math.NaN()
-	}
-	return sum, largest
+	c.l.ptr(put(c, numbers)).flag(u.Average).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(l)).int(len(w)).each("root_free", len(w))
 }

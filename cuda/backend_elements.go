@@ -24,8 +24,8 @@ func (b *backend[T]) Blend(f T, x []T, g T, z, y []T) {
 	c := &b.c
 	i, j, k := add(c, x, false), add(c, z, false), add(c, y, true)
 	c.commit()
-	b.number(f).ptr(c.at(i))
-	b.number(g).ptr(c.at(j)).ptr(c.at(k)).int(len(y)).each("blend", len(y))
+	b.numbers[0], b.numbers[1] = f, g
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(y)).each("blend", len(y))
 }
 
 // Multiply implements engine.Elements.
@@ -48,9 +48,8 @@ func (b *backend[T]) AddSquares(keep, take, more T, x, v []T) {
 	c := &b.c
 	i, j := add(c, x, false), add(c, v, true)
 	c.commit()
-	b.number(keep)
-	b.number(take)
-	b.number(more).ptr(c.at(i)).ptr(c.at(j)).int(len(v)).each("add_squares", len(v))
+	b.numbers[0], b.numbers[1], b.numbers[2] = keep, take, more
+	c.l.ptr(put(c, b.numbers[:3])).ptr(c.at(i)).ptr(c.at(j)).int(len(v)).each("add_squares", len(v))
 }
 
 // DivideRoot implements engine.Elements.
@@ -61,7 +60,8 @@ func (b *backend[T]) DivideRoot(v []T, correction, eps float64, y []T) {
 	c := &b.c
 	i, j := add(c, v, false), add(c, y, true)
 	c.commit()
-	c.l.ptr(c.at(i)).float64(correction).float64(eps).ptr(c.at(j)).int(len(y)).each("divide_root", len(y))
+	u := [2]float64{correction, eps}
+	c.l.ptr(put(c, u[:])).ptr(c.at(i)).ptr(c.at(j)).int(len(y)).each("divide_root", len(y))
 }
 
 // Power implements engine.Elements.
@@ -101,6 +101,17 @@ func (b *backend[T]) AddRow(row []T, keep T, y engine.Batch[T]) {
 	b.c.commit()
 	b.c.l.ptr(b.c.at(i))
 	b.number(keep).matrix(b.view(j, y)).int(y.Count).int(y.Rows).int(y.Cols).each("add_row", y.Count*y.Rows*y.Cols)
+}
+
+// Mask implements engine.Elements.
+func (b *backend[T]) Mask(m engine.Mask[T], mask []T) {
+	b.c.begin()
+	defer b.c.end()
+	i := add(&b.c, mask, true)
+	b.c.commit()
+	u := [3]uint64{m.Seed, m.Step, m.Limit()}
+	b.c.l.ptr(put(&b.c, u[:]))
+	b.number(m.Keep).ptr(b.c.at(i)).int(len(mask)).each("mask", len(mask))
 }
 
 // Copy implements engine.Movement.
@@ -246,8 +257,8 @@ func (b *backend[T]) CrossEntropy(l engine.CrossEntropy[T]) {
 	h, v, o, p := add(c, l.Classes, false), b.read(values), b.read(l.Out), b.read(l.P)
 	n, cost, g, d := add(c, l.Norms, false), add(c, l.Cost, true), b.write(l.G), b.write(l.D)
 	c.commit()
-	b.number(l.Factor)
-	b.number(T(l.Smoothing)).ptr(c.at(h)).matrix(b.view(v, values)).matrix(b.view(o, l.Out)).matrix(b.view(p, l.P)).ptr(c.at(n)).ptr(c.at(cost)).
+	b.numbers[0], b.numbers[1] = l.Factor, T(l.Smoothing)
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(h)).matrix(b.view(v, values)).matrix(b.view(o, l.Out)).matrix(b.view(p, l.P)).ptr(c.at(n)).ptr(c.at(cost)).
 		matrix(b.view(g, l.G)).matrix(b.view(d, l.D)).flag(l.Flat).int(l.Out.Rows).int(l.Out.Cols).rows("cross_entropy", l.Out.Count*l.Out.Rows)
 }
 
@@ -259,7 +270,7 @@ func (b *backend[T]) Misfits(kind engine.Misfit, factor T, out, dout, target, g,
 	c := &b.c
 	i, j, k, l, m, n := b.read(out), b.read(dout), b.read(target), b.write(g), b.write(dg), add(c, cost, true)
 	c.commit()
-	c.l.int(int(kind))
-	b.number(factor).matrix(b.view(i, out)).matrix(b.view(j, dout)).matrix(b.view(k, target)).matrix(b.view(l, g)).matrix(b.view(m, dg)).
+	b.numbers[0] = factor
+	c.l.int(int(kind)).ptr(put(c, b.numbers[:1])).matrix(b.view(i, out)).matrix(b.view(j, dout)).matrix(b.view(k, target)).matrix(b.view(l, g)).matrix(b.view(m, dg)).
 		ptr(c.at(n)).int(out.Rows).int(out.Cols).rows("misfits", out.Count*out.Rows)
 }

@@ -180,6 +180,19 @@ func (b *backend[T]) rowsOf(op string, table dense.Matrix[T], index []int32, row
 	c.l.ptr(c.at(i)).int(table.Stride).ptr(c.at(j)).ptr(c.at(k)).int(rows.Stride).int(rows.Rows).int(rows.Cols).each("gather", rows.Rows*rows.Cols)
 }
 
+// WeighRows implements engine.Movement.
+func (b *backend[T]) WeighRows(a engine.Sparse[T], x dense.Matrix[T], keep T, y dense.Matrix[T]) {
+	a.Must(x, y)
+	xb, yb := engine.One(x), engine.One(y)
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	from, index, weight, i, j := add(c, a.Start, false), add(c, a.Index, false), add(c, a.Weight, false), b.read(xb), b.write(yb)
+	c.commit()
+	c.l.ptr(c.at(from)).ptr(c.at(index)).ptr(c.at(weight)).ptr(c.at(i)).int(x.Stride)
+	b.number(keep).ptr(c.at(j)).int(y.Stride).int(y.Rows).int(y.Cols).each("weigh_rows", y.Rows*y.Cols)
+}
+
 // geometry is a window in the order of the kernels.
 func geometry(w *engine.Window) [11]int32 {
 	return [...]int32{int32(w.Height), int32(w.Width), int32(w.Channels), int32(w.Groups), int32(w.KernelHeight), int32(w.KernelWidth), int32(w.Dilation),

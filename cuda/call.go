@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/cu"
 
+	"github.com/spdopt/spdopt/cuda/internal/dl"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
@@ -42,14 +43,22 @@ type call struct {
 	n, m     int
 	temps    []cu.DevicePtr
 	err      error
+
+	tape  tape  // work that the device has not been given
+	depth int   // of Defer
+	late  error // of work of earlier calls
 }
 
-// begin takes the device.
+// begin takes the device. Work that another backend has written down comes first.
 func (c *call) begin() {
-	c.n, c.m, c.temps, c.l.err, c.l.count = 0, 0, c.temps[:0], nil, 0
-	c.err = c.d.acquire()
-	if c.err != nil {
-		panic(&engine.DeviceError{Name: c.d.name(), Err: c.err})
+	err := c.d.acquire()
+	if err != nil {
+		panic(&engine.DeviceError{Name: c.d.name(), Err: err})
+	}
+	c.n, c.m, c.temps, c.l.count, c.err, c.l.err = 0, 0, c.temps[:0], 0, nil, nil
+	if c.d.pending != c {
+		c.d.flush()
+		c.d.pending = c
 	}
 }
 
@@ -78,10 +87,12 @@ func (c *call) commit() {
 			total += (int(r.end-r.at) + 255) &^ 255
 		}
 	}
-	if c.err == nil {
-		c.err = c.d.staging.room(total)
+	base := 0
+	if c.err == nil && total > 0 {
+		base, c.err = c.d.staging.take(total, c.d.wait)
 	}
 	for k := range c.regions[:c.m] {
+		c.regions[k].offset += base
 		c.upload(&c.regions[k])
 	}
 	c.l.err = c.err
@@ -133,7 +144,7 @@ func (c *call) upload(r *region) {
 			copy(staged[o.at-r.at:], unsafe.Slice((*byte)(o.keep), o.size))
 		}
 	}
-	c.err = wrap("copying to the device", cu.MemcpyHtoDAsync(cu.DevicePtr(r.device), unsafe.Pointer(&staged[0]), int64(size), c.l.stream))
+	c.tape.add(uploadEntry, uint64(r.device), uint64(uintptr(unsafe.Pointer(&staged[0]))), uint64(size))
 }
 
 // at returns the address of operand i on the device, 0 for an empty one.
@@ -163,19 +174,30 @@ func (c *call) temp(bytes int) uintptr {
 // ready says whether the work of the call can be enqueued; if not, end reports why.
 func (c *call) ready() bool { return c.err == nil }
 
-// end copies results back, waits, and gives the device free. It panics with engine.DeviceError if something failed.
+// end gives the device free. It waits for results that go to ordinary memory, and always outside of Defer, and copies them there. It panics with
+// engine.DeviceError if something failed; work that the device has not been given is forgotten then.
 func (c *call) end() {
 	if c.err == nil {
 		c.err = c.l.err
 	}
+	waits := c.depth == 0
+	c.tape.deferred = c.tape.deferred || !waits
 	for k := range c.regions[:c.m] {
 		if r := &c.regions[k]; r.write && !r.resident && c.err == nil {
 			staged := c.d.staging.bytes(r.offset, int(r.end-r.at))
-			c.err = wrap("copying from the device", cu.MemcpyDtoHAsync(unsafe.Pointer(&staged[0]), cu.DevicePtr(r.device), int64(len(staged)), c.l.stream))
+			c.tape.add(downloadEntry, uint64(uintptr(unsafe.Pointer(&staged[0]))), uint64(r.device), uint64(len(staged)))
+			waits = true
 		}
 	}
-	if err := wrap("waiting for the device", c.l.stream.Synchronize()); c.err == nil {
-		c.err = err
+	switch {
+	case c.err != nil:
+		c.forget()
+		_ = c.d.wait()
+		c.late = nil
+	case waits:
+		c.settle()
+	case len(c.tape.words) > mostWords:
+		c.d.flush()
 	}
 	for _, o := range c.operands[:c.n] {
 		if o.write && o.size > 0 && c.err == nil {
@@ -187,8 +209,31 @@ func (c *call) end() {
 	for _, p := range c.temps {
 		c.d.pool.put(p)
 	}
+	if dl.Watch != nil && c.tape.entries > 0 {
+		for _, r := range c.regions[:c.m] {
+			if r.resident {
+				dl.Watch(r.at, r.write)
+			}
+		}
+	}
 	runtime.KeepAlive(c.operands)
 	clear(c.operands[:c.n])
+	c.finish()
+}
+
+// settle waits for all work; what failed of this backend's is in err.
+func (c *call) settle() {
+	err := c.d.wait()
+	if c.err == nil {
+		c.err = c.late
+	}
+	if c.late = nil; c.err == nil {
+		c.err = err
+	}
+}
+
+// finish gives the device free and panics with err.
+func (c *call) finish() {
 	err := c.err
 	if err != nil {
 		err = c.d.failed(err)
@@ -197,6 +242,29 @@ func (c *call) end() {
 	if err != nil {
 		panic(&engine.DeviceError{Name: c.d.name(), Err: err})
 	}
+}
+
+// Defer implements engine.Deferrer.
+func (b *backend[T]) Defer() {
+	b.d.mu.Lock()
+	b.c.depth++
+	b.d.mu.Unlock()
+}
+
+// Wait implements engine.Deferrer.
+func (b *backend[T]) Wait() { b.waitFor(0) }
+
+// Settle implements engine.Deferrer.
+func (b *backend[T]) Settle() { b.waitFor(1) }
+
+// waitFor waits, and ends so many Defers.
+func (b *backend[T]) waitFor(ends int) {
+	b.d.mu.Lock()
+	b.c.depth -= ends
+	b.d.mu.Unlock()
+	b.c.begin()
+	b.c.settle()
+	b.c.finish()
 }
 
 // resident memory is managed memory that Alloc gave out, sorted by address.
@@ -228,14 +296,14 @@ func (d *Device) allocate(n int) (unsafe.Pointer, error) {
 		p, err = cu.MemAllocManaged(int64(n), cu.AttachGlobal)
 	}
 	if err != nil {
-		return nil, wrap("allocating memory", err)
+		return nil, d.failed(wrap("allocating memory", err))
 	}
 	if err = cu.MemsetD8Async(p, 0, int64(n), d.stream); err == nil {
 		err = d.stream.Synchronize()
 	}
 	if err != nil {
 		_ = cu.MemFree(p)
-		return nil, wrap("clearing memory", err)
+		return nil, d.failed(wrap("clearing memory", err))
 	}
 	r := resident{uintptr(p), uintptr(p) + uintptr(n)}
 	i, _ := slices.BinarySearchFunc(d.residents, r.at, func(r resident, at uintptr) int {
@@ -257,13 +325,14 @@ func (d *Device) giveBack(at uintptr) {
 		return
 	}
 	defer leave()
+	_ = d.wait() // a failure is told to the backend whose work it was
 	d.residents = slices.DeleteFunc(d.residents, func(r resident) bool { return r.at == at })
 	_ = cu.MemFree(cu.DevicePtr(at))
 }
 
 // clear fills memory of the device with zero bytes.
 func (c *call) clear(at uintptr, bytes int) {
-	if c.ready() && c.l.err == nil {
-		c.l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(at), 0, int64(bytes), c.l.stream))
+	if c.ready() {
+		c.tape.add(clearEntry, uint64(at), uint64(bytes))
 	}
 }

@@ -36,6 +36,11 @@ type Device struct {
 	staging staging
 	lost    error
 
+	pending *call // whose tape may hold work
+	busy    bool  // the stream was given work since the last wait
+	numbers numbers
+	graphs  recordings
+
 	residents []resident
 	popped    C.CUcontext // what release took off the thread; a field, because a variable would be allocated
 }
@@ -162,6 +167,10 @@ func (d *Device) prepare() (err error) {
 		return wrap("opening cuBLAS", err)
 	}
 	d.info.BLAS = d.blas.Version()
+	d.pool.idle = d.wait
+	if err := d.numbers.prepare(d.wait); err != nil {
+		return err
+	}
 	size := 4 << 20
 	if d.info.Capability >= 90 {
 		size = 32 << 20
@@ -212,8 +221,14 @@ func (d *Device) failed(err error) error {
 
 // module is the kernels for one element type.
 type module struct {
-	handle    cu.Module
-	functions map[string]cu.Function
+	handle  cu.Module
+	numbers map[string]int // of kernels in use
+	kernels []kernel
+}
+
+type kernel struct {
+	name     string
+	function cu.Function
 }
 
 func loadModule(element string, capability int) (*module, error) {
@@ -224,22 +239,23 @@ func loadModule(element string, capability int) (*module, error) {
 	// cuModuleLoadData takes the bytes as they are, binaries included; cu.LoadData would take them for a string with an end.
 	data := C.CBytes(image)
 	defer C.free(data)
-	m := &module{functions: map[string]cu.Function{}}
+	m := &module{numbers: map[string]int{}}
 	if code := C.cuModuleLoadData((*C.CUmodule)(unsafe.Pointer(&m.handle)), data); code != 0 {
 		return nil, failure("loading the kernels", code)
 	}
 	return m, nil
 }
 
-// function returns a kernel by name.
-func (m *module) function(name string) cu.Function {
-	f, ok := m.functions[name]
+// number returns the number of a kernel.
+func (m *module) number(name string) int {
+	n, ok := m.numbers[name]
 	if !ok {
-		var err error
-		if f, err = m.handle.Function(name); err != nil {
+		f, err := m.handle.Function(name)
+		if err != nil {
 			panic(fmt.Sprintf("cuda: kernel %q: %v", name, err))
 		}
-		m.functions[name] = f
+		n = len(m.kernels)
+		m.kernels, m.numbers[name] = append(m.kernels, kernel{name, f}), n
 	}
-	return f
+	return n
 }

@@ -25,6 +25,9 @@ type launcher struct {
 	count  int
 	gemm   blas.Product
 	err    error
+
+	tape    *tape    // where work is written down instead of being enqueued, or nil
+	numbers *numbers // for numbers on the device, with tape
 }
 
 func newLauncher(handle *blas.Handle, stream cu.Stream, m *module) *launcher {
@@ -66,9 +69,19 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	if l.err != nil || gridX == 0 || gridY == 0 || gridZ == 0 {
 		return
 	}
-	err := l.module.function(name).Launch(gridX, gridY, gridZ, blockX, blockY, 1, 0, l.stream, l.args[:n])
-	if err != nil {
-		l.err = wrap("kernel "+name, err)
+	number, grid, block := l.module.number(name), [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
+	if l.tape != nil {
+		l.tape.addKernel(number, grid, block, l.slots[:n])
+		return
+	}
+	l.start(number, grid, block, n)
+}
+
+// start enqueues kernel number number with the first n slots.
+func (l *launcher) start(number int, grid [3]int, block [2]int, n int) {
+	k := &l.module.kernels[number]
+	if err := k.function.Launch(grid[0], grid[1], grid[2], block[0], block[1], 1, 0, l.stream, l.args[:n]); err != nil {
+		l.err = wrap("kernel "+k.name, err)
 	}
 }
 
@@ -99,6 +112,40 @@ func (l *launcher) product(p blas.Product) {
 	if l.err != nil || p.Rows == 0 || p.Cols == 0 || p.Count == 0 {
 		return
 	}
-	l.gemm = p
-	l.err = wrap("matrix product", l.blas.Gemm(&l.gemm))
+	if l.tape == nil {
+		l.gemm = p
+		l.err = wrap("matrix product", l.blas.Gemm(&l.gemm))
+		return
+	}
+	if !constant(p.Alpha) || !constant(p.Beta) {
+		var err error
+		if p.Numbers, err = l.pair(p.Alpha, p.Beta, p.Compute); err != nil {
+			l.err = err
+			return
+		}
+		p.Alpha, p.Beta = 0, 0
+	}
+	l.tape.addProduct(&p)
+}
+
+// constant says whether a factor is one that programs write, and not one that changes from step to step.
+func constant(v float64) bool { return v == math.Trunc(v) && math.Abs(v) <= 2 || math.Abs(v) == 0.5 }
+
+// pair puts the factors of products on the device.
+func (l *launcher) pair(alpha, beta float64, compute blas.Compute) (uintptr, error) {
+	room, at, err := l.numbers.take(16)
+	if err != nil {
+		return 0, err
+	}
+	if compute == blas.Compute64 {
+		copy(room, bytesOf([]float64{alpha, beta}))
+	} else {
+		copy(room, bytesOf([]float32{float32(alpha), 0, float32(beta), 0}))
+	}
+	return at, nil
+}
+
+// bytesOf views numbers as bytes.
+func bytesOf[E any](v []E) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(v[0])))
 }

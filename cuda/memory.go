@@ -18,7 +18,8 @@ import (
 type pool struct {
 	free map[int][]cu.DevicePtr
 	used map[cu.DevicePtr]int
-	held int // bytes in free
+	held int          // bytes in free
+	idle func() error // waits until no work uses memory that is free
 }
 
 // roundUp returns the size of the piece of memory for n bytes.
@@ -64,8 +65,9 @@ func (p *pool) put(at cu.DevicePtr) {
 	p.held += size
 }
 
-// trim gives the free memory back to the driver.
+// trim gives the free memory back to the driver. Work that used it may not have run yet; if that fails, the backend whose work it was is told.
 func (p *pool) trim() {
+	_ = p.idle()
 	for size, free := range p.free {
 		for _, at := range free {
 			_ = cu.MemFree(at)
@@ -75,10 +77,29 @@ func (p *pool) trim() {
 	p.held = 0
 }
 
+// leastStaging lets a few small arrays be under way at the same time.
+const leastStaging = 1 << 20
+
 // staging is page-locked memory of the host, through which ordinary memory is copied without the driver's own detour.
 type staging struct {
 	at   unsafe.Pointer
 	size int
+	used int // bytes that work under way may read or write
+}
+
+// take returns the offset of n bytes that nothing under way uses. Where there are none it waits first, by idle.
+func (s *staging) take(n int, idle func() error) (int, error) {
+	if s.used+n > s.size {
+		if err := idle(); err != nil {
+			return 0, err
+		}
+		if err := s.room(n); err != nil {
+			return 0, err
+		}
+	}
+	at := s.used
+	s.used += n
+	return at, nil
 }
 
 // room makes sure that there are n bytes. What was there before is lost; nothing may be under way from or to it.
@@ -90,7 +111,7 @@ func (s *staging) room(n int) error {
 		_ = cu.MemFreeHost(s.at)
 		s.at, s.size = nil, 0
 	}
-	size := roundUp(n)
+	size := roundUp(max(n, leastStaging))
 	if err := failure("allocating page-locked memory", C.cuMemAllocHost((*unsafe.Pointer)(unsafe.Pointer(&s.at)), C.size_t(size))); err != nil {
 		s.at = nil
 		return err

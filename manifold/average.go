@@ -18,6 +18,8 @@ type MeanOptions struct {
 	MaxIterations int
 	// Start is the first point; the default for nil is the data point with the largest weight.
 	Start Point
+	// Stop is asked after every iteration; true ends the run with a *ConvergenceError that says so. Default none.
+	Stop func(MeanReport) bool
 }
 
 // Validate returns an error that names the first field that is out of range.
@@ -42,6 +44,17 @@ func (o MeanOptions) withDefaults() MeanOptions {
 	return o
 }
 
+// over returns nil, or the error that ends a run with this report: no more iterations are allowed, or Stop asks for it.
+func (o *MeanOptions) over(r MeanReport, limit float64) error {
+	if r.Iterations > 0 && o.Stop != nil && o.Stop(r) {
+		return &ConvergenceError{Report: r, Limit: limit, Stopped: true}
+	}
+	if r.Iterations >= o.MaxIterations {
+		return &ConvergenceError{Report: r, Limit: limit}
+	}
+	return nil
+}
+
 // MeanReport says how Mean or Median ended.
 type MeanReport struct {
 	Iterations int
@@ -51,9 +64,10 @@ type MeanReport struct {
 
 // ConvergenceError says that Mean or Median stopped before it converged; the point that is returned with it is the best so far.
 type ConvergenceError struct {
-	Report MeanReport
-	Limit  float64 // bound on Report.Residual that was asked for
-	Cause  error   // why the last step could not be taken; nil if it could
+	Report  MeanReport
+	Limit   float64 // bound on Report.Residual that was asked for
+	Cause   error   // why the last step could not be taken; nil if it could
+	Stopped bool    // MeanOptions.Stop ended the run
 }
 
 // Unwrap returns Cause.
@@ -61,6 +75,9 @@ func (e *ConvergenceError) Unwrap() error { return e.Cause }
 
 // Error states the residual and what to do.
 func (e *ConvergenceError) Error() string {
+	if e.Stopped {
+		return fmt.Sprintf("not converged after %d iterations: stopped when the step that is left had norm %.3g, wanted %.3g", e.Report.Iterations, e.Report.Residual, e.Limit)
+	}
 	if e.Cause != nil {
 		return fmt.Sprintf("not converged after %d iterations: no step can be taken: %v", e.Report.Iterations, e.Cause)
 	}
@@ -109,8 +126,7 @@ type average struct {
 	x, y       Point
 	step, next []float64
 	unit       []float64
-	tol        float64
-	limit      int
+	o          MeanOptions
 	scale      float64 // median: spread of the data at the start
 	floor      float64 // rounding of a logarithm
 }
@@ -131,7 +147,7 @@ func newAverage(m Manifold, length func(Point, []float64) float64, points []Poin
 	o = o.withDefaults()
 	n := m.VectorLen()
 	a := &average{m: m, exp: exp, log: log, length: length, points: points, w: w, step: make([]float64, n), next: make([]float64, n),
-		unit: make([]float64, n), tol: o.Tolerance, limit: o.MaxIterations}
+		unit: make([]float64, n), o: o}
 	start := o.Start
 	if start == nil {
 		start = points[heaviest]
@@ -205,10 +221,14 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 	}
 	var cause error
 	tau, spread := 1.0, a.spread(cost)
-	for norm > max(a.tol*spread, a.floor) {
-		if r.Iterations == a.limit || tau < 0x1p-20 {
-			r.Residual, r.Spread = norm, spread
-			return a.x, r, &ConvergenceError{Report: r, Limit: max(a.tol*spread, a.floor), Cause: cause}
+	for norm > max(a.o.Tolerance*spread, a.floor) {
+		r.Residual, r.Spread = norm, spread
+		limit := max(a.o.Tolerance*spread, a.floor)
+		if tau < 0x1p-20 {
+			return a.x, r, &ConvergenceError{Report: r, Limit: limit, Cause: cause}
+		}
+		if err := a.o.over(r, limit); err != nil {
+			return a.x, r, err
 		}
 		r.Iterations++
 		dense.Scale(tau, a.step, a.unit)
@@ -266,7 +286,7 @@ func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err erro
 		}
 		d := a.length(x, a.unit)
 		cost += a.w[k] * d
-		if d > a.tol*a.scale {
+		if d > a.o.Tolerance*a.scale {
 			dense.Axpy(a.w[k]/d, a.unit, s)
 			total += a.w[k] / d
 		} else {

@@ -113,4 +113,7 @@ func ExampleMetrics() {
 	// bures-wasserstein
 	// log-cholesky
 	// power-euclidean
+	// euclidean
+	// inverse-euclidean
+	// cholesky
 }

@@ -33,7 +33,10 @@ var oracles = map[string]oracle{
 			return function(sym(y), func(x float64) float64 { return x * x / 4 })
 		},
 	}.oracle(),
-	"log-cholesky":      chart{image: choleskyImage, matrix: choleskyMatrix}.oracle(),
+	"euclidean":         chart{image: func(s mat.Symmetric) *mat.Dense { return mat.DenseCopyOf(s) }, matrix: func(y *mat.Dense) *mat.SymDense { return sym(y) }}.oracle(),
+	"inverse-euclidean": inverseOracle(),
+	"log-cholesky":      chart{image: choleskyImage(math.Log), matrix: choleskyMatrix(math.Exp)}.oracle(),
+	"cholesky":          chart{image: choleskyImage(same), matrix: choleskyMatrix(same)}.oracle(),
 	"bures-wasserstein": buresOracle(),
 }
 
@@ -55,29 +58,64 @@ type chart struct {
 	matrix func(*mat.Dense) *mat.SymDense
 }
 
-func choleskyImage(s mat.Symmetric) *mat.Dense {
-	var c mat.Cholesky
-	if !c.Factorize(s) {
-		panic("oracle: not positive definite")
+// inverseOracle is the metric of the chart -S^-1, whose differential is S^-1 U S^-1.
+func inverseOracle() oracle {
+	inverse := func(s mat.Matrix) *mat.Dense {
+		var inv mat.Dense
+		if err := inv.Inverse(s); err != nil {
+			panic("oracle: " + err.Error())
+		}
+		return &inv
 	}
-	var l mat.TriDense
-	c.LTo(&l)
-	y := mat.DenseCopyOf(&l)
-	for i := range s.SymmetricDim() {
-		y.Set(i, i, math.Log(y.At(i, i)))
+	push := func(s, u mat.Symmetric) *mat.SymDense { return congruent(sym(inverse(s)), u) }
+	return oracle{
+		inner: func(s, x, y mat.Symmetric) float64 {
+			var a mat.Dense
+			a.Mul(push(s, x), push(s, y))
+			return mat.Trace(&a)
+		},
+		distance: func(a, b mat.Symmetric) float64 { return mat.Norm(combine(1, inverse(a), -1, inverse(b)), 2) },
+		exp:      func(a, xi mat.Symmetric) *mat.SymDense { return sym(inverse(combine(1, inverse(a), -1, push(a, xi)))) },
+		log: func(a, b mat.Symmetric) *mat.SymDense {
+			return congruent(a, sym(combine(1, inverse(a), -1, inverse(b))))
+		},
+		geodesic: func(a, b mat.Symmetric, t float64) *mat.SymDense {
+			return sym(inverse(combine(1-t, inverse(a), t, inverse(b))))
+		},
+		transport: func(a, b, xi mat.Symmetric) *mat.SymDense { return congruent(b, push(a, xi)) },
 	}
-	return y
 }
 
-func choleskyMatrix(y *mat.Dense) *mat.SymDense {
-	l := mat.DenseCopyOf(y)
-	n, _ := l.Dims()
-	for i := range n {
-		l.Set(i, i, math.Exp(l.At(i, i)))
+func same(x float64) float64 { return x }
+
+// choleskyImage maps a matrix to its Cholesky factor with f of the diagonal; choleskyMatrix maps back, with the inverse of f.
+func choleskyImage(f func(float64) float64) func(mat.Symmetric) *mat.Dense {
+	return func(s mat.Symmetric) *mat.Dense {
+		var c mat.Cholesky
+		if !c.Factorize(s) {
+			panic("oracle: not positive definite")
+		}
+		var l mat.TriDense
+		c.LTo(&l)
+		y := mat.DenseCopyOf(&l)
+		for i := range s.SymmetricDim() {
+			y.Set(i, i, f(y.At(i, i)))
+		}
+		return y
 	}
-	var s mat.Dense
-	s.Mul(l, l.T())
-	return sym(&s)
+}
+
+func choleskyMatrix(inverse func(float64) float64) func(*mat.Dense) *mat.SymDense {
+	return func(y *mat.Dense) *mat.SymDense {
+		l := mat.DenseCopyOf(y)
+		n, _ := l.Dims()
+		for i := range n {
+			l.Set(i, i, inverse(l.At(i, i)))
+		}
+		var s mat.Dense
+		s.Mul(l, l.T())
+		return sym(&s)
+	}
 }
 
 func combine(a float64, x mat.Matrix, b float64, y mat.Matrix) *mat.Dense {

@@ -57,6 +57,10 @@ func againstOracle(t *testing.T, g Metric, n int, kappa float64) {
 	matrix("Transport", p, o.transport(a, b, x), err)
 	for _, s := range []float64{0, 0.25, 0.5, 1, 1.05} {
 		c, err := g.Geodesic(a, b, s)
+		var outside *PointError
+		if s > 1 && errors.As(err, &outside) && CheckSPD(o.geodesic(a, b, s)) != nil { // the cone has ended
+			continue
+		}
 		matrix(fmt.Sprintf("Geodesic(%g)", s), c, o.geodesic(a, b, s), err)
 	}
 	identities(t, g, a, b, x, y)
@@ -241,6 +245,7 @@ func TestMetricInvariances(t *testing.T) {
 	keeps := map[string]string{
 		"affine-invariant": "rotation scaling inversion congruence", "fisher-rao": "rotation scaling inversion congruence",
 		"log-euclidean": "rotation scaling inversion", "bures-wasserstein": "rotation", "power-euclidean": "rotation", "log-cholesky": "",
+		"euclidean": "rotation", "inverse-euclidean": "rotation", "cholesky": "",
 	}
 	for _, metric := range Metrics() {
 		d, err := metric.Distance(a, b)
@@ -259,6 +264,11 @@ func TestMetricInvariances(t *testing.T) {
 	}
 }
 
+// illConditioned is how well Exp inverts Log on matrices of condition 1e6: a tangent matrix of the metric of inverses at A is A Y A, in which the part of Y
+// that A makes smallest keeps few digits.
+var illConditioned = map[string]float64{"affine-invariant": 2e-9, "fisher-rao": 2e-9, "log-euclidean": 2e-9, "bures-wasserstein": 2e-9, "log-cholesky": 2e-9,
+	"power-euclidean": 2e-9, "euclidean": 2e-9, "inverse-euclidean": 2e-2, "cholesky": 2e-9}
+
 // TestMetricsIllConditioned: at condition 1e6 Exp still inverts Log, and means and medians converge.
 func TestMetricsIllConditioned(t *testing.T) {
 	for _, g := range Metrics() {
@@ -274,7 +284,7 @@ func TestMetricsIllConditioned(t *testing.T) {
 		_, err4 := g.Median(ms, nil)
 		if err := errors.Join(err2, err3, err4); err != nil {
 			t.Errorf("%s: seed %d: %v", g.Name, seed, err)
-		} else if d := relative(e, ms[1]); d > 2e-9 {
+		} else if d := relative(e, ms[1]); d > illConditioned[g.Name] {
 			t.Errorf("%s: seed %d: Exp does not invert Log: %.2e", g.Name, seed, d)
 		}
 	}
@@ -327,6 +337,8 @@ func TestDomainGuards(t *testing.T) {
 	for name, want := range map[string]string{
 		"bures-wasserstein": "I + L_S(U) is not positive definite; shorten it: smallest eigenvalue -1 (largest 1.5)",
 		"power-euclidean":   "leaves the cone",
+		"euclidean":         "leaves the cone",
+		"cholesky":          "takes diagonal element 0 of the Cholesky factor to -1",
 	} {
 		g, err := MetricByName(name)
 		if err != nil {
@@ -351,7 +363,7 @@ func TestDomainGuards(t *testing.T) {
 
 // TestFlatMeans: the mean on a flat metric is exact after one step.
 func TestFlatMeans(t *testing.T) {
-	for _, name := range []string{"log-euclidean", "log-cholesky", "power-euclidean"} {
+	for _, name := range []string{"log-euclidean", "log-cholesky", "power-euclidean", "euclidean", "inverse-euclidean", "cholesky"} {
 		g, err := MetricByName(name)
 		if err != nil {
 			t.Fatal(err)

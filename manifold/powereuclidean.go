@@ -47,6 +47,18 @@ var powerEuclidean = Metric{
 	New:  func(n int) (Manifold, error) { return NewPowerEuclidean(n, PowerOptions{}) },
 }
 
+var euclidean = Metric{
+	Name: "euclidean",
+	What: "||A - B||: flat but bounded by the cone; its mean is the arithmetic one",
+	New:  func(n int) (Manifold, error) { return NewPowerEuclidean(n, PowerOptions{Alpha: 1}) },
+}
+
+var inverseEuclidean = Metric{
+	Name: "inverse-euclidean",
+	What: "||A^-1 - B^-1||: flat but bounded by the cone; its mean is the harmonic one",
+	New:  func(n int) (Manifold, error) { return NewPowerEuclidean(n, PowerOptions{Alpha: -1}) },
+}
+
 // NewPowerEuclidean returns the power-Euclidean manifold of n x n SPD matrices.
 func NewPowerEuclidean(n int, o PowerOptions) (*PowerEuclidean, error) {
 	if n < 1 {

@@ -10,6 +10,17 @@ import (
 	"github.com/spdopt/spdopt/internal/eigen"
 )
 
+var powerAverage = Average{
+	Name: "power",
+	What: "power mean of an order from -1 (harmonic) to 1 (arithmetic), 1/2 unless given: X = sum w_k X #_p A_k; towards 0 the Karcher mean",
+	Mean: func(ms []mat.Symmetric, weights []float64, o AverageOptions) (*mat.SymDense, MeanReport, error) {
+		if o.Power == 0 {
+			o.Power = 0.5
+		}
+		return powerMean(ms, weights, o.Power, o.MeanOptions)
+	},
+}
+
 // PowerMean returns the power mean of order p in [-1, 1] of SPD matrices, the solution of X = sum w_k X #_p A_k with X #_p A the point at time p on
 // the geodesic from X to A: 1 is the arithmetic, -1 the harmonic mean, and 0, the limit, the Karcher mean. It grows with p in the order of
 // symmetric matrices. nil weights are equal; Start must be nil or a *Frame. In whitened coordinates the equation says that H = sum w_k (F^-1 A_k F^-T)^p is
@@ -17,12 +28,18 @@ import (
 // iteration. Source: Lim and Palfia, J. Funct. Anal. 262 (2012) 1498-1514; Congedo, Barachant and Koopaei, IEEE Trans. Signal Process. 65 (2017)
 // 2211-2220.
 func PowerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) (*mat.SymDense, error) {
+	x, _, err := powerMean(ms, weights, p, o)
+	return x, err
+}
+
+func powerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) (*mat.SymDense, MeanReport, error) {
+	var r MeanReport
 	if !(p >= -1 && p <= 1) {
-		return nil, fmt.Errorf("manifold: the order of the power mean is %v, want a number from -1 to 1", p)
+		return nil, r, fmt.Errorf("manifold: the order of the power mean is %v, want a number from -1 to 1", p)
 	}
 	frames, w, heaviest, err := framesToAverage(ms, weights, &o)
 	if err != nil {
-		return nil, err
+		return nil, r, err
 	}
 	n := frames[0].Dim()
 	if p == 0 {
@@ -30,21 +47,16 @@ func PowerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) 
 		for k, f := range frames {
 			points[k] = f
 		}
-		x, _, err := Mean(affine(n), points, weights, o)
-		if err != nil {
-			return nil, err
-		}
-		return x.(*Frame).Sym(), nil
+		x, r, err := Mean(affine(n), points, weights, o)
+		return lastIterate(x, err), r, err
 	}
 	s := &powerIteration{frames: frames, w: w, p: p, x: frames[heaviest], h: dense.New[float64](n, n), values: make([]float64, n),
 		work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}}
 	if o.Start != nil {
 		s.x = asFrame(o.Start, n)
 	}
-	if err := s.run(o.withDefaults()); err != nil {
-		return nil, err
-	}
-	return s.x.Sym(), nil
+	r, err = s.run(o.withDefaults())
+	return lastIterate(s.x, err), r, err
 }
 
 // powerIteration is the state of PowerMean.
@@ -59,30 +71,29 @@ type powerIteration struct {
 	solver eigen.Solver
 }
 
-func (s *powerIteration) run(o MeanOptions) error {
+func (s *powerIteration) run(o MeanOptions) (r MeanReport, err error) {
 	m, next := affine(s.x.Dim()), IdentityFrame(s.x.Dim(), 1)
 	s.x = s.x.Clone().(*Frame)
-	last, length, limit := math.Inf(1), 1.0, 0.0
-	for k := 0; ; k++ {
-		spread, err := s.evaluate()
-		if err != nil {
-			return err
+	last, length := math.Inf(1), 1.0
+	for ; ; r.Iterations++ {
+		if r.Spread, err = s.evaluate(); err != nil {
+			return r, err
 		}
-		residual := math.Sqrt(dense.Dot(s.h.Data, s.h.Data))
-		limit = max(o.Tolerance*spread, 0x1p-48*float64(s.x.Dim()))
-		if residual <= limit {
-			return nil
+		r.Residual = math.Sqrt(dense.Dot(s.h.Data, s.h.Data))
+		limit := max(o.Tolerance*r.Spread, 0x1p-48*float64(s.x.Dim()))
+		if r.Residual <= limit {
+			return r, nil
 		}
-		if k == o.MaxIterations {
-			return &ConvergenceError{Report: MeanReport{Iterations: k, Residual: residual, Spread: spread}, Limit: limit}
+		if err := o.over(r, limit); err != nil {
+			return r, err
 		}
-		if residual > 0.9*last {
+		if r.Residual > 0.9*last {
 			length = max(length/2, 0x1p-10)
 		}
-		last = residual
+		last = r.Residual
 		dense.Scale(length, s.h.Data, s.h.Data)
 		if err := m.Exp(next, s.x, s.h.Data); err != nil {
-			return &ConvergenceError{Report: MeanReport{Iterations: k, Residual: residual, Spread: spread}, Limit: limit, Cause: err}
+			return r, &ConvergenceError{Report: r, Limit: limit, Cause: err}
 		}
 		s.x, next = next, s.x
 	}
@@ -138,19 +149,4 @@ func (s *powerIteration) compose(q, dst dense.Matrix[float64]) {
 		}
 	}
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.work[1], q, 1, dst)
-}
-
-// KullbackMean returns the minimizer of sum w_k [D(X, A_k) + D(A_k, X)]/2, D the Kullback-Leibler divergence of zero-mean Gaussians: the geometric mean A # H
-// of the arithmetic and the harmonic mean of the matrices. nil weights are equal. Source: Moakher and Batchelor, in "Visualization and Processing of
-// Tensor Fields", Springer 2006, section 17.3.
-func KullbackMean(ms []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
-	a, err := PowerMean(ms, weights, 1, MeanOptions{})
-	if err != nil {
-		return nil, err
-	}
-	h, err := PowerMean(ms, weights, -1, MeanOptions{})
-	if err != nil {
-		return nil, err
-	}
-	return Geodesic(a, h, 0.5)
 }

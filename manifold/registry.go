@@ -16,6 +16,9 @@ func Metrics() []Metric {
 		buresWasserstein,
 		logCholesky,
 		powerEuclidean,
+		euclidean,
+		inverseEuclidean,
+		cholesky,
 	}
 }
 

@@ -1,7 +1,6 @@
 package manifold
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -16,6 +15,14 @@ var stein = Comparison{
 	Distance: SteinDistance,
 	Mean:     func(ms []mat.Symmetric, w []float64) (*mat.SymDense, error) { return SteinMean(ms, w, MeanOptions{}) },
 	Median:   func(ms []mat.Symmetric, w []float64) (*mat.SymDense, error) { return SteinMedian(ms, w, MeanOptions{}) },
+}
+
+var steinAverage = Average{
+	Name: "stein",
+	What: "least sum of squared Stein distances (log-det mean): X^-1 = sum w_k ((X + A_k)/2)^-1",
+	Mean: func(ms []mat.Symmetric, weights []float64, o AverageOptions) (*mat.SymDense, MeanReport, error) {
+		return steinMean(ms, weights, o.MeanOptions)
+	},
 }
 
 // SteinDistance returns the square root of the Stein (symmetric log-det, S-) divergence log det (a+b)/2 - log det(ab)/2, which is a metric. It
@@ -70,14 +77,17 @@ func framesOf(ms []mat.Symmetric) ([]*Frame, error) {
 // x <- (sum w_k ((x + A_k)/2)^-1)^-1. nil weights are equal; Start must be nil or a *Frame. The iteration converges linearly from every start
 // and ends when the affine-invariant length of its last move is below the tolerance. About 2 n^3 operations for each matrix and iteration. Source: Sra, Proc. Amer. Math. Soc. 144 (2016); Chebbi and Moakher, Linear Algebra Appl. 436 (2012).
 func SteinMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDense, error) {
+	x, _, err := steinMean(ms, weights, o)
+	return x, err
+}
+
+func steinMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDense, MeanReport, error) {
 	s, err := newSteinIteration(ms, weights, o)
 	if err != nil {
-		return nil, err
+		return nil, MeanReport{}, err
 	}
-	if err := s.run(false); err != nil {
-		return nil, err
-	}
-	return s.x.Sym(), nil
+	r, err := s.run(false)
+	return lastIterate(s.x, err), r, err
 }
 
 // SteinMedian returns the minimizer of sum w_k d(x, A_k) for the Stein distance d: the fixed point of SteinMean with weights w_k/d(x, A_k), from
@@ -88,8 +98,10 @@ func SteinMedian(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.Sym
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.run(false), s.run(true)); err != nil {
-		return nil, err
+	for _, median := range []bool{false, true} {
+		if _, err := s.run(median); err != nil {
+			return nil, err
+		}
 	}
 	return s.x.Sym(), nil
 }
@@ -118,30 +130,28 @@ func newSteinIteration(ms []mat.Symmetric, weights []float64, o MeanOptions) (*s
 	return s, nil
 }
 
-func (s *steinIteration) run(median bool) error {
-	var spread float64
-	for k := 1; ; k++ {
-		if k == 1 || median {
-			var err error
-			if spread, err = s.reweight(median); err != nil {
-				return err
+func (s *steinIteration) run(median bool) (r MeanReport, err error) {
+	for {
+		if r.Iterations == 0 || median {
+			if r.Spread, err = s.reweight(median); err != nil {
+				return r, err
 			}
 		}
 		next, err := s.step()
 		if err != nil {
-			return err
+			return r, err
 		}
-		move, err := affine(next.Dim()).Distance(s.x, next)
-		if err != nil {
-			return err
+		r.Iterations++
+		if r.Residual, err = affine(next.Dim()).Distance(s.x, next); err != nil {
+			return r, err
 		}
 		s.x = next
-		limit := math.Max(s.o.Tolerance*spread, 0x1p-48*float64(next.Dim()))
-		if move <= limit {
-			return nil
+		limit := math.Max(s.o.Tolerance*r.Spread, 0x1p-48*float64(next.Dim()))
+		if r.Residual <= limit {
+			return r, nil
 		}
-		if k == s.o.MaxIterations {
-			return &ConvergenceError{Report: MeanReport{Iterations: k, Residual: move, Spread: spread}, Limit: limit}
+		if err := s.o.over(r, limit); err != nil {
+			return r, err
 		}
 	}
 }

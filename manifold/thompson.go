@@ -22,6 +22,14 @@ var thompson = Comparison{
 	},
 }
 
+var thompsonAverage = Average{
+	Name: "thompson",
+	What: "where the weighted initial velocities of the Thompson geodesics to the matrices balance",
+	Mean: func(ms []mat.Symmetric, weights []float64, o AverageOptions) (*mat.SymDense, MeanReport, error) {
+		return sprayAverage(ms, weights, o.MeanOptions, (*average).mean)
+	},
+}
+
 // ThompsonDistance returns the Thompson part metric, the largest magnitude of a log-eigenvalue of a^-1 b. Invariant under congruence and
 // inversion; a Finsler distance: minimal geodesics are many, see ThompsonGeodesic. Source: Thompson, Proc. Amer. Math. Soc. 14 (1963) 438-443.
 func ThompsonDistance(a, b mat.Symmetric) (float64, error) {
@@ -135,18 +143,20 @@ func (m spray) length(p Point, v []float64) float64 {
 // multiples of one matrix the geometric mean; it is equivariant under congruence. It is not the minimizer of the sum of squared distances, which
 // need not be unique for this metric, and no proof of convergence is known: a run that does not converge is a *ConvergenceError.
 func ThompsonMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDense, error) {
-	return sprayAverage(ms, weights, o, (*average).mean)
+	x, _, err := sprayAverage(ms, weights, o, (*average).mean)
+	return x, err
 }
 
 // ThompsonMedian is ThompsonMean with velocities of unit length (in the spectral norm): the weights w_k are divided by the distances, as in Median.
 func ThompsonMedian(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDense, error) {
-	return sprayAverage(ms, weights, o, (*average).median)
+	x, _, err := sprayAverage(ms, weights, o, (*average).median)
+	return x, err
 }
 
-func sprayAverage(ms []mat.Symmetric, weights []float64, o MeanOptions, run func(*average) (Point, MeanReport, error)) (*mat.SymDense, error) {
+func sprayAverage(ms []mat.Symmetric, weights []float64, o MeanOptions, run func(*average) (Point, MeanReport, error)) (*mat.SymDense, MeanReport, error) {
 	frames, err := framesOf(ms)
 	if err != nil {
-		return nil, err
+		return nil, MeanReport{}, err
 	}
 	points := make([]Point, len(frames))
 	n := 1
@@ -156,11 +166,8 @@ func sprayAverage(ms []mat.Symmetric, weights []float64, o MeanOptions, run func
 	m := spray{affine(n)}
 	a, err := newAverage(m, m.length, points, weights, o)
 	if err != nil {
-		return nil, err
+		return nil, MeanReport{}, err
 	}
-	x, _, err := run(a)
-	if err != nil {
-		return nil, err
-	}
-	return x.(*Frame).Sym(), nil
+	x, r, err := run(a)
+	return lastIterate(x, err), r, err
 }

@@ -38,13 +38,7 @@ func (r *adaGradRule[T]) begin(int, float64, int)             {}
 func (r *adaGradRule[T]) counters() []counter                 { return nil }
 func (r *adaGradRule[T]) mover(*Block[T], []Slot[T]) mover[T] { return r }
 
-func (r *adaGradRule[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
+func (r *adaGradRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	_, high := eigenRange[T]()
-	top, scale, l2, keep := T(math.Pow(high, 2.5)), T(u.GradScale), T(u.L2), T(1-u.Decay)
-	for i, v := range b.Grad {
-		g := scale*v + l2*b.Value[i]
-		s := min(slots[0].Data[i]+g*g, top) // a sum that has no end
-		slots[0].Data[i] = s
-		b.Value[i] = keep*b.Value[i] - T(u.LR)*g/(T(math.Sqrt(float64(s)))+T(r.eps))
-	}
+	e.AdaGrad(engine.AdaGrad{Update: u, Eps: r.eps, Most: math.Pow(high, 2.5)}, b.Value, b.Grad, slots[0].Data)
 }

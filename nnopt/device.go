@@ -1,14 +1,68 @@
 package nnopt
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"strings"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // placed is implemented by movers whose workspace can lie in the memory of a device, and that compute through its backend.
 type placed[T Float] interface {
 	place(e engine.Backend[T], a *engine.Arena[T])
 }
 
+// grounded is implemented by rules that move blocks together, with workspace of their own that can lie in the memory of a device.
+type grounded[T Float] interface {
+	settle(e engine.Backend[T], a *engine.Arena[T])
+}
+
 // warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
 type warmed interface{ warm() }
+
+// deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
+// return before the work is done, and work that repeats from step to step runs as graphs.
+type deferring interface{ deferring() }
+
+func (*adamRule[T]) deferring()         {}
+func (*adaGradRule[T]) deferring()      {}
+func (*lionRule[T]) deferring()         {}
+func (*muonRule[T]) deferring()         {}
+func (*rootFreeRule[T]) deferring()     {}
+func (*scheduleFreeRule[T]) deferring() {}
+func (*sgdRule[T]) deferring()          {}
+func (*spectralRule[T]) deferring()     {}
+
+// moveDeferred is moveAll. The blocks have moved when it returns.
+func (s *stepper[T]) moveDeferred() {
+	if _, ok := s.rule.(deferring); ok {
+		engine.Defer(s.backend)
+		defer engine.Settle(s.backend)
+	}
+	s.moveAll()
+}
+
+// undo sets the number of steps back after a step that failed on the device.
+func (s *stepper[T]) undo(err *error, step int) {
+	if *err != nil {
+		s.step = step
+	}
+}
+
+// hosted is implemented by rules that compute with some of their slots on the processor: those stay in ordinary memory.
+type hosted interface{ onHost(slot string) bool }
+
+// onHost implements hosted: eigenvalues and totals. Calls that read them get copies.
+func (r *spectralRule[T]) onHost(slot string) bool {
+	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
+}
+
+// memory returns the zeros of a slot.
+func (s *stepper[T]) memory(a *engine.Arena[T], shape *slotShape) []T {
+	if h, ok := s.rule.(hosted); ok && h.onHost(shape.name) {
+		a = nil
+	}
+	return a.Alloc(shape.rows * shape.cols)
+}
 
 // warm implements warmed. Workspaces of an earlier start lie in memory that is given back.
 func (r *spectralRule[T]) warm() {

@@ -16,6 +16,7 @@ type momentFactor[T Float] struct {
 	l, q    dense.Matrix[T] // moment (upper triangle) and basis
 	values  []T             // eigenvalues; nil where nobody wants them
 
+	e           engine.Backend[float64]
 	a, basis, w dense.Matrix[float64]
 	lambda      []float64
 	project     []float64
@@ -31,14 +32,19 @@ type momentFactor[T Float] struct {
 func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 	return &momentFactor[T]{
 		n: n, mode: mode, l: dense.Wrap(n, n, l), q: dense.Wrap(n, n, q), values: values,
-		a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n),
+		e: engine.CPU[float64](), a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n),
 		lambda: make([]float64, n), project: make([]float64, n), perm: make([]int, n), fine: make([]T, n),
 	}
 }
 
-// place moves the iterations that consist of products to an engine. Decompositions and orthogonal iterations stay on the processor.
+// place moves the iterations that consist of products to a device. Decompositions and orthogonal iterations are a momentGroup's there.
 func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float64]) {
+	if e == engine.CPU[float64]() {
+		return
+	}
 	n := f.n
+	f.e = e
+	f.a, f.basis, f.w = dense.Matrix[float64]{}, dense.Matrix[float64]{}, dense.Matrix[float64]{}
 	if f.coupled != nil {
 		f.coupled.place(e, a)
 	}
@@ -47,10 +53,13 @@ func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float
 		s.b, s.m = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
 		s.bind(newTurnWork(a, n, dense.CayleyWork(n)))
 	}
-	if f.coupled != nil || f.sweeper != nil {
+	if f.iterates() {
 		f.a, f.w = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
 	}
 }
+
+// iterates says whether a refresh consists of products.
+func (f *momentFactor[T]) iterates() bool { return f.coupled != nil || f.sweeper != nil }
 
 // diagonal returns that of the moment, in fine.
 func (f *momentFactor[T]) diagonal(e engine.Backend[T]) []T {
@@ -73,17 +82,12 @@ type refreshing struct {
 // refresh brings basis and eigenvalues up to date with scale times the moment. It says whether perm holds an order into which the former basis was
 // brought. When the decomposition fails everything is left as it was.
 func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decomposed, ok bool) {
-	for i := range f.n {
-		for j, v := range f.l.Row(i)[i:] {
-			f.a.Set(i, i+j, scale*float64(v))
-		}
-		f.a.Data[i*f.n+i] += o.eps
-	}
-	dense.Mirror(f.a)
-	for _, v := range f.a.Data {
-		if v-v != 0 {
-			return false, false, false
-		}
+	toDouble(f.e, f.l.Data, f.a.Data)
+	a := engine.One(f.a)
+	f.e.Mirror(a)
+	f.e.Combine(o.eps, scale, a, 0, a, a)
+	if _, top := f.e.SumSquares(f.a.Data); !(top < math.Inf(1)) {
+		return false, false, false
 	}
 	switch {
 	case o.roots == RootNewton || o.roots == RootSeries:
@@ -105,9 +109,7 @@ func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decom
 	if !f.solver.Sym(f.a, f.lambda) {
 		return false, true, false
 	}
-	for i, v := range f.a.Data {
-		f.q.Data[i] = T(v)
-	}
+	fromDouble(f.e, f.a.Data, f.q.Data)
 	f.keepValues()
 	return false, true, true
 }
@@ -152,24 +154,37 @@ func (f *momentFactor[T]) iterate(o *refreshing) bool {
 		f.orthonormalise()
 		f.quotients()
 	}
-	for i := range f.perm {
-		f.perm[i] = i
-	}
-	slices.SortStableFunc(f.perm, func(i, j int) int {
-		if o.ascending {
-			return cmp.Compare(f.lambda[i], f.lambda[j])
-		}
-		return cmp.Compare(f.lambda[j], f.lambda[i])
-	})
+	copy(f.project, f.lambda)
+	f.sort(f.project, o.ascending)
 	for j, from := range f.perm {
 		for i, v := range f.basis.Row(from) {
 			f.q.Set(i, j, T(v))
 		}
-		f.project[j] = f.lambda[from]
 	}
-	copy(f.lambda, f.project)
-	f.keepValues()
 	return !o.ascending
+}
+
+// sort sets perm to the order of the quotients, and keeps them in it.
+func (f *momentFactor[T]) sort(quotients []float64, ascending bool) {
+	for i := range f.perm {
+		f.perm[i] = i
+	}
+	slices.SortStableFunc(f.perm, func(i, j int) int {
+		if ascending {
+			return cmp.Compare(quotients[i], quotients[j])
+		}
+		return cmp.Compare(quotients[j], quotients[i])
+	})
+	for j, from := range f.perm {
+		f.lambda[j] = quotients[from]
+	}
+	f.keepValues()
+}
+
+// keep takes eigenvalues over.
+func (f *momentFactor[T]) keep(values []float64) {
+	copy(f.lambda, values)
+	f.keepValues()
 }
 
 func (f *momentFactor[T]) keepValues() {
@@ -222,33 +237,16 @@ func (f *momentFactor[T]) form(o *refreshing) bool {
 	} else if !f.coupled.series(f.a, p, q) {
 		return false
 	}
-	for i, v := range f.coupled.x.Data {
-		f.root.Data[i] = T(v)
-	}
+	fromDouble(f.e, f.coupled.x.Data, f.root.Data)
 	return true
 }
 
 // sweep turns the basis towards the eigenvectors of a by the sweeps of the spectral core.
 func (f *momentFactor[T]) sweep(o *refreshing) {
 	e := f.sweeper
-	for i := range f.n {
-		for j, v := range f.q.Row(i) {
-			e.b.Set(i, j, float64(v))
-		}
-	}
+	toDouble(f.e, f.q.Data, e.b.Data)
 	e.restore()
-	e.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.a), engine.One(e.b), 0, engine.One(f.w))
-	e.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(e.b), engine.One(f.w), 0, engine.One(e.m))
-	low, _ := eigenRange[float64]()
-	e.e.Diagonal(engine.One(e.m), e.d)
-	for i, v := range e.d {
-		e.d[i] = max(v, low)
-	}
-	clear(e.x)
-	e.follow(&turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most}, nil)
-	for i, v := range e.b.Data {
-		f.q.Data[i] = T(v)
-	}
-	copy(f.lambda, e.d)
-	f.keepValues()
+	e.approach(f.a, f.w, &turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most})
+	fromDouble(f.e, e.b.Data, f.q.Data)
+	f.keep(e.d)
 }

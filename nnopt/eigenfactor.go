@@ -118,6 +118,19 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 	}
 }
 
+// approach turns the basis towards the eigenvectors of a, whatever m was; w is scratch.
+func (f *eigenFactor[T]) approach(a, w dense.Matrix[T], o *turning) {
+	f.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(a), engine.One(f.b), 0, engine.One(w))
+	f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.b), engine.One(w), 0, engine.One(f.m))
+	low, _ := eigenRange[T]()
+	f.e.Diagonal(engine.One(f.m), f.d)
+	for i, v := range f.d {
+		f.d[i] = max(v, T(low))
+	}
+	clear(f.x)
+	f.follow(o, nil)
+}
+
 // stay settles d without a rotation.
 func (f *eigenFactor[T]) stay(o *turning) {
 	f.e.Diagonal(engine.One(f.m), f.next)
@@ -142,6 +155,7 @@ func (f *eigenFactor[T]) turn(o *turning) {
 		f.r[i] = 1 / v
 	}
 	if o.published {
+		engine.Wait(f.e)
 		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
 	} else {
 		f.e.BoundedAngle(f.s, f.r, f.x, engine.One(f.m), engine.One(f.gen))
@@ -181,6 +195,7 @@ func (f *eigenFactor[T]) settle(o *turning) {
 
 // coupling returns max |m_ij|/sqrt(m_ii m_jj) of the target, without entries at the level of rounding.
 func (f *eigenFactor[T]) coupling() float64 {
+	engine.Wait(f.e)
 	var top float64
 	for i := range f.n {
 		v := math.Abs(float64(f.m.At(i, i)))
@@ -256,6 +271,17 @@ func (p *productModes[T]) split(mode int) (left, right int) {
 // permute brings z into the order in which index i of a dimension is what was index perm[i].
 func (p *productModes[T]) permute(perm []int, mode int) {
 	left, right := p.split(mode)
+	if p.e != engine.CPU[T]() {
+		index := make([]int32, 0, left*len(perm))
+		for l := range left {
+			for _, from := range perm {
+				index = append(index, int32(l*len(perm)+from))
+			}
+		}
+		p.e.Gather(dense.Wrap(len(index), right, p.z), index, dense.Wrap(len(index), right, p.t))
+		p.z, p.t = p.t, p.z
+		return
+	}
 	for l := range left {
 		for i, from := range perm {
 			to, src := (l*len(perm)+i)*right, (l*len(perm)+from)*right

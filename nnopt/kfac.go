@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // InverseKind says how KFAC inverts its damped factors.
@@ -113,7 +114,7 @@ func NewKFAC[T Float](o KFAC) (Optimizer[T], error) {
 		return nil, err
 	}
 	o = o.resolved()
-	r := &kfacRule[T]{o: o, adam: adamRule[T]{form: engine.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}}}
+	r := &kfacRule[T]{o: o, at: newKFACGround[T](), adam: adamRule[T]{form: engine.Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}}}
 	s, err := newStepper("kfac", o.Settings, rule[T](r))
 	if err != nil {
 		return nil, err
@@ -137,6 +138,7 @@ type kfacRule[T Float] struct {
 	layers    []Layer
 	moving    []*kfacLayer[T]
 	adam      adamRule[T]
+	at        kfacGround[T]
 
 	t                      int
 	lr                     float64
@@ -219,6 +221,19 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		r.moving = append(r.moving, newKFACLayer(r, *l, b, slots))
 	}
 	return nil
+}
+
+// settle implements grounded.
+func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
+	if e == engine.CPU[T]() {
+		return
+	}
+	r.at = kfacGround[T]{e: e, arena: a, wide: wide(e)}
+	r.x = nil
+	for _, k := range r.moving {
+		k.allocate(k.g.Rows)
+		k.solvers, k.sweepers, k.averaged, k.summed = [2]*matfun.Eigen[float64]{}, [2]*eigenFactor[float64]{}, nil, nil
+	}
 }
 
 // move moves a block of no layer.

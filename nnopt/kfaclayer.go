@@ -2,7 +2,6 @@ package nnopt
 
 import (
 	"fmt"
-	"math"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/kronecker"
+	"github.com/spdopt/spdopt/internal/matfun"
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -17,6 +17,7 @@ import (
 // eigenvalues) and the last step, in T; products with the factors are in float64.
 type kfacLayer[T Float] struct {
 	o        *KFAC
+	at       *kfacGround[T]
 	names    Layer
 	w, b     int // positions of the blocks, -1 before the first step; b stays so without a bias
 	slots    []Slot[T]
@@ -26,15 +27,20 @@ type kfacLayer[T Float] struct {
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
 
-	g, d, t dense.Matrix[float64] // gradient, direction, workspace; Dout x Din with the bias as last column
-	product dense.Matrix[float64] // of the model by factors, and the last step
-	last    dense.Matrix[float64]
+	g, d, t dense.Matrix[float64]    // gradient, direction, workspace; Dout x Din with the bias as last column
+	last    dense.Matrix[float64]    // the last step
+	product dense.Matrix[float64]    // of the model by factors
+	moved   []T                      // a step or a gradient, as blocks hold it
+	shares  []float64                // of the columns of the direction
 	full    [2]dense.Matrix[float64] // B and A, corrected averages
 	apply   [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
 	work    [2]dense.Matrix[float64]
 	values  [2][]float64 // eigenvalues
 	solver  eigen.Solver
 	loaded  bool // apply and values hold what the slots hold
+
+	solvers  [2]*matfun.Eigen[float64] // on a device
+	sweepers [2]*eigenFactor[float64]
 }
 
 // The slots of a layer.
@@ -49,18 +55,33 @@ const (
 )
 
 func newKFACLayer[T Float](r *kfacRule[T], names Layer, b *Block[T], slots []Slot[T]) *kfacLayer[T] {
-	k := &kfacLayer[T]{o: &r.o, names: names, w: -1, b: -1, slots: slots}
-	sizes := [2]int{b.Rows, slots[kfacLast].Cols}
-	for i, n := range sizes {
-		square := func() dense.Matrix[float64] { return dense.New[float64](n, n) }
-		k.sums[i], k.full[i], k.apply[i], k.work[i], k.values[i] = square(), square(), square(), square(), make([]float64, n)
+	k := &kfacLayer[T]{o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
+	for i, n := range k.sizes(b.Rows) {
+		k.values[i] = make([]float64, n)
 	}
-	matrix := func() dense.Matrix[float64] { return dense.New[float64](sizes[0], sizes[1]) }
-	k.g, k.d, k.t = matrix(), matrix(), matrix()
-	if r.o.Model == ModelFactors {
-		k.product, k.last = matrix(), matrix()
-	}
+	k.allocate(b.Rows)
 	return k
+}
+
+// sizes returns those of B and A.
+func (k *kfacLayer[T]) sizes(rows int) [2]int { return [2]int{rows, k.slots[kfacLast].Cols} }
+
+// allocate makes the workspace, where the layer computes.
+func (k *kfacLayer[T]) allocate(rows int) {
+	matrix := func(rows, cols int) dense.Matrix[float64] {
+		return dense.Wrap(rows, cols, k.at.wide.arena.Alloc(rows*cols))
+	}
+	sizes := k.sizes(rows)
+	for i, n := range sizes {
+		k.sums[i], k.full[i], k.apply[i], k.work[i] = matrix(n, n), matrix(n, n), matrix(n, n), matrix(n, n)
+	}
+	for _, m := range []*dense.Matrix[float64]{&k.g, &k.d, &k.t, &k.last} {
+		*m = matrix(sizes[0], sizes[1])
+	}
+	if k.o.Model == ModelFactors {
+		k.product = matrix(sizes[0], sizes[1])
+	}
+	k.moved, k.shares = k.at.arena.Alloc(sizes[0]*sizes[1]), make([]float64, sizes[1])
 }
 
 // observe adds the statistics of a pass to the sums: A to the mean of x x^T, B to that of the curvature's g g^T, weighted by examples.
@@ -76,8 +97,8 @@ func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
 	}
 	n := in.Rows / s.Reps
 	if k.examples == 0 {
-		k.sums[0].Zero()
-		k.sums[1].Zero()
+		k.at.wide.e.Blend(0, nil, 0, nil, k.sums[0].Data)
+		k.at.wide.e.Blend(0, nil, 0, nil, k.sums[1].Data)
 	}
 	k.examples += n
 	reps := 1
@@ -89,9 +110,7 @@ func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
 		in, out = k.collapsed(s, n)
 	}
 	if in.Cols > width { // a grouped convolution
-		mean := dense.Wrap(in.Rows, width, k.grown(&k.averaged, in.Rows*width))
-		kronecker.AverageGroups(in, mean)
-		in = mean
+		in = k.at.averaged(in, dense.Wrap(in.Rows, width, k.at.grown(&k.averaged, in.Rows*width)))
 	}
 	k.add(1, in, reps, weight)
 	k.add(0, out, reps, float64(n)*terms)
@@ -100,100 +119,78 @@ func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
 
 // collapsed returns the sums of inputs and outputs over the positions of each of n examples.
 func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
-	memory := k.grown(&k.summed, n*(s.In.Cols+s.Out.Cols))
+	memory := k.at.grown(&k.summed, n*(s.In.Cols+s.Out.Cols))
 	in, out = dense.Wrap(n, s.In.Cols, memory), dense.Wrap(n, s.Out.Cols, memory[n*s.In.Cols:])
-	clear(memory)
+	k.at.e.Blend(0, nil, 0, nil, memory)
 	if s.Sums != nil {
 		s.Sums(in)
 	} else {
-		kronecker.Collapse(s.In, s.Reps, in)
+		k.at.collapse(s.In, s.Reps, in)
 	}
-	kronecker.Collapse(s.Out, s.Reps, out)
+	k.at.collapse(s.Out, s.Reps, out)
 	return in, out
 }
 
 // add adds weight times the outer products of rows that are sums over reps positions.
 func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64) {
 	w := k.work[side]
-	w.Zero()
-	k.outer.Add(x, float64(reps), w)
-	k.outer.Flush(w)
-	for i := range w.Rows {
-		dense.Axpy(weight, w.Row(i)[i:], k.sums[side].Row(i)[i:])
-	}
-}
-
-func (k *kfacLayer[T]) grown(buffer *[]T, n int) []T {
-	if cap(*buffer) < n {
-		*buffer = make([]T, n)
-	}
-	return (*buffer)[:n]
+	k.at.gram(&k.outer, x, float64(reps), w)
+	k.at.wide.e.Blend(1, k.sums[side].Data, weight, w.Data, k.sums[side].Data)
 }
 
 // average takes the sums into the moving averages. Sums that are not finite are left out.
 func (k *kfacLayer[T]) average() bool {
 	share := (1 - k.o.Average) / float64(k.examples)
 	k.examples = 0
+	e := k.at.wide.e
 	for _, s := range k.sums {
-		for i := range s.Rows {
-			for _, v := range s.Row(i)[i:] {
-				if !(math.Abs(v*share) < largestGradient[T]()) {
-					return false
-				}
-			}
+		if _, top := e.SumSquares(s.Data); !(top*share < largestGradient[T]()) {
+			return false
 		}
 	}
 	for side, s := range k.sums {
-		to := k.slots[kfacOutput+side].Data
-		n := s.Rows
-		for i := range n {
-			row := s.Row(i)
-			for j := i; j < n; j++ {
-				v := T(k.o.Average*float64(to[i*n+j]) + share*row[j])
-				to[i*n+j], to[j*n+i] = v, v
-			}
-		}
+		to, w := k.slots[kfacOutput+side].Data, k.work[side]
+		toDouble(e, to, w.Data)
+		e.Blend(k.o.Average, w.Data, share, s.Data, w.Data)
+		e.Mirror(engine.One(w))
+		fromDouble(e, w.Data, to)
 	}
 	return true
 }
 
 // load sets full to the averages over their weight.
 func (k *kfacLayer[T]) load(weight float64) {
-	for side := range k.full {
-		for i, v := range k.slots[kfacOutput+side].Data {
-			k.full[side].Data[i] = float64(v) / weight
-		}
+	for side, f := range k.full {
+		toDouble(k.at.wide.e, k.slots[kfacOutput+side].Data, f.Data)
+		k.at.wide.e.Blend(1/weight, f.Data, 0, nil, f.Data)
 	}
 }
 
 // invert brings what applies the inverse up to date with the factors in full. When it fails everything stays as it was.
 func (k *kfacLayer[T]) invert(damping float64, fresh bool) bool {
-	b, a := k.full[0], k.full[1]
+	k.loaded = false
 	switch k.o.Inverse {
 	case InversePi, InversePlain:
-		onB, onA := kronecker.Split(kronecker.Kind(k.o.Inverse), b, a, damping)
+		b, a := k.at.meanTrace(k.full[0]), k.at.meanTrace(k.full[1])
+		onB, onA := kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, b, a, damping)
 		for side, d := range []float64{onB, onA} {
-			k.work[side].Copy(k.full[side])
-			if kronecker.Invert(k.work[side], d, "", k.apply[side]) != nil {
-				k.loaded = false
+			if !k.at.invert(k.full[side], d, k.work[side], k.apply[side]) {
 				return false
 			}
 		}
 	default:
 		for side := range k.full {
 			if !k.basis(side, fresh) {
-				k.loaded = false
 				return false
 			}
 		}
 	}
 	for side := range k.full {
-		store(k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
+		fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
 		if len(k.slots) > kfacOutputValues {
 			store(k.values[side], k.slots[kfacOutputValues+side].Data)
 		}
 	}
-	k.loaded = false
 	return true
 }
 
@@ -205,6 +202,9 @@ func store[T Float](x []float64, slot []T) {
 
 // basis sets work and values to the eigenvectors of a factor: by decomposition, or by sweeps from the basis in use.
 func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
+	if k.at.away() {
+		return k.basisOnDevice(side, fresh)
+	}
 	k.work[side].Copy(k.full[side])
 	if k.o.Inverse == InverseExact {
 		return k.solver.Sym(k.work[side], k.values[side])
@@ -253,11 +253,10 @@ func (k *kfacLayer[T]) orthogonal(side int, q dense.Matrix[float64]) {
 
 // direct sets d to the inverse applied to the gradient g.
 func (k *kfacLayer[T]) direct(damping float64) {
+	e := k.at.wide.e
 	if !k.loaded {
 		for side := range k.apply {
-			for i, v := range k.slots[kfacOutputInverse+side].Data {
-				k.apply[side].Data[i] = float64(v)
-			}
+			toDouble(e, k.slots[kfacOutputInverse+side].Data, k.apply[side].Data)
 			if len(k.slots) > kfacOutputValues {
 				for i, v := range k.slots[kfacOutputValues+side].Data {
 					k.values[side][i] = max(float64(v), 0)
@@ -266,36 +265,33 @@ func (k *kfacLayer[T]) direct(damping float64) {
 		}
 		k.loaded = true
 	}
-	k.d.Copy(k.g)
-	if len(k.slots) <= kfacOutputValues {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.apply[0], k.d, 0, k.t)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.t, k.apply[1], 0, k.d)
-		return
+	exact := len(k.slots) > kfacOutputValues
+	k.at.sandwich(dense.Trans(exact), k.apply, k.g, k.t, k.d)
+	if exact {
+		k.at.divide(k.values, damping, k.t, k.d)
+		k.at.sandwich(dense.NoTrans, k.apply, k.d, k.t, k.d)
 	}
-	kronecker.Rotate(dense.Transposed, k.apply[0], k.apply[1], k.d, k.t)
-	for i, l := range k.values[0] {
-		row := k.d.Row(i)
-		for j, m := range k.values[1] {
-			row[j] /= l*m + damping
-		}
-	}
-	kronecker.Rotate(dense.NoTrans, k.apply[0], k.apply[1], k.d, k.t)
 }
 
 // gather sets g to the gradient of the layer, clipped and with what L2 decay adds.
 func (k *kfacLayer[T]) gather(blocks []Block[T], updates []engine.Update) {
-	w, u := &blocks[k.w], updates[k.w]
-	for i := range w.Rows {
-		row := k.g.Row(i)
-		for j := range w.Cols {
-			row[j] = u.GradScale*float64(w.Grad[i*w.Cols+j]) + u.L2*float64(w.Value[i*w.Cols+j])
-		}
+	w := &blocks[k.w]
+	k.take(w, updates[k.w], k.g.View(0, 0, w.Rows, w.Cols))
+	if k.b >= 0 {
+		k.take(&blocks[k.b], updates[k.b], k.g.View(0, w.Cols, w.Rows, 1))
 	}
-	if k.b < 0 {
-		return
+}
+
+// take sets g to the gradient of a block.
+func (k *kfacLayer[T]) take(b *Block[T], u engine.Update, g dense.Matrix[float64]) {
+	e, own := k.at.wide.e, dense.Wrap(g.Rows, g.Cols, k.t.Data[:b.Len()])
+	toDouble(e, b.Grad, own.Data)
+	if u.L2 == 0 {
+		e.Blend(u.GradScale, own.Data, 0, nil, own.Data)
+	} else {
+		value := k.d.Data[:b.Len()]
+		toDouble(e, b.Value, value)
+		e.Blend(u.GradScale, own.Data, u.L2, value, own.Data)
 	}
-	b, v := &blocks[k.b], updates[k.b]
-	for i := range b.Len() {
-		k.g.Set(i, k.g.Cols-1, v.GradScale*float64(b.Grad[i])+v.L2*float64(b.Value[i]))
-	}
+	e.Copy(engine.One(own), engine.One(g))
 }

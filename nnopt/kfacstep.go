@@ -23,7 +23,9 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (
 	if s.a-s.a != 0 { // the direction overflows
 		return true
 	}
-	r.keep(blocks)
+	if r.o.Reject && r.objective != nil {
+		r.keepAll(blocks, valueOf[T]) // for a step that may be taken back
+	}
 	before := math.NaN()
 	judge := r.objective != nil && (r.o.Reject || !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0)
 	if judge {
@@ -107,17 +109,14 @@ func (r *kfacRule[T]) share(updates []engine.Update, k int) float64 {
 
 // scaleColumns multiplies the direction of the weights and of the bias.
 func (k *kfacLayer[T]) scaleColumns(weights, bias float64) {
-	cols := k.d.Cols
+	for j := range k.shares {
+		k.shares[j] = weights
+	}
 	if k.b >= 0 {
-		cols--
+		k.shares[len(k.shares)-1] = bias
 	}
-	for i := range k.d.Rows {
-		row := k.d.Row(i)
-		dense.Scale(weights, row[:cols], row[:cols])
-		if k.b >= 0 {
-			row[cols] *= bias
-		}
-	}
+	d := engine.One(k.d)
+	k.at.wide.e.ScaleCols(k.shares, d, 0, d)
 }
 
 // kfacStep is a Delta + m (last step).
@@ -131,11 +130,10 @@ func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacSte
 	scale := r.lr / r.o.LR // of the schedule
 	var gd, gl, dd float64 // inner products of the gradient with both directions, and of the first with itself
 	for _, k := range r.moving {
-		gd += dense.Dot(k.g.Data, k.d.Data)
-		dd += dense.Dot(k.d.Data, k.d.Data)
-		for i, v := range k.slots[kfacLast].Data {
-			gl += k.g.Data[i] * float64(v)
-		}
+		toDouble(k.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
+		gd += k.at.dot(k.g, k.d)
+		dd += k.at.dot(k.d, k.d)
+		gl += k.at.dot(k.g, k.last)
 	}
 	s := kfacStep{-r.lr, r.o.Momentum, math.NaN()}
 	if !(math.Sqrt(dd) < largestGradient[T]()) || gd-gd != 0 {
@@ -178,11 +176,9 @@ func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) (q quadr
 	}
 	for _, k := range r.moving {
 		d := r.damping + updates[k.w].L2
-		q.dd += d * dense.Dot(k.d.Data, k.d.Data)
-		for i, v := range k.slots[kfacLast].Data {
-			q.dl += d * k.d.Data[i] * float64(v)
-			q.ll += d * float64(v) * float64(v)
-		}
+		q.dd += d * k.at.dot(k.d, k.d)
+		q.dl += d * k.at.dot(k.d, k.last)
+		q.ll += d * k.at.dot(k.last, k.last)
 	}
 	return q
 }
@@ -194,41 +190,30 @@ func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 		n += blocks[k].Len()
 	}
 	if len(r.x) != n {
-		r.x, r.y, r.px, r.py = make([]T, n), make([]T, n), make([]T, n), make([]T, n)
+		a := r.at.arena
+		r.x, r.y, r.px, r.py = a.Alloc(n), a.Alloc(n), a.Alloc(n), a.Alloc(n)
 	}
-	r.keepGradients(blocks)
+	r.keepAll(blocks, gradOf[T])
 	moved := r.flatten(blocks)
 	r.objective.CurvatureTo(r.px, r.x)
 	if moved {
 		r.objective.CurvatureTo(r.py, r.y)
 	}
-	r.restoreGradients(blocks)
-	q.dd = dot(r.x, r.px)
+	r.restoreAll(blocks, gradOf[T])
+	q.dd = r.at.flatDot(r.x, r.px)
 	if moved {
-		q.dl, q.ll = dot(r.y, r.px), dot(r.y, r.py)
+		q.dl, q.ll = r.at.flatDot(r.y, r.px), r.at.flatDot(r.y, r.py)
 	}
 	return q
 }
 
 // addForms adds the products of the direction and the last step with B (x) A.
 func (k *kfacLayer[T]) addForms(q *quadratic) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.full[0], k.d, 0, k.t)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.t, k.full[1], 0, k.product)
-	q.dd += dense.Dot(k.product.Data, k.d.Data)
-	for i, v := range k.slots[kfacLast].Data {
-		q.dl += k.product.Data[i] * float64(v)
-		k.last.Data[i] = float64(v)
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.full[0], k.last, 0, k.t)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.t, k.full[1], 0, k.product)
-	q.ll += dense.Dot(k.product.Data, k.last.Data)
-}
-
-func dot[T Float](x, y []T) (sum float64) {
-	for i, v := range x {
-		sum += float64(v) * float64(y[i])
-	}
-	return sum
+	k.at.sandwich(dense.NoTrans, k.full, k.d, k.t, k.product)
+	q.dd += k.at.dot(k.product, k.d)
+	q.dl += k.at.dot(k.product, k.last)
+	k.at.sandwich(dense.NoTrans, k.full, k.last, k.t, k.product)
+	q.ll += k.at.dot(k.product, k.last)
 }
 
 // minimise returns the coefficients with the smallest value of the model, of the first direction alone if the second adds nothing.
@@ -245,8 +230,9 @@ func (q quadratic) minimise(gd, gl float64) (a, m float64, ok bool) {
 
 // flatten sets x to the directions and y to the last steps of all layers, zero elsewhere. It says whether there was a last step.
 func (r *kfacRule[T]) flatten(blocks []Block[T]) (moved bool) {
-	clear(r.x)
-	clear(r.y)
+	e := r.at.e
+	e.Blend(0, nil, 0, nil, r.x)
+	e.Blend(0, nil, 0, nil, r.y)
 	start := func(k int) (at int) {
 		for i := range k {
 			at += blocks[i].Len()
@@ -254,72 +240,72 @@ func (r *kfacRule[T]) flatten(blocks []Block[T]) (moved bool) {
 		return at
 	}
 	for _, k := range r.moving {
-		in := k.g.Cols
-		w, at := &blocks[k.w], start(k.w)
 		last := k.slots[kfacLast].Data
-		for i := range w.Rows {
-			for j := range w.Cols {
-				r.x[at+i*w.Cols+j], r.y[at+i*w.Cols+j] = T(k.d.At(i, j)), last[i*in+j]
-			}
-		}
-		if k.b >= 0 {
-			at = start(k.b)
-			for i := range w.Rows {
-				r.x[at+i], r.y[at+i] = T(k.d.At(i, in-1)), last[i*in+in-1]
-			}
-		}
-		moved = moved || slices.ContainsFunc(last, func(v T) bool { return v != 0 })
+		fromDouble(r.at.wide.e, k.d.Data, k.moved)
+		k.spread(blocks, k.moved, func(block, rows, cols int, part engine.Batch[T]) {
+			e.Copy(part, engine.One(dense.Wrap(rows, cols, r.x[start(block):][:rows*cols])))
+		})
+		k.spread(blocks, last, func(block, rows, cols int, part engine.Batch[T]) {
+			e.Copy(part, engine.One(dense.Wrap(rows, cols, r.y[start(block):][:rows*cols])))
+		})
+		_, top := e.SumSquares(last)
+		moved = moved || top != 0
 	}
 	return moved
 }
 
-// keepGradients saves all gradients, which products of the objective may overwrite.
-func (r *kfacRule[T]) keepGradients(blocks []Block[T]) {
-	r.kept = r.kept[:0]
-	for k := range blocks {
-		r.kept = append(r.kept, blocks[k].Grad...)
+// spread calls do for what x, of the shape of the layer, holds of the weights and of the bias.
+func (k *kfacLayer[T]) spread(blocks []Block[T], x []T, do func(block, rows, cols int, part engine.Batch[T])) {
+	w := &blocks[k.w]
+	m := dense.Wrap(w.Rows, k.g.Cols, x)
+	do(k.w, w.Rows, w.Cols, engine.One(m.View(0, 0, w.Rows, w.Cols)))
+	if k.b >= 0 {
+		do(k.b, w.Rows, 1, engine.One(m.View(0, w.Cols, w.Rows, 1)))
 	}
 }
 
-func (r *kfacRule[T]) restoreGradients(blocks []Block[T]) {
+// keepAll saves the gradients or the values of all blocks.
+func (r *kfacRule[T]) keepAll(blocks []Block[T], of func(b *Block[T]) []T) {
+	n := 0
+	for k := range blocks {
+		n += blocks[k].Len()
+	}
+	to := r.at.grown(&r.kept, n)
+	r.kept = to
+	for k := range blocks {
+		from := of(&blocks[k])
+		r.at.e.Blend(1, from, 0, nil, to[:len(from)])
+		to = to[len(from):]
+	}
+}
+
+// restoreAll brings them back.
+func (r *kfacRule[T]) restoreAll(blocks []Block[T], of func(b *Block[T]) []T) {
 	from := r.kept
 	for k := range blocks {
-		from = from[copy(blocks[k].Grad, from):]
+		to := of(&blocks[k])
+		r.at.e.Blend(1, from[:len(to)], 0, nil, to)
+		from = from[len(to):]
 	}
 }
 
-// keep saves the values, for a step that may be taken back.
-func (r *kfacRule[T]) keep(blocks []Block[T]) {
-	if !r.o.Reject || r.objective == nil {
-		return
-	}
-	r.kept = r.kept[:0]
-	for k := range blocks {
-		r.kept = append(r.kept, blocks[k].Value...)
-	}
-}
+func gradOf[T Float](b *Block[T]) []T  { return b.Grad }
+func valueOf[T Float](b *Block[T]) []T { return b.Value }
 
 // step moves the blocks of a layer, and keeps the step as the last one.
 func (k *kfacLayer[T]) step(blocks []Block[T], updates []engine.Update, s kfacStep) {
-	last, in := k.slots[kfacLast].Data, k.g.Cols
-	for i, v := range k.d.Data {
-		last[i] = T(s.a*v + s.m*float64(last[i]))
-	}
-	w := &blocks[k.w]
-	k.shift(w, updates[k.w], func(i int) T { return last[i/w.Cols*in+i%w.Cols] })
-	if k.b >= 0 {
-		k.shift(&blocks[k.b], updates[k.b], func(i int) T { return last[i*in+in-1] })
-	}
-}
-
-func (k *kfacLayer[T]) shift(b *Block[T], u engine.Update, step func(i int) T) {
-	if u.LR == 0 {
-		return
-	}
-	keep := T(1 - u.Decay)
-	for i, v := range b.Value {
-		b.Value[i] = keep*v + step(i)
-	}
+	last := k.slots[kfacLast].Data
+	k.at.wide.e.Blend(s.a, k.d.Data, s.m, k.last.Data, k.last.Data)
+	fromDouble(k.at.wide.e, k.last.Data, last)
+	k.spread(blocks, last, func(block, rows, cols int, part engine.Batch[T]) {
+		u, b := updates[block], &blocks[block]
+		if u.LR == 0 {
+			return
+		}
+		packed := k.moved[:rows*cols]
+		k.at.e.Copy(part, engine.One(dense.Wrap(rows, cols, packed)))
+		k.at.e.Blend(T(1-u.Decay), b.Value, 1, packed, b.Value)
+	})
 }
 
 // judge compares the change of the loss with that of the model, adapts the damping, and takes back a step that made the loss larger.
@@ -339,11 +325,8 @@ func (r *kfacRule[T]) judge(blocks []Block[T], before, after, change float64) {
 	if !worse || !r.o.Reject {
 		return
 	}
-	from := r.kept
-	for k := range blocks {
-		from = from[copy(blocks[k].Value, from):]
-	}
+	r.restoreAll(blocks, valueOf[T])
 	for _, k := range r.moving {
-		clear(k.slots[kfacLast].Data)
+		r.at.e.Blend(0, nil, 0, nil, k.slots[kfacLast].Data)
 	}
 }

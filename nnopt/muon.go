@@ -132,15 +132,7 @@ func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u
 
 // orthogonalise makes x nearly orthogonal.
 func (s *muonBlock[T]) orthogonalise(e engine.Backend[T]) {
-	square, top := e.SumSquares(s.x.Data)
-	if top == 0 {
-		return
-	}
-	if square < 1e-280 || math.IsInf(square, 1) { // beyond the range of squares
-		e.Blend(T(1/top), s.x.Data, 0, nil, s.x.Data)
-		square, _ = e.SumSquares(s.x.Data)
-	}
-	e.Blend(T(1/max(math.Sqrt(square), 1e-8)), s.x.Data, 0, nil, s.x.Data)
+	e.Unit(s.x.Data, 1e-8)
 	const a, b, c = 3.4445, -4.775, 2.0315
 	for range s.o.Iterations {
 		e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, engine.One(s.x), engine.One(s.x), 0, engine.One(s.a))

@@ -168,7 +168,8 @@ type shampooRule[T Float] struct {
 	graft                Graft
 	graftBeta2, graftEps float64
 
-	step int
+	step   int
+	groups []*momentGroup[T] // on a device
 }
 
 func (r *shampooRule[T]) counters() []counter           { return nil }
@@ -280,9 +281,25 @@ type shampooBlock[T Float] struct {
 	g, hat, out     []T // gradient, its filtered form, direction
 	parts           []shampooPart[T]
 	fine            wideGround // of refreshes, on a device
+	prepared        bool       // what comes before the preconditioning is done
 }
 
 func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	if !s.prepared {
+		s.observe(e, b, u)
+		for k := range s.parts {
+			s.parts[k].refresh(s.rule)
+		}
+	}
+	s.prepared = false
+	for k := range s.parts {
+		s.parts[k].step(s)
+	}
+	leave(e, b, u, 1, s.out)
+}
+
+// observe takes the gradient into the averages and moments.
+func (s *shampooBlock[T]) observe(e engine.Backend[T], b *Block[T], u engine.Update) {
 	enter(e, s.g, b, u)
 	s.rule.filter(e, s.hat, s.momentum, s.g)
 	if s.graft != nil {
@@ -293,9 +310,27 @@ func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u 
 		e.AddSquares(T(s.rule.graftBeta2), w, 0, s.g, s.graft)
 	}
 	for k := range s.parts {
-		s.parts[k].step(s)
+		p := &s.parts[k]
+		gather(p.e, &p.piece, p.z, s.g)
+		p.refused = !(p.squares() < p.room())
+		p.failed = p.refused
+		if !p.refused {
+			p.observe(s.rule, s.g)
+		}
 	}
-	leave(e, b, u, 1, s.out)
+}
+
+// prepare implements staged: what is due for decompositions joins the group of its size.
+func (s *shampooBlock[T]) prepare(e engine.Backend[T], b *Block[T], u engine.Update) {
+	s.observe(e, b, u)
+	s.prepared = true
+	for k := range s.parts {
+		if p := &s.parts[k]; len(p.moments) > 0 && !p.moments[0].iterates() {
+			p.join(s.rule, s.fine.e)
+		} else {
+			p.refresh(s.rule)
+		}
+	}
 }
 
 // filter sets hat to (Beta3 m + (1-Beta3) g)/(1 - Beta3 Beta1^(t-1)), with m before this step, and m to Beta1 m + (1-Beta1) g.
@@ -324,15 +359,6 @@ func (s *shampooBlock[T]) failures() bool {
 
 func (p *shampooPart[T]) step(s *shampooBlock[T]) {
 	r := s.rule
-	gather(p.e, &p.piece, p.z, s.g)
-	p.refused = !(p.squares() < p.room())
-	p.failed = p.refused
-	if !p.refused {
-		p.observe(r, s.g)
-	}
-	if r.refreshes(r.step) {
-		p.refresh(r)
-	}
 	if r.corrected {
 		p.corrected(s)
 		return
@@ -380,30 +406,78 @@ func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
 	}
 }
 
-// refresh brings the bases up to date. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
+// refresh brings the bases up to date when it is time. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
 func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 	for k, f := range p.moments {
-		if !r.corrected && p.exponent(r, k) == 0 {
-			continue
+		if p.due(r, k) {
+			o := r.refreshing()
+			o.exponent = p.exponent(r, k)
+			permuted, _, ok := f.refresh(p.scaleOf(r, f), &o)
+			p.refreshed(r, f, permuted, ok)
 		}
-		scale := 1 / r.correction(r.step)
-		if r.TraceScaling {
-			var trace float64
-			for _, v := range f.diagonal(p.e) {
-				trace += scale * float64(v)
-			}
-			if trace > 0 {
-				scale /= math.Sqrt(trace)
-			}
+	}
+}
+
+// join leaves that to the groups.
+func (p *shampooPart[T]) join(r *shampooRule[T], e engine.Backend[float64]) {
+	for k, f := range p.moments {
+		if p.due(r, k) {
+			g := r.group(f.n, e)
+			g.tasks = append(g.tasks, momentTask[T]{f, p.scaleOf(r, f), func(permuted, ok bool) { p.refreshed(r, f, permuted, ok) }})
 		}
-		o := refreshing{qr: r.QR, most: r.Iterations, tol: r.Tol, ascending: r.LibraryOrder, eps: r.Eps, sweeps: r.Sweeps, roots: r.roots, exponent: p.exponent(r, k)}
-		permuted, _, ok := f.refresh(scale, &o)
-		p.failed = p.failed || !ok
-		if permuted && r.corrected {
-			p.copyTo(p.z, p.second)
-			p.permute(f.perm, f.mode)
-			p.copyTo(p.second, p.z)
+	}
+}
+
+func (p *shampooPart[T]) due(r *shampooRule[T], k int) bool {
+	return r.refreshes(r.step) && (r.corrected || p.exponent(r, k) != 0)
+}
+
+// refreshed lets the second moments follow the order of a basis.
+func (p *shampooPart[T]) refreshed(r *shampooRule[T], f *momentFactor[T], permuted, ok bool) {
+	p.failed = p.failed || !ok
+	if permuted && r.corrected {
+		p.copyTo(p.z, p.second)
+		p.permute(f.perm, f.mode)
+		p.copyTo(p.second, p.z)
+	}
+}
+
+// scaleOf returns what a moment is multiplied by for a refresh.
+func (p *shampooPart[T]) scaleOf(r *shampooRule[T], f *momentFactor[T]) float64 {
+	scale := 1 / r.correction(r.step)
+	if r.TraceScaling {
+		var trace float64
+		for _, v := range f.diagonal(p.e) {
+			trace += scale * float64(v)
 		}
+		if trace > 0 {
+			scale /= math.Sqrt(trace)
+		}
+	}
+	return scale
+}
+
+func (r *shampooRule[T]) refreshing() refreshing {
+	return refreshing{qr: r.QR, most: r.Iterations, tol: r.Tol, ascending: r.LibraryOrder, eps: r.Eps, sweeps: r.Sweeps, roots: r.roots}
+}
+
+// group returns that of the moments of a size.
+func (r *shampooRule[T]) group(n int, e engine.Backend[float64]) *momentGroup[T] {
+	for _, g := range r.groups {
+		if g.n == n {
+			return g
+		}
+	}
+	g := &momentGroup[T]{e: e, n: n}
+	r.groups = append(r.groups, g)
+	return g
+}
+
+// together implements gathering.
+func (r *shampooRule[T]) together() {
+	o := r.refreshing()
+	for _, g := range r.groups {
+		g.refresh(&o)
 	}
 }
 

@@ -134,6 +134,7 @@ func gather[T Float](e engine.Backend[T], p *piece, dst, x []T) {
 		e.Copy(within, packed)
 		return
 	}
+	engine.Wait(e)
 	transfer(p, p.offset, 0, dst, x, false)
 }
 
@@ -157,6 +158,7 @@ func scatter[T Float](e engine.Backend[T], p *piece, x, src []T) {
 		e.Copy(packed, within)
 		return
 	}
+	engine.Wait(e)
 	transfer(p, p.offset, 0, src, x, true)
 }
 

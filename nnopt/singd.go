@@ -171,7 +171,12 @@ func (r *singdRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 }
 
 // move is the heavy ball of a block of no layer.
-func (r *singdRule[T]) move(_ engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
+func (r *singdRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
+	if e != engine.CPU[T]() { // in another order of additions
+		all := engine.Update{LR: u.LR, GradScale: u.GradScale, L2: u.L2 + inside(u)}
+		e.Momentum(engine.Momentum{Update: all, Mu: r.o.Momentum}, b.Value, b.Grad, slots[0].Data)
+		return
+	}
 	mu, decay, lr, scale, l2 := T(r.o.Momentum), T(inside(u)), T(u.LR), T(u.GradScale), T(u.L2)
 	for i, m := range slots[0].Data {
 		m = mu*m + (scale*b.Grad[i] + l2*b.Value[i]) + decay*b.Value[i]

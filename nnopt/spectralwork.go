@@ -82,7 +82,7 @@ func (p *spectralPart[T]) bind(w *spectralWork[T]) {
 		}
 		f.m = dense.Wrap(f.n, f.n, w.m[k][:f.n*f.n])
 		if f.narrow == nil {
-			f.m.Zero()
+			f.e.Blend(0, nil, 0, nil, f.m.Data)
 		}
 	}
 }

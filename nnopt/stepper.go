@@ -64,6 +64,18 @@ type coupled[T Float] interface {
 // failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
 type failing interface{ failures() bool }
 
+// staged is implemented by movers whose moves begin with what a device does for all blocks at once.
+type staged[T Float] interface {
+	// prepare does what comes before that. move then does the rest only.
+	prepare(e engine.Backend[T], b *Block[T], u engine.Update)
+}
+
+// gathering is implemented by rules with such movers.
+type gathering interface {
+	// together does for all blocks what their prepare left to it.
+	together()
+}
+
 type slotShape struct {
 	name       string
 	rows, cols int
@@ -99,6 +111,9 @@ type stepper[T Float] struct {
 	averaged bool
 
 	current []Block[T] // of the running step
+	grads   [][]T
+	sums    []float64 // of squares, and the largest sizes of elements
+	tops    []float64
 	scale   float64
 	updates []engine.Update
 	order   []int // blocks that move on their own, the most expensive first
@@ -154,13 +169,16 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 			return err
 		}
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: arena.Alloc(shape.rows * shape.cols)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, &shape)})
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
 		if m, ok := all[k].mover.(placed[T]); ok {
 			m.place(s.backend, arena)
 		}
+	}
+	if g, ok := s.rule.(grounded[T]); ok {
+		g.settle(s.backend, arena)
 	}
 	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
 		w.warm()
@@ -174,7 +192,8 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	if err != nil {
 		return err
 	}
-	s.updates = make([]engine.Update, len(all))
+	s.updates, s.grads = make([]engine.Update, len(all)), make([][]T, len(all))
+	s.sums, s.tops = make([]float64, len(all)), make([]float64, len(all))
 	s.blocks, s.order, s.step, s.skips, s.failures, s.failing, s.averaged = all, order, 0, 0, 0, 0, false
 	return nil
 }
@@ -236,6 +255,7 @@ func (s *stepper[T]) checkAll(blocks []Block[T]) error {
 
 // Step implements Optimizer.
 func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error) {
+	defer s.undo(&err, s.step)
 	defer engine.Recover(&err)
 	if err := s.checkAll(blocks); err != nil {
 		return Report{}, err
@@ -266,7 +286,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
-	s.moveAll()
+	s.moveDeferred()
 	s.current = nil
 	r.Failures = s.failures
 	return r, nil
@@ -294,6 +314,7 @@ func (s *stepper[T]) moveAll() {
 		}
 		rest -= c
 	}
+	s.prepareAll()
 	for i := range s.alone {
 		s.moveBlock(s.order[i])
 	}
@@ -311,12 +332,31 @@ func (s *stepper[T]) moveAll() {
 	s.failures++
 }
 
+// prepareAll does on a device what it can do for all blocks at once.
+func (s *stepper[T]) prepareAll() {
+	g, ok := s.rule.(gathering)
+	if !ok || s.backend == engine.CPU[T]() {
+		return
+	}
+	for k := range s.blocks {
+		if m, ok := s.blocks[k].mover.(staged[T]); ok && !s.blocks[k].own.frozen {
+			m.prepare(s.backend, &s.current[k], s.update(k))
+		}
+	}
+	g.together()
+}
+
 // measure computes norms and clipping factors, and returns the first block whose gradient cannot be used, or -1.
 func (s *stepper[T]) measure(blocks []Block[T], r *Report) int {
 	var total float64
 	for k := range blocks {
+		s.grads[k] = blocks[k].Grad
+	}
+	s.backend.Measure(s.grads, s.sums, s.tops)
+	clear(s.grads)
+	for k := range blocks {
 		t := &s.blocks[k]
-		t.sum, t.top = s.backend.SumSquares(blocks[k].Grad)
+		t.sum, t.top = s.sums[k], s.tops[k]
 		if !(t.top < math.Inf(1)) {
 			return k
 		}

@@ -53,8 +53,7 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 	if t.n == 0 || p == 0 || x.Cols == 0 {
 		return t.report(), nil
 	}
-	pieces := max(1, int(math.Ceil(math.Abs(p))))
-	q := p / float64(pieces)
+	pieces, q := split(p)
 	if err := t.inRange(p); err != nil {
 		return TrackReport{}, err
 	}
@@ -87,8 +86,14 @@ func (t *tracker[T]) apply(p float64, x dense.Matrix[T]) (TrackReport, error) {
 	}
 	t.mulBasis(dense.NoTrans, y, x)
 	rep.Work = t.work(madds) + 3.5*float64(sweeps)
-	rep.Bound = e + float64(pieces)*t.rounding(q, t.theta*t.dmin)
+	rep.Bound = e + t.roundingPower(p)
 	return rep, nil
+}
+
+// split returns p as so many times q, |q| <= 1.
+func split(p float64) (pieces int, q float64) {
+	pieces = max(1, int(math.Ceil(math.Abs(p))))
+	return pieces, p / float64(pieces)
 }
 
 // owe adds what an application to k columns cost beyond the first one after the last rotation, per column, to the debt.
@@ -116,14 +121,13 @@ const maxTrackedPower = 1024
 
 // inRange refuses exponents whose result leaves the floating-point range.
 func (t *tracker[T]) inRange(p float64) error {
-	single := t.eps() > 1e-10
-	low, high := exponents(single)
+	low, high := exponents(t.single)
 	l := t.top
 	if p < 0 {
 		l = t.theta * t.dmin
 	}
 	if v := p * math.Log2(l); v >= high-4 || v < low {
-		return newRangeError(KindPow, p, l, v, single)
+		return newRangeError(KindPow, p, l, v, t.single)
 	}
 	if math.Abs(p) > maxTrackedPower {
 		return &MethodError{"tracker", fmt.Sprintf("powers beyond %d are not applied piece by piece; use Pow", maxTrackedPower)}
@@ -146,6 +150,11 @@ func (t *tracker[T]) expansion(tol float64, highest int) int {
 	return -1
 }
 
+// room is what rounding leaves of the tolerance, or the fourth part of it where that is less.
+func (t *tracker[T]) room(q, tol float64) float64 {
+	return max(tol-t.rounding(q, t.theta*t.dmin), tol/4)
+}
+
 // fitShare is the part of the tolerance that the error of a fit may be; it counts twice.
 const fitShare = 6
 
@@ -156,12 +165,12 @@ func (t *tracker[T]) plan(q float64, k int, tol float64) (sweeps, order int) {
 		return 0, 0
 	}
 	for ; ; sweeps++ {
-		if order = t.expansion(tol, 1); order >= 0 {
+		if order = t.expansion(t.room(q, tol), 1); order >= 0 {
 			return sweeps, order
 		}
 		if 4*t.nu*t.nu <= tol {
 			t.tighten()
-			if order = t.expansion(tol, 1); order >= 0 {
+			if order = t.expansion(t.room(q, tol), 1); order >= 0 {
 				return sweeps, order
 			}
 		}
@@ -190,9 +199,12 @@ func (t *tracker[T]) iterations(tol float64) float64 {
 	return math.Ceil(max(1, math.Log(tol/4)/math.Log(max(rate, 1e-16))))
 }
 
+// estimateMargin raises the estimate of ||x||_2, which comes from below.
+const estimateMargin = 1.1
+
 // interval returns the range in which the spectrum of I + x is taken to lie.
 func (t *tracker[T]) interval() (a, b float64) {
-	r := min(1.1*t.nu, t.bound)
+	r := min(estimateMargin*t.nu, t.bound)
 	return max(t.theta, 1-r), 1 + r
 }
 

@@ -100,7 +100,7 @@ func (j *job[T]) polarIterate(x dense.Matrix[T], lower, target float64) dense.Ma
 	for _, p := range plan.polys {
 		j.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
 		j.symm(dense.NoTrans, dense.NoTrans, 1, s, s, w)
-		polyIdentity(s, T(p.a), T(p.b), s, T(p.c), w)
+		j.poly(s, T(p.a), T(p.b), s, T(p.c), w)
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, x, s, 0, y)
 		x, y = y, x
 	}

@@ -32,31 +32,28 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 		if !m.Can(j.Query) {
 			return nil, &MethodError{m.Name, "cannot do " + j.describe()}
 		}
-		if m != &eigenMethod && (m != &refinedMethod || j.Power == -1) {
-			err = j.survey()
+		if m == &eigenMethod || m == &refinedMethod || m == &choleskyMethod && j.Power == -1 && j.Columns == 0 {
+			return m, nil
 		}
-		return m, err
+		return m, j.survey()
 	}
 	if j.cutoff > 0 || j.Kind == KindExp {
 		return &eigenMethod, nil
 	}
-	easy := j.Query
-	easy.Cond, easy.Top = easyCond, 1
+	if j.Power == -1 && j.Columns == 0 {
+		return j.inverting(), nil
+	}
 	if j.N < autoLook && j.needsPositive() {
-		// An inverse whose decomposition would have to be corrected is cheaper corrected from its Cholesky factor.
-		if j.Power == -1 && j.Tol < eigenBound(easy) && refinedMethod.Can(j.Query) {
-			return &refinedMethod, j.survey()
-		}
 		return j.decomposing(), nil
 	}
+	easy := j.Query
+	easy.Cond, easy.Top = easyCond, 1
 	pick := Choose(easy)
 	switch {
 	case !j.needsPositive():
 		if pick != &choleskyMethod {
 			return &eigenMethod, nil
 		}
-		return pick, j.survey()
-	case pick == &refinedMethod && j.Power == -1:
 		return pick, j.survey()
 	case pick.exact:
 		// Work grows with the condition number for every method but the decomposition: what loses when it is easy need not be asked about.
@@ -72,11 +69,21 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 	return Choose(j.Query), nil
 }
 
+// inverting returns the Cholesky inverse, which promises what the decomposition does for less and goes on to the correction where that is above the
+// tolerance, or the correction at once where the best is wanted.
+func (j *job[T]) inverting() *Method {
+	j.adaptive = refinedMethod.Can(j.Query)
+	if j.adaptive && j.Tol == 0 {
+		return &refinedMethod
+	}
+	return &choleskyMethod
+}
+
 // decomposing returns the decomposition, which goes on to the correction where its own bound turns out to be above the tolerance, or the
 // correction at once where the best is wanted.
 func (j *job[T]) decomposing() *Method {
 	j.adaptive = refinedMethod.Can(j.Query)
-	if j.adaptive && j.Tol == 0 && j.Power != -1 {
+	if j.adaptive && j.Tol == 0 {
 		return &refinedMethod
 	}
 	return &eigenMethod

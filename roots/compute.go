@@ -67,7 +67,7 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep
 		}
 		j.start = startBasis(o.Start)
 	}
-	if err := j.hasRoom(); err != nil {
+	if err := j.hasRoom(j.N); err != nil {
 		return rep, err
 	}
 	j.shift = j.prepare(o)
@@ -199,7 +199,7 @@ func (j *job[T]) run(m *Method, o *Options) error {
 	if err := j.overflow(); err != nil {
 		return err
 	}
-	if !m.exact && j.Power < 0 && -j.Power*math.Log2(2*j.hi/max(j.lo, math.SmallestNonzeroFloat64)) > j.reach() {
+	if j.lo > 0 && !m.exact && j.Power < 0 && -j.Power*math.Log2(2*j.hi/j.lo) > j.reach() {
 		return &MethodError{m.Name, fmt.Sprintf("power %g of a matrix with condition number %.3g leaves the range on the way; use method eigen", j.Power, j.hi/j.lo)}
 	}
 	var err error

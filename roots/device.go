@@ -1,28 +1,30 @@
 package roots
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // onDevice says whether the job runs elsewhere than on the processor.
 func (j *job[T]) onDevice() bool { return j.e != engine.CPU[T]() }
 
-// deviceCopies is about how many matrices of the size of A the iterations keep.
-const deviceCopies = 10
+// deviceCopies is about how many matrices of the size of A a method and its check keep.
+const deviceCopies = 12
 
-// hasRoom refuses a matrix whose iteration does not fit the memory of the device.
-func (j *job[T]) hasRoom() error {
+// hasRoom refuses a matrix of so many rows whose iteration does not fit the memory of the device.
+func (j *job[T]) hasRoom(rows int) error {
 	s, ok := j.e.(engine.Sized)
 	if !ok {
 		return nil
 	}
-	need := float64(deviceCopies*j.N*j.N) * float64(unsafe.Sizeof(T(0)))
+	need := float64(deviceCopies*rows*j.N) * float64(unsafe.Sizeof(T(0)))
 	if have := float64(s.Memory()); need > 0.9*have {
 		return &engine.DeviceError{Name: j.e.Name(), Err: fmt.Errorf("a matrix of %d rows needs about %.3g GB, the device has %.3g GB; use float32, a larger one or the processor",
-			j.N, need/1e9, have/1e9)}
+			rows, need/1e9, have/1e9)}
 	}
 	return nil
 }
@@ -33,27 +35,48 @@ func (j *job[T]) move() {
 		return
 	}
 	j.arena = engine.NewArena(j.e)
-	a := j.new(j.N, j.N)
-	a.Copy(j.a)
-	j.a = a
+	j.a = j.copyOf(j.a)
 }
 
-// chooseOnDevice returns the method to run on a device: the one that is named, or the one with the least work.
+// copyOf returns a copy in the memory of the device.
+func (j *job[T]) copyOf(a dense.Matrix[T]) dense.Matrix[T] {
+	b := j.new(a.Rows, a.Cols)
+	b.Copy(a)
+	return b
+}
+
+// chooseOnDevice returns the method to run on a device: the one that is named, or the one with the least work. A decomposition needs no look at the
+// spectrum first.
 func (j *job[T]) chooseOnDevice(name string) (*Method, error) {
+	named := name != "" && name != auto
+	iterations := false
+	for _, m := range registry() {
+		if m.device && (!named || m.Name == name) && m.Can(j.Query) {
+			iterations = iterations || !m.exact
+			if named && m.exact {
+				return m, nil
+			}
+		}
+	}
+	if !iterations {
+		if named {
+			return nil, &MethodError{name, "cannot do " + j.describe() + " on a device; jacobi does every function, newton-schulz, newton, order3 and polar-express powers " +
+				"+-k/r up to r = 8, series log and exp, or use the processor"}
+		}
+		return &jacobiMethod, nil
+	}
 	if err := j.survey(); err != nil {
+		var e *NotPositiveDefiniteError
+		if !named && errors.As(err, &e) && j.allowsZero() {
+			return &jacobiMethod, nil
+		}
 		return nil, err
 	}
 	var pick *Method
 	for _, m := range registry() {
-		if m.device && m.Can(j.Query) && (name == "" || name == auto || name == m.Name) && (pick == nil || m.Work(j.Query) < pick.Work(j.Query)) {
+		if m.device && m.Can(j.Query) && (!named || name == m.Name) && (pick == nil || m.Work(j.Query) < pick.Work(j.Query)) {
 			pick = m
 		}
-	}
-	if pick == nil {
-		if name == "" {
-			name = auto
-		}
-		return nil, &MethodError{name, "cannot do " + j.describe() + " on a device; newton-schulz, newton, order3 and polar-express do powers +-k/r up to r = 8, or use the processor"}
 	}
 	return pick, nil
 }

@@ -180,6 +180,7 @@ func ExampleMethods() {
 	// rational
 	// pade
 	// spectral
+	// jacobi
 }
 
 func ExampleChoose() {

@@ -51,16 +51,18 @@ func (t *tracker[T]) finiteAfter(a dense.Matrix[T]) error {
 
 // unit is the relative rounding error, in the 2-norm, of products of length n: their errors grow with the square root of n at worst where
 // they are random, and an error matrix with random entries has a 2-norm some 2/sqrt(n) times its Frobenius norm.
-func (t *tracker[T]) unit() float64 {
+func (t *tracker[T]) unit() float64 { return t.unitOf(t.eps()) }
+
+func (t *tracker[T]) unitOf(eps float64) float64 {
 	n := math.Sqrt(float64(t.n))
-	return (4 + n/4) * min(1, 6/n) * t.eps()
+	return (4 + n/4) * min(1, 6/n) * eps
 }
 
 // addNoise accounts for a rounding error e in m. Rounding errors of different steps are independent.
 func (t *tracker[T]) addNoise(e float64) { t.noise = math.Hypot(t.noise, e) }
 
 // refreshWork is the work of a fresh decomposition, its products and what was made before it in vain.
-const refreshWork = 8
+const refreshWork = 10
 
 // settle measures the new m and decomposes it where the basis is useless for it or where it may not be positive definite.
 func (t *tracker[T]) settle(low []float64) (refreshed bool, err error) {
@@ -93,11 +95,11 @@ func (t *tracker[T]) refresh() error {
 	convert(t.w1, q)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.b, t.w1, 0, t.w2)
 	t.b, t.w2 = t.w2, t.b
-	t.orthogonalise()
 	t.m.Zero()
 	for i, l := range w {
 		t.m.Set(i, i, T(l))
 	}
+	t.orthogonalise()
 	t.debt, t.base = 0, 0
 	t.certify(nil)
 	t.addNoise(t.unit() * t.fro)

@@ -21,10 +21,9 @@ func (t *tracker[T]) form(p float64) (dense.Matrix[T], TrackReport, error) {
 	if n == 0 {
 		return t.w1, TrackReport{}, nil
 	}
-	pieces := max(1, int(math.Ceil(math.Abs(p))))
-	q := p / float64(pieces)
+	pieces, q := split(p)
 	tol := t.tol / float64(pieces)
-	sweeps, order := t.planForm(tol)
+	sweeps, order := t.planForm(q, tol)
 	rep := t.report()
 	rep.Sweeps, rep.Order, rep.Work = sweeps, order, 3.5*float64(sweeps)+1.5
 	f := grown(t.cols.f, n)
@@ -65,14 +64,14 @@ func (t *tracker[T]) form(p float64) (dense.Matrix[T], TrackReport, error) {
 }
 
 // planForm rotates until the expansion of order 0, 1 or 2 meets tol.
-func (t *tracker[T]) planForm(tol float64) (sweeps, order int) {
+func (t *tracker[T]) planForm(q, tol float64) (sweeps, order int) {
 	for ; ; sweeps++ {
-		if order = t.expansion(tol, 2); order >= 0 {
+		if order = t.expansion(t.room(q, tol), 2); order >= 0 {
 			return sweeps, order
 		}
 		if t.nu < 0.3 && 20*t.nu*t.nu*t.nu <= tol {
 			t.tighten()
-			if order = t.expansion(tol, 2); order >= 0 {
+			if order = t.expansion(t.room(q, tol), 2); order >= 0 {
 				return sweeps, order
 			}
 		}

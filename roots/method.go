@@ -74,6 +74,8 @@ func registry() []*Method {
 		&lanczosMethod,
 		&spectralMethod,
 		&warmQRMethod,
+		&jacobiMethod,
+		&seriesMethod,
 	}
 }
 

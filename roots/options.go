@@ -70,8 +70,9 @@ type Options struct {
 	Start *mat.Dense
 	// Lower is a known lower bound on the eigenvalues of A after the ridge; with it the bound of the Krylov method is rigorous. 0: estimated.
 	Lower float64
-	// Device is where the products are computed: "" or "cpu", or a device such as "cuda" or "cuda:1", for the iterations newton-schulz, newton, order3
-	// and polar-express, of which auto takes the one with the least work. Estimates of the spectrum stay on the processor.
+	// Device is where the products are computed: "" or "cpu", or a device such as "cuda" or "cuda:1". There run jacobi, which does every function, the
+	// iterations newton-schulz, newton, order3 and polar-express, and series for log and exp; auto takes the one with the least work. Estimates of the
+	// spectrum, which jacobi does without, stay on the processor.
 	Device string
 	// MaxIterations bounds the steps of an iterative method. 0: the method's own limit.
 	MaxIterations int

@@ -13,18 +13,16 @@ import (
 // every unitarily invariant norm, and H = (A^T A)^(1/2) positive definite. Either of u and h may be nil. The method is the minimax (Polar
 // Express) iteration, two products a step (Options.Method: "", "auto" or "polar-express"), or the Newton-Schulz iteration ("newton-schulz").
 // Report holds the extreme singular values as LambdaMin and LambdaMax, the residual ||A - U H||/||A|| plus ||U^T U - I||/sqrt(n), and the bound
-// on the relative error of U. A matrix whose smallest singular value is at rounding level is an error that names it.
-func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (Report, error) {
+// on the relative error of U. With Options.Device the products are made there; the extreme singular values are estimated on the processor. A matrix whose smallest singular value is at rounding level is an error that names it.
+func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (rep Report, err error) {
+	defer engine.Recover(&err)
 	if o == nil {
 		o = &Options{}
 	}
 	m, n := a.Dims()
-	rep := Report{Kind: KindPolar, N: n, Rank: n, Method: polarExpressMethod.Name, Residual: -1, Reason: "direct"}
+	rep = Report{Kind: KindPolar, N: n, Rank: n, Method: polarExpressMethod.Name, Residual: -1, Reason: "direct"}
 	if err := o.Validate(); err != nil {
 		return rep, err
-	}
-	if o.Device != "" && o.Device != "cpu" {
-		return rep, &MethodError{"polar", "runs on the processor only"}
 	}
 	switch o.Method {
 	case "", auto, polarExpressMethod.Name, newtonSchulzMethod.Name:
@@ -47,7 +45,14 @@ func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (Report, err
 	if err := finite(full); err != nil {
 		return rep, err
 	}
-	p := polarJob{job: job[float64]{e: engine.CPU[float64](), Query: Query{Kind: KindPolar, N: n, Tol: o.Tol}, rep: &rep, limit: o.MaxIterations}, a: full}
+	e, err := engine.Open[float64](o.Device)
+	if err != nil {
+		return rep, err
+	}
+	p := polarJob{job: job[float64]{e: e, Query: Query{Kind: KindPolar, N: n, Tol: o.Tol}, rep: &rep, limit: o.MaxIterations}, a: full}
+	if err := p.hasRoom(m); err != nil {
+		return rep, err
+	}
 	x, err := p.run(o)
 	if err != nil {
 		return rep, err
@@ -72,16 +77,17 @@ func (p *polarJob) run(o *Options) (dense.Matrix[float64], error) {
 	}
 	_, p.shift = math.Frexp(top)
 	scale(p.a, -p.shift)
+	if p.onDevice() {
+		p.arena = engine.NewArena(p.e)
+		p.a = p.copyOf(p.a)
+	}
 	lo, hi, err := p.singularBounds()
 	if err != nil {
 		return p.a, err
 	}
 	p.rep.LambdaMin, p.rep.LambdaMax = math.Ldexp(lo, p.shift), math.Ldexp(hi, p.shift)
-	x := p.a.Clone()
-	c := 1 / (1.01 * hi)
-	for i := range x.Data {
-		x.Data[i] *= c
-	}
+	x := p.new(p.a.Rows, p.N)
+	p.e.Blend(1/(1.01*hi), p.a.Data, 0, nil, x.Data)
 	if o.Method == newtonSchulzMethod.Name {
 		p.rep.Method = newtonSchulzMethod.Name
 		x, err = p.newtonSchulzPolar(x)
@@ -137,7 +143,7 @@ func (p *polarJob) newtonSchulzPolar(x dense.Matrix[float64]) (dense.Matrix[floa
 	limit := p.iterationLimit(200)
 	for it := 0; ; it++ {
 		p.symm(dense.Transposed, dense.NoTrans, 1, x, x, s)
-		d := distanceToIdentity(s)
+		d := p.distance(s)
 		if p.rep.Reason = stop.done(d); p.rep.Reason != "" {
 			p.trunc += 0.75 * d
 			return x, nil
@@ -146,7 +152,7 @@ func (p *polarJob) newtonSchulzPolar(x dense.Matrix[float64]) (dense.Matrix[floa
 			return x, &MethodError{p.rep.Method, "no convergence within the iteration limit"}
 		}
 		p.rep.Iterations++
-		polyIdentity(s, 1.5, -0.5, s, 0, s)
+		p.poly(s, 1.5, -0.5, s, 0, s)
 		p.gemm(dense.NoTrans, dense.NoTrans, 1, x, s, 0, y)
 		x, y = y, x
 	}
@@ -161,7 +167,7 @@ func (p *polarJob) deliver(u *mat.Dense, h *mat.SymDense, x dense.Matrix[float64
 	back, g := p.new(x.Rows, n), p.new(n, n)
 	p.gemm(dense.NoTrans, dense.NoTrans, 1, x, hh, 0, back)
 	p.symm(dense.Transposed, dense.NoTrans, 1, x, x, g)
-	p.rep.Residual = relative(back, p.a) + distanceToIdentity(g)/math.Sqrt(float64(n))
+	p.rep.Residual = relative(back, p.a) + p.distance(g)/math.Sqrt(float64(n))
 	p.rep.ResidualOf = "||A - U H||/||A|| + ||U^T U - I||/||I||"
 	if u != nil {
 		if u.IsEmpty() {

@@ -18,7 +18,8 @@ var refinedMethod = Method{
 	},
 	Work: func(q Query) float64 {
 		if q.Power == -1 {
-			return 8 + applyWork(q, 1)
+			// Passes over the elements weigh more than with a decomposition.
+			return 8 + 100/float64(max(q.N, 1)) + applyWork(q, 1)
 		}
 		return 11.5 + applyWork(q, 3)
 	},
@@ -59,7 +60,7 @@ func splitBits(n int) int { return (53 - bits.Len(uint(n))) / 2 }
 
 func runRefined(j *job[float64]) error {
 	if j.Power == -1 {
-		return j.refineInverse()
+		return j.invert(true)
 	}
 	n := j.N
 	q, w := j.a.Clone(), make([]float64, n)
@@ -262,45 +263,4 @@ func (j *job[T]) conjugate(q, s dense.Matrix[float64]) {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, rhs, 0, y)
 	j.count(3 * float64(n) * float64(n) * float64(j.Columns))
 	convert(j.x, y)
-}
-
-// refineInverse makes one Newton step X + X (I - A X) from the Cholesky inverse.
-func (j *job[T]) refineInverse() error {
-	n := j.N
-	l, err := j.factorOf(j.a)
-	if err != nil {
-		return err
-	}
-	x, a := inverseOf(j, l), l
-	convert(a, j.a)
-	p, rest := exactProduct(a, x)
-	var size float64
-	for i := range n {
-		pr, er := p.Row(i), rest.Row(i)
-		for k := range pr {
-			one := 0.0
-			if k == i {
-				one = 1
-			}
-			pr[k] = -difference(pr[k], one, er[k])
-			size += pr[k] * pr[k]
-		}
-	}
-	j.count(3 * cube(n))
-	j.rep.LambdaMin, j.rep.LambdaMax = j.lo, j.hi
-	known := j.Query
-	known.Cond = conditionOf(j)
-	if size = math.Sqrt(size); !(size <= maxCoupling) {
-		j.bound = known.rounding(8)
-		convert(rest, x)
-	} else {
-		j.bound = refinedBound(known, size)
-		rest.Copy(x)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, p, 1, rest)
-		j.count(cube(n))
-	}
-	y := j.new(n, n)
-	convert(y, rest)
-	j.give(y)
-	return nil
 }

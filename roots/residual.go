@@ -5,6 +5,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // rootLimit is the largest r for which powers +-1/r are checked by products.
@@ -307,11 +308,17 @@ func (s scaledMatrix) centred() scaledMatrix {
 func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.Matrix[float64] {
 	q, w := m.Clone(), make([]float64, c.n)
 	z := dense.New[float64](c.n, c.n)
-	if !decompose(q, w) {
+	if !c.decompose(q, w) {
 		return z
 	}
 	for i, l := range w {
 		w[i] = g(l)
+	}
+	if c.e != engine.CPU[float64]() {
+		other := job[float64]{e: c.e, Query: Query{N: c.n}, x: z, rep: &Report{}}
+		other.formOnEngine(q, w)
+		c.work += 6.5
+		return z
 	}
 	qf := q.Clone()
 	scaleColumns(qf, w)
@@ -319,6 +326,16 @@ func (c *checker) image(m dense.Matrix[float64], g func(float64) float64) dense.
 	dense.Mirror(z)
 	c.work += 6.5
 	return z
+}
+
+// decompose is that of the package, where the products of the checker are.
+func (c *checker) decompose(q dense.Matrix[float64], w []float64) bool {
+	if c.e == engine.CPU[float64]() {
+		return decompose(q, w)
+	}
+	m := engine.One(q.Clone())
+	_, err := matfun.NewEigen(c.e, engine.NewArena(c.e), 1, c.n).Solve(m, engine.One(q), w, false)
+	return err == nil
 }
 
 // relative returns ||x - y||_F / ||y||_F.

@@ -46,10 +46,9 @@ func Compute(dst *mat.SymDense, a mat.Symmetric, q Query, o *Options) (Report, e
 	q.Columns = 0
 	rep, err := compute(x, full, dense.Matrix[float64]{}, q, o)
 	if err == nil || isAccuracy(err) {
+		raw := dst.RawSymmetric()
 		for i := range n {
-			for j := i; j < n; j++ {
-				dst.SetSym(i, j, x.At(i, j))
-			}
+			copy(raw.Data[i*raw.Stride+i:i*raw.Stride+n], x.Row(i)[i:])
 		}
 	}
 	return rep, err

@@ -31,12 +31,12 @@ func (t *tracker[T]) applyShifted(p float64, y dense.Matrix[T], tol float64) (bo
 	a, b := t.interval()
 	center := (a + b) / 2
 	rho := (b - a) / (b + a)
-	omega := 1.0
+	omega, first := 1.0, 0.0
 	top := math.Max(math.Pow(t.dmin, p), math.Pow(t.dmax, p))
 	norms := c.columnNorms(y)
 	shrink := min(t.bound, 1)
 	fitted := 2 * t.fit.err * t.fitScale(p, top)
-	limit := max(tol-fitted-t.rounding(p, t.theta*t.dmin), tol/4)
+	limit := t.room(p, tol-fitted)
 	for steps = 1; ; steps++ {
 		switch steps {
 		case 1:
@@ -51,15 +51,30 @@ func (t *tracker[T]) applyShifted(p float64, y dense.Matrix[T], tol float64) (bo
 		if bound <= limit || steps == maxChebyshev {
 			break
 		}
+		if steps == 1 {
+			first = bound
+		}
+		if !(bound <= divergent*first) && estimateMargin*t.nu < t.bound {
+			// The spectrum is not where the estimate had it; it is where the bound has it.
+			t.nu = t.bound
+			return t.applyShifted(p, y, tol)
+		}
 		q.Z, q.Prev = q.Prev, q.Z
+	}
+	if bound != bound {
+		bound = math.Inf(1)
 	}
 	dense.Pow(c.f, t.d, p)
 	t.collect(y, shrink < 1)
 	return bound + fitted, steps
 }
 
-// maxChebyshev bounds the iterations; what is reached by then is reported by the bound.
-const maxChebyshev = 200
+const (
+	// maxChebyshev bounds the iterations; what is reached by then is reported by the bound.
+	maxChebyshev = 200
+	// divergent is how much the error bound may grow in an iteration whose interval holds the spectrum.
+	divergent = 16
+)
 
 // fitScale converts the fit's error, relative to the largest value on its interval, to one relative to the largest value on diag(D).
 func (t *tracker[T]) fitScale(q, top float64) float64 {

@@ -34,6 +34,7 @@ func (t *tracker[T]) rotate() {
 	t.addNoise(t.unit() * t.fro)
 	t.debt, t.base = 0, 0
 	t.rotations++
+	t.orth += defectPerSweep * math.Sqrt(float64(n)) * t.eps()
 	if t.sweeps++; t.sweeps >= defectEvery {
 		t.watch()
 	}
@@ -43,8 +44,10 @@ func (t *tracker[T]) rotate() {
 const (
 	// maxGenerator bounds ||N||_2, as the default of spectral.Step does.
 	maxGenerator = 0.7
-	// defectEvery is how many rotations lie between two measurements of the defect; each adds a few units of rounding.
-	defectEvery = 16
+	// defectEvery is how many rotations lie between two measurements of the defect, each of which adds at most defectPerSweep sqrt(n) units of rounding (1 to 2 on
+	// average).
+	defectEvery    = 16
+	defectPerSweep = 6
 	// defectLimit64 and defectLimit32 trigger a re-orthogonalisation.
 	defectLimit64, defectLimit32 = 2e-13, 2e-5
 )
@@ -61,13 +64,16 @@ func (t *tracker[T]) watch() {
 	}
 }
 
-// orthogonalise makes one Newton-Schulz step B <- B (3 I - B^T B)/2, which squares the defect, and accounts for the change of A in noise.
+// orthogonalise makes one Newton-Schulz step B <- B (I - S/2), S = B^T B - I, which squares the defect, and moves M = B^T A B along: M <- (I - S/2) M (I - S/2).
 func (t *tracker[T]) orthogonalise() {
-	before := t.defect()
+	t.defect()
 	polyIdentity(t.w1, 1.5, -0.5, t.w1, 0, t.w1)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.w1, t.m, 0, t.w2)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, t.w2, t.w1, 0, t.m)
+	dense.Mirror(t.m)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.b, t.w1, 0, t.w2)
 	t.b, t.w2 = t.w2, t.b
-	t.noise += before * t.fro
+	t.addNoise(t.unit() * t.fro)
 	t.defect()
 	t.sweeps = 0
 }

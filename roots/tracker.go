@@ -17,6 +17,8 @@ type TrackerOptions struct {
 	// Sweep is the cost of a basis rotation in GEMM-equivalents against which the extra cost of applying powers in a stale basis is held. 0 means
 	// 4; +Inf never rotates unless nothing else reaches Tol.
 	Sweep float64
+	// KeepSingle makes a Tracker32 stay in float32 where its certificate does not meet Tol; the bound then says so.
+	KeepSingle bool
 }
 
 // Validate reports the first option that is out of range.
@@ -36,7 +38,7 @@ func (o *TrackerOptions) Validate() error {
 // TrackReport says what a call of a Tracker did.
 type TrackReport struct {
 	// Bound is the certified bound: for ApplyPow on ||applied - A^p X||_F / (||A^p||_2 ||X||_F), for FormPow on the relative error in the
-	// 2-norm. 0 after Follow.
+	// 2-norm. 0 after Follow; +Inf where rounding leaves nothing to promise.
 	Bound float64
 	// OffDiagonal is tau = ||offdiag(B^T A B)||_F / ||A||_F, how stale the basis is.
 	OffDiagonal float64
@@ -47,6 +49,8 @@ type TrackReport struct {
 	Sweeps, Order, Iterations int
 	// Refreshed is set where the basis was too far off, A having jumped, and a fresh decomposition was made.
 	Refreshed bool
+	// Promoted is set where a Tracker32 holds the current matrix in float64.
+	Promoted bool
 	// Work counts GEMM-equivalents (2n^3 flops).
 	Work float64
 }
@@ -179,6 +183,7 @@ func copyRows(dst dense.Matrix[float64], x mat.Matrix) {
 type tracker[T dense.Float] struct {
 	n          int
 	tol, sweep float64
+	single     bool // results have to fit float32
 	valid      bool
 	b, m       dense.Matrix[T] // basis and B^T A B
 	w1, w2     dense.Matrix[T] // workspace
@@ -200,7 +205,7 @@ type tracker[T dense.Float] struct {
 	noise     float64 // bound of the rounding collected in m, as a norm
 	debt      float64 // work that staleness has caused since the last rotation, beyond base a column
 	base      float64 // work a column of the first application after it
-	orth      float64 // last measured orthogonality defect
+	orth      float64 // bound of the orthogonality defect, measured now and then
 	sweeps    int     // rotations since the defect was measured
 	rotations int     // rotations in all
 
@@ -216,6 +221,7 @@ func newTracker[T dense.Float](n int, o *TrackerOptions) (*tracker[T], error) {
 		return nil, fmt.Errorf("roots: tracker of dimension %d", n)
 	}
 	t := &tracker[T]{n: n, tol: 1e-6, sweep: 4}
+	t.single = t.eps() > 1e-10
 	if o != nil && o.Tol > 0 {
 		t.tol = o.Tol
 	}
@@ -281,14 +287,27 @@ var errNoMatrix = fmt.Errorf("roots: the tracker has no current matrix; call Fol
 // rounding bounds the relative error of a power that comes from rounding: the noise in M, the defect of the basis and the products.
 func (t *tracker[T]) rounding(p, lo float64) float64 {
 	n := math.Sqrt(float64(t.n))
-	r := 8*n*t.eps() + 2*(1+math.Abs(p))*(t.orth+n*t.eps())
+	return 8*n*t.eps() + 2*(1+math.Abs(p))*(t.orth+n*t.eps()) + noiseError(p, t.noise, lo, t.top)
+}
+
+// roundingPower is rounding for any exponent, which is applied in pieces.
+func (t *tracker[T]) roundingPower(p float64) float64 {
+	pieces, q := split(p)
+	return float64(pieces) * t.rounding(q, t.theta*t.dmin)
+}
+
+// noiseError bounds the relative error of A^p, |p| <= 1, where A is known up to the 2-norm noise, as a matrix with spectrum in [lo, top].
+func noiseError(p, noise, lo, top float64) float64 {
 	if p < 0 {
-		return r - p*t.noise/lo
+		if noise >= lo {
+			return math.Inf(1)
+		}
+		return -p * noise / (lo - noise)
 	}
 	// x^p is operator monotone for 0 < p <= 1: ||(A+N)^p - A^p|| <= ||N||^p; and its slope is at most that at the lowest eigenvalue.
-	e := math.Pow(t.noise/t.top, p)
-	if low := lo - t.noise; low > 0 {
-		e = min(e, p*t.noise/low*math.Pow(low/t.top, p))
+	e := math.Pow(noise/top, p)
+	if low := lo - noise; low > 0 {
+		e = min(e, p*noise/low*math.Pow(low/top, p))
 	}
-	return r + e
+	return e
 }

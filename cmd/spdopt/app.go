@@ -24,6 +24,7 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	terminal bool // err is a terminal
+	screen   bool // out is a terminal
 
 	json, jsonl, quiet bool
 	progress, logs     string

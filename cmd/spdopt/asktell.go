@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
@@ -224,7 +225,7 @@ func (a *app) ask(name string, n int, again bool) (err error) {
 	for _, c := range points {
 		line := strconv.AppendUint(nil, c.ID+1, 10)
 		for _, v := range c.X {
-			line = run.AppendFloat(append(line, '\t'), v)
+			line = jsonfloat.Append(append(line, '\t'), v)
 		}
 		fmt.Fprintf(a.out, "%s\n", line)
 	}
@@ -292,7 +293,7 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, nil, &matio.Error{File: path, What: fmt.Sprintf("cannot read: %v", err)}
+			return nil, nil, cannotRead(path, err)
 		}
 		defer f.Close()
 		in = f
@@ -301,7 +302,7 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	for n := 1; ; n++ {
 		line, err := r.ReadBytes('\n')
 		if err != nil && err != io.EOF {
-			return nil, nil, &matio.Error{File: path, What: fmt.Sprintf("cannot read: %v", err)}
+			return nil, nil, cannotRead(path, err)
 		}
 		if text := bytes.TrimSpace(line); len(text) > 0 {
 			one, wrong := objective.ParseResult(text, constraints)

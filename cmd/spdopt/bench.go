@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/esadapt/bench"
-	"github.com/spdopt/spdopt/internal/atomicfile"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/run"
 )
@@ -155,14 +155,11 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 	if f.strategy != "" && !slices.Contains(strategyNames(), f.strategy) {
 		return unknown("strategy", f.strategy, "bench es", strategyNames(), "spdopt list strategies")
 	}
-	var file *atomicfile.File
-	if f.out != "" {
-		var err error
-		if file, err = atomicfile.Create(f.out); err != nil {
-			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
-		}
-		defer file.Abort()
+	file, err := reserve(f.out)
+	if err != nil {
+		return err
 	}
+	defer file.Abort()
 	c := bench.Config{Suite: f.suite, Functions: f.functions, Dims: f.dims, Instances: f.instances, Repeats: f.repeats, Budget: f.budget, Workers: f.jobs}
 	c.Options.Strategy = f.strategy
 	k, err := a.keepTrials(cmd, f, &c)
@@ -181,13 +178,8 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 	if err != nil {
 		return usagef("%v (spdopt bench es --help)", err)
 	}
-	if file != nil {
-		if err := bench.Write(file, f.suite, "spdopt", trials); err != nil {
-			return err
-		}
-		if err := file.Commit(); err != nil {
-			return err
-		}
+	if err := fill(file, f.out, func(w io.Writer) error { return bench.Write(w, f.suite, "spdopt", trials) }); err != nil {
+		return err
 	}
 	if f.plot != "" {
 		if err := writeWhole(f.plot, []byte(runningTimesPicture(f.suite, trials).SVG())); err != nil {
@@ -234,7 +226,7 @@ func (a *app) benchCompareCommand() *cobra.Command {
 func readBench(path string) (bench.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return bench.File{}, &matio.Error{File: path, What: fmt.Sprintf("cannot open: %v", err)}
+		return bench.File{}, cannotRead(path, err)
 	}
 	defer f.Close()
 	r, err := bench.Read(f)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -170,7 +169,7 @@ func (a *app) benchNN(f *benchNNFlags) error {
 	progress.clear()
 	switch {
 	case a.ctx.Err() != nil && f.log != "":
-		return &pausedError{context.Cause(a.ctx), f.log}
+		return paused(a.ctx, f.log)
 	case err != nil:
 		return benchError(err)
 	}
@@ -189,19 +188,10 @@ func benchError(err error) error {
 	return err
 }
 
-// pausedError says that a comparison was interrupted and how it goes on.
-type pausedError struct {
-	cause error
-	log   string
+// paused says that a benchmark was interrupted and how it goes on.
+func paused(ctx context.Context, file string) error {
+	return haltedf(context.Cause(ctx), "interrupted: what was finished is in %s; the same command goes on", file)
 }
-
-// Error names the log.
-func (e *pausedError) Error() string {
-	return fmt.Sprintf("interrupted: the trials that ended are in %s; the same command goes on", e.log)
-}
-
-// Unwrap returns the cause, which decides the exit code.
-func (e *pausedError) Unwrap() error { return e.cause }
 
 func (f *benchNNFlags) config() (*algoperf.Config, error) {
 	for _, err := range []error{
@@ -252,7 +242,7 @@ func readOr[T any](path string, read func(io.Reader) (*T, error), stated func() 
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, &matio.Error{File: path, What: fmt.Sprintf("cannot open: %v", errors.Unwrap(err))}
+		return nil, cannotRead(path, err)
 	}
 	defer file.Close()
 	v, err := read(file)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -10,8 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/roots/bench"
 )
 
@@ -68,17 +65,14 @@ func (a *app) benchRoots(f *rootBenchFlags) error {
 	if err := c.Validate(); err != nil {
 		return usagef("%v (spdopt bench roots --help)", err)
 	}
-	var file *atomicfile.File
-	if f.out != "" {
-		var err error
-		if file, err = atomicfile.Create(f.out); err != nil {
-			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
-		}
-		defer file.Abort()
+	file, err := reserve(f.out)
+	if err != nil {
+		return err
 	}
+	defer file.Abort()
 	o := rootBenchOutput{Schema: schema, Suite: "roots", Limit: num(f.limit), Out: f.out}
 	progress := a.newProgress()
-	err := bench.Run(a.ctx, c, func(r bench.Case) {
+	err = bench.Run(a.ctx, c, func(r bench.Case) {
 		progress.show("n = %d, power %g, condition %.0e, tolerance %.0e", r.N, r.Power, r.Cond, r.Tol)
 		o.Cases = append(o.Cases, r)
 		if r.Ratio > 0 {
@@ -100,13 +94,8 @@ func (a *app) benchRoots(f *rootBenchFlags) error {
 		return errors.New("bench roots: no method promises any of the tolerances")
 	}
 	o.Worst = num(worst.Ratio)
-	if file != nil {
-		if err := json.NewEncoder(file).Encode(o); err != nil {
-			return err
-		}
-		if err := file.Commit(); err != nil {
-			return err
-		}
+	if err := fill(file, f.out, asJSON(o)); err != nil {
+		return err
 	}
 	if err := a.printRootBench(&o, f.limit); err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/spdopt/spdopt/internal/atomicfile"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/manifold/problem/bench"
 )
 
@@ -95,14 +92,11 @@ func (a *app) benchProblems(f *problemBenchFlags) error {
 	if f.repeats < 1 || f.maxTime <= 0 || !(f.tol > 0 && f.tol < 1) {
 		return usagef("--repeats and --max-time must be positive, and --tol between 0 and 1")
 	}
-	var file *atomicfile.File
-	if f.out != "" {
-		var err error
-		if file, err = atomicfile.Create(f.out); err != nil {
-			return &matio.Error{File: f.out, What: fmt.Sprintf("cannot write: %v", err)}
-		}
-		defer file.Abort()
+	file, err := reserve(f.out)
+	if err != nil {
+		return err
 	}
+	defer file.Abort()
 	progress := a.newProgress()
 	entries, err := bench.Run(a.ctx, bench.Config{Problems: f.problems, Sizes: f.sizes, Kappas: f.kappas, All: f.methods == "all", Repeats: f.repeats,
 		MaxTime: f.maxTime, Tolerance: f.tol}, func(e bench.Entry) {
@@ -116,13 +110,8 @@ func (a *app) benchProblems(f *problemBenchFlags) error {
 		return usagef("%v (spdopt bench spd --help)", err)
 	}
 	o := newProblemBench(entries, f)
-	if file != nil {
-		if err := json.NewEncoder(file).Encode(o); err != nil {
-			return err
-		}
-		if err := file.Commit(); err != nil {
-			return err
-		}
+	if err := fill(file, f.out, asJSON(o)); err != nil {
+		return err
 	}
 	if a.json {
 		return a.printJSON(o)

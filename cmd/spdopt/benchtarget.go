@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -67,7 +66,7 @@ func (a *app) benchTarget(f *raceFlags, p algoperf.Procedure, out string) error 
 		err := algoperf.FindTargets(a.ctx, t, p, []algoperf.Workload{w})
 		progress.clear()
 		if a.ctx.Err() != nil {
-			return &pausedError{context.Cause(a.ctx), out}
+			return paused(a.ctx, out)
 		}
 		if err != nil {
 			return err

@@ -36,6 +36,8 @@ func inputs(t *testing.T) map[string][]string {
 		"shrinkage": samples, "glasso": samples, "mve": samples, "dopt": samples,
 		"nearest-correlation": indefinite, "nearest-spd": indefinite,
 		"nearness": two, "lyapunov": two, "riccati": two, "procrustes": two,
+		"masked-mean": {"--data", writeText(t, "first.csv", "2,NaN,1\nNaN,NaN,NaN\n1,nan,3\n"), writeText(t, "second.csv", "NaN,NaN,NaN\nNaN,4,1\nNaN,1,2\n"),
+			writeText(t, "third.csv", "1,0.5,NaN\n0.5,2,NaN\nNaN,NaN,NaN\n")},
 		"kron-mle":        {"--data", write(t, "trials.npy", trials...)},
 		"ellipsoid":       {"--data", write(t, "sphere.npy", sphere)},
 		"gmm":             {"--data", write(t, "clouds.csv", clouds), "--seed", "3"},
@@ -50,6 +52,21 @@ func TestCatalogueNames(t *testing.T) {
 	for name := range inputs(t) {
 		if !strings.Contains(have, name+" ") {
 			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+// TestMissingVariables: rows and columns of NaN are for masked-mean alone, which refuses what it cannot use.
+func TestMissingVariables(t *testing.T) {
+	holes := writeText(t, "holes.csv", "2,NaN\nNaN,NaN\n")
+	for want, args := range map[string][]string{
+		"has NaN at row 0, column 1":            {"mean", holes},
+		"no matrix knows variable 1":            {"masked-mean", holes},
+		"but not in all of row and column 1":    {"masked-mean", writeText(t, "half.csv", "2,NaN\n5,NaN\n")},
+		"not positive definite: smallest eigen": {"masked-mean", writeText(t, "bad.csv", "1,2,NaN\n2,1,NaN\nNaN,NaN,NaN\n")},
+	} {
+		if o := invoke("solve", args[0], "--data", args[1]); o.code != exitInput || !strings.Contains(o.stderr, want) {
+			t.Errorf("%v: code %d, %s", args, o.code, o.stderr)
 		}
 	}
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
-
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -79,8 +76,9 @@ It is asked about 70 times.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			a.drawSeed(cmd)
 			if f.command != "" {
-				return a.checkProgram(cmd, f)
+				return a.checkProgram(f)
 			}
 			return a.checkProblem(cmd, f, args[0], args[1:])
 		},
@@ -102,16 +100,6 @@ It is asked about 70 times.`,
 	flags.StringVar(&f.start, "start", "", "file with the matrix at which to check; the default is a random one")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of the curve and the matrix (default: a random one, which is printed)")
 	return cmd
-}
-
-// draw returns the source of the random choices, and the seed that is then in the flags.
-func (f *gradientFlags) draw(cmd *cobra.Command) *rand.Rand {
-	if !cmd.Flags().Changed("seed") {
-		f.seed = rand.Uint64() >> 11
-	}
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], f.seed)
-	return rand.New(rand.NewChaCha8(key))
 }
 
 func (a *app) checkProblem(cmd *cobra.Command, f *gradientFlags, name string, more []string) error {
@@ -140,7 +128,7 @@ func (a *app) checkProblem(cmd *cobra.Command, f *gradientFlags, name string, mo
 	if _, err := f.firstPoint(cmd, a, o, n); err != nil {
 		return err
 	}
-	all, err := p.CheckDerivatives(data, o, f.draw(cmd))
+	all, err := p.CheckDerivatives(data, o, seeded(f.seed))
 	if err != nil {
 		return withFile(err, src)
 	}
@@ -148,12 +136,11 @@ func (a *app) checkProblem(cmd *cobra.Command, f *gradientFlags, name string, mo
 }
 
 // checkProgram checks a program of the user's.
-func (a *app) checkProgram(cmd *cobra.Command, f *gradientFlags) error {
+func (a *app) checkProgram(f *gradientFlags) error {
 	n := f.dim
 	if n < 1 || n > 1000 {
 		return usagef("--dim must be the number of rows, 1 to 1000, not %d", n)
 	}
-	rng := f.draw(cmd)
 	s, err := f.place(a, n)
 	if err != nil {
 		return err
@@ -174,7 +161,7 @@ func (a *app) checkProgram(cmd *cobra.Command, f *gradientFlags) error {
 	}
 	defer program.Close()
 	e := &programCost{ctx: a.ctx, program: program, x: make([]float64, n*n)}
-	all, err := problem.CheckEuclidean(problem.Euclidean{N: n, Cost: e.cost, Gradient: e.gradient}, s, rng)
+	all, err := problem.CheckEuclidean(problem.Euclidean{N: n, Cost: e.cost, Gradient: e.gradient}, s, seeded(f.seed))
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
 	}

@@ -30,7 +30,7 @@ type problemComparison struct {
 func readProblemBench(path string) (*problemBenchOutput, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &matio.Error{File: path, What: fmt.Sprintf("cannot open: %v", err)}
+		return nil, cannotRead(path, err)
 	}
 	var o problemBenchOutput
 	if json.Unmarshal(b, &o) != nil || o.Suite != "spd" {

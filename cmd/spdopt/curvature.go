@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,13 +54,8 @@ func (f *curvatureFlags) verb(use, short string, run func(folder string) error) 
 	cmd := &cobra.Command{
 		Use:   use + " RUN",
 		Short: short,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("curvature %s takes the folder of one run, got %d arguments", use, len(args))
-			}
-			return nil
-		},
-		RunE: func(_ *cobra.Command, args []string) error { return run(args[0]) },
+		Args:  oneRun,
+		RunE:  func(_ *cobra.Command, args []string) error { return run(args[0]) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.operator, "operator", "ggn", "which curvature: "+strings.Join(curvatureOperators, ", "))
@@ -120,14 +114,6 @@ func (f *curvatureFlags) make(r *curvature.Risk[float32]) (curvature.Operator, e
 	return curvature.NewGGN(r), nil
 }
 
-func (f *curvatureFlags) rand() *rand.Rand {
-	var key [32]byte
-	for i := range 8 {
-		key[i] = byte(f.seed >> (8 * i))
-	}
-	return rand.New(rand.NewChaCha8(key))
-}
-
 // curvatureHead is what every JSON object of "curvature" begins with.
 type curvatureHead struct {
 	Schema     int    `json:"schema"`
@@ -151,7 +137,7 @@ func (a *app) printHead(h *curvatureHead, more ...[2]string) {
 	}, more...)...)
 }
 
-// curvatureError decides what mistakes of the curvature package are to the command line: options are usage, everything else about the data is input.
+// curvatureError turns layers without factors into an error of usage.
 func curvatureError(err error) error {
 	var support *curvature.SupportError
 	if errors.As(err, &support) {

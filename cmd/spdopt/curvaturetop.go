@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -11,8 +10,6 @@ import (
 	"github.com/spdopt/spdopt/internal/report"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 )
-
-func log10(v float64) float64 { return math.Log10(v) }
 
 // topOutput is the JSON object of "curvature topk".
 type topOutput struct {
@@ -44,7 +41,7 @@ func (a *app) curvatureTop() *cobra.Command {
 		if err != nil {
 			return curvatureError(err)
 		}
-		o.Which, o.Rand = curvature.Which(which), f.rand()
+		o.Which, o.Rand = curvature.Which(which), seeded(f.seed)
 		var top *curvature.Top
 		if method == "lobpcg" {
 			top, err = curvature.TopLOBPCG(op, nil, o)
@@ -195,7 +192,7 @@ func (a *app) curvatureCheck() *cobra.Command {
 		if err != nil {
 			return curvatureError(err)
 		}
-		c, err := curvature.Check(op, f.rand())
+		c, err := curvature.Check(op, seeded(f.seed))
 		if err != nil {
 			return err
 		}

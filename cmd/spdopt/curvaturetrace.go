@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ func (a *app) curvatureTrace() *cobra.Command {
 		}
 		out := traceOutput{curvatureHead: f.head(folder, t, r), Method: method, Products: products}
 		var e curvature.Estimate
-		switch p := (curvature.Probes{Products: products, Rand: f.rand()}); method {
+		switch p := (curvature.Probes{Products: products, Rand: seeded(f.seed)}); method {
 		case "exact":
 			e.Value, err = exactTrace(op)
 			out.Products = 0
@@ -111,7 +112,7 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 		if logarithmic {
 			estimate = curvature.LogSpectralDensity
 		}
-		d, err := estimate(op, o, f.rand())
+		d, err := estimate(op, o, seeded(f.seed))
 		if err != nil {
 			return usageOfEstimator(err)
 		}
@@ -147,9 +148,9 @@ func spectrumCurves(h *curvatureHead, d *curvature.Density, logarithmic bool) *r
 	for i, v := range d.Values {
 		at := d.Grid[i]
 		if logarithmic {
-			at = log10(at)
+			at = math.Log10(at)
 		}
-		c.Points = append(c.Points, [2]float64{at, log10(max(v, 1e-8))})
+		c.Points = append(c.Points, [2]float64{at, math.Log10(max(v, 1e-8))})
 	}
 	return &report.Curves{
 		Title: fmt.Sprintf("%s: spectral density of %s", h.Workload, h.Operator), X: x,

@@ -35,12 +35,9 @@ func (a *app) dashboardCommand() *cobra.Command {
 }
 
 func (a *app) dashboard(address string, control bool) error {
-	host, port, err := net.SplitHostPort(address)
+	host, port, err := hostAndPort(address)
 	if err != nil {
-		return usagef("--http must be HOST:PORT or :PORT, not %q", address)
-	}
-	if host == "" {
-		host = "127.0.0.1"
+		return err
 	}
 	if !httpguard.Loopback(host) {
 		return usagef("--http %s: the dashboard listens on this machine only; from another one, forward the port (ssh -L %s:localhost:%s)", address, port, port)

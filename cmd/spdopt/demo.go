@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,9 +49,7 @@ the exit code is 4. A report is written to runs/demo/report.html.`,
 		Example: "  spdopt demo\n  spdopt demo --json --out /tmp/demo",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("seed") {
-				seed = rand.Uint64() >> 11
-			}
+			a.drawSeed(cmd)
 			return a.demo(seed, out)
 		},
 	}
@@ -101,11 +98,7 @@ func newDemoOutput(r *demo.Result, path string) *demoOutput {
 		Seconds: num(r.Elapsed.Seconds()), Report: path}
 	o.Mean.Solution = nil
 	for i, row := range r.Distances {
-		var nums []num
-		for _, d := range row {
-			nums = append(nums, num(d))
-		}
-		o.Distances = append(o.Distances, nums)
+		o.Distances = append(o.Distances, nums(row))
 		o.ToMean = append(o.ToMean, num(r.ToMean[i]))
 	}
 	return o

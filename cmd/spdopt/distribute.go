@@ -18,7 +18,6 @@ import (
 
 	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/internal/distribute"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
 )
@@ -156,7 +155,7 @@ func (f *objectiveFlags) objectiveVersion(given string) (string, error) {
 			}
 			text, err := os.ReadFile(w)
 			if err != nil {
-				return "", &matio.Error{File: w, What: fmt.Sprintf("cannot read: %v", errors.Unwrap(err))}
+				return "", cannotRead(w, err)
 			}
 			sum := sha256.Sum256(text)
 			words[i] = hex.EncodeToString(sum[:])
@@ -202,7 +201,7 @@ func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Option
 		return nil, err
 	}
 	spec := distribute.Spec{
-		Run: k.run.Manifest().ID, Version: version, Dim: o.Dim, Constraints: o.Constraints, Seed: o.Seed, Lower: runNums(o.Lower), Upper: runNums(o.Upper), AckWait: far.ackWait, MaxDeliver: far.maxDeliver,
+		Run: k.run.Manifest().ID, Version: version, Dim: o.Dim, Constraints: o.Constraints, Seed: o.Seed, Lower: nums(o.Lower), Upper: nums(o.Upper), AckWait: far.ackWait, MaxDeliver: far.maxDeliver,
 	}
 	log := func(format string, args ...any) { k.text.Warn(fmt.Sprintf(format, args...)) }
 	options := distribute.Options{Spec: spec, Replicas: far.replicas, Open: r.open(), Keep: r.keepResult, Log: log}
@@ -213,7 +212,11 @@ func (a *app) openQueue(ctx context.Context, f *minimizeFlags, o *esadapt.Option
 	if err != nil {
 		return nil, err
 	}
-	a.note("run %s, objective %s: workers may come to %s (spdopt worker --nats %s --%s ...)", spec.Run, version, q.url(far), q.url(far), f.kind())
+	login := ""
+	if far.tokenFile != "" {
+		login = " --token-file " + far.tokenFile
+	}
+	a.note("run %s, objective %s: workers may come to %s (spdopt worker --nats %s%s --%s ...)", spec.Run, version, q.url(far), q.url(far), login, f.kind())
 	return q, nil
 }
 
@@ -258,8 +261,11 @@ func (a *app) dial(ctx context.Context, f *natsFlags, name string) (*nats.Conn, 
 	return distribute.Connect(ctx, login, func() { a.note("waiting for the NATS server at %s", f.url) })
 }
 
-// finish ends the run for the workers, notes what came of the queue, and removes it.
+// finish ends the run for the workers, notes what came of the queue, and removes it. A nil queue, of a run without workers, has nothing to end.
 func (q *queue) finish(ctx context.Context, k *keeper) error {
+	if q == nil {
+		return nil
+	}
 	err := q.Finish(ctx)
 	q.close()
 	noted := k.event("queue", struct {
@@ -283,14 +289,6 @@ func (q *queue) close() {
 	if q.server != nil {
 		q.server.Stop()
 	}
-}
-
-func runNums(v []float64) []run.Num {
-	all := make([]run.Num, len(v))
-	for i, x := range v {
-		all[i] = run.Num(x)
-	}
-	return all
 }
 
 // handedOut is how many evaluations a distributed run has out at once: a generation, unless --jobs says less.

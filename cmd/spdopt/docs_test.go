@@ -57,6 +57,10 @@ func docsTables() string {
 	for _, c := range manifold.Comparisons() {
 		row(c.Name, c.What)
 	}
+	head("Means that no metric belongs to: `spdopt solve mean --metric NAME`", "name", "what")
+	for _, m := range manifold.Averages() {
+		row(m.Name, m.What)
+	}
 	head("Spaces", "name", "what")
 	for _, s := range manifold.Spaces() {
 		row(s.Name, s.What)

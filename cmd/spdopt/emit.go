@@ -75,11 +75,32 @@ func writeWhole(path string, text []byte) error {
 
 // writeWith writes a file that appears only when it is whole.
 func writeWith(path string, write func(io.Writer) error) error {
-	file, err := atomicfile.Create(path)
+	file, err := reserve(path)
 	if err != nil {
-		return cannotWrite(path, err)
+		return err
 	}
 	defer file.Abort()
+	return fill(file, path, write)
+}
+
+// reserve creates the file that a flag names before anything is computed, so that a run does not end with finding that it can't be written; nil for "".
+// Commit makes it appear, Abort leaves nothing behind.
+func reserve(path string) (*atomicfile.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return nil, cannotWrite(path, err)
+	}
+	return file, nil
+}
+
+// fill writes a file that was reserved, if any.
+func fill(file *atomicfile.File, path string, write func(io.Writer) error) error {
+	if file == nil {
+		return nil
+	}
 	if err := write(file); err != nil {
 		return err
 	}
@@ -89,11 +110,28 @@ func writeWith(path string, write func(io.Writer) error) error {
 	return nil
 }
 
+// asJSON writes v as one JSON object.
+func asJSON(v any) func(io.Writer) error {
+	return func(w io.Writer) error { return json.NewEncoder(w).Encode(v) }
+}
+
 // cannotWrite says why a file could not be written, as an error of that file.
 func cannotWrite(path string, err error) error {
+	err = withoutPath(err)
+	return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err), Try: "choose another place", Err: err}
+}
+
+// cannotRead says why a file could not be read, as an error of that file.
+func cannotRead(path string, err error) error {
+	err = withoutPath(err)
+	return &matio.Error{File: path, What: fmt.Sprintf("cannot read: %v", err), Err: err}
+}
+
+// withoutPath is what the system says about a file that is named anyway.
+func withoutPath(err error) error {
 	var pe *os.PathError
 	if errors.As(err, &pe) {
-		err = pe.Err
+		return pe.Err
 	}
-	return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err), Try: "choose another place", Err: err}
+	return err
 }

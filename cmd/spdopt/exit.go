@@ -47,6 +47,20 @@ const nothingWritten = ": nothing was written"
 
 func (e interrupted) Error() string { return "interrupted" + nothingWritten }
 
+// halted says what an interruption leaves behind; its cause decides the exit code.
+type halted struct {
+	cause error
+	text  string
+}
+
+func (e *halted) Error() string { return e.text }
+
+func (e *halted) Unwrap() error { return e.cause }
+
+func haltedf(cause error, format string, args ...any) error {
+	return &halted{cause, fmt.Sprintf(format, args...)}
+}
+
 // exitCode decides what an error means for the caller.
 func exitCode(err error) int {
 	var (

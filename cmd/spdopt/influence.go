@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,17 +58,12 @@ func (f *influenceFlags) verb(use, short string, run func(cmd *cobra.Command, fo
 	cmd := &cobra.Command{
 		Use:   use + " RUN",
 		Short: short,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("influence %s takes the folder of one run, got %d arguments", use, len(args))
-			}
-			return nil
-		},
+		Args:  oneRun,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return influenceError(run(cmd, args[0]))
+			return curvatureError(run(cmd, args[0]))
 		},
 	}
 	flags := cmd.Flags()
@@ -272,20 +265,6 @@ func (s *subject) retrain(subset []int, seed uint64) ([]float64, error) {
 		return nil, trainError(err)
 	}
 	return influence.Values(t.Net, s.asked())
-}
-
-func (s *subject) rand() *rand.Rand {
-	f := &curvatureFlags{seed: s.f.seed}
-	return f.rand()
-}
-
-// influenceError decides what mistakes are to the command line.
-func influenceError(err error) error {
-	var support *curvature.SupportError
-	if errors.As(err, &support) {
-		return usagef("no Kronecker factors for the blocks %s; add --skip to leave them out", strings.Join(support.Blocks, ", "))
-	}
-	return err
 }
 
 // influenceHead is what every JSON object of "influence" begins with.

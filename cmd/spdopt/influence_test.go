@@ -75,7 +75,7 @@ func TestInfluenceOfRun(t *testing.T) {
 	}
 	points := trainedRun(t, "diffusion", "--steps", "20", "--eval-every", "20", "--batch", "100")
 	o := succeed(t, "influence", "score", points, "--method", "diagonal", "--skip", "--draws", "2", "--samples", "1", "--count", "2", "--batch", "1000")
-	if !strings.Contains(o.stdout, "helpful") {
+	if !strings.Contains(o.stdout, "helpful") || !strings.Contains(o.stdout, "left out") || !strings.Contains(o.stdout, "gain") {
 		t.Error(o.stdout)
 	}
 }

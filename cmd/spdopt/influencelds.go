@@ -91,7 +91,7 @@ func (a *app) influenceLDS() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		subsets, err := influence.Subsets(s.count, f.subsets, f.share, s.rand())
+		subsets, err := influence.Subsets(s.count, f.subsets, f.share, seeded(f.seed))
 		if err != nil {
 			return usagef("%v", err)
 		}

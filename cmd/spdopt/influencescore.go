@@ -26,6 +26,7 @@ type scoreOutput struct {
 	influenceHead
 	Method  string        `json:"method"`
 	Modules []string      `json:"modules,omitempty"`
+	Skipped []string      `json:"skipped,omitempty"` // blocks of parameters that do not count
 	Scores  []queryOutput `json:"scores,omitempty"`
 	Self    []scored      `json:"self,omitempty"`
 	Picture string        `json:"picture,omitempty"`
@@ -119,6 +120,7 @@ func (f *pairFlags) compute(s *subject, c influence.Compression, out *scoreOutpu
 	if err != nil {
 		return err
 	}
+	out.Skipped = e.Skipped()
 	if f.self {
 		scores, err := e.Self(s.trained(), f.perModule)
 		if err != nil {
@@ -216,7 +218,7 @@ func (s *subject) image(valid bool, number int, caption string) report.Image {
 }
 
 func (a *app) printInfluence(out *scoreOutput) error {
-	a.printInfluenceHead(&out.influenceHead, [2]string{"method", out.Method}, [2]string{"picture", out.Picture})
+	a.printInfluenceHead(&out.influenceHead, [2]string{"method", out.Method}, [2]string{"left out", strings.Join(out.Skipped, ", ")}, [2]string{"picture", out.Picture})
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	line := func(kind string, all []scored) {
 		fmt.Fprintf(w, "\t%s", kind)

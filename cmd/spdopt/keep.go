@@ -285,20 +285,5 @@ func (k *keeper) end(ctx context.Context, err *error) {
 	} else if failed := errors.Join(k.run.Sync(), k.run.Close()); failed != nil {
 		*err = errors.Join(*err, failed)
 	}
-	*err = &resumable{*err, k.run.Dir()}
+	*err = haltedf(*err, "%s; go on with: spdopt runs resume %s", strings.TrimSuffix((*err).Error(), nothingWritten), k.run.Dir())
 }
-
-// resumable says how to go on after an interruption.
-type resumable struct {
-	cause error
-	dir   string
-}
-
-// Error implements error.
-func (e *resumable) Error() string {
-	text := strings.TrimSuffix(e.cause.Error(), nothingWritten)
-	return text + "; go on with: spdopt runs resume " + e.dir
-}
-
-// Unwrap returns the cause, which decides the exit code.
-func (e *resumable) Unwrap() error { return e.cause }

@@ -187,7 +187,7 @@ func TestSignals(t *testing.T) {
 		cmd.Stderr = &errs
 		require.NoError(t, cmd.Start())
 		for began := time.Now(); len(told(t, dir)) < 5; time.Sleep(5 * time.Millisecond) {
-			require.Less(t, time.Since(began), 20*time.Second)
+			require.Less(t, time.Since(began), 60*time.Second)
 		}
 		require.NoError(t, cmd.Process.Signal(signal))
 		err := cmd.Wait()
@@ -233,7 +233,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	select {
 	case err := <-ended:
 		require.Error(t, err)
-	case <-time.After(5 * time.Second):
+	case <-time.After(60 * time.Second):
 		_ = cmd.Process.Kill()
 		t.Fatal("the process goes on after two signals")
 	}
@@ -268,7 +268,7 @@ func TestResumeAfterChanges(t *testing.T) {
 	cmd := process("", "minimize", "--cmd", script+" slow", "--dim", "2", "--seed", "1", "--max-evals", "100000", "--restarts", "ipop", "--out", dir)
 	require.NoError(t, cmd.Start())
 	for began := time.Now(); len(told(t, dir)) < 10; time.Sleep(5 * time.Millisecond) {
-		require.Less(t, time.Since(began), 20*time.Second)
+		require.Less(t, time.Since(began), 60*time.Second)
 	}
 	// While it runs nobody else may have it.
 	busy := invoke("runs", "resume", dir)

@@ -36,12 +36,7 @@ uncertainty of its parameters. --structure is kronecker, diagonal or full (few p
   spdopt laplace runs/mlp --layerwise --out evidence.svg
   spdopt laplace runs/mlp --tune grid --link bridge
   spdopt laplace runs/cnn --last-layer --structure full --batches 10 --json`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return usagef("laplace takes the folder of one run, got %d arguments", len(args))
-			}
-			return nil
-		},
+		Args: oneRun,
 		RunE: func(_ *cobra.Command, args []string) error { return a.laplace(f, args[0]) },
 	}
 	flags := cmd.Flags()

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/spdopt/spdopt/internal/report"
 	"github.com/spdopt/spdopt/nnopt/laplace"
@@ -101,7 +102,7 @@ func (o *laplaceOutput) curves(scores bool) *report.Curves {
 	line := func(name string, value func(p *laplace.GridPoint) float64) report.Panel {
 		c := report.Curve{Name: o.Structure}
 		for i := range o.Curve {
-			c.Points = append(c.Points, [2]float64{log10(o.Curve[i].Prior), value(&o.Curve[i])})
+			c.Points = append(c.Points, [2]float64{math.Log10(o.Curve[i].Prior), value(&o.Curve[i])})
 		}
 		return report.Panel{Y: name, Curves: []report.Curve{c}}
 	}

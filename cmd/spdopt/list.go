@@ -69,6 +69,12 @@ var listings = []listing{
 		}
 		return all
 	}},
+	{"means", func() (all []listEntry) {
+		for _, m := range manifold.Averages() {
+			all = append(all, listEntry{Name: m.Name, What: m.What})
+		}
+		return all
+	}},
 	{"spaces", func() (all []listEntry) {
 		for _, s := range manifold.Spaces() {
 			all = append(all, listEntry{Name: s.Name, What: s.What})

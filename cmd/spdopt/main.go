@@ -26,7 +26,7 @@ func main() {
 	}()
 	a := &app{
 		ctx: ctx, in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		terminal: term.IsTerminal(int(os.Stderr.Fd())), screen: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	os.Exit(a.run(os.Args[1:]))
 }

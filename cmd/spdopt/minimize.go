@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -308,9 +307,7 @@ func (f *minimizeFlags) search(o esadapt.Options) (*esadapt.Search, *esadapt.Asy
 }
 
 func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
-	if !cmd.Flags().Changed("seed") {
-		a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // 53 bits survive every JSON reader
-	}
+	a.drawSeed(cmd)
 	o, function, err := f.options(cmd)
 	if err != nil {
 		return err
@@ -337,12 +334,8 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	ctx := a.ctx
-	if f.maxSeconds > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
-		defer cancel()
-	}
+	ctx, cancel := f.limited(a.ctx, k)
+	defer cancel()
 	jobs := max(f.jobs, f.inFlight)
 	var q *queue
 	if f.far.asked() {
@@ -356,13 +349,10 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	progress := a.newProgress()
 	d := &driver{search: s, jobs: jobs, progress: progress}
 	record.attach(d, eval)
-	if d.plot, err = newSearchPlot(f.plot); err != nil {
+	if d.plot, err = newSearchPlot(f.plot, function); err != nil {
 		return err
 	}
 	defer d.plot.abort()
-	if d.plot != nil && function != nil {
-		d.plot.fOpt = function.FOpt
-	}
 	err = d.run(ctx)
 	progress.clear()
 	if err != nil && err != errSecondsUsed && s.Best().Evaluation == 0 {
@@ -374,10 +364,8 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	out := f.output(s, function, err, time.Since(began)+k.spent())
 	out.Run = k.dir()
 	if a.ctx.Err() == nil && (err == nil || err == errSecondsUsed) {
-		if q != nil {
-			if err := q.finish(context.WithoutCancel(ctx), k); err != nil {
-				a.note("the queue could not be removed: %v", err)
-			}
+		if err := q.finish(context.WithoutCancel(ctx), k); err != nil {
+			a.note("the queue could not be removed: %v", err)
 		}
 		if err := record.finish(s, out); err != nil {
 			return err
@@ -389,11 +377,19 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	return minimizeVerdict(s, &o, d.lastFailure, err)
 }
 
+// limited is the context that ends with --max-seconds, the time of earlier processes of the run included.
+func (f *minimizeFlags) limited(ctx context.Context, k *keeper) (context.Context, context.CancelFunc) {
+	if f.maxSeconds == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
+}
+
 // minimizeVerdict decides what the end of a run means for the exit code.
 func minimizeVerdict(s *esadapt.Search, o *esadapt.Options, last *objective.Error, ended error) error {
 	var signal interrupted
 	if errors.As(ended, &signal) {
-		return &halted{ended, s.Evaluations()}
+		return haltedf(ended, "interrupted after %d evaluations; the best point so far is on standard output", s.Evaluations())
 	}
 	if ended != nil && ended != errSecondsUsed {
 		return ended
@@ -408,20 +404,6 @@ func minimizeVerdict(s *esadapt.Search, o *esadapt.Options, last *objective.Erro
 	}
 	return nil
 }
-
-// halted says that a run was interrupted and what was known by then.
-type halted struct {
-	cause       error
-	evaluations int
-}
-
-// Error says where the result so far is.
-func (e *halted) Error() string {
-	return fmt.Sprintf("interrupted after %d evaluations; the best point so far is on standard output", e.evaluations)
-}
-
-// Unwrap returns the cause, which decides the exit code.
-func (e *halted) Unwrap() error { return e.cause }
 
 func (f *minimizeFlags) output(s *esadapt.Search, function *bbob.Function, ended error, took time.Duration) *minimizeOutput {
 	best := s.Best()

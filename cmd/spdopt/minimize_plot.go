@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/esadapt/bbob"
 	"github.com/spdopt/spdopt/internal/atomicfile"
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/report"
 )
 
@@ -31,15 +32,16 @@ type moment struct {
 const mostMoments = 1024
 
 // newSearchPlot prepares to write the file, so that a run does not end with finding that it can't.
-func newSearchPlot(path string) (*searchPlot, error) {
-	if path == "" {
-		return nil, nil
+func newSearchPlot(path string, function *bbob.Function) (*searchPlot, error) {
+	file, err := reserve(path)
+	if err != nil || file == nil {
+		return nil, err
 	}
-	file, err := atomicfile.Create(path)
-	if err != nil {
-		return nil, &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err)}
+	p := &searchPlot{file: file, path: path, every: 1, fOpt: math.NaN()}
+	if function != nil {
+		p.fOpt = function.FOpt
 	}
-	return &searchPlot{file: file, path: path, every: 1, fOpt: math.NaN()}, nil
+	return p, nil
 }
 
 // abort leaves no file behind when there is no picture.
@@ -129,11 +131,8 @@ func (p *searchPlot) write(title string) error {
 		{Y: "standard deviations", Log: true, Curves: p.each("x", func(m *moment) []float64 { return m.deviations })},
 		{Y: "coordinates of the mean", Curves: p.each("x", func(m *moment) []float64 { return m.mean })},
 	}}
-	if _, err := p.file.Write([]byte(picture.SVG())); err != nil {
-		return &matio.Error{File: p.path, What: err.Error()}
-	}
-	if err := p.file.Commit(); err != nil {
-		return &matio.Error{File: p.path, What: err.Error()}
-	}
-	return nil
+	return fill(p.file, p.path, func(w io.Writer) error {
+		_, err := io.WriteString(w, picture.SVG())
+		return err
+	})
 }

@@ -16,13 +16,13 @@ import (
 
 // parameterFlags are the flags of "solve" that only some problems use, and those of what a problem finds besides its solution.
 type parameterFlags struct {
-	rho, nu, quantile, floor, gamma float64
-	components, rows, pairs         int
-	labels, parts                   string
+	rho, nu, quantile, floor, gamma, power float64
+	components, rows, pairs                int
+	labels, parts                          string
 }
 
 // parameterNames are the flags that problem.Problem.Uses may name, apart from seed, which --start random uses too.
-var parameterNames = []string{"rho", "nu", "quantile", "floor", "components", "rows", "normalize", "gamma", "pairs"}
+var parameterNames = []string{"rho", "nu", "quantile", "floor", "components", "rows", "normalize", "gamma", "pairs", "power"}
 
 func (f *parameterFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -32,6 +32,7 @@ func (f *parameterFlags) register(cmd *cobra.Command) {
 	flags.Float64Var(&f.floor, "floor", 0, "smallest eigenvalue (nearest-correlation; default 0), or that relative to the largest (nearest-spd; default 1e-8)")
 	flags.IntVar(&f.components, "components", 0, "number of components (gmm; default 2)")
 	flags.Float64Var(&f.gamma, "gamma", 0, "weight of the slacks (metric-learning by itml; default 1)")
+	flags.Float64Var(&f.power, "power", 0, "order of mean --metric power, or the power of --metric power-euclidean (mean, median; default 0.5)")
 	flags.IntVar(&f.pairs, "pairs", 0, "largest number of pairs of samples, drawn with the seed (metric-learning by itml; default 10000)")
 	flags.IntVar(&f.rows, "rows", 0, "rows p of each sample where the data are N x pq (kron-mle)")
 	flags.StringVar(&f.labels, "labels", "", "class of each datum, a whole number, negative for unknown: 0,1,1 or a file (classify, metric-learning)")
@@ -44,7 +45,7 @@ func (f *parameterFlags) parameters(seed uint64) (problem.Parameters, error) {
 		return problem.Parameters{}, usagef("--rows must be at least 1, not %d", f.rows)
 	}
 	p := problem.Parameters{Rho: f.rho, Nu: f.nu, Quantile: f.quantile, Floor: f.floor, Components: f.components,
-		Gamma: f.gamma, Pairs: f.pairs, Seed: seed}
+		Gamma: f.gamma, Power: f.power, Pairs: f.pairs, Seed: seed}
 	if err := p.Validate(); err != nil {
 		name, rest, _ := strings.Cut(strings.TrimPrefix(err.Error(), "problem: "), " ")
 		return p, usagef("--%s %s", strings.ToLower(name), rest)

@@ -91,7 +91,7 @@ func TestDashboardServes(t *testing.T) {
 	var where string
 	select {
 	case where = <-out.line:
-	case <-time.After(20 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("no address was printed")
 	}
 	where, token, ok := strings.Cut(where, "#token=")

@@ -16,7 +16,6 @@ import (
 )
 
 func (a *app) runsCommand() *cobra.Command {
-	verbs := []string{"list", "show", "resume", "compare", "export", "rm"}
 	cmd := &cobra.Command{
 		Use:   "runs WHAT",
 		Short: "List, show, resume, compare, export and delete runs",
@@ -24,11 +23,11 @@ func (a *app) runsCommand() *cobra.Command {
 		Example: `  spdopt runs list
   spdopt runs show 7f3a0c21
   spdopt runs resume runs/20261123-es-rastrigin-7f3a0c21`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("runs what? %s", strings.Join(verbs, ", "))
+				return usagef("runs what? %s", strings.Join(commandNames(cmd), ", "))
 			}
-			return unknown("command", args[0], "runs", verbs, "spdopt runs --help")
+			return unknown("command", args[0], "runs", commandNames(cmd), "spdopt runs --help")
 		},
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
@@ -253,7 +252,7 @@ func (a *app) resumeRun(dir string, force bool, jobs int) error {
 	case i.Result != nil:
 		return &run.ExistsError{Dir: dir, What: fmt.Sprintf("it is over: %s (spdopt runs show %s)", i.Result.Reason, dir)}
 	}
-	inner := &app{ctx: a.ctx, in: a.in, out: a.out, err: a.err, terminal: a.terminal, resume: &resumption{dir, force}}
+	inner := &app{ctx: a.ctx, in: a.in, out: a.out, err: a.err, terminal: a.terminal, screen: a.screen, resume: &resumption{dir, force}}
 	root := inner.command()
 	verb, _, err := root.Find(strings.Fields(i.Manifest.Verb))
 	if err != nil || verb == root {

@@ -94,8 +94,16 @@ func TestSolveMetric(t *testing.T) {
 	if c := certificateOf(t, "mean", "--data", path, "--metric", "log-cholesky"); c["bound"] != true || c["value"].(float64) > 1e-12 {
 		t.Errorf("certificate %v", c)
 	}
+	half := solveJSON(t, "mean", "--data", path, "--metric", "power")
+	requireClose(t, "power mean", flatten(solveJSON(t, "mean", "--data", path, "--metric", "power", "--power", "0.5").Solution), flatten(half.Solution), 1e-12)
+	harmonic := solveJSON(t, "mean", "--data", path, "--metric", "inverse-euclidean")
+	requireClose(t, "harmonic mean", flatten(solveJSON(t, "mean", "--data", path, "--metric", "power", "--power", "-1").Solution), flatten(harmonic.Solution), 1e-7)
+	if half.Method != "power" || slices.Equal(flatten(half.Solution), flatten(harmonic.Solution)) {
+		t.Errorf("%+v", half)
+	}
 	for _, args := range [][]string{
 		{"mean", "--metric", "log-eucledian"}, {"mve", "--metric", "log-euclidean"}, {"mean", "--metric", "stein", "--kappa", "2"},
+		{"mean", "--power", "3"}, {"mean", "--power", "0.5"}, {"mean", "--metric", "power", "--power", "1.5"}, {"tyler", "--power", "0.5"},
 	} {
 		if o := invoke(append(append([]string{"solve"}, args...), "--data", path)...); o.code != exitUsage {
 			t.Errorf("%v: code %d, %s", args, o.code, o.stderr)

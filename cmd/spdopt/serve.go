@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/spdopt/spdopt/esadapt/serve"
+	"github.com/spdopt/spdopt/internal/httpguard"
 	"github.com/spdopt/spdopt/internal/matio"
 )
 
@@ -46,12 +45,7 @@ environment variable SPDOPT_TOKEN or in --token-file; the connection is not encr
 		Example: `  spdopt serve --stdio
   spdopt serve --http :8080
   spdopt serve --http 0.0.0.0:8080 --token-file token.txt`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usagef("serve takes no arguments, got %q", args[0])
-			}
-			return nil
-		},
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case f.stdio == (f.http != ""):
@@ -86,25 +80,26 @@ func (a *app) serveStdio() error {
 	case err := <-ended:
 		return err
 	case <-a.ctx.Done():
-		return context.Cause(a.ctx)
+		return a.stoppedServing()
 	}
+}
+
+// stoppedServing is how a server ends that was told to.
+func (a *app) stoppedServing() error {
+	return haltedf(context.Cause(a.ctx), "interrupted: no longer serving")
 }
 
 // handler checks the flags; address is where to listen.
 func (f *serveFlags) handler() (h http.Handler, address string, err error) {
-	host, port, err := net.SplitHostPort(f.http)
+	host, port, err := hostAndPort(f.http)
 	if err != nil {
-		return nil, "", usagef("--http must be HOST:PORT or :PORT, not %q", f.http)
-	}
-	if host == "" {
-		host = "127.0.0.1"
+		return nil, "", err
 	}
 	token, err := readToken(f.tokenFile)
 	if err != nil {
 		return nil, "", err
 	}
-	ip := net.ParseIP(host)
-	if loopback := host == "localhost" || ip != nil && ip.IsLoopback(); !loopback && token == "" {
+	if !httpguard.Loopback(host) && token == "" {
 		return nil, "", usagef("--http %s can be reached from other machines: set a bearer token in SPDOPT_TOKEN or --token-file, or listen on :%s for this machine only", f.http, port)
 	}
 	if !(f.rate > 0) || f.maxBody < 1 || f.maxBody > 1024 || f.maxSession < 1 || f.maxDim < 1 {
@@ -117,6 +112,17 @@ func (f *serveFlags) handler() (h http.Handler, address string, err error) {
 	return h, net.JoinHostPort(host, port), nil
 }
 
+// hostAndPort reads the value of --http; without a host it is this machine only.
+func hostAndPort(address string) (host, port string, err error) {
+	if host, port, err = net.SplitHostPort(address); err != nil {
+		return "", "", usagef("--http must be HOST:PORT or :PORT, not %q", address)
+	}
+	if host == "" {
+		host = "127.0.0.1"
+	}
+	return host, port, nil
+}
+
 // readToken takes the token from the file, otherwise from the environment.
 func readToken(file string) (string, error) {
 	if file == "" {
@@ -124,7 +130,7 @@ func readToken(file string) (string, error) {
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", &matio.Error{File: file, What: fmt.Sprintf("cannot read: %v", errors.Unwrap(err))}
+		return "", cannotRead(file, err)
 	}
 	token := strings.TrimSpace(string(raw))
 	if token == "" {
@@ -173,5 +179,5 @@ func (a *app) serveUntilInterrupted(listener net.Listener, h http.Handler) error
 	if err := server.Shutdown(ctx); err != nil {
 		server.Close()
 	}
-	return context.Cause(a.ctx)
+	return a.stoppedServing()
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
@@ -231,6 +233,20 @@ func (a *app) decide(cmd *cobra.Command, name, value string) {
 	if err := cmd.Flags().Set(name, value); err == nil {
 		a.origins[name] = run.FromDraw
 	}
+}
+
+// drawSeed gives --seed a random value unless it has one. 53 bits survive every reader of JSON.
+func (a *app) drawSeed(cmd *cobra.Command) {
+	if !cmd.Flags().Changed("seed") {
+		a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10))
+	}
+}
+
+// seeded is the source of the random choices of a command.
+func seeded(seed uint64) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
+	return rand.New(rand.NewChaCha8(key))
 }
 
 // dryRunOutput is the JSON object of --dry-run.

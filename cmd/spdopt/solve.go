@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -151,20 +148,11 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if err != nil {
 		return err
 	}
-	w, err := f.create(a, false)
+	files, err := f.openFiles(a)
 	if err != nil {
 		return err
 	}
-	if w != nil {
-		defer w.Abort()
-	}
-	parts, err := f.createParts()
-	if err != nil {
-		return err
-	}
-	if parts != nil {
-		defer parts.Abort()
-	}
+	defer files.abort()
 	data, n, err := f.read(p, src)
 	if err != nil {
 		return err
@@ -195,23 +183,50 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if a.ctx.Err() != nil {
 		return context.Cause(a.ctx)
 	}
-	if w != nil {
-		if err := w.Add("", full(r.Solution)); err != nil {
-			return err
-		}
-		if err := w.Commit(); err != nil {
-			return err
-		}
-	}
-	if parts != nil {
-		if err := writeParts(parts, r); err != nil {
-			return err
-		}
+	if err := files.write(r); err != nil {
+		return err
 	}
 	if err := k.finishSolve(newSolveOutput(f, r, seed)); err != nil {
 		return err
 	}
 	return a.reportSolve(f, r, dataWord(data), seed)
+}
+
+// solveFiles are the files of --out and --parts; nil means that none was asked for.
+type solveFiles struct{ solution, parts *matio.Writer }
+
+// openFiles opens both, so that they are known to be writable before anything is computed.
+func (f *solveFlags) openFiles(a *app) (files solveFiles, err error) {
+	if files.solution, err = f.create(a, false); err != nil {
+		return files, err
+	}
+	if files.parts, err = f.createParts(); err != nil {
+		files.abort()
+	}
+	return files, err
+}
+
+func (s solveFiles) abort() {
+	for _, w := range []*matio.Writer{s.solution, s.parts} {
+		if w != nil {
+			w.Abort()
+		}
+	}
+}
+
+func (s solveFiles) write(r *problem.Result) error {
+	if s.solution != nil {
+		if err := s.solution.Add("", full(r.Solution)); err != nil {
+			return err
+		}
+		if err := s.solution.Commit(); err != nil {
+			return err
+		}
+	}
+	if s.parts == nil {
+		return nil
+	}
+	return writeParts(s.parts, r)
 }
 
 // options checks the flags that need no data.
@@ -244,6 +259,11 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	parameters, err := f.parameterFlags.parameters(f.seed)
 	if err != nil {
 		return nil, err
+	}
+	if power := f.power; power != 0 && f.metric != "power-euclidean" && f.metric != "power" {
+		return nil, usagef("--power belongs to --metric power or power-euclidean")
+	} else if f.metric == "power" && math.Abs(power) > 1 {
+		return nil, usagef("--power of the power mean must be from -1 to 1, not %v", power)
 	}
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err
@@ -325,6 +345,8 @@ func (f *solveFlags) read(p problem.Problem, src matio.Source) (data problem.Dat
 	if err != nil {
 		return data, 0, err
 	}
+	check.Missing = p.Takes&problem.Missing != 0
+	src.Missing = check.Missing
 	all, many, err := matio.Load(src)
 	if err != nil {
 		return data, 0, err
@@ -386,9 +408,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 	case "":
 		return nil, nil
 	case "random":
-		if !cmd.Flags().Changed("seed") {
-			a.decide(cmd, "seed", strconv.FormatUint(rand.Uint64()>>11, 10)) // exact as a number in JSON
-		}
+		a.drawSeed(cmd)
 		start, err := randomPoint(n, f.seed)
 		o.Start = start
 		return &f.seed, err
@@ -409,9 +429,7 @@ func randomPoint(n int, seed uint64) (mat.Symmetric, error) {
 	if err != nil {
 		return nil, err
 	}
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
-	return m.RandomPoint(rand.New(rand.NewChaCha8(key))).(*manifold.Frame).Sym(), nil
+	return m.RandomPoint(seeded(seed)).(*manifold.Frame).Sym(), nil
 }
 
 // withFile names the files in an error about data, unless it is about something else that was given.

@@ -125,7 +125,7 @@ func (a *app) train(cmd *cobra.Command, args []string, f *trainFlags) (err error
 		return trainError(err)
 	}
 	if r.Reason == train.Stopped {
-		return &halfTrained{context.Cause(a.ctx), r.Steps, k != nil}
+		return halfTrained(context.Cause(a.ctx), r.Steps, k != nil)
 	}
 	if err := k.finish(r.Reason, r.TargetMet, trainOutput{schema, r, k.dir()}); err != nil {
 		return err
@@ -192,19 +192,9 @@ func (a *app) reportTrain(r *train.Result, out string) error {
 }
 
 // halfTrained says that a run was interrupted and what is left of it.
-type halfTrained struct {
-	cause error
-	step  int
-	kept  bool
-}
-
-// Error says where it stands.
-func (e *halfTrained) Error() string {
-	if !e.kept {
-		return fmt.Sprintf("interrupted at step %d: nothing was written (leave out --out none)", e.step)
+func halfTrained(cause error, step int, kept bool) error {
+	if !kept {
+		return haltedf(cause, "interrupted at step %d: nothing was written (leave out --out none)", step)
 	}
-	return fmt.Sprintf("interrupted at step %d: its state is written", e.step)
+	return haltedf(cause, "interrupted at step %d: its state is written", step)
 }
-
-// Unwrap returns the cause, which decides the exit code.
-func (e *halfTrained) Unwrap() error { return e.cause }

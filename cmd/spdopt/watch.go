@@ -31,7 +31,7 @@ func (a *app) watchCommand() *cobra.Command {
 				return err
 			}
 			v := views[0]
-			if once || a.json || !a.terminal {
+			if once || a.json || !a.screen {
 				return a.look(v)
 			}
 			return a.watch(v)
@@ -82,7 +82,7 @@ func (a *app) watch(v *monitor.View) error {
 		}
 		select {
 		case <-a.ctx.Done():
-			return context.Cause(a.ctx)
+			return haltedf(context.Cause(a.ctx), "interrupted: no longer watching; the run goes on")
 		case <-tick.C:
 		}
 		if _, err := v.Refresh(); err != nil {

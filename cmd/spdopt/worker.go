@@ -89,7 +89,7 @@ func (a *app) worker(cmd *cobra.Command, f *workerFlags) error {
 	_ = conn.FlushTimeout(time.Second) // acknowledgements; the server may be gone with the run
 	var signal interrupted
 	if errors.As(err, &signal) {
-		return &drained{signal}
+		return haltedf(signal, "interrupted: no more evaluations are taken, those under way were delivered or given back")
 	}
 	return err
 }
@@ -130,14 +130,3 @@ func floats(v []run.Num) []float64 {
 	}
 	return all
 }
-
-// drained says that a worker was told to end.
-type drained struct{ cause error }
-
-// Error implements error.
-func (e *drained) Error() string {
-	return "interrupted: no more evaluations are taken, those under way were delivered or given back"
-}
-
-// Unwrap returns the cause, which decides the exit code.
-func (e *drained) Unwrap() error { return e.cause }

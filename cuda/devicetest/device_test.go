@@ -13,8 +13,6 @@ import (
 	"slices"
 	"testing"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/spdopt/spdopt/cuda"
 	"github.com/spdopt/spdopt/cuda/internal/emu"
 	"github.com/spdopt/spdopt/cuda/kernels"
@@ -22,7 +20,6 @@ import (
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/net"
 	"github.com/spdopt/spdopt/nnopt/train"
-	"github.com/spdopt/spdopt/roots"
 )
 
 var present bool
@@ -116,6 +113,11 @@ var more = []struct {
 	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "roots": "newton"}},
 	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "roots": "series"}},
 	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "kl": true, "trace_scaling": true, "graft": "rmsprop"}},
+	{"shampoo", map[string]any{"beta2": 0.9, "start": 9, "pseudo_inverse": true, "graft": "none"}},
+	{"eshampoo", map[string]any{"start": 9, "tol": 0.2}},
+	{"eshampoo", map[string]any{"start": 9, "interval": 2, "trace_scaling": true}},
+	{"soap", map[string]any{"start": 9, "iterations": 3, "tol": 0.05}},
+	{"soap", map[string]any{"start": 9, "library_order": true}},
 	{"spectral", map[string]any{"statistics": "shampoo", "tol": 0.1}},
 	{"spectral", map[string]any{"drop": true, "bfloat16": true}},
 	{"spectral", map[string]any{"published": true}},
@@ -229,72 +231,6 @@ func trains(t *testing.T, optimizer string) {
 	}
 	if !slices.ContainsFunc(got.History, func(p train.Point) bool { return p.Step == 6 }) {
 		t.Error("the run has no last point")
-	}
-}
-
-// TestRoots: powers on the device satisfy their equation as those of the processor do, in both precisions, and name what they cannot do.
-func TestRoots(t *testing.T) {
-	needDevice(t)
-	const n = 70
-	a := mat.NewSymDense(n, nil)
-	r := rand.New(rand.NewPCG(4, 4))
-	b := mat.NewDense(n, 2*n, nil)
-	for i := range n {
-		for j := range 2 * n {
-			b.Set(i, j, r.NormFloat64())
-		}
-	}
-	a.SymOuterK(1.0/n, b)
-	single := make([]float32, n*n)
-	for i := range n {
-		for j := range n {
-			single[i*n+j] = float32(a.At(i, j))
-		}
-	}
-	for _, c := range []struct {
-		method string
-		power  float64
-	}{{"auto", -0.5}, {"newton-schulz", 0.5}, {"newton", -1.0 / 3}, {"order3", -0.25}, {"polar-express", 0.25}, {"newton", -1}} {
-		q := roots.Query{Kind: roots.KindPow, Power: c.power}
-		var got, want mat.SymDense
-		rep, err := roots.Compute(&got, a, q, &roots.Options{Method: c.method, Device: "cuda"})
-		if err != nil {
-			t.Fatalf("%s, %v: %v", c.method, c.power, err)
-		}
-		if _, err := roots.Compute(&want, a, q, nil); err != nil {
-			t.Fatal(err)
-		}
-		got32 := make([]float32, n*n)
-		if _, err := roots.Compute32(got32, single, n, q, &roots.Options{Method: c.method, Device: "cuda"}); err != nil {
-			t.Fatalf("%s, %v: %v", c.method, c.power, err)
-		}
-		size, off, off32 := 0.0, 0.0, 0.0
-		for i := range n {
-			for j := range n {
-				size += want.At(i, j) * want.At(i, j)
-				off += math.Pow(got.At(i, j)-want.At(i, j), 2)
-				off32 += math.Pow(float64(got32[i*n+j])-want.At(i, j), 2)
-			}
-		}
-		if e := math.Sqrt(off / size); !(e <= rep.Bound+1e-12) || !(rep.Residual < 1e-10) {
-			t.Errorf("%s, %v: error %v, bound %v, residual %v", c.method, c.power, e, rep.Bound, rep.Residual)
-		}
-		if e := math.Sqrt(off32 / size); !(e <= 1e-3) {
-			t.Errorf("%s, %v, float32: error %v", c.method, c.power, e)
-		}
-	}
-	var method *roots.MethodError
-	for _, q := range []roots.Query{{Kind: roots.KindLog}, {Kind: roots.KindPow, Power: math.Pi}} {
-		if _, err := roots.Compute(mat.NewSymDense(n, nil), a, q, &roots.Options{Device: "cuda"}); !errors.As(err, &method) {
-			t.Errorf("%+v: %v", q, err)
-		}
-	}
-	if _, err := roots.Compute(mat.NewSymDense(n, nil), a, roots.Query{Kind: roots.KindSqrt}, &roots.Options{Device: "cuda", Method: "eigen"}); !errors.As(err, &method) {
-		t.Errorf("eigen: %v", err)
-	}
-	var failed *engine.DeviceError
-	if _, err := roots.Compute(mat.NewSymDense(n, nil), a, roots.Query{Kind: roots.KindSqrt}, &roots.Options{Device: "cuda:5"}); !errors.As(err, &failed) {
-		t.Errorf("cuda:5: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@
 #endif
 
 typedef long long wide;
+typedef unsigned long long word;
 typedef unsigned short bfloat;
 
 #define FULL 0xffffffffu
@@ -375,6 +376,42 @@ KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
 	}
 }
 
+/* Sums of squares of pieces of x over the largest size, that of count pieces; one block per piece. */
+KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int count, double *sums) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double top = 0, sum = 0;
+	for (int k = threadIdx.x; k < count; k += THREADS) {
+		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
+	}
+	top = blockMost(top);
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		const double v = top == 0 ? 0 : double(x[i]) / top;
+		sum += v * v;
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+/* Divides x by the larger of its norm, from what pieces and scaled_pieces found, and low; one block per piece. */
+KERNEL(unit, real *x, wide n, wide each, const double *tops, const double *sums, int count, double low) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double top = 0, sum = 0;
+	for (int k = threadIdx.x; k < count; k += THREADS) {
+		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
+		sum += sums[k];
+	}
+	top = blockMost(top);
+	const double root = sqrt(blockSum(sum)), norm = top * root;
+	const bool usual = norm > 1e-140 && norm < 1e150;
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		if (top != 0) {
+			x[i] = usual ? x[i] * real(1 / most(norm, low)) : real(double(x[i]) / top / root);
+		}
+	}
+}
+
 /* ---- softmax; one block per row ---- */
 
 KERNEL(softmax, int causal, real *x, wide xStride, wide xStep, int rows, int cols, real *norms) {
@@ -558,8 +595,9 @@ KERNEL(pixels, const int *w, const real *y, wide yStride, wide yStep, real *imag
 
 /* ---- elements ---- */
 
-/* y = a x + b z; an operand whose factor is 0 plays no part. y may be x or z. */
-KERNEL(blend, real a, const real *x, real b, const real *z, real *y, wide n) {
+/* y = u[0] x + u[1] z; an operand whose factor is 0 plays no part. y may be x or z. */
+KERNEL(blend, const real *u, const real *x, const real *z, real *y, wide n) {
+	const real a = u[0], b = u[1];
 	for (wide i = first(); i < n; i += stride()) {
 		const real v = a == 0 ? real(0) : a * x[i];
 		y[i] = b == 0 ? v : v + b * z[i];
@@ -574,14 +612,16 @@ KERNEL(multiply, const real *x, const real *z, real keep, real *y, wide n) {
 	}
 }
 
-/* v = keep v + (take x^2 + add). */
-KERNEL(add_squares, real keep, real take, real add, const real *x, real *v, wide n) {
+/* v = u[0] v + (u[1] x^2 + u[2]). */
+KERNEL(add_squares, const real *u, const real *x, real *v, wide n) {
+	const real keep = u[0], take = u[1], add = u[2];
 	for (wide i = first(); i < n; i += stride()) {
 		v[i] = keep * v[i] + (take * x[i] * x[i] + add);
 	}
 }
 
-KERNEL(divide_root, const real *v, double correction, double eps, real *y, wide n) {
+KERNEL(divide_root, const double *u, const real *v, real *y, wide n) {
+	const double correction = u[0], eps = u[1];
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] /= real(sqrt(double(v[i]) / correction) + eps);
 	}
@@ -670,6 +710,60 @@ KERNEL(diagonal, int set, real *x, wide xStride, wide xStep, real *d, int count,
 	}
 }
 
+/* ---- rows of graphs and masks ---- */
+
+/* Row i of y becomes keep times itself plus the rows of x that entries from[i] to from[i + 1] name, times their weights, in order. */
+KERNEL(weigh_rows, const int *from, const int *index, const real *weight, const real *x, wide xStride, real keep, real *y, wide yStride, int rows, int cols) {
+	EACH(1, rows, cols) {
+		real *out = y + k + i * yStride + j;
+		real sum = keep == 0 ? real(0) : keep * *out;
+		for (int l = from[i]; l < from[i + 1]; l++) {
+			sum += weight[l] * x[index[l] * xStride + j];
+		}
+		*out = sum;
+	}
+}
+
+/* Numbers of 128 bits, and the map of states s -> a s + c. */
+struct Long {
+	word high, low;
+};
+struct Jump {
+	Long a, c;
+};
+
+__device__ __forceinline__ Long times(Long x, Long y) { return {__umul64hi(x.low, y.low) + x.high * y.low + x.low * y.high, x.low * y.low}; }
+__device__ __forceinline__ Long plus(Long x, Long y) { return {x.high + y.high + (x.low + y.low < x.low ? 1 : 0), x.low + y.low}; }
+
+/* n steps of the generator PCG DXSM of Go's math/rand/v2. */
+__device__ __forceinline__ Jump jump(word n) {
+	Jump all = {{0, 1}, {0, 0}}, step = {{2549297995355413924ull, 4865540595714422341ull}, {6364136223846793005ull, 1442695040888963407ull}};
+	ROLLED for (; n > 0; n >>= 1) {
+		if (n & 1) {
+			all = {times(step.a, all.a), plus(times(step.a, all.c), step.c)};
+		}
+		step = {times(step.a, step.a), plus(times(step.a, step.c), step.c)};
+	}
+	return all;
+}
+
+/* mask[i] = keep where number i of the generator with the state u[0], u[1] is at least u[2] in its upper 53 bits, 0 elsewhere. */
+KERNEL(mask, const word *u, real keep, real *y, wide n) {
+	const word limit = u[2];
+	Jump by = jump(word(first()) + 1);
+	Long s = plus(times(by.a, {u[0], u[1]}), by.c);
+	by = jump(word(stride()));
+	for (wide i = first(); i < n; i += stride()) {
+		word v = s.high;
+		v ^= v >> 32;
+		v *= 0xda942042e4dd58b5ull;
+		v ^= v >> 48;
+		v *= s.low | 1;
+		y[i] = v >> 11 >= limit ? keep : real(0);
+		s = plus(times(by.a, s), by.c);
+	}
+}
+
 /* ---- pools: w holds the fields of engine.Pool in order ---- */
 
 enum { PoolHeight, PoolWidth, PoolWindow, PoolStride, PoolOutHeight, PoolOutWidth };
@@ -752,12 +846,12 @@ __device__ __forceinline__ real goal(const int *classes, const real *values, wid
 	return classes == 0 ? rest * values[j] + spread : classes[row] == j ? spread + rest : spread;
 }
 
-KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
+KERNEL(cross_entropy, const real *u, const int *classes, const real *values, wide vStride, wide vStep, const real *out, wide oStride, wide oStep,
 	const real *p, wide pStride, wide pStep, const real *norms, double *cost, real *g, wide gStride, wide gStep, real *d, wide dStride, wide dStep, int flat,
 	int rows, int cols) {
 	const wide row = blockIdx.x, k = row / rows, i = row % rows;
 	const bool counts = classes == 0 || classes[row] >= 0;
-	const real rest = 1 - smoothing, spread = smoothing / cols;
+	const real factor = u[0], smoothing = u[1], rest = 1 - smoothing, spread = smoothing / cols;
 	values += k * vStep + i * vStride;
 	out += k * oStep + i * oStride;
 	p += k * pStep + i * pStride;
@@ -790,9 +884,10 @@ KERNEL(cross_entropy, real factor, real smoothing, const int *classes, const rea
 
 enum { MisfitSquare, MisfitAbsolute, MisfitBinary };
 
-KERNEL(misfits, int kind, real factor, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
+KERNEL(misfits, int kind, const real *u, const real *out, wide oStride, wide oStep, const real *dout, wide pStride, wide pStep, const real *target, wide tStride,
 	wide tStep, real *g, wide gStride, wide gStep, real *dg, wide dStride, wide dStep, double *cost, int rows, int cols) {
 	const wide row = blockIdx.x, k = row / rows, i = row % rows;
+	const real factor = u[0];
 	double sum = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
 		const real x = out[k * oStep + i * oStride + j], t = target[k * tStep + i * tStride + j], off = x - t;
@@ -874,6 +969,15 @@ KERNEL(schedule_free, const real *u, int decayAverage, real *y, const real *g, r
 		z[i] = zi;
 		x[i] = xi;
 		y[i] = zi + u[Beta1] * (xi - zi);
+	}
+}
+
+KERNEL(adagrad, const real *u, real *w, const real *g, real *s, wide n) {
+	const real eps = u[OwnNumbers], top = u[OwnNumbers + 1];
+	for (wide i = first(); i < n; i += stride()) {
+		const real gi = u[GradScale] * g[i] + u[L2] * w[i], si = least(s[i] + gi * gi, top);
+		s[i] = si;
+		w[i] = u[Keep] * w[i] - u[LR] * gi / (sqrt(si) + eps);
 	}
 }
 
@@ -1215,3 +1319,202 @@ KERNEL(plan_adam, const float *u, const address *params, const address *grads, c
 }
 
 #endif
+
+/* ---- decompositions ---- */
+
+#define MOST 48 /* rows of a block of jacobi */
+#define LINE (MOST + 1)
+
+/* The players of pair p of a round of a tournament of n, an even number: i < j. */
+__device__ __forceinline__ void meet(int round, int p, int n, int &i, int &j) {
+	const int a = p == 0 ? round : (round + p) % (n - 1), b = p == 0 ? n - 1 : (round - p + n - 1) % (n - 1);
+	i = least(a, b);
+	j = most(a, b);
+}
+
+/* The rotation that makes b zero and sorts the diagonal elements around it; they become what they are after it. See engine.Jacobi. */
+__device__ __forceinline__ void rotation(real b, real noise, int ascending, real &first, real &second, real &c, real &s) {
+	real t = 0;
+	if (size(b) > noise) {
+		const real tau = (second - first) / (2 * b);
+		t = 1 / (size(tau) + sqrt(1 + tau * tau));
+		t = tau < 0 ? -t : t;
+	}
+	c = 1 / sqrt(1 + t * t);
+	s = t * c;
+	first -= t * b;
+	second += t * b;
+	const real gap = second - first;
+	if (ascending ? -gap > noise : gap > noise) {
+		const real value = first, sine = s;
+		first = second;
+		second = value;
+		s = c;
+		c = -sine;
+	}
+}
+
+/* One block of threads per diagonal block of m x m: sweeps of rotations in rounds of disjoint pairs, all of a round at once. */
+KERNEL(jacobi, const real *a, wide aStride, wide aStep, int rows, int m, int sweeps, real noise, real *v, wide vStride, wide vStep) {
+	SHARED(real, x, MOST * LINE);
+	SHARED(real, y, MOST * LINE);
+	SHARED(real, c, MOST / 2);
+	SHARED(real, s, MOST / 2);
+	SHARED(real, diagonal, MOST);
+	const int blocks = rows / m, even = m + m % 2, pairs = even / 2;
+	a += blockIdx.x / blocks * aStep + blockIdx.x % blocks * m * (aStride + 1);
+	v += blockIdx.x * vStep;
+	for (int e = threadIdx.x; e < even * even; e += THREADS) {
+		const int i = e / even, j = e % even;
+		x[i * LINE + j] = i < m && j < m ? a[least(i, j) * aStride + most(i, j)] : real(0);
+		y[i * LINE + j] = i == j ? 1 : 0;
+	}
+	__syncthreads();
+	real balance = 0; /* of two blocks the one with the larger eigenvalues keeps those */
+	for (int i = 0; i < m; i++) {
+		balance += i < m - m / 2 ? x[i * LINE + i] : -x[i * LINE + i];
+	}
+	const int ascending = balance < 0;
+	__syncthreads();
+	for (int sweep = 0; sweep < sweeps; sweep++) {
+		int turned = 0;
+		ROLLED for (int round = 0; round < even - 1; round++) {
+			const int p = threadIdx.x;
+			if (p < pairs) {
+				int i, j;
+				meet(round, p, even, i, j);
+				c[p] = 1;
+				s[p] = 0;
+				if (j < m) {
+					real first = x[i * LINE + i], second = x[j * LINE + j];
+					rotation(x[i * LINE + j], noise, ascending, first, second, c[p], s[p]);
+					diagonal[2 * p] = first;
+					diagonal[2 * p + 1] = second;
+				}
+				turned += s[p] != 0;
+			}
+			__syncthreads();
+			ROLLED for (int e = threadIdx.x; e < pairs * pairs; e += THREADS) {
+				const int f = e / pairs, g = e % pairs;
+				const real cp = c[f], sp = s[f], cq = c[g], sq = s[g];
+				if (f > g || (sp == 0 && sq == 0)) {
+					continue;
+				}
+				int i, j, k, l;
+				meet(round, f, even, i, j);
+				meet(round, g, even, k, l);
+				if (f == g) {
+					x[i * LINE + i] = diagonal[2 * f];
+					x[j * LINE + j] = diagonal[2 * f + 1];
+					x[i * LINE + j] = x[j * LINE + i] = 0;
+					continue;
+				}
+				const real ik = x[i * LINE + k], jk = x[j * LINE + k], il = x[i * LINE + l], jl = x[j * LINE + l];
+				const real fk = sp == 0 ? ik : cp * ik - sp * jk, gk = sp == 0 ? jk : sp * ik + cp * jk;
+				const real fl = sp == 0 ? il : cp * il - sp * jl, gl = sp == 0 ? jl : sp * il + cp * jl;
+				x[i * LINE + k] = x[k * LINE + i] = sq == 0 ? fk : cq * fk - sq * fl;
+				x[i * LINE + l] = x[l * LINE + i] = sq == 0 ? fl : sq * fk + cq * fl;
+				x[j * LINE + k] = x[k * LINE + j] = sq == 0 ? gk : cq * gk - sq * gl;
+				x[j * LINE + l] = x[l * LINE + j] = sq == 0 ? gl : sq * gk + cq * gl;
+			}
+			ROLLED for (int e = threadIdx.x; e < pairs * m; e += THREADS) {
+				const int f = e / m, k = e % m;
+				if (s[f] == 0) {
+					continue;
+				}
+				int i, j;
+				meet(round, f, even, i, j);
+				const real above = y[i * LINE + k], below = y[j * LINE + k];
+				y[i * LINE + k] = c[f] * above - s[f] * below;
+				y[j * LINE + k] = s[f] * above + c[f] * below;
+			}
+			__syncthreads();
+		}
+		if (blockSum(turned) == 0) {
+			break;
+		}
+	}
+	for (int e = threadIdx.x; e < m * m; e += THREADS) {
+		v[e / m * vStride + e % m] = y[e / m * LINE + e % m];
+	}
+}
+
+/* Frees row of the rows [from, to) of w, twice, and gives it the norm 1 unless next to nothing of the norm before is left. */
+__device__ int unitise(const real *w, wide stride, int from, int to, real *row, int cols, real before, real *dots) {
+	ROLLED for (int turn = 0; turn < 2; turn++) {
+		ROLLED for (int base = from; base < to; base += MOST) {
+			const int n = least(MOST, to - base);
+			ROLLED for (int j = threadIdx.x / 32; j < n; j += THREADS / 32) {
+				real sum = 0;
+				for (int l = threadIdx.x % 32; l < cols; l += 32) {
+					sum += w[(base + j) * stride + l] * row[l];
+				}
+				for (int d = 16; d > 0; d >>= 1) {
+					sum += __shfl_xor_sync(FULL, sum, d);
+				}
+				if (threadIdx.x % 32 == 0) {
+					dots[j] = sum;
+				}
+			}
+			__syncthreads();
+			for (int l = threadIdx.x; l < cols; l += THREADS) {
+				real value = row[l];
+				for (int j = 0; j < n; j++) {
+					value -= dots[j] * w[(base + j) * stride + l];
+				}
+				row[l] = value;
+			}
+			__syncthreads();
+		}
+	}
+	real square = 0;
+	for (int l = threadIdx.x; l < cols; l += THREADS) {
+		square += row[l] * row[l];
+	}
+	const real norm = sqrt(blockSum(square)), enough = sizeof(real) == 4 ? real(1e-4) : real(1e-10);
+	if (!(norm > enough * before)) {
+		return 0;
+	}
+	for (int l = threadIdx.x; l < cols; l += THREADS) {
+		row[l] = row[l] / norm;
+	}
+	__syncthreads();
+	return 1;
+}
+
+/* One block of threads per matrix of all x cols: see engine.Orthonormalise. */
+KERNEL(orthonormalise, int first, int rows, real *w, wide wStride, wide wStep, const real *spare, wide spareStride, wide spareStep, const real *squares, int all,
+	int cols) {
+	SHARED(real, dots, MOST);
+	w += blockIdx.x * wStep;
+	spare += blockIdx.x * spareStep;
+	ROLLED for (int i = first; i < first + rows; i++) {
+		real *row = w + i * wStride;
+		int done = unitise(w, wStride, first, i, row, cols, sqrt(squares[wide(blockIdx.x) * all + i]), dots);
+		ROLLED for (int unit = -1; !done && unit < cols; unit++) {
+			__syncthreads();
+			real square = 0;
+			for (int l = threadIdx.x; l < cols; l += THREADS) {
+				const real value = unit < 0 ? spare[i * spareStride + l] : l == unit ? real(1) : real(0);
+				row[l] = value;
+				square += value * value;
+			}
+			square = blockSum(square);
+			done = unitise(w, wStride, 0, i, row, cols, sqrt(square), dots);
+		}
+	}
+}
+
+/* ---- the other precision ---- */
+
+KERNEL(from_single, const float *x, real *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = real(x[i]);
+	}
+}
+
+KERNEL(to_single, const real *x, float *y, wide n) {
+	for (wide i = first(); i < n; i += stride()) {
+		y[i] = float(x[i]);
+	}
+}

@@ -306,27 +306,3 @@ func (v value) whole() (int, error) {
 	}
 	return int(f), nil
 }
-
-// appendFloat writes v with the fewest digits that read back the same bits; what JSON has no number for becomes a string.
-func appendFloat(b []byte, v float64) []byte {
-	switch {
-	case math.IsNaN(v):
-		return append(b, `"NaN"`...)
-	case math.IsInf(v, 1):
-		return append(b, `"Infinity"`...)
-	case math.IsInf(v, -1):
-		return append(b, `"-Infinity"`...)
-	}
-	return strconv.AppendFloat(b, v, 'g', -1, 64)
-}
-
-func appendFloats(b []byte, v []float64) []byte {
-	b = append(b, '[')
-	for i, x := range v {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendFloat(b, x)
-	}
-	return append(b, ']')
-}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // problem is what a session works on: a search with one objective or with several.
@@ -74,11 +75,11 @@ func (s *single) best(out []byte) []byte {
 	if b.Evaluation == 0 {
 		return append(out, `{"x":null,"f":null,"evaluations":0}`...)
 	}
-	out = appendFloats(append(out, `{"x":`...), b.X)
-	out = appendFloat(append(out, `,"f":`...), b.F)
+	out = jsonfloat.AppendList(append(out, `{"x":`...), b.X)
+	out = jsonfloat.Append(append(out, `,"f":`...), b.F)
 	if len(b.G) > 0 {
-		out = appendFloats(append(out, `,"g":`...), b.G)
-		out = appendFloat(append(out, `,"violation":`...), b.Violation)
+		out = jsonfloat.AppendList(append(out, `,"g":`...), b.G)
+		out = jsonfloat.Append(append(out, `,"violation":`...), b.Violation)
 	}
 	return fmt.Appendf(out, `,"evaluations":%d}`, s.Evaluations())
 }
@@ -106,8 +107,8 @@ func (s *several) best(out []byte) []byte {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendFloats(append(out, `{"x":`...), t.X)
-		out = append(appendFloats(append(out, `,"f":`...), t.F), '}')
+		out = jsonfloat.AppendList(append(out, `{"x":`...), t.X)
+		out = append(jsonfloat.AppendList(append(out, `,"f":`...), t.F), '}')
 	}
 	return fmt.Appendf(out, `],"evaluations":%d}`, s.Evaluations())
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/esadapt"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 type reply struct {
@@ -323,7 +324,7 @@ func BenchmarkEvaluation(b *testing.B) {
 					if i > 0 {
 						line = append(line, ',')
 					}
-					line = appendFloat(line, 1/float64(i+3))
+					line = jsonfloat.Append(line, 1/float64(i+3))
 				}
 				out = s.Handle(append(line, ']', '}'))
 				evaluations += count

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/internal/atomicfile"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Session is one caller's conversation: at most one problem at a time, any number after each other.
@@ -185,7 +186,7 @@ func (s *Session) batch() error {
 		if i > 0 {
 			s.out = append(s.out, ',')
 		}
-		s.out = appendFloats(s.out, x)
+		s.out = jsonfloat.AppendList(s.out, x)
 	}
 	s.out = fmt.Appendf(s.out, `],"restarts":%d}`, s.problem.Restarts())
 	return nil

@@ -108,9 +108,9 @@ func (f *File) flush() error {
 	return errors.Join(err, out.Close())
 }
 
-// Abort removes the temporary file; after Commit it does nothing.
+// Abort removes the temporary file; after Commit, and for a nil File, it does nothing.
 func (f *File) Abort() {
-	if f.temp != nil {
+	if f != nil && f.temp != nil {
 		f.temp.Close()
 		os.Remove(f.temp.Name())
 		f.temp = nil

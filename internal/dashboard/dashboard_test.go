@@ -141,7 +141,7 @@ func TestLive(t *testing.T) {
 	r := newRun(t, folder, "first")
 	s := httptest.NewServer(handler(t, Options{Folder: folder, Every: 5 * time.Millisecond}))
 	defer s.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, "GET", s.URL+"/run/first/live", nil)
 	if err != nil {

@@ -25,6 +25,13 @@ func CayleyInverse[T Float](n, dst Matrix[T], work []T) {
 	invertDefinite(dst, work)
 }
 
+// InvertDefinite inverts in place a matrix whose symmetric part is positive definite, by pivot-free recursive block inversion, about one Gemm in all. The
+// error grows with the condition number, as that of Cholesky's way does. work needs CayleyWork(n) elements.
+func InvertDefinite[T Float](a Matrix[T], work []T) {
+	a.mustHave(a.Rows, a.Rows, "InvertDefinite")
+	invertDefinite(a, work)
+}
+
 // invertDefinite inverts in place a matrix whose symmetric part is positive definite.
 func invertDefinite[T Float](a Matrix[T], work []T) {
 	n := a.Rows

@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/objective"
-	"github.com/spdopt/spdopt/internal/run"
 )
 
 // Options of a coordinator. Spec and Keep must be given.
@@ -290,7 +290,7 @@ func (c *Coordinator) Evaluate(ctx context.Context, id uint64, x []float64) (obj
 
 // line is an evaluation as a program reads it.
 func (c *Coordinator) line(id uint64, x []float64) string {
-	return string(append(run.AppendFloats(fmt.Appendf(nil, `{"type":"eval","id":%d,"x":`, id), x), '}'))
+	return string(append(jsonfloat.AppendList(fmt.Appendf(nil, `{"type":"eval","id":%d,"x":`, id), x), '}'))
 }
 
 // publish puts an evaluation into the tasks, however long the server is away.

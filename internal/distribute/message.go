@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
 )
@@ -152,9 +153,9 @@ func (r *Result) encode(s *Spec) []byte {
 	if r.Err != nil {
 		return b
 	}
-	b = run.AppendFloat(append(b[:len(b)-1], `,"f":`...), r.Value.F)
+	b = jsonfloat.Append(append(b[:len(b)-1], `,"f":`...), r.Value.F)
 	if len(r.Value.G) > 0 {
-		b = run.AppendFloats(append(b, `,"g":`...), r.Value.G)
+		b = jsonfloat.AppendList(append(b, `,"g":`...), r.Value.G)
 	}
 	return append(b, '}')
 }

@@ -69,7 +69,7 @@ func TestWorkersMayOnlyWork(t *testing.T) {
 	require.Error(t, err)
 	_, err = c.js.Stream(context.Background(), c.o.tasks())
 	require.NoError(t, err)
-	ctx, cancel = context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel = context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err = js.Publish(ctx, c.o.subject("result", 1), make([]byte, c.o.resultBytes()+1))
 	require.ErrorContains(t, err, "message size exceeds maximum")

@@ -5,11 +5,15 @@ package eigen
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
+
+// ErrNotFinite is what callers return for a matrix that Sym refuses because it holds NaN or Inf.
+var ErrNotFinite = errors.New("eigen: the matrix holds NaN or Inf")
 
 // Sym overwrites the symmetric a (its upper triangle is read) with orthonormal eigenvectors as columns and w with the eigenvalues in
 // ascending order. It returns false only if a holds NaN or Inf, an eigenvalue overflows or the iteration does not converge; a and w are then

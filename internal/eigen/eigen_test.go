@@ -1,7 +1,6 @@
 package eigen
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -402,47 +401,5 @@ func TestSolverAllocatesNothing(t *testing.T) {
 				t.Errorf("%s, n = %d: %g allocations", name, n, got)
 			}
 		}
-	}
-}
-
-func TestGeneralizedValues(t *testing.T) {
-	var s Solver
-	for seed := range uint64(30) {
-		rng := rand.New(rand.NewPCG(seed, 14))
-		n := 1 + rng.IntN(60)
-		b := withSpectrum(spectrum(n, func(int) float64 { return 0.1 + rng.Float64() }), rng)
-		l := b.Clone()
-		dense.Cholesky(l) // a = l diag(want) l^T and b = l l^T have the eigenvalues want
-		want := spectrum(n, func(int) float64 { return rng.NormFloat64() })
-		slices.Sort(want)
-		a := dense.New[float64](n, n)
-		ld := l.Clone()
-		for i := range n {
-			for j := range n {
-				ld.Row(i)[j] *= want[j]
-			}
-		}
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, ld, l, 0, a)
-		got := make([]float64, n)
-		if err := s.GeneralizedValues(a, b, got); err != nil {
-			t.Fatal(err)
-		}
-		for i, v := range got {
-			if math.Abs(v-want[i]) > 1e-12 {
-				t.Errorf("seed %d, n = %d: eigenvalue %d is %g, want %g", seed, n, i, v, want[i])
-			}
-		}
-	}
-	a := symmetric(3, func(i, j int) float64 { return float64(1 - min(1, j-i)) })
-	b := a.Clone()
-	b.Set(1, 1, -2)
-	var pivot PivotError
-	if err := s.GeneralizedValues(a.Clone(), b, make([]float64, 3)); !errors.As(err, &pivot) || pivot.Index != 1 {
-		t.Errorf("indefinite b gives %v", err)
-	}
-	nan := a.Clone()
-	nan.Set(0, 2, math.NaN())
-	if err := s.GeneralizedValues(nan, a, make([]float64, 3)); !errors.Is(err, ErrNotFinite) {
-		t.Errorf("NaN in a gives %v", err)
 	}
 }

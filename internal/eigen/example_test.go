@@ -42,16 +42,6 @@ func ExampleSolver() {
 	// [-4.0 4.0]
 }
 
-func ExampleSolver_GeneralizedValues() {
-	var s eigen.Solver
-	a := dense.Wrap(2, 2, []float64{2, 0, 0, 3})
-	b := dense.Wrap(2, 2, []float64{4, 0, 0, 1})
-	w := make([]float64, 2)
-	err := s.GeneralizedValues(a, b, w)
-	fmt.Printf("%.2f %v\n", w, err)
-	// Output: [0.50 3.00] <nil>
-}
-
 func ExampleSecular_RankOne() {
 	q, d := dense.New[float64](2, 2), []float64{1, 1}
 	q.Identity()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"runtime"
+	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -49,6 +50,12 @@ func (a *Arena[T]) Reserve(n int) {
 	if a.owner != nil {
 		a.owner.Reserve(n)
 	}
+}
+
+// Ints is Alloc for integers of 32 bits.
+func (a *Arena[T]) Ints(n int) []int32 {
+	size := int(unsafe.Sizeof(T(0))) / 4
+	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(a.Alloc((n+size-1)/size)))), n)
 }
 
 // Alloc returns n zeros that live as long as the arena, in ordinary memory for a nil arena.

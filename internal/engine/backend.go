@@ -16,6 +16,7 @@ type Backend[T dense.Float] interface {
 	Elements[T]
 	Pooling[T]
 	Losses[T]
+	Decompositions[T]
 }
 
 // Products are batches of matrix products. No two matrices of c may share memory.
@@ -64,6 +65,10 @@ type Rows[T dense.Float] interface {
 	RowDots(x, y Batch[T], dst []T)
 	// SumSquares returns the sum of squares and the largest absolute value of g; a NaN makes both NaN.
 	SumSquares(g []T) (sum, largest float64)
+	// Measure sets sums[k] and largest[k] to what SumSquares returns for all[k].
+	Measure(all [][]T, sums, largest []float64)
+	// Unit divides x by the larger of its 2-norm and low, also where squares of its elements are beyond the range of T.
+	Unit(x []T, low float64)
 	// Softmax turns the rows of x, scores, into probabilities, in place; of a causal row i only the columns 0 to i take part, the others
 	// become 0. Unless norms is nil it gets the logarithms of the sums of the exponentials of the rows.
 	Softmax(causal bool, x Batch[T], norms []T)
@@ -90,6 +95,8 @@ type Movement[T dense.Float] interface {
 	// Gather sets row i of dst to row index[i] of table, Scatter adds row i of src to row index[i] of table, for one i after the other.
 	Gather(table dense.Matrix[T], index []int32, dst dense.Matrix[T])
 	Scatter(src dense.Matrix[T], index []int32, table dense.Matrix[T])
+	// WeighRows sets row i of y to keep y_i + sum_j a_ij x_j, adding the rows of x in the order of a.
+	WeighRows(a Sparse[T], x dense.Matrix[T], keep T, y dense.Matrix[T])
 	// Copy sets y_k = x_k.
 	Copy(x, y Batch[T])
 	// Patches copies the patches of images, Pixels adds patches up at the pixels they came from, which is the transposed map. Matrix k of images
@@ -110,6 +117,7 @@ type Updates[T dense.Float] interface {
 	ScheduleFree(u ScheduleFree, y, g, m, v, z, x []T)
 	Sign(u Sign, w, g, m []T)
 	RootFree(u RootFree, w, g, s, m []T)
+	AdaGrad(u AdaGrad, w, g, s []T)
 }
 
 // Elements are operations on the corresponding elements of slices of one length, and simple ones on matrices. An operand whose factor is 0 plays no
@@ -127,6 +135,8 @@ type Elements[T dense.Float] interface {
 	Power(x []T, e float64, y []T)
 	// Apply sets f to the curve at the elements of x, slope to its derivative and, unless bend is nil, bend to its second derivative.
 	Apply(c Curve, x, f, slope, bend []T)
+	// Mask draws a mask.
+	Mask(m Mask[T], mask []T)
 	// AddRow adds b to every row of keep y_k.
 	AddRow(b []T, keep T, y Batch[T])
 	// Transpose sets y_k = x_k^T.

@@ -16,6 +16,23 @@ type RootFree struct {
 	Average                      bool
 }
 
+// AdaGrad is the rule s <- min(s + g^2, Most) with direction g/(sqrt(s) + Eps).
+type AdaGrad struct {
+	Update
+	Eps, Most float64
+}
+
+// AdaGrad implements Updates.
+func (*cpu[T]) AdaGrad(u AdaGrad, w, g, s []T) {
+	lr, scale, l2, shrink, eps, most := T(u.LR), T(u.GradScale), T(u.L2), T(1-u.Decay), T(u.Eps), T(u.Most)
+	w, s = w[:len(g)], s[:len(g)]
+	for i, v := range g {
+		gi := scale*v + l2*w[i]
+		s[i] = min(s[i]+gi*gi, most)
+		w[i] = shrink*w[i] - lr*gi/(root(s[i])+eps)
+	}
+}
+
 // Sign implements Updates.
 func (*cpu[T]) Sign(u Sign, w, g, m []T) {
 	beta1, beta2, lr, shrink := T(u.Beta1), T(u.Beta2), T(u.LR), T(1-u.Decay)

@@ -14,7 +14,7 @@ import (
 func documents(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/ideas/*.md", "docs/commands/*.md", "python/*.md", "examples/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/ideas/*.md", "docs/measured/*.md", "docs/commands/*.md", "bench/*/*.md", "testdata/*.md"} {
 		found, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func shellBlocks(text string) (blocks []string) {
 	return blocks
 }
 
-// TestGuidesRun runs the commands of every guide as one shell script, in an empty folder beside the test data, with spdopt on the path.
+// TestGuidesRun runs the commands of every guide as one shell script, in an empty folder beside the test data, with spdopt on the path, and those of the README.
 func TestGuidesRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds and runs the command line")
@@ -86,20 +86,63 @@ func TestGuidesRun(t *testing.T) {
 			if err := os.Symlink(data, filepath.Join(dir, "testdata")); err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.Command("sh", "-euc", strings.Join(blocks, "\n"))
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-			if out, err := cmd.CombinedOutput(); err != nil {
+			if out, err := runShell(bin, dir, strings.Join(blocks, "\n")); err != nil {
 				t.Fatalf("%s: %v\n%s", guide, err, out)
 			}
 		})
+	}
+	t.Run("README.md", func(t *testing.T) { runReadme(t, bin, data) })
+}
+
+// runShell runs a script in a folder, with the programs in bin on the path.
+func runShell(bin, dir, script string) (output string, err error) {
+	cmd := exec.Command("sh", "-euc", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+const readmeObjective = `import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message["type"] == "eval":
+        print(json.dumps({"id": message["id"], "f": sum(v * v for v in message["x"])}), flush=True)
+`
+
+// runReadme runs the commands of the README that call spdopt one after the other, on files of the names that they use.
+func runReadme(t *testing.T, bin, data string) {
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(data, "digit_covariances.npy"), filepath.Join(dir, "covariances.npy")); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"samples.csv": "1.2,0.3\n-0.7,0.1\n0.4,-1.1\n2.0,1.5\n-1.6,-0.8\n0.2,0.9\n", "objective.py": readmeObjective} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, noPython := exec.LookPath("python3")
+	ran := 0
+	for line := range strings.Lines(strings.Join(shellBlocks(readDocument(t, root+"/README.md")), "")) {
+		if !strings.HasPrefix(line, "spdopt ") || noPython != nil && strings.Contains(line, "python3") {
+			continue
+		}
+		ran++
+		out, err := runShell(bin, dir, line)
+		over := strings.HasPrefix(line, "spdopt runs resume") && strings.Contains(out, "it is over") // nothing interrupted it here
+		if err != nil && !over {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if ran < 9 {
+		t.Errorf("only %d commands were found", ran)
 	}
 }
 
 var (
 	link     = regexp.MustCompile(`\]\(([^()\s]+)\)`)
 	heading  = regexp.MustCompile(`(?m)^#+ +(.*)$`)
-	codeFile = regexp.MustCompile("`((?:cmd|cuda|internal|spectral|roots|manifold|esadapt|nnopt|examples)/[A-Za-z0-9_/]+(?:\\.go|/))`")
+	codeFile = regexp.MustCompile("`((?:bench|cmd|cuda|docs|examples|gonumblas|internal|spectral|roots|manifold|esadapt|nnopt|python|testdata)/[A-Za-z0-9_/]+(?:\\.[a-z]+|/))`")
 )
 
 // anchorsOf returns the anchors that code hosts give to the headings of a document.

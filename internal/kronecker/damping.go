@@ -33,15 +33,20 @@ func MeanTrace(m dense.Matrix[float64]) float64 {
 // Split returns the dampings dB and dA of the factors for the damping d of the product (Martens and Grosse, arXiv:1503.05671, section 6.3). A factor of
 // size 1 gets none, and the other one all of it. Where a mean eigenvalue is not positive both get the root of d.
 func Split(kind Kind, b, a dense.Matrix[float64], d float64) (onB, onA float64) {
+	return SplitMeans(kind, b.Rows, a.Rows, MeanTrace(b), MeanTrace(a), d)
+}
+
+// SplitMeans is Split for factors of which the sizes and the mean eigenvalues are known.
+func SplitMeans(kind Kind, rowsB, rowsA int, b, a, d float64) (onB, onA float64) {
 	switch {
-	case a.Rows == 1 && a.At(0, 0) > 0:
-		return d / a.At(0, 0), 0
-	case b.Rows == 1 && b.At(0, 0) > 0:
-		return 0, d / b.At(0, 0)
+	case rowsA == 1 && a > 0:
+		return d / a, 0
+	case rowsB == 1 && b > 0:
+		return 0, d / b
 	case kind == Plain:
 		return d, d
 	}
-	ratio := MeanTrace(b) / MeanTrace(a)
+	ratio := b / a
 	if !(ratio > 0) || math.IsInf(ratio, 1) {
 		ratio = 1
 	}

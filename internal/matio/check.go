@@ -33,6 +33,8 @@ type Check struct {
 	// NearestSPD replaces a matrix that is still not positive definite by raising its eigenvalues to at least 1e-8 times the largest
 	// (SPD only): for a floor of zero the nearest one in the Frobenius norm (Higham, 1988).
 	NearestSPD bool
+	// Missing takes a row and a column of NaN with one index for a variable that is not known: the check is of the rows and columns that are.
+	Missing bool
 }
 
 // Validate reports a Jitter that is negative or not finite.
@@ -46,6 +48,9 @@ func (c Check) Validate() error {
 // Apply checks m and symmetrises or repairs it in place. The error, an *Error, names the file, the matrix, the number and the remedy. Cost
 // for SPD: one Cholesky factorisation and one triangular inverse; eigenvalues only in doubtful cases.
 func (c Check) Apply(m *Matrix) error {
+	if c.Missing && m.Rows == m.Cols {
+		return c.applyToKnown(m)
+	}
 	if err := Finite(m); err != nil || c.Kind == General {
 		return err
 	}
@@ -63,6 +68,46 @@ func (c Check) Apply(m *Matrix) error {
 		return err
 	}
 	return c.definite(m)
+}
+
+// applyToKnown is Apply for the rows and columns whose diagonal element is known. The numbers in an error count these.
+func (c Check) applyToKnown(m *Matrix) error {
+	c.Missing = false
+	var known []int
+	for i := range m.Rows {
+		if !math.IsNaN(m.At(i, i)) {
+			known = append(known, i)
+			continue
+		}
+		for j := range m.Rows {
+			if !math.IsNaN(m.At(i, j)) || !math.IsNaN(m.At(j, i)) {
+				return badf(m.File, "%s has NaN at (%d,%d), but not in all of row and column %d (counting from 0)", m.Subject(), i, i, i).
+					try("a missing variable is a row and a column of NaN")
+			}
+		}
+	}
+	if len(known) == m.Rows {
+		return c.Apply(m)
+	}
+	if len(known) == 0 {
+		return badf(m.File, "%s is all NaN", m.Subject())
+	}
+	part := *m
+	part.Matrix = dense.New[float64](len(known), len(known))
+	for i, r := range known {
+		for j, k := range known {
+			part.Set(i, j, m.At(r, k))
+		}
+	}
+	if err := c.Apply(&part); err != nil {
+		return err
+	}
+	for i, r := range known {
+		for j, k := range known {
+			m.Set(r, k, part.At(i, j))
+		}
+	}
+	return nil
 }
 
 // Finite demands that no element of m is NaN or infinite.

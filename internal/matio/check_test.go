@@ -187,3 +187,29 @@ func TestNearestSPDClipsEigenvaluesAndLeavesTheGoodAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestMissing: rows and columns of NaN are left out of the check, and stay; everything else is checked and repaired as ever.
+func TestMissing(t *testing.T) {
+	nan := math.NaN()
+	check := Check{Kind: SPD, Missing: true, Jitter: 0.5}
+	m := square(2, nan, 1+1e-12, nan, nan, nan, 1, nan, 4)
+	if err := check.Apply(&m); err != nil || m.At(0, 0) != 3.5 || m.At(2, 2) != 5.5 || m.At(0, 2) != m.At(2, 0) || !math.IsNaN(m.At(1, 1)) || !math.IsNaN(m.At(2, 1)) {
+		t.Errorf("%v: %v", m.Data, err)
+	}
+	whole := square(2, 1, 1, 2)
+	if err := check.Apply(&whole); err != nil || whole.At(0, 0) != 3 {
+		t.Errorf("nothing missing: %v %v", whole.Data, err)
+	}
+	for want, bad := range map[string]Matrix{
+		"has NaN at (1,1), but not in all of row and column 1": square(2, nan, 1, nan, nan, nan, 1, 5, 4),
+		"is all NaN":                       square(nan, nan, nan, nan),
+		"has NaN at row 0, column 1":       square(1, nan, nan, 1),
+		"not positive definite: smallest":  square(1, 2, nan, 2, 1, nan, nan, nan, nan),
+		"not symmetric: element (0,1) is ": square(1, 0.5, nan, 0.4, 1, nan, nan, nan, nan),
+		"is 5 x 2, not square":             {Matrix: dense.New[float64](5, 2), Index: -1},
+	} {
+		if err := (Check{Kind: SPD, Missing: true}).Apply(&bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}

@@ -20,6 +20,8 @@ type Source struct {
 	Stdin  io.Reader // what "-" reads; needed for "-"
 	// Vectors admits arrays of one axis, as single rows.
 	Vectors bool
+	// Missing lets Load pass NaN and Inf, for a Check with Missing to judge.
+	Missing bool
 }
 
 // decoder walks over the matrices of one file.
@@ -202,7 +204,7 @@ func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, ar
 	return readCSV(r, file)
 }
 
-// Load reads every matrix of src and demands only that it is finite; many is as for Stream.Many.
+// Load reads every matrix of src and demands only that it is finite, unless src may have Missing numbers; many is as for Stream.Many.
 func Load(src Source) (all []Matrix, many bool, err error) {
 	s, err := Open(src)
 	if err != nil {
@@ -210,7 +212,7 @@ func Load(src Source) (all []Matrix, many bool, err error) {
 	}
 	defer s.Close()
 	for m, err := range s.All() {
-		if err == nil {
+		if err == nil && !src.Missing {
 			err = Finite(&m)
 		}
 		if err != nil {

@@ -9,23 +9,25 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // hello is the first line that a worker gets.
 func (p *Program) hello() []byte {
 	b := fmt.Appendf(nil, `{"spdopt":1,"type":"hello","dim":%d,"seed":%d`, p.o.Dim, p.o.Seed)
 	if p.o.Lower != nil {
-		b = appendNumbers(append(b, `,"lower":`...), p.o.Lower)
+		b = jsonfloat.AppendList(append(b, `,"lower":`...), p.o.Lower)
 	}
 	if p.o.Upper != nil {
-		b = appendNumbers(append(b, `,"upper":`...), p.o.Upper)
+		b = jsonfloat.AppendList(append(b, `,"upper":`...), p.o.Upper)
 	}
 	return append(b, "}\n"...)
 }
 
 func (o *Options) evalLine(id uint64, x []float64) []byte {
 	b := fmt.Appendf(nil, `{"type":"eval","id":%d,"x":`, id)
-	b = appendNumbers(b, x)
+	b = jsonfloat.AppendList(b, x)
 	b = fmt.Appendf(b, `,"seed":%d`, o.seed(id))
 	if o.Timeout > 0 {
 		b = strconv.AppendFloat(append(b, `,"deadline_s":`...), o.Timeout.Seconds(), 'g', -1, 64)
@@ -39,30 +41,6 @@ func (o *Options) seed(id uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return (z ^ z>>31) >> 11
-}
-
-func appendNumbers(b []byte, v []float64) []byte {
-	b = append(b, '[')
-	for i, x := range v {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendNumber(b, x)
-	}
-	return append(b, ']')
-}
-
-// appendNumber writes the fewest digits that read back the same bits; what JSON has no number for becomes a string.
-func appendNumber(b []byte, v float64) []byte {
-	switch {
-	case math.IsNaN(v):
-		return append(b, `"NaN"`...)
-	case math.IsInf(v, 1):
-		return append(b, `"Infinity"`...)
-	case math.IsInf(v, -1):
-		return append(b, `"-Infinity"`...)
-	}
-	return strconv.AppendFloat(b, v, 'g', -1, 64)
 }
 
 // answer is a line from the program. Fields it does not have are ignored.

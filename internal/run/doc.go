@@ -28,7 +28,7 @@
 // from a result (a message acknowledged, a state) may be made known only after Tell returned. A state covers the journal before it, so Checkpoint must wait until the
 // computation has taken in everything in the journal: a caller that replays results makes no state until it has used them all.
 //
-// Replaying: Open checks the whole journal, cuts off a torn last line, and loads the newest state that is intact and fits the journal. State returns it; Tail
+// Replaying: Open checks the whole journal, cuts off a torn last line, and loads the newest state that is intact; a journal that does not lead to it is a *DamageError. State returns it; Tail
 // yields the events after it, in order. A caller that resumes restores the state and feeds the tells of Tail to its computation as if they came now; asks in
 // Tail without a tell are open and are handed out again with the same id. The journal, not a queue or a cache, is the source of truth.
 //

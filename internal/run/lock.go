@@ -32,8 +32,12 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("%s: in use by %s; wait for it or stop it", e.Dir, by)
 }
 
-// patience is how long a run may be locked without being refused: somebody who only looks holds the lock for moments.
-const patience = 200 * time.Millisecond
+// How long a run may be locked without being refused. Somebody who only looks holds the lock for moments; the lock of a process that was killed lives on in a
+// child of it that has not yet begun its own program.
+const (
+	patience         = 200 * time.Millisecond
+	patienceWithDead = 10 * time.Second
+)
 
 // lock takes the lock of a run until the file is closed.
 func lock(dir string) (*os.File, error) {
@@ -50,9 +54,10 @@ func lock(dir string) (*os.File, error) {
 		if !busy {
 			break
 		}
-		if time.Since(began) > patience {
+		waited, by := time.Since(began), holder(dir)
+		if waited > patienceWithDead || waited > patience && !by.gone() {
 			f.Close()
-			return nil, &BusyError{dir, holder(dir)}
+			return nil, &BusyError{dir, by}
 		}
 	}
 	host, _ := os.Hostname()
@@ -68,6 +73,12 @@ func lock(dir string) (*os.File, error) {
 		return nil, &WriteError{dir, lockFile, err}
 	}
 	return f, nil
+}
+
+// gone says that the process is known to have ended: it was on this machine and is no more.
+func (h Holder) gone() bool {
+	here, err := os.Hostname()
+	return err == nil && h.Host == here && h.PID > 0 && ended(h.PID)
 }
 
 // holder reads who wrote the lock file last.

@@ -21,3 +21,6 @@ func tryLock(f *os.File) (busy bool, err error) {
 		}
 	}
 }
+
+// ended says that no process has that number.
+func ended(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // The files of a run.
@@ -159,7 +161,7 @@ func vacant(dir string) error {
 	return nil
 }
 
-// Open opens a run to go on with it. It checks the journal and loads the newest intact state that fits it.
+// Open opens a run to go on with it. It checks the journal and loads the newest intact state, to which the journal must lead.
 func Open(dir string, o Options) (*Run, error) {
 	m, err := ReadManifest(dir)
 	if err != nil {
@@ -198,7 +200,7 @@ func (r *Run) load() (end place, err error) {
 		return end, &DamageError{path, 1, err.Error()}
 	}
 	defer f.Close()
-	end, _, err = verify(path, f, func(p place) {
+	end, err = verify(path, f, func(p place) {
 		for i := range found {
 			found[i].fits = found[i].fits || found[i].at == p
 		}
@@ -291,7 +293,7 @@ func (r *Run) Ask(a Asked) error {
 	return r.append("ask", func(b []byte) []byte {
 		b = strconv.AppendUint(append(b, `,"id":`...), a.ID, 10)
 		b = strconv.AppendUint(append(b, `,"c":`...), a.Candidate, 10)
-		return AppendFloats(append(b, `,"x":`...), a.X)
+		return jsonfloat.AppendList(append(b, `,"x":`...), a.X)
 	}, false, false)
 }
 
@@ -299,9 +301,9 @@ func (r *Run) Ask(a Asked) error {
 func (r *Run) Tell(t Told) error {
 	return r.append("tell", func(b []byte) []byte {
 		b = strconv.AppendUint(append(b, `,"id":`...), t.ID, 10)
-		b = AppendFloat(append(b, `,"f":`...), t.F)
+		b = jsonfloat.Append(append(b, `,"f":`...), t.F)
 		if t.G != nil {
-			b = AppendFloats(append(b, `,"g":`...), t.G)
+			b = jsonfloat.AppendList(append(b, `,"g":`...), t.G)
 		}
 		if t.Seconds > 0 {
 			b = strconv.AppendFloat(append(b, `,"s":`...), t.Seconds, 'g', 4, 64)
@@ -400,7 +402,10 @@ func (r *Run) Finish(res Result, value any) error {
 	if res.Value, err = json.Marshal(value); err != nil {
 		return fmt.Errorf("run: result: %w", err)
 	}
-	res.Schema, res.Lines, res.Ended = Schema, r.journal.end.Line, r.now().UTC().Truncate(time.Millisecond)
+	r.mu.Lock()
+	res.Lines = r.journal.end.Line
+	r.mu.Unlock()
+	res.Schema, res.Ended = Schema, r.now().UTC().Truncate(time.Millisecond)
 	text, err := json.MarshalIndent(res, "", "  ")
 	if err != nil {
 		return fmt.Errorf("run: result: %w", err)

@@ -113,13 +113,13 @@ func newScanner(name string, r io.Reader, at place) *scanner {
 }
 
 // verify checks the journal from the start and returns where it ends. passed is called at the start and after every line.
-func verify(name string, r io.Reader, passed func(place)) (end place, torn bool, err error) {
+func verify(name string, r io.Reader, passed func(place)) (end place, err error) {
 	s := newScanner(name, r, place{})
 	for {
 		passed(s.at)
 		body, err := s.next()
 		if err != nil || body == nil {
-			return s.at, s.torn, err
+			return s.at, err
 		}
 	}
 }

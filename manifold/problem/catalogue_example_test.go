@@ -2,6 +2,7 @@ package problem_test
 
 import (
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -75,7 +76,17 @@ func ExampleProblem_Metrics() {
 	// bures-wasserstein 5.4444
 	// log-cholesky 4.0000
 	// power-euclidean 5.4444
+	// euclidean 7.0000
+	// inverse-euclidean 2.2857
+	// cholesky 5.4444
 	// stein 4.0000
+	// thompson 4.0000
+	// kullback 4.0000
+	// power 5.4444
+	// ale 4.0000
+	// alm 4.0000
+	// bmp 4.0000
+	// cheap 4.0000
 }
 
 func ExampleSolve_shrinkage() {
@@ -245,4 +256,21 @@ func ExampleSolve_procrustes() {
 	// ⎡4.0000  0.0000⎤
 	// ⎣0.0000  1.0000⎦
 	// distance 0.9803
+}
+
+func ExampleSolve_maskedMean() {
+	nan := math.NaN()
+	// The second matrix lacks variable 1, the third variable 0.
+	ms := []mat.Symmetric{
+		mat.NewSymDense(2, []float64{1, 0.5, 0.5, 1}),
+		mat.NewSymDense(2, []float64{4, nan, nan, nan}),
+		mat.NewSymDense(2, []float64{nan, nan, nan, 9}),
+	}
+	r := show("masked-mean", problem.Data{Matrices: ms}, nil)
+	fmt.Println(r.Converged, r.Certificate.Kind)
+	// Output:
+	// newton: true
+	// ⎡2.5593  2.3711⎤
+	// ⎣2.3711  3.4067⎦
+	// true newton-step
 }

@@ -50,8 +50,25 @@ func catalogueCases(n int, kappa float64) map[string][]Data {
 		"ellipsoid":       {{Samples: sphere(n, 30*n)}},
 		"metric-learning": {labelled(n)},
 		"kron-mle":        {{Samples: dataOf(gallery.NewStream(63).Normals(5*n, 3*n)), Rows: n}},
+		"masked-mean":     {masked(n, 5, kappa), {Matrices: scattered(n, 3, kappa), Weights: []float64{1, 0.5, 3}}},
 		"median":          {{Matrices: scattered(n, 5, kappa)}, {Matrices: scattered(n, 4, kappa), Weights: []float64{1, 1.2, 1.3, 1.1}}},
 	}
+}
+
+// masked returns matrices that each lack one or two variables, with weights.
+func masked(n, count int, kappa float64) Data {
+	d := Data{Matrices: scattered(n, count, kappa)}
+	for k := range d.Matrices {
+		a := mat.NewSymDense(n, nil)
+		a.CopySym(d.Matrices[k])
+		for hidden := range 1 + k%2 {
+			for j := range n {
+				a.SetSym((k+2*hidden)%n, j, math.NaN())
+			}
+		}
+		d.Matrices[k], d.Weights = a, append(d.Weights, 1+0.3*float64(k))
+	}
+	return d
 }
 
 // spdPair returns two SPD matrices of the given condition.

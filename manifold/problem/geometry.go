@@ -1,7 +1,6 @@
 package problem
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -17,7 +16,7 @@ import (
 const affineName = "affine-invariant"
 
 // Metrics returns the names that Options.Metric may have, the default first. For mean and median the metric is that of the distances, and the answer
-// depends on it; for the others it is the geometry that the general solvers move in, and the answer does not. Problems that every method solves
+// depends on it; for mean the names of manifold.Averages follow, means that no metric belongs to. For the others it is the geometry that the general solvers move in, and the answer does not. Problems that every method solves
 // directly have none.
 func (p Problem) Metrics() (names []string) {
 	if p.prepare == nil {
@@ -27,13 +26,18 @@ func (p Problem) Metrics() (names []string) {
 		names = append(names, g.Name)
 	}
 	if p.Name == mean.Name {
-		names = append(names, steinName)
+		for _, a := range manifold.Averages() {
+			names = append(names, a.Name)
+		}
 	}
 	return names
 }
 
-// steinName is the comparison whose mean has a gradient to report.
-const steinName = "stein"
+const (
+	steinName = "stein" // whose mean has a gradient to report
+	powerName = "power"
+	flatName  = "power-euclidean"
+)
 
 // elsewhere tells whether the options ask for a metric that is not the affine-invariant one. The Fisher-Rao metric is that with Kappa 2.
 func (o *Options) elsewhere() bool {
@@ -50,6 +54,9 @@ func (p Problem) checkMetric(o *Options) error {
 	if o.Metric == affineName && o.Kappa > 1 || o.Metric == fisherName && o.Kappa == 1 || o.elsewhere() && o.Kappa > 1 {
 		return fmt.Errorf("problem: Kappa is %d, but the metric %s has another", o.Kappa, o.Metric)
 	}
+	if o.Power != 0 && !(p.Name == mean.Name && o.Metric == powerName) && !(slices.Contains(p.Uses, "power") && o.Metric == flatName) {
+		return fmt.Errorf("problem: Power is %v, but only the metrics %s and, of mean, %s have one", o.Power, flatName, powerName)
+	}
 	return nil
 }
 
@@ -60,6 +67,9 @@ func (p Problem) outcomeElsewhere(d *Data, o *Options) (*outcome, string, error)
 			return nil, "", fmt.Errorf("problem: in the metric %s %s has one method, leave Method empty", o.Metric, p.Name)
 		}
 		c, err := averageElsewhere(p.Name, d, o)
+		if _, unknown := manifold.MetricByName(o.Metric); unknown != nil {
+			return c, o.Metric, err
+		}
 		return c, "frechet", err
 	}
 	name := o.Method
@@ -163,128 +173,4 @@ func (c *converted) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) 
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.t, inv, 0, c.g)
 	c.move.Gradient(grad, p, c.given)
 	return cost, nil
-}
-
-// averageElsewhere is the Frechet mean or the geometric median in another metric.
-func averageElsewhere(name string, d *Data, o *Options) (*outcome, error) {
-	frames, err := factorMatrices(d.Matrices)
-	if err != nil {
-		return nil, err
-	}
-	weights, err := normalizedWeights(d.Weights, len(frames))
-	if err != nil {
-		return nil, err
-	}
-	if o.Metric == steinName {
-		return steinOutcome(d, weights, o)
-	}
-	n := frames[0].Dim()
-	g, err := manifold.MetricByName(o.Metric)
-	if err != nil {
-		return nil, err
-	}
-	m, err := g.New(n)
-	if err != nil {
-		return nil, err
-	}
-	move := m.(manifold.Matrices)
-	settings := averageOptions(o)
-	if o.Start != nil {
-		if settings.Start, err = move.PointOf(o.Start); err != nil {
-			return nil, &DataError{Where: "start", Err: err}
-		}
-	}
-	points := make([]manifold.Point, len(frames))
-	for k, a := range d.Matrices {
-		if points[k], err = move.PointOf(a); err != nil {
-			return nil, &DataError{Where: fmt.Sprintf("matrix %d", k), Err: err}
-		}
-	}
-	average := manifold.Mean
-	if name == median.Name {
-		average = manifold.Median
-	}
-	x, report, err := average(m, points, weights, settings)
-	r, err := averageResult(report, err)
-	if err != nil {
-		return nil, err
-	}
-	// Where the metric is flat the cost of the mean is exactly quadratic: the gradient norm is the distance.
-	r.Certificate = solve.Certificate{Kind: "step-left", Value: report.Residual}
-	r.Objective = report.Spread
-	if name == mean.Name {
-		r.Objective = report.Spread * report.Spread / 2
-		if o.Metric != "bures-wasserstein" {
-			r.Certificate = solve.Certificate{Kind: "strong-convexity", Value: report.Residual, Bound: true}
-		}
-	}
-	solution := mat.NewSymDense(n, nil)
-	move.MatrixOf(solution, x)
-	return &outcome{run: r, n: n, count: len(frames), solution: solution}, nil
-}
-
-func averageOptions(o *Options) manifold.MeanOptions {
-	s := o.Solver.WithDefaults(1)
-	return manifold.MeanOptions{Tolerance: s.Tolerance, MaxIterations: s.MaxIterations}
-}
-
-// averageResult turns the report of a mean into a result; an iteration that ended early is one that did not converge.
-func averageResult(report manifold.MeanReport, err error) (*solve.Result, error) {
-	r := &solve.Result{Converged: true, Iterations: report.Iterations, Evaluations: report.Iterations + 1, GradientNorm: report.Residual,
-		Reason: solve.Reason{Name: "step-left", Converged: true, Detail: fmt.Sprintf("step of norm %.3g left", report.Residual)}}
-	var short *manifold.ConvergenceError
-	switch {
-	case errors.As(err, &short):
-		r.Converged, r.Reason = false, solve.Reason{Name: "iterations", Detail: short.Error(), Advice: "allow more iterations, a larger tolerance, or start closer"}
-	case err != nil:
-		return nil, err
-	}
-	if report.Spread > 0 {
-		r.RelativeGradient = report.Residual / report.Spread
-	}
-	return r, nil
-}
-
-// steinOutcome is the mean under the Stein distance, with the gradient of sum w_k [log det (X + A_k)/2 - log det (X A_k)/2]: whitened
-// sum w_k ((I + C_k)^-1 - I/2), C_k = F^-1 A_k F^-T. The cost is convex along geodesics, with second derivative 1/4 where all matrices
-// agree: four times the gradient norm estimates the distance.
-func steinOutcome(d *Data, weights []float64, o *Options) (*outcome, error) {
-	x, err := manifold.SteinMean(d.Matrices, weights, averageOptions(o))
-	if err != nil {
-		return nil, err
-	}
-	f, err := manifold.NewFrame(x)
-	if err != nil {
-		return nil, err
-	}
-	n := f.Dim()
-	c, t, grad := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
-	cost := 0.0
-	for k, a := range d.Matrices {
-		fa, err := manifold.NewFrame(a)
-		if err != nil {
-			return nil, err
-		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), view(fa.F()), 0, t)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, t, 0, c)
-		dense.Mirror(c)
-		for i := range n {
-			c.Set(i, i, c.At(i, i)+1)
-		}
-		sum, err := manifold.NewFrame(symmetric(c))
-		if err != nil {
-			return nil, err
-		}
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, weights[k], view(sum.Inverse()), view(sum.Inverse()), 1, grad)
-		cost += weights[k] * (sum.LogDet() - float64(n)*math.Ln2 - (fa.LogDet()-f.LogDet())/2)
-		for i := range n {
-			grad.Set(i, i, grad.At(i, i)-weights[k]/2)
-		}
-	}
-	dense.Mirror(grad)
-	norm := math.Sqrt(dense.Dot(grad.Data, grad.Data))
-	r := &solve.Result{Converged: true, Evaluations: 1, Objective: cost, GradientNorm: norm, RelativeGradient: norm,
-		Reason:      solve.Reason{Name: "fixed-point", Converged: true, Detail: fmt.Sprintf("the fixed point has settled, gradient norm %.3g", norm)},
-		Certificate: solve.Certificate{Kind: "gradient", Value: 4 * norm}}
-	return &outcome{run: r, n: n, count: len(d.Matrices), solution: x}, nil
 }

@@ -46,13 +46,11 @@ func TestMeansInEveryMetric(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, metric := range p.Metrics() {
-			distance := func(a, b mat.Symmetric) (float64, error) { return manifold.SteinDistance(a, b) }
-			if metric != steinName {
-				g, err := manifold.MetricByName(metric)
-				if err != nil {
-					t.Fatal(err)
-				}
+			distance := manifold.SteinDistance
+			if g, err := manifold.MetricByName(metric); err == nil {
 				distance = g.Distance
+			} else if metric != steinName {
+				continue // it minimizes no sum of distances: TestMeansByEquation
 			}
 			cost := func(x mat.Symmetric) float64 {
 				var sum float64
@@ -93,10 +91,66 @@ func TestMeansInEveryMetric(t *testing.T) {
 	}
 }
 
+// TestMeansByEquation: every mean of manifold.Averages is that of the library, whatever the method is called, and says how far it went; Power reaches the two
+// metrics that have one.
+func TestMeansByEquation(t *testing.T) {
+	d := Data{Matrices: scattered(4, 4, 10)}
+	for _, a := range manifold.Averages() {
+		want, _, err := a.Mean(d.Matrices, nil, manifold.AverageOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := solved(t, "mean", d, &Options{Metric: a.Name, Solver: solve.Options{Tolerance: 1e-10}})
+		if e, err := manifold.Distance(r.Solution, want); err != nil || e > 1e-8 || r.Method != a.Name || r.Certificate.Kind == "none" || !(r.Objective > 0) {
+			t.Errorf("%s: distance %v, %+v (%v)", a.Name, e, r, err)
+		}
+	}
+	for _, power := range []float64{-0.5, 0.25, 1} {
+		want, err := manifold.PowerMean(d.Matrices, nil, power, manifold.MeanOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := solved(t, "mean", d, &Options{Metric: "power", Parameters: Parameters{Power: power}})
+		if e, err := manifold.Distance(r.Solution, want); err != nil || e > 1e-7 {
+			t.Errorf("power %v: distance %v (%v)", power, e, err)
+		}
+	}
+	harmonic := solved(t, "mean", d, &Options{Metric: "power-euclidean", Parameters: Parameters{Power: -1}})
+	if e, err := manifold.Distance(harmonic.Solution, solved(t, "mean", d, &Options{Metric: "inverse-euclidean"}).Solution); err != nil || e > 1e-9 {
+		t.Errorf("power -1: distance %v from the harmonic mean (%v)", e, err)
+	}
+}
+
+// TestMeansElsewhereStop: the callback, the criterion and the limits end a mean or median in any metric that needs more than one iteration; the result says why.
+func TestMeansElsewhereStop(t *testing.T) {
+	d := Data{Matrices: scattered(5, 4, 1e4)}
+	for _, name := range []string{"mean", "median"} {
+		p, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range p.Metrics()[2:] {
+			full := solved(t, name, d, &Options{Metric: metric})
+			if full.Iterations < 2 {
+				continue
+			}
+			for what, o := range map[string]solve.Options{
+				"callback":  {Callback: func(s *solve.Status) bool { return s.Iteration >= 1 }},
+				"criterion": {Stop: solve.EvaluationLimit(2)}, "iterations": {MaxIterations: 1},
+			} {
+				r, err := p.Solve(d, &Options{Metric: metric, Solver: o})
+				if err != nil || r.Converged || r.Iterations >= full.Iterations || r.Reason == "" || manifold.CheckSPD(r.Solution) != nil {
+					t.Errorf("%s in %s stopped by %s: %+v %v", name, metric, what, r, err)
+				}
+			}
+		}
+	}
+}
+
 func TestMetricRefused(t *testing.T) {
 	ms := Data{Matrices: scattered(3, 3, 10)}
 	var unknown *UnknownError
-	if _, err := Solve("mean", ms, &Options{Metric: "euclidean"}); !errors.As(err, &unknown) || unknown.Kind != "metric" || !slices.Contains(unknown.Known, "stein") {
+	if _, err := Solve("mean", ms, &Options{Metric: "euclid"}); !errors.As(err, &unknown) || unknown.Kind != "metric" || !slices.Contains(unknown.Known, "stein") {
 		t.Errorf("%v", err)
 	}
 	for _, c := range []struct {
@@ -108,6 +162,12 @@ func TestMetricRefused(t *testing.T) {
 		{"logdet", Options{Metric: "log-euclidean", Method: "closed-form"}, "affine-invariant metric only"},
 		{"logdet", Options{Metric: "log-euclidean", Kappa: 2}, "Kappa is 2"},
 		{"mve", Options{Metric: "log-euclidean"}, "unknown metric"},
+		{"median", Options{Metric: "bmp"}, "unknown metric"},
+		{"mean", Options{Parameters: Parameters{Power: 0.5}}, "only the metrics power-euclidean and, of mean, power have one"},
+		{"mean", Options{Metric: "stein", Parameters: Parameters{Power: 0.5}}, "only the metrics"},
+		{"mean", Options{Metric: "power", Parameters: Parameters{Power: 1.5}}, "1.5, want a number from -1 to 1"},
+		{"mean", Options{Metric: "power", Parameters: Parameters{Power: 3}}, "Power is 3"},
+		{"mean", Options{Metric: "power-euclidean", Parameters: Parameters{Power: 1e-5}}, "1e-3 to 2"},
 	} {
 		d := ms
 		if c.problem == "logdet" {

@@ -16,6 +16,7 @@ var mean = Problem{
 	What:  "Karcher (Frechet) mean: minimize 1/2 sum w_k dist^2(X, A_k) in the affine-invariant metric",
 	Input: "one or more SPD matrices (an m x n x n stack or several n x n files), optional weights",
 	Takes: Matrices | Weights,
+	Uses:  []string{"power"},
 	Own: []Method{{
 		Name: "newton",
 		What: "closed form for one or two matrices, otherwise Newton's method on followed eigenbases from a point near the mean",

@@ -16,6 +16,7 @@ var median = Problem{
 	What:  "geometric median: minimize sum w_k dist(X, A_k) in the affine-invariant metric",
 	Input: "one or more SPD matrices (an m x n x n stack or several n x n files), optional weights",
 	Takes: Matrices | Weights,
+	Uses:  []string{"power"},
 	Own: []Method{{
 		Name: "weiszfeld",
 		What: "Weiszfeld's iteration along geodesics (Fletcher, Venkatasubramanian and Joshi, NeuroImage 45 (2009)), over-relaxed; tries near data as medians",

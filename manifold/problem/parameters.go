@@ -21,6 +21,8 @@ type Parameters struct {
 	Quantile float64
 	// Floor is the smallest eigenvalue allowed, relative to the largest (nearest-spd, default 1e-8) or absolute (nearest-correlation, default 0).
 	Floor float64
+	// Power is the order of the mean in the metric power, from -1 to 1, or the power of the metric power-euclidean, of magnitude 1e-3 to 2; default 1/2.
+	Power float64
 	// Components is the number of mixture components (gmm); default 2.
 	Components int
 	// Gamma is the weight of the slacks against the distance from the identity (metric-learning by itml); default 1.
@@ -43,6 +45,8 @@ func (p *Parameters) Validate() error {
 		return fmt.Errorf("problem: Quantile is %v, want a number in (0, 1) (0 for the default, 0.9)", p.Quantile)
 	case !(p.Floor >= 0 && p.Floor < 1):
 		return fmt.Errorf("problem: Floor is %v, want a number in [0, 1)", p.Floor)
+	case !(math.Abs(p.Power) <= 2):
+		return fmt.Errorf("problem: Power is %v, want a number from -2 to 2 (0 for the default, 0.5)", p.Power)
 	case !finite(p.Gamma):
 		return fmt.Errorf("problem: Gamma is %v, want a finite number > 0 (0 for the default, 1)", p.Gamma)
 	case p.Pairs < 0:

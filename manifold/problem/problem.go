@@ -13,7 +13,7 @@ import (
 
 // Data is the input of a problem: matrices or samples, as the problem's Input says.
 type Data struct {
-	Matrices []mat.Symmetric // matrices of one size n, SPD unless the problem takes Indefinite ones
+	Matrices []mat.Symmetric // matrices of one size n, SPD unless the problem takes Indefinite ones; with rows and columns of NaN where it takes Missing ones
 	Samples  *mat.Dense      // N x n, one sample a row
 	Weights  []float64       // one nonnegative weight for each matrix; nil for equal weights; scaled to sum 1
 	Labels   []int           // the class of each matrix or sample; a negative one is unknown
@@ -112,6 +112,7 @@ const (
 	Weights                      // Data.Weights
 	Labels                       // Data.Labels
 	Indefinite                   // matrices need only be symmetric
+	Missing                      // matrices may have rows and columns of NaN
 )
 
 // Problem is one entry of the registry.

@@ -13,6 +13,7 @@ func List() []Problem {
 		huber,
 		barycenter,
 		median,
+		maskedMean,
 		metricNearness,
 		lyapunov,
 		riccati,

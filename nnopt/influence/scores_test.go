@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -477,6 +478,9 @@ func TestCache(t *testing.T) {
 			back, err := Read(m.net, bytes.NewReader(content))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if back.Kind() != kind || !slices.Equal(back.Skipped(), e.Skipped()) {
+				t.Errorf("%s comes back as %s without %v", kind, back.Kind(), back.Skipped())
 			}
 			other := &all[(i+1)%len(all)]
 			if _, err := Read(other.net, bytes.NewReader(content)); err == nil {

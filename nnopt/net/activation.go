@@ -63,7 +63,7 @@ func (a *Activation[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	case y.dual() && x.dual():
 		e.Multiply(a.slope, x.D.Data[:n], 0, y.D.Data)
 	case y.dual():
-		y.D.Zero()
+		zero(p, y.D)
 	}
 	return y
 }
@@ -82,7 +82,7 @@ func (a *Activation[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	if g.dual() {
 		e.Multiply(g.D.Data[:n], a.slope, 0, gx.D.Data)
 	} else {
-		gx.D.Zero()
+		zero(p, gx.D)
 	}
 	if a.x.dual() {
 		a.turned = p.grown(a.turned, n)

@@ -17,6 +17,7 @@ type BatchNorm[T Float] struct {
 	mean, variance Matrix[T]
 	running        bool
 	inverse        []T // of the running standard deviations, and other numbers of columns
+	deviations     []T // of columns, on a device
 	h, gx          buffer[T]
 }
 
@@ -51,7 +52,8 @@ func (b *BatchNorm[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	b.running = !p.Train
 	if b.running {
 		h := b.h.take(p, x.V.Rows, x.V.Cols)
-		linear(x, h, b.applyScale(p))
+		b.invert(p)
+		linear(p, x, h, b.applyScale(p))
 		for j, s := range b.inverse {
 			b.inverse[j] = -b.mean.Data[j] * s
 		}
@@ -65,8 +67,20 @@ func (b *BatchNorm[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	return b.scale.forward(p, h)
 }
 
+// use implements placed.
+func (b *BatchNorm[T]) use(g *ground[T]) {
+	for _, m := range []*Matrix[T]{&b.mean, &b.variance} {
+		m.Data = append(g.arena.Alloc(len(m.Data))[:0], m.Data...)
+	}
+	b.deviations = g.arena.Alloc(b.mean.Cols)
+}
+
 // average moves the running averages towards the statistics of x.
 func (b *BatchNorm[T]) average(p *Pass[T], x Matrix[T]) {
+	if p.backend != nil {
+		b.averageOn(p, x)
+		return
+	}
 	b.inverse = grown(b.inverse, x.Cols)
 	clear(b.inverse)
 	p.engine().ColSums(engine.One(x), b.inverse)
@@ -77,13 +91,29 @@ func (b *BatchNorm[T]) average(p *Pass[T], x Matrix[T]) {
 	}
 }
 
-// applyScale divides the columns of x by the running standard deviations.
+// averageOn is average on a device.
+func (b *BatchNorm[T]) averageOn(p *Pass[T], x Matrix[T]) {
+	const w = batchNormMomentum
+	e, d := p.engine(), b.deviations
+	e.Blend(0, nil, 0, nil, d)
+	e.ColSums(engine.One(x), d)
+	e.Blend(1-w, b.mean.Data, T(w/float64(x.Rows)), d, b.mean.Data)
+	e.Power(b.columns.scale, -1, d)
+	e.AddSquares(1-w, w, -w*normEps, d, b.variance.Data)
+}
+
+// applyScale divides the columns of x by what invert found.
 func (b *BatchNorm[T]) applyScale(p *Pass[T]) func(x, y Matrix[T]) {
+	return func(x, y Matrix[T]) { p.engine().ScaleCols(b.inverse, engine.One(x), 0, engine.One(y)) }
+}
+
+// invert sets inverse to that of the running standard deviations.
+func (b *BatchNorm[T]) invert(p *Pass[T]) {
+	engine.Wait(p.engine())
 	b.inverse = grown(b.inverse, len(b.variance.Data))
 	for j, v := range b.variance.Data {
 		b.inverse[j] = 1 / sqrt(v+normEps)
 	}
-	return func(x, y Matrix[T]) { p.engine().ScaleCols(b.inverse, engine.One(x), 0, engine.One(y)) }
 }
 
 // Backward implements Layer.
@@ -96,7 +126,8 @@ func (b *BatchNorm[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return b.columns.backward(p, gh)
 	}
 	gx := b.gx.take(p, g.V.Rows, g.V.Cols)
-	linear(gh, gx, b.applyScale(p))
+	b.invert(p)
+	linear(p, gh, gx, b.applyScale(p))
 	return gx
 }
 

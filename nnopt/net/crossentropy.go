@@ -16,6 +16,7 @@ type CrossEntropy[T Float] struct {
 	ground[T]
 	p, norms []T       // probabilities of all rows, logarithms of the sums
 	cost     []float64 // of the rows
+	factor   float64
 }
 
 // Factor implements Loss.
@@ -45,10 +46,17 @@ func (l *CrossEntropy[T]) Check(rows, cols int, t *Target[T]) error {
 
 // Evaluate implements Loss.
 func (l *CrossEntropy[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
-	factor, e := l.Factor(out.V, t), l.engine()
-	p := l.probabilities(out.V)
+	l.start(out, t, g)
+	return l.value()
+}
+
+// start implements lateLoss.
+func (l *CrossEntropy[T]) start(out Dual[T], t *Target[T], g Dual[T]) {
+	l.factor = l.Factor(out.V, t)
+	e, p := l.engine(), l.probabilities(out.V)
+	l.cost = l.costs(l.cost, out.V.Rows)
 	f := l.form(out.V, t)
-	f.Factor, f.P, f.Norms, f.Cost = T(factor), engine.One(p), l.norms, l.cost
+	f.Factor, f.P, f.Norms, f.Cost = T(l.factor), engine.One(p), l.norms, l.cost
 	if g.V.Data != nil {
 		f.G = engine.One(g.V)
 	}
@@ -60,8 +68,10 @@ func (l *CrossEntropy[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64
 		}
 	}
 	e.CrossEntropy(f)
-	return factor * total(l.cost)
 }
+
+// value implements lateLoss.
+func (l *CrossEntropy[T]) value() float64 { return l.factor * l.total(l.cost) }
 
 // form describes the targets to the engine.
 func (l *CrossEntropy[T]) form(out Matrix[T], t *Target[T]) engine.CrossEntropy[T] {
@@ -74,7 +84,7 @@ func (l *CrossEntropy[T]) form(out Matrix[T], t *Target[T]) engine.CrossEntropy[
 
 // probabilities sets p to the softmax of the scores, and norms to the logarithms of the sums.
 func (l *CrossEntropy[T]) probabilities(out Matrix[T]) Matrix[T] {
-	l.p, l.norms, l.cost = l.grown(l.p, out.Rows*out.Cols), l.grown(l.norms, out.Rows), grown(l.cost, out.Rows)
+	l.p, l.norms = l.grown(l.p, out.Rows*out.Cols), l.grown(l.norms, out.Rows)
 	p := dense.Wrap(out.Rows, out.Cols, l.p)
 	l.engine().Copy(engine.One(out), engine.One(p))
 	l.engine().Softmax(false, engine.One(p), l.norms)
@@ -85,6 +95,7 @@ func (l *CrossEntropy[T]) probabilities(out Matrix[T]) Matrix[T] {
 func (l *CrossEntropy[T]) Sample(out Matrix[T], r *rand.Rand, t *Target[T]) {
 	t.Classes = grown(t.Classes, out.Rows)
 	all := l.probabilities(out)
+	engine.Wait(l.engine())
 	for i := range out.Rows {
 		t.Classes[i] = int32(pick(all.Row(i), r))
 	}

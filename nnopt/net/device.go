@@ -1,13 +1,15 @@
 package net
 
 import (
+	"reflect"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // Use makes the layers compute on a device from now on; "" is the processor. Parameters and activations move to the memory of the device, so that the
-// blocks that Blocks returned before are no longer those of the network. Layers and losses run on the device, but for the masks of dropout, the
-// neighbours of a graph and losses of other packages. A device that fails later panics with an error that the command
+// blocks that Blocks returned before are no longer those of the network. Layers and losses run on the device, but for losses and layers of other
+// packages. A device that fails later panics with an error that the command
 // line and train.Run turn into a result.
 func (n *Net[T]) Use(device string) (err error) {
 	defer engine.Recover(&err)
@@ -28,23 +30,64 @@ func (n *Net[T]) Use(device string) (err error) {
 		}
 		n.blocks[k].Value, n.blocks[k].Grad = p.Value.V.Data, p.Grad.V.Data
 	}
-	if l, ok := n.Loss.(interface {
-		use(engine.Backend[T], *engine.Arena[T])
-	}); ok {
-		l.use(e, a)
+	g := ground[T]{backend: e, arena: a, costly: wide(e), defers: n.own()}
+	if l, ok := n.Loss.(interface{ settleOn(g ground[T]) }); ok {
+		l.settleOn(g)
+		g.lossDefers = true
 	}
-	n.pass.use(e, a)
+	n.pass.settleOn(g)
+	walk(n.Root, func(l Layer[T]) {
+		if s, ok := l.(placed[T]); ok {
+			s.use(&g)
+		}
+	})
 	return nil
+}
+
+// wide returns an arena of the device of e for float64.
+func wide[T Float](e engine.Backend[T]) *engine.Arena[float64] {
+	if other, err := engine.Open[float64](e.Name()); err == nil {
+		return engine.NewArena(other)
+	}
+	return nil
+}
+
+// own says whether all layers are of this package. Others may compute on the processor at any time, so that every call must wait.
+func (n *Net[T]) own() (all bool) {
+	all = true
+	here := reflect.TypeFor[Net[T]]().PkgPath()
+	walk(n.Root, func(l Layer[T]) {
+		t := reflect.TypeOf(l)
+		all = all && t.Kind() == reflect.Pointer && t.Elem().PkgPath() == here
+	})
+	return all
 }
 
 // ground is where a pass or a loss computes.
 type ground[T Float] struct {
-	backend engine.Backend[T] // nil is the processor
-	arena   *engine.Arena[T]
+	backend    engine.Backend[T] // nil is the processor
+	arena      *engine.Arena[T]
+	costly     *engine.Arena[float64] // of the losses of rows
+	defers     bool                   // the calls of a pass need not wait
+	lossDefers bool                   // nor do those of the loss
 }
 
-// use moves what follows to a device.
-func (g *ground[T]) use(e engine.Backend[T], a *engine.Arena[T]) { g.backend, g.arena = e, a }
+// settleOn moves what follows to a device.
+func (g *ground[T]) settleOn(other ground[T]) { *g = other }
+
+// begin lets calls return before their work is done, until end.
+func (g *ground[T]) begin() {
+	if g.defers {
+		engine.Defer(g.backend)
+	}
+}
+
+// end waits.
+func (g *ground[T]) end() {
+	if g.defers {
+		engine.Settle(g.backend)
+	}
+}
 
 func (g *ground[T]) engine() engine.Backend[T] {
 	if g.backend == nil {
@@ -61,8 +104,25 @@ func (g *ground[T]) grown(s []T, n int) []T {
 	return g.arena.Alloc(n)
 }
 
-// total adds up.
-func total(x []float64) (sum float64) {
+// ints is grown for integers.
+func (g *ground[T]) ints(s []int32, n int) []int32 {
+	if g.backend == nil || cap(s) >= n {
+		return grown(s, n)
+	}
+	return g.arena.Ints(n)
+}
+
+// costs is grown for the losses of rows.
+func (g *ground[T]) costs(s []float64, n int) []float64 {
+	if g.backend == nil || cap(s) >= n {
+		return grown(s, n)
+	}
+	return g.costly.Alloc(n)
+}
+
+// total waits and adds up.
+func (g *ground[T]) total(x []float64) (sum float64) {
+	engine.Wait(g.engine())
 	for _, v := range x {
 		sum += v
 	}

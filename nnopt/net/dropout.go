@@ -1,6 +1,10 @@
 package net
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // Dropout sets each element to 0 with probability Rate in passes that train, and divides the others by 1-Rate. The mask is a function of the seed and
 // step of the pass and of the layer's Salt, so that all passes of a step see the same one.
@@ -8,10 +12,9 @@ type Dropout[T Float] struct {
 	Rate float64
 	Salt uint64 // tells the layers of a network apart
 
-	on     bool
-	mask   []T
-	source rand.PCG
-	y, gx  buffer[T]
+	on    bool
+	mask  []T
+	y, gx buffer[T]
 }
 
 // NewDropout returns a layer with 0 <= rate < 1.
@@ -31,17 +34,9 @@ func (d *Dropout[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 		return x
 	}
 	d.mask = p.grown(d.mask, x.V.Rows*x.V.Cols)
-	d.source.Seed(p.Seed^d.Salt*0x9e3779b97f4a7c15, p.Step)
-	keep := T(1 / (1 - d.Rate))
-	limit := uint64(d.Rate * (1 << 53))
-	for i := range d.mask {
-		d.mask[i] = 0
-		if d.source.Uint64()>>11 >= limit {
-			d.mask[i] = keep
-		}
-	}
+	p.engine().Mask(engine.Mask[T]{Seed: p.Seed ^ d.Salt*0x9e3779b97f4a7c15, Step: p.Step, Rate: d.Rate, Keep: T(1 / (1 - d.Rate))}, d.mask)
 	y := d.y.take(p, x.V.Rows, x.V.Cols)
-	linear(x, y, d.apply(p))
+	linear(p, x, y, d.apply(p))
 	return y
 }
 
@@ -51,11 +46,11 @@ func (d *Dropout[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 		return g
 	}
 	gx := d.gx.take(p, g.V.Rows, g.V.Cols)
-	linear(g, gx, d.apply(p))
+	linear(p, g, gx, d.apply(p))
 	return gx
 }
 
-// apply is multiplication by the mask. The mask is drawn on the processor, where all passes of a step get the same one.
+// apply is multiplication by the mask.
 func (d *Dropout[T]) apply(p *Pass[T]) func(x, y Matrix[T]) {
 	return func(x, y Matrix[T]) {
 		e := p.engine()

@@ -86,12 +86,12 @@ func gemm[T Float](p *Pass[T], ta, tb dense.Trans, alpha T, a, b Dual[T], beta T
 		beta = 1
 	}
 	if beta == 0 {
-		c.D.Zero()
+		zero(p, c.D)
 	}
 }
 
 // linear applies a linear map of matrices to x and to its derivative.
-func linear[T Float](x, y Dual[T], f func(x, y Matrix[T])) {
+func linear[T Float](p *Pass[T], x, y Dual[T], f func(x, y Matrix[T])) {
 	f(x.V, y.V)
 	if !y.dual() {
 		return
@@ -99,7 +99,7 @@ func linear[T Float](x, y Dual[T], f func(x, y Matrix[T])) {
 	if x.dual() {
 		f(x.D, y.D)
 	} else {
-		y.D.Zero()
+		zero(p, y.D)
 	}
 }
 
@@ -131,11 +131,23 @@ func add[T Float](p *Pass[T], a, b, y Dual[T]) {
 	case a.dual() && b.dual():
 		sum(p, a.D, b.D, y.D)
 	case a.dual():
-		y.D.Copy(a.D)
+		p.engine().Copy(engine.One(a.D), engine.One(y.D))
 	case b.dual():
-		y.D.Copy(b.D)
+		p.engine().Copy(engine.One(b.D), engine.One(y.D))
 	default:
-		y.D.Zero()
+		zero(p, y.D)
+	}
+}
+
+// zero clears y.
+func zero[T Float](p *Pass[T], y Matrix[T]) {
+	e := p.engine()
+	if y.Stride == y.Cols {
+		e.Blend(0, nil, 0, nil, y.Data[:y.Rows*y.Cols])
+		return
+	}
+	for i := range y.Rows {
+		e.Blend(0, nil, 0, nil, y.Row(i))
 	}
 }
 

@@ -13,7 +13,8 @@ type elementwise[T Float] struct {
 	kind  engine.Misfit
 	draw  func(out T, r *rand.Rand) T
 	ground[T]
-	cost []float64 // of the rows
+	cost   []float64 // of the rows
+	factor float64
 }
 
 // Factor implements Loss.
@@ -33,8 +34,14 @@ func (l *elementwise[T]) Check(rows, cols int, t *Target[T]) error { return chec
 
 // Evaluate implements Loss.
 func (l *elementwise[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
-	factor := l.Factor(out.V, t)
-	l.cost = grown(l.cost, out.V.Rows)
+	l.start(out, t, g)
+	return l.value()
+}
+
+// start implements lateLoss.
+func (l *elementwise[T]) start(out Dual[T], t *Target[T], g Dual[T]) {
+	l.factor = l.Factor(out.V, t)
+	l.cost = l.costs(l.cost, out.V.Rows)
 	var dout, gv, gd engine.Batch[T]
 	if out.dual() {
 		dout = engine.One(out.D)
@@ -45,13 +52,16 @@ func (l *elementwise[T]) Evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 
 			gd = engine.One(g.D)
 		}
 	}
-	l.engine().Misfits(l.kind, T(factor), engine.One(out.V), dout, engine.One(t.Values), gv, gd, l.cost)
-	return factor * total(l.cost)
+	l.engine().Misfits(l.kind, T(l.factor), engine.One(out.V), dout, engine.One(t.Values), gv, gd, l.cost)
 }
+
+// value implements lateLoss.
+func (l *elementwise[T]) value() float64 { return l.factor * l.total(l.cost) }
 
 // Sample implements Loss.
 func (l *elementwise[T]) Sample(out Matrix[T], r *rand.Rand, t *Target[T]) {
 	t.sized(out.Rows, out.Cols)
+	engine.Wait(l.engine())
 	for i := range out.Rows {
 		row := t.Values.Row(i)
 		for j, v := range out.Row(i) {

@@ -39,6 +39,9 @@ type observed[T Float] interface {
 	blocks() nnopt.Layer
 }
 
+// placed is implemented by layers that keep arrays of their own, which move to a device.
+type placed[T Float] interface{ use(g *ground[T]) }
+
 // stateful is implemented by layers that keep arrays that are not trained, such as running means.
 type stateful[T Float] interface {
 	Arrays(prefix string) []nnopt.Block[T]
@@ -92,9 +95,9 @@ func forPass[T Float](p *Pass[T], x Dual[T]) Dual[T] {
 }
 
 // allocateTangents makes room for the D parts.
-func (w *Param[T]) allocateTangents() {
-	if !w.Value.dual() {
-		w.Value.D = dense.New[T](w.Value.V.Rows, w.Value.V.Cols)
-		w.Grad.D = dense.New[T](w.Value.V.Rows, w.Value.V.Cols)
+func (w *Param[T]) allocateTangents(g *ground[T]) {
+	if rows, cols := w.Value.V.Rows, w.Value.V.Cols; !w.Value.dual() {
+		w.Value.D = dense.Wrap(rows, cols, g.grown(nil, rows*cols))
+		w.Grad.D = dense.Wrap(rows, cols, g.grown(nil, rows*cols))
 	}
 }

@@ -25,6 +25,12 @@ type Loss[T Float] interface {
 	Check(rows, cols int, t *Target[T]) error
 }
 
+// lateLoss is implemented by losses whose value can be fetched when the gradient has gone back: start is Evaluate without it.
+type lateLoss[T Float] interface {
+	start(out Dual[T], t *Target[T], g Dual[T])
+	value() float64
+}
+
 func checkClasses[T Float](rows, cols int, t *Target[T]) error {
 	if len(t.Classes) != rows {
 		return fmt.Errorf("%d labels for %d outputs", len(t.Classes), rows)

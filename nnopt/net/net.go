@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -109,21 +110,48 @@ func (n *Net[T]) backward(g Dual[T]) {
 }
 
 // Forward returns the outputs without dropout; the view is valid until the next pass.
-func (n *Net[T]) Forward(b *Batch[T]) Matrix[T] { return n.forward(b, false, false).V }
+func (n *Net[T]) Forward(b *Batch[T]) Matrix[T] {
+	n.pass.begin()
+	defer n.pass.end()
+	return n.forward(b, false, false).V
+}
 
 // Evaluate returns the loss without dropout, and the outputs.
 func (n *Net[T]) Evaluate(b *Batch[T]) (float64, Matrix[T]) {
+	n.pass.begin()
+	defer n.pass.end()
 	out := n.forward(b, false, false)
-	return n.Loss.Evaluate(out, &b.Target, Dual[T]{}), out.V
+	return n.evaluate(out, &b.Target, Dual[T]{}), out.V
+}
+
+// evaluate returns the loss of the outputs and sets g to its gradient.
+func (n *Net[T]) evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
+	if !n.pass.lossDefers {
+		engine.Wait(n.pass.engine())
+	}
+	return n.Loss.Evaluate(out, t, g)
+}
+
+// gradient takes the gradient of the loss of the outputs back and returns the loss, for which it waits at the end.
+func (n *Net[T]) gradient(out Dual[T], t *Target[T]) float64 {
+	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	late, ok := n.Loss.(lateLoss[T])
+	if !ok {
+		loss := n.evaluate(out, t, g)
+		n.backward(g)
+		return loss
+	}
+	late.start(out, t, g)
+	n.backward(g)
+	return late.value()
 }
 
 // Gradient sets the gradients of the blocks and returns the loss.
 func (n *Net[T]) Gradient(b *Batch[T]) float64 {
-	out := n.forward(b, true, false)
-	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
-	loss := n.Loss.Evaluate(out, &b.Target, g)
-	n.backward(g)
-	n.terms = 1 / n.Loss.Factor(out.V, &b.Target)
+	n.pass.begin()
+	defer n.pass.end()
+	loss := n.gradient(n.forward(b, true, false), &b.Target)
+	n.terms = 1 / n.Loss.Factor(n.out, &b.Target)
 	return loss
 }
 
@@ -131,16 +159,17 @@ func (n *Net[T]) Gradient(b *Batch[T]) float64 {
 // next pass.
 func (n *Net[T]) JVP(b *Batch[T], v []T) Matrix[T] {
 	n.setDirection(v)
+	n.pass.begin()
+	defer n.pass.end()
 	return n.forward(b, true, true).D
 }
 
 // HVP sets dst to the Hessian of the loss times v, and the gradients of the blocks to the gradient, and returns the loss. dst may be v.
 func (n *Net[T]) HVP(b *Batch[T], v, dst []T) float64 {
 	n.setDirection(v)
-	out := n.forward(b, true, true)
-	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
-	loss := n.Loss.Evaluate(out, &b.Target, g)
-	n.backward(g)
+	n.pass.begin()
+	defer n.pass.end()
+	loss := n.gradient(n.forward(b, true, true), &b.Target)
 	n.collect(dst, func(p *Param[T]) []T { return p.Grad.D.Data })
 	return loss
 }
@@ -149,15 +178,19 @@ func (n *Net[T]) HVP(b *Batch[T], v, dst []T) float64 {
 // The gradients of the blocks are overwritten.
 func (n *Net[T]) GGNVP(b *Batch[T], v, dst []T) {
 	n.setDirection(v)
+	n.pass.begin()
+	defer n.pass.end()
 	out := n.forward(b, true, true)
 	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
-	n.Loss.Evaluate(out, &b.Target, g)
+	n.evaluate(out, &b.Target, g)
 	n.PullBack(g.D)
 	n.collect(dst, func(p *Param[T]) []T { return p.Grad.V.Data })
 }
 
 // PullBack takes the vector u at the outputs of the last pass back: it sets the gradients of the blocks to J^T u. After it Stats holds what the layers saw.
 func (n *Net[T]) PullBack(u Matrix[T]) {
+	n.pass.begin()
+	defer n.pass.end()
 	n.pass.Tangent = false
 	n.backward(Dual[T]{V: u})
 }
@@ -165,16 +198,19 @@ func (n *Net[T]) PullBack(u Matrix[T]) {
 // SampledGradient takes the gradient of the loss at targets that are drawn from the distribution of the outputs back through the network, for the
 // statistics of the layers (nnopt.SampledStats). Rows whose class is negative stay out. It overwrites the gradients of the blocks.
 func (n *Net[T]) SampledGradient(b *Batch[T], r *rand.Rand) {
+	n.pass.begin()
+	defer n.pass.end()
 	out := n.forward(b, true, false)
-	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
+	if !n.pass.lossDefers {
+		engine.Wait(n.pass.engine())
+	}
 	n.Loss.Sample(out.V, r, &n.drawn)
 	for i, c := range b.Target.Classes {
 		if c < 0 && i < len(n.drawn.Classes) {
 			n.drawn.Classes[i] = c
 		}
 	}
-	n.Loss.Evaluate(out, &n.drawn, g)
-	n.backward(g)
+	n.gradient(out, &n.drawn)
 	n.terms = 1 / n.Loss.Factor(out.V, &n.drawn)
 }
 
@@ -187,11 +223,17 @@ func (n *Net[T]) Layers() (all []nnopt.Layer) {
 }
 
 // Linearize returns the outputs of the pass behind derivatives, after which PullBack and PullStreams may follow; the view is valid until the next pass.
-func (n *Net[T]) Linearize(b *Batch[T]) Matrix[T] { return n.forward(b, true, false).V }
+func (n *Net[T]) Linearize(b *Batch[T]) Matrix[T] {
+	n.pass.begin()
+	defer n.pass.end()
+	return n.forward(b, true, false).V
+}
 
 // PullStreams is PullBack for Stats alone: it leaves out what only the gradients of weight matrices need, about a third of a gradient. The gradients
 // of the blocks are unspecified.
 func (n *Net[T]) PullStreams(u Matrix[T]) {
+	n.pass.begin()
+	defer n.pass.end()
 	n.pass.Tangent, n.pass.Streams, n.terms = false, true, 0
 	n.Root.Backward(&n.pass, Dual[T]{V: u}, false)
 	n.pass.Streams = false
@@ -229,12 +271,13 @@ func (n *Net[T]) setDirection(v []T) {
 		fail("direction of %d elements for %d parameters", len(v), n.Dim())
 	}
 	for _, p := range n.params {
-		p.allocateTangents()
+		p.allocateTangents(&n.pass.ground)
 		v = v[copy(p.Value.D.Data, v):]
 	}
 }
 
 func (n *Net[T]) collect(dst []T, part func(*Param[T]) []T) {
+	engine.Wait(n.pass.engine())
 	if len(dst) != n.Dim() {
 		fail("result of %d elements for %d parameters", len(dst), n.Dim())
 	}

@@ -39,8 +39,8 @@ func (n *standardizer[T]) forward(p *Pass[T], x Dual[T]) Dual[T] {
 	if x.dual() {
 		e.NormaliseMap(n.form, engine.One(x.D), n.form.DH)
 	} else {
-		n.hat.D.Zero()
-		clear(n.bend)
+		zero(p, n.hat.D)
+		e.Blend(0, nil, 0, nil, n.bend)
 	}
 	return n.hat
 }

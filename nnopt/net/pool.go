@@ -73,10 +73,10 @@ func (s *Pool[T]) Forward(p *Pass[T], x Dual[T]) Dual[T] {
 	e := p.engine()
 	s.form = s.pool(s.rows / out)
 	if s.kind == Max {
-		s.chosen = grown(s.chosen, out*x.V.Cols)
+		s.chosen = p.ints(s.chosen, out*x.V.Cols)
 		e.Choose(s.form, x.V, out, s.chosen)
 	}
-	linear(x, y, func(x, y Matrix[T]) { e.Reduce(s.form, x, s.chosen, y) })
+	linear(p, x, y, func(x, y Matrix[T]) { e.Reduce(s.form, x, s.chosen, y) })
 	return y
 }
 
@@ -100,7 +100,7 @@ func (s *Pool[T]) Backward(p *Pass[T], g Dual[T], need bool) Dual[T] {
 	}
 	gx := s.gx.take(p, s.rows, g.V.Cols)
 	e := p.engine()
-	linear(g, gx, func(g, gx Matrix[T]) { e.Spread(s.form, g, s.chosen, gx) })
+	linear(p, g, gx, func(g, gx Matrix[T]) { e.Spread(s.form, g, s.chosen, gx) })
 	return gx
 }
 

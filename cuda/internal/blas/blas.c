@@ -11,6 +11,7 @@ static struct {
 	int (*version)(void *, int *);
 	int (*stream)(void *, CUstream);
 	int (*workspace)(void *, void *, size_t);
+	int (*pointers)(void *, int);
 	int (*gemm)(void *, int, int, int, int, int, const void *, const void *, int, int, long long, const void *, int, int, long long, const void *, void *, int,
 		int, long long, int, int, int);
 } blas;
@@ -44,8 +45,9 @@ int spdBlasLoad(const char *own, char *why, int size) {
 	*(void **)&blas.version = dlsym(lib, "cublasGetVersion_v2");
 	*(void **)&blas.stream = dlsym(lib, "cublasSetStream_v2");
 	*(void **)&blas.workspace = dlsym(lib, "cublasSetWorkspace_v2");
+	*(void **)&blas.pointers = dlsym(lib, "cublasSetPointerMode_v2");
 	*(void **)&blas.gemm = dlsym(lib, "cublasGemmStridedBatchedEx");
-	if (!blas.create || !blas.destroy || !blas.version || !blas.stream || !blas.workspace || !blas.gemm) {
+	if (!blas.create || !blas.destroy || !blas.version || !blas.stream || !blas.workspace || !blas.pointers || !blas.gemm) {
 		snprintf(why, size, "the library lacks a function; version 11 or newer is needed");
 		return -1;
 	}
@@ -66,10 +68,23 @@ int spdBlasStream(void *handle, CUstream stream, CUdeviceptr workspace, size_t b
 }
 
 /* Row-major c is column-major c^T = op(b)^T op(a)^T. */
+static int gemm(void *handle, const spdGemm *g, const void *alpha, const void *beta) {
+	return blas.gemm(handle, g->tb, g->ta, g->cols, g->rows, g->inner, alpha, (const void *)g->b, g->typeAB, g->strideB, g->stepB, (const void *)g->a,
+		g->typeAB, g->strideA, g->stepA, beta, (void *)g->c, g->typeC, g->strideC, g->stepC, g->count, g->compute, -1);
+}
+
 int spdBlasGemm(void *handle, const spdGemm *g) {
+	enum { OnHost = 0, OnDevice = 1 };
+	if (g->numbers != 0) {
+		int err = blas.pointers(handle, OnDevice);
+		if (err != 0) {
+			return err;
+		}
+		err = gemm(handle, g, (const void *)g->numbers, (const void *)(g->numbers + 8));
+		int back = blas.pointers(handle, OnHost);
+		return err != 0 ? err : back;
+	}
 	float alpha32 = (float)g->alpha, beta32 = (float)g->beta;
 	int wide = g->compute == SPD_COMPUTE_F64;
-	return blas.gemm(handle, g->tb, g->ta, g->cols, g->rows, g->inner, wide ? (const void *)&g->alpha : &alpha32, (const void *)g->b, g->typeAB, g->strideB,
-		g->stepB, (const void *)g->a, g->typeAB, g->strideA, g->stepA, wide ? (const void *)&g->beta : &beta32, (void *)g->c, g->typeC, g->strideC, g->stepC,
-		g->count, g->compute, -1);
+	return gemm(handle, g, wide ? (const void *)&g->alpha : &alpha32, wide ? (const void *)&g->beta : &beta32);
 }

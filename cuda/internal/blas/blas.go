@@ -126,6 +126,7 @@ type Product struct {
 	Rows, Cols, Inner int
 	Count             int
 	Alpha, Beta       float64
+	Numbers           uintptr // where Alpha and, 8 bytes later, Beta are on the device instead, in the type of the sums
 	A, B, C           Operand
 	Inputs, Result    Type
 	Compute           Compute
@@ -135,7 +136,7 @@ type Product struct {
 func (h *Handle) Gemm(p *Product) error {
 	*h.record = C.spdGemm{
 		ta: flag(p.TransA), tb: flag(p.TransB), rows: C.int(p.Rows), cols: C.int(p.Cols), inner: C.int(p.Inner), count: C.int(p.Count),
-		alpha: C.double(p.Alpha), beta: C.double(p.Beta),
+		alpha: C.double(p.Alpha), beta: C.double(p.Beta), numbers: C.CUdeviceptr(p.Numbers),
 		a: C.CUdeviceptr(p.A.At), b: C.CUdeviceptr(p.B.At), c: C.CUdeviceptr(p.C.At),
 		strideA: C.int(p.A.Stride), strideB: C.int(p.B.Stride), strideC: C.int(p.C.Stride),
 		typeAB: C.int(p.Inputs), typeC: C.int(p.Result), compute: C.int(p.Compute),

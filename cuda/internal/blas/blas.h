@@ -18,6 +18,7 @@ int spdBlasStream(void *handle, CUstream stream, CUdeviceptr workspace, size_t b
 typedef struct {
 	int ta, tb, rows, cols, inner, count;
 	double alpha, beta;
+	CUdeviceptr numbers; /* unless 0, where alpha and, 8 bytes later, beta are instead */
 	CUdeviceptr a, b, c;
 	int strideA, strideB, strideC, typeAB, typeC, compute;
 	long long stepA, stepB, stepC;

@@ -7,6 +7,7 @@ package emu
 /*
 #cgo LDFLAGS: -ldl
 #include <dlfcn.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 static void *find(const char *lib, const char *name) {
@@ -17,6 +18,7 @@ static void fail(void *f, const char *name, int call, int code) { ((void (*)(con
 static int calls(void *f, const char *name) { return ((int (*)(const char *))f)(name); }
 static void order(void *f, int backwards) { ((void (*)(int))f)(backwards); }
 static void limit(void *f, size_t bytes) { ((void (*)(size_t))f)(bytes); }
+static void claim(void *f, uintptr_t at, int written) { ((void (*)(uintptr_t, int))f)(at, written); }
 static size_t used(void *f) { return ((size_t (*)(void))f)(); }
 */
 import "C"
@@ -30,7 +32,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"unsafe"
+
+	"github.com/spdopt/spdopt/cuda/internal/dl"
 )
 
 //go:embed src
@@ -128,8 +133,10 @@ func Use(kernels []byte, include string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
+		dl.Watch = claim
 		return true, errors.Join(os.Setenv("SPDOPT_LIBCUDA", lib), os.Setenv("SPDOPT_LIBCUBLAS", lib))
 	}
+	dl.Watch = claim
 	return true, nil
 }
 
@@ -168,6 +175,17 @@ func Order(backwards bool) {
 		flag = 1
 	}
 	C.order(function("spdEmuOrder"), flag)
+}
+
+var claims = sync.OnceValue(func() unsafe.Pointer { return function("spdEmuClaim") })
+
+// claim closes memory to the processor that work will use, as if the driver had been given the work.
+func claim(at uintptr, written bool) {
+	var flag C.int
+	if written {
+		flag = 1
+	}
+	C.claim(claims(), C.uintptr_t(at), flag)
 }
 
 // Limit sets the memory of a device.

@@ -170,6 +170,10 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 				out.Data, a.Data, first, second, z, y)
 		})
 	}
+	on("AdaGrad", func(out engine.Batch[T]) {
+		copy(second, v)
+		e.AdaGrad(engine.AdaGrad{Update: u, Eps: 1e-4, Most: 2}, out.Data, a.Data, second)
+	})
 	on("Sign", func(out engine.Batch[T]) {
 		copy(first, b.Data)
 		e.Sign(engine.Sign{Update: u, Beta1: 0.9, Beta2: 0.99}, out.Data, a.Data, first)
@@ -208,6 +212,28 @@ func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all [
 		on(fmt.Sprintf("Apply %d, slope", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, slope, out.Data, bend) })
 		on(fmt.Sprintf("Apply %d, bend", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, slope, bend, out.Data) })
 	}
+	on("Unit", func(out engine.Batch[T]) { e.Unit(out.Data, 1e-8) })
+	tiny := a.Data[0] / T(1e6)
+	on("Unit below", func(out engine.Batch[T]) { e.Blend(tiny, a.Data, 0, nil, out.Data); e.Unit(out.Data, 3) })
+	on("Mask", func(out engine.Batch[T]) {
+		e.Mask(engine.Mask[T]{Seed: 7 << 60, Step: 1 << 63, Rate: 0.3, Keep: 1.25}, out.Data)
+	})
+	lists := engine.Sparse[T]{Start: make([]int32, n+1)}
+	for i := range n {
+		for range r.IntN(4) {
+			lists.Index, lists.Weight = append(lists.Index, int32(r.IntN(n))), append(lists.Weight, T(r.NormFloat64()))
+		}
+		lists.Start[i+1] = int32(len(lists.Index))
+	}
+	on("WeighRows", func(out engine.Batch[T]) { e.WeighRows(lists, a.At(0), 1, out.At(0)) })
+	on("WeighRows alone", func(out engine.Batch[T]) { e.WeighRows(lists, a.At(0), 0, out.At(0)) })
+	both, sums, tops, numbers := [][]T{a.Data, b.Data[:7]}, make([]float64, 2), make([]float64, 2), make([]T, 4)
+	all = append(all, Operation[T]{"Measure", func() {
+		e.Measure(both, sums, tops)
+		for k := range sums {
+			numbers[2*k], numbers[2*k+1] = T(sums[k]), T(tops[k])
+		}
+	}, numbers})
 	on("AddRow", func(out engine.Batch[T]) { e.AddRow(positive[:n], 1, out) })
 	on("AddRow alone", func(out engine.Batch[T]) { e.AddRow(positive[:n], 0, out) })
 	on("Copy", func(out engine.Batch[T]) { e.Copy(a, out) })
@@ -218,20 +244,21 @@ func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all [
 	})
 	on("Mirror", func(out engine.Batch[T]) { e.Mirror(out) })
 	on("SetDiagonal", func(out engine.Batch[T]) { e.SetDiagonal(positive[:count*n], out) })
-	numbers := func(name string, call func(out []T)) {
+	vector := func(name string, call func(out []T)) {
 		out := make([]T, count*n)
 		all = append(all, Operation[T]{name, func() { clear(out); call(out) }, out})
 	}
-	numbers("Diagonal", func(out []T) { e.Diagonal(a, out) })
+	vector("Diagonal", func(out []T) { e.Diagonal(a, out) })
 	est, skew := make([]float64, count), Symmetric(Copy(a), -1)
-	numbers("NormEstimate", func(out []T) {
+	vector("NormEstimate", func(out []T) {
 		e.NormEstimate(skew, est)
 		for k, v := range est {
 			out[k] = T(v)
 		}
 	})
 	all = append(all, pools(e, r, n)...)
-	return append(all, losses(e, r, count, n)...)
+	all = append(all, losses(e, r, count, n)...)
+	return append(all, decompositions(e, r, count, n)...)
 }
 
 // pools are windows that overlap and leave a rest, and all positions.

@@ -37,6 +37,7 @@ func sum(r recipe) recipe {
 var recipes = map[string]recipe{
 	"mean":                sum(only(1000, many)),
 	"median":              sum(only(1000, many)),
+	"masked-mean":         sum(only(200, masked)),
 	"barycenter":          sum(only(1000, many)),
 	"logdet":              only(1000, func(n int, kappa float64) problem.Data { return stack(gallery.LogDet(n, kappa)) }),
 	"tyler":               only(1000, samples),
@@ -84,6 +85,20 @@ func many(n int, kappa float64) problem.Data {
 		return matrices(4)(n, kappa)
 	}
 	return matrices(20)(n, kappa)
+}
+
+// masked are twenty matrices that lack a tenth of their variables, each another one.
+func masked(n int, kappa float64) problem.Data {
+	d := matrices(20)(n, kappa)
+	for k, a := range d.Matrices {
+		m := a.(*mat.SymDense)
+		for i := range (n + 9) / 10 {
+			for j := range n {
+				m.SetSym((3*k+7*i)%n, j, math.NaN())
+			}
+		}
+	}
+	return d
 }
 
 // samples are 4 n of a multivariate t distribution.

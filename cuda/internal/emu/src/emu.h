@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #define SPD_EMULATED 1
@@ -44,11 +45,15 @@ struct Entry {
 	const void *function;
 	Call call;
 	int count; /* of parameters */
+	char roles[40]; /* of parameters: of arrays that are read, of arrays that are written, of numbers */
 	Entry *next;
 
 	template <class... A>
-	Entry(const char *n, void (*f)(A...)) : name(n), function(reinterpret_cast<const void *>(f)), call(unpack<A...>), count(sizeof...(A)) {
+	Entry(const char *n, void (*f)(A...)) : name(n), function(reinterpret_cast<const void *>(f)), call(unpack<A...>), count(sizeof...(A)), roles{role<A>()...} {
 		add();
+	}
+	template <class A> static constexpr char role() {
+		return !std::is_pointer<A>::value ? 0 : std::is_const<typename std::remove_pointer<A>::type>::value ? 'r' : 'w';
 	}
 	void add();
 
@@ -82,6 +87,7 @@ template <class T> T shuffle(int line, T v, unsigned source) {
 #define __shfl_down_sync(mask, v, d) emu::shuffle(__LINE__, v, emu::self->lane + (d) < 32 ? emu::self->lane + (d) : emu::self->lane)
 #define __shfl_sync(mask, v, s) emu::shuffle(__LINE__, v, s)
 
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) { return (unsigned __int128)a * b >> 64; }
 inline float __uint_as_float(unsigned u) {
 	float f;
 	memcpy(&f, &u, 4);

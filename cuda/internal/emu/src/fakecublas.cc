@@ -12,6 +12,7 @@ enum { NotInitialized = 1, InvalidValue = 7, NotSupported = 15, ExecutionFailed 
 struct Handle {
 	CUstream stream = nullptr;
 	bool workspace = false;
+	int pointers = 0; /* 1: alpha and beta are on the device */
 };
 
 /* Rounds to the nearest number with the given significant bits beside the leading one, ties to even. */
@@ -39,6 +40,7 @@ double element(const void *p, int type, int compute, size_t i) {
 struct Product {
 	int ta, tb, m, n, k;
 	double alpha, beta;
+	const void *alphaAt, *betaAt; /* on the device, or null */
 	const void *a, *b;
 	void *c;
 	int typeA, typeB, typeC, lda, ldb, ldc, compute;
@@ -75,7 +77,17 @@ template <class T, class C> void multiply(const Product &p) {
 	}
 }
 
-CUresult run(const Product &p) {
+double number(const void *at, bool wide) { return wide ? *static_cast<const double *>(at) : *static_cast<const float *>(at); }
+
+CUresult run(Product p) {
+	if (p.alphaAt != nullptr) {
+		bool wide = p.compute == Compute64F;
+		if (!emu::owns(p.alphaAt, wide ? 8 : 4) || !emu::owns(p.betaAt, wide ? 8 : 4)) {
+			return CUDA_ERROR_ILLEGAL_ADDRESS;
+		}
+		p.alpha = number(p.alphaAt, wide);
+		p.beta = number(p.betaAt, wide);
+	}
 	bool fits = emu::owns(p.a, size(p.typeA) * extent(p.ta ? p.k : p.m, p.ta ? p.m : p.k, p.lda, p.sa, p.batch)) &&
 		emu::owns(p.b, size(p.typeB) * extent(p.tb ? p.n : p.k, p.tb ? p.k : p.n, p.ldb, p.sb, p.batch)) &&
 		emu::owns(p.c, size(p.typeC) * extent(p.m, p.n, p.ldc, p.sc, p.batch));
@@ -120,6 +132,10 @@ EXPORT(cublasSetWorkspace_v2)(void *h, void *p, size_t n) {
 	static_cast<Handle *>(h)->workspace = true;
 	return emu::owns(p, n) ? 0 : InvalidValue;
 }
+EXPORT(cublasSetPointerMode_v2)(void *h, int mode) {
+	static_cast<Handle *>(h)->pointers = mode;
+	return mode == 0 || mode == 1 ? 0 : InvalidValue;
+}
 EXPORT(cublasGemmStridedBatchedEx)(void *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int typeA, int lda, long long sa,
 	const void *b, int typeB, int ldb, long long sb, const void *beta, void *c, int typeC, int ldc, long long sc, int batch, int compute, int) {
 	if (CUresult err = emu::injected("cublasGemmStridedBatchedEx")) {
@@ -136,8 +152,14 @@ EXPORT(cublasGemmStridedBatchedEx)(void *h, int ta, int tb, int m, int n, int k,
 	if (m == 0 || n == 0 || batch == 0) {
 		return 0;
 	}
-	Product p{ta, tb, m, n, k, 0, 0, a, b, c, typeA, typeB, typeC, lda, ldb, ldc, compute, sa, sb, sc, batch};
-	p.alpha = wide ? *static_cast<const double *>(alpha) : *static_cast<const float *>(alpha);
-	p.beta = wide ? *static_cast<const double *>(beta) : *static_cast<const float *>(beta);
-	return emu::enqueue(handle->stream, [=] { return run(p); }) == CUDA_SUCCESS ? 0 : ExecutionFailed;
+	Product p{ta, tb, m, n, k, 0, 0, nullptr, nullptr, a, b, c, typeA, typeB, typeC, lda, ldb, ldc, compute, sa, sb, sc, batch};
+	std::vector<emu::Use> uses{{a, false}, {b, false}, {c, true}};
+	if (handle->pointers == 1) {
+		p.alphaAt = alpha;
+		p.betaAt = beta;
+	} else {
+		p.alpha = number(alpha, wide);
+		p.beta = number(beta, wide);
+	}
+	return emu::enqueue(handle->stream, uses, [=] { return run(p); }) == CUDA_SUCCESS ? 0 : ExecutionFailed;
 }

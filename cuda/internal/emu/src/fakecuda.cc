@@ -1,4 +1,5 @@
-/* A stand-in for libcuda.so.1 on the processor. Work on streams is deferred until something waits for it, so that a missing wait shows. Copies
+/* A stand-in for libcuda.so.1 on the processor. Work on streams is deferred until something waits for it, so that a missing wait shows: managed memory that
+   such work uses is closed to the processor, as on devices that cannot share it. Copies
    are checked against the allocations. spdEmuFail, spdEmuCalls and spdEmuOrder are for tests. */
 #include "host.h"
 
@@ -18,7 +19,10 @@
 	std::lock_guard<std::recursive_mutex> l(lock); \
 	if (CUresult err = emu::injected(#name)) return err
 
-using Work = std::function<CUresult()>;
+struct Work {
+	std::vector<emu::Use> uses;
+	std::function<CUresult()> run;
+};
 
 struct CUgraph_st {
 	std::vector<Work> nodes;
@@ -56,6 +60,8 @@ struct Memory {
 	size_t size, mapped;
 	CUctx_st *ctx;
 	bool managed;
+	int readers = 0, writers = 0; /* work that has not run yet */
+	int access = PROT_READ | PROT_WRITE;
 };
 
 static std::recursive_mutex lock;
@@ -105,6 +111,13 @@ extern "C" __attribute__((visibility("default"))) size_t spdEmuUsed(void) {
 	return usedBytes;
 }
 
+static void claimAhead(CUdeviceptr at, bool written);
+/* Closes memory that work will use which is still to come, or with 0 opens all such memory. */
+extern "C" __attribute__((visibility("default"))) void spdEmuClaim(uintptr_t at, int written) {
+	std::lock_guard<std::recursive_mutex> l(lock);
+	claimAhead(at, written != 0);
+}
+
 static CUctx_st *here() { return current.empty() ? nullptr : current.back(); }
 
 static CUresult usable() {
@@ -128,17 +141,83 @@ static CUresult resolve(CUstream *stream) {
 	return CUDA_ERROR_INVALID_HANDLE;
 }
 
+static std::map<CUdeviceptr, Memory>::iterator holder(CUdeviceptr p, size_t n) {
+	auto m = memory.upper_bound(p);
+	if (m == memory.begin()) {
+		return memory.end();
+	}
+	--m;
+	return p + n <= m->first + m->second.size ? m : memory.end();
+}
+
+/* Sets what the processor may do with managed memory, whose mapping ends with a guard page. */
+static void permit(CUdeviceptr p, Memory &m, int access) {
+	if (m.access != access) {
+		size_t page = sysconf(_SC_PAGESIZE);
+		mprotect(reinterpret_cast<void *>(p + m.size + page - m.mapped), m.mapped - page, access);
+		m.access = access;
+	}
+}
+static void permitRest(CUdeviceptr p, Memory &m) {
+	permit(p, m, m.writers > 0 ? PROT_NONE : m.readers > 0 ? PROT_READ : PROT_READ | PROT_WRITE);
+}
+
+/* Counts work that is about to wait, or that runs. */
+static void claim(const Work &w, int change) {
+	for (const emu::Use &u : w.uses) {
+		auto m = holder(reinterpret_cast<CUdeviceptr>(u.at), 1);
+		if (m != memory.end() && m->second.managed) {
+			(u.written ? m->second.writers : m->second.readers) += change;
+			if (change > 0) {
+				permitRest(m->first, m->second);
+			}
+		}
+	}
+}
+
+static Work ahead;
+static void claimAhead(CUdeviceptr at, bool written) {
+	if (at == 0) {
+		claim(ahead, -1);
+		for (const emu::Use &u : ahead.uses) {
+			auto m = holder(reinterpret_cast<CUdeviceptr>(u.at), 1);
+			if (m != memory.end() && m->second.managed) {
+				permitRest(m->first, m->second);
+			}
+		}
+		ahead.uses.clear();
+		return;
+	}
+	emu::Use use{reinterpret_cast<void *>(at), written};
+	ahead.uses.push_back(use);
+	claim({{use}, nullptr}, 1);
+}
+
+/* Runs the first work of a stream. All memory must be permitted. */
+static CUresult runFirst(CUstream s) {
+	Work w = std::move(s->queue.front());
+	s->queue.pop_front();
+	claim(w, -1);
+	return w.run();
+}
+
 static CUresult drain(CUstream s) {
+	if (s->queue.empty()) {
+		return s->ctx->lost;
+	}
+	for (auto &m : memory) {
+		permit(m.first, m.second, PROT_READ | PROT_WRITE);
+	}
 	while (!s->queue.empty()) {
 		if (s->ctx->lost != CUDA_SUCCESS) {
-			s->queue.clear();
-			return s->ctx->lost;
-		}
-		Work w = std::move(s->queue.front());
-		s->queue.pop_front();
-		if (CUresult err = w()) {
+			claim(s->queue.front(), -1);
+			s->queue.pop_front();
+		} else if (CUresult err = runFirst(s)) {
 			s->ctx->lost = err;
 		}
+	}
+	for (auto &m : memory) {
+		permitRest(m.first, m.second);
 	}
 	return s->ctx->lost;
 }
@@ -169,7 +248,8 @@ static CUresult waits() {
 	return recording(here()) ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
 }
 
-CUresult emu::enqueue(CUstream stream, Work work) {
+CUresult emu::enqueue(CUstream stream, std::vector<Use> uses, std::function<CUresult()> run) {
+	Work work{std::move(uses), std::move(run)};
 	std::lock_guard<std::recursive_mutex> l(lock);
 	CUstream s = stream;
 	if (CUresult err = resolve(&s)) {
@@ -192,17 +272,9 @@ CUresult emu::enqueue(CUstream stream, Work work) {
 	} else if (!(s->flags & CU_STREAM_NON_BLOCKING)) {
 		drain(&c->null);
 	}
+	claim(work, 1);
 	s->queue.push_back(std::move(work));
 	return c->lost;
-}
-
-static std::map<CUdeviceptr, Memory>::iterator holder(CUdeviceptr p, size_t n) {
-	auto m = memory.upper_bound(p);
-	if (m == memory.begin()) {
-		return memory.end();
-	}
-	--m;
-	return p + n <= m->first + m->second.size ? m : memory.end();
 }
 
 bool emu::owns(const void *p, size_t n) { return holder(reinterpret_cast<CUdeviceptr>(p), n) != memory.end(); }
@@ -384,11 +456,15 @@ API(cuLaunchKernel)(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigne
 	}
 	constexpr int most = 40;
 	std::vector<uint64_t> values(most);
+	std::vector<emu::Use> uses;
 	const emu::Entry *e = f->entry;
 	for (int i = 0; i < e->count; i++) {
 		memcpy(&values[i], params[i], 8);
+		if (e->roles[i] != 0) {
+			uses.push_back({reinterpret_cast<void *>(values[i]), e->roles[i] == 'w'});
+		}
 	}
-	return emu::enqueue(stream, [=]() mutable {
+	return emu::enqueue(stream, uses, [=]() mutable {
 		void *own[most];
 		for (int i = 0; i < most; i++) {
 			own[i] = &values[i];
@@ -504,7 +580,7 @@ static CUresult copyLater(void *dst, const void *src, size_t n, CUdeviceptr a, C
 	if ((a != 0 && holder(a, n) == memory.end()) || (b != 0 && holder(b, n) == memory.end())) {
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	return emu::enqueue(stream, [=] { return copy(dst, src, n, a, b); });
+	return emu::enqueue(stream, {{dst, true}, {src, false}}, [=] { return copy(dst, src, n, a, b); });
 }
 #define AT(p) reinterpret_cast<void *>(p)
 API(cuMemcpyHtoD_v2)(CUdeviceptr d, const void *s, size_t n) {
@@ -542,11 +618,11 @@ static CUresult fill(CUdeviceptr d, unsigned v, size_t n, size_t size) {
 }
 API(cuMemsetD8Async)(CUdeviceptr d, unsigned char v, size_t n, CUstream stream) {
 	ENTER(cuMemsetD8Async);
-	return emu::enqueue(stream, [=] { return fill(d, v, n, 1); });
+	return emu::enqueue(stream, {{AT(d), true}}, [=] { return fill(d, v, n, 1); });
 }
 API(cuMemsetD32Async)(CUdeviceptr d, unsigned v, size_t n, CUstream stream) {
 	ENTER(cuMemsetD32Async);
-	return emu::enqueue(stream, [=] { return fill(d, v, n, 4); });
+	return emu::enqueue(stream, {{AT(d), true}}, [=] { return fill(d, v, n, 4); });
 }
 API(cuMemPrefetchAsync)(CUdeviceptr d, size_t n, CUdevice, CUstream stream) {
 	ENTER(cuMemPrefetchAsync);
@@ -612,11 +688,9 @@ API(cuStreamQuery)(CUstream s) {
 }
 API(cuStreamWaitEvent)(CUstream s, CUevent e, unsigned) {
 	ENTER(cuStreamWaitEvent);
-	return emu::enqueue(s, [=] {
+	return emu::enqueue(s, {}, [=] {
 		while (e->pending > 0 && !e->stream->queue.empty()) {
-			Work w = std::move(e->stream->queue.front());
-			e->stream->queue.pop_front();
-			if (CUresult err = w()) {
+			if (CUresult err = runFirst(e->stream)) {
 				return err;
 			}
 		}
@@ -671,7 +745,7 @@ API(cuGraphInstantiateWithFlags)(CUgraphExec *e, CUgraph g, unsigned long long) 
 API(cuGraphLaunch)(CUgraphExec e, CUstream s) {
 	ENTER(cuGraphLaunch);
 	for (const Work &w : e->nodes) {
-		if (CUresult err = emu::enqueue(s, w)) {
+		if (CUresult err = emu::enqueue(s, w.uses, w.run)) {
 			return err;
 		}
 	}
@@ -701,7 +775,7 @@ API(cuEventRecord)(CUevent e, CUstream s) {
 	}
 	e->stream = own;
 	e->pending++;
-	return emu::enqueue(s, [=] {
+	return emu::enqueue(s, {}, [=] {
 		e->pending--;
 		return CUDA_SUCCESS;
 	});

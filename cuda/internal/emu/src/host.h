@@ -3,6 +3,7 @@
 #define SPDOPT_EMU_HOST_H
 
 #include <functional>
+#include <vector>
 
 #include <cuda.h>
 
@@ -16,8 +17,15 @@ const Entry *find(const char *name);
 char *guarded(size_t bytes, size_t *mapped);
 Outcome launch(const Entry *e, uint3 grid, uint3 size, size_t sharedBytes, void **params, bool reverse);
 
-/* Puts work on a stream of the current context, or into the graph that the stream records. */
-CUresult enqueue(CUstream stream, std::function<CUresult()> work);
+/* Memory that work uses. */
+struct Use {
+	const void *at;
+	bool written;
+};
+
+/* Puts work on a stream of the current context, or into the graph that the stream records. Until it has run, the processor cannot touch managed memory that
+   it writes, and cannot write what it reads. */
+CUresult enqueue(CUstream stream, std::vector<Use> uses, std::function<CUresult()> run);
 
 /* Says whether n bytes at p are memory of the device. */
 bool owns(const void *p, size_t n);

@@ -21,6 +21,8 @@ namespace single {
 #undef ROWS
 #undef EACH
 #undef VECTOR
+#undef MOST
+#undef LINE
 #define SPD_DOUBLE
 #define real double
 #define PREFIX "f64"

@@ -1,0 +1,284 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+/*
+#include <cuda.h>
+*/
+import "C"
+
+import (
+	"hash/maphash"
+	"math"
+	"slices"
+	"unsafe"
+
+	"gorgonia.org/cu"
+
+	"github.com/spdopt/spdopt/cuda/internal/blas"
+	"github.com/spdopt/spdopt/cuda/internal/dl"
+)
+
+// tape is work for a stream that has not been given to the device: the words that describe it, one entry after the other. Tapes of the same words are the
+// same work.
+type tape struct {
+	words    []uint64
+	entries  int
+	deferred bool // it holds work of calls that did not wait
+}
+
+// The kinds of entries, the first word of each.
+const (
+	kernelEntry  = iota + 1 // number of arguments above the kind, number of the kernel, grid, block, arguments
+	productEntry            // fields of a blas.Product
+	uploadEntry             // to, from, bytes
+	downloadEntry
+	clearEntry // at, bytes
+)
+
+// mostWords is the length from which a tape is given to the device at once.
+const mostWords = 1 << 14
+
+func (t *tape) add(words ...uint64) {
+	t.words = append(t.words, words...)
+	t.entries++
+}
+
+func (t *tape) clear() { t.words, t.entries, t.deferred = t.words[:0], 0, false }
+
+// addKernel writes a launch down.
+func (t *tape) addKernel(number int, grid [3]int, block [2]int, args []uint64) {
+	t.add(kernelEntry|uint64(len(args))<<8, uint64(number), uint64(grid[0]), uint64(grid[1]), uint64(grid[2]), uint64(block[0]), uint64(block[1]))
+	t.words = append(t.words, args...)
+}
+
+// addProduct writes products down.
+func (t *tape) addProduct(p *blas.Product) {
+	t.add(productEntry, flagWord(p.TransA)|flagWord(p.TransB)<<1, uint64(p.Rows), uint64(p.Cols), uint64(p.Inner), uint64(p.Count),
+		math.Float64bits(p.Alpha), math.Float64bits(p.Beta), uint64(p.Numbers),
+		uint64(p.A.At), uint64(p.A.Stride), uint64(p.A.Step), uint64(p.B.At), uint64(p.B.Stride), uint64(p.B.Step), uint64(p.C.At), uint64(p.C.Stride), uint64(p.C.Step),
+		uint64(p.Inputs), uint64(p.Result), uint64(p.Compute))
+}
+
+const productWords = 21
+
+// productOf is the opposite of addProduct.
+func productOf(w []uint64) blas.Product {
+	operand := func(w []uint64) blas.Operand {
+		return blas.Operand{At: uintptr(w[0]), Stride: int(w[1]), Step: int(w[2])}
+	}
+	return blas.Product{
+		TransA: w[1]&1 != 0, TransB: w[1]&2 != 0, Rows: int(w[2]), Cols: int(w[3]), Inner: int(w[4]), Count: int(w[5]),
+		Alpha: math.Float64frombits(w[6]), Beta: math.Float64frombits(w[7]), Numbers: uintptr(w[8]),
+		A: operand(w[9:]), B: operand(w[12:]), C: operand(w[15:]),
+		Inputs: blas.Type(w[18]), Result: blas.Type(w[19]), Compute: blas.Compute(w[20]),
+	}
+}
+
+func flagWord(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// play gives the entries of a tape to the device, one by one, until one fails.
+func (l *launcher) play(t *tape) {
+	for w := t.words; len(w) > 0 && l.err == nil; {
+		switch w[0] & 0xff {
+		case kernelEntry:
+			n := int(w[0] >> 8)
+			copy(l.slots[:], w[7:7+n])
+			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, n)
+			w = w[7+n:]
+		case productEntry:
+			l.gemm = productOf(w)
+			l.err = wrap("matrix product", l.blas.Gemm(&l.gemm))
+			w = w[productWords:]
+		case uploadEntry:
+			l.err = wrap("copying to the device", cu.MemcpyHtoDAsync(cu.DevicePtr(w[1]), foreign(uintptr(w[2])), int64(w[3]), l.stream))
+			w = w[4:]
+		case downloadEntry:
+			l.err = wrap("copying from the device", cu.MemcpyDtoHAsync(foreign(uintptr(w[1])), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
+			w = w[4:]
+		case clearEntry:
+			l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(w[1]), 0, int64(w[2]), l.stream))
+			w = w[3:]
+		}
+	}
+}
+
+// recordings are graphs of tapes that came more than once.
+type recordings struct {
+	seed  maphash.Seed
+	seen  map[uint64]bool // hashes of tapes that came once, or that cannot be recorded
+	known map[uint64]*recording
+	turn  int
+}
+
+type recording struct {
+	words []uint64
+	graph C.CUgraphExec
+	used  int // turn of the last use
+}
+
+// Graphs are made of tapes of at least shortestGraph entries, mostGraphs at a time; the one that was not used for longest gives way.
+const (
+	shortestGraph = 4
+	mostGraphs    = 256
+	mostSeen      = 4096
+)
+
+func (r *recordings) hash(t *tape) uint64 {
+	if r.known == nil {
+		r.seed, r.seen, r.known = maphash.MakeSeed(), map[uint64]bool{}, map[uint64]*recording{}
+	}
+	return maphash.Bytes(r.seed, unsafe.Slice((*byte)(unsafe.Pointer(&t.words[0])), 8*len(t.words)))
+}
+
+// find returns the graph of a tape, recording it when the tape comes for the second time, or nil.
+func (r *recordings) find(l *launcher, t *tape) C.CUgraphExec {
+	if !t.deferred || t.entries < shortestGraph {
+		return nil
+	}
+	key := r.hash(t)
+	r.turn++
+	if g := r.known[key]; g != nil && slices.Equal(g.words, t.words) {
+		g.used = r.turn
+		return g.graph
+	}
+	never, again := r.seen[key]
+	if !again && len(r.seen) == mostSeen {
+		clear(r.seen)
+	}
+	r.seen[key] = never
+	if !again || never || r.known[key] != nil {
+		return nil
+	}
+	graph, ok := record(l, t)
+	if !ok {
+		r.seen[key] = true
+		return nil
+	}
+	if len(r.known) == mostGraphs {
+		_ = l.stream.Synchronize() // it may be running
+		r.forgetOldest()
+	}
+	r.known[key] = &recording{slices.Clone(t.words), graph, r.turn}
+	return graph
+}
+
+func (r *recordings) forgetOldest() {
+	var oldest uint64
+	least := math.MaxInt
+	for key, g := range r.known {
+		if g.used < least {
+			oldest, least = key, g.used
+		}
+	}
+	C.cuGraphExecDestroy(r.known[oldest].graph)
+	delete(r.known, oldest)
+}
+
+// record makes the graph of a tape. Nothing of it runs meanwhile; a tape that cannot be recorded is to be played.
+func record(l *launcher, t *tape) (graph C.CUgraphExec, ok bool) {
+	stream := C.CUstream(unsafe.Pointer(l.stream.C()))
+	if C.cuStreamBeginCapture(stream, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) != C.CUDA_SUCCESS {
+		return nil, false
+	}
+	l.play(t)
+	var made C.CUgraph
+	code := C.cuStreamEndCapture(stream, &made)
+	ok = l.err == nil && code == C.CUDA_SUCCESS && C.cuGraphInstantiateWithFlags(&graph, made, 0) == C.CUDA_SUCCESS
+	l.err = nil
+	if made != nil {
+		C.cuGraphDestroy(made)
+	}
+	return graph, ok
+}
+
+// flush gives the device what the calls so far have written down. A failure is kept for the backend whose work it was.
+func (d *Device) flush() {
+	c := d.pending
+	if c == nil || c.tape.entries == 0 {
+		return
+	}
+	c.l.err = d.numbers.send(d.stream)
+	d.busy = true
+	if c.l.err == nil {
+		if graph := d.graphs.find(c.l, &c.tape); graph != nil {
+			c.l.err = failure("launching a graph", C.cuGraphLaunch(graph, C.CUstream(unsafe.Pointer(d.stream.C()))))
+		} else {
+			c.l.play(&c.tape)
+		}
+	}
+	c.forget()
+	if c.late == nil {
+		c.late = c.l.err
+	}
+	c.l.err = nil
+}
+
+// forget empties the tape.
+func (c *call) forget() {
+	c.tape.clear()
+	if dl.Watch != nil {
+		dl.Watch(0, false)
+	}
+}
+
+// wait flushes and waits until the device has nothing to do. After it, staging memory and numbers start afresh.
+func (d *Device) wait() error {
+	d.flush()
+	if !d.busy {
+		return nil
+	}
+	d.busy = false
+	d.staging.used = 0
+	d.numbers.reset()
+	return wrap("waiting for the device", d.stream.Synchronize())
+}
+
+// numbers is memory of the device for numbers that change from step to step, so that the work that reads them does not. They are collected in page-locked
+// memory, and sent before the work is given to the device.
+type numbers struct {
+	staged staging
+	device cu.DevicePtr
+	used   int
+	sent   int
+	full   func() error // waits, so that all is free
+}
+
+const numbersBytes = 64 << 10
+
+func (n *numbers) prepare(full func() error) (err error) {
+	n.full = full
+	if n.device, err = cu.MemAlloc(numbersBytes); err != nil {
+		return wrap("allocating memory for numbers", err)
+	}
+	return n.staged.room(numbersBytes)
+}
+
+func (n *numbers) reset() { n.used, n.sent = 0, 0 }
+
+// take returns room for so many bytes on the host, and its address on the device.
+func (n *numbers) take(bytes int) ([]byte, uintptr, error) {
+	if n.used+bytes > numbersBytes {
+		if err := n.full(); err != nil {
+			return nil, 0, err
+		}
+	}
+	at := n.used
+	n.used += (bytes + 7) &^ 7
+	return n.staged.bytes(at, bytes), uintptr(n.device) + uintptr(at), nil
+}
+
+// send enqueues the copy of the numbers that are new.
+func (n *numbers) send(stream cu.Stream) error {
+	from, bytes := n.sent, n.used-n.sent
+	if bytes == 0 {
+		return nil
+	}
+	n.sent = n.used
+	return wrap("copying to the device", cu.MemcpyHtoDAsync(n.device+cu.DevicePtr(from), unsafe.Pointer(&n.staged.bytes(from, bytes)[0]), int64(bytes), stream))
+}

@@ -1,0 +1,36 @@
+package engine
+
+import "github.com/spdopt/spdopt/internal/dense"
+
+// Deferrer is implemented by backends that can work while the processor does something else.
+type Deferrer interface {
+	// Defer lets calls return before their work is done where all that they write lies in memory of the backend (Allocator). Until Wait such memory must
+	// not be touched but by calls, nor may anything be written that a call reads from it; ordinary memory is free as soon as a call returns, and what a
+	// call writes to it is there. Calls of Defer nest.
+	Defer()
+	// Wait returns when all work is done. It panics with DeviceError if some has failed.
+	Wait()
+	// Settle is Wait and the end of Defer.
+	Settle()
+}
+
+// Defer is that of a backend, nothing where it is no Deferrer; so are Wait and Settle.
+func Defer[T dense.Float](b Backend[T]) {
+	if d, ok := b.(Deferrer); ok {
+		d.Defer()
+	}
+}
+
+// Wait waits for a backend.
+func Wait[T dense.Float](b Backend[T]) {
+	if d, ok := b.(Deferrer); ok {
+		d.Wait()
+	}
+}
+
+// Settle waits for a backend and ends Defer.
+func Settle[T dense.Float](b Backend[T]) {
+	if d, ok := b.(Deferrer); ok {
+		d.Settle()
+	}
+}

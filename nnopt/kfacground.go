@@ -1,0 +1,199 @@
+package nnopt
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/kronecker"
+	"github.com/spdopt/spdopt/internal/matfun"
+)
+
+// kfacGround is where KFAC computes: statistics in the precision of the network, factors and inverses in float64.
+type kfacGround[T Float] struct {
+	e     engine.Backend[T]
+	arena *engine.Arena[T]
+	wide  wideGround
+	rows  []float64 // sums of rows
+	ones  []float64
+	flat  [2][]float64
+	x     []T // rows with a number appended, on a device
+	sum   []T // their Gram matrix
+}
+
+func newKFACGround[T Float]() kfacGround[T] {
+	return kfacGround[T]{e: engine.CPU[T](), wide: wideGround{engine.CPU[float64](), nil}}
+}
+
+// away says whether it is a device.
+func (g *kfacGround[T]) away() bool { return g.e != engine.CPU[T]() }
+
+// grown returns n elements of a buffer, where the network's numbers are.
+func (g *kfacGround[T]) grown(buffer *[]T, n int) []T {
+	if cap(*buffer) < n {
+		*buffer = g.arena.Alloc(n)
+	}
+	return (*buffer)[:n]
+}
+
+// collapse sets dst to the sums of each reps neighbouring rows of x.
+func (g *kfacGround[T]) collapse(x dense.Matrix[T], reps int, dst dense.Matrix[T]) {
+	if g.away() {
+		g.e.Reduce(engine.Pool{Weight: 1}, x, nil, dst)
+		return
+	}
+	kronecker.Collapse(x, reps, dst)
+}
+
+// averaged returns the means of the equally wide groups of columns of x, in dst.
+func (g *kfacGround[T]) averaged(x, dst dense.Matrix[T]) dense.Matrix[T] {
+	if !g.away() {
+		kronecker.AverageGroups(x, dst)
+		return dst
+	}
+	groups := x.Cols / dst.Cols
+	for k := range groups {
+		part := engine.One(x.View(0, k*dst.Cols, x.Rows, dst.Cols))
+		packed := engine.One(dense.Wrap(dst.Rows, dst.Cols, g.grown(&g.x, dst.Rows*dst.Cols)))
+		g.e.Copy(part, packed)
+		keep := T(1)
+		if k == 0 {
+			keep = 0
+		}
+		g.e.Blend(keep, dst.Data, 1/T(groups), packed.Data, dst.Data)
+	}
+	return dst
+}
+
+// gram sets w to the sum of x1 x1^T over the rows x of a matrix, x1 being x or, where w has a row more, x with one appended. The processor fills the upper
+// triangle.
+func (g *kfacGround[T]) gram(outer *kronecker.Outer[T], x dense.Matrix[T], one float64, w dense.Matrix[float64]) {
+	if !g.away() {
+		w.Zero()
+		outer.Add(x, one, w)
+		outer.Flush(w)
+		return
+	}
+	n := w.Rows
+	if n > x.Cols {
+		bordered := dense.Wrap(x.Rows, n, g.grown(&g.x, x.Rows*n))
+		g.e.Copy(engine.One(x), engine.One(bordered.View(0, 0, x.Rows, x.Cols)))
+		g.e.AddRow([]T{T(one)}, 0, engine.One(bordered.View(0, n-1, x.Rows, 1)))
+		x = bordered
+	}
+	sum := dense.Wrap(n, n, g.grown(&g.sum, n*n))
+	g.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
+	toDouble(g.wide.e, sum.Data, w.Data)
+}
+
+func (g *kfacGround[T]) meanTrace(m dense.Matrix[float64]) (sum float64) {
+	g.rows = grownBy(g.wide.arena, g.rows, m.Rows)
+	g.wide.e.Diagonal(engine.One(m), g.rows)
+	for _, v := range g.rows {
+		sum += v
+	}
+	return sum / float64(m.Rows)
+}
+
+func grownBy(a *engine.Arena[float64], x []float64, n int) []float64 {
+	if cap(x) < n {
+		return a.Alloc(n)
+	}
+	return x[:n]
+}
+
+// dot returns the inner product of two matrices of one shape.
+func (g *kfacGround[T]) dot(x, y dense.Matrix[float64]) (sum float64) {
+	g.rows = grownBy(g.wide.arena, g.rows, x.Rows)
+	g.wide.e.RowDots(engine.One(x), engine.One(y), g.rows)
+	for _, v := range g.rows {
+		sum += v
+	}
+	return sum
+}
+
+// flatDot returns the inner product of two vectors, in float64.
+func (g *kfacGround[T]) flatDot(x, y []T) (sum float64) {
+	const width = 1024
+	n := len(x)
+	for i, v := range [][]T{x, y} {
+		g.flat[i] = grownBy(g.wide.arena, g.flat[i], n)
+		toDouble(g.wide.e, v, g.flat[i])
+	}
+	whole := n / width * width
+	for _, part := range [][3]int{{0, n / width, width}, {whole, 1, n - whole}} {
+		if rows, cols := part[1], part[2]; rows > 0 && cols > 0 {
+			sum += g.dot(dense.Wrap(rows, cols, g.flat[0][part[0]:]), dense.Wrap(rows, cols, g.flat[1][part[0]:]))
+		}
+	}
+	return sum
+}
+
+// inverseTolerance is what ||A X - I||_F may be, by the root of the size, for an inverse X by products.
+const inverseTolerance = 1e-4
+
+// invert sets w to the inverse of m + d I. check is scratch.
+func (g *kfacGround[T]) invert(m dense.Matrix[float64], d float64, w, check dense.Matrix[float64]) bool {
+	if !g.away() {
+		w.Copy(m)
+		return kronecker.Invert(w, d, "", check) == nil
+	}
+	e, a, x, p := g.wide.e, engine.One(m), engine.One(w), engine.One(check)
+	e.Combine(d, 1, a, 0, a, x)
+	e.Invert(x)
+	e.Mirror(x)
+	e.Gemm(dense.NoTrans, dense.NoTrans, 1, a, x, 0, p)
+	e.Combine(0, 1, p, d, x, p)
+	var left [1]float64
+	e.FromIdentity(p, left[:])
+	return left[0] <= inverseTolerance*math.Sqrt(float64(m.Rows))
+}
+
+// sandwich sets y to op(Q0) x op(Q1)^T through t, where y may be x.
+func (g *kfacGround[T]) sandwich(op dense.Trans, q [2]dense.Matrix[float64], x, t, y dense.Matrix[float64]) {
+	g.wide.e.Gemm(op, dense.NoTrans, 1, engine.One(q[0]), engine.One(x), 0, engine.One(t))
+	g.wide.e.Gemm(dense.NoTrans, !op, 1, engine.One(t), engine.One(q[1]), 0, engine.One(y))
+}
+
+// divide divides y_ij by l_i m_j + damping; t is scratch.
+func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.Matrix[float64]) {
+	g.ones = grownBy(g.wide.arena, g.ones, y.Rows*y.Cols)
+	for i := range g.ones {
+		g.ones[i] = 1
+	}
+	all := engine.One(dense.Wrap(y.Rows, y.Cols, g.ones))
+	g.wide.e.ScaleRows(values[0], all, 0, engine.One(t))
+	g.wide.e.ScaleCols(values[1], engine.One(t), 0, engine.One(t))
+	g.wide.e.Multiply(t.Data, t.Data, 0, t.Data)
+	g.wide.e.DivideRoot(t.Data, 1, damping, y.Data)
+}
+
+// basisOnDevice sets work and values to the eigenvectors of a factor, by a decomposition from the basis in use or, for InverseTracked, by one sweep.
+func (k *kfacLayer[T]) basisOnDevice(side int, fresh bool) bool {
+	e, q, m := k.at.wide.e, k.work[side], k.full[side]
+	if !fresh {
+		toDouble(e, k.slots[kfacOutputInverse+side].Data, q.Data)
+	}
+	if k.o.Inverse == InverseExact || fresh {
+		if k.solvers[side] == nil {
+			k.solvers[side] = matfun.NewEigen(e, k.at.wide.arena, 1, m.Rows)
+		}
+		_, err := k.solvers[side].Solve(engine.One(m), engine.One(q), k.values[side], !fresh)
+		return err == nil
+	}
+	f := k.sweepers[side]
+	if f == nil {
+		n := m.Rows
+		a := k.at.wide.arena
+		f = newEigenFactor(side, a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
+		f.place(e)
+		f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
+		k.sweepers[side] = f
+	}
+	e.Copy(engine.One(q), engine.One(f.b))
+	f.restore()
+	f.approach(m, k.apply[side], &turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1})
+	e.Copy(engine.One(f.b), engine.One(q))
+	copy(k.values[side], f.d)
+	return true
+}
