@@ -150,4 +150,7 @@ func TestLostContext(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	}
+	if _, err := device(t).NewSpectral([]Shape{{2, 2}}, SpectralOptions{}, 256, 512); err == nil || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("an optimizer in a lost context: %v", err)
+	}
 }

@@ -20,9 +20,9 @@ type launcher struct {
 	blas   *blas.Handle
 	stream cu.Stream
 	module *module
-	slots  [maxArgs]uint64
-	args   [maxArgs]unsafe.Pointer
+	slots  arguments
 	count  int
+	played arguments // of the launch that play makes, which may be while slots fill up
 	gemm   blas.Product
 	err    error
 
@@ -32,14 +32,25 @@ type launcher struct {
 
 func newLauncher(handle *blas.Handle, stream cu.Stream, m *module) *launcher {
 	l := &launcher{blas: handle, stream: stream, module: m}
-	for i := range l.args {
-		l.args[i] = unsafe.Pointer(&l.slots[i])
-	}
+	l.slots.prepare()
+	l.played.prepare()
 	return l
 }
 
+// arguments are slots with pointers to them.
+type arguments struct {
+	v  [maxArgs]uint64
+	at [maxArgs]unsafe.Pointer
+}
+
+func (a *arguments) prepare() {
+	for i := range a.at {
+		a.at[i] = unsafe.Pointer(&a.v[i])
+	}
+}
+
 func (l *launcher) slot(v uint64) *launcher {
-	l.slots[l.count] = v
+	l.slots.v[l.count] = v
 	l.count++
 	return l
 }
@@ -71,16 +82,16 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	}
 	number, grid, block := l.module.number(name), [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
 	if l.tape != nil {
-		l.tape.addKernel(number, grid, block, l.slots[:n])
+		l.tape.addKernel(number, grid, block, l.slots.v[:n])
 		return
 	}
-	l.start(number, grid, block, n)
+	l.start(number, grid, block, l.slots.at[:n])
 }
 
-// start enqueues kernel number number with the first n slots.
-func (l *launcher) start(number int, grid [3]int, block [2]int, n int) {
+// start enqueues a kernel by its number.
+func (l *launcher) start(number int, grid [3]int, block [2]int, args []unsafe.Pointer) {
 	k := &l.module.kernels[number]
-	if err := k.function.Launch(grid[0], grid[1], grid[2], block[0], block[1], 1, 0, l.stream, l.args[:n]); err != nil {
+	if err := k.function.Launch(grid[0], grid[1], grid[2], block[0], block[1], 1, 0, l.stream, args); err != nil {
 		l.err = wrap("kernel "+k.name, err)
 	}
 }

@@ -88,8 +88,8 @@ func (l *launcher) play(t *tape) {
 		switch w[0] & 0xff {
 		case kernelEntry:
 			n := int(w[0] >> 8)
-			copy(l.slots[:], w[7:7+n])
-			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, n)
+			copy(l.played.v[:], w[7:7+n])
+			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, l.played.at[:n])
 			w = w[7+n:]
 		case productEntry:
 			l.gemm = productOf(w)

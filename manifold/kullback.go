@@ -1,9 +1,12 @@
 package manifold
 
 import (
+	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
 var kullbackAverage = Average{
@@ -59,13 +62,35 @@ func KullbackDivergence(a, b mat.Symmetric) (float64, error) {
 // of the arithmetic and the harmonic mean of the matrices. nil weights are equal. Source: Moakher and Batchelor, in "Visualization and Processing of
 // Tensor Fields", Springer 2006, section 17.3.
 func KullbackMean(ms []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
-	a, err := PowerMean(ms, weights, 1, MeanOptions{})
+	frames, w, _, err := framesToAverage(ms, weights, &MeanOptions{})
 	if err != nil {
 		return nil, err
 	}
-	h, err := PowerMean(ms, weights, -1, MeanOptions{})
+	a, err := NewFrame(arithmeticMean(frames, w))
 	if err != nil {
 		return nil, err
 	}
-	return Geodesic(a, h, 0.5)
+	for _, f := range frames {
+		f.Invert()
+	}
+	h, err := NewFrame(arithmeticMean(frames, w))
+	if err != nil {
+		return nil, err
+	}
+	h.Invert()
+	x := IdentityFrame(a.Dim(), 1)
+	if err := affine(a.Dim()).Between(x, a, h, 0.5); err != nil {
+		return nil, fmt.Errorf("manifold: %w", err)
+	}
+	return x.Sym(), nil
+}
+
+// arithmeticMean returns sum w_k F_k F_k^T.
+func arithmeticMean(frames []*Frame, w []float64) *mat.SymDense {
+	n := frames[0].Dim()
+	sum := dense.New[float64](n, n)
+	for k, f := range frames {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, w[k], f.matrix(), f.matrix(), 1, sum)
+	}
+	return mat.NewSymDense(n, sum.Data)
 }

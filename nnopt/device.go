@@ -41,10 +41,14 @@ func (s *stepper[T]) moveDeferred() {
 	s.moveAll()
 }
 
-// undo sets the number of steps back after a step that failed on the device.
+// undo sets the number of steps and the rule's counters back after a step that failed on the device.
 func (s *stepper[T]) undo(err *error, step int) {
-	if *err != nil {
-		s.step = step
+	if *err == nil || s.step == step {
+		return
+	}
+	s.step = step
+	for i, c := range s.counters {
+		*c.value = s.counted[i]
 	}
 }
 
@@ -115,6 +119,9 @@ func (s *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
 	s.fine = wide(e)
+	if e != engine.CPU[T]() {
+		s.rule.placed = append(s.rule.placed, s)
+	}
 	for k := range s.parts {
 		s.parts[k].place(e, a)
 		for _, f := range s.parts[k].moments {
@@ -148,6 +155,7 @@ func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 }
 
 func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.arena, s.a, s.b = a, nil, nil
 	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
 	s.in.place(e, a)
 	s.out.place(e, a)

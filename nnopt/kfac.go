@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/engine"
-	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // InverseKind says how KFAC inverts its damped factors.
@@ -230,10 +229,14 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	}
 	r.at = kfacGround[T]{e: e, arena: a, wide: wide(e)}
 	r.x = nil
+	rows, all := 0, 0
 	for _, k := range r.moving {
+		k.averaged, k.summed = nil, nil
 		k.allocate(k.g.Rows)
-		k.solvers, k.sweepers, k.averaged, k.summed = [2]*matfun.Eigen[float64]{}, [2]*eigenFactor[float64]{}, nil, nil
+		k.decomposing()
+		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
 	}
+	r.at.rows, r.at.ones = r.at.wide.arena.Alloc(rows), r.at.wide.arena.Alloc(all)
 }
 
 // move moves a block of no layer.

@@ -14,6 +14,7 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (
 		return false
 	}
 	r.locate(blocks)
+	r.reserve(blocks)
 	failed = r.learn(blocks, updates)
 	if r.lr == 0 || r.t <= r.o.BurnIn {
 		return failed
@@ -38,6 +39,23 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (
 		r.judge(blocks, before, r.objective.Loss(), s.change)
 	}
 	return failed
+}
+
+// reserve makes the flat vectors of the model before anything moves.
+func (r *kfacRule[T]) reserve(blocks []Block[T]) {
+	n := 0
+	for k := range blocks {
+		n += blocks[k].Len()
+	}
+	if r.objective == nil || len(r.x) == n {
+		return
+	}
+	a := r.at.arena
+	r.x, r.y, r.px, r.py = a.Alloc(n), a.Alloc(n), a.Alloc(n), a.Alloc(n)
+	r.kept = a.Alloc(n)
+	if r.at.away() {
+		r.at.flat = [2][]float64{r.at.wide.arena.Alloc(n), r.at.wide.arena.Alloc(n)}
+	}
 }
 
 // locate finds the blocks of the layers.
@@ -185,14 +203,6 @@ func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) (q quadr
 
 // exact takes one product of the objective with the directions, and one with the last steps unless they are zero.
 func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
-	n := 0
-	for k := range blocks {
-		n += blocks[k].Len()
-	}
-	if len(r.x) != n {
-		a := r.at.arena
-		r.x, r.y, r.px, r.py = a.Alloc(n), a.Alloc(n), a.Alloc(n), a.Alloc(n)
-	}
 	r.keepAll(blocks, gradOf[T])
 	moved := r.flatten(blocks)
 	r.objective.CurvatureTo(r.px, r.x)

@@ -18,18 +18,23 @@ type member[T Float] struct {
 type panels[T Float] struct {
 	e             engine.Backend[T]
 	rows, product dense.Matrix[T]
+	line          []T // a number for each row, on a device
 }
+
+// away says whether it is a device.
+func (p *panels[T]) away() bool { return p.e != engine.CPU[T]() }
 
 // panelRows is how many rows of a member are formed at a time.
 const panelRows = 64
 
 func newPanels[T Float](n int) *panels[T] {
-	return &panels[T]{engine.CPU[T](), dense.New[T](min(panelRows, n), n), dense.New[T](min(panelRows, n), n)}
+	return &panels[T]{e: engine.CPU[T](), rows: dense.New[T](min(panelRows, n), n), product: dense.New[T](min(panelRows, n), n)}
 }
 
 // place moves the rows to the memory of a device.
 func (p *panels[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.e = e
+	p.line = a.Alloc(p.rows.Cols)
 	for _, m := range []*dense.Matrix[T]{&p.rows, &p.product} {
 		m.Data = a.Alloc(len(m.Data))
 	}
@@ -114,6 +119,10 @@ func (a member[T]) right(op dense.Trans, x, y dense.Matrix[T]) {
 		}
 		a.gemm(dense.NoTrans, op, 1, x.View(0, from, x.Rows, width), a.rect(r), 1, y.View(0, to, y.Rows, height))
 	}
+	if width := a.to - a.from; a.panel.away() && width > 0 {
+		a.panel.e.ScaleCols(a.middle(), engine.One(x.View(0, a.from, x.Rows, width)), 1, engine.One(y.View(0, a.from, y.Rows, width)))
+		return
+	}
 	for i := range x.Rows {
 		in, out := x.Row(i)[a.from:a.to], y.Row(i)[a.from:a.to]
 		for j, d := range a.middle() {
@@ -144,6 +153,10 @@ func (a member[T]) left(op dense.Trans, x, y dense.Matrix[T]) {
 		}
 		a.gemm(op, dense.NoTrans, 1, a.rect(r), x.View(from, 0, width, x.Cols), 1, y.View(to, 0, height, y.Cols))
 	}
+	if height := a.to - a.from; a.panel.away() && height > 0 {
+		a.panel.e.ScaleRows(a.middle(), engine.One(x.View(a.from, 0, height, x.Cols)), 1, engine.One(y.View(a.from, 0, height, y.Cols)))
+		return
+	}
 	for j, d := range a.middle() {
 		dense.Axpy(d, x.Row(a.from+j), y.Row(a.from+j))
 	}
@@ -171,6 +184,13 @@ func (a member[T]) addColumnGram(c T, z dense.Matrix[T]) {
 		r := &a.rects[k]
 		a.addGram(c, dense.Transposed, z.View(0, r.row, z.Rows, r.rows), z.View(0, r.col, z.Rows, r.cols), r)
 	}
+	if width := a.to - a.from; a.panel.away() && width > 0 {
+		part, line := engine.One(z.View(0, a.from, z.Rows, width)), a.panel.line[:width]
+		a.panel.e.Blend(0, nil, 0, nil, line)
+		a.panel.e.ColDots(part, part, line)
+		a.panel.e.Blend(1, a.middle(), c, line, a.middle())
+		return
+	}
 	for i := range z.Rows {
 		row := z.Row(i)[a.from:a.to]
 		for j, d := range a.middle() {
@@ -194,6 +214,12 @@ func (a member[T]) addRowGram(c T, z dense.Matrix[T]) {
 	for k := range a.rects {
 		r := &a.rects[k]
 		a.addGram(c, dense.NoTrans, z.View(r.row, 0, r.rows, z.Cols), z.View(r.col, 0, r.cols, z.Cols), r)
+	}
+	if height := a.to - a.from; a.panel.away() && height > 0 {
+		part, line := engine.One(z.View(a.from, 0, height, z.Cols)), a.panel.line[:height]
+		a.panel.e.RowDots(part, part, line)
+		a.panel.e.Blend(1, a.middle(), c, line, a.middle())
+		return
 	}
 	for j := range a.middle() {
 		row := z.Row(a.from + j)
@@ -281,7 +307,13 @@ func (a member[T]) addDiagonal(c T) {
 		return
 	}
 	for k := range a.rects {
-		if r := &a.rects[k]; !r.double {
+		r := &a.rects[k]
+		switch {
+		case r.double:
+		case a.panel.away():
+			m := engine.One(a.rect(r))
+			a.panel.e.Combine(c, 1, m, 0, m, m)
+		default:
 			for i := range r.rows {
 				a.data[r.at+i*r.cols+i] += c
 			}
@@ -299,7 +331,16 @@ func (a member[T]) meanTrace() float64 {
 	}
 	var sum float64
 	for k := range a.rects {
-		if r := &a.rects[k]; !r.double {
+		r := &a.rects[k]
+		switch {
+		case r.double:
+		case a.panel.away():
+			line := a.panel.line[:r.rows]
+			a.panel.e.Diagonal(engine.One(a.rect(r)), line)
+			for _, v := range line {
+				sum += float64(v)
+			}
+		default:
 			for i := range r.rows {
 				sum += float64(a.data[r.at+i*r.cols+i])
 			}
@@ -313,7 +354,7 @@ func (a member[T]) meanTrace() float64 {
 
 // norms returns the Frobenius norm and the largest absolute value of an element; both are NaN or infinite when an element is.
 func (a member[T]) norms() (frobenius, largest float64) {
-	if a.panel.e != engine.CPU[T]() && !a.toeplitz {
+	if a.panel.away() && !a.toeplitz {
 		square, top := a.panel.e.SumSquares(a.data)
 		return math.Sqrt(square), top
 	}

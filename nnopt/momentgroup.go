@@ -14,6 +14,7 @@ type momentGroup[T Float] struct {
 	e       engine.Backend[float64]
 	arena   *engine.Arena[float64]
 	n       int
+	most    int // moments that can be due together
 	tasks   []momentTask[T]
 	a, v, w engine.Batch[float64] // moments, bases as rows, scratch
 	m       engine.Batch[float64] // moments in the bases, where a tolerance wants them
@@ -33,10 +34,10 @@ type momentTask[T Float] struct {
 // groupElements bounds the elements of a group's moments.
 const groupElements = 1 << 25
 
-// grow makes room for as many moments as there are tasks, in equal parts where they are more than the bound allows.
-func (g *momentGroup[T]) grow() {
-	parts := (len(g.tasks)*g.n*g.n + groupElements - 1) / groupElements
-	count := (len(g.tasks) + parts - 1) / max(parts, 1)
+// grow makes room for so many moments, in equal parts where they are more than the bound allows.
+func (g *momentGroup[T]) grow(most int, o *refreshing) {
+	parts := (most*g.n*g.n + groupElements - 1) / groupElements
+	count := (most + parts - 1) / max(parts, 1)
 	if g.a.Count >= count {
 		return
 	}
@@ -45,7 +46,14 @@ func (g *momentGroup[T]) grow() {
 		*b = g.batch(count)
 	}
 	g.scales, g.lambda = g.arena.Alloc(count*g.n), g.arena.Alloc(count*g.n)
-	g.solver, g.rows, g.m = nil, nil, engine.Batch[float64]{}
+	if o.tol > 0 {
+		g.m = g.batch(count)
+	}
+	if o.qr {
+		g.rows = matfun.NewOrthonormal(g.e, g.arena, count, g.n)
+	} else {
+		g.solver = matfun.NewEigen(g.e, g.arena, count, g.n)
+	}
 }
 
 func (g *momentGroup[T]) batch(count int) engine.Batch[float64] {
@@ -54,7 +62,7 @@ func (g *momentGroup[T]) batch(count int) engine.Batch[float64] {
 
 // refresh does what is due. A batch that is not full repeats its last moment.
 func (g *momentGroup[T]) refresh(o *refreshing) {
-	g.grow()
+	g.grow(len(g.tasks), o)
 	for from := 0; from < len(g.tasks); from += g.a.Count {
 		tasks := g.tasks[from:min(from+g.a.Count, len(g.tasks))]
 		finite := g.load(tasks, o.eps)
@@ -106,9 +114,6 @@ func (g *momentGroup[T]) decompose(tasks []momentTask[T], finite []bool, o *refr
 			}
 		}
 	}
-	if g.solver == nil {
-		g.solver = matfun.NewEigen(g.e, g.arena, g.a.Count, g.n)
-	}
 	g.e.Transpose(g.v, g.w)
 	_, err := g.solver.Solve(g.a, g.w, g.lambda, true)
 	for k := range tasks {
@@ -130,9 +135,6 @@ func (g *momentGroup[T]) quotients() {
 
 // rests returns the norms of the off-diagonal parts of the first Q'A Q relative to the whole, after quotients.
 func (g *momentGroup[T]) rests(count int) []float64 {
-	if g.m.Count == 0 {
-		g.m = g.batch(g.a.Count)
-	}
 	g.e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.w, g.v, 0, g.m)
 	rests := make([]float64, count)
 	for k := range rests {
@@ -152,9 +154,6 @@ func (g *momentGroup[T]) rests(count int) []float64 {
 
 // iterate makes orthogonal iterations, as momentFactor.iterate does.
 func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, o *refreshing) {
-	if g.rows == nil {
-		g.rows = matfun.NewOrthonormal(g.e, g.arena, g.a.Count, g.n)
-	}
 	g.quotients()
 	for range o.most {
 		going := make([]bool, len(tasks))

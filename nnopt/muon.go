@@ -116,6 +116,7 @@ func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u
 		e.Blend(1, m, 0, nil, s.out.Data)
 	}
 	wide := b.Rows <= b.Cols
+	x, next := s.x, s.next
 	if wide {
 		e.Copy(engine.One(s.out), engine.One(s.x))
 	} else {
@@ -127,6 +128,7 @@ func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u
 	} else {
 		e.Transpose(engine.One(s.x), engine.One(s.out))
 	}
+	s.x, s.next = x, next // every step makes the same calls
 	leave(e, b, u, s.scale, s.out.Data)
 }
 

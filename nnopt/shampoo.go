@@ -169,11 +169,19 @@ type shampooRule[T Float] struct {
 	graftBeta2, graftEps float64
 
 	step   int
-	groups []*momentGroup[T] // on a device
+	groups []*momentGroup[T]  // on a device
+	placed []*shampooBlock[T] // there, since the last start
 }
 
-func (r *shampooRule[T]) counters() []counter           { return nil }
-func (r *shampooRule[T]) begin(t int, _ float64, _ int) { r.step = t }
+func (r *shampooRule[T]) counters() []counter { return nil }
+
+// begin forgets what a step that failed on a device left to do.
+func (r *shampooRule[T]) begin(t int, _ float64, _ int) {
+	r.step = t
+	for _, g := range r.groups {
+		g.tasks = g.tasks[:0]
+	}
+}
 
 // hasGraft says whether grafting keeps second moments.
 func (r *shampooRule[T]) hasGraft() bool {
@@ -403,81 +411,6 @@ func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
 		}
 		p.e.Blend(T(r.Beta2), f.l.Data, 0, nil, f.l.Data)
 		p.gram(T(r.weight()), f.mode, f.l)
-	}
-}
-
-// refresh brings the bases up to date when it is time. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
-func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
-	for k, f := range p.moments {
-		if p.due(r, k) {
-			o := r.refreshing()
-			o.exponent = p.exponent(r, k)
-			permuted, _, ok := f.refresh(p.scaleOf(r, f), &o)
-			p.refreshed(r, f, permuted, ok)
-		}
-	}
-}
-
-// join leaves that to the groups.
-func (p *shampooPart[T]) join(r *shampooRule[T], e engine.Backend[float64]) {
-	for k, f := range p.moments {
-		if p.due(r, k) {
-			g := r.group(f.n, e)
-			g.tasks = append(g.tasks, momentTask[T]{f, p.scaleOf(r, f), func(permuted, ok bool) { p.refreshed(r, f, permuted, ok) }})
-		}
-	}
-}
-
-func (p *shampooPart[T]) due(r *shampooRule[T], k int) bool {
-	return r.refreshes(r.step) && (r.corrected || p.exponent(r, k) != 0)
-}
-
-// refreshed lets the second moments follow the order of a basis.
-func (p *shampooPart[T]) refreshed(r *shampooRule[T], f *momentFactor[T], permuted, ok bool) {
-	p.failed = p.failed || !ok
-	if permuted && r.corrected {
-		p.copyTo(p.z, p.second)
-		p.permute(f.perm, f.mode)
-		p.copyTo(p.second, p.z)
-	}
-}
-
-// scaleOf returns what a moment is multiplied by for a refresh.
-func (p *shampooPart[T]) scaleOf(r *shampooRule[T], f *momentFactor[T]) float64 {
-	scale := 1 / r.correction(r.step)
-	if r.TraceScaling {
-		var trace float64
-		for _, v := range f.diagonal(p.e) {
-			trace += scale * float64(v)
-		}
-		if trace > 0 {
-			scale /= math.Sqrt(trace)
-		}
-	}
-	return scale
-}
-
-func (r *shampooRule[T]) refreshing() refreshing {
-	return refreshing{qr: r.QR, most: r.Iterations, tol: r.Tol, ascending: r.LibraryOrder, eps: r.Eps, sweeps: r.Sweeps, roots: r.roots}
-}
-
-// group returns that of the moments of a size.
-func (r *shampooRule[T]) group(n int, e engine.Backend[float64]) *momentGroup[T] {
-	for _, g := range r.groups {
-		if g.n == n {
-			return g
-		}
-	}
-	g := &momentGroup[T]{e: e, n: n}
-	r.groups = append(r.groups, g)
-	return g
-}
-
-// together implements gathering.
-func (r *shampooRule[T]) together() {
-	o := r.refreshing()
-	for _, g := range r.groups {
-		g.refresh(&o)
 	}
 }
 

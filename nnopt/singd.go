@@ -217,8 +217,9 @@ type singdLayer[T Float] struct {
 	examples int             // behind h
 	failed   bool
 
-	g, t dense.Matrix[T] // Dout x Din, the bias as last column
-	a, b []T             // rows of inputs, or of gradients, and their products with a factor
+	g, t  dense.Matrix[T] // Dout x Din, the bias as last column
+	arena *engine.Arena[T]
+	a, b  []T // rows of inputs, or of gradients, and their products with a factor
 }
 
 func (s *singdLayer[T]) failures() bool { return s.failed }
@@ -243,39 +244,33 @@ func (s *singdLayer[T]) observe(stats *Stats[T]) error {
 	if s.rule.o.Reduce {
 		reps = stats.Reps
 	}
-	x := s.load(in, reps, s.in.k.n)
-	if reps > 1 {
-		dense.Scale(1/T(reps), x.Data, x.Data)
-	}
+	x := s.load(in, reps, 1/T(reps), s.in.k.n)
 	if s.bias {
-		for i := range x.Rows {
-			x.Row(i)[width] = 1
-		}
+		s.in.k.panel.e.AddRow([]T{1}, 0, engine.One(x.View(0, width, x.Rows, 1)))
 	}
 	s.take(&s.in, x, float64(n)/float64(x.Rows))
 	weight := stats.terms(s.rule.o.Average)
 	if s.rule.o.Average != AverageNone {
 		weight *= float64(n)
 	}
-	s.take(&s.out, s.load(out, reps, s.out.k.n), weight)
+	s.take(&s.out, s.load(out, reps, 1, s.out.k.n), weight)
 	return nil
 }
 
-// load returns the sums of each reps rows of x, in rows of width cols.
-func (s *singdLayer[T]) load(x dense.Matrix[T], reps, cols int) dense.Matrix[T] {
+// load returns scale times the sums of each reps rows of x, in rows of width cols.
+func (s *singdLayer[T]) load(x dense.Matrix[T], reps int, scale T, cols int) dense.Matrix[T] {
 	rows := x.Rows / reps
-	if need := rows * cols; cap(s.a) < need {
-		s.a, s.b = make([]T, need), make([]T, need)
+	if need := rows * max(cols, x.Cols); cap(s.a) < need {
+		s.a, s.b = s.arena.Alloc(need), s.arena.Alloc(need)
 	}
 	s.a, s.b = s.a[:rows*cols], s.b[:rows*cols]
-	y := dense.Wrap(rows, cols, s.a)
-	for i := range rows {
-		row := y.Row(i)[:x.Cols]
-		copy(row, x.Row(i*reps))
-		for k := 1; k < reps; k++ {
-			dense.Axpy(1, x.Row(i*reps+k), row)
-		}
+	e, y := s.in.k.panel.e, dense.Wrap(rows, cols, s.a)
+	if reps > 1 {
+		sums := dense.Wrap(rows, x.Cols, s.b[:rows*x.Cols])
+		e.Reduce(engine.Pool{Weight: float64(scale)}, x, nil, sums)
+		x = sums
 	}
+	e.Copy(engine.One(x), engine.One(y.View(0, 0, rows, x.Cols)))
 	return y
 }
 

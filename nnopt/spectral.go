@@ -50,6 +50,7 @@ type Spectral struct {
 	Sum         bool       `json:"sum,omitempty"`          // Gamma 0: S is a sum
 	Damping     float64    `json:"damping,omitempty"`      // added to the second moments; default 1e-16, and 1e-4 for Root 1
 	Interval    int        `json:"interval,omitempty"`     // steps between rotations; default 1
+	Spread      bool       `json:"spread,omitempty"`       // blocks take turns within an interval, so that steps cost the same
 	Tol         float64    `json:"tol,omitempty"`          // > 0: sweep until the coupling max |M_ij|/sqrt(M_ii M_jj) is at most Tol, 0 to MaxSweeps times
 	MaxSweeps   int        `json:"max_sweeps,omitempty"`   // default 1, with Tol 4
 	Drop        bool       `json:"drop,omitempty"`         // what a rotation leaves off the diagonal is dropped; default: it stays in S
@@ -148,6 +149,7 @@ type spectralRule[T Float] struct {
 	batch float64 // factor on the statistics
 
 	memory *engine.Arena[T] // of workspaces
+	turns  map[string]int   // numbers of blocks, with Spread
 	most   spectralSizes
 	free   chan *spectralWork[T]
 }
@@ -250,12 +252,30 @@ func (r *spectralRule[T]) parts(b *Block[T], slots []Slot[T]) (all []spectralPar
 func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	parts := r.parts(b, slots)
 	r.include(b.Len(), parts)
-	return &spectralBlock[T]{rule: r, parts: parts}
+	s := &spectralBlock[T]{rule: r, parts: parts}
+	if r.o.Spread {
+		s.turn = r.turnOf(b.Name)
+	}
+	return s
+}
+
+// turnOf returns the step within an interval at which the bases of a block rotate: blocks take turns in the order in which they were seen first.
+func (r *spectralRule[T]) turnOf(name string) int {
+	n, ok := r.turns[name]
+	if !ok {
+		if r.turns == nil {
+			r.turns = map[string]int{}
+		}
+		n = len(r.turns)
+		r.turns[name] = n
+	}
+	return n % r.o.Interval
 }
 
 // spectralBlock moves one block.
 type spectralBlock[T Float] struct {
 	rule   *spectralRule[T]
+	turn   int // step within an interval at which the bases rotate
 	g, out []T
 	parts  []spectralPart[T]
 }
@@ -350,7 +370,7 @@ func (p *spectralPart[T]) step(s *spectralBlock[T]) {
 	}
 	average(p.e, T(r.o.Momentum), p.momentum, p.z)
 	if learns && !p.failed {
-		p.learn(r, form)
+		p.learn(r, form, r.step-s.turn)
 	}
 	p.copyTo(p.z, p.momentum)
 	p.precondition(r)
@@ -433,8 +453,8 @@ func (p *spectralPart[T]) measure(r *spectralRule[T]) float64 {
 	return form
 }
 
-// learn takes the rotated gradient in z, which measure has seen, into the factors, and turns them at the end of an interval. It leaves z undefined.
-func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
+// learn takes the rotated gradient in z, which measure has seen, into the factors, and turns them at the end of an interval, by step. It leaves z undefined.
+func (p *spectralPart[T]) learn(r *spectralRule[T], form float64, step int) {
 	for _, f := range p.factors {
 		f.e.SetDiagonal(f.d, engine.One(f.m))
 	}
@@ -446,7 +466,7 @@ func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
 		rate = p.likelihood(r, beta, form)
 	}
 	p.totals[totalUpdates]++
-	due := r.step%r.o.Interval == 0 || p.totals[totalUpdates] <= T(r.o.Interval)
+	due := step%r.o.Interval == 0 || p.totals[totalUpdates] <= T(r.o.Interval)
 	p.copyTo(p.z, p.momentum)
 	for _, f := range p.factors {
 		if due {
@@ -454,7 +474,7 @@ func (p *spectralPart[T]) learn(r *spectralRule[T], form float64) {
 		} else {
 			f.stay(&r.turning)
 		}
-		if due && r.step/r.o.Interval%restoreEvery == 0 {
+		if due && step/r.o.Interval%restoreEvery == 0 {
 			f.restore()
 		}
 	}

@@ -109,6 +109,8 @@ type stepper[T Float] struct {
 	failures int // steps in which the update of a factor failed
 	failing  int // the last of them in a row
 	averaged bool
+	counters []counter
+	counted  []float64 // what they were before the running step
 
 	current []Block[T] // of the running step
 	grads   [][]T
@@ -185,7 +187,9 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	}
 	arena.Reserve(needed(all))
 	s.arena = arena
-	for _, c := range s.rule.counters() {
+	s.counters = s.rule.counters()
+	s.counted = make([]float64, len(s.counters))
+	for _, c := range s.counters {
 		*c.value = 0
 	}
 	order, err := s.arrange(all)
@@ -281,6 +285,9 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 		s.skips++
 		r.Skips, r.Skipped = s.skips, true
 		return r, nil
+	}
+	for i, c := range s.counters {
+		s.counted[i] = *c.value
 	}
 	s.step++
 	r.Step = s.step
@@ -434,7 +441,8 @@ func (s *stepper[T]) WantsStats() Flavour {
 }
 
 // Observe implements StatsObserver.
-func (s *stepper[T]) Observe(stats []Stats[T]) error {
+func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
+	defer engine.Recover(&err)
 	r, ok := s.rule.(observing[T])
 	if !ok {
 		return nil

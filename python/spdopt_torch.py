@@ -171,7 +171,7 @@ class Spectral(torch.optim.Optimizer):
             raise ValueError(f"{what} is not contiguous; call .contiguous() on it")
 
     def step(self, closure=None):
-        """Enqueues one step on the current stream. After an exception nothing has changed."""
+        """Enqueues one step on the current stream. Gradients and options that do not fit are refused before any parameter changes."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -181,6 +181,7 @@ class Spectral(torch.optim.Optimizer):
                 if p.grad is None:
                     raise ValueError(f"parameter {k} of group {index} has no gradient; leave it out of the optimizer, or give it one of zeros")
                 self._suit(p.grad, f"the gradient of parameter {k} of group {index}", p)
+            self._group(index)
         for index, g in enumerate(self.param_groups):
             self._group(index).step(float(g["lr"]), float(g["weight_decay"]), 1.0)
             g["steps"] += 1

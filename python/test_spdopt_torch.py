@@ -140,6 +140,9 @@ class Tests(unittest.TestCase):
             fake_torch.current.cuda_stream = stream.value
         self.assertIn("pass a stream of device 0", self.refused(foreign, spdopt_torch.SpdoptError))
 
+    def test_step_without_memory_changes_nothing(self):
+        self.assertIn("nothing was changed", self.refused(lambda params: fake_torch.driver.spdEmuFail(b"cuGraphLaunch", 1, 2), spdopt_torch.SpdoptError))
+
     def test_refuses_unknown_precision(self):
         with self.assertRaisesRegex(ValueError, "precision must be one of"):
             spdopt_torch.Spectral(model(), precision="int4")

@@ -15,7 +15,7 @@ var jacobiMethod = Method{
 	Work:   func(q Query) float64 { return jacobiWork + applyWork(q, 2) },
 	exact:  true,
 	Bound:  func(q Query) float64 { return q.rounding(8) },
-	rate:   rate{130, 70, 40, 14, 7, 5, 4, 3.5, 3, 3},
+	rate:   rate{13, 22, 24, 152, 142, 63, 15, 15, 15, 15},
 	run64:  runJacobi[float64],
 	run32:  runJacobi[float32],
 }

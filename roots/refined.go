@@ -129,7 +129,8 @@ func (j *job[T]) unrefined(q dense.Matrix[float64], w []float64) error {
 }
 
 // coupling returns the upper triangles of r = I - Q^T Q and of the symmetric e with P^T A P = diag(w) + e to first order, P = Q (I + r/2) being
-// orthogonal to second order: e = Q^T W + (D r - r D)/2 with the residual W = A Q - Q D.
+// orthogonal to second order: e = Q^T W + (D r - r D)/2 with the residual W = A Q - Q D. The second term is skew and cancels the skew part of the
+// first, so that e is the symmetric part of Q^T W.
 func (j *job[T]) coupling(q dense.Matrix[float64], w []float64) (e, r dense.Matrix[float64]) {
 	n := j.N
 	a := dense.New[float64](n, n)
@@ -147,10 +148,10 @@ func (j *job[T]) coupling(q dense.Matrix[float64], w []float64) (e, r dense.Matr
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, q, p, 0, e)
 	dense.Transpose(p, e)
 	for i := range n {
-		er, tr, rr := e.Row(i), p.Row(i), r.Row(i)
-		rr[i]++
+		er, tr := e.Row(i), p.Row(i)
+		r.Row(i)[i]++
 		for k := i; k < n; k++ {
-			er[k] = (er[k] + tr[k] + (w[i]-w[k])*rr[k]) / 2
+			er[k] = (er[k] + tr[k]) / 2
 		}
 	}
 	j.count(4.5 * cube(n))

@@ -91,3 +91,37 @@ func TestExactProduct(t *testing.T) {
 	p, rest := exactProduct(z, z)
 	require.Zero(t, maxAbs(p)+maxAbs(rest))
 }
+
+// TestCouplingOfASkewedBasis: with a basis that is neither orthogonal nor made of eigenvectors, each by 1e-6, the coupling is that of the orthogonalised basis up to
+// terms of second order.
+func TestCouplingOfASkewedBasis(t *testing.T) {
+	rng := newRand(42)
+	const n, size = 9, 1e-6
+	a := withSpectrum(randomBasis(rng, n), geometric(n, 1, 1e3))
+	q, w := dense.Of(mat.DenseCopyOf(a).RawMatrix()), make([]float64, n)
+	require.True(t, decompose(q, w))
+	for i := range q.Data {
+		q.Data[i] += size * rng.NormFloat64()
+	}
+	j := &job[float64]{Query: Query{N: n}, a: dense.Of(mat.DenseCopyOf(a).RawMatrix()), rep: &Report{}}
+	e, r := j.coupling(q, w)
+
+	skewed := mat.NewDense(n, n, q.Data)
+	var defect, half, p, want mat.Dense
+	defect.Mul(skewed.T(), skewed)
+	half.Scale(-0.5, &defect)
+	for i := range n {
+		half.Set(i, i, 1.5+half.At(i, i))
+	}
+	p.Mul(skewed, &half)
+	want.Mul(p.T(), a)
+	want.Mul(&want, &p)
+	for i := range n {
+		want.Set(i, i, want.At(i, i)-w[i])
+		defect.Set(i, i, defect.At(i, i)-1)
+		for k := i; k < n; k++ {
+			require.InDelta(t, want.At(i, k), e.At(i, k), 100*size*size*w[n-1], "element (%d,%d)", i, k)
+			require.InDelta(t, -defect.At(i, k), r.At(i, k), 1e-14)
+		}
+	}
+}

@@ -24,7 +24,7 @@ var seriesMethod = Method{
 		// An error of rounding size in the last of s roots counts 2^s times, which is about 8 log(cond).
 		return q.rounding(16) * (8 + math.Log(max(q.Cond, 1)))
 	},
-	rate:  rate{21.9, 12.8, 3.8, 1.7, 1.2, 1.05, 1.0, 1.0, 1.0, 1.0},
+	rate:  rate{26, 17, 5.3, 2.0, 1.5, 1.5, 1.2, 1.2, 1.2, 1.2},
 	run64: runSeries[float64],
 	run32: runSeries[float32],
 }

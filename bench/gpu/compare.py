@@ -21,7 +21,7 @@ SHAPES = [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12  # 48 matrices
 
 
 def timed(f, repeats=20, warm=12):
-    """The median and the least time of a call in milliseconds."""
+    """The median, the mean, the least and the largest time of a call in milliseconds."""
     for _ in range(warm):
         f()
     times = []
@@ -33,7 +33,7 @@ def timed(f, repeats=20, warm=12):
         torch.cuda.synchronize()
         times.append(start.elapsed_time(end))
     times.sort()
-    return {"median_ms": times[len(times) // 2], "least_ms": times[0], "most_ms": times[-1]}
+    return {"median_ms": times[len(times) // 2], "mean_ms": sum(times) / len(times), "least_ms": times[0], "most_ms": times[-1]}
 
 
 def parameters(seed=0):
@@ -79,6 +79,39 @@ class Muon(torch.optim.Optimizer):
                     p.add_(d.to(p.dtype), alpha=-g["lr"] * 0.2 * math.sqrt(max(shape)))
 
 
+class SOAP(torch.optim.Optimizer):
+    """Adam in eigenbases of the second moments along both sides of a matrix (Vyas et al., arXiv:2409.11321), which a QR iteration brings up to date every so
+    many steps; without the reordering of the published code."""
+
+    def __init__(self, params, lr, betas=(0.95, 0.95), eps=1e-8, weight_decay=0.0, every=10):
+        super().__init__(params, dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, every=every))
+
+    @torch.no_grad()
+    def step(self):
+        for g in self.param_groups:
+            for p in g["params"]:
+                self.move(p, self.state[p], g)
+
+    def move(self, p, s, g):
+        first, second = g["betas"]
+        sides = (p.grad @ p.grad.mT, p.grad.mT @ p.grad)
+        if not s:
+            s.update(steps=0, m=torch.zeros_like(p), v=torch.zeros_like(p), sides=[(1 - second) * x for x in sides])
+            s["bases"] = [torch.linalg.eigh(x).eigenvectors for x in s["sides"]]
+            return  # the first gradient makes the bases alone
+        s["steps"] += 1
+        left, right = s["bases"]
+        s["m"].lerp_(p.grad, 1 - first)
+        s["v"].lerp_((left.mT @ p.grad @ right).square(), 1 - second)
+        direction = left @ (left.mT @ s["m"] @ right / (s["v"].sqrt() + g["eps"])) @ right.mT
+        p.mul_(1 - g["lr"] * g["weight_decay"])
+        p.add_(direction, alpha=-g["lr"] * math.sqrt(1 - second ** s["steps"]) / (1 - first ** s["steps"]))
+        for x, new in zip(s["sides"], sides):
+            x.lerp_(new, 1 - second)
+        if s["steps"] % g["every"] == 0:
+            s["bases"] = [torch.linalg.qr(x @ q).Q for x, q in zip(s["sides"], s["bases"])]
+
+
 def refresh(kind):
     """What one refresh of all bases costs, as Shampoo (eigh) and SOAP (QR of L Q) make it."""
     factors = []
@@ -119,6 +152,15 @@ def flops(every):
     return (apply + (update / every if every else 0)) / 1e12
 
 
+def traffic(every, precision):
+    """The least bytes of a step in GB: gradient, momentum and parameters read, momentum and parameters written, bases read; of an update bases, their
+    copies and eigenvalues read and written."""
+    wide = 2 if precision == "bf16" else 4
+    apply = sum(5 * 4 * m * n + wide * (m * m + n * n) for m, n in SHAPES)
+    update = sum((2 * 4 + wide) * (m * m + n * n) for m, n in SHAPES)
+    return (apply + (update / every if every else 0)) / 1e9
+
+
 def step_times():
     results = {}
     machine = floors()
@@ -128,8 +170,9 @@ def step_times():
             before = torch.cuda.memory_allocated()
             o = Spectral(params, every=every, precision=precision)
             t = timed(o.step)
-            work = flops(0 if every > 1000 else every)
-            t.update(memory_gb=(torch.cuda.memory_allocated() - before) / 1e9, tflop=work, share_of_arithmetic=work / machine[precision + "_tflops"] * 1e3 / t["median_ms"])
+            interval = 0 if every > 1000 else every
+            work, moved = flops(interval), traffic(interval, precision)
+            t.update(share_of_memory=moved / machine["copy_gb_per_s"] * 1e3 / t["median_ms"], memory_gb=(torch.cuda.memory_allocated() - before) / 1e9, tflop=work, share_of_arithmetic=work / machine[precision + "_tflops"] * 1e3 / t["median_ms"])
             results[f"spectral {precision}, {name}"] = t
             o.close()
             del o, params
@@ -137,6 +180,10 @@ def step_times():
     params = parameters()
     results["AdamW fused"] = timed(torch.optim.AdamW(params, lr=1e-3, fused=True).step)
     results["Muon"] = timed(Muon(params, lr=1e-3).step)
+    results["SOAP, QR every 10"] = timed(SOAP(params, lr=1e-3).step, repeats=10, warm=2)
+    del params
+    torch.cuda.empty_cache()
+    params = parameters()
     shapes = {}
     for p in params:
         shapes.setdefault(tuple(p.shape), []).append(p.grad)
@@ -225,12 +272,11 @@ def training(text, steps):
         matrices, rest = split(model)
         return Several(Spectral(matrices, lr=2e-3, weight_decay=0.1), torch.optim.AdamW(rest, lr=1e-3, fused=True))
 
-    makers = {"AdamW": lambda m: torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.1, fused=True), "Muon": muon, "Spectral": spectral}
-    try:
-        from pytorch_optimizer import SOAP
-        makers["SOAP"] = lambda m: SOAP(m.parameters(), lr=2e-3, weight_decay=0.1)
-    except ImportError:
-        print("SOAP is left out: pip install pytorch-optimizer")
+    def soap(model):
+        matrices, rest = split(model)
+        return Several(SOAP(matrices, lr=2e-3, weight_decay=0.1), torch.optim.AdamW(rest, lr=1e-3, fused=True))
+
+    makers = {"AdamW": lambda m: torch.optim.AdamW(m.parameters(), lr=1e-3, weight_decay=0.1, fused=True), "Muon": muon, "SOAP": soap, "Spectral": spectral}
     return {name: train(make, data, len(kinds), steps) for name, make in makers.items()}
 
 
@@ -242,14 +288,17 @@ def main():
     o = a.parse_args()
     result = step_times()
     for name, t in result["steps"].items():
-        print(f"{name:40s} {t['median_ms']:9.3f} ms  (least {t['least_ms']:.3f}, most {t['most_ms']:.3f})")
+        shares = f"; {t['share_of_arithmetic']:.0%} of the arithmetic, {t['share_of_memory']:.0%} of the memory floor" if "tflop" in t else ""
+        print(f"{name:40s} {t['median_ms']:9.3f} ms  (mean {t['mean_ms']:.3f}, least {t['least_ms']:.3f}, most {t['most_ms']:.3f}{shares})")
     for name, met in result["goals"].items():
         print(f"{'met' if met else 'MISSED':8s} {name}")
     if o.text:
         with open(o.text, encoding="utf-8") as f:
             result["training"] = training(f.read(), o.steps)
+        shortest = min(curve[-1][1] for curve in result["training"].values())
         for name, curve in result["training"].items():
-            print(f"{name:10s} loss {curve[-1][2]:.4f} after {curve[-1][0] + 1} steps, {curve[-1][1]:.1f} s")
+            then = [point for point in curve if point[1] <= shortest][-1]
+            print(f"{name:10s} loss {curve[-1][2]:.4f} after {curve[-1][0] + 1} steps, {curve[-1][1]:.1f} s; {then[2]:.4f} after {shortest:.1f} s")
     with open(os.path.join(o.out, "compare.json"), "w", encoding="utf-8") as f:
         json.dump(result, f, indent=1)
 

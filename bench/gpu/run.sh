@@ -2,7 +2,8 @@
 # Builds, checks and times everything of cuda/ on a machine with an NVIDIA GPU, Go, gcc, g++ and, for the timings, Python with NumPy and PyTorch (CUDA).
 #
 #   bash bench/gpu/run.sh [OUT]      results go to the folder OUT, default runs/gpu; about a quarter of an hour
-#   TEXT=shakespeare.txt bash bench/gpu/run.sh    trains a small transformer on a text as well
+#   TEXT=shakespeare.txt             text that a small transformer is trained on; default: the sources of this repository
+#   STEPS=1000                       of that training
 #   SIZES="1024 4096 16384"          sizes of the matrices of spdopt solve
 #   SKIP_SANITIZER=1                 without compute-sanitizer
 #   EMULATE=1                        the parts that need no GPU, on the emulated driver: a test of this script
@@ -67,7 +68,7 @@ if [ -n "${EMULATE:-}" ]; then
 elif [ -z "${SKIP_SANITIZER:-}" ] && command -v compute-sanitizer >/dev/null; then
 	for tool in memcheck racecheck synccheck initcheck; do
 		step "compute-sanitizer $tool"
-		check "$tool" in_folder cuda compute-sanitizer --tool "$tool" --error-exitcode 9 "$out/cuda.test" -test.run 'TestOperations|TestFollows|TestStateGoesOn|TestBases'
+		check "$tool" in_folder cuda compute-sanitizer --tool "$tool" --error-exitcode 9 "$out/cuda.test" -test.run 'TestOperations|TestFollows|TestStateGoesOn|TestBases|TestRepeatedWork|TestOrder|TestRoomRunsOut'
 	done
 else
 	step "compute-sanitizer is left out"
@@ -91,7 +92,11 @@ done
 
 if [ -z "${EMULATE:-}" ]; then
 	step "step times and training against PyTorch's and others' optimizers"
-	SPDOPT_LIBRARY="$out/libspdopt.so" check compare python3 bench/gpu/compare.py --out "$out" ${TEXT:+--text "$TEXT"}
+	if [ -z "${TEXT:-}" ]; then
+		TEXT=$out/text.txt
+		git ls-files '*.go' '*.md' | sort | xargs cat | LC_ALL=C tr -cd '\11\12\40-\176' >"$TEXT"
+	fi
+	SPDOPT_LIBRARY="$out/libspdopt.so" check compare python3 bench/gpu/compare.py --out "$out" --text "$TEXT" --steps "${STEPS:-1000}"
 	cat "$out/compare.txt"
 fi
 

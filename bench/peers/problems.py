@@ -10,6 +10,7 @@ With X = L L^T the Levi-Civita Hessian is Hess f[U] = D grad f[U] - sym(U X^-1 g
 
 import numpy as np
 import scipy.linalg as sl
+from scipy.stats import chi2
 
 import recipe
 from recipe import sym
@@ -275,6 +276,225 @@ class Tyler:
         return float(np.linalg.norm(self._scatter(x) - x) / np.linalg.norm(x))
 
 
+class Scatter:
+    """logdet X + mean rho(q_i), q_i = x_i^T X^-1 x_i; gradient X - T, T = mean rho'(q_i) x_i x_i^T.
+
+    Hessian sym(U X^-1 T) + mean rho''(q_i) p_i x_i x_i^T with p_i = x_i^T X^-1 U X^-1 x_i. `loss` gives rho, rho' and rho''. Starts at the
+    second moment of the samples.
+    """
+
+    euclidean_hessian = None  # as for Tyler, which has it
+
+    def __init__(self, samples, loss):
+        self.columns, self.loss = np.asfortranarray(samples.T), loss
+        self.start = self.columns @ self.columns.T / len(samples)
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        lower = _cholesky(x)
+        y = sl.solve_triangular(lower, self.columns, lower=True, check_finite=False)
+        rho, first, second = self.loss(np.einsum("ij,ij->j", y, y))
+        return {"L": lower, "Y": y, "cost": _logdet(lower) + np.mean(rho), "u": first, "du": second}
+
+    def cost(self, x):
+        return self._work(x)["cost"]
+
+    def _scatter(self, x):
+        w = self._work(x)
+        if "T" not in w:
+            scaled = self.columns * np.sqrt(w["u"] / self.columns.shape[1])
+            w["T"] = scaled @ scaled.T
+        return w["T"]
+
+    def riemannian_gradient(self, x):
+        return x - self._scatter(x)
+
+    def riemannian_hessian(self, x, u):
+        w = self._work(x)
+        if "Z" not in w:
+            w["Z"] = sl.solve_triangular(w["L"], w["Y"], lower=True, trans=1, check_finite=False)
+            w["XinvT"] = sl.cho_solve((w["L"], True), self._scatter(x), check_finite=False)
+        p = np.einsum("ij,ij->j", w["Z"], u @ w["Z"])
+        return sym(u @ w["XinvT"]) + (self.columns * (w["du"] * p / self.columns.shape[1])) @ self.columns.T
+
+    def euclidean_gradient(self, x):
+        lower = self._work(x)["L"]
+        return sl.cho_solve((lower, True), sl.cho_solve((lower, True), self.riemannian_gradient(x)).T)
+
+    def residual(self, x):
+        """Relative fixed-point residual ||T(X) - X||_F / ||X||_F."""
+        return float(np.linalg.norm(self._scatter(x) - x) / np.linalg.norm(x))
+
+
+def student_loss(n, nu=3.0):
+    return lambda q: ((nu + n) * np.log(nu + q), (nu + n) / (nu + q), -(nu + n) / (nu + q) ** 2)
+
+
+def huber_loss(n, quantile=0.9):
+    c2 = chi2.ppf(quantile, n)
+    b = chi2.cdf(c2, n + 2) + c2 * (1 - quantile) / n
+
+    def loss(q):
+        far = q > c2
+        safe = np.where(far, q, c2)
+        rho = np.where(far, c2 / b * (np.log(safe / c2) + 1), q / b)
+        return rho, np.where(far, c2 / (b * safe), 1 / b), np.where(far, -c2 / (b * safe**2), 0.0)
+
+    return loss
+
+
+class Lyapunov:
+    """tr X A X - tr X C; G = A X + X A - C, derivative A U + U A; the optimum solves A X + X A = C."""
+
+    def __init__(self, a, c):
+        self.a, self.c, self.start = a, c, np.eye(len(a))
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        _cholesky(x)
+        ax = self.a @ x
+        return {"cost": np.sum(x * ax) - np.sum(x * self.c), "G": ax + ax.T - self.c}
+
+    def cost(self, x):
+        return self._work(x)["cost"]
+
+    def euclidean_gradient(self, x):
+        return self._work(x)["G"]
+
+    def euclidean_hessian(self, x, u):
+        au = self.a @ u
+        return au + au.T
+
+    def riemannian_gradient(self, x):
+        w = self._work(x)
+        if "R" not in w:
+            w["R"] = sym(x @ w["G"] @ x)
+        return w["R"]
+
+    def riemannian_hessian(self, x, u):
+        return sym(x @ self.euclidean_hessian(x, u) @ x) + sym(u @ self._work(x)["G"] @ x)
+
+    def residual(self, x):
+        """Distance to the solution."""
+        return ai_distance(sl.solve_continuous_lyapunov(self.a, self.c), x)
+
+
+class Riccati:
+    """tr X^-1 A + tr B X; gradient X B X - A; the optimum solves X B X = A."""
+
+    euclidean_hessian = None  # the Riemannian one is as short
+
+    def __init__(self, a, b):
+        self.a, self.b, self.start = a, b, np.eye(len(a))
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        lower = _cholesky(x)
+        return {"L": lower, "XinvA": sl.cho_solve((lower, True), self.a, check_finite=False), "BX": self.b @ x}
+
+    def cost(self, x):
+        w = self._work(x)
+        return np.trace(w["XinvA"]) + np.trace(w["BX"])
+
+    def riemannian_gradient(self, x):
+        w = self._work(x)
+        if "R" not in w:
+            w["R"] = sym(x @ w["BX"]) - self.a
+        return w["R"]
+
+    def riemannian_hessian(self, x, u):
+        w = self._work(x)
+        return sym(u @ (w["BX"] + w["XinvA"]))
+
+    def euclidean_gradient(self, x):
+        w = self._work(x)
+        return self.b - w["XinvA"] @ sl.cho_solve((w["L"], True), np.eye(len(x)), check_finite=False)
+
+    def residual(self, x):
+        """Relative residual of the equation."""
+        return float(np.linalg.norm(self.riemannian_gradient(x)) / np.linalg.norm(self.a))
+
+
+class Median(Karcher):
+    """(1/m) sum_k ||L_k||, L_k = log M_k; gradient -mean L_k/d_k, Hessian mean (H_k eta - <L_k, eta> L_k/d_k^2)/d_k with H_k as for the mean."""
+
+    euclidean_hessian = None
+
+    def __init__(self, stack):
+        super().__init__(stack, stack.mean(axis=0), None, True)
+
+    def _logs(self, x):
+        w = self._decompose(self._work(x))
+        if "d" not in w:
+            w["d"] = np.sqrt(np.sum(w["logs"] ** 2, axis=1))
+            w["whole"] = np.matmul(w["V"] * w["logs"][:, None, :], w["V"].transpose(0, 2, 1))
+        return w
+
+    def cost(self, x):
+        return np.mean(self._logs(x)["d"])
+
+    def riemannian_gradient(self, x):
+        w = self._logs(x)
+        mean = np.tensordot(1 / w["d"], w["whole"], 1) / len(self.stack)
+        return -sym(w["L"] @ mean @ w["L"].T)
+
+    def riemannian_hessian(self, x, u):
+        w = self._logs(x)
+        if "factors" not in w:
+            w["factors"] = _coth_factors(w["logs"])
+        eta = w["Linv"] @ u @ w["Linv"].T
+        v = w["V"]
+        rotated = np.matmul(np.matmul(v.transpose(0, 2, 1), eta), v) * w["factors"]
+        out = np.zeros_like(eta)
+        for q, r, d, whole in zip(v, rotated, w["d"], w["whole"]):
+            out += (q @ r @ q.T - np.sum(whole * eta) / d**2 * whole) / d
+        return sym(w["L"] @ out @ w["L"].T) / len(self.stack)
+
+
+class Barycenter:
+    """mean [tr X + tr A_k - 2 tr (R_k X R_k)^1/2], R_k = A_k^1/2; G = I - mean R_k (R_k X R_k)^-1/2 R_k. No Hessian: for first-order solvers.
+
+    With W_k = R_k L, X = L L^T, the roots are those of W_k W_k^T, and L^T G L = L^T L - mean (W_k^T W_k)^1/2.
+    """
+
+    euclidean_hessian = None
+    first_order = True
+
+    def __init__(self, stack):
+        values, vectors = np.linalg.eigh(stack)
+        self.roots = np.matmul(vectors * np.sqrt(values)[:, None, :], vectors.transpose(0, 2, 1))
+        self.trace = np.mean(np.sum(values, axis=1))
+        self.start = stack.mean(axis=0)
+        self._work = PointCache(self._build)
+
+    def _build(self, x):
+        lower = _cholesky(x)
+        w = np.matmul(self.roots, lower)
+        values, vectors = np.linalg.eigh(np.matmul(w.transpose(0, 2, 1), w))
+        if not np.all(values > 0):
+            raise Infeasible
+        return {"L": lower, "s": np.sqrt(values), "V": vectors}
+
+    def cost(self, x):
+        return np.trace(x) + self.trace - 2 * np.mean(np.sum(self._work(x)["s"], axis=1))
+
+    def riemannian_gradient(self, x):
+        w = self._work(x)
+        if "R" not in w:
+            n = len(x)
+            scaled = (w["V"] * w["s"][:, None, :]).transpose(1, 0, 2).reshape(n, -1)
+            mean = scaled @ w["V"].transpose(1, 0, 2).reshape(n, -1).T / len(self.roots)
+            w["R"] = sym(w["L"] @ (w["L"].T @ w["L"] - mean) @ w["L"].T)
+        return w["R"]
+
+    def euclidean_gradient(self, x):
+        inverse = sl.lapack.dtrtri(self._work(x)["L"], lower=1)[0]
+        return sym(inverse.T @ (inverse @ self.riemannian_gradient(x) @ inverse.T) @ inverse)
+
+    def residual(self, x):
+        return None
+
+
 def _coth_factors(logs):
     """(d/2) coth(d/2) for all differences d of the last axis of logs."""
     half = 0.5 * (logs[..., :, None] - logs[..., None, :])
@@ -333,6 +553,12 @@ BUILDERS = {
     "logdet_mle": lambda n, kappa, _: LogDet(recipe.logdet_scatter(n, kappa)),
     "tyler": lambda n, kappa, _: Tyler(recipe.tyler_samples(n, kappa)),
     "nearness": lambda n, kappa, _: Nearness(*recipe.nearness(n, kappa)),
+    "student": lambda n, kappa, _: Scatter(recipe.tyler_samples(n, kappa), student_loss(n)),
+    "huber": lambda n, kappa, _: Scatter(recipe.tyler_samples(n, kappa), huber_loss(n)),
+    "lyapunov": lambda n, kappa, _: Lyapunov(*recipe.karcher_scatter(n, kappa, 2)),
+    "riccati": lambda n, kappa, _: Riccati(*recipe.karcher_scatter(n, kappa, 2)),
+    "median": lambda n, kappa, _: Median(recipe.karcher_scatter(n, kappa)),
+    "barycenter": lambda n, kappa, _: Barycenter(recipe.karcher_scatter(n, kappa)),
 }
 
 

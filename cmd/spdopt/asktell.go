@@ -293,7 +293,7 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, nil, cannotRead(path, err)
+			return nil, nil, matio.SystemError(path, "open", err)
 		}
 		defer f.Close()
 		in = f
@@ -302,7 +302,7 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	for n := 1; ; n++ {
 		line, err := r.ReadBytes('\n')
 		if err != nil && err != io.EOF {
-			return nil, nil, cannotRead(path, err)
+			return nil, nil, matio.SystemError(path, "open", err)
 		}
 		if text := bytes.TrimSpace(line); len(text) > 0 {
 			one, wrong := objective.ParseResult(text, constraints)

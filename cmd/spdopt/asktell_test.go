@@ -192,7 +192,7 @@ func TestAskTellUsage(t *testing.T) {
 		{exitUsage, "a run and a file", []string{"tell", dir}},
 		{exitInput, "no run", []string{"ask", t.TempDir()}},
 		{exitInput, "not driven by ask and tell", []string{"ask", kept}},
-		{exitInput, "cannot read", []string{"tell", dir, filepath.Join(dir, "none.jsonl")}},
+		{exitInput, "no such file", []string{"tell", dir, filepath.Join(dir, "none.jsonl")}},
 	} {
 		o := invoke(c.args...)
 		require.Equal(t, c.code, o.code, "%q: %s", c.args, o.stderr)

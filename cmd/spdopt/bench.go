@@ -226,7 +226,7 @@ func (a *app) benchCompareCommand() *cobra.Command {
 func readBench(path string) (bench.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return bench.File{}, cannotRead(path, err)
+		return bench.File{}, matio.SystemError(path, "open", err)
 	}
 	defer f.Close()
 	r, err := bench.Read(f)

@@ -59,7 +59,7 @@ func TestBenchMistakes(t *testing.T) {
 		{[]string{"bench", "es", "--out", filepath.Join(junk, "x.json")}, exitInput, "cannot write"},
 		{[]string{"bench", "compare", junk}, exitUsage, "two files"},
 		{[]string{"bench", "compare", junk, junk}, exitInput, "junk.json"},
-		{[]string{"bench", "compare", junk + "x", junk}, exitInput, "cannot read"},
+		{[]string{"bench", "compare", junk + "x", junk}, exitInput, "no such file"},
 		{[]string{"bench", "compare", junk, junk, "--allow", "-1"}, exitUsage, "--allow"},
 	} {
 		if o := invoke(c.args...); o.code != c.code || !strings.Contains(o.stderr, c.part) {

@@ -242,7 +242,7 @@ func readOr[T any](path string, read func(io.Reader) (*T, error), stated func() 
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, cannotRead(path, err)
+		return nil, matio.SystemError(path, "open", err)
 	}
 	defer file.Close()
 	v, err := read(file)

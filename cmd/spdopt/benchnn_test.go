@@ -111,7 +111,7 @@ func refusals(t *testing.T, log, table string) {
 		{[]string{log, table}, "is there twice"},
 		{[]string{version}, "is a log of version 9; this program reads version 1"},
 		{[]string{writeText(t, "x.csv", "a,b\n1,2\n")}, "column"},
-		{[]string{log + "x"}, "cannot read"},
+		{[]string{log + "x"}, "no such file"},
 	} {
 		if o := invoke(append([]string{"bench", "score"}, c.args...)...); o.code != exitInput || !strings.Contains(o.stderr, c.part) {
 			t.Errorf("%q: %+v", c.args, o)
@@ -141,10 +141,10 @@ func TestBenchTrainingMistakes(t *testing.T) {
 		{[]string{"nn", "--rules", "v1"}, exitUsage, "--rules"},
 		{[]string{"nn", "--trials", "0"}, exitUsage, "--trials"},
 		{[]string{"nn", "--export", "x.txt"}, exitUsage, ".json or .csv"},
-		{[]string{"nn", "--targets", filepath.Join(empty, "t.json")}, exitInput, "cannot read"},
+		{[]string{"nn", "--targets", filepath.Join(empty, "t.json")}, exitInput, "no such file"},
 		{[]string{"nn", "--costs", writeText(t, "c.json", `{"version":5}`)}, exitInput, "version 5"},
-		{[]string{"nn", "--workloads", "mnist-mlp", "--data", empty}, exitInput, filepath.Join(empty, "mnist") + ": cannot open"},
-		{[]string{"nn", "--workloads", "char-lm", "--data", empty}, exitInput, filepath.Join(empty, "text.txt") + ": is not there; put a text"},
+		{[]string{"nn", "--workloads", "mnist-mlp", "--data", empty}, exitInput, filepath.Join(empty, "mnist") + ": no such file; put the IDX files"},
+		{[]string{"nn", "--workloads", "char-lm", "--data", empty}, exitInput, filepath.Join(empty, "text.txt") + ": no such file; put a text"},
 		{[]string{"nn", "--workloads", "mnist-mlp", "--generated"}, exitUsage, "other data"},
 		{[]string{"nn", "--workloads", "graph-sbm", "--targets", writeText(t, "t.json", `{"version":1}`)}, exitUsage, "graph-sbm has no target"},
 		{[]string{"score"}, exitUsage, "name a log"},

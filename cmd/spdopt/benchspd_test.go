@@ -64,7 +64,7 @@ func TestCompareProblems(t *testing.T) {
 		code        int
 	}{
 		{slow, "factor 2.00", exitUnmet}, {lost, "tyler by trust, n = 10", exitUnmet},
-		{writeText(t, "other.json", `{"schema":1}`), "no result of bench spd", exitInput}, {filepath.Join(t.TempDir(), "none.json"), "cannot read", exitInput},
+		{writeText(t, "other.json", `{"schema":1}`), "no result of bench spd", exitInput}, {filepath.Join(t.TempDir(), "none.json"), "no such file", exitInput},
 	} {
 		if o := invoke("bench", "compare", same, x.after); o.code != x.code || !strings.Contains(o.stderr, x.part) {
 			t.Errorf("%s: code %d: %s", x.after, o.code, o.stderr)

@@ -150,8 +150,8 @@ func TestUnusableCatalogueDataIsExitCode3(t *testing.T) {
 		want string
 		args []string
 	}{
-		{"or use shrinkage", []string{"student", "--data", few}},
-		{"or use shrinkage", []string{"huber", "--data", few}},
+		{"or solve shrinkage", []string{"student", "--data", few}},
+		{"or solve shrinkage", []string{"huber", "--data", few}},
 		{"at least two samples", []string{"shrinkage", "--data", writeText(t, "x.csv", "1,2\n")}},
 		{"not symmetric", []string{"nearest-correlation", "--data", asymmetric}},
 		{"not symmetric", []string{"nearest-spd", "--data", asymmetric}},

@@ -30,7 +30,7 @@ type problemComparison struct {
 func readProblemBench(path string) (*problemBenchOutput, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return nil, cannotRead(path, err)
+		return nil, matio.SystemError(path, "open", err)
 	}
 	var o problemBenchOutput
 	if json.Unmarshal(b, &o) != nil || o.Suite != "spd" {

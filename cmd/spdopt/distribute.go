@@ -18,6 +18,7 @@ import (
 
 	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/internal/distribute"
+	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/internal/run"
 )
@@ -155,7 +156,7 @@ func (f *objectiveFlags) objectiveVersion(given string) (string, error) {
 			}
 			text, err := os.ReadFile(w)
 			if err != nil {
-				return "", cannotRead(w, err)
+				return "", matio.SystemError(w, "open", err)
 			}
 			sum := sha256.Sum256(text)
 			words[i] = hex.EncodeToString(sum[:])

@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"text/tabwriter"
 
 	"gonum.org/v1/gonum/mat"
@@ -117,21 +115,7 @@ func asJSON(v any) func(io.Writer) error {
 
 // cannotWrite says why a file could not be written, as an error of that file.
 func cannotWrite(path string, err error) error {
-	err = withoutPath(err)
-	return &matio.Error{File: path, What: fmt.Sprintf("cannot write: %v", err), Try: "choose another place", Err: err}
-}
-
-// cannotRead says why a file could not be read, as an error of that file.
-func cannotRead(path string, err error) error {
-	err = withoutPath(err)
-	return &matio.Error{File: path, What: fmt.Sprintf("cannot read: %v", err), Err: err}
-}
-
-// withoutPath is what the system says about a file that is named anyway.
-func withoutPath(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
+	e := matio.SystemError(path, "write", err)
+	e.Try = "choose another place"
+	return e
 }

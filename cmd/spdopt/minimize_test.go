@@ -248,8 +248,16 @@ func TestMinimizeEndsInTime(t *testing.T) {
 func TestMinimizeInterrupted(t *testing.T) {
 	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		time.AfterFunc(time.Second, func() { cancel(interrupted{signal}) })
-		o := invokeWith(ctx, "", "minimize", "--cmd", program("slow"), "--dim", "2", "--json")
+		dir := filepath.Join(t.TempDir(), "run")
+		done := make(chan outcome, 1)
+		go func() {
+			done <- invokeWith(ctx, "", "minimize", "--cmd", program("slow"), "--dim", "2", "--out", dir, "--json")
+		}()
+		for began := time.Now(); len(told(t, dir)) == 0 && time.Since(began) < time.Minute; {
+			time.Sleep(5 * time.Millisecond)
+		}
+		cancel(interrupted{signal})
+		o := <-done
 		if o.code != code || !strings.Contains(o.stderr, "interrupted after") || !reflect.DeepEqual(fields(t, o)["stop"], []any{"interrupted"}) {
 			t.Errorf("%+v", o)
 		}

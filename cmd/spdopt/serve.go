@@ -130,7 +130,7 @@ func readToken(file string) (string, error) {
 	}
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return "", cannotRead(file, err)
+		return "", matio.SystemError(file, "open", err)
 	}
 	token := strings.TrimSpace(string(raw))
 	if token == "" {

@@ -274,3 +274,73 @@ func TestNotHalfApplied(t *testing.T) {
 		t.Errorf("a step that fails at its start: %v", err)
 	}
 }
+
+// TestReserved: what an optimizer takes for its steps, refreshes of bases included, it takes when it is made.
+func TestReserved(t *testing.T) {
+	needDevice(t)
+	if !emu.InUse() {
+		t.Skip("not on the emulated driver")
+	}
+	for _, name := range []string{"shampoo", "eshampoo", "soap", "sirf-shampoo", "muon"} {
+		opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What a call takes for an instant comes in pieces of at least 256 bytes, which matter for tiny matrices only.
+		all := []nnopt.Block[float32]{{Name: "w", Rows: 40, Cols: 30, Value: make([]float32, 1200), Grad: make([]float32, 1200)}}
+		if err := opt.Init(all); err != nil {
+			t.Fatal(err)
+		}
+		before := emu.Used()
+		for range 3 {
+			for k := range all {
+				for i := range all[k].Grad {
+					all[k].Grad[i] = float32(i%5) - 1.5
+				}
+			}
+			emu.Limit(emu.Used())
+			_, err := opt.Step(all, nnopt.StepInfo{LRScale: 1})
+			emu.Limit(8 << 30)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if after := emu.Used(); after > before {
+			t.Errorf("%s: %d bytes at the start, %d after three steps", name, before, after)
+		}
+	}
+}
+
+// TestFailedRefresh: a step whose refresh fails on the device is an error, and the steps after it are taken.
+func TestFailedRefresh(t *testing.T) {
+	needDevice(t)
+	if !emu.InUse() {
+		t.Skip("not on the emulated driver")
+	}
+	for _, name := range []string{"soap", "eshampoo"} {
+		opt, err := nnopt.New[float64](name, []byte(`{"device":"cuda"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := blocks[float64](rand.New(rand.NewPCG(1, 1)))
+		if err := opt.Init(all); err != nil {
+			t.Fatal(err)
+		}
+		r := rand.New(rand.NewPCG(2, 1))
+		for step := range 5 {
+			for k := range all {
+				for i := range all[k].Grad {
+					all[k].Grad[i] = r.NormFloat64()
+				}
+			}
+			if step == 2 {
+				emu.Fail("cuLaunchKernel", 30, 701)
+			}
+			_, err := opt.Step(all, nnopt.StepInfo{LRScale: 1})
+			var failed *engine.DeviceError
+			if wrong := step == 2; errors.As(err, &failed) != wrong || !wrong && err != nil {
+				t.Errorf("%s, step %d: %v", name, step, err)
+			}
+		}
+	}
+}

@@ -93,7 +93,7 @@ func TestSolveOutOfMemory(t *testing.T) {
 	}
 	d, o := solveData(p, 40), &problem.Options{Device: "cuda"}
 	var failed *engine.DeviceError
-	emu.Limit(emu.Used())
+	emu.Limit(1)
 	_, err = p.Solve(d, o)
 	emu.Limit(8 << 30)
 	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "CUDA_ERROR_OUT_OF_MEMORY") {

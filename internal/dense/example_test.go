@@ -53,6 +53,14 @@ func ExampleCholesky() {
 	// 1
 }
 
+func ExampleInvertUpper() {
+	a := dense.Wrap(2, 2, []float64{4, 2, 2, 2})
+	ok := dense.InvertUpper(a, make([]float64, dense.InverseWork(2)))
+	dense.Mirror(a)
+	fmt.Println(ok, a.Data)
+	// Output: true [0.5 -0.5 -0.5 1]
+}
+
 func ExampleSolveLower() {
 	l := dense.Wrap(2, 2, []float64{2, 0, 1, 3})
 	b := dense.Wrap(2, 1, []float64{4, 8})

@@ -6,3 +6,4 @@ package dense
 //go:generate sh -c "cd gen && go run ./vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./elementary -out ../elementary_amd64.s -stubs ../elementary_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./normal -out ../normal_amd64.s -stubs ../normal_stubs_amd64.go -pkg dense"
+//go:generate sh -c "cd gen && go run ./invert -out ../invert_amd64.s -stubs ../invert_stubs_amd64.go -pkg dense"

@@ -48,6 +48,7 @@ func benchKernels[T Float](b *testing.B, n int) {
 	spd := New[T](n, n)
 	Gemm(NoTrans, Transposed, 1, l, l, 0, spd)
 	g, work := skew[T](rng, n, 0.3/math.Sqrt(float64(n))), make([]T, CayleyWork(n))
+	inverse := make([]T, InverseWork(n))
 	for _, c := range []struct {
 		name  string
 		power float64 // of n in the number of operations
@@ -62,6 +63,7 @@ func benchKernels[T Float](b *testing.B, n int) {
 		{"solve", 3, func() { out.Copy(spd); SolveLower(NoTrans, l, out) }},
 		{"solveRight", 3, func() { out.Copy(spd); SolveLowerRight(Transposed, l, out) }},
 		{"invert", 3, func() { out.Copy(l); InvertLower(out) }},
+		{"invertUpper", 3, func() { out.Copy(spd); InvertUpper(out, inverse) }},
 		{"mulLower", 3, func() { MulLower(NoTrans, l, m, out) }},
 		{"rotatedDiagonal", 3, func() { RotatedDiagonal(m, spd, d, work) }},
 		{"cayleyInverse", 3, func() { CayleyInverse(g, out, work) }},

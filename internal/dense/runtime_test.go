@@ -86,6 +86,7 @@ func noAllocations[T Float](t *testing.T, n int) {
 	spd := New[T](n, n)
 	Gemm(NoTrans, Transposed, 1, l, l, 0, spd)
 	g, work := skew[T](rng, n, 0.1/float64(n)), make([]T, CayleyWork(n))
+	inverse := make([]T, InverseWork(n))
 	_, s, r := spectrum[T](rng, n)
 	d := make([]T, n)
 	for name, f := range map[string]func(){
@@ -101,6 +102,7 @@ func noAllocations[T Float](t *testing.T, n int) {
 		"SolveLower":      func() { SolveLower(Transposed, l, c) },
 		"SolveLowerRight": func() { SolveLowerRight(Transposed, l, c) },
 		"InvertLower":     func() { c.Copy(l); InvertLower(c) },
+		"InvertUpper":     func() { c.Copy(spd); InvertUpper(c, inverse) },
 		"MulLower":        func() { MulLower(NoTrans, l, a, c) },
 		"MulLowerRight":   func() { MulLowerRight(NoTrans, l, a, c) },
 		"CayleyInverse":   func() { CayleyInverse(g, c, work) },

@@ -202,3 +202,22 @@ func TestNamedFilesExist(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesListWhatIsThere: scripts, guides and examples are found from the pages that list them.
+func TestPagesListWhatIsThere(t *testing.T) {
+	for _, c := range []struct{ pattern, list string }{
+		{"bench/peers/*.py", "bench/peers/README.md"}, {"bench/peers/*.m", "bench/peers/README.md"},
+		{"docs/*.md", "docs/README.md"}, {"docs/ideas/*.md", "docs/README.md"}, {"docs/measured/*.md", "BENCHMARKS.md"},
+	} {
+		found, err := filepath.Glob(filepath.Join(root, c.pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", c.pattern, len(found), err)
+		}
+		text := readDocument(t, filepath.Join(root, c.list))
+		for _, path := range found {
+			if name := filepath.Base(path); name != "README.md" && !strings.Contains(text, name) {
+				t.Errorf("%s does not name %s", c.list, name)
+			}
+		}
+	}
+}

@@ -31,6 +31,8 @@ func NewOrthonormal[T dense.Float](e engine.Backend[T], a *engine.Arena[T], coun
 func (o *Orthonormal[T]) Rows(w, spare engine.Batch[T]) {
 	engine.MustHave("Rows", o.count, w.Count, spare.Count)
 	engine.MustHave("Rows", o.n, w.Rows, w.Cols, spare.Rows, spare.Cols)
+	engine.Defer(o.Backend)
+	defer engine.Settle(o.Backend)
 	o.RowDots(w, w, o.squares)
 	for first := 0; first < o.n; first += panel {
 		rows := min(panel, o.n-first)

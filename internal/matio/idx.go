@@ -28,7 +28,7 @@ var idxElements = map[byte]element{
 func OpenIDX(path string) (*IDX, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, systemError(path, "open", err)
+		return nil, SystemError(path, "open", err)
 	}
 	defer f.Close()
 	return ReadIDX(f, path)
@@ -72,12 +72,12 @@ func ReadIDX(r io.Reader, file string) (*IDX, error) {
 		return nil, badf(file, "truncated: shape %s needs %d elements, only %d are there", shapeString(x.Shape), total, len(x.Data))
 	}
 	if err != nil {
-		return nil, systemError(file, "read", err)
+		return nil, SystemError(file, "read", err)
 	}
 	if _, err := b.ReadByte(); err == nil {
 		return nil, badf(file, "more bytes follow the data of shape %s", shapeString(x.Shape))
 	} else if err != io.EOF {
-		return nil, systemError(file, "read", err)
+		return nil, SystemError(file, "read", err)
 	}
 	return x, nil
 }

@@ -60,7 +60,7 @@ func readMarket(r *bufio.Reader, file string) (decoder, error) {
 func (m *marketReader) banner() (coordinate bool, err error) {
 	line, err := m.lines.next()
 	if err != nil && err != io.EOF {
-		return false, systemError(m.file, "read", err)
+		return false, SystemError(m.file, "read", err)
 	}
 	words := strings.Fields(strings.ToLower(string(line)))
 	if len(words) != 5 || words[0] != strings.ToLower(marketBanner) || words[1] != "matrix" {
@@ -102,7 +102,7 @@ func (m *marketReader) next() error {
 			return err
 		}
 		if err != nil {
-			return systemError(m.file, "read", err)
+			return SystemError(m.file, "read", err)
 		}
 		m.fields = m.fields[:0]
 		for f := range bytes.FieldsSeq(line) {

@@ -116,8 +116,8 @@ func (e *Error) try(format string, args ...any) *Error {
 	return e
 }
 
-// systemError words a failure of the operating system without repeating the path.
-func systemError(file, doing string, err error) *Error {
+// SystemError words a failure of the operating system in doing something ("open", "read", "write") with a file, without repeating the path.
+func SystemError(file, doing string, err error) *Error {
 	cause := err
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

@@ -105,7 +105,7 @@ func (n *npyReader) next() (Matrix, error) {
 		if k, err := io.ReadFull(n.r, make([]byte, 1)); k > 0 {
 			return Matrix{}, n.trailing(-1)
 		} else if err != io.EOF {
-			return Matrix{}, systemError(n.file, "read", err)
+			return Matrix{}, SystemError(n.file, "read", err)
 		}
 		return Matrix{}, io.EOF
 	}
@@ -132,7 +132,7 @@ func (n *npyReader) read(count int, what string) ([]float64, error) {
 		return nil, badf(n.file, "truncated: %s needs %d elements, only %d are there", what, count, len(data))
 	}
 	if err != nil {
-		return nil, systemError(n.file, "read", err)
+		return nil, SystemError(n.file, "read", err)
 	}
 	return data, nil
 }

@@ -51,7 +51,7 @@ func Open(src Source) (*Stream, error) {
 		}
 		if path, _ := splitArray(p); path != "" {
 			if _, err := os.Stat(path); err != nil {
-				return nil, systemError(path, "open", err)
+				return nil, SystemError(path, "open", err)
 			}
 		}
 	}
@@ -123,12 +123,12 @@ func (s *Stream) advance() error {
 	path, array := splitArray(path)
 	f, err := os.Open(path)
 	if err != nil {
-		return systemError(path, "open", err)
+		return SystemError(path, "open", err)
 	}
 	s.closer = f
 	info, err := f.Stat()
 	if err != nil {
-		return systemError(path, "open", err)
+		return SystemError(path, "open", err)
 	}
 	size := int64(-1)
 	switch {
@@ -157,7 +157,7 @@ func (s *Stream) decode(r io.Reader, file, array string, size int64) error {
 	buffered := bufio.NewReaderSize(r, 1<<16)
 	head, err := buffered.Peek(32)
 	if err != nil && err != io.EOF {
-		return systemError(file, "read", err)
+		return SystemError(file, "read", err)
 	}
 	if len(head) == 0 {
 		return badf(file, "the file is empty")
@@ -193,7 +193,7 @@ func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, ar
 		}
 		all, err := io.ReadAll(r)
 		if err != nil {
-			return nil, systemError(file, "read", err)
+			return nil, SystemError(file, "read", err)
 		}
 		return newNPZReader(bytes.NewReader(all), int64(len(all)), file, array, s.src.Vectors)
 	case MTX:

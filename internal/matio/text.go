@@ -70,7 +70,7 @@ func readCSV(r *bufio.Reader, file string) (decoder, error) {
 			break
 		}
 		if err != nil {
-			return nil, systemError(file, "read", err)
+			return nil, SystemError(file, "read", err)
 		}
 		if c.lines.number == 1 {
 			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))

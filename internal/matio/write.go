@@ -54,7 +54,7 @@ func Create(t Target) (*Writer, error) {
 	if t.Path != "-" {
 		f, err := atomicfile.Create(t.Path)
 		if err != nil {
-			return nil, systemError(w.label, "write", err)
+			return nil, SystemError(w.label, "write", err)
 		}
 		w.file, out = f, f
 	}
@@ -88,7 +88,7 @@ func (w *Writer) failed(err error) error {
 		e.File = w.label
 		return e
 	}
-	return systemError(w.label, "write", err)
+	return SystemError(w.label, "write", err)
 }
 
 // Commit completes the file, forces it to the disk and moves it into place.
@@ -106,7 +106,7 @@ func (w *Writer) Commit() error {
 	}
 	if err != nil {
 		w.Abort()
-		return systemError(w.label, "write", err)
+		return SystemError(w.label, "write", err)
 	}
 	return nil
 }

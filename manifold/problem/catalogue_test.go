@@ -211,6 +211,15 @@ func TestDirectMethods(t *testing.T) {
 				if r, err = p.Solve(c.data, &o); err != nil || r.Converged || r.Iterations > 1 || r.Advice == "" {
 					t.Errorf("limit of one iteration: %+v %v", r, err)
 				}
+				calls := 0
+				o.Solver = solve.Options{Tolerance: 1e-13, Callback: func(s *solve.Status) bool { calls++; return true }}
+				if r, err = p.Solve(c.data, &o); err != nil || r.Converged || calls != 1 || r.Reason == "" {
+					t.Errorf("a callback that stops, called %d times: %+v %v", calls, r, err)
+				}
+				o.Solver = solve.Options{Tolerance: 1e-13, MaxTime: 1}
+				if r, err = p.Solve(c.data, &o); err != nil || r.Converged || r.Advice == "" {
+					t.Errorf("limit of a nanosecond: %+v %v", r, err)
+				}
 			})
 		}
 	}

@@ -33,6 +33,9 @@ func (e *DataError) Error() string {
 // Unwrap returns the fault.
 func (e *DataError) Unwrap() error { return e.Err }
 
+// shrinkageRemedy names the estimators for data that determine no covariance by themselves.
+const shrinkageRemedy = "solve shrinkage, which takes as few as two samples: oas if they are Gaussian, ledoit-wolf if not"
+
 const ridgeRemedy = "add a small multiple of the identity to it (jitter), or replace it by the nearest SPD matrix"
 
 // factorMatrices checks that there are matrices, of one size, finite and positive definite, and returns their frames (Cholesky).

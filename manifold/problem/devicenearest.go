@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -19,18 +17,17 @@ func matrixElements(copies int) func(n, count int) int {
 }
 
 var (
-	nearestSPDDevice         = &deviceMethod{run64: nearestSPDOnDevice[float64], run32: nearestSPDOnDevice[float32], elements: matrixElements(6)}
-	nearestCorrelationDevice = &deviceMethod{run64: correlationOnDevice[float64], run32: correlationOnDevice[float32], elements: matrixElements(6)}
+	nearestSPDDevice         = &deviceMethod{run64: nearestSPDOnDevice[float64], run32: nearestSPDOnDevice[float32], elements: matrixElements(8)}
+	nearestCorrelationDevice = &deviceMethod{run64: correlationOnDevice[float64], run32: correlationOnDevice[float32], elements: matrixElements(8)}
 	barycenterDevice         = &deviceMethod{run64: barycenterOnDevice[float64], run32: barycenterOnDevice[float32],
 		elements: func(n, count int) int { return (9*count + 12) * n * n }}
 	logdetDevice = &deviceMethod{run64: logdetOnDevice[float64], run32: logdetOnDevice[float32],
 		elements: func(n, count int) int { return count*n + 10*n*n }}
 )
 
-// largestEigenvalue returns the algebraically largest eigenvalue of a by Lanczos steps with full re-orthogonalisation, until a step adds less than
-// 1e-10 of it, from a fixed start.
-func largestEigenvalue(a dense.Matrix[float64]) float64 {
-	n := a.Rows
+// largestEigenvalue returns the algebraically largest eigenvalue of the symmetric n x n matrix that multiply applies, by Lanczos steps with full
+// re-orthogonalisation, until a step adds less than 1e-10 of it, from a fixed start.
+func largestEigenvalue(n int, multiply func(x, y []float64)) float64 {
 	most := min(n, 120)
 	v, alpha, beta := dense.New[float64](most+1, n), make([]float64, most), make([]float64, most)
 	rng := rand.New(rand.NewChaCha8([32]byte{'l', 'a', 'n', 'c', 'z', 'o', 's'}))
@@ -41,7 +38,7 @@ func largestEigenvalue(a dense.Matrix[float64]) float64 {
 	last := math.Inf(-1)
 	for k := range most {
 		w := v.Row(k + 1)
-		dense.Gemv(dense.NoTrans, 1, a, v.Row(k), 0, w)
+		multiply(v.Row(k), w)
 		alpha[k] = dense.Dot(w, v.Row(k))
 		for range 2 {
 			for i := range k + 1 {
@@ -70,13 +67,39 @@ func largestEigenvalue(a dense.Matrix[float64]) float64 {
 	return last
 }
 
+// multiplier returns the product of a with vectors, made where a lies.
+func (p *place[T]) multiplier(a engine.Batch[T]) func(x, y []float64) {
+	from, to := p.batch(1, a.Rows, 1), p.batch(1, a.Rows, 1)
+	return func(x, y []float64) {
+		load(from.Data, x)
+		p.Gemm(dense.NoTrans, dense.NoTrans, 1, a, from, 0, to)
+		for i, v := range to.Data {
+			y[i] = float64(v)
+		}
+	}
+}
+
+// trace returns the sum of the diagonal.
+func (p *place[T]) trace(a engine.Batch[T]) (sum float64) {
+	d := make([]T, a.Rows)
+	p.Diagonal(a, d)
+	for _, v := range d {
+		sum += float64(v)
+	}
+	return sum
+}
+
 // nearestSPDOnDevice is nearestSPDPolar with |A - cI| made in products.
 func nearestSPDOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, error) {
-	a, err := oneSymmetric(d, "solve them one at a time")
+	given, err := oneSymmetric(d, "solve them one at a time")
 	if err != nil {
 		return nil, err
 	}
-	largest := largestEigenvalue(a)
+	n := given.Rows
+	w := matfun.New(p.Backend, p.arena, 1, n)
+	a, x, h := w.Take(), w.Take(), w.Take()
+	load(a.Data, given.Data)
+	largest := largestEigenvalue(n, p.multiplier(a))
 	if !(largest > 0) {
 		return nil, noPositiveEigenvalue(largest)
 	}
@@ -84,17 +107,18 @@ func nearestSPDOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outco
 	if relative == 0 {
 		relative = 1e-8
 	}
-	floor, n := relative*largest, a.Rows
-	w := matfun.New(p.Backend, p.arena, 1, n)
-	b, h := w.Take(), w.Take()
-	load(b.Data, a.Data)
-	p.Combine(T(-floor), 1, b, 0, b, b)
-	if err := w.Abs(b, h); err != nil {
+	floor := relative * largest
+	p.Combine(T(-floor), 1, a, 0, a, x)
+	if err := w.Abs(x, h); err != nil {
 		return nil, err
 	}
-	p.Combine(T(floor), 0.5, b, 0.5, h, b)
-	x := view(mat.DenseCopyOf(symmetricOf(b)))
-	return nearestOutcome(a, x, floor, -1, "products for the absolute value"), nil
+	p.Combine(T(floor), 0.5, x, 0.5, h, x)
+	p.Combine(0, 1, x, -1, a, h)
+	square, _ := p.SumSquares(h.Data)
+	norm, _ := p.SumSquares(a.Data)
+	product := p.dot(h, x) - floor*p.trace(h)
+	how := fmt.Sprintf("products for the absolute value, some eigenvalues raised to %.3g", floor)
+	return nearestReport(symmetricOf(x), square, product, math.Sqrt(norm), how), nil
 }
 
 func noPositiveEigenvalue(largest float64) error {
@@ -108,21 +132,8 @@ func correlationOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outc
 	if err != nil {
 		return nil, err
 	}
-	n := len(r.y)
-	w := matfun.New(p.Backend, p.arena, 1, n)
-	a, h := w.Take(), w.Take()
-	plus := dense.New[float64](n, n)
-	r.project = func() (dense.Matrix[float64], float64, error) {
-		load(a.Data, r.shifted.Data)
-		if err := w.Abs(a, h); err != nil {
-			return plus, 0, err
-		}
-		p.Combine(0, 0.5, a, 0.5, h, h)
-		for i, v := range h.Data {
-			plus.Data[i] = float64(v)
-		}
-		return plus, dense.Dot(plus.Data, plus.Data) / 2, nil
-	}
+	c := newDeviceCorrelation(p, r)
+	r.project = c.project
 	if err := r.evaluate(r.y); err != nil {
 		return nil, err
 	}
@@ -138,37 +149,76 @@ func correlationOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outc
 		}
 		r.mon.step(length)
 	}
-	return r.outcomeOf(plus)
+	return c.outcome(r)
 }
 
-// outcomeOf scales X to unit diagonal and bounds the distance to the solution by the duality gap, as outcome does; the complementarity <S X S, A-> is
-// made from products of elements. With S = I + E and X A- = 0 the sum of e_i e_j X_ij (A-)_ij is left of it, in which nothing cancels.
-func (r *correlationRun) outcomeOf(plus dense.Matrix[float64]) (*outcome, error) {
+// deviceCorrelation holds what a correlationRun has on a device: C, A = C + Diag y and its positive part.
+type deviceCorrelation[T dense.Float] struct {
+	*place[T]
+	w          *matfun.Work[T]
+	c, a, plus engine.Batch[T]
+	own, diag  []T // diagonal of c; of another one
+}
+
+func newDeviceCorrelation[T dense.Float](p *place[T], r *correlationRun) *deviceCorrelation[T] {
 	n := len(r.y)
-	x, scale := dense.New[float64](n, n), make([]float64, n)
-	for i := range n {
-		scale[i] = math.Sqrt(r.b / plus.At(i, i))
-		if !(scale[i] < math.Inf(1)) {
+	c := &deviceCorrelation[T]{place: p, w: matfun.New(p.Backend, p.arena, 1, n), own: p.arena.Alloc(n), diag: p.arena.Alloc(n)}
+	c.c, c.a, c.plus = c.w.Take(), c.w.Take(), c.w.Take()
+	load(c.c.Data, r.c.Data)
+	p.Diagonal(c.c, c.own)
+	return c
+}
+
+func (c *deviceCorrelation[T]) project(y, diagonal []float64) (half float64, err error) {
+	for i, v := range y {
+		c.diag[i] = c.own[i] + T(v)
+	}
+	c.Copy(c.c, c.a)
+	c.SetDiagonal(c.diag, c.a)
+	if err := c.w.Abs(c.a, c.plus); err != nil {
+		return 0, err
+	}
+	c.Combine(0, 0.5, c.a, 0.5, c.plus, c.plus)
+	c.Diagonal(c.plus, c.diag)
+	for i, v := range c.diag {
+		diagonal[i] = float64(v)
+	}
+	square, _ := c.SumSquares(c.plus.Data)
+	return square / 2, nil
+}
+
+// outcome scales X to unit diagonal and bounds the distance to the solution by the duality gap, as correlationRun.outcome does; the complementarity <S X S, A-> is
+// made from products of elements. With S = I + E and X A- = 0 the sum of e_i e_j X_ij (A-)_ij is left of it, in which nothing cancels.
+func (c *deviceCorrelation[T]) outcome(r *correlationRun) (*outcome, error) {
+	n := len(r.y)
+	x, t := c.w.Take(), c.w.Take()
+	scale, bent := c.arena.Alloc(n), c.arena.Alloc(n)
+	c.Diagonal(c.plus, c.diag)
+	for i, v := range c.diag {
+		s := math.Sqrt(r.b / float64(v))
+		if !(s < math.Inf(1)) {
 			return nil, errVanished
 		}
+		scale[i], bent[i], c.diag[i] = T(s), T(s-1), T(r.b)
 	}
-	var gap, square float64
-	for i := range n {
-		for j, v := range plus.Row(i) {
-			e := scale[i] * scale[j] * v
-			if i == j {
-				e = r.b
-			}
-			x.Set(i, j, e)
-			gap += (e-v)*(e-v)/2 + (scale[i]-1)*(scale[j]-1)*v*(v-r.shifted.At(i, j))
-			square += (e - r.c.At(i, j)) * (e - r.c.At(i, j))
-		}
+	c.ScaleRows(scale, c.plus, 0, x)
+	c.ScaleCols(scale, x, 0, x)
+	c.SetDiagonal(c.diag, x)
+	c.Combine(0, 1, x, -1, c.plus, t)
+	gap, _ := c.SumSquares(t.Data)
+	c.Combine(0, 1, x, -1, c.c, t)
+	square, _ := c.SumSquares(t.Data)
+	c.Combine(0, 1, c.plus, -1, c.a, t)
+	c.Multiply(c.plus.Data, t.Data, 0, t.Data)
+	e, te := c.batch(1, n, 1), c.batch(1, n, 1)
+	copy(e.Data, bent)
+	c.Gemm(dense.NoTrans, dense.NoTrans, 1, t, e, 0, te)
+	gap = max(gap/2+c.dot(e, te), 0)
+	for i := range c.diag {
+		c.diag[i] = 1
 	}
-	for i := range n {
-		x.Set(i, i, 1)
-	}
-	gap = max(gap, 0)
-	out := finishRun(r.mon, solve.Certificate{Kind: "duality-gap", Value: math.Sqrt(2 * gap)}, n, 1, symmetric(x))
+	c.SetDiagonal(c.diag, x)
+	out := finishRun(r.mon, solve.Certificate{Kind: "duality-gap", Value: math.Sqrt(2 * gap)}, n, 1, symmetricOf(x))
 	out.run.Objective = square / 2
 	out.parts = []Part{vectorPart("multipliers", r.y), numberPart("duality_gap", gap)}
 	return out, nil
@@ -230,13 +280,7 @@ func barycenterOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outco
 	for i, v := range weights {
 		p.Combine(0, 1, x, T(v), one(data, i), x)
 	}
-	trace := func(b engine.Batch[T]) (sum float64) {
-		for i := range n {
-			sum += float64(b.Data[i*n+i])
-		}
-		return sum
-	}
-	total, scale := trace(x), 0.0
+	total, scale := p.trace(x), 0.0
 	for mon := newMonitor(&o.Solver, n*n); ; {
 		if err := w.Sqrt(x, f, g); err != nil {
 			return nil, dataFault(err, "the barycenter")
@@ -259,7 +303,7 @@ func barycenterOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outco
 		}
 		p.Combine(0, 1, x, -1, s, t)
 		square, _ := p.SumSquares(t.Data)
-		cost, norm := total+trace(x)-2*trace(s), math.Sqrt(square)
+		cost, norm := total+p.trace(x)-2*p.trace(s), math.Sqrt(square)
 		if mon.done(nil, cost, norm, scale) {
 			return finishRun(mon, solve.Certificate{Kind: "none"}, n, data.Count, symmetricOf(x)), nil
 		}
@@ -299,10 +343,7 @@ func logdetOnDevice[T dense.Float](d *Data, _ *Options, p *place[T]) (*outcome, 
 	w.Symmetric(t, g, f)
 	var norm [1]float64
 	p.FromIdentity(f, norm[:])
-	logDet := 0.0
-	for i := range n {
-		logDet += float64(l.Data[i*n+i])
-	}
+	logDet := p.trace(l)
 	r := &solve.Result{Objective: logDet + float64(n), GradientNorm: norm[0], RelativeGradient: norm[0] / math.Sqrt(float64(n)), Evaluations: 1,
 		Certificate: solve.Certificate{Kind: "known-minimizer", Value: norm[0]}}
 	limit := max(closedFormTolerance, 1e4*matfun.Eps[T]())

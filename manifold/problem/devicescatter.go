@@ -124,7 +124,7 @@ func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
 			ready = true
 		} else {
 			if err := s.at.w.Log(s.p, s.eta); err != nil {
-				return nil, 0, &DataError{Err: err, Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
+				return nil, 0, &DataError{Err: err, Remedy: "too many samples lie in a proper subspace: remove repeated samples, or " + shrinkageRemedy}
 			}
 			theta, ready = 1, false
 		}
@@ -158,7 +158,7 @@ func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose fun
 	s := newDeviceScatter(x, p, rho)
 	s.GemmSymmetric(dense.Transposed, dense.NoTrans, T(1/float64(x.Rows)), s.x, s.x, 0, s.p)
 	if err := s.at.w.Log(s.p, s.eta); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or use shrinkage"}
+		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
 	if err := s.move(); err != nil {
 		return nil, err

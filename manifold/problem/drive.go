@@ -47,7 +47,7 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 			scale = s.GradientScale(cost)
 		}
 		if mon.done(p, cost, norm, scale) {
-			return certified(in, m, mon, p)
+			return certified(in, m, mon, p, grad, memo)
 		}
 		if err := step(next, p, grad, norm, memo); err != nil {
 			return nil, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
@@ -64,17 +64,15 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 	}
 }
 
-// certified closes the run at p. The certificate is the objective's own, or the length of the Newton step as a solver computes it.
-func certified(in instance, m *manifold.Affine, mon *monitor, p *manifold.Frame) (*solve.Result, error) {
+// certified closes the run at p, where the last evaluation left the gradient and the memo. The certificate is the objective's own, or the length of the
+// Newton step.
+func certified(in instance, m *manifold.Affine, mon *monitor, p *manifold.Frame, grad []float64, memo solve.Memo) (*solve.Result, error) {
 	if err := m.Complete(p); err != nil {
 		return nil, err
 	}
-	here, err := solve.Trust(m, in, p, &solve.Options{AbsoluteTolerance: math.MaxFloat64})
-	if err != nil {
-		return nil, err
-	}
-	r := mon.result(p, here.HessianProducts)
-	r.Certificate, r.Objective = here.Certificate, here.Objective
+	c, products := solve.Certify(m, in, p, grad, memo)
+	r := mon.result(p, products)
+	r.Certificate = c
 	return r, nil
 }
 

@@ -70,6 +70,7 @@ func (r *glassoRun) smooth() error {
 			}
 		}
 	}
+	r.mon.o.Callback = nil // the stages have called it
 	return r.settle()
 }
 

@@ -57,12 +57,12 @@ func gmmStart(d *Data, o *Options) (*mixture, *mat.SymDense, error) {
 	}
 	if x.Rows <= k*x.Cols {
 		return nil, nil, &DataError{Err: fmt.Errorf("%d samples of dimension %d for %d components: each needs more samples than dimensions", x.Rows, x.Cols, k),
-			Remedy: "give more samples, fewer components, or use shrinkage"}
+			Remedy: "give more samples, fewer components, or " + shrinkageRemedy}
 	}
 	pooled := newMixture(x, 1)
 	pooled.resp.Copy(dense.Wrap(x.Rows, 1, ones(x.Rows)))
 	if err := pooled.maximize(); err != nil {
-		return nil, nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a hyperplane: drop dependent columns, or use shrinkage"}
+		return nil, nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a hyperplane: drop dependent columns, or " + shrinkageRemedy}
 	}
 	g, err := bestStart(x, k, o.Seed, pooled.frames[0])
 	if err != nil {

@@ -76,7 +76,8 @@ type karcherObjective struct {
 	inv               dense.Matrix[float64]
 	eta               dense.Matrix[float64]
 	eta32             dense.Matrix[float32]
-	afresh            bool // the answer depends on the point alone, to the bit: eigenbases are not followed
+	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
+	reference         []*spectrum // but from these, if any
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -102,6 +103,29 @@ func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Fra
 
 // forget implements historian.
 func (k *karcherObjective) forget() { k.afresh = true }
+
+// recall implements historian: eigenbases are followed from those at p.
+func (k *karcherObjective) recall(p *manifold.Frame) {
+	m := k.NewMemo().(*karcherMemo)
+	k.inv = view(p.Inverse())
+	dense.Transpose(k.invT, k.inv)
+	err := k.team.run(func(w *worker, i int) error {
+		return m.spectra[i].locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(exactAccuracy), w)
+	}, make([]float64, k.n*k.n))
+	if err == nil {
+		k.reference = m.spectra
+	}
+}
+
+// begin sets the basis from which the spectrum of matrix i is sought, if that may not be the one that s has.
+func (k *karcherObjective) begin(s *spectrum, i int) {
+	if k.reference != nil {
+		s.basis.Copy(k.reference[i].basis)
+	}
+	if k.afresh {
+		s.known = k.reference != nil
+	}
+}
 
 func (k *karcherObjective) size() (int, int) { return k.n, len(k.frames) }
 
@@ -135,7 +159,7 @@ func (k *karcherObjective) evaluateTerm(w *worker, i int) error {
 		s.basis.Copy(k.from.spectra[i].basis)
 		s.known = k.from.spectra[i].known
 	}
-	s.known = s.known && !k.afresh
+	k.begin(s, i)
 	if err := s.locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (r *karcherRun) move() (cost float64, moved bool, err error) {
 	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
-	r.k.accuracy = max(0.1*r.goal(), r.finest())
+	r.k.accuracy = max(0.1*r.goal(), 0.25*r.mon.target())
 	t := 1.0
 	for range 30 {
 		for i, v := range r.step {

@@ -7,8 +7,8 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-// start returns a point near the mean without decomposing any of the matrices: the mean itself for one or two, otherwise the geometric mean
-// A # H of the arithmetic and the harmonic mean (which is the Karcher mean of pairs C^1/2 exp(+-S) C^1/2), improved by gradient steps in which the
+// start returns a point near the mean without decomposing any of the matrices: the mean itself for one or two, that of singleStart where the data allow
+// it, otherwise the geometric mean A # H of the arithmetic and the harmonic mean (which is the Karcher mean of pairs C^1/2 exp(+-S) C^1/2), improved by gradient steps in which the
 // logarithm is replaced by an odd rational function fitted to the spread of the data (rationalLog). A step costs one Cholesky factorization
 // and inversion per matrix and shift.
 func (k *karcherObjective) start() *manifold.Frame {
@@ -16,6 +16,9 @@ func (k *karcherObjective) start() *manifold.Frame {
 		return k.frames[0].Clone().(*manifold.Frame)
 	}
 	if p := manifold.IdentityFrame(k.n, 1); len(k.frames) == 2 && k.m.Between(p, k.frames[0], k.frames[1], k.weights[1]) == nil {
+		return p
+	}
+	if p := k.singleStart(); p != nil {
 		return p
 	}
 	s, err := newKarcherStart(k)
@@ -117,11 +120,10 @@ func (s *karcherStart) inverses(r *rationalLog, dst []float64) error {
 		for j, shift := range r.shift {
 			copy(m.Data, s.k.data[i].Data)
 			dense.Axpy(shift, s.x.Data, m.Data)
-			if dense.Cholesky(m) >= 0 {
+			if !dense.InvertUpper(m, w.work) {
 				return &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
 			}
-			dense.InvertLower(m)
-			addGram(s.k.weights[i]*r.weight[j], m, w.acc)
+			dense.Axpy(s.k.weights[i]*r.weight[j], m.Data, w.acc.Data)
 		}
 		return nil
 	}, dst)
@@ -148,7 +150,8 @@ func spread(m float64) float64 {
 //
 //	log x ~ sinh (x - 1/x)/2 + constant - sum_j weight_j/(x + shift_j),
 //
-// a least-squares combination of sinh(l) and of tanh((l-c)/2) + tanh((l+c)/2), l = log x.
+// a least-squares combination of sinh(l) and of tanh((l-c)/2) + tanh((l+c)/2), l = log x. The first, which the two means give for nothing, makes it
+// better with few shifts on wide intervals than a shiftedLog (0.012 against 0.2 with three shifts at L = 6.9).
 type rationalLog struct {
 	spread, sinh, constant float64
 	shift, weight          []float64

@@ -34,7 +34,7 @@ var kronMLE = Problem{
 		q := x.Cols / p
 		if N := x.Rows; N*q <= p || N*p <= q {
 			return nil, &DataError{Err: fmt.Errorf("%d samples of %d x %d: the estimate needs more than max(p/q, q/p) of them", N, p, q),
-				Remedy: "give more samples, or use shrinkage on the vectors"}
+				Remedy: "give more samples, or for the vectors " + shrinkageRemedy}
 		}
 		k := &kronObjective{count: x.Rows, p: p, q: q, y: dense.New[float64](p, x.Rows*q), z: dense.New[float64](p, x.Rows*q), work: dense.New[float64](p, p)}
 		for i := range x.Rows {

@@ -67,11 +67,11 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 
 func tooFewSamples(x dense.Matrix[float64]) error {
 	return &DataError{Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
-		Remedy: "give at least as many samples as dimensions, or use a shrinkage estimator"}
+		Remedy: "give at least as many samples as dimensions, or " + shrinkageRemedy}
 }
 
 func singularCovariance(err error) error {
-	return &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or use a shrinkage estimator"}
+	return &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 }
 
 var errIllConditioned = errors.New("the closed form does not satisfy the optimality condition to rounding: the matrix is too ill-conditioned")

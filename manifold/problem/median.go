@@ -49,6 +49,9 @@ type medianMemo struct {
 	distances []float64 // norms of logs
 }
 
+// medianAccuracy is the error that Weiszfeld's iteration allows the next gradient, relative to the present one, whose scale is 1.
+const medianAccuracy = 1e-4
+
 // atData is the distance below which a point counts as the matrix itself.
 const atData = 1e-9
 
@@ -66,8 +69,14 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	m := memo.(*medianMemo)
 	k.here, k.inv = m, view(p.(*manifold.Frame).Inverse())
 	dense.Transpose(k.invT, k.inv)
-	if err := k.team.run(k.evaluate, grad); err != nil {
-		return math.Inf(1), err
+	for {
+		if err := k.team.run(k.evaluate, grad); err != nil {
+			return math.Inf(1), err
+		}
+		if k.accuracy <= exactAccuracy || math.Sqrt(dense.Dot(grad, grad)) >= 10*k.accuracy {
+			break
+		}
+		k.accuracy = max(exactAccuracy, k.accuracy/100) // a gradient this small must be known better
 	}
 	var sum float64
 	k.inverse, k.nearest = 0, 0
@@ -85,7 +94,7 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 
 func (k *medianObjective) evaluateTerm(w *worker, i int) error {
 	s, l := k.here.spectra[i], k.here.logs[i]
-	s.known = s.known && !k.afresh
+	k.begin(s, i)
 	if err := s.locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
 		return err
 	}
@@ -136,7 +145,8 @@ func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	relax := newRelaxation(1, m.VectorLen())
 	tried := make([]bool, len(k.frames))
 	var found *manifold.Frame
-	r, err := drive(in, m, o.until(func() bool { return found != nil }), func(next, p *manifold.Frame, grad []float64, _ float64, memo solve.Memo) error {
+	k.accuracy = medianAccuracy
+	r, err := drive(in, m, o.until(func() bool { return found != nil }), func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
 		if i := k.nearest; !tried[i] && memo.(*medianMemo).distances[i]*k.inverse < 0.5 {
 			tried[i] = true
 			best, err := k.isMedian(i)
@@ -149,6 +159,7 @@ func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result
 				return nil
 			}
 		}
+		k.accuracy = max(exactAccuracy, medianAccuracy*norm)
 		relax.plain = 1 / (k.inverse * math.Sqrt(m.Kappa()))
 		return m.Retract(next, p, relax.next(grad))
 	})
@@ -185,8 +196,9 @@ func (c criterion) Check(s *solve.Status) (solve.Reason, bool) { return c(s) }
 // isMedian tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.
 func (k *medianObjective) isMedian(i int) (bool, error) {
 	memo, grad := k.NewMemo().(*medianMemo), make([]float64, k.n*k.n)
-	inverse, nearest := k.inverse, k.nearest
-	defer func() { k.inverse, k.nearest = inverse, nearest }()
+	inverse, nearest, accuracy := k.inverse, k.nearest, k.accuracy
+	defer func() { k.inverse, k.nearest, k.accuracy = inverse, nearest, accuracy }()
+	k.accuracy = exactAccuracy
 	if _, err := k.Evaluate(k.frames[i], grad, memo); err != nil {
 		return false, err
 	}

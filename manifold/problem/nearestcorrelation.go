@@ -42,8 +42,8 @@ type correlationRun struct {
 	s       *split
 	grad    []float64 // diag X - b
 	value   float64   // 1/2 ||X||^2 - b'y, to be minimized
-	// project returns X, the positive part of shifted, and 1/2 ||X||^2. Made from the eigenvalues in s unless it runs on a device.
-	project func() (dense.Matrix[float64], float64, error)
+	// project sets diagonal to that of X, the positive part of C + Diag y, and returns 1/2 ||X||^2. Made from the eigenvalues in s unless it runs on a device.
+	project func(y, diagonal []float64) (float64, error)
 }
 
 func newCorrelationRun(d *Data, o *Options) (*correlationRun, error) {
@@ -51,18 +51,26 @@ func newCorrelationRun(d *Data, o *Options) (*correlationRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.s = newSplit(len(r.y))
-	r.project = func() (dense.Matrix[float64], float64, error) {
-		if err := r.s.set(r.shifted); err != nil {
-			return r.s.plus, 0, err
-		}
-		half := 0.0
-		for _, l := range r.s.values[r.s.negative:] {
-			half += l * l / 2
-		}
-		return r.s.plus, half, nil
-	}
+	r.s, r.shifted = newSplit(len(r.y)), dense.New[float64](len(r.y), len(r.y))
+	r.project = r.projectByEigenvalues
 	return r, nil
+}
+
+func (r *correlationRun) projectByEigenvalues(y, diagonal []float64) (half float64, err error) {
+	r.shifted.Copy(r.c)
+	for i, v := range y {
+		r.shifted.Set(i, i, r.shifted.At(i, i)+v)
+	}
+	if err := r.s.set(r.shifted); err != nil {
+		return 0, err
+	}
+	for _, l := range r.s.values[r.s.negative:] {
+		half += l * l / 2
+	}
+	for i := range diagonal {
+		diagonal[i] = r.s.plus.At(i, i)
+	}
+	return half, nil
 }
 
 // startCorrelation is a run without a way to project.
@@ -73,7 +81,7 @@ func startCorrelation(d *Data, o *Options) (*correlationRun, error) {
 	}
 	n := c.Rows
 	r := &correlationRun{c: c.Clone(), floor: o.Floor, b: 1 - o.Floor, mon: newMonitor(&o.Solver, n*n), y: make([]float64, n),
-		shifted: dense.New[float64](n, n), grad: make([]float64, n)}
+		grad: make([]float64, n)}
 	for i := range n {
 		r.c.Set(i, i, r.c.At(i, i)-r.floor)
 		r.y[i] = r.b - r.c.At(i, i)
@@ -83,17 +91,13 @@ func startCorrelation(d *Data, o *Options) (*correlationRun, error) {
 
 // evaluate projects C + Diag y.
 func (r *correlationRun) evaluate(y []float64) error {
-	r.shifted.Copy(r.c)
-	for i, v := range y {
-		r.shifted.Set(i, i, r.shifted.At(i, i)+v)
-	}
-	plus, half, err := r.project()
+	half, err := r.project(y, r.grad)
 	if err != nil {
 		return err
 	}
 	r.value = half
 	for i, v := range y {
-		r.grad[i] = plus.At(i, i) - r.b
+		r.grad[i] -= r.b
 		r.value -= r.b * v
 	}
 	return nil

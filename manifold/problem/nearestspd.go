@@ -3,7 +3,6 @@ package problem
 import (
 	"fmt"
 	"math"
-	"strconv"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -97,7 +96,7 @@ func nearestSPDPolar(d *Data, o *Options) (*outcome, error) {
 	return nearestOutcome(a, x, floor, below, "one polar decomposition"), nil
 }
 
-// nearestOutcome reports X, where so many eigenvalues (-1: not counted) were below the floor, with the residual of the optimality conditions X - A >= 0, X >= floor, <X - A, X - floor I> = 0.
+// nearestOutcome reports X, of which so many eigenvalues were below the floor.
 func nearestOutcome(a, x dense.Matrix[float64], floor float64, below int, how string) *outcome {
 	var square, product float64
 	for i := range a.Rows {
@@ -108,13 +107,15 @@ func nearestOutcome(a, x dense.Matrix[float64], floor float64, below int, how st
 		}
 		product -= floor * (x.At(i, i) - a.At(i, i))
 	}
-	number := strconv.Itoa(below)
-	if below < 0 {
-		number = "some"
-	}
-	residual := math.Abs(product) / max(math.Sqrt(dense.Dot(a.Data, a.Data)), math.SmallestNonzeroFloat64)
+	return nearestReport(symmetric(x), square, product, math.Sqrt(dense.Dot(a.Data, a.Data)), fmt.Sprintf("%s, %d eigenvalues raised to %.3g", how, below, floor))
+}
+
+// nearestReport reports X with ||X - A||^2, <X - A, X - floor I> and ||A||: the residual of the optimality conditions X - A >= 0, X >= floor, and that product
+// 0, is the last one.
+func nearestReport(x *mat.SymDense, square, product, norm float64, how string) *outcome {
+	residual := math.Abs(product) / max(norm, math.SmallestNonzeroFloat64)
 	r := &solve.Result{Converged: true, Objective: square / 2, GradientNorm: residual, Evaluations: 1,
-		Reason:      solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("%s, %s eigenvalues raised to %.3g", how, number, floor), Converged: true},
+		Reason:      solve.Reason{Name: "closed-form", Detail: how, Converged: true},
 		Certificate: solve.Certificate{Kind: "closed-form", Value: residual}}
-	return &outcome{run: r, n: a.Rows, count: 1, solution: symmetric(x), parts: []Part{numberPart("distance", math.Sqrt(square))}}
+	return &outcome{run: r, n: x.SymmetricDim(), count: 1, solution: x, parts: []Part{numberPart("distance", math.Sqrt(square))}}
 }

@@ -273,7 +273,7 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if h, ok := in.(historian); ok && (o.Solver.Checkpoint != nil || o.Solver.Restore != nil) {
+	if h, ok := in.(historian); ok && kept(o) {
 		h.forget()
 	}
 	if n, _ := in.size(); o.Start != nil && o.Start.SymmetricDim() != n {
@@ -281,6 +281,9 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 	}
 	return in, m, nil
 }
+
+// kept tells whether the run writes states or goes on from one.
+func kept(o *Options) bool { return o.Solver.Checkpoint != nil || o.Solver.Restore != nil }
 
 // method finds the method of that name; empty means the default.
 func (p Problem) method(name string) (Method, error) {
@@ -306,6 +309,9 @@ func general(s solve.Solver) Method {
 		first, err := firstPoint(in, o)
 		if err != nil {
 			return nil, err
+		}
+		if h, ok := in.(historian); ok && kept(o) {
+			h.recall(first)
 		}
 		if o.Retraction == manifold.SweepStep {
 			f, err := spectral.FromSym(first.Sym())

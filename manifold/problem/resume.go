@@ -3,6 +3,8 @@ package problem
 import (
 	"fmt"
 	"slices"
+
+	"github.com/spdopt/spdopt/manifold"
 )
 
 // Resumes tells whether the method and metric of the options make one run of a solver of package solve, whose state Options.Solver.Checkpoint is
@@ -37,8 +39,12 @@ func (e *ResumeError) Error() string {
 	return fmt.Sprintf("%s by %s does not resume: run it again from the start, or use one of the general solvers", e.Problem, e.Method)
 }
 
-// historian is implemented by instances whose answers depend, within rounding, on the points evaluated before. A run that can be resumed must not.
-type historian interface{ forget() }
+// historian is implemented by instances whose answers depend, within rounding, on the points evaluated before. A run that can be resumed must not: it
+// forgets, and recalls what it may know of the first point, which is the same whenever the run goes on.
+type historian interface {
+	forget()
+	recall(first *manifold.Frame)
+}
 
 var (
 	_ historian = (*karcherObjective)(nil)

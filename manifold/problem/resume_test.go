@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -74,6 +76,44 @@ func TestResume(t *testing.T) {
 			if !same {
 				t.Errorf("%s by %s: other bits after a resume: %+v, want %+v", p.Name, name, got, want)
 			}
+		}
+	}
+}
+
+// TestKeptMeanFollows: a mean that writes states decomposes every matrix once, at the first point, and follows these eigenbases from there. From a first
+// point far away it decomposes where following does not reach.
+func TestKeptMeanFollows(t *testing.T) {
+	const n = 30
+	d := Data{Matrices: scattered(n, 6, 1e2)}
+	for name, start := range map[string]mat.Symmetric{"near": nil, "far": identity(n)} {
+		o := &Options{Method: "lbfgs", Start: start, Solver: solve.Options{Checkpoint: func(*solve.State) error { return nil }}}
+		p, err := ByName("mean")
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, m, err := p.instance(&d, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		method, err := p.method(o.Method)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := method.run(in, m, o)
+		if err != nil || !r.Converged {
+			t.Fatalf("%s: %+v %v", name, r, err)
+		}
+		k := in.(*karcherObjective)
+		for i := range k.reference {
+			if once := k.reference[i].fresh; once != 1 {
+				t.Errorf("%s: matrix %d decomposed %d times at the first point", name, i, once)
+			}
+			if later := k.latest.spectra[i].fresh; name == "near" && later != 0 {
+				t.Errorf("%s: matrix %d decomposed %d times after that", name, i, later)
+			}
+		}
+		if len(k.reference) != 6 {
+			t.Errorf("%s: %d reference bases", name, len(k.reference))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -100,6 +101,7 @@ func TestFewSamples(t *testing.T) {
 		dependent.Set(i, 3, dependent.At(i, 2))
 	}
 	enough := map[string]bool{"glasso": true, "shrinkage": true}
+	covariances := map[string]bool{"logdet": true, "tyler": true, "student": true, "huber": true, "gmm": true}
 	for _, p := range List() {
 		if p.Takes&Samples == 0 {
 			continue
@@ -120,6 +122,10 @@ func TestFewSamples(t *testing.T) {
 			var de *DataError
 			if !errors.As(err, &de) || de.Remedy == "" {
 				t.Errorf("%s with %s: %v", p.Name, what, err)
+				continue
+			}
+			if covariances[p.Name] && !strings.Contains(de.Remedy, "solve shrinkage") {
+				t.Errorf("%s with %s does not name the estimator to use: %v", p.Name, what, err)
 			}
 		}
 		if p.Name == "metric-learning" {

@@ -76,12 +76,16 @@ var scatterFixedPoint = Method{
 		w.startAt(first)
 		r, err := w.run(func(what string) error {
 			return &DataError{Err: fmt.Errorf("the estimate became singular: %s", what),
-				Remedy: "too many samples lie in a proper subspace: remove repeated samples, or use shrinkage"}
+				Remedy: "too many samples lie in a proper subspace: remove repeated samples, or " + shrinkageRemedy}
 		})
 		if err != nil {
 			return nil, err
 		}
-		return certified(in, m, w.mon, r.Point.(*manifold.Frame))
+		grad := make([]float64, m.VectorLen())
+		minusPlusIdentity(grad, w.p)
+		f := r.Point.(*manifold.Frame)
+		m.FromWhitened(f, grad)
+		return certified(in, m, w.mon, f, grad, s.memoOf(w))
 	},
 }
 
@@ -140,7 +144,7 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 	second := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, second)
 	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or use shrinkage"}
+		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
 	s.m, err = m(n)
 	return s, err
@@ -151,7 +155,7 @@ func scatterExists(x dense.Matrix[float64], reach float64) error {
 	N, n := x.Rows, x.Cols
 	if N < n {
 		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
-			Remedy: "give more samples, reduce the dimension, or use shrinkage"}
+			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	zeros := 0
 	for i := range N {
@@ -180,6 +184,18 @@ func (s *scatterObjective) GradientScale(float64) float64 {
 // NewMemo implements solve.Memoizer.
 func (s *scatterObjective) NewMemo() solve.Memo {
 	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
+}
+
+// memoOf returns what an evaluation at the last point of w would leave; w has verified that point, and gives its samples away.
+func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
+	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
+	s.z = dense.New[float64](s.x.Rows, s.x.Cols)
+	for i, v := range w.shown {
+		_, _, du := s.loss(w.q[i])
+		m.second[i] = du / float64(s.x.Rows)
+		dense.Scale(math.Exp(-v/2), m.z.Row(i), m.z.Row(i))
+	}
+	return m
 }
 
 // Evaluate implements solve.Objective: one product with the samples and half a product of their size.

@@ -111,7 +111,7 @@ func TestScatterBadInput(t *testing.T) {
 	zeros := Data{Samples: mat.NewDense(6, 2, []float64{1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})}
 	for _, name := range []string{"student", "huber"} {
 		refused(t, name, Data{}, nil, "no samples")
-		refused(t, name, few, nil, "at least as many samples as dimensions; give more samples, reduce the dimension, or use shrinkage")
+		refused(t, name, few, nil, "at least as many samples as dimensions; give more samples, reduce the dimension, or solve shrinkage")
 		refused(t, name, flat, nil, "subspace")
 	}
 	refused(t, "student", zeros, &Options{Parameters: Parameters{Nu: 1}}, "4 of 6 samples are zero")

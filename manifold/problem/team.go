@@ -9,32 +9,46 @@ import (
 )
 
 // team runs a sum over many matrices on several goroutines. The matrices are split into a fixed number of parts, each with its own worker,
-// whatever the number of threads, and the workers' sums are added in order: the same bits for every GOMAXPROCS. Bodies are bound to their objective
-// once, when it is made: one made at every call would allocate.
+// whatever the number of threads, and the workers' sums are added in order: the same bits for every GOMAXPROCS. Scratch space belongs to the threads, so
+// that it stays in their caches. Bodies are bound to their objective once, when it is made: one made at every call would allocate.
 type team struct {
 	n, count int
 	workers  []*worker
-	serial   bool // the work is too small for goroutines
+	scratch  []*scratch // one for each thread so far
+	serial   bool       // the work is too small for goroutines
 	body32   func(w *singleWorker, i int)
 	each32   func(w *worker, i int) error // calls body32
 }
 
-// worker is the scratch space and the partial sums of one part. Products for a sum in single precision use single.
+// worker is the partial sums of one part and the scratch space of the thread that it runs on. Sums in single precision use single.
 type worker struct {
+	*scratch
 	acc    dense.Matrix[float64]
+	sum    [2]float64
+	err    error
+	single *singleWorker
+}
+
+type scratch struct {
 	t      [4]dense.Matrix[float64]
 	m      dense.Matrix[float64] // B' C B of the matrix being located
 	zero   []float64
 	work   []float64
-	sum    [2]float64
-	err    error
-	single *singleWorker
 	solver eigen.Solver
+	single singleScratch
+}
+
+// singleScratch is made when it is needed.
+type singleScratch struct {
+	t    [2]dense.Matrix[float32]
+	work []float32
 }
 
 type singleWorker struct {
-	acc dense.Matrix[float32]
-	t   [2]dense.Matrix[float32]
+	acc    dense.Matrix[float32]
+	part   dense.Matrix[float32] // a second sum
+	failed bool
+	*singleScratch
 }
 
 const (
@@ -44,18 +58,30 @@ const (
 
 func newTeam(n, count int) *team {
 	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit}
+	t.scratch = append(t.scratch, newScratch(n))
 	for range min(count, teamParts) {
-		w := &worker{acc: dense.New[float64](n, n), m: dense.New[float64](n, n), work: make([]float64, dense.CayleyWork(n)), zero: make([]float64, n)}
-		for i := range w.t {
-			w.t[i] = dense.New[float64](n, n)
-		}
-		t.workers = append(t.workers, w)
+		t.workers = append(t.workers, &worker{scratch: t.scratch[0], acc: dense.New[float64](n, n)})
 	}
 	t.each32 = func(w *worker, i int) error {
 		t.body32(w.single, i)
 		return nil
 	}
 	return t
+}
+
+func newScratch(n int) *scratch {
+	s := &scratch{m: dense.New[float64](n, n), work: make([]float64, max(dense.CayleyWork(n), dense.InverseWork(n))), zero: make([]float64, n)}
+	for i := range s.t {
+		s.t[i] = dense.New[float64](n, n)
+	}
+	return s
+}
+
+func (s *singleScratch) need(n int) {
+	if s.work == nil {
+		s.t = [2]dense.Matrix[float32]{dense.New[float32](n, n), dense.New[float32](n, n)}
+		s.work = make([]float32, dense.InverseWork(n))
+	}
 }
 
 // run calls body for every index, each worker with the indices congruent to its number, and writes the sum of the workers' acc, whose upper
@@ -76,22 +102,36 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 	return nil
 }
 
-// run32 is run for bodies that add to single.acc and do not fail.
-func (t *team) run32(body func(w *singleWorker, i int), dst []float64) {
+// run32 is run for bodies that add to single.acc. It returns false if one failed.
+func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 	for _, w := range t.workers {
 		if w.single == nil {
-			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
-			for i := range w.single.t {
-				w.single.t[i] = dense.New[float32](t.n, t.n)
-			}
+			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n), part: dense.New[float32](t.n, t.n)}
 		}
 		w.single.acc.Zero()
+		w.single.part.Zero()
+		w.single.failed = false
 	}
 	t.body32 = body
 	t.share(t.each32)
 	clear(dst)
 	for _, w := range t.workers {
+		if w.single.failed {
+			return false
+		}
 		for i, v := range w.single.acc.Data {
+			dst[i] += float64(v)
+		}
+	}
+	dense.Mirror(dense.Wrap(t.n, t.n, dst))
+	return true
+}
+
+// partSum writes the sum of the workers' single.part to dst.
+func (t *team) partSum(dst []float64) {
+	clear(dst)
+	for _, w := range t.workers {
+		for i, v := range w.single.part.Data {
 			dst[i] += float64(v)
 		}
 	}
@@ -105,6 +145,9 @@ func (t *team) share(body func(w *worker, i int) error) {
 		t.parts(0, 1, body)
 		return
 	}
+	for len(t.scratch) < threads {
+		t.scratch = append(t.scratch, newScratch(t.n))
+	}
 	var group sync.WaitGroup
 	for s := range threads {
 		group.Go(func() { t.parts(s, threads, body) })
@@ -116,7 +159,11 @@ func (t *team) share(body func(w *worker, i int) error) {
 func (t *team) parts(first, stride int, body func(w *worker, i int) error) {
 	for c := first; c < len(t.workers); c += stride {
 		w := t.workers[c]
-		w.sum, w.err = [2]float64{}, nil
+		w.scratch, w.sum, w.err = t.scratch[first], [2]float64{}, nil
+		if w.single != nil {
+			w.scratch.single.need(t.n)
+			w.single.singleScratch = &w.scratch.single
+		}
 		for i := c; i < t.count && w.err == nil; i += len(t.workers) {
 			w.err = body(w, i)
 		}

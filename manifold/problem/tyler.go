@@ -66,7 +66,7 @@ func (t *tylerObjective) check() error {
 
 func tylerSubspace(err error) error {
 	return &DataError{Where: "scatter of the directions", Err: err,
-		Remedy: "the samples lie in a subspace: drop dependent columns, or use a regularised estimator"}
+		Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 }
 
 // checkDirections is check without the scatter of the directions.
@@ -74,7 +74,7 @@ func (t *tylerObjective) checkDirections() error {
 	N, n := t.x.Rows, t.x.Cols
 	if N <= n {
 		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
-			Remedy: "give more samples, reduce the dimension, or use a regularised or shrinkage estimator"}
+			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	t.z.Copy(t.x)
 	t.logs = t.directions(t.z)
@@ -85,7 +85,7 @@ func (t *tylerObjective) checkDirections() error {
 	}
 	if count, first := t.repeated(); n > 1 && count*n >= N {
 		return &DataError{Where: fmt.Sprintf("sample %d", first), Err: fmt.Errorf("%d of the %d samples point in its direction; Tyler's matrix exists only if fewer than N/n = %.3g do",
-			count, N, float64(N)/float64(n)), Remedy: "remove repeated samples, or use a regularised estimator"}
+			count, N, float64(N)/float64(n)), Remedy: "remove repeated samples, or " + shrinkageRemedy}
 	}
 	return nil
 }
@@ -164,10 +164,7 @@ func (t *tylerObjective) directions(u dense.Matrix[float64]) float64 {
 	for i := range u.Rows {
 		row := u.Row(i)
 		t.q[i] = dense.Dot(row, row)
-		s := 1 / math.Sqrt(t.q[i])
-		for j := range row {
-			row[j] *= s
-		}
+		dense.Scale(1/math.Sqrt(t.q[i]), row, row)
 	}
 	dense.Log(t.q, t.q)
 	var sum float64
@@ -191,10 +188,7 @@ func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.u, eta, 0, t.z)
 	for i := range t.z.Rows {
 		u, z := m.u.Row(i), t.z.Row(i)
-		c := dense.Dot(u, z)
-		for j := range z {
-			z[j] = c * u[j]
-		}
+		dense.Scale(dense.Dot(u, z), u, z)
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, -float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
 	dense.Mirror(out)
@@ -257,5 +251,5 @@ func (w *reweighting) startAtIdentity(t *tylerObjective) {
 // tylerMissing explains an iteration that runs into the boundary of the cone.
 func tylerMissing(what string) error {
 	return &DataError{Err: errors.New(what + ": too many samples lie in a proper subspace, Tyler's matrix does not exist"),
-		Remedy: "remove repeated samples, or use a regularised estimator"}
+		Remedy: "remove repeated samples, or " + shrinkageRemedy}
 }

@@ -3,6 +3,7 @@ package solve
 import (
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -125,7 +126,7 @@ func (k *krylov) solve() error {
 	}
 	clear(k.s)
 	for i, c := range k.coeff[:k.size] {
-		axpy(c, k.q[i], k.s)
+		dense.Axpy(c, k.q[i], k.s)
 	}
 	return nil
 }
@@ -148,7 +149,7 @@ func (k *krylov) expand() error {
 	before := math.Sqrt(r.m.Inner(p, k.w, k.w))
 	for range 2 {
 		for _, q := range k.q[:j+1] {
-			axpy(-r.m.Inner(p, q, k.w), q, k.w)
+			dense.Axpy(-r.m.Inner(p, q, k.w), q, k.w)
 		}
 	}
 	k.beta[j] = math.Sqrt(r.m.Inner(p, k.w, k.w))

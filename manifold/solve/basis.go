@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -26,7 +27,7 @@ func tangentBasis(name string, m manifold.Manifold, p manifold.Point) ([][]float
 		draw.RandomTangent(v, p, rng)
 		for range 2 {
 			for _, b := range basis {
-				axpy(-m.Inner(p, b, v), b, v)
+				dense.Axpy(-m.Inner(p, b, v), b, v)
 			}
 		}
 		norm := math.Sqrt(m.Inner(p, v, v))

@@ -26,6 +26,23 @@ func BenchmarkSolvers(b *testing.B) {
 	}
 }
 
+// BenchmarkSpecial runs every solver that needs more of its objective on the problem of the contract test.
+func BenchmarkSpecial(b *testing.B) {
+	for _, s := range Special() {
+		c := contractOf(b, s.Name)
+		b.Run(s.Name, func(b *testing.B) {
+			for b.Loop() {
+				r, err := s.Run(c.m, c.objective(), manifold.IdentityFrame(c.m.Dim(), 1), c.options())
+				if err != nil || !r.Converged {
+					b.Fatalf("%+v %v", r, err)
+				}
+				b.ReportMetric(float64(r.Iterations), "iterations")
+				b.ReportMetric(float64(r.Evaluations), "evaluations")
+			}
+		})
+	}
+}
+
 // BenchmarkBetas is BenchmarkSolvers for the rules of ConjugateGradient.
 func BenchmarkBetas(b *testing.B) {
 	const n = 100

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -106,7 +107,7 @@ func (s *generations) stopped() (Reason, bool) {
 func (s *generations) evaluate(c []float64) (float64, error) {
 	clear(s.v)
 	for i, b := range s.basis {
-		axpy(c[i], b, s.v)
+		dense.Axpy(c[i], b, s.v)
 	}
 	_, err := s.r.try(1, s.v)
 	return s.r.y.cost, err

@@ -19,7 +19,7 @@ type contract struct {
 }
 
 // contractOf returns the problem for the solver of that name: the log-determinant fit, or one with the structure that the solver needs.
-func contractOf(t *testing.T, name string) contract {
+func contractOf(t testing.TB, name string) contract {
 	m := affine(t, 5, manifold.AffineOptions{})
 	c := contract{m: m, objective: func() Objective { return newLogdet(5, 1e3, 11) }, options: func() *Options { return &Options{} }}
 	sum := func(tolerance float64) {

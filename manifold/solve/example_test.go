@@ -95,6 +95,42 @@ func ExampleTrust() {
 	// ⎣1.0000  2.0000⎦
 }
 
+func ExampleCertify() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	f, err := problem.FromEuclidean(m, problem.Euclidean{ // tr X - log det X, least at I
+		N:    2,
+		Cost: func(x *mat.SymDense) float64 { return mat.Trace(x) - math.Log(mat.Det(x)) },
+		Gradient: func(g, x *mat.SymDense) {
+			for i := range 2 {
+				g.SetSym(i, i, 1-1/x.At(i, i))
+			}
+		},
+		Hessian: func(h, x, u *mat.SymDense) { // at multiples of I
+			for i := range 2 {
+				for j := i; j < 2; j++ {
+					h.SetSym(i, j, u.At(i, j)/(x.At(i, i)*x.At(j, j)))
+				}
+			}
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	p, grad := manifold.IdentityFrame(2, 1.001), make([]float64, m.VectorLen())
+	memo := f.(solve.Memoizer).NewMemo()
+	if _, err := f.Evaluate(p, grad, memo); err != nil {
+		panic(err)
+	}
+	c, _ := solve.Certify(m, f, p, grad, memo)
+	d, err := m.Distance(p, manifold.IdentityFrame(2, 1))
+	fmt.Printf("%s: about %.5f, in truth %.5f %v\n", c.Kind, c.Value, d, err)
+	// Output:
+	// newton-step: about 0.00141, in truth 0.00141 <nil>
+}
+
 func ExampleConjugateGradient() {
 	m, f := model()
 	r, err := solve.ConjugateGradient(m, f, manifold.IdentityFrame(2, 1), &solve.Options{Beta: solve.HagerZhang})

@@ -53,7 +53,7 @@ func (e *ellipsoid) AdjointVec(dst []float64, p manifold.Point, w []float64, mem
 	clear(dst)
 	for i, c := range w {
 		for a, x := range u.Row(i) {
-			axpy(c*x, u.Row(i), dst[a*n:(a+1)*n])
+			dense.Axpy(c*x, u.Row(i), dst[a*n:(a+1)*n])
 		}
 	}
 	e.m.FromWhitened(p.(*manifold.Frame), dst)

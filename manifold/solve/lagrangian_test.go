@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -37,7 +38,7 @@ func (b *bounded) ConstraintGradient(grad []float64, p manifold.Point, weights [
 	}
 	b.m.FromWhitened(p.(*manifold.Frame), one)
 	for _, w := range weights {
-		axpy(w, one, grad)
+		dense.Axpy(w, one, grad)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package solve
 import (
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -98,13 +99,11 @@ func (q *quasiNewton) fields(c *codec) {
 func (q *quasiNewton) direction() error {
 	r, k := q.r, len(q.s)
 	p := r.x.point
-	for i, g := range r.x.grad {
-		q.d[i] = -g
-	}
+	dense.Scale(-1, r.x.grad, q.d)
 	for j := 1; j <= q.count; j++ {
 		i := (q.next - j + k) % k
 		q.alpha[i] = q.rho[i] * r.m.Inner(p, q.s[i], q.d)
-		axpy(-q.alpha[i], q.y[i], q.d)
+		dense.Axpy(-q.alpha[i], q.y[i], q.d)
 	}
 	if r.prec != nil {
 		copy(q.t, q.d)
@@ -112,14 +111,12 @@ func (q *quasiNewton) direction() error {
 			return err
 		}
 	} else if q.count > 0 {
-		for i := range q.d {
-			q.d[i] *= q.gamma
-		}
+		dense.Scale(q.gamma, q.d, q.d)
 	}
 	for j := q.count; j >= 1; j-- {
 		i := (q.next - j + k) % k
 		beta := q.rho[i] * r.m.Inner(p, q.y[i], q.d)
-		axpy(q.alpha[i]-beta, q.s[i], q.d)
+		dense.Axpy(q.alpha[i]-beta, q.s[i], q.d)
 	}
 	return nil
 }

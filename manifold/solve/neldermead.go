@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -136,7 +137,7 @@ func (s *simplex) build(size float64) error {
 	for i, v := range s.v {
 		clear(v)
 		if i > 0 {
-			axpy(size, s.basis[i-1], v)
+			dense.Axpy(size, s.basis[i-1], v)
 		}
 		var err error
 		if s.cost[i], err = s.evaluate(v); err != nil {
@@ -184,7 +185,7 @@ func (s *simplex) step() error {
 	}
 	clear(s.center)
 	for _, v := range s.v[:d] {
-		axpy(1/n, v, s.center)
+		dense.Axpy(1/n, v, s.center)
 	}
 	reflected, err := s.probe(s.trial, 1)
 	if err != nil {

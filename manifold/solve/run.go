@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -182,9 +183,7 @@ func (r *run) norm(p *place) float64 {
 // try moves from x along t*d, evaluates y there and returns the directional derivative at y. A step or point that cannot be used has cost
 // +Inf; only errors that a shorter step cannot mend are returned.
 func (r *run) try(t float64, d []float64) (slope float64, err error) {
-	for i, v := range d {
-		r.step[i] = t * v
-	}
+	dense.Scale(t, d, r.step)
 	err = r.m.Retract(r.y.point, r.x.point, r.step)
 	if err == nil && r.check != nil {
 		err = r.check.Check(r.y.point)
@@ -283,56 +282,11 @@ func (r *run) result() (*Result, error) {
 	return out, nil
 }
 
-// certify asks the objective for a bound, otherwise estimates the distance by the length of the Newton step where a Hessian is at hand.
 func (r *run) certify() Certificate {
-	if r.certifier != nil {
-		return r.certifier.Certify(r.x.point, r.status.GradientNorm, r.x.memo)
-	}
-	none := Certificate{Kind: "none"}
-	if r.hess == nil {
-		return none
-	}
-	n, p := len(r.x.grad), r.x.point
-	s, res, d, hd := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	copy(res, r.x.grad)
-	z := res
-	if r.prec != nil && r.status.GradientNorm > 0 {
-		z = make([]float64, n)
-		if r.precondition(z, res) != nil {
-			return none
-		}
-	}
-	copy(d, z)
-	zr := r.m.Inner(p, z, res)
-	target := newtonAccuracy * newtonAccuracy * zr
-	for k := 0; k < newtonLimit && zr > target; k++ {
-		if r.hessian(hd, d) != nil {
-			return none
-		}
-		curvature := r.m.Inner(p, d, hd)
-		if !(curvature > 0) {
-			return none
-		}
-		alpha := zr / curvature
-		axpy(alpha, d, s)
-		axpy(-alpha, hd, res)
-		if r.prec != nil && r.prec.Precondition(z, p, res, r.x.memo) != nil {
-			return none
-		}
-		next := r.m.Inner(p, z, res)
-		for i := range d {
-			d[i] = z[i] + next/zr*d[i]
-		}
-		zr = next
-	}
-	return Certificate{Kind: "newton-step", Value: math.Sqrt(r.m.Inner(p, s, s))}
+	c, products := (&certification{r.m, r.certifier, r.hess, r.prec}).at(r.x.point, r.x.grad, r.x.memo)
+	r.status.HessianProducts += products
+	return c
 }
-
-// The Newton step of a certificate is computed to this share of the (preconditioned) residual, in so many Hessian products at most.
-const (
-	newtonAccuracy = 0.01
-	newtonLimit    = 100
-)
 
 func (r *run) hessian(dst, v []float64) error {
 	r.status.HessianProducts++
@@ -355,12 +309,6 @@ func (r *run) firstStep() float64 {
 }
 
 func finite(v float64) bool { return v-v == 0 }
-
-func axpy(a float64, x, y []float64) {
-	for i, v := range x {
-		y[i] += a * v
-	}
-}
 
 // precondition applies the objective's preconditioner at x to v, which is not zero, and demands that it acts as a positive definite one.
 func (r *run) precondition(dst, v []float64) error {

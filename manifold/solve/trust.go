@@ -3,6 +3,7 @@ package solve
 import (
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -115,13 +116,13 @@ func (c *truncatedCG) solve(radius float64) error {
 		if !(curvature > 0) || ss+2*alpha*sd+alpha*alpha*dd >= radius*radius {
 			c.atBoundary = true
 			tau := (-sd + math.Sqrt(sd*sd+dd*(radius*radius-ss))) / dd
-			axpy(tau, c.d, c.s)
-			axpy(tau, c.hd, c.hs)
+			dense.Axpy(tau, c.d, c.s)
+			dense.Axpy(tau, c.hd, c.hs)
 			break
 		}
-		axpy(alpha, c.d, c.s)
-		axpy(alpha, c.hd, c.hs)
-		axpy(alpha, c.hd, c.res)
+		dense.Axpy(alpha, c.d, c.s)
+		dense.Axpy(alpha, c.hd, c.hs)
+		dense.Axpy(alpha, c.hd, c.res)
 		if math.Sqrt(m.Inner(p, c.res, c.res)) <= target {
 			break
 		}

@@ -127,6 +127,18 @@ func (r *csvRow) int(name string) int {
 	return v
 }
 
+func (r *csvRow) bool(name string) bool {
+	text := r.text(name)
+	if text == "" {
+		return false
+	}
+	v, err := strconv.ParseBool(text)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("%s: %q is neither true nor false", name, text)
+	}
+	return v
+}
+
 func (r *csvRow) header() Header {
 	h := Header{
 		Format: logFormat, Version: r.int("version"), Ruleset: Ruleset(r.text("ruleset")), Clock: ClockKind(r.text("clock")),
@@ -145,7 +157,7 @@ func (r *csvRow) header() Header {
 
 func (r *csvRow) terms() Terms {
 	return Terms{
-		Workload: r.text("workload"), Base: r.text("base"), Metric: r.text("metric"), Higher: r.text("higher") == "true", Target: r.float("target"),
+		Workload: r.text("workload"), Base: r.text("base"), Metric: r.text("metric"), Higher: r.bool("higher"), Target: r.float("target"),
 		Budget: r.float("budget"), Period: r.float("period"), StepHint: r.int("step_hint"), MostSteps: r.int("most_steps"),
 	}
 }

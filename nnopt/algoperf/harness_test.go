@@ -386,3 +386,21 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("a cost of other settings: %v", err)
 	}
 }
+
+// TestSettingsThatCannotBe: budgets without an end and more trials than there are seeds are refused before anything runs.
+func TestSettingsThatCannotBe(t *testing.T) {
+	for want, change := range map[string]func(c *Config){
+		"positive finite number":  func(c *Config) { c.Budget = math.Inf(1) },
+		"both must be from 1 to":  func(c *Config) { c.Trials = mostTrials + 1 },
+		"studies of 3 trials":     func(c *Config) { c.Studies = -1 },
+		"neither external nor":    func(c *Config) { c.Ruleset = "free" },
+		"neither steps nor real":  func(c *Config) { c.Clock = "sun" },
+		"each other's real clock": func(c *Config) { c.Clock, c.Jobs = RealTime, 2 },
+	} {
+		c := toyConfig(t)
+		change(&c)
+		if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

@@ -72,7 +72,8 @@ func (s *imageSet) classify(root net.Layer[float32], shift int) *Task {
 			s.parts(func(p *data.Set[float32]) {
 				l, out := n.Evaluate(&net.Batch[float32]{X: p.X, N: p.N, Target: net.Target[float32]{Classes: p.Classes}})
 				loss += l * float64(p.N)
-				right += hits(out, p.Classes)
+				k, _ := net.Hits(out, p.Classes)
+				right += k
 			})
 			return loss / float64(s.valid.N), float64(right) / float64(s.valid.N)
 		},
@@ -105,23 +106,4 @@ func (s *imageSet) parts(f func(*data.Set[float32])) {
 	for at := 0; at < s.valid.N; at += evaluationPart {
 		f(s.valid.Part(at, min(at+evaluationPart, s.valid.N)))
 	}
-}
-
-// hits counts the rows whose largest output is that of their class; rows without one (negative) do not count.
-func hits(out net.Matrix[float32], classes []int32) (right int) {
-	for i, c := range classes {
-		if c < 0 {
-			continue
-		}
-		row, best := out.Row(i), 0
-		for j, v := range row {
-			if v > row[best] {
-				best = j
-			}
-		}
-		if int32(best) == c {
-			right++
-		}
-	}
-	return right
 }

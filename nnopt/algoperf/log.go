@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -30,8 +29,8 @@ const (
 	logVersion = 1
 )
 
-// mostTrials bounds the numbers that a log may claim.
-const mostTrials = 1 << 20
+// mostTrials bounds the trials of a study, and the studies: each trial has a seed of its own.
+const mostTrials = 1 << 16
 
 // Header is what all trials of a log have in common.
 type Header struct {
@@ -75,7 +74,7 @@ func (h *Header) check() error {
 		return fmt.Errorf("clock %q is neither steps nor real", h.Clock)
 	}
 	if h.Trials < 1 || h.Studies < 1 || h.Trials > mostTrials || h.Studies > mostTrials {
-		return fmt.Errorf("%d studies of %d trials", h.Studies, h.Trials)
+		return fmt.Errorf("%d studies of %d trials; both must be from 1 to %d", h.Studies, h.Trials, mostTrials)
 	}
 	seen := map[string]bool{}
 	for _, t := range h.Terms {
@@ -194,7 +193,7 @@ func openLog(path string, h Header) (*logFile, error) {
 	}
 	var err error
 	if f.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666); err != nil {
-		return nil, &matio.Error{File: path, What: fmt.Sprintf("cannot open: %v", errors.Unwrap(err))}
+		return nil, matio.SystemError(path, "open", err)
 	}
 	f.w = bufio.NewWriter(f.file)
 	if err := f.load(path, h); err != nil {

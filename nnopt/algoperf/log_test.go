@@ -204,6 +204,7 @@ func TestBadCSV(t *testing.T) {
 		{",met,1,", ",met,1,9,", "wrong number of fields"},
 		{"external", "extern", "ruleset"},
 		{",0,0,met", ",0,x,met", `trial: "x" is not a whole number`},
+		{",false,", ",no,", `higher: "no" is neither true nor false`},
 		{",3,1,digits", ",3,-1,digits", `seed: "-1" is not`},
 		{good[strings.Index(good, "\n")+1:], "", "holds no trial"},
 		{good, "", "is not a table of trials"},

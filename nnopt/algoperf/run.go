@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"sync"
 	"time"
 )
@@ -72,8 +73,8 @@ func (c *Config) resolve() error {
 	switch {
 	case c.Trials < 0 || c.Studies < 0:
 		return fmt.Errorf("%d studies of %d trials", c.Studies, c.Trials)
-	case !(c.Budget > 0):
-		return fmt.Errorf("a budget of %v times the stated one", c.Budget)
+	case !(c.Budget > 0) || math.IsInf(c.Budget, 1):
+		return fmt.Errorf("a budget of %v times the stated one; it must be a positive finite number", c.Budget)
 	case c.Clock == RealTime && c.Jobs > 1:
 		return fmt.Errorf("%d trials at a time would disturb each other's real clocks; use one job, or steps as clock", c.Jobs)
 	}
@@ -109,6 +110,9 @@ func (c *Config) header() (Header, error) {
 			return h, err
 		}
 		h.Terms = append(h.Terms, t)
+	}
+	if err := h.check(); err != nil {
+		return h, err
 	}
 	return h, c.Targets.fits(c.Workloads, c.Data)
 }

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -108,11 +108,10 @@ func (d *Data) readText() (tokenized, error) {
 		text = data.Sentences(generatedText, data.Stream(generatedSeed, "text", 0))
 	} else {
 		file := filepath.Join(d.folder, textFile)
-		if _, err := os.Stat(file); err != nil {
-			return tokenized{}, missing(err, file, "put a text of about a million characters there, such as Tiny Shakespeare")
-		}
 		var err error
-		if text, err = data.ReadText(file); err != nil {
+		if text, err = data.ReadText(file); errors.Is(err, fs.ErrNotExist) {
+			return tokenized{}, missing(err, file, "put a text of about a million characters there, such as Tiny Shakespeare")
+		} else if err != nil {
 			return tokenized{}, err
 		}
 	}

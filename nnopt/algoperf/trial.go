@@ -15,10 +15,10 @@ type Status string
 // The ends of trials. Only Met has a time to the target.
 const (
 	Met      Status = "met"           // an evaluation met the target
-	Spent    Status = "out of budget" //
+	Spent    Status = "out of budget" // the clock, or the most steps
 	Beaten   Status = "beaten"        // an earlier trial of the study took less time; the rest of this one cannot matter
 	Diverged Status = "diverged"      // the loss or the metric is not a finite number
-	Hung     Status = "hung"          // a step took longer than Limits.Step
+	Hung     Status = "hung"          // a step or an evaluation took longer than Config.Limit
 	Failed   Status = "failed"        // the submission returned an error
 )
 

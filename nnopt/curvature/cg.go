@@ -61,7 +61,7 @@ func NewCG(a Operator, o SolveOptions) (*CG, error) {
 	return &CG{a: a, o: o.resolved(n), n: n, r: vector(), z: vector(), p: vector(), q: vector()}, nil
 }
 
-// Solve sets x to A^-1 b, starting from 0. The error is a *ConvergenceError, with the best there is in x, or a *DataError if A is not positive definite or
+// Solve sets x to A^-1 b, starting from 0. The error is a *ConvergenceError, with the last iterate in x, or a *DataError if A is not positive definite or
 // a product not finite.
 func (c *CG) Solve(x, b []float64) (Solution, error) {
 	mustFit(x, b, c.n, c.n)

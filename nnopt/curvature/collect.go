@@ -2,6 +2,7 @@ package curvature
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 
@@ -69,9 +70,12 @@ func (s *Settings) Validate() error {
 	default:
 		return dataError("flavour", "must be type-2, mc, empirical or forward-only, not %q", s.Flavour)
 	}
-	for _, kind := range append([]Sharing{s.Sharing}, sharings(s.PerLayer)...) {
-		if kind != "" && kind != Expand && kind != Reduce {
-			return dataError("sharing", "must be expand or reduce, not %q", kind)
+	if err := checkSharing("sharing", s.Sharing); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.PerLayer)) {
+		if err := checkSharing("sharing of "+name, s.PerLayer[name]); err != nil {
+			return err
 		}
 	}
 	switch s.Convention {
@@ -85,11 +89,11 @@ func (s *Settings) Validate() error {
 	return nil
 }
 
-func sharings(m map[string]Sharing) (all []Sharing) {
-	for _, s := range m {
-		all = append(all, s)
+func checkSharing(what string, s Sharing) error {
+	if s != "" && s != Expand && s != Reduce {
+		return dataError(what, "must be expand or reduce, not %q", s)
 	}
-	return all
+	return nil
 }
 
 func (s *Settings) flavour() Flavour {
@@ -187,7 +191,7 @@ func NewCollector[T nnopt.Float](n *net.Net[T], s Settings) (*Collector[T], erro
 			c.layers = append(c.layers, c.newSums(l))
 		}
 	}
-	for name := range s.PerLayer {
+	for _, name := range slices.Sorted(maps.Keys(s.PerLayer)) {
 		if _, known := c.index[name]; !known {
 			return nil, dataError("per-layer sharing", "there is no weight block %q with statistics", name)
 		}

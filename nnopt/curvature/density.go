@@ -24,8 +24,8 @@ func (o *DensityOptions) Validate() error {
 	if o.Kappa != 0 && !(o.Kappa > 1) || o.Kappa-o.Kappa != 0 || !(o.Margin >= 0) || !(o.Epsilon >= 0) {
 		return dataError("density", "kappa %v must be above 1, margin %v and epsilon %v not negative", o.Kappa, o.Margin, o.Epsilon)
 	}
-	if o.Boundaries != [2]float64{} && !(o.Boundaries[0] < o.Boundaries[1]) {
-		return dataError("boundaries", "%v must ascend", o.Boundaries)
+	if width := o.Boundaries[1] - o.Boundaries[0]; o.Boundaries != [2]float64{} && (!(width > 0) || width-width != 0) {
+		return dataError("boundaries", "%v must be finite and ascend", o.Boundaries)
 	}
 	return nil
 }
@@ -80,6 +80,9 @@ func LogSpectralDensity(a Operator, o DensityOptions, r *rand.Rand) (*Density, e
 	n, err := prepareDensity(a, &o, r)
 	if err != nil {
 		return nil, err
+	}
+	if o.Boundaries[0] < 0 {
+		return nil, dataError("boundaries", "%v bound sizes and must not be negative", o.Boundaries)
 	}
 	o = o.resolved(n, 1.04)
 	sizes := o.Boundaries

@@ -457,6 +457,14 @@ func TestEstimatorsRefuse(t *testing.T) {
 			_, err := SpectralDensity(square, DensityOptions{Boundaries: [2]float64{2, 1}}, r)
 			return err
 		},
+		"endless": func() error {
+			_, err := SpectralDensity(square, DensityOptions{Boundaries: [2]float64{0, math.Inf(1)}}, r)
+			return err
+		},
+		"negative size": func() error {
+			_, err := LogSpectralDensity(square, DensityOptions{Boundaries: [2]float64{-1, 1}}, r)
+			return err
+		},
 		"density of NaN":  func() error { _, err := SpectralDensity(bad, DensityOptions{}, r); return err },
 		"k":               func() error { _, err := TopLanczos(square, TopOptions{K: 7, Rand: r}); return err },
 		"which":           func() error { _, err := TopLanczos(square, TopOptions{Which: "middle", Rand: r}); return err },

@@ -21,6 +21,9 @@ func CollectKFOC[T nnopt.Float](r *Risk[T], s Settings, o KFOCOptions) (*KFAC, e
 	if s.flavour() == ForwardOnly {
 		return nil, dataError("flavour", "forward-only has no gradients to fit")
 	}
+	if o.MaxIterations < 0 || !(o.Tol >= 0) {
+		return nil, dataError("best Kronecker product", "neither %d iterations nor the tolerance %v may be negative", o.MaxIterations, o.Tol)
+	}
 	if o.Tol == 0 {
 		o.Tol = 1e-10
 		if _, single := any(T(0)).(float32); single {

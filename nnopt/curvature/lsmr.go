@@ -31,7 +31,7 @@ func NewLSMR(a Operator, damping float64, o SolveOptions) (*LSMR, error) {
 	return &LSMR{a: a, damping: damping, o: o.resolved(max(rows, cols))}, nil
 }
 
-// Solve sets x, of as many elements as A has columns, to the solution for b. The error is a *ConvergenceError, with the best there is in x, or a *DataError
+// Solve sets x, of as many elements as A has columns, to the solution for b. The error is a *ConvergenceError, with the last iterate in x, or a *DataError
 // if a product is not finite.
 func (l *LSMR) Solve(x, b []float64) (Solution, error) {
 	rows, cols := l.a.Dims()

@@ -98,7 +98,7 @@ func Diagonal(d []float64) Operator {
 	}}
 }
 
-// Spectrum returns Q diag(values) Q^T for a Q with as many columns as values, such as the eigenvectors that TopEigen found.
+// Spectrum returns Q diag(values) Q^T for a Q with as many columns as values, such as the eigenvectors that TopLanczos and TopLOBPCG find.
 func Spectrum(q nnopt.Matrix[float64], values []float64) Operator {
 	if q.Cols != len(values) {
 		fail("%d eigenvalues for %d vectors", len(values), q.Cols)

@@ -26,7 +26,7 @@ func NewNeumann(a Operator, o NeumannOptions) (*Neumann, error) {
 		return nil, dataError("operator", "is %d x %d; a Neumann series needs a square one", n, cols)
 	}
 	if o.Terms < 0 || o.Scale-o.Scale != 0 {
-		return nil, dataError("neumann", "%d terms with scale %v", o.Terms, o.Scale)
+		return nil, dataError("neumann", "the terms must not be negative, not %d, and the scale finite, not %v", o.Terms, o.Scale)
 	}
 	if o.Terms == 0 {
 		o.Terms = 100
@@ -62,7 +62,7 @@ func (s *Neumann) series(x, b []float64, transposed bool) error {
 		dense.Axpy(1, s.term, x)
 	}
 	last := norm(s.term)
-	if last-last != 0 || !finite(x) || last > first {
+	if last-last != 0 || notFinite(x) >= 0 || last > first {
 		return dataError("Neumann series", "diverges: the last term has norm %g, the first %g; lower the scale or add damping", last, first)
 	}
 	if transposed {

@@ -67,12 +67,3 @@ type ConvergenceError struct {
 func (e *ConvergenceError) Error() string {
 	return fmt.Sprintf("curvature: %s: %.3g after %d iterations where %.3g was asked for; allow more iterations, or more damping", e.What, e.Reached, e.Iterations, e.Tol)
 }
-
-func finite(v []float64) bool {
-	for _, x := range v {
-		if x-x != 0 {
-			return false
-		}
-	}
-	return true
-}

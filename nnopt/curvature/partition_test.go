@@ -2,6 +2,7 @@ package curvature
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"testing"
 
@@ -86,5 +87,10 @@ func TestOnly(t *testing.T) {
 	var de *DataError
 	if _, err := CollectKFAC(r, Settings{Only: []string{"nobody"}}); !errors.As(err, &de) {
 		t.Errorf("unknown layer: %v", err)
+	}
+	for _, o := range []KFOCOptions{{MaxIterations: -1}, {Tol: math.NaN()}, {Tol: -1}} {
+		if _, err := CollectKFOC(r, Settings{}, o); !errors.As(err, &de) {
+			t.Errorf("%+v: %v", o, err)
+		}
 	}
 }

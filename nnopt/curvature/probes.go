@@ -52,7 +52,7 @@ func (p Probes) draw(n, count, multiple int) (dense.Matrix[float64], error) {
 	return m, nil
 }
 
-// square demands that an operator is square, and returns its dimension.
+// squareDim demands that an operator is square, and returns its dimension.
 func squareDim(a Operator) (int, error) {
 	rows, cols := a.Dims()
 	if rows != cols {

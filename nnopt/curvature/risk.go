@@ -148,10 +148,10 @@ func (r *Risk[T]) Loss() float64 { return r.loss }
 // Factor returns R for all data together.
 func (r *Risk[T]) Factor() float64 { return r.factor }
 
-// Examples returns the number of examples, Outputs the number of outputs of all of them (rows times columns).
+// Examples returns the number of examples.
 func (r *Risk[T]) Examples() int { return r.examples }
 
-// Outputs returns the number of numbers that the network computes for all data.
+// Outputs returns the number of numbers that the network computes for all examples (rows times columns).
 func (r *Risk[T]) Outputs() int { return r.rows * r.cols }
 
 // weight returns what the loss of a batch is multiplied by in the risk.

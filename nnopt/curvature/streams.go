@@ -8,8 +8,8 @@ import (
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
-// Add adds the streams of a batch; all batches have the same number of positions per example. It overwrites the gradients of the blocks. Type2 costs a forward pass and a pull-back for each output of an
-// example, the others one pull-back, or Samples of them.
+// Add adds the streams of a batch; all batches have the same number of positions per example. It overwrites the gradients of the blocks. Type2 costs a
+// forward pass and a pull-back for each output of an example, the others one pull-back, or Samples of them.
 func (c *Collector[T]) Add(b *net.Batch[T]) {
 	c.adding = true
 	c.inverse += c.streams(b, func(l *layerSums[T], uses []stream[T], first bool) {

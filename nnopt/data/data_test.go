@@ -64,7 +64,7 @@ func TestReadIDX(t *testing.T) {
 	_, _, err = FindIDX(t.TempDir())
 	wantBad(t, err, "no file of images")
 	_, _, err = FindIDX(filepath.Join(t.TempDir(), "missing"))
-	wantBad(t, err, "cannot open")
+	wantBad(t, err, "no such file; name a folder")
 }
 
 func TestReadCIFAR10(t *testing.T) {
@@ -85,7 +85,7 @@ func TestReadCIFAR10(t *testing.T) {
 	_, err = ReadCIFAR10[float64](write(t, "batch", record))
 	wantBad(t, err, "label 10")
 	_, err = ReadCIFAR10[float64]("no such file")
-	wantBad(t, err, "cannot be read")
+	wantBad(t, err, "no such file: no such file")
 }
 
 func TestReadNPZ(t *testing.T) {

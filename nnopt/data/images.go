@@ -1,8 +1,6 @@
 package data
 
 import (
-	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -79,11 +77,9 @@ func (s *Images[T]) Shift(x dense.Matrix[T], reach int, r *rand.Rand, scratch []
 func FindIDX(folder string) (images, labels string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err
-		}
-		return "", "", badf(folder, "name a folder with IDX files of images and labels", "cannot open: %v", err)
+		failed := matio.SystemError(folder, "open", err)
+		failed.Try = "name a folder with IDX files of images and labels"
+		return "", "", failed
 	}
 	for _, e := range entries {
 		name := strings.ToLower(e.Name())
@@ -114,7 +110,7 @@ func ReadCIFAR10[T Float](files ...string) (*Images[T], error) {
 	for _, file := range files {
 		bytes, err := os.ReadFile(file)
 		if err != nil {
-			return nil, &matio.Error{File: file, What: "cannot be read: " + err.Error(), Err: err}
+			return nil, matio.SystemError(file, "open", err)
 		}
 		if len(bytes) == 0 || len(bytes)%cifarRecord != 0 {
 			return nil, badf(file, "use the binary version of CIFAR-10", "%d bytes are not a number of records of %d", len(bytes), cifarRecord)

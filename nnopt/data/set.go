@@ -80,7 +80,7 @@ func converted[T Float](v []float64) []T {
 	return out
 }
 
-// Stream returns the random numbers of a purpose: a function of the seed, the purpose and a counter.
+// Stream returns the random numbers of a purpose: a function of the seed, the first 16 bytes of the purpose and a counter.
 func Stream(seed uint64, purpose string, counter int) *rand.Rand {
 	return NewStreams(seed).At(purpose, counter)
 }

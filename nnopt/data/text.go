@@ -16,7 +16,7 @@ import (
 func ReadText(file string) (string, error) {
 	bytes, err := os.ReadFile(file)
 	if err != nil {
-		return "", &matio.Error{File: file, What: "cannot be read: " + err.Error(), Err: err}
+		return "", matio.SystemError(file, "open", err)
 	}
 	if len(bytes) == 0 {
 		return "", badf(file, "", "the file is empty")

@@ -124,9 +124,9 @@ func (p *Posterior[T]) supported(names []string) ([]string, error) {
 			kept = append(kept, name)
 		}
 	}
-	for bias, weight := range weights {
-		if bias != "" && !p.o.Curvature.SeparateBias && slices.Contains(kept, weight) && !slices.Contains(kept, bias) {
-			return nil, optionError("blocks", "name %s without its bias %s; set SeparateBias", weight, bias)
+	for _, l := range p.net.Layers() {
+		if l.Bias != "" && !p.o.Curvature.SeparateBias && slices.Contains(kept, l.Weight) && !slices.Contains(kept, l.Bias) {
+			return nil, optionError("blocks", "name %s without its bias %s; set SeparateBias", l.Weight, l.Bias)
 		}
 	}
 	if len(missing) > 0 && !p.o.Curvature.Skip {

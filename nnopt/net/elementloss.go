@@ -88,7 +88,7 @@ func NewAbsolute[T Float](sum bool) Loss[T] {
 	}
 }
 
-// NewBinaryCrossEntropy returns c = -target log engine.Sigmoid(out) - (1-target) log(1-engine.Sigmoid(out)); mean is over the outputs. Samples are 0 or 1.
+// NewBinaryCrossEntropy returns c = -target log sigmoid(out) - (1-target) log(1-sigmoid(out)); mean is over the outputs. Samples are 0 or 1.
 func NewBinaryCrossEntropy[T Float](sum bool) Loss[T] {
 	return &elementwise[T]{
 		sum:  sum,

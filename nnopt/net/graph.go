@@ -1,6 +1,7 @@
 package net
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 
@@ -23,12 +24,12 @@ func (g *Graph) Validate() error {
 	}
 	for i := range g.Nodes() {
 		if g.Start[i+1] < g.Start[i] {
-			return Error("graph: the starts of the rows decrease")
+			return Error(fmt.Sprintf("graph: the starts of the rows decrease behind node %d", i))
 		}
 	}
-	for _, j := range g.Neighbours {
+	for k, j := range g.Neighbours {
 		if j < 0 || int(j) >= g.Nodes() {
-			return Error("graph: a neighbour is not a node")
+			return Error(fmt.Sprintf("graph: neighbour number %d is %d; the nodes are 0 to %d", k, j, g.Nodes()-1))
 		}
 	}
 	return nil

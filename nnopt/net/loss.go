@@ -48,6 +48,26 @@ func checkClasses[T Float](rows, cols int, t *Target[T]) error {
 	return nil
 }
 
+// Hits counts the rows whose largest output is that of their class, and the rows that have one (not negative).
+func Hits[T Float](out Matrix[T], classes []int32) (right, counted int) {
+	for i, c := range classes {
+		if c < 0 {
+			continue
+		}
+		row, best := out.Row(i), 0
+		for j, v := range row {
+			if v > row[best] {
+				best = j
+			}
+		}
+		counted++
+		if int32(best) == c {
+			right++
+		}
+	}
+	return right, counted
+}
+
 func checkValues[T Float](rows, cols int, t *Target[T]) error {
 	if t.Values.Rows != rows || t.Values.Cols != cols {
 		return fmt.Errorf("targets are %d x %d, outputs %d x %d", t.Values.Rows, t.Values.Cols, rows, cols)

@@ -283,6 +283,23 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
+// TestSuspectInInference: a look for numbers that are not finite leaves the running averages of a network in evaluation alone.
+func TestSuspectInInference(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	n := New[float64](Chain[float64](NewBatchNorm[float64](3), NewLinear[float64](r, 3, 1, LinearOptions{})), NewSquare[float64](false), 1)
+	n.Inference = true
+	x := dense.New[float64](4, 3)
+	for i := range x.Data {
+		x.Data[i] = 5 + r.NormFloat64()
+	}
+	if where := n.Suspect(&Batch[float64]{X: x, N: 4}); where != "" {
+		t.Errorf("finite numbers are suspected in %s", where)
+	}
+	if mean := n.Arrays()[0]; mean.Value[0] != 0 {
+		t.Errorf("%s moved to %v", mean.Name, mean.Value)
+	}
+}
+
 func TestSuspect(t *testing.T) {
 	n, b := transformer[float32](source(2))
 	if where := n.Suspect(b); where != "" {

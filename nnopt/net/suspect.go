@@ -16,7 +16,7 @@ func (n *Net[T]) Suspect(b *Batch[T]) string {
 	if !finite(b.X.Data) {
 		return "the inputs"
 	}
-	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, true, false
+	n.pass.N, n.pass.Step, n.pass.Train, n.pass.Tangent = b.N, b.Step, !n.Inference, false
 	where, _ := n.suspect(n.Root, "", Dual[T]{V: b.X})
 	return where
 }

@@ -50,7 +50,7 @@ func buildGraph(o *Options) (*task, error) {
 		batch: func(step int) *net.Batch[float32] { b.Step = uint64(step); return b },
 		evaluate: func() (float64, float64) {
 			loss, out := n.Evaluate(v)
-			right, counted := hits(out, unknown)
+			right, counted := net.Hits(out, unknown)
 			return loss, float64(right) / float64(counted)
 		},
 	}, nil

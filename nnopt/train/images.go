@@ -133,7 +133,7 @@ func classifier(o *Options, side int, layer func(*rand.Rand, *data.Images[float3
 			for b := range validation {
 				l, out := n.Evaluate(b)
 				loss += l * float64(b.N)
-				k, _ := hits(out, b.Target.Classes)
+				k, _ := net.Hits(out, b.Target.Classes)
 				right += k
 			}
 			return loss / float64(valid.N), float64(right) / float64(valid.N)

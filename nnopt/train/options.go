@@ -67,6 +67,9 @@ func (o *Options) resolve(w *Workload) error {
 			return &OptionError{c.name, fmt.Sprintf("must be a finite number that is not negative, not %v", c.value)}
 		}
 	}
+	if o.Target != nil && *o.Target-*o.Target != 0 {
+		return &OptionError{"target", fmt.Sprintf("must be a finite number, not %v", *o.Target)}
+	}
 	if o.Epochs > 0 && o.Steps > 0 {
 		return &OptionError{"epochs", "contradicts steps; give one of them"}
 	}

@@ -242,24 +242,3 @@ func (r *run) averaged(f func() error) error {
 	}
 	return a.Train(r.blocks)
 }
-
-// hits counts the rows whose largest output is that of their class, and the rows that have one.
-func hits(out net.Matrix[float32], classes []int32) (right, counted int) {
-	for i, c := range classes {
-		if c < 0 {
-			continue
-		}
-		row := out.Row(i)
-		best := 0
-		for j, v := range row {
-			if v > row[best] {
-				best = j
-			}
-		}
-		counted++
-		if int32(best) == c {
-			right++
-		}
-	}
-	return right, counted
-}

@@ -237,8 +237,9 @@ func TestStatesOfOtherRunsAreRefused(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
-	target := 1.0
+	target, nan := 1.0, math.NaN()
 	for name, o := range map[string]Options{
+		"target":   {Workload: "graph", Target: &nan},
 		"epochs":   {Workload: "graph", Epochs: 1, Steps: 1},
 		"steps":    {Workload: "graph", Steps: -1},
 		"lr":       {Workload: "graph", LR: math.NaN()},
@@ -264,6 +265,19 @@ func TestBadOptions(t *testing.T) {
 	}
 	if _, err := Run(Options{Workload: "graph", Schedule: "zigzag", Target: &target}); !errors.As(err, &n) {
 		t.Errorf("unknown schedule: %v", err)
+	}
+}
+
+// TestSchedules: an optimizer that averages instead of a schedule has none.
+func TestSchedules(t *testing.T) {
+	for _, e := range nnopt.Optimizers() {
+		want := nnopt.Cosine
+		if e.Name == "schedule-free-sgd" || e.Name == "schedule-free-adamw" {
+			want = nnopt.Constant
+		}
+		if got := scheduleFor(e.Name); got != want {
+			t.Errorf("%s: %s, want %s", e.Name, got, want)
+		}
 	}
 }
 

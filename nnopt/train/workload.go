@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -71,7 +72,7 @@ func (w *Workload) better(a, b float64) bool {
 
 // scheduleFor returns the default course of the learning rate.
 func scheduleFor(optimizer string) nnopt.Shape {
-	if optimizer == "schedule-free-adamw" {
+	if strings.HasPrefix(optimizer, "schedule-free") {
 		return nnopt.Constant
 	}
 	return nnopt.Cosine

@@ -282,6 +282,10 @@ bool emu::owns(const void *p, size_t n) { return holder(reinterpret_cast<CUdevic
 API(cuInit)(unsigned) {
 	ENTER(cuInit);
 	if (contexts.empty()) {
+		limitBytes = setting("SPDOPT_EMU_MEMORY", 0) > 0 ? setting("SPDOPT_EMU_MEMORY", 0) : limitBytes;
+		if (int waits = setting("SPDOPT_EMU_LOSE", 0)) {
+			faults["cuStreamSynchronize"] = {waits, CUDA_ERROR_LAUNCH_FAILED};
+		}
 		int n = setting("SPDOPT_EMU_DEVICES", 2);
 		for (int i = 0; i < n; i++) {
 			contexts.emplace_back(new CUctx_st);

@@ -1,0 +1,247 @@
+//go:build cuda && cgo && linux
+
+package devicetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/net"
+)
+
+// counts is what the driver has been asked for.
+type counts struct{ kernels, graphs, waits int }
+
+func now() counts {
+	if !emu.InUse() {
+		return counts{}
+	}
+	return counts{emu.Calls("cuLaunchKernel"), emu.Calls("cuGraphLaunch"), emu.Calls("cuStreamSynchronize")}
+}
+
+func (c counts) since() counts {
+	n := now()
+	return counts{n.kernels - c.kernels, n.graphs - c.graphs, n.waits - c.waits}
+}
+
+func needEmulation(t *testing.T) {
+	needDevice(t)
+	if !emu.InUse() {
+		t.Skip("not on the emulated driver")
+	}
+}
+
+// TestStepsAreGraphs: from the third step on a step of these optimizers is two graphs, the norms of the gradients and the move, whatever the learning rate, with
+// a wait behind each. It gives what the processor gives.
+func TestStepsAreGraphs(t *testing.T) {
+	needDevice(t)
+	for name, own := range map[string]string{
+		"adamw": ``, "nadamw": ``, "sgd": `,"momentum":0.9`, "lion": ``, "sign": ``, "adagrad": ``, "root-free-adamw": ``, "schedule-free-adamw": ``,
+		"muon": `,"nesterov":true`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all [2][]nnopt.Block[float32]
+			for i, device := range []string{"cuda", "cpu"} {
+				opt, err := nnopt.New[float32](name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+own+`}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				b := append(blocks[float32](rand.New(rand.NewPCG(3, 5))), nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
+				onDevice(b, device)
+				if err := opt.Init(b); err != nil {
+					t.Fatal(err)
+				}
+				r := rand.New(rand.NewPCG(1, 1))
+				for step := range 5 {
+					for k := range b {
+						for j := range b[k].Grad {
+							b[k].Grad[j] = float32(r.NormFloat64())
+						}
+					}
+					before := now()
+					if _, err := opt.Step(b, nnopt.StepInfo{LRScale: 1 / float64(step+1), BatchSize: step + 1}); err != nil {
+						t.Fatal(err)
+					}
+					if c := before.since(); device == "cuda" && step >= 2 && emu.InUse() && (c != counts{0, 2, 2}) {
+						t.Errorf("step %d: %+v", step+1, c)
+					}
+				}
+				all[i] = b
+			}
+			compare(t, all[0], all[1], 1e-3)
+		})
+	}
+}
+
+// onDevice moves blocks to the memory of a device, by a network around them.
+func onDevice(b []nnopt.Block[float32], device string) {
+	for k := range b {
+		l := net.NewLinear[float32](rand.New(rand.NewPCG(1, 1)), b[k].Cols, b[k].Rows, net.LinearOptions{NoBias: true})
+		n := net.New(net.Layer[float32](l), net.NewSquare[float32](false), 1)
+		if err := n.Use(device); err != nil {
+			panic(err)
+		}
+		own := n.Blocks()[0]
+		copy(own.Value, b[k].Value)
+		b[k].Value, b[k].Grad = own.Value, own.Grad
+	}
+}
+
+// TestSpectralVariants: what the spectral preconditioner reads on the processor it waits for, in all its variants.
+func TestSpectralVariants(t *testing.T) {
+	needDevice(t)
+	for _, own := range []map[string]any{
+		{"published": true}, {"tol": 0.1, "drop": true}, {"tol": 0.05, "max_sweeps": 2}, {"statistics": "shampoo"}, {"diag_vectors": true, "bfloat16": true},
+		{"drop": true}, {"shaping": map[string]any{"tensors": []any{map[string]any{"match": "block1", "shape": []int{5, 3, 4}}}, "max_dim": 4}},
+		{"interval": 3, "spread": true},
+	} {
+		t.Run(fmt.Sprint(own), func(t *testing.T) {
+			tol := 1e-8
+			if own["bfloat16"] == true {
+				tol = 0.02 // a number may round to another bfloat16
+			}
+			compare(t, descend[float64](t, "spectral", "cuda", 7, maps.Clone(own)), descend[float64](t, "spectral", "cpu", 7, own), tol)
+		})
+	}
+}
+
+// TestPassesDefer: a gradient of a network waits for the loss alone, and from the third time on runs as graphs; masks of dropout are those of the processor.
+func TestPassesDefer(t *testing.T) {
+	needDevice(t)
+	r := rand.New(rand.NewPCG(2, 2))
+	make := func(device string) (*net.Net[float32], net.Batch[float32]) {
+		q := rand.New(rand.NewPCG(4, 4))
+		g := &net.Graph{Start: []int{0, 2, 3, 3, 6}, Neighbours: []int32{1, 3, 0, 0, 1, 2}}
+		l := net.Chain[float32](net.NewLinear[float32](q, 3, 4, net.LinearOptions{}), net.NewBatchNorm[float32](4), net.NewActivation[float32](net.GELU), net.NewDropout[float32](0.5, 3),
+			net.NewAggregate[float32](g), net.NewLayerNorm[float32](8), net.NewLinear[float32](q, 8, 3, net.LinearOptions{}))
+		n := net.New(net.Layer[float32](l), net.Loss[float32](&net.CrossEntropy[float32]{}), 9)
+		if err := n.Use(device); err != nil {
+			t.Fatal(err)
+		}
+		b := net.Batch[float32]{X: net.Matrix[float32]{Rows: 4, Cols: 3, Stride: 3, Data: []float32{1, 2, -1, 0, 3, 1, -2, 1, 1, 0, 0, 2}}, N: 4}
+		b.Target.Classes = []int32{0, 2, 1, 1}
+		return n, b
+	}
+	device, b := make("cuda")
+	cpu, _ := make("cpu")
+	for step := range 4 {
+		b.Step = uint64(step)
+		for i := range b.X.Data {
+			b.X.Data[i] = float32(r.NormFloat64())
+		}
+		b.Target.Classes[step] = -1 // another number of rows in the mean
+		if step == 3 {
+			b.Target.Classes = []int32{0, 2, 1, 1}
+		}
+		before := now()
+		loss := device.Gradient(&b)
+		c := before.since()
+		if limit := map[bool]counts{true: {0, 1, 1}}[step >= 2]; emu.InUse() && (step >= 2 && c != limit || step == 1 && c.waits > 2) {
+			t.Errorf("step %d: %+v", step, c)
+		}
+		if want := cpu.Gradient(&b); !(math.Abs(loss-want) < 1e-4) {
+			t.Errorf("step %d: loss %v, want %v", step, loss, want)
+		}
+		for k, w := range cpu.Blocks() {
+			for i, v := range w.Grad {
+				if got := device.Blocks()[k].Grad[i]; !(math.Abs(float64(got-v)) < 1e-4) {
+					t.Fatalf("step %d, %s, element %d: %v, want %v", step, w.Name, i, got, v)
+				}
+			}
+		}
+	}
+	for k, a := range cpu.Arrays() {
+		for i, v := range a.Value {
+			if got := device.Arrays()[k].Value[i]; !(math.Abs(float64(got-v)) < 1e-4) {
+				t.Errorf("%s: %v, want %v", a.Name, got, v)
+			}
+		}
+	}
+}
+
+// shift is a layer of another package, which computes on the processor.
+type shift struct{ net.Layer[float64] }
+
+func (s *shift) Params(string) []*net.Param[float64] { return nil }
+
+func (s *shift) Forward(_ *net.Pass[float64], x net.Dual[float64]) net.Dual[float64] {
+	for i := range x.V.Data {
+		x.V.Data[i]++
+	}
+	return x
+}
+
+func (s *shift) Backward(_ *net.Pass[float64], g net.Dual[float64], _ bool) net.Dual[float64] {
+	return g
+}
+
+// TestForeignLayer: a layer of another package finds its inputs done.
+func TestForeignLayer(t *testing.T) {
+	needDevice(t)
+	run := func(device string) float64 {
+		l := net.NewLinear[float64](rand.New(rand.NewPCG(4, 4)), 2, 3, net.LinearOptions{})
+		n := net.New(net.Layer[float64](net.Chain[float64](l, &shift{}, net.NewActivation[float64](net.Tanh))), net.NewSquare[float64](false), 9)
+		if err := n.Use(device); err != nil {
+			t.Fatal(err)
+		}
+		b := net.Batch[float64]{X: net.Matrix[float64]{Rows: 1, Cols: 2, Stride: 2, Data: []float64{1, 2}}, N: 1}
+		b.Target.Values = net.Matrix[float64]{Rows: 1, Cols: 3, Stride: 3, Data: []float64{0, 1, 2}}
+		return n.Gradient(&b)
+	}
+	if got, want := run("cuda"), run("cpu"); !(math.Abs(got-want) < 1e-12) {
+		t.Errorf("loss %v, want %v", got, want)
+	}
+}
+
+// TestRefusedStep: a step that the device refuses as a whole leaves parameters, state and count as they were, and the next one goes through.
+func TestRefusedStep(t *testing.T) {
+	needEmulation(t)
+	for _, name := range []string{"adamw", "schedule-free-adamw", "muon"} {
+		t.Run(name, func(t *testing.T) { refused(t, name) })
+	}
+}
+
+func refused(t *testing.T, name string) {
+	opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := blocks[float32](rand.New(rand.NewPCG(3, 5)))
+	b = append(b, nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
+	onDevice(b, "cuda")
+	if err := opt.Init(b); err != nil {
+		t.Fatal(err)
+	}
+	step := func() error {
+		for k := range b {
+			for i := range b[k].Grad {
+				b[k].Grad[i] = 1
+			}
+		}
+		_, err := opt.Step(b, nnopt.StepInfo{LRScale: 1})
+		return err
+	}
+	for range 3 {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func() string {
+		all, _ := json.Marshal([]any{opt.State(), b})
+		return string(all)
+	}
+	before := text()
+	emu.Fail("cuGraphLaunch", 2, 2)
+	if err := step(); err == nil || text() != before {
+		t.Errorf("a step without memory: %v, or something changed", err)
+	}
+	if err := step(); err != nil || text() == before {
+		t.Errorf("the step after it: %v", err)
+	}
+}

@@ -1,0 +1,113 @@
+package dense
+
+import (
+	"math"
+	"unsafe"
+)
+
+// InverseWork returns the length of the work that InvertUpper needs for n rows.
+func InverseWork(n int) int { return n*n + 2*blockSize }
+
+// InvertUpper overwrites the upper triangle of the symmetric positive definite a, of which it reads no more, with that of the inverse, in half the
+// operations of a Gemm. With A = [P B; B' D], Q = P^-1 and T = Q B the inverse is [Q + T S T', -T S; -S T', S], S = (D - T' B)^-1: halves down to
+// small blocks, nearly all of it in products. What lies below the diagonal is unspecified after the call; Mirror completes it. It returns false where
+// a pivot is not positive, and a is of no use then. The error grows with the condition as that of the inverse by Cholesky. work has InverseWork(n)
+// elements.
+func InvertUpper[T Float](a Matrix[T], work []T) bool {
+	a.mustHave(a.Rows, a.Rows, "InvertUpper")
+	if len(work) < InverseWork(a.Rows) {
+		panic(Error("InvertUpper: work is too short"))
+	}
+	return invertUpper(a, work[:blockSize], work[blockSize:2*blockSize], work[2*blockSize:])
+}
+
+// invertUpper works with block and pivots of blockSize elements each. A block that is not halved comes out complete.
+func invertUpper[T Float](a Matrix[T], block, pivots, work []T) bool {
+	n, size := a.Rows, inverseBytes/int(unsafe.Sizeof(*new(T)))
+	if n <= size {
+		return invertBlock(a, size, block, pivots)
+	}
+	h := (n/2 + size - 1) / size * size
+	r := n - h
+	p, b, d := a.View(0, 0, h, h), a.View(0, h, h, r), a.View(h, h, r, r)
+	if !invertUpper(p, block, pivots, work) {
+		return false
+	}
+	if h > size {
+		Mirror(p)
+	}
+	bt, tt := Wrap(r, h, work[:h*r]), Wrap(r, h, work[h*r:2*h*r])
+	Transpose(bt, b)
+	Gemm(NoTrans, NoTrans, 1, bt, p, 0, tt)
+	GemmUpper(NoTrans, NoTrans, -1, tt, b, 1, d)
+	if !invertUpper(d, block, pivots, work[2*h*r:]) {
+		return false
+	}
+	if r > size {
+		Mirror(d)
+	}
+	Gemm(NoTrans, NoTrans, -1, d, tt, 0, bt)
+	Transpose(b, bt)
+	GemmUpper(NoTrans, NoTrans, -1, b, tt, 1, p)
+	return true
+}
+
+const (
+	// inverseBytes is the length of a row of the blocks that are not halved any more: 8 elements of float64, 16 of float32.
+	inverseBytes = 64
+	blockSize    = 256
+)
+
+// invertBlock pads the symmetric a with an identity to a square of the given size and inverts that, in block.
+func invertBlock[T Float](a Matrix[T], size int, block, pivots []T) bool {
+	n := a.Rows
+	for i := range n {
+		row := a.Row(i)
+		for j := i; j < n; j++ {
+			block[i*size+j], block[j*size+i] = row[j], row[j]
+		}
+	}
+	if n < size {
+		for i := range size {
+			clear(block[i*size+n : (i+1)*size])
+			if i >= n {
+				clear(block[i*size : (i+1)*size])
+				block[i*size+i] = 1
+			}
+		}
+	}
+	if !invertKernel(block, pivots) {
+		gaussJordan(block, pivots, size)
+	}
+	for i := range n {
+		if p := pivots[i*size]; !(p > 0) || math.IsInf(float64(p), 1) {
+			return false
+		}
+		copy(a.Row(i)[:n], block[i*size:])
+	}
+	return true
+}
+
+// gaussJordan eliminates in the order of the rows; the pivots go to the first column of pivots.
+func gaussJordan[T Float](block, pivots []T, size int) {
+	for k := range size {
+		pivot := block[k*size : (k+1)*size]
+		pivots[k*size] = pivot[k]
+		inverse := 1 / pivot[k]
+		pivot[k] = 1
+		for j := range pivot {
+			pivot[j] *= inverse
+		}
+		for i := range size {
+			if i == k {
+				continue
+			}
+			row := block[i*size : (i+1)*size]
+			f := row[k]
+			row[k] = 0
+			for j, v := range pivot {
+				row[j] -= T(v * f)
+			}
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package nnopt
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// refresh brings the bases up to date when it is time. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
+func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
+	for k, f := range p.moments {
+		if p.due(r, k) {
+			o := r.refreshing()
+			o.exponent = p.exponent(r, k)
+			permuted, _, ok := f.refresh(p.scaleOf(r, f), &o)
+			p.refreshed(r, f, permuted, ok)
+		}
+	}
+}
+
+// join leaves that to the groups.
+func (p *shampooPart[T]) join(r *shampooRule[T], e engine.Backend[float64]) {
+	for k, f := range p.moments {
+		if p.due(r, k) {
+			g := r.group(f.n, e)
+			g.tasks = append(g.tasks, momentTask[T]{f, p.scaleOf(r, f), func(permuted, ok bool) { p.refreshed(r, f, permuted, ok) }})
+		}
+	}
+}
+
+func (p *shampooPart[T]) due(r *shampooRule[T], k int) bool {
+	return r.refreshes(r.step) && (r.corrected || p.exponent(r, k) != 0)
+}
+
+// refreshed lets the second moments follow the order of a basis.
+func (p *shampooPart[T]) refreshed(r *shampooRule[T], f *momentFactor[T], permuted, ok bool) {
+	p.failed = p.failed || !ok
+	if permuted && r.corrected {
+		p.copyTo(p.z, p.second)
+		p.permute(f.perm, f.mode)
+		p.copyTo(p.second, p.z)
+	}
+}
+
+// scaleOf returns what a moment is multiplied by for a refresh.
+func (p *shampooPart[T]) scaleOf(r *shampooRule[T], f *momentFactor[T]) float64 {
+	scale := 1 / r.correction(r.step)
+	if r.TraceScaling {
+		var trace float64
+		for _, v := range f.diagonal(p.e) {
+			trace += scale * float64(v)
+		}
+		if trace > 0 {
+			scale /= math.Sqrt(trace)
+		}
+	}
+	return scale
+}
+
+func (r *shampooRule[T]) refreshing() refreshing {
+	return refreshing{qr: r.QR, most: r.Iterations, tol: r.Tol, ascending: r.LibraryOrder, eps: r.Eps, sweeps: r.Sweeps, roots: r.roots}
+}
+
+// group returns that of the moments of a size.
+func (r *shampooRule[T]) group(n int, e engine.Backend[float64]) *momentGroup[T] {
+	for _, g := range r.groups {
+		if g.n == n {
+			return g
+		}
+	}
+	g := &momentGroup[T]{e: e, n: n}
+	r.groups = append(r.groups, g)
+	return g
+}
+
+// warm implements warmed: the groups get the memory that refreshes of all moments at once take.
+func (r *shampooRule[T]) warm() {
+	r.groups = nil
+	o := r.refreshing()
+	for _, s := range r.placed {
+		for k := range s.parts {
+			for _, f := range s.parts[k].moments {
+				if !f.iterates() {
+					g := r.group(f.n, s.fine.e)
+					g.most++
+				}
+			}
+		}
+	}
+	for _, g := range r.groups {
+		g.grow(g.most, &o)
+	}
+	r.placed = nil
+}
+
+// together implements gathering.
+func (r *shampooRule[T]) together() {
+	o := r.refreshing()
+	for _, g := range r.groups {
+		g.refresh(&o)
+	}
+}
