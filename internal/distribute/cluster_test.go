@@ -100,8 +100,9 @@ func TestClusterLosesAServer(t *testing.T) {
 	values := make(chan []float64)
 	go func() { values <- evaluateAll(t, c, 1, 60) }()
 	require.Eventually(t, func() bool { return j.count() >= 15 }, 30*time.Second, time.Millisecond)
+	connected := near.ConnectedServerId()
 	for _, s := range servers {
-		if s.ID() == near.ConnectedServerId() {
+		if s.ID() == connected {
 			s.Shutdown()
 			s.WaitForShutdown()
 		}
