@@ -17,7 +17,7 @@ type Tolerances struct {
 	Stagnation     float64 // generations without improvement of medians. Default 100 + 100 n^1.5/lambda
 	XStagnation    float64 // distance that the mean must move in 20 generations + a tenth of all. Default 1e-9
 	UpSigma        float64 // TolUpSigma: growth of sigma beyond that of the longest axis. Default 1e20
-	Condition      float64 // TolCondition: condition of C. Default 1e24 (the reference stops at 1e14; a factored C keeps its small axes)
+	Condition      float64 // TolCondition: condition of C. Default 1e24: a factored C keeps its small axes (the reference stops at 1e14, but starts C anew at 1e12, once)
 	FlatFitness    float64 // generations of equal values tolerated. Default 1
 	MaxGenerations float64 // of one run. Default 100 + 150 (n+3)^2/sqrt(lambda)
 	NoRounding     bool    // leave out NoEffectAxis and NoEffectCoord

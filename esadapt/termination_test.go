@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // never switches every test of a run off.
@@ -67,6 +69,34 @@ func TestEveryReasonToStop(t *testing.T) {
 				t.Errorf("%s: success %v, advice %q", r.Code, r.Success, r.Next)
 			}
 		}
+	}
+}
+
+// A function may be as badly scaled as 1e14 along axes that are not those of the variables: no test ends the run before it is solved.
+func TestRotatedConditionIsNoReasonToStop(t *testing.T) {
+	const n, seed = 20, 5
+	random := rand.New(rand.NewPCG(seed, seed))
+	u := make([]float64, n) // the steep axis
+	for i := range u {
+		u[i] = random.NormFloat64()
+	}
+	dense.Scale(1/math.Sqrt(dense.Dot(u, u)), u, u)
+	tablet := func(x []float64) float64 {
+		steep := dense.Dot(u, x)
+		return dense.Dot(x, x) + 1e14*steep*steep
+	}
+	mean := make([]float64, n)
+	for i := range mean {
+		mean[i] = 8*random.Float64() - 4
+	}
+	s, err := newDDCMA(Setup{Mean: mean, Sigma: 2, Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	best, used := minimum(t, s, tablet, 40000, 1e-8)
+	lo, hi := s.(*ddcma).cov.extremes()
+	if condition := hi * hi / (lo * lo); best > 1e-8 || condition < 1e13 {
+		t.Errorf("seed %d: best %v after %d evaluations, condition of C without D %v, stopped by %v", seed, best, used, condition, s.Stop())
 	}
 }
 
