@@ -36,7 +36,7 @@ func InvertDefinite[T Float](a Matrix[T], work []T) {
 func invertDefinite[T Float](a Matrix[T], work []T) {
 	n := a.Rows
 	if n <= cayleyBase {
-		eliminate(a)
+		eliminate(a, nil)
 		return
 	}
 	h := splitAt(n)
@@ -63,11 +63,15 @@ func splitAt(n int) int {
 	return (n/2 + 7) / 8 * 8
 }
 
-// eliminate inverts a in place by Gauss-Jordan elimination without pivoting.
-func eliminate[T Float](a Matrix[T]) {
+// eliminate inverts a in place by Gauss-Jordan elimination in the order of the rows. Pivot p goes to the start of row p of pivots, which has the shape of a, unless it is nil. Products are
+// rounded before they are subtracted, as in the kernel of invertBlock: the same bits on every machine.
+func eliminate[T Float](a Matrix[T], pivots []T) {
 	n := a.Rows
 	for p := range n {
 		pivot := a.Row(p)
+		if pivots != nil {
+			pivots[p*n] = pivot[p]
+		}
 		inv := 1 / pivot[p]
 		pivot[p] = 1
 		for j := range pivot {
@@ -81,7 +85,7 @@ func eliminate[T Float](a Matrix[T]) {
 			f := row[p]
 			row[p] = 0
 			for j, v := range pivot {
-				row[j] -= f * v
+				row[j] -= T(f * v)
 			}
 		}
 	}

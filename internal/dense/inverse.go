@@ -77,7 +77,7 @@ func invertBlock[T Float](a Matrix[T], size int, block, pivots []T) bool {
 		}
 	}
 	if !invertKernel(block, pivots) {
-		gaussJordan(block, pivots, size)
+		eliminate(Wrap(size, size, block), pivots)
 	}
 	for i := range n {
 		if p := pivots[i*size]; !(p > 0) || math.IsInf(float64(p), 1) {
@@ -86,28 +86,4 @@ func invertBlock[T Float](a Matrix[T], size int, block, pivots []T) bool {
 		copy(a.Row(i)[:n], block[i*size:])
 	}
 	return true
-}
-
-// gaussJordan eliminates in the order of the rows; the pivots go to the first column of pivots.
-func gaussJordan[T Float](block, pivots []T, size int) {
-	for k := range size {
-		pivot := block[k*size : (k+1)*size]
-		pivots[k*size] = pivot[k]
-		inverse := 1 / pivot[k]
-		pivot[k] = 1
-		for j := range pivot {
-			pivot[j] *= inverse
-		}
-		for i := range size {
-			if i == k {
-				continue
-			}
-			row := block[i*size : (i+1)*size]
-			f := row[k]
-			row[k] = 0
-			for j, v := range pivot {
-				row[j] -= T(v * f)
-			}
-		}
-	}
 }
