@@ -1,6 +1,7 @@
 package matio
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -70,7 +71,7 @@ func (c Check) Apply(m *Matrix) error {
 	return c.definite(m)
 }
 
-// applyToKnown is Apply for the rows and columns whose diagonal element is known. The numbers in an error count these.
+// applyToKnown is Apply for the rows and columns whose diagonal element is known. The numbers in an error count these, and it says so.
 func (c Check) applyToKnown(m *Matrix) error {
 	c.Missing = false
 	var known []int
@@ -100,6 +101,10 @@ func (c Check) applyToKnown(m *Matrix) error {
 		}
 	}
 	if err := c.Apply(&part); err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			e.What += fmt.Sprintf(" (rows and columns counted without the %d that are missing)", m.Rows-len(known))
+		}
 		return err
 	}
 	for i, r := range known {

@@ -202,11 +202,12 @@ func TestMissing(t *testing.T) {
 	}
 	for want, bad := range map[string]Matrix{
 		"has NaN at (1,1), but not in all of row and column 1": square(2, nan, 1, nan, nan, nan, 1, 5, 4),
-		"is all NaN":                       square(nan, nan, nan, nan),
-		"has NaN at row 0, column 1":       square(1, nan, nan, 1),
-		"not positive definite: smallest":  square(1, 2, nan, 2, 1, nan, nan, nan, nan),
-		"not symmetric: element (0,1) is ": square(1, 0.5, nan, 0.4, 1, nan, nan, nan, nan),
-		"is 5 x 2, not square":             {Matrix: dense.New[float64](5, 2), Index: -1},
+		"is all NaN":                                                square(nan, nan, nan, nan),
+		"has NaN at row 0, column 1":                                square(1, nan, nan, 1),
+		"not positive definite: smallest":                           square(1, 2, nan, 2, 1, nan, nan, nan, nan),
+		"not symmetric: element (0,1) is ":                          square(1, 0.5, nan, 0.4, 1, nan, nan, nan, nan),
+		"(rows and columns counted without the 1 that are missing)": square(1, nan, 0.5, nan, nan, nan, 0.4, nan, 1),
+		"is 5 x 2, not square":                                      {Matrix: dense.New[float64](5, 2), Index: -1},
 	} {
 		if err := (Check{Kind: SPD, Missing: true}).Apply(&bad); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q: %v", want, err)
