@@ -19,6 +19,9 @@ type grounded[T Float] interface {
 // warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
 type warmed interface{ warm() }
 
+// renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
+type renewed interface{ renew() }
+
 // deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
 // return before the work is done, and work that repeats from step to step runs as graphs.
 type deferring interface{ deferring() }
@@ -154,10 +157,4 @@ func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
 	s.in.place(e, a)
 	s.out.place(e, a)
-}
-
-func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {
-	for _, m := range []*Matrix[T]{&s.out, &s.x, &s.next, &s.a, &s.p} {
-		m.Data = a.Alloc(len(m.Data))
-	}
 }

@@ -154,6 +154,10 @@ func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T]
 // Init implements Optimizer.
 func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	defer engine.Recover(&err)
+	s.blocks = nil
+	if r, ok := s.rule.(renewed); ok {
+		r.renew()
+	}
 	arena := engine.NewArena(s.backend)
 	all := make([]tracked[T], len(blocks))
 	seen := map[string]bool{}

@@ -359,9 +359,10 @@ KERNEL(row_dots, const real *x, wide xStride, wide xStep, const real *y, wide yS
 	}
 }
 
-/* Sums of squares and largest sizes of pieces of x; one block per piece. */
+/* Sums of squares and largest sizes of pieces of arrays of n elements, one after the other; one block per piece, one row of blocks per array. */
 KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
-	const wide from = blockIdx.x * each, end = least(n, from + each);
+	const wide from = blockIdx.x * each, end = least(n, from + each), at = wide(blockIdx.y) * gridDim.x + blockIdx.x;
+	x += blockIdx.y * n;
 	double sum = 0, top = 0;
 	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
 		const double v = x[i], a = size(v);
@@ -371,15 +372,18 @@ KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
 	sum = blockSum(sum);
 	top = blockMost(top);
 	if (threadIdx.x == 0) {
-		sums[blockIdx.x] = sum;
-		tops[blockIdx.x] = top;
+		sums[at] = sum;
+		tops[at] = top;
 	}
 }
 
-/* Sums of squares of pieces of x over the largest size, that of count pieces; one block per piece. */
+/* Sums of squares of the pieces over the largest size of their array, that of its count pieces. */
 KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int count, double *sums) {
 	const wide from = blockIdx.x * each, end = least(n, from + each);
 	double top = 0, sum = 0;
+	x += blockIdx.y * n;
+	tops += wide(blockIdx.y) * count;
+	sums += wide(blockIdx.y) * count;
 	for (int k = threadIdx.x; k < count; k += THREADS) {
 		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
 	}
@@ -394,10 +398,13 @@ KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int 
 	}
 }
 
-/* Divides x by the larger of its norm, from what pieces and scaled_pieces found, and low; one block per piece. */
+/* Divides the arrays by the larger of their norm, from what pieces and scaled_pieces found, and low. */
 KERNEL(unit, real *x, wide n, wide each, const double *tops, const double *sums, int count, double low) {
 	const wide from = blockIdx.x * each, end = least(n, from + each);
 	double top = 0, sum = 0;
+	x += blockIdx.y * n;
+	tops += wide(blockIdx.y) * count;
+	sums += wide(blockIdx.y) * count;
 	for (int k = threadIdx.x; k < count; k += THREADS) {
 		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
 		sum += sums[k];
