@@ -258,7 +258,7 @@ func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all [
 	})
 	all = append(all, pools(e, r, n)...)
 	all = append(all, losses(e, r, count, n)...)
-	return append(all, decompositions(e, r, count, n)...)
+	return append(append(all, decompositions(e, r, count, n)...), factors(e, r, count, n)...)
 }
 
 // pools are windows that overlap and leave a rest, and all positions.
