@@ -63,8 +63,21 @@ func (r *spectralRule[T]) onHost(slot string) bool {
 	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
 }
 
+// allotting is implemented by rules that choose where slots lie on a device, next to those of other blocks.
+type allotting[T Float] interface {
+	// allot is told all blocks before the first slot is made.
+	allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T])
+	// slot returns the memory of a slot, or nil.
+	slot(block, name string) []T
+}
+
 // memory returns the zeros of a slot.
-func (s *stepper[T]) memory(a *engine.Arena[T], shape *slotShape) []T {
+func (s *stepper[T]) memory(a *engine.Arena[T], block string, shape *slotShape) []T {
+	if r, ok := s.rule.(allotting[T]); ok {
+		if m := r.slot(block, shape.name); m != nil {
+			return m
+		}
+	}
 	if h, ok := s.rule.(hosted); ok && h.onHost(shape.name) {
 		a = nil
 	}

@@ -67,6 +67,12 @@ func TestEqualShapes(t *testing.T) {
 	}{
 		{"muon", ``, 2 * 3 * 5},
 		{"muon", `,"exact":true`, 0},
+		{"spectral", ``, 0},
+		{"spectral", `,"interval":2`, 0},
+		{"spectral", `,"interval":3,"spread":true,"drop":true`, 0},
+		{"spectral", `,"drop":true,"shaping":{"max_dim":4}`, 0},
+		{"spectral", `,"shaping":{"max_dim":3,"exclude":9},"diag_vectors":true`, 0},
+		{"spectral", `,"root":1,"gamma":0.9,"no_momentum":true`, 0},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			run := func(device string) ([]nnopt.Block[float64], int) {
