@@ -35,13 +35,21 @@ func (*scheduleFreeRule[T]) deferring() {}
 func (*sgdRule[T]) deferring()          {}
 func (*spectralRule[T]) deferring()     {}
 
-// moveDeferred is moveAll. The blocks have moved when it returns.
+// moveDeferred is moveAll. The blocks have moved when it returns, or after a failure of the device have not, unless the rule waits in between.
 func (s *stepper[T]) moveDeferred() {
-	if _, ok := s.rule.(deferring); ok {
-		engine.Defer(s.backend)
-		defer engine.Settle(s.backend)
+	if _, ok := s.rule.(deferring); !ok {
+		s.moveAll()
+		return
 	}
-	s.moveAll()
+	given := s.current
+	s.current = s.mirrors.reflect(given)
+	func() {
+		engine.Bind(s.backend)
+		defer engine.Settle(s.backend)
+		s.mirrors.load(given)
+		s.moveAll()
+	}()
+	s.mirrors.store(given)
 }
 
 // undo sets the number of steps and the rule's counters back after a step that failed on the device.

@@ -79,6 +79,9 @@ func TestStepsAreGraphs(t *testing.T) {
 	}
 }
 
+// kept holds the networks of onDevice, whose memory would be given back.
+var kept []any
+
 // onDevice moves blocks to the memory of a device, by a network around them.
 func onDevice(b []nnopt.Block[float32], device string) {
 	for k := range b {
@@ -87,6 +90,7 @@ func onDevice(b []nnopt.Block[float32], device string) {
 		if err := n.Use(device); err != nil {
 			panic(err)
 		}
+		kept = append(kept, n)
 		own := n.Blocks()[0]
 		copy(own.Value, b[k].Value)
 		b[k].Value, b[k].Grad = own.Value, own.Grad
