@@ -19,7 +19,7 @@ type problemBenchFlags struct {
 	kappas       []float64
 	methods, out string
 	repeats      int
-	maxTime      time.Duration
+	timeout      time.Duration
 	tol          float64
 }
 
@@ -74,7 +74,7 @@ Sizes beyond what the data of a problem are meant for are left out.`,
 	flags.Float64SliceVar(&f.kappas, "conds", []float64{1e2, 1e6}, "condition numbers of the data")
 	flags.StringVar(&f.methods, "methods", "default", "default (of each problem) or all")
 	flags.IntVar(&f.repeats, "repeats", 3, "runs of which the least time counts")
-	flags.DurationVar(&f.maxTime, "max-time", 20*time.Second, "time at which a run is stopped")
+	flags.DurationVar(&f.timeout, "timeout", 20*time.Second, "time at which a run is stopped")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient at which a run has converged")
 	flags.StringVar(&f.out, "out", "", "write all results to this .json file")
 	return cmd
@@ -89,8 +89,8 @@ func (a *app) benchProblems(f *problemBenchFlags) error {
 			return unknown("problem", name, "bench spd", problemNames(), "spdopt list problems")
 		}
 	}
-	if f.repeats < 1 || f.maxTime <= 0 || !(f.tol > 0 && f.tol < 1) {
-		return usagef("--repeats and --max-time must be positive, and --tol between 0 and 1")
+	if f.repeats < 1 || f.timeout <= 0 || !(f.tol > 0 && f.tol < 1) {
+		return usagef("--repeats and --timeout must be positive, and --tol between 0 and 1")
 	}
 	file, err := reserve(f.out)
 	if err != nil {
@@ -99,7 +99,7 @@ func (a *app) benchProblems(f *problemBenchFlags) error {
 	defer file.Abort()
 	progress := a.newProgress()
 	entries, err := bench.Run(a.ctx, bench.Config{Problems: f.problems, Sizes: f.sizes, Kappas: f.kappas, All: f.methods == "all", Repeats: f.repeats,
-		MaxTime: f.maxTime, Tolerance: f.tol}, func(e bench.Entry) {
+		MaxTime: f.timeout, Tolerance: f.tol}, func(e bench.Entry) {
 		progress.show("%s by %s, n = %d, condition %.0e", e.Problem, e.Method, e.N, e.Kappa)
 	})
 	progress.clear()

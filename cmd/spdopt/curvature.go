@@ -33,9 +33,9 @@ func (a *app) curvatureCommand() *cobra.Command {
 hessian, ggn (Gauss-Newton), mc (Gauss-Newton from sampled targets), fisher (empirical), kfac or ekfac (Kronecker-factored Gauss-Newton from sampled
 targets; blocks of layers without factors are an error unless --skip leaves them out).`,
 		Example: `  spdopt curvature trace runs/mlp --operator ggn --products 60
-  spdopt curvature spectrum runs/mlp --operator hessian --out spectrum.svg
+  spdopt curvature spectrum runs/mlp --operator hessian --svg spectrum.svg
   spdopt curvature topk runs/mlp --k 5
-  spdopt curvature factors runs/mlp --out factors.svg
+  spdopt curvature factors runs/mlp --svg factors.svg
   spdopt curvature check runs/mlp`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

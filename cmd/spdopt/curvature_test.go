@@ -61,10 +61,10 @@ func TestCurvatureOfRun(t *testing.T) {
 		}
 	}
 	for name, args := range map[string][]string{
-		"spectrum": {"spectrum", run, "--batches", "1", "--operator", "hessian"}, "log": {"spectrum", run, "--batches", "1", "--log"}, "factors": {"factors", run, "--batches", "1"},
+		"spectrum": {"spectrum", run, "--batches", "1", "--operator", "hessian"}, "log": {"spectrum", run, "--batches", "1", "--log-grid"}, "factors": {"factors", run, "--batches", "1"},
 	} {
 		picture := filepath.Join(t.TempDir(), name+".svg")
-		args = append([]string{"curvature"}, append(args, "--out", picture)...)
+		args = append([]string{"curvature"}, append(args, "--svg", picture)...)
 		if o := succeed(t, args...); !strings.Contains(o.stdout, picture) {
 			t.Errorf("%s prints %s", name, o.stdout)
 		}
@@ -97,7 +97,7 @@ func TestCurvatureRefuses(t *testing.T) {
 		"products":     {[]string{"trace", run, "--products", "4"}, exitUsage, "multiple of 3"},
 		"exact":        {[]string{"trace", run, "--method", "exact"}, exitUsage, "kfac"},
 		"k":            {[]string{"topk", run, "--k", "0"}, exitUsage, "positive"},
-		"unfinished":   {[]string{"topk", run, "--k", "5", "--products", "7", "--tol", "1e-9"}, exitUnmet, "iterations"},
+		"unfinished":   {[]string{"topk", run, "--k", "5", "--max-products", "7", "--tol", "1e-9"}, exitUnmet, "iterations"},
 		"dropout":      {[]string{"check", run, "--training", "--batches", "1"}, exitUnmet, "dropout"},
 		"dropout too":  {[]string{"trace", run, "--training", "--batches", "1"}, exitUnmet, "dropout"},
 		"no factors":   {[]string{"factors", text, "--batches", "1"}, exitUsage, "--skip"},

@@ -69,7 +69,7 @@ func (a *app) curvatureTop() *cobra.Command {
 	flags.StringVar(&which, "which", "largest", "largest, smallest, or magnitude (lanczos)")
 	flags.IntVar(&o.K, "k", 5, "eigenpairs")
 	flags.Float64Var(&o.Tol, "tol", 1e-4, "largest residual over the largest eigenvalue")
-	flags.IntVar(&o.MaxProducts, "products", 1000, "products at most")
+	flags.IntVar(&o.MaxProducts, "max-products", 1000, "products at most")
 	return cmd
 }
 
@@ -129,14 +129,12 @@ func (a *app) curvatureFactors() *cobra.Command {
 		if len(raster.Panels) == 0 {
 			return usagef("--layer: no layer %q has factors", layer)
 		}
-		if picture != "" {
-			if err := writeWhole(picture, []byte(raster.SVG())); err != nil {
-				return err
-			}
+		if err := writePicture(picture, raster); err != nil {
+			return err
 		}
 		return a.reportFactors(&out)
 	})
-	cmd.Flags().StringVar(&picture, "out", "", "write a heat map to this SVG file")
+	pictureFlag(cmd, &picture, "a heat map")
 	cmd.Flags().StringVar(&layer, "layer", "", "of this layer only in the heat map, by the name of its weights")
 	cmd.Flags().MarkHidden("operator")
 	return cmd

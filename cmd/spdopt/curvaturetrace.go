@@ -117,10 +117,8 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 			return usageOfEstimator(err)
 		}
 		out := spectrumOutput{f.head(folder, t, r), logarithmic, o.Steps, o.Repeats, d.Grid, d.Values, picture}
-		if picture != "" {
-			if err := writeWhole(picture, []byte(spectrumCurves(&out.curvatureHead, d, logarithmic).SVG())); err != nil {
-				return err
-			}
+		if err := writePicture(picture, spectrumCurves(&out.curvatureHead, d, logarithmic)); err != nil {
+			return err
 		}
 		if a.json {
 			return a.printJSON(out)
@@ -129,12 +127,12 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 		return nil
 	})
 	flags := cmd.Flags()
-	flags.BoolVar(&logarithmic, "log", false, "density of the sizes on a logarithmic grid")
+	flags.BoolVar(&logarithmic, "log-grid", false, "density of the sizes on a logarithmic grid")
 	flags.IntVar(&o.Steps, "steps", 64, "steps of Lanczos, a product each")
 	flags.IntVar(&o.Repeats, "repeats", 1, "start vectors to average over")
 	flags.IntVar(&o.Points, "points", 256, "points of the grid")
-	flags.Float64Var(&o.Kappa, "kappa", 0, "above 1; smaller is smoother; default 3, with --log 1.04")
-	flags.StringVar(&picture, "out", "", "write a picture to this SVG file")
+	flags.Float64Var(&o.Kappa, "kappa", 0, "above 1; smaller is smoother; default 3, with --log-grid 1.04")
+	pictureFlag(cmd, &picture, "the density")
 	return cmd
 }
 

@@ -37,9 +37,9 @@ func (a *app) influenceCommand() *cobra.Command {
 		Long: `Score every training example of a trained network, the folder of a run of "spdopt train" on images or points, by how much a measurement of a query would grow if the
 example had been left out (influence functions with Kronecker-factored curvature), and check such scores by training again on random subsets. A positive score for
 the loss means that the example helps the query.`,
-		Example: `  spdopt influence score runs/mlp --queries 0,3,7 --out digits.svg
+		Example: `  spdopt influence score runs/mlp --queries 0,3,7 --svg digits.svg
   spdopt influence score runs/mlp --self --top 20
-  spdopt influence lds runs/mlp --subsets 20 --seeds 2
+  spdopt influence lds runs/mlp --subsets 20 --repeats 2
   spdopt influence remove runs/mlp --count 2 --remove 20`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -21,7 +21,7 @@ type ldsFlags struct {
 	methods  []string
 	subsets  int
 	share    float64
-	seeds    int
+	repeats  int // trainings of each subset
 	features int
 	remove   []int
 	measured string
@@ -56,7 +56,7 @@ func meanOf(m influence.Mean) meanOutput { return meanOutput{num(m.Value), num(m
 func (f *ldsFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.methods, "methods", influenceMethods(), "what to compare")
-	flags.IntVar(&f.seeds, "seeds", 2, "trainings of each subset; two or more give a ceiling")
+	flags.IntVar(&f.repeats, "repeats", 2, "trainings of each subset; two or more give a ceiling")
 	flags.IntVar(&f.features, "features", 512, "of the random projection of trak")
 }
 
@@ -70,15 +70,15 @@ func (f *ldsFlags) open(a *app, folder string) (*subject, error) {
 			return nil, err
 		}
 	}
-	if f.seeds < 1 {
-		return nil, usagef("--seeds must be positive, not %d", f.seeds)
+	if f.repeats < 1 {
+		return nil, usagef("--repeats must be positive, not %d", f.repeats)
 	}
 	return f.influenceFlags.open(a, folder)
 }
 
 // trainingSeeds are those of the trainings; none of them is the default seed of a run.
 func (f *ldsFlags) trainingSeeds() (all []uint64) {
-	for k := range f.seeds {
+	for k := range f.repeats {
 		all = append(all, f.seed<<16+uint64(k)+1000)
 	}
 	return all
@@ -98,7 +98,7 @@ func (a *app) influenceLDS() *cobra.Command {
 		if f.subsets < 2 {
 			return usagef("--subsets must be at least 2, not %d", f.subsets)
 		}
-		out := &ldsOutput{influenceHead: s.head(folder), Subsets: f.subsets, Share: f.share, Seeds: f.seeds}
+		out := &ldsOutput{influenceHead: s.head(folder), Subsets: f.subsets, Share: f.share, Seeds: f.repeats}
 		var scores []*influence.Scores
 		for _, m := range f.methods {
 			one, err := s.scores(m, f.features)
@@ -242,7 +242,7 @@ func (a *app) influenceRemove() *cobra.Command {
 				return usagef("--remove must be 1 to %d, not %d", s.count-1, k)
 			}
 		}
-		out := &removeOutput{influenceHead: s.head(folder), Seeds: f.seeds}
+		out := &removeOutput{influenceHead: s.head(folder), Seeds: f.repeats}
 		for _, m := range f.methods {
 			scores, err := s.scores(m, f.features)
 			if err != nil {

@@ -15,10 +15,10 @@ import (
 // pairFlags are those of "influence score".
 type pairFlags struct {
 	influenceFlags
-	method, picture, cache string
-	self, perModule        bool
-	top, bits, rank        int
-	features               int
+	method, svg, cache string
+	self, perModule    bool
+	top, bits, rank    int
+	features           int
 }
 
 // scoreOutput is the JSON object of "influence score".
@@ -66,7 +66,7 @@ func (a *app) influenceScore() *cobra.Command {
 	flags.IntVar(&f.rank, "rank", 0, "keep gradients at this rank; 0 is full")
 	flags.IntVar(&f.features, "features", 512, "of the random projection of trak")
 	flags.StringVar(&f.cache, "cache", "", "folder that keeps the curvature for later calls")
-	flags.StringVar(&f.picture, "out", "", "write the images as a grid to this SVG file")
+	pictureFlag(cmd, &f.svg, "the images as a grid")
 	return cmd
 }
 
@@ -88,18 +88,18 @@ func (a *app) score(f *pairFlags, folder string) error {
 	if err != nil {
 		return err
 	}
-	if height, _, channels := s.t.ImageSize(); f.picture != "" && (height == 0 || channels != 1) {
-		return usagef("--out: the examples of %s are no grey images", s.t.Workload.Name)
+	if height, _, channels := s.t.ImageSize(); f.svg != "" && (height == 0 || channels != 1) {
+		return usagef("--svg: the examples of %s are no grey images", s.t.Workload.Name)
 	}
 	out := &scoreOutput{influenceHead: s.head(folder), Method: f.method}
 	if err := f.compute(s, c, out); err != nil {
 		return err
 	}
-	if f.picture != "" {
-		if err := writeWhole(f.picture, []byte(s.grid(out).SVG())); err != nil {
+	if f.svg != "" {
+		if err := writeWhole(f.svg, []byte(s.grid(out).SVG())); err != nil {
 			return err
 		}
-		out.Picture = f.picture
+		out.Picture = f.svg
 	}
 	if a.json {
 		return a.printJSON(out)

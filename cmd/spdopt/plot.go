@@ -61,7 +61,7 @@ func (a *app) plotCommand() *cobra.Command {
 			return a.written(f.svg)
 		},
 	}
-	cmd.Flags().StringVar(&f.svg, "svg", "", "file to write")
+	pictureFlag(cmd, &f.svg, "the picture")
 	cmd.Flags().StringVar(&f.kind, "kind", "curves", "curves of runs; ellipses, spectrum or heat of matrices in files")
 	cmd.Flags().StringVar(&f.title, "title", "", "title of a picture of matrices")
 	cmd.Flags().IntSliceVar(&f.coordinates, "coordinates", []int{0, 1}, "the two coordinates of ellipses")
