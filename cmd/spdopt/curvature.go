@@ -49,13 +49,15 @@ targets; blocks of layers without factors are an error unless --skip leaves them
 	return cmd
 }
 
-// verb returns a command of "curvature" for one run.
-func (f *curvatureFlags) verb(use, short string, run func(folder string) error) *cobra.Command {
+// verb returns a command of "curvature" for one run. compute returns how to report what it found.
+func (f *curvatureFlags) verb(a *app, use, short string, compute func(folder string) (report func() error, err error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use + " RUN",
 		Short: short,
 		Args:  oneRun,
-		RunE:  func(_ *cobra.Command, args []string) error { return run(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.reportWhenDone(func(*guard) (func() error, error) { return compute(args[0]) })
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.operator, "operator", "ggn", "which curvature: "+strings.Join(curvatureOperators, ", "))

@@ -97,7 +97,7 @@ func TestCurvatureRefuses(t *testing.T) {
 		"products":     {[]string{"trace", run, "--products", "4"}, exitUsage, "multiple of 3"},
 		"exact":        {[]string{"trace", run, "--method", "exact"}, exitUsage, "kfac"},
 		"k":            {[]string{"topk", run, "--k", "0"}, exitUsage, "positive"},
-		"unfinished":   {[]string{"topk", run, "--k", "5", "--max-products", "7", "--tol", "1e-9"}, exitUnmet, "iterations"},
+		"unfinished":   {[]string{"topk", run, "--k", "5", "--products", "7", "--tol", "1e-9"}, exitUnmet, "iterations"},
 		"dropout":      {[]string{"check", run, "--training", "--batches", "1"}, exitUnmet, "dropout"},
 		"dropout too":  {[]string{"trace", run, "--training", "--batches", "1"}, exitUnmet, "dropout"},
 		"no factors":   {[]string{"factors", text, "--batches", "1"}, exitUsage, "--skip"},

@@ -22,7 +22,6 @@ var formerNames = map[string]map[string]string{
 	"laplace":            {"out": svg},
 	"curvature spectrum": {"out": svg, "log": "log-grid"},
 	"curvature factors":  {"out": svg},
-	"curvature topk":     {"products": "max-products"},
 	"influence score":    {"out": svg},
 	"influence lds":      {"seeds": "repeats"},
 	"influence remove":   {"seeds": "repeats"},

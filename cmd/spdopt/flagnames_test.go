@@ -46,7 +46,7 @@ func TestFlagNames(t *testing.T) {
 // TestFormerNames gives every renamed flag under its old name, on the command line, by --set, in a file and in the environment.
 func TestFormerNames(t *testing.T) {
 	values := map[string][2]string{
-		"timeout": {"1m30s", "90"}, "log": {"true", "true"}, "products": {"77", "77"}, "seeds": {"3", "3"}, "max-time": {"3s", "3s"}, "limit": {"4m", "4m0s"},
+		"timeout": {"1m30s", "90"}, "log": {"true", "true"}, "seeds": {"3", "3"}, "max-time": {"3s", "3s"}, "limit": {"4m", "4m0s"},
 	}
 	for verb, names := range formerNames {
 		for old, now := range names {
@@ -55,7 +55,7 @@ func TestFormerNames(t *testing.T) {
 				given, want = v[0], v[1]
 			}
 			words := strings.Fields(verb)
-			if n, ok := map[string]int{"solve": 1, "laplace": 1, "curvature spectrum": 1, "curvature factors": 1, "curvature topk": 1, "influence score": 1, "influence lds": 1,
+			if n, ok := map[string]int{"solve": 1, "laplace": 1, "curvature spectrum": 1, "curvature factors": 1, "influence score": 1, "influence lds": 1,
 				"influence remove": 1, "bench compare": 2, "bench score": 1, "runs export": 1}[verb]; ok {
 				words = append(words, []string{"one", "two"}[:n]...)
 			}

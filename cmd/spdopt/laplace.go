@@ -111,11 +111,14 @@ func (a *app) laplace(f *laplaceFlags, folder string) error {
 	if count == 0 {
 		count = t.PerEpoch
 	}
-	p, err := laplace.Fit(t.Net, t.Batches(count), f.Options)
-	if err != nil {
-		return laplaceError(err)
-	}
-	out, err := f.compute(p, t)
+	var out *laplaceOutput
+	err = unlessInterrupted(a.ctx, func(*guard) error {
+		p, err := laplace.Fit(t.Net, t.Batches(count), f.Options)
+		if err == nil {
+			out, err = f.compute(p, t)
+		}
+		return err
+	})
 	if err != nil {
 		return laplaceError(err)
 	}

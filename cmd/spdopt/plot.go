@@ -51,8 +51,8 @@ func (a *app) plotCommand() *cobra.Command {
 			if err := oneOf("--kind", f.kind, append([]string{"curves"}, slices.Sorted(maps.Keys(matrixPictures))...)...); err != nil {
 				return err
 			}
-			picture, err := a.picture(f, args)
-			if err != nil {
+			var picture string
+			if err := unlessInterrupted(a.ctx, func(*guard) (err error) { picture, err = a.picture(f, args); return err }); err != nil {
 				return err
 			}
 			if err := writeWhole(f.svg, []byte(picture)); err != nil {

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -152,8 +152,9 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 		return err
 	}
 	defer files.abort()
-	data, n, err := f.read(p, src)
-	if err != nil {
+	var data problem.Data
+	var n int
+	if err := beside(a.ctx, func(*guard) (err error) { data, n, err = f.read(p, src); return err }); err != nil {
 		return err
 	}
 	seed, err := f.firstPoint(cmd, a, o, n)
@@ -167,20 +168,15 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	defer k.end(a.ctx, &err)
 	f.kept = k.dir()
 	progress := a.newProgress()
-	o.Solver.Callback = func(s *solve.Status) bool {
-		progress.show("iteration %d  objective %.10g  gradient %.3g", s.Iteration, s.Cost, s.GradientNorm)
-		return k.iterated(s) || a.ctx.Err() != nil
-	}
-	r, err := p.Solve(data, o)
+	var r *problem.Result
+	err = unlessInterrupted(a.ctx, func(g *guard) (err error) {
+		k.attach(o, g, progress)
+		r, err = p.Solve(data, o)
+		return cmp.Or(err, k.failed())
+	})
 	progress.clear()
 	if err != nil {
 		return withFile(err, src)
-	}
-	if k.failed() != nil {
-		return k.failed()
-	}
-	if a.ctx.Err() != nil {
-		return context.Cause(a.ctx)
 	}
 	if err := files.write(r); err != nil {
 		return err
