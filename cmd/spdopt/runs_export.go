@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -20,25 +19,11 @@ import (
 // scalar is a field of a result that is one number, word or truth value.
 type scalar struct{ name, text string }
 
-// scalars returns the fields of an object that are scalars, in their order; other fields, schema and run are left out.
+// scalars returns the fields of an object that are scalars, in their order; schema and run are left out.
 func scalars(object json.RawMessage) (all []scalar) {
-	d := json.NewDecoder(bytes.NewReader(object))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil
-	}
-	for d.More() {
-		name, err := d.Token()
-		var v any
-		if err != nil || d.Decode(&v) != nil {
-			return all
-		}
-		key := name.(string)
-		switch v.(type) {
-		case string, json.Number, bool:
-			if key != "schema" && key != "run" {
-				all = append(all, scalar{key, fmt.Sprint(v)})
-			}
+	for _, f := range run.Fields(object) {
+		if text, ok := f.Scalar(); ok && f.Name != "schema" && f.Name != "run" {
+			all = append(all, scalar{f.Name, text})
 		}
 	}
 	return all
