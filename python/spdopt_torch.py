@@ -25,6 +25,8 @@ import torch
 _ABI = 2
 _PRECISIONS = {"bf16": 0, "tf32": 1, "fp32": 2}
 _LEAST = sys.float_info.min
+# torch.compile must not look into calls of the library.
+_uncompiled = torch.compiler.disable if hasattr(torch, "compiler") else lambda f: f
 
 
 class SpdoptError(RuntimeError):
@@ -255,6 +257,11 @@ class Spectral(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._move()
+        return loss
+
+    @_uncompiled
+    def _move(self):
         if torch.cuda.is_current_stream_capturing():
             raise SpdoptError("a step cannot be captured in a CUDA graph; capture the gradient alone, and call step after each replay")
         todo = []
@@ -268,7 +275,6 @@ class Spectral(torch.optim.Optimizer):
             todo.append((g, options, present))
         for part, g in [(part, g) for g, options, present in todo for part in self._parts(present, options)]:
             part.step(float(g["lr"]), float(g["weight_decay"]))
-        return loss
 
     def load_state_dict(self, state_dict):
         """Takes over what state_dict gave, for parameters of the same shapes."""
