@@ -227,3 +227,38 @@ func TestHeader(t *testing.T) {
 		}
 	}
 }
+
+// TestExample compiles the example in C as its comment says and runs it.
+func TestExample(t *testing.T) {
+	compiler, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skip("no gcc")
+	}
+	driver, lib := libraries(t)
+	program := filepath.Join(t.TempDir(), "example")
+	if out, err := exec.Command(compiler, "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-I.", "-I../include", "example/example.c", "-o", program, lib, driver,
+		"-Wl,-rpath,"+filepath.Dir(lib)).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := run(t, exec.Command(program))
+	var start, end, straight, resumed float64
+	if n, _ := fmt.Sscanf(out, "loss %f at the start\nloss %f after 99 steps\nloss %f after 119 steps, %f from the saved state", &start, &end, &straight, &resumed); err != nil || n != 4 {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !(end < 1e-3*start && straight < end && straight == resumed) {
+		t.Errorf("the example does not descend, or does not go on from a saved state:\n%s", out)
+	}
+	out, err = run(t, exec.Command(program), "SPDOPT_EMU_DEVICES=0")
+	if err == nil || !strings.Contains(out, "CUDA_VISIBLE_DEVICES") {
+		t.Errorf("without a device: %v\n%s", err, out)
+	}
+}
+
+// TestMisuse: wrong calls are errors with a text, and do not end the process.
+func TestMisuse(t *testing.T) {
+	cmd := exec.Command(python(t), "-m", "unittest", "-v", "test_library")
+	cmd.Dir = "../../python"
+	if out, err := run(t, cmd); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
