@@ -66,7 +66,7 @@ func Align(ms []mat.Symmetric, domains []int, o AlignOptions) (*Alignment, error
 
 // add finds the mean and the dispersion of a domain.
 func (a *Alignment) add(c *cloud, members []int) error {
-	p, err := c.mean(members, nil)
+	p, _, err := c.mean(members, nil)
 	if err != nil {
 		return err
 	}

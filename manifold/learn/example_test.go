@@ -105,7 +105,8 @@ func ExampleNewNeighbours() {
 }
 
 func ExampleNewPrincipalAxes() {
-	p := must(learn.NewPrincipalAxes(both, learn.PrincipalOptions{}))
+	space := must(learn.TangentSpaceOf(both, learn.TangentOptions{}))
+	p := must(learn.NewPrincipalAxes(space, both, learn.PrincipalOptions{}))
 	fmt.Printf("%.3f\n", p.Share)
 	end := must(p.Matrices(mat.NewDense(1, 2, []float64{1, 0})))
 	fmt.Printf("%.4f\n%.4f\n", mat.Formatted(p.Space.Reference()), mat.Formatted(end[0]))

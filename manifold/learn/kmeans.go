@@ -47,6 +47,7 @@ type Clusters struct {
 	Centres    []*mat.SymDense
 	Labels     []int   // of the matrices, from 0
 	Inertia    float64 // sum of the squared distances of the matrices from their centres
+	Residual   float64 // largest norm of the mean of the logarithms at a centre, which vanishes at the mean
 	Iterations int     // of all restarts
 	Converged  bool    // whether the best restart ended because no label changed
 	Stopped    bool    // whether Stop ended the run
@@ -110,6 +111,7 @@ type lloyd struct {
 	centres      []manifold.Point
 	d            []float64 // squared distance of each matrix from its centre
 	labels, next []int
+	residual     float64
 	iterations   int
 }
 
@@ -161,7 +163,7 @@ func (l *lloyd) run() (*Clusters, error) {
 			return nil, err
 		}
 		l.iterations++
-		out.Inertia = 0
+		out.Inertia, out.Residual = 0, l.residual
 		for _, d := range l.d {
 			out.Inertia += d
 		}
@@ -210,6 +212,7 @@ func (l *lloyd) assign(labels []int) error {
 // update moves every centre to the mean of its matrices.
 func (l *lloyd) update() error {
 	members := make([][]int, len(l.centres))
+	l.residual = 0
 	for i, k := range l.labels {
 		members[k] = append(members[k], i)
 	}
@@ -224,11 +227,11 @@ func (l *lloyd) update() error {
 			l.centres[k], l.d[far] = l.points[far].Clone(), 0
 			continue
 		}
-		p, err := l.mean(g, l.centres[k])
+		p, residual, err := l.mean(g, l.centres[k])
 		if err != nil {
 			return fmt.Errorf("learn: the mean of cluster %d: %w", k, err)
 		}
-		l.centres[k] = p
+		l.centres[k], l.residual = p, max(l.residual, residual)
 	}
 	return nil
 }

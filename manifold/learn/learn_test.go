@@ -407,6 +407,15 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
+func spaceOf(t *testing.T, ms []mat.Symmetric, metric string) *TangentSpace {
+	t.Helper()
+	space, err := TangentSpaceOf(ms, TangentOptions{Metric: metric})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return space
+}
+
 // TestPrincipalAxes: data on one geodesic have one axis, scores are positions on it, and the axes are those of the covariance of the vectors.
 func TestPrincipalAxes(t *testing.T) {
 	ms := scattered(10, 3, 2, 40)
@@ -418,7 +427,7 @@ func TestPrincipalAxes(t *testing.T) {
 		}
 		track = append(track, s)
 	}
-	p, err := NewPrincipalAxes(track, PrincipalOptions{Count: 3})
+	p, err := NewPrincipalAxes(spaceOf(t, track, ""), track, PrincipalOptions{Count: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -434,7 +443,7 @@ func TestPrincipalAxes(t *testing.T) {
 	}
 	for _, count := range []int{4, 30} { // fewer and more matrices than numbers; all have determinant 1
 		cloud := scattered(11, 3, count, 10)
-		p, err := NewPrincipalAxes(cloud, PrincipalOptions{Count: 6, Metric: "log-euclidean"})
+		p, err := NewPrincipalAxes(spaceOf(t, cloud, "log-euclidean"), cloud, PrincipalOptions{Count: 6})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -554,9 +563,9 @@ func TestBadInput(t *testing.T) {
 			return err
 		},
 		"2 labels for 3": func() error { _, err := NewNeighbours(ms, []int{0, 1}, NeighbourOptions{}); return err },
-		"Count is -1":    func() error { _, err := NewPrincipalAxes(ms, PrincipalOptions{Count: -1}); return err },
+		"Count is -1":    func() error { _, err := NewPrincipalAxes(space, ms, PrincipalOptions{Count: -1}); return err },
 		"vary along no axis": func() error {
-			_, err := NewPrincipalAxes([]mat.Symmetric{ms[0], ms[0]}, PrincipalOptions{})
+			_, err := NewPrincipalAxes(space, []mat.Symmetric{ms[0], ms[0]}, PrincipalOptions{})
 			return err
 		},
 		"1 classes, want at leas": func() error { _, err := CommonSpatialPatterns(ms, []int{0, 0, 0}, PatternOptions{}); return err },

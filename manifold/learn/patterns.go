@@ -70,7 +70,7 @@ func CommonSpatialPatterns(ms []mat.Symmetric, labels []int, o PatternOptions) (
 	}
 	var means []mat.Symmetric
 	for _, l := range p.Classes {
-		x, err := c.mean(members[l], nil)
+		x, _, err := c.mean(members[l], nil)
 		if err != nil {
 			return nil, fmt.Errorf("learn: the mean of class %d: %w", l, err)
 		}

@@ -39,6 +39,7 @@ type Potato struct {
 	LogMean    float64       // mean of the logarithms of their distances from it
 	LogSpread  float64       // and their standard deviation
 	Normal     []bool        // of the matrices it was made from
+	Residual   float64       // norm of the mean of the logarithms at the centre, which vanishes at the mean
 	Iterations int           // rounds of rejection
 	Converged  bool          // whether the last round rejected none
 	threshold  float64
@@ -64,7 +65,7 @@ func NewPotato(ms []mat.Symmetric, o PotatoOptions) (*Potato, error) {
 	left := all(len(ms))
 	d := make([]float64, len(ms))
 	for range orDefault(o.MaxIterations, 100) {
-		if p.at, err = c.mean(left, p.at); err != nil {
+		if p.at, p.Residual, err = c.mean(left, p.at); err != nil {
 			return nil, fmt.Errorf("learn: the centre: %w", err)
 		}
 		if err := p.measure(c, left, d); err != nil {

@@ -13,8 +13,6 @@ import (
 
 // PrincipalOptions configures NewPrincipalAxes; the zero value is the default.
 type PrincipalOptions struct {
-	// Metric is a name of manifold.Metrics; the default is affine-invariant.
-	Metric string
 	// Count is the number of axes; default 2, at most as many as the data vary in.
 	Count int
 }
@@ -30,21 +28,17 @@ func (o PrincipalOptions) Validate() error {
 // PrincipalAxes are the geodesics through the mean of SPD matrices along which they vary most, in the linear approximation at the mean: the principal
 // components of their tangent vectors. Source: Fletcher, Lu, Pizer and Joshi, IEEE Trans. Med. Imaging 23 (2004) 995-1005, section 4.
 type PrincipalAxes struct {
-	Space    *TangentSpace // at the mean
-	Axes     *mat.Dense    // k x n(n+1)/2, orthonormal rows in Space
-	Variance []float64     // mean square of the scores, in decreasing order
-	Share    []float64     // of the total variance
-	centre   []float64     // mean vector: zero up to rounding where the metric has no boundary
+	Space    *TangentSpace
+	Axes     *mat.Dense // k x n(n+1)/2, orthonormal rows in Space
+	Variance []float64  // mean square of the scores, in decreasing order
+	Share    []float64  // of the total variance
+	centre   []float64  // mean vector
 }
 
-// NewPrincipalAxes finds the axes of the matrices. A mean, a logarithm for each matrix, and an eigendecomposition of the smaller of the number of matrices and
-// n(n+1)/2 rows.
-func NewPrincipalAxes(ms []mat.Symmetric, o PrincipalOptions) (*PrincipalAxes, error) {
+// NewPrincipalAxes finds the axes of the matrices in a tangent space, which should be that of their mean (TangentSpaceOf). A logarithm for each matrix, and an
+// eigendecomposition with as many rows as there are matrices or numbers in a vector, whichever is less.
+func NewPrincipalAxes(space *TangentSpace, ms []mat.Symmetric, o PrincipalOptions) (*PrincipalAxes, error) {
 	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	space, err := TangentSpaceOf(ms, TangentOptions{Metric: o.Metric})
-	if err != nil {
 		return nil, err
 	}
 	x, err := space.Vectors(ms)

@@ -54,7 +54,7 @@ func TangentSpaceOf(ms []mat.Symmetric, o TangentOptions) (*TangentSpace, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.mean(all(len(ms)), nil)
+	p, _, err := c.mean(all(len(ms)), nil)
 	if err != nil {
 		return nil, fmt.Errorf("learn: the mean: %w", err)
 	}
