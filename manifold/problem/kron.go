@@ -133,7 +133,7 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 		cost += 2 * float64(k.p) * math.Log(m.l.At(i, i))
 	}
 	dense.InvertLower(m.l)
-	m.v.whitenColumns(m.l, m.p, k.z)
+	k.z = m.v.whitenColumns(m.l, m.p, k.z)
 	for i, v := range m.p.Data {
 		grad[i] = -v
 	}
@@ -186,4 +186,3 @@ func (k *kronObjective) parts(p *manifold.Frame, solution *mat.SymDense) []Part 
 	dense.Scale(scale, k.b.Data, b)
 	return []Part{{Name: "columns", Matrices: []*mat.Dense{mat.NewDense(k.q, k.q, b)}}}
 }
-

@@ -14,6 +14,8 @@ const (
 	kronSingleSize = 1 << 15
 	// kronSingleFloor is the relative gradient at which they end, a few times what rounding leaves.
 	kronSingleFloor = 2e-6
+	// kronSingleGoal is what should be left after the step in double precision.
+	kronSingleGoal = 2e-9
 	// kronSingleSteps bounds their number, and kronSingleStalls that of those which gain less than a third.
 	kronSingleSteps, kronSingleStalls = 40, 6
 )
@@ -88,9 +90,10 @@ func (k *kronIteration) start() *manifold.Frame {
 	grad := make([]float64, k.p*k.p)
 	f.Identity()
 	inv.Identity()
-	best := math.Inf(1)
+	best, scale := math.Inf(1), k.GradientScale(0)
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
-		if !k.flip(v, inv, b, cov, work) {
+		var ok bool
+		if work, ok = k.flip(v, inv, b, cov, work); !ok {
 			break
 		}
 		norm := 0.0
@@ -109,6 +112,7 @@ func (k *kronIteration) start() *manifold.Frame {
 		if norm > 0.67*best {
 			stalls++
 		}
+		rate := norm / best // the last step below and one in double precision will gain as much each
 		best = min(best, norm)
 		k.next(grad, norm, p)
 		c.Copy(k.step)
@@ -117,7 +121,7 @@ func (k *kronIteration) start() *manifold.Frame {
 		}
 		dense.MulLower(dense.NoTrans, f, c, p)
 		f.Copy(p)
-		if norm <= kronSingleFloor*k.GradientScale(0) {
+		if norm <= kronSingleFloor*scale || steps > 0 && norm*rate*rate <= kronSingleGoal*scale {
 			break
 		}
 		dense.InvertLower(c)
@@ -154,19 +158,19 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 }
 
 // flip replaces the samples V by W = C^-1 V, given that inverse, and then by W L^-T with L L' = (1/Np) sum W'W, and sets cov to the mean of the V V'.
-func (k *kronIteration) flip(v *kronSamples[float32], inverse, b, cov dense.Matrix[float32], work []float32) bool {
+// It returns what takes the place of work, and whether the sum is positive definite.
+func (k *kronIteration) flip(v *kronSamples[float32], inverse, b, cov dense.Matrix[float32], work []float32) ([]float32, bool) {
 	b.Zero()
-	for _, block := range v.blocks {
+	for i, block := range v.blocks {
 		z := dense.Wrap(block.Rows, block.Cols, work[:len(block.Data)])
 		dense.MulLower(dense.NoTrans, inverse, block, z)
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float32(k.count*k.p), v.tall(z), v.tall(z), 1, b)
-		copy(block.Data, z.Data)
+		work = v.exchange(i, z)
 	}
 	dense.Mirror(b)
 	if dense.Cholesky(b) >= 0 {
-		return false
+		return work, false
 	}
 	dense.InvertLower(b)
-	v.whitenColumns(b, cov, work)
-	return true
+	return v.whitenColumns(b, cov, work), true
 }

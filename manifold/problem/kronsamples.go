@@ -14,17 +14,21 @@ type kronSamples[T dense.Float] struct {
 
 func newKronSamples[T dense.Float](count, p, q int) *kronSamples[T] {
 	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/(p*q))}
+	full := min(s.each, count) * p * q
 	for first := 0; first < count; first += s.each {
-		s.blocks = append(s.blocks, dense.New[T](p, min(s.each, count-first)*q))
+		cols := min(s.each, count-first) * q
+		s.blocks = append(s.blocks, dense.Wrap(p, cols, make([]T, full)[:p*cols]))
 	}
 	return s
 }
 
 // largest returns the number of elements of a full block.
-func (s *kronSamples[T]) largest() int { return len(s.blocks[0].Data) }
+func (s *kronSamples[T]) largest() int { return cap(s.blocks[0].Data) }
 
 // sample returns sample i.
-func (s *kronSamples[T]) sample(i int) dense.Matrix[T] { return s.blocks[i/s.each].View(0, i%s.each*s.q, s.p, s.q) }
+func (s *kronSamples[T]) sample(i int) dense.Matrix[T] {
+	return s.blocks[i/s.each].View(0, i%s.each*s.q, s.p, s.q)
+}
 
 // tall returns a block, or something of its shape, as rows of q.
 func (s *kronSamples[T]) tall(block dense.Matrix[T]) dense.Matrix[T] {
@@ -39,15 +43,24 @@ func (s *kronSamples[T]) count() (n int) {
 	return n
 }
 
-// whitenColumns replaces every sample V by V L^-T, given the inverse of L, and sets p to the mean of the V V'. work has the size of a block.
-func (s *kronSamples[T]) whitenColumns(inverse, p dense.Matrix[T], work []T) {
+// exchange makes z, which has the shape of block i, that block, and returns the memory that it had.
+func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
+	old := s.blocks[i].Data
+	s.blocks[i] = z
+	return old[:cap(old)]
+}
+
+// whitenColumns replaces every sample V by V L^-T, given the inverse of L, and sets p to the mean of the V V'. work has the size of a block; what
+// takes its place is returned.
+func (s *kronSamples[T]) whitenColumns(inverse, p dense.Matrix[T], work []T) []T {
 	p.Zero()
 	scale := 1 / T(s.count())
-	for _, v := range s.blocks {
+	for i, v := range s.blocks {
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, z, z, 1, p)
-		copy(v.Data, z.Data)
+		work = s.exchange(i, z)
 	}
 	dense.Mirror(p)
+	return work
 }
