@@ -166,41 +166,56 @@ func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, e
 func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	relax := newRelaxation(1, m.VectorLen())
 	return logIterate(in.(*medianObjective), o, func(r *logRun) {
+		r.unjudged = true
 		relax.plain = 1 / r.k.leastCurvature(r.memo)
 		copy(r.step, relax.next(r.grad))
 	})
 }
 
-// settle implements logObjective: it tries the matrix nearest to the point if the step could reach it and it, with those about as near, is far from the
-// others.
+// settle implements logObjective: it tries the matrices near the point if the step could reach the nearest and they are far from the others.
 func (k *medianObjective) settle(memo solve.Memo, step float64) (*settlement, error) {
 	m := memo.(*medianMemo)
-	nearest := -1
+	nearest := math.Inf(1)
 	for i, d := range m.distances {
-		if k.weights[i] > 0 && (nearest < 0 || d < m.distances[nearest]) {
-			nearest = i
+		if k.weights[i] > 0 {
+			nearest = min(nearest, d)
 		}
 	}
-	d := m.distances[nearest]
-	if k.tried[nearest] || d > atData && (step < 0.1*d || !k.isolated(m, d)) {
+	if nearest > atData && (step < 0.1*nearest || !k.isolated(m, nearest)) {
 		return nil, nil
 	}
-	k.tried[nearest] = true
+	for i, d := range m.distances {
+		if d > max(atData, 2*nearest) || k.weights[i] == 0 || k.tried[i] {
+			continue
+		}
+		k.tried[i] = true
+		if s, err := k.try(i); s != nil || err != nil {
+			return s, err
+		}
+	}
+	return nil, nil
+}
+
+// try tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.
+func (k *medianObjective) try(i int) (*settlement, error) {
 	at, grad := k.NewMemo().(*medianMemo), make([]float64, k.n*k.n)
-	cost, err := k.Evaluate(k.frames[nearest], grad, at)
+	accuracy := k.accuracy
+	defer k.tune(accuracy)
+	k.tune(exactAccuracy)
+	cost, err := k.Evaluate(k.frames[i], grad, at)
 	if err != nil {
 		return nil, err
 	}
-	var here float64 // the weight of all that lie on it
+	var here float64
 	for j, d := range at.distances {
 		if d <= atData {
 			here += k.weights[j]
 		}
 	}
-	if pull := math.Sqrt(k.m.Inner(k.frames[nearest], grad, grad)); pull > here {
+	if pull := math.Sqrt(k.m.Inner(k.frames[i], grad, grad)); pull > here {
 		return nil, nil
 	}
-	return &settlement{k.frames[nearest], cost, fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", nearest)}, nil
+	return &settlement{k.frames[i], cost, fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", i)}, nil
 }
 
 // isolated tells whether the harmonic mean of the distances above 2 d is at least 4 d.
