@@ -32,6 +32,7 @@ func (*scheduleFreeRule[T]) deferring() {}
 func (*sgdRule[T]) deferring()          {}
 func (*singdRule[T]) deferring()        {}
 func (*sirfRule[T]) deferring()         {}
+func (*shampooRule[T]) deferring()      {}
 func (*spectralRule[T]) deferring()     {}
 
 // deferCalls lets calls return before their work is done, where the rule can.
@@ -73,6 +74,9 @@ type hosted interface{ onHost(slot string) bool }
 func (r *spectralRule[T]) onHost(slot string) bool {
 	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
 }
+
+// onHost implements hosted: eigenvalues.
+func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
 
 // memory returns the zeros of a slot.
 func (s *stepper[T]) memory(a *engine.Arena[T], shape *slotShape) []T {
@@ -133,7 +137,9 @@ func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	}
 	for k := range s.parts {
 		s.parts[k].place(e, a)
+		s.parts[k].reckon(e, a)
 		for _, f := range s.parts[k].moments {
+			f.diagonal = a.Alloc(f.n)
 			f.place(s.fine.e, s.fine.arena)
 		}
 	}

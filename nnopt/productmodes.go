@@ -164,6 +164,14 @@ func (p *productModes[T]) squares() (sum float64) {
 	return sum
 }
 
+// squaresOf finds it.
+func (p *productModes[T]) squaresOf(q *engine.Reckoning[T]) engine.Figure {
+	if p.e != engine.CPU[T]() {
+		return q.Tally(p.z).Squares
+	}
+	return q.Number(p.squares())
+}
+
 // multiply multiplies z by the vector v along a dimension.
 func (p *productModes[T]) multiply(v []T, mode int) { p.scale(v, mode, p.z, p.z) }
 

@@ -179,15 +179,31 @@ func (r *Reckoning[T]) write(o Operator, a, b Figure, value float64) Figure {
 	return to
 }
 
-// Number, Plus, Minus, Times, Over, Root, Least, Most and Below write down what Operator says.
-func (r *Reckoning[T]) Number(v float64) Figure  { return r.write(Set, 0, 0, v) }
-func (r *Reckoning[T]) Plus(a, b Figure) Figure  { return r.write(Plus, a, b, 0) }
+// Number is v.
+func (r *Reckoning[T]) Number(v float64) Figure { return r.write(Set, 0, 0, v) }
+
+// Plus is a + b.
+func (r *Reckoning[T]) Plus(a, b Figure) Figure { return r.write(Plus, a, b, 0) }
+
+// Minus is a - b.
 func (r *Reckoning[T]) Minus(a, b Figure) Figure { return r.write(Minus, a, b, 0) }
+
+// Times is a b.
 func (r *Reckoning[T]) Times(a, b Figure) Figure { return r.write(Times, a, b, 0) }
-func (r *Reckoning[T]) Over(a, b Figure) Figure  { return r.write(Over, a, b, 0) }
-func (r *Reckoning[T]) Root(a Figure) Figure     { return r.write(Root, a, a, 0) }
+
+// Over is a / b.
+func (r *Reckoning[T]) Over(a, b Figure) Figure { return r.write(Over, a, b, 0) }
+
+// Root is the square root of a.
+func (r *Reckoning[T]) Root(a Figure) Figure { return r.write(Root, a, a, 0) }
+
+// Least is the smaller one, NaN if one of them is.
 func (r *Reckoning[T]) Least(a, b Figure) Figure { return r.write(Least, a, b, 0) }
-func (r *Reckoning[T]) Most(a, b Figure) Figure  { return r.write(Most, a, b, 0) }
+
+// Most is the larger one, NaN if one of them is.
+func (r *Reckoning[T]) Most(a, b Figure) Figure { return r.write(Most, a, b, 0) }
+
+// Below is 1 where a < b, and else 0.
 func (r *Reckoning[T]) Below(a, b Figure) Figure { return r.write(Below, a, b, 0) }
 
 // Pick is a where the condition is not 0, and else b.
