@@ -41,7 +41,7 @@ func (*scarce) Owns([]float64) bool { return true }
 func TestGroups(t *testing.T) {
 	for _, c := range []struct{ name, options string }{
 		{"muon", ``}, {"muon", `,"exact":true,"nesterov":true`}, {"spectral", ``}, {"spectral", `,"interval":3,"spread":true`}, {"spectral", `,"drop":true,"interval":2`},
-		{"spectral", `,"shaping":{"max_dim":3,"tensors":[{"match":"b0","shape":[2,3,5]}]}`}, {"spectral", `,"tol":0.1`}, {"soap", ``}, {"shampoo", ``},
+		{"spectral", `,"shaping":{"max_dim":3,"tensors":[{"match":"b0","shape":[2,3,5]}]}`}, {"spectral", `,"tol":0.1`}, {"soap", `,"start":7`}, {"shampoo", `,"start":7`},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			run := func(device string, fail bool) (all []Block[float64], used int) {

@@ -480,6 +480,8 @@ func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
 	if s.blocks == nil {
 		return errors.New("nnopt: Init has not been called")
 	}
+	s.deferCalls()
+	defer s.settleCalls()
 	return r.observe(stats, s.step)
 }
 
