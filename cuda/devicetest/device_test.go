@@ -332,7 +332,7 @@ func TestFailedRefresh(t *testing.T) {
 				}
 			}
 			if step == 2 {
-				emu.Fail("cuLaunchKernel", 30, 701)
+				emu.Fail("cuGraphLaunch", 2, 701)
 			}
 			_, err := opt.Step(all, nnopt.StepInfo{LRScale: 1})
 			var failed *engine.DeviceError
