@@ -77,3 +77,24 @@ func TestInnerOptimizers(t *testing.T) {
 		}
 	}
 }
+
+// TestBlockWithoutAName is a block like any other beside a layer without a bias.
+func TestBlockWithoutAName(t *testing.T) {
+	for _, name := range []string{"kfac", "singd", "ikfac"} {
+		o := must(New[float64](name, nil))
+		o.(StatsObserver[float64]).SetLayers([]Layer{{Weight: "w"}})
+		blocks := []Block[float64]{{Name: "w", Rows: 2, Cols: 1}, {Name: "", Rows: 2, Cols: 1}}
+		for k := range blocks {
+			blocks[k].Value, blocks[k].Grad = []float64{0, 0}, []float64{1, 1}
+		}
+		if err := o.Init(blocks); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.Step(blocks, StepInfo{LRScale: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if blocks[1].Value[0] >= 0 {
+			t.Errorf("%s: it did not move", name)
+		}
+	}
+}
