@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -61,6 +62,7 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep
 		return rep, err
 	}
 	j := &job[T]{Query: q, e: e, a: a, x: x, rhs: rhs, rep: &rep, cutoff: o.Cutoff, limit: o.MaxIterations, lower: o.Lower, spent: o.NoResidual}
+	defer runtime.KeepAlive(j) // and with it the memory of its arena
 	if o.Start != nil {
 		if r, c := o.Start.Dims(); r != q.N || c != q.N {
 			panic(Error("Options.Start has not the size of the matrix"))

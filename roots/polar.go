@@ -2,6 +2,7 @@ package roots
 
 import (
 	"math"
+	"runtime"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -76,6 +77,7 @@ func (p *polarJob) run(o *Options) (dense.Matrix[float64], error) {
 	if top == 0 {
 		return p.a, &NotPositiveDefiniteError{Kind: KindPolar, Negligible: p.N}
 	}
+	defer runtime.KeepAlive(p) // and with it the memory of its arena
 	_, p.shift = math.Frexp(top)
 	scale(p.a, -p.shift)
 	if p.onDevice() {

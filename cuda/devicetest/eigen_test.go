@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -58,6 +59,7 @@ func decompose[T dense.Float](t *testing.T, n int, eps float64) {
 			t.Fatal(err)
 		}
 		arena := engine.NewArena(e)
+		defer runtime.KeepAlive(arena)
 		batch := func() engine.Batch[T] {
 			return engine.Batch[T]{Count: len(all), Rows: n, Cols: n, Stride: n, Step: n * n, Data: arena.Alloc(len(all) * n * n)}
 		}
@@ -122,6 +124,7 @@ func BenchmarkEigen(b *testing.B) {
 			b.Fatal(err)
 		}
 		arena := engine.NewArena(e)
+		defer runtime.KeepAlive(arena)
 		batch := func() engine.Batch[float64] {
 			return engine.Batch[float64]{Count: count, Rows: n, Cols: n, Stride: n, Step: n * n, Data: arena.Alloc(count * n * n)}
 		}

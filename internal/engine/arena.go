@@ -32,7 +32,7 @@ type Sized interface {
 	Memory() int
 }
 
-// Arena owns memory of a backend, until nobody holds the Arena any more.
+// Arena owns memory of a backend, until nobody holds the Arena any more: what computes with slices of it has to hold it, by runtime.KeepAlive to the end of a function.
 type Arena[T dense.Float] struct {
 	owner Allocator[T]
 	held  *[][]T

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -19,6 +20,7 @@ import (
 // the null space of a projector.
 type Eigen[T dense.Float] struct {
 	engine.Backend[T]
+	arena    *engine.Arena[T] // of the memory below
 	count, n int
 	size     int             // of a pair of blocks
 	pairs    int             // in each matrix
@@ -36,7 +38,7 @@ type Eigen[T dense.Float] struct {
 // NewEigen returns workspace for count matrices of n x n in the memory of the engine: four times theirs, padded to a multiple of engine.JacobiMost where n
 // is more than that.
 func NewEigen[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n int) *Eigen[T] {
-	s := &Eigen[T]{Backend: e, count: count, n: n, size: n, pairs: 1, norms: make([]float64, count), bounds: make([]float64, count)}
+	s := &Eigen[T]{Backend: e, arena: a, count: count, n: n, size: n, pairs: 1, norms: make([]float64, count), bounds: make([]float64, count)}
 	if n > engine.JacobiMost {
 		s.size = engine.JacobiMost
 		s.pairs = (n + s.size - 1) / s.size
@@ -102,6 +104,7 @@ const (
 func (s *Eigen[T]) Solve(a, q engine.Batch[T], d []T, warm bool) (sweeps int, err error) {
 	engine.MustHave("Eigen", s.n, a.Rows, a.Cols, q.Rows, q.Cols)
 	engine.MustHave("Eigen", s.count*s.n, len(d))
+	defer runtime.KeepAlive(s.arena)
 	engine.Defer(s.Backend)
 	defer engine.Settle(s.Backend)
 	if err := s.bound(a); err != nil {

@@ -3,11 +3,13 @@ package matfun
 import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"runtime"
 )
 
 // Orthonormal makes rows of count n x n matrices orthonormal on any engine. It is not for use by several goroutines at once.
 type Orthonormal[T dense.Float] struct {
 	engine.Backend[T]
+	arena         *engine.Arena[T] // of the memory below
 	count, n      int
 	cross         []T
 	squares, ones []T
@@ -18,7 +20,7 @@ const panel = 32
 
 // NewOrthonormal returns workspace for count matrices of n x n in the memory of the engine.
 func NewOrthonormal[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n int) *Orthonormal[T] {
-	o := &Orthonormal[T]{Backend: e, count: count, n: n, cross: a.Alloc(count * panel * n), squares: a.Alloc(count * n), ones: a.Alloc(count * n)}
+	o := &Orthonormal[T]{Backend: e, arena: a, count: count, n: n, cross: a.Alloc(count * panel * n), squares: a.Alloc(count * n), ones: a.Alloc(count * n)}
 	for i := range o.ones {
 		o.ones[i] = 1
 	}
@@ -31,6 +33,7 @@ func NewOrthonormal[T dense.Float](e engine.Backend[T], a *engine.Arena[T], coun
 func (o *Orthonormal[T]) Rows(w, spare engine.Batch[T]) {
 	engine.MustHave("Rows", o.count, w.Count, spare.Count)
 	engine.MustHave("Rows", o.n, w.Rows, w.Cols, spare.Rows, spare.Cols)
+	defer runtime.KeepAlive(o.arena)
 	engine.Defer(o.Backend)
 	defer engine.Settle(o.Backend)
 	o.RowDots(w, w, o.squares)
