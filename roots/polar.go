@@ -55,6 +55,7 @@ func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (rep Report,
 	if err := p.hasRoom(m); err != nil {
 		return rep, err
 	}
+	defer runtime.KeepAlive(&p) // and with it the memory of its arena
 	x, err := p.run(o)
 	if err != nil {
 		return rep, err
@@ -77,7 +78,6 @@ func (p *polarJob) run(o *Options) (dense.Matrix[float64], error) {
 	if top == 0 {
 		return p.a, &NotPositiveDefiniteError{Kind: KindPolar, Negligible: p.N}
 	}
-	defer runtime.KeepAlive(p) // and with it the memory of its arena
 	_, p.shift = math.Frexp(top)
 	scale(p.a, -p.shift)
 	if p.onDevice() {
