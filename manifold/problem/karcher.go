@@ -176,18 +176,18 @@ func (k *karcherObjective) HessianVec(dst []float64, _ manifold.Point, v []float
 }
 
 func (k *karcherObjective) addTerm(w *worker, i int) error {
-	k.at.spectra[i].addHessian(k.weights[i], false, k.eta, w)
+	k.at.spectra[i].addHessian(k.weights[i], squaredDistance, k.eta, w)
 	return nil
 }
 
 // hessianVec32 implements logObjective.
-func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo) {
+func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, _ manifold.Point, memo solve.Memo) {
 	k.at = memo.(*karcherMemo)
 	k.sum32(dst, v, v32)
 }
 
 func (k *karcherObjective) addTerm32(w *singleWorker, i int) {
-	k.at.spectra[i].addHessian32(k.weights[i], false, k.eta32, w)
+	k.at.spectra[i].addHessian32(k.weights[i], squaredDistance, k.eta32, w)
 }
 
 // sum32 sets dst to the sum of the products of the terms with v.

@@ -14,7 +14,6 @@ type logObjective interface {
 	instance
 	solve.Memoizer
 	solve.Scaler
-	solve.Certifier
 	// tune sets the error of the gradient that an evaluation may leave.
 	tune(accuracy float64)
 	// slackAt bounds the error of the gradient that the evaluation left.
@@ -24,7 +23,7 @@ type logObjective interface {
 	// quadratic is q of Newton's method where that takes a gradient of norm g to q g^2.
 	quadratic() float64
 	// hessianVec32 is HessianVec in single precision; v32 is scratch.
-	hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo)
+	hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo)
 	// settle returns a matrix of the data that is the optimum, if there is one that a step of that Frobenius norm could reach.
 	settle(memo solve.Memo, step float64) (*settlement, error)
 }
@@ -56,7 +55,7 @@ type logRun struct {
 	next     []float64
 	step     []float64
 	scaled   []float64
-	res      []float64
+	res, z   []float64
 	dir, hd  []float64
 	dir32    []float32
 	products int
@@ -117,8 +116,9 @@ func logIterate(k logObjective, o *Options, direction func(r *logRun)) (*solve.R
 	if err := r.m.Complete(r.p); err != nil {
 		return nil, fmt.Errorf("after iteration %d: %w", r.mon.status.Iteration, err)
 	}
-	out := r.mon.result(r.p, r.products)
-	out.Certificate = k.Certify(r.p, out.GradientNorm, r.memo)
+	certificate, products := solve.Certify(r.m, k, r.p, r.grad, r.memo)
+	out := r.mon.result(r.p, r.products+products)
+	out.Certificate = certificate
 	return out, nil
 }
 
@@ -233,31 +233,47 @@ func newtonDirection(r *logRun) {
 func (r *logRun) conjugateGradients(least float64) {
 	m := r.m
 	clear(r.step)
-	for i, g := range r.grad {
-		r.res[i] = g
-		r.dir[i] = -g
+	copy(r.res, r.grad)
+	z, ok := r.preconditioned()
+	if !ok {
+		return
 	}
-	rr := m.Inner(r.p, r.grad, r.grad)
-	target := r.goal()
+	dense.Scale(-1, z, r.dir)
+	target, zr := r.goal(), m.Inner(r.p, z, r.res)
 	for product := range 100 {
-		if math.Sqrt(rr) <= target {
+		if r.norm(r.res) <= target {
 			return
 		}
-		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.memo)
+		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.p, r.memo)
 		r.products++
 		curvature := m.Inner(r.p, r.dir, r.hd)
 		if !(curvature > flatCurvature*least*m.Inner(r.p, r.dir, r.dir)) {
 			if product == 0 {
-				dense.Scale(1/least, r.dir, r.step)
+				dense.Scale(-1/least, r.grad, r.step)
 			}
 			return
 		}
-		dense.Axpy(rr/curvature, r.dir, r.step)
-		dense.Axpy(rr/curvature, r.hd, r.res)
-		next := m.Inner(r.p, r.res, r.res)
-		for i, v := range r.res {
-			r.dir[i] = -v + next/rr*r.dir[i]
+		dense.Axpy(zr/curvature, r.dir, r.step)
+		dense.Axpy(zr/curvature, r.hd, r.res)
+		if z, ok = r.preconditioned(); !ok {
+			return
 		}
-		rr = next
+		next := m.Inner(r.p, z, r.res)
+		for i, v := range z {
+			r.dir[i] = next/zr*r.dir[i] - v
+		}
+		zr = next
 	}
+}
+
+// preconditioned returns what the objective's preconditioner, if it has one, makes of the residual.
+func (r *logRun) preconditioned() (z []float64, ok bool) {
+	prec, ok := r.k.(solve.Preconditioner)
+	if !ok {
+		return r.res, true
+	}
+	if r.z == nil {
+		r.z = make([]float64, len(r.res))
+	}
+	return r.z, prec.Precondition(r.z, r.p, r.res, r.memo) == nil
 }

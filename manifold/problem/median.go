@@ -103,20 +103,20 @@ func (k *medianObjective) HessianVec(dst []float64, _ manifold.Point, v []float6
 
 func (k *medianObjective) addTerm(w *worker, i int) error {
 	if d := k.here.distances[i]; d > atData {
-		k.here.spectra[i].addHessian(k.weights[i]*math.Sqrt(k.m.Kappa())/d, true, k.eta, w)
+		k.here.spectra[i].addHessian(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta, w)
 	}
 	return nil
 }
 
 // hessianVec32 implements logObjective.
-func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo) {
+func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, _ manifold.Point, memo solve.Memo) {
 	k.here = memo.(*medianMemo)
 	k.sum32(dst, v, v32)
 }
 
 func (k *medianObjective) addTerm32(w *singleWorker, i int) {
 	if d := k.here.distances[i]; d > atData {
-		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, true, k.eta32, w)
+		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta32, w)
 	}
 }
 

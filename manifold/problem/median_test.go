@@ -164,7 +164,7 @@ func TestMedianHessianSingle(t *testing.T) {
 		if err := k.HessianVec(want, f, v, memo); err != nil {
 			t.Fatal(err)
 		}
-		k.hessianVec32(got, v, make([]float32, n), memo)
+		k.hessianVec32(got, v, make([]float32, n), f, memo)
 		if e := differenceRelative(got, want); e > 1e-5 {
 			t.Errorf("%s: %.3g away", name, e)
 		}

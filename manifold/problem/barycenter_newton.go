@@ -1,0 +1,110 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// bearsSingle is the condition of a barycenter up to which Hessian products in single precision are good to a percent in every direction.
+const bearsSingle = 1e4
+
+// barycenterNewton follows the eigenbases from the start. The cost is not convex along geodesics, so that steps judged by their slopes may come to a halt; the
+// trust region goes on from there. It also runs where states are written.
+func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+	b, trust := in.(*barycenterObjective), general(solve.Solver{Run: solve.Trust}).run
+	if kept(o) {
+		return trust(in, m, o)
+	}
+	b.follows = true
+	r, err := logIterate(&barycenterRun{b, make([]float32, m.VectorLen()), make([]float64, b.n)}, o, barycenterDirection)
+	b.follows = false
+	if err != nil || r.Reason.Name != "stalled" {
+		return r, err
+	}
+	rest := *o
+	rest.Start = r.Point.(*manifold.Frame).Sym()
+	return trust(in, m, &rest)
+}
+
+// tune implements logObjective.
+func (b *barycenterObjective) tune(accuracy float64) { b.accuracy = accuracy / math.Sqrt(b.m.Kappa()) }
+
+// slackAt implements logObjective.
+func (b *barycenterObjective) slackAt(memo solve.Memo) float64 {
+	return memo.(*barycenterMemo).slack * math.Sqrt(b.m.Kappa())
+}
+
+// leastCurvature implements logObjective: where all matrices are the point, the Hessian is at least half of the smallest eigenvalue of M.
+func (b *barycenterObjective) leastCurvature(memo solve.Memo) float64 {
+	m := memo.(*barycenterMemo)
+	if b.decompose(m) != nil {
+		return b.scale / 2 * b.m.Kappa()
+	}
+	return m.lengths[0] / 2 * b.m.Kappa()
+}
+
+// quadratic implements logObjective; measured on scattered data.
+func (b *barycenterObjective) quadratic() float64 { return 0.2 / b.GradientScale(0) }
+
+// settle implements logObjective: no matrix is known to be the barycenter.
+func (b *barycenterObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
+
+// barycenterRun is the objective with Hessian products in single precision where the condition of the point bears it.
+type barycenterRun struct {
+	*barycenterObjective
+	v32    []float32
+	values []float64 // scratch
+}
+
+// HessianVec implements solve.Hessian.
+func (b *barycenterRun) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+	b.hessianVec32(dst, v, b.v32, p, memo)
+	return nil
+}
+
+// hessianVec32 implements logObjective.
+func (b *barycenterRun) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
+	b.at, b.eta = memo.(*barycenterMemo), dense.Wrap(b.n, b.n, v)
+	if l := b.at.lengths; b.at.known && l[b.n-1] <= bearsSingle*l[0] {
+		narrow(v32, v)
+		b.eta32 = dense.Wrap(b.n, b.n, v32)
+		b.team.run32(b.product32, dst)
+	} else if b.team.run(b.product, dst) != nil {
+		clear(dst)
+	}
+	b.completeProduct(0.5, dst, p)
+}
+
+// shortest is the least factor by which a step multiplies roots of eigenvalues.
+const shortest = 0.05
+
+// barycenterDirection is Newton's in the coordinates eta of X = F (I + eta/2)^2 F', in which the cost is quadratic for matrices that commute: there the
+// Hessian at eta = 0 has half of the term (eta (M - S) + (M - S) eta)/2. The step is the tangent of the geodesic to that point, 2 log(I + eta/2).
+func barycenterDirection(r *logRun) {
+	newtonDirection(r)
+	b := r.k.(*barycenterRun)
+	eta, w := dense.Wrap(b.n, b.n, r.step), b.team.workers[0]
+	q, t, values := w.t[0], w.t[1], b.values
+	q.Copy(eta)
+	if r.norm(r.step) < 0.05 {
+		dense.GemmUpper(dense.NoTrans, dense.NoTrans, -0.25, q, q, 1, eta)
+		dense.Mirror(eta)
+		return
+	}
+	if !w.solver.Sym(q, values) {
+		return
+	}
+	for i := range b.n {
+		values[i] = 2 * math.Log(max(shortest, 1+values[i]/2))
+	}
+	for i := range b.n {
+		for j, v := range q.Row(i) {
+			t.Set(i, j, v*values[j])
+		}
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, q, 0, eta)
+	dense.Mirror(eta)
+}
