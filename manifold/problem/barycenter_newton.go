@@ -8,8 +8,17 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// bearsSingle is the condition of a barycenter up to which Hessian products in single precision are good to a percent in every direction.
-const bearsSingle = 1e4
+const (
+	// bearsSingle is the condition of a point up to which Hessian products in single precision are good to a percent in every direction.
+	bearsSingle = 1e4
+	// commutingLimit is the condition of a point up to which steps are best in the coordinates of matrices that commute: beyond it they go too far along
+	// the small eigenvalues.
+	commutingLimit = 40
+	// shortest is the least factor by which a step multiplies roots of eigenvalues.
+	shortest = 0.05
+	// longestLog is the largest root mean square of the logarithms of the factors of eigenvalues in another step.
+	longestLog = 3
+)
 
 // barycenterNewton follows the eigenbases from the start. The cost is not convex along geodesics, so that steps judged by their slopes may come to a halt; the
 // trust region goes on from there. It also runs where states are written.
@@ -19,14 +28,20 @@ func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Resul
 		return trust(in, m, o)
 	}
 	b.follows = true
-	r, err := logIterate(&barycenterRun{b, make([]float32, m.VectorLen()), make([]float64, b.n)}, o, barycenterDirection)
+	r, err := logIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)}, o, barycenterDirection)
 	b.follows = false
 	if err != nil || r.Reason.Name != "stalled" {
 		return r, err
 	}
 	rest := *o
 	rest.Start = r.Point.(*manifold.Frame).Sym()
-	return trust(in, m, &rest)
+	last, err := trust(in, m, &rest)
+	if err == nil {
+		last.Iterations += r.Iterations
+		last.Evaluations += r.Evaluations
+		last.HessianProducts += r.HessianProducts
+	}
+	return last, err
 }
 
 // tune implements logObjective.
@@ -55,12 +70,14 @@ func (b *barycenterObjective) settle(solve.Memo, float64) (*settlement, error) {
 // barycenterRun is the objective with Hessian products in single precision where the condition of the point bears it.
 type barycenterRun struct {
 	*barycenterObjective
-	v32    []float32
-	values []float64 // scratch
+	v32     []float32
+	squares bool      // the coordinates are those of squares, see barycenterDirection
+	values  []float64 // scratch
 }
 
-// HessianVec implements solve.Hessian.
+// HessianVec implements solve.Hessian, for the certificate.
 func (b *barycenterRun) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+	b.squares = false
 	b.hessianVec32(dst, v, b.v32, p, memo)
 	return nil
 }
@@ -75,17 +92,29 @@ func (b *barycenterRun) hessianVec32(dst, v []float64, v32 []float32, p manifold
 	} else if b.team.run(b.product, dst) != nil {
 		clear(dst)
 	}
-	b.completeProduct(0.5, dst, p)
+	share := 1.0
+	if b.squares {
+		share = 0.5
+	}
+	b.completeProduct(share, dst, p)
 }
 
-// shortest is the least factor by which a step multiplies roots of eigenvalues.
-const shortest = 0.05
-
-// barycenterDirection is Newton's in the coordinates eta of X = F (I + eta/2)^2 F', in which the cost is quadratic for matrices that commute: there the
-// Hessian at eta = 0 has half of the term (eta (M - S) + (M - S) eta)/2. The step is the tangent of the geodesic to that point, 2 log(I + eta/2).
+// barycenterDirection is Newton's. At well-conditioned points it is so in the coordinates eta of X = F (I + eta/2)^2 F', in which the cost is quadratic for
+// matrices that commute: the Hessian there has half of the term (eta (M - S) + (M - S) eta)/2, and the step is the tangent of the geodesic to that point,
+// 2 log(I + eta/2).
 func barycenterDirection(r *logRun) {
-	newtonDirection(r)
 	b := r.k.(*barycenterRun)
+	b.squares = false
+	if m := r.memo.(*barycenterMemo); b.decompose(m) == nil {
+		b.squares = m.lengths[b.n-1] <= commutingLimit*m.lengths[0]
+	}
+	newtonDirection(r)
+	if !b.squares {
+		if length, most := r.norm(r.step), longestLog*math.Sqrt(float64(b.n)); length > most {
+			dense.Scale(most/length, r.step, r.step)
+		}
+		return
+	}
 	eta, w := dense.Wrap(b.n, b.n, r.step), b.team.workers[0]
 	q, t, values := w.t[0], w.t[1], b.values
 	q.Copy(eta)
