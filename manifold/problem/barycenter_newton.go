@@ -20,17 +20,18 @@ const (
 	longestLog = 3
 )
 
-// barycenterNewton follows the eigenbases from the start. The cost is not convex along geodesics, so that steps judged by their slopes may come to a halt; the
-// trust region goes on from there. It also runs where states are written.
+// barycenterNewton follows the eigenbases from the start. The cost is not convex along geodesics, so that steps judged by their slopes may come to a halt or
+// go on without end; the trust region takes over there. It also runs where states are written.
 func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	b, trust := in.(*barycenterObjective), general(solve.Solver{Run: solve.Trust}).run
 	if kept(o) {
 		return trust(in, m, o)
 	}
 	b.follows = true
-	r, err := logIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)}, o, barycenterDirection)
+	r, err := logIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)},
+		o.unlessSlow(), barycenterDirection)
 	b.follows = false
-	if err != nil || r.Reason.Name != "stalled" {
+	if err != nil || r.Reason.Name != "stalled" && r.Reason.Name != slow {
 		return r, err
 	}
 	rest := *o
@@ -42,6 +43,39 @@ func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Resul
 		last.HessianProducts += r.HessianProducts
 	}
 	return last, err
+}
+
+// slow is the reason of a run that does not halve its gradient in patience iterations.
+const (
+	slow     = "slow"
+	patience = 6
+)
+
+// unlessSlow returns options that stop a run for this reason too.
+func (o *Options) unlessSlow() *Options {
+	c := *o
+	c.Solver.Stop = &patient{before: o.Solver.Stop}
+	return &c
+}
+
+type patient struct {
+	before solve.Criterion
+	norms  [patience]float64 // of the last gradients
+}
+
+// Check implements solve.Criterion.
+func (p *patient) Check(s *solve.Status) (solve.Reason, bool) {
+	if p.before != nil {
+		if r, stop := p.before.Check(s); stop {
+			return r, true
+		}
+	}
+	last := &p.norms[s.Iteration%patience]
+	if s.Iteration >= patience && s.GradientNorm > *last/2 {
+		return solve.Reason{Name: slow}, true
+	}
+	*last = s.GradientNorm
+	return solve.Reason{}, false
 }
 
 // tune implements logObjective.
