@@ -28,7 +28,7 @@ func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Resul
 		return trust(in, m, o)
 	}
 	b.follows = true
-	r, err := logIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)},
+	r, err := followedIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)},
 		o.unlessSlow(), barycenterDirection)
 	b.follows = false
 	if err != nil || r.Reason.Name != "stalled" && r.Reason.Name != slow {
@@ -78,15 +78,15 @@ func (p *patient) Check(s *solve.Status) (solve.Reason, bool) {
 	return solve.Reason{}, false
 }
 
-// tune implements logObjective.
+// tune implements followedObjective.
 func (b *barycenterObjective) tune(accuracy float64) { b.accuracy = accuracy / math.Sqrt(b.m.Kappa()) }
 
-// slackAt implements logObjective.
+// slackAt implements followedObjective.
 func (b *barycenterObjective) slackAt(memo solve.Memo) float64 {
 	return memo.(*barycenterMemo).slack * math.Sqrt(b.m.Kappa())
 }
 
-// leastCurvature implements logObjective: where all matrices are the point, the Hessian is at least half of the smallest eigenvalue of M.
+// leastCurvature implements followedObjective: where all matrices are the point, the Hessian is at least half of the smallest eigenvalue of M.
 func (b *barycenterObjective) leastCurvature(memo solve.Memo) float64 {
 	m := memo.(*barycenterMemo)
 	if b.decompose(m) != nil {
@@ -95,10 +95,10 @@ func (b *barycenterObjective) leastCurvature(memo solve.Memo) float64 {
 	return m.lengths[0] / 2 * b.m.Kappa()
 }
 
-// quadratic implements logObjective; measured on scattered data.
+// quadratic implements followedObjective; measured on scattered data.
 func (b *barycenterObjective) quadratic() float64 { return 0.2 / b.GradientScale(0) }
 
-// settle implements logObjective: no matrix is known to be the barycenter.
+// settle implements followedObjective: no matrix is known to be the barycenter.
 func (b *barycenterObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
 // barycenterRun is the objective with Hessian products in single precision where the condition of the point bears it.
@@ -116,7 +116,7 @@ func (b *barycenterRun) HessianVec(dst []float64, p manifold.Point, v []float64,
 	return nil
 }
 
-// hessianVec32 implements logObjective.
+// hessianVec32 implements followedObjective.
 func (b *barycenterRun) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
 	b.at, b.eta = memo.(*barycenterMemo), dense.Wrap(b.n, b.n, v)
 	if l := b.at.lengths; b.at.known && l[b.n-1] <= bearsSingle*l[0] {
@@ -136,7 +136,7 @@ func (b *barycenterRun) hessianVec32(dst, v []float64, v32 []float32, p manifold
 // barycenterDirection is Newton's. At well-conditioned points it is so in the coordinates eta of X = F (I + eta/2)^2 F', in which the cost is quadratic for
 // matrices that commute: the Hessian there has half of the term (eta (M - S) + (M - S) eta)/2, and the step is the tangent of the geodesic to that point,
 // 2 log(I + eta/2).
-func barycenterDirection(r *logRun) {
+func barycenterDirection(r *followedRun) {
 	b := r.k.(*barycenterRun)
 	b.squares = false
 	if m := r.memo.(*barycenterMemo); b.decompose(m) == nil {

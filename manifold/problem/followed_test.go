@@ -28,7 +28,7 @@ func TestHessianSingle(t *testing.T) {
 		if b, ok := in.(*barycenterObjective); ok {
 			in = &barycenterRun{barycenterObjective: b, v32: make([]float32, n*n)}
 		}
-		k := in.(logObjective)
+		k := in.(followedObjective)
 		memo := k.NewMemo()
 		if _, err := k.Evaluate(f, make([]float64, n*n), memo); err != nil {
 			t.Fatal(err)
