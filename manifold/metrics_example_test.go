@@ -345,3 +345,23 @@ func ExampleKullbackMean() {
 	// Output:
 	// 3.000
 }
+
+func ExampleNewInterval() {
+	m, err := manifold.NewPowerEuclidean(2, manifold.PowerOptions{Alpha: 1})
+	if err != nil {
+		panic(err)
+	}
+	s, err := manifold.NewInterval(m, mat.NewSymDense(2, []float64{1, 0, 0, 1}), mat.NewSymDense(2, []float64{4, 1, 1, 3}))
+	if err != nil {
+		panic(err)
+	}
+	// The matrix between the two with the smallest second diagonal entry and the largest first one.
+	z, _ := s.Ends()
+	if err := s.Extreme(z, []float64{-1, 0, 0, 1}); err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.4f\n", mat.Formatted(z.(*manifold.EigenPoint).Sym()))
+	// Output:
+	// ⎡3.9184  0.6091⎤
+	// ⎣0.6091  1.1271⎦
+}

@@ -123,7 +123,6 @@ func (s *spread) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float
 // GradientScale implements solve.Scaler: the root mean square distance.
 func (s *spread) GradientScale(cost float64) float64 { return math.Sqrt(2 * cost) }
 
-
 // matrix returns the matrix of a point.
 func matrix(m geometry, p manifold.Point) *mat.SymDense {
 	var s mat.SymDense
