@@ -30,14 +30,29 @@ func (*muonRule[T]) deferring()         {}
 func (*rootFreeRule[T]) deferring()     {}
 func (*scheduleFreeRule[T]) deferring() {}
 func (*sgdRule[T]) deferring()          {}
+func (*singdRule[T]) deferring()        {}
+func (*sirfRule[T]) deferring()         {}
+func (*shampooRule[T]) deferring()      {}
 func (*spectralRule[T]) deferring()     {}
+
+// deferCalls lets calls return before their work is done, where the rule can.
+func (s *stepper[T]) deferCalls() {
+	if _, ok := s.rule.(deferring); ok {
+		engine.Defer(s.backend)
+	}
+}
+
+// settleCalls waits for all work after deferCalls.
+func (s *stepper[T]) settleCalls() {
+	if _, ok := s.rule.(deferring); ok {
+		engine.Settle(s.backend)
+	}
+}
 
 // moveDeferred is moveAll. The blocks have moved when it returns.
 func (s *stepper[T]) moveDeferred() {
-	if _, ok := s.rule.(deferring); ok {
-		engine.Defer(s.backend)
-		defer engine.Settle(s.backend)
-	}
+	s.deferCalls()
+	defer s.settleCalls()
 	s.moveAll()
 }
 
@@ -59,6 +74,9 @@ type hosted interface{ onHost(slot string) bool }
 func (r *spectralRule[T]) onHost(slot string) bool {
 	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
 }
+
+// onHost implements hosted: eigenvalues.
+func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
 
 // memory returns the zeros of a slot.
 func (s *stepper[T]) memory(a *engine.Arena[T], shape *slotShape) []T {
@@ -89,7 +107,7 @@ func needed[T Float](all []tracked[T]) (n int) {
 
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t = e, a.Alloc(len(p.z)), a.Alloc(len(p.t))
+	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
 }
 
 // place implements placed.
@@ -119,7 +137,9 @@ func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	}
 	for k := range s.parts {
 		s.parts[k].place(e, a)
+		s.parts[k].reckon(e, a)
 		for _, f := range s.parts[k].moments {
+			f.diagonal = a.Alloc(f.n)
 			f.place(s.fine.e, s.fine.arena)
 		}
 	}
@@ -146,6 +166,7 @@ func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 		for i := range s.parts[k].factors {
 			s.parts[k].factors[i].place(e, a)
 		}
+		s.parts[k].reckon(e, a)
 	}
 }
 
@@ -154,6 +175,7 @@ func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
 	s.in.place(e, a)
 	s.out.place(e, a)
+	s.figures = engine.NewReckoning(e, a, singdFigures)
 }
 
 func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {

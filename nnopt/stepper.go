@@ -326,6 +326,7 @@ func (s *stepper[T]) moveAll() {
 		s.moveBlock(s.order[i])
 	}
 	s.moves.Run(len(s.order) - s.alone)
+	engine.Wait(s.backend)
 	for k := range s.blocks {
 		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
 			failed = true
@@ -450,6 +451,8 @@ func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
 	if s.blocks == nil {
 		return errors.New("nnopt: Init has not been called")
 	}
+	s.deferCalls()
+	defer s.settleCalls()
 	return r.observe(stats, s.step)
 }
 

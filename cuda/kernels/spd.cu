@@ -146,60 +146,64 @@ KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t
 	}
 }
 
-/* Sums of |x| and of x^2 of every row; one block per row. */
-KERNEL(row_norms, const real *x, wide xStride, wide xStep, int rows, int cols, double *absolute, double *squares) {
+/* Sums of |x| and 2-norms of every row, also of rows whose squares are beyond the range of double; one block per row. */
+KERNEL(row_norms, const real *x, wide xStride, wide xStep, int rows, int cols, double *absolute, double *norms) {
 	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
 	x += k * xStep + i * xStride;
 	double a = 0, q = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		double v = x[j];
-		a += size(v);
-		q += v * v;
+		a += size(double(x[j]));
 	}
 	a = blockSum(a);
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		const double v = a == 0 ? 0 : x[j] / a;
+		q += v * v;
+	}
 	q = blockSum(q);
 	if (threadIdx.x == 0) {
 		absolute[blockIdx.x] = a;
-		squares[blockIdx.x] = q;
+		norms[blockIdx.x] = a * sqrt(q);
 	}
 }
 
-/* min(||x||_F, ||x||_1) from the sums of the rows; one block per matrix. */
-KERNEL(norm_bound, const double *absolute, const double *squares, int rows, double *bound) {
+/* min(||x||_F, ||x||_1) from the norms of the rows; one block per matrix. */
+KERNEL(norm_bound, const double *absolute, const double *norms, int rows, double *bound) {
 	const wide at = wide(blockIdx.x) * rows;
 	double top = 0, sum = 0;
 	for (int i = threadIdx.x; i < rows; i += THREADS) {
 		top = absolute[at + i] > top || absolute[at + i] != absolute[at + i] ? absolute[at + i] : top;
-		sum += squares[at + i];
 	}
 	top = blockMost(top);
+	for (int i = threadIdx.x; i < rows; i += THREADS) {
+		const double v = top == 0 ? 0 : norms[at + i] / top;
+		sum += v * v;
+	}
 	sum = blockSum(sum);
 	if (threadIdx.x == 0) {
-		bound[blockIdx.x] = least(sqrt(sum), top);
+		bound[blockIdx.x] = sum < 1 ? top * sqrt(sum) : top;
 	}
 }
 
 /* The power steps of dense.NormEstimate: v starts as the row of the largest norm, of which est is the norm. */
-KERNEL(power_start, const real *x, const double *squares, int n, real *v, double *est) {
+KERNEL(power_start, const real *x, const double *norms, int n, real *v, double *est) {
 	const wide at = wide(blockIdx.x) * n;
 	double top = 0;
 	for (int i = threadIdx.x; i < n; i += THREADS) {
-		top = most(top, squares[at + i]);
+		top = most(top, norms[at + i]);
 	}
 	top = blockMost(top);
 	double behind = 1 - n; /* minus the first row of that norm */
 	for (int i = threadIdx.x; i < n; i += THREADS) {
-		if (squares[at + i] == top) {
+		if (norms[at + i] == top) {
 			behind = most(behind, double(-i));
 		}
 	}
 	const int row = int(-blockMost(behind));
-	const double norm = sqrt(top);
 	for (int j = threadIdx.x; j < n; j += THREADS) {
-		v[at + j] = norm > 0 ? real(x[(at + row) * n + j] / norm) : 0;
+		v[at + j] = top > 0 ? real(x[(at + row) * n + j] / top) : 0;
 	}
 	if (threadIdx.x == 0) {
-		est[blockIdx.x] = norm;
+		est[blockIdx.x] = top;
 	}
 }
 
@@ -409,6 +413,105 @@ KERNEL(unit, real *x, wide n, wide each, const double *tops, const double *sums,
 		if (top != 0) {
 			x[i] = usual ? x[i] * real(1 / most(norm, low)) : real(double(x[i]) / top / root);
 		}
+	}
+}
+
+/* ---- figures ---- */
+
+/* The sum, the sum of the squares and the largest size of pieces of x, three numbers for each; one block per piece. */
+KERNEL(tally, const real *x, wide n, wide each, double *out) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	double plain = 0, sum = 0, top = 0;
+	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+		const double v = x[i], a = size(v);
+		plain += v;
+		sum += v * v;
+		top = a > top || a != a ? a : top;
+	}
+	plain = blockSum(plain);
+	sum = blockSum(sum);
+	top = blockMost(top);
+	if (threadIdx.x == 0) {
+		out[3 * blockIdx.x] = plain;
+		out[3 * blockIdx.x + 1] = sum;
+		out[3 * blockIdx.x + 2] = top;
+	}
+}
+
+/* Brings the numbers of count pieces together; one block. */
+KERNEL(tally_all, const double *parts, int count, double *out) {
+	double plain = 0, sum = 0, top = 0;
+	for (int k = threadIdx.x; k < count; k += THREADS) {
+		const double a = parts[3 * k + 2];
+		plain += parts[3 * k];
+		sum += parts[3 * k + 1];
+		top = a > top || a != a ? a : top;
+	}
+	plain = blockSum(plain);
+	sum = blockSum(sum);
+	top = blockMost(top);
+	if (threadIdx.x == 0) {
+		out[0] = plain;
+		out[1] = sum;
+		out[2] = top;
+	}
+}
+
+struct instruction {
+	unsigned short what, to, a, b;
+	double value;
+};
+
+enum { Set, Plus, Minus, Times, Over, Root, Least, Most, Below, Pick };
+
+/* engine.Reckon; one thread. */
+KERNEL(reckon, const instruction *program, int n, double *r) {
+	if (first() != 0) {
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		const instruction p = program[i];
+		const double a = r[p.a], b = r[p.b];
+		double v = p.value;
+		switch (p.what) {
+		case Plus:
+			v = a + b;
+			break;
+		case Minus:
+			v = a - b;
+			break;
+		case Times:
+			v = a * b;
+			break;
+		case Over:
+			v = a / b;
+			break;
+		case Root:
+			v = sqrt(a);
+			break;
+		case Least:
+			v = b < a || b != b ? b : a;
+			break;
+		case Most:
+			v = b > a || b != b ? b : a;
+			break;
+		case Below:
+			v = a < b ? 1 : 0;
+			break;
+		case Pick:
+			v = r[p.to] != 0 ? a : b;
+			break;
+		}
+		r[p.to] = v;
+	}
+}
+
+/* blend with factors that were reckoned; none stands for 1. */
+KERNEL(blend_by, const double *by, const double *and_by, const real *x, const real *z, real *y, wide n) {
+	const real a = by ? real(*by) : real(1), b = z == 0 ? real(0) : and_by ? real(*and_by) : real(1);
+	for (wide i = first(); i < n; i += stride()) {
+		const real v = a == 0 ? real(0) : a * x[i];
+		y[i] = b == 0 ? v : v + b * z[i];
 	}
 }
 

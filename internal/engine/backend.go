@@ -17,6 +17,7 @@ type Backend[T dense.Float] interface {
 	Pooling[T]
 	Losses[T]
 	Decompositions[T]
+	Figures[T]
 }
 
 // Products are batches of matrix products. No two matrices of c may share memory.

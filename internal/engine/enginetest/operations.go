@@ -234,6 +234,7 @@ func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all [
 			numbers[2*k], numbers[2*k+1] = T(sums[k]), T(tops[k])
 		}
 	}, numbers})
+	all = append(all, figures(e, a.Data, on)...)
 	on("AddRow", func(out engine.Batch[T]) { e.AddRow(positive[:n], 1, out) })
 	on("AddRow alone", func(out engine.Batch[T]) { e.AddRow(positive[:n], 0, out) })
 	on("Copy", func(out engine.Batch[T]) { e.Copy(a, out) })
