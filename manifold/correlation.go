@@ -13,8 +13,8 @@ import (
 // Correlation is the manifold of n x n positive definite matrices with unit diagonal with the Euclidean-Cholesky metric: with C = L L^T the map from C to the
 // strict lower triangle of diag(L)^-1 L is an isometry onto R^(n(n-1)/2). Points are *CholeskyPoint with rows of L of length 1; the coordinates of a tangent
 // matrix U = L' L^T + L L'^T are the derivatives of L_ij/L_ii, row by row. Flat and complete: every step gives a correlation matrix, geodesics and means are in
-// closed form, steps take n^2 operations. Depends on the order of the variables. Oblique holds correlation matrices that may be singular. Source: Thanwerdas and
-// Pennec, SIAM J. Matrix Anal. Appl. 45 (2024), "Theoretically and computationally convenient geometries on full-rank correlation matrices", section 3.
+// closed form, steps take n^2 operations. Depends on the order of the variables. Oblique holds correlation matrices that may be singular. Source: Thanwerdas,
+// "Riemannian and stratified geometries on covariance and correlation matrices", thesis, Universite Cote d'Azur 2022, section 7.4.2.
 type Correlation struct{ n int }
 
 var (

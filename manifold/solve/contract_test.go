@@ -47,6 +47,8 @@ func contractOf(t testing.TB, name string) contract {
 		c.objective = func() Objective { return &bounded{tug: newTug(m, 0, 12), equal: []float64{2}} }
 	case exactPenalty.Name:
 		c.objective = func() Objective { return &bounded{tug: newTug(m, 0, 12), equal: []float64{2}} }
+	case barrier.Name:
+		c.objective = func() Objective { return &bounded{tug: newTug(m, 0, 12), most: []float64{0.5, 0.3}} }
 	case bfgs.Name:
 		c.objective = func() Objective { return newLogdet(5, 1e3, 11) }
 	case swarm.Name:

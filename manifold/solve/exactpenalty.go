@@ -30,22 +30,10 @@ const (
 // Options.Tolerance, by default 1e-6; Status.GradientNorm is the larger of the two in the units of the gradient. The multipliers are the slopes of the penalty.
 // AugmentedLagrangian reaches more digits, and ExactPenalty needs no multiplier to stay bounded. MaxIterations, callbacks and checkpoints as there. No certificate.
 func ExactPenalty(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
-	g, ok := f.(Constrained)
-	if !ok {
-		return nil, fmt.Errorf("solve: exact-penalty needs an objective that is Constrained, not %T", f)
-	}
-	var d Options
-	if o != nil {
-		d = *o
-	}
-	if d.Tolerance == 0 {
-		d.Tolerance = exactTolerance
-	}
-	r, err := begin("exact-penalty", m, f, start, &d)
+	r, g, err := beginConstrained("exact-penalty", m, f, start, o, exactTolerance)
 	if err != nil {
 		return nil, err
 	}
-	r.certifier, r.hess = nil, nil // they are about the cost alone
 	p, err := newPenalized(r, g)
 	if err != nil {
 		return nil, err

@@ -160,3 +160,26 @@ func ExampleExactPenalty() {
 	fmt.Printf("%v: %.4f %.4f, multiplier %.4f\n", r.Converged, s.At(0, 0), s.At(1, 1), r.Multipliers[0])
 	// Output: true: 2.0000 0.5000, multiplier 1.3863
 }
+
+// capped is |log S - log B|^2/2 in the affine-invariant metric under the bound log det S <= 0.
+type capped struct{ unimodular }
+
+func (capped) Constraints() (int, int) { return 0, 1 }
+
+func ExampleBarrier() {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		panic(err)
+	}
+	b, err := manifold.NewFrame(mat.NewSymDense(2, []float64{8, 0, 0, 2}))
+	if err != nil {
+		panic(err)
+	}
+	r, err := solve.Barrier(m, capped{unimodular{pulled{m: m, b: b}}}, manifold.IdentityFrame(2, 0.5), nil)
+	if err != nil {
+		panic(err)
+	}
+	s := r.Point.(*manifold.Frame).Sym()
+	fmt.Printf("%v: %.4f %.4f, multiplier %.4f\n", r.Converged, s.At(0, 0), s.At(1, 1), r.Multipliers[0])
+	// Output: true: 2.0000 0.5000, multiplier 1.3863
+}

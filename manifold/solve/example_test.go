@@ -271,6 +271,7 @@ func ExampleSpecial() {
 	// proximal needs a Penalized; a manifold with Exp and Distance
 	// augmented-lagrangian needs a Constrained
 	// exact-penalty needs a Constrained
+	// barrier needs a Constrained without equalities; a strictly feasible start
 	// frank-wolfe needs an Oracle; a manifold with Exp and Log
 }
 

@@ -44,15 +44,10 @@ const (
 // Options.Tolerance; Status.GradientNorm is the larger of the two in the units of the gradient. Result.Multipliers and Result.Violation say
 // more. MaxIterations holds for each inner run and for the number of them, callbacks and checkpoints come between them. No certificate.
 func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
-	g, ok := f.(Constrained)
-	if !ok {
-		return nil, fmt.Errorf("solve: augmented-lagrangian needs an objective that is Constrained, not %T", f)
-	}
-	r, err := begin("augmented-lagrangian", m, f, start, o)
+	r, g, err := beginConstrained("augmented-lagrangian", m, f, start, o, 0)
 	if err != nil {
 		return nil, err
 	}
-	r.certifier, r.hess = nil, nil // they are about the cost alone
 	l, err := newLagrangian(r, g)
 	if err != nil {
 		return nil, err
@@ -75,6 +70,27 @@ func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point,
 	}
 	out.Multipliers, out.Violation = l.multipliers, l.violation
 	return out, nil
+}
+
+// beginConstrained is begin for the methods for constraints, with the tolerance that is the default of the method; 0 is that of Options.
+func beginConstrained(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options, tolerance float64) (*run, Constrained, error) {
+	g, ok := f.(Constrained)
+	if !ok {
+		return nil, nil, fmt.Errorf("solve: %s needs an objective that is Constrained, not %T", name, f)
+	}
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if d.Tolerance == 0 {
+		d.Tolerance = tolerance
+	}
+	r, err := begin(name, m, f, start, &d)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.certifier, r.hess = nil, nil // they are about the cost alone
+	return r, g, nil
 }
 
 // infeasible is the reason of a run whose penalty has grown without end.
