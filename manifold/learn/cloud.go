@@ -130,6 +130,16 @@ func matrix(m geometry, p manifold.Point) *mat.SymDense {
 	return &s
 }
 
+// blur is the share of the length of the tangent matrix S at S itself, a relative change by 1, below which a distance is taken for rounding.
+const blur = 1e-12
+
+// rounding returns the distance from p below which matrices count as equal to it.
+func rounding(m geometry, p manifold.Point) float64 {
+	v := make([]float64, m.VectorLen())
+	m.Whiten(v, p, matrix(m, p))
+	return blur * math.Sqrt(m.Inner(p, v, v))
+}
+
 // distances writes the distances of the points from p.
 func distances(dst []float64, m geometry, p manifold.Point, points []manifold.Point) error {
 	for i, q := range points {
