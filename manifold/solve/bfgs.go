@@ -23,7 +23,7 @@ const (
 	BFGSUpdate Update = iota
 	// BroydenUpdate is H_DFP + v v^T/2, the middle of the convex class of Broyden.
 	BroydenUpdate
-	// DFPUpdate is H - H y y^T H/y^T H y + s s^T/s^T y.
+	// DFPUpdate is H - H y y^T H/y^T H y + s s^T/s^T y: slow to mend a bad H under searches that are not exact, here for comparison.
 	DFPUpdate
 	// SR1Update is H + u u^T/u^T y with u = s - H y: it need not stay positive definite, and starts again where the direction does not descend.
 	SR1Update
