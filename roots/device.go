@@ -12,10 +12,15 @@ import (
 // onDevice says whether the job runs elsewhere than on the processor.
 func (j *job[T]) onDevice() bool { return j.e != engine.CPU[T]() }
 
-// deviceCopies is the most matrices of the size of A that a method and its check keep.
+// deviceCopies is the most matrices of the size and type of A that a method and its check keep; the check is made in float64.
 func (j *job[T]) deviceCopies() int {
-	if j.Kind == KindLog {
-		return 20 // with the exponential that checks it
+	switch {
+	case j.Kind == KindLog && j.Single:
+		return 28
+	case j.Kind == KindLog:
+		return 20
+	case j.Single:
+		return 16
 	}
 	return 13
 }

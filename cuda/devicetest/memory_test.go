@@ -34,7 +34,7 @@ const smallName = "small"
 func planData(p problem.Problem) (d problem.Data) {
 	n, count := 32, 4
 	if p.Name == "mean" {
-		n, count = 64, 16
+		n, count = 64, 24
 	}
 	if p.Takes&problem.Samples != 0 {
 		x := gallery.Tyler(n, 10)
@@ -62,9 +62,11 @@ func plans(t *testing.T) map[string]func(device string) error {
 	for _, p := range problem.List() {
 		if p.OnDevice() {
 			d := planData(p)
-			all["solve "+p.Name] = func(device string) error {
-				_, err := p.Solve(d, &problem.Options{Device: device, Solver: solve.Options{MaxIterations: 3}})
-				return err
+			for _, single := range []bool{false, true} {
+				all[fmt.Sprintf("solve %s, single %v", p.Name, single)] = func(device string) error {
+					_, err := p.Solve(d, &problem.Options{Device: device, Single: single, Solver: solve.Options{MaxIterations: 1}})
+					return err
+				}
 			}
 		}
 	}
@@ -79,9 +81,19 @@ func plans(t *testing.T) map[string]func(device string) error {
 		if c.method == "jacobi" {
 			n = 96
 		}
+		o := func(device string) *roots.Options { return &roots.Options{Method: c.method, Device: device} }
 		all[fmt.Sprintf("root %s %v", c.method, c.q)] = func(device string) error {
 			var x mat.SymDense
-			_, err := roots.Compute(&x, covariance(n), c.q, &roots.Options{Method: c.method, Device: device})
+			_, err := roots.Compute(&x, covariance(n), c.q, o(device))
+			return err
+		}
+		all[fmt.Sprintf("root %s %v, single", c.method, c.q)] = func(device string) error {
+			a, x := make([]float32, n*n), make([]float32, n*n)
+			m := covariance(n)
+			for i := range a {
+				a[i] = float32(m.At(i/n, i%n))
+			}
+			_, err := roots.Compute32(x, a, n, c.q, o(device))
 			return err
 		}
 	}
@@ -117,7 +129,9 @@ func TestMemoryPlans(t *testing.T) {
 	needEmulation(t)
 	all := plans(t)
 	if name := os.Getenv("SPDOPT_MEMORY_PLAN"); name != "" {
-		if _, err := engine.Open[float64]("cuda"); err != nil {
+		_, err64 := engine.Open[float64]("cuda")
+		_, err32 := engine.Open[float32]("cuda")
+		if err := errors.Join(err64, err32); err != nil {
 			t.Fatal(err)
 		}
 		before := emu.Used()
