@@ -41,17 +41,22 @@ type design struct {
 	y    dense.Matrix[float64] // points as rows, N x d
 	u, g []float64
 	inv  dense.Matrix[float64] // M^-1
-	w, p []float64
+	w, p [2][]float64
 	rest dense.Matrix[float64] // y outside the span of the first points
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
 const exchanges = 100
 
+// projectRows is the number of points that are multiplied by both vectors of an exchange before the next.
+const projectRows = 128
+
 func newDesign(y dense.Matrix[float64]) *design {
 	N, d := y.Rows, y.Cols
-	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), w: make([]float64, d), p: make([]float64, N),
-		rest: y.Clone()}
+	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), rest: y.Clone()}
+	for k := range s.w {
+		s.w[k], s.p[k] = make([]float64, d), make([]float64, N)
+	}
 	for range d {
 		s.u[s.independent()] += 1 / float64(d)
 	}
@@ -67,9 +72,9 @@ func (s *design) independent() (best int) {
 			best, longest = i, q
 		}
 	}
-	copy(s.w, s.rest.Row(best))
-	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w, 0, s.p)
-	dense.Ger(1, s.p, s.w, s.rest)
+	copy(s.w[0], s.rest.Row(best))
+	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w[0], 0, s.p[0])
+	dense.Ger(1, s.p[0], s.w[0], s.rest)
 	return best
 }
 
@@ -115,29 +120,23 @@ func (s *design) extremes() (most, least int, above, below float64) {
 	return most, least, s.g[most]/d - 1, 1 - s.g[least]/d
 }
 
-// move adds c to the weight of point k, with the inverse by the formula of Sherman and Morrison; p is left at y M^-1 y_k for the old M.
-func (s *design) move(k int, c float64) {
-	s.project(k)
-	t := c / (1 + c*s.g[k])
-	for i, p := range s.p {
-		s.g[i] -= t * p * p
+// project sets w to M^-1 y_k and M^-1 y_l, and p to y w, in one pass over the points.
+func (s *design) project(k, l int) {
+	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(k), 0, s.w[0])
+	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(l), 0, s.w[1])
+	for first := 0; first < s.y.Rows; first += projectRows {
+		end := min(first+projectRows, s.y.Rows)
+		y := s.y.View(first, 0, end-first, s.y.Cols)
+		dense.Gemv(dense.NoTrans, 1, y, s.w[0], 0, s.p[0][first:end])
+		dense.Gemv(dense.NoTrans, 1, y, s.w[1], 0, s.p[1][first:end])
 	}
-	s.u[k] += c
-	dense.Ger(-t, s.w, s.w, s.inv)
-}
-
-// project sets w = M^-1 y_k and p = y w.
-func (s *design) project(k int) {
-	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(k), 0, s.w)
-	dense.Gemv(dense.NoTrans, 1, s.y, s.w, 0, s.p)
 }
 
 // exchange moves weight from the point farthest inside to the one farthest outside: log det M grows by
 // log((1 + c g_i)(1 - c g_j) + c^2 g_ij^2), which is largest at c = (g_i - g_j)/(2 (g_i g_j - g_ij^2)).
-func (s *design) exchange() float64 {
-	most, least, _, _ := s.extremes()
-	s.project(most)
-	gi, gj, gij := s.g[most], s.g[least], s.p[least]
+func (s *design) exchange(most, least int) float64 {
+	s.project(most, least)
+	gi, gj, gij := s.g[most], s.g[least], s.p[0][least]
 	c := s.u[least]
 	if det := gi*gj - gij*gij; 2*det*c > gi-gj {
 		c = (gi - gj) / (2 * det)
@@ -146,10 +145,24 @@ func (s *design) exchange() float64 {
 		return 0
 	}
 	left := s.u[least] - c
-	s.move(most, c)
-	s.move(least, -c)
+	t := s.move(0, most, c)
+	dense.Axpy(-t*gij, s.w[0], s.w[1])
+	dense.Axpy(-t*gij, s.p[0], s.p[1])
+	s.move(1, least, -c)
 	s.u[least] = max(left, 0)
 	return c
+}
+
+// move adds c to the weight of point k, w[side] = M^-1 y_k and p[side] = y M^-1 y_k for the present M, and renews M^-1 and g by the formula of Sherman and
+// Morrison, M^-1 - t w w'. It returns t.
+func (s *design) move(side, k int, c float64) float64 {
+	t := c / (1 + c*s.g[k])
+	for i, p := range s.p[side] {
+		s.g[i] -= t * p * p
+	}
+	s.u[k] += c
+	dense.Ger(-t, s.w[side], s.w[side], s.inv)
+	return t
 }
 
 // maximize runs until max g <= d (1 + tolerance) holds for freshly computed g.
@@ -169,10 +182,11 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 		}
 		var moved float64
 		for range exchanges {
-			if _, _, above, below := s.extremes(); max(above, below) <= mon.o.Tolerance {
+			most, least, above, below := s.extremes()
+			if max(above, below) <= mon.o.Tolerance {
 				break
 			}
-			moved += s.exchange()
+			moved += s.exchange(most, least)
 			mon.status.Evaluations++
 		}
 		if logDet, err = s.refresh(); err != nil {
