@@ -43,17 +43,21 @@ type design struct {
 	inv  dense.Matrix[float64] // M^-1
 	w, p [2][]float64
 	rest dense.Matrix[float64] // y outside the span of the first points
+	z    []float64             // scratch of the size of y
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
 const exchanges = 100
+
+// promisingShare is the share of d that g of a point without weight must reach to be among the promising ones.
+const promisingShare = 0.98
 
 // projectRows is the number of points that are multiplied by both vectors of an exchange before the next.
 const projectRows = 128
 
 func newDesign(y dense.Matrix[float64]) *design {
 	N, d := y.Rows, y.Cols
-	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), rest: y.Clone()}
+	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), rest: y.Clone(), z: make([]float64, N*d)}
 	for k := range s.w {
 		s.w[k], s.p[k] = make([]float64, d), make([]float64, N)
 	}
@@ -80,11 +84,15 @@ func (s *design) independent() (best int) {
 
 // moment returns M(u), complete.
 func (s *design) moment() dense.Matrix[float64] {
-	scaled, m := s.y.Clone(), dense.New[float64](s.y.Cols, s.y.Cols)
+	scaled, m, k := dense.Wrap(s.y.Rows, s.y.Cols, s.z), dense.New[float64](s.y.Cols, s.y.Cols), 0
 	for i, u := range s.u {
-		dense.Scale(u, scaled.Row(i), scaled.Row(i))
+		if u > 0 {
+			dense.Scale(math.Sqrt(u), s.y.Row(i), scaled.Row(k))
+			k++
+		}
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, s.y, 0, m)
+	scaled = scaled.View(0, 0, k, s.y.Cols)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, scaled, 0, m)
 	dense.Mirror(m)
 	return m
 }
@@ -97,8 +105,8 @@ func (s *design) refresh() (float64, error) {
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), view(f.Inverse()), 0, s.inv)
 	dense.Mirror(s.inv)
-	z := dense.New[float64](s.y.Rows, s.y.Cols)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.y, view(f.Inverse()), 0, z)
+	z := dense.Wrap(s.y.Rows, s.y.Cols, s.z)
+	dense.MulLowerRight(dense.Transposed, view(f.Inverse()), s.y, z) // F is a Cholesky factor
 	for i := range s.g {
 		s.g[i] = dense.Dot(z.Row(i), z.Row(i))
 	}
@@ -165,6 +173,28 @@ func (s *design) move(side, k int, c float64) float64 {
 	return t
 }
 
+// promising returns the points that have weight or may soon get some, and their indices: the exchanges of one iteration are among these, and all are
+// looked at again after it. M^-1 is shared.
+func (s *design) promising() (*design, []int) {
+	var index []int
+	least := promisingShare * float64(s.y.Cols)
+	for i, g := range s.g {
+		if s.u[i] > 0 || g >= least {
+			index = append(index, i)
+		}
+	}
+	k := len(index)
+	a := &design{y: dense.New[float64](k, s.y.Cols), u: make([]float64, k), g: make([]float64, k), inv: s.inv, w: s.w}
+	for j, i := range index {
+		copy(a.y.Row(j), s.y.Row(i))
+		a.u[j], a.g[j] = s.u[i], s.g[i]
+	}
+	for side := range a.p {
+		a.p[side] = s.p[side][:k]
+	}
+	return a, index
+}
+
 // maximize runs until max g <= d (1 + tolerance) holds for freshly computed g.
 func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) {
 	d := s.y.Cols
@@ -181,13 +211,17 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 			return r, gap, nil
 		}
 		var moved float64
+		active, index := s.promising()
 		for range exchanges {
-			most, least, above, below := s.extremes()
+			most, least, above, below := active.extremes()
 			if max(above, below) <= mon.o.Tolerance {
 				break
 			}
-			moved += s.exchange(most, least)
+			moved += active.exchange(most, least)
 			mon.status.Evaluations++
+		}
+		for k, i := range index {
+			s.u[i] = active.u[k]
 		}
 		if logDet, err = s.refresh(); err != nil {
 			return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
