@@ -178,10 +178,10 @@ func (b *backend[T]) NormEstimate(n engine.Batch[T], est []float64) {
 	if !c.ready() {
 		return
 	}
-	squares, v, w := work+uintptr(8*rows), work+uintptr(16*rows), work+uintptr(24*rows)
-	c.l.matrix(b.view(i, n)).int(n.Rows).int(n.Cols).ptr(work).ptr(squares).rows("row_norms", rows)
+	norms, v, w := work+uintptr(8*rows), work+uintptr(16*rows), work+uintptr(24*rows)
+	c.l.matrix(b.view(i, n)).int(n.Rows).int(n.Cols).ptr(work).ptr(norms).rows("row_norms", rows)
 	c.l.matrix(b.view(i, n)).matrix(packed).int(n.Count).int(n.Rows).int(n.Cols).each("copy", rows*n.Cols)
-	c.l.ptr(packed.at).ptr(squares).int(n.Rows).ptr(v).ptr(c.at(j)).rows("power_start", n.Count)
+	c.l.ptr(packed.at).ptr(norms).int(n.Rows).ptr(v).ptr(c.at(j)).rows("power_start", n.Count)
 	for range 3 {
 		c.l.ptr(packed.at).ptr(v).int(n.Rows).ptr(w).rows("power_step", rows)
 		c.l.ptr(w).int(n.Rows).ptr(v).ptr(c.at(j)).rows("power_norm", n.Count)

@@ -41,9 +41,9 @@ func (b *backend[T]) NormBound(n engine.Batch[T], bounds []float64) {
 	if !c.ready() {
 		return
 	}
-	squares := work + uintptr(8*rows)
-	c.l.matrix(b.view(i, n)).int(n.Rows).int(n.Cols).ptr(work).ptr(squares).rows("row_norms", rows)
-	c.l.ptr(work).ptr(squares).int(n.Rows).ptr(c.at(j)).rows("norm_bound", n.Count)
+	norms := work + uintptr(8*rows)
+	c.l.matrix(b.view(i, n)).int(n.Rows).int(n.Cols).ptr(work).ptr(norms).rows("row_norms", rows)
+	c.l.ptr(work).ptr(norms).int(n.Rows).ptr(c.at(j)).rows("norm_bound", n.Count)
 }
 
 // Cayley implements engine.Spectral.

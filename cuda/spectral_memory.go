@@ -29,7 +29,7 @@ type passing struct {
 	half               uintptr // bytes of half of such an array: where bfloat16 numbers begin that share it
 	s, r               [2]uintptr
 	rel, next, a, b    uintptr // vectors
-	absolute, squares  uintptr
+	absolute, norms    uintptr
 	bound, est, coefs  uintptr
 	scale              uintptr // of the eigenvalues in their last settling
 	traces             [2]uintptr
@@ -50,7 +50,7 @@ func (g *group) passing(base uintptr, every int) (q passing, bytes int) {
 		q.s[i], q.r[i], q.traces[i] = w.take(4*c*s), w.take(4*c*s), w.take(8*c)
 	}
 	q.rel, q.next, q.a, q.b = w.take(4*c*s), w.take(4*c*s), w.take(4*c*s), w.take(4*c*s)
-	q.absolute, q.squares, q.sums = w.take(8*c*s), w.take(8*c*s), w.take(8*c*s)
+	q.absolute, q.norms, q.sums = w.take(8*c*s), w.take(8*c*s), w.take(8*c*s)
 	q.bound, q.est, q.coefs = w.take(8*c), w.take(8*c), w.take(8*6*c)
 	q.scale = w.take(8 * c)
 	return q, w.bytes

@@ -264,9 +264,9 @@ func (p *pass) follow(side, from, count int) {
 // measure bounds and estimates the norms of the generators.
 func (p *pass) measure(n, count int) {
 	l, q := p.Spectral.l, &p.q
-	l.matrix(view{q.gen, n, n * n}).int(n).int(n).ptr(q.absolute).ptr(q.squares).rows("row_norms", count*n)
-	l.ptr(q.absolute).ptr(q.squares).int(n).ptr(q.bound).rows("norm_bound", count)
-	l.ptr(q.gen).ptr(q.squares).int(n).ptr(q.a).ptr(q.est).rows("power_start", count)
+	l.matrix(view{q.gen, n, n * n}).int(n).int(n).ptr(q.absolute).ptr(q.norms).rows("row_norms", count*n)
+	l.ptr(q.absolute).ptr(q.norms).int(n).ptr(q.bound).rows("norm_bound", count)
+	l.ptr(q.gen).ptr(q.norms).int(n).ptr(q.a).ptr(q.est).rows("power_start", count)
 	for range 3 {
 		l.ptr(q.gen).ptr(q.a).int(n).ptr(q.b).rows("power_step", count*n)
 		l.ptr(q.b).int(n).ptr(q.a).ptr(q.est).rows("power_norm", count)

@@ -19,6 +19,9 @@ type grounded[T Float] interface {
 // warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
 type warmed interface{ warm() }
 
+// renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
+type renewed interface{ renew() }
+
 // deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
 // return before the work is done, and work that repeats from step to step runs as graphs.
 type deferring interface{ deferring() }
@@ -30,14 +33,29 @@ func (*muonRule[T]) deferring()         {}
 func (*rootFreeRule[T]) deferring()     {}
 func (*scheduleFreeRule[T]) deferring() {}
 func (*sgdRule[T]) deferring()          {}
+func (*singdRule[T]) deferring()        {}
+func (*sirfRule[T]) deferring()         {}
+func (*shampooRule[T]) deferring()      {}
 func (*spectralRule[T]) deferring()     {}
+
+// deferCalls lets calls return before their work is done, where the rule can.
+func (s *stepper[T]) deferCalls() {
+	if _, ok := s.rule.(deferring); ok {
+		engine.Defer(s.backend)
+	}
+}
+
+// settleCalls waits for all work after deferCalls.
+func (s *stepper[T]) settleCalls() {
+	if _, ok := s.rule.(deferring); ok {
+		engine.Settle(s.backend)
+	}
+}
 
 // moveDeferred is moveAll. The blocks have moved when it returns.
 func (s *stepper[T]) moveDeferred() {
-	if _, ok := s.rule.(deferring); ok {
-		engine.Defer(s.backend)
-		defer engine.Settle(s.backend)
-	}
+	s.deferCalls()
+	defer s.settleCalls()
 	s.moveAll()
 }
 
@@ -60,8 +78,24 @@ func (r *spectralRule[T]) onHost(slot string) bool {
 	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
 }
 
+// onHost implements hosted: eigenvalues.
+func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
+
+// allotting is implemented by rules that choose where slots lie on a device, next to those of other blocks.
+type allotting[T Float] interface {
+	// allot is told all blocks before the first slot is made.
+	allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T])
+	// slot returns the memory of a slot, or nil.
+	slot(block, name string) []T
+}
+
 // memory returns the zeros of a slot.
-func (s *stepper[T]) memory(a *engine.Arena[T], shape *slotShape) []T {
+func (s *stepper[T]) memory(a *engine.Arena[T], block string, shape *slotShape) []T {
+	if r, ok := s.rule.(allotting[T]); ok {
+		if m := r.slot(block, shape.name); m != nil {
+			return m
+		}
+	}
 	if h, ok := s.rule.(hosted); ok && h.onHost(shape.name) {
 		a = nil
 	}
@@ -89,7 +123,7 @@ func needed[T Float](all []tracked[T]) (n int) {
 
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t = e, a.Alloc(len(p.z)), a.Alloc(len(p.t))
+	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
 }
 
 // place implements placed.
@@ -119,7 +153,9 @@ func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	}
 	for k := range s.parts {
 		s.parts[k].place(e, a)
+		s.parts[k].reckon(e, a)
 		for _, f := range s.parts[k].moments {
+			f.diagonal = a.Alloc(f.n)
 			f.place(s.fine.e, s.fine.arena)
 		}
 	}
@@ -146,6 +182,7 @@ func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 		for i := range s.parts[k].factors {
 			s.parts[k].factors[i].place(e, a)
 		}
+		s.parts[k].reckon(e, a)
 	}
 }
 
@@ -154,10 +191,5 @@ func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
 	s.in.place(e, a)
 	s.out.place(e, a)
-}
-
-func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {
-	for _, m := range []*Matrix[T]{&s.out, &s.x, &s.next, &s.a, &s.p} {
-		m.Data = a.Alloc(len(m.Data))
-	}
+	s.figures = engine.NewReckoning(e, a, singdFigures)
 }

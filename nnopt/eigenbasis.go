@@ -21,7 +21,9 @@ type momentFactor[T Float] struct {
 	lambda      []float64
 	project     []float64
 	perm        []int
-	fine        []T // powers of the eigenvalues
+	fine        []T           // powers of the eigenvalues
+	diagonal    []T           // of the moment
+	traced      engine.Figure // its trace, where a refresh wants it
 	solver      eigen.Solver
 
 	root    dense.Matrix[T] // A^(-e) instead of basis and eigenvalues, where a coupled iteration makes it
@@ -33,7 +35,7 @@ func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 	return &momentFactor[T]{
 		n: n, mode: mode, l: dense.Wrap(n, n, l), q: dense.Wrap(n, n, q), values: values,
 		e: engine.CPU[float64](), a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n),
-		lambda: make([]float64, n), project: make([]float64, n), perm: make([]int, n), fine: make([]T, n),
+		lambda: make([]float64, n), project: make([]float64, n), perm: make([]int, n), fine: make([]T, n), diagonal: make([]T, n),
 	}
 }
 
@@ -61,10 +63,10 @@ func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float
 // iterates says whether a refresh consists of products.
 func (f *momentFactor[T]) iterates() bool { return f.coupled != nil || f.sweeper != nil }
 
-// diagonal returns that of the moment, in fine.
-func (f *momentFactor[T]) diagonal(e engine.Backend[T]) []T {
-	e.Diagonal(engine.One(f.l), f.fine)
-	return f.fine
+// trace finds that of the moment.
+func (f *momentFactor[T]) trace(e engine.Backend[T], q *engine.Reckoning[T]) engine.Figure {
+	e.Diagonal(engine.One(f.l), f.diagonal)
+	return q.Tally(f.diagonal).Sum
 }
 
 // refreshing says how a basis is brought up to date.
@@ -82,6 +84,8 @@ type refreshing struct {
 // refresh brings basis and eigenvalues up to date with scale times the moment. It says whether perm holds an order into which the former basis was
 // brought. When the decomposition fails everything is left as it was.
 func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decomposed, ok bool) {
+	engine.Defer(f.e)
+	defer engine.Settle(f.e)
 	toDouble(f.e, f.l.Data, f.a.Data)
 	a := engine.One(f.a)
 	f.e.Mirror(a)

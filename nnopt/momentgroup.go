@@ -20,15 +20,15 @@ type momentGroup[T Float] struct {
 	m       engine.Batch[float64] // moments in the bases, where a tolerance wants them
 	solver  *matfun.Eigen[float64]
 	rows    *matfun.Orthonormal[float64]
-	scales  []float64 // a number for each row
+	scales  []float64 // a number for each row, in ordinary memory, as lambda
 	lambda  []float64
 }
 
 // momentTask is a factor that is due.
 type momentTask[T Float] struct {
 	f     *momentFactor[T]
+	part  *shampooPart[T]
 	scale float64 // of the moment
-	done  func(permuted, ok bool)
 }
 
 // groupElements bounds the elements of a group's moments.
@@ -45,7 +45,7 @@ func (g *momentGroup[T]) grow(most int, o *refreshing) {
 	for _, b := range []*engine.Batch[float64]{&g.a, &g.v, &g.w} {
 		*b = g.batch(count)
 	}
-	g.scales, g.lambda = g.arena.Alloc(count*g.n), g.arena.Alloc(count*g.n)
+	g.scales, g.lambda = make([]float64, count*g.n), make([]float64, count*g.n)
 	if o.tol > 0 {
 		g.m = g.batch(count)
 	}
@@ -61,15 +61,18 @@ func (g *momentGroup[T]) batch(count int) engine.Batch[float64] {
 }
 
 // refresh does what is due. A batch that is not full repeats its last moment.
-func (g *momentGroup[T]) refresh(o *refreshing) {
-	g.grow(len(g.tasks), o)
+func (g *momentGroup[T]) refresh(r *shampooRule[T]) {
+	o := r.refreshing()
+	g.grow(len(g.tasks), &o)
+	engine.Defer(g.e)
+	defer engine.Settle(g.e)
 	for from := 0; from < len(g.tasks); from += g.a.Count {
 		tasks := g.tasks[from:min(from+g.a.Count, len(g.tasks))]
 		finite := g.load(tasks, o.eps)
 		if o.qr {
-			g.iterate(tasks, finite, o)
+			g.iterate(tasks, finite, r, &o)
 		} else {
-			g.decompose(tasks, finite, o)
+			g.decompose(tasks, finite, r, &o)
 		}
 	}
 	g.tasks = g.tasks[:0]
@@ -90,8 +93,8 @@ func (g *momentGroup[T]) load(tasks []momentTask[T], eps float64) (finite []bool
 	g.e.Mirror(g.a)
 	g.e.ScaleRows(g.scales, g.a, 0, g.a)
 	g.e.Combine(eps, 1, g.a, 0, g.a, g.a)
-	for k := range g.a.Count {
-		_, top := g.e.SumSquares(g.a.At(k).Data)
+	_, tops := g.measure(g.a)
+	for k, top := range tops {
 		bad := !(top < math.Inf(1))
 		if bad {
 			g.e.Blend(0, nil, 0, nil, g.a.At(k).Data)
@@ -104,7 +107,7 @@ func (g *momentGroup[T]) load(tasks []momentTask[T], eps float64) (finite []bool
 }
 
 // decompose replaces the bases by those of decompositions, but for those that are good enough as they are.
-func (g *momentGroup[T]) decompose(tasks []momentTask[T], finite []bool, o *refreshing) {
+func (g *momentGroup[T]) decompose(tasks []momentTask[T], finite []bool, r *shampooRule[T], o *refreshing) {
 	kept := make([]bool, len(tasks))
 	if o.tol > 0 {
 		g.quotients()
@@ -123,7 +126,7 @@ func (g *momentGroup[T]) decompose(tasks []momentTask[T], finite []bool, o *refr
 			fromDouble(g.e, g.w.At(k).Data, t.f.q.Data)
 			t.f.keep(g.lambda[k*g.n : (k+1)*g.n])
 		}
-		t.done(false, ok)
+		t.part.refreshed(r, t.f, false, ok)
 	}
 }
 
@@ -136,24 +139,33 @@ func (g *momentGroup[T]) quotients() {
 // rests returns the norms of the off-diagonal parts of the first Q'A Q relative to the whole, after quotients.
 func (g *momentGroup[T]) rests(count int) []float64 {
 	g.e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.w, g.v, 0, g.m)
-	rests := make([]float64, count)
-	for k := range rests {
-		rests[k], _ = g.e.SumSquares(g.m.At(k).Data)
-	}
+	rests, _ := g.measure(g.m)
 	clear(g.scales)
 	g.e.SetDiagonal(g.scales, g.m)
-	for k, whole := range rests {
-		if off, _ := g.e.SumSquares(g.m.At(k).Data); off > 0 {
-			rests[k] = math.Sqrt(off / whole)
+	left, _ := g.measure(g.m)
+	for k, off := range left {
+		if off > 0 {
+			rests[k] = math.Sqrt(off / rests[k])
 		} else {
 			rests[k] = off
 		}
 	}
-	return rests
+	return rests[:count]
+}
+
+// measure returns the sums of the squares, and the largest sizes, of the elements of matrices. It waits once.
+func (g *momentGroup[T]) measure(b engine.Batch[float64]) (sums, tops []float64) {
+	all := make([][]float64, b.Count)
+	for k := range all {
+		all[k] = b.At(k).Data
+	}
+	sums, tops = make([]float64, b.Count), make([]float64, b.Count)
+	g.e.Measure(all, sums, tops)
+	return sums, tops
 }
 
 // iterate makes orthogonal iterations, as momentFactor.iterate does.
-func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, o *refreshing) {
+func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, r *shampooRule[T], o *refreshing) {
 	g.quotients()
 	for range o.most {
 		going := make([]bool, len(tasks))
@@ -180,7 +192,7 @@ func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, o *refres
 	for k := range tasks {
 		t := &tasks[k]
 		if !finite[k] {
-			t.done(false, false)
+			t.part.refreshed(r, t.f, false, false)
 			continue
 		}
 		t.f.sort(g.lambda[k*g.n:(k+1)*g.n], o.ascending)
@@ -192,7 +204,7 @@ func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, o *refres
 		g.e.Gather(g.v.At(k), order, g.w.At(k))
 		g.e.Transpose(sorted, q)
 		fromDouble(g.e, q.Data, t.f.q.Data)
-		t.done(!o.ascending, true)
+		t.part.refreshed(r, t.f, !o.ascending, true)
 	}
 }
 

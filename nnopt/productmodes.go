@@ -9,9 +9,20 @@ import (
 
 // productModes is a tensor, and the workspace to multiply it along its dimensions.
 type productModes[T Float] struct {
-	e    engine.Backend[T]
-	dims []int
-	z, t []T
+	e       engine.Backend[T]
+	dims    []int
+	z, t    []T
+	swapped bool // z and t are not in the places that they had at first
+}
+
+// swap exchanges z and t.
+func (p *productModes[T]) swap() { p.z, p.t, p.swapped = p.t, p.z, !p.swapped }
+
+// rewind brings z and t back to their places, so that steps are the same work. What they hold is lost.
+func (p *productModes[T]) rewind() {
+	if p.swapped {
+		p.swap()
+	}
 }
 
 // split returns the number of elements before and after dimension mode.
@@ -30,7 +41,7 @@ func (p *productModes[T]) permute(perm []int, mode int) {
 			}
 		}
 		p.e.Gather(dense.Wrap(len(index), right, p.z), index, dense.Wrap(len(index), right, p.t))
-		p.z, p.t = p.t, p.z
+		p.swap()
 		return
 	}
 	for l := range left {
@@ -39,7 +50,7 @@ func (p *productModes[T]) permute(perm []int, mode int) {
 			copy(p.t[to:to+right], p.z[src:src+right])
 		}
 	}
-	p.z, p.t = p.t, p.z
+	p.swap()
 }
 
 // slab is the part of tensors with indices from, ..., from+n-1 along a dimension: a row for each index in every one of count matrices, or a column for
@@ -83,7 +94,7 @@ func (p *productModes[T]) multiplyInto(op dense.Trans, a dense.Matrix[T], s *sla
 func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
 	s := p.slab(mode, 0, a.Rows)
 	p.multiplyInto(op, a, &s, 1, p.z, 0, p.t)
-	p.z, p.t = p.t, p.z
+	p.swap()
 }
 
 // turn multiplies a slab of z by (I + r)^T along its dimension and leaves that of t undefined.
@@ -105,7 +116,7 @@ func (p *productModes[T]) applyMember(op dense.Trans, a member[T], mode int) {
 			a.left(op, dense.Wrap(a.n, right, p.z[l*step:(l+1)*step]), dense.Wrap(a.n, right, p.t[l*step:(l+1)*step]))
 		}
 	}
-	p.z, p.t = p.t, p.z
+	p.swap()
 }
 
 // gramMember adds c times the projection of the Gram matrix of z along a dimension to h.
@@ -151,6 +162,14 @@ func (p *productModes[T]) squares() (sum float64) {
 		sum += float64(v) * float64(v)
 	}
 	return sum
+}
+
+// squaresOf finds it.
+func (p *productModes[T]) squaresOf(q *engine.Reckoning[T]) engine.Figure {
+	if p.e != engine.CPU[T]() {
+		return q.Tally(p.z).Squares
+	}
+	return q.Number(p.squares())
 }
 
 // multiply multiplies z by the vector v along a dimension.

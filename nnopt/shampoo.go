@@ -257,6 +257,7 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 			}
 			part.moments = append(part.moments, r.moment(i, n, take))
 		}
+		part.reckon(part.e, nil)
 		s.parts = append(s.parts, part)
 	}
 	return s
@@ -319,12 +320,11 @@ func (s *shampooBlock[T]) observe(e engine.Backend[T], b *Block[T], u engine.Upd
 	}
 	for k := range s.parts {
 		p := &s.parts[k]
+		p.rewind()
+		p.failed = false
 		gather(p.e, &p.piece, p.z, s.g)
-		p.refused = !(p.squares() < p.room())
-		p.failed = p.refused
-		if !p.refused {
-			p.observe(s.rule, s.g)
-		}
+		p.accept(s.rule)
+		p.observe(s.rule, s.g)
 	}
 }
 
@@ -356,13 +356,20 @@ type shampooPart[T Float] struct {
 	piece piece
 	productModes[T]
 	moments []*momentFactor[T]
-	second  []T  // of the rotated gradient, EShampoo
-	refused bool // the gradient is beyond what the moments can hold
+	second  []T // of the rotated gradient, EShampoo
 	failed  bool
+
+	figures        *engine.Reckoning[T]
+	accepted, keep engine.Figure // whether the moments can hold the gradient, and what they are multiplied by
+}
+
+// reckon makes the registers of the part.
+func (p *shampooPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
+	p.figures = engine.NewReckoning(e, a, 48+16*len(p.moments))
 }
 
 func (s *shampooBlock[T]) failures() bool {
-	return slices.ContainsFunc(s.parts, func(p shampooPart[T]) bool { return p.failed })
+	return slices.ContainsFunc(s.parts, func(p shampooPart[T]) bool { return p.failed || p.figures.Value(p.accepted) == 0 })
 }
 
 func (p *shampooPart[T]) step(s *shampooBlock[T]) {
@@ -379,37 +386,44 @@ func (p *shampooPart[T]) step(s *shampooBlock[T]) {
 		}
 		gather(p.e, &p.piece, p.z, s.hat)
 		p.precondition(r, -1)
-		p.e.Blend(T(length/(p.length()+1e-16)), p.z, 0, nil, p.z)
+		q := p.figures
+		ratio := q.Over(length, q.Plus(p.length(q), q.Number(1e-16)))
+		q.Run()
+		p.e.BlendBy(q.Register(ratio), p.z, nil, nil, p.z)
 	} else {
 		p.precondition(r, -1)
 	}
 	scatter(p.e, &p.piece, s.out, p.z)
 }
 
-// room returns how large a sum of squares the moments, which are sums with Beta2 1, can take in without leaving the range of T.
-func (p *shampooPart[T]) room() float64 {
+// accept finds whether the moments, which are sums with Beta2 1, can take the gradient in z in without leaving the range of T. If not it becomes 0.
+func (p *shampooPart[T]) accept(r *shampooRule[T]) {
+	q := p.figures
+	q.Begin()
 	low, _ := eigenRange[T]()
-	limit := math.Pow(low, -2.6) // 2.5e36 in float32
-	room := limit
+	limit := q.Number(math.Pow(low, -2.6)) // 2.5e36 in float32
+	squares, room := p.squaresOf(q), limit
 	for _, f := range p.moments {
-		var trace float64
-		for _, v := range f.diagonal(p.e) {
-			trace += float64(v)
-		}
-		room = min(room, limit-trace)
+		room = q.Least(room, q.Minus(limit, f.trace(p.e, q)))
 	}
-	return room
+	p.accepted = q.Below(squares, room)
+	p.keep = q.Pick(p.accepted, q.Number(r.Beta2), q.Number(1))
+	q.Run()
+	p.leaveOut()
 }
 
-// observe takes the gradient into the moments.
+// leaveOut sets z to 0 where the gradient is not accepted.
+func (p *shampooPart[T]) leaveOut() { p.e.BlendBy(p.figures.Register(p.accepted), p.z, nil, nil, p.z) }
+
+// observe takes the gradient, that in z but for what kl does to it, into the moments.
 func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
-	gather(p.e, &p.piece, p.z, g)
 	for k, f := range p.moments {
 		if r.kl {
 			gather(p.e, &p.piece, p.z, g)
 			p.precondition(r, k)
+			p.leaveOut()
 		}
-		p.e.Blend(T(r.Beta2), f.l.Data, 0, nil, f.l.Data)
+		p.e.BlendBy(p.figures.Register(p.keep), f.l.Data, nil, nil, f.l.Data)
 		p.gram(T(r.weight()), f.mode, f.l)
 	}
 }
@@ -417,13 +431,13 @@ func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
 // corrected is the step of EShampoo.
 func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
 	r := s.rule
-	if !p.refused {
-		gather(p.e, &p.piece, p.z, s.g)
-		for _, f := range p.moments {
-			p.apply(dense.Transposed, f.q, f.mode)
-		}
-		p.e.AddSquares(T(r.Beta2), T(r.weight()), 0, p.z, p.second)
+	gather(p.e, &p.piece, p.z, s.g)
+	p.leaveOut()
+	for _, f := range p.moments {
+		p.apply(dense.Transposed, f.q, f.mode)
 	}
+	p.e.BlendBy(p.figures.Register(p.keep), p.second, nil, nil, p.second)
+	p.e.AddSquares(1, T(r.weight()), 0, p.z, p.second)
 	gather(p.e, &p.piece, p.z, s.hat)
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
@@ -435,14 +449,8 @@ func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
 	scatter(p.e, &p.piece, s.out, p.z)
 }
 
-// length returns the norm of z.
-func (p *productModes[T]) length() float64 {
-	if p.e != engine.CPU[T]() {
-		square, _ := p.e.SumSquares(p.z)
-		return math.Sqrt(square)
-	}
-	return math.Sqrt(float64(dense.Dot(p.z, p.z)))
-}
+// length finds the norm of z.
+func (p *productModes[T]) length(q *engine.Reckoning[T]) engine.Figure { return q.Root(p.squaresOf(q)) }
 
 // exponent returns e_k of the k-th factor.
 func (p *shampooPart[T]) exponent(r *shampooRule[T], k int) float64 {
@@ -496,8 +504,8 @@ func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
 	}
 }
 
-// graft writes the direction of the method that lends its step length to the output, and returns its norm over the piece.
-func (p *shampooPart[T]) graft(s *shampooBlock[T]) float64 {
+// graft writes the direction of the method that lends its step length to the output, and finds its norm over the piece.
+func (p *shampooPart[T]) graft(s *shampooBlock[T]) engine.Figure {
 	r := s.rule
 	gather(p.e, &p.piece, p.z, s.hat)
 	if s.graft != nil {
@@ -509,5 +517,5 @@ func (p *shampooPart[T]) graft(s *shampooBlock[T]) float64 {
 		p.e.DivideRoot(p.t, correction, r.graftEps, p.z)
 	}
 	scatter(p.e, &p.piece, s.out, p.z)
-	return p.length()
+	return p.length(p.figures)
 }

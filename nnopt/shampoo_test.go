@@ -305,8 +305,11 @@ func TestAdaptiveRefreshCounts(t *testing.T) {
 			f.q.Identity()
 			p.moments = append(p.moments, f)
 		}
+		p.reckon(p.e, nil)
 		for k, want := range run.Calls {
-			p.observe(r, gs[9*k:9*k+9])
+			copy(p.z, gs[9*k:9*k+9])
+			p.accept(r)
+			p.observe(r, nil)
 			calls := 0
 			for _, f := range p.moments {
 				if _, decomposed, _ := f.refresh(1/r.correction(k+1), &refreshing{tol: tol, eps: 1e-5}); decomposed {

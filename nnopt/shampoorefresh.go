@@ -12,6 +12,10 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 		if p.due(r, k) {
 			o := r.refreshing()
 			o.exponent = p.exponent(r, k)
+			if r.TraceScaling {
+				f.traced = f.trace(p.e, p.figures)
+				engine.Wait(p.e)
+			}
 			permuted, _, ok := f.refresh(p.scaleOf(r, f), &o)
 			p.refreshed(r, f, permuted, ok)
 		}
@@ -22,8 +26,11 @@ func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
 func (p *shampooPart[T]) join(r *shampooRule[T], e engine.Backend[float64]) {
 	for k, f := range p.moments {
 		if p.due(r, k) {
+			if r.TraceScaling {
+				f.traced = f.trace(p.e, p.figures)
+			}
 			g := r.group(f.n, e)
-			g.tasks = append(g.tasks, momentTask[T]{f, p.scaleOf(r, f), func(permuted, ok bool) { p.refreshed(r, f, permuted, ok) }})
+			g.tasks = append(g.tasks, momentTask[T]{f: f, part: p})
 		}
 	}
 }
@@ -46,11 +53,7 @@ func (p *shampooPart[T]) refreshed(r *shampooRule[T], f *momentFactor[T], permut
 func (p *shampooPart[T]) scaleOf(r *shampooRule[T], f *momentFactor[T]) float64 {
 	scale := 1 / r.correction(r.step)
 	if r.TraceScaling {
-		var trace float64
-		for _, v := range f.diagonal(p.e) {
-			trace += scale * float64(v)
-		}
-		if trace > 0 {
+		if trace := scale * p.figures.Value(f.traced); trace > 0 {
 			scale /= math.Sqrt(trace)
 		}
 	}
@@ -73,9 +76,11 @@ func (r *shampooRule[T]) group(n int, e engine.Backend[float64]) *momentGroup[T]
 	return g
 }
 
+// renew implements renewed.
+func (r *shampooRule[T]) renew() { r.groups, r.placed = nil, nil }
+
 // warm implements warmed: the groups get the memory that refreshes of all moments at once take.
 func (r *shampooRule[T]) warm() {
-	r.groups = nil
 	o := r.refreshing()
 	for _, s := range r.placed {
 		for k := range s.parts {
@@ -90,13 +95,22 @@ func (r *shampooRule[T]) warm() {
 	for _, g := range r.groups {
 		g.grow(g.most, &o)
 	}
-	r.placed = nil
 }
 
 // together implements gathering.
 func (r *shampooRule[T]) together() {
-	o := r.refreshing()
+	waited := !r.TraceScaling
 	for _, g := range r.groups {
-		g.refresh(&o)
+		for i := range g.tasks {
+			t := &g.tasks[i]
+			if !waited {
+				engine.Wait(t.part.e)
+				waited = true
+			}
+			t.scale = t.part.scaleOf(r, t.f)
+		}
+		if len(g.tasks) > 0 {
+			g.refresh(r)
+		}
 	}
 }

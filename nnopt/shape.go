@@ -49,7 +49,10 @@ type piece struct {
 	dims, strides []int
 	excluded      []bool // dimensions without a factor
 	offset        int
+	levels        []level // dims and strides, those that follow each other without a gap as one
 }
+
+type level struct{ n, stride int }
 
 func (p *piece) size() int { return product(p.dims) }
 
@@ -123,11 +126,14 @@ func (s *Shaping) pieces(name string, rows, cols int) []piece {
 		for _, p := range all {
 			start := 0
 			for _, size := range sizes {
-				next = append(next, piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), excluded, p.offset + start*stride})
+				next = append(next, piece{append(slices.Clone(p.dims), size), append(slices.Clone(p.strides), stride), excluded, p.offset + start*stride, nil})
 				start += size
 			}
 		}
 		all = next
+	}
+	for k := range all {
+		all[k].merge()
 	}
 	return all
 }
@@ -145,52 +151,51 @@ func share(d, parts, most int) int {
 	return min(size, most)
 }
 
-// gather copies the elements of the piece from the block x to the contiguous dst.
-func gather[T Float](e engine.Backend[T], p *piece, dst, x []T) {
-	if packed, within, ok := viewed(p, dst, x); ok {
-		e.Copy(within, packed)
-		return
+// merge sets levels.
+func (p *piece) merge() {
+	for k, n := range p.dims {
+		if last := len(p.levels) - 1; last >= 0 && p.levels[last].stride == n*p.strides[k] {
+			p.levels[last] = level{p.levels[last].n * n, p.strides[k]}
+		} else {
+			p.levels = append(p.levels, level{n, p.strides[k]})
+		}
 	}
-	engine.Wait(e)
-	transfer(p, p.offset, 0, dst, x, false)
 }
 
-// viewed returns the packed elements and those of the piece as matrices, where they are such.
-func viewed[T Float](p *piece, packed, x []T) (a, b engine.Batch[T], ok bool) {
-	k := len(p.dims)
-	if k > 2 || p.strides[k-1] != 1 {
-		return a, b, false
-	}
-	rows, cols, stride := 1, p.dims[k-1], p.dims[k-1]
-	if k == 2 {
-		rows, stride = p.dims[0], p.strides[0]
-	}
-	a = engine.Batch[T]{Count: 1, Rows: rows, Cols: cols, Stride: cols, Data: packed}
-	return a, engine.Batch[T]{Count: 1, Rows: rows, Cols: cols, Stride: stride, Data: x[p.offset:]}, true
+// gather copies the elements of the piece from the block x to the contiguous dst.
+func gather[T Float](e engine.Backend[T], p *piece, dst, x []T) {
+	transfer(e, p.levels, dst, x[p.offset:], false)
 }
 
 // scatter copies the contiguous src to the elements of the piece in the block x.
 func scatter[T Float](e engine.Backend[T], p *piece, x, src []T) {
-	if packed, within, ok := viewed(p, src, x); ok {
-		e.Copy(packed, within)
-		return
-	}
-	engine.Wait(e)
-	transfer(p, p.offset, 0, src, x, true)
+	transfer(e, p.levels, src, x[p.offset:], true)
 }
 
-func transfer[T Float](p *piece, offset, k int, packed, x []T, out bool) {
-	if k == len(p.dims)-1 {
-		part := x[offset : offset+p.dims[k]]
-		if out {
-			copy(part, packed)
-		} else {
-			copy(packed, part)
+// transfer copies between packed elements and those at the given levels of x, three levels in a call.
+func transfer[T Float](e engine.Backend[T], levels []level, packed, x []T, out bool) {
+	const most = 3
+	size := 1
+	for _, l := range levels[1:] {
+		size *= l.n
+	}
+	if len(levels) > most {
+		for i := range levels[0].n {
+			transfer(e, levels[1:], packed[i*size:(i+1)*size], x[i*levels[0].stride:], out)
 		}
 		return
 	}
-	inner := product(p.dims[k+1:])
-	for i := range p.dims[k] {
-		transfer(p, offset+i*p.strides[k], k+1, packed[i*inner:(i+1)*inner], x, out)
+	var l [most]level // the last ones, with levels of one element before them
+	for k := range l {
+		l[k] = level{1, 0}
+	}
+	copy(l[most-len(levels):], levels)
+	cols := l[2].n
+	own := engine.Batch[T]{Count: l[0].n, Rows: l[1].n, Cols: cols, Stride: cols, Step: l[1].n * cols, Data: packed}
+	within := engine.Batch[T]{Count: l[0].n, Rows: l[1].n, Cols: cols, Stride: max(l[1].stride, cols), Step: l[0].stride, Data: x}
+	if out {
+		e.Copy(own, within)
+	} else {
+		e.Copy(within, own)
 	}
 }

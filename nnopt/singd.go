@@ -164,7 +164,7 @@ func (r *singdRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	s := &singdLayer[T]{
 		rule: r, bias: l.Bias != "", momentum: slots[0].Data,
 		in: newMovingFactor(1, in, slots[1].Data, slots[2].Data), out: newMovingFactor(0, out, slots[3].Data, slots[4].Data),
-		g: dense.New[T](b.Rows, in.n), t: dense.New[T](b.Rows, in.n),
+		g: dense.New[T](b.Rows, in.n), t: dense.New[T](b.Rows, in.n), figures: engine.NewReckoning[T](engine.CPU[T](), nil, singdFigures),
 	}
 	r.moving[b.Name] = s
 	return s
@@ -215,14 +215,19 @@ type singdLayer[T Float] struct {
 	momentum []T
 	in, out  movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the number of examples
 	examples int             // behind h
-	failed   bool
+	figures  *engine.Reckoning[T]
+	learned  bool          // in this step
+	fine     engine.Figure // whether that went through
 
 	g, t  dense.Matrix[T] // Dout x Din, the bias as last column
 	arena *engine.Arena[T]
 	a, b  []T // rows of inputs, or of gradients, and their products with a factor
 }
 
-func (s *singdLayer[T]) failures() bool { return s.failed }
+// singdFigures is how many registers a layer has.
+const singdFigures = 32 + 2*movingFigures
+
+func (s *singdLayer[T]) failures() bool { return s.learned && s.figures.Value(s.fine) == 0 }
 
 func (s *singdLayer[T]) observe(stats *Stats[T]) error {
 	width := s.in.k.n
@@ -291,36 +296,48 @@ func (s *singdLayer[T]) learn() {
 	if o.Average != AverageNone {
 		e.Blend(share, s.out.h.data, 0, nil, s.out.h.data)
 	}
-	s.in.formInner()
-	s.out.formInner()
-	ridgeIn, ridgeOut := o.Damping, o.Damping
-	if !s.rule.apart {
-		in, out := s.in.h.meanTrace(), s.out.h.meanTrace()
-		e.Blend(T(out), s.in.h.data, 0, nil, s.in.h.data)
-		e.Blend(T(in), s.out.h.data, 0, nil, s.out.h.data)
-		ridgeIn *= s.out.inner.meanTrace()
-		ridgeOut *= s.in.inner.meanTrace()
-	}
-	for _, f := range []*movingFactor[T]{&s.in, &s.out} {
-		f.k.panel.e.Blend(0.5, f.h.data, 0, nil, f.h.data)
-	}
-	s.in.target(ridgeIn)
-	s.out.target(ridgeOut)
-	s.failed = !s.in.h.finite() || !s.out.h.finite()
-	if s.failed {
-		return
-	}
-	take := 1.0
-	if !o.Plain {
-		take -= o.Alpha1
-	}
-	for _, f := range []*movingFactor[T]{&s.in, &s.out} {
-		f.follow(T(o.Alpha1), T(take))
-		step := o.Beta1
-		if _, top := f.m.norms(); !o.Plain && top > 1 {
-			step /= top
+	q := s.figures
+	q.Begin()
+	s.in.formInner(q)
+	s.out.formInner(q)
+	factors := [...]*movingFactor[T]{&s.in, &s.out}
+	for i, f := range factors {
+		f.ridge = q.Number(o.Damping / 2)
+		if !s.rule.apart {
+			f.ridge = q.Over(q.Times(q.Number(o.Damping), factors[1-i].trace), q.Number(2))
 		}
-		s.failed = !f.move(step) || s.failed
+	}
+	if !s.rule.apart {
+		in, out := s.in.h.meanTrace(q), s.out.h.meanTrace(q)
+		q.Run()
+		e.BlendBy(q.Register(out), s.in.h.data, nil, nil, s.in.h.data)
+		e.BlendBy(q.Register(in), s.out.h.data, nil, nil, s.out.h.data)
+	}
+	q.Run()
+	ok := q.Number(1)
+	for _, f := range factors {
+		e.Blend(0.5, f.h.data, 0, nil, f.h.data)
+		ok = q.Times(ok, f.target(q))
+	}
+	latest := 1.0
+	if !o.Plain {
+		latest -= o.Alpha1
+	}
+	keep, take := q.Pick(ok, q.Number(o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
+	q.Run()
+	s.fine = ok
+	for _, f := range factors {
+		f.follow(q, keep, take)
+		norm, top := f.m.norms(q)
+		step := q.Number(o.Beta1)
+		if !o.Plain {
+			step = q.Over(step, q.Most(q.Number(1), top))
+		}
+		s.fine = q.Times(s.fine, f.shorten(q, step, norm, ok))
+	}
+	q.Run()
+	for _, f := range factors {
+		f.move(q)
 	}
 }
 
@@ -329,8 +346,7 @@ func (s *singdLayer[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], 
 }
 
 func (s *singdLayer[T]) moveJoint(e engine.Backend[T], w, b *Block[T], _ []Slot[T], u, v engine.Update) {
-	s.failed = false
-	if s.examples > 0 {
+	if s.learned = s.examples > 0; s.learned {
 		s.learn()
 	}
 	s.enter(e, w, b, u, v)

@@ -110,6 +110,7 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 			part.factors = append(part.factors, newMovingFactor(i, r.structure.pattern(n), rest[0].Data, rest[1].Data))
 			rest = rest[2:]
 		}
+		part.reckon(part.e, nil)
 		s.parts = append(s.parts, part)
 	}
 	return s
@@ -126,6 +127,7 @@ func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 	enter(e, s.g, b, u)
 	for k := range s.parts {
 		p := &s.parts[k]
+		p.rewind()
 		if s.rule.step%s.rule.o.Interval == 0 {
 			p.learn(s.rule, s.g)
 		}
@@ -145,32 +147,48 @@ type sirfPart[T Float] struct {
 	productModes[T]
 	piece   piece
 	factors []movingFactor[T]
+	figures *engine.Reckoning[T]
+}
+
+// reckon makes the registers of the part.
+func (p *sirfPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
+	p.figures = engine.NewReckoning(e, a, 8+movingFigures*len(p.factors))
 }
 
 // learn moves the factors by the gradient. If one of the statistics is not finite they stay as they are.
 func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
+	q := p.figures
+	q.Begin()
 	gather(p.e, &p.piece, p.z, g)
-	traces := 1.0
+	traces := q.Number(1)
 	for i := range p.factors {
 		f := &p.factors[i]
 		p.applyMember(dense.Transposed, f.k, f.mode)
-		f.formInner()
-		traces *= f.inner.meanTrace()
+		f.formInner(q)
+		traces = q.Times(traces, f.trace)
 	}
-	size := float64(len(p.z))
+	for i := range p.factors {
+		f := &p.factors[i]
+		f.ridge = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace), q.Number(2))
+	}
+	q.Run()
+	size, ok := float64(len(p.z)), q.Number(1)
 	for i := range p.factors {
 		f := &p.factors[i]
 		f.clearTarget()
 		p.gramMember(T(r.batch*float64(f.k.n)/size/2), f.mode, f.h)
-		f.target(r.o.Damping * traces / f.inner.meanTrace())
-		if !f.h.finite() {
-			return
-		}
+		ok = q.Times(ok, f.target(q))
 	}
+	keep, take := q.Pick(ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(ok, q.Number(1-r.o.Alpha2), q.Number(0))
+	q.Run()
 	for i := range p.factors {
 		f := &p.factors[i]
-		f.follow(T(r.o.Alpha2), T(1-r.o.Alpha2))
-		norm, _ := f.m.norms()
-		f.move(r.o.Beta2 / max(1, norm))
+		f.follow(q, keep, take)
+		norm, _ := f.m.norms(q)
+		f.shorten(q, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, ok)
+	}
+	q.Run()
+	for i := range p.factors {
+		p.factors[i].move(q)
 	}
 }

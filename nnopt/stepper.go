@@ -106,8 +106,9 @@ type stepper[T Float] struct {
 	blocks   []tracked[T]
 	step     int
 	skips    int
-	failures int // steps in which the update of a factor failed
-	failing  int // the last of them in a row
+	failures int  // steps in which the update of a factor failed
+	failing  int  // the last of them in a row
+	failed   bool // the running step is one of them
 	averaged bool
 	counters []counter
 	counted  []float64 // what they were before the running step
@@ -154,6 +155,10 @@ func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T]
 // Init implements Optimizer.
 func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	defer engine.Recover(&err)
+	s.blocks = nil
+	if r, ok := s.rule.(renewed); ok {
+		r.renew()
+	}
 	arena := engine.NewArena(s.backend)
 	all := make([]tracked[T], len(blocks))
 	seen := map[string]bool{}
@@ -170,8 +175,14 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 		if err := all[k].check(b); err != nil {
 			return err
 		}
+	}
+	if r, ok := s.rule.(allotting[T]); ok {
+		r.allot(blocks, s.backend, arena)
+	}
+	for k := range blocks {
+		b := &blocks[k]
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, &shape)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, b.Name, &shape)})
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
@@ -294,6 +305,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
 	s.moveDeferred()
+	s.countFailures()
 	s.current = nil
 	r.Failures = s.failures
 	return r, nil
@@ -302,12 +314,12 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 // moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
 // run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
-	failed := false
+	s.failed = false
 	if c, ok := s.rule.(coupled[T]); ok {
 		for k := range s.updates {
 			s.updates[k] = s.update(k)
 		}
-		failed = c.moveTogether(s.current, s.updates)
+		s.failed = c.moveTogether(s.current, s.updates)
 	}
 	var rest float64
 	for _, k := range s.order {
@@ -326,12 +338,16 @@ func (s *stepper[T]) moveAll() {
 		s.moveBlock(s.order[i])
 	}
 	s.moves.Run(len(s.order) - s.alone)
+}
+
+// countFailures is called when the blocks have moved.
+func (s *stepper[T]) countFailures() {
 	for k := range s.blocks {
 		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
-			failed = true
+			s.failed = true
 		}
 	}
-	if !failed {
+	if !s.failed {
 		s.failing = 0
 		return
 	}
@@ -450,6 +466,8 @@ func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
 	if s.blocks == nil {
 		return errors.New("nnopt: Init has not been called")
 	}
+	s.deferCalls()
+	defer s.settleCalls()
 	return r.observe(stats, s.step)
 }
 

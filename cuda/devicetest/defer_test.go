@@ -43,7 +43,7 @@ func TestStepsAreGraphs(t *testing.T) {
 	needDevice(t)
 	for name, own := range map[string]string{
 		"adamw": ``, "nadamw": ``, "sgd": `,"momentum":0.9`, "lion": ``, "sign": ``, "adagrad": ``, "root-free-adamw": ``, "schedule-free-adamw": ``,
-		"muon": `,"nesterov":true`,
+		"muon": `,"nesterov":true`, "spectral": ``,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var all [2][]nnopt.Block[float32]

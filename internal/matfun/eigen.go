@@ -27,7 +27,7 @@ type Eigen[T dense.Float] struct {
 	r        engine.Batch[T] // rotations of the pairs
 	ring     []int32         // which rows of all matrices a round brings where
 	order    []int32
-	values   []T // a number for each row
+	values   []T // a number for each row, in ordinary memory, as scales: calls that write it are waited for
 	scales   []T
 	norms    []float64
 	bounds   []float64 // of the norms of the matrices
@@ -46,7 +46,7 @@ func NewEigen[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n i
 		*b = engine.Batch[T]{Count: count, Rows: rows, Cols: rows, Stride: rows, Step: rows * rows, Data: a.Alloc(count * rows * rows)}
 	}
 	s.r = engine.Batch[T]{Count: count * s.pairs, Rows: s.size, Cols: s.size, Stride: s.size, Step: s.size * s.size, Data: a.Alloc(count * rows * s.size)}
-	s.values, s.scales, s.order = a.Alloc(count*rows), a.Alloc(count*rows), make([]int32, count*rows)
+	s.values, s.scales, s.order = make([]T, count*rows), make([]T, count*rows), make([]int32, count*rows)
 	if s.pairs > 1 {
 		s.turnRing()
 	}
@@ -102,6 +102,8 @@ const (
 func (s *Eigen[T]) Solve(a, q engine.Batch[T], d []T, warm bool) (sweeps int, err error) {
 	engine.MustHave("Eigen", s.n, a.Rows, a.Cols, q.Rows, q.Cols)
 	engine.MustHave("Eigen", s.count*s.n, len(d))
+	engine.Defer(s.Backend)
+	defer engine.Settle(s.Backend)
 	if err := s.bound(a); err != nil {
 		return 0, err
 	}
@@ -252,10 +254,8 @@ func (s *Eigen[T]) off() (left float64, at int) {
 	return left, at
 }
 
-// sweep lets every two blocks meet. A device gets all of its work at once.
+// sweep lets every two blocks meet.
 func (s *Eigen[T]) sweep() {
-	engine.Defer(s.Backend)
-	defer engine.Settle(s.Backend)
 	for range max(1, 2*s.pairs-1) {
 		s.round()
 	}

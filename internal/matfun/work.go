@@ -25,17 +25,24 @@ func New[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n int) *
 	return &Work[T]{Backend: e, arena: a, count: count, n: n, scales: a.Alloc(count * n), norms: make([]float64, count), factors: make([]float64, count)}
 }
 
-// Error says which matrix of a batch an iteration failed for, as it does where the matrix is not positive definite, or not so to rounding.
+// Error says which matrix of a batch a function failed for, and why.
 type Error struct {
-	Function   string
-	Matrix     int
-	Iterations int
-	Residual   float64
+	Function string
+	Matrix   int
+	Reason   string
 }
 
-// Error names the function, the matrix and what was left.
-func (e *Error) Error() string {
-	return fmt.Sprintf("%s: residual %.3g after %d iterations: the matrix is not positive definite to rounding", e.Function, e.Residual, e.Iterations)
+// Error names the function and the reason; callers know what their matrices are called.
+func (e *Error) Error() string { return e.Function + ": " + e.Reason }
+
+// indefinite is the error of a square root that does not converge, as it does not where the matrix is not positive definite to rounding.
+func indefinite(matrix, iterations int, residual float64) *Error {
+	return &Error{"square root", matrix, fmt.Sprintf("residual %.3g after %d iterations: the matrix is not positive definite to rounding", residual, iterations)}
+}
+
+// tooLarge is the error of a function that a matrix of this norm is beyond.
+func tooLarge(function string, matrix int, norm float64) *Error {
+	return &Error{function, matrix, fmt.Sprintf("the norm of the matrix, %.3g or less, is too large", norm)}
 }
 
 // Eps is the unit roundoff of T.
@@ -82,16 +89,23 @@ func (w *Work[T]) Identity(y engine.Batch[T]) {
 	w.Combine(1, 0, y, 0, y, y)
 }
 
-// bound returns the largest bound on the norms of the matrices, which stay in norms.
-func (w *Work[T]) bound(x engine.Batch[T]) float64 {
+// bound returns the largest bound on the norms of the matrices, which stay in norms, and whose it is.
+func (w *Work[T]) bound(x engine.Batch[T]) (top float64, at int) {
 	w.NormBound(x, w.norms)
-	top := 0.0
-	for _, v := range w.norms {
-		if !(v <= top) {
-			top = v
+	return w.largest()
+}
+
+// largest returns the largest of norms, or the first that is not a number, and whose it is.
+func (w *Work[T]) largest() (top float64, at int) {
+	for k, v := range w.norms {
+		if math.IsNaN(v) {
+			return v, k
+		}
+		if v > top {
+			top, at = v, k
 		}
 	}
-	return top
+	return top, at
 }
 
 // limit is the number of steps after which an iteration has failed.
@@ -103,7 +117,7 @@ func (w *Work[T]) Sqrt(a, y, z engine.Batch[T]) error {
 	w.bound(a)
 	for k, v := range w.norms {
 		if !(v > 0) || math.IsInf(v, 1) {
-			return &Error{"square root", k, 0, v}
+			return indefinite(k, 0, v)
 		}
 		w.factors[k] = 2 / v
 	}
@@ -130,18 +144,13 @@ func (w *Work[T]) Roots(a, y, z engine.Batch[T], c []float64, target float64, li
 	for stop := (Progress{Target: target}); ; end.Steps++ {
 		w.Product(q, p, t)
 		w.FromIdentity(t, w.norms)
-		at := 0
-		end.Residual = 0
-		for k, v := range w.norms {
-			if !(v <= end.Residual) {
-				end.Residual, at = v, k
-			}
-		}
+		var at int
+		end.Residual, at = w.largest()
 		if end.Reason = stop.Done(end.Residual); end.Reason != "" {
 			break
 		}
 		if end.Steps == limit || Broken(end.Residual) {
-			return end, &Error{"square root", at, end.Steps, end.Residual}
+			return end, indefinite(at, end.Steps, end.Residual)
 		}
 		w.Combine(1.5, -0.5, t, 0, t, t)
 		w.Product(p, t, s)
@@ -199,7 +208,7 @@ func (w *Work[T]) Log(a, l engine.Batch[T]) error {
 		}
 		scale *= 2
 		w.Combine(0, 0.5, y, -0.5, z, l)
-		if w.bound(l) <= logBound {
+		if top, _ := w.bound(l); top <= logBound {
 			break
 		}
 		y, last = last, y
@@ -230,9 +239,9 @@ func (w *Work[T]) symmetrise(x, t engine.Batch[T]) {
 
 // Exp sets plus_k = exp(x_k) and minus_k = exp(-x_k) for symmetric x_k: the series of cosh and sinh at x/2^s of norm at most 1, and s squarings.
 func (w *Work[T]) Exp(x, plus, minus engine.Batch[T]) error {
-	top := w.bound(x)
+	top, at := w.bound(x)
 	if !(top < 1e4) {
-		return &Error{"exponential", 0, 0, top}
+		return tooLarge("exponential", at, top)
 	}
 	s := 0
 	for ; top > 1; top /= 2 {
@@ -268,8 +277,8 @@ func (w *Work[T]) Exp(x, plus, minus engine.Batch[T]) error {
 // raises the least singular value still of interest the most (Chen and Chow, A stable scaling of Newton-Schulz, 2014). Eigenvalues below rounding
 // times the norm may get the wrong size, which is an error of that order.
 func (w *Work[T]) Abs(a, h engine.Batch[T]) error {
-	if top := w.bound(a); !(top < math.Inf(1)) {
-		return &Error{"absolute value", 0, 0, top}
+	if top, at := w.bound(a); !(top < math.Inf(1)) {
+		return tooLarge("absolute value", at, top)
 	}
 	for k, v := range w.norms {
 		w.factors[k] = 1 / max(v, math.SmallestNonzeroFloat32)

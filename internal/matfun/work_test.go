@@ -1,7 +1,9 @@
 package matfun
 
 import (
+	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -104,18 +106,49 @@ func functions[T dense.Float](t *testing.T, tol float64) {
 	check(t, "exp of the negative", z, indefinite, func(l float64) float64 { return math.Exp(-l) }, tol)
 }
 
-// TestNotPositive: what has no root is an error that names the matrix.
+// TestNotPositive: what has no root is an error that names the matrix, and so are numbers that are not finite.
 func TestNotPositive(t *testing.T) {
 	w := New(engine.CPU[float64](), nil, len(spectra), 5)
-	b, _ := batch(w, -1)
 	y, z := w.Take(), w.Take()
-	for _, err := range []error{w.Sqrt(b, y, z), w.Log(b, y)} {
-		if e, ok := err.(*Error); !ok || e.Matrix == 1 && e.Residual == 0 {
-			t.Errorf("%v", err)
+	for bad := range spectra {
+		mixed, _ := batch(w, 1)
+		indefinite, _ := batch(w, -1)
+		copy(mixed.At(bad).Data, indefinite.At(bad).Data)
+		for _, err := range []error{w.Sqrt(mixed, y, z), w.Log(mixed, y)} {
+			var e *Error
+			if !errors.As(err, &e) || e.Matrix != bad || !strings.Contains(e.Error(), "not positive definite") {
+				t.Errorf("matrix %d is indefinite: %v", bad, err)
+			}
+		}
+		w.Give(mixed, indefinite)
+	}
+}
+
+func TestNotFinite(t *testing.T) {
+	w := New(engine.CPU[float64](), nil, len(spectra), 5)
+	y, z := w.Take(), w.Take()
+	for _, v := range []float64{math.NaN(), math.Inf(1)} {
+		for bad := range spectra {
+			b, _ := batch(w, 1)
+			b.At(bad).Data[0] = v
+			for _, err := range []error{w.Abs(b, y), w.Exp(b, y, z), w.Sqrt(b, y, z), w.Log(b, y)} {
+				var e *Error
+				if !errors.As(err, &e) || e.Matrix != bad {
+					t.Errorf("%v in matrix %d: %v", v, bad, err)
+				}
+			}
+			w.Give(b)
 		}
 	}
-	w.Scaled([]float64{1, math.Inf(1), 1}, b, b)
-	if w.Abs(b, y) == nil || w.Exp(b, y, z) == nil || w.Sqrt(b, y, z) == nil {
-		t.Error("infinite numbers were taken")
+}
+
+func TestTooLargeForExp(t *testing.T) {
+	w := New(engine.CPU[float64](), nil, len(spectra), 5)
+	b, _ := batch(w, 1)
+	w.Scaled([]float64{1, 1e3, 1}, b, b)
+	err := w.Exp(b, w.Take(), w.Take())
+	var e *Error
+	if !errors.As(err, &e) || e.Matrix != 1 || !strings.Contains(e.Error(), "norm") {
+		t.Error(err)
 	}
 }

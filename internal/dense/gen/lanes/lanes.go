@@ -49,7 +49,7 @@ func (l *Lanes) Suffix() string {
 	return s + "AVX2"
 }
 
-// Elem is the Go type of an element, Size its size, Bytes the size of a vector.
+// Elem is the Go type of an element.
 func (l *Lanes) Elem() string {
 	if l.Double {
 		return "float64"
