@@ -84,15 +84,16 @@ func (s *design) independent() (best int) {
 
 // moment returns M(u), complete.
 func (s *design) moment() dense.Matrix[float64] {
-	scaled, m, k := dense.Wrap(s.y.Rows, s.y.Cols, s.z), dense.New[float64](s.y.Cols, s.y.Cols), 0
+	d, k := s.y.Cols, 0
+	scaled, plain, m := dense.Wrap(s.y.Rows, d, s.z), s.rest, dense.New[float64](d, d) // rest has served its purpose
 	for i, u := range s.u {
 		if u > 0 {
-			dense.Scale(math.Sqrt(u), s.y.Row(i), scaled.Row(k))
+			dense.Scale(u, s.y.Row(i), scaled.Row(k))
+			copy(plain.Row(k), s.y.Row(i))
 			k++
 		}
 	}
-	scaled = scaled.View(0, 0, k, s.y.Cols)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, scaled, 0, m)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled.View(0, 0, k, d), plain.View(0, 0, k, d), 0, m)
 	dense.Mirror(m)
 	return m
 }
