@@ -20,7 +20,7 @@ func rosenbrock(x []float64) float64 {
 func ExampleMinimize() {
 	r, err := esadapt.Minimize(context.Background(), func(x []float64) (float64, error) {
 		return rosenbrock(x), nil
-	}, esadapt.Options{X0: []float64{-1, 2, 0, 0.5}, Sigma0: 0.5, Seed: 2})
+	}, esadapt.Options{X0: []float64{-1, 2, 0, 0.5}, Sigma0: 0.5, Seed: 1})
 	if err != nil {
 		fmt.Println(err)
 		return

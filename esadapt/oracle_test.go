@@ -64,6 +64,9 @@ func newTextbook(m []float64, sigma float64, lambda int) *textbook {
 	}
 	t.raw = append([]float64(nil), t.w...)
 	t.hasten(1)
+	if n < 5 {
+		t.hasten(t.most)
+	}
 	return t
 }
 
@@ -80,6 +83,9 @@ func (t *textbook) hasten(factor float64) {
 
 // consider sets the haste after an update by the given steps, best first: the package's own rule, from the matrices themselves.
 func (t *textbook) consider(inverseRoot *mat.Dense, ys []*mat.VecDense) {
+	if t.n < 5 {
+		return
+	}
 	n := float64(t.n)
 	m := mat.NewSymDense(t.n, nil)
 	u := mat.NewVecDense(t.n, nil)
