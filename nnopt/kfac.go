@@ -177,7 +177,7 @@ func (r *kfacRule[T]) wants(int) Flavour {
 // layer returns the layer whose weights or bias are called so, or nil.
 func (r *kfacRule[T]) layer(name string) *Layer {
 	for i := range r.layers {
-		if l := &r.layers[i]; l.Weight == name || l.Bias == name {
+		if l := &r.layers[i]; l.Weight == name || l.Bias == name && name != "" {
 			return l
 		}
 	}
