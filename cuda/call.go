@@ -252,19 +252,21 @@ func (b *backend[T]) Defer() {
 }
 
 // Wait implements engine.Deferrer.
-func (b *backend[T]) Wait() { b.waitFor(0) }
-
-// Settle implements engine.Deferrer.
-func (b *backend[T]) Settle() { b.waitFor(1) }
-
-// waitFor waits, and ends so many Defers.
-func (b *backend[T]) waitFor(ends int) {
-	b.d.mu.Lock()
-	b.c.depth -= ends
-	b.d.mu.Unlock()
+func (b *backend[T]) Wait() {
 	b.c.begin()
 	b.c.settle()
 	b.c.finish()
+}
+
+// Settle implements engine.Deferrer.
+func (b *backend[T]) Settle() {
+	b.d.mu.Lock()
+	b.c.depth--
+	outermost := b.c.depth == 0
+	b.d.mu.Unlock()
+	if outermost {
+		b.Wait()
+	}
 }
 
 // resident memory is managed memory that Alloc gave out, sorted by address.

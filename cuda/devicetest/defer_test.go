@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -37,39 +38,62 @@ func needEmulation(t *testing.T) {
 	}
 }
 
-// TestStepsAreGraphs: from the third step on a step of these optimizers is two graphs, the norms of the gradients and the move, whatever the learning rate, with
-// a wait behind each. It gives what the processor gives.
+// graphed are optimizers with the graphs of a step from the sixth on, and the waits: for the norms of the gradients, and for the move. A step that brings bases
+// up to date, every interval, waits at most so many times.
+var graphed = []struct {
+	name, own        string
+	graphs, waits    int
+	interval, atMost int
+}{
+	{"adamw", ``, 2, 2, 0, 0}, {"nadamw", ``, 2, 2, 0, 0}, {"sgd", `,"momentum":0.9`, 2, 2, 0, 0}, {"lion", ``, 2, 2, 0, 0}, {"sign", ``, 2, 2, 0, 0},
+	{"adagrad", ``, 2, 2, 0, 0}, {"root-free-adamw", ``, 2, 2, 0, 0}, {"schedule-free-adamw", ``, 2, 2, 0, 0}, {"muon", `,"nesterov":true`, 2, 2, 0, 0},
+	{"shampoo", `,"interval":4`, 2, 2, 4, 99},
+	{"shampoo", `,"interval":4,"kl":true,"trace_scaling":true,"graft":"rmsprop"`, 2, 2, 4, 99},
+	{"eshampoo", `,"interval":4`, 2, 2, 4, 99},
+	{"soap", `,"interval":4`, 2, 2, 4, 99},
+	{"sirf-shampoo", ``, 2, 2, 0, 0},
+	{"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,1]`, 2, 2, 0, 0},
+	{"sirf-shampoo", `,"structure":"lower-toeplitz","shaping":{"tensors":[{"match":"block1","shape":[5,3,4]}],"max_dim":4}`, 2, 2, 0, 0},
+}
+
+// TestStepsAreGraphs: a step of these optimizers is graphs and nothing else, whatever the learning rate. It gives what the processor gives.
 func TestStepsAreGraphs(t *testing.T) {
 	needDevice(t)
-	for name, own := range map[string]string{
-		"adamw": ``, "nadamw": ``, "sgd": `,"momentum":0.9`, "lion": ``, "sign": ``, "adagrad": ``, "root-free-adamw": ``, "schedule-free-adamw": ``,
-		"muon": `,"nesterov":true`,
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, g := range graphed {
+		t.Run(g.name+g.own, func(t *testing.T) {
 			var all [2][]nnopt.Block[float32]
 			for i, device := range []string{"cuda", "cpu"} {
-				opt, err := nnopt.New[float32](name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+own+`}`))
+				opt, err := nnopt.New[float32](g.name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+g.own+`}`))
 				if err != nil {
 					t.Fatal(err)
 				}
 				b := append(blocks[float32](rand.New(rand.NewPCG(3, 5))), nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
-				onDevice(b, device)
+				onDevice(t, b, device)
 				if err := opt.Init(b); err != nil {
 					t.Fatal(err)
 				}
 				r := rand.New(rand.NewPCG(1, 1))
-				for step := range 5 {
+				for step := 1; step <= 8; step++ {
 					for k := range b {
 						for j := range b[k].Grad {
 							b[k].Grad[j] = float32(r.NormFloat64())
 						}
 					}
 					before := now()
-					if _, err := opt.Step(b, nnopt.StepInfo{LRScale: 1 / float64(step+1), BatchSize: step + 1}); err != nil {
+					if _, err := opt.Step(b, nnopt.StepInfo{LRScale: 1 / float64(step), BatchSize: 7 * step}); err != nil {
 						t.Fatal(err)
 					}
-					if c := before.since(); device == "cuda" && step >= 2 && emu.InUse() && (c != counts{0, 2, 2}) {
-						t.Errorf("step %d: %+v", step+1, c)
+					c := before.since()
+					if device == "cpu" || !emu.InUse() {
+						continue
+					}
+					if g.interval > 0 && step%g.interval == 0 {
+						if c.waits > g.atMost {
+							t.Errorf("step %d: %d waits", step, c.waits)
+						}
+						t.Logf("step %d: %+v", step, c)
+					} else if step >= 7 && (c != counts{0, g.graphs, g.waits}) {
+						t.Errorf("step %d: %+v", step, c)
 					}
 				}
 				all[i] = b
@@ -79,14 +103,15 @@ func TestStepsAreGraphs(t *testing.T) {
 	}
 }
 
-// onDevice moves blocks to the memory of a device, by a network around them.
-func onDevice(b []nnopt.Block[float32], device string) {
+// onDevice moves blocks to the memory of a device, by networks around them that last as long as the test.
+func onDevice(t *testing.T, b []nnopt.Block[float32], device string) {
 	for k := range b {
 		l := net.NewLinear[float32](rand.New(rand.NewPCG(1, 1)), b[k].Cols, b[k].Rows, net.LinearOptions{NoBias: true})
 		n := net.New(net.Layer[float32](l), net.NewSquare[float32](false), 1)
 		if err := n.Use(device); err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { runtime.KeepAlive(n) })
 		own := n.Blocks()[0]
 		copy(own.Value, b[k].Value)
 		b[k].Value, b[k].Grad = own.Value, own.Grad
@@ -214,7 +239,7 @@ func refused(t *testing.T, name string) {
 	}
 	b := blocks[float32](rand.New(rand.NewPCG(3, 5)))
 	b = append(b, nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
-	onDevice(b, "cuda")
+	onDevice(t, b, "cuda")
 	if err := opt.Init(b); err != nil {
 		t.Fatal(err)
 	}

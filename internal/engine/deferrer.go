@@ -10,7 +10,7 @@ type Deferrer interface {
 	Defer()
 	// Wait returns when all work is done. It panics with DeviceError if some has failed.
 	Wait()
-	// Settle is Wait and the end of Defer.
+	// Settle ends Defer. That of the outermost waits.
 	Settle()
 }
 
@@ -28,7 +28,7 @@ func Wait[T dense.Float](b Backend[T]) {
 	}
 }
 
-// Settle waits for a backend and ends Defer.
+// Settle ends Defer, and waits for a backend if it was the outermost.
 func Settle[T dense.Float](b Backend[T]) {
 	if d, ok := b.(Deferrer); ok {
 		d.Settle()
