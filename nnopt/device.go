@@ -25,6 +25,7 @@ type deferring interface{ deferring() }
 
 func (*adamRule[T]) deferring()         {}
 func (*adaGradRule[T]) deferring()      {}
+func (*kfacRule[T]) deferring()         {}
 func (*lionRule[T]) deferring()         {}
 func (*muonRule[T]) deferring()         {}
 func (*rootFreeRule[T]) deferring()     {}
@@ -35,16 +36,35 @@ func (*sirfRule[T]) deferring()         {}
 func (*shampooRule[T]) deferring()      {}
 func (*spectralRule[T]) deferring()     {}
 
+// twofold is implemented by deferring rules that compute in float64 as well.
+type twofold interface {
+	second() engine.Backend[float64]
+}
+
 // deferCalls lets calls return before their work is done, where the rule can.
 func (s *stepper[T]) deferCalls() {
 	if _, ok := s.rule.(deferring); ok {
 		engine.Defer(s.backend)
+		if r, ok := s.rule.(twofold); ok {
+			engine.Defer(r.second())
+		}
+	}
+}
+
+// wait waits for all work.
+func (s *stepper[T]) wait() {
+	engine.Wait(s.backend)
+	if r, ok := s.rule.(twofold); ok {
+		engine.Wait(r.second())
 	}
 }
 
 // settleCalls waits for all work after deferCalls.
 func (s *stepper[T]) settleCalls() {
 	if _, ok := s.rule.(deferring); ok {
+		if r, ok := s.rule.(twofold); ok {
+			defer engine.Settle(r.second())
+		}
 		engine.Settle(s.backend)
 	}
 }

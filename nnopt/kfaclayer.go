@@ -39,6 +39,13 @@ type kfacLayer[T Float] struct {
 	solver  eigen.Solver
 	loaded  bool // apply and values hold what the slots hold
 
+	dampings           [2]float64       // of the factors
+	learned            bool             // statistics are taken in, in the running step
+	stay               [2]engine.Figure // what weights and bias are multiplied by
+	fine, inverted     engine.Figure    // whether the statistics, and the inverses, of the running step are of use
+	means              [2]engine.Figure // of the diagonals of the factors
+	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
+
 	solvers  [2]*matfun.Eigen[float64] // on a device
 	sweepers [2]*eigenFactor[float64]
 }
@@ -138,24 +145,25 @@ func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64
 	k.at.wide.e.Blend(1, k.sums[side].Data, weight, w.Data, k.sums[side].Data)
 }
 
-// average takes the sums into the moving averages. Sums that are not finite are left out.
-func (k *kfacLayer[T]) average() bool {
+// average takes the sums into the moving averages. Sums that are not finite are left out, which it finds.
+func (k *kfacLayer[T]) average() (fine engine.Figure) {
 	share := (1 - k.o.Average) / float64(k.examples)
 	k.examples = 0
-	e := k.at.wide.e
+	e, q := k.at.wide.e, k.at.figures
+	fine = q.Number(1)
 	for _, s := range k.sums {
-		if _, top := e.SumSquares(s.Data); !(top*share < largestGradient[T]()) {
-			return false
-		}
+		fine = q.Times(fine, q.Below(q.Times(q.Tally(s.Data).Top, q.Number(share)), q.Number(largestGradient[T]())))
 	}
+	keep, take := q.Pick(fine, q.Number(k.o.Average), q.Number(1)), q.Pick(fine, q.Number(share), q.Number(0))
+	q.Run()
 	for side, s := range k.sums {
 		to, w := k.slots[kfacOutput+side].Data, k.work[side]
 		toDouble(e, to, w.Data)
-		e.Blend(k.o.Average, w.Data, share, s.Data, w.Data)
+		e.BlendBy(q.Register(keep), w.Data, q.Register(take), s.Data, w.Data)
 		e.Mirror(engine.One(w))
 		fromDouble(e, w.Data, to)
 	}
-	return true
+	return fine
 }
 
 // load sets full to the averages over their weight.
@@ -166,24 +174,43 @@ func (k *kfacLayer[T]) load(weight float64) {
 	}
 }
 
-// invert brings what applies the inverse up to date with the factors in full. When it fails everything stays as it was.
-func (k *kfacLayer[T]) invert(damping float64, fresh bool) bool {
+// damped says whether the inverse consists of those of the damped factors.
+func (k *kfacLayer[T]) damped() bool { return k.o.Inverse == InversePi || k.o.Inverse == InversePlain }
+
+// measure finds what the damping is split by.
+func (k *kfacLayer[T]) measure() {
+	if k.damped() {
+		k.means = [2]engine.Figure{k.at.meanTrace(k.full[0]), k.at.meanTrace(k.full[1])}
+	}
+}
+
+// split returns the dampings of the factors, after measure and a wait.
+func (k *kfacLayer[T]) split(damping float64) (d [2]float64) {
+	if k.damped() {
+		q := k.at.figures
+		d[0], d[1] = kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, q.Value(k.means[0]), q.Value(k.means[1]), damping)
+	}
+	return d
+}
+
+// invert makes what applies the inverse of the factors in full, with dampings, and finds whether it is of use.
+func (k *kfacLayer[T]) invert(fresh bool) {
 	k.loaded = false
-	switch k.o.Inverse {
-	case InversePi, InversePlain:
-		b, a := k.at.meanTrace(k.full[0]), k.at.meanTrace(k.full[1])
-		onB, onA := kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, b, a, damping)
-		for side, d := range []float64{onB, onA} {
-			if !k.at.invert(k.full[side], d, k.work[side], k.apply[side]) {
-				return false
-			}
-		}
-	default:
-		for side := range k.full {
-			if !k.basis(side, fresh) {
-				return false
-			}
-		}
+	q := k.at.figures
+	if !k.damped() {
+		k.inverted = q.Number(one[float64](k.basis(0, fresh) && k.basis(1, fresh)))
+		return
+	}
+	k.inverted = q.Number(1)
+	for side, d := range k.dampings {
+		k.inverted = q.Times(k.inverted, k.at.invert(k.full[side], d, k.work[side], k.apply[side]))
+	}
+}
+
+// adopt stores it, after a wait. When it is of no use everything stays as it was.
+func (k *kfacLayer[T]) adopt() bool {
+	if k.at.figures.Value(k.inverted) == 0 {
+		return false
 	}
 	for side := range k.full {
 		fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)

@@ -57,11 +57,11 @@ type observing[T Float] interface {
 
 // coupled is implemented by rules that move some blocks together: those whose movers are nil. They go before the others.
 type coupled[T Float] interface {
-	// moveTogether says whether the update of a factor failed.
-	moveTogether(blocks []Block[T], updates []engine.Update) (failed bool)
+	moveTogether(blocks []Block[T], updates []engine.Update)
 }
 
-// failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
+// failing is implemented by movers, and rules that move blocks together, with factors: whether the last move left one of them as it was because its update
+// failed. All work is done when it is asked.
 type failing interface{ failures() bool }
 
 // staged is implemented by movers whose moves begin with what a device does for all blocks at once.
@@ -302,12 +302,11 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 // moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
 // run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
-	failed := false
 	if c, ok := s.rule.(coupled[T]); ok {
 		for k := range s.updates {
 			s.updates[k] = s.update(k)
 		}
-		failed = c.moveTogether(s.current, s.updates)
+		c.moveTogether(s.current, s.updates)
 	}
 	var rest float64
 	for _, k := range s.order {
@@ -326,7 +325,14 @@ func (s *stepper[T]) moveAll() {
 		s.moveBlock(s.order[i])
 	}
 	s.moves.Run(len(s.order) - s.alone)
-	engine.Wait(s.backend)
+	s.wait()
+	s.count()
+}
+
+// count counts steps in which the update of a factor failed.
+func (s *stepper[T]) count() {
+	f, ok := s.rule.(failing)
+	failed := ok && f.failures()
 	for k := range s.blocks {
 		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
 			failed = true
