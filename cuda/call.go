@@ -206,7 +206,7 @@ func (c *call) end() {
 			}
 		}
 	}
-	for _, p := range c.temps {
+	for _, p := range slices.Backward(c.temps) { // so that the same calls find the same memory again
 		c.d.pool.put(p)
 	}
 	if dl.Watch != nil && c.tape.entries > 0 {

@@ -51,14 +51,6 @@ func (s *stepper[T]) deferCalls() {
 	}
 }
 
-// wait waits for all work.
-func (s *stepper[T]) wait() {
-	engine.Wait(s.backend)
-	if r, ok := s.rule.(twofold); ok {
-		engine.Wait(r.second())
-	}
-}
-
 // settleCalls waits for all work after deferCalls.
 func (s *stepper[T]) settleCalls() {
 	if _, ok := s.rule.(deferring); ok {

@@ -266,16 +266,20 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 			if k.names.Weight != s.Weight {
 				continue
 			}
+			k.absorb()
 			if err := k.observe(s, r.o.Reduce, s.terms(r.o.Loss)); err != nil {
 				return err
 			}
 		}
+	}
+	for _, k := range r.moving {
+		k.absorb()
 	}
 	return nil
 }
 
 func (r *kfacRule[T]) forget() {
 	for _, k := range r.moving {
-		k.examples = 0
+		k.examples, k.pending = 0, false
 	}
 }

@@ -19,7 +19,6 @@ type kfacGround[T Float] struct {
 	ones    []float64
 	flat    [2][]float64
 	x       []T // rows with a number appended, on a device
-	sum     []T // their Gram matrix
 }
 
 func newKFACGround[T Float]() kfacGround[T] {
@@ -66,25 +65,15 @@ func (g *kfacGround[T]) averaged(x, dst dense.Matrix[T]) dense.Matrix[T] {
 	return dst
 }
 
-// gram sets w to the sum of x1 x1^T over the rows x of a matrix, x1 being x or, where w has a row more, x with one appended. The processor fills the upper
-// triangle.
-func (g *kfacGround[T]) gram(outer *kronecker.Outer[T], x dense.Matrix[T], one float64, w dense.Matrix[float64]) {
-	if !g.away() {
-		w.Zero()
-		outer.Add(x, one, w)
-		outer.Flush(w)
-		return
-	}
-	n := w.Rows
-	if n > x.Cols {
+// gram sets sum to that of x1 x1^T over the rows x of a matrix, x1 being x or, where sum has a row more, x with one appended. On a device.
+func (g *kfacGround[T]) gram(x dense.Matrix[T], one float64, sum dense.Matrix[T]) {
+	if n := sum.Rows; n > x.Cols {
 		bordered := dense.Wrap(x.Rows, n, g.grown(&g.x, x.Rows*n))
 		g.e.Copy(engine.One(x), engine.One(bordered.View(0, 0, x.Rows, x.Cols)))
 		g.e.AddRow([]T{T(one)}, 0, engine.One(bordered.View(0, n-1, x.Rows, 1)))
 		x = bordered
 	}
-	sum := dense.Wrap(n, n, g.grown(&g.sum, n*n))
 	g.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
-	toDouble(g.wide.e, sum.Data, w.Data)
 }
 
 // reckon makes the registers of a step of so many layers.

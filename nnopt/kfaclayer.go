@@ -23,6 +23,10 @@ type kfacLayer[T Float] struct {
 	slots    []Slot[T]
 	examples int                      // behind the sums
 	sums     [2]dense.Matrix[float64] // of the running step, B and A, upper triangles
+	grams    [2]dense.Matrix[T]       // of a pass, on a device
+	weights  [2]float64               // of a pass
+	keep     float64                  // 0 for the first pass of a step, else 1
+	pending  bool                     // grams have to be added to the sums
 	outer    kronecker.Outer[T]
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
@@ -81,6 +85,9 @@ func (k *kfacLayer[T]) allocate(rows int) {
 	sizes := k.sizes(rows)
 	for i, n := range sizes {
 		k.sums[i], k.full[i], k.apply[i], k.work[i] = matrix(n, n), matrix(n, n), matrix(n, n), matrix(n, n)
+		if k.at.away() {
+			k.grams[i] = dense.Wrap(n, n, k.at.arena.Alloc(n*n))
+		}
 	}
 	for _, m := range []*dense.Matrix[float64]{&k.g, &k.d, &k.t, &k.last} {
 		*m = matrix(sizes[0], sizes[1])
@@ -103,10 +110,7 @@ func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
 			in.Rows, in.Cols, out.Rows, out.Cols, s.Reps, k.g.Rows, width)}
 	}
 	n := in.Rows / s.Reps
-	if k.examples == 0 {
-		k.at.wide.e.Blend(0, nil, 0, nil, k.sums[0].Data)
-		k.at.wide.e.Blend(0, nil, 0, nil, k.sums[1].Data)
-	}
+	k.keep = one[float64](k.examples > 0)
 	k.examples += n
 	reps := 1
 	if reduce {
@@ -138,11 +142,36 @@ func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
 	return in, out
 }
 
-// add adds weight times the outer products of rows that are sums over reps positions.
+// add adds weight times the outer products of rows that are sums over reps positions. On a device that is left to absorb.
 func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64) {
+	k.weights[side] = weight
+	if k.at.away() {
+		k.at.gram(x, float64(reps), k.grams[side])
+		k.pending = true
+		return
+	}
 	w := k.work[side]
-	k.at.gram(&k.outer, x, float64(reps), w)
-	k.at.wide.e.Blend(1, k.sums[side].Data, weight, w.Data, k.sums[side].Data)
+	w.Zero()
+	k.outer.Add(x, float64(reps), w)
+	k.outer.Flush(w)
+	k.collect(side)
+}
+
+// collect adds what is in work to the sums.
+func (k *kfacLayer[T]) collect(side int) {
+	k.at.wide.e.Blend(k.keep, k.sums[side].Data, k.weights[side], k.work[side].Data, k.sums[side].Data)
+}
+
+// absorb adds what add left, in float64: the calls of one precision follow each other, so that there are few changes between the two.
+func (k *kfacLayer[T]) absorb() {
+	if !k.pending {
+		return
+	}
+	k.pending = false
+	for side, g := range k.grams {
+		toDouble(k.at.wide.e, g.Data, k.work[side].Data)
+		k.collect(side)
+	}
 }
 
 // average takes the sums into the moving averages. Sums that are not finite are left out, which it finds.

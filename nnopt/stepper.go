@@ -294,6 +294,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
 	s.moveDeferred()
+	s.countFailures()
 	s.current = nil
 	r.Failures = s.failures
 	return r, nil
@@ -325,12 +326,10 @@ func (s *stepper[T]) moveAll() {
 		s.moveBlock(s.order[i])
 	}
 	s.moves.Run(len(s.order) - s.alone)
-	s.wait()
-	s.count()
 }
 
-// count counts steps in which the update of a factor failed.
-func (s *stepper[T]) count() {
+// countFailures is called when the blocks have moved.
+func (s *stepper[T]) countFailures() {
 	f, ok := s.rule.(failing)
 	failed := ok && f.failures()
 	for k := range s.blocks {

@@ -58,6 +58,11 @@ func (a *Arena[T]) Ints(n int) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(a.Alloc((n+size-1)/size)))), n)
 }
 
+// Doubles is Alloc for numbers of 64 bits.
+func (a *Arena[T]) Doubles(n int) []float64 {
+	return unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(a.Alloc(n*8/int(unsafe.Sizeof(T(0))))))), n)
+}
+
 // Alloc returns n zeros that live as long as the arena, in ordinary memory for a nil arena.
 func (a *Arena[T]) Alloc(n int) []T {
 	if a == nil || a.owner == nil || n == 0 {

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -130,12 +129,6 @@ type Reckoning[T dense.Float] struct {
 // NewReckoning returns one with so many registers, at most 65536, in the memory of the backend.
 func NewReckoning[T dense.Float](e Backend[T], a *Arena[T], registers int) *Reckoning[T] {
 	return &Reckoning[T]{e: e, registers: a.Doubles(registers)}
-}
-
-// Doubles is Alloc for float64.
-func (a *Arena[T]) Doubles(n int) []float64 {
-	size := 8 / int(unsafe.Sizeof(T(0)))
-	return unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(a.Alloc(n*size)))), n)
 }
 
 // Begin forgets all figures.
