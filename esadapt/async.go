@@ -121,7 +121,7 @@ func (a *Async) Report(r Evaluation) error {
 	}
 	t := a.out[i]
 	a.out = slices.Delete(a.out, i, i+1)
-	t.f, t.g, t.failed = r.F, slices.Clone(r.G), r.Failed || math.IsNaN(r.F)
+	t.f, t.g, t.failed = r.F, slices.Clone(r.G), r.Failed || valueless(r.F, r.G)
 	s.credit(&t)
 	if t.run == s.book.run && !(t.failed && s.opt.OnFailure == FailureResample) {
 		a.ready = append(a.ready, t)
@@ -140,17 +140,7 @@ func (s *Search) credit(t *asyncTask) {
 		}
 		return
 	}
-	violation := 0.0
-	if s.lagrangian != nil {
-		violation = s.lagrangian.violation(t.g)
-	}
-	if s.best.Evaluation == 0 || violation < s.best.Violation || violation == s.best.Violation && t.f < s.best.F {
-		s.best = Point{X: slices.Clone(t.x), F: t.f, G: slices.Clone(t.g), Violation: violation, Evaluation: s.evaluations}
-		s.bestID = t.id
-		if s.opt.Target != nil && violation == 0 && t.f <= *s.opt.Target {
-			s.finish(TargetReached, "")
-		}
-	}
+	s.compare(t.id, t.x, t.f, t.g)
 }
 
 // advance makes generations of the results while there are enough, and ends the search when the budget is used up.

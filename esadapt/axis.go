@@ -121,6 +121,9 @@ func (l *line) probe() (x, f float64) {
 // next returns the middle of the easiest interval of axis j: the one in which the flattest parabola through the ends reaches below the best value.
 func (a *axisSearch) next(j int) float64 {
 	l := &a.lines[j]
+	if len(l.x) < 2 { // nothing lies between the ends
+		return l.x[0]
+	}
 	low, high := slices.Min(l.f), math.Inf(-1)
 	for _, f := range l.f {
 		if !math.IsInf(f, 1) {
@@ -255,7 +258,7 @@ func (a *axisSearch) archive(r *archive) {
 		l := &a.lines[j]
 		r.floats(&l.x)
 		r.floats(&l.f)
-		if r.err == nil && (len(l.x) != len(l.f) || len(l.x) > axisCapacity || len(l.x) < min(2*a.generation, 2)) {
+		if r.err == nil && (len(l.x) != len(l.f) || len(l.x) > axisCapacity || len(l.x) < min(a.generation, 1)) {
 			r.fail("axis %d: %d points, %d values", j, len(l.x), len(l.f))
 		}
 		if r.reading {

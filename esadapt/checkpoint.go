@@ -151,11 +151,7 @@ func (s *Search) archive(a *archive) {
 	a.fixed(s.stretch)
 	s.outlook.archive(a)
 	s.archiveStrategy(a)
-	for _, h := range []archived{s.penalty, s.lagrangian, s.noise, s.model} {
-		if !isNil(h) {
-			h.archive(a)
-		}
-	}
+	s.archiveHandlers(a)
 	archiveReasons(a, &s.stop)
 	archiveReasons(a, &s.lastRun)
 	n := a.length(len(s.injected), 8)
@@ -171,19 +167,20 @@ func (s *Search) archive(a *archive) {
 	}
 }
 
-// isNil says whether an optional part is absent.
-func isNil(h archived) bool {
-	switch v := h.(type) {
-	case *boundPenalty:
-		return v == nil
-	case *lagrangian:
-		return v == nil
-	case *uncertainty:
-		return v == nil
-	case *surrogate:
-		return v == nil
+// archiveHandlers covers the parts that the options ask for.
+func (s *Search) archiveHandlers(a *archive) {
+	if s.penalty != nil {
+		s.penalty.archive(a)
 	}
-	return h == nil
+	if s.lagrangian != nil {
+		s.lagrangian.archive(a)
+	}
+	if s.noise != nil {
+		s.noise.archive(a)
+	}
+	if s.model != nil {
+		s.model.archive(a)
+	}
 }
 
 func (s *Search) archiveStrategy(a *archive) {

@@ -3,6 +3,7 @@ package esadapt
 import (
 	"cmp"
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -87,18 +88,17 @@ func (s *Search) accept(i int, f float64, g []float64, failed bool) {
 	t := &s.tasks[i]
 	s.evaluations++
 	s.recentAll[0]++
-	failed = failed || math.IsNaN(f)
-	for _, v := range g {
-		failed = failed || math.IsNaN(v)
-	}
-	if failed {
+	if failed || valueless(f, g) {
 		s.failed(i)
 		return
 	}
 	t.told, t.f, t.serial = true, f, s.evaluations
 	copy(s.values.Row(i), g)
-	s.compare(i)
+	s.compare(s.first+uint64(i), s.points.Row(i), f, g)
 }
+
+// valueless says whether the objective or a constraint has no value.
+func valueless(f float64, g []float64) bool { return math.IsNaN(f) || slices.ContainsFunc(g, math.IsNaN) }
 
 // failed answers a failed evaluation by the policy.
 func (s *Search) failed(i int) {
@@ -125,22 +125,21 @@ type resampler interface {
 }
 
 // compare keeps the best point, of equal ones that with the lowest identifier, whenever it came.
-func (s *Search) compare(i int) {
-	t := &s.tasks[i]
+func (s *Search) compare(id uint64, x []float64, f float64, g []float64) {
 	violation := 0.0
 	if s.lagrangian != nil {
-		violation = s.lagrangian.violation(s.values.Row(i))
+		violation = s.lagrangian.violation(g)
 	}
-	b, id := &s.best, s.first+uint64(i)
+	b := &s.best
 	if b.Evaluation > 0 {
-		if c := cmp.Or(cmp.Compare(violation, b.Violation), cmp.Compare(t.f, b.F), cmp.Compare(id, s.bestID)); c >= 0 {
+		if c := cmp.Or(cmp.Compare(violation, b.Violation), cmp.Compare(f, b.F), cmp.Compare(id, s.bestID)); c >= 0 {
 			return
 		}
 	}
 	s.bestID = id
-	b.X, b.G = append(b.X[:0], s.points.Row(i)...), append(b.G[:0], s.values.Row(i)...)
-	b.F, b.Violation, b.Evaluation = t.f, violation, s.evaluations
-	if s.opt.Target != nil && violation == 0 && t.f <= *s.opt.Target {
+	b.X, b.G = append(b.X[:0], x...), append(b.G[:0], g...)
+	b.F, b.Violation, b.Evaluation = f, violation, s.evaluations
+	if s.opt.Target != nil && violation == 0 && f <= *s.opt.Target {
 		s.finish(TargetReached, "")
 	}
 }

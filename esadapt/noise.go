@@ -39,7 +39,7 @@ func (u *uncertainty) count() int { return int(u.repeats) }
 
 // schedule appends the re-evaluations of this generation: half of them the first candidates, half the best of the rest.
 func (u *uncertainty) schedule(s *Search) {
-	lambda := s.run.lambda
+	lambda := len(s.strat.Ask()) // some strategies have a population of their own
 	want := 2 + float64(lambda)/20
 	k := int(want)
 	if newStream(s.opt.Seed, uint64(s.book.run)).at(s.generations, drawReevaluate).Float64() < want-float64(k) {

@@ -220,5 +220,5 @@ func (o *Options) validateChoices() error {
 	case o.Target != nil && math.IsNaN(*o.Target):
 		return fmt.Errorf("esadapt: Target is NaN")
 	}
-	return nil
+	return o.Tuning.validate()
 }

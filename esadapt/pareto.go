@@ -50,8 +50,8 @@ func NewPareto(objectives int, o Options) (*Pareto, error) {
 	if objectives < 2 || objectives > 8 {
 		return nil, fmt.Errorf("esadapt: %d objectives: there must be 2 to 8; use New for one", objectives)
 	}
-	if o.Constraints > 0 || o.Noise || o.Target != nil {
-		return nil, fmt.Errorf("esadapt: Constraints, Noise and Target do not apply to several objectives")
+	if o.Constraints > 0 || o.Noise || o.Surrogate || o.Target != nil {
+		return nil, fmt.Errorf("esadapt: Constraints, Noise, Surrogate and Target do not apply to several objectives")
 	}
 	p := &Pareto{opt: o, objectives: objectives, space: newSpace(&o), random: newStream(o.Seed, 0)}
 	size := o.PopSize

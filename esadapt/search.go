@@ -203,7 +203,7 @@ func (s *Search) Take(n int) []Candidate {
 	s.prepare()
 	var out []Candidate
 	for i := range s.tasks {
-		if len(out) == n {
+		if len(out) >= n {
 			break
 		}
 		if s.waiting(i) && !s.tasks[i].handed {

@@ -90,7 +90,7 @@ func (s *space) startFor(o *Options) {
 	for i := range s.n {
 		lo, hi := s.lower[i], s.upper[i]
 		if finite(lo, hi) {
-			s.startLow[i], s.startUp[i] = lo+0.1*(hi-lo), hi-0.1*(hi-lo)
+			s.startLow[i], s.startUp[i] = between(lo, hi, 0.1), between(hi, lo, 0.1)
 			continue
 		}
 		c := 0.0
@@ -105,10 +105,18 @@ func (s *space) startFor(o *Options) {
 	}
 }
 
+// between is a + share (b - a), also where b - a overflows.
+func between(a, b, share float64) float64 {
+	if width := b - a; !math.IsInf(width, 0) {
+		return a + width*share
+	}
+	return a*(1-share) + b*share
+}
+
 // start sets u to a start: X0 the first time if there is one, otherwise a random point of the start region.
 func (s *space) start(u []float64, first bool, r *rand.Rand) {
 	for j, i := range s.free {
-		v := s.startLow[i] + (s.startUp[i]-s.startLow[i])*r.Float64()
+		v := between(s.startLow[i], s.startUp[i], r.Float64())
 		if first && s.x0 != nil {
 			v = s.x0[i]
 		}

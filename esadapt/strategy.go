@@ -150,10 +150,17 @@ func (s *Setup) validate() error {
 	if s.Lambda < 0 {
 		return fmt.Errorf("esadapt: population size %d is negative", s.Lambda)
 	}
-	if t := s.Tuning; t.StepSize < CSA || t.StepSize > MSR {
+	return s.Tuning.validate()
+}
+
+func (t *Tuning) validate() error {
+	switch {
+	case t.StepSize < CSA || t.StepSize > MSR:
 		return fmt.Errorf("esadapt: unknown step-size rule %d", int(t.StepSize))
+	case t.Batch < 0 || t.Sweeps < 0:
+		return fmt.Errorf("esadapt: Tuning.Batch %d, Sweeps %d: none may be negative", t.Batch, t.Sweeps)
 	}
-	return nil
+	return t.Tolerances.validate()
 }
 
 // defaultLambda is 4 + floor(3 ln n).

@@ -23,6 +23,19 @@ type Tolerances struct {
 	NoRounding     bool    // leave out NoEffectAxis and NoEffectCoord
 }
 
+func (t *Tolerances) validate() error {
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{{"X", t.X}, {"UpX", t.UpX}, {"Fun", t.Fun}, {"FunHistory", t.FunHistory}, {"FunRel", t.FunRel}, {"Stagnation", t.Stagnation}, {"XStagnation", t.XStagnation},
+		{"UpSigma", t.UpSigma}, {"Condition", t.Condition}, {"FlatFitness", t.FlatFitness}, {"MaxGenerations", t.MaxGenerations}} {
+		if math.IsNaN(v.value) {
+			return fmt.Errorf("esadapt: Tolerances.%s is NaN", v.name)
+		}
+	}
+	return nil
+}
+
 // resolve fills in the defaults; switched-off tests become values that never trigger.
 func (t Tolerances) resolve(n, lambda int) Tolerances {
 	d, l := float64(n), float64(lambda)

@@ -152,17 +152,12 @@ func (m *Affine) congruence(dst dense.Matrix[float64], ta dense.Trans, a, s, wor
 // Distance returns the geodesic distance (sum of log^2 lambda_i / kappa)^(1/2), lambda_i the eigenvalues of F^-1 T F^-T, from eigenvalues
 // only: about 5 n^3 operations.
 func (m *Affine) Distance(p, q Point) (float64, error) {
-	f, g := asFrame(p, m.n), asFrame(q, m.n)
-	w := f.scratch(2)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
-	dense.Mirror(w[1])
-	if !f.solver.Values(w[1], f.values) || !(f.values[0] > 0) {
-		return 0, &PointError{What: "distance: the pencil of the two points is not positive definite to rounding",
-			Min: f.values[0], Max: f.values[m.n-1]}
+	values, err := pencilValues(asFrame(p, m.n), asFrame(q, m.n))
+	if err != nil {
+		return 0, err
 	}
 	var s float64
-	for _, l := range f.values {
+	for _, l := range values {
 		s += math.Log(l) * math.Log(l)
 	}
 	return math.Sqrt(s / m.kappa), nil
@@ -170,19 +165,15 @@ func (m *Affine) Distance(p, q Point) (float64, error) {
 
 // Log writes to v the tangent vector log(F^-1 T F^-T) at p that points to q: one eigendecomposition and three products.
 func (m *Affine) Log(v []float64, p, q Point) error {
-	f, g := asFrame(p, m.n), asFrame(q, m.n)
-	w := f.scratch(2)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
-	dense.Mirror(w[1])
-	if !f.solver.Sym(w[1], f.values) || !(f.values[0] > 0) {
-		return &PointError{What: "logarithm: the pencil of the two points is not positive definite to rounding",
-			Min: f.values[0], Max: f.values[m.n-1]}
+	f := asFrame(p, m.n)
+	basis, values, err := pencilEigen(f, asFrame(q, m.n))
+	if err != nil {
+		return err
 	}
-	for i, l := range f.values {
-		f.values[i] = math.Log(l)
+	for i, l := range values {
+		values[i] = math.Log(l)
 	}
-	spectralSum(dense.Wrap(m.n, m.n, v), w[1], f.values, w[0])
+	spectralSum(dense.Wrap(m.n, m.n, v), basis, values, f.scratch(1)[0])
 	return nil
 }
 
@@ -193,26 +184,22 @@ func (m *Affine) Between(dst, p, q Point, t float64) error {
 	if out == f || out == g {
 		panic(Error("Between: dst is one of the points"))
 	}
-	w := out.scratch(2)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.inverse(), g.matrix(), 0, w[0])
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w[0], w[0], 0, w[1])
-	dense.Mirror(w[1])
-	if !out.solver.Sym(w[1], out.values) || !(out.values[0] > 0) {
-		return &PointError{What: "geodesic: the pencil of the two points is not positive definite to rounding",
-			Min: out.values[0], Max: out.values[m.n-1]}
+	basis, values, err := pencilEigen(f, g)
+	if err != nil {
+		return err
 	}
 	out.stale = false
 	to, inv := out.matrix(), out.inverse()
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), w[1], 0, to)
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, w[1], f.inverse(), 0, inv)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), basis, 0, to)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, basis, f.inverse(), 0, inv)
 	out.logDet, out.spectral = f.logDet, false
-	for i, c := range out.values {
+	for i, c := range values {
 		out.logDet += t * math.Log(c)
-		out.values[i] = math.Pow(c, t/2)
+		values[i] = math.Pow(c, t/2)
 	}
-	for i, c := range out.values {
+	for i, c := range values {
 		row, invRow := to.Row(i), inv.Row(i)
-		for j, d := range out.values {
+		for j, d := range values {
 			row[j] *= d
 			invRow[j] /= c
 		}

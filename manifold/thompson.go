@@ -44,41 +44,6 @@ func ThompsonDistance(a, b mat.Symmetric) (float64, error) {
 	return math.Max(-math.Log(w[0]), math.Log(w[len(w)-1])), nil
 }
 
-// pencil sets c = F_p^-1 T F_p^-T; it uses one matrix of p's scratch space.
-func pencil(c dense.Matrix[float64], p, q *Frame) {
-	w := p.scratch(1)[0]
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.inverse(), q.matrix(), 0, w)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w, w, 0, c)
-	dense.Mirror(c)
-}
-
-// pencilValues returns the eigenvalues of p^-1 q in ascending order, in the scratch space of p.
-func pencilValues(p, q *Frame) ([]float64, error) {
-	c := p.scratch(2)[1]
-	pencil(c, p, q)
-	return positiveValues(c, p)
-}
-
-// positiveValues returns the eigenvalues of c, which is overwritten, in the scratch space of p. One that is not positive is an error.
-func positiveValues(c dense.Matrix[float64], p *Frame) ([]float64, error) {
-	if n := p.Dim(); !eigen.SymValues(c, p.values) || !(p.values[0] > 0) {
-		return nil, &PointError{What: "the pencil of the two points is not positive definite to rounding", Min: p.values[0], Max: p.values[n-1]}
-	}
-	return p.values, nil
-}
-
-// pencilRange sets c = F_p^-1 T F_p^-T and returns its extreme eigenvalues.
-func pencilRange(c dense.Matrix[float64], p, q *Frame) (low, high float64, err error) {
-	pencil(c, p, q)
-	w := p.scratch(2)[1]
-	w.Copy(c)
-	values, err := positiveValues(w, p)
-	if err != nil {
-		return 0, 0, err
-	}
-	return values[0], values[len(values)-1], nil
-}
-
 // ThompsonGeodesic returns the point at time t in [0, 1] on the minimal geodesic from a to b that is a linear combination of the two: with the
 // extreme eigenvalues l < h of a^-1 b, ((h^t - l^t) b + (h l^t - l h^t) a)/(h - l). Other t are an error. Source: Nussbaum, Differential Integral
 // Equations 7 (1994) 1649-1707.

@@ -33,6 +33,9 @@ class Device:
     def __eq__(self, other):
         return (self.type, self.index) == (other.type, other.index)
 
+    def __hash__(self):
+        return hash((self.type, self.index))
+
     def __repr__(self):
         return f"{self.type}:{self.index}"
 
@@ -49,7 +52,7 @@ class Tensor:
             assert driver.cuMemAlloc_v2(ctypes.byref(at), (max(1, self.numel() * size) + 511) // 512 * 512) == 0
             self.at = at.value
         else:
-            self.at = base.at + 4 * offset
+            self.at = base.at + size * offset
 
     is_cuda = property(lambda self: self.device.type == "cuda")
 
@@ -102,7 +105,10 @@ class Optimizer:
         self.defaults, self.state, self.param_groups = defaults, defaultdict(dict), []
         params = list(params)
         for g in params if params and isinstance(params[0], dict) else [{"params": params}]:
-            self.param_groups.append({**defaults, **g, "params": list(g["params"])})
+            self.add_param_group(g)
+
+    def add_param_group(self, group):
+        self.param_groups.append({**self.defaults, **group, "params": list(group["params"])})
 
     def _numbers(self):
         return {id(p): k for k, p in enumerate(p for g in self.param_groups for p in g["params"])}
@@ -132,13 +138,9 @@ def install():
     torch = types.ModuleType("torch")
     torch.float32, torch.uint8, torch.float64 = "float32", "uint8", "float64"
 
-    def zeros(n, dtype, device):
-        t = Tensor((n,), dtype, device)
-        ctypes.memset(t.at, 0, 4 * n)
-        return t
-
-    torch.zeros, torch.empty = zeros, lambda n, dtype, device: Tensor((n,), dtype, device)
+    torch.empty = lambda n, dtype, device: Tensor((n,), dtype, device)
     torch.enable_grad = contextlib.nullcontext
     torch.optim = types.SimpleNamespace(Optimizer=Optimizer)
-    torch.cuda = types.SimpleNamespace(current_stream=lambda device: current, synchronize=lambda device: (context(device.index), driver.cuCtxSynchronize()))
+    torch.cuda = types.SimpleNamespace(current_stream=lambda device: current, is_current_stream_capturing=lambda: False,
+                                       synchronize=lambda device: (context(device.index), driver.cuCtxSynchronize()))
     sys.modules["torch"] = torch

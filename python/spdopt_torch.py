@@ -6,20 +6,27 @@
     optimizer = Spectral(model.parameters(), lr=3e-3, weight_decay=0.1)
 
 Parameters and gradients are contiguous float32 CUDA tensors; the library works on them in place, on the current stream, without copies and without
-waiting. Matrices get a Kronecker-factored preconditioner, everything else takes AdamW steps. state_dict and load_state_dict work as usual.
+waiting. Matrices get a Kronecker-factored preconditioner, everything else takes AdamW steps. Lower precision is autocast's; torch.amp.GradScaler,
+schedulers, hooks, closures, state_dict, copies and pickles work as with PyTorch's own optimizers, and parameters without a gradient are left as they are.
 
 SPDOPT_LIBRARY names the library; the default is libspdopt.so beside this file. cuda/cshared/spdopt.h documents the interface underneath.
-Never yet run on a GPU: it was tested on an emulated driver, without PyTorch's own CUDA memory.
+Never yet run on a GPU: it was tested on an emulated driver, with PyTorch for the processor.
 """
 
 import ctypes
+import math
 import os
 import signal
+import sys
+import weakref
 
 import torch
 
 _ABI = 2
 _PRECISIONS = {"bf16": 0, "tf32": 1, "fp32": 2}
+_LEAST = sys.float_info.min
+# torch.compile must not look into calls of the library.
+_uncompiled = torch.compiler.disable if hasattr(torch, "compiler") else lambda f: f
 
 
 class SpdoptError(RuntimeError):
@@ -86,45 +93,87 @@ def _check(code):
         raise SpdoptError(library().spd_error().decode())
 
 
-class _Group:
-    """The library's object for the parameters of one group."""
+def _options(g, what):
+    """The library's form of a group's options, after all of them have been checked."""
+    if g["precision"] not in _PRECISIONS:
+        raise ValueError(f"precision of {what} must be one of {', '.join(_PRECISIONS)}, not {g['precision']!r}")
+    first, second = g["adam_betas"]
+    for name, v, least, end in (("lr", g["lr"], 0, math.inf), ("weight_decay", g["weight_decay"], 0, math.inf), ("momentum", g["momentum"], 0, 1), ("beta2", g["beta2"], _LEAST, 1),
+                                ("root", g["root"], _LEAST, math.inf), ("every", g["every"], 1, 1 << 31), ("damping", g["damping"], 0, math.inf), ("max_norm", g["max_norm"], 0, math.inf),
+                                ("max_dim", g["max_dim"], 1, 1 << 31), ("adam_betas", first, 0, 1), ("adam_betas", second, 0, 1), ("adam_eps", g["adam_eps"], _LEAST, math.inf)):
+        if not least <= v < end:
+            raise ValueError(f"{name} of {what} cannot be {v}")
+    # The library reads 0 as its default; the least number acts as 0.
+    return _Options(_PRECISIONS[g["precision"]], g["every"], g["max_dim"], 0 if g["graphs"] else 1, g["terms"], int(g["exact"]), int(g["keep"]), 0, g["root"], g["momentum"] or _LEAST,
+                    g["beta2"], g["damping"] or _LEAST, g["max_norm"], first or _LEAST, second or _LEAST, g["adam_eps"])
 
-    def __init__(self, params, options):
-        self.params, self.device = params, params[0].device
+
+def _aligned(count, dtype, bytes_each, device):
+    """Memory that starts at a multiple of 256 bytes, which not every allocator gives."""
+    t = torch.empty(count + 256 // bytes_each, dtype=dtype, device=device)
+    start = -t.data_ptr() % 256 // bytes_each
+    return t[start:start + count]
+
+
+def _destroy(device, handle):
+    try:
+        torch.cuda.synchronize(device)
+    finally:
+        library().spd_destroy(handle)
+
+
+class _Part:
+    """The library's object for parameters that take all their steps together."""
+
+    def __init__(self, params, states, options):
+        """Goes on from what states hold, one for each parameter, or starts where they are empty; afterwards they hold views of the memory in use."""
+        self.params, self.states, self.options, self.device, self.steps = params, states, bytes(options), params[0].device, states[0].get("step", 0)
         shapes = (_Shape * len(params))(*[_Shape(p.shape[0], p.numel() // p.shape[0]) if p.dim() > 1 else _Shape(1, p.numel()) for p in params])
         index, lib = self.device.index or 0, library()
         _check(lib.spd_open(index))
         count, size, work = ctypes.c_int(), ctypes.c_int64(), ctypes.c_int64()
         _check(lib.spd_layout(shapes, len(params), options, None, 0, count, size))
-        self.slots = (_Slot * count.value)()
-        _check(lib.spd_layout(shapes, len(params), options, self.slots, count.value, count, size))
+        slots = (_Slot * count.value)()
+        _check(lib.spd_layout(shapes, len(params), options, slots, count.value, count, size))
         _check(lib.spd_work_bytes(index, shapes, len(params), options, work))
-        self.state = torch.zeros(size.value // 4, dtype=torch.float32, device=self.device)
-        self.work = torch.empty(work.value, dtype=torch.uint8, device=self.device)
-        self.object = ctypes.c_uint64()
-        _check(lib.spd_create(index, shapes, len(params), options, self.state.data_ptr(), self.work.data_ptr(), self.object))
+        self.state, self.work = _aligned(size.value // 4, torch.float32, 4, self.device), _aligned(work.value, torch.uint8, 1, self.device)
+        handle = ctypes.c_uint64()
+        _check(lib.spd_create(index, shapes, len(params), options, self.state.data_ptr(), self.work.data_ptr(), handle))
+        self.object, self.close = handle, weakref.finalize(self, _destroy, self.device, handle)
+        self.close.atexit = False
         self.addresses = ((ctypes.c_uint64 * len(params))(), (ctypes.c_uint64 * len(params))())
-        _check(lib.spd_begin(self.object, self.stream()))
+        views = [(states[s.parameter], s.name.decode(), self.state[s.offset:s.offset + s.rows * s.cols].view(s.rows, s.cols)) for s in slots]
+        _check(lib.spd_begin(handle, self.stream()))
+        if self.steps:
+            self.resume(views)
+        for state, name, view in views:
+            state[name] = view
+        self.count()
+
+    def resume(self, views):
+        for state, name, view in views:
+            if name not in state:
+                raise SpdoptError(f"the saved state has no {name}")
+            if state[name].shape != view.shape:
+                raise SpdoptError(f"{name} of the saved state is {tuple(state[name].shape)} where {tuple(view.shape)} belongs")
+        for state, name, view in views:
+            view.copy_(state[name])
+        _check(library().spd_resume(self.object, self.stream(), self.steps))
 
     def stream(self):
         return torch.cuda.current_stream(self.device).cuda_stream
 
-    def views(self):
-        """The arrays of the state, as (parameter, name, tensor)."""
-        for s in self.slots:
-            yield self.params[s.parameter], s.name.decode(), self.state[s.offset:s.offset + s.rows * s.cols].view(s.rows, s.cols)
+    def count(self):
+        for state in self.states:
+            state["step"] = self.steps
 
-    def step(self, lr, decay, scale):
+    def step(self, lr, decay):
         for k, p in enumerate(self.params):
             self.addresses[0][k] = p.data_ptr()
             self.addresses[1][k] = p.grad.data_ptr()
-        _check(library().spd_step(self.object, *self.addresses, len(self.params), self.stream(), lr, decay, scale))
-
-    def close(self):
-        if self.object.value:
-            torch.cuda.synchronize(self.device)
-            library().spd_destroy(self.object)
-            self.object.value = 0
+        _check(library().spd_step(self.object, *self.addresses, len(self.params), self.stream(), lr, decay, 1.0))
+        self.steps += 1
+        self.count()
 
 
 class Spectral(torch.optim.Optimizer):
@@ -136,39 +185,71 @@ class Spectral(torch.optim.Optimizer):
     beta2         weight of a step in S
     every         steps between two updates of a matrix's factors; each step updates its share of the matrices
     precision     "bf16", "tf32" or "fp32" for products; masters are float32
-    The other options are those of spd_options in spdopt.h. Only lr and weight_decay may differ from step to step.
+    The other options are those of spd_options in spdopt.h. Only lr and weight_decay may differ from step to step: with OneCycleLR and CyclicLR pass
+    cycle_momentum=False.
+
+    Parameters of a group that have had their gradients in the same steps share memory and graphs. Where some of them have none in a step, they are
+    parted from the others for good, which copies their state and waits for the device once.
+    A step cannot be captured in a torch.cuda.CUDAGraph: what it does differs from step to step.
     """
 
     def __init__(self, params, lr=3e-3, weight_decay=0.0, momentum=0.9, beta2=0.05, root=2.0, every=10, precision="bf16", damping=1e-16, max_norm=0.0,
                  terms=0, exact=False, keep=False, max_dim=8192, adam_betas=(0.9, 0.999), adam_eps=1e-8, graphs=True):
-        if precision not in _PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(_PRECISIONS)}, not {precision!r}")
+        self._part = {}
         super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum, beta2=beta2, root=root, every=every, precision=precision,
-                                      damping=damping, max_norm=max_norm, terms=terms, exact=exact, keep=keep, max_dim=max_dim, adam_betas=adam_betas, adam_eps=adam_eps, graphs=graphs, steps=0))
-        self._groups = {}
+                                      damping=damping, max_norm=max_norm, terms=terms, exact=exact, keep=keep, max_dim=max_dim, adam_betas=adam_betas, adam_eps=adam_eps, graphs=graphs))
 
-    def _group(self, index):
-        if index not in self._groups:
-            g = self.param_groups[index]
-            for k, p in enumerate(g["params"]):
-                self._suit(p, f"parameter {k} of group {index}", g["params"][0])
-            options = _Options(_PRECISIONS[g["precision"]], g["every"], g["max_dim"], 0 if g["graphs"] else 1, g["terms"], int(g["exact"]), int(g["keep"]), 0, g["root"], g["momentum"], g["beta2"],
-                               g["damping"], g["max_norm"], *g["adam_betas"], g["adam_eps"])
-            self._groups[index] = _Group(g["params"], options)
-            for p, name, view in self._groups[index].views():
-                self.state[p][name] = view
-        return self._groups[index]
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._part = {}
+
+    def add_param_group(self, param_group):
+        """Takes in parameters with options of their own, before or between steps."""
+        super().add_param_group(param_group)
+        try:
+            _options(self.param_groups[-1], f"group {len(self.param_groups) - 1}")
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     @staticmethod
     def _suit(t, what, like):
         if not t.is_cuda:
             raise ValueError(f"{what} is on {t.device}; move the model to a CUDA device before making the optimizer")
         if t.device != like.device:
-            raise ValueError(f"{what} is on {t.device}, others of its group on {like.device}; use a group for each device")
+            raise ValueError(f"{what} is on {t.device}, its parameter on {like.device}")
         if t.dtype != torch.float32:
             raise ValueError(f"{what} is {t.dtype}; keep parameters in float32, and use autocast for lower precision")
-        if t.is_sparse or not t.is_contiguous():
+        if t.is_sparse:
+            raise ValueError(f"{what} is sparse; make the layer with sparse=False")
+        if not t.is_contiguous():
             raise ValueError(f"{what} is not contiguous; call .contiguous() on it")
+
+    def _make(self, params, options):
+        part = _Part(params, [self.state[p] for p in params], options)
+        for p in params:
+            self._part[p] = part
+        return part
+
+    def _parts(self, params, options):
+        """The library's objects for exactly these parameters of a group."""
+        found = {}
+        for p in params:
+            found.setdefault(self._part.get(p) or (p.device, self.state[p].get("step", 0)), []).append(p)
+        parts = []
+        for part, own in found.items():
+            if not isinstance(part, _Part):
+                parts.append(self._make(own, options))
+            elif part.options != bytes(options):
+                raise ValueError("only lr and weight_decay can change after the first step; make another optimizer, or pass cycle_momentum=False to the scheduler")
+            elif len(own) == len(part.params):
+                parts.append(part)
+            else:
+                here = set(own)
+                self._make([p for p in part.params if p not in here], options)
+                parts.append(self._make(own, options))
+                part.close()
+        return parts
 
     def step(self, closure=None):
         """Enqueues one step on the current stream. Gradients and options that do not fit are refused before any parameter changes."""
@@ -176,37 +257,34 @@ class Spectral(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for index, g in enumerate(self.param_groups):
-            for k, p in enumerate(g["params"]):
-                if p.grad is None:
-                    raise ValueError(f"parameter {k} of group {index} has no gradient; leave it out of the optimizer, or give it one of zeros")
-                self._suit(p.grad, f"the gradient of parameter {k} of group {index}", p)
-            self._group(index)
-        for index, g in enumerate(self.param_groups):
-            self._group(index).step(float(g["lr"]), float(g["weight_decay"]), 1.0)
-            g["steps"] += 1
+        self._move()
         return loss
+
+    @_uncompiled
+    def _move(self):
+        if torch.cuda.is_current_stream_capturing():
+            raise SpdoptError("a step cannot be captured in a CUDA graph; capture the gradient alone, and call step after each replay")
+        todo = []
+        for index, g in enumerate(self.param_groups):
+            options, present = _options(g, f"group {index}"), []
+            for k, p in enumerate(g["params"]):
+                if p.grad is not None and p.numel() > 0:
+                    self._suit(p, f"parameter {k} of group {index}", p)
+                    self._suit(p.grad, f"the gradient of parameter {k} of group {index}", p)
+                    present.append(p)
+            todo.append((g, options, present))
+        for part, g in [(part, g) for g, options, present in todo for part in self._parts(present, options)]:
+            part.step(float(g["lr"]), float(g["weight_decay"]))
 
     def load_state_dict(self, state_dict):
         """Takes over what state_dict gave, for parameters of the same shapes."""
-        for index in range(len(self.param_groups)):
-            self._group(index)
+        self.close()
         super().load_state_dict(state_dict)
         for index, g in enumerate(self.param_groups):
-            group = self._groups[index]
-            group.params = g["params"]
-            for p, name, view in group.views():
-                saved = self.state[p].get(name)
-                if saved is None:
-                    if g["steps"]:
-                        raise SpdoptError(f"the saved state has no {name}")
-                    continue
-                view.copy_(saved)
-                self.state[p][name] = view
-            _check(library().spd_resume(group.object, group.stream(), g["steps"]))
+            self._parts([p for p in g["params"] if self.state[p]], _options(g, f"group {index}"))
 
     def close(self):
-        """Waits for the device and gives the library's objects back."""
-        for group in self._groups.values():
-            group.close()
-        self._groups.clear()
+        """Waits for the device and gives the library's objects back. A later step makes them again."""
+        for part in set(self._part.values()):
+            part.close()
+        self._part.clear()

@@ -14,9 +14,11 @@ environment.set_threads(1)
 
 import numpy as np  # noqa: E402
 import pymanopt  # noqa: E402
-from pymanopt.manifolds import SymmetricPositiveDefinite  # noqa: E402
+from pymanopt.manifolds import Product, SymmetricPositiveDefinite  # noqa: E402
+from pymanopt.manifolds.product import _ProductTangentVector  # noqa: E402
 from pymanopt.optimizers import ConjugateGradient, SteepestDescent, TrustRegions  # noqa: E402
 
+import catalogue  # noqa: E402
 import problems  # noqa: E402
 
 SOLVERS = {"SD": SteepestDescent, "CG": ConjugateGradient, "TR": TrustRegions}
@@ -27,16 +29,17 @@ class Stop(Exception):
     """Ends a run from inside: last level reached or CPU cap used up."""
 
 
-class Recorder(SymmetricPositiveDefinite):
-    """The SPD manifold of pymanopt; notes CPU time whenever a solver takes the norm of a fresh gradient."""
+class Recorder:
+    """Notes CPU time whenever a solver takes the norm of a fresh gradient on the manifold."""
 
-    def __init__(self, n, cap):
-        super().__init__(n)
+    def __init__(self, manifold, cap):
         self.cap = cap
         self.gradient = None
         self.trace = []
         self.gradients = self.costs = self.products = self.rejected = 0
         self.started = None
+        self._norm = manifold.norm
+        manifold.norm = self.norm
 
     def start(self):
         self.started = time.process_time()
@@ -45,8 +48,8 @@ class Recorder(SymmetricPositiveDefinite):
         return time.process_time() - self.started
 
     def norm(self, point, tangent_vector):
-        value = super().norm(point, tangent_vector)
-        if tangent_vector is self.gradient:
+        value = self._norm(point, tangent_vector)
+        if self.gradient is not None and tangent_vector is self.gradient:
             self.gradient = None
             self.trace.append((self.gradients - 1, self.costs - 1, self.products, self.cpu(), float(value)))
             self.last_point = point
@@ -59,33 +62,50 @@ class Recorder(SymmetricPositiveDefinite):
             raise Stop("cap")
 
 
-def _problem(case, manifold, form):
+class ProductProblem(pymanopt.Problem):
+    """A problem on a product manifold; pymanopt's own hands Riemannian derivatives over as lists, which its solvers cannot add."""
+
+    def __init__(self, manifold, cost, gradient, hessian):
+        super().__init__(manifold, cost, riemannian_gradient=gradient, riemannian_hessian=hessian)
+        plain = self._riemannian_gradient, self._riemannian_hessian
+        self._riemannian_gradient = lambda x: self._note(_ProductTangentVector(plain[0](x)))
+        self._riemannian_hessian = lambda x, u: _ProductTangentVector(plain[1](x, u))
+
+    def _note(self, g):
+        self.recorder.gradient = g
+        return g
+
+
+def _problem(case, manifold, recorder, form):
     wrap = pymanopt.function.numpy(manifold)
 
-    def cost(x):
-        manifold.check_cap()
-        manifold.costs += x is not getattr(manifold, "last_cost_point", None)
-        manifold.last_cost_point = x
+    def cost(*x):
+        recorder.check_cap()
+        recorder.costs += x[0] is not getattr(recorder, "last_cost_point", None)
+        recorder.last_cost_point = x[0]
         try:
-            return case.cost(x)
+            return case.cost(*x)
         except problems.Infeasible:
-            manifold.rejected += 1
+            recorder.rejected += 1
             return np.inf
 
     def note(g):
-        manifold.gradients += 1
+        recorder.gradient = g
+        recorder.gradients += 1
         return g
 
-    def gradient(x):
-        g = case.riemannian_gradient(x)
-        manifold.gradient = g
-        return note(g)
+    def gradient(*x):
+        return note(case.riemannian_gradient(*x))
 
-    def hessian(x, u):
-        manifold.check_cap()
-        manifold.products += 1
-        return case.riemannian_hessian(x, u)
+    def hessian(*xu):
+        recorder.check_cap()
+        recorder.products += 1
+        return case.riemannian_hessian(*xu)
 
+    if isinstance(manifold, Product):
+        problem = ProductProblem(manifold, wrap(cost), wrap(gradient), wrap(hessian))
+        problem.recorder = recorder
+        return problem
     if getattr(case, "first_order", False):
         return pymanopt.Problem(manifold, wrap(cost), riemannian_gradient=wrap(gradient))
     if form == "riemannian":
@@ -94,57 +114,63 @@ def _problem(case, manifold, form):
         )
 
     def converted_gradient(x):
-        g = SymmetricPositiveDefinite.euclidean_to_riemannian_gradient(manifold, x, case.euclidean_gradient(x))
-        manifold.gradient = g
-        return note(g)
+        return note(manifold.euclidean_to_riemannian_gradient(x, case.euclidean_gradient(x)))
 
     def converted_hessian(x, u):
-        manifold.check_cap()
-        manifold.products += 1
-        return SymmetricPositiveDefinite.euclidean_to_riemannian_hessian(
-            manifold, x, case.euclidean_gradient(x), case.euclidean_hessian(x, u), u
-        )
+        recorder.check_cap()
+        recorder.products += 1
+        return manifold.euclidean_to_riemannian_hessian(x, case.euclidean_gradient(x), case.euclidean_hessian(x, u), u)
 
     return pymanopt.Problem(
         manifold, wrap(cost), riemannian_gradient=wrap(converted_gradient), riemannian_hessian=wrap(converted_hessian)
     )
 
 
+def _copy(point):
+    return [part.copy() for part in point] if isinstance(point, list) else point.copy()
+
+
 def run_once(name, n, kappa, solver, cap, form):
     """One run; returns what happened and the CPU seconds at each level."""
-    case = problems.build(name, n, kappa, vectors_in_cost=(solver != "SD"))
-    manifold = Recorder(n, cap)
-    problem = _problem(case, manifold, form)
+    if name in catalogue.BUILDERS:
+        case = catalogue.BUILDERS[name](n, kappa)
+        manifold = case.manifold()
+    else:
+        case = problems.build(name, n, kappa, vectors_in_cost=(solver != "SD"))
+        manifold = SymmetricPositiveDefinite(n)
+    recorder = Recorder(manifold, cap)
+    problem = _problem(case, manifold, recorder, form)
     options = dict(max_time=1e9, max_iterations=1000, min_gradient_norm=1e-300, verbosity=0)
     optimizer = SOLVERS[solver](**options)
     gc.collect()
-    manifold.start()
+    recorder.start()
     try:
-        end = optimizer.run(problem, initial_point=case.start.copy()).stopping_criterion
+        end = optimizer.run(problem, initial_point=_copy(case.start)).stopping_criterion
     except Stop as stop:
         end = str(stop)
-    total = manifold.cpu()
+    total = recorder.cpu()
 
-    first = manifold.trace[0][4]
+    first = recorder.trace[0][4]
     counter = 1 if solver == "TR" else 0  # TR: one trial cost per outer iteration, rejected ones included
     levels = {}
     for level in LEVELS:
-        hit = next((t for t in manifold.trace if t[4] <= level * first), None)
+        hit = next((t for t in recorder.trace if t[4] <= level * first), None)
         levels["%.0e" % level] = None if hit is None else {"iterations": hit[counter], "cpu_s": hit[3], "hessian": hit[2]}
-    iterations = max(manifold.trace[-1][counter], 1)
+    iterations = max(recorder.trace[-1][counter], 1)
+    last = recorder.last_point
     return {
         "end": end,
         "total_cpu_s": total,
         "levels": levels,
-        "best_relative_gradient": min(t[4] for t in manifold.trace) / first,
+        "best_relative_gradient": min(t[4] for t in recorder.trace) / first,
         "initial_gradient_norm": first,
-        "iterations": manifold.trace[-1][counter],
-        "cpu_per_iteration_s": manifold.trace[-1][3] / iterations,
-        "cost_evaluations": manifold.costs,
-        "gradient_evaluations": manifold.gradients,
-        "hessian_products": manifold.products,
-        "points_outside_cone": manifold.rejected,
-        "residual": case.residual(manifold.last_point),
+        "iterations": recorder.trace[-1][counter],
+        "cpu_per_iteration_s": recorder.trace[-1][3] / iterations,
+        "cost_evaluations": recorder.costs,
+        "gradient_evaluations": recorder.gradients,
+        "hessian_products": recorder.products,
+        "points_outside_cone": recorder.rejected,
+        "residual": case.residual(*last) if isinstance(last, list) else case.residual(last),
     }
 
 
@@ -221,7 +247,7 @@ def markdown(report):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--problems", default=",".join(problems.BUILDERS))
+    p.add_argument("--problems", default=",".join([*problems.BUILDERS, *catalogue.BUILDERS]))
     p.add_argument("--sizes", default="10,50,100,200", help="comma-separated n")
     p.add_argument("--extra-sizes", default="logdet_mle:500", help="problem:n pairs measured in addition")
     p.add_argument("--kappas", default="1e2,1e6")

@@ -14,7 +14,10 @@ import environment
 environment.set_threads(1)
 
 import numpy as np  # noqa: E402
+from pymanopt.manifolds import Oblique, Product, SpecialOrthogonalGroup, Sphere  # noqa: E402
+from pymanopt.manifolds.product import _ProductTangentVector  # noqa: E402
 
+import catalogue  # noqa: E402
 import problems  # noqa: E402
 import recipe  # noqa: E402
 from recipe import sym  # noqa: E402
@@ -52,6 +55,44 @@ def errors(case, x, u):
         converted = x @ sym(eh) @ x + sym(u @ sym(eg) @ x)
         out["euclidean hessian"] = np.linalg.norm(converted - hess) / np.linalg.norm(hess)
     return out
+
+
+def near(case, scale):
+    """A point a little off the start, where no derivative is small, and two tangent vectors of unit length there."""
+    space, draws = case.manifold(), iter(range(201, 300))
+    if isinstance(space, SpecialOrthogonalGroup):
+        space = SpecialOrthogonalGroup(case.n, retraction="polar")  # the one of second order
+    whole = isinstance(space, Product)
+
+    def tangent(point):
+        parts = [recipe.normals(next(draws), p.size).reshape(p.shape) for p in (point if whole else [point])]
+        t = space.to_tangent_space(point, parts if whole else parts[0])
+        return t / space.norm(point, t)
+
+    x = space.retraction(case.start, scale * tangent(case.start))
+    return space, x, tangent(x), tangent(x)
+
+
+def catalogue_errors(case):
+    """As errors, for a case of catalogue.py on whatever it lives on."""
+    space, x, u, other = near(case, 0.3)
+    whole = isinstance(space, Product)
+    parts = (lambda p: list(p)) if whole else (lambda p: [p])
+    flat = (lambda v: _ProductTangentVector(v)) if whole else (lambda v: v)
+    curve = space.exp if isinstance(space, (Sphere, Oblique)) else space.retraction
+    f = lambda t: case.cost(*parts(curve(x, t * u)))  # noqa: E731
+    g, h = 1e-4, 2e-3
+    first = (f(g) - f(-g)) / (2 * g)
+    second = (-f(2 * h) + 16 * f(h) - 30 * f(0) + 16 * f(-h) - f(-2 * h)) / (12 * h * h)
+    grad = flat(case.riemannian_gradient(*parts(x)))
+    hess = flat(case.riemannian_hessian(*parts(x), *parts(u)))
+    back = flat(case.riemannian_hessian(*parts(x), *parts(other)))
+    mixed = space.inner_product(x, other, hess) - space.inner_product(x, u, back)
+    return {
+        "gradient": abs(first - space.inner_product(x, grad, u)) / space.norm(x, grad),
+        "hessian": abs(second - space.inner_product(x, u, hess)) / space.norm(x, hess),
+        "symmetry": abs(mixed) / space.norm(x, hess),
+    }
 
 
 def answers():
@@ -98,6 +139,12 @@ def main():
                 limit = {"gradient": 1e-6, "hessian": 1e-6}.get(what, 1e-10)
                 bad += not error <= limit
                 print("%-16s n=%-3d %-20s %.1e %s" % (name, n, what, error, "" if error <= limit else "FAIL"))
+    for name, build in catalogue.BUILDERS.items():
+        for n in (4, 12):
+            for what, error in catalogue_errors(build(n, 10.0)).items():
+                limit = {"symmetry": 1e-10}.get(what, 1e-5 if name == "itml" else 1e-6)  # itml: pairs join and leave within the difference
+                bad += not error <= limit
+                print("%-20s n=%-3d %-20s %.1e %s" % (name, n, what, error, "" if error <= limit else "FAIL"))
     for label, ratio in answers():
         bad += not ratio <= 1e-8
         print("%-34s relative gradient at the known answer %.1e %s" % (label, ratio, "" if ratio <= 1e-8 else "FAIL"))

@@ -31,6 +31,7 @@ type app struct {
 	runs               string // folder of the runs
 	settingFlags
 	origins map[string]run.Origin // of the flags that are not at their default
+	former  map[string]string     // old names of flags that were given, to new
 	resume  *resumption           // nil for a new run
 }
 
@@ -123,6 +124,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 				return err
 			}
 			a.json = a.json || a.jsonl
+			a.noteFormerNames()
 			if _, err := dense.Path(); err != nil {
 				a.note("%v", err)
 			}
@@ -155,6 +157,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	root.AddCommand(a.runsCommand(), a.watchCommand(), a.dashboardCommand(), a.reportCommand(), a.plotCommand())
 	root.AddCommand(a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand(), a.referenceCommand())
 	a.complete(root)
+	a.keepFormerNames(root)
 	return root
 }
 
@@ -195,6 +198,8 @@ func valueWord(f *pflag.Flag) string {
 		return "whole number"
 	case "bool":
 		return "choice of true and false"
+	case "seconds":
+		return "number of seconds or duration such as 30s"
 	case "duration":
 		return "duration such as 30s"
 	default:

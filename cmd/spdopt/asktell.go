@@ -26,7 +26,7 @@ const replayedAtMost = 500
 
 // checkAskTell refuses the flags of minimize that are about evaluating.
 func checkAskTell(cmd *cobra.Command) error {
-	for _, name := range append(kinds(), "instance", "shell", "per-eval", "env", "timeout", "retries", "wasm-memory", "jobs", "max-seconds", "checkpoint-every") {
+	for _, name := range append(kinds(), "instance", "shell", "per-eval", "env", "timeout", "retries", "wasm-memory", "jobs", maxSeconds, "checkpoint-every") {
 		if cmd.Flags().Changed(name) {
 			return usagef("--%s has no meaning with --ask-tell: nothing is evaluated here", name)
 		}

@@ -25,7 +25,7 @@ type benchFlags struct {
 	repeats         int
 	suite           string
 	strategy, out   string
-	plot            string
+	svg             string
 	keep            keepFlags
 }
 
@@ -128,7 +128,7 @@ solved to 1e-8 and the success rate, and for each function the expected running 
 	flags.StringVar(&f.strategy, "strategy", "", "strategy (spdopt list strategies); the default is the search's own")
 	flags.IntVar(&f.jobs, "jobs", 0, "trials at once; 0 is one per processor")
 	flags.StringVar(&f.out, "out", "", "write every trial to this .json file")
-	flags.StringVar(&f.plot, "plot", "", "draw the distribution of running times into this .svg file")
+	pictureFlag(cmd, &f.svg, "the distribution of running times")
 	f.keep.register(cmd, "run", `directory to keep the run in, so that it can be resumed; "auto" is one below --runs; the default is none`)
 	return cmd
 }
@@ -181,10 +181,8 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 	if err := fill(file, f.out, func(w io.Writer) error { return bench.Write(w, f.suite, "spdopt", trials) }); err != nil {
 		return err
 	}
-	if f.plot != "" {
-		if err := writeWhole(f.plot, []byte(runningTimesPicture(f.suite, trials).SVG())); err != nil {
-			return err
-		}
+	if err := writePicture(f.svg, runningTimesPicture(f.suite, trials)); err != nil {
+		return err
 	}
 	o := benchOutput{Schema: schema, Suite: f.suite, Out: f.out, Run: k.dir()}
 	for _, n := range bench.Dims(trials) {
@@ -202,24 +200,24 @@ func (a *app) benchSearch(cmd *cobra.Command, f *benchFlags) (err error) {
 }
 
 func (a *app) benchCompareCommand() *cobra.Command {
-	allow, plot := 0.01, ""
+	allow, picture := 0.01, ""
 	cmd := &cobra.Command{
 		Use:   "compare BEFORE AFTER",
 		Short: "Compare two results of bench es or spd; exit code 4 if the later one is worse",
 		Long: "Compare two files of bench es, dimension by dimension, over the functions that both have: the exit code is 4 if an area fell by more than --allow. " +
 			"Each function that both solve has a line: the expected running time to 1e-8 over the earlier one, its 95 % interval (bootstrap over the trials), and the trials that got there. " +
 			"Or two of bench spd, over the cases that both have: then it is 4 if a case no longer converges, or the geometric mean of the times grew by a quarter and --allow.",
-		Example: "  spdopt bench compare yesterday.json today.json --plot profile.svg",
+		Example: "  spdopt bench compare yesterday.json today.json --svg profile.svg",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return usagef("bench compare needs two files, got %d", len(args))
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow, plot) },
+		RunE: func(_ *cobra.Command, args []string) error { return a.benchCompare(args[0], args[1], allow, picture) },
 	}
 	cmd.Flags().Float64Var(&allow, "allow", allow, "how much an area may fall; its standard error is about 0.005")
-	cmd.Flags().StringVar(&plot, "plot", "", "draw the performance profile of both into this .svg file")
+	pictureFlag(cmd, &picture, "the performance profile of both")
 	return cmd
 }
 
@@ -236,7 +234,7 @@ func readBench(path string) (bench.File, error) {
 	return r, nil
 }
 
-func (a *app) benchCompare(before, after string, allow float64, plot string) error {
+func (a *app) benchCompare(before, after string, allow float64, picture string) error {
 	if !(allow >= 0) {
 		return usagef("--allow must not be negative, got %v", allow)
 	}
@@ -254,10 +252,8 @@ func (a *app) benchCompare(before, after string, allow float64, plot string) err
 	if x.Suite != y.Suite {
 		return &matio.Error{File: after, What: fmt.Sprintf("is about %s, but %s about %s", y.Suite, before, x.Suite)}
 	}
-	if plot != "" {
-		if err := writeWhole(plot, []byte(comparisonPicture(before, after, &x, &y).SVG())); err != nil {
-			return err
-		}
+	if err := writePicture(picture, comparisonPicture(before, after, &x, &y)); err != nil {
+		return err
 	}
 	o := comparisonOutput{Schema: schema}
 	var worse []string

@@ -95,10 +95,10 @@ func TestBenchPictures(t *testing.T) {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	for name, strategy := range map[string]string{"a": "cma", "b": "sep-cma"} {
 		succeed(t, "bench", "es", "--dims", "2,3", "--instances", "1", "--budget", "300", "--functions", "f1,f2", "--strategy", strategy,
-			"--out", file(name+".json"), "--plot", file(name+".svg"))
+			"--out", file(name+".json"), "--svg", file(name+".svg"))
 	}
 	picture(t, file("a.svg"), "2 variables", "3 variables", "evaluations per variable")
-	invoke("bench", "compare", file("a.json"), file("b.json"), "--plot", file("c.svg"))
+	invoke("bench", "compare", file("a.json"), file("b.json"), "--svg", file("c.svg"))
 	picture(t, file("c.svg"), "before: a", "after: b", "performance profile")
 	succeed(t, "bench", "es", "--suite", "bbob-mixint", "--dims", "5", "--instances", "1", "--budget", "10", "--functions", "m1", "--out", file("m.json"))
 	if o := invoke("bench", "compare", file("a.json"), file("m.json")); o.code != exitInput || !strings.Contains(o.stderr, "bbob-mixint") {

@@ -117,7 +117,7 @@ type benchNNFlags struct {
 	seed                uint64
 	budget              float64
 	jobs                int
-	limit               time.Duration
+	timeout             time.Duration
 	curves              bool
 }
 
@@ -139,7 +139,7 @@ Every trial is appended to --log; the same command goes on with a log that is th
 	}
 	flags := cmd.Flags()
 	f.raceFlags.add(flags)
-	f.scoreFlags.add(flags)
+	f.scoreFlags.add(cmd)
 	flags.StringSliceVar(&f.opts, "opts", []string{"adamw", "nadamw", "spectral"}, "submissions (spdopt list submissions), or all")
 	flags.StringVar(&f.ruleset, "ruleset", string(algoperf.External), "external (the fastest of several tunings counts) or self-tuning (one trial in a larger budget)")
 	flags.StringVar(&f.clock, "clock", string(algoperf.StepTime), "steps (stated costs) or real")
@@ -148,7 +148,7 @@ Every trial is appended to --log; the same command goes on with a log that is th
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of initial parameters and orders of data")
 	flags.Float64Var(&f.budget, "budget", 1, "factor on the budgets")
 	flags.IntVar(&f.jobs, "jobs", 1, "studies at once, with --clock steps")
-	flags.DurationVar(&f.limit, "limit", 2*time.Minute, "longest time of a step; a trial that takes longer is given up")
+	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "longest time of a step; a trial that takes longer is given up")
 	flags.StringVar(&f.log, "log", "", "file to append the trials to")
 	flags.BoolVar(&f.curves, "curves", false, "keep every evaluation in the log")
 	flags.StringVar(&f.targets, "targets", "", "targets (spdopt bench target) instead of the stated ones")
@@ -202,8 +202,8 @@ func (f *benchNNFlags) config() (*algoperf.Config, error) {
 			return nil, err
 		}
 	}
-	if f.trials < 1 || f.studies < 0 || f.jobs < 1 || !(f.budget > 0) || f.limit <= 0 || f.seed == 0 {
-		return nil, usagef("--trials, --jobs, --budget, --limit and --seed must be positive, --studies not negative")
+	if f.trials < 1 || f.studies < 0 || f.jobs < 1 || !(f.budget > 0) || f.timeout <= 0 || f.seed == 0 {
+		return nil, usagef("--trials, --jobs, --budget, --timeout and --seed must be positive, --studies not negative")
 	}
 	if f.jobs > 1 && f.clock == string(algoperf.RealTime) {
 		return nil, usagef("--jobs %d would disturb the clock; it needs --clock steps", f.jobs)
@@ -217,7 +217,7 @@ func (f *benchNNFlags) config() (*algoperf.Config, error) {
 	}
 	c := &algoperf.Config{
 		Data: f.source(), Ruleset: algoperf.Ruleset(f.ruleset), Clock: algoperf.ClockKind(f.clock), Rules: rules, Trials: f.trials, Studies: f.studies,
-		Seed: f.seed, Budget: f.budget, Jobs: f.jobs, Limit: f.limit, Log: f.log, Curves: f.curves,
+		Seed: f.seed, Budget: f.budget, Jobs: f.jobs, Limit: f.timeout, Log: f.log, Curves: f.curves,
 	}
 	if c.Workloads, err = f.chosen(); err != nil {
 		return nil, err

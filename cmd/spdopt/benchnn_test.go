@@ -34,7 +34,7 @@ func TestBenchTraining(t *testing.T) {
 	files := raceFiles(t)
 	dir := t.TempDir()
 	log, svg, table := filepath.Join(dir, "log.jsonl"), filepath.Join(dir, "p.svg"), filepath.Join(dir, "t.csv")
-	common := append([]string{"bench", "nn", "--opts", "adamw,spectral", "--log", log, "--svg", svg, "--export", table}, files...)
+	common := append([]string{"bench", "nn", "--opts", "adamw,spectral", "--log", log, "--svg", svg, "--out", table}, files...)
 	first := succeed(t, common...)
 	if !strings.Contains(first.stdout, "| spectral |") || !strings.Contains(first.stdout, "time / adamw") {
 		t.Errorf("%+v", first)
@@ -140,7 +140,7 @@ func TestBenchTrainingMistakes(t *testing.T) {
 		{[]string{"nn", "--clock", "real", "--jobs", "2"}, exitUsage, "disturb the clock"},
 		{[]string{"nn", "--rules", "v1"}, exitUsage, "--rules"},
 		{[]string{"nn", "--trials", "0"}, exitUsage, "--trials"},
-		{[]string{"nn", "--export", "x.txt"}, exitUsage, ".json or .csv"},
+		{[]string{"nn", "--out", "x.txt"}, exitUsage, ".json or .csv"},
 		{[]string{"nn", "--targets", filepath.Join(empty, "t.json")}, exitInput, "no such file"},
 		{[]string{"nn", "--costs", writeText(t, "c.json", `{"version":5}`)}, exitInput, "version 5"},
 		{[]string{"nn", "--workloads", "mnist-mlp", "--data", empty}, exitInput, filepath.Join(empty, "mnist") + ": no such file; put the IDX files"},

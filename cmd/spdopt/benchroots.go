@@ -30,6 +30,7 @@ type rootBenchOutput struct {
 	Count  int          `json:"compared"`
 	Cases  []bench.Case `json:"cases"`
 	Out    string       `json:"out,omitempty"`
+	Ended  bool         `json:"interrupted,omitempty"` // before all cases were timed
 }
 
 func (a *app) benchRootsCommand() *cobra.Command {
@@ -39,7 +40,7 @@ func (a *app) benchRootsCommand() *cobra.Command {
 		Short: "Time every method of root pow and hold auto's choice against the best; exit code 4 if it is slower than --limit",
 		Long: `Time every registered method that can form A^p, for matrices of several sizes, condition numbers and tolerances, and compare auto, its choice
 included, with the fastest method that promises the tolerance. Processor time of one thread, least of several rounds. The exit code is 4 if auto is
-slower than --limit times the best anywhere.`,
+slower than --limit times the best anywhere. An interruption ends it at once, with the cases that were timed.`,
 		Example: `  spdopt bench roots --sizes 16,64 --powers=-0.5 --tols 1e-3,1e-8
   spdopt bench roots --json --out roots.json`,
 		Args: noArguments,
@@ -72,25 +73,20 @@ func (a *app) benchRoots(f *rootBenchFlags) error {
 	defer file.Abort()
 	o := rootBenchOutput{Schema: schema, Suite: "roots", Limit: num(f.limit), Out: f.out}
 	progress := a.newProgress()
-	err = bench.Run(a.ctx, c, func(r bench.Case) {
-		progress.show("n = %d, power %g, condition %.0e, tolerance %.0e", r.N, r.Power, r.Cond, r.Tol)
-		o.Cases = append(o.Cases, r)
-		if r.Ratio > 0 {
-			o.Count++
-		}
-		if r.Ratio > 0 && r.Ratio <= f.limit {
-			o.Within++
-		}
+	err = unlessInterrupted(a.ctx, func(g *guard) error {
+		return bench.Run(a.ctx, c, func(r bench.Case) {
+			g.touch(func() {
+				progress.show("n = %d, power %g, condition %.0e, tolerance %.0e", r.N, r.Power, r.Cond, r.Tol)
+				o.add(r, f.limit)
+			})
+		})
 	})
 	progress.clear()
-	if a.ctx.Err() != nil {
-		return context.Cause(a.ctx)
-	}
-	if err != nil {
+	if o.Ended = a.ctx.Err() != nil; err != nil && !(o.Ended && len(o.Cases) > 0) {
 		return err
 	}
 	worst, found := bench.Worst(o.Cases)
-	if !found {
+	if !found && !o.Ended {
 		return errors.New("bench roots: no method promises any of the tolerances")
 	}
 	o.Worst = num(worst.Ratio)
@@ -100,7 +96,30 @@ func (a *app) benchRoots(f *rootBenchFlags) error {
 	if err := a.printRootBench(&o, f.limit); err != nil {
 		return err
 	}
+	if o.Ended {
+		return cutShort(a.ctx, len(o.Cases), f.out)
+	}
 	return overLimit(worst, f.limit)
+}
+
+// add counts a case.
+func (o *rootBenchOutput) add(r bench.Case, limit float64) {
+	o.Cases = append(o.Cases, r)
+	if r.Ratio > 0 {
+		o.Count++
+	}
+	if r.Ratio > 0 && r.Ratio <= limit {
+		o.Within++
+	}
+}
+
+// cutShort says that a benchmark was interrupted and where the cases are that were measured.
+func cutShort(ctx context.Context, cases int, file string) error {
+	where := "standard output"
+	if file != "" {
+		where = file
+	}
+	return haltedf(context.Cause(ctx), "interrupted; cases measured: %d, in %s", cases, where)
 }
 
 // overLimit says where auto is slower than the limit allows.

@@ -9,21 +9,21 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/algoperf"
 )
 
 type scoreFlags struct {
-	rules, reference, svg, export string
+	rules, reference, svg, out string
 }
 
-func (f *scoreFlags) add(flags *pflag.FlagSet) {
+func (f *scoreFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&f.rules, "rules", "", "rules of the score: v0.6 (without variants), the default, or v0.5 (held-out variants gate their workloads), that of --suite full")
 	flags.StringVar(&f.reference, "reference", "", "submission that times are compared with; the default is nadamw, or adamw, if one is there")
-	flags.StringVar(&f.svg, "svg", "", "write the performance profiles to this .svg file")
-	flags.StringVar(&f.export, "export", "", "write all trials to this .json or .csv file")
+	pictureFlag(cmd, &f.svg, "the performance profiles")
+	flags.StringVar(&f.out, "out", "", "write all trials to this .json or .csv file")
 }
 
 func (f *scoreFlags) rulesOf() (algoperf.Rules, error) {
@@ -35,8 +35,8 @@ func (f *scoreFlags) rulesOf() (algoperf.Rules, error) {
 	if err != nil {
 		return r, oneOf("--rules", f.rules, "v0.5", "v0.6")
 	}
-	if ext := filepath.Ext(f.export); f.export != "" && ext != ".json" && ext != ".csv" {
-		return r, usagef("--export %s: the name must end in .json or .csv", f.export)
+	if ext := filepath.Ext(f.out); f.out != "" && ext != ".json" && ext != ".csv" {
+		return r, usagef("--out %s: the name must end in .json or .csv", f.out)
 	}
 	return r, nil
 }
@@ -69,7 +69,7 @@ func (a *app) benchScoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "score LOG...",
 		Short: "Score logs of bench nn, or tables of trials",
-		Long: `Score the trials of logs of bench nn (.jsonl), of what --export wrote (.json, .csv), or of tables from elsewhere in the same columns. Logs of one comparison are
+		Long: `Score the trials of logs of bench nn (.jsonl), of what --out wrote (.json, .csv), or of tables from elsewhere in the same columns. Logs of one comparison are
 put together; logs with other targets, budgets or rules are refused. Scores are relative to who takes part: --opts scores some of the submissions alone.`,
 		Example: `  spdopt bench score small.jsonl --rules v0.6
   spdopt bench score small.jsonl --opts adamw,nadamw,spectral
@@ -102,7 +102,7 @@ put together; logs with other targets, budgets or rules are refused. Scores are 
 			return a.printScores(l, f)
 		},
 	}
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.Flags().StringSliceVar(&opts, "opts", nil, "score only these submissions of the logs")
 	return cmd
 }
@@ -155,16 +155,16 @@ func (a *app) printScores(l *algoperf.Log, f *scoreFlags) error {
 	}
 	if f.svg != "" {
 		title := fmt.Sprintf("time to target, %s ruleset, rules of %s, %d workloads", l.Ruleset, rules.Name, len(s.Workloads))
-		if err := writeWith(f.svg, func(w io.Writer) error { _, err := io.WriteString(w, s.SVG(title)); return err }); err != nil {
+		if err := writeWhole(f.svg, []byte(s.SVG(title))); err != nil {
 			return err
 		}
 	}
-	if f.export != "" {
+	if f.out != "" {
 		write := l.WriteJSON
-		if filepath.Ext(f.export) == ".csv" {
+		if filepath.Ext(f.out) == ".csv" {
 			write = l.WriteCSV
 		}
-		if err := writeWith(f.export, write); err != nil {
+		if err := writeWith(f.out, write); err != nil {
 			return err
 		}
 	}

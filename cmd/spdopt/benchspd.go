@@ -19,7 +19,7 @@ type problemBenchFlags struct {
 	kappas       []float64
 	methods, out string
 	repeats      int
-	maxTime      time.Duration
+	timeout      time.Duration
 	tol          float64
 }
 
@@ -31,6 +31,7 @@ type problemBenchOutput struct {
 	Count     int                 `json:"count"`
 	Cases     []*problemBenchCase `json:"cases"`
 	Out       string              `json:"out,omitempty"`
+	Ended     bool                `json:"interrupted,omitempty"` // before all cases were measured
 }
 
 // problemBenchCase is one problem, size, condition and method. Ratio is the time over that of the fastest method that converged.
@@ -62,7 +63,7 @@ func (a *app) benchProblemsCommand() *cobra.Command {
 		Long: `Run problems of solve on seeded data of several sizes and condition numbers, and print the processor time, least of the repeats, with iterations and the
 distance to the optimum that is certified or estimated. "products" is the time of an iteration, everything else of the run included, in products of n x n
 matrices timed in the same run; for a sum over matrices, for each of them. --methods all runs every method and states its time over that of the fastest one that converged.
-Sizes beyond what the data of a problem are meant for are left out.`,
+Sizes beyond what the data of a problem are meant for are left out. An interruption ends it at once, with the runs that were measured.`,
 		Example: `  spdopt bench spd --sizes 10,50,100
   spdopt bench spd --problems mean,tyler --methods all --sizes 50 --json --out spd.json`,
 		Args: noArguments,
@@ -74,7 +75,7 @@ Sizes beyond what the data of a problem are meant for are left out.`,
 	flags.Float64SliceVar(&f.kappas, "conds", []float64{1e2, 1e6}, "condition numbers of the data")
 	flags.StringVar(&f.methods, "methods", "default", "default (of each problem) or all")
 	flags.IntVar(&f.repeats, "repeats", 3, "runs of which the least time counts")
-	flags.DurationVar(&f.maxTime, "max-time", 20*time.Second, "time at which a run is stopped")
+	flags.DurationVar(&f.timeout, "timeout", 20*time.Second, "time at which a run is stopped")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient at which a run has converged")
 	flags.StringVar(&f.out, "out", "", "write all results to this .json file")
 	return cmd
@@ -89,8 +90,8 @@ func (a *app) benchProblems(f *problemBenchFlags) error {
 			return unknown("problem", name, "bench spd", problemNames(), "spdopt list problems")
 		}
 	}
-	if f.repeats < 1 || f.maxTime <= 0 || !(f.tol > 0 && f.tol < 1) {
-		return usagef("--repeats and --max-time must be positive, and --tol between 0 and 1")
+	if f.repeats < 1 || f.timeout <= 0 || !(f.tol > 0 && f.tol < 1) {
+		return usagef("--repeats and --timeout must be positive, and --tol between 0 and 1")
 	}
 	file, err := reserve(f.out)
 	if err != nil {
@@ -98,25 +99,34 @@ func (a *app) benchProblems(f *problemBenchFlags) error {
 	}
 	defer file.Abort()
 	progress := a.newProgress()
-	entries, err := bench.Run(a.ctx, bench.Config{Problems: f.problems, Sizes: f.sizes, Kappas: f.kappas, All: f.methods == "all", Repeats: f.repeats,
-		MaxTime: f.maxTime, Tolerance: f.tol}, func(e bench.Entry) {
-		progress.show("%s by %s, n = %d, condition %.0e", e.Problem, e.Method, e.N, e.Kappa)
+	c := bench.Config{Problems: f.problems, Sizes: f.sizes, Kappas: f.kappas, All: f.methods == "all", Repeats: f.repeats, MaxTime: f.timeout, Tolerance: f.tol}
+	var entries []bench.Entry
+	err = unlessInterrupted(a.ctx, func(g *guard) error {
+		_, err := bench.Run(a.ctx, c, func(e bench.Entry) {
+			g.touch(func() {
+				progress.show("%s by %s, n = %d, condition %.0e", e.Problem, e.Method, e.N, e.Kappa)
+				entries = append(entries, e)
+			})
+		})
+		return err
 	})
 	progress.clear()
-	if a.ctx.Err() != nil {
+	ended := a.ctx.Err() != nil
+	switch {
+	case ended && len(entries) == 0:
 		return context.Cause(a.ctx)
-	}
-	if err != nil {
+	case err != nil && !ended:
 		return usagef("%v (spdopt bench spd --help)", err)
 	}
 	o := newProblemBench(entries, f)
+	o.Ended = ended
 	if err := fill(file, f.out, asJSON(o)); err != nil {
 		return err
 	}
-	if a.json {
-		return a.printJSON(o)
+	if err := a.printProblemBench(o); err != nil || !ended {
+		return err
 	}
-	return a.printProblemBench(o)
+	return cutShort(a.ctx, len(entries), f.out)
 }
 
 func newProblemBench(entries []bench.Entry, f *problemBenchFlags) *problemBenchOutput {
@@ -152,6 +162,9 @@ func newProblemBench(entries []bench.Entry, f *problemBenchFlags) *problemBenchO
 }
 
 func (a *app) printProblemBench(o *problemBenchOutput) error {
+	if a.json {
+		return a.printJSON(o)
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "problem\tmethod\tn\tcondition\tcpu ms\tratio\titerations\tproducts\trelative gradient\tdistance\t")
 	for _, c := range o.Cases {

@@ -43,6 +43,9 @@ func inputs(t *testing.T) map[string][]string {
 		"gmm":             {"--data", write(t, "clouds.csv", clouds), "--seed", "3"},
 		"metric-learning": append([]string{"--labels", labels}, samples...),
 		"classify":        append([]string{"--labels", "0,0,1,1"}, stack...),
+		"recenter":        append([]string{"--labels", "0,0,1,1"}, stack...),
+		"csp":             append([]string{"--labels", "0,0,1,1"}, stack...),
+		"tangent":         stack, "cluster": stack, "outliers": stack,
 	}
 }
 

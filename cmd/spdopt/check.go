@@ -37,7 +37,10 @@ func (a *app) checkCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			checks := selftest.Run()
+			var checks []selftest.Check
+			if err := unlessInterrupted(a.ctx, func(*guard) error { checks = selftest.Run(); return nil }); err != nil {
+				return err
+			}
 			r := checkReport{Schema: schema, What: "install", Passed: true, Checks: checkOutputs(checks)}
 			for _, c := range r.Checks {
 				r.Passed = r.Passed && c.Passed

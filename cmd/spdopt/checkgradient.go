@@ -121,15 +121,16 @@ func (a *app) checkProblem(cmd *cobra.Command, f *gradientFlags, name string, mo
 	if err != nil {
 		return err
 	}
-	data, n, err := f.read(p, src)
-	if err != nil {
+	var data problem.Data
+	var n int
+	if err := beside(a.ctx, func(*guard) (err error) { data, n, err = f.read(p, src); return err }); err != nil {
 		return err
 	}
 	if _, err := f.firstPoint(cmd, a, o, n); err != nil {
 		return err
 	}
-	all, err := p.CheckDerivatives(data, o, seeded(f.seed))
-	if err != nil {
+	var all []manifold.SlopeReport
+	if err := unlessInterrupted(a.ctx, func(*guard) (err error) { all, err = p.CheckDerivatives(data, o, seeded(f.seed)); return err }); err != nil {
 		return withFile(err, src)
 	}
 	return a.reportGradient(name, n, f.seed, all)

@@ -33,9 +33,9 @@ func (a *app) curvatureCommand() *cobra.Command {
 hessian, ggn (Gauss-Newton), mc (Gauss-Newton from sampled targets), fisher (empirical), kfac or ekfac (Kronecker-factored Gauss-Newton from sampled
 targets; blocks of layers without factors are an error unless --skip leaves them out).`,
 		Example: `  spdopt curvature trace runs/mlp --operator ggn --products 60
-  spdopt curvature spectrum runs/mlp --operator hessian --out spectrum.svg
+  spdopt curvature spectrum runs/mlp --operator hessian --svg spectrum.svg
   spdopt curvature topk runs/mlp --k 5
-  spdopt curvature factors runs/mlp --out factors.svg
+  spdopt curvature factors runs/mlp --svg factors.svg
   spdopt curvature check runs/mlp`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,13 +49,15 @@ targets; blocks of layers without factors are an error unless --skip leaves them
 	return cmd
 }
 
-// verb returns a command of "curvature" for one run.
-func (f *curvatureFlags) verb(use, short string, run func(folder string) error) *cobra.Command {
+// verb returns a command of "curvature" for one run. compute returns how to report what it found.
+func (f *curvatureFlags) verb(a *app, use, short string, compute func(folder string) (report func() error, err error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use + " RUN",
 		Short: short,
 		Args:  oneRun,
-		RunE:  func(_ *cobra.Command, args []string) error { return run(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.reportWhenDone(func(*guard) (func() error, error) { return compute(args[0]) })
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.operator, "operator", "ggn", "which curvature: "+strings.Join(curvatureOperators, ", "))

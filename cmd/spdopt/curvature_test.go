@@ -61,10 +61,10 @@ func TestCurvatureOfRun(t *testing.T) {
 		}
 	}
 	for name, args := range map[string][]string{
-		"spectrum": {"spectrum", run, "--batches", "1", "--operator", "hessian"}, "log": {"spectrum", run, "--batches", "1", "--log"}, "factors": {"factors", run, "--batches", "1"},
+		"spectrum": {"spectrum", run, "--batches", "1", "--operator", "hessian"}, "log": {"spectrum", run, "--batches", "1", "--log-grid"}, "factors": {"factors", run, "--batches", "1"},
 	} {
 		picture := filepath.Join(t.TempDir(), name+".svg")
-		args = append([]string{"curvature"}, append(args, "--out", picture)...)
+		args = append([]string{"curvature"}, append(args, "--svg", picture)...)
 		if o := succeed(t, args...); !strings.Contains(o.stdout, picture) {
 			t.Errorf("%s prints %s", name, o.stdout)
 		}

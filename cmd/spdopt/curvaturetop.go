@@ -26,20 +26,20 @@ func (a *app) curvatureTop() *cobra.Command {
 	f := &curvatureFlags{}
 	o := curvature.TopOptions{}
 	method, which := "", ""
-	cmd := f.verb("topk", "Find extreme eigenpairs", func(folder string) error {
+	cmd := f.verb(a, "topk", "Find extreme eigenpairs", func(folder string) (func() error, error) {
 		if o.K < 1 {
-			return usagef("--k must be positive, not %d", o.K)
+			return nil, usagef("--k must be positive, not %d", o.K)
 		}
 		if err := oneOf("--method", method, "lanczos", "lobpcg"); err != nil {
-			return err
+			return nil, err
 		}
 		t, r, err := f.load(a, folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		op, err := f.make(r)
 		if err != nil {
-			return curvatureError(err)
+			return nil, curvatureError(err)
 		}
 		o.Which, o.Rand = curvature.Which(which), seeded(f.seed)
 		var top *curvature.Top
@@ -50,19 +50,18 @@ func (a *app) curvatureTop() *cobra.Command {
 		}
 		var unfinished *curvature.ConvergenceError
 		if err != nil && !errors.As(err, &unfinished) {
-			return usageOfEstimator(err)
+			return nil, usageOfEstimator(err)
 		}
 		out := topOutput{curvatureHead: f.head(folder, t, r), Method: method, Which: which, Products: top.Products, Converged: err == nil}
 		for i, v := range top.Values {
 			out.Eigenvalues, out.Residuals = append(out.Eigenvalues, num(v)), append(out.Residuals, num(top.Residuals[i]))
 		}
-		if err := a.reportTop(&out); err != nil {
-			return err
-		}
-		if unfinished != nil {
+		return func() error {
+			if err := a.reportTop(&out); err != nil || unfinished == nil {
+				return err
+			}
 			return &unmetError{unfinished.Error()}
-		}
-		return nil
+		}, nil
 	})
 	flags := cmd.Flags()
 	flags.StringVar(&method, "method", "lanczos", "lanczos or lobpcg")
@@ -105,15 +104,15 @@ type layerOutput struct {
 func (a *app) curvatureFactors() *cobra.Command {
 	f := &curvatureFlags{}
 	picture, layer := "", ""
-	cmd := f.verb("factors", "Kronecker factors of every layer, with a heat map", func(folder string) error {
+	cmd := f.verb(a, "factors", "Kronecker factors of every layer, with a heat map", func(folder string) (func() error, error) {
 		f.operator = "kfac"
 		t, r, err := f.load(a, folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		k, err := curvature.CollectKFAC(r, f.settings())
 		if err != nil {
-			return curvatureError(err)
+			return nil, curvatureError(err)
 		}
 		out := factorsOutput{curvatureHead: f.head(folder, t, r), Skipped: k.Skipped, Picture: picture}
 		raster := &report.Raster{Title: out.Workload + ": Kronecker factors"}
@@ -127,16 +126,16 @@ func (a *app) curvatureFactors() *cobra.Command {
 			}
 		}
 		if len(raster.Panels) == 0 {
-			return usagef("--layer: no layer %q has factors", layer)
+			return nil, usagef("--layer: no layer %q has factors", layer)
 		}
-		if picture != "" {
-			if err := writeWhole(picture, []byte(raster.SVG())); err != nil {
+		return func() error {
+			if err := writePicture(picture, raster); err != nil {
 				return err
 			}
-		}
-		return a.reportFactors(&out)
+			return a.reportFactors(&out)
+		}, nil
 	})
-	cmd.Flags().StringVar(&picture, "out", "", "write a heat map to this SVG file")
+	pictureFlag(cmd, &picture, "a heat map")
 	cmd.Flags().StringVar(&layer, "layer", "", "of this layer only in the heat map, by the name of its weights")
 	cmd.Flags().MarkHidden("operator")
 	return cmd
@@ -179,36 +178,41 @@ const checkLimit = 1e-4
 
 func (a *app) curvatureCheck() *cobra.Command {
 	f := &curvatureFlags{}
-	return f.verb("check", "Check that the risk is deterministic and the operator repeatable, linear and symmetric", func(folder string) error {
+	return f.verb(a, "check", "Check that the risk is deterministic and the operator repeatable, linear and symmetric", func(folder string) (func() error, error) {
 		t, r, err := f.load(a, folder)
 		var random *curvature.RandomError
 		if errors.As(err, &random) {
-			return &unmetError{random.Error()}
+			return nil, &unmetError{random.Error()}
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		op, err := f.make(r)
 		if err != nil {
-			return curvatureError(err)
+			return nil, curvatureError(err)
 		}
 		c, err := curvature.Check(op, seeded(f.seed))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		passed := c.Repeats && c.Adjoint <= checkLimit && c.Linearity <= checkLimit
 		out := curvatureReport{f.head(folder, t, r), passed, c.Repeats, num(c.Adjoint), num(c.Linearity)}
-		if a.json {
-			if err := a.printJSON(out); err != nil {
-				return err
-			}
-		} else {
-			a.printHead(&out.curvatureHead, [2]string{"repeats", fmt.Sprint(c.Repeats)},
-				[2]string{"adjoint", fmt.Sprintf("%.2g (limit %g)", c.Adjoint, checkLimit)}, [2]string{"linearity", fmt.Sprintf("%.2g (limit %g)", c.Linearity, checkLimit)})
-		}
-		if !passed {
-			return &unmetError{"curvature check: the operator failed"}
-		}
-		return nil
+		return func() error { return a.reportCurvatureCheck(&out) }, nil
 	})
+}
+
+func (a *app) reportCurvatureCheck(out *curvatureReport) error {
+	if a.json {
+		if err := a.printJSON(out); err != nil {
+			return err
+		}
+	} else {
+		a.printHead(&out.curvatureHead, [2]string{"repeats", fmt.Sprint(out.Repeats)},
+			[2]string{"adjoint", fmt.Sprintf("%.2g (limit %g)", float64(out.Adjoint), checkLimit)},
+			[2]string{"linearity", fmt.Sprintf("%.2g (limit %g)", float64(out.Linearity), checkLimit)})
+	}
+	if !out.Passed {
+		return &unmetError{"curvature check: the operator failed"}
+	}
+	return nil
 }

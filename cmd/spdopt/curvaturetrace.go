@@ -23,17 +23,17 @@ type traceOutput struct {
 func (a *app) curvatureTrace() *cobra.Command {
 	f := &curvatureFlags{}
 	method, products := "", 0
-	cmd := f.verb("trace", "Estimate the trace", func(folder string) error {
+	cmd := f.verb(a, "trace", "Estimate the trace", func(folder string) (func() error, error) {
 		if err := oneOf("--method", method, "hutchinson", "hutch++", "xtrace", "exact"); err != nil {
-			return err
+			return nil, err
 		}
 		t, r, err := f.load(a, folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		op, err := f.make(r)
 		if err != nil {
-			return curvatureError(err)
+			return nil, curvatureError(err)
 		}
 		out := traceOutput{curvatureHead: f.head(folder, t, r), Method: method, Products: products}
 		var e curvature.Estimate
@@ -49,22 +49,26 @@ func (a *app) curvatureTrace() *cobra.Command {
 			e, err = curvature.XTrace(op, p)
 		}
 		if err != nil {
-			return usageOfEstimator(err)
+			return nil, usageOfEstimator(err)
 		}
 		out.Trace, out.StdErr = num(e.Value), num(e.StdErr)
-		if a.json {
-			return a.printJSON(out)
-		}
-		value := fmt.Sprintf("%.6g", e.Value)
-		if e.StdErr > 0 {
-			value += fmt.Sprintf(" +- %.2g", e.StdErr)
-		}
-		a.printHead(&out.curvatureHead, [2]string{"trace", fmt.Sprintf("%s (%s, %d products)", value, method, out.Products)})
-		return nil
+		return func() error { return a.reportTrace(&out) }, nil
 	})
 	cmd.Flags().StringVar(&method, "method", "hutch++", "hutchinson, hutch++, xtrace, or exact (kfac and ekfac)")
 	cmd.Flags().IntVar(&products, "products", 60, "products with the operator; a multiple of 3 for hutch++, of 2 for xtrace")
 	return cmd
+}
+
+func (a *app) reportTrace(out *traceOutput) error {
+	if a.json {
+		return a.printJSON(out)
+	}
+	value := fmt.Sprintf("%.6g", float64(out.Trace))
+	if out.StdErr > 0 {
+		value += fmt.Sprintf(" +- %.2g", float64(out.StdErr))
+	}
+	a.printHead(&out.curvatureHead, [2]string{"trace", fmt.Sprintf("%s (%s, %d products)", value, out.Method, out.Products)})
+	return nil
 }
 
 // exactTrace returns the trace of an operator that knows it.
@@ -99,14 +103,14 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 	f := &curvatureFlags{}
 	o := curvature.DensityOptions{}
 	logarithmic, picture := false, ""
-	cmd := f.verb("spectrum", "Estimate the density of the eigenvalues by Lanczos", func(folder string) error {
+	cmd := f.verb(a, "spectrum", "Estimate the density of the eigenvalues by Lanczos", func(folder string) (func() error, error) {
 		t, r, err := f.load(a, folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		op, err := f.make(r)
 		if err != nil {
-			return curvatureError(err)
+			return nil, curvatureError(err)
 		}
 		estimate := curvature.SpectralDensity
 		if logarithmic {
@@ -114,27 +118,23 @@ func (a *app) curvatureSpectrum() *cobra.Command {
 		}
 		d, err := estimate(op, o, seeded(f.seed))
 		if err != nil {
-			return usageOfEstimator(err)
+			return nil, usageOfEstimator(err)
 		}
 		out := spectrumOutput{f.head(folder, t, r), logarithmic, o.Steps, o.Repeats, d.Grid, d.Values, picture}
-		if picture != "" {
-			if err := writeWhole(picture, []byte(spectrumCurves(&out.curvatureHead, d, logarithmic).SVG())); err != nil {
+		return func() error {
+			if err := writePicture(picture, spectrumCurves(&out.curvatureHead, d, logarithmic)); err != nil {
 				return err
 			}
-		}
-		if a.json {
-			return a.printJSON(out)
-		}
-		a.printSpectrum(&out, d)
-		return nil
+			return a.printSpectrum(&out, d)
+		}, nil
 	})
 	flags := cmd.Flags()
-	flags.BoolVar(&logarithmic, "log", false, "density of the sizes on a logarithmic grid")
+	flags.BoolVar(&logarithmic, "log-grid", false, "density of the sizes on a logarithmic grid")
 	flags.IntVar(&o.Steps, "steps", 64, "steps of Lanczos, a product each")
 	flags.IntVar(&o.Repeats, "repeats", 1, "start vectors to average over")
 	flags.IntVar(&o.Points, "points", 256, "points of the grid")
-	flags.Float64Var(&o.Kappa, "kappa", 0, "above 1; smaller is smoother; default 3, with --log 1.04")
-	flags.StringVar(&picture, "out", "", "write a picture to this SVG file")
+	flags.Float64Var(&o.Kappa, "kappa", 0, "above 1; smaller is smoother; default 3, with --log-grid 1.04")
+	pictureFlag(cmd, &picture, "the density")
 	return cmd
 }
 
@@ -159,7 +159,10 @@ func spectrumCurves(h *curvatureHead, d *curvature.Density, logarithmic bool) *r
 }
 
 // printSpectrum prints the head and the shares of the spectrum in ten equal parts of the grid.
-func (a *app) printSpectrum(out *spectrumOutput, d *curvature.Density) {
+func (a *app) printSpectrum(out *spectrumOutput, d *curvature.Density) error {
+	if a.json {
+		return a.printJSON(out)
+	}
 	a.printHead(&out.curvatureHead, [2]string{"picture", out.Picture})
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "from\tto\tshare\t")
@@ -173,5 +176,5 @@ func (a *app) printSpectrum(out *spectrumOutput, d *curvature.Density) {
 		}
 		fmt.Fprintf(w, "%.4g\t%.4g\t%.4f\t\n", d.Grid[from], d.Grid[to], share)
 	}
-	w.Flush()
+	return w.Flush()
 }

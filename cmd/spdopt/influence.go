@@ -37,9 +37,9 @@ func (a *app) influenceCommand() *cobra.Command {
 		Long: `Score every training example of a trained network, the folder of a run of "spdopt train" on images or points, by how much a measurement of a query would grow if the
 example had been left out (influence functions with Kronecker-factored curvature), and check such scores by training again on random subsets. A positive score for
 the loss means that the example helps the query.`,
-		Example: `  spdopt influence score runs/mlp --queries 0,3,7 --out digits.svg
+		Example: `  spdopt influence score runs/mlp --queries 0,3,7 --svg digits.svg
   spdopt influence score runs/mlp --self --top 20
-  spdopt influence lds runs/mlp --subsets 20 --seeds 2
+  spdopt influence lds runs/mlp --subsets 20 --repeats 2
   spdopt influence remove runs/mlp --count 2 --remove 20`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,17 +53,17 @@ the loss means that the example helps the query.`,
 	return cmd
 }
 
-// verb returns a command of "influence" for one run.
-func (f *influenceFlags) verb(use, short string, run func(cmd *cobra.Command, folder string) error) *cobra.Command {
+// verb returns a command of "influence" for one run. compute returns how to report what it found.
+func (f *influenceFlags) verb(a *app, use, short string, compute func(g *guard, folder string) (report func() error, err error)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   use + " RUN",
 		Short: short,
 		Args:  oneRun,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return curvatureError(run(cmd, args[0]))
+			return curvatureError(a.reportWhenDone(func(g *guard) (func() error, error) { return compute(g, args[0]) }))
 		},
 	}
 	flags := cmd.Flags()
@@ -205,7 +205,7 @@ func (s *subject) trained() influence.Side[float32] {
 }
 
 // estimator approximates the curvature, or reads it from the folder of a cache.
-func (s *subject) estimator(kind influence.Preconditioner, cache string) (*influence.Estimator[float32], error) {
+func (s *subject) estimator(g *guard, kind influence.Preconditioner, cache string) (*influence.Estimator[float32], error) {
 	f := s.f
 	o := influence.Options{Preconditioner: kind, Damping: influence.Damping{Scale: influence.Scale(f.scale), Value: f.damping}}
 	o.Curvature = curvature.Settings{Flavour: curvature.Flavour(f.flavour), Seed: f.seed, Skip: f.skip}
@@ -232,7 +232,8 @@ func (s *subject) estimator(kind influence.Preconditioner, cache string) (*influ
 	if err != nil {
 		return nil, err
 	}
-	return e, keepEstimator(e, cache, path)
+	g.touch(func() { err = keepEstimator(e, cache, path) })
+	return e, err
 }
 
 func keepEstimator(e *influence.Estimator[float32], folder, path string) error {
@@ -251,7 +252,7 @@ func (s *subject) scores(method string, features int) (*influence.Scores, error)
 		}
 		return influence.TRAK(s.t.Net, s.asked(), s.trained(), o)
 	}
-	e, err := s.estimator(influence.Preconditioner(method), "")
+	e, err := s.estimator(nil, influence.Preconditioner(method), "")
 	if err != nil {
 		return nil, err
 	}

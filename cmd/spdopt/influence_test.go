@@ -50,7 +50,7 @@ func TestInfluenceOfRun(t *testing.T) {
 		decode(t, succeed(t, append([]string{"influence", "score", run, "--json", "--batch", "500"}, args...)...), &out)
 		return &out
 	}
-	first := score("--queries", "3,0", "--top", "3", "--cache", cache, "--out", picture, "--per-module", "--samples", "1")
+	first := score("--queries", "3,0", "--top", "3", "--cache", cache, "--svg", picture, "--per-module", "--samples", "1")
 	again := score("--queries", "3,0", "--top", "3", "--cache", cache, "--per-module", "--samples", "1", "--bits", "8")
 	if len(first.Scores) != 2 || len(first.Modules) != 2 || first.Scores[0].Query != 3 {
 		t.Fatalf("%+v", first)
@@ -130,7 +130,7 @@ func TestInfluenceRetrains(t *testing.T) {
 			}
 		}
 	}
-	decode(t, succeed(t, append([]string{"influence", "remove", "--remove", "5", "--seeds", "1"}, append(common, "--count", "1")...)...), &removed)
+	decode(t, succeed(t, append([]string{"influence", "remove", "--remove", "5", "--repeats", "1"}, append(common, "--count", "1")...)...), &removed)
 	if len(removed.Methods) != 2 || len(removed.Methods[0].Counts) != 1 || removed.Methods[0].Counts[0].Removed != 5 {
 		t.Errorf("%+v", removed)
 	}
@@ -164,7 +164,7 @@ func TestInfluenceRefuses(t *testing.T) {
 		"damping":      {[]string{"score", run, "--damping", "-1"}, exitUsage, "negative"},
 		"singular":     {[]string{"score", run, "--damping-scale", "absolute", "--damping", "0", "--samples", "1"}, exitFailure, "damping"},
 		"dependent":    {[]string{"score", graph}, exitUsage, "depend"},
-		"no images":    {[]string{"score", points, "--out", filepath.Join(t.TempDir(), "x.svg")}, exitUsage, "grey images"},
+		"no images":    {[]string{"score", points, "--svg", filepath.Join(t.TempDir(), "x.svg")}, exitUsage, "grey images"},
 		"no factors":   {[]string{"score", points, "--count", "1"}, exitUsage, "--skip"},
 		"no classes":   {[]string{"score", points, "--skip", "--measurement", "margin", "--method", "identity", "--draws", "1"}, exitInput, "class"},
 		"architecture": {[]string{"score", other}, exitInput, "another model"},

@@ -21,7 +21,7 @@ type ldsFlags struct {
 	methods  []string
 	subsets  int
 	share    float64
-	seeds    int
+	repeats  int // trainings of each subset
 	features int
 	remove   []int
 	measured string
@@ -56,7 +56,7 @@ func meanOf(m influence.Mean) meanOutput { return meanOutput{num(m.Value), num(m
 func (f *ldsFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.methods, "methods", influenceMethods(), "what to compare")
-	flags.IntVar(&f.seeds, "seeds", 2, "trainings of each subset; two or more give a ceiling")
+	flags.IntVar(&f.repeats, "repeats", 2, "trainings of each subset; two or more give a ceiling")
 	flags.IntVar(&f.features, "features", 512, "of the random projection of trak")
 }
 
@@ -70,15 +70,15 @@ func (f *ldsFlags) open(a *app, folder string) (*subject, error) {
 			return nil, err
 		}
 	}
-	if f.seeds < 1 {
-		return nil, usagef("--seeds must be positive, not %d", f.seeds)
+	if f.repeats < 1 {
+		return nil, usagef("--repeats must be positive, not %d", f.repeats)
 	}
 	return f.influenceFlags.open(a, folder)
 }
 
 // trainingSeeds are those of the trainings; none of them is the default seed of a run.
 func (f *ldsFlags) trainingSeeds() (all []uint64) {
-	for k := range f.seeds {
+	for k := range f.repeats {
 		all = append(all, f.seed<<16+uint64(k)+1000)
 	}
 	return all
@@ -86,35 +86,35 @@ func (f *ldsFlags) trainingSeeds() (all []uint64) {
 
 func (a *app) influenceLDS() *cobra.Command {
 	f := &ldsFlags{}
-	cmd := f.verb("lds", "Compare scores with trainings on random subsets (linear datamodelling score)", func(_ *cobra.Command, folder string) error {
+	cmd := f.verb(a, "lds", "Compare scores with trainings on random subsets (linear datamodelling score)", func(g *guard, folder string) (func() error, error) {
 		s, err := f.open(a, folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		subsets, err := influence.Subsets(s.count, f.subsets, f.share, seeded(f.seed))
 		if err != nil {
-			return usagef("%v", err)
+			return nil, usagef("%v", err)
 		}
 		if f.subsets < 2 {
-			return usagef("--subsets must be at least 2, not %d", f.subsets)
+			return nil, usagef("--subsets must be at least 2, not %d", f.subsets)
 		}
-		out := &ldsOutput{influenceHead: s.head(folder), Subsets: f.subsets, Share: f.share, Seeds: f.seeds}
+		out := &ldsOutput{influenceHead: s.head(folder), Subsets: f.subsets, Share: f.share, Seeds: f.repeats}
 		var scores []*influence.Scores
 		for _, m := range f.methods {
 			one, err := s.scores(m, f.features)
 			if err != nil {
-				return fmt.Errorf("%s: %w", m, err)
+				return nil, fmt.Errorf("%s: %w", m, err)
 			}
 			scores = append(scores, one)
 		}
-		measured, err := f.measure(s, subsets)
+		measured, err := f.measure(s, g, subsets)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for k, m := range f.methods {
 			r, err := influence.LDS(scores[k].Values, subsets, measured)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			one := ldsMethod{Method: m, meanOutput: meanOf(r.Mean)}
 			for _, rho := range r.PerQuery {
@@ -123,12 +123,9 @@ func (a *app) influenceLDS() *cobra.Command {
 			out.Methods = append(out.Methods, one)
 		}
 		if err := out.setCeiling(measured); err != nil {
-			return err
+			return nil, err
 		}
-		if a.json {
-			return a.printJSON(out)
-		}
-		return a.printLDS(out)
+		return func() error { return a.reportLDS(out) }, nil
 	})
 	f.register(cmd)
 	cmd.Flags().IntVar(&f.subsets, "subsets", 20, "random subsets of the training examples to train on")
@@ -148,7 +145,7 @@ type measurements struct {
 }
 
 // measure trains on the subsets, or reads what an earlier call measured for the same ones.
-func (f *ldsFlags) measure(s *subject, subsets [][]int) ([][][]float64, error) {
+func (f *ldsFlags) measure(s *subject, g *guard, subsets [][]int) ([][][]float64, error) {
 	m := measurements{Schema: schema, Of: s.head(""), Settings: s.t.Options, Subsets: subsets, Seeds: f.trainingSeeds()}
 	if f.measured == "" {
 		return influence.Measure(subsets, m.Seeds, s.retrain)
@@ -164,7 +161,8 @@ func (f *ldsFlags) measure(s *subject, subsets [][]int) ([][][]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Measured, writeWhole(f.measured, append(text, '\n'))
+	g.touch(func() { err = writeWhole(f.measured, append(text, '\n')) })
+	return m.Measured, err
 }
 
 // kept returns the measurements of a file if they are those that are wanted.
@@ -201,7 +199,10 @@ func (out *ldsOutput) setCeiling(measured [][][]float64) error {
 	return nil
 }
 
-func (a *app) printLDS(out *ldsOutput) error {
+func (a *app) reportLDS(out *ldsOutput) error {
+	if a.json {
+		return a.printJSON(out)
+	}
 	a.printInfluenceHead(&out.influenceHead, [2]string{"subsets", fmt.Sprintf("%d with a share of %g, %d seeds each", out.Subsets, out.Share, out.Seeds)})
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "method\trank correlation\tstandard error")
@@ -232,25 +233,25 @@ type removeMethod struct {
 
 func (a *app) influenceRemove() *cobra.Command {
 	f := &ldsFlags{}
-	cmd := f.verb("remove", "Train again without the most helpful examples of each query", func(_ *cobra.Command, folder string) error {
+	cmd := f.verb(a, "remove", "Train again without the most helpful examples of each query", func(_ *guard, folder string) (func() error, error) {
 		s, err := f.open(a, folder)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, k := range f.remove {
 			if k < 1 || k >= s.count {
-				return usagef("--remove must be 1 to %d, not %d", s.count-1, k)
+				return nil, usagef("--remove must be 1 to %d, not %d", s.count-1, k)
 			}
 		}
-		out := &removeOutput{influenceHead: s.head(folder), Seeds: f.seeds}
+		out := &removeOutput{influenceHead: s.head(folder), Seeds: f.repeats}
 		for _, m := range f.methods {
 			scores, err := s.scores(m, f.features)
 			if err != nil {
-				return fmt.Errorf("%s: %w", m, err)
+				return nil, fmt.Errorf("%s: %w", m, err)
 			}
 			removals, err := influence.WithoutTop(scores.Values, f.remove, f.trainingSeeds(), s.retrain)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			one := removeMethod{Method: m}
 			for _, r := range removals {
@@ -261,17 +262,17 @@ func (a *app) influenceRemove() *cobra.Command {
 			}
 			out.Methods = append(out.Methods, one)
 		}
-		if a.json {
-			return a.printJSON(out)
-		}
-		return a.printRemovals(out)
+		return func() error { return a.reportRemovals(out) }, nil
 	})
 	f.register(cmd)
 	cmd.Flags().IntSliceVar(&f.remove, "remove", []int{10}, "how many examples to leave out, for each query by itself")
 	return cmd
 }
 
-func (a *app) printRemovals(out *removeOutput) error {
+func (a *app) reportRemovals(out *removeOutput) error {
+	if a.json {
+		return a.printJSON(out)
+	}
 	a.printInfluenceHead(&out.influenceHead, [2]string{"seeds", fmt.Sprint(out.Seeds)})
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "method\tremoved\tchange of the %s\tstandard error\n", out.Measurement)

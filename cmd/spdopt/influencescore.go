@@ -15,10 +15,10 @@ import (
 // pairFlags are those of "influence score".
 type pairFlags struct {
 	influenceFlags
-	method, picture, cache string
-	self, perModule        bool
-	top, bits, rank        int
-	features               int
+	method, svg, cache string
+	self, perModule    bool
+	top, bits, rank    int
+	features           int
 }
 
 // scoreOutput is the JSON object of "influence score".
@@ -56,7 +56,7 @@ func influenceMethods() (all []string) {
 
 func (a *app) influenceScore() *cobra.Command {
 	f := &pairFlags{}
-	cmd := f.verb("score", "Find the training examples that help and harm each query most", func(_ *cobra.Command, folder string) error { return a.score(f, folder) })
+	cmd := f.verb(a, "score", "Find the training examples that help and harm each query most", func(g *guard, folder string) (func() error, error) { return a.score(f, g, folder) })
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "ekfac", strings.Join(influenceMethods(), ", "))
 	flags.BoolVar(&f.self, "self", false, "instead, the training examples with the largest influence on their own loss")
@@ -66,49 +66,51 @@ func (a *app) influenceScore() *cobra.Command {
 	flags.IntVar(&f.rank, "rank", 0, "keep gradients at this rank; 0 is full")
 	flags.IntVar(&f.features, "features", 512, "of the random projection of trak")
 	flags.StringVar(&f.cache, "cache", "", "folder that keeps the curvature for later calls")
-	flags.StringVar(&f.picture, "out", "", "write the images as a grid to this SVG file")
+	pictureFlag(cmd, &f.svg, "the images as a grid")
 	return cmd
 }
 
-func (a *app) score(f *pairFlags, folder string) error {
+func (a *app) score(f *pairFlags, g *guard, folder string) (report func() error, err error) {
 	if err := oneOf("--method", f.method, influenceMethods()...); err != nil {
-		return err
+		return nil, err
 	}
 	if f.method == "trak" && (f.self || f.perModule || f.bits != 0 || f.rank != 0 || f.cache != "") {
-		return usagef("--method trak has no --self, --per-module, --bits, --rank and --cache")
+		return nil, usagef("--method trak has no --self, --per-module, --bits, --rank and --cache")
 	}
 	if f.top < 1 {
-		return usagef("--top must be positive, not %d", f.top)
+		return nil, usagef("--top must be positive, not %d", f.top)
 	}
 	c := influence.Compression{Bits: f.bits, Rank: f.rank}
 	if err := c.Validate(); err != nil {
-		return usagef("%v", err)
+		return nil, usagef("%v", err)
 	}
 	s, err := f.open(a, folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if height, _, channels := s.t.ImageSize(); f.picture != "" && (height == 0 || channels != 1) {
-		return usagef("--out: the examples of %s are no grey images", s.t.Workload.Name)
+	if height, _, channels := s.t.ImageSize(); f.svg != "" && (height == 0 || channels != 1) {
+		return nil, usagef("--svg: the examples of %s are no grey images", s.t.Workload.Name)
 	}
 	out := &scoreOutput{influenceHead: s.head(folder), Method: f.method}
-	if err := f.compute(s, c, out); err != nil {
-		return err
+	if err := f.compute(s, g, c, out); err != nil {
+		return nil, err
 	}
-	if f.picture != "" {
-		if err := writeWhole(f.picture, []byte(s.grid(out).SVG())); err != nil {
-			return err
+	return func() error {
+		if f.svg != "" {
+			if err := writePicture(f.svg, s.grid(out)); err != nil {
+				return err
+			}
+			out.Picture = f.svg
 		}
-		out.Picture = f.picture
-	}
-	if a.json {
-		return a.printJSON(out)
-	}
-	return a.printInfluence(out)
+		if a.json {
+			return a.printJSON(out)
+		}
+		return a.printInfluence(out)
+	}, nil
 }
 
 // compute fills in the scores.
-func (f *pairFlags) compute(s *subject, c influence.Compression, out *scoreOutput) error {
+func (f *pairFlags) compute(s *subject, g *guard, c influence.Compression, out *scoreOutput) error {
 	if f.method == "trak" {
 		scores, err := s.scores("trak", f.features)
 		if err != nil {
@@ -116,7 +118,7 @@ func (f *pairFlags) compute(s *subject, c influence.Compression, out *scoreOutpu
 		}
 		return s.rank(scores, f.top, out)
 	}
-	e, err := s.estimator(influence.Preconditioner(f.method), f.cache)
+	e, err := s.estimator(g, influence.Preconditioner(f.method), f.cache)
 	if err != nil {
 		return err
 	}

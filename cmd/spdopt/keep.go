@@ -57,7 +57,7 @@ type keeper struct {
 	text   *slog.Logger
 }
 
-// asideFromProblem are settings that may change without changing the result.
+// asideFromProblem are settings that may change without changing the result, by their first names.
 var asideFromProblem = []string{"jobs", "timeout", "retries", "checkpoint-every", "durable", "out", "run", "parts",
 	"distributed", "nats", "token-file", "nats-user", "nats-creds", "nats-nkey", "tls-ca", "tls-cert", "tls-key", "listen", "ack-wait", "max-deliver", "replicas", "queue-sync"}
 
@@ -80,7 +80,7 @@ func (a *app) keep(cmd *cobra.Command, args []string, f *keepFlags, name string,
 	case dir == "" || dir == keepNone:
 		return nil, nil
 	}
-	verb := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+	verb := verbOf(cmd)
 	problem, err := problemHash(verb, args, stored)
 	if err != nil {
 		return nil, err
@@ -146,10 +146,11 @@ func problemHash(verb string, args []string, stored []run.Setting) (string, erro
 	var values [][2]string
 	var files []string
 	for _, s := range stored {
-		if s.Origin == run.FromDefault || slices.Contains(asideFromProblem, s.Name) {
+		name := firstName(verb, s.Name)
+		if s.Origin == run.FromDefault || slices.Contains(asideFromProblem, name) {
 			continue
 		}
-		values = append(values, [2]string{s.Name, s.Value})
+		values = append(values, [2]string{name, s.Value})
 		if slices.Contains(fileSettings, s.Name) {
 			files = append(files, filesIn(s)...)
 		}

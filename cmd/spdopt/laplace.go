@@ -16,12 +16,12 @@ import (
 // laplaceFlags are those of "laplace".
 type laplaceFlags struct {
 	laplace.Options
-	structure, flavour, link, tune, picture string
-	prior                                   []float64
-	batches                                 int
-	reduce, layerwise, noScore              bool
-	steps                                   int
-	grid                                    laplace.GridOptions
+	structure, flavour, link, tune, svg string
+	prior                               []float64
+	batches                             int
+	reduce, layerwise, noScore          bool
+	steps                               int
+	grid                                laplace.GridOptions
 }
 
 func (a *app) laplaceCommand() *cobra.Command {
@@ -33,7 +33,7 @@ func (a *app) laplaceCommand() *cobra.Command {
 likelihood with its parts, the prior precision tuned by it or on the validation data, and how well the network predicts the validation data with and without the
 uncertainty of its parameters. --structure is kronecker, diagonal or full (few parameters: with --last-layer or --blocks).`,
 		Example: `  spdopt laplace runs/mlp
-  spdopt laplace runs/mlp --layerwise --out evidence.svg
+  spdopt laplace runs/mlp --layerwise --svg evidence.svg
   spdopt laplace runs/mlp --tune grid --link bridge
   spdopt laplace runs/cnn --last-layer --structure full --batches 10 --json`,
 		Args: oneRun,
@@ -63,7 +63,7 @@ uncertainty of its parameters. --structure is kronecker, diagonal or full (few p
 	flags.IntVar(&f.grid.Points, "points", 41, "prior precisions of the grid and the picture")
 	flags.StringVar(&f.link, "link", "probit", "how outputs with variances become probabilities: probit, bridge, bridge-norm or mc")
 	flags.BoolVar(&f.noScore, "no-score", false, "do not predict the validation data")
-	flags.StringVar(&f.picture, "out", "", "write a picture of the evidence over the prior precision to this SVG file")
+	pictureFlag(cmd, &f.svg, "the evidence over the prior precision")
 	return cmd
 }
 
@@ -111,20 +111,23 @@ func (a *app) laplace(f *laplaceFlags, folder string) error {
 	if count == 0 {
 		count = t.PerEpoch
 	}
-	p, err := laplace.Fit(t.Net, t.Batches(count), f.Options)
-	if err != nil {
-		return laplaceError(err)
-	}
-	out, err := f.compute(p, t)
+	var out *laplaceOutput
+	err = unlessInterrupted(a.ctx, func(*guard) error {
+		p, err := laplace.Fit(t.Net, t.Batches(count), f.Options)
+		if err == nil {
+			out, err = f.compute(p, t)
+		}
+		return err
+	})
 	if err != nil {
 		return laplaceError(err)
 	}
 	out.Run = folder
-	if f.picture != "" {
-		if err := writeWhole(f.picture, []byte(out.curves(f.tune == "grid").SVG())); err != nil {
+	if f.svg != "" {
+		if err := writeWhole(f.svg, []byte(out.curves(f.tune == "grid").SVG())); err != nil {
 			return err
 		}
-		out.Picture = f.picture
+		out.Picture = f.svg
 	}
 	if a.json {
 		return a.printJSON(out)

@@ -49,7 +49,7 @@ func TestLaplaceOfRun(t *testing.T) {
 		t.Errorf("validation %+v", v)
 	}
 	picture := filepath.Join(t.TempDir(), "evidence.svg")
-	g := laplaceOf(t, append(some, "--tune", "grid", "--points", "5", "--from", "0.01", "--to", "100", "--out", picture)...)
+	g := laplaceOf(t, append(some, "--tune", "grid", "--points", "5", "--from", "0.01", "--to", "100", "--svg", picture)...)
 	best := 0
 	for k, p := range g.Curve {
 		if *p.Loss < *g.Curve[best].Loss {

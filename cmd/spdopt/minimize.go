@@ -22,12 +22,13 @@ type minimizeFlags struct {
 	x0, lower, upper, integers string
 	sigma0                     float64
 	maxEvals                   int
-	maxSeconds, target         float64
+	target                     float64
+	limit                      seconds
 	popsize                    int
 	strategy, restarts         string
 	seed                       uint64
 	jobs                       int
-	plot                       string
+	svg                        string
 	inFlight                   int
 	keep                       keepFlags
 	askTell                    bool
@@ -88,7 +89,7 @@ spdopt runs resume. With --ask-tell nothing is evaluated here: spdopt ask and te
 A run stops at the target, when --max-evals or --max-seconds are used up, or when it has converged; with --max-evals it restarts until then.
 Exit code 4 means that --target was not met, 5 that the objective failed.`,
 		Example: `  spdopt minimize --fn f10 --dim 10 --seed 1
-  spdopt minimize --fn f8 --dim 10 --plot search.svg
+  spdopt minimize --fn f8 --dim 10 --svg search.svg
   spdopt minimize --fn rastrigin --dim 5 --max-evals 50000 --restarts ipop --json
   spdopt minimize --cmd ./objective.py --x0 1,2,3 --sigma0 0.5 --jobs 4 --timeout 30s
   spdopt minimize --cmd ./simulate --dim 4 --in-flight 16 --max-evals 2000
@@ -114,14 +115,14 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 	flags.StringVar(&f.upper, "upper", "", "upper bounds, likewise")
 	flags.StringVar(&f.integers, "integers", "", `variables that take integer values: indices from 0 such as 0,3, or "all"`)
 	flags.IntVar(&f.maxEvals, "max-evals", 0, "evaluations that may be spent")
-	flags.Float64Var(&f.maxSeconds, "max-seconds", 0, "seconds that may pass")
+	maxSecondsFlag(cmd, &f.limit)
 	flags.Float64Var(&f.target, "target", 0, "stop at a value this low; exit with code 4 without one")
 	flags.IntVar(&f.popsize, "popsize", 0, "points in a generation; the default is 4 + floor(3 ln n)")
 	flags.StringVar(&f.strategy, "strategy", "", "evolution strategy: "+strings.Join(strategyNames(), ", ")+"; the default is dd-cma from 20 variables on, lm-ma-es from 3000 on, otherwise cma")
 	flags.StringVar(&f.restarts, "restarts", "auto", "ipop, bipop, none, or auto: bipop with --max-evals, otherwise none")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed; the default is random and printed")
 	flags.IntVar(&f.inFlight, "in-flight", 0, "evaluations to keep under way without waiting for the slowest of a generation; the result depends on the order in which they end, which a run that is kept remembers")
-	flags.StringVar(&f.plot, "plot", "", "draw convergence, axis lengths, standard deviations and coordinates into this .svg file")
+	pictureFlag(cmd, &f.svg, "convergence, axis lengths, standard deviations and coordinates")
 	flags.IntVar(&f.jobs, "jobs", 1, "evaluations at once, in a distributed run those handed out (default a generation); the result does not depend on it")
 	flags.BoolVar(&f.askTell, "ask-tell", false, "evaluate nothing: make the run --out for spdopt ask and tell")
 	f.far.register(cmd)
@@ -204,7 +205,10 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 	if err := oneOf("--restarts", f.restarts, "auto", "ipop", "bipop", "none"); err != nil {
 		return err
 	}
-	bounded := flags.Changed("max-evals") || flags.Changed("max-seconds")
+	if err := f.limit.check(); err != nil {
+		return err
+	}
+	bounded := flags.Changed("max-evals") || f.limit > 0
 	switch {
 	case f.strategy != "" && nearest(f.strategy, strategyNames()) != f.strategy:
 		return unknown("strategy", f.strategy, "minimize", strategyNames(), "spdopt list strategies")
@@ -214,8 +218,6 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 		return usagef("--sigma0 must be a positive number, not %v", f.sigma0)
 	case flags.Changed("max-evals") && f.maxEvals < 1:
 		return usagef("--max-evals must be at least 1, not %d", f.maxEvals)
-	case flags.Changed("max-seconds") && !(f.maxSeconds > 0 && f.maxSeconds < 1e9):
-		return usagef("--max-seconds must be a positive number below 1e9, not %v", f.maxSeconds)
 	case flags.Changed("popsize") && f.popsize < 2:
 		return usagef("--popsize must be at least 2, not %d", f.popsize)
 	case f.target != f.target:
@@ -349,7 +351,7 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	progress := a.newProgress()
 	d := &driver{search: s, jobs: jobs, progress: progress}
 	record.attach(d, eval)
-	if d.plot, err = newSearchPlot(f.plot, function); err != nil {
+	if d.plot, err = newSearchPlot(f.svg, function); err != nil {
 		return err
 	}
 	defer d.plot.abort()
@@ -379,10 +381,10 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 
 // limited is the context that ends with --max-seconds, the time of earlier processes of the run included.
 func (f *minimizeFlags) limited(ctx context.Context, k *keeper) (context.Context, context.CancelFunc) {
-	if f.maxSeconds == 0 {
+	if f.limit == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, time.Duration(f.maxSeconds*float64(time.Second))-k.spent(), errSecondsUsed)
+	return context.WithTimeoutCause(ctx, f.limit.duration()-k.spent(), errSecondsUsed)
 }
 
 // minimizeVerdict decides what the end of a run means for the exit code.

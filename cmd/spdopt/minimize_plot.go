@@ -12,7 +12,7 @@ import (
 	"github.com/spdopt/spdopt/internal/report"
 )
 
-// searchPlot records a search for the picture of --plot: four panels over the evaluations. A nil one records nothing.
+// searchPlot records a search for the picture of --svg: four panels over the evaluations. A nil one records nothing.
 type searchPlot struct {
 	file    *atomicfile.File
 	path    string

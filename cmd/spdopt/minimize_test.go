@@ -340,10 +340,10 @@ func TestMinimizeInFlight(t *testing.T) {
 func TestMinimizePlot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "search.svg")
 	for _, args := range [][]string{{"--dim", "3"}, {"--dim", "25", "--max-evals", "2000"}, {"--dim", "6", "--strategy", "lm-ma-es", "--max-evals", "500"}} {
-		succeed(t, append([]string{"minimize", "--fn", "f8", "--seed", "1", "--plot", path}, args...)...)
+		succeed(t, append([]string{"minimize", "--fn", "f8", "--seed", "1", "--svg", path}, args...)...)
 		picture(t, path, "above the optimum", "axis lengths", "standard deviations", "coordinates of the mean")
 	}
-	if o := invoke("minimize", "--fn", "f1", "--dim", "2", "--plot", filepath.Join(path, "x.svg")); o.code != exitInput || o.stdout != "" {
+	if o := invoke("minimize", "--fn", "f1", "--dim", "2", "--svg", filepath.Join(path, "x.svg")); o.code != exitInput || o.stdout != "" {
 		t.Errorf("%+v", o)
 	}
 }

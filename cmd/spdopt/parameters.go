@@ -16,13 +16,13 @@ import (
 
 // parameterFlags are the flags of "solve" that only some problems use, and those of what a problem finds besides its solution.
 type parameterFlags struct {
-	rho, nu, quantile, floor, gamma, power float64
-	components, rows, pairs                int
-	labels, parts                          string
+	rho, nu, quantile, floor, gamma, power, threshold float64
+	components, rows, pairs                           int
+	labels, parts                                     string
 }
 
 // parameterNames are the flags that problem.Problem.Uses may name, apart from seed, which --start random uses too.
-var parameterNames = []string{"rho", "nu", "quantile", "floor", "components", "rows", "normalize", "gamma", "pairs", "power"}
+var parameterNames = []string{"rho", "nu", "quantile", "floor", "components", "rows", "normalize", "gamma", "pairs", "power", "threshold"}
 
 func (f *parameterFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -30,12 +30,13 @@ func (f *parameterFlags) register(cmd *cobra.Command) {
 	flags.Float64Var(&f.nu, "nu", 0, "degrees of freedom (student; default 3)")
 	flags.Float64Var(&f.quantile, "quantile", 0, "share of Gaussian samples that count in full (huber; default 0.9)")
 	flags.Float64Var(&f.floor, "floor", 0, "smallest eigenvalue (nearest-correlation; default 0), or that relative to the largest (nearest-spd; default 1e-8)")
-	flags.IntVar(&f.components, "components", 0, "number of components (gmm; default 2)")
+	flags.IntVar(&f.components, "components", 0, "number of components (gmm), groups (cluster), axes (tangent by principal) or filters (csp); default 2, for csp 4")
 	flags.Float64Var(&f.gamma, "gamma", 0, "weight of the slacks (metric-learning by itml; default 1)")
 	flags.Float64Var(&f.power, "power", 0, "order of mean --metric power, or the power of --metric power-euclidean (mean, median; default 0.5)")
+	flags.Float64Var(&f.threshold, "threshold", 0, "score from which on a matrix is an outlier (outliers; default 3)")
 	flags.IntVar(&f.pairs, "pairs", 0, "largest number of pairs of samples, drawn with the seed (metric-learning by itml; default 10000)")
 	flags.IntVar(&f.rows, "rows", 0, "rows p of each sample where the data are N x pq (kron-mle)")
-	flags.StringVar(&f.labels, "labels", "", "class of each datum, a whole number, negative for unknown: 0,1,1 or a file (classify, metric-learning)")
+	flags.StringVar(&f.labels, "labels", "", "class of each datum, a whole number, negative for unknown: 0,1,1 or a file (classify, csp, metric-learning), or its domain (recenter)")
 	flags.StringVar(&f.parts, "parts", "", "write the solution and what was found besides to this .npz file")
 }
 
@@ -45,7 +46,7 @@ func (f *parameterFlags) parameters(seed uint64) (problem.Parameters, error) {
 		return problem.Parameters{}, usagef("--rows must be at least 1, not %d", f.rows)
 	}
 	p := problem.Parameters{Rho: f.rho, Nu: f.nu, Quantile: f.quantile, Floor: f.floor, Components: f.components,
-		Gamma: f.gamma, Power: f.power, Pairs: f.pairs, Seed: seed}
+		Gamma: f.gamma, Power: f.power, Pairs: f.pairs, Threshold: f.threshold, Seed: seed}
 	if err := p.Validate(); err != nil {
 		name, rest, _ := strings.Cut(strings.TrimPrefix(err.Error(), "problem: "), " ")
 		return p, usagef("--%s %s", strings.ToLower(name), rest)

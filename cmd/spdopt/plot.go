@@ -51,8 +51,8 @@ func (a *app) plotCommand() *cobra.Command {
 			if err := oneOf("--kind", f.kind, append([]string{"curves"}, slices.Sorted(maps.Keys(matrixPictures))...)...); err != nil {
 				return err
 			}
-			picture, err := a.picture(f, args)
-			if err != nil {
+			var picture string
+			if err := unlessInterrupted(a.ctx, func(*guard) (err error) { picture, err = a.picture(f, args); return err }); err != nil {
 				return err
 			}
 			if err := writeWhole(f.svg, []byte(picture)); err != nil {
@@ -61,7 +61,7 @@ func (a *app) plotCommand() *cobra.Command {
 			return a.written(f.svg)
 		},
 	}
-	cmd.Flags().StringVar(&f.svg, "svg", "", "file to write")
+	pictureFlag(cmd, &f.svg, "the picture")
 	cmd.Flags().StringVar(&f.kind, "kind", "curves", "curves of runs; ellipses, spectrum or heat of matrices in files")
 	cmd.Flags().StringVar(&f.title, "title", "", "title of a picture of matrices")
 	cmd.Flags().IntSliceVar(&f.coordinates, "coordinates", []int{0, 1}, "the two coordinates of ellipses")

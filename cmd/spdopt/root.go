@@ -189,24 +189,12 @@ func (a *app) root(cmd *cobra.Command, f *rootFlags, name string, more []string)
 	if err != nil {
 		return err
 	}
-	s, err := matio.Open(src)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	sink := &rootSink{stack: s.Many(), keep: a.json && f.out == "", show: !a.json && f.out == ""}
+	sink := &rootSink{keep: a.json && f.out == "", show: !a.json && f.out == ""}
 	defer sink.abort()
-	if sink.w, err = f.create(a, s.Many()); err != nil {
-		return err
-	}
-	if f.outH != "" {
-		second := fileFlags{out: f.outH, format: f.format}
-		if sink.wH, err = second.create(a, s.Many()); err != nil {
-			return err
-		}
-	}
-	job := &rootJob{q: q, o: o, check: check, verify: f.verify, single: f.precision == "single", sink: sink, named: len(src.Paths) == 1}
-	if err := a.rootEach(s, job); err != nil {
+	job := &rootJob{f: f, q: q, o: o, check: check, sink: sink, named: len(src.Paths) == 1, progress: a.newProgress()}
+	err = unlessInterrupted(a.ctx, func(g *guard) error { return a.rootEach(src, job, g) })
+	job.progress.clear()
+	if err != nil {
 		return err
 	}
 	if err := sink.commit(); err != nil {
@@ -220,20 +208,27 @@ func (a *app) root(cmd *cobra.Command, f *rootFlags, name string, more []string)
 
 // rootJob is what is done to every matrix. missed is the first accuracy that could not be promised, or the first check that failed.
 type rootJob struct {
-	q      roots.Query
-	o      *roots.Options
-	check  matio.Check
-	verify bool
-	single bool
-	sink   *rootSink
-	named  bool
-	missed error
+	f        *rootFlags
+	q        roots.Query
+	o        *roots.Options
+	check    matio.Check
+	sink     *rootSink
+	named    bool
+	progress *progressLine
+	missed   error
 }
 
 // rootEach computes one matrix after the other.
-func (a *app) rootEach(s *matio.Stream, job *rootJob) error {
-	progress := a.newProgress()
-	defer progress.clear()
+func (a *app) rootEach(src matio.Source, job *rootJob, g *guard) error {
+	s, err := matio.Open(src)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	g.touch(func() { err = job.sink.open(a, job.f, s.Many()) })
+	if err != nil {
+		return err
+	}
 	for m, err := range s.All() {
 		if err == nil {
 			err = job.check.Apply(&m)
@@ -244,7 +239,7 @@ func (a *app) rootEach(s *matio.Stream, job *rootJob) error {
 		if a.ctx.Err() != nil {
 			return context.Cause(a.ctx)
 		}
-		progress.show("matrix %d", len(job.sink.reports))
+		g.touch(func() { job.progress.show("matrix %d", len(job.sink.reports)) })
 		r, err := job.compute(&m)
 		if err != nil {
 			return err
@@ -252,7 +247,8 @@ func (a *app) rootEach(s *matio.Stream, job *rootJob) error {
 		if job.named {
 			r.name = resultName(&m)
 		}
-		if err := job.sink.add(&m, r); err != nil {
+		g.touch(func() { err = job.sink.add(&m, r) })
+		if err != nil {
 			return err
 		}
 	}

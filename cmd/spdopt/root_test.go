@@ -220,7 +220,7 @@ func TestRootCheck(t *testing.T) {
 
 func TestRootCheckThatFails(t *testing.T) {
 	sink := &rootSink{}
-	job := &rootJob{verify: true, o: &roots.Options{Method: "eigen", Tol: 1e-300}, sink: sink, q: roots.Query{Kind: roots.KindInv}}
+	job := &rootJob{f: &rootFlags{verify: true}, o: &roots.Options{Method: "eigen", Tol: 1e-300}, sink: sink, q: roots.Query{Kind: roots.KindInv}}
 	m := matio.Matrix{File: "a.npy", Index: -1, Matrix: gallery.SPD(1, 8, 1e10)}
 	r, err := job.compute(&m)
 	if err != nil || r.check == nil || r.check.Passed != (r.check.Difference <= r.check.Allowed) || exitCode(job.missed) != exitUnmet {

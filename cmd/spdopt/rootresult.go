@@ -38,7 +38,7 @@ func (job *rootJob) compute(m *matio.Matrix) (*rootResult, error) {
 	if err = job.explain(m, err); err != nil {
 		return nil, err
 	}
-	if !job.verify {
+	if !job.f.verify {
 		return r, nil
 	}
 	v, err := verify()
@@ -61,7 +61,7 @@ func (job *rootJob) symmetric(m *matio.Matrix) (*rootResult, func() (roots.Verif
 	var dst mat.SymDense
 	a := mat.NewSymDense(m.Rows, m.Data)
 	compute := roots.Compute
-	if job.single {
+	if job.f.precision == "single" {
 		compute = computeSingle
 	}
 	rep, err := compute(&dst, a, job.q, job.o)
@@ -156,6 +156,17 @@ type rootSink struct {
 	last, lastH *dense.Matrix[float64]
 	reports     []rootReport
 	first       roots.Report
+}
+
+// open creates the files.
+func (s *rootSink) open(a *app, f *rootFlags, stack bool) (err error) {
+	s.stack = stack
+	if s.w, err = f.create(a, stack); err != nil || f.outH == "" {
+		return err
+	}
+	second := fileFlags{out: f.outH, format: f.format}
+	s.wH, err = second.create(a, stack)
+	return err
 }
 
 func (s *rootSink) abort() {

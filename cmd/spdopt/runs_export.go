@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -20,25 +19,11 @@ import (
 // scalar is a field of a result that is one number, word or truth value.
 type scalar struct{ name, text string }
 
-// scalars returns the fields of an object that are scalars, in their order; other fields, schema and run are left out.
+// scalars returns the fields of an object that are scalars, in their order; schema and run are left out.
 func scalars(object json.RawMessage) (all []scalar) {
-	d := json.NewDecoder(bytes.NewReader(object))
-	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil
-	}
-	for d.More() {
-		name, err := d.Token()
-		var v any
-		if err != nil || d.Decode(&v) != nil {
-			return all
-		}
-		key := name.(string)
-		switch v.(type) {
-		case string, json.Number, bool:
-			if key != "schema" && key != "run" {
-				all = append(all, scalar{key, fmt.Sprint(v)})
-			}
+	for _, f := range run.Fields(object) {
+		if text, ok := f.Scalar(); ok && f.Name != "schema" && f.Name != "run" {
+			all = append(all, scalar{f.Name, text})
 		}
 	}
 	return all
@@ -133,23 +118,23 @@ func sideBySide(columns [][]scalar) (rows []compareRow) {
 }
 
 func (a *app) runsExportCommand() *cobra.Command {
-	to := "-"
+	out := "-"
 	cmd := &cobra.Command{
 		Use:   "export RUN",
 		Short: "Write the evaluations of a run as a table",
 		Long: `Write the evaluations of a run, in the order in which their results came, as a table with the columns id, f, status, seconds, x0, x1, ..., g0, g1, ... (.csv), or as JSON lines (.jsonl). Standard output, "-",
 gets CSV, or JSON lines with --jsonl.`,
-		Example: "  spdopt runs export 7f3a0c21 --to evaluations.csv",
+		Example: "  spdopt runs export 7f3a0c21 --out evaluations.csv",
 		Args:    oneRun,
 		RunE: func(_ *cobra.Command, args []string) error {
 			i, err := a.inspect(args[0])
 			if err != nil {
 				return err
 			}
-			return a.exportRun(i.Dir, to)
+			return a.exportRun(i.Dir, out)
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "-", `file to write, .csv or .jsonl; "-" is standard output`)
+	cmd.Flags().StringVar(&out, "out", "-", `file to write, .csv or .jsonl; "-" is standard output`)
 	return cmd
 }
 
@@ -164,19 +149,19 @@ type evaluation struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func (a *app) exportRun(dir, to string) error {
+func (a *app) exportRun(dir, out string) error {
 	lines := a.jsonl
-	switch ext := filepath.Ext(to); {
-	case to == "-":
+	switch ext := filepath.Ext(out); {
+	case out == "-":
 	case ext == ".csv", ext == ".jsonl":
 		lines = ext == ".jsonl"
 	default:
-		return usagef("--to %s: the name must end in .csv or .jsonl", to)
+		return usagef("--out %s: the name must end in .csv or .jsonl", out)
 	}
-	if to == "-" {
+	if out == "-" {
 		return exportEvaluations(a.out, dir, lines)
 	}
-	return writeWith(to, func(w io.Writer) error { return exportEvaluations(w, dir, lines) })
+	return writeWith(out, func(w io.Writer) error { return exportEvaluations(w, dir, lines) })
 }
 
 func exportEvaluations(w io.Writer, dir string, lines bool) error {

@@ -48,7 +48,7 @@ func TestRunsListShowCompareExport(t *testing.T) {
 	require.Contains(t, succeed(t, "runs", "compare", one, two).stdout, "--seed")
 
 	table := filepath.Join(t.TempDir(), "e.csv")
-	succeed(t, "runs", "export", two, "--to", table)
+	succeed(t, "runs", "export", two, "--out", table)
 	f, err := os.Open(table)
 	require.NoError(t, err)
 	defer f.Close()
@@ -62,7 +62,7 @@ func TestRunsListShowCompareExport(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lines[0]), &e))
 	require.Equal(t, uint64(1), e.ID)
 	require.Len(t, e.X, 3)
-	require.Equal(t, exitUsage, invoke("runs", "export", two, "--to", "x.xlsx").code)
+	require.Equal(t, exitUsage, invoke("runs", "export", two, "--out", "x.xlsx").code)
 
 	succeed(t, "runs", "rm", "--runs", root, "one")
 	require.NoDirExists(t, one)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,15 +51,8 @@ func (a *app) resolve(cmd *cobra.Command) error {
 	if err := a.applySet(cmd); err != nil {
 		return err
 	}
-	var failed error
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		name := "SPDOPT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if value := os.Getenv(name); value != "" && f.Name != "help" && failed == nil {
-			failed = a.assign(cmd, f, value, run.FromEnvironment, name)
-		}
-	})
-	if failed != nil {
-		return failed
+	if err := a.resolveEnvironment(cmd); err != nil {
+		return err
 	}
 	if a.config != "" {
 		return a.applyFile(cmd)
@@ -305,7 +297,7 @@ func commandLine(cmd *cobra.Command, m *run.Manifest) ([]string, error) {
 			if f.Value.Type() == "stringSlice" {
 				v = quoted(v)
 			}
-			args = append(args, "--"+s.Name+"="+v)
+			args = append(args, "--"+f.Name+"="+v)
 		}
 	}
 	return append(append(args, "--"), m.Args...), nil

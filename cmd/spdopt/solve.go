@@ -1,14 +1,13 @@
 package main
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"gonum.org/v1/gonum/mat"
@@ -27,7 +26,7 @@ type solveFlags struct {
 	device, precision                             string
 	tol                                           float64
 	kappa, maxIterations                          int
-	timeout                                       time.Duration
+	limit                                         seconds
 	center, requireConverged                      bool
 	seed                                          uint64
 	keep                                          keepFlags
@@ -95,13 +94,13 @@ On a device (--device cuda) a problem is solved in matrix products by the method
 	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
-	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for mean and median that of the distances, otherwise that of the steps")
+	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for means, medians and sets of matrices that of the distances, otherwise that of the steps")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
-	flags.DurationVar(&f.timeout, "timeout", 0, "stop after this time, such as 30s; 0 is no limit")
-	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter)")
+maxSecondsFlag(cmd, &f.limit)
+	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter, tangent)")
 	flags.StringVar(&f.start, "start", "", "first point: a file with an SPD matrix, or random; the default is the problem's own")
-	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed), and of gmm, itml and cma (default: 0)")
+	flags.Uint64Var(&f.seed, "seed", 0, "seed of --start random (default: a random one, which is printed), and of gmm, cluster, itml and cma (default: 0)")
 	flags.IntVar(&f.kappa, "kappa", 1, "metric tr(S^-1 X S^-1 Y)/kappa: 1 affine-invariant, 2 Fisher-Rao")
 	flags.StringVar(&f.normalize, "normalize", "trace", "what fixes the scale: trace (= n) or det (= 1) (tyler, kron-mle)")
 	flags.StringVar(&f.as, "as", "auto", "what the data is: auto, matrix or samples (logdet, glasso)")
@@ -153,8 +152,9 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 		return err
 	}
 	defer files.abort()
-	data, n, err := f.read(p, src)
-	if err != nil {
+	var data problem.Data
+	var n int
+	if err := beside(a.ctx, func(*guard) (err error) { data, n, err = f.read(p, src); return err }); err != nil {
 		return err
 	}
 	seed, err := f.firstPoint(cmd, a, o, n)
@@ -168,20 +168,15 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	defer k.end(a.ctx, &err)
 	f.kept = k.dir()
 	progress := a.newProgress()
-	o.Solver.Callback = func(s *solve.Status) bool {
-		progress.show("iteration %d  objective %.10g  gradient %.3g", s.Iteration, s.Cost, s.GradientNorm)
-		return k.iterated(s) || a.ctx.Err() != nil
-	}
-	r, err := p.Solve(data, o)
+	var r *problem.Result
+	err = unlessInterrupted(a.ctx, func(g *guard) (err error) {
+		k.attach(o, g, progress)
+		r, err = p.Solve(data, o)
+		return cmp.Or(err, k.failed())
+	})
 	progress.clear()
 	if err != nil {
 		return withFile(err, src)
-	}
-	if k.failed() != nil {
-		return k.failed()
-	}
-	if a.ctx.Err() != nil {
-		return context.Cause(a.ctx)
 	}
 	if err := files.write(r); err != nil {
 		return err
@@ -247,8 +242,8 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if f.maxIterations < 1 {
 		return nil, usagef("--max-iterations must be at least 1, not %d", f.maxIterations)
 	}
-	if f.timeout < 0 {
-		return nil, usagef("--timeout must not be negative")
+	if err := f.limit.check(); err != nil {
+		return nil, err
 	}
 	if f.kappa != 1 && f.kappa != 2 {
 		return nil, usagef("--kappa must be 1 or 2, not %d", f.kappa)
@@ -277,7 +272,7 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if f.normalize == "det" {
 		o.Normalization = problem.DetOne
 	}
-	o.Solver = solve.Options{Tolerance: f.tol, MaxIterations: f.maxIterations, MaxTime: f.timeout}
+	o.Solver = solve.Options{Tolerance: f.tol, MaxIterations: f.maxIterations, MaxTime: f.limit.duration()}
 	if f.method == samplerMethod {
 		o.Solver.Sampler = newSampler(f.seed)
 	}

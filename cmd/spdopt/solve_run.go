@@ -69,6 +69,24 @@ func (a *app) keepSolve(cmd *cobra.Command, f *solveFlags, p problem.Problem, o 
 	return k, nil
 }
 
+// attach lets the iterations of a solver that runs beside the command go to the run, and be shown.
+func (k *solveKeeper) attach(o *problem.Options, g *guard, progress *progressLine) {
+	o.Solver.Callback = func(s *solve.Status) bool {
+		stop := true
+		g.touch(func() {
+			progress.show("iteration %d  objective %.10g  gradient %.3g", s.Iteration, s.Cost, s.GradientNorm)
+			stop = k.iterated(s) || k.a.ctx.Err() != nil
+		})
+		return stop
+	}
+	if store := o.Solver.Checkpoint; store != nil {
+		o.Solver.Checkpoint = func(s *solve.State) (err error) {
+			g.touch(func() { err = store(s) })
+			return err
+		}
+	}
+}
+
 // iterated notes an iteration; true means that this failed.
 func (k *solveKeeper) iterated(s *solve.Status) bool {
 	if s.Iteration <= k.noted || k.err != nil || k.keeper == nil && !k.a.jsonl {

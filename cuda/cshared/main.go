@@ -13,6 +13,7 @@ void spdSetError(const char *message);
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime/cgo"
 	"unsafe"
@@ -33,16 +34,29 @@ func status(err error) C.int {
 	return -1
 }
 
-// guard turns a panic into an error: no caller of C can recover from it.
-func guard(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("cuda: internal error: %v", r)
+// call is what every entry point returns: the status of f. A panic becomes an error, because no caller in C could recover from it.
+func call(f func() error) C.int {
+	return status(func() (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				err = fmt.Errorf("cuda: internal error: %v", r)
+			}
+		}()
+		return f()
+	}())
+}
+
+// result demands a place for a result.
+func result[T any](p *T, name string) error {
+	if p == nil {
+		return fmt.Errorf("cuda: %s is NULL", name)
 	}
+	return nil
 }
 
 func shapesOf(shapes *C.spd_shape, n C.int) (all []cuda.Shape, err error) {
 	if n < 1 || shapes == nil {
-		return nil, fmt.Errorf("cuda: there are no parameters")
+		return nil, errors.New("cuda: there are no parameters")
 	}
 	for _, s := range unsafe.Slice(shapes, int(n)) {
 		all = append(all, cuda.Shape{Rows: int(s.rows), Cols: int(s.cols)})
@@ -53,6 +67,9 @@ func shapesOf(shapes *C.spd_shape, n C.int) (all []cuda.Shape, err error) {
 func optionsOf(o *C.spd_options) (cuda.SpectralOptions, error) {
 	if o == nil {
 		return cuda.SpectralOptions{}, nil
+	}
+	if o.unused != 0 {
+		return cuda.SpectralOptions{}, errors.New("cuda: unused must be 0; set all options to zeros first")
 	}
 	names := []cuda.Precision{cuda.BF16, cuda.TF32, cuda.FP32}
 	if o.precision < 0 || int(o.precision) >= len(names) {
@@ -74,113 +91,147 @@ func arguments(shapes *C.spd_shape, n C.int, options *C.spd_options) ([]cuda.Sha
 	return all, o, err
 }
 
+// optimizer is what a handle stands for.
+type optimizer struct {
+	*cuda.Spectral
+	begun bool
+}
+
 //export spd_abi
 func spd_abi() C.int { return C.SPD_ABI }
 
 //export spd_open
 func spd_open(device C.int) C.int {
-	_, err := cuda.Open(int(device))
-	return status(err)
+	return call(func() error {
+		_, err := cuda.Open(int(device))
+		return err
+	})
 }
 
 //export spd_layout
 func spd_layout(shapes *C.spd_shape, n C.int, options *C.spd_options, slots *C.spd_slot, room C.int, count *C.int, bytes *C.int64_t) C.int {
-	all, o, err := arguments(shapes, n, options)
-	if err != nil {
-		return status(err)
-	}
-	have, size, err := cuda.Layout(all, o)
-	if err != nil {
-		return status(err)
-	}
-	*count, *bytes = C.int(len(have)), C.int64_t(size)
-	if slots == nil {
-		return 0
-	}
-	for i, out := range unsafe.Slice(slots, min(int(room), len(have))) {
-		s := have[i]
-		out = C.spd_slot{parameter: C.int64_t(s.Param), rows: C.int64_t(s.Rows), cols: C.int64_t(s.Cols), offset: C.int64_t(s.Offset)}
-		for j, c := range []byte(s.Name) {
-			out.name[j] = C.char(c)
+	return call(func() error {
+		all, o, err := arguments(shapes, n, options)
+		if err := errors.Join(err, result(count, "count"), result(bytes, "bytes")); err != nil {
+			return err
 		}
-		unsafe.Slice(slots, len(have))[i] = out
-	}
-	return 0
+		have, size, err := cuda.Layout(all, o)
+		if err != nil {
+			return err
+		}
+		*count, *bytes = C.int(len(have)), C.int64_t(size)
+		if slots == nil {
+			return nil
+		}
+		out := unsafe.Slice(slots, min(max(0, int(room)), len(have)))
+		for i := range out {
+			s := have[i]
+			out[i] = C.spd_slot{parameter: C.int64_t(s.Param), rows: C.int64_t(s.Rows), cols: C.int64_t(s.Cols), offset: C.int64_t(s.Offset)}
+			for j, c := range []byte(s.Name) {
+				out[i].name[j] = C.char(c)
+			}
+		}
+		return nil
+	})
 }
 
 //export spd_work_bytes
 func spd_work_bytes(device C.int, shapes *C.spd_shape, n C.int, options *C.spd_options, bytes *C.int64_t) C.int {
-	all, o, err := arguments(shapes, n, options)
-	if err != nil {
-		return status(err)
-	}
-	d, err := cuda.Open(int(device))
-	if err != nil {
-		return status(err)
-	}
-	size, err := d.WorkBytes(all, o)
-	*bytes = C.int64_t(size)
-	return status(err)
+	return call(func() error {
+		all, o, err := arguments(shapes, n, options)
+		if err := errors.Join(err, result(bytes, "bytes")); err != nil {
+			return err
+		}
+		d, err := cuda.Open(int(device))
+		if err != nil {
+			return err
+		}
+		size, err := d.WorkBytes(all, o)
+		*bytes = C.int64_t(size)
+		return err
+	})
 }
 
 //export spd_create
 func spd_create(device C.int, shapes *C.spd_shape, n C.int, options *C.spd_options, state, work unsafe.Pointer, object *C.uint64_t) C.int {
-	all, o, err := arguments(shapes, n, options)
-	if err != nil {
-		return status(err)
-	}
-	d, err := cuda.Open(int(device))
-	if err != nil {
-		return status(err)
-	}
-	s, err := d.NewSpectral(all, o, uintptr(state), uintptr(work))
-	if err != nil {
-		return status(err)
-	}
-	*object = C.uint64_t(cgo.NewHandle(s))
-	return 0
+	return call(func() error {
+		all, o, err := arguments(shapes, n, options)
+		if err := errors.Join(err, result(object, "object")); err != nil {
+			return err
+		}
+		d, err := cuda.Open(int(device))
+		if err != nil {
+			return err
+		}
+		s, err := d.NewSpectral(all, o, uintptr(state), uintptr(work))
+		if err != nil {
+			return err
+		}
+		*object = C.uint64_t(cgo.NewHandle(&optimizer{Spectral: s}))
+		return nil
+	})
+}
+
+// find returns the optimizer of a handle.
+func find(object C.uint64_t) (o *optimizer, err error) {
+	defer func() { // what Value does for a handle that was never given out or has been deleted
+		if recover() != nil {
+			err = fmt.Errorf("cuda: there is no object %d; it was never made, or it was destroyed", object)
+		}
+	}()
+	return cgo.Handle(object).Value().(*optimizer), nil
 }
 
 // with calls f with the optimizer of a handle.
-func with(object C.uint64_t, f func(*cuda.Spectral) error) (err error) {
-	defer guard(&err)
-	if object == 0 {
-		return fmt.Errorf("cuda: object 0")
-	}
-	s, ok := cgo.Handle(object).Value().(*cuda.Spectral)
-	if !ok {
-		return fmt.Errorf("cuda: object %d is no optimizer", object)
-	}
-	return f(s)
+func with(object C.uint64_t, f func(*optimizer) error) C.int {
+	return call(func() error {
+		o, err := find(object)
+		if err != nil {
+			return err
+		}
+		return f(o)
+	})
 }
 
 //export spd_begin
 func spd_begin(object C.uint64_t, stream unsafe.Pointer) C.int {
-	return status(with(object, func(s *cuda.Spectral) error { return s.Begin(uintptr(stream)) }))
+	return with(object, func(o *optimizer) error {
+		err := o.Begin(uintptr(stream))
+		o.begun = err == nil
+		return err
+	})
 }
 
 //export spd_resume
 func spd_resume(object C.uint64_t, stream unsafe.Pointer, step C.int64_t) C.int {
-	return status(with(object, func(s *cuda.Spectral) error { return s.Resume(uintptr(stream), int(step)) }))
+	return with(object, func(o *optimizer) error {
+		err := o.Resume(uintptr(stream), int(step))
+		o.begun = err == nil
+		return err
+	})
 }
 
 //export spd_step
 func spd_step(object C.uint64_t, params, grads *C.uint64_t, n C.int, stream unsafe.Pointer, lr, decay, gradScale C.double) C.int {
-	return status(with(object, func(s *cuda.Spectral) error {
+	return with(object, func(o *optimizer) error {
 		if n < 0 || params == nil || grads == nil {
-			return fmt.Errorf("cuda: no parameters or gradients")
+			return errors.New("cuda: no parameters or gradients")
+		}
+		if !o.begun {
+			return errors.New("cuda: the state has no content yet; call spd_begin or spd_resume first")
 		}
 		addresses := func(p *C.uint64_t) []uintptr {
 			return unsafe.Slice((*uintptr)(unsafe.Pointer(p)), int(n))
 		}
-		return s.Step(addresses(params), addresses(grads), uintptr(stream), cuda.StepInfo{LR: float64(lr), Decay: float64(decay), GradScale: float64(gradScale)})
-	}))
+		return o.Step(addresses(params), addresses(grads), uintptr(stream), cuda.StepInfo{LR: float64(lr), Decay: float64(decay), GradScale: float64(gradScale)})
+	})
 }
 
 //export spd_steps
-func spd_steps(object C.uint64_t) (steps C.int64_t) {
-	_ = with(object, func(s *cuda.Spectral) error {
-		steps = C.int64_t(s.Steps())
+func spd_steps(object C.uint64_t) C.int64_t {
+	steps := C.int64_t(-1)
+	with(object, func(o *optimizer) error {
+		steps = C.int64_t(o.Steps())
 		return nil
 	})
 	return steps
@@ -188,8 +239,8 @@ func spd_steps(object C.uint64_t) (steps C.int64_t) {
 
 //export spd_destroy
 func spd_destroy(object C.uint64_t) C.int {
-	return status(with(object, func(s *cuda.Spectral) error {
+	return with(object, func(o *optimizer) error {
 		cgo.Handle(object).Delete()
-		return s.Close()
-	}))
+		return o.Close()
+	})
 }

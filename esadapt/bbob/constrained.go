@@ -19,9 +19,9 @@ var constrainedTitles = []string{
 var constrainedScale = []float64{10, 1e-4, 10, 1e-4, 1e-4, 1e-4, 1e2, 10, 10}
 
 func constrainedSuite() (all []Definition) {
-	sizes := []string{"1", "2", "6", "6 + n/2", "6 + n", "6 + 3n"}
+	sizes := []string{"1 active constraint", "2 active constraints", "6 active constraints", "6 + n/2 active constraints", "6 + n active constraints", "6 + 3n active constraints"}
 	for number := 1; number <= 54; number++ {
-		title := constrainedTitles[(number-1)/6] + ", " + sizes[(number-1)%6] + " active constraints"
+		title := constrainedTitles[(number-1)/6] + ", " + sizes[(number-1)%6]
 		all = append(all, Definition{"c" + itoa(number), title, Constrained, 2, func(n, i int) *Function { return newConstrained(number, n, i) }})
 	}
 	return all

@@ -121,14 +121,15 @@ func (v *View) ResultTable() *report.Table {
 	if v.Info.Result == nil {
 		return nil
 	}
-	fields := ordered(v.Info.Result.Value)
+	fields := run.Fields(v.Info.Result.Value)
 	if len(fields) == 0 {
 		return nil
 	}
 	t := &report.Table{}
 	for _, f := range fields {
-		if len(f[1]) <= longestValue && f[0] != "schema" {
-			t.Rows = append(t.Rows, []string{words(f[0]), plain(f[1])})
+		value := strings.Join(strings.Fields(string(f.Value)), " ")
+		if len(value) <= longestValue && f.Name != "schema" {
+			t.Rows = append(t.Rows, []string{words(f.Name), plain(value)})
 		}
 	}
 	return t
@@ -153,31 +154,6 @@ func plain(text string) string {
 
 // longestValue is as much of a value as a table shows; matrices belong into files.
 const longestValue = 300
-
-// ordered returns the fields of a JSON object in their order.
-func ordered(raw json.RawMessage) (fields [][2]string) {
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return fields
-		}
-		var value json.RawMessage
-		if d.Decode(&value) != nil {
-			return fields
-		}
-		var short strings.Builder
-		for _, w := range strings.Fields(string(value)) {
-			short.WriteString(w)
-			short.WriteByte(' ')
-		}
-		fields = append(fields, [2]string{fmt.Sprint(name), strings.TrimSpace(short.String())})
-	}
-	return fields
-}
 
 // Page is the report of one run, or of several side by side.
 func Page(views []*View) *report.Page {

@@ -130,7 +130,7 @@ func ExampleSolve_median() {
 	// One matrix far away does not move the median.
 	show("median", problem.Data{Matrices: []mat.Symmetric{sym(2, 2, 0, 0, 2), sym(2, 2, 0, 0, 2), sym(2, 1e9, 0, 0, 1)}}, nil)
 	// Output:
-	// weiszfeld: true
+	// newton: true
 	// ⎡2.0000  0.0000⎤
 	// ⎣0.0000  2.0000⎦
 }

@@ -35,6 +35,11 @@ func trials(n int) map[string]trial {
 		"dopt":                {data: Data{Samples: heavyTailed(n, 10)}, agree: 1e-7},
 		"metric-learning":     {data: labelled(n), options: Options{Parameters: Parameters{Pairs: 40, Gamma: 0.5}}, agree: 1e-6},
 		"shrinkage":           {data: Data{Samples: heavyTailed(n, 10)}, agree: math.Inf(1)},
+		"tangent":             {data: Data{Matrices: scattered(n, 6, 10)}, agree: 1e-8, parts: []string{"vectors"}},
+		"cluster":             {data: Data{Matrices: scattered(n, 6, 10)}},
+		"outliers":            {data: Data{Matrices: scattered(n, 6, 10)}},
+		"recenter":            {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}, agree: 1e-7, parts: []string{"means", "dispersions"}},
+		"csp":                 {data: Data{Matrices: scattered(n, 6, 10), Labels: []int{0, 0, 0, 1, 1, 1}}},
 	}
 }
 
@@ -153,7 +158,8 @@ func absolute(a mat.Matrix) *mat.Dense {
 func dataOf(x dense.Matrix[float64]) *mat.Dense { return mat.NewDense(x.Rows, x.Cols, x.Data) }
 
 func iterative(method string) bool {
-	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw", "gmml", "mdm", "tangent"}, method)
+	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw", "gmml", "mdm", "tangent", "vectors",
+		"principal", "potato", "center", "center-scale", "diagonalize"}, method)
 }
 
 // TestDirectMethods: each converges with its books in order, the methods of a problem agree, an iteration limit is honoured, and the result does

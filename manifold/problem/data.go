@@ -94,10 +94,19 @@ func normalizedWeights(w []float64, count int) ([]float64, error) {
 
 // checkSamples returns the samples as a packed matrix after checking that they are finite.
 func checkSamples(s *mat.Dense) (dense.Matrix[float64], error) {
+	x, err := finiteSamples(s)
+	if err != nil {
+		return x, err
+	}
+	return x.Clone(), nil
+}
+
+// finiteSamples returns a view of the samples after checking that they are finite.
+func finiteSamples(s *mat.Dense) (dense.Matrix[float64], error) {
 	if s == nil || s.IsEmpty() {
 		return dense.Matrix[float64]{}, &DataError{Err: errors.New("no samples given")}
 	}
-	out := dense.Of(s.RawMatrix()).Clone()
+	out := dense.Of(s.RawMatrix())
 	for i := range out.Rows {
 		for j, v := range out.Row(i) {
 			if v-v != 0 {

@@ -81,7 +81,8 @@ func certified(in instance, m *manifold.Affine, mon *monitor, p *manifold.Frame,
 type relaxation struct {
 	plain      float64 // step of the plain iteration, a multiple of the gradient
 	step, last []float64
-	ready      bool // step and last belong to the present frame
+	ready      bool    // step and last belong to the present frame
+	curvature  float64 // the smallest one seen along a step, 0 before the first
 }
 
 func newRelaxation(plain float64, n int) *relaxation {
@@ -99,6 +100,9 @@ func (r *relaxation) next(grad []float64) []float64 {
 		}
 		if sy > 0 {
 			theta = min(max(ss/sy, r.plain/10), 2*r.plain)
+			if c := sy / ss; r.curvature == 0 || c < r.curvature {
+				r.curvature = c
+			}
 		}
 	}
 	copy(r.last, grad)

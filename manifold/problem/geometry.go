@@ -16,15 +16,13 @@ import (
 const affineName = "affine-invariant"
 
 // Metrics returns the names that Options.Metric may have, the default first. For mean and median the metric is that of the distances, and the answer
-// depends on it; for mean the names of manifold.Averages follow, means that no metric belongs to. For the others it is the geometry that the general solvers move in, and the answer does not. Problems that every method solves
-// directly have none.
+// depends on it; for mean the names of manifold.Averages follow, means that no metric belongs to. For the others it is the geometry that the general solvers move in, and the answer does not. Of the problems that
+// every method solves directly only those on sets of matrices (tangent, cluster, outliers, recenter) have any: their distances and means are of that metric.
 func (p Problem) Metrics() (names []string) {
-	if p.prepare == nil {
+	if p.prepare == nil && !p.geometric {
 		return nil
 	}
-	for _, g := range manifold.Metrics() {
-		names = append(names, g.Name)
-	}
+	names = metricNames()
 	if p.Name == mean.Name {
 		for _, a := range manifold.Averages() {
 			names = append(names, a.Name)

@@ -9,21 +9,49 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
+// logObjective is a geodesically convex cost made of the logarithms log C_k of spectra that are followed: that of the Karcher mean or of the median.
+type logObjective interface {
+	instance
+	solve.Memoizer
+	solve.Scaler
+	solve.Certifier
+	// tune sets the error of the gradient that an evaluation may leave.
+	tune(accuracy float64)
+	// slackAt bounds the error of the gradient that the evaluation left.
+	slackAt(memo solve.Memo) float64
+	// leastCurvature is what the Hessian is at least, in all or in most directions; a gradient step of its inverse is never too short.
+	leastCurvature(memo solve.Memo) float64
+	// quadratic is q of Newton's method where that takes a gradient of norm g to q g^2.
+	quadratic() float64
+	// hessianVec32 is HessianVec in single precision; v32 is scratch.
+	hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo)
+	// settle returns a matrix of the data that is the optimum, if there is one that a step of that Frobenius norm could reach.
+	settle(memo solve.Memo, step float64) (*settlement, error)
+}
+
+// settlement is a matrix of the data that is the optimum.
+type settlement struct {
+	at     *manifold.Frame
+	cost   float64
+	detail string
+}
+
 func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return karcherIterate(in.(*karcherObjective), o, karcherNewtonDirection)
+	return logIterate(in.(*karcherObjective), o, newtonDirection)
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return karcherIterate(in.(*karcherObjective), o, karcherRichardsonDirection)
+	return logIterate(in.(*karcherObjective), o, richardsonDirection)
 }
 
-// karcherRun is the state of the specialised iterations.
-type karcherRun struct {
-	k        *karcherObjective
+// logRun is the state of the specialised iterations.
+type logRun struct {
+	k        logObjective
 	m        *manifold.Affine // with the metric of k.m and the default retraction
 	mon      *monitor
 	p, q     *manifold.Frame
-	memo     *karcherMemo
+	memo     solve.Memo
+	accuracy float64 // as tuned
 	grad     []float64
 	next     []float64
 	step     []float64
@@ -32,34 +60,36 @@ type karcherRun struct {
 	dir, hd  []float64
 	dir32    []float32
 	products int
+	unjudged bool // steps are accepted as they are
 }
 
-// karcherIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
+// logIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
 // along a geodesic grows monotonically because the cost is convex there: it is accepted unless it overshoots the minimum on the line by more
 // than half of the initial slope. Costs are not compared, so rounding does not stall the run. Convergence is believed only where the error of
 // the gradient is small against the tolerance.
-func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRun)) (*solve.Result, error) {
+func logIterate(k logObjective, o *Options, direction func(r *logRun)) (*solve.Result, error) {
 	first, err := firstPoint(k, o)
 	if err != nil {
 		return nil, err
 	}
-	m, err := manifold.NewAffine(k.n, manifold.AffineOptions{Kappa: o.Kappa})
+	dim, _ := k.size()
+	m, err := manifold.NewAffine(dim, manifold.AffineOptions{Kappa: o.Kappa})
 	if err != nil {
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &karcherRun{k: k, m: m, p: first, q: manifold.IdentityFrame(k.n, 1), memo: k.NewMemo().(*karcherMemo)}
+	r := &logRun{k: k, m: m, p: first, q: manifold.IdentityFrame(dim, 1), memo: k.NewMemo()}
 	for _, v := range []*[]float64{&r.grad, &r.next, &r.step, &r.scaled, &r.res, &r.dir, &r.hd} {
 		*v = make([]float64, n)
 	}
 	r.dir32 = make([]float32, n)
 	r.mon = newMonitor(&o.Solver, n)
-	k.accuracy = math.Inf(1)
+	r.tune(math.Inf(1))
 	cost, err := k.Evaluate(r.p, r.grad, r.memo)
 	for err == nil {
 		stop := r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost))
-		if stop && r.mon.reason.Converged && r.memo.slack > 0.3*r.mon.target() && k.accuracy > r.finest() {
-			k.accuracy = r.finest()
+		if stop && r.mon.reason.Converged && k.slackAt(r.memo) > 0.3*r.mon.target() && r.accuracy > r.finest() {
+			r.tune(r.finest())
 			r.mon.status.Evaluations++
 			cost, err = k.Evaluate(r.p, r.grad, r.memo)
 			continue
@@ -68,6 +98,13 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 			break
 		}
 		direction(r)
+		var found *settlement
+		if found, err = k.settle(r.memo, math.Sqrt(dense.Dot(r.step, r.step))); found != nil {
+			return r.settle(found), nil
+		}
+		if err != nil {
+			break
+		}
 		var moved bool
 		if cost, moved, err = r.move(); err == nil && !moved {
 			r.mon.stalled()
@@ -85,14 +122,31 @@ func karcherIterate(k *karcherObjective, o *Options, direction func(r *karcherRu
 	return out, nil
 }
 
-func (r *karcherRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
+// tune sets the error that the next evaluations may leave in the gradient.
+func (r *logRun) tune(accuracy float64) {
+	r.accuracy = accuracy
+	r.k.tune(accuracy)
+}
+
+// settle ends the run at a matrix of the data.
+func (r *logRun) settle(s *settlement) *solve.Result {
+	r.mon.step(0)
+	r.mon.status.Evaluations++
+	r.mon.done(s.at, s.cost, 0, r.k.GradientScale(s.cost))
+	r.mon.reason = solve.Reason{Name: "data-point", Detail: s.detail, Converged: true}
+	out := r.mon.result(s.at.Clone(), r.products)
+	out.Certificate = solve.Certificate{Kind: "data-point", Bound: true}
+	return out
+}
+
+func (r *logRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
 
 // move takes the step along the geodesic, shortened until the slope condition holds; if it never does, moved is false.
-func (r *karcherRun) move() (cost float64, moved bool, err error) {
+func (r *logRun) move() (cost float64, moved bool, err error) {
 	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
-	r.k.accuracy = max(0.1*r.goal(), 0.25*r.mon.target())
+	r.tune(max(0.1*r.goal(), 0.25*r.mon.target()))
 	t := 1.0
 	for range 30 {
 		for i, v := range r.step {
@@ -108,7 +162,7 @@ func (r *karcherRun) move() (cost float64, moved bool, err error) {
 		cost, err := r.k.Evaluate(r.q, r.next, r.memo)
 		r.mon.status.Evaluations++
 		end := m.Inner(r.q, r.next, r.step)
-		if err == nil && end <= -0.5*slope {
+		if err == nil && (r.unjudged || end <= -0.5*slope) {
 			if err := m.Check(r.q); err != nil {
 				return 0, false, r.broken(t*length, err)
 			}
@@ -126,33 +180,34 @@ func (r *karcherRun) move() (cost float64, moved bool, err error) {
 }
 
 // finest returns the gradient error that does not matter to the tolerance.
-func (r *karcherRun) finest() float64 { return 0.05 * r.mon.target() }
+func (r *logRun) finest() float64 { return 0.05 * r.mon.target() }
 
-func (r *karcherRun) broken(length float64, err error) error {
+func (r *logRun) broken(length float64, err error) error {
 	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.status.Iteration+1, length, err)
 }
 
-// goal returns the gradient norm to aim at with the next step: what Newton's method reaches from here by its quadratic convergence (measured
-// on scattered data: 0.1 to 0.2 g^2/n), but not much below the tolerance.
-func (r *karcherRun) goal() float64 {
+// goal returns the gradient norm to aim at with the next step: what Newton's method reaches from here by its quadratic convergence, but not much below the
+// tolerance.
+func (r *logRun) goal() float64 {
 	g := r.mon.status.GradientNorm
-	return max(0.6*r.mon.target(), g*min(0.05, 0.2*g/float64(r.k.n)))
+	return max(0.6*r.mon.target(), g*min(0.05, r.k.quadratic()*g))
 }
 
-// karcherRichardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
+// richardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
 // condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710).
-func karcherRichardsonDirection(r *karcherRun) {
+func richardsonDirection(r *logRun) {
 	var sum float64
-	for i, s := range r.memo.spectra {
+	k := r.k.(*karcherObjective)
+	for i, s := range r.memo.(*karcherMemo).spectra {
 		lo, hi := math.Inf(1), math.Inf(-1)
 		for _, l := range s.logs {
 			lo, hi = min(lo, l), max(hi, l)
 		}
 		c := (hi - lo) / 2
 		if c > 1e-8 {
-			sum += r.k.weights[i] * (1 + c/math.Tanh(c))
+			sum += k.weights[i] * (1 + c/math.Tanh(c))
 		} else {
-			sum += 2 * r.k.weights[i]
+			sum += 2 * k.weights[i]
 		}
 	}
 	for i, g := range r.grad {
@@ -160,26 +215,45 @@ func karcherRichardsonDirection(r *karcherRun) {
 	}
 }
 
-// karcherNewtonDirection solves Hessian step = -gradient by conjugate gradients, to a residual that keeps the convergence superlinear.
-func karcherNewtonDirection(r *karcherRun) {
+const (
+	flatCurvature = 1e-3 // the share of the least curvature below which a direction counts as flat
+	longestStep   = 10   // of a step of Newton's method, in steps along the gradient
+)
+
+// newtonDirection solves Hessian step = -gradient by conjugate gradients, to a residual that keeps the convergence superlinear or up to a direction in
+// which the cost is flat. If the gradient is one, the step is along it.
+func newtonDirection(r *logRun) {
+	least := r.k.leastCurvature(r.memo)
+	r.conjugateGradients(least)
+	if length, longest := r.norm(r.step), longestStep/least*r.mon.status.GradientNorm; length > longest {
+		dense.Scale(longest/length, r.step, r.step)
+	}
+}
+
+func (r *logRun) conjugateGradients(least float64) {
 	m := r.m
 	clear(r.step)
 	for i, g := range r.grad {
 		r.res[i] = g
 		r.dir[i] = -g
 	}
-	g := r.mon.status.GradientNorm
-	rr := g * g
+	rr := m.Inner(r.p, r.grad, r.grad)
 	target := r.goal()
-	for range 100 {
+	for product := range 100 {
 		if math.Sqrt(rr) <= target {
 			return
 		}
 		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.memo)
 		r.products++
-		alpha := rr / m.Inner(r.p, r.dir, r.hd)
-		dense.Axpy(alpha, r.dir, r.step)
-		dense.Axpy(alpha, r.hd, r.res)
+		curvature := m.Inner(r.p, r.dir, r.hd)
+		if !(curvature > flatCurvature*least*m.Inner(r.p, r.dir, r.dir)) {
+			if product == 0 {
+				dense.Scale(1/least, r.dir, r.step)
+			}
+			return
+		}
+		dense.Axpy(rr/curvature, r.dir, r.step)
+		dense.Axpy(rr/curvature, r.hd, r.res)
 		next := m.Inner(r.p, r.res, r.res)
 		for i, v := range r.res {
 			r.dir[i] = -v + next/rr*r.dir[i]

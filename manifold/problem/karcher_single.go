@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -30,7 +29,10 @@ type singleMean struct {
 	data      []dense.Matrix[float32]
 	f, moved  dense.Matrix[float32] // the point is F F'
 	x, y, z   dense.Matrix[float32]
-	log, part *shiftedLog // of the present gradient
+	log, part *shiftedLog   // of the present gradient
+	weights   []float64     // of sum 1
+	measuring bool          // the body is measure
+	median    *singleMedian // nil for the mean
 	body      func(w *singleWorker, i int)
 
 	grad, step  []float64
@@ -38,9 +40,9 @@ type singleMean struct {
 	res, dir    []float64
 }
 
-// singleStart returns a point whose gradient is near the rounding of single precision, or nil where the data are too few, too small or too
-// ill-conditioned for that.
-func (k *karcherObjective) singleStart() *manifold.Frame {
+// singleStart returns a point where the gradient of the mean's cost, or of the median's, is near the rounding of single precision, or nil where the data are
+// too few, too small or too ill-conditioned for that.
+func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 	if k.n < smallestSingle || len(k.frames) < 3 {
 		return nil
 	}
@@ -49,6 +51,9 @@ func (k *karcherObjective) singleStart() *manifold.Frame {
 		return nil
 	}
 	s := newSingleMean(k)
+	if median {
+		s.median = newSingleMedian(s)
+	}
 	if !s.between(arithmetic, harmonic) || !s.search(s.width(harmonic)) {
 		return nil
 	}
@@ -81,7 +86,7 @@ func (k *karcherObjective) singleMeans() (arithmetic, harmonic dense.Matrix[floa
 }
 
 func newSingleMean(k *karcherObjective) *singleMean {
-	s := &singleMean{k: k}
+	s := &singleMean{k: k, weights: k.weights}
 	for _, m := range []*dense.Matrix[float32]{&s.f, &s.moved, &s.x, &s.y, &s.z} {
 		*m = dense.New[float32](k.n, k.n)
 	}
@@ -136,7 +141,7 @@ func (s *singleMean) width(harmonic dense.Matrix[float64]) float64 {
 // the geometric mean of A and H^-1 is the mean or very near to it, as for pairs C^1/2 exp(+-S) C^1/2: in double precision that needs no search.
 func (s *singleMean) search(width float64) bool {
 	first, fine := newShiftedLog(width, 3), shiftedLogWithin(width, 2e-5)
-	if fine == nil || !s.gradient(s.f, first, s.grad, nil) {
+	if fine == nil || !s.look(first, nil) {
 		return false
 	}
 	copy(s.base, s.grad)
@@ -174,9 +179,20 @@ func (s *singleMean) search(width float64) bool {
 // gradients sets grad to the gradient at F by fine and base to that by coarse.
 func (s *singleMean) gradients(fine, coarse *shiftedLog) bool {
 	if coarse.from != nil {
-		return s.gradient(s.f, fine, s.grad, coarse)
+		return s.look(fine, coarse)
 	}
-	return s.gradient(s.f, fine, s.grad, nil) && s.gradient(s.f, coarse, s.base, nil)
+	return s.look(fine, nil) && s.gradient(s.f, coarse, s.base, nil)
+}
+
+// look sets grad to the gradient at F, where a median's weights are measured.
+func (s *singleMean) look(log, part *shiftedLog) bool {
+	if s.median == nil {
+		return s.gradient(s.f, log, s.grad, part)
+	}
+	s.body, s.measuring = s.measure, true
+	ok := s.gradient(s.f, log, s.grad, part)
+	s.body, s.measuring = s.term, false
+	return ok
 }
 
 // gradient sets dst to the gradient at F F' of the cost whose logarithm is log, and, if part is not nil, base to that of this part of it. False means
@@ -188,9 +204,15 @@ func (s *singleMean) gradient(f dense.Matrix[float32], log *shiftedLog, dst []fl
 	if !s.k.team.run32(s.body, dst) {
 		return false
 	}
+	total := 1.0
+	if s.measuring {
+		total = s.weigh()
+	}
+	dense.Scale(1/total, dst, dst)
 	s.whiten(f, dst, log.constant)
 	if part != nil {
 		s.k.team.partSum(s.base)
+		dense.Scale(1/total, s.base, s.base)
 		s.whiten(f, s.base, part.constant)
 	}
 	return true
@@ -198,7 +220,7 @@ func (s *singleMean) gradient(f dense.Matrix[float32], log *shiftedLog, dst []fl
 
 // term adds w_k sum_j weight_j (A_k + shift_j X)^-1.
 func (s *singleMean) term(w *singleWorker, i int) {
-	m, weight := w.t[0], s.k.weights[i]
+	m, weight := w.t[0], s.weights[i]
 	for j, shift := range s.log.shift {
 		m.Copy(s.data[i])
 		dense.Axpy(float32(shift), s.x.Data, m.Data)
@@ -207,10 +229,7 @@ func (s *singleMean) term(w *singleWorker, i int) {
 			return
 		}
 		dense.Axpy(float32(weight*s.log.weight[j]), m.Data, w.acc.Data)
-		if s.part == nil {
-			continue
-		}
-		if at := slices.Index(s.part.from, j); at >= 0 {
+		if at := s.part.find(j); at >= 0 {
 			dense.Axpy(float32(weight*s.part.weight[at]), m.Data, w.part.Data)
 		}
 	}
@@ -253,6 +272,9 @@ func (s *singleMean) hessian(v []float64, coarse *shiftedLog) bool {
 	}
 	for i, b := range s.base {
 		s.probe[i] = (s.probe[i] - b) / t
+	}
+	if s.median != nil {
+		s.across(v, s.probe)
 	}
 	return true
 }

@@ -18,9 +18,14 @@ func (k *karcherObjective) start() *manifold.Frame {
 	if p := manifold.IdentityFrame(k.n, 1); len(k.frames) == 2 && k.m.Between(p, k.frames[0], k.frames[1], k.weights[1]) == nil {
 		return p
 	}
-	if p := k.singleStart(); p != nil {
+	if p := k.singleStart(false); p != nil {
 		return p
 	}
+	return k.startFromMeans()
+}
+
+// startFromMeans returns the geometric mean of the arithmetic and the harmonic mean, improved by gradient steps.
+func (k *karcherObjective) startFromMeans() *manifold.Frame {
 	s, err := newKarcherStart(k)
 	if err != nil { // means too ill-conditioned to invert; any start converges
 		return manifold.IdentityFrame(k.n, 1)

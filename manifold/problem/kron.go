@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -19,11 +20,11 @@ var kronMLE = Problem{
 	Uses:  []string{"rows", "normalize"},
 	Own: []Method{{
 		Name: "flip-flop",
-		What: "A <- (1/Nq) sum Y B^-1 Y', B <- (1/Np) sum Y' A^-1 Y (Dutilleul, J. Stat. Comput. Simul. 64 (1999)), over-relaxed near the solution",
+		What: "A <- (1/Nq) sum Y B^-1 Y', B <- (1/Np) sum Y' A^-1 Y (Dutilleul, J. Stat. Comput. Simul. 64 (1999)), over-relaxed near the solution; the first steps in single precision",
 		run:  kronFlipFlop,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		x, err := checkSamples(d.Samples)
+		x, err := finiteSamples(d.Samples)
 		if err != nil {
 			return nil, err
 		}
@@ -36,12 +37,7 @@ var kronMLE = Problem{
 			return nil, &DataError{Err: fmt.Errorf("%d samples of %d x %d: the estimate needs more than max(p/q, q/p) of them", N, p, q),
 				Remedy: "give more samples, or for the vectors " + shrinkageRemedy}
 		}
-		k := &kronObjective{count: x.Rows, p: p, q: q, y: dense.New[float64](p, x.Rows*q), z: dense.New[float64](p, x.Rows*q), work: dense.New[float64](p, p)}
-		for i := range x.Rows {
-			for r := range p {
-				copy(k.y.Row(r)[i*q:(i+1)*q], x.Row(i)[r*q:(r+1)*q])
-			}
-		}
+		k := newKron(x, p, q)
 		k.m, err = m(p)
 		return k, err
 	},
@@ -53,14 +49,29 @@ var kronMLE = Problem{
 type kronObjective struct {
 	m           *manifold.Affine
 	count, p, q int
-	y, z        dense.Matrix[float64] // samples side by side, p x Nq; z is scratch
-	work        dense.Matrix[float64]
+	y           *kronSamples[float64]
+	z           []float64             // scratch of the size of a block
+	work        dense.Matrix[float64] // p x p
+	at, b       dense.Matrix[float64] // the last F^-1 and its best B
 }
 
 type kronMemo struct {
-	v    dense.Matrix[float64]
-	p, l dense.Matrix[float64]
+	v    *kronSamples[float64]
+	p, l dense.Matrix[float64] // l is the inverse of L
 	e    dense.Matrix[float64]
+}
+
+func newKron(x dense.Matrix[float64], p, q int) *kronObjective {
+	k := &kronObjective{count: x.Rows, p: p, q: q, y: newKronSamples[float64](x.Rows, p, q), work: dense.New[float64](p, p),
+		at: dense.New[float64](p, p), b: dense.New[float64](q, q)}
+	k.z = make([]float64, k.y.largest())
+	for i := range x.Rows {
+		to := k.y.sample(i)
+		for r := range p {
+			copy(to.Row(r), x.Row(i)[r*q:(r+1)*q])
+		}
+	}
+	return k
 }
 
 func (k *kronObjective) size() (int, int) { return k.p, k.count }
@@ -74,28 +85,45 @@ func (k *kronObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (k *kronObjective) NewMemo() solve.Memo {
-	return &kronMemo{v: dense.New[float64](k.p, k.count*k.q), p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q), e: dense.New[float64](k.q, k.q)}
+	return &kronMemo{v: newKronSamples[float64](k.count, k.p, k.q), p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q),
+		e: dense.New[float64](k.q, k.q)}
 }
 
-// sample returns the columns of sample i.
-func (k *kronObjective) sample(a dense.Matrix[float64], i int) dense.Matrix[float64] {
-	return a.View(0, i*k.q, k.p, k.q)
-}
-
-// columns sets b = (1/Np) sum Z' Z over the samples z.
-func (k *kronObjective) columns(b, z dense.Matrix[float64]) {
-	b.Zero()
-	for i := range k.count {
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(k.count*k.p), k.sample(z, i), k.sample(z, i), 1, b)
+// columns sets v to F^-1 Y and keeps the best B.
+func (k *kronObjective) columns(f *manifold.Frame, v *kronSamples[float64]) {
+	inv := view(f.Inverse())
+	k.at.Copy(inv)
+	k.b.Zero()
+	lower := isLower(inv)
+	for i, y := range k.y.blocks {
+		if lower {
+			dense.MulLower(dense.NoTrans, inv, y, v.blocks[i])
+		} else {
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, y, 0, v.blocks[i])
+		}
+		tall := v.tall(v.blocks[i])
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(k.count*k.p), tall, tall, 1, k.b)
 	}
-	dense.Mirror(b)
+	dense.Mirror(k.b)
 }
 
-// Evaluate implements solve.Objective: two and a half products of a p x p with a p x Nq matrix, and as much on the other side.
+func isLower(a dense.Matrix[float64]) bool {
+	for i := range a.Rows {
+		for _, v := range a.Row(i)[i+1:] {
+			if v != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Evaluate implements solve.Objective: a product of a p x p with a p x Nq matrix, half of it for a triangular frame, half a product of that size, and as
+// much as for a triangular frame on the other side.
 func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*kronMemo)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), k.y, 0, m.v)
-	k.columns(m.l, m.v)
+	k.columns(f, m.v)
+	m.l.Copy(k.b)
 	if dense.Cholesky(m.l) >= 0 {
 		return math.Inf(1), &DataError{Err: fmt.Errorf("the %d x %d column covariance is singular", k.q, k.q),
 			Remedy: "the samples lie in a subspace: drop dependent columns, or give more samples"}
@@ -104,11 +132,8 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	for i := range k.q {
 		cost += 2 * float64(k.p) * math.Log(m.l.At(i, i))
 	}
-	for i := range k.count {
-		dense.SolveLowerRight(dense.Transposed, m.l, k.sample(m.v, i))
-	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/float64(k.count), m.v, m.v, 0, m.p)
-	dense.Mirror(m.p)
+	dense.InvertLower(m.l)
+	k.z = m.v.whitenColumns(m.l, m.p, k.z)
 	for i, v := range m.p.Data {
 		grad[i] = -v
 	}
@@ -119,20 +144,23 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	return cost, nil
 }
 
-// HessianVec implements solve.Hessian: as much as Evaluate.
+// HessianVec implements solve.Hessian: three products of a p x p with a p x Nq matrix.
 func (k *kronObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m := memo.(*kronMemo)
 	out, eta := dense.Wrap(k.p, k.p, dst), dense.Wrap(k.p, k.p, v)
 	symmetricProduct(out, eta, m.p, k.work)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, eta, m.v, 0, k.z)
 	m.e.Zero()
-	for i := range k.count {
-		dense.Gemm(dense.Transposed, dense.NoTrans, 1/float64(k.count*k.p), k.sample(m.v, i), k.sample(k.z, i), 1, m.e)
+	for _, v := range m.v.blocks {
+		z := dense.Wrap(v.Rows, v.Cols, k.z[:len(v.Data)])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, eta, v, 0, z)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(k.count*k.p), m.v.tall(v), m.v.tall(z), 1, m.e)
 	}
-	for i := range k.count {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.sample(m.v, i), m.e, 0, k.sample(k.z, i))
+	dense.Mirror(m.e)
+	for _, v := range m.v.blocks {
+		z := dense.Wrap(v.Rows, v.Cols, k.z[:len(v.Data)])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.v.tall(v), m.e, 0, m.v.tall(z))
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, -1/float64(k.count), z, v, 1, out)
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, -1/float64(k.count), k.z, m.v, 1, out)
 	dense.Mirror(out)
 	k.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
@@ -150,29 +178,11 @@ func (k *kronObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 }
 
 func (k *kronObjective) parts(p *manifold.Frame, solution *mat.SymDense) []Part {
-	b := dense.New[float64](k.q, k.q)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(p.Inverse()), k.y, 0, k.z)
-	k.columns(b, k.z)
+	if !slices.Equal(view(p.Inverse()).Data, k.at.Data) {
+		k.columns(p, newKronSamples[float64](k.count, k.p, k.q))
+	}
 	scale := p.Sym().At(0, 0) / solution.At(0, 0)
-	dense.Scale(scale, b.Data, b.Data)
-	return []Part{{Name: "columns", Matrices: []*mat.Dense{mat.NewDense(k.q, k.q, b.Data)}}}
-}
-
-func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	k := in.(*kronObjective)
-	relax := newRelaxation(1/(float64(k.q)*m.Kappa()), m.VectorLen())
-	return drive(in, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
-		if norm <= float64(k.q) {
-			return m.Retract(next, p, relax.next(grad))
-		}
-		step := memo.(*kronMemo).p.Clone()
-		dense.Scale(1/float64(k.q), step.Data, step.Data)
-		f, err := congruence(m, p, step)
-		if err != nil {
-			return &DataError{Err: fmt.Errorf("the row covariance became singular: %w", err), Remedy: "give more samples; the likelihood has no maximum"}
-		}
-		relax.ready = false
-		next.CopyFrom(f)
-		return nil
-	})
+	b := make([]float64, len(k.b.Data))
+	dense.Scale(scale, k.b.Data, b)
+	return []Part{{Name: "columns", Matrices: []*mat.Dense{mat.NewDense(k.q, k.q, b)}}}
 }

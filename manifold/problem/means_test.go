@@ -116,7 +116,7 @@ func TestMedianOfCommutingMatrices(t *testing.T) {
 	}
 	want := euclideanMedian(points, weights)
 	dense.Exp(want, want)
-	for _, method := range []string{"weiszfeld", "trust", "lbfgs"} {
+	for _, method := range []string{"newton", "weiszfeld", "trust", "lbfgs"} {
 		r := solved(t, "median", Data{Matrices: commuting(rows...), Weights: weights}, &Options{Method: method})
 		if d := distanceRelative(r.Solution, symmetric(gallery.Compose(gallery.Orthogonal(6, 3), want))); d > 1e-6 {
 			t.Errorf("%s: %g away", method, d)

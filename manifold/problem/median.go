@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -18,6 +19,10 @@ var median = Problem{
 	Takes: Matrices | Weights,
 	Uses:  []string{"power"},
 	Own: []Method{{
+		Name: "newton",
+		What: "Newton's method on followed eigenbases from a point near the median; tries near data as medians",
+		run:  medianNewton,
+	}, {
 		Name: "weiszfeld",
 		What: "Weiszfeld's iteration along geodesics (Fletcher, Venkatasubramanian and Joshi, NeuroImage 45 (2009)), over-relaxed; tries near data as medians",
 		run:  medianWeiszfeld,
@@ -27,8 +32,8 @@ var median = Problem{
 		if err != nil {
 			return nil, err
 		}
-		k := &medianObjective{karcherObjective: in.(*karcherObjective)}
-		k.evaluate, k.product = k.evaluateTerm, k.addTerm
+		k := &medianObjective{karcherObjective: in.(*karcherObjective), tried: make([]bool, len(d.Matrices))}
+		k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 		return k, nil
 	},
 }
@@ -38,30 +43,22 @@ var median = Problem{
 // Distances are those of the metric: Kappa divides the cost by its square root.
 type medianObjective struct {
 	*karcherObjective
-	inverse float64 // sum w_k/d_k at the last evaluation
-	nearest int     // and the nearest matrix
-	here    *medianMemo
+	here  *medianMemo
+	tried []bool // matrices that have been tried as the median
 }
 
 type medianMemo struct {
 	karcherMemo
-	logs      []dense.Matrix[float64]
-	distances []float64 // norms of logs
+	distances []float64 // Frobenius norms of the L_k
+	inverse   float64   // sum w_k/d_k
 }
-
-// medianAccuracy is the error that Weiszfeld's iteration allows the next gradient, relative to the present one, whose scale is 1.
-const medianAccuracy = 1e-4
 
 // atData is the distance below which a point counts as the matrix itself.
 const atData = 1e-9
 
 // NewMemo implements solve.Memoizer.
 func (k *medianObjective) NewMemo() solve.Memo {
-	m := &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.frames))}
-	for range k.frames {
-		m.logs = append(m.logs, dense.New[float64](k.n, k.n))
-	}
-	return m
+	return &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.frames))}
 }
 
 // Evaluate implements solve.Objective; the cost is that of the Karcher mean.
@@ -69,45 +66,31 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	m := memo.(*medianMemo)
 	k.here, k.inv = m, view(p.(*manifold.Frame).Inverse())
 	dense.Transpose(k.invT, k.inv)
-	for {
-		if err := k.team.run(k.evaluate, grad); err != nil {
-			return math.Inf(1), err
-		}
-		if k.accuracy <= exactAccuracy || math.Sqrt(dense.Dot(grad, grad)) >= 10*k.accuracy {
-			break
-		}
-		k.accuracy = max(exactAccuracy, k.accuracy/100) // a gradient this small must be known better
+	if err := k.team.run(k.evaluate, grad); err != nil {
+		return math.Inf(1), err
 	}
+	m.slack, m.inverse = k.team.sum(0), 0
 	var sum float64
-	k.inverse, k.nearest = 0, 0
 	for i, d := range m.distances {
 		sum += k.weights[i] * d
 		if d > atData {
-			k.inverse += k.weights[i] / d
-		}
-		if d < m.distances[k.nearest] {
-			k.nearest = i
+			m.inverse += k.weights[i] / d
 		}
 	}
 	return sum / math.Sqrt(k.m.Kappa()), nil
 }
 
 func (k *medianObjective) evaluateTerm(w *worker, i int) error {
-	s, l := k.here.spectra[i], k.here.logs[i]
+	s := k.here.spectra[i]
 	k.begin(s, i)
 	if err := s.locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(k.accuracy), w); err != nil {
 		return err
 	}
-	l.Zero()
-	sum := w.acc
-	w.acc = l
-	s.addLog(1, w)
-	w.acc = sum
-	dense.Mirror(l)
-	d := math.Sqrt(dense.Dot(l.Data, l.Data))
+	d := math.Sqrt(s.squares())
 	k.here.distances[i] = d
 	if d > atData {
-		dense.Axpy(-k.weights[i]*math.Sqrt(k.m.Kappa())/d, l.Data, w.acc.Data)
+		s.addLog(-k.weights[i]*math.Sqrt(k.m.Kappa())/d, w)
+		w.sum[0] += 2 * k.weights[i] * math.Sqrt(k.m.Kappa()) / d * (s.residual*s.residual + s.rounding)
 	}
 	return nil
 }
@@ -120,95 +103,131 @@ func (k *medianObjective) HessianVec(dst []float64, _ manifold.Point, v []float6
 
 func (k *medianObjective) addTerm(w *worker, i int) error {
 	if d := k.here.distances[i]; d > atData {
-		c := k.weights[i] * math.Sqrt(k.m.Kappa()) / d
-		k.here.spectra[i].addHessian(c, k.eta, w)
-		l := k.here.logs[i].Data
-		dense.Axpy(-c/(d*d)*dense.Dot(l, k.eta.Data), l, w.acc.Data)
+		k.here.spectra[i].addHessian(k.weights[i]*math.Sqrt(k.m.Kappa())/d, true, k.eta, w)
 	}
 	return nil
+}
+
+// hessianVec32 implements logObjective.
+func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo) {
+	k.here = memo.(*medianMemo)
+	k.sum32(dst, v, v32)
+}
+
+func (k *medianObjective) addTerm32(w *singleWorker, i int) {
+	if d := k.here.distances[i]; d > atData {
+		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, true, k.eta32, w)
+	}
 }
 
 // GradientScale implements solve.Scaler: the gradient is a weighted sum of unit vectors.
 func (k *medianObjective) GradientScale(float64) float64 { return 1 }
 
+// slackAt implements logObjective.
+func (k *medianObjective) slackAt(memo solve.Memo) float64 { return memo.(*medianMemo).slack }
+
+// leastCurvature implements logObjective: the Hessian is at least this across the directions to the data, if these are all the same.
+func (k *medianObjective) leastCurvature(memo solve.Memo) float64 {
+	return memo.(*medianMemo).inverse * math.Sqrt(k.m.Kappa())
+}
+
+// quadratic implements logObjective; measured on scattered data.
+func (k *medianObjective) quadratic() float64 { return 0.3 }
+
 // Certify implements solve.Certifier. The cost is convex along geodesics but not strongly, so there is no bound: the value is the gradient over the
 // curvature sum w_k/d_k across the directions to the data.
-func (k *medianObjective) Certify(_ manifold.Point, gradientNorm float64, _ solve.Memo) solve.Certificate {
-	if k.inverse == 0 {
+func (k *medianObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {
+	c := k.leastCurvature(memo)
+	if c == 0 {
 		return solve.Certificate{Kind: "data-point", Bound: true}
 	}
-	return solve.Certificate{Kind: "mean-curvature", Value: gradientNorm / (k.inverse * math.Sqrt(k.m.Kappa()))}
+	return solve.Certificate{Kind: "mean-curvature", Value: gradientNorm / c}
+}
+
+// start returns a matrix that has half of the weight, which is the median; otherwise a point near the median, or near the mean.
+func (k *medianObjective) start() *manifold.Frame {
+	heaviest := slices.Max(k.weights)
+	switch {
+	case heaviest > 0.5 || heaviest == 0.5 && len(k.weights) > 2:
+		return k.frames[slices.Index(k.weights, heaviest)].Clone().(*manifold.Frame)
+	case len(k.weights) == 2:
+		return k.karcherObjective.start() // every point between two matrices of one weight is a median
+	}
+	if p := k.singleStart(true); p != nil {
+		return p
+	}
+	return k.startFromMeans()
+}
+
+func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
+	return logIterate(in.(*medianObjective), o, newtonDirection)
 }
 
 func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	k := in.(*medianObjective)
 	relax := newRelaxation(1, m.VectorLen())
-	tried := make([]bool, len(k.frames))
-	var found *manifold.Frame
-	k.accuracy = medianAccuracy
-	r, err := drive(in, m, o.until(func() bool { return found != nil }), func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
-		if i := k.nearest; !tried[i] && memo.(*medianMemo).distances[i]*k.inverse < 0.5 {
-			tried[i] = true
-			best, err := k.isMedian(i)
-			if err != nil {
-				return err
-			}
-			if best {
-				found = k.frames[i]
-				next.CopyFrom(found)
-				return nil
-			}
-		}
-		k.accuracy = max(exactAccuracy, medianAccuracy*norm)
-		relax.plain = 1 / (k.inverse * math.Sqrt(m.Kappa()))
-		return m.Retract(next, p, relax.next(grad))
+	return logIterate(in.(*medianObjective), o, func(r *logRun) {
+		r.unjudged = true
+		relax.plain = 1 / r.k.leastCurvature(r.memo)
+		copy(r.step, relax.next(r.grad))
 	})
-	if err != nil || found == nil {
-		return r, err
+}
+
+// settle implements logObjective: it tries the matrices near the point if the step could reach the nearest and they are far from the others.
+func (k *medianObjective) settle(memo solve.Memo, step float64) (*settlement, error) {
+	m := memo.(*medianMemo)
+	nearest := math.Inf(1)
+	for i, d := range m.distances {
+		if k.weights[i] > 0 {
+			nearest = min(nearest, d)
+		}
 	}
-	r.Converged, r.GradientNorm, r.RelativeGradient = true, 0, 0
-	r.Reason = solve.Reason{Name: "data-point", Detail: fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", k.nearest), Converged: true}
-	r.Certificate = solve.Certificate{Kind: "data-point", Bound: true}
-	return r, nil
+	if nearest > atData && (step < 0.1*nearest || !k.isolated(m, nearest)) {
+		return nil, nil
+	}
+	for i, d := range m.distances {
+		if d > max(atData, 2*nearest) || k.weights[i] == 0 || k.tried[i] {
+			continue
+		}
+		k.tried[i] = true
+		if s, err := k.try(i); s != nil || err != nil {
+			return s, err
+		}
+	}
+	return nil, nil
 }
 
-// until returns options that stop as soon as the condition holds.
-func (o *Options) until(stop func() bool) *Options {
-	c := *o
-	before := o.Solver.Stop
-	c.Solver.Stop = criterion(func(s *solve.Status) (solve.Reason, bool) {
-		if stop() {
-			return solve.Reason{Name: "found", Converged: true}, true
-		}
-		if before != nil {
-			return before.Check(s)
-		}
-		return solve.Reason{}, false
-	})
-	return &c
-}
-
-type criterion func(s *solve.Status) (solve.Reason, bool)
-
-// Check implements solve.Criterion.
-func (c criterion) Check(s *solve.Status) (solve.Reason, bool) { return c(s) }
-
-// isMedian tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.
-func (k *medianObjective) isMedian(i int) (bool, error) {
-	memo, grad := k.NewMemo().(*medianMemo), make([]float64, k.n*k.n)
-	inverse, nearest, accuracy := k.inverse, k.nearest, k.accuracy
-	defer func() { k.inverse, k.nearest, k.accuracy = inverse, nearest, accuracy }()
-	k.accuracy = exactAccuracy
-	if _, err := k.Evaluate(k.frames[i], grad, memo); err != nil {
-		return false, err
+// try tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.
+func (k *medianObjective) try(i int) (*settlement, error) {
+	at, grad := k.NewMemo().(*medianMemo), make([]float64, k.n*k.n)
+	accuracy := k.accuracy
+	defer k.tune(accuracy)
+	k.tune(exactAccuracy)
+	cost, err := k.Evaluate(k.frames[i], grad, at)
+	if err != nil {
+		return nil, err
 	}
 	var here float64
-	for j, d := range memo.distances {
+	for j, d := range at.distances {
 		if d <= atData {
 			here += k.weights[j]
 		}
 	}
-	return math.Sqrt(k.m.Inner(k.frames[i], grad, grad)) <= here, nil
+	if pull := math.Sqrt(k.m.Inner(k.frames[i], grad, grad)); pull > here {
+		return nil, nil
+	}
+	return &settlement{k.frames[i], cost, fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", i)}, nil
+}
+
+// isolated tells whether the harmonic mean of the distances above 2 d is at least 4 d.
+func (k *medianObjective) isolated(m *medianMemo, d float64) bool {
+	var weight, inverse float64
+	for i, far := range m.distances {
+		if far > 2*d {
+			weight += k.weights[i]
+			inverse += k.weights[i] / far
+		}
+	}
+	return weight > 4*d*inverse
 }
 
 func (k *medianObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }

@@ -23,13 +23,15 @@ type Parameters struct {
 	Floor float64
 	// Power is the order of the mean in the metric power, from -1 to 1, or the power of the metric power-euclidean, of magnitude 1e-3 to 2; default 1/2.
 	Power float64
-	// Components is the number of mixture components (gmm); default 2.
+	// Components is the number of mixture components (gmm), groups (cluster), axes (tangent by principal) or filters (csp); default 2, for csp 4.
 	Components int
 	// Gamma is the weight of the slacks against the distance from the identity (metric-learning by itml); default 1.
 	Gamma float64
 	// Pairs is the largest number of pairs of samples used (metric-learning by itml); default 10000. More are drawn from at random.
 	Pairs int
-	// Seed starts the random choices (gmm, metric-learning by itml); default 0.
+	// Threshold is the score from which on a matrix is an outlier (outliers); default 3.
+	Threshold float64
+	// Seed starts the random choices (gmm, cluster, metric-learning by itml); default 0.
 	Seed uint64
 }
 
@@ -49,6 +51,8 @@ func (p *Parameters) Validate() error {
 		return fmt.Errorf("problem: Power is %v, want a number from -2 to 2 (0 for the default, 0.5)", p.Power)
 	case !finite(p.Gamma):
 		return fmt.Errorf("problem: Gamma is %v, want a finite number > 0 (0 for the default, 1)", p.Gamma)
+	case !finite(p.Threshold):
+		return fmt.Errorf("problem: Threshold is %v, want a finite number > 0 (0 for the default, 3)", p.Threshold)
 	case p.Pairs < 0:
 		return fmt.Errorf("problem: Pairs is %d, want at least 1 (0 for the default, 10000)", p.Pairs)
 	case p.Components < 0:

@@ -85,7 +85,8 @@ type Result struct {
 	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
 	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
 	// Certificate is about the distance in the affine-invariant metric; in the Frobenius norm for nearest-correlation, and of the moment matrices of
-	// the points for dopt and (with a last coordinate 1) mve.
+	// the points for dopt and (with a last coordinate 1) mve; between the centres and the means of their groups, in the metric of the options, for cluster and
+	// outliers.
 	Certificate solve.Certificate `json:"certificate"`
 	Seconds     float64           `json:"seconds"` // wall clock, data checks included
 	Solution    *mat.SymDense     `json:"-"`
@@ -125,6 +126,8 @@ type Problem struct {
 	Own   []Method
 	// prepare checks the data and builds the objective; nil if every method is direct.
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
+	// geometric tells that every method works in the metric of the options, in which the answer is meant.
+	geometric bool
 	// device solves it in products on a device; nil if it has no such way.
 	device *deviceMethod
 }
@@ -232,7 +235,7 @@ func (p Problem) dispatch(d *Data, o *Options) (*outcome, string, error) {
 	if o.Solver.Restore != nil && !p.Resumes(o) {
 		return nil, "", &ResumeError{p.Name, method.Name}
 	}
-	if o.elsewhere() {
+	if o.elsewhere() && !p.geometric {
 		return p.outcomeElsewhere(d, o)
 	}
 	c, err := p.outcome(method, d, o)

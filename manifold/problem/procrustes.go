@@ -162,6 +162,9 @@ func (o *procrustesObjective) Precondition(dst []float64, _ manifold.Point, v []
 type procrustesMemo struct {
 	f, inv []dense.Matrix[float64]
 	logs   [][]float64
+	// stretch has 2 K, K the factors of productTerm, made when the first product asks for them.
+	stretch []dense.Matrix[float64]
+	ready   []bool
 }
 
 // NewMemo implements solve.Memoizer.
@@ -169,8 +172,9 @@ func (o *procrustesObjective) NewMemo() solve.Memo {
 	m := &procrustesMemo{}
 	for range o.a {
 		m.f, m.inv = append(m.f, dense.New[float64](o.n, o.n)), append(m.inv, dense.New[float64](o.n, o.n))
-		m.logs = append(m.logs, make([]float64, o.n))
+		m.logs, m.stretch = append(m.logs, make([]float64, o.n)), append(m.stretch, dense.New[float64](o.n, o.n))
 	}
+	m.ready = make([]bool, len(o.a))
 	return m
 }
 
@@ -219,6 +223,7 @@ func (o *procrustesObjective) evaluateTerm(w *worker, k int) error {
 	dense.MulLowerRight(dense.NoTrans, view(o.a[k].F()), w.t[0], w.t[1])
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[1], w.t[1], 0, w.t[0])
 	logs := o.memo.logs[k]
+	o.memo.ready[k] = false
 	if o.only {
 		if !w.solver.Values(w.t[0], logs) || !(logs[0] > 0) {
 			return o.singular(k)
@@ -269,18 +274,16 @@ func (o *procrustesObjective) productTerm(w *worker, k int) error {
 	f, inv, logs := o.memo.f[k], o.memo.inv[k], o.memo.logs[k]
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, o.u, 0, w.t[0])
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], f, 0, w.t[1])
+	if !o.memo.ready[k] {
+		stretches(o.memo.stretch[k], logs)
+		o.memo.ready[k] = true
+	}
 	z, g := w.t[1], w.t[0]
+	dense.Transpose(w.t[2], z)
 	for i, a := range logs {
-		g.Set(i, i, 4*z.At(i, i))
-		for j, b := range logs[:i] {
-			d := a - b
-			stretch := 2.0
-			if h := d / 2; math.Abs(h) > 1e-4 {
-				stretch = 2 * h / math.Tanh(h)
-			}
-			eta := stretch * (z.At(i, j) + z.At(j, i))
-			g.Set(i, j, eta+d*z.At(i, j))
-			g.Set(j, i, eta-d*z.At(j, i))
+		row, stretch, zr, zc := g.Row(i), o.memo.stretch[k].Row(i), z.Row(i), w.t[2].Row(i)
+		for j, b := range logs {
+			row[j] = stretch[j]*(zr[j]+zc[j]) + (a-b)*zr[j]
 		}
 	}
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1/float64(len(o.a)), inv, g, 0, w.t[2])
@@ -288,90 +291,24 @@ func (o *procrustesObjective) productTerm(w *worker, k int) error {
 	return nil
 }
 
+// stretches sets to to d coth(d/2) for all differences d of the logarithms.
+func stretches(to dense.Matrix[float64], logs []float64) {
+	for i, a := range logs {
+		to.Set(i, i, 2)
+		for j, b := range logs[:i] {
+			v := 2.0
+			if h := (a - b) / 2; math.Abs(h) > 1e-4 {
+				v = 2 * h / math.Tanh(h)
+			}
+			to.Set(i, j, v)
+			to.Set(j, i, v)
+		}
+	}
+}
+
 // GradientScale implements solve.Scaler. The gradient has no unit: it is of the order of sqrt(n) where eigenvalues that differ by a factor of e are a
 // radian apart.
 func (o *procrustesObjective) GradientScale(float64) float64 { return math.Sqrt(float64(o.n)) }
-
-// lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
-func (o *procrustesObjective) lowerBound() (float64, error) {
-	var sum float64
-	for k := range o.a {
-		var logs [2][]float64
-		for side, f := range []*manifold.Frame{o.a[k], o.b[k]} {
-			_, w, err := eigenbasis(f)
-			if err != nil {
-				return 0, err
-			}
-			dense.Log(w, w)
-			logs[side] = w
-		}
-		for i, l := range logs[0] {
-			sum += (l - logs[1][i]) * (l - logs[1][i])
-		}
-	}
-	return sum / float64(2*len(o.a)), nil
-}
-
-// eigenbasis returns the eigenvectors and eigenvalues of F F'.
-func eigenbasis(f *manifold.Frame) (dense.Matrix[float64], []float64, error) {
-	q, w := view(manifold.DenseOf(f.Sym())), make([]float64, f.Dim())
-	if !eigen.Sym(q, w) || !(w[0] > 0) {
-		return q, w, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[len(w)-1]}
-	}
-	return q, w, nil
-}
-
-// between returns the rotation that takes the eigenvectors of the mean of the A to those of the mean of the B, in order of the eigenvalues, with the
-// signs that a greedy search finds best.
-func (o *procrustesObjective) between(a, b mat.Symmetric) (*rotation, error) {
-	fa, err := manifold.NewFrame(a)
-	if err != nil {
-		return nil, err
-	}
-	fb, err := manifold.NewFrame(b)
-	if err != nil {
-		return nil, err
-	}
-	qa, _, err := eigenbasis(fa)
-	if err != nil {
-		return nil, err
-	}
-	qb, _, err := eigenbasis(fb)
-	if err != nil {
-		return nil, err
-	}
-	p := &rotation{dense.New[float64](o.n, o.n)}
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
-	if len(o.a) == 1 {
-		return p, nil
-	}
-	best, err := o.Evaluate(p, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	for improved := true; improved; {
-		improved = false
-		for j := range o.n {
-			flip := func() {
-				for i := range o.n {
-					qb.Set(i, j, -qb.At(i, j))
-				}
-				dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
-			}
-			flip()
-			cost, err := o.Evaluate(p, nil, nil)
-			if err != nil {
-				return nil, err
-			}
-			if cost < best*(1-1e-9) {
-				best, improved = cost, true
-			} else {
-				flip()
-			}
-		}
-	}
-	return p, nil
-}
 
 func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) {
@@ -390,6 +327,9 @@ func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, erro
 		left, err := mean.Solve(Data{Matrices: d.Matrices[:m]}, nil)
 		if err != nil {
 			return nil, err
+		}
+		if !left.Converged {
+			return nil, errors.New("procrustes: the mean of the A did not converge: " + left.Reason)
 		}
 		right, err := mean.Solve(Data{Matrices: d.Matrices[m:]}, nil)
 		if err != nil {
@@ -414,41 +354,26 @@ func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, erro
 		if m == 1 {
 			r.Reason = solve.Reason{Name: "closed-form", Detail: "eigenvectors matched in order of the eigenvalues", Converged: true}
 		}
-		return f.outcome(r, bound)
+		return f.outcome(r, left, bound)
 	}
 }
 
-func (o *procrustesObjective) outcome(r *solve.Result, bound float64) (*outcome, error) {
+// outcome is given the mean of the A (center): that of the R A R' is its image.
+func (o *procrustesObjective) outcome(r *solve.Result, center *Result, bound float64) (*outcome, error) {
 	p := r.Point.(*rotation)
-	m := len(o.a)
-	distances, moved := make([]float64, m), make([]mat.Symmetric, m)
-	geometry, err := manifold.NewAffine(o.n, manifold.AffineOptions{})
-	if err != nil {
-		return nil, err
+	distances, own := make([]float64, len(o.a)), o.NewMemo().(*procrustesMemo)
+	if _, err := o.Evaluate(p, nil, own); err != nil {
+		return nil, fmt.Errorf("procrustes: %w", err)
 	}
-	work, out := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
-	for k, a := range o.a {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, view(a.F()), 0, work)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, work, 0, out)
-		moved[k] = symmetric(out.Clone())
-		f, err := manifold.NewFrame(moved[k])
-		if err != nil {
-			return nil, fmt.Errorf("procrustes: %w", err)
-		}
-		if distances[k], err = geometry.Distance(f, o.b[k]); err != nil {
-			return nil, fmt.Errorf("procrustes: %w", err)
-		}
+	for k, logs := range own.logs {
+		distances[k] = math.Sqrt(dense.Dot(logs, logs))
 	}
-	aligned, err := mean.Solve(Data{Matrices: moved}, nil)
-	if err != nil {
-		return nil, err
-	}
-	if !aligned.Converged {
-		return nil, errors.New("procrustes: the mean of the turned matrices did not converge: " + aligned.Reason)
-	}
+	work, solution := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, view(manifold.DenseOf(center.Solution)), 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, p.r, 0, solution)
 	if r.Objective-bound <= 1e-9*max(1, bound) {
 		r.Certificate = solve.Certificate{Kind: "spectral-bound", Value: max(r.Objective-bound, 0), Bound: true}
 	}
-	return &outcome{run: r, n: o.n, count: 2 * m, solution: aligned.Solution, parts: []Part{
+	return &outcome{run: r, n: o.n, count: 2 * len(o.a), solution: symmetric(solution), parts: []Part{
 		{Name: "rotation", Matrices: []*mat.Dense{mat.NewDense(o.n, o.n, p.r.Data)}}, vectorPart("distances", distances), numberPart("lower_bound", bound)}}, nil
 }

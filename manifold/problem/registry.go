@@ -26,6 +26,11 @@ func List() []Problem {
 		metricLearning,
 		procrustes,
 		classify,
+		tangent,
+		cluster,
+		outliers,
+		recenter,
+		csp,
 	}
 }
 

@@ -222,3 +222,11 @@ func (r *shiftedLog) place(whole *shiftedLog) {
 		r.from = append(r.from, slices.Index(whole.shift, s))
 	}
 }
+
+// find returns where in r, a part of a whole, the shift j of that is, or -1; r may be nil.
+func (r *shiftedLog) find(j int) int {
+	if r == nil {
+		return -1
+	}
+	return slices.Index(r.from, j)
+}

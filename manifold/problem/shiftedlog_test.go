@@ -103,7 +103,7 @@ func TestSingleStart(t *testing.T) {
 		"scaled":  {Matrices: scaled},
 	} {
 		k := karcherOf(t, d)
-		p := k.singleStart()
+		p := k.singleStart(false)
 		if p == nil {
 			t.Errorf("%s: no first point", name)
 			continue
@@ -125,7 +125,7 @@ func TestSingleStart(t *testing.T) {
 		"ill-conditioned": {Matrices: scattered(30, 5, 1e6)},
 		"huge":            {Matrices: []mat.Symmetric{huge(30, 1e200), huge(30, 2e200), huge(30, 3e200)}},
 	} {
-		if karcherOf(t, d).singleStart() != nil {
+		if karcherOf(t, d).singleStart(false) != nil {
 			t.Errorf("%s: a first point in single precision", name)
 		}
 	}

@@ -184,24 +184,25 @@ func sinhQuotient(d, twiceSinh float64) float64 {
 	return d / twiceSinh
 }
 
-// addHessian adds the Hessian product of this term with eta to w.acc.
-func (s *spectrum) addHessian(weight float64, eta dense.Matrix[float64], w *worker) {
+// addHessian adds the Hessian product with eta of weight/2 times the squared distance to w.acc; or, if across is set, of weight times the distance times
+// this distance.
+func (s *spectrum) addHessian(weight float64, across bool, eta dense.Matrix[float64], w *worker) {
 	if s.double == nil {
 		s.double = newCurvature[float64](len(s.logs))
 	}
 	if !s.double.ready {
-		s.double.set(s, weight)
+		s.double.set(s, weight, across)
 	}
 	s.double.add(eta, w.t[0], w.t[1], w.acc)
 }
 
 // addHessian32 is addHessian in single precision.
-func (s *spectrum) addHessian32(weight float64, eta dense.Matrix[float32], w *singleWorker) {
+func (s *spectrum) addHessian32(weight float64, across bool, eta dense.Matrix[float32], w *singleWorker) {
 	if s.single == nil {
 		s.single = newCurvature[float32](len(s.logs))
 	}
 	if !s.single.ready {
-		s.single.set(s, weight)
+		s.single.set(s, weight, across)
 	}
 	s.single.add(eta, w.t[0], w.t[1], w.acc)
 }

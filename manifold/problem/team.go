@@ -40,7 +40,7 @@ type scratch struct {
 
 // singleScratch is made when it is needed.
 type singleScratch struct {
-	t    [2]dense.Matrix[float32]
+	t    [3]dense.Matrix[float32]
 	work []float32
 }
 
@@ -79,7 +79,9 @@ func newScratch(n int) *scratch {
 
 func (s *singleScratch) need(n int) {
 	if s.work == nil {
-		s.t = [2]dense.Matrix[float32]{dense.New[float32](n, n), dense.New[float32](n, n)}
+		for i := range s.t {
+			s.t[i] = dense.New[float32](n, n)
+		}
 		s.work = make([]float32, dense.InverseWork(n))
 	}
 }

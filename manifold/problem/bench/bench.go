@@ -107,13 +107,19 @@ func Run(ctx context.Context, c Config, report func(Entry)) ([]Entry, error) {
 				if n > r.largest {
 					continue
 				}
+				if ctx.Err() != nil {
+					return all, nil
+				}
 				d, o := r.make(n, kappa)
 				for k, method := range p.Methods() {
-					if k > 0 && !c.All || ctx.Err() != nil {
+					if k > 0 && !c.All {
 						break
 					}
 					o.Method = method
 					e := measure(ctx, p, d, o, &c)
+					if ctx.Err() != nil {
+						return all, nil
+					}
 					e.N, e.Kappa, e.Product = n, kappa, product[n]
 					all = append(all, e)
 					if report != nil {

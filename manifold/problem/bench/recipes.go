@@ -58,6 +58,11 @@ var recipes = map[string]recipe{
 	"metric-learning":     only(100, labelled),
 	"procrustes":          only(100, turned),
 	"classify":            sum(only(100, classes)),
+	"tangent":             sum(only(200, matrices(20))),
+	"cluster":             sum(only(100, classes)),
+	"outliers":            sum(only(100, matrices(12))),
+	"recenter":            sum(only(100, classes)),
+	"csp":                 sum(only(200, classes)),
 }
 
 func symmetric(m dense.Matrix[float64]) *mat.SymDense { return mat.NewSymDense(m.Rows, m.Data) }

@@ -1,6 +1,8 @@
 /* A stand-in for libcuda.so.1 on the processor. Work on streams is deferred until something waits for it, so that a missing wait shows: managed memory that
    such work uses is closed to the processor, as on devices that cannot share it. Copies
-   are checked against the allocations. spdEmuFail, spdEmuCalls and spdEmuOrder are for tests. */
+   are checked against the allocations. spdEmuFail, spdEmuCalls and spdEmuOrder are for tests.
+
+   With spdEmuShare all memory of the process is the device's too, and work runs when it is enqueued, so that PyTorch without CUDA can hand in its tensors. */
 #include "host.h"
 
 #include <cstdio>
@@ -71,7 +73,7 @@ static std::map<void *, size_t> pinned;
 static std::map<std::string, std::pair<int, int>> faults;
 static std::map<std::string, int> calls;
 static size_t limitBytes = size_t(8) << 30, usedBytes;
-static bool reverse;
+static bool reverse, sharing;
 static thread_local std::vector<CUcontext> current;
 
 static int setting(const char *name, int standard) {
@@ -109,6 +111,11 @@ extern "C" __attribute__((visibility("default"))) void spdEmuLimit(size_t bytes)
 extern "C" __attribute__((visibility("default"))) size_t spdEmuUsed(void) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	return usedBytes;
+}
+
+extern "C" __attribute__((visibility("default"))) void spdEmuShare(int on) {
+	std::lock_guard<std::recursive_mutex> l(lock);
+	sharing = on != 0;
 }
 
 static void claimAhead(CUdeviceptr at, bool written);
@@ -149,6 +156,9 @@ static std::map<CUdeviceptr, Memory>::iterator holder(CUdeviceptr p, size_t n) {
 	--m;
 	return p + n <= m->first + m->second.size ? m : memory.end();
 }
+
+/* Says whether n bytes at p are memory of a device. */
+static bool known(CUdeviceptr p, size_t n) { return sharing || holder(p, n) != memory.end(); }
 
 /* Sets what the processor may do with managed memory, whose mapping ends with a guard page. */
 static void permit(CUdeviceptr p, Memory &m, int access) {
@@ -274,10 +284,10 @@ CUresult emu::enqueue(CUstream stream, std::vector<Use> uses, std::function<CUre
 	}
 	claim(work, 1);
 	s->queue.push_back(std::move(work));
-	return c->lost;
+	return sharing ? drain(s) : c->lost;
 }
 
-bool emu::owns(const void *p, size_t n) { return holder(reinterpret_cast<CUdeviceptr>(p), n) != memory.end(); }
+bool emu::owns(const void *p, size_t n) { return known(reinterpret_cast<CUdeviceptr>(p), n); }
 
 API(cuInit)(unsigned) {
 	ENTER(cuInit);
@@ -548,6 +558,10 @@ API(cuPointerGetAttribute)(void *data, CUpointer_attribute a, CUdeviceptr p) {
 	ENTER(cuPointerGetAttribute);
 	auto m = holder(p, 1);
 	if (m == memory.end()) {
+		if (sharing && a == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL) {
+			*static_cast<int *>(data) = 0;
+			return CUDA_SUCCESS;
+		}
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	switch (a) {
@@ -559,7 +573,7 @@ API(cuPointerGetAttribute)(void *data, CUpointer_attribute a, CUdeviceptr p) {
 }
 
 static CUresult copy(void *dst, const void *src, size_t n, CUdeviceptr a, CUdeviceptr b) {
-	if ((a != 0 && holder(a, n) == memory.end()) || (b != 0 && holder(b, n) == memory.end())) {
+	if ((a != 0 && !known(a, n)) || (b != 0 && !known(b, n))) {
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	memmove(dst, src, n);
@@ -581,7 +595,7 @@ static CUresult copyNow(void *dst, const void *src, size_t n, CUdeviceptr a, CUd
 	return copy(dst, src, n, a, b);
 }
 static CUresult copyLater(void *dst, const void *src, size_t n, CUdeviceptr a, CUdeviceptr b, CUstream stream) {
-	if ((a != 0 && holder(a, n) == memory.end()) || (b != 0 && holder(b, n) == memory.end())) {
+	if ((a != 0 && !known(a, n)) || (b != 0 && !known(b, n))) {
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	return emu::enqueue(stream, {{dst, true}, {src, false}}, [=] { return copy(dst, src, n, a, b); });
@@ -612,7 +626,7 @@ API(cuMemcpyDtoDAsync_v2)(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream strea
 	return copyLater(AT(d), AT(s), n, d, s, stream);
 }
 static CUresult fill(CUdeviceptr d, unsigned v, size_t n, size_t size) {
-	if (holder(d, n * size) == memory.end()) {
+	if (!known(d, n * size)) {
 		return CUDA_ERROR_INVALID_VALUE;
 	}
 	for (size_t i = 0; i < n; i++) {

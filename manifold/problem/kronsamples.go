@@ -1,0 +1,66 @@
+package problem
+
+import "github.com/spdopt/spdopt/internal/dense"
+
+// kronBlock is the number of elements of a block of samples, which should stay in the caches from one product to the next.
+const kronBlock = 1 << 16
+
+// kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
+// i is one row, so that sums of Y'Y over samples are one product too.
+type kronSamples[T dense.Float] struct {
+	p, q, each int
+	blocks     []dense.Matrix[T] // p x (samples q)
+}
+
+func newKronSamples[T dense.Float](count, p, q int) *kronSamples[T] {
+	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/(p*q))}
+	full := min(s.each, count) * p * q
+	for first := 0; first < count; first += s.each {
+		cols := min(s.each, count-first) * q
+		s.blocks = append(s.blocks, dense.Wrap(p, cols, make([]T, full)[:p*cols]))
+	}
+	return s
+}
+
+// largest returns the number of elements of a full block.
+func (s *kronSamples[T]) largest() int { return cap(s.blocks[0].Data) }
+
+// sample returns sample i.
+func (s *kronSamples[T]) sample(i int) dense.Matrix[T] {
+	return s.blocks[i/s.each].View(0, i%s.each*s.q, s.p, s.q)
+}
+
+// tall returns a block, or something of its shape, as rows of q.
+func (s *kronSamples[T]) tall(block dense.Matrix[T]) dense.Matrix[T] {
+	return dense.Wrap(len(block.Data)/s.q, s.q, block.Data)
+}
+
+// count returns the number of samples.
+func (s *kronSamples[T]) count() (n int) {
+	for _, b := range s.blocks {
+		n += b.Cols / s.q
+	}
+	return n
+}
+
+// exchange makes z, which has the shape of block i, that block, and returns the memory that it had.
+func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
+	old := s.blocks[i].Data
+	s.blocks[i] = z
+	return old[:cap(old)]
+}
+
+// whitenColumns replaces every sample V by V L^-T, given the inverse of L, and sets p to the mean of the V V'. work has the size of a block; what
+// takes its place is returned.
+func (s *kronSamples[T]) whitenColumns(inverse, p dense.Matrix[T], work []T) []T {
+	p.Zero()
+	scale := 1 / T(s.count())
+	for i, v := range s.blocks {
+		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
+		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, z, z, 1, p)
+		work = s.exchange(i, z)
+	}
+	dense.Mirror(p)
+	return work
+}

@@ -1,0 +1,229 @@
+package problem
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+func medianOf(t *testing.T, d Data, kappa int) *medianObjective {
+	t.Helper()
+	p, err := ByName("median")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _, err := p.instance(&d, &Options{Kappa: kappa})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in.(*medianObjective)
+}
+
+// TestMedianMethods: Newton's method ends where Weiszfeld's iteration and the trust region do, in both conventions of the metric, with few matrices and many,
+// equal and unequal weights, from the search in single precision and without it.
+func TestMedianMethods(t *testing.T) {
+	for name, d := range map[string]Data{
+		"three":           {Matrices: scattered(24, 3, 1e2)},
+		"many":            {Matrices: scattered(30, 12, 1e2)},
+		"weights":         {Matrices: scattered(40, 4, 30), Weights: []float64{1, 0, 1.2, 1.1}},
+		"ill-conditioned": {Matrices: scattered(12, 5, 1e6)},
+		"pairs":           {Matrices: func() []mat.Symmetric { ms, _ := pairs(26, 6, 10); return ms }()},
+	} {
+		for kappa := 1; kappa <= 2; kappa++ {
+			r := solved(t, "median", d, &Options{Kappa: kappa})
+			if r.Method != "newton" || r.Iterations > 4 {
+				t.Errorf("%s, kappa %d: %d iterations by %s", name, kappa, r.Iterations, r.Method)
+			}
+			for _, other := range []string{"weiszfeld", "trust"} {
+				o := solved(t, "median", d, &Options{Kappa: kappa, Method: other})
+				if e := distanceRelative(r.Solution, o.Solution); e > 1e-6 {
+					t.Errorf("%s, kappa %d: %g away from %s", name, kappa, e, other)
+				}
+				if math.Abs(r.Objective-o.Objective) > 1e-9*r.Objective {
+					t.Errorf("%s, kappa %d: objective %v, %s %v", name, kappa, r.Objective, other, o.Objective)
+				}
+			}
+		}
+	}
+}
+
+// TestSingleMedian: the first point in single precision has a small gradient in double precision, and the Hessian products of the search are those of the
+// cost to a few percent. Near a matrix of the data there is no such point.
+func TestSingleMedian(t *testing.T) {
+	for name, d := range map[string]Data{
+		"three":   {Matrices: scattered(24, 3, 1e2)},
+		"many":    {Matrices: scattered(40, 20, 1e2)},
+		"weights": {Matrices: scattered(50, 4, 30), Weights: []float64{1, 0, 1.2, 1.1}},
+	} {
+		k := medianOf(t, d, 1)
+		p := k.singleStart(true)
+		if p == nil {
+			t.Errorf("%s: no first point", name)
+			continue
+		}
+		grad, memo := make([]float64, k.n*k.n), k.NewMemo()
+		if _, err := k.Evaluate(p, grad, memo); err != nil {
+			t.Fatal(err)
+		}
+		if g := math.Sqrt(k.m.Inner(p, grad, grad)); g > 1e-5 {
+			t.Errorf("%s: gradient %.3g", name, g)
+		}
+		s := newSingleMean(k.karcherObjective)
+		s.median = newSingleMedian(s)
+		narrow(s.f.Data, view(p.F()).Data)
+		log := newShiftedLog(2.4, 5)
+		if !s.look(log, nil) || !s.gradient(s.f, log, s.base, nil) {
+			t.Fatalf("%s: no gradient", name)
+		}
+		if e := dense.Dot(s.grad, s.grad) / float64(k.n); e > 1e-6 {
+			t.Errorf("%s: mean square of the gradient in single precision %.3g", name, e)
+		}
+		v := symmetricNormals(7, k.n)
+		want := make([]float64, k.n*k.n)
+		if err := k.HessianVec(want, p, v, memo); err != nil {
+			t.Fatal(err)
+		}
+		if !s.hessian(v, log) {
+			t.Fatalf("%s: no Hessian product", name)
+		}
+		dense.Scale(memo.(*medianMemo).inverse, s.probe, s.probe)
+		if e := differenceRelative(s.probe, want); e > 0.02 {
+			t.Errorf("%s: Hessian product %.3g away", name, e)
+		}
+		// Along a logarithm what the mean's Hessian has and the median's lacks is all that there is.
+		copy(v, s.logarithm(0))
+		copy(s.probe, v)
+		s.across(v, s.probe)
+		dense.Axpy(-1, v, s.probe)
+		dense.Scale(-1, s.probe, s.probe)
+		if share := dense.Dot(v, s.probe) / dense.Dot(v, v); share < s.weights[0] || share > 1 {
+			t.Errorf("%s: %.3g of a logarithm is along the logarithms, of weight %.3g", name, share, s.weights[0])
+		}
+	}
+	k := medianOf(t, Data{Matrices: scattered(24, 4, 10)}, 1)
+	s := newSingleMean(k.karcherObjective)
+	s.median = newSingleMedian(s)
+	narrow(s.f.Data, view(k.frames[2].F()).Data)
+	if s.look(newShiftedLog(2, 5), nil) {
+		t.Error("a gradient in single precision at a matrix of the data")
+	}
+}
+
+// logarithm returns L_k as the last look left it.
+func (s *singleMean) logarithm(k int) []float64 {
+	l := make([]float64, s.k.n*s.k.n)
+	for i, v := range s.median.sums[k].Data {
+		l[i] = float64(v)
+	}
+	s.whiten(s.f, l, s.median.constant)
+	dense.Scale(-1, l, l)
+	return l
+}
+
+func symmetricNormals(seed uint64, n int) []float64 {
+	r := rand.New(rand.NewPCG(seed, 0))
+	v := dense.New[float64](n, n)
+	for i := range v.Data {
+		v.Data[i] = r.NormFloat64()
+	}
+	dense.Mirror(v)
+	return v.Data
+}
+
+func differenceRelative(got, want []float64) float64 {
+	var e, total float64
+	for i, w := range want {
+		e += (got[i] - w) * (got[i] - w)
+		total += w * w
+	}
+	return math.Sqrt(e / total)
+}
+
+// TestMedianHessianSingle: the products in single precision are those in double precision to single precision, for the mean and the median.
+func TestMedianHessianSingle(t *testing.T) {
+	for _, name := range []string{"mean", "median"} {
+		p, err := ByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Data{Matrices: scattered(20, 5, 1e3), Weights: []float64{3, 1, 0, 1, 1}}
+		in, _, err := p.instance(&d, &Options{Kappa: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := in.(logObjective)
+		f, memo, n := in.start(), k.NewMemo(), 20*20
+		if _, err := k.Evaluate(f, make([]float64, n), memo); err != nil {
+			t.Fatal(err)
+		}
+		v, got, want := symmetricNormals(3, 20), make([]float64, n), make([]float64, n)
+		if err := k.HessianVec(want, f, v, memo); err != nil {
+			t.Fatal(err)
+		}
+		k.hessianVec32(got, v, make([]float32, n), memo)
+		if e := differenceRelative(got, want); e > 1e-5 {
+			t.Errorf("%s: %.3g away", name, e)
+		}
+	}
+}
+
+// TestMedianNearData: duplicates, matrices with half of the weight and the end of a geodesic are found as data; a median near a matrix is none.
+func TestMedianNearData(t *testing.T) {
+	ms := scattered(5, 6, 1e3)
+	twice := append(ms[:4:4], ms[2], ms[2])
+	for name, c := range map[string]struct {
+		d    Data
+		want mat.Symmetric
+	}{
+		"duplicates":  {Data{Matrices: twice}, ms[2]},
+		"half":        {Data{Matrices: ms, Weights: []float64{1, 1, 1, 5, 1, 1}}, ms[3]},
+		"two unequal": {Data{Matrices: ms[:2], Weights: []float64{1, 1.001}}, ms[1]},
+		"nearly half": {Data{Matrices: ms, Weights: []float64{1, 1, 1, 4.9, 1, 1}}, ms[3]},
+	} {
+		for _, method := range []string{"newton", "weiszfeld"} {
+			r := solved(t, "median", c.d, &Options{Method: method})
+			if e := distanceRelative(r.Solution, c.want); e > 1e-12 || r.Certificate.Kind != "data-point" || !r.Certificate.Bound {
+				t.Errorf("%s by %s: %g away, %+v", name, method, e, r.Certificate)
+			}
+		}
+	}
+	r := solved(t, "median", Data{Matrices: ms, Weights: []float64{1, 1, 1, 2, 1, 1}}, nil)
+	if r.Certificate.Kind == "data-point" || distanceRelative(r.Solution, ms[3]) < 1e-3 {
+		t.Errorf("twice the weight of the others: %+v", r)
+	}
+}
+
+// TestMedianRandom: on small random data, with duplicates, outliers and unequal weights, Newton's method ends no higher than Weiszfeld's iteration.
+func TestMedianRandom(t *testing.T) {
+	for seed := range uint64(40) {
+		r := rand.New(rand.NewPCG(seed, 5))
+		n, m := 1+r.IntN(6), 3+r.IntN(5)
+		d := Data{Matrices: scattered(n, m, math.Pow(10, 4*r.Float64()))}
+		for i := range d.Matrices {
+			d.Weights = append(d.Weights, float64(1+r.IntN(3)))
+			switch r.IntN(5) {
+			case 0:
+				d.Matrices[i] = d.Matrices[r.IntN(m)]
+			case 1:
+				var far mat.SymDense
+				far.ScaleSym(math.Pow(10, 8*r.Float64()-4), d.Matrices[i])
+				d.Matrices[i] = &far
+			}
+		}
+		got, err := Solve("median", d, nil)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		other, err := Solve("median", d, &Options{Method: "weiszfeld"})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if !got.Converged && other.Converged || got.Objective > other.Objective*(1+1e-8) {
+			t.Errorf("seed %d: %v %s, objective %v; weiszfeld %v %s, %v", seed, got.Converged, got.Reason, got.Objective, other.Converged, other.Reason, other.Objective)
+		}
+	}
+}
