@@ -121,31 +121,12 @@ func (s *Eigen[T]) Solve(a, q engine.Batch[T], d []T, warm bool) (sweeps int, er
 	return sweeps, s.finish(a, q, d, sweeps)
 }
 
-// bound sets bounds to the norms of the matrices, or a little more. Squares of tiny elements are too small for T: those matrices are taken larger.
+// bound sets bounds to the norms of the matrices, or a little more.
 func (s *Eigen[T]) bound(a engine.Batch[T]) error {
-	small, up := math.Sqrt(tiniest[T]())*1e3, 0x1p60
-	if Eps[T]() < 1e-10 {
-		up = 0x1p500
-	}
 	s.NormBound(a, s.bounds)
-	again := false
 	for k, v := range s.bounds {
 		if !(v < math.Inf(1)) {
 			return &DecompositionError{k, 0, v}
-		}
-		s.norms[k] = 1
-		if v < small {
-			again, s.norms[k] = true, 1/up
-		}
-	}
-	if again {
-		copy(s.bounds, s.norms)
-		s.pad(a)
-		s.NormBound(s.inner(s.a), s.bounds)
-		for k := range s.bounds {
-			if v := s.norms[k]; v < 1 {
-				s.bounds[k] *= v
-			}
 		}
 	}
 	return nil
