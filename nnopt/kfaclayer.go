@@ -133,7 +133,7 @@ func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
 	memory := k.at.grown(&k.summed, n*(s.In.Cols+s.Out.Cols))
 	in, out = dense.Wrap(n, s.In.Cols, memory), dense.Wrap(n, s.Out.Cols, memory[n*s.In.Cols:])
 	k.at.e.Blend(0, nil, 0, nil, memory)
-	if s.Sums != nil {
+	if s.Sums != nil && !k.at.away() { // on a device the patches are there, and the processor would have to wait
 		s.Sums(in)
 	} else {
 		k.at.collapse(s.In, s.Reps, in)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"testing"
 
 	"github.com/spdopt/spdopt/nnopt"
+	"github.com/spdopt/spdopt/nnopt/net"
 )
 
 // learning are optimizers that learn from what layers saw, with what their options make them do.
@@ -167,6 +169,60 @@ func TestStatisticsAreGraphs(t *testing.T) {
 					t.Errorf("step %d: %+v, and %+v for statistics", step, c, seen)
 				}
 			}
+		})
+	}
+}
+
+// TestConvolutions: optimizers that learn from the patches of convolutions, grouped ones too, summed over positions or not, end on the device where they end on the
+// processor.
+func TestConvolutions(t *testing.T) {
+	needDevice(t)
+	for _, c := range []struct{ name, options string }{
+		{"kfac", `"empirical":true,"reduce":true`}, {"kfac", `"empirical":true,"reduce":true,"inverse":"exact","fixed":true`}, {"kfac", `"empirical":true`},
+		{"singd", `"interval":1,"reduce":true`},
+	} {
+		t.Run(c.name+c.options, func(t *testing.T) {
+			run := func(device string) []nnopt.Block[float64] {
+				r := rand.New(rand.NewPCG(2, 7))
+				groups := map[string]int{"kfac": 2, "singd": 1}[c.name]
+				l := net.Chain[float64](net.NewConv2d[float64](r, net.ConvOptions{In: 4, Out: 6, Height: 5, Width: 4, Padding: 1, Stride: 2, Groups: groups}),
+					net.NewActivation[float64](net.Tanh), net.NewConv2d[float64](r, net.ConvOptions{In: 6, Out: 2, Height: 3, Width: 2, Kernel: 2, NoBias: true}))
+				n := net.New(net.Layer[float64](l), net.NewSquare[float64](false), 3)
+				if err := n.Use(device); err != nil {
+					t.Fatal(err)
+				}
+				opt, err := nnopt.New[float64](c.name, []byte(`{"lr":0.01,"device":"`+device+`",`+c.options+`}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				o, all := opt.(nnopt.StatsObserver[float64]), n.Blocks()
+				o.SetLayers(n.Layers())
+				if err := opt.Init(all); err != nil {
+					t.Fatal(err)
+				}
+				const images = 3
+				fresh := func(rows, cols int) net.Matrix[float64] {
+					m := net.Matrix[float64]{Rows: rows, Cols: cols, Stride: cols, Data: make([]float64, rows*cols)}
+					for i := range m.Data {
+						m.Data[i] = r.NormFloat64()
+					}
+					return m
+				}
+				for range 4 {
+					b := net.Batch[float64]{X: fresh(images*20, 4), N: images}
+					b.Target.Values = fresh(images*2, 2)
+					n.Gradient(&b)
+					if err := o.Observe(n.Stats(nil)); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1, BatchSize: images}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				t.Cleanup(func() { runtime.KeepAlive(n) })
+				return all
+			}
+			compare(t, run("cuda"), run("cpu"), 1e-9)
 		})
 	}
 }
