@@ -249,7 +249,7 @@ type numbers struct {
 	full   func() error // waits, so that all is free
 }
 
-const numbersBytes = 1 << 20
+const numbersBytes = 64 << 10
 
 func (n *numbers) prepare(full func() error) (err error) {
 	n.full = full

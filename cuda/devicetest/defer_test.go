@@ -228,22 +228,40 @@ func TestForeignLayer(t *testing.T) {
 // TestRefusedStep: a step that the device refuses as a whole leaves parameters, state and count as they were, and the next one goes through.
 func TestRefusedStep(t *testing.T) {
 	needEmulation(t)
-	for _, name := range []string{"adamw", "schedule-free-adamw", "muon"} {
-		t.Run(name, func(t *testing.T) { refused(t, name) })
+	for _, c := range []struct{ name, own string }{
+		{"adamw", ``}, {"schedule-free-adamw", ``}, {"muon", ``}, {"shampoo", `,"interval":50`}, {"shampoo", `,"interval":50,"kl":true,"graft":"none"`}, {"eshampoo", `,"interval":50`},
+		{"soap", `,"interval":50`}, {"sirf-shampoo", ``}, {"sirf-shampoo", `,"structure":"upper-toeplitz"`},
+	} {
+		t.Run(c.name+c.own, func(t *testing.T) {
+			opt, err := nnopt.New[float32](c.name, []byte(`{"device":"cuda"`+c.own+`}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := blocks[float32](rand.New(rand.NewPCG(3, 5)))
+			b = append(b, nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
+			onDevice(t, b, "cuda")
+			if err := opt.Init(b); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, opt, b, func() {})
+		})
+	}
+	for _, c := range []struct {
+		name    string
+		options map[string]any
+	}{{"singd", map[string]any{"interval": 1}}, {"singd", map[string]any{"interval": 1, "input": "hierarchical", "output": "lower-toeplitz"}}, {"kfac", map[string]any{"fixed": true, "interval": 50}}} {
+		t.Run(fmt.Sprint(c.name, c.options), func(t *testing.T) {
+			l := newLearner[float32](t, c.name, "cuda", c.options)
+			onDevice(t, l.all, "cuda")
+			l.start(t)
+			refused(t, l.opt, l.all, func() { l.observe(t) })
+		})
 	}
 }
 
-func refused(t *testing.T, name string) {
-	opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := blocks[float32](rand.New(rand.NewPCG(3, 5)))
-	b = append(b, nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
-	onDevice(t, b, "cuda")
-	if err := opt.Init(b); err != nil {
-		t.Fatal(err)
-	}
+// refused lets the second graph of a step fail.
+func refused(t *testing.T, opt nnopt.Optimizer[float32], b []nnopt.Block[float32], observe func()) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // see TestStepsAreGraphs
 	step := func() error {
 		for k := range b {
 			for i := range b[k].Grad {
@@ -253,7 +271,8 @@ func refused(t *testing.T, name string) {
 		_, err := opt.Step(b, nnopt.StepInfo{LRScale: 1})
 		return err
 	}
-	for range 3 {
+	for range 6 {
+		observe()
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
@@ -262,11 +281,13 @@ func refused(t *testing.T, name string) {
 		all, _ := json.Marshal([]any{opt.State(), b})
 		return string(all)
 	}
+	observe()
 	before := text()
 	emu.Fail("cuGraphLaunch", 2, 2)
 	if err := step(); err == nil || text() != before {
 		t.Errorf("a step without memory: %v, or something changed", err)
 	}
+	observe()
 	if err := step(); err != nil || text() == before {
 		t.Errorf("the step after it: %v", err)
 	}
