@@ -22,6 +22,7 @@ type backend[T dense.Float] struct {
 	numbers [32]T // of an update
 	one     [1][]T
 	results []float64 // managed memory
+	rates   []float64 // numbers of Rates
 }
 
 var (

@@ -88,19 +88,20 @@ func gathered(sums, tops []float64) (sum, largest float64) {
 }
 
 // Unit implements engine.Rows. Nothing comes back to the processor.
-func (b *backend[T]) Unit(x []T, low float64) {
-	n := pieces(len(x))
+func (b *backend[T]) Unit(x []T, count int, low float64) {
+	each := engine.MustPart("Unit", len(x), count)
+	n := pieces(each)
 	b.c.begin()
 	defer b.c.end()
 	i := add(&b.c, x, true)
 	b.c.commit()
-	sums := b.c.temp(16 * n)
+	sums := b.c.temp(16 * n * count)
 	if !b.c.ready() || n == 0 {
 		return
 	}
-	tops := sums + uintptr(8*n)
+	tops := sums + uintptr(8*n*count)
 	l, at := b.c.l, b.c.at(i)
-	l.ptr(at).int(len(x)).int(piece).ptr(sums).ptr(tops).rows("pieces", n)
-	l.ptr(at).int(len(x)).int(piece).ptr(tops).int(n).ptr(sums).rows("scaled_pieces", n)
-	l.ptr(at).int(len(x)).int(piece).ptr(tops).ptr(sums).int(n).float64(low).rows("unit", n)
+	l.ptr(at).int(each).int(piece).ptr(sums).ptr(tops).launch("pieces", n, count, 1, rowThreads, 1)
+	l.ptr(at).int(each).int(piece).ptr(tops).int(n).ptr(sums).launch("scaled_pieces", n, count, 1, rowThreads, 1)
+	l.ptr(at).int(each).int(piece).ptr(tops).ptr(sums).int(n).float64(low).launch("unit", n, count, 1, rowThreads, 1)
 }

@@ -96,7 +96,7 @@ func (s *work[T]) step(k int) {
 	s.e.Gemm(dense.NoTrans, dense.Transposed, c, matrix(s.w), matrix(s.m), 0, engine.One(s.q))
 	s.e.Gemm(dense.NoTrans, dense.NoTrans, 0.5, engine.One(s.q), matrix(s.w), c/3, matrix(s.p))
 	s.e.AddSquares(1-c, c, 0.01, s.p, s.v)
-	s.e.Unit(s.p, 1e-8)
+	s.e.Unit(s.p, 1, 1e-8)
 	s.e.Blend(1-c, s.w, c, s.p, s.w)
 	for i := range s.g {
 		s.g[i] = 1e9 // ordinary memory is free when a call returns

@@ -19,6 +19,9 @@ type grounded[T Float] interface {
 // warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
 type warmed interface{ warm() }
 
+// renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
+type renewed interface{ renew() }
+
 // deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
 // return before the work is done, and work that repeats from step to step runs as graphs.
 type deferring interface{ deferring() }
@@ -37,9 +40,7 @@ func (*shampooRule[T]) deferring()      {}
 func (*spectralRule[T]) deferring()     {}
 
 // twofold is implemented by deferring rules that compute in float64 as well.
-type twofold interface {
-	second() engine.Backend[float64]
-}
+type twofold interface{ second() engine.Backend[float64] }
 
 // deferCalls lets calls return before their work is done, where the rule can.
 func (s *stepper[T]) deferCalls() {
@@ -90,8 +91,21 @@ func (r *spectralRule[T]) onHost(slot string) bool {
 // onHost implements hosted: eigenvalues.
 func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
 
+// allotting is implemented by rules that choose where slots lie on a device, next to those of other blocks.
+type allotting[T Float] interface {
+	// allot is told all blocks before the first slot is made.
+	allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T])
+	// slot returns the memory of a slot, or nil.
+	slot(block, name string) []T
+}
+
 // memory returns the zeros of a slot.
-func (s *stepper[T]) memory(a *engine.Arena[T], shape *slotShape) []T {
+func (s *stepper[T]) memory(a *engine.Arena[T], block string, shape *slotShape) []T {
+	if r, ok := s.rule.(allotting[T]); ok {
+		if m := r.slot(block, shape.name); m != nil {
+			return m
+		}
+	}
 	if h, ok := s.rule.(hosted); ok && h.onHost(shape.name) {
 		a = nil
 	}
@@ -188,10 +202,4 @@ func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	s.in.place(e, a)
 	s.out.place(e, a)
 	s.figures = engine.NewReckoning(e, a, singdFigures)
-}
-
-func (s *muonBlock[T]) place(_ engine.Backend[T], a *engine.Arena[T]) {
-	for _, m := range []*Matrix[T]{&s.out, &s.x, &s.next, &s.a, &s.p} {
-		m.Data = a.Alloc(len(m.Data))
-	}
 }

@@ -60,12 +60,13 @@ func NewMuon[T Float](o Muon) (Optimizer[T], error) {
 		o.Iterations = 5
 	}
 	form := engine.Adam{Beta1: orDefault(o.Beta1, 0.9), Beta2: orDefault(o.Beta2, 0.999), Eps: orDefault(o.Eps, 1e-8)}
-	return newStepper("muon", o.Settings, rule[T](&muonRule[T]{o, adamRule[T]{form: form}}))
+	return newStepper("muon", o.Settings, rule[T](&muonRule[T]{o: o, vectors: adamRule[T]{form: form}}))
 }
 
 type muonRule[T Float] struct {
 	o       Muon
 	vectors adamRule[T]
+	groups  []*muonGroup[T] // on a device
 }
 
 func (r *muonRule[T]) start(*Block[T], []Slot[T]) {}
@@ -91,77 +92,53 @@ func (r *muonRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	case MuonSpectral:
 		scale = math.Sqrt(max(1, float64(b.Rows)/float64(b.Cols)))
 	}
-	k, n := min(b.Rows, b.Cols), max(b.Rows, b.Cols)
 	return &muonBlock[T]{
-		o: &r.o, scale: scale, out: dense.New[T](b.Rows, b.Cols), x: dense.New[T](k, n), next: dense.New[T](k, n), a: dense.New[T](k, k), p: dense.New[T](k, k),
+		rule: r, k: min(b.Rows, b.Cols), n: max(b.Rows, b.Cols), scale: scale, momentum: slots[0].Data, still: r.o.forBlock(b.Name).frozen,
 	}
 }
 
-// muonBlock moves one matrix. x is the matrix, transposed if that has fewer rows.
+// muonBlock moves one matrix, by the iterations of its group.
 type muonBlock[T Float] struct {
-	o             *Muon
-	scale         float64
-	out           dense.Matrix[T]
-	x, next, a, p dense.Matrix[T]
+	rule     *muonRule[T]
+	k, n     int // the shorter and the longer side
+	scale    float64
+	momentum []T
+	still    bool // it never moves
+
+	group *muonGroup[T]
+	index int // in the group
 }
 
-func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
-	m := slots[0].Data
-	enter(e, s.out.Data, b, u)
-	mu := T(s.o.Momentum)
-	average(e, mu, m, s.out.Data)
-	if s.o.Nesterov {
-		e.Blend(mu, m, 1-mu, s.out.Data, s.out.Data)
-	} else {
-		e.Blend(1, m, 0, nil, s.out.Data)
+func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
+	if len(s.rule.groups) == 0 {
+		s.prepare(e, b, u)
+		s.group.orthogonalise()
 	}
-	wide := b.Rows <= b.Cols
-	x, next := s.x, s.next
-	if wide {
-		e.Copy(engine.One(s.out), engine.One(s.x))
-	} else {
-		e.Transpose(engine.One(s.out), engine.One(s.x))
+	g, step := s.group, s.group.done.At(s.index).Data
+	if b.Rows > b.Cols {
+		turned := dense.Wrap(b.Rows, b.Cols, g.spare.At(s.index).Data)
+		e.Transpose(engine.One(g.done.At(s.index)), engine.One(turned))
+		step = turned.Data
 	}
-	s.orthogonalise(e)
-	if wide {
-		e.Copy(engine.One(s.x), engine.One(s.out))
-	} else {
-		e.Transpose(engine.One(s.x), engine.One(s.out))
-	}
-	s.x, s.next = x, next // every step makes the same calls
-	leave(e, b, u, s.scale, s.out.Data)
+	leave(e, b, u, s.scale, step)
 }
 
-// orthogonalise makes x nearly orthogonal.
-func (s *muonBlock[T]) orthogonalise(e engine.Backend[T]) {
-	e.Unit(s.x.Data, 1e-8)
-	const a, b, c = 3.4445, -4.775, 2.0315
-	for range s.o.Iterations {
-		e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, engine.One(s.x), engine.One(s.x), 0, engine.One(s.a))
-		e.Copy(engine.One(s.a), engine.One(s.p))
-		e.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, engine.One(s.a), engine.One(s.a), b, engine.One(s.p))
-		e.Copy(engine.One(s.x), engine.One(s.next))
-		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(s.p), engine.One(s.x), a, engine.One(s.next))
-		s.x, s.next = s.next, s.x
+// prepare implements staged: it takes the gradient into the momentum, and that into the group, transposed if it has fewer columns than rows.
+func (s *muonBlock[T]) prepare(e engine.Backend[T], b *Block[T], u engine.Update) {
+	g := s.group
+	x, out := g.x.At(s.index), g.x.At(s.index).Data
+	if b.Rows > b.Cols {
+		out = g.next.At(s.index).Data
 	}
-	if s.o.Exact {
-		s.polish(e)
+	enter(e, out, b, u)
+	mu := T(s.rule.o.Momentum)
+	average(e, mu, s.momentum, out)
+	if s.rule.o.Nesterov {
+		e.Blend(mu, s.momentum, 1-mu, out, out)
+	} else {
+		e.Blend(1, s.momentum, 0, nil, out)
 	}
-}
-
-// polish takes x, whose singular values are below sqrt 3, to its polar factor, until X X^T stops coming nearer to I.
-func (s *muonBlock[T]) polish(e engine.Backend[T]) {
-	var rest [1]float64
-	last := math.Inf(1)
-	for range 30 {
-		e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, engine.One(s.x), engine.One(s.x), 0, engine.One(s.a))
-		e.FromIdentity(engine.One(s.a), rest[:])
-		if !(rest[0]*rest[0] < 0.9*last) {
-			return
-		}
-		last = rest[0] * rest[0]
-		e.Combine(1.5, -0.5, engine.One(s.a), 0, engine.One(s.a), engine.One(s.a))
-		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(s.a), engine.One(s.x), 0, engine.One(s.next))
-		s.x, s.next = s.next, s.x
+	if b.Rows > b.Cols {
+		e.Transpose(engine.One(dense.Wrap(b.Rows, b.Cols, out)), engine.One(x))
 	}
 }

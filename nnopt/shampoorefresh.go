@@ -76,9 +76,11 @@ func (r *shampooRule[T]) group(n int, e engine.Backend[float64]) *momentGroup[T]
 	return g
 }
 
+// renew implements renewed.
+func (r *shampooRule[T]) renew() { r.groups, r.placed = nil, nil }
+
 // warm implements warmed: the groups get the memory that refreshes of all moments at once take.
 func (r *shampooRule[T]) warm() {
-	r.groups = nil
 	o := r.refreshing()
 	for _, s := range r.placed {
 		for k := range s.parts {
@@ -93,7 +95,6 @@ func (r *shampooRule[T]) warm() {
 	for _, g := range r.groups {
 		g.grow(g.most, &o)
 	}
-	r.placed = nil
 }
 
 // together implements gathering.

@@ -152,6 +152,9 @@ type spectralRule[T Float] struct {
 	turns  map[string]int   // numbers of blocks, with Spread
 	most   spectralSizes
 	free   chan *spectralWork[T]
+
+	groups   []*spectralGroup[T] // on a device
+	allotted map[string]*groupPlace[T]
 }
 
 func (r *spectralRule[T]) counters() []counter { return nil }

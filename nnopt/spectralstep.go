@@ -31,6 +31,9 @@ type spectralBlock[T Float] struct {
 
 // mover wraps the slots of a block.
 func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
+	if p := r.allotted[b.Name]; p != nil {
+		return p
+	}
 	p := &spectralBlock[T]{rule: r, momentum: slots[0].Data, narrow: slots[0].narrow, totals: slots[1].Data, others: 1}
 	dims, cuts := r.tensor(b)
 	p.e, p.dims = engine.CPU[T](), dims

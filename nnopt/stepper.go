@@ -154,6 +154,10 @@ func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T]
 // Init implements Optimizer.
 func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	defer engine.Recover(&err)
+	s.blocks = nil
+	if r, ok := s.rule.(renewed); ok {
+		r.renew()
+	}
 	arena := engine.NewArena(s.backend)
 	all := make([]tracked[T], len(blocks))
 	seen := map[string]bool{}
@@ -170,8 +174,14 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 		if err := all[k].check(b); err != nil {
 			return err
 		}
+	}
+	if r, ok := s.rule.(allotting[T]); ok {
+		r.allot(blocks, s.backend, arena)
+	}
+	for k := range blocks {
+		b := &blocks[k]
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, &shape)})
+			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, b.Name, &shape)})
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)

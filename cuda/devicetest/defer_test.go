@@ -48,6 +48,7 @@ var graphed = []struct {
 }{
 	{"adamw", ``, 2, 2, 0, 0}, {"nadamw", ``, 2, 2, 0, 0}, {"sgd", `,"momentum":0.9`, 2, 2, 0, 0}, {"lion", ``, 2, 2, 0, 0}, {"sign", ``, 2, 2, 0, 0},
 	{"adagrad", ``, 2, 2, 0, 0}, {"root-free-adamw", ``, 2, 2, 0, 0}, {"schedule-free-adamw", ``, 2, 2, 0, 0}, {"muon", `,"nesterov":true`, 2, 2, 0, 0},
+	{"spectral", ``, 2, 2, 0, 0},
 	{"shampoo", `,"interval":4`, 2, 2, 4, 80},
 	{"shampoo", `,"interval":4,"kl":true,"trace_scaling":true,"graft":"rmsprop"`, 2, 2, 4, 80},
 	{"eshampoo", `,"interval":4`, 2, 2, 4, 80},

@@ -363,9 +363,10 @@ KERNEL(row_dots, const real *x, wide xStride, wide xStep, const real *y, wide yS
 	}
 }
 
-/* Sums of squares and largest sizes of pieces of x; one block per piece. */
+/* Sums of squares and largest sizes of pieces of arrays of n elements, one after the other; one block per piece, one row of blocks per array. */
 KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
-	const wide from = blockIdx.x * each, end = least(n, from + each);
+	const wide from = blockIdx.x * each, end = least(n, from + each), at = wide(blockIdx.y) * gridDim.x + blockIdx.x;
+	x += blockIdx.y * n;
 	double sum = 0, top = 0;
 	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
 		const double v = x[i], a = size(v);
@@ -375,15 +376,18 @@ KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
 	sum = blockSum(sum);
 	top = blockMost(top);
 	if (threadIdx.x == 0) {
-		sums[blockIdx.x] = sum;
-		tops[blockIdx.x] = top;
+		sums[at] = sum;
+		tops[at] = top;
 	}
 }
 
-/* Sums of squares of pieces of x over the largest size, that of count pieces; one block per piece. */
+/* Sums of squares of the pieces over the largest size of their array, that of its count pieces. */
 KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int count, double *sums) {
 	const wide from = blockIdx.x * each, end = least(n, from + each);
 	double top = 0, sum = 0;
+	x += blockIdx.y * n;
+	tops += wide(blockIdx.y) * count;
+	sums += wide(blockIdx.y) * count;
 	for (int k = threadIdx.x; k < count; k += THREADS) {
 		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
 	}
@@ -398,10 +402,13 @@ KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int 
 	}
 }
 
-/* Divides x by the larger of its norm, from what pieces and scaled_pieces found, and low; one block per piece. */
+/* Divides the arrays by the larger of their norm, from what pieces and scaled_pieces found, and low. */
 KERNEL(unit, real *x, wide n, wide each, const double *tops, const double *sums, int count, double low) {
 	const wide from = blockIdx.x * each, end = least(n, from + each);
 	double top = 0, sum = 0;
+	x += blockIdx.y * n;
+	tops += wide(blockIdx.y) * count;
+	sums += wide(blockIdx.y) * count;
 	for (int k = threadIdx.x; k < count; k += THREADS) {
 		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
 		sum += sums[k];
@@ -1619,5 +1626,172 @@ KERNEL(from_single, const float *x, real *y, wide n) {
 KERNEL(to_single, const real *x, float *y, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] = float(x[i]);
+	}
+}
+
+/* ---- factors of groups of tensors: see engine.Factors. Block k of a stretch is block k / tensors of tensor k % tensors, whose n eigenvalues begin at
+   d[(k % tensors) * dStep + (k / tensors) * n]. ---- */
+
+/* Adds up n numbers for each of the blocks. */
+KERNEL(add_up, const double *x, int n, double *sums) {
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		sum += x[wide(blockIdx.x) * n + i];
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+KERNEL(inverse_sums, const real *d, int n, double *sums) {
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		sum += 1 / double(d[wide(blockIdx.x) * n + i]);
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = sum;
+	}
+}
+
+/* The numbers of a step: see engine.Rates. u holds its numbers, the sizes of the factors, and for each tensor whether it is due. */
+enum { RateElements, RateOthers, RateBatch, RateBeta, RateGamma, RateDamping, RateExponent, RateLow, RateHigh, RateSurprise, RateSizes };
+enum { RateTake, RateLearns, RateTurns, RateLead, RateFails, RateKinds };
+
+KERNEL(rates, const double *u, const double *squares, const double *traces, int factors, int count, real *totals, double *found) {
+	const double *sizes = u + RateSizes, *due = sizes + factors;
+	const double elements = u[RateElements], none = 1.7976931348623157e308;
+	for (wide k = first(); k < count; k += stride()) {
+		double form = u[RateBatch] * squares[k], take = 1, gram = 0, ridge = 0;
+		if (totals[2 * k] == 0 && form / elements > 0) {
+			totals[2 * k] = real(least(most(form / elements + u[RateDamping], u[RateLow]), u[RateHigh]));
+		}
+		double alpha = totals[2 * k];
+		const double limit = u[RateSurprise] * alpha * elements;
+		if (alpha != 0 && form > limit && form <= none) {
+			take = sqrt(limit / form);
+			form = limit;
+		}
+		const bool fails = alpha != 0 && !(form < none), learns = alpha != 0 && !fails;
+		if (learns) {
+			double beta = u[RateBeta], trace = u[RateDamping] * u[RateOthers];
+			if (u[RateGamma] == 1) {
+				beta /= 1 - pow(1 - u[RateBeta], double(totals[2 * k + 1]) + 2);
+			}
+			for (int f = 0; f < factors; f++) {
+				trace *= traces[wide(f) * count + k];
+			}
+			const double rate = beta * ((form + trace) / (alpha * elements) - u[RateGamma]);
+			gram = beta / (elements * alpha) * u[RateBatch] * take * take;
+			ridge = beta / (elements * alpha) * trace;
+			totals[2 * k + 1] += 1;
+			alpha *= rate <= -1 ? exp(-1.0) : 1 + rate;
+			totals[2 * k] = real(least(most(alpha, u[RateLow]), u[RateHigh]));
+		}
+		for (int f = 0; f < factors; f++) {
+			found[(RateKinds + f) * wide(count) + k] = gram * sizes[f];
+			found[(RateKinds + factors + f) * wide(count) + k] = ridge * sizes[f] / traces[wide(f) * count + k];
+		}
+		found[RateTake * wide(count) + k] = fails ? 0 : take;
+		found[RateLearns * wide(count) + k] = learns;
+		found[RateTurns * wide(count) + k] = learns && due[k] != 0;
+		found[RateLead * wide(count) + k] = totals[2 * k] != 0 ? pow(double(totals[2 * k]), u[RateExponent]) : 1;
+		found[RateFails * wide(count) + k] = fails;
+	}
+}
+
+/* y = keep y + take by_k x, where x plays no part if by_k is 0; a line of blocks for each array of n elements. */
+KERNEL(blend_each, const real *u, const double *by, const real *x, real *y, wide n) {
+	const real keep = u[0], take = u[1] * real(by[blockIdx.y]);
+	const wide at = blockIdx.y * n;
+	for (wide i = first(); i < n; i += stride()) {
+		const real v = keep * y[at + i];
+		y[at + i] = take == 0 ? v : v + take * x[at + i];
+	}
+}
+
+KERNEL(power_each, const real *x, double e, const double *by, real *y, wide n) {
+	const real c = real(by[blockIdx.y]);
+	const wide at = blockIdx.y * n;
+	for (wide i = first(); i < n; i += stride()) {
+		y[at + i] = c * real(pow(double(x[at + i]), e));
+	}
+}
+
+/* m = diag(d) + m + gram h + ridge I above the diagonal, for tensors that learn, with s = sqrt d, r = 1/s, the new diagonal and its relative increments x. */
+KERNEL(target, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const real *h, wide hStride, wide hStep, const double *gram,
+	const double *ridge, const double *learns, real *s, real *r, real *x, real *next) {
+	EACH(count, n, n) {
+		if (i <= j) {
+			const wide tensor = k % tensors;
+			const bool live = learns[tensor] != 0;
+			real *out = m + k * mStep + i * mStride + j;
+			const real more = live ? real(gram[tensor]) * h[k * hStep + i * hStride + j] : real(0);
+			if (i < j) {
+				*out += more;
+			} else {
+				const real own = d[tensor * dStep + k / tensors * n + i], v = live ? own + more + real(ridge[tensor]) : own;
+				const wide at = k * n + i;
+				*out = v;
+				next[at] = v;
+				x[at] = (v - own) / own;
+				s[at] = sqrt(own);
+				r[at] = 1 / s[at];
+			}
+		}
+	}
+}
+
+KERNEL(shorten, real *x, wide xStride, wide xStep, int count, int rows, int cols, const double *bounds, const double *estimates, double limit, const double *live, int period) {
+	EACH(count, rows, cols) {
+		const double norm = bounds[k] > limit ? least(bounds[k], estimates[k]) : bounds[k];
+		const real c = live[k % period] == 0 ? real(0) : norm > limit ? real(limit / norm) : real(1);
+		x[k * xStep + i * xStride + j] *= c;
+	}
+}
+
+KERNEL(adopt, real *d, wide dStep, const real *, wide, wide, int tensors, int count, int n, double low, double high, const real *next, const real *x) {
+	for (wide e = first(); e < wide(count) * n; e += stride()) {
+		const wide k = e / n;
+		real *own = d + k % tensors * dStep + k / tensors * n + e % n;
+		double v = next[e];
+		if (!(v > 0)) {
+			v = real(double(*own) * exp(least(most(double(x[e]), -1.0), 1.0)));
+		}
+		*own = real(least(most(v, low), high));
+	}
+}
+
+/* Divides n eigenvalues by their geometric mean, for tensors that learn; one block each. */
+KERNEL(centre, real *d, int n, double low, double high, const double *learns, double *scales) {
+	const wide at = wide(blockIdx.x) * n;
+	double sum = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		sum += log(double(d[at + i]));
+	}
+	sum = blockSum(sum);
+	const bool live = learns[blockIdx.x] != 0;
+	const double scale = live ? exp(-sum / n) : 1;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		if (live) {
+			d[at + i] = real(least(most(scale * d[at + i], low), high));
+		}
+	}
+	if (threadIdx.x == 0) {
+		scales[blockIdx.x] = scale;
+	}
+}
+
+/* m above the diagonal times its scale, or 0 where it is dropped, and d on the diagonal. */
+KERNEL(rescale, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *scales, const double *drops) {
+	EACH(count, n, n) {
+		const wide tensor = k % tensors;
+		real *out = m + k * mStep + i * mStride + j;
+		if (i == j) {
+			*out = d[tensor * dStep + k / tensors * n + i];
+		} else if (i < j) {
+			*out = drops != 0 && drops[tensor] != 0 ? real(0) : *out * real(scales[tensor]);
+		}
 	}
 }

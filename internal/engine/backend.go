@@ -18,6 +18,7 @@ type Backend[T dense.Float] interface {
 	Losses[T]
 	Decompositions[T]
 	Figures[T]
+	Factors[T]
 }
 
 // Products are batches of matrix products. No two matrices of c may share memory.
@@ -68,8 +69,8 @@ type Rows[T dense.Float] interface {
 	SumSquares(g []T) (sum, largest float64)
 	// Measure sets sums[k] and largest[k] to what SumSquares returns for all[k].
 	Measure(all [][]T, sums, largest []float64)
-	// Unit divides x by the larger of its 2-norm and low, also where squares of its elements are beyond the range of T.
-	Unit(x []T, low float64)
+	// Unit divides each of count equal parts of x by the larger of its 2-norm and low, also where squares of its elements are beyond the range of T.
+	Unit(x []T, count int, low float64)
 	// Softmax turns the rows of x, scores, into probabilities, in place; of a causal row i only the columns 0 to i take part, the others
 	// become 0. Unless norms is nil it gets the logarithms of the sums of the exponentials of the rows.
 	Softmax(causal bool, x Batch[T], norms []T)

@@ -62,6 +62,14 @@ func MustHave(op string, n int, have ...int) {
 	}
 }
 
+// MustPart returns the length of each of count equal parts of n elements; it panics with Error when there are no such parts.
+func MustPart(op string, n, count int) int {
+	if count < 1 || n%count != 0 {
+		panic(Error(fmt.Sprintf("%s: %d elements in %d equal parts", op, n, count)))
+	}
+	return n / count
+}
+
 // Device is what a kind of devices registers: the backends of its index-th one for both element types.
 type Device struct {
 	Name    string

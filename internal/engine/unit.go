@@ -11,7 +11,14 @@ func (c *cpu[T]) Measure(all [][]T, sums, largest []float64) {
 }
 
 // Unit implements Rows.
-func (c *cpu[T]) Unit(x []T, low float64) {
+func (c *cpu[T]) Unit(x []T, count int, low float64) {
+	n := MustPart("Unit", len(x), count)
+	for k := range count {
+		c.unit(x[k*n:(k+1)*n], low)
+	}
+}
+
+func (c *cpu[T]) unit(x []T, low float64) {
 	square, top := c.SumSquares(x)
 	if top == 0 {
 		return

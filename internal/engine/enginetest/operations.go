@@ -212,9 +212,9 @@ func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all [
 		on(fmt.Sprintf("Apply %d, slope", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, slope, out.Data, bend) })
 		on(fmt.Sprintf("Apply %d, bend", c), func(out engine.Batch[T]) { e.Apply(c, a.Data, slope, bend, out.Data) })
 	}
-	on("Unit", func(out engine.Batch[T]) { e.Unit(out.Data, 1e-8) })
+	on("Unit", func(out engine.Batch[T]) { e.Unit(out.Data, count, 1e-8) })
 	tiny := a.Data[0] / T(1e6)
-	on("Unit below", func(out engine.Batch[T]) { e.Blend(tiny, a.Data, 0, nil, out.Data); e.Unit(out.Data, 3) })
+	on("Unit below", func(out engine.Batch[T]) { e.Blend(tiny, a.Data, 0, nil, out.Data); e.Unit(out.Data, 1, 3) })
 	on("Mask", func(out engine.Batch[T]) {
 		e.Mask(engine.Mask[T]{Seed: 7 << 60, Step: 1 << 63, Rate: 0.3, Keep: 1.25}, out.Data)
 	})
@@ -259,7 +259,7 @@ func more[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (all [
 	})
 	all = append(all, pools(e, r, n)...)
 	all = append(all, losses(e, r, count, n)...)
-	return append(all, decompositions(e, r, count, n)...)
+	return append(append(all, decompositions(e, r, count, n)...), factors(e, r, count, n)...)
 }
 
 // pools are windows that overlap and leave a rest, and all positions.

@@ -1,0 +1,144 @@
+//go:build cuda && cgo && linux
+
+package cuda
+
+import (
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// Squares implements engine.Factors.
+func (b *backend[T]) Squares(x []T, sums []float64) {
+	each := engine.MustPart("Squares", len(x), len(sums))
+	n, count := pieces(each), len(sums)
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j := add(c, x, false), add(c, sums, true)
+	c.commit()
+	work := c.temp(16 * max(n, 1) * count)
+	if !c.ready() || n == 0 {
+		return
+	}
+	c.l.ptr(c.at(i)).int(each).int(piece).ptr(work).ptr(work+uintptr(8*n*count)).launch("pieces", n, count, 1, rowThreads, 1)
+	c.l.ptr(work).int(n).ptr(c.at(j)).rows("add_up", count)
+}
+
+// InverseSums implements engine.Factors.
+func (b *backend[T]) InverseSums(d []T, sums []float64) {
+	n := engine.MustPart("InverseSums", len(d), len(sums))
+	b.c.begin()
+	defer b.c.end()
+	i, j := add(&b.c, d, false), add(&b.c, sums, true)
+	b.c.commit()
+	b.c.l.ptr(b.c.at(i)).int(n).ptr(b.c.at(j)).rows("inverse_sums", len(sums))
+}
+
+// Rates implements engine.Factors.
+func (b *backend[T]) Rates(r engine.Rates[T]) {
+	r.Must()
+	u := append(b.rates[:0], r.Size, r.Others, r.Batch, r.Beta2, r.Gamma, r.Damping, r.Exponent, r.Low, r.High, r.Surprise)
+	for _, n := range r.Sizes {
+		u = append(u, float64(n))
+	}
+	u = append(u, r.Due...)
+	b.rates = u
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k, l := add(c, r.Squares, false), add(c, r.Traces, false), add(c, r.Totals, true), add(c, r.Found, true)
+	c.commit()
+	c.l.ptr(put(c, u)).ptr(c.at(i)).ptr(c.at(j)).int(len(r.Sizes)).int(len(r.Squares)).ptr(c.at(k)).ptr(c.at(l)).each("rates", len(r.Squares))
+}
+
+// BlendEach implements engine.Factors.
+func (b *backend[T]) BlendEach(keep, take T, by []float64, x, y []T) {
+	engine.MustHave("BlendEach", len(y), len(x))
+	n := engine.MustPart("BlendEach", len(y), len(by))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := add(c, by, false), add(c, x, false), add(c, y, true)
+	c.commit()
+	b.numbers[0], b.numbers[1] = keep, take
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(n).lines("blend_each", n, len(by))
+}
+
+// PowerEach implements engine.Factors.
+func (b *backend[T]) PowerEach(x []T, e float64, by []float64, y []T) {
+	engine.MustHave("PowerEach", len(y), len(x))
+	n := engine.MustPart("PowerEach", len(y), len(by))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := add(c, x, false), add(c, by, false), add(c, y, true)
+	c.commit()
+	c.l.ptr(c.at(i)).float64(e).ptr(c.at(j)).ptr(c.at(k)).int(n).lines("power_each", n, len(by))
+}
+
+// factorBlocks adds what a kernel is told about f; d and m are its operands.
+func (b *backend[T]) factorBlocks(f *engine.FactorBlocks[T], d, m int) *launcher {
+	return b.c.l.ptr(b.c.at(d)).int(f.Step).matrix(b.view(m, f.M)).int(f.Tensors).int(f.M.Count).int(f.N)
+}
+
+// Target implements engine.Factors.
+func (b *backend[T]) Target(f engine.FactorBlocks[T], h engine.Batch[T], gram, ridge, learns []float64, s, r, x, next []T) {
+	f.Must("Target", len(s), len(r), len(x), len(next))
+	f.M.MustMatch("Target", &h)
+	engine.MustHave("Target", f.Tensors, len(gram), len(ridge), len(learns))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	d, m, i, g, e, l := add(c, f.D, false), b.write(f.M), b.read(h), add(c, gram, false), add(c, ridge, false), add(c, learns, false)
+	si, ri, xi, ni := add(c, s, true), add(c, r, true), add(c, x, true), add(c, next, true)
+	c.commit()
+	b.factorBlocks(&f, d, m).matrix(b.view(i, h)).ptr(c.at(g)).ptr(c.at(e)).ptr(c.at(l)).ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).ptr(c.at(ni)).
+		each("target", f.M.Count*f.N*f.N)
+}
+
+// Shorten implements engine.Factors.
+func (b *backend[T]) Shorten(n engine.Batch[T], bounds, estimates []float64, limit float64, live []float64) {
+	engine.MustHave("Shorten", n.Count, len(bounds), len(estimates))
+	engine.MustPart("Shorten", n.Count, len(live))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k, l := b.write(n), add(c, bounds, false), add(c, estimates, false), add(c, live, false)
+	c.commit()
+	c.l.matrix(b.view(i, n)).int(n.Count).int(n.Rows).int(n.Cols).ptr(c.at(j)).ptr(c.at(k)).float64(limit).ptr(c.at(l)).int(len(live)).
+		each("shorten", n.Count*n.Rows*n.Cols)
+}
+
+// Adopt implements engine.Factors.
+func (b *backend[T]) Adopt(f engine.FactorBlocks[T], next, x []T) {
+	f.Must("Adopt", len(next), len(x))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	d, m, i, j := add(c, f.D, true), b.read(f.M), add(c, next, false), add(c, x, false)
+	c.commit()
+	b.factorBlocks(&f, d, m).float64(f.Low).float64(f.High).ptr(c.at(i)).ptr(c.at(j)).each("adopt", f.M.Count*f.N)
+}
+
+// Centre implements engine.Factors.
+func (b *backend[T]) Centre(d []T, low, high float64, learns, scales []float64) {
+	n := engine.MustPart("Centre", len(d), len(learns))
+	engine.MustHave("Centre", len(learns), len(scales))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := add(c, d, true), add(c, learns, false), add(c, scales, true)
+	c.commit()
+	c.l.ptr(c.at(i)).int(n).float64(low).float64(high).ptr(c.at(j)).ptr(c.at(k)).rows("centre", len(learns))
+}
+
+// Rescale implements engine.Factors.
+func (b *backend[T]) Rescale(f engine.FactorBlocks[T], scales, drops []float64) {
+	f.Must("Rescale")
+	engine.MustHave("Rescale", f.Tensors, len(scales))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	d, m, i, j := add(c, f.D, false), b.write(f.M), add(c, scales, false), add(c, drops, false)
+	c.commit()
+	b.factorBlocks(&f, d, m).ptr(c.at(i)).ptr(c.at(j)).each("rescale", f.M.Count*f.N*f.N)
+}

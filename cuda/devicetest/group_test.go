@@ -1,0 +1,94 @@
+//go:build cuda && cgo && linux
+
+package devicetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/spdopt/spdopt/cuda/internal/emu"
+	"github.com/spdopt/spdopt/nnopt"
+)
+
+// shaped returns blocks of the given shapes with normal numbers.
+func shaped[T nnopt.Float](r *rand.Rand, shapes ...[2]int) (all []nnopt.Block[T]) {
+	for k, s := range shapes {
+		b := nnopt.Block[T]{Name: fmt.Sprintf("block%d", k), Rows: s[0], Cols: s[1]}
+		for range b.Len() {
+			b.Value, b.Grad = append(b.Value, T(r.NormFloat64())), append(b.Grad, 0)
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// taken takes steps with seeded gradients, the one of block quiet zero at first, and returns the products of the first one.
+func taken(t *testing.T, opt nnopt.Optimizer[float64], all []nnopt.Block[float64], steps, quiet int) (products int) {
+	t.Helper()
+	if err := opt.Init(all); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(8, 1))
+	for step := range steps {
+		for k := range all {
+			for i := range all[k].Grad {
+				all[k].Grad[i] = r.NormFloat64() + all[k].Value[i]
+				if k == quiet && step < 3 {
+					all[k].Grad[i] = 0
+				}
+			}
+		}
+		before := multiplied()
+		if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1, BatchSize: 8}); err != nil {
+			t.Fatal(err)
+		}
+		if step == 0 {
+			products = multiplied() - before
+		}
+	}
+	return products
+}
+
+// multiplied is how often batches of products have been asked for.
+func multiplied() int {
+	if !emu.InUse() {
+		return 0
+	}
+	return emu.Calls("cublasGemmEx") + emu.Calls("cublasGemmStridedBatchedEx")
+}
+
+// TestEqualShapes: matrices of one size are worked on in the same calls, and go where the processor takes them one by one. A block that is frozen takes no part.
+func TestEqualShapes(t *testing.T) {
+	needDevice(t)
+	for _, c := range []struct {
+		name, options string
+		products      int // of the first step
+	}{
+		{"muon", ``, 2 * 3 * 5},
+		{"muon", `,"exact":true`, 0},
+		{"spectral", ``, 0},
+		{"spectral", `,"interval":2`, 0},
+		{"spectral", `,"interval":3,"spread":true,"drop":true`, 0},
+		{"spectral", `,"drop":true,"shaping":{"max_dim":4}`, 0},
+		{"spectral", `,"shaping":{"max_dim":3,"exclude":9},"diag_vectors":true`, 0},
+		{"spectral", `,"root":1,"gamma":0.9,"no_momentum":true`, 0},
+	} {
+		t.Run(c.name+c.options, func(t *testing.T) {
+			run := func(device string) ([]nnopt.Block[float64], int) {
+				opt, err := nnopt.New[float64](c.name, []byte(`{"lr":0.01,"decay":0.1,"groups":[{"match":"block6","freeze":true}],"device":"`+device+`"`+c.options+`}`))
+				if err != nil {
+					t.Fatal(err)
+				}
+				all := shaped[float64](rand.New(rand.NewPCG(4, 2)), [2]int{6, 9}, [2]int{6, 9}, [2]int{9, 6}, [2]int{1, 6}, [2]int{4, 4}, [2]int{6, 9}, [2]int{6, 9})
+				return all, taken(t, opt, all, 7, 1)
+			}
+			got, products := run("cuda")
+			want, _ := run("cpu")
+			compare(t, got, want, 1e-10)
+			if emu.InUse() && c.products > 0 && products != c.products {
+				t.Errorf("%d products, want %d", products, c.products)
+			}
+		})
+	}
+}

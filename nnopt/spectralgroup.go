@@ -1,0 +1,293 @@
+package nnopt
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// spectralGroup moves blocks of one shape together on a device, as spectralBlock moves one: every call works on all of them, and nothing comes back to the
+// processor within a step. Arrays hold what belongs to one block after the other.
+type spectralGroup[T Float] struct {
+	rule    *spectralRule[T]
+	e       engine.Backend[T]
+	key     string
+	names   []string
+	dims    []int
+	size    int     // of a block
+	turn    int     // step within an interval at which the bases rotate
+	others  float64 // the product of the sizes of dimensions without a factor
+	factors []*groupFactor[T]
+
+	momentum, totals []T
+	rates            engine.Rates[T]
+	scales           []float64 // of the factors
+	work             *groupWork[T]
+
+	blocks  []*Block[T] // of the running step
+	updates []engine.Update
+}
+
+// groupFactor is the factor of a dimension.
+type groupFactor[T Float] struct {
+	mode, n int
+	d, fine []T // eigenvalues of all blocks of the factor, and powers of them
+	runs    []*groupRun[T]
+}
+
+// groupRun is the blocks of a factor that have one size and follow each other.
+type groupRun[T Float] struct {
+	n, from   int // size, and index of the first row
+	first     int // number of the first block of the factor
+	at        []slab
+	b, m      engine.Batch[T] // bases and targets: first one block of all tensors, then the next one
+	lasts     bool            // m is kept from step to step
+	s, r, x   []T
+	next      []T // eigenvalues of a step
+	bound     []float64
+	estimates []float64
+}
+
+// groupWork is the workspace that groups share.
+type groupWork[T Float] struct{ z, t, g, h, gen, q, w []T }
+
+// groupsFit says whether the options are among those that groups know: the others are read on the processor in between.
+func (r *spectralRule[T]) groupsFit() bool {
+	o := &r.o
+	return (o.Statistics == "" || o.Statistics == KLStatistics) && !o.Published && o.Tol == 0 && r.turning.sweeps == 1 && !o.BFloat16 && o.Products == ""
+}
+
+// spectralGroupElements is the number of elements of the blocks of a group up to which it takes in one more.
+const spectralGroupElements = 1 << 26
+
+// allot implements allotting: it makes the groups, with the memory of the slots of their blocks.
+func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
+	r.groups, r.allotted = nil, map[string]*groupPlace[T]{}
+	if e == engine.CPU[T]() || !r.groupsFit() {
+		return
+	}
+	for k := range blocks {
+		b := &blocks[k]
+		dims, cuts := r.tensor(b)
+		turn := 0
+		if r.o.Spread {
+			turn = r.turnOf(b.Name)
+		}
+		if r.o.forBlock(b.Name).frozen || !slices.ContainsFunc(cuts, func(sizes []int) bool { return sizes != nil }) {
+			continue
+		}
+		key := fmt.Sprint(dims, cuts, turn)
+		g := r.groupOf(key, b.Len())
+		if g == nil {
+			g = newSpectralGroup(r, e, dims, cuts, turn)
+			g.key = key
+			r.groups = append(r.groups, g)
+		}
+		r.allotted[b.Name] = &groupPlace[T]{g, len(g.names)}
+		g.names = append(g.names, b.Name)
+	}
+	for _, g := range r.groups {
+		g.prepare(a)
+	}
+}
+
+// groupOf returns a group with room, or nil.
+func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
+	for _, g := range r.groups {
+		if g.key == key && (len(g.names)+1)*size <= spectralGroupElements {
+			return g
+		}
+	}
+	return nil
+}
+
+func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []int, cuts [][]int, turn int) *spectralGroup[T] {
+	g := &spectralGroup[T]{rule: r, e: e, dims: dims, size: product(dims), turn: turn, others: 1}
+	modes := productModes[T]{dims: dims}
+	for i, sizes := range cuts {
+		if sizes == nil {
+			g.others *= float64(dims[i])
+			continue
+		}
+		m := &groupFactor[T]{mode: i, n: dims[i]}
+		from := 0
+		for k, n := range sizes {
+			if k == 0 || n != sizes[k-1] {
+				m.runs = append(m.runs, &groupRun[T]{n: n, from: from, first: k, lasts: r.keepsCoupling()})
+			}
+			run := m.runs[len(m.runs)-1]
+			run.at = append(run.at, modes.slab(i, from, n))
+			from += n
+		}
+		g.factors = append(g.factors, m)
+	}
+	return g
+}
+
+// prepare takes the memory of the group, when it has all its blocks.
+func (g *spectralGroup[T]) prepare(a *engine.Arena[T]) {
+	count := len(g.names)
+	g.momentum, g.totals = a.Alloc(count*g.size), a.Alloc(count*totalLength)
+	for _, f := range g.factors {
+		f.d, f.fine = a.Alloc(count*f.n), a.Alloc(count*f.n)
+		for _, run := range f.runs {
+			all := len(run.at) * count
+			run.b, run.m = squares(a.Alloc(all*run.n*run.n), all, run.n), squares(a.Alloc(all*run.n*run.n), all, run.n)
+			run.s, run.r, run.x, run.next = a.Alloc(all*run.n), a.Alloc(all*run.n), a.Alloc(all*run.n), a.Alloc(all*run.n)
+			run.bound, run.estimates = a.Doubles(all), a.Doubles(all)
+		}
+	}
+	r := &g.rates
+	for _, f := range g.factors {
+		r.Sizes = append(r.Sizes, f.n)
+	}
+	r.Size, r.Others, r.Totals = float64(g.size), g.others, g.totals
+	r.Squares, r.Traces, r.Due = a.Doubles(count), a.Doubles(count*len(g.factors)), make([]float64, count)
+	r.Found = a.Doubles(count * (engine.RateKinds + 2*len(g.factors)))
+	g.scales = a.Doubles(count)
+	g.blocks, g.updates = make([]*Block[T], count), make([]engine.Update, count)
+	low, high := eigenRange[T]()
+	r.Low, r.High, r.Surprise = low*low, high*high, largestSurprise[T]()
+}
+
+// squares returns count matrices n x n without gaps.
+func squares[T Float](data []T, count, n int) engine.Batch[T] {
+	return engine.Batch[T]{Count: count, Rows: n, Cols: n, Stride: n, Step: n * n, Data: data[:count*n*n]}
+}
+
+// groupPlace is the place of a block in a group: a mover that leaves the work to the group.
+type groupPlace[T Float] struct {
+	g     *spectralGroup[T]
+	index int
+}
+
+// slot implements allotting.
+func (r *spectralRule[T]) slot(block, name string) []T {
+	p := r.allotted[block]
+	if p == nil {
+		return nil
+	}
+	g, count := p.g, len(p.g.names)
+	part := func(x []T, n int) []T { return x[p.index*n : (p.index+1)*n] }
+	switch name {
+	case "momentum":
+		return part(g.momentum, g.size)
+	case "totals0":
+		return part(g.totals, totalLength)
+	}
+	for _, f := range g.factors {
+		if name == fmt.Sprintf("values0.%d", f.mode) {
+			return part(f.d, f.n)
+		}
+		for _, run := range f.runs {
+			for c := range run.at {
+				end := fmt.Sprintf("0.%d", f.mode)
+				if len(f.runs) > 1 || len(run.at) > 1 {
+					end += fmt.Sprintf(".%d", run.first+c)
+				}
+				switch name {
+				case "basis" + end:
+					return run.b.At(c*count + p.index).Data
+				case "coupling" + end:
+					return run.m.At(c*count + p.index).Data
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (p *groupPlace[T]) move(engine.Backend[T], *Block[T], []Slot[T], engine.Update) {}
+
+// prepare implements staged.
+func (p *groupPlace[T]) prepare(_ engine.Backend[T], b *Block[T], u engine.Update) {
+	p.g.blocks[p.index], p.g.updates[p.index] = b, u
+}
+
+func (p *groupPlace[T]) failures() bool { return p.g.rates.Of(engine.RateFails)[p.index] != 0 }
+
+// together implements gathering.
+func (r *spectralRule[T]) together() {
+	for _, g := range r.groups {
+		g.step()
+	}
+}
+
+// settle implements grounded: the groups get a workspace.
+func (r *spectralRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
+	var block, square int
+	for _, g := range r.groups {
+		count := len(g.names)
+		block = max(block, count*g.size)
+		for _, f := range g.factors {
+			for _, run := range f.runs {
+				square = max(square, count*len(run.at)*run.n*run.n)
+			}
+		}
+	}
+	w := &groupWork[T]{
+		z: a.Alloc(block), t: a.Alloc(block), g: a.Alloc(block),
+		h: a.Alloc(square), gen: a.Alloc(square), q: a.Alloc(square), w: a.Alloc(square),
+	}
+	for _, g := range r.groups {
+		g.work = w
+	}
+	a.Reserve(2 * square)
+}
+
+// slabs is matrix l of a slab of the tensors in x.
+func (g *spectralGroup[T]) slabs(s *slab, x []T, l int) engine.Batch[T] {
+	b := engine.Batch[T]{Count: len(g.names), Rows: s.n, Cols: s.cols, Stride: s.cols, Step: g.size}
+	from := (l*s.dim + s.from) * s.cols
+	if s.columns {
+		b.Rows, b.Cols, b.Stride, from = s.rows, s.n, s.dim, s.from
+	}
+	b.Data = x[from:]
+	return b
+}
+
+// cut is the matrices of x, one for each of n tensors and block, that belong to block c.
+func cut[T Float](x engine.Batch[T], n, c int) engine.Batch[T] {
+	x.Count, x.Data = n, x.Data[c*n*x.Step:(c+1)*n*x.Step]
+	return x
+}
+
+// multiply sets the slabs of y to keep y + op(a) x along their dimension, a being that of a run.
+func (g *spectralGroup[T]) multiply(op dense.Trans, run *groupRun[T], a engine.Batch[T], x []T, keep T, y []T) {
+	for c := range run.at {
+		s, own := &run.at[c], cut(a, len(g.names), c)
+		for l := range s.count {
+			from, to := g.slabs(s, x, l), g.slabs(s, y, l)
+			if s.columns {
+				g.e.Gemm(dense.NoTrans, !op, 1, from, own, keep, to)
+			} else {
+				g.e.Gemm(op, dense.NoTrans, 1, own, from, keep, to)
+			}
+		}
+	}
+}
+
+// rotate multiplies z by op of the bases of all factors. The result is in the first array it returns.
+func (g *spectralGroup[T]) rotate(op dense.Trans, z, t []T) (done, spare []T) {
+	for _, f := range g.factors {
+		for _, run := range f.runs {
+			g.multiply(op, run, run.b, z, 0, t)
+		}
+		z, t = t, z
+	}
+	return z, t
+}
+
+// scale sets y to x multiplied by v, a vector for each tensor, along the dimension of a factor; y may be x.
+func (g *spectralGroup[T]) scale(f *groupFactor[T], v, x, y []T) {
+	s := (&productModes[T]{dims: g.dims}).slab(f.mode, 0, f.n)
+	for l := range s.count {
+		if from, to := g.slabs(&s, x, l), g.slabs(&s, y, l); s.columns {
+			g.e.ScaleCols(v, from, 0, to)
+		} else {
+			g.e.ScaleRows(v, from, 0, to)
+		}
+	}
+}
