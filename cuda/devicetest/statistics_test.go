@@ -140,7 +140,7 @@ var learnGraphed = []struct {
 	{"kfac", map[string]any{"fixed": true, "norm_constraint": 0.01}, counts{0, 3, 2}, counts{0, 2, 1}, 4},
 	{"kfac", map[string]any{"fixed": true, "reduce": true}, counts{0, 3, 2}, counts{0, 2, 1}, 4},
 	{"kfac", map[string]any{"model": "factors"}, counts{0, 4, 3}, counts{0, 2, 1}, 5},
-	{"kfac", map[string]any{"fixed": true, "inverse": "exact"}, counts{0, 3, 2}, counts{0, 2, 1}, 46},
+	{"kfac", map[string]any{"fixed": true, "inverse": "exact"}, counts{0, 3, 2}, counts{0, 2, 1}, 60},
 }
 
 // TestStatisticsAreGraphs is TestStepsAreGraphs for them.
