@@ -14,7 +14,7 @@ func TestEdges(t *testing.T) {
 	problems := map[string]Options{
 		"one variable":      {Dim: 1},
 		"population of two": {Dim: 1, PopSize: 2},
-		"large population":  {Dim: 2, PopSize: 1500},
+		"large population":  {Dim: 2, PopSize: 200},
 		"one is free":       {X0: []float64{1, 2, 3}, Fixed: []int{0, 2}},
 		"tiny step":         {Dim: 6, Sigma0: 1e-300},
 		"huge step":         {Dim: 6, Sigma0: 1e300},
@@ -47,7 +47,7 @@ func TestEdges(t *testing.T) {
 				name := strategy.Name + ", " + problem + ", " + value
 				o.Strategy, o.Seed = strategy.Name, 3
 				if o.MaxEvaluations == 0 {
-					o.MaxEvaluations = 600
+					o.MaxEvaluations = 300
 				}
 				if strategy.Name == "vd-cma" && (o.dim()-len(o.Fixed)) < 5 {
 					continue

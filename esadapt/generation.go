@@ -98,7 +98,9 @@ func (s *Search) accept(i int, f float64, g []float64, failed bool) {
 }
 
 // valueless says whether the objective or a constraint has no value.
-func valueless(f float64, g []float64) bool { return math.IsNaN(f) || slices.ContainsFunc(g, math.IsNaN) }
+func valueless(f float64, g []float64) bool {
+	return math.IsNaN(f) || slices.ContainsFunc(g, math.IsNaN)
+}
 
 // failed answers a failed evaluation by the policy.
 func (s *Search) failed(i int) {

@@ -127,8 +127,8 @@ func (o *Options) Validate() error {
 	if err := o.validateChoices(); err != nil {
 		return err
 	}
-	if o.PopSize > largestSample/(n+o.Constraints) {
-		return fmt.Errorf("esadapt: a population of %d times %d variables does not fit in memory", o.PopSize, n)
+	if lambda := max(o.PopSize, defaultLambda(n)); n > largestSample || o.Constraints > largestSample || lambda > largestSample/(n+o.Constraints) {
+		return fmt.Errorf("esadapt: a population of %d times %d variables and %d constraints does not fit in memory", lambda, n, o.Constraints)
 	}
 	return nil
 }

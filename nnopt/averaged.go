@@ -68,7 +68,7 @@ func (o *Averaged) Validate() error {
 	return below("eval", o.Eval)
 }
 
-// NewAveraged returns the average around the inner optimizer, which must not average itself. It keeps two numbers per parameter beside those of the inner
+// NewAveraged returns the average around the inner optimizer, which must neither average itself nor evaluate the loss (kfac). It keeps two numbers per parameter beside those of the inner
 // optimizer; the result implements Averager.
 func NewAveraged[T Float](o Averaged) (Optimizer[T], error) { return newAveraged[T]("averaged", o) }
 
@@ -110,7 +110,11 @@ func newAveraged[T Float](name string, o Averaged) (Optimizer[T], error) {
 	}
 	plain, ok := inner.(*stepper[T])
 	if !ok {
-		return nil, option("inner", "%q averages by itself", o.Inner)
+		why := "evaluates the loss at points of its own"
+		if _, averages := inner.(Averager[T]); averages {
+			why = "averages by itself"
+		}
+		return nil, option("inner", "must be another optimizer: %q %s", o.Inner, why)
 	}
 	return &averaged[T]{
 		name: name, kind: o.Kind, eval: orDefault(o.Eval, eval), train: orDefault(o.Train, train), inner: plain,
@@ -150,7 +154,8 @@ func (a *averaged[T]) Init(blocks []Block[T]) error {
 	if err := a.inner.Init(blocks); err != nil {
 		return err
 	}
-	a.z, a.x = append([]Block[T](nil), blocks...), make([][]T, len(blocks))
+	a.z, a.x = make([]Block[T], len(blocks)), make([][]T, len(blocks))
+	copy(a.z, blocks)
 	for k := range blocks {
 		a.z[k].Value = append([]T(nil), blocks[k].Value...)
 		a.x[k] = append([]T(nil), blocks[k].Value...)

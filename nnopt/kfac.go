@@ -181,7 +181,7 @@ func (r *kfacRule[T]) wants(int) Flavour {
 // layer returns the layer whose weights or bias are called so, or nil.
 func (r *kfacRule[T]) layer(name string) *Layer {
 	for i := range r.layers {
-		if l := &r.layers[i]; l.Weight == name || l.Bias == name {
+		if l := &r.layers[i]; l.Weight == name || l.Bias == name && name != "" {
 			return l
 		}
 	}
@@ -247,6 +247,9 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 
 // second implements twofold.
 func (r *kfacRule[T]) second() engine.Backend[float64] { return r.at.wide.e }
+
+// looks implements looking: an objective does.
+func (r *kfacRule[T]) looks() bool { return r.objective != nil }
 
 // onHost implements hosted: eigenvalues.
 func (r *kfacRule[T]) onHost(slot string) bool { return strings.HasSuffix(slot, "values") }

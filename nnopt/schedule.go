@@ -45,7 +45,7 @@ func (s *Schedule) Validate() error {
 	return nil
 }
 
-// At returns the factor of step k = 0, 1, ...; from step Steps on it stays at Final.
+// At returns the factor of step k = 0, 1, ...; from step Steps on a cosine and a line stay at Final, steps at the larger of Final and 0.01.
 func (s *Schedule) At(k int) float64 {
 	if k < s.Warmup {
 		return float64(k+1) / float64(s.Warmup)

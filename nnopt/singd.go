@@ -132,7 +132,7 @@ func (r *singdRule[T]) companion(name string) string {
 
 // isBias says whether the block moves with the weights of a layer.
 func (r *singdRule[T]) isBias(name string) bool {
-	return slices.ContainsFunc(r.layers, func(l Layer) bool { return l.Bias == name })
+	return name != "" && slices.ContainsFunc(r.layers, func(l Layer) bool { return l.Bias == name })
 }
 
 func (r *singdRule[T]) patterns(b *Block[T], l *Layer) (in, out *pattern) {

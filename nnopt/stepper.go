@@ -64,6 +64,9 @@ type coupled[T Float] interface {
 // failed. All work is done when it is asked.
 type failing interface{ failures() bool }
 
+// counting is implemented by movers that count moves on the processor, when they have been made.
+type counting interface{ count() }
+
 // staged is implemented by movers whose moves begin with what a device does for all blocks at once.
 type staged[T Float] interface {
 	// prepare does what comes before that. move then does the rest only.
@@ -112,7 +115,8 @@ type stepper[T Float] struct {
 	counters []counter
 	counted  []float64 // what they were before the running step
 
-	current []Block[T] // of the running step
+	current []Block[T]  // of the running step
+	mirrors *mirrors[T] // on a device, of rules that defer
 	grads   [][]T
 	sums    []float64 // of squares, and the largest sizes of elements
 	tops    []float64
@@ -194,6 +198,10 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	}
 	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
 		w.warm()
+	}
+	s.mirrors = nil
+	if _, ok := s.rule.(deferring); ok && s.backend != engine.CPU[T]() {
+		s.mirrors = newMirrors(s.backend, arena, blocks, func(k int) bool { return all[k].own.frozen })
 	}
 	arena.Reserve(needed(all))
 	s.arena = arena
@@ -304,7 +312,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
 	s.moveDeferred()
-	s.countFailures()
+	s.finish()
 	s.current = nil
 	r.Failures = s.failures
 	return r, nil
@@ -338,12 +346,18 @@ func (s *stepper[T]) moveAll() {
 	s.moves.Run(len(s.order) - s.alone)
 }
 
-// countFailures is called when the blocks have moved.
-func (s *stepper[T]) countFailures() {
+// finish is called when the blocks have moved.
+func (s *stepper[T]) finish() {
 	f, ok := s.rule.(failing)
 	failed := ok && f.failures()
 	for k := range s.blocks {
-		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
+		if s.blocks[k].own.frozen {
+			continue
+		}
+		if m, ok := s.blocks[k].mover.(counting); ok {
+			m.count()
+		}
+		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() {
 			failed = true
 		}
 	}

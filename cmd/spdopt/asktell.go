@@ -326,8 +326,10 @@ func (a *app) tell(name string, files []string, drop bool) (err error) {
 	o := tellOutput{Schema: schema, Run: d.run.Dir()}
 	var taken []run.Told
 	if len(files) > 0 {
-		results, lines, err := a.readResults(files[0], d.search.Options().Constraints)
-		if err != nil {
+		var results []objective.Result
+		var lines []int
+		constraints := d.search.Options().Constraints
+		if err := beside(a.ctx, func(*guard) (err error) { results, lines, err = a.readResults(files[0], constraints); return err }); err != nil {
 			return err
 		}
 		for i, r := range results {

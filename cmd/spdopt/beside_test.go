@@ -176,13 +176,26 @@ func TestInterruptEndsLongComputations(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, all)
 
-	for _, args := range [][]string{{"solve", "mean", "--data", "-", "--format", "csv"}, {"root", "sqrt", "--in", "-", "--format", "csv"}} {
-		cmd := process("", args...)
-		in, err := cmd.StdinPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		_, err = in.Write(bytes.Repeat([]byte("1,0\n"), 1<<17)) // more than a pipe holds, so that the program is reading when it returns
-		require.NoError(t, err)
-		interruptProcess(t, cmd)
+	lab := filepath.Join(t.TempDir(), "lab")
+	succeed(t, "minimize", "--ask-tell", "--dim", "2", "--seed", "1", "--out", lab)
+	for text, verbs := range map[string][][]string{
+		"1,0\n": {{"solve", "mean", "--data", "-", "--format", "csv"}, {"root", "sqrt", "--in", "-", "--format", "csv"}},
+		"   \n": {{"tell", lab, "-"}},
+	} {
+		for _, args := range verbs {
+			interruptWhileReading(t, text, args)
+		}
 	}
+}
+
+// interruptWhileReading interrupts a verb whose standard input is not at its end.
+func interruptWhileReading(t *testing.T, text string, args []string) {
+	t.Helper()
+	cmd := process("", args...)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	_, err = in.Write(bytes.Repeat([]byte(text), 1<<17)) // more than a pipe holds, so that the program is reading when it returns
+	require.NoError(t, err, "%q", args)
+	interruptProcess(t, cmd)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/objective"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
@@ -180,7 +179,7 @@ func (f *gradientFlags) place(a *app, n int) (mat.Symmetric, error) {
 	if f.start == "" {
 		return randomPoint(n, f.seed)
 	}
-	all, many, err := matio.ReadAll(matio.Source{Paths: []string{f.start}, Stdin: a.in}, matio.Check{Kind: matio.SPD})
+	all, many, err := a.readStart(f.start)
 	if err != nil {
 		return nil, err
 	}

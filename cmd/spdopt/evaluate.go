@@ -148,7 +148,7 @@ func (f *objectiveFlags) builtin(dim int) (*bbob.Function, error) {
 	}
 	function, err := d.New(dim, f.instance)
 	if err != nil {
-		return nil, usagef("--fn %s: %v", f.fn, err)
+		return nil, usagef("--fn %s: %s", f.fn, strings.TrimPrefix(err.Error(), "bbob: "))
 	}
 	return function, nil
 }

@@ -310,8 +310,9 @@ func (f *minimizeFlags) search(o esadapt.Options) (*esadapt.Search, *esadapt.Asy
 
 func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	a.drawSeed(cmd)
-	o, function, err := f.options(cmd)
-	if err != nil {
+	var o esadapt.Options
+	var function *bbob.Function // its rotations take minutes in thousands of variables
+	if err := beside(a.ctx, func(*guard) (err error) { o, function, err = f.options(cmd); return err }); err != nil {
 		return err
 	}
 	s, async, err := f.search(o)

@@ -408,7 +408,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 		o.Start = start
 		return &f.seed, err
 	}
-	all, many, err := matio.ReadAll(matio.Source{Paths: []string{f.start}, Stdin: a.in}, matio.Check{Kind: matio.SPD})
+	all, many, err := a.readStart(f.start)
 	if err != nil {
 		return nil, err
 	}
@@ -417,6 +417,15 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 	}
 	o.Start = symmetric(all)[0]
 	return nil, nil
+}
+
+// readStart reads the file of --start.
+func (a *app) readStart(path string) (all []matio.Matrix, many bool, err error) {
+	err = beside(a.ctx, func(*guard) (err error) {
+		all, many, err = matio.ReadAll(matio.Source{Paths: []string{path}, Stdin: a.in}, matio.Check{Kind: matio.SPD})
+		return err
+	})
+	return all, many, err
 }
 
 func randomPoint(n int, seed uint64) (mat.Symmetric, error) {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/allocs"
@@ -154,5 +155,19 @@ func BenchmarkEval(b *testing.B) {
 				f.Eval(x)
 			}
 		})
+	}
+}
+
+// TestDimensionsThatDoNotFit: what would not fit in memory is refused before it is asked for.
+func TestDimensionsThatDoNotFit(t *testing.T) {
+	for _, d := range All() {
+		for _, n := range []int{d.MaxDim() + 1, math.MaxInt} {
+			if _, err := d.New(n, 1); err == nil || !strings.Contains(err.Error(), "at most") {
+				t.Errorf("%s in %d dimensions: %v", d.ID, n, err)
+			}
+		}
+	}
+	if _, err := Suite()[0].New(1<<20, 1); err != nil {
+		t.Error(err)
 	}
 }

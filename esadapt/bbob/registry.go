@@ -92,11 +92,36 @@ func (f *Function) enter(x []float64) *scratch {
 	return w
 }
 
+// The largest dimensions: of functions that keep a few vectors, of those with rotations of blocks of variables, and of those with rotations of the whole space, 2 GiB each.
+const (
+	mostPlain   = 1 << 24
+	mostBlocked = 1 << 20
+	mostTurned  = 1 << 14
+)
+
+// MaxDim is the largest dimension that the function can be had in.
+func (d Definition) MaxDim() int {
+	switch d.Group {
+	case Separable, Classic:
+		return mostPlain
+	case LargeScale:
+		return mostBlocked
+	}
+	return mostTurned
+}
+
 // New returns an instance of the definition. Instances of a BBOB function differ in optimum, optimal value and rotations; those of a
-// classic are all the same. The error tells a dimension that is too small or a negative instance number.
+// classic are all the same. The error tells a dimension that is too small or too large, or a negative instance number.
 func (d Definition) New(dim, instance int) (*Function, error) {
 	if dim < d.MinDim {
 		return nil, fmt.Errorf("bbob: %s needs dimension %d or more, got %d", d.ID, d.MinDim, dim)
+	}
+	if most := d.MaxDim(); dim > most {
+		hint := ""
+		if most == mostTurned {
+			hint = "; the functions of bbob-largescale take more"
+		}
+		return nil, fmt.Errorf("bbob: %s is for %d variables at most, got %d%s", d.ID, most, dim, hint)
 	}
 	if instance < 0 {
 		return nil, fmt.Errorf("bbob: %s: instance %d is negative", d.ID, instance)

@@ -45,8 +45,8 @@ type Config struct {
 	Done    func(Trial) error // called with each trial that is made, one at a time; an error ends the run. nil does nothing
 }
 
-// Solver works on a task until its Eval says that it is over.
-type Solver func(t *Task)
+// Solver works on a task until its Eval says that it is over. An error ends the whole run.
+type Solver func(t *Task) error
 
 // Task is what a solver is given.
 type Task struct {
@@ -212,7 +212,9 @@ func (t *Trial) run(ctx context.Context, c *Config) error {
 		return v, reached < len(targets) && t.Evaluations < t.Budget && ctx.Err() == nil
 	}
 	seed := uint64(t.Repeat)<<48 + uint64(t.Instance)<<32 + uint64(t.Dim)
-	c.Solver(&Task{Function: f, X0: t.start(f, seed), Seed: seed, Budget: t.Budget, Options: c.Options, Eval: eval})
+	if err := c.Solver(&Task{Function: f, X0: t.start(f, seed), Seed: seed, Budget: t.Budget, Options: c.Options, Eval: eval}); err != nil {
+		return fmt.Errorf("%s in %d dimensions: %w", t.Function, t.Dim, err)
+	}
 	return nil
 }
 
@@ -244,7 +246,7 @@ func (t *Trial) start(f *bbob.Function, seed uint64) []float64 {
 
 // Search is the solver under test: an esadapt.Search with the options of the task. It starts from X0 with sigma0 = 2 and restarts from points of [-4, 4]^n; where there are
 // bounds, sigma0 is 0.3 of their distance.
-func Search(t *Task) {
+func Search(t *Task) error {
 	f, o := t.Function, t.Options
 	o.X0, o.Seed, o.MaxEvaluations = t.X0, t.Seed, t.Budget
 	o.Constraints, o.Integers = f.Constraints, f.Integers
@@ -258,7 +260,7 @@ func Search(t *Task) {
 	}
 	s, err := esadapt.New(o)
 	if err != nil {
-		panic(err)
+		return err
 	}
 	var values []float64
 	var g [][]float64
@@ -268,7 +270,7 @@ func Search(t *Task) {
 			row := make([]float64, f.Constraints)
 			v, more := t.Eval(x, row)
 			if !more {
-				return
+				return nil
 			}
 			values = append(values, v)
 			if f.Constraints > 0 {
@@ -276,13 +278,14 @@ func Search(t *Task) {
 			}
 		}
 		if err := s.Tell(values, g...); err != nil {
-			panic(err)
+			return err
 		}
 	}
+	return nil
 }
 
 // RandomSearch draws uniformly from [-5, 5]^n.
-func RandomSearch(t *Task) {
+func RandomSearch(t *Task) error {
 	random := rand.New(rand.NewPCG(t.Seed, 77))
 	x := make([]float64, t.Function.Dim)
 	for more := true; more; {
@@ -291,4 +294,5 @@ func RandomSearch(t *Task) {
 		}
 		_, more = t.Eval(x, make([]float64, t.Function.Constraints))
 	}
+	return nil
 }

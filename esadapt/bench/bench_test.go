@@ -264,3 +264,26 @@ func TestInterruptedRunsGoOn(t *testing.T) {
 		t.Errorf("%d trials made, then %d, of %d", len(c.Made), len(made), len(want))
 	}
 }
+
+// TestSolversThatCannot: a strategy that does not take a problem is an error of the run, as is what a solver returns.
+func TestSolversThatCannot(t *testing.T) {
+	c := Config{Functions: []string{"f1"}, Dims: []int{2}, Budget: 10, Options: esadapt.Options{Strategy: "vd-cma"}}
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "f1 in 2 dimensions") || !strings.Contains(err.Error(), "vd-cma") {
+		t.Error(err)
+	}
+	c.Solver = func(*Task) error { return errors.New("no licence") }
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "no licence") {
+		t.Error(err)
+	}
+}
+
+// TestAreaOfTheSmallestBudget is a number.
+func TestAreaOfTheSmallestBudget(t *testing.T) {
+	trials, err := Run(context.Background(), Config{Functions: []string{"f1"}, Dims: []int{2}, Budget: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := Area(trials, 1); !(a >= 0 && a <= 1) {
+		t.Error(a)
+	}
+}

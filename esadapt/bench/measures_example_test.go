@@ -63,7 +63,7 @@ func ExampleWrite() {
 func ExampleRandomSearch() {
 	c := bench.Config{Functions: []string{"f1"}, Dims: []int{5}, Instances: []int{1}, Budget: 200}
 	var areas []float64
-	for _, solver := range []func(*bench.Task){bench.RandomSearch, bench.Search} {
+	for _, solver := range []bench.Solver{bench.RandomSearch, bench.Search} {
 		c.Solver = solver
 		trials, err := bench.Run(context.Background(), c)
 		if err != nil {

@@ -7,10 +7,11 @@ import (
 )
 
 // Area is the area below the empirical distribution of running times over all targets of the trials, on a logarithmic axis from 1 to budget evaluations
-// per variable: 1 means that every target is reached within n evaluations, 0 that none is reached.
+// per variable (at least 2): 1 means that every target is reached within n evaluations, 0 that none is reached.
 func Area(trials []Trial, budget int) float64 {
 	var sum float64
 	count := 0
+	budget = max(2, budget)
 	for _, t := range trials {
 		for _, h := range t.Hits {
 			count++

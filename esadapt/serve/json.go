@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -224,7 +225,7 @@ func (p *parser) string() (string, error) {
 			if !ok {
 				return "", p.fail("unknown escape in a string")
 			}
-			out = utf8.AppendRune(out, r)
+			out = utf8.AppendRune(out, p.otherHalf(r))
 		case c < 0x20:
 			return "", p.fail("control character in a string")
 		default:
@@ -232,6 +233,20 @@ func (p *parser) string() (string, error) {
 		}
 	}
 	return "", p.fail("a string does not end")
+}
+
+// otherHalf takes the second of the two escapes that make a character beyond 16 bits, if r is the first.
+func (p *parser) otherHalf(r rune) rune {
+	before := p.pos
+	if utf16.IsSurrogate(r) && p.word(`\u`) {
+		p.pos--
+		low, _ := p.escape()
+		if both := utf16.DecodeRune(r, low); both != utf8.RuneError {
+			return both
+		}
+	}
+	p.pos = before
+	return r
 }
 
 func (p *parser) escape() (rune, bool) {

@@ -333,3 +333,31 @@ func BenchmarkEvaluation(b *testing.B) {
 		})
 	}
 }
+
+// TestEscapes reads strings as encoding/json does, halves of characters included.
+func TestEscapes(t *testing.T) {
+	for _, in := range []string{`"\ud83d\ude00"`, `"a\ud83dz"`, `"\ud83d\u0041"`, `"\ude00\ud83d"`, `"\ud83d\ud83d\ude00"`, `"\"\\\/\b\f\n\r\t\u00e9"`} {
+		var want string
+		if err := json.Unmarshal([]byte(in), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parse([]byte(in)); err != nil || got.text != want {
+			t.Errorf("%s: %q, %v, want %q", in, got.text, err, want)
+		}
+	}
+	for _, in := range []string{`"\ud83d\u00"`, `"\x"`, `"\ud83d\u`, `"\`} {
+		if got, err := parse([]byte(in)); err == nil {
+			t.Errorf("%s: %q", in, got.text)
+		}
+	}
+}
+
+// TestTooManyConstraints: what one caller asks for must fit.
+func TestTooManyConstraints(t *testing.T) {
+	remote := Session{NoFiles: true, maxDim: 100}
+	for s, line := range map[*Session]string{&remote: `{"op":"open","dim":2,"constraints":101}`, {}: `{"op":"open","dim":2,"constraints":1000000000}`} {
+		if answer := string(s.Handle([]byte(line))); !strings.Contains(answer, "error") || !strings.Contains(answer, "constraints") {
+			t.Errorf("%s: %s", line, answer)
+		}
+	}
+}

@@ -148,8 +148,8 @@ func (s *Session) open(v *value) error {
 	if err != nil {
 		return err
 	}
-	if s.maxDim > 0 && (o.Dim > s.maxDim || o.PopSize > s.maxDim) {
-		return fmt.Errorf("open: %d variables and a population of %d: here %d are the most of either", o.Dim, o.PopSize, s.maxDim)
+	if s.maxDim > 0 && max(o.Dim, o.PopSize, o.Constraints) > s.maxDim {
+		return fmt.Errorf("open: %d variables, a population of %d, %d constraints: here %d are the most of each", o.Dim, o.PopSize, o.Constraints, s.maxDim)
 	}
 	if objectives > 1 {
 		p, err := esadapt.NewPareto(objectives, o)

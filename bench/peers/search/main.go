@@ -7,6 +7,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -25,7 +26,6 @@ import (
 type peer struct {
 	in  *bufio.Writer
 	out *bufio.Reader
-	err error // of the first trial that failed
 }
 
 func main() {
@@ -84,7 +84,6 @@ func measure(c bench.Config, out string, command []string) error {
 	}
 	p := &peer{in: bufio.NewWriter(in), out: bufio.NewReaderSize(answers, 1<<20)}
 	c.Solver = p.solve
-	c.Done = func(bench.Trial) error { return p.err }
 	trials, err := bench.Run(context.Background(), c)
 	in.Close()
 	if wait := cmd.Wait(); err == nil {
@@ -105,16 +104,14 @@ func measure(c bench.Config, out string, command []string) error {
 }
 
 // solve is the bench.Solver.
-func (p *peer) solve(t *bench.Task) {
-	p.err = json.NewEncoder(p.in).Encode(map[string]any{"dim": t.Function.Dim, "x0": t.X0, "seed": t.Seed, "budget": t.Budget})
-	for more := true; more && p.err == nil; {
-		if p.err = p.in.Flush(); p.err == nil {
-			more, p.err = p.batch(t)
+func (p *peer) solve(t *bench.Task) error {
+	err := json.NewEncoder(p.in).Encode(map[string]any{"dim": t.Function.Dim, "x0": t.X0, "seed": t.Seed, "budget": t.Budget})
+	for more := true; more && err == nil; {
+		if err = p.in.Flush(); err == nil {
+			more, err = p.batch(t)
 		}
 	}
-	if p.err == nil {
-		p.err = p.in.Flush()
-	}
+	return cmp.Or(err, p.in.Flush())
 }
 
 // batch answers one batch of points; it returns false once the trial is over.
