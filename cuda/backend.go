@@ -48,7 +48,7 @@ func newBackend[T dense.Float](d *Device) *backend[T] {
 		b.kind, b.compute, m = blas.Float32, blas.Compute32, d.single
 	}
 	b.c.d, b.c.l = d, newLauncher(d.blas, d.stream, m)
-	b.c.l.tape, b.c.l.numbers = &b.c.tape, &d.numbers
+	b.c.l.tape, b.c.l.room = &b.c.tape, b.c.room
 	return b
 }
 
@@ -90,6 +90,14 @@ func (b *backend[T]) Reserve(n int) {
 	}
 }
 
+// Owns implements engine.Allocator.
+func (b *backend[T]) Owns(memory []T) bool {
+	b.d.mu.Lock()
+	defer b.d.mu.Unlock()
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(memory)))
+	return b.d.isResident(at, at+uintptr(len(memory))*unsafe.Sizeof(T(0)))
+}
+
 // number adds a number of type T to the arguments of a launch.
 func (b *backend[T]) number(v T) *launcher {
 	if b.kind == blas.Float32 {
@@ -104,7 +112,7 @@ func put[E any](c *call, v []E) uintptr {
 		return 0
 	}
 	bytes := bytesOf(v)
-	room, at, err := c.d.numbers.take(len(bytes))
+	room, at, err := c.room(len(bytes))
 	if err != nil {
 		c.err, c.l.err = err, err
 		return 0

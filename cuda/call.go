@@ -31,8 +31,11 @@ type region struct {
 	write    bool
 	resident bool // the device reads and writes the memory itself
 	device   uintptr
-	offset   int // in the staging memory
+	staged   []byte // page-locked memory for what lies in ordinary memory
 }
+
+// room is what a region takes of the staging memory.
+func (r *region) room() int { return (int(r.end-r.at) + 255) &^ 255 }
 
 // call is one call of a backend: it brings operands to the device, and at its end results back.
 type call struct {
@@ -45,7 +48,8 @@ type call struct {
 	err      error
 
 	tape  tape  // work that the device has not been given
-	depth int   // of Defer
+	depth int   // of Defer and Bind
+	bound int   // depth of the first Bind, or 0
 	late  error // of work of earlier calls
 }
 
@@ -58,7 +62,12 @@ func (c *call) begin() {
 	c.n, c.m, c.temps, c.l.count, c.err, c.l.err = 0, 0, c.temps[:0], 0, nil, nil
 	if c.d.pending != c {
 		c.d.flush()
-		c.d.pending = c
+		before := c.d.pending
+		c.d.pending, c.d.pool.tape = c, &c.tape
+		if before != nil && before.late != nil && before.bound > 0 && c.bound > 0 { // a step in two precisions goes no further
+			c.err = before.late
+			c.finish()
+		}
 	}
 }
 
@@ -83,17 +92,19 @@ func (c *call) commit() {
 	for k := range c.regions[:c.m] {
 		r := &c.regions[k]
 		if r.resident = c.d.isResident(r.at, r.end); !r.resident {
-			r.offset = total
-			total += (int(r.end-r.at) + 255) &^ 255
+			total += r.room()
 		}
 	}
-	base := 0
+	var staged []byte // of all at once: waiting between two would give them the same
 	if c.err == nil && total > 0 {
-		base, c.err = c.d.staging.take(total, c.d.wait)
+		staged, c.err = c.d.staging.take(total, c.waits())
 	}
 	for k := range c.regions[:c.m] {
-		c.regions[k].offset += base
-		c.upload(&c.regions[k])
+		r := &c.regions[k]
+		if !r.resident && c.err == nil {
+			r.staged, staged = staged[:r.end-r.at], staged[r.room():]
+		}
+		c.upload(r)
 	}
 	c.l.err = c.err
 }
@@ -129,23 +140,31 @@ func (c *call) place(i int) {
 
 // upload copies a region to the device through the staging memory, operand by operand: what lies between overlapping ones belongs to one of them.
 func (c *call) upload(r *region) {
-	size := int(r.end - r.at)
 	if r.resident {
 		r.device = r.at
 		return
 	}
-	r.device = c.temp(size)
-	if c.err != nil {
+	if r.device = c.temp(int(r.end - r.at)); c.err != nil {
 		return
 	}
-	staged := c.d.staging.bytes(r.offset, size)
 	for _, o := range c.operands[:c.n] {
 		if o.size > 0 && o.at >= r.at && o.at < r.end {
-			copy(staged[o.at-r.at:], unsafe.Slice((*byte)(o.keep), o.size))
+			copy(r.staged[o.at-r.at:], unsafe.Slice((*byte)(o.keep), o.size))
 		}
 	}
-	c.tape.add(uploadEntry, uint64(r.device), uint64(uintptr(unsafe.Pointer(&staged[0]))), uint64(size))
+	c.tape.add(uploadEntry, uint64(r.device), uint64(uintptr(unsafe.Pointer(&r.staged[0]))), uint64(len(r.staged)))
 }
+
+// waits is how to wait for memory that is in use; nil while work is bound, which needs more memory then.
+func (c *call) waits() func() error {
+	if c.bound > 0 {
+		return nil
+	}
+	return c.d.waiting
+}
+
+// room returns memory for numbers, and its address on the device.
+func (c *call) room(bytes int) ([]byte, uintptr, error) { return c.d.numbers.take(bytes, c.waits()) }
 
 // at returns the address of operand i on the device, 0 for an empty one.
 func (c *call) at(i int) uintptr {
@@ -184,8 +203,7 @@ func (c *call) end() {
 	c.tape.deferred = c.tape.deferred || !waits
 	for k := range c.regions[:c.m] {
 		if r := &c.regions[k]; r.write && !r.resident && c.err == nil {
-			staged := c.d.staging.bytes(r.offset, int(r.end-r.at))
-			c.tape.add(downloadEntry, uint64(uintptr(unsafe.Pointer(&staged[0]))), uint64(r.device), uint64(len(staged)))
+			c.tape.add(downloadEntry, uint64(uintptr(unsafe.Pointer(&r.staged[0]))), uint64(r.device), uint64(len(r.staged)))
 			waits = true
 		}
 	}
@@ -196,13 +214,13 @@ func (c *call) end() {
 		c.late = nil
 	case waits:
 		c.settle()
-	case len(c.tape.words) > mostWords:
+	case len(c.tape.words) > mostWords && c.bound == 0:
 		c.d.flush()
 	}
 	for _, o := range c.operands[:c.n] {
 		if o.write && o.size > 0 && c.err == nil {
 			if r := &c.regions[o.region]; !r.resident {
-				copy(unsafe.Slice((*byte)(o.keep), o.size), c.d.staging.bytes(r.offset+int(o.at-r.at), o.size))
+				copy(unsafe.Slice((*byte)(o.keep), o.size), r.staged[o.at-r.at:])
 			}
 		}
 	}
@@ -251,20 +269,35 @@ func (b *backend[T]) Defer() {
 	b.d.mu.Unlock()
 }
 
-// Wait implements engine.Deferrer.
-func (b *backend[T]) Wait() { b.waitFor(0) }
-
-// Settle implements engine.Deferrer.
-func (b *backend[T]) Settle() { b.waitFor(1) }
-
-// waitFor waits, and ends so many Defers.
-func (b *backend[T]) waitFor(ends int) {
+// Bind implements engine.Deferrer.
+func (b *backend[T]) Bind() {
 	b.d.mu.Lock()
-	b.c.depth -= ends
+	b.c.depth++
+	if b.c.bound == 0 {
+		b.c.bound = b.c.depth
+	}
 	b.d.mu.Unlock()
+}
+
+// Wait implements engine.Deferrer.
+func (b *backend[T]) Wait() {
 	b.c.begin()
 	b.c.settle()
+	if b.c.depth < b.c.bound {
+		b.c.bound = 0
+	}
 	b.c.finish()
+}
+
+// Settle implements engine.Deferrer.
+func (b *backend[T]) Settle() {
+	b.d.mu.Lock()
+	b.c.depth--
+	ends := b.c.depth == 0 || b.c.depth < b.c.bound
+	b.d.mu.Unlock()
+	if ends {
+		b.Wait()
+	}
 }
 
 // resident memory is managed memory that Alloc gave out, sorted by address.
@@ -319,15 +352,18 @@ func (d *Device) allocate(n int) (unsafe.Pointer, error) {
 // foreign returns the pointer to memory that Go does not manage.
 func foreign(at uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&at)) }
 
+// giveBack takes memory back that allocate gave out. Work that has been written down may use it: the driver gets it when that is done.
 func (d *Device) giveBack(at uintptr) {
 	leave, err := d.enter()
 	if err != nil {
 		return
 	}
 	defer leave()
-	_ = d.wait() // a failure is told to the backend whose work it was
 	d.residents = slices.DeleteFunc(d.residents, func(r resident) bool { return r.at == at })
-	_ = cu.MemFree(cu.DevicePtr(at))
+	d.returned = append(d.returned, cu.DevicePtr(at))
+	if d.pending == nil || d.pending.tape.entries == 0 {
+		_ = d.wait() // a failure is told to the backend whose work it was
+	}
 }
 
 // clear fills memory of the device with zero bytes.

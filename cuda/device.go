@@ -36,13 +36,15 @@ type Device struct {
 	staging staging
 	lost    error
 
-	pending *call // whose tape may hold work
-	busy    bool  // the stream was given work since the last wait
+	pending *call        // whose tape may hold work
+	busy    bool         // the stream was given work since the last wait
+	waiting func() error // wait
 	numbers numbers
 	graphs  recordings
 
 	residents []resident
-	popped    C.CUcontext // what release took off the thread; a field, because a variable would be allocated
+	returned  []cu.DevicePtr // memory that goes back to the driver when no work can use it
+	popped    C.CUcontext    // what release took off the thread; a field, because a variable would be allocated
 }
 
 var devices struct {
@@ -167,8 +169,8 @@ func (d *Device) prepare() (err error) {
 		return wrap("opening cuBLAS", err)
 	}
 	d.info.BLAS = d.blas.Version()
-	d.pool.idle = d.wait
-	if err := d.numbers.prepare(d.wait); err != nil {
+	d.waiting, d.pool.idle, d.pool.tape = d.wait, d.drain, &tape{}
+	if err := d.numbers.grow(); err != nil {
 		return err
 	}
 	size := 4 << 20

@@ -26,8 +26,8 @@ type launcher struct {
 	gemm   blas.Product
 	err    error
 
-	tape    *tape    // where work is written down instead of being enqueued, or nil
-	numbers *numbers // for numbers on the device, with tape
+	tape *tape                                // where work is written down instead of being enqueued, or nil
+	room func(n int) ([]byte, uintptr, error) // for numbers on the device, with tape
 }
 
 func newLauncher(handle *blas.Handle, stream cu.Stream, m *module) *launcher {
@@ -144,7 +144,7 @@ func constant(v float64) bool { return v == math.Trunc(v) && math.Abs(v) <= 2 ||
 
 // pair puts the factors of products on the device.
 func (l *launcher) pair(alpha, beta float64, compute blas.Compute) (uintptr, error) {
-	room, at, err := l.numbers.take(16)
+	room, at, err := l.room(16)
 	if err != nil {
 		return 0, err
 	}

@@ -136,36 +136,40 @@ func (r *recordings) hash(t *tape) uint64 {
 	return maphash.Bytes(r.seed, unsafe.Slice((*byte)(unsafe.Pointer(&t.words[0])), 8*len(t.words)))
 }
 
-// find returns the graph of a tape, recording it when the tape comes for the second time, or nil.
-func (r *recordings) find(l *launcher, t *tape) C.CUgraphExec {
-	if !t.deferred || t.entries < shortestGraph {
-		return nil
+// find returns the graph of a tape, or nil where it is to be played. It is recorded when the tape comes for the second time, at once if the work is bound: then a
+// failure that playing it would meet as well comes back.
+func (r *recordings) find(l *launcher, t *tape, bound bool) (C.CUgraphExec, error) {
+	if !t.deferred || t.entries < shortestGraph && (!bound || t.entries == 1) {
+		return nil, nil
 	}
 	key := r.hash(t)
 	r.turn++
 	if g := r.known[key]; g != nil && slices.Equal(g.words, t.words) {
 		g.used = r.turn
-		return g.graph
+		return g.graph, nil
 	}
 	never, again := r.seen[key]
 	if !again && len(r.seen) == mostSeen {
 		clear(r.seen)
 	}
 	r.seen[key] = never
-	if !again || never || r.known[key] != nil {
-		return nil
+	if !again && !bound || never || r.known[key] != nil {
+		return nil, nil
 	}
-	graph, ok := record(l, t)
-	if !ok {
+	graph, refused, err := record(l, t)
+	if err != nil {
+		if refused && bound {
+			return nil, err
+		}
 		r.seen[key] = true
-		return nil
+		return nil, nil
 	}
 	if len(r.known) == mostGraphs {
 		_ = l.stream.Synchronize() // it may be running
 		r.forgetOldest()
 	}
 	r.known[key] = &recording{slices.Clone(t.words), graph, r.turn}
-	return graph
+	return graph, nil
 }
 
 func (r *recordings) forgetOldest() {
@@ -180,21 +184,27 @@ func (r *recordings) forgetOldest() {
 	delete(r.known, oldest)
 }
 
-// record makes the graph of a tape. Nothing of it runs meanwhile; a tape that cannot be recorded is to be played.
-func record(l *launcher, t *tape) (graph C.CUgraphExec, ok bool) {
+// record makes the graph of a tape. Nothing of it runs meanwhile. A failure is either that of the work, or for want of memory, or says that the tape cannot be
+// recorded, only played.
+func record(l *launcher, t *tape) (graph C.CUgraphExec, refused bool, err error) {
 	stream := C.CUstream(unsafe.Pointer(l.stream.C()))
-	if C.cuStreamBeginCapture(stream, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL) != C.CUDA_SUCCESS {
-		return nil, false
+	code := C.cuStreamBeginCapture(stream, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
+	if code == C.CUDA_SUCCESS {
+		l.play(t)
+		err, l.err = l.err, nil
+		var made C.CUgraph
+		code = C.cuStreamEndCapture(stream, &made)
+		if err == nil && code == C.CUDA_SUCCESS {
+			code = C.cuGraphInstantiateWithFlags(&graph, made, 0)
+		}
+		if made != nil {
+			C.cuGraphDestroy(made)
+		}
 	}
-	l.play(t)
-	var made C.CUgraph
-	code := C.cuStreamEndCapture(stream, &made)
-	ok = l.err == nil && code == C.CUDA_SUCCESS && C.cuGraphInstantiateWithFlags(&graph, made, 0) == C.CUDA_SUCCESS
-	l.err = nil
-	if made != nil {
-		C.cuGraphDestroy(made)
+	if err != nil {
+		return nil, true, err
 	}
-	return graph, ok
+	return graph, code == C.CUDA_ERROR_OUT_OF_MEMORY, failure("recording a graph", code)
 }
 
 // flush gives the device what the calls so far have written down. A failure is kept for the backend whose work it was.
@@ -206,9 +216,12 @@ func (d *Device) flush() {
 	c.l.err = d.numbers.send(d.stream)
 	d.busy = true
 	if c.l.err == nil {
-		if graph := d.graphs.find(c.l, &c.tape); graph != nil {
+		var graph C.CUgraphExec
+		switch graph, c.l.err = d.graphs.find(c.l, &c.tape, c.bound > 0); {
+		case c.l.err != nil:
+		case graph != nil:
 			c.l.err = failure("launching a graph", C.cuGraphLaunch(graph, C.CUstream(unsafe.Pointer(d.stream.C()))))
-		} else {
+		default:
 			c.l.play(&c.tape)
 		}
 	}
@@ -222,6 +235,7 @@ func (d *Device) flush() {
 // forget empties the tape.
 func (c *call) forget() {
 	c.tape.clear()
+	c.d.pool.turn++
 	if dl.Watch != nil {
 		dl.Watch(0, false)
 	}
@@ -230,55 +244,100 @@ func (c *call) forget() {
 // wait flushes and waits until the device has nothing to do. After it, staging memory and numbers start afresh.
 func (d *Device) wait() error {
 	d.flush()
+	err := d.drain()
+	d.busy = false
+	d.staging.reset()
+	d.numbers.reset()
+	for _, at := range d.returned {
+		_ = cu.MemFree(at)
+	}
+	d.returned = d.returned[:0]
+	return err
+}
+
+// drain waits until the device has done what it has been given.
+func (d *Device) drain() error {
 	if !d.busy {
 		return nil
 	}
-	d.busy = false
-	d.staging.used = 0
-	d.numbers.reset()
 	return wrap("waiting for the device", d.stream.Synchronize())
 }
 
 // numbers is memory of the device for numbers that change from step to step, so that the work that reads them does not. They are collected in page-locked
 // memory, and sent before the work is given to the device.
 type numbers struct {
-	staged staging
-	device cu.DevicePtr
-	used   int
-	sent   int
-	full   func() error // waits, so that all is free
+	parts []numbersPart
+	now   int // the part that is handed out
+}
+
+// numbersPart is numbersBytes on the host and on the device.
+type numbersPart struct {
+	host       []byte
+	device     cu.DevicePtr
+	used, sent int
 }
 
 const numbersBytes = 64 << 10
 
-func (n *numbers) prepare(full func() error) (err error) {
-	n.full = full
-	if n.device, err = cu.MemAlloc(numbersBytes); err != nil {
+// grow adds a part.
+func (n *numbers) grow() error {
+	var host staging
+	room, err := host.take(numbersBytes, nil)
+	if err != nil {
+		return err
+	}
+	device, err := cu.MemAlloc(numbersBytes)
+	if err != nil {
+		_ = cu.MemFreeHost(host.parts[0].at)
 		return wrap("allocating memory for numbers", err)
 	}
-	return n.staged.room(numbersBytes)
+	n.parts = append(n.parts, numbersPart{host: room, device: device})
+	n.now = len(n.parts) - 1
+	return nil
 }
 
-func (n *numbers) reset() { n.used, n.sent = 0, 0 }
+func (n *numbers) reset() {
+	n.now = 0
+	for i := range n.parts {
+		n.parts[i].used, n.parts[i].sent = 0, 0
+	}
+}
 
-// take returns room for so many bytes on the host, and its address on the device.
-func (n *numbers) take(bytes int) ([]byte, uintptr, error) {
-	if n.used+bytes > numbersBytes {
-		if err := n.full(); err != nil {
+// take returns room for so many bytes on the host, and its address on the device. Where there is none it waits by idle first, or without it takes more memory.
+func (n *numbers) take(bytes int, idle func() error) ([]byte, uintptr, error) {
+	bytes = (bytes + 7) &^ 7
+	for n.now < len(n.parts) && n.parts[n.now].used+bytes > numbersBytes {
+		n.now++
+	}
+	if n.now == len(n.parts) {
+		var err error
+		if idle != nil {
+			err = idle()
+		} else {
+			err = n.grow()
+		}
+		if err != nil {
 			return nil, 0, err
 		}
 	}
-	at := n.used
-	n.used += (bytes + 7) &^ 7
-	return n.staged.bytes(at, bytes), uintptr(n.device) + uintptr(at), nil
+	p := &n.parts[n.now]
+	at := p.used
+	p.used += bytes
+	return p.host[at:p.used], uintptr(p.device) + uintptr(at), nil
 }
 
 // send enqueues the copy of the numbers that are new.
 func (n *numbers) send(stream cu.Stream) error {
-	from, bytes := n.sent, n.used-n.sent
-	if bytes == 0 {
-		return nil
+	for i := range n.parts {
+		p := &n.parts[i]
+		from, bytes := p.sent, p.used-p.sent
+		if bytes == 0 {
+			continue
+		}
+		p.sent = p.used
+		if err := wrap("copying to the device", cu.MemcpyHtoDAsync(p.device+cu.DevicePtr(from), unsafe.Pointer(&p.host[from]), int64(bytes), stream)); err != nil {
+			return err
+		}
 	}
-	n.sent = n.used
-	return wrap("copying to the device", cu.MemcpyHtoDAsync(n.device+cu.DevicePtr(from), unsafe.Pointer(&n.staged.bytes(from, bytes)[0]), int64(bytes), stream))
+	return nil
 }

@@ -247,12 +247,12 @@ func TestRoomRunsOut(t *testing.T) {
 	for k := range 9 {
 		b.Blend(1, x, float64(k), ones, x)
 		if k == 4 {
-			d.numbers.used = numbersBytes // as after many calls
+			d.numbers.parts[0].used = numbersBytes // as after many calls
 		}
 	}
 	one := engine.One(dense.Wrap(1, 1, x[1:2]))
 	target, none, cost := engine.One(dense.Wrap(1, 1, ones[:1])), engine.Batch[float64]{}, engine.NewArena[float64](b).Alloc(1)
-	d.numbers.used = numbersBytes
+	d.numbers.parts[0].used = numbersBytes
 	b.Misfits(engine.Absolute, 1, one, none, target, none, none, cost)
 	b.Wait()
 	if cost[0] != 35 {

@@ -136,12 +136,18 @@ func (r *spectralRule[T]) weight(n float64) float64 {
 	return r.o.Beta2 / (1 - math.Pow(1-r.o.Beta2, n))
 }
 
+// count implements counting.
+func (p *spectralBlock[T]) count() {
+	if p.second != nil {
+		p.totals[totalUpdates]++
+	}
+}
+
 // diagonal takes in the gradient g of a block without factors and sets z to its step.
 func (p *spectralBlock[T]) diagonal(g []T) {
 	r := p.rule
 	average(p.e, T(r.o.Momentum), p.momentum, g)
-	p.totals[totalUpdates]++
-	beta := r.weight(float64(p.totals[totalUpdates]))
+	beta := r.weight(float64(p.totals[totalUpdates]) + 1)
 	p.e.AddSquares(T(1-beta*r.o.Gamma), T(beta*r.batch), T(beta*r.o.Damping), g, p.second)
 	p.e.Power(p.second, -1/r.o.Root, p.t)
 	p.e.Multiply(p.t, p.momentum, 0, p.z)

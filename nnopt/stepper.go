@@ -57,12 +57,15 @@ type observing[T Float] interface {
 
 // coupled is implemented by rules that move some blocks together: those whose movers are nil. They go before the others.
 type coupled[T Float] interface {
-	// moveTogether says whether the update of a factor failed.
-	moveTogether(blocks []Block[T], updates []engine.Update) (failed bool)
+	moveTogether(blocks []Block[T], updates []engine.Update)
 }
 
-// failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
+// failing is implemented by movers, and rules that move blocks together, with factors: whether the last move left one of them as it was because its update
+// failed. All work is done when it is asked.
 type failing interface{ failures() bool }
+
+// counting is implemented by movers that count moves on the processor, when they have been made.
+type counting interface{ count() }
 
 // staged is implemented by movers whose moves begin with what a device does for all blocks at once.
 type staged[T Float] interface {
@@ -106,14 +109,14 @@ type stepper[T Float] struct {
 	blocks   []tracked[T]
 	step     int
 	skips    int
-	failures int  // steps in which the update of a factor failed
-	failing  int  // the last of them in a row
-	failed   bool // the running step is one of them
+	failures int // steps in which the update of a factor failed
+	failing  int // the last of them in a row
 	averaged bool
 	counters []counter
 	counted  []float64 // what they were before the running step
 
-	current []Block[T] // of the running step
+	current []Block[T]  // of the running step
+	mirrors *mirrors[T] // on a device, of rules that defer
 	grads   [][]T
 	sums    []float64 // of squares, and the largest sizes of elements
 	tops    []float64
@@ -195,6 +198,10 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	}
 	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
 		w.warm()
+	}
+	s.mirrors = nil
+	if _, ok := s.rule.(deferring); ok && s.backend != engine.CPU[T]() {
+		s.mirrors = newMirrors(s.backend, arena, blocks, func(k int) bool { return all[k].own.frozen })
 	}
 	arena.Reserve(needed(all))
 	s.arena = arena
@@ -305,7 +312,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	s.current, s.scale = blocks, info.LRScale
 	s.rule.begin(s.step, r.LR, info.BatchSize)
 	s.moveDeferred()
-	s.countFailures()
+	s.finish()
 	s.current = nil
 	r.Failures = s.failures
 	return r, nil
@@ -314,12 +321,11 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 // moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
 // run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
-	s.failed = false
 	if c, ok := s.rule.(coupled[T]); ok {
 		for k := range s.updates {
 			s.updates[k] = s.update(k)
 		}
-		s.failed = c.moveTogether(s.current, s.updates)
+		c.moveTogether(s.current, s.updates)
 	}
 	var rest float64
 	for _, k := range s.order {
@@ -340,14 +346,22 @@ func (s *stepper[T]) moveAll() {
 	s.moves.Run(len(s.order) - s.alone)
 }
 
-// countFailures is called when the blocks have moved.
-func (s *stepper[T]) countFailures() {
+// finish is called when the blocks have moved.
+func (s *stepper[T]) finish() {
+	f, ok := s.rule.(failing)
+	failed := ok && f.failures()
 	for k := range s.blocks {
-		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() && !s.blocks[k].own.frozen {
-			s.failed = true
+		if s.blocks[k].own.frozen {
+			continue
+		}
+		if m, ok := s.blocks[k].mover.(counting); ok {
+			m.count()
+		}
+		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() {
+			failed = true
 		}
 	}
-	if !s.failed {
+	if !failed {
 		s.failing = 0
 		return
 	}

@@ -92,3 +92,25 @@ func TestEqualShapes(t *testing.T) {
 		})
 	}
 }
+
+// TestProductsOfGroups: four equal matrices take as many calls for products as one.
+func TestProductsOfGroups(t *testing.T) {
+	needEmulation(t)
+	for _, name := range []string{"muon", "spectral"} {
+		var products [2]int
+		for i, count := range []int{1, 4} {
+			opt, err := nnopt.New[float64](name, []byte(`{"device":"cuda"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var shapes [][2]int
+			for range count {
+				shapes = append(shapes, [2]int{6, 9})
+			}
+			products[i] = taken(t, opt, shaped[float64](rand.New(rand.NewPCG(4, 2)), shapes...), 1, -1)
+		}
+		if products[0] == 0 || products[0] != products[1] {
+			t.Errorf("%s: %d products for one matrix, %d for four", name, products[0], products[1])
+		}
+	}
+}

@@ -11,11 +11,19 @@ import (
 type Allocator[T dense.Float] interface {
 	// Alloc returns n zeros. It panics with DeviceError when there is not enough memory.
 	Alloc(n int) []T
+	// Owns says whether memory is part of what Alloc returned.
+	Owns(memory []T) bool
 	// Free gives memory back.
 	Free(memory []T)
 	// Reserve makes sure that calls on up to n elements in all find the memory they need, as long as nothing else takes it. It panics with DeviceError
 	// when that is not so.
 	Reserve(n int)
+}
+
+// Owns says whether memory is that of a backend, which for those without memory of their own is any.
+func Owns[T dense.Float](b Backend[T], memory []T) bool {
+	a, ok := b.(Allocator[T])
+	return !ok || a.Owns(memory)
 }
 
 // Sized is implemented by backends whose memory is limited.

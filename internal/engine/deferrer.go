@@ -8,16 +8,25 @@ type Deferrer interface {
 	// not be touched but by calls, nor may anything be written that a call reads from it; ordinary memory is free as soon as a call returns, and what a
 	// call writes to it is there. Calls of Defer nest.
 	Defer()
+	// Bind is Defer, and of the work between two waits the device does everything or, after a failure, nothing, apart from failures after which it is of no use.
+	Bind()
 	// Wait returns when all work is done. It panics with DeviceError if some has failed.
 	Wait()
-	// Settle is Wait and the end of Defer.
+	// Settle ends Defer or Bind. It waits where it ends the outermost of all, or of Bind.
 	Settle()
 }
 
-// Defer is that of a backend, nothing where it is no Deferrer; so are Wait and Settle.
+// Defer is that of a backend, nothing where it is no Deferrer; so are Bind, Wait and Settle.
 func Defer[T dense.Float](b Backend[T]) {
 	if d, ok := b.(Deferrer); ok {
 		d.Defer()
+	}
+}
+
+// Bind is that of a backend.
+func Bind[T dense.Float](b Backend[T]) {
+	if d, ok := b.(Deferrer); ok {
+		d.Bind()
 	}
 }
 
@@ -28,7 +37,7 @@ func Wait[T dense.Float](b Backend[T]) {
 	}
 }
 
-// Settle waits for a backend and ends Defer.
+// Settle ends Defer or Bind, and waits where it was the outermost.
 func Settle[T dense.Float](b Backend[T]) {
 	if d, ok := b.(Deferrer); ok {
 		d.Settle()
