@@ -62,7 +62,12 @@ func (c *call) begin() {
 	c.n, c.m, c.temps, c.l.count, c.err, c.l.err = 0, 0, c.temps[:0], 0, nil, nil
 	if c.d.pending != c {
 		c.d.flush()
+		before := c.d.pending
 		c.d.pending, c.d.pool.tape = c, &c.tape
+		if before != nil && before.late != nil && before.bound > 0 && c.bound > 0 { // a step in two precisions goes no further
+			c.err = before.late
+			c.finish()
+		}
 	}
 }
 
@@ -275,22 +280,24 @@ func (b *backend[T]) Bind() {
 }
 
 // Wait implements engine.Deferrer.
-func (b *backend[T]) Wait() { b.waitFor(0) }
-
-// Settle implements engine.Deferrer.
-func (b *backend[T]) Settle() { b.waitFor(1) }
-
-// waitFor waits, and ends so many Defers.
-func (b *backend[T]) waitFor(ends int) {
-	b.d.mu.Lock()
-	b.c.depth -= ends
-	b.d.mu.Unlock()
+func (b *backend[T]) Wait() {
 	b.c.begin()
 	b.c.settle()
 	if b.c.depth < b.c.bound {
 		b.c.bound = 0
 	}
 	b.c.finish()
+}
+
+// Settle implements engine.Deferrer.
+func (b *backend[T]) Settle() {
+	b.d.mu.Lock()
+	b.c.depth--
+	ends := b.c.depth == 0 || b.c.depth < b.c.bound
+	b.d.mu.Unlock()
+	if ends {
+		b.Wait()
+	}
 }
 
 // resident memory is managed memory that Alloc gave out, sorted by address.

@@ -14,7 +14,8 @@ import (
 	"gorgonia.org/cu"
 )
 
-// pool keeps device memory for reuse, by size. A size is a power of two or three quarters of one, so that at most a third is unused.
+// pool keeps device memory for reuse, by size. A size is a power of two or three quarters of one, so that at most a third is unused, and above coarse a
+// multiple of a sixteenth of it, so that plans of large matrices hold.
 type pool struct {
 	free map[int][]spare
 	used map[cu.DevicePtr]int
@@ -30,8 +31,13 @@ type spare struct {
 	turn uint64 // in which it was given back
 }
 
+const coarse = 64 << 20
+
 // roundUp returns the size of the piece of memory for n bytes.
 func roundUp(n int) int {
+	if n > coarse {
+		return (n + coarse/16 - 1) / (coarse / 16) * (coarse / 16)
+	}
 	n = max(n, 256)
 	p := 1 << bits.Len(uint(n-1))
 	if n <= p/4*3 {

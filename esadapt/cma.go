@@ -37,8 +37,9 @@ type cma struct {
 	tmp     dense.Matrix[float64]
 	size    sizeRule
 	lra     *learningRates
-	quiet   []bool // coordinates that the step size does not listen to
-	muted   int    // how many
+	quiet   []bool     // coordinates that the step size does not listen to
+	muted   int        // how many
+	agree   *agreement // nil where the haste is fixed
 }
 
 func newCMA(s Setup) (Strategy, error) {
@@ -57,6 +58,8 @@ func newCMA(s Setup) (Strategy, error) {
 	c.batch = batch
 	if s.Tuning.LearnRate {
 		c.lra = newLearningRates(cov)
+	} else {
+		c.agree = watch(&c.rates, cov, lambda, batch)
 	}
 	return c, nil
 }
@@ -149,6 +152,7 @@ func (c *cma) learn(h, factor float64) {
 	for j, sd := range c.cov.axes() {
 		c.q[j] = c.pC[j] / sd
 	}
+	c.agree.path()
 	c.cov.add(c1, c.q)
 	for r, w := range c.w {
 		z := c.z.Row(c.ranking[r].i)
@@ -167,6 +171,7 @@ func (c *cma) learn(h, factor float64) {
 
 // turn folds the queued increments into the factor.
 func (c *cma) turn() {
+	c.agree.decide(&c.rates, c.since)
 	if r := c.cov.fold(c.carried...); r.Err != nil {
 		c.dead = r.Err.Error()
 	}
@@ -198,7 +203,7 @@ func (c *cma) MarshalBinary() ([]byte, error) { return marshal(c) }
 func (c *cma) UnmarshalBinary(data []byte) error { return unmarshal(c, data) }
 
 func (c *cma) archive(a *archive) {
-	c.gaussian.archive(a, c.name+" 1")
+	c.gaussian.archive(a, c.name+" 2")
 	a.fixed(c.pSigma)
 	a.fixed(c.pC)
 	a.int(&c.since)
@@ -211,6 +216,7 @@ func (c *cma) archive(a *archive) {
 	}
 	c.cov.archive(a)
 	c.size.archive(a)
+	c.agree.archive(a, &c.rates)
 	if c.lra != nil {
 		c.lra.archive(a)
 	}

@@ -40,6 +40,9 @@ const pendingRows = 192
 func newCovariance(n, perGeneration, batch int, t *Tuning) *covariance {
 	c := &covariance{n: n, factor: spectral.Identity(n, 1), keep: 1, shrunk: 1}
 	capacity := max(perGeneration, min(perGeneration*batch, max(pendingRows/perGeneration, 1)*perGeneration))
+	if whole := perGeneration * batch; n >= leastWatched && n <= mostWatched && whole <= 4*pendingRows {
+		capacity = whole
+	}
 	c.rows, c.scaled = dense.New[float64](capacity, n), dense.New[float64](capacity, n)
 	c.weights = make([]float64, capacity)
 	c.sum = dense.New[float64](n, n)

@@ -10,7 +10,7 @@ import (
 
 // ddcma is CMA-ES with covariance D C D for a diagonal D that learns fast, from n numbers instead of n^2, and a C that is kept close to a correlation matrix; Akimoto and
 // Hansen: "Diagonal acceleration for covariance matrix adaptation evolution strategies" (Evolutionary Computation 28, 2020), with C as a spectral factor and five other
-// constants: the path of C is as short as that of CMA-ES (longer ones cost a third more evaluations on the attractive sector, f6), the rank-mu update has its haste, sigma
+// constants: the path of C is as short as that of CMA-ES (longer ones cost a third more evaluations on the attractive sector, f6), the rank-mu update has its haste (agreement), sigma
 // is damped more, by a tenth in 20 dimensions (the sharp ridge, f13), its path is never longer than in 40 dimensions (the sphere in 80), and D is fast
 // for small populations only (lead).
 type ddcma struct {
@@ -29,6 +29,7 @@ type ddcma struct {
 	tmp, turned    dense.Matrix[float64]
 	batch, since   int
 	norm           normalizer
+	agree          *agreement // nil where the haste is fixed
 }
 
 // normalizer turns C into a correlation matrix while it is folded.
@@ -49,9 +50,9 @@ func newDDCMA(s Setup) (Strategy, error) {
 	e.fast.w = append([]float64(nil), e.w...)
 	dof := float64(n)
 	shortPath := e.cC
-	e.setRates(&e.rates, haste(n, lambda), dof*(dof+1)/2, dof, !s.Tuning.NoActive)
-	e.setRates(&e.fast, 1, dof, 1, !s.Tuning.NoActive)
-	e.slowFast(!s.Tuning.NoActive)
+	e.setRates(&e.rates, haste(n, lambda), dof*(dof+1)/2, dof)
+	e.setRates(&e.fast, 1, dof, 1)
+	e.slowFast()
 	e.cC = max(e.cC, shortPath)
 	e.cSigma = (e.muEff + 2) / (min(dof, 40) + e.muEff + 5)
 	e.dampSigma = (1 + 2/max(20, dof)) * (1 + e.cSigma + 2*max(0, math.Sqrt((e.muEff-1)/(dof+1))-1))
@@ -60,6 +61,7 @@ func newDDCMA(s Setup) (Strategy, error) {
 		e.batch = batchFor(n, e.c1, e.cMu)
 	}
 	e.cov = newCovariance(n, lambda+1, e.batch, &s.Tuning)
+	e.agree = watch(&e.rates, e.cov, lambda, e.batch)
 	for _, p := range []*[]float64{&e.d, &e.pSigma, &e.pC, &e.pD, &e.zw, &e.yw, &e.q, &e.norm.scale} {
 		*p = make([]float64, n)
 	}
@@ -77,14 +79,15 @@ func newDDCMA(s Setup) (Strategy, error) {
 
 // setRates takes the learning rates for a matrix with dof free parameters (eqs. 25-27), that of the rank-mu update times haste; bound is the dimension in the limit of the
 // negative weights that keeps C positive definite.
-func (e *ddcma) setRates(r *rates, haste, dof, bound float64, active bool) {
+func (e *ddcma) setRates(r *rates, haste, dof, bound float64) {
 	n, lambda := float64(e.n), float64(e.lambda)
 	r.c1 = 1 / (2*(dof/n+1)*math.Pow(n+1, 0.75) + r.muEff/2)
-	r.cMu = min(haste*(r.muEff+1/r.muEff-2+lambda/(2*(lambda+5)))*r.c1, 1-r.c1)
+	rich := r.muEff + 1/r.muEff - 2 + lambda/(2*(lambda+5))
+	r.plainMu = rich * r.c1
+	r.cMu = min(haste*rich*r.c1, 1-r.c1)
 	r.cC = math.Sqrt(r.muEff*r.c1) / 2
-	w, _, _, muEffNeg := rawWeights(e.lambda)
-	copy(r.w, w)
-	r.setNegative(bound, muEffNeg, active)
+	r.bound = bound
+	r.setNegative()
 }
 
 // lead is how much of its advantage over the rates of C the diagonal keeps: all with the default population, next to nothing with twice as many or more. A large population tells
@@ -95,16 +98,14 @@ func lead(n, lambda int) float64 {
 }
 
 // slowFast brings the rates of D nearer to those of C.
-func (e *ddcma) slowFast(active bool) {
+func (e *ddcma) slowFast() {
 	keep := lead(e.n, e.lambda)
 	if keep == 1 {
 		return
 	}
 	e.fast.c1 = e.c1 + keep*(e.fast.c1-e.c1)
 	e.fast.cMu = e.cMu + keep*(e.fast.cMu-e.cMu)
-	w, _, _, muEffNeg := rawWeights(e.lambda)
-	copy(e.fast.w, w)
-	e.fast.setNegative(1, muEffNeg, active)
+	e.fast.setNegative()
 }
 
 // Ask implements Strategy.
@@ -162,6 +163,7 @@ func (e *ddcma) grow(p []float64, g, c, h float64) float64 {
 func (e *ddcma) learn() {
 	e.whitenOne(e.q, e.pC)
 	e.cov.decay(e.c1*e.gC + e.cMu*e.sumW)
+	e.agree.path()
 	e.cov.add(e.c1, e.q)
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, e.z, e.cov.basis, 0, e.turned)
 	e.whitenOne(e.q, e.pD)
@@ -197,6 +199,7 @@ const farFromOne = 1.5
 
 // turn folds the queued increments into C, which becomes a correlation matrix, its standard deviations going to D, when it is far from one.
 func (e *ddcma) turn() {
+	e.agree.decide(&e.rates, e.since)
 	e.cov.diagonal(e.norm.scale, 1)
 	var report spectral.Report
 	if lo, hi := extremes(e.norm.scale); lo*farFromOne < 1 || hi > farFromOne {
@@ -333,7 +336,7 @@ func (e *ddcma) MarshalBinary() ([]byte, error) { return marshal(e) }
 func (e *ddcma) UnmarshalBinary(data []byte) error { return unmarshal(e, data) }
 
 func (e *ddcma) archive(a *archive) {
-	e.gaussian.archive(a, "dd-cma 1")
+	e.gaussian.archive(a, "dd-cma 2")
 	for _, p := range [][]float64{e.d, e.pSigma, e.pC, e.pD} {
 		a.fixed(p)
 	}
@@ -342,4 +345,5 @@ func (e *ddcma) archive(a *archive) {
 	}
 	a.int(&e.since)
 	e.cov.archive(a)
+	e.agree.archive(a, &e.rates)
 }

@@ -19,6 +19,12 @@ type textbook struct {
 	w                         []float64
 	mu                        int
 	muEff, c1, cmu, cc, cs, d float64
+
+	raw         []float64 // weights, the positive ones scaled
+	muNeg       float64
+	plain, most float64       // rank-mu rate without haste, the most haste
+	trend       *mat.SymDense // weighted mean of the shapes of past updates
+	power, old  float64       // the same of their squared lengths; what is left of the start
 }
 
 func newTextbook(m []float64, sigma float64, lambda int) *textbook {
@@ -43,20 +49,66 @@ func newTextbook(m []float64, sigma float64, lambda int) *textbook {
 	t.muEff = sp * sp / sp2
 	muNeg := sn * sn / sn2
 	t.c1 = math.Min(1, float64(lambda)/6) * 2 / (math.Pow(N+1.3, 2) + t.muEff)
-	haste := 1 + math.Min(1, math.Min(10/N, 200/(N*N)))*math.Min(1, (4+math.Floor(3*math.Log(N)))/float64(lambda)) // the package's own
-	t.cmu = math.Min(1-t.c1, haste*2*(0.25+t.muEff+1/t.muEff-2)/(math.Pow(N+2, 2)+t.muEff))
+	t.most = 1 + math.Min(1, math.Min(10/N, 200/(N*N)))*math.Min(1, (4+math.Floor(3*math.Log(N)))/float64(lambda)) // the package's own
+	t.plain = 2 * (0.25 + t.muEff + 1/t.muEff - 2) / (math.Pow(N+2, 2) + t.muEff)
 	t.cc = (4 + t.muEff/N) / (N + 4 + 2*t.muEff/N)
 	t.cs = (t.muEff + 2) / (N + t.muEff + 3)
 	t.d = 1 + t.cs + 2*math.Max(0, math.Sqrt((t.muEff-1)/(N+1))-1)
-	bound := math.Min(1+t.c1/t.cmu, math.Min(1+2*muNeg/(t.muEff+2), (1-t.c1-t.cmu)/(N*t.cmu)))
-	for i := range t.w {
-		if t.w[i] > 0 {
+	t.muNeg, t.trend, t.old = muNeg, mat.NewSymDense(n, nil), 1
+	for i, v := range t.w {
+		if v > 0 {
 			t.w[i] /= sp
 		} else {
-			t.w[i] *= bound / sn
+			t.w[i] /= sn
 		}
 	}
+	t.raw = append([]float64(nil), t.w...)
+	t.hasten(1)
+	if n < 5 {
+		t.hasten(t.most)
+	}
 	return t
+}
+
+// hasten sets the rank-mu rate and the negative weights that go with it.
+func (t *textbook) hasten(factor float64) {
+	t.cmu = math.Min(1-t.c1, factor*t.plain)
+	bound := math.Min(1+t.c1/t.cmu, math.Min(1+2*t.muNeg/(t.muEff+2), (1-t.c1-t.cmu)/(float64(t.n)*t.cmu)))
+	for i, v := range t.raw {
+		if v <= 0 {
+			t.w[i] = v * bound
+		}
+	}
+}
+
+// consider sets the haste after an update by the given steps, best first: the package's own rule, from the matrices themselves.
+func (t *textbook) consider(inverseRoot *mat.Dense, ys []*mat.VecDense) {
+	if t.n < 5 {
+		return
+	}
+	n := float64(t.n)
+	m := mat.NewSymDense(t.n, nil)
+	u := mat.NewVecDense(t.n, nil)
+	for i, w := range t.w {
+		u.MulVec(inverseRoot, ys[i])
+		if w < 0 {
+			w *= n / mat.Dot(u, u)
+		}
+		m.SymRankOne(m, w, u)
+	}
+	mean := mat.Trace(m) / n
+	for i := range t.n {
+		m.SetSym(i, i, m.At(i, i)-mean)
+	}
+	rate := math.Min(1-t.c1, t.most*t.plain)
+	t.old *= 1 - rate
+	t.power = (1-rate)*t.power + rate*math.Pow(mat.Norm(m, 2), 2)
+	m.ScaleSym(rate, m)
+	t.trend.ScaleSym(1-rate, t.trend)
+	t.trend.AddSym(t.trend, m)
+	one := t.power / (1 - t.old) * rate / (2 - rate) // squared length of the trend if past updates are independent, at last
+	excess := math.Pow(mat.Norm(t.trend, 2), 2)/one - (1 - t.old*t.old)
+	t.hasten(1 + (t.most-1)*math.Max(0, math.Min(1, 2*excess)))
 }
 
 // tell takes the points in the order of their values, best first.
@@ -108,6 +160,7 @@ func (t *textbook) tell(x [][]float64) {
 		}
 		t.c.SymRankOne(t.c, t.cmu*w, ys[i])
 	}
+	t.consider(&inverseRoot, ys)
 	chi := math.Sqrt(N) * (1 - 1/(4*N) + 1/(21*N*N))
 	t.sigma *= math.Exp(math.Min(1, t.cs/t.d*(math.Sqrt(norm2)/chi-1)))
 }

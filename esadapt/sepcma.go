@@ -21,9 +21,8 @@ func newSepCMA(s Setup) (Strategy, error) {
 	r.cMu = min(1-r.c1, (0.25+r.muEff+1/r.muEff-2)/(d+4*root+r.muEff/2))
 	r.cC = (1 + 1/d + r.muEff/d) / (root + 1/d + 2*r.muEff/d)
 	// The bound that keeps a full C positive definite does not bind a diagonal one.
-	w, _, _, muEffNeg := rawWeights(lambda)
-	copy(r.w, w)
-	r.setNegative(1, muEffNeg, !s.Tuning.NoActive)
+	r.bound = 1
+	r.setNegative()
 	return assembleCMA(&s, "sep-cma", lambda, r, newDiagonalModel(n)), nil
 }
 

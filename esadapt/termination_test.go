@@ -100,6 +100,40 @@ func TestRotatedConditionIsNoReasonToStop(t *testing.T) {
 	}
 }
 
+// On a rotated cigar sigma falls to 1e-12 before C learns the long axis; by then the default tolerances take the mean and sigma for converged. Without them first runs get there.
+// The distance from the axis is summed, not the difference of two squares: that loses it in rounding.
+func TestRotatedCigarNeedsPatience(t *testing.T) {
+	const n = 20
+	for _, name := range []string{"cma", "dd-cma"} {
+		for seed := range uint64(2) {
+			random := rand.New(rand.NewPCG(seed, 5))
+			u := make([]float64, n) // the long axis
+			for i := range u {
+				u[i] = random.NormFloat64()
+			}
+			dense.Scale(1/math.Sqrt(dense.Dot(u, u)), u, u)
+			cigar := func(x []float64) float64 {
+				along, off := dense.Dot(u, x), 0.0
+				for i, v := range x {
+					off += (v - along*u[i]) * (v - along*u[i])
+				}
+				return along*along + 1e12*off
+			}
+			mean := make([]float64, n)
+			for i := range mean {
+				mean[i] = 8*random.Float64() - 4
+			}
+			s, err := NewStrategy(name, Setup{Mean: mean, Sigma: 2, Seed: seed, Tuning: Tuning{Tolerances: Tolerances{XStagnation: -1, X: -1}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if best, used := minimum(t, s, cigar, 30000, 1e-8); best > 1e-8 {
+				t.Errorf("%s, seed %d: best %v after %d evaluations, stopped by %v", name, seed, best, used, s.Stop())
+			}
+		}
+	}
+}
+
 func TestStepSizeRules(t *testing.T) {
 	for _, id := range []string{"sphere", "ellipsoid"} {
 		base := 0

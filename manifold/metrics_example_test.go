@@ -213,6 +213,9 @@ func ExampleSpaces() {
 	// kronecker
 	// banded
 	// oblique
+	// correlation
+	// generalized-bures
+	// simplex
 }
 
 func ExampleNewProduct() {
@@ -344,4 +347,90 @@ func ExampleKullbackMean() {
 	fmt.Printf("%.3f\n", x.At(0, 0))
 	// Output:
 	// 3.000
+}
+
+func ExampleNewInterval() {
+	m, err := manifold.NewPowerEuclidean(2, manifold.PowerOptions{Alpha: 1})
+	if err != nil {
+		panic(err)
+	}
+	s, err := manifold.NewInterval(m, mat.NewSymDense(2, []float64{1, 0, 0, 1}), mat.NewSymDense(2, []float64{4, 1, 1, 3}))
+	if err != nil {
+		panic(err)
+	}
+	// The matrix between the two with the smallest second diagonal entry and the largest first one.
+	z, _ := s.Ends()
+	if err := s.Extreme(z, []float64{-1, 0, 0, 1}); err != nil {
+		panic(err)
+	}
+	fmt.Printf("%.4f\n", mat.Formatted(z.(*manifold.EigenPoint).Sym()))
+	// Output:
+	// ⎡3.9184  0.6091⎤
+	// ⎣0.6091  1.1271⎦
+}
+
+func ExampleNewCorrelation() {
+	m, err := manifold.NewCorrelation(2)
+	if err != nil {
+		panic(err)
+	}
+	var points []manifold.Point
+	for _, covariance := range []float64{0.5, -1} {
+		c, err := manifold.CorrelationOf(mat.NewSymDense(2, []float64{4, covariance, covariance, 1}))
+		if err != nil {
+			panic(err)
+		}
+		p, err := m.PointOf(c)
+		if err != nil {
+			panic(err)
+		}
+		points = append(points, p)
+	}
+	mean, _, err := manifold.Mean(m, points, nil, manifold.MeanOptions{})
+	if err != nil {
+		panic(err)
+	}
+	var s mat.SymDense
+	m.MatrixOf(&s, mean)
+	fmt.Printf("%.4f\n", mat.Formatted(&s))
+	// Output:
+	// ⎡ 1.0000  -0.1576⎤
+	// ⎣-0.1576   1.0000⎦
+}
+
+func ExampleNewGeneralizedBures() {
+	m, err := manifold.NewGeneralizedBures(mat.NewSymDense(2, []float64{4, 0, 0, 1}), manifold.BuresOptions{})
+	if err != nil {
+		panic(err)
+	}
+	p, err := m.PointOf(mat.NewSymDense(2, []float64{4, 0, 0, 1}))
+	if err != nil {
+		panic(err)
+	}
+	q, err := m.PointOf(mat.NewSymDense(2, []float64{16, 0, 0, 1}))
+	if err != nil {
+		panic(err)
+	}
+	d, err := m.Distance(p, q)
+	fmt.Printf("%.4f %v\n", d, err)
+	// Output: 1.0000 <nil>
+}
+
+func ExampleNewSimplex() {
+	m, err := manifold.NewSimplex(2, 2)
+	if err != nil {
+		panic(err)
+	}
+	p, err := m.PointOf([]mat.Symmetric{mat.NewSymDense(2, []float64{0.5, 0.25, 0.25, 0.5}), mat.NewSymDense(2, []float64{0.5, -0.25, -0.25, 0.5})})
+	if err != nil {
+		panic(err)
+	}
+	for _, s := range m.MatricesOf(p) {
+		fmt.Printf("%.2f\n", mat.Formatted(s))
+	}
+	// Output:
+	// ⎡0.50  0.25⎤
+	// ⎣0.25  0.50⎦
+	// ⎡ 0.50  -0.25⎤
+	// ⎣-0.25   0.50⎦
 }

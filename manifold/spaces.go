@@ -20,5 +20,8 @@ func Spaces() []Space {
 		kronecker,
 		banded,
 		oblique,
+		correlation,
+		generalizedBures,
+		simplex,
 	}
 }

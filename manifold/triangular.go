@@ -210,17 +210,22 @@ func (m *triangular) Whiten(v []float64, p Point, xi mat.Symmetric) {
 	if err := sameRows(xi, m.n); err != nil {
 		panic(Error(err.Error()))
 	}
+	m.pack(v, choleskyDerivative(c, xi), func(i int) float64 { return m.slope(c.l.At(i, i)) })
+}
+
+// choleskyDerivative returns L' = L (L^-1 xi L^-T)_1/2 in scratch of c: the derivative of the Cholesky factor in direction xi.
+func choleskyDerivative(c *CholeskyPoint, xi mat.Symmetric) dense.Matrix[float64] {
 	w := c.scratch(2)
 	copySymmetric(w[0], xi)
 	dense.SolveLower(dense.NoTrans, c.l, w[0])
 	dense.SolveLowerRight(dense.Transposed, c.l, w[0])
-	for i := range m.n {
+	for i := range w[0].Rows {
 		row := w[0].Row(i)
 		row[i] /= 2
 		clear(row[i+1:])
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.l, w[0], 0, w[1])
-	m.pack(v, w[1], func(i int) float64 { return m.slope(c.l.At(i, i)) })
+	return w[1]
 }
 
 // pack writes the free elements of x to v, those of the diagonal times scale.

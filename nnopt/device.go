@@ -28,6 +28,7 @@ type deferring interface{ deferring() }
 
 func (*adamRule[T]) deferring()         {}
 func (*adaGradRule[T]) deferring()      {}
+func (*kfacRule[T]) deferring()         {}
 func (*lionRule[T]) deferring()         {}
 func (*muonRule[T]) deferring()         {}
 func (*rootFreeRule[T]) deferring()     {}
@@ -38,16 +39,27 @@ func (*sirfRule[T]) deferring()         {}
 func (*shampooRule[T]) deferring()      {}
 func (*spectralRule[T]) deferring()     {}
 
+// twofold is implemented by deferring rules that compute in float64 as well.
+type twofold interface {
+	second() engine.Backend[float64]
+}
+
 // deferCalls lets calls return before their work is done, where the rule can.
 func (s *stepper[T]) deferCalls() {
 	if _, ok := s.rule.(deferring); ok {
 		engine.Defer(s.backend)
+		if r, ok := s.rule.(twofold); ok {
+			engine.Defer(r.second())
+		}
 	}
 }
 
 // settleCalls waits for all work after deferCalls.
 func (s *stepper[T]) settleCalls() {
 	if _, ok := s.rule.(deferring); ok {
+		if r, ok := s.rule.(twofold); ok {
+			defer engine.Settle(r.second())
+		}
 		engine.Settle(s.backend)
 	}
 }
@@ -58,16 +70,26 @@ func (s *stepper[T]) moveDeferred() {
 		s.moveAll()
 		return
 	}
-	given := s.current
-	s.current = s.mirrors.reflect(given)
+	given, mirrors := s.current, s.mirrors
+	if r, ok := s.rule.(looking); ok && r.looks() {
+		mirrors = nil
+	}
+	s.current = mirrors.reflect(given)
 	func() {
 		engine.Bind(s.backend)
 		defer engine.Settle(s.backend)
-		s.mirrors.load(given)
+		if r, ok := s.rule.(twofold); ok {
+			engine.Bind(r.second())
+			defer engine.Settle(r.second())
+		}
+		mirrors.load(given)
 		s.moveAll()
 	}()
-	s.mirrors.store(given)
+	mirrors.store(given)
 }
+
+// looking is implemented by rules that may let others look at the blocks within a step: they have to move where they are.
+type looking interface{ looks() bool }
 
 // undo sets the number of steps and the rule's counters back after a step that failed on the device.
 func (s *stepper[T]) undo(err *error, step int) {

@@ -2,6 +2,7 @@ package nnopt
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/spdopt/spdopt/internal/engine"
 )
@@ -144,6 +145,9 @@ type kfacRule[T Float] struct {
 	damping, seen, inverse float64 // counters: damping (0 before the first step), observations, and whether there are inverses
 	x, y, px, py           []T     // flat vectors for the products of the model
 	kept                   []T     // gradients of the other blocks, and values for a step that may be taken back
+
+	failed bool      // in the running step, as far as the processor knows
+	taken  []float64 // whether the step is taken, nil where there is none
 }
 
 func (r *kfacRule[T]) counters() []counter {
@@ -224,6 +228,7 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 
 // settle implements grounded.
 func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
+	defer func() { r.at.reckon(len(r.moving)) }()
 	if e == engine.CPU[T]() {
 		return
 	}
@@ -236,8 +241,18 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 		k.decomposing()
 		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
 	}
-	r.at.rows, r.at.ones = r.at.wide.arena.Alloc(rows), r.at.wide.arena.Alloc(all)
+	r.at.rows = r.at.wide.arena.Alloc(rows)
+	r.at.reserveOnes(all)
 }
+
+// second implements twofold.
+func (r *kfacRule[T]) second() engine.Backend[float64] { return r.at.wide.e }
+
+// looks implements looking: an objective does.
+func (r *kfacRule[T]) looks() bool { return r.objective != nil }
+
+// onHost implements hosted: eigenvalues.
+func (r *kfacRule[T]) onHost(slot string) bool { return strings.HasSuffix(slot, "values") }
 
 // move moves a block of no layer.
 func (r *kfacRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
@@ -254,16 +269,20 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 			if k.names.Weight != s.Weight {
 				continue
 			}
+			k.absorb()
 			if err := k.observe(s, r.o.Reduce, s.terms(r.o.Loss)); err != nil {
 				return err
 			}
 		}
+	}
+	for _, k := range r.moving {
+		k.absorb()
 	}
 	return nil
 }
 
 func (r *kfacRule[T]) forget() {
 	for _, k := range r.moving {
-		k.examples = 0
+		k.examples, k.pending = 0, false
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 // kfacGround is where KFAC computes: statistics in the precision of the network, factors and inverses in float64.
 type kfacGround[T Float] struct {
-	e     engine.Backend[T]
-	arena *engine.Arena[T]
-	wide  wideGround
-	rows  []float64 // sums of rows
-	ones  []float64
-	flat  [2][]float64
-	x     []T // rows with a number appended, on a device
-	sum   []T // their Gram matrix
+	e       engine.Backend[T]
+	arena   *engine.Arena[T]
+	wide    wideGround
+	figures *engine.Reckoning[float64]
+	rows    []float64 // sums of rows
+	ones    []float64
+	flat    [2][]float64
+	x       []T // rows with a number appended, on a device
 }
 
 func newKFACGround[T Float]() kfacGround[T] {
@@ -65,34 +65,27 @@ func (g *kfacGround[T]) averaged(x, dst dense.Matrix[T]) dense.Matrix[T] {
 	return dst
 }
 
-// gram sets w to the sum of x1 x1^T over the rows x of a matrix, x1 being x or, where w has a row more, x with one appended. The processor fills the upper
-// triangle.
-func (g *kfacGround[T]) gram(outer *kronecker.Outer[T], x dense.Matrix[T], one float64, w dense.Matrix[float64]) {
-	if !g.away() {
-		w.Zero()
-		outer.Add(x, one, w)
-		outer.Flush(w)
-		return
-	}
-	n := w.Rows
-	if n > x.Cols {
+// gram sets sum to that of x1 x1^T over the rows x of a matrix, x1 being x or, where sum has a row more, x with one appended. On a device.
+func (g *kfacGround[T]) gram(x dense.Matrix[T], one float64, sum dense.Matrix[T]) {
+	if n := sum.Rows; n > x.Cols {
 		bordered := dense.Wrap(x.Rows, n, g.grown(&g.x, x.Rows*n))
 		g.e.Copy(engine.One(x), engine.One(bordered.View(0, 0, x.Rows, x.Cols)))
 		g.e.AddRow([]T{T(one)}, 0, engine.One(bordered.View(0, n-1, x.Rows, 1)))
 		x = bordered
 	}
-	sum := dense.Wrap(n, n, g.grown(&g.sum, n*n))
 	g.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
-	toDouble(g.wide.e, sum.Data, w.Data)
 }
 
-func (g *kfacGround[T]) meanTrace(m dense.Matrix[float64]) (sum float64) {
+// reckon makes the registers of a step of so many layers.
+func (g *kfacGround[T]) reckon(layers int) {
+	g.figures = engine.NewReckoning(g.wide.e, g.wide.arena, 64+128*layers)
+}
+
+// meanTrace finds tr(M)/n.
+func (g *kfacGround[T]) meanTrace(m dense.Matrix[float64]) engine.Figure {
 	g.rows = grownBy(g.wide.arena, g.rows, m.Rows)
 	g.wide.e.Diagonal(engine.One(m), g.rows)
-	for _, v := range g.rows {
-		sum += v
-	}
-	return sum / float64(m.Rows)
+	return g.figures.Over(g.figures.Tally(g.rows).Sum, g.figures.Number(float64(m.Rows)))
 }
 
 func grownBy(a *engine.Arena[float64], x []float64, n int) []float64 {
@@ -102,51 +95,57 @@ func grownBy(a *engine.Arena[float64], x []float64, n int) []float64 {
 	return x[:n]
 }
 
-// dot returns the inner product of two matrices of one shape.
-func (g *kfacGround[T]) dot(x, y dense.Matrix[float64]) (sum float64) {
+// dot finds the inner product of two matrices of one shape.
+func (g *kfacGround[T]) dot(x, y dense.Matrix[float64]) engine.Figure {
 	g.rows = grownBy(g.wide.arena, g.rows, x.Rows)
 	g.wide.e.RowDots(engine.One(x), engine.One(y), g.rows)
-	for _, v := range g.rows {
-		sum += v
-	}
-	return sum
+	return g.figures.Tally(g.rows).Sum
 }
 
-// flatDot returns the inner product of two vectors, in float64.
-func (g *kfacGround[T]) flatDot(x, y []T) (sum float64) {
+// flatDot finds the inner product of two vectors, in float64.
+func (g *kfacGround[T]) flatDot(x, y []T) engine.Figure {
 	const width = 1024
 	n := len(x)
 	for i, v := range [][]T{x, y} {
 		g.flat[i] = grownBy(g.wide.arena, g.flat[i], n)
 		toDouble(g.wide.e, v, g.flat[i])
 	}
+	sum := g.figures.Number(0)
 	whole := n / width * width
 	for _, part := range [][3]int{{0, n / width, width}, {whole, 1, n - whole}} {
 		if rows, cols := part[1], part[2]; rows > 0 && cols > 0 {
-			sum += g.dot(dense.Wrap(rows, cols, g.flat[0][part[0]:]), dense.Wrap(rows, cols, g.flat[1][part[0]:]))
+			sum = g.figures.Plus(sum, g.dot(dense.Wrap(rows, cols, g.flat[0][part[0]:]), dense.Wrap(rows, cols, g.flat[1][part[0]:])))
 		}
 	}
 	return sum
 }
 
+// wait carries out what was written down and waits for all work.
+func (g *kfacGround[T]) wait() {
+	g.figures.Run()
+	engine.Wait(g.wide.e)
+}
+
 // inverseTolerance is what ||A X - I||_F may be, by the root of the size, for an inverse X by products.
 const inverseTolerance = 1e-4
 
-// invert sets w to the inverse of m + d I. check is scratch.
-func (g *kfacGround[T]) invert(m dense.Matrix[float64], d float64, w, check dense.Matrix[float64]) bool {
+// invert sets w to the inverse of m + d I, and finds whether that is one. check is scratch.
+func (g *kfacGround[T]) invert(m dense.Matrix[float64], d float64, w, check dense.Matrix[float64]) engine.Figure {
+	q := g.figures
 	if !g.away() {
 		w.Copy(m)
-		return kronecker.Invert(w, d, "", check) == nil
+		if kronecker.Invert(w, d, "", check) != nil {
+			return q.Number(0)
+		}
+		return q.Number(1)
 	}
 	e, a, x, p := g.wide.e, engine.One(m), engine.One(w), engine.One(check)
 	e.Combine(d, 1, a, 0, a, x)
 	e.Invert(x)
 	e.Mirror(x)
 	e.Gemm(dense.NoTrans, dense.NoTrans, 1, a, x, 0, p)
-	e.Combine(0, 1, p, d, x, p)
-	var left [1]float64
-	e.FromIdentity(p, left[:])
-	return left[0] <= inverseTolerance*math.Sqrt(float64(m.Rows))
+	e.Combine(-1, 1, p, d, x, p)
+	return q.Below(q.Root(q.Tally(check.Data).Squares), q.Number(inverseTolerance*math.Sqrt(float64(m.Rows))))
 }
 
 // sandwich sets y to op(Q0) x op(Q1)^T through t, where y may be x.
@@ -155,12 +154,20 @@ func (g *kfacGround[T]) sandwich(op dense.Trans, q [2]dense.Matrix[float64], x, 
 	g.wide.e.Gemm(dense.NoTrans, !op, 1, engine.One(t), engine.One(q[1]), 0, engine.One(y))
 }
 
-// divide divides y_ij by l_i m_j + damping; t is scratch.
-func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.Matrix[float64]) {
-	g.ones = grownBy(g.wide.arena, g.ones, y.Rows*y.Cols)
+// reserveOnes makes so many ones.
+func (g *kfacGround[T]) reserveOnes(n int) {
+	if len(g.ones) >= n {
+		return
+	}
+	g.ones = g.wide.arena.Alloc(n)
 	for i := range g.ones {
 		g.ones[i] = 1
 	}
+}
+
+// divide divides y_ij by l_i m_j + damping; t is scratch.
+func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.Matrix[float64]) {
+	g.reserveOnes(y.Rows * y.Cols)
 	all := engine.One(dense.Wrap(y.Rows, y.Cols, g.ones))
 	g.wide.e.ScaleRows(values[0], all, 0, engine.One(t))
 	g.wide.e.ScaleCols(values[1], engine.One(t), 0, engine.One(t))

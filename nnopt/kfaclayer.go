@@ -23,6 +23,10 @@ type kfacLayer[T Float] struct {
 	slots    []Slot[T]
 	examples int                      // behind the sums
 	sums     [2]dense.Matrix[float64] // of the running step, B and A, upper triangles
+	grams    [2]dense.Matrix[T]       // of a pass, on a device
+	weights  [2]float64               // of a pass
+	keep     float64                  // 0 for the first pass of a step, else 1
+	pending  bool                     // grams have to be added to the sums
 	outer    kronecker.Outer[T]
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
@@ -38,6 +42,13 @@ type kfacLayer[T Float] struct {
 	values  [2][]float64 // eigenvalues
 	solver  eigen.Solver
 	loaded  bool // apply and values hold what the slots hold
+
+	dampings           [2]float64       // of the factors
+	learned            bool             // statistics are taken in, in the running step
+	stay               [2]engine.Figure // what weights and bias are multiplied by
+	fine, inverted     engine.Figure    // whether the statistics, and the inverses, of the running step are of use
+	means              [2]engine.Figure // of the diagonals of the factors
+	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 
 	solvers  [2]*matfun.Eigen[float64] // on a device
 	sweepers [2]*eigenFactor[float64]
@@ -74,6 +85,9 @@ func (k *kfacLayer[T]) allocate(rows int) {
 	sizes := k.sizes(rows)
 	for i, n := range sizes {
 		k.sums[i], k.full[i], k.apply[i], k.work[i] = matrix(n, n), matrix(n, n), matrix(n, n), matrix(n, n)
+		if k.at.away() {
+			k.grams[i] = dense.Wrap(n, n, k.at.arena.Alloc(n*n))
+		}
 	}
 	for _, m := range []*dense.Matrix[float64]{&k.g, &k.d, &k.t, &k.last} {
 		*m = matrix(sizes[0], sizes[1])
@@ -96,10 +110,7 @@ func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
 			in.Rows, in.Cols, out.Rows, out.Cols, s.Reps, k.g.Rows, width)}
 	}
 	n := in.Rows / s.Reps
-	if k.examples == 0 {
-		k.at.wide.e.Blend(0, nil, 0, nil, k.sums[0].Data)
-		k.at.wide.e.Blend(0, nil, 0, nil, k.sums[1].Data)
-	}
+	k.keep = one[float64](k.examples > 0)
 	k.examples += n
 	reps := 1
 	if reduce {
@@ -122,7 +133,7 @@ func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
 	memory := k.at.grown(&k.summed, n*(s.In.Cols+s.Out.Cols))
 	in, out = dense.Wrap(n, s.In.Cols, memory), dense.Wrap(n, s.Out.Cols, memory[n*s.In.Cols:])
 	k.at.e.Blend(0, nil, 0, nil, memory)
-	if s.Sums != nil {
+	if s.Sums != nil && !k.at.away() { // on a device the patches are there, and the processor would have to wait
 		s.Sums(in)
 	} else {
 		k.at.collapse(s.In, s.Reps, in)
@@ -131,31 +142,57 @@ func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
 	return in, out
 }
 
-// add adds weight times the outer products of rows that are sums over reps positions.
+// add adds weight times the outer products of rows that are sums over reps positions. On a device that is left to absorb.
 func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64) {
+	k.weights[side] = weight
+	if k.at.away() {
+		k.at.gram(x, float64(reps), k.grams[side])
+		k.pending = true
+		return
+	}
 	w := k.work[side]
-	k.at.gram(&k.outer, x, float64(reps), w)
-	k.at.wide.e.Blend(1, k.sums[side].Data, weight, w.Data, k.sums[side].Data)
+	w.Zero()
+	k.outer.Add(x, float64(reps), w)
+	k.outer.Flush(w)
+	k.collect(side)
 }
 
-// average takes the sums into the moving averages. Sums that are not finite are left out.
-func (k *kfacLayer[T]) average() bool {
+// collect adds what is in work to the sums.
+func (k *kfacLayer[T]) collect(side int) {
+	k.at.wide.e.Blend(k.keep, k.sums[side].Data, k.weights[side], k.work[side].Data, k.sums[side].Data)
+}
+
+// absorb adds what add left, in float64: the calls of one precision follow each other, so that there are few changes between the two.
+func (k *kfacLayer[T]) absorb() {
+	if !k.pending {
+		return
+	}
+	k.pending = false
+	for side, g := range k.grams {
+		toDouble(k.at.wide.e, g.Data, k.work[side].Data)
+		k.collect(side)
+	}
+}
+
+// average takes the sums into the moving averages. Sums that are not finite are left out, which it finds.
+func (k *kfacLayer[T]) average() (fine engine.Figure) {
 	share := (1 - k.o.Average) / float64(k.examples)
 	k.examples = 0
-	e := k.at.wide.e
+	e, q := k.at.wide.e, k.at.figures
+	fine = q.Number(1)
 	for _, s := range k.sums {
-		if _, top := e.SumSquares(s.Data); !(top*share < largestGradient[T]()) {
-			return false
-		}
+		fine = q.Times(fine, q.Below(q.Times(q.Tally(s.Data).Top, q.Number(share)), q.Number(largestGradient[T]())))
 	}
+	keep, take := q.Pick(fine, q.Number(k.o.Average), q.Number(1)), q.Pick(fine, q.Number(share), q.Number(0))
+	q.Run()
 	for side, s := range k.sums {
 		to, w := k.slots[kfacOutput+side].Data, k.work[side]
 		toDouble(e, to, w.Data)
-		e.Blend(k.o.Average, w.Data, share, s.Data, w.Data)
+		e.BlendBy(q.Register(keep), w.Data, q.Register(take), s.Data, w.Data)
 		e.Mirror(engine.One(w))
 		fromDouble(e, w.Data, to)
 	}
-	return true
+	return fine
 }
 
 // load sets full to the averages over their weight.
@@ -166,24 +203,43 @@ func (k *kfacLayer[T]) load(weight float64) {
 	}
 }
 
-// invert brings what applies the inverse up to date with the factors in full. When it fails everything stays as it was.
-func (k *kfacLayer[T]) invert(damping float64, fresh bool) bool {
+// damped says whether the inverse consists of those of the damped factors.
+func (k *kfacLayer[T]) damped() bool { return k.o.Inverse == InversePi || k.o.Inverse == InversePlain }
+
+// measure finds what the damping is split by.
+func (k *kfacLayer[T]) measure() {
+	if k.damped() {
+		k.means = [2]engine.Figure{k.at.meanTrace(k.full[0]), k.at.meanTrace(k.full[1])}
+	}
+}
+
+// split returns the dampings of the factors, after measure and a wait.
+func (k *kfacLayer[T]) split(damping float64) (d [2]float64) {
+	if k.damped() {
+		q := k.at.figures
+		d[0], d[1] = kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, q.Value(k.means[0]), q.Value(k.means[1]), damping)
+	}
+	return d
+}
+
+// invert makes what applies the inverse of the factors in full, with dampings, and finds whether it is of use.
+func (k *kfacLayer[T]) invert(fresh bool) {
 	k.loaded = false
-	switch k.o.Inverse {
-	case InversePi, InversePlain:
-		b, a := k.at.meanTrace(k.full[0]), k.at.meanTrace(k.full[1])
-		onB, onA := kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, b, a, damping)
-		for side, d := range []float64{onB, onA} {
-			if !k.at.invert(k.full[side], d, k.work[side], k.apply[side]) {
-				return false
-			}
-		}
-	default:
-		for side := range k.full {
-			if !k.basis(side, fresh) {
-				return false
-			}
-		}
+	q := k.at.figures
+	if !k.damped() {
+		k.inverted = q.Number(one[float64](k.basis(0, fresh) && k.basis(1, fresh)))
+		return
+	}
+	k.inverted = q.Number(1)
+	for side, d := range k.dampings {
+		k.inverted = q.Times(k.inverted, k.at.invert(k.full[side], d, k.work[side], k.apply[side]))
+	}
+}
+
+// adopt stores it, after a wait. When it is of no use everything stays as it was.
+func (k *kfacLayer[T]) adopt() bool {
+	if k.at.figures.Value(k.inverted) == 0 {
+		return false
 	}
 	for side := range k.full {
 		fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)

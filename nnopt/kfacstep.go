@@ -9,20 +9,24 @@ import (
 )
 
 // moveTogether takes the step of all layers.
-func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (failed bool) {
+func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {
+	r.failed, r.taken = false, nil
 	if len(r.moving) == 0 {
-		return false
+		return
 	}
 	r.locate(blocks)
 	r.reserve(blocks)
-	failed = r.learn(blocks, updates)
+	r.at.figures.Begin()
+	r.learn(updates)
 	if r.lr == 0 || r.t <= r.o.BurnIn {
-		return failed
+		r.at.figures.Run()
+		return
 	}
 	r.directions(blocks, updates)
-	s := r.choose(blocks, updates)
-	if s.a-s.a != 0 { // the direction overflows
-		return true
+	s, ok := r.choose(blocks, updates)
+	if !ok { // the direction overflows
+		r.failed = true
+		return
 	}
 	if r.o.Reject && r.objective != nil {
 		r.keepAll(blocks, valueOf[T]) // for a step that may be taken back
@@ -30,15 +34,18 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) (
 	before := math.NaN()
 	judge := r.objective != nil && (r.o.Reject || !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0)
 	if judge {
-		before = r.objective.Loss()
+		before = r.loss()
 	}
-	for _, k := range r.moving {
-		k.step(blocks, updates, s)
-	}
+	r.take(blocks, updates, s)
 	if judge {
-		r.judge(blocks, before, r.objective.Loss(), s.change)
+		r.judge(blocks, before, r.loss(), s.change)
 	}
-	return failed
+}
+
+// loss returns that of the objective, which finds all work done.
+func (r *kfacRule[T]) loss() float64 {
+	engine.Wait(r.at.e)
+	return r.objective.Loss()
 }
 
 // reserve makes the flat vectors of the model before anything moves.
@@ -74,12 +81,12 @@ func (r *kfacRule[T]) locate(blocks []Block[T]) {
 }
 
 // learn takes in what was observed, and inverts when it is time.
-func (r *kfacRule[T]) learn(blocks []Block[T], updates []engine.Update) (failed bool) {
+func (r *kfacRule[T]) learn(updates []engine.Update) {
 	observed := false
 	for _, k := range r.moving {
-		if k.examples > 0 {
+		if k.learned = k.examples > 0; k.learned {
 			observed = true
-			failed = !k.average() || failed
+			k.fine = k.average()
 		}
 	}
 	if observed {
@@ -87,7 +94,7 @@ func (r *kfacRule[T]) learn(blocks []Block[T], updates []engine.Update) (failed 
 	}
 	due := r.inverse == 0 || (r.t-1)%r.o.Interval == 0
 	if !due && r.o.Model != ModelFactors {
-		return failed
+		return
 	}
 	weight := 1.0
 	if r.seen > 0 {
@@ -96,16 +103,37 @@ func (r *kfacRule[T]) learn(blocks []Block[T], updates []engine.Update) (failed 
 	for _, k := range r.moving {
 		k.load(weight)
 	}
-	if !due {
-		return failed
+	if due {
+		r.invert(updates)
+	}
+}
+
+// invert brings the inverses of all layers up to date. It waits for what their damping is split by, and for whether they are inverses.
+func (r *kfacRule[T]) invert(updates []engine.Update) {
+	for _, k := range r.moving {
+		k.measure()
+	}
+	r.at.wait()
+	for _, k := range r.moving {
+		k.dampings = k.split(r.damping + updates[k.w].L2)
 	}
 	for _, k := range r.moving {
-		failed = !k.invert(r.damping+updates[k.w].L2, r.inverse == 0) || failed
+		k.invert(r.inverse == 0)
+	}
+	r.at.wait()
+	for _, k := range r.moving {
+		r.failed = !k.adopt() || r.failed
 	}
 	if r.seen > 0 {
 		r.inverse = 1
 	}
-	return failed
+}
+
+// failures implements failing.
+func (r *kfacRule[T]) failures() bool {
+	q := r.at.figures
+	return r.failed || r.taken != nil && r.taken[0] == 0 ||
+		slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return k.learned && q.Value(k.fine) == 0 })
 }
 
 // directions computes the preconditioned gradients. Blocks that do not move have none.
@@ -137,42 +165,64 @@ func (k *kfacLayer[T]) scaleColumns(weights, bias float64) {
 	k.at.wide.e.ScaleCols(k.shares, d, 0, d)
 }
 
-// kfacStep is a Delta + m (last step).
+// kfacStep is a Delta + m (last step), if it is taken.
 type kfacStep struct {
-	a, m   float64 // a is NaN where there is no step to take
-	change float64 // of the loss, as the model says; NaN without one
+	a, m, taken engine.Figure
+	change      float64 // of the loss, as the model says; NaN without one
 }
 
-// choose returns the coefficients of the step.
-func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) kfacStep {
-	scale := r.lr / r.o.LR // of the schedule
-	var gd, gl, dd float64 // inner products of the gradient with both directions, and of the first with itself
+// choose finds the coefficients of the step. A model makes it wait; it says that there is no step to take only if it has waited.
+func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) (s kfacStep, ok bool) {
+	q := r.at.figures
+	gd, gl, dd := q.Number(0), q.Number(0), q.Number(0) // inner products of the gradient with both directions, and of the first with itself
 	for _, k := range r.moving {
 		toDouble(k.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
-		gd += k.at.dot(k.g, k.d)
-		dd += k.at.dot(k.d, k.d)
-		gl += k.at.dot(k.g, k.last)
-	}
-	s := kfacStep{-r.lr, r.o.Momentum, math.NaN()}
-	if !(math.Sqrt(dd) < largestGradient[T]()) || gd-gd != 0 {
-		s.a = math.NaN()
-		return s
-	}
-	if r.modelled() {
-		q := r.model(blocks, updates)
-		if a, m, ok := q.minimise(gd, gl); ok {
-			s.a, s.m = a*scale, m*scale
-			s.change = s.a*gd + s.m*gl + (s.a*s.a*q.dd+2*s.a*s.m*q.dl+s.m*s.m*q.ll)/2
-		}
-	}
-	if c := r.o.NormConstraint; c > 0 && s.a*s.a*gd > c {
-		shrink := math.Sqrt(c / (s.a * s.a * gd))
-		s.a, s.change = s.a*shrink, math.NaN()
+		k.gd, k.dd = k.at.dot(k.g, k.d), k.at.dot(k.d, k.d)
+		gd, dd = q.Plus(gd, k.gd), q.Plus(dd, k.dd)
 		if r.modelled() {
-			s.m *= shrink
+			k.gl, k.dl, k.ll = k.at.dot(k.g, k.last), k.at.dot(k.d, k.last), k.at.dot(k.last, k.last)
+			gl = q.Plus(gl, k.gl)
 		}
 	}
-	return s
+	s.taken = q.Times(q.Below(q.Root(dd), q.Number(largestGradient[T]())), q.Below(q.Minus(gd, gd), q.Number(1)))
+	if !r.modelled() {
+		s.a, s.m, s.change = r.shortened(q.Number(-r.lr), gd), q.Number(r.o.Momentum), math.NaN()
+		return s, true
+	}
+	model := r.model(blocks, updates)
+	r.at.wait()
+	if q.Value(s.taken) == 0 {
+		return s, false
+	}
+	a, m, change := r.minimum(model(), q.Value(gd), q.Value(gl))
+	s.a, s.m, s.change = q.Number(a), q.Number(m), change
+	return s, true
+}
+
+// shortened is a where a^2 gd obeys the constraint on it, and else less.
+func (r *kfacRule[T]) shortened(a, gd engine.Figure) engine.Figure {
+	c := r.o.NormConstraint
+	if c == 0 {
+		return a
+	}
+	q := r.at.figures
+	most, norm := q.Number(c), q.Times(q.Times(a, a), gd)
+	return q.Times(a, q.Pick(q.Below(most, norm), q.Root(q.Over(most, norm)), q.Number(1)))
+}
+
+// minimum returns the coefficients of the step that minimises the model, scaled by the schedule, and what the loss changes by.
+func (r *kfacRule[T]) minimum(q quadratic, gd, gl float64) (a, m, change float64) {
+	a, m, change = -r.lr, r.o.Momentum, math.NaN()
+	scale := r.lr / r.o.LR
+	if x, y, ok := q.minimise(gd, gl); ok {
+		a, m = x*scale, y*scale
+		change = a*gd + m*gl + (a*a*q.dd+2*a*m*q.dl+m*m*q.ll)/2
+	}
+	if c := r.o.NormConstraint; c > 0 && a*a*gd > c {
+		shrink := math.Sqrt(c / (a * a * gd))
+		a, m, change = a*shrink, m*shrink, math.NaN()
+	}
+	return a, m, change
 }
 
 // modelled says whether a quadratic model chooses the coefficients.
@@ -183,47 +233,60 @@ func (r *kfacRule[T]) modelled() bool {
 // quadratic holds the products of the two directions with the damped Gauss-Newton matrix.
 type quadratic struct{ dd, dl, ll float64 }
 
-// model computes them, with the damping and the regularisation of L2 decay.
-func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) (q quadratic) {
+// model starts to compute them, with the damping and the regularisation of L2 decay. What it returns gives them, after a wait.
+func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) func() quadratic {
+	var forms [3]engine.Figure
 	if r.o.Model == ModelFactors {
-		for _, k := range r.moving {
-			k.addForms(&q)
+		forms = r.forms()
+	}
+	return func() (q quadratic) {
+		f := r.at.figures
+		if r.o.Model == ModelFactors {
+			q = quadratic{f.Value(forms[0]), f.Value(forms[1]), f.Value(forms[2])}
+		} else {
+			q = r.exact(blocks)
 		}
-	} else {
-		q = r.exact(blocks)
+		for _, k := range r.moving {
+			d := r.damping + updates[k.w].L2
+			q.dd += d * f.Value(k.dd)
+			q.dl += d * f.Value(k.dl)
+			q.ll += d * f.Value(k.ll)
+		}
+		return q
 	}
-	for _, k := range r.moving {
-		d := r.damping + updates[k.w].L2
-		q.dd += d * k.at.dot(k.d, k.d)
-		q.dl += d * k.at.dot(k.d, k.last)
-		q.ll += d * k.at.dot(k.last, k.last)
-	}
-	return q
 }
 
 // exact takes one product of the objective with the directions, and one with the last steps unless they are zero.
 func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
+	f := r.at.figures
+	moved := slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return f.Value(k.ll) != 0 })
 	r.keepAll(blocks, gradOf[T])
-	moved := r.flatten(blocks)
+	r.flatten(blocks)
+	engine.Wait(r.at.e) // the objective finds all work done
 	r.objective.CurvatureTo(r.px, r.x)
 	if moved {
 		r.objective.CurvatureTo(r.py, r.y)
 	}
 	r.restoreAll(blocks, gradOf[T])
-	q.dd = r.at.flatDot(r.x, r.px)
+	dd, dl, ll := r.at.flatDot(r.x, r.px), f.Number(0), f.Number(0)
 	if moved {
-		q.dl, q.ll = r.at.flatDot(r.y, r.px), r.at.flatDot(r.y, r.py)
+		dl, ll = r.at.flatDot(r.y, r.px), r.at.flatDot(r.y, r.py)
 	}
-	return q
+	r.at.wait()
+	return quadratic{f.Value(dd), f.Value(dl), f.Value(ll)}
 }
 
-// addForms adds the products of the direction and the last step with B (x) A.
-func (k *kfacLayer[T]) addForms(q *quadratic) {
-	k.at.sandwich(dense.NoTrans, k.full, k.d, k.t, k.product)
-	q.dd += k.at.dot(k.product, k.d)
-	q.dl += k.at.dot(k.product, k.last)
-	k.at.sandwich(dense.NoTrans, k.full, k.last, k.t, k.product)
-	q.ll += k.at.dot(k.product, k.last)
+// forms finds the products of the direction and the last step with B (x) A.
+func (r *kfacRule[T]) forms() [3]engine.Figure {
+	q := r.at.figures
+	dd, dl, ll := q.Number(0), q.Number(0), q.Number(0)
+	for _, k := range r.moving {
+		k.at.sandwich(dense.NoTrans, k.full, k.d, k.t, k.product)
+		dd, dl = q.Plus(dd, k.at.dot(k.product, k.d)), q.Plus(dl, k.at.dot(k.product, k.last))
+		k.at.sandwich(dense.NoTrans, k.full, k.last, k.t, k.product)
+		ll = q.Plus(ll, k.at.dot(k.product, k.last))
+	}
+	return [3]engine.Figure{dd, dl, ll}
 }
 
 // minimise returns the coefficients with the smallest value of the model, of the first direction alone if the second adds nothing.
@@ -238,8 +301,11 @@ func (q quadratic) minimise(gd, gl float64) (a, m float64, ok bool) {
 	return -gd / q.dd, 0, true
 }
 
-// flatten sets x to the directions and y to the last steps of all layers, zero elsewhere. It says whether there was a last step.
-func (r *kfacRule[T]) flatten(blocks []Block[T]) (moved bool) {
+// flatten sets x to the directions and y to the last steps of all layers, zero elsewhere.
+func (r *kfacRule[T]) flatten(blocks []Block[T]) {
+	for _, k := range r.moving {
+		fromDouble(r.at.wide.e, k.d.Data, k.moved)
+	}
 	e := r.at.e
 	e.Blend(0, nil, 0, nil, r.x)
 	e.Blend(0, nil, 0, nil, r.y)
@@ -250,18 +316,13 @@ func (r *kfacRule[T]) flatten(blocks []Block[T]) (moved bool) {
 		return at
 	}
 	for _, k := range r.moving {
-		last := k.slots[kfacLast].Data
-		fromDouble(r.at.wide.e, k.d.Data, k.moved)
 		k.spread(blocks, k.moved, func(block, rows, cols int, part engine.Batch[T]) {
 			e.Copy(part, engine.One(dense.Wrap(rows, cols, r.x[start(block):][:rows*cols])))
 		})
-		k.spread(blocks, last, func(block, rows, cols int, part engine.Batch[T]) {
+		k.spread(blocks, k.slots[kfacLast].Data, func(block, rows, cols int, part engine.Batch[T]) {
 			e.Copy(part, engine.One(dense.Wrap(rows, cols, r.y[start(block):][:rows*cols])))
 		})
-		_, top := e.SumSquares(last)
-		moved = moved || top != 0
 	}
-	return moved
 }
 
 // spread calls do for what x, of the shape of the layer, holds of the weights and of the bias.
@@ -302,20 +363,40 @@ func (r *kfacRule[T]) restoreAll(blocks []Block[T], of func(b *Block[T]) []T) {
 func gradOf[T Float](b *Block[T]) []T  { return b.Grad }
 func valueOf[T Float](b *Block[T]) []T { return b.Value }
 
-// step moves the blocks of a layer, and keeps the step as the last one.
-func (k *kfacLayer[T]) step(blocks []Block[T], updates []engine.Update, s kfacStep) {
-	last := k.slots[kfacLast].Data
-	k.at.wide.e.Blend(s.a, k.d.Data, s.m, k.last.Data, k.last.Data)
-	fromDouble(k.at.wide.e, k.last.Data, last)
-	k.spread(blocks, last, func(block, rows, cols int, part engine.Batch[T]) {
-		u, b := updates[block], &blocks[block]
-		if u.LR == 0 {
-			return
+func side(second bool) int {
+	if second {
+		return 1
+	}
+	return 0
+}
+
+// take moves the blocks of the layers, and keeps the step as the last one.
+func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacStep) {
+	q, wide := r.at.figures, r.at.wide.e
+	r.taken = q.Register(s.taken)
+	a, m := q.Pick(s.taken, s.a, q.Number(0)), q.Pick(s.taken, s.m, q.Number(1))
+	for _, k := range r.moving {
+		for _, block := range [...]int{k.w, k.b} {
+			if block >= 0 {
+				k.stay[side(block == k.b)] = q.Pick(s.taken, q.Number(1-updates[block].Decay), q.Number(1))
+			}
 		}
-		packed := k.moved[:rows*cols]
-		k.at.e.Copy(part, engine.One(dense.Wrap(rows, cols, packed)))
-		k.at.e.Blend(T(1-u.Decay), b.Value, 1, packed, b.Value)
-	})
+	}
+	q.Run()
+	for _, k := range r.moving {
+		wide.BlendBy(q.Register(a), k.d.Data, q.Register(m), k.last.Data, k.last.Data)
+		fromDouble(wide, k.last.Data, k.slots[kfacLast].Data)
+	}
+	for _, k := range r.moving {
+		k.spread(blocks, k.slots[kfacLast].Data, func(block, rows, cols int, part engine.Batch[T]) {
+			if updates[block].LR == 0 {
+				return
+			}
+			packed, b := k.moved[:rows*cols], &blocks[block]
+			r.at.e.Copy(part, engine.One(dense.Wrap(rows, cols, packed)))
+			r.at.e.BlendBy(q.Register(k.stay[side(block == k.b)]), b.Value, r.taken, packed, b.Value)
+		})
+	}
 }
 
 // judge compares the change of the loss with that of the model, adapts the damping, and takes back a step that made the loss larger.

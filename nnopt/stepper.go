@@ -57,11 +57,11 @@ type observing[T Float] interface {
 
 // coupled is implemented by rules that move some blocks together: those whose movers are nil. They go before the others.
 type coupled[T Float] interface {
-	// moveTogether says whether the update of a factor failed.
-	moveTogether(blocks []Block[T], updates []engine.Update) (failed bool)
+	moveTogether(blocks []Block[T], updates []engine.Update)
 }
 
-// failing is implemented by movers with factors: whether the last move left one of them as it was because its update failed.
+// failing is implemented by movers, and rules that move blocks together, with factors: whether the last move left one of them as it was because its update
+// failed. All work is done when it is asked.
 type failing interface{ failures() bool }
 
 // counting is implemented by movers that count moves on the processor, when they have been made.
@@ -109,9 +109,8 @@ type stepper[T Float] struct {
 	blocks   []tracked[T]
 	step     int
 	skips    int
-	failures int  // steps in which the update of a factor failed
-	failing  int  // the last of them in a row
-	failed   bool // the running step is one of them
+	failures int // steps in which the update of a factor failed
+	failing  int // the last of them in a row
 	averaged bool
 	counters []counter
 	counted  []float64 // what they were before the running step
@@ -322,12 +321,11 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 // moveAll moves the blocks. Those that cost more than their share of the threads go first, one after another, and share out their products; the others
 // run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
-	s.failed = false
 	if c, ok := s.rule.(coupled[T]); ok {
 		for k := range s.updates {
 			s.updates[k] = s.update(k)
 		}
-		s.failed = c.moveTogether(s.current, s.updates)
+		c.moveTogether(s.current, s.updates)
 	}
 	var rest float64
 	for _, k := range s.order {
@@ -350,6 +348,8 @@ func (s *stepper[T]) moveAll() {
 
 // finish is called when the blocks have moved.
 func (s *stepper[T]) finish() {
+	f, ok := s.rule.(failing)
+	failed := ok && f.failures()
 	for k := range s.blocks {
 		if s.blocks[k].own.frozen {
 			continue
@@ -358,10 +358,10 @@ func (s *stepper[T]) finish() {
 			m.count()
 		}
 		if f, ok := s.blocks[k].mover.(failing); ok && f.failures() {
-			s.failed = true
+			failed = true
 		}
 	}
-	if !s.failed {
+	if !failed {
 		s.failing = 0
 		return
 	}

@@ -12,8 +12,18 @@ import (
 // onDevice says whether the job runs elsewhere than on the processor.
 func (j *job[T]) onDevice() bool { return j.e != engine.CPU[T]() }
 
-// deviceCopies is about how many matrices of the size of A a method and its check keep.
-const deviceCopies = 12
+// deviceCopies is the most matrices of the size and type of A that a method and its check keep; the check is made in float64.
+func (j *job[T]) deviceCopies() int {
+	switch {
+	case j.Kind == KindLog && j.Single:
+		return 28
+	case j.Kind == KindLog:
+		return 20
+	case j.Single:
+		return 16
+	}
+	return 13
+}
 
 // hasRoom refuses a matrix of so many rows whose iteration does not fit the memory of the device.
 func (j *job[T]) hasRoom(rows int) error {
@@ -21,7 +31,7 @@ func (j *job[T]) hasRoom(rows int) error {
 	if !ok {
 		return nil
 	}
-	need := float64(deviceCopies*rows*j.N) * float64(unsafe.Sizeof(T(0)))
+	need := float64(j.deviceCopies()*rows*j.N) * float64(unsafe.Sizeof(T(0)))
 	if have := float64(s.Memory()); need > 0.9*have {
 		return &engine.DeviceError{Name: j.e.Name(), Err: fmt.Errorf("a matrix of %d rows needs about %.3g GB, the device has %.3g GB; use float32, a larger one or the processor",
 			rows, need/1e9, have/1e9)}

@@ -22,7 +22,7 @@ func TestDeviceMemory(t *testing.T) {
 	}
 	j.N = 200
 	var e *engine.DeviceError
-	if err := j.hasRoom(j.N); !errors.As(err, &e) || !strings.Contains(err.Error(), "200 rows needs about 0.00384 GB, the device has 0.00105 GB") {
+	if err := j.hasRoom(j.N); !errors.As(err, &e) || !strings.Contains(err.Error(), "200 rows needs about 0.00416 GB, the device has 0.00105 GB") {
 		t.Errorf("200 rows: %v", err)
 	}
 	j.e = engine.CPU[float64]()

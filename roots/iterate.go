@@ -1,6 +1,8 @@
 package roots
 
 import (
+	"unsafe"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
@@ -30,12 +32,33 @@ func (j *job[T]) poly(dst dense.Matrix[T], c0, c1 T, m dense.Matrix[T], c2 T, m2
 
 // powerOf returns m^k of a symmetric m for k >= 1 by binary powering; k = 1 returns m itself.
 func (j *job[T]) powerOf(m dense.Matrix[T], k int) dense.Matrix[T] {
-	var r dense.Matrix[T]
-	have := false
+	return j.powerIn(new(powers[T]), m, k)
+}
+
+// powers is the workspace of a power, which the result is part of.
+type powers[T dense.Float] [3]dense.Matrix[T]
+
+// free returns a matrix of the workspace that is neither a nor b.
+func (w *powers[T]) free(j *job[T], a, b dense.Matrix[T]) dense.Matrix[T] {
+	same := func(x, y dense.Matrix[T]) bool { return unsafe.SliceData(x.Data) == unsafe.SliceData(y.Data) }
+	for i := range w {
+		if w[i].Data == nil {
+			w[i] = j.new(j.N, j.N)
+		}
+		if !same(w[i], a) && !same(w[i], b) {
+			return w[i]
+		}
+	}
+	panic(Error("powers: three matrices are not enough for two"))
+}
+
+// powerIn is powerOf in a workspace, for calls in a loop.
+func (j *job[T]) powerIn(w *powers[T], m dense.Matrix[T], k int) dense.Matrix[T] {
+	r, have := m, false
 	for ; k > 0; k >>= 1 {
 		if k&1 == 1 {
 			if have {
-				z := j.new(j.N, j.N)
+				z := w.free(j, r, m)
 				j.symm(dense.NoTrans, dense.NoTrans, 1, r, m, z)
 				r = z
 			} else {
@@ -43,7 +66,7 @@ func (j *job[T]) powerOf(m dense.Matrix[T], k int) dense.Matrix[T] {
 			}
 		}
 		if k > 1 {
-			z := j.new(j.N, j.N)
+			z := w.free(j, r, m)
 			j.symm(dense.NoTrans, dense.NoTrans, 1, m, m, z)
 			m = z
 		}

@@ -101,6 +101,7 @@ func coupled[T dense.Float](j *job[T], r int, reach float64, step func(m, t, w d
 	j.poly(x, 0, T(math.Pow(z, 1/float64(r))), x, 0, x)
 	stop := matfun.Progress{Target: j.target()}
 	limit := j.iterationLimit(200)
+	var work powers[T]
 	for it := 1; ; it++ {
 		d := j.distance(m)
 		if matfun.Broken(d) {
@@ -117,7 +118,7 @@ func coupled[T dense.Float](j *job[T], r int, reach float64, step func(m, t, w d
 		step(m, t, w)
 		j.gemm(dense.NoTrans, dense.NoTrans, 1, x, t, 0, w)
 		x, w = w, x
-		p := j.powerOf(t, r)
+		p := j.powerIn(&work, t, r)
 		j.symm(dense.NoTrans, dense.NoTrans, 1, p, m, w)
 		m, w = w, m
 	}

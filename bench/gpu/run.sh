@@ -4,16 +4,18 @@
 #   bash bench/gpu/run.sh [OUT]      results go to the folder OUT, default runs/gpu; about a quarter of an hour
 #   TEXT=shakespeare.txt             text that a small transformer is trained on; default: the sources of this repository
 #   STEPS=1000                       of that training
-#   SIZES="1024 4096 16384"          sizes of the matrices of spdopt solve
+#   SIZES="1024 4096 16384"          sizes of the matrices of spdopt solve and root
+#   PYTHON=python3                   interpreter with NumPy and PyTorch
 #   SKIP_SANITIZER=1                 without compute-sanitizer
-#   EMULATE=1                        the parts that need no GPU, on the emulated driver: a test of this script
+#   EMULATE=1                        everything at tiny sizes on the emulated driver, with PyTorch for the processor if there is one: a test of this script
 #
 # A check that fails does not keep the others from running; the last line says what failed, and the exit code is 1.
 #
-# Never yet run on a GPU: it was written without one, and tested with EMULATE=1.
+# Never yet run on a GPU: it was written without one, and tested with EMULATE=1 and PyTorch 1.13 and 2.6.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-runs/gpu}
+python=${PYTHON:-python3}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 export CGO_CFLAGS="-O2 -g -I$PWD/cuda/include"
@@ -69,6 +71,7 @@ elif [ -z "${SKIP_SANITIZER:-}" ] && command -v compute-sanitizer >/dev/null; th
 	for tool in memcheck racecheck synccheck initcheck; do
 		step "compute-sanitizer $tool"
 		check "$tool" in_folder cuda compute-sanitizer --tool "$tool" --error-exitcode 9 "$out/cuda.test" -test.run 'TestOperations|TestFollows|TestStateGoesOn|TestBases|TestRepeatedWork|TestOrder|TestRoomRunsOut'
+		check "$tool-eigen" in_folder cuda/devicetest compute-sanitizer --tool "$tool" --error-exitcode 9 "$out/devicetest.test" -test.run 'TestEigen|TestRoots$|TestPolar'
 	done
 else
 	step "compute-sanitizer is left out"
@@ -82,21 +85,28 @@ if [ -z "${EMULATE:-}" ]; then
 fi
 
 step "problems over SPD matrices, processor and device"
-check solve python3 bench/gpu/solve.py --spdopt "$out/spdopt" --out "$out" --sizes ${SIZES:-1024 4096}
+check solve "$python" bench/gpu/solve.py --spdopt "$out/spdopt" --out "$out" --sizes ${SIZES:-1024 4096}
 cat "$out/solve.txt"
+
+step "decompositions and functions of matrices, torch.linalg.eigh"
+check decompose "$python" bench/gpu/decompose.py --spdopt "$out/spdopt" --tests "$out/devicetest.test" --out "$out" --sizes ${SIZES:-1024 4096}
+cat "$out/decompose.txt"
 
 step "training through the engine, processor and device"
 for device in cpu cuda; do
 	check "train-$device" "$out/spdopt" train graph --opt spectral --steps 20 --device "$device" --json
 done
 
-if [ -z "${EMULATE:-}" ]; then
-	step "step times and training against PyTorch's and others' optimizers"
+step "step times and training against PyTorch's and others' optimizers"
+if [ -n "${EMULATE:-}" ] && ! "$python" -c 'import torch' 2>/dev/null; then
+	echo "left out: $python has no PyTorch"
+else
 	if [ -z "${TEXT:-}" ]; then
 		TEXT=$out/text.txt
 		git ls-files '*.go' '*.md' | sort | xargs cat | LC_ALL=C tr -cd '\11\12\40-\176' >"$TEXT"
+		if [ -n "${EMULATE:-}" ]; then truncate -s 20000 "$TEXT"; STEPS=${STEPS:-20}; fi
 	fi
-	SPDOPT_LIBRARY="$out/libspdopt.so" check compare python3 bench/gpu/compare.py --out "$out" --text "$TEXT" --steps "${STEPS:-1000}"
+	SPDOPT_LIBRARY="$out/libspdopt.so" check compare "$python" bench/gpu/compare.py --out "$out" --text "$TEXT" --steps "${STEPS:-1000}"
 	cat "$out/compare.txt"
 fi
 

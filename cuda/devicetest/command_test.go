@@ -23,6 +23,10 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(matrix, []byte("2,1\n1,3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	large := filepath.Join(t.TempDir(), "large.csv")
+	if err := os.WriteFile(large, identity(300), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	root := func(device string) []string { return []string{"root", "sqrt", "--in", matrix, "--device", device} }
 	for _, c := range []struct {
 		name   string
@@ -38,6 +42,8 @@ func TestCommandLine(t *testing.T) {
 		{"no device", "SPDOPT_EMU_DEVICES=0", root("cuda"), 6, "CUDA_VISIBLE_DEVICES"},
 		{"wrong index", "SPDOPT_EMU_DEVICES=2", root("cuda:7"), 6, "there are 0 to 1"},
 		{"out of memory", "SPDOPT_EMU_MEMORY=4300000", []string{"train", "graph", "--steps", "2", "--opt", "spectral", "--device", "cuda"}, 6, "smaller batch or model"},
+		{"a root that does not fit", "SPDOPT_EMU_MEMORY=5000000", []string{"root", "sqrt", "--in", large, "--device", "cuda"}, 6, "a matrix of 300 rows needs about 0.00936 GB, the device has 0.005 GB"},
+		{"a problem that does not fit", "SPDOPT_EMU_MEMORY=5000000", []string{"solve", "nearest-spd", "--data", large, "--device", "cuda"}, 6, "needs about 0.00648 GB for n = 300"},
 		{"lost context", "SPDOPT_EMU_LOSE=20", []string{"train", "graph", "--steps", "2", "--opt", "adamw", "--device", "cuda"}, 6, "restart the program from a checkpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,4 +62,14 @@ func TestCommandLine(t *testing.T) {
 			}
 		})
 	}
+}
+
+// identity returns the text of an identity of n rows.
+func identity(n int) (text []byte) {
+	for i := range n {
+		row := bytes.Repeat([]byte("0,"), n)
+		row[2*i], row[2*n-1] = '1', '\n'
+		text = append(text, row...)
+	}
+	return text
 }

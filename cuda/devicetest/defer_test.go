@@ -8,6 +8,8 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -37,39 +39,63 @@ func needEmulation(t *testing.T) {
 	}
 }
 
-// TestStepsAreGraphs: from the third step on a step of these optimizers is two graphs, the norms of the gradients and the move, whatever the learning rate, with
-// a wait behind each. It gives what the processor gives.
+// graphed are optimizers with the graphs of a step from the seventh on, and the waits: for the norms of the gradients, and for the move. A step that brings bases
+// up to date, every interval, waits at most so many times: about eight times for each of eight sizes of bases, four with orthogonal iterations.
+var graphed = []struct {
+	name, own        string
+	graphs, waits    int
+	interval, atMost int
+}{
+	{"adamw", ``, 2, 2, 0, 0}, {"nadamw", ``, 2, 2, 0, 0}, {"sgd", `,"momentum":0.9`, 2, 2, 0, 0}, {"lion", ``, 2, 2, 0, 0}, {"sign", ``, 2, 2, 0, 0},
+	{"adagrad", ``, 2, 2, 0, 0}, {"root-free-adamw", ``, 2, 2, 0, 0}, {"schedule-free-adamw", ``, 2, 2, 0, 0}, {"muon", `,"nesterov":true`, 2, 2, 0, 0},
+	{"spectral", ``, 2, 2, 0, 0},
+	{"shampoo", `,"interval":4`, 2, 2, 4, 80},
+	{"shampoo", `,"interval":4,"kl":true,"trace_scaling":true,"graft":"rmsprop"`, 2, 2, 4, 80},
+	{"eshampoo", `,"interval":4`, 2, 2, 4, 80},
+	{"soap", `,"interval":4`, 2, 2, 4, 40},
+	{"sirf-shampoo", ``, 2, 2, 0, 0},
+	{"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,1]`, 2, 2, 0, 0},
+	{"sirf-shampoo", `,"structure":"lower-toeplitz","shaping":{"tensors":[{"match":"block1","shape":[5,3,4]}],"max_dim":4}`, 2, 2, 0, 0},
+}
+
+// TestStepsAreGraphs: a step of these optimizers is graphs and nothing else, whatever the learning rate. It gives what the processor gives.
 func TestStepsAreGraphs(t *testing.T) {
 	needDevice(t)
-	for name, own := range map[string]string{
-		"adamw": ``, "nadamw": ``, "sgd": `,"momentum":0.9`, "lion": ``, "sign": ``, "adagrad": ``, "root-free-adamw": ``, "schedule-free-adamw": ``,
-		"muon": `,"nesterov":true`, "spectral": ``,
-	} {
-		t.Run(name, func(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // memory that is given back in between would cut work in two
+	for _, g := range graphed {
+		t.Run(g.name+g.own, func(t *testing.T) {
 			var all [2][]nnopt.Block[float32]
 			for i, device := range []string{"cuda", "cpu"} {
-				opt, err := nnopt.New[float32](name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+own+`}`))
+				opt, err := nnopt.New[float32](g.name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+g.own+`}`))
 				if err != nil {
 					t.Fatal(err)
 				}
 				b := append(blocks[float32](rand.New(rand.NewPCG(3, 5))), nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
-				onDevice(b, device)
+				onDevice(t, b, device)
 				if err := opt.Init(b); err != nil {
 					t.Fatal(err)
 				}
 				r := rand.New(rand.NewPCG(1, 1))
-				for step := range 5 {
+				for step := 1; step <= 8; step++ {
 					for k := range b {
 						for j := range b[k].Grad {
 							b[k].Grad[j] = float32(r.NormFloat64())
 						}
 					}
 					before := now()
-					if _, err := opt.Step(b, nnopt.StepInfo{LRScale: 1 / float64(step+1), BatchSize: step + 1}); err != nil {
+					if _, err := opt.Step(b, nnopt.StepInfo{LRScale: 1 / float64(step), BatchSize: 7 * step}); err != nil {
 						t.Fatal(err)
 					}
-					if c := before.since(); device == "cuda" && step >= 2 && emu.InUse() && (c != counts{0, 2, 2}) {
-						t.Errorf("step %d: %+v", step+1, c)
+					c := before.since()
+					if device == "cpu" || !emu.InUse() {
+						continue
+					}
+					if g.interval > 0 && step%g.interval == 0 {
+						if c.waits > g.atMost {
+							t.Errorf("step %d: %d waits", step, c.waits)
+						}
+					} else if step >= 7 && (c != counts{0, g.graphs, g.waits}) {
+						t.Errorf("step %d: %+v", step, c)
 					}
 				}
 				all[i] = b
@@ -79,18 +105,15 @@ func TestStepsAreGraphs(t *testing.T) {
 	}
 }
 
-// kept holds the networks of onDevice, whose memory would be given back.
-var kept []any
-
-// onDevice moves blocks to the memory of a device, by a network around them.
-func onDevice(b []nnopt.Block[float32], device string) {
+// onDevice moves blocks to the memory of a device, by networks around them that last as long as the test.
+func onDevice(t *testing.T, b []nnopt.Block[float32], device string) {
 	for k := range b {
 		l := net.NewLinear[float32](rand.New(rand.NewPCG(1, 1)), b[k].Cols, b[k].Rows, net.LinearOptions{NoBias: true})
 		n := net.New(net.Layer[float32](l), net.NewSquare[float32](false), 1)
 		if err := n.Use(device); err != nil {
-			panic(err)
+			t.Fatal(err)
 		}
-		kept = append(kept, n)
+		t.Cleanup(func() { runtime.KeepAlive(n) })
 		own := n.Blocks()[0]
 		copy(own.Value, b[k].Value)
 		b[k].Value, b[k].Grad = own.Value, own.Grad
@@ -206,22 +229,40 @@ func TestForeignLayer(t *testing.T) {
 // TestRefusedStep: a step that the device refuses as a whole leaves parameters, state and count as they were, and the next one goes through.
 func TestRefusedStep(t *testing.T) {
 	needEmulation(t)
-	for _, name := range []string{"adamw", "schedule-free-adamw", "muon"} {
-		t.Run(name, func(t *testing.T) { refused(t, name) })
+	for _, c := range []struct{ name, own string }{
+		{"adamw", ``}, {"schedule-free-adamw", ``}, {"muon", ``}, {"shampoo", `,"interval":50`}, {"shampoo", `,"interval":50,"kl":true,"graft":"none"`}, {"eshampoo", `,"interval":50`},
+		{"soap", `,"interval":50`}, {"sirf-shampoo", ``}, {"sirf-shampoo", `,"structure":"upper-toeplitz"`},
+	} {
+		t.Run(c.name+c.own, func(t *testing.T) {
+			opt, err := nnopt.New[float32](c.name, []byte(`{"device":"cuda"`+c.own+`}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := blocks[float32](rand.New(rand.NewPCG(3, 5)))
+			b = append(b, nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
+			onDevice(t, b, "cuda")
+			if err := opt.Init(b); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, opt, b, func() {})
+		})
+	}
+	for _, c := range []struct {
+		name    string
+		options map[string]any
+	}{{"singd", map[string]any{"interval": 1}}, {"singd", map[string]any{"interval": 1, "input": "hierarchical", "output": "lower-toeplitz"}}, {"kfac", map[string]any{"fixed": true, "interval": 50}}} {
+		t.Run(fmt.Sprint(c.name, c.options), func(t *testing.T) {
+			l := newLearner[float32](t, c.name, "cuda", c.options)
+			onDevice(t, l.all, "cuda")
+			l.start(t)
+			refused(t, l.opt, l.all, func() { l.observe(t) })
+		})
 	}
 }
 
-func refused(t *testing.T, name string) {
-	opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := blocks[float32](rand.New(rand.NewPCG(3, 5)))
-	b = append(b, nnopt.Block[float32]{Name: "last", Rows: 2, Cols: 3, Value: make([]float32, 6), Grad: make([]float32, 6)})
-	onDevice(b, "cuda")
-	if err := opt.Init(b); err != nil {
-		t.Fatal(err)
-	}
+// refused lets the second graph of a step fail.
+func refused(t *testing.T, opt nnopt.Optimizer[float32], b []nnopt.Block[float32], observe func()) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // see TestStepsAreGraphs
 	step := func() error {
 		for k := range b {
 			for i := range b[k].Grad {
@@ -231,7 +272,8 @@ func refused(t *testing.T, name string) {
 		_, err := opt.Step(b, nnopt.StepInfo{LRScale: 1})
 		return err
 	}
-	for range 3 {
+	for range 6 {
+		observe()
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
@@ -240,11 +282,13 @@ func refused(t *testing.T, name string) {
 		all, _ := json.Marshal([]any{opt.State(), b})
 		return string(all)
 	}
+	observe()
 	before := text()
 	emu.Fail("cuGraphLaunch", 2, 2)
 	if err := step(); err == nil || text() != before {
 		t.Errorf("a step without memory: %v, or something changed", err)
 	}
+	observe()
 	if err := step(); err != nil || text() == before {
 		t.Errorf("the step after it: %v", err)
 	}

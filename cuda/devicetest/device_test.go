@@ -279,8 +279,8 @@ func TestReserved(t *testing.T) {
 	if !emu.InUse() {
 		t.Skip("not on the emulated driver")
 	}
-	for _, name := range []string{"shampoo", "eshampoo", "soap", "sirf-shampoo", "muon"} {
-		opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"}`))
+	for name, options := range map[string]string{"shampoo": ``, "eshampoo": ``, "soap": ``, "sirf-shampoo": `,"structure":"lower-toeplitz"`, "muon": ``} {
+		opt, err := nnopt.New[float32](name, []byte(`{"device":"cuda"`+options+`}`))
 		if err != nil {
 			t.Fatal(err)
 		}

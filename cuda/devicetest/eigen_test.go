@@ -5,7 +5,6 @@ package devicetest
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -108,51 +107,6 @@ func decompose[T dense.Float](t *testing.T, n int, eps float64) {
 			if !(residual <= 16*float64(n)*eps*norm) || !(defect <= 16*math.Sqrt(float64(n))*eps) {
 				t.Errorf("%s: residual %.3g, defect %.3g", what, residual, defect)
 			}
-		}
-	}
-}
-
-// BenchmarkEigen decomposes batches of covariances of the sizes of GPT-2 small, cold and from a basis at a distance of 1e-3.
-func BenchmarkEigen(b *testing.B) {
-	if !present {
-		b.Skip("no device")
-	}
-	for _, size := range [][2]int{{768, 1}, {768, 12}, {2304, 1}, {3072, 1}} {
-		n, count := size[0], size[1]
-		e, err := engine.Open[float64]("cuda")
-		if err != nil {
-			b.Fatal(err)
-		}
-		arena := engine.NewArena(e)
-		defer runtime.KeepAlive(arena)
-		batch := func() engine.Batch[float64] {
-			return engine.Batch[float64]{Count: count, Rows: n, Cols: n, Stride: n, Step: n * n, Data: arena.Alloc(count * n * n)}
-		}
-		a, q, d := batch(), batch(), make([]float64, count*n)
-		for k := range count {
-			r := rand.New(rand.NewPCG(uint64(k), 1))
-			x := dense.New[float64](2*n, n)
-			for i := range x.Data {
-				x.Data[i] = r.NormFloat64()
-			}
-			dense.Gemm(dense.Transposed, dense.NoTrans, 1/float64(2*n), x, x, 0, a.At(k))
-		}
-		s := matfun.NewEigen(e, arena, count, n)
-		for _, warm := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%d/%d/warm=%v", n, count, warm), func(b *testing.B) {
-				for b.Loop() {
-					b.StopTimer()
-					for i := range q.Data {
-						q.Data[i] += 1e-3 / float64(n) * float64(i%7-3)
-					}
-					b.StartTimer()
-					sweeps, err := s.Solve(a, q, d, warm)
-					if err != nil {
-						b.Fatal(err)
-					}
-					b.ReportMetric(float64(sweeps), "sweeps")
-				}
-			})
 		}
 	}
 }

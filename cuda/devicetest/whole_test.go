@@ -47,7 +47,7 @@ func newAttempts(t *testing.T, name, options string, resident bool) *attempts {
 		all := shaped[float32](rand.New(rand.NewPCG(6, 2)), [2]int{7, 5}, [2]int{5, 7}, [2]int{7, 5}, [2]int{1, 6})
 		if device == "cuda" {
 			if a.opt, a.b = opt, all; resident {
-				onDevice(all, device)
+				onDevice(t, all, device)
 			}
 		} else {
 			a.cpu, a.own = opt, all
@@ -110,7 +110,7 @@ func TestWholeOrNot(t *testing.T) {
 		resident      bool
 	}{
 		{"adamw", ``, true}, {"sgd", `,"momentum":0.9`, false}, {"schedule-free-adamw", ``, false}, {"root-free-adamw", ``, true}, {"muon", ``, true}, {"muon", ``, false},
-		{"spectral", `,"diag_vectors":true`, true}, {"spectral", `,"interval":2`, false},
+		{"spectral", `,"diag_vectors":true`, true}, {"spectral", `,"interval":2`, false}, {"shampoo", `,"interval":50`, true}, {"soap", `,"interval":50`, false}, {"sirf-shampoo", ``, false},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			a := newAttempts(t, c.name, c.options, c.resident)

@@ -93,7 +93,47 @@ func NormBound[T Float](n Matrix[T]) float64 {
 		squares += float64(sq)
 		one = max(one, float64(abs))
 	}
+	if low, _ := squareRange[T](); one > 0 && one*one < low {
+		squares = 0
+		for i := range n.Rows {
+			squares += ratios(n.Row(i), one)
+		}
+		return one * min(math.Sqrt(squares), 1)
+	}
 	return min(math.Sqrt(squares), one)
+}
+
+// squareRange bounds sums of squares that are right to rounding: below and above, elements that matter may have squares beyond the range of T.
+func squareRange[T Float]() (low, high float64) {
+	if unsafe.Sizeof(T(0)) == 4 {
+		return 0x1p-80, math.MaxFloat32
+	}
+	return 0x1p-900, math.MaxFloat64
+}
+
+// ratios returns the sum of the squares of x over those of a size.
+func ratios[T Float](x []T, size float64) (sum float64) {
+	for _, v := range x {
+		r := float64(v) / size
+		sum += r * r
+	}
+	return sum
+}
+
+// norm2 returns ||x||_2, also where squares are beyond the range of T.
+func norm2[T Float](x []T) float64 {
+	squares := float64(Dot(x, x))
+	if low, high := squareRange[T](); squares >= low && squares <= high {
+		return math.Sqrt(squares)
+	}
+	var top float64
+	for _, v := range x {
+		top = max(top, math.Abs(float64(v)))
+	}
+	if top == 0 || !(top <= math.MaxFloat64) {
+		return top
+	}
+	return top * math.Sqrt(ratios(x, top))
 }
 
 // NormEstimate estimates ||n||_2 of a skew-symmetric or symmetric n from below by three power steps from the row of the largest norm, a start that
@@ -103,7 +143,7 @@ func NormEstimate[T Float](n Matrix[T], work []T) float64 {
 	v, w := work[:n.Rows], work[n.Rows:2*n.Rows]
 	var est float64
 	for i := range n.Rows {
-		if norm := math.Sqrt(float64(Dot(n.Row(i), n.Row(i)))); norm > est {
+		if norm := norm2(n.Row(i)); norm > est {
 			est = norm
 			copy(v, n.Row(i))
 		}
@@ -117,7 +157,7 @@ func NormEstimate[T Float](n Matrix[T], work []T) float64 {
 			v[i] /= T(norm)
 		}
 		Gemv(NoTrans, 1, n, v, 0, w)
-		norm = math.Sqrt(float64(Dot(w, w)))
+		norm = norm2(w)
 		if norm == 0 {
 			break
 		}

@@ -164,6 +164,39 @@ func TestNormBound(t *testing.T) {
 	})
 }
 
+// TestNormsOfTinyAndHuge: the bound and the estimate scale with the matrix where squares of its elements are out of range, to the precision that its elements have
+// there.
+func TestNormsOfTinyAndHuge(t *testing.T) {
+	onPaths(t, func() {
+		testNormScales[float64](t, 1e-13, 0x1p-400, 0x1p-460, 0x1p-800, 0x1p-1000)
+		testNormScales[float64](t, 1e-3, 0x1p-1060)
+		testNormScales[float32](t, 1e-5, 0x1p-30, 0x1p-45, 0x1p-64, 0x1p-100, 0x1p+20)
+		testNormScales[float32](t, 1e-2, 0x1p-140)
+	})
+}
+
+func testNormScales[T Float](t *testing.T, tol float64, scales ...float64) {
+	for _, n := range []int{1, 2, 7, 40} {
+		m, work := skew[T](rand.New(rand.NewPCG(16, uint64(n))), n, 1), make([]T, 2*n)
+		if n == 1 {
+			m.Set(0, 0, 2) // symmetric
+		}
+		bound, estimate := NormBound(m), NormEstimate(m, work)
+		for _, c := range scales {
+			x := m.Clone()
+			for i, v := range m.Data {
+				x.Data[i] = T(c * float64(v))
+			}
+			if got := NormBound(x) / c; !(math.Abs(got-bound) <= tol*bound) {
+				t.Errorf("%v n=%d scale %g: bound %g, want %g", active, n, c, got, bound)
+			}
+			if got := NormEstimate(x, work) / c; !(math.Abs(got-estimate) <= 10*tol*estimate) {
+				t.Errorf("%v n=%d scale %g: estimate %g, want %g", active, n, c, got, estimate)
+			}
+		}
+	}
+}
+
 func TestMirror(t *testing.T) {
 	onPaths(t, func() {
 		testMirror[float64](t)

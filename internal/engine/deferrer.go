@@ -12,7 +12,7 @@ type Deferrer interface {
 	Bind()
 	// Wait returns when all work is done. It panics with DeviceError if some has failed.
 	Wait()
-	// Settle is Wait and the end of Defer.
+	// Settle ends Defer or Bind. It waits where it ends the outermost of all, or of Bind.
 	Settle()
 }
 
@@ -37,7 +37,7 @@ func Wait[T dense.Float](b Backend[T]) {
 	}
 }
 
-// Settle waits for a backend and ends Defer.
+// Settle ends Defer or Bind, and waits where it was the outermost.
 func Settle[T dense.Float](b Backend[T]) {
 	if d, ok := b.(Deferrer); ok {
 		d.Settle()

@@ -29,8 +29,8 @@ type Eigen[T dense.Float] struct {
 	r        engine.Batch[T] // rotations of the pairs
 	ring     []int32         // which rows of all matrices a round brings where
 	order    []int32
-	values   []T // a number for each row, in ordinary memory, as scales: calls that write it are waited for
-	scales   []T
+	values   []T // a number for each row
+	scales   []T // another, in ordinary memory: calls that write it are waited for
 	norms    []float64
 	bounds   []float64 // of the norms of the matrices
 }
@@ -48,7 +48,7 @@ func NewEigen[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n i
 		*b = engine.Batch[T]{Count: count, Rows: rows, Cols: rows, Stride: rows, Step: rows * rows, Data: a.Alloc(count * rows * rows)}
 	}
 	s.r = engine.Batch[T]{Count: count * s.pairs, Rows: s.size, Cols: s.size, Stride: s.size, Step: s.size * s.size, Data: a.Alloc(count * rows * s.size)}
-	s.values, s.scales, s.order = make([]T, count*rows), make([]T, count*rows), make([]int32, count*rows)
+	s.values, s.scales, s.order = a.Alloc(count*rows), make([]T, count*rows), make([]int32, count*rows)
 	if s.pairs > 1 {
 		s.turnRing()
 	}
@@ -124,31 +124,12 @@ func (s *Eigen[T]) Solve(a, q engine.Batch[T], d []T, warm bool) (sweeps int, er
 	return sweeps, s.finish(a, q, d, sweeps)
 }
 
-// bound sets bounds to the norms of the matrices, or a little more. Squares of tiny elements are too small for T: those matrices are taken larger.
+// bound sets bounds to the norms of the matrices, or a little more.
 func (s *Eigen[T]) bound(a engine.Batch[T]) error {
-	small, up := math.Sqrt(tiniest[T]())*1e3, 0x1p60
-	if Eps[T]() < 1e-10 {
-		up = 0x1p500
-	}
 	s.NormBound(a, s.bounds)
-	again := false
 	for k, v := range s.bounds {
 		if !(v < math.Inf(1)) {
 			return &DecompositionError{k, 0, v}
-		}
-		s.norms[k] = 1
-		if v < small {
-			again, s.norms[k] = true, 1/up
-		}
-	}
-	if again {
-		copy(s.bounds, s.norms)
-		s.pad(a)
-		s.NormBound(s.inner(s.a), s.bounds)
-		for k := range s.bounds {
-			if v := s.norms[k]; v < 1 {
-				s.bounds[k] *= v
-			}
 		}
 	}
 	return nil
@@ -299,7 +280,7 @@ func (s *Eigen[T]) finish(a, q engine.Batch[T], d []T, sweeps int) error {
 	s.RowDots(s.x, s.v, s.values)
 	s.ScaleRows(s.values, s.v, 0, s.y)
 	s.Combine(0, 1, s.x, -1, s.y, s.x)
-	s.RowDots(s.x, s.x, s.scales)
+	s.RowDots(s.x, s.x, s.scales) // waits
 	rows := s.v.Rows
 	for k, bound := range s.bounds {
 		left := 0.0

@@ -3,7 +3,9 @@ package matfun
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -95,8 +97,9 @@ func decomposed[T dense.Float](t *testing.T, what string, a, q engine.Batch[T], 
 func TestEigen(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 7, 24, 47, 48, 49, 72, 97, 130} {
 		var all []dense.Matrix[float64]
-		for name, w := range hard(n) {
-			all = append(all, gallery.Compose(gallery.Orthogonal(uint64(len(name)), n), w))
+		spectra := hard(n)
+		for _, name := range slices.Sorted(maps.Keys(spectra)) {
+			all = append(all, gallery.Compose(gallery.Orthogonal(uint64(len(name)), n), spectra[name]))
 		}
 		decompose[float64](t, n, all)
 		decompose[float32](t, n, all)

@@ -123,12 +123,21 @@ func (s *spread) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float
 // GradientScale implements solve.Scaler: the root mean square distance.
 func (s *spread) GradientScale(cost float64) float64 { return math.Sqrt(2 * cost) }
 
-
 // matrix returns the matrix of a point.
 func matrix(m geometry, p manifold.Point) *mat.SymDense {
 	var s mat.SymDense
 	m.MatrixOf(&s, p)
 	return &s
+}
+
+// blur is the share of the length of the tangent matrix S at S itself, a relative change by 1, below which a distance is taken for rounding.
+const blur = 1e-12
+
+// rounding returns the distance from p below which matrices count as equal to it.
+func rounding(m geometry, p manifold.Point) float64 {
+	v := make([]float64, m.VectorLen())
+	m.Whiten(v, p, matrix(m, p))
+	return blur * math.Sqrt(m.Inner(p, v, v))
 }
 
 // distances writes the distances of the points from p.

@@ -18,6 +18,8 @@ type PotatoOptions struct {
 	Threshold float64
 	// MaxIterations bounds the rounds of rejection; default 100.
 	MaxIterations int
+	// Stop is asked after every round that rejects something, with the share that is rejected; true ends the run. Default none.
+	Stop func(rounds int, rejected float64) bool
 }
 
 // Validate returns an error that names the first field that is out of range.
@@ -35,13 +37,14 @@ func (o PotatoOptions) Validate() error {
 // Source: Barachant, Andreev and Congedo, "The Riemannian potato", TOBI Workshop IV, 2013; Barthelemy, Mayaud, Ojeda and Congedo, IEEE Trans. Neural Syst.
 // Rehabil. Eng. 27 (2019) 244-255.
 type Potato struct {
-	Centre     *mat.SymDense // mean of the normal matrices
+	Centre     *mat.SymDense // mean of the normal matrices, and of those that the last round rejected if it has not converged
 	LogMean    float64       // mean of the logarithms of their distances from it
 	LogSpread  float64       // and their standard deviation
 	Normal     []bool        // of the matrices it was made from
 	Residual   float64       // norm of the mean of the logarithms at the centre, which vanishes at the mean
 	Iterations int           // rounds of rejection
 	Converged  bool          // whether the last round rejected none
+	Stopped    bool          // whether Stop ended the run
 	threshold  float64
 	floor      float64 // distance below which matrices count as equal to the centre
 	m          geometry
@@ -85,6 +88,9 @@ func NewPotato(ms []mat.Symmetric, o PotatoOptions) (*Potato, error) {
 			break
 		}
 		left = kept
+		if p.Stopped = o.Stop != nil && o.Stop(p.Iterations, 1-float64(len(left))/float64(len(ms))); p.Stopped {
+			break
+		}
 	}
 	for _, k := range left {
 		p.Normal[k] = true
@@ -106,7 +112,7 @@ func (p *Potato) measure(c *cloud, left []int, d []float64) error {
 	for _, v := range d[:len(left)] {
 		square += v * v / float64(len(left))
 	}
-	if p.floor = 1e-12 * math.Sqrt(square); p.floor == 0 {
+	if p.floor = rounding(p.m, p.at); math.Sqrt(square) <= p.floor {
 		return errors.New("learn: all matrices are equal: no distance to compare others with")
 	}
 	count := float64(len(left))

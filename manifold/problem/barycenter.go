@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -17,8 +18,8 @@ var barycenter = Problem{
 	Takes: Matrices | Weights,
 	Own: []Method{{
 		Name: "newton",
-		What: "trust-region Newton with exact Hessian products, preconditioned by the Hessian for data that commute",
-		run:  general(solve.Solver{Run: solve.Trust}).run, resumes: true,
+		What: "Newton's method on followed eigenbases, preconditioned by the Hessian for data that commute; with states, or where it stalls, the trust region",
+		run:  barycenterNewton, resumes: true,
 	}, {
 		Name: "fixed-point",
 		What: "X <- X^-1/2 (sum w_k (X^1/2 A_k X^1/2)^1/2)^2 X^-1/2 (Alvarez-Esteban et al., J. Math. Anal. Appl. 441 (2016))",
@@ -44,8 +45,8 @@ var barycenter = Problem{
 			return nil, &DataError{Where: "arithmetic mean", Err: err, Remedy: ridgeRemedy}
 		}
 		b.scale = max(smallestAtLeast(b.from), 1e-6*b.trace/float64(b.n))
-		b.team, b.work, b.first = newTeam(b.n, len(frames)), dense.New[float64](b.n, b.n), dense.New[float64](b.n, b.n)
-		b.evaluate, b.product = b.evaluateTerm, b.addTerm
+		b.team, b.work, b.first, b.t = newTeam(b.n, len(frames)), dense.New[float64](b.n, b.n), dense.New[float64](b.n, b.n), dense.New[float64](b.n, b.n)
+		b.evaluate, b.product, b.product32 = b.evaluateTerm, b.addTerm, b.addTerm32
 		b.m, err = m(b.n)
 		return b, err
 	},
@@ -53,7 +54,8 @@ var barycenter = Problem{
 }
 
 // barycenterObjective is the weighted sum of squared Bures-Wasserstein distances. With K_k = F' A_k F, S = sum w_k K_k^1/2 and M = F'F the
-// whitened differential is M - S; the Hessian is (eta M + M eta)/2 - sum w_k D_k, where D_k solves K^1/2 D + D K^1/2 = (eta K + K eta)/2.
+// whitened differential is M - S; the Hessian is (eta M + M eta)/2 - sum w_k D_k, where D_k solves K^1/2 D + D K^1/2 = (eta K + K eta)/2. Since D_k is
+// (eta K^1/2 + K^1/2 eta)/2 - T_k, T_k solving T K^-1/2 + K^-1/2 T = eta, the Hessian is (eta (M - S) + (M - S) eta)/2 + sum w_k T_k, without cancellation.
 type barycenterObjective struct {
 	m       *manifold.Affine
 	n       int
@@ -67,14 +69,18 @@ type barycenterObjective struct {
 	first   dense.Matrix[float64]
 
 	evaluate, product func(w *worker, k int) error // evaluateTerm and addTerm
+	product32         func(w *singleWorker, k int) // addTerm32
 	at                *barycenterMemo              // of the present call
-	f, eta            dense.Matrix[float64]
+	f, t, eta         dense.Matrix[float64]        // F, F' and the direction
+	eta32             dense.Matrix[float32]
+	follows           bool    // eigenbases are followed from point to point
+	accuracy          float64 // and so far that this is the error of the gradient
 }
 
 type barycenterMemo struct {
-	basis []dense.Matrix[float64]
-	roots [][]float64 // square roots of the eigenvalues of K_k
-	s, m  dense.Matrix[float64]
+	spectra []*spectrum           // of the K_k
+	s, m, d dense.Matrix[float64] // S, M and their difference M - S
+	slack   float64               // bound of the error of S: first-order roots
 
 	axes    dense.Matrix[float64] // eigenvectors of m
 	lengths []float64             // and its eigenvalues
@@ -101,11 +107,10 @@ func smallestAtLeast(f *manifold.Frame) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (b *barycenterObjective) NewMemo() solve.Memo {
-	m := &barycenterMemo{s: dense.New[float64](b.n, b.n), m: dense.New[float64](b.n, b.n), axes: dense.New[float64](b.n, b.n),
-		lengths: make([]float64, b.n)}
+	m := &barycenterMemo{s: dense.New[float64](b.n, b.n), m: dense.New[float64](b.n, b.n), d: dense.New[float64](b.n, b.n),
+		axes: dense.New[float64](b.n, b.n), lengths: make([]float64, b.n)}
 	for range b.frames {
-		m.basis = append(m.basis, dense.New[float64](b.n, b.n))
-		m.roots = append(m.roots, make([]float64, b.n))
+		m.spectra = append(m.spectra, newSpectrum(b.n))
 	}
 	return m
 }
@@ -117,37 +122,39 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 		return math.Inf(1), err
 	}
 	b.at, b.f, m.known = m, view(f.F()), false
+	dense.Transpose(b.t, b.f)
 	if err := b.team.run(b.evaluate, m.s.Data); err != nil {
 		return math.Inf(1), err
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.F()), view(f.F()), 0, m.m)
+	m.slack = b.team.sum(0)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, b.f, b.f, 0, m.m)
 	dense.Mirror(m.m)
 	cost := b.trace
 	for i := range b.n {
 		cost += m.m.At(i, i) - 2*m.s.At(i, i)
 	}
 	for i, v := range m.m.Data {
-		grad[i] = v - m.s.Data[i]
+		m.d.Data[i] = v - m.s.Data[i]
 	}
+	copy(grad, m.d.Data)
 	b.m.FromWhitened(f, grad)
 	return cost, nil
 }
 
+// evaluateTerm adds w_k K_k^1/2 by a decomposition of K_k, whose errors of about its rounding are those that the general solvers are used to; or, if
+// eigenbases are followed, to first order.
 func (b *barycenterObjective) evaluateTerm(w *worker, k int) error {
-	q, roots := b.at.basis[k], b.at.roots[k]
-	dense.MulLower(dense.Transposed, view(b.frames[k].F()), b.f, w.t[0])
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w.t[0], w.t[0], 0, q)
-	dense.Mirror(q)
-	if !w.solver.Sym(q, roots) || !(roots[0] > 0) {
-		return &manifold.PointError{What: "a data matrix seen from the point is not positive definite to rounding", Min: roots[0], Max: roots[b.n-1]}
+	s, tol := b.at.spectra[k], math.Inf(1)
+	if !b.follows {
+		s.known = false
+	} else if s.known {
+		tol = math.Sqrt(2 * b.accuracy / slices.Max(s.roots))
 	}
-	dense.Sqrt(roots, roots)
-	for i := range b.n {
-		for j, v := range q.Row(i) {
-			w.t[0].Set(i, j, v*roots[j]*b.weights[k])
-		}
+	if err := s.locate(b.t, b.f, view(b.frames[k].F()), tol, w); err != nil {
+		return err
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
+	s.addRoot(b.weights[k], w)
+	w.sum[0] += b.weights[k] * s.residual * s.residual / 2 * slices.Max(s.roots)
 	return nil
 }
 
@@ -157,36 +164,32 @@ func (b *barycenterObjective) HessianVec(dst []float64, p manifold.Point, v []fl
 	if err := b.team.run(b.product, dst); err != nil {
 		return err
 	}
-	symmetricProduct(b.first, b.eta, b.at.m, b.work)
-	dense.Axpy(1, b.first.Data, dst)
-	b.m.FromWhitened(p.(*manifold.Frame), dst)
+	b.completeProduct(1, dst, p)
 	return nil
 }
 
+// completeProduct adds share (eta (M - S) + (M - S) eta)/2 and makes a gradient of the differential.
+func (b *barycenterObjective) completeProduct(share float64, dst []float64, p manifold.Point) {
+	symmetricProduct(b.first, b.eta, b.at.d, b.work)
+	dense.Axpy(share, b.first.Data, dst)
+	b.m.FromWhitened(p.(*manifold.Frame), dst)
+}
+
 func (b *barycenterObjective) addTerm(w *worker, k int) error {
-	q, s := b.at.basis[k], b.at.roots[k]
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, q, b.eta, 0, w.t[0])
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], q, 0, w.t[1])
-	for i := range b.n {
-		for j, y := range w.t[1].Row(i) {
-			w.t[1].Set(i, j, -b.weights[k]*y*(s[i]*s[i]+s[j]*s[j])/(2*(s[i]+s[j])))
-		}
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, w.t[1], 0, w.t[0])
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], q, 1, w.acc)
+	b.at.spectra[k].addHessian(b.weights[k], root, b.eta, w)
 	return nil
+}
+
+func (b *barycenterObjective) addTerm32(w *singleWorker, k int) {
+	b.at.spectra[k].addHessian32(b.weights[k], root, b.eta32, w)
 }
 
 // Precondition implements solve.Preconditioner. Where all K_k^1/2 are M = F'F the Hessian multiplies the entry (i, j) in the eigenbasis of M by m_i m_j/(m_i
 // + m_j); this is its inverse. One eigendecomposition at a new point, then four products.
 func (b *barycenterObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
 	m, w := memo.(*barycenterMemo), b.team.workers[0]
-	if !m.known {
-		m.axes.Copy(m.m)
-		if !w.solver.Sym(m.axes, m.lengths) || !(m.lengths[0] > 0) {
-			return &manifold.PointError{What: "the point is not positive definite to rounding", Min: m.lengths[0], Max: m.lengths[b.n-1]}
-		}
-		m.known = true
+	if err := b.decompose(m); err != nil {
+		return err
 	}
 	out := dense.Wrap(b.n, b.n, dst)
 	congruentTo(w.t[1], m.axes, dense.Wrap(b.n, b.n, v), w.t[0])
@@ -199,6 +202,19 @@ func (b *barycenterObjective) Precondition(dst []float64, _ manifold.Point, v []
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.axes, w.t[1], 0, w.t[0])
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.t[0], m.axes, 0, out)
 	dense.Mirror(out)
+	return nil
+}
+
+// decompose fills axes and lengths, once at a point.
+func (b *barycenterObjective) decompose(m *barycenterMemo) error {
+	if m.known {
+		return nil
+	}
+	m.axes.Copy(m.m)
+	if !b.team.workers[0].solver.Sym(m.axes, m.lengths) || !(m.lengths[0] > 0) {
+		return &manifold.PointError{What: "the point is not positive definite to rounding", Min: m.lengths[0], Max: m.lengths[b.n-1]}
+	}
+	m.known = true
 	return nil
 }
 

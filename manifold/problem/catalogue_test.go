@@ -158,7 +158,7 @@ func absolute(a mat.Matrix) *mat.Dense {
 func dataOf(x dense.Matrix[float64]) *mat.Dense { return mat.NewDense(x.Rows, x.Cols, x.Data) }
 
 func iterative(method string) bool {
-	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw", "gmml", "mdm", "tangent", "vectors",
+	return !slices.Contains([]string{"closed-form", "eigen", "polar", "oas", "ledoit-wolf", "rblw", "schaefer-strimmer", "gmml", "mdm", "tangent", "vectors",
 		"principal", "potato", "center", "center-scale", "diagonalize"}, method)
 }
 

@@ -6,9 +6,18 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// curvature is the Hessian of one term w/2 dist^2(X, A) at a point, in the precision T: eta -> w B (K o (B' eta B)) B' with the table
-// K_ij = (d/2) coth(d/2), d = l_i - l_j, over the logarithms l of the eigenvalues. For a term w dist(X, A) with w divided by the distance what lies along
-// L = log C is taken away: w <L, eta> L/||L||^2. float32 is enough for the inner iteration of Newton's method and twice as fast.
+// term says what a cost is the sum of.
+type term int
+
+const (
+	squaredDistance term = iota // dist^2(X, A)/2
+	distance                    // dist(X, A) dist(X0, A) at X0
+	root                        // -2 tr (F' A F)^1/2, C = F' A F, but for (eta S + S eta)/2, S = C^1/2: what the others and F' F leave of that is small
+)
+
+// curvature is the Hessian of a term at a point in the precision T: eta -> w B (K o (B' eta B)) B' with a table K over the eigenvalues of C. For squared
+// distances K_ij = (d/2) coth(d/2), d = l_i - l_j, over their logarithms l; for distances what lies along L = log C is taken away, w <L, eta> L/||L||^2; for
+// roots K_ij = s_i s_j/(s_i + s_j) over the roots s. float32 is enough for the inner iteration of Newton's method and twice as fast.
 type curvature[T dense.Float] struct {
 	basis  dense.Matrix[T]
 	table  dense.Matrix[T] // w K, upper triangle
@@ -20,10 +29,10 @@ func newCurvature[T dense.Float](n int) *curvature[T] {
 	return &curvature[T]{basis: dense.New[T](n, n), table: dense.New[T](n, n), radial: make([]T, 0, n)}
 }
 
-// set takes over the spectrum s, for the Hessian of the distance if across is set, else of half its square.
-func (c *curvature[T]) set(s *spectrum, weight float64, across bool) {
+// set takes over the spectrum s.
+func (c *curvature[T]) set(s *spectrum, weight float64, of term) {
 	c.radial = c.radial[:0]
-	if across {
+	if of == distance {
 		scale := math.Sqrt(weight / s.squares())
 		for _, l := range s.logs {
 			c.radial = append(c.radial, T(scale*l))
@@ -35,8 +44,14 @@ func (c *curvature[T]) set(s *spectrum, weight float64, across bool) {
 			to[j] = T(b)
 		}
 		row := c.table.Row(i)
-		row[i] = T(weight)
 		ri, qi := s.roots[i], s.inverse[i]
+		if of == root {
+			for j := i; j < len(row); j++ {
+				row[j] = T(weight * ri * s.roots[j] / (ri + s.roots[j]))
+			}
+			continue
+		}
+		row[i] = T(weight)
 		for j := i + 1; j < len(row); j++ {
 			a, b := ri*s.inverse[j], s.roots[j]*qi
 			row[j] = T(weight * 0.5 * (a + b) * sinhQuotient(l-s.logs[j], a-b))

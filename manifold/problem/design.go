@@ -41,17 +41,26 @@ type design struct {
 	y    dense.Matrix[float64] // points as rows, N x d
 	u, g []float64
 	inv  dense.Matrix[float64] // M^-1
-	w, p []float64
+	w, p [2][]float64
 	rest dense.Matrix[float64] // y outside the span of the first points
+	z    []float64             // scratch of the size of y
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
 const exchanges = 100
 
+// promisingShare is the share of d that g of a point without weight must reach to be among the promising ones.
+const promisingShare = 0.98
+
+// projectRows is the number of points that are multiplied by both vectors of an exchange before the next.
+const projectRows = 128
+
 func newDesign(y dense.Matrix[float64]) *design {
 	N, d := y.Rows, y.Cols
-	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), w: make([]float64, d), p: make([]float64, N),
-		rest: y.Clone()}
+	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), rest: y.Clone(), z: make([]float64, N*d)}
+	for k := range s.w {
+		s.w[k], s.p[k] = make([]float64, d), make([]float64, N)
+	}
 	for range d {
 		s.u[s.independent()] += 1 / float64(d)
 	}
@@ -67,19 +76,24 @@ func (s *design) independent() (best int) {
 			best, longest = i, q
 		}
 	}
-	copy(s.w, s.rest.Row(best))
-	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w, 0, s.p)
-	dense.Ger(1, s.p, s.w, s.rest)
+	copy(s.w[0], s.rest.Row(best))
+	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w[0], 0, s.p[0])
+	dense.Ger(1, s.p[0], s.w[0], s.rest)
 	return best
 }
 
 // moment returns M(u), complete.
 func (s *design) moment() dense.Matrix[float64] {
-	scaled, m := s.y.Clone(), dense.New[float64](s.y.Cols, s.y.Cols)
+	d, k := s.y.Cols, 0
+	scaled, plain, m := dense.Wrap(s.y.Rows, d, s.z), s.rest, dense.New[float64](d, d) // rest has served its purpose
 	for i, u := range s.u {
-		dense.Scale(u, scaled.Row(i), scaled.Row(i))
+		if u > 0 {
+			dense.Scale(u, s.y.Row(i), scaled.Row(k))
+			copy(plain.Row(k), s.y.Row(i))
+			k++
+		}
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, s.y, 0, m)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled.View(0, 0, k, d), plain.View(0, 0, k, d), 0, m)
 	dense.Mirror(m)
 	return m
 }
@@ -92,8 +106,8 @@ func (s *design) refresh() (float64, error) {
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), view(f.Inverse()), 0, s.inv)
 	dense.Mirror(s.inv)
-	z := dense.New[float64](s.y.Rows, s.y.Cols)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.y, view(f.Inverse()), 0, z)
+	z := dense.Wrap(s.y.Rows, s.y.Cols, s.z)
+	dense.MulLowerRight(dense.Transposed, view(f.Inverse()), s.y, z) // F is a Cholesky factor
 	for i := range s.g {
 		s.g[i] = dense.Dot(z.Row(i), z.Row(i))
 	}
@@ -115,29 +129,23 @@ func (s *design) extremes() (most, least int, above, below float64) {
 	return most, least, s.g[most]/d - 1, 1 - s.g[least]/d
 }
 
-// move adds c to the weight of point k, with the inverse by the formula of Sherman and Morrison; p is left at y M^-1 y_k for the old M.
-func (s *design) move(k int, c float64) {
-	s.project(k)
-	t := c / (1 + c*s.g[k])
-	for i, p := range s.p {
-		s.g[i] -= t * p * p
+// project sets w to M^-1 y_k and M^-1 y_l, and p to y w, in one pass over the points.
+func (s *design) project(k, l int) {
+	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(k), 0, s.w[0])
+	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(l), 0, s.w[1])
+	for first := 0; first < s.y.Rows; first += projectRows {
+		end := min(first+projectRows, s.y.Rows)
+		y := s.y.View(first, 0, end-first, s.y.Cols)
+		dense.Gemv(dense.NoTrans, 1, y, s.w[0], 0, s.p[0][first:end])
+		dense.Gemv(dense.NoTrans, 1, y, s.w[1], 0, s.p[1][first:end])
 	}
-	s.u[k] += c
-	dense.Ger(-t, s.w, s.w, s.inv)
-}
-
-// project sets w = M^-1 y_k and p = y w.
-func (s *design) project(k int) {
-	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(k), 0, s.w)
-	dense.Gemv(dense.NoTrans, 1, s.y, s.w, 0, s.p)
 }
 
 // exchange moves weight from the point farthest inside to the one farthest outside: log det M grows by
 // log((1 + c g_i)(1 - c g_j) + c^2 g_ij^2), which is largest at c = (g_i - g_j)/(2 (g_i g_j - g_ij^2)).
-func (s *design) exchange() float64 {
-	most, least, _, _ := s.extremes()
-	s.project(most)
-	gi, gj, gij := s.g[most], s.g[least], s.p[least]
+func (s *design) exchange(most, least int) float64 {
+	s.project(most, least)
+	gi, gj, gij := s.g[most], s.g[least], s.p[0][least]
 	c := s.u[least]
 	if det := gi*gj - gij*gij; 2*det*c > gi-gj {
 		c = (gi - gj) / (2 * det)
@@ -146,10 +154,46 @@ func (s *design) exchange() float64 {
 		return 0
 	}
 	left := s.u[least] - c
-	s.move(most, c)
-	s.move(least, -c)
+	t := s.move(0, most, c)
+	dense.Axpy(-t*gij, s.w[0], s.w[1])
+	dense.Axpy(-t*gij, s.p[0], s.p[1])
+	s.move(1, least, -c)
 	s.u[least] = max(left, 0)
 	return c
+}
+
+// move adds c to the weight of point k, w[side] = M^-1 y_k and p[side] = y M^-1 y_k for the present M, and renews M^-1 and g by the formula of Sherman and
+// Morrison, M^-1 - t w w'. It returns t.
+func (s *design) move(side, k int, c float64) float64 {
+	t := c / (1 + c*s.g[k])
+	for i, p := range s.p[side] {
+		s.g[i] -= t * p * p
+	}
+	s.u[k] += c
+	dense.Ger(-t, s.w[side], s.w[side], s.inv)
+	return t
+}
+
+// promising returns the points that have weight or may soon get some, and their indices: the exchanges of one iteration are among these, and all are
+// looked at again after it. M^-1 is shared.
+func (s *design) promising() (*design, []int) {
+	var index []int
+	least := promisingShare * float64(s.y.Cols)
+	for i, g := range s.g {
+		if s.u[i] > 0 || g >= least {
+			index = append(index, i)
+		}
+	}
+	k := len(index)
+	a := &design{y: dense.New[float64](k, s.y.Cols), u: make([]float64, k), g: make([]float64, k), inv: s.inv, w: s.w}
+	for j, i := range index {
+		copy(a.y.Row(j), s.y.Row(i))
+		a.u[j], a.g[j] = s.u[i], s.g[i]
+	}
+	for side := range a.p {
+		a.p[side] = s.p[side][:k]
+	}
+	return a, index
 }
 
 // maximize runs until max g <= d (1 + tolerance) holds for freshly computed g.
@@ -168,12 +212,17 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 			return r, gap, nil
 		}
 		var moved float64
+		active, index := s.promising()
 		for range exchanges {
-			if _, _, above, below := s.extremes(); max(above, below) <= mon.o.Tolerance {
+			most, least, above, below := active.extremes()
+			if max(above, below) <= mon.o.Tolerance {
 				break
 			}
-			moved += s.exchange()
+			moved += active.exchange(most, least)
 			mon.status.Evaluations++
+		}
+		for k, i := range index {
+			s.u[i] = active.u[k]
 		}
 		if logDet, err = s.refresh(); err != nil {
 			return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)

@@ -13,7 +13,7 @@ var meanDevice = &deviceMethod{run64: meanOnDevice[float64], run32: meanOnDevice
 
 // deviceMean is the Karcher mean by gradient steps along geodesics in products only: C_k = G A_k G', their logarithms, and F <- F exp(t eta/2) with eta the
 // mean of the logarithms, the negative gradient. The Hessian is at least 1 and is 1 where all matrices commute, so that t starts at 1 and is a secant
-// length in (0.05, 1] after that. Steps are accepted by the slope at their end, as in karcherIterate.
+// length in (0.05, 1] after that. Steps are accepted by the slope at their end, as in followedIterate.
 type deviceMean[T dense.Float] struct {
 	*place[T]
 	w       *matfun.Work[T] // of as many matrices as fit

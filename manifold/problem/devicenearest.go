@@ -22,7 +22,7 @@ var (
 	barycenterDevice         = &deviceMethod{run64: barycenterOnDevice[float64], run32: barycenterOnDevice[float32],
 		elements: func(n, count int) int { return (9*count + 12) * n * n }}
 	logdetDevice = &deviceMethod{run64: logdetOnDevice[float64], run32: logdetOnDevice[float32],
-		elements: func(n, count int) int { return count*n + 10*n*n }}
+		elements: func(n, count int) int { return count*n + 12*n*n }}
 )
 
 // largestEigenvalue returns the algebraically largest eigenvalue of the symmetric n x n matrix that multiply applies, by Lanczos steps with full

@@ -14,7 +14,7 @@ var ellipsoid = Problem{
 	What:  "ellipsoid x' X x = 1 through points: minimize 1/2 sum (x' X x - 1)^2",
 	Input: "points (N x n, N >= n(n+1)/2) around the origin",
 	Takes: Samples,
-	Own: []Method{closedForm("normal equations for the n(n+1)/2 entries of X, by Cholesky", func(in instance) *manifold.Frame {
+	Own: []Method{closedForm("normal equations for the n(n+1)/2 entries of X, by Cholesky, or for n >= 32 and points in general position by conjugate gradients to a residual of 1e-10", func(in instance) *manifold.Frame {
 		return in.(*ellipsoidObjective).known
 	})},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
@@ -42,9 +42,30 @@ var ellipsoid = Problem{
 	},
 }
 
-// fitQuadric solves the unconstrained problem, one unknown for each pair i <= j. Columns are scaled to unit norm first.
+// fitQuadric solves the unconstrained problem: by conjugate gradients where that is faster and the equations allow it.
 func fitQuadric(x dense.Matrix[float64]) (*manifold.Frame, error) {
+	var out dense.Matrix[float64]
+	ok := false
+	if x.Cols >= quadricIterative {
+		out, ok = quadricByCG(x)
+	}
+	if !ok {
+		var err error
+		if out, err = quadricDirectly(x); err != nil {
+			return nil, err
+		}
+	}
+	f, err := manifold.NewFrame(symmetric(out))
+	if err != nil {
+		return nil, &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
+	}
+	return f, nil
+}
+
+// quadricDirectly solves the normal equations with one unknown for each pair i <= j. Columns are scaled to unit norm first. Only the upper triangle of the result counts.
+func quadricDirectly(x dense.Matrix[float64]) (dense.Matrix[float64], error) {
 	n := x.Cols
+	out := dense.New[float64](n, n)
 	d := n * (n + 1) / 2
 	features := dense.New[float64](x.Rows, d)
 	for r := range x.Rows {
@@ -68,7 +89,7 @@ func fitQuadric(x dense.Matrix[float64]) (*manifold.Frame, error) {
 	for k := range d {
 		scale[k] = 1 / math.Sqrt(gram.At(k, k))
 		if math.IsInf(scale[k], 1) {
-			return nil, quadricError()
+			return out, quadricError()
 		}
 	}
 	for k := range d {
@@ -78,27 +99,23 @@ func fitQuadric(x dense.Matrix[float64]) (*manifold.Frame, error) {
 		right.Data[k] *= scale[k]
 	}
 	if dense.Cholesky(gram) >= 0 {
-		return nil, quadricError()
+		return out, quadricError()
 	}
 	for k := range d {
 		if l := gram.At(k, k); l*l <= float64(d)*0x1p-50 {
-			return nil, quadricError()
+			return out, quadricError()
 		}
 	}
 	dense.SolveLower(dense.NoTrans, gram, right)
 	dense.SolveLower(dense.Transposed, gram, right)
-	out, k := dense.New[float64](n, n), 0
+	k := 0
 	for i := range n {
 		for j := i; j < n; j++ {
 			out.Set(i, j, right.Data[k]*scale[k])
 			k++
 		}
 	}
-	f, err := manifold.NewFrame(symmetric(out))
-	if err != nil {
-		return nil, &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
-	}
-	return f, nil
+	return out, nil
 }
 
 func quadricError() error {

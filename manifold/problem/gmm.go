@@ -194,8 +194,9 @@ func (g *mixture) expect() float64 {
 	n := float64(g.x.Cols)
 	for c := range g.weights {
 		g.whiten(c)
+		constant := math.Log(g.weights[c]) - (n*math.Log(2*math.Pi)+g.frames[c].LogDet())/2
 		for i := range g.x.Rows {
-			g.resp.Set(i, c, math.Log(g.weights[c])-(n*math.Log(2*math.Pi)+g.frames[c].LogDet()+g.square(i))/2)
+			g.resp.Set(i, c, constant-g.square(i)/2)
 		}
 	}
 	return respond(g.resp)

@@ -176,18 +176,18 @@ func (k *karcherObjective) HessianVec(dst []float64, _ manifold.Point, v []float
 }
 
 func (k *karcherObjective) addTerm(w *worker, i int) error {
-	k.at.spectra[i].addHessian(k.weights[i], false, k.eta, w)
+	k.at.spectra[i].addHessian(k.weights[i], squaredDistance, k.eta, w)
 	return nil
 }
 
-// hessianVec32 implements logObjective.
-func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo) {
+// hessianVec32 implements followedObjective.
+func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, _ manifold.Point, memo solve.Memo) {
 	k.at = memo.(*karcherMemo)
 	k.sum32(dst, v, v32)
 }
 
 func (k *karcherObjective) addTerm32(w *singleWorker, i int) {
-	k.at.spectra[i].addHessian32(k.weights[i], false, k.eta32, w)
+	k.at.spectra[i].addHessian32(k.weights[i], squaredDistance, k.eta32, w)
 }
 
 // sum32 sets dst to the sum of the products of the terms with v.
@@ -197,19 +197,19 @@ func (k *karcherObjective) sum32(dst, v []float64, v32 []float32) {
 	k.team.run32(k.product32, dst)
 }
 
-// tune implements logObjective.
+// tune implements followedObjective.
 func (k *karcherObjective) tune(accuracy float64) { k.accuracy = accuracy }
 
-// slackAt implements logObjective.
+// slackAt implements followedObjective.
 func (k *karcherObjective) slackAt(memo solve.Memo) float64 { return memo.(*karcherMemo).slack }
 
-// leastCurvature implements logObjective: the cost is 1-strongly convex.
+// leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (k *karcherObjective) leastCurvature(solve.Memo) float64 { return 1 }
 
-// quadratic implements logObjective; measured on scattered data.
+// quadratic implements followedObjective; measured on scattered data.
 func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 
-// settle implements logObjective: no matrix is known to be the mean.
+// settle implements followedObjective: no matrix is known to be the mean.
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point.

@@ -256,7 +256,7 @@ func (v *maskedView) look(t *maskedTerm, f dense.Matrix[float64]) error {
 	if err := v.spectrum.locate(inv, transposed, view(t.frame.F()), math.Sqrt(exactAccuracy), v.worker); err != nil {
 		return err
 	}
-	v.table.set(v.spectrum, 1, false)
+	v.table.set(v.spectrum, 1, squaredDistance)
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, v.spectrum.basis, v.q, 0, v.y)
 	return nil
 }

@@ -103,35 +103,35 @@ func (k *medianObjective) HessianVec(dst []float64, _ manifold.Point, v []float6
 
 func (k *medianObjective) addTerm(w *worker, i int) error {
 	if d := k.here.distances[i]; d > atData {
-		k.here.spectra[i].addHessian(k.weights[i]*math.Sqrt(k.m.Kappa())/d, true, k.eta, w)
+		k.here.spectra[i].addHessian(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta, w)
 	}
 	return nil
 }
 
-// hessianVec32 implements logObjective.
-func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo) {
+// hessianVec32 implements followedObjective.
+func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, _ manifold.Point, memo solve.Memo) {
 	k.here = memo.(*medianMemo)
 	k.sum32(dst, v, v32)
 }
 
 func (k *medianObjective) addTerm32(w *singleWorker, i int) {
 	if d := k.here.distances[i]; d > atData {
-		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, true, k.eta32, w)
+		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta32, w)
 	}
 }
 
 // GradientScale implements solve.Scaler: the gradient is a weighted sum of unit vectors.
 func (k *medianObjective) GradientScale(float64) float64 { return 1 }
 
-// slackAt implements logObjective.
+// slackAt implements followedObjective.
 func (k *medianObjective) slackAt(memo solve.Memo) float64 { return memo.(*medianMemo).slack }
 
-// leastCurvature implements logObjective: the Hessian is at least this across the directions to the data, if these are all the same.
+// leastCurvature implements followedObjective: the Hessian is at least this across the directions to the data, if these are all the same.
 func (k *medianObjective) leastCurvature(memo solve.Memo) float64 {
 	return memo.(*medianMemo).inverse * math.Sqrt(k.m.Kappa())
 }
 
-// quadratic implements logObjective; measured on scattered data.
+// quadratic implements followedObjective; measured on scattered data.
 func (k *medianObjective) quadratic() float64 { return 0.3 }
 
 // Certify implements solve.Certifier. The cost is convex along geodesics but not strongly, so there is no bound: the value is the gradient over the
@@ -160,19 +160,19 @@ func (k *medianObjective) start() *manifold.Frame {
 }
 
 func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return logIterate(in.(*medianObjective), o, newtonDirection)
+	return followedIterate(in.(*medianObjective), o, newtonDirection)
 }
 
 func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	relax := newRelaxation(1, m.VectorLen())
-	return logIterate(in.(*medianObjective), o, func(r *logRun) {
+	return followedIterate(in.(*medianObjective), o, func(r *followedRun) {
 		r.unjudged = true
 		relax.plain = 1 / r.k.leastCurvature(r.memo)
 		copy(r.step, relax.next(r.grad))
 	})
 }
 
-// settle implements logObjective: it tries the matrices near the point if the step could reach the nearest and they are far from the others.
+// settle implements followedObjective: it tries the matrices near the point if the step could reach the nearest and they are far from the others.
 func (k *medianObjective) settle(memo solve.Memo, step float64) (*settlement, error) {
 	m := memo.(*medianMemo)
 	nearest := math.Inf(1)

@@ -143,34 +143,6 @@ func differenceRelative(got, want []float64) float64 {
 	return math.Sqrt(e / total)
 }
 
-// TestMedianHessianSingle: the products in single precision are those in double precision to single precision, for the mean and the median.
-func TestMedianHessianSingle(t *testing.T) {
-	for _, name := range []string{"mean", "median"} {
-		p, err := ByName(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := Data{Matrices: scattered(20, 5, 1e3), Weights: []float64{3, 1, 0, 1, 1}}
-		in, _, err := p.instance(&d, &Options{Kappa: 2})
-		if err != nil {
-			t.Fatal(err)
-		}
-		k := in.(logObjective)
-		f, memo, n := in.start(), k.NewMemo(), 20*20
-		if _, err := k.Evaluate(f, make([]float64, n), memo); err != nil {
-			t.Fatal(err)
-		}
-		v, got, want := symmetricNormals(3, 20), make([]float64, n), make([]float64, n)
-		if err := k.HessianVec(want, f, v, memo); err != nil {
-			t.Fatal(err)
-		}
-		k.hessianVec32(got, v, make([]float32, n), memo)
-		if e := differenceRelative(got, want); e > 1e-5 {
-			t.Errorf("%s: %.3g away", name, e)
-		}
-	}
-}
-
 // TestMedianNearData: duplicates, matrices with half of the weight and the end of a geodesic are found as data; a median near a matrix is none.
 func TestMedianNearData(t *testing.T) {
 	ms := scattered(5, 6, 1e3)

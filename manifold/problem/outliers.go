@@ -2,6 +2,7 @@ package problem
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/spdopt/spdopt/manifold/learn"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -26,7 +27,13 @@ func outliersByPotato(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := learn.NewPotato(d.Matrices, learn.PotatoOptions{Metric: setMetric(o), Threshold: o.Threshold})
+	n := frames[0].Dim()
+	mon := newMonitor(&o.Solver, n*n)
+	p, err := learn.NewPotato(d.Matrices, learn.PotatoOptions{Metric: setMetric(o), Threshold: o.Threshold, MaxIterations: mon.o.MaxIterations,
+		Stop: func(rounds int, rejected float64) bool {
+			mon.status.Iteration, mon.status.Evaluations = rounds, rounds
+			return mon.done(nil, rejected, math.Inf(1), 1)
+		}})
 	if err != nil {
 		return nil, refusal(err)
 	}
@@ -44,9 +51,9 @@ func outliersByPotato(d *Data, o *Options) (*outcome, error) {
 	r := &solve.Result{Converged: p.Converged, Iterations: p.Iterations, Evaluations: p.Iterations, Objective: float64(len(frames)-count) / float64(len(frames)),
 		GradientNorm: p.Residual, RelativeGradient: p.Residual, Certificate: certifyCentre(o, p.Residual),
 		Reason: solve.Reason{Name: "rounds", Converged: p.Converged, Detail: fmt.Sprintf("%d of %d matrices rejected in %d rounds", len(frames)-count, len(frames), p.Iterations)}}
-	if !p.Converged {
-		r.Reason.Advice = "every round still rejects matrices: raise the threshold"
+	if p.Stopped {
+		r.Reason = mon.reason
 	}
-	return &outcome{run: r, n: frames[0].Dim(), count: len(frames), solution: p.Centre, parts: []Part{vectorPart("scores", scores),
+	return &outcome{run: r, n: n, count: len(frames), solution: p.Centre, parts: []Part{vectorPart("scores", scores),
 		vectorPart("probabilities", chances), vectorPart("normal", normal)}}, nil
 }

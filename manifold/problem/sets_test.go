@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // around returns count matrices in turn around the centres, all of 3 rows.
@@ -65,6 +66,21 @@ func TestSetsInEveryMetric(t *testing.T) {
 			t.Errorf("center-scale in %s ran", metric)
 		}
 		solved(t, "recenter", Data{Matrices: ms}, o)
+	}
+}
+
+// TestOutliersStop: rounds of rejection obey the limits and the callback.
+func TestOutliersStop(t *testing.T) {
+	d := Data{Matrices: append(around(9, identity(3)), mat.NewSymDense(3, []float64{90, 0, 0, 0, 90, 0, 0, 0, 90}), mat.NewSymDense(3, []float64{9, 0, 0, 0, 9, 0, 0, 0, 9}))}
+	free := solved(t, "outliers", d, &Options{Parameters: Parameters{Threshold: 2}})
+	if free.Iterations < 2 {
+		t.Fatalf("%d rounds leave nothing to stop", free.Iterations)
+	}
+	for name, o := range map[string]solve.Options{"iterations": {MaxIterations: 1}, "time": {MaxTime: 1}, "callback": {Callback: func(*solve.Status) bool { return true }}} {
+		r, err := Solve("outliers", d, &Options{Parameters: Parameters{Threshold: 2}, Solver: o})
+		if err != nil || r.Converged || r.Iterations != 1 || r.Reason == "" {
+			t.Errorf("%s: %+v %v", name, r, err)
+		}
 	}
 }
 

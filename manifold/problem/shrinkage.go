@@ -11,7 +11,7 @@ import (
 
 var shrinkage = Problem{
 	Name:  "shrinkage",
-	What:  "covariance (1-s) S + s (tr S/n) I with the share s chosen for the smallest expected error; for fewer samples than dimensions too",
+	What:  "covariance (1-s) S + s (tr S/n) I with the share s chosen for the smallest expected error, or with the diagonal of S as target; for fewer samples than dimensions too",
 	Input: "zero-mean samples (N x n, N >= 2)",
 	Takes: Samples,
 	Own: []Method{{
@@ -26,7 +26,7 @@ var shrinkage = Problem{
 		Name:   "rblw",
 		What:   "Rao-Blackwell improvement of Ledoit-Wolf for Gaussian samples (Chen et al., 2010, eq. 17)",
 		direct: shrinkBy(rblwShare, shrinkClosedForm),
-	}, {
+	}, schaeferStrimmer, {
 		Name: "trust",
 		What: "the share of oas, and the matrix as the Gaussian maximum a posteriori estimate: minimize log det X + (1-s) tr(X^-1 S) + s (tr S/n) tr(X^-1) by the " +
 			"Riemannian trust region, as a cross-check",
@@ -77,7 +77,7 @@ func shrinkBy(share func(*shrinkData) float64, find func(target *manifold.Frame,
 			return nil, err
 		}
 		if x.Rows < 2 {
-			return nil, &DataError{Err: fmt.Errorf("%d sample says nothing about its own accuracy", x.Rows), Remedy: "give at least two samples"}
+			return nil, tooFewToShrink(x.Rows)
 		}
 		d := newShrinkData(x)
 		if !(d.trace > 0) || math.IsInf(d.square+d.fourth, 1) {
@@ -107,9 +107,13 @@ func shrinkBy(share func(*shrinkData) float64, find func(target *manifold.Frame,
 	}
 }
 
+func tooFewToShrink(count int) error {
+	return &DataError{Err: fmt.Errorf("%d sample says nothing about its own accuracy", count), Remedy: "give at least two samples"}
+}
+
 func shrinkClosedForm(_ *manifold.Frame, s float64, _ *Options) (*solve.Result, error) {
 	return &solve.Result{Converged: true, Evaluations: 1, Objective: s, Certificate: solve.Certificate{Kind: "closed-form"},
-		Reason: solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("a formula: share %.6g of the identity", s), Converged: true}}, nil
+		Reason: solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("a formula: share %.6g of the target", s), Converged: true}}, nil
 }
 
 // shrinkTrust runs the trust region on the log-determinant divergence from the target, from the multiple of the identity with its determinant.

@@ -151,25 +151,43 @@ func (s *spectrum) squares() float64 { return dense.Dot(s.logs, s.logs) }
 
 // addLog adds weight * log C to the upper triangle of w.acc; w is as locate left it.
 func (s *spectrum) addLog(weight float64, w *worker) {
+	s.addFunction(weight, s.logs, w, func(row, m []float64, i int) {
+		l, ri, qi := s.logs[i], s.roots[i], s.inverse[i]
+		scale := weight * qi
+		for j := i + 1; j < len(row); j++ {
+			row[j] = m[j] * scale * s.inverse[j] * sinhQuotient(l-s.logs[j], ri*s.inverse[j]-s.roots[j]*qi)
+		}
+	})
+}
+
+// addRoot adds weight * C^1/2 likewise: (D + E)^1/2_ij = E_ij/(d_i^1/2 + d_j^1/2) + O(r^2), with an error of at most r^2/2 times the largest root.
+func (s *spectrum) addRoot(weight float64, w *worker) {
+	s.addFunction(weight, s.roots, w, func(row, m []float64, i int) {
+		ri := s.roots[i]
+		for j := i + 1; j < len(row); j++ {
+			row[j] = weight * m[j] / (ri + s.roots[j])
+		}
+	})
+}
+
+// addFunction adds weight * f(C) to the upper triangle of w.acc, given the values of f on the diagonal of B' C B and a function that computes what row i of
+// B' weight f(C) B has right of its diagonal from row i of B' C B.
+func (s *spectrum) addFunction(weight float64, values []float64, w *worker, right func(row, m []float64, i int)) {
 	y, t := w.t[0], w.t[1]
 	if s.residual == 0 {
-		for i := range s.logs {
+		for i := range values {
 			row, out := s.basis.Row(i), t.Row(i)
 			for j, b := range row {
-				out[j] = weight * b * s.logs[j]
+				out[j] = weight * b * values[j]
 			}
 		}
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, s.basis, 1, w.acc)
 		return
 	}
-	for i, l := range s.logs {
-		row, m := y.Row(i), w.m.Row(i)
-		row[i] = weight * l
-		ri, qi := s.roots[i], s.inverse[i]
-		scale := weight * qi
-		for j := i + 1; j < len(row); j++ {
-			row[j] = m[j] * scale * s.inverse[j] * sinhQuotient(l-s.logs[j], ri*s.inverse[j]-s.roots[j]*qi)
-		}
+	for i, v := range values {
+		row := y.Row(i)
+		row[i] = weight * v
+		right(row, w.m.Row(i), i)
 	}
 	dense.Mirror(y)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.basis, y, 0, t)
@@ -184,25 +202,24 @@ func sinhQuotient(d, twiceSinh float64) float64 {
 	return d / twiceSinh
 }
 
-// addHessian adds the Hessian product with eta of weight/2 times the squared distance to w.acc; or, if across is set, of weight times the distance times
-// this distance.
-func (s *spectrum) addHessian(weight float64, across bool, eta dense.Matrix[float64], w *worker) {
+// addHessian adds weight times the Hessian product of the term with eta to w.acc.
+func (s *spectrum) addHessian(weight float64, of term, eta dense.Matrix[float64], w *worker) {
 	if s.double == nil {
 		s.double = newCurvature[float64](len(s.logs))
 	}
 	if !s.double.ready {
-		s.double.set(s, weight, across)
+		s.double.set(s, weight, of)
 	}
 	s.double.add(eta, w.t[0], w.t[1], w.acc)
 }
 
 // addHessian32 is addHessian in single precision.
-func (s *spectrum) addHessian32(weight float64, across bool, eta dense.Matrix[float32], w *singleWorker) {
+func (s *spectrum) addHessian32(weight float64, of term, eta dense.Matrix[float32], w *singleWorker) {
 	if s.single == nil {
 		s.single = newCurvature[float32](len(s.logs))
 	}
 	if !s.single.ready {
-		s.single.set(s, weight, across)
+		s.single.set(s, weight, of)
 	}
 	s.single.add(eta, w.t[0], w.t[1], w.acc)
 }

@@ -48,6 +48,7 @@ type tylerObjective struct {
 	work dense.Matrix[float64]
 	q    []float64
 	logs float64 // sum log(x'x)
+	seen bool    // z and work have what check left there, which is the evaluation at the identity
 }
 
 // check refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if N > n
@@ -61,6 +62,7 @@ func (t *tylerObjective) check() error {
 	if err := manifold.CheckSPD(symmetric(t.work)); err != nil {
 		return tylerSubspace(err)
 	}
+	t.seen = true
 	return nil
 }
 
@@ -143,12 +145,19 @@ func (t *tylerObjective) NewMemo() solve.Memo {
 	return &tylerMemo{u: dense.New[float64](t.x.Rows, t.x.Cols), p: dense.New[float64](t.x.Cols, t.x.Cols)}
 }
 
-// Evaluate implements solve.Objective: one product with the samples and half a product of their size.
+// Evaluate implements solve.Objective: one product with the samples and half a product of their size. At the identity check has made it, if nothing
+// has come between.
 func (t *tylerObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*tylerMemo)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, view(f.Inverse()), 0, m.u)
-	logs := t.directions(m.u)
-	t.gram(m.u, m.p)
+	inv, logs := view(f.Inverse()), t.logs
+	if t.seen && isIdentity(inv) {
+		m.u.Copy(t.z)
+		m.p.Copy(t.work)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, inv, 0, m.u)
+		logs = t.directions(m.u)
+		t.gram(m.u, m.p)
+	}
 	for i, v := range m.p.Data {
 		grad[i] = -v
 	}
@@ -157,6 +166,17 @@ func (t *tylerObjective) Evaluate(p manifold.Point, grad []float64, memo solve.M
 	}
 	t.m.FromWhitened(f, grad)
 	return f.LogDet() + float64(t.x.Cols)/float64(t.x.Rows)*logs, nil
+}
+
+func isIdentity(a dense.Matrix[float64]) bool {
+	for i := range a.Rows {
+		for j, v := range a.Row(i) {
+			if i == j && v != 1 || i != j && v != 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // directions scales every row of u to unit length and returns the sum of the logarithms of the squared lengths.
@@ -185,6 +205,7 @@ func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64
 	m, n := memo.(*tylerMemo), t.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, t.work)
+	t.seen = false
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.u, eta, 0, t.z)
 	for i := range t.z.Rows {
 		u, z := m.u.Row(i), t.z.Row(i)

@@ -52,7 +52,7 @@ func BlackBox(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		r.o.MaxIterations = blackBoxGenerations
 	}
 	s := &generations{r: r}
-	if s.basis, err = tangentBasis("cma", m, r.x.point); err != nil {
+	if s.basis, err = tangentBasis("cma", m, r.x.point, math.MaxInt); err != nil {
 		return nil, err
 	}
 	if s.sampler, err = o.Sampler(len(s.basis)); err != nil {

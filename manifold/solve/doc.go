@@ -3,8 +3,9 @@
 // All solvers share one contract: a manifold, an Objective, a start and Options go in, a Result with a reason, a certificate and what to try
 // next comes out. Solvers lists those for smooth objectives with a gradient: Steepest, LBFGS, Trust, ConjugateGradient and
 // CubicRegularization. Special lists those for objectives with more structure, or less: GaussNewton for sums of squares, NelderMead and BlackBox for costs
-// without gradient, StochasticGradient, Adam and VarianceReduced for sums over samples, ProximalGradient for penalties that are not smooth,
-// AugmentedLagrangian for constraints. An objective offers such structure by implementing an interface. A solver is one file and one line in
+// without gradient, ParticleSwarm for those with many minima, StochasticGradient, Adam and VarianceReduced for sums over samples, ProximalGradient for penalties
+// that are not smooth, AugmentedLagrangian, ExactPenalty and Barrier for constraints, FrankWolfe for convex sets whose extreme points are known, and BFGS with the whole
+// inverse Hessian for few dimensions. An objective offers such structure by implementing an interface. A solver is one file and one line in
 // registry.go.
 //
 // Near the optimum the decrease of the cost drowns in its rounding error, and a line search that looks at values alone stalls at a relative

@@ -260,14 +260,19 @@ func ExampleSpecial() {
 		fmt.Printf("%s needs %s\n", s.Name, s.Needs)
 	}
 	// Output:
+	// bfgs needs nothing but a gradient; a manifold with RandomTangent
 	// gauss-newton needs a LeastSquares
 	// nelder-mead needs nothing but a cost; a manifold with RandomTangent
+	// particle-swarm needs nothing but a cost; Options.Stochastic.Source; a manifold with RandomTangent and Log
 	// cma needs nothing but a cost; Options.Sampler; a manifold with RandomTangent
 	// sgd needs a Sum; Options.Stochastic.Source
 	// adam needs a Sum; Options.Stochastic.Source
 	// svrg needs a Sum; Options.Stochastic.Source
 	// proximal needs a Penalized; a manifold with Exp and Distance
 	// augmented-lagrangian needs a Constrained
+	// exact-penalty needs a Constrained
+	// barrier needs a Constrained without equalities; a strictly feasible start
+	// frank-wolfe needs an Oracle; a manifold with Exp and Log
 }
 
 // scatter is the mean over samples x of log det S + x' S^-1 x. In whitened coordinates the gradient of a term is I - u u', u = F^-1 x.

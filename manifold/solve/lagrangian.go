@@ -44,15 +44,10 @@ const (
 // Options.Tolerance; Status.GradientNorm is the larger of the two in the units of the gradient. Result.Multipliers and Result.Violation say
 // more. MaxIterations holds for each inner run and for the number of them, callbacks and checkpoints come between them. No certificate.
 func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
-	g, ok := f.(Constrained)
-	if !ok {
-		return nil, fmt.Errorf("solve: augmented-lagrangian needs an objective that is Constrained, not %T", f)
-	}
-	r, err := begin("augmented-lagrangian", m, f, start, o)
+	r, g, err := beginConstrained("augmented-lagrangian", m, f, start, o, 0)
 	if err != nil {
 		return nil, err
 	}
-	r.certifier, r.hess = nil, nil // they are about the cost alone
 	l, err := newLagrangian(r, g)
 	if err != nil {
 		return nil, err
@@ -65,8 +60,7 @@ func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point,
 			return nil, fmt.Errorf("solve: outer iteration %d: %w", r.status.Iteration+1, err)
 		}
 		if l.penalty > penaltyMaximum*l.first {
-			r.reason = Reason{Name: "infeasible", Detail: fmt.Sprintf("violation %.3g at penalty %.3g", l.violation, l.penalty),
-				Advice: "the constraints seem to contradict each other, or their gradients vanish at the solution: look at the violated ones"}
+			r.reason = infeasible(l.violation, l.penalty)
 			break
 		}
 	}
@@ -78,18 +72,95 @@ func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point,
 	return out, nil
 }
 
+// beginConstrained is begin for the methods for constraints, with the tolerance that is the default of the method; 0 is that of Options.
+func beginConstrained(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options, tolerance float64) (*run, Constrained, error) {
+	g, ok := f.(Constrained)
+	if !ok {
+		return nil, nil, fmt.Errorf("solve: %s needs an objective that is Constrained, not %T", name, f)
+	}
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if d.Tolerance == 0 {
+		d.Tolerance = tolerance
+	}
+	r, err := begin(name, m, f, start, &d)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.certifier, r.hess = nil, nil // they are about the cost alone
+	return r, g, nil
+}
+
+// infeasible is the reason of a run whose penalty has grown without end.
+func infeasible(violation, penalty float64) Reason {
+	return Reason{Name: "infeasible", Detail: fmt.Sprintf("violation %.3g at penalty %.3g", violation, penalty),
+		Advice: "the constraints seem to contradict each other, or their gradients vanish at the solution: look at the violated ones"}
+}
+
+// constraints is what the objectives of inner runs share: those of a Constrained, with their values and the weights of their gradients.
+type constraints struct {
+	f          Constrained
+	equalities int
+	c          []float64
+	weights    []float64
+}
+
+func newConstraints(f Constrained) (constraints, error) {
+	eq, in := f.Constraints()
+	if eq < 0 || in < 0 || eq+in == 0 {
+		return constraints{}, fmt.Errorf("solve: the objective has %d equality and %d inequality constraints, want at least one", eq, in)
+	}
+	return constraints{f: f, equalities: eq, c: make([]float64, eq+in), weights: make([]float64, eq+in)}, nil
+}
+
+// constrain sets c at p and checks that it is finite.
+func (k *constraints) constrain(p *place) error {
+	if err := k.f.Constrain(k.c, p.point, p.memo); err != nil {
+		return err
+	}
+	for i, c := range k.c {
+		if !finite(c) {
+			return fmt.Errorf("constraint %d is %v; it must be finite", i, c)
+		}
+	}
+	return nil
+}
+
+// NewMemo implements Memoizer: the memo is that of the cost.
+func (k *constraints) NewMemo() Memo {
+	if m, ok := k.f.(Memoizer); ok {
+		return m.NewMemo()
+	}
+	return nil
+}
+
+// inner runs LBFGS on f from x to a relative gradient, with the options of the run, and moves x to the end.
+func (r *run) inner(f Objective, tolerance float64) (*Result, error) {
+	inner := Options{Tolerance: tolerance, AbsoluteTolerance: r.o.AbsoluteTolerance, MaxIterations: r.o.MaxIterations, Memory: r.o.Memory,
+		FirstStep: r.o.FirstStep}
+	if r.o.MaxTime > 0 {
+		inner.MaxTime = max(r.o.MaxTime-r.status.Elapsed, 1)
+	}
+	out, err := LBFGS(r.m, f, r.x.point, &inner)
+	if err != nil {
+		return nil, err
+	}
+	r.status.Evaluations += out.Evaluations
+	r.x.point = out.Point
+	return out, r.evaluate(&r.x)
+}
+
 // lagrangian is the objective of the inner runs, and the state of the outer one.
 type lagrangian struct {
+	constraints
 	r           *run
-	f           Constrained
-	equalities  int
 	multipliers []float64
 	penalty     float64
 	first       float64 // penalty
 	tolerance   float64 // relative, of the next inner run
 	violation   float64 // largest at x
-	c           []float64
-	weights     []float64
 }
 
 var (
@@ -98,18 +169,18 @@ var (
 )
 
 func newLagrangian(r *run, f Constrained) (*lagrangian, error) {
-	eq, in := f.Constraints()
-	if eq < 0 || in < 0 || eq+in == 0 {
-		return nil, fmt.Errorf("solve: the objective has %d equality and %d inequality constraints, want at least one", eq, in)
+	k, err := newConstraints(f)
+	if err != nil {
+		return nil, err
 	}
-	l := &lagrangian{r: r, f: f, equalities: eq, multipliers: make([]float64, eq+in), c: make([]float64, eq+in), weights: make([]float64, eq+in)}
+	l := &lagrangian{constraints: k, r: r, multipliers: make([]float64, len(k.c))}
 	l.tolerance = max(innerFirst, r.o.Tolerance/2)
 	if err := l.constrain(&r.x); err != nil {
 		return nil, fmt.Errorf("solve: the start: %w", err)
 	}
 	var squares float64
 	for i, c := range l.c {
-		if i < eq || c > 0 {
+		if i < k.equalities || c > 0 {
 			squares += c * c
 		}
 		l.violation = max(l.violation, l.defect(i))
@@ -127,19 +198,6 @@ func (l *lagrangian) fields(c *codec) {
 	}
 }
 
-// constrain sets c at p and checks that it is finite.
-func (l *lagrangian) constrain(p *place) error {
-	if err := l.f.Constrain(l.c, p.point, p.memo); err != nil {
-		return err
-	}
-	for i, c := range l.c {
-		if !finite(c) {
-			return fmt.Errorf("constraint %d is %v; it must be finite", i, c)
-		}
-	}
-	return nil
-}
-
 // defect returns how far constraint i with value c[i] is from being satisfied with complementarity.
 func (l *lagrangian) defect(i int) float64 {
 	if i < l.equalities {
@@ -154,18 +212,8 @@ func (l *lagrangian) defect(i int) float64 {
 // iterate minimizes the augmented Lagrangian from x and updates multipliers, penalty and tolerance.
 func (l *lagrangian) iterate() error {
 	r := l.r
-	inner := Options{Tolerance: l.tolerance, AbsoluteTolerance: r.o.AbsoluteTolerance, MaxIterations: r.o.MaxIterations, Memory: r.o.Memory,
-		FirstStep: r.o.FirstStep}
-	if r.o.MaxTime > 0 {
-		inner.MaxTime = max(r.o.MaxTime-r.status.Elapsed, 1)
-	}
-	out, err := LBFGS(r.m, l, r.x.point, &inner)
+	out, err := r.inner(l, l.tolerance)
 	if err != nil {
-		return err
-	}
-	r.status.Evaluations += out.Evaluations
-	r.x.point = out.Point
-	if err := r.evaluate(&r.x); err != nil {
 		return err
 	}
 	if err := l.constrain(&r.x); err != nil {
@@ -202,14 +250,6 @@ func (l *lagrangian) weight(i int) float64 {
 		w = max(0, w)
 	}
 	return w
-}
-
-// NewMemo implements Memoizer: the memo is that of the cost.
-func (l *lagrangian) NewMemo() Memo {
-	if m, ok := l.f.(Memoizer); ok {
-		return m.NewMemo()
-	}
-	return nil
 }
 
 // GradientScale implements Scaler with the scale of the outer run.

@@ -108,7 +108,7 @@ func newSimplex(r *run) (*simplex, error) {
 
 // span sets basis to an orthonormal basis of the tangent space at x.
 func (s *simplex) span() (err error) {
-	s.basis, err = tangentBasis("nelder-mead", s.r.m, s.r.x.point)
+	s.basis, err = tangentBasis("nelder-mead", s.r.m, s.r.x.point, math.MaxInt)
 	return err
 }
 

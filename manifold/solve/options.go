@@ -35,7 +35,9 @@ type Options struct {
 	Memory int
 	// Beta is the rule of ConjugateGradient; default HybridBeta.
 	Beta Beta
-	// FirstStep is the length of the first step tried (Steepest, LBFGS, ConjugateGradient) or the first trust radius (Trust, and in effect
+	// Update is the rule of BFGS; default BFGSUpdate.
+	Update Update
+	// FirstStep is the length of the first step tried (Steepest, LBFGS, BFGS, ConjugateGradient) or the first trust radius (Trust, and in effect
 	// CubicRegularization), in the metric; the default is
 	// the length of the gradient, but at most VectorLen^(1/4).
 	FirstStep float64
@@ -65,6 +67,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("solve: Memory is %d, want >= 0", o.Memory)
 	case o.Beta < 0 || int(o.Beta) >= len(betas):
 		return fmt.Errorf("solve: unknown Beta %d, want one of %v", o.Beta, betas)
+	case o.Update < 0 || int(o.Update) >= len(updates):
+		return fmt.Errorf("solve: unknown Update %d, want one of %v", o.Update, updates)
 	case !(o.FirstStep >= 0) || math.IsInf(o.FirstStep, 1):
 		return fmt.Errorf("solve: FirstStep is %v, want a finite number >= 0", o.FirstStep)
 	}

@@ -24,7 +24,7 @@ func Solvers() []Solver { return []Solver{steepest, lbfgs, trust, cg, arc} }
 
 // Special returns the solvers for objectives of a special kind, in a fixed order.
 func Special() []Solver {
-	return []Solver{gaussNewton, nelderMead, blackBox, sgd, adam, svrg, proximal, augmented}
+	return []Solver{bfgs, gaussNewton, nelderMead, swarm, blackBox, sgd, adam, svrg, proximal, augmented, exactPenalty, barrier, frankWolfe}
 }
 
 // ByName returns the solver with the given name, general or special.

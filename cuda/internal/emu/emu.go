@@ -193,3 +193,6 @@ func Limit(bytes int) { C.limit(function("spdEmuLimit"), C.size_t(bytes)) }
 
 // Used returns the bytes that are allocated on all devices.
 func Used() int { return int(C.used(function("spdEmuUsed"))) }
+
+// Peak returns the most bytes that have been allocated at a time.
+func Peak() int { return int(C.used(function("spdEmuPeak"))) }

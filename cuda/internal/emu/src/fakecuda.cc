@@ -72,7 +72,7 @@ static std::map<CUdeviceptr, Memory> memory;
 static std::map<void *, size_t> pinned;
 static std::map<std::string, std::pair<int, int>> faults;
 static std::map<std::string, int> calls;
-static size_t limitBytes = size_t(8) << 30, usedBytes;
+static size_t limitBytes = size_t(8) << 30, usedBytes, peakBytes;
 static bool reverse, sharing;
 static thread_local std::vector<CUcontext> current;
 
@@ -113,6 +113,10 @@ extern "C" __attribute__((visibility("default"))) size_t spdEmuUsed(void) {
 	return usedBytes;
 }
 
+extern "C" __attribute__((visibility("default"))) size_t spdEmuPeak(void) {
+	std::lock_guard<std::recursive_mutex> l(lock);
+	return peakBytes;
+}
 extern "C" __attribute__((visibility("default"))) void spdEmuShare(int on) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	sharing = on != 0;
@@ -510,6 +514,7 @@ static CUresult allocate(CUdeviceptr *p, size_t n, bool managed) {
 	*p = reinterpret_cast<CUdeviceptr>(data);
 	memory[*p] = {n, mapped, here(), managed};
 	usedBytes += n;
+	peakBytes = usedBytes > peakBytes ? usedBytes : peakBytes;
 	return CUDA_SUCCESS;
 }
 API(cuMemAlloc_v2)(CUdeviceptr *p, size_t n) {

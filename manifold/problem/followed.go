@@ -9,12 +9,11 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// logObjective is a geodesically convex cost made of the logarithms log C_k of spectra that are followed: that of the Karcher mean or of the median.
-type logObjective interface {
+// followedObjective is a cost made of functions of spectra that are followed from point to point: that of the Karcher mean, the median or the barycenter.
+type followedObjective interface {
 	instance
 	solve.Memoizer
 	solve.Scaler
-	solve.Certifier
 	// tune sets the error of the gradient that an evaluation may leave.
 	tune(accuracy float64)
 	// slackAt bounds the error of the gradient that the evaluation left.
@@ -24,7 +23,7 @@ type logObjective interface {
 	// quadratic is q of Newton's method where that takes a gradient of norm g to q g^2.
 	quadratic() float64
 	// hessianVec32 is HessianVec in single precision; v32 is scratch.
-	hessianVec32(dst, v []float64, v32 []float32, memo solve.Memo)
+	hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo)
 	// settle returns a matrix of the data that is the optimum, if there is one that a step of that Frobenius norm could reach.
 	settle(memo solve.Memo, step float64) (*settlement, error)
 }
@@ -37,16 +36,16 @@ type settlement struct {
 }
 
 func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return logIterate(in.(*karcherObjective), o, newtonDirection)
+	return followedIterate(in.(*karcherObjective), o, newtonDirection)
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return logIterate(in.(*karcherObjective), o, richardsonDirection)
+	return followedIterate(in.(*karcherObjective), o, richardsonDirection)
 }
 
-// logRun is the state of the specialised iterations.
-type logRun struct {
-	k        logObjective
+// followedRun is the state of the specialised iterations.
+type followedRun struct {
+	k        followedObjective
 	m        *manifold.Affine // with the metric of k.m and the default retraction
 	mon      *monitor
 	p, q     *manifold.Frame
@@ -56,18 +55,18 @@ type logRun struct {
 	next     []float64
 	step     []float64
 	scaled   []float64
-	res      []float64
+	res, z   []float64
 	dir, hd  []float64
 	dir32    []float32
 	products int
 	unjudged bool // steps are accepted as they are
 }
 
-// logIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
-// along a geodesic grows monotonically because the cost is convex there: it is accepted unless it overshoots the minimum on the line by more
+// followedIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
+// along a geodesic grows monotonically where the cost is convex there (not for the barycenter): it is accepted unless it overshoots the minimum on the line by more
 // than half of the initial slope. Costs are not compared, so rounding does not stall the run. Convergence is believed only where the error of
 // the gradient is small against the tolerance.
-func logIterate(k logObjective, o *Options, direction func(r *logRun)) (*solve.Result, error) {
+func followedIterate(k followedObjective, o *Options, direction func(r *followedRun)) (*solve.Result, error) {
 	first, err := firstPoint(k, o)
 	if err != nil {
 		return nil, err
@@ -78,7 +77,7 @@ func logIterate(k logObjective, o *Options, direction func(r *logRun)) (*solve.R
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &logRun{k: k, m: m, p: first, q: manifold.IdentityFrame(dim, 1), memo: k.NewMemo()}
+	r := &followedRun{k: k, m: m, p: first, q: manifold.IdentityFrame(dim, 1), memo: k.NewMemo()}
 	for _, v := range []*[]float64{&r.grad, &r.next, &r.step, &r.scaled, &r.res, &r.dir, &r.hd} {
 		*v = make([]float64, n)
 	}
@@ -117,19 +116,20 @@ func logIterate(k logObjective, o *Options, direction func(r *logRun)) (*solve.R
 	if err := r.m.Complete(r.p); err != nil {
 		return nil, fmt.Errorf("after iteration %d: %w", r.mon.status.Iteration, err)
 	}
-	out := r.mon.result(r.p, r.products)
-	out.Certificate = k.Certify(r.p, out.GradientNorm, r.memo)
+	certificate, products := solve.Certify(r.m, k, r.p, r.grad, r.memo)
+	out := r.mon.result(r.p, r.products+products)
+	out.Certificate = certificate
 	return out, nil
 }
 
 // tune sets the error that the next evaluations may leave in the gradient.
-func (r *logRun) tune(accuracy float64) {
+func (r *followedRun) tune(accuracy float64) {
 	r.accuracy = accuracy
 	r.k.tune(accuracy)
 }
 
 // settle ends the run at a matrix of the data.
-func (r *logRun) settle(s *settlement) *solve.Result {
+func (r *followedRun) settle(s *settlement) *solve.Result {
 	r.mon.step(0)
 	r.mon.status.Evaluations++
 	r.mon.done(s.at, s.cost, 0, r.k.GradientScale(s.cost))
@@ -139,10 +139,10 @@ func (r *logRun) settle(s *settlement) *solve.Result {
 	return out
 }
 
-func (r *logRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
+func (r *followedRun) norm(v []float64) float64 { return math.Sqrt(r.m.Inner(r.p, v, v)) }
 
 // move takes the step along the geodesic, shortened until the slope condition holds; if it never does, moved is false.
-func (r *logRun) move() (cost float64, moved bool, err error) {
+func (r *followedRun) move() (cost float64, moved bool, err error) {
 	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
@@ -180,22 +180,22 @@ func (r *logRun) move() (cost float64, moved bool, err error) {
 }
 
 // finest returns the gradient error that does not matter to the tolerance.
-func (r *logRun) finest() float64 { return 0.05 * r.mon.target() }
+func (r *followedRun) finest() float64 { return 0.05 * r.mon.target() }
 
-func (r *logRun) broken(length float64, err error) error {
+func (r *followedRun) broken(length float64, err error) error {
 	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.status.Iteration+1, length, err)
 }
 
 // goal returns the gradient norm to aim at with the next step: what Newton's method reaches from here by its quadratic convergence, but not much below the
 // tolerance.
-func (r *logRun) goal() float64 {
+func (r *followedRun) goal() float64 {
 	g := r.mon.status.GradientNorm
 	return max(0.6*r.mon.target(), g*min(0.05, r.k.quadratic()*g))
 }
 
 // richardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
 // condition of C_k (Bini and Iannazzo, Linear Algebra Appl. 438 (2013) 1700-1710).
-func richardsonDirection(r *logRun) {
+func richardsonDirection(r *followedRun) {
 	var sum float64
 	k := r.k.(*karcherObjective)
 	for i, s := range r.memo.(*karcherMemo).spectra {
@@ -222,7 +222,7 @@ const (
 
 // newtonDirection solves Hessian step = -gradient by conjugate gradients, to a residual that keeps the convergence superlinear or up to a direction in
 // which the cost is flat. If the gradient is one, the step is along it.
-func newtonDirection(r *logRun) {
+func newtonDirection(r *followedRun) {
 	least := r.k.leastCurvature(r.memo)
 	r.conjugateGradients(least)
 	if length, longest := r.norm(r.step), longestStep/least*r.mon.status.GradientNorm; length > longest {
@@ -230,34 +230,50 @@ func newtonDirection(r *logRun) {
 	}
 }
 
-func (r *logRun) conjugateGradients(least float64) {
+func (r *followedRun) conjugateGradients(least float64) {
 	m := r.m
 	clear(r.step)
-	for i, g := range r.grad {
-		r.res[i] = g
-		r.dir[i] = -g
+	copy(r.res, r.grad)
+	z, ok := r.preconditioned()
+	if !ok {
+		return
 	}
-	rr := m.Inner(r.p, r.grad, r.grad)
-	target := r.goal()
+	dense.Scale(-1, z, r.dir)
+	target, zr := r.goal(), m.Inner(r.p, z, r.res)
 	for product := range 100 {
-		if math.Sqrt(rr) <= target {
+		if r.norm(r.res) <= target {
 			return
 		}
-		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.memo)
+		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.p, r.memo)
 		r.products++
 		curvature := m.Inner(r.p, r.dir, r.hd)
 		if !(curvature > flatCurvature*least*m.Inner(r.p, r.dir, r.dir)) {
 			if product == 0 {
-				dense.Scale(1/least, r.dir, r.step)
+				dense.Scale(-1/least, r.grad, r.step)
 			}
 			return
 		}
-		dense.Axpy(rr/curvature, r.dir, r.step)
-		dense.Axpy(rr/curvature, r.hd, r.res)
-		next := m.Inner(r.p, r.res, r.res)
-		for i, v := range r.res {
-			r.dir[i] = -v + next/rr*r.dir[i]
+		dense.Axpy(zr/curvature, r.dir, r.step)
+		dense.Axpy(zr/curvature, r.hd, r.res)
+		if z, ok = r.preconditioned(); !ok {
+			return
 		}
-		rr = next
+		next := m.Inner(r.p, z, r.res)
+		for i, v := range z {
+			r.dir[i] = next/zr*r.dir[i] - v
+		}
+		zr = next
 	}
+}
+
+// preconditioned returns what the objective's preconditioner, if it has one, makes of the residual.
+func (r *followedRun) preconditioned() (z []float64, ok bool) {
+	prec, ok := r.k.(solve.Preconditioner)
+	if !ok {
+		return r.res, true
+	}
+	if r.z == nil {
+		r.z = make([]float64, len(r.res))
+	}
+	return r.z, prec.Precondition(r.z, r.p, r.res, r.memo) == nil
 }
