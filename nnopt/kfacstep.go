@@ -189,12 +189,15 @@ func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) (s kfac
 		s.a, s.m, s.change = r.shortened(q.Number(-r.lr), gd), q.Number(r.o.Momentum), math.NaN()
 		return s, true
 	}
-	model := r.model(blocks, updates)
+	var forms [3]engine.Figure
+	if r.o.Model == ModelFactors {
+		forms = r.forms()
+	}
 	r.at.wait()
 	if q.Value(s.taken) == 0 {
 		return s, false
 	}
-	a, m, change := r.minimum(model(), q.Value(gd), q.Value(gl))
+	a, m, change := r.minimum(r.model(forms, blocks, updates), q.Value(gd), q.Value(gl))
 	s.a, s.m, s.change = q.Number(a), q.Number(m), change
 	return s, true
 }
@@ -233,27 +236,21 @@ func (r *kfacRule[T]) modelled() bool {
 // quadratic holds the products of the two directions with the damped Gauss-Newton matrix.
 type quadratic struct{ dd, dl, ll float64 }
 
-// model starts to compute them, with the damping and the regularisation of L2 decay. What it returns gives them, after a wait.
-func (r *kfacRule[T]) model(blocks []Block[T], updates []engine.Update) func() quadratic {
-	var forms [3]engine.Figure
+// model returns them, with the damping and the regularisation of L2 decay, after a wait; forms are those of ModelFactors.
+func (r *kfacRule[T]) model(forms [3]engine.Figure, blocks []Block[T], updates []engine.Update) (q quadratic) {
+	f := r.at.figures
 	if r.o.Model == ModelFactors {
-		forms = r.forms()
+		q = quadratic{f.Value(forms[0]), f.Value(forms[1]), f.Value(forms[2])}
+	} else {
+		q = r.exact(blocks)
 	}
-	return func() (q quadratic) {
-		f := r.at.figures
-		if r.o.Model == ModelFactors {
-			q = quadratic{f.Value(forms[0]), f.Value(forms[1]), f.Value(forms[2])}
-		} else {
-			q = r.exact(blocks)
-		}
-		for _, k := range r.moving {
-			d := r.damping + updates[k.w].L2
-			q.dd += d * f.Value(k.dd)
-			q.dl += d * f.Value(k.dl)
-			q.ll += d * f.Value(k.ll)
-		}
-		return q
+	for _, k := range r.moving {
+		d := r.damping + updates[k.w].L2
+		q.dd += d * f.Value(k.dd)
+		q.dl += d * f.Value(k.dl)
+		q.ll += d * f.Value(k.ll)
 	}
+	return q
 }
 
 // exact takes one product of the objective with the directions, and one with the last steps unless they are zero.

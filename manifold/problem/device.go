@@ -3,6 +3,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"unsafe"
 
@@ -83,6 +84,7 @@ func runProducts[T dense.Float](p Problem, d *Data, o *Options, e engine.Backend
 	defer engine.Recover(&err)
 	n, count := extent(d)
 	at := &place[T]{Backend: e, arena: engine.NewArena(e)}
+	defer runtime.KeepAlive(at.arena)
 	if s, ok := e.(engine.Sized); ok {
 		const GB = 1e9
 		size := int(unsafe.Sizeof(T(0)))
