@@ -86,10 +86,11 @@ func (e *ConvergenceError) Error() string {
 }
 
 // Mean returns the weighted Frechet mean of points, the minimizer of sum w_k d(x, A_k)^2, by the iteration x <- Exp_x(tau sum w_k Log_x(A_k)),
-// with the step tau, at first 1, halved when the residual does not fall. On the flat metrics the first step is exact; on Bures-Wasserstein
-// it is the fixed point iteration of Alvarez-Esteban, del Barrio, Cuesta-Albertos and Matran, J. Math. Anal. Appl. 441 (2016), which always
-// falls. nil weights are equal; weights are scaled to sum 1. m must implement Exponential and Logarithm. On manifolds with positive
-// curvature (orthogonal group) the result is a stationary point near the start. A run that ends early is a *ConvergenceError.
+// with the step tau, at first 1, then from the curvature along the last step, halved when neither the residual nor the cost falls. On the flat
+// metrics the first step is exact; on Bures-Wasserstein it is the fixed point iteration of Alvarez-Esteban, del Barrio, Cuesta-Albertos and
+// Matran, J. Math. Anal. Appl. 441 (2016). nil weights are equal; weights are scaled to sum 1. m must implement Exponential and Logarithm. On
+// manifolds with positive curvature (orthogonal group) the result is a stationary point near the start. A run that ends early is a
+// *ConvergenceError.
 func Mean(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
 	a, err := newAverage(m, innerLength(m), points, weights, o)
 	if err != nil {
@@ -242,11 +243,24 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 			tau /= 2
 			continue
 		}
+		tau = a.stepLength(tau)
 		a.x, a.y, a.step, a.next = a.y, a.x, a.next, a.step
-		norm, cost, spread, tau = n, c, a.spread(c), min(1, 1.5*tau)
+		norm, cost, spread = n, c, a.spread(c)
 	}
 	r.Residual, r.Spread = norm, spread
 	return a.x, r, complete(a.m, a.x)
+}
+
+// stepLength returns the tau that the curvature along the last step, from x to y, asks for (Barzilai and Borwein, IMA J. Numer. Anal. 8 (1988)), at most 1.
+// A constant tau may stand at the edge of stability, where both the cost and the norm fall by a thousandth in every iteration.
+func (a *average) stepLength(tau float64) float64 {
+	a.m.Transport(a.x, a.y, a.step)
+	whole := a.m.Inner(a.y, a.step, a.step)
+	curvature := (1 - a.m.Inner(a.y, a.step, a.next)/whole) / tau
+	if !(curvature > 0) {
+		return min(1, 1.5*tau)
+	}
+	return min(1, max(1/curvature, tau/4))
 }
 
 // spread turns the cost at a point into a length: the root mean square distance for the mean, the mean distance for the median.
