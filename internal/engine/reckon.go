@@ -45,11 +45,23 @@ type Instruction struct {
 // Tally implements Figures.
 func (c *cpu[T]) Tally(x []T, out []float64) {
 	MustHave("Tally", 3, len(out))
-	out[0] = 0
-	for _, v := range x {
-		out[0] += float64(v)
-	}
+	out[0] = total(x)
 	out[1], out[2] = c.SumSquares(x)
+}
+
+// total adds in four chains, so that additions do not wait for each other.
+func total[T dense.Float](x []T) float64 {
+	var a, b, c, d float64
+	for ; len(x) >= 4; x = x[4:] {
+		a += float64(x[0])
+		b += float64(x[1])
+		c += float64(x[2])
+		d += float64(x[3])
+	}
+	for _, v := range x {
+		a += float64(v)
+	}
+	return a + b + (c + d)
 }
 
 // Reckon implements Figures.
