@@ -103,7 +103,7 @@ func TestKilledDistributedFlights(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	dir, counted := filepath.Join(t.TempDir(), "far"), filepath.Join(t.TempDir(), "counted")
-	coordinator := process(counted, append(slices.Clone(flightArgs), dir, "--distributed", "--listen", ":0", "--ack-wait", "500ms", "--max-deliver", "20")...)
+	coordinator := process(counted, append(slices.Clone(flightArgs), dir, "--distributed", "--listen", ":0", "--ack-wait", "3s", "--max-deliver", "20")...)
 	require.NoError(t, coordinator.Start())
 	url := queueOf(t, dir)
 	hire := func() *exec.Cmd {
