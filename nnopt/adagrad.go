@@ -42,3 +42,5 @@ func (r *adaGradRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T],
 	_, high := eigenRange[T]()
 	e.AdaGrad(engine.AdaGrad{Update: u, Eps: r.eps, Most: math.Pow(high, 2.5)}, b.Value, b.Grad, slots[0].Data)
 }
+
+func (*adaGradRule[T]) deferring() {}

@@ -84,3 +84,5 @@ func (r *adamRule[T]) start(_ *Block[T], slots []Slot[T]) {
 		slots[0].storeNarrow()
 	}
 }
+
+func (*adamRule[T]) deferring() {}

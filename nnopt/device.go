@@ -1,10 +1,6 @@
 package nnopt
 
-import (
-	"strings"
-
-	"github.com/spdopt/spdopt/internal/engine"
-)
+import "github.com/spdopt/spdopt/internal/engine"
 
 // placed is implemented by movers whose workspace can lie in the memory of a device, and that compute through its backend.
 type placed[T Float] interface {
@@ -25,19 +21,6 @@ type renewed interface{ renew() }
 // deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
 // return before the work is done, and work that repeats from step to step runs as graphs.
 type deferring interface{ deferring() }
-
-func (*adamRule[T]) deferring()         {}
-func (*adaGradRule[T]) deferring()      {}
-func (*kfacRule[T]) deferring()         {}
-func (*lionRule[T]) deferring()         {}
-func (*muonRule[T]) deferring()         {}
-func (*rootFreeRule[T]) deferring()     {}
-func (*scheduleFreeRule[T]) deferring() {}
-func (*sgdRule[T]) deferring()          {}
-func (*singdRule[T]) deferring()        {}
-func (*sirfRule[T]) deferring()         {}
-func (*shampooRule[T]) deferring()      {}
-func (*spectralRule[T]) deferring()     {}
 
 // twofold is implemented by deferring rules that compute in float64 as well.
 type twofold interface {
@@ -105,14 +88,6 @@ func (s *stepper[T]) undo(err *error, step int) {
 // hosted is implemented by rules that compute with some of their slots on the processor: those stay in ordinary memory.
 type hosted interface{ onHost(slot string) bool }
 
-// onHost implements hosted: eigenvalues and totals. Calls that read them get copies.
-func (r *spectralRule[T]) onHost(slot string) bool {
-	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
-}
-
-// onHost implements hosted: eigenvalues.
-func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
-
 // allotting is implemented by rules that choose where slots lie on a device, next to those of other blocks.
 type allotting[T Float] interface {
 	// allot is told all blocks before the first slot is made.
@@ -134,14 +109,6 @@ func (s *stepper[T]) memory(a *engine.Arena[T], block string, shape *slotShape) 
 	return a.Alloc(shape.rows * shape.cols)
 }
 
-// warm implements warmed. Workspaces of an earlier start lie in memory that is given back.
-func (r *spectralRule[T]) warm() {
-	for len(r.free) > 0 {
-		<-r.free
-	}
-	r.put(r.take())
-}
-
 // needed is the number of elements that a call of a rule can have operands of: six arrays of the size of the largest one.
 func needed[T Float](all []tracked[T]) (n int) {
 	for _, t := range all {
@@ -151,46 +118,6 @@ func needed[T Float](all []tracked[T]) (n int) {
 		}
 	}
 	return 6 * n
-}
-
-// place implements placed for what multiplies tensors by factors.
-func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
-}
-
-// place implements placed.
-func (f *eigenFactor[T]) place(e engine.Backend[T]) {
-	f.e, f.fast = e, e
-}
-
-func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.rule.memory = a
-	p.e = e
-	if p.rule.o.Products == ProductsBFloat16 {
-		p.e = engine.RoundedCPU[T]()
-	}
-	for _, m := range p.factors {
-		for _, f := range m.blocks {
-			f.place(e)
-			f.fast = p.e
-		}
-	}
-}
-
-func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
-	s.fine = wide(e)
-	if e != engine.CPU[T]() {
-		s.rule.placed = append(s.rule.placed, s)
-	}
-	for k := range s.parts {
-		s.parts[k].place(e, a)
-		s.parts[k].reckon(e, a)
-		for _, f := range s.parts[k].moments {
-			f.diagonal = a.Alloc(f.n)
-			f.place(s.fine.e, s.fine.arena)
-		}
-	}
 }
 
 // wideGround is where refreshes compute, in float64.
@@ -205,23 +132,4 @@ func wide[T Float](e engine.Backend[T]) wideGround {
 		return wideGround{other, engine.NewArena(other)}
 	}
 	return wideGround{engine.CPU[float64](), nil}
-}
-
-func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.g, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.out))
-	for k := range s.parts {
-		s.parts[k].place(e, a)
-		for i := range s.parts[k].factors {
-			s.parts[k].factors[i].place(e, a)
-		}
-		s.parts[k].reckon(e, a)
-	}
-}
-
-func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.arena, s.a, s.b = a, nil, nil
-	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
-	s.in.place(e, a)
-	s.out.place(e, a)
-	s.figures = engine.NewReckoning(e, a, singdFigures)
 }

@@ -257,3 +257,8 @@ func (f *eigenFactor[T]) mean() (mean float64) {
 	}
 	return mean
 }
+
+// place implements placed.
+func (f *eigenFactor[T]) place(e engine.Backend[T]) {
+	f.e, f.fast = e, e
+}

@@ -286,3 +286,5 @@ func (r *kfacRule[T]) forget() {
 		k.examples, k.pending = 0, false
 	}
 }
+
+func (*kfacRule[T]) deferring() {}

@@ -68,3 +68,5 @@ func (r *lionRule[T]) mover(*Block[T], []Slot[T]) mover[T] { return r }
 func (r *lionRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	e.Sign(engine.Sign{Update: u, Beta1: r.beta1, Beta2: r.beta2}, b.Value, b.Grad, slots[0].Data)
 }
+
+func (*lionRule[T]) deferring() {}

@@ -142,3 +142,5 @@ func (s *muonBlock[T]) prepare(e engine.Backend[T], b *Block[T], u engine.Update
 		e.Transpose(engine.One(dense.Wrap(b.Rows, b.Cols, out)), engine.One(x))
 	}
 }
+
+func (*muonRule[T]) deferring() {}

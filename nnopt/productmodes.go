@@ -191,3 +191,8 @@ func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h dense.Matrix[T]) {
 		engine.GemmUpper(p.e, dense.Trans(s.columns), dense.Trans(!s.columns), c, m, m, 1, engine.One(h))
 	}
 }
+
+// place implements placed for what multiplies tensors by factors.
+func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
+}

@@ -131,3 +131,5 @@ func inside(u engine.Update) float64 {
 	}
 	return u.Decay / u.LR
 }
+
+func (*rootFreeRule[T]) deferring() {}

@@ -190,3 +190,5 @@ func (a *averaging[T]) exchange(blocks []Block[T], averaged bool) error {
 	}
 	return nil
 }
+
+func (*scheduleFreeRule[T]) deferring() {}

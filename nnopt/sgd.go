@@ -57,3 +57,5 @@ func (r *sgdRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u e
 	}
 	e.Momentum(form, b.Value, b.Grad, m)
 }
+
+func (*sgdRule[T]) deferring() {}

@@ -519,3 +519,24 @@ func (p *shampooPart[T]) graft(s *shampooBlock[T]) engine.Figure {
 	scatter(p.e, &p.piece, s.out, p.z)
 	return p.length(p.figures)
 }
+
+func (*shampooRule[T]) deferring() {}
+
+// onHost implements hosted: eigenvalues.
+func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
+
+func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
+	s.fine = wide(e)
+	if e != engine.CPU[T]() {
+		s.rule.placed = append(s.rule.placed, s)
+	}
+	for k := range s.parts {
+		s.parts[k].place(e, a)
+		s.parts[k].reckon(e, a)
+		for _, f := range s.parts[k].moments {
+			f.diagonal = a.Alloc(f.n)
+			f.place(s.fine.e, s.fine.arena)
+		}
+	}
+}

@@ -386,3 +386,13 @@ func (s *singdLayer[T]) roll(e engine.Backend[T], m dense.Matrix[T], p []T, u en
 	e.Copy(engine.One(packed), engine.One(m))
 	e.Blend(1, p, -T(u.LR), packed.Data, p)
 }
+
+func (*singdRule[T]) deferring() {}
+
+func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.arena, s.a, s.b = a, nil, nil
+	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
+	s.in.place(e, a)
+	s.out.place(e, a)
+	s.figures = engine.NewReckoning(e, a, singdFigures)
+}

@@ -192,3 +192,16 @@ func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
 		p.factors[i].move(q)
 	}
 }
+
+func (*sirfRule[T]) deferring() {}
+
+func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	s.g, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.out))
+	for k := range s.parts {
+		s.parts[k].place(e, a)
+		for i := range s.parts[k].factors {
+			s.parts[k].factors[i].place(e, a)
+		}
+		s.parts[k].reckon(e, a)
+	}
+}

@@ -234,3 +234,18 @@ func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) {
 		}
 	}
 }
+
+func (*spectralRule[T]) deferring() {}
+
+// onHost implements hosted: eigenvalues and totals. Calls that read them get copies.
+func (r *spectralRule[T]) onHost(slot string) bool {
+	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
+}
+
+// warm implements warmed. Workspaces of an earlier start lie in memory that is given back.
+func (r *spectralRule[T]) warm() {
+	for len(r.free) > 0 {
+		<-r.free
+	}
+	r.put(r.take())
+}

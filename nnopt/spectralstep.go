@@ -454,3 +454,17 @@ func (m *blockFactor[T]) centre() {
 		f.e.SetDiagonal(f.next, engine.One(f.m))
 	}
 }
+
+func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
+	p.rule.memory = a
+	p.e = e
+	if p.rule.o.Products == ProductsBFloat16 {
+		p.e = engine.RoundedCPU[T]()
+	}
+	for _, m := range p.factors {
+		for _, f := range m.blocks {
+			f.place(e)
+			f.fast = p.e
+		}
+	}
+}

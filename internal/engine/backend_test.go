@@ -29,7 +29,7 @@ func TestThreadsAndAllocations(t *testing.T) {
 }
 
 func threadsAndAllocations[T dense.Float](t *testing.T) {
-	large := [2]int{9, 252}
+	large := [2]int{17, 252}
 	if testing.Short() {
 		large = [2]int{5, 60} // beside the race detector
 	}

@@ -7,9 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
-	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // geometry is a manifold of SPD matrices with everything that this package needs.
@@ -70,58 +68,25 @@ func pointsOf(m geometry, ms []mat.Symmetric) ([]manifold.Point, error) {
 	return points, nil
 }
 
-// mean returns the Frechet mean of the chosen points, starting from start, which may be nil, and the norm of the mean of the logarithms there. In the
-// affine-invariant metric L-BFGS takes about 15 evaluations where the iteration of manifold.Mean, at condition 1e6, takes over a thousand.
+// meanRounding is the share of the spread of the data above which a mean that rounding ended is none.
+const meanRounding = 1e-6
+
+// mean returns the Frechet mean of the chosen points, starting from start, which may be nil, and the norm of the mean of the logarithms there.
 func (c *cloud) mean(chosen []int, start manifold.Point) (manifold.Point, float64, error) {
 	points := make([]manifold.Point, len(chosen))
 	for i, k := range chosen {
 		points[i] = c.points[k]
 	}
-	if _, flat := c.m.(*manifold.Affine); !flat {
-		p, report, err := manifold.Mean(c.m, points, nil, manifold.MeanOptions{Start: start})
-		return p, report.Residual, err
-	}
-	if start == nil {
-		start = points[0]
-	}
-	r, err := solve.LBFGS(c.m, &spread{c.m, points, make([]float64, c.m.VectorLen())}, start, &solve.Options{Tolerance: meanTolerance})
-	if err != nil {
-		return nil, 0, err
-	}
-	if !r.Converged && r.RelativeGradient > meanRounding {
-		return nil, 0, fmt.Errorf("the mean did not converge: %s", r.Reason.Detail)
-	}
-	return r.Point, r.GradientNorm, nil
-}
-
-const (
-	meanTolerance = 1e-10 // of the gradient at a mean, relative to the root mean square distance
-	meanRounding  = 1e-6  // above which a run that rounding ended has no mean
-)
-
-// spread is half the mean square distance from a set of points.
-type spread struct {
-	m      geometry
-	points []manifold.Point
-	v      []float64
-}
-
-// Evaluate implements solve.Objective.
-func (s *spread) Evaluate(p manifold.Point, grad []float64, _ solve.Memo) (float64, error) {
-	var cost float64
-	clear(grad)
-	for _, q := range s.points {
-		if err := s.m.Log(s.v, p, q); err != nil {
-			return 0, err
+	p, r, err := manifold.Mean(c.m, points, nil, manifold.MeanOptions{Start: start})
+	var early *manifold.ConvergenceError
+	if errors.As(err, &early) && r.Residual <= meanRounding*r.Spread {
+		err = nil
+		if m, ok := c.m.(manifold.Completer); ok {
+			err = m.Complete(p)
 		}
-		cost += s.m.Inner(p, s.v, s.v) / float64(2*len(s.points))
-		dense.Axpy(-1/float64(len(s.points)), s.v, grad)
 	}
-	return cost, nil
+	return p, r.Residual, err
 }
-
-// GradientScale implements solve.Scaler: the root mean square distance.
-func (s *spread) GradientScale(cost float64) float64 { return math.Sqrt(2 * cost) }
 
 // matrix returns the matrix of a point.
 func matrix(m geometry, p manifold.Point) *mat.SymDense {

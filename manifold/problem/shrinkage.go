@@ -54,6 +54,17 @@ func ledoitWolfShare(d *shrinkData) float64 { return (d.fourth - d.square) / (d.
 // spread is ||S - (tr S/n) I||_F^2.
 func (d *shrinkData) spread() float64 { return d.square - d.trace*d.trace/d.n }
 
+// samplesToShrink returns the samples, at least two, and what the estimates need of them.
+func samplesToShrink(data *Data) (x dense.Matrix[float64], d *shrinkData, err error) {
+	if x, err = checkSamples(data.Samples); err != nil {
+		return x, nil, err
+	}
+	if x.Rows < 2 {
+		return x, nil, tooFewToShrink(x.Rows)
+	}
+	return x, newShrinkData(x), nil
+}
+
 func newShrinkData(x dense.Matrix[float64]) *shrinkData {
 	d := &shrinkData{s: dense.New[float64](x.Cols, x.Cols), N: float64(x.Rows), n: float64(x.Cols)}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/d.N, x, x, 0, d.s)
@@ -72,14 +83,10 @@ func newShrinkData(x dense.Matrix[float64]) *shrinkData {
 // shrinkBy chooses the share and has find return the estimate, which is given to it in closed form.
 func shrinkBy(share func(*shrinkData) float64, find func(target *manifold.Frame, s float64, o *Options) (*solve.Result, error)) func(*Data, *Options) (*outcome, error) {
 	return func(data *Data, o *Options) (*outcome, error) {
-		x, err := checkSamples(data.Samples)
+		x, d, err := samplesToShrink(data)
 		if err != nil {
 			return nil, err
 		}
-		if x.Rows < 2 {
-			return nil, tooFewToShrink(x.Rows)
-		}
-		d := newShrinkData(x)
 		if !(d.trace > 0) || math.IsInf(d.square+d.fourth, 1) {
 			return nil, &DataError{Err: fmt.Errorf("the mean square of the samples is %v and that of their squares %v; both must be positive and finite", d.trace, d.fourth),
 				Remedy: "scale the samples, or remove constant ones"}

@@ -16,14 +16,10 @@ var schaeferStrimmer = Method{
 // shrinkToDiagonal is (1-s) S + s diag(S) with s = sum_{i != j} Var(r_ij)/sum_{i != j} r_ij^2, the variance of the correlation r_ij estimated from the products of
 // the standardised samples.
 func shrinkToDiagonal(data *Data, o *Options) (*outcome, error) {
-	x, err := checkSamples(data.Samples)
+	x, d, err := samplesToShrink(data)
 	if err != nil {
 		return nil, err
 	}
-	if x.Rows < 2 {
-		return nil, tooFewToShrink(x.Rows)
-	}
-	d := newShrinkData(x)
 	s, err := diagonalShare(x, d)
 	if err != nil {
 		return nil, err
