@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
 	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
 	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
-	"manifold/learn":      {"internal/dense", "internal/eigen", "manifold", "manifold/solve"},
+	"manifold/learn":      {"internal/dense", "internal/eigen", "manifold"},
 	"manifold/problem":    {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral", "roots", "manifold", "manifold/learn", "manifold/solve"},
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
