@@ -160,7 +160,7 @@ func TestDesignNewton(t *testing.T) {
 		twice.SetRow(i, x.RawRowView(i%200))
 	}
 	r := solved(t, "dopt", Data{Samples: x}, &Options{Solver: solve.Options{Tolerance: 1e-13}})
-	if r.Iterations > 12 || r.Certificate.Value > 1e-11 {
+	if r.Iterations > 6 || r.Certificate.Value > 1e-11 {
 		t.Errorf("%d iterations, %+v", r.Iterations, r.Certificate)
 	}
 	again := solved(t, "dopt", Data{Samples: twice}, &Options{Solver: solve.Options{Tolerance: 1e-9}})
