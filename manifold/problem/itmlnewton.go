@@ -323,8 +323,8 @@ func (s *itmlNewton) exchange() {
 	}
 }
 
-// close looks at the last point once more pair by pair. If the run has converged only as the products of samples see it, or Newton's equations failed, the trust region goes
-// on from there.
+// close looks at the last point once more, pair by pair. If the run has converged only as the products of samples see it, or Newton's equations failed,
+// the trust region goes on from there.
 func (s *itmlNewton) close(mon *monitor, o *Options) (*solve.Result, error) {
 	x := dense.New[float64](s.f.Rows, s.f.Cols)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.f, s.f, 0, x)
@@ -340,11 +340,8 @@ func (s *itmlNewton) close(mon *monitor, o *Options) (*solve.Result, error) {
 	}
 	norm := math.Sqrt(q.m.Inner(p, grad, grad))
 	r := mon.result(p, 0)
-	if target := mon.target(); mon.reason.Name == "stalled" || r.Converged && norm > target {
-		first := *o
-		first.Start = p.Sym()
-		r, err = itmlTrust(q, p, &first)
-		if err == nil {
+	if mon.reason.Name == "stalled" || r.Converged && norm > mon.target() {
+		if r, err = itmlTrust(q, p, o); err == nil {
 			r.Iterations += mon.status.Iteration
 			r.Evaluations += mon.status.Evaluations
 		}
