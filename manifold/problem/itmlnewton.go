@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// itmlEntries and itmlSamples bound the numbers of entries of X on and above the diagonal and of samples for which Newton's equations are set up.
-	itmlEntries, itmlSamples = 1300, 1000
+	// itmlEntries bounds the number of entries of X on and above the diagonal, and itmlSparse that of all products of two samples for each pair, up to
+	// which Newton's equations pay.
+	itmlEntries, itmlSparse = 500, 16
 	// itmlClose is the smallest squared distance of a pair, relative to the squared lengths of its samples, that is had from their products.
 	itmlClose = 1e-6
 	// itmlHalvings bounds the trials of a line search, and itmlInside is how far to the edge of the cone a step may go.
@@ -73,7 +74,7 @@ func itmlByNewton(q *itmlObjective, start *manifold.Frame, o *Options) (*solve.R
 // separate tells whether the products of samples tell all pairs apart, and there are few enough of both.
 func (q *itmlObjective) separate() bool {
 	n, N := q.x.Cols, q.x.Rows
-	if n*(n+1)/2 > itmlEntries || N > itmlSamples {
+	if n*(n+1)/2 > itmlEntries || N*N > itmlSparse*len(q.pairs) {
 		return false
 	}
 	for k, p := range q.pairs {
