@@ -39,8 +39,8 @@ func results[T Float](n int) map[string][]T {
 	for l := range Lanes[T]() {
 		bundle.Set(l, s)
 	}
-	tiles := make([]T, bundle.Tiles())
-	bundle.Pack(tiles, s)
+	tiles := make([]T, TiledLength(n))
+	PackTiles(tiles, s)
 	bundle.Shift(bundle, tiles[:Lanes[T]()], tiles)
 	bundle.InvertNegative(NewBundleWork[T](n))
 	bundle.Add(tiles[:Lanes[T]()], bundle)

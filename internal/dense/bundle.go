@@ -10,8 +10,6 @@ import (
 
 const (
 	bundleBytes = 32 // of a vector: one element of each matrix
-	tileSide    = 4
-	tileVectors = tileSide * tileSide
 	tileBytes   = tileVectors * bundleBytes
 	sweptTiles  = 2 // rows of tiles that are eliminated together
 )
@@ -32,7 +30,7 @@ func NewBundle[T Float](n int) *Bundle[T] {
 	if n < 1 {
 		panic(Error(fmt.Sprintf("NewBundle: %d rows", n)))
 	}
-	b := &Bundle[T]{n: n, side: (n + tileSide - 1) / tileSide}
+	b := &Bundle[T]{n: n, side: tileRows(n)}
 	lanes := Lanes[T]()
 	b.data = aligned[T](triangleTiles(b.side) * tileVectors * lanes)
 	for i := range b.side * tileSide {
@@ -55,10 +53,8 @@ func aligned[T Float](n int) []T {
 	return data[skip : skip+n : skip+n]
 }
 
-func triangleTiles(side int) int { return side * (side + 1) / 2 }
-
 // tile returns the index of the tile (i, j), i <= j.
-func (b *Bundle[T]) tile(i, j int) int { return i*b.side - i*(i-1)/2 + j - i }
+func (b *Bundle[T]) tile(i, j int) int { return tileIndex(b.side, i, j) }
 
 // at returns the index of the first lane of the element (i, j), i <= j.
 func (b *Bundle[T]) at(i, j int) int {
@@ -97,38 +93,11 @@ func (b *Bundle[T]) Get(lane int, a Matrix[T]) {
 	}
 }
 
-// Tiles returns the length of the tiled form of one upper triangle, which Pack, Unpack, Shift and Sum use.
-func (b *Bundle[T]) Tiles() int { return triangleTiles(b.side) * tileVectors }
-
-// Pack writes the upper triangle of x to tiles.
-func (b *Bundle[T]) Pack(tiles []T, x Matrix[T]) {
-	x.mustHave(b.n, b.n, "Bundle.Pack")
-	b.mustFit(len(tiles), b.Tiles(), "Pack")
-	for i := range b.n {
-		row := x.Row(i)
-		for j := i / tileSide * tileSide; j < b.n; j += tileSide {
-			copy(tiles[b.at(i, j)/Lanes[T]():][:tileSide], row[j:])
-		}
-	}
-}
-
-// Unpack writes the upper triangle in tiles to x. What lies below the diagonal is unspecified after the call.
-func (b *Bundle[T]) Unpack(x Matrix[T], tiles []T) {
-	x.mustHave(b.n, b.n, "Bundle.Unpack")
-	b.mustFit(len(tiles), b.Tiles(), "Unpack")
-	for i := range b.n {
-		row := x.Row(i)
-		for j := i / tileSide * tileSide; j < b.n; j += tileSide {
-			copy(row[j:], tiles[b.at(i, j)/Lanes[T]():][:tileSide])
-		}
-	}
-}
-
 // Shift sets the matrix of each lane to that of a plus shift[lane] times the one in tiles.
 func (b *Bundle[T]) Shift(a *Bundle[T], shift, tiles []T) {
-	b.mustFit(len(a.data), len(b.data), "Shift")
-	b.mustFit(len(shift), Lanes[T](), "Shift")
-	b.mustFit(len(tiles), b.Tiles(), "Shift")
+	mustFit(len(a.data), len(b.data), "Shift")
+	mustFit(len(shift), Lanes[T](), "Shift")
+	mustFit(len(tiles), TiledLength(b.n), "Shift")
 	if bundleShiftKernel(b.data, a.data, shift, tiles) {
 		return
 	}
@@ -146,8 +115,8 @@ func (b *Bundle[T]) Zero() { clear(b.data) }
 
 // Add adds weight[lane] times the matrix of m to that of each lane.
 func (b *Bundle[T]) Add(weight []T, m *Bundle[T]) {
-	b.mustFit(len(m.data), len(b.data), "Add")
-	b.mustFit(len(weight), Lanes[T](), "Add")
+	mustFit(len(m.data), len(b.data), "Add")
+	mustFit(len(weight), Lanes[T](), "Add")
 	if bundleAddKernel(b.data, m.data, weight) {
 		return
 	}
@@ -162,7 +131,7 @@ func (b *Bundle[T]) Add(weight []T, m *Bundle[T]) {
 
 // Sum writes the sum of the matrices to tiles.
 func (b *Bundle[T]) Sum(tiles []T) {
-	b.mustFit(len(tiles), b.Tiles(), "Sum")
+	mustFit(len(tiles), TiledLength(b.n), "Sum")
 	if bundleSumKernel(tiles, b.data) {
 		return
 	}
@@ -177,7 +146,7 @@ func (b *Bundle[T]) Sum(tiles []T) {
 	}
 }
 
-func (b *Bundle[T]) mustFit(have, want int, op string) {
+func mustFit(have, want int, op string) {
 	if have != want {
 		panic(Error(fmt.Sprintf("Bundle.%s: %d elements, want %d", op, have, want)))
 	}
@@ -192,7 +161,7 @@ type BundleWork[T Float] struct {
 
 // NewBundleWork returns scratch space for bundles of n rows.
 func NewBundleWork[T Float](n int) *BundleWork[T] {
-	side, lanes := (n+tileSide-1)/tileSide, Lanes[T]()
+	side, lanes := tileRows(n), Lanes[T]()
 	panel := sweptTiles * side * tileVectors * lanes
 	return &BundleWork[T]{before: aligned[T](panel), after: aligned[T](panel), Pivots: aligned[T](side * tileSide * lanes)}
 }
@@ -203,7 +172,7 @@ func NewBundleWork[T Float](n int) *BundleWork[T] {
 // for which a lane is of no use then; w.Pivots tells which.
 func (b *Bundle[T]) InvertNegative(w *BundleWork[T]) bool {
 	lanes := Lanes[T]()
-	b.mustFit(len(w.Pivots), b.side*tileSide*lanes, "InvertNegative")
+	mustFit(len(w.Pivots), b.side*tileSide*lanes, "InvertNegative")
 	for k := 0; k < b.side; k += sweptTiles {
 		b.sweep(k, min(sweptTiles, b.side-k), w)
 	}
@@ -215,62 +184,91 @@ func (b *Bundle[T]) InvertNegative(w *BundleWork[T]) bool {
 	return true
 }
 
-// sweep eliminates count rows of tiles from row k on.
-func (b *Bundle[T]) sweep(k, count int, w *BundleWork[T]) {
-	size := tileVectors * Lanes[T]() // elements of a tile
-	next := b.side * size
-	before := func(s, j int) []T { return w.before[s*next+j*size:] }
-	after := func(s, j int) []T { return w.after[s*next+j*size:] }
-	for s := range count {
-		b.gather(before(s, 0), k+s)
-	}
-	for s := range count {
-		q := after(s, k+s)
-		bundleInvertTile(before(s, k+s), q, w.Pivots[(k+s)*tileSide*Lanes[T]():])
-		bundleUpdate(after(s, 0), q, before(s, 0), k+s, 1, 0, true)
-		bundleUpdate(after(s, k+s+1), q, before(s, k+s+1), b.side-k-s-1, 1, 0, true)
-		for r := s + 1; r < count; r++ {
-			u := before(s, k+r)
-			bundleUpdate(before(r, 0), u, after(s, 0), b.side, 1, 0, false)
-			bundleTransposeTiles(before(r, k+s), size, 0, after(s, k+r), size, 0, 1)
-		}
-	}
-	for i := range b.side {
-		row := b.data[b.tile(i, i)*size:]
-		switch {
-		case i < k:
-			bundleUpdate(row, before(0, i), after(0, i), k-i, count, next, false)
-			bundleUpdate(row[(k+count-i)*size:], before(0, i), after(0, k+count), b.side-k-count, count, next, false)
-		case i >= k+count:
-			bundleUpdate(row, before(0, i), after(0, i), b.side-i, count, next, false)
-		}
-	}
-	for s := range count {
-		for r := range s {
-			bundleTransposeTiles(before(0, 0), size, 0, after(s, k+r), size, 0, 1)
-			bundleUpdate(after(r, 0), before(s, k+r), after(s, 0), b.side, 1, 0, false)
-			copy(after(r, k+s)[:size], before(0, 0)[:size])
-		}
-	}
-	for s := range count {
-		b.scatter(after(s, 0), k+s)
+// Eliminate writes the pivots of symmetric matrices, definite or not, to w.Pivots, in a third of the operations of InvertNegative. Their signs are those
+// of the eigenvalues (Sylvester); nothing is exchanged for stability, so that it is for matrices that are expected to be definite. The bundle is of no
+// use after the call.
+func (b *Bundle[T]) Eliminate(w *BundleWork[T]) {
+	mustFit(len(w.Pivots), b.side*tileSide*Lanes[T](), "Eliminate")
+	for k := 0; k < b.side; k += sweptTiles {
+		count := min(sweptTiles, b.side-k)
+		b.panel(k, count, k, w)
+		b.rest(k, count, w)
 	}
 }
 
-// gather writes row k of the symmetric matrix of tiles to dst.
-func (b *Bundle[T]) gather(dst []T, k int) {
-	size := tileVectors * Lanes[T]()
-	if k > 0 {
-		bundleTransposeTiles(dst, size, 0, b.data[k*size:], (b.side-1)*size, -size, k)
+// sweep eliminates count rows of tiles from row k on.
+func (b *Bundle[T]) sweep(k, count int, w *BundleWork[T]) {
+	size, next := b.sizes()
+	b.panel(k, count, 0, w)
+	for i := range k {
+		row := b.data[b.tile(i, i)*size:]
+		bundleUpdate(row, w.before[i*size:], w.after[i*size:], k-i, count, next, false)
+		bundleUpdate(row[(k+count-i)*size:], w.before[i*size:], w.after[(k+count)*size:], b.side-k-count, count, next, false)
 	}
-	copy(dst[k*size:b.side*size], b.data[b.tile(k, k)*size:])
+	b.rest(k, count, w)
+	for s := range count {
+		swept, spare := w.after[s*next:], w.before[:size]
+		for r := range s {
+			row := w.after[r*next:]
+			bundleTransposeTiles(spare, size, 0, swept[(k+r)*size:], size, 0, 1)
+			bundleUpdate(row, w.before[s*next+(k+r)*size:], swept, b.side, 1, 0, false)
+			copy(row[(k+s)*size:], spare)
+		}
+	}
+	for s := range count {
+		b.scatter(w.after[s*next:], k+s)
+	}
+}
+
+// sizes returns the number of elements of a tile and of a row of all tiles.
+func (b *Bundle[T]) sizes() (tile, row int) {
+	tile = tileVectors * Lanes[T]()
+	return tile, b.side * tile
+}
+
+// panel fills w with count rows of tiles from row k on, from the column of tiles given: each before its own elimination and after it.
+func (b *Bundle[T]) panel(k, count, from int, w *BundleWork[T]) {
+	size, next := b.sizes()
+	for s := range count {
+		b.gather(w.before[s*next:], k+s, from)
+	}
+	for s := range count {
+		row, out := w.before[s*next:], w.after[s*next:]
+		own := (k + s) * size
+		q := out[own:]
+		bundleInvertTile(row[own:], q, w.Pivots[(k+s)*tileSide*Lanes[T]():])
+		bundleUpdate(out[from*size:], q, row[from*size:], k+s-from, 1, 0, true)
+		bundleUpdate(out[own+size:], q, row[own+size:], b.side-k-s-1, 1, 0, true)
+		for r := s + 1; r < count; r++ {
+			u, later := row[(k+r)*size:], w.before[r*next:]
+			bundleUpdate(later[from*size:], u, out[from*size:], b.side-from, 1, 0, false)
+			bundleTransposeTiles(later[own:], size, 0, out[(k+r)*size:], size, 0, 1)
+		}
+	}
+}
+
+// rest takes what the rows in w bring from the rows below them.
+func (b *Bundle[T]) rest(k, count int, w *BundleWork[T]) {
+	size, next := b.sizes()
+	for i := k + count; i < b.side; i++ {
+		bundleUpdate(b.data[b.tile(i, i)*size:], w.before[i*size:], w.after[i*size:], b.side-i, count, next, false)
+	}
+}
+
+// gather writes row k of the symmetric matrix of tiles to dst, from the column of tiles given.
+func (b *Bundle[T]) gather(dst []T, k, from int) {
+	size, next := b.sizes()
+	if k > from {
+		bundleTransposeTiles(dst[from*size:], size, 0, b.data[b.tile(from, k)*size:], (b.side-1-from)*size, -size, k-from)
+	}
+	copy(dst[k*size:next], b.data[b.tile(k, k)*size:])
 }
 
 // scatter is the opposite of gather.
 func (b *Bundle[T]) scatter(src []T, k int) {
-	size := tileVectors * Lanes[T]()
+	size, next := b.sizes()
 	if k > 0 {
 		bundleTransposeTiles(b.data[k*size:], (b.side-1)*size, -size, src, size, 0, k)
 	}
-	copy(b.data[b.tile(k, k)*size:], src[k*size:b.side*size])
+	copy(b.data[b.tile(k, k)*size:], src[k*size:next])
 }

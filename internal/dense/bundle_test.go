@@ -36,8 +36,8 @@ func testBundleInverse[T Float](t *testing.T, tol float64) {
 	for _, n := range bundleSizes {
 		b, matrices := bundled[T](rng, n)
 		_, x := definite[T](rng, n)
-		tiles, shift := make([]T, b.Tiles()), make([]T, Lanes[T]())
-		b.Pack(tiles, x)
+		tiles, shift := make([]T, TiledLength(n)), make([]T, Lanes[T]())
+		PackTiles(tiles, x)
 		for l := range shift {
 			shift[l] = T(l) / 3
 		}
@@ -45,6 +45,12 @@ func testBundleInverse[T Float](t *testing.T, tol float64) {
 		m.Shift(b, shift, tiles)
 		if !m.InvertNegative(w) {
 			t.Fatalf("%v %T n=%d: refused", active, tol, n)
+		}
+		pivots, e := slices.Clone(w.Pivots), NewBundle[T](n)
+		e.Shift(b, shift, tiles)
+		e.Eliminate(w)
+		if !slices.Equal(w.Pivots, pivots) {
+			t.Errorf("%v %T n=%d: other pivots without an inverse", active, tol, n)
 		}
 		for l, a := range matrices {
 			Axpy(shift[l], x.Data, a.Data)
@@ -123,6 +129,46 @@ func TestBundleRefuses(t *testing.T) {
 	})
 }
 
+// TestBundleEliminate: the signs of the pivots are those of the eigenvalues of A - s I.
+func TestBundleEliminate(t *testing.T) {
+	onPaths(t, func() {
+		const n = 13
+		b, a, w := NewBundle[float64](n), New[float64](n, n), NewBundleWork[float64](n)
+		rng := rand.New(rand.NewPCG(3, 3))
+		for i := range n {
+			a.Set(i, i, float64(i+1))
+		}
+		g, q := skew[float64](rng, n, 0.1), New[float64](n, n)
+		CayleyInverse(g, q, make([]float64, CayleyWork(n)))
+		turned := New[float64](n, n) // eigenvalues 1 ... n, since 2 q - I is orthogonal
+		Blend(2, q.Data, 0, q.Data, q.Data)
+		for i := range n {
+			q.Set(i, i, q.At(i, i)-1)
+		}
+		Gemm(NoTrans, NoTrans, 1, q, a, 0, g)
+		Gemm(NoTrans, Transposed, 1, g, q, 0, turned)
+		for l, s := range []float64{0.5, 1.5, 6.5, 13.5} {
+			c := turned.Clone()
+			for i := range n {
+				c.Set(i, i, c.At(i, i)-s)
+			}
+			b.Set(l, c)
+		}
+		b.Eliminate(w)
+		for l, want := range []int{0, 1, 6, 13} {
+			var negative int
+			for i := range n {
+				if w.Pivots[i*Lanes[float64]()+l] < 0 {
+					negative++
+				}
+			}
+			if negative != want {
+				t.Errorf("%v lane %d: %d negative pivots, want %d", active, l, negative, want)
+			}
+		}
+	})
+}
+
 // TestBundleSums: weighted sums over bundles and lanes are those of the matrices.
 func TestBundleSums(t *testing.T) {
 	onPaths(t, func() {
@@ -144,9 +190,9 @@ func testBundleSums[T Float](t *testing.T, tol float64) {
 			}
 			acc.Add(weight, b)
 		}
-		tiles, got := make([]T, acc.Tiles()), New[T](n, n)
+		tiles, got := make([]T, TiledLength(n)), New[T](n, n)
 		acc.Sum(tiles)
-		acc.Unpack(got, tiles)
+		UnpackTiles(got, tiles)
 		Mirror(got)
 		if d := maxDifference(got, want); !(d < tol*float64(8*Lanes[T]())) {
 			t.Errorf("%v %T n=%d: the sum is off by %g", active, weight[0], n, d)
@@ -157,14 +203,14 @@ func testBundleSums[T Float](t *testing.T, tol float64) {
 func TestBundleAllocatesNothing(t *testing.T) {
 	const n = 30
 	b, matrices := bundled[float32](rand.New(rand.NewPCG(13, 14)), n)
-	m, w, tiles, shift := NewBundle[float32](n), NewBundleWork[float32](n), make([]float32, b.Tiles()), make([]float32, Lanes[float32]())
+	m, w, tiles, shift := NewBundle[float32](n), NewBundleWork[float32](n), make([]float32, TiledLength(n)), make([]float32, Lanes[float32]())
 	if got := allocs.PerRun(5, func() {
-		b.Pack(tiles, matrices[0])
+		PackTiles(tiles, matrices[0])
 		m.Shift(b, shift, tiles)
 		m.InvertNegative(w)
 		m.Add(shift, b)
 		m.Sum(tiles)
-		m.Unpack(matrices[0], tiles)
+		UnpackTiles(matrices[0], tiles)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
 	}
@@ -176,10 +222,10 @@ func TestBundlePanics(t *testing.T) {
 		func() { NewBundle[float64](0) },
 		func() { b.Set(0, New[float64](4, 4)) },
 		func() { b.Get(0, New[float64](5, 6)) },
-		func() { b.Pack(make([]float64, 25), New[float64](5, 5)) },
-		func() { b.Unpack(New[float64](5, 5), make([]float64, 25)) },
-		func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, b.Tiles())) },
-		func() { b.Shift(b, make([]float64, 3), make([]float64, b.Tiles())) },
+		func() { PackTiles(make([]float64, 25), New[float64](5, 5)) },
+		func() { UnpackTiles(New[float64](5, 5), make([]float64, 25)) },
+		func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, TiledLength(5))) },
+		func() { b.Shift(b, make([]float64, 3), make([]float64, TiledLength(5))) },
 		func() { b.Add(make([]float64, 4), NewBundle[float64](9)) },
 		func() { b.Sum(nil) },
 		func() { b.InvertNegative(NewBundleWork[float64](9)) },

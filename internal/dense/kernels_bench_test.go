@@ -50,7 +50,7 @@ func benchKernels[T Float](b *testing.B, n int) {
 	g, work := skew[T](rng, n, 0.3/math.Sqrt(float64(n))), make([]T, CayleyWork(n))
 	inverse := make([]T, InverseWork(n))
 	bundle, inverses, swept := NewBundle[T](n), NewBundle[T](n), NewBundleWork[T](n)
-	shift, tiles := make([]T, Lanes[T]()), make([]T, bundle.Tiles())
+	shift, tiles := make([]T, Lanes[T]()), make([]T, TiledLength(n))
 	for _, c := range []struct {
 		name  string
 		power float64 // of n in the number of operations
