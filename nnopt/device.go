@@ -22,27 +22,16 @@ type renewed interface{ renew() }
 // return before the work is done, and work that repeats from step to step runs as graphs.
 type deferring interface{ deferring() }
 
-// twofold is implemented by deferring rules that compute in float64 as well.
-type twofold interface {
-	second() engine.Backend[float64]
-}
-
 // deferCalls lets calls return before their work is done, where the rule can.
 func (s *stepper[T]) deferCalls() {
 	if _, ok := s.rule.(deferring); ok {
 		engine.Defer(s.backend)
-		if r, ok := s.rule.(twofold); ok {
-			engine.Defer(r.second())
-		}
 	}
 }
 
 // settleCalls waits for all work after deferCalls.
 func (s *stepper[T]) settleCalls() {
 	if _, ok := s.rule.(deferring); ok {
-		if r, ok := s.rule.(twofold); ok {
-			defer engine.Settle(r.second())
-		}
 		engine.Settle(s.backend)
 	}
 }
@@ -61,10 +50,6 @@ func (s *stepper[T]) moveDeferred() {
 	func() {
 		engine.Bind(s.backend)
 		defer engine.Settle(s.backend)
-		if r, ok := s.rule.(twofold); ok {
-			engine.Bind(r.second())
-			defer engine.Settle(r.second())
-		}
 		mirrors.load(given)
 		s.moveAll()
 	}()
@@ -128,8 +113,9 @@ type wideGround struct {
 
 // wide returns the ground of the device that e computes on.
 func wide[T Float](e engine.Backend[T]) wideGround {
-	if other, err := engine.Open[float64](e.Name()); err == nil {
-		return wideGround{other, engine.NewArena(other)}
+	if e == engine.CPU[T]() {
+		return wideGround{engine.CPU[float64](), nil}
 	}
-	return wideGround{engine.CPU[float64](), nil}
+	other := engine.Double(e)
+	return wideGround{other, engine.NewArena(other)}
 }
