@@ -244,9 +244,6 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	r.at.reserveOnes(all)
 }
 
-// second implements twofold.
-func (r *kfacRule[T]) second() engine.Backend[float64] { return r.at.wide.e }
-
 // looks implements looking: an objective does.
 func (r *kfacRule[T]) looks() bool { return r.objective != nil }
 
