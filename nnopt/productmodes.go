@@ -9,7 +9,7 @@ import (
 
 // productModes is a tensor, and the workspace to multiply it along its dimensions.
 type productModes[T Float] struct {
-	e       engine.Backend[T]
+	e       engine.Backend[T] // its products may be rounded
 	dims    []int
 	z, t    []T
 	swapped bool // z and t are not in the places that they had at first
@@ -194,5 +194,5 @@ func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h dense.Matrix[T]) {
 
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
+	p.e, p.z, p.t, p.swapped = engine.Fast(e), a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
 }

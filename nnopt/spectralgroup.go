@@ -12,7 +12,7 @@ import (
 // processor within a step. Arrays hold what belongs to one block after the other.
 type spectralGroup[T Float] struct {
 	rule    *spectralRule[T]
-	e       engine.Backend[T]
+	e, fast engine.Backend[T] // fast is for products that may be rounded
 	key     string
 	names   []string
 	dims    []int
@@ -104,7 +104,7 @@ func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 }
 
 func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []int, cuts [][]int, turn int) *spectralGroup[T] {
-	g := &spectralGroup[T]{rule: r, e: e, dims: dims, size: product(dims), turn: turn, others: 1}
+	g := &spectralGroup[T]{rule: r, e: e, fast: engine.Fast(e), dims: dims, size: product(dims), turn: turn, others: 1}
 	modes := productModes[T]{dims: dims}
 	for i, sizes := range cuts {
 		if sizes == nil {
@@ -261,9 +261,9 @@ func (g *spectralGroup[T]) multiply(op dense.Trans, run *groupRun[T], a engine.B
 		for l := range s.count {
 			from, to := g.slabs(s, x, l), g.slabs(s, y, l)
 			if s.columns {
-				g.e.Gemm(dense.NoTrans, !op, 1, from, own, keep, to)
+				g.fast.Gemm(dense.NoTrans, !op, 1, from, own, keep, to)
 			} else {
-				g.e.Gemm(op, dense.NoTrans, 1, own, from, keep, to)
+				g.fast.Gemm(op, dense.NoTrans, 1, own, from, keep, to)
 			}
 		}
 	}
