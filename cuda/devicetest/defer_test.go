@@ -66,7 +66,7 @@ func TestStepsAreGraphs(t *testing.T) {
 		t.Run(g.name+g.own, func(t *testing.T) {
 			var all [2][]nnopt.Block[float32]
 			for i, device := range []string{"cuda", "cpu"} {
-				opt, err := nnopt.New[float32](g.name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+g.own+`}`))
+				opt, err := nnopt.New[float32](g.name, []byte(`{"lr":0.01,"decay":0.1,"precision":"fp32","device":"`+device+`"`+g.own+`}`))
 				if err != nil {
 					t.Fatal(err)
 				}
