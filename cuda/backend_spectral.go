@@ -83,7 +83,7 @@ func (b *backend[T]) RotatedDiagonal(q, m engine.Batch[T], d []T) {
 	}
 	b.mirror(false, b.view(j, m), whole, q.Count, q.Rows)
 	b.product(dense.NoTrans, dense.NoTrans, 1, whole, b.view(i, q), q.Rows, 0, w, q.Count, q.Rows, q.Rows)
-	c.clear(c.at(k), len(d)*int(unsafe.Sizeof(T(0))))
+	c.l.clear(c.at(k), len(d)*int(unsafe.Sizeof(T(0))))
 	c.l.matrix(b.view(i, q)).matrix(w).int(q.Count).int(q.Rows).int(q.Cols).ptr(c.at(k)).each("col_sums", q.Count*q.Cols)
 }
 

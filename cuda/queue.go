@@ -33,6 +33,7 @@ const (
 	productEntry            // fields of a blas.Product
 	uploadEntry             // to, from, bytes
 	downloadEntry
+	duplicateEntry
 	clearEntry // at, bytes
 )
 
@@ -100,6 +101,9 @@ func (l *launcher) play(t *tape) {
 			w = w[4:]
 		case downloadEntry:
 			l.err = wrap("copying from the device", cu.MemcpyDtoHAsync(foreign(uintptr(w[1])), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
+			w = w[4:]
+		case duplicateEntry:
+			l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(w[1]), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
 			w = w[4:]
 		case clearEntry:
 			l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(w[1]), 0, int64(w[2]), l.stream))
@@ -184,7 +188,7 @@ func (r *recordings) forgetOldest() {
 	delete(r.known, oldest)
 }
 
-// record makes the graph of a tape. Nothing of it runs meanwhile. A failure is either that of the work, or for want of memory, or says that the tape cannot be
+// record makes the graph of a tape on the stream of the launcher, which is not the default one. Nothing of it runs meanwhile. A failure is either that of the work, or for want of memory, or says that the tape cannot be
 // recorded, only played.
 func record(l *launcher, t *tape) (graph C.CUgraphExec, refused bool, err error) {
 	stream := C.CUstream(unsafe.Pointer(l.stream.C()))
@@ -294,6 +298,14 @@ func (n *numbers) grow() error {
 	n.parts = append(n.parts, numbersPart{host: room, device: device})
 	n.now = len(n.parts) - 1
 	return nil
+}
+
+// release gives all parts back; nothing may be under way.
+func (n *numbers) release() {
+	for _, p := range n.parts {
+		_, _ = cu.MemFreeHost(unsafe.Pointer(&p.host[0])), cu.MemFree(p.device)
+	}
+	n.parts, n.now = nil, 0
 }
 
 func (n *numbers) reset() {
