@@ -45,8 +45,8 @@ var sources embed.FS
 var ErrNoCompiler = errors.New("emu: no g++")
 
 // Build compiles the emulation around a kernel source, the text of spd.cu, with the header in folder include, and returns the library. It is kept in the
-// system's folder for temporary files and made once.
-func Build(kernels []byte, include string) (string, error) {
+// system's folder for temporary files and made once. Checked makes it look at every access of the kernels, which takes twice the time.
+func Build(kernels []byte, include string, checked bool) (string, error) {
 	compiler, err := exec.LookPath("g++")
 	if err != nil {
 		return "", ErrNoCompiler
@@ -69,15 +69,19 @@ func Build(kernels []byte, include string) (string, error) {
 		}
 		hash.Write(text)
 	}
-	lib := filepath.Join(os.TempDir(), fmt.Sprintf("spdopt-emu-%x.so", hash.Sum(nil)[:8]))
+	kind := "emu"
+	if checked {
+		kind = "emu-checked"
+	}
+	lib := filepath.Join(os.TempDir(), fmt.Sprintf("spdopt-%s-%x.so", kind, hash.Sum(nil)[:8]))
 	if _, err := os.Stat(lib); err == nil {
 		return lib, nil
 	}
-	return lib, compile(compiler, names, kernels, include, lib)
+	return lib, compile(compiler, names, kernels, include, checked, lib)
 }
 
-// compile makes the library lib of the files. The kernels are compiled as for ThreadSanitizer, whose hooks checks.cc has.
-func compile(compiler string, names []string, kernels []byte, include, lib string) error {
+// compile makes the library lib of the files. Where accesses are looked at, the kernels are compiled as for ThreadSanitizer, whose hooks checks.cc has.
+func compile(compiler string, names []string, kernels []byte, include string, checked bool, lib string) error {
 	dir, err := os.MkdirTemp("", "spdopt-emu")
 	if err != nil {
 		return err
@@ -110,7 +114,7 @@ func compile(compiler string, names []string, kernels []byte, include, lib strin
 		}
 		source := filepath.Join(dir, filepath.Base(name))
 		args := []string{"-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-I" + include, "-c", source, "-o", source + ".o"}
-		if filepath.Base(name) == "kernels.cc" {
+		if checked && filepath.Base(name) == "kernels.cc" {
 			args = append(args, "-fsanitize=thread", "-DSPD_CHECKED")
 		}
 		link = append(link, source+".o")
@@ -150,7 +154,7 @@ func Use(kernels []byte, include string) (bool, error) {
 	case "system":
 		return true, os.Unsetenv("SPDOPT_LIBCUDA")
 	case "":
-		lib, err := Build(kernels, include)
+		lib, err := Build(kernels, include, false)
 		if errors.Is(err, ErrNoCompiler) {
 			return false, nil
 		}
