@@ -71,7 +71,7 @@ func Build(kernels []byte, include string, checked bool) (string, error) {
 	}
 	kind := "emu"
 	if checked {
-		kind = "emu-checked"
+		kind = "checked"
 	}
 	lib := filepath.Join(os.TempDir(), fmt.Sprintf("spdopt-%s-%x.so", kind, hash.Sum(nil)[:8]))
 	if _, err := os.Stat(lib); err == nil {
