@@ -108,6 +108,23 @@ func (b *backend[T]) Shorten(n engine.Batch[T], bounds, estimates []float64, lim
 		each("shorten", n.Count*n.Rows*n.Cols)
 }
 
+// Coupled implements engine.Factors.
+func (b *backend[T]) Coupled(m engine.Batch[T], tol float64, turns, live []float64) {
+	engine.MustHave("Coupled", m.Rows, m.Cols)
+	engine.MustHave("Coupled", m.Count, len(live))
+	engine.MustPart("Coupled", m.Count, len(turns))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := b.read(m), add(c, turns, false), add(c, live, true)
+	c.commit()
+	rows := c.temp(8 * m.Count * m.Rows)
+	if c.ready() {
+		c.l.matrix(b.view(i, m)).int(m.Rows).float64(tol).ptr(rows).rows("coupled_rows", m.Count*m.Rows)
+		c.l.ptr(rows).int(m.Rows).ptr(c.at(j)).int(len(turns)).ptr(c.at(k)).rows("coupled", m.Count)
+	}
+}
+
 // Adopt implements engine.Factors.
 func (b *backend[T]) Adopt(f engine.FactorBlocks[T], next, x []T) {
 	f.Must("Adopt", len(next), len(x))

@@ -46,8 +46,12 @@ type call struct {
 	n, m     int
 	temps    []cu.DevicePtr
 	err      error
+	*backlog
+}
 
-	tape  tape  // work that the device has not been given
+// backlog is what backends that go together have asked for and the device has not been given: their calls are deferred, bound and waited for as those of one.
+type backlog struct {
+	tape  tape
 	depth int   // of Defer and Bind
 	bound int   // depth of the first Bind, or 0
 	late  error // of work of earlier calls
@@ -60,14 +64,9 @@ func (c *call) begin() {
 		panic(&engine.DeviceError{Name: c.d.name(), Err: err})
 	}
 	c.n, c.m, c.temps, c.l.count, c.err, c.l.err = 0, 0, c.temps[:0], 0, nil, nil
-	if c.d.pending != c {
+	if c.d.pending != c.backlog {
 		c.d.flush()
-		before := c.d.pending
-		c.d.pending, c.d.pool.tape = c, &c.tape
-		if before != nil && before.late != nil && before.bound > 0 && c.bound > 0 { // a step in two precisions goes no further
-			c.err = before.late
-			c.finish()
-		}
+		c.d.pending, c.d.pool.tape = c.backlog, &c.tape
 	}
 }
 
@@ -209,7 +208,7 @@ func (c *call) end() {
 	}
 	switch {
 	case c.err != nil:
-		c.forget()
+		c.d.forget(c.backlog)
 		_ = c.d.wait()
 		c.late = nil
 	case waits:

@@ -37,7 +37,8 @@ type Device struct {
 	staging staging
 	lost    error
 
-	pending *call        // whose tape may hold work
+	pending *backlog     // whose tape may hold entries
+	player  *launcher    // of tapes
 	busy    bool         // the stream was given work since the last wait
 	waiting func() error // wait
 	numbers numbers
@@ -177,7 +178,7 @@ func (d *Device) prepare() (err error) {
 		return wrap("opening cuBLAS", err)
 	}
 	d.info.BLAS = d.blas.Version()
-	d.waiting, d.pool.idle, d.pool.tape = d.wait, d.drain, &tape{}
+	d.waiting, d.pool.idle, d.pool.tape, d.player = d.wait, d.drain, &tape{}, newLauncher(d.blas, d.stream, nil)
 	if err := d.numbers.grow(); err != nil {
 		return err
 	}

@@ -23,18 +23,17 @@ type launcher struct {
 	module *module
 	slots  arguments
 	count  int
-	played arguments // of the launch that play makes, which may be while slots fill up
 	gemm   blas.Product
 	err    error
 
 	tape *tape                                // where work is written down instead of being enqueued, or nil
+	kind uint64                               // of kernels there
 	room func(n int) ([]byte, uintptr, error) // for numbers on the device, with tape; nil where all numbers stay the same
 }
 
 func newLauncher(handle *blas.Handle, stream cu.Stream, m *module) *launcher {
 	l := &launcher{blas: handle, stream: stream, module: m}
 	l.slots.prepare()
-	l.played.prepare()
 	return l
 }
 
@@ -83,7 +82,7 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	}
 	number, grid, block := l.module.number(name), [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
 	if l.tape != nil {
-		l.tape.addKernel(number, grid, block, l.slots.v[:n])
+		l.tape.addKernel(l.kind, number, grid, block, l.slots.v[:n])
 		return
 	}
 	l.start(number, grid, block, l.slots.at[:n])

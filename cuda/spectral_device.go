@@ -30,7 +30,7 @@ type Spectral struct {
 	step   int
 	dirty  bool // bfloat16 copies and powers do not fit the state
 	table  [2][]uintptr
-	own    cu.Stream // for recording
+	player *launcher // for recording, on a stream of its own
 	tape   tape
 	done   cu.Event // the last of the work
 	graphs map[variant]C.CUgraphExec
@@ -65,7 +65,7 @@ func (d *Device) NewSpectral(shapes []Shape, o SpectralOptions, state, work uint
 	if err != nil {
 		return nil, err
 	}
-	if p.o.Precision == BF16 && d.info.Capability < 80 {
+	if p.o.Precision == BF16 && d.info.Capability < narrowCapability {
 		return nil, &Error{"making the optimizer", "the device has no bfloat16", "use precision fp32"}
 	}
 	if state == 0 || work == 0 || state%256 != 0 || work%256 != 0 {
@@ -88,20 +88,22 @@ func (d *Device) NewSpectral(shapes []Shape, o SpectralOptions, state, work uint
 }
 
 // open makes what the optimizer holds; the context is current.
-func (s *Spectral) open() (err error) {
-	if s.own, err = cu.MakeStream(cu.NonBlocking); err != nil {
+func (s *Spectral) open() error {
+	own, err := cu.MakeStream(cu.NonBlocking)
+	if err != nil {
 		return wrap("making a stream", err)
 	}
 	if s.done, err = cu.MakeEvent(cu.DisableTiming); err != nil {
-		_ = s.own.Destroy()
+		_ = own.Destroy()
 		return wrap("making an event", err)
 	}
 	handle, err := blas.Create()
 	if err != nil {
-		_, _ = s.own.Destroy(), cu.DestroyEvent(&s.done)
+		_, _ = own.Destroy(), cu.DestroyEvent(&s.done)
 		return wrap("opening cuBLAS", err)
 	}
-	s.l = newLauncher(handle, s.own, s.d.single)
+	s.l, s.player = newLauncher(handle, own, s.d.single), newLauncher(handle, own, nil)
+	s.l.kind = kernelEntry
 	return nil
 }
 
@@ -114,7 +116,7 @@ func (s *Spectral) Close() error {
 	defer leave()
 	err = wrap("waiting for the optimizer", s.done.Synchronize())
 	s.forgetGraphs()
-	_, _ = s.own.Destroy(), cu.DestroyEvent(&s.done)
+	_, _ = s.player.stream.Destroy(), cu.DestroyEvent(&s.done)
 	if destroyed := wrap("closing cuBLAS", s.l.blas.Destroy()); err == nil {
 		err = destroyed
 	}
@@ -241,7 +243,7 @@ func (s *Spectral) Step(params, grads []uintptr, stream uintptr, info StepInfo) 
 			v = variant{phase: updateNone}
 		}
 		if s.p.o.NoGraphs {
-			s.useBLAS()
+			s.useBLAS(s.l.stream)
 			s.enqueue(v)
 		} else {
 			s.replay(v)
@@ -353,9 +355,9 @@ func pick(all []uintptr, which []int) []uintptr {
 	return out
 }
 
-func (s *Spectral) useBLAS() {
+func (s *Spectral) useBLAS(stream cu.Stream) {
 	if s.l.err == nil {
-		s.l.err = wrap("setting the stream of cuBLAS", s.l.blas.Stream(unsafe.Pointer(s.l.stream.C()), s.m.blas, s.m.blasBytes))
+		s.l.err = wrap("setting the stream of cuBLAS", s.l.blas.Stream(unsafe.Pointer(stream.C()), s.m.blas, s.m.blasBytes))
 	}
 }
 
@@ -384,12 +386,9 @@ func (s *Spectral) record(v variant) (graph C.CUgraphExec) {
 	s.l.tape = &s.tape
 	s.enqueue(v)
 	s.l.tape = nil
-	caller := s.l.stream
-	s.l.stream = s.own
-	if s.useBLAS(); s.l.err == nil {
-		graph, _, s.l.err = record(s.l, &s.tape)
+	if s.useBLAS(s.player.stream); s.l.err == nil {
+		graph, _, s.l.err = s.d.record(s.player, &s.tape)
 	}
-	s.l.stream = caller
 	s.tape.clear()
 	return graph
 }

@@ -1,6 +1,10 @@
 package nnopt
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"errors"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // placed is implemented by movers whose workspace can lie in the memory of a device, and that compute through its backend.
 type placed[T Float] interface {
@@ -18,31 +22,37 @@ type warmed interface{ warm() }
 // renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
 type renewed interface{ renew() }
 
+// coarse is implemented by rules whose products are in BF16 on a device unless Settings.Precision says otherwise.
+type coarse interface{ coarse() }
+
+// openFor returns the backend of a rule. Its products are for what decides and for what errors add up in; those that may be rounded are made by engine.Fast of it.
+func openFor[T Float](s Settings, r rule[T]) (engine.Backend[T], error) {
+	standard := TF32
+	if _, ok := r.(coarse); ok {
+		standard = BF16
+	}
+	b, err := engine.OpenRounded[T](s.Device, s.Precision, standard)
+	var bad *engine.PrecisionError
+	if errors.As(err, &bad) {
+		return nil, option("precision", "of %s: %s", bad.Precision, bad.What)
+	}
+	return b, err
+}
+
 // deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
 // return before the work is done, and work that repeats from step to step runs as graphs.
 type deferring interface{ deferring() }
-
-// twofold is implemented by deferring rules that compute in float64 as well.
-type twofold interface {
-	second() engine.Backend[float64]
-}
 
 // deferCalls lets calls return before their work is done, where the rule can.
 func (s *stepper[T]) deferCalls() {
 	if _, ok := s.rule.(deferring); ok {
 		engine.Defer(s.backend)
-		if r, ok := s.rule.(twofold); ok {
-			engine.Defer(r.second())
-		}
 	}
 }
 
 // settleCalls waits for all work after deferCalls.
 func (s *stepper[T]) settleCalls() {
 	if _, ok := s.rule.(deferring); ok {
-		if r, ok := s.rule.(twofold); ok {
-			defer engine.Settle(r.second())
-		}
 		engine.Settle(s.backend)
 	}
 }
@@ -59,16 +69,22 @@ func (s *stepper[T]) moveDeferred() {
 	}
 	s.current = mirrors.reflect(given)
 	func() {
+		engine.Defer(s.backend)
+		defer engine.Settle(s.backend)
+		mirrors.load(given)
+		if r, ok := s.rule.(foreseeing[T]); ok && s.backend != engine.CPU[T]() {
+			r.ahead(s.current, s.allUpdates())
+		}
 		engine.Bind(s.backend)
 		defer engine.Settle(s.backend)
-		if r, ok := s.rule.(twofold); ok {
-			engine.Bind(r.second())
-			defer engine.Settle(r.second())
-		}
-		mirrors.load(given)
 		s.moveAll()
 	}()
 	mirrors.store(given)
+}
+
+// foreseeing is implemented by rules that in some steps read what the device has found in between: on a device they get that ready before anything that lasts moves.
+type foreseeing[T Float] interface {
+	ahead(blocks []Block[T], updates []engine.Update)
 }
 
 // looking is implemented by rules that may let others look at the blocks within a step: they have to move where they are.
@@ -83,10 +99,29 @@ func (s *stepper[T]) undo(err *error, step int) {
 	for i, c := range s.counters {
 		*c.value = s.counted[i]
 	}
+	for i, kept := range s.kept {
+		copy(s.hosted[i], kept)
+	}
 }
 
 // hosted is implemented by rules that compute with some of their slots on the processor: those stay in ordinary memory.
 type hosted interface{ onHost(slot string) bool }
+
+// keepHosted makes room for what those slots hold before a step.
+func (s *stepper[T]) keepHosted(all []tracked[T]) {
+	s.hosted, s.kept = nil, nil
+	h, ok := s.rule.(hosted)
+	if !ok || s.backend == engine.CPU[T]() {
+		return
+	}
+	for _, t := range all {
+		for _, slot := range t.slots {
+			if h.onHost(slot.Name) {
+				s.hosted, s.kept = append(s.hosted, slot.Data), append(s.kept, make([]T, len(slot.Data)))
+			}
+		}
+	}
+}
 
 // allotting is implemented by rules that choose where slots lie on a device, next to those of other blocks.
 type allotting[T Float] interface {
@@ -128,8 +163,9 @@ type wideGround struct {
 
 // wide returns the ground of the device that e computes on.
 func wide[T Float](e engine.Backend[T]) wideGround {
-	if other, err := engine.Open[float64](e.Name()); err == nil {
-		return wideGround{other, engine.NewArena(other)}
+	if e == engine.CPU[T]() {
+		return wideGround{engine.CPU[float64](), nil}
 	}
-	return wideGround{engine.CPU[float64](), nil}
+	other := engine.Double(e)
+	return wideGround{other, engine.NewArena(other)}
 }

@@ -238,15 +238,11 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	for _, k := range r.moving {
 		k.averaged, k.summed = nil, nil
 		k.allocate(k.g.Rows)
-		k.decomposing()
 		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
 	}
 	r.at.rows = r.at.wide.arena.Alloc(rows)
 	r.at.reserveOnes(all)
 }
-
-// second implements twofold.
-func (r *kfacRule[T]) second() engine.Backend[float64] { return r.at.wide.e }
 
 // looks implements looking: an objective does.
 func (r *kfacRule[T]) looks() bool { return r.objective != nil }

@@ -93,6 +93,11 @@ KERNEL(narrow, const real *x, bfloat *y, wide n) {
 	}
 }
 
+/* Matrices whose stride and step may be others in bfloat16. */
+KERNEL(narrow_matrices, const real *x, wide xStride, wide xStep, bfloat *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) { y[k * yStep + i * yStride + j] = narrowed(x[k * xStep + i * xStride + j]); }
+}
+
 KERNEL(widen, const bfloat *x, real *y, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] = widened(x[i]);
@@ -1748,6 +1753,41 @@ KERNEL(shorten, real *x, wide xStride, wide xStep, int count, int rows, int cols
 		const double norm = bounds[k] > limit ? least(bounds[k], estimates[k]) : bounds[k];
 		const real c = live[k % period] == 0 ? real(0) : norm > limit ? real(limit / norm) : real(1);
 		x[k * xStep + i * xStride + j] *= c;
+	}
+}
+
+/* Whether elements of a row, right of the diagonal, exceed tol sqrt(|m_ii m_jj|) and rounding; one block per row. */
+KERNEL(coupled_rows, const real *m, wide stride, wide step, int n, double tol, double *rows) {
+	const int i = blockIdx.x % n;
+	m += blockIdx.x / n * step;
+	double top = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		const double v = size(double(m[j * stride + j]));
+		top = v > top ? v : top;
+	}
+	const double noise = 4 * (sizeof(real) == 4 ? 0x1p-23 : 0x1p-52) * blockMost(top), own = m[i * stride + i];
+	double found = 0;
+	for (int j = i + 1 + threadIdx.x; j < n; j += THREADS) {
+		const double v = size(double(m[i * stride + j]));
+		if (!(v <= noise) && !(v <= tol * sqrt(size(own * double(m[j * stride + j]))))) {
+			found = 1;
+		}
+	}
+	found = blockMost(found);
+	if (threadIdx.x == 0) {
+		rows[blockIdx.x] = found;
+	}
+}
+
+/* Whether one of n rows does, of matrices that may turn; one block each. */
+KERNEL(coupled, const double *rows, int n, const double *turns, int period, double *live) {
+	double found = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		found = most(found, rows[wide(blockIdx.x) * n + i]);
+	}
+	found = blockMost(found);
+	if (threadIdx.x == 0) {
+		live[blockIdx.x] = found != 0 && turns[blockIdx.x % period] != 0;
 	}
 }
 

@@ -50,6 +50,8 @@ CUresult emu::injected(const char *name) {
 	return code;
 }
 
+void emu::counted(const char *name) { calls[name]++; }
+
 int emu::capability() { return setting("SPDOPT_EMU_CAPABILITY", 80); }
 
 EXPORT void spdEmuFail(const char *name, int call, int code) {

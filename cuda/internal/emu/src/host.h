@@ -55,6 +55,9 @@ int capability();
 /* The error that fault injection wants from this call, or success. */
 CUresult injected(const char *name);
 
+/* Counts work that runs as a call of that name, for spdEmuCalls. */
+void counted(const char *name);
+
 } // namespace emu
 
 #endif
