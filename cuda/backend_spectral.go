@@ -19,13 +19,7 @@ func (b *backend[T]) BoundedAngle(s, r, x []T, t, n engine.Batch[T]) {
 	c := &b.c
 	si, ri, xi, i, j := add(c, s, false), add(c, r, false), add(c, x, false), b.read(t), b.write(n)
 	c.commit()
-	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).matrix(b.view(j, n)).int(n.Rows).tiles("bounded_angle", n.Rows, n.Count)
-}
-
-// tiles launches a kernel with a block of threads for each tile of count n x n matrices.
-func (l *launcher) tiles(name string, n, count int) {
-	across := (n + tileSize - 1) / tileSize
-	l.launch(name, across, across, count, tileSize, tileRows)
+	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).matrix(b.view(j, n)).int(n.Count).int(n.Rows).tiles("bounded_angle", n.Rows, n.Rows, n.Count)
 }
 
 // NormBound implements engine.Spectral.

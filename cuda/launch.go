@@ -123,9 +123,14 @@ func (l *launcher) each(name string, n int) {
 // rows launches a kernel with a block for each of n vectors.
 func (l *launcher) rows(name string, n int) { l.launch(name, n, 1, 1, rowThreads, 1) }
 
-// lines launches a kernel that walks over n elements of each of count arrays.
+// lines launches a kernel that walks over n elements of each of count arrays; these are its last two arguments.
 func (l *launcher) lines(name string, n, count int) {
-	l.launch(name, min((n+elementThreads-1)/elementThreads, mostBlocks), count, 1, elementThreads, 1)
+	l.int(n).int(count).launch(name, min((n+elementThreads-1)/elementThreads, mostBlocks), min(count, mostGrid), 1, elementThreads, 1)
+}
+
+// tiles launches a kernel with a block of threads for each tile of count rows x cols matrices.
+func (l *launcher) tiles(name string, rows, cols, count int) {
+	l.launch(name, (cols+tileSize-1)/tileSize, min((rows+tileSize-1)/tileSize, mostGrid), min(count, mostGrid), tileSize, tileRows)
 }
 
 // product enqueues products of matrices.
