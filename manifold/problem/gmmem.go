@@ -81,12 +81,12 @@ type acceleration struct {
 func newAcceleration(g *mixture) *acceleration {
 	d := g.y.Cols
 	n := len(g.parts) * d * d
-	a := &acceleration{anderson: newAnderson(n, mixtureMemory), x: make([]float64, n), r: make([]float64, n), trial: make([]float64, n),
+	a := &acceleration{anderson: newAnderson(n, mixtureMemory), from: g.components(), x: make([]float64, n), r: make([]float64, n), trial: make([]float64, n),
 		t: dense.New[float64](d, d), length: 1, near: mixtureNear}
 	for _, p := range g.parts {
 		seen := component{p.share, dense.New[float64](d, d)}
 		seen.l.Identity()
-		a.from, a.seen = append(a.from, component{p.share, p.l.Clone()}), append(a.seen, seen)
+		a.seen = append(a.seen, seen)
 	}
 	return a
 }
@@ -156,9 +156,6 @@ func (a *acceleration) move(g *mixture) error {
 		dense.Scale(1/p.share, x, p.l.Data)
 		if dense.Cholesky(p.l) >= 0 {
 			return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
-		}
-		for i := range d {
-			clear(p.l.Row(i)[i+1:])
 		}
 		dense.MulLower(dense.NoTrans, a.from[c].l, p.l, g.parts[c].l)
 		g.parts[c].share = p.share
