@@ -97,7 +97,7 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 		}
 		f.turn(o)
 		if moved != nil {
-			moved.turn(f.q, &f.at)
+			moved.turn(engine.One(f.q), &f.at)
 		}
 		f.e.Mirror(engine.One(f.m))
 		if o.drop && o.sweeps == 1 {
