@@ -170,7 +170,11 @@ func TestWholeOrNot(t *testing.T) {
 			if err := a.step(); err != nil {
 				t.Fatal(err)
 			}
-			compare(t, a.b, a.own, 1e-3)
+			tol := 1e-3
+			if c.name == "spectral" { // in bfloat16
+				tol = 1e-2
+			}
+			compare(t, a.b, a.own, tol)
 		})
 	}
 	for _, o := range nnopt.Optimizers() {
