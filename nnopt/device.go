@@ -64,16 +64,21 @@ func (s *stepper[T]) moveDeferred() {
 		return
 	}
 	given, mirrors := s.current, s.mirrors
-	if r, ok := s.rule.(looking); ok && r.looks() {
-		mirrors = nil
-	}
-	s.current = mirrors.reflect(given)
+	look, _ := s.rule.(looking)
+	looks := look != nil && look.looks()
 	func() {
 		engine.Defer(s.backend)
 		defer engine.Settle(s.backend)
-		mirrors.load(given)
+		if !looks {
+			s.current = mirrors.reflect(given)
+			mirrors.load(given)
+		}
 		if r, ok := s.rule.(foreseeing[T]); ok && s.backend != engine.CPU[T]() {
 			r.ahead(s.current, s.allUpdates())
+		}
+		if looks {
+			s.current = mirrors.reflect(given)
+			mirrors.load(given)
 		}
 		engine.Bind(s.backend)
 		defer engine.Settle(s.backend)
@@ -87,7 +92,10 @@ type foreseeing[T Float] interface {
 	ahead(blocks []Block[T], updates []engine.Update)
 }
 
-// looking is implemented by rules that may let others look at the blocks within a step: they have to move where they are.
+// returning is implemented by rules with more than slots and counters to set back after a step that failed on a device.
+type returning interface{ takeBack() }
+
+// looking is implemented by rules that may let others look at the blocks while they get a step ready: those have to be where they are.
 type looking interface{ looks() bool }
 
 // undo sets the number of steps and the rule's counters back after a step that failed on the device.
@@ -101,6 +109,9 @@ func (s *stepper[T]) undo(err *error, step int) {
 	}
 	for i, kept := range s.kept {
 		copy(s.hosted[i], kept)
+	}
+	if r, ok := s.rule.(returning); ok && s.backend != engine.CPU[T]() {
+		r.takeBack()
 	}
 }
 
@@ -123,25 +134,32 @@ func (s *stepper[T]) keepHosted(all []tracked[T]) {
 	}
 }
 
+// narrowing is implemented by rules that store some of their slots in bfloat16.
+type narrowing interface{ narrows(slot string) bool }
+
 // allotting is implemented by rules that choose where slots lie on a device, next to those of other blocks.
 type allotting[T Float] interface {
 	// allot is told all blocks before the first slot is made.
 	allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T])
-	// slot returns the memory of a slot, or nil.
-	slot(block, name string) []T
+	// slot gives a slot its memory, if it has chosen it.
+	slot(s *Slot[T]) bool
 }
 
-// memory returns the zeros of a slot.
-func (s *stepper[T]) memory(a *engine.Arena[T], block string, shape *slotShape) []T {
+// allocate gives a slot its memory, zeros.
+func (s *stepper[T]) allocate(a *engine.Arena[T], slot *Slot[T]) {
 	if r, ok := s.rule.(allotting[T]); ok {
-		if m := r.slot(block, shape.name); m != nil {
-			return m
+		if r.slot(slot) {
+			return
 		}
 	}
-	if h, ok := s.rule.(hosted); ok && h.onHost(shape.name) {
+	if h, ok := s.rule.(hosted); ok && h.onHost(slot.Name) {
 		a = nil
 	}
-	return a.Alloc(shape.rows * shape.cols)
+	if n, ok := s.rule.(narrowing); ok && n.narrows(slot.Name) {
+		slot.narrow = a.BFloat16s(slot.Rows * slot.Cols)
+	} else {
+		slot.Data = a.Alloc(slot.Rows * slot.Cols)
+	}
 }
 
 // needed is the number of elements that a call of a rule can have operands of: six arrays of the size of the largest one.

@@ -133,11 +133,11 @@ func (r *shampooRule[T]) nameSlots(w *shampooAway[T], s *shampooBlock[T], block 
 }
 
 // slot implements allotting.
-func (r *shampooRule[T]) slot(block, name string) []T {
-	if r.away == nil {
-		return nil
+func (r *shampooRule[T]) slot(s *Slot[T]) bool {
+	if r.away != nil {
+		s.Data = r.away.slots[s.Block+"/"+s.Name]
 	}
-	return r.away.slots[block+"/"+name]
+	return s.Data != nil
 }
 
 // settle implements grounded: the groups take the memory of a refresh.

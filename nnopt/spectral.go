@@ -223,16 +223,11 @@ func (r *spectralRule[T]) keepsCoupling() bool {
 	return !r.turning.drop || r.o.Interval > 1 || r.o.Tol > 0
 }
 
-func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) {
-	startBases(slots)
-	if !r.o.BFloat16 {
-		return
-	}
-	for k := range slots {
-		if k == 0 || strings.HasPrefix(slots[k].Name, "coupling") {
-			slots[k].storeNarrow()
-		}
-	}
+func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots) }
+
+// narrows implements narrowing: the momentum, and what is off the diagonal.
+func (r *spectralRule[T]) narrows(slot string) bool {
+	return r.o.BFloat16 && (slot == "momentum" || strings.HasPrefix(slot, "coupling"))
 }
 
 func (*spectralRule[T]) deferring() {}

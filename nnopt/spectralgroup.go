@@ -165,11 +165,15 @@ type groupPlace[T Float] struct {
 }
 
 // slot implements allotting.
-func (r *spectralRule[T]) slot(block, name string) []T {
-	p := r.allotted[block]
-	if p == nil {
-		return nil
+func (r *spectralRule[T]) slot(s *Slot[T]) bool {
+	if p := r.allotted[s.Block]; p != nil {
+		s.Data = p.memory(s.Name)
 	}
+	return s.Data != nil
+}
+
+// memory returns that of a slot of the block.
+func (p *groupPlace[T]) memory(name string) []T {
 	g, count := p.g, len(p.g.names)
 	part := func(x []T, n int) []T { return x[p.index*n : (p.index+1)*n] }
 	switch name {

@@ -17,7 +17,7 @@ import (
 type rule[T Float] interface {
 	// slots describes the arrays that the rule keeps for a block; they start at zero.
 	slots(b *Block[T]) []slotShape
-	// start fills the fresh slots of a block where zero is not right, and chooses bfloat16 where they shall be stored so.
+	// start fills the fresh slots of a block where zero is not right.
 	start(b *Block[T], slots []Slot[T])
 	// begin is called once before the blocks of step t = 1, 2, ... move; lr is the learning rate without the factors of groups, batch the number of
 	// examples behind the gradient or 0.
@@ -187,7 +187,9 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	for k := range blocks {
 		b := &blocks[k]
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, b.Name, &shape)})
+			slot := Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols}
+			s.allocate(arena, &slot)
+			all[k].slots = append(all[k].slots, slot)
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
@@ -483,7 +485,6 @@ func (s *stepper[T]) WantsStats() Flavour {
 
 // Observe implements StatsObserver.
 func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
-	defer engine.Recover(&err)
 	r, ok := s.rule.(observing[T])
 	if !ok {
 		return nil
@@ -491,6 +492,12 @@ func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
 	if s.blocks == nil {
 		return errors.New("nnopt: Init has not been called")
 	}
+	defer func() {
+		if err != nil {
+			r.forget()
+		}
+	}()
+	defer engine.Recover(&err)
 	s.deferCalls()
 	defer s.settleCalls()
 	return r.observe(stats, s.step)
