@@ -46,9 +46,11 @@ func (m *monitor) step(length float64) {
 	m.status.StepNorm = length
 }
 
+const stalledReason = "stalled"
+
 // stalled records that no step improves the point.
 func (m *monitor) stalled() {
-	m.reason = solve.Reason{Name: "stalled", Detail: fmt.Sprintf("no step lowers the gradient norm %.3g", m.status.GradientNorm),
+	m.reason = solve.Reason{Name: stalledReason, Detail: fmt.Sprintf("no step lowers the gradient norm %.3g", m.status.GradientNorm),
 		Advice: "a small relative gradient here is the rounding level of the problem: loosen the tolerance"}
 }
 
