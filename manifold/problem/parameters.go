@@ -93,7 +93,8 @@ type outcome struct {
 
 // check refuses numbers that are not finite: the magnitudes of the data have left the range of float64 somewhere on the way.
 func (c *outcome) check() error {
-	finite := c.run.GradientNorm-c.run.GradientNorm == 0 && allFinite(c.solution.RawSymmetric().Data)
+	r := c.run
+	finite := allFinite([]float64{r.Objective, r.GradientNorm, r.RelativeGradient, r.Certificate.Value}) && allFinite(c.solution.RawSymmetric().Data)
 	for _, p := range c.parts {
 		for _, m := range p.Matrices {
 			finite = finite && allFinite(m.RawMatrix().Data)
