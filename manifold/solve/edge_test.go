@@ -102,3 +102,45 @@ func TestNoTangent(t *testing.T) {
 		t.Errorf("bfgs: %v", err)
 	}
 }
+
+// offVolume is a cost whose minimizer is the start, with a constraint on log det X.
+type offVolume struct {
+	*logdet
+	equality bool
+}
+
+// Constraints implements Constrained.
+func (o offVolume) Constraints() (equalities, inequalities int) {
+	if o.equality {
+		return 1, 0
+	}
+	return 0, 1
+}
+
+// Constrain implements Constrained.
+func (o offVolume) Constrain(c []float64, p manifold.Point, _ Memo) error {
+	c[0] = p.(*manifold.Frame).LogDet() + 1
+	return nil
+}
+
+// ConstraintGradient implements Constrained.
+func (o offVolume) ConstraintGradient(grad []float64, p manifold.Point, weights []float64, _ Memo) error {
+	for i := 0; i < len(grad); i += p.(*manifold.Frame).Dim() + 1 {
+		grad[i] += weights[0]
+	}
+	return nil
+}
+
+// TestConstraintsAtMinimizer: a start that minimizes the cost but not under the constraints has no gradient to measure others by, and the methods for
+// constraints converge all the same.
+func TestConstraintsAtMinimizer(t *testing.T) {
+	m, start := affine(t, 3, manifold.AffineOptions{}), manifold.IdentityFrame(3, 1)
+	for _, s := range []Solver{augmented, exactPenalty} {
+		for _, equality := range []bool{true, false} {
+			r, err := s.Run(m, offVolume{identity(3).logdet, equality}, start, &Options{MaxIterations: 100})
+			if err != nil || !r.Converged || math.Abs(r.Point.(*manifold.Frame).LogDet()+1) > 1e-5 {
+				t.Errorf("%s, equality %v: %+v %v", s.Name, equality, r, err)
+			}
+		}
+	}
+}
