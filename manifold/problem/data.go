@@ -10,6 +10,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // DataError says which part of the data cannot be used.
@@ -44,12 +45,16 @@ const leastEntry, mostEntry = 1e-70, 1e70
 
 // explain adds to an error what is the likely cause where the largest entry of the data is so large or so small that its powers leave the range of float64.
 func (d *Data) explain(err error) error {
-	largest := d.largest()
-	if largest == 0 || largest >= leastEntry && largest <= mostEntry {
-		return err
-	}
+	var start *solve.StartError
 	var option interface{ aboutOptions() }
 	var fault *DataError
+	largest := d.largest()
+	if largest == 0 || largest >= leastEntry && largest <= mostEntry {
+		if errors.As(err, &start) && !errors.As(err, &fault) {
+			return &DataError{Err: err, Remedy: "give another start, other parameters, or data in other units"}
+		}
+		return err
+	}
 	var point *manifold.PointError
 	switch {
 	case errors.As(err, &option):

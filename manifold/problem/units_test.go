@@ -11,6 +11,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // powers tells by which power of its units the solution of a problem changes with those of the data; the others depend on the units.
@@ -173,5 +174,21 @@ func TestDesignBeyondPrecision(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestStartOutOfReach: a start, or a parameter, whose cost is no number is an error about the data, with a remedy.
+func TestStartOutOfReach(t *testing.T) {
+	far := new(mat.SymDense)
+	far.ScaleSym(1e250, identity(3))
+	d := Data{Matrices: scattered(3, 1, 10)}
+	_, err := Solve("nearness", d, &Options{Method: "trust", Start: far})
+	var fault *DataError
+	var start *solve.StartError
+	if !errors.As(err, &fault) || !errors.As(err, &start) || !strings.Contains(err.Error(), "another start") {
+		t.Errorf("%v", err)
+	}
+	if err := (&Options{Parameters: Parameters{Quantile: 1e-300}}).Validate(); err == nil {
+		t.Error("a quantile of 1e-300 is accepted")
 	}
 }

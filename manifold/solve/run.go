@@ -84,7 +84,7 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 		return nil, fmt.Errorf("solve: evaluating the start: %w", err)
 	}
 	if !finite(r.x.cost) || !blind && !finite(r.norm(&r.x)) {
-		return nil, fmt.Errorf("solve: the start has cost %v and gradient norm %v; both must be finite", r.x.cost, r.norm(&r.x))
+		return nil, &StartError{r.x.cost, r.norm(&r.x)}
 	}
 	r.start = r.norm(&r.x)
 	r.refresh()
