@@ -19,7 +19,7 @@ func (b *backend[T]) Squares(x []T, sums []float64) {
 	if !c.ready() || n == 0 {
 		return
 	}
-	c.l.ptr(c.at(i)).int(each).int(piece).ptr(work).ptr(work+uintptr(8*n*count)).launch("pieces", n, count, 1, rowThreads, 1)
+	c.l.ptr(c.at(i)).int(each).int(count).int(piece).ptr(work).ptr(work+uintptr(8*n*count)).launch("pieces", n, min(count, mostGrid), 1, rowThreads, 1)
 	c.l.ptr(work).int(n).ptr(c.at(j)).rows("add_up", count)
 }
 
@@ -60,7 +60,7 @@ func (b *backend[T]) BlendEach(keep, take T, by []float64, x, y []T) {
 	i, j, k := add(c, by, false), add(c, x, false), add(c, y, true)
 	c.commit()
 	b.numbers[0], b.numbers[1] = keep, take
-	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(n).lines("blend_each", n, len(by))
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).lines("blend_each", n, len(by))
 }
 
 // PowerEach implements engine.Factors.
@@ -72,7 +72,7 @@ func (b *backend[T]) PowerEach(x []T, e float64, by []float64, y []T) {
 	c := &b.c
 	i, j, k := add(c, x, false), add(c, by, false), add(c, y, true)
 	c.commit()
-	c.l.ptr(c.at(i)).float64(e).ptr(c.at(j)).ptr(c.at(k)).int(n).lines("power_each", n, len(by))
+	c.l.ptr(c.at(i)).float64(e).ptr(c.at(j)).ptr(c.at(k)).lines("power_each", n, len(by))
 }
 
 // factorBlocks adds what a kernel is told about f; d and m are its operands.
@@ -106,6 +106,23 @@ func (b *backend[T]) Shorten(n engine.Batch[T], bounds, estimates []float64, lim
 	c.commit()
 	c.l.matrix(b.view(i, n)).int(n.Count).int(n.Rows).int(n.Cols).ptr(c.at(j)).ptr(c.at(k)).float64(limit).ptr(c.at(l)).int(len(live)).
 		each("shorten", n.Count*n.Rows*n.Cols)
+}
+
+// Coupled implements engine.Factors.
+func (b *backend[T]) Coupled(m engine.Batch[T], tol float64, turns, live []float64) {
+	engine.MustHave("Coupled", m.Rows, m.Cols)
+	engine.MustHave("Coupled", m.Count, len(live))
+	engine.MustPart("Coupled", m.Count, len(turns))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k := b.read(m), add(c, turns, false), add(c, live, true)
+	c.commit()
+	rows := c.temp(8 * m.Count * m.Rows)
+	if c.ready() {
+		c.l.matrix(b.view(i, m)).int(m.Rows).float64(tol).ptr(rows).rows("coupled_rows", m.Count*m.Rows)
+		c.l.ptr(rows).int(m.Rows).ptr(c.at(j)).int(len(turns)).ptr(c.at(k)).rows("coupled", m.Count)
+	}
 }
 
 // Adopt implements engine.Factors.

@@ -73,7 +73,7 @@ func (g *kfacGround[T]) gram(x dense.Matrix[T], one float64, sum dense.Matrix[T]
 		g.e.AddRow([]T{T(one)}, 0, engine.One(bordered.View(0, n-1, x.Rows, 1)))
 		x = bordered
 	}
-	g.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
+	engine.Fast(g.e).GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
 }
 
 // reckon makes the registers of a step of so many layers.

@@ -13,6 +13,7 @@ import (
 // kfacLayer is what KFAC knows about a layer. The slots hold the averages of the factors, what their inverse needs (inverses, or eigenvectors and
 // eigenvalues) and the last step, in T; products with the factors are in float64.
 type kfacLayer[T Float] struct {
+	rule     *kfacRule[T]
 	o        *KFAC
 	at       *kfacGround[T]
 	names    Layer
@@ -42,6 +43,9 @@ type kfacLayer[T Float] struct {
 
 	dampings           [2]float64       // of the factors
 	learned            bool             // statistics are taken in, in the running step
+	seen               int              // the examples behind them
+	adopted            bool             // there are new inverses, in work
+	tried              []T              // the step of a trial, on a device
 	stay               [2]engine.Figure // what weights and bias are multiplied by
 	fine, inverted     engine.Figure    // whether the statistics, and the inverses, of the running step are of use
 	means              [2]engine.Figure // of the diagonals of the factors
@@ -64,7 +68,7 @@ const (
 )
 
 func newKFACLayer[T Float](r *kfacRule[T], names Layer, b *Block[T], slots []Slot[T]) *kfacLayer[T] {
-	k := &kfacLayer[T]{o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
+	k := &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
 	for i, n := range k.sizes(b.Rows) {
 		k.values[i] = make([]float64, n)
 	}
@@ -173,10 +177,10 @@ func (k *kfacLayer[T]) absorb() {
 	}
 }
 
-// average takes the sums into the moving averages. Sums that are not finite are left out, which it finds.
+// average takes the sums into the moving averages, on a device into those that settle stores. Sums that are not finite are left out, which it finds.
 func (k *kfacLayer[T]) average() (fine engine.Figure) {
 	share := (1 - k.o.Average) / float64(k.examples)
-	k.examples = 0
+	k.seen, k.examples = k.examples, 0
 	e, q := k.at.wide.e, k.at.figures
 	fine = q.Number(1)
 	for _, s := range k.sums {
@@ -189,15 +193,23 @@ func (k *kfacLayer[T]) average() (fine engine.Figure) {
 		toDouble(e, to, w.Data)
 		e.BlendBy(q.Register(keep), w.Data, q.Register(take), s.Data, w.Data)
 		e.Mirror(engine.One(w))
-		fromDouble(e, w.Data, to)
+		fromDouble(e, w.Data, k.latest(side))
 	}
 	return fine
+}
+
+// latest is where the average of a factor is, in the running step.
+func (k *kfacLayer[T]) latest(side int) []T {
+	if k.learned && k.at.away() {
+		return k.grams[side].Data
+	}
+	return k.slots[kfacOutput+side].Data
 }
 
 // load sets full to the averages over their weight.
 func (k *kfacLayer[T]) load(weight float64) {
 	for side, f := range k.full {
-		toDouble(k.at.wide.e, k.slots[kfacOutput+side].Data, f.Data)
+		toDouble(k.at.wide.e, k.latest(side), f.Data)
 		k.at.wide.e.Blend(1/weight, f.Data, 0, nil, f.Data)
 	}
 }
@@ -240,13 +252,27 @@ func (k *kfacLayer[T]) adopt() bool {
 	if k.at.figures.Value(k.inverted) == 0 {
 		return false
 	}
+	k.adopted = true
 	for side := range k.full {
-		fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
+		if k.at.away() { // settle stores it
+			k.at.wide.e.Copy(engine.One(k.work[side]), engine.One(k.apply[side]))
+		} else {
+			fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
+		}
 		if len(k.slots) > kfacOutputValues {
 			store(k.values[side], k.slots[kfacOutputValues+side].Data)
+			k.loadValues(side)
 		}
 	}
+	k.loaded = k.at.away()
 	return true
+}
+
+// loadValues fetches the eigenvalues of a factor from their slot.
+func (k *kfacLayer[T]) loadValues(side int) {
+	for i, v := range k.slots[kfacOutputValues+side].Data {
+		k.values[side][i] = max(float64(v), 0)
+	}
 }
 
 func store[T Float](x []float64, slot []T) {
@@ -290,9 +316,7 @@ func (k *kfacLayer[T]) direct(damping float64) {
 		for side := range k.apply {
 			toDouble(e, k.slots[kfacOutputInverse+side].Data, k.apply[side].Data)
 			if len(k.slots) > kfacOutputValues {
-				for i, v := range k.slots[kfacOutputValues+side].Data {
-					k.values[side][i] = max(float64(v), 0)
-				}
+				k.loadValues(side)
 			}
 		}
 		k.loaded = true

@@ -12,13 +12,13 @@ import (
 // processor within a step. Arrays hold what belongs to one block after the other.
 type spectralGroup[T Float] struct {
 	rule    *spectralRule[T]
-	e       engine.Backend[T]
+	e, fast engine.Backend[T] // fast is for products that may be rounded
 	key     string
 	names   []string
-	dims    []int
-	size    int     // of a block
-	turn    int     // step within an interval at which the bases rotate
-	others  float64 // the product of the sizes of dimensions without a factor
+	modes   productModes[T] // of all blocks
+	size    int             // of a block
+	turn    int             // step within an interval at which the bases rotate
+	others  float64         // the product of the sizes of dimensions without a factor
 	factors []*groupFactor[T]
 
 	momentum, totals []T
@@ -104,8 +104,8 @@ func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 }
 
 func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []int, cuts [][]int, turn int) *spectralGroup[T] {
-	g := &spectralGroup[T]{rule: r, e: e, dims: dims, size: product(dims), turn: turn, others: 1}
-	modes := productModes[T]{dims: dims}
+	g := &spectralGroup[T]{rule: r, e: e, fast: engine.Fast(e), modes: newProductModes[T](dims, 0), size: product(dims), turn: turn, others: 1}
+	g.modes.e = g.fast
 	for i, sizes := range cuts {
 		if sizes == nil {
 			g.others *= float64(dims[i])
@@ -118,7 +118,7 @@ func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []i
 				m.runs = append(m.runs, &groupRun[T]{n: n, from: from, first: k, lasts: r.keepsCoupling()})
 			}
 			run := m.runs[len(m.runs)-1]
-			run.at = append(run.at, modes.slab(i, from, n))
+			run.at = append(run.at, g.modes.slab(i, from, n))
 			from += n
 		}
 		g.factors = append(g.factors, m)
@@ -129,6 +129,7 @@ func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []i
 // prepare takes the memory of the group, when it has all its blocks.
 func (g *spectralGroup[T]) prepare(a *engine.Arena[T]) {
 	count := len(g.names)
+	g.modes.count = count
 	g.momentum, g.totals = a.Alloc(count*g.size), a.Alloc(count*totalLength)
 	for _, f := range g.factors {
 		f.d, f.fine = a.Alloc(count*f.n), a.Alloc(count*f.n)
@@ -164,11 +165,15 @@ type groupPlace[T Float] struct {
 }
 
 // slot implements allotting.
-func (r *spectralRule[T]) slot(block, name string) []T {
-	p := r.allotted[block]
-	if p == nil {
-		return nil
+func (r *spectralRule[T]) slot(s *Slot[T]) bool {
+	if p := r.allotted[s.Block]; p != nil {
+		s.Data = p.memory(s.Name)
 	}
+	return s.Data != nil
+}
+
+// memory returns that of a slot of the block.
+func (p *groupPlace[T]) memory(name string) []T {
 	g, count := p.g, len(p.g.names)
 	part := func(x []T, n int) []T { return x[p.index*n : (p.index+1)*n] }
 	switch name {
@@ -237,17 +242,6 @@ func (r *spectralRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
 	a.Reserve(2 * square)
 }
 
-// slabs is matrix l of a slab of the tensors in x.
-func (g *spectralGroup[T]) slabs(s *slab, x []T, l int) engine.Batch[T] {
-	b := engine.Batch[T]{Count: len(g.names), Rows: s.n, Cols: s.cols, Stride: s.cols, Step: g.size}
-	from := (l*s.dim + s.from) * s.cols
-	if s.columns {
-		b.Rows, b.Cols, b.Stride, from = s.rows, s.n, s.dim, s.from
-	}
-	b.Data = x[from:]
-	return b
-}
-
 // cut is the matrices of x, one for each of n tensors and block, that belong to block c.
 func cut[T Float](x engine.Batch[T], n, c int) engine.Batch[T] {
 	x.Count, x.Data = n, x.Data[c*n*x.Step:(c+1)*n*x.Step]
@@ -257,15 +251,7 @@ func cut[T Float](x engine.Batch[T], n, c int) engine.Batch[T] {
 // multiply sets the slabs of y to keep y + op(a) x along their dimension, a being that of a run.
 func (g *spectralGroup[T]) multiply(op dense.Trans, run *groupRun[T], a engine.Batch[T], x []T, keep T, y []T) {
 	for c := range run.at {
-		s, own := &run.at[c], cut(a, len(g.names), c)
-		for l := range s.count {
-			from, to := g.slabs(s, x, l), g.slabs(s, y, l)
-			if s.columns {
-				g.e.Gemm(dense.NoTrans, !op, 1, from, own, keep, to)
-			} else {
-				g.e.Gemm(op, dense.NoTrans, 1, own, from, keep, to)
-			}
-		}
+		g.modes.multiplyInto(op, cut(a, len(g.names), c), &run.at[c], 1, x, keep, y)
 	}
 }
 
@@ -278,16 +264,4 @@ func (g *spectralGroup[T]) rotate(op dense.Trans, z, t []T) (done, spare []T) {
 		z, t = t, z
 	}
 	return z, t
-}
-
-// scale sets y to x multiplied by v, a vector for each tensor, along the dimension of a factor; y may be x.
-func (g *spectralGroup[T]) scale(f *groupFactor[T], v, x, y []T) {
-	s := (&productModes[T]{dims: g.dims}).slab(f.mode, 0, f.n)
-	for l := range s.count {
-		if from, to := g.slabs(&s, x, l), g.slabs(&s, y, l); s.columns {
-			g.e.ScaleCols(v, from, 0, to)
-		} else {
-			g.e.ScaleRows(v, from, 0, to)
-		}
-	}
 }

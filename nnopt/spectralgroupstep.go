@@ -61,7 +61,7 @@ func (g *spectralGroup[T]) measure(z, t, x []T) {
 		x = z
 	}
 	g.relative(0, z, x)
-	g.scale(g.factors[0], g.factors[0].fine, x, t)
+	g.modes.scale(g.factors[0].fine, g.factors[0].mode, x, t)
 	g.e.Squares(t, g.rates.Squares)
 	g.rates.Batch, g.rates.Beta2, g.rates.Gamma, g.rates.Damping, g.rates.Exponent = r.batch, r.o.Beta2, r.o.Gamma, r.o.Damping, -1/r.o.Root
 	g.e.Rates(g.rates)
@@ -83,7 +83,7 @@ func (g *spectralGroup[T]) due() (some bool) {
 func (g *spectralGroup[T]) relative(without int, z, x []T) {
 	for k, f := range g.factors {
 		if k != without {
-			g.scale(f, f.fine, z, x)
+			g.modes.scale(f.fine, f.mode, z, x)
 			z = x
 		}
 	}
@@ -106,8 +106,8 @@ func (g *spectralGroup[T]) learn(z, x []T) {
 			for c := range run.at {
 				s := &run.at[c]
 				for l := range s.count {
-					part := g.slabs(s, x, l)
-					g.e.Gemm(dense.Trans(s.columns), dense.Trans(!s.columns), 1, part, part, truth[T](l > 0), cut(h, len(g.names), c))
+					part := g.modes.part(s, x, l)
+					g.fast.Gemm(dense.Trans(s.columns), dense.Trans(!s.columns), 1, part, part, truth[T](l > 0), cut(h, len(g.names), c))
 				}
 			}
 			g.e.Target(g.blocksOf(f, run), h, g.rates.Gram(k), g.rates.Ridge(k), g.rates.Of(engine.RateLearns), run.s, run.r, run.x, run.next)
@@ -149,10 +149,10 @@ func (g *spectralGroup[T]) rotateRun(run *groupRun[T], t []T) {
 	e.Cayley(gen, 0, q)
 	e.Combine(-1, 1, q, 0, q, q)
 	e.Copy(run.b, gen)
-	e.Gemm(dense.NoTrans, dense.NoTrans, 1, gen, q, 1, run.b)
+	g.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, gen, q, 1, run.b)
 	for c := range run.at {
 		for l := range run.at[c].count {
-			e.Copy(g.slabs(&run.at[c], g.momentum, l), g.slabs(&run.at[c], t, l))
+			e.Copy(g.modes.part(&run.at[c], g.momentum, l), g.modes.part(&run.at[c], t, l))
 		}
 	}
 	g.multiply(dense.Transposed, run, q, t, 1, g.momentum)
@@ -163,7 +163,7 @@ func (g *spectralGroup[T]) rotateRun(run *groupRun[T], t []T) {
 		return
 	}
 	e.Copy(run.m, w)
-	e.Gemm(dense.NoTrans, dense.NoTrans, 1, run.m, q, 1, w)
+	g.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, run.m, q, 1, w)
 	e.Copy(w, run.m)
 	e.Gemm(dense.Transposed, dense.NoTrans, 1, q, w, 1, run.m)
 	e.Diagonal(run.m, run.next)
@@ -188,7 +188,7 @@ func (g *spectralGroup[T]) advance(z, t []T) {
 		} else {
 			g.e.Power(f.d, e, f.fine)
 		}
-		g.scale(f, f.fine, from, z)
+		g.modes.scale(f.fine, f.mode, from, z)
 		from = z
 	}
 	z, _ = g.rotate(dense.NoTrans, z, t)

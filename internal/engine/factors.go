@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -26,6 +27,9 @@ type Factors[T dense.Float] interface {
 	// Shorten divides n_k by what its norm exceeds limit by, and clears it where live is 0. The norm is bounds_k, or where that exceeds limit the lesser of
 	// bounds_k and estimates_k. Element k modulo len(live) of live belongs to n_k.
 	Shorten(n Batch[T], bounds, estimates []float64, limit float64, live []float64)
+	// Coupled sets live[k] to 1 where turns, of which element k modulo its length belongs to m_k, is not 0 and some |m_ij| above the diagonal of m_k exceeds
+	// tol sqrt(|m_ii m_jj|) and what is rounding of the largest element of the diagonal; else to 0. NaN exceeds everything.
+	Coupled(m Batch[T], tol float64, turns, live []float64)
 	// Adopt sets d to next, or where that is not positive to d exp(x) for x within -1 and 1, between f.Low and f.High.
 	Adopt(f FactorBlocks[T], next, x []T)
 	// Centre divides the eigenvalues of the tensors that learn by their geometric mean, d being those of len(learns) factors, and sets scales to what they were
@@ -258,6 +262,36 @@ func (*cpu[T]) Shorten(n Batch[T], bounds, estimates []float64, limit float64, l
 			dense.Scale(c, row, row)
 		}
 	}
+}
+
+// Coupled implements Factors.
+func (*cpu[T]) Coupled(m Batch[T], tol float64, turns, live []float64) {
+	MustHave("Coupled", m.Rows, m.Cols)
+	MustHave("Coupled", m.Count, len(live))
+	MustPart("Coupled", m.Count, len(turns))
+	for k := range live {
+		live[k] = truth(turns[k%len(turns)] != 0 && coupled(m.At(k), tol))
+	}
+}
+
+func coupled[T dense.Float](m dense.Matrix[T], tol float64) bool {
+	top := 0.0
+	for i := range m.Rows {
+		top = max(top, math.Abs(float64(m.At(i, i))))
+	}
+	noise := 4 * 0x1p-52 * top
+	if unsafe.Sizeof(T(0)) == 4 {
+		noise = 4 * 0x1p-23 * top
+	}
+	for i := range m.Rows {
+		for j := i + 1; j < m.Rows; j++ {
+			v := math.Abs(float64(m.At(i, j)))
+			if !(v <= noise) && !(v <= tol*math.Sqrt(math.Abs(float64(m.At(i, i))*float64(m.At(j, j))))) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Adopt implements Factors.
