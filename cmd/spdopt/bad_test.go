@@ -114,6 +114,8 @@ func TestWrongUsageIsExitCode2(t *testing.T) {
 		{`unknown method "eign" for root sqrt — did you mean "eigen"? (spdopt list roots)`, []string{"root", "sqrt", "--in", good, "--method", "eign"}},
 		{`unknown kind "sqr" for root — did you mean "sqrt"?`, []string{"root", "sqr", "--in", good}},
 		{`unknown command "slove" — did you mean "solve"?`, []string{"slove"}},
+		{`unknown command "minimise" for spdopt — did you mean "minimize"?`, []string{"minimise", "--fn", "sphere"}},
+		{`unknown command "resum" for spdopt runs — did you mean "resume"?`, []string{"runs", "resum", "--force", "first"}},
 		{`unknown flag "--dta" for spdopt solve — did you mean "--data"?`, []string{"solve", "mean", "--dta", good}},
 		{`unknown flag -z`, []string{"-z"}},
 		{`--tol: "x" is not a number`, []string{"solve", "mean", "--data", good, "--tol", "x"}},
