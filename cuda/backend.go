@@ -19,7 +19,8 @@ type backend[T dense.Float] struct {
 	c       call
 	kind    blas.Type
 	compute blas.Compute
-	numbers [32]T // of an update
+	fast    *narrowing[T] // for products in bfloat16, or nil
+	numbers [32]T         // of an update
 	one     [1][]T
 	results []float64 // managed memory
 	rates   []float64 // numbers of Rates
@@ -222,7 +223,7 @@ func (b *backend[T]) GemmNarrow(ta, tb dense.Trans, alpha T, x, y engine.NarrowB
 		A: blas.Operand{At: b.c.at(i), Stride: x.Stride, Step: x.Step}, B: blas.Operand{At: b.c.at(j), Stride: y.Stride, Step: y.Step},
 		C: b.view(k, z).operand(), Inputs: blas.BFloat16, Result: b.kind, Compute: blas.Compute32,
 	}
-	if b.kind == blas.Float64 || b.d.info.Capability < 80 {
+	if b.kind == blas.Float64 || b.d.info.Capability < narrowCapability {
 		p.Inputs, p.Compute = b.kind, b.compute
 		p.A.At, p.B.At = b.widened(p.A.At, len(xs)), b.widened(p.B.At, len(ys))
 	}

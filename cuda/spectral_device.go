@@ -62,7 +62,7 @@ func (d *Device) NewSpectral(shapes []Shape, o SpectralOptions, state, work uint
 	if err != nil {
 		return nil, err
 	}
-	if p.o.Precision == BF16 && d.info.Capability < 80 {
+	if p.o.Precision == BF16 && d.info.Capability < narrowCapability {
 		return nil, &Error{"making the optimizer", "the device has no bfloat16", "use precision fp32"}
 	}
 	if state == 0 || work == 0 || state%256 != 0 || work%256 != 0 {

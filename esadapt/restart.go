@@ -10,7 +10,7 @@ func itoa(v int) string { return strconv.Itoa(v) }
 
 // runSetup is what one run between restarts was started with.
 type runSetup struct {
-	lambda         int // 0 means the strategy's default
+	lambda         int // wished for, 0 means the strategy's default; in Search.run the strategy's
 	sigma          float64
 	maxGenerations float64 // 0 means the tolerance's own
 	large          bool
@@ -58,9 +58,7 @@ func (s *Search) startRun(r runSetup) error {
 	}
 	looked := s.run.axes
 	s.strat, s.run = strat, r
-	if r.lambda == 0 {
-		s.run.lambda = len(strat.Ask())
-	}
+	s.run.lambda = len(strat.Ask()) // some strategies have a population of their own
 	if s.book.run == 0 {
 		s.book.lambda0 = s.run.lambda
 		s.book.limit0 = s.opt.Tuning.Tolerances.resolve(s.space.m, s.run.lambda).MaxGenerations

@@ -1,6 +1,10 @@
 package nnopt
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"errors"
+
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // placed is implemented by movers whose workspace can lie in the memory of a device, and that compute through its backend.
 type placed[T Float] interface {
@@ -17,6 +21,23 @@ type warmed interface{ warm() }
 
 // renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
 type renewed interface{ renew() }
+
+// coarse is implemented by rules whose products are in BF16 on a device unless Settings.Precision says otherwise.
+type coarse interface{ coarse() }
+
+// openFor returns the backend of a rule. Its products are for what decides and for what errors add up in; those that may be rounded are made by engine.Fast of it.
+func openFor[T Float](s Settings, r rule[T]) (engine.Backend[T], error) {
+	standard := TF32
+	if _, ok := r.(coarse); ok {
+		standard = BF16
+	}
+	b, err := engine.OpenRounded[T](s.Device, s.Precision, standard)
+	var bad *engine.PrecisionError
+	if errors.As(err, &bad) {
+		return nil, option("precision", "of %s: %s", bad.Precision, bad.What)
+	}
+	return b, err
+}
 
 // deferring is implemented by rules whose movers and counters touch memory of a device through calls only, or after engine.Wait: on a device their calls
 // return before the work is done, and work that repeats from step to step runs as graphs.

@@ -244,7 +244,6 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	for _, k := range r.moving {
 		k.averaged, k.summed = nil, nil
 		k.allocate(k.g.Rows)
-		k.decomposing()
 		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
 	}
 	r.at.rows = r.at.wide.arena.Alloc(rows)

@@ -3,14 +3,11 @@ package nnopt
 import (
 	"fmt"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/kronecker"
 	"github.com/spdopt/spdopt/internal/matfun"
-	"github.com/spdopt/spdopt/spectral"
 )
 
 // kfacLayer is what KFAC knows about a layer. The slots hold the averages of the factors, what their inverse needs (inverses, or eigenvectors and
@@ -55,7 +52,8 @@ type kfacLayer[T Float] struct {
 	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 
 	solvers  [2]*matfun.Eigen[float64] // on a device
-	sweepers [2]*eigenFactor[float64]
+	sweepers [2]*eigenFactor[float64]  // for InverseTracked
+	turning  turning                   // of the sweepers
 }
 
 // The slots of a layer.
@@ -100,6 +98,7 @@ func (k *kfacLayer[T]) allocate(rows int) {
 		k.product = matrix(sizes[0], sizes[1])
 	}
 	k.moved, k.shares = k.at.arena.Alloc(sizes[0]*sizes[1]), make([]float64, sizes[1])
+	k.decomposing()
 }
 
 // observe adds the statistics of a pass to the sums: A to the mean of x x^T, B to that of the curvature's g g^T, weighted by examples.
@@ -282,55 +281,32 @@ func store[T Float](x []float64, slot []T) {
 	}
 }
 
-// basis sets work and values to the eigenvectors of a factor: by decomposition, or by sweeps from the basis in use.
+// basis sets work and values to the eigenvectors of a factor: by decomposition, or for InverseTracked by one sweep from the basis in use.
 func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
-	if k.at.away() {
-		return k.basisOnDevice(side, fresh)
+	e, q, m := k.at.wide.e, k.work[side], k.full[side]
+	if !fresh {
+		toDouble(e, k.slots[kfacOutputInverse+side].Data, q.Data)
 	}
-	k.work[side].Copy(k.full[side])
-	if k.o.Inverse == InverseExact {
-		return k.solver.Sym(k.work[side], k.values[side])
+	if fresh || k.o.Inverse == InverseExact {
+		return k.decompose(side, fresh)
 	}
-	n := k.full[side].Rows
-	q := dense.New[float64](n, n)
-	if fresh {
-		q.Identity()
-	} else {
-		k.orthogonal(side, q)
-	}
-	ones := make([]float64, n)
-	for i := range ones {
-		ones[i] = 1
-	}
-	f, err := spectral.FromEigen(mat.NewDense(n, n, q.Data), ones)
-	if err != nil {
-		return false
-	}
-	step := &spectral.Step{MaxSweeps: 1}
-	if fresh {
-		step.MaxSweeps = 0
-	}
-	if rep := f.Follow(mat.NewSymDense(n, k.full[side].Data), step); rep.Err != nil {
-		return false
-	}
-	raw := f.Basis().RawMatrix()
-	k.work[side].Copy(dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data})
-	copy(k.values[side], f.Eigenvalues())
+	f := k.sweepers[side]
+	e.Copy(engine.One(q), engine.One(f.b))
+	f.restore()
+	f.approach(m, k.apply[side], &k.turning)
+	e.Copy(engine.One(f.b), engine.One(q))
+	copy(k.values[side], f.d)
 	return true
 }
 
-// orthogonal sets q to the stored basis, by one Newton-Schulz step freed of the rounding to T.
-func (k *kfacLayer[T]) orthogonal(side int, q dense.Matrix[float64]) {
-	w, gram := k.apply[side], k.work[side]
-	for i, v := range k.slots[kfacOutputInverse+side].Data {
-		w.Data[i] = float64(v)
+// decompose is basis without sweeps. A device begins with the basis in work unless it is fresh.
+func (k *kfacLayer[T]) decompose(side int, fresh bool) bool {
+	if !k.at.away() {
+		k.work[side].Copy(k.full[side])
+		return k.solver.Sym(k.work[side], k.values[side])
 	}
-	dense.Gemm(dense.Transposed, dense.NoTrans, -0.5, w, w, 0, gram)
-	for i := range gram.Rows {
-		gram.Data[i*gram.Stride+i] += 1.5
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w, gram, 0, q)
-	k.loaded = false
+	_, err := k.solvers[side].Solve(engine.One(k.full[side]), engine.One(k.work[side]), k.values[side], !fresh)
+	return err == nil
 }
 
 // direct sets d to the inverse applied to the gradient g.

@@ -420,6 +420,9 @@ func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacSte
 	}
 }
 
+// mostDamping is where the damping rises no further: beside it nothing is left of factors of ordinary size.
+const mostDamping = 1e16
+
 // judge compares the change of the loss with that of the model, adapts the damping, and says whether the step is to be taken back.
 func (r *kfacRule[T]) judge(before, after, change float64) bool {
 	worse := !(after <= before)
@@ -427,12 +430,12 @@ func (r *kfacRule[T]) judge(before, after, change float64) bool {
 	if !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0 && change < 0 {
 		switch ratio := (after - before) / change; {
 		case !(ratio >= 0.25):
-			r.damping /= power
+			r.damping = min(r.damping/power, max(r.damping, mostDamping))
 		case ratio > 0.75:
 			r.damping = max(r.damping*power, r.o.MinDamping)
 		}
 	} else if worse && r.o.Reject && !r.o.FixedDamping {
-		r.damping /= power
+		r.damping = min(r.damping/power, max(r.damping, mostDamping))
 	}
 	return worse && r.o.Reject
 }

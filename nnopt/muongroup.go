@@ -11,8 +11,8 @@ import (
 // standing.
 type muonGroup[T Float] struct {
 	o          *Muon
-	e          engine.Backend[T]
-	k, n       int // rows and columns, k <= n
+	e, fast    engine.Backend[T] // fast is for products that may be rounded
+	k, n       int               // rows and columns, k <= n
 	count      int
 	x, next    engine.Batch[T] // k x n
 	a, p       engine.Batch[T] // k x k
@@ -40,11 +40,11 @@ func (g *muonGroup[T]) orthogonalise() {
 	g.done, g.spare = g.x, g.next // every step makes the same calls
 	const a, b, c = 3.4445, -4.775, 2.0315
 	for range g.o.Iterations {
-		g.e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.done, g.done, 0, g.a)
+		g.fast.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.done, g.done, 0, g.a)
 		g.e.Copy(g.a, g.p)
-		g.e.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, g.a, g.a, b, g.p)
+		g.fast.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, g.a, g.a, b, g.p)
 		g.e.Copy(g.done, g.spare)
-		g.e.Gemm(dense.NoTrans, dense.NoTrans, 1, g.p, g.done, a, g.spare)
+		g.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, g.p, g.done, a, g.spare)
 		g.done, g.spare = g.spare, g.done
 	}
 	if g.o.Exact {
@@ -89,7 +89,7 @@ func (g *muonGroup[T]) polish() {
 func (s *muonBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	k, n := s.k, s.n
 	if e == engine.CPU[T]() {
-		s.group = &muonGroup[T]{o: &s.rule.o, e: e, k: k, n: n, count: 1}
+		s.group = &muonGroup[T]{o: &s.rule.o, e: e, fast: engine.Fast(e), k: k, n: n, count: 1}
 		s.group.prepare(a)
 		return
 	}
@@ -102,7 +102,7 @@ func (s *muonBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 		}
 	}
 	if s.group == nil {
-		s.group = &muonGroup[T]{o: &s.rule.o, e: e, k: k, n: n}
+		s.group = &muonGroup[T]{o: &s.rule.o, e: e, fast: engine.Fast(e), k: k, n: n}
 		s.rule.groups = append(s.rule.groups, s.group)
 	}
 	s.index = s.group.count

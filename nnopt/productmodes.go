@@ -9,7 +9,7 @@ import (
 
 // productModes is count tensors, one after the other, and the workspace to multiply each along its dimensions by a matrix of its own.
 type productModes[T Float] struct {
-	e       engine.Backend[T]
+	e       engine.Backend[T] // its products may be rounded
 	dims    []int
 	count   int
 	size    int // of a tensor
@@ -205,5 +205,5 @@ func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h engine.Batch[T]) {
 
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
+	p.e, p.z, p.t, p.swapped = engine.Fast(e), a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
 }

@@ -12,7 +12,7 @@ import (
 // processor within a step. Arrays hold what belongs to one block after the other.
 type spectralGroup[T Float] struct {
 	rule    *spectralRule[T]
-	e       engine.Backend[T]
+	e, fast engine.Backend[T] // fast is for products that may be rounded
 	key     string
 	names   []string
 	modes   productModes[T] // of all blocks
@@ -104,8 +104,8 @@ func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 }
 
 func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []int, cuts [][]int, turn int) *spectralGroup[T] {
-	g := &spectralGroup[T]{rule: r, e: e, modes: newProductModes[T](dims, 0), size: product(dims), turn: turn, others: 1}
-	g.modes.e = e
+	g := &spectralGroup[T]{rule: r, e: e, fast: engine.Fast(e), modes: newProductModes[T](dims, 0), size: product(dims), turn: turn, others: 1}
+	g.modes.e = g.fast
 	for i, sizes := range cuts {
 		if sizes == nil {
 			g.others *= float64(dims[i])

@@ -107,7 +107,7 @@ func (g *spectralGroup[T]) learn(z, x []T) {
 				s := &run.at[c]
 				for l := range s.count {
 					part := g.modes.part(s, x, l)
-					g.e.Gemm(dense.Trans(s.columns), dense.Trans(!s.columns), 1, part, part, truth[T](l > 0), cut(h, len(g.names), c))
+					g.fast.Gemm(dense.Trans(s.columns), dense.Trans(!s.columns), 1, part, part, truth[T](l > 0), cut(h, len(g.names), c))
 				}
 			}
 			g.e.Target(g.blocksOf(f, run), h, g.rates.Gram(k), g.rates.Ridge(k), g.rates.Of(engine.RateLearns), run.s, run.r, run.x, run.next)
@@ -149,7 +149,7 @@ func (g *spectralGroup[T]) rotateRun(run *groupRun[T], t []T) {
 	e.Cayley(gen, 0, q)
 	e.Combine(-1, 1, q, 0, q, q)
 	e.Copy(run.b, gen)
-	e.Gemm(dense.NoTrans, dense.NoTrans, 1, gen, q, 1, run.b)
+	g.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, gen, q, 1, run.b)
 	for c := range run.at {
 		for l := range run.at[c].count {
 			e.Copy(g.modes.part(&run.at[c], g.momentum, l), g.modes.part(&run.at[c], t, l))
@@ -163,7 +163,7 @@ func (g *spectralGroup[T]) rotateRun(run *groupRun[T], t []T) {
 		return
 	}
 	e.Copy(run.m, w)
-	e.Gemm(dense.NoTrans, dense.NoTrans, 1, run.m, q, 1, w)
+	g.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, run.m, q, 1, w)
 	e.Copy(w, run.m)
 	e.Gemm(dense.Transposed, dense.NoTrans, 1, q, w, 1, run.m)
 	e.Diagonal(run.m, run.next)

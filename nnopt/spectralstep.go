@@ -458,14 +458,16 @@ func (m *blockFactor[T]) centre() {
 
 func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.rule.memory = a
-	p.e = e
-	if p.rule.o.Products == ProductsBFloat16 {
+	p.e = engine.Fast(e)
+	rounds := p.rule.o.Products == ProductsBFloat16
+	if rounds {
 		p.e = engine.RoundedCPU[T]()
 	}
 	for _, m := range p.factors {
 		for _, f := range m.blocks {
-			f.place(e)
-			f.fast = p.e
+			if f.place(e); rounds {
+				f.fast, f.exact = p.e, p.e
+			}
 		}
 	}
 }

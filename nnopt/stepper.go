@@ -148,7 +148,7 @@ var (
 
 // newStepper returns an optimizer for a rule whose options are valid; settings.LR must be set.
 func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T], error) {
-	b, err := engine.Open[T](settings.Device)
+	b, err := openFor(settings, r)
 	if err != nil {
 		return nil, err
 	}

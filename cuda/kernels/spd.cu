@@ -93,6 +93,11 @@ KERNEL(narrow, const real *x, bfloat *y, wide n) {
 	}
 }
 
+/* Matrices whose stride and step may be others in bfloat16. */
+KERNEL(narrow_matrices, const real *x, wide xStride, wide xStep, bfloat *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) { y[k * yStep + i * yStride + j] = narrowed(x[k * xStep + i * xStride + j]); }
+}
+
 KERNEL(widen, const bfloat *x, real *y, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] = widened(x[i]);

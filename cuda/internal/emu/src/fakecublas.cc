@@ -94,6 +94,7 @@ CUresult run(Product p) {
 	if (!fits) {
 		return CUDA_ERROR_ILLEGAL_ADDRESS;
 	}
+	emu::counted(p.typeA == R64F ? "products fp64" : p.typeA == R16BF || p.compute == Fast16BF ? "products bf16" : p.compute == FastTF32 ? "products tf32" : "products fp32");
 	if (p.typeC == R64F) {
 		multiply<double, double>(p);
 	} else if (p.typeC == R32F) {

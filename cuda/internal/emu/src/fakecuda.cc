@@ -92,6 +92,8 @@ CUresult emu::injected(const char *name) {
 	return code;
 }
 
+void emu::counted(const char *name) { calls[name]++; }
+
 extern "C" __attribute__((visibility("default"))) void spdEmuFail(const char *name, int call, int code) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	faults[name] = {call, code};

@@ -33,6 +33,9 @@ bool owns(const void *p, size_t n);
 /* The error that fault injection wants from this call, or success. */
 CUresult injected(const char *name);
 
+/* Counts work that runs as a call of that name, for spdEmuCalls. */
+void counted(const char *name);
+
 } // namespace emu
 
 #endif
