@@ -19,7 +19,7 @@ func (b *backend[T]) Squares(x []T, sums []float64) {
 	if !c.ready() || n == 0 {
 		return
 	}
-	c.l.ptr(c.at(i)).int(each).int(piece).ptr(work).ptr(work+uintptr(8*n*count)).launch("pieces", n, count, 1, rowThreads, 1)
+	c.l.ptr(c.at(i)).int(each).int(count).int(piece).ptr(work).ptr(work+uintptr(8*n*count)).launch("pieces", n, min(count, mostGrid), 1, rowThreads, 1)
 	c.l.ptr(work).int(n).ptr(c.at(j)).rows("add_up", count)
 }
 
@@ -82,7 +82,7 @@ func (b *backend[T]) BlendEach(keep, take T, by []float64, x, y []T) {
 	i, j, k := add(c, by, false), add(c, x, false), add(c, y, true)
 	c.commit()
 	b.numbers[0], b.numbers[1] = keep, take
-	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(n).lines("blend_each", n, len(by))
+	c.l.ptr(put(c, b.numbers[:2])).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).lines("blend_each", n, len(by))
 }
 
 // PowerEach implements engine.Factors.
@@ -94,7 +94,7 @@ func (b *backend[T]) PowerEach(x []T, e float64, by []float64, y []T) {
 	c := &b.c
 	i, j, k := add(c, x, false), add(c, by, false), add(c, y, true)
 	c.commit()
-	c.l.ptr(c.at(i)).float64(e).ptr(c.at(j)).ptr(c.at(k)).int(n).lines("power_each", n, len(by))
+	c.l.ptr(c.at(i)).float64(e).ptr(c.at(j)).ptr(c.at(k)).lines("power_each", n, len(by))
 }
 
 // factorBlocks adds what a kernel is told about f; d and m are its operands.

@@ -322,6 +322,10 @@ func (d *Device) allocate(n int) (unsafe.Pointer, error) {
 		return nil, err
 	}
 	defer leave()
+	if !d.shares {
+		return nil, &Error{"allocating memory", "the processor cannot use memory of this device while it works, as under Windows and WSL",
+			"use Linux, or cuda.Spectral, which needs none (python/, cuda/cshared)"}
+	}
 	p, err := cu.MemAllocManaged(int64(n), cu.AttachGlobal)
 	if err != nil && d.pool.held > 0 {
 		d.pool.trim()
@@ -362,12 +366,5 @@ func (d *Device) giveBack(at uintptr) {
 	d.returned = append(d.returned, cu.DevicePtr(at))
 	if d.pending == nil || d.pending.tape.entries == 0 {
 		_ = d.wait() // a failure is told to the backend whose work it was
-	}
-}
-
-// clear fills memory of the device with zero bytes.
-func (c *call) clear(at uintptr, bytes int) {
-	if c.ready() {
-		c.tape.add(clearEntry, uint64(at), uint64(bytes))
 	}
 }

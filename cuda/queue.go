@@ -34,6 +34,7 @@ const (
 	productEntry            // fields of a blas.Product
 	uploadEntry             // to, from, bytes
 	downloadEntry
+	duplicateEntry
 	clearEntry // at, bytes
 )
 
@@ -83,9 +84,8 @@ func flagWord(b bool) uint64 {
 	return 0
 }
 
-// play gives the entries of a tape to the device, one by one, until one fails.
-func (d *Device) play(t *tape) {
-	l := d.player
+// play gives the entries of a tape to the device by a launcher that is for this, one by one, until one fails.
+func (d *Device) play(l *launcher, t *tape) (err error) {
 	for w := t.words; len(w) > 0 && l.err == nil; {
 		switch w[0] & 0xff {
 		case kernelEntry, doubleEntry:
@@ -106,11 +106,16 @@ func (d *Device) play(t *tape) {
 		case downloadEntry:
 			l.err = wrap("copying from the device", cu.MemcpyDtoHAsync(foreign(uintptr(w[1])), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
 			w = w[4:]
+		case duplicateEntry:
+			l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(w[1]), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
+			w = w[4:]
 		case clearEntry:
 			l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(w[1]), 0, int64(w[2]), l.stream))
 			w = w[3:]
 		}
 	}
+	err, l.err = l.err, nil
+	return err
 }
 
 // recordings are graphs of tapes that came more than once.
@@ -161,7 +166,7 @@ func (r *recordings) find(d *Device, t *tape, bound bool) (C.CUgraphExec, error)
 	if !again && !bound || never || r.known[key] != nil {
 		return nil, nil
 	}
-	graph, refused, err := d.record(t)
+	graph, refused, err := d.record(d.player, t)
 	if err != nil {
 		if refused && bound {
 			return nil, err
@@ -189,14 +194,13 @@ func (r *recordings) forgetOldest() {
 	delete(r.known, oldest)
 }
 
-// record makes the graph of a tape. Nothing of it runs meanwhile. A failure is either that of the work, or for want of memory, or says that the tape cannot be
-// recorded, only played.
-func (d *Device) record(t *tape) (graph C.CUgraphExec, refused bool, err error) {
-	stream := C.CUstream(unsafe.Pointer(d.stream.C()))
+// record makes the graph of a tape, on the stream of a launcher, which is not the default one. Nothing of it runs meanwhile. A failure is either that of the work, or for
+// want of memory, or says that the tape cannot be recorded, only played.
+func (d *Device) record(l *launcher, t *tape) (graph C.CUgraphExec, refused bool, err error) {
+	stream := C.CUstream(unsafe.Pointer(l.stream.C()))
 	code := C.cuStreamBeginCapture(stream, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
 	if code == C.CUDA_SUCCESS {
-		d.play(t)
-		err, d.player.err = d.player.err, nil
+		err = d.play(l, t)
 		var made C.CUgraph
 		code = C.cuStreamEndCapture(stream, &made)
 		if err == nil && code == C.CUDA_SUCCESS {
@@ -227,8 +231,7 @@ func (d *Device) flush() {
 		case graph != nil:
 			err = failure("launching a graph", C.cuGraphLaunch(graph, C.CUstream(unsafe.Pointer(d.stream.C()))))
 		default:
-			d.play(&w.tape)
-			err, d.player.err = d.player.err, nil
+			err = d.play(d.player, &w.tape)
 		}
 	}
 	d.forget(w)
@@ -299,6 +302,14 @@ func (n *numbers) grow() error {
 	n.parts = append(n.parts, numbersPart{host: room, device: device})
 	n.now = len(n.parts) - 1
 	return nil
+}
+
+// release gives all parts back; nothing may be under way.
+func (n *numbers) release() {
+	for _, p := range n.parts {
+		_, _ = cu.MemFreeHost(unsafe.Pointer(&p.host[0])), cu.MemFree(p.device)
+	}
+	n.parts, n.now = nil, 0
 }
 
 func (n *numbers) reset() {

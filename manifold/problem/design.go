@@ -31,7 +31,8 @@ var mve = Problem{
 	},
 }
 
-const designWhat = "vertex exchange on the weights with exact line searches and rank-one updates (Bohning, Metrika 33 (1986)), 100 exchanges an iteration"
+const designWhat = "vertex exchange on the weights with exact line searches and rank-one updates (Bohning, Metrika 33 (1986)), 100 exchanges an iteration, and then " +
+	"projected Newton steps on the weights that remain"
 
 const sphereWhat = "Riemannian trust region on the unit sphere, the weights being the squares of the coordinates, as a cross-check"
 
@@ -44,6 +45,7 @@ type design struct {
 	w, p [2][]float64
 	rest dense.Matrix[float64] // y outside the span of the first points
 	z    []float64             // scratch of the size of y
+	gram []float64             // scratch of squares, as large as the largest asked for
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
@@ -204,12 +206,26 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 	if err != nil {
 		return nil, 0, err
 	}
+	near := newtonNear
 	for {
 		_, _, above, below := s.extremes()
 		if mon.done(nil, -logDet, max(above, below), 1) {
 			r = mon.result(nil, 0)
 			gap, r.Certificate = s.certify()
 			return r, gap, nil
+		}
+		if max(above, below) < near {
+			value, moved, ok, err := s.newton(logDet)
+			if err != nil {
+				return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+			}
+			mon.status.Evaluations++
+			if ok {
+				logDet = value
+				mon.step(moved)
+				continue
+			}
+			near = max(above, below) / 10
 		}
 		var moved float64
 		active, index := s.promising()
