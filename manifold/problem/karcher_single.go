@@ -228,7 +228,6 @@ func (s *singleMean) gradient(f dense.Matrix[float32], log *shiftedLog, dst []fl
 // sums sets dst to sum w_k sum_j weight_j (A_k + shift_j X)^-1, and, if part is not nil, base to that with the weights of the part.
 func (s *singleMean) sums(dst []float64, part *shiftedLog) bool {
 	weights := s.weights
-	s.inverses.visit = nil
 	if s.measuring {
 		weights, s.inverses.visit = s.median.ones, s.median.visit
 	}
