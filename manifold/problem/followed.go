@@ -180,6 +180,10 @@ func (r *followedRun) move() (cost float64, moved bool, err error) {
 			move = m.Retract
 		}
 		if err := move(r.q, r.p, r.scaled); err != nil {
+			if long := new(manifold.StepError); errors.As(err, &long) && long.Norm < math.Inf(1) {
+				t *= 0.25
+				continue
+			}
 			return 0, false, r.broken(t*length, err)
 		}
 		cost, err := r.k.Evaluate(r.q, r.next, r.memo)

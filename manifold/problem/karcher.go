@@ -37,7 +37,7 @@ var mean = Problem{
 }
 
 // Mean returns the weighted Karcher mean of SPD matrices of one size; nil weights are equal. It is Solve("mean", ...) with the defaults: the
-// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it.
+// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it, or to 0.1 if that is less.
 func Mean(matrices []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
 	r, err := Solve("mean", Data{Matrices: matrices, Weights: weights}, nil)
 	if err != nil {
@@ -267,8 +267,13 @@ func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 // settle implements followedObjective: no matrix is known to be the mean.
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
-// GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point.
-func (k *karcherObjective) GradientScale(cost float64) float64 { return math.Sqrt(2 * cost) }
+// GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point. Distances have no unit; of matrices that are equal or
+// nearly so, which rounding sets apart, the gradient is measured against leastSpread.
+func (k *karcherObjective) GradientScale(cost float64) float64 {
+	return max(math.Sqrt(2*cost), leastSpread)
+}
+
+const leastSpread = 0.1
 
 // Certify implements solve.Certifier by strong convexity.
 func (k *karcherObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {

@@ -22,7 +22,7 @@ type monitor struct {
 // newMonitor starts the clock of a run over vectors of the given length whose start has been, or is about to be, evaluated once.
 func newMonitor(o *solve.Options, vectorLen int) *monitor {
 	d := o.WithDefaults(vectorLen)
-	return &monitor{o: &d, began: time.Now(), status: solve.Status{Evaluations: 1}}
+	return &monitor{o: &d, began: time.Now(), status: solve.Status{Evaluations: 1, NaturalScale: true}}
 }
 
 // done records where the run is and says whether it is over. scale is what a relative gradient refers to.
