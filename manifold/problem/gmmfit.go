@@ -128,15 +128,15 @@ func (g *mixture) enough(c int, share float64) error {
 	return nil
 }
 
-// leastSpread is the smallest standard deviation of a component in any direction given the others, relative to that of all samples, and singleSpread the
+// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples, and singleDeviation the
 // one at which single precision still knows to a thousandth where in its component a sample lies.
-const leastSpread, singleSpread = 1e-8, 1e-4
+const leastDeviation, singleDeviation = 1e-8, 1e-4
 
 // wide tells whether the components are large enough for single precision.
 func (g *mixture) wide() bool {
 	for _, p := range g.parts {
 		for i := range p.l.Rows {
-			if p.l.At(i, i) < singleSpread {
+			if p.l.At(i, i) < singleDeviation {
 				return false
 			}
 		}
@@ -147,7 +147,7 @@ func (g *mixture) wide() bool {
 // spread tells whether component c has a volume.
 func (g *mixture) spread(c int) error {
 	for i := range g.y.Cols {
-		if v := g.parts[c].l.At(i, i); !(v > leastSpread) {
+		if v := g.parts[c].l.At(i, i); !(v > leastDeviation) {
 			return fmt.Errorf("component %d collapsed: its spread in one direction is %.2g of that of the samples", c, v)
 		}
 	}
