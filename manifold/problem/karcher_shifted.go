@@ -44,11 +44,11 @@ var errOutside = errors.New("spectra of the data do not lie in the interval of t
 const (
 	// provedMargin is the part of the width of the interval that is kept for steps from the point where spectra were proved to lie in it.
 	provedMargin = 1e-3
-	// shiftedWork bounds the product of shifts and rows: measured, an evaluation costs less than a decomposition of each matrix up to 13 shifts at n = 100 and 9 at
-	// 150, for which inverses take .7 and .65 of a product.
+	// largestShifted is the number of rows up to which the data are inverted side by side: bundles of larger ones leave the second-level cache, and with 9 shifts
+	// the run then takes as long as with decompositions.
+	largestShifted = 128
+	// shiftedWork bounds the product of shifts and rows; measured at n = 100, 13 shifts still pay.
 	shiftedWork = 1300
-	// largestShifted is the number of rows up to which the data are inverted side by side.
-	largestShifted = 180
 	// roughError is that of the logarithm of Hessian products.
 	roughError = 2e-3
 )

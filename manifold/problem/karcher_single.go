@@ -22,7 +22,7 @@ const (
 )
 
 // singleMean finds a point near the mean in single precision and without eigendecompositions. The logarithm is a shiftedLog, so that a gradient costs one
-// inverse (InvertUpper) for each matrix and shift, and the steps are Newton's with differences of gradients for Hessian products. Its result is a first
+// inverse (resolvents) for each matrix and shift, and the steps are Newton's with differences of gradients for Hessian products. Its result is a first
 // point, whose quality is measured in double precision; nothing is claimed of it.
 type singleMean struct {
 	k         *karcherObjective
