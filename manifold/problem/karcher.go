@@ -59,8 +59,8 @@ type karcherObjective struct {
 	matrices          []mat.Symmetric
 	data              []dense.Matrix[float64] // the same
 	frames            []*manifold.Frame       // see factors
-	inverses          *resolvents[float64]    // nil where invert failed
-	mean              *dense.Matrix[float64]  // of the inverses, where there is inverses
+	inverses          *resolvents[float64]    // nil for few, small and large matrices
+	mean              *dense.Matrix[float64]  // of the inverses; nil where invert failed
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -136,7 +136,6 @@ func (k *karcherObjective) invert(weights []float64) bool {
 	k.inverses = newResolvents[float64](k.data, true)
 	mean := dense.New[float64](n, n)
 	if !k.inverses.harmonic(weights, worstSpread, mean, mean.Clone()) {
-		k.inverses = nil
 		return false
 	}
 	k.mean = &mean
