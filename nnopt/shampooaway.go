@@ -81,7 +81,7 @@ func (w *shampooAway[T]) part(own piece) *shampooPart[T] {
 		}
 	}
 	p := newShampooPart[T](own.dims, own.excluded, 0)
-	p.e = w.e
+	p.e = engine.Fast(w.e)
 	w.parts, w.keys = append(w.parts, p), append(w.keys, key)
 	return p
 }
