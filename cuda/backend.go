@@ -19,7 +19,8 @@ type backend[T dense.Float] struct {
 	c       call
 	kind    blas.Type
 	compute blas.Compute
-	numbers [32]T // of an update
+	fast    *narrowing[T] // for products in bfloat16, or nil
+	numbers [32]T         // of an update
 	one     [1][]T
 	results []float64 // managed memory
 	rates   []float64 // numbers of Rates
@@ -41,15 +42,26 @@ func open[T dense.Float](index int) (engine.Backend[T], error) {
 	return newBackend[T](d), nil
 }
 
-func newBackend[T dense.Float](d *Device) *backend[T] {
+func newBackend[T dense.Float](d *Device) *backend[T] { return joined[T](d, &backlog{}) }
+
+// joined returns a backend that shares its work with others.
+func joined[T dense.Float](d *Device, w *backlog) *backend[T] {
 	b := &backend[T]{d: d, kind: blas.Float64, compute: blas.Compute64}
-	m := d.double
+	m, kernels := d.double, uint64(doubleEntry)
 	if unsafe.Sizeof(T(0)) == 4 {
-		b.kind, b.compute, m = blas.Float32, blas.Compute32, d.single
+		b.kind, b.compute, m, kernels = blas.Float32, blas.Compute32, d.single, kernelEntry
 	}
-	b.c.d, b.c.l = d, newLauncher(d.blas, d.stream, m)
-	b.c.l.tape, b.c.l.room = &b.c.tape, b.c.room
+	b.c.d, b.c.l, b.c.backlog = d, newLauncher(d.blas, d.stream, m), w
+	b.c.l.tape, b.c.l.kind, b.c.l.room = &w.tape, kernels, b.c.room
 	return b
+}
+
+// Double implements engine.Doubled.
+func (b *backend[T]) Double() engine.Backend[float64] {
+	if own, ok := any(b).(*backend[float64]); ok {
+		return own
+	}
+	return joined[float64](b.d, b.c.backlog)
 }
 
 // Name implements engine.Backend.
@@ -211,7 +223,7 @@ func (b *backend[T]) GemmNarrow(ta, tb dense.Trans, alpha T, x, y engine.NarrowB
 		A: blas.Operand{At: b.c.at(i), Stride: x.Stride, Step: x.Step}, B: blas.Operand{At: b.c.at(j), Stride: y.Stride, Step: y.Step},
 		C: b.view(k, z).operand(), Inputs: blas.BFloat16, Result: b.kind, Compute: blas.Compute32,
 	}
-	if b.kind == blas.Float64 || b.d.info.Capability < 80 {
+	if b.kind == blas.Float64 || b.d.info.Capability < narrowCapability {
 		p.Inputs, p.Compute = b.kind, b.compute
 		p.A.At, p.B.At = b.widened(p.A.At, len(xs)), b.widened(p.B.At, len(ys))
 	}

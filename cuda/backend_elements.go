@@ -133,8 +133,7 @@ func (b *backend[T]) Transpose(x, y engine.Batch[T]) {
 	defer b.c.end()
 	i, j := b.read(x), b.write(y)
 	b.c.commit()
-	b.c.l.matrix(b.view(i, x)).matrix(b.view(j, y)).int(x.Rows).int(x.Cols).
-		launch("transpose", (x.Cols+tileSize-1)/tileSize, (x.Rows+tileSize-1)/tileSize, x.Count, tileSize, tileRows)
+	b.c.l.matrix(b.view(i, x)).matrix(b.view(j, y)).int(x.Count).int(x.Rows).int(x.Cols).tiles("transpose", x.Rows, x.Cols, x.Count)
 }
 
 // Mirror implements engine.Elements.

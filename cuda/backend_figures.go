@@ -18,7 +18,7 @@ func (b *backend[T]) Tally(x []T, out []float64) {
 	c.commit()
 	switch n {
 	case 0:
-		c.clear(c.at(j), 8*len(out))
+		c.l.clear(c.at(j), 8*len(out))
 	case 1:
 		c.l.ptr(c.at(i)).int(len(x)).int(piece).ptr(c.at(j)).rows("tally", 1)
 	default:

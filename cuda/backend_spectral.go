@@ -19,13 +19,18 @@ func (b *backend[T]) BoundedAngle(s, r, x []T, t, n engine.Batch[T]) {
 	c := &b.c
 	si, ri, xi, i, j := add(c, s, false), add(c, r, false), add(c, x, false), b.read(t), b.write(n)
 	c.commit()
-	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).matrix(b.view(j, n)).int(n.Rows).tiles("bounded_angle", n.Rows, n.Count)
+	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).matrix(b.view(j, n)).int(n.Count).int(n.Rows).tiles("bounded_angle", n.Rows, n.Rows, n.Count)
 }
 
-// tiles launches a kernel with a block of threads for each tile of count n x n matrices.
-func (l *launcher) tiles(name string, n, count int) {
-	across := (n + tileSize - 1) / tileSize
-	l.launch(name, across, across, count, tileSize, tileRows)
+// FirstOrderAngle implements engine.Spectral.
+func (b *backend[T]) FirstOrderAngle(s, r []T, t, n engine.Batch[T]) {
+	t.MustMatch("FirstOrderAngle", &n)
+	engine.MustHave("FirstOrderAngle", n.Count*n.Rows, len(s), len(r))
+	b.c.begin()
+	defer b.c.end()
+	i, j, k, l := add(&b.c, s, false), add(&b.c, r, false), b.read(t), b.write(n)
+	b.c.commit()
+	b.c.l.ptr(b.c.at(i)).ptr(b.c.at(j)).matrix(b.view(k, t)).matrix(b.view(l, n)).int(n.Count).int(n.Rows).each("first_order_angle", n.Count*n.Rows*n.Rows)
 }
 
 // NormBound implements engine.Spectral.
@@ -83,7 +88,7 @@ func (b *backend[T]) RotatedDiagonal(q, m engine.Batch[T], d []T) {
 	}
 	b.mirror(false, b.view(j, m), whole, q.Count, q.Rows)
 	b.product(dense.NoTrans, dense.NoTrans, 1, whole, b.view(i, q), q.Rows, 0, w, q.Count, q.Rows, q.Rows)
-	c.clear(c.at(k), len(d)*int(unsafe.Sizeof(T(0))))
+	c.l.clear(c.at(k), len(d)*int(unsafe.Sizeof(T(0))))
 	c.l.matrix(b.view(i, q)).matrix(w).int(q.Count).int(q.Rows).int(q.Cols).ptr(c.at(k)).each("col_sums", q.Count*q.Cols)
 }
 

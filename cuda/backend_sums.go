@@ -54,7 +54,7 @@ func (b *backend[T]) measure(g []T, sums, tops uintptr) {
 	defer b.c.end()
 	i := add(&b.c, g, false)
 	b.c.commit()
-	b.c.l.ptr(b.c.at(i)).int(len(g)).int(piece).ptr(sums).ptr(tops).rows("pieces", pieces(len(g)))
+	b.c.l.ptr(b.c.at(i)).int(len(g)).int(1).int(piece).ptr(sums).ptr(tops).rows("pieces", pieces(len(g)))
 }
 
 // found returns memory that the device writes n results to.
@@ -100,8 +100,8 @@ func (b *backend[T]) Unit(x []T, count int, low float64) {
 		return
 	}
 	tops := sums + uintptr(8*n*count)
-	l, at := b.c.l, b.c.at(i)
-	l.ptr(at).int(each).int(piece).ptr(sums).ptr(tops).launch("pieces", n, count, 1, rowThreads, 1)
-	l.ptr(at).int(each).int(piece).ptr(tops).int(n).ptr(sums).launch("scaled_pieces", n, count, 1, rowThreads, 1)
-	l.ptr(at).int(each).int(piece).ptr(tops).ptr(sums).int(n).float64(low).launch("unit", n, count, 1, rowThreads, 1)
+	l, at, lines := b.c.l, b.c.at(i), min(count, mostGrid)
+	l.ptr(at).int(each).int(count).int(piece).ptr(sums).ptr(tops).launch("pieces", n, lines, 1, rowThreads, 1)
+	l.ptr(at).int(each).int(count).int(piece).ptr(tops).int(n).ptr(sums).launch("scaled_pieces", n, lines, 1, rowThreads, 1)
+	l.ptr(at).int(each).int(count).int(piece).ptr(tops).ptr(sums).int(n).float64(low).launch("unit", n, lines, 1, rowThreads, 1)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // maxOperands is the largest number of arrays of a call.
-const maxOperands = 10
+const maxOperands = 12
 
 // operand is an array that a call reads or writes.
 type operand struct {
@@ -46,8 +46,12 @@ type call struct {
 	n, m     int
 	temps    []cu.DevicePtr
 	err      error
+	*backlog
+}
 
-	tape  tape  // work that the device has not been given
+// backlog is what backends that go together have asked for and the device has not been given: their calls are deferred, bound and waited for as those of one.
+type backlog struct {
+	tape  tape
 	depth int   // of Defer and Bind
 	bound int   // depth of the first Bind, or 0
 	late  error // of work of earlier calls
@@ -60,14 +64,9 @@ func (c *call) begin() {
 		panic(&engine.DeviceError{Name: c.d.name(), Err: err})
 	}
 	c.n, c.m, c.temps, c.l.count, c.err, c.l.err = 0, 0, c.temps[:0], 0, nil, nil
-	if c.d.pending != c {
+	if c.d.pending != c.backlog {
 		c.d.flush()
-		before := c.d.pending
-		c.d.pending, c.d.pool.tape = c, &c.tape
-		if before != nil && before.late != nil && before.bound > 0 && c.bound > 0 { // a step in two precisions goes no further
-			c.err = before.late
-			c.finish()
-		}
+		c.d.pending, c.d.pool.tape = c.backlog, &c.tape
 	}
 }
 
@@ -209,7 +208,7 @@ func (c *call) end() {
 	}
 	switch {
 	case c.err != nil:
-		c.forget()
+		c.d.forget(c.backlog)
 		_ = c.d.wait()
 		c.late = nil
 	case waits:
@@ -323,6 +322,10 @@ func (d *Device) allocate(n int) (unsafe.Pointer, error) {
 		return nil, err
 	}
 	defer leave()
+	if !d.shares {
+		return nil, &Error{"allocating memory", "the processor cannot use memory of this device while it works, as under Windows and WSL",
+			"use Linux, or cuda.Spectral, which needs none (python/, cuda/cshared)"}
+	}
 	p, err := cu.MemAllocManaged(int64(n), cu.AttachGlobal)
 	if err != nil && d.pool.held > 0 {
 		d.pool.trim()
@@ -363,12 +366,5 @@ func (d *Device) giveBack(at uintptr) {
 	d.returned = append(d.returned, cu.DevicePtr(at))
 	if d.pending == nil || d.pending.tape.entries == 0 {
 		_ = d.wait() // a failure is told to the backend whose work it was
-	}
-}
-
-// clear fills memory of the device with zero bytes.
-func (c *call) clear(at uintptr, bytes int) {
-	if c.ready() {
-		c.tape.add(clearEntry, uint64(at), uint64(bytes))
 	}
 }

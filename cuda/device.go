@@ -9,6 +9,7 @@ package cuda
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -36,11 +37,13 @@ type Device struct {
 	staging staging
 	lost    error
 
-	pending *call        // whose tape may hold work
+	pending *backlog     // whose tape may hold entries
+	player  *launcher    // of tapes
 	busy    bool         // the stream was given work since the last wait
 	waiting func() error // wait
 	numbers numbers
 	graphs  recordings
+	shares  bool // the processor may use managed memory while the device works
 
 	residents []resident
 	returned  []cu.DevicePtr // memory that goes back to the driver when no work can use it
@@ -113,11 +116,13 @@ func openDevice(index int) (*Device, error) {
 		return nil, wrap("taking the context", err)
 	}
 	leave, err := d.enter()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		if err = d.prepare(); err != nil {
+			d.dismantle()
+		}
+		leave()
 	}
-	defer leave()
-	if err := d.prepare(); err != nil {
+	if err != nil {
 		_ = dev.ReleasePrimaryCtx()
 		return nil, err
 	}
@@ -150,7 +155,11 @@ func (d *Device) describe(dev cu.Device) error {
 	if err != nil {
 		return wrap("reading the memory", err)
 	}
-	d.info.Name, d.info.Memory = name, int(memory)
+	shares, err := dev.Attribute(cu.ConcurrentManagedAccess)
+	if err != nil {
+		return wrap("reading whether memory can be shared", err)
+	}
+	d.info.Name, d.info.Memory, d.shares = name, int(memory), shares != 0
 	return nil
 }
 
@@ -169,7 +178,7 @@ func (d *Device) prepare() (err error) {
 		return wrap("opening cuBLAS", err)
 	}
 	d.info.BLAS = d.blas.Version()
-	d.waiting, d.pool.idle, d.pool.tape = d.wait, d.drain, &tape{}
+	d.waiting, d.pool.idle, d.pool.tape, d.player = d.wait, d.drain, &tape{}, newLauncher(d.blas, d.stream, nil)
 	if err := d.numbers.grow(); err != nil {
 		return err
 	}
@@ -180,7 +189,54 @@ func (d *Device) prepare() (err error) {
 	if d.scratch, err = cu.MemAlloc(int64(size)); err != nil {
 		return wrap("allocating the workspace of cuBLAS", err)
 	}
-	return wrap("opening cuBLAS", d.blas.Stream(unsafe.Pointer(d.stream.C()), uintptr(d.scratch), size))
+	if err := wrap("opening cuBLAS", d.blas.Stream(unsafe.Pointer(d.stream.C()), uintptr(d.scratch), size)); err != nil {
+		return err
+	}
+	return d.tryProducts()
+}
+
+// tryProducts makes a product of each element type, with factors on the host and on the device: a cuBLAS that has none for this GPU shows here, and one that prepares
+// itself at the first does so before it is recorded.
+func (d *Device) tryProducts() error {
+	room, at, err := d.numbers.take(64, nil)
+	if err != nil {
+		return err
+	}
+	clear(room)
+	d.busy = true
+	if err := d.numbers.send(d.stream); err != nil {
+		return err
+	}
+	p := blas.Product{Rows: 1, Cols: 1, Inner: 1, Count: 1, A: blas.Operand{At: at + 16, Stride: 1}, B: blas.Operand{At: at + 24, Stride: 1}, C: blas.Operand{At: at + 32, Stride: 1}}
+	for _, numbers := range []uintptr{0, at} {
+		p.Numbers = numbers
+		p.Inputs, p.Result, p.Compute = blas.Float32, blas.Float32, blas.Compute32
+		err := d.blas.Gemm(&p)
+		p.Inputs, p.Result, p.Compute = blas.Float64, blas.Float64, blas.Compute64
+		if err := wrap("trying cuBLAS", errors.Join(err, d.blas.Gemm(&p))); err != nil {
+			return err
+		}
+	}
+	return d.wait()
+}
+
+// dismantle gives back what prepare made, as far as it came; the context is current.
+func (d *Device) dismantle() {
+	for _, m := range []*module{d.single, d.double} {
+		if m != nil {
+			_ = m.handle.Unload()
+		}
+	}
+	if d.blas != nil {
+		_ = d.blas.Destroy()
+	}
+	if d.scratch != 0 {
+		_ = cu.MemFree(d.scratch)
+	}
+	d.numbers.release()
+	if d.stream.C() != nil {
+		_ = d.stream.Destroy()
+	}
 }
 
 // enter makes the calling goroutine the only one that uses the device, on a thread with the device's context, until leave is called.
@@ -199,9 +255,9 @@ func (d *Device) acquire() error {
 	}
 	runtime.LockOSThread()
 	if err := cu.PushCurrentCtx(d.ctx); err != nil {
+		defer d.mu.Unlock()
 		runtime.UnlockOSThread()
-		d.mu.Unlock()
-		return wrap("entering the context", err)
+		return d.failed(wrap("entering the context", err))
 	}
 	return nil
 }
@@ -249,15 +305,15 @@ func loadModule(element string, capability int) (*module, error) {
 }
 
 // number returns the number of a kernel.
-func (m *module) number(name string) int {
+func (m *module) number(name string) (int, error) {
 	n, ok := m.numbers[name]
 	if !ok {
 		f, err := m.handle.Function(name)
 		if err != nil {
-			panic(fmt.Sprintf("cuda: kernel %q: %v", name, err))
+			return 0, wrap("looking for kernel "+name, err)
 		}
 		n = len(m.kernels)
 		m.kernels, m.numbers[name] = append(m.kernels, kernel{name, f}), n
 	}
-	return n
+	return n, nil
 }

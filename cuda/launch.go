@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"fmt"
 	"math"
 	"unsafe"
 
@@ -22,18 +23,17 @@ type launcher struct {
 	module *module
 	slots  arguments
 	count  int
-	played arguments // of the launch that play makes, which may be while slots fill up
 	gemm   blas.Product
 	err    error
 
 	tape *tape                                // where work is written down instead of being enqueued, or nil
-	room func(n int) ([]byte, uintptr, error) // for numbers on the device, with tape
+	kind uint64                               // of kernels there
+	room func(n int) ([]byte, uintptr, error) // for numbers on the device, with tape; nil where all numbers stay the same
 }
 
 func newLauncher(handle *blas.Handle, stream cu.Stream, m *module) *launcher {
 	l := &launcher{blas: handle, stream: stream, module: m}
 	l.slots.prepare()
-	l.played.prepare()
 	return l
 }
 
@@ -80,17 +80,31 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	if l.err != nil || gridX == 0 || gridY == 0 || gridZ == 0 {
 		return
 	}
-	number, grid, block := l.module.number(name), [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
+	number, err := l.module.number(name)
+	if err != nil {
+		l.err = err
+		return
+	}
+	grid, block := [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
 	if l.tape != nil {
-		l.tape.addKernel(number, grid, block, l.slots.v[:n])
+		l.tape.addKernel(l.kind, number, grid, block, l.slots.v[:n])
 		return
 	}
 	l.start(number, grid, block, l.slots.at[:n])
 }
 
+// Limits of a grid on every GPU: of its first dimension, and of the others. Kernels that walk over lines or layers of blocks take any number of them.
+const mostGridX = 1<<31 - 1
+
+var mostGrid = 1<<16 - 1 // a variable for tests
+
 // start enqueues a kernel by its number.
 func (l *launcher) start(number int, grid [3]int, block [2]int, args []unsafe.Pointer) {
 	k := &l.module.kernels[number]
+	if grid[0] > mostGridX || max(grid[1], grid[2]) > mostGrid {
+		l.err = &Error{"kernel " + k.name, fmt.Sprintf("%d x %d x %d blocks are more than a launch can have", grid[0], grid[1], grid[2]), "work on fewer matrices or rows at a time"}
+		return
+	}
 	if err := k.function.Launch(grid[0], grid[1], grid[2], block[0], block[1], 1, 0, l.stream, args); err != nil {
 		l.err = wrap("kernel "+k.name, err)
 	}
@@ -113,9 +127,14 @@ func (l *launcher) each(name string, n int) {
 // rows launches a kernel with a block for each of n vectors.
 func (l *launcher) rows(name string, n int) { l.launch(name, n, 1, 1, rowThreads, 1) }
 
-// lines launches a kernel that walks over n elements of each of count arrays.
+// lines launches a kernel that walks over n elements of each of count arrays; these are its last two arguments.
 func (l *launcher) lines(name string, n, count int) {
-	l.launch(name, min((n+elementThreads-1)/elementThreads, mostBlocks), count, 1, elementThreads, 1)
+	l.int(n).int(count).launch(name, min((n+elementThreads-1)/elementThreads, mostBlocks), min(count, mostGrid), 1, elementThreads, 1)
+}
+
+// tiles launches a kernel with a block of threads for each tile of count rows x cols matrices.
+func (l *launcher) tiles(name string, rows, cols, count int) {
+	l.launch(name, (cols+tileSize-1)/tileSize, min((rows+tileSize-1)/tileSize, mostGrid), min(count, mostGrid), tileSize, tileRows)
 }
 
 // product enqueues products of matrices.
@@ -128,7 +147,7 @@ func (l *launcher) product(p blas.Product) {
 		l.err = wrap("matrix product", l.blas.Gemm(&l.gemm))
 		return
 	}
-	if !constant(p.Alpha) || !constant(p.Beta) {
+	if l.room != nil && (!constant(p.Alpha) || !constant(p.Beta)) {
 		var err error
 		if p.Numbers, err = l.pair(p.Alpha, p.Beta, p.Compute); err != nil {
 			l.err = err
@@ -137,6 +156,28 @@ func (l *launcher) product(p blas.Product) {
 		p.Alpha, p.Beta = 0, 0
 	}
 	l.tape.addProduct(&p)
+}
+
+// clear fills memory of the device with zero bytes.
+func (l *launcher) clear(at uintptr, bytes int) {
+	switch {
+	case l.err != nil || bytes == 0:
+	case l.tape != nil:
+		l.tape.add(clearEntry, uint64(at), uint64(bytes))
+	default:
+		l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(at), 0, int64(bytes), l.stream))
+	}
+}
+
+// duplicate copies memory of the device.
+func (l *launcher) duplicate(dst, src uintptr, bytes int) {
+	switch {
+	case l.err != nil || bytes == 0:
+	case l.tape != nil:
+		l.tape.add(duplicateEntry, uint64(dst), uint64(src), uint64(bytes))
+	default:
+		l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(dst), cu.DevicePtr(src), int64(bytes), l.stream))
+	}
 }
 
 // constant says whether a factor is one that programs write, and not one that changes from step to step.

@@ -30,9 +30,11 @@ type tape struct {
 // The kinds of entries, the first word of each.
 const (
 	kernelEntry  = iota + 1 // number of arguments above the kind, number of the kernel, grid, block, arguments
+	doubleEntry             // the same, of a kernel of the module for float64
 	productEntry            // fields of a blas.Product
 	uploadEntry             // to, from, bytes
 	downloadEntry
+	duplicateEntry
 	clearEntry // at, bytes
 )
 
@@ -47,8 +49,8 @@ func (t *tape) add(words ...uint64) {
 func (t *tape) clear() { t.words, t.entries, t.deferred = t.words[:0], 0, false }
 
 // addKernel writes a launch down.
-func (t *tape) addKernel(number int, grid [3]int, block [2]int, args []uint64) {
-	t.add(kernelEntry|uint64(len(args))<<8, uint64(number), uint64(grid[0]), uint64(grid[1]), uint64(grid[2]), uint64(block[0]), uint64(block[1]))
+func (t *tape) addKernel(kind uint64, number int, grid [3]int, block [2]int, args []uint64) {
+	t.add(kind|uint64(len(args))<<8, uint64(number), uint64(grid[0]), uint64(grid[1]), uint64(grid[2]), uint64(block[0]), uint64(block[1]))
 	t.words = append(t.words, args...)
 }
 
@@ -82,14 +84,17 @@ func flagWord(b bool) uint64 {
 	return 0
 }
 
-// play gives the entries of a tape to the device, one by one, until one fails.
-func (l *launcher) play(t *tape) {
+// play gives the entries of a tape to the device by a launcher that is for this, one by one, until one fails.
+func (d *Device) play(l *launcher, t *tape) (err error) {
 	for w := t.words; len(w) > 0 && l.err == nil; {
 		switch w[0] & 0xff {
-		case kernelEntry:
+		case kernelEntry, doubleEntry:
 			n := int(w[0] >> 8)
-			copy(l.played.v[:], w[7:7+n])
-			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, l.played.at[:n])
+			if l.module = d.single; w[0]&0xff == doubleEntry {
+				l.module = d.double
+			}
+			copy(l.slots.v[:], w[7:7+n])
+			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, l.slots.at[:n])
 			w = w[7+n:]
 		case productEntry:
 			l.gemm = productOf(w)
@@ -101,11 +106,16 @@ func (l *launcher) play(t *tape) {
 		case downloadEntry:
 			l.err = wrap("copying from the device", cu.MemcpyDtoHAsync(foreign(uintptr(w[1])), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
 			w = w[4:]
+		case duplicateEntry:
+			l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(w[1]), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
+			w = w[4:]
 		case clearEntry:
 			l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(w[1]), 0, int64(w[2]), l.stream))
 			w = w[3:]
 		}
 	}
+	err, l.err = l.err, nil
+	return err
 }
 
 // recordings are graphs of tapes that came more than once.
@@ -138,7 +148,7 @@ func (r *recordings) hash(t *tape) uint64 {
 
 // find returns the graph of a tape, or nil where it is to be played. It is recorded when the tape comes for the second time, at once if the work is bound: then a
 // failure that playing it would meet as well comes back.
-func (r *recordings) find(l *launcher, t *tape, bound bool) (C.CUgraphExec, error) {
+func (r *recordings) find(d *Device, t *tape, bound bool) (C.CUgraphExec, error) {
 	if !t.deferred || t.entries < shortestGraph && (!bound || t.entries == 1) {
 		return nil, nil
 	}
@@ -156,7 +166,7 @@ func (r *recordings) find(l *launcher, t *tape, bound bool) (C.CUgraphExec, erro
 	if !again && !bound || never || r.known[key] != nil {
 		return nil, nil
 	}
-	graph, refused, err := record(l, t)
+	graph, refused, err := d.record(d.player, t)
 	if err != nil {
 		if refused && bound {
 			return nil, err
@@ -165,7 +175,7 @@ func (r *recordings) find(l *launcher, t *tape, bound bool) (C.CUgraphExec, erro
 		return nil, nil
 	}
 	if len(r.known) == mostGraphs {
-		_ = l.stream.Synchronize() // it may be running
+		_ = d.stream.Synchronize() // it may be running
 		r.forgetOldest()
 	}
 	r.known[key] = &recording{slices.Clone(t.words), graph, r.turn}
@@ -184,14 +194,13 @@ func (r *recordings) forgetOldest() {
 	delete(r.known, oldest)
 }
 
-// record makes the graph of a tape. Nothing of it runs meanwhile. A failure is either that of the work, or for want of memory, or says that the tape cannot be
-// recorded, only played.
-func record(l *launcher, t *tape) (graph C.CUgraphExec, refused bool, err error) {
+// record makes the graph of a tape, on the stream of a launcher, which is not the default one. Nothing of it runs meanwhile. A failure is either that of the work, or for
+// want of memory, or says that the tape cannot be recorded, only played.
+func (d *Device) record(l *launcher, t *tape) (graph C.CUgraphExec, refused bool, err error) {
 	stream := C.CUstream(unsafe.Pointer(l.stream.C()))
 	code := C.cuStreamBeginCapture(stream, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)
 	if code == C.CUDA_SUCCESS {
-		l.play(t)
-		err, l.err = l.err, nil
+		err = d.play(l, t)
 		var made C.CUgraph
 		code = C.cuStreamEndCapture(stream, &made)
 		if err == nil && code == C.CUDA_SUCCESS {
@@ -207,35 +216,34 @@ func record(l *launcher, t *tape) (graph C.CUgraphExec, refused bool, err error)
 	return graph, code == C.CUDA_ERROR_OUT_OF_MEMORY, failure("recording a graph", code)
 }
 
-// flush gives the device what the calls so far have written down. A failure is kept for the backend whose work it was.
+// flush gives the device what the calls so far have written down. A failure is kept for the backends whose work it was.
 func (d *Device) flush() {
-	c := d.pending
-	if c == nil || c.tape.entries == 0 {
+	w := d.pending
+	if w == nil || w.tape.entries == 0 {
 		return
 	}
-	c.l.err = d.numbers.send(d.stream)
+	err := d.numbers.send(d.stream)
 	d.busy = true
-	if c.l.err == nil {
+	if err == nil {
 		var graph C.CUgraphExec
-		switch graph, c.l.err = d.graphs.find(c.l, &c.tape, c.bound > 0); {
-		case c.l.err != nil:
+		switch graph, err = d.graphs.find(d, &w.tape, w.bound > 0); {
+		case err != nil:
 		case graph != nil:
-			c.l.err = failure("launching a graph", C.cuGraphLaunch(graph, C.CUstream(unsafe.Pointer(d.stream.C()))))
+			err = failure("launching a graph", C.cuGraphLaunch(graph, C.CUstream(unsafe.Pointer(d.stream.C()))))
 		default:
-			c.l.play(&c.tape)
+			err = d.play(d.player, &w.tape)
 		}
 	}
-	c.forget()
-	if c.late == nil {
-		c.late = c.l.err
+	d.forget(w)
+	if w.late == nil {
+		w.late = err
 	}
-	c.l.err = nil
 }
 
 // forget empties the tape.
-func (c *call) forget() {
-	c.tape.clear()
-	c.d.pool.turn++
+func (d *Device) forget(w *backlog) {
+	w.tape.clear()
+	d.pool.turn++
 	if dl.Watch != nil {
 		dl.Watch(0, false)
 	}
@@ -294,6 +302,14 @@ func (n *numbers) grow() error {
 	n.parts = append(n.parts, numbersPart{host: room, device: device})
 	n.now = len(n.parts) - 1
 	return nil
+}
+
+// release gives all parts back; nothing may be under way.
+func (n *numbers) release() {
+	for _, p := range n.parts {
+		_, _ = cu.MemFreeHost(unsafe.Pointer(&p.host[0])), cu.MemFree(p.device)
+	}
+	n.parts, n.now = nil, 0
 }
 
 func (n *numbers) reset() {

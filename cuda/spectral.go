@@ -3,17 +3,19 @@ package cuda
 import (
 	"fmt"
 	"math"
+
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// Precision says how the products of the preconditioner are made. Masters of bases, eigenvalues, momentum and parameters are float32 in all of them, and
-// re-orthonormalisation, inverses and Rayleigh quotients never go below tf32.
-type Precision string
+// Precision says how products are made. Masters of bases, eigenvalues, momentum and parameters are float32 in all of them, and re-orthonormalisation, inverses
+// and Rayleigh quotients never go below tf32.
+type Precision = engine.Precision
 
-// The precisions; the empty one is BF16.
+// The precisions; the empty one is BF16 for Spectral.
 const (
-	BF16 Precision = "bf16" // rotations, statistics, application and the turn of bases with inputs in bfloat16 and sums in float32
-	TF32 Precision = "tf32"
-	FP32 Precision = "fp32"
+	BF16 = engine.BF16 // rotations, statistics, application and the turn of bases with inputs in bfloat16 and sums in float32
+	TF32 = engine.TF32
+	FP32 = engine.FP32
 )
 
 // SpectralOptions are the options of Spectral; the zero value is the default. They mean what those of nnopt.Spectral with Drop mean, or without it where Keep

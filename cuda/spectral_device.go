@@ -8,6 +8,7 @@ package cuda
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"unsafe"
@@ -29,7 +30,9 @@ type Spectral struct {
 	step   int
 	dirty  bool // bfloat16 copies and powers do not fit the state
 	table  [2][]uintptr
-	own    cu.Stream
+	player *launcher // for recording, on a stream of its own
+	tape   tape
+	done   cu.Event // the last of the work
 	graphs map[variant]C.CUgraphExec
 }
 
@@ -62,7 +65,7 @@ func (d *Device) NewSpectral(shapes []Shape, o SpectralOptions, state, work uint
 	if err != nil {
 		return nil, err
 	}
-	if p.o.Precision == BF16 && d.info.Capability < 80 {
+	if p.o.Precision == BF16 && d.info.Capability < narrowCapability {
 		return nil, &Error{"making the optimizer", "the device has no bfloat16", "use precision fp32"}
 	}
 	if state == 0 || work == 0 || state%256 != 0 || work%256 != 0 {
@@ -75,27 +78,49 @@ func (d *Device) NewSpectral(shapes []Shape, o SpectralOptions, state, work uint
 		return nil, err
 	}
 	defer leave()
-	handle, err := blas.Create()
-	if err != nil {
-		return nil, wrap("opening cuBLAS", err)
+	if err := errors.Join(d.mustHold("the state", state), d.mustHold("the workspace", work)); err != nil {
+		return nil, err
 	}
-	if s.own, err = cu.MakeStream(cu.NonBlocking); err != nil {
-		return nil, wrap("making a stream", err)
+	if err := s.open(); err != nil {
+		return nil, err
 	}
-	s.l = newLauncher(handle, s.own, d.single)
 	return s, nil
 }
 
-// Close gives back what the optimizer holds beside the caller's memory. Its work must have ended.
+// open makes what the optimizer holds; the context is current.
+func (s *Spectral) open() error {
+	own, err := cu.MakeStream(cu.NonBlocking)
+	if err != nil {
+		return wrap("making a stream", err)
+	}
+	if s.done, err = cu.MakeEvent(cu.DisableTiming); err != nil {
+		_ = own.Destroy()
+		return wrap("making an event", err)
+	}
+	handle, err := blas.Create()
+	if err != nil {
+		_, _ = own.Destroy(), cu.DestroyEvent(&s.done)
+		return wrap("opening cuBLAS", err)
+	}
+	s.l, s.player = newLauncher(handle, own, s.d.single), newLauncher(handle, own, nil)
+	s.l.kind = kernelEntry
+	return nil
+}
+
+// Close waits for the work of the optimizer and gives back what it holds beside the caller's memory.
 func (s *Spectral) Close() error {
 	leave, err := s.d.enter()
 	if err != nil {
 		return err
 	}
 	defer leave()
+	err = wrap("waiting for the optimizer", s.done.Synchronize())
 	s.forgetGraphs()
-	_ = s.own.Destroy()
-	return wrap("closing cuBLAS", s.l.blas.Destroy())
+	_, _ = s.player.stream.Destroy(), cu.DestroyEvent(&s.done)
+	if destroyed := wrap("closing cuBLAS", s.l.blas.Destroy()); err == nil {
+		err = destroyed
+	}
+	return s.d.failed(err)
 }
 
 func (s *Spectral) forgetGraphs() {
@@ -108,7 +133,7 @@ func (s *Spectral) forgetGraphs() {
 // Begin starts from the identity, on a stream.
 func (s *Spectral) Begin(stream uintptr) error {
 	return s.on(stream, func() {
-		s.l.zero(s.state, 4*s.p.state)
+		s.l.clear(s.state, 4*s.p.state)
 		for i := range s.p.groups {
 			g := &s.p.groups[i]
 			for side := range 2 {
@@ -168,7 +193,8 @@ func (s *Spectral) words(at uintptr, v []uintptr) {
 	}
 }
 
-// on runs f with the launcher on the caller's stream, which must be one of the device.
+// on runs f with the launcher on the caller's stream, which must be one of the device. What it enqueues comes after the work of the calls before, on whatever stream
+// they were.
 func (s *Spectral) on(stream uintptr, f func()) error {
 	leave, err := s.d.enter()
 	if err != nil {
@@ -179,32 +205,20 @@ func (s *Spectral) on(stream uintptr, f func()) error {
 	if stream != 0 {
 		var ctx C.CUcontext
 		if code := C.cuStreamGetCtx(C.CUstream(unsafe.Pointer(caller.C())), &ctx); code != 0 {
-			return failure("looking at the stream", code)
+			return s.d.failed(failure("looking at the stream", code))
 		}
 		if *(*C.CUcontext)(unsafe.Pointer(&s.d.ctx)) != ctx {
 			return &Error{"looking at the stream", "it belongs to another device", fmt.Sprintf("pass a stream of device %d", s.d.info.Index)}
 		}
 	}
-	s.l.stream, s.l.err, s.l.count = caller, nil, 0
-	f()
-	if s.l.err != nil {
-		return s.d.failed(s.l.err)
+	s.l.stream, s.l.count = caller, 0
+	if s.l.err = wrap("waiting for the stream of the last call", caller.Wait(s.done, 0)); s.l.err == nil {
+		f()
+		if err := wrap("marking the end of the work", s.done.Record(caller)); s.l.err == nil {
+			s.l.err = err
+		}
 	}
-	return nil
-}
-
-// zero clears memory.
-func (l *launcher) zero(at uintptr, bytes int) {
-	if l.err == nil && bytes > 0 {
-		l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(at), 0, int64(bytes), l.stream))
-	}
-}
-
-// duplicate copies memory of the device.
-func (l *launcher) duplicate(dst, src uintptr, bytes int) {
-	if l.err == nil && bytes > 0 {
-		l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(dst), cu.DevicePtr(src), int64(bytes), l.stream))
-	}
+	return s.d.failed(s.l.err)
 }
 
 // Step moves the parameters by the gradients, all contiguous float32 arrays in the memory of the device, in the order of the shapes. It only enqueues work, on
@@ -229,7 +243,7 @@ func (s *Spectral) Step(params, grads []uintptr, stream uintptr, info StepInfo) 
 			v = variant{phase: updateNone}
 		}
 		if s.p.o.NoGraphs {
-			s.useBLAS()
+			s.useBLAS(s.l.stream)
 			s.enqueue(v)
 		} else {
 			s.replay(v)
@@ -271,17 +285,32 @@ func (s *Spectral) checkPlaces(params, grads []uintptr) error {
 				continue
 			}
 			what := fmt.Sprintf("%s of parameter %d", [2]string{"the values", "the gradient"}[side], k)
-			var where C.int
-			if code := C.cuPointerGetAttribute(unsafe.Pointer(&where), C.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, C.CUdeviceptr(at)); code != 0 {
-				return &Error{"looking at " + what, "they are not in the memory of a device", "move them there"}
-			}
-			if int(where) != s.d.info.Index {
-				return &Error{"looking at " + what, fmt.Sprintf("they are on device %d", int(where)), fmt.Sprintf("move them to device %d", s.d.info.Index)}
+			if err := s.d.mustHold(what, at); err != nil {
+				return err
 			}
 			if at%4 != 0 {
 				return &Error{"looking at " + what, "they are not aligned to 4 bytes", "use contiguous float32 tensors"}
 			}
 		}
+	}
+	return nil
+}
+
+// mustHold demands that an address is in the memory of the device; the context is current. Page-locked memory of the host has a device too.
+func (d *Device) mustHold(what string, at uintptr) error {
+	var kind C.uint
+	var where C.int
+	code := C.cuPointerGetAttribute(unsafe.Pointer(&kind), C.CU_POINTER_ATTRIBUTE_MEMORY_TYPE, C.CUdeviceptr(at))
+	if code == C.CUDA_SUCCESS {
+		code = C.cuPointerGetAttribute(unsafe.Pointer(&where), C.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, C.CUdeviceptr(at))
+	}
+	switch {
+	case code == C.CUDA_ERROR_INVALID_VALUE || code == C.CUDA_SUCCESS && kind == C.CU_MEMORYTYPE_HOST:
+		return &Error{"looking at " + what, "they are not in the memory of a device", "move them there"}
+	case code != C.CUDA_SUCCESS:
+		return d.failed(failure("looking at "+what, code))
+	case int(where) != d.info.Index:
+		return &Error{"looking at " + what, fmt.Sprintf("they are on device %d", int(where)), fmt.Sprintf("move them to device %d", d.info.Index)}
 	}
 	return nil
 }
@@ -326,9 +355,9 @@ func pick(all []uintptr, which []int) []uintptr {
 	return out
 }
 
-func (s *Spectral) useBLAS() {
+func (s *Spectral) useBLAS(stream cu.Stream) {
 	if s.l.err == nil {
-		s.l.err = wrap("setting the stream of cuBLAS", s.l.blas.Stream(unsafe.Pointer(s.l.stream.C()), s.m.blas, s.m.blasBytes))
+		s.l.err = wrap("setting the stream of cuBLAS", s.l.blas.Stream(unsafe.Pointer(stream.C()), s.m.blas, s.m.blasBytes))
 	}
 }
 
@@ -351,30 +380,15 @@ func (s *Spectral) replay(v variant) {
 	}
 }
 
-// record makes the graph of a variant. Nothing runs meanwhile, so that a failure changes nothing.
-func (s *Spectral) record(v variant) (exec C.CUgraphExec) {
-	caller := s.l.stream
-	s.l.stream = s.own
-	defer func() { s.l.stream = caller }()
-	own := C.CUstream(unsafe.Pointer(s.own.C()))
-	s.useBLAS()
-	if s.l.err == nil {
-		s.l.err = failure("recording a step", C.cuStreamBeginCapture(own, C.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
-	}
-	if s.l.err != nil {
-		return nil
-	}
+// record makes the graph of a variant. Nothing runs meanwhile, so that a failure changes nothing. The work is written down first: a driver that loads kernels when
+// they are first asked for must not do so while a stream records.
+func (s *Spectral) record(v variant) (graph C.CUgraphExec) {
+	s.l.tape = &s.tape
 	s.enqueue(v)
-	var graph C.CUgraph
-	code := C.cuStreamEndCapture(own, &graph)
-	if s.l.err == nil {
-		s.l.err = failure("recording a step", code)
+	s.l.tape = nil
+	if s.useBLAS(s.player.stream); s.l.err == nil {
+		graph, _, s.l.err = s.d.record(s.player, &s.tape)
 	}
-	if s.l.err == nil {
-		s.l.err = failure("making the graph of a step", C.cuGraphInstantiateWithFlags(&exec, graph, 0))
-	}
-	if graph != nil {
-		C.cuGraphDestroy(graph)
-	}
-	return exec
+	s.tape.clear()
+	return graph
 }

@@ -75,8 +75,8 @@ func (s *Spectral) enqueue(v variant) {
 		for i := range s.p.plain {
 			longest = max(longest, s.p.starts[i+1]-s.p.starts[i])
 		}
-		s.l.ptr(s.m.numbers).ptr(s.m.params).ptr(s.m.grads).ptr(s.m.ends).ptr(s.at(s.p.moments[0])).ptr(s.at(s.p.moments[1])).
-			launch("plan_adam", min((longest+elementThreads-1)/elementThreads, mostBlocks), len(s.p.plain), 1, elementThreads, 1)
+		s.l.ptr(s.m.numbers).ptr(s.m.params).ptr(s.m.grads).ptr(s.m.ends).int(len(s.p.plain)).ptr(s.at(s.p.moments[0])).ptr(s.at(s.p.moments[1])).
+			launch("plan_adam", min((longest+elementThreads-1)/elementThreads, mostBlocks), min(len(s.p.plain), mostGrid), 1, elementThreads, 1)
 	}
 }
 
@@ -88,7 +88,7 @@ func (s *Spectral) refresh() {
 		for side := range 2 {
 			n := p.g.side(side)
 			p.narrowBasis(side, 0, count)
-			s.l.ptr(s.at(p.g.eig[side])).float64(-1/s.p.o.Root).ptr(p.l.powers[side]).int(count*n).each("plan_powers", count*n)
+			s.l.ptr(s.at(p.g.eig[side])).float64(-1/s.p.o.Root).ptr(p.l.powers[side]).int(count*n).each("power", count*n)
 		}
 	}
 }
@@ -143,7 +143,7 @@ func (p *pass) enter() {
 	if p.by.narrow {
 		narrow = p.q.x
 	}
-	p.Spectral.l.ptr(p.m.numbers).ptr(p.l.grads).ptr(p.at(p.g.momentum)).ptr(narrow).int(size).lines("plan_momentum", size, count)
+	p.Spectral.l.ptr(p.m.numbers).ptr(p.l.grads).ptr(p.at(p.g.momentum)).ptr(narrow).lines("plan_momentum", size, count)
 }
 
 // product enqueues c = op(a) op(b) + beta c for matrices without gaps.
@@ -180,7 +180,7 @@ func (p *pass) apply() {
 	l.ptr(p.q.f).ptr(p.l.powers[0]).ptr(p.l.powers[1]).ptr(p.at(g.totals)).float64(-1/p.p.o.Root).ptr(wide).ptr(narrow).int(g.m).int(g.n).
 		rows("plan_precondition", count*g.m)
 	p.rotate(p.q.x, true, 0, count)
-	l.ptr(p.m.numbers).ptr(p.l.params).ptr(p.q.f).int(size).lines("plan_leave", size, count)
+	l.ptr(p.m.numbers).ptr(p.l.params).ptr(p.q.f).lines("plan_leave", size, count)
 }
 
 // update moves the factors of count matrices by their gradients.
@@ -193,7 +193,7 @@ func (p *pass) update(from, count int, restore bool) {
 		grad = q.x
 	}
 	wide, narrow := p.output(grad)
-	l.ptr(p.m.numbers).ptr(p.l.grads+uintptr(8*from)).ptr(wide).ptr(narrow).int(size).lines("plan_collect", size, count)
+	l.ptr(p.m.numbers).ptr(p.l.grads+uintptr(8*from)).ptr(wide).ptr(narrow).lines("plan_collect", size, count)
 	for side := range 2 {
 		l.ptr(p.eig(side, from)).int(g.side(side)).ptr(q.s[side]).ptr(q.r[side]).ptr(q.traces[side]).rows("plan_roots", count)
 	}
@@ -229,7 +229,7 @@ func (p *pass) follow(side, from, count int) {
 	}
 	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(p.rest(side, from)).ptr(q.h).ptr(target).ptr(q.rel).int(n).rows("plan_target", count*n)
 	h, gen := view{q.h, n, n * n}, view{q.gen, n, n * n}
-	l.ptr(q.s[side]).ptr(q.r[side]).ptr(q.rel).matrix(h).matrix(gen).int(n).tiles("bounded_angle", n, count)
+	l.ptr(q.s[side]).ptr(q.r[side]).ptr(q.rel).matrix(h).matrix(gen).int(count).int(n).tiles("bounded_angle", n, n, count)
 	p.measure(n, count)
 	if o.Exact {
 		p.exact(n, count)
@@ -245,7 +245,7 @@ func (p *pass) follow(side, from, count int) {
 		a, b = target, turn
 	}
 	p.product(false, false, a, b, n, 1, 1, q.v, n, n, count, in, blas.Float32, p.by.compute)
-	l.ptr(q.gen).ptr(q.v).int(n).ptr(q.next).launch("plan_quotients", (n+tileSize-1)/tileSize, count, 1, tileSize, tileRows)
+	l.ptr(q.gen).ptr(q.v).int(n).int(count).ptr(q.next).launch("plan_quotients", (n+tileSize-1)/tileSize, min(count, mostGrid), 1, tileSize, tileRows)
 	l.ptr(q.coefs).ptr(q.next).ptr(q.rel).int(n).float64(-1/o.Root).ptr(p.eig(side, from)).ptr(p.l.powers[side]+uintptr(4*from*n)).ptr(q.scale).rows("plan_settle", count)
 	if o.Keep {
 		// The turned target is Q^T (H Q) = (I + E)^T v.

@@ -54,11 +54,11 @@ func NewAsync(o Options, inFlight int) (*Async, error) {
 	return &Async{search: s, most: inFlight}, nil
 }
 
-// takesAny says whether the strategy takes a whole generation of points in place of its own, and draws more than that.
+// takesAny says whether the strategy takes a whole generation of points in place of its own, as large as was asked for at least.
 func (s *Search) takesAny() bool {
 	_, in := s.strat.(Injector)
 	_, re := s.strat.(resampler)
-	return in && re && len(s.strat.Ask()) == s.run.lambda
+	return in && re && s.run.lambda >= s.opt.PopSize
 }
 
 // Search is the search inside, to look at: Best, Evaluations, Stop and the like. Its Ask, Tell, Take and Report must not be called.

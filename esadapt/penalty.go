@@ -8,20 +8,21 @@ import (
 // boundPenalty evaluates the nearest point of the box and adds sum gamma_i (x_i - nearest_i)^2/n, with weights that grow while the mean is
 // outside; see BoundPenalty for the source, the constants are those of the first author's implementation.
 type boundPenalty struct {
-	space   *space
-	gamma   []float64 // per coordinate; empty until the mean has been outside
-	history []float64 // interquartile ranges of f over the mean variance, newest first
-	sorted  []float64
-	sd      []float64
-	lambda  int // population that muEff belongs to
-	muEff   float64
+	space      *space
+	gamma      []float64 // per coordinate; empty until the mean has been outside
+	history    []float64 // interquartile ranges of f over the mean variance, newest first
+	generation int       // of the run, from 1
+	sorted     []float64
+	sd         []float64
+	lambda     int // population that muEff belongs to
+	muEff      float64
 }
 
 func newBoundPenalty(sp *space) *boundPenalty {
 	return &boundPenalty{space: sp, sd: make([]float64, sp.m)}
 }
 
-func (b *boundPenalty) reset() { b.gamma, b.history = b.gamma[:0], b.history[:0] }
+func (b *boundPenalty) reset() { b.gamma, b.history, b.generation = b.gamma[:0], b.history[:0], 0 }
 
 // excess is how far coordinate j with value u is outside its bounds, in latent units.
 func (b *boundPenalty) excess(j int, u float64) float64 {
@@ -52,6 +53,7 @@ func (b *boundPenalty) learn(s *Search) {
 	if !ok {
 		return
 	}
+	b.generation++
 	d.Deviations(b.sd)
 	var variance float64
 	for j, v := range b.sd {
@@ -70,7 +72,7 @@ func (b *boundPenalty) learn(s *Search) {
 	for j, m := range d.Mean() {
 		outside = outside || b.excess(j, m) != 0
 	}
-	if outside && (len(b.gamma) == 0 || s.generations-1 == 1) {
+	if outside && (len(b.gamma) == 0 || b.generation == 2) {
 		b.gamma = resize(b.gamma, len(b.sd))
 		for j := range b.gamma {
 			b.gamma[j] = 2 * typical
@@ -112,4 +114,5 @@ func (b *boundPenalty) remember(f []float64, variance float64, limit int) {
 func (b *boundPenalty) archive(a *archive) {
 	a.floats(&b.gamma)
 	a.floats(&b.history)
+	a.int(&b.generation)
 }

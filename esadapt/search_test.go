@@ -350,6 +350,33 @@ func TestRestartLedger(t *testing.T) {
 	}
 }
 
+// The population is the strategy's, which may have another one than was asked for, before and after restarts and after a resume.
+func TestPopSizeIsTheStrategys(t *testing.T) {
+	sphere := function(t, "sphere", 5)
+	for _, info := range Strategies() {
+		s := newSearch(t, Options{Dim: 5, Seed: 2, Strategy: info.Name, PopSize: 9, Restarts: RestartIPOP, MaxRestarts: 1, MaxEvaluations: 60000})
+		for s.Stop() == nil {
+			rows := s.Ask()
+			if len(rows) != s.PopSize() {
+				t.Fatalf("%s: %d candidates after %d restarts, PopSize says %d", info.Name, len(rows), s.Restarts(), s.PopSize())
+			}
+			if err := s.Tell(evaluateAll(sphere, rows)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.Restarts() != 1 {
+			t.Errorf("%s: %d restarts, stopped by %v", info.Name, s.Restarts(), s.Stop())
+		}
+		state, err := s.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Restore(state); err != nil || again.PopSize() != s.PopSize() {
+			t.Errorf("%s: resumed with %v, %v for %d", info.Name, again, err, s.PopSize())
+		}
+	}
+}
+
 func TestSearchAllocatesNothing(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates")

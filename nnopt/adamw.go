@@ -79,10 +79,9 @@ func (r *adamRule[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u 
 	e.Adam(form, b.Value, b.Grad, slots[0].Data, slots[1].Data)
 }
 
-func (r *adamRule[T]) start(_ *Block[T], slots []Slot[T]) {
-	if r.narrow {
-		slots[0].storeNarrow()
-	}
-}
+// narrows implements narrowing.
+func (r *adamRule[T]) narrows(slot string) bool { return r.narrow && slot == "m" }
+
+func (r *adamRule[T]) start(*Block[T], []Slot[T]) {}
 
 func (*adamRule[T]) deferring() {}

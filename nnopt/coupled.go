@@ -7,12 +7,17 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// coupledRoot computes A^(-q/p) of a symmetric positive definite matrix by products only: the coupled Newton iteration (Guo and Higham 2006), and its
+// coupledRoots computes A^(-q/p) of symmetric positive definite matrices by products only: the coupled Newton iteration (Guo and Higham 2006), and its
 // generalisation of higher order by a truncated binomial series, with the starting points and stopping rules of facebookresearch/optimizers.
-type coupledRoot struct {
-	e                engine.Backend[float64]
-	m, x, t, w, step dense.Matrix[float64]
-	diagonal         []float64
+type coupledRoots struct {
+	e             engine.Backend[float64]
+	pause         func() // waits for what is read
+	m, x, t, w, s engine.Batch[float64]
+	roots         engine.Batch[float64] // those that are found; of one matrix it is x
+	diagonal      []float64
+	measures      []float64 // three for each matrix
+	going         []bool    // the iteration of a matrix goes on
+	last          []float64
 }
 
 const (
@@ -24,137 +29,198 @@ const (
 	largestRootError = 0.1 // of max |A X^p - I|
 )
 
-func newCoupledRoot(n int) *coupledRoot {
-	c := &coupledRoot{diagonal: make([]float64, n)}
-	c.place(engine.CPU[float64](), nil)
+// newCoupledRoots returns workspace for count matrices of n x n: five times theirs, six if there are several.
+func newCoupledRoots(e engine.Backend[float64], a *engine.Arena[float64], count, n int) *coupledRoots {
+	c := &coupledRoots{
+		e: e, pause: func() { engine.Wait(e) }, diagonal: a.Alloc(count * n), measures: a.Doubles(3 * count), going: make([]bool, count), last: make([]float64, count),
+	}
+	all := []*engine.Batch[float64]{&c.m, &c.x, &c.t, &c.w, &c.s, &c.roots}
+	if count == 1 {
+		all = all[:5]
+	}
+	for _, b := range all {
+		*b = squares(a.Alloc(count*n*n), count, n)
+	}
 	return c
 }
 
-// place moves the iteration to an engine.
-func (c *coupledRoot) place(e engine.Backend[float64], a *engine.Arena[float64]) {
-	c.e = e
-	n := len(c.diagonal)
-	for _, m := range []*dense.Matrix[float64]{&c.m, &c.x, &c.t, &c.w, &c.step} {
-		*m = dense.Wrap(n, n, a.Alloc(n*n))
+// find sets the roots by the method, and to the power, of o.
+func (c *coupledRoots) find(a engine.Batch[float64], o *refreshing, ok []bool) {
+	p, q, _ := fraction(o.exponent, 8)
+	if o.roots == RootNewton {
+		c.newton(a, p, ok)
+	} else {
+		c.series(a, p, q, ok)
 	}
 }
 
-// newton sets x to A^(-1/p): X <- X M1, M <- M1^p M with M1 = (1 + 1/p) I - M/p, from M = z A, X = z^(1/p) I, z = (p+1)/(2 ||A||_F). It says whether it converged.
-func (c *coupledRoot) newton(a dense.Matrix[float64], p int) bool {
-	square, _ := c.e.SumSquares(a.Data)
-	norm := math.Sqrt(square)
-	if !(norm > 0) || math.IsInf(norm, 1) {
-		return false
+// newton sets the roots to A^(-1/p): X <- X M1, M <- M1^p M with M1 = (1 + 1/p) I - M/p, from M = z A, X = z^(1/p) I, z = (p+1)/(2 ||A||_F). It says which have
+// converged.
+func (c *coupledRoots) newton(a engine.Batch[float64], p int, ok []bool) {
+	c.measure(a)
+	for k := range c.going {
+		norm := math.Sqrt(c.measures[3*k+1])
+		ok[k] = false
+		if c.going[k] = norm > 0 && !math.IsInf(norm, 1); c.going[k] {
+			c.begin(a, k, float64(p+1)/(2*norm), p)
+		}
 	}
-	z := float64(p+1) / (2 * norm)
-	c.e.Blend(z, a.Data, 0, nil, c.m.Data)
-	c.e.Blend(0, nil, 0, nil, c.x.Data)
-	c.affine(math.Pow(z, 1/float64(p)), 1, c.x, c.x)
-	for k := 0; ; k++ {
-		e := c.distance(c.m)
-		if e <= newtonTolerance {
+	for step := 0; c.some(); step++ {
+		c.distances(c.m)
+		for k, goes := range c.going {
+			if e := c.measures[3*k+2]; goes && (e <= newtonTolerance || step == coupledSteps || e-e != 0) {
+				ok[k] = e <= largestRootError
+				c.end(k)
+			}
+		}
+		if !c.some() {
+			return
+		}
+		c.affine(1+1/float64(p), -1/float64(p), c.m, c.s)
+		c.advance(p)
+	}
+}
+
+// series sets the roots to A^(-q/p) by M1 = sum_(i < 3) b_i (I - M)^i, b_i the coefficients of (1 - s)^(-1/p), after one plain Newton step from z = 1/tr A. It
+// fails where max |A X^p - I| stays above 0.1 before the power q is taken.
+func (c *coupledRoots) series(a engine.Batch[float64], p, q int, ok []bool) {
+	c.e.Diagonal(a, c.diagonal)
+	c.pause()
+	for k := range c.going {
+		var trace float64
+		for _, v := range c.diagonal[k*a.Rows : (k+1)*a.Rows] {
+			trace += v
+		}
+		ok[k] = trace > 0 && !math.IsInf(trace, 1)
+		if c.going[k] = ok[k]; ok[k] {
+			c.begin(a, k, 1/trace, p)
+		}
+	}
+	if !c.some() {
+		return
+	}
+	c.affine(1+1/float64(p), -1/float64(p), c.m, c.s)
+	c.advance(p)
+	c.distances(c.m)
+	for k := range c.last {
+		if c.last[k] = c.measures[3*k+2]; c.going[k] && !(c.last[k] > 1e-20) {
+			c.end(k)
+		}
+	}
+	for step := 1; c.some(); step++ {
+		if step < coupledSteps {
+			c.binomial(p)
+			c.advance(p)
+			c.distances(c.m)
+		}
+		for k, goes := range c.going {
+			e, last := c.measures[3*k+2], c.last[k]
+			if c.last[k] = e; goes && (step == coupledSteps || e-e != 0 || e > seriesGrowth*last || e < seriesStall && e >= last || !(e > 1e-20)) {
+				c.end(k)
+			}
+		}
+	}
+	c.check(a, p, ok)
+	c.e.Copy(c.roots, c.s)
+	for range q - 1 {
+		c.product(c.roots, c.s)
+		c.roots, c.t = c.t, c.roots
+	}
+	if len(c.going) == 1 {
+		c.x = c.roots
+	}
+}
+
+// begin sets M = z A and X = z^(1/p) I for matrix k.
+func (c *coupledRoots) begin(a engine.Batch[float64], k int, z float64, p int) {
+	m, x := c.m.At(k), c.x.At(k)
+	c.e.Blend(z, a.At(k).Data, 0, nil, m.Data)
+	c.e.Blend(0, nil, 0, nil, x.Data)
+	c.affine(math.Pow(z, 1/float64(p)), 1, engine.One(x), engine.One(x))
+}
+
+// end takes X of matrix k for its root.
+func (c *coupledRoots) end(k int) {
+	if c.going[k] = false; len(c.going) == 1 {
+		c.roots = c.x
+		return
+	}
+	c.e.Copy(engine.One(c.x.At(k)), engine.One(c.roots.At(k)))
+}
+
+func (c *coupledRoots) some() bool {
+	for _, goes := range c.going {
+		if goes {
 			return true
 		}
-		if k == coupledSteps || e-e != 0 {
-			return e <= largestRootError
-		}
-		c.affine(1+1/float64(p), -1/float64(p), c.m, c.step)
-		c.advance(p)
 	}
+	return false
 }
 
-// series sets x to A^(-q/p) by M1 = sum_(i < 3) b_i (I - M)^i, b_i the coefficients of (1 - s)^(-1/p), after one plain Newton step from z = 1/tr A. It
-// fails when max |A X^p - I| stays above 0.1 before the power q is taken.
-func (c *coupledRoot) series(a dense.Matrix[float64], p, q int) bool {
-	var trace float64
-	c.e.Diagonal(engine.One(a), c.diagonal)
-	for _, v := range c.diagonal {
-		trace += v
-	}
-	if !(trace > 0) || math.IsInf(trace, 1) {
-		return false
-	}
-	z := 1 / trace
-	c.e.Blend(z, a.Data, 0, nil, c.m.Data)
-	c.e.Blend(0, nil, 0, nil, c.x.Data)
-	c.affine(math.Pow(z, 1/float64(p)), 1, c.x, c.x)
-	c.affine(1+1/float64(p), -1/float64(p), c.m, c.step)
-	c.advance(p)
-	last := c.distance(c.m)
-	for k := 1; k < coupledSteps && last > 1e-20; k++ {
-		c.binomial(p)
-		c.advance(p)
-		e := c.distance(c.m)
-		if e-e != 0 || e > seriesGrowth*last || e < seriesStall && e >= last {
-			break
-		}
-		last = e
-	}
-	if !c.checked(a, p) {
-		return false
-	}
-	c.e.Copy(engine.One(c.x), engine.One(c.step))
-	for range q - 1 {
-		c.product(c.x, c.step)
-		c.x, c.t = c.t, c.x
-	}
-	return true
-}
-
-// binomial sets step to sum_(i < seriesOrder) b_i (I - M)^i by Horner's rule.
-func (c *coupledRoot) binomial(p int) {
+// binomial sets s to sum_(i < seriesOrder) b_i (I - M)^i by Horner's rule.
+func (c *coupledRoots) binomial(p int) {
 	var b [seriesOrder]float64
 	b[0] = 1
 	for i := 1; i < seriesOrder; i++ {
 		b[i] = b[i-1] * (1 + float64(i-1)*float64(p)) / (float64(i) * float64(p))
 	}
 	c.affine(1, -1, c.m, c.w)
-	c.affine(0, b[seriesOrder-1], c.w, c.step)
+	c.affine(0, b[seriesOrder-1], c.w, c.s)
 	for i := seriesOrder - 2; ; i-- {
-		c.affine(b[i], 1, c.step, c.step)
+		c.affine(b[i], 1, c.s, c.s)
 		if i == 0 {
 			return
 		}
-		c.product(c.step, c.w)
-		c.step, c.t = c.t, c.step
+		c.product(c.s, c.w)
+		c.s, c.t = c.t, c.s
 	}
 }
 
-// advance multiplies x by step and m by step^p.
-func (c *coupledRoot) advance(p int) {
-	c.product(c.x, c.step)
+// advance multiplies x by s and m by s^p.
+func (c *coupledRoots) advance(p int) {
+	c.product(c.x, c.s)
 	c.x, c.t = c.t, c.x
 	for range p {
-		c.product(c.step, c.m)
+		c.product(c.s, c.m)
 		c.m, c.t = c.t, c.m
 	}
 }
 
-// checked says whether max |A X^p - I| is small enough.
-func (c *coupledRoot) checked(a dense.Matrix[float64], p int) bool {
-	c.e.Copy(engine.One(a), engine.One(c.w))
+// check says of which roots max |A X^p - I| is small enough, of those that were ok.
+func (c *coupledRoots) check(a engine.Batch[float64], p int, ok []bool) {
+	c.e.Copy(a, c.w)
 	for range p {
-		c.product(c.w, c.x)
+		c.product(c.w, c.roots)
 		c.w, c.t = c.t, c.w
 	}
-	return c.distance(c.w) <= largestRootError
+	c.distances(c.w)
+	for k := range ok {
+		ok[k] = ok[k] && c.measures[3*k+2] <= largestRootError
+	}
 }
 
 // affine sets y = c0 I + c1 m; y may be m.
-func (c *coupledRoot) affine(c0, c1 float64, m, y dense.Matrix[float64]) {
-	c.e.Combine(c0, c1, engine.One(m), 0, engine.One(m), engine.One(y))
+func (c *coupledRoots) affine(c0, c1 float64, m, y engine.Batch[float64]) {
+	c.e.Combine(c0, c1, m, 0, m, y)
 }
 
 // product sets t = x y.
-func (c *coupledRoot) product(x, y dense.Matrix[float64]) {
-	c.e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(x), engine.One(y), 0, engine.One(c.t))
+func (c *coupledRoots) product(x, y engine.Batch[float64]) {
+	c.e.Gemm(dense.NoTrans, dense.NoTrans, 1, x, y, 0, c.t)
 }
 
-// distance returns max |M - I|; t is scratch.
-func (c *coupledRoot) distance(m dense.Matrix[float64]) float64 {
+// distances finds max |M - I| of each matrix; t is scratch.
+func (c *coupledRoots) distances(m engine.Batch[float64]) {
 	c.affine(-1, 1, m, c.t)
-	_, top := c.e.SumSquares(c.t.Data)
-	return top
+	c.measure(c.t)
+}
+
+// measure finds the sum, the sum of the squares, and the largest size of the elements of matrices, and waits.
+func (c *coupledRoots) measure(b engine.Batch[float64]) {
+	for k := range b.Count {
+		c.e.Tally(b.At(k).Data, c.measures[3*k:3*k+3])
+	}
+	c.pause()
 }
 
 // fraction returns p and q with e = q/p, q at most most, or ok false where there are none below 64.

@@ -10,63 +10,53 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// momentFactor is the second moment of a tensor along one dimension, with its eigenbasis as of the last refresh. It computes in float64.
+// momentFactor is the second moments of tensors along one dimension, with their eigenbases as of the last refresh. What belongs to one tensor follows what
+// belongs to the one before.
 type momentFactor[T Float] struct {
-	n, mode int
-	l, q    dense.Matrix[T] // moment (upper triangle) and basis
-	values  []T             // eigenvalues; nil where nobody wants them
+	n, mode  int
+	l, q     engine.Batch[T] // moments (upper triangles) and bases
+	root     engine.Batch[T] // L^(-e) instead of bases and eigenvalues, where a coupled iteration makes it
+	values   []T             // eigenvalues; nil where nobody wants them
+	fine     []T             // powers of the eigenvalues
+	diagonal []T             // of the moments
+	traced   []engine.Figure // their traces, where a refresh wants them
+	lambda   []float64       // eigenvalues that a refresh has found
+	perm     []int           // the order in which it found them
 
+	*momentWork                // on the processor
+	found       *foundBases[T] // on a device
+}
+
+// momentWork is the workspace with which the processor brings the basis of one tensor up to date. It computes in float64.
+type momentWork struct {
 	e           engine.Backend[float64]
 	a, basis, w dense.Matrix[float64]
-	lambda      []float64
 	project     []float64
-	perm        []int
-	fine        []T           // powers of the eigenvalues
-	diagonal    []T           // of the moment
-	traced      engine.Figure // its trace, where a refresh wants it
 	solver      eigen.Solver
-
-	root    dense.Matrix[T] // A^(-e) instead of basis and eigenvalues, where a coupled iteration makes it
-	coupled *coupledRoot
-	sweeper *eigenFactor[float64] // of bounded-angle sweeps
+	coupled     *coupledRoots
+	sweeper     *eigenFactor[float64] // of bounded-angle sweeps
 }
 
+// newMomentFactor wraps the moment l, the basis q and the eigenvalues of one tensor, on the processor. q and values may be nil.
 func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
-	return &momentFactor[T]{
-		n: n, mode: mode, l: dense.Wrap(n, n, l), q: dense.Wrap(n, n, q), values: values,
-		e: engine.CPU[float64](), a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n),
-		lambda: make([]float64, n), project: make([]float64, n), perm: make([]int, n), fine: make([]T, n), diagonal: make([]T, n),
+	f := newMoments[T](mode, n, 1)
+	f.l, f.values = squares(l, 1, n), values
+	if q != nil {
+		f.q = squares(q, 1, n)
 	}
+	f.momentWork = &momentWork{
+		e: engine.CPU[float64](), a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n), project: make([]float64, n),
+	}
+	return f
 }
 
-// place moves the iterations that consist of products to a device. Decompositions and orthogonal iterations are a momentGroup's there.
-func (f *momentFactor[T]) place(e engine.Backend[float64], a *engine.Arena[float64]) {
-	if e == engine.CPU[float64]() {
-		return
+// trace finds that of every moment.
+func (f *momentFactor[T]) trace(e engine.Backend[T], q *engine.Reckoning[T], l engine.Batch[T]) []engine.Figure {
+	e.Diagonal(l, f.diagonal)
+	for k := range f.traced {
+		f.traced[k] = q.Tally(f.diagonal[k*f.n : (k+1)*f.n]).Sum
 	}
-	n := f.n
-	f.e = e
-	f.a, f.basis, f.w = dense.Matrix[float64]{}, dense.Matrix[float64]{}, dense.Matrix[float64]{}
-	if f.coupled != nil {
-		f.coupled.place(e, a)
-	}
-	if s := f.sweeper; s != nil {
-		s.place(e)
-		s.b, s.m = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
-		s.bind(newTurnWork(a, n, dense.CayleyWork(n)))
-	}
-	if f.iterates() {
-		f.a, f.w = dense.Wrap(n, n, a.Alloc(n*n)), dense.Wrap(n, n, a.Alloc(n*n))
-	}
-}
-
-// iterates says whether a refresh consists of products.
-func (f *momentFactor[T]) iterates() bool { return f.coupled != nil || f.sweeper != nil }
-
-// trace finds that of the moment.
-func (f *momentFactor[T]) trace(e engine.Backend[T], q *engine.Reckoning[T]) engine.Figure {
-	e.Diagonal(engine.One(f.l), f.diagonal)
-	return q.Tally(f.diagonal).Sum
+	return f.traced
 }
 
 // refreshing says how a basis is brought up to date.
@@ -81,11 +71,16 @@ type refreshing struct {
 	exponent  float64 // of a root that is formed
 }
 
-// refresh brings basis and eigenvalues up to date with scale times the moment. It says whether perm holds an order into which the former basis was
-// brought. When the decomposition fails everything is left as it was.
+// newMoments returns those of count tensors, without moments and bases.
+func newMoments[T Float](mode, n, count int) *momentFactor[T] {
+	return &momentFactor[T]{
+		n: n, mode: mode, fine: make([]T, count*n), diagonal: make([]T, count*n), traced: make([]engine.Figure, count), lambda: make([]float64, count*n), perm: make([]int, count*n),
+	}
+}
+
+// refresh brings basis and eigenvalues up to date with scale times the moment, on the processor. It says whether perm holds an order into which the former basis
+// was brought. When the decomposition fails everything is left as it was.
 func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decomposed, ok bool) {
-	engine.Defer(f.e)
-	defer engine.Settle(f.e)
 	toDouble(f.e, f.l.Data, f.a.Data)
 	a := engine.One(f.a)
 	f.e.Mirror(a)
@@ -120,8 +115,9 @@ func (f *momentFactor[T]) refresh(scale float64, o *refreshing) (permuted, decom
 
 // load sets the rows of basis to the columns of q.
 func (f *momentFactor[T]) load() {
+	q := f.q.At(0)
 	for i := range f.n {
-		for j, v := range f.q.Row(i) {
+		for j, v := range q.Row(i) {
 			f.basis.Set(j, i, float64(v))
 		}
 	}
@@ -159,36 +155,31 @@ func (f *momentFactor[T]) iterate(o *refreshing) bool {
 		f.quotients()
 	}
 	copy(f.project, f.lambda)
-	f.sort(f.project, o.ascending)
+	sortQuotients(f.project, f.lambda, f.perm, o.ascending)
+	f.keepValues()
+	q := f.q.At(0)
 	for j, from := range f.perm {
 		for i, v := range f.basis.Row(from) {
-			f.q.Set(i, j, T(v))
+			q.Set(i, j, T(v))
 		}
 	}
 	return !o.ascending
 }
 
-// sort sets perm to the order of the quotients, and keeps them in it.
-func (f *momentFactor[T]) sort(quotients []float64, ascending bool) {
-	for i := range f.perm {
-		f.perm[i] = i
+// sortQuotients sets perm to the order of the quotients, and lambda to them in it.
+func sortQuotients(quotients, lambda []float64, perm []int, ascending bool) {
+	for i := range perm {
+		perm[i] = i
 	}
-	slices.SortStableFunc(f.perm, func(i, j int) int {
+	slices.SortStableFunc(perm, func(i, j int) int {
 		if ascending {
 			return cmp.Compare(quotients[i], quotients[j])
 		}
 		return cmp.Compare(quotients[j], quotients[i])
 	})
-	for j, from := range f.perm {
-		f.lambda[j] = quotients[from]
+	for j, from := range perm {
+		lambda[j] = quotients[from]
 	}
-	f.keepValues()
-}
-
-// keep takes eigenvalues over.
-func (f *momentFactor[T]) keep(values []float64) {
-	copy(f.lambda, values)
-	f.keepValues()
 }
 
 func (f *momentFactor[T]) keepValues() {
@@ -233,15 +224,11 @@ func (f *momentFactor[T]) orthogonalise(i int, v []float64) bool {
 
 // form sets the root to the power -exponent of a by a coupled iteration; when that fails it stays as it was.
 func (f *momentFactor[T]) form(o *refreshing) bool {
-	p, q, _ := fraction(o.exponent, 8)
-	if o.roots == RootNewton {
-		if !f.coupled.newton(f.a, p) {
-			return false
-		}
-	} else if !f.coupled.series(f.a, p, q) {
+	var ok [1]bool
+	if f.coupled.find(engine.One(f.a), o, ok[:]); !ok[0] {
 		return false
 	}
-	fromDouble(f.e, f.coupled.x.Data, f.root.Data)
+	fromDouble(f.e, f.coupled.roots.Data, f.root.Data)
 	return true
 }
 
@@ -250,7 +237,11 @@ func (f *momentFactor[T]) sweep(o *refreshing) {
 	e := f.sweeper
 	toDouble(f.e, f.q.Data, e.b.Data)
 	e.restore()
-	e.approach(f.a, f.w, &turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most})
+	e.approach(f.a, f.w, o.turning())
 	fromDouble(f.e, e.b.Data, f.q.Data)
-	f.keep(e.d)
+	copy(f.lambda, e.d)
+	f.keepValues()
 }
+
+// turning says how sweeps go.
+func (o *refreshing) turning() *turning { return &turning{maxNorm: 0.7, tol: o.tol, sweeps: o.most} }

@@ -148,6 +148,12 @@ type kfacRule[T Float] struct {
 
 	failed bool      // in the running step, as far as the processor knows
 	taken  []float64 // whether the step is taken, nil where there is none
+	next   kfacStep  // of the running step
+
+	moves, rejected bool                  // on a device: there is a step, it is to be taken back
+	trial           bool                  // it is being tried
+	blocks          []Block[T]            // of the running step
+	lent            func(b *Block[T]) []T // what an objective may have changed, of which kept holds a copy
 }
 
 func (r *kfacRule[T]) counters() []counter {
@@ -238,15 +244,11 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	for _, k := range r.moving {
 		k.averaged, k.summed = nil, nil
 		k.allocate(k.g.Rows)
-		k.decomposing()
 		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
 	}
 	r.at.rows = r.at.wide.arena.Alloc(rows)
 	r.at.reserveOnes(all)
 }
-
-// second implements twofold.
-func (r *kfacRule[T]) second() engine.Backend[float64] { return r.at.wide.e }
 
 // looks implements looking: an objective does.
 func (r *kfacRule[T]) looks() bool { return r.objective != nil }
@@ -283,7 +285,7 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 
 func (r *kfacRule[T]) forget() {
 	for _, k := range r.moving {
-		k.examples, k.pending = 0, false
+		k.examples, k.pending, k.loaded = 0, false, false
 	}
 }
 

@@ -73,7 +73,7 @@ func (g *kfacGround[T]) gram(x dense.Matrix[T], one float64, sum dense.Matrix[T]
 		g.e.AddRow([]T{T(one)}, 0, engine.One(bordered.View(0, n-1, x.Rows, 1)))
 		x = bordered
 	}
-	g.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
+	engine.Fast(g.e).GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
 }
 
 // reckon makes the registers of a step of so many layers.
@@ -175,39 +175,21 @@ func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.
 	g.wide.e.DivideRoot(t.Data, 1, damping, y.Data)
 }
 
-// decomposing makes what decompositions on a device need.
+// decomposing makes what decompositions on a device need, and sweeps everywhere.
 func (k *kfacLayer[T]) decomposing() {
-	if k.o.Inverse != InverseExact && k.o.Inverse != InverseTracked {
-		return
-	}
+	exact, tracked := k.o.Inverse == InverseExact, k.o.Inverse == InverseTracked
 	e, a := k.at.wide.e, k.at.wide.arena
+	k.turning = turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1}
 	for side, m := range k.full {
 		n := m.Rows
-		k.solvers[side] = matfun.NewEigen(e, a, 1, n)
-		if k.o.Inverse == InverseTracked {
+		if k.at.away() && (exact || tracked) {
+			k.solvers[side] = matfun.NewEigen(e, a, 1, n)
+		}
+		if tracked {
 			f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
 			f.place(e)
 			f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
 			k.sweepers[side] = f
 		}
 	}
-}
-
-// basisOnDevice sets work and values to the eigenvectors of a factor, by a decomposition from the basis in use or, for InverseTracked, by one sweep.
-func (k *kfacLayer[T]) basisOnDevice(side int, fresh bool) bool {
-	e, q, m := k.at.wide.e, k.work[side], k.full[side]
-	if !fresh {
-		toDouble(e, k.slots[kfacOutputInverse+side].Data, q.Data)
-	}
-	if k.o.Inverse == InverseExact || fresh {
-		_, err := k.solvers[side].Solve(engine.One(m), engine.One(q), k.values[side], !fresh)
-		return err == nil
-	}
-	f := k.sweepers[side]
-	e.Copy(engine.One(q), engine.One(f.b))
-	f.restore()
-	f.approach(m, k.apply[side], &turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1})
-	e.Copy(engine.One(f.b), engine.One(q))
-	copy(k.values[side], f.d)
-	return true
 }

@@ -3,19 +3,17 @@ package nnopt
 import (
 	"fmt"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/kronecker"
 	"github.com/spdopt/spdopt/internal/matfun"
-	"github.com/spdopt/spdopt/spectral"
 )
 
 // kfacLayer is what KFAC knows about a layer. The slots hold the averages of the factors, what their inverse needs (inverses, or eigenvectors and
 // eigenvalues) and the last step, in T; products with the factors are in float64.
 type kfacLayer[T Float] struct {
+	rule     *kfacRule[T]
 	o        *KFAC
 	at       *kfacGround[T]
 	names    Layer
@@ -45,13 +43,17 @@ type kfacLayer[T Float] struct {
 
 	dampings           [2]float64       // of the factors
 	learned            bool             // statistics are taken in, in the running step
+	seen               int              // the examples behind them
+	adopted            bool             // there are new inverses, in work
+	tried              []T              // the step of a trial, on a device
 	stay               [2]engine.Figure // what weights and bias are multiplied by
 	fine, inverted     engine.Figure    // whether the statistics, and the inverses, of the running step are of use
 	means              [2]engine.Figure // of the diagonals of the factors
 	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 
 	solvers  [2]*matfun.Eigen[float64] // on a device
-	sweepers [2]*eigenFactor[float64]
+	sweepers [2]*eigenFactor[float64]  // for InverseTracked
+	turning  turning                   // of the sweepers
 }
 
 // The slots of a layer.
@@ -66,7 +68,7 @@ const (
 )
 
 func newKFACLayer[T Float](r *kfacRule[T], names Layer, b *Block[T], slots []Slot[T]) *kfacLayer[T] {
-	k := &kfacLayer[T]{o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
+	k := &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
 	for i, n := range k.sizes(b.Rows) {
 		k.values[i] = make([]float64, n)
 	}
@@ -96,6 +98,7 @@ func (k *kfacLayer[T]) allocate(rows int) {
 		k.product = matrix(sizes[0], sizes[1])
 	}
 	k.moved, k.shares = k.at.arena.Alloc(sizes[0]*sizes[1]), make([]float64, sizes[1])
+	k.decomposing()
 }
 
 // observe adds the statistics of a pass to the sums: A to the mean of x x^T, B to that of the curvature's g g^T, weighted by examples.
@@ -174,10 +177,10 @@ func (k *kfacLayer[T]) absorb() {
 	}
 }
 
-// average takes the sums into the moving averages. Sums that are not finite are left out, which it finds.
+// average takes the sums into the moving averages, on a device into those that settle stores. Sums that are not finite are left out, which it finds.
 func (k *kfacLayer[T]) average() (fine engine.Figure) {
 	share := (1 - k.o.Average) / float64(k.examples)
-	k.examples = 0
+	k.seen, k.examples = k.examples, 0
 	e, q := k.at.wide.e, k.at.figures
 	fine = q.Number(1)
 	for _, s := range k.sums {
@@ -190,15 +193,23 @@ func (k *kfacLayer[T]) average() (fine engine.Figure) {
 		toDouble(e, to, w.Data)
 		e.BlendBy(q.Register(keep), w.Data, q.Register(take), s.Data, w.Data)
 		e.Mirror(engine.One(w))
-		fromDouble(e, w.Data, to)
+		fromDouble(e, w.Data, k.latest(side))
 	}
 	return fine
+}
+
+// latest is where the average of a factor is, in the running step.
+func (k *kfacLayer[T]) latest(side int) []T {
+	if k.learned && k.at.away() {
+		return k.grams[side].Data
+	}
+	return k.slots[kfacOutput+side].Data
 }
 
 // load sets full to the averages over their weight.
 func (k *kfacLayer[T]) load(weight float64) {
 	for side, f := range k.full {
-		toDouble(k.at.wide.e, k.slots[kfacOutput+side].Data, f.Data)
+		toDouble(k.at.wide.e, k.latest(side), f.Data)
 		k.at.wide.e.Blend(1/weight, f.Data, 0, nil, f.Data)
 	}
 }
@@ -241,13 +252,27 @@ func (k *kfacLayer[T]) adopt() bool {
 	if k.at.figures.Value(k.inverted) == 0 {
 		return false
 	}
+	k.adopted = true
 	for side := range k.full {
-		fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
+		if k.at.away() { // settle stores it
+			k.at.wide.e.Copy(engine.One(k.work[side]), engine.One(k.apply[side]))
+		} else {
+			fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
+		}
 		if len(k.slots) > kfacOutputValues {
 			store(k.values[side], k.slots[kfacOutputValues+side].Data)
+			k.loadValues(side)
 		}
 	}
+	k.loaded = k.at.away()
 	return true
+}
+
+// loadValues fetches the eigenvalues of a factor from their slot.
+func (k *kfacLayer[T]) loadValues(side int) {
+	for i, v := range k.slots[kfacOutputValues+side].Data {
+		k.values[side][i] = max(float64(v), 0)
+	}
 }
 
 func store[T Float](x []float64, slot []T) {
@@ -256,55 +281,32 @@ func store[T Float](x []float64, slot []T) {
 	}
 }
 
-// basis sets work and values to the eigenvectors of a factor: by decomposition, or by sweeps from the basis in use.
+// basis sets work and values to the eigenvectors of a factor: by decomposition, or for InverseTracked by one sweep from the basis in use.
 func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
-	if k.at.away() {
-		return k.basisOnDevice(side, fresh)
+	e, q, m := k.at.wide.e, k.work[side], k.full[side]
+	if !fresh {
+		toDouble(e, k.slots[kfacOutputInverse+side].Data, q.Data)
 	}
-	k.work[side].Copy(k.full[side])
-	if k.o.Inverse == InverseExact {
-		return k.solver.Sym(k.work[side], k.values[side])
+	if fresh || k.o.Inverse == InverseExact {
+		return k.decompose(side, fresh)
 	}
-	n := k.full[side].Rows
-	q := dense.New[float64](n, n)
-	if fresh {
-		q.Identity()
-	} else {
-		k.orthogonal(side, q)
-	}
-	ones := make([]float64, n)
-	for i := range ones {
-		ones[i] = 1
-	}
-	f, err := spectral.FromEigen(mat.NewDense(n, n, q.Data), ones)
-	if err != nil {
-		return false
-	}
-	step := &spectral.Step{MaxSweeps: 1}
-	if fresh {
-		step.MaxSweeps = 0
-	}
-	if rep := f.Follow(mat.NewSymDense(n, k.full[side].Data), step); rep.Err != nil {
-		return false
-	}
-	raw := f.Basis().RawMatrix()
-	k.work[side].Copy(dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data})
-	copy(k.values[side], f.Eigenvalues())
+	f := k.sweepers[side]
+	e.Copy(engine.One(q), engine.One(f.b))
+	f.restore()
+	f.approach(m, k.apply[side], &k.turning)
+	e.Copy(engine.One(f.b), engine.One(q))
+	copy(k.values[side], f.d)
 	return true
 }
 
-// orthogonal sets q to the stored basis, by one Newton-Schulz step freed of the rounding to T.
-func (k *kfacLayer[T]) orthogonal(side int, q dense.Matrix[float64]) {
-	w, gram := k.apply[side], k.work[side]
-	for i, v := range k.slots[kfacOutputInverse+side].Data {
-		w.Data[i] = float64(v)
+// decompose is basis without sweeps. A device begins with the basis in work unless it is fresh.
+func (k *kfacLayer[T]) decompose(side int, fresh bool) bool {
+	if !k.at.away() {
+		k.work[side].Copy(k.full[side])
+		return k.solver.Sym(k.work[side], k.values[side])
 	}
-	dense.Gemm(dense.Transposed, dense.NoTrans, -0.5, w, w, 0, gram)
-	for i := range gram.Rows {
-		gram.Data[i*gram.Stride+i] += 1.5
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w, gram, 0, q)
-	k.loaded = false
+	_, err := k.solvers[side].Solve(engine.One(k.full[side]), engine.One(k.work[side]), k.values[side], !fresh)
+	return err == nil
 }
 
 // direct sets d to the inverse applied to the gradient g.
@@ -314,9 +316,7 @@ func (k *kfacLayer[T]) direct(damping float64) {
 		for side := range k.apply {
 			toDouble(e, k.slots[kfacOutputInverse+side].Data, k.apply[side].Data)
 			if len(k.slots) > kfacOutputValues {
-				for i, v := range k.slots[kfacOutputValues+side].Data {
-					k.values[side][i] = max(float64(v), 0)
-				}
+				k.loadValues(side)
 			}
 		}
 		k.loaded = true

@@ -8,11 +8,34 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// moveTogether takes the step of all layers.
+// moveTogether takes the step of all layers, on a device what ahead has found.
 func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {
+	if r.at.away() {
+		r.settleStep(blocks, updates)
+		return
+	}
+	if !r.foresee(blocks, updates) {
+		return
+	}
+	if r.o.Reject && r.objective != nil {
+		r.keepAll(blocks, valueOf[T]) // for a step that may be taken back
+	}
+	before, judge := math.NaN(), r.judges()
+	if judge {
+		before = r.loss()
+	}
+	r.take(blocks, updates, r.next)
+	if judge && r.judge(before, r.loss(), r.next.change) {
+		r.restoreAll(blocks, valueOf[T])
+		r.stop()
+	}
+}
+
+// foresee learns, and finds the step, unless there is none.
+func (r *kfacRule[T]) foresee(blocks []Block[T], updates []engine.Update) (moves bool) {
 	r.failed, r.taken = false, nil
 	if len(r.moving) == 0 {
-		return
+		return false
 	}
 	r.locate(blocks)
 	r.reserve(blocks)
@@ -20,26 +43,21 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {
 	r.learn(updates)
 	if r.lr == 0 || r.t <= r.o.BurnIn {
 		r.at.figures.Run()
-		return
+		return false
 	}
 	r.directions(blocks, updates)
 	s, ok := r.choose(blocks, updates)
 	if !ok { // the direction overflows
 		r.failed = true
-		return
+		return false
 	}
-	if r.o.Reject && r.objective != nil {
-		r.keepAll(blocks, valueOf[T]) // for a step that may be taken back
-	}
-	before := math.NaN()
-	judge := r.objective != nil && (r.o.Reject || !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0)
-	if judge {
-		before = r.loss()
-	}
-	r.take(blocks, updates, s)
-	if judge {
-		r.judge(blocks, before, r.loss(), s.change)
-	}
+	r.next = s
+	return true
+}
+
+// judges says whether the loss is compared before and after the step.
+func (r *kfacRule[T]) judges() bool {
+	return r.objective != nil && (r.o.Reject || !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0)
 }
 
 // loss returns that of the objective, which finds all work done.
@@ -61,6 +79,9 @@ func (r *kfacRule[T]) reserve(blocks []Block[T]) {
 	r.x, r.y, r.px, r.py = a.Alloc(n), a.Alloc(n), a.Alloc(n), a.Alloc(n)
 	r.kept = a.Alloc(n)
 	if r.at.away() {
+		for _, k := range r.moving {
+			k.tried = a.Alloc(k.g.Rows * k.g.Cols)
+		}
 		r.at.flat = [2][]float64{r.at.wide.arena.Alloc(n), r.at.wide.arena.Alloc(n)}
 	}
 }
@@ -84,6 +105,7 @@ func (r *kfacRule[T]) locate(blocks []Block[T]) {
 func (r *kfacRule[T]) learn(updates []engine.Update) {
 	observed := false
 	for _, k := range r.moving {
+		k.adopted = false
 		if k.learned = k.examples > 0; k.learned {
 			observed = true
 			k.fine = k.average()
@@ -260,6 +282,7 @@ func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 	r.keepAll(blocks, gradOf[T])
 	r.flatten(blocks)
 	engine.Wait(r.at.e) // the objective finds all work done
+	r.lent = gradOf[T]
 	r.objective.CurvatureTo(r.px, r.x)
 	if moved {
 		r.objective.CurvatureTo(r.py, r.y)
@@ -270,6 +293,7 @@ func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 		dl, ll = r.at.flatDot(r.y, r.px), r.at.flatDot(r.y, r.py)
 	}
 	r.at.wait()
+	r.lent = nil
 	return quadratic{f.Value(dd), f.Value(dl), f.Value(ll)}
 }
 
@@ -367,7 +391,7 @@ func side(second bool) int {
 	return 0
 }
 
-// take moves the blocks of the layers, and keeps the step as the last one.
+// take moves the blocks of the layers, and keeps the step as the last one, of a trial beside it.
 func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacStep) {
 	q, wide := r.at.figures, r.at.wide.e
 	r.taken = q.Register(s.taken)
@@ -382,10 +406,10 @@ func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacSte
 	q.Run()
 	for _, k := range r.moving {
 		wide.BlendBy(q.Register(a), k.d.Data, q.Register(m), k.last.Data, k.last.Data)
-		fromDouble(wide, k.last.Data, k.slots[kfacLast].Data)
+		fromDouble(wide, k.last.Data, k.newest())
 	}
 	for _, k := range r.moving {
-		k.spread(blocks, k.slots[kfacLast].Data, func(block, rows, cols int, part engine.Batch[T]) {
+		k.spread(blocks, k.newest(), func(block, rows, cols int, part engine.Batch[T]) {
 			if updates[block].LR == 0 {
 				return
 			}
@@ -396,24 +420,28 @@ func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacSte
 	}
 }
 
-// judge compares the change of the loss with that of the model, adapts the damping, and takes back a step that made the loss larger.
-func (r *kfacRule[T]) judge(blocks []Block[T], before, after, change float64) {
+// mostDamping is where the damping rises no further: beside it nothing is left of factors of ordinary size.
+const mostDamping = 1e16
+
+// judge compares the change of the loss with that of the model, adapts the damping, and says whether the step is to be taken back.
+func (r *kfacRule[T]) judge(before, after, change float64) bool {
 	worse := !(after <= before)
 	power := math.Pow(r.o.DampingDecay, float64(r.o.AdaptEvery))
 	if !r.o.FixedDamping && r.t%r.o.AdaptEvery == 0 && change < 0 {
 		switch ratio := (after - before) / change; {
 		case !(ratio >= 0.25):
-			r.damping /= power
+			r.damping = min(r.damping/power, max(r.damping, mostDamping))
 		case ratio > 0.75:
 			r.damping = max(r.damping*power, r.o.MinDamping)
 		}
 	} else if worse && r.o.Reject && !r.o.FixedDamping {
-		r.damping /= power
+		r.damping = min(r.damping/power, max(r.damping, mostDamping))
 	}
-	if !worse || !r.o.Reject {
-		return
-	}
-	r.restoreAll(blocks, valueOf[T])
+	return worse && r.o.Reject
+}
+
+// stop sets the last steps to zero.
+func (r *kfacRule[T]) stop() {
 	for _, k := range r.moving {
 		r.at.e.Blend(0, nil, 0, nil, k.slots[kfacLast].Data)
 	}

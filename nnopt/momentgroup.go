@@ -8,125 +8,236 @@ import (
 	"github.com/spdopt/spdopt/internal/matfun"
 )
 
-// momentGroup brings the eigenbases of moments of one size up to date on a device, as many together as its workspace holds. It does what
-// momentFactor.refresh does for decompositions and orthogonal iterations, in float64 as well; the decompositions start from the bases in use.
+// momentGroup brings the eigenbases, or the roots, of moments of one size up to date on a device, as many together as its workspace holds. It does what
+// momentFactor.refresh does, in float64 as well; the decompositions start from the bases in use.
 type momentGroup[T Float] struct {
-	e       engine.Backend[float64]
-	arena   *engine.Arena[float64]
-	n       int
-	most    int // moments that can be due together
-	tasks   []momentTask[T]
-	a, v, w engine.Batch[float64] // moments, bases as rows, scratch
-	m       engine.Batch[float64] // moments in the bases, where a tolerance wants them
-	solver  *matfun.Eigen[float64]
-	rows    *matfun.Orthonormal[float64]
-	scales  []float64 // a number for each row, in ordinary memory, as lambda
-	lambda  []float64
+	e        engine.Backend[float64]
+	arena    *engine.Arena[float64]
+	n        int
+	o        refreshing
+	tasks    []momentTask[T]
+	a, v, w  engine.Batch[float64] // moments, bases as rows, scratch
+	m        engine.Batch[float64] // moments in the bases, where a tolerance wants them
+	solver   *matfun.Eigen[float64]
+	rows     *matfun.Orthonormal[float64]
+	roots    *coupledRoots
+	sweeps   *sweeps
+	scales   []float64 // a number for each row, in ordinary memory
+	values   []float64 // the same
+	lambda   []float64 // the same, on the device
+	measures []float64 // three numbers for each matrix, there
+	pause    func()    // waits for what is read
 }
 
-// momentTask is a factor that is due.
+// momentTask is a moment of the group: that of tensor k of a factor.
 type momentTask[T Float] struct {
-	f     *momentFactor[T]
-	part  *shampooPart[T]
-	scale float64 // of the moment
+	f    *momentFactor[T]
+	part *shampooPart[T]
+	k    int
 }
+
+func (t *momentTask[T]) done() *refreshed { return &t.f.found.outcome[t.k] }
 
 // groupElements bounds the elements of a group's moments.
 const groupElements = 1 << 25
 
-// grow makes room for so many moments, in equal parts where they are more than the bound allows.
-func (g *momentGroup[T]) grow(most int, o *refreshing) {
-	parts := (most*g.n*g.n + groupElements - 1) / groupElements
-	count := (most + parts - 1) / max(parts, 1)
-	if g.a.Count >= count {
+// group returns that of the moments of factor k of a part.
+func (w *shampooAway[T]) group(r *shampooRule[T], p *shampooPart[T], k int) *momentGroup[T] {
+	o, n := r.refreshing(p, k), p.moments[k].n
+	for _, g := range w.groups {
+		if g.n == n && (!r.formed() || g.o.exponent == o.exponent) {
+			return g
+		}
+	}
+	g := &momentGroup[T]{e: w.fine.e, arena: w.fine.arena, n: n, o: o}
+	w.groups = append(w.groups, g)
+	return g
+}
+
+// add adds the moments of factor k of a part.
+func (g *momentGroup[T]) add(p *shampooPart[T], k int) {
+	for i := range p.pieces {
+		g.tasks = append(g.tasks, momentTask[T]{p.moments[k], p, i})
+	}
+}
+
+// settle takes the memory for all moments, in equal parts where they are more than the bound allows.
+func (g *momentGroup[T]) settle() {
+	most := len(g.tasks)
+	parts := max(1, (most*g.n*g.n+groupElements-1)/groupElements)
+	count := (most + parts - 1) / parts
+	square := func() engine.Batch[float64] { return squares(g.arena.Alloc(count*g.n*g.n), count, g.n) }
+	g.a, g.w = square(), square()
+	g.scales, g.values, g.lambda, g.measures = make([]float64, count*g.n), make([]float64, count*g.n), g.arena.Alloc(count*g.n), g.arena.Doubles(3*count)
+	pause := func() { g.pause() }
+	switch o := &g.o; {
+	case o.roots == RootNewton || o.roots == RootSeries:
+		g.roots = newCoupledRoots(g.e, g.arena, count, g.n)
+		g.roots.pause = pause
 		return
-	}
-	g.arena = engine.NewArena(g.e)
-	for _, b := range []*engine.Batch[float64]{&g.a, &g.v, &g.w} {
-		*b = g.batch(count)
-	}
-	g.scales, g.lambda = make([]float64, count*g.n), make([]float64, count*g.n)
-	if o.tol > 0 {
-		g.m = g.batch(count)
-	}
-	if o.qr {
+	case o.sweeps:
+		g.sweeps = newSweeps(g.e, g.arena, count, g.n)
+		g.sweeps.pause = pause
+		return
+	case o.qr:
 		g.rows = matfun.NewOrthonormal(g.e, g.arena, count, g.n)
-	} else {
+	default:
 		g.solver = matfun.NewEigen(g.e, g.arena, count, g.n)
+		g.solver.Pause = pause
+	}
+	g.v = square()
+	if g.o.tol > 0 {
+		g.m = square()
 	}
 }
 
-func (g *momentGroup[T]) batch(count int) engine.Batch[float64] {
-	return engine.Batch[float64]{Count: count, Rows: g.n, Cols: g.n, Stride: g.n, Step: g.n * g.n, Data: g.arena.Alloc(count * g.n * g.n)}
-}
-
-// refresh does what is due. A batch that is not full repeats its last moment.
-func (g *momentGroup[T]) refresh(r *shampooRule[T]) {
-	o := r.refreshing()
-	g.grow(len(g.tasks), &o)
-	engine.Defer(g.e)
-	defer engine.Settle(g.e)
+// refresh finds bases for the moments that lie where it leaves the bases. A batch that is not full repeats its last moment.
+func (g *momentGroup[T]) refresh(r *shampooRule[T], pause func()) {
+	g.pause = pause
+	if r.TraceScaling {
+		pause()
+	}
 	for from := 0; from < len(g.tasks); from += g.a.Count {
 		tasks := g.tasks[from:min(from+g.a.Count, len(g.tasks))]
-		finite := g.load(tasks, o.eps)
-		if o.qr {
-			g.iterate(tasks, finite, r, &o)
-		} else {
-			g.decompose(tasks, finite, r, &o)
+		g.load(tasks, r)
+		switch o := &g.o; {
+		case g.roots != nil:
+			g.form(tasks, o)
+		case g.sweeps != nil:
+			g.sweep(tasks, o)
+		case o.qr:
+			g.iterate(tasks, o)
+		default:
+			g.decompose(tasks, o)
 		}
 	}
-	g.tasks = g.tasks[:0]
 }
 
-// load sets a to the moments, those that are not finite to zero, and v to the bases.
-func (g *momentGroup[T]) load(tasks []momentTask[T], eps float64) (finite []bool) {
-	finite = make([]bool, len(tasks))
-	for k := range g.a.Count {
-		t := &tasks[min(k, len(tasks)-1)]
-		toDouble(g.e, t.f.l.Data, g.a.At(k).Data)
-		toDouble(g.e, t.f.q.Data, g.w.At(k).Data)
-		for i := range g.n {
-			g.scales[k*g.n+i] = t.scale
+// runs calls do for the stretches of tasks that are tensors of one factor, one after the other: count of them, from task at on.
+func runs[T Float](tasks []momentTask[T], do func(at, count int)) {
+	for at := 0; at < len(tasks); {
+		count := 1
+		for at+count < len(tasks) && tasks[at+count].f == tasks[at].f && tasks[at+count].k == tasks[at].k+count {
+			count++
+		}
+		do(at, count)
+		at += count
+	}
+}
+
+// of is the matrices of tensors k, k+1, ... of a factor.
+func of[E any](x []E, n, k, count int) []E { return x[k*n*n : (k+count)*n*n] }
+
+// load sets a to the moments, those that are not finite to zero, and w to the bases.
+func (g *momentGroup[T]) load(tasks []momentTask[T], r *shampooRule[T]) {
+	in := func(at, count int, t *momentTask[T]) {
+		toDouble(g.e, of(t.f.found.bases.Data, g.n, t.k, count), of(g.a.Data, g.n, at, count))
+		if g.roots == nil {
+			toDouble(g.e, of(t.f.q.Data, g.n, t.k, count), of(g.w.Data, g.n, at, count))
 		}
 	}
-	g.e.Transpose(g.w, g.v)
+	runs(tasks, func(at, count int) { in(at, count, &tasks[at]) })
+	last := &tasks[len(tasks)-1]
+	for k := range g.a.Count {
+		t := last
+		if k < len(tasks) {
+			t = &tasks[k]
+		} else {
+			in(k, 1, t)
+		}
+		scale := t.part.scaleOf(r, t.f, t.k)
+		for i := range g.n {
+			g.scales[k*g.n+i] = scale
+		}
+	}
 	g.e.Mirror(g.a)
 	g.e.ScaleRows(g.scales, g.a, 0, g.a)
-	g.e.Combine(eps, 1, g.a, 0, g.a, g.a)
-	_, tops := g.measure(g.a)
-	for k, top := range tops {
-		bad := !(top < math.Inf(1))
-		if bad {
+	g.e.Combine(g.o.eps, 1, g.a, 0, g.a, g.a)
+	g.measure(g.a)
+	g.pause()
+	for k := range g.a.Count {
+		finite := g.measures[3*k+2] < math.Inf(1)
+		if !finite {
 			g.e.Blend(0, nil, 0, nil, g.a.At(k).Data)
 		}
 		if k < len(tasks) {
-			finite[k] = !bad
+			*tasks[k].done() = refreshed{ok: finite, moved: finite}
 		}
 	}
-	return finite
 }
 
-// decompose replaces the bases by those of decompositions, but for those that are good enough as they are.
-func (g *momentGroup[T]) decompose(tasks []momentTask[T], finite []bool, r *shampooRule[T], o *refreshing) {
-	kept := make([]bool, len(tasks))
+// measure finds the sums, the sums of the squares, and the largest sizes of the elements of matrices.
+func (g *momentGroup[T]) measure(b engine.Batch[float64]) {
+	for k := range b.Count {
+		g.e.Tally(b.At(k).Data, g.measures[3*k:3*k+3])
+	}
+}
+
+// deliver leaves matrices where they are found.
+func (g *momentGroup[T]) deliver(tasks []momentTask[T], from engine.Batch[float64]) {
+	runs(tasks, func(at, count int) {
+		t := &tasks[at]
+		fromDouble(g.e, of(from.Data, g.n, at, count), of(t.f.found.bases.Data, g.n, t.k, count))
+	})
+}
+
+// keep takes eigenvalues over.
+func (g *momentGroup[T]) keep(t *momentTask[T], at int, values []float64) {
+	copy(t.f.lambda[t.k*g.n:(t.k+1)*g.n], values[at*g.n:(at+1)*g.n])
+}
+
+// form makes roots.
+func (g *momentGroup[T]) form(tasks []momentTask[T], o *refreshing) {
+	ok := make([]bool, g.a.Count)
+	g.roots.find(g.a, o, ok)
+	g.deliver(tasks, g.roots.roots)
+	for k := range tasks {
+		done := tasks[k].done()
+		done.ok = done.ok && ok[k]
+		done.moved = done.ok
+	}
+}
+
+// sweep turns bases by the sweeps of the spectral core.
+func (g *momentGroup[T]) sweep(tasks []momentTask[T], o *refreshing) {
+	s := g.sweeps
+	g.e.Copy(g.w, s.b)
+	s.restore()
+	s.approach(g.a, o.turning())
+	g.deliver(tasks, s.b)
+	g.pause()
+	for k := range tasks {
+		g.keep(&tasks[k], k, s.d)
+	}
+}
+
+// decompose finds the bases by decompositions, but for those that are good enough as they are.
+func (g *momentGroup[T]) decompose(tasks []momentTask[T], o *refreshing) {
+	good := make([]bool, len(tasks))
 	if o.tol > 0 {
+		g.e.Transpose(g.w, g.v)
 		g.quotients()
 		for k, rest := range g.rests(len(tasks)) {
-			if kept[k] = finite[k] && rest <= o.tol; kept[k] {
-				tasks[k].f.keep(g.lambda[k*g.n : (k+1)*g.n])
+			if good[k] = tasks[k].done().ok && rest <= o.tol; good[k] {
+				g.keep(&tasks[k], k, g.lambda)
 			}
 		}
+		g.e.Transpose(g.v, g.w)
 	}
-	g.e.Transpose(g.v, g.w)
-	_, err := g.solver.Solve(g.a, g.w, g.lambda, true)
+	_, err := g.solver.Solve(g.a, g.w, g.values, true)
+	if err == nil {
+		g.deliver(tasks, g.w)
+	}
 	for k := range tasks {
-		t := &tasks[k]
-		ok := kept[k] || finite[k] && err == nil
-		if ok && !kept[k] {
-			fromDouble(g.e, g.w.At(k).Data, t.f.q.Data)
-			t.f.keep(g.lambda[k*g.n : (k+1)*g.n])
+		done := tasks[k].done()
+		switch {
+		case good[k]:
+			done.moved = false
+		case err != nil:
+			*done = refreshed{}
+		case done.ok:
+			g.keep(&tasks[k], k, g.values)
 		}
-		t.part.refreshed(r, t.f, false, ok)
 	}
 }
 
@@ -136,45 +247,42 @@ func (g *momentGroup[T]) quotients() {
 	g.e.RowDots(g.v, g.w, g.lambda)
 }
 
-// rests returns the norms of the off-diagonal parts of the first Q'A Q relative to the whole, after quotients.
+// rests returns the norms of the off-diagonal parts of the first Q'A Q relative to the whole, after quotients. It waits twice.
 func (g *momentGroup[T]) rests(count int) []float64 {
 	g.e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.w, g.v, 0, g.m)
-	rests, _ := g.measure(g.m)
+	g.measure(g.m)
+	g.pause()
+	rests := make([]float64, count)
+	for k := range rests {
+		rests[k] = g.measures[3*k+1]
+	}
 	clear(g.scales)
 	g.e.SetDiagonal(g.scales, g.m)
-	left, _ := g.measure(g.m)
-	for k, off := range left {
-		if off > 0 {
+	g.measure(g.m)
+	g.pause()
+	for k := range rests {
+		if off := g.measures[3*k+1]; off > 0 {
 			rests[k] = math.Sqrt(off / rests[k])
 		} else {
 			rests[k] = off
 		}
 	}
-	return rests[:count]
-}
-
-// measure returns the sums of the squares, and the largest sizes, of the elements of matrices. It waits once.
-func (g *momentGroup[T]) measure(b engine.Batch[float64]) (sums, tops []float64) {
-	all := make([][]float64, b.Count)
-	for k := range all {
-		all[k] = b.At(k).Data
-	}
-	sums, tops = make([]float64, b.Count), make([]float64, b.Count)
-	g.e.Measure(all, sums, tops)
-	return sums, tops
+	return rests
 }
 
 // iterate makes orthogonal iterations, as momentFactor.iterate does.
-func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, r *shampooRule[T], o *refreshing) {
+func (g *momentGroup[T]) iterate(tasks []momentTask[T], o *refreshing) {
+	g.e.Transpose(g.w, g.v)
 	g.quotients()
 	for range o.most {
 		going := make([]bool, len(tasks))
+		for k := range going {
+			going[k] = tasks[k].done().ok
+		}
 		if o.tol > 0 {
 			for k, rest := range g.rests(len(tasks)) {
-				going[k] = finite[k] && !(rest <= o.tol)
+				going[k] = going[k] && !(rest <= o.tol)
 			}
-		} else {
-			copy(going, finite)
 		}
 		g.rows.Rows(g.w, g.v)
 		some := false
@@ -189,23 +297,30 @@ func (g *momentGroup[T]) iterate(tasks []momentTask[T], finite []bool, r *shampo
 		}
 		g.quotients()
 	}
+	g.pause()
+	order := make([]int32, g.a.Count*g.n)
+	for i := range order {
+		order[i] = int32(i)
+	}
 	for k := range tasks {
 		t := &tasks[k]
-		if !finite[k] {
-			t.part.refreshed(r, t.f, false, false)
+		own := t.f.perm[t.k*g.n : (t.k+1)*g.n]
+		if !t.done().ok {
+			for i := range own {
+				own[i] = i
+			}
 			continue
 		}
-		t.f.sort(g.lambda[k*g.n:(k+1)*g.n], o.ascending)
-		order := make([]int32, g.n)
-		for i, from := range t.f.perm {
-			order[i] = int32(from)
+		sortQuotients(g.lambda[k*g.n:(k+1)*g.n], t.f.lambda[t.k*g.n:(t.k+1)*g.n], own, o.ascending)
+		for i, from := range own {
+			order[k*g.n+i] = int32(k*g.n + from)
 		}
-		sorted, q := engine.One(g.w.At(k)), engine.One(g.v.At(k))
-		g.e.Gather(g.v.At(k), order, g.w.At(k))
-		g.e.Transpose(sorted, q)
-		fromDouble(g.e, q.Data, t.f.q.Data)
-		t.part.refreshed(r, t.f, !o.ascending, true)
+		t.done().ordered = !o.ascending
 	}
+	tall := func(b engine.Batch[float64]) dense.Matrix[float64] { return dense.Wrap(b.Count*g.n, g.n, b.Data) }
+	g.e.Gather(tall(g.v), order, tall(g.w))
+	g.e.Transpose(g.w, g.v)
+	g.deliver(tasks, g.v)
 }
 
 // toDouble sets y to x where the engine computes.

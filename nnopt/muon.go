@@ -66,7 +66,8 @@ func NewMuon[T Float](o Muon) (Optimizer[T], error) {
 type muonRule[T Float] struct {
 	o       Muon
 	vectors adamRule[T]
-	groups  []*muonGroup[T] // on a device
+	groups  []*muonGroup[T]          // on a device
+	moving  map[string]*muonBlock[T] // in them
 }
 
 func (r *muonRule[T]) start(*Block[T], []Slot[T]) {}
@@ -93,13 +94,14 @@ func (r *muonRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		scale = math.Sqrt(max(1, float64(b.Rows)/float64(b.Cols)))
 	}
 	return &muonBlock[T]{
-		rule: r, k: min(b.Rows, b.Cols), n: max(b.Rows, b.Cols), scale: scale, momentum: slots[0].Data, still: r.o.forBlock(b.Name).frozen,
+		rule: r, name: b.Name, k: min(b.Rows, b.Cols), n: max(b.Rows, b.Cols), scale: scale, momentum: slots[0].Data, still: r.o.forBlock(b.Name).frozen,
 	}
 }
 
 // muonBlock moves one matrix, by the iterations of its group.
 type muonBlock[T Float] struct {
 	rule     *muonRule[T]
+	name     string
 	k, n     int // the shorter and the longer side
 	scale    float64
 	momentum []T
@@ -123,20 +125,34 @@ func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 	leave(e, b, u, s.scale, step)
 }
 
-// prepare implements staged: it takes the gradient into the momentum, and that into the group, transposed if it has fewer columns than rows.
+// prepare implements staged: it takes the gradient into the momentum, and that into the group.
 func (s *muonBlock[T]) prepare(e engine.Backend[T], b *Block[T], u engine.Update) {
+	if s.rule.foresees() {
+		g := s.group.spare.At(s.index).Data
+		enter(e, g, b, u)
+		average(e, T(s.rule.o.Momentum), s.momentum, g)
+		return
+	}
+	s.load(e, b, u, s.momentum)
+}
+
+// load sets momentum to that of the step, and takes it into the group, transposed if it has fewer columns than rows. A nil momentum stands for scratch.
+func (s *muonBlock[T]) load(e engine.Backend[T], b *Block[T], u engine.Update, momentum []T) {
 	g := s.group
-	x, out := g.x.At(s.index), g.x.At(s.index).Data
+	x, out, other := g.x.At(s.index), g.x.At(s.index).Data, g.next.At(s.index).Data
 	if b.Rows > b.Cols {
-		out = g.next.At(s.index).Data
+		out, other = other, out
+	}
+	if momentum == nil {
+		momentum = other
 	}
 	enter(e, out, b, u)
 	mu := T(s.rule.o.Momentum)
-	average(e, mu, s.momentum, out)
+	e.Blend(mu, s.momentum, 1-mu, out, momentum)
 	if s.rule.o.Nesterov {
-		e.Blend(mu, s.momentum, 1-mu, out, out)
+		e.Blend(mu, momentum, 1-mu, out, out)
 	} else {
-		e.Blend(1, s.momentum, 0, nil, out)
+		e.Blend(1, momentum, 0, nil, out)
 	}
 	if b.Rows > b.Cols {
 		e.Transpose(engine.One(dense.Wrap(b.Rows, b.Cols, out)), engine.One(x))

@@ -11,12 +11,13 @@ import (
 // standing.
 type muonGroup[T Float] struct {
 	o          *Muon
-	e          engine.Backend[T]
-	k, n       int // rows and columns, k <= n
+	e, fast    engine.Backend[T] // fast is for products that may be rounded
+	k, n       int               // rows and columns, k <= n
 	count      int
 	x, next    engine.Batch[T] // k x n
 	a, p       engine.Batch[T] // k x k
 	rest, last []float64       // squared distances from orthogonal matrices, with Exact
+	pause      func()          // waits for what is read
 
 	done, spare engine.Batch[T] // x and next, in the order in which the last iteration left them
 }
@@ -29,7 +30,8 @@ func (g *muonGroup[T]) prepare(a *engine.Arena[T]) {
 	}{{&g.x, g.k, g.n}, {&g.next, g.k, g.n}, {&g.a, g.k, g.k}, {&g.p, g.k, g.k}} {
 		*b.to = engine.Batch[T]{Count: g.count, Rows: b.rows, Cols: b.cols, Stride: b.cols, Step: b.rows * b.cols, Data: a.Alloc(g.count * b.rows * b.cols)}
 	}
-	g.rest, g.last = make([]float64, g.count), make([]float64, g.count)
+	g.rest, g.last = a.Doubles(g.count), make([]float64, g.count)
+	g.pause = func() { engine.Wait(g.e) }
 }
 
 // orthogonalise makes the matrices in x nearly orthogonal. The result is in done.
@@ -38,11 +40,11 @@ func (g *muonGroup[T]) orthogonalise() {
 	g.done, g.spare = g.x, g.next // every step makes the same calls
 	const a, b, c = 3.4445, -4.775, 2.0315
 	for range g.o.Iterations {
-		g.e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.done, g.done, 0, g.a)
+		g.fast.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.done, g.done, 0, g.a)
 		g.e.Copy(g.a, g.p)
-		g.e.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, g.a, g.a, b, g.p)
+		g.fast.GemmSymmetric(dense.NoTrans, dense.NoTrans, c, g.a, g.a, b, g.p)
 		g.e.Copy(g.done, g.spare)
-		g.e.Gemm(dense.NoTrans, dense.NoTrans, 1, g.p, g.done, a, g.spare)
+		g.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, g.p, g.done, a, g.spare)
 		g.done, g.spare = g.spare, g.done
 	}
 	if g.o.Exact {
@@ -58,10 +60,12 @@ func (g *muonGroup[T]) polish() {
 	}
 	for range 30 {
 		g.e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, g.done, g.done, 0, g.a)
-		g.e.FromIdentity(g.a, g.rest)
+		g.e.Combine(-1, 1, g.a, 0, g.a, g.p)
+		g.e.Squares(g.p.Data, g.rest)
+		g.pause()
 		going := false
 		for k, rest := range g.rest {
-			if rest *= rest; rest < 0.9*g.last[k] {
+			if rest < 0.9*g.last[k] {
 				g.last[k], going = rest, true
 			} else {
 				g.last[k] = 0
@@ -85,7 +89,7 @@ func (g *muonGroup[T]) polish() {
 func (s *muonBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	k, n := s.k, s.n
 	if e == engine.CPU[T]() {
-		s.group = &muonGroup[T]{o: &s.rule.o, e: e, k: k, n: n, count: 1}
+		s.group = &muonGroup[T]{o: &s.rule.o, e: e, fast: engine.Fast(e), k: k, n: n, count: 1}
 		s.group.prepare(a)
 		return
 	}
@@ -98,15 +102,39 @@ func (s *muonBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 		}
 	}
 	if s.group == nil {
-		s.group = &muonGroup[T]{o: &s.rule.o, e: e, k: k, n: n}
+		s.group = &muonGroup[T]{o: &s.rule.o, e: e, fast: engine.Fast(e), k: k, n: n}
 		s.rule.groups = append(s.rule.groups, s.group)
 	}
 	s.index = s.group.count
 	s.group.count++
+	s.rule.moving[s.name] = s
 }
 
 // renew implements renewed.
-func (r *muonRule[T]) renew() { r.groups = nil }
+func (r *muonRule[T]) renew() { r.groups, r.moving = nil, map[string]*muonBlock[T]{} }
+
+// foresees says whether the steps of a device wait for iterations: those come before the momentum moves.
+func (r *muonRule[T]) foresees() bool { return r.o.Exact && len(r.groups) > 0 }
+
+// ahead implements foreseeing.
+func (r *muonRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
+	if !r.foresees() {
+		return
+	}
+	for k := range blocks {
+		if s := r.moving[blocks[k].Name]; s != nil {
+			s.load(s.group.e, &blocks[k], updates[k], nil)
+		}
+	}
+	var routines []func(pause func())
+	for _, g := range r.groups {
+		routines = append(routines, func(pause func()) {
+			g.pause = pause
+			g.orthogonalise()
+		})
+	}
+	inStep(func() { engine.Wait(r.groups[0].e) }, routines)
+}
 
 // settle implements grounded: the groups take their memory.
 func (r *muonRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
@@ -117,6 +145,9 @@ func (r *muonRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
 
 // together implements gathering.
 func (r *muonRule[T]) together() {
+	if r.foresees() {
+		return
+	}
 	for _, g := range r.groups {
 		g.orthogonalise()
 	}

@@ -9,7 +9,7 @@ import (
 
 // panels are the workspace of members of one size: dense rows through which they are multiplied, and where that is done.
 type panels[T Float] struct {
-	e             engine.Backend[T]
+	e             engine.Backend[T] // its products may be rounded
 	rows, product dense.Matrix[T]
 	packed        []T  // a part of a panel
 	line          []T  // a number for each row
@@ -36,7 +36,7 @@ func newPanels[T Float](p *pattern) *panels[T] {
 // place makes the workspace in the memory of a backend.
 func (w *panels[T]) place(p *pattern, e engine.Backend[T], a *engine.Arena[T]) {
 	n, rows := p.n, min(panelRows, p.n)
-	w.e, w.line = e, a.Alloc(n)
+	w.e, w.line = engine.Fast(e), a.Alloc(n)
 	w.rows, w.product = dense.Wrap(rows, n, a.Alloc(rows*n)), dense.Wrap(rows, n, a.Alloc(rows*n))
 	if !p.toeplitz {
 		w.packed = a.Alloc(rows * n)

@@ -7,12 +7,19 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// productModes is a tensor, and the workspace to multiply it along its dimensions.
+// productModes is count tensors, one after the other, and the workspace to multiply each along its dimensions by a matrix of its own.
 type productModes[T Float] struct {
-	e       engine.Backend[T]
+	e       engine.Backend[T] // its products may be rounded
 	dims    []int
+	count   int
+	size    int // of a tensor
 	z, t    []T
 	swapped bool // z and t are not in the places that they had at first
+}
+
+// newProductModes returns count tensors on the processor, without memory.
+func newProductModes[T Float](dims []int, count int) productModes[T] {
+	return productModes[T]{e: engine.CPU[T](), dims: dims, count: count, size: product(dims)}
 }
 
 // swap exchanges z and t.
@@ -30,23 +37,24 @@ func (p *productModes[T]) split(mode int) (left, right int) {
 	return product(p.dims[:mode]), product(p.dims[mode+1:])
 }
 
-// permute brings z into the order in which index i of a dimension is what was index perm[i].
+// permute brings z into the order in which index i of dimension mode is what was index perm[i], each tensor into its own.
 func (p *productModes[T]) permute(perm []int, mode int) {
 	left, right := p.split(mode)
+	n := p.dims[mode]
 	if p.e != engine.CPU[T]() {
-		index := make([]int32, 0, left*len(perm))
-		for l := range left {
-			for _, from := range perm {
-				index = append(index, int32(l*len(perm)+from))
+		index := make([]int32, 0, p.count*left*n)
+		for l := range p.count * left {
+			for _, from := range perm[l/left*n : (l/left+1)*n] {
+				index = append(index, int32(l*n+from))
 			}
 		}
 		p.e.Gather(dense.Wrap(len(index), right, p.z), index, dense.Wrap(len(index), right, p.t))
 		p.swap()
 		return
 	}
-	for l := range left {
-		for i, from := range perm {
-			to, src := (l*len(perm)+i)*right, (l*len(perm)+from)*right
+	for l := range p.count * left {
+		for i, from := range perm[l/left*n : (l/left+1)*n] {
+			to, src := (l*n+i)*right, (l*n+from)*right
 			copy(p.t[to:to+right], p.z[src:src+right])
 		}
 	}
@@ -69,38 +77,41 @@ func (p *productModes[T]) slab(mode, from, n int) slab {
 	return slab{false, p.dims[mode], from, n, left, n, right}
 }
 
-// part returns matrix l of a slab of x.
-func part[T Float](s *slab, x []T, l int) dense.Matrix[T] {
+// part returns matrix l of a slab of each tensor in x.
+func (p *productModes[T]) part(s *slab, x []T, l int) engine.Batch[T] {
+	b := engine.Batch[T]{Count: p.count, Rows: s.n, Cols: s.cols, Stride: s.cols, Step: p.size}
+	from := (l*s.dim + s.from) * s.cols
 	if s.columns {
-		return dense.Matrix[T]{Rows: s.rows, Cols: s.n, Stride: s.dim, Data: x[s.from : (s.rows-1)*s.dim+s.from+s.n]}
+		b.Rows, b.Cols, b.Stride, from = s.rows, s.n, s.dim, s.from
 	}
-	first := (l*s.dim + s.from) * s.cols
-	return dense.Wrap(s.n, s.cols, x[first:first+s.n*s.cols])
+	b.Data = x[from:]
+	return b
 }
 
-// multiplyInto sets a slab of y to keep times what it was plus alpha op(a) times that of x, along its dimension; a is square. x and y do not overlap.
-func (p *productModes[T]) multiplyInto(op dense.Trans, a dense.Matrix[T], s *slab, alpha T, x []T, keep T, y []T) {
+// multiplyInto sets a slab of y to keep times what it was plus alpha op(a) times that of x, along its dimension; the matrices of a are square. x and y do not
+// overlap.
+func (p *productModes[T]) multiplyInto(op dense.Trans, a engine.Batch[T], s *slab, alpha T, x []T, keep T, y []T) {
 	for l := range s.count {
-		from, to := engine.One(part(s, x, l)), engine.One(part(s, y, l))
+		from, to := p.part(s, x, l), p.part(s, y, l)
 		if s.columns {
-			p.e.Gemm(dense.NoTrans, !op, alpha, from, engine.One(a), keep, to)
+			p.e.Gemm(dense.NoTrans, !op, alpha, from, a, keep, to)
 		} else {
-			p.e.Gemm(op, dense.NoTrans, alpha, engine.One(a), from, keep, to)
+			p.e.Gemm(op, dense.NoTrans, alpha, a, from, keep, to)
 		}
 	}
 }
 
 // apply multiplies z by op(a) along a dimension.
-func (p *productModes[T]) apply(op dense.Trans, a dense.Matrix[T], mode int) {
+func (p *productModes[T]) apply(op dense.Trans, a engine.Batch[T], mode int) {
 	s := p.slab(mode, 0, a.Rows)
 	p.multiplyInto(op, a, &s, 1, p.z, 0, p.t)
 	p.swap()
 }
 
 // turn multiplies a slab of z by (I + r)^T along its dimension and leaves that of t undefined.
-func (p *productModes[T]) turn(r dense.Matrix[T], s *slab) {
+func (p *productModes[T]) turn(r engine.Batch[T], s *slab) {
 	for l := range s.count {
-		p.e.Copy(engine.One(part(s, p.z, l)), engine.One(part(s, p.t, l)))
+		p.e.Copy(p.part(s, p.z, l), p.part(s, p.t, l))
 	}
 	p.multiplyInto(dense.Transposed, r, s, 1, p.t, 1, p.z)
 }
@@ -132,11 +143,11 @@ func (p *productModes[T]) gramMember(c T, mode int, h member[T]) {
 	}
 }
 
-// scale sets y to x multiplied by the vector v along a dimension; y may be x.
+// scale sets y to x multiplied along a dimension by a vector for each tensor, which lie one after the other in v; y may be x.
 func (p *productModes[T]) scale(v []T, mode int, x, y []T) {
-	s := p.slab(mode, 0, len(v))
+	s := p.slab(mode, 0, p.dims[mode])
 	for l := range s.count {
-		from, to := engine.One(part(&s, x, l)), engine.One(part(&s, y, l))
+		from, to := p.part(&s, x, l), p.part(&s, y, l)
 		if s.columns {
 			p.e.ScaleCols(v, from, 0, to)
 		} else {
@@ -164,35 +175,35 @@ func (p *productModes[T]) squares() (sum float64) {
 	return sum
 }
 
-// squaresOf finds it.
-func (p *productModes[T]) squaresOf(q *engine.Reckoning[T]) engine.Figure {
+// squaresOf finds it for tensor k.
+func (p *productModes[T]) squaresOf(q *engine.Reckoning[T], k int) engine.Figure {
 	if p.e != engine.CPU[T]() {
-		return q.Tally(p.z).Squares
+		return q.Tally(p.z[k*p.size : (k+1)*p.size]).Squares
 	}
 	return q.Number(p.squares())
 }
 
-// multiply multiplies z by the vector v along a dimension.
+// multiply multiplies z by the vectors v along a dimension.
 func (p *productModes[T]) multiply(v []T, mode int) { p.scale(v, mode, p.z, p.z) }
 
-// gram adds c times the Gram matrix of z along a dimension to h.
-func (p *productModes[T]) gram(c T, mode int, h dense.Matrix[T]) {
+// gram adds c times the Gram matrices of z along a dimension to h.
+func (p *productModes[T]) gram(c T, mode int, h engine.Batch[T]) {
 	s := p.slab(mode, 0, h.Rows)
 	for l := range s.count {
-		z := engine.One(part(&s, p.z, l))
-		p.e.GemmSymmetric(dense.Trans(s.columns), dense.Trans(!s.columns), c, z, z, 1, engine.One(h))
+		z := p.part(&s, p.z, l)
+		p.e.GemmSymmetric(dense.Trans(s.columns), dense.Trans(!s.columns), c, z, z, 1, h)
 	}
 }
 
-// gramUpper adds c times the Gram matrix of a slab of x to the upper triangle of h; what is below is undefined.
-func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h dense.Matrix[T]) {
+// gramUpper adds c times the Gram matrices of a slab of x to the upper triangles of h; what is below is undefined.
+func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h engine.Batch[T]) {
 	for l := range s.count {
-		m := engine.One(part(s, x, l))
-		engine.GemmUpper(p.e, dense.Trans(s.columns), dense.Trans(!s.columns), c, m, m, 1, engine.One(h))
+		m := p.part(s, x, l)
+		engine.GemmUpper(p.e, dense.Trans(s.columns), dense.Trans(!s.columns), c, m, m, 1, h)
 	}
 }
 
 // place implements placed for what multiplies tensors by factors.
 func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t, p.swapped = e, a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
+	p.e, p.z, p.t, p.swapped = engine.Fast(e), a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
 }

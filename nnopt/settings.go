@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"path"
+
+	"github.com/spdopt/spdopt/internal/engine"
 )
 
 // DecayKind says how weight decay lambda enters a step. With learning rate lr = peak x scale the parameters shrink by the factor
@@ -58,7 +60,20 @@ type Settings struct {
 	NonFinite Policy    `json:"non_finite,omitempty"` // default Stop
 	Tolerate  int       `json:"tolerate,omitempty"`   // steps in a row in which an update of a factor may fail, unless NonFinite is Skip; default 3, negative: none
 	Device    string    `json:"device,omitempty"`     // default the processor
+	// Precision is that of the products of float32 parameters on a device. The default is BF16 for Spectral and TF32 for all others, FP32 on devices without these.
+	Precision Precision `json:"precision,omitempty"`
 }
+
+// Precision says how the operands of matrix products on a device are rounded. Parameters, gradients, momentum, factors and bases, and all sums, are float32
+// whatever it is; what keeps bases orthogonal and what eigenvalues are read from is never below TF32, decompositions, roots and inverses are made in float64.
+type Precision = engine.Precision
+
+// The precisions.
+const (
+	FP32 = engine.FP32 // not at all
+	TF32 = engine.TF32 // to 10 bits behind the leading one
+	BF16 = engine.BF16 // to bfloat16: 7 bits
+)
 
 // Validate reports the first option that has a value that it cannot have.
 func (s *Settings) Validate() error {
@@ -79,6 +94,9 @@ func (s *Settings) Validate() error {
 	case "", Stop, Skip:
 	default:
 		return option("non_finite", "must be stop or skip, not %q", s.NonFinite)
+	}
+	if s.Precision.Validate() != nil {
+		return option("precision", "must be fp32, tf32 or bf16, not %q", s.Precision)
 	}
 	for i, g := range s.Groups {
 		name := fmt.Sprintf("groups[%d]", i)

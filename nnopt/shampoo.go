@@ -44,7 +44,7 @@ func newEShampoo[T Float](name string, o EShampoo) (Optimizer[T], error) {
 	}
 	o.fill()
 	o.LR = orDefault(o.LR, 1e-3)
-	return newStepper(name, o.Settings, rule[T](&shampooRule[T]{Factoring: o.Factoring, corrected: true}))
+	return newStepper(name, o.Settings, rule[T](&shampooRule[T]{Factoring: o.Factoring, settings: o.Settings, corrected: true}))
 }
 
 // Graft names the optimizer whose step length Shampoo takes over.
@@ -153,13 +153,14 @@ func NewShampoo[T Float](o Shampoo) (Optimizer[T], error) {
 		o.GraftBeta2 = orDefault(o.GraftBeta2, 0.99)
 	}
 	return newStepper("shampoo", o.Settings, rule[T](&shampooRule[T]{
-		Factoring: o.Factoring, exponents: o.Exponents, roots: o.Roots, pseudo: o.Pseudo, kl: o.KL, graft: o.Graft, graftBeta2: o.GraftBeta2, graftEps: o.GraftEps,
+		Factoring: o.Factoring, settings: o.Settings, exponents: o.Exponents, roots: o.Roots, pseudo: o.Pseudo, kl: o.KL, graft: o.Graft, graftBeta2: o.GraftBeta2, graftEps: o.GraftEps,
 	}))
 }
 
 // shampooRule is EShampoo when corrected is set.
 type shampooRule[T Float] struct {
 	Factoring
+	settings             Settings
 	corrected            bool
 	exponents            []float64
 	roots                RootMethod
@@ -168,20 +169,13 @@ type shampooRule[T Float] struct {
 	graft                Graft
 	graftBeta2, graftEps float64
 
-	step   int
-	groups []*momentGroup[T]  // on a device
-	placed []*shampooBlock[T] // there, since the last start
+	step int
+	away *shampooAway[T] // on a device
 }
 
 func (r *shampooRule[T]) counters() []counter { return nil }
 
-// begin forgets what a step that failed on a device left to do.
-func (r *shampooRule[T]) begin(t int, _ float64, _ int) {
-	r.step = t
-	for _, g := range r.groups {
-		g.tasks = g.tasks[:0]
-	}
-}
+func (r *shampooRule[T]) begin(t int, _ float64, _ int) { r.step = t }
 
 // hasGraft says whether grafting keeps second moments.
 func (r *shampooRule[T]) hasGraft() bool {
@@ -235,30 +229,36 @@ func startBases[T Float](slots []Slot[T]) {
 }
 
 func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
-	s := &shampooBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), hat: make([]T, b.Len()), out: make([]T, b.Len())}
-	rest := slots[1:]
+	s, rest := r.away.block(b.Name), slots
+	away := s != nil
+	if !away {
+		s = &shampooBlock[T]{rule: r, g: make([]T, b.Len()), hat: make([]T, b.Len()), out: make([]T, b.Len())}
+	}
 	take := func() []T {
 		data := rest[0].Data
 		rest = rest[1:]
 		return data
 	}
+	s.momentum = take()
 	if r.hasGraft() {
 		s.graft = take()
 	}
+	if away {
+		return s
+	}
 	for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-		part := shampooPart[T]{piece: p}
-		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
+		part := newShampooPart[T](p.dims, p.excluded, 1)
+		part.z, part.t = make([]T, p.size()), make([]T, p.size())
 		if r.corrected {
 			part.second = take()
 		}
 		for i, n := range p.dims {
-			if p.excluded[i] {
-				continue
+			if !p.excluded[i] {
+				part.moments = append(part.moments, r.moment(i, n, take))
 			}
-			part.moments = append(part.moments, r.moment(i, n, take))
 		}
+		part.add(s, p)
 		part.reckon(part.e, nil)
-		s.parts = append(s.parts, part)
 	}
 	return s
 }
@@ -267,8 +267,8 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 func (r *shampooRule[T]) moment(i, n int, take func() []T) *momentFactor[T] {
 	l := take()
 	if r.formed() {
-		f := newMomentFactor(i, n, l, make([]T, n*n), nil)
-		f.root, f.coupled = dense.Wrap(n, n, take()), newCoupledRoot(n)
+		f := newMomentFactor(i, n, l, nil, nil)
+		f.root, f.coupled = squares(take(), 1, n), newCoupledRoots(f.e, nil, 1, n)
 		return f
 	}
 	q, values := take(), []T(nil)
@@ -288,26 +288,36 @@ type shampooBlock[T Float] struct {
 	rule            *shampooRule[T]
 	momentum, graft []T
 	g, hat, out     []T // gradient, its filtered form, direction
-	parts           []shampooPart[T]
-	fine            wideGround // of refreshes, on a device
-	prepared        bool       // what comes before the preconditioning is done
+	pieces          []shampooPlace[T]
+
+	at      int       // number of the block, on a device
+	current *Block[T] // of the running step, there
+	update  engine.Update
+}
+
+// shampooPlace is where a piece of a block is worked on: tensor k of a part.
+type shampooPlace[T Float] struct {
+	part *shampooPart[T]
+	k    int
 }
 
 func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
-	if !s.prepared {
+	if s.rule.away == nil {
 		s.observe(e, b, u)
-		for k := range s.parts {
-			s.parts[k].refresh(s.rule)
+		for _, p := range s.pieces {
+			p.part.observe(s.rule)
 		}
-	}
-	s.prepared = false
-	for k := range s.parts {
-		s.parts[k].step(s)
+		for _, p := range s.pieces {
+			p.part.refresh(s.rule)
+		}
+		for _, p := range s.pieces {
+			p.part.step(s.rule)
+		}
 	}
 	leave(e, b, u, 1, s.out)
 }
 
-// observe takes the gradient into the averages and moments.
+// observe takes the gradient into the averages.
 func (s *shampooBlock[T]) observe(e engine.Backend[T], b *Block[T], u engine.Update) {
 	enter(e, s.g, b, u)
 	s.rule.filter(e, s.hat, s.momentum, s.g)
@@ -317,27 +327,6 @@ func (s *shampooBlock[T]) observe(e engine.Backend[T], b *Block[T], u engine.Upd
 			w = 1
 		}
 		e.AddSquares(T(s.rule.graftBeta2), w, 0, s.g, s.graft)
-	}
-	for k := range s.parts {
-		p := &s.parts[k]
-		p.rewind()
-		p.failed = false
-		gather(p.e, &p.piece, p.z, s.g)
-		p.accept(s.rule)
-		p.observe(s.rule, s.g)
-	}
-}
-
-// prepare implements staged: what is due for decompositions joins the group of its size.
-func (s *shampooBlock[T]) prepare(e engine.Backend[T], b *Block[T], u engine.Update) {
-	s.observe(e, b, u)
-	s.prepared = true
-	for k := range s.parts {
-		if p := &s.parts[k]; len(p.moments) > 0 && !p.moments[0].iterates() {
-			p.join(s.rule, s.fine.e)
-		} else {
-			p.refresh(s.rule)
-		}
 	}
 }
 
@@ -351,94 +340,199 @@ func (r *shampooRule[T]) filter(e engine.Backend[T], hat, m, g []T) {
 	average(e, T(r.Beta1), m, g)
 }
 
-// shampooPart is the preconditioner of one piece.
+// shampooPart is the preconditioners of pieces of one shape: one piece on the processor, on a device all that have this shape.
 type shampooPart[T Float] struct {
-	piece piece
 	productModes[T]
-	moments []*momentFactor[T]
-	second  []T // of the rotated gradient, EShampoo
-	failed  bool
+	excluded []bool
+	pieces   []shampooPiece[T]
+	moments  []*momentFactor[T]
+	second   []T // of the rotated gradients, EShampoo
+	figures  *engine.Reckoning[T]
 
-	figures        *engine.Reckoning[T]
+	lengths, ratios []engine.Figure // of grafting
+}
+
+// shampooPiece is a piece of a block, one of the tensors of a part.
+type shampooPiece[T Float] struct {
+	piece
+	of             *shampooBlock[T]
+	failed         bool
 	accepted, keep engine.Figure // whether the moments can hold the gradient, and what they are multiplied by
+}
+
+// newShampooPart returns the part of count pieces, on the processor, without memory.
+func newShampooPart[T Float](dims []int, excluded []bool, count int) *shampooPart[T] {
+	return &shampooPart[T]{productModes: newProductModes[T](dims, count), excluded: excluded}
+}
+
+// add adds a piece of a block.
+func (p *shampooPart[T]) add(s *shampooBlock[T], own piece) {
+	s.pieces = append(s.pieces, shampooPlace[T]{p, len(p.pieces)})
+	p.pieces = append(p.pieces, shampooPiece[T]{piece: own, of: s})
+	p.lengths, p.ratios = append(p.lengths, 0), append(p.ratios, 0)
 }
 
 // reckon makes the registers of the part.
 func (p *shampooPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
-	p.figures = engine.NewReckoning(e, a, 48+16*len(p.moments))
+	p.figures = engine.NewReckoning(e, a, len(p.pieces)*(48+16*len(p.moments)))
 }
 
 func (s *shampooBlock[T]) failures() bool {
-	return slices.ContainsFunc(s.parts, func(p shampooPart[T]) bool { return p.failed || p.figures.Value(p.accepted) == 0 })
+	return slices.ContainsFunc(s.pieces, func(at shampooPlace[T]) bool {
+		own := &at.part.pieces[at.k]
+		return own.failed || at.part.figures.Value(own.accepted) == 0
+	})
 }
 
-func (p *shampooPart[T]) step(s *shampooBlock[T]) {
-	r := s.rule
+// The arrays of a block that pieces are taken from.
+const (
+	ofGradient = iota
+	ofFiltered
+	ofGraft
+)
+
+// gather sets x to the pieces of an array of each block.
+func (p *shampooPart[T]) gather(x []T, which int) {
+	for k := range p.pieces {
+		own := &p.pieces[k]
+		from := own.of.g
+		switch which {
+		case ofFiltered:
+			from = own.of.hat
+		case ofGraft:
+			from = own.of.graft
+		}
+		gather(p.e, &own.piece, x[k*p.size:(k+1)*p.size], from)
+	}
+}
+
+// scatter copies z to the directions of the blocks.
+func (p *shampooPart[T]) scatter() {
+	for k := range p.pieces {
+		own := &p.pieces[k]
+		scatter(p.e, &own.piece, own.of.out, p.own(p.z, k))
+	}
+}
+
+// own is what belongs to tensor k in as many equal parts of x.
+func (p *shampooPart[T]) own(x []T, k int) []T {
+	n := len(x) / len(p.pieces)
+	return x[k*n : (k+1)*n]
+}
+
+func (p *shampooPart[T]) step(r *shampooRule[T]) {
 	if r.corrected {
-		p.corrected(s)
+		p.corrected(r)
 		return
 	}
-	gather(p.e, &p.piece, p.z, s.hat)
-	if r.graft != GraftNone {
-		length := p.graft(s)
-		if r.step < r.Start {
-			return
-		}
-		gather(p.e, &p.piece, p.z, s.hat)
+	p.gather(p.z, ofFiltered)
+	if r.graft == GraftNone {
 		p.precondition(r, -1)
-		q := p.figures
-		ratio := q.Over(length, q.Plus(p.length(q), q.Number(1e-16)))
-		q.Run()
-		p.e.BlendBy(q.Register(ratio), p.z, nil, nil, p.z)
-	} else {
-		p.precondition(r, -1)
+		p.scatter()
+		return
 	}
-	scatter(p.e, &p.piece, s.out, p.z)
+	p.graft(r)
+	if r.step < r.Start {
+		return
+	}
+	q := p.figures
+	p.norms(p.lengths)
+	p.gather(p.z, ofFiltered)
+	p.precondition(r, -1)
+	p.norms(p.ratios)
+	for k, length := range p.lengths {
+		p.ratios[k] = q.Over(length, q.Plus(p.ratios[k], q.Number(1e-16)))
+	}
+	q.Run()
+	for k, ratio := range p.ratios {
+		z := p.own(p.z, k)
+		p.e.BlendBy(q.Register(ratio), z, nil, nil, z)
+	}
+	p.scatter()
 }
 
-// accept finds whether the moments, which are sums with Beta2 1, can take the gradient in z in without leaving the range of T. If not it becomes 0.
+// norms finds those of the tensors in z.
+func (p *shampooPart[T]) norms(lengths []engine.Figure) {
+	for k := range lengths {
+		lengths[k] = p.figures.Root(p.squaresOf(p.figures, k))
+	}
+}
+
+// accept finds whether the moments, which are sums with Beta2 1, can take the gradients in z in without leaving the range of T. Those that cannot become 0.
 func (p *shampooPart[T]) accept(r *shampooRule[T]) {
 	q := p.figures
 	q.Begin()
 	low, _ := eigenRange[T]()
 	limit := q.Number(math.Pow(low, -2.6)) // 2.5e36 in float32
-	squares, room := p.squaresOf(q), limit
 	for _, f := range p.moments {
-		room = q.Least(room, q.Minus(limit, f.trace(p.e, q)))
+		f.trace(p.e, q, f.l)
 	}
-	p.accepted = q.Below(squares, room)
-	p.keep = q.Pick(p.accepted, q.Number(r.Beta2), q.Number(1))
+	for k := range p.pieces {
+		own := &p.pieces[k]
+		squares, room := p.squaresOf(q, k), limit
+		for _, f := range p.moments {
+			room = q.Least(room, q.Minus(limit, f.traced[k]))
+		}
+		own.accepted = q.Below(squares, room)
+		own.keep = q.Pick(own.accepted, q.Number(r.Beta2), q.Number(1))
+	}
 	q.Run()
 	p.leaveOut()
 }
 
 // leaveOut sets z to 0 where the gradient is not accepted.
-func (p *shampooPart[T]) leaveOut() { p.e.BlendBy(p.figures.Register(p.accepted), p.z, nil, nil, p.z) }
-
-// observe takes the gradient, that in z but for what kl does to it, into the moments.
-func (p *shampooPart[T]) observe(r *shampooRule[T], g []T) {
-	for k, f := range p.moments {
-		if r.kl {
-			gather(p.e, &p.piece, p.z, g)
-			p.precondition(r, k)
-			p.leaveOut()
-		}
-		p.e.BlendBy(p.figures.Register(p.keep), f.l.Data, nil, nil, f.l.Data)
-		p.gram(T(r.weight()), f.mode, f.l)
+func (p *shampooPart[T]) leaveOut() {
+	for k := range p.pieces {
+		z := p.own(p.z, k)
+		p.e.BlendBy(p.figures.Register(p.pieces[k].accepted), z, nil, nil, z)
 	}
 }
 
+// observe takes the gradients into the moments.
+func (p *shampooPart[T]) observe(r *shampooRule[T]) {
+	p.prepare(r)
+	for k, f := range p.moments {
+		p.learn(r, k, f.l)
+	}
+}
+
+// prepare sets z to the gradients that are accepted.
+func (p *shampooPart[T]) prepare(r *shampooRule[T]) {
+	p.rewind()
+	for k := range p.pieces {
+		p.pieces[k].failed = false
+	}
+	p.gather(p.z, ofGradient)
+	p.accept(r)
+}
+
+// learn sets l, which may be those of factor k, to its moments with the gradients, those in z but for what kl does to them.
+func (p *shampooPart[T]) learn(r *shampooRule[T], k int, l engine.Batch[T]) {
+	if r.kl {
+		p.gather(p.z, ofGradient)
+		p.precondition(r, k)
+		p.leaveOut()
+	}
+	f := p.moments[k]
+	for i := range p.pieces {
+		p.e.BlendBy(p.figures.Register(p.pieces[i].keep), p.own(f.l.Data, i), nil, nil, p.own(l.Data, i))
+	}
+	p.gram(T(r.weight()), f.mode, l)
+}
+
 // corrected is the step of EShampoo.
-func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
-	r := s.rule
-	gather(p.e, &p.piece, p.z, s.g)
+func (p *shampooPart[T]) corrected(r *shampooRule[T]) {
+	p.gather(p.z, ofGradient)
 	p.leaveOut()
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
 	}
-	p.e.BlendBy(p.figures.Register(p.keep), p.second, nil, nil, p.second)
+	for k := range p.pieces {
+		second := p.own(p.second, k)
+		p.e.BlendBy(p.figures.Register(p.pieces[k].keep), second, nil, nil, second)
+	}
 	p.e.AddSquares(1, T(r.weight()), 0, p.z, p.second)
-	gather(p.e, &p.piece, p.z, s.hat)
+	p.gather(p.z, ofFiltered)
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
 	}
@@ -446,11 +540,8 @@ func (p *shampooPart[T]) corrected(s *shampooBlock[T]) {
 	for _, f := range p.moments {
 		p.apply(dense.NoTrans, f.q, f.mode)
 	}
-	scatter(p.e, &p.piece, s.out, p.z)
+	p.scatter()
 }
-
-// length finds the norm of z.
-func (p *productModes[T]) length(q *engine.Reckoning[T]) engine.Figure { return q.Root(p.squaresOf(q)) }
 
 // exponent returns e_k of the k-th factor.
 func (p *shampooPart[T]) exponent(r *shampooRule[T], k int) float64 {
@@ -486,57 +577,41 @@ func (p *shampooPart[T]) precondition(r *shampooRule[T], without int) {
 // powers sets fine to powers of the eigenvalues, shifted so that the smallest is at least eps; of a pseudo-inverse those of what is zero to rounding are 0.
 func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
 	low, _ := eigenRange[T]()
-	shift, floor := T(max(0, eps-float64(slices.Min(f.values)))), T(max(eps, low*low))
-	if pseudo {
-		shift, floor = 0, T(float64(f.n)*epsilon[T]())*slices.Max(f.values)
-	}
-	for i, v := range f.values {
-		f.fine[i] = max(v+shift, floor)
-	}
-	dense.Pow(f.fine, f.fine, e)
-	if !pseudo {
-		return
-	}
-	for i, v := range f.values {
-		if v <= floor {
-			f.fine[i] = 0
+	for at := 0; at < len(f.values); at += f.n {
+		values, fine := f.values[at:at+f.n], f.fine[at:at+f.n]
+		shift, floor := T(max(0, eps-float64(slices.Min(values)))), T(max(eps, low*low))
+		if pseudo {
+			shift, floor = 0, T(float64(f.n)*epsilon[T]())*slices.Max(values)
+		}
+		for i, v := range values {
+			fine[i] = max(v+shift, floor)
+		}
+		dense.Pow(fine, fine, e)
+		if !pseudo {
+			continue
+		}
+		for i, v := range values {
+			if v <= floor {
+				fine[i] = 0
+			}
 		}
 	}
 }
 
-// graft writes the direction of the method that lends its step length to the output, and finds its norm over the piece.
-func (p *shampooPart[T]) graft(s *shampooBlock[T]) engine.Figure {
-	r := s.rule
-	gather(p.e, &p.piece, p.z, s.hat)
-	if s.graft != nil {
-		gather(p.e, &p.piece, p.t, s.graft)
+// graft leaves the direction of the method that lends its step length in z, and takes it to the output.
+func (p *shampooPart[T]) graft(r *shampooRule[T]) {
+	if r.hasGraft() {
+		p.gather(p.t, ofGraft)
 		correction := 1.0
 		if r.graft == GraftAdam && !r.NoBiasCorrection {
 			correction = 1 - math.Pow(r.graftBeta2, float64(r.step))
 		}
 		p.e.DivideRoot(p.t, correction, r.graftEps, p.z)
 	}
-	scatter(p.e, &p.piece, s.out, p.z)
-	return p.length(p.figures)
+	p.scatter()
 }
 
 func (*shampooRule[T]) deferring() {}
 
 // onHost implements hosted: eigenvalues.
 func (r *shampooRule[T]) onHost(slot string) bool { return strings.HasPrefix(slot, "values") }
-
-func (s *shampooBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.g, s.hat, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.hat)), a.Alloc(len(s.out))
-	s.fine = wide(e)
-	if e != engine.CPU[T]() {
-		s.rule.placed = append(s.rule.placed, s)
-	}
-	for k := range s.parts {
-		s.parts[k].place(e, a)
-		s.parts[k].reckon(e, a)
-		for _, f := range s.parts[k].moments {
-			f.diagonal = a.Alloc(f.n)
-			f.place(s.fine.e, s.fine.arena)
-		}
-	}
-}

@@ -248,7 +248,7 @@ func TestWarmQROrder(t *testing.T) {
 	const n = 8
 	lead := func(ascending bool) float64 {
 		f := newMomentFactor(0, n, make([]float64, n*n), make([]float64, n*n), make([]float64, n))
-		f.q.Identity()
+		f.q.At(0).Identity()
 		r := source(6)
 		x := make([]float64, n*n)
 		fill(r, x)
@@ -297,19 +297,22 @@ func TestAdaptiveRefreshCounts(t *testing.T) {
 		if tol == 0 {
 			continue
 		}
-		p := shampooPart[float64]{piece: piece{dims: []int{3, 3}, strides: []int{3, 1}, excluded: []bool{false, false}}}
-		p.e, p.dims, p.z, p.t = engine.CPU[float64](), []int{3, 3}, make([]float64, 9), make([]float64, 9)
+		p := newShampooPart[float64]([]int{3, 3}, []bool{false, false}, 1)
+		p.add(&shampooBlock[float64]{}, piece{})
+		p.z, p.t = make([]float64, 9), make([]float64, 9)
 		r := &shampooRule[float64]{Factoring: Factoring{Beta2: 0.99}}
 		for mode := range 2 {
 			f := newMomentFactor[float64](mode, 3, make([]float64, 9), make([]float64, 9), nil)
-			f.q.Identity()
+			f.q.At(0).Identity()
 			p.moments = append(p.moments, f)
 		}
 		p.reckon(p.e, nil)
 		for k, want := range run.Calls {
 			copy(p.z, gs[9*k:9*k+9])
 			p.accept(r)
-			p.observe(r, nil)
+			for k, f := range p.moments {
+				p.learn(r, k, f.l)
+			}
 			calls := 0
 			for _, f := range p.moments {
 				if _, decomposed, _ := f.refresh(1/r.correction(k+1), &refreshing{tol: tol, eps: 1e-5}); decomposed {

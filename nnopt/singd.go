@@ -208,6 +208,15 @@ func (r *singdRule[T]) forget() {
 	}
 }
 
+// takeBack implements returning.
+func (r *singdRule[T]) takeBack() {
+	for _, s := range r.moving {
+		if s.learned {
+			s.examples = s.seen
+		}
+	}
+}
+
 // singdLayer moves the weights of a layer, and its bias.
 type singdLayer[T Float] struct {
 	rule     *singdRule[T]
@@ -217,6 +226,7 @@ type singdLayer[T Float] struct {
 	examples int             // behind h
 	figures  *engine.Reckoning[T]
 	learned  bool          // in this step
+	seen     int           // from so many examples
 	fine     engine.Figure // whether that went through
 
 	g, t  dense.Matrix[T] // Dout x Din, the bias as last column
@@ -290,7 +300,7 @@ func (s *singdLayer[T]) take(f *movingFactor[T], x dense.Matrix[T], c float64) {
 func (s *singdLayer[T]) learn() {
 	o := &s.rule.o
 	share := 1 / T(s.examples)
-	s.examples = 0
+	s.seen, s.examples = s.examples, 0
 	e := s.in.k.panel.e
 	e.Blend(share, s.in.h.data, 0, nil, s.in.h.data)
 	if o.Average != AverageNone {

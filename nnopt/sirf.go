@@ -101,8 +101,8 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	s := &sirfBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}
 	rest := slots[1:]
 	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-		part := sirfPart[T]{piece: p}
-		part.e, part.dims, part.z, part.t = engine.CPU[T](), p.dims, make([]T, p.size()), make([]T, p.size())
+		part := sirfPart[T]{piece: p, productModes: newProductModes[T](p.dims, 1)}
+		part.z, part.t = make([]T, p.size()), make([]T, p.size())
 		for i, n := range p.dims {
 			if p.excluded[i] {
 				continue

@@ -24,7 +24,7 @@ const (
 type ProductPrecision string
 
 // The precisions; the empty one is that of the parameters.
-const ProductsBFloat16 ProductPrecision = "bfloat16" // operands are rounded to bfloat16, on the processor only
+const ProductsBFloat16 ProductPrecision = "bfloat16" // operands are rounded to bfloat16, on the processor only; a device has Settings.Precision
 
 // Spectral are the options of the spectral-factorised preconditioner (Lin et al., arXiv:2502.06268). For a weight matrix the second moment of the
 // gradient is S = alpha C (x) K with C = B M B^T of determinant 1, K likewise, where B is orthogonal and M near its diagonal d. A step is
@@ -92,7 +92,7 @@ func (o *Spectral) Validate() error {
 	case o.Products != "" && o.Products != ProductsBFloat16:
 		return option("products", "must be bfloat16 or left out, not %q", o.Products)
 	case o.Products != "" && o.Device != "" && o.Device != engine.CPU[float32]().Name():
-		return option("products", "of bfloat16 are for the processor, not for the device %q", o.Device)
+		return option("products", "of bfloat16 are for the processor; on the device %q precision says how products are made", o.Device)
 	}
 	if o.Interval < 0 || o.MaxSweeps < 0 {
 		return option("interval and max_sweeps", "must not be negative")
@@ -223,19 +223,17 @@ func (r *spectralRule[T]) keepsCoupling() bool {
 	return !r.turning.drop || r.o.Interval > 1 || r.o.Tol > 0
 }
 
-func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) {
-	startBases(slots)
-	if !r.o.BFloat16 {
-		return
-	}
-	for k := range slots {
-		if k == 0 || strings.HasPrefix(slots[k].Name, "coupling") {
-			slots[k].storeNarrow()
-		}
-	}
+func (r *spectralRule[T]) start(_ *Block[T], slots []Slot[T]) { startBases(slots) }
+
+// narrows implements narrowing: the momentum, and what is off the diagonal.
+func (r *spectralRule[T]) narrows(slot string) bool {
+	return r.o.BFloat16 && (slot == "momentum" || strings.HasPrefix(slot, "coupling"))
 }
 
 func (*spectralRule[T]) deferring() {}
+
+// coarse implements the interface: that bfloat16 is enough here was found by simulation (docs/gpu.md).
+func (*spectralRule[T]) coarse() {}
 
 // onHost implements hosted: eigenvalues and totals. Calls that read them get copies.
 func (r *spectralRule[T]) onHost(slot string) bool {

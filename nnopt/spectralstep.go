@@ -34,9 +34,10 @@ func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	if p := r.allotted[b.Name]; p != nil {
 		return p
 	}
-	p := &spectralBlock[T]{rule: r, momentum: slots[0].Data, narrow: slots[0].narrow, totals: slots[1].Data, others: 1}
 	dims, cuts := r.tensor(b)
-	p.e, p.dims = engine.CPU[T](), dims
+	p := &spectralBlock[T]{
+		rule: r, productModes: newProductModes[T](dims, 1), momentum: slots[0].Data, narrow: slots[0].narrow, totals: slots[1].Data, others: 1,
+	}
 	rest := slots[2:]
 	for i, sizes := range cuts {
 		if sizes == nil {
@@ -161,7 +162,7 @@ func (p *spectralBlock[T]) observe(g []T) {
 			g = p.z
 		}
 		for _, f := range m.blocks {
-			p.multiplyInto(dense.Transposed, f.b, &f.at, 1, g, 0, p.t)
+			p.multiplyInto(dense.Transposed, engine.One(f.b), &f.at, 1, g, 0, p.t)
 		}
 		p.z, p.t = p.t, p.z
 	}
@@ -200,7 +201,7 @@ func (p *spectralBlock[T]) advance(w []T, keep, c float64) {
 			to, alpha, beta = w, c, keep
 		}
 		for _, f := range m.blocks {
-			p.multiplyInto(dense.NoTrans, f.b, &f.at, T(alpha), from, T(beta), to)
+			p.multiplyInto(dense.NoTrans, engine.One(f.b), &f.at, T(alpha), from, T(beta), to)
 		}
 		p.z, p.t, from = p.t, p.z, to
 	}
@@ -373,7 +374,7 @@ func (p *spectralBlock[T]) averages(beta float64) {
 		c := beta * r.batch * float64(len(m.d)) / float64(len(p.z))
 		for _, f := range m.blocks {
 			f.decay(T(1 - beta*r.o.Gamma))
-			p.gramUpper(T(c), p.z, &f.at, f.m)
+			p.gramUpper(T(c), p.z, &f.at, engine.One(f.m))
 			f.addRidge(beta * r.o.Damping)
 		}
 	}
@@ -398,7 +399,7 @@ func (p *spectralBlock[T]) likelihood(beta, form float64) float64 {
 		c := beta * float64(len(m.d)) / (size * alpha)
 		ridge := c * trace / m.inverseTrace()
 		for _, f := range m.blocks {
-			p.gramUpper(T(c*r.batch), x, &f.at, f.m)
+			p.gramUpper(T(c*r.batch), x, &f.at, engine.One(f.m))
 			f.addRidge(ridge)
 		}
 		if r.turning.published {
@@ -457,14 +458,16 @@ func (m *blockFactor[T]) centre() {
 
 func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.rule.memory = a
-	p.e = e
-	if p.rule.o.Products == ProductsBFloat16 {
+	p.e = engine.Fast(e)
+	rounds := p.rule.o.Products == ProductsBFloat16
+	if rounds {
 		p.e = engine.RoundedCPU[T]()
 	}
 	for _, m := range p.factors {
 		for _, f := range m.blocks {
-			f.place(e)
-			f.fast = p.e
+			if f.place(e); rounds {
+				f.fast, f.exact = p.e, p.e
+			}
 		}
 	}
 }

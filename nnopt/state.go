@@ -36,9 +36,6 @@ type Slot[T Float] struct {
 	narrow []engine.BFloat16 // the elements, in an optimizer that stores them so; Data is nil there
 }
 
-// storeNarrow makes a fresh slot store its elements, zeros, in bfloat16.
-func (s *Slot[T]) storeNarrow() { s.narrow, s.Data = make([]engine.BFloat16, len(s.Data)), nil }
-
 // stateFormat is the version of the written form of a state.
 const stateFormat = "2"
 

@@ -17,7 +17,7 @@ import (
 type rule[T Float] interface {
 	// slots describes the arrays that the rule keeps for a block; they start at zero.
 	slots(b *Block[T]) []slotShape
-	// start fills the fresh slots of a block where zero is not right, and chooses bfloat16 where they shall be stored so.
+	// start fills the fresh slots of a block where zero is not right.
 	start(b *Block[T], slots []Slot[T])
 	// begin is called once before the blocks of step t = 1, 2, ... move; lr is the learning rate without the factors of groups, batch the number of
 	// examples behind the gradient or 0.
@@ -115,6 +115,8 @@ type stepper[T Float] struct {
 	counters []counter
 	counted  []float64 // what they were before the running step
 
+	hosted, kept [][]T // slots of a device's rule in ordinary memory, and what they were before the running step
+
 	current []Block[T]  // of the running step
 	mirrors *mirrors[T] // on a device, of rules that defer
 	grads   [][]T
@@ -146,7 +148,7 @@ var (
 
 // newStepper returns an optimizer for a rule whose options are valid; settings.LR must be set.
 func newStepper[T Float](name string, settings Settings, r rule[T]) (*stepper[T], error) {
-	b, err := engine.Open[T](settings.Device)
+	b, err := openFor(settings, r)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +187,9 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	for k := range blocks {
 		b := &blocks[k]
 		for _, shape := range s.rule.slots(b) {
-			all[k].slots = append(all[k].slots, Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols, Data: s.memory(arena, b.Name, &shape)})
+			slot := Slot[T]{Block: b.Name, Name: shape.name, Rows: shape.rows, Cols: shape.cols}
+			s.allocate(arena, &slot)
+			all[k].slots = append(all[k].slots, slot)
 		}
 		s.rule.start(b, all[k].slots)
 		all[k].mover = s.rule.mover(b, all[k].slots)
@@ -203,6 +207,7 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	if _, ok := s.rule.(deferring); ok && s.backend != engine.CPU[T]() {
 		s.mirrors = newMirrors(s.backend, arena, blocks, func(k int) bool { return all[k].own.frozen })
 	}
+	s.keepHosted(all)
 	arena.Reserve(needed(all))
 	s.arena = arena
 	s.counters = s.rule.counters()
@@ -307,6 +312,9 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 	for i, c := range s.counters {
 		s.counted[i] = *c.value
 	}
+	for i, kept := range s.kept {
+		copy(kept, s.hosted[i])
+	}
 	s.step++
 	r.Step = s.step
 	s.current, s.scale = blocks, info.LRScale
@@ -322,10 +330,7 @@ func (s *stepper[T]) Step(blocks []Block[T], info StepInfo) (r Report, err error
 // run at the same time, the most expensive first. The bits do not depend on it. A device works on one call at a time: there all go one after another.
 func (s *stepper[T]) moveAll() {
 	if c, ok := s.rule.(coupled[T]); ok {
-		for k := range s.updates {
-			s.updates[k] = s.update(k)
-		}
-		c.moveTogether(s.current, s.updates)
+		c.moveTogether(s.current, s.allUpdates())
 	}
 	var rest float64
 	for _, k := range s.order {
@@ -344,6 +349,14 @@ func (s *stepper[T]) moveAll() {
 		s.moveBlock(s.order[i])
 	}
 	s.moves.Run(len(s.order) - s.alone)
+}
+
+// allUpdates returns the updates of all blocks.
+func (s *stepper[T]) allUpdates() []engine.Update {
+	for k := range s.updates {
+		s.updates[k] = s.update(k)
+	}
+	return s.updates
 }
 
 // finish is called when the blocks have moved.
@@ -472,7 +485,6 @@ func (s *stepper[T]) WantsStats() Flavour {
 
 // Observe implements StatsObserver.
 func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
-	defer engine.Recover(&err)
 	r, ok := s.rule.(observing[T])
 	if !ok {
 		return nil
@@ -480,6 +492,12 @@ func (s *stepper[T]) Observe(stats []Stats[T]) (err error) {
 	if s.blocks == nil {
 		return errors.New("nnopt: Init has not been called")
 	}
+	defer func() {
+		if err != nil {
+			r.forget()
+		}
+	}()
+	defer engine.Recover(&err)
 	s.deferCalls()
 	defer s.settleCalls()
 	return r.observe(stats, s.step)

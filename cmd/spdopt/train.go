@@ -80,6 +80,7 @@ directory holds the model (safetensors), result.json, curve.svg and, of diffusio
 	flags.IntVar(&f.Patience, "patience", 0, "stop after this many evaluations without a better metric")
 	flags.Uint64Var(&f.Seed, "seed", 1, "seed of the weights, the order of the data and generated sets")
 	flags.StringVar(&f.Device, "device", "", "where the optimizer and the network compute: cpu, cuda, cuda:1; the default is cpu")
+	flags.StringVar((*string)(&f.Precision), "precision", "", "of matrix products on the device: fp32, tf32, bf16; the default is tf32, of the optimizer spectral bf16")
 	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs; "none" keeps nothing`)
 	flags.BoolVar(&f.resume, "resume", false, "go on with the run in --out, with its settings")
 	return cmd

@@ -39,11 +39,15 @@ func TestCommandLine(t *testing.T) {
 		{"no driver", "SPDOPT_LIBCUDA=/nonexistent/libcuda.so.1", root("cuda"), 6, "install the NVIDIA driver"},
 		{"old driver", "SPDOPT_EMU_VERSION=11020", root("cuda"), 6, "(520) or newer"},
 		{"no cuBLAS", "SPDOPT_LIBCUBLAS=/nonexistent/libcublas.so.12", root("cuda"), 6, "install the CUDA runtime libraries"},
+		{"memory that is not shared", "SPDOPT_EMU_CONCURRENT=0", []string{"train", "graph", "--steps", "2", "--opt", "adamw", "--device", "cuda"}, 6, "use Linux"},
 		{"no device", "SPDOPT_EMU_DEVICES=0", root("cuda"), 6, "CUDA_VISIBLE_DEVICES"},
 		{"wrong index", "SPDOPT_EMU_DEVICES=2", root("cuda:7"), 6, "there are 0 to 1"},
 		{"out of memory", "SPDOPT_EMU_MEMORY=4300000", []string{"train", "graph", "--steps", "2", "--opt", "spectral", "--device", "cuda"}, 6, "smaller batch or model"},
 		{"a root that does not fit", "SPDOPT_EMU_MEMORY=5000000", []string{"root", "sqrt", "--in", large, "--device", "cuda"}, 6, "a matrix of 300 rows needs about 0.00936 GB, the device has 0.005 GB"},
 		{"a problem that does not fit", "SPDOPT_EMU_MEMORY=5000000", []string{"solve", "nearest-spd", "--data", large, "--device", "cuda"}, 6, "needs about 0.00648 GB for n = 300"},
+		{"a precision that the device lacks", "SPDOPT_EMU_CAPABILITY=75", []string{"train", "graph", "--steps", "1", "--precision", "bf16", "--device", "cuda"}, 6, "use precision fp32"},
+		{"the default on that device", "SPDOPT_EMU_CAPABILITY=75", []string{"train", "graph", "--steps", "1", "--opt", "spectral", "--device", "cuda"}, 0, "all steps taken"},
+		{"a precision of the processor", "SPDOPT_EMU_CAPABILITY=80", []string{"train", "graph", "--steps", "1", "--precision", "bf16"}, 2, "only devices round"},
 		{"lost context", "SPDOPT_EMU_LOSE=20", []string{"train", "graph", "--steps", "2", "--opt", "adamw", "--device", "cuda"}, 6, "restart the program from a checkpoint"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -48,11 +49,17 @@ var graphed = []struct {
 }{
 	{"adamw", ``, 2, 2, 0, 0}, {"nadamw", ``, 2, 2, 0, 0}, {"sgd", `,"momentum":0.9`, 2, 2, 0, 0}, {"lion", ``, 2, 2, 0, 0}, {"sign", ``, 2, 2, 0, 0},
 	{"adagrad", ``, 2, 2, 0, 0}, {"root-free-adamw", ``, 2, 2, 0, 0}, {"schedule-free-adamw", ``, 2, 2, 0, 0}, {"muon", `,"nesterov":true`, 2, 2, 0, 0},
-	{"spectral", ``, 2, 2, 0, 0},
-	{"shampoo", `,"interval":4`, 2, 2, 4, 80},
-	{"shampoo", `,"interval":4,"kl":true,"trace_scaling":true,"graft":"rmsprop"`, 2, 2, 4, 80},
-	{"eshampoo", `,"interval":4`, 2, 2, 4, 80},
-	{"soap", `,"interval":4`, 2, 2, 4, 40},
+	{"spectral", ``, 2, 2, 0, 0}, {"spectral", `,"published":true`, 2, 2, 0, 0}, {"spectral", `,"tol":0.05,"statistics":"shampoo"`, 2, 2, 0, 0},
+	{"spectral", `,"max_sweeps":2,"drop":true`, 2, 2, 0, 0},
+	{"spectral", `,"precision":"bf16"`, 2, 2, 0, 0}, {"muon", `,"precision":"bf16"`, 2, 2, 0, 0},
+	{"shampoo", `,"interval":4,"precision":"bf16"`, 2, 2, 4, 18},
+	{"shampoo", `,"interval":4`, 2, 2, 4, 18},
+	{"shampoo", `,"interval":4,"kl":true,"trace_scaling":true,"graft":"rmsprop"`, 2, 2, 4, 18},
+	{"shampoo", `,"interval":4,"eps":0.01,"roots":"newton"`, 2, 2, 4, 30},
+	{"shampoo", `,"interval":4,"eps":0.01,"roots":"series"`, 2, 2, 4, 30},
+	{"shampoo", `,"interval":4,"eps":0.01,"sweeps":true`, 2, 2, 4, 9},
+	{"eshampoo", `,"interval":4`, 2, 2, 4, 18},
+	{"soap", `,"interval":4`, 2, 2, 4, 5},
 	{"sirf-shampoo", ``, 2, 2, 0, 0},
 	{"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,1]`, 2, 2, 0, 0},
 	{"sirf-shampoo", `,"structure":"lower-toeplitz","shaping":{"tensors":[{"match":"block1","shape":[5,3,4]}],"max_dim":4}`, 2, 2, 0, 0},
@@ -66,7 +73,11 @@ func TestStepsAreGraphs(t *testing.T) {
 		t.Run(g.name+g.own, func(t *testing.T) {
 			var all [2][]nnopt.Block[float32]
 			for i, device := range []string{"cuda", "cpu"} {
-				opt, err := nnopt.New[float32](g.name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+g.own+`}`))
+				own := g.own
+				if device == "cpu" {
+					own += `,"precision":"fp32"`
+				}
+				opt, err := nnopt.New[float32](g.name, []byte(`{"lr":0.01,"decay":0.1,"precision":"fp32","device":"`+device+`"`+own+`}`))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -100,7 +111,11 @@ func TestStepsAreGraphs(t *testing.T) {
 				}
 				all[i] = b
 			}
-			compare(t, all[0], all[1], 1e-3)
+			tol := 1e-3
+			if strings.Contains(g.own, "bf16") {
+				tol = 5e-2
+			}
+			compare(t, all[0], all[1], tol)
 		})
 	}
 }
@@ -138,9 +153,16 @@ func TestSpectralVariants(t *testing.T) {
 	}
 }
 
-// TestPassesDefer: a gradient of a network waits for the loss alone, and from the third time on runs as graphs; masks of dropout are those of the processor.
+// TestPassesDefer: a gradient of a network waits for the loss alone, and from the third time on runs as graphs, in every precision; masks of dropout are those of the
+// processor.
 func TestPassesDefer(t *testing.T) {
 	needDevice(t)
+	for p, tol := range map[nnopt.Precision]float64{nnopt.FP32: 1e-4, nnopt.BF16: 3e-2} {
+		t.Run(string(p), func(t *testing.T) { passes(t, p, tol) })
+	}
+}
+
+func passes(t *testing.T, p nnopt.Precision, tol float64) {
 	r := rand.New(rand.NewPCG(2, 2))
 	make := func(device string) (*net.Net[float32], net.Batch[float32]) {
 		q := rand.New(rand.NewPCG(4, 4))
@@ -148,8 +170,10 @@ func TestPassesDefer(t *testing.T) {
 		l := net.Chain[float32](net.NewLinear[float32](q, 3, 4, net.LinearOptions{}), net.NewBatchNorm[float32](4), net.NewActivation[float32](net.GELU), net.NewDropout[float32](0.5, 3),
 			net.NewAggregate[float32](g), net.NewLayerNorm[float32](8), net.NewLinear[float32](q, 8, 3, net.LinearOptions{}))
 		n := net.New(net.Layer[float32](l), net.Loss[float32](&net.CrossEntropy[float32]{}), 9)
-		if err := n.Use(device); err != nil {
-			t.Fatal(err)
+		if device != "cpu" {
+			if err := n.UseRounded(device, p); err != nil {
+				t.Fatal(err)
+			}
 		}
 		b := net.Batch[float32]{X: net.Matrix[float32]{Rows: 4, Cols: 3, Stride: 3, Data: []float32{1, 2, -1, 0, 3, 1, -2, 1, 1, 0, 0, 2}}, N: 4}
 		b.Target.Classes = []int32{0, 2, 1, 1}
@@ -172,12 +196,12 @@ func TestPassesDefer(t *testing.T) {
 		if limit := map[bool]counts{true: {0, 1, 1}}[step >= 2]; emu.InUse() && (step >= 2 && c != limit || step == 1 && c.waits > 2) {
 			t.Errorf("step %d: %+v", step, c)
 		}
-		if want := cpu.Gradient(&b); !(math.Abs(loss-want) < 1e-4) {
+		if want := cpu.Gradient(&b); !(math.Abs(loss-want) < tol) {
 			t.Errorf("step %d: loss %v, want %v", step, loss, want)
 		}
 		for k, w := range cpu.Blocks() {
 			for i, v := range w.Grad {
-				if got := device.Blocks()[k].Grad[i]; !(math.Abs(float64(got-v)) < 1e-4) {
+				if got := device.Blocks()[k].Grad[i]; !(math.Abs(float64(got-v)) < tol) {
 					t.Fatalf("step %d, %s, element %d: %v, want %v", step, w.Name, i, got, v)
 				}
 			}
@@ -185,7 +209,7 @@ func TestPassesDefer(t *testing.T) {
 	}
 	for k, a := range cpu.Arrays() {
 		for i, v := range a.Value {
-			if got := device.Arrays()[k].Value[i]; !(math.Abs(float64(got-v)) < 1e-4) {
+			if got := device.Arrays()[k].Value[i]; !(math.Abs(float64(got-v)) < tol) {
 				t.Errorf("%s: %v, want %v", a.Name, got, v)
 			}
 		}

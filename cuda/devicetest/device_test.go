@@ -138,18 +138,17 @@ func TestMoreOptions(t *testing.T) {
 	}
 }
 
-// TestOptimizers: after 12 steps the parameters of every optimizer of the registry are those of the processor. Stated tolerances, relative to the
-// largest parameter: 1e-10 for float64 and 2e-4 for float32, 1e-3 where a moment is stored in bfloat16.
+// TestOptimizers: after 12 steps the parameters of every optimizer of the registry in float64 are those of the processor, to 1e-10 of the largest parameter, 1e-3 where
+// a moment is stored in bfloat16. TestPrecisions does the same for float32.
 func TestOptimizers(t *testing.T) {
 	needDevice(t)
 	for _, e := range nnopt.Optimizers() {
 		t.Run(e.Name, func(t *testing.T) {
-			double, single := 1e-10, 2e-4
+			tol := 1e-10
 			if e.Name == "adamw" {
-				double, single = 1e-3, 1e-3
+				tol = 1e-3
 			}
-			compare(t, descend[float64](t, e.Name, "cuda", 12, options[e.Name]), descend[float64](t, e.Name, "cpu", 12, options[e.Name]), double)
-			compare(t, descend[float32](t, e.Name, "cuda", 12, options[e.Name]), descend[float32](t, e.Name, "cpu", 12, options[e.Name]), single)
+			compare(t, descend[float64](t, e.Name, "cuda", 12, options[e.Name]), descend[float64](t, e.Name, "cpu", 12, options[e.Name]), tol)
 		})
 	}
 }
@@ -212,14 +211,14 @@ func TestLayers(t *testing.T) {
 // TestTrain: a run on the device ends where a run on the processor ends.
 func TestTrain(t *testing.T) {
 	needDevice(t)
-	for _, name := range []string{"spectral", "singd", "kfac", "muon"} {
+	for _, name := range []string{"spectral", "kfac"} {
 		t.Run(name, func(t *testing.T) { trains(t, name) })
 	}
 }
 
 func trains(t *testing.T, optimizer string) {
 	run := func(device string) *train.Result {
-		r, err := train.Run(train.Options{Workload: "graph", Optimizer: optimizer, Steps: 6, EvalEvery: 3, Seed: 2, Device: device})
+		r, err := train.Run(train.Options{Workload: "graph", Optimizer: optimizer, Steps: 6, EvalEvery: 3, Seed: 2, Device: device, Precision: nnopt.FP32})
 		if err != nil {
 			t.Fatal(err)
 		}

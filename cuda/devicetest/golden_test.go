@@ -123,7 +123,11 @@ func TestGolden(t *testing.T) {
 
 func follow[T nnopt.Float](t *testing.T, g *golden, name, optimizer, options string, tol float64) {
 	t.Helper()
-	opt, err := nnopt.New[T](optimizer, []byte(options[:len(options)-1]+`,"device":"cuda"}`))
+	own := `,"device":"cuda"`
+	if _, single := any(T(0)).(float32); single {
+		own += `,"precision":"fp32"`
+	}
+	opt, err := nnopt.New[T](optimizer, []byte(options[:len(options)-1]+own+`}`))
 	if err != nil {
 		t.Fatal(err)
 	}

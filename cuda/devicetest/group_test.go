@@ -96,10 +96,12 @@ func TestEqualShapes(t *testing.T) {
 // TestProductsOfGroups: four equal matrices take as many calls for products as one.
 func TestProductsOfGroups(t *testing.T) {
 	needEmulation(t)
-	for _, name := range []string{"muon", "spectral"} {
+	for _, c := range []struct{ name, options string }{
+		{"muon", ``}, {"spectral", ``}, {"spectral", `,"published":true`}, {"spectral", `,"tol":0.01,"bfloat16":true`}, {"spectral", `,"statistics":"shampoo","max_sweeps":2`}, {"soap", ``}, {"shampoo", `,"start":2`}, {"shampoo", `,"start":2,"kl":true`}, {"eshampoo", `,"start":2`},
+	} {
 		var products [2]int
 		for i, count := range []int{1, 4} {
-			opt, err := nnopt.New[float64](name, []byte(`{"device":"cuda"}`))
+			opt, err := nnopt.New[float64](c.name, []byte(`{"device":"cuda"`+c.options+`}`))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +112,7 @@ func TestProductsOfGroups(t *testing.T) {
 			products[i] = taken(t, opt, shaped[float64](rand.New(rand.NewPCG(4, 2)), shapes...), 1, -1)
 		}
 		if products[0] == 0 || products[0] != products[1] {
-			t.Errorf("%s: %d products for one matrix, %d for four", name, products[0], products[1])
+			t.Errorf("%s%s: %d products for one matrix, %d for four", c.name, c.options, products[0], products[1])
 		}
 	}
 }

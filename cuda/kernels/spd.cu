@@ -54,6 +54,15 @@ template <class S> __device__ S blockMost(S v) {
 	return v;
 }
 
+/* The largest of n numbers; NaN if there is one. */
+__device__ double largest(const double *x, int n) {
+	double top = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		top = x[i] > top || x[i] != x[i] ? x[i] : top;
+	}
+	return blockMost(top);
+}
+
 __device__ __forceinline__ wide first() { return wide(blockIdx.x) * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ wide stride() { return wide(gridDim.x) * blockDim.x; }
 
@@ -61,6 +70,10 @@ __device__ __forceinline__ wide stride() { return wide(gridDim.x) * blockDim.x; 
 #define EACH(count, rows, cols)                                                                                                       \
 	ROLLED for (wide e = first(), perMatrix = wide(rows) * (cols), all = (count) * perMatrix; e < all; e += stride())                        \
 		ROLLED for (wide k = e / perMatrix, inside = e % perMatrix, i = inside / (cols), j = inside % (cols), once = 1; once; once = 0)
+
+/* Walks over count matrices or arrays: a line of blocks for each, or for several where there are more than a grid can have lines. */
+#define LINES(k, count) ROLLED for (wide k = blockIdx.y; k < (count); k += gridDim.y)
+#define LAYERS(k, count) ROLLED for (wide k = blockIdx.z; k < (count); k += gridDim.z)
 
 /* Marks the module for double, so that the emulated driver can tell the two apart. */
 #ifdef SPD_DOUBLE
@@ -93,6 +106,11 @@ KERNEL(narrow, const real *x, bfloat *y, wide n) {
 	}
 }
 
+/* Matrices whose stride and step may be others in bfloat16. */
+KERNEL(narrow_matrices, const real *x, wide xStride, wide xStep, bfloat *y, wide yStride, wide yStep, int count, int rows, int cols) {
+	EACH(count, rows, cols) { y[k * yStep + i * yStride + j] = narrowed(x[k * xStep + i * xStride + j]); }
+}
+
 KERNEL(widen, const bfloat *x, real *y, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] = widened(x[i]);
@@ -112,37 +130,45 @@ __device__ __forceinline__ real tangent(real si, real ri, real xi, real sj, real
 	return (phi < 0) != (v < 0) ? -n : n;
 }
 
-/* Skew-symmetric generators; a block makes a tile above the diagonal and its mirror image. n may be t. */
-KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int m) {
-	if (blockIdx.y > blockIdx.x) {
-		return;
-	}
+/* Skew-symmetric generators; a block makes tiles above the diagonal and their mirror images. n may be t. */
+KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int count, int m) {
 	SHARED(real, tile, TILE * (TILE + 1));
-	const wide at = wide(blockIdx.z) * m;
 	const int j = blockIdx.x * TILE + threadIdx.x;
-	s += at;
-	r += at;
-	x += at;
-	t += blockIdx.z * tStep;
-	n += blockIdx.z * nStep;
-	for (int l = threadIdx.y; l < TILE; l += ROWS) {
-		const int i = blockIdx.y * TILE + l;
-		real v = 0;
-		if (i < j && j < m) {
-			v = tangent(s[i], r[i], x[i], s[j], r[j], x[j], t[i * tStride + j]);
+	LAYERS(k, count) {
+		LINES(down, wide(blockIdx.x) + 1) {
+			const wide at = k * m;
+			const int top = int(down) * TILE;
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const int i = top + l;
+				real v = 0;
+				if (i < j && j < m) {
+					v = tangent(s[at + i], r[at + i], x[at + i], s[at + j], r[at + j], x[at + j], t[k * tStep + i * tStride + j]);
+				}
+				tile[l * (TILE + 1) + threadIdx.x] = v;
+			}
+			__syncthreads();
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const int i = top + l;
+				if (i < m && j < m && i <= j) {
+					n[k * nStep + i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
+				}
+				const int row = blockIdx.x * TILE + l, col = top + threadIdx.x;
+				if (row < m && col < m && row > col) {
+					n[k * nStep + row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
+				}
+			}
+			__syncthreads();
 		}
-		tile[l * (TILE + 1) + threadIdx.x] = v;
 	}
-	__syncthreads();
-	for (int l = threadIdx.y; l < TILE; l += ROWS) {
-		const int i = blockIdx.y * TILE + l;
-		if (i < m && j < m && i <= j) {
-			n[i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
-		}
-		const int row = blockIdx.x * TILE + l, col = blockIdx.y * TILE + threadIdx.x;
-		if (row < m && col < m && row > col) {
-			n[row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
-		}
+}
+
+/* Skew-symmetric generators t_ij/(2 (d_j - d_i)), of the elements above the diagonal: see dense.FirstOrderAngle. */
+KERNEL(first_order_angle, const real *s, const real *r, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int count, int m) {
+	EACH(count, m, m) {
+		const wide a = least(i, j), b = most(i, j), at = k * m;
+		const real gap = s[at + b] * r[at + a] - s[at + a] * r[at + b];
+		const real v = a == b || gap == 0 ? real(0) : t[k * tStep + a * tStride + b] * (r[at + a] * r[at + b]) / (gap + gap);
+		n[k * nStep + i * nStride + j] = i < j ? v : -v;
 	}
 }
 
@@ -169,11 +195,8 @@ KERNEL(row_norms, const real *x, wide xStride, wide xStep, int rows, int cols, d
 /* min(||x||_F, ||x||_1) from the norms of the rows; one block per matrix. */
 KERNEL(norm_bound, const double *absolute, const double *norms, int rows, double *bound) {
 	const wide at = wide(blockIdx.x) * rows;
-	double top = 0, sum = 0;
-	for (int i = threadIdx.x; i < rows; i += THREADS) {
-		top = absolute[at + i] > top || absolute[at + i] != absolute[at + i] ? absolute[at + i] : top;
-	}
-	top = blockMost(top);
+	const double top = largest(absolute + at, rows);
+	double sum = 0;
 	for (int i = threadIdx.x; i < rows; i += THREADS) {
 		const double v = top == 0 ? 0 : norms[at + i] / top;
 		sum += v * v;
@@ -363,62 +386,58 @@ KERNEL(row_dots, const real *x, wide xStride, wide xStep, const real *y, wide yS
 	}
 }
 
-/* Sums of squares and largest sizes of pieces of arrays of n elements, one after the other; one block per piece, one row of blocks per array. */
-KERNEL(pieces, const real *x, wide n, wide each, double *sums, double *tops) {
-	const wide from = blockIdx.x * each, end = least(n, from + each), at = wide(blockIdx.y) * gridDim.x + blockIdx.x;
-	x += blockIdx.y * n;
-	double sum = 0, top = 0;
-	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
-		const double v = x[i], a = size(v);
-		sum += v * v;
-		top = a > top || a != a ? a : top;
-	}
-	sum = blockSum(sum);
-	top = blockMost(top);
-	if (threadIdx.x == 0) {
-		sums[at] = sum;
-		tops[at] = top;
+/* Sums of squares and largest sizes of pieces of arrays of n elements, one after the other; one block per piece, one line of blocks per array. */
+KERNEL(pieces, const real *x, wide n, int arrays, wide each, double *sums, double *tops) {
+	const wide from = blockIdx.x * each, end = least(n, from + each);
+	LINES(k, arrays) {
+		double sum = 0, top = 0;
+		for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+			const double v = x[k * n + i], a = size(v);
+			sum += v * v;
+			top = a > top || a != a ? a : top;
+		}
+		sum = blockSum(sum);
+		top = blockMost(top);
+		if (threadIdx.x == 0) {
+			sums[k * gridDim.x + blockIdx.x] = sum;
+			tops[k * gridDim.x + blockIdx.x] = top;
+		}
 	}
 }
 
 /* Sums of squares of the pieces over the largest size of their array, that of its count pieces. */
-KERNEL(scaled_pieces, const real *x, wide n, wide each, const double *tops, int count, double *sums) {
+KERNEL(scaled_pieces, const real *x, wide n, int arrays, wide each, const double *tops, int count, double *sums) {
 	const wide from = blockIdx.x * each, end = least(n, from + each);
-	double top = 0, sum = 0;
-	x += blockIdx.y * n;
-	tops += wide(blockIdx.y) * count;
-	sums += wide(blockIdx.y) * count;
-	for (int k = threadIdx.x; k < count; k += THREADS) {
-		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
-	}
-	top = blockMost(top);
-	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
-		const double v = top == 0 ? 0 : double(x[i]) / top;
-		sum += v * v;
-	}
-	sum = blockSum(sum);
-	if (threadIdx.x == 0) {
-		sums[blockIdx.x] = sum;
+	LINES(k, arrays) {
+		const double top = largest(tops + k * count, count);
+		double sum = 0;
+		for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+			const double v = top == 0 ? 0 : double(x[k * n + i]) / top;
+			sum += v * v;
+		}
+		sum = blockSum(sum);
+		if (threadIdx.x == 0) {
+			sums[k * count + blockIdx.x] = sum;
+		}
 	}
 }
 
 /* Divides the arrays by the larger of their norm, from what pieces and scaled_pieces found, and low. */
-KERNEL(unit, real *x, wide n, wide each, const double *tops, const double *sums, int count, double low) {
+KERNEL(unit, real *x, wide n, int arrays, wide each, const double *tops, const double *sums, int count, double low) {
 	const wide from = blockIdx.x * each, end = least(n, from + each);
-	double top = 0, sum = 0;
-	x += blockIdx.y * n;
-	tops += wide(blockIdx.y) * count;
-	sums += wide(blockIdx.y) * count;
-	for (int k = threadIdx.x; k < count; k += THREADS) {
-		top = tops[k] > top || tops[k] != tops[k] ? tops[k] : top;
-		sum += sums[k];
-	}
-	top = blockMost(top);
-	const double root = sqrt(blockSum(sum)), norm = top * root;
-	const bool usual = norm > 1e-140 && norm < 1e150;
-	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
-		if (top != 0) {
-			x[i] = usual ? x[i] * real(1 / most(norm, low)) : real(double(x[i]) / top / root);
+	LINES(k, arrays) {
+		const double top = largest(tops + k * count, count);
+		double sum = 0;
+		for (int i = threadIdx.x; i < count; i += THREADS) {
+			sum += sums[k * count + i];
+		}
+		const double root = sqrt(blockSum(sum)), norm = top * root;
+		const bool usual = norm > 1e-140 && norm < 1e150;
+		for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+			if (top != 0) {
+				real *at = x + k * n + i;
+				*at = usual ? *at * real(1 / most(norm, low)) : real(double(*at) / top / root);
+			}
 		}
 	}
 }
@@ -791,19 +810,24 @@ KERNEL(copy, const real *x, wide xStride, wide xStep, real *y, wide yStride, wid
 }
 
 /* y = x^T for rows x cols matrices x; a block of threads for each tile. */
-KERNEL(transpose, const real *x, wide xStride, wide xStep, real *y, wide yStride, wide yStep, int rows, int cols) {
+KERNEL(transpose, const real *x, wide xStride, wide xStep, real *y, wide yStride, wide yStep, int count, int rows, int cols) {
 	SHARED(real, tile, TILE * (TILE + 1));
-	x += blockIdx.z * xStep;
-	y += blockIdx.z * yStep;
-	for (int l = threadIdx.y; l < TILE; l += ROWS) {
-		const int i = blockIdx.y * TILE + l, j = blockIdx.x * TILE + threadIdx.x;
-		tile[l * (TILE + 1) + threadIdx.x] = i < rows && j < cols ? x[i * xStride + j] : real(0);
-	}
-	__syncthreads();
-	for (int l = threadIdx.y; l < TILE; l += ROWS) {
-		const int i = blockIdx.x * TILE + l, j = blockIdx.y * TILE + threadIdx.x;
-		if (i < cols && j < rows) {
-			y[i * yStride + j] = tile[threadIdx.x * (TILE + 1) + l];
+	const wide left = wide(blockIdx.x) * TILE;
+	LAYERS(k, count) {
+		LINES(across, (wide(rows) + TILE - 1) / TILE) {
+			const wide top = across * TILE;
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const wide i = top + l, j = left + threadIdx.x;
+				tile[l * (TILE + 1) + threadIdx.x] = i < rows && j < cols ? x[k * xStep + i * xStride + j] : real(0);
+			}
+			__syncthreads();
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const wide i = left + l, j = top + threadIdx.x;
+				if (i < cols && j < rows) {
+					y[k * yStep + i * yStride + j] = tile[threadIdx.x * (TILE + 1) + l];
+				}
+			}
+			__syncthreads();
 		}
 	}
 }
@@ -1120,8 +1144,45 @@ KERNEL(root_free, const real *u, int average, real *w, const real *g, real *s, r
 	}
 }
 
+/* ---- formulas of Kronecker factors, for nnopt.Spectral on the engine (engine.Factors) and for cuda.Spectral ---- */
+
+__device__ __forceinline__ double within(double v, double low, double high) { return least(most(v, low), high); }
+
+/* What a moving average of weight beta, corrected where gamma is 1, makes of the form and the trace of an update: the weight as corrected, the rate of the scale alpha,
+   and the share of its statistics. */
+struct Weight {
+	double beta, rate, share;
+};
+__device__ Weight weigh(double form, double trace, double alpha, double elements, double beta, double gamma, double updates) {
+	if (gamma == 1) {
+		beta /= 1 - pow(1 - beta, updates + 2);
+	}
+	return {beta, beta * ((form + trace) / (alpha * elements) - gamma), beta / (elements * alpha)};
+}
+
+__device__ __forceinline__ real moved(double alpha, double rate, double low, double high, bool exponential = false) {
+	return real(within(alpha * (exponential || rate <= -1 ? exp(within(rate, -1, 1)) : 1 + rate), low, high));
+}
+
+/* An eigenvalue that moves to next, where that is positive, and otherwise by the bounded increment x. */
+__device__ __forceinline__ real adopted(real own, real next, real x, double low, double high) {
+	return real(within(next > 0 ? next : real(double(own) * exp(within(x, -1, 1))), low, high));
+}
+
+/* min(1, limit/norm), where the norm is the estimate once the bound exceeds the limit. */
+__device__ __forceinline__ double shortened(double bound, double estimate, double limit) {
+	const double norm = bound > limit ? least(bound, estimate) : bound;
+	return norm > limit ? limit / norm : 1;
+}
+
 /* ---- the preconditioner on a device: groups of equal m x n matrices, in single precision ---- */
 #ifndef SPD_DOUBLE
+
+/* Bounds of eigenvalues, and of the scale alpha. */
+#define LOW 1e-14
+#define HIGH 1e14
+#define LEAST 1e-28
+#define LARGEST 1e28
 
 typedef unsigned long long address;
 
@@ -1150,23 +1211,27 @@ __device__ __forceinline__ void put(float *wide32, bfloat *narrow16, wide at, fl
 	}
 }
 
-/* m <- mu m + (1 - mu) g, with a copy in bfloat16 where one is wanted; a line of blocks per matrix. */
-KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size) {
-	const float *g = (const float *)grads[blockIdx.y];
-	const wide at = blockIdx.y * size;
-	for (wide i = first(); i < size; i += stride()) {
-		const float v = u[StepMomentum] * m[at + i] + u[StepMomentumRest] * (u[StepGradScale] * g[i]);
-		m[at + i] = v;
-		if (narrow16 != 0) {
-			narrow16[at + i] = narrowed(v);
+/* m <- mu m + (1 - mu) g, with a copy in bfloat16 where one is wanted. */
+KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size, int count) {
+	LINES(k, count) {
+		const float *g = (const float *)grads[k];
+		const wide at = k * size;
+		for (wide i = first(); i < size; i += stride()) {
+			const float v = u[StepMomentum] * m[at + i] + u[StepMomentumRest] * (u[StepGradScale] * g[i]);
+			m[at + i] = v;
+			if (narrow16 != 0) {
+				narrow16[at + i] = narrowed(v);
+			}
 		}
 	}
 }
 
-KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size) {
-	const float *g = (const float *)grads[blockIdx.y];
-	for (wide i = first(); i < size; i += stride()) {
-		put(g32, g16, blockIdx.y * size + i, u[StepGradScale] * g[i]);
+KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size, int count) {
+	LINES(k, count) {
+		const float *g = (const float *)grads[k];
+		for (wide i = first(); i < size; i += stride()) {
+			put(g32, g16, k * size + i, u[StepGradScale] * g[i]);
+		}
 	}
 }
 
@@ -1220,21 +1285,21 @@ KERNEL(plan_rates, const double *sums, const double *traceLeft, const double *tr
 	}
 	float *t = totals + Totals * k;
 	double *c = coefs + Coefs * k;
-	const double count = double(m) * n;
+	const double elements = double(m) * n;
 	if (t[Alpha] == 0 && form > 0 && form < 1e37) {
-		t[Alpha] = float(most(1e-28, least(1e28, form / count + damping)));
+		t[Alpha] = real(within(form / elements + damping, LEAST, LARGEST));
 	}
 	c[Valid] = t[Alpha] > 0 && form < 1e37;
 	if (c[Valid] == 0) {
 		return;
 	}
+	const double trace = damping * traceLeft[k] * traceRight[k];
+	const Weight by = weigh(form, trace, t[Alpha], elements, 1 - keep, gamma, t[Updates]);
 	t[Updates] += 1;
-	const double alpha = t[Alpha], trace = damping * traceLeft[k] * traceRight[k];
-	const double beta = gamma == 1 ? (1 - keep) / (1 - pow(keep, double(t[Updates]) + 1)) : 1 - keep;
-	c[Rate] = beta * ((form + trace) / (alpha * count) - gamma);
-	c[CoefLeft] = beta * m / (count * alpha);
+	c[Rate] = by.rate;
+	c[CoefLeft] = by.share * m;
 	c[RidgeLeft] = c[CoefLeft] * trace / traceLeft[k];
-	c[CoefRight] = beta * n / (count * alpha);
+	c[CoefRight] = by.share * n;
 	c[RidgeRight] = c[CoefRight] * trace / traceRight[k];
 }
 
@@ -1262,17 +1327,11 @@ KERNEL(plan_target, const double *coefs, int side, const float *d, const float *
 	}
 }
 
-/* min(1, limit/norm), where the norm is the estimate once the bound exceeds the limit. */
-__device__ __forceinline__ float shortened(double bound, double est, double limit) {
-	const double norm = bound > limit ? least(bound, est) : bound;
-	return norm > limit ? float(limit / norm) : 1;
-}
-
 /* y = I - f x, for the inverse of a generator that is not too long; one block per row. */
 KERNEL(plan_shift, const float *x, const double *bound, const double *est, double limit, float *y, int n) {
 	const int k = blockIdx.x / n, i = blockIdx.x % n;
 	const wide at = wide(blockIdx.x) * n;
-	const float f = shortened(bound[k], est[k], limit);
+	const float f = float(shortened(bound[k], est[k], limit));
 	for (int j = threadIdx.x; j < n; j += THREADS) {
 		y[at + j] = (i == j ? 1.0f : 0.0f) - f * x[at + j];
 	}
@@ -1282,7 +1341,7 @@ KERNEL(plan_shift, const float *x, const double *bound, const double *est, doubl
 KERNEL(plan_shorten, float *x, const double *bound, const double *est, double limit, bfloat *narrow16, int n) {
 	const int k = blockIdx.x / n;
 	const wide at = wide(blockIdx.x) * n;
-	const float f = shortened(bound[k], est[k], limit);
+	const float f = float(shortened(bound[k], est[k], limit));
 	for (int j = threadIdx.x; j < n; j += THREADS) {
 		const float v = f * x[at + j];
 		x[at + j] = v;
@@ -1316,31 +1375,31 @@ KERNEL(plan_turn, float *x, const float *f32, const float *p32, const bfloat *f1
 }
 
 /* next_i = (Q^T W)_ii with Q = I + x; a block of TILE x ROWS threads for TILE columns. */
-KERNEL(plan_quotients, const float *x, const float *w, int n, float *next) {
+KERNEL(plan_quotients, const float *x, const float *w, int n, int count, float *next) {
 	SHARED(float, part, ROWS * TILE);
-	const wide at = wide(blockIdx.y) * n * n;
 	const int i = blockIdx.x * TILE + threadIdx.x;
-	float sum = 0;
-	if (i < n) {
-		for (int j = threadIdx.y; j < n; j += ROWS) {
-			sum += x[at + wide(j) * n + i] * w[at + wide(j) * n + i];
+	LINES(k, count) {
+		const wide at = k * n * n;
+		float sum = 0;
+		if (i < n) {
+			for (int j = threadIdx.y; j < n; j += ROWS) {
+				sum += x[at + wide(j) * n + i] * w[at + wide(j) * n + i];
+			}
 		}
-	}
-	part[threadIdx.y * TILE + threadIdx.x] = sum;
-	__syncthreads();
-	if (threadIdx.y == 0 && i < n) {
-		float total = w[at + wide(i) * n + i];
-		for (int l = 0; l < ROWS; l++) {
-			total += part[l * TILE + threadIdx.x];
+		part[threadIdx.y * TILE + threadIdx.x] = sum;
+		__syncthreads();
+		if (threadIdx.y == 0 && i < n) {
+			float total = w[at + wide(i) * n + i];
+			for (int l = 0; l < ROWS; l++) {
+				total += part[l * TILE + threadIdx.x];
+			}
+			next[k * n + i] = total;
 		}
-		next[wide(blockIdx.y) * n + i] = total;
+		__syncthreads();
 	}
 }
 
-#define LOW 1e-14
-#define HIGH 1e14
-
-/* d moves to next, where that is positive, and is divided by its geometric mean; powers = d^exponent. One block per matrix. */
+/* d moves to next and is divided by its geometric mean; powers = d^exponent. One block per matrix. */
 KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int n, double exponent, float *d, float *powers, double *scale) {
 	const wide at = wide(blockIdx.x) * n;
 	if (coefs[Coefs * blockIdx.x + Valid] == 0) {
@@ -1348,22 +1407,16 @@ KERNEL(plan_settle, const double *coefs, const float *next, const float *x, int 
 	}
 	double mean = 0;
 	for (int i = threadIdx.x; i < n; i += THREADS) {
-		double v = next[at + i];
-		if (!(v > 0)) {
-			v = double(d[at + i]) * exp(least(1.0, most(-1.0, double(x[at + i]))));
-		}
-		v = least(HIGH, most(LOW, v));
-		d[at + i] = float(v);
-		mean += log(v);
+		d[at + i] = adopted(d[at + i], next[at + i], x[at + i], LOW, HIGH);
+		mean += log(double(d[at + i]));
 	}
 	const double c = exp(-blockSum(mean) / n);
 	if (threadIdx.x == 0) {
 		scale[blockIdx.x] = c;
 	}
 	for (int i = threadIdx.x; i < n; i += THREADS) {
-		const double v = least(HIGH, most(LOW, c * d[at + i]));
-		d[at + i] = float(v);
-		powers[at + i] = float(pow(double(float(v)), exponent));
+		d[at + i] = real(within(c * d[at + i], LOW, HIGH));
+		powers[at + i] = real(pow(double(d[at + i]), exponent));
 	}
 }
 
@@ -1376,18 +1429,10 @@ KERNEL(plan_rest, const double *coefs, const double *scale, const float *h, floa
 	}
 }
 
-KERNEL(plan_powers, const float *d, double exponent, float *powers, wide n) {
-	for (wide i = first(); i < n; i += stride()) {
-		powers[i] = float(pow(double(d[i]), exponent));
-	}
-}
-
 KERNEL(plan_alpha, const double *coefs, float *totals, int count) {
 	for (wide k = first(); k < count; k += stride()) {
 		if (coefs[Coefs * k + Valid] != 0) {
-			const double rate = coefs[Coefs * k + Rate];
-			const double factor = rate > -1 ? 1 + rate : exp(most(-1.0, rate));
-			totals[Totals * k + Alpha] = float(least(1e28, most(1e-28, totals[Totals * k + Alpha] * factor)));
+			totals[Totals * k + Alpha] = moved(totals[Totals * k + Alpha], coefs[Coefs * k + Rate], LEAST, LARGEST);
 		}
 	}
 }
@@ -1406,25 +1451,29 @@ KERNEL(plan_precondition, const float *x, const float *left, const float *right,
 	}
 }
 
-KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size) {
-	float *w = (float *)params[blockIdx.y];
+KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size, int count) {
 	const float keep = u[StepKeep], step = u[StepLR] * u[StepCorrection];
-	for (wide i = first(); i < size; i += stride()) {
-		w[i] = keep * w[i] - step * x[blockIdx.y * size + i];
+	LINES(k, count) {
+		float *w = (float *)params[k];
+		for (wide i = first(); i < size; i += stride()) {
+			w[i] = keep * w[i] - step * x[k * size + i];
+		}
 	}
 }
 
-/* AdamW for what is no matrix: row k of blocks works on parameter k, whose moments start at offsets[k]. */
-KERNEL(plan_adam, const float *u, const address *params, const address *grads, const wide *offsets, float *m, float *v) {
-	const wide from = offsets[blockIdx.y], n = offsets[blockIdx.y + 1] - from;
-	float *w = (float *)params[blockIdx.y];
-	const float *g = (const float *)grads[blockIdx.y];
-	for (wide i = first(); i < n; i += stride()) {
-		const float gi = u[StepGradScale] * g[i];
-		const float mi = u[AdamBeta1] * m[from + i] + u[AdamRest1] * gi, vi = u[AdamBeta2] * v[from + i] + u[AdamRest2] * gi * gi;
-		m[from + i] = mi;
-		v[from + i] = vi;
-		w[i] = u[StepKeep] * w[i] - u[StepLR] * (u[AdamA] * mi / (sqrt(u[AdamC] * vi) + u[AdamEps]));
+/* AdamW for what is no matrix: the moments of parameter k start at offsets[k]. */
+KERNEL(plan_adam, const float *u, const address *params, const address *grads, const wide *offsets, int count, float *m, float *v) {
+	LINES(k, count) {
+		const wide from = offsets[k], n = offsets[k + 1] - from;
+		float *w = (float *)params[k];
+		const float *g = (const float *)grads[k];
+		for (wide i = first(); i < n; i += stride()) {
+			const float gi = u[StepGradScale] * g[i];
+			const float mi = u[AdamBeta1] * m[from + i] + u[AdamRest1] * gi, vi = u[AdamBeta2] * v[from + i] + u[AdamRest2] * gi * gi;
+			m[from + i] = mi;
+			v[from + i] = vi;
+			w[i] = u[StepKeep] * w[i] - u[StepLR] * (u[AdamA] * mi / (sqrt(u[AdamC] * vi) + u[AdamEps]));
+		}
 	}
 }
 
@@ -1656,82 +1705,145 @@ KERNEL(inverse_sums, const real *d, int n, double *sums) {
 }
 
 /* The numbers of a step: see engine.Rates. u holds its numbers, the sizes of the factors, and for each tensor whether it is due. */
-enum { RateElements, RateOthers, RateBatch, RateBeta, RateGamma, RateDamping, RateExponent, RateLow, RateHigh, RateSurprise, RateSizes };
-enum { RateTake, RateLearns, RateTurns, RateLead, RateFails, RateKinds };
+enum { RateElements, RateOthers, RateBatch, RateBeta, RateGamma, RateDamping, RateExponent, RateLow, RateHigh, RateSurprise, RatePlain, RateExponential, RateSizes };
+enum { RateTake, RateLearns, RateTurns, RateLead, RateFails, RateStart, RateKeep, RateKinds };
 
-KERNEL(rates, const double *u, const double *squares, const double *traces, int factors, int count, real *totals, double *found) {
+KERNEL(rates, const double *u, const double *squares, const double *shape, int factors, int count, real *totals, double *found) {
 	const double *sizes = u + RateSizes, *due = sizes + factors;
 	const double elements = u[RateElements], none = 1.7976931348623157e308;
+	const bool plain = u[RatePlain] != 0;
 	for (wide k = first(); k < count; k += stride()) {
-		double form = u[RateBatch] * squares[k], take = 1, gram = 0, ridge = 0;
+		double form = u[RateBatch] * squares[k], take = 1, gram = 0, ridge = 0, start = 1, keep = 1;
 		if (totals[2 * k] == 0 && form / elements > 0) {
-			totals[2 * k] = real(least(most(form / elements + u[RateDamping], u[RateLow]), u[RateHigh]));
+			totals[2 * k] = real(within(form / elements + u[RateDamping], u[RateLow], u[RateHigh]));
+			if (plain) {
+				start = totals[2 * k];
+				totals[2 * k] = 1;
+			}
 		}
-		double alpha = totals[2 * k];
-		const double limit = u[RateSurprise] * alpha * elements;
+		const double alpha = totals[2 * k];
+		const double limit = u[RateSurprise] * (plain ? start * shape[k] : alpha) * elements;
 		if (alpha != 0 && form > limit && form <= none) {
 			take = sqrt(limit / form);
 			form = limit;
 		}
 		const bool fails = alpha != 0 && !(form < none), learns = alpha != 0 && !fails;
 		if (learns) {
-			double beta = u[RateBeta], trace = u[RateDamping] * u[RateOthers];
-			if (u[RateGamma] == 1) {
-				beta /= 1 - pow(1 - u[RateBeta], double(totals[2 * k + 1]) + 2);
+			double trace = u[RateDamping] * u[RateOthers];
+			for (int f = 0; f < factors && !plain; f++) {
+				trace *= shape[wide(f) * count + k];
 			}
-			for (int f = 0; f < factors; f++) {
-				trace *= traces[wide(f) * count + k];
-			}
-			const double rate = beta * ((form + trace) / (alpha * elements) - u[RateGamma]);
-			gram = beta / (elements * alpha) * u[RateBatch] * take * take;
-			ridge = beta / (elements * alpha) * trace;
+			const Weight by = weigh(form, trace, alpha, elements, u[RateBeta], u[RateGamma], totals[2 * k + 1]);
+			gram = by.share * u[RateBatch] * take * take;
 			totals[2 * k + 1] += 1;
-			alpha *= rate <= -1 ? exp(-1.0) : 1 + rate;
-			totals[2 * k] = real(least(most(alpha, u[RateLow]), u[RateHigh]));
+			if (plain) {
+				ridge = by.beta * u[RateDamping];
+				keep = 1 - by.beta * u[RateGamma];
+			} else {
+				ridge = by.share * trace;
+				totals[2 * k] = moved(alpha, by.rate, u[RateLow], u[RateHigh], u[RateExponential] != 0);
+			}
 		}
 		for (int f = 0; f < factors; f++) {
 			found[(RateKinds + f) * wide(count) + k] = gram * sizes[f];
-			found[(RateKinds + factors + f) * wide(count) + k] = ridge * sizes[f] / traces[wide(f) * count + k];
+			found[(RateKinds + factors + f) * wide(count) + k] = plain ? ridge : ridge * sizes[f] / shape[wide(f) * count + k];
 		}
 		found[RateTake * wide(count) + k] = fails ? 0 : take;
 		found[RateLearns * wide(count) + k] = learns;
 		found[RateTurns * wide(count) + k] = learns && due[k] != 0;
 		found[RateLead * wide(count) + k] = totals[2 * k] != 0 ? pow(double(totals[2 * k]), u[RateExponent]) : 1;
 		found[RateFails * wide(count) + k] = fails;
+		found[RateStart * wide(count) + k] = start;
+		found[RateKeep * wide(count) + k] = keep;
+	}
+}
+
+/* alpha divided by its scale, for tensors that learn, and alpha^exponent. */
+KERNEL(lead, double low, double high, double exponent, int count, const double *scales, const double *learns, real *totals, double *lead) {
+	for (wide k = first(); k < count; k += stride()) {
+		if (learns[k] != 0) {
+			totals[2 * k] = real(within(double(totals[2 * k]) / scales[k], low, high));
+		}
+		lead[k] = totals[2 * k] != 0 ? pow(double(totals[2 * k]), exponent) : 1;
+	}
+}
+
+/* The largest mean of n eigenvalues of one of the blocks of a tensor, or what was there if that is larger; one block each. */
+KERNEL(means, const real *d, wide dStep, int n, int cuts, int fresh, double *out) {
+	double top = fresh ? 0 : out[blockIdx.x];
+	for (int c = 0; c < cuts; c++) {
+		double sum = 0;
+		for (int i = threadIdx.x; i < n; i += THREADS) {
+			sum += double(d[blockIdx.x * dStep + c * n + i]);
+		}
+		sum = blockSum(sum) / n;
+		top = sum > top ? sum : top;
+	}
+	if (threadIdx.x == 0) {
+		out[blockIdx.x] = top;
+	}
+}
+
+/* The sum of the increments of a tensor, added to what was there; one block each. */
+KERNEL(increments, const real *x, int n, int cuts, int fresh, double *sums) {
+	double sum = 0;
+	for (int c = 0; c < cuts; c++) {
+		for (int i = threadIdx.x; i < n; i += THREADS) {
+			sum += double(x[(wide(c) * gridDim.x + blockIdx.x) * n + i]);
+		}
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = fresh ? sum : sums[blockIdx.x] + sum;
+	}
+}
+
+/* Takes the mean of the increments of a factor of so many eigenvalues out of them. */
+KERNEL(lessen, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *sums, int all, real *x, real *next) {
+	for (wide e = first(); e < wide(count) * n; e += stride()) {
+		const wide k = e / n, i = e % n, tensor = k % tensors;
+		const real mean = real(sums[tensor] / all);
+		x[e] -= mean;
+		next[e] -= d[tensor * dStep + k / tensors * n + i] * mean;
+		m[k * mStep + i * mStride + i] = next[e];
 	}
 }
 
 /* y = keep y + take by_k x, where x plays no part if by_k is 0; a line of blocks for each array of n elements. */
-KERNEL(blend_each, const real *u, const double *by, const real *x, real *y, wide n) {
-	const real keep = u[0], take = u[1] * real(by[blockIdx.y]);
-	const wide at = blockIdx.y * n;
-	for (wide i = first(); i < n; i += stride()) {
-		const real v = keep * y[at + i];
-		y[at + i] = take == 0 ? v : v + take * x[at + i];
+KERNEL(blend_each, const real *u, const double *by, const real *x, real *y, wide n, int count) {
+	LINES(k, count) {
+		const real keep = u[0], take = u[1] * real(by[k]);
+		const wide at = k * n;
+		for (wide i = first(); i < n; i += stride()) {
+			const real v = keep * y[at + i];
+			y[at + i] = take == 0 ? v : v + take * x[at + i];
+		}
 	}
 }
 
-KERNEL(power_each, const real *x, double e, const double *by, real *y, wide n) {
-	const real c = real(by[blockIdx.y]);
-	const wide at = blockIdx.y * n;
-	for (wide i = first(); i < n; i += stride()) {
-		y[at + i] = c * real(pow(double(x[at + i]), e));
+KERNEL(power_each, const real *x, double e, const double *by, real *y, wide n, int count) {
+	LINES(k, count) {
+		const real c = real(by[k]);
+		const wide at = k * n;
+		for (wide i = first(); i < n; i += stride()) {
+			y[at + i] = c * real(pow(double(x[at + i]), e));
+		}
 	}
 }
 
-/* m = diag(d) + m + gram h + ridge I above the diagonal, for tensors that learn, with s = sqrt d, r = 1/s, the new diagonal and its relative increments x. */
-KERNEL(target, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const real *h, wide hStride, wide hStep, const double *gram,
-	const double *ridge, const double *learns, real *s, real *r, real *x, real *next) {
+/* m = keep (diag(d) + m) + gram h + ridge I above the diagonal, for tensors that learn, with s = sqrt d, r = 1/s, the new diagonal and its relative increments x. */
+KERNEL(target, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const real *h, wide hStride, wide hStep, const double *keep,
+	const double *gram, const double *ridge, const double *learns, real *s, real *r, real *x, real *next) {
 	EACH(count, n, n) {
 		if (i <= j) {
 			const wide tensor = k % tensors;
 			const bool live = learns[tensor] != 0;
 			real *out = m + k * mStep + i * mStride + j;
-			const real more = live ? real(gram[tensor]) * h[k * hStep + i * hStride + j] : real(0);
+			const real share = live ? real(keep[tensor]) : real(1), more = live ? real(gram[tensor]) * h[k * hStep + i * hStride + j] : real(0);
 			if (i < j) {
-				*out += more;
+				*out = share * *out + more;
 			} else {
-				const real own = d[tensor * dStep + k / tensors * n + i], v = live ? own + more + real(ridge[tensor]) : own;
+				const real own = d[tensor * dStep + k / tensors * n + i], v = live ? share * own + more + real(ridge[tensor]) : own;
 				const wide at = k * n + i;
 				*out = v;
 				next[at] = v;
@@ -1745,9 +1857,43 @@ KERNEL(target, const real *d, wide dStep, real *m, wide mStride, wide mStep, int
 
 KERNEL(shorten, real *x, wide xStride, wide xStep, int count, int rows, int cols, const double *bounds, const double *estimates, double limit, const double *live, int period) {
 	EACH(count, rows, cols) {
-		const double norm = bounds[k] > limit ? least(bounds[k], estimates[k]) : bounds[k];
-		const real c = live[k % period] == 0 ? real(0) : norm > limit ? real(limit / norm) : real(1);
+		const real c = live[k % period] == 0 ? real(0) : real(shortened(bounds[k], estimates[k], limit));
 		x[k * xStep + i * xStride + j] *= c;
+	}
+}
+
+/* Whether elements of a row, right of the diagonal, exceed tol sqrt(|m_ii m_jj|) and rounding; one block per row. */
+KERNEL(coupled_rows, const real *m, wide stride, wide step, int n, double tol, double *rows) {
+	const int i = blockIdx.x % n;
+	m += blockIdx.x / n * step;
+	double top = 0;
+	for (int j = threadIdx.x; j < n; j += THREADS) {
+		const double v = size(double(m[j * stride + j]));
+		top = v > top ? v : top;
+	}
+	const double noise = 4 * (sizeof(real) == 4 ? 0x1p-23 : 0x1p-52) * blockMost(top), own = m[i * stride + i];
+	double found = 0;
+	for (int j = i + 1 + threadIdx.x; j < n; j += THREADS) {
+		const double v = size(double(m[i * stride + j]));
+		if (!(v <= noise) && !(v <= tol * sqrt(size(own * double(m[j * stride + j]))))) {
+			found = 1;
+		}
+	}
+	found = blockMost(found);
+	if (threadIdx.x == 0) {
+		rows[blockIdx.x] = found;
+	}
+}
+
+/* Whether one of n rows does, of matrices that may turn; one block each. */
+KERNEL(coupled, const double *rows, int n, const double *turns, int period, double *live) {
+	double found = 0;
+	for (int i = threadIdx.x; i < n; i += THREADS) {
+		found = most(found, rows[wide(blockIdx.x) * n + i]);
+	}
+	found = blockMost(found);
+	if (threadIdx.x == 0) {
+		live[blockIdx.x] = found != 0 && turns[blockIdx.x % period] != 0;
 	}
 }
 
@@ -1755,11 +1901,7 @@ KERNEL(adopt, real *d, wide dStep, const real *, wide, wide, int tensors, int co
 	for (wide e = first(); e < wide(count) * n; e += stride()) {
 		const wide k = e / n;
 		real *own = d + k % tensors * dStep + k / tensors * n + e % n;
-		double v = next[e];
-		if (!(v > 0)) {
-			v = real(double(*own) * exp(least(most(double(x[e]), -1.0), 1.0)));
-		}
-		*own = real(least(most(v, low), high));
+		*own = adopted(*own, next[e], x[e], low, high);
 	}
 }
 
@@ -1775,7 +1917,7 @@ KERNEL(centre, real *d, int n, double low, double high, const double *learns, do
 	const double scale = live ? exp(-sum / n) : 1;
 	for (int i = threadIdx.x; i < n; i += THREADS) {
 		if (live) {
-			d[at + i] = real(least(most(scale * d[at + i], low), high));
+			d[at + i] = real(within(scale * d[at + i], low, high));
 		}
 	}
 	if (threadIdx.x == 0) {
@@ -1784,14 +1926,14 @@ KERNEL(centre, real *d, int n, double low, double high, const double *learns, do
 }
 
 /* m above the diagonal times its scale, or 0 where it is dropped, and d on the diagonal. */
-KERNEL(rescale, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *scales, const double *drops) {
+KERNEL(rescale, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *scales, const double *drops, int period) {
 	EACH(count, n, n) {
 		const wide tensor = k % tensors;
 		real *out = m + k * mStep + i * mStride + j;
 		if (i == j) {
 			*out = d[tensor * dStep + k / tensors * n + i];
 		} else if (i < j) {
-			*out = drops != 0 && drops[tensor] != 0 ? real(0) : *out * real(scales[tensor]);
+			*out = drops != 0 && drops[k % period] != 0 ? real(0) : *out * real(scales[tensor]);
 		}
 	}
 }

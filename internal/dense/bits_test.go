@@ -35,6 +35,17 @@ func results[T Float](n int) map[string][]T {
 	InvertUpper(inverted, make([]T, InverseWork(n)))
 	Mirror(inverted)
 	keep("InvertUpper", inverted)
+	bundle := NewBundle[T](n)
+	for l := range Lanes[T]() {
+		bundle.Set(l, s)
+	}
+	tiles := make([]T, TiledLength(n))
+	PackTiles(tiles, s)
+	bundle.Shift(bundle, tiles[:Lanes[T]()], tiles)
+	bundle.InvertNegative(NewBundleWork[T](n))
+	bundle.Add(tiles[:Lanes[T]()], bundle)
+	bundle.Sum(tiles)
+	out["Bundle"] = tiles
 	Cholesky(s)
 	keep("Cholesky", s)
 	InvertLower(l)

@@ -49,6 +49,8 @@ func benchKernels[T Float](b *testing.B, n int) {
 	Gemm(NoTrans, Transposed, 1, l, l, 0, spd)
 	g, work := skew[T](rng, n, 0.3/math.Sqrt(float64(n))), make([]T, CayleyWork(n))
 	inverse := make([]T, InverseWork(n))
+	bundle, inverses, swept := NewBundle[T](n), NewBundle[T](n), NewBundleWork[T](n)
+	shift, tiles := make([]T, Lanes[T]()), make([]T, TiledLength(n))
 	for _, c := range []struct {
 		name  string
 		power float64 // of n in the number of operations
@@ -64,6 +66,7 @@ func benchKernels[T Float](b *testing.B, n int) {
 		{"solveRight", 3, func() { out.Copy(spd); SolveLowerRight(Transposed, l, out) }},
 		{"invert", 3, func() { out.Copy(l); InvertLower(out) }},
 		{"invertUpper", 3, func() { out.Copy(spd); InvertUpper(out, inverse) }},
+		{"bundle", 3, func() { inverses.Shift(bundle, shift, tiles); inverses.InvertNegative(swept) }}, // Lanes matrices
 		{"mulLower", 3, func() { MulLower(NoTrans, l, m, out) }},
 		{"rotatedDiagonal", 3, func() { RotatedDiagonal(m, spd, d, work) }},
 		{"cayleyInverse", 3, func() { CayleyInverse(g, out, work) }},

@@ -71,6 +71,12 @@ func (a *Arena[T]) Doubles(n int) []float64 {
 	return unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(a.Alloc(n*8/int(unsafe.Sizeof(T(0))))))), n)
 }
 
+// BFloat16s is Alloc for numbers of 16 bits.
+func (a *Arena[T]) BFloat16s(n int) []BFloat16 {
+	size := int(unsafe.Sizeof(T(0))) / 2
+	return unsafe.Slice((*BFloat16)(unsafe.Pointer(unsafe.SliceData(a.Alloc((n+size-1)/size)))), n)
+}
+
 // Alloc returns n zeros that live as long as the arena, in ordinary memory for a nil arena.
 func (a *Arena[T]) Alloc(n int) []T {
 	if a == nil || a.owner == nil || n == 0 {

@@ -16,6 +16,23 @@ type Deferrer interface {
 	Settle()
 }
 
+// Doubled is implemented by backends of devices.
+type Doubled interface {
+	// Double returns the backend of the same device in float64. What is deferred, bound and waited for of one of the two is that of both.
+	Double() Backend[float64]
+}
+
+// Double is that of a backend, the processor's where it has none.
+func Double[T dense.Float](b Backend[T]) Backend[float64] {
+	switch d := any(b).(type) {
+	case Doubled:
+		return d.Double()
+	case Backend[float64]:
+		return d
+	}
+	return CPU[float64]()
+}
+
 // Defer is that of a backend, nothing where it is no Deferrer; so are Bind, Wait and Settle.
 func Defer[T dense.Float](b Backend[T]) {
 	if d, ok := b.(Deferrer); ok {

@@ -20,6 +20,7 @@ import (
 // the null space of a projector.
 type Eigen[T dense.Float] struct {
 	engine.Backend[T]
+	Pause    func()           // is called where the work so far has to be done, instead of waiting for the engine
 	arena    *engine.Arena[T] // of the memory below
 	count, n int
 	size     int             // of a pair of blocks
@@ -29,16 +30,18 @@ type Eigen[T dense.Float] struct {
 	r        engine.Batch[T] // rotations of the pairs
 	ring     []int32         // which rows of all matrices a round brings where
 	order    []int32
-	values   []T // a number for each row
-	scales   []T // another, in ordinary memory: calls that write it are waited for
-	norms    []float64
+	values   []T       // a number for each row
+	left     []T       // another
+	scales   []T       // another, in ordinary memory
+	sums     []float64 // of squares, for each matrix
 	bounds   []float64 // of the norms of the matrices
 }
 
 // NewEigen returns workspace for count matrices of n x n in the memory of the engine: four times theirs, padded to a multiple of engine.JacobiMost where n
 // is more than that.
 func NewEigen[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n int) *Eigen[T] {
-	s := &Eigen[T]{Backend: e, arena: a, count: count, n: n, size: n, pairs: 1, norms: make([]float64, count), bounds: make([]float64, count)}
+	s := &Eigen[T]{Backend: e, arena: a, count: count, n: n, size: n, pairs: 1, sums: a.Doubles(count), bounds: a.Doubles(count)}
+	s.Pause = func() { engine.Wait(e) }
 	if n > engine.JacobiMost {
 		s.size = engine.JacobiMost
 		s.pairs = (n + s.size - 1) / s.size
@@ -48,7 +51,7 @@ func NewEigen[T dense.Float](e engine.Backend[T], a *engine.Arena[T], count, n i
 		*b = engine.Batch[T]{Count: count, Rows: rows, Cols: rows, Stride: rows, Step: rows * rows, Data: a.Alloc(count * rows * rows)}
 	}
 	s.r = engine.Batch[T]{Count: count * s.pairs, Rows: s.size, Cols: s.size, Stride: s.size, Step: s.size * s.size, Data: a.Alloc(count * rows * s.size)}
-	s.values, s.scales, s.order = a.Alloc(count*rows), make([]T, count*rows), make([]int32, count*rows)
+	s.values, s.left, s.scales, s.order = a.Alloc(count*rows), a.Alloc(count*rows), make([]T, count*rows), make([]int32, count*rows)
 	if s.pairs > 1 {
 		s.turnRing()
 	}
@@ -127,6 +130,7 @@ func (s *Eigen[T]) Solve(a, q engine.Batch[T], d []T, warm bool) (sweeps int, er
 // bound sets bounds to the norms of the matrices, or a little more.
 func (s *Eigen[T]) bound(a engine.Batch[T]) error {
 	s.NormBound(a, s.bounds)
+	s.Pause()
 	for k, v := range s.bounds {
 		if !(v < math.Inf(1)) {
 			return &DecompositionError{k, 0, v}
@@ -205,8 +209,10 @@ func tiniest[T dense.Float]() float64 {
 func (s *Eigen[T]) orthogonal() bool {
 	for range 4 {
 		s.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, s.v, s.v, 0, s.x)
-		s.FromIdentity(s.x, s.norms)
-		worst := slices.Max(s.norms)
+		s.Combine(-1, 1, s.x, 0, s.x, s.y)
+		s.Squares(s.y.Data, s.sums)
+		s.Pause()
+		worst := math.Sqrt(slices.Max(s.sums))
 		if !(worst < 0.5) {
 			return false
 		}
@@ -222,12 +228,11 @@ func (s *Eigen[T]) orthogonal() bool {
 // off returns the largest norm of what is off the diagonal of a, and of which matrix.
 func (s *Eigen[T]) off() (left float64, at int) {
 	s.Copy(s.a, s.x)
-	for i := range s.scales {
-		s.scales[i] = 1
-	}
+	clear(s.scales)
 	s.SetDiagonal(s.scales, s.x)
-	s.FromIdentity(s.x, s.norms)
-	for k, v := range s.norms {
+	s.Squares(s.x.Data, s.sums)
+	s.Pause()
+	for k, v := range s.sums {
 		if v-v != 0 {
 			return v, k
 		}
@@ -235,7 +240,7 @@ func (s *Eigen[T]) off() (left float64, at int) {
 			left, at = v, k
 		}
 	}
-	return left, at
+	return math.Sqrt(left), at
 }
 
 // sweep lets every two blocks meet.
@@ -280,11 +285,12 @@ func (s *Eigen[T]) finish(a, q engine.Batch[T], d []T, sweeps int) error {
 	s.RowDots(s.x, s.v, s.values)
 	s.ScaleRows(s.values, s.v, 0, s.y)
 	s.Combine(0, 1, s.x, -1, s.y, s.x)
-	s.RowDots(s.x, s.x, s.scales) // waits
+	s.RowDots(s.x, s.x, s.left)
+	s.Pause()
 	rows := s.v.Rows
 	for k, bound := range s.bounds {
 		left := 0.0
-		for _, v := range s.scales[k*rows : (k+1)*rows] {
+		for _, v := range s.left[k*rows : (k+1)*rows] {
 			left += float64(v)
 		}
 		if left = math.Sqrt(left); !(left <= residualLimit*float64(s.n)*Eps[T]()) {

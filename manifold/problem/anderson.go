@@ -6,7 +6,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// andersonMemory is the number of differences that acceleration keeps.
+// andersonMemory is the number of differences that acceleration keeps unless it says otherwise.
 const andersonMemory = 5
 
 // anderson extrapolates a fixed point iteration x <- x + r(x): it combines the last points so that their residuals r nearly cancel (Anderson, J. ACM
@@ -21,9 +21,9 @@ type anderson struct {
 	rest       []float64
 }
 
-func newAnderson(n int) *anderson {
+func newAnderson(n, memory int) *anderson {
 	a := &anderson{x: make([]float64, n), r: make([]float64, n), correction: make([]float64, n), rest: make([]float64, n)}
-	for range andersonMemory {
+	for range memory {
 		a.dx, a.dr = append(a.dx, make([]float64, n)), append(a.dr, make([]float64, n))
 		a.ex, a.er = append(a.ex, make([]float64, n)), append(a.er, make([]float64, n))
 	}
@@ -38,7 +38,7 @@ func (a *anderson) forget() { a.known, a.count = false, 0 }
 func (a *anderson) add(x, r []float64, free bool) float64 {
 	curvature := 1.0
 	if a.known {
-		last := andersonMemory - 1
+		last := len(a.dx) - 1
 		dx, dr := a.dx[last], a.dr[last]
 		copy(a.dx[1:], a.dx[:last])
 		copy(a.dr[1:], a.dr[:last])
@@ -46,7 +46,7 @@ func (a *anderson) add(x, r []float64, free bool) float64 {
 		for i, v := range x {
 			dx[i], dr[i] = v-a.x[i], r[i]-a.r[i]
 		}
-		a.count = min(a.count+1, andersonMemory)
+		a.count = min(a.count+1, len(a.dx))
 		s, c := dense.Dot(dx, dx), -dense.Dot(dx, dr)
 		if free {
 			mx, mr := meanOf(dx), meanOf(dr)

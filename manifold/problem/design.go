@@ -31,7 +31,8 @@ var mve = Problem{
 	},
 }
 
-const designWhat = "vertex exchange on the weights with exact line searches and rank-one updates (Bohning, Metrika 33 (1986)), 100 exchanges an iteration"
+const designWhat = "vertex exchange on the weights with exact line searches and rank-one updates (Bohning, Metrika 33 (1986)), 100 exchanges an iteration, and then " +
+	"projected Newton steps on the weights that remain"
 
 const sphereWhat = "Riemannian trust region on the unit sphere, the weights being the squares of the coordinates, as a cross-check"
 
@@ -44,6 +45,7 @@ type design struct {
 	w, p [2][]float64
 	rest dense.Matrix[float64] // y outside the span of the first points
 	z    []float64             // scratch of the size of y
+	gram []float64             // scratch of squares, as large as the largest asked for
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
@@ -102,7 +104,7 @@ func (s *design) moment() dense.Matrix[float64] {
 func (s *design) refresh() (float64, error) {
 	f, err := manifold.NewFrame(symmetric(s.moment()))
 	if err != nil {
-		return 0, err
+		return 0, &DataError{Where: "moment matrix", Err: err, Remedy: "the points lie nearly in a subspace: drop dependent columns, or scale them to equal size"}
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), view(f.Inverse()), 0, s.inv)
 	dense.Mirror(s.inv)
@@ -114,7 +116,8 @@ func (s *design) refresh() (float64, error) {
 	return f.LogDet(), nil
 }
 
-// extremes returns the point with the largest g, that with the smallest g among those with weight, and by how much they miss d, relative to d.
+// extremes returns the point with the largest g, that with the smallest g among those with weight, and by how much they miss d, relative to d. They are the
+// same where rounding has left weight on no other point.
 func (s *design) extremes() (most, least int, above, below float64) {
 	least = -1
 	for i, g := range s.g {
@@ -124,6 +127,9 @@ func (s *design) extremes() (most, least int, above, below float64) {
 		if s.u[i] > 0 && (least < 0 || g < s.g[least]) {
 			least = i
 		}
+	}
+	if least < 0 {
+		least = most
 	}
 	d := float64(s.y.Cols)
 	return most, least, s.g[most]/d - 1, 1 - s.g[least]/d
@@ -204,6 +210,7 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 	if err != nil {
 		return nil, 0, err
 	}
+	near := newtonNear
 	for {
 		_, _, above, below := s.extremes()
 		if mon.done(nil, -logDet, max(above, below), 1) {
@@ -211,11 +218,24 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 			gap, r.Certificate = s.certify()
 			return r, gap, nil
 		}
+		if max(above, below) < near {
+			value, moved, ok, err := s.newton(logDet)
+			if err != nil {
+				return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+			}
+			mon.status.Evaluations++
+			if ok {
+				logDet = value
+				mon.step(moved)
+				continue
+			}
+			near = max(above, below) / 10
+		}
 		var moved float64
 		active, index := s.promising()
 		for range exchanges {
 			most, least, above, below := active.extremes()
-			if max(above, below) <= mon.o.Tolerance {
+			if max(above, below) <= mon.o.Tolerance || most == least {
 				break
 			}
 			moved += active.exchange(most, least)

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // cube returns the corners of [-1, 1]^n.
@@ -147,5 +148,23 @@ func TestDesignBadInput(t *testing.T) {
 	refused(t, "dopt", few, nil, "cannot span")
 	if r := solved(t, "dopt", Data{Samples: mat.NewDense(3, 1, []float64{1, -5, 2})}, nil); r.Solution.At(0, 0) != 25 {
 		t.Errorf("one dimension: %v", r.Solution.At(0, 0))
+	}
+}
+
+// TestDesignNewton: near the optimum the default method converges quadratically; where every point is there twice, so that the weights are not unique and the
+// equations are singular, it ends all the same.
+func TestDesignNewton(t *testing.T) {
+	x := dataOf(gallery.NewStream(72).Normals(200, 10))
+	twice := mat.NewDense(400, 10, nil)
+	for i := range 400 {
+		twice.SetRow(i, x.RawRowView(i%200))
+	}
+	r := solved(t, "dopt", Data{Samples: x}, &Options{Solver: solve.Options{Tolerance: 1e-13}})
+	if r.Iterations > 6 || r.Certificate.Value > 1e-11 {
+		t.Errorf("%d iterations, %+v", r.Iterations, r.Certificate)
+	}
+	again := solved(t, "dopt", Data{Samples: twice}, &Options{Solver: solve.Options{Tolerance: 1e-9}})
+	if d := distanceRelative(again.Solution, r.Solution); d > 1e-7 {
+		t.Errorf("points given twice: %g away", d)
 	}
 }

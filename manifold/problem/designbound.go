@@ -63,24 +63,16 @@ func (s *design) supportResidual(floor float64) (r, rest float64) {
 	if most := s.y.Cols * (s.y.Cols + 1) / 2; k > most || k > largestSupport {
 		return math.Inf(1), 0
 	}
-	y, t := dense.New[float64](k, s.y.Cols), dense.New[float64](k, s.y.Cols)
 	c := dense.New[float64](k, 1)
 	for a, i := range support {
-		copy(y.Row(a), s.y.Row(i))
 		c.Data[a] = s.g[i] - d
 		if below := -c.Data[a]; s.u[i] < 1e-2*below {
 			rest += s.u[i] * below
 			c.Data[a] = 0
 		}
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, y, s.inv, 0, t)
-	g := dense.New[float64](k, k)
-	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, t, y, 0, g)
-	var largest float64
+	g, largest := s.squares(support), 0.0
 	for a := range k {
-		for b := range a + 1 {
-			g.Set(a, b, g.At(a, b)*g.At(a, b))
-		}
 		largest = max(largest, g.At(a, a))
 	}
 	if dense.Cholesky(g) >= 0 {

@@ -10,7 +10,8 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-func scatterElements(n, count int) int { return 4*count*n + 30*n*n }
+// scatterElements are the samples, what they look like from the point and their multiples, and nineteen matrices, with room for vectors.
+func scatterElements(n, count int) int { return 3*count*(n+1) + 20*n*n }
 
 var tylerDevice = &deviceMethod{run64: tylerOnDevice[float64], run32: tylerOnDevice[float32], elements: scatterElements}
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -18,13 +16,14 @@ import (
 // times weight along a direction, and b_ic = r_ic (a_ic - sum_k r_ik a_ik), the Hessian is (eta P_c + P_c eta)/4 - sum_i b_ic (z z' - I)/(2N), and
 // pi_c (t_c - sum_k pi_k t_k) - sum_i b_ic/N, apart from the term for the sum.
 type liftedMixture struct {
-	y     dense.Matrix[float64] // N x (n+1)
-	k     int
-	m     *manifold.Product
-	parts *manifold.Affine
-	a     dense.Matrix[float64] // N x k scratch
-	t     dense.Matrix[float64] // N x (n+1) scratch
-	work  dense.Matrix[float64]
+	y      dense.Matrix[float64] // N x (n+1)
+	k      int
+	m      *manifold.Product
+	offset float64 // what the coordinates of the samples add to the cost
+	parts  *manifold.Affine
+	a      dense.Matrix[float64] // N x k scratch
+	t      dense.Matrix[float64] // N x (n+1) scratch
+	work   dense.Matrix[float64]
 }
 
 type liftedMemo struct {
@@ -61,24 +60,23 @@ func newLiftedMixture(x dense.Matrix[float64], k int) (*liftedMixture, error) {
 
 // lift returns the point of a mixture.
 func (l *liftedMixture) lift(g *mixture) (*manifold.ProductPoint, error) {
-	n, p := g.x.Cols, &manifold.ProductPoint{}
-	for c, f := range g.frames {
-		s, m := mat.NewSymDense(n+1, nil), g.means.Row(c)
-		sigma := f.Sym()
+	n, p, weights := g.y.Cols-1, &manifold.ProductPoint{}, make([]float64, len(g.parts))
+	for c, part := range g.parts {
+		weights[c] = part.share
+		f := dense.New[float64](n+1, n+1) // rows in the order of y there: x, 1
 		for i := range n {
-			for j := i; j < n; j++ {
-				s.SetSym(i, j, sigma.At(i, j)+m[i]*m[j])
-			}
-			s.SetSym(i, n, m[i])
+			copy(f.Row(i), part.l.Row(i+1))
 		}
-		s.SetSym(n, n, 1)
-		frame, err := manifold.NewFrame(s)
+		f.Set(n, 0, 1)
+		s := dense.New[float64](n+1, n+1)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s)
+		frame, err := manifold.NewFrame(symmetric(s))
 		if err != nil {
 			return nil, fmt.Errorf("component %d: %w", c, err)
 		}
 		p.Parts = append(p.Parts, frame)
 	}
-	w, err := manifold.NewPositivePoint(g.weights)
+	w, err := manifold.NewPositivePoint(weights)
 	p.Parts = append(p.Parts, w)
 	return p, err
 }
@@ -86,28 +84,47 @@ func (l *liftedMixture) lift(g *mixture) (*manifold.ProductPoint, error) {
 // lower sets the mixture to the point: S stands for the Gaussian of mean m = S_1n/s, s = S_nn, and covariance S_11 - s m m', times
 // s^-1/2 exp((1 - 1/s)/2).
 func (l *liftedMixture) lower(g *mixture, p *manifold.ProductPoint) error {
-	n := g.x.Cols
+	n := g.y.Cols - 1
 	var sum float64
 	for c := range l.k {
-		s := p.Parts[c].(*manifold.Frame).Sym()
-		corner, m, sigma := s.At(n, n), g.means.Row(c), mat.NewSymDense(n, nil)
+		s, to := p.Parts[c].(*manifold.Frame).Sym(), g.parts[c].l
+		corner := s.At(n, n)
+		to.Set(0, 0, 1)
 		for i := range n {
-			m[i] = s.At(i, n) / corner
-		}
-		for i := range n {
-			for j := i; j < n; j++ {
-				sigma.SetSym(i, j, s.At(i, j)-corner*m[i]*m[j])
+			to.Set(i+1, 0, s.At(i, n)/corner)
+			for j := range i + 1 {
+				to.Set(i+1, j+1, s.At(i, j)-corner*to.At(i+1, 0)*to.At(j+1, 0))
 			}
 		}
-		var err error
-		if g.frames[c], err = manifold.NewFrame(sigma); err != nil {
-			return fmt.Errorf("component %d collapsed: %w", c, err)
+		if dense.Cholesky(to.View(1, 1, n, n)) >= 0 {
+			return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
 		}
-		g.weights[c] = p.Parts[l.k].(*manifold.PositivePoint).X[c] / math.Sqrt(corner) * math.Exp((1-1/corner)/2)
-		sum += g.weights[c]
+		g.parts[c].share = p.Parts[l.k].(*manifold.PositivePoint).X[c] / math.Sqrt(corner) * math.Exp((1-1/corner)/2)
+		sum += g.parts[c].share
 	}
-	dense.Scale(1/sum, g.weights, g.weights)
+	for c := range g.parts {
+		g.parts[c].share /= sum
+	}
 	return nil
+}
+
+// respond turns rows of logarithms of densities into responsibilities and returns the mean log-likelihood.
+func respond(resp dense.Matrix[float64]) float64 {
+	var total float64
+	for i := range resp.Rows {
+		row, top := resp.Row(i), math.Inf(-1)
+		for _, l := range row {
+			top = max(top, l)
+		}
+		var sum float64
+		for c, l := range row {
+			row[c] = math.Exp(l - top)
+			sum += row[c]
+		}
+		dense.Scale(1/sum, row, row)
+		total += top + math.Log(sum)
+	}
+	return total / float64(resp.Rows)
 }
 
 // GradientScale implements solve.Scaler: as for em.
@@ -142,7 +159,7 @@ func (l *liftedMixture) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 		}
 	}
 	m.sum = math.Log(sum)
-	cost := m.sum*m.sum/2 - respond(m.resp)
+	cost := m.sum*m.sum/2 - respond(m.resp) + l.offset
 	if cost-cost != 0 {
 		return math.Inf(1), nil
 	}
@@ -212,35 +229,38 @@ func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64,
 }
 
 // certificate estimates the distance of the mixture from a maximum of the likelihood, in lifted matrices and logarithms of weights, by the length of
-// the Newton step.
-func (g *mixture) certificate() solve.Certificate {
+// the Newton step. It also returns the number of Hessian products.
+func (g *mixture) certificate() (solve.Certificate, int) {
 	none := solve.Certificate{Kind: "none"}
-	l, err := newLiftedMixture(g.x, len(g.weights))
+	l, p, err := g.lifted()
 	if err != nil {
-		return none
-	}
-	p, err := l.lift(g)
-	if err != nil {
-		return none
+		return none, 0
 	}
 	r, err := solve.Trust(l.m, l, p, &solve.Options{AbsoluteTolerance: math.MaxFloat64})
 	if err != nil {
-		return none
+		return none, 0
 	}
-	return r.Certificate
+	return r.Certificate, r.HessianProducts
+}
+
+// lifted returns the objective of the samples and its point at the mixture.
+func (g *mixture) lifted() (*liftedMixture, *manifold.ProductPoint, error) {
+	l, err := newLiftedMixture(g.y.View(0, 1, g.y.Rows, g.y.Cols-1), len(g.parts))
+	if err != nil {
+		return nil, nil, err
+	}
+	l.offset = g.pooled.LogDet() / 2
+	p, err := l.lift(g)
+	return l, p, err
 }
 
 // gmmTrust maximizes the likelihood over lifted matrices from the starts of em.
 func gmmTrust(d *Data, o *Options) (*outcome, error) {
-	g, pooled, err := gmmStart(d, o)
+	g, err := gmmStart(d, o)
 	if err != nil {
 		return nil, err
 	}
-	l, err := newLiftedMixture(g.x, len(g.weights))
-	if err != nil {
-		return nil, err
-	}
-	start, err := l.lift(g)
+	l, start, err := g.lifted()
 	if err != nil {
 		return nil, gmmError(err)
 	}
@@ -251,6 +271,5 @@ func gmmTrust(d *Data, o *Options) (*outcome, error) {
 	if err := l.lower(g, r.Point.(*manifold.ProductPoint)); err != nil {
 		return nil, gmmError(err)
 	}
-	g.expect()
-	return g.outcome(r, pooled), nil
+	return g.outcome(r), nil
 }

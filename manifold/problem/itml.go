@@ -27,6 +27,8 @@ const (
 // (eta A + A eta)/2 + sum f2 (v' eta v) v v': at the minimum at least the identity.
 type itmlObjective struct {
 	m     *manifold.Affine
+	x     dense.Matrix[float64] // samples less their mean
+	pairs [][2]int              // of samples, the first the larger
 	z     dense.Matrix[float64] // differences, one a row
 	near  []bool                // of one class
 	bound []float64
@@ -55,6 +57,7 @@ func newITML(d *Data, o *Options) (*itmlObjective, error) {
 		q.gamma = 1
 	}
 	pairs := drawPairs(d.Labels, o)
+	q.x, q.pairs = centred(x), pairs
 	q.z, q.near, q.bound = dense.New[float64](len(pairs), x.Cols), make([]bool, len(pairs)), make([]float64, len(pairs))
 	for k, p := range pairs {
 		copy(q.z.Row(k), x.Row(p[0]))
@@ -76,6 +79,18 @@ func newITML(d *Data, o *Options) (*itmlObjective, error) {
 	q.v = dense.New[float64](len(pairs), x.Cols)
 	q.m, err = manifold.NewAffine(x.Cols, manifold.AffineOptions{Kappa: o.Kappa, Retraction: o.Retraction})
 	return q, err
+}
+
+// centred takes their mean from the samples.
+func centred(x dense.Matrix[float64]) dense.Matrix[float64] {
+	mean := make([]float64, x.Cols)
+	for i := range x.Rows {
+		dense.Axpy(1/float64(x.Rows), x.Row(i), mean)
+	}
+	for i := range x.Rows {
+		dense.Axpy(-1, mean, x.Row(i))
+	}
+	return x
 }
 
 // drawPairs returns every pair of samples whose labels are known, or as many different ones as the options want, in order.

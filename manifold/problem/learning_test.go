@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -98,8 +99,12 @@ func TestMixtureGradient(t *testing.T) {
 	// One component at N(0, 1): moving the mean by h changes the lifted matrix by F eta F', eta = h (e1 e2' + e2 e1'), so the derivative of the
 	// cost along the unit vector eta/(sqrt 2 h) is -mean(x)/sqrt 2, and that along variance (mean(x^2)-1)/2.
 	x := gallery.NewStream(84).Normals(50, 1)
-	g := newMixture(x, 1)
-	g.frames[0], g.weights[0] = manifold.IdentityFrame(1, 1), 1
+	y := dense.New[float64](50, 2)
+	for i, v := range x.Data {
+		copy(y.Row(i), []float64{1, v})
+	}
+	g := newMixture(&mixtureSamples{y: y, mean: []float64{0}, pooled: manifold.IdentityFrame(1, 1)}, 1)
+	g.precise = true
 	g.expect()
 	got, err := g.gradient()
 	if err != nil {

@@ -17,8 +17,12 @@ var metricLearning = Problem{
 		run:  riccatiClosedForm.run,
 	}, {
 		Name: "itml",
-		What: "information-theoretic metric learning (Davis et al., ICML 2007), another cost: the log-det divergence from I with slack on pairs; Riemannian trust " +
-			"region with the slacks eliminated and a certified gap",
+		What: "information-theoretic metric learning (Davis et al., ICML 2007), another cost: the log-det divergence from I with slack on pairs; Newton's method with " +
+			"the slacks eliminated and a certified gap; the trust region where the equations would be large or states are kept",
+		direct: itmlBy(itmlByNewton), resumes: true,
+	}, {
+		Name:   "itml-trust",
+		What:   "the same by a Riemannian trust region",
 		direct: itmlBy(itmlTrust), resumes: true,
 	}, {
 		Name:   "itml-projections",

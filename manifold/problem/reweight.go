@@ -59,7 +59,7 @@ const triangleStrip = 64
 // newReweighting prepares a run; y is space of the size of x.
 func newReweighting(x, y dense.Matrix[float64], l loss, m *manifold.Affine, o *Options) *reweighting {
 	N, n := x.Rows, x.Cols
-	w := &reweighting{x: x, y: y, loss: l, mon: newMonitor(&o.Solver, n*n), acc: newAnderson(N), inv: dense.New[float64](n, n),
+	w := &reweighting{x: x, y: y, loss: l, mon: newMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory), inv: dense.New[float64](n, n),
 		p: dense.New[float64](n, n), metric: math.Sqrt(m.Kappa()), scale: math.Sqrt(m.Kappa() * float64(n)), ratio: 1, curvature: 1}
 	for _, s := range []*[]float64{&w.shown, &w.logW, &w.square, &w.q, &w.residual, &w.share} {
 		*s = make([]float64, N)
@@ -84,7 +84,7 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 	target := o.Tolerance * max(w.scale, o.AbsoluteTolerance/o.Tolerance)
 	norm, exact := w.metric*w.estimate, true
 	if norm-norm != 0 || w.cost-w.cost != 0 {
-		return nil, fmt.Errorf("cost %v and gradient norm %v at the start; both must be finite", w.cost, norm)
+		return nil, &solve.StartError{Cost: w.cost, GradientNorm: norm}
 	}
 	for {
 		w.before, w.here, w.best = w.here, w.estimate, w.cost

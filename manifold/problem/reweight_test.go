@@ -17,7 +17,7 @@ func TestAndersonEndsOnLinearIterations(t *testing.T) {
 	eigenvalues := []float64{0.1, 0.7, 1.9, 3.1}
 	z := gallery.NewStream(31).Normals(2, 40)
 	x, r := make([]float64, 40), make([]float64, 40)
-	a := newAnderson(40)
+	a := newAnderson(40, andersonMemory)
 	var size float64
 	for step := range 2*len(eigenvalues) + 2 {
 		for i := range r {

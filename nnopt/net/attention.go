@@ -87,7 +87,8 @@ func part[T Float](x Dual[T], row, rows, first, width, count int) batch[T] {
 }
 
 // product is gemm for batches.
-func product[T Float](e engine.Backend[T], ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
+func product[T Float](p *Pass[T], ta, tb dense.Trans, alpha T, x, y, z batch[T]) {
+	e := p.products()
 	e.Gemm(ta, tb, alpha, x.v, y.v, 0, z.v)
 	if z.d.Data == nil {
 		return
@@ -116,12 +117,12 @@ func (a *Attention[T]) attend(n int) {
 	p := a.pass
 	e := p.engine()
 	h := a.example(n, forPass(p, a.qkv), a.mixed, a.probs)
-	product(e, dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
+	product(p, dense.NoTrans, dense.Transposed, a.scale(), h.q, h.k, h.probs)
 	e.Softmax(a.causal, h.probs.v, nil)
 	if h.probs.d.Data != nil {
 		e.SoftmaxMap(h.probs.v, h.probs.d)
 	}
-	product(e, dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
+	product(p, dense.NoTrans, dense.NoTrans, 1, h.probs, h.v, h.mixed)
 }
 
 func (a *Attention[T]) attendBack(n int) {
@@ -129,15 +130,15 @@ func (a *Attention[T]) attendBack(n int) {
 	e := p.engine()
 	h := a.example(n, forPass(p, a.qkv), forPass(p, a.mixed), forPass(p, a.probs))
 	g := a.example(n, a.gqkv, a.g, a.gprobs)
-	product(e, dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
-	product(e, dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
+	product(p, dense.Transposed, dense.NoTrans, 1, h.probs, g.mixed, g.v)
+	product(p, dense.NoTrans, dense.Transposed, 1, g.mixed, h.v, g.probs)
 	if g.probs.d.Data != nil {
 		e.SoftmaxMapTangent(h.probs.v, h.probs.d, g.probs.v, g.probs.d)
 	} else {
 		e.SoftmaxMap(h.probs.v, g.probs.v)
 	}
-	product(e, dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
-	product(e, dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
+	product(p, dense.NoTrans, dense.NoTrans, a.scale(), g.probs, h.k, g.q)
+	product(p, dense.Transposed, dense.NoTrans, a.scale(), g.probs, h.q, g.k)
 }
 
 func attentionEntries() []Entry {

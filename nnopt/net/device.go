@@ -5,15 +5,21 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/nnopt"
 )
 
-// Use makes the layers compute on a device from now on; "" is the processor. Parameters and activations move to the memory of the device, so that the
+// Use is UseRounded with the default precision, TF32 on devices that have it and FP32 on others.
+func (n *Net[T]) Use(device string) error { return n.UseRounded(device, "") }
+
+// UseRounded makes the layers compute on a device from now on; "" is the processor. Of float32 networks precision says how the operands of matrix products are
+// rounded, forward, back and along tangents; parameters, activations, gradients and all sums are float32 in every precision, and losses, normalisation and softmax
+// know none. Parameters and activations move to the memory of the device, so that the
 // blocks that Blocks returned before are no longer those of the network. Layers and losses run on the device, but for losses and layers of other
 // packages. A device that fails later panics with an error that the command
 // line and train.Run turn into a result.
-func (n *Net[T]) Use(device string) (err error) {
+func (n *Net[T]) UseRounded(device string, precision nnopt.Precision) (err error) {
 	defer engine.Recover(&err)
-	e, err := engine.Open[T](device)
+	e, err := engine.OpenRounded[T](device, precision, nnopt.TF32)
 	if err != nil || e == engine.CPU[T]() {
 		return err
 	}
@@ -95,6 +101,9 @@ func (g *ground[T]) engine() engine.Backend[T] {
 	}
 	return g.backend
 }
+
+// products is the engine for products of matrices.
+func (g *ground[T]) products() engine.Backend[T] { return engine.Fast(g.engine()) }
 
 // grown returns s with n elements, or other memory that has room for them.
 func (g *ground[T]) grown(s []T, n int) []T {

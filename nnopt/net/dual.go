@@ -72,7 +72,7 @@ func grown[E any](s []E, n int) []E {
 
 // gemm sets c = alpha op(a) op(b) + beta c, and c.D by the product rule if c has one.
 func gemm[T Float](p *Pass[T], ta, tb dense.Trans, alpha T, a, b Dual[T], beta T, c Dual[T]) {
-	e := p.engine()
+	e := p.products()
 	e.Gemm(ta, tb, alpha, engine.One(a.V), engine.One(b.V), beta, engine.One(c.V))
 	if !c.dual() {
 		return

@@ -27,6 +27,7 @@ type Options struct {
 	DataSeed  *uint64         `json:"data_seed,omitempty"` // of generated data; default Seed
 	Subset    []int           `json:"subset,omitempty"`    // numbers of the training examples to train on, for images and points; default all
 	Device    string          `json:"device,omitempty"`    // of the optimizer and the network; default cpu
+	Precision nnopt.Precision `json:"precision,omitempty"` // of products on the device; default of the optimizer (nnopt.Settings) and of the network (net.Use)
 
 	Out string `json:"-"` // folder for the model and the pictures; default none
 
@@ -75,6 +76,9 @@ func (o *Options) resolve(w *Workload) error {
 	}
 	if o.Merges > 0 && !w.text {
 		return &OptionError{"merges", fmt.Sprintf("makes tokens of a text; %s has none", w.Name)}
+	}
+	if err := o.Precision.Validate(); err != nil {
+		return &OptionError{"precision", fmt.Sprintf("must be %s, %s or %s, not %q", nnopt.FP32, nnopt.TF32, nnopt.BF16, o.Precision)}
 	}
 	if o.Batch == 0 {
 		o.Batch = w.defaults.batch
@@ -126,6 +130,9 @@ func (o *Options) optimizer() (nnopt.Optimizer[float32], error) {
 	}
 	if o.Device != "" {
 		settings["device"] = o.Device
+	}
+	if o.Precision != "" {
+		settings["precision"] = o.Precision
 	}
 	text, err := json.Marshal(settings)
 	if err != nil {

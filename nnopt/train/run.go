@@ -106,7 +106,7 @@ func begin(o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.net.Use(o.Device); err != nil {
+	if err := t.net.UseRounded(o.Device, o.Precision); err != nil {
 		return nil, err
 	}
 	o.resolveSteps(&w, t.perEpoch)

@@ -67,10 +67,13 @@ int spdBlasStream(void *handle, CUstream stream, CUdeviceptr workspace, size_t b
 	return err != 0 ? err : blas.workspace(handle, (void *)workspace, bytes);
 }
 
+/* A stride of matrices without columns may be 0. */
+static int atLeastOne(int stride) { return stride < 1 ? 1 : stride; }
+
 /* Row-major c is column-major c^T = op(b)^T op(a)^T. */
 static int gemm(void *handle, const spdGemm *g, const void *alpha, const void *beta) {
-	return blas.gemm(handle, g->tb, g->ta, g->cols, g->rows, g->inner, alpha, (const void *)g->b, g->typeAB, g->strideB, g->stepB, (const void *)g->a,
-		g->typeAB, g->strideA, g->stepA, beta, (void *)g->c, g->typeC, g->strideC, g->stepC, g->count, g->compute, -1);
+	return blas.gemm(handle, g->tb, g->ta, g->cols, g->rows, g->inner, alpha, (const void *)g->b, g->typeAB, atLeastOne(g->strideB), g->stepB, (const void *)g->a,
+		g->typeAB, atLeastOne(g->strideA), g->stepA, beta, (void *)g->c, g->typeC, g->strideC, g->stepC, g->count, g->compute, -1);
 }
 
 int spdBlasGemm(void *handle, const spdGemm *g) {

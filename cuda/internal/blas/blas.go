@@ -13,6 +13,7 @@ import "C"
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"sync"
 	"unsafe"
@@ -132,8 +133,19 @@ type Product struct {
 	Compute           Compute
 }
 
+// LimitError says that a size is beyond what this interface of cuBLAS takes.
+type LimitError struct{ Size int }
+
+// Error names the size.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("cuBLAS takes sizes below 2^31, not %d; work on fewer rows at a time", e.Size)
+}
+
 // Gemm enqueues products.
 func (h *Handle) Gemm(p *Product) error {
+	if most := max(p.Rows, p.Cols, p.Inner, p.Count, p.A.Stride, p.B.Stride, p.C.Stride); most > math.MaxInt32 {
+		return &LimitError{most}
+	}
 	*h.record = C.spdGemm{
 		ta: flag(p.TransA), tb: flag(p.TransB), rows: C.int(p.Rows), cols: C.int(p.Cols), inner: C.int(p.Inner), count: C.int(p.Count),
 		alpha: C.double(p.Alpha), beta: C.double(p.Beta), numbers: C.CUdeviceptr(p.Numbers),

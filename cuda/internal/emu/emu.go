@@ -45,8 +45,8 @@ var sources embed.FS
 var ErrNoCompiler = errors.New("emu: no g++")
 
 // Build compiles the emulation around a kernel source, the text of spd.cu, with the header in folder include, and returns the library. It is kept in the
-// system's folder for temporary files and made once.
-func Build(kernels []byte, include string) (string, error) {
+// system's folder for temporary files and made once. Checked makes it look at every access of the kernels, which takes twice the time.
+func Build(kernels []byte, include string, checked bool) (string, error) {
 	compiler, err := exec.LookPath("g++")
 	if err != nil {
 		return "", ErrNoCompiler
@@ -69,29 +69,28 @@ func Build(kernels []byte, include string) (string, error) {
 		}
 		hash.Write(text)
 	}
-	lib := filepath.Join(os.TempDir(), fmt.Sprintf("spdopt-emu-%x.so", hash.Sum(nil)[:8]))
+	kind := "emu"
+	if checked {
+		kind = "checked"
+	}
+	lib := filepath.Join(os.TempDir(), fmt.Sprintf("spdopt-%s-%x.so", kind, hash.Sum(nil)[:8]))
 	if _, err := os.Stat(lib); err == nil {
 		return lib, nil
 	}
-	return lib, compile(compiler, names, kernels, include, lib)
+	return lib, compile(compiler, names, kernels, include, checked, lib)
 }
 
-func compile(compiler string, names []string, kernels []byte, include, lib string) error {
+// compile makes the library lib of the files. Where accesses are looked at, the kernels are compiled as for ThreadSanitizer, whose hooks checks.cc has.
+func compile(compiler string, names []string, kernels []byte, include string, checked bool, lib string) error {
 	dir, err := os.MkdirTemp("", "spdopt-emu")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	args := []string{"-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-I" + include}
 	files := map[string][]byte{"spd.cu": kernels}
 	for _, name := range names {
-		text, err := sources.ReadFile(name)
-		if err != nil {
+		if files[filepath.Base(name)], err = sources.ReadFile(name); err != nil {
 			return err
-		}
-		files[filepath.Base(name)] = text
-		if filepath.Ext(name) == ".cc" {
-			args = append(args, filepath.Join(dir, filepath.Base(name)))
 		}
 	}
 	for name, text := range files {
@@ -99,11 +98,40 @@ func compile(compiler string, names []string, kernels []byte, include, lib strin
 			return err
 		}
 	}
-	made := filepath.Join(dir, "lib.so")
-	out, err := exec.Command(compiler, append(args, "-o", made)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("emu: %w\n%s", err, out)
+	run := func(args ...string) error {
+		if out, err := exec.Command(compiler, args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("emu: %w\n%s", err, out)
+		}
+		return nil
 	}
+	made := filepath.Join(dir, "lib.so")
+	link := []string{"-shared", "-Wl,-z,defs", "-o", made}
+	var compiling sync.WaitGroup
+	failed := make([]error, len(names))
+	for i, name := range names {
+		if filepath.Ext(name) != ".cc" {
+			continue
+		}
+		source := filepath.Join(dir, filepath.Base(name))
+		args := []string{"-std=c++17", "-O1", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror", "-I" + include, "-c", source, "-o", source + ".o"}
+		if checked && filepath.Base(name) == "kernels.cc" {
+			args = append(args, "-fsanitize=thread", "-DSPD_CHECKED")
+		}
+		link = append(link, source+".o")
+		compiling.Go(func() { failed[i] = run(args...) })
+	}
+	compiling.Wait()
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	if err := run(append(link, "-ldl")...); err != nil {
+		return err
+	}
+	return replace(made, lib)
+}
+
+// replace puts a copy of the file made where lib is, at once.
+func replace(made, lib string) error {
 	temporary, err := os.CreateTemp(filepath.Dir(lib), "spdopt-emu")
 	if err != nil {
 		return err
@@ -126,7 +154,7 @@ func Use(kernels []byte, include string) (bool, error) {
 	case "system":
 		return true, os.Unsetenv("SPDOPT_LIBCUDA")
 	case "":
-		lib, err := Build(kernels, include)
+		lib, err := Build(kernels, include, false)
 		if errors.Is(err, ErrNoCompiler) {
 			return false, nil
 		}
@@ -161,7 +189,7 @@ func Fail(name string, call, code int) {
 	C.fail(function("spdEmuFail"), text, C.int(call), C.int(code))
 }
 
-// Calls returns how often an entry point has been called.
+// Calls returns how often an entry point has been called, and for "products bf16", tf32, fp32 or fp64 how many batches of such products have been computed, those of graphs included.
 func Calls(name string) int {
 	text := C.CString(name)
 	defer C.free(unsafe.Pointer(text))

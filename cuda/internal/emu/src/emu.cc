@@ -48,15 +48,14 @@ constexpr unsigned mostThreads = 1024;
 
 std::vector<Fiber> fibers;
 Fiber home; /* the scheduler */
-const Entry *running;
+const Entry *entry;
 void **runningParams;
 Entry *entries;
 sigjmp_buf escape;
 bool inside;
 struct sigaction before;
 std::map<std::pair<int, size_t>, char *> sharedMemory;
-char *dynamicMemory;
-size_t dynamicSize;
+unsigned launchCount, blockCount;
 uint64_t lanes[2][mostThreads];
 #if !defined(__x86_64__)
 std::vector<ucontext_t> contexts;
@@ -73,7 +72,7 @@ void yield() {
 }
 
 void body() {
-	running->call(running->function, runningParams);
+	entry->call(entry->function, runningParams);
 	self->state = Done;
 	yield();
 }
@@ -135,6 +134,7 @@ bool runWarp(unsigned first, unsigned last, bool reverse) {
 		}
 		for (unsigned i = first; i < last; i++) {
 			fibers[i].state = Ready;
+			fibers[i].meetings++;
 		}
 	}
 }
@@ -161,13 +161,15 @@ bool runBlock(unsigned threads, bool reverse) {
 		}
 		for (unsigned i = 0; i < threads; i++) {
 			fibers[i].state = Ready;
+			fibers[i].barriers++;
+			fibers[i].meetings++;
 		}
 	}
 }
 
 void crashed(int signal, siginfo_t *info, void *context) {
 	if (inside) {
-		siglongjmp(escape, 1);
+		abandon(BadAddress);
 	}
 	if (before.sa_flags & SA_SIGINFO) {
 		before.sa_sigaction(signal, info, context);
@@ -177,9 +179,6 @@ void crashed(int signal, siginfo_t *info, void *context) {
 void poison() {
 	for (auto &m : sharedMemory) {
 		memset(m.second, 0xff, m.first.second);
-	}
-	if (dynamicMemory != nullptr) {
-		memset(dynamicMemory, 0xff, dynamicSize);
 	}
 }
 
@@ -244,40 +243,62 @@ void *shared(int line, size_t bytes) {
 	return p;
 }
 
-void *dynamic() { return dynamicMemory; }
+uint3 threadNow() { return self->thread; }
+uint3 blockNow() { return block; }
+uint3 blockSizeNow() { return blockSize; }
+uint3 gridSizeNow() { return gridSize; }
+unsigned laneNow() { return self->lane; }
 
-Outcome launch(const Entry *e, uint3 grid, uint3 size, size_t sharedBytes, void **params, bool reverse) {
+bool running() { return inside; }
+const char *kernel() { return entry->name; }
+unsigned launches() { return launchCount; }
+unsigned blockNumber() { return blockCount; }
+void abandon(Outcome why) { siglongjmp(escape, why); }
+
+bool inStack(uintptr_t at) { return at - reinterpret_cast<uintptr_t>(self->stack) < stackSize; }
+
+bool inShared(uintptr_t at, size_t n) {
+	for (auto &m : sharedMemory) {
+		uintptr_t from = reinterpret_cast<uintptr_t>(m.second);
+		if (at >= from && at + n <= from + m.first.second) {
+			return true;
+		}
+	}
+	return false;
+}
+
+Outcome launch(const Entry *e, uint3 grid, uint3 size, void **params, bool reverse) {
 	unsigned threads = size.x * size.y * size.z;
 	fibers.resize(mostThreads);
 #if !defined(__x86_64__)
 	contexts.resize(mostThreads);
 #endif
-	running = e;
+	entry = e;
 	runningParams = params;
 	gridSize = grid;
 	blockSize = size;
-	size_t mapped = 0;
-	dynamicSize = sharedBytes;
-	dynamicMemory = sharedBytes > 0 ? guarded(sharedBytes, &mapped) : nullptr;
+	launchCount++;
 	struct sigaction own = {};
 	own.sa_sigaction = crashed;
 	own.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
 	sigaction(SIGSEGV, &own, &before);
 	volatile Outcome outcome = Ended;
-	if (sigsetjmp(escape, 1) != 0) {
-		outcome = BadAddress;
+	if (int why = sigsetjmp(escape, 1)) {
+		outcome = Outcome(why);
 	} else {
 		inside = true;
 		for (unsigned b = 0; b < grid.x * grid.y * grid.z && outcome == Ended; b++) {
 			unsigned k = reverse ? grid.x * grid.y * grid.z - 1 - b : b;
 			block = {k % grid.x, k / grid.x % grid.y, k / grid.x / grid.y};
+			blockCount = k;
 			poison();
 			for (unsigned i = 0; i < threads; i++) {
 				Fiber &f = fibers[i];
 				f.thread = {i % size.x, i / size.x % size.y, i / size.x / size.y};
 				f.lane = i % 32;
 				f.warp = i / 32;
-				f.turn = 0;
+				f.turn = f.barriers = f.meetings = 0;
+				f.number = i;
 				prepare(f);
 			}
 			if (!runBlock(threads, reverse)) {
@@ -287,11 +308,6 @@ Outcome launch(const Entry *e, uint3 grid, uint3 size, size_t sharedBytes, void 
 	}
 	inside = false;
 	sigaction(SIGSEGV, &before, nullptr);
-	if (dynamicMemory != nullptr) {
-		char *end = dynamicMemory + sharedBytes + sysconf(_SC_PAGESIZE);
-		munmap(end - mapped, mapped);
-		dynamicMemory = nullptr;
-	}
 	return outcome;
 }
 

@@ -1,85 +1,43 @@
-/* A stand-in for libcuda.so.1 on the processor. Work on streams is deferred until something waits for it, so that a missing wait shows: managed memory that
-   such work uses is closed to the processor, as on devices that cannot share it. Copies
-   are checked against the allocations. spdEmuFail, spdEmuCalls and spdEmuOrder are for tests.
+/* A stand-in for libcuda.so.1 on the processor: devices, contexts, modules, launches. It refuses what the driver's documentation forbids, and where that leaves
+   a choice it refuses more than a driver may. Work on streams is deferred until something waits for it, so that a missing wait shows: managed memory that
+   such work uses is closed to the processor, as on devices that cannot share it. Copies are checked against the allocations.
+   spdEmuFail, spdEmuCalls and spdEmuOrder are for tests.
 
    With spdEmuShare all memory of the process is the device's too, and work runs when it is enqueued, so that PyTorch without CUDA can hand in its tensors. */
-#include "host.h"
+#include "driver.h"
 
 #include <cstdio>
-#include <cstdlib>
-#include <deque>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <sys/mman.h>
-#include <unistd.h>
-#include <vector>
+#include <elf.h>
 
-#define API(name) extern "C" __attribute__((visibility("default"))) CUresult name
-#define ENTER(name)                               \
-	std::lock_guard<std::recursive_mutex> l(lock); \
-	if (CUresult err = emu::injected(#name)) return err
+namespace driver {
 
-struct Work {
-	std::vector<emu::Use> uses;
-	std::function<CUresult()> run;
-};
+std::recursive_mutex lock;
+std::vector<std::unique_ptr<CUctx_st>> contexts;
+bool reverse, sharing;
 
-struct CUgraph_st {
-	std::vector<Work> nodes;
-};
-struct CUgraphExec_st {
-	std::vector<Work> nodes;
-};
-struct CUctx_st;
-struct CUstream_st {
-	CUctx_st *ctx;
-	unsigned flags;
-	std::deque<Work> queue;
-	CUgraph recording = nullptr;
-	bool spoiled = false;
-};
-struct CUctx_st {
-	int device, users = 0;
-	CUresult lost = CUDA_SUCCESS;
-	CUstream_st null;
-	std::vector<CUstream> streams;
-};
-struct CUevent_st {
-	CUstream stream = nullptr;
-	int pending = 0;
-};
-struct CUfunc_st {
-	const emu::Entry *entry;
-	int mostShared = 48 << 10;
-};
-struct CUmod_st {
-	std::string prefix; /* of the element type */
-	std::map<std::string, std::unique_ptr<CUfunc_st>> functions;
-};
-struct Memory {
-	size_t size, mapped;
-	CUctx_st *ctx;
-	bool managed;
-	int readers = 0, writers = 0; /* work that has not run yet */
-	int access = PROT_READ | PROT_WRITE;
-};
-
-static std::recursive_mutex lock;
-static std::vector<std::unique_ptr<CUctx_st>> contexts;
-static std::map<CUdeviceptr, Memory> memory;
-static std::map<void *, size_t> pinned;
+static std::set<CUmodule> modules;
 static std::map<std::string, std::pair<int, int>> faults;
 static std::map<std::string, int> calls;
-static size_t limitBytes = size_t(8) << 30, usedBytes, peakBytes;
-static bool reverse, sharing;
 static thread_local std::vector<CUcontext> current;
 
-static int setting(const char *name, int standard) {
+int setting(const char *name, int standard) {
 	const char *v = getenv(name);
 	return v == nullptr ? standard : atoi(v);
 }
+
+CUcontext here() { return current.empty() ? nullptr : current.back(); }
+
+CUresult usable() {
+	if (contexts.empty()) {
+		return CUDA_ERROR_NOT_INITIALIZED;
+	}
+	CUcontext c = here();
+	return c == nullptr ? CUDA_ERROR_INVALID_CONTEXT : c->users == 0 ? CUDA_ERROR_CONTEXT_IS_DESTROYED : c->lost;
+}
+
+} // namespace driver
+
+using namespace driver;
 
 CUresult emu::injected(const char *name) {
 	calls[name]++;
@@ -92,209 +50,33 @@ CUresult emu::injected(const char *name) {
 	return code;
 }
 
-extern "C" __attribute__((visibility("default"))) void spdEmuFail(const char *name, int call, int code) {
+void emu::counted(const char *name) { calls[name]++; }
+
+int emu::capability() { return setting("SPDOPT_EMU_CAPABILITY", 80); }
+int emu::blasVersion() { return setting("SPDOPT_EMU_BLAS", 120400); }
+
+EXPORT void spdEmuFail(const char *name, int call, int code) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	faults[name] = {call, code};
 }
-extern "C" __attribute__((visibility("default"))) int spdEmuCalls(const char *name) {
+EXPORT int spdEmuCalls(const char *name) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	return calls[name];
 }
-extern "C" __attribute__((visibility("default"))) void spdEmuOrder(int backwards) {
+EXPORT void spdEmuOrder(int backwards) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	reverse = backwards != 0;
 }
-extern "C" __attribute__((visibility("default"))) void spdEmuLimit(size_t bytes) {
-	std::lock_guard<std::recursive_mutex> l(lock);
-	limitBytes = bytes;
-}
-extern "C" __attribute__((visibility("default"))) size_t spdEmuUsed(void) {
-	std::lock_guard<std::recursive_mutex> l(lock);
-	return usedBytes;
-}
-
-extern "C" __attribute__((visibility("default"))) size_t spdEmuPeak(void) {
-	std::lock_guard<std::recursive_mutex> l(lock);
-	return peakBytes;
-}
-extern "C" __attribute__((visibility("default"))) void spdEmuShare(int on) {
+EXPORT void spdEmuShare(int on) {
 	std::lock_guard<std::recursive_mutex> l(lock);
 	sharing = on != 0;
 }
 
-static void claimAhead(CUdeviceptr at, bool written);
-/* Closes memory that work will use which is still to come, or with 0 opens all such memory. */
-extern "C" __attribute__((visibility("default"))) void spdEmuClaim(uintptr_t at, int written) {
-	std::lock_guard<std::recursive_mutex> l(lock);
-	claimAhead(at, written != 0);
-}
-
-static CUctx_st *here() { return current.empty() ? nullptr : current.back(); }
-
-static CUresult usable() {
-	CUctx_st *c = here();
-	return c == nullptr ? CUDA_ERROR_INVALID_CONTEXT : c->lost;
-}
-
-static CUresult resolve(CUstream *stream) {
-	if (CUresult err = usable()) {
-		return err;
-	}
-	if (*stream == nullptr) {
-		*stream = &here()->null;
-		return CUDA_SUCCESS;
-	}
-	for (CUstream s : here()->streams) {
-		if (s == *stream) {
-			return CUDA_SUCCESS;
-		}
-	}
-	return CUDA_ERROR_INVALID_HANDLE;
-}
-
-static std::map<CUdeviceptr, Memory>::iterator holder(CUdeviceptr p, size_t n) {
-	auto m = memory.upper_bound(p);
-	if (m == memory.begin()) {
-		return memory.end();
-	}
-	--m;
-	return p + n <= m->first + m->second.size ? m : memory.end();
-}
-
-/* Says whether n bytes at p are memory of a device. */
-static bool known(CUdeviceptr p, size_t n) { return sharing || holder(p, n) != memory.end(); }
-
-/* Sets what the processor may do with managed memory, whose mapping ends with a guard page. */
-static void permit(CUdeviceptr p, Memory &m, int access) {
-	if (m.access != access) {
-		size_t page = sysconf(_SC_PAGESIZE);
-		mprotect(reinterpret_cast<void *>(p + m.size + page - m.mapped), m.mapped - page, access);
-		m.access = access;
-	}
-}
-static void permitRest(CUdeviceptr p, Memory &m) {
-	permit(p, m, m.writers > 0 ? PROT_NONE : m.readers > 0 ? PROT_READ : PROT_READ | PROT_WRITE);
-}
-
-/* Counts work that is about to wait, or that runs. */
-static void claim(const Work &w, int change) {
-	for (const emu::Use &u : w.uses) {
-		auto m = holder(reinterpret_cast<CUdeviceptr>(u.at), 1);
-		if (m != memory.end() && m->second.managed) {
-			(u.written ? m->second.writers : m->second.readers) += change;
-			if (change > 0) {
-				permitRest(m->first, m->second);
-			}
-		}
-	}
-}
-
-static Work ahead;
-static void claimAhead(CUdeviceptr at, bool written) {
-	if (at == 0) {
-		claim(ahead, -1);
-		for (const emu::Use &u : ahead.uses) {
-			auto m = holder(reinterpret_cast<CUdeviceptr>(u.at), 1);
-			if (m != memory.end() && m->second.managed) {
-				permitRest(m->first, m->second);
-			}
-		}
-		ahead.uses.clear();
-		return;
-	}
-	emu::Use use{reinterpret_cast<void *>(at), written};
-	ahead.uses.push_back(use);
-	claim({{use}, nullptr}, 1);
-}
-
-/* Runs the first work of a stream. All memory must be permitted. */
-static CUresult runFirst(CUstream s) {
-	Work w = std::move(s->queue.front());
-	s->queue.pop_front();
-	claim(w, -1);
-	return w.run();
-}
-
-static CUresult drain(CUstream s) {
-	if (s->queue.empty()) {
-		return s->ctx->lost;
-	}
-	for (auto &m : memory) {
-		permit(m.first, m.second, PROT_READ | PROT_WRITE);
-	}
-	while (!s->queue.empty()) {
-		if (s->ctx->lost != CUDA_SUCCESS) {
-			claim(s->queue.front(), -1);
-			s->queue.pop_front();
-		} else if (CUresult err = runFirst(s)) {
-			s->ctx->lost = err;
-		}
-	}
-	for (auto &m : memory) {
-		permitRest(m.first, m.second);
-	}
-	return s->ctx->lost;
-}
-
-static CUresult drainAll(CUctx_st *c) {
-	drain(&c->null);
-	for (CUstream s : c->streams) {
-		drain(s);
-	}
-	return c->lost;
-}
-
-static bool recording(CUctx_st *c) {
-	for (CUstream s : c->streams) {
-		if (s->recording != nullptr) {
-			s->spoiled = true;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Waiting calls and allocations are not allowed while a stream records. */
-static CUresult waits() {
-	if (CUresult err = usable()) {
-		return err;
-	}
-	return recording(here()) ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
-}
-
-CUresult emu::enqueue(CUstream stream, std::vector<Use> uses, std::function<CUresult()> run) {
-	Work work{std::move(uses), std::move(run)};
-	std::lock_guard<std::recursive_mutex> l(lock);
-	CUstream s = stream;
-	if (CUresult err = resolve(&s)) {
-		return err;
-	}
-	if (s->recording != nullptr) {
-		s->recording->nodes.push_back(std::move(work));
-		return CUDA_SUCCESS;
-	}
-	CUctx_st *c = s->ctx;
-	if (s == &c->null) {
-		if (recording(c)) {
-			return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
-		}
-		for (CUstream other : c->streams) {
-			if (!(other->flags & CU_STREAM_NON_BLOCKING)) {
-				drain(other);
-			}
-		}
-	} else if (!(s->flags & CU_STREAM_NON_BLOCKING)) {
-		drain(&c->null);
-	}
-	claim(work, 1);
-	s->queue.push_back(std::move(work));
-	return sharing ? drain(s) : c->lost;
-}
-
-bool emu::owns(const void *p, size_t n) { return known(reinterpret_cast<CUdeviceptr>(p), n); }
-
-API(cuInit)(unsigned) {
+API(cuInit)(unsigned flags) {
 	ENTER(cuInit);
+	if (flags != 0) {
+		return CUDA_ERROR_INVALID_VALUE;
+	}
 	if (contexts.empty()) {
 		limitBytes = setting("SPDOPT_EMU_MEMORY", 0) > 0 ? setting("SPDOPT_EMU_MEMORY", 0) : limitBytes;
 		if (int waits = setting("SPDOPT_EMU_LOSE", 0)) {
@@ -316,27 +98,22 @@ API(cuDriverGetVersion)(int *v) {
 	return CUDA_SUCCESS;
 }
 API(cuGetErrorName)(CUresult e, const char **name) {
-	switch (e) {
-#define NAME(code) \
-	case code: *name = #code; return CUDA_SUCCESS;
-		NAME(CUDA_ERROR_INVALID_VALUE)
-		NAME(CUDA_ERROR_OUT_OF_MEMORY)
-		NAME(CUDA_ERROR_NO_DEVICE)
-		NAME(CUDA_ERROR_INVALID_DEVICE)
-		NAME(CUDA_ERROR_INVALID_CONTEXT)
-		NAME(CUDA_ERROR_INVALID_HANDLE)
-		NAME(CUDA_ERROR_ILLEGAL_ADDRESS)
-		NAME(CUDA_ERROR_ECC_UNCORRECTABLE)
-		NAME(CUDA_ERROR_LAUNCH_FAILED)
-		NAME(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED)
-	default: return CUDA_ERROR_INVALID_VALUE;
-	}
+	static const std::map<int, const char *> names = {
+#define NAME(code) {code, #code},
+#include "errornames.h"
+#undef NAME
+	};
+	auto n = names.find(e);
+	*name = n == names.end() ? nullptr : n->second;
+	return n == names.end() ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
 }
+
+static bool isDevice(CUdevice d) { return d >= 0 && d < int(contexts.size()); }
 
 API(cuDeviceGet)(CUdevice *d, int ordinal) {
 	ENTER(cuDeviceGet);
 	*d = ordinal;
-	return ordinal >= 0 && ordinal < int(contexts.size()) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+	return contexts.empty() ? CUDA_ERROR_NOT_INITIALIZED : isDevice(ordinal) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
 API(cuDeviceGetCount)(int *n) {
 	ENTER(cuDeviceGetCount);
@@ -346,31 +123,30 @@ API(cuDeviceGetCount)(int *n) {
 API(cuDeviceGetName)(char *name, int len, CUdevice d) {
 	ENTER(cuDeviceGetName);
 	snprintf(name, len, "emulated device %d", d);
-	return CUDA_SUCCESS;
+	return isDevice(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
-API(cuDeviceTotalMem_v2)(size_t *bytes, CUdevice) {
+API(cuDeviceTotalMem_v2)(size_t *bytes, CUdevice d) {
 	ENTER(cuDeviceTotalMem);
 	*bytes = limitBytes;
-	return CUDA_SUCCESS;
+	return isDevice(d) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 }
-API(cuDeviceGetAttribute)(int *v, CUdevice_attribute a, CUdevice) {
+API(cuDeviceGetAttribute)(int *v, CUdevice_attribute a, CUdevice d) {
 	ENTER(cuDeviceGetAttribute);
+	if (!isDevice(d)) {
+		return CUDA_ERROR_INVALID_DEVICE;
+	}
 	switch (a) {
-	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *v = setting("SPDOPT_EMU_CAPABILITY", 80) / 10; break;
-	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *v = setting("SPDOPT_EMU_CAPABILITY", 80) % 10; break;
-	case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *v = 4; break;
-	case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *v = 1024; break;
-	case CU_DEVICE_ATTRIBUTE_WARP_SIZE: *v = 32; break;
-	case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
-	case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY:
-	case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS: *v = 1; break;
+	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *v = emu::capability() / 10; break;
+	case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *v = emu::capability() % 10; break;
+	case CU_DEVICE_ATTRIBUTE_MANAGED_MEMORY: *v = 1; break;
+	case CU_DEVICE_ATTRIBUTE_CONCURRENT_MANAGED_ACCESS: *v = setting("SPDOPT_EMU_CONCURRENT", 1); break;
 	default: return CUDA_ERROR_INVALID_VALUE;
 	}
 	return CUDA_SUCCESS;
 }
 API(cuDevicePrimaryCtxRetain)(CUcontext *c, CUdevice d) {
 	ENTER(cuDevicePrimaryCtxRetain);
-	if (d < 0 || d >= int(contexts.size())) {
+	if (!isDevice(d)) {
 		return CUDA_ERROR_INVALID_DEVICE;
 	}
 	*c = contexts[d].get();
@@ -379,11 +155,23 @@ API(cuDevicePrimaryCtxRetain)(CUcontext *c, CUdevice d) {
 }
 API(cuDevicePrimaryCtxRelease_v2)(CUdevice d) {
 	ENTER(cuDevicePrimaryCtxRelease);
+	if (!isDevice(d)) {
+		return CUDA_ERROR_INVALID_DEVICE;
+	}
+	if (contexts[d]->users == 0) {
+		return CUDA_ERROR_INVALID_CONTEXT;
+	}
 	contexts[d]->users--;
 	return CUDA_SUCCESS;
 }
 API(cuCtxPushCurrent_v2)(CUcontext c) {
 	ENTER(cuCtxPushCurrent);
+	if (c == nullptr) {
+		return CUDA_ERROR_INVALID_CONTEXT;
+	}
+	if (c->users == 0) {
+		return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+	}
 	current.push_back(c);
 	return CUDA_SUCCESS;
 }
@@ -411,413 +199,150 @@ API(cuCtxGetCurrent)(CUcontext *c) {
 	*c = here();
 	return CUDA_SUCCESS;
 }
-API(cuCtxGetDevice)(CUdevice *d) {
-	ENTER(cuCtxGetDevice);
-	if (here() == nullptr) {
-		return CUDA_ERROR_INVALID_CONTEXT;
-	}
-	*d = here()->device;
-	return CUDA_SUCCESS;
-}
 API(cuCtxSynchronize)() {
-	ENTER(cuCtxSynchronize);
-	if (CUresult err = waits()) {
-		return err;
-	}
+	ENTER_WAITING(cuCtxSynchronize);
 	return drainAll(here());
 }
 
-API(cuModuleLoadData)(CUmodule *m, const void *image) {
-	ENTER(cuModuleLoadData);
-	if (CUresult err = usable()) {
-		return err;
+/* The bytes of an image: text that ends with 0, or a binary. */
+static std::string content(const void *image) {
+	const char *p = static_cast<const char *>(image);
+	if (memcmp(p, ELFMAG, SELFMAG) != 0) {
+		return p;
 	}
-	const char *text = static_cast<const char *>(image);
-	if (strstr(text, ".version") == nullptr) {
+	const Elf64_Ehdr *h = static_cast<const Elf64_Ehdr *>(image);
+	size_t sections = h->e_shoff + size_t(h->e_shentsize) * h->e_shnum, programs = h->e_phoff + size_t(h->e_phentsize) * h->e_phnum;
+	return std::string(p, sections > programs ? sections : programs);
+}
+
+/* Whether the device and the driver can take an image: a binary made for the major and at most the minor capability of the device, or PTX that is not newer than the
+   device and the driver. */
+static CUresult suits(const std::string &image) {
+	int version = setting("SPDOPT_EMU_VERSION", 12040), made, major, minor;
+	if (image.compare(0, SELFMAG, ELFMAG) == 0) {
+		constexpr int cuda = 190;
+		const Elf64_Ehdr *h = reinterpret_cast<const Elf64_Ehdr *>(image.data());
+		made = int(h->e_flags & 0xff);
+		bool runs = made / 10 == emu::capability() / 10 && made <= emu::capability();
+		return h->e_machine != cuda ? CUDA_ERROR_INVALID_IMAGE : runs ? CUDA_SUCCESS : CUDA_ERROR_NO_BINARY_FOR_GPU;
+	}
+	size_t v = image.find(".version "), t = image.find(".target sm_");
+	if (v == std::string::npos || t == std::string::npos) {
 		return CUDA_ERROR_INVALID_IMAGE;
 	}
-	*m = new CUmod_st;
-	(*m)->prefix = strstr(text, ".entry is_double") == nullptr ? "f32." : "f64.";
+	if (sscanf(image.c_str() + v, ".version %d.%d", &major, &minor) != 2 || sscanf(image.c_str() + t, ".target sm_%d", &made) != 1) {
+		return CUDA_ERROR_INVALID_PTX;
+	}
+	if (1000 * (major + 4) + 10 * minor > version) { /* CUDA 11 has PTX 7, and so on */
+		return CUDA_ERROR_UNSUPPORTED_PTX_VERSION;
+	}
+	return made > emu::capability() ? CUDA_ERROR_NO_BINARY_FOR_GPU : CUDA_SUCCESS;
+}
+
+static bool defines(const std::string &image, const std::string &name) {
+	return image.find(".entry " + name + "(") != std::string::npos || image.find(".text." + name + '\0') != std::string::npos;
+}
+
+API(cuModuleLoadData)(CUmodule *m, const void *image) {
+	ENTER_WAITING(cuModuleLoadData);
+	std::string text = content(image);
+	if (CUresult err = suits(text)) {
+		return err;
+	}
+	*m = new CUmod_st{here(), text, defines(text, "is_double") ? "f64." : "f32.", {}};
+	modules.insert(*m);
 	return CUDA_SUCCESS;
 }
 API(cuModuleUnload)(CUmodule m) {
-	ENTER(cuModuleUnload);
+	ENTER_WAITING(cuModuleUnload);
+	if (modules.erase(m) == 0) {
+		return CUDA_ERROR_INVALID_HANDLE;
+	}
+	drainAll(m->ctx);
 	delete m;
 	return CUDA_SUCCESS;
 }
+/* A driver that loads kernels when they are first asked for may have to wait here. */
 API(cuModuleGetFunction)(CUfunction *f, CUmodule m, const char *name) {
-	ENTER(cuModuleGetFunction);
+	ENTER_WAITING(cuModuleGetFunction);
+	if (modules.count(m) == 0) {
+		return CUDA_ERROR_INVALID_HANDLE;
+	}
 	const emu::Entry *e = emu::find((m->prefix + name).c_str());
-	if (e == nullptr) {
+	if (e == nullptr || !defines(m->image, name)) {
 		return CUDA_ERROR_NOT_FOUND;
 	}
 	auto &own = m->functions[name];
 	if (own == nullptr) {
-		own.reset(new CUfunc_st{e});
+		own.reset(new CUfunc_st{e, m});
 	}
 	*f = own.get();
 	return CUDA_SUCCESS;
 }
-API(cuFuncSetAttribute)(CUfunction f, CUfunction_attribute a, int v) {
-	ENTER(cuFuncSetAttribute);
-	if (a != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES || v > 227 << 10) {
-		return CUDA_ERROR_INVALID_VALUE;
+
+static bool isFunction(CUfunction f) {
+	for (CUmodule m : modules) {
+		for (auto &own : m->functions) {
+			if (own.second.get() == f) {
+				return true;
+			}
+		}
 	}
-	f->mostShared = v;
-	return CUDA_SUCCESS;
+	return false;
 }
+
+/* Whether a kernel of the current context may be given this address: memory of the device, managed or page-locked memory, or nothing. */
+static bool reachable(const void *p) {
+	if (p == nullptr || sharing || inPinned(p, 0)) {
+		return true;
+	}
+	auto m = holder(reinterpret_cast<CUdeviceptr>(p), 0);
+	return m != memory.end() && (m->second.managed || m->second.ctx == here());
+}
+
+static bool fits(unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz) {
+	constexpr unsigned mostThreads = 256; /* __launch_bounds__ of all kernels */
+	bool grid = gx - 1 < 0x7fffffff && gy - 1 < 65535 && gz - 1 < 65535;
+	return grid && bx - 1 < 1024 && by - 1 < 1024 && bz - 1 < 64 && bx * by * bz <= mostThreads;
+}
+
 API(cuLaunchKernel)(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned sharedBytes, CUstream stream,
-	void **params, void **) {
-	ENTER(cuLaunchKernel);
-	if (gx == 0 || gy == 0 || gz == 0 || gy > 65535 || gz > 65535 || bx * by * bz == 0 || bx * by * bz > 1024 || int(sharedBytes) > f->mostShared) {
+	void **params, void **extra) {
+	ENTER_CONTEXT(cuLaunchKernel);
+	if (!isFunction(f) || f->module->ctx != here()) {
+		return CUDA_ERROR_INVALID_HANDLE;
+	}
+	if (!fits(gx, gy, gz, bx, by, bz) || sharedBytes != 0 || extra != nullptr) {
 		return CUDA_ERROR_INVALID_VALUE;
 	}
-	constexpr int most = 40;
+	constexpr int most = sizeof emu::Entry::roles;
 	std::vector<uint64_t> values(most);
 	std::vector<emu::Use> uses;
 	const emu::Entry *e = f->entry;
+	CUresult wrong = CUDA_SUCCESS;
 	for (int i = 0; i < e->count; i++) {
 		memcpy(&values[i], params[i], 8);
-		if (e->roles[i] != 0) {
-			uses.push_back({reinterpret_cast<void *>(values[i]), e->roles[i] == 'w'});
+		if (e->roles[i] == 0) {
+			continue;
 		}
+		const void *p = reinterpret_cast<void *>(values[i]);
+		uses.push_back({p, e->roles[i] == 'w'});
+		wrong = !reachable(p) ? CUDA_ERROR_ILLEGAL_ADDRESS : values[i] % e->aligned[i] != 0 ? CUDA_ERROR_MISALIGNED_ADDRESS : wrong;
 	}
 	return emu::enqueue(stream, uses, [=]() mutable {
+		if (wrong != CUDA_SUCCESS) {
+			return wrong;
+		}
 		void *own[most];
 		for (int i = 0; i < most; i++) {
 			own[i] = &values[i];
 		}
-		switch (emu::launch(e, {gx, gy, gz}, {bx, by, bz}, sharedBytes, own, reverse)) {
+		switch (emu::launch(e, {gx, gy, gz}, {bx, by, bz}, own, reverse)) {
 		case emu::Diverged: return CUDA_ERROR_LAUNCH_FAILED;
+		case emu::Raced: return CUDA_ERROR_ASSERT;
+		case emu::Misaligned: return CUDA_ERROR_MISALIGNED_ADDRESS;
 		case emu::BadAddress: return CUDA_ERROR_ILLEGAL_ADDRESS;
 		default: return CUDA_SUCCESS;
 		}
 	});
-}
-
-static CUresult allocate(CUdeviceptr *p, size_t n, bool managed) {
-	if (CUresult err = waits()) {
-		return err;
-	}
-	if (n == 0) {
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	if (usedBytes + n > limitBytes) {
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	size_t mapped = 0;
-	char *data = emu::guarded(n, &mapped);
-	if (data == nullptr) {
-		return CUDA_ERROR_OUT_OF_MEMORY;
-	}
-	memset(data, 0xff, n);
-	*p = reinterpret_cast<CUdeviceptr>(data);
-	memory[*p] = {n, mapped, here(), managed};
-	usedBytes += n;
-	peakBytes = usedBytes > peakBytes ? usedBytes : peakBytes;
-	return CUDA_SUCCESS;
-}
-API(cuMemAlloc_v2)(CUdeviceptr *p, size_t n) {
-	ENTER(cuMemAlloc);
-	return allocate(p, n, false);
-}
-API(cuMemAllocManaged)(CUdeviceptr *p, size_t n, unsigned) {
-	ENTER(cuMemAllocManaged);
-	return allocate(p, n, true);
-}
-API(cuMemFree_v2)(CUdeviceptr p) {
-	ENTER(cuMemFree);
-	auto m = memory.find(p);
-	if (m == memory.end()) {
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	drainAll(m->second.ctx);
-	size_t page = sysconf(_SC_PAGESIZE);
-	munmap(reinterpret_cast<void *>(p + m->second.size + page - m->second.mapped), m->second.mapped);
-	usedBytes -= m->second.size;
-	memory.erase(m);
-	return CUDA_SUCCESS;
-}
-API(cuMemAllocHost_v2)(void **p, size_t n) {
-	ENTER(cuMemAllocHost);
-	if (CUresult err = waits()) {
-		return err;
-	}
-	*p = malloc(n);
-	pinned[*p] = n;
-	return CUDA_SUCCESS;
-}
-API(cuMemFreeHost)(void *p) {
-	ENTER(cuMemFreeHost);
-	pinned.erase(p);
-	free(p);
-	return CUDA_SUCCESS;
-}
-API(cuMemGetInfo_v2)(size_t *available, size_t *total) {
-	ENTER(cuMemGetInfo);
-	*total = limitBytes;
-	*available = limitBytes - usedBytes;
-	return usable();
-}
-API(cuPointerGetAttribute)(void *data, CUpointer_attribute a, CUdeviceptr p) {
-	ENTER(cuPointerGetAttribute);
-	auto m = holder(p, 1);
-	if (m == memory.end()) {
-		if (sharing && a == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL) {
-			*static_cast<int *>(data) = 0;
-			return CUDA_SUCCESS;
-		}
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	switch (a) {
-	case CU_POINTER_ATTRIBUTE_MEMORY_TYPE: *static_cast<unsigned *>(data) = CU_MEMORYTYPE_DEVICE; return CUDA_SUCCESS;
-	case CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL: *static_cast<int *>(data) = m->second.ctx->device; return CUDA_SUCCESS;
-	case CU_POINTER_ATTRIBUTE_IS_MANAGED: *static_cast<unsigned *>(data) = m->second.managed; return CUDA_SUCCESS;
-	default: return CUDA_ERROR_INVALID_VALUE;
-	}
-}
-
-static CUresult copy(void *dst, const void *src, size_t n, CUdeviceptr a, CUdeviceptr b) {
-	if ((a != 0 && !known(a, n)) || (b != 0 && !known(b, n))) {
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	memmove(dst, src, n);
-	return CUDA_SUCCESS;
-}
-/* A waiting copy acts as work of the default stream. */
-static CUresult copyNow(void *dst, const void *src, size_t n, CUdeviceptr a, CUdeviceptr b) {
-	if (CUresult err = waits()) {
-		return err;
-	}
-	for (CUstream s : here()->streams) {
-		if (!(s->flags & CU_STREAM_NON_BLOCKING)) {
-			drain(s);
-		}
-	}
-	if (CUresult err = drain(&here()->null)) {
-		return err;
-	}
-	return copy(dst, src, n, a, b);
-}
-static CUresult copyLater(void *dst, const void *src, size_t n, CUdeviceptr a, CUdeviceptr b, CUstream stream) {
-	if ((a != 0 && !known(a, n)) || (b != 0 && !known(b, n))) {
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	return emu::enqueue(stream, {{dst, true}, {src, false}}, [=] { return copy(dst, src, n, a, b); });
-}
-#define AT(p) reinterpret_cast<void *>(p)
-API(cuMemcpyHtoD_v2)(CUdeviceptr d, const void *s, size_t n) {
-	ENTER(cuMemcpyHtoD);
-	return copyNow(AT(d), s, n, d, 0);
-}
-API(cuMemcpyDtoH_v2)(void *d, CUdeviceptr s, size_t n) {
-	ENTER(cuMemcpyDtoH);
-	return copyNow(d, AT(s), n, s, 0);
-}
-API(cuMemcpyDtoD_v2)(CUdeviceptr d, CUdeviceptr s, size_t n) {
-	ENTER(cuMemcpyDtoD);
-	return copyNow(AT(d), AT(s), n, d, s);
-}
-API(cuMemcpyHtoDAsync_v2)(CUdeviceptr d, const void *s, size_t n, CUstream stream) {
-	ENTER(cuMemcpyHtoDAsync);
-	return copyLater(AT(d), s, n, d, 0, stream);
-}
-API(cuMemcpyDtoHAsync_v2)(void *d, CUdeviceptr s, size_t n, CUstream stream) {
-	ENTER(cuMemcpyDtoHAsync);
-	return copyLater(d, AT(s), n, s, 0, stream);
-}
-API(cuMemcpyDtoDAsync_v2)(CUdeviceptr d, CUdeviceptr s, size_t n, CUstream stream) {
-	ENTER(cuMemcpyDtoDAsync);
-	return copyLater(AT(d), AT(s), n, d, s, stream);
-}
-static CUresult fill(CUdeviceptr d, unsigned v, size_t n, size_t size) {
-	if (!known(d, n * size)) {
-		return CUDA_ERROR_INVALID_VALUE;
-	}
-	for (size_t i = 0; i < n; i++) {
-		memcpy(static_cast<char *>(AT(d)) + i * size, &v, size);
-	}
-	return CUDA_SUCCESS;
-}
-API(cuMemsetD8Async)(CUdeviceptr d, unsigned char v, size_t n, CUstream stream) {
-	ENTER(cuMemsetD8Async);
-	return emu::enqueue(stream, {{AT(d), true}}, [=] { return fill(d, v, n, 1); });
-}
-API(cuMemsetD32Async)(CUdeviceptr d, unsigned v, size_t n, CUstream stream) {
-	ENTER(cuMemsetD32Async);
-	return emu::enqueue(stream, {{AT(d), true}}, [=] { return fill(d, v, n, 4); });
-}
-API(cuMemPrefetchAsync)(CUdeviceptr d, size_t n, CUdevice, CUstream stream) {
-	ENTER(cuMemPrefetchAsync);
-	return holder(d, n) == memory.end() ? CUDA_ERROR_INVALID_VALUE : resolve(&stream);
-}
-
-API(cuStreamCreate)(CUstream *s, unsigned flags) {
-	ENTER(cuStreamCreate);
-	if (CUresult err = usable()) {
-		return err;
-	}
-	*s = new CUstream_st;
-	(*s)->ctx = here();
-	(*s)->flags = flags;
-	here()->streams.push_back(*s);
-	return CUDA_SUCCESS;
-}
-API(cuStreamDestroy_v2)(CUstream s) {
-	ENTER(cuStreamDestroy);
-	drain(s);
-	auto &all = s->ctx->streams;
-	for (size_t i = 0; i < all.size(); i++) {
-		if (all[i] == s) {
-			all.erase(all.begin() + i);
-			break;
-		}
-	}
-	delete s;
-	return CUDA_SUCCESS;
-}
-API(cuStreamGetCtx)(CUstream s, CUcontext *c) {
-	ENTER(cuStreamGetCtx);
-	if (s == nullptr) {
-		*c = here();
-		return usable();
-	}
-	for (auto &ctx : contexts) {
-		for (CUstream own : ctx->streams) {
-			if (own == s) {
-				*c = ctx.get();
-				return CUDA_SUCCESS;
-			}
-		}
-	}
-	return CUDA_ERROR_INVALID_HANDLE;
-}
-API(cuStreamSynchronize)(CUstream s) {
-	ENTER(cuStreamSynchronize);
-	if (CUresult err = resolve(&s)) {
-		return err;
-	}
-	if (CUresult err = waits()) {
-		return err;
-	}
-	return drain(s);
-}
-API(cuStreamQuery)(CUstream s) {
-	ENTER(cuStreamQuery);
-	if (CUresult err = resolve(&s)) {
-		return err;
-	}
-	return s->queue.empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
-}
-API(cuStreamWaitEvent)(CUstream s, CUevent e, unsigned) {
-	ENTER(cuStreamWaitEvent);
-	return emu::enqueue(s, {}, [=] {
-		while (e->pending > 0 && !e->stream->queue.empty()) {
-			if (CUresult err = runFirst(e->stream)) {
-				return err;
-			}
-		}
-		return CUDA_SUCCESS;
-	});
-}
-API(cuStreamBeginCapture_v2)(CUstream s, CUstreamCaptureMode) {
-	ENTER(cuStreamBeginCapture);
-	if (s == nullptr) {
-		return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-	}
-	if (CUresult err = resolve(&s)) {
-		return err;
-	}
-	if (s->recording != nullptr) {
-		return CUDA_ERROR_ILLEGAL_STATE;
-	}
-	s->recording = new CUgraph_st;
-	s->spoiled = false;
-	return CUDA_SUCCESS;
-}
-API(cuStreamEndCapture)(CUstream s, CUgraph *g) {
-	ENTER(cuStreamEndCapture);
-	if (CUresult err = resolve(&s)) {
-		return err;
-	}
-	*g = s->recording;
-	s->recording = nullptr;
-	if (*g == nullptr) {
-		return CUDA_ERROR_ILLEGAL_STATE;
-	}
-	if (s->spoiled) {
-		delete *g;
-		*g = nullptr;
-		return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-	}
-	return CUDA_SUCCESS;
-}
-API(cuStreamIsCapturing)(CUstream s, CUstreamCaptureStatus *status) {
-	ENTER(cuStreamIsCapturing);
-	if (CUresult err = resolve(&s)) {
-		return err;
-	}
-	*status = s->recording == nullptr ? CU_STREAM_CAPTURE_STATUS_NONE : CU_STREAM_CAPTURE_STATUS_ACTIVE;
-	return CUDA_SUCCESS;
-}
-API(cuGraphInstantiateWithFlags)(CUgraphExec *e, CUgraph g, unsigned long long) {
-	ENTER(cuGraphInstantiateWithFlags);
-	*e = new CUgraphExec_st{g->nodes};
-	return CUDA_SUCCESS;
-}
-API(cuGraphLaunch)(CUgraphExec e, CUstream s) {
-	ENTER(cuGraphLaunch);
-	for (const Work &w : e->nodes) {
-		if (CUresult err = emu::enqueue(s, w.uses, w.run)) {
-			return err;
-		}
-	}
-	return CUDA_SUCCESS;
-}
-API(cuGraphExecDestroy)(CUgraphExec e) {
-	ENTER(cuGraphExecDestroy);
-	delete e;
-	return CUDA_SUCCESS;
-}
-API(cuGraphDestroy)(CUgraph g) {
-	ENTER(cuGraphDestroy);
-	delete g;
-	return CUDA_SUCCESS;
-}
-
-API(cuEventCreate)(CUevent *e, unsigned) {
-	ENTER(cuEventCreate);
-	*e = new CUevent_st;
-	return usable();
-}
-API(cuEventRecord)(CUevent e, CUstream s) {
-	ENTER(cuEventRecord);
-	CUstream own = s;
-	if (CUresult err = resolve(&own)) {
-		return err;
-	}
-	e->stream = own;
-	e->pending++;
-	return emu::enqueue(s, {}, [=] {
-		e->pending--;
-		return CUDA_SUCCESS;
-	});
-}
-API(cuEventQuery)(CUevent e) {
-	ENTER(cuEventQuery);
-	return e->pending > 0 ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
-}
-API(cuEventSynchronize)(CUevent e) {
-	ENTER(cuEventSynchronize);
-	return e->stream == nullptr ? CUDA_SUCCESS : drain(e->stream);
-}
-API(cuEventElapsedTime)(float *ms, CUevent, CUevent) {
-	ENTER(cuEventElapsedTime);
-	*ms = 1;
-	return CUDA_SUCCESS;
-}
-API(cuEventDestroy_v2)(CUevent e) {
-	ENTER(cuEventDestroy);
-	delete e;
-	return CUDA_SUCCESS;
 }

@@ -20,6 +20,8 @@ namespace single {
 #undef TILE
 #undef ROWS
 #undef EACH
+#undef LINES
+#undef LAYERS
 #undef VECTOR
 #undef MOST
 #undef LINE

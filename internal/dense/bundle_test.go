@@ -1,0 +1,277 @@
+package dense
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
+)
+
+var bundleSizes = []int{1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 31, 50, 100, 131}
+
+// bundled returns a bundle of random matrices and the matrices themselves, complete. What they hold below the diagonal was NaN when they were set.
+func bundled[T Float](rng *rand.Rand, n int) (*Bundle[T], []Matrix[T]) {
+	b := NewBundle[T](n)
+	var matrices []Matrix[T]
+	for l := range Lanes[T]() {
+		upper, full := definite[T](rng, n)
+		b.Set(l, upper)
+		matrices = append(matrices, full)
+	}
+	return b, matrices
+}
+
+// TestBundleInverse: every lane is inverted, also after shifts that differ from lane to lane, as Cholesky and substitution do it.
+func TestBundleInverse(t *testing.T) {
+	onPaths(t, func() {
+		testBundleInverse[float64](t, 1e-13)
+		testBundleInverse[float32](t, 1e-5)
+	})
+}
+
+func testBundleInverse[T Float](t *testing.T, tol float64) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, n := range bundleSizes {
+		b, matrices := bundled[T](rng, n)
+		_, x := definite[T](rng, n)
+		tiles, shift := make([]T, TiledLength(n)), make([]T, Lanes[T]())
+		PackTiles(tiles, x)
+		for l := range shift {
+			shift[l] = T(l) / 3
+		}
+		m, w := NewBundle[T](n), NewBundleWork[T](n)
+		m.Shift(b, shift, tiles)
+		if !m.InvertNegative(w) {
+			t.Fatalf("%v %T n=%d: refused", active, tol, n)
+		}
+		pivots, e := slices.Clone(w.Pivots), NewBundle[T](n)
+		e.Shift(b, shift, tiles)
+		e.Eliminate(w)
+		if !slices.Equal(w.Pivots, pivots) {
+			t.Errorf("%v %T n=%d: other pivots without an inverse", active, tol, n)
+		}
+		for l, a := range matrices {
+			Axpy(shift[l], x.Data, a.Data)
+			want := New[T](n, n)
+			want.Identity()
+			Cholesky(a)
+			SolveLower(NoTrans, a, want)
+			SolveLower(Transposed, a, want)
+			got := New[T](n, n)
+			m.Get(l, got)
+			Mirror(got)
+			Scale(-1, got.Data, got.Data)
+			if d := maxDifference(got, want); !(d < tol) {
+				t.Errorf("%v %T n=%d lane %d: the inverse is off by %g", active, shift[0], n, l, d)
+			}
+			for i := range n {
+				pivot, root := float64(w.Pivots[i*Lanes[T]()+l]), float64(a.At(i, i))
+				if d := math.Abs(pivot - root*root); !(d < 10*tol) {
+					t.Errorf("%v %T n=%d lane %d: pivot %d is %g, want %g", active, shift[0], n, l, i, pivot, root*root)
+				}
+			}
+		}
+	}
+}
+
+// TestBundleLanes: a matrix has the same inverse, to the bit, in whichever lane it stands and whatever the others are.
+func TestBundleLanes(t *testing.T) {
+	onPaths(t, func() {
+		rng := rand.New(rand.NewPCG(7, 8))
+		const n = 21
+		b, matrices := bundled[float64](rng, n)
+		w := NewBundleWork[float64](n)
+		b.InvertNegative(w)
+		first, got := New[float64](n, n), New[float64](n, n)
+		b.Get(0, first)
+		for l := range Lanes[float64]() {
+			c := NewBundle[float64](n)
+			c.Set(l, matrices[0])
+			if !c.InvertNegative(w) {
+				t.Fatalf("%v lane %d: refused beside identities", active, l)
+			}
+			c.Get(l, got)
+			if !slices.Equal(got.Data, first.Data) {
+				t.Errorf("%v: other bits in lane %d", active, l)
+			}
+		}
+	})
+}
+
+// TestBundleSetFour: four at once are what they are one by one, in either precision, and Traces their traces.
+func TestBundleSetFour(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	for _, n := range bundleSizes {
+		var four [4]Matrix[float64]
+		one, both := NewBundle[float32](n), NewBundle[float32](n)
+		traces := make([]float32, Lanes[float32]())
+		for l := range four {
+			var full Matrix[float64]
+			four[l], full = definite[float64](rng, n)
+			single := New[float32](n, n)
+			for i, v := range full.Data {
+				single.Data[i] = float32(v)
+			}
+			one.Set(4+l, single)
+		}
+		SetFour(both, 4, four)
+		if !slices.Equal(one.data, both.data) {
+			t.Errorf("n=%d: other elements", n)
+		}
+		both.Traces(traces)
+		for l, a := range four {
+			var want float64
+			for i := range n {
+				want += a.At(i, i)
+			}
+			if got := float64(traces[4+l]); !(math.Abs(got-want) < 1e-6*want*float64(n)) || traces[l] != float32(n) {
+				t.Errorf("n=%d lane %d: trace %v, want %v", n, 4+l, got, want)
+			}
+		}
+	}
+}
+
+// TestBundleRefuses: a matrix that is not positive definite or not finite is noticed in any lane, wherever the fault stands, and does not touch the others.
+func TestBundleRefuses(t *testing.T) {
+	onPaths(t, func() {
+		rng := rand.New(rand.NewPCG(9, 10))
+		for _, n := range []int{1, 7, 16, 33} {
+			for _, bad := range []float64{-1, 0, math.NaN(), math.Inf(1)} {
+				for _, at := range []int{0, n / 2, n - 1} {
+					b, matrices := bundled[float64](rng, n)
+					clean := NewBundle[float64](n)
+					clean.Set(2, matrices[2])
+					matrices[1].Set(at, at, bad)
+					b.Set(1, matrices[1])
+					w := NewBundleWork[float64](n)
+					clean.InvertNegative(w)
+					if b.InvertNegative(w) {
+						t.Errorf("%v n=%d: took %v at %d", active, n, bad, at)
+					}
+					got, want := New[float64](n, n), New[float64](n, n)
+					b.Get(2, got)
+					clean.Get(2, want)
+					if !slices.Equal(got.Data, want.Data) {
+						t.Errorf("%v n=%d: %v at %d of one lane changes another", active, n, bad, at)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestBundleEliminate: the signs of the pivots are those of the eigenvalues of A - s I.
+func TestBundleEliminate(t *testing.T) {
+	onPaths(t, func() {
+		const n = 13
+		b, a, w := NewBundle[float64](n), New[float64](n, n), NewBundleWork[float64](n)
+		rng := rand.New(rand.NewPCG(3, 3))
+		for i := range n {
+			a.Set(i, i, float64(i+1))
+		}
+		g, q := skew[float64](rng, n, 0.1), New[float64](n, n)
+		CayleyInverse(g, q, make([]float64, CayleyWork(n)))
+		turned := New[float64](n, n) // eigenvalues 1 ... n, since 2 q - I is orthogonal
+		Blend(2, q.Data, 0, q.Data, q.Data)
+		for i := range n {
+			q.Set(i, i, q.At(i, i)-1)
+		}
+		Gemm(NoTrans, NoTrans, 1, q, a, 0, g)
+		Gemm(NoTrans, Transposed, 1, g, q, 0, turned)
+		for l, s := range []float64{0.5, 1.5, 6.5, 13.5} {
+			c := turned.Clone()
+			for i := range n {
+				c.Set(i, i, c.At(i, i)-s)
+			}
+			b.Set(l, c)
+		}
+		b.Eliminate(w)
+		for l, want := range []int{0, 1, 6, 13} {
+			var negative int
+			for i := range n {
+				if w.Pivots[i*Lanes[float64]()+l] < 0 {
+					negative++
+				}
+			}
+			if negative != want {
+				t.Errorf("%v lane %d: %d negative pivots, want %d", active, l, negative, want)
+			}
+		}
+	})
+}
+
+// TestBundleSums: weighted sums over bundles and lanes are those of the matrices.
+func TestBundleSums(t *testing.T) {
+	onPaths(t, func() {
+		testBundleSums[float64](t, 1e-14)
+		testBundleSums[float32](t, 1e-5)
+	})
+}
+
+func testBundleSums[T Float](t *testing.T, tol float64) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, n := range bundleSizes {
+		acc, weight, want := NewBundle[T](n), make([]T, Lanes[T]()), New[T](n, n)
+		acc.Zero()
+		for range 2 {
+			b, matrices := bundled[T](rng, n)
+			for l, m := range matrices {
+				weight[l] = T(rng.Float64())
+				Axpy(weight[l], m.Data, want.Data)
+			}
+			acc.Add(weight, b)
+		}
+		tiles, got := make([]T, TiledLength(n)), New[T](n, n)
+		acc.Sum(tiles)
+		UnpackTiles(got, tiles)
+		Mirror(got)
+		if d := maxDifference(got, want); !(d < tol*float64(8*Lanes[T]())) {
+			t.Errorf("%v %T n=%d: the sum is off by %g", active, weight[0], n, d)
+		}
+	}
+}
+
+func TestBundleAllocatesNothing(t *testing.T) {
+	const n = 30
+	b, matrices := bundled[float32](rand.New(rand.NewPCG(13, 14)), n)
+	m, w, tiles, shift := NewBundle[float32](n), NewBundleWork[float32](n), make([]float32, TiledLength(n)), make([]float32, Lanes[float32]())
+	if got := allocs.PerRun(5, func() {
+		PackTiles(tiles, matrices[0])
+		m.Shift(b, shift, tiles)
+		m.InvertNegative(w)
+		m.Add(shift, b)
+		m.Sum(tiles)
+		UnpackTiles(matrices[0], tiles)
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+func TestBundlePanics(t *testing.T) {
+	b := NewBundle[float64](5)
+	for _, f := range []func(){
+		func() { NewBundle[float64](0) },
+		func() { b.Set(0, New[float64](4, 4)) },
+		func() { SetFour(b, 0, [4]Matrix[float64]{}) },
+		func() { b.Traces(nil) },
+		func() { b.Get(0, New[float64](5, 6)) },
+		func() { PackTiles(make([]float64, 25), New[float64](5, 5)) },
+		func() { UnpackTiles(New[float64](5, 5), make([]float64, 25)) },
+		func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, TiledLength(5))) },
+		func() { b.Shift(b, make([]float64, 3), make([]float64, TiledLength(5))) },
+		func() { b.Add(make([]float64, 4), NewBundle[float64](9)) },
+		func() { b.Sum(nil) },
+		func() { b.InvertNegative(NewBundleWork[float64](9)) },
+	} {
+		func() {
+			defer func() {
+				if _, ok := recover().(Error); !ok {
+					t.Error("no Error")
+				}
+			}()
+			f()
+		}()
+	}
+}

@@ -1,0 +1,75 @@
+package nnopt
+
+import "github.com/spdopt/spdopt/internal/engine"
+
+// On a device a step of KFAC is found, and with an objective tried, before anything that lasts moves: averages and inverses wait beside the slots, and blocks that a
+// trial has moved are put back.
+
+// ahead implements foreseeing.
+func (r *kfacRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
+	r.blocks, r.rejected, r.lent, r.trial = blocks, false, nil, false
+	if r.moves = r.foresee(blocks, updates); !r.moves || !r.judges() {
+		return
+	}
+	r.keepAll(blocks, valueOf[T])
+	before := r.loss()
+	r.lent, r.trial = valueOf[T], true
+	r.take(blocks, updates, r.next)
+	r.rejected = r.judge(before, r.loss(), r.next.change)
+	r.trial = false
+	r.restoreAll(blocks, valueOf[T])
+	for _, k := range r.moving {
+		toDouble(k.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
+	}
+}
+
+// settleStep makes what ahead has found last.
+func (r *kfacRule[T]) settleStep(blocks []Block[T], updates []engine.Update) {
+	for _, k := range r.moving {
+		k.settle()
+	}
+	switch {
+	case r.rejected:
+		r.stop()
+	case r.moves:
+		r.take(blocks, updates, r.next)
+	}
+}
+
+// settle stores averages and inverses that are new.
+func (k *kfacLayer[T]) settle() {
+	for side := range k.full {
+		if k.learned {
+			k.at.e.Blend(1, k.grams[side].Data, 0, nil, k.slots[kfacOutput+side].Data)
+		}
+		if k.adopted {
+			fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
+		}
+	}
+}
+
+// newest is where a step becomes the last one, in a trial for a while.
+func (k *kfacLayer[T]) newest() []T {
+	if k.rule.trial {
+		return k.tried
+	}
+	return k.slots[kfacLast].Data
+}
+
+// takeBack implements returning.
+func (r *kfacRule[T]) takeBack() {
+	if r.lent != nil {
+		from := r.kept
+		for i := range r.blocks {
+			to := r.lent(&r.blocks[i])
+			copy(to, from)
+			from = from[len(to):]
+		}
+	}
+	for _, k := range r.moving {
+		k.loaded = false
+		if k.learned {
+			k.examples = k.seen
+		}
+	}
+}
