@@ -43,3 +43,13 @@ func Example() {
 	// learned: true true
 	// curvature is finite: true
 }
+
+// The precision of products is a matter of devices.
+func ExampleNet_UseRounded() {
+	n := net.New(net.Layer[float32](net.NewActivation[float32](net.Tanh)), net.NewSquare[float32](false), 1)
+	fmt.Println(n.UseRounded("cpu", nnopt.FP32))
+	fmt.Println(n.UseRounded("cpu", nnopt.BF16))
+	// Output:
+	// <nil>
+	// products in bf16: only devices round, not cpu
+}
