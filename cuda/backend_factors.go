@@ -36,7 +36,7 @@ func (b *backend[T]) InverseSums(d []T, sums []float64) {
 // Rates implements engine.Factors.
 func (b *backend[T]) Rates(r engine.Rates[T]) {
 	r.Must()
-	u := append(b.rates[:0], r.Size, r.Others, r.Batch, r.Beta2, r.Gamma, r.Damping, r.Exponent, r.Low, r.High, r.Surprise)
+	u := append(b.rates[:0], r.Size, r.Others, r.Batch, r.Beta2, r.Gamma, r.Damping, r.Exponent, r.Low, r.High, r.Surprise, flagged(r.Plain), flagged(r.Exponential))
 	for _, n := range r.Sizes {
 		u = append(u, float64(n))
 	}
@@ -45,9 +45,31 @@ func (b *backend[T]) Rates(r engine.Rates[T]) {
 	b.c.begin()
 	defer b.c.end()
 	c := &b.c
-	i, j, k, l := add(c, r.Squares, false), add(c, r.Traces, false), add(c, r.Totals, true), add(c, r.Found, true)
+	shape := r.Traces
+	if r.Plain {
+		shape = r.Usual
+	}
+	i, j, k, l := add(c, r.Squares, false), add(c, shape, false), add(c, r.Totals, true), add(c, r.Found, true)
 	c.commit()
 	c.l.ptr(put(c, u)).ptr(c.at(i)).ptr(c.at(j)).int(len(r.Sizes)).int(len(r.Squares)).ptr(c.at(k)).ptr(c.at(l)).each("rates", len(r.Squares))
+}
+
+func flagged(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Lead implements engine.Factors.
+func (b *backend[T]) Lead(r engine.Rates[T], scales []float64) {
+	engine.MustHave("Lead", len(r.Squares), len(scales))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	i, j, k, l := add(c, scales, false), add(c, r.Of(engine.RateLearns), false), add(c, r.Totals, true), add(c, r.Of(engine.RateLead), true)
+	c.commit()
+	c.l.float64(r.Low).float64(r.High).float64(r.Exponent).int(len(scales)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).ptr(c.at(l)).each("lead", len(scales))
 }
 
 // BlendEach implements engine.Factors.
@@ -81,18 +103,53 @@ func (b *backend[T]) factorBlocks(f *engine.FactorBlocks[T], d, m int) *launcher
 }
 
 // Target implements engine.Factors.
-func (b *backend[T]) Target(f engine.FactorBlocks[T], h engine.Batch[T], gram, ridge, learns []float64, s, r, x, next []T) {
+func (b *backend[T]) Target(f engine.FactorBlocks[T], h engine.Batch[T], keep, gram, ridge, learns []float64, s, r, x, next []T) {
 	f.Must("Target", len(s), len(r), len(x), len(next))
 	f.M.MustMatch("Target", &h)
-	engine.MustHave("Target", f.Tensors, len(gram), len(ridge), len(learns))
+	engine.MustHave("Target", f.Tensors, len(keep), len(gram), len(ridge), len(learns))
 	b.c.begin()
 	defer b.c.end()
 	c := &b.c
-	d, m, i, g, e, l := add(c, f.D, false), b.write(f.M), b.read(h), add(c, gram, false), add(c, ridge, false), add(c, learns, false)
+	d, m, i := add(c, f.D, false), b.write(f.M), b.read(h)
+	p, g, e, l := add(c, keep, false), add(c, gram, false), add(c, ridge, false), add(c, learns, false)
 	si, ri, xi, ni := add(c, s, true), add(c, r, true), add(c, x, true), add(c, next, true)
 	c.commit()
-	b.factorBlocks(&f, d, m).matrix(b.view(i, h)).ptr(c.at(g)).ptr(c.at(e)).ptr(c.at(l)).ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).ptr(c.at(ni)).
+	b.factorBlocks(&f, d, m).matrix(b.view(i, h)).ptr(c.at(p)).ptr(c.at(g)).ptr(c.at(e)).ptr(c.at(l)).ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).ptr(c.at(ni)).
 		each("target", f.M.Count*f.N*f.N)
+}
+
+// Means implements engine.Factors.
+func (b *backend[T]) Means(f engine.FactorBlocks[T], first bool, means []float64) {
+	f.Must("Means")
+	engine.MustHave("Means", f.Tensors, len(means))
+	b.c.begin()
+	defer b.c.end()
+	d, k := add(&b.c, f.D, false), add(&b.c, means, true)
+	b.c.commit()
+	b.c.l.ptr(b.c.at(d)).int(f.Step).int(f.N).int(f.Cuts).flag(first).ptr(b.c.at(k)).rows("means", f.Tensors)
+}
+
+// AddUp implements engine.Factors.
+func (b *backend[T]) AddUp(f engine.FactorBlocks[T], x []T, first bool, sums []float64) {
+	f.Must("AddUp", len(x))
+	engine.MustHave("AddUp", f.Tensors, len(sums))
+	b.c.begin()
+	defer b.c.end()
+	i, k := add(&b.c, x, false), add(&b.c, sums, true)
+	b.c.commit()
+	b.c.l.ptr(b.c.at(i)).int(f.N).int(f.Cuts).flag(first).ptr(b.c.at(k)).rows("increments", f.Tensors)
+}
+
+// Lessen implements engine.Factors.
+func (b *backend[T]) Lessen(f engine.FactorBlocks[T], sums []float64, n int, x, next []T) {
+	f.Must("Lessen", len(x), len(next))
+	engine.MustHave("Lessen", f.Tensors, len(sums))
+	b.c.begin()
+	defer b.c.end()
+	c := &b.c
+	d, m, i, j, k := add(c, f.D, false), b.write(f.M), add(c, sums, false), add(c, x, true), add(c, next, true)
+	c.commit()
+	b.factorBlocks(&f, d, m).ptr(c.at(i)).int(n).ptr(c.at(j)).ptr(c.at(k)).each("lessen", f.M.Count*f.N)
 }
 
 // Shorten implements engine.Factors.
@@ -157,5 +214,5 @@ func (b *backend[T]) Rescale(f engine.FactorBlocks[T], scales, drops []float64) 
 	c := &b.c
 	d, m, i, j := add(c, f.D, false), b.write(f.M), add(c, scales, false), add(c, drops, false)
 	c.commit()
-	b.factorBlocks(&f, d, m).ptr(c.at(i)).ptr(c.at(j)).each("rescale", f.M.Count*f.N*f.N)
+	b.factorBlocks(&f, d, m).ptr(c.at(i)).ptr(c.at(j)).int(len(drops)).each("rescale", f.M.Count*f.N*f.N)
 }

@@ -22,6 +22,17 @@ func (b *backend[T]) BoundedAngle(s, r, x []T, t, n engine.Batch[T]) {
 	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).matrix(b.view(j, n)).int(n.Count).int(n.Rows).tiles("bounded_angle", n.Rows, n.Rows, n.Count)
 }
 
+// FirstOrderAngle implements engine.Spectral.
+func (b *backend[T]) FirstOrderAngle(s, r []T, t, n engine.Batch[T]) {
+	t.MustMatch("FirstOrderAngle", &n)
+	engine.MustHave("FirstOrderAngle", n.Count*n.Rows, len(s), len(r))
+	b.c.begin()
+	defer b.c.end()
+	i, j, k, l := add(&b.c, s, false), add(&b.c, r, false), b.read(t), b.write(n)
+	b.c.commit()
+	b.c.l.ptr(b.c.at(i)).ptr(b.c.at(j)).matrix(b.view(k, t)).matrix(b.view(l, n)).int(n.Count).int(n.Rows).each("first_order_angle", n.Count*n.Rows*n.Rows)
+}
+
 // NormBound implements engine.Spectral.
 func (b *backend[T]) NormBound(n engine.Batch[T], bounds []float64) {
 	engine.MustHave("NormBound", n.Count, len(bounds))

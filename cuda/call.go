@@ -14,7 +14,7 @@ import (
 )
 
 // maxOperands is the largest number of arrays of a call.
-const maxOperands = 10
+const maxOperands = 12
 
 // operand is an array that a call reads or writes.
 type operand struct {

@@ -41,7 +41,12 @@ func (*scarce) Owns([]float64) bool { return true }
 func TestGroups(t *testing.T) {
 	for _, c := range []struct{ name, options string }{
 		{"muon", ``}, {"muon", `,"exact":true,"nesterov":true`}, {"spectral", ``}, {"spectral", `,"interval":3,"spread":true`}, {"spectral", `,"drop":true,"interval":2`},
-		{"spectral", `,"shaping":{"max_dim":3,"tensors":[{"match":"b0","shape":[2,3,5]}]}`}, {"spectral", `,"tol":0.1`}, {"soap", `,"start":7`}, {"shampoo", `,"start":7`},
+		{"spectral", `,"shaping":{"max_dim":3,"tensors":[{"match":"b0","shape":[2,3,5]}]}`}, {"spectral", `,"tol":0.1`},
+		{"spectral", `,"max_sweeps":2,"drop":true,"interval":2`}, {"spectral", `,"tol":0.05,"drop":true,"statistics":"shampoo"`}, {"spectral", `,"statistics":"shampoo","interval":2`},
+		{"spectral", `,"published":true`}, {"spectral", `,"published":true,"max_sweeps":2,"interval":2,"shaping":{"max_dim":4}`}, {"spectral", `,"published":true,"statistics":"shampoo"`},
+		{"spectral", `,"statistics":"shampoo","root":1,"gamma":0.9,"no_momentum":true`}, {"soap", `,"start":7`}, {"shampoo", `,"start":7`},
+		{"shampoo", `,"eps":0.01,"roots":"newton"`}, {"shampoo", `,"eps":0.01,"roots":"series","exponents":[0.5,0.25]`}, {"shampoo", `,"eps":0.01,"sweeps":true,"kl":true`},
+		{"eshampoo", `,"start":7,"tol":0.1,"shaping":{"max_dim":4}`},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			run := func(device string, fail bool) (all []Block[float64], used int) {

@@ -22,8 +22,10 @@ type spectralGroup[T Float] struct {
 	factors []*groupFactor[T]
 
 	momentum, totals []T
+	narrow           []engine.BFloat16 // where the momentum is stored, if it is so
 	rates            engine.Rates[T]
 	scales           []float64 // of the factors
+	sums, none       []float64 // of increments, and zeros
 	work             *groupWork[T]
 
 	blocks  []*Block[T] // of the running step
@@ -42,21 +44,39 @@ type groupRun[T Float] struct {
 	n, from   int // size, and index of the first row
 	first     int // number of the first block of the factor
 	at        []slab
-	b, m      engine.Batch[T] // bases and targets: first one block of all tensors, then the next one
-	lasts     bool            // m is kept from step to step
+	b, m      engine.Batch[T]   // bases and targets: first one block of all tensors, then the next one
+	narrow    []engine.BFloat16 // where m is stored, if it is so
+	lasts     bool              // m is kept from step to step
 	s, r, x   []T
 	next      []T // eigenvalues of a step
 	bound     []float64
 	estimates []float64
+	swept     []float64 // which blocks turn, with a tolerance or several sweeps
+	live      []float64 // which do so in a sweep
 }
 
 // groupWork is the workspace that groups share.
-type groupWork[T Float] struct{ z, t, g, h, gen, q, w []T }
+type groupWork[T Float] struct {
+	z, t, g, h, gen, q, w []T
+	momentum, m           []T // of groups that store them in bfloat16
+	zeros                 []T
+}
 
-// groupsFit says whether the options are among those that groups know: the others are read on the processor in between.
-func (r *spectralRule[T]) groupsFit() bool {
-	o := &r.o
-	return (o.Statistics == "" || o.Statistics == KLStatistics) && !o.Published && o.Tol == 0 && r.turning.sweeps == 1 && !o.BFloat16 && o.Products == ""
+// use gives the group a workspace.
+func (g *spectralGroup[T]) use(w *groupWork[T]) {
+	g.work = w
+	if g.narrow == nil {
+		return
+	}
+	g.momentum = w.momentum[:len(g.narrow)]
+	rest := w.m
+	for _, f := range g.factors {
+		for _, run := range f.runs {
+			if run.narrow != nil {
+				run.m, rest = squares(rest, run.b.Count, run.n), rest[len(run.narrow):]
+			}
+		}
+	}
 }
 
 // spectralGroupElements is the number of elements of the blocks of a group up to which it takes in one more.
@@ -65,7 +85,7 @@ const spectralGroupElements = 1 << 26
 // allot implements allotting: it makes the groups, with the memory of the slots of their blocks.
 func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
 	r.groups, r.allotted = nil, map[string]*groupPlace[T]{}
-	if e == engine.CPU[T]() || !r.groupsFit() {
+	if e == engine.CPU[T]() {
 		return
 	}
 	for k := range blocks {
@@ -130,14 +150,24 @@ func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []i
 func (g *spectralGroup[T]) prepare(a *engine.Arena[T]) {
 	count := len(g.names)
 	g.modes.count = count
-	g.momentum, g.totals = a.Alloc(count*g.size), a.Alloc(count*totalLength)
+	g.totals = a.Alloc(count * totalLength)
+	if g.rule.o.BFloat16 {
+		g.narrow = a.BFloat16s(count * g.size)
+	} else {
+		g.momentum = a.Alloc(count * g.size)
+	}
 	for _, f := range g.factors {
 		f.d, f.fine = a.Alloc(count*f.n), a.Alloc(count*f.n)
 		for _, run := range f.runs {
 			all := len(run.at) * count
-			run.b, run.m = squares(a.Alloc(all*run.n*run.n), all, run.n), squares(a.Alloc(all*run.n*run.n), all, run.n)
+			run.b = squares(a.Alloc(all*run.n*run.n), all, run.n)
+			if g.rule.o.BFloat16 && run.lasts {
+				run.narrow = a.BFloat16s(all * run.n * run.n)
+			} else {
+				run.m = squares(a.Alloc(all*run.n*run.n), all, run.n)
+			}
 			run.s, run.r, run.x, run.next = a.Alloc(all*run.n), a.Alloc(all*run.n), a.Alloc(all*run.n), a.Alloc(all*run.n)
-			run.bound, run.estimates = a.Doubles(all), a.Doubles(all)
+			run.bound, run.estimates, run.swept, run.live = a.Doubles(all), a.Doubles(all), a.Doubles(all), a.Doubles(all)
 		}
 	}
 	r := &g.rates
@@ -145,9 +175,13 @@ func (g *spectralGroup[T]) prepare(a *engine.Arena[T]) {
 		r.Sizes = append(r.Sizes, f.n)
 	}
 	r.Size, r.Others, r.Totals = float64(g.size), g.others, g.totals
-	r.Squares, r.Traces, r.Due = a.Doubles(count), a.Doubles(count*len(g.factors)), make([]float64, count)
+	r.Squares, r.Traces, r.Usual, r.Due = a.Doubles(count), a.Doubles(count*len(g.factors)), a.Doubles(count), make([]float64, count)
+	r.Plain, r.Exponential = g.rule.plain(), g.rule.turning.published
 	r.Found = a.Doubles(count * (engine.RateKinds + 2*len(g.factors)))
-	g.scales = a.Doubles(count)
+	g.scales, g.sums, g.none = a.Doubles(count), a.Doubles(count), a.Doubles(count)
+	for k := range g.scales {
+		g.scales[k] = 1
+	}
 	g.blocks, g.updates = make([]*Block[T], count), make([]engine.Update, count)
 	low, high := eigenRange[T]()
 	r.Low, r.High, r.Surprise = low*low, high*high, largestSurprise[T]()
@@ -166,10 +200,45 @@ type groupPlace[T Float] struct {
 
 // slot implements allotting.
 func (r *spectralRule[T]) slot(s *Slot[T]) bool {
-	if p := r.allotted[s.Block]; p != nil {
+	p := r.allotted[s.Block]
+	if p == nil {
+		return false
+	}
+	if r.narrows(s.Name) {
+		s.narrow = p.halves(s.Name)
+	} else {
 		s.Data = p.memory(s.Name)
 	}
-	return s.Data != nil
+	return true
+}
+
+// halves returns the memory of a slot that is stored in bfloat16.
+func (p *groupPlace[T]) halves(name string) []engine.BFloat16 {
+	g, count := p.g, len(p.g.names)
+	if name == "momentum" {
+		return g.narrow[p.index*g.size : (p.index+1)*g.size]
+	}
+	run, c := p.find("coupling", name)
+	n := run.n * run.n
+	return run.narrow[(c*count+p.index)*n : (c*count+p.index+1)*n]
+}
+
+// find returns the run and the block of it that have a slot.
+func (p *groupPlace[T]) find(kind, name string) (*groupRun[T], int) {
+	for _, f := range p.g.factors {
+		for _, run := range f.runs {
+			for c := range run.at {
+				full := fmt.Sprintf("%s0.%d", kind, f.mode)
+				if len(f.runs) > 1 || len(run.at) > 1 {
+					full += fmt.Sprintf(".%d", run.first+c)
+				}
+				if full == name {
+					return run, c
+				}
+			}
+		}
+	}
+	return nil, 0
 }
 
 // memory returns that of a slot of the block.
@@ -186,22 +255,12 @@ func (p *groupPlace[T]) memory(name string) []T {
 		if name == fmt.Sprintf("values0.%d", f.mode) {
 			return part(f.d, f.n)
 		}
-		for _, run := range f.runs {
-			for c := range run.at {
-				end := fmt.Sprintf("0.%d", f.mode)
-				if len(f.runs) > 1 || len(run.at) > 1 {
-					end += fmt.Sprintf(".%d", run.first+c)
-				}
-				switch name {
-				case "basis" + end:
-					return run.b.At(c*count + p.index).Data
-				case "coupling" + end:
-					return run.m.At(c*count + p.index).Data
-				}
-			}
-		}
 	}
-	return nil
+	if run, c := p.find("basis", name); run != nil {
+		return run.b.At(c*count + p.index).Data
+	}
+	run, c := p.find("coupling", name)
+	return run.m.At(c*count + p.index).Data
 }
 
 func (p *groupPlace[T]) move(engine.Backend[T], *Block[T], []Slot[T], engine.Update) {}
@@ -222,22 +281,31 @@ func (r *spectralRule[T]) together() {
 
 // settle implements grounded: the groups get a workspace.
 func (r *spectralRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
-	var block, square int
+	var block, square, couplings, row int
 	for _, g := range r.groups {
-		count := len(g.names)
+		count, own := len(g.names), 0
 		block = max(block, count*g.size)
 		for _, f := range g.factors {
+			row = max(row, count*f.n)
 			for _, run := range f.runs {
 				square = max(square, count*len(run.at)*run.n*run.n)
+				own += len(run.narrow)
 			}
 		}
+		couplings = max(couplings, own)
 	}
 	w := &groupWork[T]{
 		z: a.Alloc(block), t: a.Alloc(block), g: a.Alloc(block),
 		h: a.Alloc(square), gen: a.Alloc(square), q: a.Alloc(square), w: a.Alloc(square),
 	}
+	if r.o.BFloat16 {
+		w.momentum, w.m = a.Alloc(block), a.Alloc(couplings)
+	}
+	if r.turning.published {
+		w.zeros = a.Alloc(row)
+	}
 	for _, g := range r.groups {
-		g.work = w
+		g.use(w)
 	}
 	a.Reserve(2 * square)
 }

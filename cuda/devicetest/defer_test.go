@@ -49,7 +49,9 @@ var graphed = []struct {
 }{
 	{"adamw", ``, 2, 2, 0, 0}, {"nadamw", ``, 2, 2, 0, 0}, {"sgd", `,"momentum":0.9`, 2, 2, 0, 0}, {"lion", ``, 2, 2, 0, 0}, {"sign", ``, 2, 2, 0, 0},
 	{"adagrad", ``, 2, 2, 0, 0}, {"root-free-adamw", ``, 2, 2, 0, 0}, {"schedule-free-adamw", ``, 2, 2, 0, 0}, {"muon", `,"nesterov":true`, 2, 2, 0, 0},
-	{"spectral", ``, 2, 2, 0, 0}, {"spectral", `,"precision":"bf16"`, 2, 2, 0, 0}, {"muon", `,"precision":"bf16"`, 2, 2, 0, 0},
+	{"spectral", ``, 2, 2, 0, 0}, {"spectral", `,"published":true`, 2, 2, 0, 0}, {"spectral", `,"tol":0.05,"statistics":"shampoo"`, 2, 2, 0, 0},
+	{"spectral", `,"max_sweeps":2,"drop":true`, 2, 2, 0, 0},
+	{"spectral", `,"precision":"bf16"`, 2, 2, 0, 0}, {"muon", `,"precision":"bf16"`, 2, 2, 0, 0},
 	{"shampoo", `,"interval":4,"precision":"bf16"`, 2, 2, 4, 18},
 	{"shampoo", `,"interval":4`, 2, 2, 4, 18},
 	{"shampoo", `,"interval":4,"kl":true,"trace_scaling":true,"graft":"rmsprop"`, 2, 2, 4, 18},

@@ -97,7 +97,7 @@ func TestEqualShapes(t *testing.T) {
 func TestProductsOfGroups(t *testing.T) {
 	needEmulation(t)
 	for _, c := range []struct{ name, options string }{
-		{"muon", ``}, {"spectral", ``}, {"soap", ``}, {"shampoo", `,"start":2`}, {"shampoo", `,"start":2,"kl":true`}, {"eshampoo", `,"start":2`},
+		{"muon", ``}, {"spectral", ``}, {"spectral", `,"published":true`}, {"spectral", `,"tol":0.01,"bfloat16":true`}, {"spectral", `,"statistics":"shampoo","max_sweeps":2`}, {"soap", ``}, {"shampoo", `,"start":2`}, {"shampoo", `,"start":2,"kl":true`}, {"eshampoo", `,"start":2`},
 	} {
 		var products [2]int
 		for i, count := range []int{1, 4} {

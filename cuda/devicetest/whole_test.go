@@ -45,7 +45,7 @@ type attempts struct {
 func newAttempts(t *testing.T, name, options string, resident bool) *attempts {
 	a := &attempts{t: t}
 	for _, device := range []string{"cuda", "cpu"} {
-		opt, err := nnopt.New[float32](name, []byte(`{"lr":0.01,"decay":0.1,"device":"`+device+`"`+options+`}`))
+		opt, err := nnopt.New[float32](name, []byte(`{"lr":0.01,"decay":0.1,"precision":"fp32","device":"`+device+`"`+options+`}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,8 @@ func TestWholeOrNot(t *testing.T) {
 		{"adamw", ``}, {"adamw", `,"narrow_moment":true`}, {"nadamw", ``}, {"sgd", `,"momentum":0.9`}, {"lion", ``}, {"sign", ``}, {"adagrad", ``}, {"root-free-adamw", ``},
 		{"root-free-rmsprop", ``}, {"schedule-free-adamw", ``}, {"schedule-free-sgd", ``}, {"averaged", `,"inner":"adamw"`},
 		{"muon", ``}, {"muon", `,"exact":true,"nesterov":true`},
-		{"spectral", `,"diag_vectors":true`}, {"spectral", `,"interval":2`},
+		{"spectral", `,"diag_vectors":true`}, {"spectral", `,"interval":2`}, {"spectral", `,"published":true`}, {"spectral", `,"tol":0.05,"drop":true`},
+		{"spectral", `,"statistics":"shampoo","max_sweeps":2`}, {"spectral", `,"bfloat16":true`},
 		{"shampoo", `,"interval":2,"eps":0.01`}, {"shampoo", `,"interval":2,"eps":0.01,"kl":true,"trace_scaling":true`}, {"shampoo", `,"interval":2,"eps":0.01,"roots":"newton"`},
 		{"shampoo", `,"interval":2,"eps":0.01,"roots":"series","graft":"none"`}, {"shampoo", `,"interval":2,"eps":0.01,"sweeps":true`},
 		{"eshampoo", `,"interval":2,"start":9,"tol":0.2`}, {"soap", `,"interval":2,"start":9,"iterations":2,"tol":0.1`},

@@ -130,35 +130,45 @@ __device__ __forceinline__ real tangent(real si, real ri, real xi, real sj, real
 	return (phi < 0) != (v < 0) ? -n : n;
 }
 
-/* Skew-symmetric generators; a block makes a tile above the diagonal and its mirror image. n may be t. */
+/* Skew-symmetric generators; a block makes tiles above the diagonal and their mirror images. n may be t. */
 KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int count, int m) {
-	if (blockIdx.y > blockIdx.x) {
-		return;
-	}
 	SHARED(real, tile, TILE * (TILE + 1));
 	const int j = blockIdx.x * TILE + threadIdx.x;
 	LAYERS(k, count) {
-		const wide at = k * m;
-		for (int l = threadIdx.y; l < TILE; l += ROWS) {
-			const int i = blockIdx.y * TILE + l;
-			real v = 0;
-			if (i < j && j < m) {
-				v = tangent(s[at + i], r[at + i], x[at + i], s[at + j], r[at + j], x[at + j], t[k * tStep + i * tStride + j]);
+		LINES(down, wide(blockIdx.x) + 1) {
+			const wide at = k * m;
+			const int top = int(down) * TILE;
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const int i = top + l;
+				real v = 0;
+				if (i < j && j < m) {
+					v = tangent(s[at + i], r[at + i], x[at + i], s[at + j], r[at + j], x[at + j], t[k * tStep + i * tStride + j]);
+				}
+				tile[l * (TILE + 1) + threadIdx.x] = v;
 			}
-			tile[l * (TILE + 1) + threadIdx.x] = v;
+			__syncthreads();
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const int i = top + l;
+				if (i < m && j < m && i <= j) {
+					n[k * nStep + i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
+				}
+				const int row = blockIdx.x * TILE + l, col = top + threadIdx.x;
+				if (row < m && col < m && row > col) {
+					n[k * nStep + row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
+				}
+			}
+			__syncthreads();
 		}
-		__syncthreads();
-		for (int l = threadIdx.y; l < TILE; l += ROWS) {
-			const int i = blockIdx.y * TILE + l;
-			if (i < m && j < m && i <= j) {
-				n[k * nStep + i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
-			}
-			const int row = blockIdx.x * TILE + l, col = blockIdx.y * TILE + threadIdx.x;
-			if (row < m && col < m && row > col) {
-				n[k * nStep + row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
-			}
-		}
-		__syncthreads();
+	}
+}
+
+/* Skew-symmetric generators t_ij/(2 (d_j - d_i)), of the elements above the diagonal: see dense.FirstOrderAngle. */
+KERNEL(first_order_angle, const real *s, const real *r, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int count, int m) {
+	EACH(count, m, m) {
+		const wide a = least(i, j), b = most(i, j), at = k * m;
+		const real gap = s[at + b] * r[at + a] - s[at + a] * r[at + b];
+		const real v = a == b || gap == 0 ? real(0) : t[k * tStep + a * tStride + b] * (r[at + a] * r[at + b]) / (gap + gap);
+		n[k * nStep + i * nStride + j] = i < j ? v : -v;
 	}
 }
 
@@ -1138,19 +1148,20 @@ KERNEL(root_free, const real *u, int average, real *w, const real *g, real *s, r
 
 __device__ __forceinline__ double within(double v, double low, double high) { return least(most(v, low), high); }
 
-/* What a moving average of weight beta, corrected where gamma is 1, makes of the form and the trace of an update: the rate of the scale alpha, and the share of its statistics. */
+/* What a moving average of weight beta, corrected where gamma is 1, makes of the form and the trace of an update: the weight as corrected, the rate of the scale alpha,
+   and the share of its statistics. */
 struct Weight {
-	double rate, share;
+	double beta, rate, share;
 };
 __device__ Weight weigh(double form, double trace, double alpha, double elements, double beta, double gamma, double updates) {
 	if (gamma == 1) {
 		beta /= 1 - pow(1 - beta, updates + 2);
 	}
-	return {beta * ((form + trace) / (alpha * elements) - gamma), beta / (elements * alpha)};
+	return {beta, beta * ((form + trace) / (alpha * elements) - gamma), beta / (elements * alpha)};
 }
 
-__device__ __forceinline__ real moved(double alpha, double rate, double low, double high) {
-	return real(within(alpha * (rate <= -1 ? exp(-1.0) : 1 + rate), low, high));
+__device__ __forceinline__ real moved(double alpha, double rate, double low, double high, bool exponential = false) {
+	return real(within(alpha * (exponential || rate <= -1 ? exp(within(rate, -1, 1)) : 1 + rate), low, high));
 }
 
 /* An eigenvalue that moves to next, where that is positive, and otherwise by the bounded increment x. */
@@ -1694,19 +1705,24 @@ KERNEL(inverse_sums, const real *d, int n, double *sums) {
 }
 
 /* The numbers of a step: see engine.Rates. u holds its numbers, the sizes of the factors, and for each tensor whether it is due. */
-enum { RateElements, RateOthers, RateBatch, RateBeta, RateGamma, RateDamping, RateExponent, RateLow, RateHigh, RateSurprise, RateSizes };
-enum { RateTake, RateLearns, RateTurns, RateLead, RateFails, RateKinds };
+enum { RateElements, RateOthers, RateBatch, RateBeta, RateGamma, RateDamping, RateExponent, RateLow, RateHigh, RateSurprise, RatePlain, RateExponential, RateSizes };
+enum { RateTake, RateLearns, RateTurns, RateLead, RateFails, RateStart, RateKeep, RateKinds };
 
-KERNEL(rates, const double *u, const double *squares, const double *traces, int factors, int count, real *totals, double *found) {
+KERNEL(rates, const double *u, const double *squares, const double *shape, int factors, int count, real *totals, double *found) {
 	const double *sizes = u + RateSizes, *due = sizes + factors;
 	const double elements = u[RateElements], none = 1.7976931348623157e308;
+	const bool plain = u[RatePlain] != 0;
 	for (wide k = first(); k < count; k += stride()) {
-		double form = u[RateBatch] * squares[k], take = 1, gram = 0, ridge = 0;
+		double form = u[RateBatch] * squares[k], take = 1, gram = 0, ridge = 0, start = 1, keep = 1;
 		if (totals[2 * k] == 0 && form / elements > 0) {
 			totals[2 * k] = real(within(form / elements + u[RateDamping], u[RateLow], u[RateHigh]));
+			if (plain) {
+				start = totals[2 * k];
+				totals[2 * k] = 1;
+			}
 		}
 		const double alpha = totals[2 * k];
-		const double limit = u[RateSurprise] * alpha * elements;
+		const double limit = u[RateSurprise] * (plain ? start * shape[k] : alpha) * elements;
 		if (alpha != 0 && form > limit && form <= none) {
 			take = sqrt(limit / form);
 			form = limit;
@@ -1714,24 +1730,82 @@ KERNEL(rates, const double *u, const double *squares, const double *traces, int 
 		const bool fails = alpha != 0 && !(form < none), learns = alpha != 0 && !fails;
 		if (learns) {
 			double trace = u[RateDamping] * u[RateOthers];
-			for (int f = 0; f < factors; f++) {
-				trace *= traces[wide(f) * count + k];
+			for (int f = 0; f < factors && !plain; f++) {
+				trace *= shape[wide(f) * count + k];
 			}
 			const Weight by = weigh(form, trace, alpha, elements, u[RateBeta], u[RateGamma], totals[2 * k + 1]);
 			gram = by.share * u[RateBatch] * take * take;
-			ridge = by.share * trace;
 			totals[2 * k + 1] += 1;
-			totals[2 * k] = moved(alpha, by.rate, u[RateLow], u[RateHigh]);
+			if (plain) {
+				ridge = by.beta * u[RateDamping];
+				keep = 1 - by.beta * u[RateGamma];
+			} else {
+				ridge = by.share * trace;
+				totals[2 * k] = moved(alpha, by.rate, u[RateLow], u[RateHigh], u[RateExponential] != 0);
+			}
 		}
 		for (int f = 0; f < factors; f++) {
 			found[(RateKinds + f) * wide(count) + k] = gram * sizes[f];
-			found[(RateKinds + factors + f) * wide(count) + k] = ridge * sizes[f] / traces[wide(f) * count + k];
+			found[(RateKinds + factors + f) * wide(count) + k] = plain ? ridge : ridge * sizes[f] / shape[wide(f) * count + k];
 		}
 		found[RateTake * wide(count) + k] = fails ? 0 : take;
 		found[RateLearns * wide(count) + k] = learns;
 		found[RateTurns * wide(count) + k] = learns && due[k] != 0;
 		found[RateLead * wide(count) + k] = totals[2 * k] != 0 ? pow(double(totals[2 * k]), u[RateExponent]) : 1;
 		found[RateFails * wide(count) + k] = fails;
+		found[RateStart * wide(count) + k] = start;
+		found[RateKeep * wide(count) + k] = keep;
+	}
+}
+
+/* alpha divided by its scale, for tensors that learn, and alpha^exponent. */
+KERNEL(lead, double low, double high, double exponent, int count, const double *scales, const double *learns, real *totals, double *lead) {
+	for (wide k = first(); k < count; k += stride()) {
+		if (learns[k] != 0) {
+			totals[2 * k] = real(within(double(totals[2 * k]) / scales[k], low, high));
+		}
+		lead[k] = totals[2 * k] != 0 ? pow(double(totals[2 * k]), exponent) : 1;
+	}
+}
+
+/* The largest mean of n eigenvalues of one of the blocks of a tensor, or what was there if that is larger; one block each. */
+KERNEL(means, const real *d, wide dStep, int n, int cuts, int fresh, double *out) {
+	double top = fresh ? 0 : out[blockIdx.x];
+	for (int c = 0; c < cuts; c++) {
+		double sum = 0;
+		for (int i = threadIdx.x; i < n; i += THREADS) {
+			sum += double(d[blockIdx.x * dStep + c * n + i]);
+		}
+		sum = blockSum(sum) / n;
+		top = sum > top ? sum : top;
+	}
+	if (threadIdx.x == 0) {
+		out[blockIdx.x] = top;
+	}
+}
+
+/* The sum of the increments of a tensor, added to what was there; one block each. */
+KERNEL(increments, const real *x, int n, int cuts, int fresh, double *sums) {
+	double sum = 0;
+	for (int c = 0; c < cuts; c++) {
+		for (int i = threadIdx.x; i < n; i += THREADS) {
+			sum += double(x[(wide(c) * gridDim.x + blockIdx.x) * n + i]);
+		}
+	}
+	sum = blockSum(sum);
+	if (threadIdx.x == 0) {
+		sums[blockIdx.x] = fresh ? sum : sums[blockIdx.x] + sum;
+	}
+}
+
+/* Takes the mean of the increments of a factor of so many eigenvalues out of them. */
+KERNEL(lessen, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *sums, int all, real *x, real *next) {
+	for (wide e = first(); e < wide(count) * n; e += stride()) {
+		const wide k = e / n, i = e % n, tensor = k % tensors;
+		const real mean = real(sums[tensor] / all);
+		x[e] -= mean;
+		next[e] -= d[tensor * dStep + k / tensors * n + i] * mean;
+		m[k * mStep + i * mStride + i] = next[e];
 	}
 }
 
@@ -1757,19 +1831,19 @@ KERNEL(power_each, const real *x, double e, const double *by, real *y, wide n, i
 	}
 }
 
-/* m = diag(d) + m + gram h + ridge I above the diagonal, for tensors that learn, with s = sqrt d, r = 1/s, the new diagonal and its relative increments x. */
-KERNEL(target, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const real *h, wide hStride, wide hStep, const double *gram,
-	const double *ridge, const double *learns, real *s, real *r, real *x, real *next) {
+/* m = keep (diag(d) + m) + gram h + ridge I above the diagonal, for tensors that learn, with s = sqrt d, r = 1/s, the new diagonal and its relative increments x. */
+KERNEL(target, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const real *h, wide hStride, wide hStep, const double *keep,
+	const double *gram, const double *ridge, const double *learns, real *s, real *r, real *x, real *next) {
 	EACH(count, n, n) {
 		if (i <= j) {
 			const wide tensor = k % tensors;
 			const bool live = learns[tensor] != 0;
 			real *out = m + k * mStep + i * mStride + j;
-			const real more = live ? real(gram[tensor]) * h[k * hStep + i * hStride + j] : real(0);
+			const real share = live ? real(keep[tensor]) : real(1), more = live ? real(gram[tensor]) * h[k * hStep + i * hStride + j] : real(0);
 			if (i < j) {
-				*out += more;
+				*out = share * *out + more;
 			} else {
-				const real own = d[tensor * dStep + k / tensors * n + i], v = live ? own + more + real(ridge[tensor]) : own;
+				const real own = d[tensor * dStep + k / tensors * n + i], v = live ? share * own + more + real(ridge[tensor]) : own;
 				const wide at = k * n + i;
 				*out = v;
 				next[at] = v;
@@ -1852,14 +1926,14 @@ KERNEL(centre, real *d, int n, double low, double high, const double *learns, do
 }
 
 /* m above the diagonal times its scale, or 0 where it is dropped, and d on the diagonal. */
-KERNEL(rescale, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *scales, const double *drops) {
+KERNEL(rescale, const real *d, wide dStep, real *m, wide mStride, wide mStep, int tensors, int count, int n, const double *scales, const double *drops, int period) {
 	EACH(count, n, n) {
 		const wide tensor = k % tensors;
 		real *out = m + k * mStep + i * mStride + j;
 		if (i == j) {
 			*out = d[tensor * dStep + k / tensors * n + i];
 		} else if (i < j) {
-			*out = drops != 0 && drops[tensor] != 0 ? real(0) : *out * real(scales[tensor]);
+			*out = drops != 0 && drops[k % period] != 0 ? real(0) : *out * real(scales[tensor]);
 		}
 	}
 }

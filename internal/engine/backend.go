@@ -35,6 +35,8 @@ type Products[T dense.Float] interface {
 type Spectral[T dense.Float] interface {
 	// BoundedAngle fills the skew-symmetric n_k with the bounded-angle generators of the symmetric t_k, as dense.BoundedAngle does.
 	BoundedAngle(s, r, x []T, t, n Batch[T])
+	// FirstOrderAngle fills them with the published generators, as dense.FirstOrderAngle does.
+	FirstOrderAngle(s, r []T, t, n Batch[T])
 	// NormBound sets bounds[k] to an upper bound of the spectral norm of the symmetric or skew-symmetric n_k.
 	NormBound(n Batch[T], bounds []float64)
 	// Cayley sets q_k to the rotation (I + N)(I - N)^-1 of the skew-symmetric N = n_k, or for terms > 0 to its product form of that many

@@ -21,9 +21,17 @@ type Factors[T dense.Float] interface {
 	BlendEach(keep, take T, by []float64, x, y []T)
 	// PowerEach sets part k of y to by_k x^e for positive x; y may be x.
 	PowerEach(x []T, e float64, by []float64, y []T)
-	// Target adds gram_k h and, to the diagonals, ridge_k to diag(d) + m above the diagonal, for the tensors k that learn. s, r and x become sqrt(d), 1/sqrt(d)
-	// and the relative increments of the diagonals over d, next the diagonals.
-	Target(f FactorBlocks[T], h Batch[T], gram, ridge, learns []float64, s, r, x, next []T)
+	// Means raises means[k] to the largest mean of the eigenvalues of a block of tensor k, or with first sets it to that.
+	Means(f FactorBlocks[T], first bool, means []float64)
+	// Target multiplies diag(d) + m above the diagonal by keep_k and adds gram_k h and, to the diagonals, ridge_k, for the tensors k that learn. s, r and x become
+	// sqrt(d), 1/sqrt(d) and the relative increments of the diagonals over d, next the diagonals.
+	Target(f FactorBlocks[T], h Batch[T], keep, gram, ridge, learns []float64, s, r, x, next []T)
+	// AddUp adds the increments x of the blocks of tensor k to sums[k], or with first sets it to their sum.
+	AddUp(f FactorBlocks[T], x []T, first bool, sums []float64)
+	// Lessen takes sums_k/n from the increments x of tensor k, and what belongs to that from next and the diagonal of m.
+	Lessen(f FactorBlocks[T], sums []float64, n int, x, next []T)
+	// Lead divides alpha of the tensors that learn by scales_k, between r.Low and r.High, and finds RateLead anew.
+	Lead(r Rates[T], scales []float64)
 	// Shorten divides n_k by what its norm exceeds limit by, and clears it where live is 0. The norm is bounds_k, or where that exceeds limit the lesser of
 	// bounds_k and estimates_k. Element k modulo len(live) of live belongs to n_k.
 	Shorten(n Batch[T], bounds, estimates []float64, limit float64, live []float64)
@@ -35,7 +43,8 @@ type Factors[T dense.Float] interface {
 	// Centre divides the eigenvalues of the tensors that learn by their geometric mean, d being those of len(learns) factors, and sets scales to what they were
 	// multiplied by, 1 for the others.
 	Centre(d []T, low, high float64, learns, scales []float64)
-	// Rescale multiplies m above the diagonal by scales_k, or unless drops is nil by 0 where drops_k is not 0, and sets its diagonal to d.
+	// Rescale multiplies m above the diagonal by scales_k, or unless drops is nil by 0 where element k modulo len(drops) of drops, k counting the matrices, is not 0,
+	// and sets its diagonal to d.
 	Rescale(f FactorBlocks[T], scales, drops []float64)
 }
 
@@ -74,11 +83,14 @@ type Rates[T dense.Float] struct {
 	Damping      float64
 	Exponent     float64   // of alpha in a step
 	Low, High    float64   // bounds of alpha
+	Plain        bool      // S is the product of averages of plain second moments, alpha 1, and Usual stands in the place of Traces
+	Exponential  bool      // alpha moves by the exponential of its rate
 	Surprise     float64   // how many times the mean of S the square of a gradient may be
 	Due          []float64 // for each tensor not 0 where bases may turn
 
 	Squares []float64 // of the gradients relative to the factors
 	Traces  []float64 // of the inverses of the factors, the tensors of one factor after those of the other
+	Usual   []float64 // for each tensor the largest mean of the eigenvalues of a block, if Plain
 	Totals  []T       // for each tensor alpha, which is 0 before the first gradient, and the number of updates
 	Found   []float64 // RateNumbers for each tensor, kind after kind, and then Gram and Ridge for each factor
 }
@@ -90,6 +102,8 @@ const (
 	RateTurns         // not 0 where it does and is due
 	RateLead          // alpha^Exponent
 	RateFails         // not 0 where the gradient is beyond all range
+	RateStart         // what eigenvalues are multiplied by before: other than 1 at the first gradient if Plain
+	RateKeep          // what the factors keep of themselves
 	RateKinds
 )
 
@@ -109,7 +123,11 @@ func (r *Rates[T]) Ridge(factor int) []float64 { return r.Of(RateKinds + len(r.S
 func (r *Rates[T]) Must() {
 	n, factors := len(r.Squares), len(r.Sizes)
 	MustHave("Rates", n, len(r.Due))
-	MustHave("Rates", n*factors, len(r.Traces))
+	if r.Plain {
+		MustHave("Rates", n, len(r.Usual))
+	} else {
+		MustHave("Rates", n*factors, len(r.Traces))
+	}
 	MustHave("Rates", 2*n, len(r.Totals))
 	MustHave("Rates", n*(RateKinds+2*factors), len(r.Found))
 }
@@ -165,12 +183,19 @@ func (*cpu[T]) Rates(r Rates[T]) {
 // find is Rates for a tensor.
 func (r *Rates[T]) find(k int) {
 	totals := r.Totals[2*k : 2*k+2]
-	form := r.Batch * r.Squares[k]
+	form, start := r.Batch*r.Squares[k], 1.0
 	if mean := form / r.Size; totals[0] == 0 && mean > 0 {
 		totals[0] = T(min(max(mean+r.Damping, r.Low), r.High))
+		if r.Plain {
+			start, totals[0] = float64(totals[0]), 1
+		}
 	}
 	alpha, take := float64(totals[0]), 1.0
-	if limit := r.Surprise * alpha * r.Size; alpha != 0 && form > limit && !math.IsInf(form, 1) {
+	usual := alpha
+	if r.Plain {
+		usual = start * r.Usual[k]
+	}
+	if limit := r.Surprise * usual * r.Size; alpha != 0 && form > limit && !math.IsInf(form, 1) {
 		take, form = math.Sqrt(limit/form), limit
 	}
 	fails := alpha != 0 && !(form < math.MaxFloat64)
@@ -178,35 +203,111 @@ func (r *Rates[T]) find(k int) {
 	if fails {
 		take = 0
 	}
-	rate, gram, ridge := 0.0, 0.0, 0.0
+	gram, ridge, keep := 0.0, 0.0, 1.0
 	if learns {
 		beta := r.Beta2
 		if r.Gamma == 1 {
 			beta /= 1 - math.Pow(1-r.Beta2, float64(totals[1])+2)
 		}
-		trace := r.Damping * r.Others
-		for f := range r.Sizes {
-			trace *= r.Traces[f*len(r.Squares)+k]
-		}
-		rate = beta * ((form+trace)/(alpha*r.Size) - r.Gamma)
-		gram, ridge = beta/(r.Size*alpha)*r.Batch*take*take, beta/(r.Size*alpha)*trace
 		totals[1]++
-		if rate <= -1 {
-			alpha *= math.Exp(-1)
+		gram = beta / (r.Size * alpha) * r.Batch * take * take
+		if r.Plain {
+			ridge, keep = beta*r.Damping, 1-beta*r.Gamma
 		} else {
-			alpha *= 1 + rate
+			trace := r.trace(k)
+			ridge = beta / (r.Size * alpha) * trace
+			totals[0] = T(min(max(r.moved(alpha, beta*((form+trace)/(alpha*r.Size)-r.Gamma)), r.Low), r.High))
 		}
-		totals[0] = T(min(max(alpha, r.Low), r.High))
 	}
 	for f, n := range r.Sizes {
-		r.Gram(f)[k], r.Ridge(f)[k] = gram*float64(n), ridge*float64(n)/r.Traces[f*len(r.Squares)+k]
+		r.Gram(f)[k], r.Ridge(f)[k] = gram*float64(n), ridge
+		if !r.Plain {
+			r.Ridge(f)[k] = ridge * float64(n) / r.Traces[f*len(r.Squares)+k]
+		}
 	}
-	lead := 1.0
-	if totals[0] != 0 {
-		lead = math.Pow(float64(totals[0]), r.Exponent)
-	}
-	for kind, v := range [RateKinds]float64{take, truth(learns), truth(learns && r.Due[k] != 0), lead, truth(fails)} {
+	for kind, v := range [RateKinds]float64{take, truth(learns), truth(learns && r.Due[k] != 0), r.lead(k), truth(fails), start, keep} {
 		r.Of(kind)[k] = v
+	}
+}
+
+// trace is that of the inverse of S in units of 1/alpha, times the damping.
+func (r *Rates[T]) trace(k int) float64 {
+	trace := r.Damping * r.Others
+	for f := range r.Sizes {
+		trace *= r.Traces[f*len(r.Squares)+k]
+	}
+	return trace
+}
+
+// moved is alpha after a step at this rate.
+func (r *Rates[T]) moved(alpha, rate float64) float64 {
+	if r.Exponential || rate <= -1 {
+		return alpha * math.Exp(min(max(rate, -1), 1))
+	}
+	return alpha * (1 + rate)
+}
+
+// lead is alpha^Exponent, 1 before the first gradient.
+func (r *Rates[T]) lead(k int) float64 {
+	if alpha := float64(r.Totals[2*k]); alpha != 0 {
+		return math.Pow(alpha, r.Exponent)
+	}
+	return 1
+}
+
+// Lead implements Factors.
+func (*cpu[T]) Lead(r Rates[T], scales []float64) {
+	MustHave("Lead", len(r.Squares), len(scales))
+	for k, c := range scales {
+		if r.Of(RateLearns)[k] != 0 {
+			r.Totals[2*k] = T(min(max(float64(r.Totals[2*k])/c, r.Low), r.High))
+		}
+		r.Of(RateLead)[k] = r.lead(k)
+	}
+}
+
+// Means implements Factors.
+func (*cpu[T]) Means(f FactorBlocks[T], first bool, means []float64) {
+	f.Must("Means")
+	MustHave("Means", f.Tensors, len(means))
+	if first {
+		clear(means)
+	}
+	for k := range f.M.Count {
+		mean := 0.0
+		for _, v := range f.values(k) {
+			mean += float64(v) / float64(f.N)
+		}
+		means[k%f.Tensors] = max(means[k%f.Tensors], mean)
+	}
+}
+
+// AddUp implements Factors.
+func (*cpu[T]) AddUp(f FactorBlocks[T], x []T, first bool, sums []float64) {
+	f.Must("AddUp", len(x))
+	MustHave("AddUp", f.Tensors, len(sums))
+	if first {
+		clear(sums)
+	}
+	for k := range f.M.Count {
+		for _, v := range x[k*f.N : (k+1)*f.N] {
+			sums[k%f.Tensors] += float64(v)
+		}
+	}
+}
+
+// Lessen implements Factors.
+func (*cpu[T]) Lessen(f FactorBlocks[T], sums []float64, n int, x, next []T) {
+	f.Must("Lessen", len(x), len(next))
+	MustHave("Lessen", f.Tensors, len(sums))
+	for k := range f.M.Count {
+		mean, m := T(sums[k%f.Tensors]/float64(n)), f.M.At(k)
+		for i, v := range f.values(k) {
+			at := k*f.N + i
+			x[at] -= mean
+			next[at] -= v * mean
+			m.Set(i, i, next[at])
+		}
 	}
 }
 
@@ -218,10 +319,10 @@ func truth(b bool) float64 {
 }
 
 // Target implements Factors.
-func (*cpu[T]) Target(f FactorBlocks[T], h Batch[T], gram, ridge, learns []float64, s, r, x, next []T) {
+func (*cpu[T]) Target(f FactorBlocks[T], h Batch[T], keep, gram, ridge, learns []float64, s, r, x, next []T) {
 	f.Must("Target", len(s), len(r), len(x), len(next))
 	f.M.MustMatch("Target", &h)
-	MustHave("Target", f.Tensors, len(gram), len(ridge), len(learns))
+	MustHave("Target", f.Tensors, len(keep), len(gram), len(ridge), len(learns))
 	for k := range f.M.Count {
 		d, m, own, tensor := f.values(k), f.M.At(k), h.At(k), k%f.Tensors
 		c, live := T(gram[tensor]), learns[tensor] != 0
@@ -232,6 +333,10 @@ func (*cpu[T]) Target(f FactorBlocks[T], h Batch[T], gram, ridge, learns []float
 			m.Set(i, i, v)
 			if !live {
 				continue
+			}
+			if share := T(keep[tensor]); share != 1 {
+				row := m.Row(i)[i:]
+				dense.Scale(share, row, row)
 			}
 			dense.Axpy(c, own.Row(i)[i:], m.Row(i)[i:])
 			next[at] = m.At(i, i) + T(ridge[tensor])
@@ -334,7 +439,7 @@ func (*cpu[T]) Rescale(f FactorBlocks[T], scales, drops []float64) {
 	MustHave("Rescale", f.Tensors, len(scales))
 	for k := range f.M.Count {
 		c := T(scales[k%f.Tensors])
-		if drops != nil && drops[k%f.Tensors] != 0 {
+		if drops != nil && drops[k%len(drops)] != 0 {
 			c = 0
 		}
 		m := f.M.At(k)

@@ -17,6 +17,21 @@ func (boundedAngle[T]) block(t *blockTask[T], k int) {
 	dense.BoundedAngle(t.s[from:end], t.r[from:end], t.x[from:end], t.a.At(k), t.c.At(k))
 }
 
+// FirstOrderAngle implements Spectral.
+func (c *cpu[T]) FirstOrderAngle(s, r []T, t, n Batch[T]) {
+	t.MustMatch("FirstOrderAngle", &n)
+	MustHave("FirstOrderAngle", n.Count*n.Rows, len(s), len(r))
+	c.runBlocks(blockTask[T]{do: firstOrderAngle[T]{}, s: s, r: r, a: t, c: n}, n.Count, n.Count*n.Rows*n.Rows)
+}
+
+type firstOrderAngle[T dense.Float] struct{}
+
+func (firstOrderAngle[T]) block(t *blockTask[T], k int) {
+	m := t.c.Rows
+	from, end := k*m, (k+1)*m
+	dense.FirstOrderAngle(t.s[from:end], t.r[from:end], t.a.At(k), t.c.At(k))
+}
+
 // NormBound implements Spectral.
 func (c *cpu[T]) NormBound(n Batch[T], bounds []float64) {
 	MustHave("NormBound", n.Count, len(bounds))

@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -36,7 +37,18 @@ type settlement struct {
 }
 
 func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return followedIterate(in.(*karcherObjective), o, newtonDirection)
+	k := in.(*karcherObjective)
+	first, err := firstPoint(k, o)
+	if err != nil {
+		return nil, err
+	}
+	if s := newShiftedMean(k, o); s != nil {
+		r, err := followedFrom(s, first.Clone().(*manifold.Frame), o, newtonDirection)
+		if err == nil && r.Reason.Name != stalledReason || err != nil && !errors.Is(err, errOutside) {
+			return r, err
+		}
+	}
+	return followedFrom(k, first, o, newtonDirection)
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
@@ -71,6 +83,11 @@ func followedIterate(k followedObjective, o *Options, direction func(r *followed
 	if err != nil {
 		return nil, err
 	}
+	return followedFrom(k, first, o, direction)
+}
+
+// followedFrom is followedIterate from the point given, which it takes over.
+func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direction func(r *followedRun)) (*solve.Result, error) {
 	dim, _ := k.size()
 	m, err := manifold.NewAffine(dim, manifold.AffineOptions{Kappa: o.Kappa})
 	if err != nil {
@@ -157,6 +174,10 @@ func (r *followedRun) move() (cost float64, moved bool, err error) {
 			move = m.Retract
 		}
 		if err := move(r.q, r.p, r.scaled); err != nil {
+			if long := new(manifold.StepError); errors.As(err, &long) && long.Norm < math.Inf(1) {
+				t *= 0.25
+				continue
+			}
 			return 0, false, r.broken(t*length, err)
 		}
 		cost, err := r.k.Evaluate(r.q, r.next, r.memo)

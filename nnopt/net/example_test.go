@@ -53,3 +53,11 @@ func ExampleNet_UseRounded() {
 	// <nil>
 	// products in bf16: only devices round, not cpu
 }
+
+// Four rows of outputs for two classes; the last row has no class.
+func ExampleHits() {
+	out := net.Matrix[float64]{Rows: 4, Cols: 2, Stride: 2, Data: []float64{3, 1, 0, 2, 5, 4, 1, 1}}
+	right, counted := net.Hits(out, []int32{0, 1, 1, -1})
+	fmt.Println(right, "of", counted)
+	// Output: 2 of 3
+}

@@ -38,12 +38,15 @@ func factors[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (al
 	add("PowerEach", count*n, func(out []T) { e.PowerEach(x, -0.5, two, out) })
 	rates := engine.Rates[T]{
 		Sizes: []int{n, 3}, Size: 3 * float64(n), Others: 2, Batch: 1.5, Beta2: 0.1, Gamma: 1, Damping: 1e-3, Exponent: -0.5, Low: 1e-20, High: 1e20, Surprise: 1e3,
-		Due: numbers(1, 1, 0), Squares: numbers(3e7, math.Inf(1), 5), Traces: slices.Concat(numbers(2, 3), numbers(1, 5)), Found: make([]float64, 9*count),
+		Due: numbers(1, 1, 0), Squares: numbers(3e7, math.Inf(1), 5), Traces: slices.Concat(numbers(2, 3), numbers(1, 5)), Found: make([]float64, 11*count), Usual: numbers(0.4, 0.2),
 	}
-	for _, gamma := range []float64{1, 0.5} {
-		add(fmt.Sprint("Rates ", gamma), 9*count+2*count, func(out []T) {
+	for _, c := range []struct {
+		gamma              float64
+		plain, exponential bool
+	}{{1, false, false}, {0.5, false, true}, {1, true, false}, {0.5, true, false}} {
+		add(fmt.Sprint("Rates ", c), 11*count+2*count, func(out []T) {
 			q := rates
-			q.Gamma, q.Totals = gamma, out[9*count:]
+			q.Gamma, q.Plain, q.Exponential, q.Totals = c.gamma, c.plain, c.exponential, out[11*count:]
 			for k := range count {
 				q.Totals[2*k], q.Totals[2*k+1] = 0.3, T(k)
 				if k == 2 {
@@ -52,6 +55,10 @@ func factors[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (al
 			}
 			e.Rates(q)
 			pick(out, q.Found)
+			if c.exponential {
+				e.Lead(q, one)
+				pick(out, q.Found)
+			}
 		})
 	}
 	d := Positive[T](r, count*(2*n+1))
@@ -70,13 +77,34 @@ func factors[T dense.Float](e engine.Backend[T], r *rand.Rand, count, n int) (al
 	}
 	on("Target", func(f engine.FactorBlocks[T], v []T) {
 		part := 2 * count * n
-		e.Target(f, h, two, one, flags, v[:part], v[part:2*part], v[2*part:3*part], v[3*part:])
+		e.Target(f, h, one, two, one, flags, v[:part], v[part:2*part], v[2*part:3*part], v[3*part:])
+	})
+	on("Means", func(f engine.FactorBlocks[T], v []T) {
+		e.Means(f, true, sums)
+		pick(v, sums)
+		sums[0] = 1e3
+		e.Means(f, false, sums)
+		pick(v[count:], sums)
+	})
+	on("AddUp", func(f engine.FactorBlocks[T], v []T) {
+		part := 2 * count * n
+		e.AddUp(f, v[:part], true, sums)
+		e.AddUp(f, v[part:2*part], false, sums)
+		e.Lessen(f, sums, 3*n, v[:part], v[part:2*part])
+	})
+	coupled, dropped := make([]float64, 2*count), slices.Concat(turn, flags)
+	on("Coupled", func(f engine.FactorBlocks[T], v []T) {
+		for i, tol := range [...]float64{0, 0.5, 1.5, 1e9} {
+			e.Coupled(f.M, tol, flags, coupled)
+			pick(v[2*count*i:], coupled)
+		}
 	})
 	next, rel := Positive[T](r, 2*count*n), Positive[T](r, 2*count*n)
 	next[1], next[n] = -1, 0
 	on("Adopt", func(f engine.FactorBlocks[T], _ []T) { e.Adopt(f, next, rel) })
 	on("Rescale", func(f engine.FactorBlocks[T], _ []T) { e.Rescale(f, two, nil) })
 	on("Rescale dropping", func(f engine.FactorBlocks[T], _ []T) { e.Rescale(f, two, turn) })
+	on("Rescale dropping blocks", func(f engine.FactorBlocks[T], _ []T) { e.Rescale(f, two, dropped) })
 	add("Centre", count*n+count, func(out []T) {
 		e.Centre(out[:count*n], 0.6, 1.8, flags, sums)
 		pick(out[count*n:], sums)

@@ -91,6 +91,12 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 	on("Gemm", func(out engine.Batch[T]) { e.Gemm(dense.NoTrans, dense.Transposed, 2, a, b, 0.5, out) })
 	on("GemmSymmetric", func(out engine.Batch[T]) { e.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, a, a, 0, out) })
 	on("GemmNarrow", func(out engine.Batch[T]) { e.GemmNarrow(dense.Transposed, dense.NoTrans, 1, narrow, narrow, 1, out) })
+	apart, unlike := make([]T, count*n), make([]T, count*n)
+	for i := range apart {
+		apart[i] = T(1 + i/2) // some are equal
+		unlike[i] = 1 / apart[i]
+	}
+	on("FirstOrderAngle", func(out engine.Batch[T]) { e.FirstOrderAngle(apart, unlike, sym, out) })
 	on("BoundedAngle", func(out engine.Batch[T]) { e.BoundedAngle(s, inverse, x, sym, out) })
 	on("Cayley", func(out engine.Batch[T]) { e.Cayley(skew, 0, out) })
 	on("Cayley product", func(out engine.Batch[T]) { e.Cayley(skew, 3, out) })
