@@ -268,12 +268,12 @@ func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point. Distances have no unit; of matrices that are equal or
-// nearly so, which rounding sets apart, the gradient is measured against leastSpread.
+// nearly so, which rounding sets apart, the gradient is measured against leastScatter.
 func (k *karcherObjective) GradientScale(cost float64) float64 {
-	return max(math.Sqrt(2*cost), leastSpread)
+	return max(math.Sqrt(2*cost), leastScatter)
 }
 
-const leastSpread = 0.1
+const leastScatter = 0.1
 
 // Certify implements solve.Certifier by strong convexity.
 func (k *karcherObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {
