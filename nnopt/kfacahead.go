@@ -23,6 +23,26 @@ func (r *kfacRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
 	}
 }
 
+// findBases finds those of the factors of all layers in step, where their inverses want bases.
+func (r *kfacRule[T]) findBases(fresh bool) {
+	var routines []func(pause func())
+	for _, k := range r.moving {
+		if k.damped() {
+			continue
+		}
+		for side := range k.full {
+			routines = append(routines, func(pause func()) {
+				k.solvers[side].Pause = pause
+				if s := k.sweeps[side]; s != nil {
+					s.pause = pause
+				}
+				k.based[side] = k.basis(side, fresh)
+			})
+		}
+	}
+	inStep(r.at.wait, routines)
+}
+
 // settleStep makes what ahead has found last.
 func (r *kfacRule[T]) settleStep(blocks []Block[T], updates []engine.Update) {
 	for _, k := range r.moving {

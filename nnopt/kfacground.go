@@ -175,7 +175,7 @@ func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.
 	g.wide.e.DivideRoot(t.Data, 1, damping, y.Data)
 }
 
-// decomposing makes what decompositions on a device need, and sweeps everywhere.
+// decomposing makes what decompositions on a device need, and sweeps.
 func (k *kfacLayer[T]) decomposing() {
 	exact, tracked := k.o.Inverse == InverseExact, k.o.Inverse == InverseTracked
 	e, a := k.at.wide.e, k.at.wide.arena
@@ -185,9 +185,11 @@ func (k *kfacLayer[T]) decomposing() {
 		if k.at.away() && (exact || tracked) {
 			k.solvers[side] = matfun.NewEigen(e, a, 1, n)
 		}
-		if tracked {
+		switch {
+		case tracked && k.at.away():
+			k.sweeps[side] = newSweeps(e, a, 1, n)
+		case tracked:
 			f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
-			f.place(e)
 			f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
 			k.sweepers[side] = f
 		}

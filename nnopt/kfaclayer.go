@@ -52,7 +52,9 @@ type kfacLayer[T Float] struct {
 	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 
 	solvers  [2]*matfun.Eigen[float64] // on a device
-	sweepers [2]*eigenFactor[float64]  // for InverseTracked
+	sweeps   [2]*sweeps                // there, for InverseTracked
+	based    [2]bool                   // the factor has a basis, in the running step
+	sweepers [2]*eigenFactor[float64]  // for InverseTracked on the processor
 	turning  turning                   // of the sweepers
 }
 
@@ -238,7 +240,10 @@ func (k *kfacLayer[T]) invert(fresh bool) {
 	k.loaded = false
 	q := k.at.figures
 	if !k.damped() {
-		k.inverted = q.Number(one[float64](k.basis(0, fresh) && k.basis(1, fresh)))
+		if !k.at.away() {
+			k.based = [2]bool{k.basis(0, fresh), k.basis(1, fresh)}
+		}
+		k.inverted = q.Number(one[float64](k.based[0] && k.based[1]))
 		return
 	}
 	k.inverted = q.Number(1)
@@ -289,6 +294,15 @@ func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
 	}
 	if fresh || k.o.Inverse == InverseExact {
 		return k.decompose(side, fresh)
+	}
+	if s := k.sweeps[side]; s != nil {
+		e.Copy(engine.One(q), s.b)
+		s.restore()
+		s.approach(engine.One(m), &k.turning)
+		e.Copy(s.b, engine.One(q))
+		s.pause()
+		copy(k.values[side], s.d)
+		return true
 	}
 	f := k.sweepers[side]
 	e.Copy(engine.One(q), engine.One(f.b))

@@ -139,6 +139,9 @@ func (r *kfacRule[T]) invert(updates []engine.Update) {
 	for _, k := range r.moving {
 		k.dampings = k.split(r.damping + updates[k.w].L2)
 	}
+	if r.at.away() {
+		r.findBases(r.inverse == 0)
+	}
 	for _, k := range r.moving {
 		k.invert(r.inverse == 0)
 	}

@@ -61,11 +61,33 @@ func newAttempts(t *testing.T, name, options string, resident bool) *attempts {
 			a.stats = true
 			opt.(nnopt.StatsObserver[float32]).SetLayers([]nnopt.Layer{{Weight: "block0", Bias: "block3"}, {Weight: "block1"}})
 		}
+		if strings.Contains(options, "reject") {
+			opt.(nnopt.ObjectiveUser[float32]).SetObjective(&halfSquares{all})
+		}
 		if err := opt.Init(all); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return a
+}
+
+// halfSquares is the objective of half the squares of all values. It loses the gradients.
+type halfSquares struct{ all []nnopt.Block[float32] }
+
+func (h *halfSquares) Loss() (sum float64) {
+	for _, b := range h.all {
+		for _, v := range b.Value {
+			sum += float64(v) * float64(v) / 2
+		}
+	}
+	return sum
+}
+
+func (h *halfSquares) CurvatureTo(dst, x []float32) {
+	copy(dst, x)
+	for _, b := range h.all {
+		clear(b.Grad)
+	}
 }
 
 // gradients sets the gradients of the next step.
@@ -153,7 +175,7 @@ func TestWholeOrNot(t *testing.T) {
 		{"shampoo", `,"interval":2,"eps":0.01,"roots":"series","graft":"none"`}, {"shampoo", `,"interval":2,"eps":0.01,"sweeps":true`},
 		{"eshampoo", `,"interval":2,"start":9,"tol":0.2`}, {"soap", `,"interval":2,"start":9,"iterations":2,"tol":0.1`},
 		{"sirf-shampoo", ``}, {"singd", `,"interval":2`}, {"ikfac", `,"interval":1`},
-		{"kfac", `,"interval":2`}, {"kfac", `,"interval":2,"model":"factors"`}, {"kfac", `,"interval":2,"inverse":"exact"`}, {"kfac", `,"interval":2,"inverse":"tracked"`},
+		{"kfac", `,"interval":2`}, {"kfac", `,"interval":2,"model":"factors"`}, {"kfac", `,"interval":2,"reject":true`}, {"kfac", `,"interval":2,"reject":true,"adapt_every":2`}, {"kfac", `,"interval":2,"inverse":"exact"`}, {"kfac", `,"interval":2,"inverse":"tracked"`},
 	} {
 		tried = append(tried, c.name)
 		t.Run(c.name+c.options, func(t *testing.T) {
@@ -163,7 +185,11 @@ func TestWholeOrNot(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for range 2 {
+			rounds := 1
+			if strings.Contains(c.options, "interval") {
+				rounds = 2 // what failed in a refresh fails in an ordinary step, and the other way round
+			}
+			for range rounds {
 				a.withFailing("cuLaunchKernel", "cublasGemmEx", "cublasGemmStridedBatchedEx", "cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemsetD8Async", "cuGraphInstantiateWithFlags", "cuMemAlloc", "cuMemAllocHost",
 					"cuGraphLaunch")
 				a.withoutMemory()
@@ -172,8 +198,8 @@ func TestWholeOrNot(t *testing.T) {
 				t.Fatal(err)
 			}
 			tol := 1e-3
-			if c.name == "spectral" { // in bfloat16
-				tol = 1e-2
+			if c.name == "spectral" {
+				tol = 2e-2 // in bfloat16, and what rounding decides; in float64 TestSpectralVariants holds them together
 			}
 			compare(t, a.b, a.own, tol)
 		})
@@ -188,7 +214,7 @@ func TestWholeOrNot(t *testing.T) {
 // withoutMemory takes a step with so much memory that one piece more can be had each time, until it goes through.
 func (a *attempts) withoutMemory() {
 	failures := 0
-	for room := 0; room < 1<<20; room = max(256, room*5/4) {
+	for room := 0; room < 1<<20; room = max(256, room*3/2) {
 		before := a.now()
 		squeeze(a.t)
 		emu.Limit(emu.Used() + room)

@@ -43,12 +43,18 @@ func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, 
 		return nil, err
 	}
 	if s := newShiftedMean(k, o); s != nil {
-		r, err := followedFrom(s, first.Clone().(*manifold.Frame), o, newtonDirection)
-		if err == nil && r.Reason.Name != stalledReason || err != nil && !errors.Is(err, errOutside) {
-			return r, err
-		}
+		return shiftedIterate(s, k, first, o)
 	}
 	return followedFrom(k, first, o, newtonDirection)
+}
+
+// shiftedIterate is Newton's method on the objective s, which is k without decompositions, and on k itself where s is of no use.
+func shiftedIterate(s, k followedObjective, first *manifold.Frame, o *Options) (*solve.Result, error) {
+	r, err := followedFrom(s, first.Clone().(*manifold.Frame), o, newtonDirection)
+	if errors.Is(err, errOutside) || err == nil && r.Reason.Name == stalledReason {
+		return followedFrom(k, first, o, newtonDirection)
+	}
+	return r, err
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {

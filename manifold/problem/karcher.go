@@ -59,8 +59,8 @@ type karcherObjective struct {
 	matrices          []mat.Symmetric
 	data              []dense.Matrix[float64] // the same
 	frames            []*manifold.Frame       // see factors
-	inverses          *resolvents[float64]    // nil where invert failed
-	mean              *dense.Matrix[float64]  // of the inverses, where there is inverses
+	inverses          *resolvents[float64]    // nil for few, small and large matrices
+	mean              *dense.Matrix[float64]  // of the inverses; nil where invert failed
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -136,7 +136,6 @@ func (k *karcherObjective) invert(weights []float64) bool {
 	k.inverses = newResolvents[float64](k.data, true)
 	mean := dense.New[float64](n, n)
 	if !k.inverses.harmonic(weights, worstSpread, mean, mean.Clone()) {
-		k.inverses = nil
 		return false
 	}
 	k.mean = &mean
@@ -269,12 +268,12 @@ func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point. Distances have no unit; of matrices that are equal or
-// nearly so, which rounding sets apart, the gradient is measured against leastSpread.
+// nearly so, which rounding sets apart, the gradient is measured against leastScatter.
 func (k *karcherObjective) GradientScale(cost float64) float64 {
-	return max(math.Sqrt(2*cost), leastSpread)
+	return max(math.Sqrt(2*cost), leastScatter)
 }
 
-const leastSpread = 0.1
+const leastScatter = 0.1
 
 // Certify implements solve.Certifier by strong convexity.
 func (k *karcherObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {

@@ -3,6 +3,7 @@ package problem
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -20,13 +21,15 @@ type shiftedMean struct {
 	x         dense.Matrix[float64]
 	t, u      dense.Matrix[float64]
 	distances []float64 // squared
+	ones      []float64
+	measured  func(p *resolventPart[float64], w *resolventScratch[float64]) bool // measure
 	proved    *shiftedPoint
 	err       float64 // of the gradient, as tuned
+	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
 }
 
 // shiftedPoint is a point from which the spectra of the data are proved to lie in [e^-width, e^width], and the cost there.
 type shiftedPoint struct {
-	inv   dense.Matrix[float64] // F^-1
 	f     dense.Matrix[float64]
 	width float64
 	cost  float64
@@ -41,24 +44,32 @@ var errOutside = errors.New("spectra of the data do not lie in the interval of t
 const (
 	// provedMargin is the part of the width of the interval that is kept for steps from the point where spectra were proved to lie in it.
 	provedMargin = 1e-3
-	// shiftedWork bounds the product of shifts and rows: measured, an evaluation costs less than a decomposition of each matrix up to 13 shifts at n = 100 and 9 at
-	// 150, for which inverses take .7 and .65 of a product.
+	// largestShifted is the number of rows up to which the data are inverted side by side: bundles of larger ones leave the second-level cache, and with 9 shifts
+	// the run then takes as long as with decompositions.
+	largestShifted = 128
+	// shiftedWork bounds the product of shifts and rows; measured at n = 100, 13 shifts still pay.
 	shiftedWork = 1300
-	// largestShifted is the number of rows up to which the data are inverted side by side.
-	largestShifted = 180
 	// roughError is that of the logarithm of Hessian products.
 	roughError = 2e-3
 )
 
-// newShiftedMean returns nil where there was no search in single precision or a shiftedLog cannot be as accurate as the tolerance asks for.
+// newShiftedMean returns nil where there was no search in single precision or a shiftedLog as accurate as the tolerance asks for does not pay.
 func newShiftedMean(k *karcherObjective, o *Options) *shiftedMean {
-	if k.single == nil || k.inverses == nil || k.afresh {
+	if k.single == nil {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.data)), rough: shiftedLogWithin(k.single.spread, roughError)}
+	return newShifted(k, o, k.single.spread*math.Sqrt(float64(k.n)/3), 1)
+}
+
+// newShifted is newShiftedMean given the scale of gradients and gain.
+func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMean {
+	if k.mean == nil || k.afresh {
+		return nil
+	}
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.data)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
+	s.measured, s.ones = s.measure, slices.Repeat([]float64{1}, len(k.data))
 	solver := o.Solver.WithDefaults(k.n * k.n)
-	target := max(solver.Tolerance*k.single.spread*math.Sqrt(float64(k.n)/3), solver.AbsoluteTolerance)
-	s.err = 0.25 * target
+	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	if s.rough == nil || !s.widen(k.single.spread) {
 		return nil
 	}
@@ -70,7 +81,7 @@ func newShiftedMean(k *karcherObjective, o *Options) *shiftedMean {
 
 // widen takes the shiftedLog for an interval, if that pays.
 func (s *shiftedMean) widen(width float64) bool {
-	s.log = shiftedLogWithin(width, s.err/math.Sqrt(float64(s.n)))
+	s.log = shiftedLogWithin(width, s.err/(s.gain*math.Sqrt(float64(s.n))))
 	if s.log != nil && len(s.log.shift)*s.n > shiftedWork {
 		s.log = nil
 	}
@@ -94,23 +105,16 @@ func (s *shiftedMean) NewMemo() solve.Memo { return new(shiftedMemo) }
 // Evaluate implements solve.Objective.
 func (s *shiftedMean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	memo.(*shiftedMemo).based = false
-	f, inv := view(p.(*manifold.Frame).F()), view(p.(*manifold.Frame).Inverse())
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.x)
-	dense.Mirror(s.x)
-	near := s.near(inv)
-	if !near && !s.prove() || s.log == nil {
+	f := p.(*manifold.Frame)
+	near, ok := s.place(f)
+	weights := s.weights
+	if !near {
+		weights, s.inverses.visit = s.ones, s.measured
+	}
+	if !ok || !s.sum(weights, grad) {
 		return math.Inf(1), errOutside
 	}
-	if !s.sum(grad, !near) {
-		return math.Inf(1), errOutside
-	}
-	g := dense.Wrap(s.n, s.n, grad)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, f, 0, s.t)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, s.t, 0, g)
-	dense.Mirror(g)
-	for i := range s.n {
-		g.Set(i, i, g.At(i, i)-s.log.constant)
-	}
+	s.whiten(f, grad, s.log.constant)
 	if near {
 		return s.costNear(grad), nil
 	}
@@ -119,24 +123,39 @@ func (s *shiftedMean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo
 		cost += s.weights[k] * d
 	}
 	s.proved.cost = cost / (2 * s.m.Kappa())
-	s.proved.inv.Copy(inv)
-	s.proved.f.Copy(f)
 	copy(s.proved.grad, grad)
 	return s.proved.cost, nil
 }
 
-// sum sets grad to the weighted sum of the S_k, and if it is to measure, distances.
-func (s *shiftedMean) sum(grad []float64, measure bool) bool {
-	weights := s.weights
-	s.inverses.visit = nil
-	if measure {
-		s.inverses.visit = s.measure
-		weights = make([]float64, len(s.weights))
-		for i := range weights {
-			weights[i] = 1
+// place sets x to the point and sees to it that the spectra seen from there are proved to lie in the interval of the shiftedLog: near the last point where
+// they were, or afresh.
+func (s *shiftedMean) place(p *manifold.Frame) (near, ok bool) {
+	f, inv := view(p.F()), view(p.Inverse())
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.x)
+	dense.Mirror(s.x)
+	if near = s.near(inv); !near {
+		if !s.prove() {
+			return false, false
 		}
+		s.proved.f.Copy(f)
 	}
+	return near, s.log != nil
+}
+
+// sum sets grad to the sum of the S_k with the weights given.
+func (s *shiftedMean) sum(weights, grad []float64) bool {
 	return s.inverses.sum(s.x, s.log.shift, weights, resolventSum{s.log.weight, dense.Wrap(s.n, s.n, grad)})
+}
+
+// whiten sets grad = F' grad F - constant I.
+func (s *shiftedMean) whiten(p *manifold.Frame, grad []float64, constant float64) {
+	f, g := view(p.F()), dense.Wrap(s.n, s.n, grad)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, f, 0, s.t)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, s.t, 0, g)
+	dense.Mirror(g)
+	for i := range s.n {
+		g.Set(i, i, g.At(i, i)-constant)
+	}
 }
 
 func (s *shiftedMean) measure(p *resolventPart[float64], w *resolventScratch[float64]) bool {
@@ -155,7 +174,7 @@ func (s *shiftedMean) prove() bool {
 		width := s.log.width - provedMargin
 		if s.inverses.between(s.x, math.Exp(-width), math.Exp(width)) {
 			if s.proved == nil {
-				s.proved = &shiftedPoint{inv: dense.New[float64](s.n, s.n), f: dense.New[float64](s.n, s.n), grad: make([]float64, s.n*s.n)}
+				s.proved = &shiftedPoint{f: dense.New[float64](s.n, s.n), grad: make([]float64, s.n*s.n)}
 			}
 			s.proved.width = width
 			return true
@@ -191,7 +210,9 @@ func (s *shiftedMean) costNear(grad []float64) float64 {
 }
 
 // slackAt implements followedObjective.
-func (s *shiftedMean) slackAt(solve.Memo) float64 { return s.log.err * math.Sqrt(float64(s.n)) }
+func (s *shiftedMean) slackAt(solve.Memo) float64 {
+	return s.gain * s.log.err * math.Sqrt(float64(s.n))
+}
 
 // Certify implements solve.Certifier by strong convexity.
 func (s *shiftedMean) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {
@@ -208,7 +229,8 @@ func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Poi
 		narrow(single.f.Data, view(p.(*manifold.Frame).F()).Data)
 		m.based = single.gradient(single.f, s.rough, single.base, nil)
 	}
-	if copy(dst, v); m.based && single.hessian(v, s.rough) {
+	copy(dst, v)
+	if m.based && single.hessian(v, s.rough) {
 		copy(dst, single.probe)
 	}
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // singleMean finds a point near the mean in single precision and without eigendecompositions. The logarithm is a shiftedLog, so that a gradient costs one
-// inverse (InvertUpper) for each matrix and shift, and the steps are Newton's with differences of gradients for Hessian products. Its result is a first
+// inverse (resolvents) for each matrix and shift, and the steps are Newton's with differences of gradients for Hessian products. Its result is a first
 // point, whose quality is measured in double precision; nothing is claimed of it.
 type singleMean struct {
 	k         *karcherObjective
@@ -228,7 +228,6 @@ func (s *singleMean) gradient(f dense.Matrix[float32], log *shiftedLog, dst []fl
 // sums sets dst to sum w_k sum_j weight_j (A_k + shift_j X)^-1, and, if part is not nil, base to that with the weights of the part.
 func (s *singleMean) sums(dst []float64, part *shiftedLog) bool {
 	weights := s.weights
-	s.inverses.visit = nil
 	if s.measuring {
 		weights, s.inverses.visit = s.median.ones, s.median.visit
 	}

@@ -120,13 +120,20 @@ func (s *karcherStart) step(centres int) (done bool, err error) {
 
 // inverses sets dst = sum over the matrices and shifts of w_k c_j (A_k + s_j X)^-1.
 func (s *karcherStart) inverses(r *rationalLog, dst []float64) error {
+	singular := &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
+	if b := s.k.inverses; b != nil {
+		if !b.sum(s.x, r.shift, s.k.weights, resolventSum{r.weight, dense.Wrap(s.k.n, s.k.n, dst)}) {
+			return singular
+		}
+		return nil
+	}
 	return s.k.team.run(func(w *worker, i int) error {
 		m := w.t[0]
 		for j, shift := range r.shift {
 			copy(m.Data, s.k.data[i].Data)
 			dense.Axpy(shift, s.x.Data, m.Data)
 			if !dense.InvertUpper(m, w.work) {
-				return &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
+				return singular
 			}
 			dense.Axpy(s.k.weights[i]*r.weight[j], m.Data, w.acc.Data)
 		}

@@ -161,7 +161,15 @@ func (k *medianObjective) start() *manifold.Frame {
 }
 
 func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return followedIterate(in.(*medianObjective), o, newtonDirection)
+	k := in.(*medianObjective)
+	first, err := firstPoint(k, o)
+	if err != nil {
+		return nil, err
+	}
+	if s := newShiftedMedian(k, o); s != nil {
+		return shiftedIterate(s, k, first, o)
+	}
+	return followedFrom(k, first, o, newtonDirection)
 }
 
 func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -11,6 +12,7 @@ import (
 type singleMedian struct {
 	sums      []dense.Matrix[float32] // S_k = sum_j weight_j (A_k + shift_j X)^-1, for which L_k = constant I - F' S_k F
 	distances []float64
+	inverse   float64 // sum w_k/d_k
 	constant  float64
 	along     []float64 // scratch
 	ones      []float64
@@ -27,10 +29,7 @@ func newSingleMedian(s *singleMean) *singleMedian {
 	for range s.k.data {
 		m.sums = append(m.sums, dense.New[float32](s.k.n, s.k.n))
 	}
-	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), make([]float64, len(s.k.data)), s.measure
-	for i := range m.ones {
-		m.ones[i] = 1
-	}
+	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), slices.Repeat([]float64{1}, len(s.k.data)), s.measure
 	return m
 }
 
@@ -60,7 +59,7 @@ func (s *singleMean) weigh() float64 {
 		total += s.weights[i]
 	}
 	dense.Scale(1/total, s.weights, s.weights)
-	s.median.constant = s.log.constant
+	s.median.constant, s.median.inverse = s.log.constant, total
 	return total
 }
 

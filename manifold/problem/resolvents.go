@@ -19,9 +19,10 @@ type resolvents[T dense.Float] struct {
 	scratch []*resolventScratch[T] // one for each thread so far
 	serial  bool
 	x       []T // as tiles
-	one     []T
-	total   []float64
-	tiles   []T
+	lanes   int
+	tiles   []T // of one part
+	total   []T
+	double  []float64
 	// of the present call
 	shifts  []float64
 	sums    []resolventSum
@@ -29,7 +30,7 @@ type resolvents[T dense.Float] struct {
 	bounds  [2]float64
 	signs   []float64                                               // if not nil, of all pivots of A_k + shift_j X, and no inverses
 	inspect func(g *resolventGroup[T], s *resolventScratch[T]) bool // if not nil, is shown the negatives of all inverses
-	// visit, if not nil, is called when acc has the sums of a part with equal weights of the matrices, and gives them their weights.
+	// visit, if not nil, is called in the next sum when acc has the sums of a part with equal weights of the matrices, and gives them their weights.
 	visit func(p *resolventPart[T], s *resolventScratch[T]) bool
 }
 
@@ -62,11 +63,8 @@ type resolventSum struct {
 // newResolvents takes the upper triangles of the data. If together, a part sees all shifts of its matrices.
 func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
-	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, one: make([]T, lanes), x: make([]T, dense.TiledLength(n)),
-		tiles: make([]T, dense.TiledLength(n)), total: make([]float64, dense.TiledLength(n))}
-	for l := range lanes {
-		r.one[l] = 1
-	}
+	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
+		tiles: make([]T, dense.TiledLength(n)), total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
@@ -100,7 +98,8 @@ func (g *resolventGroup[T]) fill(data []dense.Matrix[float64]) {
 // to rounding.
 func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums ...resolventSum) bool {
 	r.weights, r.sums, r.signs = weights, append(r.sums[:0], sums...), nil
-	if !r.share(x, shifts) {
+	ok := r.share(x, shifts)
+	if r.visit = nil; !ok {
 		return false
 	}
 	for i, s := range sums {
@@ -121,8 +120,9 @@ func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[fl
 		}
 		return true
 	}
-	defer func() { r.inspect = nil }()
-	return r.sum(zero, []float64{0}, weights, resolventSum{[]float64{1}, dst})
+	ok := r.sum(zero, []float64{0}, weights, resolventSum{[]float64{1}, dst})
+	r.inspect = nil
+	return ok
 }
 
 // between tells whether low X < A_k < high X for all k.
@@ -139,11 +139,12 @@ func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
 	clear(r.total)
 	for _, p := range r.parts {
 		p.acc[i].Sum(r.tiles)
-		for j, v := range r.tiles {
-			r.total[j] += float64(v)
-		}
+		dense.Axpy(1, r.tiles, r.total)
 	}
-	dense.UnpackTiles(dst, r.total)
+	for j, v := range r.total {
+		r.double[j] = float64(v)
+	}
+	dense.UnpackTiles(dst, r.double)
 	dense.Mirror(dst)
 }
 
@@ -157,19 +158,25 @@ func (r *resolvents[T]) share(x dense.Matrix[T], shifts []float64) bool {
 	}
 	for len(r.scratch) < threads {
 		r.scratch = append(r.scratch, &resolventScratch[T]{m: dense.NewBundle[T](r.n), work: dense.NewBundleWork[T](r.n),
-			shift: make([]T, len(r.one)), weight: make([]T, len(r.one))})
+			shift: make([]T, r.lanes), weight: make([]T, r.lanes)})
 	}
 	if threads == 1 {
 		r.some(0, 1)
 	} else {
-		var wait sync.WaitGroup
-		for t := range threads {
-			wait.Go(func() { r.some(t, threads) })
-		}
-		wait.Wait()
+		r.together(threads)
 	}
 	return !slices.ContainsFunc(r.parts, func(p *resolventPart[T]) bool { return p.failed })
 }
+
+func (r *resolvents[T]) together(threads int) {
+	var wait sync.WaitGroup
+	for t := range threads {
+		wait.Go(func() { r.some(t, threads) })
+	}
+	wait.Wait()
+}
+
+// some does the parts thread, thread + threads, ...
 
 func (r *resolvents[T]) some(thread, threads int) {
 	for i := thread; i < len(r.parts); i += threads {
@@ -202,15 +209,15 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 			}
 		}
 	}
-	return r.visit == nil || r.visit(p, s)
+	return r.signs != nil || r.visit == nil || r.visit(p, s)
 }
 
 // signed tells whether the pivots of the matrices in s.m have the signs of the shifts from j on.
 func (r *resolvents[T]) signed(g *resolventGroup[T], j int, s *resolventScratch[T]) bool {
 	s.m.Eliminate(s.work)
 	r.fill(s.weight, g, j, func(_, j int) float64 { return r.signs[j] })
-	for i, pivot := range s.work.Pivots[:r.n*len(r.one)] {
-		if sign := s.weight[i%len(r.one)]; sign != 0 && !(sign*pivot > 0) {
+	for i, pivot := range s.work.Pivots[:r.n*r.lanes] {
+		if sign := s.weight[i%r.lanes]; sign != 0 && !(sign*pivot > 0) {
 			return false
 		}
 	}

@@ -44,6 +44,16 @@ func Example() {
 	// curvature is finite: true
 }
 
+// The precision of products is a matter of devices.
+func ExampleNet_UseRounded() {
+	n := net.New(net.Layer[float32](net.NewActivation[float32](net.Tanh)), net.NewSquare[float32](false), 1)
+	fmt.Println(n.UseRounded("cpu", nnopt.FP32))
+	fmt.Println(n.UseRounded("cpu", nnopt.BF16))
+	// Output:
+	// <nil>
+	// products in bf16: only devices round, not cpu
+}
+
 // Four rows of outputs for two classes; the last row has no class.
 func ExampleHits() {
 	out := net.Matrix[float64]{Rows: 4, Cols: 2, Stride: 2, Data: []float64{3, 1, 0, 2, 5, 4, 1, 1}}
