@@ -16,7 +16,10 @@ import (
 // TestOpenFails: what can be wrong with a machine, each in a process of its own, is named with a remedy.
 func TestOpenFails(t *testing.T) {
 	if os.Getenv("SPDOPT_TEST_OPEN") != "" {
-		_, err := Open(7)
+		d, err := Open(7)
+		if err == nil {
+			_, err = d.allocate(8)
+		}
 		t.Log(err)
 		return
 	}
@@ -33,6 +36,8 @@ func TestOpenFails(t *testing.T) {
 		{"wrong index", []string{"SPDOPT_EMU_DEVICES=2"}, []string{"there is no device 7", "there are 0 to 1"}},
 		{"one device", []string{"SPDOPT_EMU_DEVICES=1"}, []string{"there is no device 7", "the only one is 0"}},
 		{"old device", []string{"SPDOPT_EMU_DEVICES=8", "SPDOPT_EMU_CAPABILITY=60"}, []string{"compute capability 6.0", "7.0 is needed"}},
+		{"old cuBLAS", []string{"SPDOPT_EMU_DEVICES=8", "SPDOPT_EMU_CAPABILITY=70", "SPDOPT_EMU_BLAS=130000"}, []string{"trying cuBLAS: CUBLAS_STATUS_ARCH_MISMATCH", "12 for compute capability 7.0"}},
+		{"memory that is not shared", []string{"SPDOPT_EMU_DEVICES=8", "SPDOPT_EMU_CONCURRENT=0"}, []string{"the processor cannot use memory of this device while it works", "use Linux"}},
 		{"no cuBLAS", []string{"SPDOPT_EMU_DEVICES=8", "SPDOPT_LIBCUBLAS=/nonexistent/libcublas.so.12"}, []string{"opening cuBLAS", "install the CUDA runtime libraries"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -48,6 +53,47 @@ func TestOpenFails(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestOpenGivesBack: a device that cannot be opened holds nothing afterwards, and can be opened when what was wrong is mended.
+func TestOpenGivesBack(t *testing.T) {
+	emulated(t)
+	for _, name := range []string{"cuModuleLoadData", "cuStreamCreate", "cublasCreate", "cuMemAllocHost", "cuMemAlloc", "cublasGemmStridedBatchedEx", "cuStreamSynchronize"} {
+		before := emu.Used()
+		emu.Fail(name, 1, 2)
+		if d, err := openDevice(1); err == nil {
+			t.Errorf("%s fails, and the device is open: %v", name, d.Info())
+		}
+		if used := emu.Used(); used != before {
+			t.Errorf("%s: %d bytes are left behind", name, used-before)
+		}
+	}
+	d, err := openDevice(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave, err := d.enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.dismantle()
+	leave()
+}
+
+// TestRemedies: every error that destroys the context, and every one that users can do something about, says what.
+func TestRemedies(t *testing.T) {
+	emulated(t)
+	for name := range fatal {
+		if remedies[name] == "" {
+			t.Errorf("%s has no remedy", name)
+		}
+	}
+	for code, want := range map[int]string{2: "smaller batch", 46: "another process", 100: "CUDA_VISIBLE_DEVICES", 209: "another GPU", 221: "libnvidia-ptxjitcompiler", 222: "newer driver", 700: "checkpoint", 716: "checkpoint",
+		802: "nvidia-fabricmanager", 803: "reboot", 804: "LD_LIBRARY_PATH", 900: "recording of a graph"} {
+		if err := named("trying", codeOf(code)); !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "CUDA_ERROR_") {
+			t.Errorf("%d: %v, want %q", code, err, want)
+		}
 	}
 }
 
@@ -149,6 +195,11 @@ func TestLostContext(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "CUDA_ERROR_ECC_UNCORRECTABLE") || !strings.Contains(err.Error(), "checkpoint") {
 			t.Errorf("error %v", err)
 		}
+	}
+	device(t).lost = nil // as if others had lost it
+	emu.Fail("cuPointerGetAttribute", 1, 700)
+	if _, err := device(t).NewSpectral([]Shape{{2, 2}}, SpectralOptions{}, 256, 512); err == nil || !strings.Contains(err.Error(), "CUDA_ERROR_ILLEGAL_ADDRESS") {
+		t.Errorf("an address in a lost context: %v", err)
 	}
 	if _, err := device(t).NewSpectral([]Shape{{2, 2}}, SpectralOptions{}, 256, 512); err == nil || !strings.Contains(err.Error(), "checkpoint") {
 		t.Errorf("an optimizer in a lost context: %v", err)

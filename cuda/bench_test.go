@@ -11,22 +11,29 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// BenchmarkLarge measures what a root of a large matrix is made of, in memory of the device: a product and a combination. It means something on a GPU
-// only; on the emulated driver it is skipped.
+// BenchmarkLarge measures what a root of a large matrix is made of, in memory of the device: a product and a combination; of single precision the product in every
+// precision, in bfloat16 with the rounding of its operands. It means something on a GPU only; on the emulated driver it is skipped.
 func BenchmarkLarge(b *testing.B) {
 	d := device(b)
 	if d.info.Name == "emulated device 0" {
 		b.Skip("emulated")
 	}
 	for _, n := range []int{1024, 4096, 16384} {
-		b.Run(fmt.Sprintf("float32/%d", n), func(b *testing.B) { large[float32](b, d, n) })
-		b.Run(fmt.Sprintf("float64/%d", n), func(b *testing.B) { large[float64](b, d, n) })
+		for _, p := range []engine.Precision{FP32, TF32, BF16} {
+			b.Run(fmt.Sprintf("%s/%d", p, n), func(b *testing.B) {
+				e, err := newBackend[float32](d).Rounded(p)
+				if err != nil {
+					b.Skip(err)
+				}
+				large(b, e, n)
+			})
+		}
+		b.Run(fmt.Sprintf("float64/%d", n), func(b *testing.B) { large(b, engine.Backend[float64](newBackend[float64](d)), n) })
 	}
 }
 
-func large[T dense.Float](b *testing.B, d *Device, n int) {
-	e := newBackend[T](d)
-	a := engine.NewArena[T](e)
+func large[T dense.Float](b *testing.B, e engine.Backend[T], n int) {
+	a, fast := engine.NewArena(e), engine.Fast(e)
 	r := rand.New(rand.NewPCG(1, 1))
 	var m [3]dense.Matrix[T]
 	for k := range m {
@@ -36,7 +43,7 @@ func large[T dense.Float](b *testing.B, d *Device, n int) {
 		}
 	}
 	for b.Loop() {
-		e.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(m[0]), engine.One(m[1]), 0, engine.One(m[2]))
+		fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(m[0]), engine.One(m[1]), 0, engine.One(m[2]))
 		e.Combine(1.5, -0.5, engine.One(m[2]), 0, engine.One(m[2]), engine.One(m[2]))
 	}
 	b.ReportMetric(2*float64(n)*float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e12, "TFLOP/s")

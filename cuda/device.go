@@ -305,15 +305,15 @@ func loadModule(element string, capability int) (*module, error) {
 }
 
 // number returns the number of a kernel.
-func (m *module) number(name string) int {
+func (m *module) number(name string) (int, error) {
 	n, ok := m.numbers[name]
 	if !ok {
 		f, err := m.handle.Function(name)
 		if err != nil {
-			panic(fmt.Sprintf("cuda: kernel %q: %v", name, err))
+			return 0, wrap("looking for kernel "+name, err)
 		}
 		n = len(m.kernels)
 		m.kernels, m.numbers[name] = append(m.kernels, kernel{name, f}), n
 	}
-	return n
+	return n, nil
 }

@@ -66,6 +66,9 @@ func failure(op string, code C.CUresult) error {
 	return named(op, code)
 }
 
+// codeOf is for tests, which have no types of C.
+func codeOf(code int) C.CUresult { return C.CUresult(code) }
+
 func named(op string, code C.CUresult) error {
 	var text *C.char
 	name := fmt.Sprintf("CUDA error %d", int(code))

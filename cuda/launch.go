@@ -80,7 +80,12 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	if l.err != nil || gridX == 0 || gridY == 0 || gridZ == 0 {
 		return
 	}
-	number, grid, block := l.module.number(name), [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
+	number, err := l.module.number(name)
+	if err != nil {
+		l.err = err
+		return
+	}
+	grid, block := [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
 	if l.tape != nil {
 		l.tape.addKernel(l.kind, number, grid, block, l.slots.v[:n])
 		return
@@ -88,11 +93,10 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	l.start(number, grid, block, l.slots.at[:n])
 }
 
-// Limits of a grid on every GPU.
-const (
-	mostGridX = 1<<31 - 1
-	mostGrid  = 1<<16 - 1 // of the other dimensions
-)
+// Limits of a grid on every GPU: of its first dimension, and of the others. Kernels that walk over lines or layers of blocks take any number of them.
+const mostGridX = 1<<31 - 1
+
+var mostGrid = 1<<16 - 1 // a variable for tests
 
 // start enqueues a kernel by its number.
 func (l *launcher) start(number int, grid [3]int, block [2]int, args []unsafe.Pointer) {

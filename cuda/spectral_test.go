@@ -87,7 +87,6 @@ func newRig(t *testing.T, d *Device, o SpectralOptions) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		onDevice(t, d, cu.Synchronize)
 		if err := g.s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -177,6 +176,43 @@ func TestGraphs(t *testing.T) {
 		if d := furthest(run(c[0], c[1]), want); d != 0 {
 			t.Errorf("%v: parameters differ by %v", c, d)
 		}
+	}
+}
+
+// TestStreams: steps on one stream after the other come one after the other, without a wait in between; closing waits for the last.
+func TestStreams(t *testing.T) {
+	d := device(t)
+	run := func(several bool) []float32 {
+		g := newRig(t, d, SpectralOptions{Every: 2, Precision: FP32})
+		var streams [3]uintptr
+		for i := range streams {
+			onDevice(t, d, func() error {
+				s, err := cu.MakeStream(cu.NonBlocking)
+				streams[i] = uintptr(unsafe.Pointer(s.C()))
+				return err
+			})
+		}
+		onDevice(t, d, cu.Synchronize)
+		for k := range 6 {
+			stream := streams[0]
+			if several {
+				stream = streams[k%3]
+			}
+			if err := g.s.Step(addresses(g.params), addresses(g.params), stream, StepInfo{LR: 0.1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		onDevice(t, d, func() error {
+			last := *(*cu.Stream)(unsafe.Pointer(&streams[2]))
+			if !several {
+				last = *(*cu.Stream)(unsafe.Pointer(&streams[0]))
+			}
+			return last.Synchronize()
+		})
+		return g.values()
+	}
+	if off := furthest(run(true), run(false)); off != 0 {
+		t.Errorf("parameters differ by %v", off)
 	}
 }
 
@@ -348,6 +384,9 @@ func TestStepRefused(t *testing.T) {
 	var foreignStream cu.Stream
 	onDevice(t, other, func() (err error) { foreignStream, err = cu.MakeStream(cu.NonBlocking); return err })
 	host := make([]float32, 40*24)
+	var room staging
+	var locked []byte
+	onDevice(t, d, func() (err error) { locked, err = room.take(4*40*24, nil); return err })
 	params, grads := addresses(g.params), addresses(g.grads)
 	with := func(k int, at uintptr) []uintptr {
 		all := append([]uintptr(nil), grads...)
@@ -362,6 +401,7 @@ func TestStepRefused(t *testing.T) {
 	}{
 		{"memory of another device", "parameter 2: they are on device 1; move them to device 0", with(2, foreignMemory), 0, StepInfo{LR: 1}},
 		{"memory of the host", "not in the memory of a device", with(0, uintptr(unsafe.Pointer(&host[0]))), 0, StepInfo{LR: 1}},
+		{"page-locked memory of the host", "not in the memory of a device", with(0, uintptr(unsafe.Pointer(&locked[0]))), 0, StepInfo{LR: 1}},
 		{"address within a number", "not aligned", with(0, grads[0]+2), 0, StepInfo{LR: 1}},
 		{"stream of another device", "another device; pass a stream of device 0", grads, uintptr(unsafe.Pointer(foreignStream.C())), StepInfo{LR: 1}},
 		{"too few gradients", "1 gradients where 5 belong", grads[:1], 0, StepInfo{LR: 1}},
@@ -391,5 +431,10 @@ func TestStepRefused(t *testing.T) {
 	}
 	if _, err := d.NewSpectral(g.shapes, SpectralOptions{}, 5, 6); err == nil {
 		t.Error("memory that is not aligned is accepted")
+	}
+	for _, at := range []uintptr{foreignMemory, uintptr(unsafe.Pointer(&locked[0]))} {
+		if _, err := d.NewSpectral(g.shapes, SpectralOptions{}, at, g.state.at); err == nil || !strings.Contains(err.Error(), "the state: they are") {
+			t.Errorf("memory that is not of the device is accepted: %v", err)
+		}
 	}
 }

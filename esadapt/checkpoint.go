@@ -6,7 +6,7 @@ import (
 )
 
 // stateFormat opens every saved search.
-const stateFormat = "spdopt search 2"
+const stateFormat = "spdopt search 3"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

@@ -203,7 +203,7 @@ func (c *cma) MarshalBinary() ([]byte, error) { return marshal(c) }
 func (c *cma) UnmarshalBinary(data []byte) error { return unmarshal(c, data) }
 
 func (c *cma) archive(a *archive) {
-	c.gaussian.archive(a, c.name+" 2")
+	c.gaussian.archive(a, c.name+" 3")
 	a.fixed(c.pSigma)
 	a.fixed(c.pC)
 	a.int(&c.since)

@@ -336,7 +336,7 @@ func (e *ddcma) MarshalBinary() ([]byte, error) { return marshal(e) }
 func (e *ddcma) UnmarshalBinary(data []byte) error { return unmarshal(e, data) }
 
 func (e *ddcma) archive(a *archive) {
-	e.gaussian.archive(a, "dd-cma 2")
+	e.gaussian.archive(a, "dd-cma 3")
 	for _, p := range [][]float64{e.d, e.pSigma, e.pC, e.pD} {
 		a.fixed(p)
 	}

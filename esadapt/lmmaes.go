@@ -99,7 +99,7 @@ func (e *lmmaes) MarshalBinary() ([]byte, error) { return marshal(e) }
 func (e *lmmaes) UnmarshalBinary(data []byte) error { return unmarshal(e, data) }
 
 func (e *lmmaes) archive(a *archive) {
-	e.gaussian.archive(a, "lm-ma-es 1")
+	e.gaussian.archive(a, "lm-ma-es 2")
 	a.fixed(e.p)
 	a.matrix(e.dirs)
 }

@@ -81,7 +81,7 @@ func (e *maes) MarshalBinary() ([]byte, error) { return marshal(e) }
 func (e *maes) UnmarshalBinary(data []byte) error { return unmarshal(e, data) }
 
 func (e *maes) archive(a *archive) {
-	e.gaussian.archive(a, "ma-es 1")
+	e.gaussian.archive(a, "ma-es 2")
 	a.matrix(e.m.a)
 	a.fixed(e.p)
 }

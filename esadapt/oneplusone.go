@@ -157,7 +157,7 @@ func (e *onePlusOne) MarshalBinary() ([]byte, error) { return marshal(e) }
 func (e *onePlusOne) UnmarshalBinary(data []byte) error { return unmarshal(e, data) }
 
 func (e *onePlusOne) archive(a *archive) {
-	e.gaussian.archive(a, "1+1-cma 1")
+	e.gaussian.archive(a, "1+1-cma 2")
 	e.cov.archive(a)
 	a.fixed(e.pC)
 	a.float(&e.success)

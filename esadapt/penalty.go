@@ -112,7 +112,6 @@ func (b *boundPenalty) remember(f []float64, variance float64, limit int) {
 }
 
 func (b *boundPenalty) archive(a *archive) {
-	a.tag("penalty 2")
 	a.floats(&b.gamma)
 	a.floats(&b.history)
 	a.int(&b.generation)

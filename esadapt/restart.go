@@ -134,9 +134,18 @@ func (s *Search) largest() int {
 	return min(max(10*s.space.m*s.space.m, s.book.lambda0), largestSample/(s.space.n+s.opt.Constraints))
 }
 
+// firstSize is the population of the first run, the default one before it is rounded: 25 and 51 follow 12 in 20 dimensions, not 24 and 48. Where the chance of a run grows fast with
+// its population that matters: of single runs on f17 in 20 dimensions 17 % reach 1e-8 with 48, 26 % with 51, 50 % with 64 (240 each).
+func (s *Search) firstSize() float64 {
+	if s.book.lambda0 == defaultLambda(s.space.m) {
+		return defaultSize(s.space.m)
+	}
+	return float64(s.book.lambda0)
+}
+
 func (s *Search) nextIPOP() runSetup {
 	s.book.doublings++
-	lambda := min(s.largest(), int(float64(s.book.lambda0)*math.Ldexp(1, min(s.book.doublings, 40))))
+	lambda := min(s.largest(), int(s.firstSize()*math.Ldexp(1, min(s.book.doublings, 40))))
 	return runSetup{lambda: lambda, sigma: s.space.sigma0, maxGenerations: s.book.limit0, large: true}
 }
 
@@ -148,7 +157,7 @@ func (s *Search) nextBIPOP() runSetup {
 	u := newStream(s.opt.Seed, uint64(s.book.run)).at(1, drawRestart)
 	a, b := u.Float64(), u.Float64()
 	factor := math.Pow(math.Ldexp(1, min(s.book.doublings, 40)), b*b)
-	lambda := min(s.largest(), int(float64(s.book.lambda0)*factor))
+	lambda := min(s.largest(), int(s.firstSize()*factor))
 	limit := min(s.book.limit0, math.Ceil(float64(s.book.large)/(2*float64(lambda))))
 	return runSetup{lambda: lambda, sigma: s.space.sigma0 * math.Pow(10, -2*a), maxGenerations: max(1, limit)}
 }

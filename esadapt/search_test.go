@@ -350,6 +350,20 @@ func TestRestartLedger(t *testing.T) {
 	}
 }
 
+// What doubles is the default population before it is rounded, 12.99 in 20 dimensions, or one that was asked for.
+func TestPopulationsDouble(t *testing.T) {
+	for asked, want := range map[int][]int{0: {12, 25, 51, 103}, 12: {12, 25, 51, 103}, 13: {13, 26, 52, 104}} {
+		s := newSearch(t, Options{Dim: 20, PopSize: asked})
+		got := []int{s.PopSize()}
+		for range 3 {
+			got = append(got, s.nextIPOP().lambda)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d: populations %v, want %v", asked, got, want)
+		}
+	}
+}
+
 // The population is the strategy's, which may have another one than was asked for, before and after restarts and after a resume.
 func TestPopSizeIsTheStrategys(t *testing.T) {
 	sphere := function(t, "sphere", 5)

@@ -79,6 +79,6 @@ func (x *snes) MarshalBinary() ([]byte, error) { return marshal(x) }
 func (x *snes) UnmarshalBinary(data []byte) error { return unmarshal(x, data) }
 
 func (x *snes) archive(a *archive) {
-	x.gaussian.archive(a, "snes 1")
+	x.gaussian.archive(a, "snes 2")
 	x.diag.archive(a)
 }

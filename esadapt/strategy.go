@@ -163,5 +163,7 @@ func (t *Tuning) validate() error {
 	return t.Tolerances.validate()
 }
 
-// defaultLambda is 4 + floor(3 ln n).
-func defaultLambda(n int) int { return 4 + int(3*math.Log(float64(n))) }
+// defaultSize is 4 + 3 ln n, from which the default population is rounded down.
+func defaultSize(n int) float64 { return 4 + 3*math.Log(float64(n)) }
+
+func defaultLambda(n int) int { return int(defaultSize(n)) }

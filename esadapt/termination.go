@@ -7,7 +7,7 @@ import (
 )
 
 // Tolerances says when a run of a strategy ends. For each number 0 means the default and a negative value switches the test off.
-// The tests are those of Hansen's implementation (version 4.4), the defaults too where not said otherwise.
+// The tests are those of Hansen's implementation (version 4.4), where XStagnation does not wait for sigma; the defaults too where not said otherwise.
 type Tolerances struct {
 	X              float64 // TolX: largest standard deviation and length of the path. Default 1e-11
 	UpX            float64 // TolUpX: growth of a standard deviation over its start. Default 1e3
@@ -15,7 +15,7 @@ type Tolerances struct {
 	FunHistory     float64 // TolFunHistory: range of the recent best values. Default 1e-12
 	FunRel         float64 // TolFunRel: range of values over the progress of the median since the start. Default off
 	Stagnation     float64 // generations without improvement of medians. Default 100 + 100 n^1.5/lambda
-	XStagnation    float64 // distance that the mean must move in 20 generations + a tenth of all. Default 1e-9
+	XStagnation    float64 // distance that the mean must move in 20 generations + a tenth of all, unless sigma falls by half in them. Default 1e-9
 	UpSigma        float64 // TolUpSigma: growth of sigma beyond that of the longest axis. Default 1e20
 	Condition      float64 // TolCondition: condition of C. Default 1e24: a factored C keeps its small axes (the reference stops at 1e14, but starts C anew at 1e12, once)
 	FlatFitness    float64 // generations of equal values tolerated. Default 1
@@ -98,6 +98,7 @@ type termination struct {
 	axis      []float64
 	anchor    []float64 // mean that the present one is compared with
 	anchored  int       // its generation
+	sigma     float64   // sigma then
 	scratch   []float64
 	stalled   bool
 }
@@ -128,8 +129,7 @@ func (t *termination) record(ranking []ranked, s shape) {
 	median := ranking[len(ranking)/2].f
 	if g == 1 {
 		t.median0 = median
-		copy(t.anchor, s.mean)
-		t.anchored = g
+		t.settle(s)
 	}
 	t.medianMin = min(t.medianMin, median)
 	if t.low < t.fBest {
@@ -142,7 +142,7 @@ func (t *termination) record(ranking []ranked, s shape) {
 		t.flat = 0
 	}
 	t.remember(g, median)
-	t.watchMean(g, s.mean)
+	t.watchMean(s)
 }
 
 func (t *termination) remember(g int, median float64) {
@@ -190,18 +190,24 @@ func (t *termination) middle(v []float64) float64 {
 	return (s[m-1] + s[m]) / 2
 }
 
-// watchMean moves the anchor along whenever the mean has moved far enough from it.
-func (t *termination) watchMean(g int, mean []float64) {
+// watchMean moves the anchor along whenever the mean has moved far enough from it, and while sigma falls, by half or more in the time that the mean is given: a search that closes in
+// has not come to a halt. On a long axis (a cigar of 1e12) that is how it gets to where it can see it.
+func (t *termination) watchMean(s shape) {
 	var d2 float64
-	for i, m := range mean {
+	for i, m := range s.mean {
 		d := m - t.anchor[i]
 		d2 += d * d
 	}
-	delta := t.tol.XStagnation * math.Sqrt(max(1, float64(g-t.anchored)/t.patience(g)))
-	if t.tol.XStagnation < 0 || math.Sqrt(d2) > delta {
-		copy(t.anchor, mean)
-		t.anchored = g
+	delta := t.tol.XStagnation * math.Sqrt(max(1, float64(s.generation-t.anchored)/t.patience(s.generation)))
+	if t.tol.XStagnation < 0 || math.Sqrt(d2) > delta || s.sigma < t.sigma/2 {
+		t.settle(s)
 	}
+}
+
+// settle makes the present distribution the one to compare with.
+func (t *termination) settle(s shape) {
+	copy(t.anchor, s.mean)
+	t.anchored, t.sigma = s.generation, s.sigma
 }
 
 // patience is the number of generations in which the mean must have moved.
@@ -329,6 +335,7 @@ func (t *termination) archive(a *archive) {
 	a.fixed(t.sd)
 	a.fixed(t.anchor)
 	a.int(&t.anchored)
+	a.float(&t.sigma)
 	a.bool(&t.stalled)
 }
 

@@ -40,7 +40,7 @@ func TestEveryReasonToStop(t *testing.T) {
 		{TolFunHistory, true, func(t *Tolerances) { t.FunHistory = 0 }, 3, plainSphere},
 		{TolFunRel, true, func(t *Tolerances) { t.FunRel = 1e-3 }, 3, plainSphere},
 		{Stagnation, false, func(t *Tolerances) { t.Stagnation = 0 }, 0, func([]float64) float64 { return noise.Float64() }},
-		{TolXStagnation, false, func(t *Tolerances) { t.XStagnation = 0 }, 3, plainSphere},
+		{TolXStagnation, false, func(t *Tolerances) { t.XStagnation = 1e3 }, 3, func([]float64) float64 { return noise.Float64() }},
 		{TolCondition, false, func(t *Tolerances) { t.Condition = 1e6 }, 3, func(x []float64) float64 { return x[0]*x[0] + 1e12*x[1]*x[1] + x[2]*x[2] }},
 		{FlatFitness, false, func(t *Tolerances) { t.FlatFitness = 0 }, 3, func([]float64) float64 { return 7 }},
 		{GenerationsUsed, false, func(t *Tolerances) { t.MaxGenerations = 20 }, 3, plainSphere},
@@ -100,7 +100,24 @@ func TestRotatedConditionIsNoReasonToStop(t *testing.T) {
 	}
 }
 
-// On a rotated cigar sigma falls to 1e-12 before C learns the long axis; by then the default tolerances take the mean and sigma for converged. Without them first runs get there.
+// A mean that stands still is no reason to stop while sigma falls, only afterwards.
+func TestNoStagnationWhileClosingIn(t *testing.T) {
+	tol := never
+	tol.XStagnation = 0
+	s, err := NewStrategy("cma", Setup{Mean: []float64{3, 3, 3}, Sigma: 1, Seed: 3, Tuning: Tuning{Tolerances: tol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if best, _ := minimum(t, s, plainSphere, 20000, 1e-100); best > 1e-100 {
+		t.Errorf("best %v, stopped by %v", best, s.Stop())
+	}
+	flat := func([]float64) float64 { return 1 } // the mean moves by 1e-50
+	if minimum(t, s, flat, 20000, 0); s.Stop() == nil || s.Stop()[0].Code != TolXStagnation {
+		t.Errorf("a search that no longer shrinks stopped by %v", s.Stop())
+	}
+}
+
+// On a rotated cigar sigma falls to 1e-12 before C learns the long axis: no test but that of the smallest step, 1e-11 by default, ends the run before.
 // The distance from the axis is summed, not the difference of two squares: that loses it in rounding.
 func TestRotatedCigarNeedsPatience(t *testing.T) {
 	const n = 20
@@ -123,7 +140,7 @@ func TestRotatedCigarNeedsPatience(t *testing.T) {
 			for i := range mean {
 				mean[i] = 8*random.Float64() - 4
 			}
-			s, err := NewStrategy(name, Setup{Mean: mean, Sigma: 2, Seed: seed, Tuning: Tuning{Tolerances: Tolerances{XStagnation: -1, X: -1}}})
+			s, err := NewStrategy(name, Setup{Mean: mean, Sigma: 2, Seed: seed, Tuning: Tuning{Tolerances: Tolerances{X: 1e-13}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -208,7 +208,7 @@ func (e *vdcma) MarshalBinary() ([]byte, error) { return marshal(e) }
 func (e *vdcma) UnmarshalBinary(data []byte) error { return unmarshal(e, data) }
 
 func (e *vdcma) archive(a *archive) {
-	e.gaussian.archive(a, "vd-cma 1")
+	e.gaussian.archive(a, "vd-cma 2")
 	a.fixed(e.d)
 	a.fixed(e.v)
 	a.fixed(e.pSigma)

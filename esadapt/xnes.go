@@ -162,6 +162,6 @@ func (x *xnes) MarshalBinary() ([]byte, error) { return marshal(x) }
 func (x *xnes) UnmarshalBinary(data []byte) error { return unmarshal(x, data) }
 
 func (x *xnes) archive(a *archive) {
-	x.gaussian.archive(a, "xnes 1")
+	x.gaussian.archive(a, "xnes 2")
 	x.cov.archive(a)
 }

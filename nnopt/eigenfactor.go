@@ -21,14 +21,13 @@ type turning struct {
 // towards the eigenvectors. The angles, the Cayley map and the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor
 // (arXiv:2502.06268).
 type eigenFactor[T Float] struct {
-	e     engine.Backend[T]
-	fast  engine.Backend[T] // of products that may be rounded: those of m
-	exact engine.Backend[T] // of the product with m that eigenvalues are read from
-	n     int
-	at    slab            // of the tensor that it multiplies
-	b     dense.Matrix[T] // basis, eigenvectors as columns
-	d     []T
-	m     dense.Matrix[T] // upper triangle; its diagonal is d but for increments that have not been settled
+	e    engine.Backend[T]
+	fast engine.Backend[T] // of products that may be rounded: those of m
+	n    int
+	at   slab            // of the tensor that it multiplies
+	b    dense.Matrix[T] // basis, eigenvectors as columns
+	d    []T
+	m    dense.Matrix[T] // upper triangle; its diagonal is d but for increments that have not been settled
 
 	narrow []engine.BFloat16 // where m is stored between steps, if it is so
 	lasts  bool              // m is stored between steps as it is
@@ -45,7 +44,7 @@ func newEigenFactor[T Float](b, d, m []T) *eigenFactor[T] {
 	n := len(d)
 	v := make([]T, 4*n)
 	f := &eigenFactor[T]{
-		e: engine.CPU[T](), fast: engine.CPU[T](), exact: engine.CPU[T](), n: n, b: dense.Wrap(n, n, b), d: d,
+		e: engine.CPU[T](), fast: engine.CPU[T](), n: n, b: dense.Wrap(n, n, b), d: d,
 		s: v[:n], r: v[n : 2*n], x: v[2*n : 3*n], next: v[3*n:],
 	}
 	if m != nil {
@@ -113,7 +112,7 @@ func (f *eigenFactor[T]) follow(o *turning, moved *productModes[T]) int {
 		f.e.Copy(engine.One(f.m), engine.One(w))
 		f.fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(f.m), engine.One(f.q), 1, engine.One(w))
 		f.e.Copy(engine.One(w), engine.One(f.m))
-		engine.GemmUpper(f.exact, dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 1, engine.One(f.m))
+		engine.GemmUpper(f.fast, dense.Transposed, dense.NoTrans, 1, engine.One(f.q), engine.One(w), 1, engine.One(f.m))
 		f.stay(o)
 		clear(f.x)
 	}
@@ -261,5 +260,5 @@ func (f *eigenFactor[T]) mean() (mean float64) {
 
 // place moves the factor to a backend.
 func (f *eigenFactor[T]) place(e engine.Backend[T]) {
-	f.e, f.fast, f.exact = e, engine.Fast(e), e
+	f.e, f.fast = e, e
 }

@@ -90,6 +90,11 @@ func ExampleNewAveraged() {
 	// Output: against against against against
 }
 
+func ExampleNewScheduleFree() {
+	firstSteps(nnopt.NewScheduleFree[float64](nnopt.ScheduleFree{}))
+	// Output: against against against against
+}
+
 func ExampleNewScheduleFreeSGD() {
 	firstSteps(nnopt.NewScheduleFreeSGD[float64](nnopt.Averaged{}))
 	// Output: against against against against

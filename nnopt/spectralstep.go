@@ -459,15 +459,13 @@ func (m *blockFactor[T]) centre() {
 func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	p.rule.memory = a
 	p.e = engine.Fast(e)
-	rounds := p.rule.o.Products == ProductsBFloat16
-	if rounds {
+	if p.rule.o.Products == ProductsBFloat16 {
 		p.e = engine.RoundedCPU[T]()
 	}
 	for _, m := range p.factors {
 		for _, f := range m.blocks {
-			if f.place(e); rounds {
-				f.fast, f.exact = p.e, p.e
-			}
+			f.place(e)
+			f.fast = p.e
 		}
 	}
 }

@@ -78,7 +78,7 @@ else
 fi
 
 if [ -z "${EMULATE:-}" ]; then
-	step "products and combinations of large matrices"
+	step "products in every precision, and combinations, of large matrices"
 	check large in_folder cuda "$out/cuda.test" -test.run '^$' -test.bench 'Large' -test.benchtime 3x
 	grep -E 'TFLOP' "$out/large.txt" || true
 	unset SPDOPT_LIBCUDA
@@ -93,9 +93,11 @@ check decompose "$python" bench/gpu/decompose.py --spdopt "$out/spdopt" --tests 
 cat "$out/decompose.txt"
 
 step "training through the engine, processor and device"
-for device in cpu cuda; do
-	check "train-$device" "$out/spdopt" train graph --opt spectral --steps 20 --device "$device" --json
+check train-cpu "$out/spdopt" train graph --opt spectral --steps 20 --json
+for precision in fp32 tf32 bf16; do
+	check "train-cuda-$precision" "$out/spdopt" train graph --opt spectral --steps 20 --device cuda --precision "$precision" --json
 done
+for f in "$out"/train-*.txt; do echo "$(basename "$f" .txt): $(grep -oE '"(final_loss|seconds)":[^,]*' "$f" | head -2 | tr '\n' ' ')"; done
 
 step "step times and training against PyTorch's and others' optimizers"
 if [ -n "${EMULATE:-}" ] && ! "$python" -c 'import torch' 2>/dev/null; then

@@ -174,6 +174,9 @@ func commandNames(cmd *cobra.Command) (names []string) {
 func flagError(cmd *cobra.Command, err error) error {
 	var missing *pflag.NotExistError
 	if errors.As(err, &missing) {
+		if before := cmd.Flags().Args(); cmd.HasAvailableSubCommands() && len(before) > 0 { // a verb that is none: its flags cannot be known
+			return unknown("command", before[0], cmd.CommandPath(), commandNames(cmd), cmd.CommandPath()+" --help")
+		}
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
 		name := missing.GetSpecifiedName()

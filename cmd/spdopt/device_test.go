@@ -45,6 +45,15 @@ func TestSolveDeviceFlags(t *testing.T) {
 	}
 }
 
+// The precision of products in training is one of three, and needs a device.
+func TestTrainPrecision(t *testing.T) {
+	for p, want := range map[string]string{"half": `--precision must be fp32, tf32 or bf16, not "half"`, "bf16": "only devices round"} {
+		if o := invoke("train", "graph", "--precision", p); o.code != exitUsage || !strings.Contains(o.stderr, want) {
+			t.Errorf("%s: exit code %d, %q", p, o.code, o.stderr)
+		}
+	}
+}
+
 // --precision single computes in float32: near the answer of float64, and not the same.
 func TestRootPrecision(t *testing.T) {
 	in := writeText(t, "a.csv", "2,1\n1,2\n")

@@ -95,7 +95,7 @@ On a device (--device cuda) a problem is solved in matrix products by the method
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
 	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for means, medians and sets of matrices that of the distances, otherwise that of the steps")
-	flags.Float64Var(&f.tol, "tol", 1e-8, "stop when the gradient norm is this times that of the start")
+	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient norm at which the run has converged")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
 	maxSecondsFlag(cmd, &f.limit)
 	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter, tangent)")
@@ -239,6 +239,9 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 	if !(f.tol > 0) || math.IsInf(f.tol, 1) {
 		return nil, usagef("--tol must be a positive number, not %v", f.tol)
 	}
+	if f.tol < 1e-100 || f.tol >= 1 {
+		return nil, usagef("--tol must be below 1 and at least 1e-100, not %v", f.tol)
+	}
 	if f.maxIterations < 1 {
 		return nil, usagef("--max-iterations must be at least 1, not %d", f.maxIterations)
 	}
@@ -259,6 +262,8 @@ func (f *solveFlags) options(p problem.Problem) (*problem.Options, error) {
 		return nil, usagef("--power belongs to --metric power or power-euclidean")
 	} else if f.metric == "power" && math.Abs(power) > 1 {
 		return nil, usagef("--power of the power mean must be from -1 to 1, not %v", power)
+	} else if err := (manifold.PowerOptions{Alpha: power}).Validate(); f.metric == "power-euclidean" && err != nil {
+		return nil, usagef("--power of the metric power-euclidean must be from 1e-3 to 2 in magnitude, not %v; the limit 0 is log-euclidean", power)
 	}
 	if err := oneOf("--as", f.as, "auto", "matrix", "samples"); err != nil {
 		return nil, err

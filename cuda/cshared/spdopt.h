@@ -15,7 +15,8 @@
  * addresses) are read or written during the call only.
  *
  * Streams. Work is enqueued on the stream that a call is given (a CUstream or cudaStream_t of the object's device; NULL is its default stream) and never
- * waited for: memory must stay as it is until it has run, and calls for one object on different streams must be ordered by the caller. The stream
+ * waited for: memory must stay as it is until it has run. Calls for one object come one after the other, on whatever streams they are: the device orders
+ * them by an event. That the stream has the parameters and gradients ready is the caller's. The stream
  * must not be recording a graph: a step would be recorded with the numbers of that step. The library makes graphs of its own.
  *
  * Errors. Functions return 0, or -1 with the text of the error and its remedy in spd_error(). Then nothing has been changed: no parameter, no state, no
@@ -108,7 +109,7 @@ int spd_step(uint64_t object, SPD_CONST uint64_t *params, SPD_CONST uint64_t *gr
 /* Steps enqueued since spd_begin, and those that spd_resume was told; -1 for an object that is none. */
 int64_t spd_steps(uint64_t object);
 
-/* Ends the object and frees what the library holds; all its work must have run. State, workspace and parameters stay the caller's. */
+/* Ends the object and frees what the library holds, after waiting for its work. State, workspace and parameters stay the caller's. */
 int spd_destroy(uint64_t object);
 
 #ifdef __cplusplus

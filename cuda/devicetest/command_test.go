@@ -39,6 +39,7 @@ func TestCommandLine(t *testing.T) {
 		{"no driver", "SPDOPT_LIBCUDA=/nonexistent/libcuda.so.1", root("cuda"), 6, "install the NVIDIA driver"},
 		{"old driver", "SPDOPT_EMU_VERSION=11020", root("cuda"), 6, "(520) or newer"},
 		{"no cuBLAS", "SPDOPT_LIBCUBLAS=/nonexistent/libcublas.so.12", root("cuda"), 6, "install the CUDA runtime libraries"},
+		{"memory that is not shared", "SPDOPT_EMU_CONCURRENT=0", []string{"train", "graph", "--steps", "2", "--opt", "adamw", "--device", "cuda"}, 6, "use Linux"},
 		{"no device", "SPDOPT_EMU_DEVICES=0", root("cuda"), 6, "CUDA_VISIBLE_DEVICES"},
 		{"wrong index", "SPDOPT_EMU_DEVICES=2", root("cuda:7"), 6, "there are 0 to 1"},
 		{"out of memory", "SPDOPT_EMU_MEMORY=4300000", []string{"train", "graph", "--steps", "2", "--opt", "spectral", "--device", "cuda"}, 6, "smaller batch or model"},

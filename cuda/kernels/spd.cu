@@ -130,35 +130,35 @@ __device__ __forceinline__ real tangent(real si, real ri, real xi, real sj, real
 	return (phi < 0) != (v < 0) ? -n : n;
 }
 
-/* Skew-symmetric generators; a block makes a tile above the diagonal and its mirror image. n may be t. */
+/* Skew-symmetric generators; a block makes tiles above the diagonal and their mirror images. n may be t. */
 KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int count, int m) {
-	if (blockIdx.y > blockIdx.x) {
-		return;
-	}
 	SHARED(real, tile, TILE * (TILE + 1));
 	const int j = blockIdx.x * TILE + threadIdx.x;
 	LAYERS(k, count) {
-		const wide at = k * m;
-		for (int l = threadIdx.y; l < TILE; l += ROWS) {
-			const int i = blockIdx.y * TILE + l;
-			real v = 0;
-			if (i < j && j < m) {
-				v = tangent(s[at + i], r[at + i], x[at + i], s[at + j], r[at + j], x[at + j], t[k * tStep + i * tStride + j]);
+		LINES(down, wide(blockIdx.x) + 1) {
+			const wide at = k * m;
+			const int top = int(down) * TILE;
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const int i = top + l;
+				real v = 0;
+				if (i < j && j < m) {
+					v = tangent(s[at + i], r[at + i], x[at + i], s[at + j], r[at + j], x[at + j], t[k * tStep + i * tStride + j]);
+				}
+				tile[l * (TILE + 1) + threadIdx.x] = v;
 			}
-			tile[l * (TILE + 1) + threadIdx.x] = v;
+			__syncthreads();
+			for (int l = threadIdx.y; l < TILE; l += ROWS) {
+				const int i = top + l;
+				if (i < m && j < m && i <= j) {
+					n[k * nStep + i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
+				}
+				const int row = blockIdx.x * TILE + l, col = top + threadIdx.x;
+				if (row < m && col < m && row > col) {
+					n[k * nStep + row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
+				}
+			}
+			__syncthreads();
 		}
-		__syncthreads();
-		for (int l = threadIdx.y; l < TILE; l += ROWS) {
-			const int i = blockIdx.y * TILE + l;
-			if (i < m && j < m && i <= j) {
-				n[k * nStep + i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
-			}
-			const int row = blockIdx.x * TILE + l, col = blockIdx.y * TILE + threadIdx.x;
-			if (row < m && col < m && row > col) {
-				n[k * nStep + row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
-			}
-		}
-		__syncthreads();
 	}
 }
 

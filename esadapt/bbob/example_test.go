@@ -24,6 +24,13 @@ func ExampleLookup() {
 	// excess at the optimum: 0.0e+00
 }
 
+func ExampleSuite() {
+	suite := bbob.Suite()
+	last := suite[len(suite)-1]
+	fmt.Println(len(suite), "functions, from", suite[0].Title, "to", last.Title)
+	// Output: 24 functions, from sphere to Lunacek bi-Rastrigin
+}
+
 func ExampleNewMixed() {
 	d, err := bbob.Lookup("f1")
 	if err != nil {

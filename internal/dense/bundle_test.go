@@ -100,6 +100,39 @@ func TestBundleLanes(t *testing.T) {
 	})
 }
 
+// TestBundleSetFour: four at once are what they are one by one, in either precision, and Traces their traces.
+func TestBundleSetFour(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	for _, n := range bundleSizes {
+		var four [4]Matrix[float64]
+		one, both := NewBundle[float32](n), NewBundle[float32](n)
+		traces := make([]float32, Lanes[float32]())
+		for l := range four {
+			var full Matrix[float64]
+			four[l], full = definite[float64](rng, n)
+			single := New[float32](n, n)
+			for i, v := range full.Data {
+				single.Data[i] = float32(v)
+			}
+			one.Set(4+l, single)
+		}
+		SetFour(both, 4, four)
+		if !slices.Equal(one.data, both.data) {
+			t.Errorf("n=%d: other elements", n)
+		}
+		both.Traces(traces)
+		for l, a := range four {
+			var want float64
+			for i := range n {
+				want += a.At(i, i)
+			}
+			if got := float64(traces[4+l]); !(math.Abs(got-want) < 1e-6*want*float64(n)) || traces[l] != float32(n) {
+				t.Errorf("n=%d lane %d: trace %v, want %v", n, 4+l, got, want)
+			}
+		}
+	}
+}
+
 // TestBundleRefuses: a matrix that is not positive definite or not finite is noticed in any lane, wherever the fault stands, and does not touch the others.
 func TestBundleRefuses(t *testing.T) {
 	onPaths(t, func() {
@@ -221,6 +254,8 @@ func TestBundlePanics(t *testing.T) {
 	for _, f := range []func(){
 		func() { NewBundle[float64](0) },
 		func() { b.Set(0, New[float64](4, 4)) },
+		func() { SetFour(b, 0, [4]Matrix[float64]{}) },
+		func() { b.Traces(nil) },
 		func() { b.Get(0, New[float64](5, 6)) },
 		func() { PackTiles(make([]float64, 25), New[float64](5, 5)) },
 		func() { UnpackTiles(New[float64](5, 5), make([]float64, 25)) },

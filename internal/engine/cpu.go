@@ -59,8 +59,8 @@ func (c *cpu[T]) release(j *job[T]) {
 	c.mu.Unlock()
 }
 
-// parallelWork is the number of elementary operations from which a call is shared with other goroutines.
-const parallelWork = 1 << 20
+// parallelWork is the number of elementary operations from which a call is shared with other goroutines; only tests change it.
+var parallelWork = 1 << 20
 
 // run runs the parts of the task of j, together when the work of all, in elementary operations, is worth it.
 func (c *cpu[T]) run(j *job[T], parts, work int) {

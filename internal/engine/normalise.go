@@ -59,7 +59,7 @@ func (c *cpu[T]) runVectors(op string, t normTask[T], others ...*Batch[T]) {
 	}
 	MustHave(op, t.vectors, len(t.Scale))
 	work := normWork * h.Count * h.Rows * h.Cols
-	t.each = max(1, rowWork*t.vectors/max(1, work))
+	t.each = max(1, rowWork()*t.vectors/max(1, work))
 	j := c.take()
 	j.norm = t
 	j.parallel.Task = &j.norm

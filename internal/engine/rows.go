@@ -23,13 +23,13 @@ func (t *rowTask[T]) RunPart(part int) {
 	}
 }
 
-// rowWork is the number of elementary operations of a part.
-const rowWork = parallelWork / 8
+// rowWork returns the number of elementary operations of a part.
+func rowWork() int { return parallelWork / 8 }
 
 // runRows runs t on all rows of t.x, together when the work of an element times their number is worth it.
 func (c *cpu[T]) runRows(t rowTask[T], work int) {
 	t.rows = t.x.Count * t.x.Rows
-	t.each = max(1, rowWork/(work*max(1, t.x.Cols)))
+	t.each = max(1, rowWork()/(work*max(1, t.x.Cols)))
 	j := c.take()
 	j.row = t
 	j.parallel.Task = &j.row

@@ -15,8 +15,8 @@ func begin(b *strings.Builder, width, height, left float64, title string) {
 // curveColours can be told apart without colour vision (Okabe and Ito).
 var curveColours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"}
 
-// curveDashes tell curves of one colour apart.
-var curveDashes = []string{"", ` stroke-dasharray="6 3"`, ` stroke-dasharray="2 3"`}
+// curveDashes tell curves apart where there is no colour; with the colours, whose number has no factor in common with theirs, they make thirty.
+var curveDashes = []string{"", ` stroke-dasharray="7 3"`, ` stroke-dasharray="2 2.5"`, ` stroke-dasharray="9 3 2 3"`, ` stroke-dasharray="14 4"`}
 
-// dashOf is the attribute that tells curve k from those of its colour.
-func dashOf(k int) string { return curveDashes[k/len(curveColours)%len(curveDashes)] }
+// dashOf is the attribute that tells curve k from its neighbours.
+func dashOf(k int) string { return curveDashes[k%len(curveDashes)] }

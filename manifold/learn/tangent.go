@@ -61,9 +61,11 @@ func TangentSpaceOf(ms []mat.Symmetric, o TangentOptions) (*TangentSpace, error)
 	return NewTangentSpace(matrix(c.m, p), o)
 }
 
-// symmetricRoot replaces the frame of the reference by its symmetric square root, which the geodesic from I with velocity log C ends at.
+// symmetricRoot replaces the frame of the reference C by its symmetric square root, which the geodesic from c I with velocity log C/c ends at. With c the geometric
+// mean of the eigenvalues the units of C do not matter.
 func (t *TangentSpace) symmetricRoot() error {
-	id := manifold.IdentityFrame(t.n, 1)
+	c := math.Exp(t.at.(*manifold.Frame).LogDet() / float64(t.n))
+	id := manifold.IdentityFrame(t.n, max(c, math.SmallestNonzeroFloat64))
 	if err := t.m.Log(t.v, id, t.at); err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func (a *averaging) result(report manifold.MeanReport, err error) (*solve.Result
 	case errors.As(err, &short):
 		r.Converged, r.Reason = false, solve.Reason{Name: "iterations", Detail: short.Error(), Advice: "allow more iterations, a larger tolerance, or start closer"}
 	case err != nil:
-		return nil, err
+		return nil, &DataError{Err: err}
 	}
 	if report.Spread > 0 {
 		r.RelativeGradient = report.Residual / report.Spread

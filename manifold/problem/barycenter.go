@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -97,6 +98,23 @@ func (b *barycenterObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDens
 // eigenvalues there: only against the smallest one does a small gradient mean a small distance. Below 1e-6 of the mean eigenvalue it is rounding.
 func (b *barycenterObjective) GradientScale(float64) float64 { return b.scale * math.Sqrt(b.m.Kappa()) }
 
+// farStep is the length of the Newton step, in units of the tolerance, beyond which a small gradient is no sign of a minimizer: it is 1e-3 for the default.
+const farStep = 1e5
+
+// verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.
+func (b *barycenterObjective) verify(r *solve.Result, o *solve.Options) {
+	limit := farStep * o.WithDefaults(b.m.VectorLen()).Tolerance
+	if c := r.Certificate; r.Converged && (c.Kind == "none" || c.Value > limit) {
+		left := fmt.Sprintf("the Newton step is %.3g long (limit %.3g)", c.Value, limit)
+		if c.Kind == "none" {
+			left = "the Hessian is not positive definite to rounding"
+		}
+		r.Converged = false
+		r.Reason = solve.Reason{Name: "far", Detail: r.Reason.Detail + ", but " + left,
+			Advice: "the data are too ill-conditioned for the small eigenvalues of the barycenter: " + ridgeRemedy}
+	}
+}
+
 // smallestAtLeast returns a lower bound of the smallest eigenvalue of S = F F', at most a factor sqrt(n) below it: 1/||S^-1||_F.
 func smallestAtLeast(f *manifold.Frame) float64 {
 	n := f.Dim()
@@ -185,11 +203,12 @@ func (b *barycenterObjective) addTerm32(w *singleWorker, k int) {
 }
 
 // Precondition implements solve.Preconditioner. Where all K_k^1/2 are M = F'F the Hessian multiplies the entry (i, j) in the eigenbasis of M by m_i m_j/(m_i
-// + m_j); this is its inverse. One eigendecomposition at a new point, then four products.
+// + m_j); this is its inverse. One eigendecomposition at a new point, then four products. Where the point is not definite to rounding it does nothing.
 func (b *barycenterObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
 	m, w := memo.(*barycenterMemo), b.team.workers[0]
-	if err := b.decompose(m); err != nil {
-		return err
+	if b.decompose(m) != nil {
+		copy(dst, v)
+		return nil
 	}
 	out := dense.Wrap(b.n, b.n, dst)
 	congruentTo(w.t[1], m.axes, dense.Wrap(b.n, b.n, v), w.t[0])

@@ -219,7 +219,7 @@ func ExampleSolve_gmm() {
 	r := show("gmm", problem.Data{Samples: x}, nil)
 	fmt.Printf("%.2f\n", mat.Formatted(r.Part("weights").T()))
 	// Output:
-	// trust: true
+	// accelerated-em: true
 	// [26.2921]
 	// [0.50  0.50]
 }

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // DataError says which part of the data cannot be used.
@@ -37,6 +39,62 @@ func (e *DataError) Unwrap() error { return e.Err }
 const shrinkageRemedy = "solve shrinkage, which takes as few as two samples: oas if they are Gaussian, ledoit-wolf if not"
 
 const ridgeRemedy = "add a small multiple of the identity to it (jitter), or replace it by the nearest SPD matrix"
+
+// Entries between leastEntry and mostEntry in magnitude have fourth powers that are numbers.
+const leastEntry, mostEntry = 1e-70, 1e70
+
+// explain adds to an error what is the likely cause where the largest entry of the data is so large or so small that its powers leave the range of float64.
+func (d *Data) explain(err error) error {
+	var start *solve.StartError
+	var option interface{ aboutOptions() }
+	var fault *DataError
+	largest := d.largest()
+	if largest == 0 || largest >= leastEntry && largest <= mostEntry {
+		if errors.As(err, &start) && !errors.As(err, &fault) {
+			return &DataError{Err: err, Remedy: "give another start, other parameters, or data in other units"}
+		}
+		return err
+	}
+	var point *manifold.PointError
+	switch {
+	case errors.As(err, &option):
+		return err
+	case errors.As(err, &fault) && slices.Contains([]string{"weights", "labels", "start"}, fault.Where):
+		return err
+	case errors.As(err, &point) && point.Min < -1e-12*math.Abs(point.Max):
+		return err // it is not definite in any units
+	}
+	what := err
+	if fault != nil && error(fault) == err {
+		what = &DataError{Where: fault.Where, Err: fault.Err} // its remedy is for other data
+	}
+	return &DataError{Err: what, Remedy: fmt.Sprintf("scale the data: the largest entry is %.3g, and powers of it may overflow or vanish", largest)}
+}
+
+// largest returns the largest magnitude of an entry that is a number.
+func (d *Data) largest() (v float64) {
+	see := func(x float64) {
+		if x = math.Abs(x); x > v && !math.IsInf(x, 1) {
+			v = x
+		}
+	}
+	for _, m := range d.Matrices {
+		for i := range m.SymmetricDim() {
+			for j := range i + 1 {
+				see(m.At(i, j))
+			}
+		}
+	}
+	if d.Samples != nil {
+		rows, _ := d.Samples.Dims()
+		for i := range rows {
+			for _, x := range d.Samples.RawRowView(i) {
+				see(x)
+			}
+		}
+	}
+	return v
+}
 
 // factorMatrices checks that there are matrices, of one size, finite and positive definite, and returns their frames (Cholesky).
 func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) {

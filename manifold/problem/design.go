@@ -104,7 +104,7 @@ func (s *design) moment() dense.Matrix[float64] {
 func (s *design) refresh() (float64, error) {
 	f, err := manifold.NewFrame(symmetric(s.moment()))
 	if err != nil {
-		return 0, err
+		return 0, &DataError{Where: "moment matrix", Err: err, Remedy: "the points lie nearly in a subspace: drop dependent columns, or scale them to equal size"}
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), view(f.Inverse()), 0, s.inv)
 	dense.Mirror(s.inv)
@@ -116,7 +116,8 @@ func (s *design) refresh() (float64, error) {
 	return f.LogDet(), nil
 }
 
-// extremes returns the point with the largest g, that with the smallest g among those with weight, and by how much they miss d, relative to d.
+// extremes returns the point with the largest g, that with the smallest g among those with weight, and by how much they miss d, relative to d. They are the
+// same where rounding has left weight on no other point.
 func (s *design) extremes() (most, least int, above, below float64) {
 	least = -1
 	for i, g := range s.g {
@@ -126,6 +127,9 @@ func (s *design) extremes() (most, least int, above, below float64) {
 		if s.u[i] > 0 && (least < 0 || g < s.g[least]) {
 			least = i
 		}
+	}
+	if least < 0 {
+		least = most
 	}
 	d := float64(s.y.Cols)
 	return most, least, s.g[most]/d - 1, 1 - s.g[least]/d
@@ -231,7 +235,7 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 		active, index := s.promising()
 		for range exchanges {
 			most, least, above, below := active.extremes()
-			if max(above, below) <= mon.o.Tolerance {
+			if max(above, below) <= mon.o.Tolerance || most == least {
 				break
 			}
 			moved += active.exchange(most, least)

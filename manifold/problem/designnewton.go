@@ -17,19 +17,25 @@ const (
 )
 
 // newton makes a Newton step, computes g afresh and returns log det M, given the one before, and how far weights moved. A step that the equations
-// do not allow, or that lowers log det M, is taken back, and ok false.
+// do not allow, or that lowers log det M without halving the residual (near the optimum the former is rounding), is taken back, and ok false.
 func (s *design) newton(logDet float64) (value, moved float64, ok bool, err error) {
-	before := append([]float64(nil), s.u...)
+	before, residual := append([]float64(nil), s.u...), s.residual()
 	if moved, ok = s.newtonStep(); !ok {
 		copy(s.u, before)
 		return logDet, 0, false, nil
 	}
-	if value, err = s.refresh(); err == nil && value >= logDet-newtonSlack*float64(s.y.Cols) {
+	if value, err = s.refresh(); err == nil && (value >= logDet-newtonSlack*float64(s.y.Cols) || s.residual() <= residual/2) {
 		return value, moved, true, nil
 	}
 	copy(s.u, before)
 	value, err = s.refresh()
 	return value, 0, false, err
+}
+
+// residual returns the larger of what extremes says of both sides.
+func (s *design) residual() float64 {
+	_, _, above, below := s.extremes()
+	return max(above, below)
 }
 
 // newtonStep makes a step of the projected Newton method (Bertsekas, SIAM J. Control Optim. 20 (1982) 221-246) on log det M(u) - d (sum u - 1), u >= 0,

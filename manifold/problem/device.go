@@ -33,6 +33,8 @@ func (p Problem) OnDevice() bool { return p.device != nil }
 // DeviceError says that a problem has no way to do on a device what was asked for.
 type DeviceError struct{ Problem, What string }
 
+func (*DeviceError) aboutOptions() {}
+
 // Error names the problems that have one.
 func (e *DeviceError) Error() string {
 	var able []string

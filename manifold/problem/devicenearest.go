@@ -197,7 +197,7 @@ func (c *deviceCorrelation[T]) outcome(r *correlationRun) (*outcome, error) {
 	for i, v := range c.diag {
 		s := math.Sqrt(r.b / float64(v))
 		if !(s < math.Inf(1)) {
-			return nil, errVanished
+			return nil, r.vanished(i)
 		}
 		scale[i], bent[i], c.diag[i] = T(s), T(s-1), T(r.b)
 	}

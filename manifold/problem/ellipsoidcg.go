@@ -25,11 +25,28 @@ const (
 // over all directions its eigenvalues are near 2, but for that of I, so that conjugate gradients need few steps. They run in single precision on
 // residuals that are computed in double precision.
 type quadricSystem struct {
-	w      dense.Matrix[float64]
-	single dense.Matrix[float32]
-	z      []float64
-	z32    []float32
+	double *quadricPoints[float64]
+	single *quadricPoints[float32]
 	steps  int // conjugate gradient steps so far
+}
+
+// quadricPoints are points as columns, in blocks, with what a product needs.
+type quadricPoints[T dense.Float] struct {
+	w          []dense.Matrix[T]
+	count      int
+	half       dense.Matrix[T] // n x n
+	z, q, ones []T
+}
+
+func newQuadricPoints[T dense.Float](count, n int) *quadricPoints[T] {
+	p := &quadricPoints[T]{count: count, half: dense.New[T](n, n), z: make([]T, quadricRows*n), q: make([]T, quadricRows), ones: make([]T, n)}
+	for i := range p.ones {
+		p.ones[i] = 1
+	}
+	for first := 0; first < count; first += quadricRows {
+		p.w = append(p.w, dense.New[T](n, min(quadricRows, count-first)))
+	}
+	return p
 }
 
 // quadricByCG returns the best quadric through the points, or false where the equations are too ill-conditioned for that, or singular.
@@ -41,11 +58,14 @@ func quadricByCG(x dense.Matrix[float64]) (dense.Matrix[float64], bool) {
 		return out, false
 	}
 	dense.InvertLower(l)
-	s := &quadricSystem{w: dense.New[float64](x.Rows, n), single: dense.New[float32](x.Rows, n),
-		z: make([]float64, quadricRows*n), z32: make([]float32, quadricRows*n)}
-	dense.MulLowerRight(dense.Transposed, l, x, s.w)
-	for i, v := range s.w.Data {
-		s.single.Data[i] = float32(v)
+	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n)}
+	for b, w := range s.double.w {
+		columns := dense.Wrap(n, w.Cols, s.double.z[:n*w.Cols])
+		dense.Transpose(columns, x.View(b*quadricRows, 0, w.Cols, n))
+		dense.MulLower(dense.NoTrans, l, columns, w)
+		for i, v := range w.Data {
+			s.single.w[b].Data[i] = float32(v)
+		}
 	}
 	if !(s.leastEigenvalue() >= quadricLeast) {
 		return out, false
@@ -60,27 +80,33 @@ func quadricByCG(x dense.Matrix[float64]) (dense.Matrix[float64], bool) {
 	return out, true
 }
 
-// quadricProduct sets out to A(Y).
-func quadricProduct[T dense.Float](w, y, out dense.Matrix[T], z []T) {
+// product sets out to A(Y) for a symmetric Y: w'Yw is twice w'Hw with H the lower triangle of Y and half its diagonal.
+func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
+	n := y.Rows
+	p.half.Copy(y)
+	for i := range n {
+		p.half.Set(i, i, y.At(i, i)/2)
+	}
 	out.Zero()
-	for first := 0; first < w.Rows; first += quadricRows {
-		rows := min(quadricRows, w.Rows-first)
-		part, t := w.View(first, 0, rows, w.Cols), dense.Wrap(rows, w.Cols, z[:rows*w.Cols])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, part, y, 0, t)
-		for i := range rows {
-			dense.Scale(dense.Dot(part.Row(i), t.Row(i)), part.Row(i), t.Row(i))
+	for _, w := range p.w {
+		z, q := dense.Wrap(n, w.Cols, p.z[:n*w.Cols]), p.q[:w.Cols]
+		dense.MulLower(dense.NoTrans, p.half, w, z)
+		dense.Multiply(z.Data, w.Data, z.Data)
+		dense.Gemv(dense.Transposed, 2, z, p.ones, 0, q)
+		for i := range n {
+			dense.Multiply(q, w.Row(i), z.Row(i))
 		}
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/T(w.Rows), part, t, 1, out)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/T(p.count), w, z, 1, out)
 	}
 	dense.Mirror(out)
 }
 
 // solve refines from the multiple of I that fits best.
 func (s *quadricSystem) solve() (y dense.Matrix[float64], ok bool) {
-	n := s.w.Cols
+	n := s.double.half.Rows
 	y, image, rest, step := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float32](n, n)
 	y.Identity()
-	quadricProduct(s.w, y, image, s.z)
+	s.double.product(y, image)
 	var trace float64
 	for i := range n {
 		trace += image.At(i, i)
@@ -111,7 +137,7 @@ func (s *quadricSystem) solve() (y dense.Matrix[float64], ok bool) {
 		for i, v := range step.Data {
 			y.Data[i] += norm * float64(v)
 		}
-		quadricProduct(s.w, y, image, s.z)
+		s.double.product(y, image)
 	}
 }
 
@@ -129,7 +155,7 @@ func (s *quadricSystem) conjugate(r dense.Matrix[float64], x dense.Matrix[float3
 	end := goal * goal * square
 	var alpha, beta float64
 	for k := 0; k < limit && square > end; k++ {
-		quadricProduct(s.single, d, ad, s.z32)
+		s.single.product(d, ad)
 		s.steps++
 		curvature := float64(dense.Dot(d.Data, ad.Data))
 		if !(curvature > 0) {
@@ -158,7 +184,7 @@ func (s *quadricSystem) conjugate(r dense.Matrix[float64], x dense.Matrix[float3
 // leastEigenvalue estimates the smallest eigenvalue of A from above, by the steps on a random right side, which has a share in every direction. The
 // right side I has none in the null space of singular equations.
 func (s *quadricSystem) leastEigenvalue() float64 {
-	n := s.w.Cols
+	n := s.double.half.Rows
 	r, step := dense.New[float64](n, n), dense.New[float32](n, n)
 	dense.FillNormal(r.Data, [2]uint64{1, 1}, 0)
 	for i := range n {

@@ -220,7 +220,11 @@ func nearestSPDTrust(d *Data, o *Options) (*outcome, error) {
 	for i := range n {
 		start.x.Set(i, i, math.Sqrt(size/math.Sqrt(float64(n))))
 	}
-	run, err := solve.Trust(matrixSpace{n}, newFactorFit(c, 1, 2*size*math.Sqrt(size)), start, &o.Solver)
+	options := o.Solver
+	if options.FirstStep == 0 { // the space is flat, and its unit that of the data
+		options.FirstStep = math.Sqrt(size)
+	}
+	run, err := solve.Trust(matrixSpace{n}, newFactorFit(c, 1, 2*size*math.Sqrt(size)), start, &options)
 	if err != nil {
 		return nil, err
 	}

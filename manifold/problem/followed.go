@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -36,7 +37,24 @@ type settlement struct {
 }
 
 func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return followedIterate(in.(*karcherObjective), o, newtonDirection)
+	k := in.(*karcherObjective)
+	first, err := firstPoint(k, o)
+	if err != nil {
+		return nil, err
+	}
+	if s := newShiftedMean(k, o); s != nil {
+		return shiftedIterate(s, k, first, o)
+	}
+	return followedFrom(k, first, o, newtonDirection)
+}
+
+// shiftedIterate is Newton's method on the objective s, which is k without decompositions, and on k itself where s is of no use.
+func shiftedIterate(s, k followedObjective, first *manifold.Frame, o *Options) (*solve.Result, error) {
+	r, err := followedFrom(s, first.Clone().(*manifold.Frame), o, newtonDirection)
+	if errors.Is(err, errOutside) || err == nil && r.Reason.Name == stalledReason {
+		return followedFrom(k, first, o, newtonDirection)
+	}
+	return r, err
 }
 
 func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
@@ -71,6 +89,11 @@ func followedIterate(k followedObjective, o *Options, direction func(r *followed
 	if err != nil {
 		return nil, err
 	}
+	return followedFrom(k, first, o, direction)
+}
+
+// followedFrom is followedIterate from the point given, which it takes over.
+func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direction func(r *followedRun)) (*solve.Result, error) {
 	dim, _ := k.size()
 	m, err := manifold.NewAffine(dim, manifold.AffineOptions{Kappa: o.Kappa})
 	if err != nil {
@@ -157,6 +180,10 @@ func (r *followedRun) move() (cost float64, moved bool, err error) {
 			move = m.Retract
 		}
 		if err := move(r.q, r.p, r.scaled); err != nil {
+			if long := new(manifold.StepError); errors.As(err, &long) && long.Norm < math.Inf(1) {
+				t *= 0.25
+				continue
+			}
 			return 0, false, r.broken(t*length, err)
 		}
 		cost, err := r.k.Evaluate(r.q, r.next, r.memo)

@@ -79,8 +79,8 @@ func (s *mixtureSamples) bestStart(k int, seed uint64) (*mixture, error) {
 		key[b] = byte(seed >> (8 * b))
 	}
 	rng := rand.New(rand.NewChaCha8(key))
-	g, best := newMixture(s, k), newMixture(s, k)
-	bestValue, failed := math.Inf(-1), error(nil)
+	g := newMixture(s, k)
+	best, bestValue, failed := g.components(), math.Inf(-1), error(nil)
 	for range gmmStarts {
 		g.plusPlus(rng)
 		value, err := math.Inf(-1), error(nil)
@@ -93,7 +93,7 @@ func (s *mixtureSamples) bestStart(k int, seed uint64) (*mixture, error) {
 		if err != nil {
 			failed = err
 		} else if value > bestValue {
-			best.copyFrom(g)
+			copyComponents(best, g.parts)
 			bestValue = value
 		}
 		if k == 1 {
@@ -103,7 +103,8 @@ func (s *mixtureSamples) bestStart(k int, seed uint64) (*mixture, error) {
 	if math.IsInf(bestValue, -1) {
 		return nil, failed
 	}
-	return best, nil
+	copyComponents(g.parts, best)
+	return g, nil
 }
 
 // plusPlus draws means among the samples with probability growing as the squared distance to those already drawn, in the metric of the pooled

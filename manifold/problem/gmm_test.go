@@ -2,8 +2,10 @@ package problem
 
 import (
 	"math"
+	"runtime"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -33,6 +35,31 @@ func TestAcceleratedMixture(t *testing.T) {
 		}
 		if worst > 3e-6 { // single precision
 			t.Errorf("%s: the cost rose by %g", c.name, worst)
+		}
+	}
+}
+
+// TestMixtureStepsAllocateNothing: steps of both kinds, in both precisions.
+func TestMixtureStepsAllocateNothing(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	g, err := gmmStart(&Data{Samples: twoClouds(4)}, &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, precise := range []bool{false, true} {
+		a, status := newAcceleration(g), solve.Status{}
+		g.precise = precise
+		value := g.expect()
+		if n := allocs.PerRun(5, func() {
+			gradient, err := g.gradient()
+			if err == nil {
+				value, err = a.step(g, value, gradient, &status)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}); n > 0 {
+			t.Errorf("precise %v: %v allocations in a step", precise, n)
 		}
 	}
 }

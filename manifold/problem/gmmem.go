@@ -59,6 +59,8 @@ const (
 	mixtureNear = 1e-3
 	// mixtureGrowth and mixtureLongest say how steps grow as long as the likelihood does.
 	mixtureGrowth, mixtureLongest = 1.1, 4
+	// mixtureRetreat is the factor by which the gradient norm must fall after an extrapolated step that failed until the next one is tried.
+	mixtureRetreat = 4
 	// mixtureSlack is by how much the mean log-likelihood may fall, relative to 1 and its own size, before a step counts as a loss: rounding. The
 	// second is for single precision.
 	mixtureSlack, mixtureSlackSingle = 1e-12, 1e-7
@@ -73,17 +75,18 @@ type acceleration struct {
 	x, r, trial []float64
 	t           dense.Matrix[float64]
 	length      float64 // of over-relaxed steps
+	near        float64 // gradient norm below which steps are extrapolated
 }
 
 func newAcceleration(g *mixture) *acceleration {
 	d := g.y.Cols
 	n := len(g.parts) * d * d
-	a := &acceleration{anderson: newAnderson(n, mixtureMemory), x: make([]float64, n), r: make([]float64, n), trial: make([]float64, n),
-		t: dense.New[float64](d, d), length: 1}
+	a := &acceleration{anderson: newAnderson(n, mixtureMemory), from: g.components(), x: make([]float64, n), r: make([]float64, n), trial: make([]float64, n),
+		t: dense.New[float64](d, d), length: 1, near: mixtureNear}
 	for _, p := range g.parts {
 		seen := component{p.share, dense.New[float64](d, d)}
 		seen.l.Identity()
-		a.from, a.seen = append(a.from, component{p.share, p.l.Clone()}), append(a.seen, seen)
+		a.seen = append(a.seen, seen)
 	}
 	return a
 }
@@ -94,7 +97,8 @@ func (a *acceleration) step(g *mixture, value, gradient float64, status *solve.S
 	a.coordinates(g)
 	copy(a.trial, a.x)
 	slack := mixtureSlack
-	if g.precise && gradient < mixtureNear {
+	extrapolate := g.precise && gradient < a.near
+	if extrapolate {
 		a.add(a.x, a.r, false)
 		correction, rest := a.next()
 		dense.Axpy(1, correction, a.trial)
@@ -114,6 +118,9 @@ func (a *acceleration) step(g *mixture, value, gradient float64, status *solve.S
 		}
 	}
 	a.forget()
+	if extrapolate {
+		a.near = gradient / mixtureRetreat
+	}
 	a.length = 1
 	copy(a.trial, a.x)
 	dense.Axpy(1, a.r, a.trial)
@@ -149,9 +156,6 @@ func (a *acceleration) move(g *mixture) error {
 		dense.Scale(1/p.share, x, p.l.Data)
 		if dense.Cholesky(p.l) >= 0 {
 			return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
-		}
-		for i := range d {
-			clear(p.l.Row(i)[i+1:])
 		}
 		dense.MulLower(dense.NoTrans, a.from[c].l, p.l, g.parts[c].l)
 		g.parts[c].share = p.share

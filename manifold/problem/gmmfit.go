@@ -69,11 +69,19 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 	return g
 }
 
-// copyFrom takes over the components.
-func (g *mixture) copyFrom(h *mixture) {
-	for c, p := range h.parts {
-		g.parts[c].share = p.share
-		g.parts[c].l.Copy(p.l)
+// components returns a copy of the components.
+func (g *mixture) components() []component {
+	var out []component
+	for _, p := range g.parts {
+		out = append(out, component{p.share, p.l.Clone()})
+	}
+	return out
+}
+
+func copyComponents(to, from []component) {
+	for c, p := range from {
+		to[c].share = p.share
+		to[c].l.Copy(p.l)
 	}
 }
 
@@ -120,13 +128,15 @@ func (g *mixture) enough(c int, share float64) error {
 	return nil
 }
 
-// singleSpread is the smallest standard deviation, likewise, at which single precision knows a sample's place in the component to a thousandth.
-const singleSpread = 1e-4
+// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples, and singleDeviation the
+// one at which single precision still knows to a thousandth where in its component a sample lies.
+const leastDeviation, singleDeviation = 1e-8, 1e-4
 
+// wide tells whether the components are large enough for single precision.
 func (g *mixture) wide() bool {
 	for _, p := range g.parts {
 		for i := range p.l.Rows {
-			if p.l.At(i, i) < singleSpread {
+			if p.l.At(i, i) < singleDeviation {
 				return false
 			}
 		}
@@ -134,13 +144,10 @@ func (g *mixture) wide() bool {
 	return true
 }
 
-// leastSpread is the smallest standard deviation of a component in any direction given the others, relative to that of all samples.
-const leastSpread = 1e-8
-
 // spread tells whether component c has a volume.
 func (g *mixture) spread(c int) error {
 	for i := range g.y.Cols {
-		if v := g.parts[c].l.At(i, i); !(v > leastSpread) {
+		if v := g.parts[c].l.At(i, i); !(v > leastDeviation) {
 			return fmt.Errorf("component %d collapsed: its spread in one direction is %.2g of that of the samples", c, v)
 		}
 	}

@@ -219,9 +219,6 @@ func (s *itmlNewton) step(cost float64, mon *monitor) (lower, moved float64) {
 			s.trial.Set(i, i, s.trial.At(i, i)+1)
 		}
 		if dense.Cholesky(s.trial) < 0 {
-			for i := range n {
-				clear(s.trial.Row(i)[i+1:])
-			}
 			dense.MulLower(dense.NoTrans, s.f, s.trial, s.next)
 			mon.status.Evaluations++
 			if c, err := s.evaluate(s.next); err == nil && c <= cost+1e-4*alpha*slope+1e-14*math.Abs(cost) {

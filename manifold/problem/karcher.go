@@ -27,25 +27,17 @@ var mean = Problem{
 		run:  karcherRichardson,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		frames, err := factorMatrices(d.Matrices)
+		k, err := newKarcher(d, m)
 		if err != nil {
 			return nil, err
 		}
-		w, err := normalizedWeights(d.Weights, len(frames))
-		if err != nil {
-			return nil, err
-		}
-		m0, err := m(frames[0].Dim())
-		if err != nil {
-			return nil, err
-		}
-		return newKarcher(m0, d.Matrices, frames, w), nil
+		return k, nil
 	},
 	device: meanDevice,
 }
 
 // Mean returns the weighted Karcher mean of SPD matrices of one size; nil weights are equal. It is Solve("mean", ...) with the defaults: the
-// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it.
+// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it, or to 0.1 if that is less.
 func Mean(matrices []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
 	r, err := Solve("mean", Data{Matrices: matrices, Weights: weights}, nil)
 	if err != nil {
@@ -64,8 +56,11 @@ func Mean(matrices []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
 type karcherObjective struct {
 	m                 *manifold.Affine
 	n                 int
-	data              []dense.Matrix[float64]
-	frames            []*manifold.Frame // Cholesky factors of data
+	matrices          []mat.Symmetric
+	data              []dense.Matrix[float64] // the same
+	frames            []*manifold.Frame       // see factors
+	inverses          *resolvents[float64]    // nil for few, small and large matrices
+	mean              *dense.Matrix[float64]  // of the inverses; nil where invert failed
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -78,6 +73,7 @@ type karcherObjective struct {
 	eta32             dense.Matrix[float32]
 	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
 	reference         []*spectrum // but from these, if any
+	single            *singleMean // the search that found the first point, if there was one
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -91,14 +87,71 @@ type karcherMemo struct {
 // exactAccuracy is the gradient error that general solvers get: below rounding.
 const exactAccuracy = 1e-14
 
-func newKarcher(m *manifold.Affine, data []mat.Symmetric, frames []*manifold.Frame, w []float64) *karcherObjective {
-	k := &karcherObjective{m: m, n: m.Dim(), frames: frames, weights: w, team: newTeam(m.Dim(), len(frames)), accuracy: exactAccuracy,
-		invT: dense.New[float64](m.Dim(), m.Dim())}
-	for _, a := range data {
+// newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, the check is that of their inverses, and the
+// Cholesky factors are left for when they are needed.
+func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherObjective, error) {
+	k := &karcherObjective{matrices: d.Matrices, accuracy: exactAccuracy}
+	weights, bad := normalizedWeights(d.Weights, len(d.Matrices))
+	if bad != nil || !k.invert(weights) {
+		frames, err := factorMatrices(d.Matrices)
+		if err != nil {
+			return nil, err
+		}
+		k.frames = frames
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	k.n, k.weights = d.Matrices[0].SymmetricDim(), weights
+	var err error
+	if k.m, err = metric(k.n); err != nil {
+		return nil, err
+	}
+	k.team, k.invT = newTeam(k.n, len(d.Matrices)), dense.New[float64](k.n, k.n)
+	k.load()
+	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
+	return k, nil
+}
+
+// load copies the data, once.
+func (k *karcherObjective) load() {
+	for _, a := range k.matrices[len(k.data):] {
 		k.data = append(k.data, view(manifold.DenseOf(a)))
 	}
-	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
-	return k
+}
+
+// invert finds the mean of the inverses. False means that there are too few or too small matrices, or that one is unfit or too ill-conditioned for the search
+// in single precision.
+func (k *karcherObjective) invert(weights []float64) bool {
+	if len(k.matrices) < 3 {
+		return false
+	}
+	n := k.matrices[0].SymmetricDim()
+	for _, a := range k.matrices {
+		if a.SymmetricDim() != n || n < smallestSingle || n > largestShifted {
+			return false
+		}
+	}
+	k.load()
+	k.inverses = newResolvents[float64](k.data, true)
+	mean := dense.New[float64](n, n)
+	if !k.inverses.harmonic(weights, worstSpread, mean, mean.Clone()) {
+		return false
+	}
+	k.mean = &mean
+	return true
+}
+
+// factors returns the Cholesky factors of the data.
+func (k *karcherObjective) factors() []*manifold.Frame {
+	if k.frames == nil {
+		frames, err := factorMatrices(k.matrices)
+		if err != nil { // their condition is at most worstSpread n^2
+			panic(err)
+		}
+		k.frames = frames
+	}
+	return k.frames
 }
 
 // forget implements historian.
@@ -109,6 +162,7 @@ func (k *karcherObjective) recall(p *manifold.Frame) {
 	m := k.NewMemo().(*karcherMemo)
 	k.inv = view(p.Inverse())
 	dense.Transpose(k.invT, k.inv)
+	k.factors()
 	err := k.team.run(func(w *worker, i int) error {
 		return m.spectra[i].locate(k.inv, k.invT, view(k.frames[i].F()), math.Sqrt(exactAccuracy), w)
 	}, make([]float64, k.n*k.n))
@@ -127,13 +181,13 @@ func (k *karcherObjective) begin(s *spectrum, i int) {
 	}
 }
 
-func (k *karcherObjective) size() (int, int) { return k.n, len(k.frames) }
+func (k *karcherObjective) size() (int, int) { return k.n, len(k.data) }
 
 func (k *karcherObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }
 
 // NewMemo implements solve.Memoizer.
 func (k *karcherObjective) NewMemo() solve.Memo {
-	m := &karcherMemo{spectra: make([]*spectrum, len(k.frames))}
+	m := &karcherMemo{spectra: make([]*spectrum, len(k.data))}
 	for i := range m.spectra {
 		m.spectra[i] = newSpectrum(k.n)
 	}
@@ -145,6 +199,7 @@ func (k *karcherObjective) NewMemo() solve.Memo {
 func (k *karcherObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	k.from, k.at, k.inv = k.latest, memo.(*karcherMemo), view(p.(*manifold.Frame).Inverse())
 	dense.Transpose(k.invT, k.inv)
+	k.factors()
 	if err := k.team.run(k.evaluate, grad); err != nil {
 		return math.Inf(1), err
 	}
@@ -212,8 +267,13 @@ func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 // settle implements followedObjective: no matrix is known to be the mean.
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
-// GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point.
-func (k *karcherObjective) GradientScale(cost float64) float64 { return math.Sqrt(2 * cost) }
+// GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point. Distances have no unit; of matrices that are equal or
+// nearly so, which rounding sets apart, the gradient is measured against leastScatter.
+func (k *karcherObjective) GradientScale(cost float64) float64 {
+	return max(math.Sqrt(2*cost), leastScatter)
+}
+
+const leastScatter = 0.1
 
 // Certify implements solve.Certifier by strong convexity.
 func (k *karcherObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {

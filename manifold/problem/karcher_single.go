@@ -22,18 +22,18 @@ const (
 )
 
 // singleMean finds a point near the mean in single precision and without eigendecompositions. The logarithm is a shiftedLog, so that a gradient costs one
-// inverse (InvertUpper) for each matrix and shift, and the steps are Newton's with differences of gradients for Hessian products. Its result is a first
+// inverse (resolvents) for each matrix and shift, and the steps are Newton's with differences of gradients for Hessian products. Its result is a first
 // point, whose quality is measured in double precision; nothing is claimed of it.
 type singleMean struct {
 	k         *karcherObjective
-	data      []dense.Matrix[float32]
 	f, moved  dense.Matrix[float32] // the point is F F'
 	x, y, z   dense.Matrix[float32]
-	log, part *shiftedLog   // of the present gradient
+	inverses  *resolvents[float32]
+	log       *shiftedLog   // of the present gradient
+	spread    float64       // what width returned
 	weights   []float64     // of sum 1
-	measuring bool          // the body is measure
+	measuring bool          // the weights of a median are measured
 	median    *singleMedian // nil for the mean
-	body      func(w *singleWorker, i int)
 
 	grad, step  []float64
 	base, probe []float64 // gradients of the coarser logarithm at f and at moved
@@ -43,20 +43,21 @@ type singleMean struct {
 // singleStart returns a point where the gradient of the mean's cost, or of the median's, is near the rounding of single precision, or nil where the data are
 // too few, too small or too ill-conditioned for that.
 func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
-	if k.n < smallestSingle || len(k.frames) < 3 {
+	if k.n < smallestSingle || len(k.data) < 3 {
 		return nil
 	}
 	arithmetic, harmonic, ok := k.singleMeans()
 	if !ok {
 		return nil
 	}
-	s := newSingleMean(k)
-	if median {
-		s.median = newSingleMedian(s)
-	}
-	if !s.between(arithmetic, harmonic) || !s.search(s.width(harmonic)) {
+	s := newSingleMean(k, median)
+	if !s.between(arithmetic, harmonic) {
 		return nil
 	}
+	if s.spread = s.width(harmonic); !s.search(s.spread) {
+		return nil
+	}
+	k.single = s
 	f, x := arithmetic, harmonic
 	for i, v := range s.f.Data {
 		f.Data[i] = float64(v)
@@ -73,7 +74,14 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 func (k *karcherObjective) singleMeans() (arithmetic, harmonic dense.Matrix[float64], ok bool) {
 	arithmetic, harmonic = dense.New[float64](k.n, k.n), dense.New[float64](k.n, k.n)
 	n := float64(k.n)
-	for i, f := range k.frames {
+	if k.mean != nil {
+		for i, a := range k.data {
+			dense.Axpy(k.weights[i], a.Data, arithmetic.Data)
+		}
+		harmonic.Copy(*k.mean)
+		return arithmetic, harmonic, true
+	}
+	for i, f := range k.factors() {
 		l, inv := view(f.F()), view(f.Inverse())
 		if s := dense.Dot(l.Data, l.Data) / n * dense.Dot(inv.Data, inv.Data) / n; !(s <= worstSpread) {
 			return arithmetic, harmonic, false
@@ -85,20 +93,18 @@ func (k *karcherObjective) singleMeans() (arithmetic, harmonic dense.Matrix[floa
 	return arithmetic, harmonic, true
 }
 
-func newSingleMean(k *karcherObjective) *singleMean {
+func newSingleMean(k *karcherObjective, median bool) *singleMean {
 	s := &singleMean{k: k, weights: k.weights}
 	for _, m := range []*dense.Matrix[float32]{&s.f, &s.moved, &s.x, &s.y, &s.z} {
 		*m = dense.New[float32](k.n, k.n)
 	}
-	for _, a := range k.data {
-		d := dense.New[float32](k.n, k.n)
-		narrow(d.Data, a.Data)
-		s.data = append(s.data, d)
-	}
 	for _, v := range []*[]float64{&s.base, &s.probe, &s.res, &s.dir, &s.grad, &s.step} {
 		*v = make([]float64, k.n*k.n)
 	}
-	s.body = s.term
+	s.inverses = newResolvents[float32](k.data, median)
+	if median {
+		s.median = newSingleMedian(s)
+	}
 	return s
 }
 
@@ -129,10 +135,12 @@ func (s *singleMean) between(arithmetic, harmonic dense.Matrix[float64]) bool {
 // width estimates L such that the spectra of the data seen from the point lie in [e^-L, e^L], from the traces of the data and of their mean inverse seen
 // from there. It expects s.x and s.y as between leaves them.
 func (s *singleMean) width(harmonic dense.Matrix[float64]) float64 {
-	narrow(s.z.Data, harmonic.Data)
-	most := float64(dense.Dot(s.x.Data, s.z.Data))
-	for _, a := range s.data {
-		most = max(most, float64(dense.Dot(s.y.Data, a.Data)))
+	for i, v := range s.x.Data {
+		s.base[i], s.probe[i] = float64(v), float64(s.y.Data[i])
+	}
+	most := dense.Dot(s.base, harmonic.Data)
+	for _, a := range s.k.data {
+		most = max(most, dense.Dot(s.probe, a.Data))
 	}
 	return 1.03*spread(most/float64(s.k.n)) + 0.05
 }
@@ -166,7 +174,7 @@ func (s *singleMean) search(width float64) bool {
 		if last = norm; step > 0 && max(left, 0.01*norm) <= floor {
 			return true
 		}
-		if len(s.data) >= manyMatrices {
+		if len(s.k.data) >= manyMatrices {
 			coarse = fine.coarse()
 		}
 		if !s.gradients(fine, coarse) {
@@ -178,7 +186,7 @@ func (s *singleMean) search(width float64) bool {
 
 // gradients sets grad to the gradient at F by fine and base to that by coarse.
 func (s *singleMean) gradients(fine, coarse *shiftedLog) bool {
-	if coarse.from != nil {
+	if coarse.within != nil {
 		return s.look(fine, coarse)
 	}
 	return s.look(fine, nil) && s.gradient(s.f, coarse, s.base, nil)
@@ -189,19 +197,19 @@ func (s *singleMean) look(log, part *shiftedLog) bool {
 	if s.median == nil {
 		return s.gradient(s.f, log, s.grad, part)
 	}
-	s.body, s.measuring = s.measure, true
+	s.measuring = true
 	ok := s.gradient(s.f, log, s.grad, part)
-	s.body, s.measuring = s.term, false
+	s.measuring = false
 	return ok
 }
 
 // gradient sets dst to the gradient at F F' of the cost whose logarithm is log, and, if part is not nil, base to that of this part of it. False means
 // that a matrix is not positive definite to rounding.
 func (s *singleMean) gradient(f dense.Matrix[float32], log *shiftedLog, dst []float64, part *shiftedLog) bool {
-	s.log, s.part = log, part
+	s.log = log
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.x)
 	dense.Mirror(s.x)
-	if !s.k.team.run32(s.body, dst) {
+	if !s.sums(dst, part) {
 		return false
 	}
 	total := 1.0
@@ -211,28 +219,23 @@ func (s *singleMean) gradient(f dense.Matrix[float32], log *shiftedLog, dst []fl
 	dense.Scale(1/total, dst, dst)
 	s.whiten(f, dst, log.constant)
 	if part != nil {
-		s.k.team.partSum(s.base)
 		dense.Scale(1/total, s.base, s.base)
 		s.whiten(f, s.base, part.constant)
 	}
 	return true
 }
 
-// term adds w_k sum_j weight_j (A_k + shift_j X)^-1.
-func (s *singleMean) term(w *singleWorker, i int) {
-	m, weight := w.t[0], s.weights[i]
-	for j, shift := range s.log.shift {
-		m.Copy(s.data[i])
-		dense.Axpy(float32(shift), s.x.Data, m.Data)
-		if !dense.InvertUpper(m, w.work) {
-			w.failed = true
-			return
-		}
-		dense.Axpy(float32(weight*s.log.weight[j]), m.Data, w.acc.Data)
-		if at := s.part.find(j); at >= 0 {
-			dense.Axpy(float32(weight*s.part.weight[at]), m.Data, w.part.Data)
-		}
+// sums sets dst to sum w_k sum_j weight_j (A_k + shift_j X)^-1, and, if part is not nil, base to that with the weights of the part.
+func (s *singleMean) sums(dst []float64, part *shiftedLog) bool {
+	weights := s.weights
+	if s.measuring {
+		weights, s.inverses.visit = s.median.ones, s.median.visit
 	}
+	whole := resolventSum{s.log.weight, dense.Wrap(s.k.n, s.k.n, dst)}
+	if part == nil {
+		return s.inverses.sum(s.x, s.log.shift, weights, whole)
+	}
+	return s.inverses.sum(s.x, s.log.shift, weights, whole, resolventSum{part.within, dense.Wrap(s.k.n, s.k.n, s.base)})
 }
 
 // whiten sets g = F' g F - constant I.

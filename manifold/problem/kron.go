@@ -123,6 +123,17 @@ func isLower(a dense.Matrix[float64]) bool {
 func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*kronMemo)
 	k.columns(f, m.v)
+	cost, err := k.profile(f, m)
+	if err != nil {
+		return cost, err
+	}
+	k.z = m.v.whitenColumns(m.l, m.p, k.z)
+	k.differential(f, m, grad)
+	return cost, nil
+}
+
+// profile returns the cost with the best B, and sets l.
+func (k *kronObjective) profile(f *manifold.Frame, m *kronMemo) (float64, error) {
 	m.l.Copy(k.b)
 	if dense.Cholesky(m.l) >= 0 {
 		return math.Inf(1), &DataError{Err: fmt.Errorf("the %d x %d column covariance is singular", k.q, k.q),
@@ -133,7 +144,11 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 		cost += 2 * float64(k.p) * math.Log(m.l.At(i, i))
 	}
 	dense.InvertLower(m.l)
-	k.z = m.v.whitenColumns(m.l, m.p, k.z)
+	return cost, nil
+}
+
+// differential sets grad to q I - P.
+func (k *kronObjective) differential(f *manifold.Frame, m *kronMemo, grad []float64) {
 	for i, v := range m.p.Data {
 		grad[i] = -v
 	}
@@ -141,7 +156,6 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 		grad[i*k.p+i] += float64(k.q)
 	}
 	k.m.FromWhitened(f, grad)
-	return cost, nil
 }
 
 // HessianVec implements solve.Hessian: three products of a p x p with a p x Nq matrix.

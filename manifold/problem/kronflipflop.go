@@ -20,17 +20,20 @@ const (
 	kronSingleSteps, kronSingleStalls = 40, 6
 )
 
-// kronIteration is the flip-flop with over-relaxed steps. Its frames are triangular.
+// kronIteration is the flip-flop with over-relaxed steps. Its frames are triangular. Its samples become F^-1 Y for the frame of the last evaluation, so
+// that no second copy of them is made.
 type kronIteration struct {
 	*kronObjective
 	relax *relaxation
 	step  dense.Matrix[float64]
+	from  dense.Matrix[float64] // that frame
+	turn  dense.Matrix[float64] // scratch
 }
 
 func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := &kronIteration{kronObjective: in.(*kronObjective)}
 	k.relax = newRelaxation(1/(float64(k.q)*m.Kappa()), m.VectorLen())
-	k.step = dense.New[float64](k.p, k.p)
+	k.step, k.turn = dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p)
 	return drive(k, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
 		k.next(grad, norm, memo.(*kronMemo).p)
 		f, err := congruence(m, p, k.step)
@@ -40,6 +43,33 @@ func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, e
 		next.CopyFrom(f)
 		return nil
 	})
+}
+
+// NewMemo implements solve.Memoizer.
+func (k *kronIteration) NewMemo() solve.Memo {
+	return &kronMemo{p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q)}
+}
+
+// Evaluate implements solve.Objective, for triangular frames; as kronObjective's.
+func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	f, m := p.(*manifold.Frame), memo.(*kronMemo)
+	k.at.Copy(view(f.Inverse()))
+	if k.turn.Copy(k.at); k.from.Rows > 0 {
+		dense.MulLower(dense.NoTrans, k.at, k.from, k.turn)
+	} else {
+		k.from = dense.New[float64](k.p, k.p)
+	}
+	k.from.Copy(view(f.F()))
+	k.b.Zero()
+	k.z = k.y.whitenRows(k.turn, k.b, 1/float64(k.count*k.p), k.z)
+	dense.Mirror(k.b)
+	cost, err := k.profile(f, m)
+	if err != nil {
+		return cost, err
+	}
+	k.y.rowScatter(m.l, m.p, k.z)
+	k.differential(f, m, grad)
+	return cost, nil
 }
 
 // next sets step to the matrix M such that the next A is F M F': P/q far from the solution, I + eta + eta^2/2 for the relaxed step eta near it.
@@ -64,15 +94,11 @@ func (k *kronIteration) Certify(p manifold.Point, norm float64, memo solve.Memo)
 	if c := k.relax.curvature; c > 0 {
 		return solve.Certificate{Kind: "secant-curvature", Value: norm / c}
 	}
-	grad := make([]float64, k.m.VectorLen())
-	for i, v := range memo.(*kronMemo).p.Data {
-		grad[i] = -v
-	}
-	for i := range k.p {
-		grad[i*k.p+i] += float64(k.q)
-	}
-	k.m.FromWhitened(p.(*manifold.Frame), grad)
-	c, _ := solve.Certify(k.m, k.kronObjective, p, grad, memo)
+	m, grad := memo.(*kronMemo), make([]float64, k.m.VectorLen())
+	k.differential(p.(*manifold.Frame), m, grad)
+	m.v, m.e = k.y, dense.New[float64](k.q, k.q) // the last use of the samples
+	k.z = m.v.whitenColumns(m.l, m.p, k.z)
+	c, _ := solve.Certify(k.m, k.kronObjective, p, grad, m)
 	return c
 }
 
@@ -86,10 +112,10 @@ func (k *kronIteration) start() *manifold.Frame {
 		return k.kronObjective.start()
 	}
 	work, b, cov := make([]float32, v.largest()), dense.New[float32](k.q, k.q), dense.New[float32](k.p, k.p)
-	f, p, c, inv := dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p), dense.New[float32](k.p, k.p)
+	f, p, c := dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p)
 	grad := make([]float64, k.p*k.p)
 	f.Identity()
-	inv.Identity()
+	var inv dense.Matrix[float32] // none is I
 	best, scale := math.Inf(1), k.GradientScale(0)
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
 		var ok bool
@@ -125,6 +151,9 @@ func (k *kronIteration) start() *manifold.Frame {
 			break
 		}
 		dense.InvertLower(c)
+		if inv.Rows == 0 {
+			inv = dense.New[float32](k.p, k.p)
+		}
 		for i, x := range c.Data {
 			inv.Data[i] = float32(x)
 		}
@@ -157,16 +186,11 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	return v, true
 }
 
-// flip replaces the samples V by W = C^-1 V, given that inverse, and then by W L^-T with L L' = (1/Np) sum W'W, and sets cov to the mean of the V V'.
+// flip replaces the samples V by W = C^-1 V, given that inverse or none for I, and then by W L^-T with L L' = (1/Np) sum W'W, and sets cov to the mean of the V V'.
 // It returns what takes the place of work, and whether the sum is positive definite.
 func (k *kronIteration) flip(v *kronSamples[float32], inverse, b, cov dense.Matrix[float32], work []float32) ([]float32, bool) {
 	b.Zero()
-	for i, block := range v.blocks {
-		z := dense.Wrap(block.Rows, block.Cols, work[:len(block.Data)])
-		dense.MulLower(dense.NoTrans, inverse, block, z)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float32(k.count*k.p), v.tall(z), v.tall(z), 1, b)
-		work = v.exchange(i, z)
-	}
+	work = v.whitenRows(inverse, b, 1/float32(k.count*k.p), work)
 	dense.Mirror(b)
 	if dense.Cholesky(b) >= 0 {
 		return work, false

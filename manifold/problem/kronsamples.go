@@ -50,6 +50,32 @@ func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
 	return old[:cap(old)]
 }
 
+// whitenRows replaces every sample V by C^-1 V, given that inverse, lower triangular, or no matrix for I, and adds scale sum V'V to the upper triangle of b. work has
+// the size of a block; what takes its place is returned.
+func (s *kronSamples[T]) whitenRows(inverse, b dense.Matrix[T], scale T, work []T) []T {
+	for i, v := range s.blocks {
+		if inverse.Rows > 0 {
+			z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
+			dense.MulLower(dense.NoTrans, inverse, v, z)
+			work, v = s.exchange(i, z), z
+		}
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, scale, s.tall(v), s.tall(v), 1, b)
+	}
+	return work
+}
+
+// rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L.
+func (s *kronSamples[T]) rowScatter(inverse, p dense.Matrix[T], work []T) {
+	p.Zero()
+	scale := 1 / T(s.count())
+	for _, v := range s.blocks {
+		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
+		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, z, z, 1, p)
+	}
+	dense.Mirror(p)
+}
+
 // whitenColumns replaces every sample V by V L^-T, given the inverse of L, and sets p to the mean of the V V'. work has the size of a block; what
 // takes its place is returned.
 func (s *kronSamples[T]) whitenColumns(inverse, p dense.Matrix[T], work []T) []T {

@@ -58,7 +58,7 @@ const atData = 1e-9
 
 // NewMemo implements solve.Memoizer.
 func (k *medianObjective) NewMemo() solve.Memo {
-	return &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.frames))}
+	return &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.data))}
 }
 
 // Evaluate implements solve.Objective; the cost is that of the Karcher mean.
@@ -66,6 +66,7 @@ func (k *medianObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	m := memo.(*medianMemo)
 	k.here, k.inv = m, view(p.(*manifold.Frame).Inverse())
 	dense.Transpose(k.invT, k.inv)
+	k.factors()
 	if err := k.team.run(k.evaluate, grad); err != nil {
 		return math.Inf(1), err
 	}
@@ -149,7 +150,7 @@ func (k *medianObjective) start() *manifold.Frame {
 	heaviest := slices.Max(k.weights)
 	switch {
 	case heaviest > 0.5 || heaviest == 0.5 && len(k.weights) > 2:
-		return k.frames[slices.Index(k.weights, heaviest)].Clone().(*manifold.Frame)
+		return k.factors()[slices.Index(k.weights, heaviest)].Clone().(*manifold.Frame)
 	case len(k.weights) == 2:
 		return k.karcherObjective.start() // every point between two matrices of one weight is a median
 	}
@@ -160,7 +161,15 @@ func (k *medianObjective) start() *manifold.Frame {
 }
 
 func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
-	return followedIterate(in.(*medianObjective), o, newtonDirection)
+	k := in.(*medianObjective)
+	first, err := firstPoint(k, o)
+	if err != nil {
+		return nil, err
+	}
+	if s := newShiftedMedian(k, o); s != nil {
+		return shiftedIterate(s, k, first, o)
+	}
+	return followedFrom(k, first, o, newtonDirection)
 }
 
 func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
@@ -202,7 +211,7 @@ func (k *medianObjective) try(i int) (*settlement, error) {
 	accuracy := k.accuracy
 	defer k.tune(accuracy)
 	k.tune(exactAccuracy)
-	cost, err := k.Evaluate(k.frames[i], grad, at)
+	cost, err := k.Evaluate(k.factors()[i], grad, at)
 	if err != nil {
 		return nil, err
 	}
@@ -212,10 +221,10 @@ func (k *medianObjective) try(i int) (*settlement, error) {
 			here += k.weights[j]
 		}
 	}
-	if pull := math.Sqrt(k.m.Inner(k.frames[i], grad, grad)); pull > here {
+	if pull := math.Sqrt(k.m.Inner(k.factors()[i], grad, grad)); pull > here {
 		return nil, nil
 	}
-	return &settlement{k.frames[i], cost, fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", i)}, nil
+	return &settlement{k.factors()[i], cost, fmt.Sprintf("matrix %d is the median: its weight outweighs the pull of the others", i)}, nil
 }
 
 // isolated tells whether the harmonic mean of the distances above 2 d is at least 4 d.

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -11,8 +12,11 @@ import (
 type singleMedian struct {
 	sums      []dense.Matrix[float32] // S_k = sum_j weight_j (A_k + shift_j X)^-1, for which L_k = constant I - F' S_k F
 	distances []float64
+	inverse   float64 // sum w_k/d_k
 	constant  float64
 	along     []float64 // scratch
+	ones      []float64
+	visit     func(p *resolventPart[float32], w *resolventScratch[float32]) bool // measure
 	total     []float32
 }
 
@@ -21,50 +25,28 @@ type singleMedian struct {
 const nearestSingle = 0.02
 
 func newSingleMedian(s *singleMean) *singleMedian {
-	m := &singleMedian{distances: make([]float64, len(s.data)), along: make([]float64, s.k.n*s.k.n), total: make([]float32, s.k.n*s.k.n)}
-	for range s.data {
+	m := &singleMedian{distances: make([]float64, len(s.k.data)), along: make([]float64, s.k.n*s.k.n), total: make([]float32, s.k.n*s.k.n)}
+	for range s.k.data {
 		m.sums = append(m.sums, dense.New[float32](s.k.n, s.k.n))
 	}
-	s.weights = make([]float64, len(s.data))
+	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), slices.Repeat([]float64{1}, len(s.k.data)), s.measure
 	return m
 }
 
-// measure is term with the weight w_k/d_k, d_k measured by the way: d_k^2 = tr (constant I - S_k X)^2.
-func (s *singleMean) measure(w *singleWorker, i int) {
-	m, sum, part := w.t[0], s.median.sums[i], w.t[1]
-	sum.Zero()
-	part.Zero()
-	if s.k.weights[i] == 0 {
-		return
-	}
-	for j, shift := range s.log.shift {
-		m.Copy(s.data[i])
-		dense.Axpy(float32(shift), s.x.Data, m.Data)
-		if !dense.InvertUpper(m, w.work) {
-			w.failed = true
-			return
+// measure gives the sums of a part the weights w_k/d_k and keeps those of each matrix.
+func (s *singleMean) measure(p *resolventPart[float32], w *resolventScratch[float32]) bool {
+	shortest := nearestSingle * s.log.width
+	return s.inverses.reweigh(p, w, s.x, float32(s.log.constant), func(k int, sum dense.Matrix[float32], square float64) (float64, bool) {
+		if s.k.weights[k] == 0 {
+			return 0, true
 		}
-		dense.Axpy(float32(s.log.weight[j]), m.Data, sum.Data)
-		if at := s.part.find(j); at >= 0 {
-			dense.Axpy(float32(s.part.weight[at]), m.Data, part.Data)
+		if !(square > shortest*shortest*float64(s.k.n)/3) {
+			return 0, false
 		}
-	}
-	dense.Mirror(sum)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, sum, s.x, 0, m)
-	for k := range s.k.n {
-		m.Set(k, k, m.At(k, k)+float32(s.log.constant))
-	}
-	dense.Transpose(w.t[2], m)
-	square := float64(dense.Dot(m.Data, w.t[2].Data))
-	if shortest := nearestSingle * s.log.width; !(square > shortest*shortest*float64(s.k.n)/3) {
-		w.failed = true
-		return
-	}
-	d := math.Sqrt(square)
-	s.median.distances[i] = d
-	weight := float32(s.k.weights[i] / d)
-	dense.Axpy(weight, sum.Data, w.acc.Data)
-	dense.Axpy(weight, part.Data, w.part.Data)
+		s.median.sums[k].Copy(sum)
+		s.median.distances[k] = math.Sqrt(square)
+		return s.k.weights[k] / s.median.distances[k], true
+	})
 }
 
 // weigh sets the weights to w_k/d_k over their sum, which it returns.
@@ -77,7 +59,7 @@ func (s *singleMean) weigh() float64 {
 		total += s.weights[i]
 	}
 	dense.Scale(1/total, s.weights, s.weights)
-	s.median.constant = s.log.constant
+	s.median.constant, s.median.inverse = s.log.constant, total
 	return total
 }
 

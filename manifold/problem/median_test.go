@@ -72,8 +72,7 @@ func TestSingleMedian(t *testing.T) {
 		if g := math.Sqrt(k.m.Inner(p, grad, grad)); g > 1e-5 {
 			t.Errorf("%s: gradient %.3g", name, g)
 		}
-		s := newSingleMean(k.karcherObjective)
-		s.median = newSingleMedian(s)
+		s := newSingleMean(k.karcherObjective, true)
 		narrow(s.f.Data, view(p.F()).Data)
 		log := newShiftedLog(2.4, 5)
 		if !s.look(log, nil) || !s.gradient(s.f, log, s.base, nil) {
@@ -105,9 +104,8 @@ func TestSingleMedian(t *testing.T) {
 		}
 	}
 	k := medianOf(t, Data{Matrices: scattered(24, 4, 10)}, 1)
-	s := newSingleMean(k.karcherObjective)
-	s.median = newSingleMedian(s)
-	narrow(s.f.Data, view(k.frames[2].F()).Data)
+	s := newSingleMean(k.karcherObjective, true)
+	narrow(s.f.Data, view(k.factors()[2].F()).Data)
 	if s.look(newShiftedLog(2, 5), nil) {
 		t.Error("a gradient in single precision at a matrix of the data")
 	}

@@ -22,7 +22,7 @@ type monitor struct {
 // newMonitor starts the clock of a run over vectors of the given length whose start has been, or is about to be, evaluated once.
 func newMonitor(o *solve.Options, vectorLen int) *monitor {
 	d := o.WithDefaults(vectorLen)
-	return &monitor{o: &d, began: time.Now(), status: solve.Status{Evaluations: 1}}
+	return &monitor{o: &d, began: time.Now(), status: solve.Status{Evaluations: 1, NaturalScale: true}}
 }
 
 // done records where the run is and says whether it is over. scale is what a relative gradient refers to.
@@ -46,9 +46,11 @@ func (m *monitor) step(length float64) {
 	m.status.StepNorm = length
 }
 
+const stalledReason = "stalled"
+
 // stalled records that no step improves the point.
 func (m *monitor) stalled() {
-	m.reason = solve.Reason{Name: "stalled", Detail: fmt.Sprintf("no step lowers the gradient norm %.3g", m.status.GradientNorm),
+	m.reason = solve.Reason{Name: stalledReason, Detail: fmt.Sprintf("no step lowers the gradient norm %.3g", m.status.GradientNorm),
 		Advice: "a small relative gradient here is the rounding level of the problem: loosen the tolerance"}
 }
 

@@ -1,7 +1,6 @@
 package problem
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -291,7 +290,15 @@ func (k *correlationCG) diagonal(ridge float64) {
 	}
 }
 
-var errVanished = errors.New("nearest-correlation: a diagonal entry of the projection vanished; give more iterations")
+// vanished is the error of a run that has ended where nothing can be scaled to a unit diagonal.
+func (r *correlationRun) vanished(i int) error {
+	largest := 0.0
+	for _, v := range r.c.Data {
+		largest = max(largest, math.Abs(v))
+	}
+	return &DataError{Err: fmt.Errorf("diagonal entry %d of the projection has vanished after %d iterations; the largest entry of the matrix is %.3g, of a correlation matrix 1",
+		i, r.mon.status.Iteration, largest), Remedy: "divide rows and columns by the standard deviations, or give more iterations"}
+}
 
 // outcome scales X to unit diagonal, which makes it feasible, and bounds its distance D to the solution by the duality gap: the objective is
 // 1-strongly convex, so D^2/2 <= gap = 1/2 ||X^ - X||^2 + <X^, (C + Diag y)->.
@@ -302,7 +309,7 @@ func (r *correlationRun) outcome(products int) (*outcome, error) {
 	for i := range n {
 		d := x.At(i, i)
 		if !(d > 0) {
-			return nil, errVanished
+			return nil, r.vanished(i)
 		}
 		scale[i] = math.Sqrt(r.b / d)
 	}

@@ -17,7 +17,7 @@ type Parameters struct {
 	Rho float64
 	// Nu is the number of degrees of freedom (student); default 3.
 	Nu float64
-	// Quantile is the share of Gaussian samples that count in full (huber); default 0.9.
+	// Quantile is the share of Gaussian samples that count in full (huber), at least 1e-6; default 0.9.
 	Quantile float64
 	// Floor is the smallest eigenvalue allowed, relative to the largest (nearest-spd, default 1e-8) or absolute (nearest-correlation, default 0).
 	Floor float64
@@ -43,8 +43,8 @@ func (p *Parameters) Validate() error {
 		return fmt.Errorf("problem: Rho is %v, want a finite number >= 0", p.Rho)
 	case !finite(p.Nu):
 		return fmt.Errorf("problem: Nu is %v, want a finite number > 0 (0 for the default, 3)", p.Nu)
-	case !(p.Quantile >= 0 && p.Quantile < 1):
-		return fmt.Errorf("problem: Quantile is %v, want a number in (0, 1) (0 for the default, 0.9)", p.Quantile)
+	case !(p.Quantile == 0 || p.Quantile >= 1e-6 && p.Quantile < 1):
+		return fmt.Errorf("problem: Quantile is %v, want a number from 1e-6 up to 1 (0 for the default, 0.9)", p.Quantile)
 	case !(p.Floor >= 0 && p.Floor < 1):
 		return fmt.Errorf("problem: Floor is %v, want a number in [0, 1)", p.Floor)
 	case !(math.Abs(p.Power) <= 2):
@@ -93,7 +93,8 @@ type outcome struct {
 
 // check refuses numbers that are not finite: the magnitudes of the data have left the range of float64 somewhere on the way.
 func (c *outcome) check() error {
-	finite := c.run.GradientNorm-c.run.GradientNorm == 0 && allFinite(c.solution.RawSymmetric().Data)
+	r := c.run
+	finite := allFinite([]float64{r.Objective, r.GradientNorm, r.RelativeGradient, r.Certificate.Value}) && allFinite(c.solution.RawSymmetric().Data)
 	for _, p := range c.parts {
 		for _, m := range p.Matrices {
 			finite = finite && allFinite(m.RawMatrix().Data)

@@ -173,6 +173,8 @@ type UnknownError struct {
 	Known []string
 }
 
+func (*UnknownError) aboutOptions() {}
+
 // Error lists the known names.
 func (e *UnknownError) Error() string {
 	return fmt.Sprintf("unknown %s %q, want one of %v", e.Kind, e.Name, e.Known)
@@ -199,10 +201,10 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 	}
 	c, name, err := p.dispatch(&d, o)
 	if err != nil {
-		return nil, err
+		return nil, d.explain(err)
 	}
 	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%s by %s: %w", p.Name, name, err)
+		return nil, fmt.Errorf("%s by %s: %w", p.Name, name, d.explain(err))
 	}
 	r := c.run
 	return &Result{Problem: p.Name, Method: name, N: c.n, Count: c.count, Converged: r.Converged, Reason: r.Reason.Detail,

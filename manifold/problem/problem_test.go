@@ -480,16 +480,12 @@ func TestTylerProperties(t *testing.T) {
 
 // TestFollowedEigenbases: at condition 1e2 one decomposition per matrix is enough for a whole run from the default start.
 func TestFollowedEigenbases(t *testing.T) {
-	p, _ := ByName("mean")
-	in, m, err := p.instance(&Data{Matrices: scattered(40, 10, 100)}, &Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := karcherNewton(in, m, &Options{Solver: solve.Options{Tolerance: 1e-12}})
+	k := karcherOf(t, Data{Matrices: scattered(40, 10, 100)})
+	r, err := followedIterate(k, &Options{Solver: solve.Options{Tolerance: 1e-12}}, newtonDirection)
 	if err != nil || !r.Converged {
 		t.Fatalf("%+v %v", r, err)
 	}
-	for i, s := range in.(*karcherObjective).latest.spectra {
+	for i, s := range k.latest.spectra {
 		if s.fresh != 1 || s.sweeps == 0 || s.residual > 1e-5 {
 			t.Errorf("matrix %d: %d decompositions, %d sweeps, residual %.1e", i, s.fresh, s.sweeps, s.residual)
 		}

@@ -371,8 +371,8 @@ func (o *procrustesObjective) outcome(r *solve.Result, center *Result, bound flo
 	work, solution := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, view(manifold.DenseOf(center.Solution)), 0, work)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, p.r, 0, solution)
-	if r.Objective-bound <= 1e-9*max(1, bound) {
-		r.Certificate = solve.Certificate{Kind: "spectral-bound", Value: max(r.Objective-bound, 0), Bound: true}
+	if gap := r.Objective - bound; gap <= 1e-9*max(1, bound) {
+		r.Reason.Detail += fmt.Sprintf(", a global minimum: the cost is within %.3g of its lower bound", max(gap, 0))
 	}
 	return &outcome{run: r, n: o.n, count: 2 * len(o.a), solution: symmetric(solution), parts: []Part{
 		{Name: "rotation", Matrices: []*mat.Dense{mat.NewDense(o.n, o.n, p.r.Data)}}, vectorPart("distances", distances), numberPart("lower_bound", bound)}}, nil

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -16,7 +17,7 @@ func TestProcrustesFindsTheRotation(t *testing.T) {
 	q := gallery.Orthogonal(95, n)
 	for _, m := range []int{2, 4} {
 		r := solved(t, "procrustes", turned(n, m, 0), nil)
-		if r.Objective > 1e-12 || r.Certificate.Kind != "spectral-bound" {
+		if r.Objective > 1e-12 || !strings.Contains(r.Reason, "global minimum") {
 			t.Errorf("%d pairs: objective %v, %+v", m, r.Objective, r.Certificate)
 		}
 		got := r.Part("rotation")

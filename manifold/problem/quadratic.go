@@ -42,6 +42,9 @@ func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solv
 func (k *knownMinimizer) verify(r *solve.Result, o *solve.Options) {
 	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
 	size, distance := math.Sqrt(float64(k.known.Dim())), r.Certificate.Value
+	if r.Certificate.Kind == "none" { // so far that the distance cannot be computed
+		distance = math.Inf(1)
+	}
 	switch limit := max(nearEnough, tolerance) * size; {
 	case r.Converged && !(distance <= limit):
 		r.Converged = false

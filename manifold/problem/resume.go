@@ -34,6 +34,8 @@ func (p Problem) Resumable() []string {
 // ResumeError says that a method cannot go on from a state.
 type ResumeError struct{ Problem, Method string }
 
+func (*ResumeError) aboutOptions() {}
+
 // Error names the method and says what to do.
 func (e *ResumeError) Error() string {
 	return fmt.Sprintf("%s by %s does not resume: run it again from the start, or use one of the general solvers", e.Problem, e.Method)

@@ -84,7 +84,7 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 	target := o.Tolerance * max(w.scale, o.AbsoluteTolerance/o.Tolerance)
 	norm, exact := w.metric*w.estimate, true
 	if norm-norm != 0 || w.cost-w.cost != 0 {
-		return nil, fmt.Errorf("cost %v and gradient norm %v at the start; both must be finite", w.cost, norm)
+		return nil, &solve.StartError{Cost: w.cost, GradientNorm: norm}
 	}
 	for {
 		w.before, w.here, w.best = w.here, w.estimate, w.cost

@@ -23,7 +23,7 @@ type shiftedLog struct {
 	weight   []float64
 	err      float64 // largest error on [-L, L]
 	centres  []float64
-	from     []int // for a part of another one: where its shifts stand there
+	within   []float64 // for a part of another one: its weights at the shifts of that
 }
 
 // mostShifts is how many a shiftedLog has at most.
@@ -216,17 +216,10 @@ func (r *shiftedLog) coarse() *shiftedLog {
 	return p
 }
 
-// place fills from.
+// place fills within.
 func (r *shiftedLog) place(whole *shiftedLog) {
-	for _, s := range r.shift {
-		r.from = append(r.from, slices.Index(whole.shift, s))
+	r.within = make([]float64, len(whole.shift))
+	for j, s := range r.shift {
+		r.within[slices.Index(whole.shift, s)] = r.weight[j]
 	}
-}
-
-// find returns where in r, a part of a whole, the shift j of that is, or -1; r may be nil.
-func (r *shiftedLog) find(j int) int {
-	if r == nil {
-		return -1
-	}
-	return slices.Index(r.from, j)
 }

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -66,9 +67,9 @@ func TestShiftedLogWithin(t *testing.T) {
 func TestCoarseLog(t *testing.T) {
 	fine := newShiftedLog(2.4, 5)
 	r := fine.coarse()
-	for j, at := range r.from {
-		if fine.shift[at] != r.shift[j] {
-			t.Errorf("shift %v is not the one that it stands for, %v", r.shift[j], fine.shift[at])
+	for j, s := range r.shift {
+		if at := slices.Index(fine.shift, s); at < 0 || r.within[at] != r.weight[j] {
+			t.Errorf("shift %v has not its weight %v among %v", s, r.weight[j], r.within)
 		}
 	}
 	var square, total float64

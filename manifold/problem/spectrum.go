@@ -59,7 +59,7 @@ func (s *spectrum) locate(inv, invT, chol dense.Matrix[float64], tol float64, w 
 	s.known = w.solver.Sym(s.basis, s.logs)
 	s.fresh++
 	s.residual, s.rounding = 0, 4*0x1p-52*s.logs[n-1]/s.logs[0]
-	if s.known && s.rounding > 0 && s.rounding <= 0.3*tol*tol {
+	if s.known && s.logs[0] > 0 && s.rounding <= 0.3*tol*tol {
 		s.scale()
 		return nil
 	}

@@ -46,7 +46,6 @@ type singleScratch struct {
 
 type singleWorker struct {
 	acc    dense.Matrix[float32]
-	part   dense.Matrix[float32] // a second sum
 	failed bool
 	*singleScratch
 }
@@ -108,10 +107,9 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 	for _, w := range t.workers {
 		if w.single == nil {
-			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n), part: dense.New[float32](t.n, t.n)}
+			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
 		}
 		w.single.acc.Zero()
-		w.single.part.Zero()
 		w.single.failed = false
 	}
 	t.body32 = body
@@ -127,17 +125,6 @@ func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 	}
 	dense.Mirror(dense.Wrap(t.n, t.n, dst))
 	return true
-}
-
-// partSum writes the sum of the workers' single.part to dst.
-func (t *team) partSum(dst []float64) {
-	clear(dst)
-	for _, w := range t.workers {
-		for i, v := range w.single.part.Data {
-			dst[i] += float64(v)
-		}
-	}
-	dense.Mirror(dense.Wrap(t.n, t.n, dst))
 }
 
 // share calls body for every index.

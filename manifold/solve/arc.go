@@ -21,7 +21,7 @@ const (
 	cubicResidual  = 0.25 // theta: the gradient of the model is at most theta |s|^2
 	krylovMaximum  = 100
 	breakdown      = 1e-14 // a Lanczos remainder this small against the size of T ends the space
-	smallestWeight = 1e-16 // of the cubic term, in units of its first value
+	smallestWeight = 1e-16 // of the cubic term, in units of its first value, or of the first gradient if that is less
 )
 
 // CubicRegularization runs the Riemannian adaptive cubic regularization method: each step minimizes <g,s> + <s,Hs>/2 + sigma |s|^3/3 over a
@@ -35,8 +35,10 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 	}
 	k := newKrylov(r)
 	first := r.firstStep()
-	k.sigma = r.status.GradientNorm / (first * first)
-	k.least = smallestWeight * k.sigma
+	if first > 0 {
+		k.sigma = r.status.GradientNorm / (first * first)
+	}
+	k.least = smallestWeight * min(k.sigma, r.status.GradientNorm) // a tiny first step may be due to the units of the cost
 	if err := r.keep(func(c *codec) { c.float(&k.sigma); c.float(&k.least) }); err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ var (
 )
 
 func newInterior(r *run, f Constrained) (*interior, error) {
-	k, err := newConstraints(f)
+	k, err := newConstraints(r, f)
 	if err != nil {
 		return nil, err
 	}
@@ -71,9 +71,6 @@ func newInterior(r *run, f Constrained) (*interior, error) {
 		return nil, fmt.Errorf("solve: barrier takes no equality constraints, the objective has %d; use augmented-lagrangian", k.equalities)
 	}
 	b := &interior{constraints: k, r: r, tolerance: max(innerFirst, r.o.Tolerance/2)}
-	if err := b.constrain(&r.x); err != nil {
-		return nil, fmt.Errorf("solve: the start: %w", err)
-	}
 	for i, c := range b.c {
 		if !(c < 0) {
 			return nil, fmt.Errorf("solve: the start: constraint %d is %v, want less than 0: start inside, or use augmented-lagrangian", i, c)

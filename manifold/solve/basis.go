@@ -43,6 +43,9 @@ func tangentBasis(name string, m manifold.Manifold, p manifold.Point, most int) 
 		}
 		basis = append(basis, v)
 	}
+	if len(basis) == 0 {
+		return nil, fmt.Errorf("solve: %s: RandomTangent finds no tangent vector at the point: the manifold has dimension 0 there", name)
+	}
 	return basis, nil
 }
 

@@ -15,6 +15,7 @@ type Status struct {
 	Cost            float64
 	GradientNorm    float64 // Riemannian
 	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start or what the objective says (Scaler), but see AbsoluteTolerance
+	NaturalScale    bool    // whether it is what the objective says
 	StepNorm        float64 // Riemannian norm of the last accepted step; 0 before the first
 	Elapsed         time.Duration
 	Point           manifold.Point // must not be changed; nil in iterations that keep no point

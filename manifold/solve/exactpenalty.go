@@ -75,14 +75,11 @@ var (
 )
 
 func newPenalized(r *run, f Constrained) (*penalized, error) {
-	c, err := newConstraints(f)
+	c, err := newConstraints(r, f)
 	if err != nil {
 		return nil, err
 	}
 	p := &penalized{constraints: c, r: r, width: smoothFirst, tolerance: max(innerFirst, r.o.Tolerance/2)}
-	if err := p.constrain(&r.x); err != nil {
-		return nil, fmt.Errorf("solve: the start: %w", err)
-	}
 	p.penalty = exactFirst * math.Max(1, r.status.GradientNorm)
 	p.first = p.penalty
 	p.violation = p.defect()

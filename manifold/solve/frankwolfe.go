@@ -23,7 +23,7 @@ type Oracle interface {
 
 // StronglyConvex is implemented by an Oracle whose cost is strongly convex along the geodesics of its set.
 type StronglyConvex interface {
-	// Modulus returns mu: the second derivative along unit speed geodesics is at least mu.
+	// Modulus returns mu > 0: the second derivative along unit speed geodesics is at least mu.
 	Modulus() float64
 }
 
@@ -49,6 +49,7 @@ func FrankWolfe(m manifold.Manifold, f Objective, start manifold.Point, o *Optio
 		return nil, err
 	}
 	r.certifier, r.hess, r.m = nil, nil, geodesic{m, exp} // the set is convex along geodesics, not along retractions
+	r.status.NaturalScale = false                         // gaps refer to the first one
 	w := &conditional{r: r, f: g, log: log, z: start.Clone(), v: make([]float64, len(r.x.grad)), last: 1}
 	if err := w.aim(); err != nil {
 		return nil, fmt.Errorf("solve: the start: %w", err)
@@ -75,7 +76,7 @@ func FrankWolfe(m manifold.Manifold, f Objective, start manifold.Point, o *Optio
 	}
 	r.m = m // knows how to complete a point
 	out, err := r.result()
-	if c, ok := f.(StronglyConvex); err == nil && ok {
+	if c, ok := f.(StronglyConvex); err == nil && ok && c.Modulus() > 0 {
 		out.Certificate = Certificate{Kind: "gap", Value: math.Sqrt(2 * w.gap / c.Modulus()), Bound: true}
 	}
 	return out, err

@@ -40,7 +40,7 @@ const (
 // AugmentedLagrangian minimizes a Constrained by the safeguarded augmented Lagrangian method (Birgin and Martinez, Practical Augmented
 // Lagrangian Methods, SIAM 2014, algorithm 4.1; on manifolds Liu and Boumal, Appl. Math. Optim. 82 (2020) 949-981). An iteration is a run of
 // LBFGS on the cost plus multipliers and penalty, then an update of both. The run has converged when the gradient of the Lagrangian,
-// relative to the gradient scale, and every violation and complementarity defect max(c_i, -multiplier_i/penalty) are at most
+// relative to the gradient scale (from a start that minimizes the cost, the gradient of the sum of the constraints), and every violation and complementarity defect max(c_i, -multiplier_i/penalty) are at most
 // Options.Tolerance; Status.GradientNorm is the larger of the two in the units of the gradient. Result.Multipliers and Result.Violation say
 // more. MaxIterations holds for each inner run and for the number of them, callbacks and checkpoints come between them. No certificate.
 func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
@@ -107,12 +107,27 @@ type constraints struct {
 	weights    []float64
 }
 
-func newConstraints(f Constrained) (constraints, error) {
+// newConstraints sets c at x. A start that minimizes the cost, and so has no gradient to be the scale of others, leaves that to the constraints.
+func newConstraints(r *run, f Constrained) (constraints, error) {
 	eq, in := f.Constraints()
 	if eq < 0 || in < 0 || eq+in == 0 {
 		return constraints{}, fmt.Errorf("solve: the objective has %d equality and %d inequality constraints, want at least one", eq, in)
 	}
-	return constraints{f: f, equalities: eq, c: make([]float64, eq+in), weights: make([]float64, eq+in)}, nil
+	k := constraints{f: f, equalities: eq, c: make([]float64, eq+in), weights: make([]float64, eq+in)}
+	if err := k.constrain(&r.x); err != nil {
+		return k, fmt.Errorf("solve: the start: %w", err)
+	}
+	if s := &r.status; s.GradientScale <= r.o.AbsoluteTolerance/r.o.Tolerance && !s.NaturalScale {
+		for i := range k.weights {
+			k.weights[i] = 1
+		}
+		clear(r.moved)
+		if err := f.ConstraintGradient(r.moved, r.x.point, k.weights, r.x.memo); err != nil {
+			return k, fmt.Errorf("solve: the start: %w", err)
+		}
+		s.GradientScale = max(s.GradientScale, math.Sqrt(r.m.Inner(r.x.point, r.moved, r.moved)))
+	}
+	return k, nil
 }
 
 // constrain sets c at p and checks that it is finite.
@@ -169,15 +184,12 @@ var (
 )
 
 func newLagrangian(r *run, f Constrained) (*lagrangian, error) {
-	k, err := newConstraints(f)
+	k, err := newConstraints(r, f)
 	if err != nil {
 		return nil, err
 	}
 	l := &lagrangian{constraints: k, r: r, multipliers: make([]float64, len(k.c))}
 	l.tolerance = max(innerFirst, r.o.Tolerance/2)
-	if err := l.constrain(&r.x); err != nil {
-		return nil, fmt.Errorf("solve: the start: %w", err)
-	}
 	var squares float64
 	for i, c := range l.c {
 		if i < k.equalities || c > 0 {

@@ -90,7 +90,7 @@ func (q *quasiNewton) fields(c *codec) {
 		c.vector(q.s[i])
 		c.vector(q.y[i])
 	}
-	if q.next < 0 || q.next > 0 && q.next >= len(q.s) || q.count < 0 || q.count > len(q.s) {
+	if q.next < 0 || q.next >= len(q.s) || q.count < 0 || q.count > len(q.s) {
 		c.fail("pair %d of %d in a memory of %d", q.next, q.count, len(q.s))
 	}
 }
@@ -124,9 +124,6 @@ func (q *quasiNewton) direction() error {
 // remember stores the pair of the step t*d that was just accepted; a pair without positive curvature is dropped.
 func (q *quasiNewton) remember(t float64) {
 	r, k := q.r, len(q.s)
-	if k == 0 {
-		return
-	}
 	if !r.free {
 		for j := 1; j <= q.count; j++ {
 			i := (q.next - j + k) % k

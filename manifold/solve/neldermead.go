@@ -100,10 +100,21 @@ func newSimplex(r *run) (*simplex, error) {
 	for range len(s.basis) + 1 {
 		s.v = append(s.v, make([]float64, n))
 	}
-	if s.first = r.o.FirstStep; s.first == 0 {
-		s.first = 1
+	var err error
+	s.first, err = r.firstSize()
+	return s, err
+}
+
+// firstSize returns the size of the first simplex or swarm. Below the tolerance it would count as one that has converged.
+func (r *run) firstSize() (float64, error) {
+	switch size := r.o.FirstStep; {
+	case size == 0:
+		return 1, nil
+	case !(size > r.o.Tolerance):
+		return 0, fmt.Errorf("solve: %s: FirstStep is %g, want more than Tolerance, %g: the run ends when its points are as near to each other as that", r.name, size, r.o.Tolerance)
+	default:
+		return size, nil
 	}
-	return s, nil
 }
 
 // span sets basis to an orthonormal basis of the tangent space at x.

@@ -1,6 +1,10 @@
 package solve
 
-import "github.com/spdopt/spdopt/manifold"
+import (
+	"fmt"
+
+	"github.com/spdopt/spdopt/manifold"
+)
 
 // Memo is what an Objective remembers about one point (factors, eigenvalues) so that the Hessian product at that point need not compute it
 // again. Only the Objective that made it looks inside.
@@ -11,6 +15,16 @@ type Memo any
 // is an error, or a cost of +Inf; a line search answers both with a shorter step.
 type Objective interface {
 	Evaluate(p manifold.Point, grad []float64, memo Memo) (float64, error)
+}
+
+// StartError says that the first point of a run cannot be used.
+type StartError struct {
+	Cost, GradientNorm float64 // of which one is not finite
+}
+
+// Error states the numbers.
+func (e *StartError) Error() string {
+	return fmt.Sprintf("solve: the start has cost %v and gradient norm %v; both must be finite", e.Cost, e.GradientNorm)
 }
 
 // Memoizer is implemented by objectives that share work between the gradient and the Hessian product.

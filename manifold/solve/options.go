@@ -10,10 +10,11 @@ import (
 
 // Options configures a solver; nil or the zero value is the default.
 type Options struct {
-	// Tolerance is the relative gradient norm (see Status.GradientScale) at which a run has converged; default 1e-8.
+	// Tolerance is the relative gradient norm (see Status.GradientScale) at which a run has converged; default 1e-8, otherwise at least 1e-100.
 	Tolerance float64
 	// AbsoluteTolerance is the gradient norm at which a run has converged whatever the scale is; the default is the rounding level
-	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer. The scale of relative gradients is never below
+	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer, times the gradient scale of the objective (Scaler) where that is
+	// below 1. A cost whose gradients are as small as that in its units needs a smaller one, or a Scaler. The scale of relative gradients is never below
 	// AbsoluteTolerance/Tolerance, so that "relative gradient at most Tolerance" covers both.
 	AbsoluteTolerance float64
 	// MaxIterations ends a run without convergence; default 1000.
@@ -45,7 +46,12 @@ type Options struct {
 	Sampler func(dim int) (Sampler, error)
 	// Stochastic configures the solvers for a Sum.
 	Stochastic StochasticOptions
+
+	rounding bool // AbsoluteTolerance is the default
 }
+
+// leastTolerance keeps the quotient of the two tolerances finite.
+const leastTolerance = 1e-100
 
 // Validate returns an error that names the first field that is out of range.
 func (o *Options) Validate() error {
@@ -53,8 +59,8 @@ func (o *Options) Validate() error {
 		return nil
 	}
 	switch {
-	case !(o.Tolerance >= 0 && o.Tolerance < 1):
-		return fmt.Errorf("solve: Tolerance is %v, want a number in [0, 1)", o.Tolerance)
+	case !(o.Tolerance == 0 || o.Tolerance >= leastTolerance && o.Tolerance < 1):
+		return fmt.Errorf("solve: Tolerance is %v, want a number from %g to 1 (0 for the default, 1e-8)", o.Tolerance, leastTolerance)
 	case !(o.AbsoluteTolerance >= 0) || math.IsInf(o.AbsoluteTolerance, 1):
 		return fmt.Errorf("solve: AbsoluteTolerance is %v, want a finite number >= 0", o.AbsoluteTolerance)
 	case o.MaxIterations < 0:
@@ -85,6 +91,7 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 		d.Tolerance = 1e-8
 	}
 	if d.AbsoluteTolerance == 0 {
+		d.rounding = true
 		d.AbsoluteTolerance = 1e-14 * math.Sqrt(float64(vectorLen))
 	}
 	if d.MaxIterations == 0 {
@@ -110,7 +117,11 @@ func (o *Options) Done(s *Status) (Reason, bool) {
 	if o.Callback != nil && s.Iteration > 0 && o.Callback(s) {
 		return Reason{Name: "callback", Detail: "the callback asked to stop"}, true
 	}
-	s.GradientScale = max(s.GradientScale, o.AbsoluteTolerance/o.Tolerance)
+	least := o.AbsoluteTolerance
+	if o.rounding && s.NaturalScale && s.GradientScale > 0 {
+		least *= min(1, s.GradientScale)
+	}
+	s.GradientScale = max(s.GradientScale, least/o.Tolerance)
 	if r, stop := RelativeGradientBelow(o.Tolerance).Check(s); stop {
 		return r, true
 	}

@@ -50,7 +50,7 @@ func ProximalGradient(m manifold.Manifold, f Objective, start manifold.Point, o 
 	if err != nil {
 		return nil, err
 	}
-	r.certifier, r.hess = nil, nil // they are about f alone
+	r.certifier, r.hess, r.status.NaturalScale = nil, nil, false // they are about f alone
 	s := &forwardBackward{r: r, f: g, dist: dist, exp: exp, between: start.Clone(), t: 1}
 	if n := r.norm(&r.x); n > 0 {
 		s.t = r.firstStep() / n

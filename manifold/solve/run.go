@@ -84,7 +84,7 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 		return nil, fmt.Errorf("solve: evaluating the start: %w", err)
 	}
 	if !finite(r.x.cost) || !blind && !finite(r.norm(&r.x)) {
-		return nil, fmt.Errorf("solve: the start has cost %v and gradient norm %v; both must be finite", r.x.cost, r.norm(&r.x))
+		return nil, &StartError{r.x.cost, r.norm(&r.x)}
 	}
 	r.start = r.norm(&r.x)
 	r.refresh()
@@ -234,7 +234,7 @@ func (r *run) refresh() {
 	if r.blind {
 		scale = 1
 	} else if r.scale != nil {
-		scale = r.scale.GradientScale(r.x.cost)
+		scale, r.status.NaturalScale = r.scale.GradientScale(r.x.cost), true
 	}
 	r.observe(r.x.point, r.x.cost, r.norm(&r.x), scale)
 }
@@ -310,8 +310,12 @@ func (r *run) firstStep() float64 {
 
 func finite(v float64) bool { return v-v == 0 }
 
-// precondition applies the objective's preconditioner at x to v, which is not zero, and demands that it acts as a positive definite one.
+// precondition applies the objective's preconditioner at x to v and demands that it acts as a positive definite one.
 func (r *run) precondition(dst, v []float64) error {
+	if r.m.Inner(r.x.point, v, v) == 0 {
+		clear(dst)
+		return nil
+	}
 	if err := r.prec.Precondition(dst, r.x.point, v, r.x.memo); err != nil {
 		return err
 	}

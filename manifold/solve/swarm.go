@@ -42,7 +42,10 @@ func ParticleSwarm(m manifold.Manifold, f Objective, start manifold.Point, o *Op
 	if err != nil {
 		return nil, err
 	}
-	s := newFlock(r, log)
+	s, err := newFlock(r, log)
+	if err != nil {
+		return nil, err
+	}
 	if r.o.Restore == nil {
 		if err := s.spread(draw); err != nil {
 			return nil, err
@@ -78,18 +81,23 @@ type flock struct {
 	velocity [][]float64
 	cost     []float64 // at own
 	best     int       // particle with the least of them
+	radius   float64   // of the first swarm
 	pull     []float64
 }
 
-func newFlock(r *run, log manifold.Logarithm) *flock {
+func newFlock(r *run, log manifold.Logarithm) (*flock, error) {
 	s := &flock{r: r, log: log, source: r.o.Stochastic.Source, pull: make([]float64, len(r.x.grad))}
+	var err error
+	if s.radius, err = r.firstSize(); err != nil {
+		return nil, err
+	}
 	s.rng = rand.New(s.source)
 	for range min(swarmMost, 10*len(r.x.grad)) {
 		s.at, s.own = append(s.at, r.x.point.Clone()), append(s.own, r.x.point.Clone())
 		s.velocity = append(s.velocity, make([]float64, len(r.x.grad)))
 		s.cost = append(s.cost, r.x.cost)
 	}
-	return s
+	return s, nil
 }
 
 func (s *flock) fields(c *codec) {
@@ -119,20 +127,16 @@ func (s *flock) fields(c *codec) {
 
 // spread moves all particles but the first away from the start, and gives every one a velocity.
 func (s *flock) spread(draw manifold.RandomTangenter) error {
-	radius := s.r.o.FirstStep
-	if radius == 0 {
-		radius = 1
-	}
 	for i, v := range s.velocity {
 		draw.RandomTangent(v, s.at[i], s.rng)
-		dense.Scale(2*radius*s.rng.Float64(), v, v)
+		dense.Scale(2*s.radius*s.rng.Float64(), v, v)
 		if i > 0 {
 			if err := s.move(i); err != nil {
 				return err
 			}
 		}
 		draw.RandomTangent(v, s.at[i], s.rng)
-		dense.Scale(radius*s.rng.Float64(), v, v)
+		dense.Scale(s.radius*s.rng.Float64(), v, v)
 	}
 	s.choose()
 	return nil

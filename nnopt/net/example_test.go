@@ -43,3 +43,21 @@ func Example() {
 	// learned: true true
 	// curvature is finite: true
 }
+
+// The precision of products is a matter of devices.
+func ExampleNet_UseRounded() {
+	n := net.New(net.Layer[float32](net.NewActivation[float32](net.Tanh)), net.NewSquare[float32](false), 1)
+	fmt.Println(n.UseRounded("cpu", nnopt.FP32))
+	fmt.Println(n.UseRounded("cpu", nnopt.BF16))
+	// Output:
+	// <nil>
+	// products in bf16: only devices round, not cpu
+}
+
+// Four rows of outputs for two classes; the last row has no class.
+func ExampleHits() {
+	out := net.Matrix[float64]{Rows: 4, Cols: 2, Stride: 2, Data: []float64{3, 1, 0, 2, 5, 4, 1, 1}}
+	right, counted := net.Hits(out, []int32{0, 1, 1, -1})
+	fmt.Println(right, "of", counted)
+	// Output: 2 of 3
+}

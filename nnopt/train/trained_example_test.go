@@ -2,6 +2,8 @@ package train_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spdopt/spdopt/nnopt/train"
 )
@@ -22,6 +24,29 @@ func ExampleLoadState() {
 	}
 	fmt.Println(t.Workload.Name, t.Step, t.Net.Dim())
 	// Output: graph 40 548
+}
+
+// The network that a run left in its folder.
+func ExampleLoadTrained() {
+	out, err := os.MkdirTemp("", "")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(out)
+	o := train.Options{Workload: "graph", Steps: 40, Seed: 1, Out: out}
+	if _, err := train.Run(o); err != nil {
+		panic(err)
+	}
+	model, err := os.ReadFile(filepath.Join(out, "model.safetensors"))
+	if err != nil {
+		panic(err)
+	}
+	t, err := train.LoadTrained(o, model)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(t.Workload.Name, t.Net.Dim())
+	// Output: graph 548
 }
 
 func ExampleWorkloads() {

@@ -53,7 +53,7 @@ var recipes = map[string]recipe{
 	"kron-mle":            plain(only(100, trials)),
 	"mve":                 only(100, points),
 	"dopt":                only(100, points),
-	"ellipsoid":           plain(only(50, sphere)),
+	"ellipsoid":           plain(only(100, sphere)),
 	"gmm":                 only(50, clouds),
 	"metric-learning":     only(100, labelled),
 	"procrustes":          only(100, turned),

@@ -59,10 +59,14 @@ struct CUctx_st {
 	CUstream_st null;
 	std::vector<CUstream> streams;
 };
+/* The work that an event was recorded behind. */
+struct Moment {
+	CUstream stream;
+	bool passed;
+};
 struct CUevent_st {
-	CUstream stream = nullptr;
 	bool captured = false;
-	int pending = 0;
+	std::shared_ptr<Moment> last;
 };
 struct CUfunc_st {
 	const emu::Entry *entry;

@@ -180,7 +180,7 @@ EXPORT(cublasDestroy_v2)(void *h) {
 	return 0;
 }
 EXPORT(cublasGetVersion_v2)(void *h, int *v) {
-	*v = 120400;
+	*v = emu::blasVersion();
 	return handleOf(h) == nullptr ? NotInitialized : 0;
 }
 /* Setting a stream takes the workspace away. */
@@ -215,7 +215,8 @@ EXPORT(cublasSetPointerMode_v2)(void *h, int mode) {
 
 static int types(const Product &p) {
 	bool wide = p.compute == Compute64F;
-	if (p.typeA == R16BF && emu::capability() < 80) {
+	bool known = emu::blasVersion() < 130000 || emu::capability() >= 75; /* version 13 has nothing for 7.0 */
+	if (!known || (p.typeA == R16BF && emu::capability() < 80)) {
 		return ArchMismatch;
 	}
 	if (wide != (p.typeC == R64F) || wide != (p.typeA == R64F) || p.typeA != p.typeB || (p.typeA == R16BF && p.compute != Compute32F) || (p.typeC == R16BF && p.typeA != R16BF)) {

@@ -53,6 +53,7 @@ CUresult emu::injected(const char *name) {
 void emu::counted(const char *name) { calls[name]++; }
 
 int emu::capability() { return setting("SPDOPT_EMU_CAPABILITY", 80); }
+int emu::blasVersion() { return setting("SPDOPT_EMU_BLAS", 120400); }
 
 EXPORT void spdEmuFail(const char *name, int call, int code) {
 	std::lock_guard<std::recursive_mutex> l(lock);

@@ -231,9 +231,10 @@ API(cuStreamWaitEvent)(CUstream s, CUevent e, unsigned) {
 	if (e->captured) { /* it would draw the stream into what is recorded, or come from elsewhere */
 		return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
 	}
-	return emu::enqueue(s, {}, [=] {
-		while (e->pending > 0 && !e->stream->queue.empty()) {
-			if (CUresult err = runFirst(e->stream)) {
+	std::shared_ptr<Moment> moment = e->last;
+	return moment == nullptr ? CUDA_SUCCESS : emu::enqueue(s, {}, [=] {
+		while (!moment->passed && !moment->stream->queue.empty()) {
+			if (CUresult err = runFirst(moment->stream)) {
 				return err;
 			}
 		}
@@ -336,10 +337,9 @@ API(cuEventRecord)(CUevent e, CUstream s) {
 	if ((e->captured = own->recording != nullptr)) {
 		return CUDA_SUCCESS;
 	}
-	e->stream = own;
-	e->pending++;
+	std::shared_ptr<Moment> moment = e->last = std::make_shared<Moment>(Moment{own, false});
 	return emu::enqueue(s, {}, [=] {
-		e->pending--;
+		moment->passed = true;
 		return CUDA_SUCCESS;
 	});
 }
@@ -350,12 +350,12 @@ static CUresult happened(CUevent e) {
 API(cuEventQuery)(CUevent e) {
 	ENTER_WAITING(cuEventQuery);
 	CUresult err = happened(e);
-	return err != CUDA_SUCCESS ? err : e->pending > 0 ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+	return err != CUDA_SUCCESS ? err : e->last != nullptr && !e->last->passed ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
 }
 API(cuEventSynchronize)(CUevent e) {
 	ENTER_WAITING(cuEventSynchronize);
 	CUresult err = happened(e);
-	return err != CUDA_SUCCESS ? err : e->stream == nullptr ? CUDA_SUCCESS : drain(e->stream);
+	return err != CUDA_SUCCESS ? err : e->last == nullptr || e->last->passed ? here()->lost : drain(e->last->stream);
 }
 API(cuEventDestroy_v2)(CUevent e) {
 	ENTER_CONTEXT(cuEventDestroy);

@@ -48,9 +48,10 @@ bool place(uintptr_t at, size_t n, uintptr_t *from, uintptr_t *to);
 bool recording(CUstream stream);
 bool forbidden();
 
-/* The current context, and ten times the compute capability of the devices. */
+/* The current context, ten times the compute capability of the devices, and the version of cuBLAS. */
 CUcontext context();
 int capability();
+int blasVersion();
 
 /* The error that fault injection wants from this call, or success. */
 CUresult injected(const char *name);

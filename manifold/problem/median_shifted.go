@@ -1,0 +1,100 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// shiftedMedian is the objective of the geometric median without eigendecompositions, as shiftedMean is that of the mean. It is not for points near the data,
+// where the cost has kinks.
+type shiftedMedian struct {
+	*shiftedMean
+	inverse float64 // sum w_k/d_k at the last point
+}
+
+// newShiftedMedian returns nil where newShiftedMean does.
+func newShiftedMedian(k *medianObjective, o *Options) *shiftedMedian {
+	if k.single == nil || k.single.median == nil {
+		return nil
+	}
+	// L_k/d_k is off by at most twice what L_k is off by, over d_k.
+	s := newShifted(k.karcherObjective, o, 1, 2*k.single.median.inverse*math.Sqrt(k.m.Kappa()))
+	if s == nil {
+		return nil
+	}
+	m := &shiftedMedian{shiftedMean: s}
+	s.measured = m.measure
+	return m
+}
+
+// Evaluate implements solve.Objective.
+func (s *shiftedMedian) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	memo.(*shiftedMemo).based = false
+	f := p.(*manifold.Frame)
+	_, ok := s.place(f)
+	if s.inverses.visit = s.measured; !ok || !s.sum(s.ones, grad) {
+		return math.Inf(1), errOutside
+	}
+	var cost float64
+	s.inverse = 0
+	for k, w := range s.weights {
+		if w > 0 {
+			cost += w * s.distances[k]
+			s.inverse += w / s.distances[k]
+		}
+	}
+	kappa := math.Sqrt(s.m.Kappa())
+	dense.Scale(kappa, grad, grad)
+	s.whiten(f, grad, kappa*s.inverse*s.log.constant)
+	return cost / kappa, nil
+}
+
+// measure gives the sums of a part the weights w_k/d_k.
+func (s *shiftedMedian) measure(p *resolventPart[float64], w *resolventScratch[float64]) bool {
+	shortest := nearestSingle * s.log.width
+	return s.inverses.reweigh(p, w, s.x, s.log.constant, func(k int, _ dense.Matrix[float64], square float64) (float64, bool) {
+		if s.weights[k] == 0 {
+			return 0, true
+		}
+		if !(square > shortest*shortest*float64(s.n)/3) {
+			return 0, false
+		}
+		s.distances[k] = math.Sqrt(square)
+		return s.weights[k] / s.distances[k], true
+	})
+}
+
+// GradientScale implements solve.Scaler: the gradient is a weighted sum of unit vectors.
+func (s *shiftedMedian) GradientScale(float64) float64 { return 1 }
+
+// leastCurvature implements followedObjective as for medianObjective.
+func (s *shiftedMedian) leastCurvature(solve.Memo) float64 {
+	return s.inverse * math.Sqrt(s.m.Kappa())
+}
+
+// quadratic implements followedObjective as for medianObjective.
+func (s *shiftedMedian) quadratic() float64 { return 0.3 }
+
+// Certify implements solve.Certifier as for medianObjective.
+func (s *shiftedMedian) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {
+	return solve.Certificate{Kind: "mean-curvature", Value: gradientNorm / s.leastCurvature(memo)}
+}
+
+// settle implements followedObjective: steps that could reach a matrix of the data are left to medianObjective.
+func (s *shiftedMedian) settle(_ solve.Memo, step float64) (*settlement, error) {
+	for k, d := range s.distances {
+		if s.weights[k] > 0 && step >= 0.1*d {
+			return nil, errOutside
+		}
+	}
+	return nil, nil
+}
+
+// hessianVec32 implements followedObjective: the search works with weights of sum 1.
+func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
+	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
+	dense.Scale(s.leastCurvature(memo), dst, dst)
+}
