@@ -87,6 +87,14 @@ func (s *stepper[T]) moveDeferred() {
 	mirrors.store(given)
 }
 
+// allUpdates returns the updates of all blocks.
+func (s *stepper[T]) allUpdates() []engine.Update {
+	for k := range s.updates {
+		s.updates[k] = s.update(k)
+	}
+	return s.updates
+}
+
 // foreseeing is implemented by rules that in some steps read what the device has found in between: on a device they get that ready before anything that lasts moves.
 type foreseeing[T Float] interface {
 	ahead(blocks []Block[T], updates []engine.Update)

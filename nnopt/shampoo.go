@@ -574,30 +574,6 @@ func (p *shampooPart[T]) precondition(r *shampooRule[T], without int) {
 	}
 }
 
-// powers sets fine to powers of the eigenvalues, shifted so that the smallest is at least eps; of a pseudo-inverse those of what is zero to rounding are 0.
-func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
-	low, _ := eigenRange[T]()
-	for at := 0; at < len(f.values); at += f.n {
-		values, fine := f.values[at:at+f.n], f.fine[at:at+f.n]
-		shift, floor := T(max(0, eps-float64(slices.Min(values)))), T(max(eps, low*low))
-		if pseudo {
-			shift, floor = 0, T(float64(f.n)*epsilon[T]())*slices.Max(values)
-		}
-		for i, v := range values {
-			fine[i] = max(v+shift, floor)
-		}
-		dense.Pow(fine, fine, e)
-		if !pseudo {
-			continue
-		}
-		for i, v := range values {
-			if v <= floor {
-				fine[i] = 0
-			}
-		}
-	}
-}
-
 // graft leaves the direction of the method that lends its step length in z, and takes it to the output.
 func (p *shampooPart[T]) graft(r *shampooRule[T]) {
 	if r.hasGraft() {

@@ -1,6 +1,11 @@
 package nnopt
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
 
 // refresh brings the bases up to date when it is time, on the processor. A factor whose moment is not finite or cannot be decomposed keeps the basis it has.
 func (p *shampooPart[T]) refresh(r *shampooRule[T]) {
@@ -47,5 +52,29 @@ func (p *shampooPart[T]) scaleOf(r *shampooRule[T], f *momentFactor[T], k int) f
 func (r *shampooRule[T]) refreshing(p *shampooPart[T], k int) refreshing {
 	return refreshing{
 		qr: r.QR, most: r.Iterations, tol: r.Tol, ascending: r.LibraryOrder, eps: r.Eps, sweeps: r.Sweeps, roots: r.roots, exponent: p.exponent(r, k),
+	}
+}
+
+// powers sets fine to powers of the eigenvalues, shifted so that the smallest is at least eps; of a pseudo-inverse those of what is zero to rounding are 0.
+func (f *momentFactor[T]) powers(e, eps float64, pseudo bool) {
+	low, _ := eigenRange[T]()
+	for at := 0; at < len(f.values); at += f.n {
+		values, fine := f.values[at:at+f.n], f.fine[at:at+f.n]
+		shift, floor := T(max(0, eps-float64(slices.Min(values)))), T(max(eps, low*low))
+		if pseudo {
+			shift, floor = 0, T(float64(f.n)*epsilon[T]())*slices.Max(values)
+		}
+		for i, v := range values {
+			fine[i] = max(v+shift, floor)
+		}
+		dense.Pow(fine, fine, e)
+		if !pseudo {
+			continue
+		}
+		for i, v := range values {
+			if v <= floor {
+				fine[i] = 0
+			}
+		}
 	}
 }

@@ -351,14 +351,6 @@ func (s *stepper[T]) moveAll() {
 	s.moves.Run(len(s.order) - s.alone)
 }
 
-// allUpdates returns the updates of all blocks.
-func (s *stepper[T]) allUpdates() []engine.Update {
-	for k := range s.updates {
-		s.updates[k] = s.update(k)
-	}
-	return s.updates
-}
-
 // finish is called when the blocks have moved.
 func (s *stepper[T]) finish() {
 	f, ok := s.rule.(failing)

@@ -140,7 +140,7 @@ var learnGraphed = []struct {
 	{"kfac", map[string]any{"fixed": true, "reduce": true}, counts{0, 2, 2}, counts{0, 1, 1}, 6},
 	{"kfac", map[string]any{"model": "factors"}, counts{0, 3, 3}, counts{0, 1, 1}, 7},
 	{"kfac", map[string]any{"fixed": true, "inverse": "exact"}, counts{0, 2, 2}, counts{0, 1, 1}, 20},
-	{"kfac", map[string]any{"fixed": true, "inverse": "tracked"}, counts{0, 2, 2}, counts{0, 1, 1}, 7},
+	{"kfac", map[string]any{"fixed": true, "inverse": "tracked"}, counts{0, 2, 2}, counts{0, 1, 1}, 10},
 }
 
 // TestStatisticsAreGraphs is TestStepsAreGraphs for them.
