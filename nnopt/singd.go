@@ -163,7 +163,7 @@ func (r *singdRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	in, out := r.patterns(b, l)
 	s := &singdLayer[T]{
 		rule: r, bias: l.Bias != "", momentum: slots[0].Data,
-		in: newMovingFactor(1, in, slots[1].Data, slots[2].Data), out: newMovingFactor(0, out, slots[3].Data, slots[4].Data),
+		in: newMovingFactor(1, in, 1, slots[1].Data, slots[2].Data), out: newMovingFactor(0, out, 1, slots[3].Data, slots[4].Data),
 		g: dense.New[T](b.Rows, in.n), t: dense.New[T](b.Rows, in.n), figures: engine.NewReckoning[T](engine.CPU[T](), nil, singdFigures),
 	}
 	r.moving[b.Name] = s
@@ -222,8 +222,8 @@ type singdLayer[T Float] struct {
 	rule     *singdRule[T]
 	bias     bool
 	momentum []T
-	in, out  movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the number of examples
-	examples int             // behind h
+	in, out  *movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the number of examples
+	examples int              // behind h
 	figures  *engine.Reckoning[T]
 	learned  bool          // in this step
 	seen     int           // from so many examples
@@ -263,12 +263,12 @@ func (s *singdLayer[T]) observe(stats *Stats[T]) error {
 	if s.bias {
 		s.in.k.panel.e.AddRow([]T{1}, 0, engine.One(x.View(0, width, x.Rows, 1)))
 	}
-	s.take(&s.in, x, float64(n)/float64(x.Rows))
+	s.take(s.in, x, float64(n)/float64(x.Rows))
 	weight := stats.terms(s.rule.o.Average)
 	if s.rule.o.Average != AverageNone {
 		weight *= float64(n)
 	}
-	s.take(&s.out, s.load(out, reps, 1, s.out.k.n), weight)
+	s.take(s.out, s.load(out, reps, 1, s.out.k.n), weight)
 	return nil
 }
 
@@ -292,8 +292,8 @@ func (s *singdLayer[T]) load(x dense.Matrix[T], reps int, scale T, cols int) den
 // take adds c times the projection of F^T x^T x F to h.
 func (s *singdLayer[T]) take(f *movingFactor[T], x dense.Matrix[T], c float64) {
 	y := dense.Wrap(x.Rows, x.Cols, s.b)
-	f.k.right(dense.NoTrans, x, y)
-	f.h.addColumnGram(T(c), y)
+	f.k.right(dense.NoTrans, engine.One(x), engine.One(y))
+	f.h.addColumnGram(T(c), engine.One(y))
 }
 
 // learn moves the factors by what was observed. Statistics that are not finite leave them as they are.
@@ -310,25 +310,28 @@ func (s *singdLayer[T]) learn() {
 	q.Begin()
 	s.in.formInner(q)
 	s.out.formInner(q)
-	factors := [...]*movingFactor[T]{&s.in, &s.out}
+	factors := [...]*movingFactor[T]{s.in, s.out}
 	for i, f := range factors {
-		f.ridge = q.Number(o.Damping / 2)
+		f.ridge[0] = q.Number(o.Damping / 2)
 		if !s.rule.apart {
-			f.ridge = q.Over(q.Times(q.Number(o.Damping), factors[1-i].trace), q.Number(2))
+			f.ridge[0] = q.Over(q.Times(q.Number(o.Damping), factors[1-i].trace[0]), q.Number(2))
 		}
 	}
 	if !s.rule.apart {
-		in, out := s.in.h.meanTrace(q), s.out.h.meanTrace(q)
+		var in, out [1]engine.Figure
+		s.in.h.meanTraces(q, in[:])
+		s.out.h.meanTraces(q, out[:])
 		q.Run()
-		e.BlendBy(q.Register(out), s.in.h.data, nil, nil, s.in.h.data)
-		e.BlendBy(q.Register(in), s.out.h.data, nil, nil, s.out.h.data)
+		e.BlendBy(q.Register(out[0]), s.in.h.data, nil, nil, s.in.h.data)
+		e.BlendBy(q.Register(in[0]), s.out.h.data, nil, nil, s.out.h.data)
 	}
 	q.Run()
-	ok := q.Number(1)
+	oks := [...]engine.Figure{q.Number(1)}
 	for _, f := range factors {
 		e.Blend(0.5, f.h.data, 0, nil, f.h.data)
-		ok = q.Times(ok, f.target(q))
+		f.target(q, oks[:])
 	}
+	ok := oks[0]
 	latest := 1.0
 	if !o.Plain {
 		latest -= o.Alpha1
@@ -337,13 +340,13 @@ func (s *singdLayer[T]) learn() {
 	q.Run()
 	s.fine = ok
 	for _, f := range factors {
-		f.follow(q, keep, take)
-		norm, top := f.m.norms(q)
+		f.follow(q, 0, keep, take)
+		norm, top := f.m.norms(q, 0)
 		step := q.Number(o.Beta1)
 		if !o.Plain {
 			step = q.Over(step, q.Most(q.Number(1), top))
 		}
-		s.fine = q.Times(s.fine, f.shorten(q, step, norm, ok))
+		s.fine = q.Times(s.fine, f.shorten(q, 0, step, norm, ok))
 	}
 	q.Run()
 	for _, f := range factors {
@@ -360,10 +363,11 @@ func (s *singdLayer[T]) moveJoint(e engine.Backend[T], w, b *Block[T], _ []Slot[
 		s.learn()
 	}
 	s.enter(e, w, b, u, v)
-	s.in.k.right(dense.NoTrans, s.g, s.t)
-	s.in.k.right(dense.Transposed, s.t, s.g)
-	s.out.k.left(dense.Transposed, s.g, s.t)
-	s.out.k.left(dense.NoTrans, s.t, s.g)
+	g, t := engine.One(s.g), engine.One(s.t)
+	s.in.k.right(dense.NoTrans, g, t)
+	s.in.k.right(dense.Transposed, t, g)
+	s.out.k.left(dense.Transposed, g, t)
+	s.out.k.left(dense.NoTrans, t, g)
 	s.leave(e, w, b, u, v)
 }
 

@@ -73,6 +73,10 @@ func TestEqualShapes(t *testing.T) {
 		{"spectral", `,"drop":true,"shaping":{"max_dim":4}`, 0},
 		{"spectral", `,"shaping":{"max_dim":3,"exclude":9},"diag_vectors":true`, 0},
 		{"spectral", `,"root":1,"gamma":0.9,"no_momentum":true`, 0},
+		{"sirf-shampoo", ``, 0},
+		{"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,2],"shaping":{"max_dim":4}`, 0},
+		{"sirf-shampoo", `,"structure":"upper-toeplitz","interval":2`, 0},
+		{"sirf-shampoo", `,"structure":"lower-arrow-end","shaping":{"tensors":[{"match":"block[015]","shape":[3,2,9]}]}`, 0},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			run := func(device string) ([]nnopt.Block[float64], int) {
@@ -98,6 +102,7 @@ func TestProductsOfGroups(t *testing.T) {
 	needEmulation(t)
 	for _, c := range []struct{ name, options string }{
 		{"muon", ``}, {"spectral", ``}, {"spectral", `,"published":true`}, {"spectral", `,"tol":0.01,"bfloat16":true`}, {"spectral", `,"statistics":"shampoo","max_sweeps":2`}, {"soap", ``}, {"shampoo", `,"start":2`}, {"shampoo", `,"start":2,"kl":true`}, {"eshampoo", `,"start":2`},
+		{"sirf-shampoo", ``}, {"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,2]`}, {"sirf-shampoo", `,"structure":"upper-arrow"`}, {"sirf-shampoo", `,"structure":"lower-toeplitz"`},
 	} {
 		var products [2]int
 		for i, count := range []int{1, 4} {
