@@ -121,3 +121,86 @@ func TestProductsOfGroups(t *testing.T) {
 		}
 	}
 }
+
+// learned takes steps with seeded statistics of equal layers with biases, the last of which in every other step has fewer of them than the others, or none, unless all
+// are alike. It returns the products of the first step.
+func learned(t *testing.T, name, options string, layers, steps int, alike bool) (all []nnopt.Block[float64], products int) {
+	t.Helper()
+	opt, err := nnopt.New[float64](name, []byte(options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, cols = 6, 9
+	var known []nnopt.Layer
+	var shapes [][2]int
+	for k := range layers {
+		known = append(known, nnopt.Layer{Weight: fmt.Sprintf("block%d", 2*k), Bias: fmt.Sprintf("block%d", 2*k+1)})
+		shapes = append(shapes, [2]int{rows, cols}, [2]int{1, rows})
+	}
+	r := rand.New(rand.NewPCG(4, 2))
+	all = shaped[float64](r, shapes...)
+	observer := opt.(nnopt.StatsObserver[float64])
+	observer.SetLayers(known)
+	if err := opt.Init(all); err != nil {
+		t.Fatal(err)
+	}
+	normal := func(rows, cols int) nnopt.Matrix[float64] {
+		m := nnopt.Matrix[float64]{Rows: rows, Cols: cols, Stride: cols}
+		for range rows * cols {
+			m.Data = append(m.Data, r.NormFloat64())
+		}
+		return m
+	}
+	for step := range steps {
+		var stats []nnopt.Stats[float64]
+		for k, l := range known {
+			examples := 8
+			if last := k == layers-1; !alike && last && step%2 == 1 {
+				examples = 4 * (step % 4 / 2)
+			}
+			if examples > 0 {
+				stats = append(stats, nnopt.Stats[float64]{Weight: l.Weight, In: normal(2*examples, cols), Out: normal(2*examples, rows), Reps: 2})
+			}
+		}
+		for k := range all {
+			for i := range all[k].Grad {
+				all[k].Grad[i] = r.NormFloat64()
+			}
+		}
+		before := multiplied()
+		if err := observer.Observe(stats); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1, BatchSize: 8}); err != nil {
+			t.Fatal(err)
+		}
+		if step == 0 {
+			products = multiplied() - before
+		}
+	}
+	return all, products
+}
+
+// TestEqualLayers: layers of one shape take as many calls for products as one, and go where the processor takes them one by one, also when their statistics differ in
+// number.
+func TestEqualLayers(t *testing.T) {
+	needDevice(t)
+	for _, c := range []struct{ name, options string }{
+		{"singd", `"interval":1`}, {"singd", `"interval":1,"reduce":true,"input":"hierarchical","output":"lower-toeplitz","sizes":[2,2]`},
+		{"singd", `"interval":1,"input":"block","output":"upper-arrow","sizes":[4,2]`}, {"ikfac", `"interval":1,"average":"sum"`},
+	} {
+		t.Run(c.name+" "+c.options, func(t *testing.T) {
+			on := func(device string) string {
+				return `{"lr":0.01,"decay":0.1,"device":"` + device + `",` + c.options + `}`
+			}
+			for _, alike := range []bool{true, false} {
+				got, products := learned(t, c.name, on("cuda"), 4, 6, alike)
+				want, _ := learned(t, c.name, on("cpu"), 4, 6, alike)
+				compare(t, got, want, 1e-10)
+				if _, one := learned(t, c.name, on("cuda"), 1, 1, true); emu.InUse() && (one == 0 || products != one) {
+					t.Errorf("%d products for one layer, %d for four", one, products)
+				}
+			}
+		})
+	}
+}
