@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
@@ -273,11 +274,17 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 			if k.names.Weight != s.Weight {
 				continue
 			}
-			k.absorb()
+			if k.pending {
+				k.group.multiply()
+				k.absorb()
+			}
 			if err := k.observe(s, r.o.Reduce, s.terms(r.o.Loss)); err != nil {
 				return err
 			}
 		}
+	}
+	for _, g := range r.groups {
+		g.multiply()
 	}
 	for _, k := range r.moving {
 		k.absorb()
@@ -287,7 +294,7 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 
 func (r *kfacRule[T]) forget() {
 	for _, k := range r.moving {
-		k.examples, k.pending, k.loaded = 0, false, false
+		k.examples, k.pending, k.loaded, k.rows = 0, false, false, [2]dense.Matrix[T]{}
 	}
 }
 

@@ -2,6 +2,7 @@ package nnopt
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -15,6 +16,7 @@ type kfacGroup[T Float] struct {
 	full, apply, work [2]engine.Batch[float64]
 	g, d, t, last     engine.Batch[float64]
 	product           engine.Batch[float64] // of the model by factors
+	grams             [2]engine.Batch[T]    // of a pass, on a device
 }
 
 // kfacElements bounds the elements of the steps of a group.
@@ -34,7 +36,7 @@ func (r *kfacRule[T]) group() {
 			own = &kfacGroup[T]{at: &r.at}
 			r.groups = append(r.groups, own)
 		}
-		own.layers = append(own.layers, k)
+		k.group, own.layers = own, append(own.layers, k)
 	}
 	for _, g := range r.groups {
 		g.allocate()
@@ -51,10 +53,13 @@ func (g *kfacGroup[T]) allocate() {
 	for i, n := range sizes {
 		sums := matrices(n, n)
 		g.full[i], g.apply[i], g.work[i] = matrices(n, n), matrices(n, n), matrices(n, n)
+		if g.at.away() {
+			g.grams[i] = squares(g.at.arena.Alloc(len(g.layers)*n*n), len(g.layers), n)
+		}
 		for j, k := range g.layers {
 			k.sums[i], k.full[i], k.apply[i], k.work[i] = sums.At(j), g.full[i].At(j), g.apply[i].At(j), g.work[i].At(j)
 			if g.at.away() {
-				k.grams[i] = dense.Wrap(n, n, g.at.arena.Alloc(n*n))
+				k.grams[i] = g.grams[i].At(j)
 			}
 		}
 	}
@@ -71,6 +76,46 @@ func (g *kfacGroup[T]) allocate() {
 		k.moved = g.at.arena.Alloc(sizes[0] * sizes[1])
 		k.decomposing()
 	}
+}
+
+// multiply makes the Gram matrices of what was observed, together where that is alike and of all layers.
+func (g *kfacGroup[T]) multiply() {
+	for side := range g.grams {
+		if g.alike(side) {
+			g.gram(side)
+			continue
+		}
+		for _, k := range g.layers {
+			if k.rows[side].Rows > 0 {
+				g.at.gram(k.rows[side], k.reps, k.grams[side])
+			}
+		}
+	}
+	for _, k := range g.layers {
+		k.rows = [2]dense.Matrix[T]{}
+	}
+}
+
+// alike says whether there are several layers, all with as many rows.
+func (g *kfacGroup[T]) alike(side int) bool {
+	first := g.layers[0]
+	return len(g.layers) > 1 && first.rows[side].Rows > 0 && !slices.ContainsFunc(g.layers, func(k *kfacLayer[T]) bool {
+		return k.rows[side].Rows != first.rows[side].Rows || k.rows[side].Cols != first.rows[side].Cols || k.reps != first.reps
+	})
+}
+
+// gram makes the Gram matrices of the rows of all layers, which are alike.
+func (g *kfacGroup[T]) gram(side int) {
+	first, e, n := g.layers[0], g.at.e, g.grams[side].Rows
+	count, rows, cols := len(g.layers), first.rows[side].Rows, first.rows[side].Cols
+	x := engine.Batch[T]{Count: count, Rows: rows, Cols: n, Stride: n, Step: rows * n, Data: g.at.grown(&g.at.x, count*rows*n)}
+	for j, k := range g.layers {
+		e.Copy(engine.One(k.rows[side]), view(engine.One(x.At(j)), 0, 0, rows, cols))
+	}
+	if n > cols {
+		e.AddRow([]T{T(first.reps)}, 0, view(x, 0, cols, rows, 1))
+	}
+	engine.Fast(e).GemmSymmetric(dense.Transposed, dense.NoTrans, 1, x, x, 0, g.grams[side])
 }
 
 // inverseTolerance is what ||A X - I||_F may be, by the root of the size, for an inverse X by products.

@@ -22,9 +22,12 @@ type kfacLayer[T Float] struct {
 	examples int                      // behind the sums
 	sums     [2]dense.Matrix[float64] // of the running step, B and A, upper triangles
 	grams    [2]dense.Matrix[T]       // of a pass, on a device
-	weights  [2]float64               // of a pass
-	keep     float64                  // 0 for the first pass of a step, else 1
-	pending  bool                     // grams have to be added to the sums
+	group    *kfacGroup[T]
+	rows     [2]dense.Matrix[T] // those of a pass of which there are no grams yet
+	reps     float64            // positions that each is the sum of
+	weights  [2]float64         // of a pass
+	keep     float64            // 0 for the first pass of a step, else 1
+	pending  bool               // grams have to be added to the sums
 	outer    kronecker.Outer[T]
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
@@ -131,8 +134,7 @@ func (k *kfacLayer[T]) collapsed(s *Stats[T], n int) (in, out dense.Matrix[T]) {
 func (k *kfacLayer[T]) add(side int, x dense.Matrix[T], reps int, weight float64) {
 	k.weights[side] = weight
 	if k.at.away() {
-		k.at.gram(x, float64(reps), k.grams[side])
-		k.pending = true
+		k.rows[side], k.reps, k.pending = x, float64(reps), true
 		return
 	}
 	w := k.work[side]

@@ -47,6 +47,7 @@ func TestGroups(t *testing.T) {
 		{"spectral", `,"statistics":"shampoo","root":1,"gamma":0.9,"no_momentum":true`}, {"soap", `,"start":7`}, {"shampoo", `,"start":7`},
 		{"shampoo", `,"eps":0.01,"roots":"newton"`}, {"shampoo", `,"eps":0.01,"roots":"series","exponents":[0.5,0.25]`}, {"shampoo", `,"eps":0.01,"sweeps":true,"kl":true`},
 		{"eshampoo", `,"start":7,"tol":0.1,"shaping":{"max_dim":4}`},
+		{"sirf-shampoo", ``}, {"sirf-shampoo", `,"structure":"block","sizes":[2],"shaping":{"max_dim":4}`},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			run := func(device string, fail bool) (all []Block[float64], used int) {
