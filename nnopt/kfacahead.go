@@ -23,24 +23,46 @@ func (r *kfacRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
 	}
 }
 
-// findBases finds those of the factors of all layers in step, where their inverses want bases.
+// findBases finds those of the factors of all groups in step, where their inverses want bases.
 func (r *kfacRule[T]) findBases(fresh bool) {
 	var routines []func(pause func())
-	for _, k := range r.moving {
-		if k.damped() {
+	for _, g := range r.groups {
+		if g.layers[0].damped() {
 			continue
 		}
-		for side := range k.full {
-			routines = append(routines, func(pause func()) {
-				k.solvers[side].Pause = pause
-				if s := k.sweeps[side]; s != nil {
-					s.pause = pause
-				}
-				k.based[side] = k.basis(side, fresh)
-			})
+		for side := range g.full {
+			routines = append(routines, func(pause func()) { g.basis(side, fresh, pause) })
 		}
 	}
 	inStep(r.at.wait, routines)
+}
+
+// basis sets work and values to the eigenvectors of the factors: by decompositions, which begin with the bases in use unless they are fresh, or for InverseTracked by one
+// sweep from those. When one decomposition fails none is of use.
+func (g *kfacGroup[T]) basis(side int, fresh bool, pause func()) {
+	e, q, first := g.at.wide.e, g.work[side], g.layers[0]
+	if !fresh {
+		for _, k := range g.layers {
+			toDouble(e, k.slots[kfacOutputInverse+side].Data, k.work[side].Data)
+		}
+	}
+	ok := true
+	if s := g.sweeps[side]; s != nil && !fresh {
+		s.pause = pause
+		e.Copy(q, s.b)
+		s.restore()
+		s.approach(g.full[side], &first.turning)
+		e.Copy(s.b, q)
+		s.pause()
+		copy(g.values[side], s.d)
+	} else {
+		g.solvers[side].Pause = pause
+		_, err := g.solvers[side].Solve(g.full[side], q, g.values[side], !fresh)
+		ok = err == nil
+	}
+	for _, k := range g.layers {
+		k.based[side] = ok
+	}
 }
 
 // settleStep makes what ahead has found last.

@@ -152,22 +152,25 @@ func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.
 }
 
 // decomposing makes what decompositions on a device need, and sweeps.
-func (k *kfacLayer[T]) decomposing() {
-	exact, tracked := k.o.Inverse == InverseExact, k.o.Inverse == InverseTracked
-	e, a := k.at.wide.e, k.at.wide.arena
-	k.turning = turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1}
-	for side, m := range k.full {
-		n := m.Rows
-		if k.at.away() && (exact || tracked) {
-			k.solvers[side] = matfun.NewEigen(e, a, 1, n)
+func (g *kfacGroup[T]) decomposing() {
+	inverse, e, a := g.layers[0].o.Inverse, g.at.wide.e, g.at.wide.arena
+	for side, sizes := range g.full {
+		n, count := sizes.Rows, len(g.layers)
+		g.values[side] = make([]float64, count*n)
+		for j, k := range g.layers {
+			k.turning = turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1}
+			k.values[side] = g.values[side][j*n : (j+1)*n]
+			if inverse == InverseTracked && !g.at.away() {
+				f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
+				f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
+				k.sweepers[side] = f
+			}
 		}
-		switch {
-		case tracked && k.at.away():
-			k.sweeps[side] = newSweeps(e, a, 1, n)
-		case tracked:
-			f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
-			f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
-			k.sweepers[side] = f
+		if g.at.away() && (inverse == InverseExact || inverse == InverseTracked) {
+			g.solvers[side] = matfun.NewEigen(e, a, count, n)
+		}
+		if g.at.away() && inverse == InverseTracked {
+			g.sweeps[side] = newSweeps(e, a, count, n)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // kfacGroup multiplies the matrices of layers of one shape: of one layer on the processor, on a device of all that have this shape, in the same calls. Those of the
@@ -15,8 +16,11 @@ type kfacGroup[T Float] struct {
 	at                *kfacGround[T]
 	full, apply, work [2]engine.Batch[float64]
 	g, d, t, last     engine.Batch[float64]
-	product           engine.Batch[float64] // of the model by factors
-	grams             [2]engine.Batch[T]    // of a pass, on a device
+	product           engine.Batch[float64]     // of the model by factors
+	grams             [2]engine.Batch[T]        // of a pass, on a device
+	values            [2][]float64              // eigenvalues, those of one layer after those of the other
+	solvers           [2]*matfun.Eigen[float64] // on a device
+	sweeps            [2]*sweeps                // there, for InverseTracked
 }
 
 // kfacElements bounds the elements of the steps of a group.
@@ -74,8 +78,8 @@ func (g *kfacGroup[T]) allocate() {
 			k.product = g.product.At(j)
 		}
 		k.moved = g.at.arena.Alloc(sizes[0] * sizes[1])
-		k.decomposing()
 	}
+	g.decomposing()
 }
 
 // multiply makes the Gram matrices of what was observed, together where that is alike and of all layers.

@@ -7,7 +7,6 @@ import (
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/kronecker"
-	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // kfacLayer is what KFAC knows about a layer. The slots hold the averages of the factors, what their inverse needs (inverses, or eigenvectors and
@@ -54,11 +53,9 @@ type kfacLayer[T Float] struct {
 	means              [2]engine.Figure // of the diagonals of the factors
 	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 
-	solvers  [2]*matfun.Eigen[float64] // on a device
-	sweeps   [2]*sweeps                // there, for InverseTracked
-	based    [2]bool                   // the factor has a basis, in the running step
-	sweepers [2]*eigenFactor[float64]  // for InverseTracked on the processor
-	turning  turning                   // of the sweepers
+	based    [2]bool                  // the factor has a basis, in the running step
+	sweepers [2]*eigenFactor[float64] // for InverseTracked on the processor
+	turning  turning                  // of the sweepers
 }
 
 // The slots of a layer.
@@ -75,11 +72,7 @@ const (
 // newKFACLayer returns a layer without memory.
 func newKFACLayer[T Float](r *kfacRule[T], names Layer, slots []Slot[T]) *kfacLayer[T] {
 	k := &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
-	sizes := k.sizes()
-	for i, n := range sizes {
-		k.values[i] = make([]float64, n)
-	}
-	k.shares = make([]float64, sizes[1])
+	k.shares = make([]float64, k.sizes()[1])
 	return k
 }
 
@@ -274,23 +267,14 @@ func store[T Float](x []float64, slot []T) {
 	}
 }
 
-// basis sets work and values to the eigenvectors of a factor: by decomposition, or for InverseTracked by one sweep from the basis in use.
+// basis sets work and values to the eigenvectors of a factor: by decomposition, or for InverseTracked by one sweep from the basis in use. On the processor.
 func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
 	e, q, m := k.at.wide.e, k.work[side], k.full[side]
 	if !fresh {
 		toDouble(e, k.slots[kfacOutputInverse+side].Data, q.Data)
 	}
 	if fresh || k.o.Inverse == InverseExact {
-		return k.decompose(side, fresh)
-	}
-	if s := k.sweeps[side]; s != nil {
-		e.Copy(engine.One(q), s.b)
-		s.restore()
-		s.approach(engine.One(m), &k.turning)
-		e.Copy(s.b, engine.One(q))
-		s.pause()
-		copy(k.values[side], s.d)
-		return true
+		return k.decompose(side)
 	}
 	f := k.sweepers[side]
 	e.Copy(engine.One(q), engine.One(f.b))
@@ -301,14 +285,10 @@ func (k *kfacLayer[T]) basis(side int, fresh bool) bool {
 	return true
 }
 
-// decompose is basis without sweeps. A device begins with the basis in work unless it is fresh.
-func (k *kfacLayer[T]) decompose(side int, fresh bool) bool {
-	if !k.at.away() {
-		k.work[side].Copy(k.full[side])
-		return k.solver.Sym(k.work[side], k.values[side])
-	}
-	_, err := k.solvers[side].Solve(engine.One(k.full[side]), engine.One(k.work[side]), k.values[side], !fresh)
-	return err == nil
+// decompose is basis without sweeps.
+func (k *kfacLayer[T]) decompose(side int) bool {
+	k.work[side].Copy(k.full[side])
+	return k.solver.Sym(k.work[side], k.values[side])
 }
 
 // fetch brings what applies the inverse from the slots.

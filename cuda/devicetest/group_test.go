@@ -188,7 +188,7 @@ func TestEqualLayers(t *testing.T) {
 	for _, c := range []struct{ name, options string }{
 		{"singd", `"interval":1`}, {"singd", `"interval":1,"reduce":true,"input":"hierarchical","output":"lower-toeplitz","sizes":[2,2]`},
 		{"singd", `"interval":1,"input":"block","output":"upper-arrow","sizes":[4,2]`}, {"ikfac", `"interval":1,"average":"sum"`},
-		{"kfac", `"interval":2`}, {"kfac", `"interval":1,"model":"factors","inverse":"plain","reduce":true`},
+		{"kfac", `"interval":2`}, {"kfac", `"interval":1,"model":"factors","inverse":"plain","reduce":true`}, {"kfac", `"interval":2,"inverse":"tracked"`},
 	} {
 		t.Run(c.name+" "+c.options, func(t *testing.T) {
 			on := func(device string) string {
