@@ -103,8 +103,11 @@ func (r *singdRule[T]) begin(t int, _ float64, _ int) { r.step = t }
 func (r *singdRule[T]) start(*Block[T], []Slot[T])    {}
 
 func (r *singdRule[T]) setLayers(layers []Layer) {
-	r.layers, r.moving = slices.Clone(layers), map[string]*singdLayer[T]{}
+	r.layers = slices.Clone(layers)
 }
+
+// renew implements renewed.
+func (r *singdRule[T]) renew() { r.moving = map[string]*singdLayer[T]{} }
 
 func (r *singdRule[T]) wants(step int) Flavour {
 	if step%r.o.Interval != 0 {

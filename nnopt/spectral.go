@@ -159,6 +159,9 @@ type spectralRule[T Float] struct {
 
 func (r *spectralRule[T]) counters() []counter { return nil }
 
+// renew implements renewed.
+func (r *spectralRule[T]) renew() { r.turns, r.most = map[string]int{}, spectralSizes{} }
+
 func (r *spectralRule[T]) begin(t int, _ float64, batch int) {
 	r.step, r.batch = t, 1
 	if r.o.Root == 1 && batch > 0 {

@@ -76,9 +76,6 @@ func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 func (r *spectralRule[T]) turnOf(name string) int {
 	n, ok := r.turns[name]
 	if !ok {
-		if r.turns == nil {
-			r.turns = map[string]int{}
-		}
 		n = len(r.turns)
 		r.turns[name] = n
 	}
