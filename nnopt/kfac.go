@@ -150,10 +150,10 @@ type kfacRule[T Float] struct {
 	taken  []float64 // whether the step is taken, nil where there is none
 	next   kfacStep  // of the running step
 
-	moves, rejected bool                  // on a device: there is a step, it is to be taken back
-	trial           bool                  // it is being tried
-	blocks          []Block[T]            // of the running step
-	lent            func(b *Block[T]) []T // what an objective may have changed, of which kept holds a copy
+	moves, rejected bool       // on a device: there is a step, it is to be taken back
+	trial           bool       // it is being tried
+	blocks          []Block[T] // of the running step
+	lent            lending    // what an objective may have changed, of which kept holds a copy
 }
 
 func (r *kfacRule[T]) counters() []counter {

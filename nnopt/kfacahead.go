@@ -7,17 +7,17 @@ import "github.com/spdopt/spdopt/internal/engine"
 
 // ahead implements foreseeing.
 func (r *kfacRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
-	r.blocks, r.rejected, r.lent, r.trial = blocks, false, nil, false
+	r.blocks, r.rejected, r.lent, r.trial = blocks, false, lentNothing, false
 	if r.moves = r.foresee(blocks, updates); !r.moves || !r.judges() {
 		return
 	}
-	r.keepAll(blocks, valueOf[T])
+	r.keepAll(blocks, lentValues)
 	before := r.loss()
-	r.lent, r.trial = valueOf[T], true
+	r.lent, r.trial = lentValues, true
 	r.take(blocks, updates, r.next)
 	r.rejected = r.judge(before, r.loss(), r.next.change)
 	r.trial = false
-	r.restoreAll(blocks, valueOf[T])
+	r.restoreAll(blocks, lentValues)
 	for _, k := range r.moving {
 		toDouble(k.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
 	}
@@ -78,10 +78,10 @@ func (k *kfacLayer[T]) newest() []T {
 
 // takeBack implements returning.
 func (r *kfacRule[T]) takeBack() {
-	if r.lent != nil {
+	if r.lent != lentNothing {
 		from := r.kept
 		for i := range r.blocks {
-			to := r.lent(&r.blocks[i])
+			to := lentOf(r.lent, &r.blocks[i])
 			copy(to, from)
 			from = from[len(to):]
 		}

@@ -18,7 +18,7 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {
 		return
 	}
 	if r.o.Reject && r.objective != nil {
-		r.keepAll(blocks, valueOf[T]) // for a step that may be taken back
+		r.keepAll(blocks, lentValues) // for a step that may be taken back
 	}
 	before, judge := math.NaN(), r.judges()
 	if judge {
@@ -26,7 +26,7 @@ func (r *kfacRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {
 	}
 	r.take(blocks, updates, r.next)
 	if judge && r.judge(before, r.loss(), r.next.change) {
-		r.restoreAll(blocks, valueOf[T])
+		r.restoreAll(blocks, lentValues)
 		r.stop()
 	}
 }
@@ -282,21 +282,21 @@ func (r *kfacRule[T]) model(forms [3]engine.Figure, blocks []Block[T], updates [
 func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 	f := r.at.figures
 	moved := slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return f.Value(k.ll) != 0 })
-	r.keepAll(blocks, gradOf[T])
+	r.keepAll(blocks, lentGradients)
 	r.flatten(blocks)
 	engine.Wait(r.at.e) // the objective finds all work done
-	r.lent = gradOf[T]
+	r.lent = lentGradients
 	r.objective.CurvatureTo(r.px, r.x)
 	if moved {
 		r.objective.CurvatureTo(r.py, r.y)
 	}
-	r.restoreAll(blocks, gradOf[T])
+	r.restoreAll(blocks, lentGradients)
 	dd, dl, ll := r.at.flatDot(r.x, r.px), f.Number(0), f.Number(0)
 	if moved {
 		dl, ll = r.at.flatDot(r.y, r.px), r.at.flatDot(r.y, r.py)
 	}
 	r.at.wait()
-	r.lent = nil
+	r.lent = lentNothing
 	return quadratic{f.Value(dd), f.Value(dl), f.Value(ll)}
 }
 
@@ -360,7 +360,7 @@ func (k *kfacLayer[T]) spread(blocks []Block[T], x []T, do func(block, rows, col
 }
 
 // keepAll saves the gradients or the values of all blocks.
-func (r *kfacRule[T]) keepAll(blocks []Block[T], of func(b *Block[T]) []T) {
+func (r *kfacRule[T]) keepAll(blocks []Block[T], of lending) {
 	n := 0
 	for k := range blocks {
 		n += blocks[k].Len()
@@ -368,24 +368,37 @@ func (r *kfacRule[T]) keepAll(blocks []Block[T], of func(b *Block[T]) []T) {
 	to := r.at.grown(&r.kept, n)
 	r.kept = to
 	for k := range blocks {
-		from := of(&blocks[k])
+		from := lentOf(of, &blocks[k])
 		r.at.e.Blend(1, from, 0, nil, to[:len(from)])
 		to = to[len(from):]
 	}
 }
 
 // restoreAll brings them back.
-func (r *kfacRule[T]) restoreAll(blocks []Block[T], of func(b *Block[T]) []T) {
+func (r *kfacRule[T]) restoreAll(blocks []Block[T], of lending) {
 	from := r.kept
 	for k := range blocks {
-		to := of(&blocks[k])
+		to := lentOf(of, &blocks[k])
 		r.at.e.Blend(1, from[:len(to)], 0, nil, to)
 		from = from[len(to):]
 	}
 }
 
-func gradOf[T Float](b *Block[T]) []T  { return b.Grad }
-func valueOf[T Float](b *Block[T]) []T { return b.Value }
+// lending says which arrays of the blocks an objective may write to. It is no function of a block: making one of those allocates.
+type lending int
+
+const (
+	lentNothing lending = iota
+	lentGradients
+	lentValues
+)
+
+func lentOf[T Float](of lending, b *Block[T]) []T {
+	if of == lentGradients {
+		return b.Grad
+	}
+	return b.Value
+}
 
 func side(second bool) int {
 	if second {
