@@ -21,7 +21,7 @@ import (
 type SINGD struct {
 	Settings               // LR defaults to 0.001
 	Momentum   float64     `json:"momentum,omitempty"`    // default 0.9
-	NoMomentum bool        `json:"no_momentum,omitempty"` //
+	NoMomentum bool        `json:"no_momentum,omitempty"` // Momentum 0
 	Alpha1     float64     `json:"alpha1,omitempty"`      // momentum of the factors; default 0.5 for SINGD, 0 for IKFAC
 	Beta1      float64     `json:"beta1,omitempty"`       // step of the factors; default 0.01
 	Damping    float64     `json:"damping,omitempty"`     // default 0.001
