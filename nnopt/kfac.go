@@ -137,6 +137,7 @@ type kfacRule[T Float] struct {
 	objective Objective[T]
 	layers    []Layer
 	moving    []*kfacLayer[T]
+	groups    []*kfacGroup[T] // the same layers
 	adam      adamRule[T]
 	at        kfacGround[T]
 
@@ -229,7 +230,7 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		return r
 	}
 	if l.Weight == b.Name {
-		r.moving = append(r.moving, newKFACLayer(r, *l, b, slots))
+		r.moving = append(r.moving, newKFACLayer(r, *l, slots))
 	}
 	return nil
 }
@@ -238,14 +239,15 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	defer func() { r.at.reckon(len(r.moving)) }()
 	if e == engine.CPU[T]() {
+		r.group()
 		return
 	}
 	r.at = kfacGround[T]{e: e, arena: a, wide: wide(e)}
+	r.group()
 	r.x = nil
 	rows, all := 0, 0
 	for _, k := range r.moving {
 		k.averaged, k.summed = nil, nil
-		k.allocate(k.g.Rows)
 		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
 	}
 	r.at.rows = r.at.wide.arena.Alloc(rows)

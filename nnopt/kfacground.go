@@ -1,8 +1,6 @@
 package nnopt
 
 import (
-	"math"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/kronecker"
@@ -126,32 +124,10 @@ func (g *kfacGround[T]) wait() {
 	engine.Wait(g.wide.e)
 }
 
-// inverseTolerance is what ||A X - I||_F may be, by the root of the size, for an inverse X by products.
-const inverseTolerance = 1e-4
-
-// invert sets w to the inverse of m + d I, and finds whether that is one. check is scratch.
-func (g *kfacGround[T]) invert(m dense.Matrix[float64], d float64, w, check dense.Matrix[float64]) engine.Figure {
-	q := g.figures
-	if !g.away() {
-		w.Copy(m)
-		if kronecker.Invert(w, d, "", check) != nil {
-			return q.Number(0)
-		}
-		return q.Number(1)
-	}
-	e, a, x, p := g.wide.e, engine.One(m), engine.One(w), engine.One(check)
-	e.Combine(d, 1, a, 0, a, x)
-	e.Invert(x)
-	e.Mirror(x)
-	e.Gemm(dense.NoTrans, dense.NoTrans, 1, a, x, 0, p)
-	e.Combine(-1, 1, p, d, x, p)
-	return q.Below(q.Root(q.Tally(check.Data).Squares), q.Number(inverseTolerance*math.Sqrt(float64(m.Rows))))
-}
-
 // sandwich sets y to op(Q0) x op(Q1)^T through t, where y may be x.
-func (g *kfacGround[T]) sandwich(op dense.Trans, q [2]dense.Matrix[float64], x, t, y dense.Matrix[float64]) {
-	g.wide.e.Gemm(op, dense.NoTrans, 1, engine.One(q[0]), engine.One(x), 0, engine.One(t))
-	g.wide.e.Gemm(dense.NoTrans, !op, 1, engine.One(t), engine.One(q[1]), 0, engine.One(y))
+func (g *kfacGround[T]) sandwich(op dense.Trans, q [2]engine.Batch[float64], x, t, y engine.Batch[float64]) {
+	g.wide.e.Gemm(op, dense.NoTrans, 1, q[0], x, 0, t)
+	g.wide.e.Gemm(dense.NoTrans, !op, 1, t, q[1], 0, y)
 }
 
 // reserveOnes makes so many ones.

@@ -69,39 +69,19 @@ const (
 	kfacInputValues
 )
 
-func newKFACLayer[T Float](r *kfacRule[T], names Layer, b *Block[T], slots []Slot[T]) *kfacLayer[T] {
+// newKFACLayer returns a layer without memory.
+func newKFACLayer[T Float](r *kfacRule[T], names Layer, slots []Slot[T]) *kfacLayer[T] {
 	k := &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
-	for i, n := range k.sizes(b.Rows) {
+	sizes := k.sizes()
+	for i, n := range sizes {
 		k.values[i] = make([]float64, n)
 	}
-	k.allocate(b.Rows)
+	k.shares = make([]float64, sizes[1])
 	return k
 }
 
 // sizes returns those of B and A.
-func (k *kfacLayer[T]) sizes(rows int) [2]int { return [2]int{rows, k.slots[kfacLast].Cols} }
-
-// allocate makes the workspace, where the layer computes.
-func (k *kfacLayer[T]) allocate(rows int) {
-	matrix := func(rows, cols int) dense.Matrix[float64] {
-		return dense.Wrap(rows, cols, k.at.wide.arena.Alloc(rows*cols))
-	}
-	sizes := k.sizes(rows)
-	for i, n := range sizes {
-		k.sums[i], k.full[i], k.apply[i], k.work[i] = matrix(n, n), matrix(n, n), matrix(n, n), matrix(n, n)
-		if k.at.away() {
-			k.grams[i] = dense.Wrap(n, n, k.at.arena.Alloc(n*n))
-		}
-	}
-	for _, m := range []*dense.Matrix[float64]{&k.g, &k.d, &k.t, &k.last} {
-		*m = matrix(sizes[0], sizes[1])
-	}
-	if k.o.Model == ModelFactors {
-		k.product = matrix(sizes[0], sizes[1])
-	}
-	k.moved, k.shares = k.at.arena.Alloc(sizes[0]*sizes[1]), make([]float64, sizes[1])
-	k.decomposing()
-}
+func (k *kfacLayer[T]) sizes() [2]int { return [2]int{k.slots[kfacLast].Rows, k.slots[kfacLast].Cols} }
 
 // observe adds the statistics of a pass to the sums: A to the mean of x x^T, B to that of the curvature's g g^T, weighted by examples.
 func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
@@ -235,7 +215,7 @@ func (k *kfacLayer[T]) split(damping float64) (d [2]float64) {
 	return d
 }
 
-// invert makes what applies the inverse of the factors in full, with dampings, and finds whether it is of use.
+// invert makes what applies the inverse of the factors in full, with dampings, and finds whether it is of use. Inverses on a device are left to the group.
 func (k *kfacLayer[T]) invert(fresh bool) {
 	k.loaded = false
 	q := k.at.figures
@@ -248,7 +228,13 @@ func (k *kfacLayer[T]) invert(fresh bool) {
 	}
 	k.inverted = q.Number(1)
 	for side, d := range k.dampings {
-		k.inverted = q.Times(k.inverted, k.at.invert(k.full[side], d, k.work[side], k.apply[side]))
+		if k.at.away() {
+			continue
+		}
+		k.work[side].Copy(k.full[side])
+		if kronecker.Invert(k.work[side], d, "", k.apply[side]) != nil {
+			k.inverted = q.Number(0)
+		}
 	}
 }
 
@@ -323,24 +309,18 @@ func (k *kfacLayer[T]) decompose(side int, fresh bool) bool {
 	return err == nil
 }
 
-// direct sets d to the inverse applied to the gradient g.
-func (k *kfacLayer[T]) direct(damping float64) {
-	e := k.at.wide.e
-	if !k.loaded {
-		for side := range k.apply {
-			toDouble(e, k.slots[kfacOutputInverse+side].Data, k.apply[side].Data)
-			if len(k.slots) > kfacOutputValues {
-				k.loadValues(side)
-			}
+// fetch brings what applies the inverse from the slots.
+func (k *kfacLayer[T]) fetch() {
+	if k.loaded {
+		return
+	}
+	for side := range k.apply {
+		toDouble(k.at.wide.e, k.slots[kfacOutputInverse+side].Data, k.apply[side].Data)
+		if len(k.slots) > kfacOutputValues {
+			k.loadValues(side)
 		}
-		k.loaded = true
 	}
-	exact := len(k.slots) > kfacOutputValues
-	k.at.sandwich(dense.Trans(exact), k.apply, k.g, k.t, k.d)
-	if exact {
-		k.at.divide(k.values, damping, k.t, k.d)
-		k.at.sandwich(dense.NoTrans, k.apply, k.d, k.t, k.d)
-	}
+	k.loaded = true
 }
 
 // gather sets g to the gradient of the layer, clipped and with what L2 decay adds.

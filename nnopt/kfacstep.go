@@ -142,8 +142,8 @@ func (r *kfacRule[T]) invert(updates []engine.Update) {
 	if r.at.away() {
 		r.findBases(r.inverse == 0)
 	}
-	for _, k := range r.moving {
-		k.invert(r.inverse == 0)
+	for _, g := range r.groups {
+		g.invert(r.inverse == 0)
 	}
 	r.at.wait()
 	for _, k := range r.moving {
@@ -163,10 +163,14 @@ func (r *kfacRule[T]) failures() bool {
 
 // directions computes the preconditioned gradients. Blocks that do not move have none.
 func (r *kfacRule[T]) directions(blocks []Block[T], updates []engine.Update) {
-	for _, k := range r.moving {
-		k.gather(blocks, updates)
-		k.direct(r.damping + updates[k.w].L2)
-		k.scaleColumns(r.share(updates, k.w), r.share(updates, k.b))
+	for _, g := range r.groups {
+		for _, k := range g.layers {
+			k.gather(blocks, updates)
+		}
+		g.direct(r.damping, updates)
+		for _, k := range g.layers {
+			k.scaleColumns(r.share(updates, k.w), r.share(updates, k.b))
+		}
 	}
 }
 
@@ -304,11 +308,15 @@ func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 func (r *kfacRule[T]) forms() [3]engine.Figure {
 	q := r.at.figures
 	dd, dl, ll := q.Number(0), q.Number(0), q.Number(0)
-	for _, k := range r.moving {
-		k.at.sandwich(dense.NoTrans, k.full, k.d, k.t, k.product)
-		dd, dl = q.Plus(dd, k.at.dot(k.product, k.d)), q.Plus(dl, k.at.dot(k.product, k.last))
-		k.at.sandwich(dense.NoTrans, k.full, k.last, k.t, k.product)
-		ll = q.Plus(ll, k.at.dot(k.product, k.last))
+	for _, g := range r.groups {
+		r.at.sandwich(dense.NoTrans, g.full, g.d, g.t, g.product)
+		for _, k := range g.layers {
+			dd, dl = q.Plus(dd, k.at.dot(k.product, k.d)), q.Plus(dl, k.at.dot(k.product, k.last))
+		}
+		r.at.sandwich(dense.NoTrans, g.full, g.last, g.t, g.product)
+		for _, k := range g.layers {
+			ll = q.Plus(ll, k.at.dot(k.product, k.last))
+		}
 	}
 	return [3]engine.Figure{dd, dl, ll}
 }

@@ -7,28 +7,28 @@ import (
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
-// panels are the workspace of members of one size: dense rows through which they are multiplied, and where that is done.
+// panels are the workspace of members of one size: dense rows through which they are multiplied, and where that is done. What it says of a matrix is there for each.
 type panels[T Float] struct {
-	e             engine.Backend[T] // its products may be rounded
-	rows, product dense.Matrix[T]
-	packed        []T  // a part of a panel
-	line          []T  // a number for each row
-	number        [1]T // what is added to a diagonal
+	e                   engine.Backend[T] // its products may be rounded
+	count               int               // of matrices in a member
+	rows, product, part []T               // panels, and a part of one
+	line                []T               // a number for each row
+	number              [1]T              // what is added to a diagonal
 
 	// Of Toeplitz members. Row i of the upper triangular one is the n numbers of spread from n-1-i on.
 	spread        []T             // n-1 zeros, and the numbers of a member
-	order         []int32         // n-1, n-2, ..., 0
+	order         []int32         // where the rows begin, those of one panel for all matrices before those of the next
 	counts, roots []T             // of the elements on a diagonal: n, n-1, ..., 1, and their roots
 	shares        []T             // the weights of an element in the mean of its diagonal, twice for both sides
 	sums          []T             // of the diagonals
-	skew          dense.Matrix[T] // rows of a Gram matrix with zeros behind them, so that diagonals are columns of a matrix with another stride
+	skew          engine.Batch[T] // rows of a Gram matrix with zeros behind them, so that diagonals are columns of a matrix with another stride
 }
 
 // panelRows is how many rows of a member are formed at a time.
 const panelRows = 64
 
-func newPanels[T Float](p *pattern) *panels[T] {
-	w := &panels[T]{}
+func newPanels[T Float](p *pattern, count int) *panels[T] {
+	w := &panels[T]{count: count}
 	w.place(p, engine.CPU[T](), nil)
 	return w
 }
@@ -36,25 +36,47 @@ func newPanels[T Float](p *pattern) *panels[T] {
 // place makes the workspace in the memory of a backend.
 func (w *panels[T]) place(p *pattern, e engine.Backend[T], a *engine.Arena[T]) {
 	n, rows := p.n, min(panelRows, p.n)
-	w.e, w.line = engine.Fast(e), a.Alloc(n)
-	w.rows, w.product = dense.Wrap(rows, n, a.Alloc(rows*n)), dense.Wrap(rows, n, a.Alloc(rows*n))
+	w.e, w.line = engine.Fast(e), a.Alloc(w.count*n)
+	w.rows, w.product = a.Alloc(w.count*rows*n), a.Alloc(w.count*rows*n)
 	if !p.toeplitz {
-		w.packed = a.Alloc(rows * n)
+		w.part = a.Alloc(w.count * rows * n)
 		return
 	}
-	w.spread, w.sums, w.order = a.Alloc(2*n-1), a.Alloc(n), a.Ints(n)
-	w.counts, w.roots, w.shares = a.Alloc(n), a.Alloc(n), a.Alloc(n)
-	w.skew = dense.Wrap(rows, n+rows, a.Alloc(rows*(n+rows)))
-	for i := range n {
-		w.order[i] = int32(n - 1 - i)
-		w.counts[i], w.roots[i], w.shares[i] = T(n-i), T(math.Sqrt(float64(n-i))), 2/T(n-i)
+	w.spread, w.sums = a.Alloc(w.count*(2*n-1)), a.Alloc(w.count*n)
+	w.counts, w.roots, w.shares = a.Alloc(w.count*n), a.Alloc(w.count*n), a.Alloc(w.count*n)
+	w.skew = engine.Batch[T]{Count: w.count, Rows: rows, Cols: n + rows, Stride: n + rows, Step: rows * (n + rows), Data: a.Alloc(w.count * rows * (n + rows))}
+	w.arrange(n, a)
+	for i := range w.counts {
+		left := n - i%n // on the diagonal
+		w.counts[i], w.roots[i], w.shares[i] = T(left), T(math.Sqrt(float64(left))), 2/T(left)
+		if left == n {
+			w.shares[i] = 1 / T(n)
+		}
 	}
-	w.shares[0] = 1 / T(n)
 }
 
-// steps views spread as the rows of the upper triangular matrix from the last to the first, each a number further.
+// arrange says where rows begin in spread.
+func (w *panels[T]) arrange(n int, a *engine.Arena[T]) {
+	w.order = a.Ints(w.count * n)
+	at := 0
+	for i := 0; i < n; i += panelRows {
+		for k := range w.count {
+			for j := i; j < min(i+panelRows, n); j++ {
+				w.order[at] = int32(k*(2*n-1) + n - 1 - j)
+				at++
+			}
+		}
+	}
+}
+
+// packed views the beginning of a buffer as rows x cols for each matrix.
+func (w *panels[T]) packed(buffer []T, rows, cols int) engine.Batch[T] {
+	return engine.Batch[T]{Count: w.count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: buffer[:w.count*rows*cols]}
+}
+
+// steps views spread as rows that begin at every number.
 func (w *panels[T]) steps(n int) dense.Matrix[T] {
-	return dense.Matrix[T]{Rows: n, Cols: n, Stride: 1, Data: w.spread}
+	return dense.Matrix[T]{Rows: len(w.spread) - n + 1, Cols: n, Stride: 1, Data: w.spread}
 }
 
 // addDiagonals adds to sums what rows [i, i+rows) of a Gram matrix, in skew from column i on, have of its diagonals.
@@ -62,7 +84,9 @@ func (w *panels[T]) addDiagonals(i, rows, n int) {
 	if i == 0 {
 		w.e.Blend(0, nil, 0, nil, w.sums)
 	}
-	w.e.ColSums(engine.Batch[T]{Count: 1, Rows: rows, Cols: n - i, Stride: w.skew.Stride + 1, Data: w.skew.Data[i:]}, w.sums[:n-i])
+	for k := range w.count {
+		w.e.ColSums(engine.Batch[T]{Count: 1, Rows: rows, Cols: n - i, Stride: w.skew.Stride + 1, Data: w.skew.Data[k*w.skew.Step+i:]}, w.sums[k*n:k*n+n-i])
+	}
 }
 
 // takeDiagonals adds c times the means of the diagonals of which sums holds the sums.
@@ -73,18 +97,20 @@ func (a member[T]) takeDiagonals(c T) {
 }
 
 // spread brings the numbers of a Toeplitz member to where rowPanel looks for them.
-func (a member[T]) spread() { a.panel.e.Blend(1, a.data, 0, nil, a.panel.spread[a.n-1:]) }
+func (a member[T]) spread() {
+	a.panel.e.Copy(a.spaced(a.n, 1, a.n, a.data), a.spaced(a.n, 1, 2*a.n-1, a.panel.spread[a.n-1:]))
+}
 
 // correlate sets y_k to sum_s a_(s-k) x_s, or transposed to sum_s a_(k-s) x_s.
 func (a member[T]) correlate(op dense.Trans, x, y []T) {
 	a.spread()
-	in, out := dense.Wrap(a.n, 1, x), dense.Wrap(a.n, 1, y)
+	in, out := a.spaced(a.n, 1, a.n, x), a.spaced(a.n, 1, a.n, y)
 	for i := 0; i < a.n; i += panelRows {
 		p := a.rowPanel(i, min(panelRows, a.n-i))
 		if op == dense.Transposed {
-			a.gemm(op, dense.NoTrans, 1, p, in.View(i, 0, p.Rows, 1), one[T](i > 0), out)
+			a.gemm(op, dense.NoTrans, 1, p, view(in, i, 0, p.Rows, 1), one[T](i > 0), out)
 			continue
 		}
-		a.gemm(op, dense.NoTrans, 1, p, in, 0, out.View(i, 0, p.Rows, 1))
+		a.gemm(op, dense.NoTrans, 1, p, in, 0, view(out, i, 0, p.Rows, 1))
 	}
 }

@@ -118,28 +118,26 @@ func (p *productModes[T]) turn(r engine.Batch[T], s *slab) {
 
 // applyMember multiplies z by op(a) along a dimension.
 func (p *productModes[T]) applyMember(op dense.Trans, a member[T], mode int) {
-	left, right := p.split(mode)
-	if right == 1 {
-		a.right(!op, dense.Wrap(left, a.n, p.z), dense.Wrap(left, a.n, p.t))
-	} else {
-		step := a.n * right
-		for l := range left {
-			a.left(op, dense.Wrap(a.n, right, p.z[l*step:(l+1)*step]), dense.Wrap(a.n, right, p.t[l*step:(l+1)*step]))
+	s := p.slab(mode, 0, a.n)
+	for l := range s.count {
+		if s.columns {
+			a.right(!op, p.part(&s, p.z, l), p.part(&s, p.t, l))
+		} else {
+			a.left(op, p.part(&s, p.z, l), p.part(&s, p.t, l))
 		}
 	}
 	p.swap()
 }
 
-// gramMember adds c times the projection of the Gram matrix of z along a dimension to h.
+// gramMember adds c times the projections of the Gram matrices of z along a dimension to h.
 func (p *productModes[T]) gramMember(c T, mode int, h member[T]) {
-	left, right := p.split(mode)
-	if right == 1 {
-		h.addColumnGram(c, dense.Wrap(left, h.n, p.z))
-		return
-	}
-	step := h.n * right
-	for l := range left {
-		h.addRowGram(c, dense.Wrap(h.n, right, p.z[l*step:(l+1)*step]))
+	s := p.slab(mode, 0, h.n)
+	for l := range s.count {
+		if s.columns {
+			h.addColumnGram(c, p.part(&s, p.z, l))
+		} else {
+			h.addRowGram(c, p.part(&s, p.z, l))
+		}
 	}
 }
 

@@ -91,16 +91,26 @@ func newSINGD[T Float](name string, o SINGD, apart bool) (Optimizer[T], error) {
 }
 
 type singdRule[T Float] struct {
-	o      SINGD
-	apart  bool
-	layers []Layer
-	moving map[string]*singdLayer[T] // by the name of the weights
-	step   int
+	o       SINGD
+	apart   bool
+	layers  []Layer
+	moving  map[string]*singdLayer[T] // by the name of the weights
+	groups  []*singdGroup[T]
+	slotted map[string][]T // on a device, by block and slot
+	step    int
 }
 
-func (r *singdRule[T]) counters() []counter           { return nil }
-func (r *singdRule[T]) begin(t int, _ float64, _ int) { r.step = t }
-func (r *singdRule[T]) start(*Block[T], []Slot[T])    {}
+func (r *singdRule[T]) counters() []counter        { return nil }
+func (r *singdRule[T]) start(*Block[T], []Slot[T]) {}
+
+func (r *singdRule[T]) begin(t int, _ float64, _ int) {
+	r.step = t
+	for _, g := range r.groups {
+		for _, s := range g.layers {
+			s.learned = false
+		}
+	}
+}
 
 func (r *singdRule[T]) setLayers(layers []Layer) {
 	r.layers = slices.Clone(layers)
@@ -138,12 +148,12 @@ func (r *singdRule[T]) isBias(name string) bool {
 	return name != "" && slices.ContainsFunc(r.layers, func(l Layer) bool { return l.Bias == name })
 }
 
-func (r *singdRule[T]) patterns(b *Block[T], l *Layer) (in, out *pattern) {
-	width := b.Cols
-	if l.Bias != "" {
-		width++
+// patterns returns those of K and C for weights of this size.
+func (r *singdRule[T]) patterns(rows, cols int, bias bool) (in, out *pattern) {
+	if bias {
+		cols++
 	}
-	return newStructured(r.o.Input, r.o.Sizes).pattern(width), newStructured(r.o.Output, r.o.Sizes).pattern(b.Rows)
+	return newStructured(r.o.Input, r.o.Sizes).pattern(cols), newStructured(r.o.Output, r.o.Sizes).pattern(rows)
 }
 
 func (r *singdRule[T]) slots(b *Block[T]) []slotShape {
@@ -154,7 +164,7 @@ func (r *singdRule[T]) slots(b *Block[T]) []slotShape {
 	if l == nil {
 		return like(b, "momentum")
 	}
-	in, out := r.patterns(b, l)
+	in, out := r.patterns(b.Rows, b.Cols, l.Bias != "")
 	return []slotShape{{"momentum", b.Rows, in.n}, in.slot("input"), in.slot("input motion"), out.slot("output"), out.slot("output motion")}
 }
 
@@ -163,13 +173,13 @@ func (r *singdRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	if l == nil {
 		return r
 	}
-	in, out := r.patterns(b, l)
-	s := &singdLayer[T]{
-		rule: r, bias: l.Bias != "", momentum: slots[0].Data,
-		in: newMovingFactor(1, in, slots[1].Data, slots[2].Data), out: newMovingFactor(0, out, slots[3].Data, slots[4].Data),
-		g: dense.New[T](b.Rows, in.n), t: dense.New[T](b.Rows, in.n), figures: engine.NewReckoning[T](engine.CPU[T](), nil, singdFigures),
+	s := r.moving[b.Name]
+	if s == nil {
+		g := r.newGroup(b, l)
+		s = g.add(r, l)
+		g.settle(engine.CPU[T](), nil, [4][]T{slots[1].Data, slots[2].Data, slots[3].Data, slots[4].Data})
 	}
-	r.moving[b.Name] = s
+	s.momentum = slots[0].Data
 	return s
 }
 
@@ -198,9 +208,13 @@ func (r *singdRule[T]) observe(stats []Stats[T], step int) error {
 		if s == nil {
 			continue
 		}
-		if err := s.observe(&stats[i]); err != nil {
+		if err := s.check(&stats[i]); err != nil {
 			return err
 		}
+		s.group.await(s.index, &stats[i])
+	}
+	for _, g := range r.groups {
+		g.observe()
 	}
 	return nil
 }
@@ -208,6 +222,9 @@ func (r *singdRule[T]) observe(stats []Stats[T], step int) error {
 func (r *singdRule[T]) forget() {
 	for _, s := range r.moving {
 		s.examples = 0
+	}
+	for _, g := range r.groups {
+		g.dismiss()
 	}
 }
 
@@ -225,175 +242,84 @@ type singdLayer[T Float] struct {
 	rule     *singdRule[T]
 	bias     bool
 	momentum []T
-	in, out  movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the number of examples
-	examples int             // behind h
-	figures  *engine.Reckoning[T]
+	group    *singdGroup[T]
+	index    int           // in the group
+	examples int           // behind the targets of its factors
 	learned  bool          // in this step
 	seen     int           // from so many examples
 	fine     engine.Figure // whether that went through
 
-	g, t  dense.Matrix[T] // Dout x Din, the bias as last column
-	arena *engine.Arena[T]
-	a, b  []T // rows of inputs, or of gradients, and their products with a factor
+	w, b    int             // numbers of the blocks, on a device; b is -1 without a bias
+	current singdRunning[T] // of the running step
 }
 
-// singdFigures is how many registers a layer has.
-const singdFigures = 32 + 2*movingFigures
+// singdRunning is what a step moves: the weights and the bias, if there is one.
+type singdRunning[T Float] struct {
+	w, b *Block[T]
+	u, v engine.Update
+}
 
-func (s *singdLayer[T]) failures() bool { return s.learned && s.figures.Value(s.fine) == 0 }
+func (s *singdLayer[T]) failures() bool {
+	return s.learned && s.group.figures.Value(s.fine) == 0
+}
 
-func (s *singdLayer[T]) observe(stats *Stats[T]) error {
-	width := s.in.k.n
+// width is the number of inputs.
+func (s *singdLayer[T]) width() int {
 	if s.bias {
-		width--
+		return s.group.in.k.n - 1
 	}
-	in, out := stats.In, stats.Out
-	if in.Cols != width || out.Cols != s.out.k.n || in.Rows != out.Rows || in.Rows < 1 || stats.Reps < 1 || in.Rows%stats.Reps != 0 {
+	return s.group.in.k.n
+}
+
+// check demands that statistics are those of such a layer.
+func (s *singdLayer[T]) check(stats *Stats[T]) error {
+	in, out, rows, width := stats.In, stats.Out, s.group.out.k.n, s.width()
+	if in.Cols != width || out.Cols != rows || in.Rows != out.Rows || in.Rows < 1 || stats.Reps < 1 || in.Rows%stats.Reps != 0 {
 		return &BlockError{stats.Weight, fmt.Sprintf("has statistics of inputs %d x %d and outputs %d x %d, %d positions; the weights are %d x %d",
-			in.Rows, in.Cols, out.Rows, out.Cols, stats.Reps, s.out.k.n, width)}
+			in.Rows, in.Cols, out.Rows, out.Cols, stats.Reps, rows, width)}
 	}
-	n := in.Rows / stats.Reps
-	if s.examples == 0 {
-		s.in.clearTarget()
-		s.out.clearTarget()
-	}
-	s.examples += n
-	reps := 1
-	if s.rule.o.Reduce {
-		reps = stats.Reps
-	}
-	x := s.load(in, reps, 1/T(reps), s.in.k.n)
-	if s.bias {
-		s.in.k.panel.e.AddRow([]T{1}, 0, engine.One(x.View(0, width, x.Rows, 1)))
-	}
-	s.take(&s.in, x, float64(n)/float64(x.Rows))
-	weight := stats.terms(s.rule.o.Average)
-	if s.rule.o.Average != AverageNone {
-		weight *= float64(n)
-	}
-	s.take(&s.out, s.load(out, reps, 1, s.out.k.n), weight)
 	return nil
-}
-
-// load returns scale times the sums of each reps rows of x, in rows of width cols.
-func (s *singdLayer[T]) load(x dense.Matrix[T], reps int, scale T, cols int) dense.Matrix[T] {
-	rows := x.Rows / reps
-	if need := rows * max(cols, x.Cols); cap(s.a) < need {
-		s.a, s.b = s.arena.Alloc(need), s.arena.Alloc(need)
-	}
-	s.a, s.b = s.a[:rows*cols], s.b[:rows*cols]
-	e, y := s.in.k.panel.e, dense.Wrap(rows, cols, s.a)
-	if reps > 1 {
-		sums := dense.Wrap(rows, x.Cols, s.b[:rows*x.Cols])
-		e.Reduce(engine.Pool{Weight: float64(scale)}, x, nil, sums)
-		x = sums
-	}
-	e.Copy(engine.One(x), engine.One(y.View(0, 0, rows, x.Cols)))
-	return y
-}
-
-// take adds c times the projection of F^T x^T x F to h.
-func (s *singdLayer[T]) take(f *movingFactor[T], x dense.Matrix[T], c float64) {
-	y := dense.Wrap(x.Rows, x.Cols, s.b)
-	f.k.right(dense.NoTrans, x, y)
-	f.h.addColumnGram(T(c), y)
-}
-
-// learn moves the factors by what was observed. Statistics that are not finite leave them as they are.
-func (s *singdLayer[T]) learn() {
-	o := &s.rule.o
-	share := 1 / T(s.examples)
-	s.seen, s.examples = s.examples, 0
-	e := s.in.k.panel.e
-	e.Blend(share, s.in.h.data, 0, nil, s.in.h.data)
-	if o.Average != AverageNone {
-		e.Blend(share, s.out.h.data, 0, nil, s.out.h.data)
-	}
-	q := s.figures
-	q.Begin()
-	s.in.formInner(q)
-	s.out.formInner(q)
-	factors := [...]*movingFactor[T]{&s.in, &s.out}
-	for i, f := range factors {
-		f.ridge = q.Number(o.Damping / 2)
-		if !s.rule.apart {
-			f.ridge = q.Over(q.Times(q.Number(o.Damping), factors[1-i].trace), q.Number(2))
-		}
-	}
-	if !s.rule.apart {
-		in, out := s.in.h.meanTrace(q), s.out.h.meanTrace(q)
-		q.Run()
-		e.BlendBy(q.Register(out), s.in.h.data, nil, nil, s.in.h.data)
-		e.BlendBy(q.Register(in), s.out.h.data, nil, nil, s.out.h.data)
-	}
-	q.Run()
-	ok := q.Number(1)
-	for _, f := range factors {
-		e.Blend(0.5, f.h.data, 0, nil, f.h.data)
-		ok = q.Times(ok, f.target(q))
-	}
-	latest := 1.0
-	if !o.Plain {
-		latest -= o.Alpha1
-	}
-	keep, take := q.Pick(ok, q.Number(o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
-	q.Run()
-	s.fine = ok
-	for _, f := range factors {
-		f.follow(q, keep, take)
-		norm, top := f.m.norms(q)
-		step := q.Number(o.Beta1)
-		if !o.Plain {
-			step = q.Over(step, q.Most(q.Number(1), top))
-		}
-		s.fine = q.Times(s.fine, f.shorten(q, step, norm, ok))
-	}
-	q.Run()
-	for _, f := range factors {
-		f.move(q)
-	}
 }
 
 func (s *singdLayer[T]) move(e engine.Backend[T], b *Block[T], slots []Slot[T], u engine.Update) {
 	s.moveJoint(e, b, nil, slots, u, engine.Update{})
 }
 
+// moveJoint moves the layer, unless moveTogether has done that.
 func (s *singdLayer[T]) moveJoint(e engine.Backend[T], w, b *Block[T], _ []Slot[T], u, v engine.Update) {
-	if s.learned = s.examples > 0; s.learned {
-		s.learn()
+	if e == engine.CPU[T]() {
+		s.current = singdRunning[T]{w, b, u, v}
+		s.group.step(e)
 	}
-	s.enter(e, w, b, u, v)
-	s.in.k.right(dense.NoTrans, s.g, s.t)
-	s.in.k.right(dense.Transposed, s.t, s.g)
-	s.out.k.left(dense.Transposed, s.g, s.t)
-	s.out.k.left(dense.NoTrans, s.t, s.g)
-	s.leave(e, w, b, u, v)
 }
 
-// enter sets g to the gradients of the weights, beside them that of the bias.
-func (s *singdLayer[T]) enter(e engine.Backend[T], w, b *Block[T], u, v engine.Update) {
-	weights, bias := dense.Wrap(w.Rows, w.Cols, s.t.Data[:w.Len()]), dense.Wrap(w.Rows, 1, s.t.Data[:w.Rows])
-	enter(e, weights.Data, w, u)
-	e.Copy(engine.One(weights), engine.One(s.g.View(0, 0, w.Rows, w.Cols)))
+// enter sets g to the gradients of the weights, beside them that of the bias; t is scratch.
+func (s *singdLayer[T]) enter(e engine.Backend[T], g, t dense.Matrix[T]) {
+	w, b := s.current.w, s.current.b
+	weights, bias := dense.Wrap(w.Rows, w.Cols, t.Data[:w.Len()]), dense.Wrap(w.Rows, 1, t.Data[:w.Rows])
+	enter(e, weights.Data, w, s.current.u)
+	e.Copy(engine.One(weights), engine.One(g.View(0, 0, w.Rows, w.Cols)))
 	if b != nil {
-		enter(e, bias.Data, b, v)
-		e.Copy(engine.One(bias), engine.One(s.g.View(0, w.Cols, w.Rows, 1)))
+		enter(e, bias.Data, b, s.current.v)
+		e.Copy(engine.One(bias), engine.One(g.View(0, w.Cols, w.Rows, 1)))
 	}
 }
 
-// leave moves the weights and the bias by the heavy ball on the direction in g.
-func (s *singdLayer[T]) leave(e engine.Backend[T], w, b *Block[T], u, v engine.Update) {
-	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.g.Data, s.momentum)
-	m := dense.Wrap(w.Rows, s.g.Cols, s.momentum)
-	s.roll(e, m.View(0, 0, w.Rows, w.Cols), w.Value, u)
+// leave moves the weights and the bias by the heavy ball on the direction in g; t is scratch.
+func (s *singdLayer[T]) leave(e engine.Backend[T], g, t dense.Matrix[T]) {
+	w, b := s.current.w, s.current.b
+	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, g.Data, s.momentum)
+	m := dense.Wrap(w.Rows, g.Cols, s.momentum)
+	roll(e, m.View(0, 0, w.Rows, w.Cols), w.Value, s.current.u, t)
 	if b != nil {
-		s.roll(e, m.View(0, w.Cols, w.Rows, 1), b.Value, v)
+		roll(e, m.View(0, w.Cols, w.Rows, 1), b.Value, s.current.v, t)
 	}
+	s.current = singdRunning[T]{}
 }
 
-// roll sets m to m + decay p and p to p - LR m.
-func (s *singdLayer[T]) roll(e engine.Backend[T], m dense.Matrix[T], p []T, u engine.Update) {
-	packed := dense.Wrap(m.Rows, m.Cols, s.t.Data[:m.Rows*m.Cols])
+// roll sets m to m + decay p and p to p - LR m; t is scratch.
+func roll[T Float](e engine.Backend[T], m dense.Matrix[T], p []T, u engine.Update, t dense.Matrix[T]) {
+	packed := dense.Wrap(m.Rows, m.Cols, t.Data[:m.Rows*m.Cols])
 	e.Copy(engine.One(m), engine.One(packed))
 	e.Blend(1, packed.Data, T(inside(u)), p, packed.Data)
 	e.Copy(engine.One(packed), engine.One(m))
@@ -401,11 +327,3 @@ func (s *singdLayer[T]) roll(e engine.Backend[T], m dense.Matrix[T], p []T, u en
 }
 
 func (*singdRule[T]) deferring() {}
-
-func (s *singdLayer[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.arena, s.a, s.b = a, nil, nil
-	s.g.Data, s.t.Data = a.Alloc(len(s.g.Data)), a.Alloc(len(s.t.Data))
-	s.in.place(e, a)
-	s.out.place(e, a)
-	s.figures = engine.NewReckoning(e, a, singdFigures)
-}

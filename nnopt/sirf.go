@@ -76,6 +76,7 @@ type sirfRule[T Float] struct {
 	structure structured
 	step      int
 	batch     float64
+	away      *sirfAway[T] // on a device
 }
 
 func (r *sirfRule[T]) counters() []counter { return nil }
@@ -98,19 +99,20 @@ func (r *sirfRule[T]) slots(b *Block[T]) []slotShape {
 func (r *sirfRule[T]) start(*Block[T], []Slot[T]) {}
 
 func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
+	if s := r.away.block(b.Name); s != nil {
+		s.momentum = slots[0].Data
+		return s
+	}
 	s := &sirfBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}
 	rest := slots[1:]
-	for _, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-		part := sirfPart[T]{piece: p, productModes: newProductModes[T](p.dims, 1)}
+	for i, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
+		part := newSIRFPart[T](p.dims, p.excluded)
+		part.add(s, p, i)
+		r.settlePart(part, part.e, nil, func(int) (factor, motion []T) {
+			factor, motion, rest = rest[0].Data, rest[1].Data, rest[2:]
+			return factor, motion
+		})
 		part.z, part.t = make([]T, p.size()), make([]T, p.size())
-		for i, n := range p.dims {
-			if p.excluded[i] {
-				continue
-			}
-			part.factors = append(part.factors, newMovingFactor(i, r.structure.pattern(n), rest[0].Data, rest[1].Data))
-			rest = rest[2:]
-		}
-		part.reckon(part.e, nil)
 		s.parts = append(s.parts, part)
 	}
 	return s
@@ -120,88 +122,153 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 type sirfBlock[T Float] struct {
 	rule             *sirfRule[T]
 	momentum, g, out []T
-	parts            []sirfPart[T]
+	parts            []*sirfPart[T] // on the processor
+
+	at      int       // number of the block, on a device
+	current *Block[T] // of the running step, there
+	update  engine.Update
 }
 
 func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
-	enter(e, s.g, b, u)
-	for k := range s.parts {
-		p := &s.parts[k]
-		p.rewind()
-		if s.rule.step%s.rule.o.Interval == 0 {
-			p.learn(s.rule, s.g)
+	if s.rule.away == nil {
+		enter(e, s.g, b, u)
+		for _, p := range s.parts {
+			p.step(s.rule)
 		}
-		gather(p.e, &p.piece, p.z, s.g)
-		for _, f := range p.factors {
-			p.applyMember(dense.Transposed, f.k, f.mode)
-			p.applyMember(dense.NoTrans, f.k, f.mode)
-		}
-		scatter(p.e, &p.piece, s.out, p.z)
 	}
 	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.out, s.momentum)
 	e.Blend(1, s.momentum, T(inside(u)), b.Value, s.momentum)
 	e.Blend(1, b.Value, -T(u.LR), s.momentum, b.Value)
 }
 
+// sirfPart is the factors of pieces of one shape: one piece on the processor, on a device all that have this shape.
 type sirfPart[T Float] struct {
 	productModes[T]
-	piece   piece
-	factors []movingFactor[T]
-	figures *engine.Reckoning[T]
+	excluded []bool
+	pieces   []sirfPiece[T]
+	factors  []*movingFactor[T]
+	figures  *engine.Reckoning[T]
+
+	ok, keep, take []engine.Figure // for each piece whether the statistics are of use, and what its momenta and they are multiplied by
 }
 
-// reckon makes the registers of the part.
-func (p *sirfPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
-	p.figures = engine.NewReckoning(e, a, 8+movingFigures*len(p.factors))
+// sirfPiece is a piece of a block, one of the tensors of a part.
+type sirfPiece[T Float] struct {
+	piece
+	of     *sirfBlock[T]
+	number int // among those of the block
 }
 
-// learn moves the factors by the gradient. If one of the statistics is not finite they stay as they are.
-func (p *sirfPart[T]) learn(r *sirfRule[T], g []T) {
+// newSIRFPart returns one of no pieces, on the processor, without memory.
+func newSIRFPart[T Float](dims []int, excluded []bool) *sirfPart[T] {
+	return &sirfPart[T]{productModes: newProductModes[T](dims, 0), excluded: excluded}
+}
+
+// add adds a piece of a block.
+func (p *sirfPart[T]) add(s *sirfBlock[T], own piece, number int) {
+	p.count++
+	p.pieces = append(p.pieces, sirfPiece[T]{own, s, number})
+}
+
+// sirfFigures is how many registers a piece with so many factors takes.
+func sirfFigures(factors int) int { return 8 + movingFigures*factors }
+
+// settlePart takes the memory of a part but for its tensors, when it has all its pieces; slots returns that of the factors and momenta of a size.
+func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.Arena[T], slots func(size int) (factor, motion []T)) {
+	p.e = engine.Fast(e)
+	p.ok, p.keep, p.take = make([]engine.Figure, p.count), make([]engine.Figure, p.count), make([]engine.Figure, p.count)
+	for i, n := range p.dims {
+		if p.excluded[i] {
+			continue
+		}
+		shape := r.structure.pattern(n)
+		k, m := slots(p.count * shape.size)
+		f := newMovingFactor(i, shape, p.count, k, m)
+		if e != engine.CPU[T]() {
+			f.place(e, a)
+		}
+		p.factors = append(p.factors, f)
+	}
+	p.figures = engine.NewReckoning(e, a, p.count*sirfFigures(len(p.factors)))
+}
+
+// own is what belongs to tensor k in as many equal parts of x.
+func (p *sirfPart[T]) own(x []T, k int) []T {
+	n := len(x) / p.count
+	return x[k*n : (k+1)*n]
+}
+
+// gather sets z to the gradients.
+func (p *sirfPart[T]) gather() {
+	for k := range p.pieces {
+		own := &p.pieces[k]
+		gather(p.e, &own.piece, p.own(p.z, k), own.of.g)
+	}
+}
+
+// step sets the directions of the blocks.
+func (p *sirfPart[T]) step(r *sirfRule[T]) {
+	p.rewind()
+	if r.step%r.o.Interval == 0 {
+		p.learn(r)
+	}
+	p.gather()
+	for _, f := range p.factors {
+		p.applyMember(dense.Transposed, f.k, f.mode)
+		p.applyMember(dense.NoTrans, f.k, f.mode)
+	}
+	for k := range p.pieces {
+		own := &p.pieces[k]
+		scatter(p.e, &own.piece, own.of.out, p.own(p.z, k))
+	}
+}
+
+// learn moves the factors by the gradients. Those of a piece of which one of the statistics is not finite stay as they are.
+func (p *sirfPart[T]) learn(r *sirfRule[T]) {
 	q := p.figures
 	q.Begin()
-	gather(p.e, &p.piece, p.z, g)
-	traces := q.Number(1)
-	for i := range p.factors {
-		f := &p.factors[i]
+	p.gather()
+	for _, f := range p.factors {
 		p.applyMember(dense.Transposed, f.k, f.mode)
 		f.formInner(q)
-		traces = q.Times(traces, f.trace)
 	}
-	for i := range p.factors {
-		f := &p.factors[i]
-		f.ridge = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace), q.Number(2))
+	for k := range p.pieces {
+		traces := q.Number(1)
+		for _, f := range p.factors {
+			traces = q.Times(traces, f.trace[k])
+		}
+		for _, f := range p.factors {
+			f.ridge[k] = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace[k]), q.Number(2))
+		}
+		p.ok[k] = q.Number(1)
 	}
 	q.Run()
-	size, ok := float64(len(p.z)), q.Number(1)
-	for i := range p.factors {
-		f := &p.factors[i]
+	for _, f := range p.factors {
 		f.clearTarget()
-		p.gramMember(T(r.batch*float64(f.k.n)/size/2), f.mode, f.h)
-		ok = q.Times(ok, f.target(q))
+		p.gramMember(T(r.batch*float64(f.k.n)/float64(p.size)/2), f.mode, f.h)
+		f.target(q, p.ok)
 	}
-	keep, take := q.Pick(ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(ok, q.Number(1-r.o.Alpha2), q.Number(0))
-	q.Run()
-	for i := range p.factors {
-		f := &p.factors[i]
-		f.follow(q, keep, take)
-		norm, _ := f.m.norms(q)
-		f.shorten(q, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, ok)
+	for k, ok := range p.ok {
+		p.keep[k], p.take[k] = q.Pick(ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(ok, q.Number(1-r.o.Alpha2), q.Number(0))
 	}
 	q.Run()
-	for i := range p.factors {
-		p.factors[i].move(q)
+	p.moveFactors(r)
+}
+
+// moveFactors moves the factors by what their targets are.
+func (p *sirfPart[T]) moveFactors(r *sirfRule[T]) {
+	q := p.figures
+	for _, f := range p.factors {
+		for k, ok := range p.ok {
+			f.follow(q, k, p.keep[k], p.take[k])
+			norm, _ := f.m.norms(q, k)
+			f.shorten(q, k, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, ok)
+		}
+	}
+	q.Run()
+	for _, f := range p.factors {
+		f.move(q)
 	}
 }
 
 func (*sirfRule[T]) deferring() {}
-
-func (s *sirfBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	s.g, s.out = a.Alloc(len(s.g)), a.Alloc(len(s.out))
-	for k := range s.parts {
-		s.parts[k].place(e, a)
-		for i := range s.parts[k].factors {
-			s.parts[k].factors[i].place(e, a)
-		}
-		s.parts[k].reckon(e, a)
-	}
-}

@@ -73,6 +73,10 @@ func TestEqualShapes(t *testing.T) {
 		{"spectral", `,"drop":true,"shaping":{"max_dim":4}`, 0},
 		{"spectral", `,"shaping":{"max_dim":3,"exclude":9},"diag_vectors":true`, 0},
 		{"spectral", `,"root":1,"gamma":0.9,"no_momentum":true`, 0},
+		{"sirf-shampoo", ``, 0},
+		{"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,2],"shaping":{"max_dim":4}`, 0},
+		{"sirf-shampoo", `,"structure":"upper-toeplitz","interval":2`, 0},
+		{"sirf-shampoo", `,"structure":"lower-arrow-end","shaping":{"tensors":[{"match":"block[015]","shape":[3,2,9]}]}`, 0},
 	} {
 		t.Run(c.name+c.options, func(t *testing.T) {
 			run := func(device string) ([]nnopt.Block[float64], int) {
@@ -98,6 +102,7 @@ func TestProductsOfGroups(t *testing.T) {
 	needEmulation(t)
 	for _, c := range []struct{ name, options string }{
 		{"muon", ``}, {"spectral", ``}, {"spectral", `,"published":true`}, {"spectral", `,"tol":0.01,"bfloat16":true`}, {"spectral", `,"statistics":"shampoo","max_sweeps":2`}, {"soap", ``}, {"shampoo", `,"start":2`}, {"shampoo", `,"start":2,"kl":true`}, {"eshampoo", `,"start":2`},
+		{"sirf-shampoo", ``}, {"sirf-shampoo", `,"structure":"hierarchical","sizes":[2,2]`}, {"sirf-shampoo", `,"structure":"upper-arrow"`}, {"sirf-shampoo", `,"structure":"lower-toeplitz"`},
 	} {
 		var products [2]int
 		for i, count := range []int{1, 4} {
@@ -114,5 +119,88 @@ func TestProductsOfGroups(t *testing.T) {
 		if products[0] == 0 || products[0] != products[1] {
 			t.Errorf("%s%s: %d products for one matrix, %d for four", c.name, c.options, products[0], products[1])
 		}
+	}
+}
+
+// learned takes steps with seeded statistics of equal layers with biases, the last of which in every other step has fewer of them than the others, or none, unless all
+// are alike. It returns the products of the first step.
+func learned(t *testing.T, name, options string, layers, steps int, alike bool) (all []nnopt.Block[float64], products int) {
+	t.Helper()
+	opt, err := nnopt.New[float64](name, []byte(options))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rows, cols = 6, 9
+	var known []nnopt.Layer
+	var shapes [][2]int
+	for k := range layers {
+		known = append(known, nnopt.Layer{Weight: fmt.Sprintf("block%d", 2*k), Bias: fmt.Sprintf("block%d", 2*k+1)})
+		shapes = append(shapes, [2]int{rows, cols}, [2]int{1, rows})
+	}
+	r := rand.New(rand.NewPCG(4, 2))
+	all = shaped[float64](r, shapes...)
+	observer := opt.(nnopt.StatsObserver[float64])
+	observer.SetLayers(known)
+	if err := opt.Init(all); err != nil {
+		t.Fatal(err)
+	}
+	normal := func(rows, cols int) nnopt.Matrix[float64] {
+		m := nnopt.Matrix[float64]{Rows: rows, Cols: cols, Stride: cols}
+		for range rows * cols {
+			m.Data = append(m.Data, r.NormFloat64())
+		}
+		return m
+	}
+	for step := range steps {
+		var stats []nnopt.Stats[float64]
+		for k, l := range known {
+			examples := 8
+			if last := k == layers-1; !alike && last && step%2 == 1 {
+				examples = 4 * (step % 4 / 2)
+			}
+			if examples > 0 {
+				stats = append(stats, nnopt.Stats[float64]{Weight: l.Weight, In: normal(2*examples, cols), Out: normal(2*examples, rows), Reps: 2})
+			}
+		}
+		for k := range all {
+			for i := range all[k].Grad {
+				all[k].Grad[i] = r.NormFloat64()
+			}
+		}
+		before := multiplied()
+		if err := observer.Observe(stats); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1, BatchSize: 8}); err != nil {
+			t.Fatal(err)
+		}
+		if step == 0 {
+			products = multiplied() - before
+		}
+	}
+	return all, products
+}
+
+// TestEqualLayers: layers of one shape take as many calls for products as one, and go where the processor takes them one by one, also when their statistics differ in
+// number.
+func TestEqualLayers(t *testing.T) {
+	needDevice(t)
+	for _, c := range []struct{ name, options string }{
+		{"singd", `"interval":1`}, {"singd", `"interval":1,"reduce":true,"input":"hierarchical","output":"lower-toeplitz","sizes":[2,2]`},
+		{"singd", `"interval":1,"input":"block","output":"upper-arrow","sizes":[4,2]`}, {"ikfac", `"interval":1,"average":"sum"`},
+	} {
+		t.Run(c.name+" "+c.options, func(t *testing.T) {
+			on := func(device string) string {
+				return `{"lr":0.01,"decay":0.1,"device":"` + device + `",` + c.options + `}`
+			}
+			for _, alike := range []bool{true, false} {
+				got, products := learned(t, c.name, on("cuda"), 4, 6, alike)
+				want, _ := learned(t, c.name, on("cpu"), 4, 6, alike)
+				compare(t, got, want, 1e-10)
+				if _, one := learned(t, c.name, on("cuda"), 1, 1, true); emu.InUse() && (one == 0 || products != one) {
+					t.Errorf("%d products for one layer, %d for four", one, products)
+				}
+			}
+		})
 	}
 }

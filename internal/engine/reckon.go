@@ -138,7 +138,10 @@ type Reckoning[T dense.Float] struct {
 	used      int
 }
 
-// NewReckoning returns one with so many registers, at most 65536, in the memory of the backend.
+// MostRegisters is how many registers a Reckoning can have.
+const MostRegisters = 1 << 16
+
+// NewReckoning returns one with so many registers, at most MostRegisters, in the memory of the backend.
 func NewReckoning[T dense.Float](e Backend[T], a *Arena[T], registers int) *Reckoning[T] {
 	return &Reckoning[T]{e: e, registers: a.Doubles(registers)}
 }

@@ -1,0 +1,365 @@
+package nnopt
+
+import (
+	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// singdGroup works on the factors of layers of one shape: of one layer on the processor, on a device of all that have this shape, in the same calls.
+type singdGroup[T Float] struct {
+	o       *SINGD
+	apart   bool
+	key     singdKey
+	layers  []*singdLayer[T]
+	in, out *movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the numbers of examples
+	figures *engine.Reckoning[T]
+
+	means          [2][]engine.Figure // of the traces of h
+	ok, keep, take []engine.Figure    // for each layer whether its statistics are of use, and what its momenta and they are multiplied by
+	stats          []*Stats[T]        // for each layer those that wait to be taken in
+	singles        [2]*panels[T]      // of one input, and one output, where there are more layers
+
+	g, t  engine.Batch[T] // Dout x Din, the bias as last column
+	arena *engine.Arena[T]
+	a, b  []T // rows of inputs, or of gradients, and their products with a factor
+}
+
+// singdKey is what the layers of a group have in common.
+type singdKey struct {
+	rows, cols   int
+	bias, frozen bool
+}
+
+// singdFigures is how many registers a layer has.
+const singdFigures = 32 + 2*movingFigures
+
+// newGroup returns one of no layers.
+func (r *singdRule[T]) newGroup(b *Block[T], l *Layer) *singdGroup[T] {
+	g := &singdGroup[T]{o: &r.o, apart: r.apart, key: singdKey{rows: b.Rows, cols: b.Cols, bias: l.Bias != ""}}
+	r.groups = append(r.groups, g)
+	return g
+}
+
+// add adds a layer.
+func (g *singdGroup[T]) add(r *singdRule[T], l *Layer) *singdLayer[T] {
+	s := &singdLayer[T]{rule: r, bias: g.key.bias, group: g, index: len(g.layers), b: -1}
+	g.layers = append(g.layers, s)
+	r.moving[l.Weight] = s
+	return s
+}
+
+// settle takes the memory of the group when it has all its layers. The slots are the inputs, their motions, the outputs, their motions.
+func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4][]T) {
+	in, out := g.layers[0].rule.patterns(g.key.rows, g.key.cols, g.key.bias)
+	n := len(g.layers)
+	g.in, g.out = newMovingFactor(1, in, n, slots[0], slots[1]), newMovingFactor(0, out, n, slots[2], slots[3])
+	if e != engine.CPU[T]() {
+		g.in.place(e, a)
+		g.out.place(e, a)
+	}
+	if n > 1 {
+		g.singles = [2]*panels[T]{{count: 1}, {count: 1}}
+		g.singles[0].place(in, e, a)
+		g.singles[1].place(out, e, a)
+	}
+	g.figures = engine.NewReckoning(e, a, n*singdFigures)
+	g.means = [2][]engine.Figure{make([]engine.Figure, n), make([]engine.Figure, n)}
+	g.ok, g.keep, g.take = make([]engine.Figure, n), make([]engine.Figure, n), make([]engine.Figure, n)
+	g.stats = make([]*Stats[T], n)
+	size := out.n * in.n
+	g.g = engine.Batch[T]{Count: n, Rows: out.n, Cols: in.n, Stride: in.n, Step: size, Data: a.Alloc(n * size)}
+	g.t, g.arena = g.g, a
+	g.t.Data = a.Alloc(n * size)
+}
+
+// await has statistics of a layer taken in with those of the others, after what waits of the same layer.
+func (g *singdGroup[T]) await(k int, stats *Stats[T]) {
+	if g.stats[k] != nil {
+		g.observe()
+	}
+	g.stats[k] = stats
+	if len(g.stats) == 1 {
+		g.observe()
+	}
+}
+
+// dismiss forgets statistics that wait.
+func (g *singdGroup[T]) dismiss() { clear(g.stats) }
+
+// observe takes in what waits: together if it is alike and of all layers.
+func (g *singdGroup[T]) observe() {
+	first := g.stats[0]
+	alike := first != nil && !slices.ContainsFunc(g.stats, func(s *Stats[T]) bool {
+		return s == nil || s.In.Rows != first.In.Rows || s.Reps != first.Reps || s.terms(g.o.Average) != first.terms(g.o.Average)
+	})
+	if alike {
+		g.absorb(0, len(g.stats))
+	} else {
+		for k, s := range g.stats {
+			if s != nil {
+				g.absorb(k, 1)
+			}
+		}
+	}
+	g.dismiss()
+}
+
+// absorb takes in the statistics of count layers from the one at on: of one, or of all.
+func (g *singdGroup[T]) absorb(at, count int) {
+	first := g.stats[at]
+	n := first.In.Rows / first.Reps
+	for _, s := range g.layers[at : at+count] {
+		if s.examples == 0 {
+			g.in.h.zero(g.in.h.own(g.in.h.data, s.index))
+			g.out.h.zero(g.out.h.own(g.out.h.data, s.index))
+		}
+		s.examples += n
+	}
+	reps := 1
+	if g.o.Reduce {
+		reps = first.Reps
+	}
+	x := g.load(at, count, false, reps, 1/T(reps))
+	if g.key.bias {
+		g.in.k.panel.e.AddRow([]T{1}, 0, view(x, 0, g.key.cols, x.Rows, 1))
+	}
+	g.learnGram(0, at, x, float64(n)/float64(x.Rows))
+	weight := first.terms(g.o.Average)
+	if g.o.Average != AverageNone {
+		weight *= float64(n)
+	}
+	g.learnGram(1, at, g.load(at, count, true, reps, 1), weight)
+}
+
+// load returns scale times the sums of each reps rows of the inputs, or of the gradients at the outputs, of layers, in rows of the size of the factor.
+func (g *singdGroup[T]) load(at, count int, outputs bool, reps int, scale T) engine.Batch[T] {
+	rows, cols := g.stats[at].In.Rows/reps, g.in.k.n
+	if outputs {
+		cols = g.out.k.n
+	}
+	if need := count * rows * cols; cap(g.a) < need {
+		g.a, g.b = g.arena.Alloc(need), g.arena.Alloc(need)
+	}
+	e, all := g.in.k.panel.e, engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: g.a[:count*rows*cols]}
+	for k := range count {
+		x := g.stats[at+k].In
+		if outputs {
+			x = g.stats[at+k].Out
+		}
+		if reps > 1 {
+			sums := dense.Wrap(rows, x.Cols, g.b[:rows*x.Cols])
+			e.Reduce(engine.Pool{Weight: float64(scale)}, x, nil, sums)
+			x = sums
+		}
+		y := all.At(k)
+		e.Copy(engine.One(x), engine.One(y.View(0, 0, rows, x.Cols)))
+	}
+	return all
+}
+
+// learnGram adds c times the projections of F^T x^T x F to the targets of the factors F of the inputs or outputs of the layers that x is of.
+func (g *singdGroup[T]) learnGram(side, at int, x engine.Batch[T], c float64) {
+	f := g.factors()[side]
+	k, h := f.k, f.h
+	if x.Count < len(g.layers) {
+		w := g.singles[side]
+		k, h = member[T]{k.pattern, k.own(k.data, at), w}, member[T]{h.pattern, h.own(h.data, at), w}
+	}
+	y := x
+	y.Data = g.b[:len(x.Data)]
+	k.right(dense.NoTrans, x, y)
+	h.addColumnGram(T(c), y)
+}
+
+func (g *singdGroup[T]) factors() [2]*movingFactor[T] { return [2]*movingFactor[T]{g.in, g.out} }
+
+// step moves the layers.
+func (g *singdGroup[T]) step(e engine.Backend[T]) {
+	learns := false
+	for _, s := range g.layers {
+		s.learned = s.examples > 0
+		learns = learns || s.learned
+	}
+	if learns {
+		g.learn()
+	}
+	for k, s := range g.layers {
+		s.enter(e, g.g.At(k), g.t.At(k))
+	}
+	g.in.k.right(dense.NoTrans, g.g, g.t)
+	g.in.k.right(dense.Transposed, g.t, g.g)
+	g.out.k.left(dense.Transposed, g.g, g.t)
+	g.out.k.left(dense.NoTrans, g.t, g.g)
+	for k, s := range g.layers {
+		s.leave(e, g.g.At(k), g.t.At(k))
+	}
+}
+
+// learn moves the factors by what was observed. Those of layers of which nothing was, or of which the statistics are not finite, stay as they are.
+func (g *singdGroup[T]) learn() {
+	q := g.figures
+	g.average()
+	q.Begin()
+	g.in.formInner(q)
+	g.out.formInner(q)
+	g.weigh()
+	q.Run()
+	for k, s := range g.layers {
+		g.ok[k] = q.Number(one[float64](s.learned))
+	}
+	for _, f := range g.factors() {
+		f.h.panel.e.Blend(0.5, f.h.data, 0, nil, f.h.data)
+		f.target(q, g.ok)
+	}
+	latest := 1.0
+	if !g.o.Plain {
+		latest -= g.o.Alpha1
+	}
+	for k, ok := range g.ok {
+		g.keep[k], g.take[k] = q.Pick(ok, q.Number(g.o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
+	}
+	q.Run()
+	g.moveFactors()
+}
+
+// average divides what was added up by the numbers of examples.
+func (g *singdGroup[T]) average() {
+	e := g.in.k.panel.e
+	for k, s := range g.layers {
+		if !s.learned {
+			continue
+		}
+		share := 1 / T(s.examples)
+		s.seen, s.examples = s.examples, 0
+		in, out := g.in.h.own(g.in.h.data, k), g.out.h.own(g.out.h.data, k)
+		e.Blend(share, in, 0, nil, in)
+		if g.o.Average != AverageNone {
+			e.Blend(share, out, 0, nil, out)
+		}
+	}
+}
+
+// weigh finds what damping the targets get, and multiplies each by the mean trace of the other, unless the factors do not see each other.
+func (g *singdGroup[T]) weigh() {
+	q, factors := g.figures, g.factors()
+	for i, f := range factors {
+		for k := range f.ridge {
+			if g.apart {
+				f.ridge[k] = q.Number(g.o.Damping / 2)
+			} else {
+				f.ridge[k] = q.Over(q.Times(q.Number(g.o.Damping), factors[1-i].trace[k]), q.Number(2))
+			}
+		}
+	}
+	if g.apart {
+		return
+	}
+	for i, f := range factors {
+		f.h.meanTraces(q, g.means[i])
+	}
+	q.Run()
+	for i, f := range factors {
+		for k, other := range g.means[1-i] {
+			h := f.h.own(f.h.data, k)
+			f.h.panel.e.BlendBy(q.Register(other), h, nil, nil, h)
+		}
+	}
+}
+
+// moveFactors moves the factors by what their targets are.
+func (g *singdGroup[T]) moveFactors() {
+	q := g.figures
+	for k, s := range g.layers {
+		s.fine = g.ok[k]
+	}
+	for _, f := range g.factors() {
+		for k, s := range g.layers {
+			f.follow(q, k, g.keep[k], g.take[k])
+			norm, top := f.m.norms(q, k)
+			step := q.Number(g.o.Beta1)
+			if !g.o.Plain {
+				step = q.Over(step, q.Most(q.Number(1), top))
+			}
+			s.fine = q.Times(s.fine, f.shorten(q, k, step, norm, g.ok[k]))
+		}
+	}
+	q.Run()
+	for _, f := range g.factors() {
+		f.move(q)
+	}
+}
+
+// allot implements allotting: on a device layers of one shape share a group.
+func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
+	r.moving, r.groups, r.slotted = map[string]*singdLayer[T]{}, nil, nil
+	if e == engine.CPU[T]() {
+		return
+	}
+	r.slotted = map[string][]T{}
+	names := map[*singdLayer[T]]string{}
+	for i := range blocks {
+		b := &blocks[i]
+		l := r.layer(b.Name)
+		if l == nil {
+			continue
+		}
+		s := r.group(b, l).add(r, l)
+		s.w, s.b = i, slices.IndexFunc(blocks, func(c Block[T]) bool { return l.Bias != "" && c.Name == l.Bias })
+		names[s] = b.Name
+	}
+	for _, g := range r.groups {
+		in, out := r.patterns(g.key.rows, g.key.cols, g.key.bias)
+		n := len(g.layers)
+		slots := [4][]T{a.Alloc(n * in.size), a.Alloc(n * in.size), a.Alloc(n * out.size), a.Alloc(n * out.size)}
+		g.settle(e, a, slots)
+		for k, s := range g.layers {
+			for i, name := range [...]string{"input", "input motion", "output", "output motion"} {
+				r.slotted[names[s]+"/"+name] = g.in.k.own(slots[i], k)
+			}
+		}
+	}
+}
+
+// group returns one with room for a layer with these weights.
+func (r *singdRule[T]) group(b *Block[T], l *Layer) *singdGroup[T] {
+	still := func(name string) bool { return r.o.Settings.forBlock(name).frozen }
+	key := singdKey{b.Rows, b.Cols, l.Bias != "", still(b.Name) && (l.Bias == "" || still(l.Bias))}
+	for _, g := range r.groups {
+		more := len(g.layers) + 1
+		if g.key == key && more*b.Len() <= partElements && more*singdFigures <= engine.MostRegisters {
+			return g
+		}
+	}
+	g := r.newGroup(b, l)
+	g.key = key
+	return g
+}
+
+// slot implements allotting.
+func (r *singdRule[T]) slot(s *Slot[T]) bool {
+	if r.slotted != nil {
+		s.Data = r.slotted[s.Block+"/"+s.Name]
+	}
+	return s.Data != nil
+}
+
+// moveTogether implements coupled: on a device the layers move here.
+func (r *singdRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {
+	if r.slotted == nil {
+		return
+	}
+	for _, g := range r.groups {
+		if g.key.frozen {
+			continue
+		}
+		for _, s := range g.layers {
+			s.current = singdRunning[T]{w: &blocks[s.w], u: updates[s.w]}
+			if s.b >= 0 {
+				s.current.b, s.current.v = &blocks[s.b], updates[s.b]
+			}
+		}
+		g.step(g.in.k.panel.e)
+	}
+}
