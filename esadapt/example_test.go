@@ -222,3 +222,26 @@ func ExampleAsync() {
 	// Output:
 	// target true
 }
+
+// Ask for points, evaluate them anywhere, tell their values.
+func Example() {
+	s, err := esadapt.New(esadapt.Options{X0: []float64{-1, 2, 0}, Sigma0: 0.5, Seed: 1, MaxEvaluations: 20000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for s.Stop() == nil {
+		points := s.Ask()
+		values := make([]float64, len(points))
+		for i, x := range points {
+			values[i] = rosenbrock(x)
+		}
+		if err := s.Tell(values); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	best := s.Best()
+	fmt.Printf("%.6f, below 1e-10: %v\n", best.X, best.F < 1e-10)
+	// Output: [1.000000 1.000000 1.000000], below 1e-10: true
+}

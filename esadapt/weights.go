@@ -71,6 +71,7 @@ func defaultRates(n, lambda int, active bool) rates {
 	r.c1 = min(1, float64(lambda)/6) * 2 / ((d+1.3)*(d+1.3) + r.muEff)
 	rich, size := 0.25+r.muEff+1/r.muEff-2, (d+2)*(d+2)+r.muEff
 	r.plainMu = 2 * rich / size
+	// Not hurry(haste(n, lambda)), which rounds otherwise: runs of a seed would not be those that the tables were made from.
 	r.cMu = min(1-r.c1, haste(n, lambda)*2*rich/size)
 	r.cC = (4 + r.muEff/d) / (d + 4 + 2*r.muEff/d)
 	r.cSigma = (r.muEff + 2) / (d + r.muEff + 3)

@@ -10,7 +10,7 @@ import (
 )
 
 // An application chooses the implementation once, at its start; every product of gonum's mat then runs on it.
-func ExampleImplementation() {
+func Example() {
 	blas64.Use(gonumblas.Implementation{})
 	defer blas64.Use(gonum.Implementation{})
 

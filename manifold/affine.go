@@ -107,15 +107,8 @@ func (m *Affine) FromWhitened(_ *Frame, w []float64) {
 // Two products.
 func (m *Affine) Gradient(v []float64, p Point, g mat.Matrix) {
 	f := asFrame(p, m.n)
-	if r, c := g.Dims(); r != m.n || c != m.n {
-		panic(Error("Gradient: g has the wrong shape"))
-	}
 	w := f.scratch(2)
-	for i := range m.n {
-		for j := range m.n {
-			w[0].Set(i, j, (g.At(i, j)+g.At(j, i))/2)
-		}
-	}
+	symmetrise(w[0], g)
 	out := dense.Wrap(m.n, m.n, v)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w[0], f.matrix(), 0, w[1])
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, m.kappa, f.matrix(), w[1], 0, out)
@@ -125,28 +118,25 @@ func (m *Affine) Gradient(v []float64, p Point, g mat.Matrix) {
 // Embed writes to dst the matrix xi = F eta F^T of the tangent vector v at p. Two products.
 func (m *Affine) Embed(dst *mat.SymDense, p Point, v []float64) {
 	f := asFrame(p, m.n)
-	if dst.IsEmpty() {
-		dst.ReuseAsSym(m.n)
-	}
-	raw := dst.RawSymmetric()
-	out := dense.Matrix[float64]{Rows: m.n, Cols: m.n, Stride: raw.Stride, Data: raw.Data}
-	m.congruence(out, dense.NoTrans, f.matrix(), dense.Wrap(m.n, m.n, v), f.scratch(1)[0])
+	setSym(dst, m.n, func(out dense.Matrix[float64]) {
+		congruenceTo(out, f.matrix(), dense.Wrap(m.n, m.n, v), f.scratch(1)[0])
+	})
 }
 
 // Whiten writes to v the coordinates eta = F^-1 xi F^-T of the symmetric matrix xi at p. Two products.
 func (m *Affine) Whiten(v []float64, p Point, xi mat.Symmetric) {
 	f := asFrame(p, m.n)
 	w := f.scratch(2)
-	copySymmetric(w[0], xi)
+	copyTangent(w[0], xi)
 	out := dense.Wrap(m.n, m.n, v)
-	m.congruence(out, dense.NoTrans, f.inverse(), w[0], w[1])
+	congruenceTo(out, f.inverse(), w[0], w[1])
 	dense.Mirror(out)
 }
 
-// congruence sets the upper triangle of dst to op(a) s op(a)^T for symmetric s.
-func (m *Affine) congruence(dst dense.Matrix[float64], ta dense.Trans, a, s, work dense.Matrix[float64]) {
-	dense.Gemm(ta, dense.NoTrans, 1, a, s, 0, work)
-	dense.GemmUpper(dense.NoTrans, !ta, 1, work, a, 0, dst)
+// congruenceTo sets the upper triangle of dst to a s a^T for symmetric s.
+func congruenceTo(dst, a, s, work dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, a, s, 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, a, 0, dst)
 }
 
 // Distance returns the geodesic distance (sum of log^2 lambda_i / kappa)^(1/2), lambda_i the eigenvalues of F^-1 T F^-T, from eigenvalues

@@ -59,7 +59,7 @@ func (o *MeanOptions) over(r MeanReport, limit float64) error {
 type MeanReport struct {
 	Iterations int
 	Residual   float64 // norm of the step that is left: of the weighted mean of the logarithms, or of the Weiszfeld step
-	Spread     float64 // root mean square distance of the data from the mean, or mean distance from the median
+	Spread     float64 // root mean square distance of the data from the mean (of the cheap and the recursive means from the first matrix), or mean distance from the median
 }
 
 // ConvergenceError says that Mean or Median stopped before it converged; the point that is returned with it is the best so far.
@@ -222,9 +222,12 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 	}
 	var cause error
 	tau, spread := 1.0, a.spread(cost)
-	for norm > max(a.o.Tolerance*spread, a.floor) {
+	for {
 		r.Residual, r.Spread = norm, spread
 		limit := max(a.o.Tolerance*spread, a.floor)
+		if !(norm > limit) {
+			return a.x, r, complete(a.m, a.x)
+		}
 		if tau < 0x1p-20 {
 			return a.x, r, &ConvergenceError{Report: r, Limit: limit, Cause: cause}
 		}
@@ -247,8 +250,6 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 		a.x, a.y, a.step, a.next = a.y, a.x, a.next, a.step
 		norm, cost, spread = n, c, a.spread(c)
 	}
-	r.Residual, r.Spread = norm, spread
-	return a.x, r, complete(a.m, a.x)
 }
 
 // stepLength returns the tau that the curvature along the last step, from x to y, asks for (Barzilai and Borwein, IMA J. Numer. Anal. 8 (1988)), at most 1.

@@ -23,7 +23,7 @@ type EigenPoint struct {
 
 var _ Point = (*EigenPoint)(nil)
 
-// NewEigenPoint returns the point of the SPD matrix s by one eigendecomposition. A matrix with NaN or Inf, or one that is not positive
+// NewEigenPoint returns the point of the SPD matrix s by one eigendecomposition, after what CheckSPD costs. A matrix with NaN or Inf, or one that is not positive
 // definite by more than rounding, is a *PointError.
 func NewEigenPoint(s mat.Symmetric) (*EigenPoint, error) {
 	if err := CheckSPD(s); err != nil {
@@ -177,11 +177,8 @@ func (m *eigenMetric) Embed(dst *mat.SymDense, p Point, v []float64) {
 // Whiten writes to v the coordinates of the symmetric matrix xi at p. Three products.
 func (m *eigenMetric) Whiten(v []float64, p Point, xi mat.Symmetric) {
 	e := asEigenPoint(p, m.n)
-	if err := sameRows(xi, m.n); err != nil {
-		panic(Error(err.Error()))
-	}
 	w := e.scratch(2)[1]
-	copySymmetric(w, xi)
+	copyTangent(w, xi)
 	m.scale(dense.Wrap(m.n, m.n, v), e, w, true)
 }
 
@@ -308,6 +305,14 @@ func setSym(dst *mat.SymDense, n int, fill func(dense.Matrix[float64])) {
 	}
 	raw := dst.RawSymmetric()
 	fill(dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data})
+}
+
+// copyTangent writes the tangent matrix xi to both triangles of dst; another size panics.
+func copyTangent(dst dense.Matrix[float64], xi mat.Symmetric) {
+	if r := xi.SymmetricDim(); r != dst.Rows {
+		panic(Error(fmt.Sprintf("the tangent matrix has %d rows, want %d", r, dst.Rows)))
+	}
+	copySymmetric(dst, xi)
 }
 
 // symmetrise sets dst = (g + g^T)/2.

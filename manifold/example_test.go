@@ -117,3 +117,17 @@ func ExampleMetrics() {
 	// inverse-euclidean
 	// cholesky
 }
+
+// The same two matrices in every geometry: distance, and the trace of the point halfway.
+func Example() {
+	for _, g := range manifold.Metrics()[:5] {
+		half := must(g.Geodesic(a, b, 0.5))
+		fmt.Printf("%-18s %.4f  %.4f\n", g.Name, must(g.Distance(a, b)), mat.Trace(half))
+	}
+	// Output:
+	// affine-invariant   1.3028  4.0493
+	// fisher-rao         0.9213  4.0493
+	// log-euclidean      1.2672  4.0923
+	// bures-wasserstein  0.8782  4.3072
+	// log-cholesky       0.8132  4.1782
+}

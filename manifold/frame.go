@@ -113,7 +113,7 @@ func FrameOfInverse(l *mat.Dense) (*Frame, error) {
 	return p, nil
 }
 
-// CheckSPD returns nil if s is finite and positive definite, otherwise a *PointError. It costs one Cholesky factorization, and an
+// CheckSPD returns nil if NewFrame takes s, a finite and positive definite matrix, otherwise its *PointError. It costs as much, about n^3 operations, and an
 // eigendecomposition only to name the eigenvalues of a matrix that fails.
 func CheckSPD(s mat.Symmetric) error {
 	_, err := NewFrame(s)
@@ -193,16 +193,9 @@ func frameDefect(e, a, b dense.Matrix[float64]) float64 {
 
 // ToSym sets dst to S = F F^T. An empty dst is sized; one of another size panics.
 func (p *Frame) ToSym(dst *mat.SymDense) {
-	n := p.Dim()
-	if dst.IsEmpty() {
-		dst.ReuseAsSym(n)
-	}
-	if dst.SymmetricDim() != n {
-		panic(Error(fmt.Sprintf("ToSym: dst has %d rows, want %d", dst.SymmetricDim(), n)))
-	}
-	raw := dst.RawSymmetric()
-	c := dense.Matrix[float64]{Rows: n, Cols: n, Stride: raw.Stride, Data: raw.Data}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.matrix(), p.matrix(), 0, c)
+	setSym(dst, p.Dim(), func(out dense.Matrix[float64]) {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.matrix(), p.matrix(), 0, out)
+	})
 }
 
 // Sym returns S = F F^T as a new matrix.

@@ -186,6 +186,19 @@ func (m *Hermitian) Exp(dst, p Point, v []float64) error {
 	return nil
 }
 
+// Between sets dst to the point at time t on the geodesic from p to q, by Log and Exp: the frame that Affine.Between turns loses the structure.
+func (m *Hermitian) Between(dst, p, q Point, t float64) error {
+	v := make([]float64, m.VectorLen())
+	if err := m.Log(v, p, q); err != nil {
+		return err
+	}
+	dense.Scale(t, v, v)
+	if err := m.Exp(dst, p, v); err != nil {
+		return err
+	}
+	return m.Complete(dst)
+}
+
 // Log writes to v the tangent vector at p that points to q.
 func (m *Hermitian) Log(v []float64, p, q Point) error {
 	err := m.Affine.Log(v, p, q)

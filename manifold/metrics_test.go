@@ -24,7 +24,10 @@ func TestMetricsAgainstOracles(t *testing.T) {
 }
 
 func againstOracle(t *testing.T, g Metric, n int, kappa float64) {
-	o := oracles[g.Name]
+	o, ok := oracles[g.Name]
+	if !ok {
+		t.Fatal("the metric has no oracle: add one to oracles")
+	}
 	seed := uint64(n)*31 + uint64(kappa)
 	rng := source(seed)
 	a, b := randomSPD(rng, n, kappa), randomSPD(rng, n, kappa)

@@ -116,6 +116,32 @@ func contract[T Float](t *testing.T, e Entry) {
 		sameValues(t, "step", before, blocks)
 	})
 
+	t.Run("Init forgets everything", func(t *testing.T) {
+		first, second := blocksFor[T](source(60)), blocksFor[T](source(61))[1:]
+		second[0], second[2] = second[2], second[0]
+		again := cloneBlocks(second)
+		options := decayed
+		if e.Name == "spectral" {
+			options = `{"spread":true,"interval":2}`
+		}
+		used, unused := fresh(options), fresh(options)
+		begin := func(o Optimizer[T], blocks []Block[T], layer string) {
+			if s, ok := o.(StatsObserver[T]); ok {
+				s.SetLayers([]Layer{{Weight: layer}})
+			}
+			if err := o.Init(blocks); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begin(used, first, "block0")
+		run(t, used, first, 62, 3)
+		begin(used, second, "block3")
+		begin(unused, again, "block3")
+		run(t, used, second, 63, 3)
+		run(t, unused, again, 63, 3)
+		sameValues(t, "after another model", second, again)
+	})
+
 	t.Run("descends", func(t *testing.T) {
 		blocks := blocksFor[T](source(3))
 		o := fresh(`{"lr":0.05}`)

@@ -135,7 +135,7 @@ func (s *stepper[T]) keepHosted(all []tracked[T]) {
 	}
 	for _, t := range all {
 		for _, slot := range t.slots {
-			if h.onHost(slot.Name) {
+			if h.onHost(slot.Name) && !engine.Owns(s.backend, slot.Data) {
 				s.hosted, s.kept = append(s.hosted, slot.Data), append(s.kept, make([]T, len(slot.Data)))
 			}
 		}

@@ -19,10 +19,10 @@ type turning struct {
 
 // eigenFactor is the SPD matrix B M B^T in the precision of the parameters, B orthogonal and M near its diagonal d, with the workspace that turns B
 // towards the eigenvectors. The angles, the Cayley map and the Rayleigh quotients are those of internal/dense, the step is that of spectral.Factor
-// (arXiv:2502.06268).
+// (arXiv:2502.06268). It works on the processor; on a device spectralGroup and sweeps do the same for many at once.
 type eigenFactor[T Float] struct {
-	e    engine.Backend[T]
-	fast engine.Backend[T] // of products that may be rounded: those of m
+	e    engine.Backend[T] // the processor
+	fast engine.Backend[T] // the same, for products that may be rounded: those of m
 	n    int
 	at   slab            // of the tensor that it multiplies
 	b    dense.Matrix[T] // basis, eigenvectors as columns
@@ -39,7 +39,7 @@ type eigenFactor[T Float] struct {
 	bound   [1]float64
 }
 
-// newEigenFactor wraps the slots b (n x n), d and m; m may be nil and bound later, as is the workspace.
+// newEigenFactor wraps the slots b (n x n), d and m; m may be nil and bound later, as is the workspace. n is that of d.
 func newEigenFactor[T Float](b, d, m []T) *eigenFactor[T] {
 	n := len(d)
 	v := make([]T, 4*n)
@@ -138,11 +138,6 @@ func (f *eigenFactor[T]) stay(o *turning) {
 }
 
 func (f *eigenFactor[T]) clearCoupling() {
-	if f.e != engine.CPU[T]() {
-		f.e.Blend(0, nil, 0, nil, f.m.Data)
-		f.e.SetDiagonal(f.d, engine.One(f.m))
-		return
-	}
 	for i := range f.n {
 		clear(f.m.Row(i)[i+1:])
 	}
@@ -155,8 +150,7 @@ func (f *eigenFactor[T]) turn(o *turning) {
 		f.r[i] = 1 / v
 	}
 	if o.published {
-		engine.Wait(f.e)
-		dense.FirstOrderAngle(f.s, f.r, f.m, f.gen)
+		f.e.FirstOrderAngle(f.s, f.r, engine.One(f.m), engine.One(f.gen))
 	} else {
 		f.e.BoundedAngle(f.s, f.r, f.x, engine.One(f.m), engine.One(f.gen))
 	}
@@ -194,7 +188,6 @@ func (f *eigenFactor[T]) settle(o *turning) {
 
 // coupling returns max |m_ij|/sqrt(m_ii m_jj) of the target, without entries at the level of rounding.
 func (f *eigenFactor[T]) coupling() float64 {
-	engine.Wait(f.e)
 	var top float64
 	for i := range f.n {
 		v := math.Abs(float64(f.m.At(i, i)))
@@ -228,12 +221,8 @@ func (f *eigenFactor[T]) restore() {
 	f.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, engine.One(f.gen), engine.One(f.q), 1, engine.One(f.b))
 }
 
-// decay multiplies m.
+// decay multiplies the upper triangle of m.
 func (f *eigenFactor[T]) decay(keep T) {
-	if f.e != engine.CPU[T]() {
-		f.e.Blend(keep, f.m.Data, 0, nil, f.m.Data)
-		return
-	}
 	for i := range f.n {
 		row := f.m.Row(i)[i:]
 		dense.Scale(keep, row, row)
@@ -256,9 +245,4 @@ func (f *eigenFactor[T]) mean() (mean float64) {
 		mean += float64(v) / float64(f.n)
 	}
 	return mean
-}
-
-// place moves the factor to a backend.
-func (f *eigenFactor[T]) place(e engine.Backend[T]) {
-	f.e, f.fast = e, e
 }

@@ -11,7 +11,7 @@ type Factoring struct {
 	Beta3            float64 `json:"beta3,omitempty"`              // weight of the old average in the numerator; default Beta1, below it is like NadamW
 	Beta2            float64 `json:"beta2,omitempty"`              // default 0.95; 1 is the sum of AdaGrad
 	Eps              float64 `json:"eps,omitempty"`                // default 1e-8
-	NoBiasCorrection bool    `json:"no_bias_correction,omitempty"` //
+	NoBiasCorrection bool    `json:"no_bias_correction,omitempty"` // moments and averages are used as they are
 	Interval         int     `json:"interval,omitempty"`           // steps between refreshes; default 1
 	Start            int     `json:"start,omitempty"`              // step of the first refresh; default Interval
 	QR               bool    `json:"qr,omitempty"`                 // orthogonal iterations instead of eigendecompositions

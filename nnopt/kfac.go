@@ -221,6 +221,9 @@ func (r *kfacRule[T]) start(b *Block[T], slots []Slot[T]) {
 	}
 }
 
+// renew implements renewed.
+func (r *kfacRule[T]) renew() { r.moving = nil }
+
 // mover returns nil for the blocks of layers, which moveTogether moves.
 func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	l := r.layer(b.Name)
@@ -228,7 +231,6 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		return r
 	}
 	if l.Weight == b.Name {
-		r.moving = slices.DeleteFunc(r.moving, func(k *kfacLayer[T]) bool { return k.names.Weight == b.Name })
 		r.moving = append(r.moving, newKFACLayer(r, *l, slots))
 	}
 	return nil

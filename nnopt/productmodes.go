@@ -157,12 +157,8 @@ func (p *productModes[T]) scale(v []T, mode int, x, y []T) {
 // copyTo sets dst to src.
 func (p *productModes[T]) copyTo(dst, src []T) { p.e.Blend(1, src, 0, nil, dst) }
 
-// squares returns the sum of the squares of z, also where it is beyond the range of T.
+// squares returns the sum of the squares of z on the processor, also where it is beyond the range of T.
 func (p *productModes[T]) squares() (sum float64) {
-	if p.e != engine.CPU[T]() {
-		sum, _ = p.e.SumSquares(p.z)
-		return sum
-	}
 	low, _ := eigenRange[T]()
 	if s := float64(dense.Dot(p.z, p.z)); s > low*low && !math.IsInf(s, 1) {
 		return s

@@ -14,7 +14,7 @@ type RootFreeRMSProp struct {
 	Beta2          float64 `json:"beta2,omitempty"`            // default 0.999
 	Eps            float64 `json:"eps,omitempty"`              // default 1e-4
 	Momentum       float64 `json:"momentum,omitempty"`         // default 0.9
-	NoMomentum     bool    `json:"no_momentum,omitempty"`      //
+	NoMomentum     bool    `json:"no_momentum,omitempty"`      // Momentum 0
 	NoBatchScaling bool    `json:"no_batch_scaling,omitempty"` // B = 1
 }
 

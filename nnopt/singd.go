@@ -21,7 +21,7 @@ import (
 type SINGD struct {
 	Settings               // LR defaults to 0.001
 	Momentum   float64     `json:"momentum,omitempty"`    // default 0.9
-	NoMomentum bool        `json:"no_momentum,omitempty"` //
+	NoMomentum bool        `json:"no_momentum,omitempty"` // Momentum 0
 	Alpha1     float64     `json:"alpha1,omitempty"`      // momentum of the factors; default 0.5 for SINGD, 0 for IKFAC
 	Beta1      float64     `json:"beta1,omitempty"`       // step of the factors; default 0.01
 	Damping    float64     `json:"damping,omitempty"`     // default 0.001
@@ -113,8 +113,11 @@ func (r *singdRule[T]) begin(t int, _ float64, _ int) {
 }
 
 func (r *singdRule[T]) setLayers(layers []Layer) {
-	r.layers, r.moving = slices.Clone(layers), map[string]*singdLayer[T]{}
+	r.layers = slices.Clone(layers)
 }
+
+// renew implements renewed.
+func (r *singdRule[T]) renew() { r.moving = map[string]*singdLayer[T]{} }
 
 func (r *singdRule[T]) wants(step int) Flavour {
 	if step%r.o.Interval != 0 {

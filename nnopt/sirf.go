@@ -20,7 +20,7 @@ type SIRFShampoo struct {
 	Settings             // LR defaults to 0.001
 	Shaping    Shaping   `json:"shaping,omitzero"`
 	Momentum   float64   `json:"momentum,omitempty"`    // default 0.9
-	NoMomentum bool      `json:"no_momentum,omitempty"` //
+	NoMomentum bool      `json:"no_momentum,omitempty"` // Momentum 0
 	Beta2      float64   `json:"beta2,omitempty"`       // step of the factors; default 0.01
 	Alpha2     float64   `json:"alpha2,omitempty"`      // momentum of the factors; default 0.5
 	Damping    float64   `json:"damping,omitempty"`     // default 0.001

@@ -43,7 +43,7 @@ type Spectral struct {
 	Statistics  Statistics `json:"statistics,omitempty"`   // default KLStatistics
 	Root        float64    `json:"root,omitempty"`         // any positive number, default 2
 	Momentum    float64    `json:"momentum,omitempty"`     // default 0.9, with bias correction
-	NoMomentum  bool       `json:"no_momentum,omitempty"`  //
+	NoMomentum  bool       `json:"no_momentum,omitempty"`  // Momentum 0
 	Beta2       float64    `json:"beta2,omitempty"`        // weight of the newest gradient in S; default 0.05
 	Gamma       float64    `json:"gamma,omitempty"`        // decay of S in units of Beta2; default 1, the moving average
 	Sum         bool       `json:"sum,omitempty"`          // Gamma 0: S is a sum
@@ -158,6 +158,9 @@ type spectralRule[T Float] struct {
 }
 
 func (r *spectralRule[T]) counters() []counter { return nil }
+
+// renew implements renewed.
+func (r *spectralRule[T]) renew() { r.turns, r.most = map[string]int{}, spectralSizes{} }
 
 func (r *spectralRule[T]) begin(t int, _ float64, batch int) {
 	r.step, r.batch = t, 1

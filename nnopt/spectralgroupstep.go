@@ -168,7 +168,7 @@ func (g *spectralGroup[T]) learn(z, x []T) {
 				s := &run.at[c]
 				for l := range s.count {
 					part := g.modes.part(s, x, l)
-					g.fast.Gemm(dense.Trans(s.columns), dense.Trans(!s.columns), 1, part, part, truth[T](l > 0), cut(h, len(g.names), c))
+					g.fast.Gemm(dense.Trans(s.columns), dense.Trans(!s.columns), 1, part, part, one[T](l > 0), cut(h, len(g.names), c))
 				}
 			}
 			g.e.Target(g.blocksOf(f, run), h, g.rates.Of(engine.RateKeep), g.rates.Gram(k), g.rates.Ridge(k), g.rates.Of(engine.RateLearns), run.s, run.r, run.x, run.next)
@@ -187,13 +187,6 @@ func (g *spectralGroup[T]) centre(f *groupFactor[T]) {
 	for _, run := range f.runs {
 		g.e.Lessen(g.blocksOf(f, run), g.sums, f.n, run.x, run.next)
 	}
-}
-
-func truth[T Float](b bool) T {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // settle makes the increments of the factors part of them, by rotations where some block is due, which take the momentum along.

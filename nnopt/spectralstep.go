@@ -14,7 +14,7 @@ type blockFactor[T Float] struct {
 	blocks  []*eigenFactor[T]
 }
 
-// spectralBlock moves one block of parameters.
+// spectralBlock moves one block of parameters. On a device only blocks with a diagonal S move so, the others in a spectralGroup.
 type spectralBlock[T Float] struct {
 	rule *spectralRule[T]
 	turn int // step within an interval at which the bases rotate
@@ -76,9 +76,6 @@ func (r *spectralRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 func (r *spectralRule[T]) turnOf(name string) int {
 	n, ok := r.turns[name]
 	if !ok {
-		if r.turns == nil {
-			r.turns = map[string]int{}
-		}
 		n = len(r.turns)
 		r.turns[name] = n
 	}
@@ -287,11 +284,6 @@ func (p *spectralBlock[T]) relative(without int, x []T) {
 
 // form returns the sum of the squares of g divided by the factor m, also where it is beyond the range of T.
 func (p *spectralBlock[T]) form(m *blockFactor[T]) (sum float64) {
-	if p.e.Name() != engine.CPU[T]().Name() {
-		p.scale(m.fine, m.mode, p.g, p.t)
-		sum, _ = p.e.SumSquares(p.t)
-		return sum
-	}
 	_, right := p.split(m.mode)
 	for i := range len(p.g) / right {
 		row := p.g[i*right : (i+1)*right]
@@ -464,7 +456,6 @@ func (p *spectralBlock[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
 	}
 	for _, m := range p.factors {
 		for _, f := range m.blocks {
-			f.place(e)
 			f.fast = p.e
 		}
 	}

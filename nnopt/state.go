@@ -2,6 +2,7 @@ package nnopt
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -34,6 +35,80 @@ type Slot[T Float] struct {
 	Data        []T
 
 	narrow []engine.BFloat16 // the elements, in an optimizer that stores them so; Data is nil there
+}
+
+// State implements Optimizer.
+func (s *stepper[T]) State() State[T] {
+	st := State[T]{Optimizer: s.name, Step: s.step, Skips: s.skips, Failures: s.failures, Failing: s.failing, Averaged: s.averaged}
+	for _, c := range s.rule.counters() {
+		st.Counters = append(st.Counters, Counter{c.name, *c.value})
+	}
+	for _, t := range s.blocks {
+		for _, slot := range t.slots {
+			st.Slots = append(st.Slots, s.copyOf(slot))
+		}
+	}
+	return st
+}
+
+// copyOf returns a slot with its own elements, in T.
+func (s *stepper[T]) copyOf(slot Slot[T]) Slot[T] {
+	if slot.narrow == nil {
+		slot.Data = append([]T(nil), slot.Data...)
+		return slot
+	}
+	slot.Data = make([]T, len(slot.narrow))
+	s.backend.Widen(slot.narrow, slot.Data)
+	slot.narrow = nil
+	return slot
+}
+
+// SetState implements Optimizer.
+func (s *stepper[T]) SetState(st State[T]) error {
+	if s.blocks == nil {
+		return errors.New("nnopt: Init has not been called")
+	}
+	if st.Optimizer != s.name {
+		return fmt.Errorf("nnopt: state of optimizer %q, not of %q", st.Optimizer, s.name)
+	}
+	counters := s.rule.counters()
+	if len(st.Counters) != len(counters) {
+		return fmt.Errorf("nnopt: state with %d counters, not %d", len(st.Counters), len(counters))
+	}
+	for i, c := range counters {
+		if st.Counters[i].Name != c.name {
+			return fmt.Errorf("nnopt: state has counter %q where %q belongs", st.Counters[i].Name, c.name)
+		}
+	}
+	var own []*Slot[T]
+	for k := range s.blocks {
+		for j := range s.blocks[k].slots {
+			own = append(own, &s.blocks[k].slots[j])
+		}
+	}
+	if len(own) != len(st.Slots) {
+		return fmt.Errorf("nnopt: state with %d slots, not %d; it belongs to another model or other options", len(st.Slots), len(own))
+	}
+	for i, slot := range st.Slots {
+		o := own[i]
+		if slot.Block != o.Block || slot.Name != o.Name || slot.Rows != o.Rows || slot.Cols != o.Cols || len(slot.Data) != o.Rows*o.Cols {
+			return &BlockError{slot.Block, fmt.Sprintf("state has slot %q of %d x %d where slot %q of block %q, %d x %d, belongs", slot.Name, slot.Rows, slot.Cols,
+				o.Name, o.Block, o.Rows, o.Cols)}
+		}
+	}
+	for i, slot := range st.Slots {
+		if own[i].narrow != nil {
+			s.backend.Narrow(slot.Data, own[i].narrow)
+			continue
+		}
+		copy(own[i].Data, slot.Data)
+	}
+	for i, c := range counters {
+		*c.value = st.Counters[i].Value
+	}
+	s.step, s.skips, s.failures, s.failing, s.averaged = st.Step, st.Skips, st.Failures, st.Failing, st.Averaged
+	s.forget()
+	return nil
 }
 
 // stateFormat is the version of the written form of a state.

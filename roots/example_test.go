@@ -189,3 +189,20 @@ func ExampleChoose() {
 	fmt.Println(m.Name, exact.Name)
 	// Output: cholesky refined
 }
+
+// A power with what is known of its error, and the same applied to vectors without forming it.
+func Example() {
+	a := mat.NewSymDense(2, []float64{10, 6, 6, 10}) // eigenvalues 16 and 4
+	var x mat.SymDense
+	rep, err := roots.Pow(&x, a, -0.25, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.6f\n", mat.Formatted(&x))
+	fmt.Println("residual below 1e-14:", rep.Residual < 1e-14, "bound below 1e-13:", rep.Bound < 1e-13)
+	// Output:
+	// ⎡ 0.603553  -0.103553⎤
+	// ⎣-0.103553   0.603553⎦
+	// residual below 1e-14: true bound below 1e-13: true
+}

@@ -3,6 +3,7 @@ package spectral_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"gonum.org/v1/gonum/mat"
@@ -327,4 +328,24 @@ func ExampleKron_Gradient() {
 	}
 	fmt.Printf("%.4f\n", k.Alpha())
 	// Output: 1.0000
+}
+
+// A covariance is learned from a stream of samples and whitens them, without any decomposition.
+func Example() {
+	r := rand.New(rand.NewPCG(1, 2))
+	s := spectral.Identity(2, 1)
+	x := mat.NewDense(2, 1, nil)
+	for range 5000 { // samples with the covariance [5 2; 2 1]
+		u, v := r.NormFloat64(), r.NormFloat64()
+		x.Set(0, 0, 2*u+v)
+		x.Set(1, 0, u)
+		s.Update(spectral.Increment{Decay: 0.002, Vectors: x, Weights: []float64{0.002}}, nil) // S <- 0.998 S + 0.002 x x^T
+	}
+	white := []float64{2, 1}
+	s.PowVec(-0.5, white, white)
+	fmt.Printf("eigenvalues %.1f, S^(-1/2) (2, 1) has the length %.1f\n", s.Eigenvalues(), math.Hypot(white[0], white[1]))
+	fmt.Println("orthogonal to rounding:", s.Defect() < 1e-12)
+	// Output:
+	// eigenvalues [5.9 0.2], S^(-1/2) (2, 1) has the length 1.0
+	// orthogonal to rounding: true
 }

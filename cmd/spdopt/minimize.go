@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,21 +17,22 @@ import (
 
 type minimizeFlags struct {
 	objectiveFlags
-	dim                        int
-	x0, lower, upper, integers string
-	sigma0                     float64
-	maxEvals                   int
-	target                     float64
-	limit                      seconds
-	popsize                    int
-	strategy, restarts         string
-	seed                       uint64
-	jobs                       int
-	svg                        string
-	inFlight                   int
-	keep                       keepFlags
-	askTell                    bool
-	far                        distributedFlags
+	searchFlags
+	dim                int
+	x0, lower, upper   string
+	sigma0             float64
+	maxEvals           int
+	target             float64
+	limit              seconds
+	popsize            int
+	strategy, restarts string
+	seed               uint64
+	jobs               int
+	svg                string
+	inFlight           int
+	keep               keepFlags
+	askTell            bool
+	far                distributedFlags
 }
 
 // minimizeOutput is the JSON object of "minimize".
@@ -106,14 +106,14 @@ Exit code 4 means that --target was not met, 5 that the objective failed.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.minimize(cmd, f) },
 	}
-	f.register(cmd)
+	f.objectiveFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.IntVar(&f.dim, "dim", 0, "number of variables; the default is the length of --x0, --lower or --upper")
 	flags.StringVar(&f.x0, "x0", "", "start: a,b,..., or one number for all variables; the default is random")
 	flags.Float64Var(&f.sigma0, "sigma0", 0, "standard deviation at the start; the default is 0.3 of the width between two bounds, a fifth of the region of a built-in function, otherwise 1")
 	flags.StringVar(&f.lower, "lower", "", "lower bounds: a,b,... (-inf for none), or one number for all variables")
 	flags.StringVar(&f.upper, "upper", "", "upper bounds, likewise")
-	flags.StringVar(&f.integers, "integers", "", `variables that take integer values: indices from 0 such as 0,3, or "all"`)
+	f.searchFlags.register(cmd)
 	flags.IntVar(&f.maxEvals, "max-evals", 0, "evaluations that may be spent")
 	maxSecondsFlag(cmd, &f.limit)
 	flags.Float64Var(&f.target, "target", 0, "stop at a value this low; exit with code 4 without one")
@@ -179,6 +179,12 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 		o.Target = &f.target
 	}
 	f.policy(&o)
+	if f.equalities != "" && o.Constraints == 0 {
+		return o, nil, usagef("--equalities %s names constraints, but there are none; --constraints says how many", f.equalities)
+	}
+	if o.Equalities, err = indices("--equalities", f.equalities, "", o.Constraints); err != nil {
+		return o, nil, err
+	}
 	if err := o.Validate(); err != nil {
 		return o, nil, usagef("%s", flagWords.Replace(err.Error()))
 	}
@@ -186,7 +192,7 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 }
 
 // flagWords turns the names of options in messages into those of flags.
-var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper)", "X0", "--x0", "Sigma0", "--sigma0", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
+var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "Fixed", "--fixed", "Surrogate", "--surrogate", "Noise", "--noise", "BoundPenalty", "--bounds penalty", "X0", "--x0", "Sigma0", "--sigma0", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
 	"PopSize", "--popsize", "MaxEvaluations", "--max-evals", "Constraints", "--constraints", "MaxFailureRate", "--max-fail-rate", "Target", "--target")
 
 // check looks at the flags that need no knowledge of the problem, and draws the seed.
@@ -264,27 +270,7 @@ func (f *minimizeFlags) space(cmd *cobra.Command, o *esadapt.Options) error {
 			*l.into = repeated((*l.into)[0], o.Dim)
 		}
 	}
-	return f.integerVariables(o)
-}
-
-func (f *minimizeFlags) integerVariables(o *esadapt.Options) error {
-	switch f.integers {
-	case "":
-		return nil
-	case "all":
-		for i := range o.Dim {
-			o.Integers = append(o.Integers, i)
-		}
-		return nil
-	}
-	for field := range strings.SplitSeq(f.integers, ",") {
-		i, err := strconv.Atoi(strings.TrimSpace(field))
-		if err != nil || i < 0 || i >= o.Dim {
-			return usagef(`--integers must be indices from 0 to %d, or "all", not %q`, o.Dim-1, field)
-		}
-		o.Integers = append(o.Integers, i)
-	}
-	return nil
+	return f.apply(o)
 }
 
 func repeated(v float64, n int) []float64 {

@@ -293,6 +293,13 @@ func TestMinimizeUsage(t *testing.T) {
 		{"--x0 must be numbers", []string{"--fn", "f1", "--x0", "1,b"}},
 		{"NaN", []string{"--fn", "f1", "--x0", "1,nan"}},
 		{"--integers", []string{"--fn", "f1", "--dim", "2", "--integers", "2"}},
+		{"--fixed needs --x0", []string{"--fn", "f1", "--dim", "2", "--fixed", "1"}},
+		{"--fixed must be indices from 0 to 1", []string{"--fn", "f1", "--dim", "2", "--x0", "1", "--fixed", "2"}},
+		{"--equalities 0 names constraints", []string{"--fn", "f1", "--dim", "2", "--equalities", "0"}},
+		{"--equalities must be indices from 0 to 0", []string{"--cmd", "x", "--dim", "2", "--constraints", "1", "--equalities", "1"}},
+		{"--bounds must be", []string{"--fn", "f1", "--dim", "2", "--bounds", "soft"}},
+		{"--surrogate cannot be combined with --noise", []string{"--fn", "f1", "--dim", "2", "--surrogate", "--noise"}},
+		{"--noise and --surrogate work on whole generations", []string{"--fn", "f1", "--dim", "2", "--noise", "--in-flight", "2"}},
 		{"--popsize must be", []string{"--fn", "f1", "--dim", "2", "--popsize", "1"}},
 		{`did you mean "sep-cma"`, []string{"--fn", "f1", "--dim", "2", "--strategy", "sepcma"}},
 		{"--restarts must be", []string{"--fn", "f1", "--dim", "2", "--restarts", "jpop"}},
@@ -345,6 +352,34 @@ func TestMinimizePlot(t *testing.T) {
 	}
 	if o := invoke("minimize", "--fn", "f1", "--dim", "2", "--svg", filepath.Join(path, "x.svg")); o.code != exitInput || o.stdout != "" {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestMinimizeParts: what a search can be asked for beside its strategy is done.
+func TestMinimizeParts(t *testing.T) {
+	run := func(args ...string) map[string]any {
+		t.Helper()
+		return fields(t, succeed(t, append([]string{"minimize", "--dim", "4", "--seed", "1", "--json"}, args...)...))
+	}
+	plain := run("--fn", "f10")["evaluations"].(float64)
+	if n := run("--fn", "f10", "--surrogate")["evaluations"].(float64); n > plain/2 {
+		t.Errorf("%v evaluations with a model, %v without", n, plain)
+	}
+	if x := run("--fn", "f1", "--x0", "1,2,3,4", "--fixed", "1,3")["best_x"].([]any); x[1] != 2. || x[3] != 4. || x[0] == 1. || x[2] == 3. {
+		t.Errorf("variables 1 and 3 are fixed, the best point is %v", x)
+	}
+	m := run("--expr", "[sum(x, # * #), x[0] - 1, x[1] + 1]", "--constraints", "2", "--equalities", "0")
+	if x := m["best_x"].([]any); math.Abs(x[0].(float64)-1) > 1e-4 || x[1].(float64) > -1+1e-4 {
+		t.Errorf("the first constraint is an equality, the second is none: %v", x)
+	}
+	for _, part := range []string{"--noise", "--learn-rate"} {
+		if m := run("--fn", "f1", part, "--target", "79.481"); m["target_met"] != true || m["evaluations"] == run("--fn", "f1", "--target", "79.481")["evaluations"] {
+			t.Errorf("%s changes nothing or finds nothing: %v", part, m)
+		}
+	}
+	transform := run("--fn", "f5", "--lower", "-5", "--upper", "5")["evaluations"]
+	if penalty := run("--fn", "f5", "--lower", "-5", "--upper", "5", "--bounds", "penalty")["evaluations"]; penalty == transform {
+		t.Errorf("%v evaluations by transform and by penalty", penalty)
 	}
 }
 

@@ -97,3 +97,26 @@ func ExampleAll() {
 	fmt.Println(bbob.All()[0].ID, bbob.MultiIDs()[0])
 	// Output: f1 schaffer
 }
+
+// One instance of the sphere in five dimensions, along a line from its optimum.
+func Example() {
+	d, err := bbob.Lookup("f1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f, err := d.New(5, 2)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	x := append([]float64(nil), f.XOpt...)
+	for range 3 {
+		x[0] += 0.5
+		fmt.Printf("%.2f above the optimum\n", f.Eval(x)-f.FOpt)
+	}
+	// Output:
+	// 0.25 above the optimum
+	// 1.00 above the optimum
+	// 2.25 above the optimum
+}

@@ -57,3 +57,21 @@ func ExampleProfile() {
 	// Output:
 	// best on 1 of the functions
 }
+
+// Two strategies on one function: the expected number of evaluations to the target 1e-8.
+func Example() {
+	for _, strategy := range []string{"cma", "sep-cma"} {
+		c := bench.Config{Functions: []string{"f1"}, Dims: []int{3}, Budget: 2000}
+		c.Options.Strategy = strategy
+		trials, err := bench.Run(context.Background(), c)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		ert, successes := bench.ERT(trials, 50)
+		fmt.Println(strategy, len(trials), "trials,", successes, "successes, under 700 evaluations:", ert < 700)
+	}
+	// Output:
+	// cma 5 trials, 5 successes, under 700 evaluations: true
+	// sep-cma 5 trials, 5 successes, under 700 evaluations: true
+}

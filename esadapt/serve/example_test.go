@@ -64,3 +64,18 @@ func ExampleNewHandler() {
 	// {"stop":"max-evaluations: give more evaluations if the value still falls, or resume the state"}
 	// {"ok":true}
 }
+
+// A search driven by lines of JSON, as another program does through standard input.
+func Example() {
+	var s serve.Session
+	first := string(s.Handle([]byte(`{"op":"open","dim":2,"x0":[1,2],"seed":7,"budget":2}`)))
+	fmt.Println(strings.HasPrefix(first, `{"x":[[`)) // the points to evaluate
+	for _, line := range []string{`{"op":"tell","f":3}`, `{"op":"tell","f":[3,1]}`, `{"op":"close"}`} {
+		fmt.Println(string(s.Handle([]byte(line))))
+	}
+	// Output:
+	// true
+	// {"error":"tell: f: a number is not a list of numbers"}
+	// {"stop":"max-evaluations: give more evaluations if the value still falls, or resume the state"}
+	// {"ok":true}
+}

@@ -6,8 +6,6 @@ import (
 	"unsafe"
 )
 
-//go:generate sh -c "cd gen && go run ./bundle -out ../bundle_amd64.s -stubs ../bundle_stubs_amd64.go -pkg dense"
-
 const (
 	bundleBytes = 32 // of a vector: one element of each matrix
 	tileBytes   = tileVectors * bundleBytes

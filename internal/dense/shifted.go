@@ -1,7 +1,5 @@
 package dense
 
-//go:generate sh -c "cd gen && go run ./shifted -out ../shifted_amd64.s -stubs ../shifted_stubs_amd64.go -pkg dense"
-
 // Shifted holds the state of an iteration for the systems (M + s_j) z_j = y, j = 0..p-1, preconditioned by D + s_j with D = diag(d), for each
 // of k right-hand sides y. W is n x p; G, Z, MZ and Prev are n x (k p), column l of y with shift j at l p + j.
 type Shifted[T Float] struct {

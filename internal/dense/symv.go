@@ -1,7 +1,5 @@
 package dense
 
-//go:generate sh -c "cd gen && go run ./eigen -out ../eigen_amd64.s -stubs ../eigen_stubs_amd64.go -pkg dense"
-
 // Symv sets y = A x for the symmetric A whose upper triangle is that of the square a; the strict lower triangle is not read. The triangle goes
 // through the processor once, each element serving both sides of the diagonal.
 func Symv(a Matrix[float64], x, y []float64) {

@@ -2698,9 +2698,9 @@ TEXT ·normsF64AVX512(SB), NOSPLIT, $0-24
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z4, Z4, Z4
 
-block:
+sums_block:
 	CMPQ        AX, $0x10
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Z5
 	VFMADD231PD Z5, Z5, Z2
 	VANDNPD     Z5, Z0, Z5
@@ -2711,21 +2711,21 @@ block:
 	VADDPD      Z5, Z3, Z3
 	SUBQ        $0x10, AX
 	ADDQ        $0x80, CX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x08
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Z5
 	VFMADD231PD Z5, Z5, Z2
 	VANDNPD     Z5, Z0, Z5
 	VADDPD      Z5, Z1, Z1
 	SUBQ        $0x08, AX
-	JMP         rest_last1
+	JMP         sums_last1
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, BX
 	SHLXQ       AX, BX, BX
 	DECQ        BX
@@ -2734,11 +2734,11 @@ rest_last0:
 	VFMADD231PD Z5, Z5, Z2
 	VANDNPD     Z5, Z0, Z0
 	VADDPD      Z0, Z1, Z1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, BX
 	SHLXQ       AX, BX, BX
 	DECQ        BX
@@ -2748,7 +2748,7 @@ rest_last1:
 	VANDNPD     Z5, Z0, Z0
 	VADDPD      Z0, Z3, Z3
 
-rest_summed:
+sums_summed:
 	VADDPD        Z3, Z1, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
@@ -2784,9 +2784,9 @@ TEXT ·normsF64AVX2(SB), NOSPLIT, $0-24
 	VXORPD       Y7, Y7, Y7
 	VXORPD       Y8, Y8, Y8
 
-block:
+sums_block:
 	CMPQ        AX, $0x10
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Y9
 	VFMADD231PD Y9, Y9, Y2
 	VANDNPD     Y9, Y0, Y9
@@ -2805,35 +2805,35 @@ block:
 	VADDPD      Y9, Y7, Y7
 	SUBQ        $0x10, AX
 	ADDQ        $0x80, CX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x04
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Y9
 	VFMADD231PD Y9, Y9, Y2
 	VANDNPD     Y9, Y0, Y9
 	VADDPD      Y9, Y1, Y1
 	SUBQ        $0x04, AX
 	CMPQ        AX, $0x04
-	JLT         rest_last1
+	JLT         sums_last1
 	VMOVUPD     32(CX), Y9
 	VFMADD231PD Y9, Y9, Y4
 	VANDNPD     Y9, Y0, Y9
 	VADDPD      Y9, Y3, Y3
 	SUBQ        $0x04, AX
 	CMPQ        AX, $0x04
-	JLT         rest_last2
+	JLT         sums_last2
 	VMOVUPD     64(CX), Y9
 	VFMADD231PD Y9, Y9, Y6
 	VANDNPD     Y9, Y0, Y9
 	VADDPD      Y9, Y5, Y5
 	SUBQ        $0x04, AX
-	JMP         rest_last3
+	JMP         sums_last3
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*8), Y9
@@ -2842,11 +2842,11 @@ rest_last0:
 	VFMADD231PD Y9, Y9, Y2
 	VANDNPD     Y9, Y0, Y0
 	VADDPD      Y0, Y1, Y1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*8), Y9
@@ -2855,11 +2855,11 @@ rest_last1:
 	VFMADD231PD Y9, Y9, Y4
 	VANDNPD     Y9, Y0, Y0
 	VADDPD      Y0, Y3, Y3
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last2:
+sums_last2:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*8), Y9
@@ -2868,11 +2868,11 @@ rest_last2:
 	VFMADD231PD Y9, Y9, Y6
 	VANDNPD     Y9, Y0, Y0
 	VADDPD      Y0, Y5, Y5
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last3:
+sums_last3:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*8), Y9
@@ -2882,7 +2882,7 @@ rest_last3:
 	VANDNPD     Y9, Y0, Y0
 	VADDPD      Y0, Y7, Y7
 
-rest_summed:
+sums_summed:
 	VADDPD       Y5, Y1, Y0
 	VADDPD       Y7, Y3, Y1
 	VADDPD       Y1, Y0, Y0
@@ -2914,9 +2914,9 @@ TEXT ·normsF32AVX512(SB), NOSPLIT, $0-24
 	VPXORD       Z3, Z3, Z3
 	VPXORD       Z4, Z4, Z4
 
-block:
+sums_block:
 	CMPQ        AX, $0x20
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Z5
 	VFMADD231PS Z5, Z5, Z2
 	VANDNPS     Z5, Z0, Z5
@@ -2927,21 +2927,21 @@ block:
 	VADDPS      Z5, Z3, Z3
 	SUBQ        $0x20, AX
 	ADDQ        $0x80, CX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x10
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Z5
 	VFMADD231PS Z5, Z5, Z2
 	VANDNPS     Z5, Z0, Z5
 	VADDPS      Z5, Z1, Z1
 	SUBQ        $0x10, AX
-	JMP         rest_last1
+	JMP         sums_last1
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, BX
 	SHLXQ       AX, BX, BX
 	DECQ        BX
@@ -2950,11 +2950,11 @@ rest_last0:
 	VFMADD231PS Z5, Z5, Z2
 	VANDNPS     Z5, Z0, Z0
 	VADDPS      Z0, Z1, Z1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, BX
 	SHLXQ       AX, BX, BX
 	DECQ        BX
@@ -2964,7 +2964,7 @@ rest_last1:
 	VANDNPS     Z5, Z0, Z0
 	VADDPS      Z0, Z3, Z3
 
-rest_summed:
+sums_summed:
 	VADDPS        Z3, Z1, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
@@ -3004,9 +3004,9 @@ TEXT ·normsF32AVX2(SB), NOSPLIT, $0-24
 	VXORPD       Y7, Y7, Y7
 	VXORPD       Y8, Y8, Y8
 
-block:
+sums_block:
 	CMPQ        AX, $0x20
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Y9
 	VFMADD231PS Y9, Y9, Y2
 	VANDNPS     Y9, Y0, Y9
@@ -3025,35 +3025,35 @@ block:
 	VADDPS      Y9, Y7, Y7
 	SUBQ        $0x20, AX
 	ADDQ        $0x80, CX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x08
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Y9
 	VFMADD231PS Y9, Y9, Y2
 	VANDNPS     Y9, Y0, Y9
 	VADDPS      Y9, Y1, Y1
 	SUBQ        $0x08, AX
 	CMPQ        AX, $0x08
-	JLT         rest_last1
+	JLT         sums_last1
 	VMOVUPD     32(CX), Y9
 	VFMADD231PS Y9, Y9, Y4
 	VANDNPS     Y9, Y0, Y9
 	VADDPS      Y9, Y3, Y3
 	SUBQ        $0x08, AX
 	CMPQ        AX, $0x08
-	JLT         rest_last2
+	JLT         sums_last2
 	VMOVUPD     64(CX), Y9
 	VFMADD231PS Y9, Y9, Y6
 	VANDNPS     Y9, Y0, Y9
 	VADDPS      Y9, Y5, Y5
 	SUBQ        $0x08, AX
-	JMP         rest_last3
+	JMP         sums_last3
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*4), Y9
@@ -3062,11 +3062,11 @@ rest_last0:
 	VFMADD231PS Y9, Y9, Y2
 	VANDNPS     Y9, Y0, Y0
 	VADDPS      Y0, Y1, Y1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*4), Y9
@@ -3075,11 +3075,11 @@ rest_last1:
 	VFMADD231PS Y9, Y9, Y4
 	VANDNPS     Y9, Y0, Y0
 	VADDPS      Y0, Y3, Y3
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last2:
+sums_last2:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*4), Y9
@@ -3088,11 +3088,11 @@ rest_last2:
 	VFMADD231PS Y9, Y9, Y6
 	VANDNPS     Y9, Y0, Y0
 	VADDPS      Y0, Y5, Y5
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last3:
+sums_last3:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), BX
 	NEGQ        AX
 	VMOVUPD     32(BX)(AX*4), Y9
@@ -3102,7 +3102,7 @@ rest_last3:
 	VANDNPS     Y9, Y0, Y0
 	VADDPS      Y0, Y7, Y7
 
-rest_summed:
+sums_summed:
 	VADDPS       Y5, Y1, Y0
 	VADDPS       Y7, Y3, Y1
 	VADDPS       Y1, Y0, Y0
@@ -3138,9 +3138,9 @@ TEXT ·weightedSquaresF64AVX512(SB), NOSPLIT, $0-32
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-block:
+sums_block:
 	CMPQ        AX, $0x10
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Z4
 	VFMADD231PD Z4, Z4, Z0
 	VMOVUPD     (DX), Z5
@@ -3154,22 +3154,22 @@ block:
 	SUBQ        $0x10, AX
 	ADDQ        $0x80, CX
 	ADDQ        $0x80, DX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x08
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Z4
 	VFMADD231PD Z4, Z4, Z0
 	VMOVUPD     (DX), Z5
 	VMULPD      Z5, Z4, Z4
 	VFMADD231PD Z4, Z4, Z1
 	SUBQ        $0x08, AX
-	JMP         rest_last1
+	JMP         sums_last1
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, SI
 	SHLXQ       AX, SI, SI
 	DECQ        SI
@@ -3179,11 +3179,11 @@ rest_last0:
 	VMOVUPD.Z   (DX), K1, Z5
 	VMULPD      Z5, Z4, Z4
 	VFMADD231PD Z4, Z4, Z1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, SI
 	SHLXQ       AX, SI, SI
 	DECQ        SI
@@ -3194,7 +3194,7 @@ rest_last1:
 	VMULPD      Z5, Z4, Z4
 	VFMADD231PD Z4, Z4, Z3
 
-rest_summed:
+sums_summed:
 	VADDPD        Z2, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPD        Y2, Y0, Y0
@@ -3230,9 +3230,9 @@ TEXT ·weightedSquaresF64AVX2(SB), NOSPLIT, $0-32
 	VXORPD Y6, Y6, Y6
 	VXORPD Y7, Y7, Y7
 
-block:
+sums_block:
 	CMPQ        AX, $0x10
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Y8
 	VFMADD231PD Y8, Y8, Y0
 	VMOVUPD     (DX), Y9
@@ -3256,11 +3256,11 @@ block:
 	SUBQ        $0x10, AX
 	ADDQ        $0x80, CX
 	ADDQ        $0x80, DX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x04
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Y8
 	VFMADD231PD Y8, Y8, Y0
 	VMOVUPD     (DX), Y9
@@ -3268,7 +3268,7 @@ rest:
 	VFMADD231PD Y8, Y8, Y1
 	SUBQ        $0x04, AX
 	CMPQ        AX, $0x04
-	JLT         rest_last1
+	JLT         sums_last1
 	VMOVUPD     32(CX), Y8
 	VFMADD231PD Y8, Y8, Y2
 	VMOVUPD     32(DX), Y9
@@ -3276,18 +3276,18 @@ rest:
 	VFMADD231PD Y8, Y8, Y3
 	SUBQ        $0x04, AX
 	CMPQ        AX, $0x04
-	JLT         rest_last2
+	JLT         sums_last2
 	VMOVUPD     64(CX), Y8
 	VFMADD231PD Y8, Y8, Y4
 	VMOVUPD     64(DX), Y9
 	VMULPD      Y9, Y8, Y8
 	VFMADD231PD Y8, Y8, Y5
 	SUBQ        $0x04, AX
-	JMP         rest_last3
+	JMP         sums_last3
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*8), Y8
@@ -3297,11 +3297,11 @@ rest_last0:
 	VMASKMOVPD  (DX), Y8, Y8
 	VMULPD      Y8, Y9, Y8
 	VFMADD231PD Y8, Y8, Y1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*8), Y8
@@ -3311,11 +3311,11 @@ rest_last1:
 	VMASKMOVPD  32(DX), Y8, Y8
 	VMULPD      Y8, Y9, Y8
 	VFMADD231PD Y8, Y8, Y3
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last2:
+sums_last2:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*8), Y8
@@ -3325,11 +3325,11 @@ rest_last2:
 	VMASKMOVPD  64(DX), Y8, Y8
 	VMULPD      Y8, Y9, Y8
 	VFMADD231PD Y8, Y8, Y5
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last3:
+sums_last3:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*8), Y8
@@ -3340,7 +3340,7 @@ rest_last3:
 	VMULPD      Y8, Y9, Y8
 	VFMADD231PD Y8, Y8, Y7
 
-rest_summed:
+sums_summed:
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y0, Y0
@@ -3372,9 +3372,9 @@ TEXT ·weightedSquaresF32AVX512(SB), NOSPLIT, $0-32
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-block:
+sums_block:
 	CMPQ        AX, $0x20
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Z4
 	VFMADD231PS Z4, Z4, Z0
 	VMOVUPD     (DX), Z5
@@ -3388,22 +3388,22 @@ block:
 	SUBQ        $0x20, AX
 	ADDQ        $0x80, CX
 	ADDQ        $0x80, DX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x10
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Z4
 	VFMADD231PS Z4, Z4, Z0
 	VMOVUPD     (DX), Z5
 	VMULPS      Z5, Z4, Z4
 	VFMADD231PS Z4, Z4, Z1
 	SUBQ        $0x10, AX
-	JMP         rest_last1
+	JMP         sums_last1
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, SI
 	SHLXQ       AX, SI, SI
 	DECQ        SI
@@ -3413,11 +3413,11 @@ rest_last0:
 	VMOVUPS.Z   (DX), K1, Z5
 	VMULPS      Z5, Z4, Z4
 	VFMADD231PS Z4, Z4, Z1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	MOVQ        $0x0000000000000001, SI
 	SHLXQ       AX, SI, SI
 	DECQ        SI
@@ -3428,7 +3428,7 @@ rest_last1:
 	VMULPS      Z5, Z4, Z4
 	VFMADD231PS Z4, Z4, Z3
 
-rest_summed:
+sums_summed:
 	VADDPS        Z2, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
@@ -3468,9 +3468,9 @@ TEXT ·weightedSquaresF32AVX2(SB), NOSPLIT, $0-32
 	VXORPD Y6, Y6, Y6
 	VXORPD Y7, Y7, Y7
 
-block:
+sums_block:
 	CMPQ        AX, $0x20
-	JLT         rest
+	JLT         sums_rest
 	VMOVUPD     (CX), Y8
 	VFMADD231PS Y8, Y8, Y0
 	VMOVUPD     (DX), Y9
@@ -3494,11 +3494,11 @@ block:
 	SUBQ        $0x20, AX
 	ADDQ        $0x80, CX
 	ADDQ        $0x80, DX
-	JMP         block
+	JMP         sums_block
 
-rest:
+sums_rest:
 	CMPQ        AX, $0x08
-	JLT         rest_last0
+	JLT         sums_last0
 	VMOVUPD     (CX), Y8
 	VFMADD231PS Y8, Y8, Y0
 	VMOVUPD     (DX), Y9
@@ -3506,7 +3506,7 @@ rest:
 	VFMADD231PS Y8, Y8, Y1
 	SUBQ        $0x08, AX
 	CMPQ        AX, $0x08
-	JLT         rest_last1
+	JLT         sums_last1
 	VMOVUPD     32(CX), Y8
 	VFMADD231PS Y8, Y8, Y2
 	VMOVUPD     32(DX), Y9
@@ -3514,18 +3514,18 @@ rest:
 	VFMADD231PS Y8, Y8, Y3
 	SUBQ        $0x08, AX
 	CMPQ        AX, $0x08
-	JLT         rest_last2
+	JLT         sums_last2
 	VMOVUPD     64(CX), Y8
 	VFMADD231PS Y8, Y8, Y4
 	VMOVUPD     64(DX), Y9
 	VMULPS      Y9, Y8, Y8
 	VFMADD231PS Y8, Y8, Y5
 	SUBQ        $0x08, AX
-	JMP         rest_last3
+	JMP         sums_last3
 
-rest_last0:
+sums_last0:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*4), Y8
@@ -3535,11 +3535,11 @@ rest_last0:
 	VMASKMOVPS  (DX), Y8, Y8
 	VMULPS      Y8, Y9, Y8
 	VFMADD231PS Y8, Y8, Y1
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last1:
+sums_last1:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*4), Y8
@@ -3549,11 +3549,11 @@ rest_last1:
 	VMASKMOVPS  32(DX), Y8, Y8
 	VMULPS      Y8, Y9, Y8
 	VFMADD231PS Y8, Y8, Y3
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last2:
+sums_last2:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*4), Y8
@@ -3563,11 +3563,11 @@ rest_last2:
 	VMASKMOVPS  64(DX), Y8, Y8
 	VMULPS      Y8, Y9, Y8
 	VFMADD231PS Y8, Y8, Y5
-	JMP         rest_summed
+	JMP         sums_summed
 
-rest_last3:
+sums_last3:
 	TESTQ       AX, AX
-	JE          rest_summed
+	JE          sums_summed
 	LEAQ        laneBits<>+0(SB), SI
 	NEGQ        AX
 	VMOVUPD     32(SI)(AX*4), Y8
@@ -3578,7 +3578,7 @@ rest_last3:
 	VMULPS      Y8, Y9, Y8
 	VFMADD231PS Y8, Y8, Y7
 
-rest_summed:
+sums_summed:
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y6, Y2, Y2
 	VADDPS       Y2, Y0, Y0

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"math"
-	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -157,7 +156,7 @@ type orthonormalise[T dense.Float] struct{ first int }
 
 // least is the part of a row that has to be left of it: far above rounding, so that making it orthogonal twice is enough.
 func least[T dense.Float]() float64 {
-	if unsafe.Sizeof(T(0)) == 4 {
+	if isSingle[T]() {
 		return 1e-4
 	}
 	return 1e-10

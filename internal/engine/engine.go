@@ -163,7 +163,7 @@ func Open[T dense.Float](name string) (Backend[T], error) {
 	}
 	var b any
 	var err error
-	if _, single := any(T(0)).(float32); single {
+	if isSingle[T]() {
 		b, err = d.Float32(index)
 	} else {
 		b, err = d.Float64(index)

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"math"
-	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -52,7 +51,7 @@ type Factors[T dense.Float] interface {
 type FactorBlocks[T dense.Float] struct {
 	Tensors, Cuts, N int
 	D                []T      // eigenvalues: those of block c of tensor k begin at k Step + c N
-	Step             int      //
+	Step             int      // from the eigenvalues of a tensor to those of the next
 	M                Batch[T] // matrix c Tensors + k is block c of tensor k
 	Low, High        float64  // bounds of eigenvalues
 }
@@ -379,13 +378,14 @@ func (*cpu[T]) Coupled(m Batch[T], tol float64, turns, live []float64) {
 	}
 }
 
+// coupled says of the symmetric m, whose upper triangle is read, what Coupled finds.
 func coupled[T dense.Float](m dense.Matrix[T], tol float64) bool {
 	top := 0.0
 	for i := range m.Rows {
 		top = max(top, math.Abs(float64(m.At(i, i))))
 	}
 	noise := 4 * 0x1p-52 * top
-	if unsafe.Sizeof(T(0)) == 4 {
+	if isSingle[T]() {
 		noise = 4 * 0x1p-23 * top
 	}
 	for i := range m.Rows {

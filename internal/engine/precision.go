@@ -63,7 +63,7 @@ func OpenRounded[T dense.Float](name string, p, standard Precision) (Backend[T],
 	if err != nil {
 		return nil, err
 	}
-	_, single := any(T(0)).(float32)
+	single := isSingle[T]()
 	r, rounds := b.(Rounding[T])
 	switch {
 	case p != "" && !single:

@@ -29,15 +29,15 @@ var mayImport = map[string][]string{
 	"internal/distribute": {"internal/jsonfloat", "internal/objective", "internal/run"},
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
-	"internal/gallery":    {"internal/dense", "internal/eigen"},
+	"internal/gallery":    {"internal/dense"},
 	"internal/matio":      {"internal/dense", "internal/eigen", "internal/atomicfile"},
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
 	"internal/matfun":     {"internal/dense", "internal/engine"},
 	"roots":               {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral"},
 	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
-	"manifold":            {"internal/dense", "internal/eigen", "spectral", "roots"},
-	"manifold/solve":      {"internal/dense", "internal/eigen", "spectral", "roots", "manifold"},
+	"manifold":            {"internal/dense", "internal/eigen", "spectral"},
+	"manifold/solve":      {"internal/dense", "manifold"},
 	"manifold/learn":      {"internal/dense", "internal/eigen", "manifold"},
 	"manifold/problem":    {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral", "roots", "manifold", "manifold/learn", "manifold/solve"},
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"cuda/internal/dl":           {},
 	"cuda/internal/emu":          {"cuda/internal/dl"},
 	"cuda/kernels":               {},
-	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/matfun", "internal/safetensors", "spectral"},
+	"nnopt":                      {"internal/dense", "internal/eigen", "internal/engine", "internal/kronecker", "internal/matfun", "internal/safetensors"},
 	"nnopt/net":                  {"internal/dense", "internal/engine", "nnopt"},
 	"nnopt/curvature":            {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":                 {"internal/dense", "internal/matio"},
@@ -72,8 +72,15 @@ var mayImport = map[string][]string{
 // testsMayImport lists what test files may import on top of mayImport: processor time, sources of test matrices, and the problems that show the solvers at work.
 var testsMayImport = []string{"internal/allocs", "internal/browser", "internal/cputime", "internal/golden", "internal/gallery", "internal/matio", "testdata", "internal/engine/enginetest", "cuda/internal/emu", "cuda/kernels", "manifold/solve", "manifold/problem", "esadapt/bbob"}
 
-// testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to, the decomposition as the oracle of matrix functions.
-var testsOf = map[string][]string{"cuda": {"nnopt"}, "internal/matfun": {"internal/eigen"}}
+// testsOf lists what the test files of one package may import beside that: the optimizers that its twins on a device are held to, the decomposition as the oracle of matrix functions
+// and solutions, the factor that the preconditioner's steps are those of.
+var testsOf = map[string][]string{
+	"cuda":             {"nnopt"},
+	"internal/matfun":  {"internal/eigen"},
+	"internal/gallery": {"internal/eigen"},
+	"manifold/solve":   {"internal/eigen"},
+	"nnopt":            {"spectral"},
+}
 
 func TestImportsPointDown(t *testing.T) {
 	for _, f := range goFiles(t) {
@@ -93,6 +100,31 @@ func TestImportsPointDown(t *testing.T) {
 			path, _ := strconv.Unquote(spec.Path.Value)
 			if rel, ours := strings.CutPrefix(path, module+"/"); ours && !slices.Contains(allowed, rel) {
 				t.Errorf("%s imports %s; package %q may import only %v", f.path, rel, f.dir, allowed)
+			}
+		}
+	}
+}
+
+// TestImportTableIsExact: the table says no more than what is there, so that it shows what a package knows.
+func TestImportTableIsExact(t *testing.T) {
+	there, used := map[string]bool{}, map[string]bool{}
+	for _, f := range goFiles(t) {
+		there[f.dir] = true
+		if f.test && f.dir != "cuda/devicetest" { // that is tests only
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			used[f.dir+" "+strings.TrimPrefix(path, module+"/")] = true
+		}
+	}
+	for dir, allowed := range mayImport {
+		if !there[dir] {
+			t.Errorf("the import table has %q, which is no package", dir)
+		}
+		for _, path := range allowed {
+			if !used[dir+" "+path] {
+				t.Errorf("package %q may import %s and does not; take it out of the table", dir, path)
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package learn
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -22,6 +21,14 @@ type AlignOptions struct {
 	Scale bool
 }
 
+// Validate returns an error where Scale is asked for in a metric that does not have it.
+func (o AlignOptions) Validate() error {
+	if o.Scale && o.Metric != "" && o.Metric != affineName {
+		return fmt.Errorf("learn: Scale needs the affine-invariant metric, not %s", o.Metric)
+	}
+	return nil
+}
+
 // Alignment moves the matrices of each domain (a session, a subject, a device) to a common centre: X becomes (M^-1/2 X M^-1/2)^s with the mean M of its
 // domain and s = 1, or the root of one over the dispersion of the domain. Recentred domains have mean I and can share one classifier. Source: Zanini, Congedo,
 // Jutten, Said and Berthoumieu, IEEE Trans. Biomed. Eng. 65 (2018) 1107-1116; scaling: Rodrigues, Jutten and Congedo, IEEE Trans. Biomed. Eng. 66 (2019)
@@ -36,21 +43,18 @@ type Alignment struct {
 
 // Align finds the alignment of SPD matrices, domains[i] being that of matrix i. A single mean for each domain, and one distance for each matrix.
 func Align(ms []mat.Symmetric, domains []int, o AlignOptions) (*Alignment, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
 	c, err := newCloud(o.Metric, ms)
 	if err != nil {
 		return nil, err
 	}
-	if len(domains) != len(ms) {
-		return nil, fmt.Errorf("learn: there are %d domains for %d matrices", len(domains), len(ms))
+	if err := sameCount("domains", domains, ms); err != nil {
+		return nil, err
 	}
-	if o.Scale && o.Metric != "" && o.Metric != affineName {
-		return nil, fmt.Errorf("learn: Scale needs the affine-invariant metric, not %s", o.Metric)
-	}
-	members := map[int][]int{}
-	for i, d := range domains {
-		members[d] = append(members[d], i)
-	}
-	a := &Alignment{Domains: slices.Sorted(maps.Keys(members))}
+	own, members := grouped(domains)
+	a := &Alignment{Domains: own}
 	if o.Scale {
 		if a.identity, err = NewTangentSpace(manifold.IdentityFrame(c.n, 1).Sym(), TangentOptions{}); err != nil {
 			return nil, err
@@ -93,8 +97,8 @@ func (a *Alignment) add(c *cloud, members []int) error {
 // Apply returns the aligned matrices; a domain that Align has not seen is an error. Two products for each matrix, or a logarithm and an
 // exponential with Scale.
 func (a *Alignment) Apply(ms []mat.Symmetric, domains []int) (out []*mat.SymDense, err error) {
-	if len(domains) != len(ms) {
-		return nil, fmt.Errorf("learn: there are %d domains for %d matrices", len(domains), len(ms))
+	if err := sameCount("domains", domains, ms); err != nil {
+		return nil, err
 	}
 	out = make([]*mat.SymDense, len(ms))
 	for i, s := range ms {

@@ -1,9 +1,12 @@
 package learn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -23,10 +26,7 @@ const affineName = "affine-invariant"
 
 // newGeometry returns the manifold of n x n matrices with the named metric.
 func newGeometry(metric string, n int) (geometry, error) {
-	if metric == "" {
-		metric = affineName
-	}
-	g, err := manifold.MetricByName(metric)
+	g, err := manifold.MetricByName(cmp.Or(metric, affineName))
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +123,23 @@ func all(n int) []int {
 		out[i] = i
 	}
 	return out
+}
+
+// sameCount demands a key (a label, a domain: what) for every matrix.
+func sameCount(what string, keys []int, ms []mat.Symmetric) error {
+	if len(keys) != len(ms) {
+		return fmt.Errorf("learn: there are %d %s for %d matrices", len(keys), what, len(ms))
+	}
+	return nil
+}
+
+// grouped returns the different keys in increasing order, and the places of each.
+func grouped(keys []int) (order []int, members map[int][]int) {
+	members = map[int][]int{}
+	for i, k := range keys {
+		members[k] = append(members[k], i)
+	}
+	return slices.Sorted(maps.Keys(members)), members
 }
 
 // Distances returns the m x m matrix of the distances between SPD matrices in the named metric of manifold.Metrics; empty is affine-invariant. m(m-1)/2

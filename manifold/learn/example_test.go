@@ -126,3 +126,18 @@ func ExampleCommonSpatialPatterns() {
 	// ⎣-0.0092   0.6204⎦
 	// [0.334 0.301]
 }
+
+// From covariance matrices to a classifier: vectors that keep distances to first order for linear methods, or the nearest examples directly.
+func Example() {
+	space := must(learn.TangentSpaceOf(both, learn.TangentOptions{}))
+	x := must(space.Vectors(both))
+	rows, cols := x.Dims()
+	fmt.Println(rows, "matrices,", cols, "features")
+
+	near := must(learn.NewNeighbours(both, []int{0, 0, 0, 1, 1, 1}, learn.NeighbourOptions{}))
+	labels, _, err := near.Classify([]mat.Symmetric{sym(1.1, 0, 0, 3), sym(4, 0.3, 0.3, 1)})
+	fmt.Println(labels, err)
+	// Output:
+	// 6 matrices, 3 features
+	// [0 1] <nil>
+}

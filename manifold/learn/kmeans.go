@@ -1,10 +1,12 @@
 package learn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -42,7 +44,7 @@ func (o KMeansOptions) Validate() error {
 	return nil
 }
 
-// Clusters is what KMeans found: every matrix belongs to the nearest centre, and every centre is the mean of its matrices.
+// Clusters is what KMeans found: every matrix belongs to the nearest centre, and if it has converged every centre is the mean of its matrices.
 type Clusters struct {
 	Centres    []*mat.SymDense
 	Labels     []int   // of the matrices, from 0
@@ -63,7 +65,7 @@ func KMeans(ms []mat.Symmetric, o KMeansOptions) (*Clusters, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.Clusters, o.Restarts, o.MaxIterations = orDefault(o.Clusters, 2), orDefault(o.Restarts, 10), orDefault(o.MaxIterations, 100)
+	o.Clusters, o.Restarts, o.MaxIterations = cmp.Or(o.Clusters, 2), cmp.Or(o.Restarts, 10), cmp.Or(o.MaxIterations, 100)
 	c, err := newCloud(o.Metric, ms)
 	if err != nil {
 		return nil, err
@@ -95,13 +97,6 @@ func KMeans(ms []mat.Symmetric, o KMeansOptions) (*Clusters, error) {
 		best.Centres = append(best.Centres, matrix(c.m, p))
 	}
 	return best, nil
-}
-
-func orDefault(v, otherwise int) int {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }
 
 // lloyd is the state of one restart.
@@ -167,7 +162,7 @@ func (l *lloyd) run() (*Clusters, error) {
 		for _, d := range l.d {
 			out.Inertia += d
 		}
-		out.Converged = equal(l.labels, l.next)
+		out.Converged = slices.Equal(l.labels, l.next)
 		l.labels, l.next = l.next, l.labels
 		if l.o.Stop != nil && l.o.Stop(l.iterations, out.Inertia) {
 			out.Stopped = true
@@ -181,15 +176,6 @@ func (l *lloyd) run() (*Clusters, error) {
 		out.at = append(out.at, p.Clone())
 	}
 	return out, nil
-}
-
-func equal(a, b []int) bool {
-	for i, v := range a {
-		if v != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // assign writes the nearest centre of every matrix; the first of equally near ones.

@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -43,10 +44,10 @@ func NewNeighbours(ms []mat.Symmetric, labels []int, o NeighbourOptions) (*Neigh
 	if err != nil {
 		return nil, err
 	}
-	if len(labels) != len(ms) {
-		return nil, fmt.Errorf("learn: there are %d labels for %d matrices", len(labels), len(ms))
+	if err := sameCount("labels", labels, ms); err != nil {
+		return nil, err
 	}
-	return &Neighbours{m: c.m, points: c.points, labels: slices.Clone(labels), count: min(orDefault(o.Count, 5), len(ms))}, nil
+	return &Neighbours{m: c.m, points: c.points, labels: slices.Clone(labels), count: min(cmp.Or(o.Count, 5), len(ms))}, nil
 }
 
 // Classify returns the class that most of the neighbours of each matrix have; of classes with equal votes the one whose neighbours have the least sum of
@@ -65,15 +66,7 @@ func (b *Neighbours) Classify(ms []mat.Symmetric) (labels []int, shares []float6
 		for k := range order {
 			order[k] = k
 		}
-		slices.SortStableFunc(order, func(x, y int) int {
-			if d[x] < d[y] {
-				return -1
-			}
-			if d[x] > d[y] {
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(d[x], d[y]) })
 		labels[i], shares[i] = b.vote(order[:b.count], d)
 	}
 	return labels, shares, nil

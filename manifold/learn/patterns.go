@@ -1,8 +1,8 @@
 package learn
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -49,22 +49,15 @@ func CommonSpatialPatterns(ms []mat.Symmetric, labels []int, o PatternOptions) (
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	metric := o.Metric
-	if metric == "" {
-		metric = "euclidean"
-	}
-	c, err := newCloud(metric, ms)
+	c, err := newCloud(cmp.Or(o.Metric, "euclidean"), ms)
 	if err != nil {
 		return nil, err
 	}
-	if len(labels) != len(ms) {
-		return nil, fmt.Errorf("learn: there are %d labels for %d matrices", len(labels), len(ms))
+	if err := sameCount("labels", labels, ms); err != nil {
+		return nil, err
 	}
-	members := map[int][]int{}
-	for i, l := range labels {
-		members[l] = append(members[l], i)
-	}
-	p := &Patterns{Classes: slices.Sorted(maps.Keys(members))}
+	classes, members := grouped(labels)
+	p := &Patterns{Classes: classes}
 	if len(p.Classes) < 2 {
 		return nil, fmt.Errorf("learn: %d classes, want at least two", len(p.Classes))
 	}
@@ -80,7 +73,7 @@ func CommonSpatialPatterns(ms []mat.Symmetric, labels []int, o PatternOptions) (
 	if err != nil {
 		return nil, err
 	}
-	return p, p.choose(b, means, min(orDefault(o.Count, 4), c.n))
+	return p, p.choose(b, means, min(cmp.Or(o.Count, 4), c.n))
 }
 
 // diagonalizer returns B for which B M_k B^T are diagonal, or nearly so.
@@ -126,15 +119,7 @@ func (p *Patterns) choose(b *mat.Dense, means []mat.Symmetric, count int) error 
 		orient(b.RawRowView(i))
 		value[i] = worth(v)
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		switch {
-		case value[i] > value[j]:
-			return -1
-		case value[i] < value[j]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(value[j], value[i]) })
 	var inverse mat.Dense
 	if err := inverse.Inverse(b); err != nil {
 		return fmt.Errorf("learn: the filters depend on each other to rounding: %w", err)

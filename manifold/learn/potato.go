@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -52,7 +53,7 @@ type Potato struct {
 }
 
 // NewPotato finds the centre and the threshold in rounds: the mean of the matrices that are left, and rejection of those whose score is at least
-// Options.Threshold. A matrix that was rejected does not come back. A mean and a distance for each matrix in a round.
+// PotatoOptions.Threshold. A matrix that was rejected does not come back. A mean and a distance for each matrix in a round.
 func NewPotato(ms []mat.Symmetric, o PotatoOptions) (*Potato, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -61,13 +62,10 @@ func NewPotato(ms []mat.Symmetric, o PotatoOptions) (*Potato, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Potato{m: c.m, threshold: o.Threshold, Normal: make([]bool, len(ms))}
-	if p.threshold == 0 {
-		p.threshold = 3
-	}
+	p := &Potato{m: c.m, threshold: cmp.Or(o.Threshold, 3), Normal: make([]bool, len(ms))}
 	left := all(len(ms))
 	d := make([]float64, len(ms))
-	for range orDefault(o.MaxIterations, 100) {
+	for range cmp.Or(o.MaxIterations, 100) {
 		if p.at, p.Residual, err = c.mean(left, p.at); err != nil {
 			return nil, fmt.Errorf("learn: the centre: %w", err)
 		}

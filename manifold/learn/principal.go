@@ -1,6 +1,7 @@
 package learn
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -53,7 +54,7 @@ func NewPrincipalAxes(space *TangentSpace, ms []mat.Symmetric, o PrincipalOption
 	for i := range v.Rows {
 		dense.Axpy(-1, p.centre, v.Row(i))
 	}
-	return p, p.decompose(v, orDefault(o.Count, 2))
+	return p, p.decompose(v, cmp.Or(o.Count, 2))
 }
 
 // decompose sets the axes of the centred vectors x by the eigenvectors of x^T x or of x x^T, whichever is smaller.

@@ -115,3 +115,20 @@ func ExampleFromEuclidean() {
 	// ⎡1.5066  1.4967⎤
 	// ⎣1.4967  1.5066⎦
 }
+
+// A robust covariance of samples with an outlier, and how far it can be from the exact one.
+func Example() {
+	x := mat.NewDense(9, 2, []float64{3, 1, -10, -4, 1, 2, -2, 0, 0.5, -1, 10, 10, -3, 1, 0, 7, 500, -500})
+	r, err := problem.Solve("student", problem.Data{Samples: x}, nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(r.Method, r.Converged, r.Count, "samples")
+	fmt.Printf("%.3f\n", mat.Formatted(r.Solution))
+	fmt.Println(r.Certificate.Kind, r.Certificate.Value < 1e-6)
+	// Output:
+	// fixed-point true 9 samples
+	// ⎡16.682   3.510⎤
+	// ⎣ 3.510  13.079⎦
+	// newton-step true
+}

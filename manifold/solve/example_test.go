@@ -560,3 +560,19 @@ func ExampleByName() {
 	// trust <nil>
 	// solve: unknown solver "thrust"
 }
+
+// An own cost on SPD matrices, minimized by a Riemannian trust region, with the reason why it ended.
+func Example() {
+	m, f := model()
+	r, err := solve.Trust(m, f, manifold.IdentityFrame(2, 1), &solve.Options{Tolerance: 1e-10})
+	if err != nil {
+		panic(err)
+	}
+	show(r)
+	fmt.Println(r.Reason.Name, r.RelativeGradient < 1e-10)
+	// Output:
+	// trust converged: true
+	// ⎡2.0000  1.0000⎤
+	// ⎣1.0000  2.0000⎦
+	// relative-gradient true
+}

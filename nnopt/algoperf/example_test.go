@@ -73,3 +73,17 @@ func ExampleFindTargets() {
 	fmt.Println(e.Workload, len(e.Tried), e.Target == e.Median)
 	// Output: graph-sbm 4 true
 }
+
+// A submission is an optimizer with its course and the space of its tuning; workloads have targets.
+func Example() {
+	e, err := algoperf.EntryByName("spectral")
+	if err != nil {
+		panic(err)
+	}
+	w, err := algoperf.ByName("graph-sbm")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(e.Name, w.Name, e.Space.At(0, 0, 5)["lr"] > 0)
+	// Output: spectral graph-sbm true
+}

@@ -301,3 +301,17 @@ func ExampleProducts() {
 	fmt.Println(y.RawVector().Data)
 	// Output: [4 4 1]
 }
+
+// The Hessian of the loss of a network as an operator: products without forming it, and formed where it is small.
+func Example() {
+	r := regression()
+	h := curvature.NewHessian(r)
+	y := make([]float64, r.Dim())
+	h.MulTo(y, []float64{1, -1})
+	fmt.Println(y)
+	fmt.Println(mat.Formatted(curvature.ToGonum(h)))
+	// Output:
+	// [4 1]
+	// ⎡7  3⎤
+	// ⎣3  2⎦
+}

@@ -29,3 +29,20 @@ func ExampleOrder() {
 	fmt.Println(len(seen))
 	// Output: 6
 }
+
+// Training data as functions of a seed: a set, its split, and the batches of the steps.
+func Example() {
+	s := data.Rings[float32](100, 2, 0.1, data.Stream(1, "points", 0))
+	learn, valid, err := s.Split(0.2)
+	if err != nil {
+		panic(err)
+	}
+	order, err := data.NewOrder(learn.N, 16, 1)
+	if err != nil {
+		panic(err)
+	}
+	var batch data.Set[float32]
+	learn.Gather(order.Batch(0), &batch)
+	fmt.Println(learn.N, valid.N, batch.N, batch.X.Cols, order.PerEpoch())
+	// Output: 80 20 16 2 5
+}

@@ -145,3 +145,20 @@ func ExampleScales() {
 	// module
 	// absolute
 }
+
+// Which training examples made a prediction: the scores of all of them for a query, the most helpful ones first.
+func Example() {
+	n, train, query := line()
+	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Scale: influence.Absolute}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s, err := e.Pairwise(loss(query), influence.Side[float64]{Examples: train}, influence.ScoreOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("helps most:", influence.Top(s.Values.Data, 2))
+	// Output: helps most: [1 3]
+}

@@ -3,6 +3,7 @@ package laplace_test
 import (
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -203,4 +204,20 @@ func ExampleTrainBest() {
 func ExampleStructures() {
 	fmt.Println(laplace.Structures(), laplace.Links())
 	// Output: [kronecker diagonal full] [probit bridge bridge-norm mc map]
+}
+
+// A posterior beside a trained network: prior and noise by the evidence, then predictions with their uncertainty.
+func Example() {
+	n, b := line()
+	p := fitted(n, b, laplace.Options{Structure: laplace.Full})
+	_, err := p.TuneEvidence(laplace.TuneOptions{Noise: true, Steps: 400})
+	check(err)
+	h := p.Hyper()
+	fmt.Printf("noise %.2f\n", h.Noise)
+	variance := make([]float64, p.Dim())
+	p.Variances(variance)
+	fmt.Printf("slope 2 +- %.2f\n", math.Sqrt(variance[0]))
+	// Output:
+	// noise 0.14
+	// slope 2 +- 0.06
 }

@@ -15,3 +15,14 @@ func ExampleRun() {
 	fmt.Println(r.Steps, r.Reason, r.BestMetric > 0.8)
 	// Output: 60 all steps taken true
 }
+
+// A workload by name, with a target: the run ends as soon as it is met.
+func Example() {
+	target := 0.9
+	r, err := train.Run(train.Options{Workload: "graph", Optimizer: "spectral", Target: &target, Seed: 1})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(r.TargetMet, r.FinalMetric >= target, r.Steps < 200)
+	// Output: true true true
+}

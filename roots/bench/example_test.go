@@ -8,7 +8,8 @@ import (
 	"github.com/spdopt/spdopt/roots/bench"
 )
 
-func ExampleRun() {
+// Every method on one small matrix, and what auto chose.
+func Example() {
 	c := bench.Config{Sizes: []int{8}, Conds: []float64{100}, Powers: []float64{-0.5}, Tols: []float64{1e-3}, Budget: time.Millisecond}
 	err := bench.Run(context.Background(), c, func(r bench.Case) {
 		fmt.Println(r.N, r.Auto.Method, r.Auto.Seconds > 0)

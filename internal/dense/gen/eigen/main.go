@@ -47,6 +47,18 @@ func (s isa) zero(regs ...reg.VecPhysical) {
 	}
 }
 
+// fourSums clears the first registers and returns them as the vectors of four sums.
+func (s isa) fourSums() [][]reg.VecPhysical {
+	sums := make([][]reg.VecPhysical, 4)
+	for i := range sums {
+		for p := range s.parts {
+			sums[i] = append(sums[i], s.vec(s.parts*i+p))
+		}
+		s.zero(sums[i]...)
+	}
+	return sums
+}
+
 // fold adds the eight lanes of two or four sums and stores the results. sums[i] holds the vectors of sum i, lanes 0-3 first; they are
 // destroyed, and so is t.
 func (s isa) fold(sums [][]reg.VecPhysical, t reg.VecPhysical, to Mem) {

@@ -36,13 +36,7 @@ func (s isa) poleSums() {
 	Load(Param("d"), d)
 	Load(Param("z2"), z)
 	Load(Param("n"), n)
-	sums := make([][]reg.VecPhysical, 4)
-	for i := range 4 {
-		for p := range s.parts {
-			sums[i] = append(sums[i], s.vec(s.parts*i+p))
-		}
-		s.zero(sums[i]...)
-	}
+	sums := s.fourSums()
 	free := 4 * s.parts
 	one, abs, origin, tau := s.vec(free), s.vec(free+1), s.vec(free+2), s.vec(free+3)
 	s.constant(math.Float64bits(1), at, one)
@@ -77,13 +71,7 @@ func (s isa) poleQuotients() {
 	Load(Param("z"), z)
 	Load(Param("x"), x)
 	Load(Param("n"), n)
-	sums := make([][]reg.VecPhysical, 4)
-	for i := range 4 {
-		for p := range s.parts {
-			sums[i] = append(sums[i], s.vec(s.parts*i+p))
-		}
-		s.zero(sums[i]...)
-	}
+	sums := s.fourSums()
 	q := s.vec(4 * s.parts)
 	s.loop(name+"_loop", n, []reg.GPPhysical{z, x}, func(p, disp int) {
 		VMOVUPD(Mem{Base: z, Disp: disp}, q)

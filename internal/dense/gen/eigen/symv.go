@@ -34,13 +34,9 @@ func (s isa) symv(masks Mem) {
 	Load(Param("xr"), at)
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, stride3)
 
-	sums := make([][]reg.VecPhysical, 4)
+	sums := s.fourSums()
 	var xr [4]reg.VecPhysical
 	for i := range 4 {
-		for p := range s.parts {
-			sums[i] = append(sums[i], s.vec(s.parts*i+p))
-		}
-		s.zero(sums[i]...)
 		xr[i] = s.vec(4*s.parts + i)
 		VBROADCASTSD(Mem{Base: at, Disp: 8 * i}, xr[i])
 	}

@@ -145,27 +145,16 @@ func dotRows(l *lanes.Lanes) {
 		MOVQ(n, count)
 		MOVQ(x, px)
 		MOVQ(a, pa)
-		block := sums * l.Count()
-		Label(label + "_block")
-		CMPQ(count, U8(block))
-		JLT(LabelRef(label + "_rest"))
-		for s := range sums {
+		blocks(l, label, count, sums, func(s int, whole bool) {
 			v := l.Load(Mem{Base: px, Disp: s * l.Bytes()})
 			for i := range k {
-				l.FMA(rowAt(i, s), v, acc[i][s])
+				var x Op = rowAt(i, s)
+				if !whole { // only whole vectors may be read by the instruction itself
+					x = l.Load(rowAt(i, s))
+				}
+				l.FMA(x, v, acc[i][s])
 			}
-		}
-		SUBQ(Imm(uint64(block)), count)
-		ADDQ(Imm(128), px)
-		ADDQ(Imm(128), pa)
-		JMP(LabelRef(label + "_block"))
-		Label(label + "_rest")
-		l.Rest(label, count, sums, func(s int) {
-			v := l.Load(Mem{Base: px, Disp: s * l.Bytes()})
-			for i := range k {
-				l.FMA(l.Load(rowAt(i, s)), v, acc[i][s])
-			}
-		})
+		}, px, pa)
 		for i := range k {
 			l.StoreLow(l.SumLanes(acc[i]), Mem{Base: dst, Disp: i * l.Size()})
 		}
@@ -257,32 +246,32 @@ func norms(l *lanes.Lanes) {
 	for range sums {
 		abs, squares = append(abs, l.Zero()), append(squares, l.Zero())
 	}
-	add := func(s int) {
+	add := func(s int, _ bool) {
 		v := l.Load(Mem{Base: x, Disp: s * l.Bytes()})
 		l.FMA(v, v, squares[s])
 		l.AddTo(l.AndNot(sign, v), abs[s])
 	}
-	blocks(l, n, sums, add, x)
+	blocks(l, "sums", n, sums, add, x)
 	l.StoreLow(l.SumLanes(abs), at(dst))
 	l.StoreLow(l.SumLanes(squares), Mem{Base: dst, Disp: l.Size()})
 	end()
 }
 
-// blocks adds sums vectors at a time, which are 128 bytes from every pointer, and then the rest.
-func blocks(l *lanes.Lanes, n reg.GPVirtual, sums int, add func(s int), pointers ...reg.GPVirtual) {
-	Label("block")
+// blocks calls add for sums vectors at a time, which are 128 bytes from every pointer and whole, and then for the rest. n is consumed.
+func blocks(l *lanes.Lanes, label string, n reg.GPVirtual, sums int, add func(s int, whole bool), pointers ...reg.GPVirtual) {
+	Label(label + "_block")
 	CMPQ(n, U8(sums*l.Count()))
-	JLT(LabelRef("rest"))
+	JLT(LabelRef(label + "_rest"))
 	for s := range sums {
-		add(s)
+		add(s, true)
 	}
 	SUBQ(U8(sums*l.Count()), n)
 	for _, p := range pointers {
 		ADDQ(Imm(128), p)
 	}
-	JMP(LabelRef("block"))
-	Label("rest")
-	l.Rest("rest", n, sums, add)
+	JMP(LabelRef(label + "_block"))
+	Label(label + "_rest")
+	l.Rest(label, n, sums, func(s int) { add(s, false) })
 }
 
 func weightedSquares(l *lanes.Lanes) {
@@ -293,13 +282,13 @@ func weightedSquares(l *lanes.Lanes) {
 	for range sums {
 		plain, weighted = append(plain, l.Zero()), append(weighted, l.Zero())
 	}
-	add := func(s int) {
+	add := func(s int, _ bool) {
 		v := l.Load(Mem{Base: x, Disp: s * l.Bytes()})
 		l.FMA(v, v, plain[s])
 		u := l.Mul(v, l.Load(Mem{Base: w, Disp: s * l.Bytes()}))
 		l.FMA(u, u, weighted[s])
 	}
-	blocks(l, n, sums, add, x, w)
+	blocks(l, "sums", n, sums, add, x, w)
 	l.StoreLow(l.SumLanes(plain), at(dst))
 	l.StoreLow(l.SumLanes(weighted), Mem{Base: dst, Disp: l.Size()})
 	end()
