@@ -222,7 +222,7 @@ func (r *kfacRule[T]) start(b *Block[T], slots []Slot[T]) {
 }
 
 // renew implements renewed.
-func (r *kfacRule[T]) renew() { r.moving = nil }
+func (r *kfacRule[T]) renew() { r.moving, r.groups = nil, nil }
 
 // mover returns nil for the blocks of layers, which moveTogether moves.
 func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
