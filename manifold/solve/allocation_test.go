@@ -30,8 +30,12 @@ func TestEverySolverAllocatesNothing(t *testing.T) {
 				}
 			})
 		}
+		limit := 3 + 3*starts[s.Name] // a pool of the kernels may refill once
 		a, b := run(3), run(6)
-		if b-a >= 3+3*starts[s.Name] { // a pool of the kernels may refill once
+		for try := 0; b-a >= limit && try < 5; try++ { // the race detector empties pools at random
+			a, b = max(a, run(3)), min(b, run(6))
+		}
+		if b-a >= limit {
 			t.Errorf("%s: %v allocations in 3 iterations, %v in 6", s.Name, a, b)
 		}
 	}
