@@ -2,6 +2,20 @@
 
 package cuda
 
+/*
+#include <cuda.h>
+
+// A launch of gorgonia.org/cu writes Go pointers into memory of malloc that was never set; the write barrier of a collection takes what was there for a pointer.
+static CUresult launch_slots(CUfunction f, unsigned x, unsigned y, unsigned z, unsigned columns, unsigned rows, CUstream stream, unsigned long long *slots, int n) {
+	void *at[32];
+	for (int i = 0; i < n; i++) {
+		at[i] = &slots[i];
+	}
+	return cuLaunchKernel(f, x, y, z, columns, rows, 1, 0, stream, at, 0);
+}
+*/
+import "C"
+
 import (
 	"fmt"
 	"math"
@@ -12,16 +26,16 @@ import (
 	"github.com/spdopt/spdopt/cuda/internal/blas"
 )
 
-// maxArgs is the largest number of parameters of a kernel.
+// maxArgs is the largest number of parameters of a kernel; launch_slots has room for as many.
 const maxArgs = 32
 
-// launcher enqueues kernels and products on one stream. The arguments of a launch are slots of eight bytes, which gorgonia.org/cu copies. The first failure is
+// launcher enqueues kernels and products on one stream. The arguments of a launch are slots of eight bytes. The first failure is
 // kept and ends all further work.
 type launcher struct {
 	blas   *blas.Handle
 	stream cu.Stream
 	module *module
-	slots  arguments
+	slots  [maxArgs]uint64
 	count  int
 	gemm   blas.Product
 	err    error
@@ -32,25 +46,11 @@ type launcher struct {
 }
 
 func newLauncher(handle *blas.Handle, stream cu.Stream, m *module) *launcher {
-	l := &launcher{blas: handle, stream: stream, module: m}
-	l.slots.prepare()
-	return l
-}
-
-// arguments are slots with pointers to them.
-type arguments struct {
-	v  [maxArgs]uint64
-	at [maxArgs]unsafe.Pointer
-}
-
-func (a *arguments) prepare() {
-	for i := range a.at {
-		a.at[i] = unsafe.Pointer(&a.v[i])
-	}
+	return &launcher{blas: handle, stream: stream, module: m}
 }
 
 func (l *launcher) slot(v uint64) *launcher {
-	l.slots.v[l.count] = v
+	l.slots[l.count] = v
 	l.count++
 	return l
 }
@@ -87,10 +87,10 @@ func (l *launcher) launch(name string, gridX, gridY, gridZ, blockX, blockY int) 
 	}
 	grid, block := [3]int{gridX, gridY, gridZ}, [2]int{blockX, blockY}
 	if l.tape != nil {
-		l.tape.addKernel(l.kind, number, grid, block, l.slots.v[:n])
+		l.tape.addKernel(l.kind, number, grid, block, l.slots[:n])
 		return
 	}
-	l.start(number, grid, block, l.slots.at[:n])
+	l.start(number, grid, block, n)
 }
 
 // Limits of a grid on every GPU: of its first dimension, and of the others. Kernels that walk over lines or layers of blocks take any number of them.
@@ -98,15 +98,17 @@ const mostGridX = 1<<31 - 1
 
 var mostGrid = 1<<16 - 1 // a variable for tests
 
-// start enqueues a kernel by its number.
-func (l *launcher) start(number int, grid [3]int, block [2]int, args []unsafe.Pointer) {
+// start enqueues a kernel by its number, with the first n slots.
+func (l *launcher) start(number int, grid [3]int, block [2]int, n int) {
 	k := &l.module.kernels[number]
 	if grid[0] > mostGridX || max(grid[1], grid[2]) > mostGrid {
 		l.err = &Error{"kernel " + k.name, fmt.Sprintf("%d x %d x %d blocks are more than a launch can have", grid[0], grid[1], grid[2]), "work on fewer matrices or rows at a time"}
 		return
 	}
-	if err := k.function.Launch(grid[0], grid[1], grid[2], block[0], block[1], 1, 0, l.stream, args); err != nil {
-		l.err = wrap("kernel "+k.name, err)
+	code := C.launch_slots(*(*C.CUfunction)(unsafe.Pointer(&k.function)), C.uint(grid[0]), C.uint(grid[1]), C.uint(grid[2]), C.uint(block[0]), C.uint(block[1]),
+		C.CUstream(unsafe.Pointer(l.stream.C())), (*C.ulonglong)(unsafe.Pointer(&l.slots[0])), C.int(n))
+	if code != C.CUDA_SUCCESS {
+		l.err = failure("kernel "+k.name, code)
 	}
 }
 

@@ -93,8 +93,8 @@ func (d *Device) play(l *launcher, t *tape) (err error) {
 			if l.module = d.single; w[0]&0xff == doubleEntry {
 				l.module = d.double
 			}
-			copy(l.slots.v[:], w[7:7+n])
-			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, l.slots.at[:n])
+			copy(l.slots[:], w[7:7+n])
+			l.start(int(w[1]), [3]int{int(w[2]), int(w[3]), int(w[4])}, [2]int{int(w[5]), int(w[6])}, n)
 			w = w[7+n:]
 		case productEntry:
 			l.gemm = productOf(w)
