@@ -23,16 +23,13 @@ type kfacGroup[T Float] struct {
 	sweeps            [2]*sweeps                // there, for InverseTracked
 }
 
-// kfacElements bounds the elements of the steps of a group.
-const kfacElements = 1 << 25
-
 // group makes the groups of all layers, with their memory.
 func (r *kfacRule[T]) group() {
 	r.groups = nil
 	for _, k := range r.moving {
 		var own *kfacGroup[T]
 		for _, g := range r.groups {
-			if sizes := k.sizes(); r.at.away() && g.layers[0].sizes() == sizes && (len(g.layers)+1)*sizes[0]*sizes[1] <= kfacElements {
+			if sizes := k.sizes(); r.at.away() && g.layers[0].sizes() == sizes && (len(g.layers)+1)*sizes[0]*sizes[1] <= wideElements {
 				own = g
 			}
 		}
@@ -50,8 +47,7 @@ func (r *kfacRule[T]) group() {
 // allocate makes the workspace, where the layers compute.
 func (g *kfacGroup[T]) allocate() {
 	matrices := func(rows, cols int) engine.Batch[float64] {
-		count := len(g.layers)
-		return engine.Batch[float64]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: g.at.wide.arena.Alloc(count * rows * cols)}
+		return stacked(g.at.wide.arena.Alloc(len(g.layers)*rows*cols), len(g.layers), rows, cols)
 	}
 	sizes := g.layers[0].sizes()
 	for i, n := range sizes {
@@ -112,7 +108,7 @@ func (g *kfacGroup[T]) alike(side int) bool {
 func (g *kfacGroup[T]) gram(side int) {
 	first, e, n := g.layers[0], g.at.e, g.grams[side].Rows
 	count, rows, cols := len(g.layers), first.rows[side].Rows, first.rows[side].Cols
-	x := engine.Batch[T]{Count: count, Rows: rows, Cols: n, Stride: n, Step: rows * n, Data: g.at.grown(&g.at.x, count*rows*n)}
+	x := stacked(g.at.grown(&g.at.x, count*rows*n), count, rows, n)
 	for j, k := range g.layers {
 		e.Copy(engine.One(k.rows[side]), view(engine.One(x.At(j)), 0, 0, rows, cols))
 	}

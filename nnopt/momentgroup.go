@@ -38,9 +38,6 @@ type momentTask[T Float] struct {
 
 func (t *momentTask[T]) done() *refreshed { return &t.f.found.outcome[t.k] }
 
-// groupElements bounds the elements of a group's moments.
-const groupElements = 1 << 25
-
 // group returns that of the moments of factor k of a part.
 func (w *shampooAway[T]) group(r *shampooRule[T], p *shampooPart[T], k int) *momentGroup[T] {
 	o, n := r.refreshing(p, k), p.moments[k].n
@@ -64,7 +61,7 @@ func (g *momentGroup[T]) add(p *shampooPart[T], k int) {
 // settle takes the memory for all moments, in equal parts where they are more than the bound allows.
 func (g *momentGroup[T]) settle() {
 	most := len(g.tasks)
-	parts := max(1, (most*g.n*g.n+groupElements-1)/groupElements)
+	parts := max(1, (most*g.n*g.n+wideElements-1)/wideElements)
 	count := (most + parts - 1) / parts
 	square := func() engine.Batch[float64] { return squares(g.arena.Alloc(count*g.n*g.n), count, g.n) }
 	g.a, g.w = square(), square()

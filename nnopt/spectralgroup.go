@@ -79,9 +79,6 @@ func (g *spectralGroup[T]) use(w *groupWork[T]) {
 	}
 }
 
-// spectralGroupElements is the number of elements of the blocks of a group up to which it takes in one more.
-const spectralGroupElements = 1 << 26
-
 // allot implements allotting: it makes the groups, with the memory of the slots of their blocks.
 func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
 	r.groups, r.allotted = nil, map[string]*groupPlace[T]{}
@@ -116,7 +113,7 @@ func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engin
 // groupOf returns a group with room, or nil.
 func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 	for _, g := range r.groups {
-		if g.key == key && (len(g.names)+1)*size <= spectralGroupElements {
+		if g.key == key && fits(len(g.names), size, 0) {
 			return g
 		}
 	}
@@ -185,11 +182,6 @@ func (g *spectralGroup[T]) prepare(a *engine.Arena[T]) {
 	g.blocks, g.updates = make([]*Block[T], count), make([]engine.Update, count)
 	low, high := eigenRange[T]()
 	r.Low, r.High, r.Surprise = low*low, high*high, largestSurprise[T]()
-}
-
-// squares returns count matrices n x n without gaps.
-func squares[T Float](data []T, count, n int) engine.Batch[T] {
-	return engine.Batch[T]{Count: count, Rows: n, Cols: n, Stride: n, Step: n * n, Data: data[:count*n*n]}
 }
 
 // groupPlace is the place of a block in a group: a mover that leaves the work to the group.
