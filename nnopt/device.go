@@ -16,9 +16,6 @@ type grounded[T Float] interface {
 	settle(e engine.Backend[T], a *engine.Arena[T])
 }
 
-// warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
-type warmed interface{ warm() }
-
 // renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
 type renewed interface{ renew() }
 

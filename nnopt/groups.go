@@ -3,6 +3,7 @@ package nnopt
 import (
 	"fmt"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
@@ -31,15 +32,42 @@ func partOf[E any](x []E, count, k int) []E {
 	return x[k*n : (k+1)*n]
 }
 
-// slotPlaces says where slots lie that groups have chosen a place for; a nil one has chosen none.
-type slotPlaces[T Float] map[[2]string][]T
+// tallies finds the sum, the sum of the squares, and the largest size of the elements of each matrix.
+func tallies[T Float](e engine.Backend[T], b engine.Batch[T], measures []float64) {
+	for k := range b.Count {
+		e.Tally(b.At(k).Data, measures[3*k:3*k+3])
+	}
+}
 
-func (p slotPlaces[T]) put(block, name string, data []T) { p[[2]string{block, name}] = data }
+// newtonSchulz makes the step B <- B - B (Q - I)/2 of bases of which q holds Q = B^T B; scratch and q are undefined afterwards.
+func newtonSchulz[T Float](e engine.Backend[T], b, q, scratch engine.Batch[T]) {
+	e.Combine(-1, 1, q, 0, q, q)
+	e.Copy(b, scratch)
+	e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, scratch, q, 1, b)
+}
+
+// slotPlaces says where slots lie that groups have chosen a place for; a nil one has chosen none.
+type slotPlaces[T Float] map[[2]string]slotPlace[T]
+
+// slotPlace is the memory of a slot, one of the two.
+type slotPlace[T Float] struct {
+	data   []T
+	narrow []engine.BFloat16
+}
+
+func (p slotPlaces[T]) put(block, name string, data []T) {
+	p[[2]string{block, name}] = slotPlace[T]{data: data}
+}
+
+func (p slotPlaces[T]) putNarrow(block, name string, narrow []engine.BFloat16) {
+	p[[2]string{block, name}] = slotPlace[T]{narrow: narrow}
+}
 
 // give gives a slot its memory, if it has a place.
 func (p slotPlaces[T]) give(s *Slot[T]) bool {
-	s.Data = p[[2]string{s.Block, s.Name}]
-	return s.Data != nil
+	at, ok := p[[2]string{s.Block, s.Name}]
+	s.Data, s.narrow = at.data, at.narrow
+	return ok
 }
 
 // gathered is what a rule has on a device whose pieces of one shape, whichever block they belong to, are worked on in the same calls: the movers B of blocks, and

@@ -163,12 +163,8 @@ func (g *momentGroup[T]) load(tasks []momentTask[T], r *shampooRule[T]) {
 	}
 }
 
-// measure finds the sums, the sums of the squares, and the largest sizes of the elements of matrices.
-func (g *momentGroup[T]) measure(b engine.Batch[float64]) {
-	for k := range b.Count {
-		g.e.Tally(b.At(k).Data, g.measures[3*k:3*k+3])
-	}
-}
+// measure finds what tallies does.
+func (g *momentGroup[T]) measure(b engine.Batch[float64]) { tallies(g.e, b, g.measures) }
 
 // deliver leaves matrices where they are found.
 func (g *momentGroup[T]) deliver(tasks []momentTask[T], from engine.Batch[float64]) {

@@ -199,8 +199,3 @@ func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h engine.Batch[T]) {
 		engine.GemmUpper(p.e, dense.Trans(s.columns), dense.Trans(!s.columns), c, m, m, 1, h)
 	}
 }
-
-// place implements placed for what multiplies tensors by factors.
-func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t, p.swapped = engine.Fast(e), a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
-}
