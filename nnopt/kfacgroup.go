@@ -78,6 +78,30 @@ func (g *kfacGroup[T]) allocate() {
 	g.decomposing()
 }
 
+// decomposing makes what decompositions and sweeps need.
+func (g *kfacGroup[T]) decomposing() {
+	inverse, e, a := g.layers[0].o.Inverse, g.at.wide.e, g.at.wide.arena
+	for side, sizes := range g.full {
+		n, count := sizes.Rows, len(g.layers)
+		g.values[side] = make([]float64, count*n)
+		for j, k := range g.layers {
+			k.turning = turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1}
+			k.values[side] = g.values[side][j*n : (j+1)*n]
+			if inverse == InverseTracked && !g.at.away() {
+				f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
+				f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
+				k.sweepers[side] = f
+			}
+		}
+		if g.at.away() && (inverse == InverseExact || inverse == InverseTracked) {
+			g.solvers[side] = matfun.NewEigen(e, a, count, n)
+		}
+		if g.at.away() && inverse == InverseTracked {
+			g.sweeps[side] = newSweeps(e, a, count, n)
+		}
+	}
+}
+
 // multiply makes the Gram matrices of what was observed, together where that is alike and of all layers.
 func (g *kfacGroup[T]) multiply() {
 	for side := range g.grams {

@@ -137,10 +137,9 @@ func (g *singdGroup[T]) load(at, count int, outputs bool, reps int, scale T) eng
 	if outputs {
 		cols = g.out.k.n
 	}
-	if need := count * rows * cols; cap(g.a) < need {
-		g.a, g.b = g.arena.Alloc(need), g.arena.Alloc(need)
-	}
-	e, all := g.in.k.panel.e, stacked(g.a, count, rows, cols)
+	n := count * rows * cols
+	e, all := g.in.k.panel.e, stacked(grown(g.arena, &g.a, n), count, rows, cols)
+	grown(g.arena, &g.b, n)
 	for k := range count {
 		x := g.stats[at+k].In
 		if outputs {
