@@ -37,7 +37,7 @@ var mean = Problem{
 }
 
 // Mean returns the weighted Karcher mean of SPD matrices of one size; nil weights are equal. It is Solve("mean", ...) with the defaults: the
-// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it, or to 0.1 if that is less.
+// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it or, where that distance is less than 0.1, to 0.1.
 func Mean(matrices []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
 	r, err := Solve("mean", Data{Matrices: matrices, Weights: weights}, nil)
 	if err != nil {
@@ -135,7 +135,7 @@ func (k *karcherObjective) invert(weights []float64) bool {
 	k.load()
 	k.inverses = newResolvents[float64](k.data, true)
 	mean := dense.New[float64](n, n)
-	if !k.inverses.harmonic(weights, worstSpread, mean, mean.Clone()) {
+	if !k.inverses.harmonic(weights, worstSpread, mean) {
 		return false
 	}
 	k.mean = &mean
