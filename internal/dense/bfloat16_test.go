@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // roundExactly is Round by exact arithmetic: the nearer of the two neighbours, or the even one.
@@ -204,7 +206,7 @@ func pairChain[T Float](alpha T, k int, at func(l int) (x, y T), beta T) T {
 func TestGemmRoundedThreads(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 2))
 	n, k := 420, 600
-	if raceEnabled {
+	if allocs.Race {
 		n = 300
 	}
 	a := random[float32](r, n, k)

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // results runs every kernel once on inputs made from a seed and returns all outputs by name.
@@ -105,10 +107,10 @@ func sameResults[T Float](t *testing.T, what string, got, want map[string][]T) {
 func TestBitsAcrossWorkers(t *testing.T) {
 	onPaths(t, func() {
 		n, counts := 420, []int{1, 2, 3, 5} // above the size from which products are shared
-		if raceEnabled && active != bestPath() {
+		if allocs.Race && active != bestPath() {
 			return
 		}
-		if active == portable || raceEnabled {
+		if active == portable || allocs.Race {
 			n, counts = 370, []int{1, 3}
 		}
 		var want map[string][]float64
@@ -150,7 +152,7 @@ func TestBitsAcrossSplits(t *testing.T) {
 		rng := rand.New(rand.NewPCG(8, 9))
 		for range 12 {
 			m, n, k := 1+rng.IntN(300), 1+rng.IntN(300), 1+rng.IntN(900)
-			if active == portable || raceEnabled {
+			if active == portable || allocs.Race {
 				m, n = 1+m/5, 1+n/5
 			}
 			a, b := random[float64](rng, m, k), random[float64](rng, k, n)

@@ -59,18 +59,12 @@ func (b *Bundle[T]) at(i, j int) int {
 	return (b.tile(i/tileSide, j/tileSide)*tileVectors + i%tileSide*tileSide + j%tileSide) * Lanes[T]()
 }
 
-// Set makes a matrix, of which it reads the upper triangle, the one of the given lane.
+// Set makes a matrix, of which it reads the upper triangle, the one of the given lane. SetFour is the fast way.
 func (b *Bundle[T]) Set(lane int, a Matrix[T]) {
 	a.mustHave(b.n, b.n, "Bundle.Set")
-	lanes := Lanes[T]()
 	for i := range b.n {
-		row := a.Row(i)
-		for j := i; j < b.n; {
-			at := b.at(i, j) + lane
-			for end := min(b.n, j/tileSide*tileSide+tileSide); j < end; j++ {
-				b.data[at] = row[j]
-				at += lanes
-			}
+		for j := i; j < b.n; j++ {
+			b.data[b.at(i, j)+lane] = a.At(i, j)
 		}
 	}
 }
@@ -198,8 +192,8 @@ func NewBundleWork[T Float](n int) *BundleWork[T] {
 
 // InvertNegative overwrites each matrix A, symmetric positive definite, with -A^-1 by the sweep operator (Beaton; Goodnight, Am. Stat. 33 (1979) 149-158),
 // which takes the rows K, P = A_KK, to P^-1 A_K, the others to A - A_K' P^-1 A_K and P to -P^-1. It costs half the operations of a Gemm for each
-// matrix. The error grows with the condition as that of the inverse by Cholesky. It returns false where a pivot is not positive and finite,
-// for which a lane is of no use then; w.Pivots tells which.
+// matrix. The error grows with the condition as that of the inverse by Cholesky. It returns false where a pivot is not positive and finite:
+// w.Pivots tells in which lanes, and these are of no use then.
 func (b *Bundle[T]) InvertNegative(w *BundleWork[T]) bool {
 	lanes := Lanes[T]()
 	mustFit(len(w.Pivots), b.side*tileSide*lanes, "InvertNegative")

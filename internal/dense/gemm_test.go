@@ -8,6 +8,8 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 const canary = 12345
@@ -23,7 +25,7 @@ func TestGemmEverySize(t *testing.T) {
 
 func gemmEverySize[T Float](t *testing.T) {
 	most, sampled := 70, 50
-	if raceEnabled {
+	if allocs.Race {
 		most, sampled = 40, 200
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -47,7 +49,7 @@ func gemmEverySize[T Float](t *testing.T) {
 		for m := 1; m <= most; m++ {
 			for n := 1; n <= most; n++ {
 				// The slow path and the race detector see every small size and a sample of the others.
-				if (active == portable || raceEnabled) && max(m, n, k) > 12 && rng.IntN(sampled) != 0 {
+				if (active == portable || allocs.Race) && max(m, n, k) > 12 && rng.IntN(sampled) != 0 {
 					continue
 				}
 				c := out.View(1, 3, m, n)
@@ -118,7 +120,7 @@ func testGemmChain[T Float](t *testing.T) {
 	const seed = 3
 	rng := rand.New(rand.NewPCG(seed, 4))
 	rounds := 60
-	if active == portable || raceEnabled {
+	if active == portable || allocs.Race {
 		rounds = 10
 	}
 	for round := range rounds {
@@ -181,7 +183,7 @@ func TestGemmTriangles(t *testing.T) {
 func testGemmTriangles[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 4))
 	sizes := []int{1, 2, 5, 8, 16, 17, 24, 31, 48, 49, 70, 97, 150}
-	if !raceEnabled && active != portable {
+	if !allocs.Race && active != portable {
 		sizes = append(sizes, 200, 333, 520)
 	}
 	for _, n := range sizes {

@@ -10,7 +10,7 @@ import (
 
 // onPaths runs f on every path that this machine has, or on the one that the environment names.
 func onPaths(t testing.TB, f func()) {
-	if os.Getenv("SPDOPT_DENSE") != "" {
+	if os.Getenv(PathVariable) != "" {
 		f()
 		return
 	}

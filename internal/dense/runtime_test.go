@@ -69,7 +69,7 @@ func TestPanelLayout(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	onPaths(t, func() {
 		sizes := []int{5, 16, 40, 100}
-		if active != portable && !raceEnabled {
+		if active != portable && !allocs.Race {
 			sizes = append(sizes, 400)
 		}
 		for _, n := range sizes {

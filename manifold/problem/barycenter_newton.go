@@ -31,7 +31,7 @@ func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Resul
 	r, err := followedIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)},
 		o.unlessSlow(), barycenterDirection)
 	b.follows = false
-	if err != nil || r.Reason.Name != "stalled" && r.Reason.Name != slow {
+	if err != nil || r.Reason.Name != stalledReason && r.Reason.Name != slow {
 		return r, err
 	}
 	rest := *o

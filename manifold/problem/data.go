@@ -150,6 +150,8 @@ func normalizedWeights(w []float64, count int) ([]float64, error) {
 	return out, nil
 }
 
+func ones[T dense.Float](n int) []T { return slices.Repeat([]T{1}, n) }
+
 // checkSamples returns the samples as a packed matrix after checking that they are finite.
 func checkSamples(s *mat.Dense) (dense.Matrix[float64], error) {
 	x, err := finiteSamples(s)

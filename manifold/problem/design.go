@@ -43,8 +43,9 @@ type design struct {
 	u, g []float64
 	inv  dense.Matrix[float64] // M^-1
 	w, p [2][]float64
-	rest dense.Matrix[float64] // y outside the span of the first points
+	rest dense.Matrix[float64] // y outside the span of the first points, and then scratch as z
 	z    []float64             // scratch of the size of y
+	free []int                 // scratch of newtonStep
 	gram []float64             // scratch of squares, as large as the largest asked for
 }
 
@@ -87,7 +88,7 @@ func (s *design) independent() (best int) {
 // moment returns M(u), complete.
 func (s *design) moment() dense.Matrix[float64] {
 	d, k := s.y.Cols, 0
-	scaled, plain, m := dense.Wrap(s.y.Rows, d, s.z), s.rest, dense.New[float64](d, d) // rest has served its purpose
+	scaled, plain, m := dense.Wrap(s.y.Rows, d, s.z), s.rest, dense.New[float64](d, d)
 	for i, u := range s.u {
 		if u > 0 {
 			dense.Scale(u, s.y.Row(i), scaled.Row(k))

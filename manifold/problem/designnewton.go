@@ -19,7 +19,8 @@ const (
 // newton makes a Newton step, computes g afresh and returns log det M, given the one before, and how far weights moved. A step that the equations
 // do not allow, or that lowers log det M without halving the residual (near the optimum the former is rounding), is taken back, and ok false.
 func (s *design) newton(logDet float64) (value, moved float64, ok bool, err error) {
-	before, residual := append([]float64(nil), s.u...), s.residual()
+	before, residual := s.p[0], s.residual() // p is of use in exchanges only
+	copy(before, s.u)
 	if moved, ok = s.newtonStep(); !ok {
 		copy(s.u, before)
 		return logDet, 0, false, nil
@@ -43,17 +44,18 @@ func (s *design) residual() float64 {
 // negative become zero. It returns the length of the step, or false where there are too many such points, or the equations are singular.
 func (s *design) newtonStep() (moved float64, ok bool) {
 	d := float64(s.y.Cols)
-	var free []int
+	free := s.free[:0]
 	for i, g := range s.g {
 		if s.u[i] > 0 || g > d {
 			free = append(free, i)
 		}
 	}
+	s.free = free
 	k := len(free)
 	if most := s.y.Cols * (s.y.Cols + 1) / 2; k > most || k > largestSupport {
 		return 0, false
 	}
-	g, w := s.squares(free), dense.New[float64](k, 1)
+	g, w := s.squares(free), dense.Wrap(k, 1, s.p[1][:k])
 	for a, i := range free {
 		w.Data[a] = s.g[i] - d
 	}
@@ -83,7 +85,7 @@ func (s *design) newtonStep() (moved float64, ok bool) {
 // squares returns the lower triangle of G, G_ij = (y_i' M^-1 y_j)^2, for the points of that index. The next call overwrites it.
 func (s *design) squares(index []int) dense.Matrix[float64] {
 	k, d := len(index), s.y.Cols
-	y, t := dense.New[float64](k, d), dense.New[float64](k, d)
+	y, t := s.rest.View(0, 0, k, d), dense.Wrap(k, d, s.z[:k*d])
 	for a, i := range index {
 		copy(y.Row(a), s.y.Row(i))
 	}

@@ -81,7 +81,7 @@ func (s *design) maximizeOnSphere(o *Options) (r *solve.Result, gap float64, err
 	if q.sphere, err = manifold.NewOblique(1, N); err != nil {
 		return nil, 0, err
 	}
-	start, err := manifold.NewUnitRows(mat.NewDense(1, N, ones(N)))
+	start, err := manifold.NewUnitRows(mat.NewDense(1, N, ones[float64](N)))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -39,10 +39,7 @@ type quadricPoints[T dense.Float] struct {
 }
 
 func newQuadricPoints[T dense.Float](count, n int) *quadricPoints[T] {
-	p := &quadricPoints[T]{count: count, half: dense.New[T](n, n), z: make([]T, quadricRows*n), q: make([]T, quadricRows), ones: make([]T, n)}
-	for i := range p.ones {
-		p.ones[i] = 1
-	}
+	p := &quadricPoints[T]{count: count, half: dense.New[T](n, n), z: make([]T, quadricRows*n), q: make([]T, quadricRows), ones: ones[T](n)}
 	for first := 0; first < count; first += quadricRows {
 		p.w = append(p.w, dense.New[T](n, min(quadricRows, count-first)))
 	}

@@ -64,14 +64,6 @@ func gmmError(err error) error {
 	return &DataError{Err: err, Remedy: "ask for fewer components, give more samples, or try another seed"}
 }
 
-func ones(n int) []float64 {
-	v := make([]float64, n)
-	for i := range v {
-		v[i] = 1
-	}
-	return v
-}
-
 // bestStart runs a few iterations from each start and returns the mixture with the largest likelihood.
 func (s *mixtureSamples) bestStart(k int, seed uint64) (*mixture, error) {
 	var key [32]byte

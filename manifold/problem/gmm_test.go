@@ -16,8 +16,9 @@ func TestAcceleratedMixture(t *testing.T) {
 	for _, c := range []struct {
 		name             string
 		distance, spread float64
-		fewer            int // passes than EM, so many times; 0: any number
-	}{{"overlapping", 2.2, 1, 3}, {"tight", 1, 1e-5, 0}, {"tiny", 1, 1e-7, 0}} {
+		fewer            int     // passes than EM, so many times; 0: any number
+		rise             float64 // of the cost in a step: rounding of single precision, which small clusters are not left to
+	}{{"overlapping", 2.2, 1, 3, 1e-6}, {"tight", 1, 1e-5, 0, 1e-10}, {"tiny", 1, 1e-7, 0, 1e-10}} {
 		x := dataOf(gallery.NewStream(86).Normals(500, 3))
 		x.Scale(c.spread, x)
 		for i := range 200 {
@@ -33,7 +34,7 @@ func TestAcceleratedMixture(t *testing.T) {
 		if math.Abs(fast.Objective-plain.Objective) > 1e-10 || fast.Evaluations*c.fewer > plain.Evaluations {
 			t.Errorf("%s: cost %v after %d passes, by em %v after %d", c.name, fast.Objective, fast.Evaluations, plain.Objective, plain.Evaluations)
 		}
-		if worst > 3e-6 { // single precision
+		if worst > c.rise {
 			t.Errorf("%s: the cost rose by %g", c.name, worst)
 		}
 	}

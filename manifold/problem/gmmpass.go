@@ -27,10 +27,7 @@ func newMixturePass[T dense.Float](y dense.Matrix[float64], k int) *mixturePass[
 	d := y.Cols
 	each := min(max(mixtureBlock/d, 64), y.Rows)
 	p := &mixturePass[T]{count: y.Rows, t: dense.New[T](d, each), resp: dense.New[T](k, each), top: make([]T, each), sum: make([]T, each),
-		ones: make([]T, d), constant: make([]T, k)}
-	for j := range p.ones {
-		p.ones[j] = 1
-	}
+		ones: ones[T](d), constant: make([]T, k)}
 	for first := 0; first < y.Rows; first += each {
 		b := dense.New[T](d, min(each, y.Rows-first))
 		for i := range b.Cols {

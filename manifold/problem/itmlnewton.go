@@ -37,11 +37,15 @@ type itmlNewton struct {
 	gram       dense.Matrix[float64] // samples x samples
 	w          [2]dense.Matrix[float64]
 	a          dense.Matrix[float64]
-	q, ratios  []float64
+	q          []float64             // squared distances of the pairs
+	logs       []float64             // of q over the bounds; 0 for pairs that keep theirs
 	s, t, y    dense.Matrix[float64] // samples x entries
 	m, h       dense.Matrix[float64] // entries x entries
+	g          dense.Matrix[float64] // gradient, then step, as a vector
 	eta, trial dense.Matrix[float64]
 	next       dense.Matrix[float64] // F of a trial
+	solver     eigen.Solver
+	values     []float64 // eigenvalues of eta
 }
 
 // itmlByNewton runs Newton's method where the equations are small enough, and the trust region elsewhere, where states are kept, and where it does not
@@ -91,7 +95,7 @@ func newITMLNewton(q *itmlObjective, start *manifold.Frame, free bool) *itmlNewt
 	m := n * (n + 1) / 2
 	square := func(n int) dense.Matrix[float64] { return dense.New[float64](n, n) }
 	s := &itmlNewton{itmlObjective: q, f: square(n), v: dense.New[float64](N, n), u: dense.New[float64](N, n), gram: square(N),
-		w: [2]dense.Matrix[float64]{square(N), square(N)}, a: square(n), q: make([]float64, P), ratios: make([]float64, P),
+		w: [2]dense.Matrix[float64]{square(N), square(N)}, a: square(n), q: make([]float64, P), logs: make([]float64, P), g: dense.New[float64](m, 1), values: make([]float64, n),
 		s: dense.New[float64](N, m), t: dense.New[float64](N, m), y: dense.New[float64](N, m), m: square(m), h: square(m), eta: square(n), trial: square(n), next: square(n)}
 	s.f.Copy(view(start.F())) // a Cholesky factor
 	if free {
@@ -124,7 +128,7 @@ func (s *itmlNewton) bestScale() float64 {
 	return scale
 }
 
-// evaluate sets v, the products of samples, A and the weights for X = F F', and returns the cost.
+// evaluate sets v, the products of samples, q and logs for X = F F', and returns the cost.
 func (s *itmlNewton) evaluate(f dense.Matrix[float64]) (float64, error) {
 	n := float64(f.Rows)
 	dense.MulLowerRight(dense.NoTrans, f, s.x, s.v)
@@ -136,14 +140,15 @@ func (s *itmlNewton) evaluate(f dense.Matrix[float64]) (float64, error) {
 	for k, p := range s.pairs {
 		i, j := p[0], p[1]
 		q := s.gram.At(i, i) + s.gram.At(j, j) - 2*s.gram.At(i, j)
-		s.q[k], s.ratios[k] = q, q/s.bound[k]
-		if s.near[k] != (s.ratios[k] > 1) {
-			s.ratios[k] = 1
+		ratio := q / s.bound[k]
+		if s.near[k] != (ratio > 1) {
+			ratio = 1
 		}
-		cost += s.gamma * (s.ratios[k] - 1)
+		s.q[k], s.logs[k] = q, ratio
+		cost += s.gamma * (ratio - 1)
 	}
-	dense.Log(s.ratios, s.ratios)
-	for _, l := range s.ratios {
+	dense.Log(s.logs, s.logs)
+	for _, l := range s.logs {
 		cost -= s.gamma * l
 	}
 	if cost-cost != 0 {
@@ -157,7 +162,7 @@ func (s *itmlNewton) gradient() float64 {
 	n := s.x.Cols
 	for k, p := range s.pairs {
 		f1, f2 := 0.0, 0.0
-		if s.ratios[k] != 0 {
+		if s.logs[k] != 0 {
 			f1, f2 = s.gamma*(1/s.bound[k]-1/s.q[k]), s.gamma/(s.q[k]*s.q[k])
 		}
 		i, j := p[0], p[1]
@@ -190,15 +195,14 @@ func total(x []float64) (sum float64) {
 // step solves Newton's equations for eta, given the gradient there, and moves to F (I + alpha eta) F' for the first alpha, halved from the longest that
 // stays in the cone, at most 1, that lowers the cost. It returns the cost and the length of the step, 0 if there is none.
 func (s *itmlNewton) step(cost float64, mon *monitor) (lower, moved float64) {
-	n := s.x.Cols
-	g, slope := dense.New[float64](s.h.Rows, 1), 0.0
-	pack(s.eta, g.Data, math.Sqrt2)
+	n, g := s.x.Cols, s.g
+	pack(s.eta, g.Data)
 	s.hessian()
 	if dense.Cholesky(s.h) >= 0 {
 		return cost, 0
 	}
 	dense.SolveLower(dense.NoTrans, s.h, g)
-	slope = -dense.Dot(g.Data, g.Data)
+	slope := -dense.Dot(g.Data, g.Data)
 	dense.SolveLower(dense.Transposed, s.h, g)
 	k := 0
 	for i := range n {
@@ -234,27 +238,13 @@ func (s *itmlNewton) step(cost float64, mon *monitor) (lower, moved float64) {
 // longest returns how far I + alpha eta is positive definite, less a margin.
 func (s *itmlNewton) longest() float64 {
 	s.trial.Copy(s.eta)
-	values := make([]float64, s.eta.Rows)
-	if !eigen.SymValues(s.trial, values) {
+	if !s.solver.Values(s.trial, s.values) {
 		return 0.5
 	}
-	if values[0] >= 0 {
+	if s.values[0] >= 0 {
 		return math.Inf(1)
 	}
-	return itmlInside / -values[0]
-}
-
-// pack sets to to the entries of m on and above the diagonal, those above it times off.
-func pack(m dense.Matrix[float64], to []float64, off float64) {
-	k := 0
-	for i := range m.Rows {
-		to[k] = m.At(i, i)
-		k++
-		for _, v := range m.Row(i)[i+1:] {
-			to[k] = off * v
-			k++
-		}
-	}
+	return itmlInside / -s.values[0]
 }
 
 // hessian sets h, of which only the lower triangle counts.
@@ -338,7 +328,7 @@ func (s *itmlNewton) close(mon *monitor, o *Options) (*solve.Result, error) {
 	}
 	norm := math.Sqrt(q.m.Inner(p, grad, grad))
 	r := mon.result(p, 0)
-	if mon.reason.Name == "stalled" || r.Converged && norm > mon.target() {
+	if mon.reason.Name == stalledReason || r.Converged && norm > mon.target() {
 		if r, err = itmlTrust(q, p, o); err == nil {
 			r.Iterations += mon.status.Iteration
 			r.Evaluations += mon.status.Evaluations

@@ -2,8 +2,10 @@ package problem
 
 import (
 	"math"
+	"runtime"
 	"testing"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
@@ -54,8 +56,8 @@ func TestITMLNewtonEquations(t *testing.T) {
 			dense.Ger(f2*dense.Dot(v, w), v, v, out)
 		}
 		x, y := make([]float64, 10), make([]float64, 10)
-		pack(eta, x, math.Sqrt2)
-		pack(out, y, math.Sqrt2)
+		pack(eta, x)
+		pack(out, y)
 		for i := range 10 {
 			for j := range i {
 				s.h.Set(j, i, s.h.At(i, j))
@@ -65,6 +67,27 @@ func TestITMLNewtonEquations(t *testing.T) {
 		if d := math.Sqrt(dense.Dot(y, y) / dense.Dot(out.Data, out.Data)); d > 1e-11 {
 			t.Errorf("second derivative %g away", d)
 		}
+	}
+}
+
+// TestITMLNewtonStepsAllocateNothing from the point that a step starts at.
+func TestITMLNewtonStepsAllocateNothing(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	q, err := newITML(ptr(labelled(4)), &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newITMLNewton(q, manifold.IdentityFrame(4, 1), true)
+	first, mon := s.f.Clone(), newMonitor(&solve.Options{}, 16)
+	if n := allocs.PerRun(5, func() {
+		s.f.Copy(first)
+		cost, err := s.evaluate(s.f)
+		s.gradient()
+		if _, moved := s.step(cost, mon); err != nil || moved == 0 {
+			t.Fatal(moved, err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations in a step", n)
 	}
 }
 

@@ -37,7 +37,8 @@ var mean = Problem{
 }
 
 // Mean returns the weighted Karcher mean of SPD matrices of one size; nil weights are equal. It is Solve("mean", ...) with the defaults: the
-// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it, or to 0.1 if that is less.
+// result is certified to lie within about 1e-8 of the mean, relative to the root mean square distance of the matrices from it or, where rounding sets them
+// apart by more, to that: 1e-5 n for well-conditioned matrices, growing as the root of their condition to at most 0.1.
 func Mean(matrices []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
 	r, err := Solve("mean", Data{Matrices: matrices, Weights: weights}, nil)
 	if err != nil {
@@ -74,6 +75,7 @@ type karcherObjective struct {
 	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
 	reference         []*spectrum // but from these, if any
 	single            *singleMean // the search that found the first point, if there was one
+	least             float64     // scatter that gradients are measured against
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -103,6 +105,7 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 		return nil, bad
 	}
 	k.n, k.weights = d.Matrices[0].SymmetricDim(), weights
+	k.least = min(mostScatter, scatterOfRounding*k.condition())
 	var err error
 	if k.m, err = metric(k.n); err != nil {
 		return nil, err
@@ -111,6 +114,19 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 	k.load()
 	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 	return k, nil
+}
+
+// condition returns a bound of the root of tr A tr A^-1 over the data.
+func (k *karcherObjective) condition() float64 {
+	if k.frames == nil {
+		return math.Sqrt(worstSpread) * float64(k.n)
+	}
+	var most float64
+	for _, f := range k.frames {
+		l, inv := view(f.F()), view(f.Inverse())
+		most = max(most, dense.Dot(l.Data, l.Data)*dense.Dot(inv.Data, inv.Data))
+	}
+	return math.Sqrt(most)
 }
 
 // load copies the data, once.
@@ -135,7 +151,7 @@ func (k *karcherObjective) invert(weights []float64) bool {
 	k.load()
 	k.inverses = newResolvents[float64](k.data, true)
 	mean := dense.New[float64](n, n)
-	if !k.inverses.harmonic(weights, worstSpread, mean, mean.Clone()) {
+	if !k.inverses.harmonic(weights, worstSpread, mean) {
 		return false
 	}
 	k.mean = &mean
@@ -268,12 +284,14 @@ func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 
 // GradientScale implements solve.Scaler: the root mean square distance of the matrices from the point. Distances have no unit; of matrices that are equal or
-// nearly so, which rounding sets apart, the gradient is measured against leastScatter.
+// nearly so the gradient is measured against the distance that rounding sets them apart by.
 func (k *karcherObjective) GradientScale(cost float64) float64 {
-	return max(math.Sqrt(2*cost), leastScatter)
+	return max(math.Sqrt(2*cost), k.least)
 }
 
-const leastScatter = 0.1
+// scatterOfRounding is the least scatter of data of condition 1: 1e-8 of it, times the root of the condition, is ten times the rounding of a gradient, or more.
+// mostScatter bounds it for ill-conditioned data.
+const scatterOfRounding, mostScatter = 1e-5, 0.1
 
 // Certify implements solve.Certifier by strong convexity.
 func (k *karcherObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {

@@ -3,7 +3,6 @@ package problem
 import (
 	"errors"
 	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -67,7 +66,7 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 		return nil
 	}
 	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.data)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
-	s.measured, s.ones = s.measure, slices.Repeat([]float64{1}, len(k.data))
+	s.measured, s.ones = s.measure, ones[float64](len(k.data))
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	if s.rough == nil || !s.widen(k.single.spread) {

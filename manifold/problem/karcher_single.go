@@ -57,7 +57,6 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 	if s.spread = s.width(harmonic); !s.search(s.spread) {
 		return nil
 	}
-	k.single = s
 	f, x := arithmetic, harmonic
 	for i, v := range s.f.Data {
 		f.Data[i] = float64(v)
@@ -67,6 +66,7 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 	if err != nil {
 		return nil
 	}
+	k.single = s
 	return p
 }
 

@@ -64,28 +64,27 @@ func (s *kronSamples[T]) whitenRows(inverse, b dense.Matrix[T], scale T, work []
 	return work
 }
 
-// rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L.
+// rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L. work has the size of a block.
 func (s *kronSamples[T]) rowScatter(inverse, p dense.Matrix[T], work []T) {
-	p.Zero()
-	scale := 1 / T(s.count())
-	for _, v := range s.blocks {
-		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
-		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, z, z, 1, p)
-	}
-	dense.Mirror(p)
+	s.scatter(inverse, p, work, false)
 }
 
-// whitenColumns replaces every sample V by V L^-T, given the inverse of L, and sets p to the mean of the V V'. work has the size of a block; what
-// takes its place is returned.
+// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned.
 func (s *kronSamples[T]) whitenColumns(inverse, p dense.Matrix[T], work []T) []T {
+	return s.scatter(inverse, p, work, true)
+}
+
+// scatter is rowScatter, or whitenColumns if the samples are replaced.
+func (s *kronSamples[T]) scatter(inverse, p dense.Matrix[T], work []T, replace bool) []T {
 	p.Zero()
 	scale := 1 / T(s.count())
 	for i, v := range s.blocks {
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, z, z, 1, p)
-		work = s.exchange(i, z)
+		if replace {
+			work = s.exchange(i, z)
+		}
 	}
 	dense.Mirror(p)
 	return work

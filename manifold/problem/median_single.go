@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -29,7 +28,7 @@ func newSingleMedian(s *singleMean) *singleMedian {
 	for range s.k.data {
 		m.sums = append(m.sums, dense.New[float32](s.k.n, s.k.n))
 	}
-	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), slices.Repeat([]float64{1}, len(s.k.data)), s.measure
+	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), ones[float64](len(s.k.data)), s.measure
 	return m
 }
 

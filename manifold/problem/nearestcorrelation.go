@@ -125,7 +125,7 @@ func correlationNewton(d *Data, o *Options) (*outcome, error) {
 			return nil, err
 		}
 		if length == 0 {
-			r.mon.reason = solve.Reason{Name: "stalled", Detail: fmt.Sprintf("no step decreases the dual below residual %.3g", r.norm()),
+			r.mon.reason = solve.Reason{Name: stalledReason, Detail: fmt.Sprintf("no step decreases the dual below residual %.3g", r.norm()),
 				Advice: "this is the rounding level of the problem: loosen the tolerance, or scale the matrix"}
 			break
 		}

@@ -50,7 +50,7 @@ func (k *knownMinimizer) verify(r *solve.Result, o *solve.Options) {
 		r.Converged = false
 		r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away (limit %.3g)", r.Reason.Detail, distance, limit),
 			Advice: "the problem is ill-conditioned: use the closed form, or the trust solver with a smaller tolerance"}
-	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == "stalled") && distance <= 100*tolerance*size:
+	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == stalledReason) && distance <= 100*tolerance*size:
 		r.Converged = true
 		r.Reason = solve.Reason{Name: "known-minimizer", Converged: true,
 			Detail: fmt.Sprintf("%.3g from the minimizer, at the rounding of the gradient", distance)}

@@ -109,7 +109,7 @@ func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums .
 }
 
 // harmonic sets dst to sum_k weights_k A_k^-1. False means that a matrix is not positive definite to rounding, or tr A/n tr A^-1/n is more than worst.
-func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[float64], zero dense.Matrix[T]) bool {
+func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[float64]) bool {
 	r.inspect = func(g *resolventGroup[T], s *resolventScratch[T]) bool {
 		s.m.Traces(s.weight)
 		g.data.Traces(s.shift)
@@ -120,7 +120,7 @@ func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[fl
 		}
 		return true
 	}
-	ok := r.sum(zero, []float64{0}, weights, resolventSum{[]float64{1}, dst})
+	ok := r.sum(dense.New[T](r.n, r.n), []float64{0}, weights, resolventSum{[]float64{1}, dst})
 	r.inspect = nil
 	return ok
 }
@@ -177,7 +177,6 @@ func (r *resolvents[T]) together(threads int) {
 }
 
 // some does the parts thread, thread + threads, ...
-
 func (r *resolvents[T]) some(thread, threads int) {
 	for i := thread; i < len(r.parts); i += threads {
 		p := r.parts[i]

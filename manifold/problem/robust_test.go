@@ -46,7 +46,7 @@ func TestStrangeDataNeverPanics(t *testing.T) {
 			}
 		}
 	}
-	all = append(all, Data{Samples: &mat.Dense{}}, Data{Matrices: []mat.Symmetric{&mat.SymDense{}}}, Data{Samples: mat.NewDense(20, 3, ones(60)), Rows: 3})
+	all = append(all, Data{Samples: &mat.Dense{}}, Data{Matrices: []mat.Symmetric{&mat.SymDense{}}}, Data{Samples: mat.NewDense(20, 3, ones[float64](60)), Rows: 3})
 	for _, p := range List() {
 		for _, method := range p.Methods() {
 			for k, d := range all {

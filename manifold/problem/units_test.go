@@ -154,6 +154,30 @@ func TestEqualMatrices(t *testing.T) {
 	}
 }
 
+// TestNearbyMatrices: the mean of well-conditioned matrices that are near to each other is certified relative to how near they are.
+func TestNearbyMatrices(t *testing.T) {
+	for _, n := range []int{6, 60} {
+		base := scattered(n, 1, 100)
+		k := karcherOf(t, Data{Matrices: base})
+		var near []mat.Symmetric
+		for i := range uint64(5) {
+			eta := symmetricNormals(i, n)
+			for j := range eta {
+				eta[j] *= 0.01 / float64(n)
+			}
+			q := k.factors()[0].Clone().(*manifold.Frame)
+			if err := k.m.Retract(q, k.factors()[0], eta); err != nil {
+				t.Fatal(err)
+			}
+			near = append(near, q.Sym())
+		}
+		r := solved(t, "mean", Data{Matrices: near}, nil)
+		if scatter := math.Sqrt(2 * r.Objective); !(r.Certificate.Value <= 1.1e-8*scatter) {
+			t.Errorf("n = %d: scatter %.3g, distance %+v", n, scatter, r.Certificate)
+		}
+	}
+}
+
 // TestDesignBeyondPrecision: weights that rounding takes away are an error about the data, not a crash.
 func TestDesignBeyondPrecision(t *testing.T) {
 	for _, kappa := range []float64{1e10, 1e12, 1e14, 1e16} {
