@@ -215,11 +215,9 @@ func (c *coupledRoots) distances(m engine.Batch[float64]) {
 	c.measure(c.t)
 }
 
-// measure finds the sum, the sum of the squares, and the largest size of the elements of matrices, and waits.
+// measure finds what tallies does, and waits.
 func (c *coupledRoots) measure(b engine.Batch[float64]) {
-	for k := range b.Count {
-		c.e.Tally(b.At(k).Data, c.measures[3*k:3*k+3])
-	}
+	tallies(c.e, b, c.measures)
 	c.pause()
 }
 

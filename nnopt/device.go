@@ -16,9 +16,6 @@ type grounded[T Float] interface {
 	settle(e engine.Backend[T], a *engine.Arena[T])
 }
 
-// warmed is implemented by rules whose blocks share workspaces: on a device they are made at the start, so that no step runs out of memory.
-type warmed interface{ warm() }
-
 // renewed is implemented by rules that collect blocks while they are made ready: it is called before the first one.
 type renewed interface{ renew() }
 
@@ -106,7 +103,8 @@ type returning interface{ takeBack() }
 // looking is implemented by rules that may let others look at the blocks while they get a step ready: those have to be where they are.
 type looking interface{ looks() bool }
 
-// undo sets the number of steps and the rule's counters back after a step that failed on the device.
+// undo sets the number of steps, the rule's counters and the slots that lie in ordinary memory back after a step that failed on the device, and has the rule do so with
+// what else it keeps there.
 func (s *stepper[T]) undo(err *error, step int) {
 	if *err == nil || s.step == step {
 		return

@@ -209,16 +209,14 @@ func (f *eigenFactor[T]) coupling() float64 {
 	return float64(c)
 }
 
-// restore measures the defect B^T B - I and makes a Newton-Schulz step B <- B - B (B^T B - I)/2 where it is more than rounding.
+// restore measures the defect B^T B - I and makes a Newton-Schulz step where it is more than rounding.
 func (f *eigenFactor[T]) restore() {
 	f.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(f.b), engine.One(f.b), 0, engine.One(f.q))
 	f.e.FromIdentity(engine.One(f.q), f.bound[:])
 	if f.bound[0] <= math.Sqrt(float64(f.n))*16*epsilon[T]() {
 		return
 	}
-	f.e.Combine(-1, 1, engine.One(f.q), 0, engine.One(f.q), engine.One(f.q))
-	f.e.Copy(engine.One(f.b), engine.One(f.gen))
-	f.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, engine.One(f.gen), engine.One(f.q), 1, engine.One(f.b))
+	newtonSchulz(f.e, engine.One(f.b), engine.One(f.q), engine.One(f.gen))
 }
 
 // decay multiplies the upper triangle of m.

@@ -4,7 +4,6 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/kronecker"
-	"github.com/spdopt/spdopt/internal/matfun"
 )
 
 // kfacGround is where KFAC computes: statistics in the precision of the network, factors and inverses in float64.
@@ -27,9 +26,12 @@ func newKFACGround[T Float]() kfacGround[T] {
 func (g *kfacGround[T]) away() bool { return g.e != engine.CPU[T]() }
 
 // grown returns n elements of a buffer, where the network's numbers are.
-func (g *kfacGround[T]) grown(buffer *[]T, n int) []T {
+func (g *kfacGround[T]) grown(buffer *[]T, n int) []T { return grown(g.arena, buffer, n) }
+
+// grown returns n elements of a buffer, from the arena where it has fewer.
+func grown[T Float](a *engine.Arena[T], buffer *[]T, n int) []T {
 	if cap(*buffer) < n {
-		*buffer = g.arena.Alloc(n)
+		*buffer = a.Alloc(n)
 	}
 	return (*buffer)[:n]
 }
@@ -81,23 +83,16 @@ func (g *kfacGround[T]) reckon(layers int) {
 
 // meanTrace finds tr(M)/n.
 func (g *kfacGround[T]) meanTrace(m dense.Matrix[float64]) engine.Figure {
-	g.rows = grownBy(g.wide.arena, g.rows, m.Rows)
-	g.wide.e.Diagonal(engine.One(m), g.rows)
-	return g.figures.Over(g.figures.Tally(g.rows).Sum, g.figures.Number(float64(m.Rows)))
-}
-
-func grownBy(a *engine.Arena[float64], x []float64, n int) []float64 {
-	if cap(x) < n {
-		return a.Alloc(n)
-	}
-	return x[:n]
+	diagonal := grown(g.wide.arena, &g.rows, m.Rows)
+	g.wide.e.Diagonal(engine.One(m), diagonal)
+	return g.figures.Over(g.figures.Tally(diagonal).Sum, g.figures.Number(float64(m.Rows)))
 }
 
 // dot finds the inner product of two matrices of one shape.
 func (g *kfacGround[T]) dot(x, y dense.Matrix[float64]) engine.Figure {
-	g.rows = grownBy(g.wide.arena, g.rows, x.Rows)
-	g.wide.e.RowDots(engine.One(x), engine.One(y), g.rows)
-	return g.figures.Tally(g.rows).Sum
+	rows := grown(g.wide.arena, &g.rows, x.Rows)
+	g.wide.e.RowDots(engine.One(x), engine.One(y), rows)
+	return g.figures.Tally(rows).Sum
 }
 
 // flatDot finds the inner product of two vectors, in float64.
@@ -105,8 +100,7 @@ func (g *kfacGround[T]) flatDot(x, y []T) engine.Figure {
 	const width = 1024
 	n := len(x)
 	for i, v := range [][]T{x, y} {
-		g.flat[i] = grownBy(g.wide.arena, g.flat[i], n)
-		toDouble(g.wide.e, v, g.flat[i])
+		toDouble(g.wide.e, v, grown(g.wide.arena, &g.flat[i], n))
 	}
 	sum := g.figures.Number(0)
 	whole := n / width * width
@@ -149,28 +143,4 @@ func (g *kfacGround[T]) divide(values [2][]float64, damping float64, t, y dense.
 	g.wide.e.ScaleCols(values[1], engine.One(t), 0, engine.One(t))
 	g.wide.e.Multiply(t.Data, t.Data, 0, t.Data)
 	g.wide.e.DivideRoot(t.Data, 1, damping, y.Data)
-}
-
-// decomposing makes what decompositions on a device need, and sweeps.
-func (g *kfacGroup[T]) decomposing() {
-	inverse, e, a := g.layers[0].o.Inverse, g.at.wide.e, g.at.wide.arena
-	for side, sizes := range g.full {
-		n, count := sizes.Rows, len(g.layers)
-		g.values[side] = make([]float64, count*n)
-		for j, k := range g.layers {
-			k.turning = turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1}
-			k.values[side] = g.values[side][j*n : (j+1)*n]
-			if inverse == InverseTracked && !g.at.away() {
-				f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
-				f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
-				k.sweepers[side] = f
-			}
-		}
-		if g.at.away() && (inverse == InverseExact || inverse == InverseTracked) {
-			g.solvers[side] = matfun.NewEigen(e, a, count, n)
-		}
-		if g.at.away() && inverse == InverseTracked {
-			g.sweeps[side] = newSweeps(e, a, count, n)
-		}
-	}
 }

@@ -23,16 +23,13 @@ type kfacGroup[T Float] struct {
 	sweeps            [2]*sweeps                // there, for InverseTracked
 }
 
-// kfacElements bounds the elements of the steps of a group.
-const kfacElements = 1 << 25
-
 // group makes the groups of all layers, with their memory.
 func (r *kfacRule[T]) group() {
 	r.groups = nil
 	for _, k := range r.moving {
 		var own *kfacGroup[T]
 		for _, g := range r.groups {
-			if sizes := k.sizes(); r.at.away() && g.layers[0].sizes() == sizes && (len(g.layers)+1)*sizes[0]*sizes[1] <= kfacElements {
+			if sizes := k.sizes(); r.at.away() && g.layers[0].sizes() == sizes && (len(g.layers)+1)*sizes[0]*sizes[1] <= wideElements {
 				own = g
 			}
 		}
@@ -50,8 +47,7 @@ func (r *kfacRule[T]) group() {
 // allocate makes the workspace, where the layers compute.
 func (g *kfacGroup[T]) allocate() {
 	matrices := func(rows, cols int) engine.Batch[float64] {
-		count := len(g.layers)
-		return engine.Batch[float64]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: g.at.wide.arena.Alloc(count * rows * cols)}
+		return stacked(g.at.wide.arena.Alloc(len(g.layers)*rows*cols), len(g.layers), rows, cols)
 	}
 	sizes := g.layers[0].sizes()
 	for i, n := range sizes {
@@ -80,6 +76,30 @@ func (g *kfacGroup[T]) allocate() {
 		k.moved = g.at.arena.Alloc(sizes[0] * sizes[1])
 	}
 	g.decomposing()
+}
+
+// decomposing makes what decompositions and sweeps need.
+func (g *kfacGroup[T]) decomposing() {
+	inverse, e, a := g.layers[0].o.Inverse, g.at.wide.e, g.at.wide.arena
+	for side, sizes := range g.full {
+		n, count := sizes.Rows, len(g.layers)
+		g.values[side] = make([]float64, count*n)
+		for j, k := range g.layers {
+			k.turning = turning{maxNorm: 0.7, tol: 1e-12, sweeps: 1}
+			k.values[side] = g.values[side][j*n : (j+1)*n]
+			if inverse == InverseTracked && !g.at.away() {
+				f := newEigenFactor(a.Alloc(n*n), make([]float64, n), a.Alloc(n*n))
+				f.bind(newTurnWork(a, n, dense.CayleyWork(n)))
+				k.sweepers[side] = f
+			}
+		}
+		if g.at.away() && (inverse == InverseExact || inverse == InverseTracked) {
+			g.solvers[side] = matfun.NewEigen(e, a, count, n)
+		}
+		if g.at.away() && inverse == InverseTracked {
+			g.sweeps[side] = newSweeps(e, a, count, n)
+		}
+	}
 }
 
 // multiply makes the Gram matrices of what was observed, together where that is alike and of all layers.
@@ -112,7 +132,7 @@ func (g *kfacGroup[T]) alike(side int) bool {
 func (g *kfacGroup[T]) gram(side int) {
 	first, e, n := g.layers[0], g.at.e, g.grams[side].Rows
 	count, rows, cols := len(g.layers), first.rows[side].Rows, first.rows[side].Cols
-	x := engine.Batch[T]{Count: count, Rows: rows, Cols: n, Stride: n, Step: rows * n, Data: g.at.grown(&g.at.x, count*rows*n)}
+	x := stacked(g.at.grown(&g.at.x, count*rows*n), count, rows, n)
 	for j, k := range g.layers {
 		e.Copy(engine.One(k.rows[side]), view(engine.One(x.At(j)), 0, 0, rows, cols))
 	}

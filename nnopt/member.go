@@ -51,10 +51,7 @@ func (a member[T]) clear(y engine.Batch[T]) {
 }
 
 // own is what matrix k has of x, which holds an equal part for each.
-func (a member[T]) own(x []T, k int) []T {
-	n := len(x) / a.panel.count
-	return x[k*n : (k+1)*n]
-}
+func (a member[T]) own(x []T, k int) []T { return partOf(x, a.panel.count, k) }
 
 func (a member[T]) rect(r *rect) engine.Batch[T] {
 	return engine.Batch[T]{Count: a.panel.count, Rows: r.rows, Cols: r.cols, Stride: r.cols, Step: a.size, Data: a.data[r.at:]}

@@ -38,9 +38,6 @@ type momentTask[T Float] struct {
 
 func (t *momentTask[T]) done() *refreshed { return &t.f.found.outcome[t.k] }
 
-// groupElements bounds the elements of a group's moments.
-const groupElements = 1 << 25
-
 // group returns that of the moments of factor k of a part.
 func (w *shampooAway[T]) group(r *shampooRule[T], p *shampooPart[T], k int) *momentGroup[T] {
 	o, n := r.refreshing(p, k), p.moments[k].n
@@ -64,7 +61,7 @@ func (g *momentGroup[T]) add(p *shampooPart[T], k int) {
 // settle takes the memory for all moments, in equal parts where they are more than the bound allows.
 func (g *momentGroup[T]) settle() {
 	most := len(g.tasks)
-	parts := max(1, (most*g.n*g.n+groupElements-1)/groupElements)
+	parts := max(1, (most*g.n*g.n+wideElements-1)/wideElements)
 	count := (most + parts - 1) / parts
 	square := func() engine.Batch[float64] { return squares(g.arena.Alloc(count*g.n*g.n), count, g.n) }
 	g.a, g.w = square(), square()
@@ -166,12 +163,8 @@ func (g *momentGroup[T]) load(tasks []momentTask[T], r *shampooRule[T]) {
 	}
 }
 
-// measure finds the sums, the sums of the squares, and the largest sizes of the elements of matrices.
-func (g *momentGroup[T]) measure(b engine.Batch[float64]) {
-	for k := range b.Count {
-		g.e.Tally(b.At(k).Data, g.measures[3*k:3*k+3])
-	}
-}
+// measure finds what tallies does.
+func (g *momentGroup[T]) measure(b engine.Batch[float64]) { tallies(g.e, b, g.measures) }
 
 // deliver leaves matrices where they are found.
 func (g *momentGroup[T]) deliver(tasks []momentTask[T], from engine.Batch[float64]) {

@@ -28,7 +28,7 @@ func (g *muonGroup[T]) prepare(a *engine.Arena[T]) {
 		to         *engine.Batch[T]
 		rows, cols int
 	}{{&g.x, g.k, g.n}, {&g.next, g.k, g.n}, {&g.a, g.k, g.k}, {&g.p, g.k, g.k}} {
-		*b.to = engine.Batch[T]{Count: g.count, Rows: b.rows, Cols: b.cols, Stride: b.cols, Step: b.rows * b.cols, Data: a.Alloc(g.count * b.rows * b.cols)}
+		*b.to = stacked(a.Alloc(g.count*b.rows*b.cols), g.count, b.rows, b.cols)
 	}
 	g.rest, g.last = a.Doubles(g.count), make([]float64, g.count)
 	g.pause = func() { engine.Wait(g.e) }

@@ -44,7 +44,7 @@ func (w *panels[T]) place(p *pattern, e engine.Backend[T], a *engine.Arena[T]) {
 	}
 	w.spread, w.sums = a.Alloc(w.count*(2*n-1)), a.Alloc(w.count*n)
 	w.counts, w.roots, w.shares = a.Alloc(w.count*n), a.Alloc(w.count*n), a.Alloc(w.count*n)
-	w.skew = engine.Batch[T]{Count: w.count, Rows: rows, Cols: n + rows, Stride: n + rows, Step: rows * (n + rows), Data: a.Alloc(w.count * rows * (n + rows))}
+	w.skew = stacked(a.Alloc(w.count*rows*(n+rows)), w.count, rows, n+rows)
 	w.arrange(n, a)
 	for i := range w.counts {
 		left := n - i%n // on the diagonal
@@ -71,7 +71,7 @@ func (w *panels[T]) arrange(n int, a *engine.Arena[T]) {
 
 // packed views the beginning of a buffer as rows x cols for each matrix.
 func (w *panels[T]) packed(buffer []T, rows, cols int) engine.Batch[T] {
-	return engine.Batch[T]{Count: w.count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: buffer[:w.count*rows*cols]}
+	return stacked(buffer, w.count, rows, cols)
 }
 
 // steps views spread as rows that begin at every number.

@@ -32,6 +32,9 @@ func (p *productModes[T]) rewind() {
 	}
 }
 
+// own is what belongs to tensor k in as many equal parts of x.
+func (p *productModes[T]) own(x []T, k int) []T { return partOf(x, p.count, k) }
+
 // split returns the number of elements before and after dimension mode.
 func (p *productModes[T]) split(mode int) (left, right int) {
 	return product(p.dims[:mode]), product(p.dims[mode+1:])
@@ -172,7 +175,7 @@ func (p *productModes[T]) squares() (sum float64) {
 // squaresOf finds it for tensor k.
 func (p *productModes[T]) squaresOf(q *engine.Reckoning[T], k int) engine.Figure {
 	if p.e != engine.CPU[T]() {
-		return q.Tally(p.z[k*p.size : (k+1)*p.size]).Squares
+		return q.Tally(p.own(p.z, k)).Squares
 	}
 	return q.Number(p.squares())
 }
@@ -195,9 +198,4 @@ func (p *productModes[T]) gramUpper(c T, x []T, s *slab, h engine.Batch[T]) {
 		m := p.part(s, x, l)
 		engine.GemmUpper(p.e, dense.Trans(s.columns), dense.Trans(!s.columns), c, m, m, 1, h)
 	}
-}
-
-// place implements placed for what multiplies tensors by factors.
-func (p *productModes[T]) place(e engine.Backend[T], a *engine.Arena[T]) {
-	p.e, p.z, p.t, p.swapped = engine.Fast(e), a.Alloc(len(p.z)), a.Alloc(len(p.t)), false
 }

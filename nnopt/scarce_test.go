@@ -107,3 +107,29 @@ func initialise(t *testing.T, o Optimizer[float64], all []Block[float64], fail b
 	}
 	return device.taken - before
 }
+
+// TestManyPieces: a block of more equal pieces than the registers of one part are enough for goes where it goes on the processor.
+func TestManyPieces(t *testing.T) {
+	for _, name := range []string{"shampoo", "sirf-shampoo"} {
+		run := func(device string) Block[float64] {
+			o := must(New[float64](name, []byte(`{"lr":0.01,"shaping":{"max_dim":1},"device":"`+device+`"}`)))
+			const rows, cols = 60, 50
+			all := []Block[float64]{{Name: "b", Rows: rows, Cols: cols, Value: make([]float64, rows*cols), Grad: make([]float64, rows*cols)}}
+			r := source(17)
+			if err := o.Init(all); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				fill(r, all[0].Grad)
+				must(o.Step(all, StepInfo{LRScale: 1}))
+			}
+			return all[0]
+		}
+		want, got := run("cpu"), run("scarce")
+		for i, v := range want.Value {
+			if !(math.Abs(got.Value[i]-v) < 1e-9) {
+				t.Fatalf("%s, element %d: %v, want %v", name, i, got.Value[i], v)
+			}
+		}
+	}
+}

@@ -289,10 +289,7 @@ type shampooBlock[T Float] struct {
 	momentum, graft []T
 	g, hat, out     []T // gradient, its filtered form, direction
 	pieces          []shampooPlace[T]
-
-	at      int       // number of the block, on a device
-	current *Block[T] // of the running step, there
-	update  engine.Update
+	staging[T]      // on a device
 }
 
 // shampooPlace is where a piece of a block is worked on: tensor k of a part.
@@ -374,8 +371,11 @@ func (p *shampooPart[T]) add(s *shampooBlock[T], own piece) {
 
 // reckon makes the registers of the part.
 func (p *shampooPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
-	p.figures = engine.NewReckoning(e, a, len(p.pieces)*(48+16*len(p.moments)))
+	p.figures = engine.NewReckoning(e, a, len(p.pieces)*shampooFigures(len(p.moments)))
 }
+
+// shampooFigures is how many registers a piece with so many factors takes.
+func shampooFigures(factors int) int { return 48 + 16*factors }
 
 func (s *shampooBlock[T]) failures() bool {
 	return slices.ContainsFunc(s.pieces, func(at shampooPlace[T]) bool {
@@ -402,7 +402,7 @@ func (p *shampooPart[T]) gather(x []T, which int) {
 		case ofGraft:
 			from = own.of.graft
 		}
-		gather(p.e, &own.piece, x[k*p.size:(k+1)*p.size], from)
+		gather(p.e, &own.piece, p.own(x, k), from)
 	}
 }
 
@@ -412,12 +412,6 @@ func (p *shampooPart[T]) scatter() {
 		own := &p.pieces[k]
 		scatter(p.e, &own.piece, own.of.out, p.own(p.z, k))
 	}
-}
-
-// own is what belongs to tensor k in as many equal parts of x.
-func (p *shampooPart[T]) own(x []T, k int) []T {
-	n := len(x) / len(p.pieces)
-	return x[k*n : (k+1)*n]
 }
 
 func (p *shampooPart[T]) step(r *shampooRule[T]) {

@@ -10,13 +10,8 @@ import (
 // size. A refresh comes before the step, from the moments that the step is going to have, and leaves what it finds beside the bases: nothing that lasts moves
 // before the last wait.
 type shampooAway[T Float] struct {
-	e      engine.Backend[T]
+	gathered[T, *shampooBlock[T], *shampooPart[T]]
 	fine   wideGround
-	blocks map[string]*shampooBlock[T]
-	order  []*shampooBlock[T]
-	parts  []*shampooPart[T]
-	keys   []string // of the parts
-	slots  map[string][]T
 	groups []*momentGroup[T]
 }
 
@@ -28,9 +23,6 @@ type foundBases[T Float] struct {
 
 // refreshed says how a refresh of a moment ended.
 type refreshed struct{ ok, moved, ordered bool } // it went through, with another basis, and with the columns in another order
-
-// partElements is the number of elements up to which a part takes in one more piece.
-const partElements = 1 << 26
 
 // block returns the mover of a block, or nil where that goes alone.
 func (w *shampooAway[T]) block(name string) *shampooBlock[T] {
@@ -45,45 +37,42 @@ func (r *shampooRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine
 	if r.away = nil; e == engine.CPU[T]() {
 		return
 	}
-	w := &shampooAway[T]{e: e, fine: wide(e), blocks: map[string]*shampooBlock[T]{}, slots: map[string][]T{}}
+	w := &shampooAway[T]{gathered: newGathered[T, *shampooBlock[T], *shampooPart[T]](e), fine: wide(e)}
 	for k := range blocks {
 		b := &blocks[k]
 		if r.settings.forBlock(b.Name).frozen {
 			continue
 		}
-		s := &shampooBlock[T]{rule: r, at: k, g: a.Alloc(b.Len()), hat: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
-		w.blocks[b.Name], w.order = s, append(w.order, s)
+		s := &shampooBlock[T]{rule: r, staging: staging[T]{at: k}, g: a.Alloc(b.Len()), hat: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
+		w.take(b.Name, s)
 		for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-			w.part(p).add(s, p)
+			w.partFor(&p).add(s, p)
 		}
 	}
-	most := 0
+	var modes []*productModes[T]
 	for _, p := range w.parts {
 		r.settlePart(w, p, a)
-		most = max(most, p.count*p.size)
+		modes = append(modes, &p.productModes)
 	}
-	z, t := a.Alloc(most), a.Alloc(most)
-	for _, p := range w.parts {
-		p.z, p.t = z[:p.count*p.size], t[:p.count*p.size]
+	shareWork(a, modes)
+	for _, s := range w.order {
+		r.nameSlots(w, s, blocks[s.at].Name)
 	}
-	for k := range w.order {
-		r.nameSlots(w, w.order[k], blocks[w.order[k].at].Name)
+	for _, g := range w.groups {
+		g.settle()
 	}
 	r.away = w
 }
 
-// part returns one with room for a piece.
-func (w *shampooAway[T]) part(own piece) *shampooPart[T] {
-	key := fmt.Sprint(own.dims, own.excluded)
-	for k, p := range w.parts {
-		if w.keys[k] == key && (len(p.pieces)+1)*p.size <= partElements {
-			return p
-		}
-	}
-	p := newShampooPart[T](own.dims, own.excluded, 0)
-	p.e = engine.Fast(w.e)
-	w.parts, w.keys = append(w.parts, p), append(w.keys, key)
-	return p
+// partFor returns one with room for a piece.
+func (w *shampooAway[T]) partFor(own *piece) *shampooPart[T] {
+	return w.part(own, func(p *shampooPart[T]) bool {
+		return fits(len(p.pieces), p.size, shampooFigures(len(p.dims)))
+	}, func() *shampooPart[T] {
+		p := newShampooPart[T](own.dims, own.excluded, 0)
+		p.e = engine.Fast(w.e)
+		return p
+	})
 }
 
 // settlePart takes the memory of a part, when it has all its pieces.
@@ -120,12 +109,12 @@ func (r *shampooRule[T]) nameSlots(w *shampooAway[T], s *shampooBlock[T], block 
 	for k, at := range s.pieces {
 		p := at.part
 		if r.corrected {
-			w.slots[fmt.Sprintf("%s/second%d", block, k)] = p.own(p.second, at.k)
+			w.slots.put(block, fmt.Sprintf("second%d", k), p.own(p.second, at.k))
 		}
 		for _, f := range p.moments {
 			for name, data := range map[string][]T{"moment": f.l.Data, "basis": f.q.Data, "root": f.root.Data, "values": f.values} {
 				if data != nil {
-					w.slots[fmt.Sprintf("%s/%s%d.%d", block, name, k, f.mode)] = p.own(data, at.k)
+					w.slots.put(block, fmt.Sprintf("%s%d.%d", name, k, f.mode), p.own(data, at.k))
 				}
 			}
 		}
@@ -133,26 +122,7 @@ func (r *shampooRule[T]) nameSlots(w *shampooAway[T], s *shampooBlock[T], block 
 }
 
 // slot implements allotting.
-func (r *shampooRule[T]) slot(s *Slot[T]) bool {
-	if r.away != nil {
-		s.Data = r.away.slots[s.Block+"/"+s.Name]
-	}
-	return s.Data != nil
-}
-
-// settle implements grounded: the groups take the memory of a refresh.
-func (r *shampooRule[T]) settle(_ engine.Backend[T], _ *engine.Arena[T]) {
-	if r.away != nil {
-		for _, g := range r.away.groups {
-			g.settle()
-		}
-	}
-}
-
-// prepare implements staged.
-func (s *shampooBlock[T]) prepare(_ engine.Backend[T], b *Block[T], u engine.Update) {
-	s.current, s.update = b, u
-}
+func (r *shampooRule[T]) slot(s *Slot[T]) bool { return r.away != nil && r.away.slots.give(s) }
 
 // ahead implements foreseeing.
 func (r *shampooRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
@@ -206,7 +176,7 @@ func (p *shampooPart[T]) adopt(r *shampooRule[T], k int) {
 		p.pieces[i].failed = p.pieces[i].failed || !done.ok
 		all, ordered = all && done.moved, ordered || done.ordered
 		if done.ok && f.values != nil {
-			for j, v := range p.own64(f.lambda, i) {
+			for j, v := range partOf(f.lambda, p.count, i) {
 				f.values[i*f.n+j] = T(v)
 			}
 		}
@@ -227,10 +197,4 @@ func (p *shampooPart[T]) adopt(r *shampooRule[T], k int) {
 	if ordered {
 		p.follow(r, f)
 	}
-}
-
-// own64 is own of numbers in float64.
-func (p *shampooPart[T]) own64(x []float64, k int) []float64 {
-	n := len(x) / len(p.pieces)
-	return x[k*n : (k+1)*n]
 }

@@ -96,7 +96,7 @@ type singdRule[T Float] struct {
 	layers  []Layer
 	moving  map[string]*singdLayer[T] // by the name of the weights
 	groups  []*singdGroup[T]
-	slotted map[string][]T // on a device, by block and slot
+	slotted slotPlaces[T] // on a device
 	step    int
 }
 
@@ -115,9 +115,6 @@ func (r *singdRule[T]) begin(t int, _ float64, _ int) {
 func (r *singdRule[T]) setLayers(layers []Layer) {
 	r.layers = slices.Clone(layers)
 }
-
-// renew implements renewed.
-func (r *singdRule[T]) renew() { r.moving = map[string]*singdLayer[T]{} }
 
 func (r *singdRule[T]) wants(step int) Flavour {
 	if step%r.o.Interval != 0 {

@@ -68,10 +68,8 @@ func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4
 	g.means = [2][]engine.Figure{make([]engine.Figure, n), make([]engine.Figure, n)}
 	g.ok, g.keep, g.take = make([]engine.Figure, n), make([]engine.Figure, n), make([]engine.Figure, n)
 	g.stats = make([]*Stats[T], n)
-	size := out.n * in.n
-	g.g = engine.Batch[T]{Count: n, Rows: out.n, Cols: in.n, Stride: in.n, Step: size, Data: a.Alloc(n * size)}
-	g.t, g.arena = g.g, a
-	g.t.Data = a.Alloc(n * size)
+	size := n * out.n * in.n
+	g.g, g.t, g.arena = stacked(a.Alloc(size), n, out.n, in.n), stacked(a.Alloc(size), n, out.n, in.n), a
 }
 
 // await has statistics of a layer taken in with those of the others, after what waits of the same layer.
@@ -139,10 +137,9 @@ func (g *singdGroup[T]) load(at, count int, outputs bool, reps int, scale T) eng
 	if outputs {
 		cols = g.out.k.n
 	}
-	if need := count * rows * cols; cap(g.a) < need {
-		g.a, g.b = g.arena.Alloc(need), g.arena.Alloc(need)
-	}
-	e, all := g.in.k.panel.e, engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: g.a[:count*rows*cols]}
+	n := count * rows * cols
+	e, all := g.in.k.panel.e, stacked(grown(g.arena, &g.a, n), count, rows, cols)
+	grown(g.arena, &g.b, n)
 	for k := range count {
 		x := g.stats[at+k].In
 		if outputs {
@@ -297,8 +294,7 @@ func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.A
 	if e == engine.CPU[T]() {
 		return
 	}
-	r.slotted = map[string][]T{}
-	names := map[*singdLayer[T]]string{}
+	r.slotted = slotPlaces[T]{}
 	for i := range blocks {
 		b := &blocks[i]
 		l := r.layer(b.Name)
@@ -307,7 +303,6 @@ func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.A
 		}
 		s := r.group(b, l).add(r, l)
 		s.w, s.b = i, slices.IndexFunc(blocks, func(c Block[T]) bool { return l.Bias != "" && c.Name == l.Bias })
-		names[s] = b.Name
 	}
 	for _, g := range r.groups {
 		in, out := r.patterns(g.key.rows, g.key.cols, g.key.bias)
@@ -316,7 +311,7 @@ func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.A
 		g.settle(e, a, slots)
 		for k, s := range g.layers {
 			for i, name := range [...]string{"input", "input motion", "output", "output motion"} {
-				r.slotted[names[s]+"/"+name] = g.in.k.own(slots[i], k)
+				r.slotted.put(blocks[s.w].Name, name, partOf(slots[i], n, k))
 			}
 		}
 	}
@@ -327,8 +322,7 @@ func (r *singdRule[T]) group(b *Block[T], l *Layer) *singdGroup[T] {
 	still := func(name string) bool { return r.o.Settings.forBlock(name).frozen }
 	key := singdKey{b.Rows, b.Cols, l.Bias != "", still(b.Name) && (l.Bias == "" || still(l.Bias))}
 	for _, g := range r.groups {
-		more := len(g.layers) + 1
-		if g.key == key && more*b.Len() <= partElements && more*singdFigures <= engine.MostRegisters {
+		if g.key == key && fits(len(g.layers), b.Len(), singdFigures) {
 			return g
 		}
 	}
@@ -338,12 +332,7 @@ func (r *singdRule[T]) group(b *Block[T], l *Layer) *singdGroup[T] {
 }
 
 // slot implements allotting.
-func (r *singdRule[T]) slot(s *Slot[T]) bool {
-	if r.slotted != nil {
-		s.Data = r.slotted[s.Block+"/"+s.Name]
-	}
-	return s.Data != nil
-}
+func (r *singdRule[T]) slot(s *Slot[T]) bool { return r.slotted.give(s) }
 
 // moveTogether implements coupled: on a device the layers move here.
 func (r *singdRule[T]) moveTogether(blocks []Block[T], updates []engine.Update) {

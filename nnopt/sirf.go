@@ -123,10 +123,7 @@ type sirfBlock[T Float] struct {
 	rule             *sirfRule[T]
 	momentum, g, out []T
 	parts            []*sirfPart[T] // on the processor
-
-	at      int       // number of the block, on a device
-	current *Block[T] // of the running step, there
-	update  engine.Update
+	staging[T]                      // on a device
 }
 
 func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
@@ -190,12 +187,6 @@ func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.
 		p.factors = append(p.factors, f)
 	}
 	p.figures = engine.NewReckoning(e, a, p.count*sirfFigures(len(p.factors)))
-}
-
-// own is what belongs to tensor k in as many equal parts of x.
-func (p *sirfPart[T]) own(x []T, k int) []T {
-	n := len(x) / p.count
-	return x[k*n : (k+1)*n]
 }
 
 // gather sets z to the gradients.

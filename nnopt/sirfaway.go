@@ -8,12 +8,7 @@ import (
 
 // sirfAway is structured inverse-free root-free Shampoo on a device: pieces of one shape, whichever block they belong to, are worked on in the same calls.
 type sirfAway[T Float] struct {
-	e      engine.Backend[T]
-	blocks map[string]*sirfBlock[T]
-	order  []*sirfBlock[T]
-	parts  []*sirfPart[T]
-	keys   []string // of the parts
-	slots  map[string][]T
+	gathered[T, *sirfBlock[T], *sirfPart[T]]
 }
 
 // block returns the mover of a block, or nil where that goes alone.
@@ -29,43 +24,35 @@ func (r *sirfRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 	if r.away = nil; e == engine.CPU[T]() {
 		return
 	}
-	w := &sirfAway[T]{e: e, blocks: map[string]*sirfBlock[T]{}, slots: map[string][]T{}}
+	w := &sirfAway[T]{newGathered[T, *sirfBlock[T], *sirfPart[T]](e)}
 	for k := range blocks {
 		b := &blocks[k]
 		if r.o.Settings.forBlock(b.Name).frozen {
 			continue
 		}
-		s := &sirfBlock[T]{rule: r, at: k, g: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
-		w.blocks[b.Name], w.order = s, append(w.order, s)
+		s := &sirfBlock[T]{rule: r, staging: staging[T]{at: k}, g: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
+		w.take(b.Name, s)
 		for i, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-			w.part(p).add(s, p, i)
+			w.partFor(&p).add(s, p, i)
 		}
 	}
-	most := 0
+	var modes []*productModes[T]
 	for _, p := range w.parts {
 		r.settlePart(p, e, a, func(size int) (factor, motion []T) { return a.Alloc(size), a.Alloc(size) })
-		most = max(most, p.count*p.size)
+		modes = append(modes, &p.productModes)
 	}
-	z, t := a.Alloc(most), a.Alloc(most)
-	for _, p := range w.parts {
-		p.z, p.t = z[:p.count*p.size], t[:p.count*p.size]
-	}
+	shareWork(a, modes)
 	w.nameSlots(blocks)
 	r.away = w
 }
 
-// part returns one with room for a piece.
-func (w *sirfAway[T]) part(own piece) *sirfPart[T] {
-	key := fmt.Sprint(own.dims, own.excluded)
-	for k, p := range w.parts {
-		more := p.count + 1
-		if w.keys[k] == key && more*p.size <= partElements && more*sirfFigures(len(p.dims)) <= engine.MostRegisters {
-			return p
-		}
-	}
-	p := newSIRFPart[T](own.dims, own.excluded)
-	w.parts, w.keys = append(w.parts, p), append(w.keys, key)
-	return p
+// partFor returns one with room for a piece.
+func (w *sirfAway[T]) partFor(own *piece) *sirfPart[T] {
+	return w.part(own, func(p *sirfPart[T]) bool {
+		return fits(p.count, p.size, sirfFigures(len(p.dims)))
+	}, func() *sirfPart[T] {
+		return newSIRFPart[T](own.dims, own.excluded)
+	})
 }
 
 // nameSlots says where the slots of the blocks are.
@@ -74,24 +61,15 @@ func (w *sirfAway[T]) nameSlots(blocks []Block[T]) {
 		for _, f := range p.factors {
 			for k, own := range p.pieces {
 				block, rest := blocks[own.of.at].Name, fmt.Sprintf("%d.%d", own.number, f.mode)
-				w.slots[block+"/factor"+rest], w.slots[block+"/motion"+rest] = p.own(f.k.data, k), p.own(f.m.data, k)
+				w.slots.put(block, "factor"+rest, p.own(f.k.data, k))
+				w.slots.put(block, "motion"+rest, p.own(f.m.data, k))
 			}
 		}
 	}
 }
 
 // slot implements allotting.
-func (r *sirfRule[T]) slot(s *Slot[T]) bool {
-	if r.away != nil {
-		s.Data = r.away.slots[s.Block+"/"+s.Name]
-	}
-	return s.Data != nil
-}
-
-// prepare implements staged.
-func (s *sirfBlock[T]) prepare(_ engine.Backend[T], b *Block[T], u engine.Update) {
-	s.current, s.update = b, u
-}
+func (r *sirfRule[T]) slot(s *Slot[T]) bool { return r.away != nil && r.away.slots.give(s) }
 
 // together implements gathering.
 func (r *sirfRule[T]) together() {

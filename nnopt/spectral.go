@@ -155,12 +155,10 @@ type spectralRule[T Float] struct {
 
 	groups   []*spectralGroup[T] // on a device
 	allotted map[string]*groupPlace[T]
+	places   slotPlaces[T]
 }
 
 func (r *spectralRule[T]) counters() []counter { return nil }
-
-// renew implements renewed.
-func (r *spectralRule[T]) renew() { r.turns, r.most = map[string]int{}, spectralSizes{} }
 
 func (r *spectralRule[T]) begin(t int, _ float64, batch int) {
 	r.step, r.batch = t, 1
@@ -195,11 +193,7 @@ func (r *spectralRule[T]) slots(b *Block[T]) []slotShape {
 		}
 		square := func(name string) {
 			for k, n := range sizes {
-				full := fmt.Sprintf("%s0.%d", name, i)
-				if len(sizes) > 1 {
-					full += fmt.Sprintf(".%d", k)
-				}
-				all = append(all, slotShape{full, n, n})
+				all = append(all, slotShape{squareName(name, i, k, len(sizes)), n, n})
 			}
 		}
 		square("basis")
@@ -212,6 +206,15 @@ func (r *spectralRule[T]) slots(b *Block[T]) []slotShape {
 		all = append(all, slotShape{"second0", 1, b.Len()})
 	}
 	return all
+}
+
+// squareName is what a slot of block k, of so many, of the factor of a dimension is called.
+func squareName(kind string, mode, k, blocks int) string {
+	name := fmt.Sprintf("%s0.%d", kind, mode)
+	if blocks > 1 {
+		name += fmt.Sprintf(".%d", k)
+	}
+	return name
 }
 
 // The slot "totals0".
@@ -241,12 +244,4 @@ func (*spectralRule[T]) coarse() {}
 // onHost implements hosted: eigenvalues and totals. Calls that read them get copies.
 func (r *spectralRule[T]) onHost(slot string) bool {
 	return strings.HasPrefix(slot, "values") || strings.HasPrefix(slot, "totals")
-}
-
-// warm implements warmed. Workspaces of an earlier start lie in memory that is given back.
-func (r *spectralRule[T]) warm() {
-	for len(r.free) > 0 {
-		<-r.free
-	}
-	r.put(r.take())
 }

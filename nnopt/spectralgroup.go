@@ -35,6 +35,7 @@ type spectralGroup[T Float] struct {
 // groupFactor is the factor of a dimension.
 type groupFactor[T Float] struct {
 	mode, n int
+	blocks  int // that it is cut into
 	d, fine []T // eigenvalues of all blocks of the factor, and powers of them
 	runs    []*groupRun[T]
 }
@@ -79,12 +80,10 @@ func (g *spectralGroup[T]) use(w *groupWork[T]) {
 	}
 }
 
-// spectralGroupElements is the number of elements of the blocks of a group up to which it takes in one more.
-const spectralGroupElements = 1 << 26
-
 // allot implements allotting: it makes the groups, with the memory of the slots of their blocks.
 func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
-	r.groups, r.allotted = nil, map[string]*groupPlace[T]{}
+	r.groups, r.allotted, r.places = nil, map[string]*groupPlace[T]{}, slotPlaces[T]{}
+	r.turns, r.most = map[string]int{}, spectralSizes{}
 	if e == engine.CPU[T]() {
 		return
 	}
@@ -110,13 +109,14 @@ func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engin
 	}
 	for _, g := range r.groups {
 		g.prepare(a)
+		g.nameSlots(r.places)
 	}
 }
 
 // groupOf returns a group with room, or nil.
 func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 	for _, g := range r.groups {
-		if g.key == key && (len(g.names)+1)*size <= spectralGroupElements {
+		if g.key == key && fits(len(g.names), size, 0) {
 			return g
 		}
 	}
@@ -131,7 +131,7 @@ func newSpectralGroup[T Float](r *spectralRule[T], e engine.Backend[T], dims []i
 			g.others *= float64(dims[i])
 			continue
 		}
-		m := &groupFactor[T]{mode: i, n: dims[i]}
+		m := &groupFactor[T]{mode: i, n: dims[i], blocks: len(sizes)}
 		from := 0
 		for k, n := range sizes {
 			if k == 0 || n != sizes[k-1] {
@@ -187,11 +187,6 @@ func (g *spectralGroup[T]) prepare(a *engine.Arena[T]) {
 	r.Low, r.High, r.Surprise = low*low, high*high, largestSurprise[T]()
 }
 
-// squares returns count matrices n x n without gaps.
-func squares[T Float](data []T, count, n int) engine.Batch[T] {
-	return engine.Batch[T]{Count: count, Rows: n, Cols: n, Stride: n, Step: n * n, Data: data[:count*n*n]}
-}
-
 // groupPlace is the place of a block in a group: a mover that leaves the work to the group.
 type groupPlace[T Float] struct {
 	g     *spectralGroup[T]
@@ -199,68 +194,35 @@ type groupPlace[T Float] struct {
 }
 
 // slot implements allotting.
-func (r *spectralRule[T]) slot(s *Slot[T]) bool {
-	p := r.allotted[s.Block]
-	if p == nil {
-		return false
-	}
-	if r.narrows(s.Name) {
-		s.narrow = p.halves(s.Name)
-	} else {
-		s.Data = p.memory(s.Name)
-	}
-	return true
-}
+func (r *spectralRule[T]) slot(s *Slot[T]) bool { return r.places.give(s) }
 
-// halves returns the memory of a slot that is stored in bfloat16.
-func (p *groupPlace[T]) halves(name string) []engine.BFloat16 {
-	g, count := p.g, len(p.g.names)
-	if name == "momentum" {
-		return g.narrow[p.index*g.size : (p.index+1)*g.size]
+// nameSlots says where the slots of the blocks are.
+func (g *spectralGroup[T]) nameSlots(places slotPlaces[T]) {
+	count := len(g.names)
+	each := func(name string, data []T, narrow []engine.BFloat16) {
+		for k, block := range g.names {
+			if narrow != nil {
+				places.putNarrow(block, name, partOf(narrow, count, k))
+			} else {
+				places.put(block, name, partOf(data, count, k))
+			}
+		}
 	}
-	run, c := p.find("coupling", name)
-	n := run.n * run.n
-	return run.narrow[(c*count+p.index)*n : (c*count+p.index+1)*n]
-}
-
-// find returns the run and the block of it that have a slot.
-func (p *groupPlace[T]) find(kind, name string) (*groupRun[T], int) {
-	for _, f := range p.g.factors {
+	each("momentum", g.momentum, g.narrow)
+	each("totals0", g.totals, nil)
+	for _, f := range g.factors {
+		each(fmt.Sprintf("values0.%d", f.mode), f.d, nil)
 		for _, run := range f.runs {
 			for c := range run.at {
-				full := fmt.Sprintf("%s0.%d", kind, f.mode)
-				if len(f.runs) > 1 || len(run.at) > 1 {
-					full += fmt.Sprintf(".%d", run.first+c)
-				}
-				if full == name {
-					return run, c
+				each(squareName("basis", f.mode, run.first+c, f.blocks), cut(run.b, count, c).Data, nil)
+				if run.narrow != nil {
+					each(squareName("coupling", f.mode, run.first+c, f.blocks), nil, partOf(run.narrow, len(run.at), c))
+				} else if run.lasts {
+					each(squareName("coupling", f.mode, run.first+c, f.blocks), cut(run.m, count, c).Data, nil)
 				}
 			}
 		}
 	}
-	return nil, 0
-}
-
-// memory returns that of a slot of the block.
-func (p *groupPlace[T]) memory(name string) []T {
-	g, count := p.g, len(p.g.names)
-	part := func(x []T, n int) []T { return x[p.index*n : (p.index+1)*n] }
-	switch name {
-	case "momentum":
-		return part(g.momentum, g.size)
-	case "totals0":
-		return part(g.totals, totalLength)
-	}
-	for _, f := range g.factors {
-		if name == fmt.Sprintf("values0.%d", f.mode) {
-			return part(f.d, f.n)
-		}
-	}
-	if run, c := p.find("basis", name); run != nil {
-		return run.b.At(c*count + p.index).Data
-	}
-	run, c := p.find("coupling", name)
-	return run.m.At(c*count + p.index).Data
 }
 
 func (p *groupPlace[T]) move(engine.Backend[T], *Block[T], []Slot[T], engine.Update) {}
@@ -279,8 +241,11 @@ func (r *spectralRule[T]) together() {
 	}
 }
 
-// settle implements grounded: the groups get a workspace.
-func (r *spectralRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
+// settle implements grounded: on a device the groups get a workspace, and so do the other blocks, that no step runs out of memory.
+func (r *spectralRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
+	if e == engine.CPU[T]() {
+		return
+	}
 	var block, square, couplings, row int
 	for _, g := range r.groups {
 		count, own := len(g.names), 0
@@ -308,6 +273,10 @@ func (r *spectralRule[T]) settle(_ engine.Backend[T], a *engine.Arena[T]) {
 		g.use(w)
 	}
 	a.Reserve(2 * square)
+	for len(r.free) > 0 { // they lie in memory that is given back
+		<-r.free
+	}
+	r.put(r.take())
 }
 
 // cut is the matrices of x, one for each of n tensors and block, that belong to block c.

@@ -271,14 +271,12 @@ func (g *spectralGroup[T]) rotateRun(run *groupRun[T], live []float64, t []T) {
 	e.Diagonal(run.m, run.next)
 }
 
-// restore makes a Newton-Schulz step B <- B - B (B^T B - I)/2.
+// restore makes a Newton-Schulz step.
 func (g *spectralGroup[T]) restore(run *groupRun[T]) {
 	e, all := g.e, run.b.Count
 	gen, q := squares(g.work.gen, all, run.n), squares(g.work.q, all, run.n)
 	e.Gemm(dense.Transposed, dense.NoTrans, 1, run.b, run.b, 0, q)
-	e.Combine(-1, 1, q, 0, q, q)
-	e.Copy(run.b, gen)
-	e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, gen, q, 1, run.b)
+	newtonSchulz(e, run.b, q, gen)
 }
 
 // advance moves the blocks by S^(-1/Root) m, the momentum m from the coordinates of the bases.

@@ -200,9 +200,6 @@ func (s *stepper[T]) Init(blocks []Block[T]) (err error) {
 	if g, ok := s.rule.(grounded[T]); ok {
 		g.settle(s.backend, arena)
 	}
-	if w, ok := s.rule.(warmed); ok && s.backend != engine.CPU[T]() {
-		w.warm()
-	}
 	s.mirrors = nil
 	if _, ok := s.rule.(deferring); ok && s.backend != engine.CPU[T]() {
 		s.mirrors = newMirrors(s.backend, arena, blocks, func(k int) bool { return all[k].own.frozen })

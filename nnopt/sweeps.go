@@ -35,12 +35,10 @@ func newSweeps(e engine.Backend[float64], a *engine.Arena[float64], count, n int
 	return s
 }
 
-// restore makes a Newton-Schulz step B <- B - B (B^T B - I)/2.
+// restore makes a Newton-Schulz step.
 func (s *sweeps) restore() {
 	s.e.GemmSymmetric(dense.Transposed, dense.NoTrans, 1, s.b, s.b, 0, s.q)
-	s.e.Combine(-1, 1, s.q, 0, s.q, s.q)
-	s.e.Copy(s.b, s.gen)
-	s.e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, s.gen, s.q, 1, s.b)
+	newtonSchulz(s.e, s.b, s.q, s.gen)
 }
 
 // approach turns the bases towards the eigenvectors of a, each until its coupling is at most o.tol. Bases and eigenvalues are there after the next wait.

@@ -119,3 +119,22 @@ func TestDevices(t *testing.T) {
 	}()
 	Register(Device{Name: "mirror"})
 }
+
+// TestMostRegisters: a Reckoning does not give one register to two figures, however many it was made for.
+func TestMostRegisters(t *testing.T) {
+	q := NewReckoning(CPU[float64](), nil, MostRegisters+1)
+	var last Figure
+	for range MostRegisters {
+		last = q.Number(2)
+	}
+	q.Run()
+	if q.Register(last)[0] != 2 {
+		t.Error("the last register cannot be read")
+	}
+	defer func() {
+		if _, ok := recover().(Error); !ok {
+			t.Error("a register more than there are")
+		}
+	}()
+	q.Number(1)
+}

@@ -138,12 +138,12 @@ type Reckoning[T dense.Float] struct {
 	used      int
 }
 
-// MostRegisters is how many registers a Reckoning can have.
-const MostRegisters = 1 << 16
+// MostRegisters is how many registers a Reckoning can have: the one after the last has a number that is a Figure, too.
+const MostRegisters = 1<<16 - 1
 
-// NewReckoning returns one with so many registers, at most MostRegisters, in the memory of the backend.
+// NewReckoning returns one with so many registers, but never more than MostRegisters, in the memory of the backend. Using more panics with Error.
 func NewReckoning[T dense.Float](e Backend[T], a *Arena[T], registers int) *Reckoning[T] {
-	return &Reckoning[T]{e: e, registers: a.Doubles(registers)}
+	return &Reckoning[T]{e: e, registers: a.Doubles(min(registers, MostRegisters))}
 }
 
 // Begin forgets all figures.

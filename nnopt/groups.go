@@ -1,0 +1,126 @@
+package nnopt
+
+import (
+	"fmt"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/engine"
+)
+
+// partElements is the number of elements up to which a group takes in more of what a device works on in the same calls; wideElements is that of numbers in float64.
+const (
+	partElements = 1 << 26
+	wideElements = partElements / 2
+)
+
+// fits says whether a group of count members, of so many elements and registers each, takes in one more.
+func fits(count, elements, registers int) bool {
+	return (count+1)*elements <= partElements && (count+1)*registers <= engine.MostRegisters
+}
+
+// stacked returns count matrices without gaps.
+func stacked[T Float](data []T, count, rows, cols int) engine.Batch[T] {
+	return engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: data[:count*rows*cols]}
+}
+
+// squares returns count matrices n x n without gaps.
+func squares[T Float](data []T, count, n int) engine.Batch[T] { return stacked(data, count, n, n) }
+
+// partOf is part k of count equal parts of x.
+func partOf[E any](x []E, count, k int) []E {
+	n := len(x) / count
+	return x[k*n : (k+1)*n]
+}
+
+// tallies finds the sum, the sum of the squares, and the largest size of the elements of each matrix.
+func tallies[T Float](e engine.Backend[T], b engine.Batch[T], measures []float64) {
+	for k := range b.Count {
+		e.Tally(b.At(k).Data, measures[3*k:3*k+3])
+	}
+}
+
+// newtonSchulz makes the step B <- B - B (Q - I)/2 of bases of which q holds Q = B^T B; scratch and q are undefined afterwards.
+func newtonSchulz[T Float](e engine.Backend[T], b, q, scratch engine.Batch[T]) {
+	e.Combine(-1, 1, q, 0, q, q)
+	e.Copy(b, scratch)
+	e.Gemm(dense.NoTrans, dense.NoTrans, -0.5, scratch, q, 1, b)
+}
+
+// slotPlaces says where slots lie that groups have chosen a place for; a nil one has chosen none.
+type slotPlaces[T Float] map[[2]string]slotPlace[T]
+
+// slotPlace is the memory of a slot, one of the two.
+type slotPlace[T Float] struct {
+	data   []T
+	narrow []engine.BFloat16
+}
+
+func (p slotPlaces[T]) put(block, name string, data []T) {
+	p[[2]string{block, name}] = slotPlace[T]{data: data}
+}
+
+func (p slotPlaces[T]) putNarrow(block, name string, narrow []engine.BFloat16) {
+	p[[2]string{block, name}] = slotPlace[T]{narrow: narrow}
+}
+
+// give gives a slot its memory, if it has a place.
+func (p slotPlaces[T]) give(s *Slot[T]) bool {
+	at, ok := p[[2]string{s.Block, s.Name}]
+	s.Data, s.narrow = at.data, at.narrow
+	return ok
+}
+
+// gathered is what a rule has on a device whose pieces of one shape, whichever block they belong to, are worked on in the same calls: the movers B of blocks, and
+// the parts P that do the work.
+type gathered[T Float, B, P any] struct {
+	e      engine.Backend[T]
+	blocks map[string]B
+	order  []B
+	parts  []P
+	keys   []string // of the parts
+	slots  slotPlaces[T]
+}
+
+func newGathered[T Float, B, P any](e engine.Backend[T]) gathered[T, B, P] {
+	return gathered[T, B, P]{e: e, blocks: map[string]B{}, slots: slotPlaces[T]{}}
+}
+
+// take adds the mover of a block.
+func (w *gathered[T, B, P]) take(name string, s B) { w.blocks[name], w.order = s, append(w.order, s) }
+
+// part returns one with room for a piece, a fresh one where there is none.
+func (w *gathered[T, B, P]) part(own *piece, room func(P) bool, fresh func() P) P {
+	key := fmt.Sprint(own.dims, own.excluded)
+	for k, p := range w.parts {
+		if w.keys[k] == key && room(p) {
+			return p
+		}
+	}
+	p := fresh()
+	w.parts, w.keys = append(w.parts, p), append(w.keys, key)
+	return p
+}
+
+// shareWork gives parts, which are worked on one after the other, one workspace.
+func shareWork[T Float](a *engine.Arena[T], parts []*productModes[T]) {
+	most := 0
+	for _, p := range parts {
+		most = max(most, p.count*p.size)
+	}
+	z, t := a.Alloc(most), a.Alloc(most)
+	for _, p := range parts {
+		p.z, p.t = z[:p.count*p.size], t[:p.count*p.size]
+	}
+}
+
+// staging is what a mover of a block keeps of a step that others take on a device.
+type staging[T Float] struct {
+	at      int       // number of the block
+	current *Block[T] // of the running step
+	update  engine.Update
+}
+
+// prepare implements staged.
+func (s *staging[T]) prepare(_ engine.Backend[T], b *Block[T], u engine.Update) {
+	s.current, s.update = b, u
+}
