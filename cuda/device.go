@@ -9,7 +9,6 @@ package cuda
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -195,8 +194,8 @@ func (d *Device) prepare() (err error) {
 	return d.tryProducts()
 }
 
-// tryProducts makes a product of each element type, with factors on the host and on the device: a cuBLAS that has none for this GPU shows here, and one that prepares
-// itself at the first does so before it is recorded.
+// tryProducts makes a product of each kind, with factors on the host and on the device: a cuBLAS that has none for this GPU shows here, and one that prepares itself at
+// the first does so before it is recorded.
 func (d *Device) tryProducts() error {
 	room, at, err := d.numbers.take(64, nil)
 	if err != nil {
@@ -208,13 +207,17 @@ func (d *Device) tryProducts() error {
 		return err
 	}
 	p := blas.Product{Rows: 1, Cols: 1, Inner: 1, Count: 1, A: blas.Operand{At: at + 16, Stride: 1}, B: blas.Operand{At: at + 24, Stride: 1}, C: blas.Operand{At: at + 32, Stride: 1}}
-	for _, numbers := range []uintptr{0, at} {
-		p.Numbers = numbers
-		p.Inputs, p.Result, p.Compute = blas.Float32, blas.Float32, blas.Compute32
-		err := d.blas.Gemm(&p)
-		p.Inputs, p.Result, p.Compute = blas.Float64, blas.Float64, blas.Compute64
-		if err := wrap("trying cuBLAS", errors.Join(err, d.blas.Gemm(&p))); err != nil {
-			return err
+	kinds := []blas.Product{{Inputs: blas.Float32, Result: blas.Float32, Compute: blas.Compute32}, {Inputs: blas.Float64, Result: blas.Float64, Compute: blas.Compute64}}
+	if d.info.Capability >= narrowCapability {
+		kinds = append(kinds, blas.Product{Inputs: blas.Float32, Result: blas.Float32, Compute: blas.ComputeTF32},
+			blas.Product{Inputs: blas.BFloat16, Result: blas.Float32, Compute: blas.Compute32}, blas.Product{Inputs: blas.BFloat16, Result: blas.BFloat16, Compute: blas.Compute32})
+	}
+	for _, k := range kinds {
+		p.Inputs, p.Result, p.Compute = k.Inputs, k.Result, k.Compute
+		for _, p.Numbers = range []uintptr{0, at} {
+			if err := wrap("trying cuBLAS", d.blas.Gemm(&p)); err != nil {
+				return err
+			}
 		}
 	}
 	return d.wait()

@@ -5,9 +5,11 @@ package cuda
 /*
 #include <cuda.h>
 
+enum { most_slots = 32 };
+
 // A launch of gorgonia.org/cu writes Go pointers into memory of malloc that was never set; the write barrier of a collection takes what was there for a pointer.
 static CUresult launch_slots(CUfunction f, unsigned x, unsigned y, unsigned z, unsigned columns, unsigned rows, CUstream stream, unsigned long long *slots, int n) {
-	void *at[32];
+	void *at[most_slots];
 	for (int i = 0; i < n; i++) {
 		at[i] = &slots[i];
 	}
@@ -26,8 +28,8 @@ import (
 	"github.com/spdopt/spdopt/cuda/internal/blas"
 )
 
-// maxArgs is the largest number of parameters of a kernel; launch_slots has room for as many.
-const maxArgs = 32
+// maxArgs is the largest number of parameters of a kernel.
+const maxArgs = C.most_slots
 
 // launcher enqueues kernels and products on one stream. The arguments of a launch are slots of eight bytes. The first failure is
 // kept and ends all further work.

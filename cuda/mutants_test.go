@@ -38,7 +38,8 @@ func TestAccesses(t *testing.T) {
 }
 
 // TestMutants: the emulation notices a barrier that is missing, also where the order of its threads hides that, one that only some threads reach, and an access behind the end
-// of an array or to memory of the host. Each mutant is the real source with one change; the table test has to fail on it, and for the stated reason.
+// of an array. Each mutant is the real source with one change; the table test has to fail on it, and for the stated reason. (TestCareless of the emulation: every other
+// kind of wrong access.)
 func TestMutants(t *testing.T) {
 	emulated(t)
 	if os.Getenv("SPDOPT_LIBCUBLAS") != os.Getenv("SPDOPT_LIBCUDA") || testing.Short() {

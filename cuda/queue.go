@@ -107,10 +107,10 @@ func (d *Device) play(l *launcher, t *tape) (err error) {
 			l.err = wrap("copying from the device", cu.MemcpyDtoHAsync(foreign(uintptr(w[1])), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
 			w = w[4:]
 		case duplicateEntry:
-			l.err = wrap("copying memory", cu.MemcpyDtoDAsync(cu.DevicePtr(w[1]), cu.DevicePtr(w[2]), int64(w[3]), l.stream))
+			l.duplicate(uintptr(w[1]), uintptr(w[2]), int(w[3]))
 			w = w[4:]
 		case clearEntry:
-			l.err = wrap("clearing memory", cu.MemsetD8Async(cu.DevicePtr(w[1]), 0, int64(w[2]), l.stream))
+			l.clear(uintptr(w[1]), int(w[2]))
 			w = w[3:]
 		}
 	}

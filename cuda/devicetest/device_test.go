@@ -211,7 +211,7 @@ func TestLayers(t *testing.T) {
 // TestTrain: a run on the device ends where a run on the processor ends.
 func TestTrain(t *testing.T) {
 	needDevice(t)
-	for _, name := range []string{"spectral", "kfac"} {
+	for _, name := range []string{"spectral", "singd", "kfac", "muon"} {
 		t.Run(name, func(t *testing.T) { trains(t, name) })
 	}
 }
