@@ -179,10 +179,7 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 		o.Target = &f.target
 	}
 	f.policy(&o)
-	if f.equalities != "" && o.Constraints == 0 {
-		return o, nil, usagef("--equalities %s names constraints, but there are none; --constraints says how many", f.equalities)
-	}
-	if o.Equalities, err = indices("--equalities", f.equalities, "", o.Constraints); err != nil {
+	if err := f.applyConstraints(&o); err != nil {
 		return o, nil, err
 	}
 	if err := o.Validate(); err != nil {
@@ -192,8 +189,8 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 }
 
 // flagWords turns the names of options in messages into those of flags.
-var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "Fixed", "--fixed", "Surrogate", "--surrogate", "Noise", "--noise", "BoundPenalty", "--bounds penalty", "X0", "--x0", "Sigma0", "--sigma0", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
-	"PopSize", "--popsize", "MaxEvaluations", "--max-evals", "Constraints", "--constraints", "MaxFailureRate", "--max-fail-rate", "Target", "--target")
+var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "X0", "--x0", "Sigma0", "--sigma0", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
+	"Fixed", "--fixed", "Equalities", "--equalities", "Surrogate", "--surrogate", "Noise", "--noise", "BoundPenalty", "--bounds penalty", "PopSize", "--popsize", "MaxEvaluations", "--max-evals", "Constraints", "--constraints", "MaxFailureRate", "--max-fail-rate", "Target", "--target")
 
 // check looks at the flags that need no knowledge of the problem, and draws the seed.
 func (f *minimizeFlags) check(cmd *cobra.Command) error {
@@ -218,6 +215,8 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 	switch {
 	case f.strategy != "" && nearest(f.strategy, strategyNames()) != f.strategy:
 		return unknown("strategy", f.strategy, "minimize", strategyNames(), "spdopt list strategies")
+	case f.learnRate && f.strategy != "" && f.strategy != "cma":
+		return usagef("--learn-rate adapts the learning rates of the strategy cma, not those of %s", f.strategy)
 	case flags.Changed("dim") && f.dim < 1:
 		return usagef("--dim must be at least 1, not %d", f.dim)
 	case flags.Changed("sigma0") && !(f.sigma0 > 0 && f.sigma0 <= math.MaxFloat64):
@@ -242,7 +241,7 @@ func (f *minimizeFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// space reads the variables: dimension, start, bounds and integers.
+// space reads the variables (dimension, start, bounds) and the flags that name some of them.
 func (f *minimizeFlags) space(cmd *cobra.Command, o *esadapt.Options) error {
 	lists := []struct {
 		flag, text string

@@ -297,6 +297,9 @@ func TestMinimizeUsage(t *testing.T) {
 		{"--fixed must be indices from 0 to 1", []string{"--fn", "f1", "--dim", "2", "--x0", "1", "--fixed", "2"}},
 		{"--equalities 0 names constraints", []string{"--fn", "f1", "--dim", "2", "--equalities", "0"}},
 		{"--equalities must be indices from 0 to 0", []string{"--cmd", "x", "--dim", "2", "--constraints", "1", "--equalities", "1"}},
+		{"--equalities names index 0 twice", []string{"--cmd", "x", "--dim", "2", "--constraints", "1", "--equalities", "0,0"}},
+		{"--bounds penalty says how bounds are kept, but there are none", []string{"--fn", "f1", "--dim", "2", "--bounds", "penalty"}},
+		{"--learn-rate adapts the learning rates of the strategy cma", []string{"--fn", "f1", "--dim", "2", "--learn-rate", "--strategy", "snes"}},
 		{"--bounds must be", []string{"--fn", "f1", "--dim", "2", "--bounds", "soft"}},
 		{"--surrogate cannot be combined with --noise", []string{"--fn", "f1", "--dim", "2", "--surrogate", "--noise"}},
 		{"--noise and --surrogate work on whole generations", []string{"--fn", "f1", "--dim", "2", "--noise", "--in-flight", "2"}},
@@ -368,18 +371,25 @@ func TestMinimizeParts(t *testing.T) {
 	if x := run("--fn", "f1", "--x0", "1,2,3,4", "--fixed", "1,3")["best_x"].([]any); x[1] != 2. || x[3] != 4. || x[0] == 1. || x[2] == 3. {
 		t.Errorf("variables 1 and 3 are fixed, the best point is %v", x)
 	}
-	m := run("--expr", "[sum(x, # * #), x[0] - 1, x[1] + 1]", "--constraints", "2", "--equalities", "0")
-	if x := m["best_x"].([]any); math.Abs(x[0].(float64)-1) > 1e-4 || x[1].(float64) > -1+1e-4 {
+	m := run("--expr", "[sum(x, # * #), x[0] - 1, x[1] - 1]", "--constraints", "2", "--equalities", "0")
+	if x := m["best_x"].([]any); math.Abs(x[0].(float64)-1) > 1e-4 || math.Abs(x[1].(float64)) > 1e-2 {
 		t.Errorf("the first constraint is an equality, the second is none: %v", x)
 	}
+	near := run("--fn", "f1", "--target", "79.481")["evaluations"]
 	for _, part := range []string{"--noise", "--learn-rate"} {
-		if m := run("--fn", "f1", part, "--target", "79.481"); m["target_met"] != true || m["evaluations"] == run("--fn", "f1", "--target", "79.481")["evaluations"] {
+		if m := run("--fn", "f1", part, "--target", "79.481"); m["target_met"] != true || m["evaluations"] == near {
 			t.Errorf("%s changes nothing or finds nothing: %v", part, m)
 		}
 	}
-	transform := run("--fn", "f5", "--lower", "-5", "--upper", "5")["evaluations"]
-	if penalty := run("--fn", "f5", "--lower", "-5", "--upper", "5", "--bounds", "penalty")["evaluations"]; penalty == transform {
-		t.Errorf("%v evaluations by transform and by penalty", penalty)
+	box := []string{"--fn", "f5", "--lower", "-5", "--upper", "5"} // the optimum is in a corner
+	transform, penalty := run(box...), run(append(box, "--bounds", "penalty")...)
+	if penalty["evaluations"] == transform["evaluations"] {
+		t.Errorf("%v evaluations by transform and by penalty", penalty["evaluations"])
+	}
+	for _, m := range []map[string]any{transform, penalty} {
+		if above := m["best_f"].(float64) - m["f_opt"].(float64); !(above >= 0 && above < 1e-6) {
+			t.Errorf("%v above the optimum in the box", above)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func (f *searchFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.bounds, "bounds", "transform", "how bounds are kept: transform (no point is outside) or penalty (points outside are moved in and pay for it)")
 	flags.BoolVar(&f.noise, "noise", false, "the objective is noisy: some points are evaluated again, and repeated as often as it takes (UH-CMA-ES)")
 	flags.BoolVar(&f.surrogate, "surrogate", false, "a quadratic model stands for part of the evaluations, where they are dear (lq-CMA-ES)")
-	flags.BoolVar(&f.learnRate, "learn-rate", false, "adapt the learning rates, for many optima or noise (LRA-CMA-ES); easy functions take longer")
+	flags.BoolVar(&f.learnRate, "learn-rate", false, "adapt the learning rates of cma, for many optima or noise (LRA-CMA-ES); easy functions take longer")
 }
 
 // apply sets the options of a search in o.Dim variables.
@@ -43,6 +43,18 @@ func (f *searchFlags) apply(o *esadapt.Options) (err error) {
 		return err
 	}
 	o.Fixed, err = indices("--fixed", f.fixed, "", o.Dim)
+	return err
+}
+
+// applyConstraints sets the options that depend on bounds and constraints, which may be those of a built-in function.
+func (f *searchFlags) applyConstraints(o *esadapt.Options) (err error) {
+	if f.bounds == "penalty" && o.Lower == nil && o.Upper == nil {
+		return usagef("--bounds penalty says how bounds are kept, but there are none; give --lower or --upper")
+	}
+	if f.equalities != "" && o.Constraints == 0 {
+		return usagef("--equalities %s names constraints, but there are none; --constraints says how many", f.equalities)
+	}
+	o.Equalities, err = indices("--equalities", f.equalities, "", o.Constraints)
 	return err
 }
 
