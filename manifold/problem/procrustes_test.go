@@ -55,10 +55,7 @@ func TestProcrustesGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newProcrustes(frames[:3], frames[3:])
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := newProcrustes(frames[:3], frames[3:])
 	g := newRotations(n)
 	p := g.RandomPoint(source(3))
 	grad, v := make([]float64, n*n), make([]float64, n*n)

@@ -1,0 +1,331 @@
+package problem
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/integrate/quad"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+const (
+	// fitForcing is the residual that a step of the fit leaves, relative to the gradient. Its Hessian is wrong by about as much where the logarithms of the pencils
+	// are a half.
+	fitForcing = 0.02
+	// fitSteps bounds the steps of the fit, and fitProducts the Hessian products for one.
+	fitSteps, fitProducts = 12, 60
+	// fitSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
+	fitSpread = 1e3
+	// fitWidth bounds the logarithms of the pencils.
+	fitWidth = 4.0
+	// fitCloseness bounds the logarithms for which the fit's operator takes the place of the Hessian in a certificate.
+	fitCloseness = 1.0
+	// fitGain is what a step must make of the gradient at most.
+	fitGain = 0.4
+)
+
+// procrustesFit finds a stationary point near the start where the pairs are close, with neither decompositions nor exact Hessians. With C = R A R' and D = C - B
+//
+//	log(C B^-1) = D sum_j w_j (B + x_j D)^-1
+//
+// for nodes and weights of Gauss's quadrature on [0, 1] (the diagonal Pade approximant), and U -> (1/m) sum (G U G^-1 + G^-1 U G) - 2 U with G = (B + C)/2 in single
+// precision in place of the Hessian, from which it differs by terms of second order in the logarithms. The pairs are given in the eigenbases of their
+// means, where the diagonal of that operator is a fair preconditioner. What it returns is a first point like any other.
+type procrustesFit struct {
+	n         int
+	a, b      []dense.Matrix[float64]
+	team      *team
+	group     *rotations
+	at, trial *rotation
+	grad      []float64
+	turn      []float64
+	nodes     map[int][2][]float64
+	rule      [2][]float64 // of the present evaluation
+	g, inv    []dense.Matrix[float32]
+	scale     []float64 // of g
+	diagonal  []float32
+	u         dense.Matrix[float32] // of the present product
+	sum       dense.Matrix[float32]
+
+	step, res, dir, hd, z []float32
+
+	cost, width                  float64 // after an evaluation
+	steps, evaluations, products int
+	term                         func(w *worker, k int) error
+	product                      func(w *singleWorker, k int)
+}
+
+func newProcrustesFit(p *pairing) *procrustesFit {
+	n := p.qa.Rows
+	f := &procrustesFit{n: n, a: p.a, b: p.b, team: newTeam(n, len(p.a)), group: newRotations(n), at: &rotation{dense.New[float64](n, n)}, trial: &rotation{dense.New[float64](n, n)},
+		grad: make([]float64, n*n), turn: make([]float64, n*n), nodes: map[int][2][]float64{}, u: dense.New[float32](n, n), sum: dense.New[float32](n, n)}
+	f.at.r.Identity()
+	for _, v := range []*[]float32{&f.diagonal, &f.step, &f.res, &f.dir, &f.hd, &f.z} {
+		*v = make([]float32, n*n)
+	}
+	for _, b := range f.b {
+		f.g, f.inv = append(f.g, dense.New[float32](n, n)), append(f.inv, dense.New[float32](n, n))
+		f.scale = append(f.scale, float64(n)/trace(b))
+	}
+	f.term, f.product = f.evaluateTerm, f.productTerm
+	return f
+}
+
+func trace(a dense.Matrix[float64]) (sum float64) {
+	for i := range a.Rows {
+		sum += a.At(i, i)
+	}
+	return sum
+}
+
+// run moves the point until the gradient is at most target, or a step no longer pays, and tells whether the point is better than the start.
+func (f *procrustesFit) run(target float64, limit int) bool {
+	goal, last := 0.0, math.Inf(1)
+	var start float64
+	f.width = 1
+	for {
+		if !f.evaluate(goal) || !(f.width <= fitWidth) {
+			return false
+		}
+		norm := math.Sqrt(dense.Dot(f.grad, f.grad))
+		if f.steps == 0 {
+			start = f.cost
+			if !f.prepare() {
+				return false
+			}
+		}
+		if norm <= target || !(norm <= fitGain*last) && f.steps > 1 || f.steps == min(limit, fitSteps) {
+			return f.steps > 0 && f.cost <= start
+		}
+		last = norm
+		goal = max(fitForcing*norm, 0.3*target)
+		f.solve(goal)
+		widen(f.turn, f.step)
+		if f.group.Retract(f.trial, f.at, f.turn) != nil {
+			return false
+		}
+		f.at, f.trial = f.trial, f.at
+		f.steps++
+	}
+}
+
+// evaluate sets cost, width, grad and the operator at the point, the gradient with an error well below goal.
+func (f *procrustesFit) evaluate(goal float64) bool {
+	f.evaluations++
+	f.choose(goal)
+	for _, w := range f.team.workers {
+		w.acc.Zero()
+	}
+	f.team.share(f.term)
+	sum := f.trial.r
+	sum.Zero()
+	for _, w := range f.team.workers {
+		if w.err != nil {
+			return false
+		}
+		dense.Axpy(1, w.acc.Data, sum.Data)
+	}
+	m := float64(len(f.a))
+	for i := range f.n {
+		for j := range i {
+			v := (sum.At(j, i) - sum.At(i, j)) / m
+			f.grad[i*f.n+j], f.grad[j*f.n+i] = v, -v
+		}
+	}
+	f.cost, f.width = f.team.sum(0)/(2*m), math.Sqrt(math.Sqrt(f.team.sum(1)))
+	return !math.IsNaN(f.cost + f.width)
+}
+
+// choose takes as few nodes as the last width allows: for a logarithm l, q of them have the error 4 l tanh(l/4)^2q. Odd numbers have 1/2 among them.
+func (f *procrustesFit) choose(goal float64) {
+	q, t := 3, math.Tanh(f.width/4)
+	for goal > 0 && q < 15 && 4*f.width*math.Pow(t, float64(2*q)) > 0.1*goal {
+		q += 2
+	}
+	if _, ok := f.nodes[q]; !ok {
+		x, w := make([]float64, q), make([]float64, q)
+		quad.Legendre{}.FixedLocations(x, w, 0, 1)
+		f.nodes[q] = [2][]float64{x, w}
+	}
+	f.rule = f.nodes[q]
+}
+
+// evaluateTerm adds M = log(C B^-1) to acc, tr M^2 and tr M^4 to the sums, and keeps G and its inverse.
+func (f *procrustesFit) evaluateTerm(w *worker, k int) error {
+	c, d, s, shifted := w.t[0], w.t[1], w.t[2], w.t[3]
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.at.r, f.a[k], 0, s)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s, f.at.r, 0, d)
+	dense.Axpy(-1, f.b[k].Data, d.Data)
+	s.Zero()
+	for j, x := range f.rule[0] {
+		shifted.Copy(f.b[k])
+		dense.Axpy(x, d.Data, shifted.Data)
+		middle := 2*j+1 == len(f.rule[0])
+		if middle {
+			narrowScaled(f.g[k].Data, f.scale[k], shifted.Data)
+		}
+		if !dense.InvertUpper(shifted, w.work) {
+			return &manifold.PointError{What: "a pencil is not positive definite to rounding"}
+		}
+		if middle {
+			narrowScaled(f.inv[k].Data, 1/f.scale[k], shifted.Data)
+		}
+		dense.Axpy(f.rule[1][j], shifted.Data, s.Data)
+	}
+	for _, m := range []dense.Matrix[float64]{d, s} {
+		dense.Mirror(m)
+	}
+	dense.Mirror(f.g[k])
+	dense.Mirror(f.inv[k])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, c)
+	dense.Axpy(1, c.Data, w.acc.Data)
+	dense.Transpose(s, c)
+	w.sum[0] += dense.Dot(c.Data, s.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c, c, 0, d)
+	dense.Transpose(s, d)
+	w.sum[1] += dense.Dot(d.Data, s.Data)
+	return nil
+}
+
+// prepare sets the inverse diagonal of the operator and tells whether single precision bears it.
+func (f *procrustesFit) prepare() bool {
+	n := f.n
+	for k, g := range f.g {
+		var up, down float32
+		for i := range n {
+			up, down = up+g.At(i, i), down+f.inv[k].At(i, i)
+		}
+		if !(float64(up)/float64(n)*float64(down)/float64(n) <= fitSpread) {
+			return false
+		}
+		for i := range n {
+			row, inverse, out := g.Row(i), f.inv[k].Row(i), f.diagonal[i*n:][:n]
+			gi, hi := row[i], inverse[i]
+			for j := range out {
+				out[j] += gi*f.inv[k].At(j, j) + hi*g.At(j, j) - 2*row[j]*inverse[j]
+			}
+		}
+	}
+	for i, v := range f.diagonal {
+		f.diagonal[i] = 1 / max(v/float32(len(f.g))-2, 0.1)
+	}
+	return true
+}
+
+// solve sets step to an approximate Newton step, whose residual is at most goal, by conjugate gradients.
+func (f *procrustesFit) solve(goal float64) {
+	clear(f.step)
+	narrow(f.res, f.grad)
+	dense.Multiply(f.res, f.diagonal, f.z)
+	dense.Scale(-1, f.z, f.dir)
+	zr := dense.Dot(f.z, f.res)
+	for range fitProducts {
+		f.operate()
+		curvature := dense.Dot(f.dir, f.hd)
+		if !(curvature > 0) {
+			return
+		}
+		dense.Axpy(zr/curvature, f.dir, f.step)
+		dense.Axpy(zr/curvature, f.hd, f.res)
+		if math.Sqrt(float64(dense.Dot(f.res, f.res))) <= goal {
+			return
+		}
+		dense.Multiply(f.res, f.diagonal, f.z)
+		next := dense.Dot(f.z, f.res)
+		dense.Blend(next/zr, f.dir, -1, f.z, f.dir)
+		zr = next
+	}
+}
+
+// operate sets hd to the operator applied to dir.
+func (f *procrustesFit) operate() {
+	f.products++
+	copy(f.u.Data, f.dir)
+	f.team.share32(f.product)
+	f.sum.Zero()
+	for _, w := range f.team.workers {
+		dense.Axpy(1, w.single.acc.Data, f.sum.Data)
+	}
+	m := float32(len(f.g))
+	for i := range f.n {
+		for j := range i {
+			v := (f.sum.At(i, j)-f.sum.At(j, i))/m - 2*f.dir[i*f.n+j]
+			f.hd[i*f.n+j], f.hd[j*f.n+i] = v, -v
+		}
+	}
+}
+
+func (f *procrustesFit) productTerm(w *singleWorker, k int) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.g[k], f.u, 0, w.t[0])
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], f.inv[k], 1, w.acc)
+}
+
+func narrowScaled(dst []float32, scale float64, src []float64) {
+	for i, v := range src {
+		dst[i] = float32(scale * v)
+	}
+}
+
+func widen(dst []float64, src []float32) {
+	for i, v := range src {
+		dst[i] = float64(v)
+	}
+}
+
+// fittedProcrustes is the objective near the point that a fit found. Its certificate is the Newton step by the fit's operator.
+type fittedProcrustes struct {
+	*procrustesObjective
+	fit   *procrustesFit
+	basis dense.Matrix[float64] // of the B
+}
+
+// fitted improves the start by a fit and minimizes from there; nil if the fit found nothing.
+func (o *procrustesObjective) fitted(p *pairing, options *solve.Options, group *rotations, minimize solve.Minimize) (*solve.Result, error) {
+	f := newProcrustesFit(p)
+	d := options.WithDefaults(group.VectorLen())
+	if !f.run(0.5*d.Tolerance*o.GradientScale(0), d.MaxIterations) {
+		return nil, nil
+	}
+	start, work := p.rotation(), dense.New[float64](o.n, o.n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.r, 0, work)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, p.qa, 0, start.r)
+	var in solve.Objective = o
+	if f.width <= fitCloseness {
+		in = &fittedProcrustes{o, f, p.qb}
+	}
+	r, err := minimize(group, in, start, options)
+	if err == nil {
+		r.Iterations, r.Evaluations, r.HessianProducts = r.Iterations+f.steps, r.Evaluations+f.evaluations, r.HessianProducts+f.products
+	}
+	return r, err
+}
+
+// gradient writes the gradient that belongs to a memo.
+func (o *procrustesObjective) gradient(dst dense.Matrix[float64], memo *procrustesMemo) {
+	work, sum := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
+	for k, logs := range memo.logs {
+		for i := range o.n {
+			dense.Multiply(memo.f[k].Row(i), logs, work.Row(i))
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1/float64(len(memo.logs)), work, memo.inv[k], 1, sum)
+	}
+	for i := range o.n {
+		for j := range o.n {
+			dst.Set(i, j, sum.At(j, i)-sum.At(i, j))
+		}
+	}
+}
+
+// Certify implements solve.Certifier.
+func (o *fittedProcrustes) Certify(p manifold.Point, norm float64, memo solve.Memo) solve.Certificate {
+	f, g := o.fit, dense.New[float64](o.n, o.n)
+	o.gradient(g, memo.(*procrustesMemo))
+	work := dense.New[float64](o.n, o.n)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, o.basis, g, 0, work)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, o.basis, 0, g)
+	copy(f.grad, g.Data)
+	f.solve(0.1 * norm)
+	return solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.step, f.step)))}
+}
