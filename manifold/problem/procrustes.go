@@ -127,6 +127,7 @@ type procrustesObjective struct {
 	term, product func(w *worker, k int) error // evaluateTerm and productTerm
 	inverse       *pencil                      // of the means of the B and of the B^-1, made when it is first needed
 	last          *procrustesMemo              // of the last evaluation that filled one
+	squares       []float64                    // of the distances at the solution, where a fit has them
 }
 
 func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
@@ -340,11 +341,15 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 		}
 		m := len(frames) / 2
 		f := newProcrustes(frames[:m], frames[m:])
-		r, err := f.run(d.Matrices, o, minimize, fit)
+		data := make([]dense.Matrix[float64], 2*m)
+		for k, a := range d.Matrices {
+			data[k] = view(manifold.DenseOf(a))
+		}
+		r, err := f.run(data, o, minimize, fit)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
-		out, err := f.outcome(r)
+		out, err := f.outcome(r, data)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
@@ -353,11 +358,7 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 }
 
 // run finds the start, improves it by a fit if asked to, and minimizes from there.
-func (o *procrustesObjective) run(ms []mat.Symmetric, options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
-	data := make([]dense.Matrix[float64], len(ms))
-	for k, a := range ms {
-		data[k] = view(manifold.DenseOf(a))
-	}
+func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
 	start, p, err := o.begin(data)
 	if err != nil {
 		return nil, err
@@ -372,7 +373,7 @@ func (o *procrustesObjective) run(ms []mat.Symmetric, options *Options, minimize
 		return r, err
 	}
 	if fit && p != nil && !kept(options) {
-		if r, err := o.fitted(p, &run, group, minimize); r != nil || err != nil {
+		if r, err := o.fitted(p, run, minimize); r != nil || err != nil {
 			return r, err
 		}
 	}
@@ -380,21 +381,15 @@ func (o *procrustesObjective) run(ms []mat.Symmetric, options *Options, minimize
 }
 
 // outcome has the mean of the R A R' for solution, which is the image of that of the A.
-func (o *procrustesObjective) outcome(r *solve.Result) (*outcome, error) {
-	bound, err := o.lowerBound()
+func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float64]) (*outcome, error) {
+	bound, err := o.lowerBound(data)
 	if err != nil {
 		return nil, err
 	}
-	p, own := r.Point.(*rotation), o.last
-	if own == nil || !slices.Equal(own.at.Data, p.r.Data) {
-		own = o.NewMemo().(*procrustesMemo)
-		if _, err := o.Evaluate(p, nil, own); err != nil {
-			return nil, err
-		}
-	}
-	distances := make([]float64, len(o.a))
-	for k, logs := range own.logs {
-		distances[k] = math.Sqrt(dense.Dot(logs, logs))
+	p := r.Point.(*rotation)
+	distances, err := o.distances(p)
+	if err != nil {
+		return nil, err
 	}
 	work, solution := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, kullback(o.a), 0, work)
@@ -404,4 +399,26 @@ func (o *procrustesObjective) outcome(r *solve.Result) (*outcome, error) {
 	}
 	return &outcome{run: r, n: o.n, count: 2 * len(o.a), solution: symmetric(solution), parts: []Part{
 		{Name: "rotation", Matrices: []*mat.Dense{mat.NewDense(o.n, o.n, p.r.Data)}}, vectorPart("distances", distances), numberPart("lower_bound", bound)}}, nil
+}
+
+// distances returns those of the pairs at p, from the last evaluation if that was there.
+func (o *procrustesObjective) distances(p *rotation) ([]float64, error) {
+	d := make([]float64, len(o.a))
+	if o.squares != nil {
+		for k, v := range o.squares {
+			d[k] = math.Sqrt(max(v, 0))
+		}
+		return d, nil
+	}
+	memo := o.last
+	if memo == nil || !slices.Equal(memo.at.Data, p.r.Data) {
+		memo = o.NewMemo().(*procrustesMemo)
+		if _, err := o.Evaluate(p, nil, memo); err != nil {
+			return nil, err
+		}
+	}
+	for k, logs := range memo.logs {
+		d[k] = math.Sqrt(dense.Dot(logs, logs))
+	}
+	return d, nil
 }

@@ -13,15 +13,16 @@ import (
 const (
 	// fitForcing is the residual that a step of the fit leaves, relative to the gradient. Its Hessian is wrong by about as much where the logarithms of the pencils
 	// are a half.
-	fitForcing = 0.02
+	fitForcing = 0.01
 	// fitSteps bounds the steps of the fit, and fitProducts the Hessian products for one.
 	fitSteps, fitProducts = 12, 60
 	// fitSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
 	fitSpread = 1e3
 	// fitWidth bounds the logarithms of the pencils.
 	fitWidth = 4.0
-	// fitCloseness bounds the logarithms for which the fit's operator takes the place of the Hessian in a certificate.
-	fitCloseness = 1.0
+	// fitCloseness bounds the logarithms for which the last evaluation of the fit is exact to rounding and its operator takes the place of the Hessian in
+	// a certificate.
+	fitCloseness = 1.5
 	// fitGain is what a step must make of the gradient at most.
 	fitGain = 0.4
 )
@@ -51,16 +52,17 @@ type procrustesFit struct {
 
 	step, res, dir, hd, z []float32
 
-	cost, width                  float64 // after an evaluation
+	cost, norm, width, length    float64   // after an evaluation and a step
+	squares                      []float64 // of the distances
 	steps, evaluations, products int
 	term                         func(w *worker, k int) error
 	product                      func(w *singleWorker, k int)
 }
 
-func newProcrustesFit(p *pairing) *procrustesFit {
+func newProcrustesFit(p *pairing, t *team) *procrustesFit {
 	n := p.qa.Rows
-	f := &procrustesFit{n: n, a: p.a, b: p.b, team: newTeam(n, len(p.a)), group: newRotations(n), at: &rotation{dense.New[float64](n, n)}, trial: &rotation{dense.New[float64](n, n)},
-		grad: make([]float64, n*n), turn: make([]float64, n*n), nodes: map[int][2][]float64{}, u: dense.New[float32](n, n), sum: dense.New[float32](n, n)}
+	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: newRotations(n), at: &rotation{dense.New[float64](n, n)}, trial: &rotation{dense.New[float64](n, n)},
+		squares: make([]float64, len(p.a)), grad: make([]float64, n*n), turn: make([]float64, n*n), nodes: map[int][2][]float64{}, u: dense.New[float32](n, n), sum: dense.New[float32](n, n)}
 	f.at.r.Identity()
 	for _, v := range []*[]float32{&f.diagonal, &f.step, &f.res, &f.dir, &f.hd, &f.z} {
 		*v = make([]float32, n*n)
@@ -90,6 +92,7 @@ func (f *procrustesFit) run(target float64, limit int) bool {
 			return false
 		}
 		norm := math.Sqrt(dense.Dot(f.grad, f.grad))
+		f.norm = norm
 		if f.steps == 0 {
 			start = f.cost
 			if !f.prepare() {
@@ -100,9 +103,10 @@ func (f *procrustesFit) run(target float64, limit int) bool {
 			return f.steps > 0 && f.cost <= start
 		}
 		last = norm
-		goal = max(fitForcing*norm, 0.3*target)
+		goal = max(fitForcing*norm, 0.5*target)
 		f.solve(goal)
 		widen(f.turn, f.step)
+		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
 		if f.group.Retract(f.trial, f.at, f.turn) != nil {
 			return false
 		}
@@ -134,14 +138,17 @@ func (f *procrustesFit) evaluate(goal float64) bool {
 			f.grad[i*f.n+j], f.grad[j*f.n+i] = v, -v
 		}
 	}
-	f.cost, f.width = f.team.sum(0)/(2*m), math.Sqrt(math.Sqrt(f.team.sum(1)))
+	f.cost = f.team.sum(0) / (2 * m)
+	if f.steps < 2 {
+		f.width = math.Sqrt(math.Sqrt(f.team.sum(1)))
+	}
 	return !math.IsNaN(f.cost + f.width)
 }
 
 // choose takes as few nodes as the last width allows: for a logarithm l, q of them have the error 4 l tanh(l/4)^2q. Odd numbers have 1/2 among them.
 func (f *procrustesFit) choose(goal float64) {
 	q, t := 3, math.Tanh(f.width/4)
-	for goal > 0 && q < 15 && 4*f.width*math.Pow(t, float64(2*q)) > 0.1*goal {
+	for goal > 0 && q < 15 && 4*f.width*math.Pow(t, float64(2*q)) > 0.5*goal {
 		q += 2
 	}
 	if _, ok := f.nodes[q]; !ok {
@@ -160,8 +167,7 @@ func (f *procrustesFit) evaluateTerm(w *worker, k int) error {
 	dense.Axpy(-1, f.b[k].Data, d.Data)
 	s.Zero()
 	for j, x := range f.rule[0] {
-		shifted.Copy(f.b[k])
-		dense.Axpy(x, d.Data, shifted.Data)
+		dense.Blend(1, f.b[k].Data, x, d.Data, shifted.Data)
 		middle := 2*j+1 == len(f.rule[0])
 		if middle {
 			narrowScaled(f.g[k].Data, f.scale[k], shifted.Data)
@@ -182,10 +188,13 @@ func (f *procrustesFit) evaluateTerm(w *worker, k int) error {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, c)
 	dense.Axpy(1, c.Data, w.acc.Data)
 	dense.Transpose(s, c)
-	w.sum[0] += dense.Dot(c.Data, s.Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c, c, 0, d)
-	dense.Transpose(s, d)
-	w.sum[1] += dense.Dot(d.Data, s.Data)
+	f.squares[k] = dense.Dot(c.Data, s.Data)
+	w.sum[0] += f.squares[k]
+	if f.steps < 2 {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c, c, 0, d)
+		dense.Transpose(s, d)
+		w.sum[1] += dense.Dot(d.Data, s.Data)
+	}
 	return nil
 }
 
@@ -248,13 +257,10 @@ func (f *procrustesFit) operate() {
 	for _, w := range f.team.workers {
 		dense.Axpy(1, w.single.acc.Data, f.sum.Data)
 	}
-	m := float32(len(f.g))
-	for i := range f.n {
-		for j := range i {
-			v := (f.sum.At(i, j)-f.sum.At(j, i))/m - 2*f.dir[i*f.n+j]
-			f.hd[i*f.n+j], f.hd[j*f.n+i] = v, -v
-		}
-	}
+	weight := 1 / float32(len(f.g))
+	dense.Transpose(f.u, f.sum)
+	dense.Blend(weight, f.sum.Data, -weight, f.u.Data, f.hd)
+	dense.Axpy(-2, f.dir, f.hd)
 }
 
 func (f *procrustesFit) productTerm(w *singleWorker, k int) {
@@ -274,58 +280,31 @@ func widen(dst []float64, src []float32) {
 	}
 }
 
-// fittedProcrustes is the objective near the point that a fit found. Its certificate is the Newton step by the fit's operator.
-type fittedProcrustes struct {
-	*procrustesObjective
-	fit   *procrustesFit
-	basis dense.Matrix[float64] // of the B
-}
-
-// fitted improves the start by a fit and minimizes from there; nil if the fit found nothing.
-func (o *procrustesObjective) fitted(p *pairing, options *solve.Options, group *rotations, minimize solve.Minimize) (*solve.Result, error) {
-	f := newProcrustesFit(p)
-	d := options.WithDefaults(group.VectorLen())
-	if !f.run(0.5*d.Tolerance*o.GradientScale(0), d.MaxIterations) {
+// fitted solves the problem by a fit, and from where that leaves it by the general solver if need be; nil if the fit found nothing.
+func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize solve.Minimize) (*solve.Result, error) {
+	group := newRotations(o.n)
+	mon := newMonitor(&options, group.VectorLen())
+	scale := o.GradientScale(0)
+	f := newProcrustesFit(p, o.team)
+	if !f.run(0.7*mon.o.Tolerance*scale, mon.o.MaxIterations) {
 		return nil, nil
 	}
 	start, work := p.rotation(), dense.New[float64](o.n, o.n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.r, 0, work)
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, p.qa, 0, start.r)
-	var in solve.Objective = o
-	if f.width <= fitCloseness {
-		in = &fittedProcrustes{o, f, p.qb}
+	mon.step(f.length)
+	mon.status.Iteration, mon.status.Evaluations = f.steps, f.evaluations
+	if f.width <= fitCloseness && mon.done(start, f.cost, f.norm, scale) {
+		o.squares = f.squares
+		f.solve(0.3 * f.norm)
+		r := mon.result(start, f.products)
+		r.Certificate = solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.step, f.step)))}
+		return r, nil
 	}
-	r, err := minimize(group, in, start, options)
+	options.MaxIterations = max(1, mon.o.MaxIterations-f.steps)
+	r, err := minimize(group, o, start, &options)
 	if err == nil {
 		r.Iterations, r.Evaluations, r.HessianProducts = r.Iterations+f.steps, r.Evaluations+f.evaluations, r.HessianProducts+f.products
 	}
 	return r, err
-}
-
-// gradient writes the gradient that belongs to a memo.
-func (o *procrustesObjective) gradient(dst dense.Matrix[float64], memo *procrustesMemo) {
-	work, sum := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
-	for k, logs := range memo.logs {
-		for i := range o.n {
-			dense.Multiply(memo.f[k].Row(i), logs, work.Row(i))
-		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1/float64(len(memo.logs)), work, memo.inv[k], 1, sum)
-	}
-	for i := range o.n {
-		for j := range o.n {
-			dst.Set(i, j, sum.At(j, i)-sum.At(i, j))
-		}
-	}
-}
-
-// Certify implements solve.Certifier.
-func (o *fittedProcrustes) Certify(p manifold.Point, norm float64, memo solve.Memo) solve.Certificate {
-	f, g := o.fit, dense.New[float64](o.n, o.n)
-	o.gradient(g, memo.(*procrustesMemo))
-	work := dense.New[float64](o.n, o.n)
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, o.basis, g, 0, work)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, o.basis, 0, g)
-	copy(f.grad, g.Data)
-	f.solve(0.1 * norm)
-	return solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.step, f.step)))}
 }

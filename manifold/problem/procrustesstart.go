@@ -9,17 +9,17 @@ import (
 )
 
 // lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
-func (o *procrustesObjective) lowerBound() (float64, error) {
+func (o *procrustesObjective) lowerBound(data []dense.Matrix[float64]) (float64, error) {
 	var sum float64
+	logs := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
+	own := o.team.scratch[0]
 	for k := range o.a {
-		var logs [2][]float64
-		for side, f := range []*manifold.Frame{o.a[k], o.b[k]} {
-			w := make([]float64, o.n)
-			if !eigen.SymValues(view(manifold.DenseOf(f.Sym())), w) || !(w[0] > 0) {
-				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[len(w)-1]}
+		for side, w := range logs {
+			own.t[0].Copy(data[k+side*len(o.a)])
+			if !own.solver.Values(own.t[0], w) || !(w[0] > 0) {
+				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
 			}
 			dense.Log(w, w)
-			logs[side] = w
 		}
 		for i, l := range logs[0] {
 			sum += (l - logs[1][i]) * (l - logs[1][i])
@@ -245,37 +245,55 @@ func turn(q dense.Matrix[float64], j int, s float64) {
 	}
 }
 
-// alignment returns signs s for which s'C s is large: those of the leading eigenvector of the symmetric c, which are the best ones if those make
-// every term positive (Singer, Appl. Comput. Harmon. Anal. 30 (2011)), and then one by one the change that gains most. It also returns s'C s over the sum
-// of all |C_ij|.
+// alignment returns signs s for which s'C s is large, for a symmetric C, and s'C s over the sum of all |C_ij|: signs of the longest row if they make nearly all terms
+// positive, otherwise those of the leading eigenvector (Singer, Appl. Comput. Harmon. Anal. 30 (2011)), and from there one by one the change that gains most.
 func alignment(c dense.Matrix[float64]) (s []float64, share float64) {
-	n := c.Rows
-	q, w := c.Clone(), make([]float64, n)
+	n, longest, length := c.Rows, 0, 0.0
 	s = make([]float64, n)
-	if !eigen.Sym(q, w) {
-		q.Identity()
+	for i := range n {
+		if v := dense.Dot(c.Row(i), c.Row(i)); v > length {
+			longest, length = i, v
+		}
 	}
-	for i := range s {
-		s[i] = math.Copysign(1, q.At(i, n-1))
+	for j, v := range c.Row(longest) {
+		s[j] = math.Copysign(1, v)
 	}
-	pull := make([]float64, n) // C s
+	if share = settleSigns(c, s); share >= alignedFew {
+		return s, share
+	}
+	q, other := c.Clone(), make([]float64, n)
+	if !eigen.Sym(q, other) {
+		return s, share
+	}
+	for i := range other {
+		other[i] = math.Copysign(1, q.At(i, n-1))
+	}
+	if better := settleSigns(c, other); better > share {
+		return other, better
+	}
+	return s, share
+}
+
+// settleSigns changes signs one by one as long as that raises s'C s, and returns its share.
+func settleSigns(c dense.Matrix[float64], s []float64) float64 {
+	var all float64
+	for _, v := range c.Data {
+		all += math.Abs(v)
+	}
+	pull := make([]float64, len(s)) // C s
 	dense.Gemv(dense.NoTrans, 1, c, s, 0, pull)
-	for range n * n { // each change raises s'C s; the bound is for rounding
+	for range len(s) * len(s) { // the bound is for rounding
 		worst, least := 0, 0.0
 		for i := range s {
 			if v := s[i] * pull[i]; v < least {
 				worst, least = i, v
 			}
 		}
-		if least > -1e-12*math.Abs(w[n-1]) {
+		if least > -1e-14*all {
 			break
 		}
 		s[worst] = -s[worst]
 		dense.Axpy(2*s[worst], c.Row(worst), pull)
 	}
-	var all float64
-	for _, v := range c.Data {
-		all += math.Abs(v)
-	}
-	return s, dense.Dot(s, pull) / math.Max(all, math.SmallestNonzeroFloat64)
+	return dense.Dot(s, pull) / math.Max(all, math.SmallestNonzeroFloat64)
 }
