@@ -14,6 +14,8 @@ const (
 	// fitForcing is the residual that a step of the fit leaves, relative to the gradient. Its Hessian is wrong by about as much where the logarithms of the pencils
 	// are a half.
 	fitForcing = 0.01
+	// fitCurving is about what a first step leaves, relative to the gradient g, in g^2/n: the cost is not quadratic.
+	fitCurving = 0.6
 	// fitSteps bounds the steps of the fit, and fitProducts the Hessian products for one.
 	fitSteps, fitProducts = 12, 60
 	// fitSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
@@ -45,7 +47,9 @@ type procrustesFit struct {
 	nodes     map[int][2][]float64
 	rule      [2][]float64 // of the present evaluation
 	g, inv    []dense.Matrix[float32]
-	scale     []float64 // of g
+	scale     []float64             // of g
+	inverses  dense.Matrix[float32] // the inv, below each other
+	images    dense.Matrix[float32] // the G U, side by side
 	diagonal  []float32
 	u         dense.Matrix[float32] // of the present product
 	sum       dense.Matrix[float32]
@@ -55,8 +59,7 @@ type procrustesFit struct {
 	cost, norm, width, length    float64   // after an evaluation and a step
 	squares                      []float64 // of the distances
 	steps, evaluations, products int
-	term                         func(w *worker, k int) error
-	product                      func(w *singleWorker, k int)
+	term, product                func(w *worker, k int) error
 }
 
 func newProcrustesFit(p *pairing, t *team) *procrustesFit {
@@ -67,8 +70,9 @@ func newProcrustesFit(p *pairing, t *team) *procrustesFit {
 	for _, v := range []*[]float32{&f.diagonal, &f.step, &f.res, &f.dir, &f.hd, &f.z} {
 		*v = make([]float32, n*n)
 	}
-	for _, b := range f.b {
-		f.g, f.inv = append(f.g, dense.New[float32](n, n)), append(f.inv, dense.New[float32](n, n))
+	f.inverses, f.images = dense.New[float32](len(f.b)*n, n), dense.New[float32](n, len(f.b)*n)
+	for k, b := range f.b {
+		f.g, f.inv = append(f.g, dense.New[float32](n, n)), append(f.inv, f.inverses.View(k*n, 0, n, n))
 		f.scale = append(f.scale, float64(n)/trace(b))
 	}
 	f.term, f.product = f.evaluateTerm, f.productTerm
@@ -103,7 +107,11 @@ func (f *procrustesFit) run(target float64, limit int) bool {
 			return f.steps > 0 && f.cost <= start
 		}
 		last = norm
-		goal = max(fitForcing*norm, 0.5*target)
+		forcing := fitForcing
+		if f.steps == 0 {
+			forcing = min(max(forcing, fitCurving*norm*norm/float64(f.n)), 0.5)
+		}
+		goal = max(forcing*norm, 0.5*target)
 		f.solve(goal)
 		widen(f.turn, f.step)
 		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
@@ -252,20 +260,17 @@ func (f *procrustesFit) solve(goal float64) {
 func (f *procrustesFit) operate() {
 	f.products++
 	copy(f.u.Data, f.dir)
-	f.team.share32(f.product)
-	f.sum.Zero()
-	for _, w := range f.team.workers {
-		dense.Axpy(1, w.single.acc.Data, f.sum.Data)
-	}
+	f.team.share(f.product)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.images, f.inverses, 0, f.sum)
 	weight := 1 / float32(len(f.g))
 	dense.Transpose(f.u, f.sum)
 	dense.Blend(weight, f.sum.Data, -weight, f.u.Data, f.hd)
 	dense.Axpy(-2, f.dir, f.hd)
 }
 
-func (f *procrustesFit) productTerm(w *singleWorker, k int) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.g[k], f.u, 0, w.t[0])
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], f.inv[k], 1, w.acc)
+func (f *procrustesFit) productTerm(_ *worker, k int) error {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.g[k], f.u, 0, f.images.View(0, k*f.n, f.n, f.n))
+	return nil
 }
 
 func narrowScaled(dst []float32, scale float64, src []float64) {
@@ -296,7 +301,7 @@ func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize
 	mon.status.Iteration, mon.status.Evaluations = f.steps, f.evaluations
 	if f.width <= fitCloseness && mon.done(start, f.cost, f.norm, scale) {
 		o.squares = f.squares
-		f.solve(0.3 * f.norm)
+		f.solve(0.5 * f.norm)
 		r := mon.result(start, f.products)
 		r.Certificate = solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.step, f.step)))}
 		return r, nil

@@ -179,7 +179,7 @@ func kullback(frames []*manifold.Frame) dense.Matrix[float64] {
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, weight, view(f.Inverse()), view(f.Inverse()), 1, h)
 	}
 	x, y, work := dense.New[float64](n, n), dense.New[float64](n, n), make([]float64, dense.InverseWork(n))
-	for last := math.Inf(1); last > float64(n)*0x1p-50; {
+	for last := math.Inf(1); last > float64(n)*0x1p-27; { // the next difference is the square
 		x.Copy(a)
 		y.Copy(h)
 		if !dense.InvertUpper(x, work) || !dense.InvertUpper(y, work) {

@@ -105,7 +105,15 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 
 // run32 is run for bodies that add to single.acc. It returns false if one failed.
 func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
-	t.share32(body)
+	for _, w := range t.workers {
+		if w.single == nil {
+			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
+		}
+		w.single.acc.Zero()
+		w.single.failed = false
+	}
+	t.body32 = body
+	t.share(t.each32)
 	clear(dst)
 	for _, w := range t.workers {
 		if w.single.failed {
@@ -117,19 +125,6 @@ func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 	}
 	dense.Mirror(dense.Wrap(t.n, t.n, dst))
 	return true
-}
-
-// share32 calls body, which adds to single.acc, for every index.
-func (t *team) share32(body func(w *singleWorker, i int)) {
-	for _, w := range t.workers {
-		if w.single == nil {
-			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
-		}
-		w.single.acc.Zero()
-		w.single.failed = false
-	}
-	t.body32 = body
-	t.share(t.each32)
 }
 
 // share calls body for every index.
