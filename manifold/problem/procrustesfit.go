@@ -18,6 +18,8 @@ const (
 	fitCurving = 0.6
 	// fitSteps bounds the steps of the fit, and fitProducts the Hessian products for one.
 	fitSteps, fitProducts = 12, 60
+	// fitNodes bounds the nodes of the quadrature.
+	fitNodes = 15
 	// fitSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
 	fitSpread = 1e3
 	// fitWidth bounds the logarithms of the pencils.
@@ -97,14 +99,18 @@ func (f *procrustesFit) run(target float64, limit int) bool {
 		}
 		norm := math.Sqrt(dense.Dot(f.grad, f.grad))
 		f.norm = norm
-		if f.steps == 0 {
+		if f.evaluations == 1 {
 			start = f.cost
 			if !f.prepare() {
 				return false
 			}
 		}
+		if norm <= target && f.slack() > target/2 && len(f.rule[0]) < fitNodes {
+			goal = target
+			continue
+		}
 		if norm <= target || !(norm <= fitGain*last) && f.steps > 1 || f.steps == min(limit, fitSteps) {
-			return f.steps > 0 && f.cost <= start
+			return f.cost <= start
 		}
 		last = norm
 		forcing := fitForcing
@@ -147,16 +153,19 @@ func (f *procrustesFit) evaluate(goal float64) bool {
 		}
 	}
 	f.cost = f.team.sum(0) / (2 * m)
-	if f.steps < 2 {
+	if f.measuring() {
 		f.width = math.Sqrt(math.Sqrt(f.team.sum(1)))
 	}
 	return !math.IsNaN(f.cost + f.width)
 }
 
-// choose takes as few nodes as the last width allows: for a logarithm l, q of them have the error 4 l tanh(l/4)^2q. Odd numbers have 1/2 among them.
+// measuring tells whether the width is computed, which later steps hardly change.
+func (f *procrustesFit) measuring() bool { return f.steps < 2 }
+
+// choose takes as few nodes as the last width allows. Odd numbers have 1/2 among them.
 func (f *procrustesFit) choose(goal float64) {
-	q, t := 3, math.Tanh(f.width/4)
-	for goal > 0 && q < 15 && 4*f.width*math.Pow(t, float64(2*q)) > 0.5*goal {
+	q := 3
+	for goal > 0 && q < fitNodes && f.quadratureError(q) > goal/2 {
 		q += 2
 	}
 	if _, ok := f.nodes[q]; !ok {
@@ -166,6 +175,14 @@ func (f *procrustesFit) choose(goal float64) {
 	}
 	f.rule = f.nodes[q]
 }
+
+// quadratureError is that of q nodes for a logarithm of the present width.
+func (f *procrustesFit) quadratureError(q int) float64 {
+	return 4 * f.width * math.Pow(math.Tanh(f.width/4), float64(2*q))
+}
+
+// slack is the error of the last gradient.
+func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0])) }
 
 // evaluateTerm adds M = log(C B^-1) to acc, tr M^2 and tr M^4 to the sums, and keeps G and its inverse.
 func (f *procrustesFit) evaluateTerm(w *worker, k int) error {
@@ -198,7 +215,7 @@ func (f *procrustesFit) evaluateTerm(w *worker, k int) error {
 	dense.Transpose(s, c)
 	f.squares[k] = dense.Dot(c.Data, s.Data)
 	w.sum[0] += f.squares[k]
-	if f.steps < 2 {
+	if f.measuring() {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c, c, 0, d)
 		dense.Transpose(s, d)
 		w.sum[1] += dense.Dot(d.Data, s.Data)
@@ -299,7 +316,7 @@ func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, p.qa, 0, start.r)
 	mon.step(f.length)
 	mon.status.Iteration, mon.status.Evaluations = f.steps, f.evaluations
-	if f.width <= fitCloseness && mon.done(start, f.cost, f.norm, scale) {
+	if f.width <= fitCloseness && mon.done(start, f.cost, f.norm, scale) { // fitNodes are enough
 		o.squares = f.squares
 		f.solve(0.5 * f.norm)
 		r := mon.result(start, f.products)
