@@ -89,6 +89,9 @@ type karcherMemo struct {
 // exactAccuracy is the gradient error that general solvers get: below rounding.
 const exactAccuracy = 1e-14
 
+// largestInverted is the number of rows up to which the data are inverted side by side: bundles of larger ones leave the second-level cache, and Cholesky factors are as fast.
+const largestInverted = 128
+
 // newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, the check is that of their inverses, and the
 // Cholesky factors are left for when they are needed.
 func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherObjective, error) {
@@ -144,7 +147,7 @@ func (k *karcherObjective) invert(weights []float64) bool {
 	}
 	n := k.matrices[0].SymmetricDim()
 	for _, a := range k.matrices {
-		if a.SymmetricDim() != n || n < smallestSingle || n > largestShifted {
+		if a.SymmetricDim() != n || n < smallestSingle || n > largestInverted {
 			return false
 		}
 	}

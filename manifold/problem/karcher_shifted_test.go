@@ -94,7 +94,6 @@ func TestShiftedMeanProves(t *testing.T) {
 	if _, err := s.Evaluate(p, grad, memo); err != nil || s.log.width < 0.9*whole {
 		t.Errorf("width %v of %v: %v", s.log.width, whole, err)
 	}
-	s.proved = nil
 	s.widen(0.3 * whole)
 	if _, err := s.Evaluate(p, grad, memo); !errors.Is(err, errOutside) {
 		t.Errorf("gradient from an interval of %v: %v", s.log.width, err)
