@@ -54,14 +54,28 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 	if !s.between(arithmetic, harmonic) {
 		return nil
 	}
-	if s.spread = s.width(harmonic); !s.search(s.spread) {
-		return nil
+	s.spread = s.width(harmonic)
+	var x dense.Matrix[float64]
+	if median {
+		if !s.search(s.spread) {
+			return nil
+		}
+		f := arithmetic
+		for i, v := range s.f.Data {
+			f.Data[i] = float64(v)
+		}
+		x = harmonic
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, x)
+	} else {
+		q := newSingleSearch(k, s, arithmetic, harmonic)
+		if !q.search() {
+			return nil
+		}
+		x = arithmetic
+		for i, v := range q.x.Data {
+			x.Data[i] = float64(v)
+		}
 	}
-	f, x := arithmetic, harmonic
-	for i, v := range s.f.Data {
-		f.Data[i] = float64(v)
-	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, x)
 	p, err := manifold.NewFrame(symmetric(x))
 	if err != nil {
 		return nil

@@ -108,6 +108,19 @@ func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums .
 	return true
 }
 
+// sumTo is sum with one sum, in the precision of the inverses.
+func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, weight []float64) bool {
+	r.weights, r.sums, r.signs = weights, append(r.sums[:0], resolventSum{weight: weight}), nil
+	ok := r.share(x, shifts)
+	if r.visit = nil; !ok {
+		return false
+	}
+	r.add(0)
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
+	return true
+}
+
 // harmonic sets dst to sum_k weights_k A_k^-1. False means that a matrix is not positive definite to rounding, or tr A/n tr A^-1/n is more than worst.
 func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[float64]) bool {
 	r.inspect = func(g *resolventGroup[T], s *resolventScratch[T]) bool {
@@ -136,16 +149,21 @@ var upAndDown = [2]float64{1, -1}
 
 // collect adds up what the parts have.
 func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
-	clear(r.total)
-	for _, p := range r.parts {
-		p.acc[i].Sum(r.tiles)
-		dense.Axpy(1, r.tiles, r.total)
-	}
+	r.add(i)
 	for j, v := range r.total {
 		r.double[j] = float64(v)
 	}
 	dense.UnpackTiles(dst, r.double)
 	dense.Mirror(dst)
+}
+
+// add sets total to sum i of all parts.
+func (r *resolvents[T]) add(i int) {
+	clear(r.total)
+	for _, p := range r.parts {
+		p.acc[i].Sum(r.tiles)
+		dense.Axpy(1, r.tiles, r.total)
+	}
 }
 
 // share does all parts, on several goroutines where that pays.
