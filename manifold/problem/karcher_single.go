@@ -28,12 +28,12 @@ type singleMean struct {
 	k         *karcherObjective
 	f, moved  dense.Matrix[float32] // the point is F F'
 	x, y, z   dense.Matrix[float32]
-	inverses  *resolvents[float32]
-	log       *shiftedLog   // of the present gradient
-	spread    float64       // what width returned
-	weights   []float64     // of sum 1
-	measuring bool          // the weights of a median are measured
-	median    *singleMedian // nil for the mean
+	inverses  *resolvents[float32] // nil for the mean of large matrices
+	log       *shiftedLog          // of the present gradient
+	spread    float64              // what width returned
+	weights   []float64            // of sum 1
+	measuring bool                 // the weights of a median are measured
+	median    *singleMedian        // nil for the mean
 
 	grad, step  []float64
 	base, probe []float64 // gradients of the coarser logarithm at f and at moved
@@ -115,7 +115,9 @@ func newSingleMean(k *karcherObjective, median bool) *singleMean {
 	for _, v := range []*[]float64{&s.base, &s.probe, &s.res, &s.dir, &s.grad, &s.step} {
 		*v = make([]float64, k.n*k.n)
 	}
-	s.inverses = newResolvents[float32](k.data, median)
+	if median || k.n <= largestBundled {
+		s.inverses = newResolvents[float32](k.data, median)
+	}
 	if median {
 		s.median = newSingleMedian(s)
 	}

@@ -20,7 +20,7 @@ type singleSearch struct {
 	past                 [2]singleChange // the latest first
 	known                int
 	work                 []float32
-	inverses             *resolvents[float32]
+	inverses             singleInverses
 	weights              []float64
 	width                float64
 	averaging            float64 // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
@@ -28,10 +28,15 @@ type singleSearch struct {
 
 // newSingleSearch starts from where m is, given the mean of the data and that of their inverses.
 func newSingleSearch(k *karcherObjective, m *singleMean, arithmetic, harmonic dense.Matrix[float64]) *singleSearch {
-	s := &singleSearch{n: k.n, inverses: m.inverses, weights: k.weights, width: m.spread, work: make([]float32, dense.InverseWork(k.n))}
+	s := &singleSearch{n: k.n, weights: k.weights, width: m.spread, work: make([]float32, dense.InverseWork(k.n))}
 	for _, m := range []*dense.Matrix[float32]{&s.x, &s.y, &s.arithmetic, &s.harmonic, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad, &s.past[1].step,
 		&s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
+	}
+	if m.inverses != nil {
+		s.inverses = m.inverses
+	} else {
+		s.inverses = newLoneInverses(k.team, k.data)
 	}
 	s.x.Copy(m.x)
 	s.y.Copy(m.y)
@@ -39,6 +44,11 @@ func newSingleSearch(k *karcherObjective, m *singleMean, arithmetic, harmonic de
 	narrow(s.harmonic.Data, harmonic.Data)
 	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(k.weights, k.weights)) / s.width // measured on scattered data
 	return s
+}
+
+// singleInverses sets dst to sum_k weights_k sum_j coeff_j (A_k + shift_j X)^-1. False means that a matrix is not positive definite to rounding.
+type singleInverses interface {
+	sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool
 }
 
 // singleChange is a step, and what it changed of the gradient.
