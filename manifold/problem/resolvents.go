@@ -20,7 +20,6 @@ type resolvents[T dense.Float] struct {
 	serial  bool
 	x       []T // as tiles
 	lanes   int
-	tiles   []T // of one part
 	total   []T
 	double  []float64
 	// of the present call
@@ -43,7 +42,8 @@ type resolventGroup[T dense.Float] struct {
 type resolventPart[T dense.Float] struct {
 	group  *resolventGroup[T]
 	from   int // its first shift
-	acc    [2]*dense.Bundle[T]
+	sums   [2][]T
+	acc    [2]*dense.Bundle[T] // of each matrix, for visit
 	failed bool
 }
 
@@ -64,7 +64,7 @@ type resolventSum struct {
 func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
 	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
-		tiles: make([]T, dense.TiledLength(n)), total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
+		total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
@@ -76,7 +76,7 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *
 	}
 	for _, g := range r.groups {
 		for from := range r.stride {
-			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, acc: [2]*dense.Bundle[T]{dense.NewBundle[T](n), dense.NewBundle[T](n)}})
+			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from})
 		}
 	}
 	return r
@@ -161,8 +161,7 @@ func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
 func (r *resolvents[T]) add(i int) {
 	clear(r.total)
 	for _, p := range r.parts {
-		p.acc[i].Sum(r.tiles)
-		dense.Axpy(1, r.tiles, r.total)
+		dense.Axpy(1, p.sums[i], r.total)
 	}
 }
 
@@ -205,9 +204,7 @@ func (r *resolvents[T]) some(thread, threads int) {
 // part adds up the inverses of one part.
 func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 	g := p.group
-	for i := range r.sums {
-		p.acc[i].Zero()
-	}
+	p.clear(r)
 	for j := p.from; j < len(r.shifts); j += r.stride * g.slots {
 		r.fill(s.shift, g, j, func(int, j int) float64 { return r.shifts[j] })
 		s.m.Shift(g.data, s.shift, r.x)
@@ -221,12 +218,34 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 			return false
 		}
 		for i, sum := range r.sums {
-			if r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * sum.weight[j] }) {
+			if !r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * sum.weight[j] }) {
+				continue
+			}
+			if r.visit != nil {
 				p.acc[i].Add(s.weight, s.m)
+			} else {
+				s.m.AddSum(p.sums[i], s.weight)
 			}
 		}
 	}
 	return r.signs != nil || r.visit == nil || r.visit(p, s)
+}
+
+// clear sets what the part adds up to zero.
+func (p *resolventPart[T]) clear(r *resolvents[T]) {
+	for i := range r.sums {
+		if p.sums[i] == nil {
+			p.sums[i] = make([]T, len(r.x))
+		}
+		clear(p.sums[i])
+		if r.visit == nil {
+			continue
+		}
+		if p.acc[i] == nil {
+			p.acc[i] = dense.NewBundle[T](r.n)
+		}
+		p.acc[i].Zero()
+	}
 }
 
 // signed tells whether the pivots of the matrices in s.m have the signs of the shifts from j on.
@@ -291,9 +310,7 @@ func (r *resolvents[T]) reweigh(p *resolventPart[T], w *resolventScratch[T], x d
 		}
 	}
 	for i := range r.sums {
-		w.m.Zero()
-		w.m.Add(w.weight, p.acc[i])
-		p.acc[i], w.m = w.m, p.acc[i]
+		p.acc[i].AddSum(p.sums[i], w.weight)
 	}
 	return true
 }
