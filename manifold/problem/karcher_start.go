@@ -12,10 +12,10 @@ import (
 // logarithm is replaced by an odd rational function fitted to the spread of the data (rationalLog). A step costs one Cholesky factorization
 // and inversion per matrix and shift.
 func (k *karcherObjective) start() *manifold.Frame {
-	if len(k.data) == 1 {
+	if len(k.matrices) == 1 {
 		return k.factors()[0].Clone().(*manifold.Frame)
 	}
-	if p := manifold.IdentityFrame(k.n, 1); len(k.data) == 2 && k.m.Between(p, k.factors()[0], k.factors()[1], k.weights[1]) == nil {
+	if p := manifold.IdentityFrame(k.n, 1); len(k.matrices) == 2 && k.m.Between(p, k.factors()[0], k.factors()[1], k.weights[1]) == nil {
 		return p
 	}
 	if p := k.singleStart(false); p != nil {
@@ -57,8 +57,9 @@ func newKarcherStart(k *karcherObjective) (*karcherStart, error) {
 	for _, m := range []*dense.Matrix[float64]{&s.arithmetic, &s.harmonic, &s.x, &s.eta, &s.work} {
 		*m = dense.New[float64](k.n, k.n)
 	}
+	data := k.data()
 	for i, f := range k.factors() {
-		dense.Axpy(k.weights[i], k.data[i].Data, s.arithmetic.Data)
+		dense.Axpy(k.weights[i], data[i].Data, s.arithmetic.Data)
 		addGram(k.weights[i], view(f.Inverse()), s.harmonic)
 	}
 	dense.Mirror(s.harmonic)
@@ -127,16 +128,17 @@ func (s *karcherStart) step(centres int) (done bool, err error) {
 // inverses sets dst = sum over the matrices and shifts of w_k c_j (A_k + s_j X)^-1.
 func (s *karcherStart) inverses(r *rationalLog, dst []float64) error {
 	singular := &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
-	if b := s.k.inverses; b != nil {
-		if !b.sum(s.x, r.shift, s.k.weights, resolventSum{r.weight, dense.Wrap(s.k.n, s.k.n, dst)}) {
+	if s.k.mean != nil {
+		if !s.k.doubles().sum(s.x, r.shift, s.k.weights, resolventSum{r.weight, dense.Wrap(s.k.n, s.k.n, dst)}) {
 			return singular
 		}
 		return nil
 	}
+	data := s.k.data()
 	return s.k.team.run(func(w *worker, i int) error {
 		m := w.t[0]
 		for j, shift := range r.shift {
-			copy(m.Data, s.k.data[i].Data)
+			copy(m.Data, data[i].Data)
 			dense.Axpy(shift, s.x.Data, m.Data)
 			if !dense.InvertUpper(m, w.work) {
 				return singular

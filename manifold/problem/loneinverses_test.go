@@ -13,13 +13,13 @@ func TestSingleInverses(t *testing.T) {
 		n := 29
 		k := karcherOf(t, Data{Matrices: scattered(n, count, 1e2)})
 		x := dense.New[float32](n, n)
-		narrow(x.Data, k.data[1].Data)
+		narrow(x.Data, k.data()[1].Data)
 		shifts, coeff := []float64{0.3, 1, 4}, []float64{1, 2, -0.5}
 		want := make([]float64, n*n)
-		if !newResolvents[float64](k.data, false).sum(k.data[1], shifts, k.weights, resolventSum{coeff, dense.Wrap(n, n, want)}) {
+		if !newResolvents[float64](k.upper).sum(k.data()[1], shifts, k.weights, resolventSum{coeff, dense.Wrap(n, n, want)}) {
 			t.Fatal("singular")
 		}
-		for name, r := range map[string]singleInverses{"one by one": newLoneInverses(k.team, k.data), "side by side": newResolvents[float32](k.data, false)} {
+		for name, r := range map[string]singleInverses{"one by one": newLoneInverses(k.team, k.upper), "side by side": newResolvents[float32](k.upper)} {
 			sum := dense.New[float32](n, n)
 			if !r.sumTo(sum, x, shifts, k.weights, coeff) {
 				t.Fatal(name, "singular")

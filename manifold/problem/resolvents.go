@@ -15,7 +15,8 @@ type resolvents[T dense.Float] struct {
 	n       int
 	groups  []*resolventGroup[T]
 	parts   []*resolventPart[T]
-	stride  int                    // a part takes every stride-th shift of its group
+	stride  int                    // so many parts share the shifts of a group
+	step    int                    // the same in the present call: 1 if a part must see all shifts
 	scratch []*resolventScratch[T] // one for each thread so far
 	serial  bool
 	x       []T // as tiles
@@ -27,8 +28,8 @@ type resolvents[T dense.Float] struct {
 	sums    []resolventSum
 	weights []float64 // of the matrices
 	bounds  [2]float64
-	signs   []float64                                               // if not nil, of all pivots of A_k + shift_j X, and no inverses
-	inspect func(g *resolventGroup[T], s *resolventScratch[T]) bool // if not nil, is shown the negatives of all inverses
+	signs   []float64                                         // if not nil, of all pivots of A_k + shift_j X, and no inverses
+	inspect func(p *resolventPart[T], s *resolventScratch[T]) // if not nil, is shown the negatives of all inverses
 	// visit, if not nil, is called in the next sum when acc has the sums of a part with equal weights of the matrices, and gives them their weights.
 	visit func(p *resolventPart[T], s *resolventScratch[T]) bool
 }
@@ -44,6 +45,7 @@ type resolventPart[T dense.Float] struct {
 	from   int // its first shift
 	sums   [2][]T
 	acc    [2]*dense.Bundle[T] // of each matrix, for visit
+	spread float64             // of harmonic
 	failed bool
 }
 
@@ -60,8 +62,8 @@ type resolventSum struct {
 	dst    dense.Matrix[float64]
 }
 
-// newResolvents takes the upper triangles of the data. If together, a part sees all shifts of its matrices.
-func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *resolvents[T] {
+// newResolvents takes the upper triangles of the data.
+func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
 	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
 		total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
@@ -71,7 +73,7 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *
 		g.fill(data)
 		r.groups = append(r.groups, g)
 	}
-	if !together && 2*len(r.groups) <= teamParts {
+	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
 	}
 	for _, g := range r.groups {
@@ -121,21 +123,55 @@ func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, weight []
 	return true
 }
 
-// harmonic sets dst to sum_k weights_k A_k^-1. False means that a matrix is not positive definite to rounding, or tr A/n tr A^-1/n is more than worst.
-func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[float64]) bool {
-	r.inspect = func(g *resolventGroup[T], s *resolventScratch[T]) bool {
+// harmonic sets dst to sum_k weights_k A_k^-1 and returns the largest tr A/n tr A^-1/n. False means that a matrix is not positive definite to rounding.
+func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (spread float64, ok bool) {
+	r.inspect = func(p *resolventPart[T], s *resolventScratch[T]) {
 		s.m.Traces(s.weight)
-		g.data.Traces(s.shift)
+		p.group.data.Traces(s.shift)
+		n := float64(r.n)
 		for i, t := range s.shift {
-			if n := T(r.n); !(-t/n*s.weight[i]/n <= worst) {
-				return false
-			}
+			p.spread = max(p.spread, -float64(t)/n*float64(s.weight[i])/n)
 		}
-		return true
 	}
-	ok := r.sum(dense.New[T](r.n, r.n), []float64{0}, weights, resolventSum{[]float64{1}, dst})
+	ok = r.sumTo(dst, dense.New[T](r.n, r.n), []float64{0}, weights, []float64{1})
 	r.inspect = nil
-	return ok
+	for _, p := range r.parts {
+		spread = max(spread, p.spread)
+	}
+	return spread, ok
+}
+
+// mean sets dst to sum_k weights_k A_k.
+func (r *resolvents[T]) mean(dst dense.Matrix[T], weights []float64) {
+	clear(r.total)
+	lanes := make([]T, r.lanes)
+	for _, g := range r.groups {
+		clear(lanes)
+		for i := range g.count {
+			lanes[i] = T(weights[g.first+i])
+		}
+		g.data.AddSum(r.total, lanes)
+	}
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
+}
+
+// inner sets dst to the inner products of the data with the symmetric x.
+func (r *resolvents[T]) inner(dst []float64, x dense.Matrix[T]) {
+	dense.InnerTiles(r.x, x)
+	lanes := make([]T, r.lanes)
+	for _, g := range r.groups {
+		g.data.Inner(lanes, r.x)
+		for i := range g.count {
+			dst[g.first+i] = float64(lanes[i])
+		}
+	}
+}
+
+// definite tells whether all data are positive definite.
+func (r *resolvents[T]) definite() bool {
+	r.sums, r.signs = r.sums[:0], upAndDown[:1]
+	return r.share(dense.New[T](r.n, r.n), []float64{0})
 }
 
 // between tells whether low X < A_k < high X for all k.
@@ -168,7 +204,9 @@ func (r *resolvents[T]) add(i int) {
 // share does all parts, on several goroutines where that pays.
 func (r *resolvents[T]) share(x dense.Matrix[T], shifts []float64) bool {
 	dense.PackTiles(r.x, x)
-	r.shifts = shifts
+	if r.shifts, r.step = shifts, r.stride; r.visit != nil {
+		r.step = 1
+	}
 	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
 	if r.serial {
 		threads = 1
@@ -204,8 +242,10 @@ func (r *resolvents[T]) some(thread, threads int) {
 // part adds up the inverses of one part.
 func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 	g := p.group
-	p.clear(r)
-	for j := p.from; j < len(r.shifts); j += r.stride * g.slots {
+	if p.clear(r); p.from >= r.step {
+		return true
+	}
+	for j := p.from; j < len(r.shifts); j += r.step * g.slots {
 		r.fill(s.shift, g, j, func(int, j int) float64 { return r.shifts[j] })
 		s.m.Shift(g.data, s.shift, r.x)
 		if r.signs != nil {
@@ -214,8 +254,11 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 			}
 			continue
 		}
-		if !s.m.InvertNegative(s.work) || r.inspect != nil && !r.inspect(g, s) {
+		if !s.m.InvertNegative(s.work) {
 			return false
+		}
+		if r.inspect != nil {
+			r.inspect(p, s)
 		}
 		for i, sum := range r.sums {
 			if !r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * sum.weight[j] }) {
@@ -264,7 +307,7 @@ func (r *resolvents[T]) signed(g *resolventGroup[T], j int, s *resolventScratch[
 func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k, j int) float64) (some bool) {
 	clear(dst)
 	for s := range g.slots {
-		at := j + s*r.stride
+		at := j + s*r.step
 		if at >= len(r.shifts) {
 			break
 		}

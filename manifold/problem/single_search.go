@@ -27,21 +27,20 @@ type singleSearch struct {
 }
 
 // newSingleSearch starts from where m is, given the mean of the data and that of their inverses.
-func newSingleSearch(k *karcherObjective, m *singleMean, arithmetic, harmonic dense.Matrix[float64]) *singleSearch {
+func newSingleSearch(k *karcherObjective, m *singleMean, arithmetic, harmonic dense.Matrix[float32]) *singleSearch {
 	s := &singleSearch{n: k.n, weights: k.weights, width: m.spread, work: make([]float32, dense.InverseWork(k.n))}
-	for _, m := range []*dense.Matrix[float32]{&s.x, &s.y, &s.arithmetic, &s.harmonic, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad, &s.past[1].step,
+	for _, m := range []*dense.Matrix[float32]{&s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad, &s.past[1].step,
 		&s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
 	}
-	if m.inverses != nil {
-		s.inverses = m.inverses
+	if k.n <= largestBundled {
+		s.inverses = k.sideBySide()
 	} else {
-		s.inverses = newLoneInverses(k.team, k.data)
+		s.inverses = newLoneInverses(k.team, k.upper)
 	}
 	s.x.Copy(m.x)
 	s.y.Copy(m.y)
-	narrow(s.arithmetic.Data, arithmetic.Data)
-	narrow(s.harmonic.Data, harmonic.Data)
+	s.arithmetic, s.harmonic = arithmetic, harmonic
 	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(k.weights, k.weights)) / s.width // measured on scattered data
 	return s
 }
