@@ -167,9 +167,8 @@ func (b *Bundled) Distances(c float64, dst *[4]float64) {
 
 // AddTo adds the matrices, each times its weight, to the upper triangle of dst.
 func (b *Bundled) AddTo(weights *[4]float64, dst dense.Matrix[float64]) {
-	all := b.Data.Data()
-	dense.LaneBlend(all, weights, all, &lane{}, all)
 	b.tiles = grow(b.tiles, dense.TiledLength(b.n))
-	b.Data.Sum(b.tiles)
+	clear(b.tiles)
+	b.Data.AddSum(b.tiles, weights[:])
 	dense.AddTiles(dst, b.tiles)
 }

@@ -45,8 +45,8 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	if k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.data)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
-	s.logs = newReducedLogs(k.data, k.team, s.weigh)
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
+	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	if s.rough == nil || !s.widen(k.single.spread) {

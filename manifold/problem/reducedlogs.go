@@ -10,8 +10,8 @@ import (
 const (
 	// sideBySide is how many matrices eigen.Bundled holds.
 	sideBySide = 4
-	// largestBundled is the number of rows up to which matrices are reduced side by side; beyond it that is no faster, and larger parts would leave processors idle.
-	largestBundled = 256
+	// largestFour is the number of rows up to which matrices are reduced side by side; beyond it that is no faster, and larger parts would leave processors idle.
+	largestFour = 256
 	// boundMargin is what the bounds of spectra may be wrong by, in logarithms: the rounding of a reduction.
 	boundMargin = 1e-6
 )
@@ -19,7 +19,7 @@ const (
 // reducedLogs computes sums of logarithms log(L^-1 A_k L^-T) by a shiftedLog without eigendecompositions: the matrices are brought to tridiagonal form, whose shifted inverses
 // are known, and the sums are brought back. That costs 2 1/2 to 5 products for each matrix (n = 200 and 50, nine shifts), half of what a decomposition costs or less.
 type reducedLogs struct {
-	data  []dense.Matrix[float64]
+	data  []dense.Matrix[float64] // upper triangles
 	n     int
 	units *team // of matrices side by side, or of single ones
 	body  func(w *worker, unit int) error
@@ -32,7 +32,7 @@ type reducedLogs struct {
 
 func newReducedLogs(data []dense.Matrix[float64], t *team, weigh func(k int, distance float64) (float64, bool)) *reducedLogs {
 	r := &reducedLogs{data: data, n: data[0].Rows, weigh: weigh}
-	if r.n > largestBundled {
+	if r.n > largestFour {
 		r.units, r.body = t, r.single
 	} else {
 		r.units, r.body = t.of((len(data)+sideBySide-1)/sideBySide), r.four
@@ -63,7 +63,7 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 	count := min(sideBySide, len(r.data)-first)
 	for l := range w.t {
 		if l < count {
-			dense.Congruence(r.whiten, r.data[first+l], w.t[l], w.work)
+			r.see(w, first+l, w.t[l])
 			continue
 		}
 		w.t[l].Copy(w.t[l%count])
@@ -87,10 +87,17 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 	return nil
 }
 
+// see sets the upper triangle of dst to L^-1 A_k L^-T.
+func (r *reducedLogs) see(w *worker, k int, dst dense.Matrix[float64]) {
+	w.m.Copy(r.data[k])
+	dense.Mirror(w.m)
+	dense.Congruence(r.whiten, w.m, dst, w.work)
+}
+
 // single adds one matrix.
 func (r *reducedLogs) single(w *worker, k int) error {
 	c, f := w.t[0], w.t[1]
-	dense.Congruence(r.whiten, r.data[k], c, w.work)
+	r.see(w, k, c)
 	w.reducer.Reduce(c)
 	if !w.reducer.Within(r.bounds()) {
 		return errOutside
