@@ -64,6 +64,7 @@ type karcherObjective struct {
 	frames            []*manifold.Frame       // see factors
 	inverses          *resolvents[float64]    // see doubles
 	singles           *resolvents[float32]    // see sideBySide
+	lone              *loneInverses           // see inverses32
 	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
@@ -190,6 +191,17 @@ func (k *karcherObjective) sideBySide() *resolvents[float32] {
 		k.singles = newResolvents[float32](k.upper)
 	}
 	return k.singles
+}
+
+// inverses32 returns what adds up inverses in single precision.
+func (k *karcherObjective) inverses32() singleInverses {
+	if k.n <= largestBundled {
+		return k.sideBySide()
+	}
+	if k.lone == nil {
+		k.lone = newLoneInverses(k.team, k.upper)
+	}
+	return k.lone
 }
 
 // doubles returns the data as bundles.

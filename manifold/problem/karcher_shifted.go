@@ -15,7 +15,7 @@ import (
 type shiftedMean struct {
 	*karcherObjective
 	log       *shiftedLog
-	rough     *shiftedLog // of Hessian products
+	hessian   *singleHessian
 	logs      *reducedLogs
 	whitening dense.Matrix[float64] // L^-1
 	turn, t   dense.Matrix[float64]
@@ -28,9 +28,6 @@ type shiftedMean struct {
 type shiftedMemo struct{ based bool }
 
 var errOutside = errors.New("spectra of the data do not lie in the interval of the rational logarithm")
-
-// roughError is that of the logarithm of Hessian products.
-const roughError = 2e-3
 
 // newShiftedMean returns nil where there was no search in single precision or a shiftedLog as accurate as the tolerance asks for does not pay.
 func newShiftedMean(k *karcherObjective, o *Options) *shiftedMean {
@@ -45,11 +42,12 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	if k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
+	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.spread, k.single.weights, k.single.median == nil)
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
-	if s.rough == nil || !s.widen(k.single.spread) {
+	if s.hessian == nil || !s.widen(k.single.spread) {
 		return nil
 	}
 	for _, m := range []*dense.Matrix[float64]{&s.whitening, &s.turn, &s.t} {
@@ -157,13 +155,12 @@ func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
 // hessianVec32 implements followedObjective.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
-	m, single := memo.(*shiftedMemo), s.single
+	m := memo.(*shiftedMemo)
 	if !m.based {
-		narrow(single.f.Data, view(p.(*manifold.Frame).F()).Data)
-		m.based = single.gradient(single.f, s.rough, single.base, nil)
+		f := p.(*manifold.Frame)
+		m.based = s.hessian.start(view(f.F()), view(f.Inverse()), s.single.arithmetic, s.single.harmonic)
 	}
-	copy(dst, v)
-	if m.based && single.hessian(v, s.rough) {
-		copy(dst, single.probe)
+	if !m.based || !s.hessian.product(dst, v) {
+		copy(dst, v)
 	}
 }

@@ -35,6 +35,8 @@ type singleMean struct {
 	weights   []float64            // of sum 1
 	measuring bool                 // the weights of a median are measured
 	median    *singleMedian        // nil for the mean
+	// means of the data and of their inverses
+	arithmetic, harmonic dense.Matrix[float32]
 
 	grad, step  []float64
 	base, probe []float64 // gradients of the coarser logarithm at f and at moved
@@ -52,6 +54,7 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 		return nil
 	}
 	s := newSingleMean(k, median)
+	s.arithmetic, s.harmonic = arithmetic, harmonic
 	if !s.between(arithmetic, harmonic) {
 		return nil
 	}

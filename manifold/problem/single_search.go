@@ -33,11 +33,7 @@ func newSingleSearch(k *karcherObjective, m *singleMean, arithmetic, harmonic de
 		&s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
 	}
-	if k.n <= largestBundled {
-		s.inverses = k.sideBySide()
-	} else {
-		s.inverses = newLoneInverses(k.team, k.upper)
-	}
+	s.inverses = k.inverses32()
 	s.x.Copy(m.x)
 	s.y.Copy(m.y)
 	s.arithmetic, s.harmonic = arithmetic, harmonic
