@@ -16,7 +16,6 @@ import (
 type shiftedMean struct {
 	*karcherObjective
 	log       *shiftedLog
-	rough     *shiftedLog // of Hessian products
 	x         dense.Matrix[float64]
 	t, u      dense.Matrix[float64]
 	distances []float64 // squared
@@ -48,8 +47,6 @@ const (
 	largestShifted = 128
 	// shiftedWork bounds the product of shifts and rows; measured at n = 100, 13 shifts still pay.
 	shiftedWork = 1300
-	// roughError is that of the logarithm of Hessian products.
-	roughError = 2e-3
 )
 
 // newShiftedMean returns nil where there was no search in single precision or a shiftedLog as accurate as the tolerance asks for does not pay.
@@ -65,11 +62,11 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	if k.mean == nil || k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
 	s.measured, s.ones = s.measure, ones[float64](len(k.weights))
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
-	if s.rough == nil || !s.widen(k.single.spread) {
+	if !s.widen(k.single.spread) {
 		return nil
 	}
 	for _, m := range []*dense.Matrix[float64]{&s.x, &s.t, &s.u} {
@@ -223,13 +220,11 @@ func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
 // hessianVec32 implements followedObjective.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
-	m, single := memo.(*shiftedMemo), s.single
+	m := memo.(*shiftedMemo)
 	if !m.based {
-		narrow(single.f.Data, view(p.(*manifold.Frame).F()).Data)
-		m.based = single.gradient(single.f, s.rough, single.base, nil)
+		m.based = s.single.base(view(p.(*manifold.Frame).F()))
 	}
-	copy(dst, v)
-	if m.based && single.hessian(v, s.rough) {
-		copy(dst, single.probe)
+	if !m.based || !s.single.hessian(dst, v) {
+		copy(dst, v)
 	}
 }

@@ -67,6 +67,12 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 	return r
 }
 
+// newPlainLog is newRationalLog without sinh: a shiftedLog.
+func newPlainLog(L float64, shifts int) *rationalLog {
+	r := newShiftedLog(L, shifts)
+	return &rationalLog{spread: L, constant: r.constant, shift: r.shift, weight: r.weight, err: r.err / math.Sqrt2, hessian: meanCurvature(L)}
+}
+
 // meanCurvature averages (d/2) coth(d/2) over d = l - l' with l and l' uniform on [-L, L], whose density is (2L - d)/(2L^2) on [0, 2L].
 func meanCurvature(L float64) float64 {
 	const points = 50
