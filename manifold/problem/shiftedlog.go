@@ -55,7 +55,7 @@ func poleCentres(width float64, shifts int, sinh bool) []float64 {
 	if count == 0 {
 		return nil
 	}
-	const points, reach = 160, 32.0
+	const points, reach = 64, 20.0
 	var beta, root, prev, next [points]float64 // beta = tanh(c/2)^2, and the square root of the weight there
 	conditions := shifts
 	if sinh {

@@ -10,9 +10,10 @@ const (
 	// probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the quadratic terms and the rounding of single
 	// precision leave errors of 1e-3 and 1e-4 in a Hessian product.
 	probeLength = 0.01
-	// roughShifts is how many the logarithms of these gradients have, sinhMatrices the number of matrices from which on sinh takes the place of one, since it
-	// takes two products.
-	roughShifts, sinhMatrices = 3, 6
+	// roughError is that of the logarithms of these gradients, root mean square.
+	roughError = 1.5e-3
+	// sinhMatrices is the number of matrices from which on sinh, which takes two products, takes the place of a shift.
+	sinhMatrices = 6
 )
 
 // singleMean computes Hessian products of the mean's cost, or of the median's, as differences of gradients in single precision.
@@ -44,18 +45,18 @@ func newSingleMean(m *singleSearch) *singleMean {
 	if s.median != nil {
 		s.weights, s.inner = s.median.weights, make([]float64, len(s.weights))
 	}
+	fit := newPlainLog
 	if s.median == nil && len(s.weights) >= sinhMatrices {
-		s.log = newRationalLog(s.spread, roughShifts-1)
-	} else {
-		s.log = newPlainLog(s.spread, roughShifts)
+		fit = newRationalLog
 	}
+	s.log = logWithin(fit, s.spread, 1, roughError)
 	return s
 }
 
 // base takes the point F F', from which hessian starts.
 func (s *singleMean) base(f dense.Matrix[float64]) bool {
 	narrow(s.f.Data, f.Data)
-	return s.gradient(s.f, s.at)
+	return s.log != nil && s.gradient(s.f, s.at)
 }
 
 // gradient sets dst to the whitened gradient at F F'.

@@ -24,7 +24,8 @@ type singleSearch struct {
 	work                 []float32
 	inverses             singleInverses
 	width                float64
-	averaging            float64       // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
+	averaging            float64 // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
+	fit                  func(L float64, shifts int) *rationalLog
 	median               *singleMedian // nil for the mean
 }
 
@@ -46,8 +47,8 @@ func newSingleSearch(k *karcherObjective, arithmetic, harmonic dense.Matrix[floa
 		&s.past[1].step, &s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
 	}
-	if median {
-		s.median = newSingleMedian(k)
+	if s.fit = newRationalLog; median {
+		s.fit, s.median = newPlainLog, newSingleMedian(k)
 	}
 	return s
 }
@@ -89,7 +90,10 @@ func (s *singleSearch) search() bool {
 	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
 	var log *rationalLog
 	for step := range singleSteps {
-		if log = s.log(log, max(singleAccuracy*expected, singleFloor/2)); log == nil || !s.gradient(log, step) {
+		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
+			log = logWithin(s.fit, s.width, log.more(), err)
+		}
+		if log == nil || !s.gradient(log, step) {
 			return false
 		}
 		norm := math.Sqrt(max(0, s.inner(s.grad, s.grad))*3/float64(s.n)) / s.width
@@ -112,24 +116,6 @@ func (s *singleSearch) search() bool {
 		}
 	}
 	return true
-}
-
-// log returns the function with the fewest shifts, but no fewer than the last one has, whose error leaves at most err in a gradient, or nil.
-func (s *singleSearch) log(last *rationalLog, err float64) *rationalLog {
-	fit := newRationalLog
-	if s.median != nil {
-		fit = newPlainLog
-	}
-	if last == nil {
-		last = fit(s.width, 1)
-	}
-	for s.averaging*last.err > err {
-		if len(last.shift) == mostShifts {
-			return nil
-		}
-		last = fit(s.width, len(last.shift)+1)
-	}
-	return last
 }
 
 // gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights.
