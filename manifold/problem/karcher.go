@@ -64,6 +64,7 @@ type karcherObjective struct {
 	frames            []*manifold.Frame       // see factors
 	inverses          *resolvents[float64]    // see doubles
 	singles           *resolvents[float32]    // see sideBySide
+	lone              *loneInverses           // see inverses32
 	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
@@ -75,10 +76,10 @@ type karcherObjective struct {
 	inv               dense.Matrix[float64]
 	eta               dense.Matrix[float64]
 	eta32             dense.Matrix[float32]
-	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
-	reference         []*spectrum // but from these, if any
-	single            *singleMean // the search that found the first point, if there was one
-	least             float64     // scatter that gradients are measured against
+	afresh            bool          // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
+	reference         []*spectrum   // but from these, if any
+	single            *singleSearch // the search that found the first point, if there was one
+	least             float64       // scatter that gradients are measured against
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -91,6 +92,9 @@ type karcherMemo struct {
 
 // exactAccuracy is the gradient error that general solvers get: below rounding.
 const exactAccuracy = 1e-14
+
+// largestInverted is the number of rows up to which the data are inverted side by side: bundles of larger ones leave the second-level cache, and Cholesky factors are as fast.
+const largestInverted = 128
 
 // newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, the check is that of their inverses, and the
 // Cholesky factors are left for when they are needed.
@@ -163,7 +167,7 @@ func (k *karcherObjective) invert(weights []float64) bool {
 	}
 	n := k.upper[0].Rows
 	for _, a := range k.upper {
-		if a.Rows != n || n < smallestSingle || n > largestShifted {
+		if a.Rows != n || n < smallestSingle || n > largestInverted {
 			return false
 		}
 	}
@@ -187,6 +191,17 @@ func (k *karcherObjective) sideBySide() *resolvents[float32] {
 		k.singles = newResolvents[float32](k.upper)
 	}
 	return k.singles
+}
+
+// inverses32 returns what adds up inverses in single precision.
+func (k *karcherObjective) inverses32() singleInverses {
+	if k.n <= largestBundled {
+		return k.sideBySide()
+	}
+	if k.lone == nil {
+		k.lone = newLoneInverses(k.team, k.upper)
+	}
+	return k.lone
 }
 
 // doubles returns the data as bundles.

@@ -30,14 +30,6 @@ type singleInverses interface {
 	inner(dst []float64, x dense.Matrix[float32])
 }
 
-// inSingle returns the data in single precision.
-func (k *karcherObjective) inSingle() singleInverses {
-	if k.n <= largestBundled {
-		return k.sideBySide()
-	}
-	return newLoneInverses(k.team, k.upper)
-}
-
 // singleStart returns a point where the gradient of the mean's cost, or of the median's, is near the rounding of single precision, or nil where the data are
 // too few, too small or too ill-conditioned for that.
 func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
@@ -60,9 +52,7 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 	if err != nil {
 		return nil
 	}
-	if k.single = newSingleMean(s); k.mean != nil {
-		k.doubles()
-	}
+	k.single = s
 	return p
 }
 

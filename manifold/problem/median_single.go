@@ -17,6 +17,7 @@ type singleMedian struct {
 	constant   float64
 	trace      float64 // of the step
 	directions dense.Matrix[float32]
+	along      []float64 // scratch of across
 }
 
 // nearestSingle is the distance to a matrix, in parts of the root mean square distance of spread data, below which single precision does not bear
@@ -25,7 +26,7 @@ const nearestSingle = 0.02
 
 func newSingleMedian(k *karcherObjective) *singleMedian {
 	m := &singleMedian{directions: dense.New[float32](k.n, k.n)}
-	for _, v := range []*[]float64{&m.squares, &m.slopes, &m.weights} {
+	for _, v := range []*[]float64{&m.squares, &m.slopes, &m.weights, &m.along} {
 		*v = make([]float64, len(k.matrices))
 	}
 	return m
@@ -76,5 +77,38 @@ func (s *singleSearch) addSlopes() {
 	s.inverses.keptInner(m.slopes, m.directions)
 	for k, v := range m.slopes {
 		m.squares[k] += v - m.constant*m.trace
+	}
+}
+
+// across takes from hv, the Hessian product of the mean's cost with v at F F', what the median's lacks, sum w_k <L_k, v> L_k/d_k^2. It is first order in the
+// steps and needs no accuracy: distances and logarithms L_k = constant I - F' S_k F are those of the last point of the search.
+func (s *singleSearch) across(hv, v []float64, f dense.Matrix[float32]) {
+	m := s.median
+	narrow(s.t.Data, v)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f, s.t, 0, s.next)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.next, f, 0, s.t)
+	dense.Mirror(s.t)
+	s.inverses.keptInner(m.along, s.t)
+	var trace, part float64
+	for i := range s.n {
+		trace += v[i*(s.n+1)]
+	}
+	for k, w := range m.weights {
+		if w == 0 {
+			m.along[k] = 0
+			continue
+		}
+		m.along[k] = w * (m.constant*trace - m.along[k]) / m.squares[k]
+		part += m.along[k] * m.constant
+	}
+	s.inverses.keptSum(s.sum, m.along)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, f, 0, s.next)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, s.next, 0, s.t)
+	dense.Mirror(s.t)
+	for i, x := range s.t.Data {
+		hv[i] += float64(x)
+	}
+	for i := 0; i < len(hv); i += s.n + 1 {
+		hv[i] -= part
 	}
 }

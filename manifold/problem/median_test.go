@@ -73,12 +73,6 @@ func TestSingleMedian(t *testing.T) {
 			t.Errorf("%s: gradient %.3g", name, g)
 		}
 		s := k.single
-		if !s.base(view(p.F())) {
-			t.Fatalf("%s: no gradient", name)
-		}
-		if e := dense.Dot(s.at, s.at) / float64(k.n); e > 1e-6 {
-			t.Errorf("%s: mean square of the gradient in single precision %.3g", name, e)
-		}
 		for i, d := range memo.(*medianMemo).distances {
 			if e := math.Abs(math.Sqrt(s.median.squares[i]) - d); e > 2e-3*d && k.weights[i] > 0 {
 				t.Errorf("%s: distance %v, in single precision %v", name, d, math.Sqrt(s.median.squares[i]))
@@ -89,20 +83,21 @@ func TestSingleMedian(t *testing.T) {
 		if err := k.HessianVec(want, p, v, memo); err != nil {
 			t.Fatal(err)
 		}
-		got := make([]float64, k.n*k.n)
-		if !s.hessian(got, v) {
-			t.Fatalf("%s: no Hessian product", name)
+		got, shifted := make([]float64, k.n*k.n), newShiftedMedian(k, &Options{})
+		near := shifted.NewMemo()
+		if _, err := shifted.Evaluate(p, grad, near); err != nil {
+			t.Fatal(err)
 		}
-		dense.Scale(memo.(*medianMemo).inverse, got, got)
+		shifted.hessianVec32(got, v, nil, p, near)
 		if e := differenceRelative(got, want); e > 0.02 {
 			t.Errorf("%s: Hessian product %.3g away", name, e)
 		}
 		// Along a logarithm what the mean's Hessian has and the median's lacks is all that there is.
-		v = s.logarithm(0)
+		v = s.logarithm(0, shifted.hessian.f)
 		clear(got)
-		s.across(got, v)
-		if share := -dense.Dot(v, got) / dense.Dot(v, v); share < s.weights[0] || share > 1 {
-			t.Errorf("%s: %.3g of a logarithm is along the logarithms, of weight %.3g", name, share, s.weights[0])
+		s.across(got, v, shifted.hessian.f)
+		if share := -dense.Dot(v, got) / dense.Dot(v, v); share < s.weights()[0] || share > 1 {
+			t.Errorf("%s: %.3g of a logarithm is along the logarithms, of weight %.3g", name, share, s.weights()[0])
 		}
 	}
 	k := medianOf(t, Data{Matrices: scattered(24, 4, 10)}, 1)
@@ -114,13 +109,19 @@ func TestSingleMedian(t *testing.T) {
 	}
 }
 
-// logarithm returns L_k as the search left it.
-func (s *singleMean) logarithm(k int) []float64 {
-	one, l := make([]float64, len(s.weights)), make([]float64, s.k.n*s.k.n)
+// logarithm returns L_k at F F' as the search left it.
+func (s *singleSearch) logarithm(k int, f dense.Matrix[float32]) []float64 {
+	one, l := make([]float64, len(s.k.weights)), make([]float64, s.n*s.n)
 	one[k] = 1
-	s.inverses.keptSum(s.z, one)
-	s.whiten(l, s.f, s.median.constant)
-	dense.Scale(-1, l, l)
+	s.inverses.keptSum(s.sum, one)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, f, 0, s.t)
+	dense.Gemm(dense.Transposed, dense.NoTrans, -1, f, s.t, 0, s.next)
+	for i, v := range s.next.Data {
+		l[i] = float64(v)
+	}
+	for i := 0; i < len(l); i += s.n + 1 {
+		l[i] += s.median.constant
+	}
 	return l
 }
 

@@ -42,7 +42,7 @@ const (
 
 // newSingleSearch takes over the mean of the data and that of their inverses.
 func newSingleSearch(k *karcherObjective, arithmetic, harmonic dense.Matrix[float32], median bool) *singleSearch {
-	s := &singleSearch{k: k, n: k.n, arithmetic: arithmetic, harmonic: harmonic, inverses: k.inSingle(), work: make([]float32, dense.InverseWork(k.n))}
+	s := &singleSearch{k: k, n: k.n, arithmetic: arithmetic, harmonic: harmonic, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
 	for _, m := range []*dense.Matrix[float32]{&s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
 		&s.past[1].step, &s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
@@ -116,6 +116,14 @@ func (s *singleSearch) search() bool {
 		}
 	}
 	return true
+}
+
+// weights returns those of the sum at the last point, of sum 1.
+func (s *singleSearch) weights() []float64 {
+	if s.median != nil {
+		return s.median.weights
+	}
+	return s.k.weights
 }
 
 // gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights.
