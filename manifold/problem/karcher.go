@@ -76,10 +76,10 @@ type karcherObjective struct {
 	inv               dense.Matrix[float64]
 	eta               dense.Matrix[float64]
 	eta32             dense.Matrix[float32]
-	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
-	reference         []*spectrum // but from these, if any
-	single            *singleMean // the search that found the first point, if there was one
-	least             float64     // scatter that gradients are measured against
+	afresh            bool          // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
+	reference         []*spectrum   // but from these, if any
+	single            *singleSearch // the search that found the first point, if there was one
+	least             float64       // scatter that gradients are measured against
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }

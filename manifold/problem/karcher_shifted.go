@@ -34,7 +34,7 @@ func newShiftedMean(k *karcherObjective, o *Options) *shiftedMean {
 	if k.single == nil {
 		return nil
 	}
-	return newShifted(k, o, k.single.spread*math.Sqrt(float64(k.n)/3), 1)
+	return newShifted(k, o, k.single.width*math.Sqrt(float64(k.n)/3), 1)
 }
 
 // newShifted is newShiftedMean given the scale of gradients and gain.
@@ -43,11 +43,11 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 		return nil
 	}
 	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
-	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.spread, k.single.weights, k.single.median == nil)
+	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights(), k.single.median == nil)
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
-	if s.hessian == nil || !s.widen(k.single.spread) {
+	if s.hessian == nil || !s.widen(k.single.width) {
 		return nil
 	}
 	for _, m := range []*dense.Matrix[float64]{&s.whitening, &s.turn, &s.t} {

@@ -79,10 +79,7 @@ func (s *shiftedMedian) settle(_ solve.Memo, step float64) (*settlement, error) 
 
 // hessianVec32 implements followedObjective: the search works with weights of sum 1.
 func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
-	if !memo.(*shiftedMemo).based {
-		narrow(s.single.f.Data, view(p.(*manifold.Frame).F()).Data)
-	}
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
-	s.single.across(v, dst)
+	s.single.across(dst, v, s.hessian.f)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
 }

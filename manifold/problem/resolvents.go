@@ -13,6 +13,7 @@ import (
 // order: the same bits for every GOMAXPROCS. Scratch space belongs to the threads.
 type resolvents[T dense.Float] struct {
 	n       int
+	count   int
 	groups  []*resolventGroup[T]
 	parts   []*resolventPart[T]
 	stride  int                    // so many parts share the shifts of a group
@@ -22,14 +23,18 @@ type resolvents[T dense.Float] struct {
 	x       []T // as tiles
 	lanes   int
 	total   []T
+	lane    []T // an element for each lane
+	ones    []float64
 	double  []float64
 	// of the present call
 	shifts  []float64
 	sums    []resolventSum
 	weights []float64 // of the matrices
 	bounds  [2]float64
-	signs   []float64                                         // if not nil, of all pivots of A_k + shift_j X, and no inverses
-	inspect func(p *resolventPart[T], s *resolventScratch[T]) // if not nil, is shown the negatives of all inverses
+	signs   []float64                                              // if not nil, of all pivots of A_k + shift_j X, and no inverses
+	inspect func(p *resolventPart[T], s *resolventScratch[T])      // if not nil, is shown the negatives of all inverses
+	do      func(p *resolventPart[T], s *resolventScratch[T]) bool // of each
+	whole   func(p *resolventPart[T], s *resolventScratch[T]) bool // part
 	// visit, if not nil, is called in the next sum when acc has the sums of a part with equal weights of the matrices, and gives them their weights.
 	visit func(p *resolventPart[T], s *resolventScratch[T]) bool
 }
@@ -65,7 +70,7 @@ type resolventSum struct {
 // newResolvents takes the upper triangles of the data.
 func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
-	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
+	r := &resolvents[T]{n: n, count: count, stride: 1, lane: make([]T, lanes), serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
 		total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
@@ -76,6 +81,7 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
 	}
+	r.whole = r.part
 	for _, g := range r.groups {
 		for from := range r.stride {
 			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from})
@@ -141,33 +147,6 @@ func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (spread
 	return spread, ok
 }
 
-// mean sets dst to sum_k weights_k A_k.
-func (r *resolvents[T]) mean(dst dense.Matrix[T], weights []float64) {
-	clear(r.total)
-	lanes := make([]T, r.lanes)
-	for _, g := range r.groups {
-		clear(lanes)
-		for i := range g.count {
-			lanes[i] = T(weights[g.first+i])
-		}
-		g.data.AddSum(r.total, lanes)
-	}
-	dense.UnpackTiles(dst, r.total)
-	dense.Mirror(dst)
-}
-
-// inner sets dst to the inner products of the data with the symmetric x.
-func (r *resolvents[T]) inner(dst []float64, x dense.Matrix[T]) {
-	dense.InnerTiles(r.x, x)
-	lanes := make([]T, r.lanes)
-	for _, g := range r.groups {
-		g.data.Inner(lanes, r.x)
-		for i := range g.count {
-			dst[g.first+i] = float64(lanes[i])
-		}
-	}
-}
-
 // definite tells whether all data are positive definite.
 func (r *resolvents[T]) definite() bool {
 	r.sums, r.signs = r.sums[:0], upAndDown[:1]
@@ -201,12 +180,18 @@ func (r *resolvents[T]) add(i int) {
 	}
 }
 
-// share does all parts, on several goroutines where that pays.
+// share computes the sums of all parts.
 func (r *resolvents[T]) share(x dense.Matrix[T], shifts []float64) bool {
 	dense.PackTiles(r.x, x)
 	if r.shifts, r.step = shifts, r.stride; r.visit != nil {
 		r.step = 1
 	}
+	return r.each(r.whole)
+}
+
+// each calls do for all parts, on several goroutines where that pays.
+func (r *resolvents[T]) each(do func(p *resolventPart[T], s *resolventScratch[T]) bool) bool {
+	r.do = do
 	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
 	if r.serial {
 		threads = 1
@@ -235,7 +220,7 @@ func (r *resolvents[T]) together(threads int) {
 func (r *resolvents[T]) some(thread, threads int) {
 	for i := thread; i < len(r.parts); i += threads {
 		p := r.parts[i]
-		p.failed = !r.part(p, r.scratch[thread])
+		p.failed = !r.do(p, r.scratch[thread])
 	}
 }
 
@@ -320,40 +305,125 @@ func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k,
 	return some
 }
 
-// reweigh gives the sums of a part the weights that weigh returns for each matrix k, given S_k = sum_j weight_j (A_k + shift_j X)^-1 and the square of the
-// distance, tr (constant I - S_k X)^2. Matrices of weight 0 are left out; false from weigh fails the part.
+// reweigh gives the sums of a part the weights that weigh returns for each matrix k, given the square of the distance that square returns. Matrices of weight 0
+// are left out; false from weigh fails the part.
 func (r *resolvents[T]) reweigh(p *resolventPart[T], w *resolventScratch[T], x dense.Matrix[T], constant T,
 	weigh func(k int, sum dense.Matrix[T], square float64) (weight float64, ok bool)) bool {
-	g := p.group
-	for i := range w.t {
-		if w.t[i].Rows == 0 {
-			w.t[i] = dense.New[T](r.n, r.n)
-		}
-	}
-	sum, log, transposed := w.t[0], w.t[1], w.t[2]
 	clear(w.weight)
-	for i := range g.count {
-		p.acc[0].Get(i, sum)
-		for slot := 1; slot < g.slots; slot++ {
-			p.acc[0].Get(slot*g.count+i, log)
-			dense.Axpy(1, log.Data, sum.Data)
-		}
-		dense.Mirror(sum)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, -1, sum, x, 0, log)
-		for j := range r.n {
-			log.Set(j, j, log.At(j, j)+constant)
-		}
-		dense.Transpose(transposed, log)
-		weight, ok := weigh(g.first+i, sum, float64(dense.Dot(log.Data, transposed.Data)))
+	for i := range p.group.count {
+		square := r.square(p, w, i, x, constant)
+		weight, ok := weigh(p.group.first+i, w.t[0], square)
 		if !ok {
 			return false
 		}
-		for slot := range g.slots {
-			w.weight[slot*g.count+i] = T(weight)
+		for slot := range p.group.slots {
+			w.weight[slot*p.group.count+i] = T(weight)
 		}
 	}
 	for i := range r.sums {
 		p.acc[i].AddSum(p.sums[i], w.weight)
 	}
 	return true
+}
+
+// square returns tr (constant I - S_k X)^2 of the matrix i of a group and sets w.t[0] to S_k = sum_j weight_j (A_k + shift_j X)^-1, which acc has.
+func (r *resolvents[T]) square(p *resolventPart[T], w *resolventScratch[T], i int, x dense.Matrix[T], constant T) float64 {
+	for i := range w.t {
+		if w.t[i].Rows == 0 {
+			w.t[i] = dense.New[T](r.n, r.n)
+		}
+	}
+	sum, log, transposed := w.t[0], w.t[1], w.t[2]
+	p.acc[0].Get(i, sum)
+	for slot := 1; slot < p.group.slots; slot++ {
+		p.acc[0].Get(slot*p.group.count+i, log)
+		dense.Axpy(1, log.Data, sum.Data)
+	}
+	dense.Mirror(sum)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, sum, x, 0, log)
+	for j := range r.n {
+		log.Set(j, j, log.At(j, j)+constant)
+	}
+	dense.Transpose(transposed, log)
+	return float64(dense.Dot(log.Data, transposed.Data))
+}
+
+// keep implements singleInverses.
+func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff []float64) bool {
+	if r.ones == nil {
+		r.ones = ones[float64](r.count)
+	}
+	r.weights, r.sums, r.signs = r.ones, append(r.sums[:0], resolventSum{weight: coeff}), nil
+	r.visit = func(*resolventPart[T], *resolventScratch[T]) bool { return true }
+	ok := r.share(x, shifts)
+	r.visit = nil
+	return ok
+}
+
+// keptSquares implements singleInverses.
+func (r *resolvents[T]) keptSquares(dst []float64, x dense.Matrix[T], constant float64) {
+	r.each(func(p *resolventPart[T], w *resolventScratch[T]) bool {
+		for i := 0; i < p.group.count && p.from == 0; i++ {
+			dst[p.group.first+i] = r.square(p, w, i, x, T(constant))
+		}
+		return true
+	})
+}
+
+// keptInner implements singleInverses.
+func (r *resolvents[T]) keptInner(dst []float64, x dense.Matrix[T]) {
+	r.products(dst, x, func(p *resolventPart[T]) *dense.Bundle[T] { return p.acc[0] })
+}
+
+// inner sets dst to the inner products of the data with the symmetric x.
+func (r *resolvents[T]) inner(dst []float64, x dense.Matrix[T]) {
+	r.products(dst, x, func(p *resolventPart[T]) *dense.Bundle[T] { return p.group.data })
+}
+
+// products sets dst to the inner products of the matrices in the bundles of parts with the symmetric x, the sums over their slots for those in acc.
+func (r *resolvents[T]) products(dst []float64, x dense.Matrix[T], of func(p *resolventPart[T]) *dense.Bundle[T]) {
+	dense.InnerTiles(r.x, x)
+	for _, p := range r.parts {
+		if p.from > 0 {
+			continue
+		}
+		g, b := p.group, of(p)
+		b.Inner(r.lane, r.x)
+		for i := range g.count {
+			dst[g.first+i] = float64(r.lane[i])
+			for slot := 1; slot < g.slots && b != g.data; slot++ {
+				dst[g.first+i] += float64(r.lane[slot*g.count+i])
+			}
+		}
+	}
+}
+
+// keptSum implements singleInverses.
+func (r *resolvents[T]) keptSum(dst dense.Matrix[T], weights []float64) {
+	r.weighted(dst, weights, func(p *resolventPart[T]) *dense.Bundle[T] { return p.acc[0] })
+}
+
+// mean sets dst to sum_k weights_k A_k.
+func (r *resolvents[T]) mean(dst dense.Matrix[T], weights []float64) {
+	r.weighted(dst, weights, func(p *resolventPart[T]) *dense.Bundle[T] { return p.group.data })
+}
+
+// weighted sets dst to the sum of the matrices in the bundles of parts with their weights, over all slots for those in acc.
+func (r *resolvents[T]) weighted(dst dense.Matrix[T], weights []float64, of func(p *resolventPart[T]) *dense.Bundle[T]) {
+	clear(r.total)
+	for _, p := range r.parts {
+		if p.from > 0 {
+			continue
+		}
+		g, b := p.group, of(p)
+		clear(r.lane)
+		for i := range g.count * g.slots {
+			if i < g.count || b != g.data {
+				r.lane[i] = T(weights[g.first+i%g.count])
+			}
+		}
+		b.AddSum(r.total, r.lane)
+	}
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
 }

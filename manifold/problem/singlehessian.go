@@ -19,6 +19,10 @@ type singleHessian struct {
 	base, probe, root dense.Matrix[float32]
 }
 
+// probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the quadratic terms and the rounding of single
+// precision leave errors of 1e-3 and 1e-4 in a Hessian product.
+const probeLength = 0.01
+
 // hessianError is that of the logarithm, relative to the width of its interval, in the mean over the matrices. Measured, the product with a gradient that the search leaves is then off by 1e-3.
 const hessianError = 1.2e-4
 
@@ -26,13 +30,11 @@ const hessianError = 1.2e-4
 func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64, sinh bool) *singleHessian {
 	h := &singleHessian{n: n, inverses: inverses, weights: weights}
 	most := hessianError * width / math.Sqrt(dense.Dot(weights, weights))
-	if sinh {
-		for shifts := 1; shifts <= mostShifts && (h.log == nil || h.log.err > most); shifts++ {
-			h.log = newRationalLog(width, shifts)
-		}
-	} else if plain := shiftedLogWithin(width, 2*most); plain != nil {
-		h.log = &rationalLog{constant: plain.constant, shift: plain.shift, weight: plain.weight}
+	fit := newRationalLog
+	if !sinh {
+		fit, most = newPlainLog, 2*most
 	}
+	h.log = logWithin(fit, width, 1, most)
 	if h.log == nil {
 		return nil
 	}
