@@ -94,7 +94,7 @@ type karcherMemo struct {
 const exactAccuracy = 1e-14
 
 // largestInverted is the number of rows up to which the data are inverted side by side: bundles of larger ones leave the second-level cache, and Cholesky factors are as fast.
-const largestInverted = 128
+const largestInverted = 200
 
 // newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, the check is that of their inverses, and the
 // Cholesky factors are left for when they are needed.
