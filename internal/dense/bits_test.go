@@ -52,6 +52,8 @@ func results[T Float](n int) map[string][]T {
 	bundle.AddSum(tiles, lane)
 	bundle.Inner(lane, slices.Clone(tiles))
 	tiles = append(tiles, lane...)
+	bundle.SquareBounds(lane)
+	tiles = append(tiles, lane...)
 	out["Bundle"] = tiles
 	Cholesky(s)
 	keep("Cholesky", s)

@@ -19,3 +19,5 @@ func bundleAddKernel[T Float](acc, m, w []T) bool { return false }
 func bundleAddSumKernel[T Float](dst, m, w []T) bool { return false }
 
 func bundleInnerKernel[T Float](dst, m, x []T) bool { return false }
+
+func bundleSquaresKernel[T Float](dst, m []T) bool { return false }

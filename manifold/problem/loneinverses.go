@@ -1,6 +1,10 @@
 package problem
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
 
 // loneInverses computes the sums of resolvents in single precision of matrices that are too large to be inverted side by side.
 type loneInverses struct {
@@ -11,7 +15,8 @@ type loneInverses struct {
 	shifts, weights, coeff []float64
 	body, measure          func(w *singleWorker, k int)
 	kept                   []dense.Matrix[float32] // S_k, complete
-	keeping                bool
+	keeping, measuring     bool
+	fitness                []fitness
 	constant               float32
 	squares                []float64
 }
@@ -70,6 +75,9 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 			w.failed = true
 			return
 		}
+		if r.measuring {
+			r.fitness[k] = fitnessOf(r.data[k], m)
+		}
 		c := float32(weight * r.coeff[j])
 		for i := range m.Rows {
 			dense.Axpy(c, m.Row(i)[i:], sum.Row(i)[i:])
@@ -120,4 +128,39 @@ func (r *loneInverses) inner(dst []float64, x dense.Matrix[float32]) {
 			dst[k] += float64(2*dense.Dot(row[1:], other[1:]) + row[0]*other[0])
 		}
 	}
+}
+
+// mean implements singleInverses.
+func (r *loneInverses) mean(dst dense.Matrix[float32], weights []float64) {
+	dst.Zero()
+	for k, a := range r.data {
+		for i := range a.Rows {
+			dense.Axpy(float32(weights[k]), a.Row(i)[i:], dst.Row(i)[i:])
+		}
+	}
+	dense.Mirror(dst)
+}
+
+// harmonic implements singleInverses.
+func (r *loneInverses) harmonic(dst dense.Matrix[float32], weights []float64) (f fitness, ok bool) {
+	r.measuring, r.fitness = true, make([]fitness, len(r.data))
+	ok = r.sumTo(dst, dense.New[float32](r.team.n, r.team.n), []float64{0}, weights, []float64{1})
+	r.measuring = false
+	for _, g := range r.fitness {
+		f = f.worse(g)
+	}
+	return f, ok
+}
+
+// fitnessOf takes the upper triangles of a matrix and its inverse.
+func fitnessOf(a, inverse dense.Matrix[float32]) fitness {
+	var traces, squares [2]float64
+	for i := range a.Rows {
+		for j, m := range []dense.Matrix[float32]{a, inverse} {
+			row := m.Row(i)[i:]
+			traces[j] += float64(row[0]) / float64(a.Rows)
+			squares[j] += 2 * float64(dense.Dot(row, row))
+		}
+	}
+	return fitness{spread: traces[0] * traces[1], condition: math.Sqrt(squares[0]) * math.Sqrt(squares[1])}
 }

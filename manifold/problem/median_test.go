@@ -101,7 +101,7 @@ func TestSingleMedian(t *testing.T) {
 		}
 	}
 	k := medianOf(t, Data{Matrices: scattered(24, 4, 10)}, 1)
-	s := newSingleSearch(k.karcherObjective, dense.Matrix[float32]{}, dense.Matrix[float32]{}, true)
+	s := newSingleSearch(k.karcherObjective, true)
 	s.width = 2
 	narrow(s.x.Data, k.data()[2].Data)
 	if s.weigh(newPlainLog(2, 5), 0) {

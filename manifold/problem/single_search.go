@@ -40,13 +40,13 @@ const (
 	singleSteps   = 12
 )
 
-// newSingleSearch takes over the mean of the data and that of their inverses.
-func newSingleSearch(k *karcherObjective, arithmetic, harmonic dense.Matrix[float32], median bool) *singleSearch {
-	s := &singleSearch{k: k, n: k.n, arithmetic: arithmetic, harmonic: harmonic, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
-	for _, m := range []*dense.Matrix[float32]{&s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
+func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
+	s := &singleSearch{k: k, n: k.n, harmonic: *k.mean, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
+	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
 		&s.past[1].step, &s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
 	}
+	s.inverses.mean(s.arithmetic, k.weights)
 	if s.fit = newRationalLog; median {
 		s.fit, s.median = newPlainLog, newSingleMedian(k)
 	}
