@@ -29,9 +29,8 @@ type resolvents[T dense.Float] struct {
 	// of the present call
 	shifts  []float64
 	sums    []resolventSum
-	weights []float64 // of the matrices
-	bounds  [2]float64
-	signs   []float64                                              // if not nil, of all pivots of A_k + shift_j X, and no inverses
+	weights []float64                                              // of the matrices
+	pivots  bool                                                   // only the signs of those are looked at
 	inspect func(p *resolventPart[T], s *resolventScratch[T])      // if not nil, is shown the negatives of all inverses
 	do      func(p *resolventPart[T], s *resolventScratch[T]) bool // of each
 	whole   func(p *resolventPart[T], s *resolventScratch[T]) bool // part
@@ -105,7 +104,7 @@ func (g *resolventGroup[T]) fill(data []dense.Matrix[float64]) {
 // sum sets the dst of each of the sums to sum_k weights_k sum_j weight_j (A_k + shift_j X)^-1, complete. False means that a matrix is not positive definite
 // to rounding.
 func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums ...resolventSum) bool {
-	r.weights, r.sums, r.signs = weights, append(r.sums[:0], sums...), nil
+	r.weights, r.sums = weights, append(r.sums[:0], sums...)
 	ok := r.share(x, shifts)
 	if r.visit = nil; !ok {
 		return false
@@ -118,7 +117,7 @@ func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums .
 
 // sumTo is sum with one sum, in the precision of the inverses.
 func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, weight []float64) bool {
-	r.weights, r.sums, r.signs = weights, append(r.sums[:0], resolventSum{weight: weight}), nil
+	r.weights, r.sums = weights, append(r.sums[:0], resolventSum{weight: weight})
 	ok := r.share(x, shifts)
 	if r.visit = nil; !ok {
 		return false
@@ -149,18 +148,11 @@ func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (spread
 
 // definite tells whether all data are positive definite.
 func (r *resolvents[T]) definite() bool {
-	r.sums, r.signs = r.sums[:0], upAndDown[:1]
-	return r.share(dense.New[T](r.n, r.n), []float64{0})
+	r.sums, r.pivots = r.sums[:0], true
+	ok := r.share(dense.New[T](r.n, r.n), []float64{0})
+	r.pivots = false
+	return ok
 }
-
-// between tells whether low X < A_k < high X for all k.
-func (r *resolvents[T]) between(x dense.Matrix[T], low, high float64) bool {
-	r.bounds = [2]float64{-low, -high}
-	r.sums, r.signs = r.sums[:0], upAndDown[:]
-	return r.share(x, r.bounds[:])
-}
-
-var upAndDown = [2]float64{1, -1}
 
 // collect adds up what the parts have.
 func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
@@ -233,8 +225,8 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 	for j := p.from; j < len(r.shifts); j += r.step * g.slots {
 		r.fill(s.shift, g, j, func(int, j int) float64 { return r.shifts[j] })
 		s.m.Shift(g.data, s.shift, r.x)
-		if r.signs != nil {
-			if !r.signed(g, j, s) {
+		if r.pivots {
+			if !r.positive(s) {
 				return false
 			}
 			continue
@@ -256,7 +248,7 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 			}
 		}
 	}
-	return r.signs != nil || r.visit == nil || r.visit(p, s)
+	return r.pivots || r.visit == nil || r.visit(p, s)
 }
 
 // clear sets what the part adds up to zero.
@@ -276,12 +268,11 @@ func (p *resolventPart[T]) clear(r *resolvents[T]) {
 	}
 }
 
-// signed tells whether the pivots of the matrices in s.m have the signs of the shifts from j on.
-func (r *resolvents[T]) signed(g *resolventGroup[T], j int, s *resolventScratch[T]) bool {
+// positive tells whether all pivots of the matrices in s.m are.
+func (r *resolvents[T]) positive(s *resolventScratch[T]) bool {
 	s.m.Eliminate(s.work)
-	r.fill(s.weight, g, j, func(_, j int) float64 { return r.signs[j] })
-	for i, pivot := range s.work.Pivots[:r.n*r.lanes] {
-		if sign := s.weight[i%r.lanes]; sign != 0 && !(sign*pivot > 0) {
+	for _, pivot := range s.work.Pivots[:r.n*r.lanes] {
+		if !(pivot > 0) {
 			return false
 		}
 	}
@@ -303,27 +294,6 @@ func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k,
 		}
 	}
 	return some
-}
-
-// reweigh gives the sums of a part the weights that weigh returns for each matrix k, given the square of the distance that square returns. Matrices of weight 0
-// are left out; false from weigh fails the part.
-func (r *resolvents[T]) reweigh(p *resolventPart[T], w *resolventScratch[T], x dense.Matrix[T], constant T,
-	weigh func(k int, sum dense.Matrix[T], square float64) (weight float64, ok bool)) bool {
-	clear(w.weight)
-	for i := range p.group.count {
-		square := r.square(p, w, i, x, constant)
-		weight, ok := weigh(p.group.first+i, w.t[0], square)
-		if !ok {
-			return false
-		}
-		for slot := range p.group.slots {
-			w.weight[slot*p.group.count+i] = T(weight)
-		}
-	}
-	for i := range r.sums {
-		p.acc[i].AddSum(p.sums[i], w.weight)
-	}
-	return true
 }
 
 // square returns tr (constant I - S_k X)^2 of the matrix i of a group and sets w.t[0] to S_k = sum_j weight_j (A_k + shift_j X)^-1, which acc has.
@@ -353,7 +323,7 @@ func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff []float64) bool {
 	if r.ones == nil {
 		r.ones = ones[float64](r.count)
 	}
-	r.weights, r.sums, r.signs = r.ones, append(r.sums[:0], resolventSum{weight: coeff}), nil
+	r.weights, r.sums = r.ones, append(r.sums[:0], resolventSum{weight: coeff})
 	r.visit = func(*resolventPart[T], *resolventScratch[T]) bool { return true }
 	ok := r.share(x, shifts)
 	r.visit = nil
