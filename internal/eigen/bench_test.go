@@ -12,7 +12,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-var benchSizes = []int{50, 100, 200, 500, 1000}
+var benchSizes = []int{10, 32, 64, 100, 200, 316, 500, 1000, 2000}
 
 // onGaussian benchmarks a call on symmetric matrices with normal entries, of which a fresh copy is made for each call: their eigenvalues are
 // well apart, so that nothing deflates.

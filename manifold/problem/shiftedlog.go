@@ -192,6 +192,3 @@ func newShiftedSum(width float64, centres, b []float64) *shiftedLog {
 	}
 	return r
 }
-
-// pair is tanh((l-c)/2) + tanh((l+c)/2).
-func pair(l, c float64) float64 { return math.Tanh((l-c)/2) + math.Tanh((l+c)/2) }
