@@ -33,7 +33,8 @@ var logdet = Problem{
 		}
 		return newLogdet(m0, target, count), nil
 	},
-	device: logdetDevice,
+	triangular: true,
+	device:     logdetDevice,
 }
 
 // logdetTarget returns the frame of S, given or computed as X^T X / N.
@@ -111,13 +112,17 @@ func (l *logdetObjective) NewMemo() solve.Memo {
 	return &logdetMemo{dense.New[float64](l.target.Dim(), l.target.Dim())}
 }
 
-// Evaluate implements solve.Objective: two half products.
+// Evaluate implements solve.Objective: two half products, of which less than half is left in triangular frames.
 func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f := p.(*manifold.Frame)
 	m := memo.(*logdetMemo).m
-	dense.Transpose(m, view(f.Inverse()))
-	dense.MulLower(dense.Transposed, l.chol, m, l.work) // (F^-1 L)^T
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l.work, l.work, 0, m)
+	if inv := view(f.Inverse()); f.Lower() {
+		triangularGram(m, inv, l.chol, l.work)
+	} else {
+		dense.Transpose(m, inv)
+		dense.MulLower(dense.Transposed, l.chol, m, l.work) // (F^-1 L)^T
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l.work, l.work, 0, m)
+	}
 	dense.Mirror(m)
 	cost := f.LogDet()
 	for i := range m.Rows {
@@ -131,6 +136,16 @@ func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	}
 	l.m.FromWhitened(f, grad)
 	return cost, nil
+}
+
+// triangularGram sets the upper triangle of dst to a l l' a' for lower triangular a and l, by strips of columns of a l.
+func triangularGram(dst, a, l, work dense.Matrix[float64]) {
+	n := dst.Rows
+	for i := 0; i < n; i += triangleStrip {
+		strip := work.View(i, i, n-i, min(triangleStrip, n-i))
+		dense.MulLower(dense.NoTrans, a.View(i, i, n-i, n-i), l.View(i, i, n-i, strip.Cols), strip)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, strip, strip, min(1, float64(i)), dst.View(i, i, n-i, n-i))
+	}
 }
 
 // HessianVec implements solve.Hessian: one product.

@@ -37,7 +37,8 @@ var tyler = Problem{
 		t.m, err = m(x.Cols)
 		return t, err
 	},
-	device: tylerDevice,
+	triangular: true,
+	device:     tylerDevice,
 }
 
 // tylerObjective is log det X + (n/N) sum log(x' X^-1 x). With z = F^-1 x, q = z'z and P = (n/N) sum z z'/q the whitened differential is I - P,
@@ -149,12 +150,12 @@ func (t *tylerObjective) NewMemo() solve.Memo {
 // has come between.
 func (t *tylerObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*tylerMemo)
-	inv, logs := view(f.Inverse()), t.logs
-	if t.seen && isIdentity(inv) {
+	logs := t.logs
+	if t.seen && isIdentity(view(f.Inverse())) {
 		m.u.Copy(t.z)
 		m.p.Copy(t.work)
 	} else {
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, inv, 0, m.u)
+		whiten(m.u, t.x, f)
 		logs = t.directions(m.u)
 		t.gram(m.u, m.p)
 	}
@@ -200,16 +201,16 @@ func (t *tylerObjective) gram(u, p dense.Matrix[float64]) {
 	dense.Mirror(p)
 }
 
-// HessianVec implements solve.Hessian: one product with the samples, half a product of their size, one small product.
+// HessianVec implements solve.Hessian: two half products with the samples, one small product.
 func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*tylerMemo), t.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, t.work)
 	t.seen = false
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.u, eta, 0, t.z)
+	halfForms(t.z, m.u, eta, t.work)
 	for i := range t.z.Rows {
 		u, z := m.u.Row(i), t.z.Row(i)
-		dense.Scale(dense.Dot(u, z), u, z)
+		dense.Scale(2*dense.Dot(u, z), u, z)
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, -float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
 	dense.Mirror(out)
