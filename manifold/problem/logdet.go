@@ -33,8 +33,7 @@ var logdet = Problem{
 		}
 		return newLogdet(m0, target, count), nil
 	},
-	triangular: true,
-	device:     logdetDevice,
+	device: logdetDevice,
 }
 
 // logdetTarget returns the frame of S, given or computed as X^T X / N.
@@ -112,40 +111,20 @@ func (l *logdetObjective) NewMemo() solve.Memo {
 	return &logdetMemo{dense.New[float64](l.target.Dim(), l.target.Dim())}
 }
 
-// Evaluate implements solve.Objective: two half products, of which less than half is left in triangular frames.
+// Evaluate implements solve.Objective: two half products.
 func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f := p.(*manifold.Frame)
 	m := memo.(*logdetMemo).m
-	if inv := view(f.Inverse()); f.Lower() {
-		triangularGram(m, inv, l.chol, l.work)
-	} else {
-		dense.Transpose(m, inv)
-		dense.MulLower(dense.Transposed, l.chol, m, l.work) // (F^-1 L)^T
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l.work, l.work, 0, m)
-	}
+	dense.MulLowerRight(dense.NoTrans, l.chol, view(f.Inverse()), l.work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l.work, l.work, 0, m)
 	dense.Mirror(m)
 	cost := f.LogDet()
 	for i := range m.Rows {
 		cost += m.At(i, i)
 	}
-	for i, v := range m.Data {
-		grad[i] = -v
-	}
-	for i := range m.Rows {
-		grad[i*m.Cols+i]++
-	}
+	minusPlusIdentity(grad, m)
 	l.m.FromWhitened(f, grad)
 	return cost, nil
-}
-
-// triangularGram sets the upper triangle of dst to a l l' a' for lower triangular a and l, by strips of columns of a l.
-func triangularGram(dst, a, l, work dense.Matrix[float64]) {
-	n := dst.Rows
-	for i := 0; i < n; i += triangleStrip {
-		strip := work.View(i, i, n-i, min(triangleStrip, n-i))
-		dense.MulLower(dense.NoTrans, a.View(i, i, n-i, n-i), l.View(i, i, n-i, strip.Cols), strip)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, strip, strip, min(1, float64(i)), dst.View(i, i, n-i, n-i))
-	}
 }
 
 // HessianVec implements solve.Hessian: one product.
@@ -192,11 +171,6 @@ func view(m *mat.Dense) dense.Matrix[float64] { return dense.Of(m.RawMatrix()) }
 // symmetricProduct sets dst = (a b + b a)/2 for symmetric a and b.
 func symmetricProduct(dst, a, b, work dense.Matrix[float64]) {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, a, b, 0, work)
-	for i := range dst.Rows {
-		for j := i; j < dst.Cols; j++ {
-			v := work.At(i, j) + work.At(j, i)
-			dst.Set(i, j, v)
-			dst.Set(j, i, v)
-		}
-	}
+	dense.Transpose(dst, work)
+	dense.Axpy(1, work.Data, dst.Data)
 }

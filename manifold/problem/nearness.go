@@ -65,9 +65,6 @@ func timesFrame(dst, a dense.Matrix[float64], p *manifold.Frame, op dense.Trans)
 
 // addTransposed sets dst = a + a'.
 func addTransposed(dst, a dense.Matrix[float64]) {
-	for i := range a.Rows {
-		for j := range a.Cols {
-			dst.Set(i, j, a.At(i, j)+a.At(j, i))
-		}
-	}
+	dense.Transpose(dst, a)
+	dense.Axpy(1, a.Data, dst.Data)
 }

@@ -28,7 +28,7 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber, logdet and nearness, and RationalStep elsewhere.
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber and nearness, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem.
 	Start mat.Symmetric
