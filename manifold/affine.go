@@ -16,7 +16,7 @@ type AffineOptions struct {
 	// Kappa is the metric convention: the inner product at S is tr(S^-1 xi S^-1 xi')/Kappa. 1 (the default, also for 0) is the
 	// affine-invariant metric of most of the literature; 2 is the Fisher-Rao metric of the zero-mean Gaussian.
 	Kappa int
-	// Retraction is what Retract uses; the default is RationalStep.
+	// Retraction is what Retract uses; DefaultStep is RationalStep.
 	Retraction Retraction
 	// MaxStep bounds the Frobenius norm of a whitened step; the default for 0 is 600 (factors up to e^600 in an eigenvalue).
 	MaxStep float64
@@ -28,7 +28,7 @@ func (o AffineOptions) Validate() error {
 	case o.Kappa < 0 || o.Kappa > 2:
 		return fmt.Errorf("manifold: Kappa is %d, want 1 or 2 (0 for the default, 1)", o.Kappa)
 	case o.Retraction < 0 || int(o.Retraction) >= len(retractions):
-		return fmt.Errorf("manifold: unknown Retraction %d, want one of RationalStep, SecondOrderStep, GeodesicStep, SweepStep", o.Retraction)
+		return fmt.Errorf("manifold: unknown Retraction %d, want one of DefaultStep, RationalStep, SecondOrderStep, GeodesicStep, SweepStep, TriangularStep", o.Retraction)
 	case o.MaxStep < 0 || o.MaxStep > 600 || math.IsNaN(o.MaxStep):
 		return fmt.Errorf("manifold: MaxStep is %v, want a number from 0 to 600", o.MaxStep)
 	}
@@ -178,7 +178,7 @@ func (m *Affine) Between(dst, p, q Point, t float64) error {
 	if err != nil {
 		return err
 	}
-	out.stale = false
+	out.stale, out.lower = false, false
 	to, inv := out.matrix(), out.inverse()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), basis, 0, to)
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, basis, f.inverse(), 0, inv)
@@ -211,7 +211,7 @@ func (m *Affine) move(r Retraction, dst, p Point, v []float64) error {
 	if norm := math.Sqrt(dense.Dot(v, v)); !(norm <= m.maxStep) {
 		return &StepError{Norm: norm, Limit: m.maxStep}
 	}
-	g.spectral, g.stale = false, true
+	g.spectral, g.stale, g.lower = false, true, false
 	return retractions[r].move(g, f, dense.Wrap(m.n, m.n, v))
 }
 

@@ -26,7 +26,8 @@ var student = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
 	},
-	device: scatterDevice(studentOf),
+	triangular: true,
+	device:     scatterDevice(studentOf),
 }
 
 // studentOf and huberOf return the loss for the parameters and its reach, see newScatter.
@@ -60,7 +61,8 @@ var huber = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
 	},
-	device: scatterDevice(huberOf),
+	triangular: true,
+	device:     scatterDevice(huberOf),
 }
 
 var scatterFixedPoint = Method{
@@ -171,6 +173,24 @@ func scatterExists(x dense.Matrix[float64], reach float64) error {
 
 func (s *scatterObjective) size() (int, int) { return s.x.Cols, s.x.Rows }
 
+// whiten sets the rows of z to F^-1 x for the rows x: one product with the samples, half of one if F is lower triangular.
+func whiten(z, x dense.Matrix[float64], f *manifold.Frame) {
+	if inv := view(f.Inverse()); f.Lower() {
+		dense.MulLowerRight(dense.Transposed, inv, x, z)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, x, inv, 0, z)
+	}
+}
+
+// halfForms sets the rows of y such that z'y = z' eta z/2 for the rows z, from the lower triangle of eta: half a product. work is scratch.
+func halfForms(y, z, eta, work dense.Matrix[float64]) {
+	work.Copy(eta)
+	for i := range work.Rows {
+		work.Set(i, i, work.At(i, i)/2)
+	}
+	dense.MulLowerRight(dense.NoTrans, work, z, y)
+}
+
 // start returns the covariance of the samples.
 func (s *scatterObjective) start() *manifold.Frame { return s.from }
 
@@ -201,7 +221,7 @@ func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 // Evaluate implements solve.Objective: one product with the samples and half a product of their size.
 func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*scatterMemo)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.x, view(f.Inverse()), 0, m.z)
+	whiten(m.z, s.x, f)
 	N := float64(s.x.Rows)
 	var sum float64
 	for i := range s.x.Rows {
@@ -222,15 +242,15 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	return f.LogDet() + sum/N, nil
 }
 
-// HessianVec implements solve.Hessian: one product with the samples, half a product of their size, one small product.
+// HessianVec implements solve.Hessian: two half products with the samples, one small product.
 func (s *scatterObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*scatterMemo), s.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, s.work)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.z, eta, 0, s.z)
+	halfForms(s.z, m.z, eta, s.work)
 	for i := range s.z.Rows {
 		z, y := m.z.Row(i), s.z.Row(i)
-		dense.Scale(m.second[i]*dense.Dot(z, y), z, y)
+		dense.Scale(2*m.second[i]*dense.Dot(z, y), z, y)
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, m.z, s.z, 1, out)
 	dense.Mirror(out)

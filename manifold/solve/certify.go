@@ -70,9 +70,7 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 			return none, products + 1
 		}
 		next := m.Inner(p, z, res)
-		for i := range d {
-			d[i] = z[i] + next/zr*d[i]
-		}
+		dense.Blend(1, z, next/zr, d, d)
 		zr = next
 	}
 	return Certificate{Kind: "newton-step", Value: math.Sqrt(m.Inner(p, s, s))}, products

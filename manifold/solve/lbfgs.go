@@ -134,9 +134,8 @@ func (q *quasiNewton) remember(t float64) {
 		r.carry(r.y.grad)
 	}
 	s, y := q.s[q.next], q.y[q.next]
-	for i := range s {
-		s[i], y[i] = t*q.d[i], r.x.grad[i]-r.y.grad[i]
-	}
+	dense.Scale(t, q.d, s)
+	dense.Blend(1, r.x.grad, -1, r.y.grad, y)
 	p := r.x.point
 	sy, yy, ss := r.m.Inner(p, s, y), r.m.Inner(p, y, y), r.m.Inner(p, s, s)
 	if !(sy > 1e-10*math.Sqrt(ss*yy)) {

@@ -1,6 +1,9 @@
 package solve
 
-import "github.com/spdopt/spdopt/manifold"
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
 
 var steepest = Solver{
 	Name: "steepest",
@@ -29,9 +32,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		return nil, err
 	}
 	for !r.done() {
-		for i, g := range r.x.grad {
-			d[i] = -g
-		}
+		dense.Scale(-1, r.x.grad, d)
 		norm := r.status.GradientNorm
 		var ok bool
 		t, ok, err = r.lineSearch(d, -norm*norm, t, reference, r.status.Iteration == 0)
