@@ -77,7 +77,17 @@ const triangleStrip = 64
 // solveTriangular overwrites the lower triangular b with l^-1 b.
 func solveTriangular(l, b dense.Matrix[float64]) {
 	n := b.Rows
-	for a := 0; a < n; a += triangleStrip {
-		dense.SolveLower(dense.NoTrans, l.View(a, a, n-a, n-a), b.View(a, a, n-a, min(triangleStrip, n-a)))
+	for i := 0; i < n; i += triangleStrip {
+		dense.SolveLower(dense.NoTrans, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(triangleStrip, n-i)))
+	}
+}
+
+// mulTriangular sets dst to the product of the lower triangular a and b, with zeros above the diagonal.
+func mulTriangular(dst, a, b dense.Matrix[float64]) {
+	n := dst.Rows
+	dst.Zero()
+	for i := 0; i < n; i += triangleStrip {
+		strip := min(triangleStrip, n-i)
+		dense.MulLower(dense.NoTrans, a.View(i, i, n-i, n-i), b.View(i, i, n-i, strip), dst.View(i, i, n-i, strip))
 	}
 }
