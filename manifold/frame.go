@@ -271,7 +271,9 @@ func (p *Frame) CopyFrom(q Point) {
 	if !ok || o.Dim() != p.Dim() {
 		panic(Error("CopyFrom: not a frame of the same size"))
 	}
-	p.f.Copy(o.f)
+	if !o.stale {
+		p.f.Copy(o.f)
+	}
 	p.inv.Copy(o.inv)
 	p.stale, p.lower, p.logDet, p.spectral = o.stale, o.lower, o.logDet, o.spectral
 	switch {

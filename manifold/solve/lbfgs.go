@@ -79,13 +79,17 @@ func newQuasiNewton(r *run) *quasiNewton {
 		d: make([]float64, n), t: make([]float64, n)}
 	q.w = q.d
 	if image, ok := r.m.(manifold.Isometric); ok && r.free {
-		q.image, n = image, image.ImageLen()
-		q.w = make([]float64, n)
-	}
-	for i := range k {
-		q.s[i], q.y[i] = make([]float64, n), make([]float64, n)
+		q.image, q.w = image, make([]float64, image.ImageLen())
 	}
 	return q
+}
+
+// pair returns the vectors of a slot, which it makes when they are needed first.
+func (q *quasiNewton) pair(i int) (s, y []float64) {
+	if q.s[i] == nil {
+		q.s[i], q.y[i] = make([]float64, len(q.w)), make([]float64, len(q.w))
+	}
+	return q.s[i], q.y[i]
 }
 
 func (q *quasiNewton) fields(c *codec) {
@@ -93,12 +97,15 @@ func (q *quasiNewton) fields(c *codec) {
 	c.integer(&q.count)
 	c.float(&q.gamma)
 	c.vector(q.rho)
-	for i := range q.s {
-		c.vector(q.s[i])
-		c.vector(q.y[i])
+	k := len(q.s)
+	if q.next < 0 || q.next >= k || q.count < 0 || q.count > k {
+		c.fail("pair %d of %d in a memory of %d", q.next, q.count, k)
+		return
 	}
-	if q.next < 0 || q.next >= len(q.s) || q.count < 0 || q.count > len(q.s) {
-		c.fail("pair %d of %d in a memory of %d", q.next, q.count, len(q.s))
+	for j := 1; j <= q.count; j++ {
+		s, y := q.pair((q.next - j + k) % k)
+		c.vector(s)
+		c.vector(y)
 	}
 }
 
@@ -167,7 +174,7 @@ func (q *quasiNewton) remember(t float64) {
 		r.carry(q.d)
 		r.carry(r.y.grad)
 	}
-	s, y := q.s[q.next], q.y[q.next]
+	s, y := q.pair(q.next)
 	dense.Scale(t, q.w, s)
 	dense.Blend(1, r.x.grad, -1, r.y.grad, q.t)
 	q.set(q.t)
