@@ -114,7 +114,16 @@ func (t *tylerObjective) repeated() (count, first int) {
 		}
 		return 0
 	}
-	slices.SortStableFunc(order, compare)
+	leading := make([]float64, t.z.Rows) // the first coordinate, in which most samples differ
+	for i, s := range sign {
+		leading[i] = math.Round(s * t.z.At(i, 0))
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		if c := cmp.Compare(leading[a], leading[b]); c != 0 {
+			return c
+		}
+		return compare(a, b)
+	})
 	start := 0
 	for i := range order {
 		if compare(order[start], order[i]) != 0 {
