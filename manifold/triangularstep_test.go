@@ -14,7 +14,7 @@ import (
 // F, F^-1 and log det belong together.
 func TestTriangularStep(t *testing.T) {
 	for _, n := range []int{1, 2, 7, 40, 70, 130} {
-		for _, c := range []struct{ length, tol float64 }{{1e-9, 1e-13}, {0.01, 1e-6}, {0.0624, 5e-5}, {0.07, 1e-7}, {0.49, 5e-4}, {0.51, 1e-12}, {6, 1e-11}} {
+		for _, c := range []struct{ length, tol float64 }{{1e-9, 1e-13}, {0.01, 1e-6}, {0.0624, 5e-5}, {0.07, 1e-4}, {0.49, 5e-4}, {0.51, 5e-4}, {6, 1e-11}} {
 			seed := uint64(1000*n) + uint64(100*c.length)
 			rng := source(seed)
 			p := mustFrame(t, randomSPD(rng, n, 1e3))
