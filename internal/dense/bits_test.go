@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/allocs"
@@ -46,7 +47,11 @@ func results[T Float](n int) map[string][]T {
 	bundle.Shift(bundle, tiles[:Lanes[T]()], tiles)
 	bundle.InvertNegative(NewBundleWork[T](n))
 	bundle.Add(tiles[:Lanes[T]()], bundle)
-	bundle.Sum(tiles)
+	lane := slices.Clone(tiles[:Lanes[T]()])
+	clear(tiles)
+	bundle.AddSum(tiles, lane)
+	bundle.Inner(lane, slices.Clone(tiles))
+	tiles = append(tiles, lane...)
 	out["Bundle"] = tiles
 	Cholesky(s)
 	keep("Cholesky", s)

@@ -153,19 +153,56 @@ func (b *Bundle[T]) Add(weight []T, m *Bundle[T]) {
 	}
 }
 
-// Sum writes the sum of the matrices to tiles.
-func (b *Bundle[T]) Sum(tiles []T) {
-	mustFit(len(tiles), TiledLength(b.n), "Sum")
-	if bundleSumKernel(tiles, b.data) {
+// AddSum adds the sum of weight[lane] times the matrix of each lane to tiles.
+func (b *Bundle[T]) AddSum(tiles, weight []T) {
+	mustFit(len(tiles), TiledLength(b.n), "AddSum")
+	mustFit(len(weight), Lanes[T](), "AddSum")
+	if bundleAddSumKernel(tiles, b.data, weight) {
 		return
 	}
 	lanes := Lanes[T]()
 	for i := range tiles {
-		v := b.data[i*lanes : (i+1)*lanes]
+		var v [8]T
+		for l, w := range weight {
+			v[l] = T(b.data[i*lanes+l] * w)
+		}
+		sum := (v[0] + v[1]) + (v[2] + v[3])
 		if lanes == 8 {
-			tiles[i] = ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]))
-		} else {
-			tiles[i] = (v[0] + v[1]) + (v[2] + v[3])
+			sum += (v[4] + v[5]) + (v[6] + v[7])
+		}
+		tiles[i] += sum
+	}
+}
+
+// Inner sets dst to the inner product of the matrix of each lane with that in tiles, as InnerTiles leaves them.
+func (b *Bundle[T]) Inner(dst, tiles []T) {
+	mustFit(len(dst), Lanes[T](), "Inner")
+	mustFit(len(tiles), TiledLength(b.n), "Inner")
+	if bundleInnerKernel(dst, b.data, tiles) {
+		return
+	}
+	clear(dst)
+	lanes := Lanes[T]()
+	for i, x := range tiles {
+		for l, v := range b.data[i*lanes : (i+1)*lanes] {
+			dst[l] += T(v * x)
+		}
+	}
+}
+
+// InnerTiles writes the symmetric x, complete, to tiles for Inner: its strict upper triangle counts twice. What is beyond the rows of x must be zero and stays so.
+func InnerTiles[T Float](tiles []T, x Matrix[T]) {
+	eachTileRow(tiles, x, func(t, row []T) {
+		for j, v := range row[:min(len(row), tileSide)] {
+			t[j] = 2 * v
+		}
+	})
+	side := tileRows(x.Rows)
+	for k := range side {
+		diagonal := tiles[tileIndex(side, k, k)*tileVectors:][:tileVectors]
+		for i := range tileSide {
+			clear(diagonal[i*tileSide : i*tileSide+i])
+			diagonal[i*(tileSide+1)] /= 2
 		}
 	}
 }

@@ -224,11 +224,33 @@ func testBundleSums[T Float](t *testing.T, tol float64) {
 			acc.Add(weight, b)
 		}
 		tiles, got := make([]T, TiledLength(n)), New[T](n, n)
-		acc.Sum(tiles)
+		for l := range weight {
+			weight[l] = 1
+		}
+		acc.AddSum(tiles, weight)
 		UnpackTiles(got, tiles)
 		Mirror(got)
 		if d := maxDifference(got, want); !(d < tol*float64(8*Lanes[T]())) {
 			t.Errorf("%v %T n=%d: the sum is off by %g", active, weight[0], n, d)
+		}
+		b, matrices := bundled[T](rng, n)
+		for l := range weight {
+			weight[l] = T(l) - 1
+			Axpy(weight[l], matrices[l].Data, want.Data)
+		}
+		b.AddSum(tiles, weight)
+		UnpackTiles(got, tiles)
+		Mirror(got)
+		if d := maxDifference(got, want); !(d < tol*float64(16*Lanes[T]())) {
+			t.Errorf("%v %T n=%d: the sum of lanes is off by %g", active, weight[0], n, d)
+		}
+		tiles = make([]T, len(tiles))
+		InnerTiles(tiles, want)
+		b.Inner(weight, tiles)
+		for l, m := range matrices {
+			if exact := float64(Dot(m.Data, want.Data)); !(math.Abs(float64(weight[l])-exact) < tol*float64(8*n)*math.Abs(exact)) {
+				t.Errorf("%v %T n=%d: inner product %g, want %g", active, weight[0], n, weight[l], exact)
+			}
 		}
 	}
 }
@@ -242,7 +264,9 @@ func TestBundleAllocatesNothing(t *testing.T) {
 		m.Shift(b, shift, tiles)
 		m.InvertNegative(w)
 		m.Add(shift, b)
-		m.Sum(tiles)
+		m.AddSum(tiles, shift)
+		InnerTiles(tiles, matrices[1])
+		m.Inner(shift, tiles)
 		UnpackTiles(matrices[0], tiles)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
@@ -262,7 +286,8 @@ func TestBundlePanics(t *testing.T) {
 		func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, TiledLength(5))) },
 		func() { b.Shift(b, make([]float64, 3), make([]float64, TiledLength(5))) },
 		func() { b.Add(make([]float64, 4), NewBundle[float64](9)) },
-		func() { b.Sum(nil) },
+		func() { b.AddSum(nil, make([]float64, 4)) },
+		func() { b.Inner(make([]float64, 4), nil) },
 		func() { b.InvertNegative(NewBundleWork[float64](9)) },
 	} {
 		func() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -58,10 +59,12 @@ type karcherObjective struct {
 	m                 *manifold.Affine
 	n                 int
 	matrices          []mat.Symmetric
-	data              []dense.Matrix[float64] // the same
+	upper             []dense.Matrix[float64] // their upper triangles
+	copies            []dense.Matrix[float64] // see data
 	frames            []*manifold.Frame       // see factors
-	inverses          *resolvents[float64]    // nil for few, small and large matrices
-	mean              *dense.Matrix[float64]  // of the inverses; nil where invert failed
+	inverses          *resolvents[float64]    // see doubles
+	singles           *resolvents[float32]    // see sideBySide
+	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -93,6 +96,9 @@ const exactAccuracy = 1e-14
 // Cholesky factors are left for when they are needed.
 func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherObjective, error) {
 	k := &karcherObjective{matrices: d.Matrices, accuracy: exactAccuracy}
+	for _, a := range d.Matrices {
+		k.upper = append(k.upper, upperOf(a))
+	}
 	weights, bad := normalizedWeights(d.Weights, len(d.Matrices))
 	if bad != nil || !k.invert(weights) {
 		frames, err := factorMatrices(d.Matrices)
@@ -111,7 +117,6 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 		return nil, err
 	}
 	k.team, k.invT = newTeam(k.n, len(d.Matrices)), dense.New[float64](k.n, k.n)
-	k.load()
 	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 	return k, nil
 }
@@ -129,33 +134,67 @@ func (k *karcherObjective) condition() float64 {
 	return math.Sqrt(most)
 }
 
-// load copies the data, once.
-func (k *karcherObjective) load() {
-	for _, a := range k.matrices[len(k.data):] {
-		k.data = append(k.data, view(manifold.DenseOf(a)))
+// data returns copies of the data, complete.
+func (k *karcherObjective) data() []dense.Matrix[float64] {
+	for _, a := range k.matrices[len(k.copies):] {
+		k.copies = append(k.copies, view(manifold.DenseOf(a)))
 	}
+	return k.copies
 }
 
-// invert finds the mean of the inverses. False means that there are too few or too small matrices, or that one is unfit or too ill-conditioned for the search
-// in single precision.
+// upperOf returns a matrix with the upper triangle of a, where possible that itself; what is below it must not be looked at.
+func upperOf(a mat.Symmetric) dense.Matrix[float64] {
+	if r, ok := a.(mat.RawSymmetricer); ok {
+		if s := r.RawSymmetric(); s.Uplo == blas.Upper {
+			return dense.Matrix[float64]{Rows: s.N, Cols: s.N, Stride: s.Stride, Data: s.Data}
+		}
+	}
+	if a.SymmetricDim() == 0 {
+		return dense.Matrix[float64]{}
+	}
+	return view(manifold.DenseOf(a))
+}
+
+// invert finds the mean of the inverses, in single precision, and by that whether the data are fit for it. False means that there are too few or too small
+// matrices, or that one is unfit or too ill-conditioned for the search in single precision.
 func (k *karcherObjective) invert(weights []float64) bool {
 	if len(k.matrices) < 3 {
 		return false
 	}
-	n := k.matrices[0].SymmetricDim()
-	for _, a := range k.matrices {
-		if a.SymmetricDim() != n || n < smallestSingle || n > largestShifted {
+	n := k.upper[0].Rows
+	for _, a := range k.upper {
+		if a.Rows != n || n < smallestSingle || n > largestShifted {
 			return false
 		}
 	}
-	k.load()
-	k.inverses = newResolvents[float64](k.data, true)
-	mean := dense.New[float64](n, n)
-	if !k.inverses.harmonic(weights, worstSpread, mean) {
+	mean := dense.New[float32](n, n)
+	spread, ok := k.sideBySide().harmonic(mean, weights)
+	// Smallest eigenvalues are at least tr A/(spread n^2), and the rounding errors of n terms near the root of n of one of tr A.
+	proved := 0.125 / (math.Pow(float64(n), 2.5) * singleRounding)
+	if !ok || !(spread <= worstSpread) || spread > proved && !k.doubles().definite() {
 		return false
 	}
 	k.mean = &mean
 	return true
+}
+
+// singleRounding is the rounding error of single precision.
+const singleRounding = 1.0 / (1 << 24)
+
+// sideBySide returns the data as bundles in single precision.
+func (k *karcherObjective) sideBySide() *resolvents[float32] {
+	if k.singles == nil {
+		k.singles = newResolvents[float32](k.upper)
+	}
+	return k.singles
+}
+
+// doubles returns the data as bundles.
+func (k *karcherObjective) doubles() *resolvents[float64] {
+	if k.inverses == nil {
+		k.inverses = newResolvents[float64](k.upper)
+	}
+	return k.inverses
 }
 
 // factors returns the Cholesky factors of the data.
@@ -197,13 +236,13 @@ func (k *karcherObjective) begin(s *spectrum, i int) {
 	}
 }
 
-func (k *karcherObjective) size() (int, int) { return k.n, len(k.data) }
+func (k *karcherObjective) size() (int, int) { return k.n, len(k.matrices) }
 
 func (k *karcherObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }
 
 // NewMemo implements solve.Memoizer.
 func (k *karcherObjective) NewMemo() solve.Memo {
-	m := &karcherMemo{spectra: make([]*spectrum, len(k.data))}
+	m := &karcherMemo{spectra: make([]*spectrum, len(k.matrices))}
 	for i := range m.spectra {
 		m.spectra[i] = newSpectrum(k.n)
 	}

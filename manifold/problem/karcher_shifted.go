@@ -65,8 +65,8 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	if k.mean == nil || k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.data)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
-	s.measured, s.ones = s.measure, ones[float64](len(k.data))
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
+	s.measured, s.ones = s.measure, ones[float64](len(k.weights))
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	if s.rough == nil || !s.widen(k.single.spread) {

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -28,12 +29,12 @@ type singleMean struct {
 	k         *karcherObjective
 	f, moved  dense.Matrix[float32] // the point is F F'
 	x, y, z   dense.Matrix[float32]
-	inverses  *resolvents[float32]
-	log       *shiftedLog   // of the present gradient
-	spread    float64       // what width returned
-	weights   []float64     // of sum 1
-	measuring bool          // the weights of a median are measured
-	median    *singleMedian // nil for the mean
+	inverses  *resolvents[float32] // nil for the mean of large matrices
+	log       *shiftedLog          // of the present gradient
+	spread    float64              // what width returned
+	weights   []float64            // of sum 1
+	measuring bool                 // the weights of a median are measured
+	median    *singleMedian        // nil for the mean
 
 	grad, step  []float64
 	base, probe []float64 // gradients of the coarser logarithm at f and at moved
@@ -43,7 +44,7 @@ type singleMean struct {
 // singleStart returns a point where the gradient of the mean's cost, or of the median's, is near the rounding of single precision, or nil where the data are
 // too few, too small or too ill-conditioned for that.
 func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
-	if k.n < smallestSingle || len(k.data) < 3 {
+	if k.n < smallestSingle || len(k.matrices) < 3 {
 		return nil
 	}
 	arithmetic, harmonic, ok := k.singleMeans()
@@ -54,41 +55,57 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 	if !s.between(arithmetic, harmonic) {
 		return nil
 	}
-	if s.spread = s.width(harmonic); !s.search(s.spread) {
-		return nil
+	s.spread = s.width(harmonic)
+	var x dense.Matrix[float32]
+	if median {
+		if !s.search(s.spread) {
+			return nil
+		}
+		x = s.x
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.f, s.f, 0, x)
+	} else {
+		q := newSingleSearch(k, s, arithmetic, harmonic)
+		if !q.search() {
+			return nil
+		}
+		x = q.x
 	}
-	f, x := arithmetic, harmonic
-	for i, v := range s.f.Data {
-		f.Data[i] = float64(v)
+	double := dense.New[float64](k.n, k.n)
+	for i, v := range x.Data {
+		double.Data[i] = float64(v)
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, x)
-	p, err := manifold.NewFrame(symmetric(x))
+	p, err := manifold.NewFrame(symmetric(double))
 	if err != nil {
 		return nil
 	}
-	k.single = s
+	if k.single = s; k.mean != nil {
+		k.doubles()
+	}
 	return p
 }
 
 // singleMeans returns the means of the data and of their inverses, and whether single precision bears their condition.
-func (k *karcherObjective) singleMeans() (arithmetic, harmonic dense.Matrix[float64], ok bool) {
-	arithmetic, harmonic = dense.New[float64](k.n, k.n), dense.New[float64](k.n, k.n)
-	n := float64(k.n)
+func (k *karcherObjective) singleMeans() (arithmetic, harmonic dense.Matrix[float32], ok bool) {
+	arithmetic, harmonic = dense.New[float32](k.n, k.n), dense.New[float32](k.n, k.n)
 	if k.mean != nil {
-		for i, a := range k.data {
-			dense.Axpy(k.weights[i], a.Data, arithmetic.Data)
-		}
+		k.sideBySide().mean(arithmetic, k.weights)
 		harmonic.Copy(*k.mean)
 		return arithmetic, harmonic, true
 	}
+	n, a, h := float64(k.n), dense.New[float64](k.n, k.n), dense.New[float64](k.n, k.n)
 	for i, f := range k.factors() {
 		l, inv := view(f.F()), view(f.Inverse())
 		if s := dense.Dot(l.Data, l.Data) / n * dense.Dot(inv.Data, inv.Data) / n; !(s <= worstSpread) {
 			return arithmetic, harmonic, false
 		}
-		dense.Axpy(k.weights[i], k.data[i].Data, arithmetic.Data)
-		addGram(k.weights[i], inv, harmonic)
+		for j := range k.n {
+			dense.Axpy(k.weights[i], k.upper[i].Row(j)[j:], a.Row(j)[j:])
+		}
+		addGram(k.weights[i], inv, h)
 	}
+	narrow(arithmetic.Data, a.Data)
+	narrow(harmonic.Data, h.Data)
+	dense.Mirror(arithmetic)
 	dense.Mirror(harmonic)
 	return arithmetic, harmonic, true
 }
@@ -101,7 +118,9 @@ func newSingleMean(k *karcherObjective, median bool) *singleMean {
 	for _, v := range []*[]float64{&s.base, &s.probe, &s.res, &s.dir, &s.grad, &s.step} {
 		*v = make([]float64, k.n*k.n)
 	}
-	s.inverses = newResolvents[float32](k.data, median)
+	if median || k.n <= largestBundled {
+		s.inverses = k.sideBySide()
+	}
 	if median {
 		s.median = newSingleMedian(s)
 	}
@@ -110,12 +129,12 @@ func newSingleMean(k *karcherObjective, median bool) *singleMean {
 
 // between sets f to a factor of the geometric mean A # H^-1, s.x to the mean and s.y to its inverse, by A <- (A + H^-1)/2 and H <- (H + A^-1)/2: the
 // iteration of arithmetic and harmonic means, which converges quadratically.
-func (s *singleMean) between(arithmetic, harmonic dense.Matrix[float64]) bool {
+func (s *singleMean) between(arithmetic, harmonic dense.Matrix[float32]) bool {
 	own := &s.k.team.scratch[0].single
 	own.need(s.k.n)
 	a, h, work := s.x, s.y, own.work
-	narrow(a.Data, arithmetic.Data)
-	narrow(h.Data, harmonic.Data)
+	a.Copy(arithmetic)
+	h.Copy(harmonic)
 	for range 3 {
 		s.f.Copy(a)
 		s.z.Copy(h)
@@ -134,14 +153,25 @@ func (s *singleMean) between(arithmetic, harmonic dense.Matrix[float64]) bool {
 
 // width estimates L such that the spectra of the data seen from the point lie in [e^-L, e^L], from the traces of the data and of their mean inverse seen
 // from there. It expects s.x and s.y as between leaves them.
-func (s *singleMean) width(harmonic dense.Matrix[float64]) float64 {
-	for i, v := range s.x.Data {
-		s.base[i], s.probe[i] = float64(v), float64(s.y.Data[i])
+func (s *singleMean) width(harmonic dense.Matrix[float32]) float64 {
+	most := float64(dense.Dot(s.x.Data, harmonic.Data))
+	traces := make([]float64, len(s.k.matrices))
+	if s.inverses != nil {
+		s.inverses.inner(traces, s.y)
+	} else {
+		for i, v := range s.y.Data {
+			s.probe[i] = 2 * float64(v)
+		}
+		for i := 0; i < len(s.probe); i += s.k.n + 1 {
+			s.probe[i] /= 2
+		}
+		for k, a := range s.k.upper {
+			for i := range s.k.n {
+				traces[k] += dense.Dot(s.probe[i*(s.k.n+1):(i+1)*s.k.n], a.Row(i)[i:])
+			}
+		}
 	}
-	most := dense.Dot(s.base, harmonic.Data)
-	for _, a := range s.k.data {
-		most = max(most, dense.Dot(s.probe, a.Data))
-	}
+	most = max(most, slices.Max(traces))
 	return 1.03*spread(most/float64(s.k.n)) + 0.05
 }
 
@@ -174,7 +204,7 @@ func (s *singleMean) search(width float64) bool {
 		if last = norm; step > 0 && max(left, 0.01*norm) <= floor {
 			return true
 		}
-		if len(s.k.data) >= manyMatrices {
+		if len(s.k.matrices) >= manyMatrices {
 			coarse = fine.coarse()
 		}
 		if !s.gradients(fine, coarse) {

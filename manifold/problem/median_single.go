@@ -24,11 +24,11 @@ type singleMedian struct {
 const nearestSingle = 0.02
 
 func newSingleMedian(s *singleMean) *singleMedian {
-	m := &singleMedian{distances: make([]float64, len(s.k.data)), along: make([]float64, s.k.n*s.k.n), total: make([]float32, s.k.n*s.k.n)}
-	for range s.k.data {
+	m := &singleMedian{distances: make([]float64, len(s.k.matrices)), along: make([]float64, s.k.n*s.k.n), total: make([]float32, s.k.n*s.k.n)}
+	for range s.k.matrices {
 		m.sums = append(m.sums, dense.New[float32](s.k.n, s.k.n))
 	}
-	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), ones[float64](len(s.k.data)), s.measure
+	s.weights, m.ones, m.visit = make([]float64, len(s.k.matrices)), ones[float64](len(s.k.matrices)), s.measure
 	return m
 }
 

@@ -15,12 +15,12 @@ type resolvents[T dense.Float] struct {
 	n       int
 	groups  []*resolventGroup[T]
 	parts   []*resolventPart[T]
-	stride  int                    // a part takes every stride-th shift of its group
+	stride  int                    // so many parts share the shifts of a group
+	step    int                    // the same in the present call: 1 if a part must see all shifts
 	scratch []*resolventScratch[T] // one for each thread so far
 	serial  bool
 	x       []T // as tiles
 	lanes   int
-	tiles   []T // of one part
 	total   []T
 	double  []float64
 	// of the present call
@@ -28,8 +28,8 @@ type resolvents[T dense.Float] struct {
 	sums    []resolventSum
 	weights []float64 // of the matrices
 	bounds  [2]float64
-	signs   []float64                                               // if not nil, of all pivots of A_k + shift_j X, and no inverses
-	inspect func(g *resolventGroup[T], s *resolventScratch[T]) bool // if not nil, is shown the negatives of all inverses
+	signs   []float64                                         // if not nil, of all pivots of A_k + shift_j X, and no inverses
+	inspect func(p *resolventPart[T], s *resolventScratch[T]) // if not nil, is shown the negatives of all inverses
 	// visit, if not nil, is called in the next sum when acc has the sums of a part with equal weights of the matrices, and gives them their weights.
 	visit func(p *resolventPart[T], s *resolventScratch[T]) bool
 }
@@ -43,7 +43,9 @@ type resolventGroup[T dense.Float] struct {
 type resolventPart[T dense.Float] struct {
 	group  *resolventGroup[T]
 	from   int // its first shift
-	acc    [2]*dense.Bundle[T]
+	sums   [2][]T
+	acc    [2]*dense.Bundle[T] // of each matrix, for visit
+	spread float64             // of harmonic
 	failed bool
 }
 
@@ -60,23 +62,23 @@ type resolventSum struct {
 	dst    dense.Matrix[float64]
 }
 
-// newResolvents takes the upper triangles of the data. If together, a part sees all shifts of its matrices.
-func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *resolvents[T] {
+// newResolvents takes the upper triangles of the data.
+func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
 	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
-		tiles: make([]T, dense.TiledLength(n)), total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
+		total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
 		g.fill(data)
 		r.groups = append(r.groups, g)
 	}
-	if !together && 2*len(r.groups) <= teamParts {
+	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
 	}
 	for _, g := range r.groups {
 		for from := range r.stride {
-			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, acc: [2]*dense.Bundle[T]{dense.NewBundle[T](n), dense.NewBundle[T](n)}})
+			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from})
 		}
 	}
 	return r
@@ -108,21 +110,68 @@ func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums .
 	return true
 }
 
-// harmonic sets dst to sum_k weights_k A_k^-1. False means that a matrix is not positive definite to rounding, or tr A/n tr A^-1/n is more than worst.
-func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[float64]) bool {
-	r.inspect = func(g *resolventGroup[T], s *resolventScratch[T]) bool {
-		s.m.Traces(s.weight)
-		g.data.Traces(s.shift)
-		for i, t := range s.shift {
-			if n := T(r.n); !(-t/n*s.weight[i]/n <= worst) {
-				return false
-			}
-		}
-		return true
+// sumTo is sum with one sum, in the precision of the inverses.
+func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, weight []float64) bool {
+	r.weights, r.sums, r.signs = weights, append(r.sums[:0], resolventSum{weight: weight}), nil
+	ok := r.share(x, shifts)
+	if r.visit = nil; !ok {
+		return false
 	}
-	ok := r.sum(dense.New[T](r.n, r.n), []float64{0}, weights, resolventSum{[]float64{1}, dst})
+	r.add(0)
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
+	return true
+}
+
+// harmonic sets dst to sum_k weights_k A_k^-1 and returns the largest tr A/n tr A^-1/n. False means that a matrix is not positive definite to rounding.
+func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (spread float64, ok bool) {
+	r.inspect = func(p *resolventPart[T], s *resolventScratch[T]) {
+		s.m.Traces(s.weight)
+		p.group.data.Traces(s.shift)
+		n := float64(r.n)
+		for i, t := range s.shift {
+			p.spread = max(p.spread, -float64(t)/n*float64(s.weight[i])/n)
+		}
+	}
+	ok = r.sumTo(dst, dense.New[T](r.n, r.n), []float64{0}, weights, []float64{1})
 	r.inspect = nil
-	return ok
+	for _, p := range r.parts {
+		spread = max(spread, p.spread)
+	}
+	return spread, ok
+}
+
+// mean sets dst to sum_k weights_k A_k.
+func (r *resolvents[T]) mean(dst dense.Matrix[T], weights []float64) {
+	clear(r.total)
+	lanes := make([]T, r.lanes)
+	for _, g := range r.groups {
+		clear(lanes)
+		for i := range g.count {
+			lanes[i] = T(weights[g.first+i])
+		}
+		g.data.AddSum(r.total, lanes)
+	}
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
+}
+
+// inner sets dst to the inner products of the data with the symmetric x.
+func (r *resolvents[T]) inner(dst []float64, x dense.Matrix[T]) {
+	dense.InnerTiles(r.x, x)
+	lanes := make([]T, r.lanes)
+	for _, g := range r.groups {
+		g.data.Inner(lanes, r.x)
+		for i := range g.count {
+			dst[g.first+i] = float64(lanes[i])
+		}
+	}
+}
+
+// definite tells whether all data are positive definite.
+func (r *resolvents[T]) definite() bool {
+	r.sums, r.signs = r.sums[:0], upAndDown[:1]
+	return r.share(dense.New[T](r.n, r.n), []float64{0})
 }
 
 // between tells whether low X < A_k < high X for all k.
@@ -136,11 +185,7 @@ var upAndDown = [2]float64{1, -1}
 
 // collect adds up what the parts have.
 func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
-	clear(r.total)
-	for _, p := range r.parts {
-		p.acc[i].Sum(r.tiles)
-		dense.Axpy(1, r.tiles, r.total)
-	}
+	r.add(i)
 	for j, v := range r.total {
 		r.double[j] = float64(v)
 	}
@@ -148,10 +193,20 @@ func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
 	dense.Mirror(dst)
 }
 
+// add sets total to sum i of all parts.
+func (r *resolvents[T]) add(i int) {
+	clear(r.total)
+	for _, p := range r.parts {
+		dense.Axpy(1, p.sums[i], r.total)
+	}
+}
+
 // share does all parts, on several goroutines where that pays.
 func (r *resolvents[T]) share(x dense.Matrix[T], shifts []float64) bool {
 	dense.PackTiles(r.x, x)
-	r.shifts = shifts
+	if r.shifts, r.step = shifts, r.stride; r.visit != nil {
+		r.step = 1
+	}
 	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
 	if r.serial {
 		threads = 1
@@ -187,10 +242,10 @@ func (r *resolvents[T]) some(thread, threads int) {
 // part adds up the inverses of one part.
 func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 	g := p.group
-	for i := range r.sums {
-		p.acc[i].Zero()
+	if p.clear(r); p.from >= r.step {
+		return true
 	}
-	for j := p.from; j < len(r.shifts); j += r.stride * g.slots {
+	for j := p.from; j < len(r.shifts); j += r.step * g.slots {
 		r.fill(s.shift, g, j, func(int, j int) float64 { return r.shifts[j] })
 		s.m.Shift(g.data, s.shift, r.x)
 		if r.signs != nil {
@@ -199,16 +254,41 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 			}
 			continue
 		}
-		if !s.m.InvertNegative(s.work) || r.inspect != nil && !r.inspect(g, s) {
+		if !s.m.InvertNegative(s.work) {
 			return false
 		}
+		if r.inspect != nil {
+			r.inspect(p, s)
+		}
 		for i, sum := range r.sums {
-			if r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * sum.weight[j] }) {
+			if !r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * sum.weight[j] }) {
+				continue
+			}
+			if r.visit != nil {
 				p.acc[i].Add(s.weight, s.m)
+			} else {
+				s.m.AddSum(p.sums[i], s.weight)
 			}
 		}
 	}
 	return r.signs != nil || r.visit == nil || r.visit(p, s)
+}
+
+// clear sets what the part adds up to zero.
+func (p *resolventPart[T]) clear(r *resolvents[T]) {
+	for i := range r.sums {
+		if p.sums[i] == nil {
+			p.sums[i] = make([]T, len(r.x))
+		}
+		clear(p.sums[i])
+		if r.visit == nil {
+			continue
+		}
+		if p.acc[i] == nil {
+			p.acc[i] = dense.NewBundle[T](r.n)
+		}
+		p.acc[i].Zero()
+	}
 }
 
 // signed tells whether the pivots of the matrices in s.m have the signs of the shifts from j on.
@@ -227,7 +307,7 @@ func (r *resolvents[T]) signed(g *resolventGroup[T], j int, s *resolventScratch[
 func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k, j int) float64) (some bool) {
 	clear(dst)
 	for s := range g.slots {
-		at := j + s*r.stride
+		at := j + s*r.step
 		if at >= len(r.shifts) {
 			break
 		}
@@ -273,9 +353,7 @@ func (r *resolvents[T]) reweigh(p *resolventPart[T], w *resolventScratch[T], x d
 		}
 	}
 	for i := range r.sums {
-		w.m.Zero()
-		w.m.Add(w.weight, p.acc[i])
-		p.acc[i], w.m = w.m, p.acc[i]
+		p.acc[i].AddSum(p.sums[i], w.weight)
 	}
 	return true
 }

@@ -35,7 +35,7 @@ func newShiftedLog(width float64, shifts int) *shiftedLog {
 	if shifts%2 == 1 {
 		centres = append(centres, 0)
 	}
-	return solveShiftedLog(width, append(centres, poleCentres(width, shifts)...))
+	return solveShiftedLog(width, append(centres, poleCentres(width, shifts, false)...))
 }
 
 // shiftedLogWithin returns the approximation with the fewest shifts whose error is at most err, or nil if mostShifts are too few.
@@ -51,15 +51,19 @@ func shiftedLogWithin(width, err float64) *shiftedLog {
 	return nil
 }
 
-// poleCentres returns the positive c of the poles -e^(+-c): shifts/2 of them, ascending.
-func poleCentres(width float64, shifts int) []float64 {
+// poleCentres returns the positive c of the poles -e^(+-c): shifts/2 of them, ascending. If sinh is set, the function has a multiple of sinh l besides.
+func poleCentres(width float64, shifts int, sinh bool) []float64 {
 	count := shifts / 2
 	if count == 0 {
 		return nil
 	}
 	const points, reach = 160, 32.0
 	var beta, root, prev, next [points]float64 // beta = tanh(c/2)^2, and the square root of the weight there
-	nodes := interpolationPoints(width, shifts)
+	conditions := shifts
+	if sinh {
+		conditions++
+	}
+	nodes := interpolationPoints(width, conditions)
 	var sum float64
 	for i := range beta {
 		c := (float64(i) + 0.5) * reach / points
@@ -70,6 +74,9 @@ func poleCentres(width float64, shifts int) []float64 {
 		}
 		if shifts%2 == 1 {
 			w *= t * t // the pole at infinity of z is given
+		}
+		if sinh {
+			w /= h * h // the one at 1
 		}
 		beta[i], root[i] = t*t, math.Sqrt(w)
 		sum += w
