@@ -83,6 +83,10 @@ func results[T Float](n int) map[string][]T {
 	keep("Blend", c)
 	Multiply(a.Data, b.Data, c.Data)
 	keep("Multiply", c)
+	ScaleRows(roots, a, c)
+	keep("ScaleRows", c)
+	RowDots(a, b, d)
+	out["RowDots"] = append([]T(nil), d...)
 	plain, weighted := WeightedSquares(roots, d)
 	out["Dot"] = []T{Dot(roots, d), T(NormBound(g)), plain, weighted}
 	q, y := shiftedCase[T](n, 11, 2)
