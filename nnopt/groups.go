@@ -18,9 +18,16 @@ func fits(count, elements, registers int) bool {
 	return (count+1)*elements <= partElements && (count+1)*registers <= engine.MostRegisters
 }
 
+// blank is count matrices without gaps, and without their memory.
+func blank[T Float](count, rows, cols int) engine.Batch[T] {
+	return engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols}
+}
+
 // stacked returns count matrices without gaps.
 func stacked[T Float](data []T, count, rows, cols int) engine.Batch[T] {
-	return engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: data[:count*rows*cols]}
+	b := blank[T](count, rows, cols)
+	b.Data = data[:count*rows*cols]
+	return b
 }
 
 // squares returns count matrices n x n without gaps.
@@ -101,15 +108,30 @@ func (w *gathered[T, B, P]) part(own *piece, room func(P) bool, fresh func() P) 
 	return p
 }
 
-// shareWork gives parts, which are worked on one after the other, one workspace.
-func shareWork[T Float](a *engine.Arena[T], parts []*productModes[T]) {
-	most := 0
-	for _, p := range parts {
-		most = max(most, p.count*p.size)
+// need is an array of a workspace: where it goes, and its length.
+type need[T Float] struct {
+	to *[]T
+	n  int
+}
+
+// shareWork gives groups that are worked on one after the other one workspace: their first arrays are in the same memory, their second ones, and so on.
+func shareWork[T Float](a *engine.Arena[T], groups ...[]need[T]) {
+	var most []int
+	for _, needs := range groups {
+		for k, own := range needs {
+			if k == len(most) {
+				most = append(most, 0)
+			}
+			most[k] = max(most[k], own.n)
+		}
 	}
-	z, t := a.Alloc(most), a.Alloc(most)
-	for _, p := range parts {
-		p.z, p.t = z[:p.count*p.size], t[:p.count*p.size]
+	for k, n := range most {
+		all := a.Alloc(n)
+		for _, needs := range groups {
+			if k < len(needs) {
+				*needs[k].to = all[:needs[k].n]
+			}
+		}
 	}
 }
 

@@ -22,6 +22,11 @@ func newProductModes[T Float](dims []int, count int) productModes[T] {
 	return productModes[T]{e: engine.CPU[T](), dims: dims, count: count, size: product(dims)}
 }
 
+// workspace says what z and t need, when the tensors are counted.
+func (p *productModes[T]) workspace() []need[T] {
+	return []need[T]{{&p.z, p.count * p.size}, {&p.t, p.count * p.size}}
+}
+
 // swap exchanges z and t.
 func (p *productModes[T]) swap() { p.z, p.t, p.swapped = p.t, p.z, !p.swapped }
 

@@ -49,12 +49,12 @@ func (r *shampooRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine
 			w.partFor(&p).add(s, p)
 		}
 	}
-	var modes []*productModes[T]
+	var needs [][]need[T]
 	for _, p := range w.parts {
 		r.settlePart(w, p, a)
-		modes = append(modes, &p.productModes)
+		needs = append(needs, p.workspace())
 	}
-	shareWork(a, modes)
+	shareWork(a, needs...)
 	for _, s := range w.order {
 		r.nameSlots(w, s, blocks[s.at].Name)
 	}

@@ -98,6 +98,9 @@ type singdRule[T Float] struct {
 	groups  []*singdGroup[T]
 	slotted slotPlaces[T] // on a device
 	step    int
+
+	arena          *engine.Arena[T]
+	rows, products []T // of inputs or of gradients, and their products with a factor
 }
 
 func (r *singdRule[T]) counters() []counter        { return nil }
@@ -173,8 +176,9 @@ func (r *singdRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	s := r.moving[b.Name]
 	if s == nil {
 		g := r.newGroup(b, l)
-		s = g.add(r, l)
+		s = g.add(l)
 		g.settle(engine.CPU[T](), nil, [4][]T{slots[1].Data, slots[2].Data, slots[3].Data, slots[4].Data})
+		shareWork(nil, g.workspace())
 	}
 	s.momentum = slots[0].Data
 	return s

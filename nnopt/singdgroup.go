@@ -9,8 +9,7 @@ import (
 
 // singdGroup works on the factors of layers of one shape: of one layer on the processor, on a device of all that have this shape, in the same calls.
 type singdGroup[T Float] struct {
-	o       *SINGD
-	apart   bool
+	rule    *singdRule[T]
 	key     singdKey
 	layers  []*singdLayer[T]
 	in, out *movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the numbers of examples
@@ -21,9 +20,7 @@ type singdGroup[T Float] struct {
 	stats          []*Stats[T]        // for each layer those that wait to be taken in
 	singles        [2]*panels[T]      // of one input, and one output, where there are more layers
 
-	g, t  engine.Batch[T] // Dout x Din, the bias as last column
-	arena *engine.Arena[T]
-	a, b  []T // rows of inputs, or of gradients, and their products with a factor
+	g, t engine.Batch[T] // Dout x Din, the bias as last column
 }
 
 // singdKey is what the layers of a group have in common.
@@ -37,22 +34,22 @@ const singdFigures = 32 + 2*movingFigures
 
 // newGroup returns one of no layers.
 func (r *singdRule[T]) newGroup(b *Block[T], l *Layer) *singdGroup[T] {
-	g := &singdGroup[T]{o: &r.o, apart: r.apart, key: singdKey{rows: b.Rows, cols: b.Cols, bias: l.Bias != ""}}
+	g := &singdGroup[T]{rule: r, key: singdKey{rows: b.Rows, cols: b.Cols, bias: l.Bias != ""}}
 	r.groups = append(r.groups, g)
 	return g
 }
 
 // add adds a layer.
-func (g *singdGroup[T]) add(r *singdRule[T], l *Layer) *singdLayer[T] {
-	s := &singdLayer[T]{rule: r, bias: g.key.bias, group: g, index: len(g.layers), b: -1}
+func (g *singdGroup[T]) add(l *Layer) *singdLayer[T] {
+	s := &singdLayer[T]{rule: g.rule, bias: g.key.bias, group: g, index: len(g.layers), b: -1}
 	g.layers = append(g.layers, s)
-	r.moving[l.Weight] = s
+	g.rule.moving[l.Weight] = s
 	return s
 }
 
-// settle takes the memory of the group when it has all its layers. The slots are the inputs, their motions, the outputs, their motions.
+// settle takes the memory of the group but for its workspace, when it has all its layers. The slots are the inputs, their motions, the outputs, their motions.
 func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4][]T) {
-	in, out := g.layers[0].rule.patterns(g.key.rows, g.key.cols, g.key.bias)
+	in, out := g.rule.patterns(g.key.rows, g.key.cols, g.key.bias)
 	n := len(g.layers)
 	g.in, g.out = newMovingFactor(1, in, n, slots[0], slots[1]), newMovingFactor(0, out, n, slots[2], slots[3])
 	if e != engine.CPU[T]() {
@@ -68,8 +65,12 @@ func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4
 	g.means = [2][]engine.Figure{make([]engine.Figure, n), make([]engine.Figure, n)}
 	g.ok, g.keep, g.take = make([]engine.Figure, n), make([]engine.Figure, n), make([]engine.Figure, n)
 	g.stats = make([]*Stats[T], n)
-	size := n * out.n * in.n
-	g.g, g.t, g.arena = stacked(a.Alloc(size), n, out.n, in.n), stacked(a.Alloc(size), n, out.n, in.n), a
+}
+
+// workspace says what the group needs in a step.
+func (g *singdGroup[T]) workspace() []need[T] {
+	g.g, g.t = blank[T](len(g.layers), g.out.k.n, g.in.k.n), blank[T](len(g.layers), g.out.k.n, g.in.k.n)
+	return []need[T]{{&g.g.Data, g.g.Count * g.g.Step}, {&g.t.Data, g.t.Count * g.t.Step}}
 }
 
 // await has statistics of a layer taken in with those of the others, after what waits of the same layer.
@@ -90,7 +91,7 @@ func (g *singdGroup[T]) dismiss() { clear(g.stats) }
 func (g *singdGroup[T]) observe() {
 	first := g.stats[0]
 	alike := first != nil && !slices.ContainsFunc(g.stats, func(s *Stats[T]) bool {
-		return s == nil || s.In.Rows != first.In.Rows || s.Reps != first.Reps || s.terms(g.o.Average) != first.terms(g.o.Average)
+		return s == nil || s.In.Rows != first.In.Rows || s.Reps != first.Reps || s.terms(g.rule.o.Average) != first.terms(g.rule.o.Average)
 	})
 	if alike {
 		g.absorb(0, len(g.stats))
@@ -116,7 +117,7 @@ func (g *singdGroup[T]) absorb(at, count int) {
 		s.examples += n
 	}
 	reps := 1
-	if g.o.Reduce {
+	if g.rule.o.Reduce {
 		reps = first.Reps
 	}
 	x := g.load(at, count, false, reps, 1/T(reps))
@@ -124,8 +125,8 @@ func (g *singdGroup[T]) absorb(at, count int) {
 		g.in.k.panel.e.AddRow([]T{1}, 0, view(x, 0, g.key.cols, x.Rows, 1))
 	}
 	g.learnGram(0, at, x, float64(n)/float64(x.Rows))
-	weight := first.terms(g.o.Average)
-	if g.o.Average != AverageNone {
+	weight := first.terms(g.rule.o.Average)
+	if g.rule.o.Average != AverageNone {
 		weight *= float64(n)
 	}
 	g.learnGram(1, at, g.load(at, count, true, reps, 1), weight)
@@ -133,20 +134,20 @@ func (g *singdGroup[T]) absorb(at, count int) {
 
 // load returns scale times the sums of each reps rows of the inputs, or of the gradients at the outputs, of layers, in rows of the size of the factor.
 func (g *singdGroup[T]) load(at, count int, outputs bool, reps int, scale T) engine.Batch[T] {
-	rows, cols := g.stats[at].In.Rows/reps, g.in.k.n
+	r, rows, cols := g.rule, g.stats[at].In.Rows/reps, g.in.k.n
 	if outputs {
 		cols = g.out.k.n
 	}
 	n := count * rows * cols
-	e, all := g.in.k.panel.e, stacked(grown(g.arena, &g.a, n), count, rows, cols)
-	grown(g.arena, &g.b, n)
+	e, all := g.in.k.panel.e, stacked(grown(r.arena, &r.rows, n), count, rows, cols)
+	grown(r.arena, &r.products, n)
 	for k := range count {
 		x := g.stats[at+k].In
 		if outputs {
 			x = g.stats[at+k].Out
 		}
 		if reps > 1 {
-			sums := dense.Wrap(rows, x.Cols, g.b[:rows*x.Cols])
+			sums := dense.Wrap(rows, x.Cols, g.rule.products[:rows*x.Cols])
 			e.Reduce(engine.Pool{Weight: float64(scale)}, x, nil, sums)
 			x = sums
 		}
@@ -165,7 +166,7 @@ func (g *singdGroup[T]) learnGram(side, at int, x engine.Batch[T], c float64) {
 		k, h = member[T]{k.pattern, k.own(k.data, at), w}, member[T]{h.pattern, h.own(h.data, at), w}
 	}
 	y := x
-	y.Data = g.b[:len(x.Data)]
+	y.Data = g.rule.products[:len(x.Data)]
 	k.right(dense.NoTrans, x, y)
 	h.addColumnGram(T(c), y)
 }
@@ -211,11 +212,11 @@ func (g *singdGroup[T]) learn() {
 		f.target(q, g.ok)
 	}
 	latest := 1.0
-	if !g.o.Plain {
-		latest -= g.o.Alpha1
+	if !g.rule.o.Plain {
+		latest -= g.rule.o.Alpha1
 	}
 	for k, ok := range g.ok {
-		g.keep[k], g.take[k] = q.Pick(ok, q.Number(g.o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
+		g.keep[k], g.take[k] = q.Pick(ok, q.Number(g.rule.o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
 	}
 	q.Run()
 	g.moveFactors()
@@ -232,7 +233,7 @@ func (g *singdGroup[T]) average() {
 		s.seen, s.examples = s.examples, 0
 		in, out := g.in.h.own(g.in.h.data, k), g.out.h.own(g.out.h.data, k)
 		e.Blend(share, in, 0, nil, in)
-		if g.o.Average != AverageNone {
+		if g.rule.o.Average != AverageNone {
 			e.Blend(share, out, 0, nil, out)
 		}
 	}
@@ -243,14 +244,14 @@ func (g *singdGroup[T]) weigh() {
 	q, factors := g.figures, g.factors()
 	for i, f := range factors {
 		for k := range f.ridge {
-			if g.apart {
-				f.ridge[k] = q.Number(g.o.Damping / 2)
+			if g.rule.apart {
+				f.ridge[k] = q.Number(g.rule.o.Damping / 2)
 			} else {
-				f.ridge[k] = q.Over(q.Times(q.Number(g.o.Damping), factors[1-i].trace[k]), q.Number(2))
+				f.ridge[k] = q.Over(q.Times(q.Number(g.rule.o.Damping), factors[1-i].trace[k]), q.Number(2))
 			}
 		}
 	}
-	if g.apart {
+	if g.rule.apart {
 		return
 	}
 	for i, f := range factors {
@@ -275,8 +276,8 @@ func (g *singdGroup[T]) moveFactors() {
 		for k, s := range g.layers {
 			f.follow(q, k, g.keep[k], g.take[k])
 			norm, top := f.m.norms(q, k)
-			step := q.Number(g.o.Beta1)
-			if !g.o.Plain {
+			step := q.Number(g.rule.o.Beta1)
+			if !g.rule.o.Plain {
 				step = q.Over(step, q.Most(q.Number(1), top))
 			}
 			s.fine = q.Times(s.fine, f.shorten(q, k, step, norm, g.ok[k]))
@@ -291,6 +292,7 @@ func (g *singdGroup[T]) moveFactors() {
 // allot implements allotting: on a device layers of one shape share a group.
 func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
 	r.moving, r.groups, r.slotted = map[string]*singdLayer[T]{}, nil, nil
+	r.arena, r.rows, r.products = a, nil, nil
 	if e == engine.CPU[T]() {
 		return
 	}
@@ -301,20 +303,23 @@ func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.A
 		if l == nil {
 			continue
 		}
-		s := r.group(b, l).add(r, l)
+		s := r.group(b, l).add(l)
 		s.w, s.b = i, slices.IndexFunc(blocks, func(c Block[T]) bool { return l.Bias != "" && c.Name == l.Bias })
 	}
+	var needs [][]need[T]
 	for _, g := range r.groups {
 		in, out := r.patterns(g.key.rows, g.key.cols, g.key.bias)
 		n := len(g.layers)
 		slots := [4][]T{a.Alloc(n * in.size), a.Alloc(n * in.size), a.Alloc(n * out.size), a.Alloc(n * out.size)}
 		g.settle(e, a, slots)
+		needs = append(needs, g.workspace())
 		for k, s := range g.layers {
 			for i, name := range [...]string{"input", "input motion", "output", "output motion"} {
 				r.slotted.put(blocks[s.w].Name, name, partOf(slots[i], n, k))
 			}
 		}
 	}
+	shareWork(a, needs...)
 }
 
 // group returns one with room for a layer with these weights.

@@ -36,12 +36,12 @@ func (r *sirfRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 			w.partFor(&p).add(s, p, i)
 		}
 	}
-	var modes []*productModes[T]
+	var needs [][]need[T]
 	for _, p := range w.parts {
 		r.settlePart(p, e, a, func(size int) (factor, motion []T) { return a.Alloc(size), a.Alloc(size) })
-		modes = append(modes, &p.productModes)
+		needs = append(needs, p.workspace())
 	}
-	shareWork(a, modes)
+	shareWork(a, needs...)
 	w.nameSlots(blocks)
 	r.away = w
 }

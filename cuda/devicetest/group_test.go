@@ -5,6 +5,7 @@ package devicetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -50,12 +51,12 @@ func taken(t *testing.T, opt nnopt.Optimizer[float64], all []nnopt.Block[float64
 	return products
 }
 
-// multiplied is how often batches of products have been asked for.
-func multiplied() int {
-	if !emu.InUse() {
-		return 0
+// multiplied is how many batches of products have been computed, in graphs too: work that is that of an earlier optimizer, word for word, runs as its graph.
+func multiplied() (n int) {
+	for _, count := range computed() {
+		n += count
 	}
-	return emu.Calls("cublasGemmStridedBatchedEx")
+	return n
 }
 
 // TestEqualShapes: matrices of one size are worked on in the same calls, and go where the processor takes them one by one. A block that is frozen takes no part.
@@ -119,6 +120,35 @@ func TestProductsOfGroups(t *testing.T) {
 		if products[0] == 0 || products[0] != products[1] {
 			t.Errorf("%s%s: %d products for one matrix, %d for four", c.name, c.options, products[0], products[1])
 		}
+	}
+}
+
+// TestSharedWorkspace: further sizes of matrices cost what is kept of each, and no workspace.
+func TestSharedWorkspace(t *testing.T) {
+	needEmulation(t)
+	var held []nnopt.Optimizer[float32] // memory that is given back in between would not be seen
+	defer func() { runtime.KeepAlive(held) }()
+	taken := func(all []nnopt.Block[float32]) int {
+		opt, err := nnopt.New[float32]("muon", []byte(`{"device":"cuda"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, opt)
+		squeeze(t)
+		before := emu.Used()
+		if err := opt.Init(all); err != nil {
+			t.Fatal(err)
+		}
+		return emu.Used() - before
+	}
+	all := shaped[float32](rand.New(rand.NewPCG(4, 2)), [2]int{64, 64}, [2]int{64, 60}, [2]int{56, 64}, [2]int{64, 48}, [2]int{64, 63})
+	rest := 0
+	for _, b := range all[1:] {
+		rest += b.Len()
+	}
+	// Momentum and a place for the values; the sizes are close below those of pieces of memory. A workspace would be four more.
+	if each := float64(taken(all)-taken(all[:1])) / float64(4*rest); each > 2.8 {
+		t.Errorf("%.1f numbers for each of further matrices", each)
 	}
 }
 
