@@ -13,10 +13,8 @@ const (
 	wideElements = partElements / 2
 )
 
-// fits says whether a group of count members, of so many elements and registers each, takes in one more.
-func fits(count, elements, registers int) bool {
-	return (count+1)*elements <= partElements && (count+1)*registers <= engine.MostRegisters
-}
+// fits says whether a group of count members, of so many elements each, takes in one more.
+func fits(count, elements int) bool { return (count+1)*elements <= partElements }
 
 // blank is count matrices without gaps, and without their memory.
 func blank[T Float](count, rows, cols int) engine.Batch[T] {
@@ -30,6 +28,15 @@ func stacked[T Float](data []T, count, rows, cols int) engine.Batch[T] {
 	return b
 }
 
+// lines is count equal parts of x as rows.
+func lines[T Float](x []T, count int) engine.Batch[T] { return stacked(x, count, 1, len(x)/count) }
+
+// multiplyBy multiplies count equal parts of x by numbers in a register.
+func multiplyBy[T Float](e engine.Backend[T], by []float64, x []T, count int) {
+	parts := lines(x, count)
+	e.BlendBy(by, parts, nil, engine.Batch[T]{}, parts)
+}
+
 // squares returns count matrices n x n without gaps.
 func squares[T Float](data []T, count, n int) engine.Batch[T] { return stacked(data, count, n, n) }
 
@@ -39,11 +46,13 @@ func partOf[E any](x []E, count, k int) []E {
 	return x[k*n : (k+1)*n]
 }
 
-// tallies finds the sum, the sum of the squares, and the largest size of the elements of each matrix.
-func tallies[T Float](e engine.Backend[T], b engine.Batch[T], measures []float64) {
-	for k := range b.Count {
-		e.Tally(b.At(k).Data, measures[3*k:3*k+3])
-	}
+// tallied is what engine.Figures.Tally finds of each of several matrices: the sum of the squares, and the largest size, of the elements.
+type tallied struct{ all, squares, tops []float64 }
+
+// newTallied returns room for those of count matrices.
+func newTallied[T Float](a *engine.Arena[T], count int) tallied {
+	all := a.Doubles(3 * count)
+	return tallied{all, partOf(all, 3, 1), partOf(all, 3, 2)}
 }
 
 // newtonSchulz makes the step B <- B - B (Q - I)/2 of bases of which q holds Q = B^T B; scratch and q are undefined afterwards.

@@ -238,7 +238,6 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 
 // settle implements grounded.
 func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
-	defer func() { r.at.reckon(len(r.moving)) }()
 	if e == engine.CPU[T]() {
 		r.group()
 		return
@@ -249,7 +248,7 @@ func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	rows, all := 0, 0
 	for _, k := range r.moving {
 		k.averaged, k.summed = nil, nil
-		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
+		rows, all = max(rows, len(k.group.layers)*max(k.g.Rows, k.g.Cols)), max(all, k.g.Rows*k.g.Cols)
 	}
 	r.at.rows = r.at.wide.arena.Alloc(rows)
 	r.at.reserveOnes(all)

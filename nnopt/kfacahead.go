@@ -34,7 +34,7 @@ func (r *kfacRule[T]) findBases(fresh bool) {
 			routines = append(routines, func(pause func()) { g.basis(side, fresh, pause) })
 		}
 	}
-	inStep(r.at.wait, routines)
+	inStep(r.wait, routines)
 }
 
 // basis sets work and values to the eigenvectors of the factors: by decompositions, which begin with the bases in use unless they are fresh, or for InverseTracked by one

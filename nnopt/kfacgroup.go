@@ -21,6 +21,13 @@ type kfacGroup[T Float] struct {
 	values            [2][]float64              // eigenvalues, those of one layer after those of the other
 	solvers           [2]*matfun.Eigen[float64] // on a device
 	sweeps            [2]*sweeps                // there, for InverseTracked
+	sums              [2]engine.Batch[float64]
+
+	figures            *engine.Reckoning[float64]
+	numbers            [2][]float64     // one for each layer
+	fine, inverted     engine.Figure    // whether the statistics, and the inverses, of the running step are of use
+	means              [2]engine.Figure // of the diagonals of the factors
+	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 }
 
 // group makes the groups of all layers, with their memory.
@@ -37,11 +44,15 @@ func (r *kfacRule[T]) group() {
 			own = &kfacGroup[T]{at: &r.at}
 			r.groups = append(r.groups, own)
 		}
-		k.group, own.layers = own, append(own.layers, k)
+		k.group, k.index = own, len(own.layers)
+		own.layers = append(own.layers, k)
 	}
 	for _, g := range r.groups {
 		g.allocate()
+		n := len(g.layers)
+		g.figures, g.numbers = engine.NewReckoning(r.at.wide.e, r.at.wide.arena, n, 128), [2][]float64{make([]float64, n), make([]float64, n)}
 	}
+	r.at.figures = engine.NewReckoning(r.at.wide.e, r.at.wide.arena, 1, 128+32*len(r.groups)+16*len(r.moving))
 }
 
 // allocate makes the workspace, where the layers compute.
@@ -51,13 +62,13 @@ func (g *kfacGroup[T]) allocate() {
 	}
 	sizes := g.layers[0].sizes()
 	for i, n := range sizes {
-		sums := matrices(n, n)
+		g.sums[i] = matrices(n, n)
 		g.full[i], g.apply[i], g.work[i] = matrices(n, n), matrices(n, n), matrices(n, n)
 		if g.at.away() {
 			g.grams[i] = squares(g.at.arena.Alloc(len(g.layers)*n*n), len(g.layers), n)
 		}
 		for j, k := range g.layers {
-			k.sums[i], k.full[i], k.apply[i], k.work[i] = sums.At(j), g.full[i].At(j), g.apply[i].At(j), g.work[i].At(j)
+			k.sums[i], k.full[i], k.apply[i], k.work[i] = g.sums[i].At(j), g.full[i].At(j), g.apply[i].At(j), g.work[i].At(j)
 			if g.at.away() {
 				k.grams[i] = g.grams[i].At(j)
 			}
@@ -145,15 +156,71 @@ func (g *kfacGroup[T]) gram(side int) {
 // inverseTolerance is what ||A X - I||_F may be, by the root of the size, for an inverse X by products.
 const inverseTolerance = 1e-4
 
+// average takes the sums into the moving averages, on a device into those that settle stores, and says whether there are some. Sums that are not finite are left out,
+// which it finds.
+func (g *kfacGroup[T]) average() (observed bool) {
+	keep, share := g.numbers[0], g.numbers[1]
+	for j, k := range g.layers {
+		keep[j], share[j], k.adopted = 1, 0, false
+		if k.learned = k.examples > 0; k.learned {
+			keep[j], share[j], observed = k.o.Average, (1-k.o.Average)/float64(k.examples), true
+			k.seen, k.examples = k.examples, 0
+		}
+	}
+	if !observed {
+		return false
+	}
+	e, q, n := g.at.wide.e, g.figures, len(g.layers)
+	part := q.Numbers(share)
+	g.fine = q.Number(1)
+	for side := range g.sums {
+		g.fine = q.Times(g.fine, q.Below(q.Times(q.Tally(g.sums[side].Data).Top, part), q.Number(largestGradient[T]())))
+	}
+	stay, take := q.Pick(g.fine, q.Numbers(keep), q.Number(1)), q.Pick(g.fine, part, q.Number(0))
+	q.Run()
+	for side, w := range g.work {
+		for _, k := range g.layers {
+			toDouble(e, k.slots[kfacOutput+side].Data, k.work[side].Data)
+		}
+		averages := lines(w.Data, n)
+		e.BlendBy(q.Register(stay), averages, q.Register(take), lines(g.sums[side].Data, n), averages)
+		e.Mirror(w)
+		for _, k := range g.layers {
+			if k.learned {
+				fromDouble(e, k.work[side].Data, k.latest(side))
+			}
+		}
+	}
+	return true
+}
+
+// load sets full to the averages over their weight.
+func (g *kfacGroup[T]) load(weight float64) {
+	for side, f := range g.full {
+		for _, k := range g.layers {
+			toDouble(g.at.wide.e, k.latest(side), k.full[side].Data)
+		}
+		g.at.wide.e.Blend(1/weight, f.Data, 0, nil, f.Data)
+	}
+}
+
+// measure finds what the damping is split by.
+func (g *kfacGroup[T]) measure() {
+	if g.layers[0].damped() {
+		g.means = [2]engine.Figure{g.at.meanTrace(g.figures, g.full[0]), g.at.meanTrace(g.figures, g.full[1])}
+	}
+}
+
 // invert makes what applies the inverses of the factors of the layers, and finds whether it is of use.
 func (g *kfacGroup[T]) invert(fresh bool) {
-	for _, k := range g.layers {
-		k.invert(fresh)
+	for j, k := range g.layers {
+		g.numbers[0][j] = one[float64](k.invert(fresh))
 	}
+	q, e := g.figures, g.at.wide.e
+	g.inverted = q.Numbers(g.numbers[0])
 	if !g.at.away() || !g.layers[0].damped() {
 		return
 	}
-	q, e := g.at.figures, g.at.wide.e
 	for side := range g.full {
 		a, x, p := g.full[side], g.work[side], g.apply[side]
 		for _, k := range g.layers {
@@ -166,9 +233,21 @@ func (g *kfacGroup[T]) invert(fresh bool) {
 		for _, k := range g.layers {
 			check := engine.One(k.apply[side])
 			e.Combine(-1, 1, check, k.dampings[side], engine.One(k.work[side]), check)
-			near := q.Below(q.Root(q.Tally(k.apply[side].Data).Squares), q.Number(inverseTolerance*math.Sqrt(float64(a.Rows))))
-			k.inverted = q.Times(k.inverted, near)
 		}
+		near := q.Below(q.Root(q.Tally(p.Data).Squares), q.Number(inverseTolerance*math.Sqrt(float64(a.Rows))))
+		g.inverted = q.Times(g.inverted, near)
+	}
+}
+
+// compare finds the inner products that a step is chosen by, with the last step where that plays a part.
+func (g *kfacGroup[T]) compare(withLast bool) {
+	q := g.figures
+	for _, k := range g.layers {
+		toDouble(g.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
+	}
+	g.gd, g.dd = g.at.dot(q, g.g, g.d), g.at.dot(q, g.d, g.d)
+	if withLast {
+		g.gl, g.dl, g.ll = g.at.dot(q, g.g, g.last), g.at.dot(q, g.d, g.last), g.at.dot(q, g.last, g.last)
 	}
 }
 

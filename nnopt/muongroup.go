@@ -192,7 +192,7 @@ func (r *muonRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 func (r *muonRule[T]) groupOf(e engine.Backend[T], b *Block[T]) *muonGroup[T] {
 	k, n := min(b.Rows, b.Cols), max(b.Rows, b.Cols)
 	for _, g := range r.groups {
-		if g.k == k && g.n == n && fits(len(g.blocks), b.Len(), 0) {
+		if g.k == k && g.n == n && fits(len(g.blocks), b.Len()) {
 			return g
 		}
 	}

@@ -177,10 +177,10 @@ func (p *productModes[T]) squares() (sum float64) {
 	return sum
 }
 
-// squaresOf finds it for tensor k.
-func (p *productModes[T]) squaresOf(q *engine.Reckoning[T], k int) engine.Figure {
+// squaresOf finds it for each tensor.
+func (p *productModes[T]) squaresOf(q *engine.Reckoning[T]) engine.Figure {
 	if p.e != engine.CPU[T]() {
-		return q.Tally(p.own(p.z, k)).Squares
+		return q.Tally(p.z).Squares
 	}
 	return q.Number(p.squares())
 }

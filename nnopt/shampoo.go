@@ -346,15 +346,14 @@ type shampooPart[T Float] struct {
 	second   []T // of the rotated gradients, EShampoo
 	figures  *engine.Reckoning[T]
 
-	lengths, ratios []engine.Figure // of grafting
+	accepted, keep engine.Figure // whether the moments can hold the gradients, and what they are multiplied by
 }
 
 // shampooPiece is a piece of a block, one of the tensors of a part.
 type shampooPiece[T Float] struct {
 	piece
-	of             *shampooBlock[T]
-	failed         bool
-	accepted, keep engine.Figure // whether the moments can hold the gradient, and what they are multiplied by
+	of     *shampooBlock[T]
+	failed bool
 }
 
 // newShampooPart returns the part of count pieces, on the processor, without memory.
@@ -366,21 +365,16 @@ func newShampooPart[T Float](dims []int, excluded []bool, count int) *shampooPar
 func (p *shampooPart[T]) add(s *shampooBlock[T], own piece) {
 	s.pieces = append(s.pieces, shampooPlace[T]{p, len(p.pieces)})
 	p.pieces = append(p.pieces, shampooPiece[T]{piece: own, of: s})
-	p.lengths, p.ratios = append(p.lengths, 0), append(p.ratios, 0)
 }
 
 // reckon makes the registers of the part.
 func (p *shampooPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
-	p.figures = engine.NewReckoning(e, a, len(p.pieces)*shampooFigures(len(p.moments)))
+	p.figures = engine.NewReckoning(e, a, len(p.pieces), 48+16*len(p.moments))
 }
-
-// shampooFigures is how many registers a piece with so many factors takes.
-func shampooFigures(factors int) int { return 48 + 16*factors }
 
 func (s *shampooBlock[T]) failures() bool {
 	return slices.ContainsFunc(s.pieces, func(at shampooPlace[T]) bool {
-		own := &at.part.pieces[at.k]
-		return own.failed || at.part.figures.Value(own.accepted) == 0
+		return at.part.pieces[at.k].failed || at.part.figures.Value(at.part.accepted, at.k) == 0
 	})
 }
 
@@ -430,26 +424,13 @@ func (p *shampooPart[T]) step(r *shampooRule[T]) {
 		return
 	}
 	q := p.figures
-	p.norms(p.lengths)
+	length := q.Root(p.squaresOf(q))
 	p.gather(p.z, ofFiltered)
 	p.precondition(r, -1)
-	p.norms(p.ratios)
-	for k, length := range p.lengths {
-		p.ratios[k] = q.Over(length, q.Plus(p.ratios[k], q.Number(1e-16)))
-	}
+	ratio := q.Over(length, q.Plus(q.Root(p.squaresOf(q)), q.Number(1e-16)))
 	q.Run()
-	for k, ratio := range p.ratios {
-		z := p.own(p.z, k)
-		p.e.BlendBy(q.Register(ratio), z, nil, nil, z)
-	}
+	multiplyBy(p.e, q.Register(ratio), p.z, p.count)
 	p.scatter()
-}
-
-// norms finds those of the tensors in z.
-func (p *shampooPart[T]) norms(lengths []engine.Figure) {
-	for k := range lengths {
-		lengths[k] = p.figures.Root(p.squaresOf(p.figures, k))
-	}
 }
 
 // accept finds whether the moments, which are sums with Beta2 1, can take the gradients in z in without leaving the range of T. Those that cannot become 0.
@@ -458,28 +439,20 @@ func (p *shampooPart[T]) accept(r *shampooRule[T]) {
 	q.Begin()
 	low, _ := eigenRange[T]()
 	limit := q.Number(math.Pow(low, -2.6)) // 2.5e36 in float32
+	room := limit
 	for _, f := range p.moments {
 		f.trace(p.e, q, f.l)
+		room = q.Least(room, q.Minus(limit, f.traced))
 	}
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		squares, room := p.squaresOf(q, k), limit
-		for _, f := range p.moments {
-			room = q.Least(room, q.Minus(limit, f.traced[k]))
-		}
-		own.accepted = q.Below(squares, room)
-		own.keep = q.Pick(own.accepted, q.Number(r.Beta2), q.Number(1))
-	}
+	p.accepted = q.Below(p.squaresOf(q), room)
+	p.keep = q.Pick(p.accepted, q.Number(r.Beta2), q.Number(1))
 	q.Run()
 	p.leaveOut()
 }
 
 // leaveOut sets z to 0 where the gradient is not accepted.
 func (p *shampooPart[T]) leaveOut() {
-	for k := range p.pieces {
-		z := p.own(p.z, k)
-		p.e.BlendBy(p.figures.Register(p.pieces[k].accepted), z, nil, nil, z)
-	}
+	multiplyBy(p.e, p.figures.Register(p.accepted), p.z, p.count)
 }
 
 // observe takes the gradients into the moments.
@@ -508,9 +481,7 @@ func (p *shampooPart[T]) learn(r *shampooRule[T], k int, l engine.Batch[T]) {
 		p.leaveOut()
 	}
 	f := p.moments[k]
-	for i := range p.pieces {
-		p.e.BlendBy(p.figures.Register(p.pieces[i].keep), p.own(f.l.Data, i), nil, nil, p.own(l.Data, i))
-	}
+	p.e.BlendBy(p.figures.Register(p.keep), lines(f.l.Data, p.count), nil, engine.Batch[T]{}, lines(l.Data, p.count))
 	p.gram(T(r.weight()), f.mode, l)
 }
 
@@ -521,10 +492,7 @@ func (p *shampooPart[T]) corrected(r *shampooRule[T]) {
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
 	}
-	for k := range p.pieces {
-		second := p.own(p.second, k)
-		p.e.BlendBy(p.figures.Register(p.pieces[k].keep), second, nil, nil, second)
-	}
+	multiplyBy(p.e, p.figures.Register(p.keep), p.second, p.count)
 	p.e.AddSquares(1, T(r.weight()), 0, p.z, p.second)
 	p.gather(p.z, ofFiltered)
 	for _, f := range p.moments {

@@ -67,7 +67,7 @@ func (r *shampooRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine
 // partFor returns one with room for a piece.
 func (w *shampooAway[T]) partFor(own *piece) *shampooPart[T] {
 	return w.part(own, func(p *shampooPart[T]) bool {
-		return fits(len(p.pieces), p.size, shampooFigures(len(p.dims)))
+		return fits(len(p.pieces), p.size)
 	}, func() *shampooPart[T] {
 		p := newShampooPart[T](own.dims, own.excluded, 0)
 		p.e = engine.Fast(w.e)

@@ -244,11 +244,10 @@ type singdLayer[T Float] struct {
 	bias     bool
 	momentum []T
 	group    *singdGroup[T]
-	index    int           // in the group
-	examples int           // behind the targets of its factors
-	learned  bool          // in this step
-	seen     int           // from so many examples
-	fine     engine.Figure // whether that went through
+	index    int  // in the group
+	examples int  // behind the targets of its factors
+	learned  bool // in this step
+	seen     int  // from so many examples
 
 	w, b    int             // numbers of the blocks, on a device; b is -1 without a bias
 	current singdRunning[T] // of the running step
@@ -261,7 +260,7 @@ type singdRunning[T Float] struct {
 }
 
 func (s *singdLayer[T]) failures() bool {
-	return s.learned && s.group.figures.Value(s.fine) == 0
+	return s.learned && s.group.figures.Value(s.group.fine, s.index) == 0
 }
 
 // width is the number of inputs.

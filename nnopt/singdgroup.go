@@ -15,10 +15,10 @@ type singdGroup[T Float] struct {
 	in, out *movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the numbers of examples
 	figures *engine.Reckoning[T]
 
-	means          [2][]engine.Figure // of the traces of h
-	ok, keep, take []engine.Figure    // for each layer whether its statistics are of use, and what its momenta and they are multiplied by
-	stats          []*Stats[T]        // for each layer those that wait to be taken in
-	singles        [2]*panels[T]      // of one input, and one output, where there are more layers
+	ok, keep, take, fine engine.Figure // whether the statistics are of use, what the momenta and they are multiplied by, and whether that went through
+	numbers              []float64     // one for each layer
+	stats                []*Stats[T]   // for each layer those that wait to be taken in
+	singles              [2]*panels[T] // of one input, and one output, where there are more layers
 
 	g, t engine.Batch[T] // Dout x Din, the bias as last column
 }
@@ -28,9 +28,6 @@ type singdKey struct {
 	rows, cols   int
 	bias, frozen bool
 }
-
-// singdFigures is how many registers a layer has.
-const singdFigures = 32 + 2*movingFigures
 
 // newGroup returns one of no layers.
 func (r *singdRule[T]) newGroup(b *Block[T], l *Layer) *singdGroup[T] {
@@ -61,10 +58,8 @@ func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4
 		g.singles[0].place(in, e, a)
 		g.singles[1].place(out, e, a)
 	}
-	g.figures = engine.NewReckoning(e, a, n*singdFigures)
-	g.means = [2][]engine.Figure{make([]engine.Figure, n), make([]engine.Figure, n)}
-	g.ok, g.keep, g.take = make([]engine.Figure, n), make([]engine.Figure, n), make([]engine.Figure, n)
-	g.stats = make([]*Stats[T], n)
+	g.figures = engine.NewReckoning(e, a, n, 32+2*movingFigures)
+	g.numbers, g.stats = make([]float64, n), make([]*Stats[T], n)
 }
 
 // workspace says what the group needs in a step.
@@ -198,44 +193,44 @@ func (g *singdGroup[T]) step(e engine.Backend[T]) {
 // learn moves the factors by what was observed. Those of layers of which nothing was, or of which the statistics are not finite, stay as they are.
 func (g *singdGroup[T]) learn() {
 	q := g.figures
-	g.average()
 	q.Begin()
+	g.average()
 	g.in.formInner(q)
 	g.out.formInner(q)
 	g.weigh()
 	q.Run()
 	for k, s := range g.layers {
-		g.ok[k] = q.Number(one[float64](s.learned))
+		g.numbers[k] = one[float64](s.learned)
 	}
+	g.ok = q.Numbers(g.numbers)
 	for _, f := range g.factors() {
 		f.h.panel.e.Blend(0.5, f.h.data, 0, nil, f.h.data)
-		f.target(q, g.ok)
+		g.ok = f.target(q, g.ok)
 	}
 	latest := 1.0
 	if !g.rule.o.Plain {
 		latest -= g.rule.o.Alpha1
 	}
-	for k, ok := range g.ok {
-		g.keep[k], g.take[k] = q.Pick(ok, q.Number(g.rule.o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
-	}
+	g.keep, g.take = q.Pick(g.ok, q.Number(g.rule.o.Alpha1), q.Number(1)), q.Pick(g.ok, q.Number(latest), q.Number(0))
 	q.Run()
 	g.moveFactors()
 }
 
 // average divides what was added up by the numbers of examples.
 func (g *singdGroup[T]) average() {
-	e := g.in.k.panel.e
+	e, q, n := g.in.k.panel.e, g.figures, len(g.layers)
 	for k, s := range g.layers {
-		if !s.learned {
-			continue
+		g.numbers[k] = 1
+		if s.learned {
+			g.numbers[k] = 1 / float64(s.examples)
+			s.seen, s.examples = s.examples, 0
 		}
-		share := 1 / T(s.examples)
-		s.seen, s.examples = s.examples, 0
-		in, out := g.in.h.own(g.in.h.data, k), g.out.h.own(g.out.h.data, k)
-		e.Blend(share, in, 0, nil, in)
-		if g.rule.o.Average != AverageNone {
-			e.Blend(share, out, 0, nil, out)
-		}
+	}
+	share := q.Numbers(g.numbers)
+	q.Run()
+	multiplyBy(e, q.Register(share), g.in.h.data, n)
+	if g.rule.o.Average != AverageNone {
+		multiplyBy(e, q.Register(share), g.out.h.data, n)
 	}
 }
 
@@ -243,45 +238,34 @@ func (g *singdGroup[T]) average() {
 func (g *singdGroup[T]) weigh() {
 	q, factors := g.figures, g.factors()
 	for i, f := range factors {
-		for k := range f.ridge {
-			if g.rule.apart {
-				f.ridge[k] = q.Number(g.rule.o.Damping / 2)
-			} else {
-				f.ridge[k] = q.Over(q.Times(q.Number(g.rule.o.Damping), factors[1-i].trace[k]), q.Number(2))
-			}
+		if g.rule.apart {
+			f.ridge = q.Number(g.rule.o.Damping / 2)
+		} else {
+			f.ridge = q.Over(q.Times(q.Number(g.rule.o.Damping), factors[1-i].trace), q.Number(2))
 		}
 	}
 	if g.rule.apart {
 		return
 	}
-	for i, f := range factors {
-		f.h.meanTraces(q, g.means[i])
-	}
+	means := [...]engine.Figure{g.in.h.meanTraces(q), g.out.h.meanTraces(q)}
 	q.Run()
 	for i, f := range factors {
-		for k, other := range g.means[1-i] {
-			h := f.h.own(f.h.data, k)
-			f.h.panel.e.BlendBy(q.Register(other), h, nil, nil, h)
-		}
+		multiplyBy(f.h.panel.e, q.Register(means[1-i]), f.h.data, len(g.layers))
 	}
 }
 
 // moveFactors moves the factors by what their targets are.
 func (g *singdGroup[T]) moveFactors() {
 	q := g.figures
-	for k, s := range g.layers {
-		s.fine = g.ok[k]
-	}
+	g.fine = g.ok
 	for _, f := range g.factors() {
-		for k, s := range g.layers {
-			f.follow(q, k, g.keep[k], g.take[k])
-			norm, top := f.m.norms(q, k)
-			step := q.Number(g.rule.o.Beta1)
-			if !g.rule.o.Plain {
-				step = q.Over(step, q.Most(q.Number(1), top))
-			}
-			s.fine = q.Times(s.fine, f.shorten(q, k, step, norm, g.ok[k]))
+		f.follow(q, g.keep, g.take)
+		norm, top := f.m.norms(q)
+		step := q.Number(g.rule.o.Beta1)
+		if !g.rule.o.Plain {
+			step = q.Over(step, q.Most(q.Number(1), top))
 		}
+		g.fine = q.Times(g.fine, f.shorten(q, step, norm, g.ok))
 	}
 	q.Run()
 	for _, f := range g.factors() {
@@ -327,7 +311,7 @@ func (r *singdRule[T]) group(b *Block[T], l *Layer) *singdGroup[T] {
 	still := func(name string) bool { return r.o.Settings.forBlock(name).frozen }
 	key := singdKey{b.Rows, b.Cols, l.Bias != "", still(b.Name) && (l.Bias == "" || still(l.Bias))}
 	for _, g := range r.groups {
-		if g.key == key && fits(len(g.layers), b.Len(), singdFigures) {
+		if g.key == key && fits(len(g.layers), b.Len()) {
 			return g
 		}
 	}

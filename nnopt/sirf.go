@@ -146,7 +146,7 @@ type sirfPart[T Float] struct {
 	factors  []*movingFactor[T]
 	figures  *engine.Reckoning[T]
 
-	ok, keep, take []engine.Figure // for each piece whether the statistics are of use, and what its momenta and they are multiplied by
+	ok, keep, take engine.Figure // whether the statistics are of use, and what the momenta and they are multiplied by
 }
 
 // sirfPiece is a piece of a block, one of the tensors of a part.
@@ -167,13 +167,9 @@ func (p *sirfPart[T]) add(s *sirfBlock[T], own piece, number int) {
 	p.pieces = append(p.pieces, sirfPiece[T]{own, s, number})
 }
 
-// sirfFigures is how many registers a piece with so many factors takes.
-func sirfFigures(factors int) int { return 8 + movingFigures*factors }
-
 // settlePart takes the memory of a part but for its tensors, when it has all its pieces; slots returns that of the factors and momenta of a size.
 func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.Arena[T], slots func(size int) (factor, motion []T)) {
 	p.e = engine.Fast(e)
-	p.ok, p.keep, p.take = make([]engine.Figure, p.count), make([]engine.Figure, p.count), make([]engine.Figure, p.count)
 	for i, n := range p.dims {
 		if p.excluded[i] {
 			continue
@@ -186,7 +182,7 @@ func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.
 		}
 		p.factors = append(p.factors, f)
 	}
-	p.figures = engine.NewReckoning(e, a, p.count*sirfFigures(len(p.factors)))
+	p.figures = engine.NewReckoning(e, a, p.count, 8+movingFigures*len(p.factors))
 }
 
 // gather sets z to the gradients.
@@ -219,29 +215,23 @@ func (p *sirfPart[T]) learn(r *sirfRule[T]) {
 	q := p.figures
 	q.Begin()
 	p.gather()
+	traces := q.Number(1)
 	for _, f := range p.factors {
 		p.applyMember(dense.Transposed, f.k, f.mode)
 		f.formInner(q)
+		traces = q.Times(traces, f.trace)
 	}
-	for k := range p.pieces {
-		traces := q.Number(1)
-		for _, f := range p.factors {
-			traces = q.Times(traces, f.trace[k])
-		}
-		for _, f := range p.factors {
-			f.ridge[k] = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace[k]), q.Number(2))
-		}
-		p.ok[k] = q.Number(1)
+	for _, f := range p.factors {
+		f.ridge = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace), q.Number(2))
 	}
+	p.ok = q.Number(1)
 	q.Run()
 	for _, f := range p.factors {
 		f.clearTarget()
 		p.gramMember(T(r.batch*float64(f.k.n)/float64(p.size)/2), f.mode, f.h)
-		f.target(q, p.ok)
+		p.ok = f.target(q, p.ok)
 	}
-	for k, ok := range p.ok {
-		p.keep[k], p.take[k] = q.Pick(ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(ok, q.Number(1-r.o.Alpha2), q.Number(0))
-	}
+	p.keep, p.take = q.Pick(p.ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(p.ok, q.Number(1-r.o.Alpha2), q.Number(0))
 	q.Run()
 	p.moveFactors(r)
 }
@@ -250,11 +240,9 @@ func (p *sirfPart[T]) learn(r *sirfRule[T]) {
 func (p *sirfPart[T]) moveFactors(r *sirfRule[T]) {
 	q := p.figures
 	for _, f := range p.factors {
-		for k, ok := range p.ok {
-			f.follow(q, k, p.keep[k], p.take[k])
-			norm, _ := f.m.norms(q, k)
-			f.shorten(q, k, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, ok)
-		}
+		f.follow(q, p.keep, p.take)
+		norm, _ := f.m.norms(q)
+		f.shorten(q, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, p.ok)
 	}
 	q.Run()
 	for _, f := range p.factors {

@@ -49,7 +49,7 @@ func (r *sirfRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 // partFor returns one with room for a piece.
 func (w *sirfAway[T]) partFor(own *piece) *sirfPart[T] {
 	return w.part(own, func(p *sirfPart[T]) bool {
-		return fits(p.count, p.size, sirfFigures(len(p.dims)))
+		return fits(p.count, p.size)
 	}, func() *sirfPart[T] {
 		return newSIRFPart[T](own.dims, own.excluded)
 	})

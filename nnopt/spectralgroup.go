@@ -126,7 +126,7 @@ func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engin
 // groupOf returns a group with room, or nil.
 func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 	for _, g := range r.groups {
-		if g.key == key && fits(len(g.names), size, 0) {
+		if g.key == key && fits(len(g.names), size) {
 			return g
 		}
 	}

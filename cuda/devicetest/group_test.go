@@ -154,13 +154,12 @@ func TestSharedWorkspace(t *testing.T) {
 
 // learned takes steps with seeded statistics of equal layers with biases, the last of which in every other step has fewer of them than the others, or none, unless all
 // are alike. It returns the products of the first step.
-func learned(t *testing.T, name, options string, layers, steps int, alike bool) (all []nnopt.Block[float64], products int) {
+func learned(t *testing.T, name, options string, layers, rows, cols, steps int, alike bool) (all []nnopt.Block[float64], products int) {
 	t.Helper()
 	opt, err := nnopt.New[float64](name, []byte(options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rows, cols = 6, 9
 	var known []nnopt.Layer
 	var shapes [][2]int
 	for k := range layers {
@@ -225,13 +224,25 @@ func TestEqualLayers(t *testing.T) {
 				return `{"lr":0.01,"decay":0.1,"device":"` + device + `",` + c.options + `}`
 			}
 			for _, alike := range []bool{true, false} {
-				got, products := learned(t, c.name, on("cuda"), 4, 6, alike)
-				want, _ := learned(t, c.name, on("cpu"), 4, 6, alike)
+				got, products := learned(t, c.name, on("cuda"), 4, 6, 9, 6, alike)
+				want, _ := learned(t, c.name, on("cpu"), 4, 6, 9, 6, alike)
 				compare(t, got, want, 1e-10)
-				if _, one := learned(t, c.name, on("cuda"), 1, 1, true); emu.InUse() && (one == 0 || products != one) {
+				if _, one := learned(t, c.name, on("cuda"), 1, 6, 9, 1, true); emu.InUse() && (one == 0 || products != one) {
 					t.Errorf("%d products for one layer, %d for four", one, products)
 				}
 			}
 		})
+	}
+}
+
+// TestManyLayers: what a step decides by numbers is bounded by no number of layers.
+func TestManyLayers(t *testing.T) {
+	needDevice(t)
+	for _, name := range []string{"kfac", "singd"} {
+		on := func(device string) []nnopt.Block[float64] {
+			all, _ := learned(t, name, `{"interval":1,"device":"`+device+`"}`, 700, 1, 2, 2, true)
+			return all
+		}
+		compare(t, on("cuda"), on("cpu"), 1e-10)
 	}
 }
