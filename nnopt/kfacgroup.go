@@ -12,7 +12,13 @@ import (
 // kfacGroup multiplies the matrices of layers of one shape: of one layer on the processor, on a device of all that have this shape, in the same calls. Those of the
 // layers are views of its own.
 type kfacGroup[T Float] struct {
+	sizes             [2]int // of B and A
 	layers            []*kfacLayer[T]
+	names             []string              // of their weights, on a device
+	stored            [kfacOutputValues][]T // the slots of all layers but for eigenvalues
+	learned           bool                  // statistics of some layer are taken in, in the running step
+	shares            []float64             // of the columns of the directions
+	tried             []T                   // the steps of a trial, on a device
 	at                *kfacGround[T]
 	full, apply, work [2]engine.Batch[float64]
 	g, d, t, last     engine.Batch[float64]
@@ -30,37 +36,59 @@ type kfacGroup[T Float] struct {
 	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
 }
 
-// group makes the groups of all layers, with their memory.
-func (r *kfacRule[T]) group() {
-	r.groups = nil
-	for _, k := range r.moving {
-		var own *kfacGroup[T]
-		for _, g := range r.groups {
-			if sizes := k.sizes(); r.at.away() && g.layers[0].sizes() == sizes && (len(g.layers)+1)*sizes[0]*sizes[1] <= wideElements {
-				own = g
-			}
-		}
-		if own == nil {
-			own = &kfacGroup[T]{at: &r.at}
-			r.groups = append(r.groups, own)
-		}
-		k.group, k.index = own, len(own.layers)
-		own.layers = append(own.layers, k)
-	}
-	for _, g := range r.groups {
-		g.allocate()
-		n := len(g.layers)
-		g.figures, g.numbers = engine.NewReckoning(r.at.wide.e, r.at.wide.arena, n, 128), [2][]float64{make([]float64, n), make([]float64, n)}
-	}
-	r.at.figures = engine.NewReckoning(r.at.wide.e, r.at.wide.arena, 1, 128+32*len(r.groups)+16*len(r.moving))
+// newGroup adds one without layers.
+func (r *kfacRule[T]) newGroup(sizes [2]int) *kfacGroup[T] {
+	g := &kfacGroup[T]{at: &r.at, sizes: sizes}
+	r.groups = append(r.groups, g)
+	return g
 }
 
-// allocate makes the workspace, where the layers compute.
-func (g *kfacGroup[T]) allocate() {
-	matrices := func(rows, cols int) engine.Batch[float64] {
-		return stacked(g.at.wide.arena.Alloc(len(g.layers)*rows*cols), len(g.layers), rows, cols)
+// groupOf returns one with room for a layer with factors of these sizes.
+func (r *kfacRule[T]) groupOf(sizes [2]int) *kfacGroup[T] {
+	for _, g := range r.groups {
+		if g.sizes == sizes && (len(g.names)+1)*sizes[0]*sizes[1] <= wideElements {
+			return g
+		}
 	}
-	sizes := g.layers[0].sizes()
+	return r.newGroup(sizes)
+}
+
+// allot implements allotting: on a device layers of one shape share a group, with their slots one after the other.
+func (r *kfacRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
+	r.moving, r.groups, r.placed, r.slotted = nil, nil, map[string]*kfacGroup[T]{}, slotPlaces[T]{}
+	if e == engine.CPU[T]() {
+		return
+	}
+	r.at = kfacGround[T]{e: e, arena: a, wide: wide(e)}
+	for i := range blocks {
+		b := &blocks[i]
+		if l := r.layer(b.Name); l != nil && l.Weight == b.Name {
+			g := r.groupOf(r.sizes(b, l))
+			g.names = append(g.names, b.Name)
+			r.placed[b.Name] = g
+		}
+	}
+	for _, g := range r.groups {
+		for i, shape := range storedShapes(g.sizes) {
+			g.stored[i] = a.Alloc(len(g.names) * shape.rows * shape.cols)
+			for k, name := range g.names {
+				r.slotted.put(name, shape.name, partOf(g.stored[i], len(g.names), k))
+			}
+		}
+	}
+}
+
+// slot implements allotting.
+func (r *kfacRule[T]) slot(s *Slot[T]) bool { return r.slotted.give(s) }
+
+// allocate makes the workspace, where the layers compute, when there are all of them.
+func (g *kfacGroup[T]) allocate() {
+	n, sizes := len(g.layers), g.sizes
+	matrices := func(rows, cols int) engine.Batch[float64] {
+		return stacked(g.at.wide.arena.Alloc(n*rows*cols), n, rows, cols)
+	}
+	g.figures, g.numbers = engine.NewReckoning(g.at.wide.e, g.at.wide.arena, n, 128), [2][]float64{make([]float64, n), make([]float64, n)}
+	g.shares = make([]float64, n*sizes[1])
 	for i, n := range sizes {
 		g.sums[i] = matrices(n, n)
 		g.full[i], g.apply[i], g.work[i] = matrices(n, n), matrices(n, n), matrices(n, n)
@@ -131,6 +159,24 @@ func (g *kfacGroup[T]) multiply() {
 	}
 }
 
+// absorb adds to the sums, in float64, what passes have left in grams.
+func (g *kfacGroup[T]) absorb() {
+	if !slices.ContainsFunc(g.layers, func(k *kfacLayer[T]) bool { return k.pending }) {
+		return
+	}
+	for side, m := range g.grams {
+		toDouble(g.at.wide.e, m.Data, g.work[side].Data)
+		for _, k := range g.layers {
+			if k.pending {
+				k.collect(side)
+			}
+		}
+	}
+	for _, k := range g.layers {
+		k.pending = false
+	}
+}
+
 // alike says whether there are several layers, all with as many rows.
 func (g *kfacGroup[T]) alike(side int) bool {
 	first := g.layers[0]
@@ -160,14 +206,15 @@ const inverseTolerance = 1e-4
 // which it finds.
 func (g *kfacGroup[T]) average() (observed bool) {
 	keep, share := g.numbers[0], g.numbers[1]
+	g.learned = false
 	for j, k := range g.layers {
 		keep[j], share[j], k.adopted = 1, 0, false
 		if k.learned = k.examples > 0; k.learned {
-			keep[j], share[j], observed = k.o.Average, (1-k.o.Average)/float64(k.examples), true
+			keep[j], share[j], g.learned = k.o.Average, (1-k.o.Average)/float64(k.examples), true
 			k.seen, k.examples = k.examples, 0
 		}
 	}
-	if !observed {
+	if !g.learned {
 		return false
 	}
 	e, q, n := g.at.wide.e, g.figures, len(g.layers)
@@ -179,27 +226,27 @@ func (g *kfacGroup[T]) average() (observed bool) {
 	stay, take := q.Pick(g.fine, q.Numbers(keep), q.Number(1)), q.Pick(g.fine, part, q.Number(0))
 	q.Run()
 	for side, w := range g.work {
-		for _, k := range g.layers {
-			toDouble(e, k.slots[kfacOutput+side].Data, k.work[side].Data)
-		}
+		toDouble(e, g.stored[kfacOutput+side], w.Data)
 		averages := lines(w.Data, n)
 		e.BlendBy(q.Register(stay), averages, q.Register(take), lines(g.sums[side].Data, n), averages)
 		e.Mirror(w)
-		for _, k := range g.layers {
-			if k.learned {
-				fromDouble(e, k.work[side].Data, k.latest(side))
-			}
-		}
+		fromDouble(e, w.Data, g.latest(side))
 	}
 	return true
+}
+
+// latest is where the averages of a factor are, in the running step.
+func (g *kfacGroup[T]) latest(side int) []T {
+	if g.learned && g.at.away() {
+		return g.grams[side].Data
+	}
+	return g.stored[kfacOutput+side]
 }
 
 // load sets full to the averages over their weight.
 func (g *kfacGroup[T]) load(weight float64) {
 	for side, f := range g.full {
-		for _, k := range g.layers {
-			toDouble(g.at.wide.e, k.latest(side), k.full[side].Data)
-		}
+		toDouble(g.at.wide.e, g.latest(side), f.Data)
 		g.at.wide.e.Blend(1/weight, f.Data, 0, nil, f.Data)
 	}
 }
@@ -239,12 +286,57 @@ func (g *kfacGroup[T]) invert(fresh bool) {
 	}
 }
 
+// adopt stores the inverses of the layers, on a device where settle finds them, and says whether all are of use.
+func (g *kfacGroup[T]) adopt() bool {
+	all := true
+	for _, k := range g.layers {
+		all = k.adopt() && all
+	}
+	if g.at.away() {
+		g.eachAdopted(func(at, count int) {
+			for side, n := range g.sizes {
+				g.at.wide.e.Blend(1, of(g.work[side].Data, n, at, count), 0, nil, of(g.apply[side].Data, n, at, count))
+			}
+		})
+	}
+	return all
+}
+
+// eachAdopted calls do for stretches of layers with new inverses: count of them, from layer at on.
+func (g *kfacGroup[T]) eachAdopted(do func(at, count int)) {
+	for at := 0; at < len(g.layers); {
+		count := 0
+		for at+count < len(g.layers) && g.layers[at+count].adopted {
+			count++
+		}
+		if count > 0 {
+			do(at, count)
+		}
+		at += count + 1
+	}
+}
+
+// recall fetches the last steps.
+func (g *kfacGroup[T]) recall() { toDouble(g.at.wide.e, g.stored[kfacLast], g.last.Data) }
+
+// scaleColumns multiplies the directions by the shares of weights and biases.
+func (g *kfacGroup[T]) scaleColumns(r *kfacRule[T], updates []engine.Update) {
+	for j, k := range g.layers {
+		own, weights := partOf(g.shares, len(g.layers), j), r.share(updates, k.w)
+		for i := range own {
+			own[i] = weights
+		}
+		if k.b >= 0 {
+			own[len(own)-1] = r.share(updates, k.b)
+		}
+	}
+	g.at.wide.e.ScaleCols(g.shares, g.d, 0, g.d)
+}
+
 // compare finds the inner products that a step is chosen by, with the last step where that plays a part.
 func (g *kfacGroup[T]) compare(withLast bool) {
 	q := g.figures
-	for _, k := range g.layers {
-		toDouble(g.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
-	}
+	g.recall()
 	g.gd, g.dd = g.at.dot(q, g.g, g.d), g.at.dot(q, g.d, g.d)
 	if withLast {
 		g.gl, g.dl, g.ll = g.at.dot(q, g.g, g.last), g.at.dot(q, g.d, g.last), g.at.dot(q, g.last, g.last)

@@ -36,7 +36,6 @@ type kfacLayer[T Float] struct {
 	last    dense.Matrix[float64]    // the last step
 	product dense.Matrix[float64]    // of the model by factors
 	moved   []T                      // a step or a gradient, as blocks hold it
-	shares  []float64                // of the columns of the direction
 	full    [2]dense.Matrix[float64] // B and A, corrected averages
 	apply   [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
 	work    [2]dense.Matrix[float64]
@@ -48,7 +47,6 @@ type kfacLayer[T Float] struct {
 	learned  bool             // statistics are taken in, in the running step
 	seen     int              // the examples behind them
 	adopted  bool             // there are new inverses, in work
-	tried    []T              // the step of a trial, on a device
 	stay     [2]engine.Figure // what weights and bias are multiplied by
 
 	based    [2]bool                  // the factor has a basis, in the running step
@@ -68,14 +66,9 @@ const (
 )
 
 // newKFACLayer returns a layer without memory.
-func newKFACLayer[T Float](r *kfacRule[T], names Layer, slots []Slot[T]) *kfacLayer[T] {
-	k := &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
-	k.shares = make([]float64, k.sizes()[1])
-	return k
+func newKFACLayer[T Float](r *kfacRule[T], g *kfacGroup[T], names Layer, slots []Slot[T]) *kfacLayer[T] {
+	return &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots, group: g, index: len(g.layers)}
 }
-
-// sizes returns those of B and A.
-func (k *kfacLayer[T]) sizes() [2]int { return [2]int{k.slots[kfacLast].Rows, k.slots[kfacLast].Cols} }
 
 // observe adds the statistics of a pass to the sums: A to the mean of x x^T, B to that of the curvature's g g^T, weighted by examples.
 func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
@@ -140,26 +133,6 @@ func (k *kfacLayer[T]) collect(side int) {
 	k.at.wide.e.Blend(k.keep, k.sums[side].Data, k.weights[side], k.work[side].Data, k.sums[side].Data)
 }
 
-// absorb adds what add left, in float64: the calls of one precision follow each other, so that there are few changes between the two.
-func (k *kfacLayer[T]) absorb() {
-	if !k.pending {
-		return
-	}
-	k.pending = false
-	for side, g := range k.grams {
-		toDouble(k.at.wide.e, g.Data, k.work[side].Data)
-		k.collect(side)
-	}
-}
-
-// latest is where the average of a factor is, in the running step.
-func (k *kfacLayer[T]) latest(side int) []T {
-	if k.learned && k.at.away() {
-		return k.grams[side].Data
-	}
-	return k.slots[kfacOutput+side].Data
-}
-
 // damped says whether the inverse consists of those of the damped factors.
 func (k *kfacLayer[T]) damped() bool { return k.o.Inverse == InversePi || k.o.Inverse == InversePlain }
 
@@ -199,9 +172,7 @@ func (k *kfacLayer[T]) adopt() bool {
 	}
 	k.adopted = true
 	for side := range k.full {
-		if k.at.away() { // settle stores it
-			k.at.wide.e.Copy(engine.One(k.work[side]), engine.One(k.apply[side]))
-		} else {
+		if !k.at.away() { // there settle stores it
 			fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
 		}
 		if len(k.slots) > kfacOutputValues {
@@ -275,7 +246,10 @@ func (k *kfacLayer[T]) gather(blocks []Block[T], updates []engine.Update) {
 
 // take sets g to the gradient of a block.
 func (k *kfacLayer[T]) take(b *Block[T], u engine.Update, g dense.Matrix[float64]) {
-	e, own := k.at.wide.e, dense.Wrap(g.Rows, g.Cols, k.t.Data[:b.Len()])
+	e, own := k.at.wide.e, g
+	if g.Stride > g.Cols {
+		own = dense.Wrap(g.Rows, g.Cols, k.t.Data[:b.Len()])
+	}
 	toDouble(e, b.Grad, own.Data)
 	if u.L2 == 0 {
 		e.Blend(u.GradScale, own.Data, 0, nil, own.Data)
@@ -284,5 +258,7 @@ func (k *kfacLayer[T]) take(b *Block[T], u engine.Update, g dense.Matrix[float64
 		toDouble(e, b.Value, value)
 		e.Blend(u.GradScale, own.Data, u.L2, value, own.Data)
 	}
-	e.Copy(engine.One(own), engine.One(g))
+	if g.Stride > g.Cols {
+		e.Copy(engine.One(own), engine.One(g))
+	}
 }

@@ -81,8 +81,8 @@ func (r *kfacRule[T]) reserve(blocks []Block[T]) {
 	r.x, r.y, r.px, r.py = a.Alloc(n), a.Alloc(n), a.Alloc(n), a.Alloc(n)
 	r.kept = a.Alloc(n)
 	if r.at.away() {
-		for _, k := range r.moving {
-			k.tried = a.Alloc(k.g.Rows * k.g.Cols)
+		for _, g := range r.groups {
+			g.tried = a.Alloc(len(g.last.Data))
 		}
 		r.at.flat = [2][]float64{r.at.wide.arena.Alloc(n), r.at.wide.arena.Alloc(n)}
 	}
@@ -144,8 +144,8 @@ func (r *kfacRule[T]) invert(updates []engine.Update) {
 		g.invert(r.inverse == 0)
 	}
 	r.wait()
-	for _, k := range r.moving {
-		r.failed = !k.adopt() || r.failed
+	for _, g := range r.groups {
+		r.failed = !g.adopt() || r.failed
 	}
 	if r.seen > 0 {
 		r.inverse = 1
@@ -179,9 +179,7 @@ func (r *kfacRule[T]) directions(blocks []Block[T], updates []engine.Update) {
 			k.gather(blocks, updates)
 		}
 		g.direct(r.damping, updates)
-		for _, k := range g.layers {
-			k.scaleColumns(r.share(updates, k.w), r.share(updates, k.b))
-		}
+		g.scaleColumns(r, updates)
 	}
 }
 
@@ -191,18 +189,6 @@ func (r *kfacRule[T]) share(updates []engine.Update, k int) float64 {
 		return 0
 	}
 	return updates[k].LR / r.lr
-}
-
-// scaleColumns multiplies the direction of the weights and of the bias.
-func (k *kfacLayer[T]) scaleColumns(weights, bias float64) {
-	for j := range k.shares {
-		k.shares[j] = weights
-	}
-	if k.b >= 0 {
-		k.shares[len(k.shares)-1] = bias
-	}
-	d := engine.One(k.d)
-	k.at.wide.e.ScaleCols(k.shares, d, 0, d)
 }
 
 // kfacStep is a Delta + m (last step), if it is taken.
@@ -436,12 +422,10 @@ func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacSte
 	for _, g := range r.groups {
 		last := lines(g.last.Data, len(g.layers))
 		wide.BlendBy(q.Register(a), lines(g.d.Data, len(g.layers)), q.Register(m), last, last)
-		for _, k := range g.layers {
-			fromDouble(wide, k.last.Data, k.newest())
-		}
+		fromDouble(wide, g.last.Data, g.newest())
 	}
 	for _, k := range r.moving {
-		k.spread(blocks, k.newest(), func(block, rows, cols int, part engine.Batch[T]) {
+		k.spread(blocks, partOf(k.group.newest(), len(k.group.layers), k.index), func(block, rows, cols int, part engine.Batch[T]) {
 			if updates[block].LR == 0 {
 				return
 			}
@@ -475,7 +459,7 @@ func (r *kfacRule[T]) judge(before, after, change float64) bool {
 
 // stop sets the last steps to zero.
 func (r *kfacRule[T]) stop() {
-	for _, k := range r.moving {
-		r.at.e.Blend(0, nil, 0, nil, k.slots[kfacLast].Data)
+	for _, g := range r.groups {
+		r.at.e.Blend(0, nil, 0, nil, g.stored[kfacLast])
 	}
 }
