@@ -1,7 +1,9 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -86,10 +88,41 @@ func (p slotPlaces[T]) give(s *Slot[T]) bool {
 	return ok
 }
 
+// arrays are what a rule has for the elements of blocks: of one block on the processor, on a device of all that it works on, one after the other.
+type arrays[T Float] struct {
+	momentum, graft []T
+	g, hat, out     []T // gradient, its filtered form, direction
+}
+
+// part is what belongs to a block of n elements from the one at on.
+func (a *arrays[T]) part(at, n int) arrays[T] {
+	cut := func(x []T) []T {
+		if x == nil {
+			return nil
+		}
+		return x[at : at+n]
+	}
+	return arrays[T]{cut(a.momentum), cut(a.graft), cut(a.g), cut(a.hat), cut(a.out)}
+}
+
+// moving returns the numbers of the blocks that are not frozen, those of one shape one after the other, and how many elements they have.
+func moving[T Float](s *Settings, blocks []Block[T]) (order []int, elements int) {
+	for k := range blocks {
+		if b := &blocks[k]; !s.forBlock(b.Name).frozen {
+			order, elements = append(order, k), elements+b.Len()
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(blocks[a].Rows, blocks[b].Rows), cmp.Compare(blocks[a].Cols, blocks[b].Cols))
+	})
+	return order, elements
+}
+
 // gathered is what a rule has on a device whose pieces of one shape, whichever block they belong to, are worked on in the same calls: the movers B of blocks, and
 // the parts P that do the work.
 type gathered[T Float, B, P any] struct {
 	e      engine.Backend[T]
+	arrays arrays[T]
 	blocks map[string]B
 	order  []B
 	parts  []P

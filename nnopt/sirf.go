@@ -103,11 +103,12 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		s.momentum = slots[0].Data
 		return s
 	}
-	s := &sirfBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}
+	s := &sirfBlock[T]{rule: r, arrays: arrays[T]{momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}}
 	rest := slots[1:]
 	for i, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := newSIRFPart[T](p.dims, p.excluded)
-		part.add(s, p, i)
+		part.of = &s.arrays
+		part.add(s, p, i, 0)
 		r.settlePart(part, part.e, nil, func(int) (factor, motion []T) {
 			factor, motion, rest = rest[0].Data, rest[1].Data, rest[2:]
 			return factor, motion
@@ -120,10 +121,10 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 
 // sirfBlock moves one block.
 type sirfBlock[T Float] struct {
-	rule             *sirfRule[T]
-	momentum, g, out []T
-	parts            []*sirfPart[T] // on the processor
-	staging[T]                      // on a device
+	rule *sirfRule[T]
+	arrays[T]
+	parts      []*sirfPart[T] // on the processor
+	staging[T]                // on a device
 }
 
 func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
@@ -132,8 +133,8 @@ func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 		for _, p := range s.parts {
 			p.step(s.rule)
 		}
+		e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.out, s.momentum)
 	}
-	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.out, s.momentum)
 	e.Blend(1, s.momentum, T(inside(u)), b.Value, s.momentum)
 	e.Blend(1, b.Value, -T(u.LR), s.momentum, b.Value)
 }
@@ -142,6 +143,8 @@ func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 type sirfPart[T Float] struct {
 	productModes[T]
 	excluded []bool
+	of       *arrays[T] // with the blocks
+	layout   layout
 	pieces   []sirfPiece[T]
 	factors  []*movingFactor[T]
 	figures  *engine.Reckoning[T]
@@ -161,9 +164,10 @@ func newSIRFPart[T Float](dims []int, excluded []bool) *sirfPart[T] {
 	return &sirfPart[T]{productModes: newProductModes[T](dims, 0), excluded: excluded}
 }
 
-// add adds a piece of a block.
-func (p *sirfPart[T]) add(s *sirfBlock[T], own piece, number int) {
+// add adds a piece of a block that begins at an element of the arrays.
+func (p *sirfPart[T]) add(s *sirfBlock[T], own piece, number, begin int) {
 	p.count++
+	p.layout.add(&own, begin)
 	p.pieces = append(p.pieces, sirfPiece[T]{own, s, number})
 }
 
@@ -186,12 +190,7 @@ func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.
 }
 
 // gather sets z to the gradients.
-func (p *sirfPart[T]) gather() {
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		gather(p.e, &own.piece, p.own(p.z, k), own.of.g)
-	}
-}
+func (p *sirfPart[T]) gather() { gather(p.e, p.layout, p.size, p.z, p.of.g) }
 
 // step sets the directions of the blocks.
 func (p *sirfPart[T]) step(r *sirfRule[T]) {
@@ -204,10 +203,7 @@ func (p *sirfPart[T]) step(r *sirfRule[T]) {
 		p.applyMember(dense.Transposed, f.k, f.mode)
 		p.applyMember(dense.NoTrans, f.k, f.mode)
 	}
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		scatter(p.e, &own.piece, own.of.out, p.own(p.z, k))
-	}
+	scatter(p.e, p.layout, p.size, p.of.out, p.z)
 }
 
 // learn moves the factors by the gradients. Those of a piece of which one of the statistics is not finite stay as they are.

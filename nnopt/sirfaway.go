@@ -25,16 +25,18 @@ func (r *sirfRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 		return
 	}
 	w := &sirfAway[T]{newGathered[T, *sirfBlock[T], *sirfPart[T]](e)}
-	for k := range blocks {
+	order, n := moving(&r.o.Settings, blocks)
+	w.arrays = arrays[T]{momentum: a.Alloc(n), g: a.Alloc(n), out: a.Alloc(n)}
+	at := 0
+	for _, k := range order {
 		b := &blocks[k]
-		if r.o.Settings.forBlock(b.Name).frozen {
-			continue
-		}
-		s := &sirfBlock[T]{rule: r, staging: staging[T]{at: k}, g: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
+		s := &sirfBlock[T]{rule: r, staging: staging[T]{at: k}, arrays: w.arrays.part(at, b.Len())}
 		w.take(b.Name, s)
+		w.slots.put(b.Name, "momentum", s.momentum)
 		for i, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-			w.partFor(&p).add(s, p, i)
+			w.partFor(&p).add(s, p, i, at)
 		}
+		at += b.Len()
 	}
 	var needs [][]need[T]
 	for _, p := range w.parts {
@@ -51,7 +53,9 @@ func (w *sirfAway[T]) partFor(own *piece) *sirfPart[T] {
 	return w.part(own, func(p *sirfPart[T]) bool {
 		return fits(p.count, p.size)
 	}, func() *sirfPart[T] {
-		return newSIRFPart[T](own.dims, own.excluded)
+		p := newSIRFPart[T](own.dims, own.excluded)
+		p.of = &w.arrays
+		return p
 	})
 }
 
@@ -81,4 +85,5 @@ func (r *sirfRule[T]) together() {
 	for _, p := range w.parts {
 		p.step(r)
 	}
+	w.e.Blend(T(r.o.Momentum), w.arrays.momentum, 1, w.arrays.out, w.arrays.momentum)
 }
