@@ -20,7 +20,8 @@ type singdGroup[T Float] struct {
 	stats                []*Stats[T]   // for each layer those that wait to be taken in
 	singles              [2]*panels[T] // of one input, and one output, where there are more layers
 
-	g, t engine.Batch[T] // Dout x Din, the bias as last column
+	momentum []T             // of all layers
+	g, t     engine.Batch[T] // Dout x Din, the bias as last column
 }
 
 // singdKey is what the layers of a group have in common.
@@ -44,11 +45,12 @@ func (g *singdGroup[T]) add(l *Layer) *singdLayer[T] {
 	return s
 }
 
-// settle takes the memory of the group but for its workspace, when it has all its layers. The slots are the inputs, their motions, the outputs, their motions.
-func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4][]T) {
+// settle takes the memory of the group but for its workspace, when it has all its layers. The slots are the momenta of the layers, the inputs, their motions, the outputs, their motions.
+func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [5][]T) {
 	in, out := g.rule.patterns(g.key.rows, g.key.cols, g.key.bias)
 	n := len(g.layers)
-	g.in, g.out = newMovingFactor(1, in, n, slots[0], slots[1]), newMovingFactor(0, out, n, slots[2], slots[3])
+	g.in, g.out = newMovingFactor(1, in, n, slots[1], slots[2]), newMovingFactor(0, out, n, slots[3], slots[4])
+	g.momentum = slots[0]
 	if e != engine.CPU[T]() {
 		g.in.place(e, a)
 		g.out.place(e, a)
@@ -185,8 +187,9 @@ func (g *singdGroup[T]) step(e engine.Backend[T]) {
 	g.in.k.right(dense.Transposed, g.t, g.g)
 	g.out.k.left(dense.Transposed, g.g, g.t)
 	g.out.k.left(dense.NoTrans, g.t, g.g)
+	e.Blend(T(g.rule.o.Momentum), g.momentum, 1, g.g.Data, g.momentum)
 	for k, s := range g.layers {
-		s.leave(e, g.g.At(k), g.t.At(k))
+		s.leave(e, g.t.At(k))
 	}
 }
 
@@ -294,11 +297,11 @@ func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.A
 	for _, g := range r.groups {
 		in, out := r.patterns(g.key.rows, g.key.cols, g.key.bias)
 		n := len(g.layers)
-		slots := [4][]T{a.Alloc(n * in.size), a.Alloc(n * in.size), a.Alloc(n * out.size), a.Alloc(n * out.size)}
+		slots := [...][]T{a.Alloc(n * in.n * out.n), a.Alloc(n * in.size), a.Alloc(n * in.size), a.Alloc(n * out.size), a.Alloc(n * out.size)}
 		g.settle(e, a, slots)
 		needs = append(needs, g.workspace())
 		for k, s := range g.layers {
-			for i, name := range [...]string{"input", "input motion", "output", "output motion"} {
+			for i, name := range [...]string{"momentum", "input", "input motion", "output", "output motion"} {
 				r.slotted.put(blocks[s.w].Name, name, partOf(slots[i], n, k))
 			}
 		}

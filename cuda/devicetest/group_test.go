@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -154,12 +155,13 @@ func TestSharedWorkspace(t *testing.T) {
 
 // learned takes steps with seeded statistics of equal layers with biases, the last of which in every other step has fewer of them than the others, or none, unless all
 // are alike. It returns the products of the first step.
-func learned(t *testing.T, name, options string, layers, rows, cols, steps int, alike bool) (all []nnopt.Block[float64], products int) {
+func learned(t *testing.T, name, options string, layers, steps int, alike bool) (all []nnopt.Block[float64], products int) {
 	t.Helper()
 	opt, err := nnopt.New[float64](name, []byte(options))
 	if err != nil {
 		t.Fatal(err)
 	}
+	const rows, cols = 6, 9
 	var known []nnopt.Layer
 	var shapes [][2]int
 	for k := range layers {
@@ -224,10 +226,10 @@ func TestEqualLayers(t *testing.T) {
 				return `{"lr":0.01,"decay":0.1,"device":"` + device + `",` + c.options + `}`
 			}
 			for _, alike := range []bool{true, false} {
-				got, products := learned(t, c.name, on("cuda"), 4, 6, 9, 6, alike)
-				want, _ := learned(t, c.name, on("cpu"), 4, 6, 9, 6, alike)
+				got, products := learned(t, c.name, on("cuda"), 4, 6, alike)
+				want, _ := learned(t, c.name, on("cpu"), 4, 6, alike)
 				compare(t, got, want, 1e-10)
-				if _, one := learned(t, c.name, on("cuda"), 1, 6, 9, 1, true); emu.InUse() && (one == 0 || products != one) {
+				if _, one := learned(t, c.name, on("cuda"), 1, 1, true); emu.InUse() && (one == 0 || products != one) {
 					t.Errorf("%d products for one layer, %d for four", one, products)
 				}
 			}
@@ -235,14 +237,50 @@ func TestEqualLayers(t *testing.T) {
 	}
 }
 
-// TestManyLayers: what a step decides by numbers is bounded by no number of layers.
-func TestManyLayers(t *testing.T) {
-	needDevice(t)
-	for _, name := range []string{"kfac", "singd"} {
-		on := func(device string) []nnopt.Block[float64] {
-			all, _ := learned(t, name, `{"interval":1,"device":"`+device+`"}`, 700, 1, 2, 2, true)
-			return all
+// TestLaunchesOfGroups: of matrices of one shape each further one takes the norm of its gradient, and the way in and out; statistics of layers, and refreshes, some calls
+// more.
+func TestLaunchesOfGroups(t *testing.T) {
+	needEmulation(t)
+	for _, c := range []struct {
+		name, options string
+		each          int // kernels of the first step for each matrix more
+	}{
+		{"muon", `,"nesterov":true`, 3}, {"spectral", ``, 3}, {"shampoo", `,"start":2,"graft":"rmsprop"`, 3}, {"eshampoo", `,"start":2`, 3}, {"soap", `,"start":2`, 6}, {"sirf-shampoo", ``, 4},
+		{"singd", `,"interval":1`, 8}, {"kfac", ``, 13},
+	} {
+		var launches [2]int
+		for i, layers := range []int{4, 8} {
+			opt, err := nnopt.New[float32](c.name, []byte(`{"device":"cuda"`+c.options+`}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, cols := 7+i, 9+i // not the work of before, which would run as its graph
+			all := shaped[float32](rand.New(rand.NewPCG(4, 2)), slices.Repeat([][2]int{{rows, cols}}, layers)...)
+			onDevice(t, all, "cuda")
+			var known []nnopt.Layer
+			var stats []nnopt.Stats[float32]
+			for k := range all {
+				all[k].Grad[k] = 1
+				known = append(known, nnopt.Layer{Weight: all[k].Name})
+				x := nnopt.Matrix[float32]{Rows: 1, Cols: cols, Stride: cols, Data: make([]float32, cols)}
+				stats = append(stats, nnopt.Stats[float32]{Weight: all[k].Name, In: x, Out: nnopt.Matrix[float32]{Rows: 1, Cols: rows, Stride: rows, Data: make([]float32, rows)}, Reps: 1})
+			}
+			observer := opt.(nnopt.StatsObserver[float32])
+			observer.SetLayers(known)
+			if err := opt.Init(all); err != nil {
+				t.Fatal(err)
+			}
+			before := now()
+			if err := observer.Observe(stats); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1}); err != nil {
+				t.Fatal(err)
+			}
+			launches[i] = before.since().kernels
 		}
-		compare(t, on("cuda"), on("cpu"), 1e-10)
+		if each := float64(launches[1]-launches[0]) / 4; launches[0] == 0 || each > float64(c.each) {
+			t.Errorf("%s%s: %v kernels for each matrix more, want %d", c.name, c.options, each, c.each)
+		}
 	}
 }
