@@ -257,10 +257,12 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 // settle implements grounded.
 func (r *kfacRule[T]) settle(engine.Backend[T], *engine.Arena[T]) {
 	rows, all := 0, 0
+	var needs [][]need[float64]
 	for _, g := range r.groups {
-		g.allocate()
+		needs = append(needs, g.allocate())
 		rows, all = max(rows, len(g.layers)*max(g.sizes[0], g.sizes[1])), max(all, g.sizes[0]*g.sizes[1])
 	}
+	shareWork(r.at.wide.arena, needs...)
 	r.at.figures = engine.NewReckoning(r.at.wide.e, r.at.wide.arena, 1, 128+32*len(r.groups)+16*len(r.moving))
 	if r.at.away() {
 		r.x = nil

@@ -12,22 +12,23 @@ import (
 // kfacGroup multiplies the matrices of layers of one shape: of one layer on the processor, on a device of all that have this shape, in the same calls. Those of the
 // layers are views of its own.
 type kfacGroup[T Float] struct {
-	sizes             [2]int // of B and A
-	layers            []*kfacLayer[T]
-	names             []string              // of their weights, on a device
-	stored            [kfacOutputValues][]T // the slots of all layers but for eigenvalues
-	learned           bool                  // statistics of some layer are taken in, in the running step
-	shares            []float64             // of the columns of the directions
-	tried             []T                   // the steps of a trial, on a device
-	at                *kfacGround[T]
+	at     *kfacGround[T]
+	sizes  [2]int // of B and A
+	layers []*kfacLayer[T]
+	names  []string              // of their weights, on a device
+	stored [kfacOutputValues][]T // the slots of all layers but for eigenvalues
+
 	full, apply, work [2]engine.Batch[float64]
-	g, d, t, last     engine.Batch[float64]
-	product           engine.Batch[float64]     // of the model by factors
-	grams             [2]engine.Batch[T]        // of a pass, on a device
+	sums              [2]engine.Batch[float64]
+	grams             [2]engine.Batch[T] // of a pass, on a device
+	g, d, last        engine.Batch[float64]
+	t, product        engine.Batch[float64]     // workspace; product is of the model by factors
+	shares            []float64                 // of the columns of the directions
+	tried             []T                       // the steps of a trial, on a device
 	values            [2][]float64              // eigenvalues, those of one layer after those of the other
 	solvers           [2]*matfun.Eigen[float64] // on a device
 	sweeps            [2]*sweeps                // there, for InverseTracked
-	sums              [2]engine.Batch[float64]
+	learned           bool                      // statistics of some layer are taken in, in the running step
 
 	figures            *engine.Reckoning[float64]
 	numbers            [2][]float64     // one for each layer
@@ -81,8 +82,8 @@ func (r *kfacRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 // slot implements allotting.
 func (r *kfacRule[T]) slot(s *Slot[T]) bool { return r.slotted.give(s) }
 
-// allocate makes the workspace, where the layers compute, when there are all of them.
-func (g *kfacGroup[T]) allocate() {
+// allocate takes memory where the layers compute, when there are all of them, and says what the group needs beside that in a step.
+func (g *kfacGroup[T]) allocate() (needs []need[float64]) {
 	n, sizes := len(g.layers), g.sizes
 	matrices := func(rows, cols int) engine.Batch[float64] {
 		return stacked(g.at.wide.arena.Alloc(n*rows*cols), n, rows, cols)
@@ -102,19 +103,19 @@ func (g *kfacGroup[T]) allocate() {
 			}
 		}
 	}
-	g.g, g.d, g.t, g.last = matrices(sizes[0], sizes[1]), matrices(sizes[0], sizes[1]), matrices(sizes[0], sizes[1]), matrices(sizes[0], sizes[1])
-	factors := g.layers[0].o.Model == ModelFactors
-	if factors {
-		g.product = matrices(sizes[0], sizes[1])
-	}
+	g.g, g.d, g.last = matrices(sizes[0], sizes[1]), matrices(sizes[0], sizes[1]), matrices(sizes[0], sizes[1])
 	for j, k := range g.layers {
-		k.g, k.d, k.t, k.last = g.g.At(j), g.d.At(j), g.t.At(j), g.last.At(j)
-		if factors {
-			k.product = g.product.At(j)
-		}
+		k.g, k.d = g.g.At(j), g.d.At(j)
 		k.moved = g.at.arena.Alloc(sizes[0] * sizes[1])
 	}
 	g.decomposing()
+	g.t = blank[float64](n, sizes[0], sizes[1])
+	g.product = g.t
+	needs = []need[float64]{{&g.t.Data, len(g.g.Data)}}
+	if g.layers[0].o.Model == ModelFactors {
+		needs = append(needs, need[float64]{&g.product.Data, len(g.g.Data)})
+	}
+	return needs
 }
 
 // decomposing makes what decompositions and sweeps need.
@@ -354,7 +355,7 @@ func (g *kfacGroup[T]) direct(damping float64, updates []engine.Update) {
 		return
 	}
 	for _, k := range g.layers {
-		g.at.divide(k.values, damping+updates[k.w].L2, k.t, k.d)
+		g.at.divide(k.values, damping+updates[k.w].L2, g.t.At(k.index), k.d)
 	}
 	g.at.sandwich(dense.NoTrans, g.apply, g.d, g.t, g.d)
 }

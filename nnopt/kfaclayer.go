@@ -32,16 +32,14 @@ type kfacLayer[T Float] struct {
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
 
-	g, d, t dense.Matrix[float64]    // gradient, direction, workspace; Dout x Din with the bias as last column
-	last    dense.Matrix[float64]    // the last step
-	product dense.Matrix[float64]    // of the model by factors
-	moved   []T                      // a step or a gradient, as blocks hold it
-	full    [2]dense.Matrix[float64] // B and A, corrected averages
-	apply   [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
-	work    [2]dense.Matrix[float64]
-	values  [2][]float64 // eigenvalues
-	solver  eigen.Solver
-	loaded  bool // apply and values hold what the slots hold
+	g, d   dense.Matrix[float64]    // gradient and direction, Dout x Din with the bias as last column
+	moved  []T                      // a step or a gradient, as blocks hold it
+	full   [2]dense.Matrix[float64] // B and A, corrected averages
+	apply  [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
+	work   [2]dense.Matrix[float64]
+	values [2][]float64 // eigenvalues
+	solver eigen.Solver
+	loaded bool // apply and values hold what the slots hold
 
 	dampings [2]float64       // of the factors
 	learned  bool             // statistics are taken in, in the running step
@@ -248,7 +246,7 @@ func (k *kfacLayer[T]) gather(blocks []Block[T], updates []engine.Update) {
 func (k *kfacLayer[T]) take(b *Block[T], u engine.Update, g dense.Matrix[float64]) {
 	e, own := k.at.wide.e, g
 	if g.Stride > g.Cols {
-		own = dense.Wrap(g.Rows, g.Cols, k.t.Data[:b.Len()])
+		own = dense.Wrap(g.Rows, g.Cols, k.group.t.At(k.index).Data[:b.Len()])
 	}
 	toDouble(e, b.Grad, own.Data)
 	if u.L2 == 0 {
