@@ -91,6 +91,7 @@ if [ -z "${EMULATE:-}" ]; then
 	fi
 else # a folder of its own, so that there is one emulation, and no mutant of it
 	export TMPDIR=$out/emulation
+	export CGO_CFLAGS="-O2 -g -I$PWD/cuda/include" # a test builds the program
 	mkdir -p "$TMPDIR"
 	rm -f "$TMPDIR"/spdopt-emu-*.so
 fi
