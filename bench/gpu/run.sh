@@ -85,8 +85,8 @@ fi
 step "every kernel, optimizer, layer, root and problem against the processor"
 if [ -z "${EMULATE:-}" ]; then
 	export SPDOPT_LIBCUDA=system
-	if [ -z "${SPDOPT_LIBCUBLAS:-}" ] && ! ldconfig -p | grep -q libcublas.so; then # that of PyTorch
-		lib=$("$python" -c 'import glob, site; print(*glob.glob(site.getsitepackages()[0] + "/nvidia/*/lib/libcublas.so.1[123]"))' | cut -d' ' -f1)
+	if [ -z "${SPDOPT_LIBCUBLAS:-}" ] && ! ldconfig -p | grep libcublas.so >/dev/null; then # that of PyTorch
+		lib=$("$python" -c 'import glob, site; print(*glob.glob(site.getsitepackages()[0] + "/nvidia/*/lib/libcublas.so.1[123]"))' | cut -d' ' -f1) || lib=
 		if [ -n "$lib" ]; then export SPDOPT_LIBCUBLAS=$lib; fi
 	fi
 else # a folder of its own, so that there is one emulation, and no mutant of it
