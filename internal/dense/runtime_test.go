@@ -27,6 +27,11 @@ func TestChoosePath(t *testing.T) {
 		{"avx2", portable, portable, "no avx2"},
 		{"sse", avx2, avx2, "unknown path"},
 		{"AVX2", avx512, avx512, "unknown path"},
+		{"", neon, neon, ""},
+		{"neon", neon, neon, ""},
+		{"portable", neon, portable, ""},
+		{"neon", avx512, avx512, "no neon"},
+		{"avx2", neon, neon, "no avx2"},
 	} {
 		got, err := choosePath(c.asked, c.best)
 		if got != c.want {
