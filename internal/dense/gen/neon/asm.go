@@ -97,6 +97,9 @@ func (v vec) String() string { return fmt.Sprintf("F%d", int(v)) }
 // bytes is the register as the assembler of Go wants it in operations on bits.
 func (v vec) bytes() string { return fmt.Sprintf("V%d.B16", int(v)) }
 
+// all is the register as the assembler of Go wants it in operations on 64-bit lanes.
+func (v vec) all() string { return fmt.Sprintf("V%d.D2", int(v)) }
+
 func pair(a, b vec) string { return fmt.Sprintf("(%v, %v)", a, b) }
 
 func clearVec(v vec) { ins("VEOR", v.bytes(), v.bytes(), v.bytes()) }
@@ -136,11 +139,22 @@ type opcode struct {
 }
 
 var (
-	fadd = opcode{"fadd", 0x4e20d400}
-	fmul = opcode{"fmul", 0x6e20dc00}
+	fadd  = opcode{"fadd", 0x4e20d400}
+	fsub  = opcode{"fsub", 0x4ea0d400}
+	fmul  = opcode{"fmul", 0x6e20dc00}
+	fdiv  = opcode{"fdiv", 0x6e20fc00}
+	fmla  = opcode{"fmla", 0x4e20cc00}
+	fmls  = opcode{"fmls", 0x4ea0cc00}
+	fmin  = opcode{"fmin", 0x4ea0f400} // like fmax it returns a NaN where an operand is one
+	fmax  = opcode{"fmax", 0x4e20f400}
+	faddp = opcode{"faddp", 0x6e20d400} // the sums of neighbours, of n and then of m
+	// Instructions with one operand.
+	fabs  = opcode{"fabs", 0x4ea0f800}
+	fsqrt = opcode{"fsqrt", 0x6ea1f800}
 	// The second factor is one element of its register, the same for all lanes.
 	fmulBy = opcode{"fmul", 0x4f809000}
 	fmlaBy = opcode{"fmla", 0x4f801000}
+	fmlsBy = opcode{"fmls", 0x4f805000}
 )
 
 // word writes an instruction as a number, with its usual spelling beside it.
@@ -161,10 +175,23 @@ func (e elements) three(op opcode, d, n, m vec) {
 	word(op.code|bit|uint32(m)<<16|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s, v%d.%s", op.name, d, lanes, n, lanes, m, lanes)
 }
 
+// two writes d = op n.
+func (e elements) two(op opcode, d, n vec) {
+	bit, lanes, _ := e.precision()
+	word(op.code|bit|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s", op.name, d, lanes, n, lanes)
+}
+
 // by is three with the first element of m in place of a vector.
-func (e elements) by(op opcode, d, n, m vec) {
+func (e elements) by(op opcode, d, n, m vec) { e.lane(op, d, n, m, 0) }
+
+// lane is three with one element of m in place of a vector.
+func (e elements) lane(op opcode, d, n, m vec, index uint32) {
 	bit, lanes, lane := e.precision()
-	word(op.code|bit|uint32(m)<<16|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s, v%d.%s[0]", op.name, d, lanes, n, lanes, m, lane)
+	where := index << 11
+	if !e.double {
+		where = index>>1<<11 | index&1<<21
+	}
+	word(op.code|bit|where|uint32(m)<<16|uint32(n)<<5|uint32(d), "%s v%d.%s, v%d.%s, v%d.%s[%d]", op.name, d, lanes, n, lanes, m, lane, index)
 }
 
 // move loads n elements at the offset from p into the registers from v on, or stores them, without touching memory beyond them. Lanes beyond the last element
@@ -202,6 +229,52 @@ func (e elements) move(load bool, p gp, offset, n int, v vec, scratch gp) {
 			ins("VST1", lane, fmt.Sprintf("(%v)", scratch))
 		}
 	}
+}
+
+// load is move for a whole or incomplete vector that starts at p.
+func (e elements) load(p gp, part, n int, v vec) { e.move(true, p, 16*part, n, v, scratch) }
+
+// store is the opposite of load.
+func (e elements) store(v vec, p gp, part, n int) { e.move(false, p, 16*part, n, v, scratch) }
+
+// blocks calls add(part, n) for the vectors of count elements: vector number part of a block of the given number of parts, with n elements. All are whole except
+// the last one of all. The pointers move on by a block at a time; count is consumed.
+func (e elements) blocks(name string, count gp, parts int, pointers []gp, add func(part, n int)) {
+	whole := parts * e.lanes()
+	label(name)
+	ins("CMP", whole, count)
+	ins("BLT", name+"_rest")
+	for p := range parts {
+		add(p, e.lanes())
+	}
+	for _, p := range pointers {
+		ins("ADD", 16*parts, p)
+	}
+	ins("SUB", whole, count)
+	ins("B", name)
+	label(name + "_rest")
+	last := func(part int) string { return fmt.Sprintf("%s_last%d", name, part) }
+	for p := range parts - 1 {
+		ins("CMP", e.lanes(), count)
+		ins("BLT", last(p))
+		add(p, e.lanes())
+		ins("SUB", e.lanes(), count)
+	}
+	for p := parts - 1; p >= 0; p-- {
+		label(last(p))
+		for n := e.lanes() - 1; n > 0; n-- {
+			next := fmt.Sprintf("%s_not%d", last(p), n)
+			ins("CMP", n, count)
+			ins("BNE", next)
+			add(p, n)
+			ins("B", name+"_done")
+			label(next)
+		}
+		if p > 0 {
+			ins("B", name+"_done")
+		}
+	}
+	label(name + "_done")
 }
 
 // registers is the number of registers that n elements fill.

@@ -12,17 +12,24 @@ func main() {
 	flag.Parse()
 	for _, f := range []struct {
 		name string
-		body func(e elements)
+		body func()
 	}{
-		{"gemm", elements.gemm},
+		{"gemm", both(elements.gemm)},
+		{"eigen", eigen},
 	} {
-		err := write(*dir, f.name, func() {
-			f.body(elements{double: true})
-			f.body(elements{})
-		})
-		if err != nil {
+		if err := write(*dir, f.name, f.body); err != nil {
 			fmt.Fprintln(os.Stderr, "neon:", err)
 			os.Exit(1)
+		}
+	}
+}
+
+// both returns a function that calls the given ones for both formats.
+func both(bodies ...func(e elements)) func() {
+	return func() {
+		for _, body := range bodies {
+			body(elements{double: true})
+			body(elements{})
 		}
 	}
 }
