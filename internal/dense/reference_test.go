@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // onPaths runs f on every path that this machine has, or on the one that the environment names.
@@ -23,6 +25,9 @@ func onPaths(t testing.TB, f func()) {
 		}
 	}
 }
+
+// slow says whether tests should do with fewer and smaller cases: the path is slow, or the race detector or an emulator (which is run with -short) is.
+func slow() bool { return active == portable || allocs.Race || testing.Short() }
 
 // withProcs runs f with the given GOMAXPROCS.
 func withProcs(n int, f func()) {

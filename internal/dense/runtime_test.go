@@ -74,7 +74,7 @@ func TestPanelLayout(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	onPaths(t, func() {
 		sizes := []int{5, 16, 40, 100}
-		if active != portable && !allocs.Race {
+		if !slow() {
 			sizes = append(sizes, 400)
 		}
 		for _, n := range sizes {

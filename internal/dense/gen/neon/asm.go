@@ -95,10 +95,12 @@ type vec int
 func (v vec) String() string { return fmt.Sprintf("F%d", int(v)) }
 
 // bytes is the register as the assembler of Go wants it in operations on bits.
-func (v vec) bytes() string { return fmt.Sprintf("V%d.B16", int(v)) }
+func (v vec) bytes() string { return v.lanes("B16") }
 
 // all is the register as the assembler of Go wants it in operations on 64-bit lanes.
-func (v vec) all() string { return fmt.Sprintf("V%d.D2", int(v)) }
+func (v vec) all() string { return v.lanes("D2") }
+
+func (v vec) lanes(arrangement string) string { return fmt.Sprintf("V%d.%s", int(v), arrangement) }
 
 func pair(a, b vec) string { return fmt.Sprintf("(%v, %v)", a, b) }
 
@@ -151,6 +153,7 @@ var (
 	// Instructions with one operand.
 	fabs  = opcode{"fabs", 0x4ea0f800}
 	fsqrt = opcode{"fsqrt", 0x6ea1f800}
+	fcmeq = opcode{"fcmeq #0", 0x4ea0d800} // all bits of the lanes that are zero
 	// The second factor is one element of its register, the same for all lanes.
 	fmulBy = opcode{"fmul", 0x4f809000}
 	fmlaBy = opcode{"fmla", 0x4f801000}

@@ -163,11 +163,6 @@ func rotateRows() {
 	ret()
 }
 
-func one(v vec) {
-	ins("FMOVD", "$1.0", v)
-	ins("VDUP", fmt.Sprintf("V%d.D[0]", int(v)), v.all())
-}
-
 func poleSums() {
 	p := text("poleSumsNEON", "stores the sums of t = z2/x, |t|, t/x and t/x^2, x = (d - origin) - tau, over n > 0 poles, n a multiple of 8.",
 		[]parameter{{"d", "*float64"}, {"z2", "*float64"}, {"n", "int"}, {"origin", "float64"}, {"tau", "float64"}, {"sums", "*float64"}})
@@ -177,9 +172,9 @@ func poleSums() {
 	ins("MOVD", p["n"], n)
 	clearSums(4)
 	ones, origin, tau := vec(16), vec(17), vec(18)
-	one(ones)
-	spread(p["origin"], origin)
-	spread(p["tau"], tau)
+	doubles.constant(0x3ff0000000000000, 0x3f800000, ones)
+	doubles.everywhere(p["origin"], origin)
+	doubles.everywhere(p["tau"], tau)
 	doubles.blocks("poles", n, sumParts, []gp{d, z}, func(part, n int) {
 		x, t, m := vec(20), vec(21), vec(22)
 		doubles.load(d, part, n, x)
@@ -197,12 +192,6 @@ func poleSums() {
 		doubles.three(fmla, sum(3), t, x)
 	})
 	storeSums(p["sums"], at)
-}
-
-// spread loads a float64 into both lanes.
-func spread(from string, v vec) {
-	ins("FMOVD", from, v)
-	ins("VDUP", fmt.Sprintf("V%d.D[0]", int(v)), v.all())
 }
 
 func poleQuotients() {
@@ -240,7 +229,7 @@ func poleWeights() {
 	ins("MOVD", p["d"], d)
 	ins("MOVD", p["dj"], dj)
 	for i := range 4 {
-		spread(dj.at(8*i), vec(i))
+		doubles.everywhere(dj.at(8*i), vec(i))
 	}
 	doubles.blocks("poles", n, sumParts, append(rows, zh, d), func(part, n int) {
 		num, num2, pole, den, den2, t := vec(4), vec(5), vec(6), vec(7), vec(16), vec(17)

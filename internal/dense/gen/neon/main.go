@@ -15,7 +15,11 @@ func main() {
 		body func()
 	}{
 		{"gemm", both(elements.gemm)},
+		{"pack", both(elements.transpose)},
+		{"vector", both(elements.scale, elements.blend, elements.multiply, elements.axpyRows, elements.dotRows, elements.sqrt, elements.angles, elements.firstOrder,
+			elements.norms, elements.weightedSquares, elements.rayleigh)},
 		{"eigen", eigen},
+		{"bundle", both(elements.bundleUpdate)},
 	} {
 		if err := write(*dir, f.name, f.body); err != nil {
 			fmt.Fprintln(os.Stderr, "neon:", err)
