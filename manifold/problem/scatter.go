@@ -26,7 +26,7 @@ var student = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
 	},
-	triangular: true,
+	triangular: everySolver,
 	device:     scatterDevice(studentOf),
 }
 
@@ -61,7 +61,7 @@ var huber = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
 	},
-	triangular: true,
+	triangular: everySolver,
 	device:     scatterDevice(huberOf),
 }
 
