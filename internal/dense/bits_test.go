@@ -52,6 +52,8 @@ func results[T Float](n int) map[string][]T {
 	bundle.AddSum(tiles, lane)
 	bundle.Inner(lane, slices.Clone(tiles))
 	tiles = append(tiles, lane...)
+	bundle.SquareBounds(lane)
+	tiles = append(tiles, lane...)
 	out["Bundle"] = tiles
 	Cholesky(s)
 	keep("Cholesky", s)
@@ -119,7 +121,7 @@ func TestBitsAcrossWorkers(t *testing.T) {
 		if allocs.Race && active != bestPath() {
 			return
 		}
-		if active == portable || allocs.Race {
+		if slow() {
 			n, counts = 370, []int{1, 3}
 		}
 		var want map[string][]float64
@@ -161,7 +163,7 @@ func TestBitsAcrossSplits(t *testing.T) {
 		rng := rand.New(rand.NewPCG(8, 9))
 		for range 12 {
 			m, n, k := 1+rng.IntN(300), 1+rng.IntN(300), 1+rng.IntN(900)
-			if active == portable || allocs.Race {
+			if slow() {
 				m, n = 1+m/5, 1+n/5
 			}
 			a, b := random[float64](rng, m, k), random[float64](rng, k, n)

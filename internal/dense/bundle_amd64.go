@@ -89,3 +89,15 @@ func bundleInnerKernel[T Float](dst, m, x []T) bool {
 	}
 	return true
 }
+
+func bundleSquaresKernel[T Float](dst, m []T) bool {
+	switch tiles := uintptr(len(m) / (tileVectors * Lanes[T]())); {
+	case active == portable:
+		return false
+	case unsafe.Sizeof(*new(T)) == 8:
+		bundleSquaresF64(pointerTo(dst), pointerTo(m), tiles)
+	default:
+		bundleSquaresF32(pointerTo(dst), pointerTo(m), tiles)
+	}
+	return true
+}

@@ -44,6 +44,11 @@ func bundleAddSumF64(dst *byte, m *byte, w *byte, tiles uintptr)
 //go:noescape
 func bundleInnerF64(dst *byte, m *byte, x *byte, tiles uintptr)
 
+// bundleSquaresF64 sets dst to the sum of the squares of vectors m.
+//
+//go:noescape
+func bundleSquaresF64(dst *byte, m *byte, tiles uintptr)
+
 // bundleUpdateF32AVX2 takes sum_t U_t' V_t of terms tiles, next bytes apart, from each of count tiles C; those of C and of V follow one another. If fresh, C is not read.
 //
 //go:noescape
@@ -78,3 +83,8 @@ func bundleAddSumF32(dst *byte, m *byte, w *byte, tiles uintptr)
 //
 //go:noescape
 func bundleInnerF32(dst *byte, m *byte, x *byte, tiles uintptr)
+
+// bundleSquaresF32 sets dst to the sum of the squares of vectors m.
+//
+//go:noescape
+func bundleSquaresF32(dst *byte, m *byte, tiles uintptr)

@@ -129,7 +129,7 @@ func bigUlps(got float64, want *big.Float) float64 {
 // The stated error bounds, against exact values.
 func TestElementwiseExact(t *testing.T) {
 	onPaths(t, func() {
-		if active == portable {
+		if !powKernel([]float64{1}, []float64{0}, 2) {
 			return // package math's own errors
 		}
 		rng := rand.New(rand.NewPCG(23, 22))

@@ -1,4 +1,4 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package dense
 
@@ -27,11 +27,3 @@ func normsKernel[T Float](x []T, dst *[2]T) bool { return false }
 func weightedSquaresKernel[T Float](x, w []T, dst *[2]T) bool { return false }
 
 func rayleighKernel[T Float](m T, q, w, d []T) bool { return false }
-
-func expKernel[T Float](x, dst []T) bool { return false }
-
-func logKernel[T Float](x, dst []T) bool { return false }
-
-func powKernel[T Float](x, dst []T, p float64) bool { return false }
-
-func normalKernel[T Float](dst []T, key [2]uint64, block uint64) bool { return false }

@@ -62,9 +62,10 @@ type karcherObjective struct {
 	upper             []dense.Matrix[float64] // their upper triangles
 	copies            []dense.Matrix[float64] // see data
 	frames            []*manifold.Frame       // see factors
-	inverses          *resolvents[float64]    // see doubles
 	singles           *resolvents[float32]    // see sideBySide
+	lone              *loneInverses           // see inverses32
 	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
+	spread            float64                 // largest tr A/n tr A^-1/n, where it did not
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -75,10 +76,10 @@ type karcherObjective struct {
 	inv               dense.Matrix[float64]
 	eta               dense.Matrix[float64]
 	eta32             dense.Matrix[float32]
-	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
-	reference         []*spectrum // but from these, if any
-	single            *singleMean // the search that found the first point, if there was one
-	least             float64     // scatter that gradients are measured against
+	afresh            bool          // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
+	reference         []*spectrum   // but from these, if any
+	single            *singleSearch // the search that found the first point, if there was one
+	least             float64       // scatter that gradients are measured against
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -99,8 +100,8 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 	for _, a := range d.Matrices {
 		k.upper = append(k.upper, upperOf(a))
 	}
-	weights, bad := normalizedWeights(d.Weights, len(d.Matrices))
-	if bad != nil || !k.invert(weights) {
+	var bad error
+	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert() {
 		frames, err := factorMatrices(d.Matrices)
 		if err != nil {
 			return nil, err
@@ -110,13 +111,15 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 	if bad != nil {
 		return nil, bad
 	}
-	k.n, k.weights = d.Matrices[0].SymmetricDim(), weights
+	if k.n = d.Matrices[0].SymmetricDim(); k.team == nil {
+		k.team = newTeam(k.n, len(d.Matrices))
+	}
 	k.least = min(mostScatter, scatterOfRounding*k.condition())
 	var err error
 	if k.m, err = metric(k.n); err != nil {
 		return nil, err
 	}
-	k.team, k.invT = newTeam(k.n, len(d.Matrices)), dense.New[float64](k.n, k.n)
+	k.invT = dense.New[float64](k.n, k.n)
 	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 	return k, nil
 }
@@ -124,7 +127,7 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 // condition returns a bound of the root of tr A tr A^-1 over the data.
 func (k *karcherObjective) condition() float64 {
 	if k.frames == nil {
-		return math.Sqrt(worstSpread) * float64(k.n)
+		return math.Sqrt(k.spread) * float64(k.n)
 	}
 	var most float64
 	for _, f := range k.frames {
@@ -157,24 +160,24 @@ func upperOf(a mat.Symmetric) dense.Matrix[float64] {
 
 // invert finds the mean of the inverses, in single precision, and by that whether the data are fit for it. False means that there are too few or too small
 // matrices, or that one is unfit or too ill-conditioned for the search in single precision.
-func (k *karcherObjective) invert(weights []float64) bool {
+func (k *karcherObjective) invert() bool {
 	if len(k.matrices) < 3 {
 		return false
 	}
-	n := k.upper[0].Rows
+	k.n = k.upper[0].Rows
 	for _, a := range k.upper {
-		if a.Rows != n || n < smallestSingle || n > largestShifted {
+		if a.Rows != k.n || k.n < smallestSingle {
 			return false
 		}
 	}
-	mean := dense.New[float32](n, n)
-	spread, ok := k.sideBySide().harmonic(mean, weights)
-	// Smallest eigenvalues are at least tr A/(spread n^2), and the rounding errors of n terms near the root of n of one of tr A.
-	proved := 0.125 / (math.Pow(float64(n), 2.5) * singleRounding)
-	if !ok || !(spread <= worstSpread) || spread > proved && !k.doubles().definite() {
+	k.team = newTeam(k.n, len(k.matrices))
+	mean := dense.New[float32](k.n, k.n)
+	fit, ok := k.inverses32().harmonic(mean, k.weights)
+	// The errors of n terms add up like the root of n.
+	if !ok || !(fit.spread <= worstSpread) || !(fit.condition*math.Sqrt(float64(k.n))*singleRounding < 0.1) {
 		return false
 	}
-	k.mean = &mean
+	k.mean, k.spread = &mean, fit.spread
 	return true
 }
 
@@ -189,12 +192,15 @@ func (k *karcherObjective) sideBySide() *resolvents[float32] {
 	return k.singles
 }
 
-// doubles returns the data as bundles.
-func (k *karcherObjective) doubles() *resolvents[float64] {
-	if k.inverses == nil {
-		k.inverses = newResolvents[float64](k.upper)
+// inverses32 returns what adds up inverses in single precision.
+func (k *karcherObjective) inverses32() singleInverses {
+	if k.n <= largestBundled {
+		return k.sideBySide()
 	}
-	return k.inverses
+	if k.lone == nil {
+		k.lone = newLoneInverses(k.team, k.upper)
+	}
+	return k.lone
 }
 
 // factors returns the Cholesky factors of the data.

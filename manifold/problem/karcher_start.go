@@ -46,6 +46,7 @@ type karcherStart struct {
 	arithmetic, harmonic dense.Matrix[float64] // mean of A_k and mean of A_k^-1
 	p, q                 *manifold.Frame
 	x, eta, work         dense.Matrix[float64]
+	bundles              *resolvents[float64] // of well-conditioned data
 }
 
 func newKarcherStart(k *karcherObjective) (*karcherStart, error) {
@@ -128,8 +129,11 @@ func (s *karcherStart) step(centres int) (done bool, err error) {
 // inverses sets dst = sum over the matrices and shifts of w_k c_j (A_k + s_j X)^-1.
 func (s *karcherStart) inverses(r *rationalLog, dst []float64) error {
 	singular := &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
-	if s.k.mean != nil {
-		if !s.k.doubles().sum(s.x, r.shift, s.k.weights, resolventSum{r.weight, dense.Wrap(s.k.n, s.k.n, dst)}) {
+	if s.k.mean != nil && s.k.n <= largestBundled {
+		if s.bundles == nil {
+			s.bundles = newResolvents[float64](s.k.upper)
+		}
+		if !s.bundles.sumTo(dense.Wrap(s.k.n, s.k.n, dst), s.x, r.shift, s.k.weights, r.weight) {
 			return singular
 		}
 		return nil

@@ -26,37 +26,38 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 		centres = append(centres, 0)
 	}
 	centres = append(centres, poleCentres(L, shifts, true)...)
-	const points = 60
-	terms := len(centres) + 1
-	normal := dense.New[float64](terms, terms)
-	rhs := dense.New[float64](terms, 1)
-	var rows [points][]float64
-	scale := math.Sinh(L)
-	for i := range points {
+	const points, most = 32, (mostShifts+1)/2 + 1
+	var rows [points][most]float64
+	var sums [most * most]float64
+	var right [most]float64
+	terms, scale := len(centres)+1, math.Sinh(L)
+	for i := range rows {
 		l := L * (float64(i) + 0.5) / points
-		rows[i] = make([]float64, terms)
-		row := rows[i]
+		row, y := &rows[i], math.Tanh(l/2)
 		row[0] = math.Sinh(l) / scale
 		for j, c := range centres {
-			row[j+1] = pair(l, c)
+			t := math.Tanh(c / 2)
+			row[j+1] = 2 * y * (1 - t*t) / (1 - t*t*y*y)
 		}
-		dense.Ger(1, row, row, normal)
-		for j, v := range row {
-			rhs.Data[j] += v * l
+		for j, v := range row[:terms] {
+			right[j] += v * l
+			for k, w := range row[:j+1] {
+				sums[j*terms+k] += v * w
+			}
 		}
 	}
 	r := &rationalLog{spread: L, hessian: meanCurvature(L)}
+	normal, b := dense.Wrap(terms, terms, sums[:terms*terms]), dense.Wrap(terms, 1, right[:terms])
 	dense.Cholesky(normal)
-	dense.SolveLower(dense.NoTrans, normal, rhs)
-	dense.SolveLower(dense.Transposed, normal, rhs)
-	r.sinh = rhs.Data[0] / scale
-	for i, row := range rows {
-		e := dense.Dot(row, rhs.Data) - L*(float64(i)+0.5)/points
+	dense.SolveLower(dense.NoTrans, normal, b)
+	dense.SolveLower(dense.Transposed, normal, b)
+	for i := range rows {
+		e := dense.Dot(rows[i][:terms], b.Data) - L*(float64(i)+0.5)/points
 		r.err += e * e / points
 	}
-	r.err = math.Sqrt(r.err)
+	r.err, r.sinh = math.Sqrt(r.err), right[0]/scale
 	for j, c := range centres {
-		b, s := rhs.Data[j+1], math.Exp(c)
+		b, s := right[j+1], math.Exp(c)
 		r.constant += 2 * b
 		if c == 0 {
 			r.shift, r.weight = append(r.shift, 1), append(r.weight, 4*b)
@@ -65,6 +66,30 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 		r.shift, r.weight = append(r.shift, s, 1/s), append(r.weight, 2*b*s, 2*b/s)
 	}
 	return r
+}
+
+// newPlainLog is newRationalLog without sinh: a shiftedLog.
+func newPlainLog(L float64, shifts int) *rationalLog {
+	r := newShiftedLog(L, shifts)
+	return &rationalLog{spread: L, constant: r.constant, shift: r.shift, weight: r.weight, err: r.err / math.Sqrt2, hessian: meanCurvature(L)}
+}
+
+// logWithin returns the function with the fewest shifts, but at least as many as given, whose error is at most err, or nil if mostShifts are too few.
+func logWithin(fit func(L float64, shifts int) *rationalLog, L float64, shifts int, err float64) *rationalLog {
+	for ; shifts <= mostShifts; shifts++ {
+		if r := fit(L, shifts); r.err <= err {
+			return r
+		}
+	}
+	return nil
+}
+
+// more returns the number of shifts after that of r.
+func (r *rationalLog) more() int {
+	if r == nil {
+		return 1
+	}
+	return len(r.shift) + 1
 }
 
 // meanCurvature averages (d/2) coth(d/2) over d = l - l' with l and l' uniform on [-L, L], whose density is (2L - d)/(2L^2) on [0, 2L].

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -11,6 +12,7 @@ import (
 // each shift divides the error of the logarithm by as much. Differences of gradients improve the steps (Anderson, J. ACM 12 (1965) 547-560). Gradients and
 // steps are held as N = X^-1 G, G the tangent vector, which needs no factor of X.
 type singleSearch struct {
+	k                    *karcherObjective
 	n                    int
 	x, y, next           dense.Matrix[float32] // point, its inverse
 	arithmetic, harmonic dense.Matrix[float32]
@@ -21,33 +23,10 @@ type singleSearch struct {
 	known                int
 	work                 []float32
 	inverses             singleInverses
-	weights              []float64
 	width                float64
 	averaging            float64 // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
-}
-
-// newSingleSearch starts from where m is, given the mean of the data and that of their inverses.
-func newSingleSearch(k *karcherObjective, m *singleMean, arithmetic, harmonic dense.Matrix[float32]) *singleSearch {
-	s := &singleSearch{n: k.n, weights: k.weights, width: m.spread, work: make([]float32, dense.InverseWork(k.n))}
-	for _, m := range []*dense.Matrix[float32]{&s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad, &s.past[1].step,
-		&s.past[1].grad} {
-		*m = dense.New[float32](k.n, k.n)
-	}
-	if k.n <= largestBundled {
-		s.inverses = k.sideBySide()
-	} else {
-		s.inverses = newLoneInverses(k.team, k.upper)
-	}
-	s.x.Copy(m.x)
-	s.y.Copy(m.y)
-	s.arithmetic, s.harmonic = arithmetic, harmonic
-	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(k.weights, k.weights)) / s.width // measured on scattered data
-	return s
-}
-
-// singleInverses sets dst to sum_k weights_k sum_j coeff_j (A_k + shift_j X)^-1. False means that a matrix is not positive definite to rounding.
-type singleInverses interface {
-	sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool
+	fit                  func(L float64, shifts int) *rationalLog
+	median               *singleMedian // nil for the mean
 }
 
 // singleChange is a step, and what it changed of the gradient.
@@ -61,15 +40,60 @@ const (
 	singleSteps   = 12
 )
 
+func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
+	s := &singleSearch{k: k, n: k.n, harmonic: *k.mean, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
+	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
+		&s.past[1].step, &s.past[1].grad} {
+		*m = dense.New[float32](k.n, k.n)
+	}
+	s.inverses.mean(s.arithmetic, k.weights)
+	if s.fit = newRationalLog; median {
+		s.fit, s.median = newPlainLog, newSingleMedian(k)
+	}
+	return s
+}
+
+// between sets X to the geometric mean A # H^-1 of the mean of the data and that of their inverses, by A <- (A + H^-1)/2 and H <- (H + A^-1)/2: the
+// iteration of arithmetic and harmonic means, which converges quadratically.
+func (s *singleSearch) between() bool {
+	a, h, inverse, other := s.x, s.y, s.next, s.t
+	a.Copy(s.arithmetic)
+	h.Copy(s.harmonic)
+	for range 3 {
+		inverse.Copy(a)
+		other.Copy(h)
+		if !dense.InvertUpper(inverse, s.work) || !dense.InvertUpper(other, s.work) {
+			return false
+		}
+		for i := range a.Data {
+			a.Data[i], h.Data[i] = (a.Data[i]+other.Data[i])/2, (h.Data[i]+inverse.Data[i])/2
+		}
+	}
+	dense.Mirror(a)
+	dense.Mirror(h)
+	s.measure()
+	return true
+}
+
+// measure estimates L such that the spectra of the data seen from the point lie in [e^-L, e^L], from the traces of the data and of their mean inverse seen
+// from there.
+func (s *singleSearch) measure() {
+	most, traces := float64(dense.Dot(s.x.Data, s.harmonic.Data)), make([]float64, len(s.k.matrices))
+	s.inverses.inner(traces, s.y)
+	most = max(most, slices.Max(traces))
+	s.width = 1.03*spread(most/float64(s.n)) + 0.05
+	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(s.k.weights, s.k.weights)) / s.width // measured on scattered data
+}
+
 // search returns false where the first gradient is as small as rounding: then the first point is the mean, and better found in double precision.
 func (s *singleSearch) search() bool {
 	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
 	var log *rationalLog
 	for step := range singleSteps {
-		if step > 0 && !s.invert() {
-			return false
+		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
+			log = logWithin(s.fit, s.width, log.more(), err)
 		}
-		if log = s.log(log, max(singleAccuracy*expected, singleFloor/2)); log == nil || !s.gradient(log) {
+		if log == nil || !s.gradient(log, step) {
 			return false
 		}
 		norm := math.Sqrt(max(0, s.inner(s.grad, s.grad))*3/float64(s.n)) / s.width
@@ -83,6 +107,9 @@ func (s *singleSearch) search() bool {
 			ratio = max(norm/last, 0.02)
 		}
 		s.direction(log.hessian, step)
+		if s.median != nil {
+			s.leave()
+		}
 		s.move(norm < largestSquare)
 		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= singleFloor {
 			return true
@@ -91,29 +118,30 @@ func (s *singleSearch) search() bool {
 	return true
 }
 
-// log returns the function with the fewest shifts, but no fewer than the last one has, whose error leaves at most err in a gradient, or nil.
-func (s *singleSearch) log(last *rationalLog, err float64) *rationalLog {
-	if last == nil {
-		last = newRationalLog(s.width, 1)
+// weights returns those of the sum at the last point, of sum 1.
+func (s *singleSearch) weights() []float64 {
+	if s.median != nil {
+		return s.median.weights
 	}
-	for s.averaging*last.err > err {
-		if len(last.shift) == mostShifts {
-			return nil
-		}
-		last = newRationalLog(s.width, len(last.shift)+1)
-	}
-	return last
+	return s.k.weights
 }
 
 // gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights.
-func (s *singleSearch) gradient(log *rationalLog) bool {
-	if !s.inverses.sumTo(s.sum, s.x, log.shift, s.weights, log.weight) {
-		return false
+func (s *singleSearch) gradient(log *rationalLog, step int) bool {
+	if s.median != nil {
+		if !s.weigh(log, step) {
+			return false
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
+	} else {
+		if step > 0 && !s.invert() || !s.inverses.sumTo(s.sum, s.x, log.shift, s.k.weights, log.weight) {
+			return false
+		}
+		half := float32(log.sinh / 2)
+		dense.Axpy(half, s.harmonic.Data, s.sum.Data)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, s.grad)
 	}
-	half := float32(log.sinh / 2)
-	dense.Axpy(half, s.harmonic.Data, s.sum.Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, s.grad)
 	for i := range s.n {
 		s.grad.Set(i, i, s.grad.At(i, i)-float32(log.constant))
 	}

@@ -41,6 +41,7 @@ func main() {
 			addScaled(f)
 			addSum(f)
 			inner(f)
+			squares(f)
 		}
 	}
 	Generate()
@@ -348,6 +349,32 @@ func inner(f format) {
 	ADDQ(U32(side*side*size), x)
 	DECQ(count)
 	JNE(LabelRef("tile"))
+	f.fold(acc[:], dst)
+}
+
+// squares writes the sums of squares of all lanes.
+func squares(f format) {
+	f.text("bundleSquares", "dst, m *byte, tiles uintptr", "sets dst to the sum of the squares of vectors m.")
+	dst, m, count := pointer("dst"), pointer("m"), pointer("tiles")
+	var acc [8]reg.VecVirtual
+	for k := range acc {
+		acc[k] = YMM()
+		VXORPS(acc[k], acc[k], acc[k])
+	}
+	Label("tile")
+	for i := range side * side {
+		v := YMM()
+		VMOVUPS(at(m, i), v)
+		f.fma(v, v, acc[i%len(acc)])
+	}
+	ADDQ(U32(tile), m)
+	DECQ(count)
+	JNE(LabelRef("tile"))
+	f.fold(acc[:], dst)
+}
+
+// fold writes the sum of the vectors to dst and returns.
+func (f format) fold(acc []reg.VecVirtual, dst reg.Register) {
 	for step := len(acc) / 2; step > 0; step /= 2 {
 		for k := range step {
 			f.add(acc[k+step], acc[k], acc[k])
