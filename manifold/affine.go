@@ -16,7 +16,7 @@ type AffineOptions struct {
 	// Kappa is the metric convention: the inner product at S is tr(S^-1 xi S^-1 xi')/Kappa. 1 (the default, also for 0) is the
 	// affine-invariant metric of most of the literature; 2 is the Fisher-Rao metric of the zero-mean Gaussian.
 	Kappa int
-	// Retraction is what Retract uses; the default is RationalStep.
+	// Retraction is what Retract uses; DefaultStep is RationalStep.
 	Retraction Retraction
 	// MaxStep bounds the Frobenius norm of a whitened step; the default for 0 is 600 (factors up to e^600 in an eigenvalue).
 	MaxStep float64
@@ -28,7 +28,7 @@ func (o AffineOptions) Validate() error {
 	case o.Kappa < 0 || o.Kappa > 2:
 		return fmt.Errorf("manifold: Kappa is %d, want 1 or 2 (0 for the default, 1)", o.Kappa)
 	case o.Retraction < 0 || int(o.Retraction) >= len(retractions):
-		return fmt.Errorf("manifold: unknown Retraction %d, want one of RationalStep, SecondOrderStep, GeodesicStep, SweepStep", o.Retraction)
+		return fmt.Errorf("manifold: unknown Retraction %d, want one of DefaultStep, RationalStep, SecondOrderStep, GeodesicStep, SweepStep, TriangularStep", o.Retraction)
 	case o.MaxStep < 0 || o.MaxStep > 600 || math.IsNaN(o.MaxStep):
 		return fmt.Errorf("manifold: MaxStep is %v, want a number from 0 to 600", o.MaxStep)
 	}
@@ -55,6 +55,7 @@ var (
 	_ Completer       = (*Affine)(nil)
 	_ FreeTransporter = (*Affine)(nil)
 	_ Whitened        = (*Affine)(nil)
+	_ Isometric       = (*Affine)(nil)
 )
 
 // NewAffine returns the affine-invariant manifold of n x n SPD matrices.
@@ -93,6 +94,32 @@ func (m *Affine) FreeTransport() bool { return true }
 // Transport does nothing: keeping eta while the frame moves is isometric. After GeodesicStep it is parallel transport along
 // the geodesic, because F exp(eta/2) zeta exp(eta/2) F^T = E (F zeta F^T) E^T with E = F exp(eta/2) F^-1.
 func (m *Affine) Transport(_, _ Point, _ []float64) {}
+
+// ImageLen returns n(n+1)/2.
+func (m *Affine) ImageLen() int { return m.n * (m.n + 1) / 2 }
+
+// Image writes to dst the upper triangle of v by rows, over sqrt(kappa), with the elements beside the diagonal times sqrt(2).
+func (m *Affine) Image(dst, v []float64) {
+	on, off := 1/math.Sqrt(m.kappa), math.Sqrt(2/m.kappa)
+	for i := range m.n {
+		row := v[i*m.n+i : (i+1)*m.n]
+		dst[0] = on * row[0]
+		dense.Scale(off, row[1:], dst[1:len(row)])
+		dst = dst[len(row):]
+	}
+}
+
+// Preimage inverts Image.
+func (m *Affine) Preimage(v, image []float64) {
+	on, off := math.Sqrt(m.kappa), math.Sqrt(m.kappa/2)
+	for i := range m.n {
+		row := v[i*m.n+i : (i+1)*m.n]
+		row[0] = on * image[0]
+		dense.Scale(off, image[1:len(row)], row[1:])
+		image = image[len(row):]
+	}
+	dense.Mirror(dense.Wrap(m.n, m.n, v))
+}
 
 // FromWhitened overwrites the whitened differential w = F^T G F by the Riemannian gradient kappa*w.
 func (m *Affine) FromWhitened(_ *Frame, w []float64) {
@@ -178,7 +205,7 @@ func (m *Affine) Between(dst, p, q Point, t float64) error {
 	if err != nil {
 		return err
 	}
-	out.stale = false
+	out.stale, out.lower = false, false
 	to, inv := out.matrix(), out.inverse()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), basis, 0, to)
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, basis, f.inverse(), 0, inv)
@@ -211,7 +238,7 @@ func (m *Affine) move(r Retraction, dst, p Point, v []float64) error {
 	if norm := math.Sqrt(dense.Dot(v, v)); !(norm <= m.maxStep) {
 		return &StepError{Norm: norm, Limit: m.maxStep}
 	}
-	g.spectral, g.stale = false, true
+	g.spectral, g.stale, g.lower = false, true, false
 	return retractions[r].move(g, f, dense.Wrap(m.n, m.n, v))
 }
 

@@ -18,6 +18,7 @@ import (
 type Frame struct {
 	f, inv *mat.Dense
 	stale  bool    // f does not belong to inv yet
+	lower  bool    // f and inv are lower triangular
 	logDet float64 // log det S
 	work   []dense.Matrix[float64]
 	spare  []dense.Matrix[float64] // scratch of complete, which may be called while work is in use
@@ -37,7 +38,7 @@ func IdentityFrame(n int, scale float64) *Frame {
 	if n < 1 || !(scale > 0) || math.IsInf(scale, 1) {
 		panic(Error(fmt.Sprintf("IdentityFrame: n = %d, scale = %v", n, scale)))
 	}
-	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), logDet: float64(n) * math.Log(scale)}
+	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), lower: true, logDet: float64(n) * math.Log(scale)}
 	r := math.Sqrt(scale)
 	for i := range n {
 		p.f.Set(i, i, r)
@@ -53,7 +54,7 @@ func NewFrame(s mat.Symmetric) (*Frame, error) {
 	if n < 1 {
 		return nil, &PointError{What: "the matrix is empty"}
 	}
-	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), values: make([]float64, n)}
+	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), lower: true, values: make([]float64, n)}
 	if err := p.set(s); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func FrameOfInverse(l *mat.Dense) (*Frame, error) {
 	if n != c || n < 1 {
 		panic(Error(fmt.Sprintf("FrameOfInverse: %d x %d is not square", n, c)))
 	}
-	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), values: make([]float64, n)}
+	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), lower: true, values: make([]float64, n)}
 	for i := range n {
 		row := l.RawRowView(i)
 		if !(row[i] > 0) {
@@ -136,13 +137,17 @@ func notPositive(s mat.Symmetric) error {
 // Dim returns the number of rows n.
 func (p *Frame) Dim() int { n, _ := p.f.Dims(); return n }
 
-// F returns a view of the frame; it must not be written to. After a retraction it costs about 4 products, once.
+// F returns a view of the frame; it must not be written to. After a retraction it costs about 4 products, once; about one if Lower.
 func (p *Frame) F() *mat.Dense {
 	if err := p.complete(); err != nil {
 		panic(Error("F: " + err.Error()))
 	}
 	return p.f
 }
+
+// Lower tells whether F and F^-1 are lower triangular, with zeros above the diagonal. Frames of NewFrame are, until another retraction than
+// TriangularStep moves them.
+func (p *Frame) Lower() bool { return p.lower }
 
 // Inverse returns a view of F^-1; it must not be written to.
 func (p *Frame) Inverse() *mat.Dense { return p.inv }
@@ -160,6 +165,9 @@ func (p *Frame) complete() error {
 	f, inv := dense.Of(p.f.RawMatrix()), p.inverse()
 	if p.spare == nil {
 		p.spare = []dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
+	}
+	if p.lower {
+		return p.completeLower(f, inv)
 	}
 	k, e := p.spare[0], p.spare[1]
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inv, inv, 0, k)
@@ -179,6 +187,25 @@ func (p *Frame) complete() error {
 		if defect < 1e-6 {
 			break
 		}
+	}
+	p.stale = false
+	return nil
+}
+
+// completeLower is complete for a triangular frame: an inverse, whose digits do not depend on the condition, and a Newton step, because gradients show the
+// rounding of F. The condition of S must not be beyond rounding all the same.
+func (p *Frame) completeLower(f, inv dense.Matrix[float64]) error {
+	f.Copy(inv)
+	dense.InvertLower(f)
+	e, correction := p.spare[0], p.spare[1]
+	mulTriangular(e, inv, f)
+	dense.Scale(-1, e.Data, e.Data)
+	addIdentity(e)
+	mulTriangular(correction, f, e)
+	dense.Axpy(1, correction.Data, f.Data)
+	condition := math.Sqrt(dense.Dot(f.Data, f.Data)) * math.Sqrt(dense.Dot(inv.Data, inv.Data)) / float64(f.Rows)
+	if !(condition < 0x1p26) {
+		return &PointError{What: fmt.Sprintf("the point is singular to rounding: its condition is %.2g", condition*condition)}
 	}
 	p.stale = false
 	return nil
@@ -208,7 +235,7 @@ func (p *Frame) Sym() *mat.SymDense {
 // Invert turns the frame into one of S^-1, F^-T, by transposing in place.
 func (p *Frame) Invert() {
 	f, inv := p.matrix(), p.inverse()
-	p.spectral = false
+	p.spectral, p.lower = false, false
 	for i := range f.Rows {
 		for j := range f.Cols {
 			if j > i {
@@ -231,7 +258,7 @@ func (p *Frame) LogDet() float64 { return p.logDet }
 
 // Clone returns a deep copy without the scratch space.
 func (p *Frame) Clone() Point {
-	q := &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), stale: p.stale, logDet: p.logDet, spectral: p.spectral}
+	q := &Frame{f: mat.DenseCopyOf(p.f), inv: mat.DenseCopyOf(p.inv), stale: p.stale, lower: p.lower, logDet: p.logDet, spectral: p.spectral}
 	if p.spectral {
 		q.factor = p.factor.Clone()
 	}
@@ -244,9 +271,11 @@ func (p *Frame) CopyFrom(q Point) {
 	if !ok || o.Dim() != p.Dim() {
 		panic(Error("CopyFrom: not a frame of the same size"))
 	}
-	p.f.Copy(o.f)
+	if !o.stale {
+		p.f.Copy(o.f)
+	}
 	p.inv.Copy(o.inv)
-	p.stale, p.logDet, p.spectral = o.stale, o.logDet, o.spectral
+	p.stale, p.lower, p.logDet, p.spectral = o.stale, o.lower, o.logDet, o.spectral
 	switch {
 	case !o.spectral:
 	case p.factor == nil:

@@ -27,6 +27,9 @@ const (
 const (
 	flagStale = 1 << iota
 	flagSpectral
+	flagLower
+
+	allFlags = 1<<iota - 1
 )
 
 // MarshalBinary returns the frame exactly as it is stored, so that a copy read back goes on with the same bits: 8 n^2 bytes, twice that once
@@ -41,6 +44,9 @@ func (p *Frame) AppendBinary(data []byte) ([]byte, error) {
 	}
 	if p.spectral {
 		flags |= flagSpectral
+	}
+	if p.lower {
+		flags |= flagLower
 	}
 	data = append(data, frameMagic...)
 	data = binary.LittleEndian.AppendUint64(data, uint64(p.Dim()))
@@ -78,11 +84,11 @@ func (p *Frame) UnmarshalBinary(data []byte) error {
 	if flags&flagStale != 0 {
 		matrices = 1
 	}
-	if n < 1 || n > maxFrameDim || flags > flagStale|flagSpectral || uint64(len(data)-frameHeader) < 8*n*n*matrices {
+	if n < 1 || n > maxFrameDim || flags > allFlags || uint64(len(data)-frameHeader) < 8*n*n*matrices {
 		return &PointError{What: fmt.Sprintf("the binary frame is damaged: %d bytes, dimension %d, flags %d", len(data), n, flags)}
 	}
 	q := &Frame{f: mat.NewDense(int(n), int(n), nil), inv: mat.NewDense(int(n), int(n), nil), logDet: math.Float64frombits(word(2))}
-	q.stale, q.spectral = flags&flagStale != 0, flags&flagSpectral != 0
+	q.stale, q.spectral, q.lower = flags&flagStale != 0, flags&flagSpectral != 0, flags&flagLower != 0
 	rest := readDense(q.inv, data[frameHeader:])
 	if !q.stale {
 		rest = readDense(q.f, rest)

@@ -39,7 +39,7 @@ var hermitian = Space{
 
 // HermitianOptions configures NewHermitian; the zero value is the default.
 type HermitianOptions struct {
-	// Retraction is what Retract uses; the default is RationalStep. SweepStep is not supported.
+	// Retraction is what Retract uses; DefaultStep is RationalStep. SweepStep is not supported.
 	Retraction Retraction
 }
 

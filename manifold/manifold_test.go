@@ -146,7 +146,7 @@ func TestContract(t *testing.T) {
 func TestRetractions(t *testing.T) {
 	for r := range Retraction(len(retractions)) {
 		t.Run(r.String(), func(t *testing.T) {
-			rng := source(uint64(6 + r))
+			rng := source(uint64(5 + r))
 			m := mustAffine(t, 7, AffineOptions{Retraction: r})
 			f, err := spectral.FromSym(randomSPD(rng, 7, 50))
 			if err != nil {

@@ -6,15 +6,17 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// Retraction names a way to move a frame along a whitened tangent vector eta. All but SweepStep set F+ = F R with R =
-// r(eta) symmetric positive definite.
+// Retraction names a way to move a frame along a whitened tangent vector eta. All but SweepStep and TriangularStep set F+ = F R
+// with R = r(eta) symmetric positive definite.
 type Retraction int
 
 const (
+	// DefaultStep is RationalStep, but in package problem what the problem prefers.
+	DefaultStep Retraction = iota
 	// RationalStep takes the [2/2] Pade approximant of exp(eta/2): R = (I + eta/4 + eta^2/48)(I - eta/4 + eta^2/48)^-1. It agrees with the
 	// geodesic to fourth order, is positive definite for every eta, commutes with inversion of S (r(-eta) = r(eta)^-1) as the geodesic
-	// does, and costs about 3 products and no decomposition. The default.
-	RationalStep Retraction = iota
+	// does, and costs about 3 products and no decomposition.
+	RationalStep
 	// SecondOrderStep takes R = I + eta/2 + eta^2/8, the retraction S + xi + xi S^-1 xi/2 up to third order; every eigenvalue of R is at least
 	// 1/2, so a step shrinks no eigenvalue of S by more than 4. About 2 products.
 	SecondOrderStep
@@ -25,6 +27,11 @@ const (
 	// keeping eta is isometric, but it is not close to parallel transport where eigenvalues are nearly equal. About 4 products; SpectralFrame
 	// points only.
 	SweepStep
+	// TriangularStep makes the steps of RationalStep in frames that stay lower triangular: F+ = F C with the Cholesky factor C of r(eta)^2, taken from
+	// the series of exp(eta) for short steps. Under one product, up to 2.5 for long steps, and products with F^-1 and F^-T cost half (see Frame.Lower).
+	// The frame turns by an angle of the order of the step against that of the other retractions: keeping eta is isometric, but parallel transport only
+	// in the limit of short steps.
+	TriangularStep
 )
 
 // retractions lists the moves in the order of the constants.
@@ -33,10 +40,12 @@ var retractions = [...]struct {
 	order int // R(t eta) agrees with the geodesic up to and including this power of t
 	move  func(dst, p *Frame, eta dense.Matrix[float64]) error
 }{
+	DefaultStep:     {"default", 4, retractRational},
 	RationalStep:    {"rational", 4, retractRational},
 	SecondOrderStep: {"second-order", 2, retractSecondOrder},
 	GeodesicStep:    {"geodesic", math.MaxInt, retractGeodesic},
 	SweepStep:       {"sweep", 1, retractSweep},
+	TriangularStep:  {"triangular", 2, retractTriangular},
 }
 
 // String returns the name of the retraction.

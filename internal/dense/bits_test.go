@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/allocs"
@@ -46,7 +47,13 @@ func results[T Float](n int) map[string][]T {
 	bundle.Shift(bundle, tiles[:Lanes[T]()], tiles)
 	bundle.InvertNegative(NewBundleWork[T](n))
 	bundle.Add(tiles[:Lanes[T]()], bundle)
-	bundle.Sum(tiles)
+	lane := slices.Clone(tiles[:Lanes[T]()])
+	clear(tiles)
+	bundle.AddSum(tiles, lane)
+	bundle.Inner(lane, slices.Clone(tiles))
+	tiles = append(tiles, lane...)
+	bundle.SquareBounds(lane)
+	tiles = append(tiles, lane...)
 	out["Bundle"] = tiles
 	Cholesky(s)
 	keep("Cholesky", s)
@@ -76,6 +83,10 @@ func results[T Float](n int) map[string][]T {
 	keep("Blend", c)
 	Multiply(a.Data, b.Data, c.Data)
 	keep("Multiply", c)
+	ScaleRows(roots, a, c)
+	keep("ScaleRows", c)
+	RowDots(a, b, d)
+	out["RowDots"] = append([]T(nil), d...)
 	plain, weighted := WeightedSquares(roots, d)
 	out["Dot"] = []T{Dot(roots, d), T(NormBound(g)), plain, weighted}
 	q, y := shiftedCase[T](n, 11, 2)

@@ -153,19 +153,78 @@ func (b *Bundle[T]) Add(weight []T, m *Bundle[T]) {
 	}
 }
 
-// Sum writes the sum of the matrices to tiles.
-func (b *Bundle[T]) Sum(tiles []T) {
-	mustFit(len(tiles), TiledLength(b.n), "Sum")
-	if bundleSumKernel(tiles, b.data) {
+// AddSum adds the sum of weight[lane] times the matrix of each lane to tiles.
+func (b *Bundle[T]) AddSum(tiles, weight []T) {
+	mustFit(len(tiles), TiledLength(b.n), "AddSum")
+	mustFit(len(weight), Lanes[T](), "AddSum")
+	if bundleAddSumKernel(tiles, b.data, weight) {
 		return
 	}
 	lanes := Lanes[T]()
 	for i := range tiles {
-		v := b.data[i*lanes : (i+1)*lanes]
+		var v [8]T
+		for l, w := range weight {
+			v[l] = T(b.data[i*lanes+l] * w)
+		}
+		sum := (v[0] + v[1]) + (v[2] + v[3])
 		if lanes == 8 {
-			tiles[i] = ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]))
-		} else {
-			tiles[i] = (v[0] + v[1]) + (v[2] + v[3])
+			sum += (v[4] + v[5]) + (v[6] + v[7])
+		}
+		tiles[i] += sum
+	}
+}
+
+// Inner sets dst to the inner product of the matrix of each lane with that in tiles, as InnerTiles leaves them.
+func (b *Bundle[T]) Inner(dst, tiles []T) {
+	mustFit(len(dst), Lanes[T](), "Inner")
+	mustFit(len(tiles), TiledLength(b.n), "Inner")
+	if bundleInnerKernel(dst, b.data, tiles) {
+		return
+	}
+	clear(dst)
+	lanes := Lanes[T]()
+	for i, x := range tiles {
+		for l, v := range b.data[i*lanes : (i+1)*lanes] {
+			dst[l] += T(v * x)
+		}
+	}
+}
+
+// SquareBounds sets dst to bounds of the squares of the Frobenius norms of the matrices, too large by at most what blocks of four rows on the diagonal have below
+// and, a second time, on it.
+func (b *Bundle[T]) SquareBounds(dst []T) {
+	lanes := Lanes[T]()
+	mustFit(len(dst), lanes, "SquareBounds")
+	clear(dst)
+	whole := (len(b.data)/(tileVectors*lanes) - 1) * tileVectors * lanes // the last tile has an identity beyond row n
+	if whole > 0 && !bundleSquaresKernel(dst, b.data[:whole]) {
+		for i, v := range b.data[:whole] {
+			dst[i%lanes] += T(v * v)
+		}
+	}
+	for i := range tileVectors {
+		if first := (b.side - 1) * tileSide; first+i/tileSide < b.n && first+i%tileSide < b.n {
+			for l, v := range b.data[whole+i*lanes:][:lanes] {
+				dst[l] += T(v * v)
+			}
+		}
+	}
+	Scale(2, dst, dst)
+}
+
+// InnerTiles writes the symmetric x, complete, to tiles for Inner: its strict upper triangle counts twice. What is beyond the rows of x must be zero and stays so.
+func InnerTiles[T Float](tiles []T, x Matrix[T]) {
+	eachTileRow(tiles, x, func(t, row []T) {
+		for j, v := range row[:min(len(row), tileSide)] {
+			t[j] = 2 * v
+		}
+	})
+	side := tileRows(x.Rows)
+	for k := range side {
+		diagonal := tiles[tileIndex(side, k, k)*tileVectors:][:tileVectors]
+		for i := range tileSide {
+			clear(diagonal[i*tileSide : i*tileSide+i])
+			diagonal[i*(tileSide+1)] /= 2
 		}
 	}
 }
@@ -208,22 +267,10 @@ func (b *Bundle[T]) InvertNegative(w *BundleWork[T]) bool {
 	return true
 }
 
-// Eliminate writes the pivots of symmetric matrices, definite or not, to w.Pivots, in a third of the operations of InvertNegative. Their signs are those
-// of the eigenvalues (Sylvester); nothing is exchanged for stability, so that it is for matrices that are expected to be definite. The bundle is of no
-// use after the call.
-func (b *Bundle[T]) Eliminate(w *BundleWork[T]) {
-	mustFit(len(w.Pivots), b.side*tileSide*Lanes[T](), "Eliminate")
-	for k := 0; k < b.side; k += sweptTiles {
-		count := min(sweptTiles, b.side-k)
-		b.panel(k, count, k, w)
-		b.rest(k, count, w)
-	}
-}
-
 // sweep eliminates count rows of tiles from row k on.
 func (b *Bundle[T]) sweep(k, count int, w *BundleWork[T]) {
 	size, next := b.sizes()
-	b.panel(k, count, 0, w)
+	b.panel(k, count, w)
 	for i := range k {
 		row := b.data[b.tile(i, i)*size:]
 		bundleUpdate(row, w.before[i*size:], w.after[i*size:], k-i, count, next, false)
@@ -250,22 +297,22 @@ func (b *Bundle[T]) sizes() (tile, row int) {
 	return tile, b.side * tile
 }
 
-// panel fills w with count rows of tiles from row k on, from the column of tiles given: each before its own elimination and after it.
-func (b *Bundle[T]) panel(k, count, from int, w *BundleWork[T]) {
+// panel fills w with count rows of tiles from row k on: each before its own elimination and after it.
+func (b *Bundle[T]) panel(k, count int, w *BundleWork[T]) {
 	size, next := b.sizes()
 	for s := range count {
-		b.gather(w.before[s*next:], k+s, from)
+		b.gather(w.before[s*next:], k+s)
 	}
 	for s := range count {
 		row, out := w.before[s*next:], w.after[s*next:]
 		own := (k + s) * size
 		q := out[own:]
 		bundleInvertTile(row[own:], q, w.Pivots[(k+s)*tileSide*Lanes[T]():])
-		bundleUpdate(out[from*size:], q, row[from*size:], k+s-from, 1, 0, true)
+		bundleUpdate(out, q, row, k+s, 1, 0, true)
 		bundleUpdate(out[own+size:], q, row[own+size:], b.side-k-s-1, 1, 0, true)
 		for r := s + 1; r < count; r++ {
 			u, later := row[(k+r)*size:], w.before[r*next:]
-			bundleUpdate(later[from*size:], u, out[from*size:], b.side-from, 1, 0, false)
+			bundleUpdate(later, u, out, b.side, 1, 0, false)
 			bundleTransposeTiles(later[own:], size, 0, out[(k+r)*size:], size, 0, 1)
 		}
 	}
@@ -279,11 +326,11 @@ func (b *Bundle[T]) rest(k, count int, w *BundleWork[T]) {
 	}
 }
 
-// gather writes row k of the symmetric matrix of tiles to dst, from the column of tiles given.
-func (b *Bundle[T]) gather(dst []T, k, from int) {
+// gather writes row k of the symmetric matrix of tiles to dst.
+func (b *Bundle[T]) gather(dst []T, k int) {
 	size, next := b.sizes()
-	if k > from {
-		bundleTransposeTiles(dst[from*size:], size, 0, b.data[b.tile(from, k)*size:], (b.side-1-from)*size, -size, k-from)
+	if k > 0 {
+		bundleTransposeTiles(dst, size, 0, b.data[k*size:], (b.side-1)*size, -size, k)
 	}
 	copy(dst[k*size:next], b.data[b.tile(k, k)*size:])
 }

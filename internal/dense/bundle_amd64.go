@@ -66,14 +66,38 @@ func bundleAddKernel[T Float](acc, m, w []T) bool {
 	return true
 }
 
-func bundleSumKernel[T Float](dst, m []T) bool {
+func bundleAddSumKernel[T Float](dst, m, w []T) bool {
 	switch tiles := uintptr(len(dst) / tileVectors); {
 	case active == portable:
 		return false
 	case unsafe.Sizeof(*new(T)) == 8:
-		bundleSumF64(pointerTo(dst), pointerTo(m), tiles)
+		bundleAddSumF64(pointerTo(dst), pointerTo(m), pointerTo(w), tiles)
 	default:
-		bundleSumF32(pointerTo(dst), pointerTo(m), tiles)
+		bundleAddSumF32(pointerTo(dst), pointerTo(m), pointerTo(w), tiles)
+	}
+	return true
+}
+
+func bundleInnerKernel[T Float](dst, m, x []T) bool {
+	switch tiles := uintptr(len(x) / tileVectors); {
+	case active == portable:
+		return false
+	case unsafe.Sizeof(*new(T)) == 8:
+		bundleInnerF64(pointerTo(dst), pointerTo(m), pointerTo(x), tiles)
+	default:
+		bundleInnerF32(pointerTo(dst), pointerTo(m), pointerTo(x), tiles)
+	}
+	return true
+}
+
+func bundleSquaresKernel[T Float](dst, m []T) bool {
+	switch tiles := uintptr(len(m) / (tileVectors * Lanes[T]())); {
+	case active == portable:
+		return false
+	case unsafe.Sizeof(*new(T)) == 8:
+		bundleSquaresF64(pointerTo(dst), pointerTo(m), tiles)
+	default:
+		bundleSquaresF32(pointerTo(dst), pointerTo(m), tiles)
 	}
 	return true
 }

@@ -12,4 +12,8 @@ func bundleShiftKernel[T Float](dst, a, t, x []T) bool { return false }
 
 func bundleAddKernel[T Float](acc, m, w []T) bool { return false }
 
-func bundleSumKernel[T Float](dst, m []T) bool { return false }
+func bundleAddSumKernel[T Float](dst, m, w []T) bool { return false }
+
+func bundleInnerKernel[T Float](dst, m, x []T) bool { return false }
+
+func bundleSquaresKernel[T Float](dst, m []T) bool { return false }

@@ -34,10 +34,20 @@ func bundleShiftF64(dst *byte, a *byte, t *byte, x *byte, tiles uintptr)
 //go:noescape
 func bundleAddF64(acc *byte, m *byte, w *byte, tiles uintptr)
 
-// bundleSumF64 sets dst to the sums over the lanes of each vector of tiles m.
+// bundleAddSumF64 adds the sums over the lanes of each vector of tiles m, times one vector w, to dst.
 //
 //go:noescape
-func bundleSumF64(dst *byte, m *byte, tiles uintptr)
+func bundleAddSumF64(dst *byte, m *byte, w *byte, tiles uintptr)
+
+// bundleInnerF64 sets dst to the sum of vectors m times as many elements x.
+//
+//go:noescape
+func bundleInnerF64(dst *byte, m *byte, x *byte, tiles uintptr)
+
+// bundleSquaresF64 sets dst to the sum of the squares of vectors m.
+//
+//go:noescape
+func bundleSquaresF64(dst *byte, m *byte, tiles uintptr)
 
 // bundleUpdateF32AVX2 takes sum_t U_t' V_t of terms tiles, next bytes apart, from each of count tiles C; those of C and of V follow one another. If fresh, C is not read.
 //
@@ -64,7 +74,17 @@ func bundleShiftF32(dst *byte, a *byte, t *byte, x *byte, tiles uintptr)
 //go:noescape
 func bundleAddF32(acc *byte, m *byte, w *byte, tiles uintptr)
 
-// bundleSumF32 sets dst to the sums over the lanes of each vector of tiles m.
+// bundleAddSumF32 adds the sums over the lanes of each vector of tiles m, times one vector w, to dst.
 //
 //go:noescape
-func bundleSumF32(dst *byte, m *byte, tiles uintptr)
+func bundleAddSumF32(dst *byte, m *byte, w *byte, tiles uintptr)
+
+// bundleInnerF32 sets dst to the sum of vectors m times as many elements x.
+//
+//go:noescape
+func bundleInnerF32(dst *byte, m *byte, x *byte, tiles uintptr)
+
+// bundleSquaresF32 sets dst to the sum of the squares of vectors m.
+//
+//go:noescape
+func bundleSquaresF32(dst *byte, m *byte, tiles uintptr)

@@ -46,12 +46,6 @@ func testBundleInverse[T Float](t *testing.T, tol float64) {
 		if !m.InvertNegative(w) {
 			t.Fatalf("%v %T n=%d: refused", active, tol, n)
 		}
-		pivots, e := slices.Clone(w.Pivots), NewBundle[T](n)
-		e.Shift(b, shift, tiles)
-		e.Eliminate(w)
-		if !slices.Equal(w.Pivots, pivots) {
-			t.Errorf("%v %T n=%d: other pivots without an inverse", active, tol, n)
-		}
 		for l, a := range matrices {
 			Axpy(shift[l], x.Data, a.Data)
 			want := New[T](n, n)
@@ -162,46 +156,6 @@ func TestBundleRefuses(t *testing.T) {
 	})
 }
 
-// TestBundleEliminate: the signs of the pivots are those of the eigenvalues of A - s I.
-func TestBundleEliminate(t *testing.T) {
-	onPaths(t, func() {
-		const n = 13
-		b, a, w := NewBundle[float64](n), New[float64](n, n), NewBundleWork[float64](n)
-		rng := rand.New(rand.NewPCG(3, 3))
-		for i := range n {
-			a.Set(i, i, float64(i+1))
-		}
-		g, q := skew[float64](rng, n, 0.1), New[float64](n, n)
-		CayleyInverse(g, q, make([]float64, CayleyWork(n)))
-		turned := New[float64](n, n) // eigenvalues 1 ... n, since 2 q - I is orthogonal
-		Blend(2, q.Data, 0, q.Data, q.Data)
-		for i := range n {
-			q.Set(i, i, q.At(i, i)-1)
-		}
-		Gemm(NoTrans, NoTrans, 1, q, a, 0, g)
-		Gemm(NoTrans, Transposed, 1, g, q, 0, turned)
-		for l, s := range []float64{0.5, 1.5, 6.5, 13.5} {
-			c := turned.Clone()
-			for i := range n {
-				c.Set(i, i, c.At(i, i)-s)
-			}
-			b.Set(l, c)
-		}
-		b.Eliminate(w)
-		for l, want := range []int{0, 1, 6, 13} {
-			var negative int
-			for i := range n {
-				if w.Pivots[i*Lanes[float64]()+l] < 0 {
-					negative++
-				}
-			}
-			if negative != want {
-				t.Errorf("%v lane %d: %d negative pivots, want %d", active, l, negative, want)
-			}
-		}
-	})
-}
-
 // TestBundleSums: weighted sums over bundles and lanes are those of the matrices.
 func TestBundleSums(t *testing.T) {
 	onPaths(t, func() {
@@ -224,11 +178,38 @@ func testBundleSums[T Float](t *testing.T, tol float64) {
 			acc.Add(weight, b)
 		}
 		tiles, got := make([]T, TiledLength(n)), New[T](n, n)
-		acc.Sum(tiles)
+		for l := range weight {
+			weight[l] = 1
+		}
+		acc.AddSum(tiles, weight)
 		UnpackTiles(got, tiles)
 		Mirror(got)
 		if d := maxDifference(got, want); !(d < tol*float64(8*Lanes[T]())) {
 			t.Errorf("%v %T n=%d: the sum is off by %g", active, weight[0], n, d)
+		}
+		b, matrices := bundled[T](rng, n)
+		for l := range weight {
+			weight[l] = T(l) - 1
+			Axpy(weight[l], matrices[l].Data, want.Data)
+		}
+		b.AddSum(tiles, weight)
+		UnpackTiles(got, tiles)
+		Mirror(got)
+		if d := maxDifference(got, want); !(d < tol*float64(16*Lanes[T]())) {
+			t.Errorf("%v %T n=%d: the sum of lanes is off by %g", active, weight[0], n, d)
+		}
+		tiles = make([]T, len(tiles))
+		InnerTiles(tiles, want)
+		b.Inner(weight, tiles)
+		squares := make([]T, len(weight))
+		b.SquareBounds(squares)
+		for l, m := range matrices {
+			if square := float64(Dot(m.Data, m.Data)); !(float64(squares[l]) >= square*(1-tol) && float64(squares[l]) <= 2*square*(1+tol)) {
+				t.Errorf("%v %T n=%d: %g bounds a square of %g", active, weight[0], n, squares[l], square)
+			}
+			if exact := float64(Dot(m.Data, want.Data)); !(math.Abs(float64(weight[l])-exact) < tol*float64(8*n)*math.Abs(exact)) {
+				t.Errorf("%v %T n=%d: inner product %g, want %g", active, weight[0], n, weight[l], exact)
+			}
 		}
 	}
 }
@@ -242,7 +223,10 @@ func TestBundleAllocatesNothing(t *testing.T) {
 		m.Shift(b, shift, tiles)
 		m.InvertNegative(w)
 		m.Add(shift, b)
-		m.Sum(tiles)
+		m.AddSum(tiles, shift)
+		InnerTiles(tiles, matrices[1])
+		m.Inner(shift, tiles)
+		m.SquareBounds(shift)
 		UnpackTiles(matrices[0], tiles)
 	}); got != 0 {
 		t.Errorf("%v allocations", got)
@@ -262,7 +246,9 @@ func TestBundlePanics(t *testing.T) {
 		func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, TiledLength(5))) },
 		func() { b.Shift(b, make([]float64, 3), make([]float64, TiledLength(5))) },
 		func() { b.Add(make([]float64, 4), NewBundle[float64](9)) },
-		func() { b.Sum(nil) },
+		func() { b.AddSum(nil, make([]float64, 4)) },
+		func() { b.Inner(make([]float64, 4), nil) },
+		func() { b.SquareBounds(nil) },
 		func() { b.InvertNegative(NewBundleWork[float64](9)) },
 	} {
 		func() {

@@ -284,6 +284,8 @@ func TestPanics(t *testing.T) {
 		"gemv short":     func() { Gemv(NoTrans, 1, short, make([]float64, 4), 0, make([]float64, 4)) },
 		"ger":            func() { Ger(1, v, v, m) },
 		"dot":            func() { Dot(v, v[:2]) },
+		"row dots":       func() { RowDots(m, m, v) },
+		"scale rows":     func() { ScaleRows(v, m, m) },
 		"axpy":           func() { Axpy(1, v, v[:2]) },
 		"exp":            func() { Exp(v, v[:2]) },
 		"pow":            func() { Pow(v, v[:2], 2) },

@@ -1,13 +1,17 @@
 package dense
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase    = 16
-	multiplyBase = 32
-	factorBase   = 16
-	invertBase   = 16
+	solveBase     = 16
+	multiplyBase  = 32
+	multiplyRight = 256 // of MulLowerRight, which then goes on by panels of columns
+	factorBase    = 16
+	invertBase    = 16
 )
 
 // Cholesky overwrites the lower triangle of the symmetric a (whose lower triangle is read) with L such that a = L L^T, and clears the strict
@@ -235,14 +239,14 @@ func MulLowerRight[T Float](tl Trans, l, b, dst Matrix[T]) {
 	b.mustHave(b.Rows, n, "MulLowerRight")
 	dst.mustHave(b.Rows, n, "MulLowerRight")
 	w := takeWorkspace()
-	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, min(n*n, multiplyBase*multiplyBase)))
+	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, rightPanel[T]()*min(n, multiplyRight)))
 	w.release()
 }
 
 func mulLowerRight[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	n := l.Rows
-	if n <= multiplyBase {
-		Gemm(NoTrans, tl, 1, b, paddedLower(l, work), 0, dst)
+	if n <= multiplyRight {
+		mulLowerPanels(tl, l, b, dst, work)
 		return
 	}
 	h := splitAt(n)
@@ -255,6 +259,35 @@ func mulLowerRight[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 		Gemm(NoTrans, Transposed, 1, b1, l21, 1, d2)
 	} else {
 		Gemm(NoTrans, NoTrans, 1, b2, l21, 1, d1)
+	}
+}
+
+// rightPanel is the number of columns of a panel of mulLowerPanels: 128 bytes.
+func rightPanel[T Float]() int { return 128 / int(unsafe.Sizeof(*new(T))) }
+
+// mulLowerPanels is mulLowerRight by panels of columns of dst, each of which needs the rows of op(L) from or up to its own.
+func mulLowerPanels[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
+	n, width := l.Rows, rightPanel[T]()
+	for j := 0; j < n; j += width {
+		c := min(width, n-j)
+		to := dst.View(0, j, b.Rows, c)
+		if tl {
+			k := j + c
+			panel := Wrap(c, k, work[:c*k])
+			for i := range c {
+				row := panel.Row(i)
+				clear(row[copy(row, l.Row(j + i)[:j+i+1]):])
+			}
+			Gemm(NoTrans, Transposed, 1, b.View(0, 0, b.Rows, k), panel, 0, to)
+			continue
+		}
+		k := n - j
+		panel := Wrap(k, c, work[:c*k])
+		for i := range k {
+			row := panel.Row(i)
+			clear(row[copy(row, l.Row(j + i)[j:j+min(i+1, c)]):])
+		}
+		Gemm(NoTrans, NoTrans, 1, b.View(0, j, b.Rows, k), panel, 0, to)
 	}
 }
 

@@ -41,18 +41,23 @@ func (b *backTransform) apply(a dense.Matrix[float64], tau []float64, vt dense.M
 	for j0 := (last - 1) / rows * rows; j0 >= 0; j0 -= rows {
 		k, m := min(rows, last-j0), n-j0-1
 		v, t := dense.Wrap(k, m, b.v), dense.Wrap(k, k, b.t)
-		for i := range k {
-			row := v.Row(i)
-			clear(row[:i])
-			copy(row[i:], a.Row(j0 + i)[j0+i+1:])
-		}
-		b.factor(v, tau[j0:j0+k], t)
+		b.block(a, tau, j0, v, t)
 		part := vt.View(0, j0+1, vt.Rows, m)
 		x, y := dense.Wrap(vt.Rows, k, b.x), dense.Wrap(vt.Rows, k, b.y)
 		dense.Gemm(dense.NoTrans, dense.Transposed, 1, part, v, 0, x)
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, t, 0, y)
 		dense.Gemm(dense.NoTrans, dense.NoTrans, -1, y, v, 1, part)
 	}
+}
+
+// block sets the rows of v to the reflectors of a from j on, and t to the transpose of their triangular factor.
+func (b *backTransform) block(a dense.Matrix[float64], tau []float64, j int, v, t dense.Matrix[float64]) {
+	for i := range v.Rows {
+		row := v.Row(i)
+		clear(row[:i])
+		copy(row[i:], a.Row(j + i)[j+i+1:])
+	}
+	b.factor(v, tau[j:j+v.Rows], t)
 }
 
 // factor sets t to the transpose of the upper triangular T of H_0 ... H_{k-1} = I - v^T T v.

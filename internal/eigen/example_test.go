@@ -60,3 +60,32 @@ func ExampleSecular_Solve() {
 	fmt.Printf("%.1f\n", w)
 	// Output: [-6.0 0.0]
 }
+
+func ExampleReducer() {
+	a := dense.Wrap(2, 2, []float64{
+		2, 1,
+		0, 2,
+	})
+	var r eigen.Reducer
+	r.Reduce(a)
+	sum := dense.New[float64](2, 2)
+	r.Resolvents([]float64{0, 1}, []float64{3, 8}, sum) // 3 A^-1 + 8 (A + I)^-1
+	fmt.Printf("%v %.4f %.4f\n", r.Within(0.99, 3.01), sum.At(0, 0), sum.At(0, 1))
+	// Output: true 5.0000 -2.0000
+}
+
+func ExampleBundled() {
+	b := eigen.NewBundled(2)
+	var four [4]dense.Matrix[float64]
+	for l := range four {
+		d := float64(l + 1)
+		four[l] = dense.Wrap(2, 2, []float64{2 * d, d, 0, 2 * d})
+	}
+	dense.SetFour(b.Data, 0, four)
+	b.Reduce()
+	b.Resolvents([]float64{0}, []float64{3})
+	sum := dense.New[float64](2, 2)
+	b.AddTo(&[4]float64{1, 1, 0, 0}, sum)
+	fmt.Printf("%v %.4f\n", b.Within(0.99, 12.01), sum.At(0, 0))
+	// Output: true 3.0000
+}

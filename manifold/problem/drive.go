@@ -125,9 +125,7 @@ func congruence(m *manifold.Affine, f *manifold.Frame, p dense.Matrix[float64]) 
 
 // minusPlusIdentity sets grad = I - p.
 func minusPlusIdentity(grad []float64, p dense.Matrix[float64]) {
-	for i, v := range p.Data {
-		grad[i] = -v
-	}
+	dense.Scale(-1, p.Data, grad)
 	for i := range p.Rows {
 		grad[i*p.Cols+i]++
 	}

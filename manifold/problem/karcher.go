@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -58,10 +59,13 @@ type karcherObjective struct {
 	m                 *manifold.Affine
 	n                 int
 	matrices          []mat.Symmetric
-	data              []dense.Matrix[float64] // the same
+	upper             []dense.Matrix[float64] // their upper triangles
+	copies            []dense.Matrix[float64] // see data
 	frames            []*manifold.Frame       // see factors
-	inverses          *resolvents[float64]    // nil for few, small and large matrices
-	mean              *dense.Matrix[float64]  // of the inverses; nil where invert failed
+	singles           *resolvents[float32]    // see sideBySide
+	lone              *loneInverses           // see inverses32
+	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
+	spread            float64                 // largest tr A/n tr A^-1/n, where it did not
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -72,10 +76,10 @@ type karcherObjective struct {
 	inv               dense.Matrix[float64]
 	eta               dense.Matrix[float64]
 	eta32             dense.Matrix[float32]
-	afresh            bool        // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
-	reference         []*spectrum // but from these, if any
-	single            *singleMean // the search that found the first point, if there was one
-	least             float64     // scatter that gradients are measured against
+	afresh            bool          // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
+	reference         []*spectrum   // but from these, if any
+	single            *singleSearch // the search that found the first point, if there was one
+	least             float64       // scatter that gradients are measured against
 	// accuracy is the error of the gradient that an evaluation may leave; it sets how far eigenbases are followed.
 	accuracy float64
 }
@@ -93,8 +97,11 @@ const exactAccuracy = 1e-14
 // Cholesky factors are left for when they are needed.
 func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherObjective, error) {
 	k := &karcherObjective{matrices: d.Matrices, accuracy: exactAccuracy}
-	weights, bad := normalizedWeights(d.Weights, len(d.Matrices))
-	if bad != nil || !k.invert(weights) {
+	for _, a := range d.Matrices {
+		k.upper = append(k.upper, upperOf(a))
+	}
+	var bad error
+	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert() {
 		frames, err := factorMatrices(d.Matrices)
 		if err != nil {
 			return nil, err
@@ -104,14 +111,15 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 	if bad != nil {
 		return nil, bad
 	}
-	k.n, k.weights = d.Matrices[0].SymmetricDim(), weights
+	if k.n = d.Matrices[0].SymmetricDim(); k.team == nil {
+		k.team = newTeam(k.n, len(d.Matrices))
+	}
 	k.least = min(mostScatter, scatterOfRounding*k.condition())
 	var err error
 	if k.m, err = metric(k.n); err != nil {
 		return nil, err
 	}
-	k.team, k.invT = newTeam(k.n, len(d.Matrices)), dense.New[float64](k.n, k.n)
-	k.load()
+	k.invT = dense.New[float64](k.n, k.n)
 	k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 	return k, nil
 }
@@ -119,7 +127,7 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 // condition returns a bound of the root of tr A tr A^-1 over the data.
 func (k *karcherObjective) condition() float64 {
 	if k.frames == nil {
-		return math.Sqrt(worstSpread) * float64(k.n)
+		return math.Sqrt(k.spread) * float64(k.n)
 	}
 	var most float64
 	for _, f := range k.frames {
@@ -129,33 +137,70 @@ func (k *karcherObjective) condition() float64 {
 	return math.Sqrt(most)
 }
 
-// load copies the data, once.
-func (k *karcherObjective) load() {
-	for _, a := range k.matrices[len(k.data):] {
-		k.data = append(k.data, view(manifold.DenseOf(a)))
+// data returns copies of the data, complete.
+func (k *karcherObjective) data() []dense.Matrix[float64] {
+	for _, a := range k.matrices[len(k.copies):] {
+		k.copies = append(k.copies, view(manifold.DenseOf(a)))
 	}
+	return k.copies
 }
 
-// invert finds the mean of the inverses. False means that there are too few or too small matrices, or that one is unfit or too ill-conditioned for the search
-// in single precision.
-func (k *karcherObjective) invert(weights []float64) bool {
+// upperOf returns a matrix with the upper triangle of a, where possible that itself; what is below it must not be looked at.
+func upperOf(a mat.Symmetric) dense.Matrix[float64] {
+	if r, ok := a.(mat.RawSymmetricer); ok {
+		if s := r.RawSymmetric(); s.Uplo == blas.Upper {
+			return dense.Matrix[float64]{Rows: s.N, Cols: s.N, Stride: s.Stride, Data: s.Data}
+		}
+	}
+	if a.SymmetricDim() == 0 {
+		return dense.Matrix[float64]{}
+	}
+	return view(manifold.DenseOf(a))
+}
+
+// invert finds the mean of the inverses, in single precision, and by that whether the data are fit for it. False means that there are too few or too small
+// matrices, or that one is unfit or too ill-conditioned for the search in single precision.
+func (k *karcherObjective) invert() bool {
 	if len(k.matrices) < 3 {
 		return false
 	}
-	n := k.matrices[0].SymmetricDim()
-	for _, a := range k.matrices {
-		if a.SymmetricDim() != n || n < smallestSingle || n > largestShifted {
+	k.n = k.upper[0].Rows
+	for _, a := range k.upper {
+		if a.Rows != k.n || k.n < smallestSingle {
 			return false
 		}
 	}
-	k.load()
-	k.inverses = newResolvents[float64](k.data, true)
-	mean := dense.New[float64](n, n)
-	if !k.inverses.harmonic(weights, worstSpread, mean) {
+	k.team = newTeam(k.n, len(k.matrices))
+	mean := dense.New[float32](k.n, k.n)
+	fit, ok := k.inverses32().harmonic(mean, k.weights)
+	// The errors of n terms add up like the root of n.
+	if !ok || !(fit.spread <= worstSpread) || !(fit.condition*math.Sqrt(float64(k.n))*singleRounding < 0.1) {
 		return false
 	}
-	k.mean = &mean
+	k.mean, k.spread = &mean, fit.spread
 	return true
+}
+
+// singleRounding is the rounding error of single precision.
+const singleRounding = 1.0 / (1 << 24)
+
+// sideBySide returns the data as bundles in single precision.
+func (k *karcherObjective) sideBySide() *resolvents[float32] {
+	if k.singles == nil {
+		k.singles = newResolvents[float32](k.upper)
+	}
+	return k.singles
+}
+
+// inverses32 returns what adds up inverses in single precision.
+func (k *karcherObjective) inverses32() singleInverses {
+	if k.n <= largestBundled {
+		return k.sideBySide()
+	}
+	if k.lone == nil {
+		k.lone = newLoneInverses(k.team, k.upper)
+	}
+	return k.lone
 }
 
 // factors returns the Cholesky factors of the data.
@@ -197,13 +242,13 @@ func (k *karcherObjective) begin(s *spectrum, i int) {
 	}
 }
 
-func (k *karcherObjective) size() (int, int) { return k.n, len(k.data) }
+func (k *karcherObjective) size() (int, int) { return k.n, len(k.matrices) }
 
 func (k *karcherObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDense { return p.Sym() }
 
 // NewMemo implements solve.Memoizer.
 func (k *karcherObjective) NewMemo() solve.Memo {
-	m := &karcherMemo{spectra: make([]*spectrum, len(k.data))}
+	m := &karcherMemo{spectra: make([]*spectrum, len(k.matrices))}
 	for i := range m.spectra {
 		m.spectra[i] = newSpectrum(k.n)
 	}

@@ -9,30 +9,19 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// shiftedMean is the objective of the Karcher mean without eigendecompositions: the logarithms are a shiftedLog, so that a gradient costs one inverse, in
-// double precision, for each matrix and shift. It is for data whose spectra, seen from the point, are known to lie in the interval of the
-// shiftedLog, which Evaluate proves by the signs of pivots; its error there bounds that of the gradient. Hessian products are differences of gradients in
-// single precision.
+// shiftedMean is the objective of the Karcher mean without eigendecompositions: the logarithms are those of reducedLogs. It is for data whose spectra, seen from the point, lie in
+// the interval of a shiftedLog, which every evaluation proves by the signs of pivots; its error there bounds that of the gradient. Hessian products are
+// differences of gradients in single precision.
 type shiftedMean struct {
 	*karcherObjective
 	log       *shiftedLog
-	rough     *shiftedLog // of Hessian products
-	x         dense.Matrix[float64]
-	t, u      dense.Matrix[float64]
-	distances []float64 // squared
-	ones      []float64
-	measured  func(p *resolventPart[float64], w *resolventScratch[float64]) bool // measure
-	proved    *shiftedPoint
+	hessian   *singleHessian
+	logs      *reducedLogs
+	whitening dense.Matrix[float64] // L^-1
+	turn, t   dense.Matrix[float64]
+	distances []float64
 	err       float64 // of the gradient, as tuned
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
-}
-
-// shiftedPoint is a point from which the spectra of the data are proved to lie in [e^-width, e^width], and the cost there.
-type shiftedPoint struct {
-	f     dense.Matrix[float64]
-	width float64
-	cost  float64
-	grad  []float64
 }
 
 // shiftedMemo tells whether the base of the search in single precision is the gradient at its point.
@@ -40,50 +29,36 @@ type shiftedMemo struct{ based bool }
 
 var errOutside = errors.New("spectra of the data do not lie in the interval of the rational logarithm")
 
-const (
-	// provedMargin is the part of the width of the interval that is kept for steps from the point where spectra were proved to lie in it.
-	provedMargin = 1e-3
-	// largestShifted is the number of rows up to which the data are inverted side by side: bundles of larger ones leave the second-level cache, and with 9 shifts
-	// the run then takes as long as with decompositions.
-	largestShifted = 128
-	// shiftedWork bounds the product of shifts and rows; measured at n = 100, 13 shifts still pay.
-	shiftedWork = 1300
-	// roughError is that of the logarithm of Hessian products.
-	roughError = 2e-3
-)
-
 // newShiftedMean returns nil where there was no search in single precision or a shiftedLog as accurate as the tolerance asks for does not pay.
 func newShiftedMean(k *karcherObjective, o *Options) *shiftedMean {
 	if k.single == nil {
 		return nil
 	}
-	return newShifted(k, o, k.single.spread*math.Sqrt(float64(k.n)/3), 1)
+	return newShifted(k, o, k.single.width*math.Sqrt(float64(k.n)/3), 1)
 }
 
 // newShifted is newShiftedMean given the scale of gradients and gain.
 func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMean {
-	if k.mean == nil || k.afresh {
+	if k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.data)), rough: shiftedLogWithin(k.single.spread, roughError), gain: gain}
-	s.measured, s.ones = s.measure, ones[float64](len(k.data))
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
+	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights(), k.single.median == nil)
+	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
-	if s.rough == nil || !s.widen(k.single.spread) {
+	if s.hessian == nil || !s.widen(k.single.width) {
 		return nil
 	}
-	for _, m := range []*dense.Matrix[float64]{&s.x, &s.t, &s.u} {
+	for _, m := range []*dense.Matrix[float64]{&s.whitening, &s.turn, &s.t} {
 		*m = dense.New[float64](k.n, k.n)
 	}
 	return s
 }
 
-// widen takes the shiftedLog for an interval, if that pays.
+// widen takes the shiftedLog for an interval, if there is one.
 func (s *shiftedMean) widen(width float64) bool {
 	s.log = shiftedLogWithin(width, s.err/(s.gain*math.Sqrt(float64(s.n))))
-	if s.log != nil && len(s.log.shift)*s.n > shiftedWork {
-		s.log = nil
-	}
 	return s.log != nil
 }
 
@@ -104,108 +79,65 @@ func (s *shiftedMean) NewMemo() solve.Memo { return new(shiftedMemo) }
 // Evaluate implements solve.Objective.
 func (s *shiftedMean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	memo.(*shiftedMemo).based = false
-	f := p.(*manifold.Frame)
-	near, ok := s.place(f)
-	weights := s.weights
-	if !near {
-		weights, s.inverses.visit = s.ones, s.measured
-	}
-	if !ok || !s.sum(weights, grad) {
-		return math.Inf(1), errOutside
-	}
-	s.whiten(f, grad, s.log.constant)
-	if near {
-		return s.costNear(grad), nil
+	if _, err := s.gradient(p.(*manifold.Frame), grad); err != nil {
+		return math.Inf(1), err
 	}
 	var cost float64
 	for k, d := range s.distances {
-		cost += s.weights[k] * d
+		cost += s.weights[k] * d * d
 	}
-	s.proved.cost = cost / (2 * s.m.Kappa())
-	copy(s.proved.grad, grad)
-	return s.proved.cost, nil
+	return cost / (2 * s.m.Kappa()), nil
 }
 
-// place sets x to the point and sees to it that the spectra seen from there are proved to lie in the interval of the shiftedLog: near the last point where
-// they were, or afresh.
-func (s *shiftedMean) place(p *manifold.Frame) (near, ok bool) {
-	f, inv := view(p.F()), view(p.Inverse())
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.x)
-	dense.Mirror(s.x)
-	if near = s.near(inv); !near {
-		if !s.prove() {
-			return false, false
+// gradient sets grad to the whitened sum of the logarithms with the weights that logs gives them, and returns the sum of these. The interval is widened until the spectra lie in it.
+func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64, err error) {
+	turned := s.triangular(p)
+	err = errOutside
+	for try := 0; try < 5 && s.log != nil && errors.Is(err, errOutside); try++ {
+		if try > 0 && !s.widen(1.08*s.log.width) {
+			break
 		}
-		s.proved.f.Copy(f)
+		total, err = s.logs.sum(s.whitening, s.log, grad)
 	}
-	return near, s.log != nil
-}
-
-// sum sets grad to the sum of the S_k with the weights given.
-func (s *shiftedMean) sum(weights, grad []float64) bool {
-	return s.inverses.sum(s.x, s.log.shift, weights, resolventSum{s.log.weight, dense.Wrap(s.n, s.n, grad)})
-}
-
-// whiten sets grad = F' grad F - constant I.
-func (s *shiftedMean) whiten(p *manifold.Frame, grad []float64, constant float64) {
-	f, g := view(p.F()), dense.Wrap(s.n, s.n, grad)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, f, 0, s.t)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, s.t, 0, g)
-	dense.Mirror(g)
+	if err != nil {
+		return 0, err
+	}
+	g := dense.Wrap(s.n, s.n, grad)
+	if turned {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, s.turn, 0, s.t)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.turn, s.t, 0, g)
+		dense.Mirror(g)
+	}
 	for i := range s.n {
-		g.Set(i, i, g.At(i, i)-constant)
+		g.Set(i, i, g.At(i, i)-total*s.log.constant)
 	}
+	return total, nil
 }
 
-func (s *shiftedMean) measure(p *resolventPart[float64], w *resolventScratch[float64]) bool {
-	return s.inverses.reweigh(p, w, s.x, s.log.constant, func(k int, _ dense.Matrix[float64], square float64) (float64, bool) {
-		s.distances[k] = square
-		return s.weights[k], true
-	})
-}
-
-// prove finds an interval for the spectra seen from x.
-func (s *shiftedMean) prove() bool {
-	for range 5 {
-		if s.log == nil {
-			return false
+// triangular sets whitening to the inverse of the Cholesky factor L of the point F F' and, unless that is F, turn to the orthogonal L^-1 F.
+func (s *shiftedMean) triangular(p *manifold.Frame) (turned bool) {
+	f := view(p.F())
+	for i := range s.n {
+		for _, v := range f.Row(i)[i+1:] {
+			turned = turned || v != 0
 		}
-		width := s.log.width - provedMargin
-		if s.inverses.between(s.x, math.Exp(-width), math.Exp(width)) {
-			if s.proved == nil {
-				s.proved = &shiftedPoint{f: dense.New[float64](s.n, s.n), grad: make([]float64, s.n*s.n)}
-			}
-			s.proved.width = width
-			return true
-		}
-		s.widen(1.08 * s.log.width)
 	}
-	return false
-}
-
-// near tells whether the point with the inverse frame inv is so near the one where the spectra were proved to lie in an interval that they lie in that of the
-// shiftedLog. It leaves u = F^-1 Y F^-T - I, Y that point.
-func (s *shiftedMean) near(inv dense.Matrix[float64]) bool {
-	if s.proved == nil {
+	if !turned {
+		s.whitening.Copy(view(p.Inverse()))
 		return false
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, s.proved.f, 0, s.t)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.t, s.t, 0, s.u)
-	dense.Mirror(s.u)
-	for i := range s.n {
-		s.u.Set(i, i, s.u.At(i, i)-1)
-	}
-	distance := math.Sqrt(dense.Dot(s.u.Data, s.u.Data)) // eigenvalues within [1 - distance, 1 + distance]
-	return distance < 0.5 && s.proved.width-math.Log1p(-distance) <= s.log.width
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.whitening)
+	dense.Mirror(s.whitening)
+	dense.Cholesky(s.whitening)
+	dense.InvertLower(s.whitening)
+	dense.MulLower(dense.NoTrans, s.whitening, f, s.turn)
+	return true
 }
 
-// costNear returns the cost from the one where the spectra were proved, by the trapezoidal rule along u.
-func (s *shiftedMean) costNear(grad []float64) float64 {
-	var change float64
-	for i, u := range s.u.Data {
-		change -= u * (grad[i] + s.proved.grad[i]) / 2
-	}
-	return s.proved.cost + change/s.m.Kappa()
+// weigh gives the terms their weights and keeps their distances.
+func (s *shiftedMean) weigh(k int, distance float64) (float64, bool) {
+	s.distances[k] = distance
+	return s.weights[k], true
 }
 
 // slackAt implements followedObjective.
@@ -223,13 +155,12 @@ func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
 // hessianVec32 implements followedObjective.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
-	m, single := memo.(*shiftedMemo), s.single
+	m := memo.(*shiftedMemo)
 	if !m.based {
-		narrow(single.f.Data, view(p.(*manifold.Frame).F()).Data)
-		m.based = single.gradient(single.f, s.rough, single.base, nil)
+		f := p.(*manifold.Frame)
+		m.based = s.hessian.start(view(f.F()), view(f.Inverse()), s.single.arithmetic, s.single.harmonic)
 	}
-	copy(dst, v)
-	if m.based && single.hessian(v, s.rough) {
-		copy(dst, single.probe)
+	if !m.based || !s.hessian.product(dst, v) {
+		copy(dst, v)
 	}
 }

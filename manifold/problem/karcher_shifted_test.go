@@ -58,13 +58,13 @@ func TestShiftedMean(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if slack := s.slackAt(memo); !(slack <= 0.25*tolerance*k.single.spread*math.Sqrt(float64(n)/3)) {
+				if slack := s.slackAt(memo); !(slack <= 0.25*tolerance*k.single.width*math.Sqrt(float64(n)/3)) {
 					t.Errorf("%s: an error of %.3g for the tolerance %g", name, slack, tolerance)
 				}
 				if e := mat.Norm(difference(n, got, want), 2); e > s.slackAt(memo)+1e-12 {
 					t.Errorf("%s, point %d: the gradient is off by %.3g, stated %.3g", name, i, e, s.slackAt(memo))
 				}
-				if e := math.Abs(cost - truth); e > 2*s.log.err*k.single.spread*float64(n) {
+				if e := math.Abs(cost - truth); e > 2*s.log.err*k.single.width*float64(n) {
 					t.Errorf("%s, point %d: cost %v, want %v", name, i, cost, truth)
 				}
 			}
@@ -94,7 +94,6 @@ func TestShiftedMeanProves(t *testing.T) {
 	if _, err := s.Evaluate(p, grad, memo); err != nil || s.log.width < 0.9*whole {
 		t.Errorf("width %v of %v: %v", s.log.width, whole, err)
 	}
-	s.proved = nil
 	s.widen(0.3 * whole)
 	if _, err := s.Evaluate(p, grad, memo); !errors.Is(err, errOutside) {
 		t.Errorf("gradient from an interval of %v: %v", s.log.width, err)

@@ -115,20 +115,14 @@ func (l *logdetObjective) NewMemo() solve.Memo {
 func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f := p.(*manifold.Frame)
 	m := memo.(*logdetMemo).m
-	dense.Transpose(m, view(f.Inverse()))
-	dense.MulLower(dense.Transposed, l.chol, m, l.work) // (F^-1 L)^T
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l.work, l.work, 0, m)
+	dense.MulLowerRight(dense.NoTrans, l.chol, view(f.Inverse()), l.work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l.work, l.work, 0, m)
 	dense.Mirror(m)
 	cost := f.LogDet()
 	for i := range m.Rows {
 		cost += m.At(i, i)
 	}
-	for i, v := range m.Data {
-		grad[i] = -v
-	}
-	for i := range m.Rows {
-		grad[i*m.Cols+i]++
-	}
+	minusPlusIdentity(grad, m)
 	l.m.FromWhitened(f, grad)
 	return cost, nil
 }
@@ -177,11 +171,6 @@ func view(m *mat.Dense) dense.Matrix[float64] { return dense.Of(m.RawMatrix()) }
 // symmetricProduct sets dst = (a b + b a)/2 for symmetric a and b.
 func symmetricProduct(dst, a, b, work dense.Matrix[float64]) {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, a, b, 0, work)
-	for i := range dst.Rows {
-		for j := i; j < dst.Cols; j++ {
-			v := work.At(i, j) + work.At(j, i)
-			dst.Set(i, j, v)
-			dst.Set(j, i, v)
-		}
-	}
+	dense.Transpose(dst, work)
+	dense.Axpy(1, work.Data, dst.Data)
 }

@@ -46,9 +46,10 @@ var lyapunov = Problem{
 }
 
 // lyapunovFill is tr(X A X) - tr(X C). With M = F'F, K = F'AF and T = F'CF it is W = K M + M K - T, and the Hessian's matrices are 2K and M. The
-// gradient is measured against a lower bound of the smallest curvature at the solution. Six products.
-func lyapunovFill(la, lc dense.Matrix[float64], work [2]dense.Matrix[float64]) func(f dense.Matrix[float64], m *sandwichMemo) float64 {
-	return func(f dense.Matrix[float64], m *sandwichMemo) float64 {
+// gradient is measured against a lower bound of the smallest curvature at the solution. Four products.
+func lyapunovFill(la, lc dense.Matrix[float64], work [2]dense.Matrix[float64]) func(p *manifold.Frame, m *sandwichMemo) float64 {
+	return func(p *manifold.Frame, m *sandwichMemo) float64 {
+		f := view(p.F())
 		congruent(m.a, la, f, work[0])
 		dense.Scale(2, m.a.Data, m.a.Data)
 		congruent(m.w, lc, f, work[0])

@@ -58,7 +58,7 @@ const atData = 1e-9
 
 // NewMemo implements solve.Memoizer.
 func (k *medianObjective) NewMemo() solve.Memo {
-	return &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.data))}
+	return &medianMemo{karcherMemo: *k.karcherObjective.NewMemo().(*karcherMemo), distances: make([]float64, len(k.matrices))}
 }
 
 // Evaluate implements solve.Objective; the cost is that of the Karcher mean.

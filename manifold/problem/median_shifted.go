@@ -26,45 +26,29 @@ func newShiftedMedian(k *medianObjective, o *Options) *shiftedMedian {
 		return nil
 	}
 	m := &shiftedMedian{shiftedMean: s}
-	s.measured = m.measure
+	s.logs.weigh = m.weigh
 	return m
 }
 
 // Evaluate implements solve.Objective.
 func (s *shiftedMedian) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	memo.(*shiftedMemo).based = false
-	f := p.(*manifold.Frame)
-	_, ok := s.place(f)
-	if s.inverses.visit = s.measured; !ok || !s.sum(s.ones, grad) {
-		return math.Inf(1), errOutside
-	}
-	var cost float64
-	s.inverse = 0
-	for k, w := range s.weights {
-		if w > 0 {
-			cost += w * s.distances[k]
-			s.inverse += w / s.distances[k]
-		}
+	var err error
+	if s.inverse, err = s.gradient(p.(*manifold.Frame), grad); err != nil {
+		return math.Inf(1), err
 	}
 	kappa := math.Sqrt(s.m.Kappa())
 	dense.Scale(kappa, grad, grad)
-	s.whiten(f, grad, kappa*s.inverse*s.log.constant)
-	return cost / kappa, nil
+	return dense.Dot(s.weights, s.distances) / kappa, nil
 }
 
-// measure gives the sums of a part the weights w_k/d_k.
-func (s *shiftedMedian) measure(p *resolventPart[float64], w *resolventScratch[float64]) bool {
-	shortest := nearestSingle * s.log.width
-	return s.inverses.reweigh(p, w, s.x, s.log.constant, func(k int, _ dense.Matrix[float64], square float64) (float64, bool) {
-		if s.weights[k] == 0 {
-			return 0, true
-		}
-		if !(square > shortest*shortest*float64(s.n)/3) {
-			return 0, false
-		}
-		s.distances[k] = math.Sqrt(square)
-		return s.weights[k] / s.distances[k], true
-	})
+// weigh gives the terms the weights w_k/d_k and keeps their distances.
+func (s *shiftedMedian) weigh(k int, distance float64) (float64, bool) {
+	s.distances[k] = distance
+	if s.weights[k] == 0 {
+		return 0, true
+	}
+	return s.weights[k] / distance, distance > nearestSingle*s.log.width*math.Sqrt(float64(s.n)/3)
 }
 
 // GradientScale implements solve.Scaler: the gradient is a weighted sum of unit vectors.
@@ -96,5 +80,6 @@ func (s *shiftedMedian) settle(_ solve.Memo, step float64) (*settlement, error) 
 // hessianVec32 implements followedObjective: the search works with weights of sum 1.
 func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
+	s.single.across(dst, v, s.hessian.f)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
 }

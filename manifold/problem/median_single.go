@@ -6,86 +6,109 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// singleMedian is what a singleMean needs besides to find a median: that is the mean with the weights w_k/d_k, which are measured anew at every point. With
-// weights of sum 1 both gradients are the same, and the Hessian of the median lacks what lies along the logarithms, sum w_k <L_k, eta> L_k/d_k^2.
+// singleMedian is what the search for a median needs besides: that is the mean with the weights w_k/d_k, which change from point to point. With weights of sum 1
+// both gradients are the same. Distances are measured at every other point, by a product for each matrix; from there to the next one they change by the
+// trapezoidal rule, whose error is of third order in the step.
 type singleMedian struct {
-	sums      []dense.Matrix[float32] // S_k = sum_j weight_j (A_k + shift_j X)^-1, for which L_k = constant I - F' S_k F
-	distances []float64
-	inverse   float64 // sum w_k/d_k
-	constant  float64
-	along     []float64 // scratch
-	ones      []float64
-	visit     func(p *resolventPart[float32], w *resolventScratch[float32]) bool // measure
-	total     []float32
+	squares    []float64 // of the distances
+	slopes     []float64 // of the squares along the step, at its ends
+	weights    []float64 // w_k/d_k over their sum
+	inverse    float64   // sum w_k/d_k
+	constant   float64
+	trace      float64 // of the step
+	directions dense.Matrix[float32]
+	along      []float64 // scratch of across
 }
 
 // nearestSingle is the distance to a matrix, in parts of the root mean square distance of spread data, below which single precision does not bear
 // the weight of it.
 const nearestSingle = 0.02
 
-func newSingleMedian(s *singleMean) *singleMedian {
-	m := &singleMedian{distances: make([]float64, len(s.k.data)), along: make([]float64, s.k.n*s.k.n), total: make([]float32, s.k.n*s.k.n)}
-	for range s.k.data {
-		m.sums = append(m.sums, dense.New[float32](s.k.n, s.k.n))
+func newSingleMedian(k *karcherObjective) *singleMedian {
+	m := &singleMedian{directions: dense.New[float32](k.n, k.n)}
+	for _, v := range []*[]float64{&m.squares, &m.slopes, &m.weights, &m.along} {
+		*v = make([]float64, len(k.matrices))
 	}
-	s.weights, m.ones, m.visit = make([]float64, len(s.k.data)), ones[float64](len(s.k.data)), s.measure
 	return m
 }
 
-// measure gives the sums of a part the weights w_k/d_k and keeps those of each matrix.
-func (s *singleMean) measure(p *resolventPart[float32], w *resolventScratch[float32]) bool {
-	shortest := nearestSingle * s.log.width
-	return s.inverses.reweigh(p, w, s.x, float32(s.log.constant), func(k int, sum dense.Matrix[float32], square float64) (float64, bool) {
-		if s.k.weights[k] == 0 {
-			return 0, true
-		}
-		if !(square > shortest*shortest*float64(s.k.n)/3) {
-			return 0, false
-		}
-		s.median.sums[k].Copy(sum)
-		s.median.distances[k] = math.Sqrt(square)
-		return s.k.weights[k] / s.median.distances[k], true
-	})
-}
-
-// weigh sets the weights to w_k/d_k over their sum, which it returns.
-func (s *singleMean) weigh() float64 {
-	var total float64
-	for i, w := range s.k.weights {
-		if s.weights[i] = 0; w > 0 {
-			s.weights[i] = w / s.median.distances[i]
-		}
-		total += s.weights[i]
+// weigh finds the distances and weights at the point and sets sum to that of the inverses. False means that a matrix is too near.
+func (s *singleSearch) weigh(log *rationalLog, step int) bool {
+	m := s.median
+	if !s.inverses.keep(s.x, log.shift, log.weight) {
+		return false
 	}
-	dense.Scale(1/total, s.weights, s.weights)
-	s.median.constant, s.median.inverse = s.log.constant, total
-	return total
-}
-
-// across takes from hv, the Hessian product of the mean's cost with v, what the median's lacks. It is first order in the steps of the search and needs no
-// accuracy: the sums may be those of a coarser logarithm.
-func (s *singleMean) across(v, hv []float64) {
-	m, n := s.median, s.k.n
-	narrow(s.y.Data, v)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.f, s.y, 0, s.z)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.z, s.f, 0, s.x)
-	var trace, part float64
-	for i := range n {
-		trace += v[i*(n+1)]
+	if m.constant = log.constant; step%2 == 0 {
+		s.inverses.keptSquares(m.squares, s.x, log.constant)
+	} else {
+		s.addSlopes()
 	}
-	clear(m.total)
-	for k, sum := range m.sums {
-		if s.weights[k] == 0 {
+	shortest := nearestSingle * s.width
+	m.inverse = 0
+	for k, w := range s.k.weights {
+		if m.weights[k] = 0; w == 0 {
 			continue
 		}
-		inner := m.constant*trace - float64(dense.Dot(sum.Data, s.x.Data))
-		c := s.weights[k] * inner / (m.distances[k] * m.distances[k])
-		dense.Axpy(float32(c), sum.Data, m.total)
-		part += c * m.constant
+		if !(m.squares[k] > shortest*shortest*float64(s.n)/3) {
+			return false
+		}
+		m.weights[k] = w / math.Sqrt(m.squares[k])
+		m.inverse += m.weights[k]
 	}
-	for i, x := range m.total {
-		m.along[i] = float64(x)
+	dense.Scale(1/m.inverse, m.weights, m.weights)
+	s.inverses.keptSum(s.sum, m.weights)
+	return true
+}
+
+// leave adds half of the change of the squares along the step to them: what the slopes at its beginning tell.
+func (s *singleSearch) leave() {
+	s.median.trace = 0
+	for i := range s.n {
+		s.median.trace += float64(s.step.At(i, i))
 	}
-	s.whiten(s.f, m.along, part)
-	dense.Axpy(1, m.along, hv)
+	s.addSlopes()
+}
+
+// addSlopes adds <N, S_k X - constant I> to the squares: half of their change along the step N if the slope were that everywhere.
+func (s *singleSearch) addSlopes() {
+	m := s.median
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, s.x, s.step, 0, m.directions)
+	dense.Mirror(m.directions)
+	s.inverses.keptInner(m.slopes, m.directions)
+	for k, v := range m.slopes {
+		m.squares[k] += v - m.constant*m.trace
+	}
+}
+
+// across takes from hv, the Hessian product of the mean's cost with v at F F', what the median's lacks, sum w_k <L_k, v> L_k/d_k^2. It is first order in the
+// steps and needs no accuracy: distances and logarithms L_k = constant I - F' S_k F are those of the last point of the search.
+func (s *singleSearch) across(hv, v []float64, f dense.Matrix[float32]) {
+	m := s.median
+	narrow(s.t.Data, v)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f, s.t, 0, s.next)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.next, f, 0, s.t)
+	dense.Mirror(s.t)
+	s.inverses.keptInner(m.along, s.t)
+	var trace, part float64
+	for i := range s.n {
+		trace += v[i*(s.n+1)]
+	}
+	for k, w := range m.weights {
+		if w == 0 {
+			m.along[k] = 0
+			continue
+		}
+		m.along[k] = w * (m.constant*trace - m.along[k]) / m.squares[k]
+		part += m.along[k] * m.constant
+	}
+	s.inverses.keptSum(s.sum, m.along)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, f, 0, s.next)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, s.next, 0, s.t)
+	dense.Mirror(s.t)
+	for i, x := range s.t.Data {
+		hv[i] += float64(x)
+	}
+	for i := 0; i < len(hv); i += s.n + 1 {
+		hv[i] -= part
+	}
 }

@@ -72,53 +72,56 @@ func TestSingleMedian(t *testing.T) {
 		if g := math.Sqrt(k.m.Inner(p, grad, grad)); g > 1e-5 {
 			t.Errorf("%s: gradient %.3g", name, g)
 		}
-		s := newSingleMean(k.karcherObjective, true)
-		narrow(s.f.Data, view(p.F()).Data)
-		log := newShiftedLog(2.4, 5)
-		if !s.look(log, nil) || !s.gradient(s.f, log, s.base, nil) {
-			t.Fatalf("%s: no gradient", name)
-		}
-		if e := dense.Dot(s.grad, s.grad) / float64(k.n); e > 1e-6 {
-			t.Errorf("%s: mean square of the gradient in single precision %.3g", name, e)
+		s := k.single
+		for i, d := range memo.(*medianMemo).distances {
+			if e := math.Abs(math.Sqrt(s.median.squares[i]) - d); e > 2e-3*d && k.weights[i] > 0 {
+				t.Errorf("%s: distance %v, in single precision %v", name, d, math.Sqrt(s.median.squares[i]))
+			}
 		}
 		v := symmetricNormals(7, k.n)
 		want := make([]float64, k.n*k.n)
 		if err := k.HessianVec(want, p, v, memo); err != nil {
 			t.Fatal(err)
 		}
-		if !s.hessian(v, log) {
-			t.Fatalf("%s: no Hessian product", name)
+		got, shifted := make([]float64, k.n*k.n), newShiftedMedian(k, &Options{})
+		near := shifted.NewMemo()
+		if _, err := shifted.Evaluate(p, grad, near); err != nil {
+			t.Fatal(err)
 		}
-		dense.Scale(memo.(*medianMemo).inverse, s.probe, s.probe)
-		if e := differenceRelative(s.probe, want); e > 0.02 {
+		shifted.hessianVec32(got, v, nil, p, near)
+		if e := differenceRelative(got, want); e > 0.02 {
 			t.Errorf("%s: Hessian product %.3g away", name, e)
 		}
 		// Along a logarithm what the mean's Hessian has and the median's lacks is all that there is.
-		copy(v, s.logarithm(0))
-		copy(s.probe, v)
-		s.across(v, s.probe)
-		dense.Axpy(-1, v, s.probe)
-		dense.Scale(-1, s.probe, s.probe)
-		if share := dense.Dot(v, s.probe) / dense.Dot(v, v); share < s.weights[0] || share > 1 {
-			t.Errorf("%s: %.3g of a logarithm is along the logarithms, of weight %.3g", name, share, s.weights[0])
+		v = s.logarithm(0, shifted.hessian.f)
+		clear(got)
+		s.across(got, v, shifted.hessian.f)
+		if share := -dense.Dot(v, got) / dense.Dot(v, v); share < s.weights()[0] || share > 1 {
+			t.Errorf("%s: %.3g of a logarithm is along the logarithms, of weight %.3g", name, share, s.weights()[0])
 		}
 	}
 	k := medianOf(t, Data{Matrices: scattered(24, 4, 10)}, 1)
-	s := newSingleMean(k.karcherObjective, true)
-	narrow(s.f.Data, view(k.factors()[2].F()).Data)
-	if s.look(newShiftedLog(2, 5), nil) {
+	s := newSingleSearch(k.karcherObjective, true)
+	s.width = 2
+	narrow(s.x.Data, k.data()[2].Data)
+	if s.weigh(newPlainLog(2, 5), 0) {
 		t.Error("a gradient in single precision at a matrix of the data")
 	}
 }
 
-// logarithm returns L_k as the last look left it.
-func (s *singleMean) logarithm(k int) []float64 {
-	l := make([]float64, s.k.n*s.k.n)
-	for i, v := range s.median.sums[k].Data {
+// logarithm returns L_k at F F' as the search left it.
+func (s *singleSearch) logarithm(k int, f dense.Matrix[float32]) []float64 {
+	one, l := make([]float64, len(s.k.weights)), make([]float64, s.n*s.n)
+	one[k] = 1
+	s.inverses.keptSum(s.sum, one)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, f, 0, s.t)
+	dense.Gemm(dense.Transposed, dense.NoTrans, -1, f, s.t, 0, s.next)
+	for i, v := range s.next.Data {
 		l[i] = float64(v)
 	}
-	s.whiten(s.f, l, s.median.constant)
-	dense.Scale(-1, l, l)
+	for i := 0; i < len(l); i += s.n + 1 {
+		l[i] += s.median.constant
+	}
 	return l
 }
 

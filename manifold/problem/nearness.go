@@ -27,23 +27,25 @@ var metricNearness = Problem{
 		o.m, err = m(n)
 		return o, err
 	},
+	triangular: true,
 }
 
 // nearnessFill is 1/2 ||(Q X - I) L||_F^2, C = L L'. With R = Q F and Y = (R F' - I) L it is W = sym(R' Y L' F), A = R'R and B = F' C F. In the
 // affine-invariant metric the condition is about that of Q, so gradient norms say little. At the minimizer the Hessian is at least the smallest
-// eigenvalue of C; a hundred times that as the scale of the gradient makes the default tolerance mean a distance of 1e-6. Seven products.
-func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) func(f dense.Matrix[float64], m *sandwichMemo) float64 {
-	return func(f dense.Matrix[float64], m *sandwichMemo) float64 {
+// eigenvalue of C; a hundred times that as the scale of the gradient makes the default tolerance mean a distance of 1e-6. Six products, five with a lower triangular F.
+func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) func(p *manifold.Frame, m *sandwichMemo) float64 {
+	return func(p *manifold.Frame, m *sandwichMemo) float64 {
+		f := view(p.F())
 		r, y := m.inverse.s, m.inverse.w
 		congruent(m.b, l, f, work[0]) // leaves L'F in work[0]
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, f, 0, r)
+		timesFrame(r, q, p, dense.NoTrans)
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, r, r, 0, m.a)
 		dense.Mirror(m.a)
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, r, f, 0, work[1])
+		timesFrame(work[1], r, p, dense.Transposed)
 		for i := range y.Rows {
 			work[1].Set(i, i, work[1].At(i, i)-1)
 		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work[1], l, 0, y)
+		dense.MulLowerRight(dense.NoTrans, l, work[1], y)
 		cost := dense.Dot(y.Data, y.Data) / 2
 		dense.Gemm(dense.Transposed, dense.NoTrans, 1, r, y, 0, work[1])
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, work[1], work[0], 0, y)
@@ -52,11 +54,17 @@ func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) fun
 	}
 }
 
+// timesFrame sets dst = a op(F), in half a product if F is lower triangular.
+func timesFrame(dst, a dense.Matrix[float64], p *manifold.Frame, op dense.Trans) {
+	if p.Lower() {
+		dense.MulLowerRight(op, view(p.F()), a, dst)
+	} else {
+		dense.Gemm(dense.NoTrans, op, 1, a, view(p.F()), 0, dst)
+	}
+}
+
 // addTransposed sets dst = a + a'.
 func addTransposed(dst, a dense.Matrix[float64]) {
-	for i := range a.Rows {
-		for j := range a.Cols {
-			dst.Set(i, j, a.At(i, j)+a.At(j, i))
-		}
-	}
+	dense.Transpose(dst, a)
+	dense.Axpy(1, a.Data, dst.Data)
 }

@@ -28,7 +28,7 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; see manifold.AffineOptions.
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber and nearness, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem.
 	Start mat.Symmetric
@@ -128,6 +128,8 @@ type Problem struct {
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
 	// geometric tells that every method works in the metric of the options, in which the answer is meant.
 	geometric bool
+	// triangular tells that evaluations are cheaper in triangular frames, which the general solvers then keep.
+	triangular bool
 	// device solves it in products on a device; nil if it has no such way.
 	device *deviceMethod
 }
@@ -272,7 +274,7 @@ func (p Problem) outcome(method Method, d *Data, o *Options) (*outcome, error) {
 func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, error) {
 	var m *manifold.Affine
 	in, err := p.prepare(d, func(n int) (_ *manifold.Affine, err error) {
-		m, err = manifold.NewAffine(n, manifold.AffineOptions{Kappa: o.Kappa, Retraction: o.Retraction})
+		m, err = manifold.NewAffine(n, manifold.AffineOptions{Kappa: o.Kappa, Retraction: p.retraction(o)})
 		return m, err
 	}, o)
 	if err != nil {
@@ -285,6 +287,14 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 		return nil, nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", o.Start.SymmetricDim(), n)}
 	}
 	return in, m, nil
+}
+
+// retraction returns what the general solvers move by.
+func (p Problem) retraction(o *Options) manifold.Retraction {
+	if o.Retraction == manifold.DefaultStep && p.triangular {
+		return manifold.TriangularStep
+	}
+	return o.Retraction
 }
 
 // kept tells whether the run writes states or goes on from one.

@@ -118,9 +118,9 @@ func matrixPair(d *Data, optional bool, names string) (a, b *manifold.Frame, err
 	return frames[0], frames[1], nil
 }
 
-// congruent sets the full symmetric dst = f' a f, a = l l' by its frame.
+// congruent sets the full symmetric dst = f' a f, a = l l' by its lower triangular frame, and leaves l'f in work: two half products.
 func congruent(dst, l, f, work dense.Matrix[float64]) {
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, l, f, 0, work)
+	dense.MulLower(dense.Transposed, l, f, work)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, work, work, 0, dst)
 	dense.Mirror(dst)
 }

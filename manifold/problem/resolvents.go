@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -12,26 +13,24 @@ import (
 // bundle holds with one shift, or of fewer with several shifts. The inverses are shared out to a fixed number of parts, whose sums are added in
 // order: the same bits for every GOMAXPROCS. Scratch space belongs to the threads.
 type resolvents[T dense.Float] struct {
-	n       int
-	groups  []*resolventGroup[T]
-	parts   []*resolventPart[T]
-	stride  int                    // a part takes every stride-th shift of its group
-	scratch []*resolventScratch[T] // one for each thread so far
-	serial  bool
-	x       []T // as tiles
-	lanes   int
-	tiles   []T // of one part
-	total   []T
-	double  []float64
+	n, count int
+	groups   []*resolventGroup[T]
+	parts    []*resolventPart[T]
+	stride   int                    // so many parts share the shifts of a group
+	scratch  []*resolventScratch[T] // one for each thread so far
+	serial   bool
+	lanes    int
+	x, total []T       // as tiles
+	lane     []T       // an element for each lane
+	ones     []float64 // weights
 	// of the present call
-	shifts  []float64
-	sums    []resolventSum
-	weights []float64 // of the matrices
-	bounds  [2]float64
-	signs   []float64                                               // if not nil, of all pivots of A_k + shift_j X, and no inverses
-	inspect func(g *resolventGroup[T], s *resolventScratch[T]) bool // if not nil, is shown the negatives of all inverses
-	// visit, if not nil, is called in the next sum when acc has the sums of a part with equal weights of the matrices, and gives them their weights.
-	visit func(p *resolventPart[T], s *resolventScratch[T]) bool
+	shifts, coeff []float64
+	weights       []float64 // of the matrices
+	step          int       // stride, or 1 where a part must see all shifts
+	keeping       bool      // the sums of each matrix
+	measuring     bool      // how fit the matrices are
+	do            func(p *resolventPart[T], s *resolventScratch[T]) bool
+	sumUp         func(p *resolventPart[T], s *resolventScratch[T]) bool // part
 }
 
 // resolventGroup is some of the data in one bundle: matrix first + i in the lanes i, i + count, ...
@@ -41,44 +40,49 @@ type resolventGroup[T dense.Float] struct {
 }
 
 type resolventPart[T dense.Float] struct {
-	group  *resolventGroup[T]
-	from   int // its first shift
-	acc    [2]*dense.Bundle[T]
-	failed bool
+	group   *resolventGroup[T]
+	from    int              // its first shift
+	sum     []T              // as tiles
+	kept    *dense.Bundle[T] // the sums of each matrix
+	failed  bool
+	fitness fitness
 }
 
 type resolventScratch[T dense.Float] struct {
 	m             *dense.Bundle[T]
 	work          *dense.BundleWork[T]
 	shift, weight []T
-	t             [3]dense.Matrix[T] // of reweigh
+	t             [3]dense.Matrix[T] // of square
 }
 
-// resolventSum is one sum over the shifts, whose weights it holds; it goes to dst.
-type resolventSum struct {
-	weight []float64
-	dst    dense.Matrix[float64]
+// fitness tells how well single precision bears matrices: the largest tr A/n tr A^-1/n, and a bound of the largest condition.
+type fitness struct{ spread, condition float64 }
+
+// worse returns the worse of both.
+func (f fitness) worse(g fitness) fitness {
+	return fitness{max(f.spread, g.spread), max(f.condition, g.condition)}
 }
 
-// newResolvents takes the upper triangles of the data. If together, a part sees all shifts of its matrices.
-func newResolvents[T dense.Float](data []dense.Matrix[float64], together bool) *resolvents[T] {
+// newResolvents takes the upper triangles of the data.
+func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
-	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
-		tiles: make([]T, dense.TiledLength(n)), total: make([]T, dense.TiledLength(n)), double: make([]float64, dense.TiledLength(n))}
+	r := &resolvents[T]{n: n, count: count, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
+		total: make([]T, dense.TiledLength(n)), lane: make([]T, lanes), ones: ones[float64](count)}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
 		g.fill(data)
 		r.groups = append(r.groups, g)
 	}
-	if !together && 2*len(r.groups) <= teamParts {
+	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
 	}
 	for _, g := range r.groups {
 		for from := range r.stride {
-			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, acc: [2]*dense.Bundle[T]{dense.NewBundle[T](n), dense.NewBundle[T](n)}})
+			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, sum: make([]T, len(r.x))})
 		}
 	}
+	r.sumUp = r.part
 	return r
 }
 
@@ -94,64 +98,48 @@ func (g *resolventGroup[T]) fill(data []dense.Matrix[float64]) {
 	}
 }
 
-// sum sets the dst of each of the sums to sum_k weights_k sum_j weight_j (A_k + shift_j X)^-1, complete. False means that a matrix is not positive definite
-// to rounding.
-func (r *resolvents[T]) sum(x dense.Matrix[T], shifts, weights []float64, sums ...resolventSum) bool {
-	r.weights, r.sums, r.signs = weights, append(r.sums[:0], sums...), nil
-	ok := r.share(x, shifts)
-	if r.visit = nil; !ok {
+// sumTo implements singleInverses.
+func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, coeff []float64) bool {
+	r.weights, r.keeping, r.step = weights, false, r.stride
+	if !r.sums(x, shifts, coeff) {
 		return false
 	}
-	for i, s := range sums {
-		r.collect(i, s.dst)
+	clear(r.total)
+	for _, p := range r.parts {
+		dense.Axpy(1, p.sum, r.total)
 	}
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
 	return true
 }
 
-// harmonic sets dst to sum_k weights_k A_k^-1. False means that a matrix is not positive definite to rounding, or tr A/n tr A^-1/n is more than worst.
-func (r *resolvents[T]) harmonic(weights []float64, worst T, dst dense.Matrix[float64]) bool {
-	r.inspect = func(g *resolventGroup[T], s *resolventScratch[T]) bool {
-		s.m.Traces(s.weight)
-		g.data.Traces(s.shift)
-		for i, t := range s.shift {
-			if n := T(r.n); !(-t/n*s.weight[i]/n <= worst) {
-				return false
-			}
-		}
-		return true
-	}
-	ok := r.sum(dense.New[T](r.n, r.n), []float64{0}, weights, resolventSum{[]float64{1}, dst})
-	r.inspect = nil
-	return ok
-}
-
-// between tells whether low X < A_k < high X for all k.
-func (r *resolvents[T]) between(x dense.Matrix[T], low, high float64) bool {
-	r.bounds = [2]float64{-low, -high}
-	r.sums, r.signs = r.sums[:0], upAndDown[:]
-	return r.share(x, r.bounds[:])
-}
-
-var upAndDown = [2]float64{1, -1}
-
-// collect adds up what the parts have.
-func (r *resolvents[T]) collect(i int, dst dense.Matrix[float64]) {
-	clear(r.total)
+// harmonic implements singleInverses.
+func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (f fitness, ok bool) {
+	r.measuring = true
+	ok = r.sumTo(dst, dense.New[T](r.n, r.n), []float64{0}, weights, []float64{1})
+	r.measuring = false
 	for _, p := range r.parts {
-		p.acc[i].Sum(r.tiles)
-		dense.Axpy(1, r.tiles, r.total)
+		f = f.worse(p.fitness)
 	}
-	for j, v := range r.total {
-		r.double[j] = float64(v)
-	}
-	dense.UnpackTiles(dst, r.double)
-	dense.Mirror(dst)
+	return f, ok
 }
 
-// share does all parts, on several goroutines where that pays.
-func (r *resolvents[T]) share(x dense.Matrix[T], shifts []float64) bool {
+// keep implements singleInverses.
+func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff []float64) bool {
+	r.weights, r.keeping, r.step = r.ones, true, 1
+	return r.sums(x, shifts, coeff)
+}
+
+// sums does all parts.
+func (r *resolvents[T]) sums(x dense.Matrix[T], shifts, coeff []float64) bool {
 	dense.PackTiles(r.x, x)
-	r.shifts = shifts
+	r.shifts, r.coeff = shifts, coeff
+	return r.each(r.sumUp)
+}
+
+// each calls do for all parts, on several goroutines where that pays.
+func (r *resolvents[T]) each(do func(p *resolventPart[T], s *resolventScratch[T]) bool) bool {
+	r.do = do
 	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
 	if r.serial {
 		threads = 1
@@ -180,102 +168,155 @@ func (r *resolvents[T]) together(threads int) {
 func (r *resolvents[T]) some(thread, threads int) {
 	for i := thread; i < len(r.parts); i += threads {
 		p := r.parts[i]
-		p.failed = !r.part(p, r.scratch[thread])
+		p.failed = !r.do(p, r.scratch[thread])
 	}
 }
 
 // part adds up the inverses of one part.
 func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
+	if r.keeping && p.kept == nil {
+		p.kept = dense.NewBundle[T](r.n)
+	}
+	if r.keeping {
+		p.kept.Zero()
+	} else {
+		clear(p.sum)
+	}
+	if p.from >= r.step {
+		return true
+	}
 	g := p.group
-	for i := range r.sums {
-		p.acc[i].Zero()
-	}
-	for j := p.from; j < len(r.shifts); j += r.stride * g.slots {
-		r.fill(s.shift, g, j, func(int, j int) float64 { return r.shifts[j] })
+	for j := p.from; j < len(r.shifts); j += r.step * g.slots {
+		r.fill(s.shift, g, j, func(_, j int) float64 { return r.shifts[j] })
 		s.m.Shift(g.data, s.shift, r.x)
-		if r.signs != nil {
-			if !r.signed(g, j, s) {
-				return false
-			}
-			continue
-		}
-		if !s.m.InvertNegative(s.work) || r.inspect != nil && !r.inspect(g, s) {
+		if !s.m.InvertNegative(s.work) {
 			return false
 		}
-		for i, sum := range r.sums {
-			if r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * sum.weight[j] }) {
-				p.acc[i].Add(s.weight, s.m)
-			}
+		if r.measuring {
+			p.measure(float64(r.n), s)
 		}
-	}
-	return r.signs != nil || r.visit == nil || r.visit(p, s)
-}
-
-// signed tells whether the pivots of the matrices in s.m have the signs of the shifts from j on.
-func (r *resolvents[T]) signed(g *resolventGroup[T], j int, s *resolventScratch[T]) bool {
-	s.m.Eliminate(s.work)
-	r.fill(s.weight, g, j, func(_, j int) float64 { return r.signs[j] })
-	for i, pivot := range s.work.Pivots[:r.n*r.lanes] {
-		if sign := s.weight[i%r.lanes]; sign != 0 && !(sign*pivot > 0) {
-			return false
+		r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * r.coeff[j] })
+		if r.keeping {
+			p.kept.Add(s.weight, s.m)
+		} else {
+			s.m.AddSum(p.sum, s.weight)
 		}
 	}
 	return true
 }
 
-// fill sets the values of the lanes for the matrices k and the shifts from j on, and tells whether one is not 0; lanes without have 0.
-func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k, j int) float64) (some bool) {
+// measure finds the fitness of the matrices whose negative inverses are in s.m.
+func (p *resolventPart[T]) measure(n float64, s *resolventScratch[T]) {
+	p.fitness = fitness{}
+	s.m.Traces(s.weight)
+	p.group.data.Traces(s.shift)
+	for i, t := range s.shift {
+		p.fitness.spread = max(p.fitness.spread, -float64(t)/n*float64(s.weight[i])/n)
+	}
+	s.m.SquareBounds(s.weight)
+	p.group.data.SquareBounds(s.shift)
+	for i, t := range s.shift {
+		p.fitness.condition = max(p.fitness.condition, math.Sqrt(float64(t))*math.Sqrt(float64(s.weight[i])))
+	}
+}
+
+// fill sets the values of the lanes for the matrices k and the shifts from j on; lanes without have 0.
+func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k, j int) float64) {
 	clear(dst)
 	for s := range g.slots {
-		at := j + s*r.stride
+		at := j + s*r.step
 		if at >= len(r.shifts) {
 			break
 		}
 		for i := range g.count {
-			v := T(value(g.first+i, at))
-			dst[s*g.count+i] = v
-			some = some || v != 0
+			dst[s*g.count+i] = T(value(g.first+i, at))
 		}
 	}
-	return some
 }
 
-// reweigh gives the sums of a part the weights that weigh returns for each matrix k, given S_k = sum_j weight_j (A_k + shift_j X)^-1 and the square of the
-// distance, tr (constant I - S_k X)^2. Matrices of weight 0 are left out; false from weigh fails the part.
-func (r *resolvents[T]) reweigh(p *resolventPart[T], w *resolventScratch[T], x dense.Matrix[T], constant T,
-	weigh func(k int, sum dense.Matrix[T], square float64) (weight float64, ok bool)) bool {
-	g := p.group
+// keptSquares implements singleInverses.
+func (r *resolvents[T]) keptSquares(dst []float64, x dense.Matrix[T], constant float64) {
+	r.each(func(p *resolventPart[T], w *resolventScratch[T]) bool {
+		for i := 0; i < p.group.count && p.from == 0; i++ {
+			dst[p.group.first+i] = r.square(p, w, i, x, T(constant))
+		}
+		return true
+	})
+}
+
+// square returns tr (constant I - S X)^2 for what is kept of matrix i of a group.
+func (r *resolvents[T]) square(p *resolventPart[T], w *resolventScratch[T], i int, x dense.Matrix[T], constant T) float64 {
 	for i := range w.t {
 		if w.t[i].Rows == 0 {
 			w.t[i] = dense.New[T](r.n, r.n)
 		}
 	}
 	sum, log, transposed := w.t[0], w.t[1], w.t[2]
-	clear(w.weight)
-	for i := range g.count {
-		p.acc[0].Get(i, sum)
-		for slot := 1; slot < g.slots; slot++ {
-			p.acc[0].Get(slot*g.count+i, log)
-			dense.Axpy(1, log.Data, sum.Data)
-		}
-		dense.Mirror(sum)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, -1, sum, x, 0, log)
-		for j := range r.n {
-			log.Set(j, j, log.At(j, j)+constant)
-		}
-		dense.Transpose(transposed, log)
-		weight, ok := weigh(g.first+i, sum, float64(dense.Dot(log.Data, transposed.Data)))
-		if !ok {
-			return false
-		}
-		for slot := range g.slots {
-			w.weight[slot*g.count+i] = T(weight)
+	p.kept.Get(i, sum)
+	for slot := 1; slot < p.group.slots; slot++ {
+		p.kept.Get(slot*p.group.count+i, log)
+		dense.Axpy(1, log.Data, sum.Data)
+	}
+	dense.Mirror(sum)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, sum, x, 0, log)
+	for j := range r.n {
+		log.Set(j, j, log.At(j, j)+constant)
+	}
+	dense.Transpose(transposed, log)
+	return float64(dense.Dot(log.Data, transposed.Data))
+}
+
+// keptInner implements singleInverses.
+func (r *resolvents[T]) keptInner(dst []float64, x dense.Matrix[T]) {
+	dense.InnerTiles(r.x, x)
+	for i := 0; i < len(r.parts); i += r.stride {
+		g := r.parts[i].group
+		r.parts[i].kept.Inner(r.lane, r.x)
+		for i := range g.count {
+			dst[g.first+i] = 0
+			for slot := range g.slots {
+				dst[g.first+i] += float64(r.lane[slot*g.count+i])
+			}
 		}
 	}
-	for i := range r.sums {
-		w.m.Zero()
-		w.m.Add(w.weight, p.acc[i])
-		p.acc[i], w.m = w.m, p.acc[i]
+}
+
+// inner implements singleInverses.
+func (r *resolvents[T]) inner(dst []float64, x dense.Matrix[T]) {
+	dense.InnerTiles(r.x, x)
+	for _, g := range r.groups {
+		g.data.Inner(r.lane, r.x)
+		for i := range g.count {
+			dst[g.first+i] = float64(r.lane[i])
+		}
 	}
-	return true
+}
+
+// keptSum implements singleInverses.
+func (r *resolvents[T]) keptSum(dst dense.Matrix[T], weights []float64) {
+	clear(r.total)
+	for i := 0; i < len(r.parts); i += r.stride {
+		g := r.parts[i].group
+		clear(r.lane)
+		for l := range g.count * g.slots {
+			r.lane[l] = T(weights[g.first+l%g.count])
+		}
+		r.parts[i].kept.AddSum(r.total, r.lane)
+	}
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
+}
+
+// mean implements singleInverses.
+func (r *resolvents[T]) mean(dst dense.Matrix[T], weights []float64) {
+	clear(r.total)
+	for _, g := range r.groups {
+		clear(r.lane)
+		for i := range g.count {
+			r.lane[i] = T(weights[g.first+i])
+		}
+		g.data.AddSum(r.total, r.lane)
+	}
+	dense.UnpackTiles(dst, r.total)
+	dense.Mirror(dst)
 }

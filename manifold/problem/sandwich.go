@@ -14,8 +14,8 @@ type sandwich struct {
 	knownMinimizer
 	scale float64
 	work  [2]dense.Matrix[float64]
-	// fill sets w, a and b at the frame f and returns the cost.
-	fill func(f dense.Matrix[float64], m *sandwichMemo) float64
+	// fill sets w, a and b at the frame and returns the cost.
+	fill func(p *manifold.Frame, m *sandwichMemo) float64
 }
 
 type sandwichMemo struct {
@@ -46,7 +46,7 @@ func (q *sandwich) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (
 		return math.Inf(1), err
 	}
 	m.ready, m.lost = false, false
-	cost := q.fill(view(f.F()), m)
+	cost := q.fill(f, m)
 	copy(grad, m.w.Data)
 	q.m.FromWhitened(f, grad)
 	return cost, nil

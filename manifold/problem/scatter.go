@@ -26,7 +26,8 @@ var student = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
 	},
-	device: scatterDevice(studentOf),
+	triangular: true,
+	device:     scatterDevice(studentOf),
 }
 
 // studentOf and huberOf return the loss for the parameters and its reach, see newScatter.
@@ -60,7 +61,8 @@ var huber = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
 	},
-	device: scatterDevice(huberOf),
+	triangular: true,
+	device:     scatterDevice(huberOf),
 }
 
 var scatterFixedPoint = Method{
@@ -118,6 +120,7 @@ type scatterObjective struct {
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
+	c    []float64 // squared lengths, then factors, of the rows
 	loss loss
 	from *manifold.Frame
 }
@@ -130,19 +133,19 @@ type scatterMemo struct {
 // newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
 // 1 - (n-k)/reach of the samples (Kent and Tyler 1991); for k = 0 these are the zeros, for points in general position N >= n is enough.
 func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (instance, error) {
-	x, err := checkSamples(d.Samples)
+	x, err := finiteSamples(d.Samples)
 	if err != nil {
 		return nil, err
 	}
 	N, n := x.Rows, x.Cols
-	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n)}
+	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n), c: make([]float64, N)}
 	var reach float64
 	s.loss, reach = choose(n)
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
 	second := dense.New[float64](n, n)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, second)
+	gramUpper(1/float64(N), x, x, 0, second)
 	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
 		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
@@ -170,6 +173,44 @@ func scatterExists(x dense.Matrix[float64], reach float64) error {
 }
 
 func (s *scatterObjective) size() (int, int) { return s.x.Cols, s.x.Rows }
+
+// whiten sets the rows of z to F^-1 x for the rows x: one product with the samples, half of one if F is lower triangular.
+func whiten(z, x dense.Matrix[float64], f *manifold.Frame) {
+	if inv := view(f.Inverse()); f.Lower() {
+		dense.MulLowerRight(dense.Transposed, inv, x, z)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, x, inv, 0, z)
+	}
+}
+
+// gramRows is the number of rows that gramUpper takes at a time, from caches, where the whole product has less than gramShared operations and so runs on one
+// processor in any case.
+const (
+	gramRows   = 128
+	gramShared = 1e8
+)
+
+// gramUpper sets the upper triangle of p to alpha a' b + beta p, which is known to be symmetric: half a product.
+func gramUpper(alpha float64, a, b dense.Matrix[float64], beta float64, p dense.Matrix[float64]) {
+	rows := a.Rows
+	if float64(rows)*float64(a.Cols*a.Cols) < gramShared {
+		rows = gramRows
+	}
+	for i := 0; i < a.Rows; i += rows {
+		h := min(rows, a.Rows-i)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, alpha, a.View(i, 0, h, a.Cols), b.View(i, 0, h, b.Cols), beta, p)
+		beta = 1
+	}
+}
+
+// halfForms sets the rows of y such that z'y = z' eta z/2 for the rows z, from the lower triangle of eta: half a product. work is scratch.
+func halfForms(y, z, eta, work dense.Matrix[float64]) {
+	work.Copy(eta)
+	for i := range work.Rows {
+		work.Set(i, i, work.At(i, i)/2)
+	}
+	dense.MulLowerRight(dense.NoTrans, work, z, y)
+}
 
 // start returns the covariance of the samples.
 func (s *scatterObjective) start() *manifold.Frame { return s.from }
@@ -201,18 +242,17 @@ func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 // Evaluate implements solve.Objective: one product with the samples and half a product of their size.
 func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*scatterMemo)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, s.x, view(f.Inverse()), 0, m.z)
+	whiten(m.z, s.x, f)
 	N := float64(s.x.Rows)
 	var sum float64
-	for i := range s.x.Rows {
-		row := m.z.Row(i)
-		q := dense.Dot(row, row)
+	dense.RowDots(m.z, m.z, s.c)
+	for i, q := range s.c {
 		rho, u, du := s.loss(q)
 		sum += rho
-		m.second[i] = du / N
-		dense.Scale(u/N, row, s.z.Row(i))
+		m.second[i], s.c[i] = du/N, u/N
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.z, m.z, 0, m.p)
+	dense.ScaleRows(s.c, m.z, s.z)
+	gramUpper(1, s.z, m.z, 0, m.p)
 	dense.Mirror(m.p)
 	if sum-sum != 0 {
 		return math.Inf(1), errors.New("a sample is too long to be squared: scale the samples down")
@@ -222,17 +262,16 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	return f.LogDet() + sum/N, nil
 }
 
-// HessianVec implements solve.Hessian: one product with the samples, half a product of their size, one small product.
+// HessianVec implements solve.Hessian: two half products with the samples, one small product.
 func (s *scatterObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*scatterMemo), s.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, s.work)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.z, eta, 0, s.z)
-	for i := range s.z.Rows {
-		z, y := m.z.Row(i), s.z.Row(i)
-		dense.Scale(m.second[i]*dense.Dot(z, y), z, y)
-	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, m.z, s.z, 1, out)
+	halfForms(s.z, m.z, eta, s.work)
+	dense.RowDots(m.z, s.z, s.c)
+	dense.Multiply(s.c, m.second, s.c)
+	dense.ScaleRows(s.c, m.z, s.z)
+	gramUpper(2, m.z, s.z, 1, out)
 	dense.Mirror(out)
 	s.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil

@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -23,7 +22,6 @@ type shiftedLog struct {
 	weight   []float64
 	err      float64 // largest error on [-L, L]
 	centres  []float64
-	within   []float64 // for a part of another one: its weights at the shifts of that
 }
 
 // mostShifts is how many a shiftedLog has at most.
@@ -35,7 +33,7 @@ func newShiftedLog(width float64, shifts int) *shiftedLog {
 	if shifts%2 == 1 {
 		centres = append(centres, 0)
 	}
-	return solveShiftedLog(width, append(centres, poleCentres(width, shifts)...))
+	return solveShiftedLog(width, append(centres, poleCentres(width, shifts, false)...))
 }
 
 // shiftedLogWithin returns the approximation with the fewest shifts whose error is at most err, or nil if mostShifts are too few.
@@ -51,15 +49,19 @@ func shiftedLogWithin(width, err float64) *shiftedLog {
 	return nil
 }
 
-// poleCentres returns the positive c of the poles -e^(+-c): shifts/2 of them, ascending.
-func poleCentres(width float64, shifts int) []float64 {
+// poleCentres returns the positive c of the poles -e^(+-c): shifts/2 of them, ascending. If sinh is set, the function has a multiple of sinh l besides.
+func poleCentres(width float64, shifts int, sinh bool) []float64 {
 	count := shifts / 2
 	if count == 0 {
 		return nil
 	}
-	const points, reach = 160, 32.0
+	const points, reach = 64, 20.0
 	var beta, root, prev, next [points]float64 // beta = tanh(c/2)^2, and the square root of the weight there
-	nodes := interpolationPoints(width, shifts)
+	conditions := shifts
+	if sinh {
+		conditions++
+	}
+	nodes := interpolationPoints(width, conditions)
 	var sum float64
 	for i := range beta {
 		c := (float64(i) + 0.5) * reach / points
@@ -70,6 +72,9 @@ func poleCentres(width float64, shifts int) []float64 {
 		}
 		if shifts%2 == 1 {
 			w *= t * t // the pole at infinity of z is given
+		}
+		if sinh {
+			w /= h * h // the one at 1
 		}
 		beta[i], root[i] = t*t, math.Sqrt(w)
 		sum += w
@@ -186,40 +191,4 @@ func newShiftedSum(width float64, centres, b []float64) *shiftedLog {
 		r.shift, r.weight = append(r.shift, s, 1/s), append(r.weight, 2*b[j]*s, 2*b[j]/s)
 	}
 	return r
-}
-
-// pair is tanh((l-c)/2) + tanh((l+c)/2).
-func pair(l, c float64) float64 { return math.Tanh((l-c)/2) + math.Tanh((l+c)/2) }
-
-// coarse returns a function with two of the poles of r whose Hessian is near that of the logarithm: the mean of its divided differences over the
-// interval, weighted with the factors of the Hessian, is 1.
-func (r *shiftedLog) coarse() *shiftedLog {
-	const points = 12
-	c, best := 0.0, math.Inf(1)
-	for _, v := range r.centres {
-		if d := math.Abs(v - 0.45*r.width - 0.6); v > 0 && d < best {
-			c, best = v, d
-		}
-	}
-	var up, down float64
-	for i := range points {
-		for j := range i {
-			x, y := r.width*(2*float64(i)/(points-1)-1), r.width*(2*float64(j)/(points-1)-1)
-			h := (x - y) / 2 / math.Tanh((x-y)/2)
-			q := h * (pair(x, c) - pair(y, c)) / (x - y)
-			up += h * q
-			down += q * q
-		}
-	}
-	p := newShiftedSum(r.width, []float64{c}, []float64{up / down})
-	p.place(r)
-	return p
-}
-
-// place fills within.
-func (r *shiftedLog) place(whole *shiftedLog) {
-	r.within = make([]float64, len(whole.shift))
-	for j, s := range r.shift {
-		r.within[slices.Index(whole.shift, s)] = r.weight[j]
-	}
 }

@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -60,30 +59,6 @@ func TestShiftedLogWithin(t *testing.T) {
 	}
 	if r := shiftedLogWithin(30, 1e-9); r != nil {
 		t.Errorf("an interval from e^-30 to e^30 in %d shifts", len(r.shift))
-	}
-}
-
-// TestCoarseLog: the factors of the Hessian are those of the logarithm to a few percent.
-func TestCoarseLog(t *testing.T) {
-	fine := newShiftedLog(2.4, 5)
-	r := fine.coarse()
-	for j, s := range r.shift {
-		if at := slices.Index(fine.shift, s); at < 0 || r.within[at] != r.weight[j] {
-			t.Errorf("shift %v has not its weight %v among %v", s, r.weight[j], r.within)
-		}
-	}
-	var square, total float64
-	for i := range 20 {
-		for j := range i {
-			a, b := 2.4*(float64(i)/9.5-1), 2.4*(float64(j)/9.5-1)
-			k := (a - b) / 2 / math.Tanh((a-b)/2)
-			e := k * ((value(r, a)-value(r, b))/(a-b) - 1)
-			square += e * e
-			total += k * k
-		}
-	}
-	if e := math.Sqrt(square / total); !(e < 0.05) {
-		t.Errorf("relative error %.3g", e)
 	}
 }
 

@@ -30,12 +30,14 @@ type worker struct {
 }
 
 type scratch struct {
-	t      [4]dense.Matrix[float64]
-	m      dense.Matrix[float64] // B' C B of the matrix being located
-	zero   []float64
-	work   []float64
-	solver eigen.Solver
-	single singleScratch
+	t       [4]dense.Matrix[float64]
+	m       dense.Matrix[float64] // B' C B of the matrix being located
+	zero    []float64
+	work    []float64
+	solver  eigen.Solver
+	reducer eigen.Reducer
+	bundled *eigen.Bundled // made when it is needed
+	single  singleScratch
 }
 
 // singleScratch is made when it is needed.
@@ -66,6 +68,11 @@ func newTeam(n, count int) *team {
 		return nil
 	}
 	return t
+}
+
+// of returns a team for another number of bodies, at most as many, with the same workers.
+func (t *team) of(count int) *team {
+	return &team{n: t.n, count: count, workers: t.workers[:min(count, len(t.workers))], scratch: t.scratch, serial: t.serial}
 }
 
 func newScratch(n int) *scratch {

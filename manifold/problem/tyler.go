@@ -26,18 +26,19 @@ var tyler = Problem{
 		run:  tylerFixedPoint,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		x, err := checkSamples(d.Samples)
+		x, err := finiteSamples(d.Samples)
 		if err != nil {
 			return nil, err
 		}
-		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows)}
+		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows), c: make([]float64, x.Rows)}
 		if err := t.check(); err != nil {
 			return nil, err
 		}
 		t.m, err = m(x.Cols)
 		return t, err
 	},
-	device: tylerDevice,
+	triangular: true,
+	device:     tylerDevice,
 }
 
 // tylerObjective is log det X + (n/N) sum log(x' X^-1 x). With z = F^-1 x, q = z'z and P = (n/N) sum z z'/q the whitened differential is I - P,
@@ -46,23 +47,23 @@ type tylerObjective struct {
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
-	q    []float64
-	logs float64 // sum log(x'x)
-	seen bool    // z and work have what check left there, which is the evaluation at the identity
+	q, c []float64 // squared lengths and factors of the rows
+	logs float64   // sum log(x'x)
+	from *manifold.Frame
 }
 
 // check refuses data for which the estimator does not exist: Tyler's matrix exists for points in general position if and only if N > n
-// (Tyler, Ann. Statist. 15 (1987) 234-251); points in a proper subspace are found by a Cholesky factorization of the scatter of the directions. It
-// leaves the samples scaled to unit length in z.
+// (Tyler, Ann. Statist. 15 (1987) 234-251); points in a proper subspace are found by a Cholesky factorization of the scatter of the directions, which is
+// where the general solvers start. It leaves the samples scaled to unit length in z and their scatter in work.
 func (t *tylerObjective) check() error {
 	if err := t.checkDirections(); err != nil {
 		return err
 	}
 	t.gram(t.z, t.work)
-	if err := manifold.CheckSPD(symmetric(t.work)); err != nil {
+	var err error
+	if t.from, err = manifold.NewFrame(symmetric(t.work)); err != nil {
 		return tylerSubspace(err)
 	}
-	t.seen = true
 	return nil
 }
 
@@ -113,7 +114,16 @@ func (t *tylerObjective) repeated() (count, first int) {
 		}
 		return 0
 	}
-	slices.SortStableFunc(order, compare)
+	leading := make([]float64, t.z.Rows) // the first coordinate, in which most samples differ
+	for i, s := range sign {
+		leading[i] = math.Round(s * t.z.At(i, 0))
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		if c := cmp.Compare(leading[a], leading[b]); c != 0 {
+			return c
+		}
+		return compare(a, b)
+	})
 	start := 0
 	for i := range order {
 		if compare(order[start], order[i]) != 0 {
@@ -133,7 +143,8 @@ type tylerMemo struct {
 
 func (t *tylerObjective) size() (int, int) { return t.x.Cols, t.x.Rows }
 
-func (t *tylerObjective) start() *manifold.Frame { return manifold.IdentityFrame(t.x.Cols, 1) }
+// start returns the scatter of the directions, the point after one step of the fixed-point iteration from the identity.
+func (t *tylerObjective) start() *manifold.Frame { return t.from }
 
 // GradientScale implements solve.Scaler: the norm of the gradient of log det X, the identity in whitened coordinates.
 func (t *tylerObjective) GradientScale(float64) float64 {
@@ -145,47 +156,25 @@ func (t *tylerObjective) NewMemo() solve.Memo {
 	return &tylerMemo{u: dense.New[float64](t.x.Rows, t.x.Cols), p: dense.New[float64](t.x.Cols, t.x.Cols)}
 }
 
-// Evaluate implements solve.Objective: one product with the samples and half a product of their size. At the identity check has made it, if nothing
-// has come between.
+// Evaluate implements solve.Objective: a product with the samples, half of one for a triangular frame, and half a product of their size.
 func (t *tylerObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*tylerMemo)
-	inv, logs := view(f.Inverse()), t.logs
-	if t.seen && isIdentity(inv) {
-		m.u.Copy(t.z)
-		m.p.Copy(t.work)
-	} else {
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, t.x, inv, 0, m.u)
-		logs = t.directions(m.u)
-		t.gram(m.u, m.p)
-	}
-	for i, v := range m.p.Data {
-		grad[i] = -v
-	}
-	for i := range m.p.Rows {
-		grad[i*m.p.Cols+i]++
-	}
+	whiten(m.u, t.x, f)
+	logs := t.directions(m.u)
+	t.gram(m.u, m.p)
+	minusPlusIdentity(grad, m.p)
 	t.m.FromWhitened(f, grad)
 	return f.LogDet() + float64(t.x.Cols)/float64(t.x.Rows)*logs, nil
 }
 
-func isIdentity(a dense.Matrix[float64]) bool {
-	for i := range a.Rows {
-		for j, v := range a.Row(i) {
-			if i == j && v != 1 || i != j && v != 0 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // directions scales every row of u to unit length and returns the sum of the logarithms of the squared lengths.
 func (t *tylerObjective) directions(u dense.Matrix[float64]) float64 {
-	for i := range u.Rows {
-		row := u.Row(i)
-		t.q[i] = dense.Dot(row, row)
-		dense.Scale(1/math.Sqrt(t.q[i]), row, row)
+	dense.RowDots(u, u, t.q)
+	dense.Sqrt(t.c, t.q)
+	for i, r := range t.c {
+		t.c[i] = 1 / r
 	}
+	dense.ScaleRows(t.c, u, u)
 	dense.Log(t.q, t.q)
 	var sum float64
 	for _, v := range t.q {
@@ -196,22 +185,19 @@ func (t *tylerObjective) directions(u dense.Matrix[float64]) float64 {
 
 // gram sets p = (n/N) u' u.
 func (t *tylerObjective) gram(u, p dense.Matrix[float64]) {
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, float64(u.Cols)/float64(u.Rows), u, u, 0, p)
+	gramUpper(float64(u.Cols)/float64(u.Rows), u, u, 0, p)
 	dense.Mirror(p)
 }
 
-// HessianVec implements solve.Hessian: one product with the samples, half a product of their size, one small product.
+// HessianVec implements solve.Hessian: two half products with the samples, one small product.
 func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*tylerMemo), t.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, t.work)
-	t.seen = false
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.u, eta, 0, t.z)
-	for i := range t.z.Rows {
-		u, z := m.u.Row(i), t.z.Row(i)
-		dense.Scale(dense.Dot(u, z), u, z)
-	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, -float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
+	halfForms(t.z, m.u, eta, t.work)
+	dense.RowDots(m.u, t.z, t.c)
+	dense.ScaleRows(t.c, m.u, t.z)
+	gramUpper(-2*float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
 	dense.Mirror(out)
 	t.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
@@ -229,7 +215,7 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 	return s
 }
 
-// tylerFixedPoint runs the reweighting iteration. Its default start, the identity, has been evaluated by check.
+// tylerFixedPoint runs the reweighting iteration. Its default start is the identity, which check has evaluated.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	t := in.(*tylerObjective)
 	w := newReweighting(t.x, t.z, tylerLoss(t.x.Cols), m, o)

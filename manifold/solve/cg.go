@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -148,9 +149,7 @@ func (c *conjugate) restart() error {
 }
 
 func (c *conjugate) steepest(z []float64) {
-	for i, v := range z {
-		c.d[i] = -v
-	}
+	dense.Scale(-1, z, c.d)
 	c.slope, c.fresh = c.r.m.Inner(c.r.x.point, c.d, c.r.x.grad), true
 }
 
@@ -171,9 +170,7 @@ func (c *conjugate) next(t float64) error {
 	if beta-beta != 0 {
 		return fmt.Errorf("solve: iteration %d: beta %v is %v; the gradient or the preconditioner is not finite", r.status.Iteration, r.o.Beta, beta)
 	}
-	for i, v := range z {
-		c.d[i] = -v + beta*c.d[i]
-	}
+	dense.Blend(-1, z, beta, c.d, c.d)
 	c.slope, c.fresh = r.m.Inner(p, c.d, r.x.grad), false
 	if !(c.slope < -descentAngle*r.status.GradientNorm*math.Sqrt(r.m.Inner(p, c.d, c.d))) {
 		c.steepest(z)

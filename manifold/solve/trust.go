@@ -99,9 +99,7 @@ func (c *truncatedCG) solve(radius float64) error {
 	if err := c.precondition(); err != nil {
 		return err
 	}
-	for i, v := range c.z {
-		c.d[i] = -v
-	}
+	dense.Scale(-1, c.z, c.d)
 	zr := m.Inner(p, c.z, c.res)
 	norm0 := r.status.GradientNorm
 	target := norm0 * min(innerLinear, norm0/r.start)
@@ -130,9 +128,7 @@ func (c *truncatedCG) solve(radius float64) error {
 			return err
 		}
 		next := m.Inner(p, c.z, c.res)
-		for i, v := range c.z {
-			c.d[i] = -v + next/zr*c.d[i]
-		}
+		dense.Blend(-1, c.z, next/zr, c.d, c.d)
 		zr = next
 	}
 	c.model = -m.Inner(p, r.x.grad, c.s) - 0.5*m.Inner(p, c.s, c.hs)

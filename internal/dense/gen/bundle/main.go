@@ -39,7 +39,9 @@ func main() {
 			transpose(f)
 			shift(f)
 			addScaled(f)
-			sumLanes(f)
+			addSum(f)
+			inner(f)
+			squares(f)
 		}
 	}
 	Generate()
@@ -280,43 +282,105 @@ func addScaled(f format) {
 	RET()
 }
 
-// sumLanes adds the elements of each vector.
-func sumLanes(f format) {
-	f.text("bundleSum", "dst, m *byte, tiles uintptr", "sets dst to the sums over the lanes of each vector of tiles m.")
-	dst, m, count := pointer("dst"), pointer("m"), pointer("tiles")
-	Label("tile")
+// addSum adds the weighted sums over the lanes of each vector.
+func addSum(f format) {
+	f.text("bundleAddSum", "dst, m, w *byte, tiles uintptr", "adds the sums over the lanes of each vector of tiles m, times one vector w, to dst.")
+	dst, m, w, count := pointer("dst"), pointer("m"), pointer("w"), pointer("tiles")
+	factor := YMM()
+	VMOVUPS(Mem{Base: w}, factor)
+	size := 4
 	if f.double {
-		for i := 0; i < side*side; i += 4 {
-			a, b, c, d, x, y := YMM(), YMM(), YMM(), YMM(), YMM(), YMM()
-			for k, v := range []reg.VecVirtual{a, b, c, d} {
-				VMOVUPS(at(m, i+k), v)
-			}
-			f.hadd(b, a, a) // a0+a1 b0+b1 | a2+a3 b2+b3
-			f.hadd(d, c, c)
-			VPERM2F128(U8(0x21), c, a, x) // a2+a3 b2+b3 | c0+c1 d0+d1
-			VBLENDPD(U8(0xc), c, a, y)    // a0+a1 b0+b1 | c2+c3 d2+d3
+		size = 8
+	}
+	Label("tile")
+	for i := 0; i < side*side; i += 4 {
+		var v [4]reg.VecVirtual
+		for k := range v {
+			v[k] = YMM()
+			f.mul(at(m, i+k), factor, v[k])
+		}
+		f.hadd(v[1], v[0], v[0]) // in double precision a0+a1 b0+b1 | a2+a3 b2+b3
+		f.hadd(v[3], v[2], v[2])
+		to := Mem{Base: dst, Disp: i * size}
+		if f.double {
+			x, y := YMM(), YMM()
+			VPERM2F128(U8(0x21), v[2], v[0], x) // a2+a3 b2+b3 | c0+c1 d0+d1
+			VBLENDPD(U8(0xc), v[2], v[0], y)    // a0+a1 b0+b1 | c2+c3 d2+d3
 			f.add(x, y, y)
-			VMOVUPD(y, Mem{Base: dst, Disp: i * 8})
+			f.add(to, y, y)
+			VMOVUPD(y, to)
+		} else {
+			x := XMM()
+			f.hadd(v[2], v[0], v[0])
+			VEXTRACTF128(U8(1), v[0], x)
+			f.add(x, v[0].AsX(), x)
+			f.add(to, x, x)
+			VMOVUPS(x, to)
 		}
-		ADDQ(U32(side*side*8), dst)
-	} else {
-		for i := 0; i < side*side; i += 4 {
-			a, b, c, d, x := YMM(), YMM(), YMM(), YMM(), XMM()
-			for k, v := range []reg.VecVirtual{a, b, c, d} {
-				VMOVUPS(at(m, i+k), v)
-			}
-			f.hadd(b, a, a)
-			f.hadd(d, c, c)
-			f.hadd(c, a, a)
-			VEXTRACTF128(U8(1), a, x)
-			f.add(x, a.AsX(), x)
-			VMOVUPS(x, Mem{Base: dst, Disp: i * 4})
-		}
-		ADDQ(U32(side*side*4), dst)
+	}
+	ADDQ(U32(side*side*size), dst)
+	ADDQ(U32(tile), m)
+	DECQ(count)
+	JNE(LabelRef("tile"))
+	VZEROUPPER()
+	RET()
+}
+
+// inner writes inner products of all lanes with one matrix.
+func inner(f format) {
+	f.text("bundleInner", "dst, m, x *byte, tiles uintptr", "sets dst to the sum of vectors m times as many elements x.")
+	dst, m, x, count := pointer("dst"), pointer("m"), pointer("x"), pointer("tiles")
+	size := 4
+	if f.double {
+		size = 8
+	}
+	var acc [8]reg.VecVirtual
+	for k := range acc {
+		acc[k] = YMM()
+		VXORPS(acc[k], acc[k], acc[k])
+	}
+	Label("tile")
+	for i := range side * side {
+		v := YMM()
+		f.broadcast(Mem{Base: x, Disp: i * size}, v)
+		f.fma(at(m, i), v, acc[i%len(acc)])
+	}
+	ADDQ(U32(tile), m)
+	ADDQ(U32(side*side*size), x)
+	DECQ(count)
+	JNE(LabelRef("tile"))
+	f.fold(acc[:], dst)
+}
+
+// squares writes the sums of squares of all lanes.
+func squares(f format) {
+	f.text("bundleSquares", "dst, m *byte, tiles uintptr", "sets dst to the sum of the squares of vectors m.")
+	dst, m, count := pointer("dst"), pointer("m"), pointer("tiles")
+	var acc [8]reg.VecVirtual
+	for k := range acc {
+		acc[k] = YMM()
+		VXORPS(acc[k], acc[k], acc[k])
+	}
+	Label("tile")
+	for i := range side * side {
+		v := YMM()
+		VMOVUPS(at(m, i), v)
+		f.fma(v, v, acc[i%len(acc)])
 	}
 	ADDQ(U32(tile), m)
 	DECQ(count)
 	JNE(LabelRef("tile"))
+	f.fold(acc[:], dst)
+}
+
+// fold writes the sum of the vectors to dst and returns.
+func (f format) fold(acc []reg.VecVirtual, dst reg.Register) {
+	for step := len(acc) / 2; step > 0; step /= 2 {
+		for k := range step {
+			f.add(acc[k+step], acc[k], acc[k])
+		}
+	}
+	VMOVUPS(acc[0], Mem{Base: dst})
 	VZEROUPPER()
 	RET()
 }

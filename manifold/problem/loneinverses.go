@@ -1,0 +1,166 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// loneInverses computes the sums of resolvents in single precision of matrices that are too large to be inverted side by side.
+type loneInverses struct {
+	team                   *team
+	data                   []dense.Matrix[float32] // upper triangles
+	total                  []float64
+	x                      dense.Matrix[float32]
+	shifts, weights, coeff []float64
+	body, measure          func(w *singleWorker, k int)
+	kept                   []dense.Matrix[float32] // S_k, complete
+	keeping, measuring     bool
+	fitness                []fitness
+	constant               float32
+	squares                []float64
+}
+
+// largestBundled is the number of rows up to which matrices are inverted side by side in single precision.
+const largestBundled = 200
+
+func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
+	r := &loneInverses{team: t, total: make([]float64, t.n*t.n)}
+	for _, a := range data {
+		m := dense.New[float32](t.n, t.n)
+		for i := range t.n {
+			narrow(m.Row(i)[i:], a.Row(i)[i:])
+		}
+		r.data = append(r.data, m)
+	}
+	r.body, r.measure = r.invert, r.square
+	return r
+}
+
+// sumTo implements singleInverses.
+func (r *loneInverses) sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool {
+	r.x, r.shifts, r.weights, r.coeff, r.keeping = x, shifts, weights, coeff, false
+	if !r.team.run32(r.body, r.total) {
+		return false
+	}
+	narrow(dst.Data, r.total)
+	return true
+}
+
+// keep implements singleInverses.
+func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff []float64) bool {
+	for range r.data[len(r.kept):] {
+		r.kept = append(r.kept, dense.New[float32](r.team.n, r.team.n))
+	}
+	r.x, r.shifts, r.coeff, r.keeping = x, shifts, coeff, true
+	return r.team.run32(r.body, r.total)
+}
+
+// invert adds the inverses of one matrix to the sum, or to what is kept of it.
+func (r *loneInverses) invert(w *singleWorker, k int) {
+	m, sum, weight := w.t[0], w.acc, 1.0
+	if r.keeping {
+		sum = r.kept[k]
+		sum.Zero()
+	} else {
+		weight = r.weights[k]
+	}
+	for j, shift := range r.shifts {
+		for i := range m.Rows {
+			row := m.Row(i)[i:]
+			copy(row, r.data[k].Row(i)[i:])
+			dense.Axpy(float32(shift), r.x.Row(i)[i:], row)
+		}
+		if !dense.InvertUpper(m, w.work) {
+			w.failed = true
+			return
+		}
+		if r.measuring {
+			r.fitness[k] = fitnessOf(r.data[k], m)
+		}
+		c := float32(weight * r.coeff[j])
+		for i := range m.Rows {
+			dense.Axpy(c, m.Row(i)[i:], sum.Row(i)[i:])
+		}
+	}
+	if r.keeping {
+		dense.Mirror(sum)
+	}
+}
+
+// keptSquares implements singleInverses.
+func (r *loneInverses) keptSquares(dst []float64, x dense.Matrix[float32], constant float64) {
+	r.x, r.constant, r.squares = x, float32(constant), dst
+	r.team.run32(r.measure, r.total)
+}
+
+func (r *loneInverses) square(w *singleWorker, k int) {
+	log, transposed := w.t[0], w.t[1]
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, r.kept[k], r.x, 0, log)
+	for i := range log.Rows {
+		log.Set(i, i, log.At(i, i)+r.constant)
+	}
+	dense.Transpose(transposed, log)
+	r.squares[k] = float64(dense.Dot(log.Data, transposed.Data))
+}
+
+// keptInner implements singleInverses.
+func (r *loneInverses) keptInner(dst []float64, x dense.Matrix[float32]) {
+	for k, s := range r.kept {
+		dst[k] = float64(dense.Dot(s.Data, x.Data))
+	}
+}
+
+// keptSum implements singleInverses.
+func (r *loneInverses) keptSum(dst dense.Matrix[float32], weights []float64) {
+	dst.Zero()
+	for k, s := range r.kept {
+		dense.Axpy(float32(weights[k]), s.Data, dst.Data)
+	}
+}
+
+// inner sets dst to the inner products of the data with the symmetric x.
+func (r *loneInverses) inner(dst []float64, x dense.Matrix[float32]) {
+	for k, a := range r.data {
+		dst[k] = 0
+		for i := range a.Rows {
+			row, other := a.Row(i)[i:], x.Row(i)[i:]
+			dst[k] += float64(2*dense.Dot(row[1:], other[1:]) + row[0]*other[0])
+		}
+	}
+}
+
+// mean implements singleInverses.
+func (r *loneInverses) mean(dst dense.Matrix[float32], weights []float64) {
+	dst.Zero()
+	for k, a := range r.data {
+		for i := range a.Rows {
+			dense.Axpy(float32(weights[k]), a.Row(i)[i:], dst.Row(i)[i:])
+		}
+	}
+	dense.Mirror(dst)
+}
+
+// harmonic implements singleInverses.
+func (r *loneInverses) harmonic(dst dense.Matrix[float32], weights []float64) (f fitness, ok bool) {
+	r.measuring, r.fitness = true, make([]fitness, len(r.data))
+	ok = r.sumTo(dst, dense.New[float32](r.team.n, r.team.n), []float64{0}, weights, []float64{1})
+	r.measuring = false
+	for _, g := range r.fitness {
+		f = f.worse(g)
+	}
+	return f, ok
+}
+
+// fitnessOf takes the upper triangles of a matrix and its inverse.
+func fitnessOf(a, inverse dense.Matrix[float32]) fitness {
+	var traces, squares [2]float64
+	for i := range a.Rows {
+		for j, m := range []dense.Matrix[float32]{a, inverse} {
+			row := m.Row(i)[i:]
+			traces[j] += float64(row[0]) / float64(a.Rows)
+			squares[j] += 2 * float64(dense.Dot(row, row))
+		}
+	}
+	return fitness{spread: traces[0] * traces[1], condition: math.Sqrt(squares[0]) * math.Sqrt(squares[1])}
+}

@@ -1,0 +1,220 @@
+package problem
+
+import (
+	"math"
+	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// singleSearch moves a point X towards the mean in single precision, by gradient steps whose logarithm is a rationalLog with as few shifts as the progress
+// asks for: averaged over scattered matrices the Hessian is near a multiple of the identity, so that a step divides the gradient by ten or more, and
+// each shift divides the error of the logarithm by as much. Differences of gradients improve the steps (Anderson, J. ACM 12 (1965) 547-560). Gradients and
+// steps are held as N = X^-1 G, G the tangent vector, which needs no factor of X.
+type singleSearch struct {
+	k                    *karcherObjective
+	n                    int
+	x, y, next           dense.Matrix[float32] // point, its inverse
+	arithmetic, harmonic dense.Matrix[float32]
+	sum, t               dense.Matrix[float32]
+	grad, step, last     dense.Matrix[float32]
+	transposed           dense.Matrix[float32]
+	past                 [2]singleChange // the latest first
+	known                int
+	work                 []float32
+	inverses             singleInverses
+	width                float64
+	averaging            float64 // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
+	fit                  func(L float64, shifts int) *rationalLog
+	median               *singleMedian // nil for the mean
+}
+
+// singleChange is a step, and what it changed of the gradient.
+type singleChange struct{ step, grad dense.Matrix[float32] }
+
+const (
+	// singleAccuracy is the error of a gradient, in parts of what is expected of its norm.
+	singleAccuracy = 0.08
+	// largestSquare is the gradient up to which a step leaves out its square.
+	largestSquare = 0.02
+	singleSteps   = 12
+)
+
+func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
+	s := &singleSearch{k: k, n: k.n, harmonic: *k.mean, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
+	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
+		&s.past[1].step, &s.past[1].grad} {
+		*m = dense.New[float32](k.n, k.n)
+	}
+	s.inverses.mean(s.arithmetic, k.weights)
+	if s.fit = newRationalLog; median {
+		s.fit, s.median = newPlainLog, newSingleMedian(k)
+	}
+	return s
+}
+
+// between sets X to the geometric mean A # H^-1 of the mean of the data and that of their inverses, by A <- (A + H^-1)/2 and H <- (H + A^-1)/2: the
+// iteration of arithmetic and harmonic means, which converges quadratically.
+func (s *singleSearch) between() bool {
+	a, h, inverse, other := s.x, s.y, s.next, s.t
+	a.Copy(s.arithmetic)
+	h.Copy(s.harmonic)
+	for range 3 {
+		inverse.Copy(a)
+		other.Copy(h)
+		if !dense.InvertUpper(inverse, s.work) || !dense.InvertUpper(other, s.work) {
+			return false
+		}
+		for i := range a.Data {
+			a.Data[i], h.Data[i] = (a.Data[i]+other.Data[i])/2, (h.Data[i]+inverse.Data[i])/2
+		}
+	}
+	dense.Mirror(a)
+	dense.Mirror(h)
+	s.measure()
+	return true
+}
+
+// measure estimates L such that the spectra of the data seen from the point lie in [e^-L, e^L], from the traces of the data and of their mean inverse seen
+// from there.
+func (s *singleSearch) measure() {
+	most, traces := float64(dense.Dot(s.x.Data, s.harmonic.Data)), make([]float64, len(s.k.matrices))
+	s.inverses.inner(traces, s.y)
+	most = max(most, slices.Max(traces))
+	s.width = 1.03*spread(most/float64(s.n)) + 0.05
+	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(s.k.weights, s.k.weights)) / s.width // measured on scattered data
+}
+
+// search returns false where the first gradient is as small as rounding: then the first point is the mean, and better found in double precision.
+func (s *singleSearch) search() bool {
+	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
+	var log *rationalLog
+	for step := range singleSteps {
+		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
+			log = logWithin(s.fit, s.width, log.more(), err)
+		}
+		if log == nil || !s.gradient(log, step) {
+			return false
+		}
+		norm := math.Sqrt(max(0, s.inner(s.grad, s.grad))*3/float64(s.n)) / s.width
+		switch {
+		case math.IsNaN(norm), step == 0 && norm <= 30*singleFloor:
+			return false
+		case norm <= singleFloor || norm > last/2:
+			return true
+		}
+		if step > 0 {
+			ratio = max(norm/last, 0.02)
+		}
+		s.direction(log.hessian, step)
+		if s.median != nil {
+			s.leave()
+		}
+		s.move(norm < largestSquare)
+		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= singleFloor {
+			return true
+		}
+	}
+	return true
+}
+
+// weights returns those of the sum at the last point, of sum 1.
+func (s *singleSearch) weights() []float64 {
+	if s.median != nil {
+		return s.median.weights
+	}
+	return s.k.weights
+}
+
+// gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights.
+func (s *singleSearch) gradient(log *rationalLog, step int) bool {
+	if s.median != nil {
+		if !s.weigh(log, step) {
+			return false
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
+	} else {
+		if step > 0 && !s.invert() || !s.inverses.sumTo(s.sum, s.x, log.shift, s.k.weights, log.weight) {
+			return false
+		}
+		half := float32(log.sinh / 2)
+		dense.Axpy(half, s.harmonic.Data, s.sum.Data)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, s.grad)
+	}
+	for i := range s.n {
+		s.grad.Set(i, i, s.grad.At(i, i)-float32(log.constant))
+	}
+	return true
+}
+
+// inner returns the inner product tr N M.
+func (s *singleSearch) inner(n, m dense.Matrix[float32]) float64 {
+	dense.Transpose(s.transposed, n)
+	return float64(dense.Dot(s.transposed.Data, m.Data))
+}
+
+// direction sets step to that along the gradient, but for what the changes of the gradient by the last steps make of it.
+func (s *singleSearch) direction(hessian float64, made int) {
+	if s.known = min(made, len(s.past)); made > 0 {
+		s.past[0], s.past[1] = s.past[1], s.past[0]
+		p := s.past[0]
+		p.step.Copy(s.step)
+		for i, g := range s.grad.Data {
+			p.grad.Data[i] = g - s.last.Data[i]
+		}
+	}
+	s.last.Copy(s.grad)
+	theta := s.combination()
+	s.step.Copy(s.grad)
+	for i, t := range theta[:s.known] {
+		dense.Axpy(-float32(t), s.past[i].grad.Data, s.step.Data)
+	}
+	dense.Scale(-1/float32(hessian), s.step.Data, s.step.Data)
+	for i, t := range theta[:s.known] {
+		dense.Axpy(-float32(t), s.past[i].step.Data, s.step.Data)
+	}
+}
+
+// combination returns the coefficients of the changes of the gradient that are nearest to it.
+func (s *singleSearch) combination() (theta [2]float64) {
+	if s.known == 0 {
+		return theta
+	}
+	y, z := s.past[0].grad, s.past[1].grad
+	yy, yg := s.inner(y, y), s.inner(y, s.grad)
+	if s.known == 1 {
+		theta[0] = yg / yy
+		return theta
+	}
+	zz, yz, zg := s.inner(z, z), s.inner(y, z), s.inner(z, s.grad)
+	det := yy*zz - yz*yz
+	if !(det > 1e-6*yy*zz) {
+		theta[0] = yg / yy
+		return theta
+	}
+	theta[0], theta[1] = (zz*yg-yz*zg)/det, (yy*zg-yz*yg)/det
+	return theta
+}
+
+// move takes X to X (I + N + N^2/2), N the step, if short without the square.
+func (s *singleSearch) move(short bool) {
+	p := s.step
+	if !short {
+		p = s.t
+		copy(p.Data, s.step.Data)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, s.step, s.step, 1, p)
+	}
+	copy(s.next.Data, s.x.Data)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, s.x, p, 1, s.next)
+	dense.Mirror(s.next)
+	s.x, s.next = s.next, s.x
+}
+
+// invert sets y to the inverse of X.
+func (s *singleSearch) invert() bool {
+	s.y.Copy(s.x)
+	ok := dense.InvertUpper(s.y, s.work)
+	dense.Mirror(s.y)
+	return ok
+}
