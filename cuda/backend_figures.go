@@ -9,28 +9,32 @@ import (
 )
 
 // Tally implements engine.Figures.
-func (b *backend[T]) Tally(x []T, out []float64) {
-	engine.MustHave("Tally", 3, len(out))
+func (b *backend[T]) Tally(x []T, count int, out []float64) {
+	engine.MustHave("Tally", 3*count, len(out))
+	size := engine.MustPart("Tally", len(x), count)
 	b.c.begin()
 	defer b.c.end()
-	c, n := &b.c, pieces(len(x))
+	c, n := &b.c, pieces(size)
 	i, j := add(c, x, false), add(c, out, true)
 	c.commit()
+	tally := func(to uintptr) {
+		c.l.ptr(c.at(i)).int(size).int(piece).ptr(to).int(count).launch("tally", n, min(count, mostGrid), 1, rowThreads, 1)
+	}
 	switch n {
 	case 0:
 		c.l.clear(c.at(j), 8*len(out))
 	case 1:
-		c.l.ptr(c.at(i)).int(len(x)).int(piece).ptr(c.at(j)).rows("tally", 1)
+		tally(c.at(j))
 	default:
 		parts := c.temp(8 * len(out) * n)
-		c.l.ptr(c.at(i)).int(len(x)).int(piece).ptr(parts).rows("tally", n)
-		c.l.ptr(parts).int(n).ptr(c.at(j)).rows("tally_all", 1)
+		tally(parts)
+		c.l.ptr(parts).int(n).ptr(c.at(j)).rows("tally_all", count)
 	}
 }
 
 // Reckon implements engine.Figures.
-func (b *backend[T]) Reckon(program []engine.Instruction, registers []float64) {
-	engine.MustReckon(program, registers)
+func (b *backend[T]) Reckon(program []engine.Instruction, count int, registers []float64) {
+	engine.MustReckon(program, count, registers)
 	if len(program) == 0 {
 		return
 	}
@@ -38,25 +42,28 @@ func (b *backend[T]) Reckon(program []engine.Instruction, registers []float64) {
 	defer b.c.end()
 	i := add(&b.c, registers, true)
 	b.c.commit()
-	b.c.l.ptr(put(&b.c, program)).int(len(program)).ptr(b.c.at(i)).launch("reckon", 1, 1, 1, 1, 1)
+	b.c.l.ptr(put(&b.c, program)).int(len(program)).ptr(b.c.at(i)).int(count).each("reckon", count)
 }
 
 // BlendBy implements engine.Figures.
-func (b *backend[T]) BlendBy(p []float64, x []T, q []float64, z, y []T) {
-	engine.MustHave("BlendBy", len(y), len(x))
-	if z != nil {
-		engine.MustHave("BlendBy", len(y), len(z))
-	}
+func (b *backend[T]) BlendBy(p []float64, x engine.Batch[T], q []float64, z, y engine.Batch[T]) {
+	engine.MustBlendBy(p, x, q, z, y)
 	b.c.begin()
 	defer b.c.end()
-	c := &b.c
-	f, g := add(c, one(p), false), add(c, one(q), false)
-	i, j, k := add(c, x, false), add(c, z, false), add(c, y, true)
+	c, m := &b.c, -1
+	f, g, i := add(c, p, false), add(c, q, false), b.read(x)
+	if z.Data != nil {
+		m = b.read(z)
+	}
+	j := b.write(y)
 	c.commit()
-	c.l.ptr(c.at(f)).ptr(c.at(g)).ptr(c.at(i)).ptr(c.at(j)).ptr(c.at(k)).int(len(y)).each("blend_by", len(y))
+	c.l.ptr(c.at(f)).flag(len(p) > 1).ptr(c.at(g)).flag(len(q) > 1).ptr(c.at(i)).int(x.Step)
+	if m < 0 {
+		c.l.ptr(0).int(0)
+	} else {
+		c.l.ptr(c.at(m)).int(z.Step)
+	}
+	c.l.ptr(c.at(j)).int(y.Step).lines("blend_by", y.Cols, y.Count)
 }
 
-// one cuts a register to the number that it is.
-func one(register []float64) []float64 { return register[:min(1, len(register))] }
-
-var _ = [1]byte{}[16-unsafe.Sizeof(engine.Instruction{})] // the layout that the kernel knows
+var _ = [1]byte{}[24-unsafe.Sizeof(engine.Instruction{})] // the layout that the kernel knows

@@ -178,7 +178,7 @@ func (d *Device) prepare() (err error) {
 	}
 	d.info.BLAS = d.blas.Version()
 	d.waiting, d.pool.idle, d.pool.tape, d.player = d.wait, d.drain, &tape{}, newLauncher(d.blas, d.stream, nil)
-	if err := d.numbers.grow(); err != nil {
+	if err := d.numbers.grow(numbersBytes); err != nil {
 		return err
 	}
 	size := 4 << 20

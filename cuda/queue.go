@@ -278,7 +278,7 @@ type numbers struct {
 	now   int // the part that is handed out
 }
 
-// numbersPart is numbersBytes on the host and on the device.
+// numbersPart is numbersBytes on the host and on the device, or as many as were once asked for in one piece.
 type numbersPart struct {
 	host       []byte
 	device     cu.DevicePtr
@@ -287,14 +287,15 @@ type numbersPart struct {
 
 const numbersBytes = 64 << 10
 
-// grow adds a part.
-func (n *numbers) grow() error {
+// grow adds a part with room for so many bytes.
+func (n *numbers) grow(bytes int) error {
+	bytes = max(bytes, numbersBytes)
 	var host staging
-	room, err := host.take(numbersBytes, nil)
+	room, err := host.take(bytes, nil)
 	if err != nil {
 		return err
 	}
-	device, err := cu.MemAlloc(numbersBytes)
+	device, err := cu.MemAlloc(int64(bytes))
 	if err != nil {
 		_ = cu.MemFreeHost(host.parts[0].at)
 		return wrap("allocating memory for numbers", err)
@@ -319,20 +320,16 @@ func (n *numbers) reset() {
 	}
 }
 
-// take returns room for so many bytes on the host, and its address on the device. Where there is none it waits by idle first, or without it takes more memory.
+// take returns room for so many bytes on the host, and its address on the device. Where there is none it waits by idle, if there is that, and then takes more memory.
 func (n *numbers) take(bytes int, idle func() error) ([]byte, uintptr, error) {
 	bytes = (bytes + 7) &^ 7
-	for n.now < len(n.parts) && n.parts[n.now].used+bytes > numbersBytes {
-		n.now++
-	}
-	if n.now == len(n.parts) {
-		var err error
-		if idle != nil {
-			err = idle()
-		} else {
-			err = n.grow()
+	if !n.find(bytes) && idle != nil {
+		if err := idle(); err != nil {
+			return nil, 0, err
 		}
-		if err != nil {
+	}
+	if !n.find(bytes) {
+		if err := n.grow(bytes); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -340,6 +337,14 @@ func (n *numbers) take(bytes int, idle func() error) ([]byte, uintptr, error) {
 	at := p.used
 	p.used += bytes
 	return p.host[at:p.used], uintptr(p.device) + uintptr(at), nil
+}
+
+// find goes on to a part with so much room, if there is one.
+func (n *numbers) find(bytes int) bool {
+	for n.now < len(n.parts) && n.parts[n.now].used+bytes > len(n.parts[n.now].host) {
+		n.now++
+	}
+	return n.now < len(n.parts)
 }
 
 // send enqueues the copy of the numbers that are new.

@@ -55,6 +55,7 @@ var (
 	_ Completer       = (*Affine)(nil)
 	_ FreeTransporter = (*Affine)(nil)
 	_ Whitened        = (*Affine)(nil)
+	_ Isometric       = (*Affine)(nil)
 )
 
 // NewAffine returns the affine-invariant manifold of n x n SPD matrices.
@@ -93,6 +94,32 @@ func (m *Affine) FreeTransport() bool { return true }
 // Transport does nothing: keeping eta while the frame moves is isometric. After GeodesicStep it is parallel transport along
 // the geodesic, because F exp(eta/2) zeta exp(eta/2) F^T = E (F zeta F^T) E^T with E = F exp(eta/2) F^-1.
 func (m *Affine) Transport(_, _ Point, _ []float64) {}
+
+// ImageLen returns n(n+1)/2.
+func (m *Affine) ImageLen() int { return m.n * (m.n + 1) / 2 }
+
+// Image writes to dst the upper triangle of v by rows, over sqrt(kappa), with the elements beside the diagonal times sqrt(2).
+func (m *Affine) Image(dst, v []float64) {
+	on, off := 1/math.Sqrt(m.kappa), math.Sqrt(2/m.kappa)
+	for i := range m.n {
+		row := v[i*m.n+i : (i+1)*m.n]
+		dst[0] = on * row[0]
+		dense.Scale(off, row[1:], dst[1:len(row)])
+		dst = dst[len(row):]
+	}
+}
+
+// Preimage inverts Image.
+func (m *Affine) Preimage(v, image []float64) {
+	on, off := math.Sqrt(m.kappa), math.Sqrt(m.kappa/2)
+	for i := range m.n {
+		row := v[i*m.n+i : (i+1)*m.n]
+		row[0] = on * image[0]
+		dense.Scale(off, image[1:len(row)], row[1:])
+		image = image[len(row):]
+	}
+	dense.Mirror(dense.Wrap(m.n, m.n, v))
+}
 
 // FromWhitened overwrites the whitened differential w = F^T G F by the Riemannian gradient kappa*w.
 func (m *Affine) FromWhitened(_ *Frame, w []float64) {

@@ -68,6 +68,17 @@ type FreeTransporter interface {
 	FreeTransport() bool
 }
 
+// Isometric is implemented by manifolds all of whose tangent spaces one linear map takes to vectors of fewer numbers, inner products to dot products. Where
+// transport is free, solvers that keep many vectors keep these.
+type Isometric interface {
+	// ImageLen returns the length of an image.
+	ImageLen() int
+	// Image writes the image of v to dst.
+	Image(dst, v []float64)
+	// Preimage writes the vector with the given image to v.
+	Preimage(v, image []float64)
+}
+
 // Whitened is implemented by manifolds of SPD matrices whose points are *Frame. Problems write the differential W of their cost in
 // whitened coordinates, df[F eta F^T] = tr(W eta), and the manifold turns it into its Riemannian gradient.
 type Whitened interface {

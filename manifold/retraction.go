@@ -77,7 +77,12 @@ func retractSecondOrder(dst, p *Frame, eta dense.Matrix[float64]) error {
 func retractRational(dst, p *Frame, eta dense.Matrix[float64]) error {
 	w := dst.scratch(2)
 	num, den := w[0], w[1]
-	quotients(num, den, eta)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1.0/48, eta, eta, 0, num)
+	dense.Mirror(num)
+	addIdentity(num)
+	den.Copy(num)
+	dense.Axpy(0.25, eta.Data, num.Data)
+	dense.Axpy(-0.25, eta.Data, den.Data)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, den, p.inverse(), 0, dst.inverse())
 	if dense.Cholesky(num) >= 0 || dense.Cholesky(den) >= 0 {
 		return &PointError{What: "the step left the cone: a factor of the rational retraction is not positive definite in floating point"}
@@ -85,16 +90,6 @@ func retractRational(dst, p *Frame, eta dense.Matrix[float64]) error {
 	solveCholesky(num, dst.inverse())
 	dst.logDet = p.logDet + 4*(sumLogDiagonal(num)-sumLogDiagonal(den))
 	return nil
-}
-
-// quotients sets num and den to I +- eta/4 + eta^2/48, whose quotient is the [2/2] Pade approximant of exp(eta/2).
-func quotients(num, den, eta dense.Matrix[float64]) {
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1.0/48, eta, eta, 0, num)
-	dense.Mirror(num)
-	addIdentity(num)
-	den.Copy(num)
-	dense.Axpy(0.25, eta.Data, num.Data)
-	dense.Axpy(-0.25, eta.Data, den.Data)
 }
 
 func retractGeodesic(dst, p *Frame, eta dense.Matrix[float64]) error {

@@ -220,7 +220,7 @@ func TestSubspaces(t *testing.T) {
 }
 
 func TestFixedDetKeepsDeterminant(t *testing.T) {
-	for _, r := range []Retraction{RationalStep, SecondOrderStep, GeodesicStep} {
+	for _, r := range []Retraction{RationalStep, SecondOrderStep, GeodesicStep, TriangularStep} {
 		m, err := NewFixedDet(6, FixedDetOptions{LogDet: -3, Affine: AffineOptions{Retraction: r}})
 		if err != nil {
 			t.Fatal(err)

@@ -15,8 +15,8 @@ type coupledRoots struct {
 	m, x, t, w, s engine.Batch[float64]
 	roots         engine.Batch[float64] // those that are found; of one matrix it is x
 	diagonal      []float64
-	measures      []float64 // three for each matrix
-	going         []bool    // the iteration of a matrix goes on
+	measures      tallied
+	going         []bool // the iteration of a matrix goes on
 	last          []float64
 }
 
@@ -32,7 +32,7 @@ const (
 // newCoupledRoots returns workspace for count matrices of n x n: five times theirs, six if there are several.
 func newCoupledRoots(e engine.Backend[float64], a *engine.Arena[float64], count, n int) *coupledRoots {
 	c := &coupledRoots{
-		e: e, pause: func() { engine.Wait(e) }, diagonal: a.Alloc(count * n), measures: a.Doubles(3 * count), going: make([]bool, count), last: make([]float64, count),
+		e: e, pause: func() { engine.Wait(e) }, diagonal: a.Alloc(count * n), measures: newTallied(a, count), going: make([]bool, count), last: make([]float64, count),
 	}
 	all := []*engine.Batch[float64]{&c.m, &c.x, &c.t, &c.w, &c.s, &c.roots}
 	if count == 1 {
@@ -59,7 +59,7 @@ func (c *coupledRoots) find(a engine.Batch[float64], o *refreshing, ok []bool) {
 func (c *coupledRoots) newton(a engine.Batch[float64], p int, ok []bool) {
 	c.measure(a)
 	for k := range c.going {
-		norm := math.Sqrt(c.measures[3*k+1])
+		norm := math.Sqrt(c.measures.squares[k])
 		ok[k] = false
 		if c.going[k] = norm > 0 && !math.IsInf(norm, 1); c.going[k] {
 			c.begin(a, k, float64(p+1)/(2*norm), p)
@@ -68,7 +68,7 @@ func (c *coupledRoots) newton(a engine.Batch[float64], p int, ok []bool) {
 	for step := 0; c.some(); step++ {
 		c.distances(c.m)
 		for k, goes := range c.going {
-			if e := c.measures[3*k+2]; goes && (e <= newtonTolerance || step == coupledSteps || e-e != 0) {
+			if e := c.measures.tops[k]; goes && (e <= newtonTolerance || step == coupledSteps || e-e != 0) {
 				ok[k] = e <= largestRootError
 				c.end(k)
 			}
@@ -103,7 +103,7 @@ func (c *coupledRoots) series(a engine.Batch[float64], p, q int, ok []bool) {
 	c.advance(p)
 	c.distances(c.m)
 	for k := range c.last {
-		if c.last[k] = c.measures[3*k+2]; c.going[k] && !(c.last[k] > 1e-20) {
+		if c.last[k] = c.measures.tops[k]; c.going[k] && !(c.last[k] > 1e-20) {
 			c.end(k)
 		}
 	}
@@ -114,7 +114,7 @@ func (c *coupledRoots) series(a engine.Batch[float64], p, q int, ok []bool) {
 			c.distances(c.m)
 		}
 		for k, goes := range c.going {
-			e, last := c.measures[3*k+2], c.last[k]
+			e, last := c.measures.tops[k], c.last[k]
 			if c.last[k] = e; goes && (step == coupledSteps || e-e != 0 || e > seriesGrowth*last || e < seriesStall && e >= last || !(e > 1e-20)) {
 				c.end(k)
 			}
@@ -195,7 +195,7 @@ func (c *coupledRoots) check(a engine.Batch[float64], p int, ok []bool) {
 	}
 	c.distances(c.w)
 	for k := range ok {
-		ok[k] = ok[k] && c.measures[3*k+2] <= largestRootError
+		ok[k] = ok[k] && c.measures.tops[k] <= largestRootError
 	}
 }
 
@@ -215,9 +215,9 @@ func (c *coupledRoots) distances(m engine.Batch[float64]) {
 	c.measure(c.t)
 }
 
-// measure finds what tallies does, and waits.
+// measure tallies matrices, and waits.
 func (c *coupledRoots) measure(b engine.Batch[float64]) {
-	tallies(c.e, b, c.measures)
+	c.e.Tally(b.Data, b.Count, c.measures.all)
 	c.pause()
 }
 

@@ -98,3 +98,29 @@ func TestBlockWithoutAName(t *testing.T) {
 		}
 	}
 }
+
+// TestManyLayers: no number of layers is too large.
+func TestManyLayers(t *testing.T) {
+	for _, name := range []string{"kfac", "singd"} {
+		o := must(New[float64](name, nil))
+		var blocks []Block[float64]
+		var layers []Layer
+		var stats []Stats[float64]
+		one := Matrix[float64]{Rows: 1, Cols: 1, Stride: 1, Data: []float64{1}}
+		for k := range 1200 {
+			w := fmt.Sprint("w", k)
+			blocks = append(blocks, Block[float64]{Name: w, Rows: 1, Cols: 1, Value: []float64{0}, Grad: []float64{1}})
+			layers, stats = append(layers, Layer{Weight: w}), append(stats, Stats[float64]{Weight: w, In: one, Out: one, Reps: 1})
+		}
+		observer := o.(StatsObserver[float64])
+		observer.SetLayers(layers)
+		must(0, o.Init(blocks))
+		must(0, observer.Observe(stats))
+		must(o.Step(blocks, StepInfo{LRScale: 1}))
+		for k := range blocks {
+			if v := blocks[k].Value[0]; !(v < 0) || v != blocks[0].Value[0] {
+				t.Fatalf("%s: layer %d is at %v, the first one at %v", name, k, v, blocks[0].Value[0])
+			}
+		}
+	}
+}

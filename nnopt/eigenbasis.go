@@ -19,7 +19,7 @@ type momentFactor[T Float] struct {
 	values   []T             // eigenvalues; nil where nobody wants them
 	fine     []T             // powers of the eigenvalues
 	diagonal []T             // of the moments
-	traced   []engine.Figure // their traces, where a refresh wants them
+	traced   engine.Figure   // their traces, where a refresh wants them
 	lambda   []float64       // eigenvalues that a refresh has found
 	perm     []int           // the order in which it found them
 
@@ -51,12 +51,9 @@ func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 }
 
 // trace finds that of every moment.
-func (f *momentFactor[T]) trace(e engine.Backend[T], q *engine.Reckoning[T], l engine.Batch[T]) []engine.Figure {
+func (f *momentFactor[T]) trace(e engine.Backend[T], q *engine.Reckoning[T], l engine.Batch[T]) {
 	e.Diagonal(l, f.diagonal)
-	for k := range f.traced {
-		f.traced[k] = q.Tally(f.diagonal[k*f.n : (k+1)*f.n]).Sum
-	}
-	return f.traced
+	f.traced = q.Tally(f.diagonal).Sum
 }
 
 // refreshing says how a basis is brought up to date.
@@ -74,7 +71,7 @@ type refreshing struct {
 // newMoments returns those of count tensors, without moments and bases.
 func newMoments[T Float](mode, n, count int) *momentFactor[T] {
 	return &momentFactor[T]{
-		n: n, mode: mode, fine: make([]T, count*n), diagonal: make([]T, count*n), traced: make([]engine.Figure, count), lambda: make([]float64, count*n), perm: make([]int, count*n),
+		n: n, mode: mode, fine: make([]T, count*n), diagonal: make([]T, count*n), lambda: make([]float64, count*n), perm: make([]int, count*n),
 	}
 }
 

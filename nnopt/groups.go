@@ -1,7 +1,9 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -13,14 +15,28 @@ const (
 	wideElements = partElements / 2
 )
 
-// fits says whether a group of count members, of so many elements and registers each, takes in one more.
-func fits(count, elements, registers int) bool {
-	return (count+1)*elements <= partElements && (count+1)*registers <= engine.MostRegisters
+// fits says whether a group of count members, of so many elements each, takes in one more.
+func fits(count, elements int) bool { return (count+1)*elements <= partElements }
+
+// blank is count matrices without gaps, and without their memory.
+func blank[T Float](count, rows, cols int) engine.Batch[T] {
+	return engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols}
 }
 
 // stacked returns count matrices without gaps.
 func stacked[T Float](data []T, count, rows, cols int) engine.Batch[T] {
-	return engine.Batch[T]{Count: count, Rows: rows, Cols: cols, Stride: cols, Step: rows * cols, Data: data[:count*rows*cols]}
+	b := blank[T](count, rows, cols)
+	b.Data = data[:count*rows*cols]
+	return b
+}
+
+// lines is count equal parts of x as rows.
+func lines[T Float](x []T, count int) engine.Batch[T] { return stacked(x, count, 1, len(x)/count) }
+
+// multiplyBy multiplies count equal parts of x by numbers in a register.
+func multiplyBy[T Float](e engine.Backend[T], by []float64, x []T, count int) {
+	parts := lines(x, count)
+	e.BlendBy(by, parts, nil, engine.Batch[T]{}, parts)
 }
 
 // squares returns count matrices n x n without gaps.
@@ -32,11 +48,13 @@ func partOf[E any](x []E, count, k int) []E {
 	return x[k*n : (k+1)*n]
 }
 
-// tallies finds the sum, the sum of the squares, and the largest size of the elements of each matrix.
-func tallies[T Float](e engine.Backend[T], b engine.Batch[T], measures []float64) {
-	for k := range b.Count {
-		e.Tally(b.At(k).Data, measures[3*k:3*k+3])
-	}
+// tallied is what engine.Figures.Tally finds of each of several matrices: the sum of the squares, and the largest size, of the elements.
+type tallied struct{ all, squares, tops []float64 }
+
+// newTallied returns room for those of count matrices.
+func newTallied[T Float](a *engine.Arena[T], count int) tallied {
+	all := a.Doubles(3 * count)
+	return tallied{all, partOf(all, 3, 1), partOf(all, 3, 2)}
 }
 
 // newtonSchulz makes the step B <- B - B (Q - I)/2 of bases of which q holds Q = B^T B; scratch and q are undefined afterwards.
@@ -70,10 +88,41 @@ func (p slotPlaces[T]) give(s *Slot[T]) bool {
 	return ok
 }
 
+// arrays are what a rule has for the elements of blocks: of one block on the processor, on a device of all that it works on, one after the other.
+type arrays[T Float] struct {
+	momentum, graft []T
+	g, hat, out     []T // gradient, its filtered form, direction
+}
+
+// part is what belongs to a block of n elements from the one at on.
+func (a *arrays[T]) part(at, n int) arrays[T] {
+	cut := func(x []T) []T {
+		if x == nil {
+			return nil
+		}
+		return x[at : at+n]
+	}
+	return arrays[T]{cut(a.momentum), cut(a.graft), cut(a.g), cut(a.hat), cut(a.out)}
+}
+
+// moving returns the numbers of the blocks that are not frozen, those of one shape one after the other, and how many elements they have.
+func moving[T Float](s *Settings, blocks []Block[T]) (order []int, elements int) {
+	for k := range blocks {
+		if b := &blocks[k]; !s.forBlock(b.Name).frozen {
+			order, elements = append(order, k), elements+b.Len()
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(blocks[a].Rows, blocks[b].Rows), cmp.Compare(blocks[a].Cols, blocks[b].Cols))
+	})
+	return order, elements
+}
+
 // gathered is what a rule has on a device whose pieces of one shape, whichever block they belong to, are worked on in the same calls: the movers B of blocks, and
 // the parts P that do the work.
 type gathered[T Float, B, P any] struct {
 	e      engine.Backend[T]
+	arrays arrays[T]
 	blocks map[string]B
 	order  []B
 	parts  []P
@@ -101,15 +150,30 @@ func (w *gathered[T, B, P]) part(own *piece, room func(P) bool, fresh func() P) 
 	return p
 }
 
-// shareWork gives parts, which are worked on one after the other, one workspace.
-func shareWork[T Float](a *engine.Arena[T], parts []*productModes[T]) {
-	most := 0
-	for _, p := range parts {
-		most = max(most, p.count*p.size)
+// need is an array of a workspace: where it goes, and its length.
+type need[T Float] struct {
+	to *[]T
+	n  int
+}
+
+// shareWork gives groups that are worked on one after the other one workspace: their first arrays are in the same memory, their second ones, and so on.
+func shareWork[T Float](a *engine.Arena[T], groups ...[]need[T]) {
+	var most []int
+	for _, needs := range groups {
+		for k, own := range needs {
+			if k == len(most) {
+				most = append(most, 0)
+			}
+			most[k] = max(most[k], own.n)
+		}
 	}
-	z, t := a.Alloc(most), a.Alloc(most)
-	for _, p := range parts {
-		p.z, p.t = z[:p.count*p.size], t[:p.count*p.size]
+	for k, n := range most {
+		all := a.Alloc(n)
+		for _, needs := range groups {
+			if k < len(needs) {
+				*needs[k].to = all[:needs[k].n]
+			}
+		}
 	}
 }
 

@@ -138,7 +138,9 @@ type kfacRule[T Float] struct {
 	objective Objective[T]
 	layers    []Layer
 	moving    []*kfacLayer[T]
-	groups    []*kfacGroup[T] // the same layers
+	groups    []*kfacGroup[T]          // the same layers
+	placed    map[string]*kfacGroup[T] // on a device, by the names of weights
+	slotted   slotPlaces[T]
 	adam      adamRule[T]
 	at        kfacGround[T]
 
@@ -204,15 +206,26 @@ func (r *kfacRule[T]) slots(b *Block[T]) []slotShape {
 	if l.Bias == b.Name {
 		return nil
 	}
-	in := b.Cols
-	if l.Bias != "" {
-		in++
-	}
-	all := []slotShape{{"last step", b.Rows, in}, {"output", b.Rows, b.Rows}, {"input", in, in}, {"output inverse", b.Rows, b.Rows}, {"input inverse", in, in}}
+	sizes := r.sizes(b, l)
+	all := storedShapes(sizes)
 	if r.o.Inverse == InverseExact || r.o.Inverse == InverseTracked {
-		all = append(all, slotShape{"output values", 1, b.Rows}, slotShape{"input values", 1, in})
+		all = append(all, slotShape{"output values", 1, sizes[0]}, slotShape{"input values", 1, sizes[1]})
 	}
 	return all
+}
+
+// sizes returns those of B and A of a layer with these weights.
+func (r *kfacRule[T]) sizes(b *Block[T], l *Layer) [2]int {
+	if l.Bias != "" {
+		return [2]int{b.Rows, b.Cols + 1}
+	}
+	return [2]int{b.Rows, b.Cols}
+}
+
+// storedShapes describes the slots of a layer but for eigenvalues.
+func storedShapes(sizes [2]int) []slotShape {
+	out, in := sizes[0], sizes[1]
+	return []slotShape{{"last step", out, in}, {"output", out, out}, {"input", in, in}, {"output inverse", out, out}, {"input inverse", in, in}}
 }
 
 func (r *kfacRule[T]) start(b *Block[T], slots []Slot[T]) {
@@ -221,9 +234,6 @@ func (r *kfacRule[T]) start(b *Block[T], slots []Slot[T]) {
 	}
 }
 
-// renew implements renewed.
-func (r *kfacRule[T]) renew() { r.moving, r.groups = nil, nil }
-
 // mover returns nil for the blocks of layers, which moveTogether moves.
 func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	l := r.layer(b.Name)
@@ -231,28 +241,34 @@ func (r *kfacRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		return r
 	}
 	if l.Weight == b.Name {
-		r.moving = append(r.moving, newKFACLayer(r, *l, slots))
+		g := r.placed[b.Name]
+		if g == nil { // on the processor
+			g = r.newGroup(r.sizes(b, l))
+			for i := range g.stored {
+				g.stored[i] = slots[i].Data
+			}
+		}
+		k := newKFACLayer(r, g, *l, slots)
+		r.moving, g.layers = append(r.moving, k), append(g.layers, k)
 	}
 	return nil
 }
 
 // settle implements grounded.
-func (r *kfacRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
-	defer func() { r.at.reckon(len(r.moving)) }()
-	if e == engine.CPU[T]() {
-		r.group()
-		return
-	}
-	r.at = kfacGround[T]{e: e, arena: a, wide: wide(e)}
-	r.group()
-	r.x = nil
+func (r *kfacRule[T]) settle(engine.Backend[T], *engine.Arena[T]) {
 	rows, all := 0, 0
-	for _, k := range r.moving {
-		k.averaged, k.summed = nil, nil
-		rows, all = max(rows, k.g.Rows, k.g.Cols), max(all, k.g.Rows*k.g.Cols)
+	var needs [][]need[float64]
+	for _, g := range r.groups {
+		needs = append(needs, g.allocate())
+		rows, all = max(rows, len(g.layers)*max(g.sizes[0], g.sizes[1])), max(all, g.sizes[0]*g.sizes[1])
 	}
-	r.at.rows = r.at.wide.arena.Alloc(rows)
-	r.at.reserveOnes(all)
+	shareWork(r.at.wide.arena, needs...)
+	r.at.figures = engine.NewReckoning(r.at.wide.e, r.at.wide.arena, 1, 128+32*len(r.groups)+16*len(r.moving))
+	if r.at.away() {
+		r.x = nil
+		r.at.rows = r.at.wide.arena.Alloc(rows)
+		r.at.reserveOnes(all)
+	}
 }
 
 // looks implements looking: an objective does.
@@ -278,7 +294,7 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 			}
 			if k.pending {
 				k.group.multiply()
-				k.absorb()
+				k.group.absorb()
 			}
 			if err := k.observe(s, r.o.Reduce, s.terms(r.o.Loss)); err != nil {
 				return err
@@ -288,8 +304,8 @@ func (r *kfacRule[T]) observe(stats []Stats[T], _ int) error {
 	for _, g := range r.groups {
 		g.multiply()
 	}
-	for _, k := range r.moving {
-		k.absorb()
+	for _, g := range r.groups { // the calls of one precision follow each other, so that there are few changes between the two
+		g.absorb()
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ func (r *kfacRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
 	r.rejected = r.judge(before, r.loss(), r.next.change)
 	r.trial = false
 	r.restoreAll(blocks, lentValues)
-	for _, k := range r.moving {
-		toDouble(k.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
+	for _, g := range r.groups {
+		g.recall()
 	}
 }
 
@@ -34,7 +34,7 @@ func (r *kfacRule[T]) findBases(fresh bool) {
 			routines = append(routines, func(pause func()) { g.basis(side, fresh, pause) })
 		}
 	}
-	inStep(r.at.wait, routines)
+	inStep(r.wait, routines)
 }
 
 // basis sets work and values to the eigenvectors of the factors: by decompositions, which begin with the bases in use unless they are fresh, or for InverseTracked by one
@@ -42,9 +42,7 @@ func (r *kfacRule[T]) findBases(fresh bool) {
 func (g *kfacGroup[T]) basis(side int, fresh bool, pause func()) {
 	e, q, first := g.at.wide.e, g.work[side], g.layers[0]
 	if !fresh {
-		for _, k := range g.layers {
-			toDouble(e, k.slots[kfacOutputInverse+side].Data, k.work[side].Data)
-		}
+		toDouble(e, g.stored[kfacOutputInverse+side], q.Data)
 	}
 	ok := true
 	if s := g.sweeps[side]; s != nil && !fresh {
@@ -67,8 +65,8 @@ func (g *kfacGroup[T]) basis(side int, fresh bool, pause func()) {
 
 // settleStep makes what ahead has found last.
 func (r *kfacRule[T]) settleStep(blocks []Block[T], updates []engine.Update) {
-	for _, k := range r.moving {
-		k.settle()
+	for _, g := range r.groups {
+		g.settle()
 	}
 	switch {
 	case r.rejected:
@@ -79,23 +77,23 @@ func (r *kfacRule[T]) settleStep(blocks []Block[T], updates []engine.Update) {
 }
 
 // settle stores averages and inverses that are new.
-func (k *kfacLayer[T]) settle() {
-	for side := range k.full {
-		if k.learned {
-			k.at.e.Blend(1, k.grams[side].Data, 0, nil, k.slots[kfacOutput+side].Data)
+func (g *kfacGroup[T]) settle() {
+	for side, n := range g.sizes {
+		if g.learned {
+			g.at.e.Blend(1, g.grams[side].Data, 0, nil, g.stored[kfacOutput+side])
 		}
-		if k.adopted {
-			fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
-		}
+		g.eachAdopted(func(at, count int) {
+			fromDouble(g.at.wide.e, of(g.work[side].Data, n, at, count), of(g.stored[kfacOutputInverse+side], n, at, count))
+		})
 	}
 }
 
-// newest is where a step becomes the last one, in a trial for a while.
-func (k *kfacLayer[T]) newest() []T {
-	if k.rule.trial {
-		return k.tried
+// newest is where steps become the last ones, in a trial for a while.
+func (g *kfacGroup[T]) newest() []T {
+	if g.layers[0].rule.trial {
+		return g.tried
 	}
-	return k.slots[kfacLast].Data
+	return g.stored[kfacLast]
 }
 
 // takeBack implements returning.

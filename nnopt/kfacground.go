@@ -11,8 +11,8 @@ type kfacGround[T Float] struct {
 	e       engine.Backend[T]
 	arena   *engine.Arena[T]
 	wide    wideGround
-	figures *engine.Reckoning[float64]
-	rows    []float64 // sums of rows
+	figures *engine.Reckoning[float64] // of the whole model
+	rows    []float64                  // sums of rows
 	ones    []float64
 	flat    [2][]float64
 	x       []T // rows with a number appended, on a device
@@ -76,23 +76,18 @@ func (g *kfacGround[T]) gram(x dense.Matrix[T], one float64, sum dense.Matrix[T]
 	engine.Fast(g.e).GemmSymmetric(dense.Transposed, dense.NoTrans, 1, engine.One(x), engine.One(x), 0, engine.One(sum))
 }
 
-// reckon makes the registers of a step of so many layers.
-func (g *kfacGround[T]) reckon(layers int) {
-	g.figures = engine.NewReckoning(g.wide.e, g.wide.arena, 64+128*layers)
+// meanTrace finds tr(M)/n of each matrix.
+func (g *kfacGround[T]) meanTrace(q *engine.Reckoning[float64], m engine.Batch[float64]) engine.Figure {
+	diagonal := grown(g.wide.arena, &g.rows, m.Count*m.Rows)
+	g.wide.e.Diagonal(m, diagonal)
+	return q.Over(q.Tally(diagonal).Sum, q.Number(float64(m.Rows)))
 }
 
-// meanTrace finds tr(M)/n.
-func (g *kfacGround[T]) meanTrace(m dense.Matrix[float64]) engine.Figure {
-	diagonal := grown(g.wide.arena, &g.rows, m.Rows)
-	g.wide.e.Diagonal(engine.One(m), diagonal)
-	return g.figures.Over(g.figures.Tally(diagonal).Sum, g.figures.Number(float64(m.Rows)))
-}
-
-// dot finds the inner product of two matrices of one shape.
-func (g *kfacGround[T]) dot(x, y dense.Matrix[float64]) engine.Figure {
-	rows := grown(g.wide.arena, &g.rows, x.Rows)
-	g.wide.e.RowDots(engine.One(x), engine.One(y), rows)
-	return g.figures.Tally(rows).Sum
+// dot finds the inner product of each matrix of x with that of y.
+func (g *kfacGround[T]) dot(q *engine.Reckoning[float64], x, y engine.Batch[float64]) engine.Figure {
+	rows := grown(g.wide.arena, &g.rows, x.Count*x.Rows)
+	g.wide.e.RowDots(x, y, rows)
+	return q.Tally(rows).Sum
 }
 
 // flatDot finds the inner product of two vectors, in float64.
@@ -106,16 +101,10 @@ func (g *kfacGround[T]) flatDot(x, y []T) engine.Figure {
 	whole := n / width * width
 	for _, part := range [][3]int{{0, n / width, width}, {whole, 1, n - whole}} {
 		if rows, cols := part[1], part[2]; rows > 0 && cols > 0 {
-			sum = g.figures.Plus(sum, g.dot(dense.Wrap(rows, cols, g.flat[0][part[0]:]), dense.Wrap(rows, cols, g.flat[1][part[0]:])))
+			sum = g.figures.Plus(sum, g.dot(g.figures, engine.One(dense.Wrap(rows, cols, g.flat[0][part[0]:])), engine.One(dense.Wrap(rows, cols, g.flat[1][part[0]:]))))
 		}
 	}
 	return sum
-}
-
-// wait carries out what was written down and waits for all work.
-func (g *kfacGround[T]) wait() {
-	g.figures.Run()
-	engine.Wait(g.wide.e)
 }
 
 // sandwich sets y to op(Q0) x op(Q1)^T through t, where y may be x.

@@ -22,6 +22,7 @@ type kfacLayer[T Float] struct {
 	sums     [2]dense.Matrix[float64] // of the running step, B and A, upper triangles
 	grams    [2]dense.Matrix[T]       // of a pass, on a device
 	group    *kfacGroup[T]
+	index    int                // in it
 	rows     [2]dense.Matrix[T] // those of a pass of which there are no grams yet
 	reps     float64            // positions that each is the sum of
 	weights  [2]float64         // of a pass
@@ -31,27 +32,20 @@ type kfacLayer[T Float] struct {
 	averaged []T // inputs of a grouped convolution
 	summed   []T // over positions
 
-	g, d, t dense.Matrix[float64]    // gradient, direction, workspace; Dout x Din with the bias as last column
-	last    dense.Matrix[float64]    // the last step
-	product dense.Matrix[float64]    // of the model by factors
-	moved   []T                      // a step or a gradient, as blocks hold it
-	shares  []float64                // of the columns of the direction
-	full    [2]dense.Matrix[float64] // B and A, corrected averages
-	apply   [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
-	work    [2]dense.Matrix[float64]
-	values  [2][]float64 // eigenvalues
-	solver  eigen.Solver
-	loaded  bool // apply and values hold what the slots hold
+	g, d   dense.Matrix[float64]    // gradient and direction, Dout x Din with the bias as last column
+	moved  []T                      // a step or a gradient, as blocks hold it
+	full   [2]dense.Matrix[float64] // B and A, corrected averages
+	apply  [2]dense.Matrix[float64] // inverses, or eigenvectors as columns
+	work   [2]dense.Matrix[float64]
+	values [2][]float64 // eigenvalues
+	solver eigen.Solver
+	loaded bool // apply and values hold what the slots hold
 
-	dampings           [2]float64       // of the factors
-	learned            bool             // statistics are taken in, in the running step
-	seen               int              // the examples behind them
-	adopted            bool             // there are new inverses, in work
-	tried              []T              // the step of a trial, on a device
-	stay               [2]engine.Figure // what weights and bias are multiplied by
-	fine, inverted     engine.Figure    // whether the statistics, and the inverses, of the running step are of use
-	means              [2]engine.Figure // of the diagonals of the factors
-	gd, dd, gl, dl, ll engine.Figure    // inner products of gradient, direction and last step
+	dampings [2]float64       // of the factors
+	learned  bool             // statistics are taken in, in the running step
+	seen     int              // the examples behind them
+	adopted  bool             // there are new inverses, in work
+	stay     [2]engine.Figure // what weights and bias are multiplied by
 
 	based    [2]bool                  // the factor has a basis, in the running step
 	sweepers [2]*eigenFactor[float64] // for InverseTracked on the processor
@@ -70,14 +64,9 @@ const (
 )
 
 // newKFACLayer returns a layer without memory.
-func newKFACLayer[T Float](r *kfacRule[T], names Layer, slots []Slot[T]) *kfacLayer[T] {
-	k := &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots}
-	k.shares = make([]float64, k.sizes()[1])
-	return k
+func newKFACLayer[T Float](r *kfacRule[T], g *kfacGroup[T], names Layer, slots []Slot[T]) *kfacLayer[T] {
+	return &kfacLayer[T]{rule: r, o: &r.o, at: &r.at, names: names, w: -1, b: -1, slots: slots, group: g, index: len(g.layers)}
 }
-
-// sizes returns those of B and A.
-func (k *kfacLayer[T]) sizes() [2]int { return [2]int{k.slots[kfacLast].Rows, k.slots[kfacLast].Cols} }
 
 // observe adds the statistics of a pass to the sums: A to the mean of x x^T, B to that of the curvature's g g^T, weighted by examples.
 func (k *kfacLayer[T]) observe(s *Stats[T], reduce bool, terms float64) error {
@@ -142,107 +131,46 @@ func (k *kfacLayer[T]) collect(side int) {
 	k.at.wide.e.Blend(k.keep, k.sums[side].Data, k.weights[side], k.work[side].Data, k.sums[side].Data)
 }
 
-// absorb adds what add left, in float64: the calls of one precision follow each other, so that there are few changes between the two.
-func (k *kfacLayer[T]) absorb() {
-	if !k.pending {
-		return
-	}
-	k.pending = false
-	for side, g := range k.grams {
-		toDouble(k.at.wide.e, g.Data, k.work[side].Data)
-		k.collect(side)
-	}
-}
-
-// average takes the sums into the moving averages, on a device into those that settle stores. Sums that are not finite are left out, which it finds.
-func (k *kfacLayer[T]) average() (fine engine.Figure) {
-	share := (1 - k.o.Average) / float64(k.examples)
-	k.seen, k.examples = k.examples, 0
-	e, q := k.at.wide.e, k.at.figures
-	fine = q.Number(1)
-	for _, s := range k.sums {
-		fine = q.Times(fine, q.Below(q.Times(q.Tally(s.Data).Top, q.Number(share)), q.Number(largestGradient[T]())))
-	}
-	keep, take := q.Pick(fine, q.Number(k.o.Average), q.Number(1)), q.Pick(fine, q.Number(share), q.Number(0))
-	q.Run()
-	for side, s := range k.sums {
-		to, w := k.slots[kfacOutput+side].Data, k.work[side]
-		toDouble(e, to, w.Data)
-		e.BlendBy(q.Register(keep), w.Data, q.Register(take), s.Data, w.Data)
-		e.Mirror(engine.One(w))
-		fromDouble(e, w.Data, k.latest(side))
-	}
-	return fine
-}
-
-// latest is where the average of a factor is, in the running step.
-func (k *kfacLayer[T]) latest(side int) []T {
-	if k.learned && k.at.away() {
-		return k.grams[side].Data
-	}
-	return k.slots[kfacOutput+side].Data
-}
-
-// load sets full to the averages over their weight.
-func (k *kfacLayer[T]) load(weight float64) {
-	for side, f := range k.full {
-		toDouble(k.at.wide.e, k.latest(side), f.Data)
-		k.at.wide.e.Blend(1/weight, f.Data, 0, nil, f.Data)
-	}
-}
-
 // damped says whether the inverse consists of those of the damped factors.
 func (k *kfacLayer[T]) damped() bool { return k.o.Inverse == InversePi || k.o.Inverse == InversePlain }
-
-// measure finds what the damping is split by.
-func (k *kfacLayer[T]) measure() {
-	if k.damped() {
-		k.means = [2]engine.Figure{k.at.meanTrace(k.full[0]), k.at.meanTrace(k.full[1])}
-	}
-}
 
 // split returns the dampings of the factors, after measure and a wait.
 func (k *kfacLayer[T]) split(damping float64) (d [2]float64) {
 	if k.damped() {
-		q := k.at.figures
-		d[0], d[1] = kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, q.Value(k.means[0]), q.Value(k.means[1]), damping)
+		q, means := k.group.figures, k.group.means
+		d[0], d[1] = kronecker.SplitMeans(kronecker.Kind(k.o.Inverse), k.full[0].Rows, k.full[1].Rows, q.Value(means[0], k.index), q.Value(means[1], k.index), damping)
 	}
 	return d
 }
 
-// invert makes what applies the inverse of the factors in full, with dampings, and finds whether it is of use. Inverses on a device are left to the group.
-func (k *kfacLayer[T]) invert(fresh bool) {
+// invert makes what applies the inverse of the factors in full, with dampings, and says whether it is of use. Inverses on a device are left to the group.
+func (k *kfacLayer[T]) invert(fresh bool) bool {
 	k.loaded = false
-	q := k.at.figures
 	if !k.damped() {
 		if !k.at.away() {
 			k.based = [2]bool{k.basis(0, fresh), k.basis(1, fresh)}
 		}
-		k.inverted = q.Number(one[float64](k.based[0] && k.based[1]))
-		return
+		return k.based[0] && k.based[1]
 	}
-	k.inverted = q.Number(1)
+	ok := true
 	for side, d := range k.dampings {
 		if k.at.away() {
 			continue
 		}
 		k.work[side].Copy(k.full[side])
-		if kronecker.Invert(k.work[side], d, "", k.apply[side]) != nil {
-			k.inverted = q.Number(0)
-		}
+		ok = kronecker.Invert(k.work[side], d, "", k.apply[side]) == nil && ok
 	}
+	return ok
 }
 
 // adopt stores it, after a wait. When it is of no use everything stays as it was.
 func (k *kfacLayer[T]) adopt() bool {
-	if k.at.figures.Value(k.inverted) == 0 {
+	if k.group.figures.Value(k.group.inverted, k.index) == 0 {
 		return false
 	}
 	k.adopted = true
 	for side := range k.full {
-		if k.at.away() { // settle stores it
-			k.at.wide.e.Copy(engine.One(k.work[side]), engine.One(k.apply[side]))
-		} else {
+		if !k.at.away() { // there settle stores it
 			fromDouble(k.at.wide.e, k.work[side].Data, k.slots[kfacOutputInverse+side].Data)
 		}
 		if len(k.slots) > kfacOutputValues {
@@ -316,7 +244,10 @@ func (k *kfacLayer[T]) gather(blocks []Block[T], updates []engine.Update) {
 
 // take sets g to the gradient of a block.
 func (k *kfacLayer[T]) take(b *Block[T], u engine.Update, g dense.Matrix[float64]) {
-	e, own := k.at.wide.e, dense.Wrap(g.Rows, g.Cols, k.t.Data[:b.Len()])
+	e, own := k.at.wide.e, g
+	if g.Stride > g.Cols {
+		own = dense.Wrap(g.Rows, g.Cols, k.group.t.At(k.index).Data[:b.Len()])
+	}
 	toDouble(e, b.Grad, own.Data)
 	if u.L2 == 0 {
 		e.Blend(u.GradScale, own.Data, 0, nil, own.Data)
@@ -325,5 +256,7 @@ func (k *kfacLayer[T]) take(b *Block[T], u engine.Update, g dense.Matrix[float64
 		toDouble(e, b.Value, value)
 		e.Blend(u.GradScale, own.Data, u.L2, value, own.Data)
 	}
-	e.Copy(engine.One(own), engine.One(g))
+	if g.Stride > g.Cols {
+		e.Copy(engine.One(own), engine.One(g))
+	}
 }

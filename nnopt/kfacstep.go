@@ -40,9 +40,11 @@ func (r *kfacRule[T]) foresee(blocks []Block[T], updates []engine.Update) (moves
 	r.locate(blocks)
 	r.reserve(blocks)
 	r.at.figures.Begin()
+	for _, g := range r.groups {
+		g.figures.Begin()
+	}
 	r.learn(updates)
 	if r.lr == 0 || r.t <= r.o.BurnIn {
-		r.at.figures.Run()
 		return false
 	}
 	r.directions(blocks, updates)
@@ -79,8 +81,8 @@ func (r *kfacRule[T]) reserve(blocks []Block[T]) {
 	r.x, r.y, r.px, r.py = a.Alloc(n), a.Alloc(n), a.Alloc(n), a.Alloc(n)
 	r.kept = a.Alloc(n)
 	if r.at.away() {
-		for _, k := range r.moving {
-			k.tried = a.Alloc(k.g.Rows * k.g.Cols)
+		for _, g := range r.groups {
+			g.tried = a.Alloc(len(g.last.Data))
 		}
 		r.at.flat = [2][]float64{r.at.wide.arena.Alloc(n), r.at.wide.arena.Alloc(n)}
 	}
@@ -104,12 +106,8 @@ func (r *kfacRule[T]) locate(blocks []Block[T]) {
 // learn takes in what was observed, and inverts when it is time.
 func (r *kfacRule[T]) learn(updates []engine.Update) {
 	observed := false
-	for _, k := range r.moving {
-		k.adopted = false
-		if k.learned = k.examples > 0; k.learned {
-			observed = true
-			k.fine = k.average()
-		}
+	for _, g := range r.groups {
+		observed = g.average() || observed
 	}
 	if observed {
 		r.seen++
@@ -122,8 +120,8 @@ func (r *kfacRule[T]) learn(updates []engine.Update) {
 	if r.seen > 0 {
 		weight = 1 - math.Pow(r.o.Average, r.seen)
 	}
-	for _, k := range r.moving {
-		k.load(weight)
+	for _, g := range r.groups {
+		g.load(weight)
 	}
 	if due {
 		r.invert(updates)
@@ -132,10 +130,10 @@ func (r *kfacRule[T]) learn(updates []engine.Update) {
 
 // invert brings the inverses of all layers up to date. It waits for what their damping is split by, and for whether they are inverses.
 func (r *kfacRule[T]) invert(updates []engine.Update) {
-	for _, k := range r.moving {
-		k.measure()
+	for _, g := range r.groups {
+		g.measure()
 	}
-	r.at.wait()
+	r.wait()
 	for _, k := range r.moving {
 		k.dampings = k.split(r.damping + updates[k.w].L2)
 	}
@@ -145,9 +143,9 @@ func (r *kfacRule[T]) invert(updates []engine.Update) {
 	for _, g := range r.groups {
 		g.invert(r.inverse == 0)
 	}
-	r.at.wait()
-	for _, k := range r.moving {
-		r.failed = !k.adopt() || r.failed
+	r.wait()
+	for _, g := range r.groups {
+		r.failed = !g.adopt() || r.failed
 	}
 	if r.seen > 0 {
 		r.inverse = 1
@@ -156,9 +154,22 @@ func (r *kfacRule[T]) invert(updates []engine.Update) {
 
 // failures implements failing.
 func (r *kfacRule[T]) failures() bool {
-	q := r.at.figures
 	return r.failed || r.taken != nil && r.taken[0] == 0 ||
-		slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return k.learned && q.Value(k.fine) == 0 })
+		slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return k.learned && k.group.figures.Value(k.group.fine, k.index) == 0 })
+}
+
+// wait carries out what was written down and waits for all work.
+func (r *kfacRule[T]) wait() {
+	for _, g := range r.groups {
+		g.figures.Run()
+	}
+	r.at.figures.Run()
+	engine.Wait(r.at.wide.e)
+}
+
+// total adds a figure of a group to a sum over the model. It has to be one that Tally has found.
+func (r *kfacRule[T]) total(sum engine.Figure, g *kfacGroup[T], own engine.Figure) engine.Figure {
+	return r.at.figures.Plus(sum, r.at.figures.Tally(g.figures.Register(own)).Sum)
 }
 
 // directions computes the preconditioned gradients. Blocks that do not move have none.
@@ -168,9 +179,7 @@ func (r *kfacRule[T]) directions(blocks []Block[T], updates []engine.Update) {
 			k.gather(blocks, updates)
 		}
 		g.direct(r.damping, updates)
-		for _, k := range g.layers {
-			k.scaleColumns(r.share(updates, k.w), r.share(updates, k.b))
-		}
+		g.scaleColumns(r, updates)
 	}
 }
 
@@ -180,18 +189,6 @@ func (r *kfacRule[T]) share(updates []engine.Update, k int) float64 {
 		return 0
 	}
 	return updates[k].LR / r.lr
-}
-
-// scaleColumns multiplies the direction of the weights and of the bias.
-func (k *kfacLayer[T]) scaleColumns(weights, bias float64) {
-	for j := range k.shares {
-		k.shares[j] = weights
-	}
-	if k.b >= 0 {
-		k.shares[len(k.shares)-1] = bias
-	}
-	d := engine.One(k.d)
-	k.at.wide.e.ScaleCols(k.shares, d, 0, d)
 }
 
 // kfacStep is a Delta + m (last step), if it is taken.
@@ -204,13 +201,11 @@ type kfacStep struct {
 func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) (s kfacStep, ok bool) {
 	q := r.at.figures
 	gd, gl, dd := q.Number(0), q.Number(0), q.Number(0) // inner products of the gradient with both directions, and of the first with itself
-	for _, k := range r.moving {
-		toDouble(k.at.wide.e, k.slots[kfacLast].Data, k.last.Data)
-		k.gd, k.dd = k.at.dot(k.g, k.d), k.at.dot(k.d, k.d)
-		gd, dd = q.Plus(gd, k.gd), q.Plus(dd, k.dd)
+	for _, g := range r.groups {
+		g.compare(r.modelled())
+		gd, dd = r.total(gd, g, g.gd), r.total(dd, g, g.dd)
 		if r.modelled() {
-			k.gl, k.dl, k.ll = k.at.dot(k.g, k.last), k.at.dot(k.d, k.last), k.at.dot(k.last, k.last)
-			gl = q.Plus(gl, k.gl)
+			gl = r.total(gl, g, g.gl)
 		}
 	}
 	s.taken = q.Times(q.Below(q.Root(dd), q.Number(largestGradient[T]())), q.Below(q.Minus(gd, gd), q.Number(1)))
@@ -222,11 +217,11 @@ func (r *kfacRule[T]) choose(blocks []Block[T], updates []engine.Update) (s kfac
 	if r.o.Model == ModelFactors {
 		forms = r.forms()
 	}
-	r.at.wait()
-	if q.Value(s.taken) == 0 {
+	r.wait()
+	if q.Value(s.taken, 0) == 0 {
 		return s, false
 	}
-	a, m, change := r.minimum(r.model(forms, blocks, updates), q.Value(gd), q.Value(gl))
+	a, m, change := r.minimum(r.model(forms, blocks, updates), q.Value(gd, 0), q.Value(gl, 0))
 	s.a, s.m, s.change = q.Number(a), q.Number(m), change
 	return s, true
 }
@@ -269,15 +264,15 @@ type quadratic struct{ dd, dl, ll float64 }
 func (r *kfacRule[T]) model(forms [3]engine.Figure, blocks []Block[T], updates []engine.Update) (q quadratic) {
 	f := r.at.figures
 	if r.o.Model == ModelFactors {
-		q = quadratic{f.Value(forms[0]), f.Value(forms[1]), f.Value(forms[2])}
+		q = quadratic{f.Value(forms[0], 0), f.Value(forms[1], 0), f.Value(forms[2], 0)}
 	} else {
 		q = r.exact(blocks)
 	}
 	for _, k := range r.moving {
-		d := r.damping + updates[k.w].L2
-		q.dd += d * f.Value(k.dd)
-		q.dl += d * f.Value(k.dl)
-		q.ll += d * f.Value(k.ll)
+		d, g := r.damping+updates[k.w].L2, k.group
+		q.dd += d * g.figures.Value(g.dd, k.index)
+		q.dl += d * g.figures.Value(g.dl, k.index)
+		q.ll += d * g.figures.Value(g.ll, k.index)
 	}
 	return q
 }
@@ -285,7 +280,7 @@ func (r *kfacRule[T]) model(forms [3]engine.Figure, blocks []Block[T], updates [
 // exact takes one product of the objective with the directions, and one with the last steps unless they are zero.
 func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 	f := r.at.figures
-	moved := slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return f.Value(k.ll) != 0 })
+	moved := slices.ContainsFunc(r.moving, func(k *kfacLayer[T]) bool { return k.group.figures.Value(k.group.ll, k.index) != 0 })
 	r.keepAll(blocks, lentGradients)
 	r.flatten(blocks)
 	engine.Wait(r.at.e) // the objective finds all work done
@@ -299,9 +294,9 @@ func (r *kfacRule[T]) exact(blocks []Block[T]) (q quadratic) {
 	if moved {
 		dl, ll = r.at.flatDot(r.y, r.px), r.at.flatDot(r.y, r.py)
 	}
-	r.at.wait()
+	r.wait()
 	r.lent = lentNothing
-	return quadratic{f.Value(dd), f.Value(dl), f.Value(ll)}
+	return quadratic{f.Value(dd, 0), f.Value(dl, 0), f.Value(ll, 0)}
 }
 
 // forms finds the products of the direction and the last step with B (x) A.
@@ -310,13 +305,9 @@ func (r *kfacRule[T]) forms() [3]engine.Figure {
 	dd, dl, ll := q.Number(0), q.Number(0), q.Number(0)
 	for _, g := range r.groups {
 		r.at.sandwich(dense.NoTrans, g.full, g.d, g.t, g.product)
-		for _, k := range g.layers {
-			dd, dl = q.Plus(dd, k.at.dot(k.product, k.d)), q.Plus(dl, k.at.dot(k.product, k.last))
-		}
+		dd, dl = r.total(dd, g, r.at.dot(g.figures, g.product, g.d)), r.total(dl, g, r.at.dot(g.figures, g.product, g.last))
 		r.at.sandwich(dense.NoTrans, g.full, g.last, g.t, g.product)
-		for _, k := range g.layers {
-			ll = q.Plus(ll, k.at.dot(k.product, k.last))
-		}
+		ll = r.total(ll, g, r.at.dot(g.figures, g.product, g.last))
 	}
 	return [3]engine.Figure{dd, dl, ll}
 }
@@ -428,18 +419,20 @@ func (r *kfacRule[T]) take(blocks []Block[T], updates []engine.Update, s kfacSte
 		}
 	}
 	q.Run()
-	for _, k := range r.moving {
-		wide.BlendBy(q.Register(a), k.d.Data, q.Register(m), k.last.Data, k.last.Data)
-		fromDouble(wide, k.last.Data, k.newest())
+	for _, g := range r.groups {
+		last := lines(g.last.Data, len(g.layers))
+		wide.BlendBy(q.Register(a), lines(g.d.Data, len(g.layers)), q.Register(m), last, last)
+		fromDouble(wide, g.last.Data, g.newest())
 	}
 	for _, k := range r.moving {
-		k.spread(blocks, k.newest(), func(block, rows, cols int, part engine.Batch[T]) {
+		k.spread(blocks, partOf(k.group.newest(), len(k.group.layers), k.index), func(block, rows, cols int, part engine.Batch[T]) {
 			if updates[block].LR == 0 {
 				return
 			}
 			packed, b := k.moved[:rows*cols], &blocks[block]
 			r.at.e.Copy(part, engine.One(dense.Wrap(rows, cols, packed)))
-			r.at.e.BlendBy(q.Register(k.stay[side(block == k.b)]), b.Value, r.taken, packed, b.Value)
+			value := lines(b.Value, 1)
+			r.at.e.BlendBy(q.Register(k.stay[side(block == k.b)]), value, r.taken, lines(packed, 1), value)
 		})
 	}
 }
@@ -466,7 +459,7 @@ func (r *kfacRule[T]) judge(before, after, change float64) bool {
 
 // stop sets the last steps to zero.
 func (r *kfacRule[T]) stop() {
-	for _, k := range r.moving {
-		r.at.e.Blend(0, nil, 0, nil, k.slots[kfacLast].Data)
+	for _, g := range r.groups {
+		r.at.e.Blend(0, nil, 0, nil, g.stored[kfacLast])
 	}
 }

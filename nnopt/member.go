@@ -243,8 +243,8 @@ func (a member[T]) addInner(c T, b member[T]) {
 	}
 }
 
-// addProduct sets a to a + c a b, with a register for each matrix in c; no c is 1.
-func (a member[T]) addProduct(c [][]float64, b member[T]) {
+// addProduct sets a to a + c a b, with a number for each matrix in c; no c is 1.
+func (a member[T]) addProduct(c []float64, b member[T]) {
 	if a.toeplitz { // a product of polynomials
 		b.correlate(dense.Transposed, a.data, a.panel.line)
 		a.addBy(c, 0, a.n, a.panel.line)
@@ -272,22 +272,17 @@ func (a member[T]) addProduct(c [][]float64, b member[T]) {
 }
 
 // addPart adds c times a part of a panel to the numbers from the at-th on.
-func (a member[T]) addPart(c [][]float64, at int, part engine.Batch[T]) {
+func (a member[T]) addPart(c []float64, at int, part engine.Batch[T]) {
 	packed := a.panel.packed(a.panel.part, part.Rows, part.Cols)
 	a.panel.e.Copy(part, packed)
 	a.addBy(c, at, part.Rows*part.Cols, packed.Data)
 }
 
 // addBy adds c times what x holds for each matrix to its n numbers from the at-th on.
-func (a member[T]) addBy(c [][]float64, at, n int, x []T) {
-	for k := range a.panel.count {
-		var by []float64
-		if c != nil {
-			by = c[k]
-		}
-		own := a.own(a.data, k)[at : at+n]
-		a.panel.e.BlendBy(nil, own, by, a.own(x, k), own)
-	}
+func (a member[T]) addBy(c []float64, at, n int, x []T) {
+	own := blank[T](a.panel.count, 1, n)
+	own.Step, own.Data = a.size, a.data[at:]
+	a.panel.e.BlendBy(nil, own, c, lines(x, a.panel.count), own)
 }
 
 // addDiagonal adds c to the diagonal.
@@ -313,32 +308,32 @@ func (a member[T]) eachDiagonal(do func(part engine.Batch[T])) {
 }
 
 // meanTraces finds tr(A)/n of each matrix.
-func (a member[T]) meanTraces(q *engine.Reckoning[T], means []engine.Figure) {
-	n := 0
-	a.eachDiagonal(func(part engine.Batch[T]) {
-		a.panel.e.Copy(part, a.spaced(part.Rows, 1, a.n, a.panel.line[n:]))
-		n += part.Rows
-	})
-	for k := range means {
-		means[k] = q.Over(q.Tally(a.own(a.panel.line, k)[:n]).Sum, q.Number(float64(n)))
+func (a member[T]) meanTraces(q *engine.Reckoning[T]) engine.Figure {
+	n := a.n
+	if a.toeplitz {
+		n = 1
 	}
+	line, at := a.panel.line[:a.panel.count*n], 0
+	a.eachDiagonal(func(part engine.Batch[T]) {
+		a.panel.e.Copy(part, a.spaced(part.Rows, 1, n, line[at:]))
+		at += part.Rows
+	})
+	return q.Over(q.Tally(line).Sum, q.Number(float64(n)))
 }
 
-// norms finds the Frobenius norm of matrix k and the largest absolute value of an element; both are NaN or infinite when an element is.
-func (a member[T]) norms(q *engine.Reckoning[T], k int) (frobenius, largest engine.Figure) {
-	own := a.own(a.data, k)
-	m := q.Tally(own)
+// norms finds the Frobenius norm of each matrix and the largest absolute value of an element; both are NaN or infinite when an element is.
+func (a member[T]) norms(q *engine.Reckoning[T]) (frobenius, largest engine.Figure) {
+	m := q.Tally(a.data)
 	squares := m.Squares
 	if a.toeplitz {
-		line := a.own(a.panel.line, k)
-		a.panel.e.Multiply(a.own(a.panel.roots, k), own, 0, line)
-		squares = q.Tally(line).Squares
+		a.panel.e.Multiply(a.panel.roots, a.data, 0, a.panel.line)
+		squares = q.Tally(a.panel.line).Squares
 	}
 	return q.Root(squares), m.Top
 }
 
-// finite finds whether all elements of matrix k are numbers, with a norm whose square can be represented.
-func (a member[T]) finite(q *engine.Reckoning[T], k int) engine.Figure {
-	norm, _ := a.norms(q, k)
+// finite finds whether all elements of each matrix are numbers, with a norm whose square can be represented.
+func (a member[T]) finite(q *engine.Reckoning[T]) engine.Figure {
+	norm, _ := a.norms(q)
 	return q.Below(norm, q.Number(math.Sqrt(largestGradient[T]())))
 }

@@ -134,12 +134,11 @@ func TestStructuresGolden(t *testing.T) {
 			p = m.clone()
 			p.addDiagonal(-1.23)
 			within(t, "shift", p.whole().Data, flat(want.Shifted), 1e-12)
-			q := engine.NewReckoning(engine.CPU[float64](), nil, 20)
-			var trace [1]engine.Figure
-			m.meanTraces(q, trace[:])
-			frobenius, largest := m.norms(q, 0)
+			q := engine.NewReckoning(engine.CPU[float64](), nil, 1, 20)
+			trace := m.meanTraces(q)
+			frobenius, largest := m.norms(q)
 			q.Run()
-			within(t, "trace and norms", []float64{q.Value(trace[0]), q.Value(frobenius), q.Value(largest)}, []float64{want.MeanTrace, want.Frobenius, want.Largest}, 1e-12)
+			within(t, "trace and norms", []float64{q.Value(trace, 0), q.Value(frobenius, 0), q.Value(largest, 0)}, []float64{want.MeanTrace, want.Frobenius, want.Largest}, 1e-12)
 		})
 	}
 }
@@ -181,7 +180,7 @@ func TestStructuresAgainstDense(t *testing.T) {
 			full.Copy(da)
 			dense.Gemm(dense.NoTrans, dense.NoTrans, -0.3, da, db, 1, full)
 			p = a.clone()
-			p.addProduct([][]float64{{-0.3}}, b)
+			p.addProduct([]float64{-0.3}, b)
 			within(t, string(kind)+" product", p.whole().Data, full.Data, 1e-12)
 		}
 	}

@@ -25,7 +25,7 @@ type momentGroup[T Float] struct {
 	scales   []float64 // a number for each row, in ordinary memory
 	values   []float64 // the same
 	lambda   []float64 // the same, on the device
-	measures []float64 // three numbers for each matrix, there
+	measures tallied   // there
 	pause    func()    // waits for what is read
 }
 
@@ -65,7 +65,7 @@ func (g *momentGroup[T]) settle() {
 	count := (most + parts - 1) / parts
 	square := func() engine.Batch[float64] { return squares(g.arena.Alloc(count*g.n*g.n), count, g.n) }
 	g.a, g.w = square(), square()
-	g.scales, g.values, g.lambda, g.measures = make([]float64, count*g.n), make([]float64, count*g.n), g.arena.Alloc(count*g.n), g.arena.Doubles(3*count)
+	g.scales, g.values, g.lambda, g.measures = make([]float64, count*g.n), make([]float64, count*g.n), g.arena.Alloc(count*g.n), newTallied(g.arena, count)
 	pause := func() { g.pause() }
 	switch o := &g.o; {
 	case o.roots == RootNewton || o.roots == RootSeries:
@@ -153,7 +153,7 @@ func (g *momentGroup[T]) load(tasks []momentTask[T], r *shampooRule[T]) {
 	g.measure(g.a)
 	g.pause()
 	for k := range g.a.Count {
-		finite := g.measures[3*k+2] < math.Inf(1)
+		finite := g.measures.tops[k] < math.Inf(1)
 		if !finite {
 			g.e.Blend(0, nil, 0, nil, g.a.At(k).Data)
 		}
@@ -163,8 +163,10 @@ func (g *momentGroup[T]) load(tasks []momentTask[T], r *shampooRule[T]) {
 	}
 }
 
-// measure finds what tallies does.
-func (g *momentGroup[T]) measure(b engine.Batch[float64]) { tallies(g.e, b, g.measures) }
+// measure tallies matrices.
+func (g *momentGroup[T]) measure(b engine.Batch[float64]) {
+	g.e.Tally(b.Data, b.Count, g.measures.all)
+}
 
 // deliver leaves matrices where they are found.
 func (g *momentGroup[T]) deliver(tasks []momentTask[T], from engine.Batch[float64]) {
@@ -247,14 +249,14 @@ func (g *momentGroup[T]) rests(count int) []float64 {
 	g.pause()
 	rests := make([]float64, count)
 	for k := range rests {
-		rests[k] = g.measures[3*k+1]
+		rests[k] = g.measures.squares[k]
 	}
 	clear(g.scales)
 	g.e.SetDiagonal(g.scales, g.m)
 	g.measure(g.m)
 	g.pause()
 	for k := range rests {
-		if off := g.measures[3*k+1]; off > 0 {
+		if off := g.measures.squares[k]; off > 0 {
 			rests[k] = math.Sqrt(off / rests[k])
 		} else {
 			rests[k] = off

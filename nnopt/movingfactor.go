@@ -9,8 +9,7 @@ type movingFactor[T Float] struct {
 	k, m     member[T] // factors and their momenta
 	h, inner member[T] // what m is pulled to, and the projection of K^T K
 
-	trace, ridge, by []engine.Figure // of inner, what it is added with to h, and -b, in a step that learns
-	steps            [][]float64     // the registers of by
+	trace, ridge, by engine.Figure // of inner, what it is added with to h, and -b, in a step that learns
 }
 
 // movingFigures is how many registers a factor takes in a step.
@@ -22,7 +21,6 @@ func newMovingFactor[T Float](mode int, p *pattern, count int, k, m []T) *moving
 	f := &movingFactor[T]{
 		mode: mode, k: member[T]{p, k, work}, m: member[T]{p, m, work},
 		h: member[T]{p, make([]T, len(k)), work}, inner: member[T]{p, make([]T, len(k)), work},
-		trace: make([]engine.Figure, count), ridge: make([]engine.Figure, count), by: make([]engine.Figure, count), steps: make([][]float64, count),
 	}
 	f.k.addDiagonal(1)
 	return f
@@ -41,39 +39,30 @@ func (f *movingFactor[T]) clearTarget() { f.h.zero(f.h.data) }
 func (f *movingFactor[T]) formInner(q *engine.Reckoning[T]) {
 	f.inner.zero(f.inner.data)
 	f.inner.addInner(1, f.k)
-	f.inner.meanTraces(q, f.trace)
+	f.trace = f.inner.meanTraces(q)
 }
 
-// target adds ridge K^T K - I/2 to h, and makes those ok zero where the result is not finite.
-func (f *movingFactor[T]) target(q *engine.Reckoning[T], ok []engine.Figure) {
-	for k, ridge := range f.ridge {
-		h := f.h.own(f.h.data, k)
-		f.k.panel.e.BlendBy(nil, h, q.Register(ridge), f.h.own(f.inner.data, k), h)
-	}
+// target adds ridge K^T K - I/2 to h. It finds whether the result is finite, and ok.
+func (f *movingFactor[T]) target(q *engine.Reckoning[T], ok engine.Figure) engine.Figure {
+	h, inner := lines(f.h.data, f.h.panel.count), lines(f.inner.data, f.h.panel.count)
+	f.k.panel.e.BlendBy(nil, h, q.Register(f.ridge), inner, h)
 	f.h.addDiagonal(-0.5)
-	for k := range ok {
-		ok[k] = q.Times(ok[k], f.h.finite(q, k))
-	}
+	return q.Times(ok, f.h.finite(q))
 }
 
-// follow sets m of factor k to keep m + take h.
-func (f *movingFactor[T]) follow(q *engine.Reckoning[T], k int, keep, take engine.Figure) {
-	m := f.m.own(f.m.data, k)
-	f.k.panel.e.BlendBy(q.Register(keep), m, q.Register(take), f.m.own(f.h.data, k), m)
+// follow sets m to keep m + take h.
+func (f *movingFactor[T]) follow(q *engine.Reckoning[T], keep, take engine.Figure) {
+	m, h := lines(f.m.data, f.h.panel.count), lines(f.h.data, f.h.panel.count)
+	f.k.panel.e.BlendBy(q.Register(keep), m, q.Register(take), h, m)
 }
 
-// shorten sets by of factor k to -b, or to 0 unless wanted, and where K - b K m could leave the range of T; it finds whether it could not.
-func (f *movingFactor[T]) shorten(q *engine.Reckoning[T], k int, b, m, wanted engine.Figure) (fits engine.Figure) {
-	norm, _ := f.k.norms(q, k)
+// shorten sets by to -b, or to 0 unless wanted, and where K - b K m could leave the range of T; it finds whether it could not.
+func (f *movingFactor[T]) shorten(q *engine.Reckoning[T], b, m, wanted engine.Figure) (fits engine.Figure) {
+	norm, _ := f.k.norms(q)
 	fits = q.Below(q.Times(norm, q.Plus(q.Number(1), q.Times(b, m))), q.Number(largestGradient[T]()))
-	f.by[k] = q.Pick(q.Times(fits, wanted), q.Minus(q.Number(0), b), q.Number(0))
+	f.by = q.Pick(q.Times(fits, wanted), q.Minus(q.Number(0), b), q.Number(0))
 	return fits
 }
 
 // move sets K to K - b K m.
-func (f *movingFactor[T]) move(q *engine.Reckoning[T]) {
-	for k, by := range f.by {
-		f.steps[k] = q.Register(by)
-	}
-	f.k.addProduct(f.steps, f.m)
-}
+func (f *movingFactor[T]) move(q *engine.Reckoning[T]) { f.k.addProduct(q.Register(f.by), f.m) }

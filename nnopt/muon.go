@@ -3,7 +3,6 @@ package nnopt
 import (
 	"math"
 
-	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 )
 
@@ -67,7 +66,8 @@ type muonRule[T Float] struct {
 	o       Muon
 	vectors adamRule[T]
 	groups  []*muonGroup[T]          // on a device
-	moving  map[string]*muonBlock[T] // in them
+	placed  map[string]*muonBlock[T] // in them
+	slotted slotPlaces[T]
 }
 
 func (r *muonRule[T]) start(*Block[T], []Slot[T]) {}
@@ -76,16 +76,31 @@ func (r *muonRule[T]) counters() []counter        { return nil }
 func (r *muonRule[T]) begin(t int, lr float64, batch int) { r.vectors.begin(t, lr, batch) }
 
 func (r *muonRule[T]) slots(b *Block[T]) []slotShape {
-	if b.Rows == 1 || b.Cols == 1 {
+	if isVector(b) {
 		return r.vectors.slots(b)
 	}
 	return like(b, "momentum")
 }
 
 func (r *muonRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
-	if b.Rows == 1 || b.Cols == 1 {
+	if isVector(b) {
 		return r.vectors.mover(b, slots)
 	}
+	if s := r.placed[b.Name]; s != nil {
+		return s
+	}
+	s := r.newBlock(b)
+	if r.o.forBlock(b.Name).frozen {
+		return s
+	}
+	s.alone = r.newGroup(engine.CPU[T](), b)
+	s.alone.momentum = slots[0].Data
+	s.alone.add(s, b)
+	shareWork(nil, s.alone.workspace(nil))
+	return s
+}
+
+func (r *muonRule[T]) newBlock(b *Block[T]) *muonBlock[T] {
 	scale := 1.0
 	switch r.o.Scale {
 	case "", MuonAdam:
@@ -93,69 +108,24 @@ func (r *muonRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	case MuonSpectral:
 		scale = math.Sqrt(max(1, float64(b.Rows)/float64(b.Cols)))
 	}
-	return &muonBlock[T]{
-		rule: r, name: b.Name, k: min(b.Rows, b.Cols), n: max(b.Rows, b.Cols), scale: scale, momentum: slots[0].Data, still: r.o.forBlock(b.Name).frozen,
-	}
+	return &muonBlock[T]{scale: scale}
 }
 
-// muonBlock moves one matrix, by the iterations of its group.
-type muonBlock[T Float] struct {
-	rule     *muonRule[T]
-	name     string
-	k, n     int // the shorter and the longer side
-	scale    float64
-	momentum []T
-	still    bool // it never moves
+func isVector[T Float](b *Block[T]) bool { return b.Rows == 1 || b.Cols == 1 }
 
-	group *muonGroup[T]
-	index int // in the group
+// muonBlock moves one matrix, on a device with its group.
+type muonBlock[T Float] struct {
+	scale float64
+	alone *muonGroup[T] // on the processor, of this matrix
+	staging[T]
 }
 
 func (s *muonBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
-	if len(s.rule.groups) == 0 {
+	if g := s.alone; g != nil {
 		s.prepare(e, b, u)
-		s.group.orthogonalise()
-	}
-	g, step := s.group, s.group.done.At(s.index).Data
-	if b.Rows > b.Cols {
-		turned := dense.Wrap(b.Rows, b.Cols, g.spare.At(s.index).Data)
-		e.Transpose(engine.One(g.done.At(s.index)), engine.One(turned))
-		step = turned.Data
-	}
-	leave(e, b, u, s.scale, step)
-}
-
-// prepare implements staged: it takes the gradient into the momentum, and that into the group.
-func (s *muonBlock[T]) prepare(e engine.Backend[T], b *Block[T], u engine.Update) {
-	if s.rule.foresees() {
-		g := s.group.spare.At(s.index).Data
-		enter(e, g, b, u)
-		average(e, T(s.rule.o.Momentum), s.momentum, g)
-		return
-	}
-	s.load(e, b, u, s.momentum)
-}
-
-// load sets momentum to that of the step, and takes it into the group, transposed if it has fewer columns than rows. A nil momentum stands for scratch.
-func (s *muonBlock[T]) load(e engine.Backend[T], b *Block[T], u engine.Update, momentum []T) {
-	g := s.group
-	x, out, other := g.x.At(s.index), g.x.At(s.index).Data, g.next.At(s.index).Data
-	if b.Rows > b.Cols {
-		out, other = other, out
-	}
-	if momentum == nil {
-		momentum = other
-	}
-	enter(e, out, b, u)
-	mu := T(s.rule.o.Momentum)
-	e.Blend(mu, s.momentum, 1-mu, out, momentum)
-	if s.rule.o.Nesterov {
-		e.Blend(mu, momentum, 1-mu, out, out)
-	} else {
-		e.Blend(1, momentum, 0, nil, out)
-	}
-	if b.Rows > b.Cols {
-		e.Transpose(engine.One(dense.Wrap(b.Rows, b.Cols, out)), engine.One(x))
+		g.load(false)
+		g.orthogonalise()
+		g.leave()
 	}
 }
 

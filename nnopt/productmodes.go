@@ -22,6 +22,11 @@ func newProductModes[T Float](dims []int, count int) productModes[T] {
 	return productModes[T]{e: engine.CPU[T](), dims: dims, count: count, size: product(dims)}
 }
 
+// workspace says what z and t need, when the tensors are counted.
+func (p *productModes[T]) workspace() []need[T] {
+	return []need[T]{{&p.z, p.count * p.size}, {&p.t, p.count * p.size}}
+}
+
 // swap exchanges z and t.
 func (p *productModes[T]) swap() { p.z, p.t, p.swapped = p.t, p.z, !p.swapped }
 
@@ -172,10 +177,10 @@ func (p *productModes[T]) squares() (sum float64) {
 	return sum
 }
 
-// squaresOf finds it for tensor k.
-func (p *productModes[T]) squaresOf(q *engine.Reckoning[T], k int) engine.Figure {
+// squaresOf finds it for each tensor.
+func (p *productModes[T]) squaresOf(q *engine.Reckoning[T]) engine.Figure {
 	if p.e != engine.CPU[T]() {
-		return q.Tally(p.own(p.z, k)).Squares
+		return q.Tally(p.z).Squares
 	}
 	return q.Number(p.squares())
 }

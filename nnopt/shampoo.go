@@ -232,7 +232,7 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	s, rest := r.away.block(b.Name), slots
 	away := s != nil
 	if !away {
-		s = &shampooBlock[T]{rule: r, g: make([]T, b.Len()), hat: make([]T, b.Len()), out: make([]T, b.Len())}
+		s = &shampooBlock[T]{rule: r, arrays: arrays[T]{g: make([]T, b.Len()), hat: make([]T, b.Len()), out: make([]T, b.Len())}}
 	}
 	take := func() []T {
 		data := rest[0].Data
@@ -257,7 +257,8 @@ func (r *shampooRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 				part.moments = append(part.moments, r.moment(i, n, take))
 			}
 		}
-		part.add(s, p)
+		part.of = &s.arrays
+		part.add(s, p, 0)
 		part.reckon(part.e, nil)
 	}
 	return s
@@ -285,11 +286,10 @@ func (r *shampooRule[T]) moment(i, n int, take func() []T) *momentFactor[T] {
 
 // shampooBlock moves one block.
 type shampooBlock[T Float] struct {
-	rule            *shampooRule[T]
-	momentum, graft []T
-	g, hat, out     []T // gradient, its filtered form, direction
-	pieces          []shampooPlace[T]
-	staging[T]      // on a device
+	rule *shampooRule[T]
+	arrays[T]
+	pieces     []shampooPlace[T]
+	staging[T] // on a device
 }
 
 // shampooPlace is where a piece of a block is worked on: tensor k of a part.
@@ -300,7 +300,8 @@ type shampooPlace[T Float] struct {
 
 func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
 	if s.rule.away == nil {
-		s.observe(e, b, u)
+		enter(e, s.g, b, u)
+		s.rule.observe(e, &s.arrays)
 		for _, p := range s.pieces {
 			p.part.observe(s.rule)
 		}
@@ -314,16 +315,15 @@ func (s *shampooBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u 
 	leave(e, b, u, 1, s.out)
 }
 
-// observe takes the gradient into the averages.
-func (s *shampooBlock[T]) observe(e engine.Backend[T], b *Block[T], u engine.Update) {
-	enter(e, s.g, b, u)
-	s.rule.filter(e, s.hat, s.momentum, s.g)
-	if s.graft != nil {
-		w := T(1 - s.rule.graftBeta2)
-		if s.rule.graftBeta2 == 1 {
+// observe takes gradients into the averages.
+func (r *shampooRule[T]) observe(e engine.Backend[T], a *arrays[T]) {
+	r.filter(e, a.hat, a.momentum, a.g)
+	if a.graft != nil {
+		w := T(1 - r.graftBeta2)
+		if r.graftBeta2 == 1 {
 			w = 1
 		}
-		e.AddSquares(T(s.rule.graftBeta2), w, 0, s.g, s.graft)
+		e.AddSquares(T(r.graftBeta2), w, 0, a.g, a.graft)
 	}
 }
 
@@ -341,20 +341,20 @@ func (r *shampooRule[T]) filter(e engine.Backend[T], hat, m, g []T) {
 type shampooPart[T Float] struct {
 	productModes[T]
 	excluded []bool
-	pieces   []shampooPiece[T]
+	of       *arrays[T] // with the blocks
+	layout   layout
+	pieces   []shampooPiece
 	moments  []*momentFactor[T]
 	second   []T // of the rotated gradients, EShampoo
 	figures  *engine.Reckoning[T]
 
-	lengths, ratios []engine.Figure // of grafting
+	accepted, keep engine.Figure // whether the moments can hold the gradients, and what they are multiplied by
 }
 
 // shampooPiece is a piece of a block, one of the tensors of a part.
-type shampooPiece[T Float] struct {
+type shampooPiece struct {
 	piece
-	of             *shampooBlock[T]
-	failed         bool
-	accepted, keep engine.Figure // whether the moments can hold the gradient, and what they are multiplied by
+	failed bool
 }
 
 // newShampooPart returns the part of count pieces, on the processor, without memory.
@@ -362,64 +362,36 @@ func newShampooPart[T Float](dims []int, excluded []bool, count int) *shampooPar
 	return &shampooPart[T]{productModes: newProductModes[T](dims, count), excluded: excluded}
 }
 
-// add adds a piece of a block.
-func (p *shampooPart[T]) add(s *shampooBlock[T], own piece) {
+// add adds a piece of a block that begins at an element of the arrays.
+func (p *shampooPart[T]) add(s *shampooBlock[T], own piece, begin int) {
 	s.pieces = append(s.pieces, shampooPlace[T]{p, len(p.pieces)})
-	p.pieces = append(p.pieces, shampooPiece[T]{piece: own, of: s})
-	p.lengths, p.ratios = append(p.lengths, 0), append(p.ratios, 0)
+	p.pieces = append(p.pieces, shampooPiece{piece: own})
+	p.layout.add(&own, begin)
 }
 
 // reckon makes the registers of the part.
 func (p *shampooPart[T]) reckon(e engine.Backend[T], a *engine.Arena[T]) {
-	p.figures = engine.NewReckoning(e, a, len(p.pieces)*shampooFigures(len(p.moments)))
+	p.figures = engine.NewReckoning(e, a, len(p.pieces), 48+16*len(p.moments))
 }
-
-// shampooFigures is how many registers a piece with so many factors takes.
-func shampooFigures(factors int) int { return 48 + 16*factors }
 
 func (s *shampooBlock[T]) failures() bool {
 	return slices.ContainsFunc(s.pieces, func(at shampooPlace[T]) bool {
-		own := &at.part.pieces[at.k]
-		return own.failed || at.part.figures.Value(own.accepted) == 0
+		return at.part.pieces[at.k].failed || at.part.figures.Value(at.part.accepted, at.k) == 0
 	})
 }
 
-// The arrays of a block that pieces are taken from.
-const (
-	ofGradient = iota
-	ofFiltered
-	ofGraft
-)
-
-// gather sets x to the pieces of an array of each block.
-func (p *shampooPart[T]) gather(x []T, which int) {
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		from := own.of.g
-		switch which {
-		case ofFiltered:
-			from = own.of.hat
-		case ofGraft:
-			from = own.of.graft
-		}
-		gather(p.e, &own.piece, p.own(x, k), from)
-	}
-}
+// gather sets z to the pieces of an array of the blocks.
+func (p *shampooPart[T]) gather(from []T) { gather(p.e, p.layout, p.size, p.z, from) }
 
 // scatter copies z to the directions of the blocks.
-func (p *shampooPart[T]) scatter() {
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		scatter(p.e, &own.piece, own.of.out, p.own(p.z, k))
-	}
-}
+func (p *shampooPart[T]) scatter() { scatter(p.e, p.layout, p.size, p.of.out, p.z) }
 
 func (p *shampooPart[T]) step(r *shampooRule[T]) {
 	if r.corrected {
 		p.corrected(r)
 		return
 	}
-	p.gather(p.z, ofFiltered)
+	p.gather(p.of.hat)
 	if r.graft == GraftNone {
 		p.precondition(r, -1)
 		p.scatter()
@@ -430,26 +402,13 @@ func (p *shampooPart[T]) step(r *shampooRule[T]) {
 		return
 	}
 	q := p.figures
-	p.norms(p.lengths)
-	p.gather(p.z, ofFiltered)
+	length := q.Root(p.squaresOf(q))
+	p.gather(p.of.hat)
 	p.precondition(r, -1)
-	p.norms(p.ratios)
-	for k, length := range p.lengths {
-		p.ratios[k] = q.Over(length, q.Plus(p.ratios[k], q.Number(1e-16)))
-	}
+	ratio := q.Over(length, q.Plus(q.Root(p.squaresOf(q)), q.Number(1e-16)))
 	q.Run()
-	for k, ratio := range p.ratios {
-		z := p.own(p.z, k)
-		p.e.BlendBy(q.Register(ratio), z, nil, nil, z)
-	}
+	multiplyBy(p.e, q.Register(ratio), p.z, p.count)
 	p.scatter()
-}
-
-// norms finds those of the tensors in z.
-func (p *shampooPart[T]) norms(lengths []engine.Figure) {
-	for k := range lengths {
-		lengths[k] = p.figures.Root(p.squaresOf(p.figures, k))
-	}
 }
 
 // accept finds whether the moments, which are sums with Beta2 1, can take the gradients in z in without leaving the range of T. Those that cannot become 0.
@@ -458,28 +417,20 @@ func (p *shampooPart[T]) accept(r *shampooRule[T]) {
 	q.Begin()
 	low, _ := eigenRange[T]()
 	limit := q.Number(math.Pow(low, -2.6)) // 2.5e36 in float32
+	room := limit
 	for _, f := range p.moments {
 		f.trace(p.e, q, f.l)
+		room = q.Least(room, q.Minus(limit, f.traced))
 	}
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		squares, room := p.squaresOf(q, k), limit
-		for _, f := range p.moments {
-			room = q.Least(room, q.Minus(limit, f.traced[k]))
-		}
-		own.accepted = q.Below(squares, room)
-		own.keep = q.Pick(own.accepted, q.Number(r.Beta2), q.Number(1))
-	}
+	p.accepted = q.Below(p.squaresOf(q), room)
+	p.keep = q.Pick(p.accepted, q.Number(r.Beta2), q.Number(1))
 	q.Run()
 	p.leaveOut()
 }
 
 // leaveOut sets z to 0 where the gradient is not accepted.
 func (p *shampooPart[T]) leaveOut() {
-	for k := range p.pieces {
-		z := p.own(p.z, k)
-		p.e.BlendBy(p.figures.Register(p.pieces[k].accepted), z, nil, nil, z)
-	}
+	multiplyBy(p.e, p.figures.Register(p.accepted), p.z, p.count)
 }
 
 // observe takes the gradients into the moments.
@@ -496,37 +447,32 @@ func (p *shampooPart[T]) prepare(r *shampooRule[T]) {
 	for k := range p.pieces {
 		p.pieces[k].failed = false
 	}
-	p.gather(p.z, ofGradient)
+	p.gather(p.of.g)
 	p.accept(r)
 }
 
 // learn sets l, which may be those of factor k, to its moments with the gradients, those in z but for what kl does to them.
 func (p *shampooPart[T]) learn(r *shampooRule[T], k int, l engine.Batch[T]) {
 	if r.kl {
-		p.gather(p.z, ofGradient)
+		p.gather(p.of.g)
 		p.precondition(r, k)
 		p.leaveOut()
 	}
 	f := p.moments[k]
-	for i := range p.pieces {
-		p.e.BlendBy(p.figures.Register(p.pieces[i].keep), p.own(f.l.Data, i), nil, nil, p.own(l.Data, i))
-	}
+	p.e.BlendBy(p.figures.Register(p.keep), lines(f.l.Data, p.count), nil, engine.Batch[T]{}, lines(l.Data, p.count))
 	p.gram(T(r.weight()), f.mode, l)
 }
 
 // corrected is the step of EShampoo.
 func (p *shampooPart[T]) corrected(r *shampooRule[T]) {
-	p.gather(p.z, ofGradient)
+	p.gather(p.of.g)
 	p.leaveOut()
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
 	}
-	for k := range p.pieces {
-		second := p.own(p.second, k)
-		p.e.BlendBy(p.figures.Register(p.pieces[k].keep), second, nil, nil, second)
-	}
+	multiplyBy(p.e, p.figures.Register(p.keep), p.second, p.count)
 	p.e.AddSquares(1, T(r.weight()), 0, p.z, p.second)
-	p.gather(p.z, ofFiltered)
+	p.gather(p.of.hat)
 	for _, f := range p.moments {
 		p.apply(dense.Transposed, f.q, f.mode)
 	}
@@ -571,7 +517,7 @@ func (p *shampooPart[T]) precondition(r *shampooRule[T], without int) {
 // graft leaves the direction of the method that lends its step length in z, and takes it to the output.
 func (p *shampooPart[T]) graft(r *shampooRule[T]) {
 	if r.hasGraft() {
-		p.gather(p.t, ofGraft)
+		gather(p.e, p.layout, p.size, p.t, p.of.graft)
 		correction := 1.0
 		if r.graft == GraftAdam && !r.NoBiasCorrection {
 			correction = 1 - math.Pow(r.graftBeta2, float64(r.step))

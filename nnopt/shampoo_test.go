@@ -298,7 +298,7 @@ func TestAdaptiveRefreshCounts(t *testing.T) {
 			continue
 		}
 		p := newShampooPart[float64]([]int{3, 3}, []bool{false, false}, 1)
-		p.add(&shampooBlock[float64]{}, piece{})
+		p.add(&shampooBlock[float64]{}, piece{}, 0)
 		p.z, p.t = make([]float64, 9), make([]float64, 9)
 		r := &shampooRule[float64]{Factoring: Factoring{Beta2: 0.99}}
 		for mode := range 2 {
@@ -418,15 +418,21 @@ func TestPiecesAreIndependent(t *testing.T) {
 		for range 7 {
 			fill(r, w[0].Grad)
 			for k := range own {
-				gather(engine.CPU[float64](), &pieces[k], own[k].Grad, w[0].Grad)
+				gather(engine.CPU[float64](), at(&pieces[k]), own[k].Len(), own[k].Grad, w[0].Grad)
 			}
 			must(whole.Step(w, StepInfo{LRScale: 1}))
 			must(parts.Step(own, StepInfo{LRScale: 1}))
 		}
 		for k := range own {
 			got := make([]float64, own[k].Len())
-			gather(engine.CPU[float64](), &pieces[k], got, w[0].Value)
+			gather(engine.CPU[float64](), at(&pieces[k]), len(got), got, w[0].Value)
 			within(t, name+": piece", got, own[k].Value, 1e-12)
 		}
 	}
+}
+
+// at is the layout of one piece.
+func at(p *piece) (l layout) {
+	l.add(p, 0)
+	return l
 }

@@ -38,23 +38,31 @@ func (r *shampooRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine
 		return
 	}
 	w := &shampooAway[T]{gathered: newGathered[T, *shampooBlock[T], *shampooPart[T]](e), fine: wide(e)}
-	for k := range blocks {
-		b := &blocks[k]
-		if r.settings.forBlock(b.Name).frozen {
-			continue
-		}
-		s := &shampooBlock[T]{rule: r, staging: staging[T]{at: k}, g: a.Alloc(b.Len()), hat: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
-		w.take(b.Name, s)
-		for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-			w.partFor(&p).add(s, p)
-		}
+	order, n := moving(&r.settings, blocks)
+	w.arrays = arrays[T]{momentum: a.Alloc(n), g: a.Alloc(n), hat: a.Alloc(n), out: a.Alloc(n)}
+	if r.hasGraft() {
+		w.arrays.graft = a.Alloc(n)
 	}
-	var modes []*productModes[T]
+	at := 0
+	for _, k := range order {
+		b := &blocks[k]
+		s := &shampooBlock[T]{rule: r, staging: staging[T]{at: k}, arrays: w.arrays.part(at, b.Len())}
+		w.take(b.Name, s)
+		w.slots.put(b.Name, "momentum", s.momentum)
+		if s.graft != nil {
+			w.slots.put(b.Name, "graft", s.graft)
+		}
+		for _, p := range r.Shaping.pieces(b.Name, b.Rows, b.Cols) {
+			w.partFor(&p).add(s, p, at)
+		}
+		at += b.Len()
+	}
+	var needs [][]need[T]
 	for _, p := range w.parts {
 		r.settlePart(w, p, a)
-		modes = append(modes, &p.productModes)
+		needs = append(needs, p.workspace())
 	}
-	shareWork(a, modes)
+	shareWork(a, needs...)
 	for _, s := range w.order {
 		r.nameSlots(w, s, blocks[s.at].Name)
 	}
@@ -67,10 +75,10 @@ func (r *shampooRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine
 // partFor returns one with room for a piece.
 func (w *shampooAway[T]) partFor(own *piece) *shampooPart[T] {
 	return w.part(own, func(p *shampooPart[T]) bool {
-		return fits(len(p.pieces), p.size, shampooFigures(len(p.dims)))
+		return fits(len(p.pieces), p.size)
 	}, func() *shampooPart[T] {
 		p := newShampooPart[T](own.dims, own.excluded, 0)
-		p.e = engine.Fast(w.e)
+		p.e, p.of = engine.Fast(w.e), &w.arrays
 		return p
 	})
 }
@@ -155,9 +163,10 @@ func (r *shampooRule[T]) ahead(blocks []Block[T], updates []engine.Update) {
 func (r *shampooRule[T]) together() {
 	w := r.away
 	for _, s := range w.order {
-		s.observe(w.e, s.current, s.update)
+		enter(w.e, s.g, s.current, s.update)
 		s.current = nil
 	}
+	r.observe(w.e, &w.arrays)
 	for _, p := range w.parts {
 		p.observe(r)
 		for k := range p.moments {

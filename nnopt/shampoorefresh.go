@@ -41,7 +41,7 @@ func (p *shampooPart[T]) follow(r *shampooRule[T], f *momentFactor[T]) {
 func (p *shampooPart[T]) scaleOf(r *shampooRule[T], f *momentFactor[T], k int) float64 {
 	scale := 1 / r.correction(r.step)
 	if r.TraceScaling {
-		if trace := scale * p.figures.Value(f.traced[k]); trace > 0 {
+		if trace := scale * p.figures.Value(f.traced, k); trace > 0 {
 			scale /= math.Sqrt(trace)
 		}
 	}

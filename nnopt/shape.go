@@ -162,14 +162,46 @@ func (p *piece) merge() {
 	}
 }
 
-// gather copies the elements of the piece from the block x to the contiguous dst.
-func gather[T Float](e engine.Backend[T], p *piece, dst, x []T) {
-	transfer(e, p.levels, dst, x[p.offset:], false)
+// layout says where pieces of one size are, in arrays that hold one block after the other.
+type layout []stretch
+
+// stretch is pieces that are alike, at equal distances.
+type stretch struct {
+	at, count  int // the first of them, and how many
+	from, step int // where that begins, and the distance
+	own, all   []level
 }
 
-// scatter copies the contiguous src to the elements of the piece in the block x.
-func scatter[T Float](e engine.Backend[T], p *piece, x, src []T) {
-	transfer(e, p.levels, src, x[p.offset:], true)
+// add adds a piece of the block that begins at an element.
+func (l *layout) add(p *piece, begin int) {
+	from, at := begin+p.offset, 0
+	if n := len(*l); n > 0 {
+		s := &(*l)[n-1]
+		step := from - s.from - (s.count-1)*s.step
+		if slices.Equal(s.own, p.levels) && step > 0 && (s.count == 1 || step == s.step) {
+			s.count, s.step = s.count+1, step
+			s.all = append([]level{{s.count, step}}, s.own...)
+			return
+		}
+		at = s.at + s.count
+	}
+	*l = append(*l, stretch{at: at, count: 1, from: from, own: p.levels, all: p.levels})
+}
+
+// gather copies the elements of the pieces from x to dst, one piece after the other.
+func gather[T Float](e engine.Backend[T], l layout, size int, dst, x []T) {
+	for i := range l {
+		s := &l[i]
+		transfer(e, s.all, dst[s.at*size:(s.at+s.count)*size], x[s.from:], false)
+	}
+}
+
+// scatter copies what gather has gathered back.
+func scatter[T Float](e engine.Backend[T], l layout, size int, x, src []T) {
+	for i := range l {
+		s := &l[i]
+		transfer(e, s.all, src[s.at*size:(s.at+s.count)*size], x[s.from:], true)
+	}
 }
 
 // transfer copies between packed elements and those at the given levels of x, three levels in a call.

@@ -98,6 +98,9 @@ type singdRule[T Float] struct {
 	groups  []*singdGroup[T]
 	slotted slotPlaces[T] // on a device
 	step    int
+
+	arena          *engine.Arena[T]
+	rows, products []T // of inputs or of gradients, and their products with a factor
 }
 
 func (r *singdRule[T]) counters() []counter        { return nil }
@@ -173,8 +176,9 @@ func (r *singdRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 	s := r.moving[b.Name]
 	if s == nil {
 		g := r.newGroup(b, l)
-		s = g.add(r, l)
-		g.settle(engine.CPU[T](), nil, [4][]T{slots[1].Data, slots[2].Data, slots[3].Data, slots[4].Data})
+		s = g.add(l)
+		g.settle(engine.CPU[T](), nil, [5][]T{slots[0].Data, slots[1].Data, slots[2].Data, slots[3].Data, slots[4].Data})
+		shareWork(nil, g.workspace())
 	}
 	s.momentum = slots[0].Data
 	return s
@@ -240,11 +244,10 @@ type singdLayer[T Float] struct {
 	bias     bool
 	momentum []T
 	group    *singdGroup[T]
-	index    int           // in the group
-	examples int           // behind the targets of its factors
-	learned  bool          // in this step
-	seen     int           // from so many examples
-	fine     engine.Figure // whether that went through
+	index    int  // in the group
+	examples int  // behind the targets of its factors
+	learned  bool // in this step
+	seen     int  // from so many examples
 
 	w, b    int             // numbers of the blocks, on a device; b is -1 without a bias
 	current singdRunning[T] // of the running step
@@ -257,7 +260,7 @@ type singdRunning[T Float] struct {
 }
 
 func (s *singdLayer[T]) failures() bool {
-	return s.learned && s.group.figures.Value(s.fine) == 0
+	return s.learned && s.group.figures.Value(s.group.fine, s.index) == 0
 }
 
 // width is the number of inputs.
@@ -293,20 +296,21 @@ func (s *singdLayer[T]) moveJoint(e engine.Backend[T], w, b *Block[T], _ []Slot[
 // enter sets g to the gradients of the weights, beside them that of the bias; t is scratch.
 func (s *singdLayer[T]) enter(e engine.Backend[T], g, t dense.Matrix[T]) {
 	w, b := s.current.w, s.current.b
+	if b == nil {
+		enter(e, g.Data, w, s.current.u)
+		return
+	}
 	weights, bias := dense.Wrap(w.Rows, w.Cols, t.Data[:w.Len()]), dense.Wrap(w.Rows, 1, t.Data[:w.Rows])
 	enter(e, weights.Data, w, s.current.u)
 	e.Copy(engine.One(weights), engine.One(g.View(0, 0, w.Rows, w.Cols)))
-	if b != nil {
-		enter(e, bias.Data, b, s.current.v)
-		e.Copy(engine.One(bias), engine.One(g.View(0, w.Cols, w.Rows, 1)))
-	}
+	enter(e, bias.Data, b, s.current.v)
+	e.Copy(engine.One(bias), engine.One(g.View(0, w.Cols, w.Rows, 1)))
 }
 
-// leave moves the weights and the bias by the heavy ball on the direction in g; t is scratch.
-func (s *singdLayer[T]) leave(e engine.Backend[T], g, t dense.Matrix[T]) {
+// leave moves the weights and the bias by the momentum, of the shape of t, which is scratch.
+func (s *singdLayer[T]) leave(e engine.Backend[T], t dense.Matrix[T]) {
 	w, b := s.current.w, s.current.b
-	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, g.Data, s.momentum)
-	m := dense.Wrap(w.Rows, g.Cols, s.momentum)
+	m := dense.Wrap(w.Rows, t.Cols, s.momentum)
 	roll(e, m.View(0, 0, w.Rows, w.Cols), w.Value, s.current.u, t)
 	if b != nil {
 		roll(e, m.View(0, w.Cols, w.Rows, 1), b.Value, s.current.v, t)
@@ -316,10 +320,15 @@ func (s *singdLayer[T]) leave(e engine.Backend[T], g, t dense.Matrix[T]) {
 
 // roll sets m to m + decay p and p to p - LR m; t is scratch.
 func roll[T Float](e engine.Backend[T], m dense.Matrix[T], p []T, u engine.Update, t dense.Matrix[T]) {
-	packed := dense.Wrap(m.Rows, m.Cols, t.Data[:m.Rows*m.Cols])
-	e.Copy(engine.One(m), engine.One(packed))
+	packed, apart := m, m.Stride > m.Cols
+	if apart {
+		packed = dense.Wrap(m.Rows, m.Cols, t.Data[:m.Rows*m.Cols])
+		e.Copy(engine.One(m), engine.One(packed))
+	}
 	e.Blend(1, packed.Data, T(inside(u)), p, packed.Data)
-	e.Copy(engine.One(packed), engine.One(m))
+	if apart {
+		e.Copy(engine.One(packed), engine.One(m))
+	}
 	e.Blend(1, p, -T(u.LR), packed.Data, p)
 }
 

@@ -9,21 +9,19 @@ import (
 
 // singdGroup works on the factors of layers of one shape: of one layer on the processor, on a device of all that have this shape, in the same calls.
 type singdGroup[T Float] struct {
-	o       *SINGD
-	apart   bool
+	rule    *singdRule[T]
 	key     singdKey
 	layers  []*singdLayer[T]
 	in, out *movingFactor[T] // K and C; h holds K^T U K and C^T F C, times the numbers of examples
 	figures *engine.Reckoning[T]
 
-	means          [2][]engine.Figure // of the traces of h
-	ok, keep, take []engine.Figure    // for each layer whether its statistics are of use, and what its momenta and they are multiplied by
-	stats          []*Stats[T]        // for each layer those that wait to be taken in
-	singles        [2]*panels[T]      // of one input, and one output, where there are more layers
+	ok, keep, take, fine engine.Figure // whether the statistics are of use, what the momenta and they are multiplied by, and whether that went through
+	numbers              []float64     // one for each layer
+	stats                []*Stats[T]   // for each layer those that wait to be taken in
+	singles              [2]*panels[T] // of one input, and one output, where there are more layers
 
-	g, t  engine.Batch[T] // Dout x Din, the bias as last column
-	arena *engine.Arena[T]
-	a, b  []T // rows of inputs, or of gradients, and their products with a factor
+	momentum []T             // of all layers
+	g, t     engine.Batch[T] // Dout x Din, the bias as last column
 }
 
 // singdKey is what the layers of a group have in common.
@@ -32,29 +30,27 @@ type singdKey struct {
 	bias, frozen bool
 }
 
-// singdFigures is how many registers a layer has.
-const singdFigures = 32 + 2*movingFigures
-
 // newGroup returns one of no layers.
 func (r *singdRule[T]) newGroup(b *Block[T], l *Layer) *singdGroup[T] {
-	g := &singdGroup[T]{o: &r.o, apart: r.apart, key: singdKey{rows: b.Rows, cols: b.Cols, bias: l.Bias != ""}}
+	g := &singdGroup[T]{rule: r, key: singdKey{rows: b.Rows, cols: b.Cols, bias: l.Bias != ""}}
 	r.groups = append(r.groups, g)
 	return g
 }
 
 // add adds a layer.
-func (g *singdGroup[T]) add(r *singdRule[T], l *Layer) *singdLayer[T] {
-	s := &singdLayer[T]{rule: r, bias: g.key.bias, group: g, index: len(g.layers), b: -1}
+func (g *singdGroup[T]) add(l *Layer) *singdLayer[T] {
+	s := &singdLayer[T]{rule: g.rule, bias: g.key.bias, group: g, index: len(g.layers), b: -1}
 	g.layers = append(g.layers, s)
-	r.moving[l.Weight] = s
+	g.rule.moving[l.Weight] = s
 	return s
 }
 
-// settle takes the memory of the group when it has all its layers. The slots are the inputs, their motions, the outputs, their motions.
-func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4][]T) {
-	in, out := g.layers[0].rule.patterns(g.key.rows, g.key.cols, g.key.bias)
+// settle takes the memory of the group but for its workspace, when it has all its layers. The slots are the momenta of the layers, the inputs, their motions, the outputs, their motions.
+func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [5][]T) {
+	in, out := g.rule.patterns(g.key.rows, g.key.cols, g.key.bias)
 	n := len(g.layers)
-	g.in, g.out = newMovingFactor(1, in, n, slots[0], slots[1]), newMovingFactor(0, out, n, slots[2], slots[3])
+	g.in, g.out = newMovingFactor(1, in, n, slots[1], slots[2]), newMovingFactor(0, out, n, slots[3], slots[4])
+	g.momentum = slots[0]
 	if e != engine.CPU[T]() {
 		g.in.place(e, a)
 		g.out.place(e, a)
@@ -64,12 +60,14 @@ func (g *singdGroup[T]) settle(e engine.Backend[T], a *engine.Arena[T], slots [4
 		g.singles[0].place(in, e, a)
 		g.singles[1].place(out, e, a)
 	}
-	g.figures = engine.NewReckoning(e, a, n*singdFigures)
-	g.means = [2][]engine.Figure{make([]engine.Figure, n), make([]engine.Figure, n)}
-	g.ok, g.keep, g.take = make([]engine.Figure, n), make([]engine.Figure, n), make([]engine.Figure, n)
-	g.stats = make([]*Stats[T], n)
-	size := n * out.n * in.n
-	g.g, g.t, g.arena = stacked(a.Alloc(size), n, out.n, in.n), stacked(a.Alloc(size), n, out.n, in.n), a
+	g.figures = engine.NewReckoning(e, a, n, 32+2*movingFigures)
+	g.numbers, g.stats = make([]float64, n), make([]*Stats[T], n)
+}
+
+// workspace says what the group needs in a step.
+func (g *singdGroup[T]) workspace() []need[T] {
+	g.g, g.t = blank[T](len(g.layers), g.out.k.n, g.in.k.n), blank[T](len(g.layers), g.out.k.n, g.in.k.n)
+	return []need[T]{{&g.g.Data, g.g.Count * g.g.Step}, {&g.t.Data, g.t.Count * g.t.Step}}
 }
 
 // await has statistics of a layer taken in with those of the others, after what waits of the same layer.
@@ -90,7 +88,7 @@ func (g *singdGroup[T]) dismiss() { clear(g.stats) }
 func (g *singdGroup[T]) observe() {
 	first := g.stats[0]
 	alike := first != nil && !slices.ContainsFunc(g.stats, func(s *Stats[T]) bool {
-		return s == nil || s.In.Rows != first.In.Rows || s.Reps != first.Reps || s.terms(g.o.Average) != first.terms(g.o.Average)
+		return s == nil || s.In.Rows != first.In.Rows || s.Reps != first.Reps || s.terms(g.rule.o.Average) != first.terms(g.rule.o.Average)
 	})
 	if alike {
 		g.absorb(0, len(g.stats))
@@ -116,7 +114,7 @@ func (g *singdGroup[T]) absorb(at, count int) {
 		s.examples += n
 	}
 	reps := 1
-	if g.o.Reduce {
+	if g.rule.o.Reduce {
 		reps = first.Reps
 	}
 	x := g.load(at, count, false, reps, 1/T(reps))
@@ -124,8 +122,8 @@ func (g *singdGroup[T]) absorb(at, count int) {
 		g.in.k.panel.e.AddRow([]T{1}, 0, view(x, 0, g.key.cols, x.Rows, 1))
 	}
 	g.learnGram(0, at, x, float64(n)/float64(x.Rows))
-	weight := first.terms(g.o.Average)
-	if g.o.Average != AverageNone {
+	weight := first.terms(g.rule.o.Average)
+	if g.rule.o.Average != AverageNone {
 		weight *= float64(n)
 	}
 	g.learnGram(1, at, g.load(at, count, true, reps, 1), weight)
@@ -133,20 +131,20 @@ func (g *singdGroup[T]) absorb(at, count int) {
 
 // load returns scale times the sums of each reps rows of the inputs, or of the gradients at the outputs, of layers, in rows of the size of the factor.
 func (g *singdGroup[T]) load(at, count int, outputs bool, reps int, scale T) engine.Batch[T] {
-	rows, cols := g.stats[at].In.Rows/reps, g.in.k.n
+	r, rows, cols := g.rule, g.stats[at].In.Rows/reps, g.in.k.n
 	if outputs {
 		cols = g.out.k.n
 	}
 	n := count * rows * cols
-	e, all := g.in.k.panel.e, stacked(grown(g.arena, &g.a, n), count, rows, cols)
-	grown(g.arena, &g.b, n)
+	e, all := g.in.k.panel.e, stacked(grown(r.arena, &r.rows, n), count, rows, cols)
+	grown(r.arena, &r.products, n)
 	for k := range count {
 		x := g.stats[at+k].In
 		if outputs {
 			x = g.stats[at+k].Out
 		}
 		if reps > 1 {
-			sums := dense.Wrap(rows, x.Cols, g.b[:rows*x.Cols])
+			sums := dense.Wrap(rows, x.Cols, g.rule.products[:rows*x.Cols])
 			e.Reduce(engine.Pool{Weight: float64(scale)}, x, nil, sums)
 			x = sums
 		}
@@ -165,7 +163,7 @@ func (g *singdGroup[T]) learnGram(side, at int, x engine.Batch[T], c float64) {
 		k, h = member[T]{k.pattern, k.own(k.data, at), w}, member[T]{h.pattern, h.own(h.data, at), w}
 	}
 	y := x
-	y.Data = g.b[:len(x.Data)]
+	y.Data = g.rule.products[:len(x.Data)]
 	k.right(dense.NoTrans, x, y)
 	h.addColumnGram(T(c), y)
 }
@@ -189,52 +187,53 @@ func (g *singdGroup[T]) step(e engine.Backend[T]) {
 	g.in.k.right(dense.Transposed, g.t, g.g)
 	g.out.k.left(dense.Transposed, g.g, g.t)
 	g.out.k.left(dense.NoTrans, g.t, g.g)
+	e.Blend(T(g.rule.o.Momentum), g.momentum, 1, g.g.Data, g.momentum)
 	for k, s := range g.layers {
-		s.leave(e, g.g.At(k), g.t.At(k))
+		s.leave(e, g.t.At(k))
 	}
 }
 
 // learn moves the factors by what was observed. Those of layers of which nothing was, or of which the statistics are not finite, stay as they are.
 func (g *singdGroup[T]) learn() {
 	q := g.figures
-	g.average()
 	q.Begin()
+	g.average()
 	g.in.formInner(q)
 	g.out.formInner(q)
 	g.weigh()
 	q.Run()
 	for k, s := range g.layers {
-		g.ok[k] = q.Number(one[float64](s.learned))
+		g.numbers[k] = one[float64](s.learned)
 	}
+	g.ok = q.Numbers(g.numbers)
 	for _, f := range g.factors() {
 		f.h.panel.e.Blend(0.5, f.h.data, 0, nil, f.h.data)
-		f.target(q, g.ok)
+		g.ok = f.target(q, g.ok)
 	}
 	latest := 1.0
-	if !g.o.Plain {
-		latest -= g.o.Alpha1
+	if !g.rule.o.Plain {
+		latest -= g.rule.o.Alpha1
 	}
-	for k, ok := range g.ok {
-		g.keep[k], g.take[k] = q.Pick(ok, q.Number(g.o.Alpha1), q.Number(1)), q.Pick(ok, q.Number(latest), q.Number(0))
-	}
+	g.keep, g.take = q.Pick(g.ok, q.Number(g.rule.o.Alpha1), q.Number(1)), q.Pick(g.ok, q.Number(latest), q.Number(0))
 	q.Run()
 	g.moveFactors()
 }
 
 // average divides what was added up by the numbers of examples.
 func (g *singdGroup[T]) average() {
-	e := g.in.k.panel.e
+	e, q, n := g.in.k.panel.e, g.figures, len(g.layers)
 	for k, s := range g.layers {
-		if !s.learned {
-			continue
+		g.numbers[k] = 1
+		if s.learned {
+			g.numbers[k] = 1 / float64(s.examples)
+			s.seen, s.examples = s.examples, 0
 		}
-		share := 1 / T(s.examples)
-		s.seen, s.examples = s.examples, 0
-		in, out := g.in.h.own(g.in.h.data, k), g.out.h.own(g.out.h.data, k)
-		e.Blend(share, in, 0, nil, in)
-		if g.o.Average != AverageNone {
-			e.Blend(share, out, 0, nil, out)
-		}
+	}
+	share := q.Numbers(g.numbers)
+	q.Run()
+	multiplyBy(e, q.Register(share), g.in.h.data, n)
+	if g.rule.o.Average != AverageNone {
+		multiplyBy(e, q.Register(share), g.out.h.data, n)
 	}
 }
 
@@ -242,45 +241,34 @@ func (g *singdGroup[T]) average() {
 func (g *singdGroup[T]) weigh() {
 	q, factors := g.figures, g.factors()
 	for i, f := range factors {
-		for k := range f.ridge {
-			if g.apart {
-				f.ridge[k] = q.Number(g.o.Damping / 2)
-			} else {
-				f.ridge[k] = q.Over(q.Times(q.Number(g.o.Damping), factors[1-i].trace[k]), q.Number(2))
-			}
+		if g.rule.apart {
+			f.ridge = q.Number(g.rule.o.Damping / 2)
+		} else {
+			f.ridge = q.Over(q.Times(q.Number(g.rule.o.Damping), factors[1-i].trace), q.Number(2))
 		}
 	}
-	if g.apart {
+	if g.rule.apart {
 		return
 	}
-	for i, f := range factors {
-		f.h.meanTraces(q, g.means[i])
-	}
+	means := [...]engine.Figure{g.in.h.meanTraces(q), g.out.h.meanTraces(q)}
 	q.Run()
 	for i, f := range factors {
-		for k, other := range g.means[1-i] {
-			h := f.h.own(f.h.data, k)
-			f.h.panel.e.BlendBy(q.Register(other), h, nil, nil, h)
-		}
+		multiplyBy(f.h.panel.e, q.Register(means[1-i]), f.h.data, len(g.layers))
 	}
 }
 
 // moveFactors moves the factors by what their targets are.
 func (g *singdGroup[T]) moveFactors() {
 	q := g.figures
-	for k, s := range g.layers {
-		s.fine = g.ok[k]
-	}
+	g.fine = g.ok
 	for _, f := range g.factors() {
-		for k, s := range g.layers {
-			f.follow(q, k, g.keep[k], g.take[k])
-			norm, top := f.m.norms(q, k)
-			step := q.Number(g.o.Beta1)
-			if !g.o.Plain {
-				step = q.Over(step, q.Most(q.Number(1), top))
-			}
-			s.fine = q.Times(s.fine, f.shorten(q, k, step, norm, g.ok[k]))
+		f.follow(q, g.keep, g.take)
+		norm, top := f.m.norms(q)
+		step := q.Number(g.rule.o.Beta1)
+		if !g.rule.o.Plain {
+			step = q.Over(step, q.Most(q.Number(1), top))
 		}
+		g.fine = q.Times(g.fine, f.shorten(q, step, norm, g.ok))
 	}
 	q.Run()
 	for _, f := range g.factors() {
@@ -291,6 +279,7 @@ func (g *singdGroup[T]) moveFactors() {
 // allot implements allotting: on a device layers of one shape share a group.
 func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Arena[T]) {
 	r.moving, r.groups, r.slotted = map[string]*singdLayer[T]{}, nil, nil
+	r.arena, r.rows, r.products = a, nil, nil
 	if e == engine.CPU[T]() {
 		return
 	}
@@ -301,20 +290,23 @@ func (r *singdRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.A
 		if l == nil {
 			continue
 		}
-		s := r.group(b, l).add(r, l)
+		s := r.group(b, l).add(l)
 		s.w, s.b = i, slices.IndexFunc(blocks, func(c Block[T]) bool { return l.Bias != "" && c.Name == l.Bias })
 	}
+	var needs [][]need[T]
 	for _, g := range r.groups {
 		in, out := r.patterns(g.key.rows, g.key.cols, g.key.bias)
 		n := len(g.layers)
-		slots := [4][]T{a.Alloc(n * in.size), a.Alloc(n * in.size), a.Alloc(n * out.size), a.Alloc(n * out.size)}
+		slots := [...][]T{a.Alloc(n * in.n * out.n), a.Alloc(n * in.size), a.Alloc(n * in.size), a.Alloc(n * out.size), a.Alloc(n * out.size)}
 		g.settle(e, a, slots)
+		needs = append(needs, g.workspace())
 		for k, s := range g.layers {
-			for i, name := range [...]string{"input", "input motion", "output", "output motion"} {
+			for i, name := range [...]string{"momentum", "input", "input motion", "output", "output motion"} {
 				r.slotted.put(blocks[s.w].Name, name, partOf(slots[i], n, k))
 			}
 		}
 	}
+	shareWork(a, needs...)
 }
 
 // group returns one with room for a layer with these weights.
@@ -322,7 +314,7 @@ func (r *singdRule[T]) group(b *Block[T], l *Layer) *singdGroup[T] {
 	still := func(name string) bool { return r.o.Settings.forBlock(name).frozen }
 	key := singdKey{b.Rows, b.Cols, l.Bias != "", still(b.Name) && (l.Bias == "" || still(l.Bias))}
 	for _, g := range r.groups {
-		if g.key == key && fits(len(g.layers), b.Len(), singdFigures) {
+		if g.key == key && fits(len(g.layers), b.Len()) {
 			return g
 		}
 	}

@@ -103,11 +103,12 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 		s.momentum = slots[0].Data
 		return s
 	}
-	s := &sirfBlock[T]{rule: r, momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}
+	s := &sirfBlock[T]{rule: r, arrays: arrays[T]{momentum: slots[0].Data, g: make([]T, b.Len()), out: make([]T, b.Len())}}
 	rest := slots[1:]
 	for i, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
 		part := newSIRFPart[T](p.dims, p.excluded)
-		part.add(s, p, i)
+		part.of = &s.arrays
+		part.add(s, p, i, 0)
 		r.settlePart(part, part.e, nil, func(int) (factor, motion []T) {
 			factor, motion, rest = rest[0].Data, rest[1].Data, rest[2:]
 			return factor, motion
@@ -120,10 +121,10 @@ func (r *sirfRule[T]) mover(b *Block[T], slots []Slot[T]) mover[T] {
 
 // sirfBlock moves one block.
 type sirfBlock[T Float] struct {
-	rule             *sirfRule[T]
-	momentum, g, out []T
-	parts            []*sirfPart[T] // on the processor
-	staging[T]                      // on a device
+	rule *sirfRule[T]
+	arrays[T]
+	parts      []*sirfPart[T] // on the processor
+	staging[T]                // on a device
 }
 
 func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u engine.Update) {
@@ -132,8 +133,8 @@ func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 		for _, p := range s.parts {
 			p.step(s.rule)
 		}
+		e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.out, s.momentum)
 	}
-	e.Blend(T(s.rule.o.Momentum), s.momentum, 1, s.out, s.momentum)
 	e.Blend(1, s.momentum, T(inside(u)), b.Value, s.momentum)
 	e.Blend(1, b.Value, -T(u.LR), s.momentum, b.Value)
 }
@@ -142,11 +143,13 @@ func (s *sirfBlock[T]) move(e engine.Backend[T], b *Block[T], _ []Slot[T], u eng
 type sirfPart[T Float] struct {
 	productModes[T]
 	excluded []bool
+	of       *arrays[T] // with the blocks
+	layout   layout
 	pieces   []sirfPiece[T]
 	factors  []*movingFactor[T]
 	figures  *engine.Reckoning[T]
 
-	ok, keep, take []engine.Figure // for each piece whether the statistics are of use, and what its momenta and they are multiplied by
+	ok, keep, take engine.Figure // whether the statistics are of use, and what the momenta and they are multiplied by
 }
 
 // sirfPiece is a piece of a block, one of the tensors of a part.
@@ -161,19 +164,16 @@ func newSIRFPart[T Float](dims []int, excluded []bool) *sirfPart[T] {
 	return &sirfPart[T]{productModes: newProductModes[T](dims, 0), excluded: excluded}
 }
 
-// add adds a piece of a block.
-func (p *sirfPart[T]) add(s *sirfBlock[T], own piece, number int) {
+// add adds a piece of a block that begins at an element of the arrays.
+func (p *sirfPart[T]) add(s *sirfBlock[T], own piece, number, begin int) {
 	p.count++
+	p.layout.add(&own, begin)
 	p.pieces = append(p.pieces, sirfPiece[T]{own, s, number})
 }
-
-// sirfFigures is how many registers a piece with so many factors takes.
-func sirfFigures(factors int) int { return 8 + movingFigures*factors }
 
 // settlePart takes the memory of a part but for its tensors, when it has all its pieces; slots returns that of the factors and momenta of a size.
 func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.Arena[T], slots func(size int) (factor, motion []T)) {
 	p.e = engine.Fast(e)
-	p.ok, p.keep, p.take = make([]engine.Figure, p.count), make([]engine.Figure, p.count), make([]engine.Figure, p.count)
 	for i, n := range p.dims {
 		if p.excluded[i] {
 			continue
@@ -186,16 +186,11 @@ func (r *sirfRule[T]) settlePart(p *sirfPart[T], e engine.Backend[T], a *engine.
 		}
 		p.factors = append(p.factors, f)
 	}
-	p.figures = engine.NewReckoning(e, a, p.count*sirfFigures(len(p.factors)))
+	p.figures = engine.NewReckoning(e, a, p.count, 8+movingFigures*len(p.factors))
 }
 
 // gather sets z to the gradients.
-func (p *sirfPart[T]) gather() {
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		gather(p.e, &own.piece, p.own(p.z, k), own.of.g)
-	}
-}
+func (p *sirfPart[T]) gather() { gather(p.e, p.layout, p.size, p.z, p.of.g) }
 
 // step sets the directions of the blocks.
 func (p *sirfPart[T]) step(r *sirfRule[T]) {
@@ -208,10 +203,7 @@ func (p *sirfPart[T]) step(r *sirfRule[T]) {
 		p.applyMember(dense.Transposed, f.k, f.mode)
 		p.applyMember(dense.NoTrans, f.k, f.mode)
 	}
-	for k := range p.pieces {
-		own := &p.pieces[k]
-		scatter(p.e, &own.piece, own.of.out, p.own(p.z, k))
-	}
+	scatter(p.e, p.layout, p.size, p.of.out, p.z)
 }
 
 // learn moves the factors by the gradients. Those of a piece of which one of the statistics is not finite stay as they are.
@@ -219,29 +211,23 @@ func (p *sirfPart[T]) learn(r *sirfRule[T]) {
 	q := p.figures
 	q.Begin()
 	p.gather()
+	traces := q.Number(1)
 	for _, f := range p.factors {
 		p.applyMember(dense.Transposed, f.k, f.mode)
 		f.formInner(q)
+		traces = q.Times(traces, f.trace)
 	}
-	for k := range p.pieces {
-		traces := q.Number(1)
-		for _, f := range p.factors {
-			traces = q.Times(traces, f.trace[k])
-		}
-		for _, f := range p.factors {
-			f.ridge[k] = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace[k]), q.Number(2))
-		}
-		p.ok[k] = q.Number(1)
+	for _, f := range p.factors {
+		f.ridge = q.Over(q.Over(q.Times(q.Number(r.o.Damping), traces), f.trace), q.Number(2))
 	}
+	p.ok = q.Number(1)
 	q.Run()
 	for _, f := range p.factors {
 		f.clearTarget()
 		p.gramMember(T(r.batch*float64(f.k.n)/float64(p.size)/2), f.mode, f.h)
-		f.target(q, p.ok)
+		p.ok = f.target(q, p.ok)
 	}
-	for k, ok := range p.ok {
-		p.keep[k], p.take[k] = q.Pick(ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(ok, q.Number(1-r.o.Alpha2), q.Number(0))
-	}
+	p.keep, p.take = q.Pick(p.ok, q.Number(r.o.Alpha2), q.Number(1)), q.Pick(p.ok, q.Number(1-r.o.Alpha2), q.Number(0))
 	q.Run()
 	p.moveFactors(r)
 }
@@ -250,11 +236,9 @@ func (p *sirfPart[T]) learn(r *sirfRule[T]) {
 func (p *sirfPart[T]) moveFactors(r *sirfRule[T]) {
 	q := p.figures
 	for _, f := range p.factors {
-		for k, ok := range p.ok {
-			f.follow(q, k, p.keep[k], p.take[k])
-			norm, _ := f.m.norms(q, k)
-			f.shorten(q, k, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, ok)
-		}
+		f.follow(q, p.keep, p.take)
+		norm, _ := f.m.norms(q)
+		f.shorten(q, q.Over(q.Number(r.o.Beta2), q.Most(q.Number(1), norm)), norm, p.ok)
 	}
 	q.Run()
 	for _, f := range p.factors {

@@ -25,23 +25,25 @@ func (r *sirfRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 		return
 	}
 	w := &sirfAway[T]{newGathered[T, *sirfBlock[T], *sirfPart[T]](e)}
-	for k := range blocks {
+	order, n := moving(&r.o.Settings, blocks)
+	w.arrays = arrays[T]{momentum: a.Alloc(n), g: a.Alloc(n), out: a.Alloc(n)}
+	at := 0
+	for _, k := range order {
 		b := &blocks[k]
-		if r.o.Settings.forBlock(b.Name).frozen {
-			continue
-		}
-		s := &sirfBlock[T]{rule: r, staging: staging[T]{at: k}, g: a.Alloc(b.Len()), out: a.Alloc(b.Len())}
+		s := &sirfBlock[T]{rule: r, staging: staging[T]{at: k}, arrays: w.arrays.part(at, b.Len())}
 		w.take(b.Name, s)
+		w.slots.put(b.Name, "momentum", s.momentum)
 		for i, p := range r.o.Shaping.pieces(b.Name, b.Rows, b.Cols) {
-			w.partFor(&p).add(s, p, i)
+			w.partFor(&p).add(s, p, i, at)
 		}
+		at += b.Len()
 	}
-	var modes []*productModes[T]
+	var needs [][]need[T]
 	for _, p := range w.parts {
 		r.settlePart(p, e, a, func(size int) (factor, motion []T) { return a.Alloc(size), a.Alloc(size) })
-		modes = append(modes, &p.productModes)
+		needs = append(needs, p.workspace())
 	}
-	shareWork(a, modes)
+	shareWork(a, needs...)
 	w.nameSlots(blocks)
 	r.away = w
 }
@@ -49,9 +51,11 @@ func (r *sirfRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engine.Ar
 // partFor returns one with room for a piece.
 func (w *sirfAway[T]) partFor(own *piece) *sirfPart[T] {
 	return w.part(own, func(p *sirfPart[T]) bool {
-		return fits(p.count, p.size, sirfFigures(len(p.dims)))
+		return fits(p.count, p.size)
 	}, func() *sirfPart[T] {
-		return newSIRFPart[T](own.dims, own.excluded)
+		p := newSIRFPart[T](own.dims, own.excluded)
+		p.of = &w.arrays
+		return p
 	})
 }
 
@@ -81,4 +85,5 @@ func (r *sirfRule[T]) together() {
 	for _, p := range w.parts {
 		p.step(r)
 	}
+	w.e.Blend(T(r.o.Momentum), w.arrays.momentum, 1, w.arrays.out, w.arrays.momentum)
 }

@@ -26,7 +26,7 @@ type spectralGroup[T Float] struct {
 	rates            engine.Rates[T]
 	scales           []float64 // of the factors
 	sums, none       []float64 // of increments, and zeros
-	work             *groupWork[T]
+	work             groupWork[T]
 
 	blocks  []*Block[T] // of the running step
 	updates []engine.Update
@@ -56,28 +56,38 @@ type groupRun[T Float] struct {
 	live      []float64 // which do so in a sweep
 }
 
-// groupWork is the workspace that groups share.
+// groupWork is the workspace of a group, which it shares with the others.
 type groupWork[T Float] struct {
 	z, t, g, h, gen, q, w []T
-	momentum, m           []T // of groups that store them in bfloat16
-	zeros                 []T
+	zeros                 []T // nobody writes to them
 }
 
-// use gives the group a workspace.
-func (g *spectralGroup[T]) use(w *groupWork[T]) {
-	g.work = w
-	if g.narrow == nil {
-		return
+// workspace says what the group needs beside its own memory.
+func (g *spectralGroup[T]) workspace() []need[T] {
+	count, square, row := len(g.names), 0, 0
+	for _, f := range g.factors {
+		for _, run := range f.runs {
+			square, row = max(square, len(run.b.Data)), max(row, len(run.next))
+		}
 	}
-	g.momentum = w.momentum[:len(g.narrow)]
-	rest := w.m
+	w, block := &g.work, count*g.size
+	needs := []need[T]{{&w.z, block}, {&w.t, block}, {&w.g, block}, {&w.h, square}, {&w.gen, square}, {&w.q, square}, {&w.w, square}}
+	if g.rule.turning.published {
+		needs = append(needs, need[T]{&w.zeros, row})
+	}
+	if g.narrow == nil {
+		return needs
+	}
+	needs = append(needs, need[T]{&g.momentum, block})
 	for _, f := range g.factors {
 		for _, run := range f.runs {
 			if run.narrow != nil {
-				run.m, rest = squares(rest, run.b.Count, run.n), rest[len(run.narrow):]
+				run.m = run.b // with other memory
+				needs = append(needs, need[T]{&run.m.Data, len(run.narrow)})
 			}
 		}
 	}
+	return needs
 }
 
 // allot implements allotting: it makes the groups, with the memory of the slots of their blocks.
@@ -116,7 +126,7 @@ func (r *spectralRule[T]) allot(blocks []Block[T], e engine.Backend[T], a *engin
 // groupOf returns a group with room, or nil.
 func (r *spectralRule[T]) groupOf(key string, size int) *spectralGroup[T] {
 	for _, g := range r.groups {
-		if g.key == key && fits(len(g.names), size, 0) {
+		if g.key == key && fits(len(g.names), size) {
 			return g
 		}
 	}
@@ -246,31 +256,14 @@ func (r *spectralRule[T]) settle(e engine.Backend[T], a *engine.Arena[T]) {
 	if e == engine.CPU[T]() {
 		return
 	}
-	var block, square, couplings, row int
+	var needs [][]need[T]
 	for _, g := range r.groups {
-		count, own := len(g.names), 0
-		block = max(block, count*g.size)
-		for _, f := range g.factors {
-			row = max(row, count*f.n)
-			for _, run := range f.runs {
-				square = max(square, count*len(run.at)*run.n*run.n)
-				own += len(run.narrow)
-			}
-		}
-		couplings = max(couplings, own)
+		needs = append(needs, g.workspace())
 	}
-	w := &groupWork[T]{
-		z: a.Alloc(block), t: a.Alloc(block), g: a.Alloc(block),
-		h: a.Alloc(square), gen: a.Alloc(square), q: a.Alloc(square), w: a.Alloc(square),
-	}
-	if r.o.BFloat16 {
-		w.momentum, w.m = a.Alloc(block), a.Alloc(couplings)
-	}
-	if r.turning.published {
-		w.zeros = a.Alloc(row)
-	}
+	shareWork(a, needs...)
+	square := 0
 	for _, g := range r.groups {
-		g.use(w)
+		square = max(square, len(g.work.q))
 	}
 	a.Reserve(2 * square)
 	for len(r.free) > 0 { // they lie in memory that is given back

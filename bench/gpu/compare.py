@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+import traceback
 
 import torch
 
@@ -118,6 +119,14 @@ def floors():
     return result
 
 
+def measured(results, name, t):
+    """Keeps times under a name, and prints them at once: what comes later may fail."""
+    results[name] = t
+    shares = f"; {t['share_of_arithmetic']:.0%} of the arithmetic, {t['share_of_memory']:.0%} of the memory floor" if "tflop" in t else ""
+    memory = f"; {t['memory_gb']:.2f} GB" if "memory_gb" in t and not EMULATED else ""
+    print(f"{name:40s} {t['median_ms']:9.3f} ms  (mean {t['mean_ms']:.3f}, least {t['least_ms']:.3f}, most {t['most_ms']:.3f}{shares}{memory})")
+
+
 TERMS = 4  # factors of the truncated Cayley map, the default
 
 
@@ -138,9 +147,8 @@ def traffic(every, precision):
     return (apply + (update / every if every else 0)) / 1e9
 
 
-def spectral_times(machine):
+def spectral_times(machine, results):
     """Step times in each precision and interval, with their shares of the floors and the memory of the optimizer."""
-    results = {}
     for precision in ("bf16", "tf32", "fp32"):
         for name, every in (("apply only", 1 << 20), ("update every 10", 10), ("update every step", 1)):
             params = parameters()
@@ -151,45 +159,42 @@ def spectral_times(machine):
             work, moved = flops(interval), traffic(interval, precision)
             t.update(share_of_memory=moved / machine["copy_gb_per_s"] * 1e3 / t["median_ms"], memory_gb=(allocated() - before) / 1e9, tflop=work,
                      share_of_arithmetic=work / machine[precision + "_tflops"] * 1e3 / t["median_ms"])
-            results[f"spectral {precision}, {name}"] = t
+            measured(results, f"spectral {precision}, {name}", t)
             o.close()
             del o, params
             release()
-    return results
 
 
-def rival_times():
+def rival_times(results):
     """Step times of the others, float32 products in tf32."""
-    results, params = {}, parameters()
+    params = parameters()
     adamw, fused = rivals.adamw(params, lr=1e-3)
-    results["AdamW fused" if fused else "AdamW"] = timed(adamw.step)
-    results["Muon"] = timed(rivals.Muon(params, lr=1e-3).step)
+    measured(results, "AdamW fused" if fused else "AdamW", timed(adamw.step))
+    measured(results, "Muon", timed(rivals.Muon(params, lr=1e-3).step))
     if hasattr(torch.optim, "Muon"):
-        results["torch.optim.Muon"] = timed(torch.optim.Muon(params, lr=1e-3, adjust_lr_fn="match_rms_adamw").step)
+        measured(results, "torch.optim.Muon", timed(torch.optim.Muon(params, lr=1e-3, adjust_lr_fn="match_rms_adamw").step))
     before = allocated()
     soap = rivals.SOAP(params, lr=1e-3)
-    results["SOAP, QR every 10"] = {**timed(soap.step, repeats=min(10, REPEATS), warm=2), "memory_gb": (allocated() - before) / 1e9}
+    measured(results, "SOAP, QR every 10", {**timed(soap.step, repeats=min(10, REPEATS), warm=2), "memory_gb": (allocated() - before) / 1e9})
     del soap, params, adamw
     release()
     shapes = {}
     for p in parameters():
         shapes.setdefault(tuple(p.shape), []).append(p.grad)
     stacks = [torch.stack(g) for g in shapes.values()]
-    results["Newton-Schulz of Muon"] = timed(lambda: [rivals.newton_schulz(s) for s in stacks])
+    measured(results, "Newton-Schulz of Muon", timed(lambda: [rivals.newton_schulz(s) for s in stacks]))
     if hasattr(torch, "compile"):
         compiled = torch.compile(rivals.newton_schulz, **({"backend": "eager"} if EMULATED else {}))
         try:
-            results["Newton-Schulz, torch.compile"] = timed(lambda: [compiled(s) for s in stacks])
+            measured(results, "Newton-Schulz, torch.compile", timed(lambda: [compiled(s) for s in stacks]))
         except Exception as e:  # no Triton, no compiler
             print(f"torch.compile does not work here: {str(e).strip().splitlines()[0]}")
     for kind in ("eigh", "QR"):
-        results[f"refresh of all bases by {kind}"] = refresh(kind)
-    return results
+        measured(results, f"refresh of all bases by {kind}", refresh(kind))
 
 
-def step_times():
-    machine = floors()
-    results = {**spectral_times(machine), **rival_times()}
+def judge(results):
+    """Whether the goals are met, by the times of the others."""
     spectral = results["spectral bf16, update every 10"]
     own, ns = spectral["median_ms"], min(t["median_ms"] for name, t in results.items() if name.startswith("Newton-Schulz"))
     goals = {
@@ -199,7 +204,17 @@ def step_times():
             spectral["memory_gb"] <= sum(4 * (2 * m * n + 2 * m * m + 2 * n * n) for m, n in SHAPES) / 1e9,
         "20 times cheaper than eigh at interval 10": 20 * own < results["refresh of all bases by eigh"]["median_ms"] / 10,
     }
-    return {"machine": machine, "steps": results, "goals": goals}
+    for name, met in goals.items():
+        print(f"{'goal' if EMULATED else 'met' if met else 'MISSED':8s} {name}")
+    return goals
+
+
+def train(text, steps):
+    with open(text, encoding="utf-8") as f:
+        race = transformer.Race(f.read(), DEVICE, MODEL, BATCH, torch.cuda.synchronize)
+    results = transformer.training(race, steps)
+    transformer.report(results)
+    return results
 
 
 def main():
@@ -211,21 +226,22 @@ def main():
     if EMULATED:
         print("EMULATED, at tiny sizes: the times mean nothing, and goals are not judged")
     print(f"PyTorch {torch.__version__}, {DEVICE if EMULATED else torch.cuda.get_device_name()}")
-    result = {"emulated": EMULATED, "torch": torch.__version__, **step_times()}
-    print("; ".join(f"{name} {v:.4g}" for name, v in result["machine"].items()))
-    for name, t in result["steps"].items():
-        shares = f"; {t['share_of_arithmetic']:.0%} of the arithmetic, {t['share_of_memory']:.0%} of the memory floor" if "tflop" in t else ""
-        memory = f"; {t['memory_gb']:.2f} GB" if "memory_gb" in t and not EMULATED else ""
-        print(f"{name:40s} {t['median_ms']:9.3f} ms  (mean {t['mean_ms']:.3f}, least {t['least_ms']:.3f}, most {t['most_ms']:.3f}{shares}{memory})")
-    for name, met in result["goals"].items():
-        print(f"{'goal' if EMULATED else 'met' if met else 'MISSED':8s} {name}")
+    machine, steps, good = floors(), {}, True
+    print("; ".join(f"{name} {v:.4g}" for name, v in machine.items()))
+    result = {"emulated": EMULATED, "torch": torch.__version__, "machine": machine, "steps": steps}
+    parts = {"spectral": lambda: spectral_times(machine, steps), "rivals": lambda: rival_times(steps), "goals": lambda: judge(steps)}
     if o.text:
-        with open(o.text, encoding="utf-8") as f:
-            race = transformer.Race(f.read(), DEVICE, MODEL, BATCH, torch.cuda.synchronize)
-        result["training"] = transformer.training(race, o.steps)
-        transformer.report(result["training"])
-    with open(os.path.join(o.out, "compare.json"), "w", encoding="utf-8") as f:
-        json.dump(result, f, indent=1)
+        parts["training"] = lambda: train(o.text, o.steps)
+    for name, part in parts.items():  # one that fails does not hide the others
+        try:
+            if (found := part()) is not None:
+                result[name] = found
+        except Exception:
+            good = False
+            traceback.print_exc(file=sys.stdout)
+        with open(os.path.join(o.out, "compare.json"), "w", encoding="utf-8") as f:
+            json.dump(result, f, indent=1)
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":

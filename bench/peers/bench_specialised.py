@@ -174,7 +174,15 @@ def start_of_procrustes(n, kappa, clock):
     """The start that pymanopt is given."""
     case = catalogue.Procrustes(n, kappa)
     clock.go_on()
-    case._between()
+    case.between_arithmetic()
+    return 0, 0.0
+
+
+def karcher_start_of_procrustes(n, kappa, clock):
+    """That of procrustes-karcher."""
+    case = catalogue.Procrustes(n, kappa)
+    clock.go_on()
+    case.between_karcher()
     return 0, 0.0
 
 
@@ -231,6 +239,7 @@ CASES = {
     "gmm-start": start_of_mixture,
     "procrustes": rotation,
     "procrustes-start": start_of_procrustes,
+    "procrustes-karcher-start": karcher_start_of_procrustes,
     "classify": classify,
     "shrinkage": shrinkage,
     "ledoit-wolf": ledoit_wolf,

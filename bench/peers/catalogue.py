@@ -330,10 +330,10 @@ class Procrustes(Case):
 
     With L^-1 R A R' L^-T = V diag(e^l) V', B = L L', and F = L V e^(l/2), M = mean F diag(l) F^-1: the gradient is R' (M' - M) R. The Hessian along
     U = R W R' is the skew part of -mean F^-T (2 K o (Z + Z') + (l_i - l_j) o Z) F', Z = F^-1 U F, K = (d/2) coth(d/2), d = l_i - l_j. Starts at the
-    rotation between the eigenvectors of the means of the A and the B, with the signs of a greedy search.
+    rotation between the eigenvectors of arithmetic means of the A and the B, or of Karcher means.
     """
 
-    def __init__(self, n, kappa):
+    def __init__(self, n, kappa, from_karcher=False):
         super().__init__()
         self.n = n
         self.a = np.stack([recipe.spd(90 + k, n, kappa) for k in range(3)])
@@ -344,7 +344,7 @@ class Procrustes(Case):
         self.b = 0.5 * (self.b + self.b.transpose(0, 2, 1))
         self.lower = np.linalg.cholesky(self.b)
         self.inverse = np.stack([sl.lapack.dtrtri(low, lower=1)[0] for low in self.lower])
-        self.start = self._between()
+        self.start = self.between_karcher() if from_karcher else self.between_arithmetic()
 
     def manifold(self):
         return SpecialOrthogonalGroup(self.n)
@@ -384,7 +384,29 @@ class Procrustes(Case):
         out = -0.5 * r.T @ (total.T - total) @ r / len(self.a)
         return 0.5 * (out - out.T)
 
-    def _between(self):
+    def between_arithmetic(self):
+        """Between arithmetic means with signs by alignment, as spdopt starts."""
+        ea, qa = np.linalg.eigh(self.a.mean(axis=0))
+        eb, qb = np.linalg.eigh(self.b.mean(axis=0))
+        white = [v.T @ x @ v for v, stack in ((qa / np.sqrt(ea), self.a), (qb / np.sqrt(eb), self.b)) for x in stack]
+        c = sum(x * y for x, y in zip(white[: len(self.a)], white[len(self.a) :]))
+        np.fill_diagonal(c, 0)
+        signs = np.sign(c[np.argmax(np.sum(c * c, axis=1))])
+        signs[signs == 0] = 1
+        for _ in range(self.n**2):
+            pull = signs * (c @ signs)
+            if pull.min() > -1e-12 * np.abs(c).sum():
+                break
+            signs[pull.argmin()] *= -1
+        return self._turn(qa, qb * signs)
+
+    def _turn(self, qa, qb):
+        """The rotation from qa to qb, of determinant 1 if a change of all signs can make it so."""
+        r = qb @ qa.T
+        return -r if self.n % 2 and np.linalg.det(r) < 0 else r
+
+    def between_karcher(self):
+        """Between Karcher means with signs by search, as spdopt started before."""
         qa, qb = (np.linalg.eigh(karcher(s))[1] for s in (self.a, self.b))
 
         def value(signs):
@@ -403,7 +425,7 @@ class Procrustes(Case):
                     best, improved = trial, True
                 else:
                     signs[j] *= -1
-        return (qb * signs) @ qa.T
+        return self._turn(qa, qb * signs)
 
     def residual(self, r):
         """The cost itself: all methods should end in one minimum."""
@@ -525,6 +547,7 @@ BUILDERS = {
     "itml": ITML,
     "gmm": Mixture,
     "procrustes": Procrustes,
+    "procrustes-karcher": lambda n, kappa: Procrustes(n, kappa, from_karcher=True),
     "dopt": Design,
     "mve": Enclosing,
     "nearest-correlation": Correlation,

@@ -5,6 +5,8 @@ package devicetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
@@ -50,12 +52,12 @@ func taken(t *testing.T, opt nnopt.Optimizer[float64], all []nnopt.Block[float64
 	return products
 }
 
-// multiplied is how often batches of products have been asked for.
-func multiplied() int {
-	if !emu.InUse() {
-		return 0
+// multiplied is how many batches of products have been computed, in graphs too: work that is that of an earlier optimizer, word for word, runs as its graph.
+func multiplied() (n int) {
+	for _, count := range computed() {
+		n += count
 	}
-	return emu.Calls("cublasGemmStridedBatchedEx")
+	return n
 }
 
 // TestEqualShapes: matrices of one size are worked on in the same calls, and go where the processor takes them one by one. A block that is frozen takes no part.
@@ -119,6 +121,35 @@ func TestProductsOfGroups(t *testing.T) {
 		if products[0] == 0 || products[0] != products[1] {
 			t.Errorf("%s%s: %d products for one matrix, %d for four", c.name, c.options, products[0], products[1])
 		}
+	}
+}
+
+// TestSharedWorkspace: further sizes of matrices cost what is kept of each, and no workspace.
+func TestSharedWorkspace(t *testing.T) {
+	needEmulation(t)
+	var held []nnopt.Optimizer[float32] // memory that is given back in between would not be seen
+	defer func() { runtime.KeepAlive(held) }()
+	taken := func(all []nnopt.Block[float32]) int {
+		opt, err := nnopt.New[float32]("muon", []byte(`{"device":"cuda"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, opt)
+		squeeze(t)
+		before := emu.Used()
+		if err := opt.Init(all); err != nil {
+			t.Fatal(err)
+		}
+		return emu.Used() - before
+	}
+	all := shaped[float32](rand.New(rand.NewPCG(4, 2)), [2]int{64, 64}, [2]int{64, 60}, [2]int{56, 64}, [2]int{64, 48}, [2]int{64, 63})
+	rest := 0
+	for _, b := range all[1:] {
+		rest += b.Len()
+	}
+	// Momentum and a place for the values; the sizes are close below those of pieces of memory. A workspace would be four more.
+	if each := float64(taken(all)-taken(all[:1])) / float64(4*rest); each > 2.8 {
+		t.Errorf("%.1f numbers for each of further matrices", each)
 	}
 }
 
@@ -203,5 +234,53 @@ func TestEqualLayers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLaunchesOfGroups: of matrices of one shape each further one takes the norm of its gradient, and the way in and out; statistics of layers, and refreshes, some calls
+// more.
+func TestLaunchesOfGroups(t *testing.T) {
+	needEmulation(t)
+	for _, c := range []struct {
+		name, options string
+		each          int // kernels of the first step for each matrix more
+	}{
+		{"muon", `,"nesterov":true`, 3}, {"spectral", ``, 3}, {"shampoo", `,"start":2,"graft":"rmsprop"`, 3}, {"eshampoo", `,"start":2`, 3}, {"soap", `,"start":2`, 6}, {"sirf-shampoo", ``, 4},
+		{"singd", `,"interval":1`, 8}, {"kfac", ``, 13},
+	} {
+		var launches [2]int
+		for i, layers := range []int{4, 8} {
+			opt, err := nnopt.New[float32](c.name, []byte(`{"device":"cuda"`+c.options+`}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows, cols := 7+i, 9+i // not the work of before, which would run as its graph
+			all := shaped[float32](rand.New(rand.NewPCG(4, 2)), slices.Repeat([][2]int{{rows, cols}}, layers)...)
+			onDevice(t, all, "cuda")
+			var known []nnopt.Layer
+			var stats []nnopt.Stats[float32]
+			for k := range all {
+				all[k].Grad[k] = 1
+				known = append(known, nnopt.Layer{Weight: all[k].Name})
+				x := nnopt.Matrix[float32]{Rows: 1, Cols: cols, Stride: cols, Data: make([]float32, cols)}
+				stats = append(stats, nnopt.Stats[float32]{Weight: all[k].Name, In: x, Out: nnopt.Matrix[float32]{Rows: 1, Cols: rows, Stride: rows, Data: make([]float32, rows)}, Reps: 1})
+			}
+			observer := opt.(nnopt.StatsObserver[float32])
+			observer.SetLayers(known)
+			if err := opt.Init(all); err != nil {
+				t.Fatal(err)
+			}
+			before := now()
+			if err := observer.Observe(stats); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := opt.Step(all, nnopt.StepInfo{LRScale: 1}); err != nil {
+				t.Fatal(err)
+			}
+			launches[i] = before.since().kernels
+		}
+		if each := float64(launches[1]-launches[0]) / 4; launches[0] == 0 || each > float64(c.each) {
+			t.Errorf("%s%s: %v kernels for each matrix more, want %d", c.name, c.options, each, c.each)
+		}
 	}
 }

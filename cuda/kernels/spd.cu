@@ -444,100 +444,116 @@ KERNEL(unit, real *x, wide n, int arrays, wide each, const double *tops, const d
 
 /* ---- figures ---- */
 
-/* The sum, the sum of the squares and the largest size of pieces of x, three numbers for each; one block per piece. */
-KERNEL(tally, const real *x, wide n, wide each, double *out) {
-	const wide from = blockIdx.x * each, end = least(n, from + each);
-	double plain = 0, sum = 0, top = 0;
-	for (wide i = from + threadIdx.x; i < end; i += THREADS) {
-		const double v = x[i], a = size(v);
-		plain += v;
-		sum += v * v;
-		top = a > top || a != a ? a : top;
-	}
-	plain = blockSum(plain);
-	sum = blockSum(sum);
-	top = blockMost(top);
-	if (threadIdx.x == 0) {
-		out[3 * blockIdx.x] = plain;
-		out[3 * blockIdx.x + 1] = sum;
-		out[3 * blockIdx.x + 2] = top;
+/* The sum, the sum of the squares and the largest size of pieces of count arrays of n numbers; one block per piece. out holds the sums of all pieces, those of an array
+   after those of the one before, then the sums of squares, then the sizes. */
+KERNEL(tally, const real *x, wide n, wide each, double *out, int count) {
+	const wide from = blockIdx.x * each, end = least(n, from + each), apart = wide(gridDim.x) * count;
+	LINES(k, count) {
+		double plain = 0, sum = 0, top = 0;
+		for (wide i = from + threadIdx.x; i < end; i += THREADS) {
+			const double v = x[k * n + i], a = size(v);
+			plain += v;
+			sum += v * v;
+			top = a > top || a != a ? a : top;
+		}
+		plain = blockSum(plain);
+		sum = blockSum(sum);
+		top = blockMost(top);
+		if (threadIdx.x == 0) {
+			double *at = out + k * gridDim.x + blockIdx.x;
+			at[0] = plain;
+			at[apart] = sum;
+			at[2 * apart] = top;
+		}
 	}
 }
 
-/* Brings the numbers of count pieces together; one block. */
-KERNEL(tally_all, const double *parts, int count, double *out) {
+/* Brings the numbers of the pieces of each array together; one block per array. */
+KERNEL(tally_all, const double *parts, int pieces, double *out) {
+	const wide k = blockIdx.x, count = gridDim.x, apart = count * pieces;
+	parts += k * pieces;
 	double plain = 0, sum = 0, top = 0;
-	for (int k = threadIdx.x; k < count; k += THREADS) {
-		const double a = parts[3 * k + 2];
-		plain += parts[3 * k];
-		sum += parts[3 * k + 1];
+	for (int i = threadIdx.x; i < pieces; i += THREADS) {
+		const double a = parts[2 * apart + i];
+		plain += parts[i];
+		sum += parts[apart + i];
 		top = a > top || a != a ? a : top;
 	}
 	plain = blockSum(plain);
 	sum = blockSum(sum);
 	top = blockMost(top);
 	if (threadIdx.x == 0) {
-		out[0] = plain;
-		out[1] = sum;
-		out[2] = top;
+		out[k] = plain;
+		out[count + k] = sum;
+		out[2 * count + k] = top;
 	}
 }
 
 struct instruction {
-	unsigned short what, to, a, b;
+	unsigned what, to, a, b;
 	double value;
 };
 
 enum { Set, Plus, Minus, Times, Over, Root, Least, Most, Below, Pick };
 
-/* engine.Reckon; one thread. */
-KERNEL(reckon, const instruction *program, int n, double *r) {
-	if (first() != 0) {
-		return;
-	}
-	for (int i = 0; i < n; i++) {
-		const instruction p = program[i];
-		const double a = r[p.a], b = r[p.b];
-		double v = p.value;
-		switch (p.what) {
-		case Plus:
-			v = a + b;
-			break;
-		case Minus:
-			v = a - b;
-			break;
-		case Times:
-			v = a * b;
-			break;
-		case Over:
-			v = a / b;
-			break;
-		case Root:
-			v = sqrt(a);
-			break;
-		case Least:
-			v = b < a || b != b ? b : a;
-			break;
-		case Most:
-			v = b > a || b != b ? b : a;
-			break;
-		case Below:
-			v = a < b ? 1 : 0;
-			break;
-		case Pick:
-			v = r[p.to] != 0 ? a : b;
-			break;
+/* engine.Reckon; one thread per matrix. */
+KERNEL(reckon, const instruction *program, int n, double *registers, int count) {
+	for (wide k = first(); k < count; k += stride()) {
+		double *r = registers + k;
+		for (int i = 0; i < n; i++) {
+			const instruction p = program[i];
+			double *to = r + wide(p.to) * count;
+			if (p.what == Set) {
+				if (p.a == 0 || p.a == k + 1) {
+					*to = p.value;
+				}
+				continue;
+			}
+			const double a = r[wide(p.a) * count], b = r[wide(p.b) * count];
+			double v = 0;
+			switch (p.what) {
+			case Plus:
+				v = a + b;
+				break;
+			case Minus:
+				v = a - b;
+				break;
+			case Times:
+				v = a * b;
+				break;
+			case Over:
+				v = a / b;
+				break;
+			case Root:
+				v = sqrt(a);
+				break;
+			case Least:
+				v = b < a || b != b ? b : a;
+				break;
+			case Most:
+				v = b > a || b != b ? b : a;
+				break;
+			case Below:
+				v = a < b ? 1 : 0;
+				break;
+			case Pick:
+				v = *to != 0 ? a : b;
+				break;
+			}
+			*to = v;
 		}
-		r[p.to] = v;
 	}
 }
 
-/* blend with factors that were reckoned; none stands for 1. */
-KERNEL(blend_by, const double *by, const double *and_by, const real *x, const real *z, real *y, wide n) {
-	const real a = by ? real(*by) : real(1), b = z == 0 ? real(0) : and_by ? real(*and_by) : real(1);
-	for (wide i = first(); i < n; i += stride()) {
-		const real v = a == 0 ? real(0) : a * x[i];
-		y[i] = b == 0 ? v : v + b * z[i];
+/* y_k = a_k x_k + b_k z_k of count arrays of n numbers with reckoned factors, each one for all or of their own; none stands for 1. */
+KERNEL(blend_by, const double *by, int apart, const double *and_by, int andApart, const real *x, wide xStep, const real *z, wide zStep, real *y, wide yStep, wide n,
+	int count) {
+	LINES(k, count) {
+		const real a = by ? real(by[apart ? k : 0]) : real(1), b = z == 0 ? real(0) : and_by ? real(and_by[andApart ? k : 0]) : real(1);
+		for (wide i = first(); i < n; i += stride()) {
+			const real v = a == 0 ? real(0) : a * x[k * xStep + i];
+			y[k * yStep + i] = b == 0 ? v : v + b * z[k * zStep + i];
+		}
 	}
 }
 

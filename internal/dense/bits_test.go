@@ -83,6 +83,10 @@ func results[T Float](n int) map[string][]T {
 	keep("Blend", c)
 	Multiply(a.Data, b.Data, c.Data)
 	keep("Multiply", c)
+	ScaleRows(roots, a, c)
+	keep("ScaleRows", c)
+	RowDots(a, b, d)
+	out["RowDots"] = append([]T(nil), d...)
 	plain, weighted := WeightedSquares(roots, d)
 	out["Dot"] = []T{Dot(roots, d), T(NormBound(g)), plain, weighted}
 	q, y := shiftedCase[T](n, 11, 2)
@@ -117,7 +121,7 @@ func TestBitsAcrossWorkers(t *testing.T) {
 		if allocs.Race && active != bestPath() {
 			return
 		}
-		if active == portable || allocs.Race {
+		if slow() {
 			n, counts = 370, []int{1, 3}
 		}
 		var want map[string][]float64
@@ -159,7 +163,7 @@ func TestBitsAcrossSplits(t *testing.T) {
 		rng := rand.New(rand.NewPCG(8, 9))
 		for range 12 {
 			m, n, k := 1+rng.IntN(300), 1+rng.IntN(300), 1+rng.IntN(900)
-			if active == portable || allocs.Race {
+			if slow() {
 				m, n = 1+m/5, 1+n/5
 			}
 			a, b := random[float64](rng, m, k), random[float64](rng, k, n)

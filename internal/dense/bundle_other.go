@@ -2,10 +2,6 @@
 
 package dense
 
-func bundleUpdate[T Float](c, u, v []T, count, terms, next int, fresh bool) {
-	portableBundleUpdate(c, u, v, count, terms, next, fresh)
-}
-
 func bundleInvertTile[T Float](p, q, pivots []T) { portableBundleInvertTile(p, q, pivots) }
 
 func bundleTransposeTiles[T Float](dst []T, dstStep, dstChange int, src []T, srcStep, srcChange, count int) {

@@ -26,7 +26,10 @@ func TestGemmEverySize(t *testing.T) {
 func gemmEverySize[T Float](t *testing.T) {
 	most, sampled := 70, 50
 	if allocs.Race {
-		most, sampled = 40, 200
+		most = 40
+	}
+	if allocs.Race || testing.Short() {
+		sampled = 200
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	a, b := random[T](rng, most, most), random[T](rng, most, most)
@@ -48,8 +51,8 @@ func gemmEverySize[T Float](t *testing.T) {
 		}
 		for m := 1; m <= most; m++ {
 			for n := 1; n <= most; n++ {
-				// The slow path and the race detector see every small size and a sample of the others.
-				if (active == portable || allocs.Race) && max(m, n, k) > 12 && rng.IntN(sampled) != 0 {
+				// Slow machines see every small size and a sample of the others.
+				if slow() && max(m, n, k) > 12 && rng.IntN(sampled) != 0 {
 					continue
 				}
 				c := out.View(1, 3, m, n)
@@ -120,7 +123,7 @@ func testGemmChain[T Float](t *testing.T) {
 	const seed = 3
 	rng := rand.New(rand.NewPCG(seed, 4))
 	rounds := 60
-	if active == portable || allocs.Race {
+	if slow() {
 		rounds = 10
 	}
 	for round := range rounds {
@@ -183,7 +186,7 @@ func TestGemmTriangles(t *testing.T) {
 func testGemmTriangles[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 4))
 	sizes := []int{1, 2, 5, 8, 16, 17, 24, 31, 48, 49, 70, 97, 150}
-	if !allocs.Race && active != portable {
+	if !slow() {
 		sizes = append(sizes, 200, 333, 520)
 	}
 	for _, n := range sizes {
@@ -281,6 +284,8 @@ func TestPanics(t *testing.T) {
 		"gemv short":     func() { Gemv(NoTrans, 1, short, make([]float64, 4), 0, make([]float64, 4)) },
 		"ger":            func() { Ger(1, v, v, m) },
 		"dot":            func() { Dot(v, v[:2]) },
+		"row dots":       func() { RowDots(m, m, v) },
+		"scale rows":     func() { ScaleRows(v, m, m) },
 		"axpy":           func() { Axpy(1, v, v[:2]) },
 		"exp":            func() { Exp(v, v[:2]) },
 		"pow":            func() { Pow(v, v[:2], 2) },

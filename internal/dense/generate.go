@@ -11,3 +11,4 @@ package dense
 //go:generate sh -c "cd gen && go run ./eigen -out ../eigen_amd64.s -stubs ../eigen_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./bundle -out ../bundle_amd64.s -stubs ../bundle_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./reduce -out ../reduce_amd64.s -stubs ../reduce_stubs_amd64.go -pkg dense"
+//go:generate sh -c "cd gen && go run ./neon -dir .."

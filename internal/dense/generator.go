@@ -49,7 +49,7 @@ func angles[T Float](si, ri, xi T, s, r, x, t, out []T) {
 	}
 	limit, tiny := portableLimits[T]()
 	for j, v := range t {
-		phi := s[j]*ri - si*r[j] + (x[j] - xi)
+		phi := T(s[j]*ri) - T(si*r[j]) + (x[j] - xi)
 		v *= ri * r[j]
 		v += v
 		a, w := min(limit, T(math.Abs(float64(phi)))), min(limit, T(math.Abs(float64(v))))
@@ -76,7 +76,7 @@ func firstOrder[T Float](si, ri T, s, r, t, out []T) {
 		return
 	}
 	for j, v := range t {
-		gap := s[j]*ri - si*r[j]
+		gap := T(s[j]*ri) - T(si*r[j]) // rounded, so that equal d leave no gap
 		if gap == 0 {
 			out[j] = 0
 			continue

@@ -16,7 +16,7 @@ type panel struct {
 	cRow               uintptr
 	rows, k            int
 	vectors            int
-	mask               uintptr // lanes of the last vector: bits (AVX-512), address of lanes or 0 for all (AVX2), number of columns (portable)
+	mask               uintptr // lanes of the last vector: bits (AVX-512), address of lanes or 0 for all (AVX2), number of columns (NEON, portable)
 	alpha, beta        float64 // for float32 the bits stand in the low half
 	use                use
 	pairs              bool // only Go reads it
@@ -55,6 +55,7 @@ var geometries = [...][2]geometry{
 	portable: {{4, 4, 12}, {4, 4, 12}},
 	avx2:     {{4, 4, 12}, {4, 8, 24}},
 	avx512:   {{8, 8, 24}, {8, 16, 48}},
+	neon:     {{4, 4, 12}, {4, 8, 24}}, // a vector is two registers
 }
 
 func tileGeometry(size uintptr) *geometry {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// PathVariable is the environment variable that forces a path at program start: avx512, avx2 or portable.
+// PathVariable is the environment variable that forces a path at program start: avx512, avx2, neon or portable.
 const PathVariable = "SPDOPT_DENSE"
 
 type path uint8
@@ -15,11 +15,15 @@ const (
 	portable path = iota
 	avx2
 	avx512
+	neon
 )
 
-var pathNames = [...]string{portable: "portable", avx2: "avx2", avx512: "avx512"}
+var pathNames = [...]string{portable: "portable", avx2: "avx2", avx512: "avx512", neon: "neon"}
 
 func (p path) String() string { return pathNames[p] }
+
+// includes says whether a machine whose best path is p can also run q.
+func (p path) includes(q path) bool { return q == p || q == portable || q == avx2 && p == avx512 }
 
 // active is set once before main starts; only tests change it later.
 var (
@@ -37,16 +41,16 @@ func choosePath(asked string, best path) (path, error) {
 	for p, name := range pathNames {
 		switch {
 		case name != asked:
-		case path(p) > best:
+		case !best.includes(path(p)):
 			return best, fmt.Errorf("%s=%s: this processor or system has no %s; using %s", PathVariable, asked, name, best)
 		default:
 			return path(p), nil
 		}
 	}
-	return best, fmt.Errorf("%s=%s: unknown path; use avx512, avx2 or portable; using %s", PathVariable, asked, best)
+	return best, fmt.Errorf("%s=%s: unknown path; use avx512, avx2, neon or portable; using %s", PathVariable, asked, best)
 }
 
-// Path returns the name of the kernels in use: avx512, avx2 or portable. The error is not nil when the environment variable PathVariable
+// Path returns the name of the kernels in use: avx512, avx2, neon or portable. The error is not nil when the environment variable PathVariable
 // names an unknown path or one that this machine cannot run; the best path that it can run is then in use.
 func Path() (string, error) { return active.String(), activeErr }
 

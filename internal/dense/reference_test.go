@@ -6,6 +6,8 @@ import (
 	"os"
 	"runtime"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
 )
 
 // onPaths runs f on every path that this machine has, or on the one that the environment names.
@@ -16,11 +18,16 @@ func onPaths(t testing.TB, f func()) {
 	}
 	old := active
 	defer func() { active = old }()
-	for p := range bestPath() + 1 {
-		active = p
-		f()
+	for p := range path(len(pathNames)) {
+		if bestPath().includes(p) {
+			active = p
+			f()
+		}
 	}
 }
+
+// slow says whether tests should do with fewer and smaller cases: the path is slow, or the race detector or an emulator (which is run with -short) is.
+func slow() bool { return active == portable || allocs.Race || testing.Short() }
 
 // withProcs runs f with the given GOMAXPROCS.
 func withProcs(n int, f func()) {

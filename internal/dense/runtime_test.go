@@ -27,6 +27,11 @@ func TestChoosePath(t *testing.T) {
 		{"avx2", portable, portable, "no avx2"},
 		{"sse", avx2, avx2, "unknown path"},
 		{"AVX2", avx512, avx512, "unknown path"},
+		{"", neon, neon, ""},
+		{"neon", neon, neon, ""},
+		{"portable", neon, portable, ""},
+		{"neon", avx512, avx512, "no neon"},
+		{"avx2", neon, neon, "no avx2"},
 	} {
 		got, err := choosePath(c.asked, c.best)
 		if got != c.want {
@@ -69,7 +74,7 @@ func TestPanelLayout(t *testing.T) {
 func TestNoAllocations(t *testing.T) {
 	onPaths(t, func() {
 		sizes := []int{5, 16, 40, 100}
-		if active != portable && !allocs.Race {
+		if !slow() {
 			sizes = append(sizes, 400)
 		}
 		for _, n := range sizes {

@@ -90,6 +90,34 @@ func Sqrt[T Float](dst, x []T) {
 	}
 }
 
+// RowDots sets dst[i] to the inner product of the rows i of a and b, which have the same shape, each with the bits of Dot.
+func RowDots[T Float](a, b Matrix[T], dst []T) {
+	b.mustHave(a.Rows, a.Cols, "RowDots")
+	if len(dst) != a.Rows {
+		panic(Error("RowDots: the result has the wrong length"))
+	}
+	if a.Rows == 0 || rowDotsKernel(a, b, dst) {
+		return
+	}
+	for i := range dst {
+		dst[i] = Dot(a.Row(i), b.Row(i))
+	}
+}
+
+// ScaleRows sets row i of dst to c[i] times row i of x, which has the same shape and may be dst.
+func ScaleRows[T Float](c []T, x, dst Matrix[T]) {
+	dst.mustHave(x.Rows, x.Cols, "ScaleRows")
+	if len(c) != x.Rows {
+		panic(Error("ScaleRows: the factors have the wrong length"))
+	}
+	if x.Rows == 0 || scaleRowsKernel(c, x, dst) {
+		return
+	}
+	for i, v := range c {
+		Scale(v, x.Row(i), dst.Row(i))
+	}
+}
+
 // dotRows sets dst[i] to the inner product of x with the row of len(x) elements that starts at a[i*stride].
 func dotRows[T Float](a []T, stride int, dst, x []T) {
 	if len(dst) == 0 || dotRowsKernel(a, stride, dst, x) {

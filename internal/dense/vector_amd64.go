@@ -113,6 +113,42 @@ func dotRowsKernel[T Float](a []T, stride int, dst, x []T) bool {
 	return true
 }
 
+func rowDotsKernel[T Float](a, b Matrix[T], dst []T) bool {
+	size := unsafe.Sizeof(*new(T))
+	n, rows, aStep, bStep := uintptr(a.Cols), uintptr(a.Rows), uintptr(a.Stride)*size, uintptr(b.Stride)*size
+	switch formatOf[T]() {
+	case f64AVX512:
+		rowDotsF64AVX512(n, rows, pointerTo(a.Data), aStep, pointerTo(b.Data), bStep, pointerTo(dst))
+	case f32AVX512:
+		rowDotsF32AVX512(n, rows, pointerTo(a.Data), aStep, pointerTo(b.Data), bStep, pointerTo(dst))
+	case f64AVX2:
+		rowDotsF64AVX2(n, rows, pointerTo(a.Data), aStep, pointerTo(b.Data), bStep, pointerTo(dst))
+	case f32AVX2:
+		rowDotsF32AVX2(n, rows, pointerTo(a.Data), aStep, pointerTo(b.Data), bStep, pointerTo(dst))
+	default:
+		return false
+	}
+	return true
+}
+
+func scaleRowsKernel[T Float](c []T, x, y Matrix[T]) bool {
+	size := unsafe.Sizeof(*new(T))
+	n, rows, xStep, yStep := uintptr(x.Cols), uintptr(x.Rows), uintptr(x.Stride)*size, uintptr(y.Stride)*size
+	switch formatOf[T]() {
+	case f64AVX512:
+		scaleRowsF64AVX512(n, rows, pointerTo(c), pointerTo(x.Data), xStep, pointerTo(y.Data), yStep)
+	case f32AVX512:
+		scaleRowsF32AVX512(n, rows, pointerTo(c), pointerTo(x.Data), xStep, pointerTo(y.Data), yStep)
+	case f64AVX2:
+		scaleRowsF64AVX2(n, rows, pointerTo(c), pointerTo(x.Data), xStep, pointerTo(y.Data), yStep)
+	case f32AVX2:
+		scaleRowsF32AVX2(n, rows, pointerTo(c), pointerTo(x.Data), xStep, pointerTo(y.Data), yStep)
+	default:
+		return false
+	}
+	return true
+}
+
 func axpyRowsKernel[T Float](coef, a []T, stride int, y []T) bool {
 	switch formatOf[T]() {
 	case f64AVX512:

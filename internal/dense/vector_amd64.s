@@ -1858,6 +1858,646 @@ done:
 	VZEROUPPER
 	RET
 
+// func rowDotsF64AVX512(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rowDotsF64AVX512(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ dst+48(FP), DX
+	MOVQ a+16(FP), BX
+	MOVQ aStep+24(FP), SI
+	MOVQ b+32(FP), DI
+	MOVQ bStep+40(FP), R8
+
+row:
+	TESTQ  CX, CX
+	JE     done
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   AX, R9
+	MOVQ   BX, R10
+	MOVQ   DI, R11
+
+sum_block:
+	CMPQ        R9, $0x10
+	JLT         sum_rest
+	VMOVUPD     (R10), Z2
+	VMOVUPD     (R11), Z3
+	VFMADD231PD Z2, Z3, Z0
+	VMOVUPD     64(R10), Z2
+	VMOVUPD     64(R11), Z3
+	VFMADD231PD Z2, Z3, Z1
+	SUBQ        $0x10, R9
+	ADDQ        $0x80, R10
+	ADDQ        $0x80, R11
+	JMP         sum_block
+
+sum_rest:
+	CMPQ        R9, $0x08
+	JLT         sum_last0
+	VMOVUPD     (R10), Z2
+	VMOVUPD     (R11), Z3
+	VFMADD231PD Z2, Z3, Z0
+	SUBQ        $0x08, R9
+	JMP         sum_last1
+
+sum_last0:
+	TESTQ       R9, R9
+	JE          sum_summed
+	MOVQ        $0x0000000000000001, R12
+	SHLXQ       R9, R12, R12
+	DECQ        R12
+	KMOVW       R12, K1
+	VMOVUPD.Z   (R10), K1, Z2
+	VMOVUPD.Z   (R11), K1, Z3
+	VFMADD231PD Z2, Z3, Z0
+	JMP         sum_summed
+
+sum_last1:
+	TESTQ       R9, R9
+	JE          sum_summed
+	MOVQ        $0x0000000000000001, R12
+	SHLXQ       R9, R12, R12
+	DECQ        R12
+	KMOVW       R12, K1
+	VMOVUPD.Z   64(R10), K1, Z2
+	VMOVUPD.Z   64(R11), K1, Z3
+	VFMADD231PD Z2, Z3, Z1
+
+sum_summed:
+	VADDPD        Z1, Z0, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPD        Y3, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X3
+	VADDPD        X3, X2, X3
+	VPERMILPD     $0x01, X3, X2
+	VADDPD        X2, X3, X3
+	VMOVSD        X3, (DX)
+	ADDQ          $0x08, DX
+	ADDQ          SI, BX
+	ADDQ          R8, DI
+	DECQ          CX
+	JMP           row
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowDotsF64AVX2(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+// Requires: AVX, FMA3
+TEXT ·rowDotsF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ dst+48(FP), DX
+	MOVQ a+16(FP), BX
+	MOVQ aStep+24(FP), SI
+	MOVQ b+32(FP), DI
+	MOVQ bStep+40(FP), R8
+
+row:
+	TESTQ  CX, CX
+	JE     done
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	MOVQ   AX, R9
+	MOVQ   BX, R10
+	MOVQ   DI, R11
+
+sum_block:
+	CMPQ        R9, $0x10
+	JLT         sum_rest
+	VMOVUPD     (R10), Y4
+	VMOVUPD     (R11), Y5
+	VFMADD231PD Y4, Y5, Y0
+	VMOVUPD     32(R10), Y4
+	VMOVUPD     32(R11), Y5
+	VFMADD231PD Y4, Y5, Y1
+	VMOVUPD     64(R10), Y4
+	VMOVUPD     64(R11), Y5
+	VFMADD231PD Y4, Y5, Y2
+	VMOVUPD     96(R10), Y4
+	VMOVUPD     96(R11), Y5
+	VFMADD231PD Y4, Y5, Y3
+	SUBQ        $0x10, R9
+	ADDQ        $0x80, R10
+	ADDQ        $0x80, R11
+	JMP         sum_block
+
+sum_rest:
+	CMPQ        R9, $0x04
+	JLT         sum_last0
+	VMOVUPD     (R10), Y4
+	VMOVUPD     (R11), Y5
+	VFMADD231PD Y4, Y5, Y0
+	SUBQ        $0x04, R9
+	CMPQ        R9, $0x04
+	JLT         sum_last1
+	VMOVUPD     32(R10), Y4
+	VMOVUPD     32(R11), Y5
+	VFMADD231PD Y4, Y5, Y1
+	SUBQ        $0x04, R9
+	CMPQ        R9, $0x04
+	JLT         sum_last2
+	VMOVUPD     64(R10), Y4
+	VMOVUPD     64(R11), Y5
+	VFMADD231PD Y4, Y5, Y2
+	SUBQ        $0x04, R9
+	JMP         sum_last3
+
+sum_last0:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*8), Y4
+	NEGQ        R9
+	VMASKMOVPD  (R10), Y4, Y5
+	VMASKMOVPD  (R11), Y4, Y4
+	VFMADD231PD Y5, Y4, Y0
+	JMP         sum_summed
+
+sum_last1:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*8), Y4
+	NEGQ        R9
+	VMASKMOVPD  32(R10), Y4, Y5
+	VMASKMOVPD  32(R11), Y4, Y4
+	VFMADD231PD Y5, Y4, Y1
+	JMP         sum_summed
+
+sum_last2:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*8), Y4
+	NEGQ        R9
+	VMASKMOVPD  64(R10), Y4, Y5
+	VMASKMOVPD  64(R11), Y4, Y4
+	VFMADD231PD Y5, Y4, Y2
+	JMP         sum_summed
+
+sum_last3:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*8), Y4
+	NEGQ        R9
+	VMASKMOVPD  96(R10), Y4, Y5
+	VMASKMOVPD  96(R11), Y4, Y4
+	VFMADD231PD Y5, Y4, Y3
+
+sum_summed:
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDPD       X0, X1, X1
+	VMOVSD       X1, (DX)
+	ADDQ         $0x08, DX
+	ADDQ         SI, BX
+	ADDQ         R8, DI
+	DECQ         CX
+	JMP          row
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowDotsF32AVX512(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rowDotsF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ dst+48(FP), DX
+	MOVQ a+16(FP), BX
+	MOVQ aStep+24(FP), SI
+	MOVQ b+32(FP), DI
+	MOVQ bStep+40(FP), R8
+
+row:
+	TESTQ  CX, CX
+	JE     done
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   AX, R9
+	MOVQ   BX, R10
+	MOVQ   DI, R11
+
+sum_block:
+	CMPQ        R9, $0x20
+	JLT         sum_rest
+	VMOVUPD     (R10), Z2
+	VMOVUPD     (R11), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPD     64(R10), Z2
+	VMOVUPD     64(R11), Z3
+	VFMADD231PS Z2, Z3, Z1
+	SUBQ        $0x20, R9
+	ADDQ        $0x80, R10
+	ADDQ        $0x80, R11
+	JMP         sum_block
+
+sum_rest:
+	CMPQ        R9, $0x10
+	JLT         sum_last0
+	VMOVUPD     (R10), Z2
+	VMOVUPD     (R11), Z3
+	VFMADD231PS Z2, Z3, Z0
+	SUBQ        $0x10, R9
+	JMP         sum_last1
+
+sum_last0:
+	TESTQ       R9, R9
+	JE          sum_summed
+	MOVQ        $0x0000000000000001, R12
+	SHLXQ       R9, R12, R12
+	DECQ        R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (R10), K1, Z2
+	VMOVUPS.Z   (R11), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
+	JMP         sum_summed
+
+sum_last1:
+	TESTQ       R9, R9
+	JE          sum_summed
+	MOVQ        $0x0000000000000001, R12
+	SHLXQ       R9, R12, R12
+	DECQ        R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   64(R10), K1, Z2
+	VMOVUPS.Z   64(R11), K1, Z3
+	VFMADD231PS Z2, Z3, Z1
+
+sum_summed:
+	VADDPS        Z1, Z0, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VPERMILPD     $0x01, X3, X2
+	VADDPS        X2, X3, X3
+	VMOVSHDUP     X3, X2
+	VADDPS        X2, X3, X3
+	VMOVSS        X3, (DX)
+	ADDQ          $0x04, DX
+	ADDQ          SI, BX
+	ADDQ          R8, DI
+	DECQ          CX
+	JMP           row
+
+done:
+	VZEROUPPER
+	RET
+
+// func rowDotsF32AVX2(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+// Requires: AVX, FMA3
+TEXT ·rowDotsF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ dst+48(FP), DX
+	MOVQ a+16(FP), BX
+	MOVQ aStep+24(FP), SI
+	MOVQ b+32(FP), DI
+	MOVQ bStep+40(FP), R8
+
+row:
+	TESTQ  CX, CX
+	JE     done
+	VXORPD Y0, Y0, Y0
+	VXORPD Y1, Y1, Y1
+	VXORPD Y2, Y2, Y2
+	VXORPD Y3, Y3, Y3
+	MOVQ   AX, R9
+	MOVQ   BX, R10
+	MOVQ   DI, R11
+
+sum_block:
+	CMPQ        R9, $0x20
+	JLT         sum_rest
+	VMOVUPD     (R10), Y4
+	VMOVUPD     (R11), Y5
+	VFMADD231PS Y4, Y5, Y0
+	VMOVUPD     32(R10), Y4
+	VMOVUPD     32(R11), Y5
+	VFMADD231PS Y4, Y5, Y1
+	VMOVUPD     64(R10), Y4
+	VMOVUPD     64(R11), Y5
+	VFMADD231PS Y4, Y5, Y2
+	VMOVUPD     96(R10), Y4
+	VMOVUPD     96(R11), Y5
+	VFMADD231PS Y4, Y5, Y3
+	SUBQ        $0x20, R9
+	ADDQ        $0x80, R10
+	ADDQ        $0x80, R11
+	JMP         sum_block
+
+sum_rest:
+	CMPQ        R9, $0x08
+	JLT         sum_last0
+	VMOVUPD     (R10), Y4
+	VMOVUPD     (R11), Y5
+	VFMADD231PS Y4, Y5, Y0
+	SUBQ        $0x08, R9
+	CMPQ        R9, $0x08
+	JLT         sum_last1
+	VMOVUPD     32(R10), Y4
+	VMOVUPD     32(R11), Y5
+	VFMADD231PS Y4, Y5, Y1
+	SUBQ        $0x08, R9
+	CMPQ        R9, $0x08
+	JLT         sum_last2
+	VMOVUPD     64(R10), Y4
+	VMOVUPD     64(R11), Y5
+	VFMADD231PS Y4, Y5, Y2
+	SUBQ        $0x08, R9
+	JMP         sum_last3
+
+sum_last0:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*4), Y4
+	NEGQ        R9
+	VMASKMOVPS  (R10), Y4, Y5
+	VMASKMOVPS  (R11), Y4, Y4
+	VFMADD231PS Y5, Y4, Y0
+	JMP         sum_summed
+
+sum_last1:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*4), Y4
+	NEGQ        R9
+	VMASKMOVPS  32(R10), Y4, Y5
+	VMASKMOVPS  32(R11), Y4, Y4
+	VFMADD231PS Y5, Y4, Y1
+	JMP         sum_summed
+
+sum_last2:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*4), Y4
+	NEGQ        R9
+	VMASKMOVPS  64(R10), Y4, Y5
+	VMASKMOVPS  64(R11), Y4, Y4
+	VFMADD231PS Y5, Y4, Y2
+	JMP         sum_summed
+
+sum_last3:
+	TESTQ       R9, R9
+	JE          sum_summed
+	LEAQ        laneBits<>+0(SB), R12
+	NEGQ        R9
+	VMOVUPD     32(R12)(R9*4), Y4
+	NEGQ        R9
+	VMASKMOVPS  96(R10), Y4, Y5
+	VMASKMOVPS  96(R11), Y4, Y4
+	VFMADD231PS Y5, Y4, Y3
+
+sum_summed:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSHDUP    X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, (DX)
+	ADDQ         $0x04, DX
+	ADDQ         SI, BX
+	ADDQ         R8, DI
+	DECQ         CX
+	JMP          row
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleRowsF64AVX512(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleRowsF64AVX512(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ c+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ xStep+32(FP), SI
+	MOVQ y+40(FP), DI
+	MOVQ yStep+48(FP), R8
+
+row:
+	TESTQ        CX, CX
+	JE           done
+	VBROADCASTSD (DX), Z0
+	MOVQ         AX, R9
+	MOVQ         BX, R10
+	MOVQ         DI, R11
+
+loop:
+	CMPQ    R9, $0x08
+	JLT     loop_tail
+	VMOVUPD (R10), Z1
+	VMULPD  Z1, Z0, Z1
+	VMOVUPD Z1, (R11)
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, R11
+	SUBQ    $0x08, R9
+	JMP     loop
+
+loop_tail:
+	TESTQ     R9, R9
+	JE        loop_done
+	MOVQ      $0x0000000000000001, R12
+	SHLXQ     R9, R12, R12
+	DECQ      R12
+	KMOVW     R12, K1
+	VMOVUPD.Z (R10), K1, Z1
+	VMULPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (R11)
+
+loop_done:
+	ADDQ $0x08, DX
+	ADDQ SI, BX
+	ADDQ R8, DI
+	DECQ CX
+	JMP  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleRowsF64AVX2(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+// Requires: AVX
+TEXT ·scaleRowsF64AVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ c+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ xStep+32(FP), SI
+	MOVQ y+40(FP), DI
+	MOVQ yStep+48(FP), R8
+
+row:
+	TESTQ        CX, CX
+	JE           done
+	VBROADCASTSD (DX), Y0
+	MOVQ         AX, R9
+	MOVQ         BX, R10
+	MOVQ         DI, R11
+
+loop:
+	CMPQ    R9, $0x04
+	JLT     loop_tail
+	VMOVUPD (R10), Y1
+	VMULPD  Y1, Y0, Y1
+	VMOVUPD Y1, (R11)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, R11
+	SUBQ    $0x04, R9
+	JMP     loop
+
+loop_tail:
+	TESTQ      R9, R9
+	JE         loop_done
+	LEAQ       laneBits<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPD    32(R12)(R9*8), Y1
+	NEGQ       R9
+	VMASKMOVPD (R10), Y1, Y2
+	VMULPD     Y2, Y0, Y0
+	VMASKMOVPD Y0, Y1, (R11)
+
+loop_done:
+	ADDQ $0x08, DX
+	ADDQ SI, BX
+	ADDQ R8, DI
+	DECQ CX
+	JMP  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleRowsF32AVX512(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleRowsF32AVX512(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ c+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ xStep+32(FP), SI
+	MOVQ y+40(FP), DI
+	MOVQ yStep+48(FP), R8
+
+row:
+	TESTQ        CX, CX
+	JE           done
+	VBROADCASTSS (DX), Z0
+	MOVQ         AX, R9
+	MOVQ         BX, R10
+	MOVQ         DI, R11
+
+loop:
+	CMPQ    R9, $0x10
+	JLT     loop_tail
+	VMOVUPD (R10), Z1
+	VMULPS  Z1, Z0, Z1
+	VMOVUPD Z1, (R11)
+	ADDQ    $0x40, R10
+	ADDQ    $0x40, R11
+	SUBQ    $0x10, R9
+	JMP     loop
+
+loop_tail:
+	TESTQ     R9, R9
+	JE        loop_done
+	MOVQ      $0x0000000000000001, R12
+	SHLXQ     R9, R12, R12
+	DECQ      R12
+	KMOVW     R12, K1
+	VMOVUPS.Z (R10), K1, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R11)
+
+loop_done:
+	ADDQ $0x04, DX
+	ADDQ SI, BX
+	ADDQ R8, DI
+	DECQ CX
+	JMP  row
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleRowsF32AVX2(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+// Requires: AVX
+TEXT ·scaleRowsF32AVX2(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), AX
+	MOVQ rows+8(FP), CX
+	MOVQ c+16(FP), DX
+	MOVQ x+24(FP), BX
+	MOVQ xStep+32(FP), SI
+	MOVQ y+40(FP), DI
+	MOVQ yStep+48(FP), R8
+
+row:
+	TESTQ        CX, CX
+	JE           done
+	VBROADCASTSS (DX), Y0
+	MOVQ         AX, R9
+	MOVQ         BX, R10
+	MOVQ         DI, R11
+
+loop:
+	CMPQ    R9, $0x08
+	JLT     loop_tail
+	VMOVUPD (R10), Y1
+	VMULPS  Y1, Y0, Y1
+	VMOVUPD Y1, (R11)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, R11
+	SUBQ    $0x08, R9
+	JMP     loop
+
+loop_tail:
+	TESTQ      R9, R9
+	JE         loop_done
+	LEAQ       laneBits<>+0(SB), R12
+	NEGQ       R9
+	VMOVUPD    32(R12)(R9*4), Y1
+	NEGQ       R9
+	VMASKMOVPS (R10), Y1, Y2
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y1, (R11)
+
+loop_done:
+	ADDQ $0x04, DX
+	ADDQ SI, BX
+	ADDQ R8, DI
+	DECQ CX
+	JMP  row
+
+done:
+	VZEROUPPER
+	RET
+
 // func sqrtF64AVX512(n uintptr, x *byte, y *byte)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sqrtF64AVX512(SB), NOSPLIT, $0-24

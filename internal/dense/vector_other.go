@@ -1,4 +1,4 @@
-//go:build !amd64
+//go:build !amd64 && !arm64
 
 package dense
 
@@ -12,6 +12,10 @@ func sqrtKernel[T Float](x, dst []T) bool { return false }
 
 func dotRowsKernel[T Float](a []T, stride int, dst, x []T) bool { return false }
 
+func rowDotsKernel[T Float](a, b Matrix[T], dst []T) bool { return false }
+
+func scaleRowsKernel[T Float](c []T, x, y Matrix[T]) bool { return false }
+
 func axpyRowsKernel[T Float](coef, a []T, stride int, y []T) bool { return false }
 
 func anglesKernel[T Float](si, ri, xi T, s, r, x, t, out []T) bool { return false }
@@ -23,11 +27,3 @@ func normsKernel[T Float](x []T, dst *[2]T) bool { return false }
 func weightedSquaresKernel[T Float](x, w []T, dst *[2]T) bool { return false }
 
 func rayleighKernel[T Float](m T, q, w, d []T) bool { return false }
-
-func expKernel[T Float](x, dst []T) bool { return false }
-
-func logKernel[T Float](x, dst []T) bool { return false }
-
-func powKernel[T Float](x, dst []T, p float64) bool { return false }
-
-func normalKernel[T Float](dst []T, key [2]uint64, block uint64) bool { return false }

@@ -104,6 +104,46 @@ func dotRowsF32AVX512(n uintptr, rows uintptr, a *byte, step uintptr, x *byte, d
 //go:noescape
 func dotRowsF32AVX2(n uintptr, rows uintptr, a *byte, step uintptr, x *byte, dst *byte)
 
+// rowDotsF64AVX512 sets dst[i] to the inner product of the rows i of a and b, which are aStep and bStep bytes apart.
+//
+//go:noescape
+func rowDotsF64AVX512(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+
+// rowDotsF64AVX2 sets dst[i] to the inner product of the rows i of a and b, which are aStep and bStep bytes apart.
+//
+//go:noescape
+func rowDotsF64AVX2(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+
+// rowDotsF32AVX512 sets dst[i] to the inner product of the rows i of a and b, which are aStep and bStep bytes apart.
+//
+//go:noescape
+func rowDotsF32AVX512(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+
+// rowDotsF32AVX2 sets dst[i] to the inner product of the rows i of a and b, which are aStep and bStep bytes apart.
+//
+//go:noescape
+func rowDotsF32AVX2(n uintptr, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte)
+
+// scaleRowsF64AVX512 sets row i of y to c[i] times row i of x; rows are yStep and xStep bytes apart.
+//
+//go:noescape
+func scaleRowsF64AVX512(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+
+// scaleRowsF64AVX2 sets row i of y to c[i] times row i of x; rows are yStep and xStep bytes apart.
+//
+//go:noescape
+func scaleRowsF64AVX2(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+
+// scaleRowsF32AVX512 sets row i of y to c[i] times row i of x; rows are yStep and xStep bytes apart.
+//
+//go:noescape
+func scaleRowsF32AVX512(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+
+// scaleRowsF32AVX2 sets row i of y to c[i] times row i of x; rows are yStep and xStep bytes apart.
+//
+//go:noescape
+func scaleRowsF32AVX2(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
+
 // sqrtF64AVX512 sets y = sqrt(x).
 //
 //go:noescape

@@ -120,16 +120,14 @@ func TestDevices(t *testing.T) {
 	Register(Device{Name: "mirror"})
 }
 
-// TestMostRegisters: a Reckoning does not give one register to two figures, however many it was made for.
-func TestMostRegisters(t *testing.T) {
-	q := NewReckoning(CPU[float64](), nil, MostRegisters+1)
-	var last Figure
-	for range MostRegisters {
-		last = q.Number(2)
-	}
+// TestRegistersRunOut: a Reckoning does not give one register to two figures.
+func TestRegistersRunOut(t *testing.T) {
+	q := NewReckoning(CPU[float64](), nil, 2, 3)
+	q.Number(1)
+	last := q.Plus(q.Numbers([]float64{2, 3}), 0)
 	q.Run()
-	if q.Register(last)[0] != 2 {
-		t.Error("the last register cannot be read")
+	if q.Value(last, 0) != 3 || q.Value(last, 1) != 4 {
+		t.Errorf("%v", q.Register(last))
 	}
 	defer func() {
 		if _, ok := recover().(Error); !ok {

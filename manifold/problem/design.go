@@ -47,6 +47,7 @@ type design struct {
 	z    []float64             // scratch of the size of y
 	free []int                 // scratch of newtonStep
 	gram []float64             // scratch of squares, as large as the largest asked for
+	unit float64               // log det M of I in the coordinates that the points came in
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
@@ -101,7 +102,7 @@ func (s *design) moment() dense.Matrix[float64] {
 	return m
 }
 
-// refresh computes M^-1 and g from u and returns log det M.
+// refresh computes M^-1 and g from u and returns log det M in the coordinates that the points came in.
 func (s *design) refresh() (float64, error) {
 	f, err := manifold.NewFrame(symmetric(s.moment()))
 	if err != nil {
@@ -114,7 +115,7 @@ func (s *design) refresh() (float64, error) {
 	for i := range s.g {
 		s.g[i] = dense.Dot(z.Row(i), z.Row(i))
 	}
-	return f.LogDet(), nil
+	return f.LogDet() + s.unit, nil
 }
 
 // extremes returns the point with the largest g, that with the smallest g among those with weight, and by how much they miss d, relative to d. They are the
@@ -252,16 +253,6 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 	}
 }
 
-// checkPoints refuses points that span less than the space; where says of what.
-func checkPoints(y dense.Matrix[float64], span string) error {
-	m := dense.New[float64](y.Cols, y.Cols)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(y.Rows), y, y, 0, m)
-	if err := manifold.CheckSPD(symmetric(m)); err != nil {
-		return &DataError{Where: "second moment", Err: err, Remedy: "the points lie in a " + span + ": drop dependent columns"}
-	}
-	return nil
-}
-
 // maximizer is a way to solve a design problem; it leaves u, g and the inverse of the moment matrix fresh.
 type maximizer func(s *design, o *Options) (r *solve.Result, gap float64, err error)
 
@@ -277,10 +268,12 @@ func doptRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	if x.Rows < x.Cols {
 		return nil, &DataError{Err: fmt.Errorf("%d points cannot span %d dimensions", x.Rows, x.Cols), Remedy: "give at least as many points as dimensions"}
 	}
-	if err := checkPoints(x, "subspace"); err != nil {
+	l, err := whitenPoints(x, "subspace")
+	if err != nil {
 		return nil, err
 	}
 	s := newDesign(x)
+	s.unit = logDetSquare(l)
 	if x.Cols == 1 {
 		s.longest()
 		maximize = (*design).maximize
@@ -289,7 +282,10 @@ func doptRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dopt: %w", err)
 	}
-	return &outcome{run: r, n: x.Cols, count: x.Rows, solution: symmetric(s.moment()), parts: []Part{vectorPart("weights", s.u), numberPart("log_det_gap", gap)}}, nil
+	work, solution := dense.New[float64](x.Cols, x.Cols), dense.New[float64](x.Cols, x.Cols)
+	dense.MulLower(dense.NoTrans, l, s.moment(), work)
+	dense.MulLowerRight(dense.Transposed, l, work, solution)
+	return &outcome{run: r, n: x.Cols, count: x.Rows, solution: symmetric(solution), parts: []Part{vectorPart("weights", s.u), numberPart("log_det_gap", gap)}}, nil
 }
 
 // longest puts all weight on the longest of one-dimensional points, which is the optimum.
@@ -308,8 +304,7 @@ func mveBy(maximize maximizer) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) { return mveRun(d, o, maximize) }
 }
 
-// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)). With c = sum u x the ellipsoid is
-// X = (n (sum u x x' - c c'))^-1, blown up so that it contains all points to rounding. Points and moments are centred first, to cancel nothing.
+// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)), x centred, to cancel nothing, and whitened.
 func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
@@ -319,49 +314,66 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	if N <= n {
 		return nil, &DataError{Err: fmt.Errorf("%d points in %d dimensions enclose no volume", N, n), Remedy: "give more points than dimensions"}
 	}
-	shift, lifted := make([]float64, n), dense.New[float64](N, n+1)
+	shift := make([]float64, n)
 	for i := range N {
 		dense.Axpy(1/float64(N), x.Row(i), shift)
 	}
 	for i := range N {
 		dense.Axpy(-1, shift, x.Row(i))
+	}
+	l, err := whitenPoints(x, "hyperplane")
+	if err != nil {
+		return nil, err
+	}
+	lifted := dense.New[float64](N, n+1)
+	for i := range N {
 		copy(lifted.Row(i), x.Row(i))
 		lifted.Set(i, n, 1)
 	}
-	if err := checkPoints(x, "hyperplane"); err != nil {
-		return nil, err
-	}
 	s := newDesign(lifted)
+	s.unit = logDetSquare(l)
 	r, gap, err := maximize(s, o)
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
 	}
-	m := s.moment()
-	c := append([]float64(nil), m.Row(n)[:n]...)
-	scatter := m.View(0, 0, n, n).Clone()
-	dense.Ger(-1, c, c, scatter)
-	for i := range scatter.Data {
-		scatter.Data[i] *= float64(n)
-	}
-	f, err := manifold.NewFrame(symmetric(scatter))
+	c, inverse, err := s.ellipsoid(l, x)
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
 	}
+	r.Objective = -logDetSquare(inverse)
+	solution := dense.New[float64](n, n)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, solution)
+	dense.Axpy(1, shift, c)
+	return &outcome{run: r, n: n, count: N, solution: symmetric(solution),
+		parts: []Part{vectorPart("center", c), vectorPart("weights", s.u), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", gap)}}, nil
+}
+
+// ellipsoid returns the center L c and the triangular T of the ellipsoid |T (L x - L c)| <= 1 for the whitened points x: with c = sum u x it is
+// (T L)' (T L) = (n (sum u x x' - c c'))^-1, blown up so that it contains all points to rounding.
+func (s *design) ellipsoid(l, x dense.Matrix[float64]) (center []float64, t dense.Matrix[float64], err error) {
+	n, m := x.Cols, s.moment()
+	c, scatter := m.Row(n)[:n], m.View(0, 0, n, n).Clone()
+	dense.Ger(-1, c, c, scatter)
+	dense.Scale(float64(n), scatter.Data, scatter.Data)
+	f, err := manifold.NewFrame(symmetric(scatter))
+	if err != nil {
+		return nil, t, err
+	}
 	var farthest float64
 	z, e := make([]float64, n), make([]float64, n)
-	for i := range N {
+	for i := range x.Rows {
 		copy(e, x.Row(i))
 		dense.Axpy(-1, c, e)
 		dense.Gemv(dense.NoTrans, 1, view(f.Inverse()), e, 0, z)
 		farthest = max(farthest, dense.Dot(z, z))
 	}
-	f.Invert()
-	solution := f.Sym()
-	solution.ScaleSym(1/farthest, solution)
-	dense.Axpy(1, shift, c)
-	r.Objective = float64(n)*math.Log(farthest) - f.LogDet()
-	return &outcome{run: r, n: n, count: N, solution: solution,
-		parts: []Part{vectorPart("center", c), vectorPart("weights", s.u), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", gap)}}, nil
+	t = dense.New[float64](n, n)
+	dense.MulLower(dense.NoTrans, l, view(f.F()), t)
+	dense.Scale(math.Sqrt(farthest), t.Data, t.Data)
+	dense.InvertLower(t)
+	center = make([]float64, n)
+	dense.Gemv(dense.NoTrans, 1, l, c, 0, center)
+	return center, t, nil
 }
 
 // logBall is the logarithm of the volume of the unit ball in n dimensions.

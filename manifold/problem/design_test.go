@@ -146,7 +146,7 @@ func TestDesignBadInput(t *testing.T) {
 	refused(t, "mve", few, nil, "enclose no volume")
 	refused(t, "dopt", flat, nil, "subspace")
 	refused(t, "dopt", few, nil, "cannot span")
-	if r := solved(t, "dopt", Data{Samples: mat.NewDense(3, 1, []float64{1, -5, 2})}, nil); r.Solution.At(0, 0) != 25 {
+	if r := solved(t, "dopt", Data{Samples: mat.NewDense(3, 1, []float64{1, -5, 2})}, nil); math.Abs(r.Solution.At(0, 0)-25) > 1e-12 {
 		t.Errorf("one dimension: %v", r.Solution.At(0, 0))
 	}
 }
@@ -166,5 +166,39 @@ func TestDesignNewton(t *testing.T) {
 	again := solved(t, "dopt", Data{Samples: twice}, &Options{Solver: solve.Options{Tolerance: 1e-9}})
 	if d := distanceRelative(again.Solution, r.Solution); d > 1e-7 {
 		t.Errorf("points given twice: %g away", d)
+	}
+}
+
+// TestDesignsAreEquivariant: points that a linear map has stretched to condition 1e12 and worse give the mapped design and ellipsoid.
+func TestDesignsAreEquivariant(t *testing.T) {
+	const n = 6
+	x := dataOf(gallery.NewStream(88).Normals(40, n))
+	for _, stretch := range []float64{1e3, 1e6, 3e7} {
+		a := gallery.SPD(89, n, stretch)
+		var y mat.Dense
+		y.Mul(x, dataOf(a))
+		for _, method := range []string{"exchange", "trust"} {
+			o := &Options{Method: method}
+			for _, name := range []string{"dopt", "mve"} {
+				r, q := solved(t, name, Data{Samples: x}, o), solved(t, name, Data{Samples: &y}, o)
+				// The spectrum of a has the geometric mean 1.
+				if d := math.Abs(r.Objective - q.Objective); d > 1e-6 {
+					t.Errorf("%s by %s, condition %g: objective %g away", name, method, stretch*stretch, d)
+				}
+				var u mat.Dense
+				if u.Sub(r.Part("weights"), q.Part("weights")); mat.Max(&u) > 1e-5 || mat.Min(&u) < -1e-5 {
+					t.Errorf("%s by %s, condition %g: other weights, %g", name, method, stretch*stretch, mat.Max(&u))
+				}
+				if !(q.Certificate.Value < 1e-3) {
+					t.Errorf("%s by %s, condition %g: certificate %+v", name, method, stretch*stretch, q.Certificate)
+				}
+			}
+		}
+	}
+	for i := range 40 {
+		x.Set(i, 0, 2*x.At(i, 1)+1e-9*x.At(i, 0))
+	}
+	for _, name := range []string{"dopt", "mve"} {
+		refused(t, name, Data{Samples: x}, nil, "drop dependent columns")
 	}
 }

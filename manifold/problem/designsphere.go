@@ -43,10 +43,7 @@ func (q *designSphere) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 	if dense.Cholesky(l) >= 0 {
 		return math.Inf(1), nil
 	}
-	cost := 0.0
-	for i := range l.Rows {
-		cost -= 2 * math.Log(l.At(i, i))
-	}
+	cost := -logDetSquare(l) - q.s.unit
 	z.Copy(q.s.y)
 	dense.SolveLowerRight(dense.Transposed, l, z)
 	for i, x := range w {

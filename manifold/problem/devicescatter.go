@@ -172,7 +172,7 @@ func tylerOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, e
 	if err != nil {
 		return nil, err
 	}
-	t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), q: make([]float64, x.Rows)}
+	t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), q: make([]float64, x.Rows), c: make([]float64, x.Rows)}
 	if err := t.checkDirections(); err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func TestRetractionsReachTheSameSolution(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []manifold.Retraction{manifold.RationalStep, manifold.SecondOrderStep, manifold.GeodesicStep, manifold.SweepStep} {
+	for _, r := range []manifold.Retraction{manifold.RationalStep, manifold.SecondOrderStep, manifold.GeodesicStep, manifold.SweepStep, manifold.TriangularStep} {
 		for _, s := range solve.Solvers() {
 			got, err := Solve("tyler", d, &Options{Method: s.Name, Retraction: r})
 			if err != nil || !got.Converged {

@@ -1,10 +1,10 @@
 package problem
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -16,22 +16,22 @@ import (
 
 var procrustes = Problem{
 	Name:  "procrustes",
-	What:  "covariance Procrustes: minimize (1/2m) sum dist^2(R A_k R', B_k) over orthogonal R; the solution is the mean of the R A_k R', R beside it",
+	What:  "covariance Procrustes: minimize (1/2m) sum dist^2(R A_k R', B_k) over orthogonal R; the solution is the Kullback mean of the R A_k R', R beside it",
 	Input: "2m SPD matrices of one size: A_1, ..., A_m, then B_1, ..., B_m",
 	Takes: Matrices,
 	Own: []Method{{
 		Name: "trust",
 		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise a preconditioned trust region on the orthogonal group " +
-			"with exact Hessian products, from the rotation between the means; a local minimum",
-		direct: procrustesBy(solve.Trust), resumes: true,
+			"with exact Hessian products, from the rotation between means; where the pairs are close, Gauss-Newton steps in mixed precision first; a local minimum",
+		direct: procrustesBy(solve.Trust, true), resumes: true,
 	}, {
 		Name:   "lbfgs",
 		What:   "the same by L-BFGS",
-		direct: procrustesBy(solve.LBFGS), resumes: true,
+		direct: procrustesBy(solve.LBFGS, false), resumes: true,
 	}, {
 		Name:   "steepest",
 		What:   "the same by steepest descent",
-		direct: procrustesBy(solve.Steepest), resumes: true,
+		direct: procrustesBy(solve.Steepest, false), resumes: true,
 	}},
 }
 
@@ -125,26 +125,40 @@ type procrustesObjective struct {
 	only          bool                         // the cost
 	own           *procrustesMemo              // where there is none
 	term, product func(w *worker, k int) error // evaluateTerm and productTerm
-	inverse       *pencil                      // of the means of the B and of the B^-1
+	inverse       *pencil                      // of the means of the B and of the B^-1, made when it is first needed
+	last          *procrustesMemo              // of the last evaluation that filled one
+	squares       []float64                    // of the distances at the solution, where a fit has them
 }
 
-func newProcrustes(a, b []*manifold.Frame) (*procrustesObjective, error) {
+func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
 	n := a[0].Dim()
-	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n), inverse: newPencil(n)}
+	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n)}
 	o.term, o.product = o.evaluateTerm, o.productTerm
-	means := [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
-	for _, f := range b {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/float64(len(b)), view(f.F()), view(f.F()), 1, means[0])
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(len(b)), view(f.Inverse()), view(f.Inverse()), 1, means[1])
+	return o
+}
+
+// preconditioner sets inverse up.
+func (o *procrustesObjective) preconditioner() error {
+	means := [2]dense.Matrix[float64]{dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)}
+	weight := 1 / float64(len(o.b))
+	for _, f := range o.b {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, weight, view(f.F()), view(f.F()), 1, means[0])
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, weight, view(f.Inverse()), view(f.Inverse()), 1, means[1])
 	}
 	dense.Mirror(means[0])
 	dense.Mirror(means[1])
-	return o, o.inverse.set(means[0], means[1])
+	o.inverse = newPencil(o.n)
+	return o.inverse.set(means[0], means[1])
 }
 
 // Precondition implements solve.Preconditioner. Where R A_k R' = B_k the Hessian is U -> (1/m) sum (B_k U B_k^-1 + B_k^-1 U B_k) - 2 U. Its first part with the means
 // of the B and of their inverses in place of each pair is inverted by five products, the same at every point.
 func (o *procrustesObjective) Precondition(dst []float64, _ manifold.Point, v []float64, _ solve.Memo) error {
+	if o.inverse == nil {
+		if err := o.preconditioner(); err != nil {
+			return err
+		}
+	}
 	out := dense.Wrap(o.n, o.n, dst)
 	o.inverse.solveAny(out, dense.Wrap(o.n, o.n, v))
 	for i := range o.n { // skew to the last bit
@@ -160,6 +174,7 @@ func (o *procrustesObjective) Precondition(dst []float64, _ manifold.Point, v []
 
 // procrustesMemo holds, for each pair, F = L Q e^(l/2) and F^-1, with L^-1 C L^-T = Q diag(e^l) Q'.
 type procrustesMemo struct {
+	at     dense.Matrix[float64] // the rotation
 	f, inv []dense.Matrix[float64]
 	logs   [][]float64
 	// stretch has 2 K, K the factors of productTerm, made when the first product asks for them.
@@ -169,7 +184,7 @@ type procrustesMemo struct {
 
 // NewMemo implements solve.Memoizer.
 func (o *procrustesObjective) NewMemo() solve.Memo {
-	m := &procrustesMemo{}
+	m := &procrustesMemo{at: dense.New[float64](o.n, o.n)}
 	for range o.a {
 		m.f, m.inv = append(m.f, dense.New[float64](o.n, o.n)), append(m.inv, dense.New[float64](o.n, o.n))
 		m.logs, m.stretch = append(m.logs, make([]float64, o.n)), append(m.stretch, dense.New[float64](o.n, o.n))
@@ -187,8 +202,13 @@ func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, memo so
 		}
 		o.memo = o.own
 	}
+	o.last = nil
 	if err := o.skewSum(o.term, grad, 1); err != nil {
 		return math.Inf(1), err
+	}
+	if !o.only {
+		o.memo.at.Copy(o.r)
+		o.last = o.memo
 	}
 	return o.team.sum(0), nil
 }
@@ -310,7 +330,7 @@ func stretches(to dense.Matrix[float64], logs []float64) {
 // radian apart.
 func (o *procrustesObjective) GradientScale(float64) float64 { return math.Sqrt(float64(o.n)) }
 
-func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, error) {
+func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) {
 		frames, err := factorMatrices(d.Matrices)
 		if err != nil {
@@ -319,61 +339,86 @@ func procrustesBy(minimize solve.Minimize) func(*Data, *Options) (*outcome, erro
 		if len(frames)%2 != 0 {
 			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
-		m, n := len(frames)/2, frames[0].Dim()
-		f, err := newProcrustes(frames[:m], frames[m:])
+		m := len(frames) / 2
+		f := newProcrustes(frames[:m], frames[m:])
+		data := make([]dense.Matrix[float64], 2*m)
+		for k, a := range d.Matrices {
+			data[k] = view(manifold.DenseOf(a))
+		}
+		r, err := f.run(data, o, minimize, fit)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
-		left, err := mean.Solve(Data{Matrices: d.Matrices[:m]}, nil)
-		if err != nil {
-			return nil, err
-		}
-		if !left.Converged {
-			return nil, errors.New("procrustes: the mean of the A did not converge: " + left.Reason)
-		}
-		right, err := mean.Solve(Data{Matrices: d.Matrices[m:]}, nil)
-		if err != nil {
-			return nil, err
-		}
-		start, err := f.between(left.Solution, right.Solution)
+		out, err := f.outcome(r, data)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
-		bound, err := f.lowerBound()
-		if err != nil {
-			return nil, fmt.Errorf("procrustes: %w", err)
-		}
-		var options solve.Options
-		if options = o.Solver; m == 1 {
-			options.MaxIterations, options.AbsoluteTolerance = 1, math.MaxFloat64
-		}
-		r, err := minimize(newRotations(n), f, start, &options)
-		if err != nil {
-			return nil, fmt.Errorf("procrustes: %w", err)
-		}
-		if m == 1 {
-			r.Reason = solve.Reason{Name: "closed-form", Detail: "eigenvectors matched in order of the eigenvalues", Converged: true}
-		}
-		return f.outcome(r, left, bound)
+		return out, nil
 	}
 }
 
-// outcome is given the mean of the A (center): that of the R A R' is its image.
-func (o *procrustesObjective) outcome(r *solve.Result, center *Result, bound float64) (*outcome, error) {
-	p := r.Point.(*rotation)
-	distances, own := make([]float64, len(o.a)), o.NewMemo().(*procrustesMemo)
-	if _, err := o.Evaluate(p, nil, own); err != nil {
-		return nil, fmt.Errorf("procrustes: %w", err)
+// run finds the start, improves it by a fit if asked to, and minimizes from there.
+func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
+	start, p, err := o.begin(data)
+	if err != nil {
+		return nil, err
 	}
-	for k, logs := range own.logs {
-		distances[k] = math.Sqrt(dense.Dot(logs, logs))
+	run, group := options.Solver, newRotations(o.n)
+	if len(o.a) == 1 {
+		run.MaxIterations, run.AbsoluteTolerance = 1, math.MaxFloat64
+		r, err := minimize(group, o, start, &run)
+		if err == nil {
+			r.Reason = solve.Reason{Name: "closed-form", Detail: "eigenvectors matched in order of the eigenvalues", Converged: true}
+		}
+		return r, err
+	}
+	if fit && p != nil && !kept(options) {
+		if r, err := o.fitted(p, run, minimize); r != nil || err != nil {
+			return r, err
+		}
+	}
+	return minimize(group, o, start, &run)
+}
+
+// outcome has the mean of the R A R' for solution, which is the image of that of the A.
+func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float64]) (*outcome, error) {
+	bound, err := o.lowerBound(data)
+	if err != nil {
+		return nil, err
+	}
+	p := r.Point.(*rotation)
+	distances, err := o.distances(p)
+	if err != nil {
+		return nil, err
 	}
 	work, solution := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, view(manifold.DenseOf(center.Solution)), 0, work)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, kullback(o.a), 0, work)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, p.r, 0, solution)
 	if gap := r.Objective - bound; gap <= 1e-9*max(1, bound) {
 		r.Reason.Detail += fmt.Sprintf(", a global minimum: the cost is within %.3g of its lower bound", max(gap, 0))
 	}
 	return &outcome{run: r, n: o.n, count: 2 * len(o.a), solution: symmetric(solution), parts: []Part{
 		{Name: "rotation", Matrices: []*mat.Dense{mat.NewDense(o.n, o.n, p.r.Data)}}, vectorPart("distances", distances), numberPart("lower_bound", bound)}}, nil
+}
+
+// distances returns those of the pairs at p, from the last evaluation if that was there.
+func (o *procrustesObjective) distances(p *rotation) ([]float64, error) {
+	d := make([]float64, len(o.a))
+	if o.squares != nil {
+		for k, v := range o.squares {
+			d[k] = math.Sqrt(max(v, 0))
+		}
+		return d, nil
+	}
+	memo := o.last
+	if memo == nil || !slices.Equal(memo.at.Data, p.r.Data) {
+		memo = o.NewMemo().(*procrustesMemo)
+		if _, err := o.Evaluate(p, nil, memo); err != nil {
+			return nil, err
+		}
+	}
+	for k, logs := range memo.logs {
+		d[k] = math.Sqrt(dense.Dot(logs, logs))
+	}
+	return d, nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // TestProcrustesFindsTheRotation: matrices and their images are matched exactly, by the rotation up to its sign.
@@ -47,6 +49,78 @@ func TestProcrustesOfOnePair(t *testing.T) {
 	}
 }
 
+// TestProcrustesFit: the point that a fit finds without decompositions is stationary and at the same cost for the objective itself, and L-BFGS ends there too.
+func TestProcrustesFit(t *testing.T) {
+	const n, m = 18, 3
+	d := turned(n, m, 0.1)
+	r := solved(t, "procrustes", d, nil)
+	if r.Iterations > 8 || r.Evaluations != r.Iterations+1 {
+		t.Errorf("%d iterations, %d evaluations: not those of a fit", r.Iterations, r.Evaluations)
+	}
+	frames, err := factorMatrices(d.Matrices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, grad := newProcrustes(frames[:m], frames[m:]), make([]float64, n*n)
+	memo := o.NewMemo().(*procrustesMemo)
+	cost, err := o.Evaluate(&rotation{dense.Of(r.Part("rotation").RawMatrix())}, grad, memo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	norm := math.Sqrt(dense.Dot(grad, grad))
+	if math.Abs(cost-r.Objective) > 1e-13*n || math.Abs(norm-r.GradientNorm) > 1e-11*n || norm > 1e-8*math.Sqrt(n) {
+		t.Errorf("cost %v and gradient %v, by decompositions %v and %v", r.Objective, r.GradientNorm, cost, norm)
+	}
+	for k, logs := range memo.logs {
+		if want, got := math.Sqrt(dense.Dot(logs, logs)), r.Part("distances").At(k, 0); math.Abs(got-want) > 1e-10 {
+			t.Errorf("distance %d: %v, by decompositions %v", k, got, want)
+		}
+	}
+	other := solved(t, "procrustes", d, &Options{Method: "lbfgs"})
+	if math.Abs(other.Objective-r.Objective) > 1e-12 {
+		t.Errorf("cost %v, by L-BFGS %v", r.Objective, other.Objective)
+	}
+	exact := solved(t, "procrustes", d, &Options{Solver: solve.Options{Checkpoint: func(*solve.State) error { return nil }}})
+	if c := exact.Certificate.Value; !(r.Certificate.Value < 1e-7) || math.Abs(exact.Objective-r.Objective) > 1e-12 {
+		t.Errorf("certificate %v, cost %v; of the trust region alone %v, %v", r.Certificate.Value, r.Objective, c, exact.Objective)
+	}
+}
+
+// TestProcrustesOfInverses: inverting all matrices changes no distance, and errors of the inverses are borne as well as those of the matrices.
+func TestProcrustesOfInverses(t *testing.T) {
+	d := turned(20, 3, 0.1)
+	inverses := Data{}
+	for _, a := range d.Matrices {
+		f, err := manifold.NewFrame(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Invert()
+		inverses.Matrices = append(inverses.Matrices, f.Sym())
+	}
+	r, other := solved(t, "procrustes", d, nil), solved(t, "procrustes", inverses, nil)
+	if math.Abs(r.Objective-other.Objective) > 1e-10 {
+		t.Errorf("cost %v, of the inverses %v", r.Objective, other.Objective)
+	}
+}
+
+// TestProcrustesFarApart: where the logarithms are too large for a fit the trust region does all.
+func TestProcrustesFarApart(t *testing.T) {
+	a, b := scattered(8, 3, 1e5), scattered(8, 6, 1e5)
+	r := solved(t, "procrustes", Data{Matrices: append(a[:3:3], b[3:]...)}, nil)
+	if d := r.Part("distances"); d.At(0, 0) < fitWidth {
+		t.Fatalf("distances %v are small", d)
+	}
+}
+
+// TestProcrustesStops when told to.
+func TestProcrustesStops(t *testing.T) {
+	r, err := Solve("procrustes", turned(18, 3, 0.1), &Options{Solver: solve.Options{MaxIterations: 2}})
+	if err != nil || r.Converged || r.Iterations != 2 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 // TestProcrustesGradient by central differences along a skew-symmetric direction.
 func TestProcrustesGradient(t *testing.T) {
 	const n = 4
@@ -55,10 +129,7 @@ func TestProcrustesGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newProcrustes(frames[:3], frames[3:])
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := newProcrustes(frames[:3], frames[3:])
 	g := newRotations(n)
 	p := g.RandomPoint(source(3))
 	grad, v := make([]float64, n*n), make([]float64, n*n)

@@ -3,25 +3,23 @@ package problem
 import (
 	"math"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 )
 
 // lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
-func (o *procrustesObjective) lowerBound() (float64, error) {
+func (o *procrustesObjective) lowerBound(data []dense.Matrix[float64]) (float64, error) {
 	var sum float64
+	logs := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
+	own := o.team.scratch[0]
 	for k := range o.a {
-		var logs [2][]float64
-		for side, f := range []*manifold.Frame{o.a[k], o.b[k]} {
-			w := make([]float64, o.n)
-			if !eigen.SymValues(view(manifold.DenseOf(f.Sym())), w) || !(w[0] > 0) {
-				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[len(w)-1]}
+		for side, w := range logs {
+			own.t[0].Copy(data[k+side*len(o.a)])
+			if !own.solver.Values(own.t[0], w) || !(w[0] > 0) {
+				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
 			}
 			dense.Log(w, w)
-			logs[side] = w
 		}
 		for i, l := range logs[0] {
 			sum += (l - logs[1][i]) * (l - logs[1][i])
@@ -30,69 +28,188 @@ func (o *procrustesObjective) lowerBound() (float64, error) {
 	return sum / float64(2*len(o.a)), nil
 }
 
-// eigenbasis returns the eigenvectors and eigenvalues of F F'.
-func eigenbasis(f *manifold.Frame) (dense.Matrix[float64], []float64, error) {
-	q, w := view(manifold.DenseOf(f.Sym())), make([]float64, f.Dim())
-	if !eigen.Sym(q, w) || !(w[0] > 0) {
-		return q, w, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[len(w)-1]}
-	}
-	return q, w, nil
+// pairing is how the eigenvectors of a mean of the A and of the same mean of the B are matched: in order of the eigenvalues, with signs.
+type pairing struct {
+	qa, qb dense.Matrix[float64]
+	a, b   []dense.Matrix[float64] // the matrices in these bases
+	share  float64                 // of the absolute sum that the signs make positive
 }
 
-// between returns the rotation that takes the eigenvectors of the mean of the A to those of the mean of the B, in order of the eigenvalues. Its signs
-// are those that align the matrices seen from the means: with A^ = E^-1/2 V' A V E^-1/2 for each A, V and E from the mean, and B^ the same, they make
-// sum_ij s_i s_j C_ij large, C the sum of the A^ o B^ without the diagonal. Where they leave much of it negative, greedy
-// searches from these and from arbitrary signs follow.
-func (o *procrustesObjective) between(a, b mat.Symmetric) (*rotation, error) {
-	c := dense.New[float64](o.n, o.n)
-	var q [2]dense.Matrix[float64]
-	seen := [2][]dense.Matrix[float64]{}
-	for side, mean := range []mat.Symmetric{a, b} {
-		f, err := manifold.NewFrame(mean)
-		if err != nil {
-			return nil, err
-		}
-		var w []float64
-		if q[side], w, err = eigenbasis(f); err != nil {
-			return nil, err
-		}
-		seen[side] = whitenAll([][]*manifold.Frame{o.a, o.b}[side], q[side], w)
+// rotation takes the basis of the A to that of the B.
+func (p *pairing) rotation() *rotation {
+	r := &rotation{dense.New[float64](p.qa.Rows, p.qa.Rows)}
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, p.qb, p.qa, 0, r.r)
+	return r
+}
+
+// pair matches the eigenvectors of two means, which it overwrites. The signs are those that align the matrices seen from the means: with
+// A^ = E^-1/2 V' A V E^-1/2 for each A, V and E from the mean, and B^ the same, they make sum_ij s_i s_j C_ij large, C the sum of the A^ o B^ without the
+// diagonal, all matrices scaled to equal traces.
+func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.Matrix[float64]) (*pairing, error) {
+	p := &pairing{qa: means[0], qb: means[1]}
+	e, weights := make([]float64, o.n), make([]float64, o.n)
+	for i := range weights {
+		weights[i] = 1
 	}
-	for k, x := range seen[0] {
-		y := seen[1][k]
-		for i := range o.n {
+	for _, q := range means {
+		if !o.team.scratch[0].solver.Sym(q, e) || !(e[0] > 0) {
+			return nil, &manifold.PointError{What: "a mean is not positive definite to rounding", Min: e[0], Max: e[o.n-1]}
+		}
+		for i, v := range e {
+			weights[i] /= math.Sqrt(v)
+		}
+	}
+	p.a, p.b = turnAll(data[:len(o.a)], p.qa), turnAll(data[len(o.a):], p.qb)
+	c := dense.New[float64](o.n, o.n)
+	for k, x := range p.a {
+		y := p.b[k]
+		scale := 1 / (trace(x) * trace(y))
+		for i, w := range weights {
+			row, xr, yr := c.Row(i), x.Row(i), y.Row(i)
 			for j := range i {
-				v := c.At(i, j) + x.At(i, j)*y.At(i, j)
-				c.Set(i, j, v)
-				c.Set(j, i, v)
+				row[j] += scale * w * weights[j] * xr[j] * yr[j]
 			}
 		}
 	}
-	signs, share := alignment(c)
-	qb := q[1].Clone()
+	for i := range o.n {
+		for j := range i {
+			c.Set(j, i, c.At(i, j))
+		}
+	}
+	var signs []float64
+	signs, p.share = alignment(c)
 	for j, s := range signs {
-		turn(qb, j, s)
+		turn(p.qb, j, s)
 	}
-	p := &rotation{dense.New[float64](o.n, o.n)}
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, q[0], 0, p.r)
-	if len(o.a) == 1 || share >= aligned || o.n <= fewSigns && share >= alignedFew {
-		return p, nil
-	}
-	other := &rotation{dense.New[float64](o.n, o.n)}
-	cost, err := o.searchSigns(p, q[0], qb)
-	if err != nil {
-		return nil, err
-	}
-	if trial, err := o.searchSigns(other, q[0], q[1]); err != nil || trial < cost {
-		return other, err
+	for _, y := range p.b {
+		for i, s := range signs {
+			dense.Multiply(y.Row(i), signs, y.Row(i))
+			dense.Scale(s, y.Row(i), y.Row(i))
+		}
 	}
 	return p, nil
 }
 
+// turnAll returns V' S V for all matrices S.
+func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.Matrix[float64]) {
+	work := dense.New[float64](v.Rows, v.Rows)
+	for _, s := range all {
+		m := dense.New[float64](v.Rows, v.Rows)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s, v, 0, work)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v, work, 0, m)
+		dense.Mirror(m)
+		out = append(out, m)
+	}
+	return out
+}
+
+// begin returns the rotation to start from and the pairing of eigenvectors that it is, nil if its signs come from a search. Arithmetic means are tried first, of matrices
+// scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which are
+// steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and from
+// arbitrary ones follow.
+func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *pairing, error) {
+	best, err := o.pair(data, o.means(false))
+	if err != nil {
+		return nil, nil, err
+	}
+	start := best.rotation()
+	if len(o.a) == 1 || best.share >= aligned && o.n > fewSigns || best.share >= alignedFew {
+		return start, best, nil
+	}
+	cost, err := o.Evaluate(start, nil, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, means := range [][2]dense.Matrix[float64]{o.means(true), {kullback(o.a), kullback(o.b)}} {
+		other, err := o.pair(data, means)
+		if err != nil {
+			continue // it is too ill-conditioned
+		}
+		r := other.rotation()
+		if trial, err := o.Evaluate(r, nil, nil); err == nil && trial < cost {
+			best, start, cost = other, r, trial
+		}
+	}
+	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew {
+		return start, best, nil
+	}
+	qb := best.qb.Clone()
+	for j := range o.n {
+		turn(qb, j, math.Copysign(1, qb.At(j, j)))
+	}
+	other := &rotation{dense.New[float64](o.n, o.n)}
+	if cost, err = o.searchSigns(start, best.qa, best.qb); err != nil {
+		return nil, nil, err
+	}
+	if trial, err := o.searchSigns(other, best.qa, qb); err != nil || trial < cost {
+		return other, nil, err
+	}
+	return start, nil, nil
+}
+
+// means returns the arithmetic means of the A and of the B, or the harmonic ones, each matrix scaled to trace 1 (its inverse for the harmonic mean).
+func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]) {
+	for side, frames := range [][]*manifold.Frame{o.a, o.b} {
+		m := dense.New[float64](o.n, o.n)
+		for _, f := range frames {
+			if harmonic {
+				inv := view(f.Inverse())
+				dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/dense.Dot(inv.Data, inv.Data), inv, inv, 1, m)
+			} else {
+				l := view(f.F())
+				dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/dense.Dot(l.Data, l.Data), l, l, 1, m)
+			}
+		}
+		if harmonic {
+			dense.InvertUpper(m, make([]float64, dense.InverseWork(o.n)))
+		}
+		dense.Mirror(m)
+		out[side] = m
+	}
+	return out
+}
+
+// kullback returns the geometric mean A # H of the arithmetic and the harmonic mean, by A <- (A + H)/2, H^-1 <- (H^-1 + A^-1)/2, which converges
+// quadratically.
+func kullback(frames []*manifold.Frame) dense.Matrix[float64] {
+	n, weight := frames[0].Dim(), 1/float64(len(frames))
+	a, h := dense.New[float64](n, n), dense.New[float64](n, n) // h is the inverse of H
+	for _, f := range frames {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, weight, view(f.F()), view(f.F()), 1, a)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, weight, view(f.Inverse()), view(f.Inverse()), 1, h)
+	}
+	x, y, work := dense.New[float64](n, n), dense.New[float64](n, n), make([]float64, dense.InverseWork(n))
+	for last := math.Inf(1); last > float64(n)*0x1p-27; { // the next difference is the square
+		x.Copy(a)
+		y.Copy(h)
+		if !dense.InvertUpper(x, work) || !dense.InvertUpper(y, work) {
+			break
+		}
+		apart := 0.0
+		for i := range n {
+			ar, xr, yr := a.Row(i), x.Row(i), y.Row(i)
+			apart += (ar[i] - yr[i]) * xr[i]
+			for j := i + 1; j < n; j++ {
+				apart += 2 * (ar[j] - yr[j]) * xr[j]
+			}
+		}
+		if !(apart < 0.9*last) {
+			break
+		}
+		last = apart
+		dense.Axpy(1, y.Data, a.Data)
+		dense.Scale(0.5, a.Data, a.Data)
+		dense.Axpy(1, x.Data, h.Data)
+		dense.Scale(0.5, h.Data, h.Data)
+	}
+	dense.Mirror(a)
+	return a
+}
+
 const (
-	// aligned is the share of |C| that the signs must make positive to be taken without trial; alignedFew is that for up to fewSigns of them, which
-	// are cheap to try.
-	aligned, alignedFew, fewSigns = 0.96, 0.999, 16
+	// aligned is the share of |C| that the signs must make positive to be taken without comparison, searched that below which signs are searched for;
+	// alignedFew is that for up to fewSigns of them, which are cheap to try.
+	aligned, searched, alignedFew, fewSigns = 0.99, 0.96, 0.999, 16
 )
 
 // searchSigns turns the vectors qb one by one, as long as that lowers the cost, sets p to the rotation that takes qa to them and returns its cost.
@@ -128,55 +245,55 @@ func turn(q dense.Matrix[float64], j int, s float64) {
 	}
 }
 
-// whitenAll returns E^-1/2 V' S V E^-1/2, S = F F', for all frames; only lower triangles count.
-func whitenAll(frames []*manifold.Frame, v dense.Matrix[float64], e []float64) (out []dense.Matrix[float64]) {
-	n := len(e)
-	scaled, work := v.Clone(), dense.New[float64](n, n)
-	for j, x := range e {
-		for i := range n {
-			scaled.Set(i, j, v.At(i, j)/math.Sqrt(x))
+// alignment returns signs s for which s'C s is large, for a symmetric C, and s'C s over the sum of all |C_ij|: signs of the longest row if they make nearly all terms
+// positive, otherwise those of the leading eigenvector (Singer, Appl. Comput. Harmon. Anal. 30 (2011)), and from there one by one the change that gains most.
+func alignment(c dense.Matrix[float64]) (s []float64, share float64) {
+	n, longest, length := c.Rows, 0, 0.0
+	s = make([]float64, n)
+	for i := range n {
+		if v := dense.Dot(c.Row(i), c.Row(i)); v > length {
+			longest, length = i, v
 		}
 	}
-	for _, f := range frames {
-		m := dense.New[float64](n, n)
-		dense.Gemm(dense.Transposed, dense.NoTrans, 1, scaled, view(f.F()), 0, work)
-		dense.GemmLower(dense.NoTrans, dense.Transposed, 1, work, work, 0, m)
-		out = append(out, m)
+	for j, v := range c.Row(longest) {
+		s[j] = math.Copysign(1, v)
 	}
-	return out
+	if share = settleSigns(c, s); share >= alignedFew {
+		return s, share
+	}
+	q, other := c.Clone(), make([]float64, n)
+	if !eigen.Sym(q, other) {
+		return s, share
+	}
+	for i := range other {
+		other[i] = math.Copysign(1, q.At(i, n-1))
+	}
+	if better := settleSigns(c, other); better > share {
+		return other, better
+	}
+	return s, share
 }
 
-// alignment returns signs s for which s'C s is large: those of the leading eigenvector of the symmetric c, which are the best ones if those make
-// every term positive (Singer, Appl. Comput. Harmon. Anal. 30 (2011)), and then one by one the change that gains most. It also returns s'C s over the sum
-// of all |C_ij|.
-func alignment(c dense.Matrix[float64]) (s []float64, share float64) {
-	n := c.Rows
-	q, w := c.Clone(), make([]float64, n)
-	s = make([]float64, n)
-	if !eigen.Sym(q, w) {
-		q.Identity()
+// settleSigns changes signs one by one as long as that raises s'C s, and returns its share.
+func settleSigns(c dense.Matrix[float64], s []float64) float64 {
+	var all float64
+	for _, v := range c.Data {
+		all += math.Abs(v)
 	}
-	for i := range s {
-		s[i] = math.Copysign(1, q.At(i, n-1))
-	}
-	pull := make([]float64, n) // C s
+	pull := make([]float64, len(s)) // C s
 	dense.Gemv(dense.NoTrans, 1, c, s, 0, pull)
-	for range n * n { // each change raises s'C s; the bound is for rounding
+	for range len(s) * len(s) { // the bound is for rounding
 		worst, least := 0, 0.0
 		for i := range s {
 			if v := s[i] * pull[i]; v < least {
 				worst, least = i, v
 			}
 		}
-		if least > -1e-12*math.Abs(w[n-1]) {
+		if least > -1e-14*all {
 			break
 		}
 		s[worst] = -s[worst]
 		dense.Axpy(2*s[worst], c.Row(worst), pull)
 	}
-	var all float64
-	for _, v := range c.Data {
-		all += math.Abs(v)
-	}
-	return s, dense.Dot(s, pull) / math.Max(all, math.SmallestNonzeroFloat64)
+	return dense.Dot(s, pull) / math.Max(all, math.SmallestNonzeroFloat64)
 }

@@ -199,7 +199,7 @@ func (w *reweighting) accelerate() {
 }
 
 func (w *reweighting) gram() {
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(w.x.Rows), w.y, w.y, 0, w.p)
+	gramUpper(1/float64(w.x.Rows), w.y, w.y, 0, w.p)
 	dense.Mirror(w.p)
 }
 

@@ -120,6 +120,7 @@ type scatterObjective struct {
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
+	c    []float64 // squared lengths, then factors, of the rows
 	loss loss
 	from *manifold.Frame
 }
@@ -132,19 +133,19 @@ type scatterMemo struct {
 // newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
 // 1 - (n-k)/reach of the samples (Kent and Tyler 1991); for k = 0 these are the zeros, for points in general position N >= n is enough.
 func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (instance, error) {
-	x, err := checkSamples(d.Samples)
+	x, err := finiteSamples(d.Samples)
 	if err != nil {
 		return nil, err
 	}
 	N, n := x.Rows, x.Cols
-	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n)}
+	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n), c: make([]float64, N)}
 	var reach float64
 	s.loss, reach = choose(n)
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
 	second := dense.New[float64](n, n)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, second)
+	gramUpper(1/float64(N), x, x, 0, second)
 	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
 		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
@@ -179,6 +180,26 @@ func whiten(z, x dense.Matrix[float64], f *manifold.Frame) {
 		dense.MulLowerRight(dense.Transposed, inv, x, z)
 	} else {
 		dense.Gemm(dense.NoTrans, dense.Transposed, 1, x, inv, 0, z)
+	}
+}
+
+// gramRows is the number of rows that gramUpper takes at a time, from caches, where the whole product has less than gramShared operations and so runs on one
+// processor in any case.
+const (
+	gramRows   = 128
+	gramShared = 1e8
+)
+
+// gramUpper sets the upper triangle of p to alpha a' b + beta p, which is known to be symmetric: half a product.
+func gramUpper(alpha float64, a, b dense.Matrix[float64], beta float64, p dense.Matrix[float64]) {
+	rows := a.Rows
+	if float64(rows)*float64(a.Cols*a.Cols) < gramShared {
+		rows = gramRows
+	}
+	for i := 0; i < a.Rows; i += rows {
+		h := min(rows, a.Rows-i)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, alpha, a.View(i, 0, h, a.Cols), b.View(i, 0, h, b.Cols), beta, p)
+		beta = 1
 	}
 }
 
@@ -224,15 +245,14 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	whiten(m.z, s.x, f)
 	N := float64(s.x.Rows)
 	var sum float64
-	for i := range s.x.Rows {
-		row := m.z.Row(i)
-		q := dense.Dot(row, row)
+	dense.RowDots(m.z, m.z, s.c)
+	for i, q := range s.c {
 		rho, u, du := s.loss(q)
 		sum += rho
-		m.second[i] = du / N
-		dense.Scale(u/N, row, s.z.Row(i))
+		m.second[i], s.c[i] = du/N, u/N
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.z, m.z, 0, m.p)
+	dense.ScaleRows(s.c, m.z, s.z)
+	gramUpper(1, s.z, m.z, 0, m.p)
 	dense.Mirror(m.p)
 	if sum-sum != 0 {
 		return math.Inf(1), errors.New("a sample is too long to be squared: scale the samples down")
@@ -248,11 +268,10 @@ func (s *scatterObjective) HessianVec(dst []float64, p manifold.Point, v []float
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, s.work)
 	halfForms(s.z, m.z, eta, s.work)
-	for i := range s.z.Rows {
-		z, y := m.z.Row(i), s.z.Row(i)
-		dense.Scale(2*m.second[i]*dense.Dot(z, y), z, y)
-	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, m.z, s.z, 1, out)
+	dense.RowDots(m.z, s.z, s.c)
+	dense.Multiply(s.c, m.second, s.c)
+	dense.ScaleRows(s.c, m.z, s.z)
+	gramUpper(2, m.z, s.z, 1, out)
 	dense.Mirror(out)
 	s.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil

@@ -26,11 +26,11 @@ var tyler = Problem{
 		run:  tylerFixedPoint,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		x, err := checkSamples(d.Samples)
+		x, err := finiteSamples(d.Samples)
 		if err != nil {
 			return nil, err
 		}
-		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows)}
+		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows), c: make([]float64, x.Rows)}
 		if err := t.check(); err != nil {
 			return nil, err
 		}
@@ -47,8 +47,8 @@ type tylerObjective struct {
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
-	q    []float64
-	logs float64 // sum log(x'x)
+	q, c []float64 // squared lengths and factors of the rows
+	logs float64   // sum log(x'x)
 	from *manifold.Frame
 }
 
@@ -114,7 +114,16 @@ func (t *tylerObjective) repeated() (count, first int) {
 		}
 		return 0
 	}
-	slices.SortStableFunc(order, compare)
+	leading := make([]float64, t.z.Rows) // the first coordinate, in which most samples differ
+	for i, s := range sign {
+		leading[i] = math.Round(s * t.z.At(i, 0))
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		if c := cmp.Compare(leading[a], leading[b]); c != 0 {
+			return c
+		}
+		return compare(a, b)
+	})
 	start := 0
 	for i := range order {
 		if compare(order[start], order[i]) != 0 {
@@ -160,11 +169,12 @@ func (t *tylerObjective) Evaluate(p manifold.Point, grad []float64, memo solve.M
 
 // directions scales every row of u to unit length and returns the sum of the logarithms of the squared lengths.
 func (t *tylerObjective) directions(u dense.Matrix[float64]) float64 {
-	for i := range u.Rows {
-		row := u.Row(i)
-		t.q[i] = dense.Dot(row, row)
-		dense.Scale(1/math.Sqrt(t.q[i]), row, row)
+	dense.RowDots(u, u, t.q)
+	dense.Sqrt(t.c, t.q)
+	for i, r := range t.c {
+		t.c[i] = 1 / r
 	}
+	dense.ScaleRows(t.c, u, u)
 	dense.Log(t.q, t.q)
 	var sum float64
 	for _, v := range t.q {
@@ -175,7 +185,7 @@ func (t *tylerObjective) directions(u dense.Matrix[float64]) float64 {
 
 // gram sets p = (n/N) u' u.
 func (t *tylerObjective) gram(u, p dense.Matrix[float64]) {
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, float64(u.Cols)/float64(u.Rows), u, u, 0, p)
+	gramUpper(float64(u.Cols)/float64(u.Rows), u, u, 0, p)
 	dense.Mirror(p)
 }
 
@@ -185,11 +195,9 @@ func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.p, t.work)
 	halfForms(t.z, m.u, eta, t.work)
-	for i := range t.z.Rows {
-		u, z := m.u.Row(i), t.z.Row(i)
-		dense.Scale(2*dense.Dot(u, z), u, z)
-	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, -float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
+	dense.RowDots(m.u, t.z, t.c)
+	dense.ScaleRows(t.c, m.u, t.z)
+	gramUpper(-2*float64(n)/float64(t.x.Rows), m.u, t.z, 1, out)
 	dense.Mirror(out)
 	t.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil

@@ -30,6 +30,17 @@ type certification struct {
 	bound Certifier
 	hess  Hessian
 	prec  Preconditioner
+	spare [][]float64 // scratch vectors; more are made as needed
+}
+
+// vector returns a scratch vector of length n; it is not cleared.
+func (c *certification) vector(n int) []float64 {
+	if k := len(c.spare) - 1; k >= 0 {
+		v := c.spare[k]
+		c.spare = c.spare[:k]
+		return v
+	}
+	return make([]float64, n)
 }
 
 func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certificate, int) {
@@ -42,11 +53,12 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 		return none, 0
 	}
 	n := len(grad)
-	s, res, d, hd := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
+	s, res, d, hd := c.vector(n), c.vector(n), c.vector(n), c.vector(n)
+	clear(s)
 	copy(res, grad)
 	z := res
 	if c.prec != nil && norm > 0 {
-		z = make([]float64, n)
+		z = c.vector(n)
 		if c.prec.Precondition(z, p, res, memo) != nil || !(m.Inner(p, res, z) > 0) {
 			return none, 0
 		}

@@ -59,26 +59,37 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 	return r.result()
 }
 
-// quasiNewton keeps the last pairs of steps and gradient changes in a ring.
+// quasiNewton keeps the last pairs of steps and gradient changes in a ring, as images where the manifold has them.
 type quasiNewton struct {
 	r     *run
+	image manifold.Isometric // nil where the pairs are tangent vectors
 	s, y  [][]float64
 	rho   []float64
 	alpha []float64
 	next  int // slot of the next pair
 	count int // pairs in use
 	gamma float64
-	d, t  []float64
+	d, t  []float64 // the direction; scratch
+	w     []float64 // the direction as the pairs are kept: d itself without images
 }
 
 func newQuasiNewton(r *run) *quasiNewton {
 	k, n := r.o.Memory, len(r.x.grad)
 	q := &quasiNewton{r: r, s: make([][]float64, k), y: make([][]float64, k), rho: make([]float64, k), alpha: make([]float64, k),
 		d: make([]float64, n), t: make([]float64, n)}
-	for i := range k {
-		q.s[i], q.y[i] = make([]float64, n), make([]float64, n)
+	q.w = q.d
+	if image, ok := r.m.(manifold.Isometric); ok && r.free {
+		q.image, q.w = image, make([]float64, image.ImageLen())
 	}
 	return q
+}
+
+// pair returns the vectors of a slot, which it makes when they are needed first.
+func (q *quasiNewton) pair(i int) (s, y []float64) {
+	if q.s[i] == nil {
+		q.s[i], q.y[i] = make([]float64, len(q.w)), make([]float64, len(q.w))
+	}
+	return q.s[i], q.y[i]
 }
 
 func (q *quasiNewton) fields(c *codec) {
@@ -86,39 +97,69 @@ func (q *quasiNewton) fields(c *codec) {
 	c.integer(&q.count)
 	c.float(&q.gamma)
 	c.vector(q.rho)
-	for i := range q.s {
-		c.vector(q.s[i])
-		c.vector(q.y[i])
+	k := len(q.s)
+	if q.next < 0 || q.next >= k || q.count < 0 || q.count > k {
+		c.fail("pair %d of %d in a memory of %d", q.next, q.count, k)
+		return
 	}
-	if q.next < 0 || q.next >= len(q.s) || q.count < 0 || q.count > len(q.s) {
-		c.fail("pair %d of %d in a memory of %d", q.next, q.count, len(q.s))
+	for j := 1; j <= q.count; j++ {
+		s, y := q.pair((q.next - j + k) % k)
+		c.vector(s)
+		c.vector(y)
 	}
 }
 
-// direction sets d to minus the approximate inverse Hessian times the gradient.
+// inner returns the inner product of two vectors kept as the pairs are.
+func (q *quasiNewton) inner(u, v []float64) float64 {
+	if q.image != nil {
+		return dense.Dot(u, v)
+	}
+	return q.r.m.Inner(q.r.x.point, u, v)
+}
+
+// direction sets d, and w, to minus the approximate inverse Hessian times the gradient.
 func (q *quasiNewton) direction() error {
 	r, k := q.r, len(q.s)
-	p := r.x.point
-	dense.Scale(-1, r.x.grad, q.d)
+	q.set(r.x.grad)
+	dense.Scale(-1, q.w, q.w)
 	for j := 1; j <= q.count; j++ {
 		i := (q.next - j + k) % k
-		q.alpha[i] = q.rho[i] * r.m.Inner(p, q.s[i], q.d)
-		dense.Axpy(-q.alpha[i], q.y[i], q.d)
+		q.alpha[i] = q.rho[i] * q.inner(q.s[i], q.w)
+		dense.Axpy(-q.alpha[i], q.y[i], q.w)
 	}
 	if r.prec != nil {
+		q.full()
 		copy(q.t, q.d)
 		if err := r.precondition(q.d, q.t); err != nil {
 			return err
 		}
+		q.set(q.d)
 	} else if q.count > 0 {
-		dense.Scale(q.gamma, q.d, q.d)
+		dense.Scale(q.gamma, q.w, q.w)
 	}
 	for j := q.count; j >= 1; j-- {
 		i := (q.next - j + k) % k
-		beta := q.rho[i] * r.m.Inner(p, q.y[i], q.d)
-		dense.Axpy(q.alpha[i]-beta, q.s[i], q.d)
+		beta := q.rho[i] * q.inner(q.y[i], q.w)
+		dense.Axpy(q.alpha[i]-beta, q.s[i], q.w)
 	}
+	q.full()
 	return nil
+}
+
+// set makes w what is kept of v.
+func (q *quasiNewton) set(v []float64) {
+	if q.image != nil {
+		q.image.Image(q.w, v)
+	} else {
+		copy(q.w, v)
+	}
+}
+
+// full makes d the vector of w.
+func (q *quasiNewton) full() {
+	if q.image != nil {
+		q.image.Preimage(q.d, q.w)
+	}
 }
 
 // remember stores the pair of the step t*d that was just accepted; a pair without positive curvature is dropped.
@@ -133,11 +174,12 @@ func (q *quasiNewton) remember(t float64) {
 		r.carry(q.d)
 		r.carry(r.y.grad)
 	}
-	s, y := q.s[q.next], q.y[q.next]
-	dense.Scale(t, q.d, s)
-	dense.Blend(1, r.x.grad, -1, r.y.grad, y)
-	p := r.x.point
-	sy, yy, ss := r.m.Inner(p, s, y), r.m.Inner(p, y, y), r.m.Inner(p, s, s)
+	s, y := q.pair(q.next)
+	dense.Scale(t, q.w, s)
+	dense.Blend(1, r.x.grad, -1, r.y.grad, q.t)
+	q.set(q.t)
+	copy(y, q.w)
+	sy, yy, ss := q.inner(s, y), q.inner(y, y), q.inner(s, s)
 	if !(sy > 1e-10*math.Sqrt(ss*yy)) {
 		if q.count == k {
 			q.count--

@@ -283,7 +283,8 @@ func (r *run) result() (*Result, error) {
 }
 
 func (r *run) certify() Certificate {
-	c, products := (&certification{r.m, r.certifier, r.hess, r.prec}).at(r.x.point, r.x.grad, r.x.memo)
+	// The run is over: its scratch is free.
+	c, products := (&certification{r.m, r.certifier, r.hess, r.prec, [][]float64{r.step, r.moved, r.y.grad}}).at(r.x.point, r.x.grad, r.x.memo)
 	r.status.HessianProducts += products
 	return c
 }

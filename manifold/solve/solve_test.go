@@ -147,7 +147,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		run := func(iterations int) float64 {
 			return allocs.PerRun(3, func() {
 				l := newLogdet(10, 1e4, 3)
-				if _, err := s.Run(m, l, manifold.IdentityFrame(10, 1), &Options{MaxIterations: iterations, Tolerance: 1e-15}); err != nil {
+				if _, err := s.Run(m, l, manifold.IdentityFrame(10, 1), &Options{MaxIterations: iterations, Tolerance: 1e-15, Memory: 2}); err != nil {
 					t.Fatal(err)
 				}
 			})

@@ -22,7 +22,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 	if err != nil {
 		return nil, err
 	}
-	d, old := make([]float64, len(r.x.grad)), make([]float64, len(r.x.grad))
+	d := make([]float64, len(r.x.grad))
 	t := 1.0
 	if g := r.status.GradientNorm; g > 0 {
 		t = r.firstStep() / g
@@ -43,12 +43,11 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 			r.stalled("no step along the gradient decreases the cost")
 			break
 		}
-		copy(old, r.x.grad)
 		r.accept(t * norm)
 		reference = (averaging*weight*reference + r.x.cost) / (averaging*weight + 1)
 		weight = averaging*weight + 1
-		r.carry(old)
-		t = barzilaiBorwein(r, old, t, norm)
+		r.carry(r.y.grad) // the old gradient
+		t = barzilaiBorwein(r, r.y.grad, t, norm)
 	}
 	return r.result()
 }

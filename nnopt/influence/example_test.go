@@ -25,8 +25,8 @@ func loss(e influence.Examples[float64]) influence.Side[float64] {
 	return influence.Side[float64]{Examples: e, Measurement: &influence.LossMeasurement[float64]{}}
 }
 
-// Points above the line pull w up and help the query: the loss would grow without them. The third harms it.
-func ExampleEstimator_Pairwise() {
+// Which training examples made a prediction: points above the line pull w up and help the query, whose loss would grow without them; the third harms it.
+func Example() {
 	n, train, query := line()
 	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Scale: influence.Absolute}})
 	if err != nil {
@@ -38,8 +38,8 @@ func ExampleEstimator_Pairwise() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("%.2f\n", s.Values.Data)
-	// Output: [0.00 0.40 -0.80 0.40]
+	fmt.Printf("%.2f, most helpful %v\n", s.Values.Data, influence.Top(s.Values.Data, 2))
+	// Output: [0.00 0.40 -0.80 0.40], most helpful [1 3]
 }
 
 func ExampleEstimator_Self() {
@@ -144,21 +144,4 @@ func ExampleScales() {
 	// weighted
 	// module
 	// absolute
-}
-
-// Which training examples made a prediction: the scores of all of them for a query, the most helpful ones first.
-func Example() {
-	n, train, query := line()
-	e, err := influence.New(n, train, influence.Options{Damping: influence.Damping{Scale: influence.Absolute}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	s, err := e.Pairwise(loss(query), influence.Side[float64]{Examples: train}, influence.ScoreOptions{})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println("helps most:", influence.Top(s.Values.Data, 2))
-	// Output: helps most: [1 3]
 }

@@ -16,6 +16,8 @@ func main() {
 	lanes.Each(multiply)
 	lanes.Each(axpyRows)
 	lanes.Each(dotRows)
+	lanes.Each(rowDots)
+	lanes.Each(scaleRows)
 	lanes.Each(roots)
 	lanes.Each(angles)
 	lanes.Each(firstOrder)
@@ -178,6 +180,61 @@ func dotRows(l *lanes.Lanes) {
 	JE(LabelRef("done"))
 	group("loop1", 1)
 	JMP(LabelRef("one"))
+	Label("done")
+	end()
+}
+
+// rowDots keeps the partial sums of one 128-byte block, as dotRows does.
+func rowDots(l *lanes.Lanes) {
+	l.Text("rowDots", "n, rows uintptr, a *byte, aStep uintptr, b *byte, bStep uintptr, dst *byte",
+		"sets dst[i] to the inner product of the rows i of a and b, which are aStep and bStep bytes apart.")
+	n, rows, dst := pointer("n"), pointer("rows"), pointer("dst")
+	a, aStep, b, bStep := pointer("a"), pointer("aStep"), pointer("b"), pointer("bStep")
+	count, pa, pb := GP64(), GP64(), GP64()
+	Label("row")
+	TESTQ(rows, rows)
+	JE(LabelRef("done"))
+	var sums []reg.VecVirtual
+	for range 128 / l.Bytes() {
+		sums = append(sums, l.Zero())
+	}
+	MOVQ(n, count)
+	MOVQ(a, pa)
+	MOVQ(b, pb)
+	blocks(l, "sum", count, len(sums), func(s int, _ bool) {
+		l.FMA(l.Load(Mem{Base: pa, Disp: s * l.Bytes()}), l.Load(Mem{Base: pb, Disp: s * l.Bytes()}), sums[s])
+	}, pa, pb)
+	l.StoreLow(l.SumLanes(sums), at(dst))
+	ADDQ(U8(l.Size()), dst)
+	ADDQ(aStep, a)
+	ADDQ(bStep, b)
+	DECQ(rows)
+	JMP(LabelRef("row"))
+	Label("done")
+	end()
+}
+
+func scaleRows(l *lanes.Lanes) {
+	l.Text("scaleRows", "n, rows uintptr, c, x *byte, xStep uintptr, y *byte, yStep uintptr",
+		"sets row i of y to c[i] times row i of x; rows are yStep and xStep bytes apart.")
+	n, rows, c := pointer("n"), pointer("rows"), pointer("c")
+	x, xStep, y, yStep := pointer("x"), pointer("xStep"), pointer("y"), pointer("yStep")
+	count, px, py := GP64(), GP64(), GP64()
+	Label("row")
+	TESTQ(rows, rows)
+	JE(LabelRef("done"))
+	factor := l.Broadcast(at(c))
+	MOVQ(n, count)
+	MOVQ(x, px)
+	MOVQ(y, py)
+	l.Loop("loop", count, []reg.Register{px, py}, func() {
+		l.Store(l.Mul(factor, l.Load(at(px))), at(py))
+	})
+	ADDQ(U8(l.Size()), c)
+	ADDQ(xStep, x)
+	ADDQ(yStep, y)
+	DECQ(rows)
+	JMP(LabelRef("row"))
 	Label("done")
 	end()
 }

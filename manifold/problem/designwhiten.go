@@ -1,0 +1,54 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// whiteningSpread is the ratio of the pivots of a second moment from which on it is whitened twice: rounding leaves the first time up to the square of it.
+const whiteningSpread = 1e3
+
+// whitenPoints replaces the rows x by L^-1 x, whose second moment is near I, and returns the triangular L. Designs and enclosing ellipsoids are equivariant,
+// so that the condition of the points matters no more than in this. span says of what the points fill less than all in an error.
+func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64], err error) {
+	n := x.Cols
+	m, z := dense.New[float64](n, n), dense.New[float64](x.Rows, n)
+	for {
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, m)
+		f, err := manifold.NewFrame(symmetric(m))
+		if err != nil {
+			return l, &DataError{Where: "second moment", Err: err, Remedy: "the points lie in a " + span + ", or too near to one: drop dependent columns"}
+		}
+		dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
+		x.Copy(z)
+		again := l.Rows == 0 && pivotSpread(view(f.F())) > whiteningSpread
+		if l.Rows == 0 {
+			l = view(f.F()).Clone()
+		} else {
+			dense.MulLower(dense.NoTrans, l, view(f.F()), m)
+			l.Copy(m)
+		}
+		if !again {
+			return l, nil
+		}
+	}
+}
+
+// pivotSpread is the ratio of the largest to the smallest diagonal element.
+func pivotSpread(l dense.Matrix[float64]) float64 {
+	least, most := math.Inf(1), 0.0
+	for i := range l.Rows {
+		least, most = min(least, l.At(i, i)), max(most, l.At(i, i))
+	}
+	return most / least
+}
+
+// logDetSquare is log det L L' of a triangular L.
+func logDetSquare(l dense.Matrix[float64]) (sum float64) {
+	for i := range l.Rows {
+		sum += 2 * math.Log(l.At(i, i))
+	}
+	return sum
+}
