@@ -10,8 +10,6 @@ const (
 	smallestSingle = 24
 	// worstSpread bounds tr A/n tr A^-1/n for data that single precision bears; it is 118 for eigenvalues spread evenly over the logarithms of a condition of 1e4.
 	worstSpread = 200
-	// singleFloor is the gradient, relative to the root mean square distance, at which the search ends.
-	singleFloor = 2e-6
 )
 
 // singleInverses computes S_k = sum_j coeff_j (A_k + shift_j X)^-1 in single precision. False means that a matrix is not positive definite to rounding.

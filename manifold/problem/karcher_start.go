@@ -28,7 +28,7 @@ func (k *karcherObjective) start() *manifold.Frame {
 func (k *karcherObjective) startFromMeans() *manifold.Frame {
 	s, err := newKarcherStart(k)
 	if err != nil { // means too ill-conditioned to invert; any start converges
-		return k.frames[0].Clone().(*manifold.Frame)
+		return k.factors()[0].Clone().(*manifold.Frame)
 	}
 	for _, centres := range []int{1, 2, 2} {
 		done, err := s.step(centres)

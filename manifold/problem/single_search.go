@@ -33,6 +33,9 @@ type singleSearch struct {
 type singleChange struct{ step, grad dense.Matrix[float32] }
 
 const (
+	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest that leaves three Hessian
+	// products to the default tolerance. These contract as steps of the search do, down to the error of the products.
+	singleFloor, singleGoal = 2e-6, 4e-6
 	// singleAccuracy is the error of a gradient, in parts of what is expected of its norm.
 	singleAccuracy = 0.08
 	// largestSquare is the gradient up to which a step leaves out its square.
@@ -54,12 +57,13 @@ func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
 }
 
 // between sets X to the geometric mean A # H^-1 of the mean of the data and that of their inverses, by A <- (A + H^-1)/2 and H <- (H + A^-1)/2: the
-// iteration of arithmetic and harmonic means, which converges quadratically.
+// iteration of arithmetic and harmonic means, which converges quadratically, from multiples for which the trace of A H is n.
 func (s *singleSearch) between() bool {
 	a, h, inverse, other := s.x, s.y, s.next, s.t
-	a.Copy(s.arithmetic)
-	h.Copy(s.harmonic)
-	for range 3 {
+	root := float32(math.Sqrt(float64(dense.Dot(s.arithmetic.Data, s.harmonic.Data)) / float64(s.n)))
+	dense.Scale(1/root, s.arithmetic.Data, a.Data)
+	dense.Scale(1/root, s.harmonic.Data, h.Data)
+	for range 2 {
 		inverse.Copy(a)
 		other.Copy(h)
 		if !dense.InvertUpper(inverse, s.work) || !dense.InvertUpper(other, s.work) {
@@ -111,7 +115,8 @@ func (s *singleSearch) search() bool {
 			s.leave()
 		}
 		s.move(norm < largestSquare)
-		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= singleFloor {
+		goal := min(singleGoal, max(singleFloor, 5e-9/(ratio*ratio*ratio)))
+		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= goal {
 			return true
 		}
 	}
