@@ -39,14 +39,15 @@ var hermitian = Space{
 
 // HermitianOptions configures NewHermitian; the zero value is the default.
 type HermitianOptions struct {
-	// Retraction is what Retract uses; DefaultStep is RationalStep. SweepStep is not supported.
+	// Retraction is what Retract uses; DefaultStep is RationalStep. SweepStep and TriangularStep, whose frames lose the
+	// structure, are not supported.
 	Retraction Retraction
 }
 
 // Validate returns an error that names the first field that is out of range.
 func (o HermitianOptions) Validate() error {
-	if o.Retraction == SweepStep {
-		return fmt.Errorf("manifold: the Hermitian space does not support SweepStep")
+	if o.Retraction == SweepStep || o.Retraction == TriangularStep {
+		return fmt.Errorf("manifold: the Hermitian space does not support the %v step", o.Retraction)
 	}
 	return AffineOptions{Retraction: o.Retraction}.Validate()
 }
@@ -128,6 +129,7 @@ func (m *Hermitian) PointOf(z mat.CMatrix) (Point, error) {
 // frame returns the frame with F the symmetric square root, which has the structure of the matrix.
 func (m *Hermitian) frame(e *EigenPoint) *Frame {
 	p := IdentityFrame(m.n, 1)
+	p.lower = false
 	e.function(p.matrix(), math.Sqrt)
 	e.function(p.inverse(), func(d float64) float64 { return 1 / math.Sqrt(d) })
 	for _, d := range e.d {

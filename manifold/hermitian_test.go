@@ -64,8 +64,10 @@ func TestHermitian(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := NewHermitian(2, HermitianOptions{Retraction: SweepStep}); err == nil {
-		t.Error("SweepStep was accepted")
+	for _, r := range []Retraction{SweepStep, TriangularStep} {
+		if _, err := NewHermitian(2, HermitianOptions{Retraction: r}); err == nil {
+			t.Errorf("the %v step was accepted", r)
+		}
 	}
 }
 

@@ -12,10 +12,6 @@ func sqrtKernel[T Float](x, dst []T) bool { return false }
 
 func dotRowsKernel[T Float](a []T, stride int, dst, x []T) bool { return false }
 
-func rowDotsKernel[T Float](a, b Matrix[T], dst []T) bool { return false }
-
-func scaleRowsKernel[T Float](c []T, x, y Matrix[T]) bool { return false }
-
 func axpyRowsKernel[T Float](coef, a []T, stride int, y []T) bool { return false }
 
 func anglesKernel[T Float](si, ri, xi T, s, r, x, t, out []T) bool { return false }

@@ -28,7 +28,8 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber and nearness, and RationalStep elsewhere.
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust and
+	// arc, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem.
 	Start mat.Symmetric
@@ -128,8 +129,8 @@ type Problem struct {
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
 	// geometric tells that every method works in the metric of the options, in which the answer is meant.
 	geometric bool
-	// triangular tells that evaluations are cheaper in triangular frames, which the general solvers then keep.
-	triangular bool
+	// triangular tells which general solvers keep triangular frames, in which evaluations are cheaper.
+	triangular solvers
 	// device solves it in products on a device; nil if it has no such way.
 	device *deviceMethod
 }
@@ -289,9 +290,18 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 	return in, m, nil
 }
 
-// retraction returns what the general solvers move by.
+// solvers is a set of general solvers.
+type solvers int
+
+const (
+	noSolver    solvers = iota
+	secondOrder         // those that carry no vectors from point to point: trust and arc
+	everySolver
+)
+
+// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn.
 func (p Problem) retraction(o *Options) manifold.Retraction {
-	if o.Retraction == manifold.DefaultStep && p.triangular {
+	if o.Retraction == manifold.DefaultStep && (p.triangular == everySolver || p.triangular == secondOrder && (o.Method == "trust" || o.Method == "arc")) {
 		return manifold.TriangularStep
 	}
 	return o.Retraction

@@ -248,8 +248,9 @@ func (f *procrustesFit) prepare() bool {
 	return true
 }
 
-// solve sets step to an approximate Newton step, whose residual is at most goal, by conjugate gradients.
-func (f *procrustesFit) solve(goal float64) {
+// solve sets step to an approximate Newton step, whose residual is at most goal, by conjugate gradients. It returns false where they met a direction without
+// curvature, or took too many steps.
+func (f *procrustesFit) solve(goal float64) bool {
 	clear(f.step)
 	narrow(f.res, f.grad)
 	dense.Multiply(f.res, f.diagonal, f.z)
@@ -259,18 +260,19 @@ func (f *procrustesFit) solve(goal float64) {
 		f.operate()
 		curvature := dense.Dot(f.dir, f.hd)
 		if !(curvature > 0) {
-			return
+			return false
 		}
 		dense.Axpy(zr/curvature, f.dir, f.step)
 		dense.Axpy(zr/curvature, f.hd, f.res)
 		if math.Sqrt(float64(dense.Dot(f.res, f.res))) <= goal {
-			return
+			return true
 		}
 		dense.Multiply(f.res, f.diagonal, f.z)
 		next := dense.Dot(f.z, f.res)
 		dense.Blend(next/zr, f.dir, -1, f.z, f.dir)
 		zr = next
 	}
+	return false
 }
 
 // operate sets hd to the operator applied to dir.
@@ -302,6 +304,17 @@ func widen(dst []float64, src []float32) {
 	}
 }
 
+// certify is the length of the Newton step at the point, computed roughly.
+func (f *procrustesFit) certify() solve.Certificate {
+	if f.norm > 0 && !f.solve(0.5*f.norm) {
+		return solve.Certificate{Kind: "none"}
+	}
+	if f.norm == 0 {
+		clear(f.step)
+	}
+	return solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.step, f.step)))}
+}
+
 // fitted solves the problem by a fit, and from where that leaves it by the general solver if need be; nil if the fit found nothing.
 func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize solve.Minimize) (*solve.Result, error) {
 	group := newRotations(o.n)
@@ -318,9 +331,9 @@ func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize
 	mon.status.Iteration, mon.status.Evaluations = f.steps, f.evaluations
 	if f.width <= fitCloseness && mon.done(start, f.cost, f.norm, scale) { // fitNodes are enough
 		o.squares = f.squares
-		f.solve(0.5 * f.norm)
+		certificate := f.certify()
 		r := mon.result(start, f.products)
-		r.Certificate = solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.step, f.step)))}
+		r.Certificate = certificate
 		return r, nil
 	}
 	options.MaxIterations = max(1, mon.o.MaxIterations-f.steps)

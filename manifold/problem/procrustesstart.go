@@ -103,17 +103,17 @@ func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.
 	return out
 }
 
-// begin returns the rotation to start from and the pairing of eigenvectors that it is, nil if its signs come from a search. Arithmetic means are tried first, of matrices
-// scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which are
-// steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and from
-// arbitrary ones follow.
+// begin returns the rotation to start from and the pairing of eigenvectors that it is, nil if its signs come from a search. Arithmetic means are tried first, of
+// matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
+// are steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and
+// from arbitrary ones follow.
 func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *pairing, error) {
 	best, err := o.pair(data, o.means(false))
 	if err != nil {
 		return nil, nil, err
 	}
 	start := best.rotation()
-	if len(o.a) == 1 || best.share >= aligned && o.n > fewSigns || best.share >= alignedFew {
+	if len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
 		return start, best, nil
 	}
 	cost, err := o.Evaluate(start, nil, nil)
@@ -130,7 +130,7 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 			best, start, cost = other, r, trial
 		}
 	}
-	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew {
+	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew && o.n > fewestSigns {
 		return start, best, nil
 	}
 	qb := best.qb.Clone()
@@ -207,9 +207,11 @@ func kullback(frames []*manifold.Frame) dense.Matrix[float64] {
 }
 
 const (
-	// aligned is the share of |C| that the signs must make positive to be taken without comparison, searched that below which signs are searched for;
-	// alignedFew is that for up to fewSigns of them, which are cheap to try.
-	aligned, searched, alignedFew, fewSigns = 0.99, 0.96, 0.999, 16
+	// aligned is the share of |C| that the signs must make positive to be taken without comparison, and searched that below which signs are searched for.
+	aligned, searched = 0.99, 0.96
+	// Up to fewSigns signs are cheap to try: all means are compared, and alignedFew is the share below which signs are searched for. Up to fewestSigns
+	// the share says too little, and they always are.
+	alignedFew, fewSigns, fewestSigns = 0.999, 16, 5
 )
 
 // searchSigns turns the vectors qb one by one, as long as that lowers the cost, sets p to the rotation that takes qa to them and returns its cost.

@@ -26,7 +26,7 @@ var student = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
 	},
-	triangular: true,
+	triangular: everySolver,
 	device:     scatterDevice(studentOf),
 }
 
@@ -61,7 +61,7 @@ var huber = Problem{
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
 	},
-	triangular: true,
+	triangular: everySolver,
 	device:     scatterDevice(huberOf),
 }
 
@@ -173,44 +173,6 @@ func scatterExists(x dense.Matrix[float64], reach float64) error {
 }
 
 func (s *scatterObjective) size() (int, int) { return s.x.Cols, s.x.Rows }
-
-// whiten sets the rows of z to F^-1 x for the rows x: one product with the samples, half of one if F is lower triangular.
-func whiten(z, x dense.Matrix[float64], f *manifold.Frame) {
-	if inv := view(f.Inverse()); f.Lower() {
-		dense.MulLowerRight(dense.Transposed, inv, x, z)
-	} else {
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, x, inv, 0, z)
-	}
-}
-
-// gramRows is the number of rows that gramUpper takes at a time, from caches, where the whole product has less than gramShared operations and so runs on one
-// processor in any case.
-const (
-	gramRows   = 128
-	gramShared = 1e8
-)
-
-// gramUpper sets the upper triangle of p to alpha a' b + beta p, which is known to be symmetric: half a product.
-func gramUpper(alpha float64, a, b dense.Matrix[float64], beta float64, p dense.Matrix[float64]) {
-	rows := a.Rows
-	if float64(rows)*float64(a.Cols*a.Cols) < gramShared {
-		rows = gramRows
-	}
-	for i := 0; i < a.Rows; i += rows {
-		h := min(rows, a.Rows-i)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, alpha, a.View(i, 0, h, a.Cols), b.View(i, 0, h, b.Cols), beta, p)
-		beta = 1
-	}
-}
-
-// halfForms sets the rows of y such that z'y = z' eta z/2 for the rows z, from the lower triangle of eta: half a product. work is scratch.
-func halfForms(y, z, eta, work dense.Matrix[float64]) {
-	work.Copy(eta)
-	for i := range work.Rows {
-		work.Set(i, i, work.At(i, i)/2)
-	}
-	dense.MulLowerRight(dense.NoTrans, work, z, y)
-}
 
 // start returns the covariance of the samples.
 func (s *scatterObjective) start() *manifold.Frame { return s.from }

@@ -37,7 +37,7 @@ var tyler = Problem{
 		t.m, err = m(x.Cols)
 		return t, err
 	},
-	triangular: true,
+	triangular: everySolver,
 	device:     tylerDevice,
 }
 

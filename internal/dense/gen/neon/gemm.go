@@ -61,7 +61,8 @@ const (
 )
 
 // gemm is the micro-kernel of the product. A tile of 4 rows and 6 vectors, or of 8 rows and up to 3 vectors, has its sums in 24 registers. There is code for every
-// number of columns and rows, so that nothing beyond a matrix is read or written and no element is computed twice.
+// number of columns and rows, so that nothing beyond a matrix is read or written and no element is computed twice. The loop of a full tile has 35 instructions for
+// 48 products of float64 or 96 of float32: 24 multiply-adds, 7 loads and 4 for addresses and the count.
 func (e elements) gemm() {
 	name := "panel" + e.suffix()
 	p := text(name, "computes one column panel of a product; see panel.", pointers("p"))
