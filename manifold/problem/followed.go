@@ -217,7 +217,7 @@ func (r *followedRun) broken(length float64, err error) error {
 // tolerance.
 func (r *followedRun) goal() float64 {
 	g := r.mon.status.GradientNorm
-	return max(0.6*r.mon.target(), g*min(0.05, r.k.quadratic()*g))
+	return max(0.8*r.mon.target(), g*min(0.05, r.k.quadratic()*g))
 }
 
 // richardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
