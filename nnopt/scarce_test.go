@@ -108,7 +108,7 @@ func initialise(t *testing.T, o Optimizer[float64], all []Block[float64], fail b
 	return device.taken - before
 }
 
-// TestManyPieces: a block of more equal pieces than the registers of one part are enough for goes where it goes on the processor.
+// TestManyPieces: a block of thousands of equal pieces, which are one part on a device, goes where it goes on the processor.
 func TestManyPieces(t *testing.T) {
 	for _, name := range []string{"shampoo", "sirf-shampoo"} {
 		run := func(device string) Block[float64] {

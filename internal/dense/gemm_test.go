@@ -28,7 +28,7 @@ func gemmEverySize[T Float](t *testing.T) {
 	if allocs.Race {
 		most = 40
 	}
-	if allocs.Race || testing.Short() {
+	if allocs.Race || emulated() {
 		sampled = 200
 	}
 	rng := rand.New(rand.NewPCG(1, 2))

@@ -26,8 +26,11 @@ func onPaths(t testing.TB, f func()) {
 	}
 }
 
-// slow says whether tests should do with fewer and smaller cases: the path is slow, or the race detector or an emulator (which is run with -short) is.
-func slow() bool { return active == portable || allocs.Race || testing.Short() }
+// slow says whether tests should do with fewer and smaller cases: the path is slow, or the race detector or an emulator is.
+func slow() bool { return active == portable || allocs.Race || emulated() }
+
+// emulated says that the processor is taken for an emulated one: CI runs the tests on arm64 with -short.
+func emulated() bool { return testing.Short() && bestPath() == neon }
 
 // withProcs runs f with the given GOMAXPROCS.
 func withProcs(n int, f func()) {

@@ -146,7 +146,7 @@ func TestDesignBadInput(t *testing.T) {
 	refused(t, "mve", few, nil, "enclose no volume")
 	refused(t, "dopt", flat, nil, "subspace")
 	refused(t, "dopt", few, nil, "cannot span")
-	if r := solved(t, "dopt", Data{Samples: mat.NewDense(3, 1, []float64{1, -5, 2})}, nil); math.Abs(r.Solution.At(0, 0)-25) > 1e-12 {
+	if r := solved(t, "dopt", Data{Samples: mat.NewDense(3, 1, []float64{1, -5, 2})}, nil); r.Solution.At(0, 0) != 25 {
 		t.Errorf("one dimension: %v", r.Solution.At(0, 0))
 	}
 }

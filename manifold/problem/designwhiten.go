@@ -21,6 +21,12 @@ func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64]
 		if err != nil {
 			return l, &DataError{Where: "second moment", Err: err, Remedy: "the points lie in a " + span + ", or too near to one: drop dependent columns"}
 		}
+		if n == 1 { // a power of two brings no rounding
+			_, e := math.Frexp(f.F().At(0, 0))
+			m.Set(0, 0, math.Ldexp(1, e))
+			dense.Scale(1/m.At(0, 0), x.Data, x.Data)
+			return m, nil
+		}
 		dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
 		x.Copy(z)
 		again := l.Rows == 0 && pivotSpread(view(f.F())) > whiteningSpread

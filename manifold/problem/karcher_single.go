@@ -43,9 +43,7 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 		return nil
 	}
 	x := dense.New[float64](k.n, k.n)
-	for i, v := range s.x.Data {
-		x.Data[i] = float64(v)
-	}
+	widen(x.Data, s.x.Data)
 	p, err := manifold.NewFrame(symmetric(x))
 	if err != nil {
 		return nil
@@ -59,5 +57,11 @@ func narrow(dst []float32, src []float64) {
 	dst = dst[:len(src)]
 	for i, v := range src {
 		dst[i] = float32(v)
+	}
+}
+
+func widen(dst []float64, src []float32) {
+	for i, v := range src {
+		dst[i] = float64(v)
 	}
 }

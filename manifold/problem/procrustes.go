@@ -391,8 +391,12 @@ func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float
 	if err != nil {
 		return nil, err
 	}
+	mean, err := kullback(data[:len(o.a)])
+	if err != nil {
+		return nil, err
+	}
 	work, solution := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, kullback(o.a), 0, work)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, mean, 0, work)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, p.r, 0, solution)
 	if gap := r.Objective - bound; gap <= 1e-9*max(1, bound) {
 		r.Reason.Detail += fmt.Sprintf(", a global minimum: the cost is within %.3g of its lower bound", max(gap, 0))

@@ -298,12 +298,6 @@ func narrowScaled(dst []float32, scale float64, src []float64) {
 	}
 }
 
-func widen(dst []float64, src []float32) {
-	for i, v := range src {
-		dst[i] = float64(v)
-	}
-}
-
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
 	if f.norm > 0 && !f.solve(0.5*f.norm) {

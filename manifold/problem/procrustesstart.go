@@ -3,6 +3,8 @@ package problem
 import (
 	"math"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
@@ -120,7 +122,13 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, means := range [][2]dense.Matrix[float64]{o.means(true), {kullback(o.a), kullback(o.b)}} {
+	rivals := [][2]dense.Matrix[float64]{o.means(true)}
+	if a, err := kullback(data[:len(o.a)]); err == nil {
+		if b, err := kullback(data[len(o.a):]); err == nil {
+			rivals = append(rivals, [2]dense.Matrix[float64]{a, b})
+		}
+	}
+	for _, means := range rivals {
 		other, err := o.pair(data, means)
 		if err != nil {
 			continue // it is too ill-conditioned
@@ -169,41 +177,17 @@ func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]
 	return out
 }
 
-// kullback returns the geometric mean A # H of the arithmetic and the harmonic mean, by A <- (A + H)/2, H^-1 <- (H^-1 + A^-1)/2, which converges
-// quadratically.
-func kullback(frames []*manifold.Frame) dense.Matrix[float64] {
-	n, weight := frames[0].Dim(), 1/float64(len(frames))
-	a, h := dense.New[float64](n, n), dense.New[float64](n, n) // h is the inverse of H
-	for _, f := range frames {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, weight, view(f.F()), view(f.F()), 1, a)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, weight, view(f.Inverse()), view(f.Inverse()), 1, h)
+// kullback returns the Kullback mean of matrices, complete.
+func kullback(data []dense.Matrix[float64]) (m dense.Matrix[float64], err error) {
+	var all []mat.Symmetric
+	for _, a := range data {
+		all = append(all, symmetric(a))
 	}
-	x, y, work := dense.New[float64](n, n), dense.New[float64](n, n), make([]float64, dense.InverseWork(n))
-	for last := math.Inf(1); last > float64(n)*0x1p-27; { // the next difference is the square
-		x.Copy(a)
-		y.Copy(h)
-		if !dense.InvertUpper(x, work) || !dense.InvertUpper(y, work) {
-			break
-		}
-		apart := 0.0
-		for i := range n {
-			ar, xr, yr := a.Row(i), x.Row(i), y.Row(i)
-			apart += (ar[i] - yr[i]) * xr[i]
-			for j := i + 1; j < n; j++ {
-				apart += 2 * (ar[j] - yr[j]) * xr[j]
-			}
-		}
-		if !(apart < 0.9*last) {
-			break
-		}
-		last = apart
-		dense.Axpy(1, y.Data, a.Data)
-		dense.Scale(0.5, a.Data, a.Data)
-		dense.Axpy(1, x.Data, h.Data)
-		dense.Scale(0.5, h.Data, h.Data)
+	x, err := manifold.KullbackMean(all, nil)
+	if err != nil {
+		return m, err
 	}
-	dense.Mirror(a)
-	return a
+	return view(manifold.DenseOf(x)), nil
 }
 
 const (
