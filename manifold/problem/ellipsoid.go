@@ -14,11 +14,9 @@ var ellipsoid = Problem{
 	What:  "ellipsoid x' X x = 1 through points: minimize 1/2 sum (x' X x - 1)^2",
 	Input: "points (N x n, N >= n(n+1)/2) around the origin",
 	Takes: Samples,
-	Own: []Method{closedForm("normal equations for the n(n+1)/2 entries of X, by Cholesky, or for n >= 32 and points in general position by conjugate gradients to a residual of 1e-10", func(in instance) *manifold.Frame {
-		return in.(*ellipsoidObjective).known
-	})},
-	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		x, err := checkSamples(d.Samples)
+	Own:   []Method{quadricClosedForm},
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
+		x, err := finiteSamples(d.Samples)
 		if err != nil {
 			return nil, err
 		}
@@ -27,27 +25,63 @@ var ellipsoid = Problem{
 			return nil, &DataError{Err: fmt.Errorf("%d points do not determine the %d numbers of an ellipsoid in %d dimensions", N, unknowns, n),
 				Remedy: fmt.Sprintf("give at least %d points", unknowns)}
 		}
-		known, err := fitQuadric(x)
-		if err != nil {
-			return nil, err
-		}
-		o := &ellipsoidObjective{x: x, y: dense.New[float64](N, n), work: dense.New[float64](n, n)}
 		var square float64
 		for i := range N {
 			square += dense.Dot(x.Row(i), x.Row(i))
 		}
-		o.knownMinimizer = knownMinimizer{known: known, from: manifold.IdentityFrame(n, float64(N)/square), count: N}
-		o.m, err = m(n)
-		return o, err
+		e := &ellipsoidObjective{x: x, y: dense.New[float64](min(quadricRows, N), n), work: dense.New[float64](n, n)}
+		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, float64(N)/square), count: N}
+		if e.m, err = m(n); err != nil {
+			return nil, err
+		}
+		target, err := e.target(o)
+		if err != nil {
+			return nil, err
+		}
+		e.known, err = fitQuadric(x, target)
+		return e, err
 	},
 }
 
-// fitQuadric solves the unconstrained problem: by conjugate gradients where that is faster and the equations allow it.
-func fitQuadric(x dense.Matrix[float64]) (*manifold.Frame, error) {
+// quadricClosedForm evaluates the solution without keeping what Hessian products need.
+var quadricClosedForm = func() Method {
+	m := closedForm("normal equations for the n(n+1)/2 entries of X, by Cholesky, or for n >= 32 and points in general position by conjugate gradients in low precision, refined to the tolerance",
+		func(in instance) *manifold.Frame { return in.(*ellipsoidOnce).e.known })
+	run := m.run
+	m.run = func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
+		return run(&ellipsoidOnce{in, in.(*ellipsoidObjective)}, m, o)
+	}
+	return m
+}()
+
+// target returns the norm of the whitened differential of the mean of the terms to which the solution is computed: that at the start times the tolerance,
+// or times at most 1e-10 where other solutions are measured by it.
+func (e *ellipsoidObjective) target(o *Options) (float64, error) {
+	goal := o.Solver.WithDefaults(0).Tolerance
+	if o.Method != "" && o.Method != quadricClosedForm.Name {
+		goal = min(goal, quadricKnown)
+	}
+	once := &ellipsoidOnce{e, e}
+	first, err := firstPoint(e, o)
+	if err != nil {
+		return 0, err
+	}
+	memo := once.NewMemo().(*ellipsoidMemo)
+	e.atStart.gradient = make([]float64, e.m.VectorLen())
+	if e.atStart.cost, err = e.Evaluate(first, e.atStart.gradient, memo); err != nil {
+		return 0, err
+	}
+	e.atStart.point = first
+	return goal * math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), nil
+}
+
+// fitQuadric solves the unconstrained problem: by conjugate gradients, until the whitened differential of the mean is at the target, where that is faster and the
+// equations allow it.
+func fitQuadric(x dense.Matrix[float64], target float64) (*manifold.Frame, error) {
 	var out dense.Matrix[float64]
 	ok := false
 	if x.Cols >= quadricIterative {
-		out, ok = quadricByCG(x)
+		out, ok = quadricByCG(x, target)
 	}
 	if !ok {
 		var err error
@@ -126,10 +160,18 @@ func quadricError() error {
 // sum (z' eta z) z z' + (eta W + W eta)/2.
 type ellipsoidObjective struct {
 	knownMinimizer
-	x, y dense.Matrix[float64]
+	x    dense.Matrix[float64]
+	y    dense.Matrix[float64] // scratch for a block of points
 	work dense.Matrix[float64]
+
+	atStart struct { // what Evaluate returned at the first point
+		point    *manifold.Frame
+		cost     float64
+		gradient []float64
+	}
 }
 
+// ellipsoidMemo holds the z of all points, or has room for those of a block.
 type ellipsoidMemo struct{ z, w dense.Matrix[float64] }
 
 // NewMemo implements solve.Memoizer.
@@ -137,38 +179,81 @@ func (e *ellipsoidObjective) NewMemo() solve.Memo {
 	return &ellipsoidMemo{dense.New[float64](e.x.Rows, e.x.Cols), dense.New[float64](e.x.Cols, e.x.Cols)}
 }
 
-// Evaluate implements solve.Objective: one product with the points and half a product of their size.
+// ellipsoidOnce hides the Hessian products of an objective, for which alone all z are kept.
+type ellipsoidOnce struct {
+	instance
+	e *ellipsoidObjective
+}
+
+// NewMemo implements solve.Memoizer.
+func (o *ellipsoidOnce) NewMemo() solve.Memo {
+	return &ellipsoidMemo{dense.New[float64](o.e.y.Rows, o.e.y.Cols), dense.New[float64](o.e.x.Cols, o.e.x.Cols)}
+}
+
+// Evaluate implements solve.Objective.
+func (o *ellipsoidOnce) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+	if at := &o.e.atStart; p == manifold.Point(at.point) {
+		copy(grad, at.gradient)
+		return at.cost, nil
+	}
+	return o.e.Evaluate(p, grad, memo)
+}
+
+// block returns rows z from the given one on, and scratch of that size.
+func (e *ellipsoidObjective) block(m *ellipsoidMemo, first int) (z, y dense.Matrix[float64]) {
+	rows, n := min(e.y.Rows, e.x.Rows-first), e.x.Cols
+	if m.z.Rows < e.x.Rows {
+		first = 0
+	}
+	return m.z.View(first, 0, rows, n), e.y.View(0, 0, rows, n)
+}
+
+// Evaluate implements solve.Objective: one product with the points, half of it for triangular frames, and half a product of their size.
 func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*ellipsoidMemo)
 	if err := e.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, e.x, view(f.F()), 0, m.z)
+	factor := view(f.F())
+	lower := isLower(factor)
 	var cost float64
-	for i := range e.x.Rows {
-		z := m.z.Row(i)
-		r := dense.Dot(z, z) - 1
-		cost += r * r / 2
-		dense.Scale(r, z, e.y.Row(i))
+	m.w.Zero()
+	for first := 0; first < e.x.Rows; first += e.y.Rows {
+		z, y := e.block(m, first)
+		x := e.x.View(first, 0, z.Rows, z.Cols)
+		if lower {
+			dense.MulLowerRight(dense.NoTrans, factor, x, z)
+		} else {
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, factor, 0, z)
+		}
+		for i := range z.Rows {
+			row := z.Row(i)
+			r := dense.Dot(row, row) - 1
+			cost += r * r / 2
+			dense.Scale(r, row, y.Row(i))
+		}
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, y, 1, m.w)
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, m.z, e.y, 0, m.w)
 	dense.Mirror(m.w)
 	copy(grad, m.w.Data)
 	e.m.FromWhitened(f, grad)
 	return cost, nil
 }
 
-// HessianVec implements solve.Hessian: as much as Evaluate and one small product.
+// HessianVec implements solve.Hessian: one product with the points, half a product of their size and one small product.
 func (e *ellipsoidObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*ellipsoidMemo), e.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.w, e.work)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.z, eta, 0, e.y)
-	for i := range e.x.Rows {
-		z, y := m.z.Row(i), e.y.Row(i)
-		dense.Scale(dense.Dot(z, y), z, y)
+	for first := 0; first < e.x.Rows; first += e.y.Rows {
+		z, y := e.block(m, first)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, eta, 0, y)
+		for i := range z.Rows {
+			z, y := z.Row(i), y.Row(i)
+			dense.Scale(dense.Dot(z, y), z, y)
+		}
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, y, 1, out)
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, m.z, e.y, 1, out)
 	dense.Mirror(out)
 	e.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil

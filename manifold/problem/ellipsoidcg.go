@@ -4,30 +4,43 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 const (
 	// quadricIterative is the dimension from which on conjugate gradients are faster than normal equations.
 	quadricIterative = 32
-	// quadricSteps bounds the conjugate gradient steps of all solves together, and quadricProbe is their number on a random right side.
-	quadricSteps, quadricProbe = 120, 16
-	// quadricLeast is the smallest eigenvalue of the equations that the iteration is trusted with; 2 is typical.
-	quadricLeast = 0.02
-	// quadricInner and quadricOuter are the relative residuals of a solve in single precision and of the result, relative to the best multiple of the
-	// identity, and quadricRounding is what can be had at best, relative to I.
-	quadricInner, quadricOuter, quadricRounding = 1e-5, 1e-10, 1e-14
+	// quadricSteps bounds the conjugate gradient steps of all solves together, and quadricProbe those on a random right side.
+	quadricSteps, quadricProbe = 200, 40
+	// quadricKept is the number of directions that the next ones are kept conjugate to.
+	quadricKept = 12
+	// quadricShare is what these must leave at most. A single direction of the null space has a share of about 1/36 at n = 50 and 1/71 at n = 100, and one below
+	// this with a probability of 9 and 17 percent.
+	quadricShare = 3e-3
+	// quadricKnown is the relative gradient of a solution that others are measured by.
+	quadricKnown = 1e-10
+	// quadricRounding is the residual relative to I that can be had at best.
+	quadricRounding = 1e-14
 	// quadricRows is the number of points that go through a product together.
 	quadricRows = 256
 )
 
+// A precision of products: the relative error of their sums, and what a solve in it should gain, so that its steps are not lost in that error.
+type quadricPrecision struct{ err, gain float64 }
+
+var (
+	quadricRounded = quadricPrecision{2e-3, 1e-2}
+	quadricSingle  = quadricPrecision{1.5e-7, 1e-5}
+)
+
 // quadricSystem is the normal equations of the best quadric for points whose second moment is I: A(Y) = (1/N) sum (w'Yw) w w' = I. For points spread
-// over all directions its eigenvalues are near 2, but for that of I, so that conjugate gradients need few steps. They run in single precision on
-// residuals that are computed in double precision.
+// over all directions its eigenvalues are near 2, but for that of I, so that conjugate gradients need few steps. They run on points rounded to
+// bfloat16 where the processor has products of such, or else in single precision, from residuals that are as exact as what is to be gained asks for.
 type quadricSystem struct {
-	double *quadricPoints[float64]
-	single *quadricPoints[float32]
-	steps  int // conjugate gradient steps so far
+	double  *quadricPoints[float64]
+	single  *quadricPoints[float32]
+	rounded *dense.RoundedForms // nil where the processor has no such products
+	kept    *quadricDirections
+	steps   int // conjugate gradient steps so far
 }
 
 // quadricPoints are points as columns, in blocks, with what a product needs.
@@ -46,8 +59,9 @@ func newQuadricPoints[T dense.Float](count, n int) *quadricPoints[T] {
 	return p
 }
 
-// quadricByCG returns the best quadric through the points, or false where the equations are too ill-conditioned for that, or singular.
-func quadricByCG(x dense.Matrix[float64]) (dense.Matrix[float64], bool) {
+// quadricByCG returns the best quadric through the points, to a whitened differential of the target, or false where the equations are too ill-conditioned for
+// that, or singular.
+func quadricByCG(x dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
 	n := x.Cols
 	l, out := dense.New[float64](n, n), dense.New[float64](n, n)
 	dense.GemmLower(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, l)
@@ -55,19 +69,11 @@ func quadricByCG(x dense.Matrix[float64]) (dense.Matrix[float64], bool) {
 		return out, false
 	}
 	dense.InvertLower(l)
-	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n)}
-	for b, w := range s.double.w {
-		columns := dense.Wrap(n, w.Cols, s.double.z[:n*w.Cols])
-		dense.Transpose(columns, x.View(b*quadricRows, 0, w.Cols, n))
-		dense.MulLower(dense.NoTrans, l, columns, w)
-		for i, v := range w.Data {
-			s.single.w[b].Data[i] = float32(v)
-		}
-	}
-	if !(s.leastEigenvalue() >= quadricLeast) {
+	s := newQuadricSystem(x, l)
+	if !s.regular() {
 		return out, false
 	}
-	y, ok := s.solve()
+	y, ok := s.solve(target)
 	if !ok {
 		return out, false
 	}
@@ -75,6 +81,25 @@ func quadricByCG(x dense.Matrix[float64]) (dense.Matrix[float64], bool) {
 	dense.MulLower(dense.Transposed, l, y, work)
 	dense.MulLowerRight(dense.NoTrans, l, work, out)
 	return out, true
+}
+
+// newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
+func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
+	n := x.Cols
+	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n * n)}
+	for b, w := range s.double.w {
+		columns := dense.Wrap(n, w.Cols, s.double.z[:n*w.Cols])
+		dense.Transpose(columns, x.View(b*quadricRows, 0, w.Cols, n))
+		dense.MulLower(dense.NoTrans, inverse, columns, w)
+		single := s.single.w[b]
+		for i, v := range w.Data {
+			single.Data[i] = float32(v)
+		}
+		if s.rounded != nil {
+			s.rounded.Set(b*quadricRows, single)
+		}
+	}
+	return s
 }
 
 // product sets out to A(Y) for a symmetric Y: w'Yw is twice w'Hw with H the lower triangle of Y and half its diagonal.
@@ -98,109 +123,201 @@ func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
 	dense.Mirror(out)
 }
 
-// solve refines from the multiple of I that fits best.
-func (s *quadricSystem) solve() (y dense.Matrix[float64], ok bool) {
-	n := s.double.half.Rows
-	y, image, rest, step := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float32](n, n)
-	y.Identity()
-	s.double.product(y, image)
-	var trace float64
-	for i := range n {
-		trace += image.At(i, i)
+// product sets out to A(Y) in the lowest precision, which is returned.
+func (s *quadricSystem) product(y, out dense.Matrix[float32]) quadricPrecision {
+	if s.rounded == nil {
+		s.single.product(y, out)
+		return quadricSingle
 	}
-	scale := trace / dense.Dot(image.Data, image.Data)
-	dense.Scale(scale, y.Data, y.Data)
-	dense.Scale(scale, image.Data, image.Data)
-	end := 0.0
+	s.rounded.Apply(1/float32(s.single.count), y, out)
+	return quadricRounded
+}
+
+// quadricIterate is an approximate solution and what is left, I - A(Y), up to an error.
+type quadricIterate struct {
+	y, rest      dense.Matrix[float64]
+	err          float64 // of the rest, relative to I
+	image        dense.Matrix[float64]
+	low, lowRest dense.Matrix[float32]
+}
+
+// norm returns the norm of what is left relative to that of I.
+func (q *quadricIterate) norm() float64 {
+	return math.Sqrt(dense.Dot(q.rest.Data, q.rest.Data) / float64(q.y.Rows))
+}
+
+// first is the multiple of I that fits best. What is left of I is small, so that low precision is not enough.
+func (s *quadricSystem) first() *quadricIterate {
+	n := s.double.half.Rows
+	q := &quadricIterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
+		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
+	q.y.Identity()
+	q.low.Identity()
+	s.single.product(q.low, q.lowRest)
+	q.err = quadricSingle.err
+	widen(q.image.Data, q.lowRest.Data)
+	scale := trace(q.image) / dense.Dot(q.image.Data, q.image.Data)
+	dense.Scale(scale, q.y.Data, q.y.Data)
+	dense.Scale(scale, q.image.Data, q.image.Data)
+	q.fromImage()
+	return q
+}
+
+// fromImage sets what is left, given A(Y).
+func (q *quadricIterate) fromImage() {
+	dense.Scale(-1, q.image.Data, q.rest.Data)
+	for i := range q.y.Rows {
+		q.rest.Set(i, i, q.rest.At(i, i)+1)
+	}
+}
+
+// advance adds size times the step and computes what is left to the error asked for, in single precision if that will do: from the change if what was left
+// before was known well enough.
+func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matrix[float32], wanted float64) {
+	for i, v := range step.Data {
+		q.y.Data[i] += size * float64(v)
+	}
+	switch change := q.err + quadricSingle.err*size; {
+	case change <= wanted:
+		s.single.product(step, q.lowRest)
+		for i, v := range q.lowRest.Data {
+			q.rest.Data[i] -= size * float64(v)
+		}
+		q.err = change
+	case quadricSingle.err <= wanted:
+		narrow(q.low.Data, q.y.Data)
+		s.single.product(q.low, q.lowRest)
+		widen(q.image.Data, q.lowRest.Data)
+		q.fromImage()
+		q.err = quadricSingle.err
+	default:
+		s.double.product(q.y, q.image)
+		q.fromImage()
+		q.err = quadricRounding
+	}
+}
+
+// solve refines from the multiple of I that fits best until the whitened differential is at the target.
+func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool) {
+	q := s.first()
+	n := q.y.Rows
+	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
+	gain := quadricSingle.gain
+	if s.rounded != nil {
+		gain = quadricRounded.gain
+	}
 	for {
-		for i, v := range image.Data {
-			rest.Data[i] = -v
-		}
-		for i := range n {
-			rest.Set(i, i, rest.At(i, i)+1)
-		}
-		norm := math.Sqrt(dense.Dot(rest.Data, rest.Data) / float64(n)) // relative to that of I
-		if end == 0 {
-			end = max(quadricRounding, quadricOuter*norm)
-		}
-		if norm <= end {
-			return y, true
+		norm, size := q.norm(), whitenedNorm(q.rest, q.y, work)
+		if size*(1+q.err/norm) <= target || norm <= quadricRounding {
+			return q.y, true
 		}
 		if norm-norm != 0 || s.steps >= quadricSteps {
-			return y, false
+			return q.y, false
 		}
-		dense.Scale(1/norm, rest.Data, rest.Data) // to size one, far from the ends of the range
-		s.conjugate(rest, step, max(quadricInner, end/2/norm), quadricSteps-s.steps)
-		for i, v := range step.Data {
-			y.Data[i] += norm * float64(v)
+		for i, v := range q.rest.Data {
+			r.Data[i] = float32(v / norm) // of size one, far from the ends of the range
 		}
-		s.double.product(y, image)
+		total := target / 2 / size
+		goal := nextGain(total, gain)
+		s.conjugate(r, step, goal, quadricSteps-s.steps)
+		s.advance(q, norm, step, norm*max(goal*goal, total)/2) // so that the next solve can gain as much, if there is one
 	}
 }
 
-// conjugate solves A(x) = r to the relative residual, in at most limit steps, and returns the coefficients of the steps: with T their tridiagonal
-// matrix, its diagonal and what is beside it.
-func (s *quadricSystem) conjugate(r dense.Matrix[float64], x dense.Matrix[float32], goal float64, limit int) (diagonal, beside []float64) {
-	n := r.Rows
-	res, d, ad := dense.New[float32](n, n), dense.New[float32](n, n), dense.New[float32](n, n)
-	for i, v := range r.Data {
-		res.Data[i] = float32(v)
-	}
-	copy(d.Data, res.Data)
+// nextGain returns what the next of equal gains should be that reach the total, each of them not smaller than the least by much.
+func nextGain(total, least float64) float64 {
+	return math.Pow(min(total, 0.5), 1/max(1, math.Ceil(math.Log(total)/math.Log(least)-0.05)))
+}
+
+// whitenedNorm returns the norm of F'RF for symmetric R and Y = F F': the root of tr(RYRY).
+func whitenedNorm(r, y dense.Matrix[float64], work [2]dense.Matrix[float64]) float64 {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, y, 0, work[0])
+	dense.Transpose(work[1], work[0])
+	return math.Sqrt(max(0, dense.Dot(work[0].Data, work[1].Data)))
+}
+
+// conjugate solves A(x) = res to the relative residual, which res becomes, and tells whether it got there in at most limit steps. Directions are kept conjugate
+// to the last ones, of earlier solves too: in low precision and after each new start they would not stay so by themselves, which costs a third more steps.
+func (s *quadricSystem) conjugate(res, x dense.Matrix[float32], goal float64, limit int) bool {
 	x.Zero()
-	square := float64(dense.Dot(res.Data, res.Data))
-	end := goal * goal * square
-	var alpha, beta float64
-	for k := 0; k < limit && square > end; k++ {
-		s.single.product(d, ad)
+	end := goal * goal * float64(dense.Dot(res.Data, res.Data))
+	s.kept.project(res.Data, x.Data)
+	for range limit {
+		if float64(dense.Dot(res.Data, res.Data)) <= end {
+			return true
+		}
+		d, ad := s.kept.next(res.Data)
+		s.product(dense.Wrap(res.Rows, res.Rows, d), dense.Wrap(res.Rows, res.Rows, ad))
 		s.steps++
-		curvature := float64(dense.Dot(d.Data, ad.Data))
-		if !(curvature > 0) {
-			break
-		}
-		before := alpha
-		alpha = square / curvature
-		dense.Axpy(float32(alpha), d.Data, x.Data)
-		dense.Axpy(-float32(alpha), ad.Data, res.Data)
-		if k == 0 {
-			diagonal = append(diagonal, 1/alpha)
-		} else {
-			diagonal = append(diagonal, 1/alpha+beta/before)
-		}
-		next := float64(dense.Dot(res.Data, res.Data))
-		beta = next / square
-		beside = append(beside, math.Sqrt(beta)/alpha)
-		square = next
-		for i, v := range res.Data {
-			d.Data[i] = v + float32(beta)*d.Data[i]
+		if !s.kept.step(res.Data, x.Data) {
+			return false
 		}
 	}
-	return diagonal, beside
+	return float64(dense.Dot(res.Data, res.Data)) <= end
 }
 
-// leastEigenvalue estimates the smallest eigenvalue of A from above, by the steps on a random right side, which has a share in every direction. The
-// right side I has none in the null space of singular equations.
-func (s *quadricSystem) leastEigenvalue() float64 {
+// quadricDirections are the last conjugate directions, as rows, their images, and the products of both.
+type quadricDirections struct {
+	rows, images      dense.Matrix[float32]
+	curvature, weight []float32
+	scratch           []float32
+	count, last       int
+}
+
+func newQuadricDirections(length int) *quadricDirections {
+	return &quadricDirections{rows: dense.New[float32](quadricKept, length), images: dense.New[float32](quadricKept, length),
+		curvature: make([]float32, quadricKept), weight: make([]float32, quadricKept), scratch: make([]float32, length), last: quadricKept - 1}
+}
+
+// project makes res orthogonal to the directions by a combination of them, which it adds to x.
+func (k *quadricDirections) project(res, x []float32) {
+	rows, images, weight := k.rows.View(0, 0, k.count, len(res)), k.images.View(0, 0, k.count, len(res)), k.weights(k.rows, res)
+	dense.Gemv(dense.Transposed, 1, rows, weight, 1, x)
+	dense.Gemv(dense.Transposed, -1, images, weight, 1, res)
+}
+
+// weights returns the products of rows with v, over the curvatures.
+func (k *quadricDirections) weights(rows dense.Matrix[float32], v []float32) []float32 {
+	weight := k.weight[:k.count]
+	dense.Gemv(dense.NoTrans, 1, rows.View(0, 0, k.count, len(v)), v, 0, weight)
+	for i, c := range k.curvature[:k.count] {
+		weight[i] /= c
+	}
+	return weight
+}
+
+// next replaces the oldest direction by res made conjugate to the others, and returns it and the place for its image.
+func (k *quadricDirections) next(res []float32) (d, ad []float32) {
+	weight := k.weights(k.images, res)
+	k.last = (k.last + 1) % quadricKept
+	d = k.scratch
+	copy(d, res)
+	dense.Gemv(dense.Transposed, -1, k.rows.View(0, 0, k.count, len(res)), weight, 1, d)
+	k.count = min(k.count+1, quadricKept)
+	copy(k.rows.Row(k.last), d)
+	return k.rows.Row(k.last), k.images.Row(k.last)
+}
+
+// step moves x along the last direction to the minimum. It is false where the curvature is not positive.
+func (k *quadricDirections) step(res, x []float32) bool {
+	d, ad := k.rows.Row(k.last), k.images.Row(k.last)
+	c := dense.Dot(d, ad)
+	if k.curvature[k.last] = c; !(c > 0) {
+		k.count = 0
+		return false
+	}
+	alpha := dense.Dot(d, res) / c
+	dense.Axpy(alpha, d, x)
+	dense.Axpy(-alpha, ad, res)
+	return true
+}
+
+// regular tells whether the equations are regular and well-conditioned enough: whether a few steps leave little of a random right side. That has a share in
+// every direction, which stays if the direction is in the null space of singular equations; the right side I has none there.
+func (s *quadricSystem) regular() bool {
 	n := s.double.half.Rows
-	r, step := dense.New[float64](n, n), dense.New[float32](n, n)
+	r, step := dense.New[float32](n, n), dense.New[float32](n, n)
 	dense.FillNormal(r.Data, [2]uint64{1, 1}, 0)
-	for i := range n {
-		for j := range i {
-			r.Set(i, j, r.At(j, i))
-		}
-	}
-	diagonal, beside := s.conjugate(r, step, 0, quadricProbe)
-	k := len(diagonal)
-	t, w := dense.New[float64](k, k), make([]float64, k)
-	for i, v := range diagonal {
-		t.Set(i, i, v)
-		if i > 0 {
-			t.Set(i, i-1, beside[i-1])
-			t.Set(i-1, i, beside[i-1])
-		}
-	}
-	if k == 0 || !eigen.SymValues(t, w) {
-		return 0
-	}
-	return w[0]
+	dense.Mirror(r)
+	return s.conjugate(r, step, quadricShare, quadricProbe)
 }

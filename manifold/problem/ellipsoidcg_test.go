@@ -19,7 +19,7 @@ func TestQuadricByConjugateGradients(t *testing.T) {
 			dense.Scale((1+1e-2*math.Sin(float64(i)))/math.Sqrt(dense.Dot(row, row)), row, row)
 		}
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
-		got, ok := quadricByCG(y)
+		got, ok := quadricByCG(y, 1e-12)
 		if !ok {
 			t.Fatalf("condition %g: gave up", kappa)
 		}
@@ -42,7 +42,7 @@ func TestQuadricByConjugateGradientsSeesNullSpaces(t *testing.T) {
 	for i := range x.Rows {
 		clear(x.Row(i)[i%2*n/2 : i%2*n/2+n/2])
 	}
-	if _, ok := quadricByCG(x); ok {
+	if _, ok := quadricByCG(x, 1e-12); ok {
 		t.Error("took singular equations for regular ones")
 	}
 	refused(t, "ellipsoid", Data{Samples: dataOf(x)}, nil, "more than one quadric")

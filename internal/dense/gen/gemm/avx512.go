@@ -1,12 +1,11 @@
 package main
 
 import (
-	"encoding/binary"
-
 	. "github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/ir"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/spdopt/spdopt/internal/dense/gen/lanes"
 )
 
 // avx512 works on tiles of 8 rows and 3 vectors: 24 sums, 3 registers for B and 4 for A. The last vector of a panel is always masked. With pairs the
@@ -63,7 +62,7 @@ func (s avx512) tile(rows, vectors int, _ bool, loop string) {
 		s.broadcast(a, x)
 		for v := range vectors {
 			if s.pairs {
-				dotPairs(x, vec(24+v), sum(i, v))
+				lanes.DotPairs(x, vec(24+v), sum(i, v))
 			} else {
 				s.fma(x, vec(24+v), sum(i, v))
 			}
@@ -103,26 +102,6 @@ func (s avx512) tile(rows, vectors int, _ bool, loop string) {
 	if rows == s.height() {
 		LEAQ(Mem{Base: cPtr, Index: row1, Scale: 8}, cPtr)
 	}
-}
-
-// dotPairs writes VDPBF16PS a, b, sum, which the assembler does not know, byte by byte: sum += a1 b1, then sum += a0 b0, in every lane.
-func dotPairs(a, b, sum reg.Register) {
-	x, y, z := reg.ToPhysical(a).PhysicalIndex(), reg.ToPhysical(b).PhysicalIndex(), reg.ToPhysical(sum).PhysicalIndex()
-	inverted := func(index reg.Index, bit int) byte { return byte(^index >> bit & 1) }
-	length := byte(0x40)
-	if sum.Size() == 32 {
-		length = 0x20
-	}
-	code := [6]byte{
-		0x62, // EVEX: the high bits of the three registers are inverted and spread over the prefix
-		inverted(z, 3)<<7 | inverted(x, 4)<<6 | inverted(x, 3)<<5 | inverted(z, 4)<<4 | 2,
-		byte(^y&15)<<3 | 1<<2 | 2,
-		length | inverted(y, 4)<<3,
-		0x52,
-		0xc0 | byte(z&7)<<3 | byte(x&7),
-	}
-	Instruction(&ir.Instruction{Opcode: "LONG", Operands: []Op{U32(binary.LittleEndian.Uint32(code[:4]))}})
-	Instruction(&ir.Instruction{Opcode: "WORD", Operands: []Op{U16(binary.LittleEndian.Uint16(code[4:]))}})
 }
 
 func (s avx512) load(m Mem, x reg.Register, last bool) {

@@ -1,0 +1,141 @@
+package dense
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// The shapes that the kernels of RoundedForms know: rows in a tile of a triangle, rows in a tile of the moment, points in a group and in a step, and
+// the points that stay in the caches from one kernel to the next.
+const (
+	formRows, momentRows  = 8, 5
+	formGroup, formStep   = 48, 32
+	formPoints, formLanes = 480, 16
+)
+
+// RoundedForms computes A(Y) = sum (w'Yw) w w' over points w of n numbers rounded to bfloat16, for symmetric Y: as many multiplications as two triangular
+// halves of a product with the points, at the speed of bfloat16 products. Sums are in float32.
+type RoundedForms struct {
+	n, count, points int
+	skip             int      // pairs of rows of a block that are padding, before the others
+	rows, pairs      []uint32 // of blocks: row after row pairs of neighbouring points; pair after pair of rows, the points
+	weighted         []uint32 // rows of a block, weighted
+	q, sums          []float32
+	h                []uint32  // the triangle in the order of the kernel
+	row              []float32 // one of its rows, and that as pairs
+	narrow           []uint32
+}
+
+// NewRoundedForms returns a RoundedForms for count points of n numbers, or nil where the processor has no VDPBF16PS.
+func NewRoundedForms(n, count int) *RoundedForms {
+	if n < 1 || count < 1 {
+		panic(Error(fmt.Sprintf("RoundedForms: %d points of %d numbers", count, n)))
+	}
+	if !hasPairs() {
+		return nil
+	}
+	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
+	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, 2*formGroup))}
+	blocks := (count + f.points - 1) / f.points
+	f.skip = tiles - (n+1)/2
+	f.rows, f.pairs = alignedWords(blocks*high*f.points/2), alignedWords(blocks*tiles*f.points)
+	f.weighted, f.q = alignedWords(high*f.points/2), make([]float32, f.points)
+	side := high / momentRows
+	f.sums = make([]float32, side*(side+1)/2*momentRows*momentRows*formLanes)
+	words := 0
+	for k := formRows/2 - f.skip; k <= (n+1)/2; k += formRows / 2 {
+		words += k * formRows
+	}
+	f.h, f.row, f.narrow = make([]uint32, words), make([]float32, n+1), make([]uint32, (n+1)/2)
+	return f
+}
+
+// alignedWords returns n words that start at a cache line.
+func alignedWords(n int) []uint32 {
+	x := make([]uint32, n+cacheLine/4)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % cacheLine / 4
+	return x[skip:][:n]
+}
+
+// Set makes the columns of w the points from the given one on, which must be even.
+func (f *RoundedForms) Set(first int, w Matrix[float32]) {
+	if w.Rows != f.n || first < 0 || first%2 != 0 || first+w.Cols > f.count {
+		panic(Error(fmt.Sprintf("RoundedForms: %d points of %d numbers from %d on, of %d of %d", w.Cols, w.Rows, first, f.count, f.n)))
+	}
+	tiles, high := roundUp(f.n, formRows)/2, roundUp(f.n, momentRows)
+	for done := 0; done < w.Cols; {
+		b, at := (first+done)/f.points, (first+done)%f.points
+		cols := min(f.points-at, w.Cols-done)
+		zero := make([]float32, cols)
+		for i := range f.n {
+			row := unsafe.Slice((*BFloat16)(unsafe.Pointer(&f.rows[(b*high+i)*f.points/2])), f.points)
+			Narrow(w.Row(i)[done:done+cols], row[at:at+cols])
+			if i%2 == 0 {
+				next := zero
+				if i+1 < f.n {
+					next = w.Row(i + 1)[done : done+cols]
+				}
+				interleave(w.Row(i)[done:done+cols], next, f.pairs[(b*tiles+f.skip+i/2)*f.points+at:][:cols])
+			}
+		}
+		done += cols
+	}
+}
+
+// Apply sets out = scale A(y), of which it reads the lower triangle.
+func (f *RoundedForms) Apply(scale float32, y, out Matrix[float32]) {
+	n := f.n
+	y.mustHave(n, n, "RoundedForms")
+	out.mustHave(n, n, "RoundedForms")
+	f.pack(y)
+	clear(f.sums)
+	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
+	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
+		points := min(f.points, roundUp(f.count-first, 2*formGroup))
+		f.block(f.pairs[b*tiles*f.points:], f.rows[b*high*f.points/2:], points)
+	}
+	f.total(scale, out)
+}
+
+// pack writes the pairs of the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.
+func (f *RoundedForms) pack(y Matrix[float32]) {
+	clear(f.h)
+	k, width := 0, 2*(formRows/2-f.skip)
+	for first := -2 * f.skip; first < f.n; first += formRows {
+		for r := max(0, -first); r < formRows && first+r < f.n; r++ {
+			i := first + r
+			row := f.row[:i+2]
+			Scale(2, y.Row(i)[:i], row[:i])
+			row[i], row[i+1] = y.At(i, i), 0
+			narrow := f.narrow[:i/2+1]
+			Narrow(row[:2*len(narrow)], unsafe.Slice((*BFloat16)(unsafe.Pointer(unsafe.SliceData(narrow))), 2*len(narrow)))
+			for c, v := range narrow {
+				f.h[k+c*formRows+r] = v
+			}
+		}
+		k += width / 2 * formRows
+		width += formRows
+	}
+}
+
+// total adds up the lanes of the sums.
+func (f *RoundedForms) total(scale float32, out Matrix[float32]) {
+	side := roundUp(f.n, momentRows) / momentRows
+	k := 0
+	for i := range side {
+		for j := i; j < side; j++ {
+			for r := range momentRows {
+				for c := range momentRows {
+					if i*momentRows+r < f.n && j*momentRows+c < f.n {
+						s := (*[16]float32)(f.sums[k*formLanes:])
+						a := ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))
+						b := ((s[8] + s[9]) + (s[10] + s[11])) + ((s[12] + s[13]) + (s[14] + s[15]))
+						out.Set(i*momentRows+r, j*momentRows+c, scale*(a+b))
+					}
+					k++
+				}
+			}
+		}
+	}
+	Mirror(out)
+}

@@ -1,0 +1,209 @@
+// Command forms writes the kernels of sums of quadratic forms on points in bfloat16. They need AVX-512 with VDPBF16PS.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/spdopt/spdopt/internal/dense/gen/lanes"
+)
+
+func main() {
+	ConstraintExpr("amd64")
+	forms()
+	weigh()
+	moment()
+	Generate()
+}
+
+func zmm(i int) reg.Register {
+	return [32]reg.Register{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+	}[i]
+}
+
+func begin(name, doc, signature string) {
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(name + " " + doc)
+}
+
+func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
+
+// The shape of a tile of forms: rows of the triangle times vectors of points.
+const formRows, formVectors = 8, 3
+
+// forms sums z_i w_i over the rows of z = H w in the registers, for 48 points after the other.
+func forms() {
+	begin("formsAVX512", `sets q to w'Hw for groups of 48 points w. The rows of the lower triangular H come in tiles of 8: of each, column pair after column pair up to
+// the diagonal, the 8 pairs. w holds the pairs of 4 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.`,
+		"func(h, w *byte, stride, skip, tiles, groups uintptr, q *byte)")
+	h, w, stride, skip, groups, q := param("h"), param("w"), param("stride"), param("skip"), param("groups"), param("q")
+	const sums, total, points, other = 0, formRows * formVectors, formRows*formVectors + formVectors, 30
+	mask := GP32()
+	high := AllocLocal(64)
+	MOVL(U32(0xffff0000), mask)
+	VPBROADCASTD(mask, zmm(other))
+	VMOVDQU32(zmm(other), high)
+	first, length := GP64(), GP64()
+	MOVQ(skip, first)
+	IMULQ(stride, first)
+	ADDQ(w, first) // first pairs of rows that are no padding
+	MOVQ(U32(formRows/2), length)
+	SUBQ(skip, length)
+
+	Label("group")
+	for v := range formVectors {
+		VPXORD(zmm(total+v), zmm(total+v), zmm(total+v))
+	}
+	a, own, k, tiles := GP64(), GP64(), GP64(), GP64()
+	MOVQ(h, a)
+	MOVQ(w, own)
+	MOVQ(length, k)
+	Load(Param("tiles"), tiles)
+
+	Label("tile")
+	for i := range formRows * formVectors {
+		VPXORD(zmm(sums+i), zmm(sums+i), zmm(sums+i))
+	}
+	b, count := GP64(), GP64()
+	MOVQ(first, b)
+	MOVQ(k, count)
+	Label("pairs")
+	for v := range formVectors {
+		VMOVDQU32(Mem{Base: b, Disp: 64 * v}, zmm(points+v))
+	}
+	for i := range formRows {
+		x := zmm(other + i%2)
+		VPBROADCASTD(Mem{Base: a, Disp: 4 * i}, x)
+		for v := range formVectors {
+			lanes.DotPairs(x, zmm(points+v), zmm(sums+i*formVectors+v))
+		}
+	}
+	ADDQ(U8(4*formRows), a)
+	ADDQ(stride, b)
+	DECQ(count)
+	JNE(LabelRef("pairs"))
+	for i := 0; i < formRows; i += 2 {
+		for v := range formVectors {
+			x, y := zmm(points+v), zmm(other+v%2)
+			VMOVDQU32(Mem{Base: own, Disp: 64 * v}, x)
+			VPSLLD(U8(16), x, y)
+			VPANDD(high, x, x)
+			VFMADD231PS(zmm(sums+i*formVectors+v), y, zmm(total+v))
+			VFMADD231PS(zmm(sums+(i+1)*formVectors+v), x, zmm(total+v))
+		}
+		ADDQ(stride, own)
+	}
+	ADDQ(U8(formRows/2), k)
+	DECQ(tiles)
+	JNE(LabelRef("tile"))
+
+	for v := range formVectors {
+		VMOVUPS(zmm(total+v), Mem{Base: q, Disp: 64 * v})
+	}
+	ADDQ(U32(64*formVectors), q)
+	ADDQ(U32(64*formVectors), w)
+	ADDQ(U32(64*formVectors), first)
+	DECQ(groups)
+	JNE(LabelRef("group"))
+	VZEROUPPER()
+	RET()
+}
+
+// weigh multiplies rows of points by the forms.
+func weigh() {
+	begin("weighAVX512", "sets s to the rows of points w, multiplied by q: steps of 32 points, which lie one after the other as those of q do.", "func(w, q *byte, steps, rows uintptr, s *byte)")
+	w, s, rows := param("w"), param("s"), param("rows")
+	Label("row")
+	q, steps := param("q"), param("steps")
+	Label("step")
+	for i := range 2 {
+		VPMOVZXWD(Mem{Base: w, Disp: 32 * i}, zmm(i))
+		VPSLLD(U8(16), zmm(i), zmm(i))
+		VMULPS(Mem{Base: q, Disp: 64 * i}, zmm(i), zmm(i))
+	}
+	lanes.NarrowTwo(zmm(0), zmm(1), zmm(2))
+	VMOVDQU32(zmm(2), Mem{Base: s})
+	ADDQ(U8(64), w)
+	ADDQ(U8(64), s)
+	ADDQ(U32(128), q)
+	DECQ(steps)
+	JNE(LabelRef("step"))
+	DECQ(rows)
+	JNE(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// momentRows is the number of rows and columns of a tile of the moment.
+const momentRows = 5
+
+// moment adds inner products of rows, lane by lane.
+func moment() {
+	begin("momentAVX512", `adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
+// 25 vectors a tile. A row of s and w has steps of 32 points and stride bytes.`,
+		"func(s, w *byte, stride, steps, tiles uintptr, sums *byte)")
+	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
+	three, five := GP64(), GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, five)
+	row := func(base reg.Register, i int) Mem {
+		m := Mem{Base: base}
+		if i > 0 {
+			m.Index, m.Scale = stride, 1
+		}
+		switch i {
+		case 2:
+			m.Scale = 2
+		case 3:
+			m.Index = three
+		case 4:
+			m.Scale = 4
+		}
+		return m
+	}
+	const left, right = momentRows * momentRows, momentRows*momentRows + momentRows
+	Label("row")
+	column, rest := GP64(), GP64()
+	MOVQ(w, column)
+	MOVQ(tiles, rest)
+	Label("tile")
+	for i := range momentRows * momentRows {
+		VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
+	}
+	a, b, steps := GP64(), GP64(), GP64()
+	MOVQ(s, a)
+	MOVQ(column, b)
+	Load(Param("steps"), steps)
+	Label("step")
+	for i := range momentRows {
+		VMOVDQU32(row(a, i), zmm(left+i))
+	}
+	for j := range momentRows {
+		x := zmm(right + j%2)
+		VMOVDQU32(row(b, j), x)
+		for i := range momentRows {
+			lanes.DotPairs(zmm(left+i), x, zmm(i*momentRows+j))
+		}
+	}
+	ADDQ(U8(64), a)
+	ADDQ(U8(64), b)
+	DECQ(steps)
+	JNE(LabelRef("step"))
+	for i := range momentRows * momentRows {
+		VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
+	}
+	ADDQ(U32(64*momentRows*momentRows), sums)
+	ADDQ(five, column)
+	DECQ(rest)
+	JNE(LabelRef("tile"))
+	ADDQ(five, s)
+	ADDQ(five, w)
+	DECQ(tiles)
+	JNE(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
