@@ -29,7 +29,7 @@ var ellipsoid = Problem{
 		for i := range N {
 			square += dense.Dot(x.Row(i), x.Row(i))
 		}
-		e := &ellipsoidObjective{x: x, y: dense.New[float64](min(quadricRows, N), n), work: dense.New[float64](n, n)}
+		e := &ellipsoidObjective{x: x, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
 		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, float64(N)/square), count: N}
 		if e.m, err = m(n); err != nil {
 			return nil, err
@@ -162,6 +162,7 @@ type ellipsoidObjective struct {
 	knownMinimizer
 	x    dense.Matrix[float64]
 	y    dense.Matrix[float64] // scratch for a block of points
+	q    []float64             // and for a number for each
 	work dense.Matrix[float64]
 
 	atStart struct { // what Evaluate returned at the first point
@@ -217,7 +218,7 @@ func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo sol
 	factor := view(f.F())
 	lower := isLower(factor)
 	var cost float64
-	m.w.Zero()
+	e.work.Zero()
 	for first := 0; first < e.x.Rows; first += e.y.Rows {
 		z, y := e.block(m, first)
 		x := e.x.View(first, 0, z.Rows, z.Cols)
@@ -226,14 +227,16 @@ func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo sol
 		} else {
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, factor, 0, z)
 		}
-		for i := range z.Rows {
-			row := z.Row(i)
-			r := dense.Dot(row, row) - 1
-			cost += r * r / 2
-			dense.Scale(r, row, y.Row(i))
+		q := e.q[:z.Rows]
+		dense.RowDots(z, z, q)
+		for i := range q {
+			q[i]--
 		}
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, y, 1, m.w)
+		cost += dense.Dot(q, q) / 2
+		dense.ScaleRows(q, z, y)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, z, y, 1, e.work)
 	}
+	dense.Transpose(m.w, e.work)
 	dense.Mirror(m.w)
 	copy(grad, m.w.Data)
 	e.m.FromWhitened(f, grad)
@@ -248,10 +251,9 @@ func (e *ellipsoidObjective) HessianVec(dst []float64, p manifold.Point, v []flo
 	for first := 0; first < e.x.Rows; first += e.y.Rows {
 		z, y := e.block(m, first)
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, eta, 0, y)
-		for i := range z.Rows {
-			z, y := z.Row(i), y.Row(i)
-			dense.Scale(dense.Dot(z, y), z, y)
-		}
+		q := e.q[:z.Rows]
+		dense.RowDots(z, y, q)
+		dense.ScaleRows(q, z, y)
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, y, 1, out)
 	}
 	dense.Mirror(out)

@@ -43,20 +43,55 @@ type quadricSystem struct {
 	steps   int // conjugate gradient steps so far
 }
 
-// quadricPoints are points as columns, in blocks, with what a product needs.
+// quadricPoints are points as rows, with what a product needs.
 type quadricPoints[T dense.Float] struct {
-	w          []dense.Matrix[T]
-	count      int
-	half       dense.Matrix[T] // n x n
-	z, q, ones []T
+	w         dense.Matrix[T]
+	half, sum dense.Matrix[T] // n x n
+	z         dense.Matrix[T] // for a block of points
+	q         []T
 }
 
 func newQuadricPoints[T dense.Float](count, n int) *quadricPoints[T] {
-	p := &quadricPoints[T]{count: count, half: dense.New[T](n, n), z: make([]T, quadricRows*n), q: make([]T, quadricRows), ones: ones[T](n)}
-	for first := 0; first < count; first += quadricRows {
-		p.w = append(p.w, dense.New[T](n, min(quadricRows, count-first)))
+	rows := min(quadricRows, count)
+	return &quadricPoints[T]{w: dense.New[T](count, n), half: dense.New[T](n, n), sum: dense.New[T](n, n), z: dense.New[T](rows, n), q: make([]T, rows)}
+}
+
+// blocks calls do with the points, and room for as many, block after block.
+func (p *quadricPoints[T]) blocks(do func(first int, w, z dense.Matrix[T])) {
+	for first := 0; first < p.w.Rows; first += p.z.Rows {
+		rows := min(p.z.Rows, p.w.Rows-first)
+		do(first, p.w.View(first, 0, rows, p.w.Cols), p.z.View(0, 0, rows, p.w.Cols))
 	}
-	return p
+}
+
+// product sets out to A(Y) for a symmetric Y: w'Yw is twice w'Hw with H the lower triangle of Y and half its diagonal.
+func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
+	p.half.Copy(y)
+	for i := range y.Rows {
+		p.half.Set(i, i, y.At(i, i)/2)
+	}
+	p.moment(2, out, func(w, z dense.Matrix[T]) dense.Matrix[T] {
+		dense.MulLowerRight(dense.NoTrans, p.half, w, z)
+		return z
+	})
+}
+
+// identity sets out to A(I).
+func (p *quadricPoints[T]) identity(out dense.Matrix[T]) {
+	p.moment(1, out, func(w, _ dense.Matrix[T]) dense.Matrix[T] { return w })
+}
+
+// moment sets out to the mean of the w w', weighted by scale times the inner products of the w and what image makes of them.
+func (p *quadricPoints[T]) moment(scale T, out dense.Matrix[T], image func(w, z dense.Matrix[T]) dense.Matrix[T]) {
+	p.sum.Zero()
+	p.blocks(func(_ int, w, z dense.Matrix[T]) {
+		q := p.q[:w.Rows]
+		dense.RowDots(image(w, z), w, q)
+		dense.ScaleRows(q, w, z)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, scale/T(p.w.Rows), w, z, 1, p.sum)
+	})
+	dense.Transpose(out, p.sum)
+	dense.Mirror(out)
 }
 
 // quadricByCG returns the best quadric through the points, to a whitened differential of the target, or false where the equations are too ill-conditioned for
@@ -87,40 +122,17 @@ func quadricByCG(x dense.Matrix[float64], target float64) (dense.Matrix[float64]
 func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
 	n := x.Cols
 	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n * n)}
-	for b, w := range s.double.w {
-		columns := dense.Wrap(n, w.Cols, s.double.z[:n*w.Cols])
-		dense.Transpose(columns, x.View(b*quadricRows, 0, w.Cols, n))
-		dense.MulLower(dense.NoTrans, inverse, columns, w)
-		single := s.single.w[b]
-		for i, v := range w.Data {
-			single.Data[i] = float32(v)
-		}
+	s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
+		dense.MulLowerRight(dense.Transposed, inverse, x.View(first, 0, w.Rows, n), w)
+		single := s.single.w.View(first, 0, w.Rows, n)
+		narrow(single.Data, w.Data[:w.Rows*n])
 		if s.rounded != nil {
-			s.rounded.Set(b*quadricRows, single)
+			columns := dense.Wrap(n, w.Rows, s.single.z.Data[:w.Rows*n])
+			dense.Transpose(columns, single)
+			s.rounded.Set(first, columns)
 		}
-	}
+	})
 	return s
-}
-
-// product sets out to A(Y) for a symmetric Y: w'Yw is twice w'Hw with H the lower triangle of Y and half its diagonal.
-func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
-	n := y.Rows
-	p.half.Copy(y)
-	for i := range n {
-		p.half.Set(i, i, y.At(i, i)/2)
-	}
-	out.Zero()
-	for _, w := range p.w {
-		z, q := dense.Wrap(n, w.Cols, p.z[:n*w.Cols]), p.q[:w.Cols]
-		dense.MulLower(dense.NoTrans, p.half, w, z)
-		dense.Multiply(z.Data, w.Data, z.Data)
-		dense.Gemv(dense.Transposed, 2, z, p.ones, 0, q)
-		for i := range n {
-			dense.Multiply(q, w.Row(i), z.Row(i))
-		}
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/T(p.count), w, z, 1, out)
-	}
-	dense.Mirror(out)
 }
 
 // product sets out to A(Y) in the lowest precision, which is returned.
@@ -129,7 +141,7 @@ func (s *quadricSystem) product(y, out dense.Matrix[float32]) quadricPrecision {
 		s.single.product(y, out)
 		return quadricSingle
 	}
-	s.rounded.Apply(1/float32(s.single.count), y, out)
+	s.rounded.Apply(1/float32(s.single.w.Rows), y, out)
 	return quadricRounded
 }
 
@@ -152,8 +164,7 @@ func (s *quadricSystem) first() *quadricIterate {
 	q := &quadricIterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
-	q.low.Identity()
-	s.single.product(q.low, q.lowRest)
+	s.single.identity(q.lowRest)
 	q.err = quadricSingle.err
 	widen(q.image.Data, q.lowRest.Data)
 	scale := trace(q.image) / dense.Dot(q.image.Data, q.image.Data)
