@@ -209,22 +209,27 @@ func (e *ellipsoidObjective) block(m *ellipsoidMemo, first int) (z, y dense.Matr
 	return m.z.View(first, 0, rows, n), e.y.View(0, 0, rows, n)
 }
 
-// Evaluate implements solve.Objective: one product with the points, half of it for triangular frames, and half a product of their size.
+// Evaluate implements solve.Objective: one product with the points, half of it for triangular frames and none for multiples of I, and half a product of their size.
 func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*ellipsoidMemo)
 	if err := e.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
 	factor := view(f.F())
-	lower := isLower(factor)
+	scale, lower := multipleOfI(factor), isLower(factor)
 	var cost float64
 	e.work.Zero()
 	for first := 0; first < e.x.Rows; first += e.y.Rows {
 		z, y := e.block(m, first)
 		x := e.x.View(first, 0, z.Rows, z.Cols)
-		if lower {
+		switch {
+		case scale != 0:
+			for i := range z.Rows {
+				dense.Scale(scale, x.Row(i), z.Row(i))
+			}
+		case lower:
 			dense.MulLowerRight(dense.NoTrans, factor, x, z)
-		} else {
+		default:
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, factor, 0, z)
 		}
 		q := e.q[:z.Rows]
@@ -241,6 +246,19 @@ func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo sol
 	copy(grad, m.w.Data)
 	e.m.FromWhitened(f, grad)
 	return cost, nil
+}
+
+// multipleOfI returns c where a is c I, and otherwise 0.
+func multipleOfI(a dense.Matrix[float64]) float64 {
+	c := a.At(0, 0)
+	for i := range a.Rows {
+		for j, v := range a.Row(i) {
+			if i == j && v != c || i != j && v != 0 {
+				return 0
+			}
+		}
+	}
+	return c
 }
 
 // HessianVec implements solve.Hessian: one product with the points, half a product of their size and one small product.

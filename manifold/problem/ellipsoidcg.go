@@ -9,27 +9,22 @@ import (
 const (
 	// quadricIterative is the dimension from which on conjugate gradients are faster than normal equations.
 	quadricIterative = 32
-	// quadricSteps bounds the conjugate gradient steps of all solves together, and quadricProbe those on a random right side.
+	// quadricSteps bounds the conjugate gradient steps and solves together, and quadricProbe those on a random right side.
 	quadricSteps, quadricProbe = 200, 40
+	// quadricShare is what those on a random right side may leave of it. A single direction of the null space has a share of about 1/36 at n = 50 and 1/71 at
+	// n = 100, and one below this with a probability of 9 and 17 percent.
+	quadricShare = 3e-3
 	// quadricKept is the number of directions that the next ones are kept conjugate to.
 	quadricKept = 12
-	// quadricShare is what these must leave at most. A single direction of the null space has a share of about 1/36 at n = 50 and 1/71 at n = 100, and one below
-	// this with a probability of 9 and 17 percent.
-	quadricShare = 3e-3
+	// quadricRoundedGain and quadricSingleGain are the relative residuals of a solve in bfloat16 and in single precision, so that its last steps are not lost in the
+	// error of the products. That of single precision is quadricSingle.
+	quadricRoundedGain, quadricSingleGain, quadricSingle = 1e-2, 1e-5, 1.5e-7
 	// quadricKnown is the relative gradient of a solution that others are measured by.
 	quadricKnown = 1e-10
 	// quadricRounding is the residual relative to I that can be had at best.
 	quadricRounding = 1e-14
 	// quadricRows is the number of points that go through a product together.
 	quadricRows = 256
-)
-
-// A precision of products: the relative error of their sums, and what a solve in it should gain, so that its steps are not lost in that error.
-type quadricPrecision struct{ err, gain float64 }
-
-var (
-	quadricRounded = quadricPrecision{2e-3, 1e-2}
-	quadricSingle  = quadricPrecision{1.5e-7, 1e-5}
 )
 
 // quadricSystem is the normal equations of the best quadric for points whose second moment is I: A(Y) = (1/N) sum (w'Yw) w w' = I. For points spread
@@ -40,7 +35,7 @@ type quadricSystem struct {
 	single  *quadricPoints[float32]
 	rounded *dense.RoundedForms // nil where the processor has no such products
 	kept    *quadricDirections
-	steps   int // conjugate gradient steps so far
+	steps   int // conjugate gradient steps and solves so far
 }
 
 // quadricPoints are points as rows, with what a product needs.
@@ -97,25 +92,41 @@ func (p *quadricPoints[T]) moment(scale T, out dense.Matrix[T], image func(w, z 
 // quadricByCG returns the best quadric through the points, to a whitened differential of the target, or false where the equations are too ill-conditioned for
 // that, or singular.
 func quadricByCG(x dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
+	l := whitening(x)
+	if l.Rows == 0 {
+		return l, false
+	}
+	return newQuadricSystem(x, l).quadric(l, target)
+}
+
+// whitening returns L^-1 for the second moment L L' of the points, or no matrix where that is singular.
+func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
 	n := x.Cols
-	l, out := dense.New[float64](n, n), dense.New[float64](n, n)
-	dense.GemmLower(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, l)
+	l := dense.New[float64](n, n)
+	for first := 0; first < x.Rows; first += quadricRows {
+		block := x.View(first, 0, min(quadricRows, x.Rows-first), n)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), block, block, 1, l)
+	}
 	if dense.Cholesky(l) >= 0 {
-		return out, false
+		return dense.Matrix[float64]{}
 	}
 	dense.InvertLower(l)
-	s := newQuadricSystem(x, l)
+	return l
+}
+
+// quadric returns the solution in the coordinates of the points that the inverse whitened.
+func (s *quadricSystem) quadric(inverse dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
+	n := inverse.Rows
+	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
 	if !s.regular() {
 		return out, false
 	}
 	y, ok := s.solve(target)
-	if !ok {
-		return out, false
+	if ok {
+		dense.MulLower(dense.Transposed, inverse, y, work)
+		dense.MulLowerRight(dense.NoTrans, inverse, work, out)
 	}
-	work := dense.New[float64](n, n)
-	dense.MulLower(dense.Transposed, l, y, work)
-	dense.MulLowerRight(dense.NoTrans, l, work, out)
-	return out, true
+	return out, ok
 }
 
 // newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
@@ -135,14 +146,13 @@ func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
 	return s
 }
 
-// product sets out to A(Y) in the lowest precision, which is returned.
-func (s *quadricSystem) product(y, out dense.Matrix[float32]) quadricPrecision {
+// product sets out to A(Y) in the lowest precision.
+func (s *quadricSystem) product(y, out dense.Matrix[float32]) {
 	if s.rounded == nil {
 		s.single.product(y, out)
-		return quadricSingle
+		return
 	}
 	s.rounded.Apply(1/float32(s.single.w.Rows), y, out)
-	return quadricRounded
 }
 
 // quadricIterate is an approximate solution and what is left, I - A(Y), up to an error.
@@ -165,7 +175,7 @@ func (s *quadricSystem) first() *quadricIterate {
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
 	s.single.identity(q.lowRest)
-	q.err = quadricSingle.err
+	q.err = quadricSingle
 	widen(q.image.Data, q.lowRest.Data)
 	scale := trace(q.image) / dense.Dot(q.image.Data, q.image.Data)
 	dense.Scale(scale, q.y.Data, q.y.Data)
@@ -188,19 +198,19 @@ func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matr
 	for i, v := range step.Data {
 		q.y.Data[i] += size * float64(v)
 	}
-	switch change := q.err + quadricSingle.err*size; {
+	switch change := q.err + quadricSingle*size; {
 	case change <= wanted:
 		s.single.product(step, q.lowRest)
 		for i, v := range q.lowRest.Data {
 			q.rest.Data[i] -= size * float64(v)
 		}
 		q.err = change
-	case quadricSingle.err <= wanted:
+	case quadricSingle <= wanted:
 		narrow(q.low.Data, q.y.Data)
 		s.single.product(q.low, q.lowRest)
 		widen(q.image.Data, q.lowRest.Data)
 		q.fromImage()
-		q.err = quadricSingle.err
+		q.err = quadricSingle
 	default:
 		s.double.product(q.y, q.image)
 		q.fromImage()
@@ -213,9 +223,9 @@ func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool)
 	q := s.first()
 	n := q.y.Rows
 	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
-	gain := quadricSingle.gain
+	gain := quadricSingleGain
 	if s.rounded != nil {
-		gain = quadricRounded.gain
+		gain = quadricRoundedGain
 	}
 	for {
 		norm, size := q.norm(), whitenedNorm(q.rest, q.y, work)
@@ -228,7 +238,8 @@ func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool)
 		for i, v := range q.rest.Data {
 			r.Data[i] = float32(v / norm) // of size one, far from the ends of the range
 		}
-		total := target / 2 / size
+		s.steps++ // so that there is an end
+		total := max(target/size, quadricRounding/norm) / 2
 		goal := nextGain(total, gain)
 		s.conjugate(r, step, goal, quadricSteps-s.steps)
 		s.advance(q, norm, step, norm*max(goal*goal, total)/2) // so that the next solve can gain as much, if there is one
@@ -314,7 +325,7 @@ func (k *quadricDirections) step(res, x []float32) bool {
 	d, ad := k.rows.Row(k.last), k.images.Row(k.last)
 	c := dense.Dot(d, ad)
 	if k.curvature[k.last] = c; !(c > 0) {
-		k.count = 0
+		k.count, k.last = 0, quadricKept-1
 		return false
 	}
 	alpha := dense.Dot(d, res) / c

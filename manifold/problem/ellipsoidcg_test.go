@@ -1,49 +1,125 @@
 package problem
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// TestQuadricByConjugateGradients: the iteration and the normal equations agree, for stretched points too.
+// nearSphere returns twice as many points as there are unknowns, near the unit sphere in n dimensions.
+func nearSphere(seed uint64, n int) dense.Matrix[float64] {
+	x := gallery.NewStream(seed).Normals(n*(n+1), n)
+	for i := range x.Rows {
+		row := x.Row(i)
+		dense.Scale((1+1e-2*math.Sin(float64(i)))/math.Sqrt(dense.Dot(row, row)), row, row)
+	}
+	return x
+}
+
+// TestQuadricByConjugateGradients: the iteration and the normal equations agree, for stretched points too, whatever products the processor has.
 func TestQuadricByConjugateGradients(t *testing.T) {
 	const n = quadricIterative
 	for _, kappa := range []float64{1, 1e4} {
-		x, stretch := gallery.NewStream(84).Normals(2*n*(n+1)/2, n), gallery.SPD(85, n, math.Sqrt(kappa))
+		x, stretch := nearSphere(84, n), gallery.SPD(85, n, math.Sqrt(kappa))
 		y := dense.New[float64](x.Rows, n)
-		for i := range x.Rows {
-			row := x.Row(i)
-			dense.Scale((1+1e-2*math.Sin(float64(i)))/math.Sqrt(dense.Dot(row, row)), row, row)
-		}
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
-		got, ok := quadricByCG(y, 1e-12)
-		if !ok {
-			t.Fatalf("condition %g: gave up", kappa)
-		}
 		want, err := quadricDirectly(y)
 		if err != nil {
 			t.Fatal(err)
 		}
 		dense.Mirror(want)
-		if d := distanceRelative(dataOf(got), dataOf(want)); d > 1e-9 {
-			t.Errorf("condition %g: %g away", kappa, d)
+		l := whitening(y)
+		for _, low := range []bool{true, false} {
+			s := newQuadricSystem(y, l)
+			if !low {
+				s.rounded = nil
+			}
+			got, ok := s.quadric(l, 1e-12)
+			if !ok {
+				t.Fatalf("condition %g: gave up after %d steps", kappa, s.steps)
+			}
+			if d := distanceRelative(dataOf(got), dataOf(want)); d > 1e-12*math.Sqrt(kappa)*100 { // the rounding of the normal equations
+				t.Errorf("condition %g: %g away", kappa, d)
+			}
+			if most := map[bool]int{true: 95, false: 90}[low]; s.steps > most {
+				t.Errorf("condition %g, low precision %v: %d steps, want at most %d", kappa, low, s.steps, most)
+			}
 		}
 	}
 }
 
 // TestQuadricByConjugateGradientsSeesNullSpaces: points in two orthogonal subspaces do not determine what couples these, though the equations for what
-// they determine are as good as any.
+// they determine are as good as any. Points on a cone leave one direction of 528 open.
 func TestQuadricByConjugateGradientsSeesNullSpaces(t *testing.T) {
 	const n = quadricIterative
-	x := gallery.NewStream(86).Normals(2*n*(n+1)/2, n)
-	for i := range x.Rows {
-		clear(x.Row(i)[i%2*n/2 : i%2*n/2+n/2])
+	half := func(row []float64, i int) []float64 { return row[i%2*n/2 : i%2*n/2+n/2] }
+	for name, flatten := range map[string]func(row []float64, i int){
+		"subspaces": func(row []float64, i int) { clear(half(row, i)) },
+		"cone": func(row []float64, _ int) {
+			for i := range 2 {
+				h := half(row, i)
+				dense.Scale(1/math.Sqrt(dense.Dot(h, h)), h, h)
+			}
+		},
+	} {
+		x := nearSphere(86, n)
+		for i := range x.Rows {
+			flatten(x.Row(i), i)
+		}
+		l := whitening(x)
+		for _, low := range []bool{true, false} {
+			s := newQuadricSystem(x, l)
+			if !low {
+				s.rounded = nil
+			}
+			if _, ok := s.quadric(l, 1e-12); ok {
+				t.Errorf("%s: took singular equations for regular ones", name)
+			}
+		}
+		refused(t, "ellipsoid", Data{Samples: dataOf(x)}, nil, "more than one quadric")
 	}
-	if _, ok := quadricByCG(x, 1e-12); ok {
-		t.Error("took singular equations for regular ones")
+}
+
+// TestEllipsoidTolerance: the closed form ends at the tolerance and not much below, and other methods are measured by a closer one.
+func TestEllipsoidTolerance(t *testing.T) {
+	d := Data{Samples: dataOf(nearSphere(87, quadricIterative))}
+	for _, tolerance := range []float64{1e-3, 1e-8, 1e-11} {
+		r, err := Solve("ellipsoid", d, &Options{Solver: solve.Options{Tolerance: tolerance}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Converged || r.RelativeGradient > tolerance || r.RelativeGradient < tolerance/1e3 {
+			t.Errorf("tolerance %g: converged %v at %g", tolerance, r.Converged, r.RelativeGradient)
+		}
 	}
-	refused(t, "ellipsoid", Data{Samples: dataOf(x)}, nil, "more than one quadric")
+	r, err := Solve("ellipsoid", d, &Options{Method: "trust", Solver: solve.Options{Tolerance: 1e-10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Converged || r.Certificate.Value > 1e-8 {
+		t.Errorf("trust region: converged %v, %v", r.Converged, r.Certificate)
+	}
+}
+
+// TestQuadricGain: equal gains reach the total.
+func TestQuadricGain(t *testing.T) {
+	for _, total := range []float64{0.9, 0.3, 1e-2, 1e-4, 1.1e-4, 3e-9} {
+		const least = 1e-2
+		left, solves := total, 0
+		for left < 0.99 {
+			g := nextGain(left, least)
+			if g < 0.7*least || g >= 1 {
+				t.Fatalf("%g of %g is left: next gain %g", left, total, g)
+			}
+			left /= g
+			solves++
+		}
+		if most := int(math.Ceil(math.Log(total) / math.Log(least))); solves > most {
+			t.Error(fmt.Sprint(total, ": ", solves, " solves, want ", most))
+		}
+	}
 }
