@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -29,8 +30,14 @@ var ellipsoid = Problem{
 		for i := range N {
 			square += dense.Dot(x.Row(i), x.Row(i))
 		}
+		start := float64(N) / square
+		if square == 0 {
+			return nil, quadricError()
+		} else if !(start > 0) || math.IsInf(start, 1) {
+			return nil, &DataError{Err: errors.New("the squares of the points are beyond the range of numbers"), Remedy: "scale the points to a size near 1"}
+		}
 		e := &ellipsoidObjective{x: x, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
-		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, float64(N)/square), count: N}
+		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, start), count: N}
 		if e.m, err = m(n); err != nil {
 			return nil, err
 		}
@@ -61,18 +68,29 @@ func (e *ellipsoidObjective) target(o *Options) (float64, error) {
 	if o.Method != "" && o.Method != quadricClosedForm.Name {
 		goal = min(goal, quadricKnown)
 	}
-	once := &ellipsoidOnce{e, e}
-	first, err := firstPoint(e, o)
+	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
+	norm := func(p *manifold.Frame, gradient []float64) (cost, norm float64, err error) {
+		cost, err = e.Evaluate(p, gradient, memo)
+		return cost, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
+	}
+	e.gradient = make([]float64, e.m.VectorLen())
+	cost, scale, err := norm(e.from, e.gradient)
 	if err != nil {
 		return 0, err
 	}
-	memo := once.NewMemo().(*ellipsoidMemo)
-	e.atStart.gradient = make([]float64, e.m.VectorLen())
-	if e.atStart.cost, err = e.Evaluate(first, e.atStart.gradient, memo); err != nil {
-		return 0, err
+	e.cost = cost
+	if o.Start != nil && o.Start.SymmetricDim() == e.x.Cols { // of another size it is refused later
+		first, err := firstPoint(e, o)
+		if err != nil {
+			return 0, err
+		}
+		_, other, err := norm(first, make([]float64, e.m.VectorLen()))
+		if err != nil {
+			return 0, err
+		}
+		scale = min(scale, other)
 	}
-	e.atStart.point = first
-	return goal * math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), nil
+	return goal * scale, nil
 }
 
 // fitQuadric solves the unconstrained problem: by conjugate gradients, until the whitened differential of the mean is at the target, where that is faster and the
@@ -165,11 +183,8 @@ type ellipsoidObjective struct {
 	q    []float64             // and for a number for each
 	work dense.Matrix[float64]
 
-	atStart struct { // what Evaluate returned at the first point
-		point    *manifold.Frame
-		cost     float64
-		gradient []float64
-	}
+	cost     float64 // what Evaluate returned at the start of the problem
+	gradient []float64
 }
 
 // ellipsoidMemo holds the z of all points, or has room for those of a block.
@@ -193,9 +208,9 @@ func (o *ellipsoidOnce) NewMemo() solve.Memo {
 
 // Evaluate implements solve.Objective.
 func (o *ellipsoidOnce) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	if at := &o.e.atStart; p == manifold.Point(at.point) {
-		copy(grad, at.gradient)
-		return at.cost, nil
+	if p == manifold.Point(o.e.from) {
+		copy(grad, o.e.gradient)
+		return o.e.cost, nil
 	}
 	return o.e.Evaluate(p, grad, memo)
 }
