@@ -239,7 +239,7 @@ func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool)
 			r.Data[i] = float32(v / norm) // of size one, far from the ends of the range
 		}
 		s.steps++ // so that there is an end
-		total := max(target/size, quadricRounding/norm) / 2
+		total := max(target/size, quadricRounding/norm) / 1.5
 		goal := nextGain(total, gain)
 		s.conjugate(r, step, goal, quadricSteps-s.steps)
 		s.advance(q, norm, step, norm*max(goal*goal, total)/2) // so that the next solve can gain as much, if there is one
