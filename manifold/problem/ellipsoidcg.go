@@ -132,7 +132,7 @@ func (s *quadricSystem) quadric(inverse dense.Matrix[float64], target float64) (
 // newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
 func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
 	n := x.Cols
-	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n * n)}
+	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
 	s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
 		dense.MulLowerRight(dense.Transposed, inverse, x.View(first, 0, w.Rows, n), w)
 		single := s.single.w.View(first, 0, w.Rows, n)
@@ -258,79 +258,115 @@ func whitenedNorm(r, y dense.Matrix[float64], work [2]dense.Matrix[float64]) flo
 	return math.Sqrt(max(0, dense.Dot(work[0].Data, work[1].Data)))
 }
 
-// conjugate solves A(x) = res to the relative residual, which res becomes, and tells whether it got there in at most limit steps. Directions are kept conjugate
-// to the last ones, of earlier solves too: in low precision and after each new start they would not stay so by themselves, which costs a third more steps.
-func (s *quadricSystem) conjugate(res, x dense.Matrix[float32], goal float64, limit int) bool {
-	x.Zero()
-	end := goal * goal * float64(dense.Dot(res.Data, res.Data))
-	s.kept.project(res.Data, x.Data)
+// conjugate solves A(x) = r to the relative residual and tells whether it got there in at most limit steps. Directions are kept conjugate to the last ones, of
+// earlier solves too: in low precision and after each new start they would not stay so by themselves, which costs a third more steps.
+func (s *quadricSystem) conjugate(r, x dense.Matrix[float32], goal float64, limit int) bool {
+	k := s.kept
+	clear(k.x)
+	packSymmetric(k.res, r)
+	end := goal * goal * float64(dense.Dot(k.res, k.res))
+	k.project()
 	for range limit {
-		if float64(dense.Dot(res.Data, res.Data)) <= end {
-			return true
+		if float64(dense.Dot(k.res, k.res)) <= end {
+			break
 		}
-		d, ad := s.kept.next(res.Data)
-		s.product(dense.Wrap(res.Rows, res.Rows, d), dense.Wrap(res.Rows, res.Rows, ad))
+		unpackSymmetric(r, k.next())
+		s.product(r, x)
 		s.steps++
-		if !s.kept.step(res.Data, x.Data) {
+		packSymmetric(k.images.Row(k.last), x)
+		if !k.step() {
 			return false
 		}
 	}
-	return float64(dense.Dot(res.Data, res.Data)) <= end
+	unpackSymmetric(x, k.x)
+	for i := range x.Rows {
+		for j := range i {
+			x.Set(j, i, x.At(i, j))
+		}
+	}
+	return float64(dense.Dot(k.res, k.res)) <= end
 }
 
-// quadricDirections are the last conjugate directions, as rows, their images, and the products of both.
+// packSymmetric writes the lower triangle of a symmetric matrix as a vector with the same inner products.
+func packSymmetric(v []float32, a dense.Matrix[float32]) {
+	for i := range a.Rows {
+		row := a.Row(i)
+		dense.Scale(math.Sqrt2, row[:i], v[:i])
+		v[i] = row[i]
+		v = v[i+1:]
+	}
+}
+
+// unpackSymmetric is the inverse of packSymmetric. It leaves what is above the diagonal as it is.
+func unpackSymmetric(a dense.Matrix[float32], v []float32) {
+	for i := range a.Rows {
+		row := a.Row(i)
+		dense.Scale(1/math.Sqrt2, v[:i], row[:i])
+		row[i] = v[i]
+		v = v[i+1:]
+	}
+}
+
+// quadricDirections are the last conjugate directions, as rows, their images, and the products of both, with the residual and the solution of the present
+// solve. All are packed.
 type quadricDirections struct {
 	rows, images      dense.Matrix[float32]
 	curvature, weight []float32
-	scratch           []float32
+	res, x, fresh     []float32
 	count, last       int
 }
 
-func newQuadricDirections(length int) *quadricDirections {
+func newQuadricDirections(n int) *quadricDirections {
+	length := n * (n + 1) / 2
+	vector := func() []float32 { return make([]float32, length) }
 	return &quadricDirections{rows: dense.New[float32](quadricKept, length), images: dense.New[float32](quadricKept, length),
-		curvature: make([]float32, quadricKept), weight: make([]float32, quadricKept), scratch: make([]float32, length), last: quadricKept - 1}
+		curvature: make([]float32, quadricKept), weight: make([]float32, quadricKept), res: vector(), x: vector(), fresh: vector(), last: quadricKept - 1}
 }
 
-// project makes res orthogonal to the directions by a combination of them, which it adds to x.
-func (k *quadricDirections) project(res, x []float32) {
-	rows, images, weight := k.rows.View(0, 0, k.count, len(res)), k.images.View(0, 0, k.count, len(res)), k.weights(k.rows, res)
-	dense.Gemv(dense.Transposed, 1, rows, weight, 1, x)
-	dense.Gemv(dense.Transposed, -1, images, weight, 1, res)
+// project makes the residual orthogonal to the directions by a combination of them.
+func (k *quadricDirections) project() {
+	weight := k.weights(k.rows)
+	dense.Gemv(dense.Transposed, 1, k.filled(k.rows), weight, 1, k.x)
+	dense.Gemv(dense.Transposed, -1, k.filled(k.images), weight, 1, k.res)
 }
 
-// weights returns the products of rows with v, over the curvatures.
-func (k *quadricDirections) weights(rows dense.Matrix[float32], v []float32) []float32 {
+// filled returns the rows that are in use.
+func (k *quadricDirections) filled(rows dense.Matrix[float32]) dense.Matrix[float32] {
+	return rows.View(0, 0, k.count, rows.Cols)
+}
+
+// weights returns the products of the rows with the residual, over the curvatures.
+func (k *quadricDirections) weights(rows dense.Matrix[float32]) []float32 {
 	weight := k.weight[:k.count]
-	dense.Gemv(dense.NoTrans, 1, rows.View(0, 0, k.count, len(v)), v, 0, weight)
+	dense.Gemv(dense.NoTrans, 1, k.filled(rows), k.res, 0, weight)
 	for i, c := range k.curvature[:k.count] {
 		weight[i] /= c
 	}
 	return weight
 }
 
-// next replaces the oldest direction by res made conjugate to the others, and returns it and the place for its image.
-func (k *quadricDirections) next(res []float32) (d, ad []float32) {
-	weight := k.weights(k.images, res)
+// next puts the residual, made conjugate to the directions, in the place of the oldest one and returns it.
+func (k *quadricDirections) next() []float32 {
+	copy(k.fresh, k.res)
+	dense.Gemv(dense.Transposed, -1, k.filled(k.rows), k.weights(k.images), 1, k.fresh)
 	k.last = (k.last + 1) % quadricKept
-	d = k.scratch
-	copy(d, res)
-	dense.Gemv(dense.Transposed, -1, k.rows.View(0, 0, k.count, len(res)), weight, 1, d)
 	k.count = min(k.count+1, quadricKept)
-	copy(k.rows.Row(k.last), d)
-	return k.rows.Row(k.last), k.images.Row(k.last)
+	d := k.rows.Row(k.last)
+	copy(d, k.fresh)
+	return d
 }
 
-// step moves x along the last direction to the minimum. It is false where the curvature is not positive.
-func (k *quadricDirections) step(res, x []float32) bool {
+// step moves along the last direction, whose image is there, to the minimum. It is false where the curvature is not positive.
+func (k *quadricDirections) step() bool {
 	d, ad := k.rows.Row(k.last), k.images.Row(k.last)
 	c := dense.Dot(d, ad)
 	if k.curvature[k.last] = c; !(c > 0) {
 		k.count, k.last = 0, quadricKept-1
 		return false
 	}
-	alpha := dense.Dot(d, res) / c
-	dense.Axpy(alpha, d, x)
-	dense.Axpy(-alpha, ad, res)
+	alpha := dense.Dot(d, k.res) / c
+	dense.Axpy(alpha, d, k.x)
+	dense.Axpy(-alpha, ad, k.res)
 	return true
 }
 
@@ -340,6 +376,5 @@ func (s *quadricSystem) regular() bool {
 	n := s.double.half.Rows
 	r, step := dense.New[float32](n, n), dense.New[float32](n, n)
 	dense.FillNormal(r.Data, [2]uint64{1, 1}, 0)
-	dense.Mirror(r)
 	return s.conjugate(r, step, quadricShare, quadricProbe)
 }
