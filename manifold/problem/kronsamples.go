@@ -3,7 +3,7 @@ package problem
 import "github.com/spdopt/spdopt/internal/dense"
 
 // kronBlock is the number of elements of a block of samples, which should stay in the caches from one product to the next.
-const kronBlock = 1 << 16
+const kronBlock = 1 << 14
 
 // kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
 // i is one row, so that sums of Y'Y over samples are one product too.
