@@ -43,7 +43,7 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 		return nil
 	}
 	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
-	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights(), k.single.median == nil)
+	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights())
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)

@@ -9,17 +9,18 @@ import (
 // loneInverses computes the sums of resolvents in single precision of matrices that are too large to be inverted side by side.
 type loneInverses struct {
 	team                   *team
-	data                   []dense.Matrix[float32] // upper triangles
+	own, inverse, sums     upperTriangles // A_k, A_k^-1 if kept, S_k
 	total                  []float64
 	x                      dense.Matrix[float32]
 	shifts, weights, coeff []float64
-	body, measure          func(w *singleWorker, k int)
-	kept                   []dense.Matrix[float32] // S_k, complete
+	others, traces         []float64
+	body                   func(w *singleWorker, k int)
 	keeping, measuring     bool
 	fitness                []fitness
-	constant               float32
-	squares                []float64
 }
+
+// upperTriangles are symmetric matrices of which the upper triangles are complete.
+type upperTriangles []dense.Matrix[float32]
 
 // largestBundled is the number of rows up to which matrices are inverted side by side in single precision.
 const largestBundled = 200
@@ -31,9 +32,9 @@ func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
 		for i := range t.n {
 			narrow(m.Row(i)[i:], a.Row(i)[i:])
 		}
-		r.data = append(r.data, m)
+		r.own = append(r.own, m)
 	}
-	r.body, r.measure = r.invert, r.square
+	r.body = r.invert
 	return r
 }
 
@@ -48,19 +49,25 @@ func (r *loneInverses) sumTo(dst, x dense.Matrix[float32], shifts, weights, coef
 }
 
 // keep implements singleInverses.
-func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff []float64) bool {
-	for range r.data[len(r.kept):] {
-		r.kept = append(r.kept, dense.New[float32](r.team.n, r.team.n))
-	}
-	r.x, r.shifts, r.coeff, r.keeping = x, shifts, coeff, true
+func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff, others, traces []float64) bool {
+	r.sums.fill(len(r.own), r.team.n)
+	clear(traces)
+	r.x, r.shifts, r.coeff, r.others, r.traces, r.keeping = x, shifts, coeff, others, traces, true
 	return r.team.run32(r.body, r.total)
+}
+
+// fill adds matrices until there are count of n rows.
+func (m *upperTriangles) fill(count, n int) {
+	for len(*m) < count {
+		*m = append(*m, dense.New[float32](n, n))
+	}
 }
 
 // invert adds the inverses of one matrix to the sum, or to what is kept of it.
 func (r *loneInverses) invert(w *singleWorker, k int) {
 	m, sum, weight := w.t[0], w.acc, 1.0
 	if r.keeping {
-		sum = r.kept[k]
+		sum = r.sums[k]
 		sum.Zero()
 	} else {
 		weight = r.weights[k]
@@ -68,7 +75,7 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 	for j, shift := range r.shifts {
 		for i := range m.Rows {
 			row := m.Row(i)[i:]
-			copy(row, r.data[k].Row(i)[i:])
+			copy(row, r.own[k].Row(i)[i:])
 			dense.Axpy(float32(shift), r.x.Row(i)[i:], row)
 		}
 		if !dense.InvertUpper(m, w.work) {
@@ -76,64 +83,25 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 			return
 		}
 		if r.measuring {
-			r.fitness[k] = fitnessOf(r.data[k], m)
+			r.fitness[k] = fitnessOf(r.own[k], m)
+			if r.inverse != nil {
+				r.inverse[k].Copy(m)
+			}
+		}
+		if r.keeping {
+			r.traces[k] += r.others[j] * upperInner(m, r.x)
 		}
 		c := float32(weight * r.coeff[j])
 		for i := range m.Rows {
 			dense.Axpy(c, m.Row(i)[i:], sum.Row(i)[i:])
 		}
 	}
-	if r.keeping {
-		dense.Mirror(sum)
-	}
 }
 
-// keptSquares implements singleInverses.
-func (r *loneInverses) keptSquares(dst []float64, x dense.Matrix[float32], constant float64) {
-	r.x, r.constant, r.squares = x, float32(constant), dst
-	r.team.run32(r.measure, r.total)
-}
-
-func (r *loneInverses) square(w *singleWorker, k int) {
-	log, transposed := w.t[0], w.t[1]
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, r.kept[k], r.x, 0, log)
-	for i := range log.Rows {
-		log.Set(i, i, log.At(i, i)+r.constant)
-	}
-	dense.Transpose(transposed, log)
-	r.squares[k] = float64(dense.Dot(log.Data, transposed.Data))
-}
-
-// keptInner implements singleInverses.
-func (r *loneInverses) keptInner(dst []float64, x dense.Matrix[float32]) {
-	for k, s := range r.kept {
-		dst[k] = float64(dense.Dot(s.Data, x.Data))
-	}
-}
-
-// keptSum implements singleInverses.
-func (r *loneInverses) keptSum(dst dense.Matrix[float32], weights []float64) {
+// sum implements symmetricMatrices.
+func (m upperTriangles) sum(dst dense.Matrix[float32], weights []float64) {
 	dst.Zero()
-	for k, s := range r.kept {
-		dense.Axpy(float32(weights[k]), s.Data, dst.Data)
-	}
-}
-
-// inner sets dst to the inner products of the data with the symmetric x.
-func (r *loneInverses) inner(dst []float64, x dense.Matrix[float32]) {
-	for k, a := range r.data {
-		dst[k] = 0
-		for i := range a.Rows {
-			row, other := a.Row(i)[i:], x.Row(i)[i:]
-			dst[k] += float64(2*dense.Dot(row[1:], other[1:]) + row[0]*other[0])
-		}
-	}
-}
-
-// mean implements singleInverses.
-func (r *loneInverses) mean(dst dense.Matrix[float32], weights []float64) {
-	dst.Zero()
-	for k, a := range r.data {
+	for k, a := range m {
 		for i := range a.Rows {
 			dense.Axpy(float32(weights[k]), a.Row(i)[i:], dst.Row(i)[i:])
 		}
@@ -141,9 +109,37 @@ func (r *loneInverses) mean(dst dense.Matrix[float32], weights []float64) {
 	dense.Mirror(dst)
 }
 
+// inner implements symmetricMatrices.
+func (m upperTriangles) inner(dst []float64, x dense.Matrix[float32]) {
+	for k, a := range m {
+		dst[k] = upperInner(a, x)
+	}
+}
+
+// upperInner returns the inner product of symmetric matrices.
+func upperInner(a, b dense.Matrix[float32]) (sum float64) {
+	for i := range a.Rows {
+		row, other := a.Row(i)[i:], b.Row(i)[i:]
+		sum += float64(2*dense.Dot(row[1:], other[1:]) + row[0]*other[0])
+	}
+	return sum
+}
+
+// data implements singleInverses.
+func (r *loneInverses) data() symmetricMatrices[float32] { return &r.own }
+
+// inverses implements singleInverses.
+func (r *loneInverses) inverses() symmetricMatrices[float32] { return &r.inverse }
+
+// kept implements singleInverses.
+func (r *loneInverses) kept() symmetricMatrices[float32] { return &r.sums }
+
 // harmonic implements singleInverses.
-func (r *loneInverses) harmonic(dst dense.Matrix[float32], weights []float64) (f fitness, ok bool) {
-	r.measuring, r.fitness = true, make([]fitness, len(r.data))
+func (r *loneInverses) harmonic(dst dense.Matrix[float32], weights []float64, keep bool) (f fitness, ok bool) {
+	if keep {
+		r.inverse.fill(len(r.own), r.team.n)
+	}
+	r.measuring, r.fitness = true, make([]fitness, len(r.own))
 	ok = r.sumTo(dst, dense.New[float32](r.team.n, r.team.n), []float64{0}, weights, []float64{1})
 	r.measuring = false
 	for _, g := range r.fitness {

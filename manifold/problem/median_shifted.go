@@ -80,6 +80,6 @@ func (s *shiftedMedian) settle(_ solve.Memo, step float64) (*settlement, error) 
 // hessianVec32 implements followedObjective: the search works with weights of sum 1.
 func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
-	s.single.across(dst, v, s.hessian.f)
+	s.single.across(dst, v, s.hessian.f, s.hessian.inv)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
 }

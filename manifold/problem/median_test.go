@@ -93,9 +93,9 @@ func TestSingleMedian(t *testing.T) {
 			t.Errorf("%s: Hessian product %.3g away", name, e)
 		}
 		// Along a logarithm what the mean's Hessian has and the median's lacks is all that there is.
-		v = s.logarithm(0, shifted.hessian.f)
+		v = s.logarithm(0, shifted.hessian)
 		clear(got)
-		s.across(got, v, shifted.hessian.f)
+		s.across(got, v, shifted.hessian.f, shifted.hessian.inv)
 		if share := -dense.Dot(v, got) / dense.Dot(v, v); share < s.weights()[0] || share > 1 {
 			t.Errorf("%s: %.3g of a logarithm is along the logarithms, of weight %.3g", name, share, s.weights()[0])
 		}
@@ -104,23 +104,35 @@ func TestSingleMedian(t *testing.T) {
 	s := newSingleSearch(k.karcherObjective, true)
 	s.width = 2
 	narrow(s.x.Data, k.data()[2].Data)
-	if s.weigh(newPlainLog(2, 5), 0) {
+	s.invert()
+	if s.weigh(newRationalLog(2, 5)) {
 		t.Error("a gradient in single precision at a matrix of the data")
 	}
 }
 
-// logarithm returns L_k at F F' as the search left it.
-func (s *singleSearch) logarithm(k int, f dense.Matrix[float32]) []float64 {
+// logarithm returns L_k at the point of h as the search left it.
+func (s *singleSearch) logarithm(k int, h *singleHessian) []float64 {
 	one, l := make([]float64, len(s.k.weights)), make([]float64, s.n*s.n)
 	one[k] = 1
-	s.inverses.keptSum(s.sum, one)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, f, 0, s.t)
-	dense.Gemm(dense.Transposed, dense.NoTrans, -1, f, s.t, 0, s.next)
-	for i, v := range s.next.Data {
-		l[i] = float64(v)
+	log := s.median.log
+	for _, part := range []struct {
+		of     symmetricMatrices[float32]
+		trans  dense.Trans
+		by     dense.Matrix[float32]
+		factor float64
+	}{
+		{s.inverses.kept(), dense.Transposed, h.f, -1},
+		{s.inverses.inverses(), dense.Transposed, h.f, -log.sinh / 2},
+		{s.inverses.data(), dense.NoTrans, h.inv, log.sinh / 2},
+	} {
+		part.of.sum(s.sum, one)
+		s.see(s.t, part.trans, part.by, s.sum)
+		for i, v := range s.t.Data {
+			l[i] += part.factor * float64(v)
+		}
 	}
 	for i := 0; i < len(l); i += s.n + 1 {
-		l[i] += s.median.constant
+		l[i] += log.constant
 	}
 	return l
 }

@@ -68,16 +68,10 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 	return r
 }
 
-// newPlainLog is newRationalLog without sinh: a shiftedLog.
-func newPlainLog(L float64, shifts int) *rationalLog {
-	r := newShiftedLog(L, shifts)
-	return &rationalLog{spread: L, constant: r.constant, shift: r.shift, weight: r.weight, err: r.err / math.Sqrt2, hessian: meanCurvature(L)}
-}
-
 // logWithin returns the function with the fewest shifts, but at least as many as given, whose error is at most err, or nil if mostShifts are too few.
-func logWithin(fit func(L float64, shifts int) *rationalLog, L float64, shifts int, err float64) *rationalLog {
+func logWithin(L float64, shifts int, err float64) *rationalLog {
 	for ; shifts <= mostShifts; shifts++ {
-		if r := fit(L, shifts); r.err <= err {
+		if r := newRationalLog(L, shifts); r.err <= err {
 			return r
 		}
 	}

@@ -24,8 +24,7 @@ type singleSearch struct {
 	work                 []float32
 	inverses             singleInverses
 	width                float64
-	averaging            float64 // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
-	fit                  func(L float64, shifts int) *rationalLog
+	averaging            float64       // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
 	median               *singleMedian // nil for the mean
 }
 
@@ -44,14 +43,15 @@ const (
 )
 
 func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
-	s := &singleSearch{k: k, n: k.n, harmonic: *k.mean, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
-	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
+	s := &singleSearch{k: k, n: k.n, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
+	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.harmonic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
 		&s.past[1].step, &s.past[1].grad} {
 		*m = dense.New[float32](k.n, k.n)
 	}
-	s.inverses.mean(s.arithmetic, k.weights)
-	if s.fit = newRationalLog; median {
-		s.fit, s.median = newPlainLog, newSingleMedian(k)
+	s.harmonic.Copy(*k.mean)
+	s.inverses.data().sum(s.arithmetic, k.weights)
+	if median {
+		s.median = newSingleMedian(k)
 	}
 	return s
 }
@@ -83,7 +83,7 @@ func (s *singleSearch) between() bool {
 // from there.
 func (s *singleSearch) measure() {
 	most, traces := float64(dense.Dot(s.x.Data, s.harmonic.Data)), make([]float64, len(s.k.matrices))
-	s.inverses.inner(traces, s.y)
+	s.inverses.data().inner(traces, s.y)
 	most = max(most, slices.Max(traces))
 	s.width = 1.03*spread(most/float64(s.n)) + 0.05
 	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(s.k.weights, s.k.weights)) / s.width // measured on scattered data
@@ -94,26 +94,24 @@ func (s *singleSearch) search() bool {
 	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
 	var log *rationalLog
 	for step := range singleSteps {
+		before := log
 		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
-			log = logWithin(s.fit, s.width, log.more(), err)
+			log = logWithin(s.width, log.more(), err)
 		}
-		if log == nil || !s.gradient(log, step) {
+		if log == nil || step > 0 && !s.invert() || !s.gradient(log) {
 			return false
 		}
 		norm := math.Sqrt(max(0, s.inner(s.grad, s.grad))*3/float64(s.n)) / s.width
 		switch {
 		case math.IsNaN(norm), step == 0 && norm <= 30*singleFloor:
 			return false
-		case norm <= singleFloor || norm > last/2:
+		case norm <= singleFloor || norm > 0.9*last && log == before:
 			return true
 		}
 		if step > 0 {
 			ratio = max(norm/last, 0.02)
 		}
 		s.direction(log.hessian, step)
-		if s.median != nil {
-			s.leave()
-		}
 		s.move(norm < largestSquare)
 		goal := min(singleGoal, max(singleFloor, 5e-9/(ratio*ratio*ratio)))
 		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= goal {
@@ -132,21 +130,18 @@ func (s *singleSearch) weights() []float64 {
 }
 
 // gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights.
-func (s *singleSearch) gradient(log *rationalLog, step int) bool {
+func (s *singleSearch) gradient(log *rationalLog) bool {
 	if s.median != nil {
-		if !s.weigh(log, step) {
+		if !s.weigh(log) {
 			return false
 		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
-	} else {
-		if step > 0 && !s.invert() || !s.inverses.sumTo(s.sum, s.x, log.shift, s.k.weights, log.weight) {
-			return false
-		}
-		half := float32(log.sinh / 2)
-		dense.Axpy(half, s.harmonic.Data, s.sum.Data)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, s.grad)
+	} else if !s.inverses.sumTo(s.sum, s.x, log.shift, s.k.weights, log.weight) {
+		return false
 	}
+	half := float32(log.sinh / 2)
+	dense.Axpy(half, s.harmonic.Data, s.sum.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, s.grad)
 	for i := range s.n {
 		s.grad.Set(i, i, s.grad.At(i, i)-float32(log.constant))
 	}

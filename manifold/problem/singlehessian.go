@@ -13,9 +13,9 @@ type singleHessian struct {
 	inverses          singleInverses
 	log               *rationalLog
 	weights           []float64
-	f, moved          dense.Matrix[float32] // the point is F F'
+	f, inv, moved     dense.Matrix[float32] // the point is F F'; F^-1
 	x, sum, y, z      dense.Matrix[float32]
-	means             dense.Matrix[float32] // F^-1 A F^-T + F' H F, A and H the means; used if the logarithm has a sinh
+	means             dense.Matrix[float32] // F^-1 A F^-T + F' H F, A and H the means
 	base, probe, root dense.Matrix[float32]
 }
 
@@ -26,35 +26,28 @@ const probeLength = 0.01
 // hessianError is that of the logarithm, relative to the width of its interval, in the mean over the matrices. Measured, the product with a gradient that the search leaves is then off by 1e-3.
 const hessianError = 1.2e-4
 
-// newSingleHessian returns the products for the weights, of sum 1. Without means of the data and their inverses the logarithm has no sinh. It returns nil where no logarithm is accurate enough.
-func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64, sinh bool) *singleHessian {
+// newSingleHessian returns the products for the weights, of sum 1. It returns nil where no logarithm is accurate enough.
+func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64) *singleHessian {
 	h := &singleHessian{n: n, inverses: inverses, weights: weights}
-	most := hessianError * width / math.Sqrt(dense.Dot(weights, weights))
-	fit := newRationalLog
-	if !sinh {
-		fit, most = newPlainLog, 2*most
-	}
-	h.log = logWithin(fit, width, 1, most)
+	h.log = logWithin(width, 1, hessianError*width/math.Sqrt(dense.Dot(weights, weights)))
 	if h.log == nil {
 		return nil
 	}
-	for _, m := range []*dense.Matrix[float32]{&h.f, &h.moved, &h.x, &h.sum, &h.y, &h.z, &h.means, &h.base, &h.probe, &h.root} {
+	for _, m := range []*dense.Matrix[float32]{&h.f, &h.inv, &h.moved, &h.x, &h.sum, &h.y, &h.z, &h.means, &h.base, &h.probe, &h.root} {
 		*m = dense.New[float32](n, n)
 	}
 	return h
 }
 
-// start takes the point F F', given F^-1 and, where the logarithm has a sinh, the means.
+// start takes the point F F', given F^-1 and the means with the weights.
 func (h *singleHessian) start(f, inv dense.Matrix[float64], arithmetic, harmonic dense.Matrix[float32]) bool {
 	narrow(h.f.Data, f.Data)
-	if h.log.sinh != 0 {
-		narrow(h.x.Data, inv.Data)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, h.x, arithmetic, 0, h.z)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, h.z, h.x, 0, h.means)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, harmonic, h.f, 0, h.z)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, h.f, h.z, 1, h.means)
-		dense.Mirror(h.means)
-	}
+	narrow(h.inv.Data, inv.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, h.inv, arithmetic, 0, h.z)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, h.z, h.inv, 0, h.means)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, harmonic, h.f, 0, h.z)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, h.f, h.z, 1, h.means)
+	dense.Mirror(h.means)
 	return h.gradient(h.base, h.f)
 }
 
@@ -85,11 +78,9 @@ func (h *singleHessian) product(dst, v []float64) bool {
 	if !h.gradient(h.probe, h.moved) {
 		return false
 	}
-	if h.log.sinh != 0 { // y is t v/2: sinh/2 (M v + v M)/2
-		half := float32(h.log.sinh / 2)
-		dense.GemmUpper(dense.NoTrans, dense.NoTrans, half, h.means, h.y, 1, h.probe)
-		dense.GemmUpper(dense.NoTrans, dense.NoTrans, half, h.y, h.means, 1, h.probe)
-	}
+	half := float32(h.log.sinh / 2) // y is t v/2: sinh/2 (M v + v M)/2
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, half, h.means, h.y, 1, h.probe)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, half, h.y, h.means, 1, h.probe)
 	for i := range h.n {
 		probe, base := h.probe.Row(i), h.base.Row(i)
 		for j := i; j < h.n; j++ {
