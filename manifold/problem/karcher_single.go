@@ -14,6 +14,8 @@ const (
 
 // singleInverses computes S_k = sum_j coeff_j (A_k + shift_j X)^-1 in single precision. False means that a matrix is not positive definite to rounding.
 type singleInverses interface {
+	// set puts the upper triangles of up to four matrices in the place of those of the data from first on, a multiple of four if there are several. Calls for others may run at the same time.
+	set(first int, m []dense.Matrix[float64])
 	// sumTo sets dst to sum_k weights_k S_k.
 	sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool
 	// keep keeps all S_k until the next call of keep.

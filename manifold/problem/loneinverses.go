@@ -26,15 +26,21 @@ const largestBundled = 200
 
 func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
 	r := &loneInverses{team: t, total: make([]float64, t.n*t.n)}
-	for _, a := range data {
-		m := dense.New[float32](t.n, t.n)
-		for i := range t.n {
-			narrow(m.Row(i)[i:], a.Row(i)[i:])
-		}
-		r.data = append(r.data, m)
+	for k := range data {
+		r.data = append(r.data, dense.New[float32](t.n, t.n))
+		r.set(k, data[k:k+1])
 	}
 	r.body, r.measure = r.invert, r.square
 	return r
+}
+
+// set implements singleInverses.
+func (r *loneInverses) set(first int, m []dense.Matrix[float64]) {
+	for k, a := range m {
+		for i := range a.Rows {
+			narrow(r.data[first+k].Row(i)[i:], a.Row(i)[i:])
+		}
+	}
 }
 
 // sumTo implements singleInverses.

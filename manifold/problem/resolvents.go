@@ -71,8 +71,10 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
-		g.fill(data)
 		r.groups = append(r.groups, g)
+	}
+	for first := 0; first < count; first += sideBySide {
+		r.set(first, data[first:min(count, first+sideBySide)])
 	}
 	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
@@ -86,15 +88,22 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	return r
 }
 
-// fill sets the matrices of the lanes.
-func (g *resolventGroup[T]) fill(data []dense.Matrix[float64]) {
-	const four = 4
-	for lane := 0; lane < dense.Lanes[T](); lane += four {
-		var m [four]dense.Matrix[float64]
-		for i := range m {
-			m[i] = data[g.first+(lane+i)%g.count] // lanes without shifts have a weight of 0
+// set implements singleInverses. Lanes without a matrix of their own get one that is there, for a weight of 0.
+func (r *resolvents[T]) set(first int, m []dense.Matrix[float64]) {
+	g := r.groups[first/r.lanes]
+	for lane := 0; lane < r.lanes; lane += sideBySide {
+		if g.count > sideBySide && lane != first-g.first {
+			continue
 		}
-		dense.SetFour(g.data, lane, m)
+		var four [sideBySide]dense.Matrix[float64]
+		for i := range four {
+			if g.count > sideBySide {
+				four[i] = m[i%len(m)]
+			} else {
+				four[i] = m[(lane+i)%g.count]
+			}
+		}
+		dense.SetFour(g.data, lane, four)
 	}
 }
 
