@@ -325,6 +325,9 @@ func (k *karcherObjective) leastCurvature(solve.Memo) float64 { return 1 }
 // quadratic implements followedObjective; measured on scattered data.
 func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
 
+// retraction implements followedObjective.
+func (k *karcherObjective) retraction() manifold.Retraction { return manifold.DefaultStep }
+
 // settle implements followedObjective: no matrix is known to be the mean.
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 

@@ -19,6 +19,7 @@ type shiftedMean struct {
 	logs      *reducedLogs
 	whitening dense.Matrix[float64] // L^-1
 	turn, t   dense.Matrix[float64]
+	turned    bool // the frame at the last point is L turn
 	distances []float64
 	err       float64 // of the gradient, as tuned
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
@@ -45,6 +46,7 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
 	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights())
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
+	s.logs.seen = k.inverses32()
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	if s.hessian == nil || !s.widen(k.single.width) {
@@ -91,7 +93,7 @@ func (s *shiftedMean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo
 
 // gradient sets grad to the whitened sum of the logarithms with the weights that logs gives them, and returns the sum of these. The interval is widened until the spectra lie in it.
 func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64, err error) {
-	turned := s.triangular(p)
+	s.turned = s.triangular(p)
 	err = errOutside
 	for try := 0; try < 5 && s.log != nil && errors.Is(err, errOutside); try++ {
 		if try > 0 && !s.widen(1.08*s.log.width) {
@@ -103,10 +105,8 @@ func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64
 		return 0, err
 	}
 	g := dense.Wrap(s.n, s.n, grad)
-	if turned {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, s.turn, 0, s.t)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.turn, s.t, 0, g)
-		dense.Mirror(g)
+	if s.turned {
+		s.rotate(dense.Transposed, g)
 	}
 	for i := range s.n {
 		g.Set(i, i, g.At(i, i)-total*s.log.constant)
@@ -114,18 +114,20 @@ func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64
 	return total, nil
 }
 
+// rotate takes the symmetric g to op(turn) g op(turn)'.
+func (s *shiftedMean) rotate(op dense.Trans, g dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, !op, 1, g, s.turn, 0, s.t)
+	dense.GemmUpper(op, dense.NoTrans, 1, s.turn, s.t, 0, g)
+	dense.Mirror(g)
+}
+
 // triangular sets whitening to the inverse of the Cholesky factor L of the point F F' and, unless that is F, turn to the orthogonal L^-1 F.
 func (s *shiftedMean) triangular(p *manifold.Frame) (turned bool) {
-	f := view(p.F())
-	for i := range s.n {
-		for _, v := range f.Row(i)[i+1:] {
-			turned = turned || v != 0
-		}
-	}
-	if !turned {
+	if p.Lower() {
 		s.whitening.Copy(view(p.Inverse()))
 		return false
 	}
+	f := view(p.F())
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.whitening)
 	dense.Mirror(s.whitening)
 	dense.Cholesky(s.whitening)
@@ -150,17 +152,27 @@ func (s *shiftedMean) Certify(_ manifold.Point, gradientNorm float64, memo solve
 	return solve.Certificate{Kind: "strong-convexity", Value: gradientNorm + s.slackAt(memo)/math.Sqrt(s.m.Kappa()), Bound: true}
 }
 
+// retraction implements followedObjective: frames stay triangular.
+func (s *shiftedMean) retraction() manifold.Retraction { return manifold.TriangularStep }
+
 // leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
-// hessianVec32 implements followedObjective.
+// hessianVec32 implements followedObjective. The data are seen as the last evaluation left them.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
 	m := memo.(*shiftedMemo)
+	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()))
+	copy(dst, v)
 	if !m.based {
-		f := p.(*manifold.Frame)
-		m.based = s.hessian.start(view(f.F()), view(f.Inverse()), s.single.arithmetic, s.single.harmonic)
+		return
 	}
-	if !m.based || !s.hessian.product(dst, v) {
+	g := dense.Wrap(s.n, s.n, dst)
+	if s.turned {
+		s.rotate(dense.NoTrans, g)
+	}
+	if !s.hessian.product(dst, dst) {
 		copy(dst, v)
+	} else if s.turned {
+		s.rotate(dense.Transposed, g)
 	}
 }

@@ -14,13 +14,15 @@ const (
 
 // singleInverses computes S_k = sum_j coeff_j (A_k + shift_j X)^-1 in single precision. False means that a matrix is not positive definite to rounding.
 type singleInverses interface {
+	// set puts the upper triangles of up to four matrices in the place of those of the data from first on, a multiple of four if there are several. Calls for others may run at the same time.
+	set(first int, m []dense.Matrix[float64])
 	// sumTo sets dst to sum_k weights_k S_k.
 	sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool
 	// keep keeps all S_k, until it is called again, and sets traces to those of sum_j others_j (A_k + shift_j X)^-1 X.
 	keep(x dense.Matrix[float32], shifts, coeff, others, traces []float64) bool
 	// harmonic sets dst to sum_k weights_k A_k^-1, and keeps the A_k^-1 if so told.
 	harmonic(dst dense.Matrix[float32], weights []float64, keep bool) (f fitness, ok bool)
-	// data returns the A_k, inverses the A_k^-1 and kept the S_k.
+	// data returns the A_k, inverses and kept what is kept of the A_k^-1 and the S_k.
 	data() symmetricMatrices[float32]
 	inverses() symmetricMatrices[float32]
 	kept() symmetricMatrices[float32]

@@ -13,7 +13,7 @@ type loneInverses struct {
 	total                  []float64
 	x                      dense.Matrix[float32]
 	shifts, weights, coeff []float64
-	others, traces         []float64
+	others, traces         []float64 // see keep
 	body                   func(w *singleWorker, k int)
 	keeping, measuring     bool
 	fitness                []fitness
@@ -27,15 +27,21 @@ const largestBundled = 200
 
 func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
 	r := &loneInverses{team: t, total: make([]float64, t.n*t.n)}
-	for _, a := range data {
-		m := dense.New[float32](t.n, t.n)
-		for i := range t.n {
-			narrow(m.Row(i)[i:], a.Row(i)[i:])
-		}
-		r.own = append(r.own, m)
+	for k := range data {
+		r.own = append(r.own, dense.New[float32](t.n, t.n))
+		r.set(k, data[k:k+1])
 	}
 	r.body = r.invert
 	return r
+}
+
+// set implements singleInverses.
+func (r *loneInverses) set(first int, m []dense.Matrix[float64]) {
+	for k, a := range m {
+		for i := range a.Rows {
+			narrow(r.own[first+k].Row(i)[i:], a.Row(i)[i:])
+		}
+	}
 }
 
 // sumTo implements singleInverses.
@@ -91,10 +97,14 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 		if r.keeping {
 			r.traces[k] += r.others[j] * upperInner(m, r.x)
 		}
-		c := float32(weight * r.coeff[j])
-		for i := range m.Rows {
-			dense.Axpy(c, m.Row(i)[i:], sum.Row(i)[i:])
-		}
+		addUpper(float32(weight*r.coeff[j]), m, sum)
+	}
+}
+
+// addUpper adds alpha times the upper triangle of a to that of sum.
+func addUpper(alpha float32, a, sum dense.Matrix[float32]) {
+	for i := range a.Rows {
+		dense.Axpy(alpha, a.Row(i)[i:], sum.Row(i)[i:])
 	}
 }
 
@@ -102,9 +112,7 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 func (m upperTriangles) sum(dst dense.Matrix[float32], weights []float64) {
 	dst.Zero()
 	for k, a := range m {
-		for i := range a.Rows {
-			dense.Axpy(float32(weights[k]), a.Row(i)[i:], dst.Row(i)[i:])
-		}
+		addUpper(float32(weights[k]), a, dst)
 	}
 	dense.Mirror(dst)
 }

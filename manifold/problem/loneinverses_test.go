@@ -41,10 +41,24 @@ func TestSingleInverses(t *testing.T) {
 				t.Fatal(name, "singular")
 			}
 			near(name, sum, want)
+			inner, traces := make([]float64, count), make([]float64, count)
+			if !r.keep(x, shifts, coeff, coeff, traces) {
+				t.Fatal(name, "singular")
+			}
+			r.kept().sum(sum, k.weights)
+			near(name+", kept", sum, want)
+			r.kept().inner(inner, x)
+			for i, v := range traces {
+				if math.Abs(v-inner[i]) > 1e-5*math.Abs(v) {
+					t.Errorf("%s: %d matrices: trace %v, inner product %v", name, count, v, inner[i])
+				}
+			}
 			r.data().sum(sum, k.weights)
 			near(name+", mean", sum, mean)
 			got, ok := r.harmonic(sum, k.weights, true)
 			near(name+", harmonic", sum, harmonic)
+			r.inverses().sum(sum, k.weights)
+			near(name+", inverses", sum, harmonic)
 			if !ok || math.Abs(got.spread/fit.spread-1) > 1e-4 || got.condition < 1e2 || got.condition > 2.1*fit.condition {
 				t.Errorf("%s: fitness %v, in double precision %v", name, got, fit)
 			}

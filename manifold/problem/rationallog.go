@@ -16,6 +16,7 @@ type rationalLog struct {
 	spread, sinh, constant float64
 	shift, weight          []float64
 	err                    float64 // root mean square over l
+	centres                []float64
 	hessian                float64 // mean of (d/2) coth(d/2) over differences of points of [-L, L]
 }
 
@@ -46,7 +47,7 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 			}
 		}
 	}
-	r := &rationalLog{spread: L, hessian: meanCurvature(L)}
+	r := &rationalLog{spread: L, centres: centres, hessian: meanCurvature(L)}
 	normal, b := dense.Wrap(terms, terms, sums[:terms*terms]), dense.Wrap(terms, 1, right[:terms])
 	dense.Cholesky(normal)
 	dense.SolveLower(dense.NoTrans, normal, b)

@@ -22,8 +22,8 @@ func newRationalSquare(log *rationalLog) *rationalSquare {
 	const points, most = 32, mostShifts/2 + 1
 	var sums [most * most]float64
 	var right [most]float64
-	pairs := log.shift[len(log.shift)%2:] // e^c, e^-c, ...
-	terms, L := len(pairs)/2+1, log.spread
+	centres := log.centres[len(log.shift)%2:] // that of the shift 1 has no even part
+	terms, L := len(centres)+1, log.spread
 	scale := math.Cosh(L)
 	for i := range points {
 		l := L * (float64(i) + 0.5) / points
@@ -31,7 +31,7 @@ func newRationalSquare(log *rationalLog) *rationalSquare {
 		var row [most]float64
 		row[0] = (math.Cosh(l) - 1) / (scale * l)
 		for j := range terms - 1 {
-			t := math.Tanh(math.Log(pairs[2*j]) / 2)
+			t := math.Tanh(centres[j] / 2)
 			row[j+1] = 2 * t * ((1-y*y)/(1-t*t*y*y) - 1) / l
 		}
 		for j, v := range row[:terms] {
@@ -47,10 +47,10 @@ func newRationalSquare(log *rationalLog) *rationalSquare {
 	dense.SolveLower(dense.Transposed, normal, b)
 	r := &rationalSquare{cosh: right[0] / scale, constant: -right[0] / scale, weight: make([]float64, len(log.shift))}
 	for j, b := range right[1:terms] {
-		s := pairs[2*j]
+		s := math.Exp(centres[j])
 		weight := r.weight[len(log.shift)%2+2*j:]
 		weight[0], weight[1] = 2*b*s, -2*b/s
-		r.constant -= 2 * b * math.Tanh(math.Log(s)/2)
+		r.constant -= 2 * b * math.Tanh(centres[j]/2)
 	}
 	return r
 }

@@ -23,6 +23,8 @@ type reducedLogs struct {
 	n     int
 	units *team // of matrices side by side, or of single ones
 	body  func(w *worker, unit int) error
+	seen  singleInverses // gets all L^-1 A_k L^-T, if not nil
+	kept  *tiledMatrices // gets all constant I - log(L^-1 A_k L^-T), if not nil
 	// of the present call
 	whiten dense.Matrix[float64] // L^-1
 	log    *shiftedLog
@@ -68,6 +70,7 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 		}
 		w.t[l].Copy(w.t[l%count])
 	}
+	r.show(first, w.t[:count])
 	dense.SetFour(b.Data, 0, w.t)
 	b.Reduce()
 	if !b.Within(r.bounds()) {
@@ -82,6 +85,9 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 			return errOutside
 		}
 		w.sum[0] += weights[l]
+		if r.kept != nil {
+			r.kept.setLane(first+l, b.Data, l)
+		}
 	}
 	b.AddTo(&weights, w.acc)
 	return nil
@@ -94,10 +100,17 @@ func (r *reducedLogs) see(w *worker, k int, dst dense.Matrix[float64]) {
 	dense.Congruence(r.whiten, w.m, dst, w.work)
 }
 
+func (r *reducedLogs) show(first int, m []dense.Matrix[float64]) {
+	if r.seen != nil {
+		r.seen.set(first, m)
+	}
+}
+
 // single adds one matrix.
 func (r *reducedLogs) single(w *worker, k int) error {
 	c, f := w.t[0], w.t[1]
 	r.see(w, k, c)
+	r.show(k, w.t[:1])
 	w.reducer.Reduce(c)
 	if !w.reducer.Within(r.bounds()) {
 		return errOutside
@@ -113,6 +126,9 @@ func (r *reducedLogs) single(w *worker, k int) error {
 		return errOutside
 	}
 	w.sum[0] += weight
+	if r.kept != nil {
+		r.kept.set(k, f)
+	}
 	for i := range r.n {
 		dense.Axpy(weight, f.Row(i)[i:], w.acc.Row(i)[i:])
 	}

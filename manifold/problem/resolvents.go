@@ -20,15 +20,14 @@ type resolvents[T dense.Float] struct {
 	scratch  []*resolventScratch[T] // one for each thread so far
 	serial   bool
 	lanes    int
-	x, total []T       // as tiles
-	lane     []T       // an element for each lane
-	ones     []float64 // weights
+	x, total []T // as tiles
+	lane     []T // an element for each lane
 	// of the present call
 	shifts, coeff []float64
 	weights       []float64 // of the matrices
 	step          int       // stride, or 1 where a part must see all shifts
-	keeping       bool      // the sums of each matrix
-	others        []float64 // coefficients of traces
+	keeping       bool      // the sums of each matrix, and traces
+	others        []float64 // coefficients of these
 	traces        []float64
 	doubled       []T  // x for inner products
 	measuring     bool // how fit the matrices are
@@ -71,12 +70,14 @@ func (f fitness) worse(g fitness) fitness {
 func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
 	r := &resolvents[T]{n: n, count: count, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
-		total: make([]T, dense.TiledLength(n)), lane: make([]T, lanes), ones: ones[float64](count)}
+		total: make([]T, dense.TiledLength(n)), lane: make([]T, lanes)}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
-		g.fill(data)
 		r.groups = append(r.groups, g)
+	}
+	for first := 0; first < count; first += sideBySide {
+		r.set(first, data[first:min(count, first+sideBySide)])
 	}
 	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
@@ -93,15 +94,22 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	return r
 }
 
-// fill sets the matrices of the lanes.
-func (g *resolventGroup[T]) fill(data []dense.Matrix[float64]) {
-	const four = 4
-	for lane := 0; lane < dense.Lanes[T](); lane += four {
-		var m [four]dense.Matrix[float64]
-		for i := range m {
-			m[i] = data[g.first+(lane+i)%g.count] // lanes without shifts have a weight of 0
+// set implements singleInverses. Lanes without a matrix of their own get one that is there, for a weight of 0.
+func (r *resolvents[T]) set(first int, m []dense.Matrix[float64]) {
+	g := r.groups[first/r.lanes]
+	for lane := 0; lane < r.lanes; lane += sideBySide {
+		if g.count > sideBySide && lane != first-g.first {
+			continue
 		}
-		dense.SetFour(g.data, lane, m)
+		var four [sideBySide]dense.Matrix[float64]
+		for i := range four {
+			if g.count > sideBySide {
+				four[i] = m[i%len(m)]
+			} else {
+				four[i] = m[(lane+i)%g.count]
+			}
+		}
+		dense.SetFour(g.data, lane, four)
 	}
 }
 
@@ -146,7 +154,7 @@ func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff, others, traces []
 	}
 	dense.InnerTiles(r.doubled, x)
 	clear(traces)
-	r.weights, r.keeping, r.step, r.others, r.traces = r.ones, true, 1, others, traces
+	r.keeping, r.step, r.others, r.traces = true, 1, others, traces
 	return r.sums(x, shifts, coeff)
 }
 
@@ -194,15 +202,14 @@ func (r *resolvents[T]) some(thread, threads int) {
 
 // part adds up the inverses of one part.
 func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
-	if r.keeping {
-		if p.from > 0 {
-			return true
-		}
-		p.group.kept.Zero()
-	} else {
-		clear(p.sum)
+	clear(p.sum)
+	if p.from >= r.step {
+		return true
 	}
 	g, m := p.group, s.m
+	if r.keeping {
+		g.kept.Zero()
+	}
 	if r.measuring && g.negative != nil {
 		m = g.negative
 	}
@@ -215,19 +222,25 @@ func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
 		if r.measuring {
 			p.measure(float64(r.n), m, s)
 		}
-		r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * r.coeff[j] })
-		if !r.keeping {
-			m.AddSum(p.sum, s.weight)
+		if r.keeping {
+			r.keepTerm(g, j, m, s)
 			continue
 		}
-		g.kept.Add(s.weight, m)
-		m.Inner(s.shift, r.doubled)
-		r.fill(s.weight, g, j, func(_, j int) float64 { return -r.others[j] })
-		for l := range g.count * g.slots {
-			r.traces[g.first+l%g.count] += float64(s.weight[l] * s.shift[l])
-		}
+		r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * r.coeff[j] })
+		m.AddSum(p.sum, s.weight)
 	}
 	return true
+}
+
+// keepTerm adds the negative inverses in m, for the shifts from j on, to what is kept of a group and to traces.
+func (r *resolvents[T]) keepTerm(g *resolventGroup[T], j int, m *dense.Bundle[T], s *resolventScratch[T]) {
+	r.fill(s.weight, g, j, func(_, j int) float64 { return -r.coeff[j] })
+	g.kept.Add(s.weight, m)
+	m.Inner(s.shift, r.doubled)
+	r.fill(s.weight, g, j, func(_, j int) float64 { return -r.others[j] })
+	for l := range g.count * g.slots {
+		r.traces[g.first+l%g.count] += float64(s.weight[l] * s.shift[l])
+	}
 }
 
 // measure finds the fitness of the matrices whose negative inverses are given.
