@@ -101,7 +101,10 @@ func (b *Bundle[T]) Traces(dst []T) {
 }
 
 // Get writes the upper triangle of the matrix of the given lane to a.
-func (b *Bundle[T]) Get(lane int, a Matrix[T]) {
+func (b *Bundle[T]) Get(lane int, a Matrix[T]) { GetLane(b, lane, a) }
+
+// GetLane is Get into any precision.
+func GetLane[T, S Float](b *Bundle[T], lane int, a Matrix[S]) {
 	a.mustHave(b.n, b.n, "Bundle.Get")
 	lanes := Lanes[T]()
 	for i := range b.n {
@@ -109,7 +112,7 @@ func (b *Bundle[T]) Get(lane int, a Matrix[T]) {
 		for j := i; j < b.n; {
 			at := b.at(i, j) + lane
 			for end := min(b.n, j/tileSide*tileSide+tileSide); j < end; j++ {
-				row[j] = b.data[at]
+				row[j] = S(b.data[at])
 				at += lanes
 			}
 		}

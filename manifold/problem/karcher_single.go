@@ -16,6 +16,8 @@ const (
 type singleInverses interface {
 	// set puts the upper triangles of up to four matrices in the place of those of the data from first on, a multiple of four if there are several. Calls for others may run at the same time.
 	set(first int, m []dense.Matrix[float64])
+	// setLanes is set for four matrices, or what is left of the data, in the lanes of a bundle.
+	setLanes(first int, b *dense.Bundle[float64])
 	// sumTo sets dst to sum_k weights_k S_k.
 	sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool
 	// keep keeps all S_k, until it is called again, and sets traces to those of sum_j others_j (A_k + shift_j X)^-1 X.

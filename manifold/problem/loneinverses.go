@@ -44,6 +44,13 @@ func (r *loneInverses) set(first int, m []dense.Matrix[float64]) {
 	}
 }
 
+// setLanes implements singleInverses.
+func (r *loneInverses) setLanes(first int, b *dense.Bundle[float64]) {
+	for l, m := range r.own[first:min(len(r.own), first+sideBySide)] {
+		dense.GetLane(b, l, m)
+	}
+}
+
 // sumTo implements singleInverses.
 func (r *loneInverses) sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool {
 	r.x, r.shifts, r.weights, r.coeff, r.keeping = x, shifts, weights, coeff, false

@@ -113,6 +113,21 @@ func (r *resolvents[T]) set(first int, m []dense.Matrix[float64]) {
 	}
 }
 
+// setLanes implements singleInverses.
+func (r *resolvents[T]) setLanes(first int, b *dense.Bundle[float64]) {
+	g := r.groups[first/r.lanes]
+	from, count, all := 0, g.count, r.lanes
+	if count > sideBySide {
+		from, all = first-g.first, sideBySide
+		count = min(sideBySide, g.count-from)
+	}
+	var lanes [8]int
+	for i := range lanes[:all] {
+		lanes[i] = i % count
+	}
+	dense.SetLanes(g.data, from, b, lanes[:all])
+}
+
 // sumTo implements singleInverses.
 func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, coeff []float64) bool {
 	r.weights, r.keeping, r.step = weights, false, r.stride

@@ -36,7 +36,8 @@ type scratch struct {
 	work    []float64
 	solver  eigen.Solver
 	reducer eigen.Reducer
-	bundled *eigen.Bundled // made when it is needed
+	bundled *eigen.Bundled // made when it is needed, with the next
+	pair    *dense.BundlePair[float64]
 	single  singleScratch
 }
 
