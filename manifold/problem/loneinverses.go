@@ -10,7 +10,6 @@ import (
 type loneInverses struct {
 	team                   *team
 	data                   []dense.Matrix[float32] // upper triangles
-	total                  []float64
 	x                      dense.Matrix[float32]
 	shifts, weights, coeff []float64
 	body, measure          func(w *singleWorker, k int)
@@ -25,7 +24,7 @@ type loneInverses struct {
 const largestBundled = 200
 
 func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
-	r := &loneInverses{team: t, total: make([]float64, t.n*t.n)}
+	r := &loneInverses{team: t}
 	for k := range data {
 		r.data = append(r.data, dense.New[float32](t.n, t.n))
 		r.set(k, data[k:k+1])
@@ -46,10 +45,17 @@ func (r *loneInverses) set(first int, m []dense.Matrix[float64]) {
 // sumTo implements singleInverses.
 func (r *loneInverses) sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool {
 	r.x, r.shifts, r.weights, r.coeff, r.keeping = x, shifts, weights, coeff, false
-	if !r.team.run32(r.body, r.total) {
+	if !r.team.share32(r.body) {
 		return false
 	}
-	narrow(dst.Data, r.total)
+	for i := range dst.Rows {
+		row := dst.Row(i)[i:]
+		copy(row, r.team.workers[0].single.acc.Row(i)[i:])
+		for _, w := range r.team.workers[1:] {
+			dense.Axpy(1, w.single.acc.Row(i)[i:], row)
+		}
+	}
+	dense.Mirror(dst)
 	return true
 }
 
@@ -59,23 +65,20 @@ func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff []float64) bo
 		r.kept = append(r.kept, dense.New[float32](r.team.n, r.team.n))
 	}
 	r.x, r.shifts, r.coeff, r.keeping = x, shifts, coeff, true
-	return r.team.run32(r.body, r.total)
+	return r.team.share32(r.body)
 }
 
-// invert adds the inverses of one matrix to the sum, or to what is kept of it.
+// invert adds the inverses of one matrix to the sum, or makes what is kept of it.
 func (r *loneInverses) invert(w *singleWorker, k int) {
-	m, sum, weight := w.t[0], w.acc, 1.0
+	m, sum, weight, first := w.t[0], w.acc, 1.0, w.fresh
 	if r.keeping {
-		sum = r.kept[k]
-		sum.Zero()
+		sum, first = r.kept[k], true
 	} else {
-		weight = r.weights[k]
+		weight, w.fresh = r.weights[k], false
 	}
 	for j, shift := range r.shifts {
 		for i := range m.Rows {
-			row := m.Row(i)[i:]
-			copy(row, r.data[k].Row(i)[i:])
-			dense.Axpy(float32(shift), r.x.Row(i)[i:], row)
+			dense.Blend(1, r.data[k].Row(i)[i:], float32(shift), r.x.Row(i)[i:], m.Row(i)[i:])
 		}
 		if !dense.InvertUpper(m, w.work) {
 			w.failed = true
@@ -86,8 +89,13 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 		}
 		c := float32(weight * r.coeff[j])
 		for i := range m.Rows {
-			dense.Axpy(c, m.Row(i)[i:], sum.Row(i)[i:])
+			if row := m.Row(i)[i:]; first {
+				dense.Scale(c, row, sum.Row(i)[i:])
+			} else {
+				dense.Axpy(c, row, sum.Row(i)[i:])
+			}
 		}
+		first = false
 	}
 	if r.keeping {
 		dense.Mirror(sum)
@@ -97,7 +105,7 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 // keptSquares implements singleInverses.
 func (r *loneInverses) keptSquares(dst []float64, x dense.Matrix[float32], constant float64) {
 	r.x, r.constant, r.squares = x, float32(constant), dst
-	r.team.run32(r.measure, r.total)
+	r.team.share32(r.measure)
 }
 
 func (r *loneInverses) square(w *singleWorker, k int) {
