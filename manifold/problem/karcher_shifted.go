@@ -21,6 +21,9 @@ type shiftedMean struct {
 	turn, t   dense.Matrix[float64]
 	turned    bool // the frame at the last point is L turn
 	distances []float64
+	target    float64 // of the norm of the gradient
+	share     float64 // of the target, that errors of Hessian products may add to the gradient
+	norm      float64 // of the gradient at the last point
 	err       float64 // of the gradient, as tuned
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
 }
@@ -43,12 +46,13 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	if k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain, share: newtonShare}
 	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights())
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
 	s.logs.seen = k.inverses32()
 	solver := o.Solver.WithDefaults(k.n * k.n)
-	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
+	s.target = max(solver.Tolerance*scale, solver.AbsoluteTolerance)
+	s.err = 0.25 * s.target
 	if s.hessian == nil || !s.widen(k.single.width) {
 		return nil
 	}
@@ -111,6 +115,7 @@ func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64
 	for i := range s.n {
 		g.Set(i, i, g.At(i, i)-total*s.log.constant)
 	}
+	s.norm = math.Sqrt(dense.Dot(grad, grad))
 	return total, nil
 }
 
@@ -158,10 +163,13 @@ func (s *shiftedMean) retraction() manifold.Retraction { return manifold.Triangu
 // leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
+// newtonShare is the share for the mean.
+const newtonShare = 0.45
+
 // hessianVec32 implements followedObjective. The data are seen as the last evaluation left them.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
 	m := memo.(*shiftedMemo)
-	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()))
+	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()), s.share*s.target/s.norm)
 	copy(dst, v)
 	if !m.based {
 		return

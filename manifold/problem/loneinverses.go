@@ -10,7 +10,6 @@ import (
 type loneInverses struct {
 	team                   *team
 	own, inverse, sums     upperTriangles // A_k, A_k^-1 if kept, S_k
-	total                  []float64
 	x                      dense.Matrix[float32]
 	shifts, weights, coeff []float64
 	others, traces         []float64 // see keep
@@ -26,7 +25,7 @@ type upperTriangles []dense.Matrix[float32]
 const largestBundled = 200
 
 func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
-	r := &loneInverses{team: t, total: make([]float64, t.n*t.n)}
+	r := &loneInverses{team: t}
 	for k := range data {
 		r.own = append(r.own, dense.New[float32](t.n, t.n))
 		r.set(k, data[k:k+1])
@@ -54,10 +53,17 @@ func (r *loneInverses) setLanes(first int, b *dense.Bundle[float64]) {
 // sumTo implements singleInverses.
 func (r *loneInverses) sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool {
 	r.x, r.shifts, r.weights, r.coeff, r.keeping = x, shifts, weights, coeff, false
-	if !r.team.run32(r.body, r.total) {
+	if !r.team.share32(r.body) {
 		return false
 	}
-	narrow(dst.Data, r.total)
+	for i := range dst.Rows {
+		row := dst.Row(i)[i:]
+		copy(row, r.team.workers[0].single.acc.Row(i)[i:])
+		for _, w := range r.team.workers[1:] {
+			dense.Axpy(1, w.single.acc.Row(i)[i:], row)
+		}
+	}
+	dense.Mirror(dst)
 	return true
 }
 
@@ -66,7 +72,7 @@ func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff, others, trac
 	r.sums.fill(len(r.own), r.team.n)
 	clear(traces)
 	r.x, r.shifts, r.coeff, r.others, r.traces, r.keeping = x, shifts, coeff, others, traces, true
-	return r.team.run32(r.body, r.total)
+	return r.team.share32(r.body)
 }
 
 // fill adds matrices until there are count of n rows.
@@ -76,20 +82,17 @@ func (m *upperTriangles) fill(count, n int) {
 	}
 }
 
-// invert adds the inverses of one matrix to the sum, or to what is kept of it.
+// invert adds the inverses of one matrix to the sum, or makes what is kept of it.
 func (r *loneInverses) invert(w *singleWorker, k int) {
-	m, sum, weight := w.t[0], w.acc, 1.0
+	m, sum, weight, first := w.t[0], w.acc, 1.0, w.fresh
 	if r.keeping {
-		sum = r.sums[k]
-		sum.Zero()
+		sum, first = r.sums[k], true
 	} else {
-		weight = r.weights[k]
+		weight, w.fresh = r.weights[k], false
 	}
 	for j, shift := range r.shifts {
 		for i := range m.Rows {
-			row := m.Row(i)[i:]
-			copy(row, r.own[k].Row(i)[i:])
-			dense.Axpy(float32(shift), r.x.Row(i)[i:], row)
+			dense.Blend(1, r.own[k].Row(i)[i:], float32(shift), r.x.Row(i)[i:], m.Row(i)[i:])
 		}
 		if !dense.InvertUpper(m, w.work) {
 			w.failed = true
@@ -104,22 +107,26 @@ func (r *loneInverses) invert(w *singleWorker, k int) {
 		if r.keeping {
 			r.traces[k] += r.others[j] * upperInner(m, r.x)
 		}
-		addUpper(float32(weight*r.coeff[j]), m, sum)
+		addUpper(float32(weight*r.coeff[j]), m, sum, first)
+		first = false
 	}
 }
 
-// addUpper adds alpha times the upper triangle of a to that of sum.
-func addUpper(alpha float32, a, sum dense.Matrix[float32]) {
+// addUpper adds alpha times the upper triangle of a to that of sum; if first, that is taken for zero.
+func addUpper(alpha float32, a, sum dense.Matrix[float32], first bool) {
 	for i := range a.Rows {
-		dense.Axpy(alpha, a.Row(i)[i:], sum.Row(i)[i:])
+		if row := a.Row(i)[i:]; first {
+			dense.Scale(alpha, row, sum.Row(i)[i:])
+		} else {
+			dense.Axpy(alpha, row, sum.Row(i)[i:])
+		}
 	}
 }
 
 // sum implements symmetricMatrices.
 func (m upperTriangles) sum(dst dense.Matrix[float32], weights []float64) {
-	dst.Zero()
 	for k, a := range m {
-		addUpper(float32(weights[k]), a, dst)
+		addUpper(float32(weights[k]), a, dst, k == 0)
 	}
 	dense.Mirror(dst)
 }

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -88,7 +89,7 @@ func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold
 			}
 		}
 	}
-	s.hessian.radial.constant = s.log.constant
+	s.hessian.radial.constant, s.share = s.log.constant, newtonShare*(1-slices.Max(s.hessian.weights)) // the curvature along a logarithm is less by its weight
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
 }

@@ -6,13 +6,15 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// singleHessian multiplies with the Hessian of the mean's cost in single precision: with differences of gradients, whose logarithm is a rationalLog, over a step of a hundredth. The
+// singleHessian multiplies with the Hessian of the mean's cost in single precision: with differences of gradients, whose logarithm is a rationalLog. The
 // data are those seen from the point, L^-1 A_k L^-T, so that this is the identity. The part of the sinh is known exactly from their mean.
 type singleHessian struct {
 	n             int
 	inverses      singleInverses
-	log           *rationalLog
 	weights       []float64
+	logs          []*rationalLog        // with more and more shifts
+	log           *rationalLog          // the one in use
+	scale         float64               // of errors of logarithms, over those of products
 	f             dense.Matrix[float32] // the point is F F'
 	one, mean     dense.Matrix[float32]
 	base, sum     dense.Matrix[float32] // of the inverses at the point and near it
@@ -21,18 +23,21 @@ type singleHessian struct {
 	radial        *radialPart // that the cost has not; nil for the mean
 }
 
-// probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the quadratic terms and the rounding of single
-// precision leave errors of 1e-3 and 1e-4 in a Hessian product.
-const probeLength = 0.01
+// probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the cubic terms and the rounding of single
+// precision each leave an error of 1e-4 in a Hessian product.
+const probeLength = 0.005
 
-// hessianError is that of the logarithm, relative to the width of its interval, in the mean over the matrices. Measured, the product with a gradient that the search leaves is then off by 1e-3.
-const hessianError = 1.2e-4
+// hessianError is that of a Hessian product that is accurate enough for any gradient; greatest is the largest that is of use.
+const hessianError, greatestError = 1.2e-3, 0.1
 
 // newSingleHessian returns the products for the weights, of sum 1, and inverses of the data that will be seen from the point. It returns nil where no logarithm is accurate enough.
 func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64) *singleHessian {
-	h := &singleHessian{n: n, inverses: inverses, weights: weights}
-	h.log = logWithin(width, 1, hessianError*width/math.Sqrt(dense.Dot(weights, weights)))
-	if h.log == nil {
+	// The error of a product with a gradient that the search leaves is up to 10/L times that of the logarithm in the mean over the matrices; measured on scattered data.
+	h := &singleHessian{n: n, inverses: inverses, weights: weights, scale: width / (10 * math.Sqrt(dense.Dot(weights, weights)))}
+	for shifts := 1; shifts <= mostShifts && h.within(hessianError) == nil; shifts++ {
+		h.logs = append(h.logs, newRationalLog(width, shifts))
+	}
+	if h.within(hessianError) == nil {
 		return nil
 	}
 	for _, m := range []*dense.Matrix[float32]{&h.f, &h.one, &h.mean, &h.base, &h.sum, &h.v, &h.moved, &h.w, &h.left, &h.swapped} {
@@ -44,9 +49,20 @@ func newSingleHessian(n int, inverses singleInverses, width float64, weights []f
 	return h
 }
 
-// start takes the point F F', from which the data are seen.
-func (h *singleHessian) start(f dense.Matrix[float64]) bool {
+// within returns the logarithm with the fewest shifts for which products are off by that at most, or nil.
+func (h *singleHessian) within(err float64) *rationalLog {
+	for _, l := range h.logs {
+		if l.err <= err*h.scale {
+			return l
+		}
+	}
+	return nil
+}
+
+// start takes the point F F', from which the data are seen, and the error that products may have.
+func (h *singleHessian) start(f dense.Matrix[float64], err float64) bool {
 	narrow(h.f.Data, f.Data)
+	h.log = h.within(min(max(err, hessianError), greatestError))
 	h.inverses.data().sum(h.mean, h.weights)
 	return h.inverses.sumTo(h.base, h.one, h.log.shift, h.weights, h.log.weight)
 }

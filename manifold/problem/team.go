@@ -2,6 +2,7 @@ package problem
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -49,6 +50,7 @@ type singleScratch struct {
 
 type singleWorker struct {
 	acc    dense.Matrix[float32]
+	fresh  bool // acc has nothing of the present call; for bodies that write the first part of a sum
 	failed bool
 	*singleScratch
 }
@@ -114,25 +116,34 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 // run32 is run for bodies that add to single.acc. It returns false if one failed.
 func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 	for _, w := range t.workers {
-		if w.single == nil {
-			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
+		if w.single != nil {
+			w.single.acc.Zero()
 		}
-		w.single.acc.Zero()
-		w.single.failed = false
 	}
-	t.body32 = body
-	t.share(t.each32)
+	if !t.share32(body) {
+		return false
+	}
 	clear(dst)
 	for _, w := range t.workers {
-		if w.single.failed {
-			return false
-		}
 		for i, v := range w.single.acc.Data {
 			dst[i] += float64(v)
 		}
 	}
 	dense.Mirror(dense.Wrap(t.n, t.n, dst))
 	return true
+}
+
+// share32 calls body for every index, with acc as it is. It returns false if one failed.
+func (t *team) share32(body func(w *singleWorker, i int)) bool {
+	for _, w := range t.workers {
+		if w.single == nil {
+			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
+		}
+		w.single.failed, w.single.fresh = false, true
+	}
+	t.body32 = body
+	t.share(t.each32)
+	return !slices.ContainsFunc(t.workers, func(w *worker) bool { return w.single.failed })
 }
 
 // share calls body for every index.
