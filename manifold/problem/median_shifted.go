@@ -88,8 +88,9 @@ func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold
 				s.hessian.weights[k] = s.weights[k] / (d * s.inverse)
 			}
 		}
+		s.hessian.radial.constant = s.log.constant
+		s.share = newtonShare * (1 - slices.Max(s.hessian.weights)) // along a logarithm the curvature is less by its weight
 	}
-	s.hessian.radial.constant, s.share = s.log.constant, newtonShare*(1-slices.Max(s.hessian.weights)) // the curvature along a logarithm is less by its weight
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
 }
