@@ -112,7 +112,7 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error), keep bool) 
 		return nil, bad
 	}
 	if k.n = d.Matrices[0].SymmetricDim(); k.team == nil {
-		k.team = newTeam(k.n, len(d.Matrices))
+		k.team = newLazyTeam(k.n, len(d.Matrices))
 	}
 	k.least = min(mostScatter, scatterOfRounding*k.condition())
 	var err error
@@ -170,7 +170,7 @@ func (k *karcherObjective) invert(keep bool) bool {
 			return false
 		}
 	}
-	k.team = newTeam(k.n, len(k.matrices))
+	k.team = newLazyTeam(k.n, len(k.matrices))
 	mean := dense.New[float32](k.n, k.n)
 	fit, ok := k.inverses32().harmonic(mean, k.weights, keep)
 	// The errors of n terms add up like the root of n.
