@@ -164,7 +164,7 @@ func (s *shiftedMean) retraction() manifold.Retraction { return manifold.Triangu
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
 // newtonShare is the share for the mean.
-const newtonShare = 0.45
+const newtonShare = 0.5
 
 // hessianVec32 implements followedObjective. The data are seen as the last evaluation left them.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
