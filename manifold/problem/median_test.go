@@ -3,10 +3,13 @@ package problem
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -188,5 +191,51 @@ func TestMedianRandom(t *testing.T) {
 		if !got.Converged && other.Converged || got.Objective > other.Objective*(1+1e-8) {
 			t.Errorf("seed %d: %v %s, objective %v; weiszfeld %v %s, %v", seed, got.Converged, got.Reason, got.Objective, other.Converged, other.Reason, other.Objective)
 		}
+	}
+}
+
+// TestMedianOnThreads: the bits do not depend on threads, where matrices are inverted side by side and where they are inverted one by one.
+func TestMedianOnThreads(t *testing.T) {
+	old := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(old)
+	for _, d := range []Data{
+		{Matrices: scattered(30, 13, 300), Weights: []float64{1, 2, 3, 4, 5, 6, 7, 6, 5, 4, 3, 2, 1}},
+		{Matrices: scattered(45, 3, 1e2)},
+		{Matrices: scattered(205, 5, 10)},
+		{Matrices: scattered(260, 3, 10)},
+	} {
+		var first *Result
+		for _, procs := range []int{1, 3} {
+			runtime.GOMAXPROCS(procs)
+			r := solved(t, "median", d, nil)
+			if first == nil {
+				first = r
+			} else if !slices.Equal(first.Solution.RawSymmetric().Data, r.Solution.RawSymmetric().Data) || first.GradientNorm != r.GradientNorm {
+				t.Errorf("%d rows: other bits on %d threads", d.Matrices[0].SymmetricDim(), procs)
+			}
+		}
+		if first.Iterations > 2 {
+			t.Errorf("%d rows: %d iterations", d.Matrices[0].SymmetricDim(), first.Iterations)
+		}
+	}
+}
+
+// TestShiftedMedianAllocatesNothing: evaluations after the first and Hessian products take no memory.
+func TestShiftedMedianAllocatesNothing(t *testing.T) {
+	old := runtime.GOMAXPROCS(1)
+	defer runtime.GOMAXPROCS(old)
+	k := medianOf(t, Data{Matrices: scattered(24, 4, 1e2)}, 1)
+	p, s := k.start(), newShiftedMedian(k, &Options{})
+	grad, memo, v := make([]float64, k.n*k.n), s.NewMemo(), symmetricNormals(1, k.n)
+	if _, err := s.Evaluate(p, grad, memo); err != nil {
+		t.Fatal(err)
+	}
+	if got := allocs.PerRun(3, func() {
+		if _, err := s.Evaluate(p, grad, memo); err != nil {
+			t.Error(err)
+		}
+		s.hessianVec32(grad, v, nil, p, memo)
+	}); got != 0 {
+		t.Errorf("%v allocations", got)
 	}
 }
