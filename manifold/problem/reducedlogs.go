@@ -89,9 +89,9 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 			return errOutside
 		}
 		w.sum[0] += weights[l]
-		if r.kept != nil {
-			r.kept.setLane(first+l, b.Data, l)
-		}
+	}
+	if r.kept != nil {
+		r.kept.setLanes(first, b.Data)
 	}
 	b.AddTo(&weights, w.acc)
 	return nil

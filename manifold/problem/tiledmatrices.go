@@ -16,11 +16,15 @@ func newTiledMatrices(count, n int) *tiledMatrices {
 	return m
 }
 
-// setLane takes the matrix of a lane as the k-th.
-func (m *tiledMatrices) setLane(k int, b *dense.Bundle[float64], lane int) {
-	data, lanes := b.Data()[lane:], dense.Lanes[float64]()
-	for i := range m.tiles[k] {
-		m.tiles[k][i] = float32(data[i*lanes])
+// setLanes takes the matrices in the lanes of a bundle as those from first on, as many as there are.
+func (m *tiledMatrices) setLanes(first int, b *dense.Bundle[float64]) {
+	t := [sideBySide][]float32{m.total, m.total, m.total, m.total} // where lanes of no use go
+	copy(t[:], m.tiles[first:min(len(m.tiles), first+sideBySide)])
+	t0, t1, t2, t3 := t[0], t[1][:len(t[0])], t[2][:len(t[0])], t[3][:len(t[0])]
+	data := b.Data()
+	for i := range t0 {
+		v := data[i*sideBySide:][:sideBySide]
+		t0[i], t1[i], t2[i], t3[i] = float32(v[0]), float32(v[1]), float32(v[2]), float32(v[3])
 	}
 }
 
