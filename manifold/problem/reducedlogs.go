@@ -96,6 +96,7 @@ func (r *reducedLogs) see(w *worker, k int, dst dense.Matrix[float64]) {
 	dense.Congruence(r.whiten, w.m, dst, w.work)
 }
 
+// show hands over what see has made of matrices.
 func (r *reducedLogs) show(first int, m []dense.Matrix[float64]) {
 	if r.seen != nil {
 		r.seen.set(first, m)
