@@ -11,15 +11,15 @@ import (
 
 // shiftedMean is the objective of the Karcher mean without eigendecompositions: the logarithms are those of reducedLogs. It is for data whose spectra, seen from the point, lie in
 // the interval of a shiftedLog, which every evaluation proves by the signs of pivots; its error there bounds that of the gradient. Hessian products are
-// differences of gradients in single precision.
+// differences of gradients in single precision, of the data as the last evaluation saw them.
 type shiftedMean struct {
 	*karcherObjective
 	log       *shiftedLog
 	hessian   *singleHessian
 	logs      *reducedLogs
 	whitening dense.Matrix[float64] // L^-1
-	turn, t   dense.Matrix[float64]
-	turned    bool // the frame at the last point is L turn
+	turn, t   dense.Matrix[float64] // made when they are needed
+	turned    bool                  // the frame at the last point is L turn
 	distances []float64
 	target    float64 // of the norm of the gradient
 	share     float64 // of the target, that errors of Hessian products may add to the gradient
@@ -49,16 +49,14 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain, share: newtonShare}
 	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights())
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
-	s.logs.seen = k.inverses32()
+	s.logs.seen = k.inverses32() // the search is over: nothing needs the data themselves there any more
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.target = max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	s.err = 0.25 * s.target
 	if s.hessian == nil || !s.widen(k.single.width) {
 		return nil
 	}
-	for _, m := range []*dense.Matrix[float64]{&s.whitening, &s.turn, &s.t} {
-		*m = dense.New[float64](k.n, k.n)
-	}
+	s.whitening = dense.New[float64](k.n, k.n)
 	return s
 }
 
@@ -132,6 +130,9 @@ func (s *shiftedMean) triangular(p *manifold.Frame) (turned bool) {
 		s.whitening.Copy(view(p.Inverse()))
 		return false
 	}
+	if s.turn.Rows == 0 {
+		s.turn, s.t = dense.New[float64](s.n, s.n), dense.New[float64](s.n, s.n)
+	}
 	f := view(p.F())
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.whitening)
 	dense.Mirror(s.whitening)
@@ -163,10 +164,10 @@ func (s *shiftedMean) retraction() manifold.Retraction { return manifold.Triangu
 // leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
-// newtonShare is the share for the mean.
+// newtonShare is the share for the mean; conjugate gradients leave 0.8 of the target at most.
 const newtonShare = 0.5
 
-// hessianVec32 implements followedObjective. The data are seen as the last evaluation left them.
+// hessianVec32 implements followedObjective.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
 	m := memo.(*shiftedMemo)
 	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()), s.share*s.target/s.norm)

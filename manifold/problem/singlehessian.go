@@ -64,7 +64,10 @@ func (h *singleHessian) within(err float64) *rationalLog {
 // start takes the point F F', from which the data are seen, and the error that products may have.
 func (h *singleHessian) start(f dense.Matrix[float64], err float64) bool {
 	narrow(h.f.Data, f.Data)
-	h.log = h.within(min(max(err, hessianError), greatestError))
+	if !(err > hessianError) {
+		err = hessianError
+	}
+	h.log = h.within(min(err, greatestError))
 	h.inverses.data().sum(h.mean, h.weights)
 	return h.inverses.sumTo(h.base, h.one, h.log.shift, h.weights, h.log.weight)
 }
