@@ -13,7 +13,7 @@ import (
 // bundle holds with one shift, or of fewer with several shifts. The inverses are shared out to a fixed number of parts, whose sums are added in
 // order: the same bits for every GOMAXPROCS. Scratch space belongs to the threads.
 type resolvents[T dense.Float] struct {
-	n, count int
+	n        int
 	groups   []*resolventGroup[T]
 	parts    []*resolventPart[T]
 	stride   int                    // so many parts share the shifts of a group
@@ -31,9 +31,8 @@ type resolvents[T dense.Float] struct {
 	traces        []float64
 	doubled       []T  // x for inner products
 	measuring     bool // how fit the matrices are
-	do            func(p *resolventPart[T], s *resolventScratch[T]) bool
-	sumUp         func(p *resolventPart[T], s *resolventScratch[T]) bool // part
-	sets          struct{ data, inverses, kept laneMatrices[T] }
+	// the matrices of all groups
+	sets struct{ data, inverses, kept laneMatrices[T] }
 }
 
 // resolventGroup is some of the data in one bundle: matrix first + i in the lanes i, i + count, ...
@@ -69,7 +68,7 @@ func (f fitness) worse(g fitness) fitness {
 // newResolvents takes the upper triangles of the data.
 func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
-	r := &resolvents[T]{n: n, count: count, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
+	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
 		total: make([]T, dense.TiledLength(n)), lane: make([]T, lanes)}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
@@ -87,7 +86,6 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, sum: make([]T, len(r.x))})
 		}
 	}
-	r.sumUp = r.part
 	r.sets.data = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.data }, false, 1}
 	r.sets.inverses = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.negative }, false, -1}
 	r.sets.kept = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.kept }, true, 1}
@@ -173,16 +171,10 @@ func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff, others, traces []
 	return r.sums(x, shifts, coeff)
 }
 
-// sums does all parts.
+// sums does all parts, on several goroutines where that pays.
 func (r *resolvents[T]) sums(x dense.Matrix[T], shifts, coeff []float64) bool {
 	dense.PackTiles(r.x, x)
 	r.shifts, r.coeff = shifts, coeff
-	return r.each(r.sumUp)
-}
-
-// each calls do for all parts, on several goroutines where that pays.
-func (r *resolvents[T]) each(do func(p *resolventPart[T], s *resolventScratch[T]) bool) bool {
-	r.do = do
 	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
 	if r.serial {
 		threads = 1
@@ -211,7 +203,7 @@ func (r *resolvents[T]) together(threads int) {
 func (r *resolvents[T]) some(thread, threads int) {
 	for i := thread; i < len(r.parts); i += threads {
 		p := r.parts[i]
-		p.failed = !r.do(p, r.scratch[thread])
+		p.failed = !r.part(p, r.scratch[thread])
 	}
 }
 
