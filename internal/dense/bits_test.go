@@ -55,6 +55,10 @@ func results[T Float](n int) map[string][]T {
 	bundle.SquareBounds(lane)
 	tiles = append(tiles, lane...)
 	out["Bundle"] = tiles
+	triangle := NewBundleTriangle[T](n)
+	triangle.Set(l)
+	bundle.Congruence(triangle, NewBundlePair[T](n))
+	out["Bundle congruence"] = slices.Clone(bundle.data)
 	Cholesky(s)
 	keep("Cholesky", s)
 	InvertLower(l)
