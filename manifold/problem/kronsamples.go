@@ -2,8 +2,9 @@ package problem
 
 import "github.com/spdopt/spdopt/internal/dense"
 
-// kronBlock is the number of elements of a block of samples, which should stay in the caches from one product to the next.
-const kronBlock = 1 << 14
+// kronBlock is the number of rows or columns of all samples of a block, which should stay in the caches from one product to the next; products with longer
+// inner dimensions are slower.
+const kronBlock = 640
 
 // kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
 // i is one row, so that sums of Y'Y over samples are one product too.
@@ -13,7 +14,7 @@ type kronSamples[T dense.Float] struct {
 }
 
 func newKronSamples[T dense.Float](count, p, q int) *kronSamples[T] {
-	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/(p*q))}
+	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/max(p, q))}
 	full := min(s.each, count) * p * q
 	for first := 0; first < count; first += s.each {
 		cols := min(s.each, count-first) * q
