@@ -2,7 +2,7 @@ package dense
 
 import "unsafe"
 
-// block adds the products of points points to the sums.
+// block adds what the given number of points of a block give to the sums.
 func (f *RoundedForms) block(pairs, rows []uint32, points int) {
 	stride := uintptr(f.points)
 	tiles, side := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, momentRows)/momentRows)
