@@ -7,11 +7,13 @@ import (
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase     = 16
+	solveBase     = 32
 	multiplyBase  = 32
 	multiplyRight = 256 // of MulLowerRight, which then goes on by panels of columns
 	factorBase    = 16
 	invertBase    = 16
+
+	smallestFactored = 12// rows from which on choleskyBlock transposes
 )
 
 // Cholesky overwrites the lower triangle of the symmetric a (whose lower triangle is read) with L such that a = L L^T, and clears the strict
@@ -19,27 +21,68 @@ const (
 // It costs a sixth of a Gemm, nearly all of it in products.
 func Cholesky[T Float](a Matrix[T]) int {
 	a.mustHave(a.Rows, a.Rows, "Cholesky")
-	bad := cholesky(a)
-	for i := range a.Rows {
+	n := a.Rows
+	var bad int
+	if n < smallestFactored {
+		bad = choleskyUnblocked(a)
+	} else {
+		w := takeWorkspace()
+		h := blocksAt(n)
+		bad = cholesky(a, elementsOf[T](&w.a, max(factorBase*factorBase, h*(n-h))))
+		w.release()
+	}
+	for i := range n {
 		clear(a.Row(i)[i+1:])
 	}
 	return bad
 }
 
-func cholesky[T Float](a Matrix[T]) int {
+// cholesky works with the transpose of the block below the diagonal, so that neither the substitution nor the product packs anything. What it leaves above the
+// diagonal is of no use.
+func cholesky[T Float](a Matrix[T], work []T) int {
 	n := a.Rows
 	if n <= factorBase {
-		return choleskyUnblocked(a)
+		return choleskyBlock(a, work)
 	}
-	h := splitAt(n)
+	h := blocksAt(n)
 	a11, a21, a22 := a.View(0, 0, h, h), a.View(h, 0, n-h, h), a.View(h, h, n-h, n-h)
-	if bad := cholesky(a11); bad >= 0 {
+	if bad := cholesky(a11, work); bad >= 0 {
 		return bad
 	}
-	SolveLowerRight(Transposed, a11, a21)
-	GemmLower(NoTrans, Transposed, -1, a21, a21, 1, a22)
-	if bad := cholesky(a22); bad >= 0 {
+	t := Wrap(h, n-h, work[:h*(n-h)])
+	Transpose(t, a21)
+	solveLower(NoTrans, a11, t)
+	Transpose(a21, t)
+	GemmLower(NoTrans, NoTrans, -1, a21, t, 1, a22)
+	if bad := cholesky(a22, work); bad >= 0 {
 		return h + bad
+	}
+	return -1
+}
+
+// blocksAt is splitAt such that most of the smallest blocks have factorBase rows, for which there is a kernel.
+func blocksAt(n int) int {
+	if n <= 2*factorBase {
+		return factorBase
+	}
+	return (n/2 + factorBase - 1) / factorBase * factorBase
+}
+
+// choleskyBlock factors up to factorBase rows, with their transpose in work where there is a kernel for that.
+func choleskyBlock[T Float](a Matrix[T], work []T) int {
+	n := a.Rows
+	if n < smallestFactored {
+		return choleskyUnblocked(a)
+	}
+	t := Matrix[T]{Rows: n, Cols: n, Stride: factorBase, Data: work[:factorBase*factorBase]}
+	Transpose(t, a)
+	done, ok := factorKernel(t.Data, n)
+	if !ok {
+		return choleskyUnblocked(a)
+	}
+	Transpose(a, t)
+	if done < n {
+		return done
 	}
 	return -1
 }
@@ -60,7 +103,7 @@ func choleskyUnblocked[T Float](a Matrix[T]) int {
 			f := row[j] / root
 			row[j], column[i] = f, f
 			for k, v := range column[j+1 : i+1] {
-				row[j+1+k] -= f * v
+				row[j+1+k] -= T(f * v)
 			}
 		}
 	}
@@ -97,32 +140,41 @@ func solveLower[T Float](tl Trans, l, b Matrix[T]) {
 	solveLower(tl, l22, b2)
 }
 
-// substitute is SolveLower for n <= solveBase.
+// substitute is SolveLower for n <= solveBase. The terms of an element are subtracted in the order in which the rows are solved for.
 func substitute[T Float](tl Trans, l, b Matrix[T]) {
 	n := l.Rows
 	var coef [solveBase]T
 	for s := range n {
-		i := s
-		if tl {
-			i = n - 1 - s
-		}
-		row := b.Row(i)
+		coef[s] = 1 / l.At(solvedRow(tl, n, s), solvedRow(tl, n, s))
+	}
+	if substituteKernel(tl, l, coef[:n], b) {
+		return
+	}
+	step := b.Stride
+	if tl {
+		step = -step
+	}
+	for s := range n {
+		i := solvedRow(tl, n, s)
 		for k := range s {
 			if tl {
-				coef[k] = -l.At(i+1+k, i)
+				coef[k] = -l.At(n-1-k, i)
 			} else {
 				coef[k] = -l.At(i, k)
 			}
 		}
-		if s > 0 {
-			from := 0
-			if tl {
-				from = i + 1
-			}
-			axpyRows(coef[:s], b.Data[from*b.Stride:], b.Stride, row)
-		}
+		row := b.Row(i)
+		axpyRows(coef[:s], b.Data, solvedRow(tl, n, 0)*b.Stride, step, row)
 		Scale(1/l.At(i, i), row, row)
 	}
+}
+
+// solvedRow returns the row that is solved for after s others.
+func solvedRow(tl Trans, n, s int) int {
+	if tl {
+		return n - 1 - s
+	}
+	return s
 }
 
 // SolveLowerRight overwrites b with b op(L)^-1 for the lower triangular L (its strict upper triangle is not read).

@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package dense
+
+func substituteKernel[T Float](tl Trans, l Matrix[T], inverse []T, b Matrix[T]) bool { return false }
+
+func factorKernel[T Float](block []T, n int) (done int, ok bool) { return 0, false }
