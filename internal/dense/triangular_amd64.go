@@ -26,8 +26,10 @@ func substituteKernel[T Float](tl Trans, l Matrix[T], inverse []T, b Matrix[T]) 
 	return true
 }
 
+func hasFactorKernel() bool { return active != portable }
+
 // factorKernel is choleskyUnblocked for the upper triangle of n rows of factorBase elements; done is the number of rows that have been factored.
-func factorKernel[T Float](block []T, n int) (done int, ok bool) {
+func factorKernel[T Float](block []T, n int) (done int) {
 	to := (*byte)(unsafe.Pointer(&done))
 	switch formatOf[T]() {
 	case f64AVX512:
@@ -38,8 +40,6 @@ func factorKernel[T Float](block []T, n int) (done int, ok bool) {
 		factorF64AVX2(uintptr(n), pointerTo(block), to)
 	case f32AVX2:
 		factorF32AVX2(uintptr(n), pointerTo(block), to)
-	default:
-		return 0, false
 	}
-	return done, true
+	return done
 }

@@ -4,4 +4,6 @@ package dense
 
 func substituteKernel[T Float](tl Trans, l Matrix[T], inverse []T, b Matrix[T]) bool { return false }
 
-func factorKernel[T Float](block []T, n int) (done int, ok bool) { return 0, false }
+func hasFactorKernel() bool { return false }
+
+func factorKernel[T Float](block []T, n int) (done int) { return 0 }
