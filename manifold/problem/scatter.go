@@ -117,6 +117,7 @@ func huberLoss(quantile float64, n int) (loss, float64) {
 // scatterObjective is log det X + (1/N) sum rho(q), q = z'z, z = F^-1 x. With P = (1/N) sum rho'(q) z z' the whitened differential is I - P and
 // the Hessian (eta P + P eta)/2 + (1/N) sum rho”(q) (z' eta z) z z'. It is convex along geodesics for both losses.
 type scatterObjective struct {
+	lender
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
@@ -138,15 +139,15 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 		return nil, err
 	}
 	N, n := x.Rows, x.Cols
-	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n), c: make([]float64, N)}
+	s := &scatterObjective{x: x, c: make([]float64, N)}
+	s.z, s.work = s.matrix(N, n), s.matrix(n, n)
 	var reach float64
 	s.loss, reach = choose(n)
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
-	second := dense.New[float64](n, n)
-	gramUpper(1/float64(N), x, x, 0, second)
-	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
+	gramUpper(1/float64(N), x, x, 0, s.work)
+	if s.from, err = manifold.NewFrame(symmetric(s.work)); err != nil {
 		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
 	s.m, err = m(n)
@@ -186,13 +187,13 @@ func (s *scatterObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (s *scatterObjective) NewMemo() solve.Memo {
-	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
+	return &scatterMemo{z: s.matrix(s.x.Rows, s.x.Cols), p: s.matrix(s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
 }
 
 // memoOf returns what an evaluation at the last point of w would leave; w has verified that point, and gives its samples away.
 func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
-	s.z = dense.New[float64](s.x.Rows, s.x.Cols)
+	s.z = s.matrix(s.x.Rows, s.x.Cols)
 	for i, v := range w.shown {
 		_, _, du := s.loss(w.q[i])
 		m.second[i] = du / float64(s.x.Rows)
