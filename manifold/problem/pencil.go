@@ -39,6 +39,16 @@ func (p *pencil) set(a, b dense.Matrix[float64]) error {
 	return nil
 }
 
+// carry sets the pencil to that of F'AF and F'BF for the matrices A and B of c, which has the same eigenvalues: T becomes F^-1 T.
+func (p *pencil) carry(c *pencil, f *manifold.Frame) {
+	if inv := view(f.Inverse()); f.Lower() {
+		dense.MulLower(dense.NoTrans, inv, c.t, p.t)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, c.t, 0, p.t)
+	}
+	copy(p.mu, c.mu)
+}
+
 // solve writes Y to dst, which may be r. Three and a half products.
 func (p *pencil) solve(dst, r dense.Matrix[float64]) {
 	p.divide(r)
