@@ -76,7 +76,7 @@ func rationalSquare(c, eta, half, square dense.Matrix[float64]) bool {
 }
 
 // triangleStrip is the number of columns of a lower triangular matrix that are computed at once, without the rows above them.
-const triangleStrip = 64
+const triangleStrip = 32
 
 // mulTriangular sets dst to the product of the lower triangular a and b, with zeros above the diagonal.
 func mulTriangular(dst, a, b dense.Matrix[float64]) {

@@ -64,6 +64,7 @@ func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, ident
 		b.Identity()
 		err := p.set(q, b)
 		dense.Multiply(p.mu, p.mu, p.mu)
+		p.weigh()
 		return err
 	}
 	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, q, q, 0, a)
