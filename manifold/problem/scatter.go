@@ -25,7 +25,11 @@ var student = Problem{
 	Own:   []Method{scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		s, err := newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
-		return studentObjective{s}, err
+		if err != nil {
+			return nil, err
+		}
+		s.weigh = studentWeights(o.degrees(), s.x.Cols)
+		return studentObjective{s}, nil
 	},
 	triangular: everySolver,
 	device:     scatterDevice(studentOf),
@@ -33,11 +37,16 @@ var student = Problem{
 
 // studentOf and huberOf return the loss for the parameters and its reach, see newScatter.
 func studentOf(o *Options, n int) (loss, float64) {
-	nu := o.Nu
-	if nu == 0 {
-		nu = 3
-	}
+	nu := o.degrees()
 	return studentLoss(nu, n), nu + float64(n)
+}
+
+// degrees returns nu, the degrees of freedom of Student's distribution.
+func (o *Options) degrees() float64 {
+	if o.Nu == 0 {
+		return 3
+	}
+	return o.Nu
 }
 
 func huberOf(o *Options, n int) (loss, float64) {
@@ -101,6 +110,33 @@ func studentLoss(nu float64, n int) loss {
 	}
 }
 
+// all sets first and second to the derivatives at every q and returns the sum of the values.
+func (l loss) all(q, first, second []float64) (sum float64) {
+	for i, v := range q {
+		var rho float64
+		rho, first[i], second[i] = l(v)
+		sum += rho
+	}
+	return sum
+}
+
+// studentWeights is the method all of studentLoss with one call for all logarithms.
+func studentWeights(nu float64, n int) func(q, first, second []float64) float64 {
+	c := nu + float64(n)
+	return func(q, first, second []float64) (sum float64) {
+		for i, v := range q {
+			first[i] = nu + v
+		}
+		dense.Log(second, first)
+		for i, v := range first {
+			sum += c * second[i]
+			u := c / v
+			first[i], second[i] = u, -u/v
+		}
+		return sum
+	}
+}
+
 // huberLoss is q/b up to c2 and (c2/b)(log(q/c2) + 1) beyond, with c2 the chi-square quantile and b such that Gaussian samples give their
 // covariance (Ollila, Palomar and Pascal, IEEE Trans. Signal Process. 69 (2021) 256-269, section II). It also returns c2/b, the limit of q rho'(q).
 func huberLoss(quantile float64, n int) (loss, float64) {
@@ -122,8 +158,10 @@ type scatterObjective struct {
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
-	c    []float64 // squared lengths, then factors, of the rows
+	q, c []float64 // squared lengths and factors of the rows
 	loss loss
+	// weigh is the method all of the loss.
+	weigh func(q, first, second []float64) float64
 	from *manifold.Frame
 }
 
@@ -141,10 +179,11 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 		return nil, err
 	}
 	N, n := x.Rows, x.Cols
-	s := &scatterObjective{x: x, c: make([]float64, N)}
+	s := &scatterObjective{x: x, q: make([]float64, N), c: make([]float64, N)}
 	s.z, s.work = s.matrix(N, n), s.matrix(n, n)
 	var reach float64
 	s.loss, reach = choose(n)
+	s.weigh = s.loss.all
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
@@ -213,15 +252,14 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	f, m := p.(*manifold.Frame), memo.(*scatterMemo)
 	whiten(m.z, s.x, f)
 	N := float64(s.x.Rows)
-	var sum, scale float64
-	dense.RowDots(m.z, m.z, s.c)
-	for i, q := range s.c {
-		rho, u, du := s.loss(q)
-		sum += rho
-		m.second[i], s.c[i] = du/N, u/N
-		scale += (u + du*q) * q / N
+	dense.RowDots(m.z, m.z, s.q)
+	sum := s.weigh(s.q, s.c, m.second)
+	m.scale = 0
+	for i, q := range s.q {
+		s.c[i] /= N
+		m.second[i] /= N
+		m.scale += (s.c[i] + m.second[i]*q) * q
 	}
-	m.scale = scale
 	dense.ScaleRows(s.c, m.z, s.z)
 	gramUpper(1, s.z, m.z, 0, m.p)
 	dense.Mirror(m.p)
