@@ -15,7 +15,7 @@ const (
 	solveStrip    = 16 // columns of SolveLowerTriangle
 
 	smallestFactored = 12 // rows from which on choleskyBlock transposes
-	unblockedInverse = 10 // rows up to which InvertLower does without a substitution
+	unblockedInverse = 11 // rows up to which InvertLower does without a substitution
 )
 
 // Cholesky overwrites the lower triangle of the symmetric a (whose lower triangle is read) with L such that a = L L^T, and clears the strict
