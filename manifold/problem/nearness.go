@@ -25,7 +25,7 @@ var metricNearness = Problem{
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))
 		o.fill = nearnessFill(matrix, view(c.F()), o.work)
-		o.diagonalise = func(p *pencil) error { return nearnessPencil(p, matrix, c, len(d.Matrices) == 1) }
+		o.diagonalise = func(p *pencil) error { return nearnessPencil(p, matrix, c, len(d.Matrices) == 1, o.work) }
 		o.m, err = m(n)
 		return o, err
 	},
@@ -57,9 +57,8 @@ func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) fun
 }
 
 // nearnessPencil sets p to the pencil of Q^2 and C; C = I does not square the condition of Q.
-func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, identity bool) error {
-	n := q.Rows
-	a, b := dense.New[float64](n, n), dense.New[float64](n, n)
+func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, identity bool, work [2]dense.Matrix[float64]) error {
+	a, b := work[0], work[1]
 	if identity {
 		b.Identity()
 		err := p.set(q, b)

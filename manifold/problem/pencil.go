@@ -15,7 +15,7 @@ type pencil struct {
 }
 
 func newPencil(n int) *pencil {
-	return &pencil{t: dense.New[float64](n, n), s: dense.New[float64](n, n), w: dense.New[float64](n, n), mu: make([]float64, n), weights: make([]float64, n*n)}
+	return &pencil{t: dense.New[float64](n, n), s: dense.New[float64](n, n), w: dense.New[float64](n, n), mu: make([]float64, n)}
 }
 
 // set diagonalises the pencil: one Cholesky factorization and one eigendecomposition. Eigenvalues that rounding has made too small are raised.
@@ -43,6 +43,9 @@ func (p *pencil) set(a, b dense.Matrix[float64]) error {
 
 // weigh sets the weights to those of mu.
 func (p *pencil) weigh() {
+	if p.weights == nil {
+		p.weights = make([]float64, len(p.mu)*len(p.mu))
+	}
 	for i, a := range p.mu {
 		row := p.weights[i*len(p.mu):]
 		for j, b := range p.mu {
@@ -50,6 +53,9 @@ func (p *pencil) weigh() {
 		}
 	}
 }
+
+// kept returns what carry needs of p, which carry must set again before it is used.
+func (p *pencil) kept() *pencil { return &pencil{t: p.t.Clone(), mu: p.mu, weights: p.weights} }
 
 // carry sets the pencil to that of F'AF and F'BF for the matrices A and B of c, which has the same eigenvalues: T becomes F^-1 T.
 func (p *pencil) carry(c *pencil, f *manifold.Frame) {

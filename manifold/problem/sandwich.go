@@ -16,7 +16,7 @@ type sandwich struct {
 	work  [2]dense.Matrix[float64]
 	// fill sets w, a and b at the frame and returns the cost.
 	fill func(p *manifold.Frame, m *sandwichMemo) float64
-	// constant is the pencil of A0 and B0, which diagonalise sets when it is needed first.
+	// constant is the pencil of A0 and B0, kept from what diagonalise sets when it is needed first.
 	constant    *pencil
 	diagonalise func(p *pencil) error
 	lost        bool // A0 or B0 is not definite to rounding, and there is no preconditioner
@@ -72,8 +72,8 @@ func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo
 func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*sandwichMemo), q.known.Dim()
 	if q.constant == nil {
-		q.constant = newPencil(n)
-		q.lost = q.diagonalise(q.constant) != nil
+		q.lost = q.diagonalise(m.inverse) != nil
+		q.constant = m.inverse.kept()
 	}
 	if q.lost {
 		copy(dst, v)
