@@ -162,7 +162,7 @@ type scatterObjective struct {
 	loss loss
 	// weigh is the method all of the loss.
 	weigh func(q, first, second []float64) float64
-	from *manifold.Frame
+	from  *manifold.Frame
 }
 
 type scatterMemo struct {
