@@ -12,10 +12,11 @@ import (
 const (
 	// kronSingleSize is the number of elements of all samples from which on steps in single precision pay.
 	kronSingleSize = 1 << 15
-	// kronSingleFloor is the relative gradient at which they end, a few times what rounding leaves.
-	kronSingleFloor = 2e-6
-	// kronSingleGoal is what should be left after the step in double precision.
-	kronSingleGoal = 2e-9
+	// kronSingleExact is the relative gradient below which the next one needs exact sums.
+	kronSingleExact = 1e-3
+	// kronSingleSums is what sums in single precision leave of a relative gradient, and kronSingleRounding, times the root of p/Nq, what the rounding of
+	// samples does.
+	kronSingleSums, kronSingleRounding = 2e-7, 1.3e-7
 	// kronSingleSteps bounds their number, and kronSingleStalls that of those which gain less than a third.
 	kronSingleSteps, kronSingleStalls = 40, 6
 )
@@ -28,11 +29,14 @@ type kronIteration struct {
 	step  dense.Matrix[float64]
 	from  dense.Matrix[float64] // that frame
 	turn  dense.Matrix[float64] // scratch
+
+	tolerance float64
 }
 
 func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := &kronIteration{kronObjective: in.(*kronObjective)}
 	k.relax = newRelaxation(1/(float64(k.q)*m.Kappa()), m.VectorLen())
+	k.tolerance = o.Solver.WithDefaults(m.VectorLen()).Tolerance
 	k.step, k.turn = dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p)
 	return drive(k, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
 		k.next(grad, norm, memo.(*kronMemo).p)
@@ -60,9 +64,7 @@ func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 		k.from = dense.New[float64](k.p, k.p)
 	}
 	k.from.Copy(view(f.F()))
-	k.b.Zero()
 	k.z = k.y.whitenRows(k.turn, k.b, 1/float64(k.count*k.p), k.z)
-	dense.Mirror(k.b)
 	cost, err := k.profile(f, m)
 	if err != nil {
 		return cost, err
@@ -72,15 +74,23 @@ func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	return cost, nil
 }
 
-// next sets step to the matrix M such that the next A is F M F': P/q far from the solution, I + eta + eta^2/2 for the relaxed step eta near it.
+// next sets step to the matrix M such that the next A is F M F': P/q far from the solution, the power (P/q)^t up to terms of third order for a
+// relaxed step near it, with t = 1 for the first.
 func (k *kronIteration) next(grad []float64, norm float64, p dense.Matrix[float64]) {
 	if norm > float64(k.q) {
 		dense.Scale(1/float64(k.q), p.Data, k.step.Data)
 		k.relax.ready = false
 		return
 	}
+	if norm > float64(k.q)/2 {
+		k.relax.ready = false // powers other than 1 might be indefinite
+	}
 	eta := dense.Wrap(k.p, k.p, k.relax.next(grad))
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, eta, eta, 0, k.step)
+	second := 0.0
+	if t := math.Sqrt(dense.Dot(eta.Data, eta.Data)/dense.Dot(grad, grad)) / k.relax.plain; t > 0 {
+		second = (1 - 1/t) / 2
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, second, eta, eta, 0, k.step)
 	for i := range k.p {
 		for j, v := range eta.Row(i) {
 			k.step.Set(i, j, k.step.At(i, j)+v)
@@ -97,7 +107,7 @@ func (k *kronIteration) Certify(p manifold.Point, norm float64, memo solve.Memo)
 	m, grad := memo.(*kronMemo), make([]float64, k.m.VectorLen())
 	k.differential(p.(*manifold.Frame), m, grad)
 	m.v, m.e = k.y, dense.New[float64](k.q, k.q) // the last use of the samples
-	k.z = m.v.whitenColumns(m.l, m.p, k.z)
+	k.z = m.v.whitenColumns(m.l, m.p, k.z, false)
 	c, _ := solve.Certify(k.m, k.kronObjective, p, grad, m)
 	return c
 }
@@ -111,59 +121,88 @@ func (k *kronIteration) start() *manifold.Frame {
 	if !ok {
 		return k.kronObjective.start()
 	}
-	work, b, cov := make([]float32, v.largest()), dense.New[float32](k.q, k.q), dense.New[float32](k.p, k.p)
-	f, p, c := dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p)
-	grad := make([]float64, k.p*k.p)
-	f.Identity()
-	var inv dense.Matrix[float32] // none is I
+	t := &kronSingle{kronIteration: k, v: v, work: make([]float32, v.largest()), left: dense.New[float32](k.q, k.q), f: dense.New[float64](k.p, k.p)}
+	t.f.Identity()
+	t.run()
+	k.relax.ready = false
+	product := dense.New[float64](k.p, k.p)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t.f, t.f, 0, product)
+	if frame, err := manifold.NewFrame(symmetric(product)); err == nil {
+		return frame
+	}
+	return k.kronObjective.start()
+}
+
+// kronSingle is the iteration in single precision.
+type kronSingle struct {
+	*kronIteration
+	v         *kronSamples[float32] // F^-1 Y L^-T
+	work      []float32             // of the size of a block
+	left, inv dense.Matrix[float32] // L^-1, and C^-1 or none for I
+	f         dense.Matrix[float64]
+}
+
+// run makes steps until the next would end below the tolerance, or the one after it where rounding asks for one in double precision.
+func (t *kronSingle) run() {
+	k := t.kronIteration
+	p, grad := dense.New[float64](k.p, k.p), make([]float64, k.p*k.p)
 	best, scale := math.Inf(1), k.GradientScale(0)
+	rounding := kronSingleRounding * math.Sqrt(float64(k.p)/float64(k.count*k.q))
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
-		var ok bool
-		if work, ok = k.flip(v, inv, b, cov, work); !ok {
-			break
+		exact := best <= kronSingleExact*scale
+		if !t.flip(p, exact) {
+			return
 		}
-		norm := 0.0
-		for i, x := range cov.Data {
-			p.Data[i] = float64(x)
-			grad[i] = -p.Data[i]
-		}
+		minusPlusIdentity(grad, p)
 		for i := range k.p {
-			grad[i*k.p+i] += float64(k.q)
+			grad[i*k.p+i] += float64(k.q) - 1
 		}
 		k.m.FromWhitened(nil, grad)
-		norm = math.Sqrt(k.m.Inner(nil, grad, grad))
+		norm := math.Sqrt(k.m.Inner(nil, grad, grad))
 		if !(norm < 10*best) {
-			break
+			return
 		}
 		if norm > 0.67*best {
 			stalls++
 		}
-		rate := norm / best // the last step below and one in double precision will gain as much each
+		rate := norm / best
 		best = min(best, norm)
 		k.next(grad, norm, p)
-		c.Copy(k.step)
-		if dense.Cholesky(c) >= 0 {
-			break
+		left := rounding
+		if !exact {
+			left += kronSingleSums
 		}
-		dense.MulLower(dense.NoTrans, f, c, p)
-		f.Copy(p)
-		if norm <= kronSingleFloor*scale || steps > 0 && norm*rate*rate <= kronSingleGoal*scale {
-			break
+		if rounding > 0.8*k.tolerance {
+			left, rate = 2*left, rate*rate // a step in double precision follows
 		}
+		last := norm <= left*scale || steps > 0 && norm*rate <= k.tolerance/2*scale && (exact || rounding > 0.8*k.tolerance)
+		if !t.advance(p, last) || last {
+			return
+		}
+	}
+}
+
+// advance multiplies f by the Cholesky factor C of step, and says whether there is one. Unless this is the last step, C is the inverse of what inv becomes, a
+// matrix in single precision, so that f is exact. work is scratch.
+func (t *kronSingle) advance(work dense.Matrix[float64], last bool) bool {
+	c := t.step
+	if dense.Cholesky(c) >= 0 {
+		return false
+	}
+	if !last {
 		dense.InvertLower(c)
-		if inv.Rows == 0 {
-			inv = dense.New[float32](k.p, k.p)
+		if t.inv.Rows == 0 {
+			t.inv = dense.New[float32](t.p, t.p)
 		}
 		for i, x := range c.Data {
-			inv.Data[i] = float32(x)
+			t.inv.Data[i] = float32(x)
+			c.Data[i] = float64(t.inv.Data[i])
 		}
+		dense.InvertLower(c)
 	}
-	k.relax.ready = false
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, p)
-	if frame, err := manifold.NewFrame(symmetric(p)); err == nil {
-		return frame
-	}
-	return k.kronObjective.start()
+	dense.MulLower(dense.NoTrans, t.f, c, work)
+	t.f.Copy(work)
+	return true
 }
 
 // single returns the samples in single precision, scaled to a mean square of one, and false where that is not possible.
@@ -186,15 +225,17 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	return v, true
 }
 
-// flip replaces the samples V by W = C^-1 V, given that inverse or none for I, and then by W L^-T with L L' = (1/Np) sum W'W, and sets cov to the mean of the V V'.
-// It returns what takes the place of work, and whether the sum is positive definite.
-func (k *kronIteration) flip(v *kronSamples[float32], inverse, b, cov dense.Matrix[float32], work []float32) ([]float32, bool) {
-	b.Zero()
-	work = v.whitenRows(inverse, b, 1/float32(k.count*k.p), work)
-	dense.Mirror(b)
-	if dense.Cholesky(b) >= 0 {
-		return work, false
+// flip replaces the samples V by W = C^-1 V, then by W L^-T with L L' = (1/Np) sum W'W, and sets p to the mean of the V V', in exact sums if told so. It says
+// whether the former sum is positive definite.
+func (t *kronSingle) flip(p dense.Matrix[float64], exact bool) bool {
+	t.work = t.v.whitenRows(t.inv, t.b, 1/float64(t.count*t.p), t.work)
+	if dense.Cholesky(t.b) >= 0 {
+		return false
 	}
-	dense.InvertLower(b)
-	return v.whitenColumns(b, cov, work), true
+	dense.InvertLower(t.b)
+	for i, x := range t.b.Data {
+		t.left.Data[i] = float32(x)
+	}
+	t.work = t.v.whitenColumns(t.left, p, t.work, exact)
+	return true
 }

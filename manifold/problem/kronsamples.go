@@ -11,10 +11,13 @@ const kronBlock = 640
 type kronSamples[T dense.Float] struct {
 	p, q, each int
 	blocks     []dense.Matrix[T] // p x (samples q)
+	sum        dense.Matrix[T]   // scratch: a sum over a block
+	wide       []float64         // scratch: a block
 }
 
 func newKronSamples[T dense.Float](count, p, q int) *kronSamples[T] {
-	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/max(p, q))}
+	n := max(p, q)
+	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/n), sum: dense.New[T](n, n)}
 	full := min(s.each, count) * p * q
 	for first := 0; first < count; first += s.each {
 		cols := min(s.each, count-first) * q
@@ -51,42 +54,75 @@ func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
 	return old[:cap(old)]
 }
 
-// whitenRows replaces every sample V by C^-1 V, given that inverse, lower triangular, or no matrix for I, and adds scale sum V'V to the upper triangle of b. work has
+// whitenRows replaces every sample V by C^-1 V, given that inverse, lower triangular, or no matrix for I, and sets b to scale sum V'V. work has
 // the size of a block; what takes its place is returned.
-func (s *kronSamples[T]) whitenRows(inverse, b dense.Matrix[T], scale T, work []T) []T {
+func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[float64], scale float64, work []T) []T {
+	b.Zero()
+	sum := s.sum.View(0, 0, s.q, s.q)
 	for i, v := range s.blocks {
 		if inverse.Rows > 0 {
 			z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 			dense.MulLower(dense.NoTrans, inverse, v, z)
 			work, v = s.exchange(i, z), z
 		}
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, scale, s.tall(v), s.tall(v), 1, b)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.tall(v), s.tall(v), 0, sum)
+		addScaledUpper(b, scale, sum)
 	}
+	dense.Mirror(b)
 	return work
 }
 
 // rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L. work has the size of a block.
-func (s *kronSamples[T]) rowScatter(inverse, p dense.Matrix[T], work []T) {
-	s.scatter(inverse, p, work, false)
+func (s *kronSamples[T]) rowScatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T) {
+	s.scatter(inverse, p, work, false, false)
 }
 
-// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned.
-func (s *kronSamples[T]) whitenColumns(inverse, p dense.Matrix[T], work []T) []T {
-	return s.scatter(inverse, p, work, true)
+// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned. With exact, sums are made in double
+// precision throughout.
+func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, exact bool) []T {
+	return s.scatter(inverse, p, work, true, exact)
 }
 
 // scatter is rowScatter, or whitenColumns if the samples are replaced.
-func (s *kronSamples[T]) scatter(inverse, p dense.Matrix[T], work []T, replace bool) []T {
+func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace, exact bool) []T {
 	p.Zero()
-	scale := 1 / T(s.count())
+	scale := 1 / float64(s.count())
+	sum := s.sum.View(0, 0, s.p, s.p)
 	for i, v := range s.blocks {
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, z, z, 1, p)
+		if exact {
+			w := s.widened(z)
+			dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
+		} else {
+			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
+			addScaledUpper(p, scale, sum)
+		}
 		if replace {
 			work = s.exchange(i, z)
 		}
 	}
 	dense.Mirror(p)
 	return work
+}
+
+// widened returns a block, or something of its shape, in double precision, until the next call.
+func (s *kronSamples[T]) widened(block dense.Matrix[T]) dense.Matrix[float64] {
+	if s.wide == nil {
+		s.wide = make([]float64, s.largest())
+	}
+	for i, x := range block.Data {
+		s.wide[i] = float64(x)
+	}
+	return dense.Wrap(block.Rows, block.Cols, s.wide[:len(block.Data)])
+}
+
+// addScaledUpper adds scale times the upper triangle of a to that of sum.
+func addScaledUpper[T dense.Float](sum dense.Matrix[float64], scale float64, a dense.Matrix[T]) {
+	for i := range sum.Rows {
+		to, from := sum.Row(i)[i:], a.Row(i)[i:]
+		for j, x := range from {
+			to[j] += scale * float64(x)
+		}
+	}
 }
