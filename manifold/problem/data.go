@@ -163,20 +163,28 @@ func checkSamples(s *mat.Dense) (dense.Matrix[float64], error) {
 
 // finiteSamples returns a view of the samples after checking that they are finite.
 func finiteSamples(s *mat.Dense) (dense.Matrix[float64], error) {
+	x, _, err := measuredSamples(s)
+	return x, err
+}
+
+// measuredSamples is finiteSamples with the sum of the squares of all entries, which may have overflowed.
+func measuredSamples(s *mat.Dense) (out dense.Matrix[float64], squares float64, err error) {
 	if s == nil || s.IsEmpty() {
-		return dense.Matrix[float64]{}, &DataError{Err: errors.New("no samples given")}
+		return out, 0, &DataError{Err: errors.New("no samples given")}
 	}
-	out := dense.Of(s.RawMatrix())
+	out = dense.Of(s.RawMatrix())
 	for i := range out.Rows {
 		row := out.Row(i)
-		if q := dense.Dot(row, row); q-q == 0 {
+		q := dense.Dot(row, row)
+		squares += q
+		if q-q == 0 {
 			continue // the usual case; squares may overflow where the entries do not
 		}
 		for j, v := range row {
 			if v-v != 0 {
-				return out, &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("entry %d is %v", j, v)}
+				return out, 0, &DataError{Where: fmt.Sprintf("sample %d", i), Err: fmt.Errorf("entry %d is %v", j, v)}
 			}
 		}
 	}
-	return out, nil
+	return out, squares, nil
 }

@@ -24,7 +24,7 @@ var kronMLE = Problem{
 		run:  kronFlipFlop,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		x, err := finiteSamples(d.Samples)
+		x, squares, err := measuredSamples(d.Samples)
 		if err != nil {
 			return nil, err
 		}
@@ -38,6 +38,7 @@ var kronMLE = Problem{
 				Remedy: "give more samples, or for the vectors " + shrinkageRemedy}
 		}
 		k := newKron(x, p, q)
+		k.squares = squares
 		k.m, err = m(p)
 		return k, err
 	},
@@ -47,8 +48,11 @@ var kronMLE = Problem{
 // geodesics (Wiesel, IEEE Trans. Signal Process. 60 (2012)) and does not depend on the scale of A. With V_i = F^-1 Y_i L^-T, B = L L', the whitened
 // differential is q I - P, P = (1/N) sum V V', and the Hessian (eta P + P eta)/2 - (1/N) sum V E V' with E = (1/Np) sum V' eta V.
 type kronObjective struct {
+	lender
 	m           *manifold.Affine
 	count, p, q int
+	x           dense.Matrix[float64] // the samples as given, one a row
+	squares     float64               // sum of the squares of all entries
 	y           *kronSamples[float64]
 	z           []float64             // scratch of the size of a block
 	work        dense.Matrix[float64] // p x p
@@ -62,17 +66,15 @@ type kronMemo struct {
 }
 
 func newKron(x dense.Matrix[float64], p, q int) *kronObjective {
-	k := &kronObjective{count: x.Rows, p: p, q: q, y: newKronSamples[float64](x.Rows, p, q), work: dense.New[float64](p, p),
+	k := &kronObjective{count: x.Rows, p: p, q: q, x: x, work: dense.New[float64](p, p),
 		at: dense.New[float64](p, p), b: dense.New[float64](q, q)}
-	k.z = make([]float64, k.y.largest())
-	for i := range x.Rows {
-		to := k.y.sample(i)
-		for r := range p {
-			copy(to.Row(r), x.Row(i)[r*q:(r+1)*q])
-		}
-	}
+	k.y = newKronSamples(x.Rows, p, q, k.elements)
+	k.y.read(x, 1)
+	k.z = k.elements(k.y.largest())
 	return k
 }
+
+func (k *kronObjective) elements(n int) []float64 { return k.matrix(1, n).Data }
 
 func (k *kronObjective) size() (int, int) { return k.p, k.count }
 
@@ -85,7 +87,7 @@ func (k *kronObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (k *kronObjective) NewMemo() solve.Memo {
-	return &kronMemo{v: newKronSamples[float64](k.count, k.p, k.q), p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q),
+	return &kronMemo{v: newKronSamples(k.count, k.p, k.q, k.elements), p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q),
 		e: dense.New[float64](k.q, k.q)}
 }
 
@@ -95,7 +97,8 @@ func (k *kronObjective) columns(f *manifold.Frame, v *kronSamples[float64]) {
 	k.at.Copy(inv)
 	k.b.Zero()
 	lower := isLower(inv)
-	for i, y := range k.y.blocks {
+	for i := range k.y.blocks {
+		y := k.y.block(i)
 		if lower {
 			dense.MulLower(dense.NoTrans, inv, y, v.blocks[i])
 		} else {
@@ -193,7 +196,7 @@ func (k *kronObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 
 func (k *kronObjective) parts(p *manifold.Frame, solution *mat.SymDense) []Part {
 	if !slices.Equal(view(p.Inverse()).Data, k.at.Data) {
-		k.columns(p, newKronSamples[float64](k.count, k.p, k.q))
+		k.columns(p, newKronSamples(k.count, k.p, k.q, k.elements))
 	}
 	scale := p.Sym().At(0, 0) / solution.At(0, 0)
 	b := make([]float64, len(k.b.Data))

@@ -12,8 +12,6 @@ import (
 const (
 	// kronSingleSize is the number of elements of all samples from which on steps in single precision pay.
 	kronSingleSize = 1 << 15
-	// kronSingleExact is the relative gradient below which the next one needs exact sums.
-	kronSingleExact = 1e-3
 	// kronSingleSums is what sums in single precision leave of a relative gradient, and kronSingleRounding, times the root of p/Nq, what the rounding of
 	// samples does.
 	kronSingleSums, kronSingleRounding = 2e-7, 1.3e-7
@@ -138,7 +136,7 @@ type kronSingle struct {
 	*kronIteration
 	v         *kronSamples[float32] // F^-1 Y L^-T
 	work      []float32             // of the size of a block
-	left, inv dense.Matrix[float32] // L^-1, and C^-1 or none for I
+	left, inv dense.Matrix[float32] // L^-1, less I for exact sums, and C^-1 or none for I
 	f         dense.Matrix[float64]
 }
 
@@ -146,10 +144,11 @@ type kronSingle struct {
 func (t *kronSingle) run() {
 	k := t.kronIteration
 	p, grad := dense.New[float64](k.p, k.p), make([]float64, k.p*k.p)
-	best, scale := math.Inf(1), k.GradientScale(0)
+	best, rate, scale := math.Inf(1), 0.0, k.GradientScale(0)
 	rounding := kronSingleRounding * math.Sqrt(float64(k.p)/float64(k.count*k.q))
+	double := rounding > 0.95*k.tolerance // a step in double precision will follow
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
-		exact := best <= kronSingleExact*scale
+		exact := !double && steps > 1 && best*rate*rate <= 2*k.tolerance*scale // this may be the last step
 		if !t.flip(p, exact) {
 			return
 		}
@@ -165,17 +164,17 @@ func (t *kronSingle) run() {
 		if norm > 0.67*best {
 			stalls++
 		}
-		rate := norm / best
+		rate = norm / best
 		best = min(best, norm)
 		k.next(grad, norm, p)
-		left := rounding
+		left, gain := rounding, rate
 		if !exact {
 			left += kronSingleSums
 		}
-		if rounding > 0.8*k.tolerance {
-			left, rate = 2*left, rate*rate // a step in double precision follows
+		if double {
+			left, gain = 2*left, rate*rate
 		}
-		last := norm <= left*scale || steps > 0 && norm*rate <= k.tolerance/2*scale && (exact || rounding > 0.8*k.tolerance)
+		last := norm <= left*scale || steps > 0 && norm*gain <= k.tolerance/2*scale && (double || exact || left <= k.tolerance/2)
 		if !t.advance(p, last) || last {
 			return
 		}
@@ -207,21 +206,12 @@ func (t *kronSingle) advance(work dense.Matrix[float64], last bool) bool {
 
 // single returns the samples in single precision, scaled to a mean square of one, and false where that is not possible.
 func (k *kronIteration) single() (*kronSamples[float32], bool) {
-	var square float64
-	for _, y := range k.y.blocks {
-		square += dense.Dot(y.Data, y.Data)
-	}
-	scale := math.Sqrt(float64(k.count*k.p*k.q) / square)
+	scale := math.Sqrt(float64(k.count*k.p*k.q) / k.squares)
 	if !(scale > 0) || math.IsInf(scale, 1) {
 		return nil, false
 	}
-	v := newKronSamples[float32](k.count, k.p, k.q)
-	for i, y := range k.y.blocks {
-		to := v.blocks[i].Data
-		for j, x := range y.Data {
-			to[j] = float32(scale * x)
-		}
-	}
+	v := newKronSamples(k.count, k.p, k.q, func(n int) []float32 { return make([]float32, n) })
+	v.read(k.x, scale)
 	return v, true
 }
 
@@ -233,6 +223,11 @@ func (t *kronSingle) flip(p dense.Matrix[float64], exact bool) bool {
 		return false
 	}
 	dense.InvertLower(t.b)
+	if exact {
+		for i := range t.q {
+			t.b.Set(i, i, t.b.At(i, i)-1)
+		}
+	}
 	for i, x := range t.b.Data {
 		t.left.Data[i] = float32(x)
 	}

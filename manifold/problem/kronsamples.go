@@ -2,9 +2,9 @@ package problem
 
 import "github.com/spdopt/spdopt/internal/dense"
 
-// kronBlock is the number of rows or columns of all samples of a block, which should stay in the caches from one product to the next; products with longer
-// inner dimensions are slower.
-const kronBlock = 640
+// kronBlock is the number of rows or columns of all samples of a block, which should stay in the caches from one product to the next, and the longest inner
+// dimension that products do not cut; kronPanel is the number of rows of a product with a triangle.
+const kronBlock, kronPanel = 512, 16
 
 // kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
 // i is one row, so that sums of Y'Y over samples are one product too.
@@ -13,15 +13,20 @@ type kronSamples[T dense.Float] struct {
 	blocks     []dense.Matrix[T] // p x (samples q)
 	sum        dense.Matrix[T]   // scratch: a sum over a block
 	wide       []float64         // scratch: a block
+
+	source dense.Matrix[float64] // samples, one a row, of which blocks from unread on are to be filled, times scale
+	scale  float64
+	unread int
 }
 
-func newKronSamples[T dense.Float](count, p, q int) *kronSamples[T] {
+// newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter.
+func newKronSamples[T dense.Float](count, p, q int, memory func(int) []T) *kronSamples[T] {
 	n := max(p, q)
 	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/n), sum: dense.New[T](n, n)}
 	full := min(s.each, count) * p * q
 	for first := 0; first < count; first += s.each {
 		cols := min(s.each, count-first) * q
-		s.blocks = append(s.blocks, dense.Wrap(p, cols, make([]T, full)[:p*cols]))
+		s.blocks = append(s.blocks, dense.Wrap(p, cols, memory(full)[:p*cols:full]))
 	}
 	return s
 }
@@ -29,9 +34,26 @@ func newKronSamples[T dense.Float](count, p, q int) *kronSamples[T] {
 // largest returns the number of elements of a full block.
 func (s *kronSamples[T]) largest() int { return cap(s.blocks[0].Data) }
 
-// sample returns sample i.
-func (s *kronSamples[T]) sample(i int) dense.Matrix[T] {
-	return s.blocks[i/s.each].View(0, i%s.each*s.q, s.p, s.q)
+// read makes the rows of x, times scale, the samples; blocks are filled when they are first asked for.
+func (s *kronSamples[T]) read(x dense.Matrix[float64], scale float64) {
+	s.source, s.scale, s.unread = x, scale, 0
+}
+
+// block returns a block after the samples of those up to it have been read.
+func (s *kronSamples[T]) block(i int) dense.Matrix[T] {
+	for ; s.source.Rows > 0 && s.unread <= i; s.unread++ {
+		b := s.blocks[s.unread]
+		for j := range b.Cols / s.q {
+			x := s.source.Row(s.unread*s.each + j)
+			for r := range s.p {
+				to := b.Row(r)[j*s.q : (j+1)*s.q]
+				for c, v := range x[r*s.q : (r+1)*s.q] {
+					to[c] = T(s.scale * v)
+				}
+			}
+		}
+	}
+	return s.blocks[i]
 }
 
 // tall returns a block, or something of its shape, as rows of q.
@@ -59,16 +81,17 @@ func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
 func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[float64], scale float64, work []T) []T {
 	b.Zero()
 	sum := s.sum.View(0, 0, s.q, s.q)
-	for i, v := range s.blocks {
+	for i := range s.blocks {
+		v := s.block(i)
 		if inverse.Rows > 0 {
 			z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
-			dense.MulLower(dense.NoTrans, inverse, v, z)
+			mulLowerPanels(inverse, v, z)
 			work, v = s.exchange(i, z), z
 		}
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.tall(v), s.tall(v), 0, sum)
-		addScaledUpper(b, scale, sum)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, s.tall(v), s.tall(v), 0, sum)
+		addLower(b, scale, sum)
 	}
-	dense.Mirror(b)
+	mirrorLower(b)
 	return work
 }
 
@@ -77,8 +100,8 @@ func (s *kronSamples[T]) rowScatter(inverse dense.Matrix[T], p dense.Matrix[floa
 	s.scatter(inverse, p, work, false, false)
 }
 
-// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned. With exact, sums are made in double
-// precision throughout.
+// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned. With exact, the inverse is
+// given less I, so that the rounding of the products hardly matters, and sums are made in double precision.
 func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, exact bool) []T {
 	return s.scatter(inverse, p, work, true, exact)
 }
@@ -92,37 +115,56 @@ func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
 		if exact {
-			w := s.widened(z)
-			dense.GemmUpper(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
+			w := s.widened(v, z)
+			dense.GemmLower(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
 		} else {
-			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
-			addScaledUpper(p, scale, sum)
+			dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
+			addLower(p, scale, sum)
 		}
 		if replace {
 			work = s.exchange(i, z)
 		}
 	}
-	dense.Mirror(p)
+	mirrorLower(p)
 	return work
 }
 
-// widened returns a block, or something of its shape, in double precision, until the next call.
-func (s *kronSamples[T]) widened(block dense.Matrix[T]) dense.Matrix[float64] {
+// widened adds v to z and returns the sum in double precision, until the next call.
+func (s *kronSamples[T]) widened(v, z dense.Matrix[T]) dense.Matrix[float64] {
 	if s.wide == nil {
 		s.wide = make([]float64, s.largest())
 	}
-	for i, x := range block.Data {
-		s.wide[i] = float64(x)
+	wide, from, to := s.wide[:len(v.Data)], v.Data, z.Data[:len(v.Data)]
+	for i, x := range from {
+		y := float64(x) + float64(to[i])
+		wide[i], to[i] = y, T(y)
 	}
-	return dense.Wrap(block.Rows, block.Cols, s.wide[:len(block.Data)])
+	return dense.Wrap(v.Rows, v.Cols, wide)
 }
 
-// addScaledUpper adds scale times the upper triangle of a to that of sum.
-func addScaledUpper[T dense.Float](sum dense.Matrix[float64], scale float64, a dense.Matrix[T]) {
+// mulLowerPanels sets dst to l b for the lower triangular l with zeros above the diagonal: for wide b faster than dense.MulLower.
+func mulLowerPanels[T dense.Float](l, b, dst dense.Matrix[T]) {
+	for i := 0; i < l.Rows; i += kronPanel {
+		h := min(kronPanel, l.Rows-i)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l.View(i, 0, h, i+h), b.View(0, 0, i+h, b.Cols), 0, dst.View(i, 0, h, b.Cols))
+	}
+}
+
+// addLower adds scale times the lower triangle of a to that of sum.
+func addLower[T dense.Float](sum dense.Matrix[float64], scale float64, a dense.Matrix[T]) {
 	for i := range sum.Rows {
-		to, from := sum.Row(i)[i:], a.Row(i)[i:]
+		to, from := sum.Row(i)[:i+1], a.Row(i)[:i+1]
 		for j, x := range from {
 			to[j] += scale * float64(x)
+		}
+	}
+}
+
+// mirrorLower copies the strict lower triangle of a to the upper one.
+func mirrorLower(a dense.Matrix[float64]) {
+	for i := range a.Rows {
+		for j, x := range a.Row(i)[:i] {
+			a.Set(j, i, x)
 		}
 	}
 }
