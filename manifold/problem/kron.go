@@ -130,7 +130,7 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	if err != nil {
 		return cost, err
 	}
-	k.z = m.v.whitenColumns(m.l, m.p, k.z, false)
+	k.z = m.v.whitenColumns(m.l, m.p, k.z)
 	k.differential(f, m, grad)
 	return cost, nil
 }

@@ -12,6 +12,8 @@ import (
 const (
 	// kronSingleSize is the number of elements of all samples from which on steps in single precision pay.
 	kronSingleSize = 1 << 15
+	// kronSingleFar is the relative gradient from which on samples are whitened anew on both sides.
+	kronSingleFar = 0.1
 	// kronSingleSums is what sums in single precision leave of a relative gradient, and kronSingleRounding, times the root of p/Nq, what the rounding of
 	// samples does.
 	kronSingleSums, kronSingleRounding = 2e-7, 1.3e-7
@@ -105,7 +107,7 @@ func (k *kronIteration) Certify(p manifold.Point, norm float64, memo solve.Memo)
 	m, grad := memo.(*kronMemo), make([]float64, k.m.VectorLen())
 	k.differential(p.(*manifold.Frame), m, grad)
 	m.v, m.e = k.y, dense.New[float64](k.q, k.q) // the last use of the samples
-	k.z = m.v.whitenColumns(m.l, m.p, k.z, false)
+	k.z = m.v.whitenColumns(m.l, m.p, k.z)
 	c, _ := solve.Certify(k.m, k.kronObjective, p, grad, m)
 	return c
 }
@@ -134,7 +136,7 @@ func (k *kronIteration) start() *manifold.Frame {
 // kronSingle is the iteration in single precision.
 type kronSingle struct {
 	*kronIteration
-	v         *kronSamples[float32] // F^-1 Y L^-T
+	v         *kronSamples[float32] // F^-1 Y L^-T for the last F and some recent L
 	work      []float32             // of the size of a block
 	left, inv dense.Matrix[float32] // L^-1, less I for exact sums, and C^-1 or none for I
 	f         dense.Matrix[float64]
@@ -149,7 +151,7 @@ func (t *kronSingle) run() {
 	double := rounding > 0.95*k.tolerance // a step in double precision will follow
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
 		exact := !double && steps > 1 && best*rate*rate <= 2*k.tolerance*scale // this may be the last step
-		if !t.flip(p, exact) {
+		if !t.flip(p, best > kronSingleFar*scale, exact) {
 			return
 		}
 		minusPlusIdentity(grad, p)
@@ -215,9 +217,10 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	return v, true
 }
 
-// flip replaces the samples V by W = C^-1 V, then by W L^-T with L L' = (1/Np) sum W'W, and sets p to the mean of the V V', in exact sums if told so. It says
-// whether the former sum is positive definite.
-func (t *kronSingle) flip(p dense.Matrix[float64], exact bool) bool {
+// flip replaces the samples V by W = C^-1 V and sets p to the mean of the Z Z', Z = W L^-T, with L L' = (1/Np) sum W'W. Far from the solution Z
+// takes the place of W; near it, where L hardly differs from the last one, that would only cost time and digits. It says whether the former sum is positive
+// definite.
+func (t *kronSingle) flip(p dense.Matrix[float64], far, exact bool) bool {
 	t.work = t.v.whitenRows(t.inv, t.b, 1/float64(t.count*t.p), t.work)
 	if dense.Cholesky(t.b) >= 0 {
 		return false
@@ -231,6 +234,13 @@ func (t *kronSingle) flip(p dense.Matrix[float64], exact bool) bool {
 	for i, x := range t.b.Data {
 		t.left.Data[i] = float32(x)
 	}
-	t.work = t.v.whitenColumns(t.left, p, t.work, exact)
+	switch {
+	case exact:
+		t.v.exactScatter(t.left, p, t.work)
+	case far:
+		t.work = t.v.whitenColumns(t.left, p, t.work)
+	default:
+		t.v.rowScatter(t.left, p, t.work)
+	}
 	return true
 }

@@ -12,7 +12,6 @@ type kronSamples[T dense.Float] struct {
 	p, q, each int
 	blocks     []dense.Matrix[T] // p x (samples q)
 	sum        dense.Matrix[T]   // scratch: a sum over a block
-	wide       []float64         // scratch: a block
 
 	source dense.Matrix[float64] // samples, one a row, of which blocks from unread on are to be filled, times scale
 	scale  float64
@@ -97,30 +96,24 @@ func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[floa
 
 // rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L. work has the size of a block.
 func (s *kronSamples[T]) rowScatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T) {
-	s.scatter(inverse, p, work, false, false)
+	s.scatter(inverse, p, work, false)
 }
 
-// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned. With exact, the inverse is
-// given less I, so that the rounding of the products hardly matters, and sums are made in double precision.
-func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, exact bool) []T {
-	return s.scatter(inverse, p, work, true, exact)
+// whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned.
+func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[float64], work []T) []T {
+	return s.scatter(inverse, p, work, true)
 }
 
 // scatter is rowScatter, or whitenColumns if the samples are replaced.
-func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace, exact bool) []T {
+func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace bool) []T {
 	p.Zero()
 	scale := 1 / float64(s.count())
 	sum := s.sum.View(0, 0, s.p, s.p)
 	for i, v := range s.blocks {
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
-		if exact {
-			w := s.widened(v, z)
-			dense.GemmLower(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
-		} else {
-			dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
-			addLower(p, scale, sum)
-		}
+		dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
+		addLower(p, scale, sum)
 		if replace {
 			work = s.exchange(i, z)
 		}
@@ -129,17 +122,21 @@ func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64
 	return work
 }
 
-// widened adds v to z and returns the sum in double precision, until the next call.
-func (s *kronSamples[T]) widened(v, z dense.Matrix[T]) dense.Matrix[float64] {
-	if s.wide == nil {
-		s.wide = make([]float64, s.largest())
+// exactScatter is rowScatter given the inverse of L less I, in which the rounding of the product with that and of the sums hardly matters.
+func (s *kronSamples[T]) exactScatter(change dense.Matrix[T], p dense.Matrix[float64], work []T) {
+	p.Zero()
+	scale := 1 / float64(s.count())
+	wide := make([]float64, s.largest())
+	for _, v := range s.blocks {
+		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
+		dense.MulLowerRight(dense.Transposed, change, s.tall(v), s.tall(z))
+		w := dense.Wrap(v.Rows, v.Cols, wide[:len(v.Data)])
+		for j, x := range v.Data {
+			w.Data[j] = float64(x) + float64(z.Data[j])
+		}
+		dense.GemmLower(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
 	}
-	wide, from, to := s.wide[:len(v.Data)], v.Data, z.Data[:len(v.Data)]
-	for i, x := range from {
-		y := float64(x) + float64(to[i])
-		wide[i], to[i] = y, T(y)
-	}
-	return dense.Wrap(v.Rows, v.Cols, wide)
+	mirrorLower(p)
 }
 
 // mulLowerPanels sets dst to l b for the lower triangular l with zeros above the diagonal: for wide b faster than dense.MulLower.
