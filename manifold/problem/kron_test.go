@@ -91,3 +91,45 @@ func TestKronBadInput(t *testing.T) {
 	refused(t, "kron-mle", Data{Samples: x, Rows: 4}, nil, "no matrices of 4 rows")
 	refused(t, "kron-mle", Data{Samples: x, Rows: 6}, nil, "needs more than max(p/q, q/p)")
 }
+
+// TestKronFromSinglePrecision: the result is that of tight tolerances, and where the rounding of samples allows it no step in double precision is needed.
+func TestKronFromSinglePrecision(t *testing.T) {
+	for _, c := range []struct {
+		count, p, q int
+		condition   float64
+		tolerance   float64
+		verified    bool
+	}{
+		{60, 24, 24, 10, 1e-4, true},
+		{60, 24, 24, 10, 1e-9, false},
+		{1500, 12, 8, 2, 1e-8, true},
+		{1500, 8, 12, 1e3, 1e-8, false},
+	} {
+		if c.count*c.p*c.q < kronSingleSize {
+			t.Fatalf("%+v has no steps in single precision", c)
+		}
+		x := dataOf(gallery.NewStream(69).Normals(c.count, c.p*c.q))
+		left, right := symmetric(gallery.SPD(70, c.p, c.condition)), symmetric(gallery.SPD(71, c.q, c.condition))
+		for i := range c.count {
+			y := mat.NewDense(c.p, c.q, x.RawRowView(i))
+			y.Mul(left, y)
+			y.Mul(y, right)
+		}
+		o := &Options{}
+		o.Solver.Tolerance = c.tolerance
+		r := solved(t, "kron-mle", Data{Samples: x, Rows: c.p}, o)
+		if c.verified != (r.Iterations == 0) {
+			t.Errorf("%+v: %d steps in double precision", c, r.Iterations)
+		}
+		if !(r.RelativeGradient <= c.tolerance) {
+			t.Errorf("%+v: relative gradient %g", c, r.RelativeGradient)
+		}
+		a, b := flipFlop(x, c.p, c.q, 12)
+		var got, want mat.Dense
+		got.Kronecker(r.Solution, r.Part("columns"))
+		want.Kronecker(a, b)
+		if d := distanceRelative(&got, &want); d > 20*c.tolerance {
+			t.Errorf("%+v: A x B is %g away", c, d)
+		}
+	}
+}

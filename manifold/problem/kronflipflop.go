@@ -14,9 +14,9 @@ const (
 	kronSingleSize = 1 << 15
 	// kronSingleFar is the relative gradient from which on samples are whitened anew on both sides.
 	kronSingleFar = 0.1
-	// kronSingleSums is what sums in single precision leave of a relative gradient, and kronSingleRounding, times the root of p/Nq, what the rounding of
-	// samples does.
-	kronSingleSums, kronSingleRounding = 2e-7, 1.3e-7
+	// kronSingleSums is what sums in single precision leave of a relative gradient, and kronSingleRounding, times the root of p/Nq, what one
+	// rounding of the samples does.
+	kronSingleSums, kronSingleRounding = 2e-7, 5e-8
 	// kronSingleSteps bounds their number, and kronSingleStalls that of those which gain less than a third.
 	kronSingleSteps, kronSingleStalls = 40, 6
 )
@@ -121,7 +121,8 @@ func (k *kronIteration) start() *manifold.Frame {
 	if !ok {
 		return k.kronObjective.start()
 	}
-	t := &kronSingle{kronIteration: k, v: v, work: make([]float32, v.largest()), left: dense.New[float32](k.q, k.q), f: dense.New[float64](k.p, k.p)}
+	t := &kronSingle{kronIteration: k, v: v, work: make([]float32, v.largest()), left: dense.New[float32](k.q, k.q), f: dense.New[float64](k.p, k.p),
+		sizes: make([]float64, max(k.p, k.q)), noise: 1}
 	t.f.Identity()
 	t.run()
 	k.relax.ready = false
@@ -140,6 +141,8 @@ type kronSingle struct {
 	work      []float32             // of the size of a block
 	left, inv dense.Matrix[float32] // L^-1, less I for exact sums, and C^-1 or none for I
 	f         dense.Matrix[float64]
+	sizes     []float64 // scratch: a diagonal
+	noise     float64   // how many roundings the errors of v amount to: the square of their ratio to one
 }
 
 // run makes steps until the next would end below the tolerance, or the one after it where rounding asks for one in double precision.
@@ -147,9 +150,9 @@ func (t *kronSingle) run() {
 	k := t.kronIteration
 	p, grad := dense.New[float64](k.p, k.p), make([]float64, k.p*k.p)
 	best, rate, scale := math.Inf(1), 0.0, k.GradientScale(0)
-	rounding := kronSingleRounding * math.Sqrt(float64(k.p)/float64(k.count*k.q))
-	double := rounding > 0.95*k.tolerance // a step in double precision will follow
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
+		rounding := kronSingleRounding * math.Sqrt(t.noise*float64(k.p)/float64(k.count*k.q))
+		double := rounding > 0.95*k.tolerance                                  // a step in double precision will follow
 		exact := !double && steps > 1 && best*rate*rate <= 2*k.tolerance*scale // this may be the last step
 		if !t.flip(p, best > kronSingleFar*scale, exact) {
 			return
@@ -187,11 +190,13 @@ func (t *kronSingle) run() {
 // matrix in single precision, so that f is exact. work is scratch.
 func (t *kronSingle) advance(work dense.Matrix[float64], last bool) bool {
 	c := t.step
+	diagonal(c, t.sizes)
 	if dense.Cholesky(c) >= 0 {
 		return false
 	}
 	if !last {
 		dense.InvertLower(c)
+		t.amplify(c)
 		if t.inv.Rows == 0 {
 			t.inv = dense.New[float32](t.p, t.p)
 		}
@@ -204,6 +209,23 @@ func (t *kronSingle) advance(work dense.Matrix[float64], last bool) bool {
 	dense.MulLower(dense.NoTrans, t.f, c, work)
 	t.f.Copy(work)
 	return true
+}
+
+// amplify makes noise that of the products of an inverse with vectors of the given sizes, their mean squares.
+func (t *kronSingle) amplify(inverse dense.Matrix[float64]) {
+	var sum float64
+	for i := range inverse.Rows {
+		for j, x := range inverse.Row(i)[:i+1] {
+			sum += x * x * t.sizes[j]
+		}
+	}
+	t.noise = (t.noise + 1) * sum / float64(inverse.Rows)
+}
+
+func diagonal(a dense.Matrix[float64], to []float64) {
+	for i := range a.Rows {
+		to[i] = a.At(i, i)
+	}
 }
 
 // single returns the samples in single precision, scaled to a mean square of one, and false where that is not possible.
@@ -222,6 +244,7 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 // definite.
 func (t *kronSingle) flip(p dense.Matrix[float64], far, exact bool) bool {
 	t.work = t.v.whitenRows(t.inv, t.b, 1/float64(t.count*t.p), t.work)
+	diagonal(t.b, t.sizes)
 	if dense.Cholesky(t.b) >= 0 {
 		return false
 	}
@@ -238,6 +261,7 @@ func (t *kronSingle) flip(p dense.Matrix[float64], far, exact bool) bool {
 	case exact:
 		t.v.exactScatter(t.left, p, t.work)
 	case far:
+		t.amplify(t.b)
 		t.work = t.v.whitenColumns(t.left, p, t.work)
 	default:
 		t.v.rowScatter(t.left, p, t.work)
