@@ -372,7 +372,7 @@ func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options
 		}
 		return r, err
 	}
-	if fit && p != nil && !kept(options) {
+	if fit && !kept(options) {
 		if r, err := o.fitted(p, run, minimize); r != nil || err != nil {
 			return r, err
 		}

@@ -80,15 +80,7 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 	}
 	var signs []float64
 	signs, p.share = alignment(c)
-	for j, s := range signs {
-		turn(p.qb, j, s)
-	}
-	for _, y := range p.b {
-		for i, s := range signs {
-			dense.Multiply(y.Row(i), signs, y.Row(i))
-			dense.Scale(s, y.Row(i), y.Row(i))
-		}
-	}
+	p.flip(signs)
 	return p, nil
 }
 
@@ -105,7 +97,7 @@ func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.
 	return out
 }
 
-// begin returns the rotation to start from and the pairing of eigenvectors that it is, nil if its signs come from a search. Arithmetic means are tried first, of
+// begin returns the rotation to start from and the pairing of eigenvectors that it is. Arithmetic means are tried first, of
 // matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
 // are steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and
 // from arbitrary ones follow.
@@ -146,13 +138,48 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 		turn(qb, j, math.Copysign(1, qb.At(j, j)))
 	}
 	other := &rotation{dense.New[float64](o.n, o.n)}
-	if cost, err = o.searchSigns(start, best.qa, best.qb); err != nil {
+	found := best.qb.Clone()
+	if cost, err = o.searchSigns(start, best.qa, found); err != nil {
 		return nil, nil, err
 	}
-	if trial, err := o.searchSigns(other, best.qa, qb); err != nil || trial < cost {
-		return other, nil, err
+	trial, err := o.searchSigns(other, best.qa, qb)
+	if err != nil {
+		return nil, nil, err
 	}
-	return start, nil, nil
+	if trial < cost {
+		start, found = other, qb
+	}
+	best.follow(found)
+	return start, best, nil
+}
+
+// follow takes the signs of the vectors qb, which are those of the pairing but for that.
+func (p *pairing) follow(qb dense.Matrix[float64]) {
+	signs := make([]float64, qb.Cols)
+	for i := range signs {
+		signs[i] = 1
+	}
+	for i := range qb.Rows {
+		for j, v := range qb.Row(i) {
+			if v != p.qb.At(i, j) {
+				signs[j] = -1
+			}
+		}
+	}
+	p.flip(signs)
+}
+
+// flip multiplies the vectors of the B by signs.
+func (p *pairing) flip(signs []float64) {
+	for j, s := range signs {
+		turn(p.qb, j, s)
+	}
+	for _, y := range p.b {
+		for i, s := range signs {
+			dense.Multiply(y.Row(i), signs, y.Row(i))
+			dense.Scale(s, y.Row(i), y.Row(i))
+		}
+	}
 }
 
 // means returns the arithmetic means of the A and of the B, or the harmonic ones, each matrix scaled to trace 1 (its inverse for the harmonic mean).

@@ -1,0 +1,174 @@
+package problem
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/integrate/quad"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// fitNodes bounds the nodes of the quadrature.
+const fitNodes = 15
+
+// farPair is what evaluations by decompositions need of a pair.
+type farPair struct {
+	inverse dense.Matrix[float64] // of the Cholesky factor of B
+	logs    []float64
+	weights []float64
+}
+
+// farther prepares for evaluations by decompositions.
+func (f *procrustesFit) farther() {
+	for _, b := range f.b {
+		l := b.Clone()
+		dense.Cholesky(l)
+		for i := range f.n {
+			clear(l.Row(i)[i+1:])
+		}
+		dense.InvertLower(l)
+		f.far = append(f.far, farPair{l, make([]float64, f.n), make([]float64, f.n)})
+	}
+	f.model.exact()
+	f.term = f.farTerm
+}
+
+// evaluate sets cost, width, gradient, its norm and the model at the point, the gradient with an error well below goal.
+func (f *procrustesFit) evaluate(goal float64) bool {
+	if f.far == nil && !f.choose(goal) {
+		f.farther()
+	}
+	f.evaluations++
+	for _, w := range f.team.workers {
+		w.acc.Zero()
+	}
+	f.team.share(f.term)
+	f.sum.Zero()
+	for _, w := range f.team.workers {
+		if w.err != nil {
+			return false
+		}
+		dense.Axpy(1, w.acc.Data, f.sum.Data)
+	}
+	m := float64(len(f.a))
+	for i := range f.n {
+		for j := range i {
+			v := (f.sum.At(j, i) - f.sum.At(i, j)) / m
+			f.grad[i*f.n+j], f.grad[j*f.n+i] = v, -v
+		}
+	}
+	f.cost, f.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(f.grad, f.grad))
+	if f.measuring() {
+		f.width = math.Sqrt(math.Sqrt(f.team.sum(1)))
+	}
+	if f.far != nil && math.IsInf(f.radius, 1) {
+		f.radius = min(f.norm, math.Sqrt(float64(f.n)))
+	}
+	return !math.IsNaN(f.cost + f.norm + f.width)
+}
+
+// measuring tells whether the width is computed, which later steps hardly change.
+func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
+
+// choose takes as few nodes as the last width allows. Odd numbers have 1/2 among them. It returns false if fitNodes are too few.
+func (f *procrustesFit) choose(goal float64) bool {
+	q := 3
+	for goal > 0 && f.quadratureError(q) > goal/2 {
+		if q += 2; q > fitNodes {
+			return false
+		}
+	}
+	if _, ok := f.nodes[q]; !ok {
+		x, w := make([]float64, q), make([]float64, q)
+		quad.Legendre{}.FixedLocations(x, w, 0, 1)
+		f.nodes[q] = [2][]float64{x, w}
+	}
+	f.rule = f.nodes[q]
+	return true
+}
+
+// quadratureError is that of q nodes for a logarithm of the present width.
+func (f *procrustesFit) quadratureError(q int) float64 {
+	return 4 * f.width * math.Pow(math.Tanh(f.width/4), float64(2*q))
+}
+
+// slack is the error of the last gradient.
+func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0])) }
+
+// difference sets the upper triangle of d to C - B.
+func (f *procrustesFit) difference(k int, d, work dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.at.r, f.a[k], 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, f.at.r, 0, d)
+	dense.Axpy(-1, f.b[k].Data, d.Data)
+}
+
+// nearTerm adds M = log(C B^-1) to acc and tr M^2 and tr M^4 to the sums, with D = C - B and nodes and weights of Gauss's quadrature on [0, 1] (the diagonal Pade
+// approximant of the logarithm)
+//
+//	M = D G^-1, G^-1 = sum_j w_j (B + x_j D)^-1.
+func (f *procrustesFit) nearTerm(w *worker, k int) error {
+	log, d, s, shifted := w.t[0], w.t[1], w.t[2], w.t[3]
+	f.difference(k, d, s)
+	s.Zero()
+	for j, x := range f.rule[0] {
+		dense.Blend(1, f.b[k].Data, x, d.Data, shifted.Data)
+		if !dense.InvertUpper(shifted, w.work) {
+			return &manifold.PointError{What: "a pencil is not positive definite to rounding"}
+		}
+		dense.Axpy(f.rule[1][j], shifted.Data, s.Data)
+	}
+	dense.Mirror(d)
+	dense.Mirror(s)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, log)
+	dense.Axpy(1, log.Data, w.acc.Data)
+	if err := f.model.set(w, k, s); err != nil {
+		return err
+	}
+	dense.Transpose(s, log)
+	f.squares[k] = dense.Dot(log.Data, s.Data)
+	w.sum[0] += f.squares[k]
+	if f.measuring() {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
+		dense.Transpose(s, d)
+		w.sum[1] += dense.Dot(d.Data, s.Data)
+	}
+	return nil
+}
+
+// farTerm does the same by the eigenvalues e^l of L^-1 C L^-T, B = L L'. Those of G seen from B are (e^l - 1)/l.
+func (f *procrustesFit) farTerm(w *worker, k int) error {
+	p, log, d, s, q := f.far[k], w.t[0], w.t[1], w.t[2], w.t[3]
+	f.difference(k, d, s)
+	dense.Mirror(d)
+	dense.Congruence(p.inverse, d, q, w.work)
+	for i := range f.n {
+		q.Set(i, i, q.At(i, i)+1)
+	}
+	if !w.solver.Sym(q, p.logs) || !(p.logs[0] > 0) {
+		return &manifold.PointError{What: "a pencil is not positive definite to rounding", Min: p.logs[0], Max: p.logs[f.n-1]}
+	}
+	for i, v := range p.logs {
+		p.weights[i] = 1
+		if l := math.Log(v); math.Abs(v-1) > 1e-8 {
+			p.weights[i] = l / (v - 1)
+		}
+	}
+	dense.Log(p.logs, p.logs)
+	dense.Sqrt(p.weights, p.weights)
+	f.squares[k] = dense.Dot(p.logs, p.logs)
+	w.sum[0] += f.squares[k]
+	for i := range f.n {
+		dense.Multiply(q.Row(i), p.weights, q.Row(i))
+	}
+	dense.MulLower(dense.Transposed, p.inverse, q, log)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, log, log, 0, s)
+	dense.Mirror(s)
+	f.model.setTangent(k, log, p.logs)
+	if err := f.model.set(w, k, s); err != nil {
+		return err
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, log)
+	dense.Axpy(1, log.Data, w.acc.Data)
+	return nil
+}
