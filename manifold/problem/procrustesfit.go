@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// fitForcing is the residual that a step of the fit leaves, relative to the gradient: about what the error of the secant operator, or of single precision, leaves.
-	fitForcing = 0.003
+	// nearForcing is the residual that a step between near pairs leaves, relative to the gradient: about what the error of the secant operator leaves. farForcing is
+	// that of exact products in single precision.
+	nearForcing, farForcing = 0.003, 5e-4
 	// fitCurving is about what a step leaves, relative to the gradient g, in g^2/n: the cost is not quadratic.
 	fitCurving = 0.6
 	// fitWidth bounds the logarithms of the pencils of pairs that are near each other.
@@ -27,33 +28,43 @@ const (
 // needs neither decompositions nor exact Hessian products, and every step is made whole; where they are far, or a step does not pay, it is a trust-region method.
 // The pairs are given in the eigenbases of their means, where the diagonal of the operator is a fair preconditioner.
 type procrustesFit struct {
-	n         int
-	a, b      []dense.Matrix[float64]
-	team      *team
-	group     *rotations
-	model     *procrustesModel
-	at, trial *rotation
-	grad      []float64
-	sum       dense.Matrix[float64]
-	turn      []float64
-	nodes     map[int][2][]float64
-	rule      [2][]float64 // of the present evaluation
-	far       []farPair    // nil while the pairs are near
+	n             int
+	a, b          []dense.Matrix[float64]
+	team          *team
+	group         *rotations
+	model         *procrustesModel
+	at, trial     *procrustesPoint
+	now           *procrustesPoint // of the present evaluation
+	sum           dense.Matrix[float64]
+	turn          []float64
+	nodes         map[int][2][]float64
+	rule          [2][]float64 // of the last evaluation
+	far           []farPair    // nil while the pairs are near
+	width, length float64      // of the logarithms, and of the last step
+	radius        float64      // 0 while the pairs are near
 
-	cost, norm, width, length float64   // after an evaluation and a step
-	squares                   []float64 // of the distances
-	steps, evaluations        int
-	term                      func(w *worker, k int) error
+	steps, evaluations int
+	term               func(w *worker, k int) error
+}
 
-	radius             float64 // infinite while the pairs are near
-	keptCost, keptNorm float64 // before the step
+// procrustesPoint is a rotation and what an evaluation there gives.
+type procrustesPoint struct {
+	rotation   *rotation
+	cost, norm float64
+	grad       []float64
+	squares    []float64 // of the distances
+	factors    *modelFactors
+	exact      bool // by decompositions
 }
 
 func newProcrustesFit(p *pairing, t *team) *procrustesFit {
 	n := p.qa.Rows
-	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: newRotations(n), model: newProcrustesModel(p.b, t), at: &rotation{dense.New[float64](n, n)}, trial: &rotation{dense.New[float64](n, n)},
-		squares: make([]float64, len(p.a)), grad: make([]float64, n*n), sum: dense.New[float64](n, n), turn: make([]float64, n*n), nodes: map[int][2][]float64{}, radius: math.Inf(1), width: 1}
-	f.at.r.Identity()
+	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: newRotations(n), model: newProcrustesModel(p.b, t), sum: dense.New[float64](n, n),
+		turn: make([]float64, n*n), nodes: map[int][2][]float64{}, width: 1}
+	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
+		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: newModelFactors(n, len(p.a))}
+	}
+	f.at.rotation.r.Identity()
 	f.term = f.nearTerm
 	return f
 }
@@ -67,7 +78,16 @@ func trace(a dense.Matrix[float64]) (sum float64) {
 
 // run moves the point until done says so, which is told after every step, and returns true; or false where it can do no more. target is the gradient norm to aim at.
 func (f *procrustesFit) run(target float64, done func() bool) bool {
-	if !f.begin() {
+	if !f.evaluate(f.at, 0) {
+		return false
+	}
+	if f.width > fitWidth {
+		if f.farther(); !f.evaluate(f.at, 0) {
+			return false
+		}
+	}
+	f.model.at = f.at.factors
+	if !f.model.prepare() {
 		return false
 	}
 	for !done() {
@@ -79,47 +99,39 @@ func (f *procrustesFit) run(target float64, done func() bool) bool {
 	return true
 }
 
-// begin evaluates at the start and chooses the kind of method.
-func (f *procrustesFit) begin() bool {
-	if !f.evaluate(0) {
-		return false
-	}
-	if f.width > fitWidth {
-		return f.goFar()
-	}
-	return f.model.prepare()
-}
-
-// goFar evaluates again by decompositions, as is done from now on.
-func (f *procrustesFit) goFar() bool {
-	f.farther()
-	return f.evaluate(0) && f.model.prepare()
-}
-
 // step goes to the next point, shorter and shorter ways if need be.
 func (f *procrustesFit) step(target float64) bool {
 	for {
-		f.keptCost, f.keptNorm = f.cost, f.norm
-		forcing := min(max(fitForcing, fitCurving*f.norm*f.norm/float64(f.n)), 0.5)
-		goal := max(forcing*f.norm, 0.5*target)
-		f.model.newton(f.grad, goal, f.radius)
-		widen(f.turn, f.model.step)
-		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
-		if f.group.Retract(f.trial, f.at, f.turn) == nil {
-			f.at, f.trial = f.trial, f.at
-			reached := f.reach(goal, target)
-			if reached && f.pays() {
-				return true
-			}
-			f.at, f.trial = f.trial, f.at
-			if !reached {
-				return false
-			}
-		}
-		if f.radius = f.length / 4; !(f.radius > fitSmallest) {
+		if f.far != nil && !f.at.exact && !f.evaluate(f.at, 0) {
 			return false
 		}
-		if f.far == nil && !f.goFar() || f.far != nil && !f.evaluate(0) {
+		forcing := nearForcing
+		if f.far != nil {
+			forcing = farForcing
+			if f.radius == 0 {
+				f.radius = min(f.at.norm, math.Sqrt(float64(f.n)))
+			}
+		}
+		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
+		f.model.at = f.at.factors
+		goal := max(forcing*f.at.norm, 0.5*target)
+		f.model.newton(f.at.grad, goal, f.radius)
+		widen(f.turn, f.model.step)
+		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
+		if f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) == nil {
+			if !f.reach(goal, target) {
+				return false
+			}
+			if f.pays() {
+				f.at, f.trial = f.trial, f.at
+				return true
+			}
+		}
+		if f.far == nil {
+			f.farther()
+			continue
+		}
+		if f.radius = f.length / 4; !(f.radius > fitSmallest) {
 			return false
 		}
 	}
@@ -127,23 +139,24 @@ func (f *procrustesFit) step(target float64) bool {
 
 // reach evaluates at the new point, again if the rule was too rough to tell whether it is good enough.
 func (f *procrustesFit) reach(goal, target float64) bool {
-	if !f.evaluate(goal) {
+	if !f.evaluate(f.trial, goal) {
 		return false
 	}
-	if f.far == nil && f.norm <= target && f.slack() > target/2 {
-		return f.evaluate(target)
+	if f.far == nil && f.trial.norm <= target && f.slack() > target/2 {
+		return f.evaluate(f.trial, target)
 	}
 	return true
 }
 
-// pays tells whether the last step was a good one, and adapts the radius.
+// pays tells whether the step to trial is a good one, and adapts the radius.
 func (f *procrustesFit) pays() bool {
-	falls := f.norm <= fitGain*f.keptNorm
-	if math.IsInf(f.radius, 1) { // the cost is as rough as the rule
-		return falls || f.steps == 0 && f.cost < f.keptCost
+	at, trial := f.at, f.trial
+	falls := trial.norm <= fitGain*at.norm
+	if f.radius == 0 { // the cost is as rough as the rule
+		return falls || f.steps == 0 && trial.cost < at.cost
 	}
-	falls = falls && f.cost <= f.keptCost+fitRounding*max(1, f.keptCost)
-	ratio := (f.keptCost - f.cost) / f.model.decrease
+	falls = falls && trial.cost <= at.cost+fitRounding*max(1, at.cost)
+	ratio := (at.cost - trial.cost) / f.model.decrease
 	if !(ratio > 0.1) && !falls {
 		return false
 	}
@@ -159,11 +172,12 @@ func (f *procrustesFit) pays() bool {
 
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
-	narrow(f.model.res, f.grad)
-	if f.norm > 0 && !f.model.solve(0.5*f.norm) {
+	f.model.at = f.at.factors
+	narrow(f.model.res, f.at.grad)
+	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}
 	}
-	if f.norm == 0 {
+	if f.at.norm == 0 {
 		clear(f.model.step)
 	}
 	return solve.Certificate{Kind: "newton-step", Value: math.Sqrt(float64(dense.Dot(f.model.step, f.model.step)))}
@@ -172,7 +186,7 @@ func (f *procrustesFit) certify() solve.Certificate {
 // rotation is where the fit is, in the bases of the data.
 func (f *procrustesFit) rotation(p *pairing) *rotation {
 	r, work := &rotation{dense.New[float64](f.n, f.n)}, dense.New[float64](f.n, f.n)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.r, 0, work)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.rotation.r, 0, work)
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, p.qa, 0, r.r)
 	return r
 }
@@ -192,14 +206,14 @@ func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize
 		if options.Callback != nil || options.Stop != nil {
 			now = f.rotation(p)
 		}
-		return mon.done(now, f.cost, f.norm, scale)
+		return mon.done(now, f.at.cost, f.at.norm, scale)
 	})
 	start := p.rotation()
 	if f.steps > 0 {
 		start = f.rotation(p)
 	}
 	if finished {
-		o.squares = f.squares
+		o.squares = f.at.squares
 		certificate := f.certify()
 		r := mon.result(start, f.model.products)
 		r.Certificate = certificate

@@ -23,66 +23,75 @@ const (
 // takes two products for each pair. It is to the Hessian what a secant is to a tangent: the same to first order in the logarithms, and off by a quarter at most for logarithms
 // up to 7, where (B + C)/2 in place of G is off by five. Its diagonal preconditions it. Exact products, four for each pair, need the eigenvectors of the pencils.
 type procrustesModel struct {
-	n          int
-	team       *team
-	scale      []float64               // of G
-	g, inv     []dense.Matrix[float32] // G and its inverse
-	inverses   dense.Matrix[float32]   // the inv, below each other
-	images     dense.Matrix[float32]   // of the present product, side by side
-	diagonal   []float32               // the inverse of the operator's
-	u          dense.Matrix[float32]   // of the present product
-	sum        dense.Matrix[float32]
-	tangents   []*tangentFactors
-	transposed dense.Matrix[float32] // their F', below each other
+	n               int
+	team            *team
+	scale           []float64             // of G
+	at              *modelFactors         // of the point
+	images          dense.Matrix[float32] // of the present product, side by side
+	diagonal        []float32             // the inverse of the operator's
+	u               dense.Matrix[float32] // of the present product
+	sum             dense.Matrix[float32]
+	secant, tangent func(w *worker, k int) error
 
 	step, res, dir, hd, z             []float32 // of a solve with the operator
 	total, rest, course, bend, answer []float32 // of a Newton step
 	decrease                          float64   // of the cost that the step promises
 	bounded                           bool      // the radius ended the step
 	products                          int
-	secant, tangent                   func(w *worker, k int) error
 }
 
-// tangentFactors makes exact products for a pair: with X' B X = diag((l/(e^l - 1))...), X X' = G^-1, F = X^-T and Z = X' U F the Hessian is F^-T (stretch o Z + mix o Z') F'.
+// modelFactors is what belongs to a point.
+type modelFactors struct {
+	g, inv     []dense.Matrix[float32] // G and its inverse
+	inverses   dense.Matrix[float32]   // the inv, below each other
+	tangents   []*tangentFactors       // nil until exact products are needed
+	transposed dense.Matrix[float32]   // their F', below each other
+}
+
+// tangentFactors makes exact products for a pair: with X X' = G^-1, X diagonalising the pencil, F = X^-T, and Z = X' U F the Hessian is X (stretch o Z + mix o Z') F'.
 type tangentFactors struct {
 	x, f         dense.Matrix[float32] // f is F'
 	stretch, mix dense.Matrix[float32]
 	logs         []float64
-	ready        bool // all but x and logs
+	ready        bool // stretch and mix are
 }
 
 func newProcrustesModel(b []dense.Matrix[float64], t *team) *procrustesModel {
 	n := b[0].Rows
-	m := &procrustesModel{n: n, team: t, u: dense.New[float32](n, n), sum: dense.New[float32](n, n)}
+	m := &procrustesModel{n: n, team: t, images: dense.New[float32](n, len(b)*n), u: dense.New[float32](n, n), sum: dense.New[float32](n, n)}
 	for _, v := range []*[]float32{&m.diagonal, &m.step, &m.res, &m.dir, &m.hd, &m.z} {
 		*v = make([]float32, n*n)
 	}
-	m.inverses, m.images = dense.New[float32](len(b)*n, n), dense.New[float32](n, len(b)*n)
-	for k, b := range b {
-		m.g, m.inv = append(m.g, dense.New[float32](n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
+	for _, b := range b {
 		m.scale = append(m.scale, float64(n)/trace(b))
 	}
 	m.secant, m.tangent = m.secantTerm, m.tangentTerm
 	return m
 }
 
-// exact makes room for exact products.
-func (m *procrustesModel) exact() {
-	m.transposed = dense.New[float32](len(m.g)*m.n, m.n)
-	for k := range m.g {
-		m.tangents = append(m.tangents, &tangentFactors{x: dense.New[float32](m.n, m.n), f: m.transposed.View(k*m.n, 0, m.n, m.n),
-			stretch: dense.New[float32](m.n, m.n), mix: dense.New[float32](m.n, m.n), logs: make([]float64, m.n)})
+func newModelFactors(n, count int) *modelFactors {
+	m := &modelFactors{inverses: dense.New[float32](count*n, n)}
+	for k := range count {
+		m.g, m.inv = append(m.g, dense.New[float32](n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
 	}
-	for _, v := range []*[]float32{&m.total, &m.rest, &m.course, &m.bend, &m.answer} {
-		*v = make([]float32, m.n*m.n)
+	return m
+}
+
+// extend makes room for exact products.
+func (m *modelFactors) extend() {
+	n := m.inverses.Cols
+	m.transposed = dense.New[float32](m.inverses.Rows, n)
+	for k := range m.g {
+		m.tangents = append(m.tangents, &tangentFactors{x: dense.New[float32](n, n), f: m.transposed.View(k*n, 0, n, n),
+			stretch: dense.New[float32](n, n), mix: dense.New[float32](n, n), logs: make([]float64, n)})
 	}
 }
 
-// set takes the inverse of G for pair k, complete.
-func (m *procrustesModel) set(w *worker, k int, inverse dense.Matrix[float64]) error {
-	narrowScaled(m.inv[k].Data, 1/m.scale[k], inverse.Data)
+// set takes the inverse of G, complete, scaled by 1/scale.
+func (m *modelFactors) set(w *worker, k int, scale float64, inverse dense.Matrix[float64]) error {
+	narrowScaled(m.inv[k].Data, 1/scale, inverse.Data)
 	m.g[k].Copy(m.inv[k])
-	w.scratch.single.need(m.n)
+	w.scratch.single.need(inverse.Rows)
 	if !dense.InvertUpper(m.g[k], w.scratch.single.work) {
 		return errOutside
 	}
@@ -90,10 +99,13 @@ func (m *procrustesModel) set(w *worker, k int, inverse dense.Matrix[float64]) e
 	return nil
 }
 
-// setTangent takes what X X' = G^-1 is made of, and the logarithms, ascending.
-func (m *procrustesModel) setTangent(k int, x dense.Matrix[float64], logs []float64) {
+// setTangent takes G, its inverse, X, F' and the logarithms, ascending.
+func (m *modelFactors) setTangent(k int, scale float64, g, inverse, x, f dense.Matrix[float64], logs []float64) {
+	narrowScaled(m.g[k].Data, scale, g.Data)
+	narrowScaled(m.inv[k].Data, 1/scale, inverse.Data)
 	t := m.tangents[k]
-	narrowScaled(t.x.Data, 1/math.Sqrt(m.scale[k]), x.Data)
+	narrowScaled(t.x.Data, 1/math.Sqrt(scale), x.Data)
+	narrowScaled(t.f.Data, math.Sqrt(scale), f.Data)
 	copy(t.logs, logs)
 	t.ready = false
 }
@@ -102,24 +114,24 @@ func (m *procrustesModel) setTangent(k int, x dense.Matrix[float64], logs []floa
 func (m *procrustesModel) prepare() bool {
 	n := m.n
 	clear(m.diagonal)
-	for k, g := range m.g {
+	for k, g := range m.at.g {
 		var up, down float32
 		for i := range n {
-			up, down = up+g.At(i, i), down+m.inv[k].At(i, i)
+			up, down = up+g.At(i, i), down+m.at.inv[k].At(i, i)
 		}
 		if !(float64(up)/float64(n)*float64(down)/float64(n) <= modelSpread) {
 			return false
 		}
 		for i := range n {
-			row, inverse, out := g.Row(i), m.inv[k].Row(i), m.diagonal[i*n:][:n]
+			row, inverse, out := g.Row(i), m.at.inv[k].Row(i), m.diagonal[i*n:][:n]
 			gi, hi := row[i], inverse[i]
 			for j := range out {
-				out[j] += gi*m.inv[k].At(j, j) + hi*g.At(j, j) - 2*row[j]*inverse[j]
+				out[j] += gi*m.at.inv[k].At(j, j) + hi*g.At(j, j) - 2*row[j]*inverse[j]
 			}
 		}
 	}
 	for i, v := range m.diagonal {
-		m.diagonal[i] = 1 / max(v/float32(len(m.g))-2, 0.1)
+		m.diagonal[i] = 1 / max(v/float32(len(m.at.g))-2, 0.1)
 	}
 	return true
 }
@@ -128,10 +140,15 @@ func (m *procrustesModel) prepare() bool {
 // minimizer of the quadratic model within the radius (Steihaug).
 func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
 	narrow(m.res, grad)
-	if m.tangents == nil {
+	if m.at.tangents == nil {
 		m.solve(goal)
 		m.decrease = m.promise(grad)
 		return
+	}
+	if m.total == nil {
+		for _, v := range []*[]float32{&m.total, &m.rest, &m.course, &m.bend, &m.answer} {
+			*v = make([]float32, m.n*m.n)
+		}
 	}
 	clear(m.total)
 	copy(m.rest, m.res)
@@ -139,7 +156,7 @@ func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
 	m.precondition(goal)
 	dense.Scale(-1, m.answer, m.course)
 	for range outerProducts {
-		m.operate(m.course, m.tangent, m.transposed, m.bend)
+		m.operate(m.course, m.tangent, m.at.transposed, m.bend)
 		slope, curvature := -float64(dense.Dot(m.course, m.rest)), float64(dense.Dot(m.course, m.bend))
 		ss, sd, dd := dense.Dot(m.total, m.total), dense.Dot(m.total, m.course), dense.Dot(m.course, m.course)
 		length := slope / curvature
@@ -190,7 +207,7 @@ func (m *procrustesModel) solve(goal float64) bool {
 	dense.Scale(-1, m.z, m.dir)
 	zr := dense.Dot(m.z, m.res)
 	for range innerProducts {
-		m.operate(m.dir, m.secant, m.inverses, m.hd)
+		m.operate(m.dir, m.secant, m.at.inverses, m.hd)
 		dense.Axpy(-2, m.dir, m.hd)
 		curvature := dense.Dot(m.dir, m.hd)
 		if !(curvature > 0) {
@@ -215,21 +232,21 @@ func (m *procrustesModel) operate(u []float32, term func(w *worker, k int) error
 	copy(m.u.Data, u)
 	m.team.share(term)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.images, factors, 0, m.sum)
-	weight := 1 / float32(len(m.g))
+	weight := 1 / float32(len(m.at.g))
 	dense.Transpose(m.u, m.sum)
 	dense.Blend(weight, m.sum.Data, -weight, m.u.Data, dst)
 }
 
 func (m *procrustesModel) secantTerm(_ *worker, k int) error {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.g[k], m.u, 0, m.images.View(0, k*m.n, m.n, m.n))
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.at.g[k], m.u, 0, m.images.View(0, k*m.n, m.n, m.n))
 	return nil
 }
 
 func (m *procrustesModel) tangentTerm(w *worker, k int) error {
 	w.scratch.single.need(m.n)
-	t, z, y := m.tangents[k], w.scratch.single.t[0], w.scratch.single.t[1]
+	t, z, y := m.at.tangents[k], w.scratch.single.t[0], w.scratch.single.t[1]
 	if !t.ready {
-		t.complete(m.g[k])
+		t.complete()
 	}
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, t.x, m.u, 0, y)
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, y, t.f, 0, z)
@@ -241,10 +258,9 @@ func (m *procrustesModel) tangentTerm(w *worker, k int) error {
 	return nil
 }
 
-// complete sets f and the coefficients: with phi(d) = d/(1 - e^-d), d = l_i - l_j, stretch is phi(d) phi(l_j)/phi(l_i) and mix the symmetric phi(d) - d/2.
-func (t *tangentFactors) complete(g dense.Matrix[float32]) {
+// complete sets the coefficients: with phi(d) = d/(1 - e^-d), d = l_i - l_j, stretch is phi(d) phi(l_j)/phi(l_i) and mix the symmetric phi(d) - d/2.
+func (t *tangentFactors) complete() {
 	t.ready = true
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, t.x, g, 0, t.f)
 	n := len(t.logs)
 	powers, own := make([]float64, n), make([]float64, n)
 	dense.Exp(powers, t.logs)

@@ -19,7 +19,7 @@ type farPair struct {
 	weights []float64
 }
 
-// farther prepares for evaluations by decompositions.
+// farther makes evaluations by decompositions from now on.
 func (f *procrustesFit) farther() {
 	for _, b := range f.b {
 		l := b.Clone()
@@ -30,16 +30,18 @@ func (f *procrustesFit) farther() {
 		dense.InvertLower(l)
 		f.far = append(f.far, farPair{l, make([]float64, f.n), make([]float64, f.n)})
 	}
-	f.model.exact()
+	f.at.factors.extend()
+	f.trial.factors.extend()
 	f.term = f.farTerm
 }
 
-// evaluate sets cost, width, gradient, its norm and the model at the point, the gradient with an error well below goal.
-func (f *procrustesFit) evaluate(goal float64) bool {
+// evaluate sets all that belongs to the point p, the gradient with an error well below goal.
+func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
 	if f.far == nil && !f.choose(goal) {
 		f.farther()
 	}
 	f.evaluations++
+	f.now, p.exact = p, f.far != nil
 	for _, w := range f.team.workers {
 		w.acc.Zero()
 	}
@@ -55,17 +57,14 @@ func (f *procrustesFit) evaluate(goal float64) bool {
 	for i := range f.n {
 		for j := range i {
 			v := (f.sum.At(j, i) - f.sum.At(i, j)) / m
-			f.grad[i*f.n+j], f.grad[j*f.n+i] = v, -v
+			p.grad[i*f.n+j], p.grad[j*f.n+i] = v, -v
 		}
 	}
-	f.cost, f.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(f.grad, f.grad))
+	p.cost, p.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(p.grad, p.grad))
 	if f.measuring() {
 		f.width = math.Sqrt(math.Sqrt(f.team.sum(1)))
 	}
-	if f.far != nil && math.IsInf(f.radius, 1) {
-		f.radius = min(f.norm, math.Sqrt(float64(f.n)))
-	}
-	return !math.IsNaN(f.cost + f.norm + f.width)
+	return !math.IsNaN(p.cost + p.norm + f.width)
 }
 
 // measuring tells whether the width is computed, which later steps hardly change.
@@ -98,8 +97,8 @@ func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0]
 
 // difference sets the upper triangle of d to C - B.
 func (f *procrustesFit) difference(k int, d, work dense.Matrix[float64]) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.at.r, f.a[k], 0, work)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, f.at.r, 0, d)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.now.rotation.r, f.a[k], 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, f.now.rotation.r, 0, d)
 	dense.Axpy(-1, f.b[k].Data, d.Data)
 }
 
@@ -122,12 +121,12 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	dense.Mirror(s)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, log)
 	dense.Axpy(1, log.Data, w.acc.Data)
-	if err := f.model.set(w, k, s); err != nil {
+	if err := f.now.factors.set(w, k, f.model.scale[k], s); err != nil {
 		return err
 	}
 	dense.Transpose(s, log)
-	f.squares[k] = dense.Dot(log.Data, s.Data)
-	w.sum[0] += f.squares[k]
+	f.now.squares[k] = dense.Dot(log.Data, s.Data)
+	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
 		dense.Transpose(s, d)
@@ -156,18 +155,21 @@ func (f *procrustesFit) farTerm(w *worker, k int) error {
 	}
 	dense.Log(p.logs, p.logs)
 	dense.Sqrt(p.weights, p.weights)
-	f.squares[k] = dense.Dot(p.logs, p.logs)
-	w.sum[0] += f.squares[k]
+	f.now.squares[k] = dense.Dot(p.logs, p.logs)
+	w.sum[0] += f.now.squares[k]
 	for i := range f.n {
 		dense.Multiply(q.Row(i), p.weights, q.Row(i))
 	}
 	dense.MulLower(dense.Transposed, p.inverse, q, log)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, log, log, 0, s)
 	dense.Mirror(s)
-	f.model.setTangent(k, log, p.logs)
-	if err := f.model.set(w, k, s); err != nil {
-		return err
+	q.Copy(s)
+	if !dense.InvertUpper(q, w.work) {
+		return errOutside
 	}
+	dense.Mirror(q)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, log, q, 0, w.m)
+	f.now.factors.setTangent(k, f.model.scale[k], q, s, log, w.m, p.logs)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, log)
 	dense.Axpy(1, log.Data, w.acc.Data)
 	return nil
