@@ -373,7 +373,7 @@ func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options
 		return r, err
 	}
 	if fit && !kept(options) {
-		if r, err := o.fitted(p, run, minimize); r != nil || err != nil {
+		if r, err := o.fitted(p, group, run, minimize); r != nil || err != nil {
 			return r, err
 		}
 	}
@@ -391,7 +391,7 @@ func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float
 	if err != nil {
 		return nil, err
 	}
-	mean, err := kullback(data[:len(o.a)])
+	mean, err := kullback(o.a)
 	if err != nil {
 		return nil, err
 	}

@@ -40,8 +40,11 @@ type procrustesFit struct {
 	nodes         map[int][2][]float64
 	rule          [2][]float64 // of the last evaluation
 	far           []farPair    // nil while the pairs are near
-	width, length float64      // of the logarithms, and of the last step
-	radius        float64      // 0 while the pairs are near
+	rough         bool         // evaluate in single precision
+	single        roughPairs
+	target        float64 // gradient norm to aim at
+	width, length float64 // of the logarithms, and of the last step
+	radius        float64 // 0 while the pairs are near
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -57,15 +60,26 @@ type procrustesPoint struct {
 	exact      bool // by decompositions
 }
 
-func newProcrustesFit(p *pairing, t *team) *procrustesFit {
+func newProcrustesFit(p *pairing, t *team, group *rotations) *procrustesFit {
 	n := p.qa.Rows
-	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: newRotations(n), model: newProcrustesModel(p.b, t), sum: dense.New[float64](n, n),
+	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: group, model: newProcrustesModel(p.b, t), sum: dense.New[float64](n, n),
 		turn: make([]float64, n*n), nodes: map[int][2][]float64{}, width: 1}
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
 		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: newModelFactors(n, len(p.a))}
 	}
 	f.at.rotation.r.Identity()
 	f.term = f.nearTerm
+	// By Cauchy and Schwarz on the sum of squared logarithms that the cost is.
+	if math.Sqrt(math.Sqrt(4*float64(len(p.a))*p.cost*p.cost/float64(n))) > fitWidth {
+		f.farther()
+		return f
+	}
+	f.rough, f.single.r = true, dense.New[float32](n, n)
+	for k, a := range p.a {
+		f.single.a, f.single.b = append(f.single.a, dense.New[float32](n, n)), append(f.single.b, dense.New[float32](n, n))
+		narrow(f.single.a[k].Data, a.Data)
+		narrow(f.single.b[k].Data, p.b[k].Data)
+	}
 	return f
 }
 
@@ -76,22 +90,18 @@ func trace(a dense.Matrix[float64]) (sum float64) {
 	return sum
 }
 
-// run moves the point until done says so, which is told after every step, and returns true; or false where it can do no more. target is the gradient norm to aim at.
-func (f *procrustesFit) run(target float64, done func() bool) bool {
+// run moves the point until done says so, which is told after every step, and returns true; or false where it can do no more.
+func (f *procrustesFit) run(done func() bool) bool {
 	if !f.evaluate(f.at, 0) {
 		return false
 	}
-	if f.width > fitWidth {
+	if f.far == nil && f.width > fitWidth {
 		if f.farther(); !f.evaluate(f.at, 0) {
 			return false
 		}
 	}
-	f.model.at = f.at.factors
-	if !f.model.prepare() {
-		return false
-	}
 	for !done() {
-		if !f.step(target) {
+		if !f.step() {
 			return false
 		}
 		f.steps++
@@ -100,7 +110,7 @@ func (f *procrustesFit) run(target float64, done func() bool) bool {
 }
 
 // step goes to the next point, shorter and shorter ways if need be.
-func (f *procrustesFit) step(target float64) bool {
+func (f *procrustesFit) step() bool {
 	for {
 		if f.far != nil && !f.at.exact && !f.evaluate(f.at, 0) {
 			return false
@@ -114,12 +124,15 @@ func (f *procrustesFit) step(target float64) bool {
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
 		f.model.at = f.at.factors
-		goal := max(forcing*f.at.norm, 0.5*target)
+		if !f.model.prepare() {
+			return false
+		}
+		goal := max(forcing*f.at.norm, 0.5*f.target)
 		f.model.newton(f.at.grad, goal, f.radius)
 		widen(f.turn, f.model.step)
 		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
 		if f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) == nil {
-			if !f.reach(goal, target) {
+			if !f.reach(goal) {
 				return false
 			}
 			if f.pays() {
@@ -138,12 +151,12 @@ func (f *procrustesFit) step(target float64) bool {
 }
 
 // reach evaluates at the new point, again if the rule was too rough to tell whether it is good enough.
-func (f *procrustesFit) reach(goal, target float64) bool {
+func (f *procrustesFit) reach(goal float64) bool {
 	if !f.evaluate(f.trial, goal) {
 		return false
 	}
-	if f.far == nil && f.trial.norm <= target && f.slack() > target/2 {
-		return f.evaluate(f.trial, target)
+	if f.far == nil && f.trial.norm <= f.target && f.slack() > f.target/2 {
+		return f.evaluate(f.trial, f.target)
 	}
 	return true
 }
@@ -192,13 +205,13 @@ func (f *procrustesFit) rotation(p *pairing) *rotation {
 }
 
 // fitted solves the problem by a fit, and by the general solver where that can do no more.
-func (o *procrustesObjective) fitted(p *pairing, options solve.Options, minimize solve.Minimize) (*solve.Result, error) {
-	group := newRotations(o.n)
+func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve.Options, minimize solve.Minimize) (*solve.Result, error) {
 	mon := newMonitor(&options, group.VectorLen())
 	scale := o.GradientScale(0)
-	f := newProcrustesFit(p, o.team)
+	f := newProcrustesFit(p, o.team, group)
 	var now manifold.Point // for those who look
-	finished := f.run(0.7*mon.o.Tolerance*scale, func() bool {
+	f.target = 0.7 * mon.o.Tolerance * scale
+	finished := f.run(func() bool {
 		if f.steps > 0 {
 			mon.step(f.length)
 		}

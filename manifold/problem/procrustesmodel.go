@@ -10,7 +10,7 @@ const (
 	// modelSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
 	modelSpread = 1e4
 	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side.
-	innerForcing = 0.15
+	innerForcing = 0.2
 	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
 	innerProducts, outerProducts = 200, 50
 )
@@ -87,11 +87,10 @@ func (m *modelFactors) extend() {
 	}
 }
 
-// set takes the inverse of G, complete, scaled by 1/scale.
-func (m *modelFactors) set(w *worker, k int, scale float64, inverse dense.Matrix[float64]) error {
-	narrowScaled(m.inv[k].Data, 1/scale, inverse.Data)
+// invert sets G of pair k to the inverse of its inverse.
+func (m *modelFactors) invert(w *worker, k int) error {
 	m.g[k].Copy(m.inv[k])
-	w.scratch.single.need(inverse.Rows)
+	w.scratch.single.need(m.g[k].Rows)
 	if !dense.InvertUpper(m.g[k], w.scratch.single.work) {
 		return errOutside
 	}

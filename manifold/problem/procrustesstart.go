@@ -2,11 +2,9 @@ package problem
 
 import (
 	"math"
-
-	"gonum.org/v1/gonum/mat"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -35,6 +33,7 @@ type pairing struct {
 	qa, qb dense.Matrix[float64]
 	a, b   []dense.Matrix[float64] // the matrices in these bases
 	share  float64                 // of the absolute sum that the signs make positive
+	cost   float64                 // 0 if it is not known
 }
 
 // rotation takes the basis of the A to that of the B.
@@ -110,13 +109,12 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 	if len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
 		return start, best, nil
 	}
-	cost, err := o.Evaluate(start, nil, nil)
-	if err != nil {
+	if best.cost, err = o.Evaluate(start, nil, nil); err != nil {
 		return nil, nil, err
 	}
 	rivals := [][2]dense.Matrix[float64]{o.means(true)}
-	if a, err := kullback(data[:len(o.a)]); err == nil {
-		if b, err := kullback(data[len(o.a):]); err == nil {
+	if a, err := kullback(o.a); err == nil {
+		if b, err := kullback(o.b); err == nil {
 			rivals = append(rivals, [2]dense.Matrix[float64]{a, b})
 		}
 	}
@@ -126,8 +124,8 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 			continue // it is too ill-conditioned
 		}
 		r := other.rotation()
-		if trial, err := o.Evaluate(r, nil, nil); err == nil && trial < cost {
-			best, start, cost = other, r, trial
+		if other.cost, err = o.Evaluate(r, nil, nil); err == nil && other.cost < best.cost {
+			best, start = other, r
 		}
 	}
 	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew && o.n > fewestSigns {
@@ -139,15 +137,15 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 	}
 	other := &rotation{dense.New[float64](o.n, o.n)}
 	found := best.qb.Clone()
-	if cost, err = o.searchSigns(start, best.qa, found); err != nil {
+	if best.cost, err = o.searchSigns(start, best.qa, found); err != nil {
 		return nil, nil, err
 	}
 	trial, err := o.searchSigns(other, best.qa, qb)
 	if err != nil {
 		return nil, nil, err
 	}
-	if trial < cost {
-		start, found = other, qb
+	if trial < best.cost {
+		start, found, best.cost = other, qb, trial
 	}
 	best.follow(found)
 	return start, best, nil
@@ -205,12 +203,8 @@ func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]
 }
 
 // kullback returns the Kullback mean of matrices, complete.
-func kullback(data []dense.Matrix[float64]) (m dense.Matrix[float64], err error) {
-	var all []mat.Symmetric
-	for _, a := range data {
-		all = append(all, symmetric(a))
-	}
-	x, err := manifold.KullbackMean(all, nil)
+func kullback(frames []*manifold.Frame) (m dense.Matrix[float64], err error) {
+	x, err := manifold.KullbackMeanOf(frames, nil)
 	if err != nil {
 		return m, err
 	}
@@ -220,6 +214,8 @@ func kullback(data []dense.Matrix[float64]) (m dense.Matrix[float64], err error)
 const (
 	// aligned is the share of |C| that the signs must make positive to be taken without comparison, and searched that below which signs are searched for.
 	aligned, searched = 0.99, 0.96
+	// leadingPowers is how many products find the signs of a leading eigenvector.
+	leadingPowers = 20
 	// Up to fewSigns signs are cheap to try: all means are compared, and alignedFew is the share below which signs are searched for. Up to fewestSigns
 	// the share says too little, and they always are.
 	alignedFew, fewSigns, fewestSigns = 0.999, 16, 5
@@ -274,17 +270,27 @@ func alignment(c dense.Matrix[float64]) (s []float64, share float64) {
 	if share = settleSigns(c, s); share >= alignedFew {
 		return s, share
 	}
-	q, other := c.Clone(), make([]float64, n)
-	if !eigen.Sym(q, other) {
-		return s, share
-	}
-	for i := range other {
-		other[i] = math.Copysign(1, q.At(i, n-1))
+	other := leading(c, s)
+	for i, v := range other {
+		other[i] = math.Copysign(1, v)
 	}
 	if better := settleSigns(c, other); better > share {
 		return other, better
 	}
 	return s, share
+}
+
+// leading returns about the leading eigenvector of c, by powers of c + |c| from the vector s.
+func leading(c dense.Matrix[float64], s []float64) []float64 {
+	x, next := slices.Clone(s), make([]float64, len(s))
+	shift := math.Sqrt(dense.Dot(c.Data, c.Data) / float64(c.Rows)) // about the size of an eigenvalue
+	for range leadingPowers {
+		copy(next, x)
+		dense.Gemv(dense.NoTrans, 1, c, x, shift, next)
+		dense.Scale(1/math.Sqrt(dense.Dot(next, next)), next, next)
+		x, next = next, x
+	}
+	return x
 }
 
 // settleSigns changes signs one by one as long as that raises s'C s, and returns its share.

@@ -9,8 +9,18 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-// fitNodes bounds the nodes of the quadrature.
-const fitNodes = 15
+const (
+	// fitNodes bounds the nodes of the quadrature, and firstNodes is how many tell the width.
+	fitNodes, firstNodes = 15, 3
+	// roughNorm bounds the gradient, in units of sqrt(n), above which single precision will do.
+	roughNorm = 1e-3
+)
+
+// roughPairs has the pairs and the rotation in single precision.
+type roughPairs struct {
+	a, b []dense.Matrix[float32]
+	r    dense.Matrix[float32]
+}
 
 // farPair is what evaluations by decompositions need of a pair.
 type farPair struct {
@@ -40,8 +50,24 @@ func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
 	if f.far == nil && !f.choose(goal) {
 		f.farther()
 	}
+	f.rough = f.rough && f.far == nil && (goal == 0 || goal > roughNorm*math.Sqrt(float64(f.n)))
+	if !f.pass(p) {
+		return false
+	}
+	if f.rough && p.norm <= roughNorm*math.Sqrt(float64(f.n)) {
+		f.rough = false
+		return f.pass(p)
+	}
+	return true
+}
+
+// pass evaluates once.
+func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	f.evaluations++
 	f.now, p.exact = p, f.far != nil
+	if f.rough {
+		narrow(f.single.r.Data, p.rotation.r.Data)
+	}
 	for _, w := range f.team.workers {
 		w.acc.Zero()
 	}
@@ -70,13 +96,19 @@ func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
 // measuring tells whether the width is computed, which later steps hardly change.
 func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
 
-// choose takes as few nodes as the last width allows. Odd numbers have 1/2 among them. It returns false if fitNodes are too few.
+// choose takes as few nodes as the last width allows, or firstNodes for the start. It returns false if fitNodes are too few.
 func (f *procrustesFit) choose(goal float64) bool {
-	q := 3
-	for goal > 0 && f.quadratureError(q) > goal/2 {
-		if q += 2; q > fitNodes {
+	q, err := 2, goal/2
+	if goal <= f.target {
+		err = goal / 50 // of the cost, too
+	}
+	for ; goal > 0 && f.quadratureError(q) > err; q++ {
+		if q == fitNodes {
 			return false
 		}
+	}
+	if goal == 0 {
+		q = firstNodes
 	}
 	if _, ok := f.nodes[q]; !ok {
 		x, w := make([]float64, q), make([]float64, q)
@@ -95,50 +127,88 @@ func (f *procrustesFit) quadratureError(q int) float64 {
 // slack is the error of the last gradient.
 func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0])) }
 
-// difference sets the upper triangle of d to C - B.
-func (f *procrustesFit) difference(k int, d, work dense.Matrix[float64]) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.now.rotation.r, f.a[k], 0, work)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, f.now.rotation.r, 0, d)
-	dense.Axpy(-1, f.b[k].Data, d.Data)
-}
-
-// nearTerm adds M = log(C B^-1) to acc and tr M^2 and tr M^4 to the sums, with D = C - B and nodes and weights of Gauss's quadrature on [0, 1] (the diagonal Pade
-// approximant of the logarithm)
+// pencilLog sets log to M = log(C B^-1), C = R A R', and inverse to G^-1, complete, by nodes and weights of Gauss's quadrature on [0, 1] (the diagonal Pade approximant of
+// the logarithm): with D = C - B
 //
 //	M = D G^-1, G^-1 = sum_j w_j (B + x_j D)^-1.
-func (f *procrustesFit) nearTerm(w *worker, k int) error {
-	log, d, s, shifted := w.t[0], w.t[1], w.t[2], w.t[3]
-	f.difference(k, d, s)
-	s.Zero()
-	for j, x := range f.rule[0] {
-		dense.Blend(1, f.b[k].Data, x, d.Data, shifted.Data)
-		if !dense.InvertUpper(shifted, w.work) {
-			return &manifold.PointError{What: "a pencil is not positive definite to rounding"}
+//
+// It returns false where a matrix is not positive definite to rounding.
+func pencilLog[T dense.Float](r, a, b, d, inverse, log dense.Matrix[T], rule [2][]float64, work []T) bool {
+	pencilDifference(r, a, b, d, inverse)
+	inverse.Zero()
+	for j, x := range rule[0] {
+		dense.Blend(1, b.Data, T(x), d.Data, log.Data)
+		if !dense.InvertUpper(log, work) {
+			return false
 		}
-		dense.Axpy(f.rule[1][j], shifted.Data, s.Data)
+		dense.Axpy(T(rule[1][j]), log.Data, inverse.Data)
 	}
 	dense.Mirror(d)
-	dense.Mirror(s)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, log)
-	dense.Axpy(1, log.Data, w.acc.Data)
-	if err := f.now.factors.set(w, k, f.model.scale[k], s); err != nil {
-		return err
+	dense.Mirror(inverse)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, inverse, 0, log)
+	return true
+}
+
+// pencilDifference sets the upper triangle of d to R A R' - B.
+func pencilDifference[T dense.Float](r, a, b, d, work dense.Matrix[T]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, a, 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, r, 0, d)
+	dense.Axpy(-1, b.Data, d.Data)
+}
+
+// squareTrace returns tr M^2; work is overwritten by M'.
+func squareTrace[T dense.Float](m, work dense.Matrix[T]) float64 {
+	dense.Transpose(work, m)
+	return float64(dense.Dot(m.Data, work.Data))
+}
+
+// nearTerm adds M to acc, and tr M^2 and tr M^4 to the sums.
+func (f *procrustesFit) nearTerm(w *worker, k int) error {
+	if f.rough {
+		return f.roughTerm(w, k)
 	}
-	dense.Transpose(s, log)
-	f.now.squares[k] = dense.Dot(log.Data, s.Data)
+	d, inverse, log := w.t[0], w.t[1], w.t[2]
+	if !pencilLog(f.now.rotation.r, f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
+		return errOutside
+	}
+	dense.Axpy(1, log.Data, w.acc.Data)
+	factors, scale := f.now.factors, f.model.scale[k]
+	narrowScaled(factors.inv[k].Data, 1/scale, inverse.Data)
+	f.now.squares[k] = squareTrace(log, d)
 	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
-		dense.Transpose(s, d)
-		w.sum[1] += dense.Dot(d.Data, s.Data)
+		w.sum[1] += squareTrace(d, inverse)
 	}
-	return nil
+	return factors.invert(w, k)
+}
+
+// roughTerm is nearTerm in single precision.
+func (f *procrustesFit) roughTerm(w *worker, k int) error {
+	w.scratch.single.need(f.n)
+	t := w.scratch.single.t
+	d, inverse, log := t[0], t[1], t[2]
+	if !pencilLog(f.single.r, f.single.a[k], f.single.b[k], d, inverse, log, f.rule, w.scratch.single.work) {
+		return errOutside
+	}
+	for i, v := range log.Data {
+		w.acc.Data[i] += float64(v)
+	}
+	factors, scale := f.now.factors, float32(f.model.scale[k])
+	dense.Scale(1/scale, inverse.Data, factors.inv[k].Data)
+	f.now.squares[k] = squareTrace(log, d)
+	w.sum[0] += f.now.squares[k]
+	if f.measuring() {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
+		w.sum[1] += squareTrace(d, inverse)
+	}
+	return factors.invert(w, k)
 }
 
 // farTerm does the same by the eigenvalues e^l of L^-1 C L^-T, B = L L'. Those of G seen from B are (e^l - 1)/l.
 func (f *procrustesFit) farTerm(w *worker, k int) error {
 	p, log, d, s, q := f.far[k], w.t[0], w.t[1], w.t[2], w.t[3]
-	f.difference(k, d, s)
+	pencilDifference(f.now.rotation.r, f.a[k], f.b[k], d, s)
 	dense.Mirror(d)
 	dense.Congruence(p.inverse, d, q, w.work)
 	for i := range f.n {
