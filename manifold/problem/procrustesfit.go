@@ -3,6 +3,8 @@ package problem
 import (
 	"math"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -26,10 +28,11 @@ const (
 
 // procrustesFit finds a stationary point by Newton's method in mixed precision: gradients are exact, their model is a procrustesModel. Where the pairs are near each other, it
 // needs neither decompositions nor exact Hessian products, and every step is made whole; where they are far, or a step does not pay, it is a trust-region method.
-// The pairs are given in the eigenbases of their means, where the diagonal of the operator is a fair preconditioner.
+// Each B is brought to the scale of its A, which changes nothing but a constant in the cost. The pairs are given in the eigenbases of their means, where the diagonal of the operator is a fair preconditioner.
 type procrustesFit struct {
 	n             int
-	a, b          []dense.Matrix[float64]
+	a, b          []dense.Matrix[float64] // of like scale
+	fixed         []float64               // what that leaves out of the squared distances
 	team          *team
 	group         *rotations
 	model         *procrustesModel
@@ -60,17 +63,25 @@ type procrustesPoint struct {
 	exact      bool // by decompositions
 }
 
-func newProcrustesFit(p *pairing, t *team, group *rotations) *procrustesFit {
+// newProcrustesFit takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
+func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group *rotations) *procrustesFit {
 	n := p.qa.Rows
-	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: group, model: newProcrustesModel(p.b, t), sum: dense.New[float64](n, n),
+	f := &procrustesFit{n: n, a: p.a, team: t, group: group, sum: dense.New[float64](n, n),
 		turn: make([]float64, n*n), nodes: map[int][2][]float64{}, width: 1}
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
 		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: newModelFactors(n, len(p.a))}
 	}
 	f.at.rotation.r.Identity()
+	for k, c := range scales {
+		b := p.b[k].Clone()
+		dense.Scale(math.Exp(c), b.Data, b.Data)
+		f.b, f.fixed = append(f.b, b), append(f.fixed, c*(2*determinants[k]-float64(n)*c))
+	}
+	f.model = newProcrustesModel(f.b, t)
 	f.term = f.nearTerm
-	// By Cauchy and Schwarz on the sum of squared logarithms that the cost is.
-	if math.Sqrt(math.Sqrt(4*float64(len(p.a))*p.cost*p.cost/float64(n))) > fitWidth {
+	m := float64(len(p.a))
+	least := 2*m*p.cost - sum(f.fixed)                     // a sum of squared logarithms, if the cost is known
+	if least > math.Sqrt(m*float64(n))*fitWidth*fitWidth { // by Cauchy and Schwarz
 		f.farther()
 		return f
 	}
@@ -78,9 +89,16 @@ func newProcrustesFit(p *pairing, t *team, group *rotations) *procrustesFit {
 	for k, a := range p.a {
 		f.single.a, f.single.b = append(f.single.a, dense.New[float32](n, n)), append(f.single.b, dense.New[float32](n, n))
 		narrow(f.single.a[k].Data, a.Data)
-		narrow(f.single.b[k].Data, p.b[k].Data)
+		narrow(f.single.b[k].Data, f.b[k].Data)
 	}
 	return f
+}
+
+func sum(x []float64) (s float64) {
+	for _, v := range x {
+		s += v
+	}
+	return s
 }
 
 func trace(a dense.Matrix[float64]) (sum float64) {
@@ -124,7 +142,7 @@ func (f *procrustesFit) step() bool {
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
 		f.model.at = f.at.factors
-		if !f.model.prepare() {
+		if (f.steps == 0 || f.far != nil) && !f.model.prepare() {
 			return false
 		}
 		goal := max(forcing*f.at.norm, 0.5*f.target)
@@ -204,11 +222,32 @@ func (f *procrustesFit) rotation(p *pairing) *rotation {
 	return r
 }
 
+// relativeScale is the logarithm of how much larger a is than b, by their traces or by those of their inverses, whichever says less: what is added to the matrices shows in
+// the one, what is added to the inverses in the other, and both move the logarithms of some directions away from those of the rest.
+func relativeScale(a, b *manifold.Frame) float64 {
+	square := func(m *mat.Dense) float64 {
+		v := view(m)
+		return dense.Dot(v.Data, v.Data)
+	}
+	traces, inverses := math.Log(square(a.F())/square(b.F())), math.Log(square(b.Inverse())/square(a.Inverse()))
+	switch {
+	case traces*inverses <= 0:
+		return 0
+	case math.Abs(traces) < math.Abs(inverses):
+		return traces
+	}
+	return inverses
+}
+
 // fitted solves the problem by a fit, and by the general solver where that can do no more.
 func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve.Options, minimize solve.Minimize) (*solve.Result, error) {
 	mon := newMonitor(&options, group.VectorLen())
 	scale := o.GradientScale(0)
-	f := newProcrustesFit(p, o.team, group)
+	var scales, determinants []float64
+	for k, a := range o.a {
+		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
+	}
+	f := newProcrustesFit(p, scales, determinants, o.team, group)
 	var now manifold.Point // for those who look
 	f.target = 0.7 * mon.o.Tolerance * scale
 	finished := f.run(func() bool {

@@ -30,7 +30,7 @@ type procrustesModel struct {
 	images          dense.Matrix[float32] // of the present product, side by side
 	diagonal        []float32             // the inverse of the operator's
 	u               dense.Matrix[float32] // of the present product
-	sum             dense.Matrix[float32]
+	sum, other      dense.Matrix[float32]
 	secant, tangent func(w *worker, k int) error
 
 	step, res, dir, hd, z             []float32 // of a solve with the operator
@@ -58,7 +58,7 @@ type tangentFactors struct {
 
 func newProcrustesModel(b []dense.Matrix[float64], t *team) *procrustesModel {
 	n := b[0].Rows
-	m := &procrustesModel{n: n, team: t, images: dense.New[float32](n, len(b)*n), u: dense.New[float32](n, n), sum: dense.New[float32](n, n)}
+	m := &procrustesModel{n: n, team: t, images: dense.New[float32](n, len(b)*n), sum: dense.New[float32](n, n), other: dense.New[float32](n, n)}
 	for _, v := range []*[]float32{&m.diagonal, &m.step, &m.res, &m.dir, &m.hd, &m.z} {
 		*v = make([]float32, n*n)
 	}
@@ -113,19 +113,21 @@ func (m *modelFactors) setTangent(k int, scale float64, g, inverse, x, f dense.M
 func (m *procrustesModel) prepare() bool {
 	n := m.n
 	clear(m.diagonal)
+	up, down := m.z[:n], m.res[:n] // the diagonals of G and of its inverse
 	for k, g := range m.at.g {
-		var up, down float32
+		inverse := m.at.inv[k]
+		var traces [2]float64
 		for i := range n {
-			up, down = up+g.At(i, i), down+m.at.inv[k].At(i, i)
+			up[i], down[i] = g.At(i, i), inverse.At(i, i)
+			traces[0], traces[1] = traces[0]+float64(up[i]), traces[1]+float64(down[i])
 		}
-		if !(float64(up)/float64(n)*float64(down)/float64(n) <= modelSpread) {
+		if !(traces[0]*traces[1] <= modelSpread*float64(n*n)) {
 			return false
 		}
 		for i := range n {
-			row, inverse, out := g.Row(i), m.at.inv[k].Row(i), m.diagonal[i*n:][:n]
-			gi, hi := row[i], inverse[i]
-			for j := range out {
-				out[j] += gi*m.at.inv[k].At(j, j) + hi*g.At(j, j) - 2*row[j]*inverse[j]
+			row, other, out := g.Row(i), inverse.Row(i), m.diagonal[i*n:][:n]
+			for j, v := range row {
+				out[j] += up[i]*down[j] + down[i]*up[j] - 2*v*other[j]
 			}
 		}
 	}
@@ -228,12 +230,12 @@ func (m *procrustesModel) solve(goal float64) bool {
 // operate sets dst to the skew part of the images of u, which term makes, times the factors.
 func (m *procrustesModel) operate(u []float32, term func(w *worker, k int) error, factors dense.Matrix[float32], dst []float32) {
 	m.products++
-	copy(m.u.Data, u)
+	m.u = dense.Wrap(m.n, m.n, u)
 	m.team.share(term)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.images, factors, 0, m.sum)
 	weight := 1 / float32(len(m.at.g))
-	dense.Transpose(m.u, m.sum)
-	dense.Blend(weight, m.sum.Data, -weight, m.u.Data, dst)
+	dense.Transpose(m.other, m.sum)
+	dense.Blend(weight, m.sum.Data, -weight, m.other.Data, dst)
 }
 
 func (m *procrustesModel) secantTerm(_ *worker, k int) error {

@@ -174,7 +174,7 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	dense.Axpy(1, log.Data, w.acc.Data)
 	factors, scale := f.now.factors, f.model.scale[k]
 	narrowScaled(factors.inv[k].Data, 1/scale, inverse.Data)
-	f.now.squares[k] = squareTrace(log, d)
+	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
@@ -196,7 +196,7 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	}
 	factors, scale := f.now.factors, float32(f.model.scale[k])
 	dense.Scale(1/scale, inverse.Data, factors.inv[k].Data)
-	f.now.squares[k] = squareTrace(log, d)
+	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
@@ -225,7 +225,7 @@ func (f *procrustesFit) farTerm(w *worker, k int) error {
 	}
 	dense.Log(p.logs, p.logs)
 	dense.Sqrt(p.weights, p.weights)
-	f.now.squares[k] = dense.Dot(p.logs, p.logs)
+	f.now.squares[k] = dense.Dot(p.logs, p.logs) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
 	for i := range f.n {
 		dense.Multiply(q.Row(i), p.weights, q.Row(i))
