@@ -359,14 +359,14 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 
 // run finds the start, improves it by a fit if asked to, and minimizes from there.
 func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
-	start, p, err := o.begin(data)
+	p, err := o.begin(data)
 	if err != nil {
 		return nil, err
 	}
 	run, group := options.Solver, newRotations(o.n)
 	if len(o.a) == 1 {
 		run.MaxIterations, run.AbsoluteTolerance = 1, math.MaxFloat64
-		r, err := minimize(group, o, start, &run)
+		r, err := minimize(group, o, p.rotation(), &run)
 		if err == nil {
 			r.Reason = solve.Reason{Name: "closed-form", Detail: "eigenvectors matched in order of the eigenvalues", Converged: true}
 		}
@@ -377,7 +377,7 @@ func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options
 			return r, err
 		}
 	}
-	return minimize(group, o, start, &run)
+	return minimize(group, o, p.rotation(), &run)
 }
 
 // outcome has the mean of the R A R' for solution, which is the image of that of the A.

@@ -63,19 +63,18 @@ type procrustesPoint struct {
 	exact      bool // by decompositions
 }
 
-// newProcrustesFit takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
+// newProcrustesFit takes over the pairing, and takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
 func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group *rotations) *procrustesFit {
 	n := p.qa.Rows
-	f := &procrustesFit{n: n, a: p.a, team: t, group: group, sum: dense.New[float64](n, n),
+	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: group, sum: dense.New[float64](n, n),
 		turn: make([]float64, n*n), nodes: map[int][2][]float64{}, width: 1}
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
 		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: newModelFactors(n, len(p.a))}
 	}
 	f.at.rotation.r.Identity()
 	for k, c := range scales {
-		b := p.b[k].Clone()
-		dense.Scale(math.Exp(c), b.Data, b.Data)
-		f.b, f.fixed = append(f.b, b), append(f.fixed, c*(2*determinants[k]-float64(n)*c))
+		dense.Scale(math.Exp(c), f.b[k].Data, f.b[k].Data)
+		f.fixed = append(f.fixed, c*(2*determinants[k]-float64(n)*c))
 	}
 	f.model = newProcrustesModel(f.b, t)
 	f.term = f.nearTerm
@@ -260,10 +259,7 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 		}
 		return mon.done(now, f.at.cost, f.at.norm, scale)
 	})
-	start := p.rotation()
-	if f.steps > 0 {
-		start = f.rotation(p)
-	}
+	start := f.rotation(p)
 	if finished {
 		o.squares = f.at.squares
 		certificate := f.certify()

@@ -96,21 +96,17 @@ func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.
 	return out
 }
 
-// begin returns the rotation to start from and the pairing of eigenvectors that it is. Arithmetic means are tried first, of
+// begin returns the pairing of eigenvectors to start from. Arithmetic means are tried first, of
 // matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
 // are steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and
 // from arbitrary ones follow.
-func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *pairing, error) {
+func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*pairing, error) {
 	best, err := o.pair(data, o.means(false))
-	if err != nil {
-		return nil, nil, err
+	if err != nil || len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
+		return best, err
 	}
-	start := best.rotation()
-	if len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
-		return start, best, nil
-	}
-	if best.cost, err = o.Evaluate(start, nil, nil); err != nil {
-		return nil, nil, err
+	if best.cost, err = o.Evaluate(best.rotation(), nil, nil); err != nil {
+		return nil, err
 	}
 	rivals := [][2]dense.Matrix[float64]{o.means(true)}
 	if a, err := kullback(o.a); err == nil {
@@ -123,32 +119,35 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *p
 		if err != nil {
 			continue // it is too ill-conditioned
 		}
-		r := other.rotation()
-		if other.cost, err = o.Evaluate(r, nil, nil); err == nil && other.cost < best.cost {
-			best, start = other, r
+		if other.cost, err = o.Evaluate(other.rotation(), nil, nil); err == nil && other.cost < best.cost {
+			best = other
 		}
 	}
 	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew && o.n > fewestSigns {
-		return start, best, nil
+		return best, nil
 	}
-	qb := best.qb.Clone()
+	return best, o.search(best)
+}
+
+// search looks for better signs of a pairing, from its own and from arbitrary ones.
+func (o *procrustesObjective) search(p *pairing) error {
+	found, other := p.qb.Clone(), p.qb.Clone()
 	for j := range o.n {
-		turn(qb, j, math.Copysign(1, qb.At(j, j)))
+		turn(other, j, math.Copysign(1, other.At(j, j)))
 	}
-	other := &rotation{dense.New[float64](o.n, o.n)}
-	found := best.qb.Clone()
-	if best.cost, err = o.searchSigns(start, best.qa, found); err != nil {
-		return nil, nil, err
+	var err error
+	if p.cost, err = o.searchSigns(p.qa, found); err != nil {
+		return err
 	}
-	trial, err := o.searchSigns(other, best.qa, qb)
+	cost, err := o.searchSigns(p.qa, other)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	if trial < best.cost {
-		start, found, best.cost = other, qb, trial
+	if cost < p.cost {
+		p.cost, found = cost, other
 	}
-	best.follow(found)
-	return start, best, nil
+	p.follow(found)
+	return nil
 }
 
 // follow takes the signs of the vectors qb, which are those of the pairing but for that.
@@ -221,8 +220,9 @@ const (
 	alignedFew, fewSigns, fewestSigns = 0.999, 16, 5
 )
 
-// searchSigns turns the vectors qb one by one, as long as that lowers the cost, sets p to the rotation that takes qa to them and returns its cost.
-func (o *procrustesObjective) searchSigns(p *rotation, qa, qb dense.Matrix[float64]) (best float64, err error) {
+// searchSigns turns the vectors qb one by one, as long as that lowers the cost of the rotation that takes qa to them, which it returns.
+func (o *procrustesObjective) searchSigns(qa, qb dense.Matrix[float64]) (best float64, err error) {
+	p := &rotation{dense.New[float64](o.n, o.n)}
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
 	if best, err = o.Evaluate(p, nil, nil); err != nil {
 		return best, err
@@ -243,7 +243,6 @@ func (o *procrustesObjective) searchSigns(p *rotation, qa, qb dense.Matrix[float
 			}
 		}
 	}
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
 	return best, nil
 }
 
