@@ -98,7 +98,7 @@ func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.
 
 // begin returns the pairing of eigenvectors to start from. Arithmetic means are tried first, of
 // matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
-// are steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and
+// are steady against what is added to the inverses, and where neither is much better Kullback means compete with them; where they leave much, greedy searches from the best signs and
 // from arbitrary ones follow.
 func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*pairing, error) {
 	best, err := o.pair(data, o.means(false))
@@ -108,25 +108,31 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*pairing, err
 	if best.cost, err = o.Evaluate(best.rotation(), nil, nil); err != nil {
 		return nil, err
 	}
-	rivals := [][2]dense.Matrix[float64]{o.means(true)}
-	if a, err := kullback(o.a); err == nil {
-		if b, err := kullback(o.b); err == nil {
-			rivals = append(rivals, [2]dense.Matrix[float64]{a, b})
-		}
-	}
-	for _, means := range rivals {
-		other, err := o.pair(data, means)
-		if err != nil {
-			continue // it is too ill-conditioned
-		}
-		if other.cost, err = o.Evaluate(other.rotation(), nil, nil); err == nil && other.cost < best.cost {
-			best = other
+	arithmetic := best.cost
+	harmonic, err := o.challenge(&best, data, o.means(true))
+	if err != nil || max(arithmetic, harmonic) <= alike*min(arithmetic, harmonic) {
+		if a, err := kullback(o.a); err == nil {
+			if b, err := kullback(o.b); err == nil {
+				o.challenge(&best, data, [2]dense.Matrix[float64]{a, b})
+			}
 		}
 	}
 	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew && o.n > fewestSigns {
 		return best, nil
 	}
 	return best, o.search(best)
+}
+
+// challenge replaces best by the pairing of other means where that costs less, and returns its cost; an error means that they are too ill-conditioned.
+func (o *procrustesObjective) challenge(best **pairing, data []dense.Matrix[float64], means [2]dense.Matrix[float64]) (float64, error) {
+	other, err := o.pair(data, means)
+	if err != nil {
+		return 0, err
+	}
+	if other.cost, err = o.Evaluate(other.rotation(), nil, nil); err == nil && other.cost < (*best).cost {
+		*best = other
+	}
+	return other.cost, err
 }
 
 // search looks for better signs of a pairing, from its own and from arbitrary ones.
@@ -213,6 +219,8 @@ func kullback(frames []*manifold.Frame) (m dense.Matrix[float64], err error) {
 const (
 	// aligned is the share of |C| that the signs must make positive to be taken without comparison, and searched that below which signs are searched for.
 	aligned, searched = 0.99, 0.96
+	// alike is the largest ratio of the costs of the arithmetic and the harmonic means with which Kullback means, which are between them, may cost less.
+	alike = 2
 	// leadingPowers is how many products find the signs of a leading eigenvector.
 	leadingPowers = 20
 	// Up to fewSigns signs are cheap to try: all means are compared, and alignedFew is the share below which signs are searched for. Up to fewestSigns
