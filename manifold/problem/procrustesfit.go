@@ -28,7 +28,8 @@ const (
 
 // procrustesFit finds a stationary point by Newton's method in mixed precision: gradients are exact, their model is a procrustesModel. Where the pairs are near each other, it
 // needs neither decompositions nor exact Hessian products, and every step is made whole; where they are far, or a step does not pay, it is a trust-region method.
-// Each B is brought to the scale of its A, which changes nothing but a constant in the cost. The pairs are given in the eigenbases of their means, where the diagonal of the operator is a fair preconditioner.
+// Each B is brought to the scale of its A, which changes nothing but a constant in the cost. The pairs are given in the eigenbases of their means, where the diagonal of the
+// operator is a fair preconditioner.
 type procrustesFit struct {
 	n             int
 	a, b          []dense.Matrix[float64] // of like scale
@@ -79,8 +80,8 @@ func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group
 	f.model = newProcrustesModel(f.b, t)
 	f.term = f.nearTerm
 	m := float64(len(p.a))
-	least := 2*m*p.cost - sum(f.fixed)                     // a sum of squared logarithms, if the cost is known
-	if least > math.Sqrt(m*float64(n))*fitWidth*fitWidth { // by Cauchy and Schwarz
+	squares := 2*m*p.cost - sum(f.fixed)                     // of the logarithms, if the cost is known
+	if squares > math.Sqrt(m*float64(n))*fitWidth*fitWidth { // by Cauchy and Schwarz
 		f.farther()
 		return f
 	}
@@ -259,6 +260,11 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 		}
 		return mon.done(now, f.at.cost, f.at.norm, scale)
 	})
+	if finished && !mon.reason.Converged && f.far == nil { // the last evaluation was as rough as a step allows
+		if finished = f.evaluate(f.at, f.target); finished {
+			mon.status.Evaluations, mon.status.Cost, mon.status.GradientNorm = f.evaluations, f.at.cost, f.at.norm
+		}
+	}
 	start := f.rotation(p)
 	if finished {
 		o.squares = f.at.squares

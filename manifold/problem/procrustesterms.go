@@ -50,11 +50,12 @@ func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
 	if f.far == nil && !f.choose(goal) {
 		f.farther()
 	}
-	f.rough = f.rough && f.far == nil && (goal == 0 || goal > roughNorm*math.Sqrt(float64(f.n)))
+	least := roughNorm * math.Sqrt(float64(f.n))
+	f.rough = f.rough && f.far == nil && f.target < least && (goal == 0 || goal > least)
 	if !f.pass(p) {
 		return false
 	}
-	if f.rough && p.norm <= roughNorm*math.Sqrt(float64(f.n)) {
+	if f.rough && p.norm <= least {
 		f.rough = false
 		return f.pass(p)
 	}
