@@ -42,13 +42,13 @@ type procrustesFit struct {
 	sum           dense.Matrix[float64]
 	turn          []float64
 	nodes         map[int][2][]float64
-	rule          [2][]float64 // of the last evaluation
-	far           []farPair    // nil while the pairs are near
-	rough         bool         // evaluate in single precision
-	single        roughPairs
-	target        float64 // gradient norm to aim at
-	width, length float64 // of the logarithms, and of the last step
-	radius        float64 // 0 while the pairs are near
+	rule          [2][]float64          // of the last evaluation
+	far           []farPair             // nil while the pairs are near
+	rough         bool                  // evaluate in single precision
+	single        dense.Matrix[float32] // the rotation, for that
+	target        float64               // gradient norm to aim at
+	width, length float64               // of the logarithms, and of the last step
+	radius        float64               // 0 while the pairs are near
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -69,8 +69,9 @@ func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group
 	n := p.qa.Rows
 	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: group, sum: dense.New[float64](n, n),
 		turn: make([]float64, n*n), nodes: map[int][2][]float64{}, width: 1}
+	factors := newModelFactors(n, len(p.a)) // of either point while the pairs are near: a step that does not pay ends that
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
-		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: newModelFactors(n, len(p.a))}
+		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: factors}
 	}
 	f.at.rotation.r.Identity()
 	for k, c := range scales {
@@ -85,12 +86,7 @@ func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group
 		f.farther()
 		return f
 	}
-	f.rough, f.single.r = true, dense.New[float32](n, n)
-	for k, a := range p.a {
-		f.single.a, f.single.b = append(f.single.a, dense.New[float32](n, n)), append(f.single.b, dense.New[float32](n, n))
-		narrow(f.single.a[k].Data, a.Data)
-		narrow(f.single.b[k].Data, f.b[k].Data)
-	}
+	f.rough, f.single = true, dense.New[float32](n, n)
 	return f
 }
 
@@ -216,9 +212,9 @@ func (f *procrustesFit) certify() solve.Certificate {
 
 // rotation is where the fit is, in the bases of the data.
 func (f *procrustesFit) rotation(p *pairing) *rotation {
-	r, work := &rotation{dense.New[float64](f.n, f.n)}, dense.New[float64](f.n, f.n)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.rotation.r, 0, work)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, p.qa, 0, r.r)
+	r := &rotation{dense.New[float64](f.n, f.n)}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.rotation.r, 0, f.sum)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, f.sum, p.qa, 0, r.r)
 	return r
 }
 

@@ -60,8 +60,9 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 			weights[i] /= math.Sqrt(v)
 		}
 	}
-	p.a, p.b = turnAll(data[:len(o.a)], p.qa), turnAll(data[len(o.a):], p.qb)
-	c := dense.New[float64](o.n, o.n)
+	c, work := o.team.scratch[0].t[0], o.team.scratch[0].t[1]
+	p.a, p.b = turnAll(data[:len(o.a)], p.qa, work), turnAll(data[len(o.a):], p.qb, work)
+	c.Zero()
 	for k, x := range p.a {
 		y := p.b[k]
 		scale := 1 / (trace(x) * trace(y))
@@ -84,8 +85,7 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 }
 
 // turnAll returns V' S V for all matrices S.
-func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.Matrix[float64]) {
-	work := dense.New[float64](v.Rows, v.Rows)
+func turnAll(all []dense.Matrix[float64], v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
 	for _, s := range all {
 		m := dense.New[float64](v.Rows, v.Rows)
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s, v, 0, work)

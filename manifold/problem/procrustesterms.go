@@ -16,12 +16,6 @@ const (
 	roughNorm = 1e-3
 )
 
-// roughPairs has the pairs and the rotation in single precision.
-type roughPairs struct {
-	a, b []dense.Matrix[float32]
-	r    dense.Matrix[float32]
-}
-
 // farPair is what evaluations by decompositions need of a pair.
 type farPair struct {
 	inverse dense.Matrix[float64] // of the Cholesky factor of B
@@ -40,6 +34,7 @@ func (f *procrustesFit) farther() {
 		dense.InvertLower(l)
 		f.far = append(f.far, farPair{l, make([]float64, f.n), make([]float64, f.n)})
 	}
+	f.trial.factors = newModelFactors(f.n, len(f.b))
 	f.at.factors.extend()
 	f.trial.factors.extend()
 	f.term = f.farTerm
@@ -67,7 +62,7 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	f.evaluations++
 	f.now, p.exact = p, f.far != nil
 	if f.rough {
-		narrow(f.single.r.Data, p.rotation.r.Data)
+		narrow(f.single.Data, p.rotation.r.Data)
 	}
 	for _, w := range f.team.workers {
 		w.acc.Zero()
@@ -133,7 +128,7 @@ func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0]
 //
 //	M = D G^-1, G^-1 = sum_j w_j (B + x_j D)^-1.
 //
-// It returns false where a matrix is not positive definite to rounding.
+// It returns false where a matrix is not positive definite to rounding. log may be a.
 func pencilLog[T dense.Float](r, a, b, d, inverse, log dense.Matrix[T], rule [2][]float64, work []T) bool {
 	pencilDifference(r, a, b, d, inverse)
 	inverse.Zero()
@@ -188,14 +183,16 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	w.scratch.single.need(f.n)
 	t := w.scratch.single.t
-	d, inverse, log := t[0], t[1], t[2]
-	if !pencilLog(f.single.r, f.single.a[k], f.single.b[k], d, inverse, log, f.rule, w.scratch.single.work) {
+	factors, scale := f.now.factors, float32(f.model.scale[k])
+	d, inverse, log, b := t[0], t[1], t[2], factors.g[k]
+	narrow(log.Data, f.a[k].Data)
+	narrow(b.Data, f.b[k].Data)
+	if !pencilLog(f.single, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
 		return errOutside
 	}
 	for i, v := range log.Data {
 		w.acc.Data[i] += float64(v)
 	}
-	factors, scale := f.now.factors, float32(f.model.scale[k])
 	dense.Scale(1/scale, inverse.Data, factors.inv[k].Data)
 	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
