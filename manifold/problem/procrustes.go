@@ -341,15 +341,11 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 		}
 		m := len(frames) / 2
 		f := newProcrustes(frames[:m], frames[m:])
-		data := make([]dense.Matrix[float64], 2*m)
-		for k, a := range d.Matrices {
-			data[k] = view(manifold.DenseOf(a))
-		}
-		r, err := f.run(data, o, minimize, fit)
+		r, err := f.run(o, minimize, fit)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
-		out, err := f.outcome(r, data)
+		out, err := f.outcome(r)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
@@ -358,8 +354,8 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 }
 
 // run finds the start, improves it by a fit if asked to, and minimizes from there.
-func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
-	p, err := o.begin(data)
+func (o *procrustesObjective) run(options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
+	p, err := o.begin()
 	if err != nil {
 		return nil, err
 	}
@@ -381,8 +377,8 @@ func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options
 }
 
 // outcome has the mean of the R A R' for solution, which is the image of that of the A.
-func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float64]) (*outcome, error) {
-	bound, err := o.lowerBound(data)
+func (o *procrustesObjective) outcome(r *solve.Result) (*outcome, error) {
+	bound, err := o.lowerBound()
 	if err != nil {
 		return nil, err
 	}

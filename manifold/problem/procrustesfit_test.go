@@ -9,7 +9,6 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/gallery"
-	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -22,11 +21,7 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	}
 	m := len(frames) / 2
 	o := newProcrustes(frames[:m], frames[m:])
-	var data []dense.Matrix[float64]
-	for _, a := range d.Matrices {
-		data = append(data, view(manifold.DenseOf(a)))
-	}
-	p, err := o.pair(data, o.means(false))
+	p, err := o.pair(o.means(false))
 	if err != nil {
 		t.Fatal(err)
 	}

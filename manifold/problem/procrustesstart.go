@@ -9,13 +9,14 @@ import (
 )
 
 // lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
-func (o *procrustesObjective) lowerBound(data []dense.Matrix[float64]) (float64, error) {
+func (o *procrustesObjective) lowerBound() (float64, error) {
 	var sum float64
 	logs := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
 	own := o.team.scratch[0]
-	for k := range o.a {
-		for side, w := range logs {
-			own.t[0].Copy(data[k+side*len(o.a)])
+	for k, a := range o.a {
+		for side, f := range []*manifold.Frame{a, o.b[k]} {
+			w, l := logs[side], view(f.F())
+			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l, l, 0, own.t[0])
 			if !own.solver.Values(own.t[0], w) || !(w[0] > 0) {
 				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
 			}
@@ -46,7 +47,7 @@ func (p *pairing) rotation() *rotation {
 // pair matches the eigenvectors of two means, which it overwrites. The signs are those that align the matrices seen from the means: with
 // A^ = E^-1/2 V' A V E^-1/2 for each A, V and E from the mean, and B^ the same, they make sum_ij s_i s_j C_ij large, C the sum of the A^ o B^ without the
 // diagonal, all matrices scaled to equal traces.
-func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.Matrix[float64]) (*pairing, error) {
+func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, error) {
 	p := &pairing{qa: means[0], qb: means[1]}
 	e, weights := make([]float64, o.n), make([]float64, o.n)
 	for i := range weights {
@@ -61,7 +62,7 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 		}
 	}
 	c, work := o.team.scratch[0].t[0], o.team.scratch[0].t[1]
-	p.a, p.b = turnAll(data[:len(o.a)], p.qa, work), turnAll(data[len(o.a):], p.qb, work)
+	p.a, p.b = turnAll(o.a, p.qa, work), turnAll(o.b, p.qb, work)
 	c.Zero()
 	for k, x := range p.a {
 		y := p.b[k]
@@ -84,12 +85,12 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 	return p, nil
 }
 
-// turnAll returns V' S V for all matrices S.
-func turnAll(all []dense.Matrix[float64], v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
-	for _, s := range all {
+// turnAll returns V' S V for the matrices S of frames.
+func turnAll(frames []*manifold.Frame, v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
+	for _, f := range frames {
 		m := dense.New[float64](v.Rows, v.Rows)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s, v, 0, work)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v, work, 0, m)
+		dense.MulLower(dense.Transposed, view(f.F()), v, work)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, work, work, 0, m)
 		dense.Mirror(m)
 		out = append(out, m)
 	}
@@ -100,8 +101,8 @@ func turnAll(all []dense.Matrix[float64], v, work dense.Matrix[float64]) (out []
 // matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
 // are steady against what is added to the inverses, and where neither is much better Kullback means compete with them; where they leave much, greedy searches from the best signs and
 // from arbitrary ones follow.
-func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*pairing, error) {
-	best, err := o.pair(data, o.means(false))
+func (o *procrustesObjective) begin() (*pairing, error) {
+	best, err := o.pair(o.means(false))
 	if err != nil || len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
 		return best, err
 	}
@@ -109,11 +110,11 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*pairing, err
 		return nil, err
 	}
 	arithmetic := best.cost
-	harmonic, err := o.challenge(&best, data, o.means(true))
+	harmonic, err := o.challenge(&best, o.means(true))
 	if err != nil || max(arithmetic, harmonic) <= alike*min(arithmetic, harmonic) {
 		if a, err := kullback(o.a); err == nil {
 			if b, err := kullback(o.b); err == nil {
-				o.challenge(&best, data, [2]dense.Matrix[float64]{a, b})
+				o.challenge(&best, [2]dense.Matrix[float64]{a, b})
 			}
 		}
 	}
@@ -124,8 +125,8 @@ func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*pairing, err
 }
 
 // challenge replaces best by the pairing of other means where that costs less, and returns its cost; an error means that they are too ill-conditioned.
-func (o *procrustesObjective) challenge(best **pairing, data []dense.Matrix[float64], means [2]dense.Matrix[float64]) (float64, error) {
-	other, err := o.pair(data, means)
+func (o *procrustesObjective) challenge(best **pairing, means [2]dense.Matrix[float64]) (float64, error) {
+	other, err := o.pair(means)
 	if err != nil {
 		return 0, err
 	}
