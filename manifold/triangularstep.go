@@ -23,7 +23,7 @@ func retractTriangular(dst, p *Frame, eta dense.Matrix[float64]) error {
 	inv.Copy(p.inverse())
 	dst.lower = p.lower
 	if p.lower {
-		solveTriangular(c, inv)
+		dense.SolveLowerTriangle(c, inv)
 	} else {
 		dense.SolveLower(dense.NoTrans, c, inv)
 	}
@@ -75,16 +75,8 @@ func rationalSquare(c, eta, half, square dense.Matrix[float64]) bool {
 	return true
 }
 
-// triangleStrip is the number of columns of a lower triangular matrix that are solved for at once, without the rows above them.
-const triangleStrip = 64
-
-// solveTriangular overwrites the lower triangular b with l^-1 b.
-func solveTriangular(l, b dense.Matrix[float64]) {
-	n := b.Rows
-	for i := 0; i < n; i += triangleStrip {
-		dense.SolveLower(dense.NoTrans, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(triangleStrip, n-i)))
-	}
-}
+// triangleStrip is the number of columns of a lower triangular matrix that are computed at once, without the rows above them.
+const triangleStrip = 32
 
 // mulTriangular sets dst to the product of the lower triangular a and b, with zeros above the diagonal.
 func mulTriangular(dst, a, b dense.Matrix[float64]) {

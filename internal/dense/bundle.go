@@ -9,7 +9,6 @@ import (
 const (
 	bundleBytes = 32 // of a vector: one element of each matrix
 	tileBytes   = tileVectors * bundleBytes
-	sweptTiles  = 2 // rows of tiles that are eliminated together
 )
 
 // Bundle holds the upper triangles of several symmetric n x n matrices of one size side by side: element (i, j) of all of them is one vector, and its
@@ -102,7 +101,10 @@ func (b *Bundle[T]) Traces(dst []T) {
 }
 
 // Get writes the upper triangle of the matrix of the given lane to a.
-func (b *Bundle[T]) Get(lane int, a Matrix[T]) {
+func (b *Bundle[T]) Get(lane int, a Matrix[T]) { GetLane(b, lane, a) }
+
+// GetLane is Get into any precision.
+func GetLane[T, S Float](b *Bundle[T], lane int, a Matrix[S]) {
 	a.mustHave(b.n, b.n, "Bundle.Get")
 	lanes := Lanes[T]()
 	for i := range b.n {
@@ -110,7 +112,7 @@ func (b *Bundle[T]) Get(lane int, a Matrix[T]) {
 		for j := i; j < b.n; {
 			at := b.at(i, j) + lane
 			for end := min(b.n, j/tileSide*tileSide+tileSide); j < end; j++ {
-				row[j] = b.data[at]
+				row[j] = S(b.data[at])
 				at += lanes
 			}
 		}
@@ -245,7 +247,7 @@ type BundleWork[T Float] struct {
 // NewBundleWork returns scratch space for bundles of n rows.
 func NewBundleWork[T Float](n int) *BundleWork[T] {
 	side, lanes := tileRows(n), Lanes[T]()
-	panel := sweptTiles * side * tileVectors * lanes
+	panel := sweptTiles(side) * side * tileVectors * lanes
 	return &BundleWork[T]{before: aligned[T](panel), after: aligned[T](panel), Pivots: aligned[T](side * tileSide * lanes)}
 }
 
@@ -256,8 +258,9 @@ func NewBundleWork[T Float](n int) *BundleWork[T] {
 func (b *Bundle[T]) InvertNegative(w *BundleWork[T]) bool {
 	lanes := Lanes[T]()
 	mustFit(len(w.Pivots), b.side*tileSide*lanes, "InvertNegative")
-	for k := 0; k < b.side; k += sweptTiles {
-		b.sweep(k, min(sweptTiles, b.side-k), w)
+	swept := sweptTiles(b.side)
+	for k := 0; k < b.side; k += swept {
+		b.sweep(k, min(swept, b.side-k), w)
 	}
 	for _, p := range w.Pivots {
 		if !(p > 0) || math.IsInf(float64(p), 1) {
@@ -265,6 +268,14 @@ func (b *Bundle[T]) InvertNegative(w *BundleWork[T]) bool {
 		}
 	}
 	return true
+}
+
+// sweptTiles returns how many rows of tiles are eliminated together: more where the bundle does not stay in the first caches.
+func sweptTiles(side int) int {
+	if side < 32 {
+		return 2
+	}
+	return 4
 }
 
 // sweep eliminates count rows of tiles from row k on.

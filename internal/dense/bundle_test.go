@@ -250,6 +250,10 @@ func TestBundlePanics(t *testing.T) {
 		func() { b.Inner(make([]float64, 4), nil) },
 		func() { b.SquareBounds(nil) },
 		func() { b.InvertNegative(NewBundleWork[float64](9)) },
+		func() { b.Congruence(NewBundleTriangle[float64](9), NewBundlePair[float64](5)) },
+		func() { b.Congruence(NewBundleTriangle[float64](5), NewBundlePair[float64](9)) },
+		func() { NewBundleTriangle[float64](5).Set(New[float64](5, 4)) },
+		func() { SetLanes(b, 0, NewBundle[float32](9), []int{0}) },
 	} {
 		func() {
 			defer func() {

@@ -25,7 +25,7 @@ func Gemv[T Float](ta Trans, alpha T, a Matrix[T], x []T, beta T, y []T) {
 		for i := 0; i < k; i += gemvChunk {
 			coef := buf[:min(gemvChunk, k-i)]
 			Scale(alpha, x[i:i+len(coef)], coef)
-			axpyRows(coef, a.Data[i*a.Stride:], a.Stride, y)
+			axpyRows(coef, a.Data, i*a.Stride, a.Stride, y)
 		}
 		return
 	}

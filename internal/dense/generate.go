@@ -7,6 +7,7 @@ package dense
 //go:generate sh -c "cd gen && go run ./elementary -out ../elementary_amd64.s -stubs ../elementary_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./normal -out ../normal_amd64.s -stubs ../normal_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./invert -out ../invert_amd64.s -stubs ../invert_stubs_amd64.go -pkg dense"
+//go:generate sh -c "cd gen && go run ./triangular -out ../triangular_amd64.s -stubs ../triangular_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./shifted -out ../shifted_amd64.s -stubs ../shifted_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./eigen -out ../eigen_amd64.s -stubs ../eigen_stubs_amd64.go -pkg dense"
 //go:generate sh -c "cd gen && go run ./bundle -out ../bundle_amd64.s -stubs ../bundle_stubs_amd64.go -pkg dense"

@@ -95,6 +95,13 @@ func nothingBeyond[T Float](t *testing.T, atEnd bool) {
 				FirstOrderAngle(v(0), v(1), whole(0, n, n), whole(1, n, n))
 			},
 			"RotatedDiagonal": func() { RotatedDiagonal(whole(0, n, n), whole(1, n, n), v(0), take(big[2], n*n)) },
+			"triangular": func() {
+				SolveLower(NoTrans, whole(0, n, n), whole(1, n, k))
+				SolveLower(Transposed, whole(0, n, n), whole(1, n, k))
+				SolveLowerTriangle(whole(0, n, n), whole(1, n, n))
+				Cholesky(whole(2, n, n))
+				InvertLower(whole(2, n, n))
+			},
 			"eigen": func() {
 				if x, ok := any(v(0)).([]float64); ok {
 					a, y, z := any(whole(0, n, n)).(Matrix[float64]), any(v(1)).([]float64), any(v(2)).([]float64)

@@ -36,18 +36,16 @@ func invertUpper[T Float](a Matrix[T], block, pivots, work []T) bool {
 	if h > size {
 		Mirror(p)
 	}
-	bt, tt := Wrap(r, h, work[:h*r]), Wrap(r, h, work[h*r:2*h*r])
-	Transpose(bt, b)
-	Gemm(NoTrans, NoTrans, 1, bt, p, 0, tt)
+	tt := Wrap(r, h, work[:h*r])
+	Gemm(Transposed, NoTrans, 1, b, p, 0, tt)
 	GemmUpper(NoTrans, NoTrans, -1, tt, b, 1, d)
-	if !invertUpper(d, block, pivots, work[2*h*r:]) {
+	if !invertUpper(d, block, pivots, work[h*r:]) {
 		return false
 	}
 	if r > size {
 		Mirror(d)
 	}
-	Gemm(NoTrans, NoTrans, -1, d, tt, 0, bt)
-	Transpose(b, bt)
+	Gemm(Transposed, NoTrans, -1, tt, d, 0, b)
 	GemmUpper(NoTrans, NoTrans, -1, b, tt, 1, p)
 	return true
 }

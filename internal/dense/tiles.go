@@ -19,9 +19,13 @@ func tileIndex(side, i, j int) int { return i*side - i*(i-1)/2 + j - i }
 // TiledLength returns the number of elements of the tiles for n rows.
 func TiledLength(n int) int { return triangleTiles(tileRows(n)) * tileVectors }
 
-// PackTiles writes the upper triangle of the square x to tiles.
-func PackTiles[T Float](tiles []T, x Matrix[T]) {
-	eachTileRow(tiles, x, func(t, row []T) { copy(t, row) })
+// PackTiles writes the upper triangle of the square x, of any precision, to tiles.
+func PackTiles[T, S Float](tiles []T, x Matrix[S]) {
+	eachTileRow(tiles, x, func(t []T, row []S) {
+		for j, v := range row[:min(len(row), tileSide)] {
+			t[j] = T(v)
+		}
+	})
 }
 
 // UnpackTiles writes the upper triangle in tiles to the square x. What lies below the diagonal of x is unspecified after the call.
@@ -30,7 +34,7 @@ func UnpackTiles[T Float](x Matrix[T], tiles []T) {
 }
 
 // eachTileRow calls do with the rows of the tiles and what of the rows of x begins there.
-func eachTileRow[T Float](tiles []T, x Matrix[T], do func(t, row []T)) {
+func eachTileRow[T, S Float](tiles []T, x Matrix[S], do func(t []T, row []S)) {
 	n := x.Rows
 	x.mustHave(n, n, "tiles")
 	mustFit(len(tiles), TiledLength(n), "tiles")

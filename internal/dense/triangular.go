@@ -7,11 +7,15 @@ import (
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase     = 16
+	solveBase     = 32
 	multiplyBase  = 32
 	multiplyRight = 256 // of MulLowerRight, which then goes on by panels of columns
 	factorBase    = 16
-	invertBase    = 16
+	invertBase    = 64
+	solveStrip    = 16 // columns of SolveLowerTriangle
+
+	smallestFactored = 12 // rows from which on choleskyBlock transposes
+	unblockedInverse = 11 // rows up to which InvertLower does without a substitution
 )
 
 // Cholesky overwrites the lower triangle of the symmetric a (whose lower triangle is read) with L such that a = L L^T, and clears the strict
@@ -19,27 +23,65 @@ const (
 // It costs a sixth of a Gemm, nearly all of it in products.
 func Cholesky[T Float](a Matrix[T]) int {
 	a.mustHave(a.Rows, a.Rows, "Cholesky")
-	bad := cholesky(a)
-	for i := range a.Rows {
+	n := a.Rows
+	var bad int
+	if n < smallestFactored {
+		bad = choleskyUnblocked(a)
+	} else {
+		w := takeWorkspace()
+		h := blocksAt(n)
+		bad = cholesky(a, elementsOf[T](&w.a, max(factorBase*factorBase, h*(n-h))))
+		w.release()
+	}
+	for i := range n {
 		clear(a.Row(i)[i+1:])
 	}
 	return bad
 }
 
-func cholesky[T Float](a Matrix[T]) int {
+// cholesky works with the transpose of the block below the diagonal, so that neither the substitution nor the product packs anything. What it leaves above the
+// diagonal is of no use.
+func cholesky[T Float](a Matrix[T], work []T) int {
 	n := a.Rows
 	if n <= factorBase {
-		return choleskyUnblocked(a)
+		return choleskyBlock(a, work)
 	}
-	h := splitAt(n)
+	h := blocksAt(n)
 	a11, a21, a22 := a.View(0, 0, h, h), a.View(h, 0, n-h, h), a.View(h, h, n-h, n-h)
-	if bad := cholesky(a11); bad >= 0 {
+	if bad := cholesky(a11, work); bad >= 0 {
 		return bad
 	}
-	SolveLowerRight(Transposed, a11, a21)
-	GemmLower(NoTrans, Transposed, -1, a21, a21, 1, a22)
-	if bad := cholesky(a22); bad >= 0 {
+	t := Wrap(h, n-h, work[:h*(n-h)])
+	Transpose(t, a21)
+	solveLower(NoTrans, a11, t)
+	Transpose(a21, t)
+	GemmLower(NoTrans, NoTrans, -1, a21, t, 1, a22)
+	if bad := cholesky(a22, work); bad >= 0 {
 		return h + bad
+	}
+	return -1
+}
+
+// blocksAt is splitAt such that most of the smallest blocks have factorBase rows, for which there is a kernel.
+func blocksAt(n int) int {
+	if n <= 2*factorBase {
+		return factorBase
+	}
+	return (n/2 + factorBase - 1) / factorBase * factorBase
+}
+
+// choleskyBlock factors up to factorBase rows, with their transpose in work where there is a kernel for that.
+func choleskyBlock[T Float](a Matrix[T], work []T) int {
+	n := a.Rows
+	if n < smallestFactored || !hasFactorKernel() {
+		return choleskyUnblocked(a)
+	}
+	t := Matrix[T]{Rows: n, Cols: n, Stride: factorBase, Data: work[:factorBase*factorBase]}
+	Transpose(t, a)
+	done := factorKernel(t.Data, n)
+	Transpose(a, t)
+	if done < n {
+		return done
 	}
 	return -1
 }
@@ -60,7 +102,7 @@ func choleskyUnblocked[T Float](a Matrix[T]) int {
 			f := row[j] / root
 			row[j], column[i] = f, f
 			for k, v := range column[j+1 : i+1] {
-				row[j+1+k] -= f * v
+				row[j+1+k] -= T(f * v)
 			}
 		}
 	}
@@ -97,32 +139,44 @@ func solveLower[T Float](tl Trans, l, b Matrix[T]) {
 	solveLower(tl, l22, b2)
 }
 
-// substitute is SolveLower for n <= solveBase.
+// substitute is SolveLower for n <= solveBase. The terms of an element are subtracted in the order in which the rows are solved for.
 func substitute[T Float](tl Trans, l, b Matrix[T]) {
 	n := l.Rows
+	if n == 0 {
+		return
+	}
 	var coef [solveBase]T
 	for s := range n {
-		i := s
-		if tl {
-			i = n - 1 - s
-		}
-		row := b.Row(i)
+		coef[s] = 1 / l.At(solvedRow(tl, n, s), solvedRow(tl, n, s))
+	}
+	if substituteKernel(tl, l, coef[:n], b) {
+		return
+	}
+	step := b.Stride
+	if tl {
+		step = -step
+	}
+	for s := range n {
+		i := solvedRow(tl, n, s)
 		for k := range s {
 			if tl {
-				coef[k] = -l.At(i+1+k, i)
+				coef[k] = -l.At(n-1-k, i)
 			} else {
 				coef[k] = -l.At(i, k)
 			}
 		}
-		if s > 0 {
-			from := 0
-			if tl {
-				from = i + 1
-			}
-			axpyRows(coef[:s], b.Data[from*b.Stride:], b.Stride, row)
-		}
+		row := b.Row(i)
+		axpyRows(coef[:s], b.Data, solvedRow(tl, n, 0)*b.Stride, step, row)
 		Scale(1/l.At(i, i), row, row)
 	}
+}
+
+// solvedRow returns the row that is solved for after s others.
+func solvedRow(tl Trans, n, s int) int {
+	if tl {
+		return n - 1 - s
+	}
+	return s
 }
 
 // SolveLowerRight overwrites b with b op(L)^-1 for the lower triangular L (its strict upper triangle is not read).
@@ -160,13 +214,38 @@ func solveLowerRight[T Float](tl Trans, l, b Matrix[T], work []T) {
 	solveLowerRight(tl, l11, b1, work)
 }
 
+// SolveLowerTriangle overwrites the lower triangular b with L^-1 b for the lower triangular L (its strict upper triangle is not read), in two thirds of the work of
+// SolveLower and less. Of the strict upper triangle of b only what is near the diagonal is read, and must be zero; it stays so.
+func SolveLowerTriangle[T Float](l, b Matrix[T]) {
+	n := b.Rows
+	l.mustHave(n, n, "SolveLowerTriangle")
+	b.mustHave(n, n, "SolveLowerTriangle")
+	for i := 0; i < n; i += solveStrip {
+		solveLower(NoTrans, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(solveStrip, n-i)))
+	}
+}
+
 // InvertLower overwrites the lower triangular l with its inverse; the strict upper triangle is neither read nor written. It costs a sixth of a
 // Gemm.
 func InvertLower[T Float](l Matrix[T]) {
-	n := l.Rows
-	l.mustHave(n, n, "InvertLower")
-	if n <= invertBase {
+	l.mustHave(l.Rows, l.Rows, "InvertLower")
+	if l.Rows <= unblockedInverse {
 		invertUnblocked(l)
+		return
+	}
+	side := min(l.Rows, invertBase)
+	w := takeWorkspace()
+	invertLower(l, elementsOf[T](&w.b, side*side))
+	w.release()
+}
+
+func invertLower[T Float](l Matrix[T], work []T) {
+	n := l.Rows
+	if n <= invertBase {
+		x := Wrap(n, n, work[:n*n])
+		x.Identity()
+		SolveLowerTriangle(l, x)
+		copyTriangle(Lower, l, x)
 		return
 	}
 	h := splitAt(n)
@@ -177,19 +256,19 @@ func InvertLower[T Float](l Matrix[T]) {
 		row := l21.Row(i)
 		Scale(-1, row, row)
 	}
-	InvertLower(l11)
-	InvertLower(l22)
+	invertLower(l11, work)
+	invertLower(l22, work)
 }
 
 // invertUnblocked forms one row of the inverse after the other from the rows above it.
 func invertUnblocked[T Float](l Matrix[T]) {
-	var sum [invertBase]T
+	var sum [unblockedInverse]T
 	for i := range l.Rows {
 		row := l.Row(i)[:i+1]
 		clear(sum[:i])
 		for k, f := range row[:i] {
 			for j, v := range l.Row(k)[:k+1] {
-				sum[j] += f * v
+				sum[j] += T(f * v)
 			}
 		}
 		inv := 1 / row[i]
@@ -239,7 +318,7 @@ func MulLowerRight[T Float](tl Trans, l, b, dst Matrix[T]) {
 	b.mustHave(b.Rows, n, "MulLowerRight")
 	dst.mustHave(b.Rows, n, "MulLowerRight")
 	w := takeWorkspace()
-	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, rightPanel[T]()*min(n, multiplyRight)))
+	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, rightPanel[T](n)*min(n, multiplyRight)))
 	w.release()
 }
 
@@ -262,12 +341,18 @@ func mulLowerRight[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	}
 }
 
-// rightPanel is the number of columns of a panel of mulLowerPanels: 128 bytes.
-func rightPanel[T Float]() int { return 128 / int(unsafe.Sizeof(*new(T))) }
+// rightPanel is the number of columns of a panel of mulLowerPanels: 64 bytes, but a matrix that is hardly wider is one panel.
+func rightPanel[T Float](n int) int {
+	if c := 64 / int(unsafe.Sizeof(*new(T))); n > c+c/2 {
+		return c
+	}
+	return n
+}
 
 // mulLowerPanels is mulLowerRight by panels of columns of dst, each of which needs the rows of op(L) from or up to its own.
 func mulLowerPanels[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
-	n, width := l.Rows, rightPanel[T]()
+	n := l.Rows
+	width := rightPanel[T](n)
 	for j := 0; j < n; j += width {
 		c := min(width, n-j)
 		to := dst.View(0, j, b.Rows, c)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var triangularSizes = []int{1, 2, 3, 5, 8, 9, 16, 17, 31, 32, 33, 50, 64, 100, 129, 200}
+var triangularSizes = []int{1, 2, 3, 5, 8, 9, 11, 12, 16, 17, 20, 31, 32, 33, 50, 64, 100, 129, 200}
 
 // lowerFactor returns a well-conditioned lower triangular matrix with NaN above the diagonal, which no kernel may read.
 func lowerFactor[T Float](rng *rand.Rand, n int) Matrix[T] {
@@ -92,6 +92,12 @@ func testTriangular[T Float](t *testing.T, tol float64) {
 				}
 			}
 		}
+		x, back := full.Clone(), New[T](n, n)
+		SolveLowerTriangle(l, x)
+		Gemm(NoTrans, NoTrans, 1, full, x, 0, back)
+		if d := maxDifference(back, full); !(d < tol) {
+			t.Errorf("%v n=%d: SolveLowerTriangle residual %g", active, n, d)
+		}
 		Gemm(NoTrans, NoTrans, 1, full, lowerOnly(inv), 0, id)
 		addScaledIdentity(id, -1)
 		if d := maxDifference(id, New[T](n, n)); !(d < tol) {
@@ -129,10 +135,12 @@ func testCholesky[T Float](t *testing.T, l Matrix[T], tol float64) {
 		if bad := Cholesky(f); bad != at {
 			t.Errorf("%v n=%d: pivot %d is negative, Cholesky returned %d", active, n, at, bad)
 		}
-		f.Copy(a)
-		f.Set(at, at, T(math.NaN()))
-		if bad := Cholesky(f); bad != at {
-			t.Errorf("%v n=%d: pivot %d is NaN, Cholesky returned %d", active, n, at, bad)
+		for _, pivot := range []float64{0, math.NaN(), math.Inf(1)} {
+			f.Copy(a)
+			f.Set(at, at, T(pivot))
+			if bad := Cholesky(f); bad != at {
+				t.Errorf("%v n=%d: pivot %d is %v, Cholesky returned %d", active, n, at, pivot, bad)
+			}
 		}
 	}
 }

@@ -18,7 +18,7 @@ func Axpy[T Float](alpha T, x, y []T) {
 		panic(Error("Axpy: lengths differ"))
 	}
 	coef := [1]T{alpha}
-	axpyRows(coef[:], x, len(x), y)
+	axpyRows(coef[:], x, 0, len(x), y)
 }
 
 // WeightedSquares returns the sums of x^2 and of (x w)^2 for x and w of the same length, in a fixed order of summation.
@@ -141,13 +141,13 @@ func dotRows[T Float](a []T, stride int, dst, x []T) {
 	}
 }
 
-// axpyRows adds coef[l] times the row that starts at a[l*stride] to y, for one l after the other.
-func axpyRows[T Float](coef, a []T, stride int, y []T) {
-	if len(coef) == 0 || len(y) == 0 || axpyRowsKernel(coef, a, stride, y) {
+// axpyRows adds coef[l] times the row that starts at a[first+l*stride] to y, for one l after the other.
+func axpyRows[T Float](coef, a []T, first, stride int, y []T) {
+	if len(coef) == 0 || len(y) == 0 || axpyRowsKernel(coef, a[first:], stride, y) {
 		return
 	}
 	for l, c := range coef {
-		for j, v := range a[l*stride:][:len(y)] {
+		for j, v := range a[first+l*stride:][:len(y)] {
 			y[j] += c * v
 		}
 	}

@@ -98,6 +98,9 @@ func (b *barycenterObjective) leastCurvature(memo solve.Memo) float64 {
 // quadratic implements followedObjective; measured on scattered data.
 func (b *barycenterObjective) quadratic() float64 { return 0.2 / b.GradientScale(0) }
 
+// retraction implements followedObjective.
+func (b *barycenterObjective) retraction() manifold.Retraction { return manifold.DefaultStep }
+
 // settle implements followedObjective: no matrix is known to be the barycenter.
 func (b *barycenterObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }
 

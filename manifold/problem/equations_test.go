@@ -1,11 +1,16 @@
 package problem
 
 import (
+	"math"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 )
 
 // TestNearnessAtConditionAMillion: the trust solver reaches the known minimizer; no run that ends far away counts as converged.
@@ -49,6 +54,45 @@ func TestEquations(t *testing.T) {
 		zero.Mul(&zero, x)
 		if e := distanceRelative(&zero, d.Matrices[0]); e > 1e-9 {
 			t.Errorf("n = %d: X B X is %g off", n, e)
+		}
+	}
+}
+
+// TestSandwichPreconditioner: at any point, with a triangular frame or another, it undoes the first part of the Hessian, which is what remains of it without the differential.
+func TestSandwichPreconditioner(t *testing.T) {
+	const n = 12
+	a, b := symmetric(gallery.SPD(61, n, 1e2)), symmetric(gallery.SPD(62, n, 1e2))
+	for name, ms := range map[string][]mat.Symmetric{"lyapunov": {a, b}, "nearness": {a, b}, "nearness with C = I": {a}} {
+		p, _ := ByName(strings.Fields(name)[0])
+		in, m, err := p.instance(&Data{Matrices: ms}, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := in.(*sandwich)
+		rng := rand.New(rand.NewPCG(1, 9))
+		turned := m.RandomPoint(rng)
+		lower, err := manifold.NewFrame(turned.(*manifold.Frame).Sym())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, h, back := make([]float64, n*n), make([]float64, n*n), make([]float64, n*n)
+		for _, at := range []manifold.Point{turned, lower} {
+			memo := q.NewMemo().(*sandwichMemo)
+			if _, err := q.Evaluate(at, v, memo); err != nil {
+				t.Fatal(err)
+			}
+			memo.w.Zero()
+			m.RandomTangent(v, at, rng)
+			if err := q.HessianVec(h, at, v, memo); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Precondition(back, at, h, memo); err != nil {
+				t.Fatal(err)
+			}
+			dense.Axpy(-1, v, back)
+			if d := math.Sqrt(dense.Dot(back, back)); !(d < 1e-9) {
+				t.Errorf("%s: %g from the vector of norm 1", name, d)
+			}
 		}
 	}
 }

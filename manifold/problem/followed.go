@@ -25,6 +25,8 @@ type followedObjective interface {
 	quadratic() float64
 	// hessianVec32 is HessianVec in single precision; v32 is scratch.
 	hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo)
+	// retraction is that of short steps.
+	retraction() manifold.Retraction
 	// settle returns a matrix of the data that is the optimum, if there is one that a step of that Frobenius norm could reach.
 	settle(memo solve.Memo, step float64) (*settlement, error)
 }
@@ -64,7 +66,7 @@ func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Resu
 // followedRun is the state of the specialised iterations.
 type followedRun struct {
 	k        followedObjective
-	m        *manifold.Affine // with the metric of k.m and the default retraction
+	m        *manifold.Affine // with the metric of k.m and the retraction that k prefers
 	mon      *monitor
 	p, q     *manifold.Frame
 	memo     solve.Memo
@@ -95,7 +97,7 @@ func followedIterate(k followedObjective, o *Options, direction func(r *followed
 // followedFrom is followedIterate from the point given, which it takes over.
 func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direction func(r *followedRun)) (*solve.Result, error) {
 	dim, _ := k.size()
-	m, err := manifold.NewAffine(dim, manifold.AffineOptions{Kappa: o.Kappa})
+	m, err := manifold.NewAffine(dim, manifold.AffineOptions{Kappa: o.Kappa, Retraction: k.retraction()})
 	if err != nil {
 		return nil, err
 	}

@@ -96,6 +96,7 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 			}
 			total.status.Iteration += r.mon.status.Iteration
 			total.status.Evaluations += r.mon.status.Evaluations
+			total.status.HessianProducts += r.mon.status.HessianProducts
 			if total.reason.Name == "" || total.reason.Converged {
 				total.reason = r.mon.reason
 			}
@@ -376,7 +377,7 @@ func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks in
 	if !ok {
 		return nil, errors.New("glasso: the result is not positive definite: give more iterations, or raise rho")
 	}
-	r := mon.result(nil, 0)
+	r := mon.result(nil, mon.status.HessianProducts)
 	sub := dense.New[float64](n, n)
 	r.Objective, r.GradientNorm = cost, residual(sub, s, all.w, theta, rho)
 	scale := math.Sqrt(dense.Dot(s.Data, s.Data))

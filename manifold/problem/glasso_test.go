@@ -12,7 +12,7 @@ import (
 func TestGlassoAgainstScikitLearn(t *testing.T) {
 	g := readGolden(t).Glasso
 	s, want := mat.NewSymDense(6, g.S), mat.NewSymDense(6, g.Precision)
-	for _, method := range []string{"newton", "admm"} {
+	for _, method := range []string{"newton", "admm", "trust"} {
 		o := &Options{Method: method, Parameters: Parameters{Rho: g.Rho}}
 		r := solved(t, "glasso", Data{Matrices: []mat.Symmetric{s}}, o)
 		if d := distanceRelative(r.Solution, want); d > 1e-6 {
@@ -27,6 +27,9 @@ func TestGlassoAgainstScikitLearn(t *testing.T) {
 		}
 		if c := r.Certificate; !c.Bound || c.Value > 1e-5 {
 			t.Errorf("%s: certificate %+v", method, c)
+		}
+		if (r.HessianProducts > 0) != (method == "trust") {
+			t.Errorf("%s: %d Hessian products", method, r.HessianProducts)
 		}
 	}
 }

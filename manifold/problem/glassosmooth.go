@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -56,6 +57,7 @@ func (r *glassoRun) smooth() error {
 		p = run.Point.(*manifold.Frame)
 		r.mon.status.Iteration += run.Iterations
 		r.mon.status.Evaluations += run.Evaluations
+		r.mon.status.HessianProducts += run.HessianProducts
 		r.mon.reason = run.Reason
 		if last || r.mon.status.Iteration >= o.MaxIterations || run.Reason.Name == "callback" || run.Reason.Name == "time" {
 			break
@@ -100,34 +102,17 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 	each := func(s *mat.SymDense, visit func(i, j int, t, root, w float64)) {
 		for i := range n {
 			for j := i; j < n; j++ {
-				t, w := s.At(i, j), width*size.At(i, j)
-				visit(i, j, t, math.Hypot(t, w), w)
+				t, scale := s.At(i, j), size.At(i, j)
+				relative := t / scale
+				visit(i, j, t, scale*math.Sqrt(relative*relative+width*width), width*scale)
 			}
 		}
 	}
-	inverse, w, full, work, out := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
-	logDet := func(s *mat.SymDense) float64 {
-		fill(inverse, s)
-		if dense.Cholesky(inverse) >= 0 {
-			return math.Inf(-1)
-		}
-		var sum float64
-		for i := range n {
-			sum += 2 * math.Log(inverse.At(i, i))
-		}
-		return sum
-	}
-	invert := func(s *mat.SymDense) dense.Matrix[float64] {
-		logDet(s)
-		dense.InvertLower(inverse)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, w)
-		dense.Mirror(w)
-		return w
-	}
+	full, work, out, inverse := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), newLastInverse(n)
 	return Euclidean{
 		N: n,
 		Cost: func(s *mat.SymDense) float64 {
-			cost := -logDet(s)
+			cost := -inverse.logDet(s)
 			each(s, func(i, j int, t, root, w float64) {
 				if i == j {
 					cost += r.s.At(i, i) * t
@@ -138,7 +123,7 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 			return cost
 		},
 		Gradient: func(g, s *mat.SymDense) {
-			inv := invert(s)
+			inv := inverse.of(s)
 			each(s, func(i, j int, t, root, _ float64) {
 				v := r.s.At(i, j) - inv.At(i, j)
 				if i != j {
@@ -148,7 +133,7 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 			})
 		},
 		Hessian: func(h, s, u *mat.SymDense) {
-			inv := invert(s)
+			inv := inverse.of(s)
 			fill(full, u)
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, full, 0, work)
 			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, work, inv, 0, out)
@@ -161,4 +146,46 @@ func (r *glassoRun) smoothed(size dense.Matrix[float64], width float64) Euclidea
 			})
 		},
 	}
+}
+
+// lastInverse keeps the Cholesky factor and the inverse of the last matrix that it was asked about.
+type lastInverse struct {
+	at           []float64 // that matrix
+	factor, full dense.Matrix[float64]
+	log          float64 // of the determinant
+	inverted     bool    // full is its inverse
+}
+
+func newLastInverse(n int) *lastInverse {
+	return &lastInverse{factor: dense.New[float64](n, n), full: dense.New[float64](n, n)}
+}
+
+// logDet returns log det S, -Inf if S is not positive definite.
+func (l *lastInverse) logDet(s *mat.SymDense) float64 {
+	data := s.RawSymmetric().Data
+	if slices.Equal(data, l.at) {
+		return l.log
+	}
+	l.at, l.inverted, l.log = append(l.at[:0], data...), false, 0
+	fill(l.factor, s)
+	if dense.Cholesky(l.factor) >= 0 {
+		l.log = math.Inf(-1)
+		return l.log
+	}
+	for i := range l.factor.Rows {
+		l.log += 2 * math.Log(l.factor.At(i, i))
+	}
+	return l.log
+}
+
+// of returns S^-1 for a positive definite S; it is overwritten when the next matrix comes.
+func (l *lastInverse) of(s *mat.SymDense) dense.Matrix[float64] {
+	l.logDet(s)
+	if !l.inverted {
+		dense.InvertLower(l.factor)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l.factor, l.factor, 0, l.full)
+		dense.Mirror(l.full)
+		l.inverted = true
+	}
+	return l.full
 }

@@ -28,7 +28,7 @@ var mean = Problem{
 		run:  karcherRichardson,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		k, err := newKarcher(d, m)
+		k, err := newKarcher(d, m, false)
 		if err != nil {
 			return nil, err
 		}
@@ -94,14 +94,14 @@ type karcherMemo struct {
 const exactAccuracy = 1e-14
 
 // newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, the check is that of their inverses, and the
-// Cholesky factors are left for when they are needed.
-func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherObjective, error) {
+// Cholesky factors are left for when they are needed. If so told it keeps these inverses.
+func newKarcher(d *Data, metric func(int) (*manifold.Affine, error), keep bool) (*karcherObjective, error) {
 	k := &karcherObjective{matrices: d.Matrices, accuracy: exactAccuracy}
 	for _, a := range d.Matrices {
 		k.upper = append(k.upper, upperOf(a))
 	}
 	var bad error
-	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert() {
+	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert(keep) {
 		frames, err := factorMatrices(d.Matrices)
 		if err != nil {
 			return nil, err
@@ -112,7 +112,7 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error)) (*karcherOb
 		return nil, bad
 	}
 	if k.n = d.Matrices[0].SymmetricDim(); k.team == nil {
-		k.team = newTeam(k.n, len(d.Matrices))
+		k.team = newLazyTeam(k.n, len(d.Matrices))
 	}
 	k.least = min(mostScatter, scatterOfRounding*k.condition())
 	var err error
@@ -160,7 +160,7 @@ func upperOf(a mat.Symmetric) dense.Matrix[float64] {
 
 // invert finds the mean of the inverses, in single precision, and by that whether the data are fit for it. False means that there are too few or too small
 // matrices, or that one is unfit or too ill-conditioned for the search in single precision.
-func (k *karcherObjective) invert() bool {
+func (k *karcherObjective) invert(keep bool) bool {
 	if len(k.matrices) < 3 {
 		return false
 	}
@@ -170,9 +170,9 @@ func (k *karcherObjective) invert() bool {
 			return false
 		}
 	}
-	k.team = newTeam(k.n, len(k.matrices))
+	k.team = newLazyTeam(k.n, len(k.matrices))
 	mean := dense.New[float32](k.n, k.n)
-	fit, ok := k.inverses32().harmonic(mean, k.weights)
+	fit, ok := k.inverses32().harmonic(mean, k.weights, keep)
 	// The errors of n terms add up like the root of n.
 	if !ok || !(fit.spread <= worstSpread) || !(fit.condition*math.Sqrt(float64(k.n))*singleRounding < 0.1) {
 		return false
@@ -324,6 +324,9 @@ func (k *karcherObjective) leastCurvature(solve.Memo) float64 { return 1 }
 
 // quadratic implements followedObjective; measured on scattered data.
 func (k *karcherObjective) quadratic() float64 { return 0.2 / float64(k.n) }
+
+// retraction implements followedObjective.
+func (k *karcherObjective) retraction() manifold.Retraction { return manifold.DefaultStep }
 
 // settle implements followedObjective: no matrix is known to be the mean.
 func (k *karcherObjective) settle(solve.Memo, float64) (*settlement, error) { return nil, nil }

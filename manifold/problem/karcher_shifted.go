@@ -11,15 +11,19 @@ import (
 
 // shiftedMean is the objective of the Karcher mean without eigendecompositions: the logarithms are those of reducedLogs. It is for data whose spectra, seen from the point, lie in
 // the interval of a shiftedLog, which every evaluation proves by the signs of pivots; its error there bounds that of the gradient. Hessian products are
-// differences of gradients in single precision.
+// differences of gradients in single precision, of the data as the last evaluation saw them.
 type shiftedMean struct {
 	*karcherObjective
 	log       *shiftedLog
 	hessian   *singleHessian
 	logs      *reducedLogs
 	whitening dense.Matrix[float64] // L^-1
-	turn, t   dense.Matrix[float64]
+	turn, t   dense.Matrix[float64] // made when they are needed
+	turned    bool                  // the frame at the last point is L turn
 	distances []float64
+	target    float64 // of the norm of the gradient
+	share     float64 // of the target, that errors of Hessian products may add to the gradient
+	norm      float64 // of the gradient at the last point
 	err       float64 // of the gradient, as tuned
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
 }
@@ -42,17 +46,17 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	if k.afresh {
 		return nil
 	}
-	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain}
-	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights(), k.single.median == nil)
+	s := &shiftedMean{karcherObjective: k, distances: make([]float64, len(k.weights)), gain: gain, share: newtonShare}
+	s.hessian = newSingleHessian(k.n, k.inverses32(), k.single.width, k.single.weights())
 	s.logs = newReducedLogs(k.upper, k.team, s.weigh)
+	s.logs.seen = k.inverses32() // the search is over: nothing needs the data themselves there any more
 	solver := o.Solver.WithDefaults(k.n * k.n)
-	s.err = 0.25 * max(solver.Tolerance*scale, solver.AbsoluteTolerance)
+	s.target = max(solver.Tolerance*scale, solver.AbsoluteTolerance)
+	s.err = 0.25 * s.target
 	if s.hessian == nil || !s.widen(k.single.width) {
 		return nil
 	}
-	for _, m := range []*dense.Matrix[float64]{&s.whitening, &s.turn, &s.t} {
-		*m = dense.New[float64](k.n, k.n)
-	}
+	s.whitening = dense.New[float64](k.n, k.n)
 	return s
 }
 
@@ -91,7 +95,7 @@ func (s *shiftedMean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo
 
 // gradient sets grad to the whitened sum of the logarithms with the weights that logs gives them, and returns the sum of these. The interval is widened until the spectra lie in it.
 func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64, err error) {
-	turned := s.triangular(p)
+	s.turned = s.triangular(p)
 	err = errOutside
 	for try := 0; try < 5 && s.log != nil && errors.Is(err, errOutside); try++ {
 		if try > 0 && !s.widen(1.08*s.log.width) {
@@ -103,29 +107,33 @@ func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64
 		return 0, err
 	}
 	g := dense.Wrap(s.n, s.n, grad)
-	if turned {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, s.turn, 0, s.t)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.turn, s.t, 0, g)
-		dense.Mirror(g)
+	if s.turned {
+		s.rotate(dense.Transposed, g)
 	}
 	for i := range s.n {
 		g.Set(i, i, g.At(i, i)-total*s.log.constant)
 	}
+	s.norm = math.Sqrt(dense.Dot(grad, grad))
 	return total, nil
+}
+
+// rotate takes the symmetric g to op(turn) g op(turn)'.
+func (s *shiftedMean) rotate(op dense.Trans, g dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, !op, 1, g, s.turn, 0, s.t)
+	dense.GemmUpper(op, dense.NoTrans, 1, s.turn, s.t, 0, g)
+	dense.Mirror(g)
 }
 
 // triangular sets whitening to the inverse of the Cholesky factor L of the point F F' and, unless that is F, turn to the orthogonal L^-1 F.
 func (s *shiftedMean) triangular(p *manifold.Frame) (turned bool) {
-	f := view(p.F())
-	for i := range s.n {
-		for _, v := range f.Row(i)[i+1:] {
-			turned = turned || v != 0
-		}
-	}
-	if !turned {
+	if p.Lower() {
 		s.whitening.Copy(view(p.Inverse()))
 		return false
 	}
+	if s.turn.Rows == 0 {
+		s.turn, s.t = dense.New[float64](s.n, s.n), dense.New[float64](s.n, s.n)
+	}
+	f := view(p.F())
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s.whitening)
 	dense.Mirror(s.whitening)
 	dense.Cholesky(s.whitening)
@@ -150,17 +158,30 @@ func (s *shiftedMean) Certify(_ manifold.Point, gradientNorm float64, memo solve
 	return solve.Certificate{Kind: "strong-convexity", Value: gradientNorm + s.slackAt(memo)/math.Sqrt(s.m.Kappa()), Bound: true}
 }
 
+// retraction implements followedObjective: frames stay triangular.
+func (s *shiftedMean) retraction() manifold.Retraction { return manifold.TriangularStep }
+
 // leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
+
+// newtonShare is the share for the mean; conjugate gradients leave 0.8 of the target at most.
+const newtonShare = 0.5
 
 // hessianVec32 implements followedObjective.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
 	m := memo.(*shiftedMemo)
+	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()), s.share*s.target/s.norm)
+	copy(dst, v)
 	if !m.based {
-		f := p.(*manifold.Frame)
-		m.based = s.hessian.start(view(f.F()), view(f.Inverse()), s.single.arithmetic, s.single.harmonic)
+		return
 	}
-	if !m.based || !s.hessian.product(dst, v) {
+	g := dense.Wrap(s.n, s.n, dst)
+	if s.turned {
+		s.rotate(dense.NoTrans, g)
+	}
+	if !s.hessian.product(dst, dst) {
 		copy(dst, v)
+	} else if s.turned {
+		s.rotate(dense.Transposed, g)
 	}
 }

@@ -14,22 +14,28 @@ const (
 
 // singleInverses computes S_k = sum_j coeff_j (A_k + shift_j X)^-1 in single precision. False means that a matrix is not positive definite to rounding.
 type singleInverses interface {
+	// set puts the upper triangles of up to four matrices in the place of those of the data from first on, a multiple of four if there are several. Calls for others may run at the same time.
+	set(first int, m []dense.Matrix[float64])
+	// setLanes is set for four matrices, or what is left of the data, in the lanes of a bundle.
+	setLanes(first int, b *dense.Bundle[float64])
 	// sumTo sets dst to sum_k weights_k S_k.
 	sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool
-	// keep keeps all S_k until the next call of keep.
-	keep(x dense.Matrix[float32], shifts, coeff []float64) bool
-	// keptSum sets dst to the sum of what is kept with other weights.
-	keptSum(dst dense.Matrix[float32], weights []float64)
-	// keptInner sets dst to the inner products of what is kept with the symmetric x.
-	keptInner(dst []float64, x dense.Matrix[float32])
-	// keptSquares sets dst to tr (constant I - S_k X)^2.
-	keptSquares(dst []float64, x dense.Matrix[float32], constant float64)
-	// inner sets dst to the inner products of the data with the symmetric x.
-	inner(dst []float64, x dense.Matrix[float32])
-	// mean sets dst to sum_k weights_k A_k.
-	mean(dst dense.Matrix[float32], weights []float64)
-	// harmonic sets dst to sum_k weights_k A_k^-1.
-	harmonic(dst dense.Matrix[float32], weights []float64) (f fitness, ok bool)
+	// keep keeps all S_k, until it is called again, and sets traces to those of sum_j others_j (A_k + shift_j X)^-1 X.
+	keep(x dense.Matrix[float32], shifts, coeff, others, traces []float64) bool
+	// harmonic sets dst to sum_k weights_k A_k^-1, and keeps the A_k^-1 if so told.
+	harmonic(dst dense.Matrix[float32], weights []float64, keep bool) (f fitness, ok bool)
+	// data returns the A_k, inverses and kept what is kept of the A_k^-1 and the S_k.
+	data() symmetricMatrices[float32]
+	inverses() symmetricMatrices[float32]
+	kept() symmetricMatrices[float32]
+}
+
+// symmetricMatrices are M_k.
+type symmetricMatrices[T dense.Float] interface {
+	// sum sets dst to sum_k weights_k M_k.
+	sum(dst dense.Matrix[T], weights []float64)
+	// inner sets dst to the inner products of the M_k with the symmetric x.
+	inner(dst []float64, x dense.Matrix[T])
 }
 
 // singleStart returns a point where the gradient of the mean's cost, or of the median's, is near the rounding of single precision, or nil where the data are

@@ -9,141 +9,159 @@ import (
 // loneInverses computes the sums of resolvents in single precision of matrices that are too large to be inverted side by side.
 type loneInverses struct {
 	team                   *team
-	data                   []dense.Matrix[float32] // upper triangles
-	total                  []float64
+	own, inverse, sums     upperTriangles // A_k, A_k^-1 if kept, S_k
 	x                      dense.Matrix[float32]
 	shifts, weights, coeff []float64
-	body, measure          func(w *singleWorker, k int)
-	kept                   []dense.Matrix[float32] // S_k, complete
+	others, traces         []float64 // see keep
+	body                   func(w *singleWorker, k int)
 	keeping, measuring     bool
 	fitness                []fitness
-	constant               float32
-	squares                []float64
 }
+
+// upperTriangles are symmetric matrices of which the upper triangles are complete.
+type upperTriangles []dense.Matrix[float32]
 
 // largestBundled is the number of rows up to which matrices are inverted side by side in single precision.
 const largestBundled = 200
 
 func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
-	r := &loneInverses{team: t, total: make([]float64, t.n*t.n)}
-	for _, a := range data {
-		m := dense.New[float32](t.n, t.n)
-		for i := range t.n {
-			narrow(m.Row(i)[i:], a.Row(i)[i:])
-		}
-		r.data = append(r.data, m)
+	r := &loneInverses{team: t}
+	for k := range data {
+		r.own = append(r.own, dense.New[float32](t.n, t.n))
+		r.set(k, data[k:k+1])
 	}
-	r.body, r.measure = r.invert, r.square
+	r.body = r.invert
 	return r
+}
+
+// set implements singleInverses.
+func (r *loneInverses) set(first int, m []dense.Matrix[float64]) {
+	for k, a := range m {
+		for i := range a.Rows {
+			narrow(r.own[first+k].Row(i)[i:], a.Row(i)[i:])
+		}
+	}
+}
+
+// setLanes implements singleInverses.
+func (r *loneInverses) setLanes(first int, b *dense.Bundle[float64]) {
+	for l, m := range r.own[first:min(len(r.own), first+sideBySide)] {
+		dense.GetLane(b, l, m)
+	}
 }
 
 // sumTo implements singleInverses.
 func (r *loneInverses) sumTo(dst, x dense.Matrix[float32], shifts, weights, coeff []float64) bool {
 	r.x, r.shifts, r.weights, r.coeff, r.keeping = x, shifts, weights, coeff, false
-	if !r.team.run32(r.body, r.total) {
+	if !r.team.share32(r.body) {
 		return false
 	}
-	narrow(dst.Data, r.total)
+	for i := range dst.Rows {
+		row := dst.Row(i)[i:]
+		copy(row, r.team.workers[0].single.acc.Row(i)[i:])
+		for _, w := range r.team.workers[1:] {
+			dense.Axpy(1, w.single.acc.Row(i)[i:], row)
+		}
+	}
+	dense.Mirror(dst)
 	return true
 }
 
 // keep implements singleInverses.
-func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff []float64) bool {
-	for range r.data[len(r.kept):] {
-		r.kept = append(r.kept, dense.New[float32](r.team.n, r.team.n))
-	}
-	r.x, r.shifts, r.coeff, r.keeping = x, shifts, coeff, true
-	return r.team.run32(r.body, r.total)
+func (r *loneInverses) keep(x dense.Matrix[float32], shifts, coeff, others, traces []float64) bool {
+	r.sums.fill(len(r.own), r.team.n)
+	clear(traces)
+	r.x, r.shifts, r.coeff, r.others, r.traces, r.keeping = x, shifts, coeff, others, traces, true
+	return r.team.share32(r.body)
 }
 
-// invert adds the inverses of one matrix to the sum, or to what is kept of it.
+// fill adds matrices until there are count of n rows.
+func (m *upperTriangles) fill(count, n int) {
+	for len(*m) < count {
+		*m = append(*m, dense.New[float32](n, n))
+	}
+}
+
+// invert adds the inverses of one matrix to the sum, or makes what is kept of it.
 func (r *loneInverses) invert(w *singleWorker, k int) {
-	m, sum, weight := w.t[0], w.acc, 1.0
+	m, sum, weight, first := w.t[0], w.acc, 1.0, w.fresh
 	if r.keeping {
-		sum = r.kept[k]
-		sum.Zero()
+		sum, first = r.sums[k], true
 	} else {
-		weight = r.weights[k]
+		weight, w.fresh = r.weights[k], false
 	}
 	for j, shift := range r.shifts {
 		for i := range m.Rows {
-			row := m.Row(i)[i:]
-			copy(row, r.data[k].Row(i)[i:])
-			dense.Axpy(float32(shift), r.x.Row(i)[i:], row)
+			dense.Blend(1, r.own[k].Row(i)[i:], float32(shift), r.x.Row(i)[i:], m.Row(i)[i:])
 		}
 		if !dense.InvertUpper(m, w.work) {
 			w.failed = true
 			return
 		}
 		if r.measuring {
-			r.fitness[k] = fitnessOf(r.data[k], m)
+			r.fitness[k] = fitnessOf(r.own[k], m)
+			if r.inverse != nil {
+				r.inverse[k].Copy(m)
+			}
 		}
-		c := float32(weight * r.coeff[j])
-		for i := range m.Rows {
-			dense.Axpy(c, m.Row(i)[i:], sum.Row(i)[i:])
+		if r.keeping {
+			r.traces[k] += r.others[j] * upperInner(m, r.x)
 		}
-	}
-	if r.keeping {
-		dense.Mirror(sum)
-	}
-}
-
-// keptSquares implements singleInverses.
-func (r *loneInverses) keptSquares(dst []float64, x dense.Matrix[float32], constant float64) {
-	r.x, r.constant, r.squares = x, float32(constant), dst
-	r.team.run32(r.measure, r.total)
-}
-
-func (r *loneInverses) square(w *singleWorker, k int) {
-	log, transposed := w.t[0], w.t[1]
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, r.kept[k], r.x, 0, log)
-	for i := range log.Rows {
-		log.Set(i, i, log.At(i, i)+r.constant)
-	}
-	dense.Transpose(transposed, log)
-	r.squares[k] = float64(dense.Dot(log.Data, transposed.Data))
-}
-
-// keptInner implements singleInverses.
-func (r *loneInverses) keptInner(dst []float64, x dense.Matrix[float32]) {
-	for k, s := range r.kept {
-		dst[k] = float64(dense.Dot(s.Data, x.Data))
+		addUpper(float32(weight*r.coeff[j]), m, sum, first)
+		first = false
 	}
 }
 
-// keptSum implements singleInverses.
-func (r *loneInverses) keptSum(dst dense.Matrix[float32], weights []float64) {
-	dst.Zero()
-	for k, s := range r.kept {
-		dense.Axpy(float32(weights[k]), s.Data, dst.Data)
-	}
-}
-
-// inner sets dst to the inner products of the data with the symmetric x.
-func (r *loneInverses) inner(dst []float64, x dense.Matrix[float32]) {
-	for k, a := range r.data {
-		dst[k] = 0
-		for i := range a.Rows {
-			row, other := a.Row(i)[i:], x.Row(i)[i:]
-			dst[k] += float64(2*dense.Dot(row[1:], other[1:]) + row[0]*other[0])
+// addUpper adds alpha times the upper triangle of a to that of sum; if first, that is taken for zero.
+func addUpper(alpha float32, a, sum dense.Matrix[float32], first bool) {
+	for i := range a.Rows {
+		if row := a.Row(i)[i:]; first {
+			dense.Scale(alpha, row, sum.Row(i)[i:])
+		} else {
+			dense.Axpy(alpha, row, sum.Row(i)[i:])
 		}
 	}
 }
 
-// mean implements singleInverses.
-func (r *loneInverses) mean(dst dense.Matrix[float32], weights []float64) {
-	dst.Zero()
-	for k, a := range r.data {
-		for i := range a.Rows {
-			dense.Axpy(float32(weights[k]), a.Row(i)[i:], dst.Row(i)[i:])
-		}
+// sum implements symmetricMatrices.
+func (m upperTriangles) sum(dst dense.Matrix[float32], weights []float64) {
+	for k, a := range m {
+		addUpper(float32(weights[k]), a, dst, k == 0)
 	}
 	dense.Mirror(dst)
 }
 
+// inner implements symmetricMatrices.
+func (m upperTriangles) inner(dst []float64, x dense.Matrix[float32]) {
+	for k, a := range m {
+		dst[k] = upperInner(a, x)
+	}
+}
+
+// upperInner returns the inner product of symmetric matrices.
+func upperInner(a, b dense.Matrix[float32]) (sum float64) {
+	for i := range a.Rows {
+		row, other := a.Row(i)[i:], b.Row(i)[i:]
+		sum += float64(2*dense.Dot(row[1:], other[1:]) + row[0]*other[0])
+	}
+	return sum
+}
+
+// data implements singleInverses.
+func (r *loneInverses) data() symmetricMatrices[float32] { return &r.own }
+
+// inverses implements singleInverses.
+func (r *loneInverses) inverses() symmetricMatrices[float32] { return &r.inverse }
+
+// kept implements singleInverses.
+func (r *loneInverses) kept() symmetricMatrices[float32] { return &r.sums }
+
 // harmonic implements singleInverses.
-func (r *loneInverses) harmonic(dst dense.Matrix[float32], weights []float64) (f fitness, ok bool) {
-	r.measuring, r.fitness = true, make([]fitness, len(r.data))
+func (r *loneInverses) harmonic(dst dense.Matrix[float32], weights []float64, keep bool) (f fitness, ok bool) {
+	if keep {
+		r.inverse.fill(len(r.own), r.team.n)
+	}
+	r.measuring, r.fitness = true, make([]fitness, len(r.own))
 	ok = r.sumTo(dst, dense.New[float32](r.team.n, r.team.n), []float64{0}, weights, []float64{1})
 	r.measuring = false
 	for _, g := range r.fitness {

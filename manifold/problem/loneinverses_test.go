@@ -21,8 +21,8 @@ func TestSingleInverses(t *testing.T) {
 		shifts, coeff := []float64{0.3, 1, 4}, []float64{1, 2, -0.5}
 		want, mean, harmonic := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
 		exact := newResolvents[float64](k.upper)
-		exact.mean(mean, k.weights)
-		fit, ok := exact.harmonic(harmonic, k.weights)
+		exact.data().sum(mean, k.weights)
+		fit, ok := exact.harmonic(harmonic, k.weights, false)
 		if !ok || !exact.sumTo(want, k.data()[1], shifts, k.weights, coeff) {
 			t.Fatal("singular")
 		}
@@ -41,10 +41,24 @@ func TestSingleInverses(t *testing.T) {
 				t.Fatal(name, "singular")
 			}
 			near(name, sum, want)
-			r.mean(sum, k.weights)
+			inner, traces := make([]float64, count), make([]float64, count)
+			if !r.keep(x, shifts, coeff, coeff, traces) {
+				t.Fatal(name, "singular")
+			}
+			r.kept().sum(sum, k.weights)
+			near(name+", kept", sum, want)
+			r.kept().inner(inner, x)
+			for i, v := range traces {
+				if math.Abs(v-inner[i]) > 1e-5*math.Abs(v) {
+					t.Errorf("%s: %d matrices: trace %v, inner product %v", name, count, v, inner[i])
+				}
+			}
+			r.data().sum(sum, k.weights)
 			near(name+", mean", sum, mean)
-			got, ok := r.harmonic(sum, k.weights)
+			got, ok := r.harmonic(sum, k.weights, true)
 			near(name+", harmonic", sum, harmonic)
+			r.inverses().sum(sum, k.weights)
+			near(name+", inverses", sum, harmonic)
 			if !ok || math.Abs(got.spread/fit.spread-1) > 1e-4 || got.condition < 1e2 || got.condition > 2.1*fit.condition {
 				t.Errorf("%s: fitness %v, in double precision %v", name, got, fit)
 			}
@@ -67,7 +81,7 @@ func TestSmallEigenvalues(t *testing.T) {
 			d.SetSym(n/2, n/2, least)
 			_, err := newKarcher(&Data{Matrices: append(slices.Clone(ms), d)}, func(n int) (*manifold.Affine, error) {
 				return manifold.NewAffine(n, manifold.AffineOptions{})
-			})
+			}, false)
 			if (err == nil) != (least > 0) {
 				t.Errorf("n = %d, eigenvalue %g: %v", n, least, err)
 			}

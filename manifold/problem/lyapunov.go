@@ -39,6 +39,9 @@ var lyapunov = Problem{
 		}
 		small := smallestAtLeast(known)
 		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(200*smallestAtLeast(fa)*small*small, 1e-6*trace))
+		dense.Scale(2, p.mu, p.mu)
+		p.weigh()
+		o.constant = p
 		o.fill = lyapunovFill(view(fa.F()), view(fc.F()), o.work)
 		o.m, err = m(n)
 		return o, err

@@ -27,12 +27,12 @@ var median = Problem{
 		What: "Weiszfeld's iteration along geodesics (Fletcher, Venkatasubramanian and Joshi, NeuroImage 45 (2009)), over-relaxed; tries near data as medians",
 		run:  medianWeiszfeld,
 	}},
-	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
-		in, err := mean.prepare(d, m, o)
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+		mean, err := newKarcher(d, m, true)
 		if err != nil {
 			return nil, err
 		}
-		k := &medianObjective{karcherObjective: in.(*karcherObjective), tried: make([]bool, len(d.Matrices))}
+		k := &medianObjective{karcherObjective: mean, tried: make([]bool, len(d.Matrices))}
 		k.evaluate, k.product, k.product32 = k.evaluateTerm, k.addTerm, k.addTerm32
 		return k, nil
 	},

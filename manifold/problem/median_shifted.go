@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -27,6 +28,8 @@ func newShiftedMedian(k *medianObjective, o *Options) *shiftedMedian {
 	}
 	m := &shiftedMedian{shiftedMean: s}
 	s.logs.weigh = m.weigh
+	s.logs.kept = newTiledMatrices(len(k.weights), k.n)
+	s.hessian.radial = &radialPart{distances: s.distances, logs: s.logs.kept, along: make([]float64, len(s.distances))}
 	return m
 }
 
@@ -77,9 +80,48 @@ func (s *shiftedMedian) settle(_ solve.Memo, step float64) (*settlement, error) 
 	return nil, nil
 }
 
-// hessianVec32 implements followedObjective: the search works with weights of sum 1.
+// hessianVec32 implements followedObjective: products are those with weights of sum 1.
 func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
+	if !memo.(*shiftedMemo).based {
+		for k, d := range s.distances {
+			if s.hessian.weights[k] = 0; s.weights[k] > 0 {
+				s.hessian.weights[k] = s.weights[k] / (d * s.inverse)
+			}
+		}
+		s.hessian.radial.constant = s.log.constant
+		s.share = newtonShare * (1 - slices.Max(s.hessian.weights)) // along a logarithm the curvature is less by its weight
+	}
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
-	s.single.across(dst, v, s.hessian.f)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
+}
+
+// radialPart is sum w_k <L_k, v> L_k/d_k^2, by which the median's Hessian product with v is less than the mean's with the same weights.
+type radialPart struct {
+	distances []float64
+	logs      *tiledMatrices // constant I - L_k
+	constant  float64
+	along     []float64
+}
+
+// subtract takes the part from back times a product with h.v.
+func (r *radialPart) subtract(dst []float64, h *singleHessian, back float64) {
+	r.logs.inner(r.along, h.v)
+	var trace, sum float64
+	for i := range h.n {
+		trace += float64(h.v.At(i, i))
+	}
+	for k, w := range h.weights {
+		if w > 0 {
+			w *= back * (r.constant*trace - r.along[k]) / (r.distances[k] * r.distances[k])
+		}
+		r.along[k] = w
+		sum += w
+	}
+	r.logs.sum(h.sum, r.along)
+	for i, x := range h.sum.Data {
+		dst[i] += float64(x)
+	}
+	for i := 0; i < len(dst); i += h.n + 1 {
+		dst[i] -= sum * r.constant
+	}
 }

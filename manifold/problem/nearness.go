@@ -23,7 +23,9 @@ var metricNearness = Problem{
 		o := newSandwich(knownMinimizer{known: q.Clone().(*manifold.Frame), from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
 			100*smallestAtLeast(c))
 		o.known.Invert()
-		o.fill = nearnessFill(view(manifold.DenseOf(d.Matrices[0])), view(c.F()), o.work)
+		matrix := view(manifold.DenseOf(d.Matrices[0]))
+		o.fill = nearnessFill(matrix, view(c.F()), o.work)
+		o.diagonalise = func(p *pencil) error { return nearnessPencil(p, matrix, c, len(d.Matrices) == 1, o.work) }
 		o.m, err = m(n)
 		return o, err
 	},
@@ -52,6 +54,23 @@ func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) fun
 		addTransposed(m.w, y)
 		return cost
 	}
+}
+
+// nearnessPencil sets p to the pencil of Q^2 and C; C = I does not square the condition of Q.
+func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, identity bool, work [2]dense.Matrix[float64]) error {
+	a, b := work[0], work[1]
+	if identity {
+		b.Identity()
+		err := p.set(q, b)
+		dense.Multiply(p.mu, p.mu, p.mu)
+		p.weigh()
+		return err
+	}
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, q, q, 0, a)
+	dense.Mirror(a)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, view(c.F()), view(c.F()), 0, b)
+	dense.Mirror(b)
+	return p.set(a, b)
 }
 
 // timesFrame sets dst = a op(F), in half a product if F is lower triangular.

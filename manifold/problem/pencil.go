@@ -11,6 +11,7 @@ import (
 type pencil struct {
 	t, s, w dense.Matrix[float64]
 	mu      []float64
+	weights []float64 // 2/(mu_i + mu_j)
 }
 
 func newPencil(n int) *pencil {
@@ -36,31 +37,52 @@ func (p *pencil) set(a, b dense.Matrix[float64]) error {
 	}
 	p.t.Copy(m)
 	dense.SolveLower(dense.Transposed, l, p.t)
+	p.weigh()
 	return nil
 }
 
-// solve writes Y to dst, which may be r. Three and a half products.
+// weigh sets the weights to those of mu.
+func (p *pencil) weigh() {
+	if p.weights == nil {
+		p.weights = make([]float64, len(p.mu)*len(p.mu))
+	}
+	for i, a := range p.mu {
+		row := p.weights[i*len(p.mu):]
+		for j, b := range p.mu {
+			row[j] = 2 / (a + b)
+		}
+	}
+}
+
+// kept returns what carry needs of p, which carry must set again before it is used.
+func (p *pencil) kept() *pencil { return &pencil{t: p.t.Clone(), mu: p.mu, weights: p.weights} }
+
+// carry sets the pencil to that of F'AF and F'BF for the matrices A and B of c, which has the same eigenvalues: T becomes F^-1 T.
+func (p *pencil) carry(c *pencil, f *manifold.Frame) {
+	if inv := view(f.Inverse()); f.Lower() {
+		dense.MulLower(dense.NoTrans, inv, c.t, p.t)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, c.t, 0, p.t)
+	}
+	p.mu, p.weights = c.mu, c.weights
+}
+
+// solve writes Y to dst, which may be r. Three products.
 func (p *pencil) solve(dst, r dense.Matrix[float64]) {
-	p.divide(r)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, p.t, 0, p.w)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, p.t, p.w, 0, p.s)
+	dense.Mirror(p.s)
+	dense.Multiply(p.weights, p.s.Data, p.s.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.s, 0, p.w)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
 	dense.Mirror(dst)
 }
 
 // solveAny is solve for any R. Four products.
 func (p *pencil) solveAny(dst, r dense.Matrix[float64]) {
-	p.divide(r)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
-}
-
-// divide sets w = T [(T' R T)_ij 2/(mu_i + mu_j)].
-func (p *pencil) divide(r dense.Matrix[float64]) {
 	dense.Gemm(dense.Transposed, dense.NoTrans, 1, p.t, r, 0, p.w)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.w, p.t, 0, p.s)
-	for i, a := range p.mu {
-		row := p.s.Row(i)
-		for j, b := range p.mu {
-			row[j] *= 2 / (a + b)
-		}
-	}
+	dense.Multiply(p.weights, p.s.Data, p.s.Data)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.s, 0, p.w)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
 }

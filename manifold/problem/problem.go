@@ -147,6 +147,9 @@ type instance interface {
 	finish(p *manifold.Frame, o *Options) *mat.SymDense
 }
 
+// recycler is an instance that hands its workspace on when it is done.
+type recycler interface{ recycle() }
+
 // TakesStart tells whether Options.Start has an effect: not on problems that every method solves directly.
 func (p Problem) TakesStart() bool { return p.prepare != nil }
 
@@ -268,6 +271,9 @@ func (p Problem) outcome(method Method, d *Data, o *Options) (*outcome, error) {
 	c.solution = in.finish(frame, o)
 	if w, ok := in.(withParts); ok {
 		c.parts = w.parts(frame, c.solution)
+	}
+	if r, ok := in.(recycler); ok {
+		r.recycle()
 	}
 	return c, nil
 }

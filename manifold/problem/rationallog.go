@@ -16,6 +16,7 @@ type rationalLog struct {
 	spread, sinh, constant float64
 	shift, weight          []float64
 	err                    float64 // root mean square over l
+	centres                []float64
 	hessian                float64 // mean of (d/2) coth(d/2) over differences of points of [-L, L]
 }
 
@@ -26,34 +27,24 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 		centres = append(centres, 0)
 	}
 	centres = append(centres, poleCentres(L, shifts, true)...)
-	const points, most = 32, (mostShifts+1)/2 + 1
-	var rows [points][most]float64
-	var sums [most * most]float64
-	var right [most]float64
+	var rows [fitPoints][fitTerms]float64
+	var fit fewSquares
 	terms, scale := len(centres)+1, math.Sinh(L)
+	squares := tanhSquares(centres)
 	for i := range rows {
-		l := L * (float64(i) + 0.5) / points
+		l := L * (float64(i) + 0.5) / fitPoints
 		row, y := &rows[i], math.Tanh(l/2)
 		row[0] = math.Sinh(l) / scale
-		for j, c := range centres {
-			t := math.Tanh(c / 2)
-			row[j+1] = 2 * y * (1 - t*t) / (1 - t*t*y*y)
+		for j, t := range squares {
+			row[j+1] = 2 * y * (1 - t) / (1 - t*y*y)
 		}
-		for j, v := range row[:terms] {
-			right[j] += v * l
-			for k, w := range row[:j+1] {
-				sums[j*terms+k] += v * w
-			}
-		}
+		fit.add(row[:terms], l)
 	}
-	r := &rationalLog{spread: L, hessian: meanCurvature(L)}
-	normal, b := dense.Wrap(terms, terms, sums[:terms*terms]), dense.Wrap(terms, 1, right[:terms])
-	dense.Cholesky(normal)
-	dense.SolveLower(dense.NoTrans, normal, b)
-	dense.SolveLower(dense.Transposed, normal, b)
+	r := &rationalLog{spread: L, centres: centres, hessian: meanCurvature(L)}
+	right := fit.solve(terms)
 	for i := range rows {
-		e := dense.Dot(rows[i][:terms], b.Data) - L*(float64(i)+0.5)/points
-		r.err += e * e / points
+		e := dense.Dot(rows[i][:terms], right) - L*(float64(i)+0.5)/fitPoints
+		r.err += e * e / fitPoints
 	}
 	r.err, r.sinh = math.Sqrt(r.err), right[0]/scale
 	for j, c := range centres {
@@ -68,16 +59,53 @@ func newRationalLog(L float64, shifts int) *rationalLog {
 	return r
 }
 
-// newPlainLog is newRationalLog without sinh: a shiftedLog.
-func newPlainLog(L float64, shifts int) *rationalLog {
-	r := newShiftedLog(L, shifts)
-	return &rationalLog{spread: L, constant: r.constant, shift: r.shift, weight: r.weight, err: r.err / math.Sqrt2, hessian: meanCurvature(L)}
+const (
+	fitPoints = 32                   // of [0, L] where functions are fitted
+	fitTerms  = (mostShifts+1)/2 + 1 // a function has at most
+)
+
+// fewSquares is a least-squares problem in few unknowns, of which row after row is added.
+type fewSquares struct {
+	normal [fitTerms][fitTerms]float64 // lower triangle
+	right  [fitTerms]float64
+}
+
+func (f *fewSquares) add(row []float64, value float64) {
+	for j, v := range row {
+		f.right[j] += v * value
+		for k, w := range row[:j+1] {
+			f.normal[j][k] += v * w
+		}
+	}
+}
+
+// solve returns the unknowns.
+func (f *fewSquares) solve(terms int) []float64 {
+	normal := dense.New[float64](terms, terms)
+	for j := range terms {
+		copy(normal.Row(j), f.normal[j][:j+1])
+	}
+	b := dense.Wrap(terms, 1, f.right[:terms])
+	dense.Cholesky(normal)
+	dense.SolveLower(dense.NoTrans, normal, b)
+	dense.SolveLower(dense.Transposed, normal, b)
+	return b.Data
+}
+
+// tanhSquares returns tanh(c/2)^2 of the centres.
+func tanhSquares(centres []float64) []float64 {
+	out := make([]float64, len(centres))
+	for j, c := range centres {
+		t := math.Tanh(c / 2)
+		out[j] = t * t
+	}
+	return out
 }
 
 // logWithin returns the function with the fewest shifts, but at least as many as given, whose error is at most err, or nil if mostShifts are too few.
-func logWithin(fit func(L float64, shifts int) *rationalLog, L float64, shifts int, err float64) *rationalLog {
+func logWithin(L float64, shifts int, err float64) *rationalLog {
 	for ; shifts <= mostShifts; shifts++ {
-		if r := fit(L, shifts); r.err <= err {
+		if r := newRationalLog(L, shifts); r.err <= err {
 			return r
 		}
 	}

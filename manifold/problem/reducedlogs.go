@@ -23,8 +23,11 @@ type reducedLogs struct {
 	n     int
 	units *team // of matrices side by side, or of single ones
 	body  func(w *worker, unit int) error
+	seen  singleInverses // gets all L^-1 A_k L^-T, if not nil
+	kept  *tiledMatrices // gets all constant I - log(L^-1 A_k L^-T), if not nil
 	// of the present call
-	whiten dense.Matrix[float64] // L^-1
+	whiten dense.Matrix[float64]          // L^-1
+	lanes  *dense.BundleTriangle[float64] // of L^-1
 	log    *shiftedLog
 	// weigh returns the weight of matrix k given the norm of its logarithm; false fails the call.
 	weigh func(k int, distance float64) (weight float64, ok bool)
@@ -35,7 +38,8 @@ func newReducedLogs(data []dense.Matrix[float64], t *team, weigh func(k int, dis
 	if r.n > largestFour {
 		r.units, r.body = t, r.single
 	} else {
-		r.units, r.body = t.of((len(data)+sideBySide-1)/sideBySide), r.four
+		r.units, r.body = t.ofBundles((len(data)+sideBySide-1)/sideBySide), r.four
+		r.lanes = dense.NewBundleTriangle[float64](r.n)
 	}
 	return r
 }
@@ -43,7 +47,9 @@ func newReducedLogs(data []dense.Matrix[float64], t *team, weigh func(k int, dis
 // sum sets dst to sum_k w_k (constant I - log(L^-1 A_k L^-T)) for a triangular L^-1, and returns the sum of the weights. errOutside means that a spectrum does not lie in
 // the interval of the shiftedLog, or that a matrix has no weight.
 func (r *reducedLogs) sum(whiten dense.Matrix[float64], log *shiftedLog, dst []float64) (total float64, err error) {
-	r.whiten, r.log = whiten, log
+	if r.whiten, r.log = whiten, log; r.lanes != nil {
+		r.lanes.Set(whiten)
+	}
 	if err := r.units.run(r.body, dst); err != nil {
 		return 0, err
 	}
@@ -61,14 +67,15 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 	b := w.scratch.bundle(r.n)
 	first := unit * sideBySide
 	count := min(sideBySide, len(r.data)-first)
-	for l := range w.t {
-		if l < count {
-			r.see(w, first+l, w.t[l])
-			continue
-		}
-		w.t[l].Copy(w.t[l%count])
+	var data [sideBySide]dense.Matrix[float64]
+	for l := range data {
+		data[l] = r.data[first+l%count]
 	}
-	dense.SetFour(b.Data, 0, w.t)
+	dense.SetFour(b.Data, 0, data)
+	b.Data.Congruence(r.lanes, w.scratch.pair)
+	if r.seen != nil {
+		r.seen.setLanes(first, b.Data)
+	}
 	b.Reduce()
 	if !b.Within(r.bounds()) {
 		return errOutside
@@ -83,21 +90,22 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 		}
 		w.sum[0] += weights[l]
 	}
+	if r.kept != nil {
+		r.kept.setLanes(first, b.Data)
+	}
 	b.AddTo(&weights, w.acc)
 	return nil
-}
-
-// see sets the upper triangle of dst to L^-1 A_k L^-T.
-func (r *reducedLogs) see(w *worker, k int, dst dense.Matrix[float64]) {
-	w.m.Copy(r.data[k])
-	dense.Mirror(w.m)
-	dense.Congruence(r.whiten, w.m, dst, w.work)
 }
 
 // single adds one matrix.
 func (r *reducedLogs) single(w *worker, k int) error {
 	c, f := w.t[0], w.t[1]
-	r.see(w, k, c)
+	w.m.Copy(r.data[k])
+	dense.Mirror(w.m)
+	dense.Congruence(r.whiten, w.m, c, w.work)
+	if r.seen != nil {
+		r.seen.set(k, w.t[:1])
+	}
 	w.reducer.Reduce(c)
 	if !w.reducer.Within(r.bounds()) {
 		return errOutside
@@ -113,6 +121,9 @@ func (r *reducedLogs) single(w *worker, k int) error {
 		return errOutside
 	}
 	w.sum[0] += weight
+	if r.kept != nil {
+		r.kept.set(k, f)
+	}
 	for i := range r.n {
 		dense.Axpy(weight, f.Row(i)[i:], w.acc.Row(i)[i:])
 	}
@@ -122,7 +133,7 @@ func (r *reducedLogs) single(w *worker, k int) error {
 // bundle returns room for matrices side by side.
 func (s *scratch) bundle(n int) *eigen.Bundled {
 	if s.bundled == nil {
-		s.bundled = eigen.NewBundled(n)
+		s.bundled, s.pair = eigen.NewBundled(n), dense.NewBundlePair[float64](n)
 	}
 	return s.bundled
 }

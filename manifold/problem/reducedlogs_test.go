@@ -46,7 +46,7 @@ func TestReducedLogs(t *testing.T) {
 			if r.body = body; name == "single" {
 				r.units = newTeam(c.n, c.count)
 			} else {
-				r.units = newTeam(c.n, c.count).of((c.count + sideBySide - 1) / sideBySide)
+				r.units = newTeam(c.n, c.count).ofBundles((c.count + sideBySide - 1) / sideBySide)
 			}
 			got := make([]float64, c.n*c.n)
 			total, err := r.sum(inv, log, got)
@@ -120,7 +120,7 @@ func TestReducedLogsRefuse(t *testing.T) {
 		for name, body := range map[string]func(w *worker, unit int) error{"four": r.four, "single": r.single} {
 			one := &reducedLogs{data: r.data, n: r.n, weigh: r.weigh, body: body, units: newTeam(24, len(ms))}
 			if name == "four" {
-				one.units = one.units.of(2)
+				one.units = one.units.ofBundles(2)
 			}
 			if _, err := one.sum(inv, wide, grad); !errors.Is(err, errOutside) {
 				t.Errorf("%s: matrix %d is not positive definite: %v", name, k, err)

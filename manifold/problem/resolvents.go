@@ -13,37 +13,40 @@ import (
 // bundle holds with one shift, or of fewer with several shifts. The inverses are shared out to a fixed number of parts, whose sums are added in
 // order: the same bits for every GOMAXPROCS. Scratch space belongs to the threads.
 type resolvents[T dense.Float] struct {
-	n, count int
+	n        int
 	groups   []*resolventGroup[T]
 	parts    []*resolventPart[T]
 	stride   int                    // so many parts share the shifts of a group
 	scratch  []*resolventScratch[T] // one for each thread so far
 	serial   bool
 	lanes    int
-	x, total []T       // as tiles
-	lane     []T       // an element for each lane
-	ones     []float64 // weights
+	x, total []T // as tiles
+	lane     []T // an element for each lane
 	// of the present call
 	shifts, coeff []float64
 	weights       []float64 // of the matrices
 	step          int       // stride, or 1 where a part must see all shifts
-	keeping       bool      // the sums of each matrix
-	measuring     bool      // how fit the matrices are
-	do            func(p *resolventPart[T], s *resolventScratch[T]) bool
-	sumUp         func(p *resolventPart[T], s *resolventScratch[T]) bool // part
+	keeping       bool      // the sums of each matrix, and traces
+	others        []float64 // coefficients of these
+	traces        []float64
+	doubled       []T  // x for inner products
+	measuring     bool // how fit the matrices are
+	// the matrices of all groups
+	sets struct{ data, inverses, kept laneMatrices[T] }
 }
 
 // resolventGroup is some of the data in one bundle: matrix first + i in the lanes i, i + count, ...
 type resolventGroup[T dense.Float] struct {
 	first, count, slots int
 	data                *dense.Bundle[T]
+	negative            *dense.Bundle[T] // of the inverses, if they are kept
+	kept                *dense.Bundle[T] // the sums of each matrix
 }
 
 type resolventPart[T dense.Float] struct {
 	group   *resolventGroup[T]
-	from    int              // its first shift
-	sum     []T              // as tiles
-	kept    *dense.Bundle[T] // the sums of each matrix
+	from    int // its first shift
+	sum     []T // as tiles
 	failed  bool
 	fitness fitness
 }
@@ -52,7 +55,6 @@ type resolventScratch[T dense.Float] struct {
 	m             *dense.Bundle[T]
 	work          *dense.BundleWork[T]
 	shift, weight []T
-	t             [3]dense.Matrix[T] // of square
 }
 
 // fitness tells how well single precision bears matrices: the largest tr A/n tr A^-1/n, and a bound of the largest condition.
@@ -66,13 +68,15 @@ func (f fitness) worse(g fitness) fitness {
 // newResolvents takes the upper triangles of the data.
 func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	n, count, lanes := data[0].Rows, len(data), dense.Lanes[T]()
-	r := &resolvents[T]{n: n, count: count, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
-		total: make([]T, dense.TiledLength(n)), lane: make([]T, lanes), ones: ones[float64](count)}
+	r := &resolvents[T]{n: n, stride: 1, serial: count*n*n*n < serialLimit, lanes: lanes, x: make([]T, dense.TiledLength(n)),
+		total: make([]T, dense.TiledLength(n)), lane: make([]T, lanes)}
 	for first := 0; first < count; first += lanes {
 		g := &resolventGroup[T]{first: first, count: min(lanes, count-first), data: dense.NewBundle[T](n)}
 		g.slots = lanes / g.count
-		g.fill(data)
 		r.groups = append(r.groups, g)
+	}
+	for first := 0; first < count; first += sideBySide {
+		r.set(first, data[first:min(count, first+sideBySide)])
 	}
 	if 2*len(r.groups) <= teamParts {
 		r.stride = 2
@@ -82,20 +86,44 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, sum: make([]T, len(r.x))})
 		}
 	}
-	r.sumUp = r.part
+	r.sets.data = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.data }, false, 1}
+	r.sets.inverses = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.negative }, false, -1}
+	r.sets.kept = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.kept }, true, 1}
 	return r
 }
 
-// fill sets the matrices of the lanes.
-func (g *resolventGroup[T]) fill(data []dense.Matrix[float64]) {
-	const four = 4
-	for lane := 0; lane < dense.Lanes[T](); lane += four {
-		var m [four]dense.Matrix[float64]
-		for i := range m {
-			m[i] = data[g.first+(lane+i)%g.count] // lanes without shifts have a weight of 0
+// set implements singleInverses. Lanes without a matrix of their own get one that is there, for a weight of 0.
+func (r *resolvents[T]) set(first int, m []dense.Matrix[float64]) {
+	g := r.groups[first/r.lanes]
+	for lane := 0; lane < r.lanes; lane += sideBySide {
+		if g.count > sideBySide && lane != first-g.first {
+			continue
 		}
-		dense.SetFour(g.data, lane, m)
+		var four [sideBySide]dense.Matrix[float64]
+		for i := range four {
+			if g.count > sideBySide {
+				four[i] = m[i%len(m)]
+			} else {
+				four[i] = m[(lane+i)%g.count]
+			}
+		}
+		dense.SetFour(g.data, lane, four)
 	}
+}
+
+// setLanes implements singleInverses.
+func (r *resolvents[T]) setLanes(first int, b *dense.Bundle[float64]) {
+	g := r.groups[first/r.lanes]
+	from, count, all := 0, g.count, r.lanes
+	if count > sideBySide {
+		from, all = first-g.first, sideBySide
+		count = min(sideBySide, g.count-from)
+	}
+	var lanes [8]int
+	for i := range lanes[:all] {
+		lanes[i] = i % count
+	}
+	dense.SetLanes(g.data, from, b, lanes[:all])
 }
 
 // sumTo implements singleInverses.
@@ -114,7 +142,12 @@ func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, coeff []f
 }
 
 // harmonic implements singleInverses.
-func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (f fitness, ok bool) {
+func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64, keep bool) (f fitness, ok bool) {
+	for _, g := range r.groups {
+		if keep && g.negative == nil {
+			g.negative = dense.NewBundle[T](r.n)
+		}
+	}
 	r.measuring = true
 	ok = r.sumTo(dst, dense.New[T](r.n, r.n), []float64{0}, weights, []float64{1})
 	r.measuring = false
@@ -125,21 +158,23 @@ func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64) (f fitn
 }
 
 // keep implements singleInverses.
-func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff []float64) bool {
-	r.weights, r.keeping, r.step = r.ones, true, 1
+func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff, others, traces []float64) bool {
+	if r.doubled == nil {
+		r.doubled = make([]T, len(r.x))
+		for _, g := range r.groups {
+			g.kept = dense.NewBundle[T](r.n)
+		}
+	}
+	dense.InnerTiles(r.doubled, x)
+	clear(traces)
+	r.keeping, r.step, r.others, r.traces = true, 1, others, traces
 	return r.sums(x, shifts, coeff)
 }
 
-// sums does all parts.
+// sums does all parts, on several goroutines where that pays.
 func (r *resolvents[T]) sums(x dense.Matrix[T], shifts, coeff []float64) bool {
 	dense.PackTiles(r.x, x)
 	r.shifts, r.coeff = shifts, coeff
-	return r.each(r.sumUp)
-}
-
-// each calls do for all parts, on several goroutines where that pays.
-func (r *resolvents[T]) each(do func(p *resolventPart[T], s *resolventScratch[T]) bool) bool {
-	r.do = do
 	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
 	if r.serial {
 		threads = 1
@@ -168,52 +203,62 @@ func (r *resolvents[T]) together(threads int) {
 func (r *resolvents[T]) some(thread, threads int) {
 	for i := thread; i < len(r.parts); i += threads {
 		p := r.parts[i]
-		p.failed = !r.do(p, r.scratch[thread])
+		p.failed = !r.part(p, r.scratch[thread])
 	}
 }
 
 // part adds up the inverses of one part.
 func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
-	if r.keeping && p.kept == nil {
-		p.kept = dense.NewBundle[T](r.n)
-	}
-	if r.keeping {
-		p.kept.Zero()
-	} else {
-		clear(p.sum)
-	}
+	clear(p.sum)
 	if p.from >= r.step {
 		return true
 	}
-	g := p.group
+	g, m := p.group, s.m
+	if r.keeping {
+		g.kept.Zero()
+	}
+	if r.measuring && g.negative != nil {
+		m = g.negative
+	}
 	for j := p.from; j < len(r.shifts); j += r.step * g.slots {
 		r.fill(s.shift, g, j, func(_, j int) float64 { return r.shifts[j] })
-		s.m.Shift(g.data, s.shift, r.x)
-		if !s.m.InvertNegative(s.work) {
+		m.Shift(g.data, s.shift, r.x)
+		if !m.InvertNegative(s.work) {
 			return false
 		}
 		if r.measuring {
-			p.measure(float64(r.n), s)
+			p.measure(float64(r.n), m, s)
+		}
+		if r.keeping {
+			r.keepTerm(g, j, m, s)
+			continue
 		}
 		r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * r.coeff[j] })
-		if r.keeping {
-			p.kept.Add(s.weight, s.m)
-		} else {
-			s.m.AddSum(p.sum, s.weight)
-		}
+		m.AddSum(p.sum, s.weight)
 	}
 	return true
 }
 
-// measure finds the fitness of the matrices whose negative inverses are in s.m.
-func (p *resolventPart[T]) measure(n float64, s *resolventScratch[T]) {
+// keepTerm adds the negative inverses in m, for the shifts from j on, to what is kept of a group and to traces.
+func (r *resolvents[T]) keepTerm(g *resolventGroup[T], j int, m *dense.Bundle[T], s *resolventScratch[T]) {
+	r.fill(s.weight, g, j, func(_, j int) float64 { return -r.coeff[j] })
+	g.kept.Add(s.weight, m)
+	m.Inner(s.shift, r.doubled)
+	r.fill(s.weight, g, j, func(_, j int) float64 { return -r.others[j] })
+	for l := range g.count * g.slots {
+		r.traces[g.first+l%g.count] += float64(s.weight[l] * s.shift[l])
+	}
+}
+
+// measure finds the fitness of the matrices whose negative inverses are given.
+func (p *resolventPart[T]) measure(n float64, negative *dense.Bundle[T], s *resolventScratch[T]) {
 	p.fitness = fitness{}
-	s.m.Traces(s.weight)
+	negative.Traces(s.weight)
 	p.group.data.Traces(s.shift)
 	for i, t := range s.shift {
 		p.fitness.spread = max(p.fitness.spread, -float64(t)/n*float64(s.weight[i])/n)
 	}
-	s.m.SquareBounds(s.weight)
+	negative.SquareBounds(s.weight)
 	p.group.data.SquareBounds(s.shift)
 	for i, t := range s.shift {
 		p.fitness.condition = max(p.fitness.condition, math.Sqrt(float64(t))*math.Sqrt(float64(s.weight[i])))
@@ -234,89 +279,54 @@ func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k,
 	}
 }
 
-// keptSquares implements singleInverses.
-func (r *resolvents[T]) keptSquares(dst []float64, x dense.Matrix[T], constant float64) {
-	r.each(func(p *resolventPart[T], w *resolventScratch[T]) bool {
-		for i := 0; i < p.group.count && p.from == 0; i++ {
-			dst[p.group.first+i] = r.square(p, w, i, x, T(constant))
-		}
-		return true
-	})
+// data implements singleInverses.
+func (r *resolvents[T]) data() symmetricMatrices[T] { return &r.sets.data }
+
+// inverses implements singleInverses.
+func (r *resolvents[T]) inverses() symmetricMatrices[T] { return &r.sets.inverses }
+
+// kept implements singleInverses.
+func (r *resolvents[T]) kept() symmetricMatrices[T] { return &r.sets.kept }
+
+// laneMatrices are a matrix for each of the data, in a bundle of each group: the sum of the lanes where the group has the matrix, or the first of these.
+type laneMatrices[T dense.Float] struct {
+	r      *resolvents[T]
+	bundle func(g *resolventGroup[T]) *dense.Bundle[T]
+	all    bool // lanes
+	sign   T
 }
 
-// square returns tr (constant I - S X)^2 for what is kept of matrix i of a group.
-func (r *resolvents[T]) square(p *resolventPart[T], w *resolventScratch[T], i int, x dense.Matrix[T], constant T) float64 {
-	for i := range w.t {
-		if w.t[i].Rows == 0 {
-			w.t[i] = dense.New[T](r.n, r.n)
-		}
+func (m *laneMatrices[T]) lanes(g *resolventGroup[T]) int {
+	if m.all {
+		return g.count * g.slots
 	}
-	sum, log, transposed := w.t[0], w.t[1], w.t[2]
-	p.kept.Get(i, sum)
-	for slot := 1; slot < p.group.slots; slot++ {
-		p.kept.Get(slot*p.group.count+i, log)
-		dense.Axpy(1, log.Data, sum.Data)
-	}
-	dense.Mirror(sum)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, sum, x, 0, log)
-	for j := range r.n {
-		log.Set(j, j, log.At(j, j)+constant)
-	}
-	dense.Transpose(transposed, log)
-	return float64(dense.Dot(log.Data, transposed.Data))
+	return g.count
 }
 
-// keptInner implements singleInverses.
-func (r *resolvents[T]) keptInner(dst []float64, x dense.Matrix[T]) {
-	dense.InnerTiles(r.x, x)
-	for i := 0; i < len(r.parts); i += r.stride {
-		g := r.parts[i].group
-		r.parts[i].kept.Inner(r.lane, r.x)
-		for i := range g.count {
-			dst[g.first+i] = 0
-			for slot := range g.slots {
-				dst[g.first+i] += float64(r.lane[slot*g.count+i])
-			}
-		}
-	}
-}
-
-// inner implements singleInverses.
-func (r *resolvents[T]) inner(dst []float64, x dense.Matrix[T]) {
-	dense.InnerTiles(r.x, x)
-	for _, g := range r.groups {
-		g.data.Inner(r.lane, r.x)
-		for i := range g.count {
-			dst[g.first+i] = float64(r.lane[i])
-		}
-	}
-}
-
-// keptSum implements singleInverses.
-func (r *resolvents[T]) keptSum(dst dense.Matrix[T], weights []float64) {
+// sum implements symmetricMatrices.
+func (m *laneMatrices[T]) sum(dst dense.Matrix[T], weights []float64) {
+	r := m.r
 	clear(r.total)
-	for i := 0; i < len(r.parts); i += r.stride {
-		g := r.parts[i].group
+	for _, g := range r.groups {
 		clear(r.lane)
-		for l := range g.count * g.slots {
-			r.lane[l] = T(weights[g.first+l%g.count])
+		for l := range m.lanes(g) {
+			r.lane[l] = m.sign * T(weights[g.first+l%g.count])
 		}
-		r.parts[i].kept.AddSum(r.total, r.lane)
+		m.bundle(g).AddSum(r.total, r.lane)
 	}
 	dense.UnpackTiles(dst, r.total)
 	dense.Mirror(dst)
 }
 
-// mean implements singleInverses.
-func (r *resolvents[T]) mean(dst dense.Matrix[T], weights []float64) {
-	clear(r.total)
+// inner implements symmetricMatrices.
+func (m *laneMatrices[T]) inner(dst []float64, x dense.Matrix[T]) {
+	r := m.r
+	dense.InnerTiles(r.x, x)
+	clear(dst)
 	for _, g := range r.groups {
-		clear(r.lane)
-		for i := range g.count {
-			r.lane[i] = T(weights[g.first+i])
+		m.bundle(g).Inner(r.lane, r.x)
+		for l := range m.lanes(g) {
+			dst[g.first+l%g.count] += float64(m.sign * r.lane[l])
 		}
-		g.data.AddSum(r.total, r.lane)
 	}
-	dense.UnpackTiles(dst, r.total)
-	dense.Mirror(dst)
 }

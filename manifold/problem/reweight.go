@@ -53,9 +53,6 @@ const maxShare = 0.9
 // maxExtrapolation bounds the change of a weight's logarithm in an accelerated step.
 const maxExtrapolation = 10
 
-// triangleStrip is the number of columns of F^-1 that are solved for at once, without the rows above them.
-const triangleStrip = 64
-
 // newReweighting prepares a run; y is space of the size of x.
 func newReweighting(x, y dense.Matrix[float64], l loss, m *manifold.Affine, o *Options) *reweighting {
 	N, n := x.Rows, x.Cols
@@ -143,10 +140,7 @@ func (w *reweighting) advance(near bool) bool {
 		w.logDet += 2 * math.Log(w.p.At(i, i))
 	}
 	copy(w.logW, w.shown)
-	n := w.p.Rows
-	for a := 0; a < n; a += triangleStrip { // F^-1 is triangular too
-		dense.SolveLower(dense.NoTrans, w.p.View(a, a, n-a, n-a), w.inv.View(a, a, n-a, min(triangleStrip, n-a)))
-	}
+	dense.SolveLowerTriangle(w.p, w.inv) // F^-1 is triangular too
 	if near {
 		w.refresh()
 	} else {

@@ -97,7 +97,7 @@ func TestBadExtrapolationIsTakenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := in.(*scatterObjective)
+		s := in.(interface{ scatter() *scatterObjective }).scatter()
 		w := newReweighting(s.x, s.z, s.loss, m, &Options{})
 		w.startAt(s.start())
 		missing := func(what string) error { t.Helper(); t.Fatal(what); return nil }

@@ -5,6 +5,21 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
+// lender lends the matrices that a problem with samples works in, until recycle; their contents are unspecified.
+type lender struct{ lent [][]float64 }
+
+func (l *lender) matrix(rows, cols int) dense.Matrix[float64] {
+	m := dense.RecycledMatrix(rows, cols)
+	l.lent = append(l.lent, m.Data)
+	return m
+}
+
+// recycle implements recycler.
+func (l *lender) recycle() {
+	dense.Recycle(l.lent...)
+	l.lent = nil
+}
+
 // whiten sets the rows of z to F^-1 x for the rows x: one product with the samples, half of one if F is lower triangular.
 func whiten(z, x dense.Matrix[float64], f *manifold.Frame) {
 	if inv := view(f.Inverse()); f.Lower() {

@@ -9,20 +9,23 @@ import (
 )
 
 // sandwich is what objectives that are quadratic in X share: with W the whitened differential, the Hessian is
-// (A eta B + B eta A)/2 + (eta W + W eta)/2, and its first part, inverted exactly, the preconditioner.
+// (A eta B + B eta A)/2 + (eta W + W eta)/2, and its first part, inverted exactly, the preconditioner. A = F'A0 F and B = F'B0 F with constant A0 and B0.
 type sandwich struct {
 	knownMinimizer
 	scale float64
 	work  [2]dense.Matrix[float64]
 	// fill sets w, a and b at the frame and returns the cost.
 	fill func(p *manifold.Frame, m *sandwichMemo) float64
+	// constant is the pencil of A0 and B0, kept from what diagonalise sets when it is needed first.
+	constant    *pencil
+	diagonalise func(p *pencil) error
+	lost        bool // A0 or B0 is not definite to rounding, and there is no preconditioner
 }
 
 type sandwichMemo struct {
 	w, a, b dense.Matrix[float64]
 	inverse *pencil
 	ready   bool // inverse belongs to a and b
-	lost    bool // or they are not definite to rounding, and there is none
 }
 
 func newSandwich(k knownMinimizer, scale float64) *sandwich {
@@ -45,7 +48,7 @@ func (q *sandwich) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (
 	if err := q.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	m.ready, m.lost = false, false
+	m.ready = false
 	cost := q.fill(f, m)
 	copy(grad, m.w.Data)
 	q.m.FromWhitened(f, grad)
@@ -64,16 +67,21 @@ func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo
 	return nil
 }
 
-// Precondition implements solve.Preconditioner: one eigendecomposition at a new point, then four products. Where rounding far from the minimizer
-// leaves nothing of the definiteness, it does nothing.
-func (q *sandwich) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+// Precondition implements solve.Preconditioner: one eigendecomposition in a run, a product at a new point, half of one with a triangular frame, then four products.
+// Where rounding leaves nothing of the definiteness, it does nothing.
+func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*sandwichMemo), q.known.Dim()
-	if !m.ready {
-		m.ready, m.lost = true, m.inverse.set(m.a, m.b) != nil
+	if q.constant == nil {
+		q.lost = q.diagonalise(m.inverse) != nil
+		q.constant = m.inverse.kept()
 	}
-	if m.lost {
+	if q.lost {
 		copy(dst, v)
 		return nil
+	}
+	if !m.ready {
+		m.ready = true
+		m.inverse.carry(q.constant, p.(*manifold.Frame))
 	}
 	m.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/q.m.Kappa(), dst, dst)

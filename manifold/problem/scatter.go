@@ -24,7 +24,12 @@ var student = Problem{
 	Uses:  []string{"nu"},
 	Own:   []Method{scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
-		return newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
+		s, err := newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
+		if err != nil {
+			return nil, err
+		}
+		s.weigh = studentWeights(o.degrees(), s.x.Cols)
+		return studentObjective{s}, nil
 	},
 	triangular: everySolver,
 	device:     scatterDevice(studentOf),
@@ -32,11 +37,16 @@ var student = Problem{
 
 // studentOf and huberOf return the loss for the parameters and its reach, see newScatter.
 func studentOf(o *Options, n int) (loss, float64) {
-	nu := o.Nu
-	if nu == 0 {
-		nu = 3
-	}
+	nu := o.degrees()
 	return studentLoss(nu, n), nu + float64(n)
+}
+
+// degrees returns nu, the degrees of freedom of Student's distribution.
+func (o *Options) degrees() float64 {
+	if o.Nu == 0 {
+		return 3
+	}
+	return o.Nu
 }
 
 func huberOf(o *Options, n int) (loss, float64) {
@@ -69,7 +79,7 @@ var scatterFixedPoint = Method{
 	Name: "fixed-point",
 	What: "X <- (1/N) sum rho'(x' X^-1 x) x x', accelerated in the logarithms of the weights, with Newton's step for the scale",
 	run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-		s := in.(*scatterObjective)
+		s := in.(interface{ scatter() *scatterObjective }).scatter()
 		first, err := firstPoint(in, o)
 		if err != nil {
 			return nil, err
@@ -100,6 +110,33 @@ func studentLoss(nu float64, n int) loss {
 	}
 }
 
+// all sets first and second to the derivatives at every q and returns the sum of the values.
+func (l loss) all(q, first, second []float64) (sum float64) {
+	for i, v := range q {
+		var rho float64
+		rho, first[i], second[i] = l(v)
+		sum += rho
+	}
+	return sum
+}
+
+// studentWeights is the method all of studentLoss with one call for all logarithms.
+func studentWeights(nu float64, n int) func(q, first, second []float64) float64 {
+	c := nu + float64(n)
+	return func(q, first, second []float64) (sum float64) {
+		for i, v := range q {
+			first[i] = nu + v
+		}
+		dense.Log(second, first)
+		for i, v := range first {
+			sum += c * second[i]
+			u := c / v
+			first[i], second[i] = u, -u/v
+		}
+		return sum
+	}
+}
+
 // huberLoss is q/b up to c2 and (c2/b)(log(q/c2) + 1) beyond, with c2 the chi-square quantile and b such that Gaussian samples give their
 // covariance (Ollila, Palomar and Pascal, IEEE Trans. Signal Process. 69 (2021) 256-269, section II). It also returns c2/b, the limit of q rho'(q).
 func huberLoss(quantile float64, n int) (loss, float64) {
@@ -117,36 +154,41 @@ func huberLoss(quantile float64, n int) (loss, float64) {
 // scatterObjective is log det X + (1/N) sum rho(q), q = z'z, z = F^-1 x. With P = (1/N) sum rho'(q) z z' the whitened differential is I - P and
 // the Hessian (eta P + P eta)/2 + (1/N) sum rho”(q) (z' eta z) z z'. It is convex along geodesics for both losses.
 type scatterObjective struct {
+	lender
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
-	c    []float64 // squared lengths, then factors, of the rows
+	q, c []float64 // squared lengths and factors of the rows
 	loss loss
-	from *manifold.Frame
+	// weigh is the method all of the loss.
+	weigh func(q, first, second []float64) float64
+	from  *manifold.Frame
 }
 
 type scatterMemo struct {
 	z, p   dense.Matrix[float64]
 	second []float64 // rho''(q)/N
+	scale  float64   // the curvature along multiples of X, where it is n for log det X alone
 }
 
 // newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
 // 1 - (n-k)/reach of the samples (Kent and Tyler 1991); for k = 0 these are the zeros, for points in general position N >= n is enough.
-func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (instance, error) {
+func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (*scatterObjective, error) {
 	x, err := finiteSamples(d.Samples)
 	if err != nil {
 		return nil, err
 	}
 	N, n := x.Rows, x.Cols
-	s := &scatterObjective{x: x, z: dense.New[float64](N, n), work: dense.New[float64](n, n), c: make([]float64, N)}
+	s := &scatterObjective{x: x, q: make([]float64, N), c: make([]float64, N)}
+	s.z, s.work = s.matrix(N, n), s.matrix(n, n)
 	var reach float64
 	s.loss, reach = choose(n)
+	s.weigh = s.loss.all
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
-	second := dense.New[float64](n, n)
-	gramUpper(1/float64(N), x, x, 0, second)
-	if s.from, err = manifold.NewFrame(symmetric(second)); err != nil {
+	gramUpper(1/float64(N), x, x, 0, s.work)
+	if s.from, err = manifold.NewFrame(symmetric(s.work)); err != nil {
 		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
 	}
 	s.m, err = m(n)
@@ -172,6 +214,8 @@ func scatterExists(x dense.Matrix[float64], reach float64) error {
 	return nil
 }
 
+func (s *scatterObjective) scatter() *scatterObjective { return s }
+
 func (s *scatterObjective) size() (int, int) { return s.x.Cols, s.x.Rows }
 
 // start returns the covariance of the samples.
@@ -186,16 +230,18 @@ func (s *scatterObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (s *scatterObjective) NewMemo() solve.Memo {
-	return &scatterMemo{z: dense.New[float64](s.x.Rows, s.x.Cols), p: dense.New[float64](s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
+	return &scatterMemo{z: s.matrix(s.x.Rows, s.x.Cols), p: s.matrix(s.x.Cols, s.x.Cols), second: make([]float64, s.x.Rows)}
 }
 
 // memoOf returns what an evaluation at the last point of w would leave; w has verified that point, and gives its samples away.
 func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
-	s.z = dense.New[float64](s.x.Rows, s.x.Cols)
+	s.z = s.matrix(s.x.Rows, s.x.Cols)
 	for i, v := range w.shown {
-		_, _, du := s.loss(w.q[i])
-		m.second[i] = du / float64(s.x.Rows)
+		q, N := w.q[i], float64(s.x.Rows)
+		_, u, du := s.loss(q)
+		m.second[i] = du / N
+		m.scale += (u + du*q) * q / N
 		dense.Scale(math.Exp(-v/2), m.z.Row(i), m.z.Row(i))
 	}
 	return m
@@ -206,12 +252,13 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	f, m := p.(*manifold.Frame), memo.(*scatterMemo)
 	whiten(m.z, s.x, f)
 	N := float64(s.x.Rows)
-	var sum float64
-	dense.RowDots(m.z, m.z, s.c)
-	for i, q := range s.c {
-		rho, u, du := s.loss(q)
-		sum += rho
-		m.second[i], s.c[i] = du/N, u/N
+	dense.RowDots(m.z, m.z, s.q)
+	sum := s.weigh(s.q, s.c, m.second)
+	m.scale = 0
+	for i, q := range s.q {
+		s.c[i] /= N
+		m.second[i] /= N
+		m.scale += (s.c[i] + m.second[i]*q) * q
 	}
 	dense.ScaleRows(s.c, m.z, s.z)
 	gramUpper(1, s.z, m.z, 0, m.p)
@@ -236,5 +283,26 @@ func (s *scatterObjective) HessianVec(dst []float64, p manifold.Point, v []float
 	gramUpper(2, m.z, s.z, 1, out)
 	dense.Mirror(out)
 	s.m.FromWhitened(p.(*manifold.Frame), dst)
+	return nil
+}
+
+// studentObjective is a scatterObjective with a preconditioner.
+type studentObjective struct{ *scatterObjective }
+
+// Precondition implements solve.Preconditioner. The Hessian is near the identity but along multiples of X, where the weights take all but about nu/(nu + n) of the
+// curvature away. It costs n^2 operations.
+func (s studentObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+	n := s.x.Cols
+	copy(dst, v)
+	if h := memo.(*scatterMemo).scale / float64(n); h > 0 {
+		var trace float64
+		for i := range n {
+			trace += v[i*n+i]
+		}
+		for i := range n {
+			dst[i*n+i] += (1/h - 1) * trace / float64(n)
+		}
+	}
+	dense.Scale(1/s.m.Kappa(), dst, dst)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -174,4 +175,41 @@ func TestShrinkageLimits(t *testing.T) {
 	}
 	refused(t, "shrinkage", Data{Samples: mat.NewDense(1, 2, []float64{1, 2})}, nil, "at least two samples")
 	refused(t, "shrinkage", Data{Samples: mat.NewDense(3, 2, nil)}, nil, "must be positive")
+}
+
+// TestStudentPreconditioner: it knows the curvature along multiples of X, and leaves vectors without trace alone.
+func TestStudentPreconditioner(t *testing.T) {
+	x := heavyTailed(6, 100)
+	p, _ := ByName("student")
+	for _, kappa := range []int{1, 2} {
+		in, m, err := p.instance(&Data{Samples: x}, &Options{Kappa: kappa, Parameters: Parameters{Nu: 2}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := in.(studentObjective)
+		memo, grad, h, z := s.NewMemo(), make([]float64, 36), make([]float64, 36), make([]float64, 36)
+		if _, err := s.Evaluate(s.start(), grad, memo); err != nil {
+			t.Fatal(err)
+		}
+		one, other := make([]float64, 36), make([]float64, 36)
+		for i := range 6 {
+			one[7*i], other[7*i] = 1, float64(2*i-5)
+		}
+		if err := s.HessianVec(h, s.start(), one, memo); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Precondition(z, s.start(), one, memo); err != nil {
+			t.Fatal(err)
+		}
+		if got := dense.Dot(h, z) / dense.Dot(one, one); math.Abs(got-1) > 1e-12 {
+			t.Errorf("kappa %d: the preconditioner times the curvature is %v along multiples of X", kappa, got)
+		}
+		if err := s.Precondition(z, s.start(), other, memo); err != nil {
+			t.Fatal(err)
+		}
+		dense.Axpy(-1/m.Kappa(), other, z)
+		if d := dense.Dot(z, z); d > 1e-28 {
+			t.Errorf("kappa %d: a vector without trace is changed by %g", kappa, d)
+		}
+	}
 }

@@ -10,27 +10,33 @@ import (
 // singleSearch moves a point X towards the mean in single precision, by gradient steps whose logarithm is a rationalLog with as few shifts as the progress
 // asks for: averaged over scattered matrices the Hessian is near a multiple of the identity, so that a step divides the gradient by ten or more, and
 // each shift divides the error of the logarithm by as much. Differences of gradients improve the steps (Anderson, J. ACM 12 (1965) 547-560). Gradients and
-// steps are held as N = X^-1 G, G the tangent vector, which needs no factor of X.
+// steps are held as N = X^-1 G, G the tangent vector, which needs no factor of X, or as G itself (singleTangents).
 type singleSearch struct {
 	k                    *karcherObjective
 	n                    int
-	x, y, next           dense.Matrix[float32] // point, its inverse
+	x, y, next           dense.Matrix[float32] // point, its inverse; with tangents that of the first point
 	arithmetic, harmonic dense.Matrix[float32]
 	sum, t               dense.Matrix[float32]
-	grad, step, last     dense.Matrix[float32]
-	transposed           dense.Matrix[float32]
+	grad, last           singleVector
+	step                 dense.Matrix[float32]
 	past                 [2]singleChange // the latest first
 	known                int
+	tangents             *singleTangents // nil if vectors are held as N
 	work                 []float32
 	inverses             singleInverses
 	width                float64
-	averaging            float64 // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
-	fit                  func(L float64, shifts int) *rationalLog
+	averaging            float64       // what the mean over the matrices makes of errors of single logarithms, over sqrt(3)/L
 	median               *singleMedian // nil for the mean
 }
 
+// singleVector is a vector and what singleTangents see of it.
+type singleVector struct{ all, seen dense.Matrix[float32] }
+
 // singleChange is a step, and what it changed of the gradient.
-type singleChange struct{ step, grad dense.Matrix[float32] }
+type singleChange struct {
+	step dense.Matrix[float32]
+	grad singleVector
+}
 
 const (
 	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest that leaves three Hessian
@@ -44,14 +50,17 @@ const (
 )
 
 func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
-	s := &singleSearch{k: k, n: k.n, harmonic: *k.mean, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
-	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad, &s.step, &s.last, &s.transposed, &s.past[0].step, &s.past[0].grad,
-		&s.past[1].step, &s.past[1].grad} {
+	s := &singleSearch{k: k, n: k.n, inverses: k.inverses32(), work: make([]float32, dense.InverseWork(k.n))}
+	for _, m := range []*dense.Matrix[float32]{&s.arithmetic, &s.harmonic, &s.x, &s.y, &s.next, &s.sum, &s.t, &s.grad.all, &s.step, &s.last.all, &s.past[0].step, &s.past[0].grad.all,
+		&s.past[1].step, &s.past[1].grad.all} {
 		*m = dense.New[float32](k.n, k.n)
 	}
-	s.inverses.mean(s.arithmetic, k.weights)
-	if s.fit = newRationalLog; median {
-		s.fit, s.median = newPlainLog, newSingleMedian(k)
+	s.harmonic.Copy(*k.mean)
+	s.inverses.data().sum(s.arithmetic, k.weights)
+	if median {
+		s.median = newSingleMedian(k)
+	} else if len(k.matrices) <= mostTangents {
+		s.tangents = newSingleTangents(s)
 	}
 	return s
 }
@@ -76,14 +85,14 @@ func (s *singleSearch) between() bool {
 	dense.Mirror(a)
 	dense.Mirror(h)
 	s.measure()
-	return true
+	return s.tangents == nil || s.tangents.begin(s.y)
 }
 
 // measure estimates L such that the spectra of the data seen from the point lie in [e^-L, e^L], from the traces of the data and of their mean inverse seen
 // from there.
 func (s *singleSearch) measure() {
 	most, traces := float64(dense.Dot(s.x.Data, s.harmonic.Data)), make([]float64, len(s.k.matrices))
-	s.inverses.inner(traces, s.y)
+	s.inverses.data().inner(traces, s.y)
 	most = max(most, slices.Max(traces))
 	s.width = 1.03*spread(most/float64(s.n)) + 0.05
 	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(s.k.weights, s.k.weights)) / s.width // measured on scattered data
@@ -94,26 +103,24 @@ func (s *singleSearch) search() bool {
 	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
 	var log *rationalLog
 	for step := range singleSteps {
+		before := log
 		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
-			log = logWithin(s.fit, s.width, log.more(), err)
+			log = logWithin(s.width, log.more(), err)
 		}
 		if log == nil || !s.gradient(log, step) {
 			return false
 		}
-		norm := math.Sqrt(max(0, s.inner(s.grad, s.grad))*3/float64(s.n)) / s.width
+		norm := math.Sqrt(max(0, s.inner(&s.grad, &s.grad))*3/float64(s.n)) / s.width
 		switch {
 		case math.IsNaN(norm), step == 0 && norm <= 30*singleFloor:
 			return false
-		case norm <= singleFloor || norm > last/2:
+		case norm <= singleFloor || norm > 0.9*last && log == before:
 			return true
 		}
 		if step > 0 {
 			ratio = max(norm/last, 0.02)
 		}
 		s.direction(log.hessian, step)
-		if s.median != nil {
-			s.leave()
-		}
 		s.move(norm < largestSquare)
 		goal := min(singleGoal, max(singleFloor, 5e-9/(ratio*ratio*ratio)))
 		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= goal {
@@ -131,49 +138,60 @@ func (s *singleSearch) weights() []float64 {
 	return s.k.weights
 }
 
-// gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights.
+// gradient sets grad = (S + sinh/2 H) X - constant I - sinh/2 X^-1 A, S the sum of the inverses with their weights, or X times that.
 func (s *singleSearch) gradient(log *rationalLog, step int) bool {
+	g, half := s.grad.all, float32(log.sinh/2)
+	if step > 0 && s.tangents == nil && !s.invert() {
+		return false
+	}
 	if s.median != nil {
-		if !s.weigh(log, step) {
+		if !s.weigh(log) {
 			return false
 		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
-	} else {
-		if step > 0 && !s.invert() || !s.inverses.sumTo(s.sum, s.x, log.shift, s.k.weights, log.weight) {
-			return false
-		}
-		half := float32(log.sinh / 2)
-		dense.Axpy(half, s.harmonic.Data, s.sum.Data)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, s.grad)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, s.grad)
+	} else if !s.inverses.sumTo(s.sum, s.x, log.shift, s.k.weights, log.weight) {
+		return false
 	}
-	for i := range s.n {
-		s.grad.Set(i, i, s.grad.At(i, i)-float32(log.constant))
+	dense.Axpy(half, s.harmonic.Data, s.sum.Data)
+	if s.tangents != nil {
+		s.tangent(log.constant, half)
+		return true
 	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.sum, s.x, 0, g)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -half, s.y, s.arithmetic, 1, g)
+	subtractIdentity(g, log.constant)
 	return true
 }
 
+func subtractIdentity(m dense.Matrix[float32], c float64) {
+	for i := range m.Rows {
+		m.Set(i, i, m.At(i, i)-float32(c))
+	}
+}
+
 // inner returns the inner product tr N M.
-func (s *singleSearch) inner(n, m dense.Matrix[float32]) float64 {
-	dense.Transpose(s.transposed, n)
-	return float64(dense.Dot(s.transposed.Data, m.Data))
+func (s *singleSearch) inner(n, m *singleVector) float64 {
+	if s.tangents != nil {
+		return s.tangents.inner(n, m)
+	}
+	dense.Transpose(s.t, n.all)
+	return float64(dense.Dot(s.t.Data, m.all.Data))
 }
 
 // direction sets step to that along the gradient, but for what the changes of the gradient by the last steps make of it.
 func (s *singleSearch) direction(hessian float64, made int) {
 	if s.known = min(made, len(s.past)); made > 0 {
 		s.past[0], s.past[1] = s.past[1], s.past[0]
-		p := s.past[0]
+		p := &s.past[0]
 		p.step.Copy(s.step)
-		for i, g := range s.grad.Data {
-			p.grad.Data[i] = g - s.last.Data[i]
-		}
+		dense.Blend(1, s.grad.all.Data, -1, s.last.all.Data, p.grad.all.Data)
+		dense.Blend(1, s.grad.seen.Data, -1, s.last.seen.Data, p.grad.seen.Data)
 	}
-	s.last.Copy(s.grad)
+	s.last.all.Copy(s.grad.all)
+	s.last.seen.Copy(s.grad.seen)
 	theta := s.combination()
-	s.step.Copy(s.grad)
+	s.step.Copy(s.grad.all)
 	for i, t := range theta[:s.known] {
-		dense.Axpy(-float32(t), s.past[i].grad.Data, s.step.Data)
+		dense.Axpy(-float32(t), s.past[i].grad.all.Data, s.step.Data)
 	}
 	dense.Scale(-1/float32(hessian), s.step.Data, s.step.Data)
 	for i, t := range theta[:s.known] {
@@ -186,13 +204,13 @@ func (s *singleSearch) combination() (theta [2]float64) {
 	if s.known == 0 {
 		return theta
 	}
-	y, z := s.past[0].grad, s.past[1].grad
-	yy, yg := s.inner(y, y), s.inner(y, s.grad)
+	y, z := &s.past[0].grad, &s.past[1].grad
+	yy, yg := s.inner(y, y), s.inner(y, &s.grad)
 	if s.known == 1 {
 		theta[0] = yg / yy
 		return theta
 	}
-	zz, yz, zg := s.inner(z, z), s.inner(y, z), s.inner(z, s.grad)
+	zz, yz, zg := s.inner(z, z), s.inner(y, z), s.inner(z, &s.grad)
 	det := yy*zz - yz*yz
 	if !(det > 1e-6*yy*zz) {
 		theta[0] = yg / yy
@@ -204,6 +222,10 @@ func (s *singleSearch) combination() (theta [2]float64) {
 
 // move takes X to X (I + N + N^2/2), N the step, if short without the square.
 func (s *singleSearch) move(short bool) {
+	if s.tangents != nil {
+		s.moveAlong(short)
+		return
+	}
 	p := s.step
 	if !short {
 		p = s.t

@@ -6,96 +6,105 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// singleHessian multiplies with the Hessian of the mean's cost in single precision: with differences of gradients, whose logarithm is a rationalLog, over a step of a hundredth. The
-// part of the sinh is known exactly from the means of the data and of their inverses.
+// singleHessian multiplies with the Hessian of the mean's cost in single precision: with differences of gradients, whose logarithm is a rationalLog. The
+// data are those seen from the point, L^-1 A_k L^-T, so that this is the identity. The part of the sinh is known exactly from their mean.
 type singleHessian struct {
-	n                 int
-	inverses          singleInverses
-	log               *rationalLog
-	weights           []float64
-	f, moved          dense.Matrix[float32] // the point is F F'
-	x, sum, y, z      dense.Matrix[float32]
-	means             dense.Matrix[float32] // F^-1 A F^-T + F' H F, A and H the means; used if the logarithm has a sinh
-	base, probe, root dense.Matrix[float32]
+	n             int
+	inverses      singleInverses
+	weights       []float64
+	logs          []*rationalLog        // with more and more shifts
+	log           *rationalLog          // the one in use
+	scale         float64               // of errors of logarithms, over those of products
+	f             dense.Matrix[float32] // the point is F F'
+	one, mean     dense.Matrix[float32]
+	base, sum     dense.Matrix[float32] // of the inverses at the point and near it
+	v, moved, w   dense.Matrix[float32]
+	left, swapped dense.Matrix[float32]
+	radial        *radialPart // that the cost has not; nil for the mean
 }
 
-// probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the quadratic terms and the rounding of single
-// precision leave errors of 1e-3 and 1e-4 in a Hessian product.
-const probeLength = 0.01
+// probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the cubic terms and the rounding of single
+// precision each leave an error of 1e-4 in a Hessian product.
+const probeLength = 0.005
 
-// hessianError is that of the logarithm, relative to the width of its interval, in the mean over the matrices. Measured, the product with a gradient that the search leaves is then off by 1e-3.
-const hessianError = 1.2e-4
+// hessianError is that of a Hessian product that is accurate enough for any gradient; greatest is the largest that is of use.
+const hessianError, greatestError = 9e-4, 0.1
 
-// newSingleHessian returns the products for the weights, of sum 1. Without means of the data and their inverses the logarithm has no sinh. It returns nil where no logarithm is accurate enough.
-func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64, sinh bool) *singleHessian {
-	h := &singleHessian{n: n, inverses: inverses, weights: weights}
-	most := hessianError * width / math.Sqrt(dense.Dot(weights, weights))
-	fit := newRationalLog
-	if !sinh {
-		fit, most = newPlainLog, 2*most
+// newSingleHessian returns the products for the weights, of sum 1, and inverses of the data that will be seen from the point. It returns nil where no logarithm is accurate enough.
+func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64) *singleHessian {
+	// What the search leaves of the gradient lies where the Hessian is far from its mean, so that the error of a product depends on the ends of the spectra, of few matrices above all: a wider
+	// interval halves it for three or four. It is 7/L times that of the logarithm in the mean over the matrices. Measured on scattered data.
+	h := &singleHessian{n: n, inverses: inverses, weights: weights, scale: width / (7 * math.Sqrt(dense.Dot(weights, weights)))}
+	width *= 1 + 0.4*dense.Dot(weights, weights)
+	for shifts := 1; shifts <= mostShifts && h.within(hessianError) == nil; shifts++ {
+		h.logs = append(h.logs, newRationalLog(width, shifts))
 	}
-	h.log = logWithin(fit, width, 1, most)
-	if h.log == nil {
+	if h.within(hessianError) == nil {
 		return nil
 	}
-	for _, m := range []*dense.Matrix[float32]{&h.f, &h.moved, &h.x, &h.sum, &h.y, &h.z, &h.means, &h.base, &h.probe, &h.root} {
+	for _, m := range []*dense.Matrix[float32]{&h.f, &h.one, &h.mean, &h.base, &h.sum, &h.v, &h.moved, &h.w, &h.left, &h.swapped} {
 		*m = dense.New[float32](n, n)
+	}
+	for i := range n {
+		h.one.Set(i, i, 1)
 	}
 	return h
 }
 
-// start takes the point F F', given F^-1 and, where the logarithm has a sinh, the means.
-func (h *singleHessian) start(f, inv dense.Matrix[float64], arithmetic, harmonic dense.Matrix[float32]) bool {
+// within returns the logarithm with the fewest shifts for which products are off by that at most, or nil.
+func (h *singleHessian) within(err float64) *rationalLog {
+	for _, l := range h.logs {
+		if l.err <= err*h.scale {
+			return l
+		}
+	}
+	return nil
+}
+
+// start takes the point F F', from which the data are seen, and the error that products may have.
+func (h *singleHessian) start(f dense.Matrix[float64], err float64) bool {
 	narrow(h.f.Data, f.Data)
-	if h.log.sinh != 0 {
-		narrow(h.x.Data, inv.Data)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, h.x, arithmetic, 0, h.z)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, h.z, h.x, 0, h.means)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, harmonic, h.f, 0, h.z)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, h.f, h.z, 1, h.means)
-		dense.Mirror(h.means)
+	if !(err > hessianError) {
+		err = hessianError
 	}
-	return h.gradient(h.base, h.f)
+	h.log = h.within(min(err, greatestError))
+	h.inverses.data().sum(h.mean, h.weights)
+	return h.inverses.sumTo(h.base, h.one, h.log.shift, h.weights, h.log.weight)
 }
 
-// gradient sets the upper triangle of dst to F' S F, S the sum of the inverses at F F'.
-func (h *singleHessian) gradient(dst, f dense.Matrix[float32]) bool {
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, h.x)
-	dense.Mirror(h.x)
-	if !h.inverses.sumTo(h.sum, h.x, h.log.shift, h.weights, h.log.weight) {
-		return false
-	}
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, h.sum, f, 0, h.z)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, f, h.z, 0, dst)
-	return true
-}
-
-// product sets dst to the product with v, of which the upper triangle is complete, at the point where start was.
+// product sets dst to the product with v at the point where start was; they may be the same.
+//
+// Along E = exp(V), V = t v, the gradient in the frame that goes along is E^1/2 S(E) E^1/2 - c I - sinh/2 (E^-1/2 M E^-1/2 - E^1/2 H E^1/2), S the sum of the inverses, M and H the
+// means of the data and of their inverses. At the optimum it vanishes, S(I) - c I = sinh/2 (M - H), and to third order in V it is D + c (E - I) + (V W + W V)/2 with D = S(E) - S(I)
+// and W = D + sinh M.
 func (h *singleHessian) product(dst, v []float64) bool {
 	t := probeLength * math.Sqrt(float64(h.n)/dense.Dot(v, v))
 	for i, x := range v {
-		h.y.Data[i] = float32(t / 2 * x)
+		h.v.Data[i] = float32(t * x)
 	}
-	// moved = F (I + t v/2 + (t v)^2/8)
-	h.root.Copy(h.y)
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 0.5, h.y, h.y, 1, h.root)
-	dense.Mirror(h.root)
-	h.moved.Copy(h.f)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, h.f, h.root, 1, h.moved)
-	if !h.gradient(h.probe, h.moved) {
+	h.moved.Copy(h.v)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 0.5, h.v, h.v, 1, h.moved)
+	for i := range h.n {
+		h.moved.Set(i, i, h.moved.At(i, i)+1)
+	}
+	dense.Mirror(h.moved)
+	if !h.inverses.sumTo(h.sum, h.moved, h.log.shift, h.weights, h.log.weight) {
 		return false
 	}
-	if h.log.sinh != 0 { // y is t v/2: sinh/2 (M v + v M)/2
-		half := float32(h.log.sinh / 2)
-		dense.GemmUpper(dense.NoTrans, dense.NoTrans, half, h.means, h.y, 1, h.probe)
-		dense.GemmUpper(dense.NoTrans, dense.NoTrans, half, h.y, h.means, 1, h.probe)
-	}
+	dense.Axpy(-1, h.base.Data, h.sum.Data)
+	dense.Blend(1, h.sum.Data, float32(h.log.sinh), h.mean.Data, h.w.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, h.v, h.w, 0, h.left)
+	dense.Transpose(h.swapped, h.left)
+	c, back := float32(h.log.constant), 1/t
 	for i := range h.n {
-		probe, base := h.probe.Row(i), h.base.Row(i)
-		for j := i; j < h.n; j++ {
-			d := float64(probe[j]-base[j]) / t
-			dst[i*h.n+j], dst[j*h.n+i] = d, d
-		}
+		h.moved.Set(i, i, h.moved.At(i, i)-1)
+	}
+	sum, moved, left, swapped := h.sum.Data, h.moved.Data, h.left.Data, h.swapped.Data
+	for i := range dst {
+		dst[i] = back * float64(sum[i]+c*moved[i]+(left[i]+swapped[i]))
+	}
+	if h.radial != nil {
+		h.radial.subtract(dst, h, back)
 	}
 	return true
 }

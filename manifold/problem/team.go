@@ -2,6 +2,7 @@ package problem
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -16,6 +17,7 @@ type team struct {
 	workers  []*worker
 	scratch  []*scratch // one for each thread so far
 	serial   bool       // the work is too small for goroutines
+	bundles  bool       // bodies need nothing of the scratch space but what they make
 	body32   func(w *singleWorker, i int)
 	each32   func(w *worker, i int) error // calls body32
 }
@@ -36,7 +38,8 @@ type scratch struct {
 	work    []float64
 	solver  eigen.Solver
 	reducer eigen.Reducer
-	bundled *eigen.Bundled // made when it is needed
+	bundled *eigen.Bundled // made when it is needed, with the next
+	pair    *dense.BundlePair[float64]
 	single  singleScratch
 }
 
@@ -48,6 +51,7 @@ type singleScratch struct {
 
 type singleWorker struct {
 	acc    dense.Matrix[float32]
+	fresh  bool // acc has nothing of the present call; for bodies that write the first part of a sum
 	failed bool
 	*singleScratch
 }
@@ -58,10 +62,19 @@ const (
 )
 
 func newTeam(n, count int) *team {
-	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit}
-	t.scratch = append(t.scratch, newScratch(n))
+	t := newLazyTeam(n, count)
+	t.scratch[0].need(n)
+	for _, w := range t.workers {
+		w.need(n)
+	}
+	return t
+}
+
+// newLazyTeam returns a team that makes what it needs when a body is run.
+func newLazyTeam(n, count int) *team {
+	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit, scratch: []*scratch{{}}}
 	for range min(count, teamParts) {
-		t.workers = append(t.workers, &worker{scratch: t.scratch[0], acc: dense.New[float64](n, n)})
+		t.workers = append(t.workers, &worker{scratch: t.scratch[0]})
 	}
 	t.each32 = func(w *worker, i int) error {
 		t.body32(w.single, i)
@@ -70,17 +83,24 @@ func newTeam(n, count int) *team {
 	return t
 }
 
-// of returns a team for another number of bodies, at most as many, with the same workers.
-func (t *team) of(count int) *team {
-	return &team{n: t.n, count: count, workers: t.workers[:min(count, len(t.workers))], scratch: t.scratch, serial: t.serial}
+// ofBundles returns a team for another number of bodies, at most as many, that work with bundles, with the same workers.
+func (t *team) ofBundles(count int) *team {
+	return &team{n: t.n, count: count, workers: t.workers[:min(count, len(t.workers))], scratch: t.scratch, serial: t.serial, bundles: true}
 }
 
-func newScratch(n int) *scratch {
-	s := &scratch{m: dense.New[float64](n, n), work: make([]float64, max(dense.CayleyWork(n), dense.InverseWork(n))), zero: make([]float64, n)}
-	for i := range s.t {
-		s.t[i] = dense.New[float64](n, n)
+func (w *worker) need(n int) {
+	if w.acc.Data == nil {
+		w.acc = dense.New[float64](n, n)
 	}
-	return s
+}
+
+func (s *scratch) need(n int) {
+	if s.work == nil {
+		for i := range s.t {
+			s.t[i] = dense.New[float64](n, n)
+		}
+		s.m, s.work, s.zero = dense.New[float64](n, n), make([]float64, max(dense.CayleyWork(n), dense.InverseWork(n))), make([]float64, n)
+	}
 }
 
 func (s *singleScratch) need(n int) {
@@ -96,6 +116,7 @@ func (s *singleScratch) need(n int) {
 // triangles body adds to, to dst as a complete symmetric matrix. It returns the error of the lowest part.
 func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 	for _, w := range t.workers {
+		w.need(t.n)
 		w.acc.Zero()
 	}
 	t.share(body)
@@ -113,25 +134,34 @@ func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 // run32 is run for bodies that add to single.acc. It returns false if one failed.
 func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 	for _, w := range t.workers {
-		if w.single == nil {
-			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
+		if w.single != nil {
+			w.single.acc.Zero()
 		}
-		w.single.acc.Zero()
-		w.single.failed = false
 	}
-	t.body32 = body
-	t.share(t.each32)
+	if !t.share32(body) {
+		return false
+	}
 	clear(dst)
 	for _, w := range t.workers {
-		if w.single.failed {
-			return false
-		}
 		for i, v := range w.single.acc.Data {
 			dst[i] += float64(v)
 		}
 	}
 	dense.Mirror(dense.Wrap(t.n, t.n, dst))
 	return true
+}
+
+// share32 calls body for every index, with acc as it is. It returns false if one failed.
+func (t *team) share32(body func(w *singleWorker, i int)) bool {
+	for _, w := range t.workers {
+		if w.single == nil {
+			w.single = &singleWorker{acc: dense.New[float32](t.n, t.n)}
+		}
+		w.single.failed, w.single.fresh = false, true
+	}
+	t.body32 = body
+	t.share(t.each32)
+	return !slices.ContainsFunc(t.workers, func(w *worker) bool { return w.single.failed })
 }
 
 // share calls body for every index.
@@ -142,7 +172,7 @@ func (t *team) share(body func(w *worker, i int) error) {
 		return
 	}
 	for len(t.scratch) < threads {
-		t.scratch = append(t.scratch, newScratch(t.n))
+		t.scratch = append(t.scratch, new(scratch))
 	}
 	var group sync.WaitGroup
 	for s := range threads {
@@ -156,6 +186,9 @@ func (t *team) parts(first, stride int, body func(w *worker, i int) error) {
 	for c := first; c < len(t.workers); c += stride {
 		w := t.workers[c]
 		w.scratch, w.sum, w.err = t.scratch[first], [2]float64{}, nil
+		if !t.bundles {
+			w.scratch.need(t.n)
+		}
 		if w.single != nil {
 			w.scratch.single.need(t.n)
 			w.single.singleScratch = &w.scratch.single

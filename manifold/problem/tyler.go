@@ -30,7 +30,8 @@ var tyler = Problem{
 		if err != nil {
 			return nil, err
 		}
-		t := &tylerObjective{x: x, z: dense.New[float64](x.Rows, x.Cols), work: dense.New[float64](x.Cols, x.Cols), q: make([]float64, x.Rows), c: make([]float64, x.Rows)}
+		t := &tylerObjective{x: x, q: make([]float64, x.Rows), c: make([]float64, x.Rows)}
+		t.z, t.work = t.matrix(x.Rows, x.Cols), t.matrix(x.Cols, x.Cols)
 		if err := t.check(); err != nil {
 			return nil, err
 		}
@@ -44,6 +45,7 @@ var tyler = Problem{
 // tylerObjective is log det X + (n/N) sum log(x' X^-1 x). With z = F^-1 x, q = z'z and P = (n/N) sum z z'/q the whitened differential is I - P,
 // and the Hessian (eta P + P eta)/2 - (n/N) sum (z' eta z) z z'/q^2.
 type tylerObjective struct {
+	lender
 	m    *manifold.Affine
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
@@ -153,7 +155,7 @@ func (t *tylerObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (t *tylerObjective) NewMemo() solve.Memo {
-	return &tylerMemo{u: dense.New[float64](t.x.Rows, t.x.Cols), p: dense.New[float64](t.x.Cols, t.x.Cols)}
+	return &tylerMemo{u: t.matrix(t.x.Rows, t.x.Cols), p: t.matrix(t.x.Cols, t.x.Cols)}
 }
 
 // Evaluate implements solve.Objective: a product with the samples, half of one for a triangular frame, and half a product of their size.

@@ -90,7 +90,7 @@ type krylov struct {
 func newKrylov(r *run) *krylov {
 	n := len(r.x.grad)
 	most := min(krylovMaximum, n)
-	k := &krylov{r: r, curvature: newCurvature(r), w: make([]float64, n), s: make([]float64, n)}
+	k := &krylov{r: r, curvature: newCurvature(r), w: r.vector(n), s: r.vector(n)}
 	for _, v := range []*[]float64{&k.alpha, &k.beta, &k.pivot, &k.multiple, &k.coeff} {
 		*v = make([]float64, most)
 	}
@@ -114,7 +114,7 @@ func (k *krylov) solve() error {
 		lambda, length := k.minimize(g)
 		residual := k.beta[k.size-1] * math.Abs(k.coeff[k.size-1])
 		target := min(cubicResidual*length*length, innerLinear*g)
-		if residual <= max(target, 0.1*r.o.Tolerance*r.status.GradientScale) || k.size == len(k.alpha) || k.beta[k.size-1] == 0 {
+		if residual <= max(target, r.innerFloor()) || k.size == len(k.alpha) || k.beta[k.size-1] == 0 {
 			k.model = (lambda*length*length - g*k.coeff[0]) / 2
 			break
 		}
@@ -136,7 +136,7 @@ func (k *krylov) solve() error {
 // vector returns the i-th basis vector, which is allocated when a run first reaches that dimension.
 func (k *krylov) vector(i int) []float64 {
 	if i == len(k.q) {
-		k.q = append(k.q, make([]float64, len(k.s)))
+		k.q = append(k.q, k.r.vector(len(k.s)))
 	}
 	return k.q[i]
 }

@@ -31,6 +31,7 @@ type certification struct {
 	hess  Hessian
 	prec  Preconditioner
 	spare [][]float64 // scratch vectors; more are made as needed
+	lent  [][]float64 // those made
 }
 
 // vector returns a scratch vector of length n; it is not cleared.
@@ -40,7 +41,9 @@ func (c *certification) vector(n int) []float64 {
 		c.spare = c.spare[:k]
 		return v
 	}
-	return make([]float64, n)
+	v := dense.Recycled(n)
+	c.lent = append(c.lent, v)
+	return v
 }
 
 func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certificate, int) {
@@ -52,6 +55,7 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 	case c.hess == nil:
 		return none, 0
 	}
+	defer func() { dense.Recycle(c.lent...) }()
 	n := len(grad)
 	s, res, d, hd := c.vector(n), c.vector(n), c.vector(n), c.vector(n)
 	clear(s)

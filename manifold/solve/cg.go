@@ -117,9 +117,9 @@ type conjugate struct {
 
 func newConjugate(r *run) *conjugate {
 	n := len(r.x.grad)
-	c := &conjugate{r: r, d: make([]float64, n)}
+	c := &conjugate{r: r, d: r.vector(n)}
 	if r.prec != nil {
-		c.z, c.zNext = make([]float64, n), make([]float64, n)
+		c.z, c.zNext = r.vector(n), r.vector(n)
 	}
 	return c
 }

@@ -14,7 +14,7 @@ type curvature struct {
 func newCurvature(r *run) curvature {
 	c := curvature{r: r}
 	if r.hess == nil {
-		c.back = make([]float64, len(r.x.grad))
+		c.back = r.vector(len(r.x.grad))
 	}
 	return c
 }

@@ -76,10 +76,10 @@ type quasiNewton struct {
 func newQuasiNewton(r *run) *quasiNewton {
 	k, n := r.o.Memory, len(r.x.grad)
 	q := &quasiNewton{r: r, s: make([][]float64, k), y: make([][]float64, k), rho: make([]float64, k), alpha: make([]float64, k),
-		d: make([]float64, n), t: make([]float64, n)}
+		d: r.vector(n), t: r.vector(n)}
 	q.w = q.d
 	if image, ok := r.m.(manifold.Isometric); ok && r.free {
-		q.image, q.w = image, make([]float64, image.ImageLen())
+		q.image, q.w = image, r.vector(image.ImageLen())
 	}
 	return q
 }
@@ -87,7 +87,7 @@ func newQuasiNewton(r *run) *quasiNewton {
 // pair returns the vectors of a slot, which it makes when they are needed first.
 func (q *quasiNewton) pair(i int) (s, y []float64) {
 	if q.s[i] == nil {
-		q.s[i], q.y[i] = make([]float64, len(q.w)), make([]float64, len(q.w))
+		q.s[i], q.y[i] = q.r.vector(len(q.w)), q.r.vector(len(q.w))
 	}
 	return q.s[i], q.y[i]
 }

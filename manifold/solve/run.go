@@ -39,6 +39,7 @@ type run struct {
 	last    int // iteration of the last checkpoint
 	called  int // iteration that the callback has seen
 	failure error
+	lent    [][]float64 // vectors of the run, which are recycled when it ends
 }
 
 // place is a point with what was evaluated there.
@@ -60,7 +61,8 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 		return nil, err
 	}
 	n := m.VectorLen()
-	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind, step: make([]float64, n), moved: make([]float64, n)}
+	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind}
+	r.step, r.moved = r.vector(n), r.vector(n)
 	if !blind {
 		r.hess, _ = f.(Hessian)
 		r.certifier, _ = f.(Certifier)
@@ -72,7 +74,10 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 		r.free = t.FreeTransport()
 	}
 	for _, p := range []*place{&r.x, &r.y} {
-		p.point, p.grad = start.Clone(), make([]float64, n)
+		p.point, p.grad = start.Clone(), r.vector(n)
+		if blind {
+			clear(p.grad) // they are part of states
+		}
 		if mm, ok := f.(Memoizer); ok {
 			p.memo = mm.NewMemo()
 		}
@@ -279,14 +284,23 @@ func (r *run) result() (*Result, error) {
 		Objective: s.Cost, GradientNorm: s.GradientNorm, Certificate: r.certify()}
 	out.RelativeGradient = s.GradientNorm / s.GradientScale
 	out.Evaluations, out.HessianProducts, out.Elapsed = s.Evaluations, s.HessianProducts, time.Since(r.began)
+	dense.Recycle(r.lent...)
+	r.lent = nil
 	return out, nil
 }
 
 func (r *run) certify() Certificate {
 	// The run is over: its scratch is free.
-	c, products := (&certification{r.m, r.certifier, r.hess, r.prec, [][]float64{r.step, r.moved, r.y.grad}}).at(r.x.point, r.x.grad, r.x.memo)
+	c, products := (&certification{m: r.m, bound: r.certifier, hess: r.hess, prec: r.prec, spare: [][]float64{r.step, r.moved, r.y.grad}}).at(r.x.point, r.x.grad, r.x.memo)
 	r.status.HessianProducts += products
 	return c
+}
+
+// vector returns a vector that is the run's own until its result is made; its contents are unspecified.
+func (r *run) vector(n int) []float64 {
+	v := dense.Recycled(n)
+	r.lent = append(r.lent, v)
+	return v
 }
 
 func (r *run) hessian(dst, v []float64) error {

@@ -22,7 +22,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 	if err != nil {
 		return nil, err
 	}
-	d := make([]float64, len(r.x.grad))
+	d := r.vector(len(r.x.grad))
 	t := 1.0
 	if g := r.status.GradientNorm; g > 0 {
 		t = r.firstStep() / g

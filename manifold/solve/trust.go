@@ -20,6 +20,7 @@ const (
 	growRatio    = 0.75
 	innerLinear  = 0.1 // kappa of the truncated CG stopping rule
 	innerMaximum = 500
+	innerLeast   = 1e-15 // share of the gradient's scale below which a residual is rounding: along flat directions it would grow to steps that mean nothing
 )
 
 // Trust runs the Riemannian trust-region method with the truncated conjugate gradients of Steihaug and Toint. Without Hessian the product is
@@ -82,10 +83,10 @@ type truncatedCG struct {
 
 func newTruncatedCG(r *run) *truncatedCG {
 	n := len(r.x.grad)
-	c := &truncatedCG{r: r, curvature: newCurvature(r), s: make([]float64, n), hs: make([]float64, n), res: make([]float64, n), d: make([]float64, n), hd: make([]float64, n)}
+	c := &truncatedCG{r: r, curvature: newCurvature(r), s: r.vector(n), hs: r.vector(n), res: r.vector(n), d: r.vector(n), hd: r.vector(n)}
 	c.z = c.res
 	if r.prec != nil {
-		c.z = make([]float64, n)
+		c.z = r.vector(n)
 	}
 	return c
 }
@@ -103,7 +104,7 @@ func (c *truncatedCG) solve(radius float64) error {
 	zr := m.Inner(p, c.z, c.res)
 	norm0 := r.status.GradientNorm
 	target := norm0 * min(innerLinear, norm0/r.start)
-	target = max(target, 0.1*r.o.Tolerance*r.status.GradientScale)
+	target = max(target, r.innerFloor())
 	for range innerMaximum {
 		if err := c.curvature.product(c.hd, c.d); err != nil {
 			return err
@@ -133,6 +134,11 @@ func (c *truncatedCG) solve(radius float64) error {
 	}
 	c.model = -m.Inner(p, r.x.grad, c.s) - 0.5*m.Inner(p, c.s, c.hs)
 	return nil
+}
+
+// innerFloor is the residual of a model at which its minimization ends in any case.
+func (r *run) innerFloor() float64 {
+	return 0.1 * max(r.o.Tolerance, innerLeast) * r.status.GradientScale
 }
 
 func (c *truncatedCG) precondition() error {

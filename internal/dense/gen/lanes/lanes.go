@@ -77,10 +77,11 @@ func (l *Lanes) Bytes() int {
 func (l *Lanes) Count() int { return l.Bytes() / l.Size() }
 
 // Text starts a function; args is its parameter list.
-func (l *Lanes) Text(name, args, doc string) {
+func (l *Lanes) Text(name, args string, doc ...string) {
 	TEXT(name+l.Suffix(), NOSPLIT, "func("+args+")")
 	Pragma("noescape")
-	Doc(name + l.Suffix() + " " + doc)
+	doc[0] = name + l.Suffix() + " " + doc[0]
+	Doc(doc...)
 }
 
 // New returns a new vector register.

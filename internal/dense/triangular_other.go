@@ -1,0 +1,9 @@
+//go:build !amd64
+
+package dense
+
+func substituteKernel[T Float](tl Trans, l Matrix[T], inverse []T, b Matrix[T]) bool { return false }
+
+func hasFactorKernel() bool { return false }
+
+func factorKernel[T Float](block []T, n int) (done int) { return 0 }
