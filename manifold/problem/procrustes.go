@@ -21,8 +21,8 @@ var procrustes = Problem{
 	Takes: Matrices,
 	Own: []Method{{
 		Name: "trust",
-		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise a preconditioned trust region on the orthogonal group " +
-			"with exact Hessian products, from the rotation between means; where the pairs are close, Gauss-Newton steps in mixed precision first; a local minimum",
+		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise Newton steps on the orthogonal group in mixed precision, " +
+			"from the rotation between means, by a secant operator and where the pairs are far apart by a trust region that it preconditions; a local minimum",
 		direct: procrustesBy(solve.Trust, true), resumes: true,
 	}, {
 		Name:   "lbfgs",
@@ -353,7 +353,7 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 	}
 }
 
-// run finds the start, improves it by a fit if asked to, and minimizes from there.
+// run finds the start and minimizes from there, by a fit if asked to.
 func (o *procrustesObjective) run(options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
 	p, err := o.begin()
 	if err != nil {
@@ -369,9 +369,7 @@ func (o *procrustesObjective) run(options *Options, minimize solve.Minimize, fit
 		return r, err
 	}
 	if fit && !kept(options) {
-		if r, err := o.fitted(p, group, run, minimize); r != nil || err != nil {
-			return r, err
-		}
+		return o.fitted(p, group, run, minimize)
 	}
 	return minimize(group, o, p.rotation(), &run)
 }
