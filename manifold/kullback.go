@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 )
 
 var kullbackAverage = Average{
@@ -62,27 +63,51 @@ func KullbackDivergence(a, b mat.Symmetric) (float64, error) {
 // of the arithmetic and the harmonic mean of the matrices. nil weights are equal. Source: Moakher and Batchelor, in "Visualization and Processing of
 // Tensor Fields", Springer 2006, section 17.3.
 func KullbackMean(ms []mat.Symmetric, weights []float64) (*mat.SymDense, error) {
-	frames, w, _, err := framesToAverage(ms, weights, &MeanOptions{})
+	frames, err := framesOf(ms)
 	if err != nil {
 		return nil, err
 	}
-	a, err := NewFrame(arithmeticMean(frames, w))
+	return KullbackMeanOf(frames, weights)
+}
+
+// KullbackMeanOf is KullbackMean of the matrices whose frames are given: an eigendecomposition and, for m matrices, m + 4 products. With L L^T = A and K = H^-1, both means of
+// what the frames hold, it is L (L^T K L)^-1/2 L^T.
+func KullbackMeanOf(frames []*Frame, weights []float64) (*mat.SymDense, error) {
+	w, _, err := normalisedWeights(len(frames), weights)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range frames {
-		f.Invert()
+	n := frames[0].Dim()
+	l, k, c, values := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), make([]float64, n)
+	for i, f := range frames {
+		if f.Dim() != n {
+			return nil, fmt.Errorf("manifold: matrix %d has %d rows, but matrix 0 has %d", i, f.Dim(), n)
+		}
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, w[i], f.matrix(), f.matrix(), 1, l)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, w[i], f.inverse(), f.inverse(), 1, k)
 	}
-	h, err := NewFrame(arithmeticMean(frames, w))
-	if err != nil {
-		return nil, err
+	dense.Mirror(l)
+	dense.Mirror(k)
+	if dense.Cholesky(l) >= 0 {
+		return nil, fmt.Errorf("manifold: %w", &PointError{What: "the arithmetic mean is not positive definite to rounding"})
 	}
-	h.Invert()
-	x := IdentityFrame(a.Dim(), 1)
-	if err := affine(a.Dim()).Between(x, a, h, 0.5); err != nil {
-		return nil, fmt.Errorf("manifold: %w", err)
+	for i := range n {
+		clear(l.Row(i)[i+1:])
 	}
-	return x.Sym(), nil
+	dense.MulLowerRight(dense.NoTrans, l, k, c)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l, c, 0, k)
+	if !eigen.Sym(k, values) || !(values[0] > 0) {
+		return nil, fmt.Errorf("manifold: %w", indefinitePencil(values))
+	}
+	for i, v := range values {
+		values[i] = 1 / math.Sqrt(math.Sqrt(v))
+	}
+	dense.MulLower(dense.NoTrans, l, k, c)
+	for i := range n {
+		dense.Multiply(c.Row(i), values, c.Row(i))
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, c, c, 0, k)
+	return mat.NewSymDense(n, k.Data), nil
 }
 
 // arithmeticMean returns sum w_k F_k F_k^T.

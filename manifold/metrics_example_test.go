@@ -349,6 +349,17 @@ func ExampleKullbackMean() {
 	// 3.000
 }
 
+func ExampleKullbackMeanOf() {
+	x, err := manifold.KullbackMeanOf([]*manifold.Frame{manifold.IdentityFrame(1, 1), manifold.IdentityFrame(1, 9)}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.3f\n", x.At(0, 0))
+	// Output:
+	// 3.000
+}
+
 func ExampleNewInterval() {
 	m, err := manifold.NewPowerEuclidean(2, manifold.PowerOptions{Alpha: 1})
 	if err != nil {

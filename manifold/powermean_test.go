@@ -124,6 +124,28 @@ func TestKullbackMean(t *testing.T) {
 	}
 }
 
+// TestKullbackMeanOf frames, whatever kind they are: inverting all matrices inverts it.
+func TestKullbackMeanOf(t *testing.T) {
+	ms, _ := powerData(6, 4, 1e3)
+	weights := []float64{1, 2, 3, 0.5}
+	x, err := KullbackMean(ms, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frames, err := framesOf(ms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range frames {
+		f.Invert()
+	}
+	y, err := KullbackMeanOf(frames, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "of the inverses", y, inverseOf(x), 1e-10)
+}
+
 func TestPowerMeanRefuses(t *testing.T) {
 	ms, _ := powerData(3, 2, 10)
 	three, _ := powerData(3, 3, 1e3)
@@ -138,6 +160,9 @@ func TestPowerMeanRefuses(t *testing.T) {
 		},
 		"sizes": func() (*mat.SymDense, error) {
 			return KullbackMean([]mat.Symmetric{ms[0], mat.NewSymDense(1, []float64{1})}, nil)
+		},
+		"frames of two sizes": func() (*mat.SymDense, error) {
+			return KullbackMeanOf([]*Frame{IdentityFrame(2, 1), IdentityFrame(3, 1)}, nil)
 		},
 		"iterations": func() (*mat.SymDense, error) { return PowerMean(three, nil, 0.1, MeanOptions{MaxIterations: 1}) },
 	} {

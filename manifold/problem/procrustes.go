@@ -21,8 +21,8 @@ var procrustes = Problem{
 	Takes: Matrices,
 	Own: []Method{{
 		Name: "trust",
-		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise a preconditioned trust region on the orthogonal group " +
-			"with exact Hessian products, from the rotation between means; where the pairs are close, Gauss-Newton steps in mixed precision first; a local minimum",
+		What: "closed form for one pair (Bhatia and Congedo, Linear Algebra Appl. 563 (2019)), otherwise Newton steps on the orthogonal group in mixed precision, " +
+			"from the rotation between means, by a secant operator and where the pairs are far apart by a trust region that it preconditions; a local minimum",
 		direct: procrustesBy(solve.Trust, true), resumes: true,
 	}, {
 		Name:   "lbfgs",
@@ -341,15 +341,11 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 		}
 		m := len(frames) / 2
 		f := newProcrustes(frames[:m], frames[m:])
-		data := make([]dense.Matrix[float64], 2*m)
-		for k, a := range d.Matrices {
-			data[k] = view(manifold.DenseOf(a))
-		}
-		r, err := f.run(data, o, minimize, fit)
+		r, err := f.run(o, minimize, fit)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
-		out, err := f.outcome(r, data)
+		out, err := f.outcome(r)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
 		}
@@ -357,32 +353,30 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 	}
 }
 
-// run finds the start, improves it by a fit if asked to, and minimizes from there.
-func (o *procrustesObjective) run(data []dense.Matrix[float64], options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
-	start, p, err := o.begin(data)
+// run finds the start and minimizes from there, by a fit if asked to.
+func (o *procrustesObjective) run(options *Options, minimize solve.Minimize, fit bool) (*solve.Result, error) {
+	p, err := o.begin()
 	if err != nil {
 		return nil, err
 	}
 	run, group := options.Solver, newRotations(o.n)
 	if len(o.a) == 1 {
 		run.MaxIterations, run.AbsoluteTolerance = 1, math.MaxFloat64
-		r, err := minimize(group, o, start, &run)
+		r, err := minimize(group, o, p.rotation(), &run)
 		if err == nil {
 			r.Reason = solve.Reason{Name: "closed-form", Detail: "eigenvectors matched in order of the eigenvalues", Converged: true}
 		}
 		return r, err
 	}
-	if fit && p != nil && !kept(options) {
-		if r, err := o.fitted(p, run, minimize); r != nil || err != nil {
-			return r, err
-		}
+	if fit && !kept(options) {
+		return o.fitted(p, group, run, minimize)
 	}
-	return minimize(group, o, start, &run)
+	return minimize(group, o, p.rotation(), &run)
 }
 
 // outcome has the mean of the R A R' for solution, which is the image of that of the A.
-func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float64]) (*outcome, error) {
-	bound, err := o.lowerBound(data)
+func (o *procrustesObjective) outcome(r *solve.Result) (*outcome, error) {
+	bound, err := o.lowerBound()
 	if err != nil {
 		return nil, err
 	}
@@ -391,7 +385,7 @@ func (o *procrustesObjective) outcome(r *solve.Result, data []dense.Matrix[float
 	if err != nil {
 		return nil, err
 	}
-	mean, err := kullback(data[:len(o.a)])
+	mean, err := kullback(o.a)
 	if err != nil {
 		return nil, err
 	}

@@ -104,12 +104,40 @@ func TestProcrustesOfInverses(t *testing.T) {
 	}
 }
 
-// TestProcrustesFarApart: where the logarithms are too large for a fit the trust region does all.
+// TestProcrustesFarApart: unrelated pairs, whose logarithms are large.
 func TestProcrustesFarApart(t *testing.T) {
 	a, b := scattered(8, 3, 1e5), scattered(8, 6, 1e5)
 	r := solved(t, "procrustes", Data{Matrices: append(a[:3:3], b[3:]...)}, nil)
 	if d := r.Part("distances"); d.At(0, 0) < fitWidth {
 		t.Fatalf("distances %v are small", d)
+	}
+}
+
+// TestProcrustesIllConditioned: where single precision does not bear the pairs the general trust region does all.
+func TestProcrustesIllConditioned(t *testing.T) {
+	const n, m = 20, 3
+	a, q := gallery.KarcherScatter(40, n, m, 1e8), gallery.Orthogonal(41, n)
+	s := gallery.NewStream(42)
+	d := Data{Matrices: symmetrics(a)}
+	for _, x := range a {
+		c, e, b := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
+		for i := range e.Data {
+			e.Data[i] = 0.003 * s.Normal()
+		}
+		for i := range n {
+			e.Set(i, i, e.At(i, i)+1)
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, e, 0, c)
+		turnBack(c, x, b)
+		d.Matrices = append(d.Matrices, symmetric(b))
+	}
+	r := solved(t, "procrustes", d, nil)
+	if r.HessianProducts == 0 {
+		t.Errorf("%d iterations without a product", r.Iterations)
+	}
+	exact := solved(t, "procrustes", d, &Options{Solver: solve.Options{Checkpoint: func(*solve.State) error { return nil }}})
+	if exact.HessianProducts != r.HessianProducts || exact.Objective != r.Objective {
+		t.Errorf("cost %v with %d products, of the trust region alone %v with %d", r.Objective, r.HessianProducts, exact.Objective, exact.HessianProducts)
 	}
 }
 

@@ -2,22 +2,21 @@ package problem
 
 import (
 	"math"
-
-	"gonum.org/v1/gonum/mat"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 )
 
 // lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
-func (o *procrustesObjective) lowerBound(data []dense.Matrix[float64]) (float64, error) {
+func (o *procrustesObjective) lowerBound() (float64, error) {
 	var sum float64
 	logs := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
 	own := o.team.scratch[0]
-	for k := range o.a {
-		for side, w := range logs {
-			own.t[0].Copy(data[k+side*len(o.a)])
+	for k, a := range o.a {
+		for side, f := range []*manifold.Frame{a, o.b[k]} {
+			w, l := logs[side], view(f.F())
+			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l, l, 0, own.t[0])
 			if !own.solver.Values(own.t[0], w) || !(w[0] > 0) {
 				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
 			}
@@ -35,6 +34,7 @@ type pairing struct {
 	qa, qb dense.Matrix[float64]
 	a, b   []dense.Matrix[float64] // the matrices in these bases
 	share  float64                 // of the absolute sum that the signs make positive
+	cost   float64                 // 0 if it is not known
 }
 
 // rotation takes the basis of the A to that of the B.
@@ -47,7 +47,7 @@ func (p *pairing) rotation() *rotation {
 // pair matches the eigenvectors of two means, which it overwrites. The signs are those that align the matrices seen from the means: with
 // A^ = E^-1/2 V' A V E^-1/2 for each A, V and E from the mean, and B^ the same, they make sum_ij s_i s_j C_ij large, C the sum of the A^ o B^ without the
 // diagonal, all matrices scaled to equal traces.
-func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.Matrix[float64]) (*pairing, error) {
+func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, error) {
 	p := &pairing{qa: means[0], qb: means[1]}
 	e, weights := make([]float64, o.n), make([]float64, o.n)
 	for i := range weights {
@@ -61,8 +61,9 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 			weights[i] /= math.Sqrt(v)
 		}
 	}
-	p.a, p.b = turnAll(data[:len(o.a)], p.qa), turnAll(data[len(o.a):], p.qb)
-	c := dense.New[float64](o.n, o.n)
+	c, work := o.team.scratch[0].t[0], o.team.scratch[0].t[1]
+	p.a, p.b = turnAll(o.a, p.qa, work), turnAll(o.b, p.qb, work)
+	c.Zero()
 	for k, x := range p.a {
 		y := p.b[k]
 		scale := 1 / (trace(x) * trace(y))
@@ -80,6 +81,100 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 	}
 	var signs []float64
 	signs, p.share = alignment(c)
+	p.flip(signs)
+	return p, nil
+}
+
+// turnAll returns V' S V for the matrices S of frames.
+func turnAll(frames []*manifold.Frame, v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
+	for _, f := range frames {
+		m := dense.New[float64](v.Rows, v.Rows)
+		dense.MulLower(dense.Transposed, view(f.F()), v, work)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, work, work, 0, m)
+		dense.Mirror(m)
+		out = append(out, m)
+	}
+	return out
+}
+
+// begin returns the pairing of eigenvectors to start from. Arithmetic means are tried first, of
+// matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
+// are steady against what is added to the inverses, and where neither is much better Kullback means compete with them; where they leave much, greedy searches from the best signs and
+// from arbitrary ones follow.
+func (o *procrustesObjective) begin() (*pairing, error) {
+	best, err := o.pair(o.means(false))
+	if err != nil || len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
+		return best, err
+	}
+	if best.cost, err = o.Evaluate(best.rotation(), nil, nil); err != nil {
+		return nil, err
+	}
+	arithmetic := best.cost
+	harmonic, err := o.challenge(&best, o.means(true))
+	if err != nil || max(arithmetic, harmonic) <= alike*min(arithmetic, harmonic) {
+		if a, err := kullback(o.a); err == nil {
+			if b, err := kullback(o.b); err == nil {
+				o.challenge(&best, [2]dense.Matrix[float64]{a, b})
+			}
+		}
+	}
+	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew && o.n > fewestSigns {
+		return best, nil
+	}
+	return best, o.search(best)
+}
+
+// challenge replaces best by the pairing of other means where that costs less, and returns its cost; an error means that they are too ill-conditioned.
+func (o *procrustesObjective) challenge(best **pairing, means [2]dense.Matrix[float64]) (float64, error) {
+	other, err := o.pair(means)
+	if err != nil {
+		return 0, err
+	}
+	if other.cost, err = o.Evaluate(other.rotation(), nil, nil); err == nil && other.cost < (*best).cost {
+		*best = other
+	}
+	return other.cost, err
+}
+
+// search looks for better signs of a pairing, from its own and from arbitrary ones.
+func (o *procrustesObjective) search(p *pairing) error {
+	found, other := p.qb.Clone(), p.qb.Clone()
+	for j := range o.n {
+		turn(other, j, math.Copysign(1, other.At(j, j)))
+	}
+	var err error
+	if p.cost, err = o.searchSigns(p.qa, found); err != nil {
+		return err
+	}
+	cost, err := o.searchSigns(p.qa, other)
+	if err != nil {
+		return err
+	}
+	if cost < p.cost {
+		p.cost, found = cost, other
+	}
+	p.follow(found)
+	return nil
+}
+
+// follow takes the signs of the vectors qb, which are those of the pairing but for that.
+func (p *pairing) follow(qb dense.Matrix[float64]) {
+	signs := make([]float64, qb.Cols)
+	for i := range signs {
+		signs[i] = 1
+	}
+	for i := range qb.Rows {
+		for j, v := range qb.Row(i) {
+			if v != p.qb.At(i, j) {
+				signs[j] = -1
+			}
+		}
+	}
+	p.flip(signs)
+}
+
+// flip multiplies the vectors of the B by signs.
+func (p *pairing) flip(signs []float64) {
 	for j, s := range signs {
 		turn(p.qb, j, s)
 	}
@@ -89,70 +184,6 @@ func (o *procrustesObjective) pair(data []dense.Matrix[float64], means [2]dense.
 			dense.Scale(s, y.Row(i), y.Row(i))
 		}
 	}
-	return p, nil
-}
-
-// turnAll returns V' S V for all matrices S.
-func turnAll(all []dense.Matrix[float64], v dense.Matrix[float64]) (out []dense.Matrix[float64]) {
-	work := dense.New[float64](v.Rows, v.Rows)
-	for _, s := range all {
-		m := dense.New[float64](v.Rows, v.Rows)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s, v, 0, work)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v, work, 0, m)
-		dense.Mirror(m)
-		out = append(out, m)
-	}
-	return out
-}
-
-// begin returns the rotation to start from and the pairing of eigenvectors that it is, nil if its signs come from a search. Arithmetic means are tried first, of
-// matrices scaled to equal traces: what is added to the matrices turns them least. Where the signs leave some of the absolute sum negative, harmonic means, which
-// are steady against what is added to the inverses, and Kullback means compete with them; where they leave much, greedy searches from the best signs and
-// from arbitrary ones follow.
-func (o *procrustesObjective) begin(data []dense.Matrix[float64]) (*rotation, *pairing, error) {
-	best, err := o.pair(data, o.means(false))
-	if err != nil {
-		return nil, nil, err
-	}
-	start := best.rotation()
-	if len(o.a) == 1 || best.share >= aligned && o.n > fewSigns {
-		return start, best, nil
-	}
-	cost, err := o.Evaluate(start, nil, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	rivals := [][2]dense.Matrix[float64]{o.means(true)}
-	if a, err := kullback(data[:len(o.a)]); err == nil {
-		if b, err := kullback(data[len(o.a):]); err == nil {
-			rivals = append(rivals, [2]dense.Matrix[float64]{a, b})
-		}
-	}
-	for _, means := range rivals {
-		other, err := o.pair(data, means)
-		if err != nil {
-			continue // it is too ill-conditioned
-		}
-		r := other.rotation()
-		if trial, err := o.Evaluate(r, nil, nil); err == nil && trial < cost {
-			best, start, cost = other, r, trial
-		}
-	}
-	if best.share >= searched && o.n > fewSigns || best.share >= alignedFew && o.n > fewestSigns {
-		return start, best, nil
-	}
-	qb := best.qb.Clone()
-	for j := range o.n {
-		turn(qb, j, math.Copysign(1, qb.At(j, j)))
-	}
-	other := &rotation{dense.New[float64](o.n, o.n)}
-	if cost, err = o.searchSigns(start, best.qa, best.qb); err != nil {
-		return nil, nil, err
-	}
-	if trial, err := o.searchSigns(other, best.qa, qb); err != nil || trial < cost {
-		return other, nil, err
-	}
-	return start, nil, nil
 }
 
 // means returns the arithmetic means of the A and of the B, or the harmonic ones, each matrix scaled to trace 1 (its inverse for the harmonic mean).
@@ -178,12 +209,8 @@ func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]
 }
 
 // kullback returns the Kullback mean of matrices, complete.
-func kullback(data []dense.Matrix[float64]) (m dense.Matrix[float64], err error) {
-	var all []mat.Symmetric
-	for _, a := range data {
-		all = append(all, symmetric(a))
-	}
-	x, err := manifold.KullbackMean(all, nil)
+func kullback(frames []*manifold.Frame) (m dense.Matrix[float64], err error) {
+	x, err := manifold.KullbackMeanOf(frames, nil)
 	if err != nil {
 		return m, err
 	}
@@ -193,13 +220,18 @@ func kullback(data []dense.Matrix[float64]) (m dense.Matrix[float64], err error)
 const (
 	// aligned is the share of |C| that the signs must make positive to be taken without comparison, and searched that below which signs are searched for.
 	aligned, searched = 0.99, 0.96
+	// alike is the largest ratio of the costs of the arithmetic and the harmonic means with which Kullback means, which are between them, may cost less.
+	alike = 2
+	// leadingPowers is how many products find the signs of a leading eigenvector.
+	leadingPowers = 20
 	// Up to fewSigns signs are cheap to try: all means are compared, and alignedFew is the share below which signs are searched for. Up to fewestSigns
 	// the share says too little, and they always are.
 	alignedFew, fewSigns, fewestSigns = 0.999, 16, 5
 )
 
-// searchSigns turns the vectors qb one by one, as long as that lowers the cost, sets p to the rotation that takes qa to them and returns its cost.
-func (o *procrustesObjective) searchSigns(p *rotation, qa, qb dense.Matrix[float64]) (best float64, err error) {
+// searchSigns turns the vectors qb one by one, as long as that lowers the cost of the rotation that takes qa to them, which it returns.
+func (o *procrustesObjective) searchSigns(qa, qb dense.Matrix[float64]) (best float64, err error) {
+	p := &rotation{dense.New[float64](o.n, o.n)}
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
 	if best, err = o.Evaluate(p, nil, nil); err != nil {
 		return best, err
@@ -220,7 +252,6 @@ func (o *procrustesObjective) searchSigns(p *rotation, qa, qb dense.Matrix[float
 			}
 		}
 	}
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
 	return best, nil
 }
 
@@ -247,17 +278,27 @@ func alignment(c dense.Matrix[float64]) (s []float64, share float64) {
 	if share = settleSigns(c, s); share >= alignedFew {
 		return s, share
 	}
-	q, other := c.Clone(), make([]float64, n)
-	if !eigen.Sym(q, other) {
-		return s, share
-	}
-	for i := range other {
-		other[i] = math.Copysign(1, q.At(i, n-1))
+	other := leading(c, s)
+	for i, v := range other {
+		other[i] = math.Copysign(1, v)
 	}
 	if better := settleSigns(c, other); better > share {
 		return other, better
 	}
 	return s, share
+}
+
+// leading returns about the leading eigenvector of c, by powers of c + |c| from the vector s.
+func leading(c dense.Matrix[float64], s []float64) []float64 {
+	x, next := slices.Clone(s), make([]float64, len(s))
+	shift := math.Sqrt(dense.Dot(c.Data, c.Data) / float64(c.Rows)) // about the size of an eigenvalue
+	for range leadingPowers {
+		copy(next, x)
+		dense.Gemv(dense.NoTrans, 1, c, x, shift, next)
+		dense.Scale(1/math.Sqrt(dense.Dot(next, next)), next, next)
+		x, next = next, x
+	}
+	return x
 }
 
 // settleSigns changes signs one by one as long as that raises s'C s, and returns its share.

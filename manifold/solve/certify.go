@@ -34,7 +34,7 @@ type certification struct {
 	lent  [][]float64 // those made
 }
 
-// vector returns a scratch vector of length n; it is not cleared.
+// vector returns a scratch vector of length n, of zeros or what an earlier use has left.
 func (c *certification) vector(n int) []float64 {
 	if k := len(c.spare) - 1; k >= 0 {
 		v := c.spare[k]
@@ -42,6 +42,7 @@ func (c *certification) vector(n int) []float64 {
 		return v
 	}
 	v := dense.Recycled(n)
+	clear(v)
 	c.lent = append(c.lent, v)
 	return v
 }

@@ -11,7 +11,7 @@ import (
 type Memo any
 
 // Objective is the function to minimize. Evaluate returns the cost at p. If grad is not nil it writes the Riemannian gradient at p, in the
-// coordinates of the manifold. memo is nil, or came from NewMemo of the same Objective and is to be filled for p. A point outside the domain
+// coordinates of the manifold; the slice is zero or holds an earlier gradient, and is the solver's own: keep copies only. memo is nil, or came from NewMemo of the same Objective and is to be filled for p. A point outside the domain
 // is an error, or a cost of +Inf; a line search answers both with a shorter step.
 type Objective interface {
 	Evaluate(p manifold.Point, grad []float64, memo Memo) (float64, error)

@@ -75,9 +75,6 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 	}
 	for _, p := range []*place{&r.x, &r.y} {
 		p.point, p.grad = start.Clone(), r.vector(n)
-		if blind {
-			clear(p.grad) // they are part of states
-		}
 		if mm, ok := f.(Memoizer); ok {
 			p.memo = mm.NewMemo()
 		}
@@ -296,9 +293,10 @@ func (r *run) certify() Certificate {
 	return c
 }
 
-// vector returns a vector that is the run's own until its result is made; its contents are unspecified.
+// vector returns a vector of zeros that is the run's own until its result is made.
 func (r *run) vector(n int) []float64 {
 	v := dense.Recycled(n)
+	clear(v)
 	r.lent = append(r.lent, v)
 	return v
 }

@@ -1,0 +1,256 @@
+package problem
+
+import (
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// fitOf returns a fit that has evaluated its start, far or near as asked, with the pairing and the objective.
+func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procrustesObjective) {
+	t.Helper()
+	frames, err := factorMatrices(d.Matrices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := len(frames) / 2
+	o := newProcrustes(frames[:m], frames[m:])
+	p, err := o.pair(o.means(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var scales, determinants []float64
+	for k, a := range o.a {
+		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
+	}
+	f := newProcrustesFit(p, scales, determinants, o.team, newRotations(o.n))
+	f.target = 1e-8
+	if far && f.far == nil {
+		f.farther()
+	}
+	goal := 0.0
+	if !far {
+		f.width, goal = 2, 1e-8
+	}
+	if (f.far != nil) != far || !f.evaluate(f.at, goal) {
+		t.Fatal("no evaluation of the kind asked for")
+	}
+	f.model.at = f.at.factors
+	if !f.model.prepare() {
+		t.Fatal("the pairs are too ill-conditioned")
+	}
+	return f, p, o
+}
+
+// skewIn returns a random skew-symmetric matrix, and Q U Q' for it.
+func skewIn(seed uint64, q dense.Matrix[float64]) (u, turned dense.Matrix[float64]) {
+	n, s := q.Rows, gallery.NewStream(seed)
+	u, turned = dense.New[float64](n, n), dense.New[float64](n, n)
+	for i := range n {
+		for j := range i {
+			v := s.Normal()
+			u.Set(i, j, v)
+			u.Set(j, i, -v)
+		}
+	}
+	turnBack(q, u, turned)
+	return u, turned
+}
+
+// turnBack sets dst to Q U Q'.
+func turnBack(q, u, dst dense.Matrix[float64]) {
+	work := dense.New[float64](q.Rows, q.Rows)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, u, 0, work)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, work, q, 0, dst)
+}
+
+// TestProcrustesFitEvaluates what the objective does, by quadrature and by decompositions, whatever the scales of the pairs.
+func TestProcrustesFitEvaluates(t *testing.T) {
+	const n, m = 14, 3
+	d := turned(n, m, 0.2)
+	for k := range m {
+		s := math.Pow(10, float64(k-1))
+		d.Matrices[k].(*mat.SymDense).ScaleSym(s, d.Matrices[k])
+	}
+	for _, far := range []bool{false, true} {
+		f, p, o := fitOf(t, d, far)
+		grad, turnedGrad := make([]float64, n*n), dense.New[float64](n, n)
+		cost, err := o.Evaluate(p.rotation(), grad, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		turnBack(p.qb, dense.Wrap(n, n, f.at.grad), turnedGrad)
+		dense.Axpy(-1, grad, turnedGrad.Data)
+		if e := math.Sqrt(dense.Dot(turnedGrad.Data, turnedGrad.Data)); e > 1e-9 || math.Abs(f.at.cost-cost) > 1e-9*cost {
+			t.Errorf("far %v: gradient off by %g, cost %v for %v", far, e, f.at.cost, cost)
+		}
+		if !far { // in single precision
+			f.rough, f.at.norm = true, 0
+			if !f.pass(f.at) {
+				t.Fatal("no rough evaluation")
+			}
+			turnBack(p.qb, dense.Wrap(n, n, f.at.grad), turnedGrad)
+			dense.Axpy(-1, grad, turnedGrad.Data)
+			if e := math.Sqrt(dense.Dot(turnedGrad.Data, turnedGrad.Data)); e > 1e-3*math.Sqrt(dense.Dot(grad, grad)) || e == 0 {
+				t.Errorf("rough gradient off by %g of %g", e, math.Sqrt(dense.Dot(grad, grad)))
+			}
+		}
+	}
+}
+
+// TestProcrustesModel: products with tangents are those with the Hessian; the secant operator is as near it as it claims where logarithms reach 7, and much nearer where they
+// are small.
+func TestProcrustesModel(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		d     Data
+		far   bool
+		worst float64 // relative difference of the curvatures
+	}{
+		{"near", turned(12, 3, 0.02), false, 0.005},
+		{"far", noisy(12, 3, 1e6), true, 0.4},
+	} {
+		f, p, o := fitOf(t, c.d, c.far)
+		r, n := p.rotation(), o.n
+		memo := o.NewMemo().(*procrustesMemo)
+		if _, err := o.Evaluate(r, nil, memo); err != nil {
+			t.Fatal(err)
+		}
+		for seed := range uint64(5) {
+			u, turned := skewIn(seed+50, p.qb)
+			want, back, hu := make([]float64, n*n), dense.New[float64](n, n), make([]float32, n*n)
+			if err := o.HessianVec(want, r, turned.Data, memo); err != nil {
+				t.Fatal(err)
+			}
+			exact := dense.Dot(want, turned.Data)
+			us := make([]float32, n*n)
+			narrow(us, u.Data)
+			f.model.operate(us, f.model.secant, f.model.at.inverses, hu)
+			dense.Axpy(-2, us, hu)
+			if got := float64(dense.Dot(us, hu)); math.Abs(got/exact-1) > c.worst {
+				t.Errorf("%s: curvature %v by the secant operator, exactly %v", c.name, got, exact)
+			}
+			if !c.far {
+				continue
+			}
+			f.model.operate(us, f.model.tangent, f.model.at.transposed, hu)
+			widen(u.Data, hu)
+			turnBack(p.qb, u, back)
+			dense.Axpy(-1, want, back.Data)
+			if e := math.Sqrt(dense.Dot(back.Data, back.Data) / dense.Dot(want, want)); e > 1e-3 {
+				t.Errorf("exact product off by %g", e)
+			}
+		}
+	}
+}
+
+// noisy are m matrices and their images under a rotation, with a positive definite matrix added that outweighs the small eigenvalues.
+func noisy(n, m int, kappa float64) Data {
+	a, q := gallery.KarcherScatter(70, n, m, kappa), gallery.Orthogonal(71, n)
+	var d Data
+	for _, x := range a {
+		d.Matrices = append(d.Matrices, symmetric(x.Clone()))
+	}
+	for k, x := range a {
+		b := dense.New[float64](n, n)
+		turnBack(q, x, b)
+		for i := range n {
+			b.Set(i, i, b.At(i, i)*(1+0.02*float64((i+k)%3)))
+		}
+		d.Matrices = append(d.Matrices, symmetric(b))
+	}
+	return d
+}
+
+// TestProcrustesFarFit: where the logarithms are large the fit goes on by decompositions, to a point that is stationary for the objective, and where L-BFGS stays.
+func TestProcrustesFarFit(t *testing.T) {
+	const n, m = 20, 3
+	d := noisy(n, m, 1e6)
+	var seen int
+	r := solved(t, "procrustes", d, &Options{Solver: solve.Options{Callback: func(s *solve.Status) bool {
+		if seen++; s.Iteration != seen || s.Point == nil {
+			t.Errorf("iteration %d seen as %d, point %v", s.Iteration, seen, s.Point)
+		}
+		return false
+	}}})
+	if seen != r.Iterations {
+		t.Errorf("%d iterations, %d seen", r.Iterations, seen)
+	}
+	frames, err := factorMatrices(d.Matrices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, grad := newProcrustes(frames[:m], frames[m:]), make([]float64, n*n)
+	cost, err := o.Evaluate(&rotation{dense.Of(r.Part("rotation").RawMatrix())}, grad, nil)
+	if norm := math.Sqrt(dense.Dot(grad, grad)); err != nil || math.Abs(cost-r.Objective) > 1e-10*cost || norm > 2e-8*math.Sqrt(n) {
+		t.Errorf("cost %v and gradient %v, by decompositions %v and %v %v", r.Objective, r.GradientNorm, cost, norm, err)
+	}
+	if width := dense.Dot(r.Part("distances").RawMatrix().Data, r.Part("distances").RawMatrix().Data); width < m*n*fitWidth*fitWidth/4 {
+		t.Errorf("squared distances %v: the pairs are not far apart", width)
+	}
+	if c := r.Certificate; c.Kind != "newton-step" || !(c.Value < 1e-7) {
+		t.Errorf("certificate %+v", c)
+	}
+}
+
+// TestProcrustesScales: scaling the matrices changes the distances as it must, and not the way to the solution.
+func TestProcrustesScales(t *testing.T) {
+	const n, m = 18, 3
+	plain, scaled := turned(n, m, 0.1), turned(n, m, 0.1)
+	for k := range m {
+		scaled.Matrices[k].(*mat.SymDense).ScaleSym(math.Pow(1000, float64(k-1)), scaled.Matrices[k])
+	}
+	r, s := solved(t, "procrustes", plain, nil), solved(t, "procrustes", scaled, nil)
+	if r.Iterations != s.Iterations || r.HessianProducts != s.HessianProducts {
+		t.Errorf("%d iterations with %d products, scaled %d with %d", r.Iterations, r.HessianProducts, s.Iterations, s.HessianProducts)
+	}
+	if e := distanceRelative(s.Part("rotation"), r.Part("rotation")); e > 1e-6 {
+		t.Errorf("rotation off by %g", e)
+	}
+	o, err := factorMatrices(plain.Matrices)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range m { // |log(s C B^-1)|^2 = |log(C B^-1)|^2 + 2 log s log det(C B^-1) + n (log s)^2
+		l, d := math.Log(1000)*float64(k-1), r.Part("distances").At(k, 0)
+		want := math.Sqrt(d*d + 2*l*(o[k].LogDet()-o[k+m].LogDet()) + n*l*l)
+		if got := s.Part("distances").At(k, 0); math.Abs(got-want) > 1e-9*want {
+			t.Errorf("distance %d is %v, want %v", k, got, want)
+		}
+	}
+}
+
+// TestLeading: a few powers find the signs of a leading eigenvector.
+func TestLeading(t *testing.T) {
+	const n = 12
+	s, v := gallery.NewStream(31), make([]float64, n)
+	c, start := dense.New[float64](n, n), make([]float64, n)
+	for i := range v {
+		v[i], start[i] = math.Copysign(1+s.Uniform(), s.Normal()), 1
+	}
+	for i := range n {
+		for j := range i {
+			x := v[i]*v[j] + 0.1*s.Normal()
+			c.Set(i, j, x)
+			c.Set(j, i, x)
+		}
+	}
+	start[0] = 0.5 // not orthogonal to v by chance
+	q, w := c.Clone(), make([]float64, n)
+	if !eigen.Sym(q, w) {
+		t.Fatal("no eigenvectors")
+	}
+	got := leading(c, start)
+	sign := math.Copysign(1, got[0]*q.At(0, n-1))
+	for i, x := range got {
+		if math.Abs(x-sign*q.At(i, n-1)) > 1e-6 {
+			t.Errorf("element %d is %v, of the eigenvector %v", i, x, sign*q.At(i, n-1))
+		}
+	}
+}

@@ -1,0 +1,295 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+const (
+	// modelSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
+	modelSpread = 1e4
+	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side.
+	innerForcing = 0.2
+	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
+	innerProducts, outerProducts = 200, 50
+)
+
+// procrustesModel is the Hessian of the cost at a point, in single precision. With C = R A R', M = log(C B^-1) and the logarithmic mean G of B and C, M = (C - B) G^-1,
+// the operator
+//
+//	U -> (1/m) sum (G U G^-1 + G^-1 U G) - 2 U
+//
+// takes two products for each pair. It is to the Hessian what a secant is to a tangent: the same to first order in the logarithms, and off by a quarter at most for logarithms
+// up to 7, where (B + C)/2 in place of G is off by five. Its diagonal preconditions it. Exact products, four for each pair, need the eigenvectors of the pencils.
+type procrustesModel struct {
+	n               int
+	team            *team
+	scale           []float64             // of G
+	at              *modelFactors         // of the point
+	images          dense.Matrix[float32] // of the present product, side by side
+	diagonal        []float32             // the inverse of the operator's
+	u               dense.Matrix[float32] // of the present product
+	sum, other      dense.Matrix[float32]
+	secant, tangent func(w *worker, k int) error
+
+	step, res, dir, hd, z             []float32 // of a solve with the operator
+	total, rest, course, bend, answer []float32 // of a Newton step
+	decrease                          float64   // of the cost that the step promises
+	bounded                           bool      // the radius ended the step
+	products                          int
+}
+
+// modelFactors is what belongs to a point.
+type modelFactors struct {
+	g, inv     []dense.Matrix[float32] // G and its inverse
+	inverses   dense.Matrix[float32]   // the inv, below each other
+	tangents   []*tangentFactors       // nil until exact products are needed
+	transposed dense.Matrix[float32]   // their F', below each other
+}
+
+// tangentFactors makes exact products for a pair: with X X' = G^-1, X diagonalising the pencil, F = X^-T, and Z = X' U F the Hessian is X (stretch o Z + mix o Z') F'.
+type tangentFactors struct {
+	x, f         dense.Matrix[float32] // f is F'
+	stretch, mix dense.Matrix[float32]
+	logs         []float64
+	ready        bool // stretch and mix are
+}
+
+func newProcrustesModel(b []dense.Matrix[float64], t *team) *procrustesModel {
+	n := b[0].Rows
+	m := &procrustesModel{n: n, team: t, images: dense.New[float32](n, len(b)*n), sum: dense.New[float32](n, n), other: dense.New[float32](n, n)}
+	for _, v := range []*[]float32{&m.diagonal, &m.step, &m.res, &m.dir, &m.hd, &m.z} {
+		*v = make([]float32, n*n)
+	}
+	for _, b := range b {
+		m.scale = append(m.scale, float64(n)/trace(b))
+	}
+	m.secant, m.tangent = m.secantTerm, m.tangentTerm
+	return m
+}
+
+func newModelFactors(n, count int) *modelFactors {
+	m := &modelFactors{inverses: dense.New[float32](count*n, n)}
+	for k := range count {
+		m.g, m.inv = append(m.g, dense.New[float32](n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
+	}
+	return m
+}
+
+// extend makes room for exact products.
+func (m *modelFactors) extend() {
+	n := m.inverses.Cols
+	m.transposed = dense.New[float32](m.inverses.Rows, n)
+	for k := range m.g {
+		m.tangents = append(m.tangents, &tangentFactors{x: dense.New[float32](n, n), f: m.transposed.View(k*n, 0, n, n),
+			stretch: dense.New[float32](n, n), mix: dense.New[float32](n, n), logs: make([]float64, n)})
+	}
+}
+
+// invert sets G of pair k to the inverse of its inverse.
+func (m *modelFactors) invert(w *worker, k int) error {
+	m.g[k].Copy(m.inv[k])
+	w.scratch.single.need(m.g[k].Rows)
+	if !dense.InvertUpper(m.g[k], w.scratch.single.work) {
+		return errOutside
+	}
+	dense.Mirror(m.g[k])
+	return nil
+}
+
+// setTangent takes G, its inverse, X, F' and the logarithms, ascending.
+func (m *modelFactors) setTangent(k int, scale float64, g, inverse, x, f dense.Matrix[float64], logs []float64) {
+	narrowScaled(m.g[k].Data, scale, g.Data)
+	narrowScaled(m.inv[k].Data, 1/scale, inverse.Data)
+	t := m.tangents[k]
+	narrowScaled(t.x.Data, 1/math.Sqrt(scale), x.Data)
+	narrowScaled(t.f.Data, math.Sqrt(scale), f.Data)
+	copy(t.logs, logs)
+	t.ready = false
+}
+
+// prepare sets the inverse diagonal of the operator and tells whether single precision bears it.
+func (m *procrustesModel) prepare() bool {
+	n := m.n
+	clear(m.diagonal)
+	up, down := m.z[:n], m.res[:n] // the diagonals of G and of its inverse
+	for k, g := range m.at.g {
+		inverse := m.at.inv[k]
+		var traces [2]float64
+		for i := range n {
+			up[i], down[i] = g.At(i, i), inverse.At(i, i)
+			traces[0], traces[1] = traces[0]+float64(up[i]), traces[1]+float64(down[i])
+		}
+		if !(traces[0]*traces[1] <= modelSpread*float64(n*n)) {
+			return false
+		}
+		for i := range n {
+			row, other, out := g.Row(i), inverse.Row(i), m.diagonal[i*n:][:n]
+			for j, v := range row {
+				out[j] += up[i]*down[j] + down[i]*up[j] - 2*v*other[j]
+			}
+		}
+	}
+	for i, v := range m.diagonal {
+		m.diagonal[i] = 1 / max(v/float32(len(m.at.g))-2, 0.1)
+	}
+	return true
+}
+
+// newton sets step to an approximate Newton step for a gradient, whose residual is at most goal: by the operator alone, or if tangents are set with exact products, as the
+// minimizer of the quadratic model within the radius (Steihaug).
+func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
+	narrow(m.res, grad)
+	if m.at.tangents == nil {
+		m.solve(goal)
+		m.decrease = m.promise(grad)
+		return
+	}
+	if m.total == nil {
+		for _, v := range []*[]float32{&m.total, &m.rest, &m.course, &m.bend, &m.answer} {
+			*v = make([]float32, m.n*m.n)
+		}
+	}
+	clear(m.total)
+	copy(m.rest, m.res)
+	m.decrease, m.bounded = 0, false
+	m.precondition(goal)
+	dense.Scale(-1, m.answer, m.course)
+	for range outerProducts {
+		m.operate(m.course, m.tangent, m.at.transposed, m.bend)
+		slope, curvature := -float64(dense.Dot(m.course, m.rest)), float64(dense.Dot(m.course, m.bend))
+		ss, sd, dd := dense.Dot(m.total, m.total), dense.Dot(m.total, m.course), dense.Dot(m.course, m.course)
+		length := slope / curvature
+		edge := toBoundary(float64(ss), float64(sd), float64(dd), radius)
+		if m.bounded = !(curvature > 0) || length >= edge; m.bounded {
+			length = edge
+		}
+		m.decrease += length * (slope - length/2*curvature)
+		dense.Axpy(float32(length), m.course, m.total)
+		if m.bounded {
+			break
+		}
+		dense.Axpy(float32(length), m.bend, m.rest)
+		if math.Sqrt(float64(dense.Dot(m.rest, m.rest))) <= goal {
+			break
+		}
+		m.precondition(goal)
+		dense.Blend(dense.Dot(m.answer, m.bend)/float32(curvature), m.course, -1, m.answer, m.course)
+	}
+	copy(m.step, m.total)
+}
+
+// promise is the decrease of the cost along a step that solves the equations of the quadratic model.
+func (m *procrustesModel) promise(grad []float64) (sum float64) {
+	for i, v := range m.step {
+		sum -= grad[i] * float64(v) / 2
+	}
+	return sum
+}
+
+// toBoundary is the largest t for which s + t d is within the radius, for |s|^2, s'd and |d|^2.
+func toBoundary(ss, sd, dd, radius float64) float64 {
+	return (-sd + math.Sqrt(sd*sd+dd*(radius*radius-ss))) / dd
+}
+
+// precondition sets answer to the inverse of the operator times rest, roughly.
+func (m *procrustesModel) precondition(goal float64) {
+	copy(m.res, m.rest)
+	m.solve(max(innerForcing*math.Sqrt(float64(dense.Dot(m.rest, m.rest))), 0.5*goal))
+	dense.Scale(-1, m.step, m.answer)
+}
+
+// solve sets step to minus the inverse of the operator times res, by conjugate gradients, so that the residual is at most goal. It returns false where they met a
+// direction without curvature, or took too many steps.
+func (m *procrustesModel) solve(goal float64) bool {
+	clear(m.step)
+	dense.Multiply(m.res, m.diagonal, m.z)
+	dense.Scale(-1, m.z, m.dir)
+	zr := dense.Dot(m.z, m.res)
+	for range innerProducts {
+		m.operate(m.dir, m.secant, m.at.inverses, m.hd)
+		dense.Axpy(-2, m.dir, m.hd)
+		curvature := dense.Dot(m.dir, m.hd)
+		if !(curvature > 0) {
+			return false
+		}
+		dense.Axpy(zr/curvature, m.dir, m.step)
+		dense.Axpy(zr/curvature, m.hd, m.res)
+		if math.Sqrt(float64(dense.Dot(m.res, m.res))) <= goal {
+			return true
+		}
+		dense.Multiply(m.res, m.diagonal, m.z)
+		next := dense.Dot(m.z, m.res)
+		dense.Blend(next/zr, m.dir, -1, m.z, m.dir)
+		zr = next
+	}
+	return false
+}
+
+// operate sets dst to the skew part of the images of u, which term makes, times the factors.
+func (m *procrustesModel) operate(u []float32, term func(w *worker, k int) error, factors dense.Matrix[float32], dst []float32) {
+	m.products++
+	m.u = dense.Wrap(m.n, m.n, u)
+	m.team.share(term)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.images, factors, 0, m.sum)
+	weight := 1 / float32(len(m.at.g))
+	dense.Transpose(m.other, m.sum)
+	dense.Blend(weight, m.sum.Data, -weight, m.other.Data, dst)
+}
+
+func (m *procrustesModel) secantTerm(_ *worker, k int) error {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.at.g[k], m.u, 0, m.images.View(0, k*m.n, m.n, m.n))
+	return nil
+}
+
+func (m *procrustesModel) tangentTerm(w *worker, k int) error {
+	w.scratch.single.need(m.n)
+	t, z, y := m.at.tangents[k], w.scratch.single.t[0], w.scratch.single.t[1]
+	if !t.ready {
+		t.complete()
+	}
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, t.x, m.u, 0, y)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, y, t.f, 0, z)
+	dense.Transpose(y, z)
+	dense.Multiply(t.stretch.Data, z.Data, z.Data)
+	dense.Multiply(t.mix.Data, y.Data, y.Data)
+	dense.Axpy(1, y.Data, z.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t.x, z, 0, m.images.View(0, k*m.n, m.n, m.n))
+	return nil
+}
+
+// complete sets the coefficients: with phi(d) = d/(1 - e^-d), d = l_i - l_j, stretch is phi(d) phi(l_j)/phi(l_i) and mix the symmetric phi(d) - d/2.
+func (t *tangentFactors) complete() {
+	t.ready = true
+	n := len(t.logs)
+	powers, own := make([]float64, n), make([]float64, n)
+	dense.Exp(powers, t.logs)
+	for i, l := range t.logs {
+		own[i] = phi(l, 1/powers[i])
+		t.stretch.Set(i, i, 1)
+		t.mix.Set(i, i, 1)
+		for j, b := range t.logs[:i] {
+			d := l - b
+			p := phi(d, powers[j]/powers[i])
+			t.stretch.Set(i, j, float32(p*own[j]/own[i]))
+			t.stretch.Set(j, i, float32((p-d)*own[i]/own[j]))
+			t.mix.Set(i, j, float32(p-d/2))
+			t.mix.Set(j, i, float32(p-d/2))
+		}
+	}
+}
+
+// phi is d/(1 - e^-d), e^-d given.
+func phi(d, power float64) float64 {
+	if math.Abs(d) < 1e-4 {
+		return 1 + d/2 + d*d/12
+	}
+	return d / (1 - power)
+}
+
+func narrowScaled(dst []float32, scale float64, src []float64) {
+	for i, v := range src {
+		dst[i] = float32(scale * v)
+	}
+}

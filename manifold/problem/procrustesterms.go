@@ -1,0 +1,244 @@
+package problem
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/integrate/quad"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+const (
+	// fitNodes bounds the nodes of the quadrature, and firstNodes is how many tell the width.
+	fitNodes, firstNodes = 15, 3
+	// roughNorm bounds the gradient, in units of sqrt(n), above which single precision will do.
+	roughNorm = 1e-3
+)
+
+// farPair is what evaluations by decompositions need of a pair.
+type farPair struct {
+	inverse dense.Matrix[float64] // of the Cholesky factor of B
+	logs    []float64
+	weights []float64
+}
+
+// farther makes evaluations by decompositions from now on.
+func (f *procrustesFit) farther() {
+	for _, b := range f.b {
+		l := b.Clone()
+		dense.Cholesky(l)
+		for i := range f.n {
+			clear(l.Row(i)[i+1:])
+		}
+		dense.InvertLower(l)
+		f.far = append(f.far, farPair{l, make([]float64, f.n), make([]float64, f.n)})
+	}
+	f.trial.factors = newModelFactors(f.n, len(f.b))
+	f.at.factors.extend()
+	f.trial.factors.extend()
+	f.term = f.farTerm
+}
+
+// evaluate sets all that belongs to the point p, the gradient with an error well below goal.
+func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
+	if f.far == nil && !f.choose(goal) {
+		f.farther()
+	}
+	least := roughNorm * math.Sqrt(float64(f.n))
+	f.rough = f.rough && f.far == nil && f.target < least && (goal == 0 || goal > least)
+	if !f.pass(p) {
+		return false
+	}
+	if f.rough && p.norm <= least {
+		f.rough = false
+		return f.pass(p)
+	}
+	return true
+}
+
+// pass evaluates once.
+func (f *procrustesFit) pass(p *procrustesPoint) bool {
+	f.evaluations++
+	f.now, p.exact = p, f.far != nil
+	if f.rough {
+		narrow(f.single.Data, p.rotation.r.Data)
+	}
+	for _, w := range f.team.workers {
+		w.acc.Zero()
+	}
+	f.team.share(f.term)
+	f.sum.Zero()
+	for _, w := range f.team.workers {
+		if w.err != nil {
+			return false
+		}
+		dense.Axpy(1, w.acc.Data, f.sum.Data)
+	}
+	m := float64(len(f.a))
+	for i := range f.n {
+		for j := range i {
+			v := (f.sum.At(j, i) - f.sum.At(i, j)) / m
+			p.grad[i*f.n+j], p.grad[j*f.n+i] = v, -v
+		}
+	}
+	p.cost, p.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(p.grad, p.grad))
+	if f.measuring() {
+		f.width = math.Sqrt(math.Sqrt(f.team.sum(1)))
+	}
+	return !math.IsNaN(p.cost + p.norm + f.width)
+}
+
+// measuring tells whether the width is computed, which later steps hardly change.
+func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
+
+// choose takes as few nodes as the last width allows, or firstNodes for the start. It returns false if fitNodes are too few.
+func (f *procrustesFit) choose(goal float64) bool {
+	q, err := 2, goal/2
+	if goal <= f.target {
+		err = goal / 50 // of the cost, too
+	}
+	for ; goal > 0 && f.quadratureError(q) > err; q++ {
+		if q == fitNodes {
+			return false
+		}
+	}
+	if goal == 0 {
+		q = firstNodes
+	}
+	if _, ok := f.nodes[q]; !ok {
+		x, w := make([]float64, q), make([]float64, q)
+		quad.Legendre{}.FixedLocations(x, w, 0, 1)
+		f.nodes[q] = [2][]float64{x, w}
+	}
+	f.rule = f.nodes[q]
+	return true
+}
+
+// quadratureError is that of q nodes for a logarithm of the present width.
+func (f *procrustesFit) quadratureError(q int) float64 {
+	return 4 * f.width * math.Pow(math.Tanh(f.width/4), float64(2*q))
+}
+
+// slack is the error of the last gradient.
+func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0])) }
+
+// pencilLog sets log to M = log(C B^-1), C = R A R', and inverse to G^-1, complete, by nodes and weights of Gauss's quadrature on [0, 1] (the diagonal Pade approximant of
+// the logarithm): with D = C - B
+//
+//	M = D G^-1, G^-1 = sum_j w_j (B + x_j D)^-1.
+//
+// It returns false where a matrix is not positive definite to rounding. log may be a.
+func pencilLog[T dense.Float](r, a, b, d, inverse, log dense.Matrix[T], rule [2][]float64, work []T) bool {
+	pencilDifference(r, a, b, d, inverse)
+	inverse.Zero()
+	for j, x := range rule[0] {
+		dense.Blend(1, b.Data, T(x), d.Data, log.Data)
+		if !dense.InvertUpper(log, work) {
+			return false
+		}
+		dense.Axpy(T(rule[1][j]), log.Data, inverse.Data)
+	}
+	dense.Mirror(d)
+	dense.Mirror(inverse)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, inverse, 0, log)
+	return true
+}
+
+// pencilDifference sets the upper triangle of d to R A R' - B.
+func pencilDifference[T dense.Float](r, a, b, d, work dense.Matrix[T]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, a, 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, r, 0, d)
+	dense.Axpy(-1, b.Data, d.Data)
+}
+
+// squareTrace returns tr M^2; work is overwritten by M'.
+func squareTrace[T dense.Float](m, work dense.Matrix[T]) float64 {
+	dense.Transpose(work, m)
+	return float64(dense.Dot(m.Data, work.Data))
+}
+
+// nearTerm adds M to acc, and tr M^2 and tr M^4 to the sums.
+func (f *procrustesFit) nearTerm(w *worker, k int) error {
+	if f.rough {
+		return f.roughTerm(w, k)
+	}
+	d, inverse, log := w.t[0], w.t[1], w.t[2]
+	if !pencilLog(f.now.rotation.r, f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
+		return errOutside
+	}
+	dense.Axpy(1, log.Data, w.acc.Data)
+	factors, scale := f.now.factors, f.model.scale[k]
+	narrowScaled(factors.inv[k].Data, 1/scale, inverse.Data)
+	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
+	w.sum[0] += f.now.squares[k]
+	if f.measuring() {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
+		w.sum[1] += squareTrace(d, inverse)
+	}
+	return factors.invert(w, k)
+}
+
+// roughTerm is nearTerm in single precision.
+func (f *procrustesFit) roughTerm(w *worker, k int) error {
+	w.scratch.single.need(f.n)
+	t := w.scratch.single.t
+	factors, scale := f.now.factors, float32(f.model.scale[k])
+	d, inverse, log, b := t[0], t[1], t[2], factors.g[k]
+	narrow(log.Data, f.a[k].Data)
+	narrow(b.Data, f.b[k].Data)
+	if !pencilLog(f.single, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
+		return errOutside
+	}
+	for i, v := range log.Data {
+		w.acc.Data[i] += float64(v)
+	}
+	dense.Scale(1/scale, inverse.Data, factors.inv[k].Data)
+	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
+	w.sum[0] += f.now.squares[k]
+	if f.measuring() {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
+		w.sum[1] += squareTrace(d, inverse)
+	}
+	return factors.invert(w, k)
+}
+
+// farTerm does the same by the eigenvalues e^l of L^-1 C L^-T, B = L L'. Those of G seen from B are (e^l - 1)/l.
+func (f *procrustesFit) farTerm(w *worker, k int) error {
+	p, log, d, s, q := f.far[k], w.t[0], w.t[1], w.t[2], w.t[3]
+	pencilDifference(f.now.rotation.r, f.a[k], f.b[k], d, s)
+	dense.Mirror(d)
+	dense.Congruence(p.inverse, d, q, w.work)
+	for i := range f.n {
+		q.Set(i, i, q.At(i, i)+1)
+	}
+	if !w.solver.Sym(q, p.logs) || !(p.logs[0] > 0) {
+		return &manifold.PointError{What: "a pencil is not positive definite to rounding", Min: p.logs[0], Max: p.logs[f.n-1]}
+	}
+	for i, v := range p.logs {
+		p.weights[i] = 1
+		if l := math.Log(v); math.Abs(v-1) > 1e-8 {
+			p.weights[i] = l / (v - 1)
+		}
+	}
+	dense.Log(p.logs, p.logs)
+	dense.Sqrt(p.weights, p.weights)
+	f.now.squares[k] = dense.Dot(p.logs, p.logs) + f.fixed[k]
+	w.sum[0] += f.now.squares[k]
+	for i := range f.n {
+		dense.Multiply(q.Row(i), p.weights, q.Row(i))
+	}
+	dense.MulLower(dense.Transposed, p.inverse, q, log)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, log, log, 0, s)
+	dense.Mirror(s)
+	q.Copy(s)
+	if !dense.InvertUpper(q, w.work) {
+		return errOutside
+	}
+	dense.Mirror(q)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, log, q, 0, w.m)
+	f.now.factors.setTangent(k, f.model.scale[k], q, s, log, w.m, p.logs)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, d, s, 0, log)
+	dense.Axpy(1, log.Data, w.acc.Data)
+	return nil
+}
