@@ -9,7 +9,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -217,25 +216,5 @@ func TestMedianOnThreads(t *testing.T) {
 		if first.Iterations > 2 {
 			t.Errorf("%d rows: %d iterations", d.Matrices[0].SymmetricDim(), first.Iterations)
 		}
-	}
-}
-
-// TestShiftedMedianAllocatesNothing: evaluations after the first and Hessian products take no memory.
-func TestShiftedMedianAllocatesNothing(t *testing.T) {
-	old := runtime.GOMAXPROCS(1)
-	defer runtime.GOMAXPROCS(old)
-	k := medianOf(t, Data{Matrices: scattered(24, 4, 1e2)}, 1)
-	p, s := k.start(), newShiftedMedian(k, &Options{})
-	grad, memo, v := make([]float64, k.n*k.n), s.NewMemo(), symmetricNormals(1, k.n)
-	if _, err := s.Evaluate(p, grad, memo); err != nil {
-		t.Fatal(err)
-	}
-	if got := allocs.PerRun(3, func() {
-		if _, err := s.Evaluate(p, grad, memo); err != nil {
-			t.Error(err)
-		}
-		s.hessianVec32(grad, v, nil, p, memo)
-	}); got != 0 {
-		t.Errorf("%v allocations", got)
 	}
 }
