@@ -84,7 +84,7 @@ var scatterFixedPoint = Method{
 		if err != nil {
 			return nil, err
 		}
-		w := newReweighting(s.x, s.z, s.loss, m, o)
+		w := newReweighting(s.x, s.z, s.weigh, m, o)
 		w.startAt(first)
 		r, err := w.run(func(what string) error {
 			return &DataError{Err: fmt.Errorf("the estimate became singular: %s", what),
@@ -110,7 +110,10 @@ func studentLoss(nu float64, n int) loss {
 	}
 }
 
-// all sets first and second to the derivatives at every q and returns the sum of the values.
+// weighing sets first and second to the derivatives of a loss at every q and returns the sum of the values.
+type weighing func(q, first, second []float64) (sum float64)
+
+// all is the weighing of l, one call for each q.
 func (l loss) all(q, first, second []float64) (sum float64) {
 	for i, v := range q {
 		var rho float64
@@ -120,8 +123,8 @@ func (l loss) all(q, first, second []float64) (sum float64) {
 	return sum
 }
 
-// studentWeights is the method all of studentLoss with one call for all logarithms.
-func studentWeights(nu float64, n int) func(q, first, second []float64) float64 {
+// studentWeights is the weighing of studentLoss with one call for all logarithms.
+func studentWeights(nu float64, n int) weighing {
 	c := nu + float64(n)
 	return func(q, first, second []float64) (sum float64) {
 		for i, v := range q {
@@ -160,8 +163,8 @@ type scatterObjective struct {
 	work dense.Matrix[float64]
 	q, c []float64 // squared lengths and factors of the rows
 	loss loss
-	// weigh is the method all of the loss.
-	weigh func(q, first, second []float64) float64
+	// weigh is the weighing of the loss.
+	weigh weighing
 	from  *manifold.Frame
 }
 

@@ -220,7 +220,7 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 // tylerFixedPoint runs the reweighting iteration. Its default start is the identity, which check has evaluated.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	t := in.(*tylerObjective)
-	w := newReweighting(t.x, t.z, tylerLoss(t.x.Cols), m, o)
+	w := newReweighting(t.x, t.z, tylerWeights(t.x.Cols), m, o)
 	w.free = true
 	if o.Start == nil {
 		w.startAtIdentity(t)
@@ -238,10 +238,17 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	return r, err
 }
 
-// tylerLoss is n log q.
-func tylerLoss(n int) loss {
+// tylerWeights is the weighing of n log q.
+func tylerWeights(n int) weighing {
 	c := float64(n)
-	return func(q float64) (float64, float64, float64) { return c * math.Log(q), c / q, -c / (q * q) }
+	return func(q, first, second []float64) (sum float64) {
+		dense.Log(first, q)
+		for i, v := range q {
+			sum += c * first[i]
+			first[i], second[i] = c/v, -c/(v*v)
+		}
+		return sum
+	}
 }
 
 // startAtIdentity is startAt without its products: check has left the directions in z and their Gram matrix in work.
