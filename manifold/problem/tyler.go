@@ -120,6 +120,9 @@ func (t *tylerObjective) repeated() (count, first int) {
 	for i, s := range sign {
 		leading[i] = math.Round(s * t.z.At(i, 0))
 	}
+	if sorted := slices.Clone(leading); !repeats(sorted) {
+		return 1, 0
+	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		if c := cmp.Compare(leading[a], leading[b]); c != 0 {
 			return c
@@ -136,6 +139,17 @@ func (t *tylerObjective) repeated() (count, first int) {
 		}
 	}
 	return count, first
+}
+
+// repeats sorts x and tells whether two elements are equal.
+func repeats(x []float64) bool {
+	slices.Sort(x)
+	for i, v := range x[1:] {
+		if v == x[i] {
+			return true
+		}
+	}
+	return false
 }
 
 type tylerMemo struct {
