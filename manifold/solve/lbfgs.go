@@ -159,10 +159,10 @@ func (q *quasiNewton) direction() error {
 }
 
 // astray tells whether the pairs make the direction, of the given norm, much longer than the preconditioner alone would: they are from where that was another.
-// Directions no longer than the first step of a run are not looked at.
+// Directions of usual length are not looked at.
 func (q *quasiNewton) astray(norm float64) (bool, error) {
 	r := q.r
-	if r.prec == nil || q.count == 0 || norm <= r.firstStep() {
+	if r.prec == nil || q.count == 0 || norm <= r.longStep() {
 		return false, nil
 	}
 	if err := r.precondition(q.t, r.x.grad); err != nil {
