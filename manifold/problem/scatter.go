@@ -162,7 +162,6 @@ type scatterObjective struct {
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
 	q, c []float64 // squared lengths and factors of the rows
-	loss loss
 	// weigh is the weighing of the loss.
 	weigh weighing
 	from  *manifold.Frame
@@ -184,9 +183,8 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 	N, n := x.Rows, x.Cols
 	s := &scatterObjective{x: x, q: make([]float64, N), c: make([]float64, N)}
 	s.z, s.work = s.matrix(N, n), s.matrix(n, n)
-	var reach float64
-	s.loss, reach = choose(n)
-	s.weigh = s.loss.all
+	rho, reach := choose(n)
+	s.weigh = rho.all
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
@@ -240,13 +238,15 @@ func (s *scatterObjective) NewMemo() solve.Memo {
 func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
 	s.z = s.matrix(s.x.Rows, s.x.Cols)
-	for i, v := range w.shown {
-		q, N := w.q[i], float64(s.x.Rows)
-		_, u, du := s.loss(q)
-		m.second[i] = du / N
-		m.scale += (u + du*q) * q / N
-		dense.Scale(math.Exp(-v/2), m.z.Row(i), m.z.Row(i))
+	N := float64(s.x.Rows)
+	s.weigh(w.q, w.first, m.second)
+	for i, q := range w.q {
+		m.scale += (w.first[i] + m.second[i]*q) * q / N
 	}
+	dense.Scale(1/N, m.second, m.second)
+	dense.Scale(-0.5, w.shown, w.first)
+	dense.Exp(w.first, w.first)
+	dense.ScaleRows(w.first, m.z, m.z)
 	return m
 }
 
