@@ -234,7 +234,12 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	if !(scale > 0) || math.IsInf(scale, 1) {
 		return nil, false
 	}
-	v := newKronSamples(k.count, k.p, k.q, func(n int) []float32 { return make([]float32, n) })
+	free := k.y.blocks
+	v := newKronSamples(k.count, k.p, k.q, func(n int) []float32 {
+		block := dense.Singles(free[0].Data[:cap(free[0].Data)])[:n:n]
+		free = free[1:]
+		return block
+	})
 	v.read(k.x, scale)
 	return v, true
 }
@@ -259,7 +264,7 @@ func (t *kronSingle) flip(p dense.Matrix[float64], far, exact bool) bool {
 	}
 	switch {
 	case exact:
-		t.v.exactScatter(t.left, p, t.work)
+		exactScatter(t.v, t.left, p, t.work)
 	case far:
 		t.amplify(t.b)
 		t.work = t.v.whitenColumns(t.left, p, t.work)

@@ -1,10 +1,15 @@
 package problem
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"unsafe"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
 
 // kronBlock is the number of rows or columns of all samples of a block, which should stay in the caches from one product to the next, and the longest inner
-// dimension that products do not cut; kronPanel is the number of rows of a product with a triangle.
-const kronBlock, kronPanel = 512, 16
+// dimension that products do not cut; kronPanel is the number of rows of a product with a triangle, and kronGram the number of bytes of what products sum in
+// place.
+const kronBlock, kronPanel, kronGram = 512, 8, 200 << 10
 
 // kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
 // i is one row, so that sums of Y'Y over samples are one product too.
@@ -16,6 +21,8 @@ type kronSamples[T dense.Float] struct {
 	source dense.Matrix[float64] // samples, one a row, of which blocks from unread on are to be filled, times scale
 	scale  float64
 	unread int
+
+	touched T // without meaning
 }
 
 // newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter.
@@ -42,17 +49,30 @@ func (s *kronSamples[T]) read(x dense.Matrix[float64], scale float64) {
 func (s *kronSamples[T]) block(i int) dense.Matrix[T] {
 	for ; s.source.Rows > 0 && s.unread <= i; s.unread++ {
 		b := s.blocks[s.unread]
-		for j := range b.Cols / s.q {
-			x := s.source.Row(s.unread*s.each + j)
-			for r := range s.p {
-				to := b.Row(r)[j*s.q : (j+1)*s.q]
-				for c, v := range x[r*s.q : (r+1)*s.q] {
-					to[c] = T(s.scale * v)
-				}
+		for r := range s.p { // the rows of b in order: memory is written faster than it is in the order of the samples
+			for to, j := b.Row(r), s.unread*s.each; len(to) > 0; to, j = to[s.q:], j+1 {
+				convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
 			}
 		}
 	}
 	return s.blocks[i]
+}
+
+// convert sets dst to scale x.
+func convert[T dense.Float](scale float64, x []float64, dst []T) {
+	switch dst := any(dst).(type) {
+	case []float32:
+		dense.ScaleSingle(scale, x, dst)
+	case []float64:
+		dense.Scale(scale, x, dst)
+	}
+}
+
+// touch reads a block line after line, which brings it into the caches faster than products do.
+func (s *kronSamples[T]) touch(block dense.Matrix[T]) {
+	for i := 0; i < len(block.Data); i += 8 {
+		s.touched = block.Data[i]
+	}
 }
 
 // tall returns a block, or something of its shape, as rows of q.
@@ -83,15 +103,27 @@ func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[floa
 	for i := range s.blocks {
 		v := s.block(i)
 		if inverse.Rows > 0 {
+			s.touch(v)
 			z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 			mulLowerPanels(inverse, v, z)
 			work, v = s.exchange(i, z), z
 		}
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, s.tall(v), s.tall(v), 0, sum)
+		s.columnScatter(v, sum)
 		addLower(b, scale, sum)
 	}
 	mirrorLower(b)
 	return work
+}
+
+// columnScatter sets the lower triangle of sum to V'V, summed over the samples of a block.
+func (s *kronSamples[T]) columnScatter(block, sum dense.Matrix[T]) {
+	v, beta := s.tall(block), T(0)
+	rows := max(1, kronGram/int(unsafe.Sizeof(beta))/s.q)
+	for i := 0; i < v.Rows; i += rows {
+		part := v.View(i, 0, min(rows, v.Rows-i), s.q)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, part, part, beta, sum)
+		beta = 1
+	}
 }
 
 // rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L. work has the size of a block.
@@ -110,6 +142,7 @@ func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64
 	scale := 1 / float64(s.count())
 	sum := s.sum.View(0, 0, s.p, s.p)
 	for i, v := range s.blocks {
+		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
 		dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
@@ -123,17 +156,16 @@ func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64
 }
 
 // exactScatter is rowScatter given the inverse of L less I, in which the rounding of the product with that and of the sums hardly matters.
-func (s *kronSamples[T]) exactScatter(change dense.Matrix[T], p dense.Matrix[float64], work []T) {
+func exactScatter(s *kronSamples[float32], change dense.Matrix[float32], p dense.Matrix[float64], work []float32) {
 	p.Zero()
 	scale := 1 / float64(s.count())
 	wide := make([]float64, s.largest())
 	for _, v := range s.blocks {
+		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, change, s.tall(v), s.tall(z))
 		w := dense.Wrap(v.Rows, v.Cols, wide[:len(v.Data)])
-		for j, x := range v.Data {
-			w.Data[j] = float64(x) + float64(z.Data[j])
-		}
+		dense.AddDouble(v.Data, z.Data, w.Data)
 		dense.GemmLower(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
 	}
 	mirrorLower(p)
