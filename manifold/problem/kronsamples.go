@@ -16,7 +16,8 @@ const kronBlock, kronPanel, kronGram = 512, 8, 200 << 10
 type kronSamples[T dense.Float] struct {
 	p, q, each int
 	blocks     []dense.Matrix[T] // p x (samples q)
-	sum        dense.Matrix[T]   // scratch: a sum over a block
+	sum        dense.Matrix[T]   // scratch: a sum of V'V over a block
+	gram       *dense.RowGram[T] // for sums of V V', made when it is needed
 
 	source dense.Matrix[float64] // samples, one a row, of which blocks from unread on are to be filled, times scale
 	scale  float64
@@ -25,11 +26,10 @@ type kronSamples[T dense.Float] struct {
 	touched T // without meaning
 }
 
-// newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter.
+// newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter. There is room for rows that sums of V V' read.
 func newKronSamples[T dense.Float](count, p, q int, memory func(int) []T) *kronSamples[T] {
-	n := max(p, q)
-	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/n), sum: dense.New[T](n, n)}
-	full := min(s.each, count) * p * q
+	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/max(p, q)), sum: dense.New[T](q, q)}
+	full := min(s.each, count) * dense.RowGramRows(p) * q
 	for first := 0; first < count; first += s.each {
 		cols := min(s.each, count-first) * q
 		s.blocks = append(s.blocks, dense.Wrap(p, cols, memory(full)[:p*cols:full]))
@@ -99,7 +99,6 @@ func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
 // the size of a block; what takes its place is returned.
 func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[float64], scale float64, work []T) []T {
 	b.Zero()
-	sum := s.sum.View(0, 0, s.q, s.q)
 	for i := range s.blocks {
 		v := s.block(i)
 		if inverse.Rows > 0 {
@@ -108,20 +107,20 @@ func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[floa
 			mulLowerPanels(inverse, v, z)
 			work, v = s.exchange(i, z), z
 		}
-		s.columnScatter(v, sum)
-		addLower(b, scale, sum)
+		s.columnScatter(v)
+		addLower(b, scale, s.sum)
 	}
 	mirrorLower(b)
 	return work
 }
 
-// columnScatter sets the lower triangle of sum to V'V, summed over the samples of a block.
-func (s *kronSamples[T]) columnScatter(block, sum dense.Matrix[T]) {
+// columnScatter sets the lower triangle of s.sum to V'V, summed over the samples of a block.
+func (s *kronSamples[T]) columnScatter(block dense.Matrix[T]) {
 	v, beta := s.tall(block), T(0)
 	rows := max(1, kronGram/int(unsafe.Sizeof(beta))/s.q)
 	for i := 0; i < v.Rows; i += rows {
 		part := v.View(i, 0, min(rows, v.Rows-i), s.q)
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, part, part, beta, sum)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, part, part, beta, s.sum)
 		beta = 1
 	}
 }
@@ -138,37 +137,34 @@ func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[f
 
 // scatter is rowScatter, or whitenColumns if the samples are replaced.
 func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace bool) []T {
-	p.Zero()
-	scale := 1 / float64(s.count())
-	sum := s.sum.View(0, 0, s.p, s.p)
+	if s.gram == nil {
+		s.gram = dense.NewRowGram[T](s.p)
+	}
 	for i, v := range s.blocks {
 		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
-		dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
-		addLower(p, scale, sum)
+		s.gram.Add(z)
 		if replace {
 			work = s.exchange(i, z)
 		}
 	}
-	mirrorLower(p)
+	s.gram.MoveTo(p, 1/float64(s.count()))
 	return work
 }
 
 // exactScatter is rowScatter given the inverse of L less I, in which the rounding of the product with that and of the sums hardly matters.
 func exactScatter(s *kronSamples[float32], change dense.Matrix[float32], p dense.Matrix[float64], work []float32) {
-	p.Zero()
-	scale := 1 / float64(s.count())
-	wide := make([]float64, s.largest())
+	wide, gram := make([]float64, s.largest()), dense.NewRowGram[float64](s.p)
 	for _, v := range s.blocks {
 		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, change, s.tall(v), s.tall(z))
 		w := dense.Wrap(v.Rows, v.Cols, wide[:len(v.Data)])
 		dense.AddDouble(v.Data, z.Data, w.Data)
-		dense.GemmLower(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
+		gram.Add(w)
 	}
-	mirrorLower(p)
+	gram.MoveTo(p, 1/float64(s.count()))
 }
 
 // mulLowerPanels sets dst to l b for the lower triangular l with zeros above the diagonal: for wide b faster than dense.MulLower.
