@@ -48,18 +48,31 @@ func (s *kronSamples[T]) read(x dense.Matrix[float64], scale float64) {
 // block returns a block after the samples of those up to it have been read.
 func (s *kronSamples[T]) block(i int) dense.Matrix[T] {
 	for ; s.source.Rows > 0 && s.unread <= i; s.unread++ {
-		b := s.blocks[s.unread]
-		for r := range s.p { // the rows of b in order: memory is written faster than it is in the order of the samples
-			for to, j := b.Row(r), s.unread*s.each; len(to) > 0; to, j = to[s.q:], j+1 {
-				convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
-			}
-		}
+		s.fill(s.blocks[s.unread], s.unread)
 	}
 	return s.blocks[i]
 }
 
+// fill sets b to block i of the source. The rows of b come in order: memory is written faster than it is in the order of the samples.
+func (s *kronSamples[T]) fill(b dense.Matrix[T], i int) {
+	for r := range s.p {
+		for to, j := b.Row(r), i*s.each; len(to) > 0; to, j = to[s.q:], j+1 {
+			convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
+		}
+	}
+}
+
+// kronShort is the number of elements from which on kernels convert them faster.
+const kronShort = 32
+
 // convert sets dst to scale x.
 func convert[T dense.Float](scale float64, x []float64, dst []T) {
+	if len(x) < kronShort {
+		for i, v := range x {
+			dst[i] = T(scale * v)
+		}
+		return
+	}
 	switch dst := any(dst).(type) {
 	case []float32:
 		dense.ScaleSingle(scale, x, dst)
@@ -137,25 +150,30 @@ func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[f
 
 // scatter is rowScatter, or whitenColumns if the samples are replaced.
 func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace bool) []T {
-	if s.gram == nil {
-		s.gram = dense.NewRowGram[T](s.p)
-	}
+	gram := s.rowGram()
 	for i, v := range s.blocks {
 		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
-		s.gram.Add(z)
+		gram.Add(z)
 		if replace {
 			work = s.exchange(i, z)
 		}
 	}
-	s.gram.MoveTo(p, 1/float64(s.count()))
+	gram.MoveTo(p, 1/float64(s.count()))
 	return work
+}
+
+func (s *kronSamples[T]) rowGram() *dense.RowGram[T] {
+	if s.gram == nil {
+		s.gram = dense.NewRowGram[T](s.p, s.count()*s.q)
+	}
+	return s.gram
 }
 
 // exactScatter is rowScatter given the inverse of L less I, in which the rounding of the product with that and of the sums hardly matters.
 func exactScatter(s *kronSamples[float32], change dense.Matrix[float32], p dense.Matrix[float64], work []float32) {
-	wide, gram := make([]float64, s.largest()), dense.NewRowGram[float64](s.p)
+	wide, gram := make([]float64, s.largest()), dense.NewRowGram[float64](s.p, s.count()*s.q)
 	for _, v := range s.blocks {
 		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
