@@ -7,7 +7,6 @@ import "unsafe"
 // never on the number of threads.
 type RowGram[T Float] struct {
 	n       int
-	few     bool
 	total   Matrix[float64] // lower triangle of what is complete
 	sums    []T             // tiles of lanes that are not, of pending columns
 	pending int
@@ -18,12 +17,9 @@ type RowGram[T Float] struct {
 // RowGramRows returns n rounded up to the rows that RowGram reads.
 func RowGramRows(n int) int { return roundUp(n, momentRows) }
 
-// rowGramColumns is the number of columns from which on the lanes of the sums are worth being added up.
-const rowGramColumns = 2048
-
-// NewRowGram returns a sum of zero. columns is the number of columns that all W of a sum will have, roughly: few are summed in chains everywhere.
-func NewRowGram[T Float](n, columns int) *RowGram[T] {
-	g := &RowGram[T]{n: n, few: columns < rowGramColumns, total: New[float64](n, n)}
+// NewRowGram returns a sum of zero.
+func NewRowGram[T Float](n int) *RowGram[T] {
+	g := &RowGram[T]{n: n, total: New[float64](n, n)}
 	if g.lanes() == 0 {
 		g.part = New[T](n, n)
 		return g
@@ -35,7 +31,7 @@ func NewRowGram[T Float](n, columns int) *RowGram[T] {
 
 // lanes returns the number of elements that a kernel takes at a time, 0 without one.
 func (g *RowGram[T]) lanes() int {
-	if g.few || active != avx512 {
+	if active != avx512 {
 		return 0
 	}
 	return cacheLine / int(unsafe.Sizeof(*new(T)))
@@ -71,7 +67,7 @@ func (g *RowGram[T]) Add(w Matrix[T]) {
 // AddRounded adds w w' for w rounded to bfloat16, with the errors of GemmRounded, and twice as fast as Add on a processor with VDPBF16PS.
 func (g *RowGram[T]) AddRounded(w Matrix[T]) {
 	single, ok := any(w).(Matrix[float32])
-	if !ok || g.few || !hasPairs() || w.Cols == 0 {
+	if !ok || !hasPairs() || w.Cols == 0 {
 		g.addRoundedCopy(w)
 		return
 	}

@@ -1,14 +1,15 @@
 package problem
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// kronBlock is the number of rows or columns of all samples of a block, which should stay in the caches from one product to the next, and the longest inner
-// dimension that products do not cut; kronPanel is the number of rows of a product with a triangle, and kronGram the number of bytes of what products sum in
-// place.
+// kronBlock is the number of rows and columns, in the geometric mean, of all samples of a block, which should stay in the caches from one product to the
+// next, and the longest inner dimension that products do not cut; kronPanel is the number of rows of a product with a triangle, and kronGram the number of bytes of
+// what products sum in place.
 const kronBlock, kronPanel, kronGram = 512, 8, 200 << 10
 
 // kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
@@ -28,7 +29,7 @@ type kronSamples[T dense.Float] struct {
 
 // newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter. There is room for rows that sums of V V' read.
 func newKronSamples[T dense.Float](count, p, q int, memory func(int) []T) *kronSamples[T] {
-	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/max(p, q)), sum: dense.New[T](q, q)}
+	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q)))), sum: dense.New[T](q, q)}
 	full := min(s.each, count) * dense.RowGramRows(p) * q
 	for first := 0; first < count; first += s.each {
 		cols := min(s.each, count-first) * q
@@ -166,14 +167,14 @@ func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64
 
 func (s *kronSamples[T]) rowGram() *dense.RowGram[T] {
 	if s.gram == nil {
-		s.gram = dense.NewRowGram[T](s.p, s.count()*s.q)
+		s.gram = dense.NewRowGram[T](s.p)
 	}
 	return s.gram
 }
 
 // exactScatter is rowScatter given the inverse of L less I, in which the rounding of the product with that and of the sums hardly matters.
 func exactScatter(s *kronSamples[float32], change dense.Matrix[float32], p dense.Matrix[float64], work []float32) {
-	wide, gram := make([]float64, s.largest()), dense.NewRowGram[float64](s.p, s.count()*s.q)
+	wide, gram := make([]float64, s.largest()), dense.NewRowGram[float64](s.p)
 	for _, v := range s.blocks {
 		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
