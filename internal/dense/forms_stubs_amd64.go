@@ -16,10 +16,22 @@ func formsAVX512(h *byte, w *byte, stride uintptr, skip uintptr, tiles uintptr, 
 func weighAVX512(w *byte, q *byte, steps uintptr, rows uintptr, s *byte)
 
 // momentAVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
-// 25 vectors a tile. A row of s and w has steps of 32 points and stride bytes.
+// 25 vectors a tile. A row of s and w has steps of 32 points, and stride bytes.
 //
 //go:noescape
 func momentAVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
+
+// momentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
+// 25 vectors a tile. A row of s and w has steps of 16 elements, after which come those of the mask if it is not zero, and stride bytes.
+//
+//go:noescape
+func momentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, mask uintptr, tiles uintptr, sums *byte)
+
+// momentF64AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
+// 25 vectors a tile. A row of s and w has steps of 8 elements, after which come those of the mask if it is not zero, and stride bytes.
+//
+//go:noescape
+func momentF64AVX512(s *byte, w *byte, stride uintptr, steps uintptr, mask uintptr, tiles uintptr, sums *byte)
 
 // totalAVX512 sets t to the sums of the 16 lanes of vectors s, four of them for each step.
 //

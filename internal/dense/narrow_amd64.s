@@ -160,3 +160,64 @@ rest:
 done:
 	VZEROUPPER
 	RET
+
+// func scaleSingleAVX2(groups uintptr, alpha float64, x *byte, y *byte)
+// Requires: AVX
+TEXT ·scaleSingleAVX2(SB), NOSPLIT, $0-32
+	MOVQ         groups+0(FP), AX
+	MOVQ         x+16(FP), CX
+	MOVQ         y+24(FP), DX
+	VBROADCASTSD alpha+8(FP), Y0
+
+loop:
+	VMULPD     (CX), Y0, Y1
+	VCVTPD2PSY Y1, X1
+	VMOVUPS    X1, (DX)
+	VMULPD     32(CX), Y0, Y1
+	VCVTPD2PSY Y1, X1
+	VMOVUPS    X1, 16(DX)
+	VMULPD     64(CX), Y0, Y1
+	VCVTPD2PSY Y1, X1
+	VMOVUPS    X1, 32(DX)
+	VMULPD     96(CX), Y0, Y1
+	VCVTPD2PSY Y1, X1
+	VMOVUPS    X1, 48(DX)
+	ADDQ       $0x80, CX
+	ADDQ       $0x40, DX
+	DECQ       AX
+	JNE        loop
+	VZEROUPPER
+	RET
+
+// func addDoubleAVX2(groups uintptr, x *byte, y *byte, z *byte)
+// Requires: AVX
+TEXT ·addDoubleAVX2(SB), NOSPLIT, $0-32
+	MOVQ groups+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ z+24(FP), BX
+
+loop:
+	VCVTPS2PD (CX), Y0
+	VCVTPS2PD (DX), Y1
+	VADDPD    Y1, Y0, Y0
+	VMOVUPD   Y0, (BX)
+	VCVTPS2PD 16(CX), Y0
+	VCVTPS2PD 16(DX), Y1
+	VADDPD    Y1, Y0, Y0
+	VMOVUPD   Y0, 32(BX)
+	VCVTPS2PD 32(CX), Y0
+	VCVTPS2PD 32(DX), Y1
+	VADDPD    Y1, Y0, Y0
+	VMOVUPD   Y0, 64(BX)
+	VCVTPS2PD 48(CX), Y0
+	VCVTPS2PD 48(DX), Y1
+	VADDPD    Y1, Y0, Y0
+	VMOVUPD   Y0, 96(BX)
+	ADDQ      $0x40, CX
+	ADDQ      $0x40, DX
+	ADDQ      $0x80, BX
+	DECQ      AX
+	JNE       loop
+	VZEROUPPER
+	RET

@@ -18,3 +18,13 @@ func widenAVX512(n uintptr, x *byte, y *byte)
 //
 //go:noescape
 func interleaveAVX512(n uintptr, a *byte, b *byte, y *byte)
+
+// scaleSingleAVX2 sets the float32 y to alpha x, at least one group of 16 elements in float64.
+//
+//go:noescape
+func scaleSingleAVX2(groups uintptr, alpha float64, x *byte, y *byte)
+
+// addDoubleAVX2 sets the float64 z to x + y, at least one group of 16 elements in float32.
+//
+//go:noescape
+func addDoubleAVX2(groups uintptr, x *byte, y *byte, z *byte)

@@ -19,7 +19,8 @@ type panel struct {
 	mask               uintptr // lanes of the last vector: bits (AVX-512), address of lanes or 0 for all (AVX2), number of columns (NEON, portable)
 	alpha, beta        float64 // for float32 the bits stand in the low half
 	use                use
-	pairs              bool // only Go reads it
+	aPanel             uintptr // only Go reads it: A lies in panels of geometry.cols rows, this far apart; 0 if not
+	pairs              bool    // only Go reads it
 }
 
 // use says what a kernel does with its sums. The two plain forms give the bits of the scaled ones with alpha = 1 and beta = 1.

@@ -93,6 +93,7 @@ func (q *product) run() {
 	if how.a || how.b {
 		w = takeWorkspace()
 		cols = blockColBytes / int(q.size) / g.cols * g.cols
+		how.shared = how.a && how.b && q.a.transposed() == q.b && q.m <= q.n && q.n <= cols
 	}
 	kb := blockLength(q.k)
 	for j := 0; j < q.n; j += cols {
@@ -106,8 +107,8 @@ func (q *product) run() {
 	}
 }
 
-// packing says which operands are copied into the order in which the kernels read them.
-type packing struct{ a, b bool }
+// packing says which operands are copied into the order in which the kernels read them, and whether the copy of B serves as that of A too.
+type packing struct{ a, b, shared bool }
 
 // packing decides by whether a copy costs more than it brings. B must be packed when its rows are not contiguous.
 func (q *product) packing(g *geometry) packing {
@@ -142,7 +143,11 @@ func (q *product) runBlock(p *panel, g *geometry, w *workspace, how packing, j, 
 	}
 	rows := q.m
 	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
-	if how.a {
+	switch {
+	case how.shared:
+		p.aRow, p.aStep, p.aTile = q.size, p.bStep, uintptr(g.rows)*q.size
+		p.aPanel = panelBytes
+	case how.a:
 		rows = blockRows
 		p.aRow, p.aStep = q.size, uintptr(g.rows)*q.size
 		p.aTile = uintptr(p.k) * p.aStep
@@ -155,7 +160,10 @@ func (q *product) runBlock(p *panel, g *geometry, w *workspace, how packing, j, 
 		from = from / g.rows * g.rows
 		i, m := i+from, to-from
 		a := q.a.at(i, l).p
-		if how.a {
+		switch {
+		case how.shared:
+			a = b
+		case how.a:
 			a = w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
 			packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
 		}
@@ -189,11 +197,19 @@ func (q *product) runPanel(p *panel, g *geometry, a, b unsafe.Pointer, i, j, m, 
 		if end <= r {
 			continue
 		}
-		p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile)
-		p.b = unsafe.Add(b, uintptr(left)*q.size)
-		p.c = q.c.at(i+r, j+left).p
-		p.rows = end - r
-		p.runColumns(right-left, g, q.size)
-		r = end
+		for r < end {
+			stop := end
+			if p.aPanel > 0 {
+				stop = min(end, (i+r)/g.cols*g.cols+g.cols-i)
+				p.a = unsafe.Add(a, uintptr((i+r)/g.cols)*p.aPanel+uintptr((i+r)%g.cols)*q.size)
+			} else {
+				p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile)
+			}
+			p.b = unsafe.Add(b, uintptr(left)*q.size)
+			p.c = q.c.at(i+r, j+left).p
+			p.rows = stop - r
+			p.runColumns(right-left, g, q.size)
+			r = stop
+		}
 	}
 }

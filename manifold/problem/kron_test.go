@@ -133,3 +133,27 @@ func TestKronFromSinglePrecision(t *testing.T) {
 		}
 	}
 }
+
+// TestKronRounded: a first pass in bfloat16, where the processor has it and the condition of the factors allows it, does not change the result.
+func TestKronRounded(t *testing.T) {
+	const N, n = 40, 70
+	for _, condition := range []float64{1, 10, 1e3} {
+		x := dataOf(gallery.NewStream(72).Normals(N, n*n))
+		left, right := symmetric(gallery.SPD(73, n, condition)), symmetric(gallery.SPD(74, n, condition))
+		for i := range N {
+			y := mat.NewDense(n, n, x.RawRowView(i))
+			y.Mul(left, y)
+			y.Mul(y, right)
+		}
+		r := solved(t, "kron-mle", Data{Samples: x, Rows: n}, nil)
+		if !(r.RelativeGradient <= 1e-8) || r.Iterations > 3 {
+			t.Errorf("condition %g: relative gradient %g after %d steps", condition, r.RelativeGradient, r.Iterations)
+		}
+		o := &Options{}
+		o.Solver.Tolerance = 1e-10
+		exact := solved(t, "kron-mle", Data{Samples: x, Rows: n}, o)
+		if d := distanceRelative(r.Solution, exact.Solution); d > 1e-6 {
+			t.Errorf("condition %g: A is %g away", condition, d)
+		}
+	}
+}

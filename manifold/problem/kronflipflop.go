@@ -12,7 +12,7 @@ import (
 const (
 	// kronSingleSize is the number of elements of all samples from which on steps in single precision pay.
 	kronSingleSize = 1 << 15
-	// kronSingleFar is the relative gradient from which on samples are whitened anew on both sides.
+	// kronSingleFar is the relative distance of the inverse column factor from I from which on samples are whitened on that side too.
 	kronSingleFar = 0.1
 	// kronSingleSums is what sums in single precision leave of a relative gradient, and kronSingleRounding, times the root of p/Nq, what one
 	// rounding of the samples does.
@@ -29,6 +29,7 @@ type kronIteration struct {
 	step  dense.Matrix[float64]
 	from  dense.Matrix[float64] // that frame
 	turn  dense.Matrix[float64] // scratch
+	spare [][]float32           // memory of the size of each block of samples in single precision, behind them
 
 	tolerance float64
 }
@@ -154,7 +155,7 @@ func (t *kronSingle) run() {
 		rounding := kronSingleRounding * math.Sqrt(t.noise*float64(k.p)/float64(k.count*k.q))
 		double := rounding > 0.95*k.tolerance                                  // a step in double precision will follow
 		exact := !double && steps > 1 && best*rate*rate <= 2*k.tolerance*scale // this may be the last step
-		if !t.flip(p, best > kronSingleFar*scale, exact) {
+		if !(steps == 0 && t.flipRounded(p)) && !t.flip(p, exact) {
 			return
 		}
 		minusPlusIdentity(grad, p)
@@ -213,13 +214,17 @@ func (t *kronSingle) advance(work dense.Matrix[float64], last bool) bool {
 
 // amplify makes noise that of the products of an inverse with vectors of the given sizes, their mean squares.
 func (t *kronSingle) amplify(inverse dense.Matrix[float64]) {
-	var sum float64
+	t.noise = (t.noise + 1) * amplification(inverse, t.sizes)
+}
+
+// amplification returns the mean square of the elements of products of the lower triangular inverse with errors whose mean squares are the sizes.
+func amplification(inverse dense.Matrix[float64], sizes []float64) (k float64) {
 	for i := range inverse.Rows {
 		for j, x := range inverse.Row(i)[:i+1] {
-			sum += x * x * t.sizes[j]
+			k += x * x * sizes[j]
 		}
 	}
-	t.noise = (t.noise + 1) * sum / float64(inverse.Rows)
+	return k / float64(inverse.Rows)
 }
 
 func diagonal(a dense.Matrix[float64], to []float64) {
@@ -234,37 +239,65 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	if !(scale > 0) || math.IsInf(scale, 1) {
 		return nil, false
 	}
-	v := newKronSamples(k.count, k.p, k.q, func(n int) []float32 { return make([]float32, n) })
+	free := k.y.blocks
+	v := newKronSamples(k.count, k.p, k.q, func(n int) []float32 {
+		block := dense.Singles(free[0].Data[:cap(free[0].Data)])
+		free = free[1:]
+		k.spare = append(k.spare, block[n:])
+		return block[:n:n]
+	})
 	v.read(k.x, scale)
 	return v, true
 }
 
-// flip replaces the samples V by W = C^-1 V and sets p to the mean of the Z Z', Z = W L^-T, with L L' = (1/Np) sum W'W. Far from the solution Z
-// takes the place of W; near it, where L hardly differs from the last one, that would only cost time and digits. It says whether the former sum is positive
-// definite.
-func (t *kronSingle) flip(p dense.Matrix[float64], far, exact bool) bool {
+// flip replaces the samples V by W = C^-1 V and sets p to the mean of the Z Z', Z = W L^-T, with L L' = (1/Np) sum W'W. Where L is far from I, Z takes the
+// place of W; elsewhere that would only cost time and digits. It says whether the former sum is positive definite.
+func (t *kronSingle) flip(p dense.Matrix[float64], exact bool) bool {
 	t.work = t.v.whitenRows(t.inv, t.b, 1/float64(t.count*t.p), t.work)
-	diagonal(t.b, t.sizes)
-	if dense.Cholesky(t.b) >= 0 {
+	if !t.invertColumns(exact) {
 		return false
-	}
-	dense.InvertLower(t.b)
-	if exact {
-		for i := range t.q {
-			t.b.Set(i, i, t.b.At(i, i)-1)
-		}
-	}
-	for i, x := range t.b.Data {
-		t.left.Data[i] = float32(x)
 	}
 	switch {
 	case exact:
-		t.v.exactScatter(t.left, p, t.work)
-	case far:
+		exactScatter(t.v, t.left, p, t.work)
+	case t.far():
 		t.amplify(t.b)
 		t.work = t.v.whitenColumns(t.left, p, t.work)
 	default:
 		t.v.rowScatter(t.left, p, t.work)
 	}
 	return true
+}
+
+// invertColumns sets b to the inverse of its Cholesky factor, and left to that or, for exact sums, what it differs from I by. It says whether b is positive
+// definite.
+func (t *kronSingle) invertColumns(exact bool) bool {
+	diagonal(t.b, t.sizes)
+	if dense.Cholesky(t.b) >= 0 {
+		return false
+	}
+	dense.InvertLower(t.b)
+	for i := range t.q {
+		for j, x := range t.b.Row(i) {
+			if exact && i == j {
+				x--
+			}
+			t.left.Set(i, j, float32(x))
+		}
+	}
+	return true
+}
+
+// far says whether b is far from I.
+func (t *kronSingle) far() bool {
+	var sum float64
+	for i := range t.q {
+		for j, x := range t.b.Row(i)[:i+1] {
+			if i == j {
+				x--
+			}
+			sum += x * x
+		}
+	}
+	return sum > kronSingleFar*kronSingleFar*float64(t.q)
 }

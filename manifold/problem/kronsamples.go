@@ -1,28 +1,36 @@
 package problem
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"math"
+	"unsafe"
 
-// kronBlock is the number of rows or columns of all samples of a block, which should stay in the caches from one product to the next, and the longest inner
-// dimension that products do not cut; kronPanel is the number of rows of a product with a triangle.
-const kronBlock, kronPanel = 512, 16
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// kronBlock is the number of rows and columns, in the geometric mean, of all samples of a block, which should stay in the caches from one product to the
+// next, and the longest inner dimension that products do not cut; kronPanel is the number of rows of a product with a triangle, and kronGram the number of bytes of
+// what products sum in place.
+const kronBlock, kronPanel, kronGram = 512, 8, 200 << 10
 
 // kronSamples are p x q samples in blocks of several side by side. The same memory, read as rows of q numbers, is a tall matrix in which row r of sample
 // i is one row, so that sums of Y'Y over samples are one product too.
 type kronSamples[T dense.Float] struct {
 	p, q, each int
 	blocks     []dense.Matrix[T] // p x (samples q)
-	sum        dense.Matrix[T]   // scratch: a sum over a block
+	sum        dense.Matrix[T]   // scratch: a sum of V'V over a block
+	gram       *dense.RowGram[T] // for sums of V V', made when it is needed
 
 	source dense.Matrix[float64] // samples, one a row, of which blocks from unread on are to be filled, times scale
 	scale  float64
 	unread int
+
+	touched T // without meaning
 }
 
-// newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter.
+// newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter. There is room for rows that sums of V V' read.
 func newKronSamples[T dense.Float](count, p, q int, memory func(int) []T) *kronSamples[T] {
-	n := max(p, q)
-	s := &kronSamples[T]{p: p, q: q, each: max(1, kronBlock/n), sum: dense.New[T](n, n)}
-	full := min(s.each, count) * p * q
+	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q)))), sum: dense.New[T](q, q)}
+	full := min(s.each, count) * dense.RowGramRows(p) * q
 	for first := 0; first < count; first += s.each {
 		cols := min(s.each, count-first) * q
 		s.blocks = append(s.blocks, dense.Wrap(p, cols, memory(full)[:p*cols:full]))
@@ -41,18 +49,44 @@ func (s *kronSamples[T]) read(x dense.Matrix[float64], scale float64) {
 // block returns a block after the samples of those up to it have been read.
 func (s *kronSamples[T]) block(i int) dense.Matrix[T] {
 	for ; s.source.Rows > 0 && s.unread <= i; s.unread++ {
-		b := s.blocks[s.unread]
-		for j := range b.Cols / s.q {
-			x := s.source.Row(s.unread*s.each + j)
-			for r := range s.p {
-				to := b.Row(r)[j*s.q : (j+1)*s.q]
-				for c, v := range x[r*s.q : (r+1)*s.q] {
-					to[c] = T(s.scale * v)
-				}
-			}
-		}
+		s.fill(s.blocks[s.unread], s.unread)
 	}
 	return s.blocks[i]
+}
+
+// fill sets b to block i of the source. The rows of b come in order: memory is written faster than it is in the order of the samples.
+func (s *kronSamples[T]) fill(b dense.Matrix[T], i int) {
+	for r := range s.p {
+		for to, j := b.Row(r), i*s.each; len(to) > 0; to, j = to[s.q:], j+1 {
+			convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
+		}
+	}
+}
+
+// kronShort is the number of elements from which on kernels convert them faster.
+const kronShort = 32
+
+// convert sets dst to scale x.
+func convert[T dense.Float](scale float64, x []float64, dst []T) {
+	if len(x) < kronShort {
+		for i, v := range x {
+			dst[i] = T(scale * v)
+		}
+		return
+	}
+	switch dst := any(dst).(type) {
+	case []float32:
+		dense.ScaleSingle(scale, x, dst)
+	case []float64:
+		dense.Scale(scale, x, dst)
+	}
+}
+
+// touch reads a block line after line, which brings it into the caches faster than products do.
+func (s *kronSamples[T]) touch(block dense.Matrix[T]) {
+	for i := 0; i < len(block.Data); i += 8 {
+		s.touched = block.Data[i]
+	}
 }
 
 // tall returns a block, or something of its shape, as rows of q.
@@ -79,19 +113,30 @@ func (s *kronSamples[T]) exchange(i int, z dense.Matrix[T]) []T {
 // the size of a block; what takes its place is returned.
 func (s *kronSamples[T]) whitenRows(inverse dense.Matrix[T], b dense.Matrix[float64], scale float64, work []T) []T {
 	b.Zero()
-	sum := s.sum.View(0, 0, s.q, s.q)
 	for i := range s.blocks {
 		v := s.block(i)
 		if inverse.Rows > 0 {
+			s.touch(v)
 			z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 			mulLowerPanels(inverse, v, z)
 			work, v = s.exchange(i, z), z
 		}
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, s.tall(v), s.tall(v), 0, sum)
-		addLower(b, scale, sum)
+		s.columnScatter(v)
+		addLower(b, scale, s.sum)
 	}
 	mirrorLower(b)
 	return work
+}
+
+// columnScatter sets the lower triangle of s.sum to V'V, summed over the samples of a block.
+func (s *kronSamples[T]) columnScatter(block dense.Matrix[T]) {
+	v, beta := s.tall(block), T(0)
+	rows := max(1, kronGram/int(unsafe.Sizeof(beta))/s.q)
+	for i := 0; i < v.Rows; i += rows {
+		part := v.View(i, 0, min(rows, v.Rows-i), s.q)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, part, part, beta, s.sum)
+		beta = 1
+	}
 }
 
 // rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L. work has the size of a block.
@@ -106,37 +151,39 @@ func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[f
 
 // scatter is rowScatter, or whitenColumns if the samples are replaced.
 func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace bool) []T {
-	p.Zero()
-	scale := 1 / float64(s.count())
-	sum := s.sum.View(0, 0, s.p, s.p)
+	gram := s.rowGram()
 	for i, v := range s.blocks {
+		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
-		dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, z, 0, sum)
-		addLower(p, scale, sum)
+		gram.Add(z)
 		if replace {
 			work = s.exchange(i, z)
 		}
 	}
-	mirrorLower(p)
+	gram.MoveTo(p, 1/float64(s.count()))
 	return work
 }
 
+func (s *kronSamples[T]) rowGram() *dense.RowGram[T] {
+	if s.gram == nil {
+		s.gram = dense.NewRowGram[T](s.p)
+	}
+	return s.gram
+}
+
 // exactScatter is rowScatter given the inverse of L less I, in which the rounding of the product with that and of the sums hardly matters.
-func (s *kronSamples[T]) exactScatter(change dense.Matrix[T], p dense.Matrix[float64], work []T) {
-	p.Zero()
-	scale := 1 / float64(s.count())
-	wide := make([]float64, s.largest())
+func exactScatter(s *kronSamples[float32], change dense.Matrix[float32], p dense.Matrix[float64], work []float32) {
+	wide, gram := make([]float64, s.largest()), dense.NewRowGram[float64](s.p)
 	for _, v := range s.blocks {
+		s.touch(v)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, change, s.tall(v), s.tall(z))
 		w := dense.Wrap(v.Rows, v.Cols, wide[:len(v.Data)])
-		for j, x := range v.Data {
-			w.Data[j] = float64(x) + float64(z.Data[j])
-		}
-		dense.GemmLower(dense.NoTrans, dense.Transposed, scale, w, w, 1, p)
+		dense.AddDouble(v.Data, z.Data, w.Data)
+		gram.Add(w)
 	}
-	mirrorLower(p)
+	gram.MoveTo(p, 1/float64(s.count()))
 }
 
 // mulLowerPanels sets dst to l b for the lower triangular l with zeros above the diagonal: for wide b faster than dense.MulLower.

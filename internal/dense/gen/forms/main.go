@@ -2,6 +2,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -13,7 +15,9 @@ func main() {
 	ConstraintExpr("amd64")
 	forms()
 	weigh()
-	moment()
+	moment("momentAVX512", "points", 32, lanes.DotPairs, nil)
+	moment("momentF32AVX512", "elements", 16, func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
+	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
 	total()
 	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
 		singleForms(l)
@@ -175,11 +179,14 @@ func total() {
 // momentRows is the number of rows and columns of a tile of the moment.
 const momentRows = 5
 
-// moment adds inner products of rows, lane by lane.
-func moment() {
-	begin("momentAVX512", `adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
-// 25 vectors a tile. A row of s and w has steps of 32 points and stride bytes.`,
-		"func(s, w *byte, stride, steps, tiles uintptr, sums *byte)")
+// moment adds inner products of rows, lane by lane. With loadPart rows end with the lanes of a mask, if it is not zero.
+func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), loadPart func(m Mem, mask, x reg.Register)) {
+	doc, signature := "", "func(s, w *byte, stride, steps, tiles uintptr, sums *byte)"
+	if loadPart != nil {
+		doc, signature = ", after which come those of the mask if it is not zero", "func(s, w *byte, stride, steps, mask, tiles uintptr, sums *byte)"
+	}
+	begin(name, fmt.Sprintf(`adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
+// 25 vectors a tile. A row of s and w has steps of %d %s%s, and stride bytes.`, lanes, what, doc), signature)
 	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
 	three, five := GP64(), GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
@@ -212,21 +219,37 @@ func moment() {
 	MOVQ(s, a)
 	MOVQ(column, b)
 	Load(Param("steps"), steps)
-	Label("step")
-	for i := range momentRows {
-		VMOVDQU32(row(a, i), zmm(left+i))
-	}
-	for j := range momentRows {
-		x := zmm(right + j%2)
-		VMOVDQU32(row(b, j), x)
+	step := func(load func(m Mem, x reg.Register)) {
 		for i := range momentRows {
-			lanes.DotPairs(zmm(left+i), x, zmm(i*momentRows+j))
+			load(row(a, i), zmm(left+i))
+		}
+		for j := range momentRows {
+			x := zmm(right + j%2)
+			load(row(b, j), x)
+			for i := range momentRows {
+				fma(zmm(left+i), x, zmm(i*momentRows+j))
+			}
 		}
 	}
+	if loadPart != nil {
+		TESTQ(steps, steps)
+		JE(LabelRef("part"))
+	}
+	Label("step")
+	step(func(m Mem, x reg.Register) { VMOVDQU32(m, x) })
 	ADDQ(U8(64), a)
 	ADDQ(U8(64), b)
 	DECQ(steps)
 	JNE(LabelRef("step"))
+	if loadPart != nil {
+		Label("part")
+		Load(Param("mask"), steps)
+		TESTQ(steps, steps)
+		JE(LabelRef("store"))
+		KMOVW(steps.As32(), reg.K1)
+		step(func(m Mem, x reg.Register) { loadPart(m, reg.K1, x) })
+		Label("store")
+	}
 	for i := range momentRows * momentRows {
 		VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
 	}

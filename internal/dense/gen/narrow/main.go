@@ -1,4 +1,4 @@
-// Command narrow writes the kernels between float32 and bfloat16. They need AVX-512.
+// Command narrow writes the kernels between numbers of different lengths. Those of bfloat16 need AVX-512, the others AVX2.
 package main
 
 import (
@@ -12,6 +12,8 @@ func main() {
 	narrow()
 	widen()
 	interleave()
+	scaleSingle()
+	addDouble()
 	Generate()
 }
 
@@ -115,4 +117,57 @@ func interleave() {
 		VPORD(high, low, low)
 		VMOVUPS(low, mask, Mem{Base: p[2]})
 	}, []int{64, 64, 64})
+}
+
+// group is the number of elements that scaleSingle and addDouble take at a time.
+const group = 16
+
+// groups writes a loop over groups of elements; advance moves the pointers.
+func groups(name, doc, signature string, pointers []string, prepare func(), body func(p []reg.GPVirtual, i int), advance []int) {
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(name + " " + doc)
+	n := Load(Param("groups"), GP64()).(reg.GPVirtual)
+	var p []reg.GPVirtual
+	for _, x := range pointers {
+		p = append(p, Load(Param(x), GP64()).(reg.GPVirtual))
+	}
+	prepare()
+	Label("loop")
+	for i := range group / 4 {
+		body(p, i)
+	}
+	for i, step := range advance {
+		ADDQ(U8(step), p[i])
+	}
+	DECQ(n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+func scaleSingle() {
+	alpha := YMM()
+	groups("scaleSingleAVX2", "sets the float32 y to alpha x, at least one group of 16 elements in float64.", "func(groups uintptr, alpha float64, x, y *byte)", []string{"x", "y"}, func() {
+		p, err := Param("alpha").Resolve()
+		if err != nil {
+			panic(err)
+		}
+		VBROADCASTSD(p.Addr, alpha)
+	}, func(p []reg.GPVirtual, i int) {
+		x, y := YMM(), XMM()
+		VMULPD(Mem{Base: p[0], Disp: 32 * i}, alpha, x)
+		VCVTPD2PSY(x, y)
+		VMOVUPS(y, Mem{Base: p[1], Disp: 16 * i})
+	}, []int{8 * group, 4 * group})
+}
+
+func addDouble() {
+	groups("addDoubleAVX2", "sets the float64 z to x + y, at least one group of 16 elements in float32.", "func(groups uintptr, x, y, z *byte)", []string{"x", "y", "z"}, func() {}, func(p []reg.GPVirtual, i int) {
+		x, y := YMM(), YMM()
+		VCVTPS2PD(Mem{Base: p[0], Disp: 16 * i}, x)
+		VCVTPS2PD(Mem{Base: p[1], Disp: 16 * i}, y)
+		VADDPD(y, x, x)
+		VMOVUPD(x, Mem{Base: p[2], Disp: 32 * i})
+	}, []int{4 * group, 4 * group, 8 * group})
 }

@@ -1,0 +1,33 @@
+package dense
+
+import "unsafe"
+
+// convertGroup is the number of elements that the kernels between float64 and float32 take at a time.
+const convertGroup = 16
+
+// ScaleSingle sets dst to alpha x, rounded to float64 and then to float32.
+func ScaleSingle(alpha float64, x []float64, dst []float32) {
+	if len(x) != len(dst) {
+		panic(Error("ScaleSingle: lengths differ"))
+	}
+	done := scaleSingleKernel(alpha, x, dst)
+	for i, v := range x[done:] {
+		dst[done+i] = float32(alpha * v)
+	}
+}
+
+// AddDouble sets dst to x + y, rounded to float64.
+func AddDouble(x, y []float32, dst []float64) {
+	if len(x) != len(dst) || len(y) != len(dst) {
+		panic(Error("AddDouble: lengths differ"))
+	}
+	done := addDoubleKernel(x, y, dst)
+	for i, v := range x[done:] {
+		dst[done+i] = float64(v) + float64(y[done+i])
+	}
+}
+
+// Singles returns the memory of x as twice as many float32, whose values are unspecified.
+func Singles(x []float64) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
+}

@@ -1,0 +1,69 @@
+package dense
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/spdopt/spdopt/internal/allocs"
+)
+
+// TestRowGram holds sums of all small shapes, and of some that are completed in between, to the error of their chains, with and without rows to spare.
+func TestRowGram(t *testing.T) {
+	onPaths(t, func() {
+		r := rand.New(rand.NewPCG(43, 1))
+		rowGram[float64](t, r, 0x1p-53)
+		rowGram[float32](t, r, 0x1p-24)
+	})
+}
+
+func rowGram[T Float](t *testing.T, r *rand.Rand, unit float64) {
+	for _, n := range []int{1, 2, 4, 5, 6, 9, 10, 23, 31} {
+		for _, cols := range [][]int{{1}, {3, 8}, {16}, {17, 33, 0, 40}, {5000, 4000, 7}} {
+			g, want, most, total := NewRowGram[T](n), New[float64](n, n), New[float64](n, n), 0
+			for round := range 2 { // moved away, a sum starts at zero
+				want.Zero()
+				most.Zero()
+				for i, k := range cols {
+					total = max(total, k)
+					all := random[T](r, RowGramRows(n), k+i)
+					for x := n * all.Stride; x < len(all.Data); x++ {
+						all.Data[x] = T(math.NaN())
+					}
+					w := all.View(0, i, n, k)
+					if round == 1 {
+						w = w.Clone()
+					}
+					g.Add(w)
+					for a := range n {
+						for b := range n {
+							for c := range k {
+								x := float64(w.At(a, c)) * float64(w.At(b, c))
+								want.Data[a*n+b] += x
+								most.Data[a*n+b] += math.Abs(x)
+							}
+						}
+					}
+				}
+				got := New[float64](n, n)
+				g.MoveTo(got, 0.5)
+				for i, v := range got.Data {
+					if d := math.Abs(v - want.Data[i]/2); !(d <= float64(total+20)*unit*most.Data[i]) {
+						t.Fatalf("%d rows, columns %v: element %d is %g, want %g", n, cols, i, v, want.Data[i]/2)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestRowGramAllocatesNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(43, 2))
+	g, w, dst := NewRowGram[float32](13), random[float32](r, 13, 70), New[float64](13, 13)
+	if a := allocs.PerRun(10, func() {
+		g.Add(w)
+		g.MoveTo(dst, 1)
+	}); a != 0 {
+		t.Errorf("%v allocations", a)
+	}
+}
