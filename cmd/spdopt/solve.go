@@ -192,6 +192,9 @@ type solveFiles struct{ solution, parts *matio.Writer }
 
 // openFiles opens both, so that they are known to be writable before anything is computed.
 func (f *solveFlags) openFiles(a *app) (files solveFiles, err error) {
+	if err := apart("--out", f.out, "--parts", f.parts); err != nil {
+		return files, err
+	}
 	if files.solution, err = f.create(a, false); err != nil {
 		return files, err
 	}
@@ -418,7 +421,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 		return nil, err
 	}
 	if many {
-		return nil, usagef("--start: %s holds more than one matrix", f.start)
+		return nil, &matio.Error{File: f.start, What: "holds more than one matrix", Try: "--start takes one"}
 	}
 	o.Start = symmetric(all)[0]
 	return nil, nil
