@@ -18,6 +18,8 @@ type DataError struct {
 	Where  string // "matrix 7", "sample 3", "weights", "start", or empty for the data as a whole; counted from 0
 	Err    error  // what is wrong; a *manifold.PointError for a matrix that is not SPD
 	Remedy string // what to do; may be empty
+
+	count bool // it is about the number or the shape of the data, which no other units would change
 }
 
 // Error joins the place, the fault and the remedy.
@@ -59,7 +61,7 @@ func (d *Data) explain(err error) error {
 	switch {
 	case errors.As(err, &option):
 		return err
-	case errors.As(err, &fault) && slices.Contains([]string{"weights", "labels", "start"}, fault.Where):
+	case errors.As(err, &fault) && (fault.count || slices.Contains([]string{"weights", "labels", "start"}, fault.Where)):
 		return err
 	case errors.As(err, &point) && point.Min < -1e-12*math.Abs(point.Max):
 		return err // it is not definite in any units
@@ -106,7 +108,7 @@ func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) {
 	for k, a := range ms {
 		where := fmt.Sprintf("matrix %d", k)
 		if a.SymmetricDim() != n {
-			return nil, &DataError{Where: where, Err: fmt.Errorf("has %d rows, but matrix 0 has %d", a.SymmetricDim(), n)}
+			return nil, &DataError{count: true, Where: where, Err: fmt.Errorf("has %d rows, but matrix 0 has %d", a.SymmetricDim(), n)}
 		}
 		f, err := manifold.NewFrame(a)
 		if err != nil {
