@@ -148,7 +148,10 @@ func (o *Options) validateBox(n int) error {
 		if !(lo < hi) || math.IsInf(lo, 1) || math.IsInf(hi, -1) {
 			return fmt.Errorf("esadapt: variable %d: lower bound %v is not below upper bound %v; use Fixed to hold a variable", i, lo, hi)
 		}
-		if o.X0 != nil && (o.X0[i] < lo || o.X0[i] > hi || math.IsInf(o.X0[i], 0)) {
+		if o.X0 != nil && math.IsInf(o.X0[i], 0) {
+			return fmt.Errorf("esadapt: X0[%d] = %v is not a finite number", i, o.X0[i])
+		}
+		if o.X0 != nil && (o.X0[i] < lo || o.X0[i] > hi) {
 			return fmt.Errorf("esadapt: X0[%d] = %v is outside [%v, %v]", i, o.X0[i], lo, hi)
 		}
 		if o.Scale != nil && (!(o.Scale[i] > 0) || math.IsInf(o.Scale[i], 0)) {
@@ -203,10 +206,15 @@ func (o *Options) validateIndices(n int) error {
 }
 
 func (o *Options) validateChoices() error {
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"Constraints", o.Constraints}, {"PopSize", o.PopSize}, {"MaxEvaluations", o.MaxEvaluations}, {"MaxRestarts", o.MaxRestarts}, {"MaxRepeats", o.MaxRepeats}, {"Workers", o.Workers}} {
+		if f.value < 0 {
+			return fmt.Errorf("esadapt: %s is %d: it may not be negative", f.name, f.value)
+		}
+	}
 	switch {
-	case o.Constraints < 0 || o.PopSize < 0 || o.MaxEvaluations < 0 || o.MaxRestarts < 0 || o.MaxRepeats < 0 || o.Workers < 0:
-		return fmt.Errorf("esadapt: Constraints %d, PopSize %d, MaxEvaluations %d, MaxRestarts %d, MaxRepeats %d, Workers %d: none may be negative",
-			o.Constraints, o.PopSize, o.MaxEvaluations, o.MaxRestarts, o.MaxRepeats, o.Workers)
 	case o.Bounds < BoundTransform || o.Bounds > BoundPenalty:
 		return fmt.Errorf("esadapt: unknown bound rule %d", int(o.Bounds))
 	case o.Restarts < RestartAuto || o.Restarts > RestartBIPOP:

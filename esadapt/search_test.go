@@ -477,7 +477,7 @@ func TestBadOptions(t *testing.T) {
 		"all 1 variables":       {X0: []float64{1}, Fixed: []int{0}},
 		"Fixed needs X0":        {Dim: 2, Fixed: []int{0}},
 		"no integer in":         {Lower: []float64{0.2}, Upper: []float64{0.8}, Integers: []int{0}},
-		"none may be negative":  {Dim: 1, MaxEvaluations: -1},
+		"MaxEvaluations is -1: it may not be negative":  {Dim: 1, MaxEvaluations: -1},
 		"no strategy":           {Dim: 1, Strategy: "simplex"},
 		"belong together":       {Dim: 1, StartLower: []float64{0}},
 		"is not an interval":    {StartLower: []float64{2}, StartUpper: []float64{1}},

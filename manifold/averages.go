@@ -58,7 +58,16 @@ func lastIterate(p Point, err error) *mat.SymDense {
 	if err != nil && !errors.As(err, &early) {
 		return nil
 	}
-	return p.(*Frame).Sym()
+	s, _ := formed(p.(*Frame))
+	return s
+}
+
+// formed returns the matrix of p, or an error where the point is singular to rounding.
+func formed(p *Frame) (*mat.SymDense, error) {
+	if err := p.complete(); err != nil {
+		return nil, fmt.Errorf("manifold: %w", err)
+	}
+	return p.Sym(), nil
 }
 
 // spreadAbout returns the root mean square affine-invariant distance of the frames from x.

@@ -48,7 +48,7 @@ func Exp(a, xi mat.Symmetric) (*mat.SymDense, error) {
 	if err := m.Exp(q, p, v); err != nil {
 		return nil, fmt.Errorf("manifold: %w", err)
 	}
-	return q.Sym(), nil
+	return formed(q)
 }
 
 // Geodesic returns the point at time t on the geodesic from a (t = 0) to b (t = 1), a^1/2 (a^-1/2 b a^-1/2)^t a^1/2; t may lie outside
@@ -62,7 +62,7 @@ func Geodesic(a, b mat.Symmetric, t float64) (*mat.SymDense, error) {
 	if err := m.Between(out, p, q, t); err != nil {
 		return nil, fmt.Errorf("manifold: %w", err)
 	}
-	return out.Sym(), nil
+	return formed(out)
 }
 
 // Transport carries the tangent matrix xi from a to b by parallel transport along the geodesic: E xi E^T with E = (b a^-1)^1/2.

@@ -70,6 +70,11 @@ func TestExtremeUnits(t *testing.T) {
 			}
 		}
 	}
+	for _, metric := range []string{"cheap", "ale", "alm", "bmp", "stein", "thompson", "kullback"} {
+		for _, v := range []float64{1.7e308, 1e-320} {
+			_, _ = Solve("mean", Data{Matrices: []mat.Symmetric{scaled(v)}}, &Options{Metric: metric}) // an error or a mean, no panic
+		}
+	}
 	_, err := Solve("logdet", Data{Matrices: []mat.Symmetric{scaled(1e300), scaled(1e300)}}, nil)
 	if err == nil || !strings.Contains(err.Error(), "average them first") {
 		t.Errorf("two matrices for logdet: %v", err)
