@@ -96,11 +96,17 @@ func (o *Options) dim() int {
 	return 0
 }
 
+// mostVariables is above what any strategy keeps in the memory of one machine.
+const mostVariables = 1 << 28
+
 // Validate reports the first thing that does not fit, by field and number, with what to do.
 func (o *Options) Validate() error {
 	n := o.dim()
-	if n == 0 {
+	switch {
+	case n == 0:
 		return fmt.Errorf("esadapt: no variables: set Dim, X0 or bounds")
+	case n > mostVariables:
+		return fmt.Errorf("esadapt: Dim is %d, want at most %d", n, mostVariables)
 	}
 	for _, v := range []struct {
 		name string

@@ -159,6 +159,8 @@ func TestWrongUsageIsExitCode2(t *testing.T) {
 		{`list takes one kind`, []string{"list", "problems", "roots"}},
 		{`unknown check "instal" — did you mean "install"?`, []string{"check", "instal"}},
 		{`check: say what: install`, []string{"check"}},
+		{`size 99999999, want 1 to 16384`, []string{"bench", "roots", "--sizes", "99999999"}},
+		{`--dim is 99999999999, want at most`, []string{"minimize", "--expr", "1", "--dim", "99999999999"}},
 		{`unknown command "slove" for spdopt — did you mean "solve"?`, []string{"help", "slove"}},
 		{`unknown command "shw" for spdopt runs — did you mean "show"?`, []string{"help", "runs", "shw"}},
 		{`unknown flag -data; names of several letters have two dashes: --data`, []string{"solve", "mean", "-data", good}},

@@ -189,7 +189,7 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 }
 
 // flagWords turns the names of options in messages into those of flags.
-var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "X0", "--x0", "Sigma0", "--sigma0", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
+var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "X0", "--x0", "Sigma0", "--sigma0", "Dim is", "--dim is", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
 	"Fixed", "--fixed", "Equalities", "--equalities", "Surrogate", "--surrogate", "Noise", "--noise", "BoundPenalty", "--bounds penalty", "PopSize", "--popsize", "MaxEvaluations", "--max-evals", "Constraints", "--constraints", "MaxFailureRate", "--max-fail-rate", "Target", "--target")
 
 // check looks at the flags that need no knowledge of the problem, and draws the seed.

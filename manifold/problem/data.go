@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -71,6 +72,16 @@ func (d *Data) explain(err error) error {
 		what = &DataError{Where: fault.Where, Err: fault.Err} // its remedy is for other data
 	}
 	return &DataError{Err: what, Remedy: fmt.Sprintf("scale the data: the largest entry is %.3g, and powers of it may overflow or vanish", largest)}
+}
+
+// present refuses matrices that are nil. Samples that are a nil *mat.Dense are none.
+func (d *Data) present() error {
+	for k, m := range d.Matrices {
+		if v := reflect.ValueOf(m); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+			return &DataError{Where: fmt.Sprintf("matrix %d", k), Err: errors.New("is nil")}
+		}
+	}
+	return nil
 }
 
 // largest returns the largest magnitude of an entry that is a number.

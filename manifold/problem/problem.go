@@ -205,6 +205,9 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if err := d.present(); err != nil {
+		return nil, err
+	}
 	c, name, err := p.dispatch(&d, o)
 	if err != nil {
 		return nil, d.explain(err)

@@ -81,6 +81,19 @@ func TestExtremeUnits(t *testing.T) {
 	}
 }
 
+// TestNilMatrices: a matrix that is nil is an error that names it.
+func TestNilMatrices(t *testing.T) {
+	var none *mat.SymDense
+	for _, p := range List() {
+		for _, m := range []mat.Symmetric{nil, none} {
+			_, err := Solve(p.Name, Data{Matrices: []mat.Symmetric{mat.NewDiagDense(1, []float64{1}), m}}, nil)
+			if err == nil || !strings.Contains(err.Error(), "matrix 1: is nil") {
+				t.Errorf("%s: %v", p.Name, err)
+			}
+		}
+	}
+}
+
 // TestToleranceBelowRounding: a tolerance that rounding does not let a run reach is met at the rounding level, which is what is reported.
 func TestToleranceBelowRounding(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
