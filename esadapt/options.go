@@ -96,17 +96,14 @@ func (o *Options) dim() int {
 	return 0
 }
 
-// mostVariables is above what any strategy keeps in the memory of one machine.
-const mostVariables = 1 << 28
-
 // Validate reports the first thing that does not fit, by field and number, with what to do.
 func (o *Options) Validate() error {
 	n := o.dim()
 	switch {
 	case n == 0:
 		return fmt.Errorf("esadapt: no variables: set Dim, X0 or bounds")
-	case n > mostVariables:
-		return fmt.Errorf("esadapt: Dim is %d, want at most %d", n, mostVariables)
+	case n > largestSample:
+		return fmt.Errorf("esadapt: Dim is %d, want at most %d", n, largestSample)
 	}
 	for _, v := range []struct {
 		name string
@@ -133,7 +130,7 @@ func (o *Options) Validate() error {
 	if err := o.validateChoices(); err != nil {
 		return err
 	}
-	if lambda := max(o.PopSize, defaultLambda(n)); n > largestSample || o.Constraints > largestSample || lambda > largestSample/(n+o.Constraints) {
+	if lambda := max(o.PopSize, defaultLambda(n)); o.Constraints > largestSample || lambda > largestSample/(n+o.Constraints) {
 		return fmt.Errorf("esadapt: a population of %d times %d variables and %d constraints does not fit in memory", lambda, n, o.Constraints)
 	}
 	return nil

@@ -101,6 +101,18 @@ func TestCutoff(t *testing.T) {
 	require.Equal(t, 1.0, z.At(0, 0))
 }
 
+// TestTinyPowers: the residual of a power near 0 is that of X, which X^(1/p) would hide behind rounding.
+func TestTinyPowers(t *testing.T) {
+	a := withSpectrum(randomBasis(newRand(9), 6), geometric(6, 5, 1e4))
+	for _, p := range []float64{1e-320, -1e-300, 1e-17, -1e-9} {
+		var x mat.SymDense
+		rep, err := Pow(&x, a, p, nil)
+		require.NoError(t, err)
+		require.Less(t, rep.Residual, 1e-14, "p = %v", p)
+		require.LessOrEqual(t, math.Abs(x.At(0, 0)-1), 1e-7)
+	}
+}
+
 // TestNothingIsKept: the pseudo-inverse of a matrix whose eigenvalues are all dropped is zero.
 func TestNothingIsKept(t *testing.T) {
 	for _, d := range [][]float64{{0, 0, 0}, {-1, -2, -3}} {

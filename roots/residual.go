@@ -11,6 +11,9 @@ import (
 // rootLimit is the largest r for which powers +-1/r are checked by products.
 const rootLimit = 16
 
+// tinyPower is the magnitude below which X^(1/p) amplifies the rounding of X, by 1/p, beyond saying anything about it.
+const tinyPower = 1e-8
+
 // residual measures, in float64, how well the scaled result meets its defining equation, and lowers the bound where the residual proves it
 // too large.
 func (j *job[T]) residual() {
@@ -45,6 +48,8 @@ func (j *job[T]) residual() {
 		r.ResidualOf, r.Residual = "||X - exp(A)||/||exp(A)||, by an independent method", c.otherExp(r.Method)
 	case j.Power == 0:
 		r.ResidualOf, r.Residual = "||X - I||/||I||", c.identity()
+	case math.Abs(j.Power) < tinyPower:
+		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||, by a decomposition", relative(c.x, c.image(c.a, func(l float64) float64 { return j.fn(max(l, 0)) }))
 	case ok && k == 1:
 		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.positiveRoot(root)
 		j.certifyImage()

@@ -464,10 +464,13 @@ func (a *app) reportMinimize(o *minimizeOutput) error {
 	}
 	lines := [][2]string{
 		{"objective", fmt.Sprintf("%s, %d variables", o.Objective, o.Dim)},
-		{"best f", fmt.Sprintf("%.10g", float64(o.BestF))},
-		{"best x", strings.Join(x, " ")},
+		{"best f", "none"},
 	}
-	if o.FOpt != nil {
+	if o.Evaluations > o.Failures {
+		lines[1] = [2]string{"best f", fmt.Sprintf("%.10g", float64(o.BestF))}
+		lines = append(lines, [2]string{"best x", strings.Join(x, " ")})
+	}
+	if o.FOpt != nil && o.Evaluations > o.Failures {
 		lines = append(lines, [2]string{"above optimum", fmt.Sprintf("%.3g", float64(o.BestF-*o.FOpt))})
 	}
 	if o.Violation != nil {
