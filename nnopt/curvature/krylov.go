@@ -26,7 +26,7 @@ func newKrylov(a Operator, start []float64, most int) (*krylov, error) {
 	}
 	n := len(start)
 	if most > mostSteps || most > mostNumbers/(2*n+most) {
-		return nil, dataError("products", "%d keep two vectors of %d numbers each, which do not fit in memory; ask for fewer", most, n)
+		return nil, dataError("steps", "are %d, of vectors of %d numbers, which do not fit in memory; ask for fewer", most, n)
 	}
 	k := &krylov{a: a, v: dense.New[float64](most, n), av: dense.New[float64](most, n), h: dense.New[float64](most, most), next: start}
 	if normalise(start) == 0 {
