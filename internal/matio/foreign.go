@@ -31,6 +31,9 @@ func sniff(head []byte, file string) (Format, error) {
 		}
 	}
 	switch {
+	case len(head) > 9 && bytes.Equal(head[4:8], []byte{0, 0, 0, 0}) && bytes.HasPrefix(head[8:], []byte(`{"`)):
+		return "", badf(file, "is a safetensors file, which is not read").
+			try(`convert it: python3 -c "import safetensors.numpy, numpy; numpy.savez('out.npz', **safetensors.numpy.load_file('FILE'))"`)
 	case bytes.HasPrefix(head, []byte(npyMagic)):
 		return NPY, nil
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
