@@ -72,8 +72,8 @@ func (a *app) minimizeCommand() *cobra.Command {
   {"spdopt":1,"type":"hello","dim":2,"seed":7}               once
   {"type":"eval","id":1,"x":[0.5,1],"seed":981}              answer: {"id":1,"f":3.25}
   {"type":"stop"}
-Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
-{file}, {seed} or {id}.
+Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x0}, {x1}, ...,
+{x} (all of them, joined by commas), {file} (a file with one a line), {seed} or {id}.
 
 With --distributed, or --nats for a server elsewhere, processes on any number of machines evaluate (spdopt worker); the result is that of a run on one.
 

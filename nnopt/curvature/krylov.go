@@ -25,7 +25,7 @@ func newKrylov(a Operator, start []float64, most int) (*krylov, error) {
 		return nil, dataError("products", "must be positive, not %d", most)
 	}
 	n := len(start)
-	if most > mostSteps || most > mostNumbers/(2*n+most) {
+	if most > mostSteps || int64(most) > mostNumbers/int64(2*n+most) {
 		return nil, dataError("steps", "are %d, of vectors of %d numbers, which do not fit in memory; ask for fewer", most, n)
 	}
 	k := &krylov{a: a, v: dense.New[float64](most, n), av: dense.New[float64](most, n), h: dense.New[float64](most, most), next: start}
