@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -174,12 +175,13 @@ func helpCommand() *cobra.Command {
 		Use:   "help [command]",
 		Short: "Help about any command",
 		Long:  "Print what --help of the command prints.",
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 			of, _, err := cmd.Root().Find(args)
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return commandNames(of), cobra.ShellCompDirectiveNoFileComp
+			others := func(name string) bool { return !strings.HasPrefix(name, start) }
+			return slices.DeleteFunc(commandNames(of), others), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			of, rest, err := cmd.Root().Find(args)
