@@ -137,7 +137,7 @@ func (f *procrustesFit) step() bool {
 			}
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
-		f.model.at = f.at.factors
+		f.model.use(f.at.factors)
 		if (f.steps == 0 || f.far != nil) && !f.model.prepare() {
 			return false
 		}
@@ -199,7 +199,7 @@ func (f *procrustesFit) pays() bool {
 
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
-	f.model.at = f.at.factors
+	f.model.use(f.at.factors)
 	narrow(f.model.res, f.at.grad)
 	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}

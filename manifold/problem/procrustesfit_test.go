@@ -41,7 +41,7 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	if (f.far != nil) != far || !f.evaluate(f.at, goal) {
 		t.Fatal("no evaluation of the kind asked for")
 	}
-	f.model.at = f.at.factors
+	f.model.use(f.at.factors)
 	if !f.model.prepare() {
 		t.Fatal("the pairs are too ill-conditioned")
 	}
@@ -146,6 +146,40 @@ func TestProcrustesModel(t *testing.T) {
 			if e := math.Sqrt(dense.Dot(back.Data, back.Data) / dense.Dot(want, want)); e > 1e-3 {
 				t.Errorf("exact product off by %g", e)
 			}
+		}
+	}
+}
+
+// TestProcrustesModelSolves: solves end at the residual asked for, by products in bfloat16 as by those in single precision, in hardly more of them.
+func TestProcrustesModelSolves(t *testing.T) {
+	const n = 40
+	for _, far := range []bool{false, true} {
+		d := turned(n, 3, 0.1)
+		if far {
+			d = noisy(n, 3, 1e6)
+		}
+		f, _, _ := fitOf(t, d, far)
+		m := f.model
+		right := make([]float32, n*n)
+		narrow(right, f.at.grad)
+		var products [3]int
+		for i, goal := range []float64{1e-3, 0.2, 1e-3} {
+			if i == 2 {
+				m.rounded = nil
+			}
+			before := m.products
+			copy(m.res, right)
+			if !m.solve(goal * f.at.norm) {
+				t.Fatalf("far %v: not solved to %g", far, goal)
+			}
+			products[i] = m.products - before
+			m.renew()
+			if left := norm(m.res) / f.at.norm; left > 1.2*goal {
+				t.Errorf("far %v: %g is left, asked for %g", far, left, goal)
+			}
+		}
+		if rounded, single := products[0], products[2]; float64(rounded) > 1.2*float64(single)+2 {
+			t.Errorf("far %v: %d products, %d in single precision", far, rounded, single)
 		}
 	}
 }
