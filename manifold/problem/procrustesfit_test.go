@@ -29,7 +29,7 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	for k, a := range o.a {
 		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 	}
-	f := newProcrustesFit(p, scales, determinants, o.team, newRotations(o.n))
+	f := o.fit(p, scales, determinants, newRotations(o.n))
 	f.target = 1e-8
 	if far && f.far == nil {
 		f.farther()

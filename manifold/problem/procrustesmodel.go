@@ -63,11 +63,11 @@ type tangentFactors struct {
 	ready        bool // stretch and mix are
 }
 
-func newProcrustesModel(b []dense.Matrix[float64], t *team) *procrustesModel {
+func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrustesModel {
 	n := b[0].Rows
-	m := &procrustesModel{n: n, team: t, images: dense.New[float32](n, len(b)*n), sum: dense.New[float32](n, n), other: dense.New[float32](n, n)}
+	m := &procrustesModel{n: n, team: t, images: l.single(n, len(b)*n), sum: l.single(n, n), other: l.single(n, n)}
 	for _, v := range []*[]float32{&m.diagonal, &m.step, &m.res, &m.dir, &m.hd, &m.z, &m.right} {
-		*v = make([]float32, n*n)
+		*v = l.single(n, n).Data
 	}
 	for _, b := range b {
 		m.scale = append(m.scale, float64(n)/trace(b))
@@ -79,10 +79,10 @@ func newProcrustesModel(b []dense.Matrix[float64], t *team) *procrustesModel {
 	return m
 }
 
-func newModelFactors(n, count int) *modelFactors {
-	m := &modelFactors{inverses: dense.New[float32](count*n, n)}
+func newModelFactors(n, count int, l *lender) *modelFactors {
+	m := &modelFactors{inverses: l.single(count*n, n)}
 	for k := range count {
-		m.g, m.inv = append(m.g, dense.New[float32](n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
+		m.g, m.inv = append(m.g, l.single(n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
 	}
 	return m
 }
