@@ -33,44 +33,48 @@ func NewRoundedSandwiches(n, count int) *RoundedSandwiches {
 // Set makes g and h the given pair.
 func (s *RoundedSandwiches) Set(k int, g, h Matrix[float32]) {
 	size := s.pairs * s.n
-	s.pack(g, s.left[k*size:], NoTrans)
-	s.pack(h, s.right[k*size:], Transposed)
+	s.check(g)
+	pairsOf(operandOf(NoTrans, &g), s.n, s.n, words(s.left[k*size:]))
+	s.pack(h, s.right[k*size:])
 }
 
 // SetMiddle makes u the U of what follows.
-func (s *RoundedSandwiches) SetMiddle(u Matrix[float32]) { s.pack(u, s.middle, Transposed) }
+func (s *RoundedSandwiches) SetMiddle(u Matrix[float32]) { s.pack(u, s.middle) }
 
-// pack writes pairs of neighbours in the rows of x, or of its transpose.
-func (s *RoundedSandwiches) pack(x Matrix[float32], dst []uint32, t Trans) {
+// pack writes pairs of neighbours in the columns of x, row after row. The last row has no neighbour if their number is odd.
+func (s *RoundedSandwiches) pack(x Matrix[float32], dst []uint32) {
+	s.check(x)
+	s.interleave(x, dst)
+	if s.n%2 != 0 {
+		last := dst[(s.pairs-1)*s.n:]
+		for i, v := range x.Row(s.n - 1) {
+			last[i] = uint32(Round(v))
+		}
+	}
+}
+
+func (s *RoundedSandwiches) check(x Matrix[float32]) {
 	x.mustHave(s.n, s.n, "RoundedSandwiches")
 	if !x.holds() {
 		panic(errShort)
 	}
-	pairsOf(operandOf(t, &x), s.n, s.n, words(dst))
 }
 
 // Image computes G_k U, and returns it in work before it is rounded. Different ones may be computed at once.
 func (s *RoundedSandwiches) Image(k int, work Matrix[float32]) {
-	n := s.n
-	work.mustHave(n, n, "RoundedSandwiches")
-	s.multiply(s.left[k*s.pairs*n:], s.middle, s.pairs, work)
-	for i := range n {
-		row := unsafe.Slice((*BFloat16)(words(s.images[(i*s.count+k)*s.pairs:])), 2*s.pairs)
-		Narrow(work.Row(i), row[:n])
-	}
+	s.check(work)
+	s.multiply(s.left[k*s.pairs*s.n:], s.middle, s.pairs, work)
+	s.narrow(k, work)
 }
 
 // Sum sets out to the sum over all pairs, of their images.
 func (s *RoundedSandwiches) Sum(out Matrix[float32]) {
-	out.mustHave(s.n, s.n, "RoundedSandwiches")
+	s.check(out)
 	s.multiply(s.images, s.right, s.count*s.pairs, out)
 }
 
 // multiply sets c to the product of an n x 2k and a 2k x n matrix.
 func (s *RoundedSandwiches) multiply(a, b []uint32, k int, c Matrix[float32]) {
-	if !c.holds() {
-		panic(errShort)
-	}
 	width := uintptr(4 * s.n)
 	q := product{m: s.n, n: s.n, k: k, pairs: true, a: operand{words(a), uintptr(4 * k), 4}, b: operand{words(b), width, 4}, c: operandOf(NoTrans, &c),
 		first: storePlain, next: addPlain, size: 4}
