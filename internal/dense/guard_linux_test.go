@@ -79,6 +79,7 @@ func nothingBeyond[T Float](t *testing.T, atEnd bool) {
 					s.Set(1, x, x)
 					s.SetMiddle(x)
 					s.Image(1, any(whole(1, n, n)).(Matrix[float32]))
+					s.SetImage(1, x)
 				}
 			},
 			"Transpose":       func() { Transpose(whole(1, m, n), whole(0, n, m)) },

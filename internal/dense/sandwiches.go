@@ -5,15 +5,15 @@ import (
 	"unsafe"
 )
 
-// RoundedSandwiches computes sum_k G_k U H_k for n x n matrices at the speed of bfloat16 products. The G and H are rounded to bfloat16 and packed once, U and
-// the G_k U when they are used; sums are in float32 as those of GemmRounded. With u = 2^-8, e = 2^-24 and m matrices an element differs from the exact one by
-// at most (4u + (m + 1) n e) sum_k |G_k| |U| |H_k|, up to terms in u^2, and typically by u of the root of the sum of the squares of the terms. Its bits depend on the
-// matrices alone. Subnormal numbers count as zero.
+// RoundedSandwiches computes sum_k Y_k H_k for n x n matrices at the speed of bfloat16 products, with images Y_k = G_k U or what the caller makes of them. The G and H are rounded
+// to bfloat16 and packed once, U and the Y when they are set; sums are in float32 as those of GemmRounded. With u = 2^-8, e = 2^-24 and m matrices an element of
+// sum_k G_k U H_k differs from the exact one by at most (4u + (m + 1) n e) sum_k |G_k| |U| |H_k|, up to terms in u^2, and typically by u of the root of the sum of the squares of
+// the terms. Its bits depend on the matrices alone. Subnormal numbers count as zero.
 type RoundedSandwiches struct {
 	n, count, pairs int
 	left, right     []uint32 // the G below each other, pairs of neighbours in a row; the H below each other, pairs in a column
 	middle          []uint32 // U, as H
-	images          []uint32 // the G_k U side by side, pairs in a row
+	images          []uint32 // side by side, pairs in a row
 }
 
 // NewRoundedSandwiches returns a RoundedSandwiches for count pairs of n x n matrices, all of them zero, or nil where the processor has no VDPBF16PS or other kernels
@@ -60,14 +60,19 @@ func (s *RoundedSandwiches) check(x Matrix[float32]) {
 	}
 }
 
-// Image computes G_k U, and returns it in work before it is rounded. Different ones may be computed at once.
-func (s *RoundedSandwiches) Image(k int, work Matrix[float32]) {
-	s.check(work)
-	s.multiply(s.left[k*s.pairs*s.n:], s.middle, s.pairs, work)
-	s.narrow(k, work)
+// Image sets y to G_k U.
+func (s *RoundedSandwiches) Image(k int, y Matrix[float32]) {
+	s.check(y)
+	s.multiply(s.left[k*s.pairs*s.n:], s.middle, s.pairs, y)
 }
 
-// Sum sets out to the sum over all pairs, of their images.
+// SetImage makes y the image of the given pair. Images of different ones may be computed and set at once.
+func (s *RoundedSandwiches) SetImage(k int, y Matrix[float32]) {
+	s.check(y)
+	s.narrow(k, y)
+}
+
+// Sum sets out to the sum of the images times the H.
 func (s *RoundedSandwiches) Sum(out Matrix[float32]) {
 	s.check(out)
 	s.multiply(s.images, s.right, s.count*s.pairs, out)

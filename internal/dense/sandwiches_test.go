@@ -33,6 +33,7 @@ func roundedSandwiches(t *testing.T, r *rand.Rand, n, count int) {
 		g, h := random[float32](r, n, n), random[float32](r, n, n)
 		s.Set(k, g, h)
 		s.Image(k, work)
+		s.SetImage(k, work)
 		Gemm(NoTrans, NoTrans, 1, inDouble(g, false), inDouble(u, false), 0, gu)
 		Gemm(NoTrans, NoTrans, 1, gu, inDouble(h, false), 1, want)
 		Gemm(NoTrans, NoTrans, 1, inDouble(g, true), inDouble(u, true), 0, au)
@@ -81,8 +82,10 @@ func TestRoundedSandwichesPaths(t *testing.T) {
 		}
 		run := func(out Matrix[float32]) {
 			s.SetMiddle(u)
-			s.Image(1, work)
-			s.Image(0, work)
+			for k := range 2 {
+				s.Image(1-k, work)
+				s.SetImage(1-k, work)
+			}
 			s.Sum(out)
 		}
 		withProcs(1, func() {
@@ -101,6 +104,7 @@ func TestRoundedSandwichesPaths(t *testing.T) {
 			"right":     func() { s.Set(0, u, New[float32](2, n)) },
 			"middle":    func() { s.SetMiddle(New[float32](4, 4)) },
 			"image":     func() { s.Image(0, New[float32](4, 4)) },
+			"set image": func() { s.SetImage(0, New[float32](4, 4)) },
 			"sum":       func() { s.Sum(New[float32](4, 4)) },
 			"too short": func() { s.Sum(Matrix[float32]{Rows: n, Cols: n, Stride: n, Data: u.Data[:n]}) },
 		} {
@@ -132,6 +136,7 @@ func BenchmarkRoundedSandwiches(b *testing.B) {
 				s.SetMiddle(u)
 				for k := range 3 {
 					s.Image(k, out)
+					s.SetImage(k, out)
 				}
 				s.Sum(out)
 			}

@@ -141,6 +141,15 @@ func TestProcrustesIllConditioned(t *testing.T) {
 	}
 }
 
+// TestProcrustesOfSimilarMatrices: eigenvalues that are nearly the same leave a Hessian that is small against its parts, which must not cost steps.
+func TestProcrustesOfSimilarMatrices(t *testing.T) {
+	for _, kappa := range []float64{1.2, 2} {
+		if r := solved(t, "procrustes", noisy(30, 3, kappa), nil); r.Iterations > 8 || r.HessianProducts > 120 {
+			t.Errorf("condition %g: %d iterations with %d products", kappa, r.Iterations, r.HessianProducts)
+		}
+	}
+}
+
 // TestProcrustesInUsedMemory: what recycled memory holds has no part in the solution.
 func TestProcrustesInUsedMemory(t *testing.T) {
 	const n = 41

@@ -153,12 +153,15 @@ func TestProcrustesModel(t *testing.T) {
 // TestProcrustesModelSolves: solves end at the residual asked for, by products in bfloat16 as by those in single precision, in hardly more of them.
 func TestProcrustesModelSolves(t *testing.T) {
 	const n = 40
-	for _, far := range []bool{false, true} {
-		d := turned(n, 3, 0.1)
-		if far {
-			d = noisy(n, 3, 1e6)
-		}
-		f, _, _ := fitOf(t, d, far)
+	for name, c := range map[string]struct {
+		d   Data
+		far bool
+	}{
+		"near":                {turned(n, 3, 0.1), false},
+		"far":                 {noisy(n, 3, 1e6), true},
+		"nearly the identity": {noisy(n, 3, 1.1), false},
+	} {
+		f, _, _ := fitOf(t, c.d, c.far)
 		m := f.model
 		right := make([]float32, n*n)
 		narrow(right, f.at.grad)
@@ -170,16 +173,16 @@ func TestProcrustesModelSolves(t *testing.T) {
 			before := m.products
 			copy(m.res, right)
 			if !m.solve(goal * f.at.norm) {
-				t.Fatalf("far %v: not solved to %g", far, goal)
+				t.Fatalf("%s: not solved to %g", name, goal)
 			}
 			products[i] = m.products - before
 			m.renew()
 			if left := norm(m.res) / f.at.norm; left > 1.2*goal {
-				t.Errorf("far %v: %g is left, asked for %g", far, left, goal)
+				t.Errorf("%s: %g is left, asked for %g", name, left, goal)
 			}
 		}
 		if rounded, single := products[0], products[2]; float64(rounded) > 1.2*float64(single)+2 {
-			t.Errorf("far %v: %d products, %d in single precision", far, rounded, single)
+			t.Errorf("%s: %d products, %d in single precision", name, rounded, single)
 		}
 	}
 }

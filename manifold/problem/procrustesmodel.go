@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -210,22 +211,50 @@ func (m *procrustesModel) precondition(goal float64) {
 	dense.Scale(-1, m.step, m.answer)
 }
 
-// use makes the factors those of the model.
+// use makes the factors those of the model. A multiple of the identity commutes with everything: what is rounded is G and its inverse without the medians of their diagonals, so
+// that differences of eigenvalues that most are near to are not lost.
 func (m *procrustesModel) use(at *modelFactors) {
 	m.at = at
 	if m.rounded == nil {
 		return
 	}
 	for k, g := range at.g {
-		m.rounded.Set(k, g, at.inv[k])
+		m.rounded.Set(k, lessMedian(g, m.sum, m.z[:m.n]), lessMedian(at.inv[k], m.other, m.z[:m.n]))
 	}
+}
+
+// lessMedian sets dst to a less the median of its diagonal, and returns it.
+func lessMedian(a, dst dense.Matrix[float32], diagonal []float32) dense.Matrix[float32] {
+	dst.Copy(a)
+	for i := range diagonal {
+		diagonal[i] = a.At(i, i)
+	}
+	slices.Sort(diagonal)
+	median := diagonal[len(diagonal)/2]
+	for i := range diagonal {
+		dst.Set(i, i, a.At(i, i)-median)
+	}
+	return dst
 }
 
 // solve sets step to minus the inverse of the operator times res, by conjugate gradients, so that the residual is at most goal. It returns false where they met a
 // direction without curvature, or took too many steps.
 func (m *procrustesModel) solve(goal float64) bool {
-	clear(m.step)
 	copy(m.right, m.res)
+	if m.descend(goal) {
+		return true
+	}
+	if m.rounded == nil {
+		return false
+	}
+	m.rounded = nil // too near singular for it
+	copy(m.res, m.right)
+	return m.descend(goal)
+}
+
+// descend is solve at the present precision.
+func (m *procrustesModel) descend(goal float64) bool {
+	clear(m.step)
 	known := norm(m.res) // of the last residual without the error of rounded products
 	dense.Multiply(m.res, m.diagonal, m.z)
 	dense.Scale(-1, m.z, m.dir)
@@ -261,7 +290,8 @@ func (m *procrustesModel) renew() {
 
 func norm(x []float32) float64 { return math.Sqrt(float64(dense.Dot(x, x))) }
 
-// apply sets dst to the operator times u, rounded if the processor has products for that.
+// apply sets dst to the operator times u, rounded if the processor has products for that: with the symmetric W = G U - U G of each pair the operator is the
+// mean of the W G^-1 - G^-1 W, where no 2 U cancels.
 func (m *procrustesModel) apply(u, dst []float32) {
 	if m.rounded == nil {
 		m.applySingle(u, dst)
@@ -272,7 +302,6 @@ func (m *procrustesModel) apply(u, dst []float32) {
 	m.team.share(m.image)
 	m.rounded.Sum(m.sum)
 	m.skew(dst)
-	dense.Axpy(-2, u, dst)
 }
 
 // applySingle is apply in single precision.
@@ -299,7 +328,11 @@ func (m *procrustesModel) skew(dst []float32) {
 
 func (m *procrustesModel) roundedTerm(w *worker, k int) error {
 	w.scratch.single.need(m.n)
-	m.rounded.Image(k, w.scratch.single.t[0])
+	y, other := w.scratch.single.t[0], w.scratch.single.t[1]
+	m.rounded.Image(k, y)
+	dense.Transpose(other, y)
+	dense.Axpy(1, other.Data, y.Data)
+	m.rounded.SetImage(k, y)
 	return nil
 }
 
