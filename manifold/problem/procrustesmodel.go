@@ -13,7 +13,7 @@ const (
 	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side.
 	innerForcing = 0.2
 	// roundedLeast is the dimension from which on products in bfloat16 are faster.
-	roundedLeast = 24
+	roundedLeast = 26
 	// roundedGain is how much a solve may make of a residual by products in bfloat16, before the residual is lost in their error and computed in single precision. A goal
 	// above roundedGoal times it needs no such product.
 	roundedGain, roundedGoal = 0.05, 0.03
