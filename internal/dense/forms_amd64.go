@@ -33,11 +33,13 @@ func (f *SingleForms) block(rows []float32, points int) {
 	s, stride := f.shape, 4*uintptr(f.points)
 	tiles, side := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, s.moment)/s.moment)
 	steps, own := uintptr(points/s.lanes), pointerTo(rows[f.skip*f.points:])
-	forms, weigh, moment := singleFormsF32AVX2, singleWeighF32AVX2, singleMomentF32AVX2
 	if s.lanes == 16 {
-		forms, weigh, moment = singleFormsF32AVX512, singleWeighF32AVX512, singleMomentF32AVX512
+		singleFormsF32AVX512(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
+		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
+		momentF32AVX512(pointerTo(f.weighted), own, stride, steps, 0, side, pointerTo(f.sums))
+		return
 	}
-	forms(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
-	weigh(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
-	moment(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
+	singleFormsF32AVX2(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
+	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
+	singleMomentF32AVX2(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
 }

@@ -49,12 +49,6 @@ func singleFormsF32AVX512(h *byte, w *byte, stride uintptr, skip uintptr, tiles 
 //go:noescape
 func singleWeighF32AVX512(w *byte, stride uintptr, q *byte, steps uintptr, rows uintptr, s *byte)
 
-// singleMomentF32AVX512 adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, lane by
-// lane. A row of s and w has steps of a vector and stride bytes.
-//
-//go:noescape
-func singleMomentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
-
 // singleFormsF32AVX2 adds w'Hw to q for groups of a few vectors of points w. The rows of the lower triangular H come in tiles of 4: of each, column
 // after column up to the diagonal, its rows. w has the rows of every tile, a row every stride bytes; H has none of the first skip columns.
 //

@@ -22,8 +22,8 @@ func main() {
 	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
 		singleForms(l)
 		singleWeigh(l)
-		singleMoment(l)
 	}
+	singleMoment()
 	Generate()
 }
 

@@ -8,15 +8,8 @@ import (
 	"github.com/spdopt/spdopt/internal/dense/gen/lanes"
 )
 
-// shape is that of the tiles of an instruction set: vectors of points, and rows and columns of the moment.
-type shape struct{ vectors, moment int }
-
-func shapeOf(l *lanes.Lanes) shape {
-	if l.Wide {
-		return shape{formVectors, momentRows}
-	}
-	return shape{3, 3}
-}
+// Vectors of points in a tile of forms, and rows and columns of a tile of the moment, without AVX-512.
+const formVectorsAVX2, momentRowsAVX2 = 3, 3
 
 // multiples returns the addresses of neighbouring rows, of which there may be five.
 func multiples(stride reg.GPVirtual) func(base reg.Register, i int) Mem {
@@ -31,7 +24,10 @@ func multiples(stride reg.GPVirtual) func(base reg.Register, i int) Mem {
 // singleForms sums z_i w_i over the rows of z = H w, for a few vectors of points after the other.
 func singleForms(l *lanes.Lanes) {
 	const rows = formRows
-	vectors := shapeOf(l).vectors
+	vectors := formVectorsAVX2
+	if l.Wide {
+		vectors = formVectors
+	}
 	l.Text("singleForms", "h, w *byte, stride, skip, tiles, groups uintptr, q *byte",
 		"adds w'Hw to q for groups of a few vectors of points w. The rows of the lower triangular H come in tiles of 4: of each, column",
 		"after column up to the diagonal, its rows. w has the rows of every tile, a row every stride bytes; H has none of the first skip columns.")
@@ -121,9 +117,10 @@ func singleWeigh(l *lanes.Lanes) {
 	RET()
 }
 
-// singleMoment adds inner products of rows, lane by lane.
-func singleMoment(l *lanes.Lanes) {
-	side := shapeOf(l).moment
+// singleMoment adds inner products of rows, lane by lane, as moment does with AVX-512.
+func singleMoment() {
+	const side = momentRowsAVX2
+	l := &lanes.Lanes{}
 	l.Text("singleMoment", "s, w *byte, stride, steps, tiles uintptr, sums *byte",
 		"adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, lane by",
 		"lane. A row of s and w has steps of a vector and stride bytes.")
