@@ -337,7 +337,7 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 			return nil, err
 		}
 		if len(frames)%2 != 0 {
-			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
+			return nil, &DataError{count: true, Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
 		m := len(frames) / 2
 		f := newProcrustes(frames[:m], frames[m:])

@@ -189,8 +189,8 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 		return nil, err
 	}
 	gramUpper(1/float64(N), x, x, 0, s.work)
-	if s.from, err = manifold.NewFrame(symmetric(s.work)); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
+	if s.from, err = gramFrame(symmetric(s.work), x); err != nil {
+		return nil, singularCovariance(err)
 	}
 	s.m, err = m(n)
 	return s, err
@@ -200,7 +200,7 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 func scatterExists(x dense.Matrix[float64], reach float64) error {
 	N, n := x.Rows, x.Cols
 	if N < n {
-		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
+		return &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
 			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	zeros := 0

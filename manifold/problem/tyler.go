@@ -63,7 +63,7 @@ func (t *tylerObjective) check() error {
 	}
 	t.gram(t.z, t.work)
 	var err error
-	if t.from, err = manifold.NewFrame(symmetric(t.work)); err != nil {
+	if t.from, err = gramFrame(symmetric(t.work), t.z); err != nil {
 		return tylerSubspace(err)
 	}
 	return nil
@@ -78,7 +78,7 @@ func tylerSubspace(err error) error {
 func (t *tylerObjective) checkDirections() error {
 	N, n := t.x.Rows, t.x.Cols
 	if N <= n {
-		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
+		return &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
 			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	t.z.Copy(t.x)

@@ -279,7 +279,7 @@ func (r *run) result() (*Result, error) {
 	}
 	out := &Result{Solver: r.name, Point: r.x.point, Converged: r.reason.Converged, Reason: r.reason, Iterations: s.Iteration,
 		Objective: s.Cost, GradientNorm: s.GradientNorm, Certificate: r.certify()}
-	out.RelativeGradient = s.GradientNorm / s.GradientScale
+	out.RelativeGradient = s.RelativeGradient()
 	out.Evaluations, out.HessianProducts, out.Elapsed = s.Evaluations, s.HessianProducts, time.Since(r.began)
 	dense.Recycle(r.lent...)
 	r.lent = nil
