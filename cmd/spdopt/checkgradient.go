@@ -86,7 +86,7 @@ It is asked about 70 times.`,
 	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.paths, "data", nil, "data of the problem, as for solve")
-	flags.StringVar(&f.format, "format", "", `format of "-": npy, npz, mtx, csv, tsv or json`)
+	flags.StringVar(&f.format, "format", "", formatUsage)
 	flags.StringVar(&f.weights, "weights", "", "weights of the matrices, as for solve")
 	flags.StringVar(&f.as, "as", "auto", "what the data is, as for solve")
 	flags.BoolVar(&f.center, "center", false, "subtract the mean of the samples first")

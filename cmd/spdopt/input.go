@@ -12,6 +12,9 @@ import (
 	"github.com/spdopt/spdopt/internal/matio"
 )
 
+// formatUsage is the help of --format.
+const formatUsage = `format of "-": npy, npz, safetensors, mat (only read), mtx, csv, tsv or json`
+
 // fileFlags are the flags of every verb that reads matrices.
 type fileFlags struct {
 	inFlag     string // name of the flag that names the input
@@ -25,9 +28,9 @@ type fileFlags struct {
 func (f *fileFlags) register(cmd *cobra.Command, name, what string) {
 	f.inFlag = name
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.paths, name, nil, what+`; "-" is standard input, file.npz:NAME one array of an archive; repeat it, or list more files`)
-	flags.StringVar(&f.format, "format", "", `format of "-": npy, npz, mtx, csv, tsv or json`)
-	flags.StringVar(&f.out, "out", "", `write the result to this .npy, .npz, .mtx, .csv, .tsv or .json file ("-" is standard output)`)
+	flags.StringArrayVar(&f.paths, name, nil, what+`; "-" is standard input, file.npz:NAME (also .mat, .safetensors) one array of several; repeat it, or list more files`)
+	flags.StringVar(&f.format, "format", "", formatUsage)
+	flags.StringVar(&f.out, "out", "", `write the result to this .npy, .npz, .safetensors, .mtx, .csv, .tsv or .json file ("-" is standard output)`)
 	flags.Float64Var(&f.jitter, "jitter", 0, "add this times the mean of the diagonal to the diagonal of every matrix")
 	flags.BoolVar(&f.nearestSPD, "nearest-spd", false, "raise the eigenvalues of matrices that are not positive definite to 1e-8 times the largest")
 }

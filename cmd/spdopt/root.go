@@ -255,7 +255,7 @@ func (a *app) rootEach(src matio.Source, job *rootJob, g *guard) error {
 	return nil
 }
 
-// resultName is the name that a result keeps from its npz archive.
+// resultName is the name that a result keeps from a file of several arrays.
 func resultName(m *matio.Matrix) string {
 	if m.Name != "" && m.Index >= 0 {
 		return m.Name + "_" + strconv.Itoa(m.Index)

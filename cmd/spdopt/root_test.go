@@ -127,6 +127,14 @@ func TestRootOfStreams(t *testing.T) {
 	if again, _ := load(t, named); again[1].Name != "right" {
 		t.Errorf("name %q", again[1].Name)
 	}
+	tensors := filepath.Join(t.TempDir(), "out.safetensors")
+	succeed(t, "root", "inv", "--in", archive+":right", "--out", tensors)
+	if again, _ := load(t, tensors); len(again) != 1 || again[0].Name != "right" {
+		t.Errorf("%d matrices, name %q", len(again), again[0].Name)
+	}
+	if o := invoke("root", "inv", "--in", stack, "--out", filepath.Join(t.TempDir(), "x.mat")); o.code != exitInput || !strings.Contains(o.stderr, "read, not written") {
+		t.Errorf("%+v", o)
+	}
 	if o := invoke("root", "inv", "--in", stack, "--out", filepath.Join(t.TempDir(), "x.csv")); o.code != exitInput || !strings.Contains(o.stderr, "holds one matrix") {
 		t.Errorf("%+v", o)
 	}

@@ -116,6 +116,7 @@ func TestFormsOfInputGiveTheSameMean(t *testing.T) {
 		"repeated flag":   invoke("solve", "mean", "--json", "--data", paths[0], "--data", paths[1], "--data", paths[2], "--data", paths[3]),
 		"only listed":     invoke("solve", "mean", "--json", paths[0], paths[1], paths[2], paths[3]),
 		"archive":         invoke("solve", "mean", "--json", "--data", write(t, "stack.npz", a...)),
+		"safetensors":     invoke("solve", "mean", "--json", "--data", write(t, "stack.safetensors", a...)),
 		"JSON":            invoke("solve", "mean", "--json", "--data", write(t, "stack.json", a...)),
 		"standard input":  invokeWith(context.Background(), string(raw), "solve", "mean", "--json", "--data", "-"),
 		"unknown, format": invoke("solve", "mean", "--json", "--format", "csv", "--data", writeText(t, "x", "2 0\n0 3\n"), "--max-iterations", "5"),
@@ -130,6 +131,14 @@ func TestFormsOfInputGiveTheSameMean(t *testing.T) {
 		var s solved
 		decode(t, o, &s)
 		requireClose(t, what, flatten(s.Solution), want.Data, 1e-7)
+	}
+}
+
+// TestMATLABStack: the matrices of a stack lie on the last axis.
+func TestMATLABStack(t *testing.T) {
+	for _, name := range []string{"", ":covariances"} {
+		s := solveJSON(t, "mean", "--tol", "1e-11", "--data", "../../internal/matio/testdata/v5_definite.mat"+name)
+		requireClose(t, "mean", flatten(s.Solution), []float64{4, 0, 0, 6}, 1e-9)
 	}
 }
 

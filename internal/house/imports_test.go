@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"internal/dense":      {},
 	"internal/eigen":      {"internal/dense"},
 	"internal/gallery":    {"internal/dense"},
-	"internal/matio":      {"internal/dense", "internal/eigen", "internal/atomicfile"},
+	"internal/matio":      {"internal/dense", "internal/eigen", "internal/atomicfile", "internal/safetensors"},
 	"gonumblas":           {"internal/dense"},
 	"spectral":            {"internal/dense", "internal/eigen"},
 	"internal/matfun":     {"internal/dense", "internal/engine"},

@@ -2,6 +2,7 @@ package matio
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -31,10 +32,14 @@ func benchmarkRead(b *testing.B, f Format) {
 	if err := w.Commit(); err != nil {
 		b.Fatal(err)
 	}
+	benchmarkOpen(b, f, text.Bytes())
+}
+
+func benchmarkOpen(b *testing.B, f Format, content []byte) {
 	b.SetBytes(8e6)
 	b.ReportAllocs()
 	for b.Loop() {
-		s, err := Open(Source{Paths: []string{"-"}, Format: f, Stdin: bytes.NewReader(text.Bytes())})
+		s, err := Open(Source{Paths: []string{"-"}, Format: f, Stdin: bytes.NewReader(content)})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -49,6 +54,15 @@ func BenchmarkReadNPZ(b *testing.B)  { benchmarkRead(b, NPZ) }
 func BenchmarkReadMTX(b *testing.B)  { benchmarkRead(b, MTX) }
 func BenchmarkReadCSV(b *testing.B)  { benchmarkRead(b, CSV) }
 func BenchmarkReadJSON(b *testing.B) { benchmarkRead(b, JSON) }
+
+func BenchmarkReadSafetensors(b *testing.B) { benchmarkRead(b, Safetensors) }
+
+func BenchmarkReadMAT(b *testing.B) {
+	le := binary.LittleEndian
+	element := matVar{name: "a", flags: matDouble, dims: []int32{1000, 1000}, kind: 9, data: benchmarkMatrix().Data}.element(le)
+	b.Run("plain", func(b *testing.B) { benchmarkOpen(b, MAT, []byte(matBytes(le, element))) })
+	b.Run("packed", func(b *testing.B) { benchmarkOpen(b, MAT, []byte(matBytes(le, matPack(le, element)))) })
+}
 
 func BenchmarkWriteNPY(b *testing.B) {
 	m := benchmarkMatrix()

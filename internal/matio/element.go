@@ -12,7 +12,7 @@ import (
 
 // element describes how one element of an array is stored.
 type element struct {
-	kind    byte // f, i, u, b
+	kind    byte // f, i, u, b as in NumPy, and B for bfloat16
 	size    int
 	swapped bool // big-endian
 	name    string
@@ -97,6 +97,10 @@ func (e element) decode(out []float64, b []byte) []float64 {
 	case e.kind == 'f':
 		for i := range dst {
 			dst[i] = halfFloat(le.Uint16(b[2*i:]))
+		}
+	case e.kind == 'B':
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(uint32(le.Uint16(b[2*i:])) << 16))
 		}
 	case e.kind == 'b':
 		for i := range dst {

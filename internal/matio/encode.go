@@ -17,7 +17,9 @@ func newEncoder(f Format, w io.Writer, stack bool) encoder {
 	case NPY:
 		return &npyEncoder{w: bufio.NewWriterSize(w, 1<<16), stack: stack}
 	case NPZ:
-		return &npzEncoder{zip: zip.NewWriter(w), names: map[string]bool{}}
+		return &npzEncoder{zip: zip.NewWriter(w), names: arrayNames{}}
+	case Safetensors:
+		return &tensorEncoder{w: bufio.NewWriterSize(w, 1<<16), names: arrayNames{}}
 	case JSON:
 		return &jsonEncoder{w: bufio.NewWriterSize(w, 1<<16), stack: stack}
 	case MTX:
@@ -78,19 +80,31 @@ func (e *npyEncoder) finish() ([]byte, error) {
 	return npyHeaderBytes(e.shape()), e.w.Flush()
 }
 
+// arrayNames are the names that are taken in an archive.
+type arrayNames map[string]bool
+
+// take returns name, or for "" one as numpy gives them: arr_0, arr_1, ...
+func (n arrayNames) take(name string) (string, error) {
+	if name == "" {
+		name = "arr_" + strconv.Itoa(len(n))
+	}
+	if n[name] {
+		return "", &Error{What: fmt.Sprintf("two results are named %q", name)}
+	}
+	n[name] = true
+	return name, nil
+}
+
 type npzEncoder struct {
 	zip   *zip.Writer
-	names map[string]bool
+	names arrayNames
 }
 
 func (e *npzEncoder) add(name string, m dense.Matrix[float64]) error {
-	if name == "" {
-		name = "arr_" + strconv.Itoa(len(e.names))
+	name, err := e.names.take(name)
+	if err != nil {
+		return err
 	}
-	if e.names[name] {
-		return &Error{What: fmt.Sprintf("two results are named %q", name)}
-	}
-	e.names[name] = true
 	w, err := e.zip.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: zip.Store})
 	if err != nil {
 		return err

@@ -94,7 +94,12 @@ func ExampleReadIDX() {
 func ExampleParseFormat() {
 	_, err := matio.ParseFormat("xlsx")
 	fmt.Println(err)
-	// Output: unknown format "xlsx"; use one of npy, npz, mtx, csv, tsv, json
+	// Output: unknown format "xlsx"; use one of npy, npz, safetensors, mat, mtx, csv, tsv, json
+}
+
+func ExampleFormat_Written() {
+	fmt.Println(matio.NPY.Written(), matio.MAT.Written())
+	// Output: true false
 }
 
 func ExampleLoad() {

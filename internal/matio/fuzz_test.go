@@ -62,6 +62,9 @@ func requireOurs(t *testing.T, err error) {
 }
 
 func requireRoundTrip(t *testing.T, m Matrix, format Format) {
+	if !format.Written() {
+		format = NPY
+	}
 	var out bytes.Buffer
 	w, err := Create(Target{Path: "-", Format: format, Stdout: &out})
 	if err != nil {

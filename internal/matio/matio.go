@@ -1,4 +1,5 @@
-// Package matio reads and writes dense float64 matrices: npy (versions 1 to 3), npz, MatrixMarket, CSV/TSV, JSON rows, and IDX for images.
+// Package matio reads and writes dense float64 matrices: npy (versions 1 to 3), npz, safetensors, MatrixMarket, CSV/TSV and JSON rows; MAT files of level
+// 5, and IDX for images, are read.
 //
 // Whatever the file holds (column-major, big-endian, float16, integers) comes out row major in float64. A file may hold one matrix or a
 // stack of them; Stream walks over all matrices of all files one at a time, ReadAll loads them. Everything a file claims about its size is
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -22,18 +24,23 @@ import (
 // Format names a file format.
 type Format string
 
-// The formats that are read and written. TSV and CSV are one reader, which finds the separator itself; they differ in writing.
+// The formats that are read, and but for MAT written. TSV and CSV are one reader, which finds the separator itself; they differ in writing.
 const (
-	NPY  Format = "npy"
-	NPZ  Format = "npz"
-	MTX  Format = "mtx"
-	CSV  Format = "csv"
-	TSV  Format = "tsv"
-	JSON Format = "json"
+	NPY         Format = "npy"
+	NPZ         Format = "npz"
+	Safetensors Format = "safetensors"
+	MAT         Format = "mat"
+	MTX         Format = "mtx"
+	CSV         Format = "csv"
+	TSV         Format = "tsv"
+	JSON        Format = "json"
 )
 
 // Formats lists all formats in the order in which messages name them.
-func Formats() []Format { return []Format{NPY, NPZ, MTX, CSV, TSV, JSON} }
+func Formats() []Format { return []Format{NPY, NPZ, Safetensors, MAT, MTX, CSV, TSV, JSON} }
+
+// Written reports whether files of the format are written, not only read.
+func (f Format) Written() bool { return f != MAT }
 
 // ParseFormat returns the format called name.
 func ParseFormat(name string) (Format, error) {
@@ -42,24 +49,28 @@ func ParseFormat(name string) (Format, error) {
 			return f, nil
 		}
 	}
-	return "", fmt.Errorf("unknown format %q; use one of %s", name, formatList())
+	return "", fmt.Errorf("unknown format %q; use one of %s", name, formatList(nil))
 }
 
 // FormatOf returns the format that the extension of path stands for, or "".
 func FormatOf(path string) Format {
-	switch ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), "."); ext {
-	case "npy", "npz", "mtx", "csv", "tsv", "json":
+	ext := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
+	switch {
+	case slices.Contains(Formats(), Format(ext)):
 		return Format(ext)
-	case "txt", "dat":
+	case ext == "txt", ext == "dat":
 		return CSV
 	}
 	return ""
 }
 
-func formatList() string {
+// formatList names the formats, or those that pass only.
+func formatList(only func(Format) bool) string {
 	var names []string
 	for _, f := range Formats() {
-		names = append(names, string(f))
+		if only == nil || only(f) {
+			names = append(names, string(f))
+		}
 	}
 	return strings.Join(names, ", ")
 }
@@ -68,7 +79,7 @@ func formatList() string {
 type Matrix struct {
 	dense.Matrix[float64]
 	File  string // as the user wrote it; "standard input" for "-"
-	Name  string // the array's name in an npz file, else ""
+	Name  string // the array's name in an npz, MAT or safetensors file, else ""
 	Index int    // position in a stack, or -1 if the array is a single matrix
 }
 
@@ -141,6 +152,10 @@ func (f Format) Title() string {
 		return "NumPy array, versions 1 to 3, any real element type and order: a matrix or a stack"
 	case NPZ:
 		return "NumPy archive of named arrays; FILE.npz:NAME picks one"
+	case Safetensors:
+		return "named tensors, any real element type; FILE.safetensors:NAME picks one"
+	case MAT:
+		return "MATLAB variables, level 5 (-v7, -v6): full real arrays, a stack n x n x m with the matrix last; FILE.mat:NAME picks one; read, not written"
 	case MTX:
 		return "MatrixMarket, array or coordinate; general, symmetric or skew-symmetric: one matrix"
 	case CSV:

@@ -291,7 +291,7 @@ func TestBadFiles(t *testing.T) {
 		{"word.json", `[["a"]]`, "not an array of rows of numbers: it holds another kind of value (string)"},
 		{"over.json", `[[1e400]]`, "1e400 is beyond the range of numbers"},
 		{"nan.json", `[[1, NaN], [NaN, 1]]`, "has NaN at row 0, column 1"},
-		{"model.safetensors", "\x40\x00\x00\x00\x00\x00\x00\x00{\"w\":{}", "is a safetensors file, which is not read; convert it"},
+		{"model.safetensors", "\x40\x00\x00\x00\x00\x00\x00\x00{\"w\":{}", "not a safetensors file, or truncated: the header claims 64 bytes, 7 are there"},
 		{"wide.csv", "\xff\xfe1\x00,\x002\x00", "UTF-16"},
 		{"zeros.csv", strings.Repeat("\x00", 1<<18), "not text"},
 	} {
@@ -330,7 +330,6 @@ func TestForeignArraysOfNumpy(t *testing.T) {
 		"four_axes.npy":      "shape (1, 1, 2, 2)",
 		"no_rows.npy":        "is empty",
 		"complex.mtx":        "complex",
-		"v5.mat":             "MAT v5",
 		"missing.npy":        "no such file",
 		"with_vector.npz":    `array "y" has shape (4,)`,
 		"stored.npz:nothing": "it holds first, second",

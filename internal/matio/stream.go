@@ -13,7 +13,8 @@ import (
 
 const stdinName = "standard input"
 
-// Source says which files to read. A path may be "-" for Stdin, and "file.npz:name" picks one array of an archive.
+// Source says which files to read. A path may be "-" for Stdin, and "file.npz:name" picks one array of an archive, as do "file.mat:name"
+// and "file.safetensors:name".
 type Source struct {
 	Paths  []string
 	Format Format    // of all files; "" decides by content, then by extension
@@ -142,20 +143,25 @@ func (s *Stream) advance() error {
 
 // splitArray separates "file.npz:name" into its parts, unless a file of the whole name exists.
 func splitArray(path string) (file, array string) {
-	i := strings.LastIndex(path, ".npz:")
-	if i < 0 {
+	end := -1
+	for _, f := range []Format{NPZ, MAT, Safetensors} {
+		if i := strings.LastIndex(path, "."+string(f)+":"); i >= 0 {
+			end = max(end, i+1+len(f))
+		}
+	}
+	if end < 0 {
 		return path, ""
 	}
 	if _, err := os.Stat(path); err == nil {
 		return path, ""
 	}
-	return path[:i+len(".npz")], path[i+len(".npz:"):]
+	return path[:end], path[end+1:]
 }
 
 // decode picks the reader for r by its first bytes, then by the format asked for, then by the extension.
 func (s *Stream) decode(r io.Reader, file, array string, size int64) error {
 	buffered := bufio.NewReaderSize(r, 1<<16)
-	head, err := buffered.Peek(32)
+	head, err := buffered.Peek(matHeader)
 	if err != nil && err != io.EOF {
 		return SystemError(file, "read", err)
 	}
@@ -170,17 +176,25 @@ func (s *Stream) decode(r io.Reader, file, array string, size int64) error {
 	if want == "" {
 		want = FormatOf(file)
 	}
-	binary := func(f Format) bool { return f == NPY || f == NPZ || f == MTX }
+	binary := func(f Format) bool { return f == NPY || f == NPZ || f == MTX || f == MAT }
 	switch {
 	case found == "" && want == "":
-		return badf(file, "the format cannot be told").try("say it with --format %s", strings.ReplaceAll(formatList(), ", ", "|"))
+		return badf(file, "the format cannot be told").try("say it with --format %s", strings.ReplaceAll(formatList(nil), ", ", "|"))
 	case found == "" && binary(want):
-		return badf(file, "not in %s format: it begins with %.16q", want, head)
+		e := badf(file, "not in %s format: it begins with %.16q", want, head)
+		if want == MAT {
+			e = e.try("%s", saveAsMAT)
+		}
+		return e
 	case found != "":
 		want = found
 	}
-	s.current, err = s.decoder(want, buffered, r, file, array, size)
-	return err
+	d, err := s.decoder(want, buffered, r, file, array, size)
+	if err != nil {
+		return err
+	}
+	s.current = d
+	return nil
 }
 
 func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, array string, size int64) (decoder, error) {
@@ -188,20 +202,37 @@ func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, ar
 	case NPY:
 		return newNPYReader(r, file, "", size, s.src.Vectors)
 	case NPZ:
-		if f, ok := raw.(*os.File); ok && size >= 0 {
-			return newNPZReader(f, size, file, array, s.src.Vectors)
-		}
-		all, err := io.ReadAll(r)
-		if err != nil {
-			return nil, SystemError(file, "read", err)
-		}
-		return newNPZReader(bytes.NewReader(all), int64(len(all)), file, array, s.src.Vectors)
+		return openArchive(npzMembers, r, raw, file, array, size, s.src.Vectors)
+	case MAT:
+		return openArchive(matMembers, r, raw, file, array, size, s.src.Vectors)
+	case Safetensors:
+		return openArchive(tensorMembers, r, raw, file, array, size, s.src.Vectors)
 	case MTX:
 		return readMarket(r, file)
 	case JSON:
 		return newJSONReader(r, file)
 	}
 	return readCSV(r, file)
+}
+
+// openArchive reads the directory of a file of several arrays, which it loads whole if it cannot be read at any place.
+func openArchive(members func(r io.ReaderAt, size int64, file string, vectors bool) ([]member, error),
+	r *bufio.Reader, raw io.Reader, file, array string, size int64, vectors bool) (decoder, error) {
+	var at io.ReaderAt
+	if f, ok := raw.(*os.File); ok && size >= 0 {
+		at = f
+	} else {
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return nil, SystemError(file, "read", err)
+		}
+		at, size = bytes.NewReader(content), int64(len(content))
+	}
+	all, err := members(at, size, file, vectors)
+	if err != nil {
+		return nil, err
+	}
+	return newArchive(file, array, all)
 }
 
 // Load reads every matrix of src and demands only that it is finite, unless src may have Missing numbers; many is as for Stream.Many.

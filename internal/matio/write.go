@@ -13,7 +13,7 @@ import (
 type Target struct {
 	Path   string    // "-" writes to Stdout
 	Format Format    // "" decides by extension; needed for "-"
-	Stack  bool      // write an m x n x n stack (npy, json) or an archive (npz), even for one matrix
+	Stack  bool      // write an m x n x n stack (npy, json) or an archive (npz, safetensors), even for one matrix
 	Stdout io.Writer // where "-" goes; needed for "-"
 }
 
@@ -47,6 +47,9 @@ func Create(t Target) (*Writer, error) {
 	if w.target.Format == "" {
 		return nil, badf(w.label, "the format cannot be told").try("use an extension such as .npy, or say it with --format")
 	}
+	if !w.target.Format.Written() {
+		return nil, badf(w.label, "%s files are read, not written", w.target.Format).try("use one of %s", formatList(Format.Written))
+	}
 	if t.Path == "-" && t.Stdout == nil {
 		return nil, badf(w.label, "not given to write to")
 	}
@@ -62,7 +65,7 @@ func Create(t Target) (*Writer, error) {
 	return w, nil
 }
 
-// Add writes one matrix. name is used by npz; "" stands for arr_0, arr_1, ... as numpy names them. A matrix with NaN or Inf is refused.
+// Add writes one matrix. name is used by npz and safetensors; "" stands for arr_0, arr_1, ... as numpy names them. A matrix with NaN or Inf is refused.
 func (w *Writer) Add(name string, m dense.Matrix[float64]) error {
 	if w.count > 0 && !w.target.Stack {
 		return badf(w.label, "more than one result for a file of one matrix")

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,12 +33,22 @@ func requireSame(t *testing.T, got Matrix, want dense.Matrix[float64]) {
 	}
 }
 
+func written() []Format {
+	return slices.DeleteFunc(Formats(), func(f Format) bool { return !f.Written() })
+}
+
+func TestFormatsThatAreOnlyRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.mat")
+	_, err := Create(Target{Path: path})
+	requireError(t, err, path, "mat files are read, not written; use one of npy, npz, safetensors, mtx, csv, tsv, json")
+}
+
 func TestRoundTripIsExact(t *testing.T) {
 	wide := dense.New[float64](4, 5)
 	view := wide.View(1, 1, 2, 3)
 	view.Copy(awkward())
 	symmetric := dense.Wrap(2, 2, []float64{1, 0.1, 0.1, 3})
-	for _, f := range Formats() {
+	for _, f := range written() {
 		for name, m := range map[string]dense.Matrix[float64]{"view": view, "symmetric": symmetric} {
 			path := filepath.Join(t.TempDir(), "x."+string(f))
 			if err := Write(Target{Path: path}, m); err != nil {
@@ -53,7 +64,7 @@ func TestRoundTripIsExact(t *testing.T) {
 }
 
 func TestStacksRoundTrip(t *testing.T) {
-	for _, f := range []Format{NPY, NPZ, JSON} {
+	for _, f := range []Format{NPY, NPZ, Safetensors, JSON} {
 		for count := 1; count <= 3; count++ {
 			path := filepath.Join(t.TempDir(), "x."+string(f))
 			w, err := Create(Target{Path: path, Stack: true})
@@ -72,7 +83,7 @@ func TestStacksRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", f, err)
 			}
-			if len(all) != count || many != (f != NPZ || count > 1) {
+			if len(all) != count || many != (f != NPZ && f != Safetensors || count > 1) {
 				t.Errorf("%s: %d matrices, many %v, want %d", f, len(all), many, count)
 			}
 			for _, m := range all {
@@ -206,7 +217,7 @@ func TestOneMatrixFormats(t *testing.T) {
 		requireError(t, w.Add("", awkward()), path, "holds one matrix, not a stack; write to an .npy or .npz file")
 		w.Abort()
 	}
-	for _, f := range Formats() {
+	for _, f := range written() {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "x."+string(f))
 		w, err := Create(Target{Path: path, Stack: true})

@@ -72,7 +72,7 @@ func TestReadRefuses(t *testing.T) {
 		t.Error("a byte too many was accepted")
 	}
 	for header, part := range map[string]string{
-		`{"x":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}`:                        "BF16",
+		`{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}`:                        "BF16",
 		`{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`:                         "do not fit",
 		`{"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}`:                        "do not fit",
 		`{"x":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}`: "truncated",
@@ -81,6 +81,20 @@ func TestReadRefuses(t *testing.T) {
 		if _, err := Read(append(data, 0, 0, 0, 0)); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: %v", header, err)
 		}
+	}
+}
+
+func TestReadTableSaysWhereTensorsLie(t *testing.T) {
+	header := `{"b":{"dtype":"F8_E4M3","shape":[3],"data_offsets":[4,7]},"a":{"dtype":"F16","shape":[1,2],"data_offsets":[0,4]},"__metadata__":{"k":"v"}}`
+	data := append([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0}, header+"abcdefg"...)
+	metadata, all, err := ReadTable(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := int64(8 + len(header))
+	want := []Entry{{"a", "F16", []int{1, 2}, at, 4}, {"b", "F8_E4M3", []int{3}, at + 4, 3}}
+	if !reflect.DeepEqual(all, want) || metadata["k"] != "v" {
+		t.Errorf("%v, %v", all, metadata)
 	}
 }
 

@@ -67,3 +67,45 @@ scipy.io.mmwrite("coordinate_integer.mtx", scipy.sparse.coo_matrix(signed))
 scipy.io.mmwrite("coordinate_pattern.mtx", scipy.sparse.coo_matrix(real), field="pattern")
 scipy.io.mmwrite("complex.mtx", real.astype("c16"))
 scipy.io.savemat("v5.mat", {"a": real})
+last = np.moveaxis(stack, 0, -1)  # MATLAB has the matrices of a stack on the last axis
+for name, packed in (("v5_stack.mat", False), ("v5_stack_packed.mat", True)):
+    scipy.io.savemat(name, {"first": real, "second": last}, do_compression=packed)
+types = {t: signed.astype(t) for t in ("f8", "f4", "i1", "i2", "i4", "i8")}
+types.update({t: unsigned.astype(t) for t in ("u1", "u2", "u4", "u8")}, logical=(i + j) % 2 == 1)
+scipy.io.savemat("v5_types.mat", types, do_compression=True)
+definite = np.array([[[2, 0], [0, 3]], [[8, 0], [0, 12]]])
+scipy.io.savemat("v5_definite.mat", {"covariances": np.moveaxis(definite, 0, -1).astype(float)}, do_compression=True)
+cells = np.empty((1, 2), object)
+cells[:] = [[real, "x"]]
+scipy.io.savemat("v5_others.mat", {
+    "c": real.astype("c16"), "sparse": scipy.sparse.csc_matrix(real), "cells": cells, "s": {"x": real}, "text": "abc",
+    "four": np.zeros((2, 2, 2, 2)), "none": np.zeros((0, 3)), "nan": np.array([[np.nan]]), "good": real,
+}, do_compression=True)
+
+import json
+import struct
+
+
+def tensors(name, arrays):
+    """Writes a safetensors file by its description; arrays are (name, dtype, shape, bytes)."""
+    header, body = {"__metadata__": {"by": "make.py"}}, b""
+    for key, dtype, shape, data in arrays:
+        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(name, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + body)
+
+
+def as_tensor(key, dtype, array, descr):
+    return key, dtype, list(array.shape), array.astype(descr).tobytes()
+
+
+tensors("types.safetensors", [as_tensor(f"F{8 * n}", f"F{8 * n}", real, f"<f{n}") for n in (8, 4, 2)]
+        + [("BF16", "BF16", [3, 4], (real.astype("<f4").view("<u4") >> 16).astype("<u2").tobytes())]
+        + [as_tensor(f"I{8 * n}", f"I{8 * n}", signed, f"<i{n}") for n in (1, 2, 4, 8)]
+        + [as_tensor(f"U{8 * n}", f"U{8 * n}", unsigned, f"<u{n}") for n in (1, 2, 4, 8)]
+        + [("BOOL", "BOOL", [3, 4], ((i + j) % 2 == 1).tobytes())])
+tensors("stack.safetensors", [as_tensor("first", "F64", real, "<f8"), as_tensor("second", "F64", stack, "<f8"), as_tensor("bias", "F32", real[0], "<f4"),
+                              ("scale", "F8_E4M3", [2], b"\0\0")])
