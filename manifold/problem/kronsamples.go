@@ -82,10 +82,13 @@ func convert[T dense.Float](scale float64, x []float64, dst []T) {
 	}
 }
 
-// touch reads a block line after line, which brings it into the caches faster than products do.
+// touch reads a block, four lines at a time from its quarters, which brings it into the caches faster than products do, or than line after line.
 func (s *kronSamples[T]) touch(block dense.Matrix[T]) {
-	for i := 0; i < len(block.Data); i += 8 {
-		s.touched = block.Data[i]
+	const line = 8
+	quarter := len(block.Data) / 4
+	first, second, third, last := block.Data[:quarter], block.Data[quarter:2*quarter], block.Data[2*quarter:3*quarter], block.Data[3*quarter:]
+	for i := 0; i < quarter; i += line {
+		s.touched += first[i] + second[i] + third[i] + last[i]
 	}
 }
 
