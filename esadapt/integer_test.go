@@ -89,3 +89,40 @@ func TestMarginIsKept(t *testing.T) {
 		}
 	}
 }
+
+// TestNoObjective: a nil objective is an error.
+func TestNoObjective(t *testing.T) {
+	if _, err := Minimize(t.Context(), nil, Options{Dim: 2}); err == nil {
+		t.Error("Minimize took a nil objective")
+	}
+	if _, err := MinimizeConstrained(t.Context(), nil, Options{Dim: 2, Constraints: 1}); err == nil {
+		t.Error("MinimizeConstrained took a nil objective")
+	}
+}
+
+// TestIntegersAreNotNegativeZero: zero has one sign, so that what an objective is sent reads "0".
+func TestIntegersAreNotNegativeZero(t *testing.T) {
+	s, err := New(Options{Dim: 4, X0: make([]float64, 4), Sigma0: 0.3, Integers: []int{0, 1, 2, 3}, Seed: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		for _, x := range s.Ask() {
+			for i, v := range x {
+				if v == 0 && math.Signbit(v) {
+					t.Fatalf("variable %d is -0", i)
+				}
+			}
+		}
+		f := make([]float64, s.PopSize())
+		for i := range f {
+			f[i] = float64(i)
+		}
+		if err := s.Tell(f); err != nil {
+			t.Fatal(err)
+		}
+		if s.Stop() != nil {
+			break
+		}
+	}
+}

@@ -2,11 +2,14 @@ package esadapt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
 	"sync/atomic"
 )
+
+var errNoObjective = errors.New("esadapt: the objective is nil")
 
 // Result is the outcome of Minimize.
 type Result struct {
@@ -26,11 +29,17 @@ func Minimize(ctx context.Context, f func(x []float64) (float64, error), o Optio
 	if o.Constraints > 0 {
 		return Result{}, fmt.Errorf("esadapt: Minimize takes no constraints; use MinimizeConstrained")
 	}
+	if f == nil {
+		return Result{}, errNoObjective
+	}
 	return MinimizeConstrained(ctx, func(x, _ []float64) (float64, error) { return f(x) }, o)
 }
 
 // MinimizeConstrained is Minimize for an objective that fills g with its o.Constraints constraint values as well.
 func MinimizeConstrained(ctx context.Context, f func(x, g []float64) (float64, error), o Options) (Result, error) {
+	if f == nil {
+		return Result{}, errNoObjective
+	}
 	s, err := New(o)
 	if err != nil {
 		return Result{}, err

@@ -99,8 +99,11 @@ func (o *Options) dim() int {
 // Validate reports the first thing that does not fit, by field and number, with what to do.
 func (o *Options) Validate() error {
 	n := o.dim()
-	if n == 0 {
+	switch {
+	case n == 0:
 		return fmt.Errorf("esadapt: no variables: set Dim, X0 or bounds")
+	case n > largestSample:
+		return fmt.Errorf("esadapt: Dim is %d, want at most %d", n, largestSample)
 	}
 	for _, v := range []struct {
 		name string
@@ -127,7 +130,7 @@ func (o *Options) Validate() error {
 	if err := o.validateChoices(); err != nil {
 		return err
 	}
-	if lambda := max(o.PopSize, defaultLambda(n)); n > largestSample || o.Constraints > largestSample || lambda > largestSample/(n+o.Constraints) {
+	if lambda := max(o.PopSize, defaultLambda(n)); o.Constraints > largestSample || lambda > largestSample/(n+o.Constraints) {
 		return fmt.Errorf("esadapt: a population of %d times %d variables and %d constraints does not fit in memory", lambda, n, o.Constraints)
 	}
 	return nil
@@ -148,7 +151,10 @@ func (o *Options) validateBox(n int) error {
 		if !(lo < hi) || math.IsInf(lo, 1) || math.IsInf(hi, -1) {
 			return fmt.Errorf("esadapt: variable %d: lower bound %v is not below upper bound %v; use Fixed to hold a variable", i, lo, hi)
 		}
-		if o.X0 != nil && (o.X0[i] < lo || o.X0[i] > hi || math.IsInf(o.X0[i], 0)) {
+		if o.X0 != nil && math.IsInf(o.X0[i], 0) {
+			return fmt.Errorf("esadapt: X0[%d] = %v is not a finite number", i, o.X0[i])
+		}
+		if o.X0 != nil && (o.X0[i] < lo || o.X0[i] > hi) {
 			return fmt.Errorf("esadapt: X0[%d] = %v is outside [%v, %v]", i, o.X0[i], lo, hi)
 		}
 		if o.Scale != nil && (!(o.Scale[i] > 0) || math.IsInf(o.Scale[i], 0)) {
@@ -203,10 +209,15 @@ func (o *Options) validateIndices(n int) error {
 }
 
 func (o *Options) validateChoices() error {
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"Constraints", o.Constraints}, {"PopSize", o.PopSize}, {"MaxEvaluations", o.MaxEvaluations}, {"MaxRestarts", o.MaxRestarts}, {"MaxRepeats", o.MaxRepeats}, {"Workers", o.Workers}} {
+		if f.value < 0 {
+			return fmt.Errorf("esadapt: %s is %d: it may not be negative", f.name, f.value)
+		}
+	}
 	switch {
-	case o.Constraints < 0 || o.PopSize < 0 || o.MaxEvaluations < 0 || o.MaxRestarts < 0 || o.MaxRepeats < 0 || o.Workers < 0:
-		return fmt.Errorf("esadapt: Constraints %d, PopSize %d, MaxEvaluations %d, MaxRestarts %d, MaxRepeats %d, Workers %d: none may be negative",
-			o.Constraints, o.PopSize, o.MaxEvaluations, o.MaxRestarts, o.MaxRepeats, o.Workers)
 	case o.Bounds < BoundTransform || o.Bounds > BoundPenalty:
 		return fmt.Errorf("esadapt: unknown bound rule %d", int(o.Bounds))
 	case o.Restarts < RestartAuto || o.Restarts > RestartBIPOP:

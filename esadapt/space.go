@@ -212,7 +212,7 @@ func (s *space) toX(x, u, stretch []float64) {
 func (s *space) variable(i int, latent float64) float64 {
 	v := s.bounded(i, latent)
 	if s.integer[i] {
-		v = min(max(math.RoundToEven(v), math.Ceil(s.lower[i])), math.Floor(s.upper[i]))
+		v = min(max(math.RoundToEven(v), math.Ceil(s.lower[i])), math.Floor(s.upper[i])) + 0 // -0 + 0 is 0
 	}
 	return v
 }

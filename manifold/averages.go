@@ -58,7 +58,22 @@ func lastIterate(p Point, err error) *mat.SymDense {
 	if err != nil && !errors.As(err, &early) {
 		return nil
 	}
-	return p.(*Frame).Sym()
+	s, _ := formed(p.(*Frame))
+	return s
+}
+
+// formed returns the matrix of p, or an error where the point is singular to rounding or its entries are no numbers.
+func formed(p *Frame) (*mat.SymDense, error) {
+	if err := p.complete(); err != nil {
+		return nil, fmt.Errorf("manifold: %w", err)
+	}
+	s := p.Sym()
+	for i := range p.Dim() {
+		if d := s.At(i, i); !(d > 0) || math.IsInf(d, 1) {
+			return nil, fmt.Errorf("manifold: %w", &PointError{What: fmt.Sprintf("entry (%d,%d) of the result leaves the range of numbers: it is %v", i, i, d)})
+		}
+	}
+	return s, nil
 }
 
 // spreadAbout returns the root mean square affine-invariant distance of the frames from x.

@@ -57,16 +57,17 @@ func cheapMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDe
 			}
 			r.Residual = max(r.Residual, math.Sqrt(dense.Dot(sum, sum)))
 			if err := m.Exp(next[h], x, sum); err != nil {
-				return here[0].Sym(), r, &ConvergenceError{Report: r, Limit: limit, Cause: err}
+				return lastIterate(here[0], nil), r, &ConvergenceError{Report: r, Limit: limit, Cause: err}
 			}
 		}
 		here, next = next, here
 		if r.Residual <= limit {
-			return here[0].Sym(), r, nil
+			mean, err := formed(here[0])
+			return mean, r, err
 		}
 		r.Iterations++
 		if err := o.over(r, limit); err != nil {
-			return here[0].Sym(), r, err
+			return lastIterate(here[0], nil), r, err
 		}
 	}
 }

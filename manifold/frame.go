@@ -73,14 +73,12 @@ func (p *Frame) set(s mat.Symmetric) error {
 	if dense.Cholesky(f) >= 0 {
 		return notPositive(s)
 	}
-	p.logDet = 0
 	for i := range f.Rows {
-		pivot := f.At(i, i)
-		if pivot*pivot <= float64(f.Rows)*0x1p-52*p.values[i] {
+		if pivot := f.At(i, i); pivot*pivot <= float64(f.Rows)*0x1p-52*p.values[i] {
 			return notPositive(s)
 		}
-		p.logDet += 2 * math.Log(pivot)
 	}
+	p.logDet = 2 * sumLogDiagonal(f)
 	inv.Copy(f)
 	dense.InvertLower(inv)
 	if !allFinite(inv) {

@@ -2,6 +2,7 @@ package manifold
 
 import (
 	"fmt"
+	"math"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -48,21 +49,24 @@ func Exp(a, xi mat.Symmetric) (*mat.SymDense, error) {
 	if err := m.Exp(q, p, v); err != nil {
 		return nil, fmt.Errorf("manifold: %w", err)
 	}
-	return q.Sym(), nil
+	return formed(q)
 }
 
 // Geodesic returns the point at time t on the geodesic from a (t = 0) to b (t = 1), a^1/2 (a^-1/2 b a^-1/2)^t a^1/2; t may lie outside
-// [0, 1]. t = 1/2 is the geometric mean a # b.
+// [0, 1]. t = 1/2 is the geometric mean a # b. A time that is not finite, or at which the point leaves the range of float64, is an error.
 func Geodesic(a, b mat.Symmetric, t float64) (*mat.SymDense, error) {
 	m, p, q, err := pair(a, b)
 	if err != nil {
 		return nil, err
 	}
+	if math.IsNaN(t) || math.IsInf(t, 0) {
+		return nil, fmt.Errorf("manifold: the time is %v, want a finite number", t)
+	}
 	out := IdentityFrame(p.Dim(), 1)
 	if err := m.Between(out, p, q, t); err != nil {
 		return nil, fmt.Errorf("manifold: %w", err)
 	}
-	return out.Sym(), nil
+	return formed(out)
 }
 
 // Transport carries the tangent matrix xi from a to b by parallel transport along the geodesic: E xi E^T with E = (b a^-1)^1/2.

@@ -78,7 +78,10 @@ func KullbackMeanOf(frames []*Frame, weights []float64) (*mat.SymDense, error) {
 		return nil, err
 	}
 	n := frames[0].Dim()
-	l, k, c, values := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n), make([]float64, n)
+	k, values := dense.New[float64](n, n), make([]float64, n)
+	l, c := dense.RecycledMatrix(n, n), dense.RecycledMatrix(n, n)
+	defer dense.Recycle(l.Data, c.Data)
+	l.Zero()
 	for i, f := range frames {
 		if f.Dim() != n {
 			return nil, fmt.Errorf("manifold: matrix %d has %d rows, but matrix 0 has %d", i, f.Dim(), n)

@@ -122,10 +122,17 @@ func solveCholesky(l, b dense.Matrix[float64]) {
 	dense.SolveLower(dense.Transposed, l, b)
 }
 
+// sumLogDiagonal returns the sum of the logarithms of the diagonal, which is positive, as that of a product whose exponent is kept apart.
 func sumLogDiagonal(m dense.Matrix[float64]) float64 {
-	var s float64
+	product, exponent := 1.0, 0
 	for i := range m.Rows {
-		s += math.Log(m.At(i, i))
+		fraction, e := math.Frexp(m.At(i, i))
+		product *= fraction
+		exponent += e
+		if product < 0x1p-500 {
+			product, e = math.Frexp(product)
+			exponent += e
+		}
 	}
-	return s
+	return math.Log(product) + float64(exponent)*math.Ln2
 }

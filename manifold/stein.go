@@ -103,7 +103,7 @@ func SteinMedian(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.Sym
 			return nil, err
 		}
 	}
-	return s.x.Sym(), nil
+	return formed(s.x)
 }
 
 // steinIteration is the state of a mean or median under the Stein distance.

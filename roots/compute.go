@@ -219,6 +219,9 @@ func (j *job[T]) run(m *Method, o *Options) error {
 	if j.bound > 0 {
 		rep.Bound = j.bound
 	}
+	if rep.LambdaMin == 0 && rep.LambdaMax == 0 && j.Kind <= KindInv && j.Power != 0 {
+		rep.Bound = 0 // the powers of zero are zero
+	}
 	if !o.NoResidual {
 		j.residual()
 	}
@@ -230,8 +233,11 @@ func conditionOf[T dense.Float](j *job[T]) float64 {
 	if j.spectrum == nil {
 		return condMargin * j.rep.Cond()
 	}
-	if j.rep.Rank == j.N {
+	switch j.rep.Rank {
+	case j.N:
 		return j.rep.Cond()
+	case 0:
+		return 1
 	}
 	kept := j.spectrum[j.N-j.rep.Rank]
 	return j.rep.LambdaMax / (kept - j.spectrum[j.N-j.rep.Rank-1])

@@ -72,6 +72,13 @@ func TestCutoff(t *testing.T) {
 		}
 		require.LessOrEqual(t, relativeSym(&x, withSpectrum(q, f)), rep.Bound)
 		require.Less(t, rep.Bound, 1e-9)
+		require.Less(t, rep.Residual, 1e-12, "%s for p = %v", rep.ResidualOf, p)
+		require.Contains(t, rep.ResidualOf, "on what is kept")
+	}
+	for name, f := range map[string]func(dst *mat.SymDense, a mat.Symmetric, o *Options) (Report, error){"log": Log, "sqrt": Sqrt, "exp": Exp} {
+		rep, err := f(&mat.SymDense{}, a, &Options{Cutoff: 1e-10})
+		require.NoError(t, err)
+		require.Less(t, rep.Residual, 1e-12, "%s: %s", name, rep.ResidualOf)
 	}
 	var x mat.SymDense
 	_, err := Pow(&x, a, -0.5, &Options{Cutoff: 1e-10, Method: "newton"})
@@ -92,6 +99,40 @@ func TestCutoff(t *testing.T) {
 	_, err = Sqrt(&z, big, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1.0, z.At(0, 0))
+}
+
+// TestTinyPowers: the residual of a power near 0 is that of X, which X^(1/p) would hide behind rounding.
+func TestTinyPowers(t *testing.T) {
+	a := withSpectrum(randomBasis(newRand(9), 6), geometric(6, 5, 1e4))
+	for _, p := range []float64{1e-320, -1e-300, 1e-17, -1e-9} {
+		var x mat.SymDense
+		rep, err := Pow(&x, a, p, nil)
+		require.NoError(t, err)
+		require.Less(t, rep.Residual, 1e-14, "p = %v", p)
+		require.LessOrEqual(t, math.Abs(x.At(0, 0)-1), 1e-7)
+	}
+}
+
+// TestNothingIsKept: the pseudo-inverse of a matrix whose eigenvalues are all dropped is zero.
+func TestNothingIsKept(t *testing.T) {
+	for _, d := range [][]float64{{0, 0, 0}, {-1, -2, -3}} {
+		a := mat.NewSymDense(3, nil)
+		for i, v := range d {
+			a.SetSym(i, i, v)
+		}
+		for _, p := range []float64{-1, -0.37, 0.5, -3} {
+			var x mat.SymDense
+			rep, err := Pow(&x, a, p, &Options{Cutoff: 1e-12})
+			require.NoError(t, err)
+			require.Zero(t, rep.Rank)
+			require.Zero(t, rep.Residual)
+			require.Zero(t, mat.Norm(&x, 1))
+			require.False(t, math.IsNaN(rep.Bound) || math.IsInf(rep.Bound, 0))
+		}
+	}
+	rep, err := Sqrt(&mat.SymDense{}, mat.NewSymDense(3, nil), nil)
+	require.NoError(t, err)
+	require.Zero(t, rep.Bound)
 }
 
 func TestSmallSizes(t *testing.T) {

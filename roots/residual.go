@@ -11,6 +11,9 @@ import (
 // rootLimit is the largest r for which powers +-1/r are checked by products.
 const rootLimit = 16
 
+// tinyPower is the magnitude below which X^(1/p) amplifies the rounding of X, by 1/p, beyond saying anything about it.
+const tinyPower = 1e-8
+
 // residual measures, in float64, how well the scaled result meets its defining equation, and lowers the bound where the residual proves it
 // too large.
 func (j *job[T]) residual() {
@@ -29,6 +32,14 @@ func (j *job[T]) residual() {
 	}
 	r := j.rep
 	k, root, ok := rootOf(j.Power, rootLimit)
+	whole := r.Rank == n
+	switch {
+	case r.Rank == 0:
+		r.ResidualOf, r.Residual = "||X||, nothing being kept", frobenius(x)
+		return
+	case !whole:
+		j.fillIn(&c)
+	}
 	switch {
 	case j.Kind == KindLog:
 		r.ResidualOf, r.Residual = "||exp(X) - A||/||A||", c.inverseImage(math.Exp)
@@ -37,14 +48,16 @@ func (j *job[T]) residual() {
 		r.ResidualOf, r.Residual = "||X - exp(A)||/||exp(A)||, by an independent method", c.otherExp(r.Method)
 	case j.Power == 0:
 		r.ResidualOf, r.Residual = "||X - I||/||I||", c.identity()
+	case math.Abs(j.Power) < tinyPower:
+		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||, by a decomposition", relative(c.x, c.image(c.a, func(l float64) float64 { return j.fn(max(l, 0)) }))
 	case ok && k == 1:
 		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.positiveRoot(root)
 		j.certifyImage()
-	case ok && k == -1 && j.rep.Rank == n:
+	case ok && k == -1:
 		r.ResidualOf, r.Residual = "||X^s A X^t - I||/||I||, s + t = -1/p", c.inverseRoot(root)
 	case ok && root == 1 && k > 0 && j.offset == 0:
 		r.ResidualOf, r.Residual = "||X - A^p||/||A^p||", c.integerPower(k)
-	case math.Abs(j.Power) > 1 && j.rep.Rank == n:
+	case math.Abs(j.Power) > 1:
 		r.ResidualOf, r.Residual = c.largePower(j.Power, j.offset, j.hi, r.Method)
 	default:
 		r.ResidualOf, r.Residual = "||X^(1/p) - A||/||A||", c.inverseImage(func(l float64) float64 {
@@ -55,7 +68,33 @@ func (j *job[T]) residual() {
 		})
 		j.certifyImage()
 	}
+	if !whole {
+		r.ResidualOf += ", on what is kept"
+	}
 	r.Work += c.work
+}
+
+// fillIn puts the largest eigenvalue of A, and its image in X, where Options.Cutoff dropped eigenvalues: X meets the defining equation then if it does so on
+// what was kept.
+func (j *job[T]) fillIn(c *checker) {
+	top := j.rep.LambdaMax
+	image := j.fn(top)
+	if j.offset != 0 {
+		image = j.shiftedPower(top)
+	}
+	q, w, v := c.a.Clone(), make([]float64, c.n), make([]float64, c.n)
+	if !c.decompose(q, w) {
+		return
+	}
+	for k := range c.n - j.rep.Rank {
+		for i := range c.n {
+			v[i] = q.At(i, k)
+		}
+		for i, vi := range v {
+			dense.Axpy((top-w[k])*vi, v, c.a.Row(i))
+			dense.Axpy(image*vi, v, c.x.Row(i))
+		}
+	}
 }
 
 // certifyImage lowers the bound where the residual proves it too large: X = f(A + R) exactly for R = f^-1(X) - A, so that

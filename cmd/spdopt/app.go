@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ type app struct {
 	json, jsonl, quiet bool
 	progress, logs     string
 	runs               string // folder of the runs
+	version            bool   // --version
 	settingFlags
 	origins map[string]run.Origin // of the flags that are not at their default
 	former  map[string]string     // old names of flags that were given, to new
@@ -114,10 +117,13 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
+			switch {
+			case len(args) > 0:
+				return unknown("command", args[0], "", commandNames(cmd), "spdopt --help")
+			case a.version:
+				return a.printVersion()
 			}
-			return unknown("command", args[0], "", commandNames(cmd), "spdopt --help")
+			return cmd.Help()
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.resolve(cmd); err != nil {
@@ -152,6 +158,8 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags.StringVar(&a.logs, "log-format", "text", "messages on standard error: text or json")
 	flags.StringVar(&a.runs, "runs", "runs", "folder of the runs")
 	a.settingFlags.register(flags)
+	root.Flags().BoolVar(&a.version, "version", false, "the same as spdopt version")
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(a.solveCommand(), a.rootCommand(), a.trainCommand(), a.curvatureCommand(), a.influenceCommand(), a.laplaceCommand())
 	root.AddCommand(a.minimizeCommand(), a.askCommand(), a.tellCommand(), a.serveCommand(), a.workerCommand())
 	root.AddCommand(a.runsCommand(), a.watchCommand(), a.dashboardCommand(), a.reportCommand(), a.plotCommand())
@@ -159,6 +167,34 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	a.complete(root)
 	a.keepFormerNames(root)
 	return root
+}
+
+// helpCommand is "spdopt help", which knows what it has no help about.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		Long:  "Print what --help of the command prints.",
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			of, _, err := cmd.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			others := func(name string) bool { return !strings.HasPrefix(name, start) }
+			return slices.DeleteFunc(commandNames(of), others), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			switch {
+			case err != nil:
+				return err
+			case len(rest) > 0 && of.HasAvailableSubCommands():
+				return unknown("command", rest[0], of.CommandPath(), commandNames(of), of.CommandPath()+" --help")
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		},
+	}
 }
 
 func commandNames(cmd *cobra.Command) (names []string) {
@@ -183,13 +219,24 @@ func flagError(cmd *cobra.Command, err error) error {
 		if len(name) > 1 {
 			return unknown("flag", "--"+name, cmd.CommandPath(), names, cmd.CommandPath()+" --help")
 		}
+		if long := missing.GetSpecifiedShortnames(); cmd.Flags().Lookup(strings.SplitN(long, "=", 2)[0]) != nil {
+			return usagef("unknown flag -%s; names of several letters have two dashes: --%s (%s --help)", long, long, cmd.CommandPath())
+		}
 		return usagef("unknown flag -%s (%s --help)", name, cmd.CommandPath())
 	}
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
-		return usagef("--%s: %q is not a %s (%s --help)", value.GetFlag().Name, value.GetValue(), valueWord(value.GetFlag()), cmd.CommandPath())
+		return usagef("--%s: %q %s (%s --help)", value.GetFlag().Name, value.GetValue(), misfit(value.GetFlag(), value), cmd.CommandPath())
 	}
 	return usagef("%v (%s --help)", err, cmd.CommandPath())
+}
+
+// misfit says why a text is no value of a flag.
+func misfit(f *pflag.Flag, cause error) string {
+	if errors.Is(cause, strconv.ErrRange) {
+		return "is out of range"
+	}
+	return "is not a " + valueWord(f)
 }
 
 // valueWord says what the value of a flag should be.
@@ -197,8 +244,10 @@ func valueWord(f *pflag.Flag) string {
 	switch t := f.Value.Type(); t {
 	case "float64":
 		return "number"
-	case "int", "uint64":
+	case "int":
 		return "whole number"
+	case "uint64":
+		return "whole number from 0 on"
 	case "bool":
 		return "choice of true and false"
 	case "seconds":

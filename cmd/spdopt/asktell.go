@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,11 @@ import (
 
 // dialogueKind names the states of runs that are driven by ask and tell. Their journal is in the order in which the search was asked and told.
 const dialogueKind = "ask-tell"
+
+// isDialogue says whether a run is driven by ask and tell.
+func isDialogue(m *run.Manifest) bool {
+	return slices.ContainsFunc(m.Settings, func(s run.Setting) bool { return s.Name == "ask-tell" && s.Value == "true" })
+}
 
 // replayedAtMost is the number of lines after the last state from which on a new one is stored.
 const replayedAtMost = 500
@@ -181,7 +187,7 @@ been told. There are fewer points than asked for when the rest of the generation
 // oneRun demands the name of one run.
 func oneRun(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("%s takes one run, got %d arguments", cmd.CommandPath(), len(args))
+		return usagef("%s takes one run, got %s", verbOf(cmd), counted(len(args), "argument"))
 	}
 	return nil
 }
@@ -230,16 +236,20 @@ func (a *app) ask(name string, n int, again bool) (err error) {
 		fmt.Fprintf(a.out, "%s\n", line)
 	}
 	if len(points) == 0 {
-		a.note("no points: %d are out and not told; %s", o.Pending, orGoesOn(o.Stop))
+		a.note("no points: %d are out and not told; %s", o.Pending, nextStep(o.Stop, o.Pending))
 	}
 	return nil
 }
 
-func orGoesOn(stop []string) string {
-	if len(stop) == 0 {
+// nextStep says how a search goes on.
+func nextStep(stop []string, pending int) string {
+	switch {
+	case len(stop) > 0:
+		return "the search has stopped: " + stop[0]
+	case pending > 0:
 		return "the search goes on when they are told (spdopt tell, or ask --again)"
 	}
-	return "the search has stopped: " + stop[0]
+	return "the next points are ready (spdopt ask)"
 }
 
 func (d *dialogue) stop() []string {
@@ -277,7 +287,7 @@ be read, is an error, and nothing of the file is taken. --drop-missing counts wh
 		Example: "  spdopt tell runs/lab results.jsonl",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 && !(drop && len(args) == 1) {
-				return usagef("tell takes a run and a file of results, got %d arguments", len(args))
+				return usagef("tell takes a run and a file of results, got %s", counted(len(args), "argument"))
 			}
 			return nil
 		},
@@ -287,9 +297,16 @@ be read, is an error, and nothing of the file is taken. --drop-missing counts wh
 	return cmd
 }
 
+func resultsName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
 // readResults returns the lines of a file that are not blank, parsed.
 func (a *app) readResults(path string, constraints int) (results []objective.Result, lines []int, err error) {
-	in := a.in
+	in, name := a.in, resultsName(path)
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
@@ -302,12 +319,15 @@ func (a *app) readResults(path string, constraints int) (results []objective.Res
 	for n := 1; ; n++ {
 		line, err := r.ReadBytes('\n')
 		if err != nil && err != io.EOF {
-			return nil, nil, matio.SystemError(path, "open", err)
+			return nil, nil, matio.SystemError(name, "read", err)
+		}
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
 		}
 		if text := bytes.TrimSpace(line); len(text) > 0 {
 			one, wrong := objective.ParseResult(text, constraints)
 			if wrong != nil {
-				return nil, nil, &matio.Error{File: path, What: fmt.Sprintf("line %d: %v; nothing of the file was taken", n, wrong)}
+				return nil, nil, &matio.Error{File: name, What: fmt.Sprintf("line %d: %v; nothing of the file was taken", n, wrong)}
 			}
 			results, lines = append(results, one), append(lines, n)
 		}
@@ -335,7 +355,7 @@ func (a *app) tell(name string, files []string, drop bool) (err error) {
 		for i, r := range results {
 			fresh, err := d.report(r)
 			if err != nil {
-				return &matio.Error{File: files[0], What: fmt.Sprintf("line %d: %v; nothing of the file was taken", lines[i], err)}
+				return &matio.Error{File: resultsName(files[0]), What: fmt.Sprintf("line %d: %v; nothing of the file was taken", lines[i], err)}
 			}
 			if !fresh {
 				o.Ignored++
@@ -417,7 +437,7 @@ func (a *app) reportTell(d *dialogue, o *tellOutput) error {
 		[2]string{"pending", fmt.Sprint(o.Pending)},
 		[2]string{"evaluations", fmt.Sprintf("%d, %d generations", o.Evaluations, o.Generations)},
 		[2]string{"best f", fmt.Sprintf("%.10g", best.F)},
-		[2]string{"search", orGoesOn(o.Stop)},
+		[2]string{"search", nextStep(o.Stop, o.Pending)},
 	)
 	return nil
 }

@@ -175,6 +175,30 @@ func TestTellIsIdempotentAndAllOrNothing(t *testing.T) {
 	require.Equal(t, 7, strings.Count(succeed(t, "runs", "export", dir).stdout, "\n")-1)
 }
 
+// TestAskTellSaysWhatIsNext: a run between two calls is no interrupted one, and each answer says how to go on.
+func TestAskTellSaysWhatIsNext(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lab")
+	succeed(t, "minimize", "--ask-tell", "--out", dir, "--dim", "2", "--seed", "1")
+	require.Contains(t, succeed(t, "runs", "show", dir).stdout, "driven from outside; go on with: spdopt ask "+dir)
+	succeed(t, "ask", dir)
+	tell := func(text string) outcome { return invokeWith(t.Context(), text, "tell", dir, "-") }
+	require.Contains(t, tell("\xef\xbb\xbf"+`{"id":1,"f":3}`+"\r\n").stdout, "the search goes on when they are told")
+	rest := ""
+	for id := 2; id <= 6; id++ {
+		rest += fmt.Sprintf(`{"id":%d,"f":%d}`+"\n", id, id)
+	}
+	require.Contains(t, tell(rest).stdout, "the next points are ready (spdopt ask)")
+	for text, want := range map[string]string{
+		`{"id":1.5,"f":1}`:        "standard input: line 1: it can't be read: want a whole number from 0 on as id, not number 1.5",
+		`[{"id":1,"f":1}]`:        "want an object, not array",
+		`{"id":1,"f":1,"g":"no"}`: "g cannot be string",
+	} {
+		o := tell(text)
+		require.Equal(t, exitInput, o.code)
+		require.Contains(t, o.stderr, want)
+	}
+}
+
 func TestAskTellUsage(t *testing.T) {
 	dir := newDialogue(t)
 	kept := filepath.Join(t.TempDir(), "kept")

@@ -168,7 +168,7 @@ func TestUnusableCatalogueDataIsExitCode3(t *testing.T) {
 		{"are no pairs", []string{"procrustes", "--data", one}},
 		{"enclose no volume", []string{"mve", "--data", few}},
 		{"cannot span", []string{"dopt", "--data", few}},
-		{"no matrices of 0 rows", []string{"kron-mle", "--data", few}},
+		{"it is not said how many rows", []string{"kron-mle", "--data", few}},
 		{"give at least 6 points", []string{"ellipsoid", "--data", few}},
 		{"each needs more samples", []string{"gmm", "--data", few}},
 		{"labels: none given", []string{"metric-learning", "--data", few}},

@@ -26,4 +26,6 @@ func TestCompletions(t *testing.T) {
 	} {
 		require.Contains(t, succeed(t, append([]string{"__complete"}, c.words...)...).stdout, c.want, "%q", c.words)
 	}
+	require.Equal(t, "show\n:4\n", succeed(t, "__complete", "help", "runs", "sh").stdout)
+	require.Contains(t, succeed(t, "--version").stdout, "dense kernels")
 }

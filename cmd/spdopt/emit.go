@@ -51,6 +51,14 @@ func (a *app) pairs(lines ...[2]string) {
 	w.Flush()
 }
 
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // printMatrix prints a small matrix for reading.
 func (a *app) printMatrix(m dense.Matrix[float64]) {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)

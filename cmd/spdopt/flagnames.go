@@ -155,7 +155,7 @@ func (s seconds) duration() time.Duration { return time.Duration(float64(s) * fl
 func (a *app) resolveEnvironment(cmd *cobra.Command) (failed error) {
 	verb := verbOf(cmd)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if name, value := environmentOf(verb, f); value != "" && f.Name != "help" && failed == nil {
+		if name, value := environmentOf(verb, f); value != "" && f.Name != "help" && f.Name != "version" && failed == nil {
 			failed = a.assign(cmd, f, value, run.FromEnvironment, name)
 		}
 	})

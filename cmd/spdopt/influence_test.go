@@ -158,6 +158,7 @@ func TestInfluenceRefuses(t *testing.T) {
 		"bits":         {[]string{"score", run, "--bits", "3"}, exitUsage, "8"},
 		"query":        {[]string{"score", run, "--queries", "100000"}, exitUsage, "100000"},
 		"empty subset": {[]string{"lds", run, "--share", "0"}, exitUsage, "subset"},
+		"features":     {[]string{"lds", run, "--features", "-1"}, exitUsage, "must be positive"},
 		"one subset":   {[]string{"lds", run, "--subsets", "1"}, exitUsage, "at least 2"},
 		"removal":      {[]string{"remove", run, "--remove", "0"}, exitUsage, "--remove"},
 		"scale":        {[]string{"score", run, "--damping-scale", "large"}, exitUsage, "weighted"},

@@ -73,6 +73,9 @@ func (f *ldsFlags) open(a *app, folder string) (*subject, error) {
 	if f.repeats < 1 {
 		return nil, usagef("--repeats must be positive, not %d", f.repeats)
 	}
+	if f.features < 1 {
+		return nil, usagef("--features must be positive, not %d", f.features)
+	}
 	return f.influenceFlags.open(a, folder)
 }
 

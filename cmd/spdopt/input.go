@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,18 @@ func (f *fileFlags) source(a *app, more []string) (matio.Source, error) {
 	paths := append(append([]string{}, f.paths...), more...)
 	if len(paths) == 0 {
 		return matio.Source{}, usagef("no input: name the files with --%s", f.inFlag)
+	}
+	stdin := 0
+	for _, p := range paths {
+		switch p {
+		case "":
+			return matio.Source{}, usagef("--%s: the name of a file is empty", f.inFlag)
+		case "-":
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		return matio.Source{}, usagef(`--%s: "-", standard input, is named %d times and can be read once`, f.inFlag, stdin)
 	}
 	src := matio.Source{Paths: paths, Stdin: a.in}
 	if f.format != "" {
@@ -78,6 +91,14 @@ func (f *fileFlags) create(a *app, stack bool) (*matio.Writer, error) {
 		t.Format = format
 	}
 	return matio.Create(t)
+}
+
+// apart refuses a file that is named as the place of two results.
+func apart(flag, path, other, otherPath string) error {
+	if path == "" || otherPath == "" || filepath.Clean(path) != filepath.Clean(otherPath) {
+		return nil
+	}
+	return usagef("%s and %s name the same file, %q", flag, other, path)
 }
 
 // symmetric views matrices as gonum's.

@@ -72,8 +72,8 @@ func (a *app) minimizeCommand() *cobra.Command {
   {"spdopt":1,"type":"hello","dim":2,"seed":7}               once
   {"type":"eval","id":1,"x":[0.5,1],"seed":981}              answer: {"id":1,"f":3.25}
   {"type":"stop"}
-Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x}, {x0}, {x1}, ...,
-{file}, {seed} or {id}.
+Quotes keep the words of a command together: --cmd "python3 objective.py". With --per-eval the command is started for every evaluation and prints the value last; it reads the line "eval", or its arguments hold {x0}, {x1}, ...,
+{x} (all of them, joined by commas), {file} (a file with one a line), {seed} or {id}.
 
 With --distributed, or --nats for a server elsewhere, processes on any number of machines evaluate (spdopt worker); the result is that of a run on one.
 
@@ -189,7 +189,7 @@ func (f *minimizeFlags) options(cmd *cobra.Command) (o esadapt.Options, function
 }
 
 // flagWords turns the names of options in messages into those of flags.
-var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "X0", "--x0", "Sigma0", "--sigma0", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
+var flagWords = strings.NewReplacer("esadapt: ", "", "; use Fixed to hold a variable", " (--lower, --upper; --fixed holds a variable)", "X0", "--x0", "Sigma0", "--sigma0", "Dim is", "--dim is", "Lower", "--lower", "Upper", "--upper", "Integers", "--integers",
 	"Fixed", "--fixed", "Equalities", "--equalities", "Surrogate", "--surrogate", "Noise", "--noise", "BoundPenalty", "--bounds penalty", "PopSize", "--popsize", "MaxEvaluations", "--max-evals", "Constraints", "--constraints", "MaxFailureRate", "--max-fail-rate", "Target", "--target")
 
 // check looks at the flags that need no knowledge of the problem, and draws the seed.
@@ -464,10 +464,13 @@ func (a *app) reportMinimize(o *minimizeOutput) error {
 	}
 	lines := [][2]string{
 		{"objective", fmt.Sprintf("%s, %d variables", o.Objective, o.Dim)},
-		{"best f", fmt.Sprintf("%.10g", float64(o.BestF))},
-		{"best x", strings.Join(x, " ")},
+		{"best f", "none"},
 	}
-	if o.FOpt != nil {
+	if o.Evaluations > o.Failures {
+		lines[1] = [2]string{"best f", fmt.Sprintf("%.10g", float64(o.BestF))}
+		lines = append(lines, [2]string{"best x", strings.Join(x, " ")})
+	}
+	if o.FOpt != nil && o.Evaluations > o.Failures {
 		lines = append(lines, [2]string{"above optimum", fmt.Sprintf("%.3g", float64(o.BestF-*o.FOpt))})
 	}
 	if o.Violation != nil {

@@ -68,8 +68,11 @@ func (f *parameterFlags) readLabels(src matio.Source) ([]int, error) {
 	}
 	labels := make([]int, len(numbers))
 	for i, v := range numbers {
-		if v != math.Trunc(v) || math.Abs(v) > 1<<30 {
+		switch {
+		case v != math.Trunc(v):
 			return nil, &problem.DataError{Where: "labels", Err: fmt.Errorf("label %d is %v, not a whole number", i, v)}
+		case math.Abs(v) > 1<<30:
+			return nil, &problem.DataError{Where: "labels", Err: fmt.Errorf("label %d is %v, want a magnitude of at most %d", i, v, 1<<30)}
 		}
 		labels[i] = int(v)
 	}

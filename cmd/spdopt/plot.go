@@ -14,6 +14,7 @@ import (
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/monitor"
 	"github.com/spdopt/spdopt/internal/report"
+	"github.com/spdopt/spdopt/internal/run"
 )
 
 // matrixPictures are the pictures of matrices, by the word of --kind. Each draws the matrices of some files, a list for a file.
@@ -85,7 +86,7 @@ func (a *app) picture(f *plotFlags, args []string) (string, error) {
 		curves = monitor.Compare(views, "")
 	}
 	if curves == nil {
-		return "", &unmetError{"there is nothing to draw: the runs have no course of numbers, or none in common"}
+		return "", &run.NotRunError{Name: strings.Join(args, ", "), What: "there is nothing to draw: no course of numbers, or none in common"}
 	}
 	return curves.SVG(), nil
 }

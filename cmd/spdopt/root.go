@@ -161,7 +161,7 @@ func (f *rootFlags) query(cmd *cobra.Command, name string) (q roots.Query, o *ro
 	case f.verify && f.cutoff > 0:
 		return q, nil, usagef("--check has no second road to a pseudo-inverse (--cutoff)")
 	}
-	return q, o, nil
+	return q, o, apart("--out", f.out, "--out-h", f.outH)
 }
 
 // demand is what is asked of the input before its function is computed. Definiteness is left to the computation, which knows which functions need

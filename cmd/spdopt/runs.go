@@ -44,8 +44,10 @@ func (a *app) runDir(name string) (string, error) {
 	if err == nil {
 		return dir, nil
 	}
-	if _, here := run.ReadManifest(name); here == nil {
-		return name, nil
+	for _, dir := range []string{filepath.Join(a.runs, name), name} {
+		if _, here := run.ReadManifest(dir); here == nil {
+			return dir, nil
+		}
 	}
 	return "", err
 }
@@ -102,6 +104,9 @@ func (a *app) runsListCommand() *cobra.Command {
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			all, failed := run.List(a.runs)
+			if all == nil && failed != nil {
+				return failed
+			}
 			o := runsListOutput{Schema: schema, Folder: a.runs, Runs: []runEntry{}}
 			for _, i := range all {
 				o.Runs = append(o.Runs, newRunEntry(i))
@@ -211,6 +216,9 @@ func statusText(i *run.Info) string {
 	case run.Running:
 		return fmt.Sprintf("running: process %d on %s", i.By.PID, i.By.Host)
 	case run.Interrupted:
+		if isDialogue(&i.Manifest) {
+			return "driven from outside; go on with: spdopt ask " + i.Dir
+		}
 		return "interrupted; go on with: spdopt runs resume " + i.Dir
 	}
 	return fmt.Sprintf("%s: %s", i.Status, i.Result.Reason)

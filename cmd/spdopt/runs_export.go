@@ -123,7 +123,7 @@ func (a *app) runsExportCommand() *cobra.Command {
 		Use:   "export RUN",
 		Short: "Write the evaluations of a run as a table",
 		Long: `Write the evaluations of a run, in the order in which their results came, as a table with the columns id, f, status, seconds, x0, x1, ..., g0, g1, ... (.csv), or as JSON lines (.jsonl). Standard output, "-",
-gets CSV, or JSON lines with --jsonl.`,
+gets CSV, with --jsonl JSON lines, and with --json one object with all "evaluations".`,
 		Example: "  spdopt runs export 7f3a0c21 --out evaluations.csv",
 		Args:    oneRun,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -141,7 +141,7 @@ gets CSV, or JSON lines with --jsonl.`,
 // evaluation is one line of an export.
 type evaluation struct {
 	ID      uint64 `json:"id"`
-	F       num    `json:"f"`
+	F       *num   `json:"f"` // null if it failed
 	Status  string `json:"status"`
 	Seconds num    `json:"seconds"`
 	X       []num  `json:"x"`
@@ -158,10 +158,50 @@ func (a *app) exportRun(dir, out string) error {
 	default:
 		return usagef("--out %s: the name must end in .csv or .jsonl", out)
 	}
-	if out == "-" {
+	switch {
+	case out == "-" && a.json && !lines:
+		return a.exportObject(dir)
+	case out == "-":
 		return exportEvaluations(a.out, dir, lines)
 	}
-	return writeWith(out, func(w io.Writer) error { return exportEvaluations(w, dir, lines) })
+	if err := writeWith(out, func(w io.Writer) error { return exportEvaluations(w, dir, lines) }); err != nil || !a.json {
+		return err
+	}
+	return a.written(out)
+}
+
+// runsExportOutput is the JSON object of "runs export".
+type runsExportOutput struct {
+	Schema      int          `json:"schema"`
+	Run         string       `json:"run"`
+	Evaluations []evaluation `json:"evaluations"`
+}
+
+func (a *app) exportObject(dir string) error {
+	o := runsExportOutput{Schema: schema, Run: dir, Evaluations: []evaluation{}}
+	points := map[uint64][]float64{}
+	for e, err := range run.Events(dir, "ask", "tell") {
+		if err != nil {
+			return err
+		}
+		if e.Kind == "ask" {
+			points[e.ID] = e.X
+			continue
+		}
+		o.Evaluations = append(o.Evaluations, newEvaluation(&e, points))
+	}
+	return a.printJSON(o)
+}
+
+// newEvaluation is a line of an export; it takes the point out of points.
+func newEvaluation(e *run.Event, points map[uint64][]float64) evaluation {
+	one := evaluation{ID: e.ID, Status: e.Status, Seconds: num(e.Seconds), X: nums(points[e.ID]), G: nums(e.G), Error: e.Error}
+	delete(points, e.ID)
+	if one.Status == "" {
+		f := num(e.F)
+		one.F, one.Status = &f, "ok"
+	}
+	return one
 }
 
 func exportEvaluations(w io.Writer, dir string, lines bool) error {
@@ -183,11 +223,7 @@ func exportEvaluations(w io.Writer, dir string, lines bool) error {
 			points[e.ID] = e.X
 			continue
 		}
-		one := evaluation{ID: e.ID, F: num(e.F), Status: e.Status, Seconds: num(e.Seconds), X: nums(points[e.ID]), G: nums(e.G), Error: e.Error}
-		delete(points, e.ID)
-		if one.Status == "" {
-			one.Status = "ok"
-		}
+		one := newEvaluation(&e, points)
 		if lines {
 			if err := encoder.Encode(one); err != nil {
 				return err
@@ -223,9 +259,9 @@ func header(x, g int) []string {
 // row is an evaluation as cells, filled up to the columns of the table: one that failed has no constraint values.
 func row(e *evaluation, columns int) []string {
 	text := func(v num) string { return strconv.FormatFloat(float64(v), 'g', -1, 64) }
-	f := text(e.F)
-	if e.Status == "failed" {
-		f = ""
+	f := ""
+	if e.F != nil {
+		f = text(*e.F)
 	}
 	cells := []string{strconv.FormatUint(e.ID, 10), f, e.Status, text(e.Seconds)}
 	for _, v := range append(e.X, e.G...) {

@@ -63,6 +63,11 @@ func TestRunsListShowCompareExport(t *testing.T) {
 	require.Equal(t, uint64(1), e.ID)
 	require.Len(t, e.X, 3)
 	require.Equal(t, exitUsage, invoke("runs", "export", two, "--out", "x.xlsx").code)
+	var all runsExportOutput
+	decode(t, succeed(t, "runs", "export", two, "--json"), &all)
+	require.Equal(t, 1, all.Schema)
+	require.Len(t, all.Evaluations, 90)
+	require.Equal(t, e, all.Evaluations[0])
 
 	succeed(t, "runs", "rm", "--runs", root, "one")
 	require.NoDirExists(t, one)
@@ -74,6 +79,23 @@ func TestRunsListShowCompareExport(t *testing.T) {
 		require.Equal(t, exitInput, o.code, "%q: %s", args, o.stderr)
 	}
 	require.DirExists(t, two)
+}
+
+// TestRunsOfAnyName: a directory that --out made is found by its name, whatever the letters.
+func TestRunsOfAnyName(t *testing.T) {
+	root := t.TempDir()
+	succeed(t, "minimize", "--fn", "sphere", "--dim", "2", "--max-evals", "10", "--out", filepath.Join(root, "größe 数"))
+	require.Contains(t, succeed(t, "runs", "show", "größe 数", "--runs", root).stdout, "finished")
+}
+
+// TestExportOfAFailedEvaluation: it has no value.
+func TestExportOfAFailedEvaluation(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "lab")
+	succeed(t, "minimize", "--ask-tell", "--out", dir, "--dim", "2")
+	succeed(t, "ask", dir)
+	require.Equal(t, exitDone, invokeWith(t.Context(), `{"id":1,"f":NaN}`, "tell", dir, "-").code)
+	require.Contains(t, succeed(t, "runs", "export", dir, "--jsonl").stdout, `"f":null,"status":"failed"`)
+	require.Contains(t, succeed(t, "runs", "export", dir).stdout, "\n1,,failed,")
 }
 
 func TestFailedEvaluationsAreKept(t *testing.T) {

@@ -37,6 +37,9 @@ func (f *settingFlags) register(flags *pflag.FlagSet) {
 // presentation are the flags that say how to report, or where settings come from: they are no settings of a run.
 var presentation = []string{"help", "json", "jsonl", "quiet", "progress", "log-format", "config", "dry-run", "runs", "resume"}
 
+// commandLineOnly are the flags that neither --set nor a file can set.
+var commandLineOnly = []string{"help", "version", "config", "set", "dry-run"}
+
 // errDryRun ends a command after its settings were printed.
 var errDryRun = errors.New("dry run")
 
@@ -66,7 +69,7 @@ func (a *app) assign(cmd *cobra.Command, f *pflag.Flag, value string, from run.O
 		return nil
 	}
 	if err := cmd.Flags().Set(f.Name, value); err != nil {
-		return usagef("%s: %q is not a %s for --%s (%s --help)", where, value, valueWord(f), f.Name, cmd.CommandPath())
+		return usagef("%s: %q %s for --%s (%s --help)", where, value, misfit(f, err), f.Name, cmd.CommandPath())
 	}
 	a.origins[f.Name] = from
 	return nil
@@ -102,10 +105,17 @@ func (a *app) applySet(cmd *cobra.Command) error {
 // settable finds the flag of a key, which may have _ for -.
 func settable(cmd *cobra.Command, key, where string) (*pflag.Flag, error) {
 	name := strings.ReplaceAll(strings.TrimSpace(key), "_", "-")
+	if slices.Contains(commandLineOnly, name) {
+		return nil, usagef("%s: %s can only be given on the command line", where, name)
+	}
 	f := cmd.Flags().Lookup(name)
-	if f == nil || slices.Contains([]string{"help", "config", "set", "dry-run"}, name) {
+	if f == nil {
 		var names []string
-		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !slices.Contains(commandLineOnly, f.Name) {
+				names = append(names, f.Name)
+			}
+		})
 		return nil, unknown("setting", key, where, names, cmd.CommandPath()+" --help")
 	}
 	return f, nil
@@ -185,7 +195,7 @@ func settingText(value any) (string, error) {
 		}
 		return strings.Join(parts, ","), nil
 	}
-	return "", fmt.Errorf("a %T is no setting; use text, a number, true, false or a list of them", value)
+	return "", errors.New("a value of this kind is no setting; use text, a number, true, false or a list of them")
 }
 
 // settings lists the flags of a command with their values and origins. Of --set it lists what is for the command itself.

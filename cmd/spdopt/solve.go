@@ -95,7 +95,7 @@ On a device (--device cuda) a problem is solved in matrix products by the method
 	flags := cmd.Flags()
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
 	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for means, medians and sets of matrices that of the distances, otherwise that of the steps")
-	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient norm at which the run has converged")
+	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient norm at which the run has converged; where rounding is larger, its level counts")
 	flags.IntVar(&f.maxIterations, "max-iterations", 1000, "stop after this many iterations")
 	maxSecondsFlag(cmd, &f.limit)
 	flags.StringVar(&f.weights, "weights", "", "weights of the matrices: 1,2,1 or a file (mean, median, barycenter, tangent)")
@@ -192,6 +192,9 @@ type solveFiles struct{ solution, parts *matio.Writer }
 
 // openFiles opens both, so that they are known to be writable before anything is computed.
 func (f *solveFlags) openFiles(a *app) (files solveFiles, err error) {
+	if err := apart("--out", f.out, "--parts", f.parts); err != nil {
+		return files, err
+	}
 	if files.solution, err = f.create(a, false); err != nil {
 		return files, err
 	}
@@ -418,7 +421,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 		return nil, err
 	}
 	if many {
-		return nil, usagef("--start: %s holds more than one matrix", f.start)
+		return nil, &matio.Error{File: f.start, What: "holds more than one matrix", Try: "--start takes one"}
 	}
 	o.Start = symmetric(all)[0]
 	return nil, nil

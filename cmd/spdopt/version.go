@@ -33,21 +33,23 @@ func (a *app) versionCommand() *cobra.Command {
 		Short:   "Print the version, the Go release and the kernels in use",
 		Example: "  spdopt version --json",
 		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			v := currentVersion()
-			if a.json {
-				return a.printJSON(v)
-			}
-			a.pairs(
-				[2]string{"spdopt", v.Version},
-				[2]string{"revision", v.Revision},
-				[2]string{"go", fmt.Sprintf("%s %s/%s, %d processors", v.Go, v.OS, v.Arch, v.Processors)},
-				[2]string{"dense kernels", v.DensePath},
-				[2]string{"cpu features", strings.Join(v.CPUFeatures, " ")},
-			)
-			return nil
-		},
+		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	v := currentVersion()
+	if a.json {
+		return a.printJSON(v)
+	}
+	a.pairs(
+		[2]string{"spdopt", v.Version},
+		[2]string{"revision", v.Revision},
+		[2]string{"go", fmt.Sprintf("%s %s/%s, %d processors", v.Go, v.OS, v.Arch, v.Processors)},
+		[2]string{"dense kernels", v.DensePath},
+		[2]string{"cpu features", strings.Join(v.CPUFeatures, " ")},
+	)
+	return nil
 }
 
 func currentVersion() versionOutput {

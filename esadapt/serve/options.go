@@ -170,7 +170,7 @@ func options(v *value) (o esadapt.Options, objectives int, err error) {
 		}
 		set, ok := openFields[f.name]
 		if !ok {
-			return o, 0, unknown("field", f.name, openFields)
+			return o, 0, unknown("field", f.name, openFields, "objectives", "options")
 		}
 		if err := set(&o, f.value); err != nil {
 			return o, 0, fmt.Errorf("open: %s: %w", f.name, err)
@@ -196,8 +196,8 @@ func options(v *value) (o esadapt.Options, objectives int, err error) {
 	return o, objectives, nil
 }
 
-func unknown(what, name string, known map[string]setter) error {
-	var names []string
+func unknown(what, name string, known map[string]setter, others ...string) error {
+	names := others
 	for n := range known {
 		names = append(names, n)
 	}

@@ -1,7 +1,5 @@
 package dense
 
-import "unsafe"
-
 // convertGroup is the number of elements that the kernels between float64 and float32 take at a time.
 const convertGroup = 16
 
@@ -25,9 +23,4 @@ func AddDouble(x, y []float32, dst []float64) {
 	for i, v := range x[done:] {
 		dst[done+i] = float64(v) + float64(y[done+i])
 	}
-}
-
-// Singles returns the memory of x as twice as many float32, whose values are unspecified.
-func Singles(x []float64) []float32 {
-	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }

@@ -42,18 +42,6 @@ func TestConvert(t *testing.T) {
 	})
 }
 
-func TestSinglesAreTheSameMemory(t *testing.T) {
-	x := make([]float64, 3)
-	s := Singles(x)
-	if len(s) != 6 || len(Singles(nil)) != 0 {
-		t.Fatalf("%d and %d elements", len(s), len(Singles(nil)))
-	}
-	s[5] = 1
-	if x[2] == 0 {
-		t.Error("other memory")
-	}
-}
-
 // TestSharedPacking: a product of a matrix with itself has the bits of one with a copy.
 func TestSharedPacking(t *testing.T) {
 	r := rand.New(rand.NewPCG(42, 7))

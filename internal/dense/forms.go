@@ -8,8 +8,8 @@ import (
 // The shapes that the kernels of RoundedForms know: rows in a tile of a triangle, rows in a tile of the moment, points in a group and in a step, and
 // the points that stay in the caches from one kernel to the next.
 const (
-	formRows, momentRows  = 8, 5
-	formGroup, formStep   = 48, 32
+	formRows, momentRows  = 4, 5
+	formGroup, formStep   = 96, 32
 	formPoints, formLanes = 960, 16
 )
 
@@ -23,6 +23,7 @@ type RoundedForms struct {
 	rows, pairs      []uint32 // of blocks: row after row pairs of neighbouring points; pair after pair of rows, the points
 	weighted         []uint32 // rows of a block, weighted
 	q, sums          []float32
+	totals           []float32 // of the lanes of the sums
 	h                []uint32  // the triangle in the order of the kernel
 	row              []float32 // one of its rows, and that as pairs
 	narrow           []uint32
@@ -38,13 +39,14 @@ func NewRoundedForms(n, count int) *RoundedForms {
 		return nil
 	}
 	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
-	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, 2*formGroup))}
+	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, formGroup))}
 	blocks := (count + f.points - 1) / f.points
 	f.skip = tiles - (n+1)/2
 	f.rows, f.pairs = alignedWords(blocks*high*f.points/2), alignedWords(blocks*tiles*f.points)
 	f.weighted, f.q = alignedWords(high*f.points/2), make([]float32, f.points)
 	side := high / momentRows
-	f.sums = make([]float32, side*(side+1)/2*momentRows*momentRows*formLanes)
+	f.totals = make([]float32, roundUp(side*(side+1)/2*momentRows*momentRows, 4))
+	f.sums = make([]float32, len(f.totals)*formLanes)
 	words := 0
 	for k := formRows/2 - f.skip; k <= (n+1)/2; k += formRows / 2 {
 		words += k * formRows
@@ -58,6 +60,11 @@ func alignedWords(n int) []uint32 {
 	x := make([]uint32, n+cacheLine/4)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % cacheLine / 4
 	return x[skip:][:n]
+}
+
+func alignedSingles(n int) []float32 {
+	x := alignedWords(n)
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }
 
 // Set makes the columns of w the points from the given one on, which must be even.
@@ -94,7 +101,8 @@ func (f *RoundedForms) Apply(scale float32, y, out Matrix[float32]) {
 	clear(f.sums)
 	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
 	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
-		points := min(f.points, roundUp(f.count-first, 2*formGroup))
+		clear(f.q)
+		points := min(f.points, roundUp(f.count-first, formGroup))
 		f.block(f.pairs[b*tiles*f.points:], f.rows[b*high*f.points/2:], points)
 	}
 	f.total(scale, out)
@@ -123,23 +131,20 @@ func (f *RoundedForms) pack(y Matrix[float32]) {
 
 // total adds up the lanes of the sums.
 func (f *RoundedForms) total(scale float32, out Matrix[float32]) {
-	sums := f.sums
+	f.addLanes()
+	sums := f.totals
 	for i := 0; i < f.n; i += momentRows {
 		for j := i; j < f.n; j += momentRows {
 			for r := i; r < i+momentRows; r++ {
 				if r < f.n {
 					row := out.Row(r)[j:min(j+momentRows, f.n)]
 					for c := range row {
-						row[c] = scale * sumLanes((*[formLanes]float32)(sums[c*formLanes:]))
+						row[c] = scale * sums[c]
 					}
 				}
-				sums = sums[momentRows*formLanes:]
+				sums = sums[momentRows:]
 			}
 		}
 	}
 	Mirror(out)
-}
-
-func sumLanes(s *[formLanes]float32) float32 {
-	return (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]))) + (((s[8] + s[9]) + (s[10] + s[11])) + ((s[12] + s[13]) + (s[14] + s[15])))
 }

@@ -4,8 +4,8 @@
 
 package dense
 
-// formsAVX512 sets q to w'Hw for groups of 48 points w. The rows of the lower triangular H come in tiles of 8: of each, column pair after column pair up to
-// the diagonal, the 8 pairs. w holds the pairs of 4 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.
+// formsAVX512 adds w'Hw to q for groups of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
+// the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.
 //
 //go:noescape
 func formsAVX512(h *byte, w *byte, stride uintptr, skip uintptr, tiles uintptr, groups uintptr, q *byte)
@@ -32,3 +32,36 @@ func momentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, mask uintp
 //
 //go:noescape
 func momentF64AVX512(s *byte, w *byte, stride uintptr, steps uintptr, mask uintptr, tiles uintptr, sums *byte)
+
+// totalAVX512 sets t to the sums of the 16 lanes of vectors s, four of them for each step.
+//
+//go:noescape
+func totalAVX512(s *byte, steps uintptr, t *byte)
+
+// singleFormsF32AVX512 adds w'Hw to q for groups of a few vectors of points w. The rows of the lower triangular H come in tiles of 4: of each, column
+// after column up to the diagonal, its rows. w has the rows of every tile, a row every stride bytes; H has none of the first skip columns.
+//
+//go:noescape
+func singleFormsF32AVX512(h *byte, w *byte, stride uintptr, skip uintptr, tiles uintptr, groups uintptr, q *byte)
+
+// singleWeighF32AVX512 sets s to the rows of points w, multiplied by q: steps of a vector. A row of w and s has stride bytes.
+//
+//go:noescape
+func singleWeighF32AVX512(w *byte, stride uintptr, q *byte, steps uintptr, rows uintptr, s *byte)
+
+// singleFormsF32AVX2 adds w'Hw to q for groups of a few vectors of points w. The rows of the lower triangular H come in tiles of 4: of each, column
+// after column up to the diagonal, its rows. w has the rows of every tile, a row every stride bytes; H has none of the first skip columns.
+//
+//go:noescape
+func singleFormsF32AVX2(h *byte, w *byte, stride uintptr, skip uintptr, tiles uintptr, groups uintptr, q *byte)
+
+// singleWeighF32AVX2 sets s to the rows of points w, multiplied by q: steps of a vector. A row of w and s has stride bytes.
+//
+//go:noescape
+func singleWeighF32AVX2(w *byte, stride uintptr, q *byte, steps uintptr, rows uintptr, s *byte)
+
+// singleMomentF32AVX2 adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, lane by
+// lane. A row of s and w has steps of a vector and stride bytes.
+//
+//go:noescape
+func singleMomentF32AVX2(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)

@@ -66,13 +66,22 @@ func nothingBeyond[T Float](t *testing.T, atEnd bool) {
 		v := func(i int) []T { return take(small[i], n) }
 		whole := func(i, rows, cols int) Matrix[T] { return Wrap(rows, cols, take(big[i], rows*cols)) }
 		for name, f := range map[string]func(){
-			"Gemm NN":         func() { Gemm(NoTrans, NoTrans, 1, whole(0, m, k), whole(1, k, n), 0, whole(2, m, n)) },
-			"Gemm TN":         func() { Gemm(Transposed, NoTrans, 0.5, whole(0, k, m), whole(1, k, n), 0.5, whole(2, m, n)) },
-			"Gemm NT":         func() { Gemm(NoTrans, Transposed, 0.5, whole(0, m, k), whole(1, n, k), 0, whole(2, m, n)) },
-			"Gemm TT":         func() { Gemm(Transposed, Transposed, 1, whole(0, k, m), whole(1, n, k), 1, whole(2, m, n)) },
-			"GemmUpper":       func() { GemmUpper(NoTrans, NoTrans, 1, whole(0, n, k), whole(1, k, n), 1, whole(2, n, n)) },
-			"GemmLower":       func() { GemmLower(NoTrans, NoTrans, 1, whole(0, n, k), whole(1, k, n), 1, whole(2, n, n)) },
-			"GemmRounded":     func() { GemmRounded(NoTrans, Transposed, 1, whole(0, m, k), whole(1, n, k), 1, whole(2, m, n)) },
+			"Gemm NN":     func() { Gemm(NoTrans, NoTrans, 1, whole(0, m, k), whole(1, k, n), 0, whole(2, m, n)) },
+			"Gemm TN":     func() { Gemm(Transposed, NoTrans, 0.5, whole(0, k, m), whole(1, k, n), 0.5, whole(2, m, n)) },
+			"Gemm NT":     func() { Gemm(NoTrans, Transposed, 0.5, whole(0, m, k), whole(1, n, k), 0, whole(2, m, n)) },
+			"Gemm TT":     func() { Gemm(Transposed, Transposed, 1, whole(0, k, m), whole(1, n, k), 1, whole(2, m, n)) },
+			"GemmUpper":   func() { GemmUpper(NoTrans, NoTrans, 1, whole(0, n, k), whole(1, k, n), 1, whole(2, n, n)) },
+			"GemmLower":   func() { GemmLower(NoTrans, NoTrans, 1, whole(0, n, k), whole(1, k, n), 1, whole(2, n, n)) },
+			"GemmRounded": func() { GemmRounded(NoTrans, Transposed, 1, whole(0, m, k), whole(1, n, k), 1, whole(2, m, n)) },
+			"RoundedSandwiches": func() {
+				x, single := any(whole(0, n, n)).(Matrix[float32])
+				if s := NewRoundedSandwiches(n, 2); single && s != nil {
+					s.Set(1, x, x)
+					s.SetMiddle(x)
+					s.Image(1, any(whole(1, n, n)).(Matrix[float32]))
+					s.SetImage(1, x)
+				}
+			},
 			"Transpose":       func() { Transpose(whole(1, m, n), whole(0, n, m)) },
 			"Gemv":            func() { Gemv(NoTrans, 1, whole(0, m, n), v(0), 1, take(small[1], m)) },
 			"Gemv transposed": func() { Gemv(Transposed, 1, whole(0, m, n), take(small[1], m), 1, v(0)) },

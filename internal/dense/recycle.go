@@ -3,6 +3,7 @@ package dense
 import (
 	"math/bits"
 	"sync"
+	"unsafe"
 )
 
 // recycled holds vectors of float64 for reuse, by the number of bits of their capacity. The garbage collector may take what is not in use.
@@ -19,6 +20,11 @@ func Recycled(n int) []float64 {
 
 // RecycledMatrix is Recycled for a packed matrix.
 func RecycledMatrix(rows, cols int) Matrix[float64] { return Wrap(rows, cols, Recycled(rows*cols)) }
+
+// Singles returns the memory of v as twice as many elements of single precision.
+func Singles(v []float64) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(v))), 2*len(v))
+}
 
 // Recycle takes the elements back; nobody may use them any more.
 func Recycle(vectors ...[]float64) {

@@ -28,3 +28,20 @@ func TestRecycledVectors(t *testing.T) {
 		Recycle(nil)
 	}
 }
+
+// Singles are the memory of what they are made of.
+func TestSingles(t *testing.T) {
+	v := make([]float64, 3)
+	s := Singles(v)
+	if len(s) != 6 || len(Singles(nil)) != 0 {
+		t.Fatalf("%d elements of 3", len(s))
+	}
+	for i := range s {
+		s[i] = 1
+	}
+	for i, x := range v {
+		if x == 0 {
+			t.Errorf("element %d is untouched", i)
+		}
+	}
+}

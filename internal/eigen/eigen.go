@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -18,15 +19,20 @@ var ErrNotFinite = errors.New("eigen: the matrix holds NaN or Inf")
 // Sym overwrites the symmetric a (its upper triangle is read) with orthonormal eigenvectors as columns and w with the eigenvalues in
 // ascending order. It returns false only if a holds NaN or Inf, an eigenvalue overflows or the iteration does not converge; a and w are then
 // of no use. Residual and orthogonality are of the order of the unit roundoff, times the norm for the residual. 10/3 n^3 to 14/3 n^3 flops
-// for much and little deflation; the workspace is allocated, Solver keeps it.
+// for much and little deflation; the workspace is that of an earlier call if there is one, Solver keeps its own.
 func Sym(a dense.Matrix[float64], w []float64) bool {
-	var s Solver
+	s := solvers.Get().(*Solver)
+	defer solvers.Put(s)
 	return s.Sym(a, w)
 }
 
+// solvers are those of Sym and SymValues.
+var solvers = sync.Pool{New: func() any { return new(Solver) }}
+
 // SymValues is Sym without eigenvectors; a is overwritten with scratch. 4/3 n^3 flops.
 func SymValues(a dense.Matrix[float64], w []float64) bool {
-	var s Solver
+	s := solvers.Get().(*Solver)
+	defer solvers.Put(s)
 	return s.Values(a, w)
 }
 

@@ -15,6 +15,8 @@ var foreign = []struct{ magic, what, try string }{
 	{"ARROW1", "is an Arrow file, which is not read",
 		`convert it: python3 -c "import pandas, numpy; numpy.save('out.npy', pandas.read_feather('FILE').to_numpy(float))"`},
 	{"\x1f\x8b", "is compressed by gzip", "decompress it: gunzip FILE"},
+	{"\xff\xfe", "is text in UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"},
+	{"\xfe\xff", "is text in UTF-16", "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"},
 	{"\x80\x02", "is a Python pickle, which is never loaded", "save the array with numpy.save"},
 	{"\x80\x03", "is a Python pickle, which is never loaded", "save the array with numpy.save"},
 	{"\x80\x04", "is a Python pickle, which is never loaded", "save the array with numpy.save"},
@@ -29,6 +31,9 @@ func sniff(head []byte, file string) (Format, error) {
 		}
 	}
 	switch {
+	case len(head) > 9 && bytes.Equal(head[4:8], []byte{0, 0, 0, 0}) && bytes.HasPrefix(head[8:], []byte(`{"`)):
+		return "", badf(file, "is a safetensors file, which is not read").
+			try(`convert it: python3 -c "import safetensors.numpy, numpy; numpy.savez('out.npz', **safetensors.numpy.load_file('FILE'))"`)
 	case bytes.HasPrefix(head, []byte(npyMagic)):
 		return NPY, nil
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):

@@ -1,6 +1,7 @@
 package matio
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"io"
@@ -19,7 +20,7 @@ type jsonReader struct {
 }
 
 func newJSONReader(r io.Reader, file string) (*jsonReader, error) {
-	j := &jsonReader{dec: json.NewDecoder(r), file: file}
+	j := &jsonReader{dec: json.NewDecoder(&jsonTokens{r: bufio.NewReaderSize(r, 1<<16)}), file: file}
 	t, err := j.dec.Token()
 	if err != nil {
 		return nil, j.bad(err)
@@ -42,7 +43,7 @@ func (j *jsonReader) bad(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return badf(j.file, "truncated: the JSON array does not end")
 	}
-	e := badf(j.file, "not an array of rows of numbers: %v", err)
+	e := badf(j.file, "not an array of rows of numbers: %v", jsonFault(err))
 	e.Err = err
 	return e
 }
@@ -81,7 +82,8 @@ func (j *jsonReader) next() (Matrix, error) {
 		}
 		j.first = nil
 		j.index++
-		if err := json.Unmarshal(raw, &rows); err != nil {
+		var err error
+		if rows, err = decodeRows(raw); err != nil {
 			return Matrix{}, j.bad(err)
 		}
 	} else {
@@ -97,8 +99,8 @@ func (j *jsonReader) next() (Matrix, error) {
 
 func (j *jsonReader) rows() (rows [][]float64, err error) {
 	for raw := j.first; ; {
-		var row []float64
-		if err := json.Unmarshal(raw, &row); err != nil {
+		row, err := decodeRow(raw)
+		if err != nil {
 			return nil, j.bad(err)
 		}
 		rows = append(rows, row)

@@ -288,7 +288,12 @@ func TestBadFiles(t *testing.T) {
 		{"empty.json", `[]`, "holds no rows"},
 		{"empty2.json", `[[]]`, "is empty"},
 		{"deep.json", `[[[[1]]]]`, "not an array of rows"},
-		{"word.json", `[["a"]]`, "not an array of rows"},
+		{"word.json", `[["a"]]`, "not an array of rows of numbers: it holds another kind of value (string)"},
+		{"over.json", `[[1e400]]`, "1e400 is beyond the range of numbers"},
+		{"nan.json", `[[1, NaN], [NaN, 1]]`, "has NaN at row 0, column 1"},
+		{"model.safetensors", "\x40\x00\x00\x00\x00\x00\x00\x00{\"w\":{}", "is a safetensors file, which is not read; convert it"},
+		{"wide.csv", "\xff\xfe1\x00,\x002\x00", "UTF-16"},
+		{"zeros.csv", strings.Repeat("\x00", 1<<18), "not text"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := writeFile(t, c.name, c.content)
@@ -403,4 +408,33 @@ func TestVectorsAndCentering(t *testing.T) {
 	requireMatrix(t, m, 6, 4, func(i, _ int) float64 { return float64(i%3 - 1) })
 	_, err = ReadSamples(Source{Paths: []string{"testdata/v1.npy", "testdata/stack.npy"}})
 	requireError(t, err, "testdata/stack.npy", "matrix 0 has 3 columns, the samples before it have 4")
+}
+
+// TestWordsInJSON: what JSON has no number for is read as Python writes it and as this program does.
+func TestWordsInJSON(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, text := range []string{
+		"[[1, NaN, -2], [NaN, NaN, Infinity], [-2, -Infinity, 3]]",
+		`[[1, "NaN", -2], ["NaN", "NaN", "Infinity"], [-2, "-Infinity", 3]]`,
+	} {
+		for _, stack := range []bool{false, true} {
+			content := text
+			if stack {
+				content = "[" + text + "]"
+			}
+			s, err := Open(Source{Paths: []string{writeFile(t, "words.json", content)}})
+			if err != nil || s.Many() != stack {
+				t.Fatalf("%s: %v", content, err)
+			}
+			m, err := s.Next()
+			if err != nil {
+				t.Fatalf("%s: %v", content, err)
+			}
+			for i, want := range []float64{1, nan, -2, nan, nan, inf, -2, -inf, 3} {
+				if v := m.Data[i]; v != want && !(math.IsNaN(v) && math.IsNaN(want)) {
+					t.Errorf("%s: entry %d is %v, want %v", content, i, v, want)
+				}
+			}
+		}
+	}
 }

@@ -3,11 +3,15 @@ package matio
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"strconv"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
+
+// errNotText ends the reading of a line that might never end.
+var errNotText = errors.New("it is not text: a byte is zero")
 
 // lineReader yields lines of any length and counts them from 1.
 type lineReader struct {
@@ -22,6 +26,9 @@ func (l *lineReader) next() ([]byte, error) {
 	if err == bufio.ErrBufferFull {
 		l.long = l.long[:0]
 		for err == bufio.ErrBufferFull {
+			if bytes.IndexByte(line, 0) >= 0 {
+				return nil, errNotText
+			}
 			l.long = append(l.long, line...)
 			line, err = l.r.ReadSlice('\n')
 		}

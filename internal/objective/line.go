@@ -64,6 +64,15 @@ type answer struct {
 func parseAnswer(line []byte) (answer, error) {
 	a := answer{line: string(line)}
 	if err := json.Unmarshal(quoteTokens(line), &a); err != nil {
+		var kind *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &kind) && kind.Field == "ID":
+			return a, fmt.Errorf("want a whole number from 0 on as id, not %s", kind.Value)
+		case errors.As(err, &kind) && kind.Field != "":
+			return a, fmt.Errorf("%s cannot be %s", strings.ToLower(kind.Field), kind.Value)
+		case errors.As(err, &kind):
+			return a, fmt.Errorf("want an object, not %s", kind.Value)
+		}
 		return a, err
 	}
 	var err error

@@ -21,6 +21,8 @@ import (
 	"io"
 	"math"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -63,6 +65,23 @@ func (o *Options) Validate() error {
 		return errors.New("objective: constraints, jobs, retries, timeout and memory must not be negative")
 	case o.Lower != nil && len(o.Lower) != o.Dim || o.Upper != nil && len(o.Upper) != o.Dim:
 		return fmt.Errorf("objective: %d lower and %d upper bounds for %d variables", len(o.Lower), len(o.Upper), o.Dim)
+	}
+	if o.PerEval {
+		return o.checkPlaceholders()
+	}
+	return nil
+}
+
+var numbered = regexp.MustCompile(`(?:^|[^$])(\{x([0-9]+)\})`) // ${x7} is a variable of the shell
+
+// checkPlaceholders refuses {x7} where there are 7 variables or fewer.
+func (o *Options) checkPlaceholders() error {
+	for _, arg := range o.Argv {
+		for _, found := range numbered.FindAllStringSubmatch(arg, -1) {
+			if i, err := strconv.Atoi(found[2]); err != nil || i >= o.Dim {
+				return &SourceError{"cmd", fmt.Sprintf("the command has %s, but the variables are {x0} to {x%d}", found[1], o.Dim-1)}
+			}
+		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 
@@ -51,13 +52,22 @@ const (
 	defaultMemory = 256 << 20
 )
 
+// cause is what the system said about a file, without the call and the name.
+func cause(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
 func openWasm(path string, o Options) (Evaluator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	code, err := os.ReadFile(path)
 	if err != nil {
-		return nil, &SourceError{"wasm", err.Error()}
+		return nil, &SourceError{"wasm", fmt.Sprintf("%s: %v", path, cause(err))}
 	}
 	ctx := context.Background()
 	memory := o.Memory

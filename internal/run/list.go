@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -124,6 +125,9 @@ func List(root string) ([]*Info, error) {
 	entries, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, &NotRunError{root, "is not a folder"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot read: %w", root, err)

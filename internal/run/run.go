@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spdopt/spdopt/internal/jsonfloat"
@@ -111,6 +112,12 @@ func DefaultDir(root, name, id string, now time.Time) string {
 // Create makes the directory of a new run, with all folders above it, and writes its manifest. A directory that exists must be empty.
 func Create(dir string, m Manifest, o Options) (*Run, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
+		switch {
+		case errors.Is(err, syscall.ENOTDIR):
+			return nil, &ExistsError{dir, "a file stands where the directory of the run should be; name another"}
+		case errors.Is(err, syscall.ENAMETOOLONG):
+			return nil, &NotRunError{dir, "the name is too long for a directory"}
+		}
 		return nil, &WriteError{dir, manifestFile, err}
 	}
 	held, err := lock(dir)

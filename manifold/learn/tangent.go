@@ -65,13 +65,18 @@ func TangentSpaceOf(ms []mat.Symmetric, o TangentOptions) (*TangentSpace, error)
 // mean of the eigenvalues the units of C do not matter.
 func (t *TangentSpace) symmetricRoot() error {
 	c := math.Exp(t.at.(*manifold.Frame).LogDet() / float64(t.n))
-	id := manifold.IdentityFrame(t.n, max(c, math.SmallestNonzeroFloat64))
+	id := manifold.IdentityFrame(t.n, min(max(c, math.SmallestNonzeroFloat64), math.MaxFloat64))
 	if err := t.m.Log(t.v, id, t.at); err != nil {
 		return err
 	}
 	root := id.Clone()
 	if err := t.m.Exp(root, id, t.v); err != nil {
 		return err
+	}
+	if c, ok := t.m.(manifold.Completer); ok {
+		if err := c.Complete(root); err != nil {
+			return err
+		}
 	}
 	t.at = root
 	clear(t.v)

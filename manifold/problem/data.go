@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -18,6 +19,8 @@ type DataError struct {
 	Where  string // "matrix 7", "sample 3", "weights", "start", or empty for the data as a whole; counted from 0
 	Err    error  // what is wrong; a *manifold.PointError for a matrix that is not SPD
 	Remedy string // what to do; may be empty
+
+	count bool // it is about the number or the shape of the data, which no other units would change
 }
 
 // Error joins the place, the fault and the remedy.
@@ -59,7 +62,7 @@ func (d *Data) explain(err error) error {
 	switch {
 	case errors.As(err, &option):
 		return err
-	case errors.As(err, &fault) && slices.Contains([]string{"weights", "labels", "start"}, fault.Where):
+	case errors.As(err, &fault) && (fault.count || slices.Contains([]string{"weights", "labels", "start"}, fault.Where)):
 		return err
 	case errors.As(err, &point) && point.Min < -1e-12*math.Abs(point.Max):
 		return err // it is not definite in any units
@@ -69,6 +72,16 @@ func (d *Data) explain(err error) error {
 		what = &DataError{Where: fault.Where, Err: fault.Err} // its remedy is for other data
 	}
 	return &DataError{Err: what, Remedy: fmt.Sprintf("scale the data: the largest entry is %.3g, and powers of it may overflow or vanish", largest)}
+}
+
+// present refuses matrices that are nil. Samples that are a nil *mat.Dense are none.
+func (d *Data) present() error {
+	for k, m := range d.Matrices {
+		if v := reflect.ValueOf(m); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+			return &DataError{Where: fmt.Sprintf("matrix %d", k), Err: errors.New("is nil")}
+		}
+	}
+	return nil
 }
 
 // largest returns the largest magnitude of an entry that is a number.
@@ -106,7 +119,7 @@ func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) {
 	for k, a := range ms {
 		where := fmt.Sprintf("matrix %d", k)
 		if a.SymmetricDim() != n {
-			return nil, &DataError{Where: where, Err: fmt.Errorf("has %d rows, but matrix 0 has %d", a.SymmetricDim(), n)}
+			return nil, &DataError{count: true, Where: where, Err: fmt.Errorf("has %d rows, but matrix 0 has %d", a.SymmetricDim(), n)}
 		}
 		f, err := manifold.NewFrame(a)
 		if err != nil {

@@ -266,7 +266,7 @@ func doptRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 		return nil, err
 	}
 	if x.Rows < x.Cols {
-		return nil, &DataError{Err: fmt.Errorf("%d points cannot span %d dimensions", x.Rows, x.Cols), Remedy: "give at least as many points as dimensions"}
+		return nil, &DataError{count: true, Err: fmt.Errorf("%d points cannot span %d dimensions", x.Rows, x.Cols), Remedy: "give at least as many points as dimensions"}
 	}
 	l, err := whitenPoints(x, "subspace")
 	if err != nil {
@@ -312,7 +312,7 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	}
 	N, n := x.Rows, x.Cols
 	if N <= n {
-		return nil, &DataError{Err: fmt.Errorf("%d points in %d dimensions enclose no volume", N, n), Remedy: "give more points than dimensions"}
+		return nil, &DataError{count: true, Err: fmt.Errorf("%d points in %d dimensions enclose no volume", N, n), Remedy: "give more points than dimensions"}
 	}
 	shift := make([]float64, n)
 	for i := range N {

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/manifold"
 )
 
 // whiteningSpread is the ratio of the pivots of a second moment from which on it is whitened twice: rounding leaves the first time up to the square of it.
@@ -17,7 +16,7 @@ func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64]
 	m, z := dense.New[float64](n, n), dense.New[float64](x.Rows, n)
 	for {
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, m)
-		f, err := manifold.NewFrame(symmetric(m))
+		f, err := gramFrame(symmetric(m), x)
 		if err != nil {
 			return l, &DataError{Where: "second moment", Err: err, Remedy: "the points lie in a " + span + ", or too near to one: drop dependent columns"}
 		}

@@ -122,7 +122,7 @@ func nearestSPDOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outco
 }
 
 func noPositiveEigenvalue(largest float64) error {
-	return &DataError{Where: "matrix 0", Err: fmt.Errorf("has no positive eigenvalue (largest %.4g): there is no scale for the floor", largest),
+	return &DataError{Err: fmt.Errorf("the matrix has no positive eigenvalue (largest %.4g): there is no scale for the floor", largest),
 		Remedy: "check its sign"}
 }
 

@@ -159,7 +159,7 @@ func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose fun
 	s := newDeviceScatter(x, p, rho)
 	s.GemmSymmetric(dense.Transposed, dense.NoTrans, T(1/float64(x.Rows)), s.x, s.x, 0, s.p)
 	if err := s.at.w.Log(s.p, s.eta); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
+		return nil, singularCovariance(err)
 	}
 	if err := s.move(); err != nil {
 		return nil, err

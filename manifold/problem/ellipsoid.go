@@ -23,7 +23,7 @@ var ellipsoid = Problem{
 		}
 		N, n := x.Rows, x.Cols
 		if unknowns := n * (n + 1) / 2; N < unknowns {
-			return nil, &DataError{Err: fmt.Errorf("%d points do not determine the %d numbers of an ellipsoid in %d dimensions", N, unknowns, n),
+			return nil, &DataError{count: true, Err: fmt.Errorf("%d points do not determine the %d numbers of an ellipsoid in %d dimensions", N, unknowns, n),
 				Remedy: fmt.Sprintf("give at least %d points", unknowns)}
 		}
 		var square float64

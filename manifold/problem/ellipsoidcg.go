@@ -32,8 +32,9 @@ const (
 // bfloat16 where the processor has products of such, or else in single precision, from residuals that are as exact as what is to be gained asks for.
 type quadricSystem struct {
 	double  *quadricPoints[float64]
-	single  *quadricPoints[float32]
-	rounded *dense.RoundedForms // nil where the processor has no such products
+	single  *quadricPoints[float32] // room for a block only where there are forms
+	forms   *dense.SingleForms      // nil where the processor has no kernels for them
+	rounded *dense.RoundedForms     // nil where the processor has no such products
 	kept    *quadricDirections
 	steps   int // conjugate gradient steps and solves so far
 }
@@ -46,9 +47,9 @@ type quadricPoints[T dense.Float] struct {
 	q         []T
 }
 
-func newQuadricPoints[T dense.Float](count, n int) *quadricPoints[T] {
-	rows := min(quadricRows, count)
-	return &quadricPoints[T]{w: dense.New[T](count, n), half: dense.New[T](n, n), sum: dense.New[T](n, n), z: dense.New[T](rows, n), q: make([]T, rows)}
+func newQuadricPoints[T dense.Float](w dense.Matrix[T]) *quadricPoints[T] {
+	rows, n := min(quadricRows, w.Rows), w.Cols
+	return &quadricPoints[T]{w: w, half: dense.New[T](n, n), sum: dense.New[T](n, n), z: dense.New[T](rows, n), q: make([]T, rows)}
 }
 
 // blocks calls do with the points, and room for as many, block after block.
@@ -65,25 +66,13 @@ func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
 	for i := range y.Rows {
 		p.half.Set(i, i, y.At(i, i)/2)
 	}
-	p.moment(2, out, func(w, z dense.Matrix[T]) dense.Matrix[T] {
-		dense.MulLowerRight(dense.NoTrans, p.half, w, z)
-		return z
-	})
-}
-
-// identity sets out to A(I).
-func (p *quadricPoints[T]) identity(out dense.Matrix[T]) {
-	p.moment(1, out, func(w, _ dense.Matrix[T]) dense.Matrix[T] { return w })
-}
-
-// moment sets out to the mean of the w w', weighted by scale times the inner products of the w and what image makes of them.
-func (p *quadricPoints[T]) moment(scale T, out dense.Matrix[T], image func(w, z dense.Matrix[T]) dense.Matrix[T]) {
 	p.sum.Zero()
 	p.blocks(func(_ int, w, z dense.Matrix[T]) {
 		q := p.q[:w.Rows]
-		dense.RowDots(image(w, z), w, q)
+		dense.MulLowerRight(dense.NoTrans, p.half, w, z)
+		dense.RowDots(z, w, q)
 		dense.ScaleRows(q, w, z)
-		dense.GemmLower(dense.Transposed, dense.NoTrans, scale/T(p.w.Rows), w, z, 1, p.sum)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 2/T(p.w.Rows), w, z, 1, p.sum)
 	})
 	dense.Transpose(out, p.sum)
 	dense.Mirror(out)
@@ -96,7 +85,9 @@ func quadricByCG(x dense.Matrix[float64], target float64) (dense.Matrix[float64]
 	if l.Rows == 0 {
 		return l, false
 	}
-	return newQuadricSystem(x, l).quadric(l, target)
+	s := newQuadricSystem(x, l)
+	defer dense.Recycle(s.double.w.Data)
+	return s.quadric(l, target)
 }
 
 // whitening returns L^-1 for the second moment L L' of the points, or no matrix where that is singular.
@@ -131,28 +122,50 @@ func (s *quadricSystem) quadric(inverse dense.Matrix[float64], target float64) (
 
 // newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
 func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
-	n := x.Cols
-	s := &quadricSystem{double: newQuadricPoints[float64](x.Rows, n), single: newQuadricPoints[float32](x.Rows, n), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
+	n, singles := x.Cols, x.Rows
+	s := &quadricSystem{double: newQuadricPoints(dense.RecycledMatrix(x.Rows, n)), forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
+	if s.forms != nil {
+		singles = min(quadricRows, singles)
+	}
+	s.single = newQuadricPoints(dense.New[float32](singles, n))
 	s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
 		dense.MulLowerRight(dense.Transposed, inverse, x.View(first, 0, w.Rows, n), w)
-		single := s.single.w.View(first, 0, w.Rows, n)
-		narrow(single.Data, w.Data[:w.Rows*n])
-		if s.rounded != nil {
-			columns := dense.Wrap(n, w.Rows, s.single.z.Data[:w.Rows*n])
-			dense.Transpose(columns, single)
-			s.rounded.Set(first, columns)
-		}
+		s.set(first, w)
 	})
 	return s
+}
+
+// set keeps points in lower precision.
+func (s *quadricSystem) set(first int, w dense.Matrix[float64]) {
+	if s.forms == nil {
+		narrow(s.single.w.View(first, 0, w.Rows, w.Cols).Data, w.Data[:w.Rows*w.Cols])
+		return
+	}
+	rows, columns := s.single.w.View(0, 0, w.Rows, w.Cols), dense.Wrap(w.Cols, w.Rows, s.single.z.Data[:w.Rows*w.Cols])
+	narrow(rows.Data, w.Data[:w.Rows*w.Cols])
+	dense.Transpose(columns, rows)
+	s.forms.Set(first, columns)
+	if s.rounded != nil {
+		s.rounded.Set(first, columns)
+	}
 }
 
 // product sets out to A(Y) in the lowest precision.
 func (s *quadricSystem) product(y, out dense.Matrix[float32]) {
 	if s.rounded == nil {
+		s.singleProduct(y, out)
+		return
+	}
+	s.rounded.Apply(1/float32(s.double.w.Rows), y, out)
+}
+
+// singleProduct sets out to A(Y) in single precision.
+func (s *quadricSystem) singleProduct(y, out dense.Matrix[float32]) {
+	if s.forms == nil {
 		s.single.product(y, out)
 		return
 	}
-	s.rounded.Apply(1/float32(s.single.w.Rows), y, out)
+	s.forms.Apply(1/float32(s.double.w.Rows), y, out)
 }
 
 // quadricIterate is an approximate solution and what is left, I - A(Y), up to an error.
@@ -174,7 +187,8 @@ func (s *quadricSystem) first() *quadricIterate {
 	q := &quadricIterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
-	s.single.identity(q.lowRest)
+	q.low.Identity()
+	s.singleProduct(q.low, q.lowRest)
 	q.err = quadricSingle
 	widen(q.image.Data, q.lowRest.Data)
 	scale := trace(q.image) / dense.Dot(q.image.Data, q.image.Data)
@@ -200,14 +214,14 @@ func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matr
 	}
 	switch change := q.err + quadricSingle*size; {
 	case change <= wanted:
-		s.single.product(step, q.lowRest)
+		s.singleProduct(step, q.lowRest)
 		for i, v := range q.lowRest.Data {
 			q.rest.Data[i] -= size * float64(v)
 		}
 		q.err = change
 	case quadricSingle <= wanted:
 		narrow(q.low.Data, q.y.Data)
-		s.single.product(q.low, q.lowRest)
+		s.singleProduct(q.low, q.lowRest)
 		widen(q.image.Data, q.lowRest.Data)
 		q.fromImage()
 		q.err = quadricSingle

@@ -13,11 +13,12 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-// TestNearnessAtConditionAMillion: the trust solver reaches the known minimizer; no run that ends far away counts as converged.
+// TestNearnessAtConditionAMillion: every general solver reaches the known minimizer, with the preconditioner of the problem; no run that ends far away counts as
+// converged.
 func TestNearnessAtConditionAMillion(t *testing.T) {
 	for _, n := range []int{10, 50} {
 		d := nearnessData(n)
-		for _, method := range []string{"trust", "closed-form"} {
+		for _, method := range []string{"trust", "arc", "lbfgs", "cg", "steepest", "closed-form"} {
 			r := solved(t, "nearness", d, &Options{Method: method})
 			var inverse mat.Dense
 			if err := inverse.Inverse(d.Matrices[0]); err != nil {
@@ -32,6 +33,20 @@ func TestNearnessAtConditionAMillion(t *testing.T) {
 		r, err := Solve("nearness", d, o)
 		if err != nil || r.Converged || r.Certificate.Value < 1 || r.Advice == "" {
 			t.Errorf("steepest descent from far away: %+v %v", r, err)
+		}
+	}
+}
+
+// TestEquationsBySolvers: the general solvers come to the solutions of ill-conditioned equations.
+func TestEquationsBySolvers(t *testing.T) {
+	for _, n := range []int{6, 20} {
+		d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(63, n, 1e5)), symmetric(gallery.SPD(64, n, 1e5))}}
+		for _, name := range []string{"lyapunov", "riccati"} {
+			for _, method := range []string{"trust", "lbfgs", "cg", "steepest"} {
+				if r := solved(t, name, d, &Options{Method: method}); r.Iterations > 200 {
+					t.Errorf("%s, n = %d by %s: %d iterations", name, n, method, r.Iterations)
+				}
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ func gmmStart(d *Data, o *Options) (*mixture, error) {
 		k = 2
 	}
 	if x.Rows <= k*x.Cols {
-		return nil, &DataError{Err: fmt.Errorf("%d samples of dimension %d for %d components: each needs more samples than dimensions", x.Rows, x.Cols, k),
+		return nil, &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d for %d components: each needs more samples than dimensions", x.Rows, x.Cols, k),
 			Remedy: "give more samples, fewer components, or " + shrinkageRemedy}
 	}
 	s, err := newMixtureSamples(x)

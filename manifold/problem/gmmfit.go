@@ -32,7 +32,7 @@ func newMixtureSamples(x dense.Matrix[float64]) (*mixtureSamples, error) {
 	cov := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, cov)
 	var err error
-	if s.pooled, err = manifold.NewFrame(symmetric(cov)); err != nil {
+	if s.pooled, err = gramFrame(symmetric(cov), x); err != nil {
 		return nil, err
 	}
 	dense.MulLowerRight(dense.Transposed, view(s.pooled.Inverse()), x, s.y.View(0, 1, N, n))

@@ -29,12 +29,15 @@ var kronMLE = Problem{
 			return nil, err
 		}
 		p := d.Rows
-		if p < 1 || x.Cols%p != 0 {
-			return nil, &DataError{Err: fmt.Errorf("samples of %d numbers are no matrices of %d rows", x.Cols, p), Remedy: "give an N x p x q array, or say how many rows each sample has (Rows)"}
+		switch {
+		case p == 0:
+			return nil, &DataError{count: true, Err: fmt.Errorf("it is not said how many rows the samples of %d numbers have", x.Cols), Remedy: "give an N x p x q array, or the number of rows (Rows)"}
+		case p < 0 || x.Cols%p != 0:
+			return nil, &DataError{count: true, Err: fmt.Errorf("samples of %d numbers are no matrices of %d rows", x.Cols, p), Remedy: "give an N x p x q array, or say how many rows each sample has (Rows)"}
 		}
 		q := x.Cols / p
 		if N := x.Rows; N*q <= p || N*p <= q {
-			return nil, &DataError{Err: fmt.Errorf("%d samples of %d x %d: the estimate needs more than max(p/q, q/p) of them", N, p, q),
+			return nil, &DataError{count: true, Err: fmt.Errorf("%d samples of %d x %d: the estimate needs more than max(p/q, q/p) of them", N, p, q),
 				Remedy: "give more samples, or for the vectors " + shrinkageRemedy}
 		}
 		k := newKron(x, p, q)

@@ -87,7 +87,7 @@ func TestKronWithOneRow(t *testing.T) {
 
 func TestKronBadInput(t *testing.T) {
 	x := dataOf(gallery.NewStream(68).Normals(4, 6))
-	refused(t, "kron-mle", Data{Samples: x}, nil, "samples of 6 numbers are no matrices of 0 rows")
+	refused(t, "kron-mle", Data{Samples: x}, nil, "not said how many rows the samples of 6 numbers have")
 	refused(t, "kron-mle", Data{Samples: x, Rows: 4}, nil, "no matrices of 4 rows")
 	refused(t, "kron-mle", Data{Samples: x, Rows: 6}, nil, "needs more than max(p/q, q/p)")
 }

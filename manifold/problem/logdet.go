@@ -40,7 +40,7 @@ var logdet = Problem{
 func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 	if d.Samples == nil {
 		if len(d.Matrices) > 1 {
-			return nil, 0, &DataError{Err: fmt.Errorf("%d matrices given, want one", len(d.Matrices)),
+			return nil, 0, &DataError{count: true, Err: fmt.Errorf("%d matrices given, want one", len(d.Matrices)),
 				Remedy: "average them first, or solve mean"}
 		}
 		f, err := factorMatrices(d.Matrices)
@@ -58,7 +58,7 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 	}
 	s := dense.New[float64](x.Cols, x.Cols)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
-	f, err := manifold.NewFrame(symmetric(s))
+	f, err := gramFrame(symmetric(s), x)
 	if err != nil {
 		return nil, 0, singularCovariance(err)
 	}
@@ -66,12 +66,12 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 }
 
 func tooFewSamples(x dense.Matrix[float64]) error {
-	return &DataError{Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
+	return &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
 		Remedy: "give at least as many samples as dimensions, or " + shrinkageRemedy}
 }
 
 func singularCovariance(err error) error {
-	return &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
+	return &DataError{Where: "sample covariance", Err: err, Remedy: subspaceRemedy}
 }
 
 var errIllConditioned = errors.New("the closed form does not satisfy the optimality condition to rounding: the matrix is too ill-conditioned")
@@ -96,7 +96,7 @@ func (l *logdetObjective) size() (int, int) { return l.target.Dim(), l.count }
 // start returns the multiple of the identity with the determinant of S.
 func (l *logdetObjective) start() *manifold.Frame {
 	n := l.target.Dim()
-	return manifold.IdentityFrame(n, math.Exp(l.target.LogDet()/float64(n)))
+	return manifold.IdentityFrame(n, min(math.Exp(l.target.LogDet()/float64(n)), math.MaxFloat64))
 }
 
 // GradientScale implements solve.Scaler: the norm of the gradient of log det X, the identity in whitened coordinates.

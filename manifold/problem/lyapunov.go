@@ -20,9 +20,8 @@ var lyapunov = Problem{
 		}
 		n := fa.Dim()
 		a, x := view(manifold.DenseOf(d.Matrices[0])), view(manifold.DenseOf(d.Matrices[1]))
-		p, one := newPencil(n), dense.New[float64](n, n)
-		one.Identity()
-		if err := p.set(a, one); err != nil {
+		p := newPencil(n)
+		if err := p.decompose(a); err != nil {
 			return nil, err
 		}
 		p.solve(x, x)
@@ -31,8 +30,8 @@ var lyapunov = Problem{
 		if err != nil {
 			return nil, &DataError{Where: "solution", Err: err, Remedy: "the equation is too ill-conditioned; " + ridgeRemedy}
 		}
-		work := dense.New[float64](n, n)
-		congruent(work, view(fc.F()), view(known.F()), one)
+		work, other := dense.New[float64](n, n), dense.New[float64](n, n)
+		congruent(work, view(fc.F()), view(known.F()), other)
 		var trace float64
 		for i := range n {
 			trace += work.At(i, i)

@@ -147,11 +147,11 @@ func everyPairKnown(terms []maskedTerm, weights []float64, n int) error {
 	}
 	for i := range n {
 		if !seen[i*n+i] {
-			return &DataError{Err: fmt.Errorf("no matrix knows variable %d", i), Remedy: "remove the variable, or add a matrix that knows it"}
+			return &DataError{count: true, Err: fmt.Errorf("no matrix knows variable %d", i), Remedy: "remove the variable, or add a matrix that knows it"}
 		}
 		for j := range i {
 			if !seen[i*n+j] {
-				return &DataError{Err: fmt.Errorf("no matrix knows variables %d and %d together, so that their covariance is not determined", j, i),
+				return &DataError{count: true, Err: fmt.Errorf("no matrix knows variables %d and %d together, so that their covariance is not determined", j, i),
 					Remedy: "add a matrix that knows both, or remove one of them"}
 			}
 		}

@@ -59,7 +59,7 @@ func (m *monitor) result(p manifold.Point, products int) *solve.Result {
 	s := &m.status
 	r := &solve.Result{Point: p, Converged: m.reason.Converged, Reason: m.reason, Iterations: s.Iteration, Evaluations: s.Evaluations,
 		HessianProducts: products, Objective: s.Cost, GradientNorm: s.GradientNorm, Elapsed: time.Since(m.began)}
-	r.RelativeGradient = s.GradientNorm / s.GradientScale
+	r.RelativeGradient = s.RelativeGradient()
 	return r
 }
 

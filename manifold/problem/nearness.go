@@ -58,14 +58,13 @@ func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) fun
 
 // nearnessPencil sets p to the pencil of Q^2 and C; C = I does not square the condition of Q.
 func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, identity bool, work [2]dense.Matrix[float64]) error {
-	a, b := work[0], work[1]
 	if identity {
-		b.Identity()
-		err := p.set(q, b)
+		err := p.decompose(q)
 		dense.Multiply(p.mu, p.mu, p.mu)
 		p.weigh()
 		return err
 	}
+	a, b := work[0], work[1]
 	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, q, q, 0, a)
 	dense.Mirror(a)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, view(c.F()), view(c.F()), 0, b)

@@ -12,6 +12,7 @@ type pencil struct {
 	t, s, w dense.Matrix[float64]
 	mu      []float64
 	weights []float64 // 2/(mu_i + mu_j)
+	solver  eigen.Solver
 }
 
 func newPencil(n int) *pencil {
@@ -28,15 +29,23 @@ func (p *pencil) set(a, b dense.Matrix[float64]) error {
 	m.Copy(a)
 	dense.SolveLower(dense.NoTrans, l, m)
 	dense.SolveLowerRight(dense.Transposed, l, m)
+	if err := p.decompose(m); err != nil {
+		return err
+	}
+	dense.SolveLower(dense.Transposed, l, p.t)
+	return nil
+}
+
+// decompose is set for B = I: one eigendecomposition.
+func (p *pencil) decompose(a dense.Matrix[float64]) error {
 	n := len(p.mu)
-	if !eigen.Sym(m, p.mu) || !(p.mu[n-1] > 0) {
+	p.t.Copy(a)
+	if !p.solver.Sym(p.t, p.mu) || !(p.mu[n-1] > 0) {
 		return &manifold.PointError{What: "the pencil is not positive definite", Min: p.mu[0], Max: p.mu[n-1]}
 	}
 	for i, v := range p.mu {
 		p.mu[i] = max(v, float64(n)*0x1p-52*p.mu[n-1])
 	}
-	p.t.Copy(m)
-	dense.SolveLower(dense.Transposed, l, p.t)
 	p.weigh()
 	return nil
 }

@@ -84,7 +84,7 @@ type Result struct {
 	HessianProducts  int     `json:"hessian_products"`
 	Objective        float64 `json:"objective"`
 	GradientNorm     float64 `json:"gradient_norm"`     // Riemannian, absolute
-	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.GradientScale
+	RelativeGradient float64 `json:"relative_gradient"` // what Tolerance bounds, see solve.Status.RelativeGradient
 	// Certificate is about the distance in the affine-invariant metric; in the Frobenius norm for nearest-correlation, and of the moment matrices of
 	// the points for dopt and (with a last coordinate 1) mve; between the centres and the means of their groups, in the metric of the options, for cluster and
 	// outliers.
@@ -203,6 +203,9 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 		o = &Options{}
 	}
 	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if err := d.present(); err != nil {
 		return nil, err
 	}
 	c, name, err := p.dispatch(&d, o)

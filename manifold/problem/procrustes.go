@@ -115,6 +115,7 @@ func (g *rotations) RandomPoint(rng *rand.Rand) manifold.Point {
 // procrustesObjective is (1/2m) sum dist^2(R A R', B). With C = R A R', B = L L', K = log(L^-1 C L^-T) and M = L K L^-1 = log(C B^-1) the derivative along
 // U is tr((M - M') U): the gradient is the skew-symmetric M' - M.
 type procrustesObjective struct {
+	lender
 	n             int
 	a, b          []*manifold.Frame
 	team          *team
@@ -132,7 +133,8 @@ type procrustesObjective struct {
 
 func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
 	n := a[0].Dim()
-	o := &procrustesObjective{n: n, a: a, b: b, team: newTeam(n, len(a)), sum: dense.New[float64](n, n)}
+	o := &procrustesObjective{n: n, a: a, b: b}
+	o.team, o.sum = newLentTeam(n, len(a), &o.lender), o.matrix(n, n)
 	o.term, o.product = o.evaluateTerm, o.productTerm
 	return o
 }
@@ -245,14 +247,14 @@ func (o *procrustesObjective) evaluateTerm(w *worker, k int) error {
 	logs := o.memo.logs[k]
 	o.memo.ready[k] = false
 	if o.only {
-		if !w.solver.Values(w.t[0], logs) || !(logs[0] > 0) {
+		if !eigen.SymValues(w.t[0], logs) || !(logs[0] > 0) {
 			return o.singular(k)
 		}
 		dense.Log(logs, logs)
 		w.sum[0] += dense.Dot(logs, logs) / (2 * m)
 		return nil
 	}
-	if !w.solver.Sym(w.t[0], logs) || !(logs[0] > 0) {
+	if !eigen.Sym(w.t[0], logs) || !(logs[0] > 0) {
 		return o.singular(k)
 	}
 	roots := w.work[:o.n]
@@ -337,10 +339,11 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 			return nil, err
 		}
 		if len(frames)%2 != 0 {
-			return nil, &DataError{Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
+			return nil, &DataError{count: true, Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
 		m := len(frames) / 2
 		f := newProcrustes(frames[:m], frames[m:])
+		defer f.recycle()
 		r, err := f.run(o, minimize, fit)
 		if err != nil {
 			return nil, fmt.Errorf("procrustes: %w", err)
@@ -359,7 +362,7 @@ func (o *procrustesObjective) run(options *Options, minimize solve.Minimize, fit
 	if err != nil {
 		return nil, err
 	}
-	run, group := options.Solver, newRotations(o.n)
+	run, group := options.Solver, &rotations{n: o.n, half: o.matrix(o.n, o.n), inv: o.matrix(o.n, o.n), work: o.team.scratch[0].work}
 	if len(o.a) == 1 {
 		run.MaxIterations, run.AbsoluteTolerance = 1, math.MaxFloat64
 		r, err := minimize(group, o, p.rotation(), &run)
@@ -389,7 +392,7 @@ func (o *procrustesObjective) outcome(r *solve.Result) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	work, solution := dense.New[float64](o.n, o.n), dense.New[float64](o.n, o.n)
+	work, solution := o.team.scratch[0].t[0], dense.New[float64](o.n, o.n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.r, mean, 0, work)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, p.r, 0, solution)
 	if gap := r.Objective - bound; gap <= 1e-9*max(1, bound) {

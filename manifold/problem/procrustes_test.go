@@ -141,6 +141,35 @@ func TestProcrustesIllConditioned(t *testing.T) {
 	}
 }
 
+// TestProcrustesOfSimilarMatrices: eigenvalues that are nearly the same leave a Hessian that is small against its parts, which must not cost steps.
+func TestProcrustesOfSimilarMatrices(t *testing.T) {
+	for _, kappa := range []float64{1.2, 2} {
+		if r := solved(t, "procrustes", noisy(30, 3, kappa), nil); r.Iterations > 8 || r.HessianProducts > 120 {
+			t.Errorf("condition %g: %d iterations with %d products", kappa, r.Iterations, r.HessianProducts)
+		}
+	}
+}
+
+// TestProcrustesInUsedMemory: what recycled memory holds has no part in the solution.
+func TestProcrustesInUsedMemory(t *testing.T) {
+	const n = 41
+	for name, d := range map[string]Data{"near": turned(n, 3, 0.1), "far": noisy(n, 3, 1e6)} {
+		first := solved(t, "procrustes", d, nil)
+		for k := range 200 {
+			v := make([]float64, 1+(k%8)*n*n/2)
+			for i := range v {
+				v[i] = math.NaN()
+			}
+			dense.Recycle(v)
+		}
+		again := solved(t, "procrustes", d, nil)
+		if again.Objective != first.Objective || again.HessianProducts != first.HessianProducts || !mat.Equal(again.Part("rotation"), first.Part("rotation")) ||
+			!mat.Equal(again.Solution, first.Solution) {
+			t.Errorf("%s: cost %v with %d products, at first %v with %d", name, again.Objective, again.HessianProducts, first.Objective, first.HessianProducts)
+		}
+	}
+}
+
 // TestProcrustesStops when told to.
 func TestProcrustesStops(t *testing.T) {
 	r, err := Solve("procrustes", turned(18, 3, 0.1), &Options{Solver: solve.Options{MaxIterations: 2}})

@@ -31,6 +31,7 @@ const (
 // Each B is brought to the scale of its A, which changes nothing but a constant in the cost. The pairs are given in the eigenbases of their means, where the diagonal of the
 // operator is a fair preconditioner.
 type procrustesFit struct {
+	*lender
 	n             int
 	a, b          []dense.Matrix[float64] // of like scale
 	fixed         []float64               // what that leaves out of the squared distances
@@ -45,7 +46,7 @@ type procrustesFit struct {
 	rule          [2][]float64          // of the last evaluation
 	far           []farPair             // nil while the pairs are near
 	rough         bool                  // evaluate in single precision
-	single        dense.Matrix[float32] // the rotation, for that
+	rounded       dense.Matrix[float32] // the rotation, for that
 	target        float64               // gradient norm to aim at
 	width, length float64               // of the logarithms, and of the last step
 	radius        float64               // 0 while the pairs are near
@@ -64,21 +65,21 @@ type procrustesPoint struct {
 	exact      bool // by decompositions
 }
 
-// newProcrustesFit takes over the pairing, and takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
-func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group *rotations) *procrustesFit {
-	n := p.qa.Rows
-	f := &procrustesFit{n: n, a: p.a, b: p.b, team: t, group: group, sum: dense.New[float64](n, n),
-		turn: make([]float64, n*n), nodes: map[int][2][]float64{}, width: 1}
-	factors := newModelFactors(n, len(p.a)) // of either point while the pairs are near: a step that does not pay ends that
+// fit takes over the pairing, and takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
+func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, group *rotations) *procrustesFit {
+	n := o.n
+	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data, nodes: map[int][2][]float64{}, width: 1}
+	factors := newModelFactors(n, len(p.a), f.lender) // of either point while the pairs are near: a step that does not pay ends that
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
-		*v = &procrustesPoint{rotation: &rotation{dense.New[float64](n, n)}, grad: make([]float64, n*n), squares: make([]float64, len(p.a)), factors: factors}
+		*v = &procrustesPoint{rotation: &rotation{o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}
+		clear((*v).grad) // its diagonal stays 0
 	}
 	f.at.rotation.r.Identity()
 	for k, c := range scales {
 		dense.Scale(math.Exp(c), f.b[k].Data, f.b[k].Data)
 		f.fixed = append(f.fixed, c*(2*determinants[k]-float64(n)*c))
 	}
-	f.model = newProcrustesModel(f.b, t)
+	f.model = newProcrustesModel(f.b, o.team, f.lender)
 	f.term = f.nearTerm
 	m := float64(len(p.a))
 	squares := 2*m*p.cost - sum(f.fixed)                     // of the logarithms, if the cost is known
@@ -86,7 +87,7 @@ func newProcrustesFit(p *pairing, scales, determinants []float64, t *team, group
 		f.farther()
 		return f
 	}
-	f.rough, f.single = true, dense.New[float32](n, n)
+	f.rough, f.rounded = true, f.single(n, n)
 	return f
 }
 
@@ -137,7 +138,7 @@ func (f *procrustesFit) step() bool {
 			}
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
-		f.model.at = f.at.factors
+		f.model.use(f.at.factors)
 		if (f.steps == 0 || f.far != nil) && !f.model.prepare() {
 			return false
 		}
@@ -199,7 +200,7 @@ func (f *procrustesFit) pays() bool {
 
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
-	f.model.at = f.at.factors
+	f.model.use(f.at.factors)
 	narrow(f.model.res, f.at.grad)
 	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}
@@ -243,7 +244,7 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 	for k, a := range o.a {
 		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 	}
-	f := newProcrustesFit(p, scales, determinants, o.team, group)
+	f := o.fit(p, scales, determinants, group)
 	var now manifold.Point // for those who look
 	f.target = 0.7 * mon.o.Tolerance * scale
 	finished := f.run(func() bool {

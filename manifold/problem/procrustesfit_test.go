@@ -29,7 +29,7 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	for k, a := range o.a {
 		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 	}
-	f := newProcrustesFit(p, scales, determinants, o.team, newRotations(o.n))
+	f := o.fit(p, scales, determinants, newRotations(o.n))
 	f.target = 1e-8
 	if far && f.far == nil {
 		f.farther()
@@ -41,7 +41,7 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	if (f.far != nil) != far || !f.evaluate(f.at, goal) {
 		t.Fatal("no evaluation of the kind asked for")
 	}
-	f.model.at = f.at.factors
+	f.model.use(f.at.factors)
 	if !f.model.prepare() {
 		t.Fatal("the pairs are too ill-conditioned")
 	}
@@ -146,6 +146,43 @@ func TestProcrustesModel(t *testing.T) {
 			if e := math.Sqrt(dense.Dot(back.Data, back.Data) / dense.Dot(want, want)); e > 1e-3 {
 				t.Errorf("exact product off by %g", e)
 			}
+		}
+	}
+}
+
+// TestProcrustesModelSolves: solves end at the residual asked for, by products in bfloat16 as by those in single precision, in hardly more of them.
+func TestProcrustesModelSolves(t *testing.T) {
+	const n = 40
+	for name, c := range map[string]struct {
+		d   Data
+		far bool
+	}{
+		"near":                {turned(n, 3, 0.1), false},
+		"far":                 {noisy(n, 3, 1e6), true},
+		"nearly the identity": {noisy(n, 3, 1.1), false},
+	} {
+		f, _, _ := fitOf(t, c.d, c.far)
+		m := f.model
+		right := make([]float32, n*n)
+		narrow(right, f.at.grad)
+		var products [3]int
+		for i, goal := range []float64{1e-3, 0.2, 1e-3} {
+			if i == 2 {
+				m.rounded = nil
+			}
+			before := m.products
+			copy(m.res, right)
+			if !m.solve(goal * f.at.norm) {
+				t.Fatalf("%s: not solved to %g", name, goal)
+			}
+			products[i] = m.products - before
+			m.renew()
+			if left := norm(m.res) / f.at.norm; left > 1.2*goal {
+				t.Errorf("%s: %g is left, asked for %g", name, left, goal)
+			}
+		}
+		if rounded, single := products[0], products[2]; float64(rounded) > 1.2*float64(single)+2 {
+			t.Errorf("%s: %d products, %d in single precision", name, rounded, single)
 		}
 	}
 }

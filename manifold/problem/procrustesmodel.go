@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -11,6 +12,11 @@ const (
 	modelSpread = 1e4
 	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side.
 	innerForcing = 0.2
+	// roundedLeast is the dimension from which on products in bfloat16 are faster.
+	roundedLeast = 26
+	// roundedGain is how much a solve may make of a residual by products in bfloat16, before the residual is lost in their error and computed in single precision. A goal
+	// above roundedGoal times it needs no such product.
+	roundedGain, roundedGoal = 0.05, 0.03
 	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
 	innerProducts, outerProducts = 200, 50
 )
@@ -20,7 +26,7 @@ const (
 //
 //	U -> (1/m) sum (G U G^-1 + G^-1 U G) - 2 U
 //
-// takes two products for each pair. It is to the Hessian what a secant is to a tangent: the same to first order in the logarithms, and off by a quarter at most for logarithms
+// takes two products for each pair, of bfloat16 numbers where the processor has such. It is to the Hessian what a secant is to a tangent: the same to first order in the logarithms, and off by a quarter at most for logarithms
 // up to 7, where (B + C)/2 in place of G is off by five. Its diagonal preconditions it. Exact products, four for each pair, need the eigenvectors of the pencils.
 type procrustesModel struct {
 	n               int
@@ -31,9 +37,11 @@ type procrustesModel struct {
 	diagonal        []float32             // the inverse of the operator's
 	u               dense.Matrix[float32] // of the present product
 	sum, other      dense.Matrix[float32]
+	rounded         *dense.RoundedSandwiches // the operator in bfloat16, nil where the processor has no products of such
 	secant, tangent func(w *worker, k int) error
+	image           func(w *worker, k int) error // of rounded
 
-	step, res, dir, hd, z             []float32 // of a solve with the operator
+	step, res, dir, hd, z, right      []float32 // of a solve with the operator
 	total, rest, course, bend, answer []float32 // of a Newton step
 	decrease                          float64   // of the cost that the step promises
 	bounded                           bool      // the radius ended the step
@@ -56,23 +64,26 @@ type tangentFactors struct {
 	ready        bool // stretch and mix are
 }
 
-func newProcrustesModel(b []dense.Matrix[float64], t *team) *procrustesModel {
+func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrustesModel {
 	n := b[0].Rows
-	m := &procrustesModel{n: n, team: t, images: dense.New[float32](n, len(b)*n), sum: dense.New[float32](n, n), other: dense.New[float32](n, n)}
-	for _, v := range []*[]float32{&m.diagonal, &m.step, &m.res, &m.dir, &m.hd, &m.z} {
-		*v = make([]float32, n*n)
+	m := &procrustesModel{n: n, team: t, images: l.single(n, len(b)*n), sum: l.single(n, n), other: l.single(n, n)}
+	for _, v := range []*[]float32{&m.diagonal, &m.step, &m.res, &m.dir, &m.hd, &m.z, &m.right} {
+		*v = l.single(n, n).Data
 	}
 	for _, b := range b {
 		m.scale = append(m.scale, float64(n)/trace(b))
 	}
-	m.secant, m.tangent = m.secantTerm, m.tangentTerm
+	m.secant, m.tangent, m.image = m.secantTerm, m.tangentTerm, m.roundedTerm
+	if n >= roundedLeast {
+		m.rounded = dense.NewRoundedSandwiches(n, len(b))
+	}
 	return m
 }
 
-func newModelFactors(n, count int) *modelFactors {
-	m := &modelFactors{inverses: dense.New[float32](count*n, n)}
+func newModelFactors(n, count int, l *lender) *modelFactors {
+	m := &modelFactors{inverses: l.single(count*n, n)}
 	for k := range count {
-		m.g, m.inv = append(m.g, dense.New[float32](n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
+		m.g, m.inv = append(m.g, l.single(n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
 	}
 	return m
 }
@@ -200,31 +211,103 @@ func (m *procrustesModel) precondition(goal float64) {
 	dense.Scale(-1, m.step, m.answer)
 }
 
+// use makes the factors those of the model. A multiple of the identity commutes with everything: what is rounded is G and its inverse without the medians of their diagonals, so
+// that differences of eigenvalues that most are near to are not lost.
+func (m *procrustesModel) use(at *modelFactors) {
+	m.at = at
+	if m.rounded == nil {
+		return
+	}
+	for k, g := range at.g {
+		m.rounded.Set(k, lessMedian(g, m.sum, m.z[:m.n]), lessMedian(at.inv[k], m.other, m.z[:m.n]))
+	}
+}
+
+// lessMedian sets dst to a less the median of its diagonal, and returns it.
+func lessMedian(a, dst dense.Matrix[float32], diagonal []float32) dense.Matrix[float32] {
+	dst.Copy(a)
+	for i := range diagonal {
+		diagonal[i] = a.At(i, i)
+	}
+	slices.Sort(diagonal)
+	median := diagonal[len(diagonal)/2]
+	for i := range diagonal {
+		dst.Set(i, i, a.At(i, i)-median)
+	}
+	return dst
+}
+
 // solve sets step to minus the inverse of the operator times res, by conjugate gradients, so that the residual is at most goal. It returns false where they met a
 // direction without curvature, or took too many steps.
 func (m *procrustesModel) solve(goal float64) bool {
+	copy(m.right, m.res)
+	if m.descend(goal) {
+		return true
+	}
+	if m.rounded == nil {
+		return false
+	}
+	m.rounded = nil // too near singular for it
+	copy(m.res, m.right)
+	return m.descend(goal)
+}
+
+// descend is solve at the present precision.
+func (m *procrustesModel) descend(goal float64) bool {
 	clear(m.step)
+	known := norm(m.res) // of the last residual without the error of rounded products
 	dense.Multiply(m.res, m.diagonal, m.z)
 	dense.Scale(-1, m.z, m.dir)
-	zr := dense.Dot(m.z, m.res)
 	for range innerProducts {
-		m.operate(m.dir, m.secant, m.at.inverses, m.hd)
-		dense.Axpy(-2, m.dir, m.hd)
+		m.apply(m.dir, m.hd)
 		curvature := dense.Dot(m.dir, m.hd)
 		if !(curvature > 0) {
 			return false
 		}
-		dense.Axpy(zr/curvature, m.dir, m.step)
-		dense.Axpy(zr/curvature, m.hd, m.res)
-		if math.Sqrt(float64(dense.Dot(m.res, m.res))) <= goal {
+		length := -dense.Dot(m.dir, m.res) / curvature
+		dense.Axpy(length, m.dir, m.step)
+		dense.Axpy(length, m.hd, m.res)
+		left := norm(m.res)
+		if m.rounded != nil && goal < roundedGoal*known && left <= max(goal, roundedGain*known) {
+			m.renew()
+			left = norm(m.res)
+			known = left
+		}
+		if left <= goal {
 			return true
 		}
 		dense.Multiply(m.res, m.diagonal, m.z)
-		next := dense.Dot(m.z, m.res)
-		dense.Blend(next/zr, m.dir, -1, m.z, m.dir)
-		zr = next
+		dense.Blend(dense.Dot(m.z, m.hd)/curvature, m.dir, -1, m.z, m.dir)
 	}
 	return false
+}
+
+// renew computes the residual of the step in single precision.
+func (m *procrustesModel) renew() {
+	m.applySingle(m.step, m.res)
+	dense.Axpy(1, m.right, m.res)
+}
+
+func norm(x []float32) float64 { return math.Sqrt(float64(dense.Dot(x, x))) }
+
+// apply sets dst to the operator times u, rounded if the processor has products for that: with the symmetric W = G U - U G of each pair the operator is the
+// mean of the W G^-1 - G^-1 W, where no 2 U cancels.
+func (m *procrustesModel) apply(u, dst []float32) {
+	if m.rounded == nil {
+		m.applySingle(u, dst)
+		return
+	}
+	m.products++
+	m.rounded.SetMiddle(dense.Wrap(m.n, m.n, u))
+	m.team.share(m.image)
+	m.rounded.Sum(m.sum)
+	m.skew(dst)
+}
+
+// applySingle is apply in single precision.
+func (m *procrustesModel) applySingle(u, dst []float32) {
+	m.operate(u, m.secant, m.at.inverses, dst)
+	dense.Axpy(-2, u, dst)
 }
 
 // operate sets dst to the skew part of the images of u, which term makes, times the factors.
@@ -233,9 +316,24 @@ func (m *procrustesModel) operate(u []float32, term func(w *worker, k int) error
 	m.u = dense.Wrap(m.n, m.n, u)
 	m.team.share(term)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.images, factors, 0, m.sum)
+	m.skew(dst)
+}
+
+// skew sets dst to the skew part of the mean of the images.
+func (m *procrustesModel) skew(dst []float32) {
 	weight := 1 / float32(len(m.at.g))
 	dense.Transpose(m.other, m.sum)
 	dense.Blend(weight, m.sum.Data, -weight, m.other.Data, dst)
+}
+
+func (m *procrustesModel) roundedTerm(w *worker, k int) error {
+	w.scratch.single.need(m.n)
+	y, other := w.scratch.single.t[0], w.scratch.single.t[1]
+	m.rounded.Image(k, y)
+	dense.Transpose(other, y)
+	dense.Axpy(1, other.Data, y.Data)
+	m.rounded.SetImage(k, y)
+	return nil
 }
 
 func (m *procrustesModel) secantTerm(_ *worker, k int) error {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -17,7 +18,7 @@ func (o *procrustesObjective) lowerBound() (float64, error) {
 		for side, f := range []*manifold.Frame{a, o.b[k]} {
 			w, l := logs[side], view(f.F())
 			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l, l, 0, own.t[0])
-			if !own.solver.Values(own.t[0], w) || !(w[0] > 0) {
+			if !eigen.SymValues(own.t[0], w) || !(w[0] > 0) {
 				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
 			}
 			dense.Log(w, w)
@@ -54,7 +55,7 @@ func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, er
 		weights[i] = 1
 	}
 	for _, q := range means {
-		if !o.team.scratch[0].solver.Sym(q, e) || !(e[0] > 0) {
+		if !eigen.Sym(q, e) || !(e[0] > 0) {
 			return nil, &manifold.PointError{What: "a mean is not positive definite to rounding", Min: e[0], Max: e[o.n-1]}
 		}
 		for i, v := range e {
@@ -62,7 +63,7 @@ func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, er
 		}
 	}
 	c, work := o.team.scratch[0].t[0], o.team.scratch[0].t[1]
-	p.a, p.b = turnAll(o.a, p.qa, work), turnAll(o.b, p.qb, work)
+	p.a, p.b = o.turnAll(o.a, p.qa, work), o.turnAll(o.b, p.qb, work)
 	c.Zero()
 	for k, x := range p.a {
 		y := p.b[k]
@@ -86,9 +87,9 @@ func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, er
 }
 
 // turnAll returns V' S V for the matrices S of frames.
-func turnAll(frames []*manifold.Frame, v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
+func (o *procrustesObjective) turnAll(frames []*manifold.Frame, v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
 	for _, f := range frames {
-		m := dense.New[float64](v.Rows, v.Rows)
+		m := o.matrix(o.n, o.n)
 		dense.MulLower(dense.Transposed, view(f.F()), v, work)
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, work, work, 0, m)
 		dense.Mirror(m)
@@ -189,7 +190,8 @@ func (p *pairing) flip(signs []float64) {
 // means returns the arithmetic means of the A and of the B, or the harmonic ones, each matrix scaled to trace 1 (its inverse for the harmonic mean).
 func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]) {
 	for side, frames := range [][]*manifold.Frame{o.a, o.b} {
-		m := dense.New[float64](o.n, o.n)
+		m := o.matrix(o.n, o.n)
+		m.Zero()
 		for _, f := range frames {
 			if harmonic {
 				inv := view(f.Inverse())
@@ -200,7 +202,7 @@ func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]
 			}
 		}
 		if harmonic {
-			dense.InvertUpper(m, make([]float64, dense.InverseWork(o.n)))
+			dense.InvertUpper(m, o.team.scratch[0].work)
 		}
 		dense.Mirror(m)
 		out[side] = m
@@ -214,7 +216,9 @@ func kullback(frames []*manifold.Frame) (m dense.Matrix[float64], err error) {
 	if err != nil {
 		return m, err
 	}
-	return view(manifold.DenseOf(x)), nil
+	m = dense.Wrap(x.SymmetricDim(), x.SymmetricDim(), x.RawSymmetric().Data)
+	dense.Mirror(m)
+	return m, nil
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"gonum.org/v1/gonum/integrate/quad"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -34,7 +35,7 @@ func (f *procrustesFit) farther() {
 		dense.InvertLower(l)
 		f.far = append(f.far, farPair{l, make([]float64, f.n), make([]float64, f.n)})
 	}
-	f.trial.factors = newModelFactors(f.n, len(f.b))
+	f.trial.factors = newModelFactors(f.n, len(f.b), f.lender)
 	f.at.factors.extend()
 	f.trial.factors.extend()
 	f.term = f.farTerm
@@ -62,7 +63,7 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	f.evaluations++
 	f.now, p.exact = p, f.far != nil
 	if f.rough {
-		narrow(f.single.Data, p.rotation.r.Data)
+		narrow(f.rounded.Data, p.rotation.r.Data)
 	}
 	for _, w := range f.team.workers {
 		w.acc.Zero()
@@ -187,7 +188,7 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	d, inverse, log, b := t[0], t[1], t[2], factors.g[k]
 	narrow(log.Data, f.a[k].Data)
 	narrow(b.Data, f.b[k].Data)
-	if !pencilLog(f.single, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
+	if !pencilLog(f.rounded, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
 		return errOutside
 	}
 	for i, v := range log.Data {
@@ -212,7 +213,7 @@ func (f *procrustesFit) farTerm(w *worker, k int) error {
 	for i := range f.n {
 		q.Set(i, i, q.At(i, i)+1)
 	}
-	if !w.solver.Sym(q, p.logs) || !(p.logs[0] > 0) {
+	if !eigen.Sym(q, p.logs) || !(p.logs[0] > 0) {
 		return &manifold.PointError{What: "a pencil is not positive definite to rounding", Min: p.logs[0], Max: p.logs[f.n-1]}
 	}
 	for i, v := range p.logs {

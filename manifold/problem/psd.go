@@ -69,7 +69,7 @@ func (s *split) add(dst dense.Matrix[float64], first, end int, alpha, beta float
 // oneSymmetric returns the only matrix of the data, complete and finite, which need not be definite.
 func oneSymmetric(d *Data, remedy string) (dense.Matrix[float64], error) {
 	if len(d.Matrices) != 1 {
-		return dense.Matrix[float64]{}, &DataError{Err: fmt.Errorf("%d matrices given, want one", len(d.Matrices)), Remedy: remedy}
+		return dense.Matrix[float64]{}, &DataError{count: true, Err: fmt.Errorf("%d matrices given, want one", len(d.Matrices)), Remedy: remedy}
 	}
 	return completeFinite(d.Matrices[0], "matrix 0")
 }

@@ -106,7 +106,7 @@ func matrixPair(d *Data, optional bool, names string) (a, b *manifold.Frame, err
 		if optional {
 			want = "want one or two: "
 		}
-		return nil, nil, &DataError{Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
+		return nil, nil, &DataError{count: true, Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
 	}
 	frames, err := factorMatrices(d.Matrices)
 	if err != nil {

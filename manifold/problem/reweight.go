@@ -17,11 +17,11 @@ import (
 // gradient is taken back for a plain one. An iteration is one triangular solve with the samples and half a product of their size. The gradient is
 // estimated until it is small, then computed from the samples themselves.
 type reweighting struct {
-	x    dense.Matrix[float64] // samples as rows
-	loss loss
-	free bool // the cost does not depend on the scale of X
-	mon  *monitor
-	acc  *anderson
+	x     dense.Matrix[float64] // samples as rows
+	weigh weighing
+	free  bool // the cost does not depend on the scale of X
+	mon   *monitor
+	acc   *anderson
 
 	y     dense.Matrix[float64] // rows e^(shown/2) x' F^-T
 	shown []float64             // logarithms of the weights that y has
@@ -34,7 +34,9 @@ type reweighting struct {
 	q        []float64 // x' X^-1 x
 	residual []float64 // log rho'(q) - logW
 	share    []float64 // of a sample's own weight in its residual's change
-	logDet   float64   // log det X
+	first    []float64 // rho'(q) and rho''(q); scratch elsewhere
+	second   []float64
+	logDet   float64 // log det X
 	cost     float64
 	estimate float64 // of the whitened gradient's norm
 
@@ -54,11 +56,11 @@ const maxShare = 0.9
 const maxExtrapolation = 10
 
 // newReweighting prepares a run; y is space of the size of x.
-func newReweighting(x, y dense.Matrix[float64], l loss, m *manifold.Affine, o *Options) *reweighting {
+func newReweighting(x, y dense.Matrix[float64], weigh weighing, m *manifold.Affine, o *Options) *reweighting {
 	N, n := x.Rows, x.Cols
-	w := &reweighting{x: x, y: y, loss: l, mon: newMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory), inv: dense.New[float64](n, n),
+	w := &reweighting{x: x, y: y, weigh: weigh, mon: newMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory), inv: dense.New[float64](n, n),
 		p: dense.New[float64](n, n), metric: math.Sqrt(m.Kappa()), scale: math.Sqrt(m.Kappa() * float64(n)), ratio: 1, curvature: 1}
-	for _, s := range []*[]float64{&w.shown, &w.logW, &w.square, &w.q, &w.residual, &w.share} {
+	for _, s := range []*[]float64{&w.shown, &w.logW, &w.square, &w.q, &w.residual, &w.share, &w.first, &w.second} {
 		*s = make([]float64, N)
 	}
 	return w
@@ -161,11 +163,10 @@ func (w *reweighting) refresh() {
 
 // show scales the rows of y to the weights of the present point.
 func (w *reweighting) show() {
-	for i, v := range w.logW {
-		row := w.y.Row(i)
-		dense.Scale(math.Exp((v-w.shown[i])/2), row, row)
-		w.shown[i] = v
-	}
+	dense.Blend(0.5, w.logW, -0.5, w.shown, w.first)
+	dense.Exp(w.first, w.first)
+	dense.ScaleRows(w.first, w.y, w.y)
+	copy(w.shown, w.logW)
 }
 
 // toPlain scales the rows of y to the weights that the present point asks for.
@@ -226,35 +227,37 @@ func (w *reweighting) verify() float64 {
 // measure evaluates the present point, whose weights y has. The estimate takes the products of two different samples, seen from X, for what they are on average over
 // directions.
 func (w *reweighting) measure() {
-	for i, v := range w.logW {
-		row := w.y.Row(i)
-		w.square[i] = dense.Dot(row, row)
-		w.q[i] = -v
-	}
+	dense.RowDots(w.y, w.y, w.square)
+	dense.Scale(-1, w.logW, w.q)
 	dense.Exp(w.q, w.q)
-	for i, s := range w.square {
-		w.q[i] *= s
-	}
+	dense.Multiply(w.q, w.square, w.q)
 	if !w.free {
 		w.rescale()
 	}
-	var sum, along, across float64
 	n, N := float64(w.x.Cols), float64(w.x.Rows)
-	for i, q := range w.q {
-		rho, u, du := w.loss(q)
-		sum += rho
-		w.residual[i] = u
-		w.share[i] = min(-du*q/u*w.square[i]/N, maxShare)
+	sum := w.weigh(w.q, w.first, w.second)
+	for i, u := range w.first {
+		w.share[i] = min(-w.second[i]*w.q[i]/u*w.square[i]/N, maxShare)
 	}
-	dense.Log(w.residual, w.residual)
+	dense.Log(w.residual, w.first)
 	dense.Axpy(-1, w.logW, w.residual)
+	dense.Exp(w.first, w.residual)
+	var along, across float64
 	for i, r := range w.residual {
-		d := math.Expm1(r) * w.square[i]
+		d := exponentialLess1(r, w.first[i]) * w.square[i]
 		along += d
 		across += d * d
 	}
 	w.cost = w.logDet + sum/N
 	w.estimate = math.Sqrt(along*along/n+across*(1-1/n)) / N
+}
+
+// exponentialLess1 returns e^x - 1 given e^x.
+func exponentialLess1(x, e float64) float64 {
+	if math.Abs(x) < 0x1p-8 {
+		return x * (1 + x/2*(1+x/3*(1+x/4)))
+	}
+	return e - 1
 }
 
 // rescale moves to the multiple of X of least cost, by Newton's method for (1/N) sum rho'(q/s) q/s = n in log s. y stays as it is.
@@ -263,8 +266,9 @@ func (w *reweighting) rescale() {
 	var total float64
 	for range 4 {
 		h, slope := -n, 0.0
-		for _, q := range w.q {
-			_, u, du := w.loss(q)
+		w.weigh(w.q, w.first, w.second)
+		for i, q := range w.q {
+			u, du := w.first[i], w.second[i]
 			h += u * q / N
 			slope += (u + du*q) * q / N
 		}

@@ -98,7 +98,7 @@ func TestBadExtrapolationIsTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := in.(interface{ scatter() *scatterObjective }).scatter()
-		w := newReweighting(s.x, s.z, s.loss, m, &Options{})
+		w := newReweighting(s.x, s.z, s.weigh, m, &Options{})
 		w.startAt(s.start())
 		missing := func(what string) error { t.Helper(); t.Fatal(what); return nil }
 		if err := w.move(true, 0, missing); err != nil {
@@ -131,6 +131,38 @@ func TestReweightingToRounding(t *testing.T) {
 			if r.RelativeGradient > 1e-12 {
 				t.Errorf("%s at condition %g: relative gradient %.1e", name, kappa, r.RelativeGradient)
 			}
+		}
+	}
+}
+
+// TestWeighings: the losses of many samples are those of each.
+func TestWeighings(t *testing.T) {
+	const n = 7
+	c := float64(n)
+	q := []float64{1e-3, 0.5, 1, 6.9, 7, 40, 1e9}
+	first, second := make([]float64, len(q)), make([]float64, len(q))
+	for name, w := range map[string]struct {
+		weigh weighing
+		loss  loss
+	}{
+		"student": {studentWeights(3, n), studentLoss(3, n)},
+		"tyler":   {tylerWeights(n), func(q float64) (float64, float64, float64) { return c * math.Log(q), c / q, -c / (q * q) }},
+	} {
+		sum, want := w.weigh(q, first, second), 0.0
+		for i, v := range q {
+			rho, u, du := w.loss(v)
+			want += rho
+			if math.Abs(first[i]-u) > 1e-14*u || math.Abs(second[i]-du) > 1e-14*math.Abs(du) {
+				t.Errorf("%s at %g: derivatives %g, %g, want %g, %g", name, v, first[i], second[i], u, du)
+			}
+		}
+		if math.Abs(sum-want) > 1e-14*math.Abs(want) {
+			t.Errorf("%s: sum %g, want %g", name, sum, want)
+		}
+	}
+	for _, x := range []float64{-2, -0x1p-8, -1e-3, 0, 1e-12, 3e-3, 0x1p-8, 1} {
+		if e := exponentialLess1(x, math.Exp(x)); math.Abs(e-math.Expm1(x)) > 1e-11*math.Abs(x) {
+			t.Errorf("e^%g - 1 is %g, want %g", x, e, math.Expm1(x))
 		}
 	}
 }

@@ -38,7 +38,7 @@ type riccatiObjective struct {
 }
 
 type riccatiMemo struct {
-	h, one  dense.Matrix[float64]
+	h       dense.Matrix[float64]
 	inverse *pencil
 	ready   bool
 }
@@ -74,9 +74,7 @@ func (r *riccatiObjective) GradientScale(float64) float64 { return r.scale }
 // NewMemo implements solve.Memoizer.
 func (r *riccatiObjective) NewMemo() solve.Memo {
 	n := r.known.Dim()
-	m := &riccatiMemo{h: dense.New[float64](n, n), one: dense.New[float64](n, n), inverse: newPencil(n)}
-	m.one.Identity()
-	return m
+	return &riccatiMemo{h: dense.New[float64](n, n), inverse: newPencil(n)}
 }
 
 // Evaluate implements solve.Objective: three products.
@@ -118,7 +116,7 @@ func (r *riccatiObjective) HessianVec(dst []float64, p manifold.Point, v []float
 func (r *riccatiObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*riccatiMemo), r.known.Dim()
 	if !m.ready {
-		if err := m.inverse.set(m.h, m.one); err != nil {
+		if err := m.inverse.decompose(m.h); err != nil {
 			return err
 		}
 		m.ready = true

@@ -5,13 +5,18 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-// lender lends the matrices that a problem with samples works in, until recycle; their contents are unspecified.
+// lender lends the matrices that a problem works in, until recycle; their contents are unspecified.
 type lender struct{ lent [][]float64 }
 
 func (l *lender) matrix(rows, cols int) dense.Matrix[float64] {
 	m := dense.RecycledMatrix(rows, cols)
 	l.lent = append(l.lent, m.Data)
 	return m
+}
+
+// single is matrix in single precision.
+func (l *lender) single(rows, cols int) dense.Matrix[float32] {
+	return dense.Wrap(rows, cols, dense.Singles(l.matrix(1, (rows*cols+1)/2).Data)[:rows*cols])
 }
 
 // recycle implements recycler.

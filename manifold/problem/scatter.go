@@ -84,7 +84,7 @@ var scatterFixedPoint = Method{
 		if err != nil {
 			return nil, err
 		}
-		w := newReweighting(s.x, s.z, s.loss, m, o)
+		w := newReweighting(s.x, s.z, s.weigh, m, o)
 		w.startAt(first)
 		r, err := w.run(func(what string) error {
 			return &DataError{Err: fmt.Errorf("the estimate became singular: %s", what),
@@ -110,7 +110,10 @@ func studentLoss(nu float64, n int) loss {
 	}
 }
 
-// all sets first and second to the derivatives at every q and returns the sum of the values.
+// weighing sets first and second to the derivatives of a loss at every q and returns the sum of the values.
+type weighing func(q, first, second []float64) (sum float64)
+
+// all is the weighing of l, one call for each q.
 func (l loss) all(q, first, second []float64) (sum float64) {
 	for i, v := range q {
 		var rho float64
@@ -120,8 +123,8 @@ func (l loss) all(q, first, second []float64) (sum float64) {
 	return sum
 }
 
-// studentWeights is the method all of studentLoss with one call for all logarithms.
-func studentWeights(nu float64, n int) func(q, first, second []float64) float64 {
+// studentWeights is the weighing of studentLoss with one call for all logarithms.
+func studentWeights(nu float64, n int) weighing {
 	c := nu + float64(n)
 	return func(q, first, second []float64) (sum float64) {
 		for i, v := range q {
@@ -159,9 +162,8 @@ type scatterObjective struct {
 	x, z dense.Matrix[float64]
 	work dense.Matrix[float64]
 	q, c []float64 // squared lengths and factors of the rows
-	loss loss
-	// weigh is the method all of the loss.
-	weigh func(q, first, second []float64) float64
+	// weigh is the weighing of the loss.
+	weigh weighing
 	from  *manifold.Frame
 }
 
@@ -181,15 +183,14 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 	N, n := x.Rows, x.Cols
 	s := &scatterObjective{x: x, q: make([]float64, N), c: make([]float64, N)}
 	s.z, s.work = s.matrix(N, n), s.matrix(n, n)
-	var reach float64
-	s.loss, reach = choose(n)
-	s.weigh = s.loss.all
+	rho, reach := choose(n)
+	s.weigh = rho.all
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}
 	gramUpper(1/float64(N), x, x, 0, s.work)
-	if s.from, err = manifold.NewFrame(symmetric(s.work)); err != nil {
-		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a subspace: drop dependent columns, or " + shrinkageRemedy}
+	if s.from, err = gramFrame(symmetric(s.work), x); err != nil {
+		return nil, singularCovariance(err)
 	}
 	s.m, err = m(n)
 	return s, err
@@ -199,7 +200,7 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 func scatterExists(x dense.Matrix[float64], reach float64) error {
 	N, n := x.Rows, x.Cols
 	if N < n {
-		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
+		return &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d: the estimate needs at least as many samples as dimensions", N, n),
 			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	zeros := 0
@@ -237,13 +238,15 @@ func (s *scatterObjective) NewMemo() solve.Memo {
 func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
 	s.z = s.matrix(s.x.Rows, s.x.Cols)
-	for i, v := range w.shown {
-		q, N := w.q[i], float64(s.x.Rows)
-		_, u, du := s.loss(q)
-		m.second[i] = du / N
-		m.scale += (u + du*q) * q / N
-		dense.Scale(math.Exp(-v/2), m.z.Row(i), m.z.Row(i))
+	N := float64(s.x.Rows)
+	s.weigh(w.q, w.first, m.second)
+	for i, q := range w.q {
+		m.scale += (w.first[i] + m.second[i]*q) * q / N
 	}
+	dense.Scale(1/N, m.second, m.second)
+	dense.Scale(-0.5, w.shown, w.first)
+	dense.Exp(w.first, w.first)
+	dense.ScaleRows(w.first, m.z, m.z)
 	return m
 }
 

@@ -115,7 +115,7 @@ func shrinkBy(share func(*shrinkData) float64, find func(target *manifold.Frame,
 }
 
 func tooFewToShrink(count int) error {
-	return &DataError{Err: fmt.Errorf("%d sample says nothing about its own accuracy", count), Remedy: "give at least two samples"}
+	return &DataError{count: true, Err: fmt.Errorf("%d sample says nothing about its own accuracy", count), Remedy: "give at least two samples"}
 }
 
 func shrinkClosedForm(_ *manifold.Frame, s float64, _ *Options) (*solve.Result, error) {

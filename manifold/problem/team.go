@@ -70,6 +70,16 @@ func newTeam(n, count int) *team {
 	return t
 }
 
+// newLentTeam is newTeam in lent memory.
+func newLentTeam(n, count int, l *lender) *team {
+	t := newLazyTeam(n, count)
+	t.scratch[0].lend(n, l)
+	for _, w := range t.workers {
+		w.acc = l.matrix(n, n)
+	}
+	return t
+}
+
 // newLazyTeam returns a team that makes what it needs when a body is run.
 func newLazyTeam(n, count int) *team {
 	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit, scratch: []*scratch{{}}}
@@ -99,9 +109,24 @@ func (s *scratch) need(n int) {
 		for i := range s.t {
 			s.t[i] = dense.New[float64](n, n)
 		}
-		s.m, s.work, s.zero = dense.New[float64](n, n), make([]float64, max(dense.CayleyWork(n), dense.InverseWork(n))), make([]float64, n)
+		s.m, s.work, s.zero = dense.New[float64](n, n), make([]float64, scratchWork(n)), make([]float64, n)
 	}
 }
+
+// lend is need, in lent memory, of single precision, too.
+func (s *scratch) lend(n int, l *lender) {
+	for i := range s.t {
+		s.t[i] = l.matrix(n, n)
+	}
+	for i := range s.single.t {
+		s.single.t[i] = l.single(n, n)
+	}
+	s.m, s.work, s.zero = l.matrix(n, n), l.matrix(1, scratchWork(n)).Data, make([]float64, n)
+	s.single.work = l.single(1, dense.InverseWork(n)).Data
+}
+
+// scratchWork is the length of scratch.work.
+func scratchWork(n int) int { return max(dense.CayleyWork(n), dense.InverseWork(n)) }
 
 func (s *singleScratch) need(n int) {
 	if s.work == nil {

@@ -63,7 +63,7 @@ func (t *tylerObjective) check() error {
 	}
 	t.gram(t.z, t.work)
 	var err error
-	if t.from, err = manifold.NewFrame(symmetric(t.work)); err != nil {
+	if t.from, err = gramFrame(symmetric(t.work), t.z); err != nil {
 		return tylerSubspace(err)
 	}
 	return nil
@@ -78,7 +78,7 @@ func tylerSubspace(err error) error {
 func (t *tylerObjective) checkDirections() error {
 	N, n := t.x.Rows, t.x.Cols
 	if N <= n {
-		return &DataError{Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
+		return &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d: Tyler's scatter matrix needs more samples than dimensions", N, n),
 			Remedy: "give more samples, reduce the dimension, or " + shrinkageRemedy}
 	}
 	t.z.Copy(t.x)
@@ -120,6 +120,9 @@ func (t *tylerObjective) repeated() (count, first int) {
 	for i, s := range sign {
 		leading[i] = math.Round(s * t.z.At(i, 0))
 	}
+	if sorted := slices.Clone(leading); !repeats(sorted) {
+		return 1, 0
+	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		if c := cmp.Compare(leading[a], leading[b]); c != 0 {
 			return c
@@ -136,6 +139,17 @@ func (t *tylerObjective) repeated() (count, first int) {
 		}
 	}
 	return count, first
+}
+
+// repeats sorts x and tells whether two elements are equal.
+func repeats(x []float64) bool {
+	slices.Sort(x)
+	for i, v := range x[1:] {
+		if v == x[i] {
+			return true
+		}
+	}
+	return false
 }
 
 type tylerMemo struct {
@@ -220,7 +234,7 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 // tylerFixedPoint runs the reweighting iteration. Its default start is the identity, which check has evaluated.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	t := in.(*tylerObjective)
-	w := newReweighting(t.x, t.z, tylerLoss(t.x.Cols), m, o)
+	w := newReweighting(t.x, t.z, tylerWeights(t.x.Cols), m, o)
 	w.free = true
 	if o.Start == nil {
 		w.startAtIdentity(t)
@@ -238,10 +252,17 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	return r, err
 }
 
-// tylerLoss is n log q.
-func tylerLoss(n int) loss {
+// tylerWeights is the weighing of n log q.
+func tylerWeights(n int) weighing {
 	c := float64(n)
-	return func(q float64) (float64, float64, float64) { return c * math.Log(q), c / q, -c / (q * q) }
+	return func(q, first, second []float64) (sum float64) {
+		dense.Log(first, q)
+		for i, v := range q {
+			sum += c * first[i]
+			first[i], second[i] = c/v, -c/(v*v)
+		}
+		return sum
+	}
 }
 
 // startAtIdentity is startAt without its products: check has left the directions in z and their Gram matrix in work.

@@ -26,19 +26,17 @@ const (
 
 // CubicRegularization runs the Riemannian adaptive cubic regularization method: each step minimizes <g,s> + <s,Hs>/2 + sigma |s|^3/3 over a
 // Krylov space that Lanczos grows from the gradient until the gradient of the model is small against |s|^2. A rejected step keeps the space,
-// so that trying again with a larger sigma costs one evaluation and no Hessian product unless the space must grow. Memory: one vector for
-// each dimension of the space, at most 100. A Preconditioner is not used.
+// so that trying again with a larger sigma costs one evaluation and no Hessian product unless the space must grow. With a Preconditioner P the cubic term and the
+// space are those of the metric of P^-1, and |g| stands for <g,Pg>^1/2. Memory: one vector for each dimension of the space, at most 100, or two with a Preconditioner.
 func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("arc", m, f, start, o)
 	if err != nil {
 		return nil, err
 	}
 	k := newKrylov(r)
-	first := r.firstStep()
-	if first > 0 {
-		k.sigma = r.status.GradientNorm / (first * first)
+	if err := k.firstWeight(); err != nil {
+		return nil, err
 	}
-	k.least = smallestWeight * min(k.sigma, r.status.GradientNorm) // a tiny first step may be due to the units of the cost
 	if err := r.keep(func(c *codec) { c.float(&k.sigma); c.float(&k.least) }); err != nil {
 		return nil, err
 	}
@@ -59,7 +57,7 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 		case ratio > verySuccessful:
 			k.sigma = max(cubicFall*k.sigma, k.least)
 		case !(ratio > acceptRatio):
-			k.sigma = cubicGrowth * max(k.sigma, r.status.GradientNorm/(length*length))
+			k.sigma = cubicGrowth * max(k.sigma, k.gradient/(k.length*k.length))
 		}
 		if ratio > acceptRatio {
 			r.accept(length)
@@ -72,56 +70,117 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 	return r.result()
 }
 
-// krylov minimizes the cubic model in a growing Krylov space: q are orthonormal, q[0] along the gradient, and the Hessian is tridiagonal there.
+// krylov minimizes the cubic model in a growing Krylov space: q are orthonormal, q[0] along the gradient, and the Hessian is tridiagonal there. With a preconditioner P
+// they are orthonormal in the metric of P^-1 and q[0] is along P times the gradient.
 type krylov struct {
 	r               *run
 	curvature       curvature
 	sigma, least    float64 // weight of the cubic term and its lower bound
 	size            int     // dimension of the space; 0 where nothing is known at x yet
 	q               [][]float64
-	alpha, beta     []float64 // diagonal; beta[i] couples i and i+1
-	pivot, multiple []float64 // scratch of the tridiagonal solver
-	coeff           []float64 // the step in the space
-	w               []float64
-	s               []float64 // the step
-	model           float64   // decrease that the quadratic model promises, positive
+	dual            [][]float64 // P^-1 q; q itself without preconditioner
+	alpha, beta     []float64   // diagonal; beta[i] couples i and i+1
+	pivot, multiple []float64   // scratch of the tridiagonal solver
+	coeff           []float64   // the step in the space
+	w, z            []float64   // remainder, and P times that
+	s               []float64   // the step
+	gradient        float64     // norms of the gradient and of the step in the metric of the space
+	length          float64
+	model           float64 // decrease that the quadratic model promises, positive
 }
 
 func newKrylov(r *run) *krylov {
 	n := len(r.x.grad)
 	most := min(krylovMaximum, n)
 	k := &krylov{r: r, curvature: newCurvature(r), w: r.vector(n), s: r.vector(n)}
+	k.z = k.w
+	if r.prec != nil {
+		k.z = r.vector(n)
+	}
 	for _, v := range []*[]float64{&k.alpha, &k.beta, &k.pivot, &k.multiple, &k.coeff} {
 		*v = make([]float64, most)
 	}
 	return k
 }
 
+// firstWeight sets sigma such that the cubic term bounds the first step.
+func (k *krylov) firstWeight() error {
+	r := k.r
+	if r.status.GradientNorm == 0 {
+		return nil
+	}
+	if err := k.begin(); err != nil {
+		return err
+	}
+	first := r.firstStep() / math.Sqrt(r.m.Inner(r.x.point, k.q[0], k.q[0])) // in the metric of the space
+	k.sigma = k.gradient / (first * first)
+	k.least = smallestWeight * min(k.sigma, k.gradient) // a tiny first step may be due to the units of the cost
+	return nil
+}
+
+// begin makes the first vector of the space at x.
+func (k *krylov) begin() error {
+	copy(k.w, k.r.x.grad)
+	var err error
+	if k.gradient, err = k.remainder(); err != nil {
+		return err
+	}
+	k.append(0, k.gradient)
+	return nil
+}
+
+// remainder sets z to the preconditioned w and returns the norm of w in the metric of the space.
+func (k *krylov) remainder() (float64, error) {
+	if k.r.prec != nil {
+		if err := k.r.precondition(k.z, k.w); err != nil {
+			return 0, err
+		}
+	}
+	return math.Sqrt(k.r.m.Inner(k.r.x.point, k.w, k.z)), nil
+}
+
+// append makes the remainder, of the given norm, the i-th basis vector.
+func (k *krylov) append(i int, norm float64) {
+	if i == len(k.q) {
+		v := k.r.vector(len(k.s))
+		k.q, k.dual = append(k.q, v), append(k.dual, v)
+		if k.r.prec != nil {
+			k.dual[i] = k.r.vector(len(k.s))
+		}
+	}
+	for j, v := range k.z {
+		k.q[i][j] = v / norm
+	}
+	if k.r.prec != nil {
+		for j, v := range k.w {
+			k.dual[i][j] = v / norm
+		}
+	}
+}
+
 // solve sets s and model for the current sigma.
 func (k *krylov) solve() error {
 	r := k.r
-	g := r.status.GradientNorm
 	if k.size == 0 {
-		k.vector(0)
-		for i, v := range r.x.grad {
-			k.q[0][i] = v / g
+		if err := k.begin(); err != nil {
+			return err
 		}
 		if err := k.expand(); err != nil {
 			return err
 		}
 	}
+	g := k.gradient
+	floor := r.innerFloor() * g / r.status.GradientNorm
 	for {
-		lambda, length := k.minimize(g)
+		var lambda float64
+		lambda, k.length = k.minimize(g)
 		residual := k.beta[k.size-1] * math.Abs(k.coeff[k.size-1])
-		target := min(cubicResidual*length*length, innerLinear*g)
-		if residual <= max(target, r.innerFloor()) || k.size == len(k.alpha) || k.beta[k.size-1] == 0 {
-			k.model = (lambda*length*length - g*k.coeff[0]) / 2
+		target := min(cubicResidual*k.length*k.length, innerLinear*g)
+		if residual <= max(target, floor) || k.size == len(k.alpha) || k.beta[k.size-1] == 0 {
+			k.model = (lambda*k.length*k.length - g*k.coeff[0]) / 2
 			break
 		}
-		next := k.vector(k.size)
-		for i, v := range k.w {
-			next[i] = v / k.beta[k.size-1]
-		}
+		k.append(k.size, k.beta[k.size-1])
 		if err := k.expand(); err != nil {
 			return err
 		}
@@ -133,33 +192,28 @@ func (k *krylov) solve() error {
 	return nil
 }
 
-// vector returns the i-th basis vector, which is allocated when a run first reaches that dimension.
-func (k *krylov) vector(i int) []float64 {
-	if i == len(k.q) {
-		k.q = append(k.q, k.r.vector(len(k.s)))
-	}
-	return k.q[i]
-}
-
-// expand adds q[size] to the space: one Hessian product, and the remainder, made orthogonal to the space twice, in w.
+// expand adds q[size] to the space: one Hessian product, and the remainder in w, made orthogonal to the last two vectors, then to all.
 func (k *krylov) expand() error {
 	r, p, j := k.r, k.r.x.point, k.size
 	if err := k.curvature.product(k.w, k.q[j]); err != nil {
 		return err
 	}
 	k.alpha[j] = r.m.Inner(p, k.q[j], k.w)
-	before := math.Sqrt(r.m.Inner(p, k.w, k.w))
-	for range 2 {
-		for _, q := range k.q[:j+1] {
-			dense.Axpy(-r.m.Inner(p, q, k.w), q, k.w)
-		}
+	before := r.m.Inner(p, k.w, k.w)
+	dense.Axpy(-k.alpha[j], k.dual[j], k.w)
+	if j > 0 {
+		dense.Axpy(-k.beta[j-1], k.dual[j-1], k.w)
 	}
-	k.beta[j] = math.Sqrt(r.m.Inner(p, k.w, k.w))
-	if k.beta[j] <= breakdown*before {
-		k.beta[j] = 0
+	for i, q := range k.q[:j+1] {
+		dense.Axpy(-r.m.Inner(p, q, k.w), k.dual[i], k.w)
 	}
 	k.size++
-	return nil
+	if k.beta[j] = 0; r.m.Inner(p, k.w, k.w) <= breakdown*breakdown*before {
+		return nil
+	}
+	var err error
+	k.beta[j], err = k.remainder()
+	return err
 }
 
 // minimize sets coeff to the minimizer y of the model in the space: (T + lambda I) y = -g e1 with |y| = lambda/sigma and T + lambda I positive

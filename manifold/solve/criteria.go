@@ -20,8 +20,18 @@ type Status struct {
 	Elapsed         time.Duration
 	Point           manifold.Point // must not be changed; nil in iterations that keep no point
 
+	relativeTo float64 // GradientScale, unless a tolerance below rounding has raised that
+
 	best  float64 // smallest gradient norm so far
 	since int     // iteration that reached it
+}
+
+// RelativeGradient returns the gradient norm relative to GradientScale, or to what that would be at a Tolerance of 1e-8 where a smaller one has raised it.
+func (s *Status) RelativeGradient() float64 {
+	if s.relativeTo == 0 {
+		return s.GradientNorm / s.GradientScale
+	}
+	return s.GradientNorm / s.relativeTo
 }
 
 // Note updates what Stagnation needs after GradientNorm has been set; whoever drives an iteration calls it once for each point.

@@ -13,8 +13,12 @@ var lbfgs = Solver{
 	Run:  LBFGS,
 }
 
+// pairsLengthen is the factor by which pairs may lengthen the direction of a preconditioner.
+const pairsLengthen = 10
+
 // LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
-// recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. Memory: 2 Options.Memory vectors.
+// recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. A Preconditioner takes the place of the first approximation of the
+// inverse Hessian; pairs that make a step much longer than its own are forgotten. Memory: 2 Options.Memory vectors.
 func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("lbfgs", m, f, start, o)
 	if err != nil {
@@ -32,6 +36,14 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		norm := math.Sqrt(m.Inner(r.x.point, q.d, q.d))
 		if q.count == 0 {
 			first = r.firstStep() / norm
+		}
+		astray, err := q.astray(norm)
+		if err != nil {
+			return nil, err
+		}
+		if astray {
+			q.count = 0
+			continue
 		}
 		if !(slope < 0) {
 			if q.count == 0 {
@@ -144,6 +156,19 @@ func (q *quasiNewton) direction() error {
 	}
 	q.full()
 	return nil
+}
+
+// astray tells whether the pairs make the direction, of the given norm, much longer than the preconditioner alone would: they are from where that was another.
+// Directions of usual length are not looked at.
+func (q *quasiNewton) astray(norm float64) (bool, error) {
+	r := q.r
+	if r.prec == nil || q.count == 0 || norm <= r.longStep() {
+		return false, nil
+	}
+	if err := r.precondition(q.t, r.x.grad); err != nil {
+		return false, err
+	}
+	return norm > pairsLengthen*math.Sqrt(r.m.Inner(r.x.point, q.t, q.t)), nil
 }
 
 // set makes w what is kept of v.

@@ -15,7 +15,8 @@ type Options struct {
 	// AbsoluteTolerance is the gradient norm at which a run has converged whatever the scale is; the default is the rounding level
 	// 1e-14 sqrt(VectorLen), which is reached when the start is already the minimizer, times the gradient scale of the objective (Scaler) where that is
 	// below 1. A cost whose gradients are as small as that in its units needs a smaller one, or a Scaler. The scale of relative gradients is never below
-	// AbsoluteTolerance/Tolerance, so that "relative gradient at most Tolerance" covers both.
+	// AbsoluteTolerance/Tolerance, so that "relative gradient at most Tolerance" covers both. A run that the rounding level ends says so, and its result has the
+	// relative gradient that it reached, which may be above a Tolerance that is below rounding.
 	AbsoluteTolerance float64
 	// MaxIterations ends a run without convergence; default 1000.
 	MaxIterations int
@@ -49,6 +50,8 @@ type Options struct {
 
 	rounding bool // AbsoluteTolerance is the default
 }
+
+const usualTolerance = 1e-8
 
 // leastTolerance keeps the quotient of the two tolerances finite.
 const leastTolerance = 1e-100
@@ -88,7 +91,7 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 		d = *o
 	}
 	if d.Tolerance == 0 {
-		d.Tolerance = 1e-8
+		d.Tolerance = usualTolerance
 	}
 	if d.AbsoluteTolerance == 0 {
 		d.rounding = true
@@ -121,8 +124,16 @@ func (o *Options) Done(s *Status) (Reason, bool) {
 	if o.rounding && s.NaturalScale && s.GradientScale > 0 {
 		least *= min(1, s.GradientScale)
 	}
+	s.relativeTo = s.GradientScale
 	s.GradientScale = max(s.GradientScale, least/o.Tolerance)
+	if !o.rounding {
+		s.relativeTo = s.GradientScale
+	}
+	s.relativeTo = max(s.relativeTo, least/max(o.Tolerance, usualTolerance))
 	if r, stop := RelativeGradientBelow(o.Tolerance).Check(s); stop {
+		if s.RelativeGradient() > o.Tolerance {
+			r.Detail = fmt.Sprintf("gradient norm %.3g <= %.3g, the rounding level; a relative gradient of %.3g is below it", s.GradientNorm, least, o.Tolerance)
+		}
 		return r, true
 	}
 	if o.Stop != nil {
@@ -152,7 +163,7 @@ type Result struct {
 	HessianProducts  int
 	Objective        float64
 	GradientNorm     float64 // Riemannian, absolute; +Inf where nothing is known about it
-	RelativeGradient float64 // GradientNorm over Status.GradientScale
+	RelativeGradient float64 // see Status.RelativeGradient
 	Certificate      Certificate
 	Multipliers      []float64     // of the constraints, equalities first; nil without constraints
 	Violation        float64       // largest violation or complementarity defect of a constraint

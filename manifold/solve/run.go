@@ -279,7 +279,7 @@ func (r *run) result() (*Result, error) {
 	}
 	out := &Result{Solver: r.name, Point: r.x.point, Converged: r.reason.Converged, Reason: r.reason, Iterations: s.Iteration,
 		Objective: s.Cost, GradientNorm: s.GradientNorm, Certificate: r.certify()}
-	out.RelativeGradient = s.GradientNorm / s.GradientScale
+	out.RelativeGradient = s.RelativeGradient()
 	out.Evaluations, out.HessianProducts, out.Elapsed = s.Evaluations, s.HessianProducts, time.Since(r.began)
 	dense.Recycle(r.lent...)
 	r.lent = nil
@@ -318,8 +318,11 @@ func (r *run) firstStep() float64 {
 	if r.o.FirstStep > 0 {
 		return r.o.FirstStep
 	}
-	return min(r.status.GradientNorm, math.Sqrt(math.Sqrt(float64(len(r.x.grad)))))
+	return min(r.status.GradientNorm, r.longStep())
 }
+
+// longStep returns the length up to which a step is nothing unusual.
+func (r *run) longStep() float64 { return math.Sqrt(math.Sqrt(float64(len(r.x.grad)))) }
 
 func finite(v float64) bool { return v-v == 0 }
 

@@ -289,7 +289,8 @@ func (s preconditionedLogdet) Precondition(dst []float64, _ manifold.Point, v []
 	return nil
 }
 
-// TestPreconditioner: with the exact inverse Hessian the inner iteration of Trust needs fewer products; LBFGS accepts it as its first metric.
+// TestPreconditioner: with the exact inverse Hessian the inner iterations of Trust and CubicRegularization need fewer products, Steepest
+// fewer iterations; LBFGS accepts it as its first metric.
 func TestPreconditioner(t *testing.T) {
 	m := affine(t, 10, manifold.AffineOptions{})
 	run := func(s Minimize, f Objective) *Result {
@@ -299,10 +300,16 @@ func TestPreconditioner(t *testing.T) {
 		}
 		return r
 	}
-	plain := run(Trust, &scaledLogdet{newLogdet(10, 1e4, 8)})
-	better := run(Trust, preconditionedLogdet{&scaledLogdet{newLogdet(10, 1e4, 8)}})
-	if better.HessianProducts >= plain.HessianProducts || better.HessianProducts > 3*better.Iterations {
-		t.Errorf("%d products with, %d without preconditioner", better.HessianProducts, plain.HessianProducts)
+	both := func(s Minimize) (plain, better *Result) {
+		return run(s, &scaledLogdet{newLogdet(10, 1e4, 8)}), run(s, preconditionedLogdet{&scaledLogdet{newLogdet(10, 1e4, 8)}})
+	}
+	for name, solver := range map[string]Minimize{"trust": Trust, "arc": CubicRegularization} {
+		if plain, better := both(solver); better.HessianProducts >= plain.HessianProducts || better.HessianProducts > 3*better.Iterations {
+			t.Errorf("%s: %d products with, %d without preconditioner", name, better.HessianProducts, plain.HessianProducts)
+		}
+	}
+	if plain, better := both(Steepest); better.Iterations >= plain.Iterations {
+		t.Errorf("steepest: %d iterations with, %d without preconditioner", better.Iterations, plain.Iterations)
 	}
 	run(LBFGS, preconditionedLogdet{&scaledLogdet{newLogdet(10, 1e4, 8)}})
 }
@@ -322,7 +329,7 @@ func (s brokenPreconditioner) Precondition(dst []float64, _ manifold.Point, v []
 // TestBrokenPreconditioner: one that is not positive definite is an error that says so, never an endless loop.
 func TestBrokenPreconditioner(t *testing.T) {
 	m := affine(t, 4, manifold.AffineOptions{})
-	for name, run := range map[string]Minimize{"lbfgs": LBFGS, "cg": ConjugateGradient, "trust": Trust} {
+	for name, run := range map[string]Minimize{"lbfgs": LBFGS, "cg": ConjugateGradient, "trust": Trust, "steepest": Steepest, "arc": CubicRegularization} {
 		for _, factor := range []float64{-1, 0, math.NaN()} {
 			_, err := run(m, brokenPreconditioner{&scaledLogdet{newLogdet(4, 10, 3)}, factor}, manifold.IdentityFrame(4, 1), &Options{MaxIterations: 50})
 			if err == nil || !strings.Contains(err.Error(), "not positive definite") {

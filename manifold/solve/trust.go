@@ -74,8 +74,8 @@ func trustRegion(r *run) (*Result, error) {
 type truncatedCG struct {
 	r          *run
 	curvature  curvature
-	s, hs      []float64 // step and Hessian times step
-	res, d, hd []float64
+	s          []float64 // step
+	res, d, hd []float64 // res is the gradient of the model at the step
 	z          []float64 // preconditioned residual; res itself without preconditioner
 	model      float64   // decrease that the model promises, positive
 	atBoundary bool
@@ -83,7 +83,7 @@ type truncatedCG struct {
 
 func newTruncatedCG(r *run) *truncatedCG {
 	n := len(r.x.grad)
-	c := &truncatedCG{r: r, curvature: newCurvature(r), s: r.vector(n), hs: r.vector(n), res: r.vector(n), d: r.vector(n), hd: r.vector(n)}
+	c := &truncatedCG{r: r, curvature: newCurvature(r), s: r.vector(n), res: r.vector(n), d: r.vector(n), hd: r.vector(n)}
 	c.z = c.res
 	if r.prec != nil {
 		c.z = r.vector(n)
@@ -94,14 +94,13 @@ func newTruncatedCG(r *run) *truncatedCG {
 func (c *truncatedCG) solve(radius float64) error {
 	r, m, p := c.r, c.r.m, c.r.x.point
 	clear(c.s)
-	clear(c.hs)
 	copy(c.res, r.x.grad)
 	c.atBoundary = false
 	if err := c.precondition(); err != nil {
 		return err
 	}
 	dense.Scale(-1, c.z, c.d)
-	zr := m.Inner(p, c.z, c.res)
+	zr, ss := m.Inner(p, c.z, c.res), 0.0
 	norm0 := r.status.GradientNorm
 	target := norm0 * min(innerLinear, norm0/r.start)
 	target = max(target, r.innerFloor())
@@ -111,28 +110,29 @@ func (c *truncatedCG) solve(radius float64) error {
 		}
 		curvature := m.Inner(p, c.d, c.hd)
 		alpha := zr / curvature
-		ss, sd, dd := m.Inner(p, c.s, c.s), m.Inner(p, c.s, c.d), m.Inner(p, c.d, c.d)
-		if !(curvature > 0) || ss+2*alpha*sd+alpha*alpha*dd >= radius*radius {
+		sd, dd := m.Inner(p, c.s, c.d), m.Inner(p, c.d, c.d)
+		longer := ss + 2*alpha*sd + alpha*alpha*dd
+		if !(curvature > 0) || longer >= radius*radius {
 			c.atBoundary = true
-			tau := (-sd + math.Sqrt(sd*sd+dd*(radius*radius-ss))) / dd
-			dense.Axpy(tau, c.d, c.s)
-			dense.Axpy(tau, c.hd, c.hs)
-			break
+			alpha = (-sd + math.Sqrt(sd*sd+dd*(radius*radius-ss))) / dd
 		}
 		dense.Axpy(alpha, c.d, c.s)
-		dense.Axpy(alpha, c.hd, c.hs)
 		dense.Axpy(alpha, c.hd, c.res)
-		if math.Sqrt(m.Inner(p, c.res, c.res)) <= target {
+		next := m.Inner(p, c.res, c.res)
+		if c.atBoundary || math.Sqrt(next) <= target {
 			break
 		}
-		if err := c.precondition(); err != nil {
-			return err
+		ss = longer
+		if r.prec != nil {
+			if err := c.precondition(); err != nil {
+				return err
+			}
+			next = m.Inner(p, c.z, c.res)
 		}
-		next := m.Inner(p, c.z, c.res)
 		dense.Blend(-1, c.z, next/zr, c.d, c.d)
 		zr = next
 	}
-	c.model = -m.Inner(p, r.x.grad, c.s) - 0.5*m.Inner(p, c.s, c.hs)
+	c.model = -0.5 * (m.Inner(p, r.x.grad, c.s) + m.Inner(p, c.res, c.s)) // H s = res - grad
 	return nil
 }
 

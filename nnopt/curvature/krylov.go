@@ -17,11 +17,17 @@ type krylov struct {
 	rest  float64 // norm of what the last product has outside of the basis
 }
 
+// mostNumbers bounds what a basis may keep: 16 GiB.
+const mostNumbers = 1 << 31
+
 func newKrylov(a Operator, start []float64, most int) (*krylov, error) {
 	if most < 1 {
 		return nil, dataError("products", "must be positive, not %d", most)
 	}
 	n := len(start)
+	if most > mostSteps || int64(most) > mostNumbers/int64(2*n+most) {
+		return nil, dataError("steps", "are %d, of vectors of %d numbers, which do not fit in memory; ask for fewer", most, n)
+	}
 	k := &krylov{a: a, v: dense.New[float64](most, n), av: dense.New[float64](most, n), h: dense.New[float64](most, most), next: start}
 	if normalise(start) == 0 {
 		return nil, dataError("start vector", "is zero")

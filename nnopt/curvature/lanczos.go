@@ -13,9 +13,15 @@ type ritz struct {
 	values, weights []float64
 }
 
+// mostSteps bounds what Lanczos keeps: 3 GiB of eigenvectors.
+const mostSteps = 20000
+
 // lanczos makes steps of the three-term recurrence from the start vector, which it overwrites, without reorthogonalisation; it ends early in an invariant
 // subspace. The eigenvalues have ghost copies once the first ones have converged: the measure is right, their number is not.
 func lanczos(a Operator, start []float64, steps int) (ritz, error) {
+	if steps > mostSteps {
+		return ritz{}, dataError("Lanczos", "%d steps need the eigenvectors of a matrix of as many rows, want at most %d", steps, mostSteps)
+	}
 	n := len(start)
 	v, before, next := start, make([]float64, n), make([]float64, n)
 	normalise(v)

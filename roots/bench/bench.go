@@ -55,11 +55,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// mostRows bounds the sizes: a matrix of them has 2 GiB.
+const mostRows = 1 << 14
+
 // Validate reports the first value that is out of range.
 func (c Config) Validate() error {
 	for _, n := range c.Sizes {
-		if n < 1 {
-			return fmt.Errorf("bench: size %d is not positive", n)
+		if n < 1 || n > mostRows {
+			return fmt.Errorf("bench: size %d, want 1 to %d", n, mostRows)
 		}
 	}
 	for _, k := range c.Conds {

@@ -28,5 +28,5 @@ func ExampleWorst() {
 
 func ExampleConfig_Validate() {
 	fmt.Println(bench.Config{Sizes: []int{-1}}.Validate())
-	// Output: bench: size -1 is not positive
+	// Output: bench: size -1, want 1 to 16384
 }

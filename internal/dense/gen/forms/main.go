@@ -1,4 +1,4 @@
-// Command forms writes the kernels of sums of quadratic forms on points in bfloat16. They need AVX-512 with VDPBF16PS.
+// Command forms writes the kernels of sums of quadratic forms, on points in bfloat16, which need AVX-512 with VDPBF16PS, and in single precision.
 package main
 
 import (
@@ -18,6 +18,12 @@ func main() {
 	moment("momentAVX512", "points", 32, lanes.DotPairs, nil)
 	moment("momentF32AVX512", "elements", 16, func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
 	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
+	total()
+	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
+		singleForms(l)
+		singleWeigh(l)
+	}
+	singleMoment()
 	Generate()
 }
 
@@ -37,15 +43,15 @@ func begin(name, doc, signature string) {
 func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
 
 // The shape of a tile of forms: rows of the triangle times vectors of points.
-const formRows, formVectors = 8, 3
+const formRows, formVectors = 4, 6
 
-// forms sums z_i w_i over the rows of z = H w in the registers, for 48 points after the other.
+// forms sums z_i w_i over the rows of z = H w, for 96 points after the other.
 func forms() {
-	begin("formsAVX512", `sets q to w'Hw for groups of 48 points w. The rows of the lower triangular H come in tiles of 8: of each, column pair after column pair up to
-// the diagonal, the 8 pairs. w holds the pairs of 4 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.`,
+	begin("formsAVX512", `adds w'Hw to q for groups of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
+// the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.`,
 		"func(h, w *byte, stride, skip, tiles, groups uintptr, q *byte)")
 	h, w, stride, skip, groups, q := param("h"), param("w"), param("stride"), param("skip"), param("groups"), param("q")
-	const sums, total, points, other = 0, formRows * formVectors, formRows*formVectors + formVectors, 30
+	const sums, points, other = 0, formRows * formVectors, formRows*formVectors + formVectors
 	mask := GP32()
 	high := AllocLocal(64)
 	MOVL(U32(0xffff0000), mask)
@@ -59,9 +65,6 @@ func forms() {
 	SUBQ(skip, length)
 
 	Label("group")
-	for v := range formVectors {
-		VPXORD(zmm(total+v), zmm(total+v), zmm(total+v))
-	}
 	a, own, k, tiles := GP64(), GP64(), GP64(), GP64()
 	MOVQ(h, a)
 	MOVQ(w, own)
@@ -90,24 +93,27 @@ func forms() {
 	ADDQ(stride, b)
 	DECQ(count)
 	JNE(LabelRef("pairs"))
-	for i := 0; i < formRows; i += 2 {
-		for v := range formVectors {
-			x, y := zmm(points+v), zmm(other+v%2)
-			VMOVDQU32(Mem{Base: own, Disp: 64 * v}, x)
+	for v := range formVectors {
+		total, x, y := zmm(points+v%3), zmm(points+3+v%3), zmm(other+v%2)
+		VMOVUPS(Mem{Base: q, Disp: 64 * v}, total)
+		for i := 0; i < formRows; i += 2 {
+			pair := Mem{Base: own, Disp: 64 * v}
+			if i > 0 {
+				pair.Index, pair.Scale = stride, 1
+			}
+			VMOVDQU32(pair, x)
 			VPSLLD(U8(16), x, y)
 			VPANDD(high, x, x)
-			VFMADD231PS(zmm(sums+i*formVectors+v), y, zmm(total+v))
-			VFMADD231PS(zmm(sums+(i+1)*formVectors+v), x, zmm(total+v))
+			VFMADD231PS(zmm(sums+i*formVectors+v), y, total)
+			VFMADD231PS(zmm(sums+(i+1)*formVectors+v), x, total)
 		}
-		ADDQ(stride, own)
+		VMOVUPS(total, Mem{Base: q, Disp: 64 * v})
 	}
+	LEAQ(Mem{Base: own, Index: stride, Scale: formRows / 2}, own)
 	ADDQ(U8(formRows/2), k)
 	DECQ(tiles)
 	JNE(LabelRef("tile"))
 
-	for v := range formVectors {
-		VMOVUPS(zmm(total+v), Mem{Base: q, Disp: 64 * v})
-	}
 	ADDQ(U32(64*formVectors), q)
 	ADDQ(U32(64*formVectors), w)
 	ADDQ(U32(64*formVectors), first)
@@ -138,6 +144,34 @@ func weigh() {
 	JNE(LabelRef("step"))
 	DECQ(rows)
 	JNE(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// total adds up the lanes of vectors, four at a time.
+func total() {
+	begin("totalAVX512", "sets t to the sums of the 16 lanes of vectors s, four of them for each step.", "func(s *byte, steps uintptr, t *byte)")
+	s, steps, t := param("s"), param("steps"), param("t")
+	Label("step")
+	var half [4]reg.VecVirtual
+	for i := range half {
+		x, y := ZMM(), YMM()
+		VMOVUPS(Mem{Base: s, Disp: 64 * i}, x)
+		VEXTRACTF64X4(U8(1), x, y)
+		half[i] = YMM()
+		VADDPS(x.AsY(), y, half[i])
+	}
+	a, b, x := YMM(), YMM(), XMM()
+	VHADDPS(half[1], half[0], a)
+	VHADDPS(half[3], half[2], b)
+	VHADDPS(b, a, a)
+	VEXTRACTF128(U8(1), a, x)
+	VADDPS(a.AsX(), x, x)
+	VMOVUPS(x, Mem{Base: t})
+	ADDQ(U32(256), s)
+	ADDQ(U8(16), t)
+	DECQ(steps)
+	JNE(LabelRef("step"))
 	VZEROUPPER()
 	RET()
 }

@@ -1,0 +1,112 @@
+package dense
+
+import "fmt"
+
+// formShape is what the kernels of SingleForms know beside formRows: points in a group, rows and columns in a tile of the moment, and points in a vector.
+type formShape struct{ group, moment, lanes int }
+
+// SingleForms computes A(Y) = sum (w'Yw) w w' in float32 over points w of n numbers, for symmetric Y: as many multiplications as two triangular halves of a product
+// with the points. With e = 2^-24 and N points an element differs from the exact one by at most (2n + N + 4) e sum |w|'|Y||w| |w_i w_j|, up to terms in e^2. Its bits
+// depend on nothing but the points, Y and the kernels in use.
+type SingleForms struct {
+	n, count, points int
+	shape            formShape
+	skip             int       // rows of zeros that a block starts with
+	rows             []float32 // of blocks: row after row, the points
+	weighted         []float32 // rows of a block, weighted
+	q, sums, h       []float32 // h is the triangle in the order of the kernel
+}
+
+// NewSingleForms returns a SingleForms for count points of n numbers, all of them zero, or nil where there are no kernels.
+func NewSingleForms(n, count int) *SingleForms {
+	if n < 1 || count < 1 {
+		panic(Error(fmt.Sprintf("SingleForms: %d points of %d numbers", count, n)))
+	}
+	s := singleFormShape()
+	if s.lanes == 0 {
+		return nil
+	}
+	tiles, side := roundUp(n, formRows)/formRows, roundUp(n, s.moment)/s.moment
+	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(formPoints, roundUp(count, s.group))}
+	blocks := (count + f.points - 1) / f.points
+	f.rows, f.weighted = alignedSingles(blocks*f.high()*f.points), alignedSingles(side*s.moment*f.points)
+	f.q, f.sums = make([]float32, f.points), make([]float32, side*(side+1)/2*s.moment*s.moment*s.lanes)
+	f.h = make([]float32, formRows*(tiles*(tiles+1)/2*formRows-tiles*f.skip))
+	return f
+}
+
+// high returns the number of rows of a block.
+func (f *SingleForms) high() int { return f.skip + roundUp(f.n, f.shape.moment) }
+
+// Set makes the columns of w the points from the given one on.
+func (f *SingleForms) Set(first int, w Matrix[float32]) {
+	if w.Rows != f.n || first < 0 || first+w.Cols > f.count {
+		panic(Error(fmt.Sprintf("SingleForms: %d points of %d numbers from %d on, of %d of %d", w.Cols, w.Rows, first, f.count, f.n)))
+	}
+	for done := 0; done < w.Cols; {
+		b, at := (first+done)/f.points, (first+done)%f.points
+		cols := min(f.points-at, w.Cols-done)
+		for i := range f.n {
+			copy(f.rows[(b*f.high()+f.skip+i)*f.points+at:], w.Row(i)[done:done+cols])
+		}
+		done += cols
+	}
+}
+
+// Apply sets out = scale A(y), reading the lower triangle of y. It allocates nothing.
+func (f *SingleForms) Apply(scale float32, y, out Matrix[float32]) {
+	y.mustHave(f.n, f.n, "SingleForms")
+	out.mustHave(f.n, f.n, "SingleForms")
+	f.pack(y)
+	clear(f.sums)
+	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
+		clear(f.q)
+		f.block(f.rows[b*f.high()*f.points:], min(f.points, roundUp(f.count-first, f.shape.group)))
+	}
+	f.total(scale, out)
+}
+
+// pack writes the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.
+func (f *SingleForms) pack(y Matrix[float32]) {
+	h := f.h
+	for first := -f.skip; first < f.n; first += formRows {
+		for r := max(0, -first); r < formRows; r++ {
+			i := first + r
+			for c, v := range y.Row(i)[:i] {
+				h[c*formRows+r] = 2 * v
+			}
+			h[i*formRows+r] = y.At(i, i)
+		}
+		h = h[(first+formRows)*formRows:]
+	}
+}
+
+// total adds up the lanes of the sums.
+func (f *SingleForms) total(scale float32, out Matrix[float32]) {
+	sums, side, lanes := f.sums, f.shape.moment, f.shape.lanes
+	for i := 0; i < f.n; i += side {
+		for j := i; j < f.n; j += side {
+			for r := i; r < i+side; r++ {
+				for c := j; c < j+side; c++ {
+					if r < f.n && c < f.n {
+						out.Set(r, c, scale*sumHalves(sums[:lanes]))
+					}
+					sums = sums[lanes:]
+				}
+			}
+		}
+	}
+	Mirror(out)
+}
+
+// sumHalves returns the sum of up to 16 elements, a power of two, as the sum of those of both halves.
+func sumHalves(x []float32) float32 {
+	var s [16]float32
+	copy(s[:], x)
+	for h := len(x) / 2; h > 0; h /= 2 {
+		for i := range h {
+			s[i] += s[h+i]
+		}
+	}
+	return s[0]
+}

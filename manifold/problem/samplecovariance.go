@@ -1,0 +1,60 @@
+package problem
+
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+const subspaceRemedy = "the samples lie in a subspace, or a few exceed the others by many powers of ten: drop dependent columns or those samples, or " + shrinkageRemedy
+
+// gramFrame returns the triangular frame of s, a multiple of x^T x. Rounding makes s definite by luck where columns depend on others; pivots as small as that are
+// held against the samples seen from the frame, whose columns are equally long unless a pivot is rounding alone.
+func gramFrame(s *mat.SymDense, x dense.Matrix[float64]) (*manifold.Frame, error) {
+	f, err := manifold.NewFrame(s)
+	if err != nil || !smallPivots(f, s) {
+		return f, err
+	}
+	z := dense.New[float64](x.Rows, x.Cols)
+	dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
+	squares := make([]float64, x.Cols)
+	for i := range z.Rows {
+		for j, v := range z.Row(i) {
+			squares[j] += v * v
+		}
+	}
+	if !(slices.Min(squares) > 0.5*slices.Max(squares)) {
+		return nil, singularGram(s)
+	}
+	return f, nil
+}
+
+// roundingReach is the share of a diagonal entry above which a pivot is no rounding: sums of squares, and small pivots before it, amplify rounding.
+const roundingReach = 1e-9
+
+func smallPivots(f *manifold.Frame, s *mat.SymDense) bool {
+	for i := range f.Dim() {
+		if p := f.F().At(i, i); p*p <= roundingReach*s.At(i, i) {
+			return true
+		}
+	}
+	return false
+}
+
+func singularGram(s *mat.SymDense) error {
+	n := s.SymmetricDim()
+	a, w := dense.New[float64](n, n), make([]float64, n)
+	for i := range n {
+		for j := range n {
+			a.Set(i, j, s.At(i, j))
+		}
+	}
+	if !eigen.SymValues(a, w) {
+		return &manifold.PointError{What: "singular to rounding"}
+	}
+	return &manifold.PointError{What: "singular to rounding", Min: w[0], Max: w[n-1]}
+}
