@@ -35,7 +35,7 @@ const roundedPanel = 32
 // RoundedLower is a lower triangular matrix L rounded to bfloat16, for products with its transpose.
 type RoundedLower struct {
 	n     int
-	pairs []uint32 // for 32 rows after the other, the pairs of their columns up to the last of these rows: of all rows the first, of all the second, ...
+	pairs []uint32 // for the first rows, which 32 leave of n, and then 32 after the other, the pairs of columns up to the last row: of all rows the first, of all the second, ...
 }
 
 // NewRoundedLower returns L, whose strict upper triangle is not read, or nil where the processor has no VDPBF16PS or other kernels than AVX-512 are in use.
@@ -46,8 +46,7 @@ func NewRoundedLower(l Matrix[float32]) *RoundedLower {
 	}
 	t := &RoundedLower{n: l.Rows}
 	row := make([]BFloat16, l.Rows+1)
-	for j := 0; j < t.n; j += roundedPanel {
-		width := min(roundedPanel, t.n-j)
+	for j, width := 0, t.first(); j < t.n; j, width = j+width, roundedPanel {
 		panel := make([]uint32, (j+width+1)/2*width)
 		for i := range width {
 			clear(row[j+i+1:])
@@ -61,6 +60,9 @@ func NewRoundedLower(l Matrix[float32]) *RoundedLower {
 	return t
 }
 
+// first returns the number of columns of the first panel, which is the one that is not full since it is the shortest.
+func (t *RoundedLower) first() int { return (t.n-1)%roundedPanel + 1 }
+
 // MulTransposed sets dst = W L', in half the work of GemmRounded and with its errors.
 func (t *RoundedLower) MulTransposed(w RoundedRows, dst Matrix[float32]) {
 	if w.cols != t.n {
@@ -72,8 +74,7 @@ func (t *RoundedLower) MulTransposed(w RoundedRows, dst Matrix[float32]) {
 	}
 	a := operand{unsafe.Pointer(unsafe.SliceData(w.pairs)), uintptr((w.cols+1)/2) * 4, 4}
 	pairs := t.pairs
-	for j := 0; j < t.n; j += roundedPanel {
-		width := min(roundedPanel, t.n-j)
+	for j, width := 0, t.first(); j < t.n; j, width = j+width, roundedPanel {
 		k := (j + width + 1) / 2
 		q := product{
 			m: w.rows, n: width, k: k, pairs: true, size: 4,

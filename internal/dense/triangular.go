@@ -349,12 +349,16 @@ func rightPanel[T Float](n int) int {
 	return n
 }
 
-// mulLowerPanels is mulLowerRight by panels of columns of dst, each of which needs the rows of op(L) from or up to its own.
+// mulLowerPanels is mulLowerRight by panels of columns of dst, each of which needs the rows of op(L) from or up to its own. The panel that needs the fewest is the
+// one that is not full.
 func mulLowerPanels[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 	n := l.Rows
 	width := rightPanel[T](n)
-	for j := 0; j < n; j += width {
-		c := min(width, n-j)
+	for j, c := 0, 0; j < n; j += c {
+		c = min(width, n-j)
+		if tl && j == 0 {
+			c = (n-1)%width + 1
+		}
 		to := dst.View(0, j, b.Rows, c)
 		if tl {
 			k := j + c

@@ -73,6 +73,7 @@ func (t *kronSingle) roundedColumns() []dense.RoundedRows {
 func (t *kronSingle) roundedRows(samples []dense.RoundedRows, p dense.Matrix[float64]) {
 	left, gram := dense.NewRoundedLower(t.left), t.v.rowGram()
 	for i, block := range t.v.blocks {
+		t.v.touch(t.spare[i][:len(block.Data)/2])
 		z := dense.Wrap(block.Rows, block.Cols, t.work[:len(block.Data)])
 		left.MulTransposed(samples[i], t.v.tall(z))
 		gram.AddRounded(z)
