@@ -24,7 +24,14 @@ type Matrix[T Float] struct {
 
 // New returns a zeroed matrix with Stride = cols.
 func New[T Float](rows, cols int) Matrix[T] {
-	return Matrix[T]{Rows: rows, Cols: cols, Stride: cols, Data: make([]T, rows*cols)}
+	return Matrix[T]{Rows: rows, Cols: cols, Stride: cols, Data: zeros[T](rows * cols)}
+}
+
+// zeros returns n elements, in huge pages where that is worth it and the system has them.
+func zeros[T Float](n int) []T {
+	x := make([]T, n)
+	adviseHuge(x)
+	return x
 }
 
 // Wrap views data as a contiguous rows x cols matrix.

@@ -15,7 +15,7 @@ func Recycled(n int) []float64 {
 	if v, ok := recycled[bits.Len(uint(n))].Get().(*[]float64); ok && cap(*v) >= n {
 		return (*v)[:n]
 	}
-	return make([]float64, n)
+	return zeros[float64](n)
 }
 
 // RecycledMatrix is Recycled for a packed matrix.

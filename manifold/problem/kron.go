@@ -71,13 +71,20 @@ type kronMemo struct {
 func newKron(x dense.Matrix[float64], p, q int) *kronObjective {
 	k := &kronObjective{count: x.Rows, p: p, q: q, x: x, work: dense.New[float64](p, p),
 		at: dense.New[float64](p, p), b: dense.New[float64](q, q)}
-	k.y = newKronSamples(x.Rows, p, q, k.elements)
+	k.y = newKronSamples(x.Rows, p, q, k.pieces)
 	k.y.read(x, 1)
-	k.z = k.elements(k.y.largest())
+	k.z = k.matrix(1, k.y.largest()).Data
 	return k
 }
 
-func (k *kronObjective) elements(n int) []float64 { return k.matrix(1, n).Data }
+// pieces returns memory of n elements each, one piece behind the other.
+func (k *kronObjective) pieces(count, n int) [][]float64 {
+	all, pieces := k.matrix(count, n), make([][]float64, count)
+	for i := range pieces {
+		pieces[i] = all.Row(i)
+	}
+	return pieces
+}
 
 func (k *kronObjective) size() (int, int) { return k.p, k.count }
 
@@ -90,7 +97,7 @@ func (k *kronObjective) GradientScale(float64) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (k *kronObjective) NewMemo() solve.Memo {
-	return &kronMemo{v: newKronSamples(k.count, k.p, k.q, k.elements), p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q),
+	return &kronMemo{v: newKronSamples(k.count, k.p, k.q, k.pieces), p: dense.New[float64](k.p, k.p), l: dense.New[float64](k.q, k.q),
 		e: dense.New[float64](k.q, k.q)}
 }
 
@@ -199,7 +206,7 @@ func (k *kronObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 
 func (k *kronObjective) parts(p *manifold.Frame, solution *mat.SymDense) []Part {
 	if !slices.Equal(view(p.Inverse()).Data, k.at.Data) {
-		k.columns(p, newKronSamples(k.count, k.p, k.q, k.elements))
+		k.columns(p, newKronSamples(k.count, k.p, k.q, k.pieces))
 	}
 	scale := p.Sym().At(0, 0) / solution.At(0, 0)
 	b := make([]float64, len(k.b.Data))

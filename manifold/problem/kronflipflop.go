@@ -239,12 +239,14 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	if !(scale > 0) || math.IsInf(scale, 1) {
 		return nil, false
 	}
-	free := k.y.blocks
-	v := newKronSamples(k.count, k.p, k.q, func(n int) []float32 {
-		block := dense.Singles(free[0].Data[:cap(free[0].Data)])
-		free = free[1:]
-		k.spare = append(k.spare, block[n:])
-		return block[:n:n]
+	v := newKronSamples(k.count, k.p, k.q, func(count, n int) [][]float32 {
+		pieces := make([][]float32, count)
+		for i, b := range k.y.blocks {
+			both := dense.Singles(b.Data[:n])
+			pieces[i] = both[:n:n]
+			k.spare = append(k.spare, both[n:])
+		}
+		return pieces
 	})
 	v.read(k.x, scale)
 	return v, true

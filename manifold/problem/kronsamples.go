@@ -27,13 +27,13 @@ type kronSamples[T dense.Float] struct {
 	touched T // without meaning
 }
 
-// newKronSamples makes blocks of what memory returns for a number of elements, whose contents do not matter. There is room for rows that sums of V V' read.
-func newKronSamples[T dense.Float](count, p, q int, memory func(int) []T) *kronSamples[T] {
+// newKronSamples makes blocks of what memory returns: so many pieces of so many elements, whose contents do not matter. There is room for rows that sums of V V' read.
+func newKronSamples[T dense.Float](count, p, q int, memory func(pieces, n int) [][]T) *kronSamples[T] {
 	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q)))), sum: dense.New[T](q, q)}
 	full := min(s.each, count) * dense.RowGramRows(p) * q
-	for first := 0; first < count; first += s.each {
-		cols := min(s.each, count-first) * q
-		s.blocks = append(s.blocks, dense.Wrap(p, cols, memory(full)[:p*cols:full]))
+	for i, piece := range memory((count+s.each-1)/s.each, full) {
+		cols := min(s.each, count-i*s.each) * q
+		s.blocks = append(s.blocks, dense.Wrap(p, cols, piece[:p*cols:full]))
 	}
 	return s
 }
