@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -179,18 +180,31 @@ type runsExportOutput struct {
 
 func (a *app) exportObject(dir string) error {
 	o := runsExportOutput{Schema: schema, Run: dir, Evaluations: []evaluation{}}
-	points := map[uint64][]float64{}
-	for e, err := range run.Events(dir, "ask", "tell") {
+	for one, err := range evaluations(dir) {
 		if err != nil {
 			return err
 		}
-		if e.Kind == "ask" {
-			points[e.ID] = e.X
-			continue
-		}
-		o.Evaluations = append(o.Evaluations, newEvaluation(&e, points))
+		o.Evaluations = append(o.Evaluations, one)
 	}
 	return a.printJSON(o)
+}
+
+// evaluations yields what was told to a run, in that order, with the points that it was about.
+func evaluations(dir string) iter.Seq2[evaluation, error] {
+	return func(yield func(evaluation, error) bool) {
+		points := map[uint64][]float64{}
+		for e, err := range run.Events(dir, "ask", "tell") {
+			switch {
+			case err != nil:
+				yield(evaluation{}, err)
+				return
+			case e.Kind == "ask":
+				points[e.ID] = e.X
+			case !yield(newEvaluation(&e, points), nil):
+				return
+			}
+		}
+	}
 }
 
 // newEvaluation is a line of an export; it takes the point out of points.
@@ -205,7 +219,6 @@ func newEvaluation(e *run.Event, points map[uint64][]float64) evaluation {
 }
 
 func exportEvaluations(w io.Writer, dir string, lines bool) error {
-	points := map[uint64][]float64{}
 	table := csv.NewWriter(w)
 	encoder := json.NewEncoder(w)
 	columns, constraints := 0, 0
@@ -215,15 +228,10 @@ func exportEvaluations(w io.Writer, dir string, lines bool) error {
 		}
 		constraints = max(constraints, len(e.G))
 	}
-	for e, err := range run.Events(dir, "ask", "tell") {
+	for one, err := range evaluations(dir) {
 		if err != nil {
 			return err
 		}
-		if e.Kind == "ask" {
-			points[e.ID] = e.X
-			continue
-		}
-		one := newEvaluation(&e, points)
 		if lines {
 			if err := encoder.Encode(one); err != nil {
 				return err

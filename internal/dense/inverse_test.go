@@ -69,17 +69,8 @@ func TestInvertUpperRefuses(t *testing.T) {
 }
 
 func TestInvertUpperPanics(t *testing.T) {
-	for _, f := range []func(){
-		func() { InvertUpper(New[float64](2, 3), make([]float64, InverseWork(3))) },
-		func() { InvertUpper(New[float64](3, 3), make([]float64, 9)) },
-	} {
-		func() {
-			defer func() {
-				if _, ok := recover().(Error); !ok {
-					t.Error("no Error")
-				}
-			}()
-			f()
-		}()
-	}
+	refused(t, map[string]func(){
+		"shape": func() { InvertUpper(New[float64](2, 3), make([]float64, InverseWork(3))) },
+		"work":  func() { InvertUpper(New[float64](3, 3), make([]float64, 9)) },
+	})
 }

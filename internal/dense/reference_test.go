@@ -112,3 +112,18 @@ func TestFMA32(t *testing.T) {
 		t.Errorf("a tie gives %v, want 1", got)
 	}
 }
+
+// refused holds that each call panics with an Error of the package.
+func refused(t *testing.T, calls map[string]func()) {
+	t.Helper()
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if _, ok := recover().(Error); !ok {
+					t.Error("no panic of the package")
+				}
+			}()
+			call()
+		})
+	}
+}
