@@ -5,9 +5,11 @@ package devicetest
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spdopt/spdopt/cuda/internal/emu"
 	"github.com/spdopt/spdopt/internal/engine"
@@ -29,6 +31,24 @@ func squeeze(t *testing.T) {
 	emu.Limit(1)
 	defer emu.Limit(8 << 30)
 	e.(engine.Allocator[float32]).Alloc(1 << 20)
+}
+
+// settled returns the memory in use once nothing that is not referred to has any left.
+func settled(t *testing.T) int {
+	t.Helper()
+	const enough = 5
+	used := -1
+	for same := 0; same < enough; {
+		runtime.GC()
+		time.Sleep(2 * time.Millisecond) // cleanups run after the collection
+		squeeze(t)
+		if now := emu.Used(); now == used {
+			same++
+		} else {
+			used, same = now, 0
+		}
+	}
+	return used
 }
 
 // attempts is an optimizer with blocks, and the same on the processor.
