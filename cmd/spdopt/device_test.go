@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A device that is not there ends with exit code 6 and says what to do: in this build or on this machine.
+// A device that is not there ends with exit code 6 and says what to do: in this build or on this machine. What is the name of no device is wrong usage.
 func TestDeviceIsAbsent(t *testing.T) {
 	in := writeText(t, "a.csv", "2,1\n1,2\n")
 	t.Setenv("SPDOPT_LIBCUDA", "/nonexistent/libcuda.so.1")
@@ -20,8 +20,8 @@ func TestDeviceIsAbsent(t *testing.T) {
 			t.Errorf("%q: exit code %d, %q", args, o.code, o.stderr)
 		}
 	}
-	for _, args := range [][]string{{"root", "inv", "--in", in, "--device", "abacus"}, {"train", "graph", "--device", "cuda:x"}, {"solve", "mean", "--data", in, "--device", "abacus"}} {
-		if o := invoke(args...); o.code != exitDevice || !strings.Contains(o.stderr, "use cpu") {
+	for _, args := range [][]string{{"root", "inv", "--in", in, "--device", "gpu"}, {"train", "graph", "--device", "cuda:x"}, {"solve", "mean", "--data", in, "--device", "gpu"}} {
+		if o := invoke(args...); o.code != exitUsage || !strings.Contains(o.stderr, "use cpu, cuda; of several") {
 			t.Errorf("%q: exit code %d, %q", args, o.code, o.stderr)
 		}
 	}

@@ -75,8 +75,8 @@ func exitCode(err error) int {
 		definite *roots.NotPositiveDefiniteError
 		method   *roots.MethodError
 		accuracy *roots.AccuracyError
-		device   *engine.AbsentError
-		broken   *engine.DeviceError
+		nameless *engine.UnknownError
+		device   *engine.DeviceError
 		failed   *objective.Error
 		failing  *failingError
 		missing  *objective.NotFoundError
@@ -97,7 +97,7 @@ func exitCode(err error) int {
 		return 143
 	case errors.As(err, &stopped):
 		return 130
-	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &nowhere), errors.As(err, &method):
+	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &nowhere), errors.As(err, &nameless), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
 		return exitInput
@@ -107,7 +107,7 @@ func exitCode(err error) int {
 		return exitUnmet
 	case errors.As(err, &failed), errors.As(err, &failing):
 		return exitObjective
-	case errors.As(err, &device), errors.As(err, &broken):
+	case errors.As(err, &device):
 		return exitDevice
 	}
 	return exitFailure

@@ -55,7 +55,7 @@ func TestTrainExitCodes(t *testing.T) {
 		{exitInput, "empty", []string{"char-transformer", "--data", empty}},
 		{exitInput, "there is no run", []string{"graph", "--resume", "--out", t.TempDir()}},
 		{exitUnmet, "the target is 1.5", []string{"graph", "--steps", "20", "--target", "1.5", "--require-target"}},
-		{exitDevice, `no device "abacus"`, []string{"graph", "--device", "abacus"}},
+		{exitUsage, `unknown device "abacus"`, []string{"graph", "--device", "abacus"}},
 	} {
 		o := invoke(append([]string{"train"}, c.args...)...)
 		if o.code != c.code || !strings.Contains(o.stderr, c.part) {

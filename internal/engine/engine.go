@@ -103,18 +103,22 @@ func Devices() []string {
 	return names
 }
 
-// AbsentError says that a device is not there.
-type AbsentError struct {
+// UnknownError says that a text names no device.
+type UnknownError struct {
 	Name  string
 	Known []string
 }
 
-// Error names the devices that are there.
-func (e *AbsentError) Error() string {
-	return fmt.Sprintf("no device %q in this build; use %s", e.Name, strings.Join(e.Known, ", "))
+// Error names the devices that are known.
+func (e *UnknownError) Error() string {
+	text := fmt.Sprintf("unknown device %q; use %s", e.Name, strings.Join(e.Known, ", "))
+	if len(e.Known) > 1 {
+		text += fmt.Sprintf("; of several the number follows a colon, as in %s:1", e.Known[1])
+	}
+	return text
 }
 
-// DeviceError says that a device cannot be used, or failed. Backends panic with it when a call fails on the device.
+// DeviceError says that a device is absent, cannot be used, or failed. Backends panic with it when a call fails on the device.
 type DeviceError struct {
 	Name string
 	Err  error
@@ -145,11 +149,11 @@ func Open[T dense.Float](name string) (Backend[T], error) {
 	full := name
 	index := 0
 	if kind, number, more := strings.Cut(name, ":"); more {
-		n, err := strconv.Atoi(number)
-		if err != nil || n < 0 {
-			return nil, &AbsentError{full, Devices()}
+		n, err := strconv.ParseUint(number, 10, 31)
+		if err != nil {
+			return nil, &UnknownError{full, Devices()}
 		}
-		name, index = kind, n
+		name, index = kind, int(n)
 	}
 	registry.Lock()
 	i := slices.IndexFunc(registry.devices, func(d Device) bool { return d.Name == name })
@@ -159,7 +163,7 @@ func Open[T dense.Float](name string) (Backend[T], error) {
 	}
 	registry.Unlock()
 	if i < 0 {
-		return nil, &AbsentError{full, Devices()}
+		return nil, &UnknownError{full, Devices()}
 	}
 	var b any
 	var err error

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -105,11 +106,13 @@ func TestDevices(t *testing.T) {
 	if _, err := Open[float64]("mirror:3"); !errors.As(err, &failed) || failed.Name != "mirror:3" {
 		t.Errorf("an indexed device without a driver: %v", err)
 	}
-	var absent *AbsentError
-	if _, err := Open[float32]("mirror:x"); !errors.As(err, &absent) {
-		t.Errorf("a device whose index is no number: %v", err)
+	var unknown *UnknownError
+	for _, name := range []string{"mirror:x", "mirror:", "mirror:-1", "mirror:+1", "mirror:1:2", "mirror:99999999999", "cpu:0", ":1"} {
+		if _, err := Open[float32](name); !errors.As(err, &unknown) || !strings.Contains(err.Error(), "use cpu, mirror; of several the number follows a colon, as in mirror:1") {
+			t.Errorf("open %q: %v", name, err)
+		}
 	}
-	if _, err := Open[float32]("abacus"); !errors.As(err, &absent) || len(absent.Known) != 2 {
+	if _, err := Open[float32]("abacus"); !errors.As(err, &unknown) || len(unknown.Known) != 2 {
 		t.Errorf("an absent device: %v", err)
 	}
 	defer func() {

@@ -47,7 +47,7 @@ func TestOpenRounded(t *testing.T) {
 	}{
 		{"coarse", BF16, TF32, true, nil}, {"coarse", FP32, BF16, false, nil}, {"coarse", "", BF16, true, nil}, {"coarse", "", TF32, false, nil},
 		{"coarse", TF32, BF16, false, new(*DeviceError)}, {"coarse", "fp8", BF16, false, new(*PrecisionError)},
-		{"cpu", "", BF16, false, nil}, {"cpu", FP32, BF16, false, nil}, {"", BF16, TF32, false, new(*PrecisionError)}, {"abacus", "", BF16, false, new(*AbsentError)},
+		{"cpu", "", BF16, false, nil}, {"cpu", FP32, BF16, false, nil}, {"", BF16, TF32, false, new(*PrecisionError)}, {"abacus", "", BF16, false, new(*UnknownError)},
 	} {
 		b, err := OpenRounded[float32](c.name, c.p, c.standard)
 		if c.wrong != nil {

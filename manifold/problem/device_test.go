@@ -95,8 +95,8 @@ func TestDeviceRefuses(t *testing.T) {
 			t.Errorf("%+v: %v", c.o, err)
 		}
 	}
-	var absent *engine.AbsentError
-	if _, err := Solve("tyler", samples, &Options{Device: "abacus"}); !errors.As(err, &absent) {
+	var unknown *engine.UnknownError
+	if _, err := Solve("tyler", samples, &Options{Device: "abacus"}); !errors.As(err, &unknown) {
 		t.Errorf("unknown device: %v", err)
 	}
 }
