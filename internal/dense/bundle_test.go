@@ -235,33 +235,24 @@ func TestBundleAllocatesNothing(t *testing.T) {
 
 func TestBundlePanics(t *testing.T) {
 	b := NewBundle[float64](5)
-	for _, f := range []func(){
-		func() { NewBundle[float64](0) },
-		func() { b.Set(0, New[float64](4, 4)) },
-		func() { SetFour(b, 0, [4]Matrix[float64]{}) },
-		func() { b.Traces(nil) },
-		func() { b.Get(0, New[float64](5, 6)) },
-		func() { PackTiles(make([]float64, 25), New[float64](5, 5)) },
-		func() { UnpackTiles(New[float64](5, 5), make([]float64, 25)) },
-		func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, TiledLength(5))) },
-		func() { b.Shift(b, make([]float64, 3), make([]float64, TiledLength(5))) },
-		func() { b.Add(make([]float64, 4), NewBundle[float64](9)) },
-		func() { b.AddSum(nil, make([]float64, 4)) },
-		func() { b.Inner(make([]float64, 4), nil) },
-		func() { b.SquareBounds(nil) },
-		func() { b.InvertNegative(NewBundleWork[float64](9)) },
-		func() { b.Congruence(NewBundleTriangle[float64](9), NewBundlePair[float64](5)) },
-		func() { b.Congruence(NewBundleTriangle[float64](5), NewBundlePair[float64](9)) },
-		func() { NewBundleTriangle[float64](5).Set(New[float64](5, 4)) },
-		func() { SetLanes(b, 0, NewBundle[float32](9), []int{0}) },
-	} {
-		func() {
-			defer func() {
-				if _, ok := recover().(Error); !ok {
-					t.Error("no Error")
-				}
-			}()
-			f()
-		}()
-	}
+	refused(t, map[string]func(){
+		"no rows":                        func() { NewBundle[float64](0) },
+		"a matrix of another size":       func() { b.Set(0, New[float64](4, 4)) },
+		"four matrices without elements": func() { SetFour(b, 0, [4]Matrix[float64]{}) },
+		"no traces":                      func() { b.Traces(nil) },
+		"a place of another size":        func() { b.Get(0, New[float64](5, 6)) },
+		"tiles that do not fit":          func() { PackTiles(make([]float64, 25), New[float64](5, 5)) },
+		"a place for tiles":              func() { UnpackTiles(New[float64](5, 5), make([]float64, 25)) },
+		"shifted: another size":          func() { b.Shift(NewBundle[float64](9), make([]float64, 4), make([]float64, TiledLength(5))) },
+		"shifted: too few shifts":        func() { b.Shift(b, make([]float64, 3), make([]float64, TiledLength(5))) },
+		"sum: another size":              func() { b.Add(make([]float64, 4), NewBundle[float64](9)) },
+		"weighted sum: no place":         func() { b.AddSum(nil, make([]float64, 4)) },
+		"inner products: no tiles":       func() { b.Inner(make([]float64, 4), nil) },
+		"squares: no place":              func() { b.SquareBounds(nil) },
+		"work of another size":           func() { b.InvertNegative(NewBundleWork[float64](9)) },
+		"congruence: another triangle":   func() { b.Congruence(NewBundleTriangle[float64](9), NewBundlePair[float64](5)) },
+		"congruence: another pair":       func() { b.Congruence(NewBundleTriangle[float64](5), NewBundlePair[float64](9)) },
+		"a triangle of another size":     func() { NewBundleTriangle[float64](5).Set(New[float64](5, 4)) },
+		"lanes of another size":          func() { SetLanes(b, 0, NewBundle[float32](9), []int{0}) },
+	})
 }
