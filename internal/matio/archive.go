@@ -6,6 +6,22 @@ import (
 	"strings"
 )
 
+const (
+	// A byte of deflate holds at most deflateMost bytes.
+	deflateMost = 1032
+	// Beyond sparseMax elements there must be a compressed byte for every deflateFull of them: less only zeros or the like take.
+	deflateFull = 8
+)
+
+// tooEmpty reports whether so many elements would take more memory than what is compressed to so many bytes may ask for.
+func tooEmpty(elements, bytes int64) bool {
+	return elements > sparseMax && elements > deflateFull*bytes
+}
+
+func emptiness(file, what string, elements, bytes int64) error {
+	return badf(file, "%s of %d elements is too empty, compressed to %d bytes, to be held dense", what, elements, bytes)
+}
+
 // member is one named array of a file of several.
 type member struct {
 	name string
@@ -17,11 +33,12 @@ type archive struct {
 	rest    []member
 	current decoder
 	closer  io.Closer
+	size    int64 // bytes of the file
 }
 
 // newArchive opens the first of the members; only != "" restricts it to the array of that name.
-func newArchive(file, only string, all []member) (*archive, error) {
-	z := &archive{rest: all}
+func newArchive(file, only string, size int64, all []member) (*archive, error) {
+	z := &archive{rest: all, size: size}
 	if only != "" {
 		z.rest = nil
 	}

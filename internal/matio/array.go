@@ -28,6 +28,7 @@ type array struct {
 	layout     layout
 	size       int64        // the number of bytes of the elements, or -1 if that is not known
 	trusted    bool         // so many bytes are there, so memory for them may be taken at once
+	packed     int64        // the number of bytes that the array is compressed to, or 0
 	end        func() error // what to demand after the last element, or nil
 }
 
@@ -69,6 +70,9 @@ func newArrayReader(a array, vectors bool) (*arrayReader, error) {
 	if err := n.compareSize(total); err != nil {
 		return nil, err
 	}
+	if elements := total / int64(a.elem.size); a.packed > 0 && tooEmpty(elements, a.packed) {
+		return nil, emptiness(a.file, arrayName(a.name), elements, a.packed)
+	}
 	if a.layout == columnMajor {
 		data, err := n.read(n.count*n.rows*n.cols, arrayName(n.name))
 		if err != nil {
@@ -84,23 +88,27 @@ func (n *arrayReader) compareSize(want int64) error {
 	case n.size < 0:
 		return nil
 	case n.size < want:
-		return badf(n.file, "truncated: shape %s of %s needs %d bytes of data, the file holds %d", shapeString(n.shape), n.elem.name, want, n.size)
+		return badf(n.file, "truncated: %s of shape %s of %s needs %d bytes of data, the file holds %d", arrayName(n.name), shapeString(n.shape), n.elem.name, want, n.size)
 	case n.size > want:
-		return trailing(n.file, fmt.Sprintf("%d bytes", n.size-want))
+		return trailing(n.file, n.name, fmt.Sprintf("%d bytes", n.size-want))
 	}
 	return nil
 }
 
-func trailing(file, what string) error {
-	return badf(file, "%s follow the data of the array", what).try("save one array per file")
+func trailing(file, name, what string) error {
+	e := badf(file, "%s follow the data of %s", what, arrayName(name))
+	if name == "" {
+		e = e.try("save one array per file")
+	}
+	return e
 }
 
 // atEnd demands that r holds nothing more.
-func atEnd(r io.Reader, file string) error {
+func atEnd(r io.Reader, file, name string) error {
 	k, err := io.ReadFull(r, make([]byte, 1))
 	switch {
 	case k > 0:
-		return trailing(file, "more bytes")
+		return trailing(file, name, "more bytes")
 	case err != io.EOF:
 		return SystemError(file, "read", err)
 	}

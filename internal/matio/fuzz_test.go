@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -91,7 +92,17 @@ func FuzzNPY(f *testing.F) {
 	fuzz(f, NPY, npyFile("{'descr': '<f8', 'fortran_order': True, 'shape': (2L, 1L), }", 16))
 }
 
-func FuzzNPZ(f *testing.F) { fuzz(f, NPZ) }
+func FuzzNPZ(f *testing.F) {
+	var seeds []string
+	for _, c := range []struct {
+		claimed uint64
+		stored  bool
+	}{{90, false}, {1 << 40, false}, {78, true}, {8, true}, {0, false}} {
+		seeds = append(seeds, npzBytes(f, npzEntry{"a", strings.NewReader(npyFile(oneNumber, 8)), c.claimed, c.stored},
+			npzEntry{"b", strings.NewReader(npyFile("{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3, 2), }", 24)), 94, !c.stored}))
+	}
+	fuzz(f, NPZ, seeds...)
+}
 
 func FuzzMTX(f *testing.F) {
 	fuzz(f, MTX,

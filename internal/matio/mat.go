@@ -16,10 +16,6 @@ const (
 	matCompressed = 15
 	matMaxAxes    = 32
 	matMaxName    = 4096
-	// A byte of deflate holds at most deflateMost bytes.
-	deflateMost = 1032
-	// Beyond sparseMax elements there must be a compressed byte for every deflateFull of them: less only zeros or the like take.
-	deflateFull = 8
 )
 
 // matElements maps the types of numbers to what they hold.
@@ -310,10 +306,7 @@ func (v *matVariable) numbers(vectors bool) (decoder, error) {
 		return nil, v.bad(fmt.Errorf("%d bytes follow its numbers", left))
 	}
 	if v.place.packed {
-		a.end = v.end
-		if n := size / int64(elem.size); n > sparseMax && n > deflateFull*v.place.size {
-			return nil, badf(v.file, "%s of %d elements is too empty, compressed to %d bytes, to be held dense", arrayName(v.name), n, v.place.size)
-		}
+		a.end, a.packed = v.end, v.place.size
 	}
 	return newArrayReader(a, vectors)
 }
@@ -339,5 +332,5 @@ func (v *matVariable) end() error {
 	if _, err := io.Copy(io.Discard, &v.body); err != nil {
 		return v.bad(err)
 	}
-	return atEnd(v.packed, v.file)
+	return atEnd(v.packed, v.file, v.name)
 }

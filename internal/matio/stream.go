@@ -39,6 +39,7 @@ type Stream struct {
 	current decoder
 	closer  io.Closer
 	many    bool
+	packed  int64 // bytes of the archives that were opened
 }
 
 // Open opens the first file and checks that the others exist. Errors are *Error.
@@ -194,13 +195,16 @@ func (s *Stream) decode(r io.Reader, file, array string, size int64) error {
 		return err
 	}
 	s.current = d
+	if z, ok := d.(*archive); ok {
+		s.packed += z.size
+	}
 	return nil
 }
 
 func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, array string, size int64) (decoder, error) {
 	switch format {
 	case NPY:
-		return newNPYReader(r, file, "", size, s.src.Vectors)
+		return newNPYReader(loneArray(r, file, size), s.src.Vectors)
 	case NPZ:
 		return openArchive(npzMembers, r, raw, file, array, size, s.src.Vectors)
 	case MAT:
@@ -213,6 +217,15 @@ func (s *Stream) decoder(format Format, r *bufio.Reader, raw io.Reader, file, ar
 		return newJSONReader(r, file)
 	}
 	return readCSV(r, file)
+}
+
+// loneArray is the array of a file of one, of so many bytes or, if that is not known, -1.
+func loneArray(r io.Reader, file string, size int64) array {
+	a := array{r: r, file: file, size: size, trusted: size >= 0}
+	if size < 0 {
+		a.end = func() error { return atEnd(r, file, "") }
+	}
+	return a
 }
 
 // openArchive reads the directory of a file of several arrays, which it loads whole if it cannot be read at any place.
@@ -232,7 +245,7 @@ func openArchive(members func(r io.ReaderAt, size int64, file string, vectors bo
 	if err != nil {
 		return nil, err
 	}
-	return newArchive(file, array, all)
+	return newArchive(file, array, size, all)
 }
 
 // Load reads every matrix of src and demands only that it is finite, unless src may have Missing numbers; many is as for Stream.Many.
@@ -242,9 +255,16 @@ func Load(src Source) (all []Matrix, many bool, err error) {
 		return nil, false, err
 	}
 	defer s.Close()
+	held := int64(0)
 	for m, err := range s.All() {
 		if err == nil && !src.Missing {
 			err = Finite(&m)
+		}
+		if m.Name != "" {
+			held += int64(len(m.Data))
+		}
+		if err == nil && tooEmpty(held, s.packed) {
+			err = emptiness(m.File, "the content", held, s.packed)
 		}
 		if err != nil {
 			return nil, false, err
