@@ -104,21 +104,23 @@ func TestHighamFromTheCommandLine(t *testing.T) {
 
 func TestPartsAreShownAndWritten(t *testing.T) {
 	all := inputs(t)
-	file := filepath.Join(t.TempDir(), "parts.npz")
-	o := succeed(t, append([]string{"solve", "gmm", "--components", "2", "--parts", file}, all["gmm"]...)...)
-	for _, want := range []string{"covariances", "2 matrices of 2 x 2", "weights"} {
-		if !strings.Contains(o.stdout, want) {
-			t.Errorf("no %q in\n%s", want, o.stdout)
+	for _, extension := range []string{"npz", "safetensors"} {
+		file := filepath.Join(t.TempDir(), "parts."+extension)
+		o := succeed(t, append([]string{"solve", "gmm", "--components", "2", "--parts", file}, all["gmm"]...)...)
+		for _, want := range []string{"covariances", "2 matrices of 2 x 2", "weights"} {
+			if !strings.Contains(o.stdout, want) {
+				t.Errorf("no %q in\n%s", want, o.stdout)
+			}
 		}
-	}
-	names := map[string]bool{}
-	matrices, _ := load(t, file)
-	for _, m := range matrices {
-		names[m.Name] = true
-	}
-	for _, want := range []string{"solution", "weights", "means", "covariances_0", "covariances_1", "labels"} {
-		if !names[want] {
-			t.Errorf("%s is not in the file: %v", want, names)
+		names := map[string]bool{}
+		matrices, _ := load(t, file)
+		for _, m := range matrices {
+			names[m.Name] = true
+		}
+		for _, want := range []string{"solution", "weights", "means", "covariances_0", "covariances_1", "labels"} {
+			if !names[want] {
+				t.Errorf("%s is not in %s: %v", want, file, names)
+			}
 		}
 	}
 	found := fields(t, succeed(t, append([]string{"solve", "classify", "--json"}, all["classify"]...)...), "parts")["parts"].(map[string]any)
@@ -206,7 +208,7 @@ func TestWrongParametersAreExitCode2(t *testing.T) {
 		{"--start has no effect on solve glasso", "glasso", []string{"--start", "random"}},
 		{"--jitter has no effect on solve nearest-spd", "nearest-spd", []string{"--jitter", "1"}},
 		{"--normalize has no effect on solve mean", "mean", []string{"--normalize", "det"}},
-		{"--parts holds several arrays and must end in .npz", "gmm", []string{"--parts", "x.npy"}},
+		{"--parts holds several arrays and must end in .npz or .safetensors", "gmm", []string{"--parts", "x.npy"}},
 	} {
 		o := invoke(append(append([]string{"solve", c.name}, c.args...), all[c.name]...)...)
 		if o.code != exitUsage || !strings.Contains(o.stderr, c.want) || o.stdout != "" {

@@ -37,7 +37,7 @@ func (f *parameterFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.pairs, "pairs", 0, "largest number of pairs of samples, drawn with the seed (metric-learning by itml; default 10000)")
 	flags.IntVar(&f.rows, "rows", 0, "rows p of each sample where the data are N x pq (kron-mle)")
 	flags.StringVar(&f.labels, "labels", "", "class of each datum, a whole number, negative for unknown: 0,1,1 or a file (classify, csp, metric-learning), or its domain (recenter)")
-	flags.StringVar(&f.parts, "parts", "", "write the solution and what was found besides to this .npz file")
+	flags.StringVar(&f.parts, "parts", "", "write the solution and what was found besides to this .npz or .safetensors file")
 }
 
 // parameters checks the flags.
@@ -91,8 +91,8 @@ func (f *parameterFlags) createParts() (*matio.Writer, error) {
 	if f.parts == "" {
 		return nil, nil
 	}
-	if matio.FormatOf(f.parts) != matio.NPZ {
-		return nil, usagef("--parts holds several arrays and must end in .npz, not %q", f.parts)
+	if !matio.FormatOf(f.parts).Named() {
+		return nil, usagef("--parts holds several arrays and must end in .npz or .safetensors, not %q; --json prints them", f.parts)
 	}
 	return matio.Create(matio.Target{Path: f.parts, Stack: true})
 }

@@ -73,7 +73,7 @@ func (a *app) solveCommand() *cobra.Command {
 
 Matrices are an n x n array, an m x n x n stack, or several files; samples are an N x n array, one sample a row. Where a problem takes either, a
 square array counts as a matrix unless --as samples is given. What a problem finds besides its solution (weights, means, labels, a duality gap)
-is printed, is "parts" in the JSON, and goes to a .npz file with --parts.
+is printed, is "parts" in the JSON, and goes to a .npz or .safetensors file with --parts.
 
 On a device (--device cuda) a problem is solved in matrix products by the method "products"; spdopt list problems shows which problems have the flag.`,
 		Example: `  spdopt solve mean --data covariances.npy --out mean.npy

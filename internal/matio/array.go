@@ -88,7 +88,11 @@ func (n *arrayReader) compareSize(want int64) error {
 	case n.size < 0:
 		return nil
 	case n.size < want:
-		return badf(n.file, "truncated: %s of shape %s of %s needs %d bytes of data, the file holds %d", arrayName(n.name), shapeString(n.shape), n.elem.name, want, n.size)
+		what := "truncated"
+		if n.name != "" {
+			what = arrayName(n.name) + " is truncated"
+		}
+		return badf(n.file, "%s: shape %s of %s needs %d bytes of data, the file holds %d", what, shapeString(n.shape), n.elem.name, want, n.size)
 	case n.size > want:
 		return trailing(n.file, n.name, fmt.Sprintf("%d bytes", n.size-want))
 	}

@@ -231,7 +231,7 @@ func TestBadMATFiles(t *testing.T) {
 		{"one dim", matBytes(le, with(func(v *matVar) { v.dims = []int32{2} })), "its dimensions take 4 bytes"},
 		{"dims long", matBytes(le, with(func(v *matVar) { v.dims = make([]int32, 40) })), "an element claims 160 bytes, more than the 128"},
 		{"dims negative", matBytes(le, with(func(v *matVar) { v.dims = []int32{-1, 2} })), "a dimension is -1"},
-		{"dims wrong", matBytes(le, with(func(v *matVar) { v.dims = []int32{2, 3} })), "truncated: array \"a\" of shape (2, 3) of float64 needs 48 bytes of data, the file holds 32"},
+		{"dims wrong", matBytes(le, with(func(v *matVar) { v.dims = []int32{2, 3} })), "array \"a\" is truncated: shape (2, 3) of float64 needs 48 bytes of data, the file holds 32"},
 		{"dims small", matBytes(le, with(func(v *matVar) { v.dims = []int32{1, 2} })), "16 bytes follow the data"},
 		{"dims huge", matBytes(le, huge), "which no file can hold"},
 		{"dims huge packed", matBytes(le, matPack(le, deep)), "which no file can hold"},

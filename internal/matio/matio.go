@@ -42,6 +42,9 @@ func Formats() []Format { return []Format{NPY, NPZ, Safetensors, MAT, MTX, CSV, 
 // Written reports whether files of the format are written, not only read.
 func (f Format) Written() bool { return f != MAT }
 
+// Named reports whether files of the format hold several arrays of any shapes by name and are written.
+func (f Format) Named() bool { return f == NPZ || f == Safetensors }
+
 // ParseFormat returns the format called name.
 func ParseFormat(name string) (Format, error) {
 	for _, f := range Formats() {

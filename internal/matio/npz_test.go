@@ -67,7 +67,7 @@ func TestArchiveSizes(t *testing.T) {
 	}{
 		{"honest", whole, size, false, ""},
 		{"honest and stored", whole, size, true, ""},
-		{"short", npyFile(oneNumber, 7), size - 1, false, `truncated: array "a" of shape (1, 1) of float64 needs 8 bytes of data, the file holds 7`},
+		{"short", npyFile(oneNumber, 7), size - 1, false, `array "a" is truncated: shape (1, 1) of float64 needs 8 bytes of data, the file holds 7`},
 		{"long", npyFile(oneNumber, 9), size + 1, false, `1 bytes follow the data of array "a"`},
 		{"shorter than claimed", npyFile(oneNumber, 7), size, false, `truncated: matrix "a" needs 1 elements, only 0 are there`},
 		{"shorter than claimed and stored", npyFile(oneNumber, 7), size, true, `truncated: matrix "a" needs 1 elements`},

@@ -220,7 +220,7 @@ func TestBadFiles(t *testing.T) {
 		{"empty.csv", "", "the file is empty"},
 		{"notnpy.npy", "hello world", "not in npy format"},
 		{"short.npy", "\x93NUMPY\x01", "truncated inside the npy header"},
-		{"cut.npy", npyFile(head("<f8", "(2, 2)"), 31), "truncated: the array of shape (2, 2) of float64 needs 32 bytes of data, the file holds 31"},
+		{"cut.npy", npyFile(head("<f8", "(2, 2)"), 31), "truncated: shape (2, 2) of float64 needs 32 bytes of data, the file holds 31"},
 		{"long.npy", npyFile(head("<f8", "(2, 2)"), 33), "1 bytes follow the data"},
 		{"version9.npy", "\x93NUMPY\x09\x00\x10\x00" + strings.Repeat(" ", 16), "version 9.0 is not known"},
 		{"lie.npy", "\x93NUMPY\x02\x00\x00\x00\x00\x80{}", "the npy header claims 2147483648 bytes"},
