@@ -29,9 +29,12 @@ type app struct {
 	screen   bool // out is a terminal
 
 	json, jsonl, quiet bool
+	verbose            bool
 	progress, logs     string
-	runs               string // folder of the runs
-	version            bool   // --version
+	began              time.Time
+	line               *progressLine // that may be on the terminal, or nil
+	runs               string        // folder of the runs
+	version            bool          // --version
 	settingFlags
 	origins map[string]run.Origin // of the flags that are not at their default
 	former  map[string]string     // old names of flags that were given, to new
@@ -41,7 +44,7 @@ type app struct {
 // run executes the command line and returns the exit code.
 func (a *app) run(args []string) int {
 	out := &stickyWriter{w: a.out}
-	a.out = out
+	a.out, a.began = out, time.Now()
 	root := a.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(a.ctx)
@@ -51,11 +54,13 @@ func (a *app) run(args []string) int {
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("standard output: cannot write: %w", out.err)
 	}
-	if err == nil {
-		return exitDone
+	code := exitDone
+	if err != nil {
+		a.log("error", err.Error())
+		code = exitCode(err)
 	}
-	a.log("error", err.Error())
-	return exitCode(err)
+	a.debug("exit code %d", code)
+	return code
 }
 
 // stickyWriter remembers the first error, so that a full disk or a closed pipe is not taken for success.
@@ -82,6 +87,9 @@ func (a *app) note(format string, args ...any) {
 
 // log writes a message to standard error in the form that --log-format asks for.
 func (a *app) log(level, text string) {
+	if a.line != nil {
+		a.line.clear()
+	}
 	if a.logs == "json" {
 		line, _ := json.Marshal(map[string]string{"time": time.Now().Format(time.RFC3339Nano), "level": level, "msg": text}) // strings always marshal
 		fmt.Fprintf(a.err, "%s\n", line)
@@ -134,6 +142,9 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 			if _, err := dense.Path(); err != nil {
 				a.note("%v", err)
 			}
+			if a.quiet && a.verbose {
+				return usagef("--quiet and --verbose contradict each other; give one of them")
+			}
 			if err := oneOf("--log-format", a.logs, "text", "json"); err != nil {
 				return err
 			}
@@ -141,6 +152,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 				return err
 			}
 			if !a.dryRun {
+				a.debugSettings(cmd)
 				return nil
 			}
 			return cmp.Or(a.printSettings(cmd, args), errDryRun)
@@ -153,6 +165,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, `print one JSON object with "schema": 1`)
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes on standard error")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say on standard error what is read, which choices are made, and when")
 	flags.StringVar(&a.progress, "progress", "auto", "auto (on a terminal), plain (lines) or none")
 	flags.BoolVar(&a.jsonl, "jsonl", false, "print a JSON object a line: what happens, then the result")
 	flags.StringVar(&a.logs, "log-format", "text", "messages on standard error: text or json")

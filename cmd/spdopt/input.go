@@ -53,7 +53,7 @@ func (f *fileFlags) source(a *app, more []string) (matio.Source, error) {
 	if stdin > 1 {
 		return matio.Source{}, usagef(`--%s: "-", standard input, is named %d times and can be read once`, f.inFlag, stdin)
 	}
-	src := matio.Source{Paths: paths, Stdin: a.in}
+	src := a.source(paths...)
 	if f.format != "" {
 		format, err := matio.ParseFormat(f.format)
 		if err != nil {
@@ -111,6 +111,12 @@ func symmetric(all []matio.Matrix) []mat.Symmetric {
 		out[k] = mat.NewSymDense(m.Rows, m.Data)
 	}
 	return out
+}
+
+// readNumbers reads a row or column of numbers from a file, as src was read.
+func readNumbers(path string, src matio.Source) ([]float64, error) {
+	src.Paths, src.Missing = []string{path}, false
+	return matio.ReadVector(src)
 }
 
 // parseNumbers reads "1,2,3".

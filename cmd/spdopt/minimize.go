@@ -304,6 +304,11 @@ func (a *app) minimize(cmd *cobra.Command, f *minimizeFlags) (err error) {
 	if err != nil {
 		return usagef("%s", flagWords.Replace(err.Error()))
 	}
+	choice := "asked for"
+	if f.strategy == "" {
+		choice = "the default for so many"
+	}
+	a.debug("%s, strategy %s, %s, population %d", counted(o.Dim, "variable"), s.StrategyName(), choice, s.PopSize())
 	if f.askTell {
 		return a.beginAskTell(cmd, f, s)
 	}

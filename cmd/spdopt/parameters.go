@@ -62,7 +62,7 @@ func (f *parameterFlags) readLabels(src matio.Source) ([]int, error) {
 	numbers, ok := parseNumbers(f.labels)
 	if !ok {
 		var err error
-		if numbers, err = matio.ReadVector(matio.Source{Paths: []string{f.labels}, Format: src.Format, Stdin: src.Stdin}); err != nil {
+		if numbers, err = readNumbers(f.labels, src); err != nil {
 			return nil, err
 		}
 	}

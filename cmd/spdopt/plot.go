@@ -99,7 +99,7 @@ func (a *app) matricesOf(paths []string, kind string) ([][]matio.Matrix, error) 
 	}
 	files := make([][]matio.Matrix, len(paths))
 	for i, path := range paths {
-		all, _, err := matio.ReadAll(matio.Source{Paths: []string{path}, Stdin: a.in}, check)
+		all, _, err := matio.ReadAll(a.source(path), check)
 		if err != nil {
 			return nil, err
 		}

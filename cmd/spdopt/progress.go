@@ -21,6 +21,7 @@ func (a *app) newProgress() *progressLine {
 	if a.quiet || p.mode == "auto" && !a.terminal {
 		p.mode = "none"
 	}
+	a.line = p
 	return p
 }
 

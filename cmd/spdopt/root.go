@@ -247,7 +247,10 @@ func (a *app) rootEach(src matio.Source, job *rootJob, g *guard) error {
 		if job.named {
 			r.name = resultName(&m)
 		}
-		g.touch(func() { err = job.sink.add(&m, r) })
+		g.touch(func() {
+			a.debug("%s of %s: method %s, condition %.3g, %.3g products, %.3f s", m.Subject(), m.File, r.rep.Method, r.rep.Cond(), r.rep.Work, r.took.Seconds())
+			err = job.sink.add(&m, r)
+		})
 		if err != nil {
 			return err
 		}

@@ -260,7 +260,7 @@ func (a *app) resumeRun(dir string, force bool, jobs int) error {
 	case i.Result != nil:
 		return &run.ExistsError{Dir: dir, What: fmt.Sprintf("it is over: %s (spdopt runs show %s)", i.Result.Reason, dir)}
 	}
-	inner := &app{ctx: a.ctx, in: a.in, out: a.out, err: a.err, terminal: a.terminal, screen: a.screen, resume: &resumption{dir, force}}
+	inner := &app{ctx: a.ctx, in: a.in, out: a.out, err: a.err, terminal: a.terminal, screen: a.screen, began: a.began, resume: &resumption{dir, force}}
 	root := inner.command()
 	verb, _, err := root.Find(strings.Fields(i.Manifest.Verb))
 	if err != nil || verb == root {
@@ -271,7 +271,7 @@ func (a *app) resumeRun(dir string, force bool, jobs int) error {
 		return &run.NotRunError{Name: dir, What: err.Error()}
 	}
 	front := []string{"--log-format=" + a.logs, "--progress=" + a.progress, "--runs=" + a.runs}
-	for flag, on := range map[string]bool{"--json": a.json && !a.jsonl, "--jsonl": a.jsonl, "--quiet": a.quiet} {
+	for flag, on := range map[string]bool{"--json": a.json && !a.jsonl, "--jsonl": a.jsonl, "--quiet": a.quiet, "--verbose": a.verbose} {
 		if on {
 			front = append(front, flag)
 		}

@@ -35,7 +35,7 @@ func (f *settingFlags) register(flags *pflag.FlagSet) {
 }
 
 // presentation are the flags that say how to report, or where settings come from: they are no settings of a run.
-var presentation = []string{"help", "json", "jsonl", "quiet", "progress", "log-format", "config", "dry-run", "runs", "resume"}
+var presentation = []string{"help", "json", "jsonl", "quiet", "verbose", "progress", "log-format", "config", "dry-run", "runs", "resume"}
 
 // commandLineOnly are the flags that neither --set nor a file can set.
 var commandLineOnly = []string{"help", "version", "config", "set", "dry-run"}
@@ -234,6 +234,7 @@ func (a *app) ownSettings() (own []string) {
 func (a *app) decide(cmd *cobra.Command, name, value string) {
 	if err := cmd.Flags().Set(name, value); err == nil {
 		a.origins[name] = run.FromDraw
+		a.debug("--%s %s (%s)", name, value, run.FromDraw)
 	}
 }
 

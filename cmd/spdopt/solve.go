@@ -161,6 +161,7 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if err != nil {
 		return err
 	}
+	f.debug(a, p, data, n)
 	k, err := a.keepSolve(cmd, f, p, o, more)
 	if err != nil {
 		return err
@@ -178,6 +179,7 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if err != nil {
 		return withFile(err, src)
 	}
+	f.debugMethod(a, r)
 	if err := files.write(r); err != nil {
 		return err
 	}
@@ -185,6 +187,20 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 		return err
 	}
 	return a.reportSolve(f, r, dataWord(data), seed)
+}
+
+// debug tells what is solved, from which point. The method is told with the result, because the data may decide it.
+func (f *solveFlags) debug(a *app, p problem.Problem, d problem.Data, n int) {
+	a.debug("%s: %s, n = %d, start: %s, tolerance %g", p.Name, dataWord(d), n, cmp.Or(f.start, "the problem's own"), f.tol)
+}
+
+// debugMethod tells by which method it was solved, and whose choice that was.
+func (f *solveFlags) debugMethod(a *app, r *problem.Result) {
+	choice := "asked for"
+	if f.method == "" {
+		choice = "the problem's own choice"
+	}
+	a.debug("method %s, %s: %s, %.3f s", r.Method, choice, counted(r.Iterations, "iteration"), r.Seconds)
 }
 
 // solveFiles are the files of --out and --parts; nil means that none was asked for.
@@ -402,7 +418,7 @@ func (f *solveFlags) readWeights(src matio.Source) ([]float64, error) {
 	if w, ok := parseNumbers(f.weights); ok {
 		return w, nil
 	}
-	return matio.ReadVector(matio.Source{Paths: []string{f.weights}, Format: src.Format, Stdin: src.Stdin})
+	return readNumbers(f.weights, src)
 }
 
 // firstPoint sets o.Start as --start says, and returns the seed if one was used.
@@ -430,7 +446,7 @@ func (f *solveFlags) firstPoint(cmd *cobra.Command, a *app, o *problem.Options, 
 // readStart reads the file of --start.
 func (a *app) readStart(path string) (all []matio.Matrix, many bool, err error) {
 	err = beside(a.ctx, func(*guard) (err error) {
-		all, many, err = matio.ReadAll(matio.Source{Paths: []string{path}, Stdin: a.in}, matio.Check{Kind: matio.SPD})
+		all, many, err = matio.ReadAll(a.source(path), matio.Check{Kind: matio.SPD})
 		return err
 	})
 	return all, many, err

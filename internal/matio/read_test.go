@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -435,5 +436,18 @@ func TestWordsInJSON(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestReport: what was read of each file is reported after its last matrix.
+func TestReport(t *testing.T) {
+	var got []Reading
+	src := Source{Paths: []string{"testdata/stack.npy", "testdata/stored.npz", "testdata/v1.npy"}, Report: func(r Reading) { got = append(got, r) }}
+	if _, _, err := Load(src); err != nil {
+		t.Fatal(err)
+	}
+	want := []Reading{{"testdata/stack.npy", NPY, 2, 3, 3, false}, {"testdata/stored.npz", NPZ, 3, 3, 4, true}, {"testdata/v1.npy", NPY, 1, 3, 4, false}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -23,6 +23,26 @@ type Source struct {
 	Vectors bool
 	// Missing lets Load pass NaN and Inf, for a Check with Missing to judge.
 	Missing bool
+	// Report, if not nil, is called after the last matrix of each file.
+	Report func(Reading)
+}
+
+// Reading is what was read of one file.
+type Reading struct {
+	File       string
+	Format     Format
+	Count      int  // matrices
+	Rows, Cols int  // of the first of them
+	Mixed      bool // the others have other sizes
+}
+
+// add counts m.
+func (r *Reading) add(m *Matrix) {
+	if r.Count == 0 {
+		r.Rows, r.Cols = m.Rows, m.Cols
+	}
+	r.Mixed = r.Mixed || m.Rows != r.Rows || m.Cols != r.Cols
+	r.Count++
 }
 
 // decoder walks over the matrices of one file.
@@ -40,6 +60,7 @@ type Stream struct {
 	closer  io.Closer
 	many    bool
 	packed  int64 // bytes of the archives that were opened
+	reading Reading
 }
 
 // Open opens the first file and checks that the others exist. Errors are *Error.
@@ -73,8 +94,14 @@ func (s *Stream) Many() bool { return s.many }
 func (s *Stream) Next() (Matrix, error) {
 	for s.current != nil {
 		m, err := s.current.next()
+		if err == nil {
+			s.reading.add(&m)
+		}
 		if err != io.EOF {
 			return m, err
+		}
+		if s.src.Report != nil {
+			s.src.Report(s.reading)
 		}
 		if err := s.advance(); err != nil {
 			return Matrix{}, err
@@ -194,7 +221,7 @@ func (s *Stream) decode(r io.Reader, file, array string, size int64) error {
 	if err != nil {
 		return err
 	}
-	s.current = d
+	s.current, s.reading = d, Reading{File: file, Format: want}
 	if z, ok := d.(*archive); ok {
 		s.packed += z.size
 	}
