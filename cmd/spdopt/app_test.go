@@ -156,6 +156,13 @@ func TestNearest(t *testing.T) {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
+	flags := []string{"--max-evals", "--dim", "--in-flight", "--timeout", "--jobs", "--x0", "--steps"}
+	for name, want := range map[string]string{"--budget": "--max-evals", "--max_fevals": "--max-evals", "--time": "--timeout", "--workers": "--jobs", "--start": "--x0",
+		"--dimm": "--dim", "--iterations": "--steps", "--steps": "--steps", "--sigma": "", "budget": "", "": ""} {
+		if got := nearest(name, flags); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
 	for _, c := range []struct {
 		a, b string
 		want int

@@ -126,37 +126,3 @@ func unknown(kind, name, of string, known []string, where string) error {
 	}
 	return usagef("%s (%s)", text, where)
 }
-
-// nearest returns the known name that differs from name by the fewest typing errors, or "" if none is similar.
-func nearest(name string, known []string) string {
-	best, distance := "", max(1, len(name)/3)+1
-	for _, k := range known {
-		if d := typingErrors(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	return best
-}
-
-// typingErrors is the number of insertions, deletions, replacements and swaps of neighbours that turn a into b.
-func typingErrors(a, b string) int {
-	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		next[0] = i
-		for j := 1; j <= len(b); j++ {
-			same := 1
-			if a[i-1] == b[j-1] {
-				same = 0
-			}
-			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+same)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				next[j] = min(next[j], before[j-2]+1)
-			}
-		}
-		before, row, next = row, next, before
-	}
-	return row[len(b)]
-}
