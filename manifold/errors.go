@@ -29,6 +29,8 @@ type PointError struct {
 	Min, Max float64 // extreme eigenvalues where they were computed, otherwise 0
 }
 
+var errNil error = &PointError{What: "the matrix is nil"}
+
 // Error states what failed and the extreme eigenvalues where they are known.
 func (e *PointError) Error() string {
 	if e.Max == 0 && e.Min == 0 {

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/spectral"
@@ -50,6 +51,9 @@ func IdentityFrame(n int, scale float64) *Frame {
 // NewFrame returns the frame of the SPD matrix s by Cholesky, about n^3 operations. A matrix with NaN or Inf, or one that is not
 // positive definite by more than rounding, is a *PointError that holds the extreme eigenvalues.
 func NewFrame(s mat.Symmetric) (*Frame, error) {
+	if absent.Matrix(s) {
+		return nil, errNil
+	}
 	n := s.SymmetricDim()
 	if n < 1 {
 		return nil, &PointError{What: "the matrix is empty"}
@@ -91,6 +95,9 @@ func (p *Frame) set(s mat.Symmetric) error {
 // the digits that forming S or S^-1 would lose to the square of the condition. The upper triangle of l is not read. A diagonal that is
 // not positive, or an entry that is not finite, is a *PointError.
 func FrameOfInverse(l *mat.Dense) (*Frame, error) {
+	if l == nil {
+		return nil, errNil
+	}
 	n, c := l.Dims()
 	if n != c || n < 1 {
 		panic(Error(fmt.Sprintf("FrameOfInverse: %d x %d is not square", n, c)))
@@ -304,7 +311,7 @@ func asFrame(p Point, n int) *Frame {
 	return f
 }
 
-// DenseOf returns s with both triangles written out.
+// DenseOf returns s with both triangles written out. It panics as gonum does if s is nil.
 func DenseOf(s mat.Symmetric) *mat.Dense {
 	n := s.SymmetricDim()
 	d := mat.NewDense(n, n, nil)

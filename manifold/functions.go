@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/absent"
 )
 
 // Distance returns the affine-invariant distance (sum of log^2 of the eigenvalues of a^-1 b)^(1/2) between two SPD matrices of the same
@@ -35,12 +37,12 @@ func Log(a, b mat.Symmetric) (*mat.SymDense, error) {
 // Exp returns the end of the geodesic that leaves the SPD matrix a with velocity xi: a^1/2 exp(a^-1/2 xi a^-1/2) a^1/2. A velocity that is
 // not finite or too long is a *StepError.
 func Exp(a, xi mat.Symmetric) (*mat.SymDense, error) {
-	if a.SymmetricDim() != xi.SymmetricDim() {
-		return nil, fmt.Errorf("manifold: the matrices have %d and %d rows, want the same size", a.SymmetricDim(), xi.SymmetricDim())
-	}
 	p, err := NewFrame(a)
 	if err != nil {
 		return nil, fmt.Errorf("manifold: %w", err)
+	}
+	if err := tangentRows(xi, p.Dim()); err != nil {
+		return nil, err
 	}
 	m := affine(p.Dim())
 	v := make([]float64, m.VectorLen())
@@ -75,8 +77,8 @@ func Transport(a, b, xi mat.Symmetric) (*mat.SymDense, error) {
 	if err != nil {
 		return nil, err
 	}
-	if xi.SymmetricDim() != m.Dim() {
-		return nil, fmt.Errorf("manifold: the tangent matrix has %d rows, want %d", xi.SymmetricDim(), m.Dim())
+	if err := tangentRows(xi, m.Dim()); err != nil {
+		return nil, err
 	}
 	v, eta := make([]float64, m.VectorLen()), make([]float64, m.VectorLen())
 	m.Whiten(eta, p, xi)
@@ -100,7 +102,12 @@ func affine(n int) *Affine {
 }
 
 func pair(a, b mat.Symmetric) (m *Affine, p, q *Frame, err error) {
-	if a.SymmetricDim() != b.SymmetricDim() {
+	switch {
+	case absent.Matrix(a):
+		return nil, nil, nil, fmt.Errorf("manifold: first matrix: %w", errNil)
+	case absent.Matrix(b):
+		return nil, nil, nil, fmt.Errorf("manifold: second matrix: %w", errNil)
+	case a.SymmetricDim() != b.SymmetricDim():
 		return nil, nil, nil, fmt.Errorf("manifold: the matrices have %d and %d rows, want the same size", a.SymmetricDim(), b.SymmetricDim())
 	}
 	if p, err = NewFrame(a); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 )
@@ -87,6 +88,9 @@ func (m *Hermitian) project(w dense.Matrix[float64]) {
 // real writes the Hermitian part of z to w.
 func (m *Hermitian) real(w dense.Matrix[float64], z mat.CMatrix) error {
 	h := m.n / 2
+	if absent.Complex(z) {
+		return errNil
+	}
 	if r, c := z.Dims(); r != h || c != h {
 		return fmt.Errorf("manifold: the matrix has shape %dx%d, want %dx%d", r, c, h, h)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/absent"
 )
 
 // Matrices is implemented by manifolds whose points are symmetric matrices. It converts between gonum matrices and points, and between
@@ -37,6 +39,9 @@ func (m *Affine) PointOf(s mat.Symmetric) (Point, error) {
 func (m *Affine) MatrixOf(dst *mat.SymDense, p Point) { asFrame(p, m.n).ToSym(dst) }
 
 func sameRows(s mat.Symmetric, n int) error {
+	if absent.Matrix(s) {
+		return errNil
+	}
 	if r := s.SymmetricDim(); r != n {
 		return fmt.Errorf("manifold: the matrix has %d rows, want %d", r, n)
 	}

@@ -1,11 +1,14 @@
 package manifold
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/absent"
 )
 
 // MetricByName returns the metric of Metrics with the given name; an unknown name is an error that lists the names.
@@ -33,6 +36,9 @@ func (g Metric) with(ms ...mat.Symmetric) (calculus, []Point, error) {
 	if len(ms) == 0 {
 		return nil, nil, fmt.Errorf("manifold: no matrices were given")
 	}
+	if k := absent.First(ms); k >= 0 {
+		return nil, nil, fmt.Errorf("manifold: matrix %d: %w", k, errNil)
+	}
 	mf, err := g.New(ms[0].SymmetricDim())
 	if err != nil {
 		return nil, nil, err
@@ -50,10 +56,21 @@ func (g Metric) with(ms ...mat.Symmetric) (calculus, []Point, error) {
 	return m, points, nil
 }
 
+// tangentRows demands a tangent matrix of n rows.
+func tangentRows(xi mat.Symmetric, n int) error {
+	if absent.Matrix(xi) {
+		return errors.New("manifold: the tangent matrix is nil")
+	}
+	if r := xi.SymmetricDim(); r != n {
+		return fmt.Errorf("manifold: the tangent matrix has %d rows, want %d", r, n)
+	}
+	return nil
+}
+
 // tangent returns the coordinates of the tangent matrix xi at p.
 func tangent(m calculus, p Point, xi mat.Symmetric, n int) ([]float64, error) {
-	if r := xi.SymmetricDim(); r != n {
-		return nil, fmt.Errorf("manifold: the tangent matrix has %d rows, want %d", r, n)
+	if err := tangentRows(xi, n); err != nil {
+		return nil, err
 	}
 	v := make([]float64, m.VectorLen())
 	m.Whiten(v, p, xi)

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -22,6 +23,9 @@ var (
 
 // NewUnitRows returns the point of x with its rows scaled to length 1. A row that is zero or not finite is a *PointError.
 func NewUnitRows(x mat.Matrix) (*UnitRows, error) {
+	if absent.Matrix(x) {
+		return nil, errNil
+	}
 	k, n := x.Dims()
 	p := &UnitRows{x: dense.New[float64](k, n)}
 	for i := range k {

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 )
@@ -25,6 +26,9 @@ var _ Point = (*OrthogonalPoint)(nil)
 // NewOrthogonalPoint returns the point of q. A matrix that is not square, or for which ||Q^T Q - I||_F exceeds 1e-8, is a *PointError; what is
 // below that is repaired.
 func NewOrthogonalPoint(q mat.Matrix) (*OrthogonalPoint, error) {
+	if absent.Matrix(q) {
+		return nil, errNil
+	}
 	n, c := q.Dims()
 	if n != c || n < 2 {
 		return nil, &PointError{What: fmt.Sprintf("the matrix has shape %dx%d, want a square one with at least 2 rows", n, c)}

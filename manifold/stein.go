@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -59,6 +60,9 @@ func logCosh(x float64) float64 {
 }
 
 func framesOf(ms []mat.Symmetric) ([]*Frame, error) {
+	if k := absent.First(ms); k >= 0 {
+		return nil, fmt.Errorf("manifold: matrix %d: %w", k, errNil)
+	}
 	frames := make([]*Frame, len(ms))
 	for k, s := range ms {
 		if err := sameRows(s, ms[0].SymmetricDim()); err != nil {

@@ -27,5 +27,5 @@
 //
 // Errors are values and name numbers: NotPositiveDefiniteError carries the smallest and the largest eigenvalue, RangeError the exponent that
 // overflows, MethodError what a method cannot do, AccuracyError the bound that was reached when Options.Tol asked for more. A result is never
-// NaN or Inf without an error. Shape mismatches between arguments of one call panic with Error.
+// NaN or Inf without an error. A matrix that is nil is an error too. Shape mismatches between arguments of one call panic with Error.
 package roots

@@ -1,12 +1,26 @@
 package roots
 
-import "fmt"
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/absent"
+)
 
 // Error is what the functions of this package panic with when arguments of one call do not fit together.
 type Error string
 
 // Error returns the message.
 func (e Error) Error() string { return "roots: " + string(e) }
+
+// present returns an error that names the matrix if it is nil.
+func present(what string, a mat.Matrix) error {
+	if absent.Matrix(a) {
+		return fmt.Errorf("roots: %s is nil", what)
+	}
+	return nil
+}
 
 // NotPositiveDefiniteError says that a function which needs a positive-definite matrix was given another one.
 type NotPositiveDefiniteError struct {

@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"errors"
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -11,6 +12,12 @@ import (
 // ComputeFactor sets dst to the function of S that q names for a factor S = B diag(d) B^T: half a product, nothing is decomposed. An empty dst
 // takes the size of S. Report.Bound holds for the matrix that the factor represents, whose basis is orthogonal to f.Defect.
 func ComputeFactor(dst *mat.SymDense, f *spectral.Factor, q Query) (Report, error) {
+	if err := present("dst", dst); err != nil {
+		return Report{}, err
+	}
+	if f == nil {
+		return Report{}, errors.New("roots: f is nil")
+	}
 	n := f.Dim()
 	if dst.IsEmpty() && n > 0 {
 		dst.ReuseAsSym(n)

@@ -21,6 +21,9 @@ func Polar(u *mat.Dense, h *mat.SymDense, a mat.Matrix, o *Options) (rep Report,
 	if o == nil {
 		o = &Options{}
 	}
+	if err := present("a", a); err != nil {
+		return rep, err
+	}
 	m, n := a.Dims()
 	rep = Report{Kind: KindPolar, N: n, Rank: n, Method: polarExpressMethod.Name, Residual: -1, Reason: "direct"}
 	if err := o.Validate(); err != nil {

@@ -1,6 +1,8 @@
 package roots
 
 import (
+	"cmp"
+
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -35,6 +37,9 @@ func Exp(dst *mat.SymDense, a mat.Symmetric, o *Options) (Report, error) {
 // Compute sets dst to the function of the symmetric A that q.Kind and q.Power name (every kind but polar, which takes any matrix: Polar). The
 // other fields of q are filled in. An empty dst takes the size of A; dst may be a.
 func Compute(dst *mat.SymDense, a mat.Symmetric, q Query, o *Options) (Report, error) {
+	if err := cmp.Or(present("a", a), present("dst", dst)); err != nil {
+		return Report{}, err
+	}
 	n := a.SymmetricDim()
 	if dst.IsEmpty() && n > 0 {
 		dst.ReuseAsSym(n)
@@ -57,6 +62,9 @@ func Compute(dst *mat.SymDense, a mat.Symmetric, q Query, o *Options) (Report, e
 // Apply sets dst = f(A) X for the n x k matrix X without promising to form f(A); q is as in Compute, and Report.Bound then bounds
 // ||dst - f(A) X||_F / (||f(A)||_2 ||X||_F). An empty dst takes the size of X; dst may be x.
 func Apply(dst *mat.Dense, a mat.Symmetric, x mat.Matrix, q Query, o *Options) (Report, error) {
+	if err := cmp.Or(present("a", a), present("x", x), present("dst", dst)); err != nil {
+		return Report{}, err
+	}
 	n := a.SymmetricDim()
 	r, k := x.Dims()
 	if r != n {

@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -94,6 +95,9 @@ func (t *Tracker) Start(f *spectral.Factor) {
 // Follow makes a the current matrix, at 1.5 GEMM-equivalents. A matrix unrelated to the last one is noticed by its off-diagonal part in the
 // current basis and decomposed afresh. An error leaves the tracker without a current matrix until the next Follow succeeds.
 func (t *Tracker) Follow(a mat.Symmetric) (TrackReport, error) {
+	if err := present("a", a); err != nil {
+		return TrackReport{}, err
+	}
 	if a.SymmetricDim() != t.t.n {
 		panic(Error("Tracker.Follow: the matrix has another dimension"))
 	}
@@ -109,6 +113,9 @@ func (t *Tracker) FollowUpdate(u spectral.Increment) (TrackReport, error) {
 
 // ApplyPow sets dst = A^p X for the current A, X being n x k; dst may be X. It may rotate the basis.
 func (t *Tracker) ApplyPow(p float64, dst *mat.Dense, x mat.Matrix) (TrackReport, error) {
+	if err := cmp.Or(present("x", x), present("dst", dst)); err != nil {
+		return TrackReport{}, err
+	}
 	r, k := x.Dims()
 	if r != t.t.n {
 		panic(Error("Tracker.ApplyPow: X has another number of rows"))
@@ -131,6 +138,9 @@ func (t *Tracker) ApplyPow(p float64, dst *mat.Dense, x mat.Matrix) (TrackReport
 
 // FormPow sets dst = A^p for the current A, by sweeps until the expansion of first or second order suffices, and 1.5 products to form it.
 func (t *Tracker) FormPow(p float64, dst *mat.SymDense) (TrackReport, error) {
+	if err := present("dst", dst); err != nil {
+		return TrackReport{}, err
+	}
 	n := t.t.n
 	if dst.IsEmpty() && n > 0 {
 		dst.ReuseAsSym(n)

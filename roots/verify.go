@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"cmp"
 	"errors"
 	"math"
 
@@ -25,6 +26,9 @@ func (v *Verification) Holds(bound float64) bool { return v.Difference <= bound+
 // the matrix and o the options that Compute was called with. It costs what that method costs. A pseudo-inverse (Options.Cutoff) has no second
 // road and is a MethodError.
 func Verify(x, a mat.Symmetric, rep Report, o *Options) (Verification, error) {
+	if err := cmp.Or(present("x", x), present("a", a)); err != nil {
+		return Verification{}, err
+	}
 	n := a.SymmetricDim()
 	if x.SymmetricDim() != n {
 		panic(Error("Verify: x and a differ in size"))
@@ -110,6 +114,9 @@ func VerifyPolar(u, a mat.Matrix, rep Report) (Verification, error) {
 	var r mat.Dense
 	ref, err := Polar(&r, nil, a, &Options{Method: other})
 	if err != nil {
+		return Verification{}, err
+	}
+	if err := cmp.Or(present("u", u), present("a", a)); err != nil {
 		return Verification{}, err
 	}
 	m, n := u.Dims()

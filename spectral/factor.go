@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 )
@@ -52,6 +53,9 @@ func newFactor(n int) *Factor {
 // FromEigen returns the factor with the eigenvectors in the columns of b and the eigenvalues d, both copied. It returns a *DataError if an entry
 // is not finite, an eigenvalue is outside [2^-1000, 2^1000], or ||b^T b - I||_F > 1e-8; a smaller defect above 1e-13 is removed.
 func FromEigen(b *mat.Dense, d []float64) (*Factor, error) {
+	if b == nil {
+		return nil, &DataError{"eigenvectors", "are nil"}
+	}
 	rows, cols := b.Dims()
 	if rows != cols || rows != len(d) {
 		return nil, &DataError{"eigenvectors", fmt.Sprintf("%d x %d for %d eigenvalues; they must be square and match", rows, cols, len(d))}
@@ -95,6 +99,9 @@ func (f *Factor) validate(tol float64) (float64, error) {
 // FromSym returns the factor of the SPD matrix s, with the eigenvalues in ascending order, by one symmetric eigendecomposition. It returns a
 // *DataError if an entry is not finite or the smallest eigenvalue is not positive.
 func FromSym(s mat.Symmetric) (*Factor, error) {
+	if absent.Matrix(s) {
+		return nil, &DataError{"matrix", "is nil"}
+	}
 	f := newFactor(s.SymmetricDim())
 	symmetricTo(f.b, s, 1)
 	if i, ok := firstNotFinite(f.b.Data); ok {

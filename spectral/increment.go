@@ -3,6 +3,7 @@ package spectral
 import (
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -66,6 +67,9 @@ type lowRank struct {
 func (t *lowRank) weight(l int) float64 { return weightOf(t.w, l) }
 
 func (t *Increment) check(n int) {
+	if t.Dense != nil && absent.Matrix(t.Dense) {
+		mistake("increment: Dense is a nil pointer; leave it nil")
+	}
 	if t.Dense != nil && t.Dense.SymmetricDim() != n {
 		mistake("increment: Dense is %d x %[1]d, the factor %d x %[2]d", t.Dense.SymmetricDim(), n)
 	}

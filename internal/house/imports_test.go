@@ -13,6 +13,7 @@ const module = "github.com/spdopt/spdopt"
 // mayImport lists, for each package of the module, the packages of the module that its non-test files may import. Imports point down only:
 // commands use everything, front ends use the core and never each other, the core knows no front end.
 var mayImport = map[string][]string{
+	"internal/absent":     {},
 	"internal/atomicfile": {},
 	"internal/browser":    {},
 	"internal/allocs":     {},
@@ -32,14 +33,14 @@ var mayImport = map[string][]string{
 	"internal/gallery":    {"internal/dense"},
 	"internal/matio":      {"internal/dense", "internal/eigen", "internal/atomicfile", "internal/safetensors"},
 	"gonumblas":           {"internal/dense"},
-	"spectral":            {"internal/dense", "internal/eigen"},
+	"spectral":            {"internal/absent", "internal/dense", "internal/eigen"},
 	"internal/matfun":     {"internal/dense", "internal/engine"},
-	"roots":               {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral"},
+	"roots":               {"internal/absent", "internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral"},
 	"roots/bench":         {"internal/cputime", "internal/dense", "roots"},
-	"manifold":            {"internal/dense", "internal/eigen", "spectral"},
+	"manifold":            {"internal/absent", "internal/dense", "internal/eigen", "spectral"},
 	"manifold/solve":      {"internal/dense", "manifold"},
-	"manifold/learn":      {"internal/dense", "internal/eigen", "manifold"},
-	"manifold/problem":    {"internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral", "roots", "manifold", "manifold/learn", "manifold/solve"},
+	"manifold/learn":      {"internal/absent", "internal/dense", "internal/eigen", "manifold"},
+	"manifold/problem":    {"internal/absent", "internal/dense", "internal/eigen", "internal/engine", "internal/matfun", "spectral", "roots", "manifold", "manifold/learn", "manifold/solve"},
 	"esadapt":             {"internal/dense", "internal/eigen", "spectral"},
 	"esadapt/bbob":        {"internal/dense"},
 	"esadapt/bench":       {"esadapt", "esadapt/bbob"},

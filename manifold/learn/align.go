@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -116,6 +117,9 @@ func (a *Alignment) Apply(ms []mat.Symmetric, domains []int) (out []*mat.SymDens
 // move aligns a matrix of domain number k.
 func (a *Alignment) move(k int, s mat.Symmetric) (*mat.SymDense, error) {
 	t := a.whiten[k]
+	if absent.Matrix(s) {
+		return nil, errors.New("is nil")
+	}
 	if r := s.SymmetricDim(); r != t.n {
 		return nil, fmt.Errorf("has %d rows, want %d", r, t.n)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -44,9 +45,20 @@ type cloud struct {
 	points []manifold.Point
 }
 
+// present returns an error that names the first matrix that is nil.
+func present(ms []mat.Symmetric) error {
+	if k := absent.First(ms); k >= 0 {
+		return fmt.Errorf("learn: matrix %d is nil", k)
+	}
+	return nil
+}
+
 func newCloud(metric string, ms []mat.Symmetric) (*cloud, error) {
 	if len(ms) == 0 {
 		return nil, errors.New("learn: no matrices given")
+	}
+	if err := present(ms); err != nil {
+		return nil, err
 	}
 	c := &cloud{n: ms[0].SymmetricDim()}
 	var err error

@@ -149,6 +149,9 @@ func worth(v []float64) float64 {
 
 // Apply returns the covariances of the filtered data, W S W^T with k rows.
 func (p *Patterns) Apply(ms []mat.Symmetric) ([]*mat.SymDense, error) {
+	if err := present(ms); err != nil {
+		return nil, err
+	}
 	_, n := p.Filters.Dims()
 	out := make([]*mat.SymDense, len(ms))
 	for i, s := range ms {

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 )
@@ -130,6 +131,9 @@ func (p *PrincipalAxes) Scores(ms []mat.Symmetric) (*mat.Dense, error) {
 
 // Matrices returns the SPD matrices that have the rows of scores as coordinates along the axes, and nothing else.
 func (p *PrincipalAxes) Matrices(scores mat.Matrix) ([]*mat.SymDense, error) {
+	if absent.Matrix(scores) {
+		return nil, errors.New("learn: the scores are nil")
+	}
 	rows, cols := scores.Dims()
 	if have, _ := p.Axes.Dims(); cols != have {
 		return nil, fmt.Errorf("learn: the scores have %d columns, want %d", cols, have)

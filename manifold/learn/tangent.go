@@ -1,11 +1,13 @@
 package learn
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/manifold"
 )
 
@@ -29,6 +31,9 @@ type TangentSpace struct {
 
 // NewTangentSpace returns the tangent space at the SPD matrix reference.
 func NewTangentSpace(reference mat.Symmetric, o TangentOptions) (*TangentSpace, error) {
+	if absent.Matrix(reference) {
+		return nil, errors.New("learn: the reference is nil")
+	}
 	n := reference.SymmetricDim()
 	m, err := newGeometry(o.Metric, n)
 	if err != nil {
@@ -111,6 +116,9 @@ func (t *TangentSpace) Vectors(ms []mat.Symmetric) (*mat.Dense, error) {
 // Matrices returns the SPD matrices whose vectors are the rows of x. A row that is not finite, or that leaves the domain of the exponential of the metric, is
 // an error.
 func (t *TangentSpace) Matrices(x mat.Matrix) ([]*mat.SymDense, error) {
+	if absent.Matrix(x) {
+		return nil, errors.New("learn: the vectors are nil")
+	}
 	rows, cols := x.Dims()
 	if cols != t.Len() {
 		return nil, fmt.Errorf("learn: the vectors have %d numbers, want %d for matrices of %d rows", cols, t.Len(), t.n)

@@ -23,6 +23,9 @@ func averageElsewhere(name string, d *Data, o *Options) (*outcome, error) {
 		return nil, err
 	}
 	n := frames[0].Dim()
+	if err := o.startRows(n); err != nil {
+		return nil, err
+	}
 	run := newAveraging(o, n)
 	if a, err := manifold.AverageByName(o.Metric); err == nil {
 		return run.byEquation(a, d, frames, weights)

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"reflect"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -76,13 +76,13 @@ func (d *Data) explain(err error) error {
 
 // present refuses matrices that are nil. Samples that are a nil *mat.Dense are none.
 func (d *Data) present() error {
-	for k, m := range d.Matrices {
-		if v := reflect.ValueOf(m); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-			return &DataError{Where: fmt.Sprintf("matrix %d", k), Err: errors.New("is nil")}
-		}
+	if k := absent.First(d.Matrices); k >= 0 {
+		return &DataError{Where: fmt.Sprintf("matrix %d", k), Err: errNil}
 	}
 	return nil
 }
+
+var errNil = errors.New("is nil")
 
 // largest returns the largest magnitude of an entry that is a number.
 func (d *Data) largest() (v float64) {

@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -8,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -23,6 +25,9 @@ func CheckEuclidean(f Euclidean, s mat.Symmetric, rng *rand.Rand) ([]manifold.Sl
 	objective, err := FromEuclidean(m, f)
 	if err != nil {
 		return nil, err
+	}
+	if absent.Matrix(s) {
+		return nil, &DataError{Where: "start", Err: errNil}
 	}
 	if n := s.SymmetricDim(); n != f.N {
 		return nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", n, f.N)}
@@ -43,7 +48,7 @@ func (p Problem) CheckDerivatives(d Data, o *Options, rng *rand.Rand) ([]manifol
 	if p.prepare == nil {
 		return nil, fmt.Errorf("problem: %s is solved directly and has no gradient to check", p.Name)
 	}
-	if err := o.Validate(); err != nil {
+	if err := cmp.Or(o.Validate(), d.present(), p.checkStart(o)); err != nil {
 		return nil, err
 	}
 	in, m, err := p.instance(&d, o)

@@ -226,8 +226,8 @@ func itmlBy(run func(*itmlObjective, *manifold.Frame, *Options) (*solve.Result, 
 			return nil, err
 		}
 		n, _ := q.size()
-		if o.Start != nil && o.Start.SymmetricDim() != n {
-			return nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", o.Start.SymmetricDim(), n)}
+		if err := o.startRows(n); err != nil {
+			return nil, err
 		}
 		start, err := firstPoint(q, o)
 		if err != nil {

@@ -1,11 +1,13 @@
 package problem
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 	"github.com/spdopt/spdopt/spectral"
@@ -31,7 +33,7 @@ type Options struct {
 	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust and
 	// arc, and RationalStep elsewhere.
 	Retraction manifold.Retraction
-	// Start is the first point of iterative methods; the default depends on the problem.
+	// Start is the first point of iterative methods; the default depends on the problem. Problems without such methods refuse it, see Problem.TakesStart.
 	Start mat.Symmetric
 	// Normalization fixes the scale where the problem leaves it free (tyler, kron-mle); default TraceN.
 	Normalization Normalization
@@ -153,6 +155,27 @@ type recycler interface{ recycle() }
 // TakesStart tells whether Options.Start has an effect: not on problems that every method solves directly.
 func (p Problem) TakesStart() bool { return p.prepare != nil }
 
+// checkStart refuses a start that is nil, or that no method would use; its size is checked with the data.
+func (p Problem) checkStart(o *Options) error {
+	switch {
+	case o.Start == nil:
+		return nil
+	case absent.Matrix(o.Start):
+		return &DataError{Where: "start", Err: errNil}
+	case !p.TakesStart():
+		return fmt.Errorf("problem: %s takes no start; leave Options.Start nil", p.Name)
+	}
+	return nil
+}
+
+// startRows demands a start of n rows, if there is one.
+func (o *Options) startRows(n int) error {
+	if o.Start == nil || o.Start.SymmetricDim() == n {
+		return nil
+	}
+	return &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", o.Start.SymmetricDim(), n)}
+}
+
 // TakesSampler tells whether the problem also runs by solve.BlackBox, as the method "cma", where Options.Solver.Sampler is set.
 func (p Problem) TakesSampler() bool { return p.prepare != nil }
 
@@ -205,7 +228,7 @@ func (p Problem) Solve(d Data, o *Options) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	if err := d.present(); err != nil {
+	if err := cmp.Or(d.present(), p.checkStart(o)); err != nil {
 		return nil, err
 	}
 	c, name, err := p.dispatch(&d, o)
@@ -293,10 +316,8 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 	if h, ok := in.(historian); ok && kept(o) {
 		h.forget()
 	}
-	if n, _ := in.size(); o.Start != nil && o.Start.SymmetricDim() != n {
-		return nil, nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", o.Start.SymmetricDim(), n)}
-	}
-	return in, m, nil
+	n, _ := in.size()
+	return in, m, o.startRows(n)
 }
 
 // solvers is a set of general solvers.

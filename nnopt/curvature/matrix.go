@@ -12,7 +12,7 @@ type denseOperator struct{ m nnopt.Matrix[float64] }
 // NewDense returns a matrix as an operator; it shares memory.
 func NewDense(m nnopt.Matrix[float64]) Operator { return &denseOperator{m} }
 
-// FromGonum returns a copy of a gonum matrix as an operator.
+// FromGonum returns a copy of a gonum matrix as an operator. It panics as gonum does if a is nil.
 func FromGonum(a mat.Matrix) Operator {
 	rows, cols := a.Dims()
 	m := dense.New[float64](rows, cols)
