@@ -98,12 +98,12 @@ func (b *barycenterObjective) finish(p *manifold.Frame, _ *Options) *mat.SymDens
 // eigenvalues there: only against the smallest one does a small gradient mean a small distance. Below 1e-6 of the mean eigenvalue it is rounding.
 func (b *barycenterObjective) GradientScale(float64) float64 { return b.scale * math.Sqrt(b.m.Kappa()) }
 
-// farStep is the length of the Newton step, in units of the tolerance, beyond which a small gradient is no sign of a minimizer: it is 1e-3 for the default.
+// farStep is the length of the Newton step, in units of the tolerance (or of the relative gradient that rounding allows, where that is larger), beyond which a small gradient is no sign of a minimizer: it is 1e-3 for the default.
 const farStep = 1e5
 
 // verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.
 func (b *barycenterObjective) verify(r *solve.Result, o *solve.Options) {
-	limit := farStep * o.WithDefaults(b.m.VectorLen()).Tolerance
+	limit := farStep * max(o.WithDefaults(b.m.VectorLen()).Tolerance, r.RelativeGradient)
 	if c := r.Certificate; r.Converged && (c.Kind == "none" || c.Value > limit) {
 		left := fmt.Sprintf("the Newton step is %.3g long (limit %.3g)", c.Value, limit)
 		if c.Kind == "none" {

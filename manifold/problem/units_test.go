@@ -127,11 +127,27 @@ func TestBarycenterBeyondPrecision(t *testing.T) {
 			for k := range count {
 				d.Matrices = append(d.Matrices, symmetric(gallery.SPD(uint64(70+k), 2, kappa)))
 			}
+			for _, tolerance := range []float64{0, 1e-60} {
+				o := &Options{}
+				o.Solver.MaxIterations, o.Solver.Tolerance = 300, tolerance
+				r, err := Solve("barycenter", d, o)
+				if err != nil || r.Converged && !(r.Certificate.Kind == "newton-step" && r.Certificate.Value <= 1e-3) || !r.Converged && r.Advice == "" {
+					t.Errorf("condition %g, %d matrices, tolerance %g: %+v %v", kappa, count, tolerance, r, err)
+				}
+			}
+		}
+	}
+}
+
+// TestBarycenterBelowRounding: a tolerance below rounding is met at the rounding level, which is what the reason names.
+func TestBarycenterBelowRounding(t *testing.T) {
+	for _, n := range []int{2, 5, 20} {
+		for _, tolerance := range []float64{1e-17, 1e-30, 1e-94} {
 			o := &Options{}
-			o.Solver.MaxIterations = 300
-			r, err := Solve("barycenter", d, o)
-			if err != nil || r.Converged && !(r.Certificate.Kind == "newton-step" && r.Certificate.Value <= 1e-3) || !r.Converged && r.Advice == "" {
-				t.Errorf("condition %g, %d matrices: %+v %v", kappa, count, r, err)
+			o.Solver.Tolerance = tolerance
+			r, err := Solve("barycenter", Data{Matrices: scattered(n, 4, 100)}, o)
+			if err != nil || !r.Converged || !strings.Contains(r.Reason, "the rounding level") || r.Certificate.Value > 1e-11 {
+				t.Errorf("n = %d, tolerance %g: %+v %v", n, tolerance, r, err)
 			}
 		}
 	}
