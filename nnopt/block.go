@@ -6,7 +6,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// Float is the set of element types of parameters.
+// Float is the set of element types of parameters: float32 and float64.
 type Float = dense.Float
 
 // Block is one array of parameters, a Rows x Cols matrix in row-major order (a vector has Rows 1), with the gradient of the loss. An optimizer
@@ -106,5 +106,9 @@ func option(name, format string, args ...any) error {
 	return &OptionError{name, fmt.Sprintf(format, args...)}
 }
 
-// Matrix is a row-major view of Rows x Cols elements; row i starts at Data[i*Stride].
+// Matrix is a row-major view of Rows x Cols elements: a struct of Rows, Cols, Stride and Data, row i of which starts at Data[i*Stride]. It has the methods
+// At(i, j), Set(i, j, v), Row(i), View(i, j, rows, cols), Clone(), Copy(src), Zero() and Identity(). See MatrixOf.
 type Matrix[T Float] = dense.Matrix[T]
+
+// MatrixOf returns the matrix whose rows stand in data one after the other, and shares its memory. It panics where data has fewer than rows*cols elements.
+func MatrixOf[T Float](rows, cols int, data []T) Matrix[T] { return dense.Wrap(rows, cols, data) }

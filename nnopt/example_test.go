@@ -43,3 +43,12 @@ func ExampleNew() {
 	fmt.Println(b[0].Value[0], report.Step, err)
 	// Output: 1.5 1 <nil>
 }
+
+// A matrix shares the memory of its numbers.
+func ExampleMatrixOf() {
+	numbers := []float64{1, 2, 3, 4, 5, 6}
+	m := nnopt.MatrixOf(2, 3, numbers)
+	m.Set(0, 0, 10)
+	fmt.Println(m.Row(1), m.At(1, 2), numbers[0])
+	// Output: [4 5 6] 6 10
+}

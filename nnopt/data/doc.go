@@ -1,5 +1,5 @@
 // Package data reads and makes the sets that networks are trained on: images in IDX files and CIFAR batches, text as characters or byte pairs, arrays in
 // npz files, and generated sets. What a step of training sees is a function of the seed and the step alone, so that a run can be resumed anywhere.
 //
-// Errors about files are *matio.Error: they name the file, what is wrong and what to do.
+// Errors about files name the file, what is wrong and what to do.
 package data

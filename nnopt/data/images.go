@@ -58,7 +58,7 @@ func labelsOf(file string, values []float64, classes int) ([]int32, error) {
 }
 
 // Shift moves each image of a batch, one a row of x, by up to reach pixels in both directions, with zeros where nothing was. scratch must hold an image.
-func (s *Images[T]) Shift(x dense.Matrix[T], reach int, r *rand.Rand, scratch []T) {
+func (s *Images[T]) Shift(x Matrix[T], reach int, r *rand.Rand, scratch []T) {
 	width := s.Width * s.Channels
 	for k := range x.Rows {
 		image := x.Row(k)

@@ -9,15 +9,18 @@ import (
 	"github.com/spdopt/spdopt/internal/matio"
 )
 
-// Float is the set of element types of examples.
+// Float is the set of element types of examples: float32 and float64.
 type Float = dense.Float
+
+// Matrix is a row-major matrix, the same type as nnopt.Matrix.
+type Matrix[T Float] = dense.Matrix[T]
 
 // Set is N examples of equally many rows of X, with a class or a row of values for each.
 type Set[T Float] struct {
-	X       dense.Matrix[T] // N*S x features
+	X       Matrix[T] // N*S x features
 	N       int
-	Classes []int32         // of the examples, or nil
-	Values  dense.Matrix[T] // N rows, or empty
+	Classes []int32   // of the examples, or nil
+	Values  Matrix[T] // N rows, or empty
 }
 
 // Part returns examples from (included) to end (excluded); it shares memory with s.
@@ -64,7 +67,7 @@ func (s *Set[T]) Gather(numbers []int, dst *Set[T]) {
 	}
 }
 
-func sized[T Float](m dense.Matrix[T], rows, cols int) dense.Matrix[T] {
+func sized[T Float](m Matrix[T], rows, cols int) Matrix[T] {
 	if cap(m.Data) < rows*cols {
 		return dense.New[T](rows, cols)
 	}

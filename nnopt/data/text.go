@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/matio"
 )
 
@@ -207,7 +206,7 @@ func (t *Tokenizer) Decode(tokens []int32) string {
 
 // Windows draws count pieces of length tokens at random places, and sets x to them, a token a row, and next to what follows each token. There must be
 // more than length tokens.
-func Windows[T Float](tokens []int32, count, length int, r *rand.Rand, x *dense.Matrix[T], next *[]int32) {
+func Windows[T Float](tokens []int32, count, length int, r *rand.Rand, x *Matrix[T], next *[]int32) {
 	*x = sized(*x, count*length, 1)
 	*next = (*next)[:0]
 	for k := range count {
@@ -217,7 +216,7 @@ func Windows[T Float](tokens []int32, count, length int, r *rand.Rand, x *dense.
 }
 
 // AllWindows is Windows for the pieces that lie next to each other from the start, at most count of them.
-func AllWindows[T Float](tokens []int32, count, length int, x *dense.Matrix[T], next *[]int32) (pieces int) {
+func AllWindows[T Float](tokens []int32, count, length int, x *Matrix[T], next *[]int32) (pieces int) {
 	pieces = min(count, (len(tokens)-1)/length)
 	*x = sized(*x, pieces*length, 1)
 	*next = (*next)[:0]

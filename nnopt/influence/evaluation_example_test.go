@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/influence"
 )
 
 // What the sums of scores predict for two subsets: how much worse the query gets without the others.
 func ExamplePredict() {
-	scores := dense.Wrap(1, 4, []float64{0, 0.4, -0.8, 0.4})
+	scores := nnopt.MatrixOf(1, 4, []float64{0, 0.4, -0.8, 0.4})
 	p, err := influence.Predict(scores, [][]int{{0, 1, 3}, {0, 2}})
 	fmt.Printf("%.1f %v, most helpful %v\n", p.Data, err, influence.Top(scores.Row(0), 2))
 	// Output: [-0.8 0.8] <nil>, most helpful [1 3]
@@ -19,7 +19,7 @@ func ExamplePredict() {
 // Retraining without the two most helpful examples; here the "network" is a sum, so that the change is that sum.
 func ExampleWithoutTop() {
 	effects := []float64{1, -2, 3, 0.5}
-	removals, err := influence.WithoutTop(dense.Wrap(1, 4, effects), []int{1, 2}, []uint64{1, 2}, func(subset []int, _ uint64) ([]float64, error) {
+	removals, err := influence.WithoutTop(nnopt.MatrixOf(1, 4, effects), []int{1, 2}, []uint64{1, 2}, func(subset []int, _ uint64) ([]float64, error) {
 		total := 2.5
 		for _, i := range subset {
 			total -= effects[i]

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
-	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/influence"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
@@ -16,7 +16,7 @@ func line() (*net.Net[float64], influence.Examples[float64], influence.Examples[
 	layer.Weight.Value.V.Set(0, 0, 1)
 	n := net.New[float64](layer, net.NewSquare[float64](false), 1)
 	points := func(x, y []float64) influence.Examples[float64] {
-		return influence.Fixed(&net.Batch[float64]{N: len(x), X: dense.Wrap(len(x), 1, x), Target: net.Target[float64]{Values: dense.Wrap(len(y), 1, y)}})
+		return influence.Fixed(&net.Batch[float64]{N: len(x), X: nnopt.MatrixOf(len(x), 1, x), Target: net.Target[float64]{Values: nnopt.MatrixOf(len(y), 1, y)}})
 	}
 	return n, points([]float64{1, 1, 2, 2}, []float64{1, 2, 1, 2.5}), points([]float64{2}, []float64{3})
 }
@@ -88,7 +88,7 @@ func ExampleEstimator_Score() {
 
 // Scores that are the effects of leaving examples out have a linear datamodelling score of 1.
 func ExampleLDS() {
-	effects := dense.Wrap(1, 6, []float64{1, -2, 3, 0.5, -1, 2})
+	effects := nnopt.MatrixOf(1, 6, []float64{1, -2, 3, 0.5, -1, 2})
 	subsets, err := influence.Subsets(6, 5, 0.5, rand.New(rand.NewChaCha8([32]byte{1})))
 	if err != nil {
 		fmt.Println(err)
@@ -127,7 +127,7 @@ func ExampleTRAK() {
 
 // The exact change of a ridge regression when an example leaves it.
 func ExampleRidge() {
-	r, err := influence.NewRidge(dense.Wrap(4, 1, []float64{1, 1, 2, 2}), []float64{1, 2, 1, 2.5}, 0)
+	r, err := influence.NewRidge(nnopt.MatrixOf(4, 1, []float64{1, 1, 2, 2}), []float64{1, 2, 1, 2.5}, 0)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/spdopt/spdopt/nnopt/net"
 )
 
-// Matrix is a row-major matrix.
+// Matrix is a row-major matrix, see nnopt.Matrix.
 type Matrix[T nnopt.Float] = nnopt.Matrix[T]
 
 // Examples are data in batches; the order of the batches and of the examples in them numbers the examples. A loss with noise in it is averaged over Draws

@@ -11,7 +11,7 @@ import (
 // Float is the set of element types.
 type Float = nnopt.Float
 
-// Matrix is a row-major matrix.
+// Matrix is a row-major matrix, see nnopt.Matrix.
 type Matrix[T Float] = nnopt.Matrix[T]
 
 // Error is what a layer panics with when it is built or fed with sizes that do not fit.
