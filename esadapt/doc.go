@@ -1,6 +1,17 @@
 // Package esadapt minimizes functions of real and integer variables from their values alone, by evolution strategies that adapt the
 // covariance of their search distribution.
 //
+//	r, err := esadapt.Minimize(ctx, f, esadapt.Options{X0: x0, Sigma0: 0.5, MaxEvaluations: 10000})
+//	fmt.Println(r.Best.X, r.Best.F)
+//
+// Where the caller drives, evaluates elsewhere or keeps states, New makes a Search:
+//
+//	for s.Stop() == nil {
+//		x := s.Ask()
+//		// evaluate every point
+//		err := s.Tell(values)
+//	}
+//
 // There are two layers, both driven by ask and tell. A Strategy samples points from a distribution on R^n and moves that distribution by
 // the ranks of their values; it knows no bounds, restarts or budgets. A Search is what callers hold: it wraps a strategy and adds box
 // bounds, fixed and integer variables, constraints, noise handling, restarts, budgets, failed and late results, and a state that resumes

@@ -1,13 +1,17 @@
 // Package nnopt holds optimizers over plain blocks of parameters: they see names, shapes, values and gradients, never layers, so that any training
 // code can use them.
 //
+//	blocks := []nnopt.Block[float32]{{Name: "w", Rows: 64, Cols: 10, Value: w, Grad: g}}
 //	opt, err := nnopt.NewAdamW[float32](nnopt.AdamW{Settings: nnopt.Settings{LR: 1e-3}})
 //	err = opt.Init(blocks)
 //	for ... {                                  // fill blocks[k].Grad
 //		report, err := opt.Step(blocks, nnopt.StepInfo{LRScale: schedule.At(step)})
 //	}
 //
-// Every optimizer is one file with one entry in the registry (Optimizers), and shares what Settings describes: learning rate, four kinds of weight
+// New makes any optimizer by its name in the registry (Optimizers). Networks, data and a training loop of one's own choice are in nnopt/net, nnopt/data and
+// nnopt/train.
+//
+// Every optimizer is one file with one entry in the registry, and shares what Settings describes: learning rate, four kinds of weight
 // decay, clipping, parameter groups and what to do about gradients that are not finite. A step allocates nothing and has the same bits for any
 // number of threads; State and SetState resume a run bit for bit.
 package nnopt

@@ -1,6 +1,10 @@
 // Package spectral keeps a symmetric positive-definite (SPD) matrix factored, S = B diag(d) B^T with orthogonal B and d > 0, and moves B and
 // d on the manifold instead of decomposing S again.
 //
+//	s := spectral.Identity(n, 1) // or FromSym, FromEigen
+//	s.Update(spectral.MovingAverage(q, 0.01, 1, 0), nil) // S becomes 0.99 S + 0.01 Q, to first order
+//	s.Pow(-0.5, dst, x)                                  // dst = S^(-1/2) x
+//
 // Three ways to move a Factor, chosen by what is known:
 //
 //   - Update: a bounded-angle sweep towards (1-decay) S + T + ridge I for any symmetric increment T, dense or given by its vectors. Products

@@ -1,6 +1,22 @@
 // Package problem is the catalogue of named optimization problems over SPD matrices that "spdopt solve" offers.
 //
-// Solve runs one by name. Every problem checks its data and states how far the answer can be from the minimizer, or by how much it misses the
+// Solve runs one by name, List has them all:
+//
+//	r, err := problem.Solve("mean", problem.Data{Matrices: matrices}, nil)
+//	if err != nil {
+//		return err // the data, with what to do about them
+//	}
+//	fmt.Println(r.Solution, r.Converged, r.Reason, r.Certificate)
+//
+// A cost of your own needs its ordinary derivatives (CheckEuclidean tells whether they are right) and a solver of package solve:
+//
+//	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+//	f, err := problem.FromEuclidean(m, problem.Euclidean{N: n, Cost: cost, Gradient: gradient})
+//	r, err := solve.Trust(m, f, manifold.IdentityFrame(n, 1), nil)
+//
+// # What a problem is
+//
+// Every problem checks its data and states how far the answer can be from the minimizer, or by how much it misses the
 // conditions of optimality. Each has its own method as the default where one is faster. Where the solution is one SPD matrix and the cost
 // smooth, the problem also delivers its gradient in the whitened coordinates of package manifold (cheaper and better conditioned than the
 // Euclidean gradient) and a Hessian product, and runs with every solver of package solve; the others are solved directly. What is found besides
@@ -15,5 +31,5 @@
 // Options.Metric moves the general solvers in another geometry, and makes the mean and the median those of another distance. Options.Solver.Checkpoint
 // and Restore keep and resume the whole state of a run, see Problem.Resumes.
 //
-// A problem is one file and one line in registry.go. Functions of the caller's own are minimized through FromEuclidean.
+// A problem is one file and one line in registry.go.
 package problem

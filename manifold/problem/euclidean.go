@@ -24,7 +24,7 @@ type Euclidean struct {
 }
 
 // FromEuclidean turns a function with ordinary derivatives into an objective for the solvers on m: the Riemannian gradient is S G S, the Hessian
-// along U is S H[U] S + sym(U G S). Three products per evaluation, six per Hessian product. Check a new gradient with manifold.CheckGradient.
+// along U is S H[U] S + sym(U G S). Three products per evaluation, six per Hessian product. Check new derivatives with CheckEuclidean.
 func FromEuclidean(m *manifold.Affine, f Euclidean) (solve.Objective, error) {
 	if f.Cost == nil || f.Gradient == nil {
 		return nil, errors.New("problem: Cost and Gradient must be set")

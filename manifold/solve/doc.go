@@ -1,5 +1,12 @@
 // Package solve minimizes functions on the manifolds of package manifold.
 //
+//	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+//	r, err := solve.Trust(m, objective, manifold.IdentityFrame(n, 1), nil)
+//	fmt.Println(r.Point.(*manifold.Frame).Sym(), r.Reason, r.Certificate)
+//
+// An Objective is a cost with its gradient in the coordinates of the manifold; problem.FromEuclidean makes one of a function of a matrix with ordinary
+// derivatives, and problem.Solve runs whole problems by name.
+//
 // All solvers share one contract: a manifold, an Objective, a start and Options go in, a Result with a reason, a certificate and what to try
 // next comes out. Solvers lists those for smooth objectives with a gradient: Steepest, LBFGS, Trust, ConjugateGradient and
 // CubicRegularization. Special lists those for objectives with more structure, or less: GaussNewton for sums of squares, NelderMead and BlackBox for costs
