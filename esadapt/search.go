@@ -168,6 +168,9 @@ func (s *Search) Tell(f []float64, g ...[]float64) error {
 	if s.stop != nil {
 		return ErrFinished
 	}
+	if len(s.tasks) == 0 {
+		return fmt.Errorf("esadapt: Tell without Ask")
+	}
 	if len(f) != len(s.asked) {
 		return fmt.Errorf("esadapt: %d values for %d candidates", len(f), len(s.asked))
 	}

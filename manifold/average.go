@@ -3,6 +3,7 @@ package manifold
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -144,6 +145,9 @@ func newAverage(m Manifold, length func(Point, []float64) float64, points []Poin
 	w, heaviest, err := normalisedWeights(len(points), weights)
 	if err != nil {
 		return nil, err
+	}
+	if k := slices.Index(points, nil); k >= 0 {
+		return nil, fmt.Errorf("manifold: point %d is nil", k)
 	}
 	o = o.withDefaults()
 	n := m.VectorLen()

@@ -180,6 +180,9 @@ func randomTangent(m Manifold, p Point, rng *rand.Rand) ([]float64, error) {
 	if !ok {
 		return nil, errors.New("manifold: the check needs a manifold with RandomTangent")
 	}
+	if rng == nil {
+		return nil, errors.New("manifold: the check needs a source of random numbers")
+	}
 	v := make([]float64, m.VectorLen())
 	r.RandomTangent(v, p, rng)
 	return v, nil

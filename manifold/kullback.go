@@ -3,6 +3,7 @@ package manifold
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -76,6 +77,9 @@ func KullbackMeanOf(frames []*Frame, weights []float64) (*mat.SymDense, error) {
 	w, _, err := normalisedWeights(len(frames), weights)
 	if err != nil {
 		return nil, err
+	}
+	if k := slices.Index(frames, nil); k >= 0 {
+		return nil, fmt.Errorf("manifold: frame %d is nil", k)
 	}
 	n := frames[0].Dim()
 	k, values := dense.New[float64](n, n), make([]float64, n)

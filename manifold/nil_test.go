@@ -40,7 +40,12 @@ func TestNilMatrices(t *testing.T) {
 		"alm":             func() error { return one2(ALMMean([]mat.Symmetric{one, none}, MeanOptions{})) },
 		"bmp":             func() error { return one2(BMPMean([]mat.Symmetric{none, one}, MeanOptions{})) },
 		"cheap":           func() error { return one2(CheapMean([]mat.Symmetric{none, one}, nil, MeanOptions{})) },
-		"diagonalizer":    func() error { _, err := JointDiagonalizer([]mat.Symmetric{one, none}, nil, MeanOptions{}); return err },
+		"mean of points": func() error {
+			_, _, err := Mean(affine(2), []Point{IdentityFrame(2, 1), nil}, nil, MeanOptions{})
+			return err
+		},
+		"of frames":    func() error { return one2(KullbackMeanOf([]*Frame{nil}, nil)) },
+		"diagonalizer": func() error { _, err := JointDiagonalizer([]mat.Symmetric{one, none}, nil, MeanOptions{}); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), "is nil") {
 			t.Errorf("%s: %v", name, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Entry is an optimizer of the registry.
@@ -60,8 +61,14 @@ func entry[O any](name, what string, single func(O) (Optimizer[float32], error),
 // UnknownError says that there is no optimizer of a name.
 type UnknownError struct{ Name string }
 
-// Error names the optimizer.
-func (e *UnknownError) Error() string { return fmt.Sprintf("unknown optimizer %q", e.Name) }
+// Error lists the known names.
+func (e *UnknownError) Error() string {
+	var known []string
+	for _, o := range Optimizers() {
+		known = append(known, o.Name)
+	}
+	return fmt.Sprintf("unknown optimizer %q, want one of %s", e.Name, strings.Join(known, ", "))
+}
 
 // New returns the optimizer of the registry called name. options is the JSON form of its options struct, such as {"lr":0.01,"beta1":0.95}; nil
 // is all defaults.

@@ -14,6 +14,8 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
+var errRandom = errors.New("problem: the check needs a source of random numbers")
+
 // CheckEuclidean tells a wrong derivative of a function of the caller's own by its slope, at s and along a random curve through it: the error of
 // the first-order model must fall with the square of the step, that of the second-order model, where there is a Hessian, with its cube. About 70
 // evaluations for each. A function that is not defined around s (NaN or Inf) is an error. rng draws the curves.
@@ -28,6 +30,9 @@ func CheckEuclidean(f Euclidean, s mat.Symmetric, rng *rand.Rand) ([]manifold.Sl
 	}
 	if absent.Matrix(s) {
 		return nil, &DataError{Where: "start", Err: errNil}
+	}
+	if rng == nil {
+		return nil, errRandom
 	}
 	if n := s.SymmetricDim(); n != f.N {
 		return nil, &DataError{Where: "start", Err: fmt.Errorf("has %d rows, want %d", n, f.N)}
@@ -44,6 +49,9 @@ func CheckEuclidean(f Euclidean, s mat.Symmetric, rng *rand.Rand) ([]manifold.Sl
 func (p Problem) CheckDerivatives(d Data, o *Options, rng *rand.Rand) ([]manifold.SlopeReport, error) {
 	if o == nil {
 		o = &Options{}
+	}
+	if rng == nil {
+		return nil, errRandom
 	}
 	if p.prepare == nil {
 		return nil, fmt.Errorf("problem: %s is solved directly and has no gradient to check", p.Name)

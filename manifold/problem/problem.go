@@ -3,6 +3,7 @@ package problem
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/mat"
@@ -206,7 +207,7 @@ func (*UnknownError) aboutOptions() {}
 
 // Error lists the known names.
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("unknown %s %q, want one of %v", e.Kind, e.Name, e.Known)
+	return fmt.Sprintf("unknown %s %q, want one of %s", e.Kind, e.Name, strings.Join(e.Known, ", "))
 }
 
 // Solve runs the named problem on the data. An unknown name is an *UnknownError, unusable data a *DataError. A run that did not converge is

@@ -558,7 +558,7 @@ func ExampleByName() {
 	fmt.Println(err)
 	// Output:
 	// trust <nil>
-	// solve: unknown solver "thrust"
+	// solve: unknown solver "thrust", want one of steepest, lbfgs, trust, cg, arc, bfgs, gauss-newton, nelder-mead, particle-swarm, cma, sgd, adam, svrg, proximal, augmented-lagrangian, exact-penalty, barrier, frank-wolfe
 }
 
 // An own cost on SPD matrices, minimized by a Riemannian trust region, with the reason why it ended.

@@ -2,6 +2,7 @@ package solve
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -29,10 +30,12 @@ func Special() []Solver {
 
 // ByName returns the solver with the given name, general or special.
 func ByName(name string) (Solver, error) {
+	var known []string
 	for _, s := range append(Solvers(), Special()...) {
 		if s.Name == name {
 			return s, nil
 		}
+		known = append(known, s.Name)
 	}
-	return Solver{}, fmt.Errorf("solve: unknown solver %q", name)
+	return Solver{}, fmt.Errorf("solve: unknown solver %q, want one of %s", name, strings.Join(known, ", "))
 }

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -56,12 +57,13 @@ func begin(name string, m manifold.Manifold, f Objective, start manifold.Point, 
 }
 
 // prepare is begin for a run that, if blind, never asks for a gradient.
-func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options, blind bool) (*run, error) {
-	if err := o.Validate(); err != nil {
+func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point, o *Options, blind bool) (r *run, err error) {
+	if err := cmp.Or(o.Validate(), complete(m, f, start)); err != nil {
 		return nil, err
 	}
+	defer misfit(&err)
 	n := m.VectorLen()
-	r := &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind}
+	r = &run{m: m, f: f, o: o.WithDefaults(n), name: name, began: time.Now(), flatness: wolfeSlope, blind: blind}
 	r.step, r.moved = r.vector(n), r.vector(n)
 	if !blind {
 		r.hess, _ = f.(Hessian)
@@ -91,6 +93,31 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 	r.start = r.norm(&r.x)
 	r.refresh()
 	return r, nil
+}
+
+// complete refuses a call that lacks something.
+func complete(m manifold.Manifold, f Objective, start manifold.Point) error {
+	frame, framed := start.(*manifold.Frame)
+	switch {
+	case m == nil:
+		return errors.New("solve: the manifold is nil")
+	case f == nil:
+		return errors.New("solve: the objective is nil")
+	case start == nil, framed && frame == nil:
+		return errors.New("solve: the start is nil")
+	}
+	return nil
+}
+
+// misfit turns the panic of a start that is no point of the manifold into *err.
+func misfit(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case manifold.Error:
+		*err = fmt.Errorf("solve: the start: %w", p)
+	default:
+		panic(p)
+	}
 }
 
 // first makes x the start, checked, or the point of the state to restore.

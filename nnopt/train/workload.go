@@ -49,8 +49,14 @@ func Workloads() []Workload {
 // UnknownError says that there is no workload of a name.
 type UnknownError struct{ Name string }
 
-// Error names the workload.
-func (e *UnknownError) Error() string { return fmt.Sprintf("unknown workload %q", e.Name) }
+// Error lists the known names.
+func (e *UnknownError) Error() string {
+	var known []string
+	for _, w := range Workloads() {
+		known = append(known, w.Name)
+	}
+	return fmt.Sprintf("unknown workload %q, want one of %s", e.Name, strings.Join(known, ", "))
+}
 
 // ByName returns the workload called name, or an *UnknownError.
 func ByName(name string) (Workload, error) {
