@@ -53,6 +53,9 @@ func NewCG(a Operator, o SolveOptions) (*CG, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if a == nil {
+		return nil, errNoOperator
+	}
 	n, cols := a.Dims()
 	if n != cols {
 		return nil, dataError("operator", "is %d x %d; conjugate gradients need a symmetric one", n, cols)

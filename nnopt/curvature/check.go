@@ -107,6 +107,12 @@ type Checked struct {
 // Check makes products of an operator with random vectors: are they repeatable, linear, and is the transposed product the transposed one? It costs four
 // products and a transposed one. A product that is not finite is a *DataError.
 func Check(a Operator, r *rand.Rand) (Checked, error) {
+	switch {
+	case a == nil:
+		return Checked{}, errNoOperator
+	case r == nil:
+		return Checked{}, errNoRandom
+	}
 	rows, cols := a.Dims()
 	u, v, w := gaussian(r, cols), gaussian(r, cols), gaussian(r, rows)
 	au, again, av, sum := make([]float64, rows), make([]float64, rows), make([]float64, rows), make([]float64, rows)

@@ -165,6 +165,9 @@ func NewCollector[T nnopt.Float](n *net.Net[T], s Settings) (*Collector[T], erro
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	if n == nil {
+		return nil, errNoNetwork
+	}
 	curved, ok := n.Loss.(net.Curved[T])
 	if !ok {
 		return nil, dataError("loss", "%T has no root of its Hessian (net.Curved)", n.Loss)

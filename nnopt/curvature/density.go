@@ -112,7 +112,7 @@ func prepareDensity(a Operator, o *DensityOptions, r *rand.Rand) (int, error) {
 		return 0, err
 	}
 	if r == nil {
-		return 0, dataError("rand", "is nil; give the estimator a source of random numbers")
+		return 0, errNoRandom
 	}
 	return squareDim(a)
 }

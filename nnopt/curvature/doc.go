@@ -1,5 +1,8 @@
 // Package curvature holds the curvature of a network's risk as linear operators that are never formed, and what is computed from them.
 //
+//	risk, err := curvature.NewRisk(n, batches, curvature.RiskOptions{}) // a net.Net, and an iter.Seq of batches
+//	top, err := curvature.TopLanczos(curvature.NewHessian(risk), curvature.TopOptions{K: 3, Rand: r})
+//
 // A Risk is a network with a loss and data in batches. NewHessian, NewGGN, NewMonteCarloGGN, NewEmpiricalFisher and NewJacobian make operators of it whose
 // products cost about as much as one or two gradients. A Collector adds up, layer by layer, what Kronecker-factored curvature needs; CollectKFAC,
 // CollectEKFAC and CollectKFOC make operators of that. The way the data are cut into batches changes none of them.

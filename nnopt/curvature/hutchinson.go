@@ -62,6 +62,9 @@ func hutchinsonDiagonal(a Operator, g dense.Matrix[float64]) ([]float64, error) 
 // SquaredFrobenius estimates the square of the Frobenius norm of any operator by the mean of ||A g||^2 over Products probes g, of the transposed operator
 // where it has fewer rows than columns.
 func SquaredFrobenius(a Operator, p Probes) (Estimate, error) {
+	if a == nil {
+		return Estimate{}, errNoOperator
+	}
 	a = upright(a)
 	_, cols := a.Dims()
 	g, err := p.draw(cols, p.Products, 1)

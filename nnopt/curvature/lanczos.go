@@ -85,6 +85,9 @@ func Bounds(a Operator, tol float64, maxProducts int, r *rand.Rand) (low, high f
 	if err != nil {
 		return 0, 0, err
 	}
+	if r == nil {
+		return 0, 0, errNoRandom
+	}
 	k, err := newKrylov(a, gaussian(r, n), min(n, maxProducts))
 	if err != nil {
 		return 0, 0, err

@@ -27,6 +27,9 @@ func NewLSMR(a Operator, damping float64, o SolveOptions) (*LSMR, error) {
 	if o.Preconditioner != nil {
 		return nil, dataError("preconditioner", "LSMR has none; give it to CG")
 	}
+	if a == nil {
+		return nil, errNoOperator
+	}
 	rows, cols := a.Dims()
 	return &LSMR{a: a, damping: damping, o: o.resolved(max(rows, cols))}, nil
 }

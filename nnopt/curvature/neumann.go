@@ -21,6 +21,9 @@ type Neumann struct {
 
 // NewNeumann returns the series for a square operator.
 func NewNeumann(a Operator, o NeumannOptions) (*Neumann, error) {
+	if a == nil {
+		return nil, errNoOperator
+	}
 	n, cols := a.Dims()
 	if n != cols {
 		return nil, dataError("operator", "is %d x %d; a Neumann series needs a square one", n, cols)

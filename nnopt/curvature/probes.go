@@ -36,7 +36,7 @@ func (p Probes) draw(n, count, multiple int) (dense.Matrix[float64], error) {
 		return dense.Matrix[float64]{}, dataError("products", "must be a positive multiple of %d, not %d", multiple, p.Products)
 	}
 	if p.Rand == nil {
-		return dense.Matrix[float64]{}, dataError("rand", "is nil; give the estimator a source of random numbers")
+		return dense.Matrix[float64]{}, errNoRandom
 	}
 	m := dense.New[float64](count, n)
 	for i := range m.Data {
@@ -52,8 +52,18 @@ func (p Probes) draw(n, count, multiple int) (dense.Matrix[float64], error) {
 	return m, nil
 }
 
+// What a call lacks.
+var (
+	errNoRandom   = dataError("rand", "is nil; give the estimator a source of random numbers")
+	errNoOperator = dataError("operator", "is nil")
+	errNoNetwork  = dataError("network", "is nil")
+)
+
 // squareDim demands that an operator is square, and returns its dimension.
 func squareDim(a Operator) (int, error) {
+	if a == nil {
+		return 0, errNoOperator
+	}
 	rows, cols := a.Dims()
 	if rows != cols {
 		return 0, dataError("operator", "is %d x %d; it must be square", rows, cols)

@@ -39,6 +39,12 @@ type RiskOptions struct {
 // NewRisk checks the data (finite, targets that fit, at least one example), evaluates the loss once over all of it and returns the risk. Errors are
 // *DataError and name the batch, or *RandomError.
 func NewRisk[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o RiskOptions) (*Risk[T], error) {
+	switch {
+	case n == nil:
+		return nil, errNoNetwork
+	case data == nil:
+		return nil, dataError("data", "are nil")
+	}
 	r := &Risk[T]{Net: n, Data: data, training: o.Training}
 	curved, ok := n.Loss.(net.Curved[T])
 	if !ok {
@@ -96,7 +102,7 @@ func NewRisk[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o RiskO
 }
 
 func (r *Risk[T]) check(b *net.Batch[T], where string) error {
-	if b.N < 1 {
+	if b == nil || b.N < 1 {
 		return dataError(where, "has no examples")
 	}
 	if k := notFinite(b.X.Data); k >= 0 {

@@ -50,7 +50,7 @@ func (o *TopOptions) resolve(a Operator, block bool) (n int, err error) {
 	case o.MaxProducts < 0 || o.Basis < 0:
 		return 0, dataError("products", "%d products and %d vectors must not be negative", o.MaxProducts, o.Basis)
 	case o.Rand == nil:
-		return 0, dataError("rand", "is nil; give the estimator a source of random numbers")
+		return 0, errNoRandom
 	}
 	switch o.Which {
 	case "":

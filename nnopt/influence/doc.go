@@ -1,6 +1,10 @@
 // Package influence predicts by how much a measurement of a trained network would change if examples of its training were left out, and checks such
 // predictions by training again.
 //
+//	e, err := influence.New(n, train, influence.Options{}) // a trained net.Net, and its Examples
+//	query := influence.Side[float64]{Examples: queries, Measurement: &influence.LossMeasurement[float64]{}}
+//	scores, err := e.Pairwise(query, influence.Side[float64]{Examples: train}, influence.ScoreOptions{})
+//
 // New approximates the curvature H of the risk R sum_n c_n of a network (package curvature). Estimator.Pairwise then scores pairs: the score of query q and
 // training example i is m_q'^T H^-1 l_i' with m_q the measurement of the query and l_i = R c_i the term of the example, which is the change of m_q that a
 // Newton step after the removal of i predicts. It is positive if removing i raises m_q: for a loss, if i helps q. Since R is 1/N for a mean, scores are

@@ -143,6 +143,9 @@ func TestAnotherNetwork(t *testing.T) {
 	if _, err := p.Predict(wide); !errors.As(err, &data) {
 		t.Error(err)
 	}
+	if _, err := p.Predict(nil); !errors.As(err, &data) {
+		t.Error(err)
+	}
 	if _, err := p.PredictWeights(wide, 2, source(1)); !errors.As(err, &data) {
 		t.Error(err)
 	}
@@ -199,6 +202,8 @@ func TestBadRequests(t *testing.T) {
 	_, failures["probabilities of regression"] = g.Probabilities(Probit, 0, nil)
 	_, failures["bridge of yes and no"] = b.Probabilities(Bridge, 0, nil)
 	_, failures["no draws"] = p.PredictWeights(m.batch, 0, source(1))
+	_, failures["no source of draws"] = p.PredictWeights(m.batch, 2, nil)
+	_, failures["no network"] = Fit(nil, m.data(), Options{})
 	_, failures["noise of classes"] = p.TuneEvidence(TuneOptions{Noise: true})
 	_, failures["nothing to tune"] = p.TuneEvidence(TuneOptions{FixPrior: true})
 	_, failures["steps"] = p.TuneEvidence(TuneOptions{Steps: -1})

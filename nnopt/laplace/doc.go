@@ -2,6 +2,10 @@
 // likelihood (evidence), by which the precision of the prior and the noise are chosen without validation data, and predictions that know how uncertain
 // they are.
 //
+//	p, err := laplace.Fit(n, batches, laplace.Options{}) // a trained net.Net, and an iter.Seq of batches
+//	evidence := p.Evidence()
+//	prediction, err := p.Predict(batch)
+//
 // Fit puts a normal distribution around the parameters of a trained network. Its precision is P = s H + diag(prior): H is the curvature of the negative
 // log-likelihood with noise 1 summed over the data (Gauss-Newton, sampled or empirical Fisher, from package curvature), Kronecker-factored, diagonal or full,
 // of all parameters, the last layer, some blocks or some elements; s is 1/(noise^2 temperature) for squared errors and 1/temperature for cross-entropies.

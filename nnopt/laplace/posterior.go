@@ -53,6 +53,9 @@ func Fit[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o Options) 
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if n == nil {
+		return nil, optionError("network", "is nil")
+	}
 	likelihood, err := likelihoodOf(n.Loss)
 	if err != nil {
 		return nil, err

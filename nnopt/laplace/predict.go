@@ -91,6 +91,9 @@ func (p *Posterior[T]) checkInputs(b *net.Batch[T]) error {
 	if err := p.unchanged(); err != nil {
 		return err
 	}
+	if b == nil {
+		return &curvature.DataError{What: "batch", Why: "is nil"}
+	}
 	if b.N < 1 || b.X.Rows%b.N != 0 {
 		return &curvature.DataError{What: "batch", Why: fmt.Sprintf("has %d rows for %d examples", b.X.Rows, b.N)}
 	}

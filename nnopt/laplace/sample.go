@@ -25,6 +25,9 @@ func (p *Posterior[T]) PredictWeights(b *net.Batch[T], samples int, r *rand.Rand
 	if samples < 1 {
 		return nnopt.Matrix[float64]{}, optionError("samples", "must be positive, not %d", samples)
 	}
+	if r == nil {
+		return nnopt.Matrix[float64]{}, optionError("random numbers", "have no source")
+	}
 	if err := p.checkInputs(b); err != nil {
 		return nnopt.Matrix[float64]{}, err
 	}

@@ -2,6 +2,19 @@
 // the loss, its gradient, the derivative of the outputs along a direction (JVP), exact Hessian-vector products (forward over reverse),
 // Gauss-Newton products, and the per-layer statistics of Kronecker-factored curvature.
 //
+//	n := net.New[float64](net.Chain[float64](
+//		net.NewLinear[float64](r, 2, 8, net.LinearOptions{}),
+//		net.NewActivation[float64](net.Tanh),
+//		net.NewLinear[float64](r, 8, 2, net.LinearOptions{}),
+//	), &net.CrossEntropy[float64]{}, 1)
+//	batch := &net.Batch[float64]{N: 4, X: nnopt.MatrixOf(4, 2, inputs), Target: net.Target[float64]{Classes: classes}}
+//	err := opt.Init(n.Blocks()) // opt: nnopt.New
+//	for step := range steps {
+//		n.Gradient(batch)
+//		_, err := opt.Step(n.Blocks(), nnopt.StepInfo{LRScale: schedule.At(step)})
+//	}
+//	loss, outputs := n.Evaluate(batch)
+//
 // Activations are matrices whose rows are positions: with N examples of S positions each (pixels, tokens, nodes; S = 1 for plain vectors) a batch has
 // N*S rows, the positions of an example next to each other, and one column per feature. Images are therefore stored with the channel last.
 //
