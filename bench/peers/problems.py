@@ -557,8 +557,8 @@ BUILDERS = {
     "huber": lambda n, kappa, _: Scatter(recipe.tyler_samples(n, kappa), huber_loss(n)),
     "lyapunov": lambda n, kappa, _: Lyapunov(*recipe.karcher_scatter(n, kappa, 2)),
     "riccati": lambda n, kappa, _: Riccati(*recipe.karcher_scatter(n, kappa, 2)),
-    "median": lambda n, kappa, _: Median(recipe.karcher_scatter(n, kappa)),
-    "barycenter": lambda n, kappa, _: Barycenter(recipe.karcher_scatter(n, kappa)),
+    "median": lambda n, kappa, _: Median(recipe.many(n, kappa)),
+    "barycenter": lambda n, kappa, _: Barycenter(recipe.many(n, kappa)),
 }
 
 

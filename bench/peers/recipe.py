@@ -85,6 +85,11 @@ def karcher_scatter(n, kappa, count=COUNT):
     return np.stack([spd(1000 + k, n, kappa) for k in range(count)])
 
 
+def many(n, kappa):
+    """What `spdopt bench spd` takes the mean, median and barycenter of: 20 of them, or 4 beyond n = 200."""
+    return karcher_scatter(n, kappa, COUNT if n <= 200 else 4)
+
+
 def logdet_scatter(n, kappa):
     """S of logdet_mle."""
     return spd(3000, n, kappa)

@@ -35,15 +35,7 @@ func rowGram[T Float](t *testing.T, r *rand.Rand, unit float64) {
 						w = w.Clone()
 					}
 					g.Add(w)
-					for a := range n {
-						for b := range n {
-							for c := range k {
-								x := float64(w.At(a, c)) * float64(w.At(b, c))
-								want.Data[a*n+b] += x
-								most.Data[a*n+b] += math.Abs(x)
-							}
-						}
-					}
+					addGram(want, most, w)
 				}
 				got := New[float64](n, n)
 				g.MoveTo(got, 0.5)
@@ -53,6 +45,23 @@ func rowGram[T Float](t *testing.T, r *rand.Rand, unit float64) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// addGram adds w w' to sum, and the same of absolute values to most.
+func addGram[T Float](sum, most Matrix[float64], w Matrix[T]) {
+	for a := range w.Rows {
+		for b := range w.Rows {
+			var s, m float64
+			other := w.Row(b)
+			for c, x := range w.Row(a) {
+				v := float64(x) * float64(other[c])
+				s += v
+				m += math.Abs(v)
+			}
+			sum.Data[a*sum.Stride+b] += s
+			most.Data[a*sum.Stride+b] += m
 		}
 	}
 }

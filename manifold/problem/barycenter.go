@@ -102,7 +102,7 @@ func (b *barycenterObjective) GradientScale(float64) float64 { return b.scale * 
 const farStep = 1e5
 
 // verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.
-func (b *barycenterObjective) verify(r *solve.Result, o *solve.Options) {
+func (b *barycenterObjective) verify(_ instance, r *solve.Result, o *solve.Options) {
 	limit := farStep * max(o.WithDefaults(b.m.VectorLen()).Tolerance, r.RelativeGradient)
 	if c := r.Certificate; r.Converged && (c.Kind == "none" || c.Value > limit) {
 		left := fmt.Sprintf("the Newton step is %.3g long (limit %.3g)", c.Value, limit)

@@ -45,8 +45,8 @@ func (s *design) floor() float64 {
 	return d * (1 + a/2 - math.Sqrt(max(a*(4+a-4/d), 0))/2)
 }
 
-// largestSupport bounds the work of supportResidual.
-const largestSupport = 1500
+// largestSupport bounds the memory, k^2 numbers for k points, and the k^3/3 operations of Newton steps and of supportResidual.
+const largestSupport = 4000
 
 // supportResidual returns r and s of certify, infinite where G is singular to rounding or too large. Points with g below the floor are left out
 // unless they have weight.

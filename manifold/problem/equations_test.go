@@ -51,6 +51,37 @@ func TestEquationsBySolvers(t *testing.T) {
 	}
 }
 
+// TestClosedFormsRefined: where rounding leaves an eigendecomposition of condition 1e20 far from the solution, Newton steps bring it to where the general solvers
+// come from elsewhere.
+func TestClosedFormsRefined(t *testing.T) {
+	for name, methods := range map[string][]string{"riccati": {"trust", "lbfgs", "cg", "steepest"}, "lyapunov": {"trust"}} {
+		for _, n := range []int{10, 50} {
+			d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(65, n, 1e10)), symmetric(gallery.SPD(66, n, 1e10))}}
+			exact := solved(t, name, d, nil)
+			if !(exact.Certificate.Value < 1e-7*math.Sqrt(float64(n))) {
+				t.Errorf("%s, n = %d: certificate %+v", name, n, exact.Certificate)
+			}
+			known, err := manifold.NewFrame(exact.Solution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range methods {
+				p, err := manifold.NewFrame(solved(t, name, d, &Options{Method: method}).Solution)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d, err := m.Distance(p, known); err != nil || !(d < 1e-5) {
+					t.Errorf("%s, n = %d by %s: %g from the closed form (%v)", name, n, method, d, err)
+				}
+			}
+		}
+	}
+}
+
 // TestEquations: the residuals of the defining equations, computed by gonum, vanish.
 func TestEquations(t *testing.T) {
 	for _, n := range []int{1, 3, 20} {

@@ -126,7 +126,7 @@ func (p Problem) solveElsewhere(d *Data, o *Options, name string) (*outcome, err
 	}
 	c.run.Point, c.run.Certificate = frame, here.Certificate
 	if v, ok := in.(verifier); ok {
-		v.verify(c.run, &o.Solver)
+		v.verify(in, c.run, &o.Solver)
 	}
 	c.solution = in.finish(frame, o)
 	if w, ok := in.(withParts); ok {

@@ -117,8 +117,10 @@ func allFinite(v []float64) bool {
 
 // verifier is implemented by instances that know better than the gradient whether a run has reached the minimizer.
 type verifier interface {
-	verify(r *solve.Result, o *solve.Options)
+	verify(in instance, r *solve.Result, o *solve.Options)
 }
+
+var _, _ verifier = (*knownMinimizer)(nil), (*barycenterObjective)(nil)
 
 // withParts is implemented by instances that find more than the solution.
 type withParts interface {

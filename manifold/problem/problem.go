@@ -292,7 +292,7 @@ func (p Problem) outcome(method Method, d *Data, o *Options) (*outcome, error) {
 		return nil, fmt.Errorf("%s by %s: %w", p.Name, method.Name, err)
 	}
 	if v, ok := in.(verifier); ok {
-		v.verify(c.run, &o.Solver)
+		v.verify(in, c.run, &o.Solver)
 	}
 	frame := c.run.Point.(*manifold.Frame)
 	c.solution = in.finish(frame, o)

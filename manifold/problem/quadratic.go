@@ -23,6 +23,9 @@ type knownMinimizer struct {
 // nearEnough is the distance within which a run counts as converged; a looser tolerance than 1e-6 widens it.
 const nearEnough = 1e-6
 
+// refineFrom is the distance, over the root of n, from which on a closed form is refined.
+const refineFrom = nearEnough / 10
+
 func (k *knownMinimizer) size() (int, int) { return k.known.Dim(), k.count }
 
 func (k *knownMinimizer) start() *manifold.Frame { return k.from }
@@ -39,9 +42,13 @@ func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solv
 }
 
 // verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance.
-func (k *knownMinimizer) verify(r *solve.Result, o *solve.Options) {
+func (k *knownMinimizer) verify(in instance, r *solve.Result, o *solve.Options) {
 	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
-	size, distance := math.Sqrt(float64(k.known.Dim())), r.Certificate.Value
+	size := math.Sqrt(float64(k.known.Dim()))
+	if r.Certificate.Bound && !(r.Certificate.Value <= refineFrom*size) {
+		k.refine(in, r)
+	}
+	distance := r.Certificate.Value
 	if r.Certificate.Kind == "none" { // so far that the distance cannot be computed
 		distance = math.Inf(1)
 	}
@@ -57,7 +64,20 @@ func (k *knownMinimizer) verify(r *solve.Result, o *solve.Options) {
 	}
 }
 
-// closedForm is the method that returns the known minimizer, evaluated.
+// refine refines the known minimizer, which rounding may have put where it is not, for a run that ended away from it.
+func (k *knownMinimizer) refine(in instance, r *solve.Result) {
+	if _, ok := in.(solve.Preconditioner); !ok {
+		return
+	}
+	e := &refinement{in: in, m: k.m, grad: make([]float64, k.m.VectorLen()), memo: in.(solve.Memoizer).NewMemo()}
+	if e.evaluate(k.known) != nil || e.refine(refineFrom*math.Sqrt(float64(k.known.Dim()))) != nil || e.at == k.known {
+		return
+	}
+	k.known = e.at
+	r.Certificate = k.Certify(r.Point, r.GradientNorm, nil)
+}
+
+// closedForm is the method that returns the known minimizer, evaluated, and refined where rounding has put it away from where it should be.
 func closedForm(what string, known func(in instance) *manifold.Frame) Method {
 	return Method{Name: "closed-form", What: what, run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 		first, err := firstPoint(in, o)
@@ -70,33 +90,74 @@ func closedForm(what string, known func(in instance) *manifold.Frame) Method {
 			return nil, err
 		}
 		scale := math.Sqrt(m.Inner(first, grad, grad))
-		p := known(in)
-		r := &solve.Result{Point: p, Evaluations: 2, Converged: true}
-		if r.Objective, err = in.Evaluate(p, grad, memo); err != nil {
+		e := &refinement{in: in, m: m, grad: grad, memo: memo}
+		if err := e.evaluate(known(in)); err != nil {
 			return nil, err
 		}
-		r.GradientNorm = math.Sqrt(m.Inner(p, grad, grad))
+		if err := e.refine(refineFrom * math.Sqrt(float64(m.Dim()))); err != nil {
+			return nil, err
+		}
+		r := &solve.Result{Point: e.at, Objective: e.cost, GradientNorm: e.norm, Certificate: e.certificate, Evaluations: 1 + e.evaluations, Converged: true}
 		if scale = max(scale, r.GradientNorm); scale > 0 {
 			r.RelativeGradient = r.GradientNorm / scale
 		}
-		r.Certificate = residualCertificate(in, m, p, grad, memo)
 		r.Reason = solve.Reason{Name: "closed-form", Detail: fmt.Sprintf("closed form, gradient norm %.3g", r.GradientNorm), Converged: true}
 		return r, nil
 	}}
 }
 
-// residualCertificate estimates how far rounding has put a closed form from the minimizer, by the length of the preconditioned gradient: for
-// quadratic objectives that is the Newton step of iterative refinement.
-func residualCertificate(in instance, m *manifold.Affine, p *manifold.Frame, grad []float64, memo solve.Memo) solve.Certificate {
-	c, ok := in.(solve.Preconditioner)
+// refinement is a point with its cost, the norm of its gradient, and an estimate of how far rounding has put it from the minimizer: the length of the
+// preconditioned gradient, which for quadratic objectives is the Newton step of iterative refinement, or of the gradient where there is no preconditioner.
+type refinement struct {
+	in          instance
+	m           *manifold.Affine
+	at          *manifold.Frame
+	cost, norm  float64
+	certificate solve.Certificate
+	evaluations int
+
+	grad, step []float64 // step is nil where there is none
+	memo       solve.Memo
+}
+
+func (e *refinement) evaluate(p *manifold.Frame) (err error) {
+	e.at, e.step, e.evaluations = p, nil, e.evaluations+1
+	if e.cost, err = e.in.Evaluate(p, e.grad, e.memo); err != nil {
+		return err
+	}
+	e.norm = math.Sqrt(e.m.Inner(p, e.grad, e.grad))
+	c, ok := e.in.(solve.Preconditioner)
 	if !ok {
-		return solve.Certificate{Kind: "newton-step", Value: math.Sqrt(m.Inner(p, grad, grad))}
+		e.certificate = solve.Certificate{Kind: "newton-step", Value: e.norm}
+		return nil
 	}
-	step := make([]float64, len(grad))
-	if c.Precondition(step, p, grad, memo) != nil {
-		return solve.Certificate{Kind: "none"}
+	step := make([]float64, len(e.grad))
+	if c.Precondition(step, p, e.grad, e.memo) != nil {
+		e.certificate = solve.Certificate{Kind: "none"}
+		return nil
 	}
-	return solve.Certificate{Kind: "newton-step", Value: math.Sqrt(m.Inner(p, step, step))}
+	e.step, e.certificate = step, solve.Certificate{Kind: "newton-step", Value: math.Sqrt(e.m.Inner(p, step, step))}
+	return nil
+}
+
+// refine makes Newton steps while they are longer than enough, and takes the last one back where it has not shortened the next by a tenth.
+func (e *refinement) refine(enough float64) error {
+	for e.step != nil && e.certificate.Value > enough {
+		before, next := *e, e.at.Clone().(*manifold.Frame)
+		dense.Scale(-1, e.step, e.step)
+		if e.m.Retract(next, e.at, e.step) != nil {
+			return nil
+		}
+		if err := e.evaluate(next); err != nil {
+			return err
+		}
+		if !(e.step != nil && e.certificate.Value <= 0.9*before.certificate.Value) {
+			before.evaluations = e.evaluations
+			*e = before
+			return nil
+		}
+	}
+	return nil
 }
 
 // matrixPair returns the frames of the two matrices of the data; with optional set the second may be missing, and is then nil.
