@@ -135,6 +135,11 @@ func (k *kronIteration) Certify(p manifold.Point, norm float64, memo solve.Memo)
 		return solve.Certificate{Kind: "secant-curvature", Value: norm / c}
 	}
 	m, grad := memo.(*kronMemo), make([]float64, k.m.VectorLen())
+	if k.refine.forget() { // the samples are not those that products need
+		if _, err := k.Evaluate(p, grad, memo); err != nil {
+			return solve.Certificate{Kind: "none"}
+		}
+	}
 	k.differential(p.(*manifold.Frame), m, grad)
 	m.v, m.e = k.y, dense.New[float64](k.q, k.q) // the last use of the samples
 	k.z = m.v.whitenColumns(m.l, m.p, k.z)
@@ -203,7 +208,7 @@ func (t *kronSingle) run() {
 		best = min(best, norm)
 		k.next(grad, norm, p)
 		if k.refine.available() {
-			rate = k.refine.foresee(norm, rate, rounding*scale)
+			rate = k.refine.foresee(norm, rate, (rounding+kronSingleSums)*scale)
 		}
 		left, gain := rounding, rate
 		if !exact {

@@ -11,8 +11,6 @@ const (
 	// kronRefineRounding bounds the errors of sums of products in which four factors are rounded to bfloat16, relative to their norms: each is below 2^-8, in the root
 	// mean square 0.41 of that.
 	kronRefineRounding = 2 * 0x1p-8
-	// kronRefineMargin is the factor between a gradient that is foreseen and what may be stated for it.
-	kronRefineMargin = 1.5
 	// kronRefineLong is the norm from which on a relative step is too long.
 	kronRefineLong = 0.1
 )
@@ -54,16 +52,17 @@ func (r *kronRefinement) gain() float64 {
 	return r.rate
 }
 
-// reaches says whether a step from a gradient of this norm should end below the tolerance.
+// reaches says whether what is stated after a step from a gradient of this norm, see kronStep, should be below the tolerance.
 func (r *kronRefinement) reaches(norm float64) bool {
-	return r.rate > 0 && kronRefineMargin*norm*r.gain() <= r.target()
+	gain := r.gain()
+	return r.rate > 0 && norm*(gain+2*kronRefineRounding*math.Sqrt(gain)) <= r.target()
 }
 
 func (r *kronRefinement) target() float64 { return r.tolerance * r.GradientScale(0) }
 
-// worthwhile says whether the next evaluation should keep the samples. The certificate must not need them.
+// worthwhile says whether the next evaluation should keep the samples.
 func (r *kronRefinement) worthwhile() bool {
-	return r.available() && r.reaches(r.expected) && 4*r.expected > r.target() && r.relax.curvature > 0
+	return r.available() && r.reaches(r.expected) && r.expected > r.target()/4
 }
 
 // rowScatter is kronSamples.rowScatter for y that keeps the whitened samples.
@@ -81,6 +80,13 @@ func (r *kronRefinement) rowScatter(m *kronMemo) {
 	})
 	r.y.read(r.x, 1)
 	r.from = dense.Matrix[float64]{}
+}
+
+// forget drops kept samples for good, and says whether there are any.
+func (r *kronRefinement) forget() bool {
+	kept := r.samples != nil
+	r.samples, r.rate = nil, 0
+	return kept
 }
 
 // step sets next to the point after the step if it makes one from p, where the gradient has the given norm.
@@ -105,7 +111,8 @@ func (r *kronRefinement) step(next, p *manifold.Frame, norm float64, m *kronMemo
 		return false
 	}
 	next.CopyFrom(f)
-	r.relax.ready, r.relax.curvature = false, min(r.relax.curvature, r.m.Kappa()*s.curvature)
+	r.relax.ready = false
+	r.relax.sawCurvature(r.m.Kappa() * s.curvature)
 	bound := s.bound(s.deviation(p, next))
 	r.expected = bound * math.Sqrt(r.m.Kappa())
 	if r.done = s.left > 0 && r.expected <= r.target(); r.done {
@@ -163,7 +170,8 @@ func (s *kronStep) multiply(z *kronSamples[float32]) {
 	mirrorLower(s.e)
 	columns, part := dense.New[float32](z.q, z.q), dense.New[float32](z.p, z.p)
 	convert(1, s.e.Data, columns.Data)
-	for _, v := range z.blocks {
+	for i := range z.blocks {
+		v := z.blocks[len(z.blocks)-1-i] // the last ones may still be in the caches
 		z.touch(v.Data)
 		w := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, z.tall(v), columns, 0, z.tall(w))
