@@ -100,15 +100,20 @@ func (r *relaxation) next(grad []float64) []float64 {
 		}
 		if sy > 0 {
 			theta = min(max(ss/sy, r.plain/10), 2*r.plain)
-			if c := sy / ss; r.curvature == 0 || c < r.curvature {
-				r.curvature = c
-			}
+			r.sawCurvature(sy / ss)
 		}
 	}
 	copy(r.last, grad)
 	dense.Scale(-theta, grad, r.step)
 	r.ready = true
 	return r.step
+}
+
+// sawCurvature notes the curvature along a step.
+func (r *relaxation) sawCurvature(c float64) {
+	if r.curvature == 0 || c < r.curvature {
+		r.curvature = c
+	}
 }
 
 // congruence returns the frame of F P F' for the symmetric P.

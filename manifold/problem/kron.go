@@ -20,7 +20,7 @@ var kronMLE = Problem{
 	Uses:  []string{"rows", "normalize"},
 	Own: []Method{{
 		Name: "flip-flop",
-		What: "A <- (1/Nq) sum Y B^-1 Y', B <- (1/Np) sum Y' A^-1 Y (Dutilleul, J. Stat. Comput. Simul. 64 (1999)), over-relaxed near the solution; the first steps in single precision",
+		What: "A <- (1/Nq) sum Y B^-1 Y', B <- (1/Np) sum Y' A^-1 Y (Dutilleul, J. Stat. Comput. Simul. 64 (1999)), over-relaxed near the solution; the first steps in single precision, the last gradient by a product with the Hessian where that is certain enough",
 		run:  kronFlipFlop,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {

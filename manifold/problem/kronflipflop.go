@@ -32,14 +32,27 @@ type kronIteration struct {
 	spare [][]float32           // memory of the size of each block of samples in single precision, behind them
 
 	tolerance float64
+	refine    *kronRefinement
 }
 
 func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
-	k := &kronIteration{kronObjective: in.(*kronObjective)}
+	return newKronIteration(in.(*kronObjective), m, o).run(m, o)
+}
+
+func newKronIteration(in *kronObjective, m *manifold.Affine, o *Options) *kronIteration {
+	k := &kronIteration{kronObjective: in}
 	k.relax = newRelaxation(1/(float64(k.q)*m.Kappa()), m.VectorLen())
 	k.tolerance = o.Solver.WithDefaults(m.VectorLen()).Tolerance
+	k.refine = &kronRefinement{kronIteration: k}
 	k.step, k.turn = dense.New[float64](k.p, k.p), dense.New[float64](k.p, k.p)
-	return drive(k, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
+	return k
+}
+
+func (k *kronIteration) run(m *manifold.Affine, o *Options) (*solve.Result, error) {
+	r, err := drive(k, m, o, func(next, p *manifold.Frame, grad []float64, norm float64, memo solve.Memo) error {
+		if k.refine.step(next, p, norm, memo.(*kronMemo)) {
+			return nil
+		}
 		k.next(grad, norm, memo.(*kronMemo).p)
 		f, err := congruence(m, p, k.step)
 		if err != nil {
@@ -48,6 +61,14 @@ func kronFlipFlop(in instance, m *manifold.Affine, o *Options) (*solve.Result, e
 		next.CopyFrom(f)
 		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	r.HessianProducts += k.refine.products
+	if k.refine.done {
+		r.Evaluations--
+	}
+	return r, nil
 }
 
 // NewMemo implements solve.Memoizer.
@@ -59,6 +80,10 @@ func (k *kronIteration) NewMemo() solve.Memo {
 func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*kronMemo)
 	k.at.Copy(view(f.Inverse()))
+	if k.refine.done {
+		copy(grad, k.refine.grad)
+		return k.refine.cost, nil
+	}
 	if k.turn.Copy(k.at); k.from.Rows > 0 {
 		dense.MulLower(dense.NoTrans, k.at, k.from, k.turn)
 	} else {
@@ -70,7 +95,11 @@ func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	if err != nil {
 		return cost, err
 	}
-	k.y.rowScatter(m.l, m.p, k.z)
+	if k.refine.cost = cost; k.refine.worthwhile() {
+		k.refine.rowScatter(m)
+	} else {
+		k.y.rowScatter(m.l, m.p, k.z)
+	}
 	k.differential(f, m, grad)
 	return cost, nil
 }
@@ -106,6 +135,11 @@ func (k *kronIteration) Certify(p manifold.Point, norm float64, memo solve.Memo)
 		return solve.Certificate{Kind: "secant-curvature", Value: norm / c}
 	}
 	m, grad := memo.(*kronMemo), make([]float64, k.m.VectorLen())
+	if k.refine.forget() { // the samples are not those that products need
+		if _, err := k.Evaluate(p, grad, memo); err != nil {
+			return solve.Certificate{Kind: "none"}
+		}
+	}
 	k.differential(p.(*manifold.Frame), m, grad)
 	m.v, m.e = k.y, dense.New[float64](k.q, k.q) // the last use of the samples
 	k.z = m.v.whitenColumns(m.l, m.p, k.z)
@@ -153,7 +187,7 @@ func (t *kronSingle) run() {
 	best, rate, scale := math.Inf(1), 0.0, k.GradientScale(0)
 	for steps, stalls := 0, 0; steps < kronSingleSteps && stalls < kronSingleStalls; steps++ {
 		rounding := kronSingleRounding * math.Sqrt(t.noise*float64(k.p)/float64(k.count*k.q))
-		double := rounding > 0.95*k.tolerance                                  // a step in double precision will follow
+		double := rounding > 0.95*k.tolerance || k.refine.available()          // a step in double precision will follow
 		exact := !double && steps > 1 && best*rate*rate <= 2*k.tolerance*scale // this may be the last step
 		if !(steps == 0 && t.flipRounded(p)) && !t.flip(p, exact) {
 			return
@@ -173,6 +207,9 @@ func (t *kronSingle) run() {
 		rate = norm / best
 		best = min(best, norm)
 		k.next(grad, norm, p)
+		if k.refine.available() {
+			rate = k.refine.foresee(norm, rate, (rounding+kronSingleSums)*scale)
+		}
 		left, gain := rounding, rate
 		if !exact {
 			left += kronSingleSums

@@ -24,7 +24,7 @@ const (
 func (t *kronSingle) flipRounded(p dense.Matrix[float64]) bool {
 	count, rows, cols := float64(t.count), float64(t.p), float64(t.q)
 	loss := kronRounding * math.Sqrt(rows/(count*cols))
-	allowed := kronRough * (rows + cols) * (rows + cols) / (4 * count * rows * cols)
+	allowed := kronRough * kronChance(count, rows, cols)
 	if !dense.HasBFloat16() || min(t.p, t.q) < kronRoundedSize || loss > allowed {
 		return false
 	}
@@ -53,6 +53,11 @@ func (t *kronSingle) flipRounded(p dense.Matrix[float64]) bool {
 	}
 	dense.InvertLower(inverse)
 	return loss*math.Sqrt(amplification(inverse, t.sizes)) <= allowed*math.Sqrt(gradient/rows)
+}
+
+// kronChance is the mean square of the correlations of rows or columns that Kronecker samples have by chance.
+func kronChance(count, rows, cols float64) float64 {
+	return (rows + cols) * (rows + cols) / (4 * count * rows * cols)
 }
 
 // roundedColumns returns the rounded samples, and sets b to (1/Np) sum V'V for them.

@@ -151,25 +151,23 @@ func (s *kronSamples[T]) columnScatter(block dense.Matrix[T]) {
 
 // rowScatter sets p to the mean of the V L^-T (V L^-T)', given the inverse of L. work has the size of a block.
 func (s *kronSamples[T]) rowScatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T) {
-	s.scatter(inverse, p, work, false)
+	s.scatter(inverse, p, work, func(int, dense.Matrix[T]) []T { return work })
 }
 
 // whitenColumns is rowScatter after which every sample V is V L^-T. What takes the place of work is returned.
 func (s *kronSamples[T]) whitenColumns(inverse dense.Matrix[T], p dense.Matrix[float64], work []T) []T {
-	return s.scatter(inverse, p, work, true)
+	return s.scatter(inverse, p, work, s.exchange)
 }
 
-// scatter is rowScatter, or whitenColumns if the samples are replaced.
-func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, replace bool) []T {
+// scatter is rowScatter with a use of every block of samples V L^-T, which may replace those of V. It returns memory for the next.
+func (s *kronSamples[T]) scatter(inverse dense.Matrix[T], p dense.Matrix[float64], work []T, use func(i int, z dense.Matrix[T]) []T) []T {
 	gram := s.rowGram()
 	for i, v := range s.blocks {
 		s.touch(v.Data)
 		z := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
 		dense.MulLowerRight(dense.Transposed, inverse, s.tall(v), s.tall(z))
 		gram.Add(z)
-		if replace {
-			work = s.exchange(i, z)
-		}
+		work = use(i, z)
 	}
 	gram.MoveTo(p, 1/float64(s.count()))
 	return work
