@@ -13,7 +13,7 @@ import sys
 
 import bench_pymanopt
 
-FAR = 3  # how much longer than the best a solver may take to be tried at the next size
+FAR = 10  # how much longer than the best a solver may take to be tried at the next size
 BRIEF = 0.05  # seconds of spdopt below which its runs are repeated more often
 LEVEL = "1e-08"
 NAMES = {"mean": "karcher_scatter", "logdet": "logdet_mle"}
