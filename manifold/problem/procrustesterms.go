@@ -97,7 +97,7 @@ func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
 func (f *procrustesFit) choose(goal float64) bool {
 	q, err := 2, goal/8
 	if goal <= f.target {
-		err = goal / 50 // of the cost, too
+		err = goal / 2000 // of the cost, too
 	}
 	for ; goal > 0 && f.quadratureError(q) > err; q++ {
 		if q == fitNodes {
