@@ -12,7 +12,7 @@ import (
 
 const (
 	// fitNodes bounds the nodes of the quadrature, and firstNodes is how many tell the width.
-	fitNodes, firstNodes = 15, 3
+	fitNodes, firstNodes = 18, 3
 	// roughNorm bounds the gradient, in units of sqrt(n), above which single precision will do.
 	roughNorm = 1e-3
 )
@@ -97,7 +97,7 @@ func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
 func (f *procrustesFit) choose(goal float64) bool {
 	q, err := 2, goal/8
 	if goal <= f.target {
-		err = goal / 2000 // of the cost, too
+		err = goal / 500 // of the cost, too
 	}
 	for ; goal > 0 && f.quadratureError(q) > err; q++ {
 		if q == fitNodes {
