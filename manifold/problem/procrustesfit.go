@@ -20,6 +20,8 @@ const (
 	fitWidth = 2.5
 	// fitGain is what a step between near pairs must make of the gradient at most.
 	fitGain = 0.4
+	// fitDampings is how often a step between near pairs is shortened to a quarter.
+	fitDampings = 2
 	// fitRounding is what the cost may be wrong by, relative to it.
 	fitRounding = 1e-8
 	// fitLargest is the largest radius of a trust region, in units of sqrt(n), and fitSmallest the least.
@@ -48,8 +50,10 @@ type procrustesFit struct {
 	rough         bool                  // evaluate in single precision
 	rounded       dense.Matrix[float32] // the rotation, for that
 	target        float64               // gradient norm to aim at
-	width, length float64               // of the logarithms, and of the last step
+	eighth, width float64               // the roots of order 8 and 16 of the sums of those powers of the logarithms
+	length        float64               // of the last step
 	radius        float64               // 0 while the pairs are near
+	damped        bool                  // the last step was shortened while they are
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -68,7 +72,7 @@ type procrustesPoint struct {
 // fit takes over the pairing, and takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
 func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, group *rotations) *procrustesFit {
 	n := o.n
-	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data, nodes: map[int][2][]float64{}, width: 1}
+	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data, nodes: map[int][2][]float64{}, eighth: 1, width: 1}
 	factors := newModelFactors(n, len(p.a), f.lender) // of either point while the pairs are near: a step that does not pay ends that
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
 		*v = &procrustesPoint{rotation: &rotation{o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}
@@ -82,8 +86,8 @@ func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, gr
 	f.model = newProcrustesModel(f.b, o.team, f.lender)
 	f.term = f.nearTerm
 	m := float64(len(p.a))
-	squares := 2*m*p.cost - sum(f.fixed)                     // of the logarithms, if the cost is known
-	if squares > math.Sqrt(m*float64(n))*fitWidth*fitWidth { // by Cauchy and Schwarz
+	squares := 2*m*p.cost - sum(f.fixed)                          // of the logarithms, if the cost is known
+	if squares > math.Pow(m*float64(n), 7./8)*fitWidth*fitWidth { // by Hoelder
 		f.farther()
 		return f
 	}
@@ -110,7 +114,7 @@ func (f *procrustesFit) run(done func() bool) bool {
 	if !f.evaluate(f.at, 0) {
 		return false
 	}
-	if f.far == nil && f.width > fitWidth {
+	if f.far == nil && !(f.width <= fitWidth) {
 		if f.farther(); !f.evaluate(f.at, 0) {
 			return false
 		}
@@ -139,21 +143,15 @@ func (f *procrustesFit) step() bool {
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
 		f.model.use(f.at.factors)
-		if (f.steps == 0 || f.far != nil) && !f.model.prepare() {
+		if (f.steps == 0 || f.damped || f.far != nil) && !f.model.prepare() {
 			return false
 		}
 		goal := max(forcing*f.at.norm, 0.5*f.target)
 		f.model.newton(f.at.grad, goal, f.radius)
 		widen(f.turn, f.model.step)
-		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
-		if f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) == nil {
-			if !f.reach(goal) {
-				return false
-			}
-			if f.pays() {
-				f.at, f.trial = f.trial, f.at
-				return true
-			}
+		moved, ok := f.move(goal)
+		if moved || !ok {
+			return ok
 		}
 		if f.far == nil {
 			f.farther()
@@ -162,6 +160,29 @@ func (f *procrustesFit) step() bool {
 		if f.radius = f.length / 4; !(f.radius > fitSmallest) {
 			return false
 		}
+	}
+}
+
+// move goes the way of turn and returns true, or false where it does not pay. Where the first step between near pairs is too long, it and those that follow are damped.
+func (f *procrustesFit) move(goal float64) (moved, ok bool) {
+	damping := f.far == nil && (f.steps == 0 || f.damped)
+	f.damped = false
+	for try := 0; ; try++ {
+		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
+		if f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) == nil {
+			if !f.reach(goal) {
+				return false, false
+			}
+			if f.pays(damping) {
+				f.at, f.trial = f.trial, f.at
+				return true, true
+			}
+		}
+		if !damping || f.far != nil || try == fitDampings {
+			return false, true
+		}
+		f.damped = true
+		dense.Scale(0.25, f.turn, f.turn)
 	}
 }
 
@@ -176,12 +197,12 @@ func (f *procrustesFit) reach(goal float64) bool {
 	return true
 }
 
-// pays tells whether the step to trial is a good one, and adapts the radius.
-func (f *procrustesFit) pays() bool {
+// pays tells whether the step to trial is a good one, for which a lower cost may be enough, and adapts the radius.
+func (f *procrustesFit) pays(lower bool) bool {
 	at, trial := f.at, f.trial
 	falls := trial.norm <= fitGain*at.norm
 	if f.radius == 0 { // the cost is as rough as the rule
-		return falls || f.steps == 0 && trial.cost < at.cost
+		return falls || lower && trial.cost < at.cost
 	}
 	falls = falls && trial.cost <= at.cost+fitRounding*max(1, at.cost)
 	ratio := (at.cost - trial.cost) / f.model.decrease

@@ -36,7 +36,7 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	}
 	goal := 0.0
 	if !far {
-		f.width, goal = 2, 1e-8
+		f.eighth, f.width, goal = 2, 2, 1e-8
 	}
 	if (f.far != nil) != far || !f.evaluate(f.at, goal) {
 		t.Fatal("no evaluation of the kind asked for")
@@ -100,6 +100,54 @@ func TestProcrustesFitEvaluates(t *testing.T) {
 			if e := math.Sqrt(dense.Dot(turnedGrad.Data, turnedGrad.Data)); e > 1e-3*math.Sqrt(dense.Dot(grad, grad)) || e == 0 {
 				t.Errorf("rough gradient off by %g of %g", e, math.Sqrt(dense.Dot(grad, grad)))
 			}
+		}
+	}
+}
+
+// TestProcrustesFitWidths: they are the roots of order 8 and 16 of the sums of those powers of the logarithms, at like scale.
+func TestProcrustesFitWidths(t *testing.T) {
+	f, p, o := fitOf(t, turned(14, 3, 0.2), false)
+	memo := o.NewMemo().(*procrustesMemo)
+	if _, err := o.Evaluate(p.rotation(), make([]float64, o.n*o.n), memo); err != nil {
+		t.Fatal(err)
+	}
+	var eighth, width float64
+	for k, logs := range memo.logs {
+		c := relativeScale(o.a[k], o.b[k])
+		for _, l := range logs {
+			l -= c
+			eighth, width = eighth+math.Pow(l, 8), width+math.Pow(l, 16)
+		}
+	}
+	eighth, width = math.Pow(eighth, 1./8), math.Pow(width, 1./16)
+	for _, rough := range []bool{false, true} {
+		f.rough = rough
+		if f.rounded.Data == nil {
+			f.rounded = f.single(f.n, f.n)
+		}
+		if !f.pass(f.at) || math.Abs(f.eighth-eighth) > 1e-3*eighth || math.Abs(f.width-width) > 1e-3*width {
+			t.Errorf("rough %v: widths %v and %v, by decompositions %v and %v", rough, f.eighth, f.width, eighth, width)
+		}
+	}
+}
+
+// TestProcrustesFitDamps first steps between near pairs that are too long, by the cost or for the retraction, and no later ones.
+func TestProcrustesFitDamps(t *testing.T) {
+	for _, c := range []struct {
+		stretch      float64
+		steps        int
+		moved, short bool
+	}{{1, 0, true, false}, {5, 0, true, true}, {5, 1, false, false}, {1000, 0, false, true}} {
+		f, _, _ := fitOf(t, turned(14, 3, 0.2), false)
+		f.rough, f.steps = false, c.steps
+		f.model.newton(f.at.grad, 0.01*f.at.norm, 0)
+		widen(f.turn, f.model.step)
+		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
+		dense.Scale(c.stretch, f.turn, f.turn)
+		cost := f.at.cost
+		moved, ok := f.move(1e-3 * f.at.norm)
+		if !ok || moved != c.moved || f.damped != c.short || moved != (f.at.cost < cost) {
+			t.Errorf("%+v: moved %v, shortened %v, cost %v -> %v", c, moved, f.damped, cost, f.at.cost)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 const (
 	// fitNodes bounds the nodes of the quadrature, and firstNodes is how many tell the width.
-	fitNodes, firstNodes = 15, 3
+	fitNodes, firstNodes = 18, 3
 	// roughNorm bounds the gradient, in units of sqrt(n), above which single precision will do.
 	roughNorm = 1e-3
 )
@@ -85,19 +85,19 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	}
 	p.cost, p.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(p.grad, p.grad))
 	if f.measuring() {
-		f.width = math.Sqrt(math.Sqrt(f.team.sum(1)))
+		f.eighth, f.width = math.Pow(f.team.sum(1), 1./8), math.Pow(f.team.sum(2), 1./16)
 	}
-	return !math.IsNaN(p.cost + p.norm + f.width)
+	return !math.IsNaN(p.cost + p.norm)
 }
 
-// measuring tells whether the width is computed, which later steps hardly change.
+// measuring tells whether the widths are computed, which later steps hardly change.
 func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
 
 // choose takes as few nodes as the last width allows, or firstNodes for the start. It returns false if fitNodes are too few.
 func (f *procrustesFit) choose(goal float64) bool {
-	q, err := 2, goal/2
+	q, err := 2, goal/8
 	if goal <= f.target {
-		err = goal / 50 // of the cost, too
+		err = goal / 500 // of the cost, too
 	}
 	for ; goal > 0 && f.quadratureError(q) > err; q++ {
 		if q == fitNodes {
@@ -116,9 +116,14 @@ func (f *procrustesFit) choose(goal float64) bool {
 	return true
 }
 
-// quadratureError is that of q nodes for a logarithm of the present width.
+// quadratureError is that of q nodes for the present widths, in the Frobenius norm: for a logarithm l it grows like its power 2q + 1 or less, so that the root of the sum of
+// the squares is at most what it is for the root of order 4q + 2 of the sum of those powers, or of a lower order.
 func (f *procrustesFit) quadratureError(q int) float64 {
-	return 4 * f.width * math.Pow(math.Tanh(f.width/4), float64(2*q))
+	width := f.eighth
+	if 4*q+2 >= 16 {
+		width = f.width
+	}
+	return 4 * width * math.Pow(math.Tanh(width/4), float64(2*q))
 }
 
 // slack is the error of the last gradient.
@@ -159,7 +164,19 @@ func squareTrace[T dense.Float](m, work dense.Matrix[T]) float64 {
 	return float64(dense.Dot(m.Data, work.Data))
 }
 
-// nearTerm adds M to acc, and tr M^2 and tr M^4 to the sums.
+// measure adds tr M^8 and tr M^16 to the sums, computed in single precision from M in t[0]. They bound the largest logarithm within a factor that hardly grows with n, where
+// tr M^4 would make it twice as large for each 16 times as many rows.
+func (f *procrustesFit) measure(w *worker, t [3]dense.Matrix[float32]) {
+	for k := range 3 {
+		from, to := t[k%2], t[(k+1)%2]
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, from, from, 0, to)
+		if k > 0 {
+			w.sum[k] += squareTrace(to, t[2])
+		}
+	}
+}
+
+// nearTerm adds M to acc, tr M^2 to the sums and, if asked to measure, tr M^8 and tr M^16.
 func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	if f.rough {
 		return f.roughTerm(w, k)
@@ -174,8 +191,10 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
-		w.sum[1] += squareTrace(d, inverse)
+		w.scratch.single.need(f.n)
+		t := w.scratch.single.t
+		narrow(t[0].Data, log.Data)
+		f.measure(w, [3]dense.Matrix[float32]{t[0], t[1], t[2]})
 	}
 	return factors.invert(w, k)
 }
@@ -198,8 +217,7 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, log, log, 0, d)
-		w.sum[1] += squareTrace(d, inverse)
+		f.measure(w, [3]dense.Matrix[float32]{log, d, inverse})
 	}
 	return factors.invert(w, k)
 }

@@ -26,7 +26,7 @@ type team struct {
 type worker struct {
 	*scratch
 	acc    dense.Matrix[float64]
-	sum    [2]float64
+	sum    [3]float64
 	err    error
 	single *singleWorker
 }
@@ -210,7 +210,7 @@ func (t *team) share(body func(w *worker, i int) error) {
 func (t *team) parts(first, stride int, body func(w *worker, i int) error) {
 	for c := first; c < len(t.workers); c += stride {
 		w := t.workers[c]
-		w.scratch, w.sum, w.err = t.scratch[first], [2]float64{}, nil
+		w.scratch, w.sum, w.err = t.scratch[first], [3]float64{}, nil
 		if !t.bundles {
 			w.scratch.need(t.n)
 		}
