@@ -10,7 +10,7 @@ import (
 )
 
 // shiftedMean is the objective of the Karcher mean without eigendecompositions: the logarithms are those of reducedLogs. It is for data whose spectra, seen from the point, lie in
-// the interval of a shiftedLog, which every evaluation proves by the signs of pivots; its error there bounds that of the gradient. Hessian products are
+// the intervals of shiftedLogs, which every evaluation proves by the signs of pivots; their error there bounds that of the gradient. Hessian products are
 // differences of gradients in single precision, of the data as the last evaluation saw them.
 type shiftedMean struct {
 	*karcherObjective
@@ -25,6 +25,7 @@ type shiftedMean struct {
 	share     float64 // of the target, that errors of Hessian products may add to the gradient
 	norm      float64 // of the gradient at the last point
 	err       float64 // of the gradient, as tuned
+	logErr    float64 // of the logarithms at the last point
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
 }
 
@@ -53,16 +54,17 @@ func newShifted(k *karcherObjective, o *Options, scale, gain float64) *shiftedMe
 	solver := o.Solver.WithDefaults(k.n * k.n)
 	s.target = max(solver.Tolerance*scale, solver.AbsoluteTolerance)
 	s.err = 0.25 * s.target
-	if s.hessian == nil || !s.widen(k.single.width) {
+	if s.hessian == nil || !s.within(k.single.width) {
 		return nil
 	}
 	s.whitening = dense.New[float64](k.n, k.n)
 	return s
 }
 
-// widen takes the shiftedLog for an interval, if there is one.
-func (s *shiftedMean) widen(width float64) bool {
-	s.log = shiftedLogWithin(width, s.err/(s.gain*math.Sqrt(float64(s.n))))
+// within takes the shiftedLog for an interval, if there is one, and wider ones where spectra do not lie in it.
+func (s *shiftedMean) within(width float64) bool {
+	s.logs.wider = &widerLogs{width: width, err: s.err / (s.gain * math.Sqrt(float64(s.n)))}
+	s.log = s.logs.wider.at(0)
 	return s.log != nil
 }
 
@@ -73,7 +75,7 @@ func (s *shiftedMean) tune(accuracy float64) {
 	}
 	s.err = accuracy
 	if s.log != nil {
-		s.widen(s.log.width)
+		s.within(s.log.width)
 	}
 }
 
@@ -93,18 +95,18 @@ func (s *shiftedMean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo
 	return cost / (2 * s.m.Kappa()), nil
 }
 
-// gradient sets grad to the whitened sum of the logarithms with the weights that logs gives them, and returns the sum of these. The interval is widened until the spectra lie in it.
+// gradient sets grad to the whitened sum of the logarithms with the weights that logs gives them, and returns the sum of these.
 func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64, err error) {
 	s.turned = s.triangular(p)
-	err = errOutside
-	for try := 0; try < 5 && s.log != nil && errors.Is(err, errOutside); try++ {
-		if try > 0 && !s.widen(1.08*s.log.width) {
-			break
-		}
-		total, err = s.logs.sum(s.whitening, s.log, grad)
+	if s.log == nil {
+		return 0, errOutside
 	}
-	if err != nil {
+	if total, err = s.logs.sum(s.whitening, s.log, grad); err != nil {
 		return 0, err
+	}
+	widest := s.logs.wider.at(s.logs.widest())
+	if s.logErr = widest.err; !s.hessian.fit(widest.width) {
+		return 0, errOutside
 	}
 	g := dense.Wrap(s.n, s.n, grad)
 	if s.turned {
@@ -150,7 +152,7 @@ func (s *shiftedMean) weigh(k int, distance float64) (float64, bool) {
 
 // slackAt implements followedObjective.
 func (s *shiftedMean) slackAt(solve.Memo) float64 {
-	return s.gain * s.log.err * math.Sqrt(float64(s.n))
+	return s.gain * s.logErr * math.Sqrt(float64(s.n))
 }
 
 // Certify implements solve.Certifier by strong convexity.

@@ -86,18 +86,32 @@ func difference(n int, a, b []float64) *mat.Dense {
 	return d
 }
 
-// TestShiftedMeanProves: a narrow interval is widened until the spectra are proved to lie in it, and a matrix far from the others is left to decompositions.
+// TestShiftedMeanProves: where the interval is narrow, each matrix gets one in which its spectrum is proved to lie, if that is not far too narrow, and a matrix far from the others is
+// left to decompositions.
 func TestShiftedMeanProves(t *testing.T) {
-	s, _, p := shiftedOf(t, Data{Matrices: scattered(24, 5, 1e2)}, 1e-8)
-	grad, memo := make([]float64, s.n*s.n), s.NewMemo()
-	whole := s.log.width
-	s.widen(0.85 * whole)
-	if _, err := s.Evaluate(p, grad, memo); err != nil || s.log.width < 0.9*whole {
-		t.Errorf("width %v of %v: %v", s.log.width, whole, err)
-	}
-	s.widen(0.3 * whole)
-	if _, err := s.Evaluate(p, grad, memo); !errors.Is(err, errOutside) {
-		t.Errorf("gradient from an interval of %v: %v", s.log.width, err)
+	for name, d := range map[string]Data{
+		"fours":  {Matrices: append(scattered(24, 5, 1e2), scattered(24, 4, 10)...)},
+		"single": {Matrices: append(scattered(largestFour+4, 2, 1e2), scattered(largestFour+4, 1, 10)...)},
+	} {
+		s, k, p := shiftedOf(t, d, 1e-8)
+		got, want, memo := make([]float64, s.n*s.n), make([]float64, s.n*s.n), s.NewMemo()
+		if _, err := k.Evaluate(p, want, k.NewMemo()); err != nil {
+			t.Fatal(err)
+		}
+		whole := s.log.width
+		for _, part := range []float64{0.85, 0.3} {
+			s.within(part * whole)
+			if _, err := s.Evaluate(p, got, memo); err != nil || s.logs.widest() == 0 || slices.Min(s.logs.used[:2]) == s.logs.widest() {
+				t.Errorf("%s: intervals %v of %v of %v: %v", name, s.logs.used, part, whole, err)
+			}
+			if e := mat.Norm(difference(s.n, got, want), 2); e > s.slackAt(memo)+1e-12 || s.slackAt(memo) > s.err {
+				t.Errorf("%s: the gradient is off by %.3g, stated %.3g", name, e, s.slackAt(memo))
+			}
+		}
+		s.within(0.1 * whole)
+		if _, err := s.Evaluate(p, got, memo); !errors.Is(err, errOutside) {
+			t.Errorf("%s: gradient from an interval of %v: %v", name, s.log.width, err)
+		}
 	}
 	ms := scattered(24, 6, 10)
 	var far mat.SymDense

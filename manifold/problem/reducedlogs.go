@@ -2,6 +2,8 @@ package problem
 
 import (
 	"math"
+	"slices"
+	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -14,6 +16,8 @@ const (
 	largestFour = 256
 	// boundMargin is what the bounds of spectra may be wrong by, in logarithms: the rounding of a reduction.
 	boundMargin = 1e-6
+	// widening is the ratio of the intervals that are tried for a spectrum one after the other, mostWidened how many there are.
+	widening, mostWidened = 1.08, 20
 )
 
 // reducedLogs computes sums of logarithms log(L^-1 A_k L^-T) by a shiftedLog without eigendecompositions: the matrices are brought to tridiagonal form, whose shifted inverses
@@ -29,12 +33,14 @@ type reducedLogs struct {
 	whiten dense.Matrix[float64]          // L^-1
 	lanes  *dense.BundleTriangle[float64] // of L^-1
 	log    *shiftedLog
+	wider  *widerLogs // for matrices whose spectra do not lie in the interval of log; nil if all must
+	used   []int      // by each unit, of the wider ones; 0 is log
 	// weigh returns the weight of matrix k given the norm of its logarithm; false fails the call.
 	weigh func(k int, distance float64) (weight float64, ok bool)
 }
 
 func newReducedLogs(data []dense.Matrix[float64], t *team, weigh func(k int, distance float64) (float64, bool)) *reducedLogs {
-	r := &reducedLogs{data: data, n: data[0].Rows, weigh: weigh}
+	r := &reducedLogs{data: data, n: data[0].Rows, weigh: weigh, used: make([]int, len(data))}
 	if r.n > largestFour {
 		r.units, r.body = t, r.single
 	} else {
@@ -44,8 +50,8 @@ func newReducedLogs(data []dense.Matrix[float64], t *team, weigh func(k int, dis
 	return r
 }
 
-// sum sets dst to sum_k w_k (constant I - log(L^-1 A_k L^-T)) for a triangular L^-1, and returns the sum of the weights. errOutside means that a spectrum does not lie in
-// the interval of the shiftedLog, or that a matrix has no weight.
+// sum sets dst to sum_k w_k (constant I - log(L^-1 A_k L^-T)) for a triangular L^-1, and returns the sum of the weights. errOutside means that a spectrum lies neither in
+// the interval of the shiftedLog nor in one of the wider ones, or that a matrix has no weight.
 func (r *reducedLogs) sum(whiten dense.Matrix[float64], log *shiftedLog, dst []float64) (total float64, err error) {
 	if r.whiten, r.log = whiten, log; r.lanes != nil {
 		r.lanes.Set(whiten)
@@ -56,10 +62,25 @@ func (r *reducedLogs) sum(whiten dense.Matrix[float64], log *shiftedLog, dst []f
 	return r.units.sum(0), nil
 }
 
-// bounds returns the interval in which spectra must be found.
-func (r *reducedLogs) bounds() (low, high float64) {
-	width := r.log.width - boundMargin
-	return math.Exp(-width), math.Exp(width)
+// widest returns the number of the widest logarithm that the last sum took.
+func (r *reducedLogs) widest() int { return slices.Max(r.used) }
+
+// fitting returns the logarithm with the narrowest interval in which the spectra of a unit lie, or nil.
+func (r *reducedLogs) fitting(t interface{ Within(low, high float64) bool }, unit int) *shiftedLog {
+	width := r.log.width
+	for i := range mostWidened {
+		if bound := width - boundMargin; t.Within(math.Exp(-bound), math.Exp(bound)) {
+			if r.used[unit] = i; i == 0 {
+				return r.log
+			}
+			return r.wider.at(i)
+		}
+		if r.wider == nil {
+			break
+		}
+		width *= widening
+	}
+	return nil
 }
 
 // four adds the matrices from sideBySide unit on; where there are fewer than four, the first ones stand in for the others.
@@ -77,10 +98,18 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 		r.seen.setLanes(first, b.Data)
 	}
 	b.Reduce()
-	if !b.Within(r.bounds()) {
+	log := r.fitting(b, unit)
+	if log == nil {
 		return errOutside
 	}
-	b.Resolvents(r.log.shift, r.log.weight)
+	b.Resolvents(log.shift, log.weight)
+	if c := r.log.constant - log.constant; c != 0 {
+		for i := range r.n {
+			for l := range b.Data.Lanes(i, i) {
+				b.Data.Lanes(i, i)[l] += c
+			}
+		}
+	}
 	var distances, weights [sideBySide]float64
 	b.Distances(r.log.constant, &distances)
 	for l := range count {
@@ -107,13 +136,15 @@ func (r *reducedLogs) single(w *worker, k int) error {
 		r.seen.set(k, w.t[:1])
 	}
 	w.reducer.Reduce(c)
-	if !w.reducer.Within(r.bounds()) {
+	log := r.fitting(&w.reducer, k)
+	if log == nil {
 		return errOutside
 	}
-	w.reducer.Resolvents(r.log.shift, r.log.weight, f)
+	w.reducer.Resolvents(log.shift, log.weight, f)
 	var square float64
 	for i := range r.n {
 		row := f.Row(i)[i:]
+		row[0] += r.log.constant - log.constant
 		square += 2*dense.Dot(row[1:], row[1:]) + (row[0]-r.log.constant)*(row[0]-r.log.constant)
 	}
 	weight, ok := r.weigh(k, math.Sqrt(square))
@@ -136,4 +167,21 @@ func (s *scratch) bundle(n int) *eigen.Bundled {
 		s.bundled, s.pair = eigen.NewBundled(n), dense.NewBundlePair[float64](n)
 	}
 	return s.bundled
+}
+
+// widerLogs are the shiftedLogs of intervals that widen a first one, made when they are needed.
+type widerLogs struct {
+	width, err float64 // of the first, and of all at most
+	mu         sync.Mutex
+	logs       [mostWidened]*shiftedLog
+}
+
+// at returns the one for the interval widened i times, or nil where that takes too many shifts.
+func (w *widerLogs) at(i int) *shiftedLog {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.logs[i] == nil {
+		w.logs[i] = shiftedLogWithin(w.width*math.Pow(widening, float64(i)), w.err)
+	}
+	return w.logs[i]
 }

@@ -39,8 +39,8 @@ type singleChange struct {
 }
 
 const (
-	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest that leaves three Hessian
-	// products to the default tolerance. These contract as steps of the search do, down to the error of the products.
+	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest that leaves one step of Newton's method to the
+	// default tolerance: below it a Hessian product, with fewer shifts, contracts as much as a step of the search, or more.
 	singleFloor, singleGoal = 2e-6, 4e-6
 	// singleAccuracy is the error of a gradient, in parts of what is expected of its norm.
 	singleAccuracy = 0.08
@@ -122,8 +122,7 @@ func (s *singleSearch) search() bool {
 		}
 		s.direction(log.hessian, step)
 		s.move(norm < largestSquare)
-		goal := min(singleGoal, max(singleFloor, 5e-9/(ratio*ratio*ratio)))
-		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= goal {
+		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= singleGoal {
 			return true
 		}
 	}

@@ -12,6 +12,7 @@ type singleHessian struct {
 	n             int
 	inverses      singleInverses
 	weights       []float64
+	width         float64               // of the interval
 	logs          []*rationalLog        // with more and more shifts
 	log           *rationalLog          // the one in use
 	scale         float64               // of errors of logarithms, over those of products
@@ -35,11 +36,7 @@ func newSingleHessian(n int, inverses singleInverses, width float64, weights []f
 	// What the search leaves of the gradient lies where the Hessian is far from its mean, so that the error of a product depends on the ends of the spectra, of few matrices above all: a wider
 	// interval halves it for three or four. It is 7/L times that of the logarithm in the mean over the matrices. Measured on scattered data.
 	h := &singleHessian{n: n, inverses: inverses, weights: weights, scale: width / (7 * math.Sqrt(dense.Dot(weights, weights)))}
-	width *= 1 + 0.4*dense.Dot(weights, weights)
-	for shifts := 1; shifts <= mostShifts && h.within(hessianError) == nil; shifts++ {
-		h.logs = append(h.logs, newRationalLog(width, shifts))
-	}
-	if h.within(hessianError) == nil {
+	if !h.fit(width * (1 + 0.4*dense.Dot(weights, weights))) {
 		return nil
 	}
 	for _, m := range []*dense.Matrix[float32]{&h.f, &h.one, &h.mean, &h.base, &h.sum, &h.v, &h.moved, &h.w, &h.left, &h.swapped} {
@@ -49,6 +46,18 @@ func newSingleHessian(n int, inverses singleInverses, width float64, weights []f
 		h.one.Set(i, i, 1)
 	}
 	return h
+}
+
+// fit takes logarithms for an interval of that width at least; false means that none is accurate enough.
+func (h *singleHessian) fit(width float64) bool {
+	if width <= h.width {
+		return true
+	}
+	h.width, h.logs = width, h.logs[:0]
+	for shifts := 1; shifts <= mostShifts && h.within(hessianError) == nil; shifts++ {
+		h.logs = append(h.logs, newRationalLog(width, shifts))
+	}
+	return h.within(hessianError) != nil
 }
 
 // within returns the logarithm with the fewest shifts for which products are off by that at most, or nil.
