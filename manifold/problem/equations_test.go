@@ -42,10 +42,24 @@ func TestEquationsBySolvers(t *testing.T) {
 	for _, n := range []int{6, 20} {
 		d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(63, n, 1e5)), symmetric(gallery.SPD(64, n, 1e5))}}
 		for _, name := range []string{"lyapunov", "riccati"} {
-			for _, method := range []string{"trust", "lbfgs", "cg", "steepest"} {
+			for _, method := range []string{"trust", "arc", "lbfgs", "cg", "steepest"} {
 				if r := solved(t, name, d, &Options{Method: method}); r.Iterations > 200 {
 					t.Errorf("%s, n = %d by %s: %d iterations", name, n, method, r.Iterations)
 				}
+			}
+		}
+	}
+}
+
+// TestArcFarFromConvex: cubic regularization keeps away from the boundary of the cone, where the cost falls in the directions in which the preconditioner knows no
+// curvature.
+func TestArcFarFromConvex(t *testing.T) {
+	for _, n := range []int{8, 20, 50} {
+		for seed := range uint64(2) {
+			matrices := gallery.KarcherScatter(100+seed, n, 2, 1e6)
+			d := Data{Matrices: []mat.Symmetric{symmetric(matrices[0]), symmetric(matrices[1])}}
+			if r := solved(t, "lyapunov", d, &Options{Method: "arc"}); r.Iterations > 100 || r.HessianProducts > 200 {
+				t.Errorf("n = %d, seed %d: %d iterations, %d Hessian products", n, 100+seed, r.Iterations, r.HessianProducts)
 			}
 		}
 	}
