@@ -28,7 +28,7 @@ func TestNearnessAtConditionAMillion(t *testing.T) {
 				t.Errorf("n = %d by %s: %g away, certificate %+v", n, method, d, r.Certificate)
 			}
 		}
-		o := &Options{Method: "steepest"}
+		o := &Options{Method: "steepest", Retraction: manifold.RationalStep}
 		o.Solver.MaxIterations, o.Solver.Tolerance = 300, 0.5
 		r, err := Solve("nearness", d, o)
 		if err != nil || r.Converged || r.Certificate.Value < 1 || r.Advice == "" {
