@@ -28,7 +28,7 @@ func TestNearnessAtConditionAMillion(t *testing.T) {
 				t.Errorf("n = %d by %s: %g away, certificate %+v", n, method, d, r.Certificate)
 			}
 		}
-		o := &Options{Method: "steepest"}
+		o := &Options{Method: "steepest", Retraction: manifold.RationalStep}
 		o.Solver.MaxIterations, o.Solver.Tolerance = 300, 0.5
 		r, err := Solve("nearness", d, o)
 		if err != nil || r.Converged || r.Certificate.Value < 1 || r.Advice == "" {
@@ -42,7 +42,7 @@ func TestEquationsBySolvers(t *testing.T) {
 	for _, n := range []int{6, 20} {
 		d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(63, n, 1e5)), symmetric(gallery.SPD(64, n, 1e5))}}
 		for _, name := range []string{"lyapunov", "riccati"} {
-			for _, method := range []string{"trust", "lbfgs", "cg", "steepest"} {
+			for _, method := range []string{"trust", "arc", "lbfgs", "cg", "steepest"} {
 				if r := solved(t, name, d, &Options{Method: method}); r.Iterations > 200 {
 					t.Errorf("%s, n = %d by %s: %d iterations", name, n, method, r.Iterations)
 				}
@@ -77,6 +77,20 @@ func TestClosedFormsRefined(t *testing.T) {
 				if d, err := m.Distance(p, known); err != nil || !(d < 1e-5) {
 					t.Errorf("%s, n = %d by %s: %g from the closed form (%v)", name, n, method, d, err)
 				}
+			}
+		}
+	}
+}
+
+// TestArcFarFromConvex: cubic regularization keeps away from the boundary of the cone, where the cost falls in the directions in which the preconditioner knows no
+// curvature.
+func TestArcFarFromConvex(t *testing.T) {
+	for _, n := range []int{8, 20, 50} {
+		for seed := range uint64(2) {
+			matrices := gallery.KarcherScatter(100+seed, n, 2, 1e6)
+			d := Data{Matrices: []mat.Symmetric{symmetric(matrices[0]), symmetric(matrices[1])}}
+			if r := solved(t, "lyapunov", d, &Options{Method: "arc"}); r.Iterations > 100 || r.HessianProducts > 200 {
+				t.Errorf("n = %d, seed %d: %d iterations, %d Hessian products", n, 100+seed, r.Iterations, r.HessianProducts)
 			}
 		}
 	}

@@ -31,8 +31,8 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust and
-	// arc, and RationalStep elsewhere.
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust, arc
+	// and steepest, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem. Problems without such methods refuse it, see Problem.TakesStart.
 	Start mat.Symmetric
@@ -325,14 +325,15 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 type solvers int
 
 const (
-	noSolver    solvers = iota
-	secondOrder         // those that carry no vectors from point to point: trust and arc
+	noSolver   solvers = iota
+	memoryless         // those whose steps owe nothing to earlier vectors but their length: trust, arc and steepest
 	everySolver
 )
 
 // retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn.
 func (p Problem) retraction(o *Options) manifold.Retraction {
-	if o.Retraction == manifold.DefaultStep && (p.triangular == everySolver || p.triangular == secondOrder && (o.Method == "trust" || o.Method == "arc")) {
+	joins := o.Method == "trust" || o.Method == "arc" || o.Method == "steepest"
+	if o.Retraction == manifold.DefaultStep && (p.triangular == everySolver || p.triangular == memoryless && joins) {
 		return manifold.TriangularStep
 	}
 	return o.Retraction

@@ -21,7 +21,7 @@ var riccati = Problem{
 		}
 		return newRiccati(a, b, 2, m)
 	},
-	triangular: secondOrder,
+	triangular: memoryless,
 }
 
 var riccatiClosedForm = closedForm("the geometric mean of A and B^-1: one Cholesky factorization and one eigendecomposition", func(in instance) *manifold.Frame {

@@ -85,7 +85,7 @@ func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, me
 	}
 	m.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/q.m.Kappa(), dst, dst)
-	if !(dense.Dot(dst, v) > 0) {
+	if d := dense.Dot(dst, v); !(d > 0) || math.IsInf(d, 1) {
 		copy(dst, v)
 	}
 	return nil

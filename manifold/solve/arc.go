@@ -26,8 +26,10 @@ const (
 
 // CubicRegularization runs the Riemannian adaptive cubic regularization method: each step minimizes <g,s> + <s,Hs>/2 + sigma |s|^3/3 over a
 // Krylov space that Lanczos grows from the gradient until the gradient of the model is small against |s|^2. A rejected step keeps the space,
-// so that trying again with a larger sigma costs one evaluation and no Hessian product unless the space must grow. With a Preconditioner P the cubic term and the
-// space are those of the metric of P^-1, and |g| stands for <g,Pg>^1/2. Memory: one vector for each dimension of the space, at most 100, or two with a Preconditioner.
+// so that trying again with a larger sigma costs one evaluation and no Hessian product unless the space must grow. With a Preconditioner P the space is that of P
+// times the Hessian, H + sigma |s| P^-1 takes the place of H + sigma |s|, |s| being Riemannian, and |g| stands for <g,Pg>^1/2. It then ends before the first direction
+// that makes the model concave, as truncated conjugate gradients do: the most concave directions in the metric of P^-1 are those in which P^-1 is next to nothing, and
+// lead away from where the cost falls. Memory: one vector for each dimension of the space, at most 100, or two with a Preconditioner.
 func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("arc", m, f, start, o)
 	if err != nil {
@@ -57,11 +59,11 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 		case ratio > verySuccessful:
 			k.sigma = max(cubicFall*k.sigma, k.least)
 		case !(ratio > acceptRatio):
-			k.sigma = cubicGrowth * max(k.sigma, k.gradient/(k.length*k.length))
+			k.sigma = cubicGrowth * max(k.sigma, k.gradient/(k.norm*length))
 		}
 		if ratio > acceptRatio {
 			r.accept(length)
-			k.size = 0
+			k.size, k.ended = 0, false
 		} else if length < 1e-16*math.Sqrt(float64(len(k.s))) || !finite(k.sigma) {
 			r.stalled("the cubic term grew without end")
 			break
@@ -77,16 +79,17 @@ type krylov struct {
 	curvature       curvature
 	sigma, least    float64 // weight of the cubic term and its lower bound
 	size            int     // dimension of the space; 0 where nothing is known at x yet
+	ended           bool    // the space grows no further
 	q               [][]float64
 	dual            [][]float64 // P^-1 q; q itself without preconditioner
+	gram            [][]float64 // <q_i,q_j> for j <= i; nil without preconditioner, where they are orthonormal
 	alpha, beta     []float64   // diagonal; beta[i] couples i and i+1
 	pivot, multiple []float64   // scratch of the tridiagonal solver
 	coeff           []float64   // the step in the space
 	w, z            []float64   // remainder, and P times that
 	s               []float64   // the step
-	gradient        float64     // norms of the gradient and of the step in the metric of the space
-	length          float64
-	model           float64 // decrease that the quadratic model promises, positive
+	gradient, norm  float64     // norms of the gradient and of the step in the metric of the space
+	model           float64     // decrease that the quadratic model promises, positive
 }
 
 func newKrylov(r *run) *krylov {
@@ -112,8 +115,8 @@ func (k *krylov) firstWeight() error {
 	if err := k.begin(); err != nil {
 		return err
 	}
-	first := r.firstStep() / math.Sqrt(r.m.Inner(r.x.point, k.q[0], k.q[0])) // in the metric of the space
-	k.sigma = k.gradient / (first * first)
+	first := r.firstStep()
+	k.sigma = k.gradient * math.Sqrt(r.m.Inner(r.x.point, k.q[0], k.q[0])) / (first * first)
 	k.least = smallestWeight * min(k.sigma, k.gradient) // a tiny first step may be due to the units of the cost
 	return nil
 }
@@ -151,10 +154,17 @@ func (k *krylov) append(i int, norm float64) {
 	for j, v := range k.z {
 		k.q[i][j] = v / norm
 	}
-	if k.r.prec != nil {
-		for j, v := range k.w {
-			k.dual[i][j] = v / norm
-		}
+	if k.r.prec == nil {
+		return
+	}
+	for j, v := range k.w {
+		k.dual[i][j] = v / norm
+	}
+	if i == len(k.gram) {
+		k.gram = append(k.gram, make([]float64, i+1))
+	}
+	for j, q := range k.q[:i+1] {
+		k.gram[i][j] = k.r.m.Inner(k.r.x.point, k.q[i], q)
 	}
 }
 
@@ -172,12 +182,15 @@ func (k *krylov) solve() error {
 	g := k.gradient
 	floor := r.innerFloor() * g / r.status.GradientNorm
 	for {
-		var lambda float64
-		lambda, k.length = k.minimize(g)
+		if k.r.prec != nil && k.size > 1 && !k.shifted(0, g) {
+			k.size, k.ended = k.size-1, true
+		}
+		lambda, length := k.minimize(g)
+		k.norm = math.Sqrt(dense.Dot(k.coeff[:k.size], k.coeff[:k.size]))
 		residual := k.beta[k.size-1] * math.Abs(k.coeff[k.size-1])
-		target := min(cubicResidual*k.length*k.length, innerLinear*g)
-		if residual <= max(target, floor) || k.size == len(k.alpha) || k.beta[k.size-1] == 0 {
-			k.model = (lambda*k.length*k.length - g*k.coeff[0]) / 2
+		target := min(cubicResidual*k.norm*length, innerLinear*g)
+		if k.ended || residual <= max(target, floor) || k.size == len(k.alpha) || k.beta[k.size-1] == 0 {
+			k.model = (lambda*k.norm*k.norm - g*k.coeff[0]) / 2
 			break
 		}
 		k.append(k.size, k.beta[k.size-1])
@@ -216,9 +229,9 @@ func (k *krylov) expand() error {
 	return err
 }
 
-// minimize sets coeff to the minimizer y of the model in the space: (T + lambda I) y = -g e1 with |y| = lambda/sigma and T + lambda I positive
-// definite, by bisection, since |y| - lambda/sigma falls with lambda. It returns lambda and |y|. Because T is unreduced and the right side
-// is along e1 the hard case cannot occur.
+// minimize sets coeff to the y in the space with (T + lambda I) y = -g e1, lambda = sigma |s| and T + lambda I positive definite, s the step with these coefficients:
+// without preconditioner the minimizer of the model, since |s| = |y|. It does so by bisection, since |s| - lambda/sigma falls where lambda is large, and returns lambda
+// and |s|. Because T is unreduced and the right side is along e1 the hard case cannot occur.
 func (k *krylov) minimize(g float64) (lambda, length float64) {
 	var norm float64
 	for i := range k.size {
@@ -231,24 +244,50 @@ func (k *krylov) minimize(g float64) (lambda, length float64) {
 		}
 		norm = max(norm, row)
 	}
-	lo, hi := 0.0, norm+math.Sqrt(k.sigma*g)
+	lo, hi := 0.0, norm+math.Sqrt(k.sigma*g*k.longest())
 	for range 200 {
 		mid := lo + (hi-lo)/2
 		if mid <= lo || mid >= hi {
 			break
 		}
-		if size, ok := k.shifted(mid, g); !ok || size > mid/k.sigma {
+		if !k.shifted(mid, g) || k.length() > mid/k.sigma {
 			lo = mid
 		} else {
 			hi = mid
 		}
 	}
-	length, _ = k.shifted(hi, g)
-	return hi, length
+	k.shifted(hi, g)
+	return hi, k.length()
 }
 
-// shifted solves (T + lambda I) coeff = -g e1 by an L D L^T factorization and returns the norm; ok is false if a pivot is not positive.
-func (k *krylov) shifted(lambda, g float64) (norm float64, ok bool) {
+// length returns |s| of the step with the coefficients coeff.
+func (k *krylov) length() float64 {
+	y := k.coeff[:k.size]
+	if k.gram == nil {
+		return math.Sqrt(dense.Dot(y, y))
+	}
+	var sum float64
+	for i, c := range y {
+		row := k.gram[i]
+		sum += c * (2*dense.Dot(row[:i], y[:i]) + c*row[i])
+	}
+	return math.Sqrt(max(sum, 0))
+}
+
+// longest bounds |s| of all coefficients of norm 1.
+func (k *krylov) longest() float64 {
+	if k.gram == nil {
+		return 1
+	}
+	var sum float64
+	for i := range k.size {
+		sum += k.gram[i][i]
+	}
+	return math.Sqrt(sum)
+}
+
+// shifted solves (T + lambda I) coeff = -g e1 by an L D L^T factorization and returns false if a pivot is not positive.
+func (k *krylov) shifted(lambda, g float64) bool {
 	n := k.size
 	for i := range n {
 		d := k.alpha[i] + lambda
@@ -256,7 +295,7 @@ func (k *krylov) shifted(lambda, g float64) (norm float64, ok bool) {
 			d -= k.multiple[i-1] * k.beta[i-1]
 		}
 		if !(d > 0) {
-			return 0, false
+			return false
 		}
 		k.pivot[i], k.multiple[i] = d, k.beta[i]/d
 	}
@@ -270,8 +309,5 @@ func (k *krylov) shifted(lambda, g float64) (norm float64, ok bool) {
 			k.coeff[i] -= k.multiple[i] * k.coeff[i+1]
 		}
 	}
-	for _, c := range k.coeff[:n] {
-		norm += c * c
-	}
-	return math.Sqrt(norm), true
+	return true
 }

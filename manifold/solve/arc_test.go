@@ -11,7 +11,8 @@ import (
 )
 
 // TestCubicSubproblem: the step in the space satisfies the conditions that characterise the global minimizer of the cubic model,
-// (T + sigma |y| I) y = -g e1 with T + sigma |y| I positive semidefinite, for definite and indefinite T.
+// (T + sigma |y| I) y = -g e1 with T + sigma |y| I positive semidefinite, for definite and indefinite T; where the basis is not orthonormal, |y| is the length of the
+// vector.
 func TestCubicSubproblem(t *testing.T) {
 	const seed = 21
 	rng := rand.New(rand.NewChaCha8([32]byte{seed}))
@@ -29,6 +30,20 @@ func TestCubicSubproblem(t *testing.T) {
 				a.SetSym(i-1, i, k.beta[i-1])
 			}
 		}
+		if trial%2 == 1 {
+			basis := mat.NewDense(n, n, nil)
+			for i := range n {
+				for j := range n {
+					basis.Set(i, j, math.Exp(2*rng.NormFloat64())*rng.NormFloat64())
+				}
+			}
+			for i := range n {
+				k.gram = append(k.gram, make([]float64, i+1))
+				for j := range i + 1 {
+					k.gram[i][j] = mat.Dot(basis.RowView(i), basis.RowView(j))
+				}
+			}
+		}
 		g := math.Exp(rng.NormFloat64())
 		lambda, length := k.minimize(g)
 		var eig mat.EigenSym
@@ -41,7 +56,7 @@ func TestCubicSubproblem(t *testing.T) {
 		residual.MulVec(a, y)
 		residual.AddScaledVec(&residual, lambda, y)
 		residual.SetVec(0, residual.AtVec(0)+g)
-		if mat.Norm(&residual, 2) > 1e-10*(g+(mat.Norm(a, 2)+lambda)*length) {
+		if mat.Norm(&residual, 2) > 1e-10*(g+(mat.Norm(a, 2)+lambda)*mat.Norm(y, 2)) {
 			t.Errorf("seed %d, trial %d: residual %v", seed, trial, mat.Norm(&residual, 2))
 		}
 	}
