@@ -98,6 +98,15 @@ def milliseconds(seconds):
     return "%.3g" % (1e3 * seconds) if seconds < 1 else "%.0f" % (1e3 * seconds)
 
 
+def conditioned(r):
+    return "-" if r["problem"] in UNCONDITIONED else "%.0e" % r["condition"]
+
+
+def ratio(r):
+    """Pymanopt's time over ours, a lower bound where it did not converge."""
+    return "%s%.3g" % ("" if r["pymanopt"]["reached"] else "> ", r["ratio"])
+
+
 def row(r):
     peer, own = r["pymanopt"], r["spdopt"]
     if peer["reached"]:
@@ -107,32 +116,60 @@ def row(r):
     mark = "" if own["converged"] else ", not converged"
     certificate = own.get("certificate", {})
     distance = "%s %.0e" % ("<=" if certificate.get("bound") else "~", certificate["value"]) if certificate else "-"
-    condition = "-" if r["problem"] in UNCONDITIONED else "%.0e" % r["condition"]
-    return "| %s | %s | %d | %s | %s (%d%s) | %s | %s%.3g |" % (
-        r["problem"], condition, r["n"], told, milliseconds(own["cpu_seconds"]), own["iterations"], mark, distance,
-        "" if peer["reached"] else "> ", r["ratio"])
+    return "| %s | %s | %d | %s | %s (%d%s) | %s | %s |" % (
+        r["problem"], conditioned(r), r["n"], told, milliseconds(own["cpu_seconds"]), own["iterations"], mark, distance, ratio(r))
+
+
+def ratios(rows):
+    """A line for each problem and condition: ratios and our milliseconds by size."""
+    sizes = sorted({r["n"] for r in rows})
+    lines = {}
+    for r in rows:
+        lines.setdefault((r["problem"], conditioned(r)), {})[r["n"]] = "%s (%s)" % (ratio(r), milliseconds(r["spdopt"]["cpu_seconds"]))
+    head = ["| problem | condition | %s |" % " | ".join("n = %d" % n for n in sizes), "|---|---|" + "---|" * len(sizes)]
+    return head + ["| %s | %s | %s |" % (*key, " | ".join(cells.get(n, "-") for n in sizes)) for key, cells in lines.items()]
 
 
 def markdown(rows):
     head = ["| problem | condition | n | pymanopt ms (iterations) | spdopt ms (iterations) | distance | ratio |", "|---|---|--:|---|---|---|--:|"]
-    return "\n".join(head + [row(r) for r in rows]) + "\n"
+    return "\n".join(head + [row(r) for r in rows] + [""] + ratios(rows)) + "\n"
+
+
+def merged(files):
+    """The rows of the files, by problem, condition and size; a later one takes the place of an earlier one."""
+    rows = {}
+    for name in files:
+        with open(name) as f:
+            rows.update({(r["problem"], r["condition"], r["n"]): r for r in json.load(f)})
+    return rows
+
+
+def write(args, rows):
+    problems = list(dict.fromkeys(key[0] for key in rows))
+    ordered = [rows[key] for key in sorted(rows, key=lambda key: (problems.index(key[0]), *key[1:]))]
+    with open(args.json, "w") as out:
+        json.dump(ordered, out, indent=1)
+    with open(args.markdown, "w") as out:
+        out.write(markdown(ordered))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--spdopt", default="spdopt", help="the command")
-    p.add_argument("--problems", required=True)
+    p.add_argument("--problems", default="", help="comma-separated; none to write the tables of --merge alone")
     p.add_argument("--sizes", default="10,50,100,200")
     p.add_argument("--conds", default="1e2,1e6")
     p.add_argument("--solvers", default=",".join(bench_pymanopt.SOLVERS))
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--slow", type=float, default=5.0, help="CPU seconds of pymanopt from which on one round is enough")
     p.add_argument("--cap", type=float, default=60.0, help="CPU seconds per run")
+    p.add_argument("--merge", nargs="*", default=[], help="results of earlier runs to begin with")
     p.add_argument("--json", default="compare.json")
     p.add_argument("--markdown", default="compare.md")
     args = p.parse_args()
-    rows = []
-    for problem in args.problems.split(","):
+    rows = merged(args.merge)
+    write(args, rows)
+    for problem in filter(None, args.problems.split(",")):
         conditions = [float(c) for c in args.conds.split(",")]
         for condition in conditions[:1] if problem in UNCONDITIONED else conditions:
             solvers = [s for s in args.solvers.split(",") if s != "TR" or problem not in FIRST_ORDER]
@@ -141,12 +178,9 @@ def main():
                 solvers = cell.measure(solvers)
                 if cell.ours is None:
                     continue
-                rows.append(cell.report())
-                print(row(rows[-1]), file=sys.stderr, flush=True)
-                with open(args.json, "w") as out:
-                    json.dump(rows, out, indent=1)
-                with open(args.markdown, "w") as out:
-                    out.write(markdown(rows))
+                rows[problem, condition, n] = cell.report()
+                print(row(rows[problem, condition, n]), file=sys.stderr, flush=True)
+                write(args, rows)
 
 
 if __name__ == "__main__":

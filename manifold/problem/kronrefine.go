@@ -154,8 +154,6 @@ func addToDiagonal(a dense.Matrix[float64], x float64) {
 	}
 }
 
-func frobenius(a dense.Matrix[float64]) float64 { return math.Sqrt(dense.Dot(a.Data, a.Data)) }
-
 // multiply sets e and d.
 func (s *kronStep) multiply(z *kronSamples[float32]) {
 	count, factor, work := float64(z.count()), dense.New[float32](z.p, z.p), make([]float32, z.largest())
@@ -188,13 +186,13 @@ func (s *kronStep) choose() bool {
 	slope := dense.Dot(s.k.Data, h.Data)
 	s.t = s.cols * slope / dense.Dot(h.Data, h.Data)
 	s.curvature = slope / dense.Dot(s.k.Data, s.k.Data)
-	if !(s.t > 0.5 && s.t < 2) || !(s.t*max(frobenius(s.k), frobenius(s.e)) < kronRefineLong) {
+	if !(s.t > 0.5 && s.t < 2) || !(s.t*max(norm(s.k.Data), norm(s.e.Data)) < kronRefineLong) {
 		return false
 	}
 	s.leading, s.step = h, dense.New[float64](h.Rows, h.Rows)
 	dense.Blend(s.cols, s.k.Data, -s.t, h.Data, h.Data)
 	dense.Scale(s.t, s.k.Data, s.step.Data)
-	s.left = frobenius(h)
+	s.left = norm(h.Data)
 	return true
 }
 
@@ -217,13 +215,13 @@ func (s *kronStep) deviation(p, next *manifold.Frame) float64 {
 	addToDiagonal(out, 1)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, -1, turn, turn, 1, out)
 	dense.Mirror(out)
-	return frobenius(out)
+	return norm(out.Data)
 }
 
 // bound returns what the norm of the gradient is at most after a step with the given deviation.
 func (s *kronStep) bound(deviation float64) float64 {
-	k, e := s.t*frobenius(s.k), s.t*frobenius(s.e)
-	rounding := kronRefineRounding * (math.Sqrt(s.rows*s.cols)*e + s.t*frobenius(s.d)/e*math.Sqrt(s.cols/s.rows)*k)
+	k, e := s.t*norm(s.k.Data), s.t*norm(s.e.Data)
+	rounding := kronRefineRounding * (math.Sqrt(s.rows*s.cols)*e + s.t*norm(s.d.Data)/e*math.Sqrt(s.cols/s.rows)*k)
 	second := s.cols*k*k/(1-k) + s.rows*e*e/(1-e)
 	return (1 + k) * (s.left + rounding + second + 2*s.cols*deviation)
 }
@@ -234,7 +232,7 @@ func (s *kronStep) change(p dense.Matrix[float64]) float64 {
 	for i := range s.step.Rows {
 		trace += s.step.At(i, i)
 	}
-	k, e := frobenius(s.step), s.t*frobenius(s.e)
+	k, e := norm(s.step.Data), s.t*norm(s.e.Data)
 	return dense.Dot(s.step.Data, p.Data) - s.rows*e*e/2 - s.cols*(trace-k*k/2)
 }
 

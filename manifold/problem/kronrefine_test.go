@@ -149,7 +149,7 @@ func relativeTo(a, b dense.Matrix[float64]) float64 {
 	dense.Blend(1, a.Data, -1, b.Data, w.Data)
 	dense.MulLower(dense.NoTrans, l, w, out)
 	dense.MulLowerRight(dense.Transposed, l, out, w)
-	return frobenius(w) / math.Sqrt(float64(b.Rows))
+	return norm(w.Data) / math.Sqrt(float64(b.Rows))
 }
 
 // TestKronRefinedEverywhere: the result depends neither on the number of threads nor on being watched, and what is watched is the step that is made.

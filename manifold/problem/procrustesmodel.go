@@ -288,7 +288,7 @@ func (m *procrustesModel) renew() {
 	dense.Axpy(1, m.right, m.res)
 }
 
-func norm(x []float32) float64 { return math.Sqrt(float64(dense.Dot(x, x))) }
+func norm[T dense.Float](x []T) float64 { return math.Sqrt(float64(dense.Dot(x, x))) }
 
 // apply sets dst to the operator times u, rounded if the processor has products for that: with the symmetric W = G U - U G of each pair the operator is the
 // mean of the W G^-1 - G^-1 W, where no 2 U cancels.

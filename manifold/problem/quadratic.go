@@ -70,9 +70,10 @@ func (k *knownMinimizer) refine(in instance, r *solve.Result) {
 		return
 	}
 	e := &refinement{in: in, m: k.m, grad: make([]float64, k.m.VectorLen()), memo: in.(solve.Memoizer).NewMemo()}
-	if e.evaluate(k.known) != nil || e.refine(refineFrom*math.Sqrt(float64(k.known.Dim()))) != nil || e.at == k.known {
+	if e.evaluate(k.known) != nil {
 		return
 	}
+	e.refine(refineFrom * math.Sqrt(float64(k.known.Dim())))
 	k.known = e.at
 	r.Certificate = k.Certify(r.Point, r.GradientNorm, nil)
 }
@@ -94,9 +95,7 @@ func closedForm(what string, known func(in instance) *manifold.Frame) Method {
 		if err := e.evaluate(known(in)); err != nil {
 			return nil, err
 		}
-		if err := e.refine(refineFrom * math.Sqrt(float64(m.Dim()))); err != nil {
-			return nil, err
-		}
+		e.refine(refineFrom * math.Sqrt(float64(m.Dim())))
 		r := &solve.Result{Point: e.at, Objective: e.cost, GradientNorm: e.norm, Certificate: e.certificate, Evaluations: 1 + e.evaluations, Converged: true}
 		if scale = max(scale, r.GradientNorm); scale > 0 {
 			r.RelativeGradient = r.GradientNorm / scale
@@ -141,23 +140,19 @@ func (e *refinement) evaluate(p *manifold.Frame) (err error) {
 }
 
 // refine makes Newton steps while they are longer than enough, and takes the last one back where it has not shortened the next by a tenth.
-func (e *refinement) refine(enough float64) error {
+func (e *refinement) refine(enough float64) {
 	for e.step != nil && e.certificate.Value > enough {
 		before, next := *e, e.at.Clone().(*manifold.Frame)
 		dense.Scale(-1, e.step, e.step)
 		if e.m.Retract(next, e.at, e.step) != nil {
-			return nil
+			return
 		}
-		if err := e.evaluate(next); err != nil {
-			return err
-		}
-		if !(e.step != nil && e.certificate.Value <= 0.9*before.certificate.Value) {
+		if e.evaluate(next) != nil || !(e.step != nil && e.certificate.Value <= 0.9*before.certificate.Value) {
 			before.evaluations = e.evaluations
 			*e = before
-			return nil
+			return
 		}
 	}
-	return nil
 }
 
 // matrixPair returns the frames of the two matrices of the data; with optional set the second may be missing, and is then nil.

@@ -67,18 +67,17 @@ func (r *reducedLogs) widest() int { return slices.Max(r.used) }
 
 // fitting returns the logarithm with the narrowest interval in which the spectra of a unit lie, or nil.
 func (r *reducedLogs) fitting(t interface{ Within(low, high float64) bool }, unit int) *shiftedLog {
-	width := r.log.width
-	for i := range mostWidened {
-		if bound := width - boundMargin; t.Within(math.Exp(-bound), math.Exp(bound)) {
+	most := 1
+	if r.wider != nil {
+		most = mostWidened
+	}
+	for i := range most {
+		if bound := widened(r.log.width, i) - boundMargin; t.Within(math.Exp(-bound), math.Exp(bound)) {
 			if r.used[unit] = i; i == 0 {
 				return r.log
 			}
 			return r.wider.at(i)
 		}
-		if r.wider == nil {
-			break
-		}
-		width *= widening
 	}
 	return nil
 }
@@ -169,6 +168,9 @@ func (s *scratch) bundle(n int) *eigen.Bundled {
 	return s.bundled
 }
 
+// widened is the width of the interval that is tried after i narrower ones.
+func widened(width float64, i int) float64 { return width * math.Pow(widening, float64(i)) }
+
 // widerLogs are the shiftedLogs of intervals that widen a first one, made when they are needed.
 type widerLogs struct {
 	width, err float64 // of the first, and of all at most
@@ -181,7 +183,7 @@ func (w *widerLogs) at(i int) *shiftedLog {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.logs[i] == nil {
-		w.logs[i] = shiftedLogWithin(w.width*math.Pow(widening, float64(i)), w.err)
+		w.logs[i] = shiftedLogWithin(widened(w.width, i), w.err)
 	}
 	return w.logs[i]
 }
