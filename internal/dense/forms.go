@@ -99,14 +99,44 @@ func (f *RoundedForms) Apply(scale float32, y, out Matrix[float32]) {
 	out.mustHave(n, n, "RoundedForms")
 	f.pack(y)
 	clear(f.sums)
-	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
-	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
-		clear(f.q)
-		points := min(f.points, roundUp(f.count-first, formGroup))
-		f.block(f.pairs[b*tiles*f.points:], f.rows[b*high*f.points/2:], points)
+	for first := 0; first < f.count; first += f.points {
+		f.forms(first)
+		f.moment(first)
 	}
 	f.total(scale, out)
 }
+
+// Forms sets q to the w'Yw of the points, reading the lower triangle of y. It allocates nothing.
+func (f *RoundedForms) Forms(y Matrix[float32], q []float32) {
+	y.mustHave(f.n, f.n, "RoundedForms")
+	mustCount(q, f.count, "RoundedForms")
+	f.pack(y)
+	for first := 0; first < f.count; first += f.points {
+		f.forms(first)
+		copy(q[first:], f.q)
+	}
+}
+
+// Moment sets out = scale sum r w w' for a weight of every point. It allocates nothing.
+func (f *RoundedForms) Moment(scale float32, r []float32, out Matrix[float32]) {
+	out.mustHave(f.n, f.n, "RoundedForms")
+	mustCount(r, f.count, "RoundedForms")
+	clear(f.sums)
+	for first := 0; first < f.count; first += f.points {
+		clear(f.q[copy(f.q, r[first:]):])
+		f.moment(first)
+	}
+	f.total(scale, out)
+}
+
+func mustCount(x []float32, count int, name string) {
+	if len(x) != count {
+		panic(Error(fmt.Sprintf("%s: %d numbers for %d points", name, len(x), count)))
+	}
+}
+
+// taken returns how many points from the given one on the kernels take.
+func (f *RoundedForms) taken(first int) int { return min(f.points, roundUp(f.count-first, formGroup)) }
 
 // pack writes the pairs of the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.
 func (f *RoundedForms) pack(y Matrix[float32]) {

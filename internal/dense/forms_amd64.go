@@ -2,16 +2,23 @@ package dense
 
 import "unsafe"
 
-// block adds what the given number of points of a block give to the sums.
-func (f *RoundedForms) block(pairs, rows []uint32, points int) {
-	stride := uintptr(f.points)
-	tiles, side := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, momentRows)/momentRows)
-	word := func(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
-	q := (*byte)(unsafe.Pointer(unsafe.SliceData(f.q)))
-	formsAVX512(word(f.h), word(pairs), 4*stride, uintptr(f.skip), tiles, uintptr(points/formGroup), q)
-	weighAVX512(word(rows), q, stride/formStep, uintptr(f.n), word(f.weighted))
-	momentAVX512(word(f.weighted), word(rows), 2*stride, uintptr(points/formStep), side, (*byte)(unsafe.Pointer(unsafe.SliceData(f.sums))))
+// forms sets q to the forms of the points of the block that starts with the given one.
+func (f *RoundedForms) forms(first int) {
+	clear(f.q)
+	tiles := uintptr(roundUp(f.n, formRows) / formRows)
+	pairs := f.pairs[first*int(tiles)*formRows/2:]
+	formsAVX512(wordPointer(f.h), wordPointer(pairs), 4*uintptr(f.points), uintptr(f.skip), tiles, uintptr(f.taken(first)/formGroup), pointerTo(f.q))
 }
+
+// moment adds the points of the block that starts with the given one, with weights q, to the sums.
+func (f *RoundedForms) moment(first int) {
+	high, stride := roundUp(f.n, momentRows), uintptr(f.points)
+	rows := wordPointer(f.rows[first*high/2:])
+	weighAVX512(rows, pointerTo(f.q), stride/formStep, uintptr(f.n), wordPointer(f.weighted))
+	momentAVX512(wordPointer(f.weighted), rows, 2*stride, uintptr(f.taken(first)/formStep), uintptr(high/momentRows), pointerTo(f.sums))
+}
+
+func wordPointer(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
 
 // addLanes sets the totals to the sums of the lanes.
 func (f *RoundedForms) addLanes() {
@@ -28,18 +35,28 @@ func singleFormShape() formShape {
 	return formShape{}
 }
 
-// block adds what the given number of points of a block give to the sums.
-func (f *SingleForms) block(rows []float32, points int) {
-	s, stride := f.shape, 4*uintptr(f.points)
-	tiles, side := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, s.moment)/s.moment)
-	steps, own := uintptr(points/s.lanes), pointerTo(rows[f.skip*f.points:])
-	if s.lanes == 16 {
-		singleFormsF32AVX512(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
-		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
-		momentF32AVX512(pointerTo(f.weighted), own, stride, steps, 0, side, pointerTo(f.sums))
+// forms sets q to the forms of the points of the block that starts with the given one.
+func (f *SingleForms) forms(first int) {
+	clear(f.q)
+	rows, points := f.block(first)
+	tiles, groups := uintptr(roundUp(f.n, formRows)/formRows), uintptr(points/f.shape.group)
+	kernel := singleFormsF32AVX2
+	if f.shape.lanes == 16 {
+		kernel = singleFormsF32AVX512
+	}
+	kernel(pointerTo(f.h), pointerTo(rows), 4*uintptr(f.points), uintptr(f.skip), tiles, groups, pointerTo(f.q))
+}
+
+// moment adds the points of the block that starts with the given one, with weights q, to the sums.
+func (f *SingleForms) moment(first int) {
+	rows, points := f.block(first)
+	own, stride, side := pointerTo(rows[f.skip*f.points:]), 4*uintptr(f.points), uintptr(roundUp(f.n, f.shape.moment)/f.shape.moment)
+	steps, weighted := uintptr(points/f.shape.lanes), pointerTo(f.weighted)
+	if f.shape.lanes == 16 {
+		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), weighted)
+		momentF32AVX512(weighted, own, stride, steps, 0, side, pointerTo(f.sums))
 		return
 	}
-	singleFormsF32AVX2(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
-	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
-	singleMomentF32AVX2(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
+	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), weighted)
+	singleMomentF32AVX2(weighted, own, stride, steps, side, pointerTo(f.sums))
 }

@@ -2,12 +2,14 @@
 
 package dense
 
-// block is for processors with a kernel.
-func (f *RoundedForms) block(pairs, rows []uint32, points int) { panic(Error("RoundedForms")) }
+func (f *RoundedForms) forms(int) { panic(Error("RoundedForms")) }
+
+func (f *RoundedForms) moment(int) { panic(Error("RoundedForms")) }
 
 func (f *RoundedForms) addLanes() { panic(Error("RoundedForms")) }
 
 func singleFormShape() formShape { return formShape{} }
 
-// block is for processors with a kernel.
-func (f *SingleForms) block(rows []float32, points int) { panic(Error("SingleForms")) }
+func (f *SingleForms) forms(int) { panic(Error("SingleForms")) }
+
+func (f *SingleForms) moment(int) { panic(Error("SingleForms")) }

@@ -59,11 +59,39 @@ func (f *SingleForms) Apply(scale float32, y, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "SingleForms")
 	f.pack(y)
 	clear(f.sums)
-	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
-		clear(f.q)
-		f.block(f.rows[b*f.high()*f.points:], min(f.points, roundUp(f.count-first, f.shape.group)))
+	for first := 0; first < f.count; first += f.points {
+		f.forms(first)
+		f.moment(first)
 	}
 	f.total(scale, out)
+}
+
+// Forms sets q to the w'Yw of the points, reading the lower triangle of y. It allocates nothing.
+func (f *SingleForms) Forms(y Matrix[float32], q []float32) {
+	y.mustHave(f.n, f.n, "SingleForms")
+	mustCount(q, f.count, "SingleForms")
+	f.pack(y)
+	for first := 0; first < f.count; first += f.points {
+		f.forms(first)
+		copy(q[first:], f.q)
+	}
+}
+
+// Moment sets out = scale sum r w w' for a weight of every point. It allocates nothing.
+func (f *SingleForms) Moment(scale float32, r []float32, out Matrix[float32]) {
+	out.mustHave(f.n, f.n, "SingleForms")
+	mustCount(r, f.count, "SingleForms")
+	clear(f.sums)
+	for first := 0; first < f.count; first += f.points {
+		clear(f.q[copy(f.q, r[first:]):])
+		f.moment(first)
+	}
+	f.total(scale, out)
+}
+
+// block returns the rows of the block that starts with the given point, and how many of its points the kernels take.
+func (f *SingleForms) block(first int) ([]float32, int) {
+	return f.rows[first*f.high():], min(f.points, roundUp(f.count-first, f.shape.group))
 }
 
 // pack writes the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.
