@@ -134,6 +134,7 @@ func (g *mixture) plusPlus(rng *rand.Rand) {
 		for j, v := range g.y.Row(pick) {
 			l.Set(j, 0, v)
 		}
+		g.parts[c].invert()
 		var sum float64
 		for i := range N {
 			copy(from, g.y.Row(i))

@@ -40,27 +40,22 @@ func TestAcceleratedMixture(t *testing.T) {
 	}
 }
 
-// TestMixtureStepsAllocateNothing: steps of both kinds, in both precisions.
+// TestMixtureStepsAllocateNothing: in every precision.
 func TestMixtureStepsAllocateNothing(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	g, err := gmmStart(&Data{Samples: twoClouds(4)}, &Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, precise := range []bool{false, true} {
-		a, status := newAcceleration(g), solve.Status{}
-		g.precise = precise
-		value := g.expect()
+	for g.stage = range double + 1 {
+		s, status := newPlaneSearch(g), solve.Status{}
+		g.expect()
 		if n := allocs.PerRun(5, func() {
-			gradient, err := g.gradient()
-			if err == nil {
-				value, err = a.step(g, value, gradient, &status)
-			}
-			if err != nil {
+			if _, err := s.step(&status); err != nil {
 				t.Fatal(err)
 			}
 		}); n > 0 {
-			t.Errorf("precise %v: %v allocations in a step", precise, n)
+			t.Errorf("stage %v: %v allocations in a step", g.stage, n)
 		}
 	}
 }

@@ -39,32 +39,65 @@ func newMixtureSamples(x dense.Matrix[float64]) (*mixtureSamples, error) {
 	return s, nil
 }
 
-// component is a share pi and the triangular factor [1 0; m L] of the lifted matrix S = [1 m'; m Sigma + m m'], Sigma = L L'.
+// component is a share pi and the triangular factor F = [1 0; m L] of the lifted matrix S = [1 m'; m Sigma + m m'], Sigma = L L', with its inverse.
+// Between steps the corner s of S need not be 1: the density is then that of the Gaussian times s^-1/2 exp((1 - 1/s)/2).
 type component struct {
-	share float64
-	l     dense.Matrix[float64]
+	share      float64
+	l, inverse dense.Matrix[float64]
 }
 
-// mixture is a Gaussian mixture on samples with, after expect, R = sum_i r_i z z'/N for every component: z = F^-1 y, F its factor, and r the
-// responsibilities. The next component of EM has share R_00 and lifted matrix F R F'/R_00.
+func newComponent(share float64, d int) component {
+	c := component{share, dense.New[float64](d, d), dense.New[float64](d, d)}
+	c.l.Identity()
+	c.inverse.Identity()
+	return c
+}
+
+// invert sets the inverse to that of the factor.
+func (c *component) invert() {
+	c.inverse.Copy(c.l)
+	dense.InvertLower(c.inverse)
+}
+
+// stage is a precision of passes over the samples.
+type stage int
+
+const (
+	rounded stage = iota
+	single
+	double
+)
+
+// mixture is a Gaussian mixture on samples with, after expect, responsibilities r, their means and R = mean r_i z z' for every component, z = F^-1 y.
+// The next component of EM has the mean responsibility for its share and the lifted matrix F R F' over that.
 type mixture struct {
 	*mixtureSamples
 	parts     []component
+	counts    []float64             // mean responsibilities
+	forms     dense.Matrix[float64] // components x samples: |z|^2
+	resp      dense.Matrix[float64] // components x samples
 	r         []dense.Matrix[float64]
+	top, sum  []float64             // of the samples, scratch
 	one, work dense.Matrix[float64] // scratch, (n+1) x (n+1)
-	double    *mixturePass[float64]
-	single    *mixturePass[float32]
-	precise   bool // passes in double precision
+	passes    [double + 1]samplePass
+	totals    [double + 1]dense.Matrix[float64] // moments of all samples in that precision
+	exact     *productPass[float64]
+	stage     stage
 }
 
 func newMixture(s *mixtureSamples, k int) *mixture {
-	d := s.y.Cols
+	N, d := s.y.Rows, s.y.Cols
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
-	g := &mixture{mixtureSamples: s, one: square(), work: square(), double: newMixturePass[float64](s.y, k), single: newMixturePass[float32](s.y, k)}
+	g := &mixture{mixtureSamples: s, one: square(), work: square(), exact: newProductPass[float64](s.y), counts: make([]float64, k),
+		forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N)}
+	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
+	g.passes[double] = g.exact
+	for i, p := range g.passes {
+		g.totals[i] = square()
+		p.moment(ones[float64](N), g.totals[i])
+	}
 	for range k {
-		c := component{1 / float64(k), square()}
-		c.l.Identity()
-		g.parts, g.r = append(g.parts, c), append(g.r, square())
+		g.parts, g.r = append(g.parts, newComponent(1/float64(k), d)), append(g.r, square())
 	}
 	return g
 }
@@ -73,7 +106,7 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 func (g *mixture) components() []component {
 	var out []component
 	for _, p := range g.parts {
-		out = append(out, component{p.share, p.l.Clone()})
+		out = append(out, component{p.share, p.l.Clone(), p.inverse.Clone()})
 	}
 	return out
 }
@@ -82,40 +115,160 @@ func copyComponents(to, from []component) {
 	for c, p := range from {
 		to[c].share = p.share
 		to[c].l.Copy(p.l)
+		to[c].inverse.Copy(p.inverse)
 	}
 }
 
-// expect sets the R and returns the mean log-likelihood of the samples in the coordinates that they came in.
+// expect does what EM does with the samples, and returns their mean log-likelihood in the coordinates that they came in.
 func (g *mixture) expect() float64 {
-	if g.precise || !g.wide() {
-		return g.double.run(g, nil)
-	}
-	return g.single.run(g, nil)
+	value := g.respond()
+	g.collect()
+	return value
 }
 
-// maximize makes the step of EM from the R.
+// respond sets the responsibilities and returns the mean log-likelihood.
+func (g *mixture) respond() float64 {
+	for c, p := range g.parts {
+		g.squares(p.inverse, g.forms.Row(c))
+		g.weigh(c, g.resp.Row(c))
+	}
+	return g.normalize(g.resp)
+}
+
+// squares sets q to the |F^-1 y|^2.
+func (g *mixture) squares(inverse dense.Matrix[float64], q []float64) {
+	if !g.wide() {
+		g.exact.squares(inverse, q)
+		return
+	}
+	dense.MulLower(dense.Transposed, inverse, inverse, g.work)
+	g.pass().forms(g.work, q)
+}
+
+// pass is that of the stage, or in double precision where components are too small.
+func (g *mixture) pass() samplePass {
+	if !g.wide() {
+		return g.exact
+	}
+	return g.passes[g.stage]
+}
+
+// constant returns the logarithm of what the density of a component times its share has before exp(-|z|^2/2).
+func (g *mixture) constant(c int) float64 {
+	p, d := g.parts[c], g.y.Cols
+	constant := math.Log(p.share) + (1-float64(d-1)*math.Log(2*math.Pi)-g.pooled.LogDet())/2
+	for i := range d {
+		constant -= math.Log(p.l.At(i, i))
+	}
+	return constant
+}
+
+// weigh sets w to logarithms of densities times the share.
+func (g *mixture) weigh(c int, w []float64) {
+	constant := g.constant(c)
+	for i, q := range g.forms.Row(c) {
+		w[i] = constant - q/2
+	}
+}
+
+// normalize turns logarithms of densities into responsibilities and returns the mean log-likelihood.
+func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
+	top, sum := g.top, g.sum
+	copy(top, w.Row(0))
+	for c := 1; c < w.Rows; c++ {
+		for i, v := range w.Row(c) {
+			top[i] = max(top[i], v)
+		}
+	}
+	clear(sum)
+	for c := range w.Rows {
+		row := w.Row(c)
+		dense.Axpy(-1, top, row)
+		dense.Exp(row, row)
+		dense.Axpy(1, row, sum)
+	}
+	var total float64
+	for i, s := range sum {
+		total += top[i]
+		top[i] = 1 / s
+	}
+	for c := range w.Rows {
+		dense.Multiply(w.Row(c), top, w.Row(c))
+	}
+	dense.Log(sum, sum)
+	for _, l := range sum {
+		total += l
+	}
+	return total / float64(len(sum))
+}
+
+// collect sets the means of the responsibilities and the R. Unless components are small, the moments that make it are in the coordinates of the samples, and
+// that of the largest component is what the others leave of the whole.
+func (g *mixture) collect() {
+	N, largest := float64(g.y.Rows), 0
+	for c := range g.parts {
+		g.counts[c] = sum(g.resp.Row(c)) / N
+		if g.counts[c] > g.counts[largest] {
+			largest = c
+		}
+	}
+	if !g.wide() {
+		for c, p := range g.parts {
+			g.exact.whitened(p.inverse, g.resp.Row(c), g.r[c])
+		}
+		return
+	}
+	rest := g.r[largest]
+	rest.Copy(g.totals[g.stage])
+	for c := range g.parts {
+		if c != largest {
+			g.pass().moment(g.resp.Row(c), g.r[c])
+			dense.Axpy(-1, g.r[c].Data, rest.Data)
+		}
+	}
+	for c, p := range g.parts {
+		dense.MulLower(dense.NoTrans, p.inverse, g.r[c], g.work)
+		dense.MulLowerRight(dense.Transposed, p.inverse, g.work, g.r[c])
+	}
+}
+
+// maximize makes the step of EM.
 func (g *mixture) maximize() error {
-	for c, r := range g.r {
-		if err := g.update(c, r); err != nil {
+	for c := range g.parts {
+		if err := g.root(c); err != nil {
+			return err
+		}
+		if err := g.replace(c, g.counts[c]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// update replaces component c by the one of share r_00 and lifted matrix F r F'/r_00, F its factor.
-func (g *mixture) update(c int, r dense.Matrix[float64]) error {
-	p := &g.parts[c]
-	share := r.At(0, 0)
-	if err := g.enough(c, share); err != nil {
+// root sets one to the factor of R over the mean responsibility.
+func (g *mixture) root(c int) error {
+	if err := g.enough(c, g.counts[c]); err != nil {
 		return err
 	}
-	dense.Scale(1/share, r.Data, g.one.Data)
+	dense.Scale(1/g.counts[c], g.r[c].Data, g.one.Data)
 	if dense.Cholesky(g.one) >= 0 {
-		return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
+		return collapsed(c)
 	}
+	return nil
+}
+
+func collapsed(c int) error {
+	return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
+}
+
+// replace multiplies the factor of component c by the triangular matrix one, which it overwrites, and sets its share.
+func (g *mixture) replace(c int, share float64) error {
+	p := &g.parts[c]
 	dense.MulLower(dense.NoTrans, p.l, g.one, g.work)
 	p.l.Copy(g.work)
+	dense.InvertLower(g.one)
+	dense.MulLower(dense.NoTrans, g.one, p.inverse, g.work)
+	p.inverse.Copy(g.work)
 	p.share = share
 	return g.spread(c)
 }
@@ -128,15 +281,15 @@ func (g *mixture) enough(c int, share float64) error {
 	return nil
 }
 
-// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples, and singleDeviation the
-// one at which single precision still knows to a thousandth where in its component a sample lies.
-const leastDeviation, singleDeviation = 1e-8, 1e-4
+// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples, and wideDeviation the
+// one from which on forms in single precision are accurate to a thousandth.
+const leastDeviation, wideDeviation = 1e-8, 1. / 32
 
-// wide tells whether the components are large enough for single precision.
+// wide tells whether the components are large enough for low precision.
 func (g *mixture) wide() bool {
 	for _, p := range g.parts {
 		for i := range p.l.Rows {
-			if p.l.At(i, i) < singleDeviation {
+			if p.l.At(i, i) < wideDeviation {
 				return false
 			}
 		}
@@ -147,28 +300,35 @@ func (g *mixture) wide() bool {
 // spread tells whether component c has a volume.
 func (g *mixture) spread(c int) error {
 	for i := range g.y.Cols {
-		if v := g.parts[c].l.At(i, i); !(v > leastDeviation) {
-			return fmt.Errorf("component %d collapsed: its spread in one direction is %.2g of that of the samples", c, v)
+		if err := g.volume(c, g.parts[c].l.At(i, i)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// volume tells whether component c has a volume with that standard deviation in one direction.
+func (g *mixture) volume(c int, deviation float64) error {
+	if !(deviation > leastDeviation) {
+		return fmt.Errorf("component %d collapsed: its spread in one direction is %.2g of that of the samples", c, deviation)
+	}
+	return nil
+}
+
 // gradient returns the Riemannian gradient norm of the negative mean log-likelihood, in weights (as logarithms) and in lifted matrices
-// S_c (Hosseini and Sra, Math. Program. 181 (2020)): the whitened one of S_c is (R_00 I - R)/2, and R_00 less the share that of the weight.
+// S_c (Hosseini and Sra, Math. Program. 181 (2020)): with the mean responsibility p the whitened one of S_c is (p I - R)/2, and p less the share that of the weight.
 func (g *mixture) gradient() (float64, error) {
 	var square float64
 	for c, r := range g.r {
-		count := r.At(0, 0)
 		for i := range r.Rows {
 			for j, v := range r.Row(i) {
 				if i == j {
-					v -= count
+					v -= g.counts[c]
 				}
 				square += v * v / 4
 			}
 		}
-		w := count - g.parts[c].share
+		w := g.counts[c] - g.parts[c].share
 		square += w * w
 	}
 	if math.IsNaN(square) {
@@ -177,11 +337,46 @@ func (g *mixture) gradient() (float64, error) {
 	return math.Sqrt(square), nil
 }
 
+// plain makes the corners of the lifted matrices 1.
+func (g *mixture) plain() {
+	var sum float64
+	for c := range g.parts {
+		p := &g.parts[c]
+		root := p.l.At(0, 0)
+		p.share *= math.Exp((1-1/(root*root))/2) / root
+		for i := range p.l.Rows {
+			p.l.Set(i, 0, p.l.At(i, 0)/root)
+		}
+		p.invert()
+		sum += p.share
+	}
+	for c := range g.parts {
+		g.parts[c].share /= sum
+	}
+}
+
+// labels names the component with the largest responsibility for every sample.
+func (g *mixture) labels() []float64 {
+	labels := make([]float64, g.resp.Cols)
+	for i := range labels {
+		best := 0
+		for c := range g.resp.Rows {
+			if g.resp.At(c, i) > g.resp.At(best, i) {
+				best = c
+			}
+		}
+		labels[i] = float64(best)
+	}
+	return labels
+}
+
 // outcome turns the components back into the coordinates of the samples.
 func (g *mixture) outcome(r *solve.Result) *outcome {
 	N, n, k := g.y.Rows, g.y.Cols-1, len(g.parts)
-	labels, weights, means := make([]float64, N), make([]float64, k), mat.NewDense(k, n, nil)
-	g.double.run(g, labels)
+	weights, means := make([]float64, k), mat.NewDense(k, n, nil)
+	g.plain()
+	g.stage = double
+	g.respond()
 	covariances := Part{Name: "covariances"}
 	for c, p := range g.parts {
 		weights[c] = p.share
@@ -199,5 +394,5 @@ func (g *mixture) outcome(r *solve.Result) *outcome {
 		dense.Gemv(dense.NoTrans, 1, view(g.pooled.F()), m, 1, to)
 	}
 	return &outcome{run: r, n: n, count: N, solution: g.pooled.Sym(), parts: []Part{vectorPart("weights", weights),
-		{Name: "means", Matrices: []*mat.Dense{means}}, covariances, vectorPart("labels", labels)}}
+		{Name: "means", Matrices: []*mat.Dense{means}}, covariances, vectorPart("labels", g.labels())}}
 }

@@ -100,6 +100,7 @@ func (l *liftedMixture) lower(g *mixture, p *manifold.ProductPoint) error {
 			return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
 		}
 		g.parts[c].share = p.Parts[l.k].(*manifold.PositivePoint).X[c] / math.Sqrt(corner) * math.Exp((1-1/corner)/2)
+		g.parts[c].invert()
 		sum += g.parts[c].share
 	}
 	for c := range g.parts {

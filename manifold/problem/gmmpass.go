@@ -1,140 +1,164 @@
 package problem
 
-import (
-	"math"
+import "github.com/spdopt/spdopt/internal/dense"
 
-	"github.com/spdopt/spdopt/internal/dense"
-)
-
-// mixtureBlock is the number of elements of a block of samples: what is made of it should stay in the caches.
-const mixtureBlock = 1 << 14
-
-// mixturePass is one pass of EM over the samples, in blocks.
-type mixturePass[T dense.Float] struct {
-	y        []dense.Matrix[T] // blocks of columns (1, x)
-	count    int
-	z        []dense.Matrix[T] // F^-1 y of a block, for every component
-	t        dense.Matrix[T]
-	resp     dense.Matrix[T] // components x block: logarithms of densities, then responsibilities
-	top, sum []T
-	ones     []T
-	inv, r   []dense.Matrix[T]
-	constant []T
+// samplePass does in one precision all that reads the samples y, the rows (1, x) of an N x d matrix.
+type samplePass interface {
+	// forms sets q to the y'Py of the samples for a symmetric P, of which it reads the lower triangle.
+	forms(p dense.Matrix[float64], q []float64)
+	// moment sets both triangles of m to the mean of the r_i y y'.
+	moment(r []float64, m dense.Matrix[float64])
 }
 
-// newMixturePass takes samples as rows.
-func newMixturePass[T dense.Float](y dense.Matrix[float64], k int) *mixturePass[T] {
-	d := y.Cols
-	each := min(max(mixtureBlock/d, 64), y.Rows)
-	p := &mixturePass[T]{count: y.Rows, t: dense.New[T](d, each), resp: dense.New[T](k, each), top: make([]T, each), sum: make([]T, each),
-		ones: ones[T](d), constant: make([]T, k)}
-	for first := 0; first < y.Rows; first += each {
-		b := dense.New[T](d, min(each, y.Rows-first))
-		for i := range b.Cols {
-			for j, v := range y.Row(first + i) {
-				b.Set(j, i, T(v))
-			}
-		}
-		p.y = append(p.y, b)
+// newLowPasses returns passes in bfloat16 and in single precision. Where the processor has no products of bfloat16, both are the second.
+func newLowPasses(y dense.Matrix[float64]) (rounded, single samplePass) {
+	f := dense.NewSingleForms(y.Cols, y.Rows)
+	if f == nil {
+		single = newProductPass[float32](y)
+		return single, single
 	}
-	for range k {
-		p.z, p.inv, p.r = append(p.z, dense.New[T](d, each)), append(p.inv, dense.New[T](d, d)), append(p.r, dense.New[T](d, d))
+	single = newFormsPass(f, y)
+	if f := dense.NewRoundedForms(y.Cols, y.Rows); f != nil {
+		return newFormsPass(f, y), single
+	}
+	return single, single
+}
+
+// formKernels are those for points in the columns of a matrix.
+type formKernels interface {
+	Set(first int, w dense.Matrix[float32])
+	Forms(y dense.Matrix[float32], q []float32)
+	Moment(scale float32, r []float32, out dense.Matrix[float32])
+}
+
+// formsPass works by kernels that read the samples alone.
+type formsPass struct {
+	kernels formKernels
+	low     dense.Matrix[float32]
+	q       []float32
+}
+
+func newFormsPass(kernels formKernels, y dense.Matrix[float64]) *formsPass {
+	d := y.Cols
+	f := &formsPass{kernels: kernels, low: dense.New[float32](d, d), q: make([]float32, y.Rows)}
+	for first := 0; first < y.Rows; first += passBlock(d) {
+		f.kernels.Set(first, columns[float32](y, first))
+	}
+	return f
+}
+
+func (f *formsPass) forms(p dense.Matrix[float64], q []float64) {
+	convert(1, p.Data, f.low.Data)
+	f.kernels.Forms(f.low, f.q)
+	widen(q, f.q)
+}
+
+func (f *formsPass) moment(r []float64, m dense.Matrix[float64]) {
+	convert(1, r, f.q)
+	f.kernels.Moment(1/float32(len(r)), f.q, f.low)
+	widen(m.Data, f.low.Data)
+}
+
+// passElements is the number of elements of a block of samples: what is made of it should stay in the caches.
+const passElements = 1 << 14
+
+// passBlock returns the number of samples of a block, which is even.
+func passBlock(d int) int { return max(passElements/d, 64) &^ 1 }
+
+// columns returns the samples of the block from the given one on as columns.
+func columns[T dense.Float](y dense.Matrix[float64], first int) dense.Matrix[T] {
+	b := dense.New[T](y.Cols, min(passBlock(y.Cols), y.Rows-first))
+	for i := range b.Cols {
+		for j, v := range y.Row(first + i) {
+			b.Set(j, i, T(v))
+		}
+	}
+	return b
+}
+
+// productPass works by matrix products with blocks of samples.
+type productPass[T dense.Float] struct {
+	y        []dense.Matrix[T] // columns
+	each     int               // of a block
+	count    int
+	z, t     []T // of a block
+	lower, m dense.Matrix[T]
+	ones, q  []T
+}
+
+func newProductPass[T dense.Float](y dense.Matrix[float64]) *productPass[T] {
+	d, each := y.Cols, passBlock(y.Cols)
+	p := &productPass[T]{each: each, count: y.Rows, z: make([]T, d*each), t: make([]T, d*each), lower: dense.New[T](d, d), m: dense.New[T](d, d),
+		ones: ones[T](d), q: make([]T, each)}
+	for first := 0; first < y.Rows; first += each {
+		p.y = append(p.y, columns[T](y, first))
 	}
 	return p
 }
 
-// run sets the R of the mixture and returns the mean log-likelihood of its samples. labels, if not nil, receives the component of each.
-func (p *mixturePass[T]) run(g *mixture, labels []float64) float64 {
-	d := p.t.Rows
-	for c, part := range g.parts {
-		g.one.Copy(part.l)
-		dense.InvertLower(g.one)
-		for i, v := range g.one.Data {
-			p.inv[c].Data[i] = T(v)
-		}
-		constant := math.Log(part.share) + (1-float64(d-1)*math.Log(2*math.Pi)-g.pooled.LogDet())/2
-		for i := range d {
-			constant -= math.Log(part.l.At(i, i))
-		}
-		p.constant[c] = T(constant)
-		p.r[c].Zero()
+// block returns memory in the shape of y.
+func block[T dense.Float](y dense.Matrix[T], memory []T) dense.Matrix[T] {
+	return dense.Wrap(y.Rows, y.Cols, memory[:len(y.Data)])
+}
+
+// forms takes y'Py for twice y'Hy, with H the lower triangle of P and half its diagonal.
+func (p *productPass[T]) forms(m dense.Matrix[float64], q []float64) {
+	convert(1, m.Data, p.lower.Data)
+	for i := range p.lower.Rows {
+		p.lower.Set(i, i, p.lower.At(i, i)/2)
 	}
-	var total float64
+	p.rowSums(2, q, func(y, z dense.Matrix[T]) dense.Matrix[T] { return y })
+}
+
+// squares sets q to the |z|^2, z = F^-1 y for a lower triangular F, which is accurate however small F is.
+func (p *productPass[T]) squares(inverse dense.Matrix[float64], q []float64) {
+	convert(1, inverse.Data, p.lower.Data)
+	p.rowSums(1, q, func(y, z dense.Matrix[T]) dense.Matrix[T] { return z })
+}
+
+// rowSums sets q to scale times the inner products of z = H y, H the triangle, and another matrix made of y and z.
+func (p *productPass[T]) rowSums(scale T, q []float64, other func(y, z dense.Matrix[T]) dense.Matrix[T]) {
 	for b, y := range p.y {
-		total += p.expect(y)
-		if labels != nil {
-			p.label(labels[b*p.t.Cols:][:y.Cols])
-		}
-		t := p.like(y, p.t)
-		for c := range p.r {
-			z := p.like(y, p.z[c])
-			for j := range d {
-				dense.Multiply(z.Row(j), p.resp.Row(c)[:y.Cols], t.Row(j))
-			}
-			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/T(p.count), z, t, 1, p.r[c])
-		}
+		z, sums := block(y, p.z), p.q[:y.Cols]
+		dense.MulLower(dense.NoTrans, p.lower, y, z)
+		dense.Multiply(z.Data, other(y, z).Data, z.Data)
+		dense.Gemv(dense.Transposed, scale, z, p.ones, 0, sums)
+		widen(q[b*p.each:], sums)
 	}
-	for c, r := range p.r {
-		for i, v := range r.Data {
-			g.r[c].Data[i] = float64(v)
-		}
-		dense.Mirror(g.r[c])
-	}
-	return total / float64(p.count)
 }
 
-// like returns the memory of m in the shape of y.
-func (p *mixturePass[T]) like(y, m dense.Matrix[T]) dense.Matrix[T] {
-	return dense.Wrap(y.Rows, y.Cols, m.Data[:len(y.Data)])
+func (p *productPass[T]) moment(r []float64, m dense.Matrix[float64]) {
+	p.m.Zero()
+	for b, y := range p.y {
+		p.add(y, r[b*p.each:])
+	}
+	p.mean(m)
 }
 
-// expect sets z and the responsibilities of a block and returns the sum of its log-likelihoods.
-func (p *mixturePass[T]) expect(y dense.Matrix[T]) float64 {
-	top, sum, t := p.top[:y.Cols], p.sum[:y.Cols], p.like(y, p.t)
-	for c, inv := range p.inv {
-		z, resp := p.like(y, p.z[c]), p.resp.Row(c)[:y.Cols]
-		dense.MulLower(dense.NoTrans, inv, y, z)
-		dense.Multiply(z.Data, z.Data, t.Data)
-		dense.Gemv(dense.Transposed, -0.5, t, p.ones, 0, resp)
-		for i, v := range resp {
-			v += p.constant[c]
-			if resp[i] = v; c == 0 || v > top[i] {
-				top[i] = v
-			}
-		}
+// whitened sets m to the mean of the r_i z z', z = F^-1 y, which is accurate however small F is.
+func (p *productPass[T]) whitened(inverse dense.Matrix[float64], r []float64, m dense.Matrix[float64]) {
+	convert(1, inverse.Data, p.lower.Data)
+	p.m.Zero()
+	for b, y := range p.y {
+		z := block(y, p.z)
+		dense.MulLower(dense.NoTrans, p.lower, y, z)
+		p.add(z, r[b*p.each:])
 	}
-	clear(sum)
-	for c := range p.inv {
-		resp := p.resp.Row(c)[:y.Cols]
-		dense.Axpy(-1, top, resp)
-		dense.Exp(resp, resp)
-		dense.Axpy(1, resp, sum)
-	}
-	var total float64
-	for i, s := range sum {
-		total += float64(top[i])
-		top[i] = 1 / s
-	}
-	for c := range p.inv {
-		resp := p.resp.Row(c)[:y.Cols]
-		dense.Multiply(resp, top, resp)
-	}
-	dense.Log(sum, sum)
-	for _, l := range sum {
-		total += float64(l)
-	}
-	return total
+	p.mean(m)
 }
 
-// label names the component with the largest responsibility.
-func (p *mixturePass[T]) label(labels []float64) {
-	for i := range labels {
-		best := 0
-		for c := range p.resp.Rows {
-			if p.resp.At(c, i) > p.resp.At(best, i) {
-				best = c
-			}
-		}
-		labels[i] = float64(best)
+// add adds the r_i z z' of a block to the sum.
+func (p *productPass[T]) add(z dense.Matrix[T], r []float64) {
+	t, weights := block(z, p.t), p.q[:z.Cols]
+	convert(1, r[:z.Cols], weights)
+	for j := range z.Rows {
+		dense.Multiply(z.Row(j), weights, t.Row(j))
 	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, z, t, 1, p.m)
+}
+
+func (p *productPass[T]) mean(m dense.Matrix[float64]) {
+	dense.Scale(1/T(p.count), p.m.Data, p.m.Data)
+	widen(m.Data, p.m.Data)
+	dense.Mirror(m)
 }

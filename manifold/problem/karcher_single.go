@@ -66,7 +66,7 @@ func narrow(dst []float32, src []float64) {
 	}
 }
 
-func widen(dst []float64, src []float32) {
+func widen[T dense.Float](dst []float64, src []T) {
 	for i, v := range src {
 		dst[i] = float64(v)
 	}

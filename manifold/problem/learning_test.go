@@ -104,7 +104,7 @@ func TestMixtureGradient(t *testing.T) {
 		copy(y.Row(i), []float64{1, v})
 	}
 	g := newMixture(&mixtureSamples{y: y, mean: []float64{0}, pooled: manifold.IdentityFrame(1, 1)}, 1)
-	g.precise = true
+	g.stage = double
 	g.expect()
 	got, err := g.gradient()
 	if err != nil {

@@ -1,0 +1,339 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+const (
+	// planeSteps is the number of Newton steps in a plane, and planeHalvings how often each is halved at most.
+	planeSteps, planeHalvings = 2, 6
+	// planeGain is the gain of a Newton step relative to that of the first one below which it is not worth its cost.
+	planeGain = 0.01
+	// planeFlat is the smallest curvature that counts, relative to that along the two directions.
+	planeFlat = 1e-7
+	// planeSlack is the difference of mean log-likelihoods, relative to 1 and their size, below which slopes tell which point is better.
+	planeSlack = 1e-10
+	// planeRenewed is the number of steps after which the forms are computed anew.
+	planeRenewed = 16
+)
+
+// planeSearch makes steps to the largest likelihood in the plane of the step of EM and the last step (Narkiss and Zibulevsky, Technion CCIT 559 (2005), with the
+// step of EM for the gradient, as in Jamshidian and Jennrich, JASA 88 (1993)). In inverse lifted matrices and logarithms of shares, the forms y'Py change in
+// proportion along a direction, so that the search needs no pass over the samples, and a step as many as that of EM.
+type planeSearch struct {
+	*mixture
+	em, last direction
+	started  bool // there is a last step
+	steps    int; lastT [2]float64
+	used     samplePass // that of the last step
+	// at the point under trial, E = F'PF for the P there and F where the step began
+	inverse   []dense.Matrix[float64] // E^-1
+	logDet    []float64               // of E
+	trial     dense.Matrix[float64]   // responsibilities
+	share     []float64
+	curvature [][3]float64          // -<X_i', X_j> of every component, X = E^-1 W, at the step of EM
+	slope     [][2]float64          // tr X
+	lower     dense.Matrix[float64] // scratch
+}
+
+// direction is a change of all P, whitened by the F where it begins, of logarithms of shares and of forms.
+type direction struct {
+	w     []dense.Matrix[float64]
+	share []float64
+	forms dense.Matrix[float64] // components x samples
+}
+
+func newPlaneSearch(g *mixture) *planeSearch {
+	N, d, k := g.y.Rows, g.y.Cols, len(g.parts)
+	squares := func() (s []dense.Matrix[float64]) {
+		for range k {
+			s = append(s, dense.New[float64](d, d))
+		}
+		return s
+	}
+	along := func() direction { return direction{squares(), make([]float64, k), dense.New[float64](k, N)} }
+	return &planeSearch{mixture: g, em: along(), last: along(), inverse: squares(), logDet: make([]float64, k), trial: dense.New[float64](k, N),
+		share: make([]float64, k), curvature: make([][3]float64, k), slope: make([][2]float64, k), lower: dense.New[float64](d, d)}
+}
+
+// planePoint is a point of the plane, with what is known of the likelihood there.
+type planePoint struct {
+	t, gradient [2]float64
+	value       float64
+	hessian     [3]float64 // 00, 01, 11
+}
+
+// step moves the mixture, whose responsibilities and R are those of its point, and returns the log-likelihood there.
+func (s *planeSearch) step(status *solve.Status) (float64, error) {
+	if s.pass() != s.used {
+		s.expect()
+		s.used, s.started = s.pass(), false
+	}
+	if err := s.aim(); err != nil {
+		return 0, err
+	}
+	status.Evaluations++
+	p := s.search()
+	if err := s.move(&p); err != nil {
+		return 0, err
+	}
+	s.started = true
+	if s.steps++; s.steps%planeRenewed == 0 || !s.wide() {
+		return s.expect(), nil
+	}
+	s.collect()
+	return p.value, nil
+}
+
+// aim sets the direction of EM, and all that the search needs at its step.
+func (s *planeSearch) aim() error {
+	for c, p := range s.parts {
+		if err := s.root(c); err != nil {
+			return err
+		}
+		v, w := s.inverse[c], s.em.w[c]
+		dense.Scale(1/s.counts[c], s.r[c].Data, v.Data)
+		s.logDet[c] = -logDetSquare(s.one)
+		dense.InvertLower(s.one)
+		dense.MulLower(dense.Transposed, s.one, s.one, w)
+		addToDiagonal(w, -1)
+		s.difference(c, w, s.em.forms.Row(c))
+		s.em.share[c] = math.Log(s.counts[c] / p.share)
+		s.curve(c)
+	}
+	return nil
+}
+
+// difference sets q to what the forms of component c change by along a change of P that its factor whitens to w. What rounding leaves is small beside that, so
+// that long steps do not enlarge it.
+func (s *planeSearch) difference(c int, w dense.Matrix[float64], q []float64) {
+	inverse := s.parts[c].inverse
+	if !s.wide() {
+		dense.MulLower(dense.NoTrans, s.one, inverse, s.work)
+		s.exact.squares(s.work, q)
+		dense.Axpy(-1, s.mixture.forms.Row(c), q)
+		return
+	}
+	dense.MulLower(dense.Transposed, inverse, w, s.work)
+	dense.MulLowerRight(dense.NoTrans, inverse, s.work, s.lower)
+	s.pass().forms(s.lower, q)
+}
+
+// curve sets slope and curvature of the logarithm of a determinant at the step of EM, where X_0 = I - V, V = E^-1, and X_1 = V W_1.
+func (s *planeSearch) curve(c int) {
+	v, x := s.inverse[c], s.work
+	s.slope[c] = [2]float64{dense.Dot(v.Data, s.em.w[c].Data)}
+	s.curvature[c] = [3]float64{2*trace(v) - float64(v.Rows) - dense.Dot(v.Data, v.Data)}
+	if s.started {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, v, s.last.w[c], 0, x)
+		dense.Transpose(s.lower, x)
+		s.slope[c][1] = trace(x)
+		s.curvature[c][1] = dense.Dot(v.Data, x.Data) - s.slope[c][1]
+		s.curvature[c][2] = -dense.Dot(x.Data, s.lower.Data)
+	}
+}
+
+// search returns the best point of the plane that it finds, which is the one under trial, from the step of EM.
+func (s *planeSearch) search() planePoint {
+	best := s.evaluate([2]float64{1, 0})
+	var most float64
+	for i := range planeSteps {
+		step, gain := best.newton()
+		if i == 0 {
+			most = gain
+		}
+		if !(gain > planeGain*most) {
+			break
+		}
+		next, ok := s.along(&best, step, gain)
+		if !ok {
+			s.try(best.t)
+			return s.evaluate(best.t)
+		}
+		best = next
+	}
+	return best
+}
+
+// along tries a step, and shorter ones, from a point. gain is the slope along it.
+func (s *planeSearch) along(from *planePoint, step [2]float64, gain float64) (planePoint, bool) {
+	slack := planeSlack * (1 + math.Abs(from.value))
+	for range planeHalvings {
+		t := [2]float64{from.t[0] + step[0], from.t[1] + step[1]}
+		if s.try(t) {
+			next := s.evaluate(t)
+			rise, slope := next.value-from.value, next.gradient[0]*step[0]+next.gradient[1]*step[1]
+			if rise > slack || rise >= -slack && math.Abs(slope) < gain {
+				return next, true
+			}
+		}
+		step, gain = [2]float64{step[0] / 2, step[1] / 2}, gain/2
+	}
+	return planePoint{}, false
+}
+
+// try makes a point of the plane the one under trial, where its matrices are positive definite.
+func (s *planeSearch) try(t [2]float64) bool {
+	for c := range s.parts {
+		e := s.lower
+		dense.Scale(t[0], s.em.w[c].Data, e.Data)
+		if s.started {
+			dense.Axpy(t[1], s.last.w[c].Data, e.Data)
+		}
+		addToDiagonal(e, 1)
+		if dense.Cholesky(e) >= 0 {
+			return false
+		}
+		s.logDet[c] = logDetSquare(e)
+		dense.InvertLower(e)
+		dense.MulLower(dense.Transposed, e, e, s.inverse[c])
+		s.slope[c][0] = dense.Dot(s.inverse[c].Data, s.em.w[c].Data)
+		if s.started {
+			s.slope[c][1] = dense.Dot(s.inverse[c].Data, s.last.w[c].Data)
+		}
+	}
+	return true
+}
+
+// setShares sets the shares at a point of the plane and returns the logarithm of their sum before they are divided by it.
+func (s *planeSearch) setShares(t [2]float64) float64 {
+	var total float64
+	for c, p := range s.parts {
+		s.share[c] = p.share * math.Exp(t[0]*s.em.share[c]+t[1]*s.last.share[c])
+		total += s.share[c]
+	}
+	dense.Scale(1/total, s.share, s.share)
+	return math.Log(total)
+}
+
+// evaluate returns value and derivatives at the point under trial.
+func (s *planeSearch) evaluate(t [2]float64) planePoint {
+	p := planePoint{t: t, value: -s.setShares(t)}
+	for c := range s.parts {
+		w, em, last := s.trial.Row(c), s.em.forms.Row(c), s.last.forms.Row(c)
+		constant := s.constant(c) + t[0]*s.em.share[c] + t[1]*s.last.share[c] + s.logDet[c]/2
+		for i, q := range s.forms.Row(c) {
+			w[i] = constant - (q+t[0]*em[i]+t[1]*last[i])/2
+		}
+	}
+	p.value += s.normalize(s.trial)
+	s.differentiate(&p)
+	return p
+}
+
+// differentiate sets gradient and Hessian, in which the curvature of determinants is that at the step of EM.
+func (s *planeSearch) differentiate(p *planePoint) {
+	g, h := &p.gradient, &p.hessian
+	x, y := s.top, s.sum // means of the derivatives of logarithms of densities of a sample
+	clear(x)
+	clear(y)
+	for c := range s.parts {
+		em, last := s.em.forms.Row(c), s.last.forms.Row(c)
+		a, b := s.em.share[c]+s.slope[c][0]/2, s.last.share[c]+s.slope[c][1]/2
+		var count float64
+		var sum [3]float64
+		for i, r := range s.trial.Row(c) {
+			u, v := a-em[i]/2, b-last[i]/2
+			count += r
+			sum[0] += r * u * u
+			sum[1] += r * u * v
+			sum[2] += r * v * v
+			x[i] += r * u
+			y[i] += r * v
+		}
+		for j, v := range sum {
+			h[j] += v + count*s.curvature[c][j]/2
+		}
+	}
+	h[0] -= dense.Dot(x, x)
+	h[1] -= dense.Dot(x, y)
+	h[2] -= dense.Dot(y, y)
+	g[0], g[1] = sum(x), sum(y)
+	N := float64(len(x))
+	dense.Scale(1/N, g[:], g[:])
+	dense.Scale(1/N, h[:], h[:])
+	s.subtractShares(p)
+}
+
+// subtractShares takes the logarithm of the sum of shares from the derivatives.
+func (s *planeSearch) subtractShares(p *planePoint) {
+	g, h := &p.gradient, &p.hessian
+	em, last := dense.Dot(s.share, s.em.share), dense.Dot(s.share, s.last.share)
+	g[0], g[1] = g[0]-em, g[1]-last
+	for c, w := range s.share {
+		u, v := s.em.share[c]-em, s.last.share[c]-last
+		h[0], h[1], h[2] = h[0]-w*u*u, h[1]-w*u*v, h[2]-w*v*v
+	}
+	if !s.started {
+		g[1], h[1], h[2] = 0, 0, 0
+	}
+}
+
+// newton returns the Newton step for the Hessian with its eigenvalues made negative, and the slope along it. Units are those in which the curvature along both directions is 1.
+func (p *planePoint) newton() (step [2]float64, gain float64) {
+	h := p.hessian
+	a, b := math.Sqrt(math.Abs(h[0])), math.Sqrt(math.Abs(h[2]))
+	if !(a > 0) {
+		return step, 0
+	}
+	if !(b > 0) {
+		step[0] = p.gradient[0] / (a * a)
+		return step, p.gradient[0] * step[0]
+	}
+	half, off := (h[0]/(a*a)-h[2]/(b*b))/2, h[1]/(a*b)
+	middle, radius := (h[0]/(a*a)+h[2]/(b*b))/2, math.Hypot(half, off)
+	sin, cos := math.Sincos(math.Atan2(off, half) / 2)
+	x, y := p.gradient[0]/a, p.gradient[1]/b
+	u := (cos*x + sin*y) / max(math.Abs(middle+radius), planeFlat)
+	v := (cos*y - sin*x) / max(math.Abs(middle-radius), planeFlat)
+	step = [2]float64{(cos*u - sin*v) / a, (sin*u + cos*v) / b}
+	return step, p.gradient[0]*step[0] + p.gradient[1]*step[1]
+}
+
+// move makes the point under trial that of the mixture, or where a component would collapse there, the step of EM.
+func (s *planeSearch) move(p *planePoint) error {
+	err := s.admit()
+	if em := [2]float64{1, 0}; err != nil && p.t != em && s.try(em) {
+		*p = s.evaluate(em)
+		err = s.admit()
+	}
+	if err != nil {
+		return err
+	}
+	for c := range s.parts {
+		w := s.last.w[c]
+		dense.Blend(p.t[0], s.em.w[c].Data, p.t[1], w.Data, w.Data)
+		s.one.Copy(s.inverse[c])
+		dense.MulLower(dense.Transposed, s.one, w, s.work)
+		dense.MulLowerRight(dense.NoTrans, s.one, s.work, w)
+		if err := s.replace(c, s.share[c]); err != nil {
+			return err
+		}
+		s.last.share[c] = p.t[0]*s.em.share[c] + p.t[1]*s.last.share[c]
+		dense.Blend(p.t[0], s.em.forms.Row(c), p.t[1], s.last.forms.Row(c), s.last.forms.Row(c))
+		dense.Axpy(1, s.last.forms.Row(c), s.mixture.forms.Row(c))
+	}
+	s.resp, s.trial = s.trial, s.resp; s.lastT=p.t
+	return nil
+}
+
+// admit replaces every E^-1 under trial by its factor, and tells whether the components have samples and volume.
+func (s *planeSearch) admit() error {
+	for c, e := range s.inverse {
+		if err := s.enough(c, s.share[c]); err != nil {
+			return err
+		}
+		if dense.Cholesky(e) >= 0 {
+			return collapsed(c)
+		}
+		for i := range e.Rows {
+			if err := s.volume(c, s.parts[c].l.At(i, i)*e.At(i, i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
