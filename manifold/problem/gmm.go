@@ -74,6 +74,9 @@ func (s *mixtureSamples) bestStart(k int, seed uint64) (*mixture, error) {
 	}
 	rng := rand.New(rand.NewChaCha8(key))
 	g := newMixture(s, k)
+	if k == 1 {
+		g.stage = double
+	}
 	var starts []gmmTrial
 	for range gmmStarts {
 		g.plusPlus(rng)
@@ -112,8 +115,9 @@ func (t *gmmTrial) advance(g *mixture) {
 	}
 	copyComponents(g.parts, t.parts)
 	for range gmmShort {
-		t.value = g.expect()
-		if t.err = g.maximize(); t.err != nil {
+		t.value = g.respond()
+		g.collect()
+		if t.err = g.fit(); t.err != nil {
 			t.value = math.Inf(-1)
 			return
 		}

@@ -59,13 +59,14 @@ func (c *component) invert() {
 	dense.InvertLower(c.inverse)
 }
 
-// stage is a precision of passes over the samples.
+// stage is the precision of what is done with the samples.
 type stage int
 
 const (
 	rounded stage = iota
 	single
 	double
+	exact // products with whitened samples in double precision
 )
 
 // mixture is a Gaussian mixture on samples with, after expect, responsibilities r, their means and R = mean r_i z z' for every component, z = F^-1 y.
@@ -81,17 +82,17 @@ type mixture struct {
 	one, work dense.Matrix[float64] // scratch, (n+1) x (n+1)
 	passes    [double + 1]samplePass
 	totals    [double + 1]dense.Matrix[float64] // moments of all samples in that precision
-	exact     *productPass[float64]
+	whitened  *productPass[float64]
 	stage     stage
 }
 
 func newMixture(s *mixtureSamples, k int) *mixture {
 	N, d := s.y.Rows, s.y.Cols
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
-	g := &mixture{mixtureSamples: s, one: square(), work: square(), exact: newProductPass[float64](s.y), counts: make([]float64, k),
+	g := &mixture{mixtureSamples: s, one: square(), work: square(), whitened: newProductPass[float64](s.y), counts: make([]float64, k),
 		forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N)}
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
-	g.passes[double] = g.exact
+	g.passes[double] = g.whitened
 	for i, p := range g.passes {
 		g.totals[i] = square()
 		p.moment(ones[float64](N), g.totals[i])
@@ -123,6 +124,7 @@ func copyComponents(to, from []component) {
 func (g *mixture) expect() float64 {
 	value := g.respond()
 	g.collect()
+	g.whiten()
 	return value
 }
 
@@ -137,20 +139,30 @@ func (g *mixture) respond() float64 {
 
 // squares sets q to the |F^-1 y|^2.
 func (g *mixture) squares(inverse dense.Matrix[float64], q []float64) {
-	if !g.wide() {
-		g.exact.squares(inverse, q)
+	p := g.precision()
+	if p == exact {
+		g.whitened.squares(inverse, q)
 		return
 	}
 	dense.MulLower(dense.Transposed, inverse, inverse, g.work)
-	g.pass().forms(g.work, q)
+	g.passes[p].forms(g.work, q)
 }
 
-// pass is that of the stage, or in double precision where components are too small.
-func (g *mixture) pass() samplePass {
-	if !g.wide() {
-		return g.exact
+// precision is that of the stage, or a higher one where components are too small for that.
+func (g *mixture) precision() stage {
+	least := 1.0
+	for _, p := range g.parts {
+		for i := range p.l.Rows {
+			least = min(least, p.l.At(i, i))
+		}
 	}
-	return g.passes[g.stage]
+	switch {
+	case least < singleDeviation:
+		return exact
+	case least < roundedDeviation:
+		return max(g.stage, single)
+	}
+	return g.stage
 }
 
 // constant returns the logarithm of what the density of a component times its share has before exp(-|z|^2/2).
@@ -202,8 +214,8 @@ func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
 	return total / float64(len(sum))
 }
 
-// collect sets the means of the responsibilities and the R. Unless components are small, the moments that make it are in the coordinates of the samples, and
-// that of the largest component is what the others leave of the whole.
+// collect sets the means of the responsibilities, and for R the moments that whiten makes it of, of which that of the largest component is what the others leave of
+// the whole. Where components are small it sets R itself.
 func (g *mixture) collect() {
 	N, largest := float64(g.y.Rows), 0
 	for c := range g.parts {
@@ -212,24 +224,52 @@ func (g *mixture) collect() {
 			largest = c
 		}
 	}
-	if !g.wide() {
-		for c, p := range g.parts {
-			g.exact.whitened(p.inverse, g.resp.Row(c), g.r[c])
+	p := g.precision()
+	if p == exact {
+		for c, part := range g.parts {
+			g.whitened.whitened(part.inverse, g.resp.Row(c), g.r[c])
 		}
 		return
 	}
 	rest := g.r[largest]
-	rest.Copy(g.totals[g.stage])
+	rest.Copy(g.totals[p])
 	for c := range g.parts {
 		if c != largest {
-			g.pass().moment(g.resp.Row(c), g.r[c])
+			g.passes[p].moment(g.resp.Row(c), g.r[c])
 			dense.Axpy(-1, g.r[c].Data, rest.Data)
 		}
+	}
+}
+
+// whiten sets R after collect.
+func (g *mixture) whiten() {
+	if g.precision() == exact {
+		return
 	}
 	for c, p := range g.parts {
 		dense.MulLower(dense.NoTrans, p.inverse, g.r[c], g.work)
 		dense.MulLowerRight(dense.Transposed, p.inverse, g.work, g.r[c])
 	}
+}
+
+// fit makes the step of EM after collect.
+func (g *mixture) fit() error {
+	if g.precision() == exact {
+		return g.maximize()
+	}
+	for c := range g.parts {
+		p := &g.parts[c]
+		if err := g.root(c); err != nil {
+			return err
+		}
+		p.share = g.counts[c]
+		p.l.Copy(g.one)
+		p.invert()
+		if err := g.spread(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // maximize makes the step of EM.
@@ -245,7 +285,7 @@ func (g *mixture) maximize() error {
 	return nil
 }
 
-// root sets one to the factor of R over the mean responsibility.
+// root sets one to the factor of R, or the moment, over the mean responsibility.
 func (g *mixture) root(c int) error {
 	if err := g.enough(c, g.counts[c]); err != nil {
 		return err
@@ -281,21 +321,9 @@ func (g *mixture) enough(c int, share float64) error {
 	return nil
 }
 
-// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples, and wideDeviation the
-// one from which on forms in single precision are accurate to a thousandth.
-const leastDeviation, wideDeviation = 1e-8, 1. / 32
-
-// wide tells whether the components are large enough for low precision.
-func (g *mixture) wide() bool {
-	for _, p := range g.parts {
-		for i := range p.l.Rows {
-			if p.l.At(i, i) < wideDeviation {
-				return false
-			}
-		}
-	}
-	return true
-}
+// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples. From singleDeviation on forms
+// in single precision are accurate to a thousandth, and from roundedDeviation on those in bfloat16 to a tenth.
+const leastDeviation, singleDeviation, roundedDeviation = 1e-8, 1. / 32, 1. / 4
 
 // spread tells whether component c has a volume.
 func (g *mixture) spread(c int) error {

@@ -27,8 +27,8 @@ type planeSearch struct {
 	*mixture
 	em, last direction
 	started  bool // there is a last step
-	steps    int; lastT [2]float64
-	used     samplePass // that of the last step
+	steps    int
+	used     stage // precision of the last step
 	// at the point under trial, E = F'PF for the P there and F where the step began
 	inverse   []dense.Matrix[float64] // E^-1
 	logDet    []float64               // of E
@@ -68,9 +68,9 @@ type planePoint struct {
 
 // step moves the mixture, whose responsibilities and R are those of its point, and returns the log-likelihood there.
 func (s *planeSearch) step(status *solve.Status) (float64, error) {
-	if s.pass() != s.used {
+	if p := s.precision(); p != s.used {
 		s.expect()
-		s.used, s.started = s.pass(), false
+		s.used, s.started = p, false
 	}
 	if err := s.aim(); err != nil {
 		return 0, err
@@ -81,10 +81,11 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 		return 0, err
 	}
 	s.started = true
-	if s.steps++; s.steps%planeRenewed == 0 || !s.wide() {
+	if s.steps++; s.steps%planeRenewed == 0 || s.precision() == exact {
 		return s.expect(), nil
 	}
 	s.collect()
+	s.whiten()
 	return p.value, nil
 }
 
@@ -111,15 +112,15 @@ func (s *planeSearch) aim() error {
 // that long steps do not enlarge it.
 func (s *planeSearch) difference(c int, w dense.Matrix[float64], q []float64) {
 	inverse := s.parts[c].inverse
-	if !s.wide() {
+	if s.used == exact {
 		dense.MulLower(dense.NoTrans, s.one, inverse, s.work)
-		s.exact.squares(s.work, q)
+		s.whitened.squares(s.work, q)
 		dense.Axpy(-1, s.mixture.forms.Row(c), q)
 		return
 	}
 	dense.MulLower(dense.Transposed, inverse, w, s.work)
 	dense.MulLowerRight(dense.NoTrans, inverse, s.work, s.lower)
-	s.pass().forms(s.lower, q)
+	s.passes[s.used].forms(s.lower, q)
 }
 
 // curve sets slope and curvature of the logarithm of a determinant at the step of EM, where X_0 = I - V, V = E^-1, and X_1 = V W_1.
@@ -316,7 +317,7 @@ func (s *planeSearch) move(p *planePoint) error {
 		dense.Blend(p.t[0], s.em.forms.Row(c), p.t[1], s.last.forms.Row(c), s.last.forms.Row(c))
 		dense.Axpy(1, s.last.forms.Row(c), s.mixture.forms.Row(c))
 	}
-	s.resp, s.trial = s.trial, s.resp; s.lastT=p.t
+	s.resp, s.trial = s.trial, s.resp
 	return nil
 }
 
