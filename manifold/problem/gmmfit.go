@@ -75,7 +75,8 @@ type mixture struct {
 	*mixtureSamples
 	parts     []component
 	counts    []float64             // mean responsibilities
-	forms     dense.Matrix[float64] // components x samples: |z|^2
+	forms     dense.Matrix[float64] // components x samples: |z|^2, less what is the same for all components of a sample
+	base      float64               // mean of that over the samples
 	resp      dense.Matrix[float64] // components x samples
 	r         []dense.Matrix[float64]
 	top, sum  []float64             // of the samples, scratch
@@ -130,22 +131,33 @@ func (g *mixture) expect() float64 {
 
 // respond sets the responsibilities and returns the mean log-likelihood.
 func (g *mixture) respond() float64 {
-	for c, p := range g.parts {
-		g.squares(p.inverse, g.forms.Row(c))
+	g.measure()
+	for c := range g.parts {
 		g.weigh(c, g.resp.Row(c))
 	}
-	return g.normalize(g.resp)
+	return g.normalize(g.resp) - g.base/2
 }
 
-// squares sets q to the |F^-1 y|^2.
-func (g *mixture) squares(inverse dense.Matrix[float64], q []float64) {
-	p := g.precision()
+// measure sets the forms. Only their differences between components count for the responsibilities. Unless components are small those of the last one are
+// taken from all, and their mean comes of the moment of all samples.
+func (g *mixture) measure() {
+	p, last := g.precision(), len(g.parts)-1
 	if p == exact {
-		g.whitened.squares(inverse, q)
+		for c, part := range g.parts {
+			g.whitened.squares(part.inverse, g.forms.Row(c))
+		}
+		g.base = 0
 		return
 	}
-	dense.MulLower(dense.Transposed, inverse, inverse, g.work)
-	g.passes[p].forms(g.work, q)
+	common := g.one
+	dense.MulLower(dense.Transposed, g.parts[last].inverse, g.parts[last].inverse, common)
+	g.base = dense.Dot(common.Data, g.totals[p].Data)
+	clear(g.forms.Row(last))
+	for c, part := range g.parts[:last] {
+		dense.MulLower(dense.Transposed, part.inverse, part.inverse, g.work)
+		dense.Axpy(-1, common.Data, g.work.Data)
+		g.passes[p].forms(g.work, g.forms.Row(c))
+	}
 }
 
 // precision is that of the stage, or a higher one where components are too small for that.
@@ -301,14 +313,12 @@ func collapsed(c int) error {
 	return fmt.Errorf("component %d collapsed: its covariance is not positive definite", c)
 }
 
-// replace multiplies the factor of component c by the triangular matrix one, which it overwrites, and sets its share.
+// replace multiplies the factor of component c by the triangular matrix one, and sets its share.
 func (g *mixture) replace(c int, share float64) error {
 	p := &g.parts[c]
 	dense.MulLower(dense.NoTrans, p.l, g.one, g.work)
 	p.l.Copy(g.work)
-	dense.InvertLower(g.one)
-	dense.MulLower(dense.NoTrans, g.one, p.inverse, g.work)
-	p.inverse.Copy(g.work)
+	p.invert()
 	p.share = share
 	return g.spread(c)
 }

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -37,6 +38,7 @@ type planeSearch struct {
 	curvature [][3]float64          // -<X_i', X_j> of every component, X = E^-1 W, at the step of EM
 	slope     [][2]float64          // tr X
 	lower     dense.Matrix[float64] // scratch
+	common    dense.Matrix[float64] // change of the last P
 }
 
 // direction is a change of all P, whitened by the F where it begins, of logarithms of shares and of forms.
@@ -44,6 +46,7 @@ type direction struct {
 	w     []dense.Matrix[float64]
 	share []float64
 	forms dense.Matrix[float64] // components x samples
+	base  float64
 }
 
 func newPlaneSearch(g *mixture) *planeSearch {
@@ -54,9 +57,11 @@ func newPlaneSearch(g *mixture) *planeSearch {
 		}
 		return s
 	}
-	along := func() direction { return direction{squares(), make([]float64, k), dense.New[float64](k, N)} }
+	along := func() direction {
+		return direction{w: squares(), share: make([]float64, k), forms: dense.New[float64](k, N)}
+	}
 	return &planeSearch{mixture: g, em: along(), last: along(), inverse: squares(), logDet: make([]float64, k), trial: dense.New[float64](k, N),
-		share: make([]float64, k), curvature: make([][3]float64, k), slope: make([][2]float64, k), lower: dense.New[float64](d, d)}
+		share: make([]float64, k), curvature: make([][3]float64, k), slope: make([][2]float64, k), lower: dense.New[float64](d, d), common: dense.New[float64](d, d)}
 }
 
 // planePoint is a point of the plane, with what is known of the likelihood there.
@@ -91,7 +96,7 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 
 // aim sets the direction of EM, and all that the search needs at its step.
 func (s *planeSearch) aim() error {
-	for c, p := range s.parts {
+	for c, p := range slices.Backward(s.parts) {
 		if err := s.root(c); err != nil {
 			return err
 		}
@@ -101,25 +106,33 @@ func (s *planeSearch) aim() error {
 		dense.InvertLower(s.one)
 		dense.MulLower(dense.Transposed, s.one, s.one, w)
 		addToDiagonal(w, -1)
-		s.difference(c, w, s.em.forms.Row(c))
+		s.change(c)
 		s.em.share[c] = math.Log(s.counts[c] / p.share)
 		s.curve(c)
 	}
 	return nil
 }
 
-// difference sets q to what the forms of component c change by along a change of P that its factor whitens to w. What rounding leaves is small beside that, so
-// that long steps do not enlarge it.
-func (s *planeSearch) difference(c int, w dense.Matrix[float64], q []float64) {
-	inverse := s.parts[c].inverse
+// change sets the change of the forms of component c along that of P which its factor whitens to w, after the last component. What rounding leaves is small beside
+// the change, so that long steps do not enlarge it.
+func (s *planeSearch) change(c int) {
+	inverse, q := s.parts[c].inverse, s.em.forms.Row(c)
 	if s.used == exact {
 		dense.MulLower(dense.NoTrans, s.one, inverse, s.work)
 		s.whitened.squares(s.work, q)
 		dense.Axpy(-1, s.mixture.forms.Row(c), q)
+		s.em.base = 0
 		return
 	}
-	dense.MulLower(dense.Transposed, inverse, w, s.work)
+	dense.MulLower(dense.Transposed, inverse, s.em.w[c], s.work)
+	if c == len(s.parts)-1 {
+		dense.MulLowerRight(dense.NoTrans, inverse, s.work, s.common)
+		s.em.base = dense.Dot(s.common.Data, s.totals[s.used].Data)
+		clear(q)
+		return
+	}
 	dense.MulLowerRight(dense.NoTrans, inverse, s.work, s.lower)
+	dense.Axpy(-1, s.common.Data, s.lower.Data)
 	s.passes[s.used].forms(s.lower, q)
 }
 
@@ -212,7 +225,7 @@ func (s *planeSearch) setShares(t [2]float64) float64 {
 
 // evaluate returns value and derivatives at the point under trial.
 func (s *planeSearch) evaluate(t [2]float64) planePoint {
-	p := planePoint{t: t, value: -s.setShares(t)}
+	p := planePoint{t: t, value: -s.setShares(t) - (s.base+t[0]*s.em.base+t[1]*s.last.base)/2}
 	for c := range s.parts {
 		w, em, last := s.trial.Row(c), s.em.forms.Row(c), s.last.forms.Row(c)
 		constant := s.constant(c) + t[0]*s.em.share[c] + t[1]*s.last.share[c] + s.logDet[c]/2
@@ -255,6 +268,7 @@ func (s *planeSearch) differentiate(p *planePoint) {
 	g[0], g[1] = sum(x), sum(y)
 	N := float64(len(x))
 	dense.Scale(1/N, g[:], g[:])
+	g[0], g[1] = g[0]-s.em.base/2, g[1]-s.last.base/2
 	dense.Scale(1/N, h[:], h[:])
 	s.subtractShares(p)
 }
@@ -317,6 +331,8 @@ func (s *planeSearch) move(p *planePoint) error {
 		dense.Blend(p.t[0], s.em.forms.Row(c), p.t[1], s.last.forms.Row(c), s.last.forms.Row(c))
 		dense.Axpy(1, s.last.forms.Row(c), s.mixture.forms.Row(c))
 	}
+	s.last.base = p.t[0]*s.em.base + p.t[1]*s.last.base
+	s.base += s.last.base
 	s.resp, s.trial = s.trial, s.resp
 	return nil
 }
