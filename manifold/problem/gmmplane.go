@@ -9,10 +9,8 @@ import (
 )
 
 const (
-	// planeSteps is the number of Newton steps in a plane, and planeHalvings how often each is halved at most.
-	planeSteps, planeHalvings = 2, 6
-	// planeGain is the gain of a Newton step relative to that of the first one below which it is not worth its cost.
-	planeGain = 0.01
+	// planeHalvings is how often the Newton step in a plane is halved at most.
+	planeHalvings = 6
 	// planeFlat is the smallest curvature that counts, relative to that along the two directions.
 	planeFlat = 1e-7
 	// planeSlack is the difference of mean log-likelihoods, relative to 1 and their size, below which slopes tell which point is better.
@@ -150,26 +148,15 @@ func (s *planeSearch) curve(c int) {
 	}
 }
 
-// search returns the best point of the plane that it finds, which is the one under trial, from the step of EM.
+// search returns the best point of the plane that it finds, which is the one under trial: that after a Newton step from the step of EM, or a shorter one.
 func (s *planeSearch) search() planePoint {
-	best := s.evaluate([2]float64{1, 0})
-	var most float64
-	for i := range planeSteps {
-		step, gain := best.newton()
-		if i == 0 {
-			most = gain
-		}
-		if !(gain > planeGain*most) {
-			break
-		}
-		next, ok := s.along(&best, step, gain)
-		if !ok {
-			s.try(best.t)
-			return s.evaluate(best.t)
-		}
-		best = next
+	em := s.evaluate([2]float64{1, 0})
+	step, gain := em.newton()
+	if p, ok := s.along(&em, step, gain); ok {
+		return p
 	}
-	return best
+	s.try(em.t)
+	return s.evaluate(em.t)
 }
 
 // along tries a step, and shorter ones, from a point. gain is the slope along it.

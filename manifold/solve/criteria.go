@@ -34,9 +34,12 @@ func (s *Status) RelativeGradient() float64 {
 	return s.GradientNorm / s.relativeTo
 }
 
+// saddleLeft is by how much the gradient norm grows over its smallest where a run has passed a saddle point and begins anew.
+const saddleLeft = 1e3
+
 // Note updates what Stagnation needs after GradientNorm has been set; whoever drives an iteration calls it once for each point.
 func (s *Status) Note() {
-	if s.Iteration == 0 || s.GradientNorm < 0.9*s.best {
+	if s.Iteration == 0 || s.GradientNorm < 0.9*s.best || s.GradientNorm > saddleLeft*s.best {
 		s.best, s.since = s.GradientNorm, s.Iteration
 	}
 }
@@ -100,7 +103,8 @@ func (c StepBelow) Check(s *Status) (Reason, bool) {
 		Advice: "look at the gradient norm: if it is not small, try the trust solver"}, true
 }
 
-// Stagnation stops without claiming convergence when the gradient norm has not fallen by a tenth in so many iterations.
+// Stagnation stops without claiming convergence when the gradient norm has not fallen by a tenth in so many iterations. One a thousand times the smallest so far, as
+// after a saddle point, starts the count again.
 type Stagnation int
 
 // Check implements Criterion.
