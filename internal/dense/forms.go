@@ -161,18 +161,22 @@ func (f *RoundedForms) pack(y Matrix[float32]) {
 
 // total adds up the lanes of the sums.
 func (f *RoundedForms) total(scale float32, out Matrix[float32]) {
-	f.addLanes()
-	sums := f.totals
-	for i := 0; i < f.n; i += momentRows {
-		for j := i; j < f.n; j += momentRows {
-			for r := i; r < i+momentRows; r++ {
-				if r < f.n {
-					row := out.Row(r)[j:min(j+momentRows, f.n)]
+	addLanes(f.sums, f.totals)
+	fromTiles(scale, f.totals, momentRows, out)
+}
+
+// fromTiles sets both triangles of out to scale times a matrix whose square tiles on and above the diagonal follow one another, row after row of tiles.
+func fromTiles(scale float32, tiles []float32, side int, out Matrix[float32]) {
+	for i := 0; i < out.Rows; i += side {
+		for j := i; j < out.Rows; j += side {
+			for r := i; r < i+side; r++ {
+				if r < out.Rows {
+					row := out.Row(r)[j:min(j+side, out.Rows)]
 					for c := range row {
-						row[c] = scale * sums[c]
+						row[c] = scale * tiles[c]
 					}
 				}
-				sums = sums[momentRows:]
+				tiles = tiles[side:]
 			}
 		}
 	}

@@ -20,9 +20,9 @@ func (f *RoundedForms) moment(first int) {
 
 func wordPointer(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
 
-// addLanes sets the totals to the sums of the lanes.
-func (f *RoundedForms) addLanes() {
-	totalAVX512(pointerTo(f.sums), uintptr(len(f.totals)/4), pointerTo(f.totals))
+// addLanes sets totals, whose number is a multiple of 4, to the sums of the 16 lanes of each.
+func addLanes(sums, totals []float32) {
+	totalAVX512(pointerTo(sums), uintptr(len(totals)/4), pointerTo(totals))
 }
 
 func singleFormShape() formShape {

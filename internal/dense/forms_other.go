@@ -6,7 +6,7 @@ func (f *RoundedForms) forms(int) { panic(Error("RoundedForms")) }
 
 func (f *RoundedForms) moment(int) { panic(Error("RoundedForms")) }
 
-func (f *RoundedForms) addLanes() { panic(Error("RoundedForms")) }
+func addLanes(sums, totals []float32) { panic(Error("RoundedForms")) }
 
 func singleFormShape() formShape { return formShape{} }
 

@@ -15,6 +15,7 @@ type SingleForms struct {
 	rows             []float32 // of blocks: row after row, the points
 	weighted         []float32 // rows of a block, weighted
 	q, sums, h       []float32 // h is the triangle in the order of the kernel
+	totals           []float32 // of the lanes of the sums
 }
 
 // NewSingleForms returns a SingleForms for count points of n numbers, all of them zero, or nil where there are no kernels.
@@ -30,7 +31,8 @@ func NewSingleForms(n, count int) *SingleForms {
 	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(formPoints, roundUp(count, s.group))}
 	blocks := (count + f.points - 1) / f.points
 	f.rows, f.weighted = alignedSingles(blocks*f.high()*f.points), alignedSingles(side*s.moment*f.points)
-	f.q, f.sums = make([]float32, f.points), make([]float32, side*(side+1)/2*s.moment*s.moment*s.lanes)
+	f.q, f.totals = make([]float32, f.points), make([]float32, roundUp(side*(side+1)/2*s.moment*s.moment, 4))
+	f.sums = make([]float32, len(f.totals)*s.lanes)
 	f.h = make([]float32, formRows*(tiles*(tiles+1)/2*formRows-tiles*f.skip))
 	return f
 }
@@ -111,20 +113,14 @@ func (f *SingleForms) pack(y Matrix[float32]) {
 
 // total adds up the lanes of the sums.
 func (f *SingleForms) total(scale float32, out Matrix[float32]) {
-	sums, side, lanes := f.sums, f.shape.moment, f.shape.lanes
-	for i := 0; i < f.n; i += side {
-		for j := i; j < f.n; j += side {
-			for r := i; r < i+side; r++ {
-				for c := j; c < j+side; c++ {
-					if r < f.n && c < f.n {
-						out.Set(r, c, scale*sumHalves(sums[:lanes]))
-					}
-					sums = sums[lanes:]
-				}
-			}
+	if lanes := f.shape.lanes; lanes == formLanes {
+		addLanes(f.sums, f.totals)
+	} else {
+		for i := range f.totals {
+			f.totals[i] = sumHalves(f.sums[i*lanes : (i+1)*lanes])
 		}
 	}
-	Mirror(out)
+	fromTiles(scale, f.totals, f.shape.moment, out)
 }
 
 // sumHalves returns the sum of up to 16 elements, a power of two, as the sum of those of both halves.

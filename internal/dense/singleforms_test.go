@@ -55,7 +55,7 @@ func singleForms(t *testing.T, r *rand.Rand, n, count int) {
 	if !slices.Equal(out.Data, again.Data) {
 		t.Fatalf("n=%d, %d points: other bits in two steps", n, count)
 	}
-	formsAgree(t, w, y, q, 1.001 * float64(2*n+2) * 0x1p-24)
+	formsAgree(t, w, y, q, 1.001*float64(2*n+2)*0x1p-24)
 	want, most := formsExactly(w, y)
 	for i, v := range out.Data {
 		if d := math.Abs(float64(v) - want.Data[i]/2); !(d <= 1.001*float64(2*n+count+4)*0x1p-24*most.Data[i]/2) {
