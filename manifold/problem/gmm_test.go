@@ -2,10 +2,12 @@ package problem
 
 import (
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/allocs"
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -58,4 +60,167 @@ func TestMixtureStepsAllocateNothing(t *testing.T) {
 			t.Errorf("stage %v: %v allocations in a step", g.stage, n)
 		}
 	}
+}
+
+// clusters are samples of k normal distributions about seeded means.
+func clusters(seed uint64, count, n, k int, distance float64) Data {
+	rng := rand.New(rand.NewPCG(seed, 40))
+	x, means := gallery.NewStream(seed).Normals(count, n), make([]float64, k*n)
+	for i := range means {
+		means[i] = distance * rng.NormFloat64()
+	}
+	for i := range count {
+		for j := range n {
+			x.Set(i, j, x.At(i, j)+means[i%k*n+j])
+		}
+	}
+	return Data{Samples: dataOf(x)}
+}
+
+// TestPlaneDerivatives: value, gradient and Hessian over the plane agree with differences, the Hessian where it is exact, at the step of EM; the value there and at the
+// origin is the likelihood of the mixtures there, also after steps that renew nothing, and where components are small.
+func TestPlaneDerivatives(t *testing.T) {
+	for _, spread := range []float64{1, 1e-3} {
+		d := clusters(5, 300, 3, 3, 2/spread)
+		g, err := gmmStart(&d, &Options{Parameters: Parameters{Components: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.stage = double
+		s, last := newPlaneSearch(g), g.expect()
+		for range 3 {
+			if last, err = s.step(&solve.Status{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if (g.precision() == exact) != (spread < 1) {
+			t.Fatalf("spread %g: precision %v", spread, g.precision())
+		}
+		if err := s.aim(); err != nil {
+			t.Fatal(err)
+		}
+		at := func(x, y float64) planePoint {
+			if !s.try([2]float64{x, y}) {
+				t.Fatal("not positive definite")
+			}
+			return s.evaluate([2]float64{x, y})
+		}
+		em := s.evaluate([2]float64{1, 0})
+		const h = 1e-4
+		right, left, up, down := at(1+h, 0), at(1-h, 0), at(1, h), at(1, -h)
+		size := math.Abs(em.hessian[0]) + math.Abs(em.hessian[1]) + math.Abs(em.hessian[2])
+		for what, v := range map[string][2]float64{
+			"slope along em":   {em.gradient[0], (right.value - left.value) / (2 * h)},
+			"slope along last": {em.gradient[1], (up.value - down.value) / (2 * h)},
+			"curvature 00":     {em.hessian[0], (right.gradient[0] - left.gradient[0]) / (2 * h)},
+			"curvature 01":     {em.hessian[1], (up.gradient[0] - down.gradient[0]) / (2 * h)},
+			"curvature 10":     {em.hessian[1], (right.gradient[1] - left.gradient[1]) / (2 * h)},
+			"curvature 11":     {em.hessian[2], (up.gradient[1] - down.gradient[1]) / (2 * h)},
+		} {
+			if math.Abs(v[0]-v[1]) > 1e-6*size+1e-10 {
+				t.Errorf("spread %g: %s %g, by differences %g", spread, what, v[0], v[1])
+			}
+		}
+		if origin := at(0, 0).value; math.Abs(origin-last) > 1e-11*(1+math.Abs(last)) {
+			t.Errorf("spread %g: value %v at the origin, want %v", spread, origin, last)
+		}
+		if err := g.maximize(); err != nil {
+			t.Fatal(err)
+		}
+		if want := g.respond(); math.Abs(em.value-want) > 1e-11*(1+math.Abs(want)) {
+			t.Errorf("spread %g: value %v at the step of EM, want %v", spread, em.value, want)
+		}
+	}
+}
+
+// TestAcceleratedEndsWhereEMDoes: wherever EM finds a maximum, the accelerated method finds one, though long steps may end in a collapse.
+func TestAcceleratedEndsWhereEMDoes(t *testing.T) {
+	worse := 0
+	for seed := range uint64(60) {
+		n, k := 1+int(seed%3), 2+int(seed%4)
+		d := clusters(900+seed, 12*k, n, k, 1.5)
+		o := func(method string) *Options {
+			return &Options{Method: method, Parameters: Parameters{Components: k}, Solver: solve.Options{MaxIterations: 20000}}
+		}
+		plain, err := Solve("gmm", d, o("em"))
+		if err != nil || !plain.Converged {
+			continue
+		}
+		fast, err := Solve("gmm", d, o("accelerated-em"))
+		if err != nil || !fast.Converged {
+			t.Errorf("seed %d: %v %+v", seed, err, fast)
+		} else if fast.Objective > plain.Objective+1e-6 {
+			worse++
+		}
+	}
+	if worse > 12 {
+		t.Errorf("a worse maximum for %d of 60 data sets", worse)
+	}
+}
+
+// TestSamplePasses: forms and moments agree with sums over the samples, to the precision of each pass.
+func TestSamplePasses(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 41))
+	for _, shape := range [][2]int{{1, 2}, {200, 3}, {500, 40}} {
+		N, d := shape[0], shape[1]
+		y, p := gallery.NewStream(7).Normals(N, d), gallery.SPD(8, d, 10)
+		r := make([]float64, N)
+		for i := range r {
+			r[i] = rng.Float64()
+		}
+		forms, moment := make([]float64, N), dense.New[float64](d, d)
+		for i := range N {
+			for a, u := range y.Row(i) {
+				for b, v := range y.Row(i) {
+					forms[i] += p.At(a, b) * u * v
+					moment.Data[a*d+b] += r[i] * u * v / float64(N)
+				}
+			}
+		}
+		rounded, single := newLowPasses(y)
+		exact := newProductPass[float64](y)
+		for name, pass := range map[string]struct {
+			samplePass
+			precision float64
+		}{"rounded": {rounded, 0x1p-7}, "single": {single, 1e-5}, "products": {newProductPass[float32](y), 1e-5}, "double": {exact, 1e-13}} {
+			q, m := make([]float64, N), dense.New[float64](d, d)
+			pass.forms(p, q)
+			pass.moment(r, m)
+			if e := farthest(q, forms); e > pass.precision {
+				t.Errorf("%v, %s: forms %g away", shape, name, e)
+			}
+			if e := farthest(m.Data, moment.Data); e > pass.precision {
+				t.Errorf("%v, %s: moment %g away", shape, name, e)
+			}
+		}
+		l := p.Clone()
+		dense.Cholesky(l)
+		dense.MulLower(dense.Transposed, l, l, p)
+		q, m, work, want := make([]float64, N), dense.New[float64](d, d), dense.New[float64](d, d), dense.New[float64](d, d)
+		exact.forms(p, forms)
+		if exact.squares(l, q); farthest(q, forms) > 1e-13 {
+			t.Errorf("%v: squares %g away from forms", shape, farthest(q, forms))
+		}
+		exact.changes(l, p, q)
+		dense.MulLower(dense.Transposed, l, p, work)
+		dense.MulLowerRight(dense.NoTrans, l, work, want)
+		if exact.forms(want, forms); farthest(q, forms) > 1e-13 {
+			t.Errorf("%v: changes %g away", shape, farthest(q, forms))
+		}
+		exact.whitened(l, r, m)
+		dense.MulLower(dense.NoTrans, l, moment, work)
+		dense.MulLowerRight(dense.Transposed, l, work, want)
+		if e := farthest(m.Data, want.Data); e > 1e-13 {
+			t.Errorf("%v: whitened moment %g away", shape, e)
+		}
+	}
+}
+
+// farthest returns the largest difference relative to the largest element of b.
+func farthest(a, b []float64) float64 {
+	var most, size float64
+	for i, v := range b {
+		most, size = max(most, math.Abs(a[i]-v)), max(size, math.Abs(v))
+	}
+	return most / size
 }

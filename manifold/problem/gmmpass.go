@@ -78,17 +78,17 @@ func columns[T dense.Float](y dense.Matrix[float64], first int) dense.Matrix[T] 
 
 // productPass works by matrix products with blocks of samples.
 type productPass[T dense.Float] struct {
-	y        []dense.Matrix[T] // columns
-	each     int               // of a block
-	count    int
-	z, t     []T // of a block
-	lower, m dense.Matrix[T]
-	ones, q  []T
+	y                   []dense.Matrix[T] // columns
+	each                int               // of a block
+	count               int
+	z, t                []T // of a block
+	whitening, lower, m dense.Matrix[T]
+	ones, q             []T
 }
 
 func newProductPass[T dense.Float](y dense.Matrix[float64]) *productPass[T] {
 	d, each := y.Cols, passBlock(y.Cols)
-	p := &productPass[T]{each: each, count: y.Rows, z: make([]T, d*each), t: make([]T, d*each), lower: dense.New[T](d, d), m: dense.New[T](d, d),
+	p := &productPass[T]{each: each, count: y.Rows, z: make([]T, d*each), t: make([]T, d*each), whitening: dense.New[T](d, d), lower: dense.New[T](d, d), m: dense.New[T](d, d),
 		ones: ones[T](d), q: make([]T, each)}
 	for first := 0; first < y.Rows; first += each {
 		p.y = append(p.y, columns[T](y, first))
@@ -101,30 +101,55 @@ func block[T dense.Float](y dense.Matrix[T], memory []T) dense.Matrix[T] {
 	return dense.Wrap(y.Rows, y.Cols, memory[:len(y.Data)])
 }
 
-// forms takes y'Py for twice y'Hy, with H the lower triangle of P and half its diagonal.
 func (p *productPass[T]) forms(m dense.Matrix[float64], q []float64) {
+	p.setLower(m)
+	for b, y := range p.y {
+		p.double(y, q[b*p.each:])
+	}
+}
+
+// changes sets q to the z'Wz, z = F^-1 y for a lower triangular F, for a symmetric W, which is accurate however small F is.
+func (p *productPass[T]) changes(inverse, w dense.Matrix[float64], q []float64) {
+	convert(1, inverse.Data, p.whitening.Data)
+	p.setLower(w)
+	for b, y := range p.y {
+		z := block(y, p.z)
+		dense.MulLower(dense.NoTrans, p.whitening, y, z)
+		p.double(z, q[b*p.each:])
+	}
+}
+
+// squares sets q to the |z|^2.
+func (p *productPass[T]) squares(inverse dense.Matrix[float64], q []float64) {
+	convert(1, inverse.Data, p.whitening.Data)
+	for b, y := range p.y {
+		z := block(y, p.z)
+		dense.MulLower(dense.NoTrans, p.whitening, y, z)
+		p.rowSums(1, z, z, q[b*p.each:])
+	}
+}
+
+// setLower keeps the lower triangle of a symmetric P and half its diagonal, H: y'Py = 2 y'Hy.
+func (p *productPass[T]) setLower(m dense.Matrix[float64]) {
 	convert(1, m.Data, p.lower.Data)
 	for i := range p.lower.Rows {
 		p.lower.Set(i, i, p.lower.At(i, i)/2)
 	}
-	p.rowSums(2, q, func(y, z dense.Matrix[T]) dense.Matrix[T] { return y })
 }
 
-// squares sets q to the |z|^2, z = F^-1 y for a lower triangular F, which is accurate however small F is.
-func (p *productPass[T]) squares(inverse dense.Matrix[float64], q []float64) {
-	convert(1, inverse.Data, p.lower.Data)
-	p.rowSums(1, q, func(y, z dense.Matrix[T]) dense.Matrix[T] { return z })
+// double sets q to the 2 y'Hy of a block.
+func (p *productPass[T]) double(y dense.Matrix[T], q []float64) {
+	t := block(y, p.t)
+	dense.MulLower(dense.NoTrans, p.lower, y, t)
+	p.rowSums(2, y, t, q)
 }
 
-// rowSums sets q to scale times the inner products of z = H y, H the triangle, and another matrix made of y and z.
-func (p *productPass[T]) rowSums(scale T, q []float64, other func(y, z dense.Matrix[T]) dense.Matrix[T]) {
-	for b, y := range p.y {
-		z, sums := block(y, p.z), p.q[:y.Cols]
-		dense.MulLower(dense.NoTrans, p.lower, y, z)
-		dense.Multiply(z.Data, other(y, z).Data, z.Data)
-		dense.Gemv(dense.Transposed, scale, z, p.ones, 0, sums)
-		widen(q[b*p.each:], sums)
-	}
+// rowSums sets q to scale times the inner products of the columns of a block.
+func (p *productPass[T]) rowSums(scale T, y, z dense.Matrix[T], q []float64) {
+	t, sums := block(y, p.t), p.q[:y.Cols]
+	dense.Multiply(y.Data, z.Data, t.Data)
+	dense.Gemv(dense.Transposed, scale, t, p.ones, 0, sums)
+	widen(q, sums)
 }
 
 func (p *productPass[T]) moment(r []float64, m dense.Matrix[float64]) {
@@ -137,11 +162,11 @@ func (p *productPass[T]) moment(r []float64, m dense.Matrix[float64]) {
 
 // whitened sets m to the mean of the r_i z z', z = F^-1 y, which is accurate however small F is.
 func (p *productPass[T]) whitened(inverse dense.Matrix[float64], r []float64, m dense.Matrix[float64]) {
-	convert(1, inverse.Data, p.lower.Data)
+	convert(1, inverse.Data, p.whitening.Data)
 	p.m.Zero()
 	for b, y := range p.y {
 		z := block(y, p.z)
-		dense.MulLower(dense.NoTrans, p.lower, y, z)
+		dense.MulLower(dense.NoTrans, p.whitening, y, z)
 		p.add(z, r[b*p.each:])
 	}
 	p.mean(m)

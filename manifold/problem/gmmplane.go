@@ -14,7 +14,7 @@ const (
 	// planeFlat is the smallest curvature that counts, relative to that along the two directions.
 	planeFlat = 1e-7
 	// planeSlack is the difference of mean log-likelihoods, relative to 1 and their size, below which slopes tell which point is better.
-	planeSlack = 1e-10
+	planeSlack = 1e-13
 	// planeRenewed is the number of steps after which the forms are computed anew.
 	planeRenewed = 16
 )
@@ -116,9 +116,7 @@ func (s *planeSearch) aim() error {
 func (s *planeSearch) change(c int) {
 	inverse, q := s.parts[c].inverse, s.em.forms.Row(c)
 	if s.used == exact {
-		dense.MulLower(dense.NoTrans, s.one, inverse, s.work)
-		s.whitened.squares(s.work, q)
-		dense.Axpy(-1, s.mixture.forms.Row(c), q)
+		s.whitened.changes(inverse, s.em.w[c], q)
 		s.em.base = 0
 		return
 	}
