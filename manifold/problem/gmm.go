@@ -18,8 +18,8 @@ var gmm = Problem{
 	Uses:  []string{"components", "seed"},
 	Own: []Method{{
 		Name: "accelerated-em",
-		What: "expectation-maximization with Anderson's extrapolation, kept only where the likelihood does not fall, from the best of four seeded starts " +
-			"(k-means++, 10 steps of em each, 20 for the better two)",
+		What: "expectation-maximization, each step to the largest likelihood over the plane of its step and the last one, from the best of four seeded starts " +
+			"(k-means++, 10 steps of em each, 20 for the better two); from there em alone where that ends in a collapse",
 		direct: gmmBy(true),
 	}, {
 		Name:   "trust",

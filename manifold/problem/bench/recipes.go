@@ -54,7 +54,7 @@ var recipes = map[string]recipe{
 	"mve":                 only(200, points),
 	"dopt":                only(200, points),
 	"ellipsoid":           plain(only(200, sphere)),
-	"gmm":                 only(100, clouds),
+	"gmm":                 only(200, clouds),
 	"metric-learning":     only(1000, labelled),
 	"procrustes":          only(1000, turned),
 	"classify":            sum(only(100, classes)),
