@@ -20,8 +20,8 @@ const (
 type RoundedForms struct {
 	n, count, points int
 	skip             int      // pairs of rows of a block that are padding, before the others
-	rows, pairs      []uint32 // of blocks: row after row pairs of neighbouring points; pair after pair of rows, the points
-	weighted         []uint32 // rows of a block, weighted
+	pairs            []uint32 // of groups: pair after pair of rows, the points
+	rows, weighted   []uint32 // of the points of a block, and weighted
 	q, sums          []float32
 	totals           []float32 // of the lanes of the sums
 	h                []uint32  // the triangle in the order of the kernel
@@ -38,12 +38,11 @@ func NewRoundedForms(n, count int) *RoundedForms {
 	if !hasPairs() {
 		return nil
 	}
-	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
-	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, formGroup))}
-	blocks := (count + f.points - 1) / f.points
-	f.skip = tiles - (n+1)/2
-	f.rows, f.pairs = alignedWords(blocks*high*f.points/2), alignedWords(blocks*tiles*f.points)
-	f.weighted, f.q = alignedWords(high*f.points/2), make([]float32, f.points)
+	high := roundUp(n, momentRows)
+	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, formGroup)), skip: roundUp(n, formRows)/2 - (n+1)/2}
+	f.pairs = alignedWords(roundUp(count, formGroup) / formGroup * f.groupWords())
+	scratch := max(high, n+n%2) * f.points / 2
+	f.rows, f.weighted, f.q = alignedWords(scratch), alignedWords(scratch), make([]float32, formGroup)
 	side := high / momentRows
 	f.totals = make([]float32, roundUp(side*(side+1)/2*momentRows*momentRows, 4))
 	f.sums = make([]float32, len(f.totals)*formLanes)
@@ -55,38 +54,37 @@ func NewRoundedForms(n, count int) *RoundedForms {
 	return f
 }
 
-// alignedWords returns n words that start at a cache line.
-func alignedWords(n int) []uint32 {
-	x := make([]uint32, n+cacheLine/4)
+// alignedSingles returns n zeros that start at a cache line.
+func alignedSingles(n int) []float32 {
+	x := zeros[float32](n + cacheLine/4)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % cacheLine / 4
 	return x[skip:][:n]
 }
 
-func alignedSingles(n int) []float32 {
-	x := alignedWords(n)
-	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), n)
+// alignedWords is alignedSingles for words.
+func alignedWords(n int) []uint32 {
+	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(alignedSingles(n)))), n)
 }
 
-// Set makes the columns of w the points from the given one on, which must be even.
+// groupWords returns the size of a group of points.
+func (f *RoundedForms) groupWords() int { return roundUp(f.n, formRows) / 2 * formGroup }
+
+// Set makes the columns of w the points from the given one on.
 func (f *RoundedForms) Set(first int, w Matrix[float32]) {
-	if w.Rows != f.n || first < 0 || first%2 != 0 || first+w.Cols > f.count {
+	if w.Rows != f.n || first < 0 || first+w.Cols > f.count {
 		panic(Error(fmt.Sprintf("RoundedForms: %d points of %d numbers from %d on, of %d of %d", w.Cols, w.Rows, first, f.count, f.n)))
 	}
-	tiles, high := roundUp(f.n, formRows)/2, roundUp(f.n, momentRows)
+	var zero [formGroup]float32
 	for done := 0; done < w.Cols; {
-		b, at := (first+done)/f.points, (first+done)%f.points
-		cols := min(f.points-at, w.Cols-done)
-		zero := make([]float32, cols)
-		for i := range f.n {
-			row := unsafe.Slice((*BFloat16)(unsafe.Pointer(&f.rows[(b*high+i)*f.points/2])), f.points)
-			Narrow(w.Row(i)[done:done+cols], row[at:at+cols])
-			if i%2 == 0 {
-				next := zero
-				if i+1 < f.n {
-					next = w.Row(i + 1)[done : done+cols]
-				}
-				interleave(w.Row(i)[done:done+cols], next, f.pairs[(b*tiles+f.skip+i/2)*f.points+at:][:cols])
+		group, at := (first+done)/formGroup, (first+done)%formGroup
+		cols := min(formGroup-at, w.Cols-done)
+		pairs := f.pairs[group*f.groupWords()+f.skip*formGroup+at:]
+		for i := 0; i < f.n; i += 2 {
+			next := zero[:cols]
+			if i+1 < f.n {
+				next = w.Row(i + 1)[done : done+cols]
 			}
+			interleave(w.Row(i)[done:done+cols], next, pairs[i/2*formGroup:][:cols])
 		}
 		done += cols
 	}
@@ -99,11 +97,8 @@ func (f *RoundedForms) Apply(scale float32, y, out Matrix[float32]) {
 	out.mustHave(n, n, "RoundedForms")
 	f.pack(y)
 	clear(f.sums)
-	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
-	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
-		clear(f.q)
-		points := min(f.points, roundUp(f.count-first, formGroup))
-		f.block(f.pairs[b*tiles*f.points:], f.rows[b*high*f.points/2:], points)
+	for first := 0; first < f.count; first += f.points {
+		f.block(f.pairs[first/formGroup*f.groupWords():], min(f.points, roundUp(f.count-first, formGroup)))
 	}
 	f.total(scale, out)
 }

@@ -2,15 +2,17 @@ package dense
 
 import "unsafe"
 
-// block adds what the given number of points of a block give to the sums.
-func (f *RoundedForms) block(pairs, rows []uint32, points int) {
-	stride := uintptr(f.points)
-	tiles, side := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, momentRows)/momentRows)
+// block adds what the given number of points, of groups with these pairs, give to the sums.
+func (f *RoundedForms) block(pairs []uint32, points int) {
+	tiles, side, stride := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, momentRows)/momentRows), 2*uintptr(f.points)
 	word := func(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
-	q := (*byte)(unsafe.Pointer(unsafe.SliceData(f.q)))
-	formsAVX512(word(f.h), word(pairs), 4*stride, uintptr(f.skip), tiles, uintptr(points/formGroup), q)
-	weighAVX512(word(rows), q, stride/formStep, uintptr(f.n), word(f.weighted))
-	momentAVX512(word(f.weighted), word(rows), 2*stride, uintptr(points/formStep), side, (*byte)(unsafe.Pointer(unsafe.SliceData(f.sums))))
+	q := pointerTo(f.q)
+	for first := 0; first < points; first += formGroup {
+		group := pairs[first/formGroup*f.groupWords():]
+		formsAVX512(word(f.h), word(group), uintptr(f.skip), tiles, q)
+		weighAVX512(word(group[f.skip*formGroup:]), q, uintptr((f.n+1)/2), stride, word(f.rows[first/2:]), word(f.weighted[first/2:]))
+	}
+	momentAVX512(word(f.weighted), word(f.rows), stride, uintptr(points/formStep), side, pointerTo(f.sums))
 }
 
 // addLanes sets the totals to the sums of the lanes.

@@ -3,7 +3,7 @@
 package dense
 
 // block is for processors with a kernel.
-func (f *RoundedForms) block(pairs, rows []uint32, points int) { panic(Error("RoundedForms")) }
+func (f *RoundedForms) block(pairs []uint32, points int) { panic(Error("RoundedForms")) }
 
 func (f *RoundedForms) addLanes() { panic(Error("RoundedForms")) }
 
