@@ -54,16 +54,16 @@ func NewRoundedForms(n, count int) *RoundedForms {
 	return f
 }
 
-// alignedSingles returns n zeros that start at a cache line.
-func alignedSingles(n int) []float32 {
-	x := zeros[float32](n + cacheLine/4)
+// alignedWords returns n words that start at a cache line.
+func alignedWords(n int) []uint32 {
+	x := make([]uint32, n+cacheLine/4)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % cacheLine / 4
 	return x[skip:][:n]
 }
 
-// alignedWords is alignedSingles for words.
-func alignedWords(n int) []uint32 {
-	return unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(alignedSingles(n)))), n)
+func alignedSingles(n int) []float32 {
+	x := alignedWords(n)
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }
 
 // groupWords returns the size of a group of points.

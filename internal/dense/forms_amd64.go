@@ -30,18 +30,25 @@ func singleFormShape() formShape {
 	return formShape{}
 }
 
-// block adds what the given number of points of a block give to the sums.
-func (f *SingleForms) block(rows []float32, points int) {
-	s, stride := f.shape, 4*uintptr(f.points)
-	tiles, side := uintptr(roundUp(f.n, formRows)/formRows), uintptr(roundUp(f.n, s.moment)/s.moment)
-	steps, own := uintptr(points/s.lanes), pointerTo(rows[f.skip*f.points:])
+// forms adds the forms of the given number of points of a block to q.
+func (f *SingleForms) forms(rows []float32, points int) {
+	tiles := uintptr(roundUp(f.n, formRows) / formRows)
+	kernel := singleFormsF32AVX2
+	if f.shape.lanes == 16 {
+		kernel = singleFormsF32AVX512
+	}
+	kernel(pointerTo(f.h), pointerTo(rows), 4*uintptr(f.points), uintptr(f.skip), tiles, uintptr(points/f.shape.group), pointerTo(f.q))
+}
+
+// moment adds what the given number of points of a block, weighted by q, give to the sums.
+func (f *SingleForms) moment(rows []float32, points int) {
+	s, stride, own := f.shape, 4*uintptr(f.points), pointerTo(rows[f.skip*f.points:])
+	side, steps := uintptr(roundUp(f.n, s.moment)/s.moment), uintptr(points/s.lanes)
 	if s.lanes == 16 {
-		singleFormsF32AVX512(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
 		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
 		momentF32AVX512(pointerTo(f.weighted), own, stride, steps, 0, side, pointerTo(f.sums))
 		return
 	}
-	singleFormsF32AVX2(pointerTo(f.h), pointerTo(rows), stride, uintptr(f.skip), tiles, uintptr(points/s.group), pointerTo(f.q))
 	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
 	singleMomentF32AVX2(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
 }

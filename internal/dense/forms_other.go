@@ -9,5 +9,7 @@ func (f *RoundedForms) addLanes() { panic(Error("RoundedForms")) }
 
 func singleFormShape() formShape { return formShape{} }
 
-// block is for processors with a kernel.
-func (f *SingleForms) block(rows []float32, points int) { panic(Error("SingleForms")) }
+// forms is for processors with a kernel.
+func (f *SingleForms) forms(rows []float32, points int) { panic(Error("SingleForms")) }
+
+func (f *SingleForms) moment(rows []float32, points int) { panic(Error("SingleForms")) }

@@ -59,11 +59,33 @@ func (f *SingleForms) Apply(scale float32, y, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "SingleForms")
 	f.pack(y)
 	clear(f.sums)
-	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
+	f.blocks(func(rows []float32, _, points int) {
 		clear(f.q)
-		f.block(f.rows[b*f.high()*f.points:], min(f.points, roundUp(f.count-first, f.shape.group)))
-	}
+		f.forms(rows, points)
+		f.moment(rows, points)
+	})
 	f.total(scale, out)
+}
+
+// Moment sets out = scale sum q w w' for given q, with an error of at most (N + 4) e sum |q| |w_i w_j| and what Apply's depends on. It allocates nothing.
+func (f *SingleForms) Moment(scale float32, q []float32, out Matrix[float32]) {
+	out.mustHave(f.n, f.n, "SingleForms")
+	if len(q) != f.count {
+		panic(Error(fmt.Sprintf("SingleForms: %d weights of %d points", len(q), f.count)))
+	}
+	clear(f.sums)
+	f.blocks(func(rows []float32, first, points int) {
+		clear(f.q[copy(f.q, q[first:]):])
+		f.moment(rows, points)
+	})
+	f.total(scale, out)
+}
+
+// blocks calls do with the rows of each block, its first point, and the number of its points in whole groups.
+func (f *SingleForms) blocks(do func(rows []float32, first, points int)) {
+	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
+		do(f.rows[b*f.high()*f.points:], first, min(f.points, roundUp(f.count-first, f.shape.group)))
+	}
 }
 
 // pack writes the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.

@@ -55,6 +55,26 @@ func singleForms(t *testing.T, r *rand.Rand, n, count int) {
 			t.Fatalf("%v, n=%d, %d points: element %d is %g, want %g", active, n, count, i, v, want.Data[i]/2)
 		}
 	}
+	moment(t, r, f, w)
+}
+
+// moment holds the sums with given weights to their error.
+func moment(t *testing.T, r *rand.Rand, f *SingleForms, w Matrix[float32]) {
+	n, count := w.Rows, w.Cols
+	q, out := random[float32](r, 1, count).Data, New[float32](n, n)
+	f.Moment(0.5, q, out)
+	for i := range n {
+		for j := range n {
+			var sum, most float64
+			for p, v := range q {
+				x := float64(v) * float64(w.At(i, p)) * float64(w.At(j, p)) / 2
+				sum, most = sum+x, most+math.Abs(x)
+			}
+			if d := math.Abs(float64(out.At(i, j)) - sum); !(d <= 1.001*float64(count+4)*0x1p-24*most) {
+				t.Fatalf("%v, n=%d, %d points: element (%d, %d) of the moment is %g, want %g", active, n, count, i, j, out.At(i, j), sum)
+			}
+		}
+	}
 }
 
 // TestSingleFormsMisuse: sums allocate nothing, and what does not fit is refused.
@@ -68,7 +88,11 @@ func TestSingleFormsMisuse(t *testing.T) {
 		if a := allocs.PerRun(10, func() { f.Apply(1, y, out) }); a > 0 {
 			t.Errorf("%v allocations", a)
 		}
+		if q := make([]float32, 100); allocs.PerRun(10, func() { f.Moment(1, q, out) }) > 0 {
+			t.Error("the moment allocates")
+		}
 		refused(t, map[string]func(){
+			"weights":     func() { f.Moment(1, make([]float32, 99), out) },
 			"no points":   func() { NewSingleForms(5, 0) },
 			"rows":        func() { f.Set(0, New[float32](4, 2)) },
 			"beyond":      func() { f.Set(98, New[float32](5, 3)) },

@@ -41,12 +41,7 @@ var ellipsoid = Problem{
 		if e.m, err = m(n); err != nil {
 			return nil, err
 		}
-		target, err := e.target(o)
-		if err != nil {
-			return nil, err
-		}
-		e.known, err = fitQuadric(x, target)
-		return e, err
+		return e, e.fit(o)
 	},
 }
 
@@ -61,57 +56,88 @@ var quadricClosedForm = func() Method {
 	return m
 }()
 
+// fit solves the unconstrained problem.
+func (e *ellipsoidObjective) fit(o *Options) error {
+	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
+	target, err := e.target(o, memo)
+	if err != nil {
+		return err
+	}
+	var out dense.Matrix[float64]
+	ok := false
+	if e.x.Cols >= quadricIterative {
+		out, ok = quadricByCG(e.x, target, func(quadric dense.Matrix[float64]) bool { return e.atTarget(quadric, target, memo) })
+	}
+	switch {
+	case e.known != nil:
+		return nil
+	case !ok:
+		if out, err = quadricDirectly(e.x); err != nil {
+			return err
+		}
+	}
+	if e.known, err = manifold.NewFrame(symmetric(out)); err != nil {
+		return &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
+	}
+	return nil
+}
+
+// ellipsoidValue is what Evaluate returns at a point.
+type ellipsoidValue struct {
+	cost     float64
+	gradient []float64
+}
+
+func (v *ellipsoidValue) recall(gradient []float64) (cost float64) {
+	copy(gradient, v.gradient)
+	return v.cost
+}
+
+// measure evaluates the objective and returns the norm of the whitened differential of the mean of the terms with it.
+func (e *ellipsoidObjective) measure(p *manifold.Frame, memo *ellipsoidMemo) (v ellipsoidValue, norm float64, err error) {
+	v.gradient = make([]float64, e.m.VectorLen())
+	v.cost, err = e.Evaluate(p, v.gradient, memo)
+	return v, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
+}
+
+// atTarget tells whether the quadric is the solution to the target, and keeps it then.
+func (e *ellipsoidObjective) atTarget(quadric dense.Matrix[float64], target float64, memo *ellipsoidMemo) bool {
+	f, err := manifold.NewFrame(symmetric(quadric))
+	if err != nil {
+		return false
+	}
+	v, norm, err := e.measure(f, memo)
+	if err != nil || !(norm <= target) {
+		return false
+	}
+	e.known, e.atKnown = f, v
+	return true
+}
+
 // target returns the norm of the whitened differential of the mean of the terms to which the solution is computed: that at the start times the tolerance,
 // or times at most 1e-10 where other solutions are measured by it.
-func (e *ellipsoidObjective) target(o *Options) (float64, error) {
+func (e *ellipsoidObjective) target(o *Options, memo *ellipsoidMemo) (float64, error) {
 	goal := o.Solver.WithDefaults(0).Tolerance
 	if o.Method != "" && o.Method != quadricClosedForm.Name {
 		goal = min(goal, quadricKnown)
 	}
-	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
-	norm := func(p *manifold.Frame, gradient []float64) (cost, norm float64, err error) {
-		cost, err = e.Evaluate(p, gradient, memo)
-		return cost, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
-	}
-	e.gradient = make([]float64, e.m.VectorLen())
-	cost, scale, err := norm(e.from, e.gradient)
+	start, scale, err := e.measure(e.from, memo)
 	if err != nil {
 		return 0, err
 	}
-	e.cost = cost
+	e.atStart = start
 	if o.Start != nil && o.Start.SymmetricDim() == e.x.Cols { // of another size it is refused later
 		first, err := firstPoint(e, o)
 		if err != nil {
 			return 0, err
 		}
-		_, other, err := norm(first, make([]float64, e.m.VectorLen()))
+		_, other, err := e.measure(first, memo)
 		if err != nil {
 			return 0, err
 		}
 		scale = min(scale, other)
 	}
 	return goal * scale, nil
-}
-
-// fitQuadric solves the unconstrained problem: by conjugate gradients, until the whitened differential of the mean is at the target, where that is faster and the
-// equations allow it.
-func fitQuadric(x dense.Matrix[float64], target float64) (*manifold.Frame, error) {
-	var out dense.Matrix[float64]
-	ok := false
-	if x.Cols >= quadricIterative {
-		out, ok = quadricByCG(x, target)
-	}
-	if !ok {
-		var err error
-		if out, err = quadricDirectly(x); err != nil {
-			return nil, err
-		}
-	}
-	f, err := manifold.NewFrame(symmetric(out))
-	if err != nil {
-		return nil, &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
-	}
-	return f, nil
 }
 
 // quadricDirectly solves the normal equations with one unknown for each pair i <= j. Columns are scaled to unit norm first. Only the upper triangle of the result counts.
@@ -183,8 +209,7 @@ type ellipsoidObjective struct {
 	q    []float64             // and for a number for each
 	work dense.Matrix[float64]
 
-	cost     float64 // what Evaluate returned at the start of the problem
-	gradient []float64
+	atStart, atKnown ellipsoidValue // what Evaluate returned at the start of the problem and at the known minimizer, if it was called there
 }
 
 // ellipsoidMemo holds the z of all points, or has room for those of a block.
@@ -208,9 +233,11 @@ func (o *ellipsoidOnce) NewMemo() solve.Memo {
 
 // Evaluate implements solve.Objective.
 func (o *ellipsoidOnce) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	if p == manifold.Point(o.e.from) {
-		copy(grad, o.e.gradient)
-		return o.e.cost, nil
+	switch {
+	case p == manifold.Point(o.e.from):
+		return o.e.atStart.recall(grad), nil
+	case p == manifold.Point(o.e.known) && o.e.atKnown.gradient != nil:
+		return o.e.atKnown.recall(grad), nil
 	}
 	return o.e.Evaluate(p, grad, memo)
 }

@@ -35,6 +35,7 @@ type quadricSystem struct {
 	single  *quadricPoints[float32] // room for a block only where there are forms
 	forms   *dense.SingleForms      // nil where the processor has no kernels for them
 	rounded *dense.RoundedForms     // nil where the processor has no such products
+	squares []float32               // w'w of the points, where there are forms
 	kept    *quadricDirections
 	steps   int // conjugate gradient steps and solves so far
 }
@@ -79,15 +80,15 @@ func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
 }
 
 // quadricByCG returns the best quadric through the points, to a whitened differential of the target, or false where the equations are too ill-conditioned for
-// that, or singular.
-func quadricByCG(x dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
+// that, or singular. Where that differential has presumably been reached, accept may tell for sure.
+func quadricByCG(x dense.Matrix[float64], target float64, accept func(quadric dense.Matrix[float64]) bool) (dense.Matrix[float64], bool) {
 	l := whitening(x)
 	if l.Rows == 0 {
 		return l, false
 	}
 	s := newQuadricSystem(x, l)
 	defer dense.Recycle(s.double.w.Data)
-	return s.quadric(l, target)
+	return s.quadric(l, target, accept)
 }
 
 // whitening returns L^-1 for the second moment L L' of the points, or no matrix where that is singular.
@@ -106,18 +107,19 @@ func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
 }
 
 // quadric returns the solution in the coordinates of the points that the inverse whitened.
-func (s *quadricSystem) quadric(inverse dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
+func (s *quadricSystem) quadric(inverse dense.Matrix[float64], target float64, accept func(quadric dense.Matrix[float64]) bool) (dense.Matrix[float64], bool) {
 	n := inverse.Rows
 	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
 	if !s.regular() {
 		return out, false
 	}
-	y, ok := s.solve(target)
-	if ok {
+	original := func(y dense.Matrix[float64]) dense.Matrix[float64] {
 		dense.MulLower(dense.Transposed, inverse, y, work)
 		dense.MulLowerRight(dense.NoTrans, inverse, work, out)
+		return out
 	}
-	return out, ok
+	y, ok := s.solve(target, func(y dense.Matrix[float64]) bool { return accept(original(y)) })
+	return original(y), ok
 }
 
 // newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
@@ -125,7 +127,7 @@ func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
 	n, singles := x.Cols, x.Rows
 	s := &quadricSystem{double: newQuadricPoints(dense.RecycledMatrix(x.Rows, n)), forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
 	if s.forms != nil {
-		singles = min(quadricRows, singles)
+		singles, s.squares = min(quadricRows, singles), make([]float32, x.Rows)
 	}
 	s.single = newQuadricPoints(dense.New[float32](singles, n))
 	s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
@@ -144,6 +146,9 @@ func (s *quadricSystem) set(first int, w dense.Matrix[float64]) {
 	rows, columns := s.single.w.View(0, 0, w.Rows, w.Cols), dense.Wrap(w.Cols, w.Rows, s.single.z.Data[:w.Rows*w.Cols])
 	narrow(rows.Data, w.Data[:w.Rows*w.Cols])
 	dense.Transpose(columns, rows)
+	q := s.double.q[:w.Rows]
+	dense.RowDots(w, w, q)
+	narrow(s.squares[first:], q)
 	s.forms.Set(first, columns)
 	if s.rounded != nil {
 		s.rounded.Set(first, columns)
@@ -187,8 +192,12 @@ func (s *quadricSystem) first() *quadricIterate {
 	q := &quadricIterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
-	q.low.Identity()
-	s.singleProduct(q.low, q.lowRest)
+	if s.forms != nil {
+		s.forms.Moment(1/float32(len(s.squares)), s.squares, q.lowRest)
+	} else {
+		q.low.Identity()
+		s.singleProduct(q.low, q.lowRest)
+	}
 	q.err = quadricSingle
 	widen(q.image.Data, q.lowRest.Data)
 	scale := trace(q.image) / dense.Dot(q.image.Data, q.image.Data)
@@ -206,12 +215,16 @@ func (q *quadricIterate) fromImage() {
 	}
 }
 
-// advance adds size times the step and computes what is left to the error asked for, in single precision if that will do: from the change if what was left
-// before was known well enough.
-func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matrix[float32], wanted float64) {
+// add adds size times the step.
+func (q *quadricIterate) add(size float64, step dense.Matrix[float32]) {
 	for i, v := range step.Data {
 		q.y.Data[i] += size * float64(v)
 	}
+}
+
+// follow computes what is left after the step to the error asked for, in single precision if that will do: from the change if what was left before was known
+// well enough.
+func (s *quadricSystem) follow(q *quadricIterate, size float64, step dense.Matrix[float32], wanted float64) {
 	switch change := q.err + quadricSingle*size; {
 	case change <= wanted:
 		s.singleProduct(step, q.lowRest)
@@ -232,8 +245,8 @@ func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matr
 	}
 }
 
-// solve refines from the multiple of I that fits best until the whitened differential is at the target.
-func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool) {
+// solve refines from the multiple of I that fits best until the whitened differential is at the target, or accept says so when it should be.
+func (s *quadricSystem) solve(target float64, accept func(y dense.Matrix[float64]) bool) (y dense.Matrix[float64], ok bool) {
 	q := s.first()
 	n := q.y.Rows
 	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
@@ -255,8 +268,12 @@ func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool)
 		s.steps++ // so that there is an end
 		total := max(target/size, quadricRounding/norm) / 1.5
 		goal := nextGain(total, gain)
-		s.conjugate(r, step, goal, quadricSteps-s.steps)
-		s.advance(q, norm, step, norm*max(goal*goal, total)/2) // so that the next solve can gain as much, if there is one
+		there := s.conjugate(r, step, goal, quadricSteps-s.steps)
+		q.add(norm, step)
+		if there && goal <= total && accept(q.y) {
+			return q.y, true
+		}
+		s.follow(q, norm, step, norm*max(goal*goal, total)/2) // so that the next solve can gain as much, if there is one
 	}
 }
 
