@@ -46,7 +46,7 @@ func (f *SingleForms) moment(rows []float32, points int) {
 	side, steps := uintptr(roundUp(f.n, s.moment)/s.moment), uintptr(points/s.lanes)
 	if s.lanes == 16 {
 		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
-		momentF32AVX512(pointerTo(f.weighted), own, stride, steps, 0, side, pointerTo(f.sums))
+		singleMomentF32AVX512(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
 		return
 	}
 	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))

@@ -22,6 +22,12 @@ func weighAVX512(w *byte, q *byte, pairs uintptr, stride uintptr, rows *byte, we
 //go:noescape
 func momentAVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
 
+// singleMomentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
+// 25 vectors a tile. A row of s and w has steps of 16 elements, and stride bytes.
+//
+//go:noescape
+func singleMomentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
+
 // momentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
 // 25 vectors a tile. A row of s and w has steps of 16 elements, after which come those of the mask if it is not zero, and stride bytes.
 //

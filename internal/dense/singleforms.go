@@ -6,8 +6,8 @@ import "fmt"
 type formShape struct{ group, moment, lanes int }
 
 // SingleForms computes A(Y) = sum (w'Yw) w w' in float32 over points w of n numbers, for symmetric Y: as many multiplications as two triangular halves of a product
-// with the points. With e = 2^-24 and N points an element differs from the exact one by at most (2n + N + 4) e sum |w|'|Y||w| |w_i w_j|, up to terms in e^2. Its bits
-// depend on nothing but the points, Y and the kernels in use.
+// with the points. With e = 2^-24, N points and M = min(N, 120 + N/960) + 8 an element differs from the exact one by at most (2n + M) e sum |w|'|Y||w| |w_i w_j|, up to
+// terms in e^2. Its bits depend on nothing but the points, Y and the kernels in use.
 type SingleForms struct {
 	n, count, points int
 	shape            formShape
@@ -67,7 +67,7 @@ func (f *SingleForms) Apply(scale float32, y, out Matrix[float32]) {
 	f.total(scale, out)
 }
 
-// Moment sets out = scale sum q w w' for given q, with an error of at most (N + 4) e sum |q| |w_i w_j| and what Apply's depends on. It allocates nothing.
+// Moment sets out = scale sum q w w' for given q, with an error of at most M e sum |q| |w_i w_j| and what Apply's depends on. It allocates nothing.
 func (f *SingleForms) Moment(scale float32, q []float32, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "SingleForms")
 	if len(q) != f.count {

@@ -51,11 +51,39 @@ func singleForms(t *testing.T, r *rand.Rand, n, count int) {
 	}
 	want, most := formsExactly(w, y)
 	for i, v := range out.Data {
-		if d := math.Abs(float64(v) - want.Data[i]/2); !(d <= 1.001*float64(2*n+count+4)*0x1p-24*most.Data[i]/2) {
+		if d := math.Abs(float64(v) - want.Data[i]/2); !(d <= 1.001*(float64(2*n)+singleFormsError(count))*0x1p-24*most.Data[i]/2) {
 			t.Fatalf("%v, n=%d, %d points: element %d is %g, want %g", active, n, count, i, v, want.Data[i]/2)
 		}
 	}
 	moment(t, r, f, w)
+}
+
+// singleFormsError is what the documented bound calls M.
+func singleFormsError(count int) float64 {
+	return min(float64(count), 120+float64(count)/formPoints) + 8
+}
+
+// TestSingleFormsOfManyPoints: errors hardly grow with the number of points, though all terms of the diagonal are positive.
+func TestSingleFormsOfManyPoints(t *testing.T) {
+	onPaths(t, func() {
+		const n, count = 5, 200000
+		f := NewSingleForms(n, count)
+		if f == nil {
+			return
+		}
+		r := rand.New(rand.NewPCG(34, 2))
+		w, y, out := random[float32](r, n, count), New[float32](n, n), New[float32](n, n)
+		f.Set(0, w)
+		y.Identity()
+		f.Apply(1.0/count, y, out)
+		want, _ := formsExactly(w, y)
+		for i := range n {
+			exact := want.At(i, i) / count
+			if d := math.Abs(float64(out.At(i, i))-exact) / exact; d > 2e-7 {
+				t.Errorf("%v: diagonal element %d is off by %g", active, i, d)
+			}
+		}
+	})
 }
 
 // moment holds the sums with given weights to their error.
@@ -70,7 +98,7 @@ func moment(t *testing.T, r *rand.Rand, f *SingleForms, w Matrix[float32]) {
 				x := float64(v) * float64(w.At(i, p)) * float64(w.At(j, p)) / 2
 				sum, most = sum+x, most+math.Abs(x)
 			}
-			if d := math.Abs(float64(out.At(i, j)) - sum); !(d <= 1.001*float64(count+4)*0x1p-24*most) {
+			if d := math.Abs(float64(out.At(i, j)) - sum); !(d <= 1.001*singleFormsError(count)*0x1p-24*most) {
 				t.Fatalf("%v, n=%d, %d points: element (%d, %d) of the moment is %g, want %g", active, n, count, i, j, out.At(i, j), sum)
 			}
 		}

@@ -64,18 +64,21 @@ func (e *ellipsoidObjective) fit(o *Options) error {
 		return err
 	}
 	var out dense.Matrix[float64]
-	ok := false
+	measured, ok := false, false
 	if e.x.Cols >= quadricIterative {
-		out, ok = quadricByCG(e.x, target, func(quadric dense.Matrix[float64]) bool { return e.atTarget(quadric, target, memo) })
+		out, measured, ok = quadricByCG(e.x, target, func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
+			return e.measureQuadric(quadric, memo)
+		})
 	}
 	switch {
-	case e.known != nil:
+	case measured && ok:
 		return nil
 	case !ok:
 		if out, err = quadricDirectly(e.x); err != nil {
 			return err
 		}
 	}
+	e.atKnown = ellipsoidValue{}
 	if e.known, err = manifold.NewFrame(symmetric(out)); err != nil {
 		return &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
 	}
@@ -100,18 +103,20 @@ func (e *ellipsoidObjective) measure(p *manifold.Frame, memo *ellipsoidMemo) (v 
 	return v, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
 }
 
-// atTarget tells whether the quadric is the solution to the target, and keeps it then.
-func (e *ellipsoidObjective) atTarget(quadric dense.Matrix[float64], target float64, memo *ellipsoidMemo) bool {
+// measureQuadric is a quadricMeasure that keeps the quadric as the solution.
+func (e *ellipsoidObjective) measureQuadric(quadric dense.Matrix[float64], memo *ellipsoidMemo) (factor, differential dense.Matrix[float64], ok bool) {
 	f, err := manifold.NewFrame(symmetric(quadric))
 	if err != nil {
-		return false
+		return factor, differential, false
 	}
-	v, norm, err := e.measure(f, memo)
-	if err != nil || !(norm <= target) {
-		return false
+	v, _, err := e.measure(f, memo)
+	if err != nil {
+		return factor, differential, false
 	}
 	e.known, e.atKnown = f, v
-	return true
+	differential = memo.w.Clone()
+	dense.Scale(1/float64(e.count), differential.Data, differential.Data)
+	return view(f.F()), differential, true
 }
 
 // target returns the norm of the whitened differential of the mean of the terms to which the solution is computed: that at the start times the tolerance,

@@ -22,9 +22,6 @@ func nearSphere(seed uint64, n int) dense.Matrix[float64] {
 	return x
 }
 
-// unconfirmed leaves it to the iteration to see that the target is reached.
-func unconfirmed(dense.Matrix[float64]) bool { return false }
-
 // TestQuadricByConjugateGradients: the iteration finds what the normal equations do, and for stretched points the stretched quadric, whatever products the processor has.
 func TestQuadricByConjugateGradients(t *testing.T) {
 	const n = quadricIterative
@@ -53,7 +50,7 @@ func TestQuadricByConjugateGradients(t *testing.T) {
 			if !low {
 				s.rounded = nil
 			}
-			got, ok := s.quadric(l, 1e-12, unconfirmed)
+			got, _, ok := s.quadric(1e-12)
 			if !ok {
 				t.Fatalf("condition %g: gave up after %d steps", kappa, s.steps)
 			}
@@ -91,7 +88,7 @@ func TestQuadricByConjugateGradientsSeesNullSpaces(t *testing.T) {
 			if !low {
 				s.rounded = nil
 			}
-			if _, ok := s.quadric(l, 1e-12, unconfirmed); ok {
+			if _, _, ok := s.quadric(1e-12); ok {
 				t.Errorf("%s: took singular equations for regular ones", name)
 			}
 		}
@@ -126,6 +123,36 @@ func TestEllipsoidTolerance(t *testing.T) {
 	if !r.Converged || r.Certificate.Value > 1e-8 {
 		t.Errorf("trust region: converged %v, %v", r.Converged, r.Certificate)
 	}
+}
+
+// TestEllipsoidStretched: the tolerance is met for points that are stretched by 1e4, whose quadric rounds by more than what is left.
+func TestEllipsoidStretched(t *testing.T) {
+	const n, tolerance = quadricIterative, 1e-10
+	x, stretch := nearSphere(84, n), gallery.SPD(85, n, 1e4)
+	y := dense.New[float64](x.Rows, n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
+	r, err := Solve("ellipsoid", Data{Samples: dataOf(y)}, &Options{Solver: solve.Options{Tolerance: tolerance}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Converged || r.RelativeGradient > tolerance {
+		t.Errorf("converged %v at %g", r.Converged, r.RelativeGradient)
+	}
+}
+
+// TestEllipsoidThatIsHyperboloid: points near a hyperboloid are refused, after a solution in double precision without frames.
+func TestEllipsoidThatIsHyperboloid(t *testing.T) {
+	const n = quadricIterative
+	x := gallery.NewStream(88).Normals(2*n*(n+1), n)
+	rows := 0
+	for i := range x.Rows {
+		row := x.Row(i)
+		if q := dense.Dot(row, row) - 1.5*row[0]*row[0]; q > 0.1 {
+			dense.Scale((1+1e-3*math.Sin(float64(i)))/math.Sqrt(q), row, x.Row(rows))
+			rows++
+		}
+	}
+	refused(t, "ellipsoid", Data{Samples: dataOf(x.View(0, 0, rows, n))}, nil, "no ellipsoid around the origin")
 }
 
 // TestQuadricGain: equal gains reach the total.

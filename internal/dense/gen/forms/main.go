@@ -15,9 +15,11 @@ func main() {
 	ConstraintExpr("amd64")
 	forms()
 	weigh()
-	moment("momentAVX512", "points", 32, lanes.DotPairs, nil)
-	moment("momentF32AVX512", "elements", 16, func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
-	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
+	multiplyAdd := func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }
+	moment("momentAVX512", "points", 32, lanes.DotPairs, nil, nil)
+	moment("singleMomentF32AVX512", "elements", 16, multiplyAdd, VADDPS, nil)
+	moment("momentF32AVX512", "elements", 16, multiplyAdd, nil, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
+	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, nil, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
 	total()
 	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
 		singleForms(l)
@@ -196,8 +198,8 @@ func total() {
 // momentRows is the number of rows and columns of a tile of the moment.
 const momentRows = 5
 
-// moment adds inner products of rows, lane by lane. With loadPart rows end with the lanes of a mask, if it is not zero.
-func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), loadPart func(m Mem, mask, x reg.Register)) {
+// moment adds inner products of rows, lane by lane: with add the sums of all steps at once, which rounds less. With loadPart rows end with the lanes of a mask, if it is not zero.
+func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), add func(ops ...Op), loadPart func(m Mem, mask, x reg.Register)) {
 	doc, signature := "", "func(s, w *byte, stride, steps, tiles uintptr, sums *byte)"
 	if loadPart != nil {
 		doc, signature = ", after which come those of the mask if it is not zero", "func(s, w *byte, stride, steps, mask, tiles uintptr, sums *byte)"
@@ -230,7 +232,11 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), load
 	MOVQ(tiles, rest)
 	Label("tile")
 	for i := range momentRows * momentRows {
-		VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
+		if add != nil {
+			VPXORD(zmm(i), zmm(i), zmm(i))
+		} else {
+			VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
+		}
 	}
 	a, b, steps := GP64(), GP64(), GP64()
 	MOVQ(s, a)
@@ -268,6 +274,9 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), load
 		Label("store")
 	}
 	for i := range momentRows * momentRows {
+		if add != nil {
+			add(Mem{Base: sums, Disp: 64 * i}, zmm(i), zmm(i))
+		}
 		VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
 	}
 	ADDQ(U32(64*momentRows*momentRows), sums)
