@@ -2,11 +2,14 @@ package dense
 
 import "fmt"
 
+// singleFormPoints is the number of points that stay in the caches from one kernel to the next.
+const singleFormPoints = 480
+
 // formShape is what the kernels of SingleForms know beside formRows: points in a group, rows and columns in a tile of the moment, and points in a vector.
 type formShape struct{ group, moment, lanes int }
 
 // SingleForms computes A(Y) = sum (w'Yw) w w' in float32 over points w of n numbers, for symmetric Y: as many multiplications as two triangular halves of a product
-// with the points. With e = 2^-24, N points and M = min(N, 120 + N/960) + 8 an element differs from the exact one by at most (2n + M) e sum |w|'|Y||w| |w_i w_j|, up to
+// with the points. With e = 2^-24, N points and M = min(N, 60 + N/480) + 8 an element differs from the exact one by at most (2n + M) e sum |w|'|Y||w| |w_i w_j|, up to
 // terms in e^2. Its bits depend on nothing but the points, Y and the kernels in use.
 type SingleForms struct {
 	n, count, points int
@@ -27,7 +30,7 @@ func NewSingleForms(n, count int) *SingleForms {
 		return nil
 	}
 	tiles, side := roundUp(n, formRows)/formRows, roundUp(n, s.moment)/s.moment
-	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(formPoints, roundUp(count, s.group))}
+	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(singleFormPoints, roundUp(count, s.group))}
 	blocks := (count + f.points - 1) / f.points
 	f.rows, f.weighted = alignedSingles(blocks*f.high()*f.points), alignedSingles(side*s.moment*f.points)
 	f.q, f.sums = make([]float32, f.points), make([]float32, side*(side+1)/2*s.moment*s.moment*s.lanes)

@@ -25,7 +25,7 @@ func TestSingleForms(t *testing.T) {
 				singleForms(t, r, n+1, count)
 			}
 		}
-		singleForms(t, r, 50, 2*formPoints+31)
+		singleForms(t, r, 50, 2*singleFormPoints+31)
 	})
 }
 
@@ -60,7 +60,7 @@ func singleForms(t *testing.T, r *rand.Rand, n, count int) {
 
 // singleFormsError is what the documented bound calls M.
 func singleFormsError(count int) float64 {
-	return min(float64(count), 120+float64(count)/formPoints) + 8
+	return min(float64(count), 60+float64(count)/singleFormPoints) + 8
 }
 
 // TestSingleFormsOfManyPoints: errors hardly grow with the number of points, though all terms of the diagonal are positive.

@@ -27,8 +27,10 @@ var ellipsoid = Problem{
 				Remedy: fmt.Sprintf("give at least %d points", unknowns)}
 		}
 		var square float64
-		for i := range N {
-			square += dense.Dot(x.Row(i), x.Row(i))
+		squares := make([]float64, N)
+		for i := range squares {
+			squares[i] = dense.Dot(x.Row(i), x.Row(i))
+			square += squares[i]
 		}
 		start := float64(N) / square
 		if square == 0 {
@@ -36,7 +38,7 @@ var ellipsoid = Problem{
 		} else if !(start > 0) || math.IsInf(start, 1) {
 			return nil, &DataError{Err: errors.New("the squares of the points are beyond the range of numbers"), Remedy: "scale the points to a size near 1"}
 		}
-		e := &ellipsoidObjective{x: x, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
+		e := &ellipsoidObjective{x: x, squares: squares, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
 		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, start), count: N}
 		if e.m, err = m(n); err != nil {
 			return nil, err
@@ -59,16 +61,22 @@ var quadricClosedForm = func() Method {
 // fit solves the unconstrained problem.
 func (e *ellipsoidObjective) fit(o *Options) error {
 	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
-	target, err := e.target(o, memo)
+	var system *quadricSystem // nil where conjugate gradients are of no use
+	if e.x.Cols >= quadricIterative {
+		system = newQuadricSystem(e.x)
+	}
+	target, err := e.target(o, system, memo)
 	if err != nil {
 		return err
 	}
 	var out dense.Matrix[float64]
 	measured, ok := false, false
-	if e.x.Cols >= quadricIterative {
-		out, measured, ok = quadricByCG(e.x, target, func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
+	if system != nil {
+		system.measure = func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
 			return e.measureQuadric(quadric, memo)
-		})
+		}
+		out, measured, ok = system.quadric(target)
+		system.release()
 	}
 	switch {
 	case measured && ok:
@@ -103,6 +111,30 @@ func (e *ellipsoidObjective) measure(p *manifold.Frame, memo *ellipsoidMemo) (v 
 	return v, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
 }
 
+// measureStart is measure at the start, a multiple of I: with a sum over whitened points in single precision where there is one, as the gradient there is but what
+// others are compared with.
+func (e *ellipsoidObjective) measureStart(system *quadricSystem, memo *ellipsoidMemo) (v ellipsoidValue, norm float64, err error) {
+	if system == nil || system.forms == nil {
+		return e.measure(e.from, memo)
+	}
+	if err := e.m.Complete(e.from); err != nil {
+		return v, 0, err
+	}
+	factor := multipleOfI(view(e.from.F()))
+	weights := make([]float32, len(e.squares))
+	for i, square := range e.squares {
+		q := factor*factor*square - 1
+		v.cost += q * q / 2
+		weights[i] = float32(q)
+	}
+	w := system.moment(weights)
+	dense.Scale(factor*factor*float64(e.count), w.Data, w.Data)
+	v.gradient = make([]float64, e.m.VectorLen())
+	copy(v.gradient, w.Data)
+	e.m.FromWhitened(e.from, v.gradient)
+	return v, math.Sqrt(dense.Dot(w.Data, w.Data)) / float64(e.count), nil
+}
+
 // measureQuadric is a quadricMeasure that keeps the quadric as the solution.
 func (e *ellipsoidObjective) measureQuadric(quadric dense.Matrix[float64], memo *ellipsoidMemo) (factor, differential dense.Matrix[float64], ok bool) {
 	f, err := manifold.NewFrame(symmetric(quadric))
@@ -121,12 +153,12 @@ func (e *ellipsoidObjective) measureQuadric(quadric dense.Matrix[float64], memo 
 
 // target returns the norm of the whitened differential of the mean of the terms to which the solution is computed: that at the start times the tolerance,
 // or times at most 1e-10 where other solutions are measured by it.
-func (e *ellipsoidObjective) target(o *Options, memo *ellipsoidMemo) (float64, error) {
+func (e *ellipsoidObjective) target(o *Options, system *quadricSystem, memo *ellipsoidMemo) (float64, error) {
 	goal := o.Solver.WithDefaults(0).Tolerance
 	if o.Method != "" && o.Method != quadricClosedForm.Name {
 		goal = min(goal, quadricKnown)
 	}
-	start, scale, err := e.measure(e.from, memo)
+	start, scale, err := e.measureStart(system, memo)
 	if err != nil {
 		return 0, err
 	}
@@ -209,10 +241,11 @@ func quadricError() error {
 // sum (z' eta z) z z' + (eta W + W eta)/2.
 type ellipsoidObjective struct {
 	knownMinimizer
-	x    dense.Matrix[float64]
-	y    dense.Matrix[float64] // scratch for a block of points
-	q    []float64             // and for a number for each
-	work dense.Matrix[float64]
+	x       dense.Matrix[float64]
+	squares []float64             // x'x of the points
+	y       dense.Matrix[float64] // scratch for a block of points
+	q       []float64             // and for a number for each
+	work    dense.Matrix[float64]
 
 	atStart, atKnown ellipsoidValue // what Evaluate returned at the start of the problem and at the known minimizer, if it was called there
 }

@@ -85,19 +85,6 @@ func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
 	dense.Mirror(out)
 }
 
-// quadricByCG returns the best quadric through the points, to a whitened differential of the target, and whether it is what was measured last. It is not ok where
-// the equations are too ill-conditioned for that, or singular.
-func quadricByCG(x dense.Matrix[float64], target float64, measure quadricMeasure) (quadric dense.Matrix[float64], measured, ok bool) {
-	l := whitening(x)
-	if l.Rows == 0 {
-		return l, false, false
-	}
-	s := newQuadricSystem(x, l)
-	s.measure = measure
-	defer s.release()
-	return s.quadric(target)
-}
-
 // whitening returns L^-1 for the second moment L L' of the points, or no matrix where that is singular.
 func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
 	n := x.Cols
@@ -113,7 +100,8 @@ func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
 	return l
 }
 
-// quadric returns the solution in the coordinates of the points as given, and whether it was measured.
+// quadric returns the best quadric through the points, to a whitened differential of the target, and whether it is what was measured last. It is not ok where
+// the equations are too ill-conditioned for that, or singular.
 func (s *quadricSystem) quadric(target float64) (quadric dense.Matrix[float64], measured, ok bool) {
 	if !s.regular() {
 		return dense.Matrix[float64]{}, false, false
@@ -131,8 +119,12 @@ func (s *quadricSystem) original(y dense.Matrix[float64]) dense.Matrix[float64] 
 	return out
 }
 
-// newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
-func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
+// newQuadricSystem returns the equations of the points, or nil where their second moment is singular.
+func newQuadricSystem(x dense.Matrix[float64]) *quadricSystem {
+	inverse := whitening(x)
+	if inverse.Rows == 0 {
+		return nil
+	}
 	n, singles := x.Cols, x.Rows
 	s := &quadricSystem{x: x, inverse: inverse, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
 	if s.forms != nil {
@@ -164,6 +156,19 @@ func (s *quadricSystem) release() {
 	if s.double != nil {
 		dense.Recycle(s.double.w.Data)
 	}
+}
+
+// moment returns the mean of q x x' in single precision, where there are forms.
+func (s *quadricSystem) moment(q []float32) dense.Matrix[float64] {
+	n := s.x.Cols
+	mean, l := dense.New[float32](n, n), s.inverse.Clone()
+	s.forms.Moment(1/float32(len(q)), q, mean)
+	dense.InvertLower(l)
+	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
+	widen(out.Data, mean.Data)
+	dense.MulLower(dense.NoTrans, l, out, work)
+	dense.MulLowerRight(dense.Transposed, l, work, out)
+	return out
 }
 
 // set keeps points in lower precision.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -44,9 +45,8 @@ func TestQuadricByConjugateGradients(t *testing.T) {
 			t.Fatal(err)
 		}
 		dense.Mirror(direct)
-		l := whitening(y)
 		for _, low := range []bool{true, false} {
-			s := newQuadricSystem(y, l)
+			s := newQuadricSystem(y)
 			if !low {
 				s.rounded = nil
 			}
@@ -82,9 +82,8 @@ func TestQuadricByConjugateGradientsSeesNullSpaces(t *testing.T) {
 		for i := range x.Rows {
 			flatten(x.Row(i), i)
 		}
-		l := whitening(x)
 		for _, low := range []bool{true, false} {
-			s := newQuadricSystem(x, l)
+			s := newQuadricSystem(x)
 			if !low {
 				s.rounded = nil
 			}
@@ -122,6 +121,37 @@ func TestEllipsoidTolerance(t *testing.T) {
 	}
 	if !r.Converged || r.Certificate.Value > 1e-8 {
 		t.Errorf("trust region: converged %v, %v", r.Converged, r.Certificate)
+	}
+}
+
+// TestEllipsoidStart: what is kept of the start is what the objective has there, up to single precision.
+func TestEllipsoidStart(t *testing.T) {
+	const n = quadricIterative
+	x, stretch := nearSphere(89, n), gallery.SPD(90, n, 10)
+	y := dense.New[float64](x.Rows, n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
+	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ellipsoid.prepare(&Data{Samples: dataOf(y)}, func(int) (*manifold.Affine, error) { return m, nil }, &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := in.(*ellipsoidObjective)
+	want, _, err := e.measure(e.from, e.NewMemo().(*ellipsoidMemo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := math.Abs(e.atStart.cost/want.cost - 1); d > 1e-12 {
+		t.Errorf("cost %g, want %g", e.atStart.cost, want.cost)
+	}
+	var off float64
+	for i, v := range want.gradient {
+		off += (v - e.atStart.gradient[i]) * (v - e.atStart.gradient[i])
+	}
+	if off = math.Sqrt(off / dense.Dot(want.gradient, want.gradient)); off > 1e-6 {
+		t.Errorf("gradient off by %g", off)
 	}
 }
 
