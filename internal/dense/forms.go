@@ -20,8 +20,8 @@ const (
 type RoundedForms struct {
 	n, count, points int
 	skip             int      // pairs of rows of a block that are padding, before the others
-	rows, pairs      []uint32 // of blocks: row after row pairs of neighbouring points; pair after pair of rows, the points
-	weighted         []uint32 // rows of a block, weighted
+	pairs            []uint32 // of groups: pair after pair of rows, the points
+	rows, weighted   []uint32 // of the points of a block, and weighted
 	q, sums          []float32
 	totals           []float32 // of the lanes of the sums
 	h                []uint32  // the triangle in the order of the kernel
@@ -38,12 +38,11 @@ func NewRoundedForms(n, count int) *RoundedForms {
 	if !hasPairs() {
 		return nil
 	}
-	tiles, high := roundUp(n, formRows)/2, roundUp(n, momentRows)
-	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, formGroup))}
-	blocks := (count + f.points - 1) / f.points
-	f.skip = tiles - (n+1)/2
-	f.rows, f.pairs = alignedWords(blocks*high*f.points/2), alignedWords(blocks*tiles*f.points)
-	f.weighted, f.q = alignedWords(high*f.points/2), make([]float32, f.points)
+	high := roundUp(n, momentRows)
+	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, formGroup)), skip: roundUp(n, formRows)/2 - (n+1)/2}
+	f.pairs = alignedWords(roundUp(count, formGroup) / formGroup * f.groupWords())
+	scratch := max(high, n+n%2) * f.points / 2
+	f.rows, f.weighted, f.q = alignedWords(scratch), alignedWords(scratch), make([]float32, formGroup)
 	side := high / momentRows
 	f.totals = make([]float32, roundUp(side*(side+1)/2*momentRows*momentRows, 4))
 	f.sums = make([]float32, len(f.totals)*formLanes)
@@ -67,26 +66,25 @@ func alignedSingles(n int) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), n)
 }
 
-// Set makes the columns of w the points from the given one on, which must be even.
+// groupWords returns the size of a group of points.
+func (f *RoundedForms) groupWords() int { return roundUp(f.n, formRows) / 2 * formGroup }
+
+// Set makes the columns of w the points from the given one on.
 func (f *RoundedForms) Set(first int, w Matrix[float32]) {
-	if w.Rows != f.n || first < 0 || first%2 != 0 || first+w.Cols > f.count {
+	if w.Rows != f.n || first < 0 || first+w.Cols > f.count {
 		panic(Error(fmt.Sprintf("RoundedForms: %d points of %d numbers from %d on, of %d of %d", w.Cols, w.Rows, first, f.count, f.n)))
 	}
-	tiles, high := roundUp(f.n, formRows)/2, roundUp(f.n, momentRows)
+	var zero [formGroup]float32
 	for done := 0; done < w.Cols; {
-		b, at := (first+done)/f.points, (first+done)%f.points
-		cols := min(f.points-at, w.Cols-done)
-		zero := make([]float32, cols)
-		for i := range f.n {
-			row := unsafe.Slice((*BFloat16)(unsafe.Pointer(&f.rows[(b*high+i)*f.points/2])), f.points)
-			Narrow(w.Row(i)[done:done+cols], row[at:at+cols])
-			if i%2 == 0 {
-				next := zero
-				if i+1 < f.n {
-					next = w.Row(i + 1)[done : done+cols]
-				}
-				interleave(w.Row(i)[done:done+cols], next, f.pairs[(b*tiles+f.skip+i/2)*f.points+at:][:cols])
+		group, at := (first+done)/formGroup, (first+done)%formGroup
+		cols := min(formGroup-at, w.Cols-done)
+		pairs := f.pairs[group*f.groupWords()+f.skip*formGroup+at:]
+		for i := 0; i < f.n; i += 2 {
+			next := zero[:cols]
+			if i+1 < f.n {
+				next = w.Row(i + 1)[done : done+cols]
 			}
+			interleave(w.Row(i)[done:done+cols], next, pairs[i/2*formGroup:][:cols])
 		}
 		done += cols
 	}
@@ -99,10 +97,10 @@ func (f *RoundedForms) Apply(scale float32, y, out Matrix[float32]) {
 	out.mustHave(n, n, "RoundedForms")
 	f.pack(y)
 	clear(f.sums)
-	for first := 0; first < f.count; first += f.points {
-		f.forms(first)
-		f.moment(first)
-	}
+	f.groups(func(group, at int) {
+		f.forms(group)
+		f.weigh(group, at)
+	})
 	f.total(scale, out)
 }
 
@@ -111,21 +109,21 @@ func (f *RoundedForms) Forms(y Matrix[float32], q []float32) {
 	y.mustHave(f.n, f.n, "RoundedForms")
 	mustCount(q, f.count, "RoundedForms")
 	f.pack(y)
-	for first := 0; first < f.count; first += f.points {
-		f.forms(first)
-		copy(q[first:], f.q)
+	for group := range roundUp(f.count, formGroup) / formGroup {
+		f.forms(group)
+		copy(q[group*formGroup:], f.q)
 	}
 }
 
-// Moment sets out = scale sum r w w' for a weight of every point. It allocates nothing.
-func (f *RoundedForms) Moment(scale float32, r []float32, out Matrix[float32]) {
+// Moment sets out = scale sum q w w' for a weight of every point. It allocates nothing.
+func (f *RoundedForms) Moment(scale float32, q []float32, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "RoundedForms")
-	mustCount(r, f.count, "RoundedForms")
+	mustCount(q, f.count, "RoundedForms")
 	clear(f.sums)
-	for first := 0; first < f.count; first += f.points {
-		clear(f.q[copy(f.q, r[first:]):])
-		f.moment(first)
-	}
+	f.groups(func(group, at int) {
+		clear(f.q[copy(f.q, q[group*formGroup:]):])
+		f.weigh(group, at)
+	})
 	f.total(scale, out)
 }
 
@@ -135,8 +133,16 @@ func mustCount(x []float32, count int, name string) {
 	}
 }
 
-// taken returns how many points from the given one on the kernels take.
-func (f *RoundedForms) taken(first int) int { return min(f.points, roundUp(f.count-first, formGroup)) }
+// groups calls do with every group of points and where it starts in its block, and adds each block to the sums.
+func (f *RoundedForms) groups(do func(group, at int)) {
+	for first := 0; first < f.count; first += f.points {
+		points := min(f.points, roundUp(f.count-first, formGroup))
+		for at := 0; at < points; at += formGroup {
+			do((first+at)/formGroup, at)
+		}
+		f.moment(points)
+	}
+}
 
 // pack writes the pairs of the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.
 func (f *RoundedForms) pack(y Matrix[float32]) {

@@ -2,20 +2,22 @@ package dense
 
 import "unsafe"
 
-// forms sets q to the forms of the points of the block that starts with the given one.
-func (f *RoundedForms) forms(first int) {
-	clear(f.q)
-	tiles := uintptr(roundUp(f.n, formRows) / formRows)
-	pairs := f.pairs[first*int(tiles)*formRows/2:]
-	formsAVX512(wordPointer(f.h), wordPointer(pairs), 4*uintptr(f.points), uintptr(f.skip), tiles, uintptr(f.taken(first)/formGroup), pointerTo(f.q))
+// forms sets q to the forms of a group.
+func (f *RoundedForms) forms(group int) {
+	pairs := f.pairs[group*f.groupWords():]
+	formsAVX512(wordPointer(f.h), wordPointer(pairs), uintptr(f.skip), uintptr(roundUp(f.n, formRows)/formRows), pointerTo(f.q))
 }
 
-// moment adds the points of the block that starts with the given one, with weights q, to the sums.
-func (f *RoundedForms) moment(first int) {
-	high, stride := roundUp(f.n, momentRows), uintptr(f.points)
-	rows := wordPointer(f.rows[first*high/2:])
-	weighAVX512(rows, pointerTo(f.q), stride/formStep, uintptr(f.n), wordPointer(f.weighted))
-	momentAVX512(wordPointer(f.weighted), rows, 2*stride, uintptr(f.taken(first)/formStep), uintptr(high/momentRows), pointerTo(f.sums))
+// weigh sets the rows of a group, which starts there in its block, as they are and weighted by q.
+func (f *RoundedForms) weigh(group, at int) {
+	pairs := f.pairs[group*f.groupWords()+f.skip*formGroup:]
+	weighAVX512(wordPointer(pairs), pointerTo(f.q), uintptr((f.n+1)/2), 2*uintptr(f.points), wordPointer(f.rows[at/2:]), wordPointer(f.weighted[at/2:]))
+}
+
+// moment adds what the given number of points of a block give to the sums.
+func (f *RoundedForms) moment(points int) {
+	side := uintptr(roundUp(f.n, momentRows) / momentRows)
+	momentAVX512(wordPointer(f.weighted), wordPointer(f.rows), 2*uintptr(f.points), uintptr(points/formStep), side, pointerTo(f.sums))
 }
 
 func wordPointer(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
@@ -35,28 +37,25 @@ func singleFormShape() formShape {
 	return formShape{}
 }
 
-// forms sets q to the forms of the points of the block that starts with the given one.
-func (f *SingleForms) forms(first int) {
-	clear(f.q)
-	rows, points := f.block(first)
-	tiles, groups := uintptr(roundUp(f.n, formRows)/formRows), uintptr(points/f.shape.group)
+// forms adds the forms of the given number of points of a block to q.
+func (f *SingleForms) forms(rows []float32, points int) {
+	tiles := uintptr(roundUp(f.n, formRows) / formRows)
 	kernel := singleFormsF32AVX2
 	if f.shape.lanes == 16 {
 		kernel = singleFormsF32AVX512
 	}
-	kernel(pointerTo(f.h), pointerTo(rows), 4*uintptr(f.points), uintptr(f.skip), tiles, groups, pointerTo(f.q))
+	kernel(pointerTo(f.h), pointerTo(rows), 4*uintptr(f.points), uintptr(f.skip), tiles, uintptr(points/f.shape.group), pointerTo(f.q))
 }
 
-// moment adds the points of the block that starts with the given one, with weights q, to the sums.
-func (f *SingleForms) moment(first int) {
-	rows, points := f.block(first)
-	own, stride, side := pointerTo(rows[f.skip*f.points:]), 4*uintptr(f.points), uintptr(roundUp(f.n, f.shape.moment)/f.shape.moment)
-	steps, weighted := uintptr(points/f.shape.lanes), pointerTo(f.weighted)
-	if f.shape.lanes == 16 {
-		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), weighted)
-		momentF32AVX512(weighted, own, stride, steps, 0, side, pointerTo(f.sums))
+// moment adds what the given number of points of a block, weighted by q, give to the sums.
+func (f *SingleForms) moment(rows []float32, points int) {
+	s, stride, own := f.shape, 4*uintptr(f.points), pointerTo(rows[f.skip*f.points:])
+	side, steps := uintptr(roundUp(f.n, s.moment)/s.moment), uintptr(points/s.lanes)
+	if s.lanes == 16 {
+		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
+		singleMomentF32AVX512(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
 		return
 	}
-	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), weighted)
-	singleMomentF32AVX2(weighted, own, stride, steps, side, pointerTo(f.sums))
+	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
+	singleMomentF32AVX2(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
 }

@@ -4,22 +4,29 @@
 
 package dense
 
-// formsAVX512 adds w'Hw to q for groups of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
-// the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.
+// formsAVX512 sets q to w'Hw for a group of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
+// the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, one row after the other; there are none for the first skip pairs of columns. What follows w is
+// read into the cache, for the next call.
 //
 //go:noescape
-func formsAVX512(h *byte, w *byte, stride uintptr, skip uintptr, tiles uintptr, groups uintptr, q *byte)
+func formsAVX512(h *byte, w *byte, skip uintptr, tiles uintptr, q *byte)
 
-// weighAVX512 sets s to the rows of points w, multiplied by q: steps of 32 points, which lie one after the other as those of q do.
+// weighAVX512 writes rows of 96 points w and the same multiplied by q, a row every stride bytes, two for each pair. Both have the points in the same order.
 //
 //go:noescape
-func weighAVX512(w *byte, q *byte, steps uintptr, rows uintptr, s *byte)
+func weighAVX512(w *byte, q *byte, pairs uintptr, stride uintptr, rows *byte, weighted *byte)
 
 // momentAVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
 // 25 vectors a tile. A row of s and w has steps of 32 points, and stride bytes.
 //
 //go:noescape
 func momentAVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
+
+// singleMomentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
+// 25 vectors a tile. A row of s and w has steps of 16 elements, and stride bytes.
+//
+//go:noescape
+func singleMomentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
 
 // momentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
 // 25 vectors a tile. A row of s and w has steps of 16 elements, after which come those of the mask if it is not zero, and stride bytes.

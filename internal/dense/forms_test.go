@@ -129,7 +129,6 @@ func TestRoundedFormsPaths(t *testing.T) {
 		}
 		refused(t, map[string]func(){
 			"no points":   func() { NewRoundedForms(5, 0) },
-			"odd":         func() { f.Set(1, New[float32](5, 2)) },
 			"rows":        func() { f.Set(0, New[float32](4, 2)) },
 			"beyond":      func() { f.Set(98, New[float32](5, 4)) },
 			"wrong shape": func() { f.Apply(1, New[float32](4, 4), out) },

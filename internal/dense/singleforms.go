@@ -2,12 +2,15 @@ package dense
 
 import "fmt"
 
+// singleFormPoints is the number of points that stay in the caches from one kernel to the next.
+const singleFormPoints = 480
+
 // formShape is what the kernels of SingleForms know beside formRows: points in a group, rows and columns in a tile of the moment, and points in a vector.
 type formShape struct{ group, moment, lanes int }
 
 // SingleForms computes A(Y) = sum (w'Yw) w w' in float32 over points w of n numbers, for symmetric Y: as many multiplications as two triangular halves of a product
-// with the points. With e = 2^-24 and N points an element differs from the exact one by at most (2n + N + 4) e sum |w|'|Y||w| |w_i w_j|, up to terms in e^2. Its bits
-// depend on nothing but the points, Y and the kernels in use.
+// with the points. With e = 2^-24, N points and M = min(N, 60 + N/480) + 8 an element differs from the exact one by at most (2n + M) e sum |w|'|Y||w| |w_i w_j|, up to
+// terms in e^2. Its bits depend on nothing but the points, Y and the kernels in use.
 type SingleForms struct {
 	n, count, points int
 	shape            formShape
@@ -28,7 +31,7 @@ func NewSingleForms(n, count int) *SingleForms {
 		return nil
 	}
 	tiles, side := roundUp(n, formRows)/formRows, roundUp(n, s.moment)/s.moment
-	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(formPoints, roundUp(count, s.group))}
+	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(singleFormPoints, roundUp(count, s.group))}
 	blocks := (count + f.points - 1) / f.points
 	f.rows, f.weighted = alignedSingles(blocks*f.high()*f.points), alignedSingles(side*s.moment*f.points)
 	f.q, f.totals = make([]float32, f.points), make([]float32, roundUp(side*(side+1)/2*s.moment*s.moment, 4))
@@ -61,10 +64,11 @@ func (f *SingleForms) Apply(scale float32, y, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "SingleForms")
 	f.pack(y)
 	clear(f.sums)
-	for first := 0; first < f.count; first += f.points {
-		f.forms(first)
-		f.moment(first)
-	}
+	f.blocks(func(rows []float32, _, points int) {
+		clear(f.q)
+		f.forms(rows, points)
+		f.moment(rows, points)
+	})
 	f.total(scale, out)
 }
 
@@ -73,27 +77,30 @@ func (f *SingleForms) Forms(y Matrix[float32], q []float32) {
 	y.mustHave(f.n, f.n, "SingleForms")
 	mustCount(q, f.count, "SingleForms")
 	f.pack(y)
-	for first := 0; first < f.count; first += f.points {
-		f.forms(first)
+	f.blocks(func(rows []float32, first, points int) {
+		clear(f.q)
+		f.forms(rows, points)
 		copy(q[first:], f.q)
-	}
+	})
 }
 
-// Moment sets out = scale sum r w w' for a weight of every point. It allocates nothing.
-func (f *SingleForms) Moment(scale float32, r []float32, out Matrix[float32]) {
+// Moment sets out = scale sum q w w' for given q, with an error of at most M e sum |q| |w_i w_j| and what Apply's depends on. It allocates nothing.
+func (f *SingleForms) Moment(scale float32, q []float32, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "SingleForms")
-	mustCount(r, f.count, "SingleForms")
+	mustCount(q, f.count, "SingleForms")
 	clear(f.sums)
-	for first := 0; first < f.count; first += f.points {
-		clear(f.q[copy(f.q, r[first:]):])
-		f.moment(first)
-	}
+	f.blocks(func(rows []float32, first, points int) {
+		clear(f.q[copy(f.q, q[first:]):])
+		f.moment(rows, points)
+	})
 	f.total(scale, out)
 }
 
-// block returns the rows of the block that starts with the given point, and how many of its points the kernels take.
-func (f *SingleForms) block(first int) ([]float32, int) {
-	return f.rows[first*f.high():], min(f.points, roundUp(f.count-first, f.shape.group))
+// blocks calls do with the rows of each block, its first point, and the number of its points in whole groups.
+func (f *SingleForms) blocks(do func(rows []float32, first, points int)) {
+	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
+		do(f.rows[b*f.high()*f.points:], first, min(f.points, roundUp(f.count-first, f.shape.group)))
+	}
 }
 
 // pack writes the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.

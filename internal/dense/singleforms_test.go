@@ -25,7 +25,7 @@ func TestSingleForms(t *testing.T) {
 				singleForms(t, r, n+1, count)
 			}
 		}
-		singleForms(t, r, 50, 2*formPoints+31)
+		singleForms(t, r, 50, 2*singleFormPoints+31)
 	})
 }
 
@@ -58,8 +58,56 @@ func singleForms(t *testing.T, r *rand.Rand, n, count int) {
 	formsAgree(t, w, y, q, 1.001*float64(2*n+2)*0x1p-24)
 	want, most := formsExactly(w, y)
 	for i, v := range out.Data {
-		if d := math.Abs(float64(v) - want.Data[i]/2); !(d <= 1.001*float64(2*n+count+4)*0x1p-24*most.Data[i]/2) {
+		if d := math.Abs(float64(v) - want.Data[i]/2); !(d <= 1.001*(float64(2*n)+singleFormsError(count))*0x1p-24*most.Data[i]/2) {
 			t.Fatalf("%v, n=%d, %d points: element %d is %g, want %g", active, n, count, i, v, want.Data[i]/2)
+		}
+	}
+	moment(t, r, f, w)
+}
+
+// singleFormsError is what the documented bound calls M.
+func singleFormsError(count int) float64 {
+	return min(float64(count), 60+float64(count)/singleFormPoints) + 8
+}
+
+// TestSingleFormsOfManyPoints: errors hardly grow with the number of points, though all terms of the diagonal are positive.
+func TestSingleFormsOfManyPoints(t *testing.T) {
+	onPaths(t, func() {
+		const n, count = 5, 200000
+		f := NewSingleForms(n, count)
+		if f == nil {
+			return
+		}
+		r := rand.New(rand.NewPCG(34, 2))
+		w, y, out := random[float32](r, n, count), New[float32](n, n), New[float32](n, n)
+		f.Set(0, w)
+		y.Identity()
+		f.Apply(1.0/count, y, out)
+		want, _ := formsExactly(w, y)
+		for i := range n {
+			exact := want.At(i, i) / count
+			if d := math.Abs(float64(out.At(i, i))-exact) / exact; d > 2e-7 {
+				t.Errorf("%v: diagonal element %d is off by %g", active, i, d)
+			}
+		}
+	})
+}
+
+// moment holds the sums with given weights to their error.
+func moment(t *testing.T, r *rand.Rand, f *SingleForms, w Matrix[float32]) {
+	n, count := w.Rows, w.Cols
+	q, out := random[float32](r, 1, count).Data, New[float32](n, n)
+	f.Moment(0.5, q, out)
+	for i := range n {
+		for j := range n {
+			var sum, most float64
+			for p, v := range q {
+				x := float64(v) * float64(w.At(i, p)) * float64(w.At(j, p)) / 2
+				sum, most = sum+x, most+math.Abs(x)
+			}
+			if d := math.Abs(float64(out.At(i, j)) - sum); !(d <= 1.001*singleFormsError(count)*0x1p-24*most) {
+				t.Fatalf("%v, n=%d, %d points: element (%d, %d) of the moment is %g, want %g", active, n, count, i, j, out.At(i, j), sum)
+			}
 		}
 	}
 }
@@ -75,13 +123,16 @@ func TestSingleFormsMisuse(t *testing.T) {
 		if a := allocs.PerRun(10, func() { f.Apply(1, y, out) }); a > 0 {
 			t.Errorf("%v allocations", a)
 		}
+		if q := make([]float32, 100); allocs.PerRun(10, func() { f.Moment(1, q, out) }) > 0 {
+			t.Error("the moment allocates")
+		}
 		refused(t, map[string]func(){
+			"weights":     func() { f.Moment(1, make([]float32, 99), out) },
 			"no points":   func() { NewSingleForms(5, 0) },
 			"rows":        func() { f.Set(0, New[float32](4, 2)) },
 			"beyond":      func() { f.Set(98, New[float32](5, 3)) },
 			"wrong shape": func() { f.Apply(1, New[float32](4, 4), out) },
 			"few forms":   func() { f.Forms(y, make([]float32, 99)) },
-			"weights":     func() { f.Moment(1, make([]float32, 101), out) },
 		})
 	})
 }

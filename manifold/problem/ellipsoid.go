@@ -27,8 +27,10 @@ var ellipsoid = Problem{
 				Remedy: fmt.Sprintf("give at least %d points", unknowns)}
 		}
 		var square float64
-		for i := range N {
-			square += dense.Dot(x.Row(i), x.Row(i))
+		squares := make([]float64, N)
+		for i := range squares {
+			squares[i] = dense.Dot(x.Row(i), x.Row(i))
+			square += squares[i]
 		}
 		start := float64(N) / square
 		if square == 0 {
@@ -36,17 +38,12 @@ var ellipsoid = Problem{
 		} else if !(start > 0) || math.IsInf(start, 1) {
 			return nil, &DataError{Err: errors.New("the squares of the points are beyond the range of numbers"), Remedy: "scale the points to a size near 1"}
 		}
-		e := &ellipsoidObjective{x: x, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
+		e := &ellipsoidObjective{x: x, squares: squares, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
 		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, start), count: N}
 		if e.m, err = m(n); err != nil {
 			return nil, err
 		}
-		target, err := e.target(o)
-		if err != nil {
-			return nil, err
-		}
-		e.known, err = fitQuadric(x, target)
-		return e, err
+		return e, e.fit(o)
 	},
 }
 
@@ -61,57 +58,123 @@ var quadricClosedForm = func() Method {
 	return m
 }()
 
+// fit solves the unconstrained problem.
+func (e *ellipsoidObjective) fit(o *Options) error {
+	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
+	var system *quadricSystem // nil where conjugate gradients are of no use
+	if e.x.Cols >= quadricIterative {
+		system = newQuadricSystem(e.x)
+	}
+	target, err := e.target(o, system, memo)
+	if err != nil {
+		return err
+	}
+	var out dense.Matrix[float64]
+	measured, ok := false, false
+	if system != nil {
+		system.measure = func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
+			return e.measureQuadric(quadric, memo)
+		}
+		out, measured, ok = system.quadric(target)
+		system.release()
+	}
+	switch {
+	case measured && ok:
+		return nil
+	case !ok:
+		if out, err = quadricDirectly(e.x); err != nil {
+			return err
+		}
+	}
+	e.atKnown = ellipsoidValue{}
+	if e.known, err = manifold.NewFrame(symmetric(out)); err != nil {
+		return &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
+	}
+	return nil
+}
+
+// ellipsoidValue is what Evaluate returns at a point.
+type ellipsoidValue struct {
+	cost     float64
+	gradient []float64
+}
+
+func (v *ellipsoidValue) recall(gradient []float64) (cost float64) {
+	copy(gradient, v.gradient)
+	return v.cost
+}
+
+// measure evaluates the objective and returns the norm of the whitened differential of the mean of the terms with it.
+func (e *ellipsoidObjective) measure(p *manifold.Frame, memo *ellipsoidMemo) (v ellipsoidValue, norm float64, err error) {
+	v.gradient = make([]float64, e.m.VectorLen())
+	v.cost, err = e.Evaluate(p, v.gradient, memo)
+	return v, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
+}
+
+// measureStart is measure at the start, a multiple of I: with a sum over whitened points in single precision where there is one, as the gradient there is but what
+// others are compared with.
+func (e *ellipsoidObjective) measureStart(system *quadricSystem, memo *ellipsoidMemo) (v ellipsoidValue, norm float64, err error) {
+	if system == nil || system.forms == nil {
+		return e.measure(e.from, memo)
+	}
+	if err := e.m.Complete(e.from); err != nil {
+		return v, 0, err
+	}
+	factor := multipleOfI(view(e.from.F()))
+	weights := make([]float32, len(e.squares))
+	for i, square := range e.squares {
+		q := factor*factor*square - 1
+		v.cost += q * q / 2
+		weights[i] = float32(q)
+	}
+	w := system.moment(weights)
+	dense.Scale(factor*factor*float64(e.count), w.Data, w.Data)
+	v.gradient = make([]float64, e.m.VectorLen())
+	copy(v.gradient, w.Data)
+	e.m.FromWhitened(e.from, v.gradient)
+	return v, math.Sqrt(dense.Dot(w.Data, w.Data)) / float64(e.count), nil
+}
+
+// measureQuadric is a quadricMeasure that keeps the quadric as the solution.
+func (e *ellipsoidObjective) measureQuadric(quadric dense.Matrix[float64], memo *ellipsoidMemo) (factor, differential dense.Matrix[float64], ok bool) {
+	f, err := manifold.NewFrame(symmetric(quadric))
+	if err != nil {
+		return factor, differential, false
+	}
+	v, _, err := e.measure(f, memo)
+	if err != nil {
+		return factor, differential, false
+	}
+	e.known, e.atKnown = f, v
+	differential = memo.w.Clone()
+	dense.Scale(1/float64(e.count), differential.Data, differential.Data)
+	return view(f.F()), differential, true
+}
+
 // target returns the norm of the whitened differential of the mean of the terms to which the solution is computed: that at the start times the tolerance,
 // or times at most 1e-10 where other solutions are measured by it.
-func (e *ellipsoidObjective) target(o *Options) (float64, error) {
+func (e *ellipsoidObjective) target(o *Options, system *quadricSystem, memo *ellipsoidMemo) (float64, error) {
 	goal := o.Solver.WithDefaults(0).Tolerance
 	if o.Method != "" && o.Method != quadricClosedForm.Name {
 		goal = min(goal, quadricKnown)
 	}
-	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
-	norm := func(p *manifold.Frame, gradient []float64) (cost, norm float64, err error) {
-		cost, err = e.Evaluate(p, gradient, memo)
-		return cost, math.Sqrt(dense.Dot(memo.w.Data, memo.w.Data)) / float64(e.count), err
-	}
-	e.gradient = make([]float64, e.m.VectorLen())
-	cost, scale, err := norm(e.from, e.gradient)
+	start, scale, err := e.measureStart(system, memo)
 	if err != nil {
 		return 0, err
 	}
-	e.cost = cost
+	e.atStart = start
 	if o.Start != nil && o.Start.SymmetricDim() == e.x.Cols { // of another size it is refused later
 		first, err := firstPoint(e, o)
 		if err != nil {
 			return 0, err
 		}
-		_, other, err := norm(first, make([]float64, e.m.VectorLen()))
+		_, other, err := e.measure(first, memo)
 		if err != nil {
 			return 0, err
 		}
 		scale = min(scale, other)
 	}
 	return goal * scale, nil
-}
-
-// fitQuadric solves the unconstrained problem: by conjugate gradients, until the whitened differential of the mean is at the target, where that is faster and the
-// equations allow it.
-func fitQuadric(x dense.Matrix[float64], target float64) (*manifold.Frame, error) {
-	var out dense.Matrix[float64]
-	ok := false
-	if x.Cols >= quadricIterative {
-		out, ok = quadricByCG(x, target)
-	}
-	if !ok {
-		var err error
-		if out, err = quadricDirectly(x); err != nil {
-			return nil, err
-		}
-	}
-	f, err := manifold.NewFrame(symmetric(out))
-	if err != nil {
-		return nil, &DataError{Where: "best quadric", Err: err, Remedy: "it is no ellipsoid around the origin: subtract the centre of the points, or give points from all sides"}
-	}
-	return f, nil
 }
 
 // quadricDirectly solves the normal equations with one unknown for each pair i <= j. Columns are scaled to unit norm first. Only the upper triangle of the result counts.
@@ -178,13 +241,13 @@ func quadricError() error {
 // sum (z' eta z) z z' + (eta W + W eta)/2.
 type ellipsoidObjective struct {
 	knownMinimizer
-	x    dense.Matrix[float64]
-	y    dense.Matrix[float64] // scratch for a block of points
-	q    []float64             // and for a number for each
-	work dense.Matrix[float64]
+	x       dense.Matrix[float64]
+	squares []float64             // x'x of the points
+	y       dense.Matrix[float64] // scratch for a block of points
+	q       []float64             // and for a number for each
+	work    dense.Matrix[float64]
 
-	cost     float64 // what Evaluate returned at the start of the problem
-	gradient []float64
+	atStart, atKnown ellipsoidValue // what Evaluate returned at the start of the problem and at the known minimizer, if it was called there
 }
 
 // ellipsoidMemo holds the z of all points, or has room for those of a block.
@@ -208,9 +271,11 @@ func (o *ellipsoidOnce) NewMemo() solve.Memo {
 
 // Evaluate implements solve.Objective.
 func (o *ellipsoidOnce) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	if p == manifold.Point(o.e.from) {
-		copy(grad, o.e.gradient)
-		return o.e.cost, nil
+	switch {
+	case p == manifold.Point(o.e.from):
+		return o.e.atStart.recall(grad), nil
+	case p == manifold.Point(o.e.known) && o.e.atKnown.gradient != nil:
+		return o.e.atKnown.recall(grad), nil
 	}
 	return o.e.Evaluate(p, grad, memo)
 }

@@ -18,7 +18,7 @@ const (
 	quadricKept = 12
 	// quadricRoundedGain and quadricSingleGain are the relative residuals of a solve in bfloat16 and in single precision, so that its last steps are not lost in the
 	// error of the products. That of single precision is quadricSingle.
-	quadricRoundedGain, quadricSingleGain, quadricSingle = 1e-2, 1e-5, 1.5e-7
+	quadricRoundedGain, quadricSingleGain, quadricSingle = 1e-2, 1e-5, 1e-7
 	// quadricKnown is the relative gradient of a solution that others are measured by.
 	quadricKnown = 1e-10
 	// quadricRounding is the residual relative to I that can be had at best.
@@ -31,13 +31,20 @@ const (
 // over all directions its eigenvalues are near 2, but for that of I, so that conjugate gradients need few steps. They run on points rounded to
 // bfloat16 where the processor has products of such, or else in single precision, from residuals that are as exact as what is to be gained asks for.
 type quadricSystem struct {
-	double  *quadricPoints[float64]
-	single  *quadricPoints[float32] // room for a block only where there are forms
-	forms   *dense.SingleForms      // nil where the processor has no kernels for them
-	rounded *dense.RoundedForms     // nil where the processor has no such products
-	kept    *quadricDirections
-	steps   int // conjugate gradient steps and solves so far
+	x, inverse dense.Matrix[float64]   // the points as they were given, and what whitens them
+	measure    quadricMeasure          // nil where there is none
+	double     *quadricPoints[float64] // nil until needed
+	single     *quadricPoints[float32] // room for a block only where there are forms
+	forms      *dense.SingleForms      // nil where the processor has no kernels for them
+	rounded    *dense.RoundedForms     // nil where the processor has no such products
+	squares    []float32               // w'w of the points, where there are forms
+	kept       *quadricDirections
+	steps      int // conjugate gradient steps and solves so far
 }
+
+// quadricMeasure evaluates the objective at a quadric F F' and returns the lower triangular F and the whitened differential of the mean of the terms. It is false
+// where the quadric is no ellipsoid.
+type quadricMeasure func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool)
 
 // quadricPoints are points as rows, with what a product needs.
 type quadricPoints[T dense.Float] struct {
@@ -78,18 +85,6 @@ func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
 	dense.Mirror(out)
 }
 
-// quadricByCG returns the best quadric through the points, to a whitened differential of the target, or false where the equations are too ill-conditioned for
-// that, or singular.
-func quadricByCG(x dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
-	l := whitening(x)
-	if l.Rows == 0 {
-		return l, false
-	}
-	s := newQuadricSystem(x, l)
-	defer dense.Recycle(s.double.w.Data)
-	return s.quadric(l, target)
-}
-
 // whitening returns L^-1 for the second moment L L' of the points, or no matrix where that is singular.
 func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
 	n := x.Cols
@@ -105,34 +100,75 @@ func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
 	return l
 }
 
-// quadric returns the solution in the coordinates of the points that the inverse whitened.
-func (s *quadricSystem) quadric(inverse dense.Matrix[float64], target float64) (dense.Matrix[float64], bool) {
-	n := inverse.Rows
-	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
+// quadric returns the best quadric through the points, to a whitened differential of the target, and whether it is what was measured last. It is not ok where
+// the equations are too ill-conditioned for that, or singular.
+func (s *quadricSystem) quadric(target float64) (quadric dense.Matrix[float64], measured, ok bool) {
 	if !s.regular() {
-		return out, false
+		return dense.Matrix[float64]{}, false, false
 	}
-	y, ok := s.solve(target)
-	if ok {
-		dense.MulLower(dense.Transposed, inverse, y, work)
-		dense.MulLowerRight(dense.NoTrans, inverse, work, out)
-	}
-	return out, ok
+	q, ok := s.solve(target)
+	return s.original(q.y), q.measured, ok
 }
 
-// newQuadricSystem returns the equations of the points L^-1 x, given that inverse.
-func newQuadricSystem(x, inverse dense.Matrix[float64]) *quadricSystem {
+// original returns the solution Y of whitened points for those given.
+func (s *quadricSystem) original(y dense.Matrix[float64]) dense.Matrix[float64] {
+	n := y.Rows
+	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
+	dense.MulLower(dense.Transposed, s.inverse, y, work)
+	dense.MulLowerRight(dense.NoTrans, s.inverse, work, out)
+	return out
+}
+
+// newQuadricSystem returns the equations of the points, or nil where their second moment is singular.
+func newQuadricSystem(x dense.Matrix[float64]) *quadricSystem {
+	inverse := whitening(x)
+	if inverse.Rows == 0 {
+		return nil
+	}
 	n, singles := x.Cols, x.Rows
-	s := &quadricSystem{double: newQuadricPoints(dense.RecycledMatrix(x.Rows, n)), forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
+	s := &quadricSystem{x: x, inverse: inverse, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
 	if s.forms != nil {
-		singles = min(quadricRows, singles)
+		singles, s.squares = min(quadricRows, singles), make([]float32, x.Rows)
 	}
 	s.single = newQuadricPoints(dense.New[float32](singles, n))
-	s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
+	block := dense.New[float64](min(quadricRows, x.Rows), n)
+	for first := 0; first < x.Rows; first += block.Rows {
+		w := block.View(0, 0, min(block.Rows, x.Rows-first), n)
 		dense.MulLowerRight(dense.Transposed, inverse, x.View(first, 0, w.Rows, n), w)
 		s.set(first, w)
-	})
+	}
 	return s
+}
+
+// doubleProduct sets out to A(Y) in double precision.
+func (s *quadricSystem) doubleProduct(y, out dense.Matrix[float64]) {
+	if s.double == nil {
+		s.double = newQuadricPoints(dense.RecycledMatrix(s.x.Rows, s.x.Cols))
+		s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
+			dense.MulLowerRight(dense.Transposed, s.inverse, s.x.View(first, 0, w.Rows, w.Cols), w)
+		})
+	}
+	s.double.product(y, out)
+}
+
+// release gives memory back.
+func (s *quadricSystem) release() {
+	if s.double != nil {
+		dense.Recycle(s.double.w.Data)
+	}
+}
+
+// moment returns the mean of q x x' in single precision, where there are forms.
+func (s *quadricSystem) moment(q []float32) dense.Matrix[float64] {
+	n := s.x.Cols
+	mean, l := dense.New[float32](n, n), s.inverse.Clone()
+	s.forms.Moment(1/float32(len(q)), q, mean)
+	dense.InvertLower(l)
+	work, out := dense.New[float64](n, n), dense.New[float64](n, n)
+	widen(out.Data, mean.Data)
+	dense.MulLower(dense.NoTrans, l, out, work)
+	dense.MulLowerRight(dense.Transposed, l, work, out)
+	return out
 }
 
 // set keeps points in lower precision.
@@ -144,6 +180,9 @@ func (s *quadricSystem) set(first int, w dense.Matrix[float64]) {
 	rows, columns := s.single.w.View(0, 0, w.Rows, w.Cols), dense.Wrap(w.Cols, w.Rows, s.single.z.Data[:w.Rows*w.Cols])
 	narrow(rows.Data, w.Data[:w.Rows*w.Cols])
 	dense.Transpose(columns, rows)
+	for i := range w.Rows {
+		s.squares[first+i] = float32(dense.Dot(w.Row(i), w.Row(i)))
+	}
 	s.forms.Set(first, columns)
 	if s.rounded != nil {
 		s.rounded.Set(first, columns)
@@ -156,7 +195,7 @@ func (s *quadricSystem) product(y, out dense.Matrix[float32]) {
 		s.singleProduct(y, out)
 		return
 	}
-	s.rounded.Apply(1/float32(s.double.w.Rows), y, out)
+	s.rounded.Apply(1/float32(s.x.Rows), y, out)
 }
 
 // singleProduct sets out to A(Y) in single precision.
@@ -165,13 +204,14 @@ func (s *quadricSystem) singleProduct(y, out dense.Matrix[float32]) {
 		s.single.product(y, out)
 		return
 	}
-	s.forms.Apply(1/float32(s.double.w.Rows), y, out)
+	s.forms.Apply(1/float32(s.x.Rows), y, out)
 }
 
 // quadricIterate is an approximate solution and what is left, I - A(Y), up to an error.
 type quadricIterate struct {
 	y, rest      dense.Matrix[float64]
 	err          float64 // of the rest, relative to I
+	measured     bool
 	image        dense.Matrix[float64]
 	low, lowRest dense.Matrix[float32]
 }
@@ -183,12 +223,16 @@ func (q *quadricIterate) norm() float64 {
 
 // first is the multiple of I that fits best. What is left of I is small, so that low precision is not enough.
 func (s *quadricSystem) first() *quadricIterate {
-	n := s.double.half.Rows
+	n := s.x.Cols
 	q := &quadricIterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
-	q.low.Identity()
-	s.singleProduct(q.low, q.lowRest)
+	if s.forms != nil {
+		s.forms.Moment(1/float32(len(s.squares)), s.squares, q.lowRest)
+	} else {
+		q.low.Identity()
+		s.singleProduct(q.low, q.lowRest)
+	}
 	q.err = quadricSingle
 	widen(q.image.Data, q.lowRest.Data)
 	scale := trace(q.image) / dense.Dot(q.image.Data, q.image.Data)
@@ -206,12 +250,40 @@ func (q *quadricIterate) fromImage() {
 	}
 }
 
-// advance adds size times the step and computes what is left to the error asked for, in single precision if that will do: from the change if what was left
-// before was known well enough.
-func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matrix[float32], wanted float64) {
+// add adds size times the step.
+func (q *quadricIterate) add(size float64, step dense.Matrix[float32]) {
 	for i, v := range step.Data {
 		q.y.Data[i] += size * float64(v)
 	}
+	q.measured = false
+}
+
+// measured computes what is left in double precision from a measurement, if the quadric is an ellipsoid.
+func (s *quadricSystem) measured(q *quadricIterate) bool {
+	if s.measure == nil {
+		return false
+	}
+	factor, differential, ok := s.measure(s.original(q.y))
+	if !ok {
+		return false
+	}
+	// With x = L w and F'L = G^-1 the differential is the mean of (w'Yw - 1) G^-1 w (G^-1 w)'.
+	g, work := dense.New[float64](q.y.Rows, q.y.Rows), dense.New[float64](q.y.Rows, q.y.Rows)
+	for i := range g.Rows {
+		for j := range i + 1 {
+			g.Set(j, i, s.inverse.At(i, j))
+		}
+	}
+	dense.SolveLower(dense.NoTrans, factor, g)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, differential, g, 0, work)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, g, work, 0, q.rest)
+	q.err, q.measured = quadricRounding, true
+	return true
+}
+
+// follow computes what is left after the step to the error asked for, in single precision if that will do: from the change if what was left before was known
+// well enough.
+func (s *quadricSystem) follow(q *quadricIterate, size float64, step dense.Matrix[float32], wanted float64) {
 	switch change := q.err + quadricSingle*size; {
 	case change <= wanted:
 		s.singleProduct(step, q.lowRest)
@@ -225,38 +297,46 @@ func (s *quadricSystem) advance(q *quadricIterate, size float64, step dense.Matr
 		widen(q.image.Data, q.lowRest.Data)
 		q.fromImage()
 		q.err = quadricSingle
+	case s.measured(q):
 	default:
-		s.double.product(q.y, q.image)
+		s.doubleProduct(q.y, q.image)
 		q.fromImage()
 		q.err = quadricRounding
 	}
 }
 
 // solve refines from the multiple of I that fits best until the whitened differential is at the target.
-func (s *quadricSystem) solve(target float64) (y dense.Matrix[float64], ok bool) {
-	q := s.first()
+func (s *quadricSystem) solve(target float64) (q *quadricIterate, ok bool) {
+	q = s.first()
 	n := q.y.Rows
 	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
 	gain := quadricSingleGain
 	if s.rounded != nil {
 		gain = quadricRoundedGain
 	}
-	for {
+	for before := math.Inf(1); ; {
 		norm, size := q.norm(), whitenedNorm(q.rest, q.y, work)
 		if size*(1+q.err/norm) <= target || norm <= quadricRounding {
-			return q.y, true
+			return q, true
 		}
 		if norm-norm != 0 || s.steps >= quadricSteps {
-			return q.y, false
+			return q, false
 		}
+		if q.measured && norm > before/2 {
+			s.measure = nil // what is left is rounding: whitened points have less
+		}
+		before = norm
 		for i, v := range q.rest.Data {
 			r.Data[i] = float32(v / norm) // of size one, far from the ends of the range
 		}
 		s.steps++ // so that there is an end
 		total := max(target/size, quadricRounding/norm) / 1.5
 		goal := nextGain(total, gain)
-		s.conjugate(r, step, goal, quadricSteps-s.steps)
-		s.advance(q, norm, step, norm*max(goal*goal, total)/2) // so that the next solve can gain as much, if there is one
+		there := s.conjugate(r, step, goal, quadricSteps-s.steps)
+		q.add(norm, step)
+		if !(there && goal <= total && s.measured(q)) { // at the target a measurement is due in any case
+			s.follow(q, norm, step, norm*max(goal*goal, total/2)) // so that the next solve can gain about as much, if there is one
+		}
 	}
 }
 
@@ -289,7 +369,7 @@ func (s *quadricSystem) conjugate(r, x dense.Matrix[float32], goal float64, limi
 		s.steps++
 		packSymmetric(k.images.Row(k.last), x)
 		if !k.step() {
-			return false
+			break
 		}
 	}
 	unpackSymmetric(x, k.x)
@@ -387,7 +467,7 @@ func (k *quadricDirections) step() bool {
 // regular tells whether the equations are regular and well-conditioned enough: whether a few steps leave little of a random right side. That has a share in
 // every direction, which stays if the direction is in the null space of singular equations; the right side I has none there.
 func (s *quadricSystem) regular() bool {
-	n := s.double.half.Rows
+	n := s.x.Cols
 	r, step := dense.New[float32](n, n), dense.New[float32](n, n)
 	dense.FillNormal(r.Data, [2]uint64{1, 1}, 0)
 	return s.conjugate(r, step, quadricShare, quadricProbe)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -44,13 +45,12 @@ func TestQuadricByConjugateGradients(t *testing.T) {
 			t.Fatal(err)
 		}
 		dense.Mirror(direct)
-		l := whitening(y)
 		for _, low := range []bool{true, false} {
-			s := newQuadricSystem(y, l)
+			s := newQuadricSystem(y)
 			if !low {
 				s.rounded = nil
 			}
-			got, ok := s.quadric(l, 1e-12)
+			got, _, ok := s.quadric(1e-12)
 			if !ok {
 				t.Fatalf("condition %g: gave up after %d steps", kappa, s.steps)
 			}
@@ -82,13 +82,12 @@ func TestQuadricByConjugateGradientsSeesNullSpaces(t *testing.T) {
 		for i := range x.Rows {
 			flatten(x.Row(i), i)
 		}
-		l := whitening(x)
 		for _, low := range []bool{true, false} {
-			s := newQuadricSystem(x, l)
+			s := newQuadricSystem(x)
 			if !low {
 				s.rounded = nil
 			}
-			if _, ok := s.quadric(l, 1e-12); ok {
+			if _, _, ok := s.quadric(1e-12); ok {
 				t.Errorf("%s: took singular equations for regular ones", name)
 			}
 		}
@@ -123,6 +122,67 @@ func TestEllipsoidTolerance(t *testing.T) {
 	if !r.Converged || r.Certificate.Value > 1e-8 {
 		t.Errorf("trust region: converged %v, %v", r.Converged, r.Certificate)
 	}
+}
+
+// TestEllipsoidStart: what is kept of the start is what the objective has there, up to single precision.
+func TestEllipsoidStart(t *testing.T) {
+	const n = quadricIterative
+	x, stretch := nearSphere(89, n), gallery.SPD(90, n, 10)
+	y := dense.New[float64](x.Rows, n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
+	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ellipsoid.prepare(&Data{Samples: dataOf(y)}, func(int) (*manifold.Affine, error) { return m, nil }, &Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := in.(*ellipsoidObjective)
+	want, _, err := e.measure(e.from, e.NewMemo().(*ellipsoidMemo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := math.Abs(e.atStart.cost/want.cost - 1); d > 1e-12 {
+		t.Errorf("cost %g, want %g", e.atStart.cost, want.cost)
+	}
+	var off float64
+	for i, v := range want.gradient {
+		off += (v - e.atStart.gradient[i]) * (v - e.atStart.gradient[i])
+	}
+	if off = math.Sqrt(off / dense.Dot(want.gradient, want.gradient)); off > 1e-6 {
+		t.Errorf("gradient off by %g", off)
+	}
+}
+
+// TestEllipsoidStretched: the tolerance is met for points that are stretched by 1e4, whose quadric rounds by more than what is left.
+func TestEllipsoidStretched(t *testing.T) {
+	const n, tolerance = quadricIterative, 1e-10
+	x, stretch := nearSphere(84, n), gallery.SPD(85, n, 1e4)
+	y := dense.New[float64](x.Rows, n)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
+	r, err := Solve("ellipsoid", Data{Samples: dataOf(y)}, &Options{Solver: solve.Options{Tolerance: tolerance}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Converged || r.RelativeGradient > tolerance {
+		t.Errorf("converged %v at %g", r.Converged, r.RelativeGradient)
+	}
+}
+
+// TestEllipsoidThatIsHyperboloid: points near a hyperboloid are refused, after a solution in double precision without frames.
+func TestEllipsoidThatIsHyperboloid(t *testing.T) {
+	const n = quadricIterative
+	x := gallery.NewStream(88).Normals(2*n*(n+1), n)
+	rows := 0
+	for i := range x.Rows {
+		row := x.Row(i)
+		if q := dense.Dot(row, row) - 1.5*row[0]*row[0]; q > 0.1 {
+			dense.Scale((1+1e-3*math.Sin(float64(i)))/math.Sqrt(q), row, x.Row(rows))
+			rows++
+		}
+	}
+	refused(t, "ellipsoid", Data{Samples: dataOf(x.View(0, 0, rows, n))}, nil, "no ellipsoid around the origin")
 }
 
 // TestQuadricGain: equal gains reach the total.

@@ -15,9 +15,11 @@ func main() {
 	ConstraintExpr("amd64")
 	forms()
 	weigh()
-	moment("momentAVX512", "points", 32, lanes.DotPairs, nil)
-	moment("momentF32AVX512", "elements", 16, func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
-	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
+	multiplyAdd := func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }
+	moment("momentAVX512", "points", 32, lanes.DotPairs, nil, nil)
+	moment("singleMomentF32AVX512", "elements", 16, multiplyAdd, VADDPS, nil)
+	moment("momentF32AVX512", "elements", 16, multiplyAdd, nil, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
+	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, nil, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
 	total()
 	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
 		singleForms(l)
@@ -45,63 +47,64 @@ func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GP
 // The shape of a tile of forms: rows of the triangle times vectors of points.
 const formRows, formVectors = 4, 6
 
-// forms sums z_i w_i over the rows of z = H w, for 96 points after the other.
+// groupRow is the number of bytes of a row of pairs in a group of points.
+const groupRow = 64 * formVectors
+
+// forms sums z_i w_i over the rows of z = H w, for 96 points.
 func forms() {
-	begin("formsAVX512", `adds w'Hw to q for groups of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
-// the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, a row every stride bytes; there are none for the first skip pairs of columns.`,
-		"func(h, w *byte, stride, skip, tiles, groups uintptr, q *byte)")
-	h, w, stride, skip, groups, q := param("h"), param("w"), param("stride"), param("skip"), param("groups"), param("q")
+	begin("formsAVX512", `sets q to w'Hw for a group of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
+// the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, one row after the other; there are none for the first skip pairs of columns. What follows w is
+// read into the cache, for the next call.`,
+		"func(h, w *byte, skip, tiles uintptr, q *byte)")
+	h, own, skip, tiles, q := param("h"), param("w"), param("skip"), param("tiles"), param("q")
 	const sums, points, other = 0, formRows * formVectors, formRows*formVectors + formVectors
 	mask := GP32()
 	high := AllocLocal(64)
 	MOVL(U32(0xffff0000), mask)
 	VPBROADCASTD(mask, zmm(other))
 	VMOVDQU32(zmm(other), high)
+	VPXORD(zmm(0), zmm(0), zmm(0))
+	for v := range formVectors {
+		VMOVUPS(zmm(0), Mem{Base: q, Disp: 64 * v})
+	}
 	first, length := GP64(), GP64()
-	MOVQ(skip, first)
-	IMULQ(stride, first)
-	ADDQ(w, first) // first pairs of rows that are no padding
+	IMUL3Q(U32(groupRow), skip, first)
+	ADDQ(own, first) // first pairs of rows that are no padding
 	MOVQ(U32(formRows/2), length)
 	SUBQ(skip, length)
-
-	Label("group")
-	a, own, k, tiles := GP64(), GP64(), GP64(), GP64()
-	MOVQ(h, a)
-	MOVQ(w, own)
-	MOVQ(length, k)
-	Load(Param("tiles"), tiles)
+	ahead := GP64()
+	IMUL3Q(U32(groupRow*formRows/2), tiles, ahead)
 
 	Label("tile")
+	for line := range formRows / 2 * formVectors {
+		PREFETCHT1(Mem{Base: own, Index: ahead, Scale: 1, Disp: 64 * line}) // of the next group
+	}
 	for i := range formRows * formVectors {
 		VPXORD(zmm(sums+i), zmm(sums+i), zmm(sums+i))
 	}
 	b, count := GP64(), GP64()
 	MOVQ(first, b)
-	MOVQ(k, count)
+	MOVQ(length, count)
 	Label("pairs")
 	for v := range formVectors {
 		VMOVDQU32(Mem{Base: b, Disp: 64 * v}, zmm(points+v))
 	}
 	for i := range formRows {
 		x := zmm(other + i%2)
-		VPBROADCASTD(Mem{Base: a, Disp: 4 * i}, x)
+		VPBROADCASTD(Mem{Base: h, Disp: 4 * i}, x)
 		for v := range formVectors {
 			lanes.DotPairs(x, zmm(points+v), zmm(sums+i*formVectors+v))
 		}
 	}
-	ADDQ(U8(4*formRows), a)
-	ADDQ(stride, b)
+	ADDQ(U8(4*formRows), h)
+	ADDQ(U32(groupRow), b)
 	DECQ(count)
 	JNE(LabelRef("pairs"))
 	for v := range formVectors {
 		total, x, y := zmm(points+v%3), zmm(points+3+v%3), zmm(other+v%2)
 		VMOVUPS(Mem{Base: q, Disp: 64 * v}, total)
 		for i := 0; i < formRows; i += 2 {
-			pair := Mem{Base: own, Disp: 64 * v}
-			if i > 0 {
-				pair.Index, pair.Scale = stride, 1
-			}
-			VMOVDQU32(pair, x)
+			VMOVDQU32(Mem{Base: own, Disp: 64*v + groupRow*i/2}, x)
 			VPSLLD(U8(16), x, y)
 			VPANDD(high, x, x)
 			VFMADD231PS(zmm(sums+i*formVectors+v), y, total)
@@ -109,41 +112,57 @@ func forms() {
 		}
 		VMOVUPS(total, Mem{Base: q, Disp: 64 * v})
 	}
-	LEAQ(Mem{Base: own, Index: stride, Scale: formRows / 2}, own)
-	ADDQ(U8(formRows/2), k)
+	ADDQ(U32(groupRow*formRows/2), own)
+	ADDQ(U8(formRows/2), length)
 	DECQ(tiles)
 	JNE(LabelRef("tile"))
-
-	ADDQ(U32(64*formVectors), q)
-	ADDQ(U32(64*formVectors), w)
-	ADDQ(U32(64*formVectors), first)
-	DECQ(groups)
-	JNE(LabelRef("group"))
 	VZEROUPPER()
 	RET()
 }
 
 // weigh multiplies rows of points by the forms.
 func weigh() {
-	begin("weighAVX512", "sets s to the rows of points w, multiplied by q: steps of 32 points, which lie one after the other as those of q do.", "func(w, q *byte, steps, rows uintptr, s *byte)")
-	w, s, rows := param("w"), param("s"), param("rows")
-	Label("row")
-	q, steps := param("q"), param("steps")
-	Label("step")
-	for i := range 2 {
-		VPMOVZXWD(Mem{Base: w, Disp: 32 * i}, zmm(i))
-		VPSLLD(U8(16), zmm(i), zmm(i))
-		VMULPS(Mem{Base: q, Disp: 64 * i}, zmm(i), zmm(i))
+	begin("weighAVX512", `writes rows of 96 points w and the same multiplied by q, a row every stride bytes, two for each pair. Both have the points in the same order.`,
+		"func(w, q *byte, pairs, stride uintptr, rows, weighted *byte)")
+	w, q, pairs, stride, rows, weighted := param("w"), param("q"), param("pairs"), param("stride"), param("rows"), param("weighted")
+	mask := GP32()
+	high := zmm(31)
+	MOVL(U32(0xffff0000), mask)
+	VPBROADCASTD(mask, high)
+	forms := [formVectors]reg.Register{}
+	for v := range forms {
+		forms[v] = zmm(16 + v)
+		VMOVUPS(Mem{Base: q, Disp: 64 * v}, forms[v])
 	}
-	lanes.NarrowTwo(zmm(0), zmm(1), zmm(2))
-	VMOVDQU32(zmm(2), Mem{Base: s})
-	ADDQ(U8(64), w)
-	ADDQ(U8(64), s)
-	ADDQ(U32(128), q)
-	DECQ(steps)
-	JNE(LabelRef("step"))
-	DECQ(rows)
-	JNE(LabelRef("row"))
+	Label("pair")
+	for v := 0; v < formVectors; v += 2 {
+		for i := range 2 { // of the numbers of a pair
+			for k := range 2 {
+				x := zmm(2*i + k)
+				if i == 0 {
+					VPSLLD(U8(16), Mem{Base: w, Disp: 64 * (v + k)}, x)
+				} else {
+					VPANDD(Mem{Base: w, Disp: 64 * (v + k)}, high, x)
+				}
+				VMULPS(forms[v+k], x, zmm(4+2*i+k))
+			}
+			to := Mem{Disp: 32 * v}
+			if i > 0 {
+				to.Index, to.Scale = stride, 1
+			}
+			for part, base := range []reg.Register{rows, weighted} {
+				to.Base = base
+				x := zmm(8 + 2*i + part)
+				lanes.NarrowTwo(zmm(4*part+2*i), zmm(4*part+2*i+1), x)
+				VMOVDQU32(x, to)
+			}
+		}
+	}
+	ADDQ(U32(groupRow), w)
+	LEAQ(Mem{Base: rows, Index: stride, Scale: 2}, rows)
+	LEAQ(Mem{Base: weighted, Index: stride, Scale: 2}, weighted)
+	DECQ(pairs)
+	JNE(LabelRef("pair"))
 	VZEROUPPER()
 	RET()
 }
@@ -179,8 +198,8 @@ func total() {
 // momentRows is the number of rows and columns of a tile of the moment.
 const momentRows = 5
 
-// moment adds inner products of rows, lane by lane. With loadPart rows end with the lanes of a mask, if it is not zero.
-func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), loadPart func(m Mem, mask, x reg.Register)) {
+// moment adds inner products of rows, lane by lane: with add the sums of all steps at once, which rounds less. With loadPart rows end with the lanes of a mask, if it is not zero.
+func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), add func(ops ...Op), loadPart func(m Mem, mask, x reg.Register)) {
 	doc, signature := "", "func(s, w *byte, stride, steps, tiles uintptr, sums *byte)"
 	if loadPart != nil {
 		doc, signature = ", after which come those of the mask if it is not zero", "func(s, w *byte, stride, steps, mask, tiles uintptr, sums *byte)"
@@ -213,7 +232,11 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), load
 	MOVQ(tiles, rest)
 	Label("tile")
 	for i := range momentRows * momentRows {
-		VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
+		if add != nil {
+			VPXORD(zmm(i), zmm(i), zmm(i))
+		} else {
+			VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
+		}
 	}
 	a, b, steps := GP64(), GP64(), GP64()
 	MOVQ(s, a)
@@ -251,6 +274,9 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), load
 		Label("store")
 	}
 	for i := range momentRows * momentRows {
+		if add != nil {
+			add(Mem{Base: sums, Disp: 64 * i}, zmm(i), zmm(i))
+		}
 		VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
 	}
 	ADDQ(U32(64*momentRows*momentRows), sums)

@@ -136,7 +136,7 @@ func singleMoment() {
 	Label("tile")
 	sum := make([]reg.VecVirtual, side*side)
 	for i := range sum {
-		sum[i] = l.Load(Mem{Base: sums, Disp: l.Bytes() * i})
+		sum[i] = l.Zero()
 	}
 	a, b, steps := GP64(), GP64(), GP64()
 	MOVQ(s, a)
@@ -158,7 +158,8 @@ func singleMoment() {
 	DECQ(steps)
 	JNE(LabelRef("step"))
 	for i, x := range sum {
-		l.Store(x, Mem{Base: sums, Disp: l.Bytes() * i})
+		m := Mem{Base: sums, Disp: l.Bytes() * i}
+		l.Store(l.Add(x, m), m)
 	}
 	ADDQ(U32(l.Bytes()*side*side), sums)
 	ADDQ(all, column)
