@@ -61,9 +61,9 @@ func TestProcrustesFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, grad := newProcrustes(frames[:m], frames[m:]), make([]float64, n*n)
+	o, grad := newProcrustes(d.Matrices, frames), make([]float64, n*n)
 	memo := o.NewMemo().(*procrustesMemo)
-	cost, err := o.Evaluate(&rotation{dense.Of(r.Part("rotation").RawMatrix())}, grad, memo)
+	cost, err := o.Evaluate(&rotation{r: dense.Of(r.Part("rotation").RawMatrix())}, grad, memo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestProcrustesGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := newProcrustes(frames[:3], frames[3:])
+	o := newProcrustes(d.Matrices, frames)
 	g := newRotations(n)
 	p := g.RandomPoint(source(3))
 	grad, v := make([]float64, n*n), make([]float64, n*n)

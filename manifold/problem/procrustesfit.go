@@ -75,7 +75,7 @@ func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, gr
 	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data, nodes: map[int][2][]float64{}, eighth: 1, width: 1}
 	factors := newModelFactors(n, len(p.a), f.lender) // of either point while the pairs are near: a step that does not pay ends that
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
-		*v = &procrustesPoint{rotation: &rotation{o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}
+		*v = &procrustesPoint{rotation: &rotation{r: o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}
 		clear((*v).grad) // its diagonal stays 0
 	}
 	f.at.rotation.r.Identity()
@@ -233,10 +233,10 @@ func (f *procrustesFit) certify() solve.Certificate {
 }
 
 // rotation is where the fit is, in the bases of the data.
-func (f *procrustesFit) rotation(p *pairing) *rotation {
-	r := &rotation{dense.New[float64](f.n, f.n)}
+func (f *procrustesFit) rotation(p *pairing) dense.Matrix[float64] {
+	r := dense.New[float64](f.n, f.n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.rotation.r, 0, f.sum)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, f.sum, p.qa, 0, r.r)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, f.sum, p.qa, 0, r)
 	return r
 }
 
@@ -266,24 +266,23 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 	}
 	f := o.fit(p, scales, determinants, group)
-	var now manifold.Point // for those who look
+	var now rotation // for those who look
+	find := func() dense.Matrix[float64] { return f.rotation(p) }
 	f.target = 0.7 * mon.o.Tolerance * scale
 	finished := f.run(func() bool {
 		if f.steps > 0 {
 			mon.step(f.length)
 		}
 		mon.status.Evaluations, mon.status.HessianProducts = f.evaluations, f.model.products
-		if options.Callback != nil || options.Stop != nil {
-			now = f.rotation(p)
-		}
-		return mon.done(now, f.at.cost, f.at.norm, scale)
+		now.make = find
+		return mon.done(&now, f.at.cost, f.at.norm, scale)
 	})
 	if finished && !mon.reason.Converged && f.far == nil { // the last evaluation was as rough as a step allows
 		if finished = f.evaluate(f.at, f.target); finished {
 			mon.status.Evaluations, mon.status.Cost, mon.status.GradientNorm = f.evaluations, f.at.cost, f.at.norm
 		}
 	}
-	start := f.rotation(p)
+	start := &rotation{r: f.rotation(p)}
 	if finished {
 		o.squares = f.at.squares
 		certificate := f.certify()

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -19,8 +20,8 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := len(frames) / 2
-	o := newProcrustes(frames[:m], frames[m:])
+
+	o := newProcrustes(d.Matrices, frames)
 	p, err := o.pair(o.means(false))
 	if err != nil {
 		t.Fatal(err)
@@ -258,21 +259,26 @@ func TestProcrustesFarFit(t *testing.T) {
 	const n, m = 20, 3
 	d := noisy(n, m, 1e6)
 	var seen int
+	last := &rotation{r: dense.New[float64](n, n)}
 	r := solved(t, "procrustes", d, &Options{Solver: solve.Options{Callback: func(s *solve.Status) bool {
-		if seen++; s.Iteration != seen || s.Point == nil {
-			t.Errorf("iteration %d seen as %d, point %v", s.Iteration, seen, s.Point)
+		if seen++; s.Iteration != seen {
+			t.Errorf("iteration %d seen as %d", s.Iteration, seen)
+		}
+		last.CopyFrom(s.Point)
+		if !slices.Equal(s.Point.Clone().(*rotation).r.Data, last.r.Data) {
+			t.Error("two copies of a point differ")
 		}
 		return false
 	}}})
-	if seen != r.Iterations {
-		t.Errorf("%d iterations, %d seen", r.Iterations, seen)
+	if seen != r.Iterations || !slices.Equal(last.r.Data, r.Part("rotation").RawMatrix().Data) {
+		t.Errorf("%d iterations, %d seen; the last point is not the solution", r.Iterations, seen)
 	}
 	frames, err := factorMatrices(d.Matrices)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, grad := newProcrustes(frames[:m], frames[m:]), make([]float64, n*n)
-	cost, err := o.Evaluate(&rotation{dense.Of(r.Part("rotation").RawMatrix())}, grad, nil)
+	o, grad := newProcrustes(d.Matrices, frames), make([]float64, n*n)
+	cost, err := o.Evaluate(&rotation{r: dense.Of(r.Part("rotation").RawMatrix())}, grad, nil)
 	if norm := math.Sqrt(dense.Dot(grad, grad)); err != nil || math.Abs(cost-r.Objective) > 1e-10*cost || norm > 2e-8*math.Sqrt(n) {
 		t.Errorf("cost %v and gradient %v, by decompositions %v and %v %v", r.Objective, r.GradientNorm, cost, norm, err)
 	}

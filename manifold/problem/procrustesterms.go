@@ -164,12 +164,12 @@ func squareTrace[T dense.Float](m, work dense.Matrix[T]) float64 {
 	return float64(dense.Dot(m.Data, work.Data))
 }
 
-// measure adds tr M^8 and tr M^16 to the sums, computed in single precision from M in t[0]. They bound the largest logarithm within a factor that hardly grows with n, where
+// measure adds tr M^8 and tr M^16 to the sums, computed with products of bfloat16 numbers from M in t[0]. They bound the largest logarithm within a factor that hardly grows with n, where
 // tr M^4 would make it twice as large for each 16 times as many rows.
 func (f *procrustesFit) measure(w *worker, t [3]dense.Matrix[float32]) {
 	for k := range 3 {
 		from, to := t[k%2], t[(k+1)%2]
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, from, from, 0, to)
+		dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, from, from, 0, to)
 		if k > 0 {
 			w.sum[k] += squareTrace(to, t[2])
 		}
