@@ -22,6 +22,8 @@ const (
 	fitGain = 0.4
 	// fitDampings is how often a step between near pairs is shortened to a quarter.
 	fitDampings = 2
+	// fitKept bounds the steps that leave the model as it is, in units of sqrt(n/spread): the operator changes by less than it errs.
+	fitKept = 2e-4
 	// fitRounding is what the cost may be wrong by, relative to it.
 	fitRounding = 1e-8
 	// fitLargest is the largest radius of a trust region, in units of sqrt(n), and fitSmallest the least.
@@ -54,6 +56,7 @@ type procrustesFit struct {
 	length        float64               // of the last step
 	radius        float64               // 0 while the pairs are near
 	damped        bool                  // the last step was shortened while they are
+	kept          bool                  // the factors of the model are those of the last point, from which the present one is not far enough to tell
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -142,7 +145,7 @@ func (f *procrustesFit) step() bool {
 			}
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
-		f.model.use(f.at.factors)
+		f.renewModel()
 		if (f.steps == 0 || f.damped || f.far != nil) && !f.model.prepare() {
 			return false
 		}
@@ -163,12 +166,20 @@ func (f *procrustesFit) step() bool {
 	}
 }
 
+// renewModel makes the model that of the point.
+func (f *procrustesFit) renewModel() {
+	if !f.kept {
+		f.model.use(f.at.factors)
+	}
+}
+
 // move goes the way of turn and returns true, or false where it does not pay. Where the first step between near pairs is too long, it and those that follow are damped.
 func (f *procrustesFit) move(goal float64) (moved, ok bool) {
 	damping := f.far == nil && (f.steps == 0 || f.damped)
 	f.damped = false
 	for try := 0; ; try++ {
 		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
+		f.kept = f.far == nil && !f.rough && f.length*math.Sqrt(f.model.spread) <= fitKept*math.Sqrt(float64(f.n))
 		if f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) == nil {
 			if !f.reach(goal) {
 				return false, false
@@ -221,7 +232,7 @@ func (f *procrustesFit) pays(lower bool) bool {
 
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
-	f.model.use(f.at.factors)
+	f.renewModel()
 	narrow(f.model.res, f.at.grad)
 	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}
