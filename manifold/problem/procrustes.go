@@ -88,10 +88,24 @@ func (g *rotations) Transport(_, _ manifold.Point, _ []float64) {}
 // FreeTransport implements manifold.FreeTransporter.
 func (g *rotations) FreeTransport() bool { return true }
 
-// Retract implements manifold.Manifold: two products.
+// turn bounds the 2-norm of the step with the given half: by cheap norms where they tell, which may be sqrt(n) times as large, otherwise by its power 8, whose eigenvalues come in pairs.
+func (g *rotations) turn() float64 {
+	turn := 2 * dense.NormBound(g.half)
+	if turn <= maxTurn || !(turn <= maxTurn*math.Sqrt(float64(g.n))) {
+		return turn
+	}
+	square, fourth := g.inv, dense.Wrap(g.n, g.n, g.work)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, g.half, g.half, 0, square)
+	dense.Mirror(square)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, square, square, 0, fourth)
+	dense.Mirror(fourth)
+	return min(turn, 2*math.Pow(dense.Dot(fourth.Data, fourth.Data)/2, 1./8))
+}
+
+// Retract implements manifold.Manifold: two products, three for a long step.
 func (g *rotations) Retract(dst, p manifold.Point, v []float64) error {
 	dense.Scale(0.5, v, g.half.Data)
-	if turn := 2 * dense.NormBound(g.half); !(turn <= maxTurn) {
+	if turn := g.turn(); !(turn <= maxTurn) {
 		return &manifold.StepError{Norm: turn, Limit: maxTurn}
 	}
 	dense.CayleyInverse(g.half, g.inv, g.work)

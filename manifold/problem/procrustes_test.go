@@ -221,6 +221,36 @@ func TestProcrustesGradient(t *testing.T) {
 	}
 }
 
+// TestRotationsTurn: what limits a step is the largest of its angles, not their number.
+func TestRotationsTurn(t *testing.T) {
+	const n = 41
+	g := newRotations(n)
+	q := gallery.Orthogonal(7, n)
+	for _, c := range []struct {
+		one, others float64 // angles
+		fits        bool
+	}{{1.7, 0.9, true}, {1.9, 0, true}, {2.1, 0.9, false}, {20, 0, false}, {math.NaN(), 0.1, false}} {
+		u, v := dense.New[float64](n, n), make([]float64, n*n)
+		for i := 0; i+1 < n; i += 2 {
+			angle := c.others
+			if i == 0 {
+				angle = c.one
+			}
+			u.Set(i, i+1, angle)
+			u.Set(i+1, i, -angle)
+		}
+		turnBack(q, u, dense.Wrap(n, n, v))
+		from, to := &rotation{r: q}, &rotation{r: dense.New[float64](n, n)}
+		err := g.Retract(to, from, v)
+		if (err == nil) != c.fits {
+			t.Errorf("angles %v and %v: %v", c.one, c.others, err)
+		}
+		if step, ok := err.(*manifold.StepError); err != nil && (!ok || step.Norm < c.one) {
+			t.Errorf("angles %v and %v: %v", c.one, c.others, err)
+		}
+	}
+}
+
 func TestProcrustesBadInput(t *testing.T) {
 	refused(t, "procrustes", Data{}, nil, "no matrices")
 	refused(t, "procrustes", Data{Matrices: spdPair(3, 2)[:1]}, nil, "1 matrices are no pairs")
