@@ -294,6 +294,7 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 		}
 	}
 	start := &rotation{r: f.rotation(p)}
+	now = *start // for those who have kept it: the memory of the fit is lent
 	if finished {
 		o.squares = f.at.squares
 		certificate := f.certify()

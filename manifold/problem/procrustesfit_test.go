@@ -10,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -259,19 +260,25 @@ func TestProcrustesFarFit(t *testing.T) {
 	const n, m = 20, 3
 	d := noisy(n, m, 1e6)
 	var seen int
+	var point manifold.Point
 	last := &rotation{r: dense.New[float64](n, n)}
 	r := solved(t, "procrustes", d, &Options{Solver: solve.Options{Callback: func(s *solve.Status) bool {
 		if seen++; s.Iteration != seen {
 			t.Errorf("iteration %d seen as %d", s.Iteration, seen)
 		}
+		point = s.Point
 		last.CopyFrom(s.Point)
 		if !slices.Equal(s.Point.Clone().(*rotation).r.Data, last.r.Data) {
 			t.Error("two copies of a point differ")
 		}
 		return false
 	}}})
-	if seen != r.Iterations || !slices.Equal(last.r.Data, r.Part("rotation").RawMatrix().Data) {
-		t.Errorf("%d iterations, %d seen; the last point is not the solution", r.Iterations, seen)
+	if seen != r.Iterations {
+		t.Errorf("%d iterations, %d seen", r.Iterations, seen)
+	}
+	solution := r.Part("rotation").RawMatrix().Data
+	if !slices.Equal(last.r.Data, solution) || !slices.Equal(point.Clone().(*rotation).r.Data, solution) {
+		t.Error("the last point is not the solution")
 	}
 	frames, err := factorMatrices(d.Matrices)
 	if err != nil {
