@@ -77,7 +77,7 @@ func inner(t *testing.T, n int) map[string]struct {
 	d := turned(n, 3, 0.1)
 	frames, err := factorMatrices(d.Matrices)
 	fail(err)
-	turn := newProcrustes(frames[:3], frames[3:])
+	turn := newProcrustes(d.Matrices, frames)
 
 	learn, err := newITML(ptr(labelled(n)), &Options{Kappa: 2, Parameters: Parameters{Pairs: 300}})
 	fail(err)

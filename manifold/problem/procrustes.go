@@ -36,19 +36,29 @@ var procrustes = Problem{
 }
 
 // rotation is a point of the orthogonal group.
-type rotation struct{ r dense.Matrix[float64] }
+type rotation struct {
+	r    dense.Matrix[float64]
+	make func() dense.Matrix[float64] // r when it is first asked for; nil if r is there
+}
+
+func (p *rotation) matrix() dense.Matrix[float64] {
+	if p.make != nil {
+		p.r, p.make = p.make(), nil
+	}
+	return p.r
+}
 
 // Clone implements manifold.Point.
-func (p *rotation) Clone() manifold.Point { return &rotation{p.r.Clone()} }
+func (p *rotation) Clone() manifold.Point { return &rotation{r: p.matrix().Clone()} }
 
 // CopyFrom implements manifold.Point.
-func (p *rotation) CopyFrom(q manifold.Point) { p.r.Copy(q.(*rotation).r) }
+func (p *rotation) CopyFrom(q manifold.Point) { p.matrix().Copy(q.(*rotation).matrix()) }
 
 // MarshalBinary implements encoding.BinaryMarshaler.
-func (p *rotation) MarshalBinary() ([]byte, error) { return appendFloats(nil, p.r.Data), nil }
+func (p *rotation) MarshalBinary() ([]byte, error) { return appendFloats(nil, p.matrix().Data), nil }
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler.
-func (p *rotation) UnmarshalBinary(data []byte) error { return readFloats(p.r.Data, data) }
+func (p *rotation) UnmarshalBinary(data []byte) error { return readFloats(p.matrix().Data, data) }
 
 // rotations is the orthogonal group with the metric tr(U'V); the tangent vector U at R stands for the velocity U R, U skew-symmetric. Steps are
 // Cayley maps, (I - U/2)^-1 (I + U/2) R; vectors are carried along by keeping U, which is an isometry.
@@ -78,14 +88,28 @@ func (g *rotations) Transport(_, _ manifold.Point, _ []float64) {}
 // FreeTransport implements manifold.FreeTransporter.
 func (g *rotations) FreeTransport() bool { return true }
 
-// Retract implements manifold.Manifold: two products.
+// turn bounds the 2-norm of the step with the given half: by cheap norms where they tell, which may be sqrt(n) times as large, otherwise by its power 8, whose eigenvalues come in pairs.
+func (g *rotations) turn() float64 {
+	turn := 2 * dense.NormBound(g.half)
+	if turn <= maxTurn || !(turn <= maxTurn*math.Sqrt(float64(g.n))) {
+		return turn
+	}
+	square, fourth := g.inv, dense.Wrap(g.n, g.n, g.work)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, g.half, g.half, 0, square)
+	dense.Mirror(square)
+	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, square, square, 0, fourth)
+	dense.Mirror(fourth)
+	return min(turn, 2*math.Pow(dense.Dot(fourth.Data, fourth.Data)/2, 1./8))
+}
+
+// Retract implements manifold.Manifold: two products, three for a long step.
 func (g *rotations) Retract(dst, p manifold.Point, v []float64) error {
 	dense.Scale(0.5, v, g.half.Data)
-	if turn := 2 * dense.NormBound(g.half); !(turn <= maxTurn) {
+	if turn := g.turn(); !(turn <= maxTurn) {
 		return &manifold.StepError{Norm: turn, Limit: maxTurn}
 	}
 	dense.CayleyInverse(g.half, g.inv, g.work)
-	from, to := p.(*rotation).r, dst.(*rotation).r
+	from, to := p.(*rotation).matrix(), dst.(*rotation).matrix()
 	to.Copy(from)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, g.inv, from, -1, to)
 	return nil
@@ -93,7 +117,7 @@ func (g *rotations) Retract(dst, p manifold.Point, v []float64) error {
 
 // RandomPoint implements manifold.Manifold: the eigenvectors of a random symmetric matrix with random signs.
 func (g *rotations) RandomPoint(rng *rand.Rand) manifold.Point {
-	p := &rotation{dense.New[float64](g.n, g.n)}
+	p := &rotation{r: dense.New[float64](g.n, g.n)}
 	for i := range g.n {
 		for j := i; j < g.n; j++ {
 			p.r.Set(i, j, rng.NormFloat64())
@@ -118,6 +142,7 @@ type procrustesObjective struct {
 	lender
 	n             int
 	a, b          []*manifold.Frame
+	upper         []dense.Matrix[float64] // the upper triangles of the A, then of the B
 	team          *team
 	sum           dense.Matrix[float64]
 	r             dense.Matrix[float64]        // the point of the present call
@@ -131,10 +156,14 @@ type procrustesObjective struct {
 	squares       []float64                    // of the distances at the solution, where a fit has them
 }
 
-func newProcrustes(a, b []*manifold.Frame) *procrustesObjective {
-	n := a[0].Dim()
-	o := &procrustesObjective{n: n, a: a, b: b}
-	o.team, o.sum = newLentTeam(n, len(a), &o.lender), o.matrix(n, n)
+// newProcrustes takes the A, then as many B, and their frames.
+func newProcrustes(matrices []mat.Symmetric, frames []*manifold.Frame) *procrustesObjective {
+	n, m := frames[0].Dim(), len(frames)/2
+	o := &procrustesObjective{n: n, a: frames[:m], b: frames[m:]}
+	for _, s := range matrices {
+		o.upper = append(o.upper, upperOf(s))
+	}
+	o.team, o.sum = newLentTeam(n, m, &o.lender), o.matrix(n, n)
 	o.term, o.product = o.evaluateTerm, o.productTerm
 	return o
 }
@@ -197,7 +226,7 @@ func (o *procrustesObjective) NewMemo() solve.Memo {
 
 // Evaluate implements solve.Objective: one eigendecomposition and five products for each pair; eigenvalues and two products without gradient and memo.
 func (o *procrustesObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	o.r, o.only = p.(*rotation).r, grad == nil && memo == nil
+	o.r, o.only = p.(*rotation).matrix(), grad == nil && memo == nil
 	if o.memo, _ = memo.(*procrustesMemo); o.memo == nil {
 		if o.own == nil {
 			o.own = o.NewMemo().(*procrustesMemo)
@@ -341,8 +370,7 @@ func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*out
 		if len(frames)%2 != 0 {
 			return nil, &DataError{count: true, Err: fmt.Errorf("%d matrices are no pairs", len(frames)), Remedy: "give A_1, ..., A_m, then as many B"}
 		}
-		m := len(frames) / 2
-		f := newProcrustes(frames[:m], frames[m:])
+		f := newProcrustes(d.Matrices, frames)
 		defer f.recycle()
 		r, err := f.run(o, minimize, fit)
 		if err != nil {

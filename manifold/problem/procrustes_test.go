@@ -61,9 +61,9 @@ func TestProcrustesFit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, grad := newProcrustes(frames[:m], frames[m:]), make([]float64, n*n)
+	o, grad := newProcrustes(d.Matrices, frames), make([]float64, n*n)
 	memo := o.NewMemo().(*procrustesMemo)
-	cost, err := o.Evaluate(&rotation{dense.Of(r.Part("rotation").RawMatrix())}, grad, memo)
+	cost, err := o.Evaluate(&rotation{r: dense.Of(r.Part("rotation").RawMatrix())}, grad, memo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestProcrustesGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := newProcrustes(frames[:3], frames[3:])
+	o := newProcrustes(d.Matrices, frames)
 	g := newRotations(n)
 	p := g.RandomPoint(source(3))
 	grad, v := make([]float64, n*n), make([]float64, n*n)
@@ -218,6 +218,36 @@ func TestProcrustesGradient(t *testing.T) {
 	coarse, fine := math.Abs(slope(1e-2)-want), math.Abs(slope(1e-3)-want)
 	if fine > 1e-4*math.Abs(want) || coarse/fine < 50 || coarse/fine > 200 {
 		t.Errorf("slope %v, errors %g and %g: not of second order", want, coarse, fine)
+	}
+}
+
+// TestRotationsTurn: what limits a step is the largest of its angles, not their number.
+func TestRotationsTurn(t *testing.T) {
+	const n = 41
+	g := newRotations(n)
+	q := gallery.Orthogonal(7, n)
+	for _, c := range []struct {
+		one, others float64 // angles
+		fits        bool
+	}{{1.7, 0.9, true}, {1.9, 0, true}, {2.1, 0.9, false}, {20, 0, false}, {math.NaN(), 0.1, false}} {
+		u, v := dense.New[float64](n, n), make([]float64, n*n)
+		for i := 0; i+1 < n; i += 2 {
+			angle := c.others
+			if i == 0 {
+				angle = c.one
+			}
+			u.Set(i, i+1, angle)
+			u.Set(i+1, i, -angle)
+		}
+		turnBack(q, u, dense.Wrap(n, n, v))
+		from, to := &rotation{r: q}, &rotation{r: dense.New[float64](n, n)}
+		err := g.Retract(to, from, v)
+		if (err == nil) != c.fits {
+			t.Errorf("angles %v and %v: %v", c.one, c.others, err)
+		}
+		if step, ok := err.(*manifold.StepError); err != nil && (!ok || step.Norm < c.one) {
+			t.Errorf("angles %v and %v: %v", c.one, c.others, err)
+		}
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	fitGain = 0.4
 	// fitDampings is how often a step between near pairs is shortened to a quarter.
 	fitDampings = 2
+	// fitKept bounds the steps that leave the model as it is, in units of sqrt(n/spread): the operator changes by less than it errs.
+	fitKept = 2e-4
 	// fitRounding is what the cost may be wrong by, relative to it.
 	fitRounding = 1e-8
 	// fitLargest is the largest radius of a trust region, in units of sqrt(n), and fitSmallest the least.
@@ -54,6 +56,7 @@ type procrustesFit struct {
 	length        float64               // of the last step
 	radius        float64               // 0 while the pairs are near
 	damped        bool                  // the last step was shortened while they are
+	kept          bool                  // the factors of the model are those of the last point, from which the present one is not far enough to tell
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -75,7 +78,7 @@ func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, gr
 	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data, nodes: map[int][2][]float64{}, eighth: 1, width: 1}
 	factors := newModelFactors(n, len(p.a), f.lender) // of either point while the pairs are near: a step that does not pay ends that
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
-		*v = &procrustesPoint{rotation: &rotation{o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}
+		*v = &procrustesPoint{rotation: &rotation{r: o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}
 		clear((*v).grad) // its diagonal stays 0
 	}
 	f.at.rotation.r.Identity()
@@ -142,7 +145,7 @@ func (f *procrustesFit) step() bool {
 			}
 		}
 		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
-		f.model.use(f.at.factors)
+		f.renewModel()
 		if (f.steps == 0 || f.damped || f.far != nil) && !f.model.prepare() {
 			return false
 		}
@@ -163,12 +166,20 @@ func (f *procrustesFit) step() bool {
 	}
 }
 
+// renewModel makes the model that of the point.
+func (f *procrustesFit) renewModel() {
+	if !f.kept {
+		f.model.use(f.at.factors)
+	}
+}
+
 // move goes the way of turn and returns true, or false where it does not pay. Where the first step between near pairs is too long, it and those that follow are damped.
 func (f *procrustesFit) move(goal float64) (moved, ok bool) {
 	damping := f.far == nil && (f.steps == 0 || f.damped)
 	f.damped = false
 	for try := 0; ; try++ {
 		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
+		f.kept = f.far == nil && !f.rough && f.length*math.Sqrt(f.model.spread) <= fitKept*math.Sqrt(float64(f.n))
 		if f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) == nil {
 			if !f.reach(goal) {
 				return false, false
@@ -221,7 +232,7 @@ func (f *procrustesFit) pays(lower bool) bool {
 
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
-	f.model.use(f.at.factors)
+	f.renewModel()
 	narrow(f.model.res, f.at.grad)
 	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}
@@ -233,10 +244,10 @@ func (f *procrustesFit) certify() solve.Certificate {
 }
 
 // rotation is where the fit is, in the bases of the data.
-func (f *procrustesFit) rotation(p *pairing) *rotation {
-	r := &rotation{dense.New[float64](f.n, f.n)}
+func (f *procrustesFit) rotation(p *pairing) dense.Matrix[float64] {
+	r := dense.New[float64](f.n, f.n)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.qb, f.at.rotation.r, 0, f.sum)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, f.sum, p.qa, 0, r.r)
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, f.sum, p.qa, 0, r)
 	return r
 }
 
@@ -266,24 +277,24 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 	}
 	f := o.fit(p, scales, determinants, group)
-	var now manifold.Point // for those who look
+	var now rotation // for those who look
+	find := func() dense.Matrix[float64] { return f.rotation(p) }
 	f.target = 0.7 * mon.o.Tolerance * scale
 	finished := f.run(func() bool {
 		if f.steps > 0 {
 			mon.step(f.length)
 		}
 		mon.status.Evaluations, mon.status.HessianProducts = f.evaluations, f.model.products
-		if options.Callback != nil || options.Stop != nil {
-			now = f.rotation(p)
-		}
-		return mon.done(now, f.at.cost, f.at.norm, scale)
+		now.make = find
+		return mon.done(&now, f.at.cost, f.at.norm, scale)
 	})
 	if finished && !mon.reason.Converged && f.far == nil { // the last evaluation was as rough as a step allows
 		if finished = f.evaluate(f.at, f.target); finished {
 			mon.status.Evaluations, mon.status.Cost, mon.status.GradientNorm = f.evaluations, f.at.cost, f.at.norm
 		}
 	}
-	start := f.rotation(p)
+	start := &rotation{r: f.rotation(p)}
+	now = *start // for those who have kept it: the memory of the fit is lent
 	if finished {
 		o.squares = f.at.squares
 		certificate := f.certify()

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -9,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -19,8 +21,8 @@ func fitOf(t *testing.T, d Data, far bool) (*procrustesFit, *pairing, *procruste
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := len(frames) / 2
-	o := newProcrustes(frames[:m], frames[m:])
+
+	o := newProcrustes(d.Matrices, frames)
 	p, err := o.pair(o.means(false))
 	if err != nil {
 		t.Fatal(err)
@@ -258,21 +260,32 @@ func TestProcrustesFarFit(t *testing.T) {
 	const n, m = 20, 3
 	d := noisy(n, m, 1e6)
 	var seen int
+	var point manifold.Point
+	last := &rotation{r: dense.New[float64](n, n)}
 	r := solved(t, "procrustes", d, &Options{Solver: solve.Options{Callback: func(s *solve.Status) bool {
-		if seen++; s.Iteration != seen || s.Point == nil {
-			t.Errorf("iteration %d seen as %d, point %v", s.Iteration, seen, s.Point)
+		if seen++; s.Iteration != seen {
+			t.Errorf("iteration %d seen as %d", s.Iteration, seen)
+		}
+		point = s.Point
+		last.CopyFrom(s.Point)
+		if !slices.Equal(s.Point.Clone().(*rotation).r.Data, last.r.Data) {
+			t.Error("two copies of a point differ")
 		}
 		return false
 	}}})
 	if seen != r.Iterations {
 		t.Errorf("%d iterations, %d seen", r.Iterations, seen)
 	}
+	solution := r.Part("rotation").RawMatrix().Data
+	if !slices.Equal(last.r.Data, solution) || !slices.Equal(point.Clone().(*rotation).r.Data, solution) {
+		t.Error("the last point is not the solution")
+	}
 	frames, err := factorMatrices(d.Matrices)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, grad := newProcrustes(frames[:m], frames[m:]), make([]float64, n*n)
-	cost, err := o.Evaluate(&rotation{dense.Of(r.Part("rotation").RawMatrix())}, grad, nil)
+	o, grad := newProcrustes(d.Matrices, frames), make([]float64, n*n)
+	cost, err := o.Evaluate(&rotation{r: dense.Of(r.Part("rotation").RawMatrix())}, grad, nil)
 	if norm := math.Sqrt(dense.Dot(grad, grad)); err != nil || math.Abs(cost-r.Objective) > 1e-10*cost || norm > 2e-8*math.Sqrt(n) {
 		t.Errorf("cost %v and gradient %v, by decompositions %v and %v %v", r.Objective, r.GradientNorm, cost, norm, err)
 	}

@@ -35,6 +35,7 @@ type procrustesModel struct {
 	at              *modelFactors         // of the point
 	images          dense.Matrix[float32] // of the present product, side by side
 	diagonal        []float32             // the inverse of the operator's
+	spread          float64               // the largest tr G/n tr G^-1/n
 	u               dense.Matrix[float32] // of the present product
 	sum, other      dense.Matrix[float32]
 	rounded         *dense.RoundedSandwiches // the operator in bfloat16, nil where the processor has no products of such
@@ -123,6 +124,7 @@ func (m *modelFactors) setTangent(k int, scale float64, g, inverse, x, f dense.M
 // prepare sets the inverse diagonal of the operator and tells whether single precision bears it.
 func (m *procrustesModel) prepare() bool {
 	n := m.n
+	m.spread = 1
 	clear(m.diagonal)
 	up, down := m.z[:n], m.res[:n] // the diagonals of G and of its inverse
 	for k, g := range m.at.g {
@@ -132,9 +134,11 @@ func (m *procrustesModel) prepare() bool {
 			up[i], down[i] = g.At(i, i), inverse.At(i, i)
 			traces[0], traces[1] = traces[0]+float64(up[i]), traces[1]+float64(down[i])
 		}
-		if !(traces[0]*traces[1] <= modelSpread*float64(n*n)) {
+		spread := traces[0] * traces[1] / float64(n*n)
+		if !(spread <= modelSpread) {
 			return false
 		}
+		m.spread = max(m.spread, spread)
 		for i := range n {
 			row, other, out := g.Row(i), inverse.Row(i), m.diagonal[i*n:][:n]
 			for j, v := range row {

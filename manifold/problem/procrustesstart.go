@@ -14,10 +14,11 @@ func (o *procrustesObjective) lowerBound() (float64, error) {
 	var sum float64
 	logs := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
 	own := o.team.scratch[0]
-	for k, a := range o.a {
-		for side, f := range []*manifold.Frame{a, o.b[k]} {
-			w, l := logs[side], view(f.F())
-			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, l, l, 0, own.t[0])
+	m := len(o.a)
+	for k, a := range o.upper[:m] {
+		for side, s := range []dense.Matrix[float64]{a, o.upper[m+k]} {
+			w := logs[side]
+			own.t[0].Copy(s)
 			if !eigen.SymValues(own.t[0], w) || !(w[0] > 0) {
 				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
 			}
@@ -27,7 +28,7 @@ func (o *procrustesObjective) lowerBound() (float64, error) {
 			sum += (l - logs[1][i]) * (l - logs[1][i])
 		}
 	}
-	return sum / float64(2*len(o.a)), nil
+	return sum / float64(2*m), nil
 }
 
 // pairing is how the eigenvectors of a mean of the A and of the same mean of the B are matched: in order of the eigenvalues, with signs.
@@ -40,7 +41,7 @@ type pairing struct {
 
 // rotation takes the basis of the A to that of the B.
 func (p *pairing) rotation() *rotation {
-	r := &rotation{dense.New[float64](p.qa.Rows, p.qa.Rows)}
+	r := &rotation{r: dense.New[float64](p.qa.Rows, p.qa.Rows)}
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, p.qb, p.qa, 0, r.r)
 	return r
 }
@@ -192,13 +193,16 @@ func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]
 	for side, frames := range [][]*manifold.Frame{o.a, o.b} {
 		m := o.matrix(o.n, o.n)
 		m.Zero()
-		for _, f := range frames {
+		for k, f := range frames {
 			if harmonic {
 				inv := view(f.Inverse())
 				dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/dense.Dot(inv.Data, inv.Data), inv, inv, 1, m)
 			} else {
-				l := view(f.F())
-				dense.GemmUpper(dense.NoTrans, dense.Transposed, 1/dense.Dot(l.Data, l.Data), l, l, 1, m)
+				s := o.upper[side*len(o.a)+k]
+				weight := 1 / trace(s)
+				for i := range o.n {
+					dense.Axpy(weight, s.Row(i)[i:], m.Row(i)[i:])
+				}
 			}
 		}
 		if harmonic {
@@ -235,7 +239,7 @@ const (
 
 // searchSigns turns the vectors qb one by one, as long as that lowers the cost of the rotation that takes qa to them, which it returns.
 func (o *procrustesObjective) searchSigns(qa, qb dense.Matrix[float64]) (best float64, err error) {
-	p := &rotation{dense.New[float64](o.n, o.n)}
+	p := &rotation{r: dense.New[float64](o.n, o.n)}
 	dense.Gemm(dense.NoTrans, dense.Transposed, 1, qb, qa, 0, p.r)
 	if best, err = o.Evaluate(p, nil, nil); err != nil {
 		return best, err

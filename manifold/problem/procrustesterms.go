@@ -15,6 +15,8 @@ const (
 	fitNodes, firstNodes = 18, 3
 	// roughNorm bounds the gradient, in units of sqrt(n), above which single precision will do.
 	roughNorm = 1e-3
+	// widthNorm bounds it above which a step changes the widths.
+	widthNorm = 0.02
 )
 
 // farPair is what evaluations by decompositions need of a pair.
@@ -38,7 +40,7 @@ func (f *procrustesFit) farther() {
 	f.trial.factors = newModelFactors(f.n, len(f.b), f.lender)
 	f.at.factors.extend()
 	f.trial.factors.extend()
-	f.term = f.farTerm
+	f.term, f.kept = f.farTerm, false
 }
 
 // evaluate sets all that belongs to the point p, the gradient with an error well below goal.
@@ -90,8 +92,10 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	return !math.IsNaN(p.cost + p.norm)
 }
 
-// measuring tells whether the widths are computed, which later steps hardly change.
-func (f *procrustesFit) measuring() bool { return f.far == nil && f.steps < 2 }
+// measuring tells whether the widths are computed, which steps from a small gradient hardly change.
+func (f *procrustesFit) measuring() bool {
+	return f.far == nil && (f.steps == 0 || f.at.norm > widthNorm*math.Sqrt(float64(f.n)))
+}
 
 // choose takes as few nodes as the last width allows, or firstNodes for the start. It returns false if fitNodes are too few.
 func (f *procrustesFit) choose(goal float64) bool {
@@ -164,12 +168,12 @@ func squareTrace[T dense.Float](m, work dense.Matrix[T]) float64 {
 	return float64(dense.Dot(m.Data, work.Data))
 }
 
-// measure adds tr M^8 and tr M^16 to the sums, computed in single precision from M in t[0]. They bound the largest logarithm within a factor that hardly grows with n, where
+// measure adds tr M^8 and tr M^16 to the sums, computed with products of bfloat16 numbers from M in t[0]. They bound the largest logarithm within a factor that hardly grows with n, where
 // tr M^4 would make it twice as large for each 16 times as many rows.
 func (f *procrustesFit) measure(w *worker, t [3]dense.Matrix[float32]) {
 	for k := range 3 {
 		from, to := t[k%2], t[(k+1)%2]
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, from, from, 0, to)
+		dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, from, from, 0, to)
 		if k > 0 {
 			w.sum[k] += squareTrace(to, t[2])
 		}
@@ -186,8 +190,6 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 		return errOutside
 	}
 	dense.Axpy(1, log.Data, w.acc.Data)
-	factors, scale := f.now.factors, f.model.scale[k]
-	narrowScaled(factors.inv[k].Data, 1/scale, inverse.Data)
 	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
 	if f.measuring() {
@@ -196,7 +198,11 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 		narrow(t[0].Data, log.Data)
 		f.measure(w, [3]dense.Matrix[float32]{t[0], t[1], t[2]})
 	}
-	return factors.invert(w, k)
+	if f.kept {
+		return nil
+	}
+	narrowScaled(f.now.factors.inv[k].Data, 1/f.model.scale[k], inverse.Data)
+	return f.now.factors.invert(w, k)
 }
 
 // roughTerm is nearTerm in single precision.
