@@ -23,7 +23,6 @@ type shiftedMean struct {
 	distances []float64
 	target    float64 // of the norm of the gradient
 	share     float64 // of the target, that errors of Hessian products may add to the gradient
-	norm      float64 // of the gradient at the last point
 	err       float64 // of the gradient, as tuned
 	logErr    float64 // of the logarithms at the last point
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
@@ -115,7 +114,6 @@ func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64
 	for i := range s.n {
 		g.Set(i, i, g.At(i, i)-total*s.log.constant)
 	}
-	s.norm = math.Sqrt(dense.Dot(grad, grad))
 	return total, nil
 }
 
@@ -170,18 +168,19 @@ func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 const newtonShare = 0.5
 
 // hessianVec32 implements followedObjective.
-func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
-	m := memo.(*shiftedMemo)
-	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()), s.share*s.target/s.norm)
-	copy(dst, v)
-	if !m.based {
-		return
+func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, _ manifold.Point, memo solve.Memo) {
+	if m := memo.(*shiftedMemo); !m.based {
+		s.hessian.start()
+		m.based = true
 	}
+	copy(dst, v)
+	// A direction of conjugate gradients is about as long as the residual.
+	err := s.share * s.target / math.Sqrt(dense.Dot(v, v))
 	g := dense.Wrap(s.n, s.n, dst)
 	if s.turned {
 		s.rotate(dense.NoTrans, g)
 	}
-	if !s.hessian.product(dst, dst) {
+	if !s.hessian.product(dst, dst, err) {
 		copy(dst, v)
 	} else if s.turned {
 		s.rotate(dense.Transposed, g)
