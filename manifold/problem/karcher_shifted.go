@@ -23,6 +23,7 @@ type shiftedMean struct {
 	distances []float64
 	target    float64 // of the norm of the gradient
 	share     float64 // of the target, that errors of Hessian products may add to the gradient
+	errors    float64 // sum of the squares of what errors of Hessian products add at the last point
 	err       float64 // of the gradient, as tuned
 	logErr    float64 // of the logarithms at the last point
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
@@ -164,25 +165,33 @@ func (s *shiftedMean) retraction() manifold.Retraction { return manifold.Triangu
 // leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
-// newtonShare is the share for the mean; conjugate gradients leave 0.8 of the target at most.
+// newtonShare is the share of one product for the mean.
 const newtonShare = 0.5
 
 // hessianVec32 implements followedObjective.
 func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, _ manifold.Point, memo solve.Memo) {
-	if m := memo.(*shiftedMemo); !m.based {
-		s.hessian.start()
-		m.based = true
-	}
+	s.base(memo)
 	copy(dst, v)
-	// A direction of conjugate gradients is about as long as the residual.
-	err := s.share * s.target / math.Sqrt(dense.Dot(v, v))
+	length := math.Sqrt(dense.Dot(v, v)) // of a direction of conjugate gradients, about that of the residual
 	g := dense.Wrap(s.n, s.n, dst)
 	if s.turned {
 		s.rotate(dense.NoTrans, g)
 	}
-	if !s.hessian.product(dst, dst, err) {
+	if !s.hessian.product(dst, dst, s.share*s.target/length) {
 		copy(dst, v)
 	} else if s.turned {
 		s.rotate(dense.Transposed, g)
+	}
+	s.errors += math.Pow(length*s.hessian.error(), 2)
+}
+
+// productError implements inexact.
+func (s *shiftedMean) productError() float64 { return math.Sqrt(s.errors) }
+
+// base prepares products at the last point.
+func (s *shiftedMean) base(memo solve.Memo) {
+	if m := memo.(*shiftedMemo); !m.based {
+		s.hessian.start()
+		m.based, s.errors = true, 0
 	}
 }

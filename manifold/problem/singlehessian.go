@@ -31,8 +31,8 @@ type singleBase struct {
 }
 
 // probeLength is the root mean square of the eigenvalues of a step over which gradients are compared: the cubic terms and the rounding of single
-// precision each leave an error of 1e-4 in a Hessian product.
-const probeLength = 0.005
+// precision each leave an error of probeError in a Hessian product.
+const probeLength, probeError = 0.005, 1e-4
 
 // hessianError is that of a Hessian product that is accurate enough for any gradient; greatest is the largest that is of use.
 const hessianError, greatestError = 9e-4, 0.1
@@ -85,16 +85,16 @@ func (h *singleHessian) start() {
 	}
 }
 
-// choose takes the logarithm for products of that error for which the fewest inverses are needed, those at the point included.
+// choose takes the logarithm for products of that error for which the fewest inversions are needed, those at the point included.
 func (h *singleHessian) choose(err float64) {
 	least := math.MaxInt
 	for i, l := range h.logs {
 		if l.err > max(min(err, greatestError), hessianError)*h.scale {
 			continue
 		}
-		cost := len(l.shift)
+		cost := h.inverses.rounds(len(l.shift))
 		if !h.bases[i].known {
-			cost += len(l.shift)
+			cost *= 2
 		}
 		if cost < least {
 			h.log, least = l, cost
@@ -111,9 +111,9 @@ func (h *singleHessian) base(log *rationalLog) (sum dense.Matrix[float32], ok bo
 	if b.sum.Rows == 0 {
 		b.sum = dense.New[float32](h.n, h.n)
 	}
-	common := 0 // logarithms with an odd number of shifts have the shift 1 in common, their first
-	if len(log.shift) > 1 {
-		common = len(log.shift) % 2
+	common := 0
+	if m := len(log.shift); m%2 == 1 && m > 1 && h.inverses.rounds(m-1)+h.inverses.rounds(1) == h.inverses.rounds(m) {
+		common = 1 // logarithms with an odd number of shifts have the shift 1 in common, their first
 	}
 	if !h.inverses.sumTo(b.sum, h.one, log.shift[common:], h.weights, log.weight[common:]) {
 		return b.sum, false
@@ -129,6 +129,9 @@ func (h *singleHessian) base(log *rationalLog) (sum dense.Matrix[float32], ok bo
 	b.known = true
 	return b.sum, true
 }
+
+// error estimates that of the last product.
+func (h *singleHessian) error() float64 { return max(h.log.err/h.scale, probeError) }
 
 // product sets dst to the product with v, of about that relative error, at the point where start was; they may be the same.
 //
