@@ -35,7 +35,7 @@ type singleBase struct {
 const probeLength, probeError = 0.005, 1e-4
 
 // hessianError is that of a Hessian product that is accurate enough for any gradient; greatest is the largest that is of use.
-const hessianError, greatestError = 9e-4, 0.1
+const hessianError, greatestError = 2e-4, 0.1
 
 // newSingleHessian returns the products for the weights, of sum 1, and inverses of the data that will be seen from the point. It returns nil where no logarithm is accurate enough.
 func newSingleHessian(n int, inverses singleInverses, width float64, weights []float64) *singleHessian {
