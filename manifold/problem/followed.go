@@ -31,6 +31,12 @@ type followedObjective interface {
 	settle(memo solve.Memo, step float64) (*settlement, error)
 }
 
+// inexact is a followedObjective whose Hessian products have errors that matter.
+type inexact interface {
+	// productError estimates what the errors of the products at the last point add to the gradient where conjugate gradients end.
+	productError() float64
+}
+
 // settlement is a matrix of the data that is the optimum.
 type settlement struct {
 	at     *manifold.Frame
@@ -262,17 +268,22 @@ func newtonDirection(r *followedRun) {
 func (r *followedRun) conjugateGradients(least float64) {
 	m := r.m
 	clear(r.step)
+	clear(r.dir)
 	copy(r.res, r.grad)
-	z, ok := r.preconditioned()
-	if !ok {
-		return
-	}
-	dense.Scale(-1, z, r.dir)
-	target, zr := r.goal(), m.Inner(r.p, z, r.res)
+	target, zr := r.goal(), 1.0
 	for product := range 100 {
-		if r.norm(r.res) <= target {
+		if r.norm(r.res) <= r.remainder(target) {
 			return
 		}
+		z, ok := r.preconditioned()
+		if !ok {
+			return
+		}
+		next := m.Inner(r.p, z, r.res)
+		for i, v := range z {
+			r.dir[i] = next/zr*r.dir[i] - v
+		}
+		zr = next
 		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.p, r.memo)
 		r.products++
 		curvature := m.Inner(r.p, r.dir, r.hd)
@@ -284,15 +295,17 @@ func (r *followedRun) conjugateGradients(least float64) {
 		}
 		dense.Axpy(zr/curvature, r.dir, r.step)
 		dense.Axpy(zr/curvature, r.hd, r.res)
-		if z, ok = r.preconditioned(); !ok {
-			return
-		}
-		next := m.Inner(r.p, z, r.res)
-		for i, v := range z {
-			r.dir[i] = next/zr*r.dir[i] - v
-		}
-		zr = next
 	}
+}
+
+// remainder returns the residual at which the gradient will be at most target; where errors of the products do not allow that, half of the target.
+func (r *followedRun) remainder(target float64) float64 {
+	k, ok := r.k.(inexact)
+	if !ok {
+		return target
+	}
+	e := k.productError()
+	return math.Sqrt(max(target*target-e*e, target*target/4))
 }
 
 // preconditioned returns what the objective's preconditioner, if it has one, makes of the residual.

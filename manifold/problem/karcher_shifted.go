@@ -23,7 +23,7 @@ type shiftedMean struct {
 	distances []float64
 	target    float64 // of the norm of the gradient
 	share     float64 // of the target, that errors of Hessian products may add to the gradient
-	norm      float64 // of the gradient at the last point
+	errors    float64 // sum of the squares of what errors of Hessian products add at the last point
 	err       float64 // of the gradient, as tuned
 	logErr    float64 // of the logarithms at the last point
 	gain      float64 // of the error of the gradient over that of a logarithm, in the Frobenius norm
@@ -115,7 +115,6 @@ func (s *shiftedMean) gradient(p *manifold.Frame, grad []float64) (total float64
 	for i := range s.n {
 		g.Set(i, i, g.At(i, i)-total*s.log.constant)
 	}
-	s.norm = math.Sqrt(dense.Dot(grad, grad))
 	return total, nil
 }
 
@@ -166,24 +165,33 @@ func (s *shiftedMean) retraction() manifold.Retraction { return manifold.Triangu
 // leastCurvature implements followedObjective: the cost is 1-strongly convex.
 func (s *shiftedMean) leastCurvature(solve.Memo) float64 { return 1 }
 
-// newtonShare is the share for the mean; conjugate gradients leave 0.8 of the target at most.
+// newtonShare is the share of one product for the mean.
 const newtonShare = 0.5
 
 // hessianVec32 implements followedObjective.
-func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, p manifold.Point, memo solve.Memo) {
-	m := memo.(*shiftedMemo)
-	m.based = m.based || s.hessian.start(view(p.(*manifold.Frame).F()), s.share*s.target/s.norm)
+func (s *shiftedMean) hessianVec32(dst, v []float64, _ []float32, _ manifold.Point, memo solve.Memo) {
+	s.base(memo)
 	copy(dst, v)
-	if !m.based {
-		return
-	}
+	length := math.Sqrt(dense.Dot(v, v)) // of a direction of conjugate gradients, about that of the residual
 	g := dense.Wrap(s.n, s.n, dst)
 	if s.turned {
 		s.rotate(dense.NoTrans, g)
 	}
-	if !s.hessian.product(dst, dst) {
+	if !s.hessian.product(dst, dst, s.share*s.target/length) {
 		copy(dst, v)
 	} else if s.turned {
 		s.rotate(dense.Transposed, g)
+	}
+	s.errors += math.Pow(length*s.hessian.error(), 2)
+}
+
+// productError implements inexact.
+func (s *shiftedMean) productError() float64 { return math.Sqrt(s.errors) }
+
+// base prepares products at the last point.
+func (s *shiftedMean) base(memo solve.Memo) {
+	if m := memo.(*shiftedMemo); !m.based {
+		s.hessian.start()
+		m.based, s.errors = true, 0
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/allocs"
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -124,6 +125,39 @@ func TestShiftedMeanProves(t *testing.T) {
 	}
 }
 
+// TestProductErrors: what errors of Hessian products add to the gradient is taken off what conjugate gradients may leave, down to half of it.
+func TestProductErrors(t *testing.T) {
+	s, k, p := shiftedOf(t, Data{Matrices: scattered(30, 4, 1e2)}, 1e-8)
+	memo, v, grad := s.NewMemo(), symmetricNormals(3, s.n), make([]float64, s.n*s.n)
+	if _, err := s.Evaluate(p, grad, memo); err != nil {
+		t.Fatal(err)
+	}
+	length, sum := math.Sqrt(dense.Dot(v, v)), 0.0
+	for range 2 {
+		s.hessianVec32(grad, v, nil, p, memo)
+		sum += math.Pow(length*s.hessian.error(), 2)
+		if e := s.productError(); math.Abs(e*e-sum) > 1e-9*sum || !(s.hessian.error() >= probeError) {
+			t.Errorf("an error of %v, want %v", e, math.Sqrt(sum))
+		}
+	}
+	r, error := followedRun{k: s}, s.productError()
+	for _, target := range []float64{1.01 * error, 2 * error, 1e6 * error} {
+		left := r.remainder(target)
+		if both := math.Hypot(left, error); left < target/2 || left > target || both > target*(1+1e-9) && left > target/2 {
+			t.Errorf("%v may be left of %v where products add %v", left, target, error)
+		}
+	}
+	if left := (&followedRun{k: k}).remainder(3); left != 3 {
+		t.Errorf("%v of 3 may be left by products that are exact", left)
+	}
+	if _, err := s.Evaluate(p, grad, memo); err != nil {
+		t.Fatal(err)
+	}
+	if s.hessianVec32(grad, v, nil, p, memo); s.productError() > 0.8*error {
+		t.Error("errors of products at the last point count")
+	}
+}
+
 // TestShiftedMeanCertified: the result lies within the certified distance of the mean, its gradient norm is that of the point to the slack, and its bits do
 // not depend on threads.
 func TestShiftedMeanCertified(t *testing.T) {
@@ -179,6 +213,9 @@ func TestShiftedAllocatesNothing(t *testing.T) {
 		if got := allocs.PerRun(3, func() {
 			if _, err := c.s.Evaluate(c.p, grad, memo); err != nil {
 				t.Error(name, err)
+			}
+			if m, ok := c.s.(*shiftedMedian); ok && m.Precondition(grad, c.p, v, memo) != nil {
+				t.Error(name)
 			}
 			c.s.hessianVec32(grad, v, nil, c.p, memo)
 		}); got != 0 {

@@ -24,6 +24,8 @@ type singleInverses interface {
 	keep(x dense.Matrix[float32], shifts, coeff, others, traces []float64) bool
 	// harmonic sets dst to sum_k weights_k A_k^-1, and keeps the A_k^-1 if so told.
 	harmonic(dst dense.Matrix[float32], weights []float64, keep bool) (f fitness, ok bool)
+	// rounds returns the number of inversions, each of as many matrices as are inverted side by side, that a sum for that many shifts takes.
+	rounds(shifts int) int
 	// data returns the A_k, inverses and kept what is kept of the A_k^-1 and the S_k.
 	data() symmetricMatrices[float32]
 	inverses() symmetricMatrices[float32]

@@ -147,6 +147,9 @@ func upperInner(a, b dense.Matrix[float32]) (sum float64) {
 	return sum
 }
 
+// rounds implements singleInverses.
+func (r *loneInverses) rounds(shifts int) int { return shifts * len(r.own) }
+
 // data implements singleInverses.
 func (r *loneInverses) data() symmetricMatrices[float32] { return &r.own }
 

@@ -36,6 +36,15 @@ func TestSingleInverses(t *testing.T) {
 			}
 		}
 		for name, r := range map[string]singleInverses{"one by one": newLoneInverses(k.team, k.upper), "side by side": newResolvents[float32](k.upper)} {
+			for shifts := 1; shifts < 6; shifts++ {
+				lanes := 1
+				if name == "side by side" {
+					lanes = dense.Lanes[float32]()
+				}
+				if m := r.rounds(shifts); m*lanes < shifts*count || m > shifts*count || m < r.rounds(shifts-1) {
+					t.Errorf("%s: %d rounds for %d shifts of %d matrices", name, m, shifts, count)
+				}
+			}
 			sum := dense.New[float32](n, n)
 			if !r.sumTo(sum, x, shifts, k.weights, coeff) {
 				t.Fatal(name, "singular")

@@ -30,6 +30,9 @@ func newShiftedMedian(k *medianObjective, o *Options) *shiftedMedian {
 	s.logs.weigh = m.weigh
 	s.logs.kept = newTiledMatrices(len(k.weights), k.n)
 	s.hessian.radial = &radialPart{distances: s.distances, logs: s.logs.kept, along: make([]float64, len(s.distances))}
+	if count := len(s.distances); count <= mostDeflated {
+		s.hessian.radial.gram = dense.New[float64](count, count)
+	}
 	return m
 }
 
@@ -82,17 +85,41 @@ func (s *shiftedMedian) settle(_ solve.Memo, step float64) (*settlement, error) 
 
 // hessianVec32 implements followedObjective: products are those with weights of sum 1.
 func (s *shiftedMedian) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
-	if !memo.(*shiftedMemo).based {
-		for k, d := range s.distances {
-			if s.hessian.weights[k] = 0; s.weights[k] > 0 {
-				s.hessian.weights[k] = s.weights[k] / (d * s.inverse)
-			}
-		}
-		s.hessian.radial.constant = s.log.constant
-		s.share = newtonShare * (1 - slices.Max(s.hessian.weights)) // along a logarithm the curvature is less by its weight
-	}
+	s.base(memo)
 	s.shiftedMean.hessianVec32(dst, v, v32, p, memo)
 	dense.Scale(s.leastCurvature(memo), dst, dst)
+}
+
+// base prepares products at the last point.
+func (s *shiftedMedian) base(memo solve.Memo) {
+	if memo.(*shiftedMemo).based {
+		return
+	}
+	for k, d := range s.distances {
+		if s.hessian.weights[k] = 0; s.weights[k] > 0 {
+			s.hessian.weights[k] = s.weights[k] / (d * s.inverse)
+		}
+	}
+	s.hessian.radial.constant = s.log.constant
+	s.share = newtonShare * (1 - slices.Max(s.hessian.weights)) // along a logarithm the curvature is less by its weight
+	if s.deflates() {
+		s.hessian.radial.factor(s.hessian)
+	}
+	s.shiftedMean.base(memo)
+}
+
+// mostDeflated is the number of matrices up to which conjugate gradients are preconditioned: of six or more, whose radial part is small, they take as many products without that.
+const mostDeflated = 5
+
+func (s *shiftedMedian) deflates() bool { return len(s.weights) <= mostDeflated && !s.turned }
+
+// Precondition implements solve.Preconditioner: by the inverse of a multiple of the identity less the radial part.
+func (s *shiftedMedian) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
+	s.base(memo)
+	if copy(dst, v); s.deflates() {
+		s.hessian.radial.deflate(dst, s.hessian)
+	}
+	return nil
 }
 
 // radialPart is sum w_k <L_k, v> L_k/d_k^2, by which the median's Hessian product with v is less than the mean's with the same weights.
@@ -101,27 +128,84 @@ type radialPart struct {
 	logs      *tiledMatrices // constant I - L_k
 	constant  float64
 	along     []float64
+	gram      dense.Matrix[float64] // see factor
+}
+
+// measure sets along to the <L_k, v>.
+func (r *radialPart) measure(v dense.Matrix[float32]) {
+	r.logs.inner(r.along, v)
+	t := trace(v)
+	for k, a := range r.along {
+		r.along[k] = r.constant*t - a
+	}
+}
+
+// add adds sum along_k L_k.
+func (r *radialPart) add(dst []float64, scratch dense.Matrix[float32]) {
+	r.logs.sum(scratch, r.along)
+	var sum float64
+	for _, a := range r.along {
+		sum += a
+	}
+	for i, x := range scratch.Data {
+		dst[i] -= float64(x)
+	}
+	for i := 0; i < len(dst); i += scratch.Rows + 1 {
+		dst[i] += sum * r.constant
+	}
 }
 
 // subtract takes the part from back times a product with h.v.
 func (r *radialPart) subtract(dst []float64, h *singleHessian, back float64) {
-	r.logs.inner(r.along, h.v)
-	var trace, sum float64
-	for i := range h.n {
-		trace += float64(h.v.At(i, i))
-	}
+	r.measure(h.v)
 	for k, w := range h.weights {
 		if w > 0 {
-			w *= back * (r.constant*trace - r.along[k]) / (r.distances[k] * r.distances[k])
+			w *= -back * r.along[k] / (r.distances[k] * r.distances[k])
 		}
 		r.along[k] = w
-		sum += w
 	}
-	r.logs.sum(h.sum, r.along)
-	for i, x := range h.sum.Data {
-		dst[i] += float64(x)
+	r.add(dst, h.sum)
+}
+
+// factor sets gram to the Cholesky factor of diag(c/w_k) - (<L_k, L_l>/d_k d_l), c the mean of the curvatures of the mean's cost.
+func (r *radialPart) factor(h *singleHessian) {
+	c, traces, gram := meanCurvature(h.width), r.along, r.gram
+	for k := range traces {
+		r.logs.innerOf(k, gram.Row(k), h.v)
+		traces[k] = trace(h.v)
 	}
-	for i := 0; i < len(dst); i += h.n + 1 {
-		dst[i] -= sum * r.constant
+	for k, w := range h.weights {
+		for l := range k {
+			inner := gram.At(k, l) + r.constant*(r.constant*float64(h.n)-traces[k]-traces[l])
+			if gram.Set(k, l, 0); w > 0 && h.weights[l] > 0 {
+				gram.Set(k, l, -inner/(r.distances[k]*r.distances[l]))
+			}
+		}
+		if gram.Set(k, k, 1); w > 0 {
+			gram.Set(k, k, c/w-1)
+		}
 	}
+	dense.Cholesky(gram)
+}
+
+// deflate sets dst to the inverse of I - sum w_k/c <L_k, .> L_k/d_k^2 times it (Woodbury), with what factor has left.
+func (r *radialPart) deflate(dst []float64, h *singleHessian) {
+	narrow(h.v.Data, dst)
+	r.measure(h.v)
+	for k, w := range h.weights {
+		if w > 0 {
+			r.along[k] /= r.distances[k]
+		} else {
+			r.along[k] = 0
+		}
+	}
+	b := dense.Wrap(len(r.along), 1, r.along)
+	dense.SolveLower(dense.NoTrans, r.gram, b)
+	dense.SolveLower(dense.Transposed, r.gram, b)
+	for k, w := range h.weights {
+		if w > 0 {
+			r.along[k] /= r.distances[k]
+		}
+	}
+	r.add(dst, h.sum)
 }

@@ -218,3 +218,42 @@ func TestMedianOnThreads(t *testing.T) {
 		}
 	}
 }
+
+// TestRadialPreconditioner: it inverts a multiple of the identity less what the median's Hessian lacks of the mean's, whatever the weights, and leaves vectors alone where there are many
+// matrices.
+func TestRadialPreconditioner(t *testing.T) {
+	for name, d := range map[string]Data{
+		"three":   {Matrices: scattered(25, 3, 1e2)},
+		"weights": {Matrices: scattered(40, 4, 30), Weights: []float64{1, 0, 1.2, 1.1}},
+		"single":  {Matrices: scattered(largestFour+4, 3, 10)},
+		"many":    {Matrices: scattered(24, mostDeflated+1, 30)},
+	} {
+		k := medianOf(t, d, 1)
+		p := k.start()
+		s := newShiftedMedian(k, &Options{})
+		memo, v, got := s.NewMemo(), symmetricNormals(5, k.n), make([]float64, k.n*k.n)
+		if _, err := s.Evaluate(p, got, memo); err != nil {
+			t.Fatal(name, err)
+		}
+		if err := s.Precondition(got, p, v, memo); err != nil {
+			t.Fatal(name, err)
+		}
+		if len(d.Matrices) > mostDeflated {
+			if !slices.Equal(got, v) {
+				t.Errorf("%s: other than v", name)
+			}
+			continue
+		}
+		back, log := slices.Clone(got), make([]float64, len(got))
+		for i, a := range d.Matrices {
+			one := karcherOf(t, Data{Matrices: []mat.Symmetric{a}})
+			if _, err := one.Evaluate(p, log, one.NewMemo()); err != nil {
+				t.Fatal(name, err)
+			}
+			dense.Axpy(-s.hessian.weights[i]/meanCurvature(s.hessian.width)*dense.Dot(log, got)/dense.Dot(log, log), log, back)
+		}
+		if e := differenceRelative(back, v); e > 1e-5 {
+			t.Errorf("%s: %.3g away from v", name, e)
+		}
+	}
+}

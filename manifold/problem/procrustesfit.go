@@ -105,9 +105,9 @@ func sum(x []float64) (s float64) {
 	return s
 }
 
-func trace(a dense.Matrix[float64]) (sum float64) {
+func trace[T dense.Float](a dense.Matrix[T]) (sum float64) {
 	for i := range a.Rows {
-		sum += a.At(i, i)
+		sum += float64(a.At(i, i))
 	}
 	return sum
 }

@@ -279,6 +279,16 @@ func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k,
 	}
 }
 
+// rounds implements singleInverses.
+func (r *resolvents[T]) rounds(shifts int) (sum int) {
+	for _, p := range r.parts {
+		if step := r.stride * p.group.slots; p.from < shifts {
+			sum += (shifts - p.from + step - 1) / step
+		}
+	}
+	return sum
+}
+
 // data implements singleInverses.
 func (r *resolvents[T]) data() symmetricMatrices[T] { return &r.sets.data }
 

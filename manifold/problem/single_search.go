@@ -39,9 +39,9 @@ type singleChange struct {
 }
 
 const (
-	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest that leaves one step of Newton's method to the
-	// default tolerance: below it a Hessian product, with fewer shifts, contracts as much as a step of the search, or more.
-	singleFloor, singleGoal = 2e-6, 4e-6
+	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest, by the slower of the last two steps, that leaves one
+	// step of Newton's method to the default tolerance: below it a Hessian product, with fewer shifts, contracts as much as a step of the search, or more.
+	singleFloor, singleGoal = 2e-6, 8e-6
 	// singleAccuracy is the error of a gradient, in parts of what is expected of its norm.
 	singleAccuracy = 0.08
 	// largestSquare is the gradient up to which a step leaves out its square.
@@ -102,6 +102,7 @@ func (s *singleSearch) measure() {
 func (s *singleSearch) search() bool {
 	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
 	var log *rationalLog
+	var slow float64 // the ratio before
 	for step := range singleSteps {
 		before := log
 		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
@@ -118,11 +119,12 @@ func (s *singleSearch) search() bool {
 			return true
 		}
 		if step > 0 {
-			ratio = max(norm/last, 0.02)
+			slow, ratio = ratio, max(norm/last, 0.02)
 		}
 		s.direction(log.hessian, step)
 		s.move(norm < largestSquare)
-		if last, expected = norm, max(ratio*norm, s.averaging*log.err); expected <= singleGoal {
+		last, expected = norm, max(ratio*norm, s.averaging*log.err)
+		if max(expected, slow*norm) <= singleGoal {
 			return true
 		}
 	}

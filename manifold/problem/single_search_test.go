@@ -81,7 +81,7 @@ func apart(a, b dense.Matrix[float32]) float64 {
 	return math.Sqrt(d / s)
 }
 
-// TestSingleHessianAccuracy: products with the gradient that the search leaves are as accurate as was asked for, with as few shifts as that takes.
+// TestSingleHessianAccuracy: products with the gradient that the search leaves are as accurate as was asked for, with as few shifts as that takes, and the same after more accurate ones.
 func TestSingleHessianAccuracy(t *testing.T) {
 	for _, count := range []int{3, 4, 5, 20} {
 		k := karcherOf(t, Data{Matrices: scattered(50, count, 1e2)})
@@ -101,9 +101,9 @@ func TestSingleHessianAccuracy(t *testing.T) {
 		if err := k.HessianVec(want, p, g, exact); err != nil {
 			t.Fatal(err)
 		}
-		shifts := 0
+		shifts, rough := 0, make([]float64, len(g))
 		for _, allowed := range []float64{0.05, 3e-3, 1e-3, 1e-5} {
-			if !s.hessian.start(view(p.F()), allowed) || !s.hessian.product(got, g) {
+			if s.hessian.start(); !s.hessian.product(got, g, allowed) {
 				t.Fatal("singular")
 			}
 			if e, most := differenceRelative(got, want), max(allowed, 2*hessianError); e > most {
@@ -111,9 +111,15 @@ func TestSingleHessianAccuracy(t *testing.T) {
 			}
 			if m := len(s.hessian.log.shift); m < shifts || allowed == 0.05 && m != 1 {
 				t.Errorf("%d matrices: %d shifts for %.3g, %d for more", count, m, allowed, shifts)
-			} else {
-				shifts = m
+			} else if shifts = m; m == 1 {
+				copy(rough, got)
 			}
+		}
+		if !s.hessian.product(got, g, 0.05) || len(s.hessian.log.shift) != 1 {
+			t.Errorf("%d matrices: %d shifts after %d", count, len(s.hessian.log.shift), shifts)
+		}
+		if e := differenceRelative(got, rough); e > 1e-4 {
+			t.Errorf("%d matrices: one shift after %d is %.3g away from one shift", count, shifts, e)
 		}
 	}
 }

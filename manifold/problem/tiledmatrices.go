@@ -50,3 +50,12 @@ func (m *tiledMatrices) inner(dst []float64, x dense.Matrix[float32]) {
 		dst[k] = float64(dense.Dot(m.x, t))
 	}
 }
+
+// innerOf sets dst, up to k, to the inner products with the k-th, and the upper triangle of x to that.
+func (m *tiledMatrices) innerOf(k int, dst []float64, x dense.Matrix[float32]) {
+	dense.UnpackTiles(x, m.tiles[k])
+	dense.InnerTiles(m.x, x)
+	for l, t := range m.tiles[:k+1] {
+		dst[l] = float64(dense.Dot(m.x, t))
+	}
+}
