@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -103,7 +104,13 @@ const costRounds, costSteps = 7, 20
 // MeasureCosts measures the processor time of a step of the submissions on the workloads, in rounds in which AdamW and all of them take turns, and adds the
 // results to c. The process should be bound to one thread (GOMAXPROCS=1). progress is called before each round of a submission; it may be nil.
 func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload, d *Data, progress func(submission, workload string)) error {
-	if c.Step == nil {
+	if c == nil {
+		return errors.New("there are no costs to add to")
+	}
+	if err := checkEntries(entries); err != nil {
+		return err
+	}
+	if c.Step == nil || c.Ratio == nil || c.Work == nil {
 		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
 	}
 	c.Version = costVersion

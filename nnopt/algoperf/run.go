@@ -90,7 +90,7 @@ func (c *Config) resolve() error {
 			return err
 		}
 	}
-	return nil
+	return checkEntries(c.Entries)
 }
 
 // header collects the rules of the comparison.

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -136,6 +137,9 @@ func (p *Procedure) resolve() error {
 	if p.Trials < 1 || p.Repeats < 1 {
 		return fmt.Errorf("%d trials and %d repeats", p.Trials, p.Repeats)
 	}
+	if err := checkEntries(p.Entries); err != nil {
+		return err
+	}
 	if p.Progress == nil {
 		p.Progress = func(string, string, int, int) {}
 	}
@@ -144,6 +148,9 @@ func (p *Procedure) resolve() error {
 
 // FindTargets finds the target of each workload and adds it to t, in the place of an earlier one.
 func FindTargets(ctx context.Context, t *Targets, p Procedure, ws []Workload) error {
+	if t == nil {
+		return errors.New("there are no targets to add to")
+	}
 	if err := p.resolve(); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ func TopLOBPCG(a Operator, precondition Operator, o TopOptions) (*Top, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPreconditioner(precondition, n); err != nil {
+		return nil, err
+	}
 	l := &lobpcg{a: a, p: precondition, o: o, n: n, s: dense.New[float64](min(3*o.K, n), n), as: dense.New[float64](min(3*o.K, n), n)}
 	for range o.K {
 		copy(l.s.Row(l.m), gaussian(o.Rand, n))

@@ -9,7 +9,7 @@ import (
 
 type denseOperator struct{ m nnopt.Matrix[float64] }
 
-// NewDense returns a matrix as an operator; it shares memory.
+// NewDense returns a matrix as an operator; it shares memory. Products panic if the elements are fewer than the shape needs.
 func NewDense(m nnopt.Matrix[float64]) Operator { return &denseOperator{m} }
 
 // FromGonum returns a copy of a gonum matrix as an operator. It panics as gonum does if a is nil.
@@ -41,6 +41,7 @@ func (d *denseOperator) MulTransTo(dst, x []float64) {
 
 // Form returns the matrix of an operator, by a product with every unit vector (or transposed products where there are fewer rows).
 func Form(a Operator) nnopt.Matrix[float64] {
+	mustExist("a matrix", a)
 	rows, cols := a.Dims()
 	m := dense.New[float64](rows, cols)
 	if rows <= cols {

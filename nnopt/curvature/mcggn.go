@@ -27,6 +27,9 @@ func NewMonteCarloGGN[T nnopt.Float](r *Risk[T], samples int, seed uint64) (*Mon
 	if samples < 1 {
 		return nil, dataError("samples", "must be positive, not %d", samples)
 	}
+	if err := r.exists(); err != nil {
+		return nil, err
+	}
 	g := &MonteCarloGGN[T]{r: r, samples: samples, seed: seed, v: make([]T, r.Dim())}
 	g.symmetric = symmetric{r.Dim(), g.product}
 	return g, nil

@@ -57,6 +57,7 @@ var (
 	errNoRandom   = dataError("rand", "is nil; give the estimator a source of random numbers")
 	errNoOperator = dataError("operator", "is nil")
 	errNoNetwork  = dataError("network", "is nil")
+	errNoRisk     = dataError("risk", "is nil or zero; make it with NewRisk")
 )
 
 // squareDim demands that an operator is square, and returns its dimension.
@@ -82,6 +83,17 @@ func products(a Operator, x dense.Matrix[float64]) (dense.Matrix[float64], error
 		}
 	}
 	return y, nil
+}
+
+// checkPreconditioner demands the size of a preconditioner, if there is one.
+func checkPreconditioner(p Operator, n int) error {
+	if p == nil {
+		return nil
+	}
+	if rows, cols := p.Dims(); rows != n || cols != n {
+		return dataError("preconditioner", "is %d x %d for an operator of %d", rows, cols, n)
+	}
+	return nil
 }
 
 // orthonormalise turns the rows of x into orthonormal ones by Gram-Schmidt, twice, and returns the triangular R with x_old = R^T x_new, row by row: the

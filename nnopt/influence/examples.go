@@ -65,6 +65,8 @@ func dataError(what, format string, args ...any) error {
 	return &DataError{What: what, Why: fmt.Sprintf(format, args...)}
 }
 
+var errNoNetwork = dataError("network", "is nil or empty; make it with net.New")
+
 // Error is what a mistake in the calling program panics with.
 type Error string
 
@@ -96,9 +98,20 @@ func notFinite[F nnopt.Float](v []F) int {
 	return -1
 }
 
+// checkMatrix reports a matrix that its elements do not fill, and numbers that are not finite.
+func checkMatrix(what string, m Matrix[float64]) error {
+	if m.Rows < 0 || m.Cols < 0 || m.Stride < m.Cols || m.Rows > 0 && len(m.Data) < (m.Rows-1)*m.Stride+m.Cols {
+		return dataError(what, "%d x %d with stride %d are not in %d elements", m.Rows, m.Cols, m.Stride, len(m.Data))
+	}
+	if k := notFinite(m.Data); k >= 0 {
+		return dataError(what, "element %d is %v", k, m.Data[k])
+	}
+	return nil
+}
+
 // checkBatch reports numbers that are not finite and missing targets.
 func checkBatch[T nnopt.Float](b *net.Batch[T], where string) error {
-	if b.N < 1 {
+	if b == nil || b.N < 1 {
 		return dataError(where, "has no examples")
 	}
 	if b.X.Rows%b.N != 0 {

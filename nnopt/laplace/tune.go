@@ -66,6 +66,9 @@ func (p *Posterior[T]) TuneEvidence(o TuneOptions) ([]TuneStep, error) {
 	if o.Noise && p.likelihood != Regression {
 		return nil, optionError("noise", "is no hyperparameter of %s", p.likelihood)
 	}
+	if err := p.fitted(); err != nil {
+		return nil, err
+	}
 	a := newAscent(o.LR)
 	return p.climb(a, o, orDefault(o.Steps, 100))
 }
