@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -270,6 +271,9 @@ func tridiagonal(alpha, beta []float64) (dense.Matrix[float64], []float64, error
 func ApplyProduct(dst, x []float64, mul func(dst, src []float64), q Query, o *Options) (Report, error) {
 	if len(dst) != len(x) {
 		panic(Error("ApplyProduct: dst and x differ in length"))
+	}
+	if mul == nil {
+		return Report{}, errors.New("roots: the product with the matrix is nil")
 	}
 	if o == nil {
 		o = &Options{}

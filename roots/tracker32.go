@@ -2,6 +2,7 @@ package roots
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -94,8 +95,8 @@ func (t *Tracker32) followWide() (TrackReport, error) {
 // FollowVectors makes (1-decay) A + V V^T the current matrix, V being n x k; see Tracker.FollowUpdate.
 func (t *Tracker32) FollowVectors(decay float64, v []float32, k int) (TrackReport, error) {
 	n := t.t.n
-	if len(v) < n*k {
-		panic(Error("Tracker32.FollowVectors: v is shorter than n k"))
+	if k < 0 || len(v) < n*k {
+		panic(Error(fmt.Sprintf("Tracker32.FollowVectors: v of %d elements does not hold %d x %d", len(v), n, k)))
 	}
 	t.whole = false
 	in := dense.Wrap(n, k, v)
@@ -113,8 +114,8 @@ func (t *Tracker32) FollowVectors(decay float64, v []float32, k int) (TrackRepor
 // ApplyPow sets dst = A^p X for the current A, X and dst being n x k; dst may be x. See Tracker.ApplyPow.
 func (t *Tracker32) ApplyPow(p float64, dst, x []float32, k int) (TrackReport, error) {
 	n := t.t.n
-	if len(x) < n*k || len(dst) < n*k {
-		panic(Error("Tracker32.ApplyPow: x or dst is shorter than n k"))
+	if k < 0 || len(x) < n*k || len(dst) < n*k {
+		panic(Error(fmt.Sprintf("Tracker32.ApplyPow: x of %d and dst of %d elements do not hold %d x %d", len(x), len(dst), n, k)))
 	}
 	t.note(p)
 	if !t.promoted {

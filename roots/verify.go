@@ -3,6 +3,7 @@ package roots
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -111,15 +112,18 @@ func VerifyPolar(u, a mat.Matrix, rep Report) (Verification, error) {
 	if rep.Method == other {
 		other = newtonSchulzMethod.Name
 	}
+	if err := cmp.Or(present("u", u), present("a", a)); err != nil {
+		return Verification{}, err
+	}
+	m, n := u.Dims()
+	if rows, cols := a.Dims(); rows != m || cols != n {
+		panic(Error(fmt.Sprintf("VerifyPolar: u is %d x %d, a %d x %d", m, n, rows, cols)))
+	}
 	var r mat.Dense
 	ref, err := Polar(&r, nil, a, &Options{Method: other})
 	if err != nil {
 		return Verification{}, err
 	}
-	if err := cmp.Or(present("u", u), present("a", a)); err != nil {
-		return Verification{}, err
-	}
-	m, n := u.Dims()
 	if n == 0 {
 		return Verification{Road: other}, nil
 	}

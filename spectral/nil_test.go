@@ -29,4 +29,10 @@ func TestNilMatrices(t *testing.T) {
 	if _, err := FromEigen(nil, nil); !errors.As(err, &bad) {
 		t.Errorf("eigenvectors: %v", err)
 	}
+	if err := Identity(2, 1).RankK(nil, nil); !errors.As(err, &bad) {
+		t.Errorf("vectors: %v", err)
+	}
+	if _, err := KronOf(1, Identity(2, 1), nil); !errors.As(err, &bad) || bad.What != "Kronecker factor 1" {
+		t.Errorf("Kronecker factors: %v", err)
+	}
 }

@@ -5,6 +5,7 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -244,9 +245,20 @@ func (t *Trial) start(f *bbob.Function, seed uint64) []float64 {
 	return x0
 }
 
+// check reports a task that Run did not make.
+func (t *Task) check() error {
+	if t == nil || t.Function == nil || t.Eval == nil {
+		return errors.New("bench: a task needs a function and its evaluation; Run makes them")
+	}
+	return nil
+}
+
 // Search is the solver under test: an esadapt.Search with the options of the task. It starts from X0 with sigma0 = 2 and restarts from points of [-4, 4]^n; where there are
 // bounds, sigma0 is 0.3 of their distance.
 func Search(t *Task) error {
+	if err := t.check(); err != nil {
+		return err
+	}
 	f, o := t.Function, t.Options
 	o.X0, o.Seed, o.MaxEvaluations = t.X0, t.Seed, t.Budget
 	o.Constraints, o.Integers = f.Constraints, f.Integers
@@ -286,6 +298,9 @@ func Search(t *Task) error {
 
 // RandomSearch draws uniformly from [-5, 5]^n.
 func RandomSearch(t *Task) error {
+	if err := t.check(); err != nil {
+		return err
+	}
 	random := rand.New(rand.NewPCG(t.Seed, 77))
 	x := make([]float64, t.Function.Dim)
 	for more := true; more; {
