@@ -100,7 +100,7 @@ func (f *Factor) validate(tol float64) (float64, error) {
 // *DataError if an entry is not finite or the smallest eigenvalue is not positive.
 func FromSym(s mat.Symmetric) (*Factor, error) {
 	if absent.Matrix(s) {
-		return nil, &DataError{"matrix", "is nil"}
+		return nil, errNil
 	}
 	f := newFactor(s.SymmetricDim())
 	symmetricTo(f.b, s, 1)

@@ -1,5 +1,5 @@
 // Package bench runs searches on the suites of the BBOB testbed and condenses the outcome: expected running times, the distribution of running times,
-// and the area below it, by which two optimizers, or two versions of one, are compared.
+// and the area below it, by which two optimizers, or two versions of one, are compared. What is computed from trials expects those of Run or Read, each with a hit for every one of Targets.
 package bench
 
 import (
