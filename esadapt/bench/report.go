@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // File is what a run is stored as.
@@ -32,7 +34,7 @@ func Write(w io.Writer, suite, solver string, trials []Trial) error {
 func Read(r io.Reader) (File, error) {
 	var f File
 	if err := json.NewDecoder(r).Decode(&f); err != nil {
-		return f, fmt.Errorf("bench: not a result file: %w", err)
+		return f, fmt.Errorf("bench: not a result file: %w", jsonfloat.Fault(err))
 	}
 	if _, err := lookupSuite(f.Suite); err != nil || f.Suite == "" || f.Schema != schema || len(f.Trials) == 0 {
 		return f, fmt.Errorf("bench: schema %d, suite %q, %d trials: want schema %d, a known suite and some trials", f.Schema, f.Suite, len(f.Trials), schema)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/spdopt/spdopt/internal/cputime"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Costs states what a step takes: seconds of AdamW on each workload, and for the other submissions the ratio to it, gradient included. They were
@@ -47,7 +48,7 @@ func ReadCosts(r io.Reader) (*Costs, error) {
 
 func (c *Costs) read(text []byte) error {
 	if err := json.Unmarshal(text, c); err != nil {
-		return fmt.Errorf("is not a table of costs: %w", err)
+		return fmt.Errorf("is not a table of costs: %w", jsonfloat.Fault(err))
 	}
 	if c.Version != costVersion {
 		return fmt.Errorf("is a table of costs of version %d; this program reads version %d", c.Version, costVersion)

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Targets holds the targets of the workloads with what they rest on.
@@ -63,7 +65,7 @@ func ReadTargets(r io.Reader) (*Targets, error) {
 
 func (t *Targets) read(text []byte) error {
 	if err := json.Unmarshal(text, t); err != nil {
-		return fmt.Errorf("is not a list of targets: %w", err)
+		return fmt.Errorf("is not a list of targets: %w", jsonfloat.Fault(err))
 	}
 	if t.Version != targetVersion {
 		return fmt.Errorf("is a list of targets of version %d; this program reads version %d", t.Version, targetVersion)
