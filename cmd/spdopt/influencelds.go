@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/influence"
 	"github.com/spdopt/spdopt/nnopt/train"
@@ -156,15 +157,15 @@ func (f *ldsFlags) measure(s *subject, g *guard, subsets [][]int) ([][][]float64
 	if text, err := os.ReadFile(f.measured); err == nil {
 		return f.kept(text, m)
 	}
-	var err error
-	if m.Measured, err = influence.Measure(subsets, m.Seeds, s.retrain); err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(m)
+	file, err := reserve(f.measured)
 	if err != nil {
 		return nil, err
 	}
-	g.touch(func() { err = writeWhole(f.measured, append(text, '\n')) })
+	defer file.Abort()
+	if m.Measured, err = influence.Measure(subsets, m.Seeds, s.retrain); err != nil {
+		return nil, err
+	}
+	g.touch(func() { err = fill(file, f.measured, asJSON(m)) })
 	return m.Measured, err
 }
 
@@ -172,7 +173,7 @@ func (f *ldsFlags) measure(s *subject, g *guard, subsets [][]int) ([][][]float64
 func (f *ldsFlags) kept(text []byte, want measurements) ([][][]float64, error) {
 	var kept measurements
 	if err := json.Unmarshal(text, &kept); err != nil {
-		return nil, &matio.Error{File: f.measured, What: err.Error()}
+		return nil, &matio.Error{File: f.measured, What: "holds no measurements: " + jsonfloat.Fault(err).Error()}
 	}
 	measured := kept.Measured
 	kept.Measured = nil

@@ -16,7 +16,7 @@ func Fault(err error) error {
 	switch {
 	case errors.As(err, &kind):
 		return misplaced(kind)
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.As(err, &syntax) && syntax.Offset == 0:
 		return errors.New("it is empty")
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &syntax) && strings.Contains(err.Error(), "unexpected end"):
 		return errors.New("it ends in the middle")

@@ -34,6 +34,9 @@ func TestFault(t *testing.T) {
 	if err := Fault(json.Unmarshal([]byte("[1"), new([]int))); err.Error() != "it ends in the middle" {
 		t.Error(err)
 	}
+	if err := Fault(json.Unmarshal(nil, new([]int))); err.Error() != "it is empty" {
+		t.Error(err)
+	}
 	if other := errors.New("other"); Fault(other) != other {
 		t.Error("an error of another package is worded anew")
 	}

@@ -111,8 +111,11 @@ func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload,
 	if err := checkEntries(entries); err != nil {
 		return err
 	}
-	if c.Step == nil || c.Ratio == nil || c.Work == nil {
-		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
+	if c.Step == nil {
+		c.Step = map[string]float64{}
+	}
+	if c.Ratio == nil || c.Work == nil {
+		c.Ratio, c.Work = map[string]map[string]float64{}, map[string]string{}
 	}
 	c.Version = costVersion
 	reference, err := EntryByName("adamw")
