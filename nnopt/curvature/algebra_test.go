@@ -162,6 +162,8 @@ func TestMisfitsPanic(t *testing.T) {
 			NewKFAC([]Factors{{Weight: Block{Rows: 2, Cols: 3}, A: randomMatrix(1, 2, 2), B: randomMatrix(1, 2, 2)}}, 6)
 		},
 		"solution": func() { c, _ := NewCG(Diagonal([]float64{1}), SolveOptions{}); c.MulTo(nil, []float64{1}) },
+		"short":    func() { NewDense(dense.Matrix[float64]{Rows: 2, Cols: 2, Stride: 2, Data: make([]float64, 3)}) },
+		"shape":    func() { NewDense(dense.Matrix[float64]{Rows: -1}) },
 		"spectrum": func() { Spectrum(randomMatrix(1, 3, 2), []float64{1}) },
 	} {
 		func() {

@@ -9,8 +9,17 @@ import (
 
 type denseOperator struct{ m nnopt.Matrix[float64] }
 
-// NewDense returns a matrix as an operator; it shares memory. Products panic if the elements are fewer than the shape needs.
-func NewDense(m nnopt.Matrix[float64]) Operator { return &denseOperator{m} }
+// NewDense returns a matrix as an operator; it shares memory.
+func NewDense(m nnopt.Matrix[float64]) Operator {
+	mustBeWhole(m)
+	return &denseOperator{m}
+}
+
+func mustBeWhole(m nnopt.Matrix[float64]) {
+	if !dense.Whole(m) {
+		fail("a %d x %d matrix with stride %d is not in %d elements", m.Rows, m.Cols, m.Stride, len(m.Data))
+	}
+}
 
 // FromGonum returns a copy of a gonum matrix as an operator. It panics as gonum does if a is nil.
 func FromGonum(a mat.Matrix) Operator {
@@ -101,6 +110,7 @@ func Diagonal(d []float64) Operator {
 
 // Spectrum returns Q diag(values) Q^T for a Q with as many columns as values, such as the eigenvectors that TopLanczos and TopLOBPCG find.
 func Spectrum(q nnopt.Matrix[float64], values []float64) Operator {
+	mustBeWhole(q)
 	if q.Cols != len(values) {
 		fail("%d eigenvalues for %d vectors", len(values), q.Cols)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -100,7 +101,7 @@ func notFinite[F nnopt.Float](v []F) int {
 
 // checkMatrix reports a matrix that its elements do not fill, and numbers that are not finite.
 func checkMatrix(what string, m Matrix[float64]) error {
-	if m.Rows < 0 || m.Cols < 0 || m.Stride < m.Cols || m.Rows > 0 && len(m.Data) < (m.Rows-1)*m.Stride+m.Cols {
+	if !dense.Whole(m) {
 		return dataError(what, "%d x %d with stride %d are not in %d elements", m.Rows, m.Cols, m.Stride, len(m.Data))
 	}
 	if k := notFinite(m.Data); k >= 0 {
