@@ -478,3 +478,16 @@ func TestEstimatorsRefuse(t *testing.T) {
 		}
 	}
 }
+
+// TestLOBPCGEnds: where nothing new can be searched, since the preconditioner takes every residual away or the tolerance is below rounding, the pairs so far come with a
+// *ConvergenceError.
+func TestLOBPCGEnds(t *testing.T) {
+	a := NewDense(lowRank(3, 7, 1, 2, 3, 4, 5, 6, 7))
+	for what, p := range map[string]Operator{"zero": Diagonal(make([]float64, 7)), "of the other parameters": Diagonal([]float64{1, 0, 0, 0, 0, 0, 0}), "none": nil} {
+		top, err := TopLOBPCG(a, p, TopOptions{K: 4, Tol: 1e-300, MaxProducts: 1 << 30, Rand: source(1)})
+		var c *ConvergenceError
+		if !errors.As(err, &c) || len(top.Values) != 4 {
+			t.Errorf("preconditioner %s: %+v, %v", what, top, err)
+		}
+	}
+}

@@ -42,8 +42,12 @@ func TopLOBPCG(a Operator, precondition Operator, o TopOptions) (*Top, error) {
 		if l.products+2*o.K > o.MaxProducts {
 			return l.top(), &ConvergenceError{"LOBPCG", worst, limit, l.products}
 		}
+		before := l.products
 		if err := l.extend(); err != nil {
 			return nil, err
+		}
+		if l.products == before { // the residuals are rounding, or the preconditioner takes them away: directions alone span nothing new
+			return l.top(), &ConvergenceError{"LOBPCG", worst, limit, l.products}
 		}
 	}
 }
