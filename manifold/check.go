@@ -43,6 +43,13 @@ const (
 
 var errNoCost = errors.New("manifold: a check needs the cost, and that of a Hessian its product; one is nil")
 
+func checkLength(m Manifold, gradient []float64) error {
+	if n := m.VectorLen(); len(gradient) != n {
+		return fmt.Errorf("manifold: the gradient has %d elements, vectors of the manifold %d", len(gradient), n)
+	}
+	return nil
+}
+
 // CheckGradient compares the first-order model f(p) + t <gradient, v> with f along a random curve through p. cost must be the cost function
 // and gradient the Riemannian gradient at p. Expected slope: 2. The manifold must implement RandomTangenter.
 func CheckGradient(m Manifold, p Point, cost func(Point) (float64, error), gradient []float64, rng *rand.Rand) (SlopeReport, error) {
@@ -51,6 +58,9 @@ func CheckGradient(m Manifold, p Point, cost func(Point) (float64, error), gradi
 	}
 	v, err := randomTangent(m, p, rng)
 	if err != nil {
+		return SlopeReport{}, err
+	}
+	if err := checkLength(m, gradient); err != nil {
 		return SlopeReport{}, err
 	}
 	f0, err := cost(p)
@@ -74,6 +84,9 @@ func CheckHessian(m Manifold, p Point, cost func(Point) (float64, error), gradie
 	}
 	u, err := randomTangent(m, p, rng)
 	if err != nil {
+		return SlopeReport{}, err
+	}
+	if err := checkLength(m, gradient); err != nil {
 		return SlopeReport{}, err
 	}
 	v, _ := randomTangent(m, p, rng)

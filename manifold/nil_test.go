@@ -67,6 +67,19 @@ func TestNilMatrices(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	short := make([]float64, 3)
+	for want, call := range map[string]func() error{
+		"2 x 3 matrix is not triangular and square": func() error { _, err := FrameOfInverse(mat.NewDense(2, 3, nil)); return err },
+		"gradient has 3 elements":                   func() error { _, err := CheckGradient(affine(2), IdentityFrame(2, 1), cost, short, source); return err },
+		"vectors of the manifold 4": func() error {
+			_, err := CheckHessian(affine(2), IdentityFrame(2, 1), cost, short, func(_, _ []float64) error { return nil }, source)
+			return err
+		},
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
 	for _, g := range Metrics() {
 		for name, call := range map[string]func() error{
 			"distance":  func() error { _, err := g.Distance(none, one); return err },

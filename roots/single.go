@@ -27,7 +27,7 @@ func Pow32(dst, a []float32, n int, p float64, o *Options) (Report, error) {
 // Apply32 sets dst = f(A) X for float32 data, X and dst being row-major n x k, as Compute32 and Apply do; dst may be x.
 func Apply32(dst, a, x []float32, n, k int, q Query, o *Options) (Report, error) {
 	if n < 0 || k < 0 || len(x) < n*k {
-		panic(Error(fmt.Sprintf("Apply32: x of %d elements does not hold %d x %d", len(x), n, k)))
+		mistake("Apply32: x of %d elements does not hold %d x %d", len(x), n, k)
 	}
 	return compute32(dst, a, x, n, k, q, o)
 }
@@ -38,7 +38,7 @@ func compute32(dst, a, x []float32, n, k int, q Query, o *Options) (Report, erro
 		cols = k
 	}
 	if n < 0 || len(a) < n*n || len(dst) < n*cols {
-		panic(Error(fmt.Sprintf("float32: a of %d elements does not hold %d x %[2]d, or dst of %d not %[2]d x %d", len(a), n, len(dst), cols)))
+		mistake("float32: a of %d elements does not hold %d x %[2]d, or dst of %d not %[2]d x %d", len(a), n, len(dst), cols)
 	}
 	opt := Options{}
 	if o != nil {

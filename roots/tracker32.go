@@ -2,7 +2,6 @@ package roots
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -47,7 +46,7 @@ func (t *Tracker32) Dim() int { return t.t.n }
 func (t *Tracker32) Follow(a []float32) (TrackReport, error) {
 	n := t.t.n
 	if len(a) < n*n {
-		panic(Error("Tracker32.Follow: a is shorter than n n"))
+		mistake("Tracker32.Follow: a of %d elements does not hold %d x %[2]d", len(a), n)
 	}
 	for i := range n {
 		copy(t.last.Row(i)[i:], a[i*n+i:(i+1)*n])
@@ -96,7 +95,7 @@ func (t *Tracker32) followWide() (TrackReport, error) {
 func (t *Tracker32) FollowVectors(decay float64, v []float32, k int) (TrackReport, error) {
 	n := t.t.n
 	if k < 0 || len(v) < n*k {
-		panic(Error(fmt.Sprintf("Tracker32.FollowVectors: v of %d elements does not hold %d x %d", len(v), n, k)))
+		mistake("Tracker32.FollowVectors: v of %d elements does not hold %d x %d", len(v), n, k)
 	}
 	t.whole = false
 	in := dense.Wrap(n, k, v)
@@ -115,7 +114,7 @@ func (t *Tracker32) FollowVectors(decay float64, v []float32, k int) (TrackRepor
 func (t *Tracker32) ApplyPow(p float64, dst, x []float32, k int) (TrackReport, error) {
 	n := t.t.n
 	if k < 0 || len(x) < n*k || len(dst) < n*k {
-		panic(Error(fmt.Sprintf("Tracker32.ApplyPow: x of %d and dst of %d elements do not hold %d x %d", len(x), len(dst), n, k)))
+		mistake("Tracker32.ApplyPow: x of %d and dst of %d elements do not hold %d x %d", len(x), len(dst), n, k)
 	}
 	t.note(p)
 	if !t.promoted {

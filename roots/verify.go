@@ -3,7 +3,6 @@ package roots
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"math"
 
 	"gonum.org/v1/gonum/mat"
@@ -32,7 +31,7 @@ func Verify(x, a mat.Symmetric, rep Report, o *Options) (Verification, error) {
 	}
 	n := a.SymmetricDim()
 	if x.SymmetricDim() != n {
-		panic(Error("Verify: x and a differ in size"))
+		mistake("Verify: x is %d x %[1]d, a %d x %[2]d", x.SymmetricDim(), n)
 	}
 	if o == nil {
 		o = &Options{}
@@ -117,7 +116,7 @@ func VerifyPolar(u, a mat.Matrix, rep Report) (Verification, error) {
 	}
 	m, n := u.Dims()
 	if rows, cols := a.Dims(); rows != m || cols != n {
-		panic(Error(fmt.Sprintf("VerifyPolar: u is %d x %d, a %d x %d", m, n, rows, cols)))
+		mistake("VerifyPolar: u is %d x %d, a %d x %d", m, n, rows, cols)
 	}
 	var r mat.Dense
 	ref, err := Polar(&r, nil, a, &Options{Method: other})

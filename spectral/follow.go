@@ -14,7 +14,8 @@ import (
 // about n = 200 on wherever more than one sweep is needed, a decomposition costs less, which Step.Decompose allows.
 //
 // a should be positive definite: an eigenvalue that is not is replaced by a small positive one and counted in Report.Guarded. For matrices
-// with eigenvalues of any sign use Eigenbasis. Report.Converged says whether Tol was reached within MaxSweeps.
+// with eigenvalues of any sign use Eigenbasis. Report.Converged says whether Tol was reached within MaxSweeps, and
+// Report.Err whether a is nil or not finite.
 func (f *Factor) Follow(a mat.Symmetric, o *Step) Report {
 	if absent.Matrix(a) {
 		return Report{Err: errNil}
