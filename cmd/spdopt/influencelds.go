@@ -71,14 +71,17 @@ func (f *ldsFlags) open(a *app, folder string) (*subject, error) {
 			return nil, err
 		}
 	}
-	if f.repeats < 1 {
-		return nil, usagef("--repeats must be positive, not %d", f.repeats)
+	if f.repeats < 1 || f.repeats > mostRepeats {
+		return nil, usagef("--repeats must be from 1 to %d, not %d", mostRepeats, f.repeats)
 	}
 	if f.features < 1 {
 		return nil, usagef("--features must be positive, not %d", f.features)
 	}
 	return f.influenceFlags.open(a, folder)
 }
+
+// mostRepeats keeps the seeds of the trainings of two --seed apart.
+const mostRepeats = 64000
 
 // trainingSeeds are those of the trainings; none of them is the default seed of a run.
 func (f *ldsFlags) trainingSeeds() (all []uint64) {

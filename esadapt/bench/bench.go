@@ -93,7 +93,7 @@ func Run(ctx context.Context, c Config) ([]Trial, error) {
 	var told sync.Mutex
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for range c.Workers {
+	for range min(c.Workers, len(trials)) {
 		group.Go(func() {
 			for inner.Err() == nil {
 				k := int(next.Add(1)) - 1
@@ -135,6 +135,9 @@ func lookupSuite(name string) (bbob.SuiteInfo, error) {
 	return bbob.SuiteInfo{}, fmt.Errorf("bench: no suite %q; there are %s", name, strings.Join(names, ", "))
 }
 
+// mostTrials bounds what a run holds.
+const mostTrials = 1 << 22
+
 func (c *Config) fill() error {
 	suite, err := lookupSuite(c.Suite)
 	if err != nil {
@@ -163,6 +166,9 @@ func (c *Config) fill() error {
 	}
 	if c.Budget < 0 || c.Workers < 0 || c.Repeats < 0 {
 		return fmt.Errorf("bench: budget %d, workers %d and repeats %d must be positive", c.Budget, c.Workers, c.Repeats)
+	}
+	if all := float64(len(c.Dims)*len(c.Functions)*len(c.Instances)) * float64(c.Repeats); all > mostTrials {
+		return fmt.Errorf("bench: %.3g trials, want at most %d; repeats is %d", all, mostTrials, c.Repeats)
 	}
 	for _, id := range c.Functions {
 		if _, err := bbob.Lookup(id); err != nil {

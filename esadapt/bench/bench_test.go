@@ -120,7 +120,7 @@ func TestFilesAndComparison(t *testing.T) {
 }
 
 func TestBadConfigurations(t *testing.T) {
-	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}, {Repeats: -1}} {
+	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}, {Repeats: -1}, {Repeats: 1 << 40}} {
 		if _, err := Run(context.Background(), c); err == nil {
 			t.Errorf("%+v was accepted", c)
 		}

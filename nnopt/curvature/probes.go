@@ -16,6 +16,9 @@ const (
 	Normal     ProbeKind = "normal"
 )
 
+// mostElements bounds the elements of all vectors of an estimator: 16 GiB.
+const mostElements = 1 << 31
+
 // Probes say which random vectors an estimator uses.
 type Probes struct {
 	Products int       // products with the operator in all; must be positive and below the dimension where an estimator builds a basis
@@ -37,6 +40,9 @@ func (p Probes) draw(n, count, multiple int) (dense.Matrix[float64], error) {
 	}
 	if p.Rand == nil {
 		return dense.Matrix[float64]{}, errNoRandom
+	}
+	if n > 0 && count > mostElements/n {
+		return dense.Matrix[float64]{}, dataError("products", "%d vectors of %d elements are too many to hold; take fewer", count, n)
 	}
 	m := dense.New[float64](count, n)
 	for i := range m.Data {

@@ -12,6 +12,9 @@ import (
 // selects the initial parameters and the order of the data.
 type Retrain func(subset []int, seed uint64) ([]float64, error)
 
+// mostNumbers bounds the numbers of examples in all subsets.
+const mostNumbers = 1 << 30
+
 // Subsets draws count random subsets, each with the given share of the numbers 0..n-1, sorted. Subsets of equal size leave the score of LDS unchanged when a
 // constant is added to the scores of a query.
 func Subsets(n, count int, share float64, r *rand.Rand) ([][]int, error) {
@@ -19,6 +22,9 @@ func Subsets(n, count int, share float64, r *rand.Rand) ([][]int, error) {
 	if count < 1 || size < 1 || size >= n || !(share > 0 && share < 1) {
 		return nil, dataError("subsets", "%d subsets with a share of %v of %d examples: there must be at least one, and each must have at least one example and leave one out",
 			count, share, n)
+	}
+	if count > mostNumbers/size {
+		return nil, dataError("subsets", "%d subsets of %d examples are too many to hold", count, size)
 	}
 	if r == nil {
 		return nil, dataError("rand", "is nil; give it a source of random numbers")

@@ -226,6 +226,7 @@ func TestBadRequests(t *testing.T) {
 	_, failures["rate"] = p.TuneEvidence(TuneOptions{LR: math.Inf(1)})
 	_, failures["grid"] = p.TuneGrid(m.data(), GridOptions{From: 2, To: 1})
 	_, failures["grid of zero"] = p.TuneGrid(m.data(), GridOptions{From: 0, To: 1})
+	_, failures["points to hold"] = p.TuneGrid(m.data(), GridOptions{Points: 1 << 40})
 	_, failures["points"] = p.TuneGrid(m.data(), GridOptions{Points: 1})
 	_, failures["accuracy of regression"] = squares.fit(t, Options{}).TuneGrid(squares.data(), GridOptions{Accuracy: true})
 	for what, err := range failures {
