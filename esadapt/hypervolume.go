@@ -50,6 +50,7 @@ func fronts(f [][]float64, rank []int) {
 // Hypervolume is the volume of the region between the points and the reference that at least one of the points dominates; points that do not dominate
 // the reference count nothing. The cost grows exponentially with the number of objectives; two cost O(m log m), three O(m^2 log m). Method: While, Bradstreet,
 // Barone: "A fast way of calculating exact hypervolumes" (IEEE TEC 2012).
+// It panics if a point has fewer objectives than the reference.
 func Hypervolume(f [][]float64, reference []float64) float64 {
 	var in [][]float64
 	for _, p := range f {

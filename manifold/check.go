@@ -41,11 +41,26 @@ const (
 	defectLimit  = 1e-8
 )
 
+var errNoCost = errors.New("manifold: a check needs the cost, and that of a Hessian its product; one is nil")
+
+func checkLength(m Manifold, gradient []float64) error {
+	if n := m.VectorLen(); len(gradient) != n {
+		return fmt.Errorf("manifold: the gradient has %d elements, vectors of the manifold %d", len(gradient), n)
+	}
+	return nil
+}
+
 // CheckGradient compares the first-order model f(p) + t <gradient, v> with f along a random curve through p. cost must be the cost function
 // and gradient the Riemannian gradient at p. Expected slope: 2. The manifold must implement RandomTangenter.
 func CheckGradient(m Manifold, p Point, cost func(Point) (float64, error), gradient []float64, rng *rand.Rand) (SlopeReport, error) {
+	if cost == nil {
+		return SlopeReport{}, errNoCost
+	}
 	v, err := randomTangent(m, p, rng)
 	if err != nil {
+		return SlopeReport{}, err
+	}
+	if err := checkLength(m, gradient); err != nil {
 		return SlopeReport{}, err
 	}
 	f0, err := cost(p)
@@ -64,8 +79,14 @@ func CheckGradient(m Manifold, p Point, cost func(Point) (float64, error), gradi
 // along Retract, which must then be of second order.
 func CheckHessian(m Manifold, p Point, cost func(Point) (float64, error), gradient []float64, hessian func(dst, v []float64) error,
 	rng *rand.Rand) (SlopeReport, error) {
+	if cost == nil || hessian == nil {
+		return SlopeReport{}, errNoCost
+	}
 	u, err := randomTangent(m, p, rng)
 	if err != nil {
+		return SlopeReport{}, err
+	}
+	if err := checkLength(m, gradient); err != nil {
 		return SlopeReport{}, err
 	}
 	v, _ := randomTangent(m, p, rng)
@@ -182,6 +203,9 @@ func randomTangent(m Manifold, p Point, rng *rand.Rand) ([]float64, error) {
 	}
 	if rng == nil {
 		return nil, errors.New("manifold: the check needs a source of random numbers")
+	}
+	if p == nil {
+		return nil, errors.New("manifold: the point is nil")
 	}
 	v := make([]float64, m.VectorLen())
 	r.RandomTangent(v, p, rng)

@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -74,6 +75,9 @@ func (m *Kronecker) Dim() int { return m.n }
 
 // PointOfKron returns the point of k, whose factors must have the sizes of the manifold.
 func (m *Kronecker) PointOfKron(k *spectral.Kron) (Point, error) {
+	if k == nil {
+		return nil, errors.New("manifold: the Kronecker product is nil")
+	}
 	if k.Parts() != len(m.factors) {
 		return nil, fmt.Errorf("manifold: the product has %d factors, want %d", k.Parts(), len(m.factors))
 	}

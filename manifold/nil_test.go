@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -11,6 +12,8 @@ import (
 func TestNilMatrices(t *testing.T) {
 	one := mat.NewSymDense(2, []float64{1, 0, 0, 1})
 	var none *mat.SymDense
+	cost := func(Point) (float64, error) { return 0, nil }
+	source := rand.New(rand.NewPCG(1, 2))
 	one2 := func(_ *mat.SymDense, err error) error { return err }
 	for name, call := range map[string]func() error{
 		"distance":        func() error { _, err := Distance(one, none); return err },
@@ -44,11 +47,37 @@ func TestNilMatrices(t *testing.T) {
 			_, _, err := Mean(affine(2), []Point{IdentityFrame(2, 1), nil}, nil, MeanOptions{})
 			return err
 		},
+		"product":  func() error { _, err := NewProduct([]Manifold{affine(2), nil}, ProductOptions{}); return err },
+		"power":    func() error { _, err := NewPower(nil, 2); return err },
+		"gradient": func() error { _, err := CheckGradient(affine(2), nil, cost, make([]float64, 4), source); return err },
+		"no cost": func() error {
+			_, err := CheckGradient(affine(2), IdentityFrame(2, 1), nil, make([]float64, 4), source)
+			return err
+		},
+		"no product": func() error {
+			_, err := CheckHessian(affine(2), IdentityFrame(2, 1), cost, make([]float64, 4), nil, source)
+			return err
+		},
+		"retraction":   func() error { _, err := CheckRetraction(affine(2), nil, 1, source); return err },
+		"of Kronecker": func() error { _, err := new(Kronecker).PointOfKron(nil); return err },
 		"of frames":    func() error { return one2(KullbackMeanOf([]*Frame{nil}, nil)) },
 		"diagonalizer": func() error { _, err := JointDiagonalizer([]mat.Symmetric{one, none}, nil, MeanOptions{}); return err },
 	} {
 		if err := call(); err == nil || !strings.Contains(err.Error(), "is nil") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	short := make([]float64, 3)
+	for want, call := range map[string]func() error{
+		"2 x 3 matrix is not triangular and square": func() error { _, err := FrameOfInverse(mat.NewDense(2, 3, nil)); return err },
+		"gradient has 3 elements":                   func() error { _, err := CheckGradient(affine(2), IdentityFrame(2, 1), cost, short, source); return err },
+		"vectors of the manifold 4": func() error {
+			_, err := CheckHessian(affine(2), IdentityFrame(2, 1), cost, short, func(_, _ []float64) error { return nil }, source)
+			return err
+		},
+	} {
+		if err := call(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
 		}
 	}
 	for _, g := range Metrics() {

@@ -101,6 +101,9 @@ func NewProduct(parts []Manifold, o ProductOptions) (*Product, error) {
 	}
 	m := &Product{parts: append([]Manifold(nil), parts...), weights: make([]float64, len(parts)), offsets: make([]int, len(parts)+1), free: true}
 	for i, p := range parts {
+		if p == nil {
+			return nil, fmt.Errorf("manifold: part %d is nil", i)
+		}
 		m.weights[i] = 1
 		if o.Weights != nil {
 			m.weights[i] = o.Weights[i]

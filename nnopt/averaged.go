@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // AveragedKind says which average of the iterates is the result.
@@ -101,7 +103,7 @@ func newAveraged[T Float](name string, o Averaged) (Optimizer[T], error) {
 			continue
 		}
 		if err := json.Unmarshal(part, &options); err != nil {
-			return nil, option("options", "cannot be read: %v", err)
+			return nil, option("options", "cannot be read: %v", jsonfloat.Fault(err))
 		}
 	}
 	inner, err := New[T](o.Inner, must1(json.Marshal(options)))

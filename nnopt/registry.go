@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Entry is an optimizer of the registry.
@@ -48,7 +50,7 @@ func entry[O any](name, what string, single func(O) (Optimizer[float32], error),
 			d := json.NewDecoder(bytes.NewReader(options))
 			d.DisallowUnknownFields()
 			if err := d.Decode(&o); err != nil {
-				return nil, &OptionError{"options of " + name, "cannot be read: " + err.Error()}
+				return nil, &OptionError{"options of " + name, "cannot be read: " + jsonfloat.Fault(err).Error()}
 			}
 		}
 		if wantSingle {

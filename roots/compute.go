@@ -65,7 +65,7 @@ func compute[T dense.Float](x, a, rhs dense.Matrix[T], q Query, o *Options) (rep
 	defer runtime.KeepAlive(j) // and with it the memory of its arena
 	if o.Start != nil {
 		if r, c := o.Start.Dims(); r != q.N || c != q.N {
-			panic(Error("Options.Start has not the size of the matrix"))
+			mistake("Options.Start is %d x %d, the matrix %d x %[3]d", r, c, q.N)
 		}
 		j.start = startBasis(o.Start)
 	}

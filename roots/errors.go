@@ -14,6 +14,8 @@ type Error string
 // Error returns the message.
 func (e Error) Error() string { return "roots: " + string(e) }
 
+func mistake(format string, args ...any) { panic(Error(fmt.Sprintf(format, args...))) }
+
 // present returns an error that names the matrix if it is nil.
 func present(what string, a mat.Matrix) error {
 	if absent.Matrix(a) {

@@ -22,7 +22,7 @@ func ComputeFactor(dst *mat.SymDense, f *spectral.Factor, q Query) (Report, erro
 	if dst.IsEmpty() && n > 0 {
 		dst.ReuseAsSym(n)
 	} else if dst.SymmetricDim() != n {
-		panic(Error("dst and the factor differ in size"))
+		mistake("ComputeFactor: dst is %d x %[1]d, the factor %d x %[2]d", dst.SymmetricDim(), n)
 	}
 	out := dense.New[float64](n, n)
 	q.Columns = 0

@@ -234,7 +234,7 @@ func TestOptionsValidate(t *testing.T) {
 	}
 	require.NoError(t, (&Options{}).Validate())
 	require.NoError(t, (*Options)(nil).Validate())
-	require.PanicsWithValue(t, Error("dst and a differ in size"), func() {
+	require.PanicsWithValue(t, Error("dst is 2 x 2, a 3 x 3"), func() {
 		_, _ = Sqrt(mat.NewSymDense(2, nil), mat.NewSymDense(3, nil), nil)
 	})
 }

@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -269,7 +270,10 @@ func tridiagonal(alpha, beta []float64) (dense.Matrix[float64], []float64, error
 // for it and the bound is an estimate. A vector of n takes some ln(2/Tol) sqrt(cond)/2 products; memory is one vector a product.
 func ApplyProduct(dst, x []float64, mul func(dst, src []float64), q Query, o *Options) (Report, error) {
 	if len(dst) != len(x) {
-		panic(Error("ApplyProduct: dst and x differ in length"))
+		mistake("ApplyProduct: dst has %d elements, x %d", len(dst), len(x))
+	}
+	if mul == nil {
+		return Report{}, errors.New("roots: the product with the matrix is nil")
 	}
 	if o == nil {
 		o = &Options{}

@@ -46,10 +46,11 @@ const (
 	padeSpread = 1.4
 )
 
-// halvingsToUnit counts the square roots that bring the spectrum [cond^(-1/2), cond^(1/2)] within padeSpread of 1.
+// halvingsToUnit counts the square roots that bring the spectrum [cond^(-1/2), cond^(1/2)] within padeSpread of 1. An infinite cond
+// counts as the largest number.
 func halvingsToUnit(cond float64) int {
 	s := 0
-	for h := math.Log(cond) / 2; h > math.Log(padeSpread); h /= 2 {
+	for h := math.Log(min(cond, math.MaxFloat64)) / 2; h > math.Log(padeSpread); h /= 2 {
 		s++
 	}
 	return s

@@ -180,7 +180,7 @@ func (p *polarJob) deliver(u *mat.Dense, h *mat.SymDense, x dense.Matrix[float64
 			u.ReuseAs(x.Rows, n)
 		}
 		if r, c := u.Dims(); r != x.Rows || c != n {
-			panic(Error("Polar: u has another shape than a"))
+			mistake("Polar: u is %d x %d, a %d x %d", r, c, x.Rows, n)
 		}
 		for i := range x.Rows {
 			copy(u.RawRowView(i), x.Row(i))
@@ -193,7 +193,7 @@ func (p *polarJob) deliver(u *mat.Dense, h *mat.SymDense, x dense.Matrix[float64
 		h.ReuseAsSym(n)
 	}
 	if h.SymmetricDim() != n {
-		panic(Error("Polar: h has not as many rows as a has columns"))
+		mistake("Polar: h is %d x %[1]d, a has %d columns", h.SymmetricDim(), n)
 	}
 	scale(hh, p.shift)
 	for i := range n {

@@ -44,7 +44,7 @@ func Compute(dst *mat.SymDense, a mat.Symmetric, q Query, o *Options) (Report, e
 	if dst.IsEmpty() && n > 0 {
 		dst.ReuseAsSym(n)
 	} else if dst.SymmetricDim() != n {
-		panic(Error("dst and a differ in size"))
+		mistake("dst is %d x %[1]d, a %d x %[2]d", dst.SymmetricDim(), n)
 	}
 	full := symmetric(a)
 	x := dense.New[float64](n, n)
@@ -68,7 +68,7 @@ func Apply(dst *mat.Dense, a mat.Symmetric, x mat.Matrix, q Query, o *Options) (
 	n := a.SymmetricDim()
 	r, k := x.Dims()
 	if r != n {
-		panic(Error("Apply: x has not as many rows as a"))
+		mistake("Apply: x has %d rows, a %d", r, n)
 	}
 	rhs := dense.New[float64](r, k)
 	for i := range r {
@@ -79,7 +79,7 @@ func Apply(dst *mat.Dense, a mat.Symmetric, x mat.Matrix, q Query, o *Options) (
 	if dst.IsEmpty() && n*k > 0 {
 		dst.ReuseAs(n, k)
 	} else if dr, dc := dst.Dims(); n*k > 0 && (dr != n || dc != k) {
-		panic(Error("Apply: dst and x differ in size"))
+		mistake("Apply: dst is %d x %d, x %d x %d", dr, dc, n, k)
 	}
 	out := dense.New[float64](n, k)
 	q.Columns = k

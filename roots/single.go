@@ -26,8 +26,8 @@ func Pow32(dst, a []float32, n int, p float64, o *Options) (Report, error) {
 
 // Apply32 sets dst = f(A) X for float32 data, X and dst being row-major n x k, as Compute32 and Apply do; dst may be x.
 func Apply32(dst, a, x []float32, n, k int, q Query, o *Options) (Report, error) {
-	if len(x) < n*k {
-		panic(Error("Apply32: x is shorter than n k"))
+	if n < 0 || k < 0 || len(x) < n*k {
+		mistake("Apply32: x of %d elements does not hold %d x %d", len(x), n, k)
 	}
 	return compute32(dst, a, x, n, k, q, o)
 }
@@ -37,8 +37,8 @@ func compute32(dst, a, x []float32, n, k int, q Query, o *Options) (Report, erro
 	if k > 0 {
 		cols = k
 	}
-	if len(a) < n*n || len(dst) < n*cols {
-		panic(Error("float32: a or dst is shorter than its shape"))
+	if n < 0 || len(a) < n*n || len(dst) < n*cols {
+		mistake("float32: a of %d elements does not hold %d x %[2]d, or dst of %d not %[2]d x %d", len(a), n, len(dst), cols)
 	}
 	opt := Options{}
 	if o != nil {

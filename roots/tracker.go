@@ -87,7 +87,7 @@ func (t *Tracker) Dim() int { return t.t.n }
 // Start takes the matrix and the basis of f, at no cost but copying.
 func (t *Tracker) Start(f *spectral.Factor) {
 	if f.Dim() != t.t.n {
-		panic(Error("Tracker.Start: the factor has another dimension"))
+		mistake("Tracker.Start: the factor has dimension %d, the tracker %d", f.Dim(), t.t.n)
 	}
 	t.t.begin(dense.Of(f.Basis().RawMatrix()), f.Eigenvalues())
 }
@@ -99,7 +99,7 @@ func (t *Tracker) Follow(a mat.Symmetric) (TrackReport, error) {
 		return TrackReport{}, err
 	}
 	if a.SymmetricDim() != t.t.n {
-		panic(Error("Tracker.Follow: the matrix has another dimension"))
+		mistake("Tracker.Follow: the matrix is %d x %[1]d, the tracker has dimension %d", a.SymmetricDim(), t.t.n)
 	}
 	loadSymmetric(t.t.w1, a)
 	return t.t.follow()
@@ -118,12 +118,12 @@ func (t *Tracker) ApplyPow(p float64, dst *mat.Dense, x mat.Matrix) (TrackReport
 	}
 	r, k := x.Dims()
 	if r != t.t.n {
-		panic(Error("Tracker.ApplyPow: X has another number of rows"))
+		mistake("Tracker.ApplyPow: X has %d rows, the tracker dimension %d", r, t.t.n)
 	}
 	if dst.IsEmpty() && r*k > 0 {
 		dst.ReuseAs(r, k)
 	} else if dr, dc := dst.Dims(); dr != r || dc != k {
-		panic(Error("Tracker.ApplyPow: dst and X differ in size"))
+		mistake("Tracker.ApplyPow: dst is %d x %d, X %d x %d", dr, dc, r, k)
 	}
 	in := t.t.input(k)
 	copyRows(in, x)
@@ -145,7 +145,7 @@ func (t *Tracker) FormPow(p float64, dst *mat.SymDense) (TrackReport, error) {
 	if dst.IsEmpty() && n > 0 {
 		dst.ReuseAsSym(n)
 	} else if dst.SymmetricDim() != n {
-		panic(Error("Tracker.FormPow: dst has another dimension"))
+		mistake("Tracker.FormPow: dst is %d x %[1]d, the tracker has dimension %d", dst.SymmetricDim(), n)
 	}
 	x, rep, err := t.t.form(p)
 	if err == nil {

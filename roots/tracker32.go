@@ -46,7 +46,7 @@ func (t *Tracker32) Dim() int { return t.t.n }
 func (t *Tracker32) Follow(a []float32) (TrackReport, error) {
 	n := t.t.n
 	if len(a) < n*n {
-		panic(Error("Tracker32.Follow: a is shorter than n n"))
+		mistake("Tracker32.Follow: a of %d elements does not hold %d x %[2]d", len(a), n)
 	}
 	for i := range n {
 		copy(t.last.Row(i)[i:], a[i*n+i:(i+1)*n])
@@ -94,8 +94,8 @@ func (t *Tracker32) followWide() (TrackReport, error) {
 // FollowVectors makes (1-decay) A + V V^T the current matrix, V being n x k; see Tracker.FollowUpdate.
 func (t *Tracker32) FollowVectors(decay float64, v []float32, k int) (TrackReport, error) {
 	n := t.t.n
-	if len(v) < n*k {
-		panic(Error("Tracker32.FollowVectors: v is shorter than n k"))
+	if k < 0 || len(v) < n*k {
+		mistake("Tracker32.FollowVectors: v of %d elements does not hold %d x %d", len(v), n, k)
 	}
 	t.whole = false
 	in := dense.Wrap(n, k, v)
@@ -113,8 +113,8 @@ func (t *Tracker32) FollowVectors(decay float64, v []float32, k int) (TrackRepor
 // ApplyPow sets dst = A^p X for the current A, X and dst being n x k; dst may be x. See Tracker.ApplyPow.
 func (t *Tracker32) ApplyPow(p float64, dst, x []float32, k int) (TrackReport, error) {
 	n := t.t.n
-	if len(x) < n*k || len(dst) < n*k {
-		panic(Error("Tracker32.ApplyPow: x or dst is shorter than n k"))
+	if k < 0 || len(x) < n*k || len(dst) < n*k {
+		mistake("Tracker32.ApplyPow: x of %d and dst of %d elements do not hold %d x %d", len(x), len(dst), n, k)
 	}
 	t.note(p)
 	if !t.promoted {

@@ -32,7 +32,7 @@ func (t *tracker[T]) followUpdate(u *spectral.Increment) (TrackReport, error) {
 	if u.Vectors != nil {
 		r, k := u.Vectors.Dims()
 		if r != t.n || u.Weights != nil && len(u.Weights) != k {
-			panic(Error("Tracker.FollowUpdate: Vectors or Weights do not fit"))
+			mistake("Tracker.FollowUpdate: Vectors are %d x %d with %d Weights, the tracker has dimension %d", r, k, len(u.Weights), t.n)
 		}
 		v, h := t.cols.pair(t.n, k)
 		convert(v, dense.Of(u.Vectors.RawMatrix()))
@@ -111,7 +111,7 @@ func (t *tracker[T]) lowerBound(u *spectral.Increment, keep float64) []float64 {
 // addDense sets m = keep m + w B^T T B.
 func (t *tracker[T]) addDense(u *spectral.Increment, keep float64) error {
 	if u.Dense.SymmetricDim() != t.n {
-		panic(Error("Tracker.FollowUpdate: Dense has another dimension"))
+		mistake("Tracker.FollowUpdate: Dense is %d x %[1]d, the tracker has dimension %d", u.Dense.SymmetricDim(), t.n)
 	}
 	w := u.DenseWeight
 	if w == 0 {

@@ -31,7 +31,7 @@ func Verify(x, a mat.Symmetric, rep Report, o *Options) (Verification, error) {
 	}
 	n := a.SymmetricDim()
 	if x.SymmetricDim() != n {
-		panic(Error("Verify: x and a differ in size"))
+		mistake("Verify: x is %d x %[1]d, a %d x %[2]d", x.SymmetricDim(), n)
 	}
 	if o == nil {
 		o = &Options{}
@@ -111,15 +111,18 @@ func VerifyPolar(u, a mat.Matrix, rep Report) (Verification, error) {
 	if rep.Method == other {
 		other = newtonSchulzMethod.Name
 	}
+	if err := cmp.Or(present("u", u), present("a", a)); err != nil {
+		return Verification{}, err
+	}
+	m, n := u.Dims()
+	if rows, cols := a.Dims(); rows != m || cols != n {
+		mistake("VerifyPolar: u is %d x %d, a %d x %d", m, n, rows, cols)
+	}
 	var r mat.Dense
 	ref, err := Polar(&r, nil, a, &Options{Method: other})
 	if err != nil {
 		return Verification{}, err
 	}
-	if err := cmp.Or(present("u", u), present("a", a)); err != nil {
-		return Verification{}, err
-	}
-	m, n := u.Dims()
 	if n == 0 {
 		return Verification{Road: other}, nil
 	}

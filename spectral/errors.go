@@ -21,6 +21,8 @@ type DataError struct {
 // Error returns the message.
 func (e *DataError) Error() string { return "spectral: " + e.What + ": " + e.Reason }
 
+var errNil error = &DataError{"matrix", "is nil"}
+
 // The outcomes of an update that leave the factor as it was. They are values, so that a hot loop can compare and need not allocate.
 var (
 	ErrNotFinite = &DataError{"increment", "holds NaN or Inf, or overflows in the eigenbasis; the factor was left as it was"}

@@ -97,10 +97,10 @@ func (f *Factor) validate(tol float64) (float64, error) {
 }
 
 // FromSym returns the factor of the SPD matrix s, with the eigenvalues in ascending order, by one symmetric eigendecomposition. It returns a
-// *DataError if an entry is not finite or the smallest eigenvalue is not positive.
+// *DataError if s is nil, an entry is not finite or the smallest eigenvalue is not positive.
 func FromSym(s mat.Symmetric) (*Factor, error) {
 	if absent.Matrix(s) {
-		return nil, &DataError{"matrix", "is nil"}
+		return nil, errNil
 	}
 	f := newFactor(s.SymmetricDim())
 	symmetricTo(f.b, s, 1)

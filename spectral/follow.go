@@ -3,6 +3,7 @@ package spectral
 import (
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 )
@@ -13,8 +14,12 @@ import (
 // about n = 200 on wherever more than one sweep is needed, a decomposition costs less, which Step.Decompose allows.
 //
 // a should be positive definite: an eigenvalue that is not is replaced by a small positive one and counted in Report.Guarded. For matrices
-// with eigenvalues of any sign use Eigenbasis. Report.Converged says whether Tol was reached within MaxSweeps.
+// with eigenvalues of any sign use Eigenbasis. Report.Converged says whether Tol was reached within MaxSweeps, and
+// Report.Err whether a is nil or not finite.
 func (f *Factor) Follow(a mat.Symmetric, o *Step) Report {
+	if absent.Matrix(a) {
+		return Report{Err: errNil}
+	}
 	if a.SymmetricDim() != f.n {
 		mistake("Follow: matrix is %d x %[1]d, the factor %d x %[2]d", a.SymmetricDim(), f.n)
 	}
@@ -130,6 +135,9 @@ func NewEigenbasis(n int) *Eigenbasis {
 // Follow turns the basis until it diagonalises the symmetric a, as Factor.Follow does, and takes a's eigenvalues, whatever their sign.
 // Tol bounds max |M_ij|/sqrt(|M_ii M_jj|), which eigenvalues near zero never reach: entries below the rounding of a count as zero.
 func (e *Eigenbasis) Follow(a mat.Symmetric, o *Step) Report {
+	if absent.Matrix(a) {
+		return Report{Err: errNil}
+	}
 	if a.SymmetricDim() != e.n {
 		mistake("Follow: matrix is %d x %[1]d, the basis %d x %[2]d", a.SymmetricDim(), e.n)
 	}

@@ -49,12 +49,12 @@ func assemble(alpha float64, parts []*Factor) *Kron {
 }
 
 // KronOf returns alpha times the Kronecker product of the factors, which are copied; their determinants go into alpha. It returns a *DataError if
-// a factor is empty or the scale leaves [2^-1000, 2^1000].
+// a factor is nil or empty or the scale leaves [2^-1000, 2^1000].
 func KronOf(alpha float64, factors ...*Factor) (*Kron, error) {
 	parts := make([]*Factor, len(factors))
 	for i, f := range factors {
-		if f.n == 0 {
-			return nil, &DataError{fmt.Sprintf("Kronecker factor %d", i), "has dimension 0"}
+		if f == nil || f.n == 0 {
+			return nil, &DataError{fmt.Sprintf("Kronecker factor %d", i), "is nil or has dimension 0"}
 		}
 		parts[i] = f.Clone()
 	}

@@ -5,6 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/absent"
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -154,6 +155,9 @@ func (k *Kron) checkParts(u []mat.Symmetric, op string) {
 		mistake("%s: %d matrices for %d factors", op, len(u), len(k.parts))
 	}
 	for i, f := range k.parts {
+		if absent.Matrix(u[i]) {
+			mistake("%s: matrix %d is nil", op, i)
+		}
 		if u[i].SymmetricDim() != f.n {
 			mistake("%s: matrix %d is %d x %[3]d, the factor %d x %[4]d", op, i, u[i].SymmetricDim(), f.n)
 		}

@@ -17,16 +17,33 @@ func TestNilMatrices(t *testing.T) {
 		}
 	}
 	var none *mat.SymDense
-	func() {
-		defer func() {
-			if e, ours := recover().(Error); !ours || !strings.Contains(e.Error(), "Dense is a nil pointer") {
-				t.Errorf("an increment that is a nil pointer: %v", e)
-			}
+	k := NewKron(1, 2, 3)
+	for what, call := range map[string]func(){
+		"Dense is a nil pointer": func() { _ = Identity(2, 1).Update(Gradient(none, 0.1, 1), nil) },
+		"matrix 1 is nil":        func() { _ = k.Gradient(1, []mat.Symmetric{mat.NewSymDense(2, nil), none}, 0.1, 2, nil) },
+	} {
+		func() {
+			defer func() {
+				if e, ours := recover().(Error); !ours || !strings.Contains(e.Error(), what) {
+					t.Errorf("want %q, got %v", what, e)
+				}
+			}()
+			call()
 		}()
-		_ = Identity(2, 1).Update(Gradient(none, 0.1, 1), nil)
-	}()
+	}
 	var bad *DataError
 	if _, err := FromEigen(nil, nil); !errors.As(err, &bad) {
 		t.Errorf("eigenvectors: %v", err)
+	}
+	for _, rep := range []Report{Identity(2, 1).Follow(none, nil), NewEigenbasis(2).Follow(nil, nil)} {
+		if !errors.As(rep.Err, &bad) {
+			t.Errorf("a matrix to follow: %v", rep.Err)
+		}
+	}
+	if err := Identity(2, 1).RankK(nil, nil); !errors.As(err, &bad) {
+		t.Errorf("vectors: %v", err)
+	}
+	if _, err := KronOf(1, Identity(2, 1), nil); !errors.As(err, &bad) || bad.What != "Kronecker factor 1" {
+		t.Errorf("Kronecker factors: %v", err)
 	}
 }

@@ -63,8 +63,11 @@ const manyVectors = 6
 
 // RankK replaces S by S + V diag(w) V^T exactly, V n x k; a nil w means all 1. Up to six vectors are as many rank-one updates, positive weights
 // first, so that every intermediate matrix is positive definite if the result is; more are one symmetric eigendecomposition of the formed result.
-// The eigenpairs come out in ascending order. On error the factor is left as it was.
+// The eigenpairs come out in ascending order. A nil V is a *DataError. On error the factor is left as it was.
 func (f *Factor) RankK(v *mat.Dense, w []float64) error {
+	if v == nil {
+		return &DataError{"vectors", "are nil"}
+	}
 	n, k := v.Dims()
 	if n != f.n || w != nil && len(w) != k {
 		mistake("RankK: vectors are %d x %d with %d weights, the factor dimension %d", n, k, len(w), f.n)

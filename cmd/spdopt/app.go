@@ -153,7 +153,7 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 			}
 			if !a.dryRun {
 				a.debugSettings(cmd)
-				return nil
+				return checkFiles(cmd)
 			}
 			return cmp.Or(a.printSettings(cmd, args), errDryRun)
 		},
@@ -177,9 +177,23 @@ Exit codes: 0 done as asked, 1 numerical or internal failure, 2 wrong usage, 3 b
 	root.AddCommand(a.minimizeCommand(), a.askCommand(), a.tellCommand(), a.serveCommand(), a.workerCommand())
 	root.AddCommand(a.runsCommand(), a.watchCommand(), a.dashboardCommand(), a.reportCommand(), a.plotCommand())
 	root.AddCommand(a.benchCommand(), a.demoCommand(), a.checkCommand(), a.listCommand(), a.versionCommand(), a.referenceCommand())
+	completeShells(root)
 	a.complete(root)
 	a.keepFormerNames(root)
 	return root
+}
+
+// completeShells adds "spdopt completion" of cobra, which takes any word for a shell and says nothing of it.
+func completeShells(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	cmd, _, _ := root.Find([]string{"completion"})
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown("shell", args[0], "completion", commandNames(cmd), "spdopt completion --help")
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }
 
 // helpCommand is "spdopt help", which knows what it has no help about.

@@ -95,6 +95,10 @@ func TestUnusableDataIsExitCode3(t *testing.T) {
 		"m.wasm: no such file":          {"minimize", "--wasm", "m.wasm", "--dim", "2"},
 		"the format cannot be told":     {"solve", "mean", "--data", good, "--out", "x.xyz"},
 		"say it with --format":          {"solve", "mean", "--data", "-"},
+		"byte 2 of the token":           {"serve", "--http", "0.0.0.0:0", "--token-file", writeText(t, "token", "a\x00token of some length")},
+		"pic.svg: cannot write":         {"bench", "es", "--dims", "2", "--svg", filepath.Join(t.TempDir(), "none", "pic.svg")},
+		"log.csv: cannot write":         {"bench", "nn", "--generated", "--out", filepath.Join(t.TempDir(), "none", "log.csv")},
+		"t.json: cannot write":          {"bench", "target", "--generated", "--out", filepath.Join(t.TempDir(), "none", "t.json")},
 		"cannot write":                  {"demo", "--out", filepath.Join(good, "x")},
 	} {
 		if want == "one covariance" {
@@ -172,6 +176,9 @@ func TestWrongUsageIsExitCode2(t *testing.T) {
 		{`--data: "-", standard input, is named 2 times`, []string{"solve", "mean", "--data", "-", "--data", "-"}},
 		{`--out and --parts name the same file`, []string{"solve", "mean", "--data", good, "--out", "a.npz", "--parts", "./a.npz"}},
 		{`--out and --out-h name the same file`, []string{"root", "polar", "--in", good, "--out", "a.npy", "--out-h", "a.npy"}},
+		{`--svg o.png: the name must end in .svg`, []string{"plot", good, "--kind", "heat", "--svg", "o.png"}},
+		{`--svg o.csv: the name must end in .svg`, []string{"bench", "es", "--dims", "2", "--svg", "o.csv"}},
+		{`unknown shell "basch" for completion — did you mean "bash"?`, []string{"completion", "basch"}},
 		{`--cmd: the command has {x2}, but the variables are {x0} to {x1}`, []string{"minimize", "--cmd", "echo {x0} {x2}", "--per-eval", "--dim", "2"}},
 	} {
 		o := invoke(c.args...)

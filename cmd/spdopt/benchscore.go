@@ -24,6 +24,7 @@ func (f *scoreFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.reference, "reference", "", "submission that times are compared with; the default is nadamw, or adamw, if one is there")
 	pictureFlag(cmd, &f.svg, "the performance profiles")
 	flags.StringVar(&f.out, "out", "", "write all trials to this .json or .csv file")
+	writtenLast(cmd, "out")
 }
 
 func (f *scoreFlags) rulesOf() (algoperf.Rules, error) {

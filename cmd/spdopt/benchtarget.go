@@ -41,6 +41,7 @@ written after each workload, and workloads that it has are left out, so that an 
 	flags.IntVar(&p.Trials, "trials", 200, "tunings of each of the four")
 	flags.IntVar(&p.Repeats, "repeats", 20, "repeats of the best")
 	flags.StringVar(&out, "out", "", "the .json file of the targets")
+	writtenLast(cmd, "out")
 	return cmd
 }
 
@@ -108,6 +109,7 @@ to it. It is written after each workload; an --out that is there is brought up t
 	f.add(flags)
 	flags.StringSliceVar(&f.opts, "opts", []string{"all"}, "submissions (spdopt list submissions), or all")
 	flags.StringVar(&out, "out", "", "the .json file of the costs")
+	writtenLast(cmd, "out")
 	return cmd
 }
 

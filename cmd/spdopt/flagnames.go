@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -101,6 +102,34 @@ func pictureFlag(cmd *cobra.Command, path *string, what string) {
 	if err := cmd.MarkFlagFilename(svg, "svg"); err != nil {
 		panic(err)
 	}
+	writtenLast(cmd, svg)
+}
+
+// last annotates the flags of files that are written when everything is computed.
+const last = "written last"
+
+func writtenLast(cmd *cobra.Command, name string) {
+	if err := cmd.Flags().SetAnnotation(name, last, nil); err != nil {
+		panic(err)
+	}
+}
+
+// checkFiles refuses files that could not be written, so that no command finds that out at its end, and pictures under the name of another format.
+func checkFiles(cmd *cobra.Command) (err error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, is := f.Annotations[last]; !is || err != nil {
+			return
+		}
+		path := f.Value.String()
+		if ext := filepath.Ext(path); f.Name == svg && ext != "" && !strings.EqualFold(ext, ".svg") {
+			err = usagef("--svg %s: the name must end in .svg", path)
+			return
+		}
+		file, failed := reserve(path)
+		file.Abort()
+		err = failed
+	})
+	return err
 }
 
 // writePicture writes the picture of --svg, if any is asked for.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/influence"
 	"github.com/spdopt/spdopt/nnopt/train"
@@ -70,14 +71,17 @@ func (f *ldsFlags) open(a *app, folder string) (*subject, error) {
 			return nil, err
 		}
 	}
-	if f.repeats < 1 {
-		return nil, usagef("--repeats must be positive, not %d", f.repeats)
+	if f.repeats < 1 || f.repeats > mostRepeats {
+		return nil, usagef("--repeats must be from 1 to %d, not %d", mostRepeats, f.repeats)
 	}
 	if f.features < 1 {
 		return nil, usagef("--features must be positive, not %d", f.features)
 	}
 	return f.influenceFlags.open(a, folder)
 }
+
+// mostRepeats keeps the seeds of the trainings of two --seed apart.
+const mostRepeats = 64000
 
 // trainingSeeds are those of the trainings; none of them is the default seed of a run.
 func (f *ldsFlags) trainingSeeds() (all []uint64) {
@@ -156,15 +160,15 @@ func (f *ldsFlags) measure(s *subject, g *guard, subsets [][]int) ([][][]float64
 	if text, err := os.ReadFile(f.measured); err == nil {
 		return f.kept(text, m)
 	}
-	var err error
-	if m.Measured, err = influence.Measure(subsets, m.Seeds, s.retrain); err != nil {
-		return nil, err
-	}
-	text, err := json.Marshal(m)
+	file, err := reserve(f.measured)
 	if err != nil {
 		return nil, err
 	}
-	g.touch(func() { err = writeWhole(f.measured, append(text, '\n')) })
+	defer file.Abort()
+	if m.Measured, err = influence.Measure(subsets, m.Seeds, s.retrain); err != nil {
+		return nil, err
+	}
+	g.touch(func() { err = fill(file, f.measured, asJSON(m)) })
 	return m.Measured, err
 }
 
@@ -172,7 +176,7 @@ func (f *ldsFlags) measure(s *subject, g *guard, subsets [][]int) ([][][]float64
 func (f *ldsFlags) kept(text []byte, want measurements) ([][][]float64, error) {
 	var kept measurements
 	if err := json.Unmarshal(text, &kept); err != nil {
-		return nil, &matio.Error{File: f.measured, What: err.Error()}
+		return nil, &matio.Error{File: f.measured, What: "holds no measurements: " + jsonfloat.Fault(err).Error()}
 	}
 	measured := kept.Measured
 	kept.Measured = nil

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -135,6 +138,9 @@ func readToken(file string) (string, error) {
 	token := strings.TrimSpace(string(raw))
 	if token == "" {
 		return "", &matio.Error{File: file, What: "holds no token"}
+	}
+	if k := strings.IndexFunc(token, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }); k >= 0 {
+		return "", &matio.Error{File: file, What: fmt.Sprintf("byte %d of the token is no text", k+1), Try: "write the token alone into the file"}
 	}
 	return token, nil
 }

@@ -1,6 +1,7 @@
 package bbob
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -36,9 +37,10 @@ func mixedSuite() (all []Definition) {
 }
 
 // Arities returns how many values the variables of a mixed-integer problem of the BBOB testbed have, a fifth of the variables each 2, 4, 8, 16 and, for the
-// last fifth, 0, which means continuous.
+// last fifth, 0, which means continuous. There are none for a dim
+// below 1.
 func Arities(dim int) []int {
-	a := make([]int, dim)
+	a := make([]int, max(dim, 0))
 	for i := range a {
 		a[i] = []int{2, 4, 8, 16, 0}[5*i/dim]
 	}
@@ -51,6 +53,9 @@ const innerEdge = 4
 // NewMixed discretizes f: the values 0, ..., a-1 of a variable of arity a are spread evenly over the inside of [-4, 4] and shifted so that the optimum of f is
 // one of them, whose value is kept (source: see mixedInteger). Integer variables of a point are rounded and kept within their bounds first.
 func NewMixed(f *Function, arities []int) (*Function, error) {
+	if f == nil || f.eval == nil || len(f.XOpt) != f.Dim {
+		return nil, errors.New("bbob: a function to discretize must be one that Definition.New made, with a known optimum")
+	}
 	if len(arities) != f.Dim {
 		return nil, fmt.Errorf("bbob: %d arities for %d variables", len(arities), f.Dim)
 	}

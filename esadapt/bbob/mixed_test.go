@@ -43,4 +43,15 @@ func TestMixed(t *testing.T) {
 			t.Errorf("arities %v were accepted", bad)
 		}
 	}
+	for _, f := range []*Function{nil, {}, {Dim: 2}} {
+		if _, err := NewMixed(f, Arities(2)); err == nil {
+			t.Errorf("%+v was accepted", f)
+		}
+	}
+	if _, err := (Definition{ID: "own"}).New(2, 1); err == nil {
+		t.Error("a definition that is not in the registry was accepted")
+	}
+	if a := Arities(-1); len(a) != 0 {
+		t.Errorf("%v", a)
+	}
 }

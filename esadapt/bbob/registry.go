@@ -113,6 +113,9 @@ func (d Definition) MaxDim() int {
 // New returns an instance of the definition. Instances of a BBOB function differ in optimum, optimal value and rotations; those of a
 // classic are all the same. The error tells a dimension that is too small or too large, or a negative instance number.
 func (d Definition) New(dim, instance int) (*Function, error) {
+	if d.build == nil {
+		return nil, fmt.Errorf("bbob: function %q is none of All", d.ID)
+	}
 	if dim < d.MinDim {
 		return nil, fmt.Errorf("bbob: %s needs dimension %d or more, got %d", d.ID, d.MinDim, dim)
 	}

@@ -1,10 +1,11 @@
 // Package bench runs searches on the suites of the BBOB testbed and condenses the outcome: expected running times, the distribution of running times,
-// and the area below it, by which two optimizers, or two versions of one, are compared.
+// and the area below it, by which two optimizers, or two versions of one, are compared. What is computed from trials expects those of Run or Read, each with a hit for every one of Targets.
 package bench
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -92,7 +93,7 @@ func Run(ctx context.Context, c Config) ([]Trial, error) {
 	var told sync.Mutex
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for range c.Workers {
+	for range min(c.Workers, len(trials)) {
 		group.Go(func() {
 			for inner.Err() == nil {
 				k := int(next.Add(1)) - 1
@@ -134,6 +135,9 @@ func lookupSuite(name string) (bbob.SuiteInfo, error) {
 	return bbob.SuiteInfo{}, fmt.Errorf("bench: no suite %q; there are %s", name, strings.Join(names, ", "))
 }
 
+// mostTrials bounds what a run holds.
+const mostTrials = 1 << 22
+
 func (c *Config) fill() error {
 	suite, err := lookupSuite(c.Suite)
 	if err != nil {
@@ -162,6 +166,9 @@ func (c *Config) fill() error {
 	}
 	if c.Budget < 0 || c.Workers < 0 || c.Repeats < 0 {
 		return fmt.Errorf("bench: budget %d, workers %d and repeats %d must be positive", c.Budget, c.Workers, c.Repeats)
+	}
+	if all := float64(len(c.Dims)*len(c.Functions)*len(c.Instances)) * float64(c.Repeats); all > mostTrials {
+		return fmt.Errorf("bench: %.3g trials, want at most %d; repeats is %d", all, mostTrials, c.Repeats)
 	}
 	for _, id := range c.Functions {
 		if _, err := bbob.Lookup(id); err != nil {
@@ -244,9 +251,20 @@ func (t *Trial) start(f *bbob.Function, seed uint64) []float64 {
 	return x0
 }
 
+// check reports a task that Run did not make.
+func (t *Task) check() error {
+	if t == nil || t.Function == nil || t.Eval == nil {
+		return errors.New("bench: a task needs a function and its evaluation; Run makes them")
+	}
+	return nil
+}
+
 // Search is the solver under test: an esadapt.Search with the options of the task. It starts from X0 with sigma0 = 2 and restarts from points of [-4, 4]^n; where there are
 // bounds, sigma0 is 0.3 of their distance.
 func Search(t *Task) error {
+	if err := t.check(); err != nil {
+		return err
+	}
 	f, o := t.Function, t.Options
 	o.X0, o.Seed, o.MaxEvaluations = t.X0, t.Seed, t.Budget
 	o.Constraints, o.Integers = f.Constraints, f.Integers
@@ -286,6 +304,9 @@ func Search(t *Task) error {
 
 // RandomSearch draws uniformly from [-5, 5]^n.
 func RandomSearch(t *Task) error {
+	if err := t.check(); err != nil {
+		return err
+	}
 	random := rand.New(rand.NewPCG(t.Seed, 77))
 	x := make([]float64, t.Function.Dim)
 	for more := true; more; {

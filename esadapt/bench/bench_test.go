@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -119,7 +120,7 @@ func TestFilesAndComparison(t *testing.T) {
 }
 
 func TestBadConfigurations(t *testing.T) {
-	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}, {Repeats: -1}} {
+	for _, c := range []Config{{Functions: []string{"f99"}}, {Budget: -1}, {Dims: []int{1}, Functions: []string{"f8"}}, {Suite: "bob"}, {Repeats: -1}, {Repeats: 1 << 40}} {
 		if _, err := Run(context.Background(), c); err == nil {
 			t.Errorf("%+v was accepted", c)
 		}
@@ -273,6 +274,18 @@ func TestSolversThatCannot(t *testing.T) {
 	}
 	c.Solver = func(*Task) error { return errors.New("no licence") }
 	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "no licence") {
+		t.Error(err)
+	}
+}
+
+// TestHandMade: tasks and trials that Run did not make are checked.
+func TestHandMade(t *testing.T) {
+	for _, task := range []*Task{nil, {}} {
+		if Search(task) == nil || RandomSearch(task) == nil {
+			t.Errorf("%+v was searched", task)
+		}
+	}
+	if err := Table(io.Discard, []Trial{{Function: "f1"}}); err == nil || !strings.Contains(err.Error(), "trial 0 (f1)") {
 		t.Error(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"text/tabwriter"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // File is what a run is stored as.
@@ -32,17 +34,21 @@ func Write(w io.Writer, suite, solver string, trials []Trial) error {
 func Read(r io.Reader) (File, error) {
 	var f File
 	if err := json.NewDecoder(r).Decode(&f); err != nil {
-		return f, fmt.Errorf("bench: not a result file: %w", err)
+		return f, fmt.Errorf("bench: not a result file: %w", jsonfloat.Fault(err))
 	}
 	if _, err := lookupSuite(f.Suite); err != nil || f.Suite == "" || f.Schema != schema || len(f.Trials) == 0 {
 		return f, fmt.Errorf("bench: schema %d, suite %q, %d trials: want schema %d, a known suite and some trials", f.Schema, f.Suite, len(f.Trials), schema)
 	}
-	for i, t := range f.Trials {
+	return f, check(f.Trials)
+}
+
+func check(trials []Trial) error {
+	for i, t := range trials {
 		if len(t.Hits) != len(Targets()) || t.Dim < 1 || t.Budget < 1 {
-			return f, fmt.Errorf("bench: trial %d (%s) has %d targets, dimension %d, budget %d", i, t.Function, len(t.Hits), t.Dim, t.Budget)
+			return fmt.Errorf("bench: trial %d (%s) has %d targets, dimension %d, budget %d", i, t.Function, len(t.Hits), t.Dim, t.Budget)
 		}
 	}
-	return f, nil
+	return nil
 }
 
 // Dims returns the dimensions of the trials in ascending order.
@@ -79,6 +85,9 @@ func factor(trials []Trial, dim int) int {
 
 // Table prints one line for each dimension (area, functions solved, success) and one for each function (expected running time to 1e-8 by dimension).
 func Table(w io.Writer, trials []Trial) error {
+	if err := check(trials); err != nil {
+		return err
+	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
 	last := len(Targets()) - 1
 	fmt.Fprintln(t, "dim\tbudget\tarea\tsolved to 1e-8\tsuccess\t")

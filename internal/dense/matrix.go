@@ -106,4 +106,9 @@ func (m Matrix[T]) mustHave(rows, cols int, op string) {
 // holds reports whether Data is long enough, since assembly does not check. m must not be empty.
 func (m *Matrix[T]) holds() bool { return len(m.Data) >= (m.Rows-1)*m.Stride+m.Cols && m.Stride >= 0 }
 
+// Whole reports whether a matrix that a caller put together has a shape, and the elements for it.
+func Whole[T Float](m Matrix[T]) bool {
+	return m.Rows >= 0 && m.Cols >= 0 && m.Stride >= m.Cols && (m.Rows == 0 || m.Cols == 0 || m.holds())
+}
+
 const errShort = Error("the data of a matrix are too short for its shape")

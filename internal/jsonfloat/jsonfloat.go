@@ -1,5 +1,6 @@
 // Package jsonfloat writes float64 numbers as JSON: with the fewest digits that read back the same bits, and what JSON has no number for as the strings "NaN",
-// "Infinity" and "-Infinity". Everything that spdopt writes for other programs holds numbers in this form.
+// "Infinity" and "-Infinity". Everything that spdopt writes for other programs holds numbers in this form. Fault
+// words what the decoder of encoding/json finds wrong.
 package jsonfloat
 
 import (

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // jsonReader reads a matrix as an array of rows, or a stack as an array of matrices; a stack is taken one matrix at a time.
@@ -43,7 +44,7 @@ func (j *jsonReader) bad(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return badf(j.file, "truncated: the JSON array does not end")
 	}
-	e := badf(j.file, "not an array of rows of numbers: %v", jsonFault(err))
+	e := badf(j.file, "not an array of rows of numbers: %v", jsonfloat.Fault(err))
 	e.Err = err
 	return e
 }

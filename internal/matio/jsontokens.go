@@ -3,8 +3,6 @@ package matio
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -111,18 +109,6 @@ func plain(words []jsonNumber) []float64 {
 		row[i] = float64(v)
 	}
 	return row
-}
-
-// jsonFault words an error of the decoder without the names of Go.
-func jsonFault(err error) error {
-	var kind *json.UnmarshalTypeError
-	if !errors.As(err, &kind) {
-		return err
-	}
-	if number, ok := strings.CutPrefix(kind.Value, "number "); ok {
-		return fmt.Errorf("%s is beyond the range of numbers", number)
-	}
-	return fmt.Errorf("it holds another kind of value (%s)", kind.Value)
 }
 
 var _ io.Reader = (*jsonTokens)(nil)

@@ -334,6 +334,7 @@ func TestForeignArraysOfNumpy(t *testing.T) {
 		"missing.npy":        "no such file",
 		"with_vector.npz":    `array "y" has shape (4,)`,
 		"stored.npz:nothing": "it holds first, second",
+		"stored.npz:":        "no array is named after the colon",
 	} {
 		path := filepath.Join("testdata", file)
 		_, _, err := ReadAll(Source{Paths: []string{path}}, Check{})

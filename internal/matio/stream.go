@@ -149,7 +149,11 @@ func (s *Stream) advance() error {
 		}
 		return s.decode(s.src.Stdin, stdinName, "", -1)
 	}
+	whole := path
 	path, array := splitArray(path)
+	if array == "" && path != whole {
+		return badf(path, "no array is named after the colon").try("name one, or leave out the colon for all of them")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return SystemError(path, "open", err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Result is result.json: how a run ended. Its absence means that the run is unfinished.
@@ -67,7 +69,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 		err = json.Unmarshal(text, m)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, unreadable(path, err)
 	}
 	return m, nil
 }
@@ -79,17 +81,26 @@ func readResult(dir string) (*Result, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	r := new(Result)
-	if err == nil {
-		text, err = upgrade(text, Schema, migrations[resultFile])
+	if err != nil {
+		return nil, &NotRunError{dir, fmt.Sprintf("cannot read %s: %v", resultFile, err)}
 	}
-	if err == nil {
+	r := new(Result)
+	if text, err = upgrade(text, Schema, migrations[resultFile]); err == nil {
 		err = json.Unmarshal(text, r)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, unreadable(path, err)
 	}
 	return r, nil
+}
+
+// unreadable says what is wrong with the text of a file: it was damaged, unless another version wrote it.
+func unreadable(path string, err error) error {
+	var other *VersionError
+	if errors.As(err, &other) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return &DamageError{File: path, What: jsonfloat.Fault(err).Error()}
 }
 
 // Inspect looks at a run without opening it.

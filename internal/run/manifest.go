@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Schema is the version of the files of a run. Fields are added without a new version; a version is for what older readers would misread.
@@ -150,7 +152,7 @@ func upgrade(text []byte, current int, steps []migration) ([]byte, error) {
 		Schema *int `json:"schema"`
 	}
 	if err := json.Unmarshal(text, &version); err != nil {
-		return nil, fmt.Errorf("not JSON: %w", err)
+		return nil, fmt.Errorf("not JSON: %w", jsonfloat.Fault(err))
 	}
 	switch {
 	case version.Schema == nil:

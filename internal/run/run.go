@@ -118,7 +118,11 @@ func Create(dir string, m Manifest, o Options) (*Run, error) {
 		case errors.Is(err, syscall.ENAMETOOLONG):
 			return nil, &NotRunError{dir, "the name is too long for a directory"}
 		}
-		return nil, &WriteError{dir, manifestFile, err}
+		var cause *fs.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
+		return nil, &NotRunError{dir, fmt.Sprintf("the directory cannot be made: %v; name another", err)}
 	}
 	held, err := lock(dir)
 	if err != nil {

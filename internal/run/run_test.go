@@ -286,7 +286,9 @@ func TestDirectoryWithoutPermission(t *testing.T) {
 	require.ErrorAs(t, err, &w)
 	require.Contains(t, err.Error(), "permission")
 	_, err = Create("/proc/spdopt/run", Manifest{}, Options{})
-	require.ErrorAs(t, err, &w)
+	var none *NotRunError
+	require.ErrorAs(t, err, &none)
+	require.ErrorContains(t, err, "the directory cannot be made: no such file or directory; name another")
 }
 
 func TestTwoProcessesOnOneRun(t *testing.T) {

@@ -33,15 +33,18 @@ type Event struct {
 	Raw       []byte
 }
 
-// DamageError says that a journal is not what was written.
+// DamageError says that a file of a run is not what was written.
 type DamageError struct {
 	File string
-	Line int
+	Line int // of the journal; 0 for the other files
 	What string
 }
 
 // Error names the line.
 func (e *DamageError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s; bring back the file as it was", e.File, e.What)
+	}
 	return fmt.Sprintf("%s: line %d: %s; bring back the file as it was (a run cannot go on from a changed journal)", e.File, e.Line, e.What)
 }
 

@@ -36,6 +36,7 @@ func TestNilMatrices(t *testing.T) {
 		"kernel":         func() error { _, err := space.Kernel(bad); return err },
 		"matrices":       func() error { _, err := space.Matrices((*mat.Dense)(nil)); return err },
 		"principal axes": func() error { _, err := NewPrincipalAxes(space, bad, PrincipalOptions{}); return err },
+		"no space":       func() error { _, err := NewPrincipalAxes(nil, good, PrincipalOptions{}); return err },
 		"scores":         func() error { _, err := axes.Scores(bad); return err },
 		"of scores":      func() error { _, err := axes.Matrices(nil); return err },
 		"distances":      func() error { _, err := Distances(bad, ""); return err },

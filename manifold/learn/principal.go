@@ -43,6 +43,9 @@ func NewPrincipalAxes(space *TangentSpace, ms []mat.Symmetric, o PrincipalOption
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if space == nil {
+		return nil, errors.New("learn: the tangent space is nil; make it with TangentSpaceOf")
+	}
 	x, err := space.Vectors(ms)
 	if err != nil {
 		return nil, err

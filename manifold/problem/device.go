@@ -48,6 +48,9 @@ func (e *DeviceError) Error() string {
 
 // CheckDevice returns a *DeviceError where Solve would refuse the options because of their Device.
 func (p Problem) CheckDevice(o *Options) error {
+	if o == nil {
+		o = &Options{}
+	}
 	switch {
 	case p.device == nil:
 		return &DeviceError{p.Name, "has no way on a device: its cost is not in large matrix products"}

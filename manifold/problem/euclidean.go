@@ -29,6 +29,9 @@ func FromEuclidean(m *manifold.Affine, f Euclidean) (solve.Objective, error) {
 	if f.Cost == nil || f.Gradient == nil {
 		return nil, errors.New("problem: Cost and Gradient must be set")
 	}
+	if m == nil {
+		return nil, errors.New("problem: the manifold is nil")
+	}
 	if f.N != m.Dim() {
 		return nil, fmt.Errorf("problem: N is %d, the manifold has %d rows", f.N, m.Dim())
 	}

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -105,5 +106,8 @@ func TestFromEuclidean(t *testing.T) {
 		if _, err := FromEuclidean(m, bad); err == nil {
 			t.Errorf("accepted %+v", bad)
 		}
+	}
+	if _, err := FromEuclidean(nil, f); err == nil || !strings.Contains(err.Error(), "manifold is nil") {
+		t.Error(err)
 	}
 }

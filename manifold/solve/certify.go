@@ -16,6 +16,7 @@ const (
 // Certify says how far p can be from a minimizer of f, given what an evaluation left there: what the objective claims (Certifier), otherwise the length of the
 // Newton step, by conjugate gradients on its Hessian products (preconditioned where f is a Preconditioner), which estimates the distance; "none" for an
 // objective without a Hessian, or where that is not positive along a direction met. It also returns the number of Hessian products taken.
+// It panics if m, f or p is nil.
 func Certify(m manifold.Manifold, f Objective, p manifold.Point, grad []float64, memo Memo) (Certificate, int) {
 	c := certification{m: m}
 	c.bound, _ = f.(Certifier)

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 
 	"github.com/spdopt/spdopt/internal/cputime"
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Costs states what a step takes: seconds of AdamW on each workload, and for the other submissions the ratio to it, gradient included. They were
@@ -46,7 +48,7 @@ func ReadCosts(r io.Reader) (*Costs, error) {
 
 func (c *Costs) read(text []byte) error {
 	if err := json.Unmarshal(text, c); err != nil {
-		return fmt.Errorf("is not a table of costs: %w", err)
+		return fmt.Errorf("is not a table of costs: %w", jsonfloat.Fault(err))
 	}
 	if c.Version != costVersion {
 		return fmt.Errorf("is a table of costs of version %d; this program reads version %d", c.Version, costVersion)
@@ -103,8 +105,17 @@ const costRounds, costSteps = 7, 20
 // MeasureCosts measures the processor time of a step of the submissions on the workloads, in rounds in which AdamW and all of them take turns, and adds the
 // results to c. The process should be bound to one thread (GOMAXPROCS=1). progress is called before each round of a submission; it may be nil.
 func MeasureCosts(ctx context.Context, c *Costs, entries []Entry, ws []Workload, d *Data, progress func(submission, workload string)) error {
+	if c == nil {
+		return errors.New("there are no costs to add to")
+	}
+	if err := checkEntries(entries); err != nil {
+		return err
+	}
 	if c.Step == nil {
-		c.Step, c.Ratio, c.Work = map[string]float64{}, map[string]map[string]float64{}, map[string]string{}
+		c.Step = map[string]float64{}
+	}
+	if c.Ratio == nil || c.Work == nil {
+		c.Ratio, c.Work = map[string]map[string]float64{}, map[string]string{}
 	}
 	c.Version = costVersion
 	reference, err := EntryByName("adamw")

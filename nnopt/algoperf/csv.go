@@ -21,8 +21,12 @@ func (l *Log) WriteCSV(w io.Writer) error {
 	if err := out.Write(csvColumns); err != nil {
 		return err
 	}
-	for _, r := range l.Records {
-		t := l.Terms[slices.IndexFunc(l.Terms, func(t Terms) bool { return t.Workload == r.Workload })]
+	for i, r := range l.Records {
+		k := slices.IndexFunc(l.Terms, func(t Terms) bool { return t.Workload == r.Workload })
+		if k < 0 {
+			return fmt.Errorf("trial %d: the log has no terms of its workload %q", i+1, r.Workload)
+		}
+		t := l.Terms[k]
 		best := ""
 		if r.Best != nil {
 			best = number(*r.Best)

@@ -316,6 +316,29 @@ func TestBadTrials(t *testing.T) {
 	}
 }
 
+// TestNothingToTry: comparisons, targets and costs without what they need are errors that name it.
+func TestNothingToTry(t *testing.T) {
+	ctx, d := context.Background(), OpenData("")
+	c := toyConfig(t)
+	none := []Entry{{Name: "none"}}
+	wide := []Entry{named(t, "adamw")[0]}
+	wide[0].Space = Space{Dims: make([]Dim, 9)}
+	for what, f := range map[string]func() error{
+		"data are not open":       func() error { c := c; c.Data = nil; _, err := Run(ctx, c); return err },
+		"OpenData":                func() error { _, err := new(Data).Digest(nil); return err },
+		"none of Workloads":       func() error { _, err := new(Workload).Build(d, 1, 1); return err },
+		`"none": New is nil`:      func() error { c := c; c.Entries = none; _, err := Run(ctx, c); return err },
+		"9 dimensions":            func() error { return FindTargets(ctx, &Targets{}, Procedure{Entries: wide, Data: d}, nil) },
+		"no targets to add to":    func() error { return FindTargets(ctx, nil, Procedure{Data: d}, nil) },
+		"no costs to add to":      func() error { return MeasureCosts(ctx, nil, wide, nil, d, nil) },
+		`submission 1, "none": N`: func() error { return MeasureCosts(ctx, &Costs{}, none, nil, d, nil) },
+	} {
+		if err := f(); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("want %q, got %v", what, err)
+		}
+	}
+}
+
 // TestRealClock drives the clock by hand: a step takes 1 s, preparing an evaluation 0.25 s, and an evaluation 1000 s, which do not count.
 func TestRealClock(t *testing.T) {
 	now := time.Unix(0, 0)
@@ -370,7 +393,7 @@ func TestBudgets(t *testing.T) {
 	if len(l.Records) != 3 || l.Terms[0].Budget != 180 || l.Records[0].Steps != 180 || l.Records[0].Point["lr"] != named(t, "adamw")[0].Self["lr"] {
 		t.Errorf("self-tuning: %+v", l.Records)
 	}
-	c.Entries = []Entry{{Name: "odd"}}
+	c.Entries = []Entry{Of("odd", "", plain("sgd", ""), aroundLR(1), nil)}
 	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "does not take part") {
 		t.Errorf("without hyperparameters of its own: %v", err)
 	}

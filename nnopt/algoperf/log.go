@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/matio"
 )
 
@@ -120,7 +121,7 @@ func ReadJSON(r io.Reader) (l *Log, whole int64, err error) {
 	l = &Log{}
 	if err := json.Unmarshal(first, l); err != nil {
 		if err := json.Unmarshal(content, l); err != nil {
-			return nil, 0, fmt.Errorf("is not a log of trials: %v", err)
+			return nil, 0, fmt.Errorf("is not a log of trials: %v", jsonfloat.Fault(err))
 		}
 		first, rest, lines = content, nil, false
 	}

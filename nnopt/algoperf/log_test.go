@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"reflect"
 	"slices"
@@ -140,8 +141,15 @@ func TestMergeRefusesOtherRules(t *testing.T) {
 	if l.Data != "digits:12345678 text:1" || len(l.Terms) != 3 || len(l.Records) != 14 || l.Records[13].Workload != "y" {
 		t.Errorf("%+v", l)
 	}
-	if _, err := Merge(nil, nil); err == nil {
-		t.Error("no logs merged")
+	for what, logs := range map[string][]*Log{"no log": {}, "1 is nil": {testLog(), nil}, "2 names for 1 logs": {testLog()}} {
+		if _, err := Merge(logs, names); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("want %q, got %v", what, err)
+		}
+	}
+	lost := testLog()
+	lost.Terms = nil
+	if err := lost.WriteCSV(io.Discard); err == nil || !strings.Contains(err.Error(), "no terms") {
+		t.Errorf("a log without terms: %v", err)
 	}
 }
 

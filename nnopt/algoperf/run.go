@@ -90,7 +90,7 @@ func (c *Config) resolve() error {
 			return err
 		}
 	}
-	return nil
+	return checkEntries(c.Entries)
 }
 
 // header collects the rules of the comparison.
@@ -212,7 +212,7 @@ func (c *comparison) work(parent context.Context, studies []study) error {
 	defer cancel(nil)
 	queue := make(chan *study)
 	var workers sync.WaitGroup
-	for range c.Jobs {
+	for range min(c.Jobs, len(studies)) {
 		workers.Go(func() {
 			for s := range queue {
 				if err := c.study(ctx, s); err != nil {

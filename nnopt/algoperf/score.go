@@ -45,10 +45,16 @@ type Table struct {
 
 // Validate reports times that cannot be.
 func (t *Table) Validate() error {
-	if len(t.Submissions) == 0 || len(t.Workloads) == 0 {
+	if t == nil || len(t.Submissions) == 0 || len(t.Workloads) == 0 {
 		return errors.New("there is nothing to score")
 	}
+	if len(t.Seconds) != len(t.Submissions) {
+		return fmt.Errorf("times of %d submissions, not of %d", len(t.Seconds), len(t.Submissions))
+	}
 	for i, s := range t.Submissions {
+		if len(t.Seconds[i]) != len(t.Workloads) {
+			return fmt.Errorf("%s: times of %d workloads, not of %d", s, len(t.Seconds[i]), len(t.Workloads))
+		}
 		for j, w := range t.Workloads {
 			if v := t.Seconds[i][j]; v <= 0 || math.IsInf(v, -1) {
 				return fmt.Errorf("%s on %s: a time of %v s", s, w, v)

@@ -312,6 +312,8 @@ func TestBadTables(t *testing.T) {
 		"nothing to score": func(t *Table) { t.Submissions = nil },
 		"a time of":        func(t *Table) { t.Seconds[1][1] = -1 },
 		"a time of 0":      func(t *Table) { t.Seconds[0][0] = 0 },
+		"of 1 submissions": func(t *Table) { t.Seconds = t.Seconds[:1] },
+		"of 1 workloads":   func(t *Table) { t.Seconds[1] = t.Seconds[1][:1] },
 		"base workload":    func(t *Table) { t.Base["w1"] = "elsewhere" },
 	} {
 		table := tableOf([]float64{1, 2}, []float64{2, 1})

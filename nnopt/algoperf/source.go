@@ -120,8 +120,15 @@ func (d *Data) readText() (tokenized, error) {
 	return tokenized{tokens, t.Size()}, err
 }
 
+var errNoData = errors.New("the data are not open; open them with OpenData")
+
+func (d *Data) isOpen() bool { return d != nil && d.digits != nil }
+
 // Digest returns a number for the contents that the workloads are made of, such as "digits:1f2e3d4c text:...": targets and logs belong to one.
 func (d *Data) Digest(ws []Workload) (string, error) {
+	if !d.isOpen() {
+		return "", errNoData
+	}
 	var parts []string
 	for _, need := range []Need{NeedDigits, NeedText} {
 		wanted := false

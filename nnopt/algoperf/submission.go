@@ -81,3 +81,17 @@ type Entry struct {
 	Work string
 	New  func(p Point) (Submission, error)
 }
+
+// checkEntries reports the first submission that cannot be tried.
+func checkEntries(all []Entry) error {
+	for i := range all {
+		e := &all[i]
+		if e.New == nil {
+			return fmt.Errorf("submission %d, %q: New is nil", i+1, e.Name)
+		}
+		if err := e.Space.Validate(); err != nil {
+			return fmt.Errorf("submission %d, %q: %w", i+1, e.Name, err)
+		}
+	}
+	return nil
+}

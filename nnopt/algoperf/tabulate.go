@@ -12,6 +12,12 @@ func Merge(logs []*Log, names []string) (*Log, error) {
 	if len(logs) == 0 {
 		return nil, fmt.Errorf("there is no log")
 	}
+	if len(names) != len(logs) {
+		return nil, fmt.Errorf("%d names for %d logs", len(names), len(logs))
+	}
+	if k := slices.Index(logs, nil); k >= 0 {
+		return nil, fmt.Errorf("%s: log %d is nil", names[k], k)
+	}
 	all := &Log{Header: logs[0].Header, Records: slices.Clone(logs[0].Records)}
 	all.Terms = slices.Clone(all.Terms)
 	for k, l := range logs[1:] {

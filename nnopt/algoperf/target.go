@@ -4,11 +4,14 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/spdopt/spdopt/internal/jsonfloat"
 )
 
 // Targets holds the targets of the workloads with what they rest on.
@@ -62,7 +65,7 @@ func ReadTargets(r io.Reader) (*Targets, error) {
 
 func (t *Targets) read(text []byte) error {
 	if err := json.Unmarshal(text, t); err != nil {
-		return fmt.Errorf("is not a list of targets: %w", err)
+		return fmt.Errorf("is not a list of targets: %w", jsonfloat.Fault(err))
 	}
 	if t.Version != targetVersion {
 		return fmt.Errorf("is a list of targets of version %d; this program reads version %d", t.Version, targetVersion)
@@ -136,6 +139,9 @@ func (p *Procedure) resolve() error {
 	if p.Trials < 1 || p.Repeats < 1 {
 		return fmt.Errorf("%d trials and %d repeats", p.Trials, p.Repeats)
 	}
+	if err := checkEntries(p.Entries); err != nil {
+		return err
+	}
 	if p.Progress == nil {
 		p.Progress = func(string, string, int, int) {}
 	}
@@ -144,6 +150,9 @@ func (p *Procedure) resolve() error {
 
 // FindTargets finds the target of each workload and adds it to t, in the place of an earlier one.
 func FindTargets(ctx context.Context, t *Targets, p Procedure, ws []Workload) error {
+	if t == nil {
+		return errors.New("there are no targets to add to")
+	}
 	if err := p.resolve(); err != nil {
 		return err
 	}

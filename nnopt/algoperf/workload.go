@@ -55,6 +55,12 @@ func (w *Workload) Build(d *Data, batch int, seed uint64) (*Task, error) {
 	if batch < 1 {
 		return nil, fmt.Errorf("%s: a batch of %d examples", w.Name, batch)
 	}
+	if w.build == nil {
+		return nil, fmt.Errorf("workload %q is none of Workloads", w.Name)
+	}
+	if !d.isOpen() {
+		return nil, errNoData
+	}
 	return w.build(&setup{d, batch, seed})
 }
 

@@ -4,6 +4,7 @@ type adjoint struct{ a Operator }
 
 // Adjoint returns A^T.
 func Adjoint(a Operator) Operator {
+	mustExist("a transpose", a)
 	if t, ok := a.(adjoint); ok {
 		return t.a
 	}

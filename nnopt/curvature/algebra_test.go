@@ -142,7 +142,29 @@ func TestMisfitsPanic(t *testing.T) {
 		"range":     func() { Submatrix(a, []int{4}, nil) },
 		"repeated":  func() { Submatrix(a, []int{1, 1}, nil) },
 		"trace":     func() { Kronecker(a).Trace() },
-		"spectrum":  func() { Spectrum(randomMatrix(1, 3, 2), []float64{1}) },
+		"nothing":   func() { Adjoint(nil) },
+		"no term":   func() { Sum(a, nil) },
+		"no link":   func() { Chain(nil) },
+		"no block":  func() { BlockDiagonal(a, nil) },
+		"no scaled": func() { Scaled(2, nil) },
+		"no damped": func() { Damped(nil, 1) },
+		"no whole":  func() { Submatrix(nil, nil, nil) },
+		"no matrix": func() { Form(nil) },
+		"no side":   func() { Kronecker(a, nil) },
+		"no size":   func() { Kronecker(a, Diagonal(nil)) },
+		"no risk":   func() { NewHessian[float64](nil) },
+		"zero risk": func() { NewJacobian(&Risk[float64]{}) },
+		"dim":       func() { NewKFAC(nil, -1) },
+		"block": func() {
+			NewKFAC([]Factors{{Weight: Block{Rows: 2, Cols: 3}, A: randomMatrix(1, 3, 3), B: randomMatrix(1, 2, 2)}}, 5)
+		},
+		"factor": func() {
+			NewKFAC([]Factors{{Weight: Block{Rows: 2, Cols: 3}, A: randomMatrix(1, 2, 2), B: randomMatrix(1, 2, 2)}}, 6)
+		},
+		"solution": func() { c, _ := NewCG(Diagonal([]float64{1}), SolveOptions{}); c.MulTo(nil, []float64{1}) },
+		"short":    func() { NewDense(dense.Matrix[float64]{Rows: 2, Cols: 2, Stride: 2, Data: make([]float64, 3)}) },
+		"shape":    func() { NewDense(dense.Matrix[float64]{Rows: -1}) },
+		"spectrum": func() { Spectrum(randomMatrix(1, 3, 2), []float64{1}) },
 	} {
 		func() {
 			defer func() {
@@ -268,14 +290,27 @@ func TestInversesRefuse(t *testing.T) {
 	if err := series.Solve(x, b); !errors.As(err, &d) {
 		t.Errorf("a series that diverges: %v", err)
 	}
+	for name, f := range map[string]func(x, b []float64) error{
+		"CG":      func(x, b []float64) error { _, err := few.Solve(x, b); return err },
+		"LSMR":    func(x, b []float64) error { _, err := short.Solve(x, b); return err },
+		"Neumann": func(x, b []float64) error { return series.Solve(x, b) },
+	} {
+		var e Error
+		if err := f(x, b[1:]); !errors.As(err, &e) {
+			t.Errorf("%s for a vector that is too short: %v", name, err)
+		}
+	}
 	wide := NewDense(randomMatrix(1, 2, 3))
 	for name, f := range map[string]func() error{
-		"wide CG":             func() error { _, err := NewCG(wide, SolveOptions{}); return err },
-		"wide Neumann":        func() error { _, err := NewNeumann(wide, NeumannOptions{}); return err },
-		"tolerance":           func() error { _, err := NewCG(a, SolveOptions{Tol: -1}); return err },
-		"iterations":          func() error { _, err := NewCG(a, SolveOptions{MaxIterations: -1}); return err },
-		"LSMR preconditioner": func() error { _, err := NewLSMR(a, 0, SolveOptions{Preconditioner: a}); return err },
-		"LSMR damping":        func() error { _, err := NewLSMR(a, math.NaN(), SolveOptions{}); return err },
+		"wide CG":               func() error { _, err := NewCG(wide, SolveOptions{}); return err },
+		"preconditioned CG":     func() error { _, err := NewCG(a, SolveOptions{Preconditioner: wide}); return err },
+		"preconditioned series": func() error { _, err := NewNeumann(a, NeumannOptions{Preconditioner: wide}); return err },
+		"preconditioned pairs":  func() error { _, err := TopLOBPCG(a, wide, TopOptions{Rand: source(1)}); return err },
+		"wide Neumann":          func() error { _, err := NewNeumann(wide, NeumannOptions{}); return err },
+		"tolerance":             func() error { _, err := NewCG(a, SolveOptions{Tol: -1}); return err },
+		"iterations":            func() error { _, err := NewCG(a, SolveOptions{MaxIterations: -1}); return err },
+		"LSMR preconditioner":   func() error { _, err := NewLSMR(a, 0, SolveOptions{Preconditioner: a}); return err },
+		"LSMR damping":          func() error { _, err := NewLSMR(a, math.NaN(), SolveOptions{}); return err },
 	} {
 		if err := f(); !errors.As(err, &d) {
 			t.Errorf("%s: %v", name, err)

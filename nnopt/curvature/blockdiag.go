@@ -7,6 +7,7 @@ type blockDiagonal struct {
 
 // BlockDiagonal returns the operator with the given blocks on its diagonal and zeros elsewhere.
 func BlockDiagonal(blocks ...Operator) Operator {
+	mustExist("a block diagonal", blocks...)
 	d := &blockDiagonal{blocks: blocks}
 	for _, b := range blocks {
 		r, c := b.Dims()

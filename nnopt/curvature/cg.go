@@ -60,14 +60,19 @@ func NewCG(a Operator, o SolveOptions) (*CG, error) {
 	if n != cols {
 		return nil, dataError("operator", "is %d x %d; conjugate gradients need a symmetric one", n, cols)
 	}
+	if err := checkPreconditioner(o.Preconditioner, n); err != nil {
+		return nil, err
+	}
 	vector := func() []float64 { return make([]float64, n) }
 	return &CG{a: a, o: o.resolved(n), n: n, r: vector(), z: vector(), p: vector(), q: vector()}, nil
 }
 
 // Solve sets x to A^-1 b, starting from 0. The error is a *ConvergenceError, with the last iterate in x, or a *DataError if A is not positive definite or
-// a product not finite.
+// a product not finite, or an Error if the slices do not fit.
 func (c *CG) Solve(x, b []float64) (Solution, error) {
-	mustFit(x, b, c.n, c.n)
+	if err := fits(x, b, c.n, c.n); err != nil {
+		return Solution{}, err
+	}
 	copy(c.r, b)
 	clear(x)
 	size := norm(b)
@@ -119,6 +124,7 @@ func (c *CG) Dims() (rows, cols int) { return c.n, c.n }
 
 // MulTo implements Operator: Solve, with the error kept for Err.
 func (c *CG) MulTo(dst, x []float64) {
+	mustFit(dst, x, c.n, c.n)
 	if _, err := c.Solve(dst, x); err != nil && c.err == nil {
 		c.err = err
 	}

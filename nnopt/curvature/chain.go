@@ -11,6 +11,7 @@ func Chain(factors ...Operator) Operator {
 	if len(factors) == 0 {
 		fail("a product of no operators has no size")
 	}
+	mustExist("a product", factors...)
 	c := &chain{factors: factors}
 	for k := 1; k < len(factors); k++ {
 		_, cols := factors[k-1].Dims()

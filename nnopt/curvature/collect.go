@@ -83,6 +83,9 @@ func (s *Settings) Validate() error {
 	default:
 		return dataError("convention", "must be in-input, in-output or even, not %q", s.Convention)
 	}
+	if s.Samples > mostSamples {
+		return dataError("samples", "must be at most %d, not %d", mostSamples, s.Samples)
+	}
 	if s.Samples < 0 || s.Samples > 1 && s.flavour() != MonteCarlo {
 		return dataError("samples", "must be a positive number, and 1 unless the flavour is mc, not %d", s.Samples)
 	}

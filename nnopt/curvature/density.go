@@ -9,17 +9,23 @@ import (
 type DensityOptions struct {
 	Steps      int        // of Lanczos, one product each; default 128, at most the dimension
 	Repeats    int        // start vectors to average over; default 1
-	Points     int        // of the grid; default 1024
+	Points     int        // of the grid, at most 2^24; default 1024
 	Kappa      float64    // above 1: smaller is smoother; default 3, of the logarithmic density 1.04
 	Margin     float64    // by which the interval is widened on each side, in widths; default 0.05
 	Boundaries [2]float64 // smallest and largest eigenvalue, default estimated by Lanczos; of the logarithmic density sizes, from 0 by default
 	Epsilon    float64    // added to the size of eigenvalues before the logarithm; default 1e-5
 }
 
+// mostPoints bounds a grid.
+const mostPoints = 1 << 24
+
 // Validate reports what cannot be.
 func (o *DensityOptions) Validate() error {
 	if min(o.Steps, o.Repeats, o.Points) < 0 || o.Steps == 1 || o.Points == 1 {
 		return dataError("density", "%d steps, %d repeats, %d points: steps and points must be at least 2, repeats positive", o.Steps, o.Repeats, o.Points)
+	}
+	if o.Points > mostPoints {
+		return dataError("density", "%d points are more than the %d of the finest grid", o.Points, mostPoints)
 	}
 	if o.Kappa != 0 && !(o.Kappa > 1) || o.Kappa-o.Kappa != 0 || !(o.Margin >= 0) || !(o.Epsilon >= 0) {
 		return dataError("density", "kappa %v must be above 1, margin %v and epsilon %v not negative", o.Kappa, o.Margin, o.Epsilon)

@@ -14,6 +14,9 @@ func GGNDiagonal[T nnopt.Float](r *Risk[T], s Settings) ([]float64, error) {
 	if s.flavour() == ForwardOnly {
 		return nil, dataError("flavour", "forward-only has no gradients")
 	}
+	if err := r.exists(); err != nil {
+		return nil, err
+	}
 	s.Skip = true
 	c, err := NewCollector(r.Net, s)
 	if err != nil {

@@ -86,6 +86,12 @@ func Correct[T nnopt.Float](e *Eigen, r *Risk[T], s Settings) error {
 	if s.flavour() == ForwardOnly {
 		return dataError("flavour", "forward-only has no gradients to correct the eigenvalues with")
 	}
+	if e == nil {
+		return errNoOperator
+	}
+	if err := r.exists(); err != nil {
+		return err
+	}
 	c, err := NewCollector(r.Net, s)
 	if err != nil {
 		return err

@@ -447,6 +447,9 @@ func TestEstimatorsRefuse(t *testing.T) {
 		"wide trace":    func() error { _, err := HutchinsonTrace(wide, Probes{Products: 3, Rand: r}); return err },
 		"wide diagonal": func() error { _, err := XDiag(wide, Probes{Products: 4, Rand: r}); return err },
 		"NaN":           func() error { _, err := HutchinsonDiagonal(bad, Probes{Products: 3, Rand: r}); return err },
+		"too large":     func() error { _, err := HutchinsonTrace(square, Probes{Products: 1 << 40, Rand: r}); return err },
+		"grid":          func() error { _, err := SpectralDensity(square, DensityOptions{Points: 1 << 40}, r); return err },
+		"samples":       func() error { s := Settings{Flavour: MonteCarlo, Samples: 1 << 40}; return s.Validate() },
 		"not 3":         func() error { _, err := HutchPP(square, Probes{Products: 4, Rand: r}); return err },
 		"not even":      func() error { _, err := XTrace(square, Probes{Products: 3, Rand: r}); return err },
 		"too many":      func() error { _, err := XTrace(square, Probes{Products: 12, Rand: r}); return err },
@@ -475,6 +478,19 @@ func TestEstimatorsRefuse(t *testing.T) {
 		var e *DataError
 		if err := f(); !errors.As(err, &e) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestLOBPCGEnds: where nothing new can be searched, since the preconditioner takes every residual away or the tolerance is below rounding, the pairs so far come with a
+// *ConvergenceError.
+func TestLOBPCGEnds(t *testing.T) {
+	a := NewDense(lowRank(3, 7, 1, 2, 3, 4, 5, 6, 7))
+	for what, p := range map[string]Operator{"zero": Diagonal(make([]float64, 7)), "of the other parameters": Diagonal([]float64{1, 0, 0, 0, 0, 0, 0}), "none": nil} {
+		top, err := TopLOBPCG(a, p, TopOptions{K: 4, Tol: 1e-300, MaxProducts: 1 << 30, Rand: source(1)})
+		var c *ConvergenceError
+		if !errors.As(err, &c) || len(top.Values) != 4 {
+			t.Errorf("preconditioner %s: %+v, %v", what, top, err)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type EmpiricalFisher[T nnopt.Float] struct {
 
 // NewEmpiricalFisher returns the empirical Fisher matrix of a risk.
 func NewEmpiricalFisher[T nnopt.Float](r *Risk[T]) *EmpiricalFisher[T] {
+	r.mustExist()
 	f := &EmpiricalFisher[T]{r: r, v: make([]T, r.Dim())}
 	f.symmetric = symmetric{r.Dim(), f.product}
 	return f

@@ -15,6 +15,7 @@ type GGN[T nnopt.Float] struct {
 
 // NewGGN returns the exact Gauss-Newton matrix of a risk.
 func NewGGN[T nnopt.Float](r *Risk[T]) *GGN[T] {
+	r.mustExist()
 	g := &GGN[T]{r: r, v: make([]T, r.Dim()), u: make([]T, r.Dim())}
 	g.symmetric = symmetric{r.Dim(), g.product}
 	return g

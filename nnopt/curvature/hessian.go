@@ -13,6 +13,7 @@ type Hessian[T nnopt.Float] struct {
 
 // NewHessian returns the Hessian of a risk.
 func NewHessian[T nnopt.Float](r *Risk[T]) *Hessian[T] {
+	r.mustExist()
 	h := &Hessian[T]{r: r, v: make([]T, r.Dim()), u: make([]T, r.Dim())}
 	h.symmetric = symmetric{r.Dim(), h.product}
 	return h

@@ -16,6 +16,7 @@ type Jacobian[T nnopt.Float] struct {
 
 // NewJacobian returns the Jacobian of a risk.
 func NewJacobian[T nnopt.Float](r *Risk[T]) *Jacobian[T] {
+	r.mustExist()
 	return &Jacobian[T]{r: r, v: make([]T, r.Dim())}
 }
 

@@ -99,8 +99,27 @@ func (l *layerwise) MulTo(dst, x []float64) {
 // MulTransTo implements Operator.
 func (l *layerwise) MulTransTo(dst, x []float64) { l.MulTo(dst, x) }
 
-// NewKFAC returns the operator of blocks of factors over dim parameters.
+// mustFit demands a block within dim parameters, and factors of its size.
+func (f *Factors) mustFit(dim int) {
+	out, in := f.Dims()
+	for _, b := range []*Block{&f.Weight, &f.Bias} {
+		if b.Rows < 0 || b.Cols < 0 || b.Start < 0 || b.End() > dim {
+			fail("block %q: %d x %d from parameter %d of %d", b.Name, b.Rows, b.Cols, b.Start, dim)
+		}
+	}
+	if out < 1 || f.Weight.Rows != 0 && f.Weight.Rows != out || f.B.Rows != out || f.B.Cols != out || f.A.Rows != in || f.A.Cols != in {
+		fail("block %q of %d x %d: factors B of %d x %d and A of %d x %d", f.Name(), out, in, f.B.Rows, f.B.Cols, f.A.Rows, f.A.Cols)
+	}
+}
+
+// NewKFAC returns the operator of blocks of factors over dim parameters. It panics with Error if their sizes do not fit.
 func NewKFAC(blocks []Factors, dim int) *KFAC {
+	if dim < 0 {
+		fail("%d parameters", dim)
+	}
+	for i := range blocks {
+		blocks[i].mustFit(dim)
+	}
 	k := &KFAC{layerwise: newLayerwise(blocks, dim)}
 	k.apply = func(i int, v, w dense.Matrix[float64]) {
 		f := &k.Blocks[i]
@@ -194,6 +213,9 @@ func scaledMirror(m dense.Matrix[float64], w float64) dense.Matrix[float64] {
 
 // CollectKFAC returns the Kronecker factors of a risk.
 func CollectKFAC[T nnopt.Float](r *Risk[T], s Settings) (*KFAC, error) {
+	if err := r.exists(); err != nil {
+		return nil, err
+	}
 	defer r.enter()()
 	c, err := NewCollector(r.Net, s)
 	if err != nil {

@@ -19,10 +19,14 @@ func Kronecker(factors ...Operator) *KroneckerProduct {
 	if len(factors) == 0 {
 		fail("a Kronecker product of no operators has no size")
 	}
+	mustExist("a Kronecker product", factors...)
 	k := &KroneckerProduct{factors: factors, rows: 1, cols: 1}
 	size, side := 1, 0
 	for _, f := range factors {
 		r, c := f.Dims()
+		if r < 1 || c < 1 {
+			fail("a %d x %d factor of a Kronecker product", r, c)
+		}
 		k.rows, k.cols = k.rows*r, k.cols*c
 		size, side = size*max(r, c), max(side, r, c)
 	}

@@ -37,7 +37,16 @@ func TestLacking(t *testing.T) {
 			_, err := NewRisk(small, iter.Seq[*net.Batch[float64]](func(yield func(*net.Batch[float64]) bool) { yield(nil) }), RiskOptions{})
 			return err
 		},
-		"collector": func() error { _, err := NewCollector[float64](nil, Settings{}); return err },
+		"factors":          func() error { _, err := CollectKFAC[float64](nil, Settings{}); return err },
+		"factors, zero":    func() error { _, err := CollectKFAC(&Risk[float64]{}, Settings{}); return err },
+		"spectra":          func() error { _, err := CollectEKFAC[float64](nil, Settings{}); return err },
+		"closest factors":  func() error { _, err := CollectKFOC[float64](nil, Settings{}, KFOCOptions{}); return err },
+		"GGN diagonal":     func() error { _, err := GGNDiagonal[float64](nil, Settings{}); return err },
+		"sampled GGN":      func() error { _, err := NewMonteCarloGGN[float64](nil, 1, 1); return err },
+		"correct":          func() error { return Correct[float64](&Eigen{}, nil, Settings{}) },
+		"correct, nothing": func() error { return Correct(nil, &Risk[float64]{}, Settings{}) },
+		"tracked":          func() error { _, err := NewTrackedInverse(nil, 1, nil); return err },
+		"collector":        func() error { _, err := NewCollector[float64](nil, Settings{}); return err },
 	} {
 		var lacking *DataError
 		if err := call(); !errors.As(err, &lacking) {

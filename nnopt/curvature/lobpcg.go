@@ -15,6 +15,9 @@ func TopLOBPCG(a Operator, precondition Operator, o TopOptions) (*Top, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPreconditioner(precondition, n); err != nil {
+		return nil, err
+	}
 	l := &lobpcg{a: a, p: precondition, o: o, n: n, s: dense.New[float64](min(3*o.K, n), n), as: dense.New[float64](min(3*o.K, n), n)}
 	for range o.K {
 		copy(l.s.Row(l.m), gaussian(o.Rand, n))
@@ -39,8 +42,12 @@ func TopLOBPCG(a Operator, precondition Operator, o TopOptions) (*Top, error) {
 		if l.products+2*o.K > o.MaxProducts {
 			return l.top(), &ConvergenceError{"LOBPCG", worst, limit, l.products}
 		}
+		before := l.products
 		if err := l.extend(); err != nil {
 			return nil, err
+		}
+		if l.products == before { // the residuals are rounding, or the preconditioner takes them away: directions alone span nothing new
+			return l.top(), &ConvergenceError{"LOBPCG", worst, limit, l.products}
 		}
 	}
 }

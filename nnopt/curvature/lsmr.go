@@ -35,10 +35,12 @@ func NewLSMR(a Operator, damping float64, o SolveOptions) (*LSMR, error) {
 }
 
 // Solve sets x, of as many elements as A has columns, to the solution for b. The error is a *ConvergenceError, with the last iterate in x, or a *DataError
-// if a product is not finite.
+// if a product is not finite, or an Error if the slices do not fit.
 func (l *LSMR) Solve(x, b []float64) (Solution, error) {
 	rows, cols := l.a.Dims()
-	mustFit(x, b, cols, rows)
+	if err := fits(x, b, cols, rows); err != nil {
+		return Solution{}, err
+	}
 	clear(x)
 	w := &bidiagonal{a: l.a, u: append([]float64(nil), b...), v: make([]float64, cols), work: make([]float64, max(rows, cols))}
 	size := w.start()
@@ -80,6 +82,8 @@ func (l *LSMR) Dims() (rows, cols int) {
 
 // MulTo implements Operator: Solve, with the error kept for Err.
 func (l *LSMR) MulTo(dst, x []float64) {
+	rows, cols := l.Dims()
+	mustFit(dst, x, rows, cols)
 	if _, err := l.Solve(dst, x); err != nil && l.err == nil {
 		l.err = err
 	}

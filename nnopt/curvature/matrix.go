@@ -10,7 +10,16 @@ import (
 type denseOperator struct{ m nnopt.Matrix[float64] }
 
 // NewDense returns a matrix as an operator; it shares memory.
-func NewDense(m nnopt.Matrix[float64]) Operator { return &denseOperator{m} }
+func NewDense(m nnopt.Matrix[float64]) Operator {
+	mustBeWhole(m)
+	return &denseOperator{m}
+}
+
+func mustBeWhole(m nnopt.Matrix[float64]) {
+	if !dense.Whole(m) {
+		fail("a %d x %d matrix with stride %d is not in %d elements", m.Rows, m.Cols, m.Stride, len(m.Data))
+	}
+}
 
 // FromGonum returns a copy of a gonum matrix as an operator. It panics as gonum does if a is nil.
 func FromGonum(a mat.Matrix) Operator {
@@ -41,6 +50,7 @@ func (d *denseOperator) MulTransTo(dst, x []float64) {
 
 // Form returns the matrix of an operator, by a product with every unit vector (or transposed products where there are fewer rows).
 func Form(a Operator) nnopt.Matrix[float64] {
+	mustExist("a matrix", a)
 	rows, cols := a.Dims()
 	m := dense.New[float64](rows, cols)
 	if rows <= cols {
@@ -100,6 +110,7 @@ func Diagonal(d []float64) Operator {
 
 // Spectrum returns Q diag(values) Q^T for a Q with as many columns as values, such as the eigenvectors that TopLanczos and TopLOBPCG find.
 func Spectrum(q nnopt.Matrix[float64], values []float64) Operator {
+	mustBeWhole(q)
 	if q.Cols != len(values) {
 		fail("%d eigenvalues for %d vectors", len(values), q.Cols)
 	}

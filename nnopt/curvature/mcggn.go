@@ -24,8 +24,11 @@ type MonteCarloGGN[T nnopt.Float] struct {
 
 // NewMonteCarloGGN returns the operator for a positive number of samples.
 func NewMonteCarloGGN[T nnopt.Float](r *Risk[T], samples int, seed uint64) (*MonteCarloGGN[T], error) {
-	if samples < 1 {
-		return nil, dataError("samples", "must be positive, not %d", samples)
+	if samples < 1 || samples > mostSamples {
+		return nil, dataError("samples", "must be from 1 to %d, not %d", mostSamples, samples)
+	}
+	if err := r.exists(); err != nil {
+		return nil, err
 	}
 	g := &MonteCarloGGN[T]{r: r, samples: samples, seed: seed, v: make([]T, r.Dim())}
 	g.symmetric = symmetric{r.Dim(), g.product}
@@ -57,6 +60,9 @@ func (g *MonteCarloGGN[T]) product(dst, x []float64) {
 		g.r.addGradients(dst, g.r.factor)
 	}
 }
+
+// mostSamples bounds the targets drawn for an output, each from a stream of its own.
+const mostSamples = 1 << 16
 
 // drawStreams returns the random numbers of each of several samples.
 func drawStreams(seed uint64, samples int) (all []*rand.Rand) {

@@ -28,6 +28,9 @@ func NewNeumann(a Operator, o NeumannOptions) (*Neumann, error) {
 	if n != cols {
 		return nil, dataError("operator", "is %d x %d; a Neumann series needs a square one", n, cols)
 	}
+	if err := checkPreconditioner(o.Preconditioner, n); err != nil {
+		return nil, err
+	}
 	if o.Terms < 0 || o.Scale-o.Scale != 0 {
 		return nil, dataError("neumann", "the terms must not be negative, not %d, and the scale finite, not %v", o.Terms, o.Scale)
 	}
@@ -41,11 +44,15 @@ func NewNeumann(a Operator, o NeumannOptions) (*Neumann, error) {
 }
 
 // Solve sets x to the truncated series applied to b; x must not overlap b. A series whose last term is larger than its first, or not finite, diverges: a
-// *DataError.
-func (s *Neumann) Solve(x, b []float64) error { return s.series(x, b, false) }
+// *DataError. Slices that do not fit are an Error.
+func (s *Neumann) Solve(x, b []float64) error {
+	if err := fits(x, b, s.n, s.n); err != nil {
+		return err
+	}
+	return s.series(x, b, false)
+}
 
 func (s *Neumann) series(x, b []float64, transposed bool) error {
-	mustFit(x, b, s.n, s.n)
 	if transposed {
 		copy(s.term, b)
 	} else {
@@ -91,13 +98,14 @@ func (s *Neumann) precondition(dst, x []float64, transposed bool) {
 func (s *Neumann) Dims() (rows, cols int) { return s.n, s.n }
 
 // MulTo implements Operator.
-func (s *Neumann) MulTo(dst, x []float64) { s.keep(s.series(dst, x, false)) }
+func (s *Neumann) MulTo(dst, x []float64) { s.product(dst, x, false) }
 
 // MulTransTo implements Operator.
-func (s *Neumann) MulTransTo(dst, x []float64) { s.keep(s.series(dst, x, true)) }
+func (s *Neumann) MulTransTo(dst, x []float64) { s.product(dst, x, true) }
 
-func (s *Neumann) keep(err error) {
-	if s.err == nil {
+func (s *Neumann) product(dst, x []float64, transposed bool) {
+	mustFit(dst, x, s.n, s.n)
+	if err := s.series(dst, x, transposed); s.err == nil {
 		s.err = err
 	}
 }

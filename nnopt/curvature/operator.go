@@ -3,7 +3,8 @@ package curvature
 import "fmt"
 
 // Operator is a linear map given by its products. Vectors of parameters are in the order of the blocks of a network, each block row by row. An operator owns
-// its workspace: it is used by one goroutine at a time. Slices of wrong length panic with Error.
+// its workspace: it is used by one goroutine at a time. Slices of wrong length panic with Error, and so do functions that make an operator and return no
+// error, such as Sum and NewHessian, for operators and risks that are nil or do not fit.
 type Operator interface {
 	Dims() (rows, cols int)
 	// MulTo sets dst = A x; dst must not overlap x.
@@ -12,7 +13,7 @@ type Operator interface {
 	MulTransTo(dst, x []float64)
 }
 
-// Error is what a product panics with when sizes do not fit: a mistake in the calling program.
+// Error says that sizes do not fit. Functions that return an error return it, the others panic with it: a mistake in the calling program.
 type Error string
 
 // Error returns the message.
@@ -20,10 +21,27 @@ func (e Error) Error() string { return "curvature: " + string(e) }
 
 func fail(format string, args ...any) { panic(Error(fmt.Sprintf(format, args...))) }
 
+// fits checks the lengths of a product with a rows x cols matrix.
+func fits(dst, x []float64, rows, cols int) error {
+	if len(dst) != rows || len(x) != cols {
+		return Error(fmt.Sprintf("product of a %d x %d operator with %d elements into %d", rows, cols, len(x), len(dst)))
+	}
+	return nil
+}
+
 // mustFit demands the lengths of a product with a rows x cols matrix.
 func mustFit(dst, x []float64, rows, cols int) {
-	if len(dst) != rows || len(x) != cols {
-		fail("product of a %d x %d operator with %d elements into %d", rows, cols, len(x), len(dst))
+	if err := fits(dst, x, rows, cols); err != nil {
+		panic(err)
+	}
+}
+
+// mustExist demands the operators that another one is made of.
+func mustExist(whole string, parts ...Operator) {
+	for k, a := range parts {
+		if a == nil {
+			fail("operator %d of %s is nil", k, whole)
+		}
 	}
 }
 

@@ -16,6 +16,9 @@ const (
 	Normal     ProbeKind = "normal"
 )
 
+// mostElements bounds the elements of all vectors of an estimator: 16 GiB.
+const mostElements = 1 << 31
+
 // Probes say which random vectors an estimator uses.
 type Probes struct {
 	Products int       // products with the operator in all; must be positive and below the dimension where an estimator builds a basis
@@ -38,6 +41,9 @@ func (p Probes) draw(n, count, multiple int) (dense.Matrix[float64], error) {
 	if p.Rand == nil {
 		return dense.Matrix[float64]{}, errNoRandom
 	}
+	if n > 0 && count > mostElements/n {
+		return dense.Matrix[float64]{}, dataError("products", "%d vectors of %d elements are too many to hold; take fewer", count, n)
+	}
 	m := dense.New[float64](count, n)
 	for i := range m.Data {
 		switch p.Kind {
@@ -57,6 +63,7 @@ var (
 	errNoRandom   = dataError("rand", "is nil; give the estimator a source of random numbers")
 	errNoOperator = dataError("operator", "is nil")
 	errNoNetwork  = dataError("network", "is nil")
+	errNoRisk     = dataError("risk", "is nil or zero; make it with NewRisk")
 )
 
 // squareDim demands that an operator is square, and returns its dimension.
@@ -82,6 +89,17 @@ func products(a Operator, x dense.Matrix[float64]) (dense.Matrix[float64], error
 		}
 	}
 	return y, nil
+}
+
+// checkPreconditioner demands the size of a preconditioner, if there is one.
+func checkPreconditioner(p Operator, n int) error {
+	if p == nil {
+		return nil
+	}
+	if rows, cols := p.Dims(); rows != n || cols != n {
+		return dataError("preconditioner", "is %d x %d for an operator of %d", rows, cols, n)
+	}
+	return nil
 }
 
 // orthonormalise turns the rows of x into orthonormal ones by Gram-Schmidt, twice, and returns the triangular R with x_old = R^T x_new, row by row: the

@@ -101,6 +101,21 @@ func NewRisk[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o RiskO
 	return r, nil
 }
 
+// exists reports a risk that NewRisk did not make.
+func (r *Risk[T]) exists() error {
+	if r == nil || r.curved == nil {
+		return errNoRisk
+	}
+	return nil
+}
+
+// mustExist is exists for functions that return no error.
+func (r *Risk[T]) mustExist() {
+	if err := r.exists(); err != nil {
+		fail("%v", err)
+	}
+}
+
 func (r *Risk[T]) check(b *net.Batch[T], where string) error {
 	if b == nil || b.N < 1 {
 		return dataError(where, "has no examples")

@@ -9,6 +9,7 @@ type submatrix struct {
 // Submatrix returns the rows and columns of A with the given indices, in their order; indices may not repeat. A nil list means all. With the positions
 // of blocks (Indices) it is the curvature of a subset of the parameters.
 func Submatrix(a Operator, rows, cols []int) Operator {
+	mustExist("a submatrix", a)
 	r, c := a.Dims()
 	return &submatrix{a, indexList(rows, r), indexList(cols, c), make([]float64, r), make([]float64, c)}
 }

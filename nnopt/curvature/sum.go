@@ -13,6 +13,7 @@ func Sum(terms ...Operator) Operator {
 	if len(terms) == 0 {
 		fail("a sum of no operators has no size")
 	}
+	mustExist("a sum", terms...)
 	rows, cols := terms[0].Dims()
 	for _, a := range terms[1:] {
 		if r, c := a.Dims(); r != rows || c != cols {
@@ -47,7 +48,10 @@ type scaled struct {
 }
 
 // Scaled returns alpha A.
-func Scaled(alpha float64, a Operator) Operator { return &scaled{alpha, a} }
+func Scaled(alpha float64, a Operator) Operator {
+	mustExist("a multiple", a)
+	return &scaled{alpha, a}
+}
 
 // Dims implements Operator.
 func (s *scaled) Dims() (rows, cols int) { return s.a.Dims() }
@@ -66,6 +70,7 @@ func (s *scaled) MulTransTo(dst, x []float64) {
 
 // Damped returns A + damping I for a square A.
 func Damped(a Operator, damping float64) Operator {
+	mustExist("a damped operator", a)
 	n, _ := a.Dims()
 	d := make([]float64, n)
 	for i := range d {

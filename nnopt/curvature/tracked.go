@@ -1,6 +1,8 @@
 package curvature
 
 import (
+	"slices"
+
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -30,6 +32,14 @@ func NewTrackedInverse(k *KFAC, damping float64, step *spectral.Step) (*TrackedI
 	if !(damping > 0) || damping-damping != 0 {
 		return nil, dataError("damping", "must be a positive finite number, not %v; a basis that only follows can miss a singular factor", damping)
 	}
+	if k == nil {
+		return nil, errNoOperator
+	}
+	if step != nil {
+		if err := step.Validate(); err != nil {
+			return nil, err
+		}
+	}
 	t := &TrackedInverse{layerwise: newLayerwise(k.Blocks, k.dim), damping: damping, step: spectral.Step{MaxSweeps: 1}}
 	if step != nil {
 		t.step = *step
@@ -45,13 +55,17 @@ func NewTrackedInverse(k *KFAC, damping float64, step *spectral.Step) (*TrackedI
 	return t, err
 }
 
-// Update turns the bases towards the factors of k, which must have the blocks of the first ones, and takes their eigenvalues. A *DataError, for factors that
-// are not finite, leaves bases of earlier blocks updated.
+// Update turns the bases towards the factors of k, which must have the blocks of the first ones, and takes their eigenvalues. A *DataError for factors that
+// are not finite leaves bases of earlier blocks updated.
 func (t *TrackedInverse) Update(k *KFAC) (Tracking, error) { return t.follow(k, &t.step) }
 
 func (t *TrackedInverse) follow(k *KFAC, step *spectral.Step) (Tracking, error) {
-	if len(k.Blocks) != len(t.Blocks) {
-		fail("%d blocks where there were %d", len(k.Blocks), len(t.Blocks))
+	if k == nil {
+		return Tracking{}, errNoOperator
+	}
+	sameSize := func(f, g Factors) bool { return f.Weight == g.Weight && f.Bias == g.Bias }
+	if !slices.EqualFunc(k.Blocks, t.Blocks, sameSize) {
+		return Tracking{}, dataError("factors", "%d blocks, not the %d that the bases were made for", len(k.Blocks), len(t.Blocks))
 	}
 	all := Tracking{Converged: true}
 	for i := range k.Blocks {

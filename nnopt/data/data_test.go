@@ -230,6 +230,11 @@ func TestSplitAndGather(t *testing.T) {
 	if _, _, err := s.Part(0, 1).Split(0.5); err == nil {
 		t.Error("one example was split")
 	}
+	bad := *s
+	bad.N++
+	if _, _, err := bad.Split(0.5); err == nil {
+		t.Error("examples without rows were split")
+	}
 }
 
 const verse = "the cat and the other cat sat there.\n\n  A theatre, naïvely — the theme.\n"

@@ -42,6 +42,9 @@ func (s *Set[T]) Split(validation float64) (train, valid *Set[T], err error) {
 	if n < 1 || n >= s.N {
 		return nil, nil, fmt.Errorf("%d examples cannot be split into training and %g of validation", s.N, validation)
 	}
+	if s.X.Rows%s.N != 0 || s.X.Rows == 0 || s.Classes != nil && len(s.Classes) != s.N || s.Values.Rows > 0 && s.Values.Rows != s.N {
+		return nil, nil, fmt.Errorf("%d rows, %d classes and %d rows of values are not those of %d examples", s.X.Rows, len(s.Classes), s.Values.Rows, s.N)
+	}
 	return s.Part(0, s.N-n), s.Part(s.N-n, s.N), nil
 }
 

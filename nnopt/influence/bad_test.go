@@ -92,6 +92,11 @@ func TestRefuses(t *testing.T) {
 			_, err := TRAK(mlp.net, queries, train, TRAKOptions[float64]{Damping: math.Inf(1)})
 			return err
 		}, &data, "damping"},
+		"TRAK without a network":   {func() error { _, err := TRAK(nil, queries, train, TRAKOptions[float64]{}); return err }, &data, "net.New"},
+		"values without a network": {func() error { _, err := Values(nil, queries); return err }, &data, "net.New"},
+		"no batch":                 {pair(lossOf(Fixed[float64](nil)), train), &data, "batch 0"},
+		"no gradients":             {func() error { _, err := e.Score(nil, train, false); return err }, &data, "none"},
+		"no gradients of tokens":   {func() error { _, err := e.PerToken(nil, train); return err }, &data, "none"},
 		"draws": {func() error {
 			b := mlp.batches
 			_, err := e.Self(Side[float64]{Examples: Examples[float64]{Count: 1, Draws: 2, Batch: func(_, d int) *net.Batch[float64] { return b[d] }}}, false)

@@ -291,6 +291,9 @@ func decomposed[T nnopt.Float](r *curvature.Risk[T], s curvature.Settings) (*cur
 
 // modulesOf lists the weight matrices with statistics and their biases, as a curvature.Collector has them.
 func modulesOf[T nnopt.Float](n *net.Net[T], skip bool) ([]curvature.Factors, []string, error) {
+	if n == nil || n.Root == nil {
+		return nil, nil, errNoNetwork
+	}
 	layout := map[string]curvature.Block{}
 	for _, b := range curvature.Layout(n) {
 		layout[b.Name] = b

@@ -230,6 +230,14 @@ func TestDataErrors(t *testing.T) {
 	broken := func([]int, uint64) ([]float64, error) { return nil, errors.New("no training") }
 	short := func([]int, uint64) ([]float64, error) { return []float64{1}, nil }
 	for name, f := range map[string]func() error{
+		"subsets to hold": func() error { _, err := Subsets(10, 1<<40, 0.5, source(1)); return err },
+		"no source":       func() error { _, err := Subsets(10, 3, 0.5, nil); return err },
+		"no training":     func() error { _, err := Measure(subsets, []uint64{1}, nil); return err },
+		"shape":           func() error { _, err := Predict(Matrix[float64]{Rows: 2, Cols: 6, Stride: 6}, subsets); return err },
+		"shape of removals": func() error {
+			_, err := WithoutTop(Matrix[float64]{Rows: 1, Cols: -1}, []int{1}, []uint64{1}, short)
+			return err
+		},
 		"no subsets":         func() error { _, err := Subsets(10, 0, 0.5, source(1)); return err },
 		"empty subset":       func() error { _, err := Subsets(10, 3, 0.01, source(1)); return err },
 		"whole subset":       func() error { _, err := Subsets(10, 3, 0.99, source(1)); return err },

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -65,6 +66,8 @@ func dataError(what, format string, args ...any) error {
 	return &DataError{What: what, Why: fmt.Sprintf(format, args...)}
 }
 
+var errNoNetwork = dataError("network", "is nil or empty; make it with net.New")
+
 // Error is what a mistake in the calling program panics with.
 type Error string
 
@@ -96,9 +99,20 @@ func notFinite[F nnopt.Float](v []F) int {
 	return -1
 }
 
+// checkMatrix reports a matrix that its elements do not fill, and numbers that are not finite.
+func checkMatrix(what string, m Matrix[float64]) error {
+	if !dense.Whole(m) {
+		return dataError(what, "%d x %d with stride %d are not in %d elements", m.Rows, m.Cols, m.Stride, len(m.Data))
+	}
+	if k := notFinite(m.Data); k >= 0 {
+		return dataError(what, "element %d is %v", k, m.Data[k])
+	}
+	return nil
+}
+
 // checkBatch reports numbers that are not finite and missing targets.
 func checkBatch[T nnopt.Float](b *net.Batch[T], where string) error {
-	if b.N < 1 {
+	if b == nil || b.N < 1 {
 		return dataError(where, "has no examples")
 	}
 	if b.X.Rows%b.N != 0 {

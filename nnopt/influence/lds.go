@@ -12,6 +12,9 @@ import (
 // selects the initial parameters and the order of the data.
 type Retrain func(subset []int, seed uint64) ([]float64, error)
 
+// mostNumbers bounds the numbers of examples in all subsets.
+const mostNumbers = 1 << 30
+
 // Subsets draws count random subsets, each with the given share of the numbers 0..n-1, sorted. Subsets of equal size leave the score of LDS unchanged when a
 // constant is added to the scores of a query.
 func Subsets(n, count int, share float64, r *rand.Rand) ([][]int, error) {
@@ -19,6 +22,12 @@ func Subsets(n, count int, share float64, r *rand.Rand) ([][]int, error) {
 	if count < 1 || size < 1 || size >= n || !(share > 0 && share < 1) {
 		return nil, dataError("subsets", "%d subsets with a share of %v of %d examples: there must be at least one, and each must have at least one example and leave one out",
 			count, share, n)
+	}
+	if count > mostNumbers/size {
+		return nil, dataError("subsets", "%d subsets of %d examples are too many to hold", count, size)
+	}
+	if r == nil {
+		return nil, dataError("rand", "is nil; give it a source of random numbers")
 	}
 	all := make([][]int, count)
 	for k := range all {
@@ -32,6 +41,9 @@ func Subsets(n, count int, share float64, r *rand.Rand) ([][]int, error) {
 func Measure(subsets [][]int, seeds []uint64, retrain Retrain) ([][][]float64, error) {
 	if len(subsets) == 0 || len(seeds) == 0 {
 		return nil, dataError("measurements", "need at least one subset and one seed")
+	}
+	if retrain == nil {
+		return nil, dataError("retrain", "is nil; give the function that trains anew")
 	}
 	all := make([][][]float64, len(subsets))
 	for k, subset := range subsets {
@@ -52,6 +64,9 @@ func Measure(subsets [][]int, seeds []uint64, retrain Retrain) ([][][]float64, e
 // Predict returns for each subset and query the sum of the scores of the training examples that are not in the subset: by how much leaving them out is
 // predicted to raise the measurement.
 func Predict(scores Matrix[float64], subsets [][]int) (Matrix[float64], error) {
+	if err := checkMatrix("scores", scores); err != nil {
+		return Matrix[float64]{}, err
+	}
 	out := dense.New[float64](len(subsets), scores.Rows)
 	in := make([]bool, scores.Cols)
 	for k, subset := range subsets {
@@ -105,9 +120,6 @@ type LDSResult struct {
 
 // LDS compares scores (queries x training examples) with the measurements of retrained networks, by subset, seed and query.
 func LDS(scores Matrix[float64], subsets [][]int, measured [][][]float64) (*LDSResult, error) {
-	if k := notFinite(scores.Data); k >= 0 {
-		return nil, dataError("scores", "element %d is %v", k, scores.Data[k])
-	}
 	if err := checkMeasured(scores.Rows, len(subsets), measured); err != nil {
 		return nil, err
 	}

@@ -208,6 +208,9 @@ func Values[T nnopt.Float](n *net.Net[T], s Side[T]) ([]float64, error) {
 	if err := s.Examples.Validate(); err != nil {
 		return nil, err
 	}
+	if n == nil || n.Root == nil {
+		return nil, errNoNetwork
+	}
 	if s.Measurement == nil {
 		s.Measurement = &LossMeasurement[T]{}
 	}

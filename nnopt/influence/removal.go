@@ -31,8 +31,8 @@ func Top(scores []float64, k int) []int {
 // when they go, for each of the counts, and compares with networks trained on all examples with the same seeds. It trains (1 + queries x counts) x seeds
 // times.
 func WithoutTop(scores Matrix[float64], counts []int, seeds []uint64, retrain Retrain) ([]Removal, error) {
-	if k := notFinite(scores.Data); k >= 0 {
-		return nil, dataError("scores", "element %d is %v", k, scores.Data[k])
+	if err := checkMatrix("scores", scores); err != nil {
+		return nil, err
 	}
 	if len(seeds) == 0 || scores.Rows == 0 {
 		return nil, dataError("removal", "needs at least one seed and one query")

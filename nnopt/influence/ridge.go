@@ -16,11 +16,14 @@ type Ridge struct {
 
 // NewRidge fits N examples, the rows of x. Singular equations are a *curvature.SingularError. It costs N d^2 + d^3/3 flops.
 func NewRidge(x Matrix[float64], y []float64, lambda float64) (*Ridge, error) {
+	if err := checkMatrix("inputs", x); err != nil {
+		return nil, err
+	}
 	if x.Rows != len(y) || x.Rows < 2 || x.Cols < 1 {
 		return nil, dataError("ridge regression", "%d x %d inputs with %d targets; two examples or more are needed", x.Rows, x.Cols, len(y))
 	}
-	if !(lambda >= 0) || lambda-lambda != 0 || notFinite(y) >= 0 || notFinite(x.Data) >= 0 {
-		return nil, dataError("ridge regression", "lambda must not be negative, and all numbers must be finite")
+	if !(lambda >= 0) || lambda-lambda != 0 || notFinite(y) >= 0 {
+		return nil, dataError("ridge regression", "lambda must not be negative, and all targets must be finite")
 	}
 	r := &Ridge{x: x, y: y, factor: dense.New[float64](x.Cols, x.Cols), Theta: make([]float64, x.Cols)}
 	n := float64(x.Rows)

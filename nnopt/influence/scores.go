@@ -123,11 +123,8 @@ func (e *Estimator[T]) Score(g *Gradients[T], s Side[T], perModule bool) (*Score
 	if err := s.Examples.Validate(); err != nil {
 		return nil, err
 	}
-	if g.basis != e.basis() {
-		return nil, dataError("gradients", "come from another network, curvature or choice of modules")
-	}
-	if g.Examples == 0 {
-		return nil, dataError("gradients", "there are none")
+	if err := e.fits(g); err != nil {
+		return nil, err
 	}
 	var columns []Matrix[float64] // of each batch and module
 	total := 0
@@ -230,6 +227,17 @@ func (e *Estimator[T]) Self(s Side[T], perModule bool) (*Scores, error) {
 	return out, nil
 }
 
+// fits reports gradients that an estimator cannot score.
+func (e *Estimator[T]) fits(g *Gradients[T]) error {
+	if g == nil || g.Examples == 0 {
+		return dataError("gradients", "there are none")
+	}
+	if g.basis != e.basis() {
+		return dataError("gradients", "come from another network, curvature or choice of modules")
+	}
+	return nil
+}
+
 // PerToken returns scores as Score does, with a column for each position of each example instead of one for the example; those of an example add up to its
 // score. Every module must see as many positions as the inputs have: others have no axis of tokens and are an error, unless Options.Modules leaves
 // them out.
@@ -237,8 +245,8 @@ func (e *Estimator[T]) PerToken(g *Gradients[T], s Side[T]) (*Scores, error) {
 	if err := s.Examples.Validate(); err != nil {
 		return nil, err
 	}
-	if g.basis != e.basis() {
-		return nil, dataError("gradients", "come from another network, curvature or choice of modules")
+	if err := e.fits(g); err != nil {
+		return nil, err
 	}
 	columns := make([][]float64, g.Examples)
 	for i := range s.Examples.Count {

@@ -170,6 +170,20 @@ func TestAnotherNetwork(t *testing.T) {
 	if err := p.Update(m.data()); !errors.As(err, &option) {
 		t.Error(err)
 	}
+	if err := p.Refit(slices.Values([]*net.Batch[float64]{bad})); !errors.As(err, &data) {
+		t.Error(err)
+	}
+	for what, f := range map[string]func() error{
+		"Predict":      func() error { _, err := p.Predict(m.batch); return err },
+		"Update":       func() error { return p.Update(m.data()) },
+		"SetHyper":     func() error { return p.SetHyper(Hyper{}) },
+		"EvidenceAt":   func() error { _, err := p.EvidenceAt(Hyper{}); return err },
+		"TuneEvidence": func() error { _, err := p.TuneEvidence(TuneOptions{}); return err },
+	} {
+		if err := f(); !errors.As(err, &option) || !strings.Contains(err.Error(), "Refit") {
+			t.Errorf("%s after a Refit that failed: %v", what, err)
+		}
+	}
 	if err := p.Refit(m.data()); err != nil {
 		t.Error(err)
 	}
@@ -204,12 +218,15 @@ func TestBadRequests(t *testing.T) {
 	_, failures["no draws"] = p.PredictWeights(m.batch, 0, source(1))
 	_, failures["no source of draws"] = p.PredictWeights(m.batch, 2, nil)
 	_, failures["no network"] = Fit(nil, m.data(), Options{})
+	_, failures["no data to score"] = p.Score(nil, Scoring{})
+	_, failures["no data for the grid"] = p.TuneGrid(nil, GridOptions{})
 	_, failures["noise of classes"] = p.TuneEvidence(TuneOptions{Noise: true})
 	_, failures["nothing to tune"] = p.TuneEvidence(TuneOptions{FixPrior: true})
 	_, failures["steps"] = p.TuneEvidence(TuneOptions{Steps: -1})
 	_, failures["rate"] = p.TuneEvidence(TuneOptions{LR: math.Inf(1)})
 	_, failures["grid"] = p.TuneGrid(m.data(), GridOptions{From: 2, To: 1})
 	_, failures["grid of zero"] = p.TuneGrid(m.data(), GridOptions{From: 0, To: 1})
+	_, failures["points to hold"] = p.TuneGrid(m.data(), GridOptions{Points: 1 << 40})
 	_, failures["points"] = p.TuneGrid(m.data(), GridOptions{Points: 1})
 	_, failures["accuracy of regression"] = squares.fit(t, Options{}).TuneGrid(squares.data(), GridOptions{Accuracy: true})
 	for what, err := range failures {

@@ -23,6 +23,9 @@ func TrainBest[T nnopt.Float](make func() *net.Net[T], data iter.Seq[*net.Batch[
 	if len(priors) == 0 {
 		return nil, nil, nil, optionError("priors", "are none")
 	}
+	if make == nil {
+		return nil, nil, nil, optionError("network", "has no function that makes it")
+	}
 	epochs := orDefault(o.Epochs, 300)
 	o.FixPrior, o.FixNoise, o.Final, o.Scalar, o.BurnIn, o.Every = true, true, true, true, epochs-1, 1
 	var all []Candidate

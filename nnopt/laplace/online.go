@@ -141,6 +141,9 @@ func refuseDecay[T nnopt.Float](make func() (nnopt.Optimizer[T], error)) error {
 	if err != nil {
 		return err
 	}
+	if opt == nil {
+		return optionError("optimizer", "is nil")
+	}
 	b := []nnopt.Block[T]{{Name: "probe", Rows: 1, Cols: 1, Value: []T{1}, Grad: []T{0}}}
 	if err := opt.Init(b); err != nil {
 		return err

@@ -83,21 +83,28 @@ func (p *Posterior[T]) Refit(data iter.Seq[*net.Batch[T]]) error {
 		p.mode[i] = float64(p.values[at])
 	}
 	p.h, p.collector, p.terms, p.outputs, p.examples = nil, nil, 0, 0, 0
-	return p.Update(data)
+	return p.add(data)
 }
 
 // Update adds more data at the same parameters: the posterior becomes that of Refit with all data. It is an *OptionError for Corrected, whose eigenvalues
-// depend on the bases of all data, and if the parameters have changed since. After
-// an error Refit is needed.
+// depend on the bases of all data, and if the parameters have changed since. Data that
+// cannot be used leave the posterior without any, and Refit is needed: methods that return an error say so, the others panic.
 func (p *Posterior[T]) Update(data iter.Seq[*net.Batch[T]]) error {
-	if p.h != nil && p.o.Corrected {
+	if p.o.Corrected {
 		return optionError("corrected", "cannot be updated; use Refit with all data")
 	}
-	if p.h != nil {
-		if err := p.unchanged(); err != nil {
-			return err
-		}
+	if err := p.unchanged(); err != nil {
+		return err
 	}
+	return p.add(data)
+}
+
+func (p *Posterior[T]) add(data iter.Seq[*net.Batch[T]]) (err error) {
+	defer func() {
+		if err != nil {
+			p.h, p.precision = nil, nil
+		}
+	}()
 	defer p.enter()()
 	r, err := curvature.NewRisk(p.net, data, curvature.RiskOptions{})
 	if err != nil {
@@ -130,8 +137,19 @@ func (p *Posterior[T]) enter() func() {
 	return func() { p.net.Inference = before }
 }
 
-// unchanged demands the parameters of Fit.
+// fitted demands data.
+func (p *Posterior[T]) fitted() error {
+	if p.h == nil {
+		return optionError("posterior", "has no data since an update failed; use Refit")
+	}
+	return nil
+}
+
+// unchanged demands data, and the parameters of Fit.
 func (p *Posterior[T]) unchanged() error {
+	if err := p.fitted(); err != nil {
+		return err
+	}
 	at := p.values
 	for _, b := range p.net.Blocks() {
 		if len(at) < len(b.Value) || !slices.Equal(at[:len(b.Value)], b.Value) {
@@ -195,6 +213,9 @@ func (p *Posterior[T]) SetHyper(h Hyper) error {
 // at returns the precision for hyperparameters, with the prior's.
 func (p *Posterior[T]) at(h Hyper) ([]float64, precision, error) {
 	if err := h.Validate(); err != nil {
+		return nil, nil, err
+	}
+	if err := p.fitted(); err != nil {
 		return nil, nil, err
 	}
 	h = h.filled()

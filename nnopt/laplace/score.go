@@ -52,6 +52,9 @@ func (p *Posterior[T]) Score(data iter.Seq[*net.Batch[T]], s Scoring) (Score, er
 
 // scores returns the score at each of several hyperparameters; precisions that are nil are formed anew for every piece of a batch.
 func (p *Posterior[T]) scores(data iter.Seq[*net.Batch[T]], s Scoring, hypers []Hyper, precisions []precision) ([]Score, error) {
+	if data == nil {
+		return nil, optionError("data", "are nil")
+	}
 	totals := make([]Score, len(hypers))
 	empty := true
 	for b := range data {

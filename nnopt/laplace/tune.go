@@ -66,6 +66,9 @@ func (p *Posterior[T]) TuneEvidence(o TuneOptions) ([]TuneStep, error) {
 	if o.Noise && p.likelihood != Regression {
 		return nil, optionError("noise", "is no hyperparameter of %s", p.likelihood)
 	}
+	if err := p.fitted(); err != nil {
+		return nil, err
+	}
 	a := newAscent(o.LR)
 	return p.climb(a, o, orDefault(o.Steps, 100))
 }
@@ -128,6 +131,9 @@ type GridOptions struct {
 	Scoring
 }
 
+// mostPoints bounds a grid.
+const mostPoints = 1 << 16
+
 // Validate reports the first option that cannot be.
 func (o *GridOptions) Validate() error {
 	if o.From != 0 || o.To != 0 {
@@ -135,8 +141,8 @@ func (o *GridOptions) Validate() error {
 			return optionError("grid", "must go from a positive number to a larger one, not from %v to %v", o.From, o.To)
 		}
 	}
-	if o.Points < 0 || o.Points == 1 {
-		return optionError("grid", "needs 2 points or more, not %d", o.Points)
+	if o.Points < 0 || o.Points == 1 || o.Points > mostPoints {
+		return optionError("grid", "needs 2 to %d points, not %d", mostPoints, o.Points)
 	}
 	return nil
 }

@@ -283,6 +283,9 @@ func TestTrainBest(t *testing.T) {
 	if _, _, _, err := TrainBest(digitNet, data, [][]float64{{-1}, {-2}}, o); !errors.As(err, &option) {
 		t.Errorf("no training succeeds: %v", err)
 	}
+	if _, _, _, err := TrainBest(nil, data, [][]float64{{1}}, o); !errors.As(err, &option) {
+		t.Errorf("no network: %v", err)
+	}
 	if _, _, _, err := TrainBest(digitNet, data, nil, o); !errors.As(err, &option) {
 		t.Errorf("no priors: %v", err)
 	}
@@ -293,6 +296,7 @@ func TestBadOnlineOptions(t *testing.T) {
 	var option *OptionError
 	for what, o := range map[string]OnlineOptions[float64]{
 		"no optimizer":   {},
+		"nil optimizer":  {Optimizer: func() (nnopt.Optimizer[float64], error) { return nil, nil }},
 		"weight decay":   {Optimizer: sgd(0.1, 0.01)},
 		"averages":       {Optimizer: func() (nnopt.Optimizer[float64], error) { return nnopt.New[float64]("schedule-free-adamw", nil) }},
 		"negative":       {Optimizer: sgd(0.1, 0), Epochs: -1},

@@ -114,6 +114,9 @@ func Run(ctx context.Context, c Config, done func(Case)) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	if done == nil {
+		return errors.New("bench: there is no function that takes the cases")
+	}
 	c = c.withDefaults()
 	if _, known := cputime.Seconds(); !known {
 		return errors.New("bench: the system does not tell processor time")

@@ -64,6 +64,7 @@ func TestRunStopsAndRefuses(t *testing.T) {
 		require.Error(t, c.Validate())
 		require.Error(t, Run(context.Background(), c, nil))
 	}
+	require.ErrorContains(t, Run(context.Background(), Config{}, nil), "no function")
 	require.NoError(t, Config{}.Validate())
 	_, ok := Worst([]Case{{}})
 	require.False(t, ok)
