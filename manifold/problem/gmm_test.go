@@ -133,6 +133,67 @@ func TestPlaneDerivatives(t *testing.T) {
 	}
 }
 
+// TestMixtureInformation: gradient and Hessian products agree with differences of the likelihood along curves whose accelerations vanish, also where components are small.
+func TestMixtureInformation(t *testing.T) {
+	for _, spread := range []float64{1, 1e-3} {
+		d := clusters(6, 300, 3, 3, 2/spread)
+		g, err := gmmStart(&d, &Options{Parameters: Parameters{Components: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.stage = double
+		i, rng := newMixtureInformation(g), rand.New(rand.NewPCG(9, 42))
+		grad := make([]float64, 3*(4*4+1))
+		cost, err := i.Evaluate(nil, grad, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, hv := make([]float64, len(grad)), make([]float64, len(grad))
+		w, logs := i.split(v)
+		for c := range w {
+			for a := range 4 {
+				for b := range a + 1 {
+					x := rng.NormFloat64()
+					w[c].Set(a, b, x)
+					w[c].Set(b, a, x)
+				}
+			}
+			logs[c] = rng.NormFloat64()
+		}
+		if err := i.HessianVec(hv, nil, v, nil); err != nil {
+			t.Fatal(err)
+		}
+		const h = 1e-4
+		start := g.components()
+		along := func(h float64) float64 {
+			var total float64
+			for c, p := range start {
+				s, work := dense.New[float64](4, 4), dense.New[float64](4, 4)
+				dense.Gemm(dense.NoTrans, dense.NoTrans, h*h/2, w[c], w[c], 0, s)
+				dense.Axpy(h, w[c].Data, s.Data)
+				addToDiagonal(s, 1)
+				dense.Cholesky(s)
+				dense.MulLower(dense.NoTrans, p.l, s, work)
+				g.parts[c].l.Copy(work)
+				g.parts[c].invert()
+				g.parts[c].share = p.share * math.Exp(h*logs[c])
+				total += g.parts[c].share
+			}
+			for c := range g.parts {
+				g.parts[c].share /= total
+			}
+			return math.Log(total)*math.Log(total)/2 - g.respond()
+		}
+		up, down := along(h), along(-h)
+		if got, want := dense.Dot(grad, v), (up-down)/(2*h); math.Abs(got-want) > 1e-6*(1+math.Abs(want)) {
+			t.Errorf("spread %g: slope %g, by differences %g", spread, got, want)
+		}
+		if got, want := dense.Dot(hv, v), (up-2*cost+down)/(h*h); math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
+			t.Errorf("spread %g: curvature %g, by differences %g", spread, got, want)
+		}
+	}
+}
+
 // TestAcceleratedEndsWhereEMDoes: wherever EM finds a maximum, the accelerated method finds one, though long steps may end in a collapse.
 func TestAcceleratedEndsWhereEMDoes(t *testing.T) {
 	worse := 0

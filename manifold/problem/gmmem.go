@@ -59,8 +59,8 @@ func (r *gmmRun) run(step func(*solve.Status) (float64, error)) error {
 // outcome turns the mixture into the result.
 func (r *gmmRun) outcome() (*outcome, error) {
 	result := r.mon.result(nil, 0)
-	r.plain()
 	result.Certificate, result.HessianProducts = r.certificate()
+	r.plain()
 	return r.mixture.outcome(result), nil
 }
 

@@ -81,6 +81,7 @@ type mixture struct {
 	r         []dense.Matrix[float64]
 	top, sum  []float64             // of the samples, scratch
 	one, work dense.Matrix[float64] // scratch, (n+1) x (n+1)
+	change    dense.Matrix[float64] // and of a P
 	passes    [double + 1]samplePass
 	totals    [double + 1]dense.Matrix[float64] // moments of all samples in that precision
 	whitened  *productPass[float64]
@@ -90,7 +91,7 @@ type mixture struct {
 func newMixture(s *mixtureSamples, k int) *mixture {
 	N, d := s.y.Rows, s.y.Cols
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
-	g := &mixture{mixtureSamples: s, one: square(), work: square(), whitened: newProductPass[float64](s.y), counts: make([]float64, k),
+	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), whitened: newProductPass[float64](s.y), counts: make([]float64, k),
 		forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N)}
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
 	g.passes[double] = g.whitened
@@ -125,7 +126,7 @@ func copyComponents(to, from []component) {
 func (g *mixture) expect() float64 {
 	value := g.respond()
 	g.collect()
-	g.whiten()
+	g.resolve()
 	return value
 }
 
@@ -169,9 +170,9 @@ func (g *mixture) precision() stage {
 		}
 	}
 	switch {
-	case least < singleDeviation:
+	case least < deviations[single]:
 		return exact
-	case least < roundedDeviation:
+	case least < deviations[rounded]:
 		return max(g.stage, single)
 	}
 	return g.stage
@@ -226,47 +227,116 @@ func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
 	return total / float64(len(sum))
 }
 
-// collect sets the means of the responsibilities, and for R the moments that whiten makes it of, of which that of the largest component is what the others leave of
-// the whole. Where components are small it sets R itself.
+// collect sets the means of the responsibilities, and for R what moments makes of them.
 func (g *mixture) collect() {
-	N, largest := float64(g.y.Rows), 0
+	largest := 0
 	for c := range g.parts {
-		g.counts[c] = sum(g.resp.Row(c)) / N
+		g.counts[c] = sum(g.resp.Row(c)) / float64(g.y.Rows)
 		if g.counts[c] > g.counts[largest] {
 			largest = c
 		}
 	}
+	g.moments(g.resp, 1, largest, g.r)
+}
+
+// moments sets m to the means of the w_i y y' for weights of components x samples, which sum to total for each sample, so that those of one component are what the
+// others leave; where components are small, to the means of the w_i z z'.
+func (g *mixture) moments(weights dense.Matrix[float64], total float64, rest int, m []dense.Matrix[float64]) {
 	p := g.precision()
 	if p == exact {
 		for c, part := range g.parts {
-			g.whitened.whitened(part.inverse, g.resp.Row(c), g.r[c])
+			g.whitened.whitened(part.inverse, weights.Row(c), m[c])
 		}
 		return
 	}
-	rest := g.r[largest]
-	rest.Copy(g.totals[p])
+	dense.Scale(total, g.totals[p].Data, m[rest].Data)
 	for c := range g.parts {
-		if c != largest {
-			g.passes[p].moment(g.resp.Row(c), g.r[c])
-			dense.Axpy(-1, g.r[c].Data, rest.Data)
+		if c != rest {
+			g.passes[p].moment(weights.Row(c), m[c])
+			dense.Axpy(-1, m[c].Data, m[rest].Data)
 		}
 	}
 }
 
-// whiten sets R after collect.
-func (g *mixture) whiten() {
+// resolve sets R after collect.
+func (g *mixture) resolve() {
+	g.whiten(g.r)
+	if p := g.precision(); p < exact && !g.resolved(p, true) {
+		g.sharpen()
+	}
+}
+
+// resolved tells whether R, or the moments if it is not yet whitened, tells the size of the next components.
+func (g *mixture) resolved(p stage, whitened bool) bool {
+	for c, part := range g.parts {
+		if g.root(c) != nil {
+			return false
+		}
+		for i := range g.one.Rows {
+			v := g.one.At(i, i)
+			if whitened {
+				v *= part.l.At(i, i)
+			}
+			if v < deviations[p] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// sharpen sets R by whitened samples in double precision.
+func (g *mixture) sharpen() {
+	for c, part := range g.parts {
+		g.whitened.whitened(part.inverse, g.resp.Row(c), g.r[c])
+	}
+}
+
+// whiten turns what moments has set into the means of the w_i z z'.
+func (g *mixture) whiten(m []dense.Matrix[float64]) {
 	if g.precision() == exact {
 		return
 	}
 	for c, p := range g.parts {
-		dense.MulLower(dense.NoTrans, p.inverse, g.r[c], g.work)
-		dense.MulLowerRight(dense.Transposed, p.inverse, g.work, g.r[c])
+		dense.MulLower(dense.NoTrans, p.inverse, m[c], g.work)
+		dense.MulLowerRight(dense.Transposed, p.inverse, g.work, m[c])
 	}
+}
+
+// changes sets q to what the forms change by along changes of the P that the factors whiten to w, less what is the same for all components of a sample, and returns
+// the mean of that. What rounding leaves is small beside the change, so that long steps do not enlarge it.
+func (g *mixture) changes(w []dense.Matrix[float64], q dense.Matrix[float64]) float64 {
+	p, last := g.precision(), len(g.parts)-1
+	if p == exact {
+		for c, part := range g.parts {
+			g.whitened.changes(part.inverse, w[c], q.Row(c))
+		}
+		return 0
+	}
+	common, change := g.one, g.change
+	g.unwhiten(last, w[last], common)
+	clear(q.Row(last))
+	for c := range last {
+		g.unwhiten(c, w[c], change)
+		dense.Axpy(-1, common.Data, change.Data)
+		g.passes[p].forms(change, q.Row(c))
+	}
+	return dense.Dot(common.Data, g.totals[p].Data)
+}
+
+// unwhiten sets p to F^-T w F^-1.
+func (g *mixture) unwhiten(c int, w, p dense.Matrix[float64]) {
+	inverse := g.parts[c].inverse
+	dense.MulLower(dense.Transposed, inverse, w, g.work)
+	dense.MulLowerRight(dense.NoTrans, inverse, g.work, p)
 }
 
 // fit makes the step of EM after collect.
 func (g *mixture) fit() error {
-	if g.precision() == exact {
+	if p := g.precision(); p == exact {
+		return g.maximize()
+	} else if !g.resolved(p, false) {
+		g.sharpen()
 		return g.maximize()
 	}
 	for c := range g.parts {
@@ -331,9 +401,11 @@ func (g *mixture) enough(c int, share float64) error {
 	return nil
 }
 
-// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples. From singleDeviation on forms
-// in single precision are accurate to a thousandth, and from roundedDeviation on those in bfloat16 to a tenth.
-const leastDeviation, singleDeviation, roundedDeviation = 1e-8, 1. / 32, 1. / 4
+// leastDeviation is the smallest standard deviation of a component in any direction given the others, relative to that of all samples.
+const leastDeviation = 1e-8
+
+// deviations are those from which on forms in bfloat16 are accurate to a tenth, forms in single precision to a thousandth, and moments in double precision to a millionth.
+var deviations = [exact]float64{1. / 4, 1. / 32, 1e-5}
 
 // spread tells whether component c has a volume.
 func (g *mixture) spread(c int) error {

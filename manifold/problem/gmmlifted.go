@@ -24,14 +24,12 @@ type liftedMixture struct {
 	a      dense.Matrix[float64] // N x k scratch
 	t      dense.Matrix[float64] // N x (n+1) scratch
 	work   dense.Matrix[float64]
-	single samplePass // of Hessian products, or nil for double precision
 }
 
 type liftedMemo struct {
 	z    []dense.Matrix[float64]
 	p    []dense.Matrix[float64]
 	resp dense.Matrix[float64]
-	form []float64 // of the samples
 	pi   []float64
 	sum  float64 // logarithm of the sum of p
 }
@@ -135,7 +133,7 @@ func (l *liftedMixture) GradientScale(float64) float64 { return 1 }
 
 // NewMemo implements solve.Memoizer.
 func (l *liftedMixture) NewMemo() solve.Memo {
-	m := &liftedMemo{resp: dense.New[float64](l.y.Rows, l.k), form: make([]float64, l.y.Rows), pi: make([]float64, l.k)}
+	m := &liftedMemo{resp: dense.New[float64](l.y.Rows, l.k), pi: make([]float64, l.k)}
 	for range l.k {
 		m.z = append(m.z, dense.New[float64](l.y.Rows, l.y.Cols))
 		m.p = append(m.p, dense.New[float64](l.y.Cols, l.y.Cols))
@@ -198,9 +196,9 @@ func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64,
 		for i := range d {
 			trace += eta.At(i, i)
 		}
-		l.forms(q.Parts[c].(*manifold.Frame), m.z[c], eta, m.form)
-		for i, f := range m.form {
-			l.a.Set(i, c, weights[c]-mean+(f-trace)/2)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.z[c], eta, 0, l.t)
+		for i := range N {
+			l.a.Set(i, c, weights[c]-mean+(dense.Dot(l.t.Row(i), m.z[c].Row(i))-trace)/2)
 		}
 	}
 	for i := range N {
@@ -213,63 +211,22 @@ func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64,
 	for c := range l.k {
 		out, eta := dense.Wrap(d, d, dst[c*d*d:(c+1)*d*d]), dense.Wrap(d, d, v[c*d*d:(c+1)*d*d])
 		symmetricProduct(out, eta, m.p[c], l.work)
-		for i := range m.form {
-			m.form[i] = l.a.At(i, c)
-		}
-		share := sum(m.form) / float64(N)
-		l.moment(q.Parts[c].(*manifold.Frame), m.z[c], m.form, l.work)
-		dense.Axpy(-1, l.work.Data, out.Data)
-		addToDiagonal(out, share)
 		dense.Scale(0.5, out.Data, out.Data)
+		var sum float64
+		for i := range N {
+			b := l.a.At(i, c) / float64(N)
+			sum += b
+			dense.Scale(b, m.z[c].Row(i), l.t.Row(i))
+		}
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, -0.5, m.z[c], l.t, 1, out)
+		dense.Mirror(out)
+		for i := range d {
+			out.Set(i, i, out.At(i, i)+sum/2)
+		}
 		l.parts.FromWhitened(q.Parts[c].(*manifold.Frame), out.Data)
-		dst[l.k*d*d+c] = m.pi[c]*((1+m.sum)*(weights[c]-mean)+mean) - share
+		dst[l.k*d*d+c] = m.pi[c]*((1+m.sum)*(weights[c]-mean)+mean) - sum
 	}
 	return nil
-}
-
-// forms sets q to the z'eta z of the samples.
-func (l *liftedMixture) forms(f *manifold.Frame, z, eta dense.Matrix[float64], q []float64) {
-	if l.single == nil {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, eta, 0, l.t)
-		dense.RowDots(l.t, z, q)
-		return
-	}
-	t := l.t.View(0, 0, z.Cols, z.Cols)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, eta, view(f.Inverse()), 0, t)
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), t, 0, l.work)
-	l.single.forms(l.work, q)
-}
-
-// moment sets m to the mean of the b_i z z'.
-func (l *liftedMixture) moment(f *manifold.Frame, z dense.Matrix[float64], b []float64, m dense.Matrix[float64]) {
-	if l.single == nil {
-		dense.ScaleRows(b, z, l.t)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(z.Rows), z, l.t, 0, m)
-		dense.Mirror(m)
-		return
-	}
-	l.single.moment(b, m)
-	t := l.t.View(0, 0, z.Cols, z.Cols)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), m, 0, t)
-	dense.Gemm(dense.NoTrans, dense.Transposed, 1, t, view(f.Inverse()), 0, m)
-}
-
-// certificate estimates the distance of the mixture from a maximum of the likelihood, in lifted matrices and logarithms of weights, by the length of
-// the Newton step, to single precision. It also returns the number of Hessian products.
-func (g *mixture) certificate() (solve.Certificate, int) {
-	none := solve.Certificate{Kind: "none"}
-	l, p, err := g.lifted()
-	if err != nil {
-		return none, 0
-	}
-	if g.precision() < exact {
-		_, l.single = newLowPasses(l.y)
-	}
-	r, err := solve.Trust(l.m, l, p, &solve.Options{AbsoluteTolerance: math.MaxFloat64})
-	if err != nil {
-		return none, 0
-	}
-	return r.Certificate, r.HessianProducts
 }
 
 // lifted returns the objective of the samples and its point at the mixture.

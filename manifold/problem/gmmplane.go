@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold/solve"
@@ -36,7 +35,6 @@ type planeSearch struct {
 	curvature [][3]float64          // -<X_i', X_j> of every component, X = E^-1 W, at the step of EM
 	slope     [][2]float64          // tr X
 	lower     dense.Matrix[float64] // scratch
-	common    dense.Matrix[float64] // change of the last P
 }
 
 // direction is a change of all P, whitened by the F where it begins, of logarithms of shares and of forms.
@@ -59,7 +57,7 @@ func newPlaneSearch(g *mixture) *planeSearch {
 		return direction{w: squares(), share: make([]float64, k), forms: dense.New[float64](k, N)}
 	}
 	return &planeSearch{mixture: g, em: along(), last: along(), inverse: squares(), logDet: make([]float64, k), trial: dense.New[float64](k, N),
-		share: make([]float64, k), curvature: make([][3]float64, k), slope: make([][2]float64, k), lower: dense.New[float64](d, d), common: dense.New[float64](d, d)}
+		share: make([]float64, k), curvature: make([][3]float64, k), slope: make([][2]float64, k), lower: dense.New[float64](d, d)}
 }
 
 // planePoint is a point of the plane, with what is known of the likelihood there.
@@ -88,13 +86,13 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 		return s.expect(), nil
 	}
 	s.collect()
-	s.whiten()
+	s.resolve()
 	return p.value, nil
 }
 
 // aim sets the direction of EM, and all that the search needs at its step.
 func (s *planeSearch) aim() error {
-	for c, p := range slices.Backward(s.parts) {
+	for c, p := range s.parts {
 		if err := s.root(c); err != nil {
 			return err
 		}
@@ -104,32 +102,11 @@ func (s *planeSearch) aim() error {
 		dense.InvertLower(s.one)
 		dense.MulLower(dense.Transposed, s.one, s.one, w)
 		addToDiagonal(w, -1)
-		s.change(c)
 		s.em.share[c] = math.Log(s.counts[c] / p.share)
 		s.curve(c)
 	}
+	s.em.base = s.changes(s.em.w, s.em.forms)
 	return nil
-}
-
-// change sets the change of the forms of component c along that of P which its factor whitens to w, after the last component. What rounding leaves is small beside
-// the change, so that long steps do not enlarge it.
-func (s *planeSearch) change(c int) {
-	inverse, q := s.parts[c].inverse, s.em.forms.Row(c)
-	if s.used == exact {
-		s.whitened.changes(inverse, s.em.w[c], q)
-		s.em.base = 0
-		return
-	}
-	dense.MulLower(dense.Transposed, inverse, s.em.w[c], s.work)
-	if c == len(s.parts)-1 {
-		dense.MulLowerRight(dense.NoTrans, inverse, s.work, s.common)
-		s.em.base = dense.Dot(s.common.Data, s.totals[s.used].Data)
-		clear(q)
-		return
-	}
-	dense.MulLowerRight(dense.NoTrans, inverse, s.work, s.lower)
-	dense.Axpy(-1, s.common.Data, s.lower.Data)
-	s.passes[s.used].forms(s.lower, q)
 }
 
 // curve sets slope and curvature of the logarithm of a determinant at the step of EM, where X_0 = I - V, V = E^-1, and X_1 = V W_1.
