@@ -32,7 +32,7 @@ type planeSearch struct {
 	logDet    []float64               // of E
 	trial     dense.Matrix[float64]   // responsibilities
 	share     []float64
-	curvature [][3]float64          // -<X_i', X_j> of every component, X = E^-1 W, at the step of EM
+	curvature [][3]float64          // of the logarithm of det E of every component, see curve
 	slope     [][2]float64          // tr X
 	lower     dense.Matrix[float64] // scratch
 }
@@ -109,18 +109,12 @@ func (s *planeSearch) aim() error {
 	return nil
 }
 
-// curve sets slope and curvature of the logarithm of a determinant at the step of EM, where X_0 = I - V, V = E^-1, and X_1 = V W_1.
+// curve sets the slope of the logarithm of a determinant at the step of EM, where E^-1 = V, and its curvature, for the last step that at the origin.
 func (s *planeSearch) curve(c int) {
-	v, x := s.inverse[c], s.work
-	s.slope[c] = [2]float64{dense.Dot(v.Data, s.em.w[c].Data)}
-	s.curvature[c] = [3]float64{2*trace(v) - float64(v.Rows) - dense.Dot(v.Data, v.Data)}
-	if s.started {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, v, s.last.w[c], 0, x)
-		dense.Transpose(s.lower, x)
-		s.slope[c][1] = trace(x)
-		s.curvature[c][1] = dense.Dot(v.Data, x.Data) - s.slope[c][1]
-		s.curvature[c][2] = -dense.Dot(x.Data, s.lower.Data)
-	}
+	v, em, last := s.inverse[c].Data, s.em.w[c].Data, s.last.w[c].Data
+	n := float64(s.y.Cols)
+	s.slope[c] = [2]float64{dense.Dot(v, em), dense.Dot(v, last)}
+	s.curvature[c] = [3]float64{2*trace(s.inverse[c]) - n - dense.Dot(v, v), -dense.Dot(em, last), -dense.Dot(last, last)}
 }
 
 // search returns the best point of the plane that it finds, which is the one under trial: that after a Newton step from the step of EM, or a shorter one.
@@ -200,7 +194,7 @@ func (s *planeSearch) evaluate(t [2]float64) planePoint {
 	return p
 }
 
-// differentiate sets gradient and Hessian, in which the curvature of determinants is that at the step of EM.
+// differentiate sets gradient and Hessian, in which the curvature of determinants is what curve has set.
 func (s *planeSearch) differentiate(p *planePoint) {
 	g, h := &p.gradient, &p.hessian
 	x, y := s.top, s.sum // means of the derivatives of logarithms of densities of a sample
