@@ -177,29 +177,21 @@ func (e *ellipsoidObjective) target(o *Options, system *quadricSystem, memo *ell
 	return goal * scale, nil
 }
 
-// quadricDirectly solves the normal equations with one unknown for each pair i <= j. Columns are scaled to unit norm first. Only the upper triangle of the result counts.
+// quadricDirectly solves the normal equations with one unknown for each of the d = n(n+1)/2 pairs i <= j, in memory for d^2 numbers. Columns are scaled to unit norm
+// first. Only the upper triangle of the result counts.
 func quadricDirectly(x dense.Matrix[float64]) (dense.Matrix[float64], error) {
 	n := x.Cols
 	out := dense.New[float64](n, n)
 	d := n * (n + 1) / 2
-	features := dense.New[float64](x.Rows, d)
-	for r := range x.Rows {
-		p, k := x.Row(r), 0
-		for i := range n {
-			for j := i; j < n; j++ {
-				c := 2.0
-				if i == j {
-					c = 1
-				}
-				features.Set(r, k, c*p[i]*p[j])
-				k++
-			}
-		}
-	}
 	gram, right, scale := dense.New[float64](d, d), dense.New[float64](d, 1), make([]float64, d)
-	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, features, features, 0, gram)
-	for r := range x.Rows {
-		dense.Axpy(1, features.Row(r), right.Data)
+	features := dense.New[float64](min(quadricRows, x.Rows), d)
+	for first := 0; first < x.Rows; first += quadricRows {
+		block := features.View(0, 0, min(quadricRows, x.Rows-first), d)
+		for r := range block.Rows {
+			pairProducts(x.Row(first+r), block.Row(r))
+			dense.Axpy(1, block.Row(r), right.Data)
+		}
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, block, block, 1, gram)
 	}
 	for k := range d {
 		scale[k] = 1 / math.Sqrt(gram.At(k, k))
@@ -231,6 +223,18 @@ func quadricDirectly(x dense.Matrix[float64]) (dense.Matrix[float64], error) {
 		}
 	}
 	return out, nil
+}
+
+// pairProducts sets f to the p_i p_j for i <= j, twice those of i < j.
+func pairProducts(p, f []float64) {
+	k := 0
+	for i, v := range p {
+		f[k] = v * v
+		for j, w := range p[i+1:] {
+			f[k+1+j] = 2 * v * w
+		}
+		k += len(p) - i
+	}
 }
 
 func quadricError() error {
