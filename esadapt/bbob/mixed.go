@@ -37,8 +37,7 @@ func mixedSuite() (all []Definition) {
 }
 
 // Arities returns how many values the variables of a mixed-integer problem of the BBOB testbed have, a fifth of the variables each 2, 4, 8, 16 and, for the
-// last fifth, 0, which means continuous. There are none for a dim
-// below 1.
+// last fifth, 0, which means continuous. There are none for a dim below 1.
 func Arities(dim int) []int {
 	a := make([]int, max(dim, 0))
 	for i := range a {

@@ -84,17 +84,17 @@ type mixture struct {
 	change    dense.Matrix[float64] // and of a P
 	passes    [double + 1]samplePass
 	totals    [double + 1]dense.Matrix[float64] // moments of all samples in that precision
-	whitened  *productPass[float64]
+	products  *productPass[float64]
 	stage     stage
 }
 
 func newMixture(s *mixtureSamples, k int) *mixture {
 	N, d := s.y.Rows, s.y.Cols
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
-	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), whitened: newProductPass[float64](s.y), counts: make([]float64, k),
+	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](s.y), counts: make([]float64, k),
 		forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N)}
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
-	g.passes[double] = g.whitened
+	g.passes[double] = g.products
 	for i, p := range g.passes {
 		g.totals[i] = square()
 		p.moment(ones[float64](N), g.totals[i])
@@ -145,7 +145,7 @@ func (g *mixture) measure() {
 	p, last := g.precision(), len(g.parts)-1
 	if p == exact {
 		for c, part := range g.parts {
-			g.whitened.squares(part.inverse, g.forms.Row(c))
+			g.products.squares(part.inverse, g.forms.Row(c))
 		}
 		g.base = 0
 		return
@@ -245,7 +245,7 @@ func (g *mixture) moments(weights dense.Matrix[float64], total float64, rest int
 	p := g.precision()
 	if p == exact {
 		for c, part := range g.parts {
-			g.whitened.whitened(part.inverse, weights.Row(c), m[c])
+			g.products.whitenedMoment(part.inverse, weights.Row(c), m[c])
 		}
 		return
 	}
@@ -288,7 +288,7 @@ func (g *mixture) resolved(p stage, whitened bool) bool {
 // sharpen sets R by whitened samples in double precision.
 func (g *mixture) sharpen() {
 	for c, part := range g.parts {
-		g.whitened.whitened(part.inverse, g.resp.Row(c), g.r[c])
+		g.products.whitenedMoment(part.inverse, g.resp.Row(c), g.r[c])
 	}
 }
 
@@ -309,7 +309,7 @@ func (g *mixture) changes(w []dense.Matrix[float64], q dense.Matrix[float64]) fl
 	p, last := g.precision(), len(g.parts)-1
 	if p == exact {
 		for c, part := range g.parts {
-			g.whitened.changes(part.inverse, w[c], q.Row(c))
+			g.products.whitenedForms(part.inverse, w[c], q.Row(c))
 		}
 		return 0
 	}

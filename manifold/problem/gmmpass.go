@@ -96,26 +96,26 @@ func newProductPass[T dense.Float](y dense.Matrix[float64]) *productPass[T] {
 	return p
 }
 
-// block returns memory in the shape of y.
-func block[T dense.Float](y dense.Matrix[T], memory []T) dense.Matrix[T] {
+// shaped returns memory in the shape of y.
+func shaped[T dense.Float](y dense.Matrix[T], memory []T) dense.Matrix[T] {
 	return dense.Wrap(y.Rows, y.Cols, memory[:len(y.Data)])
 }
 
 func (p *productPass[T]) forms(m dense.Matrix[float64], q []float64) {
 	p.setLower(m)
 	for b, y := range p.y {
-		p.double(y, q[b*p.each:])
+		p.twice(y, q[b*p.each:])
 	}
 }
 
-// changes sets q to the z'Wz, z = F^-1 y for a lower triangular F, for a symmetric W, which is accurate however small F is.
-func (p *productPass[T]) changes(inverse, w dense.Matrix[float64], q []float64) {
+// whitenedForms sets q to the z'Wz, z = F^-1 y for a lower triangular F, for a symmetric W, which is accurate however small F is.
+func (p *productPass[T]) whitenedForms(inverse, w dense.Matrix[float64], q []float64) {
 	convert(1, inverse.Data, p.whitening.Data)
 	p.setLower(w)
 	for b, y := range p.y {
-		z := block(y, p.z)
+		z := shaped(y, p.z)
 		dense.MulLower(dense.NoTrans, p.whitening, y, z)
-		p.double(z, q[b*p.each:])
+		p.twice(z, q[b*p.each:])
 	}
 }
 
@@ -123,7 +123,7 @@ func (p *productPass[T]) changes(inverse, w dense.Matrix[float64], q []float64) 
 func (p *productPass[T]) squares(inverse dense.Matrix[float64], q []float64) {
 	convert(1, inverse.Data, p.whitening.Data)
 	for b, y := range p.y {
-		z := block(y, p.z)
+		z := shaped(y, p.z)
 		dense.MulLower(dense.NoTrans, p.whitening, y, z)
 		p.rowSums(1, z, z, q[b*p.each:])
 	}
@@ -137,16 +137,16 @@ func (p *productPass[T]) setLower(m dense.Matrix[float64]) {
 	}
 }
 
-// double sets q to the 2 y'Hy of a block.
-func (p *productPass[T]) double(y dense.Matrix[T], q []float64) {
-	t := block(y, p.t)
+// twice sets q to the 2 y'Hy of a block.
+func (p *productPass[T]) twice(y dense.Matrix[T], q []float64) {
+	t := shaped(y, p.t)
 	dense.MulLower(dense.NoTrans, p.lower, y, t)
 	p.rowSums(2, y, t, q)
 }
 
 // rowSums sets q to scale times the inner products of the columns of a block.
 func (p *productPass[T]) rowSums(scale T, y, z dense.Matrix[T], q []float64) {
-	t, sums := block(y, p.t), p.q[:y.Cols]
+	t, sums := shaped(y, p.t), p.q[:y.Cols]
 	dense.Multiply(y.Data, z.Data, t.Data)
 	dense.Gemv(dense.Transposed, scale, t, p.ones, 0, sums)
 	widen(q, sums)
@@ -160,12 +160,12 @@ func (p *productPass[T]) moment(r []float64, m dense.Matrix[float64]) {
 	p.mean(m)
 }
 
-// whitened sets m to the mean of the r_i z z', z = F^-1 y, which is accurate however small F is.
-func (p *productPass[T]) whitened(inverse dense.Matrix[float64], r []float64, m dense.Matrix[float64]) {
+// whitenedMoment sets m to the mean of the r_i z z', z = F^-1 y, which is accurate however small F is.
+func (p *productPass[T]) whitenedMoment(inverse dense.Matrix[float64], r []float64, m dense.Matrix[float64]) {
 	convert(1, inverse.Data, p.whitening.Data)
 	p.m.Zero()
 	for b, y := range p.y {
-		z := block(y, p.z)
+		z := shaped(y, p.z)
 		dense.MulLower(dense.NoTrans, p.whitening, y, z)
 		p.add(z, r[b*p.each:])
 	}
@@ -174,7 +174,7 @@ func (p *productPass[T]) whitened(inverse dense.Matrix[float64], r []float64, m 
 
 // add adds the r_i z z' of a block to the sum.
 func (p *productPass[T]) add(z dense.Matrix[T], r []float64) {
-	t, weights := block(z, p.t), p.q[:z.Cols]
+	t, weights := shaped(z, p.t), p.q[:z.Cols]
 	convert(1, r[:z.Cols], weights)
 	for j := range z.Rows {
 		dense.Multiply(z.Row(j), weights, t.Row(j))

@@ -24,7 +24,6 @@ const (
 type planeSearch struct {
 	*mixture
 	em, last direction
-	started  bool // there is a last step
 	steps    int
 	used     stage // precision of the last step
 	// at the point under trial, E = F'PF for the P there and F where the step began
@@ -33,16 +32,25 @@ type planeSearch struct {
 	trial     dense.Matrix[float64]   // responsibilities
 	share     []float64
 	curvature [][3]float64          // of the logarithm of det E of every component, see curve
-	slope     [][2]float64          // tr X
+	slope     [][2]float64          // of the same along both directions
 	lower     dense.Matrix[float64] // scratch
 }
 
-// direction is a change of all P, whitened by the F where it begins, of logarithms of shares and of forms.
+// direction is a change of all P, whitened by the F where it begins, of logarithms of shares and of forms. It is zero where there has been no last step.
 type direction struct {
 	w     []dense.Matrix[float64]
 	share []float64
 	forms dense.Matrix[float64] // components x samples
 	base  float64
+}
+
+func (d *direction) clear() {
+	for _, w := range d.w {
+		w.Zero()
+	}
+	clear(d.share)
+	d.forms.Zero()
+	d.base = 0
 }
 
 func newPlaneSearch(g *mixture) *planeSearch {
@@ -71,7 +79,8 @@ type planePoint struct {
 func (s *planeSearch) step(status *solve.Status) (float64, error) {
 	if p := s.precision(); p != s.used {
 		s.expect()
-		s.used, s.started = p, false
+		s.used = p
+		s.last.clear()
 	}
 	if err := s.aim(); err != nil {
 		return 0, err
@@ -81,7 +90,6 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 	if err := s.move(&p); err != nil {
 		return 0, err
 	}
-	s.started = true
 	if s.steps++; s.steps%planeRenewed == 0 || s.precision() == exact {
 		return s.expect(), nil
 	}
@@ -150,9 +158,7 @@ func (s *planeSearch) try(t [2]float64) bool {
 	for c := range s.parts {
 		e := s.lower
 		dense.Scale(t[0], s.em.w[c].Data, e.Data)
-		if s.started {
-			dense.Axpy(t[1], s.last.w[c].Data, e.Data)
-		}
+		dense.Axpy(t[1], s.last.w[c].Data, e.Data)
 		addToDiagonal(e, 1)
 		if dense.Cholesky(e) >= 0 {
 			return false
@@ -160,10 +166,7 @@ func (s *planeSearch) try(t [2]float64) bool {
 		s.logDet[c] = logDetSquare(e)
 		dense.InvertLower(e)
 		dense.MulLower(dense.Transposed, e, e, s.inverse[c])
-		s.slope[c][0] = dense.Dot(s.inverse[c].Data, s.em.w[c].Data)
-		if s.started {
-			s.slope[c][1] = dense.Dot(s.inverse[c].Data, s.last.w[c].Data)
-		}
+		s.slope[c] = [2]float64{dense.Dot(s.inverse[c].Data, s.em.w[c].Data), dense.Dot(s.inverse[c].Data, s.last.w[c].Data)}
 	}
 	return true
 }
@@ -237,9 +240,6 @@ func (s *planeSearch) subtractShares(p *planePoint) {
 	for c, w := range s.share {
 		u, v := s.em.share[c]-em, s.last.share[c]-last
 		h[0], h[1], h[2] = h[0]-w*u*u, h[1]-w*u*v, h[2]-w*v*v
-	}
-	if !s.started {
-		g[1], h[1], h[2] = 0, 0, 0
 	}
 }
 
