@@ -140,6 +140,16 @@ func (g *RowGram[T]) MoveTo(dst Matrix[float64], scale float64) {
 	g.total.Zero()
 }
 
+// AddTo adds the sum to the lower triangle of dst, and makes it zero.
+func (g *RowGram[T]) AddTo(dst Matrix[float64]) {
+	dst.mustHave(g.n, g.n, "RowGram")
+	if g.lanes() != 0 {
+		g.complete()
+	}
+	addLower(dst, g.total)
+	g.total.Zero()
+}
+
 func addLower[T Float](sum Matrix[float64], a Matrix[T]) {
 	for i := range sum.Rows {
 		to := sum.Row(i)[:i+1]

@@ -57,9 +57,20 @@ type kronObjective struct {
 	x           dense.Matrix[float64] // the samples as given, one a row
 	squares     float64               // sum of the squares of all entries
 	y           *kronSamples[float64]
-	z           []float64             // scratch of the size of a block
 	work        dense.Matrix[float64] // p x p
 	at, b       dense.Matrix[float64] // the last F^-1 and its best B
+
+	now    kronNow
+	passes struct{ columns, turn, gather kronPass[float64] }
+}
+
+// kronNow is what the passes of an evaluation and of a Hessian product read and write.
+type kronNow struct {
+	inv   dense.Matrix[float64]
+	lower bool
+	v     *kronSamples[float64]
+	eta   dense.Matrix[float64]
+	e     dense.Matrix[float64]
 }
 
 type kronMemo struct {
@@ -73,7 +84,7 @@ func newKron(x dense.Matrix[float64], p, q int) *kronObjective {
 		at: dense.New[float64](p, p), b: dense.New[float64](q, q)}
 	k.y = newKronSamples(x.Rows, p, q, k.pieces)
 	k.y.read(x, 1)
-	k.z = k.matrix(1, k.y.largest()).Data
+	k.passes.columns, k.passes.turn, k.passes.gather = k.columnsPart, k.turnPart, k.gatherPart
 	return k
 }
 
@@ -103,21 +114,22 @@ func (k *kronObjective) NewMemo() solve.Memo {
 
 // columns sets v to F^-1 Y and keeps the best B.
 func (k *kronObjective) columns(f *manifold.Frame, v *kronSamples[float64]) {
-	inv := view(f.Inverse())
-	k.at.Copy(inv)
-	k.b.Zero()
-	lower := isLower(inv)
-	for i := range k.y.blocks {
-		y := k.y.block(i)
-		if lower {
-			dense.MulLower(dense.NoTrans, inv, y, v.blocks[i])
+	k.now = kronNow{inv: view(f.Inverse()), v: v}
+	k.now.lower = isLower(k.now.inv)
+	k.at.Copy(k.now.inv)
+	k.y.run(k.passes.columns, k.b, 1/float64(k.count*k.p))
+}
+
+func (k *kronObjective) columnsPart(at *kronPlace[float64], from, to int, total dense.Matrix[float64]) {
+	for i := from; i < to; i++ {
+		y, v := k.y.block(at, i), k.now.v.blocks[i]
+		if k.now.lower {
+			dense.MulLower(dense.NoTrans, k.now.inv, y, v)
 		} else {
-			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, y, 0, v.blocks[i])
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.now.inv, y, 0, v)
 		}
-		tall := v.tall(v.blocks[i])
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(k.count*k.p), tall, tall, 1, k.b)
+		k.y.columnScatter(at, v, total)
 	}
-	dense.Mirror(k.b)
 }
 
 func isLower(a dense.Matrix[float64]) bool {
@@ -140,7 +152,7 @@ func (k *kronObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	if err != nil {
 		return cost, err
 	}
-	k.z = m.v.whitenColumns(m.l, m.p, k.z)
+	m.v.whitenColumns(m.l, m.p)
 	k.differential(f, m, grad)
 	return cost, nil
 }
@@ -176,21 +188,33 @@ func (k *kronObjective) HessianVec(dst []float64, p manifold.Point, v []float64,
 	m := memo.(*kronMemo)
 	out, eta := dense.Wrap(k.p, k.p, dst), dense.Wrap(k.p, k.p, v)
 	symmetricProduct(out, eta, m.p, k.work)
-	m.e.Zero()
-	for _, v := range m.v.blocks {
-		z := dense.Wrap(v.Rows, v.Cols, k.z[:len(v.Data)])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, eta, v, 0, z)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(k.count*k.p), m.v.tall(v), m.v.tall(z), 1, m.e)
-	}
-	dense.Mirror(m.e)
-	for _, v := range m.v.blocks {
-		z := dense.Wrap(v.Rows, v.Cols, k.z[:len(v.Data)])
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.v.tall(v), m.e, 0, m.v.tall(z))
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, -1/float64(k.count), z, v, 1, out)
-	}
-	dense.Mirror(out)
+	k.now = kronNow{v: m.v, eta: eta, e: m.e}
+	m.v.run(k.passes.turn, m.e, 1/float64(k.count*k.p))
+	m.v.run(k.passes.gather, k.work, -1/float64(k.count))
+	dense.Axpy(1, k.work.Data, out.Data)
 	k.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
+}
+
+// turnPart adds up V' eta V.
+func (k *kronObjective) turnPart(at *kronPlace[float64], from, to int, total dense.Matrix[float64]) {
+	for i := from; i < to; i++ {
+		v := k.now.v.block(at, i)
+		z := at.like(v)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.now.eta, v, 0, z)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, k.now.v.tall(v), k.now.v.tall(z), 0, at.sum)
+		addLower(total, 1, at.sum)
+	}
+}
+
+// gatherPart adds up V E V'.
+func (k *kronObjective) gatherPart(at *kronPlace[float64], from, to int, total dense.Matrix[float64]) {
+	for i := from; i < to; i++ {
+		v := k.now.v.block(at, i)
+		z := at.like(v)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k.now.v.tall(v), k.now.e, 0, k.now.v.tall(z))
+		dense.GemmLower(dense.NoTrans, dense.Transposed, 1, z, v, 1, total)
+	}
 }
 
 // finish fixes the scale of A; B takes the rest.

@@ -90,7 +90,7 @@ func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 		k.from = dense.New[float64](k.p, k.p)
 	}
 	k.from.Copy(view(f.F()))
-	k.z = k.y.whitenRows(k.turn, k.b, 1/float64(k.count*k.p), k.z)
+	k.y.whitenRows(k.turn, k.b, 1/float64(k.count*k.p))
 	cost, err := k.profile(f, m)
 	if err != nil {
 		return cost, err
@@ -98,7 +98,7 @@ func (k *kronIteration) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	if k.refine.cost = cost; k.refine.worthwhile() {
 		k.refine.rowScatter(m)
 	} else {
-		k.y.rowScatter(m.l, m.p, k.z)
+		k.y.rowScatter(m.l, m.p)
 	}
 	k.differential(f, m, grad)
 	return cost, nil
@@ -142,7 +142,7 @@ func (k *kronIteration) Certify(p manifold.Point, norm float64, memo solve.Memo)
 	}
 	k.differential(p.(*manifold.Frame), m, grad)
 	m.v, m.e = k.y, dense.New[float64](k.q, k.q) // the last use of the samples
-	k.z = m.v.whitenColumns(m.l, m.p, k.z)
+	m.v.whitenColumns(m.l, m.p)
 	c, _ := solve.Certify(k.m, k.kronObjective, p, grad, m)
 	return c
 }
@@ -156,7 +156,7 @@ func (k *kronIteration) start() *manifold.Frame {
 	if !ok {
 		return k.kronObjective.start()
 	}
-	t := &kronSingle{kronIteration: k, v: v, work: make([]float32, v.largest()), left: dense.New[float32](k.q, k.q), f: dense.New[float64](k.p, k.p),
+	t := &kronSingle{kronIteration: k, v: v, left: dense.New[float32](k.q, k.q), f: dense.New[float64](k.p, k.p),
 		sizes: make([]float64, max(k.p, k.q)), noise: 1}
 	t.f.Identity()
 	t.run()
@@ -173,7 +173,6 @@ func (k *kronIteration) start() *manifold.Frame {
 type kronSingle struct {
 	*kronIteration
 	v         *kronSamples[float32] // F^-1 Y L^-T for the last F and some recent L
-	work      []float32             // of the size of a block
 	left, inv dense.Matrix[float32] // L^-1, less I for exact sums, and C^-1 or none for I
 	f         dense.Matrix[float64]
 	sizes     []float64 // scratch: a diagonal
@@ -277,6 +276,9 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 		return nil, false
 	}
 	v := newKronSamples(k.count, k.p, k.q, func(count, n int) [][]float32 {
+		if k.spare != nil {
+			return singlePieces(count, n)
+		}
 		pieces := make([][]float32, count)
 		for i, b := range k.y.blocks {
 			both := dense.Singles(b.Data[:n])
@@ -289,21 +291,29 @@ func (k *kronIteration) single() (*kronSamples[float32], bool) {
 	return v, true
 }
 
+func singlePieces(count, n int) [][]float32 {
+	pieces := make([][]float32, count)
+	for i := range pieces {
+		pieces[i] = make([]float32, n)
+	}
+	return pieces
+}
+
 // flip replaces the samples V by W = C^-1 V and sets p to the mean of the Z Z', Z = W L^-T, with L L' = (1/Np) sum W'W. Where L is far from I, Z takes the
 // place of W; elsewhere that would only cost time and digits. It says whether the former sum is positive definite.
 func (t *kronSingle) flip(p dense.Matrix[float64], exact bool) bool {
-	t.work = t.v.whitenRows(t.inv, t.b, 1/float64(t.count*t.p), t.work)
+	t.v.whitenRows(t.inv, t.b, 1/float64(t.count*t.p))
 	if !t.invertColumns(exact) {
 		return false
 	}
 	switch {
 	case exact:
-		exactScatter(t.v, t.left, p, t.work)
+		exactScatter(t.v, t.left, p)
 	case t.far():
 		t.amplify(t.b)
-		t.work = t.v.whitenColumns(t.left, p, t.work)
+		t.v.whitenColumns(t.left, p)
 	default:
-		t.v.rowScatter(t.left, p, t.work)
+		t.v.rowScatter(t.left, p)
 	}
 	return true
 }

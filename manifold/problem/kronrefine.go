@@ -68,18 +68,24 @@ func (r *kronRefinement) worthwhile() bool {
 // rowScatter is kronSamples.rowScatter for y that keeps the whitened samples.
 func (r *kronRefinement) rowScatter(m *kronMemo) {
 	r.samples = newKronSamples(r.count, r.p, r.q, func(count, n int) [][]float32 {
+		if r.samples != nil {
+			return singlePieces(count, n)
+		}
 		pieces := make([][]float32, count)
 		for i, b := range r.y.blocks {
 			pieces[i] = dense.Singles(b.Data[:n:n])[:n:n]
 		}
 		return pieces
 	})
-	r.y.scatter(m.l, m.p, r.z, func(i int, z dense.Matrix[float64]) []float64 {
-		convert(1, z.Data, r.samples.blocks[i].Data)
-		return r.z
-	})
+	r.y.scatter(m.l, m.p, r.keep)
 	r.y.read(r.x, 1)
 	r.from = dense.Matrix[float64]{}
+}
+
+// keep rounds z, made of block i of y, to the memory of that block.
+func (r *kronRefinement) keep(i int, z dense.Matrix[float64]) []float64 {
+	convert(1, z.Data, r.samples.blocks[i].Data)
+	return z.Data[:cap(z.Data)]
 }
 
 // forget drops kept samples for good, and says whether there are any.
@@ -156,27 +162,31 @@ func addToDiagonal(a dense.Matrix[float64], x float64) {
 
 // multiply sets e and d.
 func (s *kronStep) multiply(z *kronSamples[float32]) {
-	count, factor, work := float64(z.count()), dense.New[float32](z.p, z.p), make([]float32, z.largest())
+	count, factor := float64(z.count()), dense.New[float32](z.p, z.p)
 	convert(1, s.k.Data, factor.Data)
-	for _, v := range z.blocks {
-		z.touch(v.Data)
-		w := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
-		dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, factor, v, 0, w)
-		dense.GemmRoundedLower(dense.Transposed, dense.NoTrans, 1, z.tall(v), z.tall(w), 0, z.sum)
-		addLower(s.e, 1/(count*s.rows), z.sum)
-	}
-	mirrorLower(s.e)
-	columns, part := dense.New[float32](z.q, z.q), dense.New[float32](z.p, z.p)
+	z.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
+		for i := from; i < to; i++ {
+			v := z.block(at, i)
+			w := at.like(v)
+			dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, factor, v, 0, w)
+			dense.GemmRoundedLower(dense.Transposed, dense.NoTrans, 1, z.tall(v), z.tall(w), 0, at.sum)
+			addLower(total, 1, at.sum)
+		}
+	}, s.e, 1/(count*s.rows))
+	columns := dense.New[float32](z.q, z.q)
 	convert(1, s.e.Data, columns.Data)
-	for i := range z.blocks {
-		v := z.blocks[len(z.blocks)-1-i] // the last ones may still be in the caches
-		z.touch(v.Data)
-		w := dense.Wrap(v.Rows, v.Cols, work[:len(v.Data)])
-		dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, z.tall(v), columns, 0, z.tall(w))
-		dense.GemmRoundedLower(dense.NoTrans, dense.Transposed, 1, w, v, 0, part)
-		addLower(s.d, 1/count, part)
-	}
-	mirrorLower(s.d)
+	z.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
+		if at.part.Rows == 0 {
+			at.part = dense.New[float32](z.p, z.p)
+		}
+		for i := to - 1; i >= from; i-- { // the last ones may still be in the caches
+			v := z.block(at, i)
+			w := at.like(v)
+			dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, z.tall(v), columns, 0, z.tall(w))
+			dense.GemmRoundedLower(dense.NoTrans, dense.Transposed, 1, w, v, 0, at.part)
+			addLower(total, 1, at.part)
+		}
+	}, s.d, 1/count)
 }
 
 // choose sets t to what leaves the least gradient, and says whether that is a step near the plain one, which is 1.

@@ -63,25 +63,27 @@ func kronChance(count, rows, cols float64) float64 {
 // roundedColumns returns the rounded samples, and sets b to (1/Np) sum V'V for them.
 func (t *kronSingle) roundedColumns() []dense.RoundedRows {
 	v, rounded := t.v, make([]dense.RoundedRows, len(t.v.blocks))
-	t.b.Zero()
-	for i := range rounded {
-		tall := v.tall(v.block(i))
-		dense.GemmRoundedLower(dense.Transposed, dense.NoTrans, 1, tall, tall, 0, v.sum)
-		addLower(t.b, 1/float64(t.count*t.p), v.sum)
-		rounded[i] = dense.RoundRows(tall, t.spare[i])
-	}
-	mirrorLower(t.b)
+	v.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
+		for i := from; i < to; i++ {
+			tall := v.tall(v.block(at, i))
+			dense.GemmRoundedLower(dense.Transposed, dense.NoTrans, 1, tall, tall, 0, at.sum)
+			addLower(total, 1, at.sum)
+			rounded[i] = dense.RoundRows(tall, t.spare[i])
+		}
+	}, t.b, 1/float64(t.count*t.p))
 	return rounded
 }
 
 // roundedRows sets p to the mean of the V L^-T (V L^-T)' for rounded samples.
 func (t *kronSingle) roundedRows(samples []dense.RoundedRows, p dense.Matrix[float64]) {
-	left, gram := dense.NewRoundedLower(t.left), t.v.rowGram()
-	for i, block := range t.v.blocks {
-		t.v.touch(t.spare[i][:len(block.Data)/2])
-		z := dense.Wrap(block.Rows, block.Cols, t.work[:len(block.Data)])
-		left.MulTransposed(samples[i], t.v.tall(z))
-		gram.AddRounded(z)
-	}
-	gram.MoveTo(p, 1/float64(t.count))
+	v, left := t.v, dense.NewRoundedLower(t.left)
+	v.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
+		for i := from; i < to; i++ {
+			at.touch(t.spare[i][:len(v.blocks[i].Data)/2])
+			z := at.like(v.blocks[i])
+			left.MulTransposed(samples[i], v.tall(z))
+			at.gram.AddRounded(z)
+		}
+		at.gram.AddTo(total)
+	}, p, 1/float64(t.count))
 }
