@@ -9,10 +9,17 @@ type rowParts struct {
 	pass       func(part, from, to int)
 }
 
-// run calls pass for every part of the rows, each of which has as many as said but the last. A pass that is kept from run to run costs no memory.
+// run calls pass for every part of the rows, each of which has as many as said but the last, on several threads where there are two parts' worth. A pass that is
+// kept from run to run costs no memory.
 func (p *rowParts) run(rows, each int, pass func(part, from, to int)) {
 	p.rows, p.each, p.pass, p.shared.Task = rows, each, pass, p
-	p.shared.Run(partsOf(rows, each))
+	if parts := partsOf(rows, each); rows < 2*each {
+		for i := range parts {
+			p.RunPart(i)
+		}
+	} else {
+		p.shared.Run(parts)
+	}
 	p.pass = nil
 }
 

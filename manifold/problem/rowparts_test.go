@@ -21,6 +21,7 @@ func TestSharedPasses(t *testing.T) {
 		data            Data
 	}{
 		{"dopt", "exchange", samples}, {"dopt", "trust", samples}, {"mve", "exchange", samples},
+		{"tyler", "fixed-point", samples}, {"tyler", "trust", samples}, {"student", "fixed-point", samples}, {"huber", "newton", samples},
 		{"kron-mle", "flip-flop", matrices}, {"kron-mle", "trust", matrices},
 	} {
 		var want []float64
