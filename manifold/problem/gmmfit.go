@@ -241,7 +241,10 @@ func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
 }
 
 // collect sets the means of the responsibilities, and for R what moments makes of them.
-func (g *mixture) collect(p stage) {
+func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
+
+// count sets the means of the responsibilities and returns the largest component.
+func (g *mixture) count() int {
 	largest := 0
 	for c := range g.parts {
 		g.counts[c] = sum(g.resp.Row(c)) / float64(g.y.Rows)
@@ -249,7 +252,7 @@ func (g *mixture) collect(p stage) {
 			largest = c
 		}
 	}
-	g.moments(p, g.resp, 1, largest, g.r)
+	return largest
 }
 
 // moments sets m to the means of the w_i y y' for weights of components x samples, which sum to total for each sample, so that those of one component are what the

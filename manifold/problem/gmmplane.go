@@ -30,7 +30,9 @@ type planeSearch struct {
 	coarse   bool                    // which does not tell the size of the components at the step of EM
 	points   []dense.Matrix[float64] // all E where the step begins
 	trial    dense.Matrix[float64]   // responsibilities at the point under trial
-	share    []float64               // there
+	anchor   anchor
+	near     bool      // the responsibilities are close to the anchor's, and those to a maximum's
+	share    []float64 // there
 }
 
 // direction is a change of all E, of logarithms of shares and of forms. It is zero where there has been no last step.
@@ -87,7 +89,7 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 	if s.steps++; s.steps%planeRenewed == 0 || s.used == exact {
 		return s.expect(), nil
 	}
-	s.settle()
+	s.advance()
 	return p.value, nil
 }
 
@@ -100,7 +102,7 @@ func (s *planeSearch) aim() error {
 		s.planes[c].aim()
 		s.em.share[c] = math.Log(s.counts[c] / s.parts[c].share)
 	}
-	s.em.base = s.along(&s.em)
+	s.em.base = s.alongEM()
 	return nil
 }
 

@@ -48,7 +48,11 @@ func (s *planeSearch) expect() float64 {
 		s.enter(p)
 	}
 	value := s.respond()
+	s.collect(s.used)
 	s.settle()
+	if s.near = s.closeBy(); s.near {
+		s.anchor.set(s.mixture)
+	}
 	return value
 }
 
@@ -78,9 +82,8 @@ func (s *planeSearch) along(d *direction) float64 {
 	return s.differences(s.used, d.w, d.forms)
 }
 
-// settle sets the step of EM after the responsibilities. Where moments do not tell the size of the next components, it is computed from whitened samples.
+// settle sets the step of EM after the moments. Where moments do not tell the size of the next components, it is computed from whitened samples.
 func (s *planeSearch) settle() {
-	s.collect(s.used)
 	if !s.target() {
 		s.coarse = true
 		s.enter(exact)
