@@ -52,14 +52,24 @@ func cholesky[T Float](a Matrix[T], work []T) int {
 		return bad
 	}
 	t := Wrap(h, n-h, work[:h*(n-h)])
-	Transpose(t, a21)
-	solveLower(NoTrans, a11, t)
-	Transpose(a21, t)
+	if p := triangularParts[T](h*h/2*(n-h), n-h); p != nil {
+		p.kind, p.l, p.b, p.dst = factorRows, a11, a21, t
+		p.run()
+	} else {
+		factorBelow(a11, a21, t)
+	}
 	GemmLower(NoTrans, NoTrans, -1, a21, t, 1, a22)
 	if bad := cholesky(a22, work); bad >= 0 {
 		return h + bad
 	}
 	return -1
+}
+
+// factorBelow overwrites the rows of a factor below l, which are those of the matrix, with b L^-T, and t with the transpose of that.
+func factorBelow[T Float](l, b, t Matrix[T]) {
+	Transpose(t, b)
+	solveLower(NoTrans, l, t)
+	Transpose(b, t)
 }
 
 // blocksAt is splitAt such that most of the smallest blocks have factorBase rows, for which there is a kernel.
@@ -114,6 +124,11 @@ func SolveLower[T Float](tl Trans, l, b Matrix[T]) {
 	l.mustHave(l.Rows, l.Rows, "SolveLower")
 	b.mustHave(l.Rows, b.Cols, "SolveLower")
 	if b.Cols == 0 {
+		return
+	}
+	if p := triangularParts[T](l.Rows*l.Rows/2*b.Cols, b.Cols); p != nil {
+		p.kind, p.tl, p.l, p.b = solveColumns, tl, l, b
+		p.run()
 		return
 	}
 	solveLower(tl, l, b)
@@ -186,6 +201,15 @@ func SolveLowerRight[T Float](tl Trans, l, b Matrix[T]) {
 	if b.Rows == 0 {
 		return
 	}
+	if p := triangularParts[T](l.Rows*l.Rows/2*b.Rows, b.Rows); p != nil {
+		p.kind, p.tl, p.l, p.b = solveRows, tl, l, b
+		p.run()
+		return
+	}
+	solveLowerRightAlone(tl, l, b)
+}
+
+func solveLowerRightAlone[T Float](tl Trans, l, b Matrix[T]) {
 	w := takeWorkspace()
 	solveLowerRight(tl, l, b, elementsOf[T](&w.a, solveBase*b.Rows))
 	w.release()
@@ -220,8 +244,19 @@ func SolveLowerTriangle[T Float](l, b Matrix[T]) {
 	n := b.Rows
 	l.mustHave(n, n, "SolveLowerTriangle")
 	b.mustHave(n, n, "SolveLowerTriangle")
-	for i := 0; i < n; i += solveStrip {
-		solveLower(NoTrans, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(solveStrip, n-i)))
+	if p := triangularParts[T](n*n*n/6, n); p != nil {
+		p.kind, p.l, p.b = solveTriangle, l, b
+		p.run()
+		return
+	}
+	solveLowerStrips(l, b, 0, n)
+}
+
+// solveLowerStrips is SolveLowerTriangle for the columns [from, to), from being a multiple of solveStrip.
+func solveLowerStrips[T Float](l, b Matrix[T], from, to int) {
+	n := b.Rows
+	for i := from; i < to; i += solveStrip {
+		solveLower(NoTrans, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(solveStrip, to-i)))
 	}
 }
 
@@ -233,6 +268,10 @@ func InvertLower[T Float](l Matrix[T]) {
 		invertUnblocked(l)
 		return
 	}
+	invertLowerAlone(l)
+}
+
+func invertLowerAlone[T Float](l Matrix[T]) {
 	side := min(l.Rows, invertBase)
 	w := takeWorkspace()
 	invertLower(l, elementsOf[T](&w.b, side*side))
@@ -256,8 +295,25 @@ func invertLower[T Float](l Matrix[T], work []T) {
 		row := l21.Row(i)
 		Scale(-1, row, row)
 	}
+	if p := invertParts[T](n); p != nil {
+		p.l, p.b = l11, l22
+		p.run()
+		return
+	}
 	invertLower(l11, work)
 	invertLower(l22, work)
+}
+
+// invertParts returns the task of the two halves of a triangle, if those are too small for the substitutions in them to be shared.
+func invertParts[T Float](n int) *triangularTask[T] {
+	if h := n / 4; lengthOf[T](h*h*h/2) >= sharedTime {
+		return nil
+	}
+	p := triangularParts[T](n*n*n/24, n)
+	if p != nil {
+		p.kind, p.parts = invertHalves, 2
+	}
+	return p
 }
 
 // invertUnblocked forms one row of the inverse after the other from the rows above it.
@@ -286,6 +342,16 @@ func MulLower[T Float](tl Trans, l, b, dst Matrix[T]) {
 	l.mustHave(n, n, "MulLower")
 	b.mustHave(n, b.Cols, "MulLower")
 	dst.mustHave(n, b.Cols, "MulLower")
+	if p := triangularParts[T](n*n/2*b.Cols, b.Cols); p != nil {
+		p.kind, p.tl, p.l, p.b, p.dst = multiplyColumns, tl, l, b, dst
+		p.run()
+		return
+	}
+	mulLowerAlone(tl, l, b, dst)
+}
+
+func mulLowerAlone[T Float](tl Trans, l, b, dst Matrix[T]) {
+	n := l.Rows
 	w := takeWorkspace()
 	mulLower(tl, l, b, dst, elementsOf[T](&w.a, min(n*n, multiplyBase*multiplyBase)))
 	w.release()
@@ -317,6 +383,16 @@ func MulLowerRight[T Float](tl Trans, l, b, dst Matrix[T]) {
 	l.mustHave(n, n, "MulLowerRight")
 	b.mustHave(b.Rows, n, "MulLowerRight")
 	dst.mustHave(b.Rows, n, "MulLowerRight")
+	if p := triangularParts[T](n*n/2*b.Rows, b.Rows); p != nil {
+		p.kind, p.tl, p.l, p.b, p.dst = multiplyRows, tl, l, b, dst
+		p.run()
+		return
+	}
+	mulLowerRightAlone(tl, l, b, dst)
+}
+
+func mulLowerRightAlone[T Float](tl Trans, l, b, dst Matrix[T]) {
+	n := l.Rows
 	w := takeWorkspace()
 	mulLowerRight(tl, l, b, dst, elementsOf[T](&w.a, rightPanel[T](n)*min(n, multiplyRight)))
 	w.release()

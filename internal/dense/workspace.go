@@ -8,9 +8,11 @@ import (
 // workspace holds the packing buffers of one running product, or its description while parts of it run elsewhere. Finished products hand
 // theirs on, so that there are never more than products that ran at the same time, and none is allocated in the steady state.
 type workspace struct {
-	a, b buffer
-	task productTask
-	next *workspace
+	a, b   buffer
+	task   productTask
+	single triangularTask[float32]
+	double triangularTask[float64]
+	next   *workspace
 }
 
 var freeWorkspaces struct {

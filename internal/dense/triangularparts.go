@@ -1,0 +1,111 @@
+package dense
+
+import (
+	"math"
+	"runtime"
+	"time"
+	"unsafe"
+)
+
+// triangularTask is an operation with a triangular matrix cut into parts, most often into ranges of columns or rows that do not depend on each other. Each
+// element is computed as in the whole, so the cutting does not change a bit.
+type triangularTask[T Float] struct {
+	kind         triangularKind
+	tl           Trans
+	l, b, dst    Matrix[T]
+	count, parts int // columns or rows, and ranges of them
+	home         *workspace
+}
+
+type triangularKind uint8
+
+const (
+	solveColumns    triangularKind = iota // SolveLower, by columns
+	solveRows                             // SolveLowerRight, by rows
+	solveTriangle                         // SolveLowerTriangle, by columns
+	multiplyColumns                       // MulLower, by columns
+	multiplyRows                          // MulLowerRight, by rows
+	factorRows                            // factorBelow, by rows
+	invertHalves                          // InvertLower of l and of b
+)
+
+// triangularTime is the work that is shared: half a matrix brings less work for each element that another processor has to fetch than a product does.
+const triangularTime = 2 * sharedTime
+
+// triangularParts returns an empty task, and the pool with it, if so many multiplications with an addition, for that many columns or rows, are worth
+// sharing, and nil otherwise.
+func triangularParts[T Float](operations, count int) *triangularTask[T] {
+	length := lengthOf[T](operations)
+	if length < triangularTime || !workers.worth(length) {
+		return nil
+	}
+	limit := runtime.GOMAXPROCS(0)
+	parts := min(partsOf(length, limit), count/lineElements[T]())
+	if limit <= 1 || parts <= 1 || !workers.mu.TryLock() {
+		return nil
+	}
+	w := takeWorkspace()
+	t := triangularOf[T](w)
+	t.count, t.parts = count, parts
+	t.home = w
+	return t
+}
+
+// lengthOf is about how long so many multiplications with an addition take one processor.
+func lengthOf[T Float](operations int) time.Duration {
+	return time.Duration(2 * operations / (flopsPerLane * tileGeometry(unsafe.Sizeof(*new(T))).lanes))
+}
+
+func lineElements[T Float]() int { return cacheLine / int(unsafe.Sizeof(*new(T))) }
+
+func triangularOf[T Float](w *workspace) *triangularTask[T] {
+	if t, ok := any(&w.double).(*triangularTask[T]); ok {
+		return t
+	}
+	return any(&w.single).(*triangularTask[T])
+}
+
+// run runs the parts and gives the pool back.
+func (t *triangularTask[T]) run() {
+	defer workers.mu.Unlock()
+	workers.share(t, t.parts, min(runtime.GOMAXPROCS(0), t.parts))
+	w := t.home
+	*t = triangularTask[T]{}
+	w.release()
+}
+
+// edge returns where range i begins, a multiple of a cache line; of the columns of a triangle, the first of which are the longest, ranges of the same work.
+func (t *triangularTask[T]) edge(i int) int {
+	if t.kind == solveTriangle {
+		share := 1 - math.Cbrt(1-float64(i)/float64(t.parts))
+		return min(t.count, int(share*float64(t.count)/solveStrip+0.5)*solveStrip)
+	}
+	return edge(i, t.parts, t.count, lineElements[T]())
+}
+
+func (t *triangularTask[T]) runPart(i int) {
+	if t.kind == invertHalves {
+		half := t.l
+		if i == 1 {
+			half = t.b
+		}
+		invertLowerAlone(half)
+		return
+	}
+	from := t.edge(i)
+	c := t.edge(i+1) - from
+	switch t.kind {
+	case solveColumns:
+		solveLower(t.tl, t.l, t.b.View(0, from, t.b.Rows, c))
+	case solveRows:
+		solveLowerRightAlone(t.tl, t.l, t.b.View(from, 0, c, t.b.Cols))
+	case solveTriangle:
+		solveLowerStrips(t.l, t.b, from, from+c)
+	case multiplyColumns:
+		mulLowerAlone(t.tl, t.l, t.b.View(0, from, t.b.Rows, c), t.dst.View(0, from, t.b.Rows, c))
+	case multiplyRows:
+		mulLowerRightAlone(t.tl, t.l, t.b.View(from, 0, c, t.b.Cols), t.dst.View(from, 0, c, t.b.Cols))
+	case factorRows:
+		factorBelow(t.l, t.b.View(from, 0, c, t.b.Cols), t.dst.View(0, from, t.dst.Rows, c))
+	}
+}
