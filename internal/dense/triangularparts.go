@@ -76,7 +76,7 @@ func (t *triangularTask[T]) run() {
 
 // edge returns where range i begins, a multiple of a cache line; of the columns of a triangle, the first of which are the longest, ranges of the same work.
 func (t *triangularTask[T]) edge(i int) int {
-	if t.kind == solveTriangle {
+	if t.kind == solveTriangle && i < t.parts {
 		share := 1 - math.Cbrt(1-float64(i)/float64(t.parts))
 		return min(t.count, int(share*float64(t.count)/solveStrip+0.5)*solveStrip)
 	}
