@@ -23,6 +23,7 @@ type kronSamples[T dense.Float] struct {
 	p, q, each int
 	blocks     []dense.Matrix[T] // p x (samples q)
 	groups     int
+	full       int // elements of a full block
 
 	source dense.Matrix[float64] // samples, one a row, to fill the blocks with in the next pass, times scale
 	scale  float64
@@ -70,10 +71,10 @@ type kronWide struct {
 // read. Blocks to work in are asked for later, one by one.
 func newKronSamples[T dense.Float](count, p, q int, memory func(pieces, n int) [][]T) *kronSamples[T] {
 	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q)))), memory: memory}
-	full := min(s.each, count) * dense.RowGramRows(p) * q
-	for i, piece := range memory(partsOf(count, s.each), full) {
+	s.full = min(s.each, count) * dense.RowGramRows(p) * q
+	for i, piece := range memory(partsOf(count, s.each), s.full) {
 		cols := min(s.each, count-i*s.each) * q
-		s.blocks = append(s.blocks, dense.Wrap(p, cols, piece[:p*cols:full]))
+		s.blocks = append(s.blocks, dense.Wrap(p, cols, piece[:p*cols:s.full]))
 	}
 	s.groups = max(1, min(count*q/kronGroupColumns, kronGroups, len(s.blocks)))
 	s.totals = make([][]float64, s.groups)
@@ -86,7 +87,7 @@ func newKronSamples[T dense.Float](count, p, q int, memory func(pieces, n int) [
 }
 
 // largest returns the number of elements of a full block.
-func (s *kronSamples[T]) largest() int { return cap(s.blocks[0].Data) }
+func (s *kronSamples[T]) largest() int { return s.full }
 
 // run makes a pass over all groups and sets the symmetric sum to scale times what it adds up, in the order of the groups.
 func (s *kronSamples[T]) run(pass kronPass[T], sum dense.Matrix[float64], scale float64) {
