@@ -47,9 +47,9 @@ func TestFormsAcrossWorkers(t *testing.T) {
 							f.Moment(2, weights, moment)
 						}
 						all()
-						scratch := len(partsOf(f).scratch)
+						scratch := len(partsOf(f).shared.scratch)
 						all()
-						if grown := len(partsOf(f).scratch); scratch != grown || scratch != procs {
+						if grown := len(partsOf(f).shared.scratch); scratch != grown || scratch != procs {
 							t.Errorf("%T on %v, GOMAXPROCS=%d: scratch for %d threads, then for %d", f, active, procs, scratch, grown)
 						}
 					})
