@@ -67,8 +67,12 @@ var quadricClosedForm = func() Method {
 func (e *ellipsoidObjective) fit(o *Options) error {
 	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
 	var system *quadricSystem // nil where conjugate gradients are of no use
+	var verdict quadricVerdict
+	large := e.x.Cols*(e.x.Cols+1)/2 > quadricDirect
 	if e.x.Cols >= quadricIterative {
-		system = newQuadricSystem(e.x, e.passes)
+		if system = newQuadricSystem(e.x, e.passes); system == nil && large {
+			return quadricError() // the points are in a plane
+		}
 	}
 	target, err := e.target(o, system, memo)
 	if err != nil {
@@ -80,12 +84,17 @@ func (e *ellipsoidObjective) fit(o *Options) error {
 		system.measure = func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
 			return e.measureQuadric(quadric, memo)
 		}
-		out, measured, ok = system.quadric(target)
+		if out, measured, ok = system.quadric(target); !ok && large {
+			out, verdict = system.slowly(target, quadricSlow)
+			measured, ok = false, verdict == quadricSolved
+		}
 		system.release()
 	}
 	switch {
 	case measured && ok:
 		return nil
+	case verdict == quadricSingular:
+		return quadricError()
 	case !ok:
 		if out, err = quadricDirectly(e.x); err != nil {
 			return err
