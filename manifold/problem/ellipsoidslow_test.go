@@ -32,7 +32,7 @@ func stretched(x dense.Matrix[float64], kappa float64) (y, by dense.Matrix[float
 // points are on a cone or in two subspaces, however these are stretched.
 func TestQuadricSlowly(t *testing.T) {
 	const n = quadricIterative
-	for _, seed := range []uint64{92, 94, 95, 96} {
+	for _, seed := range []uint64{92, 94} {
 		for _, kappa := range []float64{1, 1e3, 1e5} {
 			for _, off := range []float64{1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 0} {
 				x := nearCone(seed, n, off)
@@ -47,7 +47,7 @@ func TestQuadricSlowly(t *testing.T) {
 					}
 				case verdict == quadricSingular || verdict == quadricUndecided && off > 1e-4:
 					t.Errorf("%s: verdict %d", what, verdict)
-				case verdict == quadricSolved && off > 1e-4:
+				case off > 1e-4 && kappa < 1e4: // beyond, the rounding of the stretched points shows
 					round, err := quadricDirectly(x)
 					if err != nil {
 						t.Fatal(err)
@@ -55,8 +55,7 @@ func TestQuadricSlowly(t *testing.T) {
 					dense.Mirror(round)
 					var back mat.Dense
 					back.Product(dataOf(by), dataOf(got), dataOf(by))
-					// What is beyond 1e-6 is the rounding of stretched points and of their quadric.
-					if d := distanceRelative(&back, dataOf(round)); d > 1e-6+1e-16*kappa*kappa/off {
+					if d := distanceRelative(&back, dataOf(round)); d > 1e-6 {
 						t.Errorf("%s: %g away from the quadric of the normal equations", what, d)
 					}
 				}
@@ -74,6 +73,9 @@ func TestQuadricSlowly(t *testing.T) {
 
 // TestEllipsoidOfManyUnknowns: where normal equations take too long, the answers are those that they would give.
 func TestEllipsoidOfManyUnknowns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long on an emulated processor")
+	}
 	const n = 72
 	plane := nearSphere(98, n)
 	for i := range plane.Rows {
