@@ -24,7 +24,7 @@ type formParts struct {
 	sums                []float32 // of part after part, a multiple of 16 each
 	pass                func(block int, w formWork, s *formScratch, sums []float32)
 	work                formWork
-	shared              Parts[formScratch]
+	shared              Crew[formScratch]
 }
 
 // formScratch is what a thread needs for a block of points: their rows, plain and weighted, and their forms.

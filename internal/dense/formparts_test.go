@@ -14,7 +14,7 @@ type formSums interface {
 	Moment(scale float32, q []float32, out Matrix[float32])
 }
 
-func partsOf(f formSums) *formParts {
+func formPartsOf(f formSums) *formParts {
 	if f, ok := f.(*SingleForms); ok {
 		return f.parts
 	}
@@ -47,9 +47,9 @@ func TestFormsAcrossWorkers(t *testing.T) {
 							f.Moment(2, weights, moment)
 						}
 						all()
-						scratch := len(partsOf(f).shared.scratch)
+						scratch := len(formPartsOf(f).shared.scratch)
 						all()
-						if grown := len(partsOf(f).shared.scratch); scratch != grown || scratch != procs {
+						if grown := len(formPartsOf(f).shared.scratch); scratch != grown || scratch != procs {
 							t.Errorf("%T on %v, GOMAXPROCS=%d: scratch for %d threads, then for %d", f, active, procs, scratch, grown)
 						}
 					})

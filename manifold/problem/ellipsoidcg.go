@@ -172,7 +172,7 @@ type quadricWhitened struct {
 // setAll whitens the points and keeps them in lower precision.
 func (s *quadricSystem) setAll() {
 	n, each := s.x.Cols, s.passes.each
-	blocks := dense.Parts[quadricWhitened]{
+	blocks := dense.Crew[quadricWhitened]{
 		New: func() *quadricWhitened {
 			return &quadricWhitened{dense.New[float64](quadricRows, n), dense.New[float32](quadricRows, n), dense.New[float32](n, quadricRows)}
 		},

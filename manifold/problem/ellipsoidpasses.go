@@ -16,7 +16,7 @@ type quadricPasses[T dense.Float] struct {
 	rows, each int // points, and those of a part
 	sums       []quadricSum[T]
 	do         func(b quadricBlock[T], sum *quadricSum[T])
-	shared     dense.Parts[quadricBlock[T]]
+	shared     dense.Crew[quadricBlock[T]]
 }
 
 // quadricSum is what a part adds up.

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// Parts is a task whose parts need scratch: there is one for each thread, so that it stays in its caches, and it is kept from run to run. Parts must be independent of the
+// Crew is a task whose parts need scratch: there is one for each thread, so that it stays in its caches, and it is kept from run to run. Parts must be independent of the
 // number of threads, as those of Parallel. Keep the value in the caller's workspace; Run then allocates nothing but scratch for further threads.
-type Parts[S any] struct {
+type Crew[S any] struct {
 	Do  func(part int, scratch *S)
 	New func() *S // makes a scratch
 
@@ -18,12 +18,12 @@ type Parts[S any] struct {
 }
 
 // Run calls Do for every part < count and returns when all calls are done.
-func (p *Parts[S]) Run(count int) { p.run(count, runtime.GOMAXPROCS(0)) }
+func (p *Crew[S]) Run(count int) { p.run(count, runtime.GOMAXPROCS(0)) }
 
 // RunSerially is Run on the calling goroutine, for parts that are too small for helpers.
-func (p *Parts[S]) RunSerially(count int) { p.run(count, 1) }
+func (p *Crew[S]) RunSerially(count int) { p.run(count, 1) }
 
-func (p *Parts[S]) run(count, threads int) {
+func (p *Crew[S]) run(count, threads int) {
 	threads = min(threads, count)
 	for len(p.scratch) < threads {
 		p.scratch = append(p.scratch, p.New())
@@ -34,7 +34,7 @@ func (p *Parts[S]) run(count, threads int) {
 }
 
 // RunPart does parts with one of the scratches while there are any; it is called by Run alone.
-func (p *Parts[S]) RunPart(scratch int) {
+func (p *Crew[S]) RunPart(scratch int) {
 	for part := int(p.next.Add(1)) - 1; part < p.count; part = int(p.next.Add(1)) - 1 {
 		p.Do(part, p.scratch[scratch])
 	}
