@@ -2,9 +2,7 @@ package problem
 
 import (
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -16,16 +14,17 @@ type resolvents[T dense.Float] struct {
 	n        int
 	groups   []*resolventGroup[T]
 	parts    []*resolventPart[T]
-	stride   int                    // so many parts share the shifts of a group
-	scratch  []*resolventScratch[T] // one for each thread so far
+	stride   int // so many parts share the rounds of a group
+	spaces   spaces[resolventScratch[T]]
 	serial   bool
+	tasks    struct{ part dense.Parallel }
 	lanes    int
 	x, total []T // as tiles
 	lane     []T // an element for each lane
 	// of the present call
 	shifts, coeff []float64
 	weights       []float64 // of the matrices
-	step          int       // stride, or 1 where a part must see all shifts
+	step          int       // stride, or 1 where a part must see all rounds
 	keeping       bool      // the sums of each matrix, and traces
 	others        []float64 // coefficients of these
 	traces        []float64
@@ -45,11 +44,16 @@ type resolventGroup[T dense.Float] struct {
 
 type resolventPart[T dense.Float] struct {
 	group   *resolventGroup[T]
-	from    int // its first shift
+	from    int // its first round
 	sum     []T // as tiles
 	failed  bool
 	fitness fitness
 }
+
+const (
+	resolventParts = 16 // at most, if there are not as many groups
+	mostRounds     = 4  // of a group that are done at the same time
+)
 
 type resolventScratch[T dense.Float] struct {
 	m             *dense.Bundle[T]
@@ -78,14 +82,14 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 	for first := 0; first < count; first += sideBySide {
 		r.set(first, data[first:min(count, first+sideBySide)])
 	}
-	if 2*len(r.groups) <= teamParts {
-		r.stride = 2
-	}
+	r.stride = max(1, min(mostRounds, resolventParts/len(r.groups)))
 	for _, g := range r.groups {
 		for from := range r.stride {
 			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, sum: make([]T, len(r.x))})
 		}
 	}
+	r.tasks.part.Task = dense.PartFunc(r.part)
+	r.spaces.make = r.newScratch
 	r.sets.data = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.data }, false, 1}
 	r.sets.inverses = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.negative }, false, -1}
 	r.sets.kept = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.kept }, true, 1}
@@ -134,7 +138,9 @@ func (r *resolvents[T]) sumTo(dst, x dense.Matrix[T], shifts, weights, coeff []f
 	}
 	clear(r.total)
 	for _, p := range r.parts {
-		dense.Axpy(1, p.sum, r.total)
+		if p.from < min(r.step, r.roundsOf(p.group, len(shifts))) {
+			dense.Axpy(1, p.sum, r.total)
+		}
 	}
 	dense.UnpackTiles(dst, r.total)
 	dense.Mirror(dst)
@@ -175,67 +181,54 @@ func (r *resolvents[T]) keep(x dense.Matrix[T], shifts, coeff, others, traces []
 func (r *resolvents[T]) sums(x dense.Matrix[T], shifts, coeff []float64) bool {
 	dense.PackTiles(r.x, x)
 	r.shifts, r.coeff = shifts, coeff
-	threads := min(runtime.GOMAXPROCS(0), len(r.parts))
-	if r.serial {
-		threads = 1
-	}
-	for len(r.scratch) < threads {
-		r.scratch = append(r.scratch, &resolventScratch[T]{m: dense.NewBundle[T](r.n), work: dense.NewBundleWork[T](r.n),
-			shift: make([]T, r.lanes), weight: make([]T, r.lanes)})
-	}
-	if threads == 1 {
-		r.some(0, 1)
-	} else {
-		r.together(threads)
-	}
+	perform(&r.tasks.part, len(r.parts), r.serial)
 	return !slices.ContainsFunc(r.parts, func(p *resolventPart[T]) bool { return p.failed })
 }
 
-func (r *resolvents[T]) together(threads int) {
-	var wait sync.WaitGroup
-	for t := range threads {
-		wait.Go(func() { r.some(t, threads) })
-	}
-	wait.Wait()
-}
-
-// some does the parts thread, thread + threads, ...
-func (r *resolvents[T]) some(thread, threads int) {
-	for i := thread; i < len(r.parts); i += threads {
-		p := r.parts[i]
-		p.failed = !r.part(p, r.scratch[thread])
-	}
+func (r *resolvents[T]) newScratch() *resolventScratch[T] {
+	return &resolventScratch[T]{m: dense.NewBundle[T](r.n), work: dense.NewBundleWork[T](r.n), shift: make([]T, r.lanes), weight: make([]T, r.lanes)}
 }
 
 // part adds up the inverses of one part.
-func (r *resolvents[T]) part(p *resolventPart[T], s *resolventScratch[T]) bool {
-	clear(p.sum)
-	if p.from >= r.step {
-		return true
+func (r *resolvents[T]) part(i int) {
+	p := r.parts[i]
+	g, rounds := p.group, r.roundsOf(p.group, len(r.shifts))
+	p.failed, p.fitness = false, fitness{}
+	if p.from >= min(r.step, rounds) {
+		return
 	}
-	g, m := p.group, s.m
+	s := r.spaces.take()
+	defer r.spaces.release(s)
+	clear(p.sum)
 	if r.keeping {
 		g.kept.Zero()
 	}
+	m := s.m
 	if r.measuring && g.negative != nil {
 		m = g.negative
 	}
-	for j := p.from; j < len(r.shifts); j += r.step * g.slots {
-		r.fill(s.shift, g, j, func(_, j int) float64 { return r.shifts[j] })
-		m.Shift(g.data, s.shift, r.x)
-		if !m.InvertNegative(s.work) {
-			return false
-		}
-		if r.measuring {
-			p.measure(float64(r.n), m, s)
-		}
-		if r.keeping {
-			r.keepTerm(g, j, m, s)
-			continue
-		}
-		r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * r.coeff[j] })
-		m.AddSum(p.sum, s.weight)
+	for round := p.from; round < rounds && !p.failed; round += r.step {
+		p.failed = !r.round(p, round*g.slots, m, s)
 	}
+}
+
+// round adds the inverses for the shifts from j on, as many as a bundle holds.
+func (r *resolvents[T]) round(p *resolventPart[T], j int, m *dense.Bundle[T], s *resolventScratch[T]) bool {
+	g := p.group
+	r.fill(s.shift, g, j, func(_, j int) float64 { return r.shifts[j] })
+	m.Shift(g.data, s.shift, r.x)
+	if !m.InvertNegative(s.work) {
+		return false
+	}
+	if r.measuring {
+		p.measure(float64(r.n), m, s)
+	}
+	if r.keeping {
+		r.keepTerm(g, j, m, s)
+		return true
+	}
+	r.fill(s.weight, g, j, func(k, j int) float64 { return -r.weights[k] * r.coeff[j] })
+	m.AddSum(p.sum, s.weight)
 	return true
 }
 
@@ -269,7 +262,7 @@ func (p *resolventPart[T]) measure(n float64, negative *dense.Bundle[T], s *reso
 func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k, j int) float64) {
 	clear(dst)
 	for s := range g.slots {
-		at := j + s*r.step
+		at := j + s
 		if at >= len(r.shifts) {
 			break
 		}
@@ -281,12 +274,15 @@ func (r *resolvents[T]) fill(dst []T, g *resolventGroup[T], j int, value func(k,
 
 // rounds implements singleInverses.
 func (r *resolvents[T]) rounds(shifts int) (sum int) {
-	for _, p := range r.parts {
-		if step := r.stride * p.group.slots; p.from < shifts {
-			sum += (shifts - p.from + step - 1) / step
-		}
+	for _, g := range r.groups {
+		sum += r.roundsOf(g, shifts)
 	}
 	return sum
+}
+
+// roundsOf returns the number of inversions of a bundle that a group takes for that many shifts.
+func (r *resolvents[T]) roundsOf(g *resolventGroup[T], shifts int) int {
+	return (shifts + g.slots - 1) / g.slots
 }
 
 // data implements singleInverses.

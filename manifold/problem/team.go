@@ -1,9 +1,7 @@
 package problem
 
 import (
-	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -15,11 +13,17 @@ import (
 type team struct {
 	n, count int
 	workers  []*worker
-	scratch  []*scratch // one for each thread so far
-	serial   bool       // the work is too small for goroutines
-	bundles  bool       // bodies need nothing of the scratch space but what they make
+	scratch  []*scratch // that of the caller
+	spaces   *spaces[scratch]
+	serial   bool // the work is too small for goroutines
+	bundles  bool // bodies need nothing of the scratch space but what they make
 	body32   func(w *singleWorker, i int)
 	each32   func(w *worker, i int) error // calls body32
+	tasks    struct{ part, sum, sum32 dense.Parallel }
+	// of the present call
+	body  func(w *worker, i int) error
+	begin func(w *worker) // of a part; nil if there is nothing to prepare
+	dst   dense.Matrix[float64]
 }
 
 // worker is the partial sums of one part and the scratch space of the thread that it runs on. Sums in single precision use single.
@@ -59,6 +63,7 @@ type singleWorker struct {
 const (
 	teamParts   = 8
 	serialLimit = 1 << 18 // count n^3 below which goroutines cost more than they save
+	sumRows     = 32      // of a part of a sum of matrices
 )
 
 func newTeam(n, count int) *team {
@@ -83,6 +88,7 @@ func newLentTeam(n, count int, l *lender) *team {
 // newLazyTeam returns a team that makes what it needs when a body is run.
 func newLazyTeam(n, count int) *team {
 	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit, scratch: []*scratch{{}}}
+	t.spaces = &spaces[scratch]{idle: slices.Clone(t.scratch), make: func() *scratch { return new(scratch) }}
 	for range min(count, teamParts) {
 		t.workers = append(t.workers, &worker{scratch: t.scratch[0]})
 	}
@@ -90,12 +96,19 @@ func newLazyTeam(n, count int) *team {
 		t.body32(w.single, i)
 		return nil
 	}
+	t.bind()
 	return t
+}
+
+func (t *team) bind() {
+	t.tasks.part.Task, t.tasks.sum.Task, t.tasks.sum32.Task = dense.PartFunc(t.part), dense.PartFunc(t.sumRows), dense.PartFunc(t.sumRows32)
 }
 
 // ofBundles returns a team for another number of bodies, at most as many, that work with bundles, with the same workers.
 func (t *team) ofBundles(count int) *team {
-	return &team{n: t.n, count: count, workers: t.workers[:min(count, len(t.workers))], scratch: t.scratch, serial: t.serial, bundles: true}
+	bundled := &team{n: t.n, count: count, workers: t.workers[:min(count, len(t.workers))], scratch: t.scratch, spaces: t.spaces, serial: t.serial, bundles: true}
+	bundled.bind()
+	return bundled
 }
 
 func (w *worker) need(n int) {
@@ -103,6 +116,10 @@ func (w *worker) need(n int) {
 		w.acc = dense.New[float64](n, n)
 	}
 }
+
+func (w *worker) clearSum() { w.acc.Zero() }
+
+func (w *worker) clearSingle() { w.single.acc.Zero() }
 
 func (s *scratch) need(n int) {
 	if s.work == nil {
@@ -142,38 +159,56 @@ func (s *singleScratch) need(n int) {
 func (t *team) run(body func(w *worker, i int) error, dst []float64) error {
 	for _, w := range t.workers {
 		w.need(t.n)
-		w.acc.Zero()
 	}
+	t.begin = (*worker).clearSum
 	t.share(body)
-	clear(dst)
+	t.begin = nil
 	for _, w := range t.workers {
 		if w.err != nil {
 			return w.err
 		}
-		dense.Axpy(1, w.acc.Data, dst)
 	}
-	dense.Mirror(dense.Wrap(t.n, t.n, dst))
+	t.addUp(&t.tasks.sum, dst)
 	return nil
 }
 
 // run32 is run for bodies that add to single.acc. It returns false if one failed.
 func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
-	for _, w := range t.workers {
-		if w.single != nil {
-			w.single.acc.Zero()
+	t.begin = (*worker).clearSingle
+	ok := t.share32(body)
+	if t.begin = nil; ok {
+		t.addUp(&t.tasks.sum32, dst)
+	}
+	return ok
+}
+
+// addUp sets dst to the sum of the workers' acc.
+func (t *team) addUp(sum *dense.Parallel, dst []float64) {
+	t.dst = dense.Wrap(t.n, t.n, dst)
+	perform(sum, (t.n+sumRows-1)/sumRows, t.serial)
+	dense.Mirror(t.dst)
+}
+
+func (t *team) sumRows(part int) {
+	for i := part * sumRows; i < min(t.n, (part+1)*sumRows); i++ {
+		row := t.dst.Row(i)[i:]
+		copy(row, t.workers[0].acc.Row(i)[i:])
+		for _, w := range t.workers[1:] {
+			dense.Axpy(1, w.acc.Row(i)[i:], row)
 		}
 	}
-	if !t.share32(body) {
-		return false
-	}
-	clear(dst)
-	for _, w := range t.workers {
-		for i, v := range w.single.acc.Data {
-			dst[i] += float64(v)
+}
+
+func (t *team) sumRows32(part int) {
+	for i := part * sumRows; i < min(t.n, (part+1)*sumRows); i++ {
+		row := t.dst.Row(i)[i:]
+		clear(row)
+		for _, w := range t.workers {
+			for j, v := range w.single.acc.Row(i)[i:] {
+				row[j] += float64(v)
+			}
 		}
 	}
-	dense.Mirror(dense.Wrap(t.n, t.n, dst))
-	return true
 }
 
 // share32 calls body for every index, with acc as it is. It returns false if one failed.
@@ -191,36 +226,28 @@ func (t *team) share32(body func(w *singleWorker, i int)) bool {
 
 // share calls body for every index.
 func (t *team) share(body func(w *worker, i int) error) {
-	threads := min(runtime.GOMAXPROCS(0), len(t.workers))
-	if t.serial || threads == 1 {
-		t.parts(0, 1, body)
-		return
-	}
-	for len(t.scratch) < threads {
-		t.scratch = append(t.scratch, new(scratch))
-	}
-	var group sync.WaitGroup
-	for s := range threads {
-		group.Go(func() { t.parts(s, threads, body) })
-	}
-	group.Wait()
+	t.body = body
+	perform(&t.tasks.part, len(t.workers), t.serial)
 }
 
-// parts does the parts first, first + stride, ...
-func (t *team) parts(first, stride int, body func(w *worker, i int) error) {
-	for c := first; c < len(t.workers); c += stride {
-		w := t.workers[c]
-		w.scratch, w.sum, w.err = t.scratch[first], [3]float64{}, nil
-		if !t.bundles {
-			w.scratch.need(t.n)
-		}
-		if w.single != nil {
-			w.scratch.single.need(t.n)
-			w.single.singleScratch = &w.scratch.single
-		}
-		for i := c; i < t.count && w.err == nil; i += len(t.workers) {
-			w.err = body(w, i)
-		}
+// part does one part.
+func (t *team) part(c int) {
+	s := t.spaces.take()
+	defer t.spaces.release(s)
+	w := t.workers[c]
+	w.scratch, w.sum, w.err = s, [3]float64{}, nil
+	if !t.bundles {
+		s.need(t.n)
+	}
+	if w.single != nil {
+		s.single.need(t.n)
+		w.single.singleScratch = &s.single
+	}
+	if t.begin != nil {
+		t.begin(w)
+	}
+	for i := c; i < t.count && w.err == nil; i += len(t.workers) {
+		w.err = t.body(w, i)
 	}
 }
 
