@@ -1,10 +1,5 @@
 package dense
 
-import (
-	"runtime"
-	"sync/atomic"
-)
-
 const (
 	// mostFormParts bounds the memory for the sums of parts, about 2 n^2 bytes each.
 	mostFormParts = 32
@@ -23,16 +18,13 @@ type formWork struct {
 // formParts is a pass over points that is cut into parts of whole blocks, whatever the number of threads. Each part has sums of its own, so that
 // the total has the same bits for any number of threads; each thread has scratch of its own.
 type formParts struct {
-	work                formWork
 	blocks, each, count int // blocks of points, those of a part, and parts
 	tileRows            int
 	serial              bool
 	sums                []float32 // of part after part, a multiple of 16 each
 	pass                func(block int, w formWork, s *formScratch, sums []float32)
-	newScratch          func() *formScratch
-	scratch             []*formScratch // one for each thread so far
-	shared              Parallel
-	next                atomic.Int64 // part to be done
+	work                formWork
+	shared              Crew[formScratch]
 }
 
 // formScratch is what a thread needs for a block of points: their rows, plain and weighted, and their forms.
@@ -41,38 +33,32 @@ type formScratch struct{ rows, weighted, q []float32 }
 // newFormParts returns the parts of a pass over count points of n numbers in blocks of the given number, with sums in tiles with so many rows.
 func newFormParts(n, count, points, rows int, pass func(block int, w formWork, s *formScratch, sums []float32), newScratch func() *formScratch) *formParts {
 	blocks, side := (count+points-1)/points, (n+rows-1)/rows
-	p := &formParts{blocks: blocks, each: (blocks + mostFormParts - 1) / mostFormParts, tileRows: rows, serial: count*n*n < serialForms, pass: pass, newScratch: newScratch}
+	p := &formParts{blocks: blocks, each: (blocks + mostFormParts - 1) / mostFormParts, tileRows: rows, serial: float64(count)*float64(n*n) < serialForms, pass: pass}
 	p.count = (blocks + p.each - 1) / p.each
 	p.sums = alignedSingles(p.count * roundUp(side*(side+1)/2*rows*rows, cacheLine/4))
-	p.shared.Task = p
+	p.shared.Do, p.shared.New = p.do, newScratch
 	return p
 }
 
 // run does the work on all blocks, those of a part in order. It allocates nothing once there has been a call on as many threads.
 func (p *formParts) run(work formWork) {
 	p.work = work
-	threads := min(runtime.GOMAXPROCS(0), p.count)
 	if p.serial {
-		threads = 1
+		p.shared.RunSerially(p.count)
+	} else {
+		p.shared.Run(p.count)
 	}
-	for len(p.scratch) < threads {
-		p.scratch = append(p.scratch, p.newScratch())
-	}
-	p.next.Store(0)
-	p.shared.Run(threads)
 	p.work.q = nil
 }
 
-// RunPart does parts with the given scratch while there are any.
-func (p *formParts) RunPart(scratch int) {
-	for part := int(p.next.Add(1)) - 1; part < p.count; part = int(p.next.Add(1)) - 1 {
-		sums := p.part(part)
-		if p.work.moment {
-			clear(sums)
-		}
-		for b := part * p.each; b < min(p.blocks, (part+1)*p.each); b++ {
-			p.pass(b, p.work, p.scratch[scratch], sums)
-		}
+// do does the work on the blocks of a part.
+func (p *formParts) do(part int, s *formScratch) {
+	sums := p.part(part)
+	if p.work.moment {
+		clear(sums)
+	}
+	for b := part * p.each; b < min(p.blocks, (part+1)*p.each); b++ {
+		p.pass(b, p.work, s, sums)
 	}
 }
 

@@ -47,9 +47,9 @@ func TestFormsAcrossWorkers(t *testing.T) {
 							f.Moment(2, weights, moment)
 						}
 						all()
-						scratch := len(formPartsOf(f).scratch)
+						scratch := len(formPartsOf(f).shared.scratch)
 						all()
-						if grown := len(formPartsOf(f).scratch); scratch != grown || scratch != procs {
+						if grown := len(formPartsOf(f).shared.scratch); scratch != grown || scratch != procs {
 							t.Errorf("%T on %v, GOMAXPROCS=%d: scratch for %d threads, then for %d", f, active, procs, scratch, grown)
 						}
 					})

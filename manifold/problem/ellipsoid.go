@@ -26,11 +26,15 @@ var ellipsoid = Problem{
 			return nil, &DataError{count: true, Err: fmt.Errorf("%d points do not determine the %d numbers of an ellipsoid in %d dimensions", N, unknowns, n),
 				Remedy: fmt.Sprintf("give at least %d points", unknowns)}
 		}
+		passes, squares := newQuadricPasses[float64](N, n), make([]float64, N)
+		passes.run(func(b quadricBlock[float64], _ *quadricSum[float64]) {
+			for i := range b.q {
+				squares[b.first+i] = dense.Dot(x.Row(b.first+i), x.Row(b.first+i))
+			}
+		})
 		var square float64
-		squares := make([]float64, N)
-		for i := range squares {
-			squares[i] = dense.Dot(x.Row(i), x.Row(i))
-			square += squares[i]
+		for _, v := range squares {
+			square += v
 		}
 		start := float64(N) / square
 		if square == 0 {
@@ -38,7 +42,8 @@ var ellipsoid = Problem{
 		} else if !(start > 0) || math.IsInf(start, 1) {
 			return nil, &DataError{Err: errors.New("the squares of the points are beyond the range of numbers"), Remedy: "scale the points to a size near 1"}
 		}
-		e := &ellipsoidObjective{x: x, squares: squares, y: dense.New[float64](min(quadricRows, N), n), q: make([]float64, min(quadricRows, N)), work: dense.New[float64](n, n)}
+		e := &ellipsoidObjective{x: x, squares: squares, passes: passes, work: dense.New[float64](n, n)}
+		e.evaluate, e.curve = e.evaluateBlock, e.curveBlock
 		e.knownMinimizer = knownMinimizer{from: manifold.IdentityFrame(n, start), count: N}
 		if e.m, err = m(n); err != nil {
 			return nil, err
@@ -62,8 +67,12 @@ var quadricClosedForm = func() Method {
 func (e *ellipsoidObjective) fit(o *Options) error {
 	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
 	var system *quadricSystem // nil where conjugate gradients are of no use
+	var verdict quadricVerdict
+	large := e.x.Cols*(e.x.Cols+1)/2 > quadricDirect
 	if e.x.Cols >= quadricIterative {
-		system = newQuadricSystem(e.x)
+		if system = newQuadricSystem(e.x, e.passes); system == nil && large {
+			return quadricError() // the points are in a plane
+		}
 	}
 	target, err := e.target(o, system, memo)
 	if err != nil {
@@ -75,12 +84,17 @@ func (e *ellipsoidObjective) fit(o *Options) error {
 		system.measure = func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
 			return e.measureQuadric(quadric, memo)
 		}
-		out, measured, ok = system.quadric(target)
+		if out, measured, ok = system.quadric(target); !ok && large {
+			out, verdict = system.slowly(target, quadricSlow)
+			measured, ok = false, verdict == quadricSolved
+		}
 		system.release()
 	}
 	switch {
 	case measured && ok:
 		return nil
+	case verdict == quadricSingular:
+		return quadricError()
 	case !ok:
 		if out, err = quadricDirectly(e.x); err != nil {
 			return err
@@ -246,15 +260,25 @@ func quadricError() error {
 type ellipsoidObjective struct {
 	knownMinimizer
 	x       dense.Matrix[float64]
-	squares []float64             // x'x of the points
-	y       dense.Matrix[float64] // scratch for a block of points
-	q       []float64             // and for a number for each
+	squares []float64 // x'x of the points
+	passes  *quadricPasses[float64]
 	work    dense.Matrix[float64]
+	at      ellipsoidPass // the pass that is running
+
+	evaluate, curve func(b quadricBlock[float64], sum *quadricSum[float64]) // what passes do, bound once
 
 	atStart, atKnown ellipsoidValue // what Evaluate returned at the start of the problem and at the known minimizer, if it was called there
 }
 
-// ellipsoidMemo holds the z of all points, or has room for those of a block.
+// ellipsoidPass is what the blocks of a pass have in common: the factor, or a direction.
+type ellipsoidPass struct {
+	memo   *ellipsoidMemo
+	factor dense.Matrix[float64]
+	scale  float64 // of a factor that is a multiple of I, and otherwise 0
+	lower  bool
+}
+
+// ellipsoidMemo holds the z of all points, or none.
 type ellipsoidMemo struct{ z, w dense.Matrix[float64] }
 
 // NewMemo implements solve.Memoizer.
@@ -270,7 +294,7 @@ type ellipsoidOnce struct {
 
 // NewMemo implements solve.Memoizer.
 func (o *ellipsoidOnce) NewMemo() solve.Memo {
-	return &ellipsoidMemo{dense.New[float64](o.e.y.Rows, o.e.y.Cols), dense.New[float64](o.e.x.Cols, o.e.x.Cols)}
+	return &ellipsoidMemo{w: dense.New[float64](o.e.x.Cols, o.e.x.Cols)}
 }
 
 // Evaluate implements solve.Objective.
@@ -284,13 +308,12 @@ func (o *ellipsoidOnce) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	return o.e.Evaluate(p, grad, memo)
 }
 
-// block returns rows z from the given one on, and scratch of that size.
-func (e *ellipsoidObjective) block(m *ellipsoidMemo, first int) (z, y dense.Matrix[float64]) {
-	rows, n := min(e.y.Rows, e.x.Rows-first), e.x.Cols
-	if m.z.Rows < e.x.Rows {
-		first = 0
+// kept returns the rows z of a block: those of the memo if it has any.
+func (m *ellipsoidMemo) kept(b quadricBlock[float64]) dense.Matrix[float64] {
+	if m.z.Rows == 0 {
+		return b.z
 	}
-	return m.z.View(first, 0, rows, n), e.y.View(0, 0, rows, n)
+	return m.z.View(b.first, 0, b.z.Rows, b.z.Cols)
 }
 
 // Evaluate implements solve.Objective: one product with the points, half of it for triangular frames and none for multiples of I, and half a product of their size.
@@ -300,36 +323,37 @@ func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo sol
 		return math.Inf(1), err
 	}
 	factor := view(f.F())
-	scale, lower := multipleOfI(factor), isLower(factor)
-	var cost float64
+	e.at = ellipsoidPass{memo: m, factor: factor, scale: multipleOfI(factor), lower: isLower(factor)}
+	e.passes.run(e.evaluate)
 	e.work.Zero()
-	for first := 0; first < e.x.Rows; first += e.y.Rows {
-		z, y := e.block(m, first)
-		x := e.x.View(first, 0, z.Rows, z.Cols)
-		switch {
-		case scale != 0:
-			for i := range z.Rows {
-				dense.Scale(scale, x.Row(i), z.Row(i))
-			}
-		case lower:
-			dense.MulLowerRight(dense.NoTrans, factor, x, z)
-		default:
-			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, factor, 0, z)
-		}
-		q := e.q[:z.Rows]
-		dense.RowDots(z, z, q)
-		for i := range q {
-			q[i]--
-		}
-		cost += dense.Dot(q, q) / 2
-		dense.ScaleRows(q, z, y)
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, z, y, 1, e.work)
-	}
+	e.passes.addTo(e.work)
 	dense.Transpose(m.w, e.work)
 	dense.Mirror(m.w)
 	copy(grad, m.w.Data)
 	e.m.FromWhitened(f, grad)
-	return cost, nil
+	return e.passes.cost(), nil
+}
+
+// evaluateBlock adds the terms of a block and what it has of the lower triangle of the differential.
+func (e *ellipsoidObjective) evaluateBlock(b quadricBlock[float64], sum *quadricSum[float64]) {
+	x, z, q := e.x.View(b.first, 0, b.z.Rows, b.z.Cols), e.at.memo.kept(b), b.q
+	switch {
+	case e.at.scale != 0:
+		for i := range z.Rows {
+			dense.Scale(e.at.scale, x.Row(i), z.Row(i))
+		}
+	case e.at.lower:
+		dense.MulLowerRight(dense.NoTrans, e.at.factor, x, z)
+	default:
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, e.at.factor, 0, z)
+	}
+	dense.RowDots(z, z, q)
+	for i := range q {
+		q[i]--
+	}
+	sum.cost += dense.Dot(q, q) / 2
+	dense.ScaleRows(q, z, b.y)
+	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, z, b.y, 1, sum.matrix)
 }
 
 // multipleOfI returns c where a is c I, and otherwise 0.
@@ -350,15 +374,19 @@ func (e *ellipsoidObjective) HessianVec(dst []float64, p manifold.Point, v []flo
 	m, n := memo.(*ellipsoidMemo), e.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.w, e.work)
-	for first := 0; first < e.x.Rows; first += e.y.Rows {
-		z, y := e.block(m, first)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, eta, 0, y)
-		q := e.q[:z.Rows]
-		dense.RowDots(z, y, q)
-		dense.ScaleRows(q, z, y)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, y, 1, out)
-	}
+	e.at = ellipsoidPass{memo: m, factor: eta}
+	e.passes.run(e.curve)
+	e.passes.addTo(out)
 	dense.Mirror(out)
 	e.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
+}
+
+// curveBlock adds what a block has of the upper triangle of sum (z' eta z) z z'.
+func (e *ellipsoidObjective) curveBlock(b quadricBlock[float64], sum *quadricSum[float64]) {
+	z := e.at.memo.kept(b)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, e.at.factor, 0, b.y)
+	dense.RowDots(z, b.y, b.q)
+	dense.ScaleRows(b.q, z, b.y)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, b.y, 1, sum.matrix)
 }

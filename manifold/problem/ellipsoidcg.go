@@ -23,8 +23,6 @@ const (
 	quadricKnown = 1e-10
 	// quadricRounding is the residual relative to I that can be had at best.
 	quadricRounding = 1e-14
-	// quadricRows is the number of points that go through a product together.
-	quadricRows = 256
 )
 
 // quadricSystem is the normal equations of the best quadric for points whose second moment is I: A(Y) = (1/N) sum (w'Yw) w w' = I. For points spread
@@ -32,9 +30,10 @@ const (
 // bfloat16 where the processor has products of such, or else in single precision, from residuals that are as exact as what is to be gained asks for.
 type quadricSystem struct {
 	x, inverse dense.Matrix[float64]   // the points as they were given, and what whitens them
+	passes     *quadricPasses[float64] // over them
 	measure    quadricMeasure          // nil where there is none
 	double     *quadricPoints[float64] // nil until needed
-	single     *quadricPoints[float32] // room for a block only where there are forms
+	single     *quadricPoints[float32] // nil where there are forms
 	forms      *dense.SingleForms      // nil where the processor has no kernels for them
 	rounded    *dense.RoundedForms     // nil where the processor has no such products
 	squares    []float32               // w'w of the points, where there are forms
@@ -50,21 +49,12 @@ type quadricMeasure func(quadric dense.Matrix[float64]) (factor, differential de
 type quadricPoints[T dense.Float] struct {
 	w         dense.Matrix[T]
 	half, sum dense.Matrix[T] // n x n
-	z         dense.Matrix[T] // for a block of points
-	q         []T
+	passes    *quadricPasses[T]
 }
 
 func newQuadricPoints[T dense.Float](w dense.Matrix[T]) *quadricPoints[T] {
-	rows, n := min(quadricRows, w.Rows), w.Cols
-	return &quadricPoints[T]{w: w, half: dense.New[T](n, n), sum: dense.New[T](n, n), z: dense.New[T](rows, n), q: make([]T, rows)}
-}
-
-// blocks calls do with the points, and room for as many, block after block.
-func (p *quadricPoints[T]) blocks(do func(first int, w, z dense.Matrix[T])) {
-	for first := 0; first < p.w.Rows; first += p.z.Rows {
-		rows := min(p.z.Rows, p.w.Rows-first)
-		do(first, p.w.View(first, 0, rows, p.w.Cols), p.z.View(0, 0, rows, p.w.Cols))
-	}
+	n := w.Cols
+	return &quadricPoints[T]{w: w, half: dense.New[T](n, n), sum: dense.New[T](n, n), passes: newQuadricPasses[T](w.Rows, n)}
 }
 
 // product sets out to A(Y) for a symmetric Y: w'Yw is twice w'Hw with H the lower triangle of Y and half its diagonal.
@@ -73,26 +63,27 @@ func (p *quadricPoints[T]) product(y, out dense.Matrix[T]) {
 	for i := range y.Rows {
 		p.half.Set(i, i, y.At(i, i)/2)
 	}
-	p.sum.Zero()
-	p.blocks(func(_ int, w, z dense.Matrix[T]) {
-		q := p.q[:w.Rows]
-		dense.MulLowerRight(dense.NoTrans, p.half, w, z)
-		dense.RowDots(z, w, q)
-		dense.ScaleRows(q, w, z)
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 2/T(p.w.Rows), w, z, 1, p.sum)
+	p.passes.run(func(b quadricBlock[T], sum *quadricSum[T]) {
+		w := p.w.View(b.first, 0, b.z.Rows, b.z.Cols)
+		dense.MulLowerRight(dense.NoTrans, p.half, w, b.z)
+		dense.RowDots(b.z, w, b.q)
+		dense.ScaleRows(b.q, w, b.z)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 2/T(p.w.Rows), w, b.z, 1, sum.matrix)
 	})
+	p.sum.Zero()
+	p.passes.addTo(p.sum)
 	dense.Transpose(out, p.sum)
 	dense.Mirror(out)
 }
 
 // whitening returns L^-1 for the second moment L L' of the points, or no matrix where that is singular.
-func whitening(x dense.Matrix[float64]) dense.Matrix[float64] {
-	n := x.Cols
-	l := dense.New[float64](n, n)
-	for first := 0; first < x.Rows; first += quadricRows {
-		block := x.View(first, 0, min(quadricRows, x.Rows-first), n)
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), block, block, 1, l)
-	}
+func whitening(x dense.Matrix[float64], passes *quadricPasses[float64]) dense.Matrix[float64] {
+	l := dense.New[float64](x.Cols, x.Cols)
+	passes.run(func(b quadricBlock[float64], sum *quadricSum[float64]) {
+		block := x.View(b.first, 0, b.z.Rows, b.z.Cols)
+		dense.GemmLower(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), block, block, 1, sum.matrix)
+	})
+	passes.addTo(l)
 	if dense.Cholesky(l) >= 0 {
 		return dense.Matrix[float64]{}
 	}
@@ -120,32 +111,33 @@ func (s *quadricSystem) original(y dense.Matrix[float64]) dense.Matrix[float64] 
 }
 
 // newQuadricSystem returns the equations of the points, or nil where their second moment is singular.
-func newQuadricSystem(x dense.Matrix[float64]) *quadricSystem {
-	inverse := whitening(x)
+func newQuadricSystem(x dense.Matrix[float64], passes *quadricPasses[float64]) *quadricSystem {
+	inverse := whitening(x, passes)
 	if inverse.Rows == 0 {
 		return nil
 	}
-	n, singles := x.Cols, x.Rows
-	s := &quadricSystem{x: x, inverse: inverse, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
+	n := x.Cols
+	s := &quadricSystem{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newQuadricDirections(n)}
 	if s.forms != nil {
-		singles, s.squares = min(quadricRows, singles), make([]float32, x.Rows)
+		s.squares = make([]float32, x.Rows)
+	} else {
+		s.single = newQuadricPoints(dense.New[float32](x.Rows, n))
 	}
-	s.single = newQuadricPoints(dense.New[float32](singles, n))
-	block := dense.New[float64](min(quadricRows, x.Rows), n)
-	for first := 0; first < x.Rows; first += block.Rows {
-		w := block.View(0, 0, min(block.Rows, x.Rows-first), n)
-		dense.MulLowerRight(dense.Transposed, inverse, x.View(first, 0, w.Rows, n), w)
-		s.set(first, w)
-	}
+	s.setAll()
 	return s
+}
+
+// whiten sets w to whitened points from the given one on.
+func (s *quadricSystem) whiten(first int, w dense.Matrix[float64]) {
+	dense.MulLowerRight(dense.Transposed, s.inverse, s.x.View(first, 0, w.Rows, w.Cols), w)
 }
 
 // doubleProduct sets out to A(Y) in double precision.
 func (s *quadricSystem) doubleProduct(y, out dense.Matrix[float64]) {
 	if s.double == nil {
 		s.double = newQuadricPoints(dense.RecycledMatrix(s.x.Rows, s.x.Cols))
-		s.double.blocks(func(first int, w, _ dense.Matrix[float64]) {
-			dense.MulLowerRight(dense.Transposed, s.inverse, s.x.View(first, 0, w.Rows, w.Cols), w)
+		s.passes.run(func(b quadricBlock[float64], _ *quadricSum[float64]) {
+			s.whiten(b.first, s.double.w.View(b.first, 0, b.z.Rows, b.z.Cols))
 		})
 	}
 	s.double.product(y, out)
@@ -171,21 +163,44 @@ func (s *quadricSystem) moment(q []float32) dense.Matrix[float64] {
 	return out
 }
 
-// set keeps points in lower precision.
-func (s *quadricSystem) set(first int, w dense.Matrix[float64]) {
+// quadricWhitened is room for a block of whitened points, as they are, and in single precision as rows and as columns.
+type quadricWhitened struct {
+	w             dense.Matrix[float64]
+	rows, columns dense.Matrix[float32]
+}
+
+// setAll whitens the points and keeps them in lower precision.
+func (s *quadricSystem) setAll() {
+	n, each := s.x.Cols, s.passes.each
+	blocks := dense.Crew[quadricWhitened]{
+		New: func() *quadricWhitened {
+			return &quadricWhitened{dense.New[float64](quadricRows, n), dense.New[float32](quadricRows, n), dense.New[float32](n, quadricRows)}
+		},
+		Do: func(part int, b *quadricWhitened) {
+			for first := part * each; first < min(s.x.Rows, (part+1)*each); first += quadricRows {
+				rows := min(quadricRows, s.x.Rows-first)
+				s.set(first, quadricWhitened{b.w.View(0, 0, rows, n), b.rows.View(0, 0, rows, n), dense.Wrap(n, rows, b.columns.Data)})
+			}
+		},
+	}
+	blocks.Run(len(s.passes.sums))
+}
+
+// set whitens a block of points and keeps them in lower precision.
+func (s *quadricSystem) set(first int, b quadricWhitened) {
+	s.whiten(first, b.w)
+	dense.ScaleSingle(1, b.w.Data[:b.w.Rows*b.w.Cols], b.rows.Data[:b.w.Rows*b.w.Cols])
 	if s.forms == nil {
-		narrow(s.single.w.View(first, 0, w.Rows, w.Cols).Data, w.Data[:w.Rows*w.Cols])
+		s.single.w.View(first, 0, b.rows.Rows, b.rows.Cols).Copy(b.rows)
 		return
 	}
-	rows, columns := s.single.w.View(0, 0, w.Rows, w.Cols), dense.Wrap(w.Cols, w.Rows, s.single.z.Data[:w.Rows*w.Cols])
-	narrow(rows.Data, w.Data[:w.Rows*w.Cols])
-	dense.Transpose(columns, rows)
-	for i := range w.Rows {
-		s.squares[first+i] = float32(dense.Dot(w.Row(i), w.Row(i)))
+	for i := range b.w.Rows {
+		s.squares[first+i] = float32(dense.Dot(b.w.Row(i), b.w.Row(i)))
 	}
-	s.forms.Set(first, columns)
+	dense.Transpose(b.columns, b.rows)
+	s.forms.Set(first, b.columns)
 	if s.rounded != nil {
-		s.rounded.Set(first, columns)
+		s.rounded.Set(first, b.columns)
 	}
 }
 

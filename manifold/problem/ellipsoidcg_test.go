@@ -46,7 +46,7 @@ func TestQuadricByConjugateGradients(t *testing.T) {
 		}
 		dense.Mirror(direct)
 		for _, low := range []bool{true, false} {
-			s := newQuadricSystem(y)
+			s := newQuadricSystem(y, newQuadricPasses[float64](y.Rows, n))
 			if !low {
 				s.rounded = nil
 			}
@@ -83,7 +83,7 @@ func TestQuadricByConjugateGradientsSeesNullSpaces(t *testing.T) {
 			flatten(x.Row(i), i)
 		}
 		for _, low := range []bool{true, false} {
-			s := newQuadricSystem(x)
+			s := newQuadricSystem(x, newQuadricPasses[float64](x.Rows, n))
 			if !low {
 				s.rounded = nil
 			}
