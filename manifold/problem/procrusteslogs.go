@@ -16,10 +16,17 @@ func wide(pairs int) bool {
 	return threads == 1 || pairs >= manyPairs*threads
 }
 
-// inTurn calls body for every index on the calling goroutine: its products are what threads share.
-func (t *team) inTurn(body func(w *worker, i int) error) {
+// evenly calls body for every index, as many at a time as there are threads; the products of the last ones, if they are few, are what threads share.
+func (t *team) evenly(body func(w *worker, i int) error) {
 	t.body = body
-	perform(&t.tasks.part, len(t.workers), true)
+	parts, threads := len(t.workers), runtime.GOMAXPROCS(0)
+	if rest := parts % threads; rest < parts && 2*rest <= threads {
+		parts -= rest
+	}
+	perform(&t.tasks.part, parts, t.serial)
+	for c := parts; c < len(t.workers); c++ {
+		t.part(c)
+	}
 }
 
 // pencilLogs computes what pencilLog does for all pairs at once, with the same bits: products that are shared among threads, and as many inversions of different nodes and pairs side by side as

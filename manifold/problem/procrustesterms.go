@@ -73,7 +73,7 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	for _, w := range f.team.workers {
 		w.acc.Zero()
 	}
-	f.team.share(f.term)
+	f.team.evenly(f.term)
 	f.sum.Zero()
 	for _, w := range f.team.workers {
 		if w.err != nil {
