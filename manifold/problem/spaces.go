@@ -6,12 +6,6 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// partsOf is a function as the task of a dense.Parallel.
-type partsOf func(i int)
-
-// RunPart calls the function.
-func (f partsOf) RunPart(i int) { f(i) }
-
 // perform does all parts of a task, if serial on the calling goroutine.
 func perform(task *dense.Parallel, parts int, serial bool) {
 	if !serial {
