@@ -58,7 +58,7 @@ func newPencilLogs[T dense.Float](n, count int, fresh func() dense.Matrix[T]) *p
 		v := make([]T, dense.InverseWork(n))
 		return &v
 	}
-	l.tasks.invert.Task, l.tasks.add.Task, l.tasks.mirror.Task = partsOf(l.invert), partsOf(l.add), partsOf(l.mirror)
+	l.tasks.invert.Task, l.tasks.add.Task, l.tasks.mirror.Task = dense.PartFunc(l.invert), dense.PartFunc(l.add), dense.PartFunc(l.mirror)
 	return l
 }
 

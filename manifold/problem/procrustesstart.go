@@ -38,7 +38,7 @@ func (o *procrustesObjective) logSpectrum(s dense.Matrix[float64]) ([]float64, e
 // together calls do for all indices, on several goroutines where that pays, and returns the error of the lowest.
 func (o *procrustesObjective) together(count int, do func(i int) error) error {
 	errs := make([]error, count)
-	perform(&dense.Parallel{Task: partsOf(func(i int) { errs[i] = do(i) })}, count, o.team.serial)
+	perform(&dense.Parallel{Task: dense.PartFunc(func(i int) { errs[i] = do(i) })}, count, o.team.serial)
 	for _, err := range errs {
 		if err != nil {
 			return err
