@@ -158,6 +158,10 @@ func (g *gatherTask) RunPart(index int) {
 
 // difference sets a tile of the sum.
 func (s *RoundedSandwiches) difference(x, transposed Matrix[float32], i, j tile) {
+	if j.size == s.out.Stride {
+		Blend(s.weight, x.Data, -s.weight, transposed.Data, s.out.Data[:s.n*s.n])
+		return
+	}
 	for r := range i.size {
 		Blend(s.weight, x.Row(r), -s.weight, transposed.Row(r), s.out.Row(i.from + r)[j.from:][:j.size])
 	}

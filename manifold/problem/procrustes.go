@@ -407,16 +407,12 @@ func (o *procrustesObjective) run(options *Options, minimize solve.Minimize, fit
 
 // outcome has the mean of the R A R' for solution, which is the image of that of the A.
 func (o *procrustesObjective) outcome(r *solve.Result) (*outcome, error) {
-	bound, err := o.lowerBound()
+	bound, mean, err := o.describe()
 	if err != nil {
 		return nil, err
 	}
 	p := r.Point.(*rotation)
 	distances, err := o.distances(p)
-	if err != nil {
-		return nil, err
-	}
-	mean, err := kullback(o.a)
 	if err != nil {
 		return nil, err
 	}

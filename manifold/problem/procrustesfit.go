@@ -36,26 +36,29 @@ const (
 // operator is a fair preconditioner.
 type procrustesFit struct {
 	*lender
-	n         int
-	a, b      []dense.Matrix[float64] // of like scale
-	fixed     []float64               // what that leaves out of the squared distances
-	team      *team
-	group     *rotations
-	model     *procrustesModel
-	at, trial *procrustesPoint
-	now       *procrustesPoint // of the present evaluation
-	sum       dense.Matrix[float64]
-	turn      []float64
-	rule      *logRule              // of the last evaluation
-	far       []farPair             // nil while the pairs are near
-	rough     bool                  // evaluate in single precision
-	rounded   dense.Matrix[float32] // the rotation, for that
-	target    float64               // gradient norm to aim at
-	width     float64               // the root of order 16 of the sum of those powers of the logarithms
-	length    float64               // of the last step
-	radius    float64               // 0 while the pairs are near
-	damped    bool                  // the last step was shortened while they are
-	kept      bool                  // the factors of the model are those of the last point, from which the present one is not far enough to tell
+	n          int
+	a, b       []dense.Matrix[float64] // of like scale
+	fixed      []float64               // what that leaves out of the squared distances
+	team       *team
+	group      *rotations
+	model      *procrustesModel
+	at, trial  *procrustesPoint
+	now        *procrustesPoint // of the present evaluation
+	sum        dense.Matrix[float64]
+	turn       []float64
+	rule       *logRule              // of the last evaluation
+	far        []farPair             // nil while the pairs are near
+	rough      bool                  // evaluate in single precision
+	rounded    dense.Matrix[float32] // the rotation, for that
+	ahead      bool                  // the logarithms have been computed before the terms, in one of these
+	logs       *pencilLogs[float64]
+	singleLogs *pencilLogs[float32]
+	target     float64 // gradient norm to aim at
+	width      float64 // the root of order 16 of the sum of those powers of the logarithms
+	length     float64 // of the last step
+	radius     float64 // 0 while the pairs are near
+	damped     bool    // the last step was shortened while they are
+	kept       bool    // the factors of the model are those of the last point, from which the present one is not far enough to tell
 
 	steps, evaluations int
 	term               func(w *worker, k int) error

@@ -314,7 +314,7 @@ func (m *procrustesModel) applySingle(u, dst []float32) {
 func (m *procrustesModel) operate(u []float32, term func(w *worker, k int) error, factors dense.Matrix[float32], dst []float32) {
 	m.products++
 	m.u = dense.Wrap(m.n, m.n, u)
-	m.team.share(term)
+	m.team.evenly(term)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.images, factors, 0, m.sum)
 	m.skew(dst)
 }

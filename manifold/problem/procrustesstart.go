@@ -9,26 +9,59 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-// lowerBound is the smallest cost that the eigenvalues allow: each distance is at least that of the sorted logarithms (Bhatia and Congedo 2019).
-func (o *procrustesObjective) lowerBound() (float64, error) {
-	var sum float64
-	logs := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
-	own := o.team.scratch[0]
-	m := len(o.a)
-	for k, a := range o.upper[:m] {
-		for side, s := range []dense.Matrix[float64]{a, o.upper[m+k]} {
-			w := logs[side]
-			own.t[0].Copy(s)
-			if !eigen.SymValues(own.t[0], w) || !(w[0] > 0) {
-				return 0, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
-			}
-			dense.Log(w, w)
-		}
-		for i, l := range logs[0] {
-			sum += (l - logs[1][i]) * (l - logs[1][i])
+// lowerBound is the smallest cost that the logarithms of the eigenvalues of the A and the B allow: each distance is at least that of the sorted ones (Bhatia and Congedo 2019).
+func lowerBound(logs [][]float64) (sum float64) {
+	m := len(logs) / 2
+	for k, a := range logs[:m] {
+		for i, l := range a {
+			d := l - logs[m+k][i]
+			sum += d * d
 		}
 	}
-	return sum / float64(2*m), nil
+	return sum / float64(2*m)
+}
+
+// logSpectrum returns the logarithms of the eigenvalues of a matrix of which the upper triangle is given.
+func (o *procrustesObjective) logSpectrum(s dense.Matrix[float64]) ([]float64, error) {
+	own := o.team.spaces.take()
+	defer o.team.spaces.release(own)
+	own.need(o.n)
+	w := make([]float64, o.n)
+	own.t[0].Copy(s)
+	if !eigen.SymValues(own.t[0], w) || !(w[0] > 0) {
+		return nil, &manifold.PointError{What: "not positive definite to rounding", Min: w[0], Max: w[o.n-1]}
+	}
+	dense.Log(w, w)
+	return w, nil
+}
+
+// together calls do for all indices, on several goroutines where that pays, and returns the error of the lowest.
+func (o *procrustesObjective) together(count int, do func(i int) error) error {
+	errs := make([]error, count)
+	perform(&dense.Parallel{Task: dense.PartFunc(func(i int) { errs[i] = do(i) })}, count, o.team.serial)
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe returns the lower bound and the Kullback mean of the A.
+func (o *procrustesObjective) describe() (bound float64, mean dense.Matrix[float64], err error) {
+	logs := make([][]float64, len(o.upper))
+	err = o.together(len(logs)+1, func(i int) (err error) { // the longest part first
+		if i == 0 {
+			mean, err = kullback(o.a)
+		} else {
+			logs[i-1], err = o.logSpectrum(o.upper[i-1])
+		}
+		return err
+	})
+	if err == nil {
+		bound = lowerBound(logs)
+	}
+	return bound, mean, err
 }
 
 // pairing is how the eigenvectors of a mean of the A and of the same mean of the B are matched: in order of the eigenvalues, with signs.
@@ -51,20 +84,25 @@ func (p *pairing) rotation() *rotation {
 // diagonal, all matrices scaled to equal traces.
 func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, error) {
 	p := &pairing{qa: means[0], qb: means[1]}
-	e, weights := make([]float64, o.n), make([]float64, o.n)
+	values := [2][]float64{make([]float64, o.n), make([]float64, o.n)}
+	err := o.together(len(means), func(i int) error {
+		if e := values[i]; !eigen.Sym(means[i], e) || !(e[0] > 0) {
+			return &manifold.PointError{What: "a mean is not positive definite to rounding", Min: e[0], Max: e[o.n-1]}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	weights := make([]float64, o.n)
 	for i := range weights {
 		weights[i] = 1
-	}
-	for _, q := range means {
-		if !eigen.Sym(q, e) || !(e[0] > 0) {
-			return nil, &manifold.PointError{What: "a mean is not positive definite to rounding", Min: e[0], Max: e[o.n-1]}
-		}
-		for i, v := range e {
-			weights[i] /= math.Sqrt(v)
+		for _, e := range values {
+			weights[i] /= math.Sqrt(e[i])
 		}
 	}
-	c, work := o.team.scratch[0].t[0], o.team.scratch[0].t[1]
-	p.a, p.b = o.turnAll(o.a, p.qa, work), o.turnAll(o.b, p.qb, work)
+	o.turnAll(p)
+	c := o.team.scratch[0].t[0]
 	c.Zero()
 	for k, x := range p.a {
 		y := p.b[k]
@@ -87,16 +125,25 @@ func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, er
 	return p, nil
 }
 
-// turnAll returns V' S V for the matrices S of frames.
-func (o *procrustesObjective) turnAll(frames []*manifold.Frame, v, work dense.Matrix[float64]) (out []dense.Matrix[float64]) {
-	for _, f := range frames {
-		m := o.matrix(o.n, o.n)
-		dense.MulLower(dense.Transposed, view(f.F()), v, work)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, work, work, 0, m)
-		dense.Mirror(m)
-		out = append(out, m)
+// turnAll sets the matrices in the bases of the pairing.
+func (o *procrustesObjective) turnAll(p *pairing) {
+	m := len(o.a)
+	for range m {
+		p.a, p.b = append(p.a, o.matrix(o.n, o.n)), append(p.b, o.matrix(o.n, o.n))
 	}
-	return out
+	_ = o.together(2*m, func(i int) error {
+		own := o.team.spaces.take()
+		defer o.team.spaces.release(own)
+		own.need(o.n)
+		f, v, to := o.a[i%m], p.qa, p.a[i%m]
+		if i >= m {
+			f, v, to = o.b[i-m], p.qb, p.b[i-m]
+		}
+		dense.MulLower(dense.Transposed, view(f.F()), v, own.t[1])
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, own.t[1], own.t[1], 0, to)
+		dense.Mirror(to)
+		return nil
+	})
 }
 
 // begin returns the pairing of eigenvectors to start from. Arithmetic means are tried first, of

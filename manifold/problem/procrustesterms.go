@@ -67,10 +67,13 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	if f.rough {
 		narrow(f.rounded.Data, p.rotation.r.Data)
 	}
+	if f.ahead = f.far == nil && !f.team.serial && !wide(len(f.a)); f.ahead && !f.logsAhead() {
+		return false
+	}
 	for _, w := range f.team.workers {
 		w.acc.Zero()
 	}
-	f.team.share(f.term)
+	f.team.evenly(f.term)
 	f.sum.Zero()
 	for _, w := range f.team.workers {
 		if w.err != nil {
@@ -78,18 +81,35 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 		}
 		dense.Axpy(1, w.acc.Data, f.sum.Data)
 	}
-	m := float64(len(f.a))
-	for i := range f.n {
-		for j := range i {
-			v := (f.sum.At(j, i) - f.sum.At(i, j)) / m
-			p.grad[i*f.n+j], p.grad[j*f.n+i] = v, -v
-		}
+	m, back := float64(len(f.a)), f.team.scratch[0].t[0]
+	dense.Transpose(back, f.sum)
+	for i, v := range back.Data {
+		p.grad[i] = (v - f.sum.Data[i]) / m
 	}
 	p.cost, p.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(p.grad, p.grad))
 	if f.measuring() {
 		f.width = math.Pow(f.team.sum(1), 1./16)
 	}
 	return !math.IsNaN(p.cost + p.norm)
+}
+
+// logsAhead computes the logarithms that the terms need, all at once.
+func (f *procrustesFit) logsAhead() bool {
+	n, count := f.n, len(f.a)
+	if !f.rough {
+		if f.logs == nil {
+			f.logs = newPencilLogs(n, count, func() dense.Matrix[float64] { return f.matrix(n, n) })
+		}
+		return f.logs.compute(f.now.rotation.r, f.a, f.b, f.rule)
+	}
+	if f.singleLogs == nil {
+		f.singleLogs = newPencilLogs(n, count, func() dense.Matrix[float32] { return f.single(n, n) })
+	}
+	for k, log := range f.singleLogs.log {
+		narrow(log.Data, f.a[k].Data)
+		narrow(f.now.factors.g[k].Data, f.b[k].Data)
+	}
+	return f.singleLogs.compute(f.rounded, f.singleLogs.log, f.now.factors.g, f.rule)
 }
 
 // measuring tells whether the widths are computed, which steps from a small gradient hardly change.
@@ -174,7 +194,9 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 		return f.roughTerm(w, k)
 	}
 	d, inverse, log := w.t[0], w.t[1], w.t[2]
-	if !pencilLog(f.now.rotation.r, f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
+	if f.ahead {
+		d, inverse, log = f.logs.d[k], f.logs.inverse[k], f.logs.log[k]
+	} else if !pencilLog(f.now.rotation.r, f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
 		return errOutside
 	}
 	dense.Axpy(1, log.Data, w.acc.Data)
@@ -199,10 +221,14 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	t := w.scratch.single.t
 	factors, scale := f.now.factors, float32(f.model.scale[k])
 	d, inverse, log, b := t[0], t[1], t[2], factors.g[k]
-	narrow(log.Data, f.a[k].Data)
-	narrow(b.Data, f.b[k].Data)
-	if !pencilLog(f.rounded, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
-		return errOutside
+	if f.ahead {
+		d, inverse, log = f.singleLogs.d[k], f.singleLogs.inverse[k], f.singleLogs.log[k]
+	} else {
+		narrow(log.Data, f.a[k].Data)
+		narrow(b.Data, f.b[k].Data)
+		if !pencilLog(f.rounded, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
+			return errOutside
+		}
 	}
 	for i, v := range log.Data {
 		w.acc.Data[i] += float64(v)
