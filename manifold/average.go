@@ -308,15 +308,16 @@ func (a *average) split() error {
 			}
 		}
 	}
-	for i := range a.parts {
-		a.parts[i].sum = make([]float64, len(a.unit))
+	for i := range a.parts[1:] { // the first one has the step
+		a.parts[i+1].sum = make([]float64, len(a.unit))
 	}
 	return nil
 }
 
 // sum writes to s the sum of the logarithms at x, each times what weigh says given its length, and returns the sums of what weigh adds to the other fields.
 func (a *average) sum(s []float64, x Point, weigh func(p *averagePart, k int, d float64) float64) (*averagePart, error) {
-	work := 0
+	work, all := 0, &a.parts[0]
+	all.sum = s
 	if a.looks != nil {
 		a.looks.from(x)
 		work = operations(len(a.points), int(math.Sqrt(float64(len(s)))))
@@ -328,28 +329,30 @@ func (a *average) sum(s []float64, x Point, weigh func(p *averagePart, k int, d 
 			defer a.looks.give(l)
 			at, v = l.at, l.v
 		}
-		p := &a.parts[part]
-		clear(p.sum)
+		p, fresh := &a.parts[part], true
 		p.cost, p.here, p.total = 0, 0, 0
 		for k := part; k < len(a.points); k += len(a.parts) {
 			if err := a.log.Log(v, at, a.points[k]); err != nil {
 				return fmt.Errorf("manifold: point %d: %w", k, err)
 			}
-			if w := weigh(p, k, a.length(at, v)); w != 0 {
+			w := weigh(p, k, a.length(at, v))
+			switch {
+			case fresh:
+				dense.Scale(w, v, p.sum)
+			case w != 0:
 				dense.Axpy(w, v, p.sum)
 			}
+			fresh = false
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	all := &a.parts[0]
 	for _, p := range a.parts[1:] {
 		dense.Axpy(1, p.sum, all.sum)
 		all.cost, all.here, all.total = all.cost+p.cost, all.here+p.here, all.total+p.total
 	}
-	copy(s, all.sum)
 	return all, nil
 }
 

@@ -62,10 +62,13 @@ func operations(count, n int) int { return count * n * n * n }
 // mostParts is the number of parts that data are split into for a sum of matrices, whatever the number of threads: the same bits for any.
 const mostParts = 8
 
-// total adds the other matrices to the first one, which it returns.
+// total adds the upper triangles of the other matrices to that of the first one, which it returns.
 func total(sums []dense.Matrix[float64]) dense.Matrix[float64] {
+	all := sums[0]
 	for _, m := range sums[1:] {
-		dense.Axpy(1, m.Data, sums[0].Data)
+		for i := range m.Rows {
+			dense.Axpy(1, m.Row(i)[i:], all.Row(i)[i:])
+		}
 	}
-	return sums[0]
+	return all
 }

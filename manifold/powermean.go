@@ -133,8 +133,7 @@ func (s *powerIteration) evaluate() (float64, error) {
 	for i, v := range w.values {
 		w.values[i] = math.Log(v) / s.p
 	}
-	s.h.Zero()
-	w.compose(c, s.h)
+	w.compose(c, 0, s.h)
 	dense.Mirror(s.h)
 	return math.Sqrt(square), nil
 }
@@ -143,8 +142,8 @@ func (s *powerIteration) evaluate() (float64, error) {
 func (s *powerIteration) powers(part int) error {
 	w := s.spaces.Take()
 	defer s.spaces.Give(w)
-	s.sums[part].Zero()
 	s.squares[part] = 0
+	beta := 0.0
 	for k := part; k < len(s.frames); k += len(s.sums) {
 		c := w.work[0]
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.x.inverse(), s.frames[k].matrix(), 0, w.work[1])
@@ -158,7 +157,8 @@ func (s *powerIteration) powers(part int) error {
 			s.squares[part] += s.w[k] * l * l
 			w.values[i] = s.w[k] * math.Exp(s.p*l)
 		}
-		w.compose(c, s.sums[part])
+		w.compose(c, beta, s.sums[part])
+		beta = 1
 	}
 	return nil
 }
@@ -171,13 +171,13 @@ func (w *powerSpace) decompose(c dense.Matrix[float64], what string) error {
 	return nil
 }
 
-// compose adds q diag(values) q' to the upper triangle of dst.
-func (w *powerSpace) compose(q, dst dense.Matrix[float64]) {
+// compose adds q diag(values) q' to beta times the upper triangle of dst.
+func (w *powerSpace) compose(q dense.Matrix[float64], beta float64, dst dense.Matrix[float64]) {
 	for i := range q.Rows {
 		row := w.work[1].Row(i)
 		for j, v := range q.Row(i) {
 			row[j] = v * w.values[j]
 		}
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.work[1], q, 1, dst)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.work[1], q, beta, dst)
 }

@@ -203,14 +203,15 @@ func (s *steinIteration) step() (*Frame, error) {
 	err := dense.Each(len(s.sums), operations(len(s.ms), n), func(part int) error {
 		one := s.spaces.Take()
 		defer s.spaces.Give(one)
-		s.sums[part].Zero()
+		beta := 0.0
 		for k := part; k < len(s.ms); k += len(s.sums) {
 			one.AddSym(x, s.ms[k])
 			f, err := NewFrame(one)
 			if err != nil {
 				return fmt.Errorf("manifold: matrix %d: %w", k, err)
 			}
-			dense.GemmUpper(dense.Transposed, dense.NoTrans, 2*s.u[k], f.inverse(), f.inverse(), 1, s.sums[part])
+			dense.GemmUpper(dense.Transposed, dense.NoTrans, 2*s.u[k], f.inverse(), f.inverse(), beta, s.sums[part])
+			beta = 1
 		}
 		return nil
 	})
