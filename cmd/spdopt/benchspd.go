@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -27,6 +28,7 @@ type problemBenchFlags struct {
 type problemBenchOutput struct {
 	Schema    int                 `json:"schema"`
 	Suite     string              `json:"suite"`
+	Threads   int                 `json:"threads"`
 	Converged int                 `json:"converged"`
 	Count     int                 `json:"count"`
 	Cases     []*problemBenchCase `json:"cases"`
@@ -34,7 +36,8 @@ type problemBenchOutput struct {
 	Ended     bool                `json:"interrupted,omitempty"` // before all cases were measured
 }
 
-// problemBenchCase is one problem, size, condition and method. Ratio is the time over that of the fastest method that converged.
+// problemBenchCase is one problem, size, condition and method. CPU is the processor time of all threads. Ratio is that time over that of the fastest
+// method that converged.
 type problemBenchCase struct {
 	Problem         string       `json:"problem"`
 	Method          string       `json:"method"`
@@ -42,6 +45,7 @@ type problemBenchCase struct {
 	Kappa           num          `json:"condition"`
 	Count           int          `json:"count,omitempty"`
 	CPU             num          `json:"cpu_seconds"`
+	Wall            num          `json:"wall_seconds"`
 	Ratio           num          `json:"ratio,omitempty"`
 	Product         num          `json:"product_seconds"`
 	PerIteration    num          `json:"products_per_iteration,omitempty"`
@@ -60,9 +64,10 @@ func (a *app) benchProblemsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "spd",
 		Short: "Run every problem of solve on generated data: time, iterations, certificates",
-		Long: `Run problems of solve on seeded data of several sizes and condition numbers, and print the processor time, least of the repeats, with iterations and the
-distance to the optimum that is certified or estimated. "products" is the time of an iteration, everything else of the run included, in products of n x n
-matrices timed in the same run; for a sum over matrices, for each of them. --methods all runs every method and states its time over that of the fastest one that converged.
+		Long: `Run problems of solve on seeded data of several sizes and condition numbers, and print the processor time of all threads and the time by the clock, each the
+least of the repeats, with iterations and the distance to the optimum that is certified or estimated. GOMAXPROCS sets the number of threads: with one, both times
+are about the same. "products" is the processor time of an iteration, everything else of the run included, in products of n x n matrices timed in the same
+run; for a sum over matrices, for each of them. --methods all runs every method and states its processor time over that of the fastest one that converged.
 Sizes beyond what the data of a problem are meant for are left out. An interruption ends it at once, with the runs that were measured.`,
 		Example: `  spdopt bench spd --sizes 10,50,100
   spdopt bench spd --problems mean,tyler --methods all --sizes 50 --json --out spd.json`,
@@ -142,10 +147,10 @@ func newProblemBench(entries []bench.Entry, f *problemBenchFlags) *problemBenchO
 			best[g] = e.CPU
 		}
 	}
-	o := &problemBenchOutput{Schema: schema, Suite: "spd", Count: len(entries), Out: f.out}
+	o := &problemBenchOutput{Schema: schema, Suite: "spd", Threads: runtime.GOMAXPROCS(0), Count: len(entries), Out: f.out}
 	for _, e := range entries {
-		c := &problemBenchCase{Problem: e.Problem, Method: e.Method, N: e.N, Kappa: num(e.Kappa), Count: e.Count, CPU: num(e.CPU), Converged: e.Converged,
-			Reason: e.Reason, Iterations: e.Iterations, Evaluations: e.Evaluations, HessianProducts: e.Products, Relative: num(e.Relative), Error: e.Error}
+		c := &problemBenchCase{Problem: e.Problem, Method: e.Method, N: e.N, Kappa: num(e.Kappa), Count: e.Count, CPU: num(e.CPU), Wall: num(e.Wall),
+			Converged: e.Converged, Reason: e.Reason, Iterations: e.Iterations, Evaluations: e.Evaluations, HessianProducts: e.Products, Relative: num(e.Relative), Error: e.Error}
 		c.Product, c.PerIteration = num(e.Product), num(e.PerIteration())
 		if e.Error == "" {
 			c.Certificate = &certificate{e.Certificate.Kind, num(e.Certificate.Value), e.Certificate.Bound}
@@ -166,7 +171,7 @@ func (a *app) printProblemBench(o *problemBenchOutput) error {
 		return a.printJSON(o)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "problem\tmethod\tn\tcondition\tcpu ms\tratio\titerations\tproducts\trelative gradient\tdistance\t")
+	fmt.Fprintln(w, "problem\tmethod\tn\tcondition\tcpu ms\twall ms\tratio\titerations\tproducts\trelative gradient\tdistance\t")
 	for _, c := range o.Cases {
 		if c.Error != "" {
 			fmt.Fprintf(w, "%s\t%s\t%d\t%.0e\t%s\n", c.Problem, c.Method, c.N, float64(c.Kappa), c.Error)
@@ -189,12 +194,12 @@ func (a *app) printProblemBench(o *problemBenchOutput) error {
 		if !c.Converged {
 			mark = "not converged: " + c.Reason
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%.0e\t%.4g\t%s\t%d\t%s\t%.2g\t%s\t%s\n", c.Problem, c.Method, c.N, float64(c.Kappa), 1e3*float64(c.CPU), ratio, c.Iterations,
-			products, float64(c.Relative), distance, mark)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0e\t%.4g\t%.4g\t%s\t%d\t%s\t%.2g\t%s\t%s\n", c.Problem, c.Method, c.N, float64(c.Kappa), 1e3*float64(c.CPU),
+			1e3*float64(c.Wall), ratio, c.Iterations, products, float64(c.Relative), distance, mark)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "%d of %d converged\n", o.Converged, o.Count)
+	_, err := fmt.Fprintf(a.out, "%d of %d converged, %s\n", o.Converged, o.Count, counted(o.Threads, "thread"))
 	return err
 }

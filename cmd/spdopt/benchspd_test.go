@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -16,10 +17,18 @@ func TestBenchProblems(t *testing.T) {
 	if o.Suite != "spd" || o.Count != 12 || o.Converged != 12 || len(o.Cases) != 12 || o.Cases[0].Method != "closed-form" || o.Cases[0].Ratio < 1 {
 		t.Errorf("%+v", o)
 	}
+	if o.Threads != runtime.GOMAXPROCS(0) {
+		t.Errorf("%d threads, want %d", o.Threads, runtime.GOMAXPROCS(0))
+	}
+	for _, c := range o.Cases {
+		if !(c.Wall > 0) {
+			t.Errorf("wall time %v: %+v", c.Wall, c)
+		}
+	}
 	if b, err := os.ReadFile(out); err != nil || !strings.Contains(string(b), `"suite":"spd"`) {
 		t.Errorf("%v", err)
 	}
-	if o := succeed(t, args...); !strings.Contains(o.stdout, "12 of 12 converged") || strings.Count(o.stdout, "\n") != 14 {
+	if o := succeed(t, args...); !strings.Contains(o.stdout, "12 of 12 converged, "+counted(runtime.GOMAXPROCS(0), "thread")) || !strings.Contains(o.stdout, "wall ms") || strings.Count(o.stdout, "\n") != 14 {
 		t.Errorf("%s", o.stdout)
 	}
 	for _, bad := range [][]string{{"--problems", "nonsense"}, {"--methods", "some"}, {"--sizes", "1"}, {"--conds", "0.1"}, {"--tol", "2"}, {"extra"}} {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/spdopt/spdopt/internal/allocs"
 )
@@ -128,25 +129,27 @@ func sameResults[T Float](t *testing.T, what string, got, want map[string][]T) {
 // Every kernel has the same bits for any number of goroutines.
 func TestBitsAcrossWorkers(t *testing.T) {
 	onPaths(t, func() {
-		n, counts := 420, []int{1, 2, 3, 5} // above the size from which products are shared
+		sizes, counts := []int{131, 420}, []int{1, 2, 3, 5}
 		if allocs.Race && active != bestPath() {
 			return
 		}
 		if slow() {
-			n, counts = 370, []int{1, 3}
+			sizes, counts = []int{131, 370}, []int{1, 3}
 		}
-		var want map[string][]float64
-		var want32 map[string][]float32
-		for _, procs := range counts {
-			withProcs(procs, func() {
-				got, got32 := results[float64](n), results[float32](n)
-				if want == nil {
-					want, want32 = got, got32
-				}
-				what := fmt.Sprintf("%v GOMAXPROCS=%d", active, procs)
-				sameResults(t, what, got, want)
-				sameResults(t, what, got32, want32)
-			})
+		for _, n := range sizes {
+			var want map[string][]float64
+			var want32 map[string][]float32
+			for _, procs := range counts {
+				withProcs(procs, func() {
+					got, got32 := results[float64](n), results[float32](n)
+					if want == nil {
+						want, want32 = got, got32
+					}
+					what := fmt.Sprintf("%v n=%d GOMAXPROCS=%d", active, n, procs)
+					sameResults(t, what, got, want)
+					sameResults(t, what, got32, want32)
+				})
+			}
 		}
 	})
 }
@@ -188,6 +191,42 @@ func TestBitsAcrossSplits(t *testing.T) {
 			}
 			if d := maxDifference(whole, split); d != 0 {
 				t.Fatalf("%v m=%d n=%d k=%d: split at (%d,%d) differs by %g", active, m, n, k, r, c, d)
+			}
+		}
+	})
+}
+
+// A product that is cut for any number of threads has the bits of the one that is not, in whole and of a triangle.
+func TestBitsAcrossCuts(t *testing.T) {
+	onPaths(t, func() {
+		rng := rand.New(rand.NewPCG(28, 9))
+		for trial := range 40 {
+			m, n, k := 1+rng.IntN(150), 1+rng.IntN(150), 1+rng.IntN(600)
+			part := region(trial % 3)
+			if part != everywhere {
+				n = m
+			}
+			a, b := random[float32](rng, k, m), random[float32](rng, k, n)
+			whole, cut := New[float32](m, n), New[float32](m, n)
+			q := product{m: m, n: n, k: k, a: operandOf(Transposed, &a), b: operandOf(NoTrans, &b), c: operandOf(NoTrans, &whole), alpha: one(4),
+				first: storePlain, next: addPlain, region: part, size: 4}
+			q.run()
+			q.c = operandOf(NoTrans, &cut)
+			limit := 2 + rng.IntN(8)
+			workers.mu.Lock()
+			q.runParallel(limit, time.Duration(rng.IntN(200))*time.Microsecond)
+			workers.mu.Unlock()
+			for i := range m {
+				from, to := 0, n
+				switch part {
+				case upperTriangle:
+					from = i
+				case lowerTriangle:
+					to = i + 1
+				}
+				if !slices.Equal(whole.Row(i)[from:to], cut.Row(i)[from:to]) {
+					t.Fatalf("%v m=%d n=%d k=%d region %d for %d threads: row %d differs", active, m, n, k, part, limit, i)
+				}
 			}
 		}
 	})

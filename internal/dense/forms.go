@@ -8,25 +8,23 @@ import (
 // The shapes that the kernels of RoundedForms know: rows in a tile of a triangle, rows in a tile of the moment, points in a group and in a step, and
 // the points that stay in the caches from one kernel to the next.
 const (
-	formRows, momentRows  = 4, 5
-	formGroup, formStep   = 96, 32
-	formPoints, formLanes = 960, 16
+	formRows, momentRows = 4, 5
+	formGroup, formStep  = 96, 32
+	formPoints           = 960
 )
 
 // RoundedForms computes A(Y) = sum (w'Yw) w w' over points w of n numbers, for symmetric Y: as many multiplications as two triangular halves of a product
-// with the points, at the speed of bfloat16 products. The points, Y and the (w'Yw) w are rounded to bfloat16, sums are in float32: with u = 2^-8, e = 2^-24 and N
+// with the points, at the speed of bfloat16 products, on as many threads as there are. The points, Y and the (w'Yw) w are rounded to bfloat16, sums are in float32: with u = 2^-8, e = 2^-24 and N
 // points an element differs from the exact one by at most (6u + (n + N) e) sum |w|'|Y||w| |w_i w_j|, up to terms in u^2, and typically by u/2 of the whole. Its bits depend on
 // nothing but the points and Y. Subnormal numbers count as zero.
 type RoundedForms struct {
 	n, count, points int
-	skip             int      // pairs of rows of a block that are padding, before the others
-	pairs            []uint32 // of groups: pair after pair of rows, the points
-	rows, weighted   []uint32 // of the points of a block, and weighted
-	q, sums          []float32
-	totals           []float32 // of the lanes of the sums
+	skip             int       // pairs of rows of a block that are padding, before the others
+	pairs            []uint32  // of groups: pair after pair of rows, the points
 	h                []uint32  // the triangle in the order of the kernel
 	row              []float32 // one of its rows, and that as pairs
 	narrow           []uint32
+	parts            *formParts
 }
 
 // NewRoundedForms returns a RoundedForms for count points of n numbers, all of them zero, or nil where the processor has no VDPBF16PS or other kernels than AVX-512
@@ -38,14 +36,12 @@ func NewRoundedForms(n, count int) *RoundedForms {
 	if !hasPairs() {
 		return nil
 	}
-	high := roundUp(n, momentRows)
 	f := &RoundedForms{n: n, count: count, points: min(formPoints, roundUp(count, formGroup)), skip: roundUp(n, formRows)/2 - (n+1)/2}
 	f.pairs = alignedWords(roundUp(count, formGroup) / formGroup * f.groupWords())
-	scratch := max(high, n+n%2) * f.points / 2
-	f.rows, f.weighted, f.q = alignedWords(scratch), alignedWords(scratch), make([]float32, formGroup)
-	side := high / momentRows
-	f.totals = make([]float32, roundUp(side*(side+1)/2*momentRows*momentRows, 4))
-	f.sums = make([]float32, len(f.totals)*formLanes)
+	f.parts = newFormParts(n, count, f.points, momentRows, f.block, func() *formScratch {
+		size := max(roundUp(n, momentRows), n+n%2) * f.points / 2
+		return &formScratch{rows: alignedSingles(size), weighted: alignedSingles(size), q: make([]float32, formGroup)}
+	})
 	words := 0
 	for k := formRows/2 - f.skip; k <= (n+1)/2; k += formRows / 2 {
 		words += k * formRows
@@ -69,7 +65,7 @@ func alignedSingles(n int) []float32 {
 // groupWords returns the size of a group of points.
 func (f *RoundedForms) groupWords() int { return roundUp(f.n, formRows) / 2 * formGroup }
 
-// Set makes the columns of w the points from the given one on.
+// Set makes the columns of w the points from the given one on. Calls for other points may run at the same time.
 func (f *RoundedForms) Set(first int, w Matrix[float32]) {
 	if w.Rows != f.n || first < 0 || first+w.Cols > f.count {
 		panic(Error(fmt.Sprintf("RoundedForms: %d points of %d numbers from %d on, of %d of %d", w.Cols, w.Rows, first, f.count, f.n)))
@@ -96,12 +92,8 @@ func (f *RoundedForms) Apply(scale float32, y, out Matrix[float32]) {
 	y.mustHave(n, n, "RoundedForms")
 	out.mustHave(n, n, "RoundedForms")
 	f.pack(y)
-	clear(f.sums)
-	f.groups(func(group, at int) {
-		f.forms(group)
-		f.weigh(group, at)
-	})
-	f.total(scale, out)
+	f.parts.run(formWork{forms: true, moment: true})
+	f.parts.total(scale, out)
 }
 
 // Forms sets q to the w'Yw of the points, reading the lower triangle of y. It allocates nothing.
@@ -109,22 +101,15 @@ func (f *RoundedForms) Forms(y Matrix[float32], q []float32) {
 	y.mustHave(f.n, f.n, "RoundedForms")
 	mustCount(q, f.count, "RoundedForms")
 	f.pack(y)
-	for group := range roundUp(f.count, formGroup) / formGroup {
-		f.forms(group)
-		copy(q[group*formGroup:], f.q)
-	}
+	f.parts.run(formWork{q: q, forms: true})
 }
 
 // Moment sets out = scale sum q w w' for a weight of every point. It allocates nothing.
 func (f *RoundedForms) Moment(scale float32, q []float32, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "RoundedForms")
 	mustCount(q, f.count, "RoundedForms")
-	clear(f.sums)
-	f.groups(func(group, at int) {
-		clear(f.q[copy(f.q, q[group*formGroup:]):])
-		f.weigh(group, at)
-	})
-	f.total(scale, out)
+	f.parts.run(formWork{q: q, moment: true})
+	f.parts.total(scale, out)
 }
 
 func mustCount(x []float32, count int, name string) {
@@ -133,14 +118,25 @@ func mustCount(x []float32, count int, name string) {
 	}
 }
 
-// groups calls do with every group of points and where it starts in its block, and adds each block to the sums.
-func (f *RoundedForms) groups(do func(group, at int)) {
-	for first := 0; first < f.count; first += f.points {
-		points := min(f.points, roundUp(f.count-first, formGroup))
-		for at := 0; at < points; at += formGroup {
-			do((first+at)/formGroup, at)
+// block does the work on a block of points.
+func (f *RoundedForms) block(b int, w formWork, s *formScratch, sums []float32) {
+	first := b * f.points
+	points := min(f.points, roundUp(f.count-first, formGroup))
+	for at := 0; at < points; at += formGroup {
+		group := (first + at) / formGroup
+		if w.forms {
+			f.forms(group, s.q)
+		} else {
+			clear(s.q[copy(s.q, w.q[first+at:]):])
 		}
-		f.moment(points)
+		if w.moment {
+			f.weigh(group, at, s)
+		} else {
+			copy(w.q[first+at:], s.q)
+		}
+	}
+	if w.moment {
+		f.moment(points, s, sums)
 	}
 }
 
@@ -163,12 +159,6 @@ func (f *RoundedForms) pack(y Matrix[float32]) {
 		k += width / 2 * formRows
 		width += formRows
 	}
-}
-
-// total adds up the lanes of the sums.
-func (f *RoundedForms) total(scale float32, out Matrix[float32]) {
-	addLanes(f.sums, f.totals)
-	fromTiles(scale, f.totals, momentRows, out)
 }
 
 // fromTiles sets both triangles of out to scale times a matrix whose square tiles on and above the diagonal follow one another, row after row of tiles.

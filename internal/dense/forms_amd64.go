@@ -3,29 +3,24 @@ package dense
 import "unsafe"
 
 // forms sets q to the forms of a group.
-func (f *RoundedForms) forms(group int) {
+func (f *RoundedForms) forms(group int, q []float32) {
 	pairs := f.pairs[group*f.groupWords():]
-	formsAVX512(wordPointer(f.h), wordPointer(pairs), uintptr(f.skip), uintptr(roundUp(f.n, formRows)/formRows), pointerTo(f.q))
+	formsAVX512(wordPointer(f.h), wordPointer(pairs), uintptr(f.skip), uintptr(roundUp(f.n, formRows)/formRows), pointerTo(q))
 }
 
-// weigh sets the rows of a group, which starts there in its block, as they are and weighted by q.
-func (f *RoundedForms) weigh(group, at int) {
+// weigh sets the rows of a group, which starts there in its block, as they are and weighted by the forms.
+func (f *RoundedForms) weigh(group, at int, s *formScratch) {
 	pairs := f.pairs[group*f.groupWords()+f.skip*formGroup:]
-	weighAVX512(wordPointer(pairs), pointerTo(f.q), uintptr((f.n+1)/2), 2*uintptr(f.points), wordPointer(f.rows[at/2:]), wordPointer(f.weighted[at/2:]))
+	weighAVX512(wordPointer(pairs), pointerTo(s.q), uintptr((f.n+1)/2), 2*uintptr(f.points), pointerTo(s.rows[at/2:]), pointerTo(s.weighted[at/2:]))
 }
 
 // moment adds what the given number of points of a block give to the sums.
-func (f *RoundedForms) moment(points int) {
+func (f *RoundedForms) moment(points int, s *formScratch, sums []float32) {
 	side := uintptr(roundUp(f.n, momentRows) / momentRows)
-	momentAVX512(wordPointer(f.weighted), wordPointer(f.rows), 2*uintptr(f.points), uintptr(points/formStep), side, pointerTo(f.sums))
+	roundedMomentAVX512(pointerTo(s.weighted), pointerTo(s.rows), 2*uintptr(f.points), uintptr(points/formStep), side, pointerTo(sums))
 }
 
 func wordPointer(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
-
-// addLanes sets totals, whose number is a multiple of 4, to the sums of the 16 lanes of each.
-func addLanes(sums, totals []float32) {
-	totalAVX512(pointerTo(sums), uintptr(len(totals)/4), pointerTo(totals))
-}
 
 func singleFormShape() formShape {
 	switch active {
@@ -38,24 +33,24 @@ func singleFormShape() formShape {
 }
 
 // forms adds the forms of the given number of points of a block to q.
-func (f *SingleForms) forms(rows []float32, points int) {
+func (f *SingleForms) forms(rows []float32, points int, q []float32) {
 	tiles := uintptr(roundUp(f.n, formRows) / formRows)
 	kernel := singleFormsF32AVX2
 	if f.shape.lanes == 16 {
 		kernel = singleFormsF32AVX512
 	}
-	kernel(pointerTo(f.h), pointerTo(rows), 4*uintptr(f.points), uintptr(f.skip), tiles, uintptr(points/f.shape.group), pointerTo(f.q))
+	kernel(pointerTo(f.h), pointerTo(rows), 4*uintptr(f.points), uintptr(f.skip), tiles, uintptr(points/f.shape.group), pointerTo(q))
 }
 
-// moment adds what the given number of points of a block, weighted by q, give to the sums.
-func (f *SingleForms) moment(rows []float32, points int) {
+// moment adds what the given number of points of a block, weighted by the forms, give to the sums.
+func (f *SingleForms) moment(rows []float32, points int, w *formScratch, sums []float32) {
 	s, stride, own := f.shape, 4*uintptr(f.points), pointerTo(rows[f.skip*f.points:])
 	side, steps := uintptr(roundUp(f.n, s.moment)/s.moment), uintptr(points/s.lanes)
 	if s.lanes == 16 {
-		singleWeighF32AVX512(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
-		singleMomentF32AVX512(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
+		singleWeighF32AVX512(own, stride, pointerTo(w.q), steps, uintptr(f.n), pointerTo(w.weighted))
+		singleMomentF32AVX512(pointerTo(w.weighted), own, stride, steps, side, pointerTo(sums))
 		return
 	}
-	singleWeighF32AVX2(own, stride, pointerTo(f.q), steps, uintptr(f.n), pointerTo(f.weighted))
-	singleMomentF32AVX2(pointerTo(f.weighted), own, stride, steps, side, pointerTo(f.sums))
+	singleWeighF32AVX2(own, stride, pointerTo(w.q), steps, uintptr(f.n), pointerTo(w.weighted))
+	singleMomentF32AVX2(pointerTo(w.weighted), own, stride, steps, side, pointerTo(sums))
 }

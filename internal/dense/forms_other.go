@@ -2,16 +2,14 @@
 
 package dense
 
-func (f *RoundedForms) forms(int) { panic(Error("RoundedForms")) }
+func (f *RoundedForms) forms(int, []float32) { panic(Error("RoundedForms")) }
 
-func (f *RoundedForms) weigh(int, int) { panic(Error("RoundedForms")) }
+func (f *RoundedForms) weigh(int, int, *formScratch) { panic(Error("RoundedForms")) }
 
-func (f *RoundedForms) moment(int) { panic(Error("RoundedForms")) }
-
-func addLanes(sums, totals []float32) { panic(Error("RoundedForms")) }
+func (f *RoundedForms) moment(int, *formScratch, []float32) { panic(Error("RoundedForms")) }
 
 func singleFormShape() formShape { return formShape{} }
 
-func (f *SingleForms) forms(rows []float32, points int) { panic(Error("SingleForms")) }
+func (f *SingleForms) forms([]float32, int, []float32) { panic(Error("SingleForms")) }
 
-func (f *SingleForms) moment(rows []float32, points int) { panic(Error("SingleForms")) }
+func (f *SingleForms) moment([]float32, int, *formScratch, []float32) { panic(Error("SingleForms")) }

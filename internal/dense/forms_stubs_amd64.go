@@ -16,17 +16,23 @@ func formsAVX512(h *byte, w *byte, skip uintptr, tiles uintptr, q *byte)
 //go:noescape
 func weighAVX512(w *byte, q *byte, pairs uintptr, stride uintptr, rows *byte, weighted *byte)
 
+// roundedMomentAVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, 25
+// numbers a tile. A row of s and w has steps of 32 points, and stride bytes.
+//
+//go:noescape
+func roundedMomentAVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
+
+// singleMomentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, 25
+// numbers a tile. A row of s and w has steps of 16 elements, and stride bytes.
+//
+//go:noescape
+func singleMomentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
+
 // momentAVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
 // 25 vectors a tile. A row of s and w has steps of 32 points, and stride bytes.
 //
 //go:noescape
 func momentAVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
-
-// singleMomentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
-// 25 vectors a tile. A row of s and w has steps of 16 elements, and stride bytes.
-//
-//go:noescape
-func singleMomentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)
 
 // momentF32AVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
 // 25 vectors a tile. A row of s and w has steps of 16 elements, after which come those of the mask if it is not zero, and stride bytes.
@@ -39,11 +45,6 @@ func momentF32AVX512(s *byte, w *byte, stride uintptr, steps uintptr, mask uintp
 //
 //go:noescape
 func momentF64AVX512(s *byte, w *byte, stride uintptr, steps uintptr, mask uintptr, tiles uintptr, sums *byte)
-
-// totalAVX512 sets t to the sums of the 16 lanes of vectors s, four of them for each step.
-//
-//go:noescape
-func totalAVX512(s *byte, steps uintptr, t *byte)
 
 // singleFormsF32AVX512 adds w'Hw to q for groups of a few vectors of points w. The rows of the lower triangular H come in tiles of 4: of each, column
 // after column up to the diagonal, its rows. w has the rows of every tile, a row every stride bytes; H has none of the first skip columns.
@@ -67,8 +68,8 @@ func singleFormsF32AVX2(h *byte, w *byte, stride uintptr, skip uintptr, tiles ui
 //go:noescape
 func singleWeighF32AVX2(w *byte, stride uintptr, q *byte, steps uintptr, rows uintptr, s *byte)
 
-// singleMomentF32AVX2 adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, lane by
-// lane. A row of s and w has steps of a vector and stride bytes.
+// singleMomentF32AVX2 adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, 9
+// numbers a tile. A row of s and w has steps of a vector and stride bytes.
 //
 //go:noescape
 func singleMomentF32AVX2(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, sums *byte)

@@ -26,8 +26,8 @@ func opDims[T Float](t Trans, m Matrix[T]) (rows, cols int) {
 // overlap a or b.
 //
 // Each element is one chain of fused multiply-adds over each of the equal blocks of at most 512 that the inner dimension is cut into, so that its
-// bits do not depend on the number of threads, on how c is cut into calls, or on whether AVX2, AVX-512 or NEON computes them. From about 1e8 operations on, up to
-// GOMAXPROCS goroutines share the work, unless they are busy with the product of another caller.
+// bits do not depend on the number of threads, on how c is cut into calls, or on whether AVX2, AVX-512 or NEON computes them. Products of more than
+// about 12 us may be shared by up to GOMAXPROCS goroutines, unless those are busy with the work of another caller.
 func Gemm[T Float](ta, tb Trans, alpha T, a, b Matrix[T], beta T, c Matrix[T]) {
 	gemm(ta, tb, alpha, &a, &b, beta, &c, everywhere)
 }

@@ -77,9 +77,7 @@ func nothingBeyond[T Float](t *testing.T, atEnd bool) {
 				x, single := any(whole(0, n, n)).(Matrix[float32])
 				if s := NewRoundedSandwiches(n, 2); single && s != nil {
 					s.Set(1, x, x)
-					s.SetMiddle(x)
-					s.Image(1, any(whole(1, n, n)).(Matrix[float32]))
-					s.SetImage(1, x)
+					s.Sum(1, x, any(whole(1, n, n)).(Matrix[float32]))
 				}
 			},
 			"Transpose":       func() { Transpose(whole(1, m, n), whole(0, n, m)) },

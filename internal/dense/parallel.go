@@ -7,6 +7,12 @@ type Parallel struct {
 	Task interface{ RunPart(i int) }
 }
 
+// PartFunc is a function as a task. Keep the value of the interface, not the function: converting it allocates.
+type PartFunc func(i int)
+
+// RunPart calls the function.
+func (f PartFunc) RunPart(i int) { f(i) }
+
 // Run calls Task.RunPart for every i < parts and returns when all calls are done.
 func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
 

@@ -1,6 +1,8 @@
 package dense
 
 import (
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,4 +54,60 @@ func TestPool(t *testing.T) {
 		}
 		group.Wait()
 	})
+}
+
+// arrivals is a task of two parts, each of which lasts until long after the call: when the second one begins is when a helper has come.
+type arrivals struct {
+	start time.Time
+	begun [2]time.Duration
+}
+
+const dawdled = 200 * time.Microsecond
+
+func (a *arrivals) runPart(i int) {
+	a.begun[i] = time.Since(a.start)
+	for time.Since(a.start) < dawdled {
+	}
+}
+
+// BenchmarkArrival: how long after the call, in microseconds, the caller and a helper begin with their parts, when the last task ended a while ago. It is
+// what the thresholds of the pool stand on, and needs a machine that does nothing else.
+func BenchmarkArrival(b *testing.B) {
+	for _, pause := range []time.Duration{0, 50 * time.Microsecond, time.Millisecond, 5 * time.Millisecond} {
+		b.Run(fmt.Sprint(pause), func(b *testing.B) {
+			withProcs(2, func() {
+				var caller, helper []time.Duration
+				a := &arrivals{}
+				for range b.N {
+					for start := time.Now(); time.Since(start) < pause; {
+					}
+					a.start = time.Now()
+					workers.parallel(a, 2)
+					caller, helper = append(caller, min(a.begun[0], a.begun[1])), append(helper, max(a.begun[0], a.begun[1]))
+				}
+				slices.Sort(caller)
+				slices.Sort(helper)
+				b.ReportMetric(float64(caller[b.N/2].Nanoseconds())/1e3, "caller-us")
+				b.ReportMetric(float64(helper[b.N/2].Nanoseconds())/1e3, "helper-us")
+				b.ReportMetric(float64(helper[b.N*9/10].Nanoseconds())/1e3, "helper-p90-us")
+			})
+		})
+	}
+}
+
+// Work that does not pay for waking a helper is shared once there has been enough of it, and whenever a helper is awake.
+func TestWorth(t *testing.T) {
+	var p pool
+	if p.worth(sharedTime-1) || !p.worth(wakingTime) {
+		t.Error("short work is shared, or long work is not")
+	}
+	for k := range 9 {
+		if got, want := p.worth(wakingTime/4), k%4 == 3; got != want {
+			t.Errorf("work %d alone: shared %v", k, got)
+		}
+	}
+	p.awake.Store(1)
+	if !p.worth(sharedTime) || p.worth(sharedTime-1) {
+		t.Error("with a helper awake")
+	}
 }

@@ -1,72 +1,103 @@
 package dense
 
-import "runtime"
+import (
+	"runtime"
+	"time"
+)
 
-// parallelFlops is the work from which a product is shared with the helpers of the pool.
-const parallelFlops = 1e8
+// flopsPerLane is about how many operations a kernel does in a nanosecond for each element of a vector.
+const flopsPerLane = 6
 
 // productTask is a product whose C is cut into blocks of whole tiles. Each element is computed as in the product that is not cut, so the
 // cutting, and who does which part, does not change a bit.
 type productTask struct {
 	product
-	rows, cols int // of a block
+	down, across int // blocks
+	tall, wide   int // rows and columns of a tile
 }
 
 // start computes the product, on several goroutines if that is worth it.
 func (q *product) start() {
-	if q.flops() >= parallelFlops {
-		if limit := runtime.GOMAXPROCS(0); limit > 1 {
-			q.runParallel(limit)
-			return
-		}
+	length := q.length()
+	if !workers.worth(length) {
+		q.run()
+		return
 	}
-	q.run()
+	limit := runtime.GOMAXPROCS(0)
+	if limit <= 1 || !workers.mu.TryLock() {
+		q.run()
+		return
+	}
+	defer workers.mu.Unlock()
+	q.runParallel(limit, length)
 }
 
-func (q *product) flops() float64 {
-	f := 2 * float64(q.m) * float64(q.n) * float64(q.k)
+// length is about how long the product takes one processor.
+func (q *product) length() time.Duration {
+	flops := 2 * q.m * q.n * q.k
 	if q.region != everywhere {
-		f /= 2
+		flops /= 2
 	}
-	return f
+	return time.Duration(flops / (flopsPerLane * tileGeometry(q.size).lanes))
 }
 
-// runParallel computes the product on up to limit goroutines.
-func (q *product) runParallel(limit int) {
+// runParallel computes the product on up to limit goroutines, for a caller that holds the pool.
+func (q *product) runParallel(limit int, length time.Duration) {
 	w := takeWorkspace()
 	t := &w.task
-	*t = productTask{product: *q, rows: q.m, cols: q.n}
 	g := tileGeometry(q.size)
-	wanted := 4 * limit
-	if q.region != everywhere {
-		wanted *= 3
-	}
-	for t.parts() < wanted && (t.rows > smallestPart || t.cols > smallestPart) {
-		if t.rows >= t.cols {
-			t.rows = roundUp((t.rows+1)/2, g.rows)
-		} else {
-			t.cols = roundUp((t.cols+1)/2, g.cols)
-		}
-	}
-	workers.parallel(t, t.parts())
+	*t = productTask{product: *q, tall: g.rows, wide: g.cols}
+	t.cut(partsOf(length, limit))
+	parts := t.down * t.across
+	workers.share(t, parts, min(limit, parts))
 	*t = productTask{}
 	w.release()
 }
 
-// smallestPart is the size of a block of C below which packing would weigh too much.
-const smallestPart = 192
+const (
+	partTime     = 6 * time.Microsecond   // of the shortest part: what packing and handing out cost beside it is then small
+	longPartTime = 250 * time.Microsecond // of parts that may be cut once more
+)
+
+// partsOf returns into how many parts of about equal length work is cut for so many threads: two for each, so that one which is late does not
+// hold up the others, and four where they stay long. Fewer than two for each are as many as there are threads or fewer.
+func partsOf(length time.Duration, threads int) int {
+	switch parts := int(length / partTime); {
+	case length > longPartTime*time.Duration(4*threads):
+		return 4 * threads
+	case parts >= 2*threads:
+		return 2 * threads
+	default:
+		return min(parts, threads)
+	}
+}
+
+// cut divides C into that many blocks or somewhat fewer, as close to squares as they can be; into twice as many where half of them are empty.
+func (t *productTask) cut(parts int) {
+	if t.region != everywhere {
+		parts *= 2
+	}
+	tall, wide := (t.m+t.tall-1)/t.tall, (t.n+t.wide-1)/t.wide
+	t.down, t.across = 1, 1
+	for down := 1; down <= min(parts, tall); down++ {
+		across := min(parts/down, wide)
+		gain := down*across - t.down*t.across
+		if gain > 0 || gain == 0 && t.m*across+t.n*down < t.m*t.across+t.n*t.down {
+			t.down, t.across = down, across
+		}
+	}
+}
+
+// edge returns where block i of count blocks of n rows or columns begins: they are as equal as whole tiles can be.
+func edge(i, count, n, tile int) int { return min(n, (n+tile-1)/tile*i/count*tile) }
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 
-// parts returns the number of blocks, those outside of a triangle included.
-func (t *productTask) parts() int {
-	return ((t.m + t.rows - 1) / t.rows) * ((t.n + t.cols - 1) / t.cols)
-}
-
 func (t *productTask) runPart(index int) {
-	across := (t.n + t.cols - 1) / t.cols
-	i, j := index/across*t.rows, index%across*t.cols
-	q := t.part(i, j, min(t.rows, t.m-i), min(t.cols, t.n-j))
+	di, dj := index/t.across, index%t.across
+	i, end := edge(di, t.down, t.m, t.tall), edge(di+1, t.down, t.m, t.tall)
+	j, right := edge(dj, t.across, t.n, t.wide), edge(dj+1, t.across, t.n, t.wide)
+	q := t.part(i, j, end-i, right-j)
 	if from, to := q.rows(0, q.m, 0, q.n); from < to {
 		q.run()
 	}

@@ -147,9 +147,9 @@ func TestConcurrentCallers(t *testing.T) {
 		group.Wait()
 		// Idle helpers stop spinning.
 		deadline := time.Now().Add(time.Minute)
-		for workers.parked.Load() != int32(workers.helpers) {
+		for workers.awake.Load() != 0 {
 			if time.Now().After(deadline) {
-				t.Fatalf("%d of %d helpers are still awake", int32(workers.helpers)-workers.parked.Load(), workers.helpers)
+				t.Fatalf("%d of %d helpers are still awake", workers.awake.Load(), workers.helpers)
 			}
 			time.Sleep(time.Millisecond)
 		}

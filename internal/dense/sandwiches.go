@@ -5,16 +5,26 @@ import (
 	"unsafe"
 )
 
-// RoundedSandwiches computes sum_k Y_k H_k for n x n matrices at the speed of bfloat16 products, with images Y_k = G_k U or what the caller makes of them. The G and H are rounded
-// to bfloat16 and packed once, U and the Y when they are set; sums are in float32 as those of GemmRounded. With u = 2^-8, e = 2^-24 and m matrices an element of
-// sum_k G_k U H_k differs from the exact one by at most (4u + (m + 1) n e) sum_k |G_k| |U| |H_k|, up to terms in u^2, and typically by u of the root of the sum of the squares of
-// the terms. Its bits depend on the matrices alone. Subnormal numbers count as zero.
+// RoundedSandwiches computes skew-symmetric sums of commutators, sum_k (W_k H_k - H_k W_k) with W_k = G_k U - U G_k, for symmetric n x n matrices G_k and H_k and a
+// skew-symmetric U, at the speed of bfloat16 products and on several goroutines. The G and H are rounded to bfloat16 and arranged once, U and the W when they are computed; sums are in float32 as those
+// of GemmRounded. With u = 2^-8, e = 2^-24 and m pairs an element of the sum differs from the exact one by at most (4u + (2m + 2) n e) sum_k (|W_k| |H_k| + |H_k| |W_k|) with |W| for
+// |G| |U| + |U| |G|, up to terms in u^2, and typically by u of the root of the sum of the squares of the terms. Its bits depend on the matrices alone. Subnormal numbers count
+// as zero.
 type RoundedSandwiches struct {
 	n, count, pairs int
-	left, right     []uint32 // the G below each other, pairs of neighbours in a row; the H below each other, pairs in a column
-	middle          []uint32 // U, as H
-	images          []uint32 // side by side, pairs in a row
+	left            []uint32 // the G below each other, pairs of neighbours in a row
+	right, middle   []uint32 // the H below each other, and U, in panels of columns: pairs of neighbours in a column
+	images          []uint32 // the W side by side, pairs of neighbours in a row
+	tiles           []int    // where rows and columns are cut, from 0 to n
+	commute, gather Parallel
+	weight          float32
+	out             Matrix[float32]
 }
+
+const (
+	sandwichPanel = 48 // columns of a panel of the kernel
+	sandwichTiles = 8  // rows and columns are cut to about so many tiles at most
+)
 
 // NewRoundedSandwiches returns a RoundedSandwiches for count pairs of n x n matrices, all of them zero, or nil where the processor has no VDPBF16PS or other kernels
 // than AVX-512 are in use.
@@ -27,28 +37,39 @@ func NewRoundedSandwiches(n, count int) *RoundedSandwiches {
 	}
 	pairs := (n + 1) / 2
 	words := func(rows int) []uint32 { return alignedWords(rows * pairs * n) }
-	return &RoundedSandwiches{n: n, count: count, pairs: pairs, left: words(count), right: words(count), middle: words(1), images: words(count)}
+	s := &RoundedSandwiches{n: n, count: count, pairs: pairs, left: words(count), right: words(count), middle: words(1), images: words(count)}
+	panels := (n + sandwichPanel - 1) / sandwichPanel
+	width := (panels + sandwichTiles - 1) / sandwichTiles * sandwichPanel
+	for i := 0; ; i += width {
+		s.tiles = append(s.tiles, i)
+		if n-i < width+sandwichPanel/2 {
+			break
+		}
+	}
+	s.tiles = append(s.tiles, n)
+	s.commute.Task, s.gather.Task = (*commutatorTask)(s), (*gatherTask)(s)
+	return s
 }
 
 // Set makes g and h the given pair.
 func (s *RoundedSandwiches) Set(k int, g, h Matrix[float32]) {
-	size := s.pairs * s.n
 	s.check(g)
-	pairsOf(operandOf(NoTrans, &g), s.n, s.n, words(s.left[k*size:]))
-	s.pack(h, s.right[k*size:])
+	pairsOf(operandOf(NoTrans, &g), s.n, s.n, words(s.left[k*s.pairs*s.n:]))
+	s.pack(h, s.right, k, s.count)
 }
 
-// SetMiddle makes u the U of what follows.
-func (s *RoundedSandwiches) SetMiddle(u Matrix[float32]) { s.pack(u, s.middle) }
-
-// pack writes pairs of neighbours in the columns of x, row after row. The last row has no neighbour if their number is odd.
-func (s *RoundedSandwiches) pack(x Matrix[float32], dst []uint32) {
+// pack writes x to the panels of count matrices below each other, as the given one. The last row has no neighbour if their number is odd.
+func (s *RoundedSandwiches) pack(x Matrix[float32], panels []uint32, k, count int) {
 	s.check(x)
-	s.interleave(x, dst)
-	if s.n%2 != 0 {
-		last := dst[(s.pairs-1)*s.n:]
-		for i, v := range x.Row(s.n - 1) {
-			last[i] = uint32(Round(v))
+	for j := 0; j < s.n; j += sandwichPanel {
+		width := min(sandwichPanel, s.n-j)
+		dst := panels[j*count*s.pairs+k*s.pairs*width:][:s.pairs*width]
+		s.interleave(x, j, width, dst)
+		if s.n%2 != 0 {
+			last := dst[(s.pairs-1)*width:]
+			for i, v := range x.Row(s.n - 1)[j : j+width] {
+				last[i] = uint32(Round(v))
+			}
 		}
 	}
 }
@@ -60,30 +81,104 @@ func (s *RoundedSandwiches) check(x Matrix[float32]) {
 	}
 }
 
-// Image sets y to G_k U.
-func (s *RoundedSandwiches) Image(k int, y Matrix[float32]) {
-	s.check(y)
-	s.multiply(s.left[k*s.pairs*s.n:], s.middle, s.pairs, y)
-}
-
-// SetImage makes y the image of the given pair. Images of different ones may be computed and set at once.
-func (s *RoundedSandwiches) SetImage(k int, y Matrix[float32]) {
-	s.check(y)
-	s.narrow(k, y)
-}
-
-// Sum sets out to the sum of the images times the H.
-func (s *RoundedSandwiches) Sum(out Matrix[float32]) {
+// Sum sets out to weight times the sum for u.
+func (s *RoundedSandwiches) Sum(weight float32, u, out Matrix[float32]) {
 	s.check(out)
-	s.multiply(s.images, s.right, s.count*s.pairs, out)
+	s.pack(u, s.middle, 0, 1)
+	parts := len(s.tiles) * (len(s.tiles) - 1) / 2
+	s.commute.Run(parts)
+	s.weight, s.out = weight, out
+	s.gather.Run(parts)
+	s.out = Matrix[float32]{}
 }
 
-// multiply sets c to the product of an n x 2k and a 2k x n matrix.
-func (s *RoundedSandwiches) multiply(a, b []uint32, k int, c Matrix[float32]) {
-	width := uintptr(4 * s.n)
-	q := product{m: s.n, n: s.n, k: k, pairs: true, a: operand{words(a), uintptr(4 * k), 4}, b: operand{words(b), width, 4}, c: operandOf(NoTrans, &c),
-		first: storePlain, next: addPlain, size: 4}
-	q.start()
+// tile is a range of rows or columns.
+type tile struct{ from, size int }
+
+// part returns the tiles i >= j of a part; parts of two different tiles are twice as much work as those of one.
+func (s *RoundedSandwiches) part(index int) (i, j tile, w *workspace, x, y, t Matrix[float32]) {
+	row := 0
+	for ; index > row; row++ {
+		index -= row + 1
+	}
+	of := func(i int) tile { return tile{s.tiles[i], s.tiles[i+1] - s.tiles[i]} }
+	i, j = of(row), of(index)
+	w = takeWorkspace()
+	size := i.size * j.size
+	space := elementsOf[float32](&w.a, 3*size)
+	return i, j, w, Wrap(i.size, j.size, space[:size]), Wrap(j.size, i.size, space[size:2*size]), Wrap(i.size, j.size, space[2*size:])
+}
+
+// commutatorTask computes a part of every W: with Y = G U, W is Y + Y'.
+type commutatorTask RoundedSandwiches
+
+func (c *commutatorTask) RunPart(index int) {
+	s := (*RoundedSandwiches)(c)
+	i, j, w, x, y, t := s.part(index)
+	for k := range s.count {
+		left := s.left[k*s.pairs*s.n:]
+		s.multiply(left, s.middle, s.pairs, i, j, x)
+		if i == j {
+			Transpose(t, x)
+			Axpy(1, t.Data, x.Data)
+			s.narrow(k, i, j, x)
+			continue
+		}
+		s.multiply(left, s.middle, s.pairs, j, i, y)
+		Transpose(t, y)
+		Axpy(1, t.Data, x.Data)
+		Transpose(y, x)
+		s.narrow(k, i, j, x)
+		s.narrow(k, j, i, y)
+	}
+	w.release()
+}
+
+// gatherTask computes a part of the sum: with S = sum W_k H_k it is S - S'.
+type gatherTask RoundedSandwiches
+
+func (g *gatherTask) RunPart(index int) {
+	s := (*RoundedSandwiches)(g)
+	i, j, w, x, y, t := s.part(index)
+	s.multiply(s.images, s.right, s.count*s.pairs, i, j, x)
+	if i != j {
+		s.multiply(s.images, s.right, s.count*s.pairs, j, i, y)
+	} else {
+		y = x
+	}
+	Transpose(t, y)
+	s.difference(x, t, i, j)
+	if i != j {
+		back := Wrap(j.size, i.size, t.Data)
+		Transpose(back, x)
+		s.difference(y, back, j, i)
+	}
+	w.release()
+}
+
+// difference sets a tile of the sum.
+func (s *RoundedSandwiches) difference(x, transposed Matrix[float32], i, j tile) {
+	for r := range i.size {
+		Blend(s.weight, x.Row(r), -s.weight, transposed.Row(r), s.out.Row(i.from + r)[j.from:][:j.size])
+	}
+}
+
+// multiply sets c to rows times columns of the product of an n x 2k matrix and a 2k x n one in panels.
+func (s *RoundedSandwiches) multiply(a, b []uint32, k int, rows, cols tile, c Matrix[float32]) {
+	g := tileGeometry(4)
+	row, block := uintptr(4*k), blockLength(k)
+	p := panel{aRow: row, aStep: 4, aTile: uintptr(g.rows) * row, cRow: uintptr(4 * c.Stride), pairs: true}
+	for j := 0; j < cols.size; j += sandwichPanel {
+		at := cols.from + j
+		width := min(sandwichPanel, s.n-at)
+		p.bStep, p.use = uintptr(4*width), storePlain
+		for l := 0; l < k; l += block {
+			p.k, p.rows = min(block, k-l), rows.size
+			p.a, p.b, p.c = words(a[rows.from*k+l:]), words(b[at*k+l*width:]), unsafe.Pointer(&c.Data[j])
+			p.runColumns(width, g, 4)
+			p.use = addPlain
+		}
+	}
 }
 
 func words(x []uint32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }

@@ -2,15 +2,15 @@ package dense
 
 import "unsafe"
 
-// narrow writes the image of a pair to the rows of images.
-func (s *RoundedSandwiches) narrow(k int, image Matrix[float32]) {
-	to := (*byte)(unsafe.Pointer(unsafe.SliceData(s.images[k*s.pairs:])))
-	narrowRowsAVX512(uintptr(s.n), uintptr(s.n), pointerTo(image.Data), uintptr(4*image.Stride), to, uintptr(4*s.count*s.pairs))
+// narrow writes a tile of the image of a pair to the rows of images.
+func (s *RoundedSandwiches) narrow(k int, rows, cols tile, image Matrix[float32]) {
+	to := words(s.images[(rows.from*s.count+k)*s.pairs+cols.from/2:])
+	narrowRowsAVX512(uintptr(rows.size), uintptr(cols.size), pointerTo(image.Data), uintptr(4*image.Stride), (*byte)(to), uintptr(4*s.count*s.pairs))
 }
 
-// interleave writes every two rows of x, as far as they are complete.
-func (s *RoundedSandwiches) interleave(x Matrix[float32], dst []uint32) {
+// interleave writes the width columns from j of every two rows of x, as far as they are complete.
+func (s *RoundedSandwiches) interleave(x Matrix[float32], j, width int, dst []uint32) {
 	if s.n > 1 {
-		interleaveRowsAVX512(uintptr(s.n/2), uintptr(s.n), pointerTo(x.Data), uintptr(4*x.Stride), (*byte)(unsafe.Pointer(unsafe.SliceData(dst))))
+		interleaveRowsAVX512(uintptr(s.n/2), uintptr(width), (*byte)(unsafe.Pointer(&x.Data[j])), uintptr(4*x.Stride), (*byte)(words(dst)))
 	}
 }

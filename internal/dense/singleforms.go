@@ -9,16 +9,15 @@ const singleFormPoints = 480
 type formShape struct{ group, moment, lanes int }
 
 // SingleForms computes A(Y) = sum (w'Yw) w w' in float32 over points w of n numbers, for symmetric Y: as many multiplications as two triangular halves of a product
-// with the points. With e = 2^-24, N points and M = min(N, 60 + N/480) + 8 an element differs from the exact one by at most (2n + M) e sum |w|'|Y||w| |w_i w_j|, up to
+// with the points, on as many threads as there are. With e = 2^-24, N points and M = min(N, 60 + N/480) + 8 an element differs from the exact one by at most (2n + M) e sum |w|'|Y||w| |w_i w_j|, up to
 // terms in e^2. Its bits depend on nothing but the points, Y and the kernels in use.
 type SingleForms struct {
 	n, count, points int
 	shape            formShape
 	skip             int       // rows of zeros that a block starts with
 	rows             []float32 // of blocks: row after row, the points
-	weighted         []float32 // rows of a block, weighted
-	q, sums, h       []float32 // h is the triangle in the order of the kernel
-	totals           []float32 // of the lanes of the sums
+	h                []float32 // the triangle in the order of the kernel
+	parts            *formParts
 }
 
 // NewSingleForms returns a SingleForms for count points of n numbers, all of them zero, or nil where there are no kernels.
@@ -30,12 +29,13 @@ func NewSingleForms(n, count int) *SingleForms {
 	if s.lanes == 0 {
 		return nil
 	}
-	tiles, side := roundUp(n, formRows)/formRows, roundUp(n, s.moment)/s.moment
+	tiles := roundUp(n, formRows) / formRows
 	f := &SingleForms{n: n, count: count, shape: s, skip: tiles*formRows - n, points: min(singleFormPoints, roundUp(count, s.group))}
 	blocks := (count + f.points - 1) / f.points
-	f.rows, f.weighted = alignedSingles(blocks*f.high()*f.points), alignedSingles(side*s.moment*f.points)
-	f.q, f.totals = make([]float32, f.points), make([]float32, roundUp(side*(side+1)/2*s.moment*s.moment, 4))
-	f.sums = make([]float32, len(f.totals)*s.lanes)
+	f.rows = alignedSingles(blocks * f.high() * f.points)
+	f.parts = newFormParts(n, count, f.points, s.moment, f.block, func() *formScratch {
+		return &formScratch{weighted: alignedSingles(roundUp(n, s.moment) * f.points), q: make([]float32, f.points)}
+	})
 	f.h = make([]float32, formRows*(tiles*(tiles+1)/2*formRows-tiles*f.skip))
 	return f
 }
@@ -43,7 +43,7 @@ func NewSingleForms(n, count int) *SingleForms {
 // high returns the number of rows of a block.
 func (f *SingleForms) high() int { return f.skip + roundUp(f.n, f.shape.moment) }
 
-// Set makes the columns of w the points from the given one on.
+// Set makes the columns of w the points from the given one on. Calls for other points may run at the same time.
 func (f *SingleForms) Set(first int, w Matrix[float32]) {
 	if w.Rows != f.n || first < 0 || first+w.Cols > f.count {
 		panic(Error(fmt.Sprintf("SingleForms: %d points of %d numbers from %d on, of %d of %d", w.Cols, w.Rows, first, f.count, f.n)))
@@ -63,13 +63,8 @@ func (f *SingleForms) Apply(scale float32, y, out Matrix[float32]) {
 	y.mustHave(f.n, f.n, "SingleForms")
 	out.mustHave(f.n, f.n, "SingleForms")
 	f.pack(y)
-	clear(f.sums)
-	f.blocks(func(rows []float32, _, points int) {
-		clear(f.q)
-		f.forms(rows, points)
-		f.moment(rows, points)
-	})
-	f.total(scale, out)
+	f.parts.run(formWork{forms: true, moment: true})
+	f.parts.total(scale, out)
 }
 
 // Forms sets q to the w'Yw of the points, reading the lower triangle of y. It allocates nothing.
@@ -77,29 +72,31 @@ func (f *SingleForms) Forms(y Matrix[float32], q []float32) {
 	y.mustHave(f.n, f.n, "SingleForms")
 	mustCount(q, f.count, "SingleForms")
 	f.pack(y)
-	f.blocks(func(rows []float32, first, points int) {
-		clear(f.q)
-		f.forms(rows, points)
-		copy(q[first:], f.q)
-	})
+	f.parts.run(formWork{q: q, forms: true})
 }
 
 // Moment sets out = scale sum q w w' for given q, with an error of at most M e sum |q| |w_i w_j| and what Apply's depends on. It allocates nothing.
 func (f *SingleForms) Moment(scale float32, q []float32, out Matrix[float32]) {
 	out.mustHave(f.n, f.n, "SingleForms")
 	mustCount(q, f.count, "SingleForms")
-	clear(f.sums)
-	f.blocks(func(rows []float32, first, points int) {
-		clear(f.q[copy(f.q, q[first:]):])
-		f.moment(rows, points)
-	})
-	f.total(scale, out)
+	f.parts.run(formWork{q: q, moment: true})
+	f.parts.total(scale, out)
 }
 
-// blocks calls do with the rows of each block, its first point, and the number of its points in whole groups.
-func (f *SingleForms) blocks(do func(rows []float32, first, points int)) {
-	for b, first := 0, 0; first < f.count; b, first = b+1, first+f.points {
-		do(f.rows[b*f.high()*f.points:], first, min(f.points, roundUp(f.count-first, f.shape.group)))
+// block does the work on a block of points, in whole groups.
+func (f *SingleForms) block(b int, w formWork, s *formScratch, sums []float32) {
+	first := b * f.points
+	rows, points := f.rows[b*f.high()*f.points:], min(f.points, roundUp(f.count-first, f.shape.group))
+	if w.forms {
+		clear(s.q)
+		f.forms(rows, points, s.q)
+	} else {
+		clear(s.q[copy(s.q, w.q[first:]):])
+	}
+	if w.moment {
+		f.moment(rows, points, s, sums)
+	} else {
+		copy(w.q[first:], s.q)
 	}
 }
 
@@ -116,28 +113,4 @@ func (f *SingleForms) pack(y Matrix[float32]) {
 		}
 		h = h[(first+formRows)*formRows:]
 	}
-}
-
-// total adds up the lanes of the sums.
-func (f *SingleForms) total(scale float32, out Matrix[float32]) {
-	if lanes := f.shape.lanes; lanes == formLanes {
-		addLanes(f.sums, f.totals)
-	} else {
-		for i := range f.totals {
-			f.totals[i] = sumHalves(f.sums[i*lanes : (i+1)*lanes])
-		}
-	}
-	fromTiles(scale, f.totals, f.shape.moment, out)
-}
-
-// sumHalves returns the sum of up to 16 elements, a power of two, as the sum of those of both halves.
-func sumHalves(x []float32) float32 {
-	var s [16]float32
-	copy(s[:], x)
-	for h := len(x) / 2; h > 0; h /= 2 {
-		for i := range h {
-			s[i] += s[h+i]
-		}
-	}
-	return s[0]
 }

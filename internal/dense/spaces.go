@@ -2,12 +2,6 @@ package dense
 
 import "sync"
 
-// Parts is a function as the task of a Parallel.
-type Parts func(i int)
-
-// RunPart calls the function.
-func (f Parts) RunPart(i int) { f(i) }
-
 // Spaces are what the parts of a task use as scratch space, one at a time; there are as many as parts that ran at the same time.
 type Spaces[S any] struct {
 	// Make returns a new one.
@@ -51,7 +45,7 @@ func Each(count, operations int, do func(i int) error) error {
 		return nil
 	}
 	errs := make([]error, count)
-	task := Parallel{Task: Parts(func(i int) { errs[i] = do(i) })}
+	task := Parallel{Task: PartFunc(func(i int) { errs[i] = do(i) })}
 	task.Run(count)
 	for _, err := range errs {
 		if err != nil {

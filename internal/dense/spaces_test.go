@@ -12,7 +12,7 @@ func TestSpaces(t *testing.T) {
 	made := 0
 	s := Spaces[space]{Make: func() *space { made++; return new(space) }}
 	sums := make([]int, 40)
-	task := Parallel{Task: Parts(func(i int) {
+	task := Parallel{Task: PartFunc(func(i int) {
 		own := s.Take()
 		defer s.Give(own)
 		if own.used {

@@ -87,12 +87,15 @@ func byColumns[T int8 | uint8 | int16 | float32 | float64](rows, cols int, f fun
 	return all
 }
 
-func TestReadsMATFilesThatScipyWrote(t *testing.T) {
+func TestReadsMATFilesThatOthersWrote(t *testing.T) {
 	for file, want := range map[string]func(i, j int) float64{
 		"v5.mat": real34, "v5.mat:a": real34, "v5_stack.mat:first": real34, "v5_stack_packed.mat:first": real34, "v5_others.mat:good": real34,
 		"v5_types.mat:f8": signed34, "v5_types.mat:f4": signed34, "v5_types.mat:i1": signed34, "v5_types.mat:i2": signed34, "v5_types.mat:i4": signed34,
 		"v5_types.mat:i8": signed34, "v5_types.mat:u1": unsigned34, "v5_types.mat:u2": unsigned34, "v5_types.mat:u4": unsigned34,
 		"v5_types.mat:u8": unsigned34, "v5_types.mat:logical": parity34,
+		"octave_v6.mat:real": real34, "octave_v7.mat:real": real34,
+		"octave_types.mat:f8": signed34, "octave_types.mat:f4": signed34, "octave_types.mat:i1": signed34, "octave_types.mat:i4": signed34,
+		"octave_types.mat:u2": unsigned34, "octave_types.mat:logical34": parity34,
 	} {
 		all := readAll(t, filepath.Join("testdata", file))
 		if len(all) != 1 || all[0].Index != -1 || all[0].Name == "" {
@@ -100,7 +103,7 @@ func TestReadsMATFilesThatScipyWrote(t *testing.T) {
 		}
 		requireMatrix(t, all[0], 3, 4, want)
 	}
-	for _, file := range []string{"v5_stack.mat", "v5_stack_packed.mat"} {
+	for _, file := range []string{"v5_stack.mat", "v5_stack_packed.mat", "octave_v6.mat", "octave_v7.mat"} {
 		all, many, err := Load(Source{Paths: []string{"testdata/" + file}})
 		if err != nil || !many || len(all) != 3 || all[2].Subject() != `matrix "second"[1]` {
 			t.Fatalf("%s: %d matrices, many %v, %v", file, len(all), many, err)

@@ -50,8 +50,7 @@ func inner(t *testing.T, n int) map[string]struct {
 	unit := newFactorFit(c, 0.7, 1)
 	unit.unit = square
 
-	points := newDesign(view(heavyTailed(n, 10)))
-	sphere, err := manifold.NewOblique(1, points.y.Rows)
+	onSphere, err := newDesignSphere(newDesign(view(heavyTailed(n, 10))))
 	fail(err)
 
 	clouds := view(twoClouds(n))
@@ -86,7 +85,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		"itml":                  {learn.m, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
-		"design on the sphere":  {sphere, &designSphere{s: points, sphere: sphere, e: dense.New[float64](n, n), l: dense.New[float64](n, n)}},
+		"design on the sphere":  {onSphere.sphere, onSphere},
 		"lifted mixture":        {mixture.m, mixture},
 		"smoothed lasso":        {affine, lasso},
 		"procrustes":            {skewTangents{newRotations(n)}, turn},

@@ -3,6 +3,7 @@ package problem
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
@@ -43,11 +44,17 @@ type design struct {
 	u, g []float64
 	inv  dense.Matrix[float64] // M^-1
 	w, p [2][]float64
-	rest dense.Matrix[float64] // y outside the span of the first points, and then scratch as z
+	t    [2]float64            // what the last exchange subtracts from M^-1 is the sum of t w w'
+	rest dense.Matrix[float64] // scratch as y
 	z    []float64             // scratch of the size of y
 	free []int                 // scratch of newtonStep
 	gram []float64             // scratch of squares, as large as the largest asked for
 	unit float64               // log det M of I in the coordinates that the points came in
+
+	parts            rowParts
+	multiply, change func(part, from, to int) // passes of exchange
+	active           *design                  // the promising points
+	index            []int                    // of points that are copied
 }
 
 // exchanges is the number of exchanges that make an iteration; M^-1 and g are computed afresh after each.
@@ -56,48 +63,70 @@ const exchanges = 100
 // promisingShare is the share of d that g of a point without weight must reach to be among the promising ones.
 const promisingShare = 0.98
 
-// projectRows is the number of points that are multiplied by both vectors of an exchange before the next.
-const projectRows = 128
-
 func newDesign(y dense.Matrix[float64]) *design {
 	N, d := y.Rows, y.Cols
-	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), rest: y.Clone(), z: make([]float64, N*d)}
+	s := &design{y: y, u: make([]float64, N), g: make([]float64, N), inv: dense.New[float64](d, d), rest: dense.New[float64](N, d), z: make([]float64, N*d)}
 	for k := range s.w {
 		s.w[k], s.p[k] = make([]float64, d), make([]float64, N)
 	}
-	for range d {
-		s.u[s.independent()] += 1 / float64(d)
-	}
+	s.active = &design{inv: s.inv, w: s.w, u: make([]float64, N), g: make([]float64, N)}
+	s.active.multiply, s.active.change = s.active.multiplyPart, s.active.changePart
+	s.span()
 	return s
 }
 
-// independent returns the point that reaches farthest out of the span of those with weight, and projects it out of rest. Starting with as many points
-// as dimensions saves dropping all others one by one (Kumar and Yildirim, J. Optim. Theory Appl. 126 (2005)).
-func (s *design) independent() (best int) {
-	var longest float64
-	for i := range s.rest.Rows {
-		if q := dense.Dot(s.rest.Row(i), s.rest.Row(i)); q > longest && s.u[i] == 0 {
-			best, longest = i, q
+// span gives equal weights to as many points as there are dimensions, each the one that reaches farthest out of the span of those before: that saves dropping all
+// others one by one (Kumar and Yildirim, J. Optim. Theory Appl. 126 (2005)). The points are whitened, so that their mean square outside of a subspace is its codimension,
+// and the largest is no difference of much larger ones.
+func (s *design) span() {
+	d := s.y.Cols
+	outside, along, basis := s.p[0], s.p[1], dense.New[float64](d, d)
+	dense.RowDots(s.y, s.y, outside)
+	var axis []float64
+	project := func(_, from, to int) {
+		dense.Gemv(dense.NoTrans, 1, s.y.View(from, 0, to-from, d), axis, 0, along[from:to])
+		for i, p := range along[from:to] {
+			outside[from+i] -= p * p
 		}
 	}
-	copy(s.w[0], s.rest.Row(best))
-	dense.Gemv(dense.NoTrans, -1/longest, s.rest, s.w[0], 0, s.p[0])
-	dense.Ger(1, s.p[0], s.w[0], s.rest)
-	return best
+	for k := range d {
+		best, farthest := 0, 0.0
+		for i, q := range outside {
+			if q > farthest && s.u[i] == 0 {
+				best, farthest = i, q
+			}
+		}
+		s.u[best] += 1 / float64(d)
+		axis = basis.Row(k)
+		copy(axis, s.y.Row(best))
+		before, parts := basis.View(0, 0, k, d), s.w[0][:k]
+		for range 2 { // rounding
+			dense.Gemv(dense.NoTrans, 1, before, axis, 0, parts)
+			dense.Gemv(dense.Transposed, -1, before, parts, 1, axis)
+			dense.Scale(1/math.Sqrt(dense.Dot(axis, axis)), axis, axis)
+		}
+		s.parts.run(s.y.Rows, passRows(d), project)
+	}
 }
 
 // moment returns M(u), complete.
 func (s *design) moment() dense.Matrix[float64] {
-	d, k := s.y.Cols, 0
-	scaled, plain, m := dense.Wrap(s.y.Rows, d, s.z), s.rest, dense.New[float64](d, d)
+	d := s.y.Cols
+	s.index = s.index[:0]
 	for i, u := range s.u {
 		if u > 0 {
-			dense.Scale(u, s.y.Row(i), scaled.Row(k))
-			copy(plain.Row(k), s.y.Row(i))
-			k++
+			s.index = append(s.index, i)
 		}
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled.View(0, 0, k, d), plain.View(0, 0, k, d), 0, m)
+	k := len(s.index)
+	scaled, plain, m := dense.Wrap(k, d, s.z), s.rest.View(0, 0, k, d), dense.New[float64](d, d)
+	s.parts.run(k, passRows(d), func(_, from, to int) {
+		for j, i := range s.index[from:to] {
+			dense.Scale(s.u[i], s.y.Row(i), scaled.Row(from+j))
+			copy(plain.Row(from+j), s.y.Row(i))
+		}
+	})
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, scaled, plain, 0, m)
 	dense.Mirror(m)
 	return m
 }
@@ -108,13 +137,15 @@ func (s *design) refresh() (float64, error) {
 	if err != nil {
 		return 0, &DataError{Where: "moment matrix", Err: err, Remedy: "the points lie nearly in a subspace: drop dependent columns, or scale them to equal size"}
 	}
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.Inverse()), view(f.Inverse()), 0, s.inv)
+	d, inverse := s.y.Cols, view(f.Inverse())
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, s.inv)
 	dense.Mirror(s.inv)
-	z := dense.Wrap(s.y.Rows, s.y.Cols, s.z)
-	dense.MulLowerRight(dense.Transposed, view(f.Inverse()), s.y, z) // F is a Cholesky factor
-	for i := range s.g {
-		s.g[i] = dense.Dot(z.Row(i), z.Row(i))
-	}
+	all := dense.Wrap(s.y.Rows, d, s.z)
+	s.parts.run(s.y.Rows, productRows(s.y.Rows, d), func(_, from, to int) {
+		z := all.View(from, 0, to-from, d)
+		dense.MulLowerRight(dense.Transposed, inverse, s.y.View(from, 0, to-from, d), z) // F is a Cholesky factor
+		dense.RowDots(z, z, s.g[from:to])
+	})
 	return f.LogDet() + s.unit, nil
 }
 
@@ -137,23 +168,14 @@ func (s *design) extremes() (most, least int, above, below float64) {
 	return most, least, s.g[most]/d - 1, 1 - s.g[least]/d
 }
 
-// project sets w to M^-1 y_k and M^-1 y_l, and p to y w, in one pass over the points.
-func (s *design) project(k, l int) {
-	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(k), 0, s.w[0])
-	dense.Gemv(dense.NoTrans, 1, s.inv, s.y.Row(l), 0, s.w[1])
-	for first := 0; first < s.y.Rows; first += projectRows {
-		end := min(first+projectRows, s.y.Rows)
-		y := s.y.View(first, 0, end-first, s.y.Cols)
-		dense.Gemv(dense.NoTrans, 1, y, s.w[0], 0, s.p[0][first:end])
-		dense.Gemv(dense.NoTrans, 1, y, s.w[1], 0, s.p[1][first:end])
-	}
-}
-
 // exchange moves weight from the point farthest inside to the one farthest outside: log det M grows by
-// log((1 + c g_i)(1 - c g_j) + c^2 g_ij^2), which is largest at c = (g_i - g_j)/(2 (g_i g_j - g_ij^2)).
+// log((1 + c g_i)(1 - c g_j) + c^2 g_ij^2), which is largest at c = (g_i - g_j)/(2 (g_i g_j - g_ij^2)). M^-1 and g are renewed by the formula of Sherman and Morrison,
+// M^-1 - t w w', t = c/(1 + c y'w), w = M^-1 y, for one point and then the other.
 func (s *design) exchange(most, least int) float64 {
-	s.project(most, least)
-	gi, gj, gij := s.g[most], s.g[least], s.p[0][least]
+	d := s.y.Cols
+	s.index = append(s.index[:0], most, least)
+	s.parts.run(d, passRows(d), s.multiply)
+	gi, gj, gij := s.g[most], s.g[least], dense.Dot(s.w[0], s.y.Row(least))
 	c := s.u[least]
 	if det := gi*gj - gij*gij; 2*det*c > gi-gj {
 		c = (gi - gj) / (2 * det)
@@ -161,47 +183,80 @@ func (s *design) exchange(most, least int) float64 {
 	if !(c > 0) {
 		return 0
 	}
-	left := s.u[least] - c
-	t := s.move(0, most, c)
-	dense.Axpy(-t*gij, s.w[0], s.w[1])
-	dense.Axpy(-t*gij, s.p[0], s.p[1])
-	s.move(1, least, -c)
-	s.u[least] = max(left, 0)
+	s.t[0] = c / (1 + c*gi)
+	dense.Axpy(-s.t[0]*gij, s.w[0], s.w[1])
+	s.t[1] = -c / (1 - c*(gj-s.t[0]*gij*gij))
+	s.u[most] += c
+	s.u[least] = max(s.u[least]-c, 0)
+	s.parts.run(s.changed()+d, passRows(d), s.change)
 	return c
 }
 
-// move adds c to the weight of point k, w[side] = M^-1 y_k and p[side] = y M^-1 y_k for the present M, and renews M^-1 and g by the formula of Sherman and
-// Morrison, M^-1 - t w w'. It returns t.
-func (s *design) move(side, k int, c float64) float64 {
-	t := c / (1 + c*s.g[k])
-	for i, p := range s.p[side] {
-		s.g[i] -= t * p * p
+// multiplyPart sets rows of w to M^-1 y for the two points of index.
+func (s *design) multiplyPart(_, from, to int) {
+	rows := s.inv.View(from, 0, to-from, s.y.Cols)
+	for side, w := range s.w {
+		dense.Gemv(dense.NoTrans, 1, rows, s.y.Row(s.index[side]), 0, w[from:to])
 	}
-	s.u[k] += c
-	dense.Ger(-t, s.w[side], s.w[side], s.inv)
-	return t
+}
+
+// changed is the number of points, rounded up to full parts; the rows of M^-1 follow them in the last pass of an exchange.
+func (s *design) changed() int {
+	each := passRows(s.y.Cols)
+	return partsOf(s.y.Rows, each) * each
+}
+
+// changePart subtracts t p^2, p = y w, from g, or rows of t w w' from M^-1, for both sides.
+func (s *design) changePart(_, from, to int) {
+	if first := s.changed(); from >= first {
+		for i := from - first; i < to-first; i++ {
+			for side, w := range s.w {
+				dense.Axpy(-s.t[side]*w[i], w, s.inv.Row(i))
+			}
+		}
+		return
+	}
+	to = min(to, s.y.Rows)
+	y, g := s.y.View(from, 0, to-from, s.y.Cols), s.g[from:to]
+	for side, w := range s.w {
+		p, t := s.p[side][from:to], s.t[side]
+		dense.Gemv(dense.NoTrans, 1, y, w, 0, p)
+		for i, x := range p {
+			g[i] -= t * x * x
+		}
+	}
 }
 
 // promising returns the points that have weight or may soon get some, and their indices: the exchanges of one iteration are among these, and all are
-// looked at again after it. M^-1 is shared.
+// looked at again after it. M^-1 is shared. The next call overwrites them, as moment and squares overwrite the points.
 func (s *design) promising() (*design, []int) {
-	var index []int
-	least := promisingShare * float64(s.y.Cols)
+	d, a := s.y.Cols, s.active
+	s.index = s.index[:0]
+	least := promisingShare * float64(d)
 	for i, g := range s.g {
 		if s.u[i] > 0 || g >= least {
-			index = append(index, i)
+			s.index = append(s.index, i)
 		}
 	}
-	k := len(index)
-	a := &design{y: dense.New[float64](k, s.y.Cols), u: make([]float64, k), g: make([]float64, k), inv: s.inv, w: s.w}
-	for j, i := range index {
-		copy(a.y.Row(j), s.y.Row(i))
-		a.u[j], a.g[j] = s.u[i], s.g[i]
-	}
+	k := len(s.index)
+	a.y, a.u, a.g = s.rest.View(0, 0, k, d), a.u[:k], a.g[:k]
 	for side := range a.p {
 		a.p[side] = s.p[side][:k]
 	}
-	return a, index
+	s.copyPoints(s.index, a.y)
+	for j, i := range s.index {
+		a.u[j], a.g[j] = s.u[i], s.g[i]
+	}
+	return a, s.index
+}
+
+// copyPoints sets the rows of y to the points of an index.
+func (s *design) copyPoints(index []int, y dense.Matrix[float64]) {
+	s.parts.run(len(index), passRows(y.Cols), func(_, from, to int) {
+		for j, i := range index[from:to] {
+			copy(y.Row(from+j), s.y.Row(i))
+		}
+	})
 }
 
 // maximize runs until max g <= d (1 + tolerance) holds for freshly computed g.
@@ -359,14 +414,7 @@ func (s *design) ellipsoid(l, x dense.Matrix[float64]) (center []float64, t dens
 	if err != nil {
 		return nil, t, err
 	}
-	var farthest float64
-	z, e := make([]float64, n), make([]float64, n)
-	for i := range x.Rows {
-		copy(e, x.Row(i))
-		dense.Axpy(-1, c, e)
-		dense.Gemv(dense.NoTrans, 1, view(f.Inverse()), e, 0, z)
-		farthest = max(farthest, dense.Dot(z, z))
-	}
+	farthest := s.farthest(view(f.Inverse()), x, c)
 	t = dense.New[float64](n, n)
 	dense.MulLower(dense.NoTrans, l, view(f.F()), t)
 	dense.Scale(math.Sqrt(farthest), t.Data, t.Data)
@@ -374,6 +422,21 @@ func (s *design) ellipsoid(l, x dense.Matrix[float64]) (center []float64, t dens
 	center = make([]float64, n)
 	dense.Gemv(dense.NoTrans, 1, l, c, 0, center)
 	return center, t, nil
+}
+
+// farthest returns the largest |L (x - c)|^2 of the rows x.
+func (s *design) farthest(l, x dense.Matrix[float64], c []float64) float64 {
+	n := x.Cols
+	moved, z, lengths := dense.Wrap(x.Rows, n, s.rest.Data), dense.Wrap(x.Rows, n, s.z), s.p[0]
+	s.parts.run(x.Rows, productRows(x.Rows, n), func(_, from, to int) {
+		for i := from; i < to; i++ {
+			dense.Blend(1, x.Row(i), -1, c, moved.Row(i))
+		}
+		z := z.View(from, 0, to-from, n)
+		dense.MulLowerRight(dense.Transposed, l, moved.View(from, 0, to-from, n), z)
+		dense.RowDots(z, z, lengths[from:to])
+	})
+	return slices.Max(lengths)
 }
 
 // logBall is the logarithm of the volume of the unit ball in n dimensions.

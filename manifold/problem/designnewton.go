@@ -86,18 +86,18 @@ func (s *design) newtonStep() (moved float64, ok bool) {
 func (s *design) squares(index []int) dense.Matrix[float64] {
 	k, d := len(index), s.y.Cols
 	y, t := s.rest.View(0, 0, k, d), dense.Wrap(k, d, s.z[:k*d])
-	for a, i := range index {
-		copy(y.Row(a), s.y.Row(i))
-	}
+	s.copyPoints(index, y)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, y, s.inv, 0, t)
 	if cap(s.gram) < k*k {
 		s.gram = make([]float64, k*k)
 	}
 	g := dense.Wrap(k, k, s.gram[:k*k])
 	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, t, y, 0, g)
-	for a := range k {
-		row := g.Row(a)[:a+1]
-		dense.Multiply(row, row, row)
-	}
+	s.parts.run(k, passRows(k), func(_, from, to int) {
+		for a := from; a < to; a++ {
+			row := g.Row(a)[:a+1]
+			dense.Multiply(row, row, row)
+		}
+	})
 	return g
 }

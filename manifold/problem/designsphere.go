@@ -17,6 +17,20 @@ type designSphere struct {
 	s      *design
 	sphere *manifold.Oblique
 	e, l   dense.Matrix[float64]
+
+	parts  rowParts
+	memo   *designMemo // of the passes, with what else they read and write
+	w, v   []float64
+	out    []float64
+	passes struct{ weigh, whiten, weighRows, multiply func(part, from, to int) }
+}
+
+func newDesignSphere(s *design) (q *designSphere, err error) {
+	d := s.y.Cols
+	q = &designSphere{s: s, e: dense.New[float64](d, d), l: dense.New[float64](d, d)}
+	q.passes.weigh, q.passes.whiten, q.passes.weighRows, q.passes.multiply = q.weighPart, q.whitenPart, q.weighRowsPart, q.multiplyPart
+	q.sphere, err = manifold.NewOblique(1, s.y.Rows)
+	return q, err
 }
 
 type designMemo struct {
@@ -34,48 +48,73 @@ func (q *designSphere) NewMemo() solve.Memo {
 
 // Evaluate implements solve.Objective: one and a half products of the size of the points.
 func (q *designSphere) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	w, m, d := p.(*manifold.UnitRows).X().RawRowView(0), memo.(*designMemo), float64(q.s.y.Cols)
-	l, z := q.l, m.z
-	for i, x := range w {
-		dense.Scale(x, q.s.y.Row(i), z.Row(i))
-	}
-	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, z, z, 0, l)
-	if dense.Cholesky(l) >= 0 {
+	N, d := q.s.y.Rows, q.s.y.Cols
+	q.w, q.out, q.memo = p.(*manifold.UnitRows).X().RawRowView(0), grad, memo.(*designMemo)
+	q.parts.run(N, passRows(d), q.passes.weigh)
+	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, q.memo.z, q.memo.z, 0, q.l)
+	if dense.Cholesky(q.l) >= 0 {
 		return math.Inf(1), nil
 	}
-	cost := -logDetSquare(l) - q.s.unit
-	z.Copy(q.s.y)
-	dense.SolveLowerRight(dense.Transposed, l, z)
-	for i, x := range w {
-		m.g[i] = dense.Dot(z.Row(i), z.Row(i))
-		grad[i] = -2 * x * (m.g[i] - d)
-	}
+	q.parts.run(N, productRows(N, d), q.passes.whiten)
 	q.sphere.Project(p, grad)
-	return cost, nil
+	return -logDetSquare(q.l) - q.s.unit, nil
 }
 
-// HessianVec implements solve.Hessian: two products of the size of the points.
+// weighPart sets rows of z to w y.
+func (q *designSphere) weighPart(_, from, to int) {
+	for i := from; i < to; i++ {
+		dense.Scale(q.w[i], q.s.y.Row(i), q.memo.z.Row(i))
+	}
+}
+
+// whitenPart sets rows of z to L^-1 y, with what follows of g and the gradient.
+func (q *designSphere) whitenPart(_, from, to int) {
+	d := q.s.y.Cols
+	z := q.memo.z.View(from, 0, to-from, d)
+	z.Copy(q.s.y.View(from, 0, to-from, d))
+	dense.SolveLowerRight(dense.Transposed, q.l, z)
+	dense.RowDots(z, z, q.memo.g[from:to])
+	for i := from; i < to; i++ {
+		q.out[i] = -2 * q.w[i] * (q.memo.g[i] - float64(d))
+	}
+}
+
+// HessianVec implements solve.Hessian: one and a half products of the size of the points.
 func (q *designSphere) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
-	w, m, d := p.(*manifold.UnitRows).X().RawRowView(0), memo.(*designMemo), float64(q.s.y.Cols)
-	scaled := q.s.rest
-	for i, x := range w {
-		dense.Scale(4*x*v[i], m.z.Row(i), scaled.Row(i))
-	}
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, m.z, scaled, 0, q.e)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.z, q.e, 0, scaled)
-	for i, x := range w {
-		dst[i] = -2*v[i]*(m.g[i]-d) + x*dense.Dot(scaled.Row(i), m.z.Row(i))
-	}
+	N, d := q.s.y.Rows, q.s.y.Cols
+	q.w, q.v, q.out, q.memo = p.(*manifold.UnitRows).X().RawRowView(0), v, dst, memo.(*designMemo)
+	q.parts.run(N, passRows(d), q.passes.weighRows)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, q.memo.z, q.s.rest, 0, q.e)
+	dense.Mirror(q.e)
+	q.parts.run(N, productRows(N, d), q.passes.multiply)
 	q.sphere.Project(p, dst)
 	return nil
+}
+
+// weighRowsPart sets scratch rows to 4 w v z.
+func (q *designSphere) weighRowsPart(_, from, to int) {
+	for i := from; i < to; i++ {
+		dense.Scale(4*q.w[i]*q.v[i], q.memo.z.Row(i), q.s.rest.Row(i))
+	}
+}
+
+// multiplyPart sets elements of a Hessian product from e.
+func (q *designSphere) multiplyPart(_, from, to int) {
+	d := q.s.y.Cols
+	z, products := q.memo.z.View(from, 0, to-from, d), q.s.rest.View(from, 0, to-from, d)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, q.e, 0, products)
+	dense.RowDots(products, z, q.out[from:to])
+	for i := from; i < to; i++ {
+		q.out[i] = -2*q.v[i]*(q.memo.g[i]-float64(d)) + q.w[i]*q.out[i]
+	}
 }
 
 // maximizeOnSphere is maximize by a Riemannian trust region. Weights only approach zero on the sphere: those of points that no optimum can use are
 // dropped at the end.
 func (s *design) maximizeOnSphere(o *Options) (r *solve.Result, gap float64, err error) {
-	N, d := s.y.Rows, s.y.Cols
-	q := &designSphere{s: s, e: dense.New[float64](d, d), l: dense.New[float64](d, d)}
-	if q.sphere, err = manifold.NewOblique(1, N); err != nil {
+	N := s.y.Rows
+	q, err := newDesignSphere(s)
+	if err != nil {
 		return nil, 0, err
 	}
 	start, err := manifold.NewUnitRows(mat.NewDense(1, N, ones[float64](N)))

@@ -14,6 +14,7 @@ const whiteningSpread = 1e3
 func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64], err error) {
 	n := x.Cols
 	m, z := dense.New[float64](n, n), dense.New[float64](x.Rows, n)
+	var parts rowParts
 	for {
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, m)
 		f, err := gramFrame(symmetric(m), x)
@@ -26,8 +27,11 @@ func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64]
 			dense.Scale(1/m.At(0, 0), x.Data, x.Data)
 			return m, nil
 		}
-		dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
-		x.Copy(z)
+		parts.run(x.Rows, productRows(x.Rows, n), func(_, from, to int) {
+			x, z := x.View(from, 0, to-from, n), z.View(from, 0, to-from, n)
+			dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
+			x.Copy(z)
+		})
 		again := l.Rows == 0 && pivotSpread(view(f.F())) > whiteningSpread
 		if l.Rows == 0 {
 			l = view(f.F()).Clone()

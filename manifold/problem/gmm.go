@@ -116,7 +116,7 @@ func (t *gmmTrial) advance(g *mixture) {
 	copyComponents(g.parts, t.parts)
 	for range gmmShort {
 		t.value = g.respond()
-		g.collect()
+		g.collect(g.precision())
 		if t.err = g.fit(); t.err != nil {
 			t.value = math.Inf(-1)
 			return

@@ -96,7 +96,8 @@ func (i *mixtureInformation) Evaluate(_ manifold.Point, grad []float64, _ solve.
 func (i *mixtureInformation) HessianVec(dst []float64, _ manifold.Point, v []float64, _ solve.Memo) error {
 	w, logs := i.split(v)
 	out, outLogs := i.split(dst)
-	i.changes(w, i.b)
+	p := i.precision()
+	i.changes(p, w, i.b)
 	for c, t := range logs {
 		b, constant := i.b.Row(c), t-trace(w[c])/2
 		for s, q := range b {
@@ -104,8 +105,9 @@ func (i *mixtureInformation) HessianVec(dst []float64, _ manifold.Point, v []flo
 		}
 	}
 	i.center()
-	i.moments(i.b, 0, 0, i.m)
-	i.whiten(i.m)
+	if i.moments(p, i.b, 0, 0, i.m); p < exact {
+		i.whiten(i.m)
+	}
 	for c := range w {
 		share := sum(i.b.Row(c)) / float64(i.y.Rows)
 		symmetricProduct(out[c], w[c], i.r[c], i.square)

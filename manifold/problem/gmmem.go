@@ -16,17 +16,29 @@ func gmmBy(accelerated bool) func(*Data, *Options) (*outcome, error) {
 		if accelerated {
 			start := g.components()
 			g.stage = single
-			if err = r.run(newPlaneSearch(g).step); err == nil {
+			s := newPlaneSearch(g)
+			if err = r.run(s); err == nil {
+				s.finish()
 				return r.outcome()
 			}
 			copyComponents(g.parts, start)
 		}
 		g.stage = double
-		if err = r.run(r.plainStep); err != nil {
+		if err = r.run(plainAscent{g}); err != nil {
 			return nil, gmmError(err)
 		}
 		return r.outcome()
 	}
+}
+
+// ascent makes steps to larger likelihoods.
+type ascent interface {
+	// expect does what EM does with the samples, and returns their mean log-likelihood.
+	expect() float64
+	// gradient returns the gradient norm after expect or a step.
+	gradient() (float64, error)
+	// step returns the mean log-likelihood after it.
+	step(*solve.Status) (float64, error)
 }
 
 // gmmRun is a run of steps of EM.
@@ -36,20 +48,20 @@ type gmmRun struct {
 }
 
 // run makes steps until the run is over.
-func (r *gmmRun) run(step func(*solve.Status) (float64, error)) error {
-	value := r.expect()
+func (r *gmmRun) run(a ascent) error {
+	value := a.expect()
 	for {
-		gradient, err := r.gradient()
+		gradient, err := a.gradient()
 		if err == nil && r.stage < double && gradient < max(singleGradient, 10*r.mon.o.Tolerance) {
 			r.stage = double
-			value = r.expect()
+			value = a.expect()
 			r.mon.status.Evaluations++
-			gradient, err = r.gradient()
+			gradient, err = a.gradient()
 		}
 		if err != nil || r.mon.done(nil, -value, gradient, 1) {
 			return err
 		}
-		if value, err = step(&r.mon.status); err != nil {
+		if value, err = a.step(&r.mon.status); err != nil {
 			return err
 		}
 		r.mon.step(gradient)
@@ -64,11 +76,13 @@ func (r *gmmRun) outcome() (*outcome, error) {
 	return r.mixture.outcome(result), nil
 }
 
-// plainStep is the step of EM.
-func (g *mixture) plainStep(status *solve.Status) (float64, error) {
-	if err := g.maximize(); err != nil {
+// plainAscent makes the steps of EM.
+type plainAscent struct{ *mixture }
+
+func (a plainAscent) step(status *solve.Status) (float64, error) {
+	if err := a.maximize(); err != nil {
 		return 0, err
 	}
 	status.Evaluations++
-	return g.expect(), nil
+	return a.expect(), nil
 }

@@ -79,9 +79,10 @@ type mixture struct {
 	base      float64               // mean of that over the samples
 	resp      dense.Matrix[float64] // components x samples
 	r         []dense.Matrix[float64]
-	top, sum  []float64             // of the samples, scratch
-	one, work dense.Matrix[float64] // scratch, (n+1) x (n+1)
-	change    dense.Matrix[float64] // and of a P
+	top, sum  []float64               // of the samples, scratch
+	one, work dense.Matrix[float64]   // scratch, (n+1) x (n+1)
+	change    dense.Matrix[float64]   // and a difference of P
+	inverses  []dense.Matrix[float64] // P or its changes
 	passes    [double + 1]samplePass
 	totals    [double + 1]dense.Matrix[float64] // moments of all samples in that precision
 	products  *productPass[float64]
@@ -100,7 +101,7 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 		p.moment(ones[float64](N), g.totals[i])
 	}
 	for range k {
-		g.parts, g.r = append(g.parts, newComponent(1/float64(k), d)), append(g.r, square())
+		g.parts, g.r, g.inverses = append(g.parts, newComponent(1/float64(k), d)), append(g.r, square()), append(g.inverses, square())
 	}
 	return g
 }
@@ -125,7 +126,7 @@ func copyComponents(to, from []component) {
 // expect does what EM does with the samples, and returns their mean log-likelihood in the coordinates that they came in.
 func (g *mixture) expect() float64 {
 	value := g.respond()
-	g.collect()
+	g.collect(g.precision())
 	g.resolve()
 	return value
 }
@@ -134,31 +135,43 @@ func (g *mixture) expect() float64 {
 func (g *mixture) respond() float64 {
 	g.measure()
 	for c := range g.parts {
-		g.weigh(c, g.resp.Row(c))
+		g.weigh(c, -logDetSquare(g.parts[c].l))
 	}
 	return g.normalize(g.resp) - g.base/2
 }
 
-// measure sets the forms. Only their differences between components count for the responsibilities. Unless components are small those of the last one are
-// taken from all, and their mean comes of the moment of all samples.
+// measure sets the forms.
 func (g *mixture) measure() {
-	p, last := g.precision(), len(g.parts)-1
+	p := g.precision()
 	if p == exact {
-		for c, part := range g.parts {
-			g.products.squares(part.inverse, g.forms.Row(c))
-		}
-		g.base = 0
+		g.squares()
 		return
 	}
-	common := g.one
-	dense.MulLower(dense.Transposed, g.parts[last].inverse, g.parts[last].inverse, common)
-	g.base = dense.Dot(common.Data, g.totals[p].Data)
-	clear(g.forms.Row(last))
-	for c, part := range g.parts[:last] {
-		dense.MulLower(dense.Transposed, part.inverse, part.inverse, g.work)
-		dense.Axpy(-1, common.Data, g.work.Data)
-		g.passes[p].forms(g.work, g.forms.Row(c))
+	for c, part := range g.parts {
+		dense.MulLower(dense.Transposed, part.inverse, part.inverse, g.inverses[c])
 	}
+	g.base = g.differences(p, g.inverses, g.forms)
+}
+
+// squares sets the forms where components are small.
+func (g *mixture) squares() {
+	for c, part := range g.parts {
+		g.products.squares(part.inverse, g.forms.Row(c))
+	}
+	g.base = 0
+}
+
+// differences sets q to the y'Py less those of the last component, and returns the mean of these, which comes of the moment of all samples: only differences between
+// components count for the responsibilities.
+func (g *mixture) differences(p stage, inverses []dense.Matrix[float64], q dense.Matrix[float64]) float64 {
+	last := len(inverses) - 1
+	common := inverses[last].Data
+	clear(q.Row(last))
+	for c, inverse := range inverses[:last] {
+		dense.Blend(1, inverse.Data, -1, common, g.change.Data)
+		g.passes[p].forms(g.change, q.Row(c))
+	}
+	return dense.Dot(common, g.totals[p].Data)
 }
 
 // precision is that of the stage, or a higher one where components are too small for that.
@@ -169,6 +182,11 @@ func (g *mixture) precision() stage {
 			least = min(least, p.l.At(i, i))
 		}
 	}
+	return g.needed(least)
+}
+
+// needed is the precision for components with that least deviation in a direction.
+func (g *mixture) needed(least float64) stage {
 	switch {
 	case least < deviations[single]:
 		return exact
@@ -178,21 +196,16 @@ func (g *mixture) precision() stage {
 	return g.stage
 }
 
-// constant returns the logarithm of what the density of a component times its share has before exp(-|z|^2/2).
-func (g *mixture) constant(c int) float64 {
-	p, d := g.parts[c], g.y.Cols
-	constant := math.Log(p.share) + (1-float64(d-1)*math.Log(2*math.Pi)-g.pooled.LogDet())/2
-	for i := range d {
-		constant -= math.Log(p.l.At(i, i))
-	}
-	return constant
+// scale returns the logarithm of what the density of a component times its share has before exp(-y'Py/2).
+func (g *mixture) scale(share, logDet float64) float64 {
+	return math.Log(share) + (1-float64(g.y.Cols-1)*math.Log(2*math.Pi)-g.pooled.LogDet()+logDet)/2
 }
 
-// weigh sets w to logarithms of densities times the share.
-func (g *mixture) weigh(c int, w []float64) {
-	constant := g.constant(c)
+// weigh sets a row of responsibilities to logarithms of densities times the share, for the logarithm of det P.
+func (g *mixture) weigh(c int, logDet float64) {
+	scale, w := g.scale(g.parts[c].share, logDet), g.resp.Row(c)
 	for i, q := range g.forms.Row(c) {
-		w[i] = constant - q/2
+		w[i] = scale - q/2
 	}
 }
 
@@ -228,7 +241,10 @@ func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
 }
 
 // collect sets the means of the responsibilities, and for R what moments makes of them.
-func (g *mixture) collect() {
+func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
+
+// count sets the means of the responsibilities and returns the largest component.
+func (g *mixture) count() int {
 	largest := 0
 	for c := range g.parts {
 		g.counts[c] = sum(g.resp.Row(c)) / float64(g.y.Rows)
@@ -236,13 +252,12 @@ func (g *mixture) collect() {
 			largest = c
 		}
 	}
-	g.moments(g.resp, 1, largest, g.r)
+	return largest
 }
 
 // moments sets m to the means of the w_i y y' for weights of components x samples, which sum to total for each sample, so that those of one component are what the
 // others leave; where components are small, to the means of the w_i z z'.
-func (g *mixture) moments(weights dense.Matrix[float64], total float64, rest int, m []dense.Matrix[float64]) {
-	p := g.precision()
+func (g *mixture) moments(p stage, weights dense.Matrix[float64], total float64, rest int, m []dense.Matrix[float64]) {
 	if p == exact {
 		for c, part := range g.parts {
 			g.products.whitenedMoment(part.inverse, weights.Row(c), m[c])
@@ -260,8 +275,11 @@ func (g *mixture) moments(weights dense.Matrix[float64], total float64, rest int
 
 // resolve sets R after collect.
 func (g *mixture) resolve() {
-	g.whiten(g.r)
-	if p := g.precision(); p < exact && !g.resolved(p, true) {
+	p := g.precision()
+	if p == exact {
+		return
+	}
+	if g.whiten(g.r); !g.resolved(p, true) {
 		g.sharpen()
 	}
 }
@@ -294,41 +312,30 @@ func (g *mixture) sharpen() {
 
 // whiten turns what moments has set into the means of the w_i z z'.
 func (g *mixture) whiten(m []dense.Matrix[float64]) {
-	if g.precision() == exact {
-		return
-	}
 	for c, p := range g.parts {
 		dense.MulLower(dense.NoTrans, p.inverse, m[c], g.work)
 		dense.MulLowerRight(dense.Transposed, p.inverse, g.work, m[c])
 	}
 }
 
-// changes sets q to what the forms change by along changes of the P that the factors whiten to w, less what is the same for all components of a sample, and returns
-// the mean of that. What rounding leaves is small beside the change, so that long steps do not enlarge it.
-func (g *mixture) changes(w []dense.Matrix[float64], q dense.Matrix[float64]) float64 {
-	p, last := g.precision(), len(g.parts)-1
+// changes sets q to what the forms change by along changes of the P that the factors whiten to w, less what is the same for all components of a sample.
+func (g *mixture) changes(p stage, w []dense.Matrix[float64], q dense.Matrix[float64]) {
 	if p == exact {
-		for c, part := range g.parts {
-			g.products.whitenedForms(part.inverse, w[c], q.Row(c))
-		}
-		return 0
+		g.whitenedChanges(w, q)
+		return
 	}
-	common, change := g.one, g.change
-	g.unwhiten(last, w[last], common)
-	clear(q.Row(last))
-	for c := range last {
-		g.unwhiten(c, w[c], change)
-		dense.Axpy(-1, common.Data, change.Data)
-		g.passes[p].forms(change, q.Row(c))
+	for c, part := range g.parts {
+		dense.MulLower(dense.Transposed, part.inverse, w[c], g.work)
+		dense.MulLowerRight(dense.NoTrans, part.inverse, g.work, g.inverses[c])
 	}
-	return dense.Dot(common.Data, g.totals[p].Data)
+	g.differences(p, g.inverses, q)
 }
 
-// unwhiten sets p to F^-T w F^-1.
-func (g *mixture) unwhiten(c int, w, p dense.Matrix[float64]) {
-	inverse := g.parts[c].inverse
-	dense.MulLower(dense.Transposed, inverse, w, g.work)
-	dense.MulLowerRight(dense.NoTrans, inverse, g.work, p)
+// whitenedChanges is changes where components are small.
+func (g *mixture) whitenedChanges(w []dense.Matrix[float64], q dense.Matrix[float64]) {
+	for c, part := range g.parts {
+		g.products.whitenedForms(part.inverse, w[c], q.Row(c))
+	}
 }
 
 // fit makes the step of EM after collect.

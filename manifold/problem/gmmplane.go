@@ -23,20 +23,19 @@ const (
 // proportion along a direction, so that the search needs no pass over the samples, and a step as many as that of EM.
 type planeSearch struct {
 	*mixture
+	planes   []planeInverse
 	em, last direction
 	steps    int
-	used     stage // precision of the last step
-	// at the point under trial, E = F'PF for the P there and F where the step began
-	inverse   []dense.Matrix[float64] // E^-1
-	logDet    []float64               // of E
-	trial     dense.Matrix[float64]   // responsibilities
-	share     []float64
-	curvature [][3]float64          // of the logarithm of det E of every component, see curve
-	slope     [][2]float64          // of the same along both directions
-	lower     dense.Matrix[float64] // scratch
+	used     stage                   // precision of what is known
+	coarse   bool                    // which does not tell the size of the components at the step of EM
+	points   []dense.Matrix[float64] // all E where the step begins
+	trial    dense.Matrix[float64]   // responsibilities at the point under trial
+	anchor   anchor
+	near     bool      // the responsibilities are close to the anchor's, and those to a maximum's
+	share    []float64 // there
 }
 
-// direction is a change of all P, whitened by the F where it begins, of logarithms of shares and of forms. It is zero where there has been no last step.
+// direction is a change of all E, of logarithms of shares and of forms. It is zero where there has been no last step.
 type direction struct {
 	w     []dense.Matrix[float64]
 	share []float64
@@ -55,17 +54,16 @@ func (d *direction) clear() {
 
 func newPlaneSearch(g *mixture) *planeSearch {
 	N, d, k := g.y.Rows, g.y.Cols, len(g.parts)
-	squares := func() (s []dense.Matrix[float64]) {
-		for range k {
-			s = append(s, dense.New[float64](d, d))
-		}
-		return s
+	s := &planeSearch{mixture: g, used: unknown, trial: dense.New[float64](k, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k)}
+	along := func() direction { return direction{share: make([]float64, k), forms: dense.New[float64](k, N)} }
+	s.em, s.last = along(), along()
+	for range k {
+		s.planes = append(s.planes, newPlaneInverse(d))
 	}
-	along := func() direction {
-		return direction{w: squares(), share: make([]float64, k), forms: dense.New[float64](k, N)}
+	for c := range s.planes {
+		s.em.w, s.last.w = append(s.em.w, s.planes[c].em), append(s.last.w, s.planes[c].last)
 	}
-	return &planeSearch{mixture: g, em: along(), last: along(), inverse: squares(), logDet: make([]float64, k), trial: dense.New[float64](k, N),
-		share: make([]float64, k), curvature: make([][3]float64, k), slope: make([][2]float64, k), lower: dense.New[float64](d, d)}
+	return s
 }
 
 // planePoint is a point of the plane, with what is known of the likelihood there.
@@ -77,10 +75,8 @@ type planePoint struct {
 
 // step moves the mixture, whose responsibilities and R are those of its point, and returns the log-likelihood there.
 func (s *planeSearch) step(status *solve.Status) (float64, error) {
-	if p := s.precision(); p != s.used {
+	if s.precision() != s.used {
 		s.expect()
-		s.used = p
-		s.last.clear()
 	}
 	if err := s.aim(); err != nil {
 		return 0, err
@@ -90,61 +86,47 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 	if err := s.move(&p); err != nil {
 		return 0, err
 	}
-	if s.steps++; s.steps%planeRenewed == 0 || s.precision() == exact {
+	if s.steps++; s.steps%planeRenewed == 0 || s.used == exact {
 		return s.expect(), nil
 	}
-	s.collect()
-	s.resolve()
+	s.advance()
 	return p.value, nil
 }
 
 // aim sets the direction of EM, and all that the search needs at its step.
 func (s *planeSearch) aim() error {
-	for c, p := range s.parts {
-		if err := s.root(c); err != nil {
+	for c := range s.planes {
+		if err := s.planes[c].err; err != nil {
 			return err
 		}
-		v, w := s.inverse[c], s.em.w[c]
-		dense.Scale(1/s.counts[c], s.r[c].Data, v.Data)
-		s.logDet[c] = -logDetSquare(s.one)
-		dense.InvertLower(s.one)
-		dense.MulLower(dense.Transposed, s.one, s.one, w)
-		addToDiagonal(w, -1)
-		s.em.share[c] = math.Log(s.counts[c] / p.share)
-		s.curve(c)
+		s.planes[c].aim()
+		s.em.share[c] = math.Log(s.counts[c] / s.parts[c].share)
 	}
-	s.em.base = s.changes(s.em.w, s.em.forms)
+	s.em.base = s.alongEM()
 	return nil
-}
-
-// curve sets the slope of the logarithm of a determinant at the step of EM, where E^-1 = V, and its curvature, for the last step that at the origin.
-func (s *planeSearch) curve(c int) {
-	v, em, last := s.inverse[c].Data, s.em.w[c].Data, s.last.w[c].Data
-	n := float64(s.y.Cols)
-	s.slope[c] = [2]float64{dense.Dot(v, em), dense.Dot(v, last)}
-	s.curvature[c] = [3]float64{2*trace(s.inverse[c]) - n - dense.Dot(v, v), -dense.Dot(em, last), -dense.Dot(last, last)}
 }
 
 // search returns the best point of the plane that it finds, which is the one under trial: that after a Newton step from the step of EM, or a shorter one.
 func (s *planeSearch) search() planePoint {
 	em := s.evaluate([2]float64{1, 0})
+	s.differentiate(&em)
 	step, gain := em.newton()
-	if p, ok := s.along(&em, step, gain); ok {
+	if p, ok := s.climb(&em, step, gain); ok {
 		return p
 	}
 	s.try(em.t)
 	return s.evaluate(em.t)
 }
 
-// along tries a step, and shorter ones, from a point. gain is the slope along it.
-func (s *planeSearch) along(from *planePoint, step [2]float64, gain float64) (planePoint, bool) {
+// climb tries a step, and shorter ones, from a point. gain is the slope along it.
+func (s *planeSearch) climb(from *planePoint, step [2]float64, gain float64) (planePoint, bool) {
 	slack := planeSlack * (1 + math.Abs(from.value))
 	for range planeHalvings {
 		t := [2]float64{from.t[0] + step[0], from.t[1] + step[1]}
 		if s.try(t) {
 			next := s.evaluate(t)
-			rise, slope := next.value-from.value, next.gradient[0]*step[0]+next.gradient[1]*step[1]
-			if rise > slack || rise >= -slack && math.Abs(slope) < gain {
+			rise := next.value - from.value
+			if rise > slack || rise >= -slack && math.Abs(s.slope(&next, step)) < gain {
 				return next, true
 			}
 		}
@@ -155,20 +137,21 @@ func (s *planeSearch) along(from *planePoint, step [2]float64, gain float64) (pl
 
 // try makes a point of the plane the one under trial, where its matrices are positive definite.
 func (s *planeSearch) try(t [2]float64) bool {
-	for c := range s.parts {
-		e := s.lower
-		dense.Scale(t[0], s.em.w[c].Data, e.Data)
-		dense.Axpy(t[1], s.last.w[c].Data, e.Data)
-		addToDiagonal(e, 1)
-		if dense.Cholesky(e) >= 0 {
+	for c := range s.planes {
+		if !s.planes[c].try(t) {
 			return false
 		}
-		s.logDet[c] = logDetSquare(e)
-		dense.InvertLower(e)
-		dense.MulLower(dense.Transposed, e, e, s.inverse[c])
-		s.slope[c] = [2]float64{dense.Dot(s.inverse[c].Data, s.em.w[c].Data), dense.Dot(s.inverse[c].Data, s.last.w[c].Data)}
 	}
 	return true
+}
+
+// slope returns the slope of the value along a step from the point under trial.
+func (s *planeSearch) slope(p *planePoint, step [2]float64) float64 {
+	for c := range s.planes {
+		s.planes[c].incline()
+	}
+	s.differentiate(p)
+	return p.gradient[0]*step[0] + p.gradient[1]*step[1]
 }
 
 // setShares sets the shares at a point of the plane and returns the logarithm of their sum before they are divided by it.
@@ -182,22 +165,21 @@ func (s *planeSearch) setShares(t [2]float64) float64 {
 	return math.Log(total)
 }
 
-// evaluate returns value and derivatives at the point under trial.
+// evaluate returns the value at the point under trial, and sets responsibilities and shares there.
 func (s *planeSearch) evaluate(t [2]float64) planePoint {
 	p := planePoint{t: t, value: -s.setShares(t) - (s.base+t[0]*s.em.base+t[1]*s.last.base)/2}
 	for c := range s.parts {
 		w, em, last := s.trial.Row(c), s.em.forms.Row(c), s.last.forms.Row(c)
-		constant := s.constant(c) + t[0]*s.em.share[c] + t[1]*s.last.share[c] + s.logDet[c]/2
+		constant := s.scale(s.parts[c].share, s.planes[c].logDet) + t[0]*s.em.share[c] + t[1]*s.last.share[c]
 		for i, q := range s.forms.Row(c) {
 			w[i] = constant - (q+t[0]*em[i]+t[1]*last[i])/2
 		}
 	}
 	p.value += s.normalize(s.trial)
-	s.differentiate(&p)
 	return p
 }
 
-// differentiate sets gradient and Hessian, in which the curvature of determinants is what curve has set.
+// differentiate sets gradient and Hessian, in which the curvature of determinants is that at the step of EM.
 func (s *planeSearch) differentiate(p *planePoint) {
 	g, h := &p.gradient, &p.hessian
 	x, y := s.top, s.sum // means of the derivatives of logarithms of densities of a sample
@@ -205,7 +187,8 @@ func (s *planeSearch) differentiate(p *planePoint) {
 	clear(y)
 	for c := range s.parts {
 		em, last := s.em.forms.Row(c), s.last.forms.Row(c)
-		a, b := s.em.share[c]+s.slope[c][0]/2, s.last.share[c]+s.slope[c][1]/2
+		slope, curvature := s.planes[c].slope, s.planes[c].curvature
+		a, b := s.em.share[c]+slope[0]/2, s.last.share[c]+slope[1]/2
 		var count float64
 		var sum [3]float64
 		for i, r := range s.trial.Row(c) {
@@ -218,7 +201,7 @@ func (s *planeSearch) differentiate(p *planePoint) {
 			y[i] += r * v
 		}
 		for j, v := range sum {
-			h[j] += v + count*s.curvature[c][j]/2
+			h[j] += v + count*curvature[j]/2
 		}
 	}
 	h[0] -= dense.Dot(x, x)
@@ -275,37 +258,40 @@ func (s *planeSearch) move(p *planePoint) error {
 		return err
 	}
 	for c := range s.parts {
-		w := s.last.w[c]
-		dense.Blend(p.t[0], s.em.w[c].Data, p.t[1], w.Data, w.Data)
-		s.one.Copy(s.inverse[c])
-		dense.MulLower(dense.Transposed, s.one, w, s.work)
-		dense.MulLowerRight(dense.NoTrans, s.one, s.work, w)
-		if err := s.replace(c, s.share[c]); err != nil {
-			return err
+		if s.used == exact {
+			if err := s.reframe(c, p.t); err != nil {
+				return err
+			}
+		} else {
+			s.planes[c].move(p.t)
 		}
+		s.parts[c].share = s.share[c]
 		s.last.share[c] = p.t[0]*s.em.share[c] + p.t[1]*s.last.share[c]
 		dense.Blend(p.t[0], s.em.forms.Row(c), p.t[1], s.last.forms.Row(c), s.last.forms.Row(c))
 		dense.Axpy(1, s.last.forms.Row(c), s.mixture.forms.Row(c))
 	}
+	s.coarse = false
 	s.last.base = p.t[0]*s.em.base + p.t[1]*s.last.base
 	s.base += s.last.base
 	s.resp, s.trial = s.trial, s.resp
 	return nil
 }
 
-// admit replaces every E^-1 under trial by its factor, and tells whether the components have samples and volume.
+// admit tells whether the components have samples and volume at the point under trial.
 func (s *planeSearch) admit() error {
-	for c, e := range s.inverse {
+	for c := range s.planes {
 		if err := s.enough(c, s.share[c]); err != nil {
 			return err
 		}
-		if dense.Cholesky(e) >= 0 {
-			return collapsed(c)
-		}
-		for i := range e.Rows {
-			if err := s.volume(c, s.parts[c].l.At(i, i)*e.At(i, i)); err != nil {
+		least := s.planes[c].reach
+		if s.used == exact {
+			var err error
+			if least, err = s.smallest(c); err != nil {
 				return err
 			}
+		}
+		if err := s.volume(c, least); err != nil {
+			return err
 		}
 	}
 	return nil

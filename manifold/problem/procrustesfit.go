@@ -36,27 +36,26 @@ const (
 // operator is a fair preconditioner.
 type procrustesFit struct {
 	*lender
-	n             int
-	a, b          []dense.Matrix[float64] // of like scale
-	fixed         []float64               // what that leaves out of the squared distances
-	team          *team
-	group         *rotations
-	model         *procrustesModel
-	at, trial     *procrustesPoint
-	now           *procrustesPoint // of the present evaluation
-	sum           dense.Matrix[float64]
-	turn          []float64
-	nodes         map[int][2][]float64
-	rule          [2][]float64          // of the last evaluation
-	far           []farPair             // nil while the pairs are near
-	rough         bool                  // evaluate in single precision
-	rounded       dense.Matrix[float32] // the rotation, for that
-	target        float64               // gradient norm to aim at
-	eighth, width float64               // the roots of order 8 and 16 of the sums of those powers of the logarithms
-	length        float64               // of the last step
-	radius        float64               // 0 while the pairs are near
-	damped        bool                  // the last step was shortened while they are
-	kept          bool                  // the factors of the model are those of the last point, from which the present one is not far enough to tell
+	n         int
+	a, b      []dense.Matrix[float64] // of like scale
+	fixed     []float64               // what that leaves out of the squared distances
+	team      *team
+	group     *rotations
+	model     *procrustesModel
+	at, trial *procrustesPoint
+	now       *procrustesPoint // of the present evaluation
+	sum       dense.Matrix[float64]
+	turn      []float64
+	rule      *logRule              // of the last evaluation
+	far       []farPair             // nil while the pairs are near
+	rough     bool                  // evaluate in single precision
+	rounded   dense.Matrix[float32] // the rotation, for that
+	target    float64               // gradient norm to aim at
+	width     float64               // the root of order 16 of the sum of those powers of the logarithms
+	length    float64               // of the last step
+	radius    float64               // 0 while the pairs are near
+	damped    bool                  // the last step was shortened while they are
+	kept      bool                  // the factors of the model are those of the last point, from which the present one is not far enough to tell
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -75,7 +74,7 @@ type procrustesPoint struct {
 // fit takes over the pairing, and takes the relativeScale of each pair and the logarithms of the determinants of the A B^-1.
 func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, group *rotations) *procrustesFit {
 	n := o.n
-	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data, nodes: map[int][2][]float64{}, eighth: 1, width: 1}
+	f := &procrustesFit{lender: &o.lender, n: n, a: p.a, b: p.b, team: o.team, group: group, sum: o.sum, turn: o.matrix(n, n).Data}
 	factors := newModelFactors(n, len(p.a), f.lender) // of either point while the pairs are near: a step that does not pay ends that
 	for _, v := range []**procrustesPoint{&f.at, &f.trial} {
 		*v = &procrustesPoint{rotation: &rotation{r: o.matrix(n, n)}, grad: o.matrix(n, n).Data, squares: make([]float64, len(p.a)), factors: factors}

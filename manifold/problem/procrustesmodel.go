@@ -40,7 +40,6 @@ type procrustesModel struct {
 	sum, other      dense.Matrix[float32]
 	rounded         *dense.RoundedSandwiches // the operator in bfloat16, nil where the processor has no products of such
 	secant, tangent func(w *worker, k int) error
-	image           func(w *worker, k int) error // of rounded
 
 	step, res, dir, hd, z, right      []float32 // of a solve with the operator
 	total, rest, course, bend, answer []float32 // of a Newton step
@@ -74,7 +73,7 @@ func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrust
 	for _, b := range b {
 		m.scale = append(m.scale, float64(n)/trace(b))
 	}
-	m.secant, m.tangent, m.image = m.secantTerm, m.tangentTerm, m.roundedTerm
+	m.secant, m.tangent = m.secantTerm, m.tangentTerm
 	if n >= roundedLeast {
 		m.rounded = dense.NewRoundedSandwiches(n, len(b))
 	}
@@ -302,10 +301,7 @@ func (m *procrustesModel) apply(u, dst []float32) {
 		return
 	}
 	m.products++
-	m.rounded.SetMiddle(dense.Wrap(m.n, m.n, u))
-	m.team.share(m.image)
-	m.rounded.Sum(m.sum)
-	m.skew(dst)
+	m.rounded.Sum(1/float32(len(m.at.g)), dense.Wrap(m.n, m.n, u), dense.Wrap(m.n, m.n, dst))
 }
 
 // applySingle is apply in single precision.
@@ -328,16 +324,6 @@ func (m *procrustesModel) skew(dst []float32) {
 	weight := 1 / float32(len(m.at.g))
 	dense.Transpose(m.other, m.sum)
 	dense.Blend(weight, m.sum.Data, -weight, m.other.Data, dst)
-}
-
-func (m *procrustesModel) roundedTerm(w *worker, k int) error {
-	w.scratch.single.need(m.n)
-	y, other := w.scratch.single.t[0], w.scratch.single.t[1]
-	m.rounded.Image(k, y)
-	dense.Transpose(other, y)
-	dense.Axpy(1, other.Data, y.Data)
-	m.rounded.SetImage(k, y)
-	return nil
 }
 
 func (m *procrustesModel) secantTerm(_ *worker, k int) error {

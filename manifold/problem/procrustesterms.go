@@ -3,8 +3,6 @@ package problem
 import (
 	"math"
 
-	"gonum.org/v1/gonum/integrate/quad"
-
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
@@ -17,6 +15,8 @@ const (
 	roughNorm = 1e-3
 	// widthNorm bounds it above which a step changes the widths.
 	widthNorm = 0.02
+	// widthMargin is for what a step does to the width.
+	widthMargin = 1.05
 )
 
 // farPair is what evaluations by decompositions need of a pair.
@@ -87,7 +87,7 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	}
 	p.cost, p.norm = f.team.sum(0)/(2*m), math.Sqrt(dense.Dot(p.grad, p.grad))
 	if f.measuring() {
-		f.eighth, f.width = math.Pow(f.team.sum(1), 1./8), math.Pow(f.team.sum(2), 1./16)
+		f.width = math.Pow(f.team.sum(1), 1./16)
 	}
 	return !math.IsNaN(p.cost + p.norm)
 }
@@ -99,55 +99,45 @@ func (f *procrustesFit) measuring() bool {
 
 // choose takes as few nodes as the last width allows, or firstNodes for the start. It returns false if fitNodes are too few.
 func (f *procrustesFit) choose(goal float64) bool {
-	q, err := 2, goal/8
+	if goal == 0 {
+		f.rule = ruleFor(firstNodes, fitWidth)
+		return true
+	}
+	q, err, width := 2, goal/8, widthMargin*f.width
 	if goal <= f.target {
 		err = goal / 500 // of the cost, too
 	}
-	for ; goal > 0 && f.quadratureError(q) > err; q++ {
+	for ; f.quadratureError(q, width) > err; q++ {
 		if q == fitNodes {
 			return false
 		}
 	}
-	if goal == 0 {
-		q = firstNodes
-	}
-	if _, ok := f.nodes[q]; !ok {
-		x, w := make([]float64, q), make([]float64, q)
-		quad.Legendre{}.FixedLocations(x, w, 0, 1)
-		f.nodes[q] = [2][]float64{x, w}
-	}
-	f.rule = f.nodes[q]
+	f.rule = ruleFor(q, width)
 	return true
 }
 
-// quadratureError is that of q nodes for the present widths, in the Frobenius norm: for a logarithm l it grows like its power 2q + 1 or less, so that the root of the sum of
-// the squares is at most what it is for the root of order 4q + 2 of the sum of those powers, or of a lower order.
-func (f *procrustesFit) quadratureError(q int) float64 {
-	width := f.eighth
-	if 4*q+2 >= 16 {
-		width = f.width
-	}
-	return 4 * width * math.Pow(math.Tanh(width/4), float64(2*q))
+// quadratureError bounds that of a gradient, in the Frobenius norm.
+func (f *procrustesFit) quadratureError(q int, width float64) float64 {
+	return math.Sqrt(float64(len(f.a)*f.n)) * ruleError(q, width)
 }
 
 // slack is the error of the last gradient.
-func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule[0])) }
+func (f *procrustesFit) slack() float64 { return f.quadratureError(len(f.rule.nodes), f.rule.width) }
 
-// pencilLog sets log to M = log(C B^-1), C = R A R', and inverse to G^-1, complete, by nodes and weights of Gauss's quadrature on [0, 1] (the diagonal Pade approximant of
-// the logarithm): with D = C - B
+// pencilLog sets log to M = log(C B^-1), C = R A R', and inverse to G^-1, complete, by a rule: with D = C - B
 //
 //	M = D G^-1, G^-1 = sum_j w_j (B + x_j D)^-1.
 //
 // It returns false where a matrix is not positive definite to rounding. log may be a.
-func pencilLog[T dense.Float](r, a, b, d, inverse, log dense.Matrix[T], rule [2][]float64, work []T) bool {
+func pencilLog[T dense.Float](r, a, b, d, inverse, log dense.Matrix[T], rule *logRule, work []T) bool {
 	pencilDifference(r, a, b, d, inverse)
 	inverse.Zero()
-	for j, x := range rule[0] {
+	for j, x := range rule.nodes {
 		dense.Blend(1, b.Data, T(x), d.Data, log.Data)
 		if !dense.InvertUpper(log, work) {
 			return false
 		}
-		dense.Axpy(T(rule[1][j]), log.Data, inverse.Data)
+		dense.Axpy(T(rule.weights[j]), log.Data, inverse.Data)
 	}
 	dense.Mirror(d)
 	dense.Mirror(inverse)
@@ -168,19 +158,17 @@ func squareTrace[T dense.Float](m, work dense.Matrix[T]) float64 {
 	return float64(dense.Dot(m.Data, work.Data))
 }
 
-// measure adds tr M^8 and tr M^16 to the sums, computed with products of bfloat16 numbers from M in t[0]. They bound the largest logarithm within a factor that hardly grows with n, where
+// measure adds tr M^16 to the sums, computed with products of bfloat16 numbers from M in t[0]. It bounds the largest logarithm within a factor that hardly grows with n, where
 // tr M^4 would make it twice as large for each 16 times as many rows.
 func (f *procrustesFit) measure(w *worker, t [3]dense.Matrix[float32]) {
 	for k := range 3 {
 		from, to := t[k%2], t[(k+1)%2]
 		dense.GemmRounded(dense.NoTrans, dense.NoTrans, 1, from, from, 0, to)
-		if k > 0 {
-			w.sum[k] += squareTrace(to, t[2])
-		}
 	}
+	w.sum[1] += squareTrace(t[1], t[2])
 }
 
-// nearTerm adds M to acc, tr M^2 to the sums and, if asked to measure, tr M^8 and tr M^16.
+// nearTerm adds M to acc, tr M^2 to the sums and, if asked to measure, tr M^16.
 func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	if f.rough {
 		return f.roughTerm(w, k)

@@ -88,7 +88,7 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 			r.parts = append(r.parts, &resolventPart[T]{group: g, from: from, sum: make([]T, len(r.x))})
 		}
 	}
-	r.tasks.part.Task = dense.Parts(r.part)
+	r.tasks.part.Task = dense.PartFunc(r.part)
 	r.spaces.Make = r.newScratch
 	r.sets.data = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.data }, false, 1}
 	r.sets.inverses = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.negative }, false, -1}

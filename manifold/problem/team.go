@@ -102,7 +102,7 @@ func newLazyTeam(n, count int) *team {
 }
 
 func (t *team) bind() {
-	t.tasks.part.Task, t.tasks.sum.Task, t.tasks.sum32.Task = dense.Parts(t.part), dense.Parts(t.sumRows), dense.Parts(t.sumRows32)
+	t.tasks.part.Task, t.tasks.sum.Task, t.tasks.sum32.Task = dense.PartFunc(t.part), dense.PartFunc(t.sumRows), dense.PartFunc(t.sumRows32)
 }
 
 // ofBundles returns a team for another number of bodies, at most as many, that work with bundles, with the same workers.

@@ -48,7 +48,7 @@ func (r *Risk[T]) separable(b *net.Batch[T], whole float64) error {
 		return nil
 	}
 	var sum float64
-	err := guard(func() {
+	err := net.Guard(func() {
 		for _, cut := range [][2]int{{0, b.N / 2}, {b.N / 2, b.N}} {
 			half := r.part(b, cut[0], cut[1])
 			out := r.Net.Linearize(&half)
@@ -78,23 +78,6 @@ func (r *Risk[T]) part(b *net.Batch[T], from, to int) net.Batch[T] {
 		p.Target.Values = v.View(from*r.positions, 0, p.N*r.positions, v.Cols)
 	}
 	return p
-}
-
-// guard turns the panics of layers about sizes that do not fit into errors.
-func guard(f func()) (err error) {
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case net.Error:
-			err = p
-		case dense.Error:
-			err = p
-		default:
-			panic(p)
-		}
-	}()
-	f()
-	return nil
 }
 
 // Checked is what Check found about an operator.

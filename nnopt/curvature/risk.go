@@ -65,7 +65,7 @@ func NewRisk[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o RiskO
 		}
 		var loss float64
 		var out net.Matrix[T]
-		if err := guard(func() { loss, out = r.value(b) }); err != nil {
+		if err := net.Guard(func() { loss, out = r.value(b) }); err != nil {
 			return nil, dataError(where, "does not fit the network: %v", err)
 		}
 		if r.batches > 0 && (out.Rows != b.N*r.positions || out.Cols != r.cols) {

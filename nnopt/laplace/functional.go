@@ -387,18 +387,9 @@ func (b *localBlock) add(v dense.Matrix[float64], cov []dense.Matrix[float64]) {
 }
 
 // guard turns the panics of layers about sizes that do not fit into errors.
-func guard(f func()) (err error) {
-	defer func() {
-		switch e := recover().(type) {
-		case nil:
-		case net.Error:
-			err = &curvature.DataError{What: "batch", Why: fmt.Sprintf("does not fit the network: %v", e)}
-		case dense.Error:
-			err = &curvature.DataError{What: "batch", Why: fmt.Sprintf("does not fit the network: %v", e)}
-		default:
-			panic(e)
-		}
-	}()
-	f()
+func guard(f func()) error {
+	if err := net.Guard(f); err != nil {
+		return &curvature.DataError{What: "batch", Why: fmt.Sprintf("does not fit the network: %v", err)}
+	}
 	return nil
 }

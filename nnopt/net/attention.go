@@ -33,15 +33,9 @@ func NewAttention[T Float](r *rand.Rand, width, heads int, causal bool) *Attenti
 		Project: NewLinear[T](r, width, 3*width, LinearOptions{}), Output: NewLinear[T](r, width, width, LinearOptions{}),
 		heads: heads, causal: causal,
 	}
-	a.forward.Task, a.backward.Task = partFunc(a.attend), partFunc(a.attendBack)
+	a.forward.Task, a.backward.Task = dense.PartFunc(a.attend), dense.PartFunc(a.attendBack)
 	return a
 }
-
-// partFunc is a function as a task of dense.Parallel.
-type partFunc func(part int)
-
-// RunPart calls the function.
-func (f partFunc) RunPart(part int) { f(part) }
 
 // Params implements Layer.
 func (a *Attention[T]) Params(prefix string) []*Param[T] {

@@ -20,6 +20,25 @@ type Error string
 // Error returns the message.
 func (e Error) Error() string { return "net: " + string(e) }
 
+// Guard calls f and returns the panic of a pass whose sizes do not fit the network, or each other, as an error. Other panics go on.
+func Guard(f func()) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case Error:
+			err = p
+		case dense.Error:
+			err = p
+		case engine.Error:
+			err = p
+		default:
+			panic(p)
+		}
+	}()
+	f()
+	return nil
+}
+
 func fail(format string, args ...any) { panic(Error(fmt.Sprintf(format, args...))) }
 
 // Dual is a matrix V and its derivative D along the direction of the pass; without D the derivative is zero. Both have the same shape and stride.

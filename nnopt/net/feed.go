@@ -29,8 +29,18 @@ func NewFeed[T Float](n *Net[T], opt nnopt.Optimizer[T]) *Feed[T] {
 }
 
 // Gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss. sampled returns the source of targets drawn
-// from the model; it is called only where they are wanted.
-func (f *Feed[T]) Gradient(b *Batch[T], sampled func() *rand.Rand) (float64, error) {
+// from the model; it is called only where they are wanted. A batch that does not fit the network is an Error, and nothing was observed.
+func (f *Feed[T]) Gradient(b *Batch[T], sampled func() *rand.Rand) (loss float64, err error) {
+	if b == nil {
+		return 0, Error("no batch")
+	}
+	if refused := Guard(func() { loss, err = f.gradient(b, sampled) }); refused != nil {
+		return 0, refused
+	}
+	return loss, err
+}
+
+func (f *Feed[T]) gradient(b *Batch[T], sampled func() *rand.Rand) (float64, error) {
 	f.loss.batch = b
 	flavour := nnopt.NoStats
 	if f.observer != nil {

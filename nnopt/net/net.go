@@ -134,6 +134,9 @@ func (n *Net[T]) evaluate(out Dual[T], t *Target[T], g Dual[T]) float64 {
 
 // gradient takes the gradient of the loss of the outputs back and returns the loss, for which it waits at the end.
 func (n *Net[T]) gradient(out Dual[T], t *Target[T]) float64 {
+	if err := n.Loss.Check(out.V.Rows, out.V.Cols, t); err != nil {
+		fail("%v", err)
+	}
 	g := n.g.take(&n.pass, out.V.Rows, out.V.Cols)
 	late, ok := n.Loss.(lateLoss[T])
 	if !ok {

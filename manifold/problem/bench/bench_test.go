@@ -32,7 +32,7 @@ func TestEveryProblemIsMeasured(t *testing.T) {
 	}
 	for _, e := range all {
 		slow := e.Method == "itml-projections" // linear, at a rate that may be close to 1
-		if e.Error != "" || !e.Converged && !slow || !(e.CPU >= 0) || e.N != 4 || e.Kappa != 10 {
+		if e.Error != "" || !e.Converged && !slow || !(e.CPU >= 0) || !(e.Wall > 0) || e.N != 4 || e.Kappa != 10 {
 			t.Errorf("%+v", e)
 		}
 	}

@@ -16,11 +16,11 @@ func main() {
 	forms()
 	weigh()
 	multiplyAdd := func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }
-	moment("momentAVX512", "points", 32, lanes.DotPairs, nil, nil)
-	moment("singleMomentF32AVX512", "elements", 16, multiplyAdd, VADDPS, nil)
-	moment("momentF32AVX512", "elements", 16, multiplyAdd, nil, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
-	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, nil, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
-	total()
+	moment("roundedMomentAVX512", "points", 32, lanes.DotPairs, true, nil)
+	moment("singleMomentF32AVX512", "elements", 16, multiplyAdd, true, nil)
+	moment("momentAVX512", "points", 32, lanes.DotPairs, false, nil)
+	moment("momentF32AVX512", "elements", 16, multiplyAdd, false, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
+	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, false, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
 	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
 		singleForms(l)
 		singleWeigh(l)
@@ -167,46 +167,27 @@ func weigh() {
 	RET()
 }
 
-// total adds up the lanes of vectors, four at a time.
-func total() {
-	begin("totalAVX512", "sets t to the sums of the 16 lanes of vectors s, four of them for each step.", "func(s *byte, steps uintptr, t *byte)")
-	s, steps, t := param("s"), param("steps"), param("t")
-	Label("step")
-	var half [4]reg.VecVirtual
-	for i := range half {
-		x, y := ZMM(), YMM()
-		VMOVUPS(Mem{Base: s, Disp: 64 * i}, x)
-		VEXTRACTF64X4(U8(1), x, y)
-		half[i] = YMM()
-		VADDPS(x.AsY(), y, half[i])
-	}
-	a, b, x := YMM(), YMM(), XMM()
-	VHADDPS(half[1], half[0], a)
-	VHADDPS(half[3], half[2], b)
-	VHADDPS(b, a, a)
-	VEXTRACTF128(U8(1), a, x)
-	VADDPS(a.AsX(), x, x)
-	VMOVUPS(x, Mem{Base: t})
-	ADDQ(U32(256), s)
-	ADDQ(U8(16), t)
-	DECQ(steps)
-	JNE(LabelRef("step"))
-	VZEROUPPER()
-	RET()
-}
-
 // momentRows is the number of rows and columns of a tile of the moment.
 const momentRows = 5
 
-// moment adds inner products of rows, lane by lane: with add the sums of all steps at once, which rounds less. With loadPart rows end with the lanes of a mask, if it is not zero.
-func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), add func(ops ...Op), loadPart func(m Mem, mask, x reg.Register)) {
+// moment adds inner products of rows: as numbers, each the sum of all lanes of all steps, or to sums that are kept lane by lane. With loadPart rows end with the lanes of a mask,
+// if it is not zero.
+func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), numbers bool, loadPart func(m Mem, mask, x reg.Register)) {
+	sum := "lane by lane:\n// 25 vectors a tile"
+	if numbers {
+		sum = "25\n// numbers a tile"
+	}
 	doc, signature := "", "func(s, w *byte, stride, steps, tiles uintptr, sums *byte)"
 	if loadPart != nil {
 		doc, signature = ", after which come those of the mask if it is not zero", "func(s, w *byte, stride, steps, mask, tiles uintptr, sums *byte)"
 	}
-	begin(name, fmt.Sprintf(`adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, lane by lane:
-// 25 vectors a tile. A row of s and w has steps of %d %s%s, and stride bytes.`, lanes, what, doc), signature)
+	begin(name, fmt.Sprintf(`adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, %s. A row of s and w has steps of %d %s%s, and stride bytes.`, sum, lanes, what, doc), signature)
 	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
+	if numbers {
+		mask := GP32()
+		MOVL(U32(1<<(momentRows*momentRows-16)-1), mask)
+		KMOVW(mask, reg.K1)
+	}
 	three, five := GP64(), GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, five)
@@ -232,7 +213,7 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), add 
 	MOVQ(tiles, rest)
 	Label("tile")
 	for i := range momentRows * momentRows {
-		if add != nil {
+		if numbers {
 			VPXORD(zmm(i), zmm(i), zmm(i))
 		} else {
 			VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
@@ -273,13 +254,15 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), add 
 		step(func(m Mem, x reg.Register) { loadPart(m, reg.K1, x) })
 		Label("store")
 	}
-	for i := range momentRows * momentRows {
-		if add != nil {
-			add(Mem{Base: sums, Disp: 64 * i}, zmm(i), zmm(i))
+	if numbers {
+		addNumbers(sums)
+		ADDQ(U8(4*momentRows*momentRows), sums)
+	} else {
+		for i := range momentRows * momentRows {
+			VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
 		}
-		VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
+		ADDQ(U32(64*momentRows*momentRows), sums)
 	}
-	ADDQ(U32(64*momentRows*momentRows), sums)
 	ADDQ(five, column)
 	DECQ(rest)
 	JNE(LabelRef("tile"))
@@ -289,4 +272,39 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), add 
 	JNE(LabelRef("row"))
 	VZEROUPPER()
 	RET()
+}
+
+// addNumbers adds the sums of the 16 lanes of the first 25 registers to as many numbers, of which K1 has the bits of those after the first 16. In each step two registers
+// become one that holds half as many lanes of both.
+func addNumbers(sums reg.Register) {
+	left := make([]int, momentRows*momentRows)
+	for i := range left {
+		left[i] = i
+	}
+	pair := func(low, high func(x, y, z reg.Register)) {
+		half := left[:0]
+		for i := 0; i < len(left); i += 2 {
+			a, b := left[i], left[min(i+1, len(left)-1)]
+			x, y := zmm(26+i/2%3*2), zmm(27+i/2%3*2)
+			low(zmm(a), zmm(b), x)
+			high(zmm(a), zmm(b), y)
+			VADDPS(x, y, zmm(a))
+			half = append(half, a)
+		}
+		left = half
+	}
+	groups := func(code uint8) func(x, y, z reg.Register) {
+		return func(x, y, z reg.Register) { VSHUFF32X4(U8(code), y, x, z) }
+	}
+	pair(func(x, y, z reg.Register) { VUNPCKLPS(y, x, z) }, func(x, y, z reg.Register) { VUNPCKHPS(y, x, z) })
+	pair(func(x, y, z reg.Register) { VUNPCKLPD(y, x, z) }, func(x, y, z reg.Register) { VUNPCKHPD(y, x, z) })
+	for range 2 {
+		pair(groups(0x88), groups(0xdd))
+	}
+	VADDPS(Mem{Base: sums}, zmm(left[0]), zmm(left[0]))
+	VMOVUPS(zmm(left[0]), Mem{Base: sums})
+	rest := Mem{Base: sums, Disp: 64}
+	VMOVUPS_Z(rest, reg.K1, zmm(31))
+	VADDPS(zmm(31), zmm(left[1]), zmm(left[1]))
+	VMOVUPS(zmm(left[1]), reg.K1, rest)
 }

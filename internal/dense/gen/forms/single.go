@@ -117,13 +117,13 @@ func singleWeigh(l *lanes.Lanes) {
 	RET()
 }
 
-// singleMoment adds inner products of rows, lane by lane, as moment does with AVX-512.
+// singleMoment adds inner products of rows as numbers, as moment does with AVX-512.
 func singleMoment() {
 	const side = momentRowsAVX2
 	l := &lanes.Lanes{}
 	l.Text("singleMoment", "s, w *byte, stride, steps, tiles uintptr, sums *byte",
-		"adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, lane by",
-		"lane. A row of s and w has steps of a vector and stride bytes.")
+		"adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, 9",
+		"numbers a tile. A row of s and w has steps of a vector and stride bytes.")
 	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
 	row := multiples(stride)
 	all := GP64()
@@ -157,11 +157,8 @@ func singleMoment() {
 	ADDQ(U8(l.Bytes()), b)
 	DECQ(steps)
 	JNE(LabelRef("step"))
-	for i, x := range sum {
-		m := Mem{Base: sums, Disp: l.Bytes() * i}
-		l.Store(l.Add(x, m), m)
-	}
-	ADDQ(U32(l.Bytes()*side*side), sums)
+	addNumbersAVX2(sum, sums)
+	ADDQ(U8(l.Size()*side*side), sums)
 	ADDQ(all, column)
 	DECQ(rest)
 	JNE(LabelRef("tile"))
@@ -171,4 +168,33 @@ func singleMoment() {
 	JNE(LabelRef("row"))
 	VZEROUPPER()
 	RET()
+}
+
+// addNumbersAVX2 adds the sums of the lanes of 9 registers to as many numbers.
+func addNumbersAVX2(sum []reg.VecVirtual, sums reg.Register) {
+	for step, ops := range [3][2]func(...Op){{VUNPCKLPS, VUNPCKHPS}, {VUNPCKLPD, VUNPCKHPD}} {
+		for i := 0; i < 8; i += 2 << step {
+			a, b, x, y := sum[i], sum[i+(1<<step)], YMM(), YMM()
+			if step < 2 {
+				ops[0](b, a, x)
+				ops[1](b, a, y)
+			} else {
+				VPERM2F128(U8(0x20), b, a, x)
+				VPERM2F128(U8(0x31), b, a, y)
+			}
+			VADDPS(x, y, a)
+		}
+	}
+	VADDPS(Mem{Base: sums}, sum[0], sum[0])
+	VMOVUPS(sum[0], Mem{Base: sums})
+	last, x := sum[8].AsX(), XMM()
+	VEXTRACTF128(U8(1), sum[8], x)
+	VADDPS(x, last, last)
+	VUNPCKHPD(last, last, x)
+	VADDPS(x, last, last)
+	VMOVSHDUP(last, x)
+	VADDPS(x, last, last)
+	m := Mem{Base: sums, Disp: 32}
+	VADDSS(m, last, last)
+	VMOVSS(last, m)
 }

@@ -1,0 +1,140 @@
+package problem
+
+import (
+	"errors"
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// unknown is the precision of a planeSearch before its first step.
+const unknown = stage(-1)
+
+// precision is that of the stage, or a higher one where components are too small for that.
+func (s *planeSearch) precision() stage {
+	if s.coarse {
+		return exact
+	}
+	least := 1.0
+	for c := range s.planes {
+		least = min(least, s.planes[c].least)
+	}
+	return s.needed(least)
+}
+
+// enter makes all that depends on the precision what it is in another one.
+func (s *planeSearch) enter(p stage) {
+	was := s.used
+	s.used = p
+	if was != unknown && was < exact && p < exact {
+		s.last.base = s.along(&s.last)
+		return
+	}
+	s.last.clear()
+	for c := range s.parts {
+		if was != unknown && was < exact {
+			s.unframe(c)
+		}
+		s.frame(c)
+	}
+}
+
+// expect does what the step of EM does with the samples, and returns their mean log-likelihood.
+func (s *planeSearch) expect() float64 {
+	if s.used == unknown {
+		s.enter(s.mixture.precision())
+	}
+	if p := s.precision(); p != s.used {
+		s.enter(p)
+	}
+	value := s.respond()
+	s.collect(s.used)
+	s.settle()
+	if s.near = s.closeBy(); s.near {
+		s.anchor.set(s.mixture)
+	}
+	return value
+}
+
+// respond sets forms and responsibilities and returns the mean log-likelihood.
+func (s *planeSearch) respond() float64 {
+	if s.used == exact {
+		s.squares()
+	} else {
+		for c := range s.planes {
+			s.points[c] = s.planes[c].e
+		}
+		s.base = s.differences(s.used, s.points, s.forms)
+	}
+	for c := range s.planes {
+		s.weigh(c, s.planes[c].origin)
+	}
+	return s.normalize(s.resp) - s.base/2
+}
+
+// along sets the forms of a direction, less what is the same for all components of a sample, and returns the mean of that. What rounding leaves is small beside the
+// change, so that long steps do not enlarge it.
+func (s *planeSearch) along(d *direction) float64 {
+	if s.used == exact {
+		s.whitenedChanges(d.w, d.forms)
+		return 0
+	}
+	return s.differences(s.used, d.w, d.forms)
+}
+
+// settle sets the step of EM after the moments. Where moments do not tell the size of the next components, it is computed from whitened samples.
+func (s *planeSearch) settle() {
+	if !s.target() {
+		s.coarse = true
+		s.enter(exact)
+		s.squares()
+		s.collect(exact)
+		s.target()
+	}
+}
+
+// target sets the step of EM, and tells whether moments in the precision in use tell the size of its components.
+func (s *planeSearch) target() bool {
+	resolved := true
+	for c := range s.planes {
+		i := &s.planes[c]
+		if i.err = s.enough(c, s.counts[c]); i.err != nil {
+			continue
+		}
+		dense.Scale(1/s.counts[c], s.r[c].Data, i.v.Data)
+		least := i.target(s.used)
+		if least == 0 {
+			i.err = collapsed(c)
+		}
+		resolved = resolved && (s.used == exact || least >= deviations[s.used])
+	}
+	return resolved
+}
+
+// gradient returns that of the mixture.
+func (s *planeSearch) gradient() (float64, error) {
+	var square float64
+	for c := range s.planes {
+		i, count := &s.planes[c], s.counts[c]
+		if i.err != nil {
+			return 0, i.err
+		}
+		w := count - s.parts[c].share
+		square += count*count*i.distance()/4 + w*w
+	}
+	if math.IsNaN(square) {
+		return 0, errors.New("the likelihood is not finite")
+	}
+	return math.Sqrt(square), nil
+}
+
+// finish makes the mixture, with its R, what the search has found.
+func (s *planeSearch) finish() {
+	if s.used == exact {
+		return
+	}
+	for c := range s.parts {
+		s.unframe(c)
+	}
+	s.whiten(s.r)
+}
