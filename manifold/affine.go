@@ -194,6 +194,8 @@ func (m *Affine) Log(v []float64, p, q Point) error {
 	return nil
 }
 
+func (m *Affine) concurrentLog() {}
+
 // Between sets dst to the point at time t on the geodesic from p to q: F_p Q diag(c^(t/2)) with C = F_p^-1 T F_p^-T = Q diag(c) Q^T. It is
 // Log, scaling and Exp at the cost of one eigendecomposition, but the frame is turned: tangent coordinates at p mean nothing at dst.
 func (m *Affine) Between(dst, p, q Point, t float64) error {

@@ -128,6 +128,8 @@ type average struct {
 	x, y       Point
 	step, next []float64
 	unit       []float64
+	parts      []averagePart
+	looks      *lookouts // nil where only one goroutine may use the manifold
 	o          MeanOptions
 	scale      float64 // median: spread of the data at the start
 	floor      float64 // rounding of a logarithm
@@ -158,6 +160,9 @@ func newAverage(m Manifold, length func(Point, []float64) float64, points []Poin
 		start = points[heaviest]
 	}
 	a.x, a.y = start.Clone(), start.Clone()
+	if err := a.split(); err != nil {
+		return nil, err
+	}
 	if err := log.Log(a.unit, a.x, a.y); err != nil {
 		return nil, fmt.Errorf("manifold: the start: %w", err)
 	}
@@ -283,40 +288,103 @@ func complete(m Manifold, p Point) error {
 	return nil
 }
 
-func (a *average) meanStep(s []float64, x Point) (norm, cost float64, err error) {
-	clear(s)
-	for k, p := range a.points {
-		if err := a.log.Log(a.unit, x, p); err != nil {
-			return 0, 0, fmt.Errorf("manifold: point %d: %w", k, err)
+// averagePart is what some of the points add to a step.
+type averagePart struct {
+	sum               []float64
+	cost, here, total float64
+}
+
+// concurrent is implemented by manifolds whose Log may run at the same time from different points to the same one, once that is complete.
+type concurrent interface{ concurrentLog() }
+
+// split splits the points into parts.
+func (a *average) split() error {
+	a.parts = make([]averagePart, 1)
+	if _, ok := a.m.(concurrent); ok {
+		a.looks, a.parts = newLookouts(len(a.unit)), make([]averagePart, min(len(a.points), mostParts))
+		for k, p := range a.points {
+			if err := complete(a.m, p); err != nil {
+				return fmt.Errorf("manifold: point %d: %w", k, err)
+			}
 		}
-		dense.Axpy(a.w[k], a.unit, s)
-		d := a.length(x, a.unit)
-		cost += a.w[k] * d * d
 	}
-	return a.length(x, s), cost, nil
+	for i := range a.parts[1:] { // the first one has the step
+		a.parts[i+1].sum = make([]float64, len(a.unit))
+	}
+	return nil
+}
+
+// sum writes to s the sum of the logarithms at x, each times what weigh says given its length, and returns the sums of what weigh adds to the other fields.
+func (a *average) sum(s []float64, x Point, weigh func(p *averagePart, k int, d float64) float64) (*averagePart, error) {
+	work, all := 0, &a.parts[0]
+	all.sum = s
+	if a.looks != nil {
+		a.looks.from(x)
+		work = operations(len(a.points), int(math.Sqrt(float64(len(s)))))
+	}
+	err := dense.Each(len(a.parts), work, func(part int) error {
+		at, v := x, a.unit
+		if a.looks != nil {
+			l := a.looks.take()
+			defer a.looks.give(l)
+			at, v = l.at, l.v
+		}
+		p, fresh := &a.parts[part], true
+		p.cost, p.here, p.total = 0, 0, 0
+		for k := part; k < len(a.points); k += len(a.parts) {
+			if err := a.log.Log(v, at, a.points[k]); err != nil {
+				return fmt.Errorf("manifold: point %d: %w", k, err)
+			}
+			w := weigh(p, k, a.length(at, v))
+			switch {
+			case fresh:
+				dense.Scale(w, v, p.sum)
+			case w != 0:
+				dense.Axpy(w, v, p.sum)
+			}
+			fresh = false
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range a.parts[1:] {
+		dense.Axpy(1, p.sum, all.sum)
+		all.cost, all.here, all.total = all.cost+p.cost, all.here+p.here, all.total+p.total
+	}
+	return all, nil
+}
+
+func (a *average) meanStep(s []float64, x Point) (norm, cost float64, err error) {
+	all, err := a.sum(s, x, func(p *averagePart, k int, d float64) float64 {
+		p.cost += a.w[k] * d * d
+		return a.w[k]
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return a.length(x, s), all.cost, nil
 }
 
 func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err error) {
-	clear(s)
-	var here, total float64
-	for k, p := range a.points {
-		if err := a.log.Log(a.unit, x, p); err != nil {
-			return 0, 0, fmt.Errorf("manifold: point %d: %w", k, err)
+	all, err := a.sum(s, x, func(p *averagePart, k int, d float64) float64 {
+		p.cost += a.w[k] * d
+		if d <= a.o.Tolerance*a.scale {
+			p.here += a.w[k]
+			return 0
 		}
-		d := a.length(x, a.unit)
-		cost += a.w[k] * d
-		if d > a.o.Tolerance*a.scale {
-			dense.Axpy(a.w[k]/d, a.unit, s)
-			total += a.w[k] / d
-		} else {
-			here += a.w[k]
-		}
+		p.total += a.w[k] / d
+		return a.w[k] / d
+	})
+	if err != nil {
+		return 0, 0, err
 	}
 	pull := a.length(x, s)
-	if pull <= here || total == 0 {
+	if pull <= all.here || all.total == 0 {
 		clear(s)
-		return 0, cost, nil
+		return 0, all.cost, nil
 	}
-	dense.Scale((1-here/pull)/total, s, s)
-	return (pull - here) / total, cost, nil
+	dense.Scale((1-all.here/pull)/all.total, s, s)
+	return (pull - all.here) / all.total, all.cost, nil
 }

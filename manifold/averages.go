@@ -78,12 +78,12 @@ func formed(p *Frame) (*mat.SymDense, error) {
 
 // spreadAbout returns the root mean square affine-invariant distance of the frames from x.
 func spreadAbout(x *Frame, frames []*Frame, w []float64) (float64, error) {
-	m, sum := affine(x.Dim()), 0.0
-	for k, f := range frames {
-		d, err := m.Distance(x, f)
-		if err != nil {
-			return 0, fmt.Errorf("manifold: matrix %d: %w", k, err)
-		}
+	m, distances := affine(x.Dim()), make([]float64, len(frames))
+	if err := apart(distances, x, frames, func(p, q *Frame) (float64, error) { return m.Distance(p, q) }); err != nil {
+		return 0, err
+	}
+	var sum float64
+	for k, d := range distances {
 		sum += w[k] * d * d
 	}
 	return math.Sqrt(sum), nil

@@ -2,6 +2,7 @@ package manifold
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -41,22 +42,16 @@ func cheapMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDe
 	for k := range next {
 		next[k] = IdentityFrame(n, 1)
 	}
-	m, v, sum := affine(n), make([]float64, n*n), make([]float64, n*n)
+	s := &cheapStep{m: affine(n), w: w, moves: make([]float64, len(w)), blocked: make([]error, len(w))}
+	s.spaces.Make = func() *[2][]float64 { return &[2][]float64{make([]float64, n*n), make([]float64, n*n)} }
 	for {
-		r.Residual = 0
-		for h, x := range here {
-			clear(sum)
-			for k, y := range here {
-				if k == h {
-					continue
-				}
-				if err := m.Log(v, x, y); err != nil {
-					return nil, r, err
-				}
-				dense.Axpy(w[k], v, sum)
-			}
-			r.Residual = max(r.Residual, math.Sqrt(dense.Dot(sum, sum)))
-			if err := m.Exp(next[h], x, sum); err != nil {
+		s.here, s.next = here, next
+		if err := dense.Each(len(here), operations(len(here)*len(here), n), s.move); err != nil {
+			return nil, r, err
+		}
+		r.Residual = slices.Max(s.moves)
+		for _, err := range s.blocked {
+			if err != nil {
 				return lastIterate(here[0], nil), r, &ConvergenceError{Report: r, Limit: limit, Cause: err}
 			}
 		}
@@ -70,4 +65,36 @@ func cheapMean(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.SymDe
 			return lastIterate(here[0], nil), r, err
 		}
 	}
+}
+
+// cheapStep moves all matrices at once.
+type cheapStep struct {
+	m          *Affine
+	w          []float64
+	here, next []*Frame
+	moves      []float64 // their lengths
+	blocked    []error   // why one cannot be moved
+	spaces     dense.Spaces[[2][]float64]
+}
+
+// move moves one matrix. What it reads of the others is complete.
+func (s *cheapStep) move(h int) error {
+	w := s.spaces.Take()
+	defer s.spaces.Give(w)
+	v, sum := w[0], w[1]
+	clear(sum)
+	for k, y := range s.here {
+		if k == h {
+			continue
+		}
+		if err := s.m.Log(v, s.here[h], y); err != nil {
+			return err
+		}
+		dense.Axpy(s.w[k], v, sum)
+	}
+	s.moves[h] = math.Sqrt(dense.Dot(sum, sum))
+	if s.blocked[h] = s.m.Exp(s.next[h], s.here[h], sum); s.blocked[h] == nil {
+		s.blocked[h] = s.m.Complete(s.next[h])
+	}
+	return nil
 }

@@ -50,8 +50,14 @@ func powerMean(ms []mat.Symmetric, weights []float64, p float64, o MeanOptions) 
 		x, r, err := Mean(affine(n), points, weights, o)
 		return lastIterate(x, err), r, err
 	}
-	s := &powerIteration{frames: frames, w: w, p: p, x: frames[heaviest], h: dense.New[float64](n, n), values: make([]float64, n),
-		work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}}
+	s := &powerIteration{frames: frames, w: w, p: p, x: frames[heaviest]}
+	for range min(len(frames), mostParts) {
+		s.sums = append(s.sums, dense.New[float64](n, n))
+	}
+	s.h, s.squares = s.sums[0], make([]float64, len(s.sums))
+	s.spaces.Make = func() *powerSpace {
+		return &powerSpace{work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}, values: make([]float64, n)}
+	}
 	if o.Start != nil {
 		s.x = asFrame(o.Start, n)
 	}
@@ -66,6 +72,14 @@ type powerIteration struct {
 	p      float64
 	x      *Frame
 	h      dense.Matrix[float64] // log H/p
+	// of the parts of the data
+	sums    []dense.Matrix[float64] // the first is h
+	squares []float64
+	spaces  dense.Spaces[powerSpace]
+}
+
+// powerSpace is the scratch space of a thread.
+type powerSpace struct {
 	work   [2]dense.Matrix[float64]
 	values []float64
 	solver eigen.Solver
@@ -101,52 +115,69 @@ func (s *powerIteration) run(o MeanOptions) (r MeanReport, err error) {
 
 // evaluate sets h = log H/p and returns the root mean square distance of the data.
 func (s *powerIteration) evaluate() (float64, error) {
-	var square float64
-	s.h.Zero()
-	for k, f := range s.frames {
-		c := s.work[0]
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.x.inverse(), f.matrix(), 0, s.work[1])
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.work[1], s.work[1], 0, c)
-		dense.Mirror(c)
-		if err := s.decompose(c, fmt.Sprintf("matrix %d seen from the iterate", k)); err != nil {
-			return 0, err
-		}
-		for i, v := range s.values {
-			l := math.Log(v)
-			square += s.w[k] * l * l
-			s.values[i] = s.w[k] * math.Exp(s.p*l)
-		}
-		s.compose(c, s.h)
-	}
-	dense.Mirror(s.h)
-	if err := s.decompose(s.h, "the mean of the powers"); err != nil {
+	if err := dense.Each(len(s.sums), operations(len(s.frames), s.x.Dim()), s.powers); err != nil {
 		return 0, err
 	}
-	for i, v := range s.values {
-		s.values[i] = math.Log(v) / s.p
+	var square float64
+	for _, v := range s.squares {
+		square += v
 	}
-	s.work[0].Copy(s.h)
-	s.h.Zero()
-	s.compose(s.work[0], s.h)
+	dense.Mirror(total(s.sums))
+	w := s.spaces.Take()
+	defer s.spaces.Give(w)
+	c := w.work[0]
+	c.Copy(s.h)
+	if err := w.decompose(c, "the mean of the powers"); err != nil {
+		return 0, err
+	}
+	for i, v := range w.values {
+		w.values[i] = math.Log(v) / s.p
+	}
+	w.compose(c, 0, s.h)
 	dense.Mirror(s.h)
 	return math.Sqrt(square), nil
 }
 
-// decompose overwrites c with its eigenvectors; the eigenvalues must be positive.
-func (s *powerIteration) decompose(c dense.Matrix[float64], what string) error {
-	if !s.solver.Sym(c, s.values) || !(s.values[0] > 0) {
-		return &PointError{What: what + " is not positive definite to rounding", Min: s.values[0], Max: s.values[len(s.values)-1]}
+// powers adds up the powers of a part of the data, seen from the iterate, and the squares of their distances.
+func (s *powerIteration) powers(part int) error {
+	w := s.spaces.Take()
+	defer s.spaces.Give(w)
+	s.squares[part] = 0
+	beta := 0.0
+	for k := part; k < len(s.frames); k += len(s.sums) {
+		c := w.work[0]
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.x.inverse(), s.frames[k].matrix(), 0, w.work[1])
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.work[1], w.work[1], 0, c)
+		dense.Mirror(c)
+		if err := w.decompose(c, fmt.Sprintf("matrix %d seen from the iterate", k)); err != nil {
+			return err
+		}
+		for i, v := range w.values {
+			l := math.Log(v)
+			s.squares[part] += s.w[k] * l * l
+			w.values[i] = s.w[k] * math.Exp(s.p*l)
+		}
+		w.compose(c, beta, s.sums[part])
+		beta = 1
 	}
 	return nil
 }
 
-// compose adds q diag(values) q' to the upper triangle of dst.
-func (s *powerIteration) compose(q, dst dense.Matrix[float64]) {
+// decompose overwrites c with its eigenvectors; the eigenvalues must be positive.
+func (w *powerSpace) decompose(c dense.Matrix[float64], what string) error {
+	if !w.solver.Sym(c, w.values) || !(w.values[0] > 0) {
+		return &PointError{What: what + " is not positive definite to rounding", Min: w.values[0], Max: w.values[len(w.values)-1]}
+	}
+	return nil
+}
+
+// compose adds q diag(values) q' to beta times the upper triangle of dst.
+func (w *powerSpace) compose(q dense.Matrix[float64], beta float64, dst dense.Matrix[float64]) {
 	for i := range q.Rows {
-		row := s.work[1].Row(i)
+		row := w.work[1].Row(i)
 		for j, v := range q.Row(i) {
-			row[j] = v * s.values[j]
+			row[j] = v * w.values[j]
 		}
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.work[1], q, 1, dst)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w.work[1], q, beta, dst)
 }

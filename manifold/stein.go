@@ -64,15 +64,21 @@ func framesOf(ms []mat.Symmetric) ([]*Frame, error) {
 		return nil, fmt.Errorf("manifold: matrix %d: %w", k, errNil)
 	}
 	frames := make([]*Frame, len(ms))
-	for k, s := range ms {
-		if err := sameRows(s, ms[0].SymmetricDim()); err != nil {
-			return nil, fmt.Errorf("matrix %d: %w", k, err)
+	if len(ms) == 0 {
+		return frames, nil
+	}
+	n := ms[0].SymmetricDim()
+	err := dense.Each(len(ms), operations(len(ms), n), func(k int) (err error) {
+		if err := sameRows(ms[k], n); err != nil {
+			return fmt.Errorf("matrix %d: %w", k, err)
 		}
-		f, err := NewFrame(s)
-		if err != nil {
-			return nil, fmt.Errorf("manifold: matrix %d: %w", k, err)
+		if frames[k], err = NewFrame(ms[k]); err != nil {
+			return fmt.Errorf("manifold: matrix %d: %w", k, err)
 		}
-		frames[k] = f
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return frames, nil
 }
@@ -112,12 +118,14 @@ func SteinMedian(ms []mat.Symmetric, weights []float64, o MeanOptions) (*mat.Sym
 
 // steinIteration is the state of a mean or median under the Stein distance.
 type steinIteration struct {
-	frames   []*Frame
-	ms       []mat.Symmetric
-	w, u     []float64 // weights of the data; of the next step
-	x        *Frame
-	o        MeanOptions
-	sum, one *mat.SymDense
+	frames []*Frame
+	ms     []mat.Symmetric
+	w, u   []float64 // weights of the data; of the next step
+	x      *Frame
+	o      MeanOptions
+	sums   []dense.Matrix[float64] // of the parts of the data
+	spaces dense.Spaces[mat.SymDense]
+	apart  []float64 // distances
 }
 
 func newSteinIteration(ms []mat.Symmetric, weights []float64, o MeanOptions) (*steinIteration, error) {
@@ -126,8 +134,11 @@ func newSteinIteration(ms []mat.Symmetric, weights []float64, o MeanOptions) (*s
 		return nil, err
 	}
 	n := frames[0].Dim()
-	s := &steinIteration{frames: frames, ms: ms, w: w, u: make([]float64, len(w)), x: frames[heaviest], o: o.withDefaults(),
-		sum: mat.NewSymDense(n, nil), one: mat.NewSymDense(n, nil)}
+	s := &steinIteration{frames: frames, ms: ms, w: w, u: make([]float64, len(w)), x: frames[heaviest], o: o.withDefaults(), apart: make([]float64, len(w))}
+	s.spaces.Make = func() *mat.SymDense { return mat.NewSymDense(n, nil) }
+	for range min(len(ms), mostParts) {
+		s.sums = append(s.sums, dense.New[float64](n, n))
+	}
 	if o.Start != nil {
 		s.x = asFrame(o.Start, n)
 	}
@@ -163,12 +174,11 @@ func (s *steinIteration) run(median bool) (r MeanReport, err error) {
 // reweight sets the weights of the next step and returns the root mean square distance of the data, or the mean distance for the median.
 func (s *steinIteration) reweight(median bool) (float64, error) {
 	copy(s.u, s.w)
+	if err := apart(s.apart, s.x, s.frames, steinOf); err != nil {
+		return 0, err
+	}
 	var mean, square float64
-	for k, f := range s.frames {
-		d, err := steinOf(s.x, f)
-		if err != nil {
-			return 0, err
-		}
+	for k, d := range s.apart {
 		mean += s.w[k] * d
 		square += s.w[k] * d * d
 		if median {
@@ -189,20 +199,26 @@ func (s *steinIteration) reweight(median bool) (float64, error) {
 
 // step returns (sum u_k ((x + A_k)/2)^-1)^-1.
 func (s *steinIteration) step() (*Frame, error) {
-	n := s.x.Dim()
-	x := s.x.Sym()
-	s.sum.Zero()
-	for k, a := range s.ms {
-		s.one.AddSym(x, a)
-		f, err := NewFrame(s.one)
-		if err != nil {
-			return nil, fmt.Errorf("manifold: matrix %d: %w", k, err)
+	n, x := s.x.Dim(), s.x.Sym()
+	err := dense.Each(len(s.sums), operations(len(s.ms), n), func(part int) error {
+		one := s.spaces.Take()
+		defer s.spaces.Give(one)
+		beta := 0.0
+		for k := part; k < len(s.ms); k += len(s.sums) {
+			one.AddSym(x, s.ms[k])
+			f, err := NewFrame(one)
+			if err != nil {
+				return fmt.Errorf("manifold: matrix %d: %w", k, err)
+			}
+			dense.GemmUpper(dense.Transposed, dense.NoTrans, 2*s.u[k], f.inverse(), f.inverse(), beta, s.sums[part])
+			beta = 1
 		}
-		inv := f.inverse()
-		raw := s.sum.RawSymmetric()
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 2*s.u[k], inv, inv, 1, dense.Wrap(n, n, raw.Data))
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	f, err := NewFrame(s.sum)
+	f, err := NewFrame(mat.NewSymDense(n, total(s.sums).Data))
 	if err != nil {
 		return nil, err
 	}

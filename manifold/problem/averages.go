@@ -42,10 +42,14 @@ func averageElsewhere(name string, d *Data, o *Options) (*outcome, error) {
 		}
 	}
 	points := make([]manifold.Point, len(frames))
-	for k, a := range d.Matrices {
-		if points[k], err = move.PointOf(a); err != nil {
-			return nil, &DataError{Where: fmt.Sprintf("matrix %d", k), Err: err}
+	err = dense.Each(len(points), len(points)*n*n*n, func(k int) (err error) {
+		if points[k], err = move.PointOf(d.Matrices[k]); err != nil {
+			return &DataError{Where: fmt.Sprintf("matrix %d", k), Err: err}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	average := manifold.Mean
 	if name == median.Name {
@@ -152,11 +156,18 @@ func (a *averaging) byEquation(kind manifold.Average, d *Data, frames []*manifol
 	if err != nil {
 		return nil, err
 	}
-	for k, p := range frames {
-		distance, err := m.Distance(f, p)
-		if err != nil {
-			return nil, err
-		}
+	distances := make([]float64, len(frames))
+	spaces := dense.Spaces[manifold.Frame]{Make: func() *manifold.Frame { return f.Clone().(*manifold.Frame) }}
+	err = dense.Each(len(frames), len(frames)*c.n*c.n*c.n, func(k int) (err error) {
+		from := spaces.Take()
+		defer spaces.Give(from)
+		distances[k], err = m.Distance(from, frames[k])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for k, distance := range distances {
 		r.Objective += weights[k] * distance * distance / 2
 	}
 	return c, nil

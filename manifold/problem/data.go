@@ -116,21 +116,22 @@ func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) {
 	}
 	n := ms[0].SymmetricDim()
 	out := make([]*manifold.Frame, len(ms))
-	for k, a := range ms {
-		where := fmt.Sprintf("matrix %d", k)
-		if a.SymmetricDim() != n {
-			return nil, &DataError{count: true, Where: where, Err: fmt.Errorf("has %d rows, but matrix 0 has %d", a.SymmetricDim(), n)}
+	err := dense.Each(len(ms), len(ms)*n*n*n, func(k int) (err error) {
+		if rows := ms[k].SymmetricDim(); rows != n {
+			return &DataError{count: true, Where: fmt.Sprintf("matrix %d", k), Err: fmt.Errorf("has %d rows, but matrix 0 has %d", rows, n)}
 		}
-		f, err := manifold.NewFrame(a)
-		if err != nil {
-			e := &DataError{Where: where, Err: err}
+		if out[k], err = manifold.NewFrame(ms[k]); err != nil {
+			e := &DataError{Where: fmt.Sprintf("matrix %d", k), Err: err}
 			var pe *manifold.PointError
 			if errors.As(err, &pe) && pe.Max != 0 {
 				e.Remedy = ridgeRemedy
 			}
-			return nil, e
+			return e
 		}
-		out[k] = f
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -15,7 +15,7 @@ type resolvents[T dense.Float] struct {
 	groups   []*resolventGroup[T]
 	parts    []*resolventPart[T]
 	stride   int // so many parts share the rounds of a group
-	spaces   spaces[resolventScratch[T]]
+	spaces   dense.Spaces[resolventScratch[T]]
 	serial   bool
 	tasks    struct{ part dense.Parallel }
 	lanes    int
@@ -89,7 +89,7 @@ func newResolvents[T dense.Float](data []dense.Matrix[float64]) *resolvents[T] {
 		}
 	}
 	r.tasks.part.Task = dense.PartFunc(r.part)
-	r.spaces.make = r.newScratch
+	r.spaces.Make = r.newScratch
 	r.sets.data = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.data }, false, 1}
 	r.sets.inverses = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.negative }, false, -1}
 	r.sets.kept = laneMatrices[T]{r, func(g *resolventGroup[T]) *dense.Bundle[T] { return g.kept }, true, 1}
@@ -197,8 +197,8 @@ func (r *resolvents[T]) part(i int) {
 	if p.from >= min(r.step, rounds) {
 		return
 	}
-	s := r.spaces.take()
-	defer r.spaces.release(s)
+	s := r.spaces.Take()
+	defer r.spaces.Give(s)
 	clear(p.sum)
 	if r.keeping {
 		g.kept.Zero()

@@ -14,7 +14,7 @@ type team struct {
 	n, count int
 	workers  []*worker
 	scratch  []*scratch // that of the caller
-	spaces   *spaces[scratch]
+	spaces   *dense.Spaces[scratch]
 	serial   bool // the work is too small for goroutines
 	bundles  bool // bodies need nothing of the scratch space but what they make
 	body32   func(w *singleWorker, i int)
@@ -88,7 +88,8 @@ func newLentTeam(n, count int, l *lender) *team {
 // newLazyTeam returns a team that makes what it needs when a body is run.
 func newLazyTeam(n, count int) *team {
 	t := &team{n: n, count: count, serial: count*n*n*n < serialLimit, scratch: []*scratch{{}}}
-	t.spaces = &spaces[scratch]{idle: slices.Clone(t.scratch), make: func() *scratch { return new(scratch) }}
+	t.spaces = &dense.Spaces[scratch]{Make: func() *scratch { return new(scratch) }}
+	t.spaces.Give(t.scratch[0])
 	for range min(count, teamParts) {
 		t.workers = append(t.workers, &worker{scratch: t.scratch[0]})
 	}
@@ -230,10 +231,21 @@ func (t *team) share(body func(w *worker, i int) error) {
 	perform(&t.tasks.part, len(t.workers), t.serial)
 }
 
+// perform does all parts of a task, if serial on the calling goroutine.
+func perform(task *dense.Parallel, parts int, serial bool) {
+	if !serial {
+		task.Run(parts)
+		return
+	}
+	for i := range parts {
+		task.Task.RunPart(i)
+	}
+}
+
 // part does one part.
 func (t *team) part(c int) {
-	s := t.spaces.take()
-	defer t.spaces.release(s)
+	s := t.spaces.Take()
+	defer t.spaces.Give(s)
 	w := t.workers[c]
 	w.scratch, w.sum, w.err = s, [3]float64{}, nil
 	if !t.bundles {
