@@ -34,11 +34,11 @@ func (q *product) start() {
 
 // length is about how long the product takes one processor.
 func (q *product) length() time.Duration {
-	flops := 2 * q.m * q.n * q.k
+	flops := 2 * float64(q.m) * float64(q.n) * float64(q.k) // more than an int holds on some processors
 	if q.region != everywhere {
 		flops /= 2
 	}
-	return time.Duration(flops / (flopsPerLane * tileGeometry(q.size).lanes))
+	return time.Duration(flops / float64(flopsPerLane*tileGeometry(q.size).lanes))
 }
 
 // runParallel computes the product on up to limit goroutines, for a caller that holds the pool.

@@ -6,7 +6,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
-// blockFlops is the work from which dense shares one product between goroutines by itself.
+// blockFlops is the work of a product from which those of a small batch go one after the other, each shared between all goroutines.
 const blockFlops = 1e8
 
 // Gemm implements Products.
