@@ -36,7 +36,7 @@ type pencilLogs[T dense.Float] struct {
 	a, b            []dense.Matrix[T]
 	d, inverse, log []dense.Matrix[T]
 	inversions      []dense.Matrix[T] // of the present wave
-	works           spaces[[]T]
+	works           dense.Spaces[[]T]
 	fresh           func() dense.Matrix[T]
 	tasks           struct{ invert, add, mirror dense.Parallel }
 	// of the present call
@@ -54,7 +54,7 @@ func newPencilLogs[T dense.Float](n, count int, fresh func() dense.Matrix[T]) *p
 	for range count {
 		l.d, l.inverse, l.log = append(l.d, fresh()), append(l.inverse, fresh()), append(l.log, fresh())
 	}
-	l.works.make = func() *[]T {
+	l.works.Make = func() *[]T {
 		v := make([]T, dense.InverseWork(n))
 		return &v
 	}
@@ -98,8 +98,8 @@ func (l *pencilLogs[T]) at(i int) (k, j int) {
 
 func (l *pencilLogs[T]) invert(i int) {
 	k, j := l.at(i)
-	work := l.works.take()
-	defer l.works.release(work)
+	work := l.works.Take()
+	defer l.works.Give(work)
 	dense.Blend(1, l.b[k].Data, T(l.rule.nodes[j]), l.d[k].Data, l.inversions[i].Data)
 	if !dense.InvertUpper(l.inversions[i], *work) {
 		l.failed.Store(true)

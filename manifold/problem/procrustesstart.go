@@ -23,8 +23,8 @@ func lowerBound(logs [][]float64) (sum float64) {
 
 // logSpectrum returns the logarithms of the eigenvalues of a matrix of which the upper triangle is given.
 func (o *procrustesObjective) logSpectrum(s dense.Matrix[float64]) ([]float64, error) {
-	own := o.team.spaces.take()
-	defer o.team.spaces.release(own)
+	own := o.team.spaces.Take()
+	defer o.team.spaces.Give(own)
 	own.need(o.n)
 	w := make([]float64, o.n)
 	own.t[0].Copy(s)
@@ -132,8 +132,8 @@ func (o *procrustesObjective) turnAll(p *pairing) {
 		p.a, p.b = append(p.a, o.matrix(o.n, o.n)), append(p.b, o.matrix(o.n, o.n))
 	}
 	_ = o.together(2*m, func(i int) error {
-		own := o.team.spaces.take()
-		defer o.team.spaces.release(own)
+		own := o.team.spaces.Take()
+		defer o.team.spaces.Give(own)
 		own.need(o.n)
 		f, v, to := o.a[i%m], p.qa, p.a[i%m]
 		if i >= m {
