@@ -79,7 +79,10 @@ type mixture struct {
 	base      float64               // mean of that over the samples
 	resp      dense.Matrix[float64] // components x samples
 	r         []dense.Matrix[float64]
-	top, sum  []float64               // of the samples, scratch
+	scales    []float64 // logarithms of what weighted densities have before exp(-y'Py/2)
+	weighing  *sharing  // weighBlock
+	top, sum  []float64 // of the samples, scratch
+	ones      []float64
 	one, work dense.Matrix[float64]   // scratch, (n+1) x (n+1)
 	change    dense.Matrix[float64]   // and a difference of P
 	inverses  []dense.Matrix[float64] // P or its changes
@@ -93,12 +96,13 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 	N, d := s.y.Rows, s.y.Cols
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
 	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](s.y), counts: make([]float64, k),
-		forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N)}
+		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: ones[float64](N)}
+	g.weighing = newSharing(N, g.weighBlock)
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
 	g.passes[double] = g.products
 	for i, p := range g.passes {
 		g.totals[i] = square()
-		p.moment(ones[float64](N), g.totals[i])
+		p.moment(g.ones, g.totals[i])
 	}
 	for range k {
 		g.parts, g.r, g.inverses = append(g.parts, newComponent(1/float64(k), d)), append(g.r, square()), append(g.inverses, square())
@@ -134,11 +138,14 @@ func (g *mixture) expect() float64 {
 // respond sets the responsibilities and returns the mean log-likelihood.
 func (g *mixture) respond() float64 {
 	g.measure()
-	for c := range g.parts {
-		g.weigh(c, -logDetSquare(g.parts[c].l))
+	for c, p := range g.parts {
+		g.scales[c] = g.scale(p.share, -logDetSquare(p.l))
 	}
-	return g.normalize(g.resp) - g.base/2
+	return g.weigh()
 }
+
+// weigh turns forms into responsibilities and returns the mean log-likelihood.
+func (g *mixture) weigh() float64 { return g.weighing.run().value/float64(g.y.Rows) - g.base/2 }
 
 // measure sets the forms.
 func (g *mixture) measure() {
@@ -201,45 +208,6 @@ func (g *mixture) scale(share, logDet float64) float64 {
 	return math.Log(share) + (1-float64(g.y.Cols-1)*math.Log(2*math.Pi)-g.pooled.LogDet()+logDet)/2
 }
 
-// weigh sets a row of responsibilities to logarithms of densities times the share, for the logarithm of det P.
-func (g *mixture) weigh(c int, logDet float64) {
-	scale, w := g.scale(g.parts[c].share, logDet), g.resp.Row(c)
-	for i, q := range g.forms.Row(c) {
-		w[i] = scale - q/2
-	}
-}
-
-// normalize turns logarithms of densities into responsibilities and returns the mean log-likelihood.
-func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
-	top, sum := g.top, g.sum
-	copy(top, w.Row(0))
-	for c := 1; c < w.Rows; c++ {
-		for i, v := range w.Row(c) {
-			top[i] = max(top[i], v)
-		}
-	}
-	clear(sum)
-	for c := range w.Rows {
-		row := w.Row(c)
-		dense.Axpy(-1, top, row)
-		dense.Exp(row, row)
-		dense.Axpy(1, row, sum)
-	}
-	var total float64
-	for i, s := range sum {
-		total += top[i]
-		top[i] = 1 / s
-	}
-	for c := range w.Rows {
-		dense.Multiply(w.Row(c), top, w.Row(c))
-	}
-	dense.Log(sum, sum)
-	for _, l := range sum {
-		total += l
-	}
-	return total / float64(len(sum))
-}
-
 // collect sets the means of the responsibilities, and for R what moments makes of them.
 func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
 
@@ -247,7 +215,7 @@ func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
 func (g *mixture) count() int {
 	largest := 0
 	for c := range g.parts {
-		g.counts[c] = sum(g.resp.Row(c)) / float64(g.y.Rows)
+		g.counts[c] = dense.Dot(g.resp.Row(c), g.ones) / float64(g.y.Rows)
 		if g.counts[c] > g.counts[largest] {
 			largest = c
 		}
