@@ -74,6 +74,8 @@ const (
 type mixture struct {
 	*mixtureSamples
 	parts     []component
+	next      []component           // of fit
+	fitting   dense.Parallel        // fitPart
 	counts    []float64             // mean responsibilities
 	forms     dense.Matrix[float64] // components x samples: |z|^2, less what is the same for all components of a sample
 	base      float64               // mean of that over the samples
@@ -98,6 +100,7 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](s.y), counts: make([]float64, k),
 		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: ones[float64](N)}
 	g.weighing = newSharing(N, g.weighBlock)
+	g.fitting.Task = partFunc(g.fitPart)
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
 	g.passes[double] = g.products
 	for i, p := range g.passes {
@@ -105,7 +108,8 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 		p.moment(g.ones, g.totals[i])
 	}
 	for range k {
-		g.parts, g.r, g.inverses = append(g.parts, newComponent(1/float64(k), d)), append(g.r, square()), append(g.inverses, square())
+		g.parts, g.next = append(g.parts, newComponent(1/float64(k), d)), append(g.next, newComponent(0, d))
+		g.r, g.inverses = append(g.r, square()), append(g.inverses, square())
 	}
 	return g
 }
@@ -247,23 +251,19 @@ func (g *mixture) resolve() {
 	if p == exact {
 		return
 	}
-	if g.whiten(g.r); !g.resolved(p, true) {
+	if g.whiten(g.r); !g.resolved(p) {
 		g.sharpen()
 	}
 }
 
-// resolved tells whether R, or the moments if it is not yet whitened, tells the size of the next components.
-func (g *mixture) resolved(p stage, whitened bool) bool {
+// resolved tells whether R tells the size of the next components.
+func (g *mixture) resolved(p stage) bool {
 	for c, part := range g.parts {
 		if g.root(c) != nil {
 			return false
 		}
 		for i := range g.one.Rows {
-			v := g.one.At(i, i)
-			if whitened {
-				v *= part.l.At(i, i)
-			}
-			if v < deviations[p] {
+			if g.one.At(i, i)*part.l.At(i, i) < deviations[p] {
 				return false
 			}
 		}
@@ -308,25 +308,51 @@ func (g *mixture) whitenedChanges(w []dense.Matrix[float64], q dense.Matrix[floa
 
 // fit makes the step of EM after collect.
 func (g *mixture) fit() error {
-	if p := g.precision(); p == exact {
+	p := g.precision()
+	if p == exact {
 		return g.maximize()
-	} else if !g.resolved(p, false) {
+	}
+	if g.fitting.Run(len(g.parts)); !g.fitted(p) {
 		g.sharpen()
 		return g.maximize()
 	}
+	g.parts, g.next = g.next, g.parts
 	for c := range g.parts {
-		p := &g.parts[c]
-		if err := g.root(c); err != nil {
-			return err
-		}
-		p.share = g.counts[c]
-		p.l.Copy(g.one)
-		p.invert()
 		if err := g.spread(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fitPart sets the next component to what its moment says, with no share where it says nothing.
+func (g *mixture) fitPart(c int) {
+	n := &g.next[c]
+	n.share = 0
+	if g.enough(c, g.counts[c]) != nil {
+		return
+	}
+	dense.Scale(1/g.counts[c], g.r[c].Data, n.l.Data)
+	if dense.Cholesky(n.l) >= 0 {
+		return
+	}
+	n.share = g.counts[c]
+	n.invert()
+}
+
+// fitted tells whether the moments tell the size of the next components.
+func (g *mixture) fitted(p stage) bool {
+	for _, n := range g.next {
+		if n.share == 0 {
+			return false
+		}
+		for i := range n.l.Rows {
+			if n.l.At(i, i) < deviations[p] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // maximize makes the step of EM.
