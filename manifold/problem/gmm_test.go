@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/internal/allocs"
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
@@ -288,4 +290,22 @@ func farthest(a, b []float64) float64 {
 		most, size = max(most, math.Abs(a[i]-v)), max(size, math.Abs(v))
 	}
 	return most / size
+}
+
+// TestMixtureThreads: the same bits for any number of threads.
+func TestMixtureThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, n := range []int{3, 20} {
+		d := clusters(8, 2500, n, 3, 2)
+		var want *Result
+		for _, threads := range []int{1, 2, 4} {
+			runtime.GOMAXPROCS(threads)
+			r := solved(t, "gmm", Data{Samples: mat.DenseCopyOf(d.Samples)}, &Options{Parameters: Parameters{Components: 3}})
+			if want == nil {
+				want = r
+			} else if r.Objective != want.Objective || r.Iterations != want.Iterations || r.Certificate != want.Certificate || !mat.Equal(r.Parts[2].Matrices[1], want.Parts[2].Matrices[1]) {
+				t.Errorf("n = %d: %d threads: cost %v after %d steps, by one %v after %d", n, threads, r.Objective, r.Iterations, want.Objective, want.Iterations)
+			}
+		}
+	}
 }

@@ -74,12 +74,17 @@ const (
 type mixture struct {
 	*mixtureSamples
 	parts     []component
+	next      []component           // of fit
+	fitting   dense.Parallel        // fitPart
 	counts    []float64             // mean responsibilities
 	forms     dense.Matrix[float64] // components x samples: |z|^2, less what is the same for all components of a sample
 	base      float64               // mean of that over the samples
 	resp      dense.Matrix[float64] // components x samples
 	r         []dense.Matrix[float64]
-	top, sum  []float64               // of the samples, scratch
+	scales    []float64 // logarithms of what weighted densities have before exp(-y'Py/2)
+	weighing  *sharing  // weighBlock
+	top, sum  []float64 // of the samples, scratch
+	ones      []float64
 	one, work dense.Matrix[float64]   // scratch, (n+1) x (n+1)
 	change    dense.Matrix[float64]   // and a difference of P
 	inverses  []dense.Matrix[float64] // P or its changes
@@ -93,15 +98,18 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 	N, d := s.y.Rows, s.y.Cols
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
 	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](s.y), counts: make([]float64, k),
-		forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N)}
+		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: ones[float64](N)}
+	g.weighing = newSharing(N, g.weighBlock)
+	g.fitting.Task = partFunc(g.fitPart)
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
 	g.passes[double] = g.products
 	for i, p := range g.passes {
 		g.totals[i] = square()
-		p.moment(ones[float64](N), g.totals[i])
+		p.moment(g.ones, g.totals[i])
 	}
 	for range k {
-		g.parts, g.r, g.inverses = append(g.parts, newComponent(1/float64(k), d)), append(g.r, square()), append(g.inverses, square())
+		g.parts, g.next = append(g.parts, newComponent(1/float64(k), d)), append(g.next, newComponent(0, d))
+		g.r, g.inverses = append(g.r, square()), append(g.inverses, square())
 	}
 	return g
 }
@@ -134,11 +142,14 @@ func (g *mixture) expect() float64 {
 // respond sets the responsibilities and returns the mean log-likelihood.
 func (g *mixture) respond() float64 {
 	g.measure()
-	for c := range g.parts {
-		g.weigh(c, -logDetSquare(g.parts[c].l))
+	for c, p := range g.parts {
+		g.scales[c] = g.scale(p.share, -logDetSquare(p.l))
 	}
-	return g.normalize(g.resp) - g.base/2
+	return g.weigh()
 }
+
+// weigh turns forms into responsibilities and returns the mean log-likelihood.
+func (g *mixture) weigh() float64 { return g.weighing.run().value/float64(g.y.Rows) - g.base/2 }
 
 // measure sets the forms.
 func (g *mixture) measure() {
@@ -201,45 +212,6 @@ func (g *mixture) scale(share, logDet float64) float64 {
 	return math.Log(share) + (1-float64(g.y.Cols-1)*math.Log(2*math.Pi)-g.pooled.LogDet()+logDet)/2
 }
 
-// weigh sets a row of responsibilities to logarithms of densities times the share, for the logarithm of det P.
-func (g *mixture) weigh(c int, logDet float64) {
-	scale, w := g.scale(g.parts[c].share, logDet), g.resp.Row(c)
-	for i, q := range g.forms.Row(c) {
-		w[i] = scale - q/2
-	}
-}
-
-// normalize turns logarithms of densities into responsibilities and returns the mean log-likelihood.
-func (g *mixture) normalize(w dense.Matrix[float64]) float64 {
-	top, sum := g.top, g.sum
-	copy(top, w.Row(0))
-	for c := 1; c < w.Rows; c++ {
-		for i, v := range w.Row(c) {
-			top[i] = max(top[i], v)
-		}
-	}
-	clear(sum)
-	for c := range w.Rows {
-		row := w.Row(c)
-		dense.Axpy(-1, top, row)
-		dense.Exp(row, row)
-		dense.Axpy(1, row, sum)
-	}
-	var total float64
-	for i, s := range sum {
-		total += top[i]
-		top[i] = 1 / s
-	}
-	for c := range w.Rows {
-		dense.Multiply(w.Row(c), top, w.Row(c))
-	}
-	dense.Log(sum, sum)
-	for _, l := range sum {
-		total += l
-	}
-	return total / float64(len(sum))
-}
-
 // collect sets the means of the responsibilities, and for R what moments makes of them.
 func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
 
@@ -247,7 +219,7 @@ func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
 func (g *mixture) count() int {
 	largest := 0
 	for c := range g.parts {
-		g.counts[c] = sum(g.resp.Row(c)) / float64(g.y.Rows)
+		g.counts[c] = dense.Dot(g.resp.Row(c), g.ones) / float64(g.y.Rows)
 		if g.counts[c] > g.counts[largest] {
 			largest = c
 		}
@@ -279,23 +251,19 @@ func (g *mixture) resolve() {
 	if p == exact {
 		return
 	}
-	if g.whiten(g.r); !g.resolved(p, true) {
+	if g.whiten(g.r); !g.resolved(p) {
 		g.sharpen()
 	}
 }
 
-// resolved tells whether R, or the moments if it is not yet whitened, tells the size of the next components.
-func (g *mixture) resolved(p stage, whitened bool) bool {
+// resolved tells whether R tells the size of the next components.
+func (g *mixture) resolved(p stage) bool {
 	for c, part := range g.parts {
 		if g.root(c) != nil {
 			return false
 		}
 		for i := range g.one.Rows {
-			v := g.one.At(i, i)
-			if whitened {
-				v *= part.l.At(i, i)
-			}
-			if v < deviations[p] {
+			if g.one.At(i, i)*part.l.At(i, i) < deviations[p] {
 				return false
 			}
 		}
@@ -340,25 +308,51 @@ func (g *mixture) whitenedChanges(w []dense.Matrix[float64], q dense.Matrix[floa
 
 // fit makes the step of EM after collect.
 func (g *mixture) fit() error {
-	if p := g.precision(); p == exact {
+	p := g.precision()
+	if p == exact {
 		return g.maximize()
-	} else if !g.resolved(p, false) {
+	}
+	if g.fitting.Run(len(g.parts)); !g.fitted(p) {
 		g.sharpen()
 		return g.maximize()
 	}
+	g.parts, g.next = g.next, g.parts
 	for c := range g.parts {
-		p := &g.parts[c]
-		if err := g.root(c); err != nil {
-			return err
-		}
-		p.share = g.counts[c]
-		p.l.Copy(g.one)
-		p.invert()
 		if err := g.spread(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fitPart sets the next component to what its moment says, with no share where it says nothing.
+func (g *mixture) fitPart(c int) {
+	n := &g.next[c]
+	n.share = 0
+	if g.enough(c, g.counts[c]) != nil {
+		return
+	}
+	dense.Scale(1/g.counts[c], g.r[c].Data, n.l.Data)
+	if dense.Cholesky(n.l) >= 0 {
+		return
+	}
+	n.share = g.counts[c]
+	n.invert()
+}
+
+// fitted tells whether the moments tell the size of the next components.
+func (g *mixture) fitted(p stage) bool {
+	for _, n := range g.next {
+		if n.share == 0 {
+			return false
+		}
+		for i := range n.l.Rows {
+			if n.l.At(i, i) < deviations[p] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // maximize makes the step of EM.

@@ -14,13 +14,16 @@ type planeInverse struct {
 	v            dense.Matrix[float64] // R over the mean responsibility, E^-1 at the step of EM
 	factor       dense.Matrix[float64] // of the E under trial
 	defect, tilt dense.Matrix[float64] // VE - I and V times the last step, then scratch
-	low          [3]dense.Matrix[float32]
+	low          [2][3]dense.Matrix[float32]
 	frame        float64    // logarithm of det P when E = I
 	origin       float64    // of det P where the step begins
 	logDet       float64    // under trial
 	slope        [2]float64 // of that along both directions
 	curvature    [3]float64 // and its second derivatives 00, 01, 11 at the step of EM
 	least, reach float64    // smallest deviation in any direction given others, where the step begins and under trial
+	ahead        float64    // and at the step of EM
+	distance     float64    // squared norm of VE - I, with V whitened by its factor
+	definite     bool       // the matrix that was factored last
 	err          error      // why there is no step of EM
 }
 
@@ -30,82 +33,77 @@ func newPlaneInverse(d int) planeInverse {
 		*m = dense.New[float64](d, d)
 	}
 	for j := range i.low {
-		i.low[j] = dense.New[float32](d, d)
+		for k := range i.low[j] {
+			i.low[j][k] = dense.New[float32](d, d)
+		}
 	}
 	return i
 }
 
-// target sets the step of EM for its V, whose products are in single precision if they may. It returns the smallest deviation there, or 0 where V is not positive definite.
-func (i *planeInverse) target(p stage) float64 {
+// target sets the step of EM for its V, and its smallest deviation, if V is definite.
+func (i *planeInverse) target() {
 	i.factor.Copy(i.v)
-	if dense.Cholesky(i.factor) >= 0 {
-		return 0
+	if i.definite = dense.Cholesky(i.factor) < 0; !i.definite {
+		i.ahead = 0
+		return
 	}
-	least := math.Inf(1)
+	i.ahead = math.Inf(1)
 	for j := range i.factor.Rows {
-		least = min(least, i.factor.At(j, j))
+		i.ahead = min(i.ahead, i.factor.At(j, j))
 	}
 	i.logDet = i.frame - logDetSquare(i.factor)
 	dense.InvertLower(i.factor)
 	dense.MulLower(dense.Transposed, i.factor, i.factor, i.em)
 	dense.Axpy(-1, i.e.Data, i.em.Data)
-	i.measure(p)
-	return least
 }
 
-// measure sets the defect and the tilt.
+// measure sets the defect.
 func (i *planeInverse) measure(p stage) {
-	if p < double {
-		convert(1, i.v.Data, i.low[0].Data)
-	}
-	if i.multiply(p, i.last, i.tilt); p == exact {
+	if p == exact {
 		i.defect.Copy(i.v)
 	} else {
-		i.multiply(p, i.e, i.defect)
+		i.multiply(p, i.e, i.defect, 0)
 	}
 	addToDiagonal(i.defect, -1)
 }
 
-// multiply sets out to Vb, in single precision with the V in low.
-func (i *planeInverse) multiply(p stage, b, out dense.Matrix[float64]) {
+// multiply sets out to Vb, in single precision unless that of the stage is higher, with one of two sets of scratch.
+func (i *planeInverse) multiply(p stage, b, out dense.Matrix[float64], scratch int) {
 	if p >= double {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, i.v, b, 0, out)
 		return
 	}
-	convert(1, b.Data, i.low[1].Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, i.low[0], i.low[1], 0, i.low[2])
-	widen(out.Data, i.low[2].Data)
+	low := &i.low[scratch]
+	convert(1, i.v.Data, low[0].Data)
+	convert(1, b.Data, low[1].Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, low[0], low[1], 0, low[2])
+	widen(out.Data, low[2].Data)
 }
 
-// distance returns the squared norm of VE - I with V and E whitened by a factor of V, as it comes out in products.
-func (i *planeInverse) distance() float64 {
-	dense.Transpose(i.trial, i.defect)
-	return max(0, dense.Dot(i.trial.Data, i.defect.Data))
-}
-
-// aim sets slopes and curvatures at the step of EM, where E^-1 = V and V em = I - VE.
+// aim sets slopes and curvatures at the step of EM, where E^-1 = V and V em = I - VE, and the distance of that from 0.
 func (i *planeInverse) aim() {
 	v := i.v.Data
 	i.slope = [2]float64{dense.Dot(v, i.em.Data), dense.Dot(v, i.last.Data)}
-	i.curvature[0] = -i.distance()
+	dense.Transpose(i.trial, i.defect)
+	i.distance = max(0, dense.Dot(i.trial.Data, i.defect.Data))
+	i.curvature[0], i.curvature[1] = -i.distance, dense.Dot(i.trial.Data, i.tilt.Data)
 	dense.Transpose(i.trial, i.tilt)
-	i.curvature[1], i.curvature[2] = dense.Dot(i.trial.Data, i.defect.Data), -dense.Dot(i.trial.Data, i.tilt.Data)
+	i.curvature[2] = -dense.Dot(i.trial.Data, i.tilt.Data)
 }
 
 // try factors the E of a point of the plane, if it is positive definite.
-func (i *planeInverse) try(t [2]float64) bool {
+func (i *planeInverse) try(t [2]float64) {
 	dense.Blend(t[0], i.em.Data, t[1], i.last.Data, i.trial.Data)
 	dense.Axpy(1, i.e.Data, i.trial.Data)
 	i.factor.Copy(i.trial)
-	if dense.Cholesky(i.factor) >= 0 {
-		return false
+	if i.definite = dense.Cholesky(i.factor) < 0; !i.definite {
+		return
 	}
 	i.logDet = i.frame + logDetSquare(i.factor)
 	i.reach = math.Inf(1)
 	for j := range i.factor.Rows {
 		i.reach = min(i.reach, 1/i.factor.At(j, j))
 	}
-	return true
 }
 
 // invert returns E^-1 at the point under trial.

@@ -31,8 +31,12 @@ type planeSearch struct {
 	points   []dense.Matrix[float64] // all E where the step begins
 	trial    dense.Matrix[float64]   // responsibilities at the point under trial
 	anchor   anchor
-	near     bool      // the responsibilities are close to the anchor's, and those to a maximum's
-	share    []float64 // there
+	near     bool       // the responsibilities are close to the anchor's, and those to a maximum's
+	point    [2]float64 // under trial
+	share    []float64  // there
+
+	trying, deriving              *sharing // weighBlock, deriveBlock
+	factoring, targeting, shaping dense.Parallel
 }
 
 // direction is a change of all E, of logarithms of shares and of forms. It is zero where there has been no last step.
@@ -60,6 +64,9 @@ func newPlaneSearch(g *mixture) *planeSearch {
 	for range k {
 		s.planes = append(s.planes, newPlaneInverse(d))
 	}
+	s.trying, s.deriving = newSharing(N, s.weighBlock), newSharing(N, s.deriveBlock)
+	s.factoring.Task = partFunc(func(c int) { s.planes[c].try(s.point) })
+	s.targeting.Task, s.shaping.Task = partFunc(s.targetPart), partFunc(func(c int) { s.planes[c].aim() })
 	for c := range s.planes {
 		s.em.w, s.last.w = append(s.em.w, s.planes[c].em), append(s.last.w, s.planes[c].last)
 	}
@@ -99,7 +106,6 @@ func (s *planeSearch) aim() error {
 		if err := s.planes[c].err; err != nil {
 			return err
 		}
-		s.planes[c].aim()
 		s.em.share[c] = math.Log(s.counts[c] / s.parts[c].share)
 	}
 	s.em.base = s.alongEM()
@@ -137,8 +143,10 @@ func (s *planeSearch) climb(from *planePoint, step [2]float64, gain float64) (pl
 
 // try makes a point of the plane the one under trial, where its matrices are positive definite.
 func (s *planeSearch) try(t [2]float64) bool {
+	s.point = t
+	s.factoring.Run(len(s.planes))
 	for c := range s.planes {
-		if !s.planes[c].try(t) {
+		if !s.planes[c].definite {
 			return false
 		}
 	}
@@ -167,48 +175,19 @@ func (s *planeSearch) setShares(t [2]float64) float64 {
 
 // evaluate returns the value at the point under trial, and sets responsibilities and shares there.
 func (s *planeSearch) evaluate(t [2]float64) planePoint {
-	p := planePoint{t: t, value: -s.setShares(t) - (s.base+t[0]*s.em.base+t[1]*s.last.base)/2}
+	s.point = t
+	value := -s.setShares(t) - (s.base+t[0]*s.em.base+t[1]*s.last.base)/2
 	for c := range s.parts {
-		w, em, last := s.trial.Row(c), s.em.forms.Row(c), s.last.forms.Row(c)
-		constant := s.scale(s.parts[c].share, s.planes[c].logDet) + t[0]*s.em.share[c] + t[1]*s.last.share[c]
-		for i, q := range s.forms.Row(c) {
-			w[i] = constant - (q+t[0]*em[i]+t[1]*last[i])/2
-		}
+		s.scales[c] = s.scale(s.parts[c].share, s.planes[c].logDet) + t[0]*s.em.share[c] + t[1]*s.last.share[c]
 	}
-	p.value += s.normalize(s.trial)
-	return p
+	return planePoint{t: t, value: value + s.trying.run().value/float64(s.y.Rows)}
 }
 
 // differentiate sets gradient and Hessian, in which the curvature of determinants is that at the step of EM.
 func (s *planeSearch) differentiate(p *planePoint) {
-	g, h := &p.gradient, &p.hessian
-	x, y := s.top, s.sum // means of the derivatives of logarithms of densities of a sample
-	clear(x)
-	clear(y)
-	for c := range s.parts {
-		em, last := s.em.forms.Row(c), s.last.forms.Row(c)
-		slope, curvature := s.planes[c].slope, s.planes[c].curvature
-		a, b := s.em.share[c]+slope[0]/2, s.last.share[c]+slope[1]/2
-		var count float64
-		var sum [3]float64
-		for i, r := range s.trial.Row(c) {
-			u, v := a-em[i]/2, b-last[i]/2
-			count += r
-			sum[0] += r * u * u
-			sum[1] += r * u * v
-			sum[2] += r * v * v
-			x[i] += r * u
-			y[i] += r * v
-		}
-		for j, v := range sum {
-			h[j] += v + count*curvature[j]/2
-		}
-	}
-	h[0] -= dense.Dot(x, x)
-	h[1] -= dense.Dot(x, y)
-	h[2] -= dense.Dot(y, y)
-	g[0], g[1] = sum(x), sum(y)
-	N := float64(len(x))
+	sums := s.deriving.run()
+	p.gradient, p.hessian = sums.gradient, sums.hessian
+	g, h, N := &p.gradient, &p.hessian, float64(s.y.Rows)
 	dense.Scale(1/N, g[:], g[:])
 	g[0], g[1] = g[0]-s.em.base/2, g[1]-s.last.base/2
 	dense.Scale(1/N, h[:], h[:])

@@ -67,9 +67,9 @@ func (s *planeSearch) respond() float64 {
 		s.base = s.differences(s.used, s.points, s.forms)
 	}
 	for c := range s.planes {
-		s.weigh(c, s.planes[c].origin)
+		s.scales[c] = s.scale(s.parts[c].share, s.planes[c].origin)
 	}
-	return s.normalize(s.resp) - s.base/2
+	return s.weigh()
 }
 
 // along sets the forms of a direction, less what is the same for all components of a sample, and returns the mean of that. What rounding leaves is small beside the
@@ -95,20 +95,42 @@ func (s *planeSearch) settle() {
 
 // target sets the step of EM, and tells whether moments in the precision in use tell the size of its components.
 func (s *planeSearch) target() bool {
+	for c := range s.planes {
+		i := &s.planes[c]
+		if i.err = s.enough(c, s.counts[c]); i.err == nil {
+			dense.Scale(1/s.counts[c], s.r[c].Data, i.v.Data)
+		}
+	}
+	s.targeting.Run(targetParts * len(s.planes))
+	s.shaping.Run(len(s.planes))
 	resolved := true
 	for c := range s.planes {
 		i := &s.planes[c]
-		if i.err = s.enough(c, s.counts[c]); i.err != nil {
-			continue
-		}
-		dense.Scale(1/s.counts[c], s.r[c].Data, i.v.Data)
-		least := i.target(s.used)
-		if least == 0 {
+		if i.err == nil && !i.definite {
 			i.err = collapsed(c)
 		}
-		resolved = resolved && (s.used == exact || least >= deviations[s.used])
+		resolved = resolved && (s.used == exact || i.ahead >= deviations[s.used])
 	}
 	return resolved
+}
+
+// targetParts is the number of products, or equal work, that an inverse needs for its target.
+const targetParts = 3
+
+// targetPart does one of them.
+func (s *planeSearch) targetPart(part int) {
+	i := &s.planes[part/targetParts]
+	if i.err != nil {
+		return
+	}
+	switch part % targetParts {
+	case 0:
+		i.target()
+	case 1:
+		i.multiply(s.used, i.last, i.tilt, 1)
+	case 2:
+		i.measure(s.used)
+	}
 }
 
 // gradient returns that of the mixture.
@@ -120,7 +142,7 @@ func (s *planeSearch) gradient() (float64, error) {
 			return 0, i.err
 		}
 		w := count - s.parts[c].share
-		square += count*count*i.distance()/4 + w*w
+		square += count*count*i.distance/4 + w*w
 	}
 	if math.IsNaN(square) {
 		return 0, errors.New("the likelihood is not finite")
