@@ -100,7 +100,7 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](s.y), counts: make([]float64, k),
 		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: ones[float64](N)}
 	g.weighing = newSharing(N, g.weighBlock)
-	g.fitting.Task = partFunc(g.fitPart)
+	g.fitting.Task = dense.PartFunc(g.fitPart)
 	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
 	g.passes[double] = g.products
 	for i, p := range g.passes {

@@ -65,8 +65,8 @@ func newPlaneSearch(g *mixture) *planeSearch {
 		s.planes = append(s.planes, newPlaneInverse(d))
 	}
 	s.trying, s.deriving = newSharing(N, s.weighBlock), newSharing(N, s.deriveBlock)
-	s.factoring.Task = partFunc(func(c int) { s.planes[c].try(s.point) })
-	s.targeting.Task, s.shaping.Task = partFunc(s.targetPart), partFunc(func(c int) { s.planes[c].aim() })
+	s.factoring.Task = dense.PartFunc(func(c int) { s.planes[c].try(s.point) })
+	s.targeting.Task, s.shaping.Task = dense.PartFunc(s.targetPart), dense.PartFunc(func(c int) { s.planes[c].aim() })
 	for c := range s.planes {
 		s.em.w, s.last.w = append(s.em.w, s.planes[c].em), append(s.last.w, s.planes[c].last)
 	}

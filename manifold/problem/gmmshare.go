@@ -1,22 +1,16 @@
 package problem
 
-import (
-	"github.com/spdopt/spdopt/internal/dense"
-)
+import "github.com/spdopt/spdopt/internal/dense"
 
 // shareBlock is the number of samples in a part of what is shared among threads. It does not depend on their number, so that sums have the same bits for any.
 const shareBlock = 1024
 
-// partFunc is a function as a task of dense.Parallel.
-type partFunc func(part int)
-
-// RunPart calls the function.
-func (f partFunc) RunPart(part int) { f(part) }
-
 // sharing runs a function for every block of the samples, and adds up what the blocks come to in order.
 type sharing struct {
-	dense.Parallel
-	sums []sampleSums
+	parts rowParts
+	count int
+	block func(part, first, last int)
+	sums  []sampleSums
 }
 
 // sampleSums are sums over samples.
@@ -28,16 +22,14 @@ type sampleSums struct {
 
 // newSharing returns a sharing for samples, with do called for those from the first up to, not including, the last.
 func newSharing(count int, do func(first, last int) sampleSums) *sharing {
-	p := &sharing{sums: make([]sampleSums, (count+shareBlock-1)/shareBlock)}
-	p.Task = partFunc(func(part int) {
-		p.sums[part] = do(part*shareBlock, min((part+1)*shareBlock, count))
-	})
+	p := &sharing{count: count, sums: make([]sampleSums, partsOf(count, shareBlock))}
+	p.block = func(part, first, last int) { p.sums[part] = do(first, last) }
 	return p
 }
 
 // run returns the sums over all samples.
 func (p *sharing) run() (total sampleSums) {
-	p.Run(len(p.sums))
+	p.parts.run(p.count, shareBlock, p.block)
 	for _, t := range p.sums {
 		total.value += t.value
 		for i, v := range t.gradient {

@@ -61,3 +61,11 @@ func ExampleHits() {
 	fmt.Println(right, "of", counted)
 	// Output: 2 of 3
 }
+
+// A batch of the wrong width, as an error instead of a panic.
+func ExampleGuard() {
+	n := net.New[float64](net.NewLinear[float64](rand.New(rand.NewPCG(1, 2)), 2, 3, net.LinearOptions{}), &net.CrossEntropy[float64]{}, 1)
+	wide := &net.Batch[float64]{X: net.Matrix[float64]{Rows: 1, Cols: 4, Stride: 4, Data: make([]float64, 4)}, N: 1}
+	fmt.Println(net.Guard(func() { n.Forward(wide) }))
+	// Output: dense: Gemm: 1x4 times 2x3 into 1x3
+}
