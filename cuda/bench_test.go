@@ -33,7 +33,7 @@ func BenchmarkLarge(b *testing.B) {
 }
 
 func large[T dense.Float](b *testing.B, e engine.Backend[T], n int) {
-	a, fast := engine.NewArena(e), engine.Fast(e)
+	a, fast := arena(b, e), engine.Fast(e)
 	r := rand.New(rand.NewPCG(1, 1))
 	var m [3]dense.Matrix[T]
 	for k := range m {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func faults(f func()) (yes bool) {
 func TestMissingWait(t *testing.T) {
 	emulated(t)
 	b := newBackend[float32](device(t))
-	a := engine.NewArena[float32](b)
+	a := arena(t, b)
 	x, y, z := a.Alloc(5), a.Alloc(5), a.Alloc(5)
 	x[0] = 3
 	b.Defer()
@@ -75,8 +76,15 @@ type work[T dense.Float] struct {
 	g          []T
 }
 
-func newWork[T dense.Float](e engine.Backend[T], n int) *work[T] {
+// arena returns one that lives as long as the test, and with it the memory that it gives out.
+func arena[T dense.Float](t testing.TB, e engine.Backend[T]) *engine.Arena[T] {
 	a := engine.NewArena(e)
+	t.Cleanup(func() { runtime.KeepAlive(a) })
+	return a
+}
+
+func newWork[T dense.Float](t testing.TB, e engine.Backend[T], n int) *work[T] {
+	a := arena(t, e)
 	s := &work[T]{e: e, w: a.Alloc(n * n), m: a.Alloc(n * n), v: a.Alloc(n * n), p: a.Alloc(n * n), q: dense.Wrap(n, n, a.Alloc(n*n)), g: make([]T, n*n)}
 	r := rand.New(rand.NewPCG(5, 5))
 	for i := range s.w {
@@ -111,7 +119,7 @@ func TestRepeatedWork(t *testing.T) {
 
 func graphs[T dense.Float](t *testing.T, tol float64) {
 	b := newBackend[T](device(t))
-	got, want := newWork[T](b, 9), newWork(engine.CPU[T](), 9)
+	got, want := newWork(t, b, 9), newWork(t, engine.CPU[T](), 9)
 	for k := range 6 {
 		kernels, graphs, waits := calls("cuLaunchKernel"), calls("cuGraphLaunch"), calls("cuStreamSynchronize")
 		b.Defer()
@@ -139,7 +147,7 @@ func TestGraphsThatCannotBe(t *testing.T) {
 	d := device(t)
 	b := newBackend[float64](d)
 	for _, call := range []string{"cuStreamBeginCapture", "cuGraphInstantiateWithFlags", "cuLaunchKernel"} {
-		got, want := newWork[float64](b, 4), newWork(engine.CPU[float64](), 4)
+		got, want := newWork(t, b, 4), newWork(t, engine.CPU[float64](), 4)
 		for k := range 4 {
 			if k == 1 {
 				emu.Fail(call, 1, 701)
@@ -153,7 +161,7 @@ func TestGraphsThatCannotBe(t *testing.T) {
 			}
 		}
 	}
-	x := engine.NewArena[float64](b).Alloc(mostGraphs + 20)
+	x := arena(t, b).Alloc(mostGraphs + 20)
 	for n := range len(x) {
 		for range 2 {
 			b.Defer()
@@ -172,7 +180,7 @@ func TestGraphsThatCannotBe(t *testing.T) {
 func TestOrder(t *testing.T) {
 	d := device(t)
 	one, other := newBackend[float32](d), newBackend[float32](d)
-	x := engine.NewArena[float32](one).Alloc(1)
+	x := arena(t, one).Alloc(1)
 	x[0] = 1
 	one.Defer()
 	one.Blend(3, x, 0, nil, x)
@@ -195,7 +203,7 @@ func TestDeferredFailures(t *testing.T) {
 	emulated(t)
 	d := device(t)
 	b, other := newBackend[float32](d), newBackend[float32](d)
-	x := engine.NewArena[float32](b).Alloc(4)
+	x := arena(t, b).Alloc(4)
 	attempt := func(f func()) (err error) {
 		defer engine.Recover(&err)
 		f()
@@ -237,7 +245,7 @@ func TestRoomRunsOut(t *testing.T) {
 	d := device(t)
 	b := newBackend[float64](d)
 	const n = 30_000
-	x := engine.NewArena[float64](b).Alloc(n)
+	x := arena(t, b).Alloc(n)
 	ones := make([]float64, n)
 	for i := range ones {
 		ones[i] = 1
@@ -251,7 +259,7 @@ func TestRoomRunsOut(t *testing.T) {
 		}
 	}
 	one := engine.One(dense.Wrap(1, 1, x[1:2]))
-	target, none, cost := engine.One(dense.Wrap(1, 1, ones[:1])), engine.Batch[float64]{}, engine.NewArena[float64](b).Alloc(1)
+	target, none, cost := engine.One(dense.Wrap(1, 1, ones[:1])), engine.Batch[float64]{}, arena(t, b).Alloc(1)
 	d.numbers.parts[0].used = numbersBytes
 	b.Misfits(engine.Absolute, 1, one, none, target, none, none, cost)
 	b.Wait()
