@@ -56,8 +56,8 @@ func apart(dst []float64, x *Frame, frames []*Frame, distance func(p, q *Frame) 
 	})
 }
 
-// operations is about the number of operations that a decomposition or a product of each of count matrices takes, for dense.Each.
-func operations(count, n int) int { return count * n * n * n }
+// operations is about the time of a decomposition of each of count matrices, for dense.Each: that of five products.
+func operations(count, n int) int { return 5 * count * n * n * n }
 
 // mostParts is the number of parts that data are split into for a sum of matrices, whatever the number of threads: the same bits for any.
 const mostParts = 8

@@ -30,13 +30,10 @@ func (s *Spaces[S]) Give(space *S) {
 	s.idle = append(s.idle, space)
 }
 
-// eachWork is the number of operations from which Each shares them.
-const eachWork = 1 << 18
-
-// Each calls do for every i < count and returns the error of the lowest i. If all calls together take that many operations, or about as many, and that is
-// worth it, several goroutines make them: they must write to different memory.
+// Each calls do for every i < count and returns the error of the lowest i. If all calls together take about as long as that many multiplications with an
+// addition in a product, and that is worth it, several goroutines make them: they must write to different memory.
 func Each(count, operations int, do func(i int) error) error {
-	if operations < eachWork {
+	if !workers.worth(lengthOf[float64](operations)) {
 		for i := range count {
 			if err := do(i); err != nil {
 				return err
