@@ -93,8 +93,7 @@ func (p *Frame) set(s mat.Symmetric) error {
 
 // FrameOfInverse returns the frame F = L^-1, S = (L^T L)^-1, of a lower triangular L with positive diagonal, about n^3/3 operations. It keeps
 // the digits that forming S or S^-1 would lose to the square of the condition. The upper triangle of l is not read. A diagonal that is
-// not positive, or an entry that is not finite, is a *PointError, as is a matrix that is
-// not square.
+// not positive, or an entry that is not finite, is a *PointError, as is a matrix that is not square.
 func FrameOfInverse(l *mat.Dense) (*Frame, error) {
 	if l == nil {
 		return nil, errNil

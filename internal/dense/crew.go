@@ -18,13 +18,11 @@ func (c *Crew[S]) Run(count int) {
 
 // RunSerially is Run on the calling goroutine, for parts that are too small for helpers.
 func (c *Crew[S]) RunSerially(count int) {
-	c.spaces.Make = c.New
-	for part := range count {
-		c.RunPart(part)
-	}
+	c.spaces.Make, c.shared.Task = c.New, c
+	c.shared.RunSerially(count)
 }
 
-// RunPart does a part; it is called by Run alone.
+// RunPart does a part; it is called by Run and RunSerially alone.
 func (c *Crew[S]) RunPart(part int) {
 	scratch := c.spaces.Take()
 	c.Do(part, scratch)

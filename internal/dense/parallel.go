@@ -16,4 +16,11 @@ func (f PartFunc) RunPart(i int) { f(i) }
 // Run calls Task.RunPart for every i < parts and returns when all calls are done.
 func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
 
+// RunSerially is Run on the calling goroutine, for parts that are too small to be shared.
+func (p *Parallel) RunSerially(parts int) {
+	for i := range parts {
+		p.Task.RunPart(i)
+	}
+}
+
 func (p *Parallel) runPart(i int) { p.Task.RunPart(i) }

@@ -65,7 +65,8 @@ func TestRowGramRounded(t *testing.T) {
 				w, dst := random[float32](r, n, cols), New[float64](n, n)
 				g := NewRowGram[float32](n)
 				g.AddRounded(w)
-				g.MoveTo(dst, 1)
+				g.AddTo(dst)
+				mirrorLower(dst)
 				withinChains(t, "AddRounded", roundedDouble(w), roundedDouble(w), dst.At, func(int) (int, int) { return 0, n })
 			}
 		}

@@ -125,21 +125,6 @@ func sumEight[T Float](x *[8]T) T {
 	return ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]))
 }
 
-// MoveTo sets the symmetric dst to scale times the sum, and the sum to zero.
-func (g *RowGram[T]) MoveTo(dst Matrix[float64], scale float64) {
-	dst.mustHave(g.n, g.n, "RowGram")
-	if g.lanes() != 0 {
-		g.complete()
-	}
-	for i := range g.n {
-		for j, v := range g.total.Row(i)[:i+1] {
-			dst.Set(i, j, scale*v)
-			dst.Set(j, i, scale*v)
-		}
-	}
-	g.total.Zero()
-}
-
 // AddTo adds the sum to the lower triangle of dst, and makes it zero.
 func (g *RowGram[T]) AddTo(dst Matrix[float64]) {
 	dst.mustHave(g.n, g.n, "RowGram")

@@ -33,7 +33,7 @@ func (s *Spaces[S]) Give(space *S) {
 // Each calls do for every i < count and returns the error of the lowest i. If all calls together take about as long as that many multiplications with an
 // addition in a product, and that is worth it, several goroutines make them: they must write to different memory.
 func Each(count, operations int, do func(i int) error) error {
-	if !workers.worth(lengthOf[float64](operations)) {
+	if !workers.worth(lengthOf[float64](float64(operations))) {
 		for i := range count {
 			if err := do(i); err != nil {
 				return err

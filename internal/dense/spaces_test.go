@@ -2,6 +2,7 @@ package dense
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 )
@@ -30,7 +31,7 @@ func TestSpaces(t *testing.T) {
 			t.Errorf("part %d: sum %d", i, sum)
 		}
 	}
-	if made < 1 || made > len(sums) {
+	if made < 1 || made > runtime.GOMAXPROCS(0) {
 		t.Errorf("%d spaces", made)
 	}
 }

@@ -52,9 +52,8 @@ func cholesky[T Float](a Matrix[T], work []T) int {
 		return bad
 	}
 	t := Wrap(h, n-h, work[:h*(n-h)])
-	if p := triangularParts[T](h*h/2*(n-h), n-h); p != nil {
-		p.kind, p.l, p.b, p.dst = factorRows, a11, a21, t
-		p.run()
+	if p := triangularParts[T](triangleTimes(h, n-h), n-h); p != nil {
+		p.run(factorRows, NoTrans, a11, a21, t)
 	} else {
 		factorBelow(a11, a21, t)
 	}
@@ -126,9 +125,8 @@ func SolveLower[T Float](tl Trans, l, b Matrix[T]) {
 	if b.Cols == 0 {
 		return
 	}
-	if p := triangularParts[T](l.Rows*l.Rows/2*b.Cols, b.Cols); p != nil {
-		p.kind, p.tl, p.l, p.b = solveColumns, tl, l, b
-		p.run()
+	if p := triangularParts[T](triangleTimes(l.Rows, b.Cols), b.Cols); p != nil {
+		p.run(solveColumns, tl, l, b, Matrix[T]{})
 		return
 	}
 	solveLower(tl, l, b)
@@ -201,9 +199,8 @@ func SolveLowerRight[T Float](tl Trans, l, b Matrix[T]) {
 	if b.Rows == 0 {
 		return
 	}
-	if p := triangularParts[T](l.Rows*l.Rows/2*b.Rows, b.Rows); p != nil {
-		p.kind, p.tl, p.l, p.b = solveRows, tl, l, b
-		p.run()
+	if p := triangularParts[T](triangleTimes(l.Rows, b.Rows), b.Rows); p != nil {
+		p.run(solveRows, tl, l, b, Matrix[T]{})
 		return
 	}
 	solveLowerRightAlone(tl, l, b)
@@ -244,9 +241,8 @@ func SolveLowerTriangle[T Float](l, b Matrix[T]) {
 	n := b.Rows
 	l.mustHave(n, n, "SolveLowerTriangle")
 	b.mustHave(n, n, "SolveLowerTriangle")
-	if p := triangularParts[T](n*n*n/6, n); p != nil {
-		p.kind, p.l, p.b = solveTriangle, l, b
-		p.run()
+	if p := triangularParts[T](triangleTimes(n, n)/3, n); p != nil {
+		p.run(solveTriangle, NoTrans, l, b, Matrix[T]{})
 		return
 	}
 	solveLowerStrips(l, b, 0, n)
@@ -296,8 +292,7 @@ func invertLower[T Float](l Matrix[T], work []T) {
 		Scale(-1, row, row)
 	}
 	if p := invertParts[T](n); p != nil {
-		p.l, p.b = l11, l22
-		p.run()
+		p.run(invertHalves, NoTrans, l11, l22, Matrix[T]{})
 		return
 	}
 	invertLower(l11, work)
@@ -306,12 +301,12 @@ func invertLower[T Float](l Matrix[T], work []T) {
 
 // invertParts returns the task of the two halves of a triangle, if those are too small for the substitutions in them to be shared.
 func invertParts[T Float](n int) *triangularTask[T] {
-	if h := n / 4; lengthOf[T](h*h*h/2) >= sharedTime {
+	if h := n / 4; lengthOf[T](triangleTimes(h, h)) >= sharedTime {
 		return nil
 	}
-	p := triangularParts[T](n*n*n/24, n)
+	p := triangularParts[T](triangleTimes(n, n)/12, n)
 	if p != nil {
-		p.kind, p.parts = invertHalves, 2
+		p.parts = 2
 	}
 	return p
 }
@@ -342,9 +337,8 @@ func MulLower[T Float](tl Trans, l, b, dst Matrix[T]) {
 	l.mustHave(n, n, "MulLower")
 	b.mustHave(n, b.Cols, "MulLower")
 	dst.mustHave(n, b.Cols, "MulLower")
-	if p := triangularParts[T](n*n/2*b.Cols, b.Cols); p != nil {
-		p.kind, p.tl, p.l, p.b, p.dst = multiplyColumns, tl, l, b, dst
-		p.run()
+	if p := triangularParts[T](triangleTimes(n, b.Cols), b.Cols); p != nil {
+		p.run(multiplyColumns, tl, l, b, dst)
 		return
 	}
 	mulLowerAlone(tl, l, b, dst)
@@ -383,9 +377,8 @@ func MulLowerRight[T Float](tl Trans, l, b, dst Matrix[T]) {
 	l.mustHave(n, n, "MulLowerRight")
 	b.mustHave(b.Rows, n, "MulLowerRight")
 	dst.mustHave(b.Rows, n, "MulLowerRight")
-	if p := triangularParts[T](n*n/2*b.Rows, b.Rows); p != nil {
-		p.kind, p.tl, p.l, p.b, p.dst = multiplyRows, tl, l, b, dst
-		p.run()
+	if p := triangularParts[T](triangleTimes(n, b.Rows), b.Rows); p != nil {
+		p.run(multiplyRows, tl, l, b, dst)
 		return
 	}
 	mulLowerRightAlone(tl, l, b, dst)

@@ -34,7 +34,7 @@ const triangularTime = 2 * sharedTime
 
 // triangularParts returns an empty task, and the pool with it, if so many multiplications with an addition, for that many columns or rows, are worth
 // sharing, and nil otherwise.
-func triangularParts[T Float](operations, count int) *triangularTask[T] {
+func triangularParts[T Float](operations float64, count int) *triangularTask[T] {
 	length := lengthOf[T](operations)
 	if length < triangularTime || !workers.worth(length) {
 		return nil
@@ -52,8 +52,8 @@ func triangularParts[T Float](operations, count int) *triangularTask[T] {
 }
 
 // lengthOf is about how long so many multiplications with an addition take one processor.
-func lengthOf[T Float](operations int) time.Duration {
-	return time.Duration(2 * operations / (flopsPerLane * tileGeometry(unsafe.Sizeof(*new(T))).lanes))
+func lengthOf[T Float](operations float64) time.Duration {
+	return time.Duration(2 * operations / float64(flopsPerLane*tileGeometry(unsafe.Sizeof(*new(T))).lanes))
 }
 
 func lineElements[T Float]() int { return cacheLine / int(unsafe.Sizeof(*new(T))) }
@@ -65,9 +65,13 @@ func triangularOf[T Float](w *workspace) *triangularTask[T] {
 	return any(&w.single).(*triangularTask[T])
 }
 
-// run runs the parts and gives the pool back.
-func (t *triangularTask[T]) run() {
+// triangleTimes is the number of multiplications of a triangle of n rows with count columns; more than an int holds on some processors.
+func triangleTimes(n, count int) float64 { return float64(n) * float64(n) / 2 * float64(count) }
+
+// run does the operation in parts and gives the pool back.
+func (t *triangularTask[T]) run(kind triangularKind, tl Trans, l, b, dst Matrix[T]) {
 	defer workers.mu.Unlock()
+	t.kind, t.tl, t.l, t.b, t.dst = kind, tl, l, b, dst
 	workers.share(t, t.parts, min(runtime.GOMAXPROCS(0), t.parts))
 	w := t.home
 	*t = triangularTask[T]{}

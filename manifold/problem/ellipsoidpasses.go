@@ -33,9 +33,8 @@ type quadricBlock[T dense.Float] struct {
 }
 
 func newQuadricPasses[T dense.Float](rows, n int) *quadricPasses[T] {
-	blocks := func(points, size int) int { return (points + size - 1) / size }
-	p := &quadricPasses[T]{rows: rows, each: quadricRows * max(blocks(rows, quadricRows*quadricParts), blocks(quadricLeast, quadricRows*n*n))}
-	p.sums = make([]quadricSum[T], blocks(rows, p.each))
+	p := &quadricPasses[T]{rows: rows, each: quadricRows * max(partsOf(rows, quadricRows*quadricParts), partsOf(quadricLeast, quadricRows*n*n))}
+	p.sums = make([]quadricSum[T], partsOf(rows, p.each))
 	for i := range p.sums {
 		p.sums[i].matrix = dense.New[T](n, n)
 	}

@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"sync"
 	"unsafe"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -28,16 +27,13 @@ type kronSamples[T dense.Float] struct {
 	source dense.Matrix[float64] // samples, one a row, to fill the blocks with in the next pass, times scale
 	scale  float64
 
-	shared dense.Parallel
+	shared dense.Crew[kronPlace[T]]
 	pass   kronPass[T]
-	totals [][]float64               // of each group
-	size   int                       // of the order of a total
-	memory func(pieces, n int) [][]T // for the blocks of places
-	spare  sync.Mutex                // guards places
-	places []*kronPlace[T]           // that are free
-	passes kronPasses[T]             // kept, since they cost memory
-	factor dense.Matrix[T]           // what samples are multiplied by in a pass
-	use    kronUse[T]                // of scatter
+	totals [][]float64     // of each group
+	size   int             // of the order of a total
+	passes kronPasses[T]   // kept, since they cost memory
+	factor dense.Matrix[T] // what samples are multiplied by in a pass
+	use    kronUse[T]      // of scatter
 }
 
 // kronPass adds to the lower triangle of the total what the blocks [from, to) contribute to a sum.
@@ -70,7 +66,7 @@ type kronWide struct {
 // newKronSamples makes blocks of what memory returns, so many pieces of so many elements, whose contents do not matter. There is room for rows that sums of V V'
 // read. Blocks to work in are asked for later, one by one.
 func newKronSamples[T dense.Float](count, p, q int, memory func(pieces, n int) [][]T) *kronSamples[T] {
-	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q)))), memory: memory}
+	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q))))}
 	s.full = min(s.each, count) * dense.RowGramRows(p) * q
 	for i, piece := range memory(partsOf(count, s.each), s.full) {
 		cols := min(s.each, count-i*s.each) * q
@@ -81,13 +77,13 @@ func newKronSamples[T dense.Float](count, p, q int, memory func(pieces, n int) [
 	for i := range s.totals {
 		s.totals[i] = make([]float64, max(p, q)*max(p, q))
 	}
-	s.shared.Task = s
+	s.shared.Do = s.group
+	s.shared.New = func() *kronPlace[T] {
+		return &kronPlace[T]{work: memory(1, s.full)[0], sum: dense.New[T](q, q), gram: dense.NewRowGram[T](p)}
+	}
 	s.passes = kronPasses[T]{s.whitenRowsPart, s.scatterPart, s.exchange}
 	return s
 }
-
-// largest returns the number of elements of a full block.
-func (s *kronSamples[T]) largest() int { return s.full }
 
 // run makes a pass over all groups and sets the symmetric sum to scale times what it adds up, in the order of the groups.
 func (s *kronSamples[T]) run(pass kronPass[T], sum dense.Matrix[float64], scale float64) {
@@ -105,29 +101,11 @@ func (s *kronSamples[T]) total(i int) dense.Matrix[float64] {
 	return dense.Wrap(s.size, s.size, s.totals[i])
 }
 
-// RunPart implements the task of dense.Parallel.
-func (s *kronSamples[T]) RunPart(i int) {
-	total, at := s.total(i), s.takePlace()
+// group makes the pass over one group.
+func (s *kronSamples[T]) group(i int, at *kronPlace[T]) {
+	total := s.total(i)
 	total.Zero()
 	s.pass(at, i*len(s.blocks)/s.groups, (i+1)*len(s.blocks)/s.groups, total)
-	s.leavePlace(at)
-}
-
-func (s *kronSamples[T]) takePlace() *kronPlace[T] {
-	s.spare.Lock()
-	defer s.spare.Unlock()
-	if last := len(s.places) - 1; last >= 0 {
-		at := s.places[last]
-		s.places = s.places[:last]
-		return at
-	}
-	return &kronPlace[T]{work: s.memory(1, s.largest())[0], sum: dense.New[T](s.q, s.q), gram: dense.NewRowGram[T](s.p)}
-}
-
-func (s *kronSamples[T]) leavePlace(at *kronPlace[T]) {
-	s.spare.Lock()
-	s.places = append(s.places, at)
-	s.spare.Unlock()
 }
 
 // read makes the rows of x, times scale, the samples; blocks are filled when the next pass comes to them.
@@ -271,7 +249,7 @@ func (s *kronSamples[T]) scatterPart(at *kronPlace[T], from, to int, total dense
 func exactScatter(s *kronSamples[float32], change dense.Matrix[float32], p dense.Matrix[float64]) {
 	s.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
 		if at.wide == nil {
-			at.wide = &kronWide{make([]float64, s.largest()), dense.NewRowGram[float64](s.p)}
+			at.wide = &kronWide{make([]float64, s.full), dense.NewRowGram[float64](s.p)}
 		}
 		for i := from; i < to; i++ {
 			v := s.block(at, i)

@@ -13,19 +13,14 @@ type rowParts struct {
 // kept from run to run costs no memory.
 func (p *rowParts) run(rows, each int, pass func(part, from, to int)) {
 	p.rows, p.each, p.pass, p.shared.Task = rows, each, pass, p
-	if parts := partsOf(rows, each); rows < 2*each {
-		for i := range parts {
-			p.RunPart(i)
-		}
-	} else {
-		p.shared.Run(parts)
-	}
+	perform(&p.shared, partsOf(rows, each), rows < 2*each)
 	p.pass = nil
 }
 
 // RunPart implements the task of dense.Parallel.
 func (p *rowParts) RunPart(i int) { p.pass(i, i*p.each, min((i+1)*p.each, p.rows)) }
 
+// partsOf returns the number of parts that have as many as said but the last.
 func partsOf(rows, each int) int { return (rows + each - 1) / each }
 
 // partElements is the number of elements of a part of a pass with a few operations for each: some tens of microseconds.

@@ -186,7 +186,7 @@ func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 // addUp sets dst to the sum of the workers' acc.
 func (t *team) addUp(sum *dense.Parallel, dst []float64) {
 	t.dst = dense.Wrap(t.n, t.n, dst)
-	perform(sum, (t.n+sumRows-1)/sumRows, t.serial)
+	perform(sum, partsOf(t.n, sumRows), t.serial)
 	dense.Mirror(t.dst)
 }
 
@@ -233,12 +233,10 @@ func (t *team) share(body func(w *worker, i int) error) {
 
 // perform does all parts of a task, if serial on the calling goroutine.
 func perform(task *dense.Parallel, parts int, serial bool) {
-	if !serial {
+	if serial {
+		task.RunSerially(parts)
+	} else {
 		task.Run(parts)
-		return
-	}
-	for i := range parts {
-		task.Task.RunPart(i)
 	}
 }
 

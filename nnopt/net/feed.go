@@ -29,7 +29,7 @@ func NewFeed[T Float](n *Net[T], opt nnopt.Optimizer[T]) *Feed[T] {
 }
 
 // Gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss. sampled returns the source of targets drawn
-// from the model; it is called only where they are wanted. A batch that does not fit the network is an Error, and nothing was observed.
+// from the model; it is called only where they are wanted. A batch that does not fit the network is an error.
 func (f *Feed[T]) Gradient(b *Batch[T], sampled func() *rand.Rand) (loss float64, err error) {
 	if b == nil {
 		return 0, Error("no batch")
