@@ -32,3 +32,6 @@ func (p *Parallel) RunSerially(parts int) {
 }
 
 func (p *Parallel) runPart(i int) { p.Task.RunPart(i) }
+
+// PartsOf returns the number of parts that have as many elements as said but the last.
+func PartsOf(count, each int) int { return (count + each - 1) / each }
