@@ -23,7 +23,7 @@ type triangleProduct struct {
 	alone      bool
 	shares     []float64 // of the parts but the first, each of a row
 	stride     int
-	arrived    [triangleMost]atomic.Uint32 // at the nodes of the tree, the root being number 1
+	arrived    [triangleMost]uint32 // at the nodes of the tree, the root being number 1
 	shared     dense.Parallel
 }
 
@@ -90,7 +90,7 @@ func (t *triangleProduct) RunPart(part int) {
 	for width := 1; width < t.parts; width *= 2 {
 		node /= 2
 		left = left / (2 * width) * 2 * width
-		if t.arrived[node].Add(1)%2 == 1 {
+		if atomic.AddUint32(&t.arrived[node], 1)%2 == 1 {
 			return
 		}
 		sum, other := t.share(left), t.share(left+width)
