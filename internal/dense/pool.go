@@ -23,9 +23,11 @@ type pool struct {
 	task    task
 	parts   int64
 	wanted  atomic.Int32 // helpers that may still join
+	near    int          // if not 0, the number of goroutines between which the parts are divided, each of which takes its own first
 
 	_     [cacheLine]byte
 	next  atomic.Int64
+	taken atomic.Uint64 // the parts that somebody took, where near is not 0
 	_     [cacheLine]byte
 	round atomic.Uint64 // idle helpers read it all the time
 	_     [cacheLine]byte
@@ -66,6 +68,26 @@ func (p *pool) parallel(t task, parts int) {
 	p.share(t, parts, limit)
 }
 
+// maxNear is the largest number of parts that parallelNear takes.
+const maxNear = 64
+
+// parallelNear is parallel for tasks that come one after the other and work on the same memory: a goroutine takes the parts that it took the last time, whose
+// memory is in its cache, and others only when those are gone.
+func (p *pool) parallelNear(t task, parts int) {
+	limit := min(runtime.GOMAXPROCS(0), parts)
+	if limit <= 1 || !p.mu.TryLock() {
+		for i := range parts {
+			t.runPart(i)
+		}
+		return
+	}
+	defer p.mu.Unlock()
+	p.near = limit
+	p.taken.Store(0)
+	p.share(t, parts, limit)
+	p.near = 0
+}
+
 // worth says whether work of that length is to be shared: always where it pays for waking helpers, and otherwise where some are awake, or where as much work
 // was done alone since as pays for waking them.
 func (p *pool) worth(length time.Duration) bool {
@@ -89,7 +111,7 @@ func (p *pool) share(t task, parts, limit int) {
 	}
 	for ; p.helpers < limit-1; p.helpers++ {
 		p.awake.Add(1)
-		go p.help()
+		go p.help(p.helpers + 1)
 	}
 	p.task, p.parts = t, int64(parts)
 	p.next.Store(0)
@@ -102,7 +124,7 @@ func (p *pool) share(t task, parts, limit int) {
 		default:
 		}
 	}
-	p.work()
+	p.work(0)
 	p.state.Add(-openBit)
 	p.await()
 	p.task = nil
@@ -137,7 +159,12 @@ func (p *pool) leave() {
 	}
 }
 
-func (p *pool) work() {
+// work does parts until all are taken. The number of a goroutine, 0 for the caller, tells which are its own.
+func (p *pool) work(number int) {
+	if p.near > 0 {
+		p.workNear(number % p.near)
+		return
+	}
 	for {
 		i := p.next.Add(1) - 1
 		if i >= p.parts {
@@ -147,8 +174,19 @@ func (p *pool) work() {
 	}
 }
 
+func (p *pool) workNear(number int) {
+	parts := int(p.parts)
+	first := number * parts / p.near
+	for k := range parts {
+		i := (first + k) % parts
+		if bit := uint64(1) << i; p.taken.Load()&bit == 0 && p.taken.Or(bit)&bit == 0 {
+			p.task.runPart(i)
+		}
+	}
+}
+
 // help is the life of a helper: join a round if it is still open, otherwise look for the next one, at first actively.
-func (p *pool) help() {
+func (p *pool) help(number int) {
 	seen := uint64(0)
 	for {
 		for !p.look(seen) {
@@ -160,7 +198,7 @@ func (p *pool) help() {
 		}
 		seen = p.round.Load()
 		if p.join() {
-			p.work()
+			p.work(number)
 			p.leave()
 		}
 	}

@@ -25,6 +25,11 @@ func (c *counts) runPart(i int) {
 // Every part of every task runs exactly once and is over when parallel returns, whether the caller finds helpers asleep or awake, waits for
 // them long enough to park, or finds the pool busy.
 func TestPool(t *testing.T) {
+	t.Run("in order", func(t *testing.T) { testPool(t, workers.parallel) })
+	t.Run("near", func(t *testing.T) { testPool(t, workers.parallelNear) })
+}
+
+func testPool(t *testing.T, run func(t task, parts int)) {
 	withProcs(4, func() {
 		var group sync.WaitGroup
 		for caller := range 3 {
@@ -38,7 +43,7 @@ func TestPool(t *testing.T) {
 						time.Sleep(2 * time.Millisecond)
 					}
 					parts := 1 + (round*7+caller)%len(c.ran)
-					workers.parallel(c, parts)
+					run(c, parts)
 					for i := range c.ran {
 						want := int32(0)
 						if i < parts {
