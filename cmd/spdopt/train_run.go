@@ -28,6 +28,20 @@ func (a *app) optimizerSettings() (json.RawMessage, error) {
 	return json.RawMessage(own[0]), nil
 }
 
+// contradiction reports options of the optimizer that flags give, too.
+func contradiction(cmd *cobra.Command, settings json.RawMessage) error {
+	var own map[string]json.RawMessage
+	if json.Unmarshal(settings, &own) != nil {
+		return nil // the options are read, and refused, later
+	}
+	for _, name := range []string{"lr", "device", "precision"} {
+		if _, set := own[name]; set && cmd.Flags().Changed(name) {
+			return usagef("--%s contradicts %q in --set; give one of them", name, name)
+		}
+	}
+	return nil
+}
+
 // keepTraining lets the states of a training go to the run, and the training begin at the last one.
 func (a *app) keepTraining(k *keeper, o *train.Options) (err error) {
 	o.Evaluated = func(p train.Point) error {
