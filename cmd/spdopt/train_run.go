@@ -58,8 +58,11 @@ func (a *app) keepTraining(k *keeper, o *train.Options) (err error) {
 	if o.Restore, err = k.state(trainKind); err != nil {
 		return err
 	}
-	if o.Restore != nil {
+	switch {
+	case o.Restore != nil:
 		a.note("going on with %s", k.dir())
+	case a.resume != nil:
+		a.note("%s has no state that can be read: the training begins at its first step", k.dir())
 	}
 	o.Checkpoint = func(step int, state []byte) error { return k.checkpoint(trainKind, uint64(step)+1, state) }
 	return nil

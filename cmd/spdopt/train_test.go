@@ -104,3 +104,27 @@ func TestTrainInterrupted(t *testing.T) {
 		t.Errorf("without a directory: exit code %d, %q", bare.code, bare.stderr)
 	}
 }
+
+// A training whose states are all damaged begins anew, and says so.
+func TestTrainDamagedStates(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(interrupted{syscall.SIGTERM})
+	out := filepath.Join(t.TempDir(), "run")
+	invokeWith(ctx, "", "train", "graph", "--steps", "30", "--out", out)
+	states, err := filepath.Glob(filepath.Join(out, "state.*"))
+	if err != nil || len(states) == 0 {
+		t.Fatalf("states %v, %v", states, err)
+	}
+	for _, s := range states {
+		if err := os.Truncate(s, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := succeed(t, "train", "--resume", "--out", out, "--json")
+	if !strings.Contains(o.stderr, "begins at its first step") {
+		t.Errorf("standard error %q", o.stderr)
+	}
+	if whole := succeed(t, "train", "graph", "--steps", "30", "--json", "--out", "none"); fields(t, o)["final_loss"] != fields(t, whole)["final_loss"] {
+		t.Error("the run that began anew ends elsewhere")
+	}
+}
