@@ -163,6 +163,7 @@ func TestInfluenceRefuses(t *testing.T) {
 		"removal":      {[]string{"remove", run, "--remove", "0"}, exitUsage, "--remove"},
 		"scale":        {[]string{"score", run, "--damping-scale", "large"}, exitUsage, "weighted"},
 		"damping":      {[]string{"score", run, "--damping", "-1"}, exitUsage, "negative"},
+		"no damping":   {[]string{"score", run, "--damping", "0"}, exitUsage, "--damping-scale absolute"},
 		"singular":     {[]string{"score", run, "--damping-scale", "absolute", "--damping", "0", "--samples", "1"}, exitFailure, "damping"},
 		"dependent":    {[]string{"score", graph}, exitUsage, "depend"},
 		"no images":    {[]string{"score", points, "--svg", filepath.Join(t.TempDir(), "x.svg")}, exitUsage, "grey images"},
