@@ -299,12 +299,13 @@ func TestSamplePasses(t *testing.T) {
 				}
 			}
 		}
-		rounded, single := newLowPasses(y)
-		exact := newProductPass[float64](y)
+		blocks := newSampleBlocks(y)
+		rounded, single := newLowPasses(blocks)
+		exact := newProductPass[float64](blocks)
 		for name, pass := range map[string]struct {
 			samplePass
 			precision float64
-		}{"rounded": {rounded, 0x1p-7}, "single": {single, 1e-5}, "products": {newProductPass[float32](y), 1e-5}, "double": {exact, 1e-13}} {
+		}{"rounded": {rounded, 0x1p-7}, "single": {single, 1e-5}, "products": {newProductPass[float32](blocks), 1e-5}, "double": {exact, 1e-13}} {
 			q, m := make([]float64, N), dense.New[float64](d, d)
 			pass.forms(p, q)
 			pass.moment(r, m)
