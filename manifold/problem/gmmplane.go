@@ -35,6 +35,7 @@ type planeSearch struct {
 	drift    float64                 // sum of squares of those of the responsibilities that moments and forms have followed so
 	point    [2]float64              // under trial
 	share    []float64               // there
+	weighted []float64               // of the samples, scratch
 
 	trying, deriving              *sharing // weighBlock, deriveBlock
 	factoring, targeting, shaping dense.Parallel
@@ -59,7 +60,7 @@ func (d *direction) clear() {
 
 func newPlaneSearch(g *mixture) *planeSearch {
 	N, d, k := g.y.Rows, g.y.Cols, len(g.parts)
-	s := &planeSearch{mixture: g, used: unknown, trial: dense.New[float64](k, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k), changes: make([]dense.Matrix[float64], k)}
+	s := &planeSearch{mixture: g, used: unknown, trial: dense.New[float64](k, N), weighted: make([]float64, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k), changes: make([]dense.Matrix[float64], k)}
 	along := func() direction { return direction{share: make([]float64, k), forms: dense.New[float64](k, N)} }
 	s.em, s.last = along(), along()
 	for range k {
