@@ -16,6 +16,15 @@ func (f PartFunc) RunPart(i int) { f(i) }
 // Run calls Task.RunPart for every i < parts and returns when all calls are done.
 func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
 
+// RunFor is Run where the parts together, which take about as long as so many multiplications with an addition in a product, are worth sharing, and RunSerially otherwise.
+func (p *Parallel) RunFor(parts, operations int) {
+	if workers.worth(lengthOf[float64](float64(operations))) {
+		p.Run(parts)
+	} else {
+		p.RunSerially(parts)
+	}
+}
+
 // RunNear is Run for a series of calls with parts of the same memory, at most 64: each goroutine takes the parts first that it took the last time.
 func (p *Parallel) RunNear(parts int) {
 	if parts > maxNear {
