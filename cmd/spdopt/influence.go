@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,13 +40,8 @@ the loss means that the example helps the query.`,
   spdopt influence score runs/mlp --self --top 20
   spdopt influence lds runs/mlp --subsets 20 --repeats 2
   spdopt influence remove runs/mlp --count 2 --remove 20`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("influence: say what: %s (spdopt influence --help)", strings.Join(commandNames(cmd), ", "))
-			}
-			return unknown("verb", args[0], "influence", commandNames(cmd), "spdopt influence --help")
-		},
+		Args: oneVerb("verb"),
+		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.influenceScore(), a.influenceLDS(), a.influenceRemove())
 	return cmd

@@ -148,7 +148,7 @@ func TestInfluenceRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		"nothing":      {nil, exitUsage, "say what"},
+		"nothing":      {nil, exitUsage, "influence what? lds"},
 		"verb":         {[]string{"scores", run}, exitUsage, "score"},
 		"no run":       {[]string{"score"}, exitUsage, "one run"},
 		"no folder":    {[]string{"score", filepath.Join(run, "none")}, exitInput, "no run"},
