@@ -13,24 +13,34 @@ func InverseWork(n int) int { return n*n + 2*blockSize }
 // small blocks, nearly all of it in products. What lies below the diagonal is unspecified after the call; Mirror completes it. It returns false where
 // a pivot is not positive, and a is of no use then. The error grows with the condition as that of the inverse by Cholesky. work has InverseWork(n)
 // elements.
-func InvertUpper[T Float](a Matrix[T], work []T) bool {
+func InvertUpper[T Float](a Matrix[T], work []T) bool { return InvertPivots(a, nil, work) }
+
+// InvertPivots is InvertUpper that also sets the pivots of a, the squares of the diagonal of its Cholesky factor, if pivots is not nil.
+func InvertPivots[T Float](a Matrix[T], pivots, work []T) bool {
 	a.mustHave(a.Rows, a.Rows, "InvertUpper")
 	if len(work) < InverseWork(a.Rows) {
 		panic(Error("InvertUpper: work is too short"))
 	}
-	return invertUpper(a, work[:blockSize], work[blockSize:2*blockSize], work[2*blockSize:])
+	if pivots != nil && len(pivots) != a.Rows {
+		panic(Error("InvertPivots: pivots must have one for every row"))
+	}
+	return invertUpper(a, pivots, work[:blockSize], work[blockSize:2*blockSize], work[2*blockSize:])
 }
 
-// invertUpper works with block and pivots of blockSize elements each. A block that is not halved comes out complete.
-func invertUpper[T Float](a Matrix[T], block, pivots, work []T) bool {
+// invertUpper works with block and pivots of blockSize elements each, and sets found to the pivots if it is not empty. A block that is not halved comes out complete.
+func invertUpper[T Float](a Matrix[T], found, block, pivots, work []T) bool {
 	n, size := a.Rows, inverseBytes/int(unsafe.Sizeof(*new(T)))
 	if n <= size {
-		return invertBlock(a, size, block, pivots)
+		return invertBlock(a, size, found, block, pivots)
 	}
 	h := (n/2 + size - 1) / size * size
 	r := n - h
 	p, b, d := a.View(0, 0, h, h), a.View(0, h, h, r), a.View(h, h, r, r)
-	if !invertUpper(p, block, pivots, work) {
+	first, rest := found, found
+	if len(found) > 0 {
+		first, rest = found[:h], found[h:]
+	}
+	if !invertUpper(p, first, block, pivots, work) {
 		return false
 	}
 	if h > size {
@@ -39,7 +49,7 @@ func invertUpper[T Float](a Matrix[T], block, pivots, work []T) bool {
 	tt := Wrap(r, h, work[:h*r])
 	Gemm(Transposed, NoTrans, 1, b, p, 0, tt)
 	GemmUpper(NoTrans, NoTrans, -1, tt, b, 1, d)
-	if !invertUpper(d, block, pivots, work[h*r:]) {
+	if !invertUpper(d, rest, block, pivots, work[h*r:]) {
 		return false
 	}
 	if r > size {
@@ -56,8 +66,8 @@ const (
 	blockSize    = 256
 )
 
-// invertBlock pads the symmetric a with an identity to a square of the given size and inverts that, in block.
-func invertBlock[T Float](a Matrix[T], size int, block, pivots []T) bool {
+// invertBlock pads the symmetric a with an identity to a square of the given size and inverts that, in block. It sets found to the pivots if it is not empty.
+func invertBlock[T Float](a Matrix[T], size int, found, block, pivots []T) bool {
 	n := a.Rows
 	for i := range n {
 		row := a.Row(i)
@@ -80,6 +90,9 @@ func invertBlock[T Float](a Matrix[T], size int, block, pivots []T) bool {
 	for i := range n {
 		if p := pivots[i*size]; !(p > 0) || math.IsInf(float64(p), 1) {
 			return false
+		}
+		if len(found) > 0 {
+			found[i] = pivots[i*size]
 		}
 		copy(a.Row(i)[:n], block[i*size:])
 	}

@@ -35,11 +35,22 @@ func testInvertUpper[T Float](t *testing.T, tol float64) {
 		for i := range work {
 			work[i] = T(math.NaN())
 		}
-		if !InvertUpper(a, work) {
+		again, pivots := a.Clone(), make([]T, n)
+		if !InvertUpper(a, work) || !InvertPivots(again, pivots, work) {
 			t.Errorf("%v %T n=%d: refused", active, tol, n)
 			continue
 		}
 		Mirror(a)
+		if Mirror(again); maxDifference(a, again) != 0 {
+			t.Errorf("%v %T n=%d: another inverse with pivots", active, tol, n)
+		}
+		l := full.Clone()
+		Cholesky(l)
+		for i, p := range pivots {
+			if want := float64(l.At(i, i)) * float64(l.At(i, i)); !(math.Abs(float64(p)-want) < tol*want) {
+				t.Errorf("%v %T n=%d: pivot %d is %v, want %v", active, tol, n, i, p, want)
+			}
+		}
 		product := New[T](n, n)
 		Gemm(NoTrans, NoTrans, 1, full, a, 0, product)
 		id := New[T](n, n)

@@ -64,6 +64,53 @@ func TestMixtureStepsAllocateNothing(t *testing.T) {
 	}
 }
 
+// TestChangesOfMoments: moments to which changes in a lower precision have been added differ from those computed anew by about the noise that is predicted.
+func TestChangesOfMoments(t *testing.T) {
+	for _, k := range []int{2, 4} {
+		g, err := gmmStart(&[]Data{clusters(11, 3000, 12, k, 0.7)}[0], &Options{Parameters: Parameters{Components: k}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := g.components()
+		for p, rest := range map[stage]float64{single: 1e-6, double: 1e-14} {
+			copyComponents(g.parts, start)
+			g.stage = p
+			s, compared := newPlaneSearch(g), 0
+			s.expect()
+			for range 8 {
+				for range 5 {
+					if _, err := s.step(&solve.Status{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if s.drift == 0 {
+					continue
+				}
+				compared++
+				noise, before := s.noise(s.drift), make([]dense.Matrix[float64], k)
+				for c := range before {
+					before[c] = s.r[c].Clone()
+				}
+				s.expect()
+				var square float64
+				for c, m := range before {
+					dense.Axpy(-1, s.r[c].Data, m.Data)
+					w := dense.New[float64](m.Rows, m.Rows)
+					dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.planes[c].e, m, 0, w)
+					dense.Transpose(m, w)
+					square += dense.Dot(w.Data, m.Data) / 4
+				}
+				if got := math.Sqrt(square); got > 4*noise+rest || got+rest < noise/10 {
+					t.Errorf("%d components, stage %d: moments are off by %g, predicted %g", k, p, got, noise)
+				}
+			}
+			if compared < 4 {
+				t.Errorf("%d components, stage %d: changes in a lower precision after %d of 8", k, p, compared)
+			}
+		}
+	}
+}
+
 // clusters are samples of k normal distributions about seeded means.
 func clusters(seed uint64, count, n, k int, distance float64) Data {
 	rng := rand.New(rand.NewPCG(seed, 40))
@@ -79,9 +126,13 @@ func clusters(seed uint64, count, n, k int, distance float64) Data {
 	return Data{Samples: dataOf(x)}
 }
 
-// TestPlaneDerivatives: value, gradient and Hessian over the plane agree with differences, the Hessian at the step of EM; the value there and at the origin is the likelihood of the mixtures there, also after steps that renew nothing, and where components are small.
+// TestPlaneDerivatives: value, gradient and Hessian over the plane agree with differences, the Hessian at the step of EM; the value there and at the origin is the likelihood of the mixtures there, also after steps that renew nothing, to single precision where forms change in that, and where components are small.
 func TestPlaneDerivatives(t *testing.T) {
-	for _, spread := range []float64{1, 1e-3} {
+	for _, c := range []struct {
+		spread, precision float64
+		low               bool
+	}{{1, 1e-11, false}, {1, 1e-7, true}, {1e-3, 1e-11, true}} {
+		spread := c.spread
 		d := clusters(5, 300, 3, 3, 2/spread)
 		g, err := gmmStart(&d, &Options{Parameters: Parameters{Components: 3}})
 		if err != nil {
@@ -93,6 +144,10 @@ func TestPlaneDerivatives(t *testing.T) {
 			if last, err = s.step(&solve.Status{}); err != nil {
 				t.Fatal(err)
 			}
+			s.low = s.low && c.low
+		}
+		if s.low != (c.low && spread == 1) {
+			t.Fatalf("spread %g: changes in a lower precision: %v", spread, s.low)
 		}
 		if (s.used == exact) != (spread < 1) {
 			t.Fatalf("spread %g: precision %v", spread, s.used)
@@ -126,14 +181,14 @@ func TestPlaneDerivatives(t *testing.T) {
 				t.Errorf("spread %g: %s %g, by differences %g", spread, what, v[0], v[1])
 			}
 		}
-		if math.Abs(origin.value-last) > 1e-11*(1+math.Abs(last)) {
+		if math.Abs(origin.value-last) > c.precision*(1+math.Abs(last)) {
 			t.Errorf("spread %g: value %v at the origin, want %v", spread, origin.value, last)
 		}
 		s.finish()
 		if err := g.maximize(); err != nil {
 			t.Fatal(err)
 		}
-		if want := g.respond(); math.Abs(em.value-want) > 1e-11*(1+math.Abs(want)) {
+		if want := g.respond(); math.Abs(em.value-want) > c.precision*(1+math.Abs(want)) {
 			t.Errorf("spread %g: value %v at the step of EM, want %v", spread, em.value, want)
 		}
 	}
@@ -244,12 +299,13 @@ func TestSamplePasses(t *testing.T) {
 				}
 			}
 		}
-		rounded, single := newLowPasses(y)
-		exact := newProductPass[float64](y)
+		blocks := newSampleBlocks(y)
+		rounded, single := newLowPasses(blocks)
+		exact := newProductPass[float64](blocks)
 		for name, pass := range map[string]struct {
 			samplePass
 			precision float64
-		}{"rounded": {rounded, 0x1p-7}, "single": {single, 1e-5}, "products": {newProductPass[float32](y), 1e-5}, "double": {exact, 1e-13}} {
+		}{"rounded": {rounded, 0x1p-7}, "single": {single, 1e-5}, "products": {newProductPass[float32](blocks), 1e-5}, "double": {exact, 1e-13}} {
 			q, m := make([]float64, N), dense.New[float64](d, d)
 			pass.forms(p, q)
 			pass.moment(r, m)

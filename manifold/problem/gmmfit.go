@@ -95,13 +95,13 @@ type mixture struct {
 }
 
 func newMixture(s *mixtureSamples, k int) *mixture {
-	N, d := s.y.Rows, s.y.Cols
+	N, d, blocks := s.y.Rows, s.y.Cols, newSampleBlocks(s.y)
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
-	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](s.y), counts: make([]float64, k),
+	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](blocks), counts: make([]float64, k),
 		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: ones[float64](N)}
 	g.weighing = newSharing(N, g.weighBlock)
 	g.fitting.Task = dense.PartFunc(g.fitPart)
-	g.passes[rounded], g.passes[single] = newLowPasses(s.y)
+	g.passes[rounded], g.passes[single] = newLowPasses(blocks)
 	g.passes[double] = g.products
 	for i, p := range g.passes {
 		g.totals[i] = square()

@@ -13,6 +13,8 @@ type planeInverse struct {
 	em, last     dense.Matrix[float64] // from there to the step of EM, and what the last step has changed
 	v            dense.Matrix[float64] // R over the mean responsibility, E^-1 at the step of EM
 	factor       dense.Matrix[float64] // of the E under trial
+	pivots       []float64             // of V
+	inverting    []float64             // scratch for that
 	defect, tilt dense.Matrix[float64] // VE - I and V times the last step, then scratch
 	low          [2][3]dense.Matrix[float32]
 	frame        float64    // logarithm of det P when E = I
@@ -28,7 +30,7 @@ type planeInverse struct {
 }
 
 func newPlaneInverse(d int) planeInverse {
-	var i planeInverse
+	i := planeInverse{pivots: make([]float64, d), inverting: make([]float64, dense.InverseWork(d))}
 	for _, m := range []*dense.Matrix[float64]{&i.e, &i.trial, &i.em, &i.last, &i.v, &i.factor, &i.defect, &i.tilt} {
 		*m = dense.New[float64](d, d)
 	}
@@ -42,19 +44,18 @@ func newPlaneInverse(d int) planeInverse {
 
 // target sets the step of EM for its V, and its smallest deviation, if V is definite.
 func (i *planeInverse) target() {
-	i.factor.Copy(i.v)
-	if i.definite = dense.Cholesky(i.factor) < 0; !i.definite {
+	i.em.Copy(i.v)
+	if i.definite = dense.InvertPivots(i.em, i.pivots, i.inverting); !i.definite {
 		i.ahead = 0
 		return
 	}
-	i.ahead = math.Inf(1)
-	for j := range i.factor.Rows {
-		i.ahead = min(i.ahead, i.factor.At(j, j))
-	}
-	i.logDet = i.frame - logDetSquare(i.factor)
-	dense.InvertLower(i.factor)
-	dense.MulLower(dense.Transposed, i.factor, i.factor, i.em)
+	dense.Mirror(i.em)
 	dense.Axpy(-1, i.e.Data, i.em.Data)
+	i.ahead, i.logDet = math.Inf(1), i.frame
+	for _, p := range i.pivots {
+		i.ahead = min(i.ahead, math.Sqrt(p))
+		i.logDet -= math.Log(p)
+	}
 }
 
 // measure sets the defect.

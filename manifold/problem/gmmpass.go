@@ -11,17 +11,19 @@ type samplePass interface {
 }
 
 // newLowPasses returns passes in bfloat16 and in single precision. Where the processor has no products of bfloat16, both are the second.
-func newLowPasses(y dense.Matrix[float64]) (rounded, single samplePass) {
-	f := dense.NewSingleForms(y.Cols, y.Rows)
+func newLowPasses(y sampleBlocks) (rounded, single samplePass) {
+	f := dense.NewSingleForms(y.order(), y.count())
 	if f == nil {
 		single = newProductPass[float32](y)
 		return single, single
 	}
-	single = newFormsPass(f, y)
-	if f := dense.NewRoundedForms(y.Cols, y.Rows); f != nil {
-		return newFormsPass(f, y), single
+	r := dense.NewRoundedForms(y.order(), y.count())
+	if r == nil {
+		single = newFormsPass(y, f)
+		return single, single
 	}
-	return single, single
+	rounded, single = newFormsPass(y, r), newFormsPass(y, f)
+	return rounded, single
 }
 
 // formKernels are those for points in the columns of a matrix.
@@ -38,13 +40,15 @@ type formsPass struct {
 	q       []float32
 }
 
-func newFormsPass(kernels formKernels, y dense.Matrix[float64]) *formsPass {
-	d := y.Cols
-	f := &formsPass{kernels: kernels, low: dense.New[float32](d, d), q: make([]float32, y.Rows)}
-	for first := 0; first < y.Rows; first += passBlock(d) {
-		f.kernels.Set(first, columns[float32](y, first))
-	}
-	return f
+func newFormsPass(y sampleBlocks, kernels formKernels) *formsPass {
+	y.each(func(first int, block dense.Matrix[float64]) {
+		data, loan := dense.Borrow[float32](len(block.Data))
+		defer loan.Return()
+		convert(1, block.Data, data)
+		kernels.Set(first, dense.Wrap(block.Rows, block.Cols, data))
+	})
+	d := y.order()
+	return &formsPass{kernels: kernels, low: dense.New[float32](d, d), q: make([]float32, y.count())}
 }
 
 func (f *formsPass) forms(p dense.Matrix[float64], q []float64) {
@@ -65,15 +69,25 @@ const passElements = 1 << 14
 // passBlock returns the number of samples of a block, which is even.
 func passBlock(d int) int { return max(passElements/d, 64) &^ 1 }
 
-// columns returns the samples of the block from the given one on as columns.
-func columns[T dense.Float](y dense.Matrix[float64], first int) dense.Matrix[T] {
-	b := dense.New[T](y.Cols, min(passBlock(y.Cols), y.Rows-first))
-	for i := range b.Cols {
-		for j, v := range y.Row(first + i) {
-			b.Set(j, i, T(v))
-		}
-	}
-	return b
+// sampleBlocks are samples as the columns of blocks, all of the same number but the last.
+type sampleBlocks []dense.Matrix[float64]
+
+func newSampleBlocks(y dense.Matrix[float64]) sampleBlocks {
+	blocks := make(sampleBlocks, partsOf(y.Rows, passBlock(y.Cols)))
+	new(rowParts).run(y.Rows, passBlock(y.Cols), func(part, from, to int) {
+		blocks[part] = dense.New[float64](y.Cols, to-from)
+		dense.Transpose(blocks[part], y.View(from, 0, to-from, y.Cols))
+	})
+	return blocks
+}
+
+func (s sampleBlocks) order() int { return s[0].Rows }
+
+func (s sampleBlocks) count() int { return s[0].Cols*(len(s)-1) + s[len(s)-1].Cols }
+
+// each calls do for every block, with the number of its first sample.
+func (s sampleBlocks) each(do func(first int, block dense.Matrix[float64])) {
+	new(rowParts).run(s.count(), s[0].Cols, func(part, from, _ int) { do(from, s[part]) })
 }
 
 // productPass works by matrix products with blocks of samples.
@@ -86,13 +100,18 @@ type productPass[T dense.Float] struct {
 	ones, q             []T
 }
 
-func newProductPass[T dense.Float](y dense.Matrix[float64]) *productPass[T] {
-	d, each := y.Cols, passBlock(y.Cols)
-	p := &productPass[T]{each: each, count: y.Rows, z: make([]T, d*each), t: make([]T, d*each), whitening: dense.New[T](d, d), lower: dense.New[T](d, d), m: dense.New[T](d, d),
+func newProductPass[T dense.Float](y sampleBlocks) *productPass[T] {
+	d, each := y.order(), y[0].Cols
+	p := &productPass[T]{y: make([]dense.Matrix[T], len(y)), each: each, count: y.count(), z: make([]T, d*each), t: make([]T, d*each), whitening: dense.New[T](d, d), lower: dense.New[T](d, d), m: dense.New[T](d, d),
 		ones: ones[T](d), q: make([]T, each)}
-	for first := 0; first < y.Rows; first += each {
-		p.y = append(p.y, columns[T](y, first))
-	}
+	y.each(func(first int, block dense.Matrix[float64]) {
+		b, same := any(block).(dense.Matrix[T])
+		if !same {
+			b = dense.New[T](block.Rows, block.Cols)
+			convert(1, block.Data, b.Data)
+		}
+		p.y[first/each] = b
+	})
 	return p
 }
 

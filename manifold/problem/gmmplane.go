@@ -30,10 +30,12 @@ type planeSearch struct {
 	coarse   bool                    // which does not tell the size of the components at the step of EM
 	points   []dense.Matrix[float64] // all E where the step begins
 	trial    dense.Matrix[float64]   // responsibilities at the point under trial
-	anchor   anchor
-	near     bool       // the responsibilities are close to the anchor's, and those to a maximum's
-	point    [2]float64 // under trial
-	share    []float64  // there
+	changes  []dense.Matrix[float64] // of moments
+	low      bool                    // changes are computed in the next lower precision
+	drift    float64                 // sum of squares of those of the responsibilities that moments and forms have followed so
+	point    [2]float64              // under trial
+	share    []float64               // there
+	weighted []float64               // of the samples, scratch
 
 	trying, deriving              *sharing // weighBlock, deriveBlock
 	factoring, targeting, shaping dense.Parallel
@@ -58,7 +60,7 @@ func (d *direction) clear() {
 
 func newPlaneSearch(g *mixture) *planeSearch {
 	N, d, k := g.y.Rows, g.y.Cols, len(g.parts)
-	s := &planeSearch{mixture: g, used: unknown, trial: dense.New[float64](k, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k)}
+	s := &planeSearch{mixture: g, used: unknown, trial: dense.New[float64](k, N), weighted: make([]float64, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k), changes: make([]dense.Matrix[float64], k)}
 	along := func() direction { return direction{share: make([]float64, k), forms: dense.New[float64](k, N)} }
 	s.em, s.last = along(), along()
 	for range k {
@@ -96,7 +98,9 @@ func (s *planeSearch) step(status *solve.Status) (float64, error) {
 	if s.steps++; s.steps%planeRenewed == 0 || s.used == exact {
 		return s.expect(), nil
 	}
-	s.advance()
+	if s.advance(); !s.accurate(renewalShare, s.drift) {
+		return s.expect(), nil
+	}
 	return p.value, nil
 }
 

@@ -25,7 +25,7 @@ func (s *planeSearch) precision() stage {
 // enter makes all that depends on the precision what it is in another one.
 func (s *planeSearch) enter(p stage) {
 	was := s.used
-	s.used = p
+	s.used, s.low = p, false
 	if was != unknown && was < exact && p < exact {
 		s.last.base = s.along(&s.last)
 		return
@@ -50,9 +50,7 @@ func (s *planeSearch) expect() float64 {
 	value := s.respond()
 	s.collect(s.used)
 	s.settle()
-	if s.near = s.closeBy(); s.near {
-		s.anchor.set(s.mixture)
-	}
+	s.drift = 0
 	return value
 }
 

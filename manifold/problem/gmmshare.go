@@ -102,25 +102,31 @@ func (s *planeSearch) deriveBlock(first, last int) (t sampleSums) {
 	clear(x)
 	clear(y)
 	for c := range s.parts {
-		em, before := s.em.forms.Row(c)[first:last], s.last.forms.Row(c)[first:last]
+		r, em, before := s.trial.Row(c)[first:last], s.em.forms.Row(c)[first:last], s.last.forms.Row(c)[first:last]
 		slope, curvature := s.planes[c].slope, s.planes[c].curvature
 		a, b := s.em.share[c]+slope[0]/2, s.last.share[c]+slope[1]/2
-		var count float64
-		var sum [3]float64
-		for i, r := range s.trial.Row(c)[first:last] {
-			u, v := a-em[i]/2, b-before[i]/2
-			count += r
-			sum[0] += r * u * u
-			sum[1] += r * u * v
-			sum[2] += r * v * v
-			x[i] += r * u
-			y[i] += r * v
+		count := dense.Dot(r, s.ones[first:last])
+		dense.Axpy(a, r, x)
+		dense.Axpy(b, r, y)
+		sums := [3]float64{count * a * a, count * a * b, count * b * b}
+		if c < len(s.parts)-1 || s.used == exact { // otherwise forms are less those of the last component
+			w := s.weighted[first:last]
+			dense.Multiply(r, em, w)
+			dense.Axpy(-0.5, w, x)
+			mean := dense.Dot(w, s.ones[first:last])
+			sums[0] += dense.Dot(w, em)/4 - a*mean
+			sums[1] += dense.Dot(w, before)/4 - b*mean/2
+			dense.Multiply(r, before, w)
+			dense.Axpy(-0.5, w, y)
+			mean = dense.Dot(w, s.ones[first:last])
+			sums[1] -= a * mean / 2
+			sums[2] += dense.Dot(w, before)/4 - b*mean
 		}
-		for j, v := range sum {
+		for j, v := range sums {
 			t.hessian[j] += v + count*curvature[j]/2
 		}
 	}
-	t.gradient = [2]float64{sum(x), sum(y)}
+	t.gradient = [2]float64{dense.Dot(x, s.ones[first:last]), dense.Dot(y, s.ones[first:last])}
 	t.hessian[0] -= dense.Dot(x, x)
 	t.hessian[1] -= dense.Dot(x, y)
 	t.hessian[2] -= dense.Dot(y, y)
