@@ -406,7 +406,7 @@ func TestBadOptions(t *testing.T) {
 	for _, e := range Optimizers() {
 		for _, text := range []string{
 			`{"lr":-1}`, `{"decay":-0.1}`, `{"decay_kind":"strange"}`, `{"non_finite":"ignore"}`, `{"groups":[{"match":"["}]}`, `{"clip":{"norm":-1}}`,
-			`{"no_such_option":1}`, `{"lr":"fast"}`, `{`,
+			`{"no_such_option":1}`, `{"lr":"fast"}`, `{`, `{"lr":1} {}`, `{}}`,
 		} {
 			_, err := New[float64](e.Name, []byte(text))
 			var o *OptionError

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spdopt/spdopt/internal/jsonfloat"
@@ -52,6 +53,9 @@ func entry[O any](name, what string, single func(O) (Optimizer[float32], error),
 			if err := d.Decode(&o); err != nil {
 				return nil, &OptionError{"options of " + name, "cannot be read: " + jsonfloat.Fault(err).Error()}
 			}
+			if _, err := d.Token(); err != io.EOF {
+				return nil, &OptionError{"options of " + name, "cannot be read: more follows the object"}
+			}
 		}
 		if wantSingle {
 			return single(o)
@@ -73,7 +77,8 @@ func (e *UnknownError) Error() string {
 }
 
 // New returns the optimizer of the registry called name. options is the JSON form of its options struct, such as {"lr":0.01,"beta1":0.95}; nil
-// is all defaults.
+// is all defaults. A number that is 0 is the same as one that is left out: it stands for the default that the struct names. What can be switched off has an
+// option of its own, such as no_momentum.
 func New[T Float](name string, options []byte) (Optimizer[T], error) {
 	for _, e := range Optimizers() {
 		if e.Name != name {

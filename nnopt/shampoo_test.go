@@ -228,7 +228,8 @@ func TestShampooGraftAlone(t *testing.T) {
 	for graft, other := range map[Graft]Optimizer[float64]{
 		GraftAdaGrad: must(NewAdaGrad[float64](AdaGrad{Settings: Settings{LR: 0.01}})),
 		GraftSGD:     must(NewSGD[float64](SGD{Settings: Settings{LR: 0.01}, NoMomentum: true})),
-		GraftAdam:    must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: 1e-300, Eps: 1e-10})),
+		GraftRMSProp: must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: tiny, Beta2: 0.99, Eps: 1e-10, NoBiasCorrection: true})),
+		GraftAdam:    must(NewAdamW[float64](AdamW{Settings: Settings{LR: 0.01}, Beta1: tiny, Eps: 1e-10})),
 	} {
 		o := must(NewShampoo[float64](Shampoo{Settings: Settings{LR: 0.01}, Factoring: Factoring{NoMomentum: true, Start: 1000}, Graft: graft}))
 		a, b := blocksFor[float64](source(4)), blocksFor[float64](source(4))

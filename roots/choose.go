@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -11,6 +12,26 @@ import (
 
 // smallest size at which auto looks at the condition number; below, a decomposition costs less than the look.
 const autoLook = 80
+
+// refusal says what a method lacks for the query, and which methods can do it.
+func (j *job[T]) refusal(m *Method) error {
+	reason := "cannot do " + j.describe()
+	applied, started := j.Query, j.Query
+	applied.Columns, started.Start = max(1, j.Columns), true
+	switch {
+	case m.Can(applied):
+		reason = "applies " + j.describe() + " to vectors and does not form it"
+	case m.Can(started):
+		reason = "needs a basis to start from (Options.Start)"
+	}
+	var able []string
+	for _, other := range Methods() {
+		if other.Can(j.Query) {
+			able = append(able, other.Name)
+		}
+	}
+	return &MethodError{m.Name, reason + "; use " + strings.Join(able, ", ")}
+}
 
 // easyCond is the condition number at which the other methods must beat the decomposition to be worth a look at the matrix.
 const easyCond = 1e4
@@ -30,7 +51,7 @@ func (j *job[T]) choose(o *Options) (*Method, error) {
 			return nil, err
 		}
 		if !m.Can(j.Query) {
-			return nil, &MethodError{m.Name, "cannot do " + j.describe()}
+			return nil, j.refusal(m)
 		}
 		if m == &eigenMethod || m == &refinedMethod || m == &choleskyMethod && j.Power == -1 && j.Columns == 0 {
 			return m, nil

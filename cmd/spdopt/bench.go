@@ -92,12 +92,7 @@ algorithms by the time to a target (nn), score their logs (score), and find the 
 		Example: `  spdopt bench es --dims 2,5 --out today.json
   spdopt bench compare yesterday.json today.json
   spdopt bench nn --suite small --opts spectral,adamw --data data`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("bench what? %s (spdopt bench --help)", strings.Join(commandNames(cmd), ", "))
-			}
-			return unknown("suite", args[0], "bench", commandNames(cmd), "spdopt bench --help")
-		},
+		Args: oneVerb("suite"),
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.benchProblemsCommand(), a.benchSearchCommand(), a.benchCompareCommand(), a.benchRootsCommand())

@@ -23,19 +23,21 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Check that this installation gives right results, or that a gradient is right",
 		Long: "Check, in a few seconds, that this installation gives right results on this machine (check install), or that a gradient fits its cost " +
 			"(check gradient). A failed check makes the exit code 4.",
-		Example:   "  spdopt check install\n  spdopt check gradient tyler --data samples.npy",
-		ValidArgs: []string{"install"},
-		Args: func(_ *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 0:
-				return usagef("check: say what: install or gradient")
-			case args[0] != "install":
-				return unknown("check", args[0], "", []string{"install", "gradient"}, "spdopt check --help")
-			case len(args) > 1:
-				return usagef("check install takes no arguments, got %q", args[1])
-			}
-			return nil
-		},
+		Example: "  spdopt check install\n  spdopt check gradient tyler --data samples.npy",
+		Args:    oneVerb("check"),
+		RunE:    func(*cobra.Command, []string) error { return nil },
+	}
+	cmd.AddCommand(a.checkInstallCommand(), a.checkGradientCommand())
+	return cmd
+}
+
+func (a *app) checkInstallCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "install",
+		Short:   "Check that this installation gives right results on this machine",
+		Long:    "Compare a product, eigenvalues, a root, a mean, distances and a stack of matrices in a file with what they must be, in a few seconds. A failed check makes the exit code 4.",
+		Example: "  spdopt check install\n  SPDOPT_DENSE=portable spdopt check install --json",
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			var checks []selftest.Check
 			if err := unlessInterrupted(a.ctx, func(*guard) error { checks = selftest.Run(); return nil }); err != nil {
@@ -58,8 +60,6 @@ func (a *app) checkCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.AddCommand(a.checkGradientCommand())
-	return cmd
 }
 
 // printChecks prints checks as a table.

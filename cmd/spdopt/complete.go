@@ -2,11 +2,13 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/spdopt/spdopt/internal/run"
+	"github.com/spdopt/spdopt/manifold/problem"
 )
 
 // completions says which arguments and flags take the name of something that "list" knows, so that shells complete them from the registries.
@@ -16,8 +18,6 @@ var completions = []struct {
 	kinds   []string
 }{
 	{"solve", "", []string{"problems"}},
-	{"solve", "method", []string{"solvers"}},
-	{"solve", "metric", []string{"metrics", "means"}},
 	{"root", "method", []string{"roots"}},
 	{"minimize", "fn", []string{"functions"}},
 	{"minimize", "strategy", []string{"strategies"}},
@@ -59,12 +59,47 @@ func (a *app) complete(root *cobra.Command) {
 			panic(err)
 		}
 	}
+	a.completeSolve(root)
 	for _, name := range ofRuns {
 		cmd, _, err := root.Find(strings.Fields(name))
 		if err != nil || cmd == root {
 			panic("completions name an unknown command " + name)
 		}
 		cmd.ValidArgsFunction = a.runNames
+	}
+}
+
+// completeSolve completes the methods and metrics of the problem that is named, or of any.
+func (a *app) completeSolve(root *cobra.Command) {
+	solve, _, err := root.Find([]string{"solve"})
+	if err != nil {
+		panic(err)
+	}
+	for flag, of := range map[string]struct {
+		names func(problem.Problem) []string
+		known []string // kinds of listings that say what the names are
+	}{"method": {methodNames, []string{"solvers"}}, "metric": {problem.Problem.Metrics, []string{"metrics", "means"}}} {
+		err := solve.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+			var names []string
+			for _, p := range problem.List() {
+				if len(args) == 0 || p.Name == args[0] {
+					names = append(names, of.names(p)...)
+				}
+			}
+			what := map[string]string{}
+			for _, e := range entriesOf(of.known) {
+				what[e.Name] = e.What
+			}
+			for k, name := range names {
+				if slices.Index(names, name) == k {
+					all = append(all, cobra.CompletionWithDesc(name, what[name]))
+				}
+			}
+			return all, cobra.ShellCompDirectiveNoFileComp
+		})
+		if err != nil {
+			panic(err)
+		}
 	}
 }
 
@@ -79,14 +114,16 @@ func (a *app) runNames(*cobra.Command, []string, string) (all []cobra.Completion
 
 // namesOf returns the entries of the kinds of listings, each with what it is.
 func namesOf(kinds []string) (all []cobra.Completion) {
+	for _, e := range entriesOf(kinds) {
+		all = append(all, cobra.CompletionWithDesc(e.Name, e.What))
+	}
+	return all
+}
+
+func entriesOf(kinds []string) (all []listEntry) {
 	for _, l := range listings {
-		for _, kind := range kinds {
-			if l.kind != kind {
-				continue
-			}
-			for _, e := range l.entries() {
-				all = append(all, cobra.CompletionWithDesc(e.Name, e.What))
-			}
+		if slices.Contains(kinds, l.kind) {
+			all = append(all, l.entries()...)
 		}
 	}
 	return all

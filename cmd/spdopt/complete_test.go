@@ -26,6 +26,10 @@ func TestCompletions(t *testing.T) {
 	} {
 		require.Contains(t, succeed(t, append([]string{"__complete"}, c.words...)...).stdout, c.want, "%q", c.words)
 	}
+	require.Contains(t, succeed(t, "__complete", "solve", "mean", "--method", "").stdout, "richardson\n")
+	require.NotContains(t, succeed(t, "__complete", "solve", "mean", "--method", "").stdout, "sgd")
+	require.NotContains(t, succeed(t, "__complete", "solve", "tyler", "--metric", "").stdout, "kullback")
+	require.Contains(t, succeed(t, "__complete", "solve", "--metric", "").stdout, "kullback\t")
 	require.Equal(t, "show\n:4\n", succeed(t, "__complete", "help", "runs", "sh").stdout)
 	require.Contains(t, succeed(t, "--version").stdout, "dense kernels")
 }

@@ -37,13 +37,8 @@ targets; blocks of layers without factors are an error unless --skip leaves them
   spdopt curvature topk runs/mlp --k 5
   spdopt curvature factors runs/mlp --svg factors.svg
   spdopt curvature check runs/mlp`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("curvature: say what: %s (spdopt curvature --help)", strings.Join(commandNames(cmd), ", "))
-			}
-			return unknown("quantity", args[0], "curvature", commandNames(cmd), "spdopt curvature --help")
-		},
+		Args: oneVerb("quantity"),
+		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.curvatureTrace(), a.curvatureSpectrum(), a.curvatureTop(), a.curvatureFactors(), a.curvatureCheck())
 	return cmd

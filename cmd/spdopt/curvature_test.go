@@ -88,7 +88,7 @@ func TestCurvatureRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		"nothing":      {nil, exitUsage, "say what"},
+		"nothing":      {nil, exitUsage, "curvature what? check"},
 		"verb":         {[]string{"spectra", run}, exitUsage, "spectrum"},
 		"no run":       {[]string{"trace"}, exitUsage, "one run"},
 		"no folder":    {[]string{"trace", filepath.Join(run, "none")}, exitInput, "no run"},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/spdopt/spdopt/internal/distribute"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matio"
@@ -47,18 +49,19 @@ const nothingWritten = ": nothing was written"
 
 func (e interrupted) Error() string { return "interrupted" + nothingWritten }
 
-// halted says what an interruption leaves behind; its cause decides the exit code.
-type halted struct {
+// reworded is an error in other words; its cause decides the exit code.
+type reworded struct {
 	cause error
 	text  string
 }
 
-func (e *halted) Error() string { return e.text }
+func (e *reworded) Error() string { return e.text }
 
-func (e *halted) Unwrap() error { return e.cause }
+func (e *reworded) Unwrap() error { return e.cause }
 
+// haltedf says what an interruption leaves behind.
 func haltedf(cause error, format string, args ...any) error {
-	return &halted{cause, fmt.Sprintf(format, args...)}
+	return &reworded{cause, fmt.Sprintf(format, args...)}
 }
 
 // exitCode decides what an error means for the caller.
@@ -111,6 +114,17 @@ func exitCode(err error) int {
 		return exitDevice
 	}
 	return exitFailure
+}
+
+// oneVerb are the arguments of a command that does nothing without one of its own commands; kind is what these are.
+func oneVerb(kind string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		path := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		if len(args) == 0 {
+			return usagef("%s what? %s (%s --help)", path, strings.Join(commandNames(cmd), ", "), cmd.CommandPath())
+		}
+		return unknown(kind, args[0], path, commandNames(cmd), cmd.CommandPath()+" --help")
+	}
 }
 
 // unknown says that there is no such name and which one may have been meant; of says of what ("" for nothing).

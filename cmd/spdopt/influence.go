@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,13 +40,8 @@ the loss means that the example helps the query.`,
   spdopt influence score runs/mlp --self --top 20
   spdopt influence lds runs/mlp --subsets 20 --repeats 2
   spdopt influence remove runs/mlp --count 2 --remove 20`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("influence: say what: %s (spdopt influence --help)", strings.Join(commandNames(cmd), ", "))
-			}
-			return unknown("verb", args[0], "influence", commandNames(cmd), "spdopt influence --help")
-		},
+		Args: oneVerb("verb"),
+		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.influenceScore(), a.influenceLDS(), a.influenceRemove())
 	return cmd
@@ -59,9 +53,12 @@ func (f *influenceFlags) verb(a *app, use, short string, compute func(g *guard, 
 		Use:   use + " RUN",
 		Short: short,
 		Args:  oneRun,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
+			}
+			if f.damping == 0 && cmd.Flags().Changed("damping") && f.scale != string(influence.Absolute) {
+				return usagef("--damping 0 needs --damping-scale %s; left out it has the default of the scale", influence.Absolute)
 			}
 			return curvatureError(a.reportWhenDone(func(g *guard) (func() error, error) { return compute(g, args[0]) }))
 		},
@@ -283,8 +280,12 @@ func (s *subject) head(folder string) influenceHead {
 }
 
 func (a *app) printInfluenceHead(h *influenceHead, more ...[2]string) {
+	of := fmt.Sprintf("%d queries", len(h.Queries))
+	if len(h.Queries) == 0 {
+		of = "the training examples themselves"
+	}
 	a.pairs(append([][2]string{
 		{"run", fmt.Sprintf("%s (%s, %d training examples)", h.Run, h.Workload, h.Examples)},
-		{"measurement", fmt.Sprintf("%s of %d queries", h.Measurement, len(h.Queries))},
+		{"measurement", h.Measurement + " of " + of},
 	}, more...)...)
 }

@@ -148,7 +148,7 @@ func TestInfluenceRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		"nothing":      {nil, exitUsage, "say what"},
+		"nothing":      {nil, exitUsage, "influence what? lds"},
 		"verb":         {[]string{"scores", run}, exitUsage, "score"},
 		"no run":       {[]string{"score"}, exitUsage, "one run"},
 		"no folder":    {[]string{"score", filepath.Join(run, "none")}, exitInput, "no run"},
@@ -163,6 +163,7 @@ func TestInfluenceRefuses(t *testing.T) {
 		"removal":      {[]string{"remove", run, "--remove", "0"}, exitUsage, "--remove"},
 		"scale":        {[]string{"score", run, "--damping-scale", "large"}, exitUsage, "weighted"},
 		"damping":      {[]string{"score", run, "--damping", "-1"}, exitUsage, "negative"},
+		"no damping":   {[]string{"score", run, "--damping", "0"}, exitUsage, "--damping-scale absolute"},
 		"singular":     {[]string{"score", run, "--damping-scale", "absolute", "--damping", "0", "--samples", "1"}, exitFailure, "damping"},
 		"dependent":    {[]string{"score", graph}, exitUsage, "depend"},
 		"no images":    {[]string{"score", points, "--svg", filepath.Join(t.TempDir(), "x.svg")}, exitUsage, "grey images"},

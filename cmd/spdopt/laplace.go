@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +38,7 @@ uncertainty of its parameters. --structure is kronecker, diagonal or full (few p
   spdopt laplace runs/mlp --tune grid --link bridge
   spdopt laplace runs/cnn --last-layer --structure full --batches 10 --json`,
 		Args: oneRun,
-		RunE: func(_ *cobra.Command, args []string) error { return a.laplace(f, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.laplace(cmd, f, args[0]) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.structure, "structure", "kronecker", "kronecker, diagonal or full")
@@ -99,7 +100,7 @@ func (f *laplaceFlags) options() error {
 	return f.Options.Validate()
 }
 
-func (a *app) laplace(f *laplaceFlags, folder string) error {
+func (a *app) laplace(cmd *cobra.Command, f *laplaceFlags, folder string) error {
 	if err := f.options(); err != nil {
 		return laplaceError(err)
 	}
@@ -114,9 +115,13 @@ func (a *app) laplace(f *laplaceFlags, folder string) error {
 	var out *laplaceOutput
 	err = unlessInterrupted(a.ctx, func(*guard) error {
 		p, err := laplace.Fit(t.Net, t.Batches(count), f.Options)
-		if err == nil {
-			out, err = f.compute(p, t)
+		if err != nil {
+			return err
 		}
+		if cmd.Flags().Changed("noise") && p.Likelihood() != laplace.Regression {
+			return usagef("--noise is that of regression; the targets of %s are classes", t.Workload.Name)
+		}
+		out, err = f.compute(p, t)
 		return err
 	})
 	if err != nil {
@@ -191,6 +196,9 @@ func (f *laplaceFlags) widen(p *laplace.Posterior[float32]) error {
 func laplaceError(err error) error {
 	var option *laplace.OptionError
 	if errors.As(err, &option) {
+		if slices.Contains([]string{"structure", "damped", "corrected", "flavour"}, option.Option) {
+			return usagef("--%s %s", option.Option, option.What)
+		}
 		return usagef("%s", strings.Replace(err.Error(), "laplace: ", "", 1))
 	}
 	return curvatureError(err)

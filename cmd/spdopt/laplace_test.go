@@ -90,12 +90,13 @@ func TestLaplaceBadInput(t *testing.T) {
 		args []string
 	}{
 		{exitUsage, "one run", nil},
-		{exitUsage, "structure must be", []string{run, "--structure", "banded"}},
+		{exitUsage, "--structure must be", []string{run, "--structure", "banded"}},
 		{exitUsage, "--tune", []string{run, "--tune", "luck"}},
 		{exitUsage, "--link", []string{run, "--link", "cubic"}},
 		{exitUsage, "must be positive", []string{run, "--prior", "0"}},
 		{exitUsage, "must be positive", []string{run, "--prior", "-3"}},
 		{exitUsage, "--noise", []string{run, "--noise", "0"}},
+		{exitUsage, "--noise is that of regression", []string{run, "--noise", "2"}},
 		{exitUsage, "grid", []string{run, "--from", "5", "--to", "1"}},
 		{exitUsage, "layerwise", []string{run, "--tune", "grid", "--layerwise"}},
 		{exitUsage, "can be 1", []string{run, "--no-score", "--prior", "1,1,1,1,1"}},

@@ -37,7 +37,6 @@ func (f *parameterFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.pairs, "pairs", 0, "largest number of pairs of samples, drawn with the seed (metric-learning by itml; default 10000)")
 	flags.IntVar(&f.rows, "rows", 0, "rows p of each sample where the data are N x pq (kron-mle)")
 	flags.StringVar(&f.labels, "labels", "", "class of each datum, a whole number, negative for unknown: 0,1,1 or a file (classify, csp, metric-learning), or its domain (recenter)")
-	flags.StringVar(&f.parts, "parts", "", "write the solution and what was found besides to this .npz or .safetensors file")
 }
 
 // parameters checks the flags.

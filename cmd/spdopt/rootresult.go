@@ -112,6 +112,10 @@ func (job *rootJob) polar(m *matio.Matrix) (*rootResult, func() (roots.Verificat
 	return r, func() (roots.Verification, error) { return roots.VerifyPolar(&u, a, rep) }, err
 }
 
+// rootWords turns the names of options in messages into those of flags.
+var rootWords = strings.NewReplacer("roots: ", "", "raise Options.Tol, add a ridge, or let the method be auto", "raise --tol, give --jitter, or leave --method to auto",
+	"needs a basis to start from (Options.Start)", "needs a basis to start from, which only a program can give")
+
 // explain names the matrix and the flags that help. An accuracy that could not be promised is remembered; the result stands.
 func (job *rootJob) explain(m *matio.Matrix, err error) error {
 	if err == nil {
@@ -120,7 +124,7 @@ func (job *rootJob) explain(m *matio.Matrix, err error) error {
 	var definite *roots.NotPositiveDefiniteError
 	var accuracy *roots.AccuracyError
 	var file *matio.Error
-	named := fmt.Errorf("%s: %s: %w", m.File, m.Subject(), err)
+	named := &reworded{err, fmt.Sprintf("%s: %s: %s", m.File, m.Subject(), rootWords.Replace(err.Error()))}
 	switch {
 	case errors.As(err, &accuracy):
 		if job.missed == nil {

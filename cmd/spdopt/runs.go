@@ -23,12 +23,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Example: `  spdopt runs list
   spdopt runs show 7f3a0c21
   spdopt runs resume runs/20261123-es-rastrigin-7f3a0c21`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("runs what? %s", strings.Join(commandNames(cmd), ", "))
-			}
-			return unknown("command", args[0], "runs", commandNames(cmd), "spdopt runs --help")
-		},
+		Args: oneVerb("command"),
 		RunE: func(*cobra.Command, []string) error { return nil },
 	}
 	cmd.AddCommand(a.runsListCommand(), a.runsShowCommand(), a.runsResumeCommand(), a.runsCompareCommand(), a.runsExportCommand(), a.runsRemoveCommand())

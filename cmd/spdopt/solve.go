@@ -93,6 +93,7 @@ On a device (--device cuda) a problem is solved in matrix products by the method
 	f.fileFlags.register(cmd, "data", "matrices or samples")
 	f.parameterFlags.register(cmd)
 	flags := cmd.Flags()
+	flags.StringVar(&f.parts, "parts", "", "write the solution and what was found besides to this .npz or .safetensors file")
 	flags.StringVar(&f.method, "method", "", "method (spdopt list problems); the default is the problem's own")
 	flags.StringVar(&f.metric, "metric", "", "geometry (spdopt list problems): for means, medians and sets of matrices that of the distances, otherwise that of the steps")
 	flags.Float64Var(&f.tol, "tol", 1e-8, "relative gradient norm at which the run has converged; where rounding is larger, its level counts")
@@ -466,6 +467,7 @@ func withFile(err error, src matio.Source) error {
 	if !errors.As(err, &data) || data.Where == "weights" || data.Where == "start" || data.Where == "labels" {
 		return err
 	}
+	data.Remedy = strings.Replace(data.Remedy, "(Rows)", "(--rows)", 1)
 	return fmt.Errorf("%s: %w", strings.Join(src.Paths, ", "), err)
 }
 

@@ -106,6 +106,9 @@ func (a *app) train(cmd *cobra.Command, args []string, f *trainFlags) (err error
 	if o.Settings, err = a.optimizerSettings(); err != nil {
 		return err
 	}
+	if err := contradiction(cmd, o.Settings); err != nil {
+		return err
+	}
 	if err := o.Check(); err != nil {
 		return trainError(err)
 	}
@@ -155,6 +158,8 @@ func trainError(err error) error {
 		return unknown("optimizer", optimizer.Name, "train", optimizerNames(), "spdopt list optimizers")
 	case errors.As(err, &option):
 		return usagef("--%s %s", flagOf(option.Option), option.What)
+	case errors.As(err, &setting) && setting.Option == "schedule.shape":
+		return usagef("--schedule %s", setting.What)
 	case errors.As(err, &setting):
 		return usagef("%v", setting)
 	}

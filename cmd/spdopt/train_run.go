@@ -28,6 +28,20 @@ func (a *app) optimizerSettings() (json.RawMessage, error) {
 	return json.RawMessage(own[0]), nil
 }
 
+// contradiction reports options of the optimizer that flags give, too.
+func contradiction(cmd *cobra.Command, settings json.RawMessage) error {
+	var own map[string]json.RawMessage
+	if json.Unmarshal(settings, &own) != nil {
+		return nil // the options are read, and refused, later
+	}
+	for _, name := range []string{"lr", "device", "precision"} {
+		if _, set := own[name]; set && cmd.Flags().Changed(name) {
+			return usagef("--%s contradicts %q in --set; give one of them", name, name)
+		}
+	}
+	return nil
+}
+
 // keepTraining lets the states of a training go to the run, and the training begin at the last one.
 func (a *app) keepTraining(k *keeper, o *train.Options) (err error) {
 	o.Evaluated = func(p train.Point) error {
@@ -44,8 +58,11 @@ func (a *app) keepTraining(k *keeper, o *train.Options) (err error) {
 	if o.Restore, err = k.state(trainKind); err != nil {
 		return err
 	}
-	if o.Restore != nil {
+	switch {
+	case o.Restore != nil:
 		a.note("going on with %s", k.dir())
+	case a.resume != nil:
+		a.note("%s has no state that can be read: the training begins at its first step", k.dir())
 	}
 	o.Checkpoint = func(step int, state []byte) error { return k.checkpoint(trainKind, uint64(step)+1, state) }
 	return nil

@@ -46,6 +46,9 @@ func TestTrainExitCodes(t *testing.T) {
 		{exitUsage, "--steps", []string{"graph", "--steps", "-5"}},
 		{exitUsage, "--epochs contradicts", []string{"graph", "--steps", "5", "--epochs", "1"}},
 		{exitUsage, "--set", []string{"graph", "--set", "{"}},
+		{exitUsage, `--lr contradicts "lr"`, []string{"graph", "--lr", "0.1", "--set", `{"lr":0.2}`}},
+		{exitUsage, "--schedule must be one of", []string{"graph", "--schedule", "zigzag"}},
+		{exitUsage, `"lr" holds another kind`, []string{"graph", "--set", `{"lr":"x"}`}},
 		{exitUsage, "unknown field", []string{"graph", "--set", `{"momentums":1}`}},
 		{exitUsage, "--batch", []string{"mnist-mlp", "--batch", "100000"}},
 		{exitUsage, "--eval-every", []string{"graph", "--eval-every", "-1"}},
@@ -99,5 +102,29 @@ func TestTrainInterrupted(t *testing.T) {
 	bare := invokeWith(ctx, "", "train", "graph", "--out", "none")
 	if bare.code != 143 || !strings.Contains(bare.stderr, "nothing was written") {
 		t.Errorf("without a directory: exit code %d, %q", bare.code, bare.stderr)
+	}
+}
+
+// A training whose states are all damaged begins anew, and says so.
+func TestTrainDamagedStates(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(interrupted{syscall.SIGTERM})
+	out := filepath.Join(t.TempDir(), "run")
+	invokeWith(ctx, "", "train", "graph", "--steps", "30", "--out", out)
+	states, err := filepath.Glob(filepath.Join(out, "state.*"))
+	if err != nil || len(states) == 0 {
+		t.Fatalf("states %v, %v", states, err)
+	}
+	for _, s := range states {
+		if err := os.Truncate(s, 100); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := succeed(t, "train", "--resume", "--out", out, "--json")
+	if !strings.Contains(o.stderr, "begins at its first step") {
+		t.Errorf("standard error %q", o.stderr)
+	}
+	if whole := succeed(t, "train", "graph", "--steps", "30", "--json", "--out", "none"); fields(t, o)["final_loss"] != fields(t, whole)["final_loss"] {
+		t.Error("the run that began anew ends elsewhere")
 	}
 }

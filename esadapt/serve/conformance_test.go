@@ -133,7 +133,8 @@ func converse(t *testing.T, send transport) (transcript []string) {
 	}
 	mistake(`{"op":"open","dim":0}`, "dim is 0")
 	mistake(`{"op":"open","dim":2,"lower":[1,1],"upper":[0,2]}`, "lower bound")
-	mistake(`{"op":"open","dim":2,"sigma0":0.0,"x0":[1]}`, "X0 has 1")
+	mistake(`{"op":"open","dim":2,"sigma0":0.0}`, "open: sigma0: it must be positive, not 0")
+	mistake(`{"op":"open","dim":2,"sigma0":0.5,"x0":[1]}`, "open: x0 has 1")
 	r := say(`{"op":"open","dim":3,"x0":[1,2,3],"sigma0":0.5,"seed":7,"budget":300,"constraints":1,"integers":1,"scale":[1,1,2],"lower":[-9,null,-9],"upper":null,"options":{"restarts":"ipop"}}`)
 	x := r.batch(t)
 	if len(x) == 0 || len(x[0]) != 3 || r.Restarts == nil || *r.Restarts != 0 || x[0][0] != math.Round(x[0][0]) {

@@ -22,7 +22,7 @@ func ExampleServe() {
 	}
 	// Output:
 	// {"error":"no problem is open: send {\"op\":\"open\",\"dim\":..} first"}
-	// {"error":"Sigma0 = -1: it must be positive, about a third of the region where the minimum is expected"}
+	// {"error":"open: sigma0 = -1: it must be positive, about a third of the region where the minimum is expected"}
 	// {"ok":true}
 }
 

@@ -91,9 +91,14 @@ func choice[T ~int](p func(o *esadapt.Options) *T, names ...string) setter {
 }
 
 var openFields = map[string]setter{
-	"dim":         integer(func(o *esadapt.Options) *int { return &o.Dim }),
-	"x0":          vector(func(o *esadapt.Options) *[]float64 { return &o.X0 }),
-	"sigma0":      real(func(o *esadapt.Options) *float64 { return &o.Sigma0 }),
+	"dim": integer(func(o *esadapt.Options) *int { return &o.Dim }),
+	"x0":  vector(func(o *esadapt.Options) *[]float64 { return &o.X0 }),
+	"sigma0": func(o *esadapt.Options, v value) (err error) {
+		if o.Sigma0, err = v.float(); err == nil && o.Sigma0 == 0 {
+			return fmt.Errorf("it must be positive, not 0; leave it out for the default")
+		}
+		return err
+	},
 	"scale":       vector(func(o *esadapt.Options) *[]float64 { return &o.Scale }),
 	"lower":       bound(func(o *esadapt.Options) *[]float64 { return &o.Lower }, math.Inf(-1)),
 	"upper":       bound(func(o *esadapt.Options) *[]float64 { return &o.Upper }, math.Inf(1)),
@@ -152,6 +157,14 @@ var moreOptions = map[string]setter{
 	"tol_x":   real(func(o *esadapt.Options) *float64 { return &o.Tuning.Tolerances.X }),
 	"tol_fun": real(func(o *esadapt.Options) *float64 { return &o.Tuning.Tolerances.Fun }),
 }
+
+// protocolWords turns the names of options in messages into those of fields.
+var protocolWords = strings.NewReplacer("esadapt: ", "", "Fixed", "fixed", "X0", "x0", "Sigma0", "sigma0", "StartLower", "start_lower", "StartUpper", "start_upper", "Lower", "lower", "Upper", "upper",
+	"Scale", "scale", "Integers", "integers", "Equalities", "equalities", "Surrogate", "surrogate", "Noise", "noise", "BoundPenalty", "bounds penalty", "PopSize", "popsize", "MaxEvaluations", "budget",
+	"MaxRestarts", "max_restarts", "MaxRepeats", "max_repeats", "MaxFailureRate", "max_failure_rate", "Constraints", "constraints", "Target", "target", "Tolerances.X", "tol_x", "Tolerances.Fun", "tol_fun", "; use New for one", "")
+
+// invalid is the error of options that do not go together.
+func invalid(err error) error { return fmt.Errorf("open: %s", protocolWords.Replace(err.Error())) }
 
 // options reads the fields of an "open" and the number of objectives.
 func options(v *value) (o esadapt.Options, objectives int, err error) {

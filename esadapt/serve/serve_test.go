@@ -180,9 +180,9 @@ func TestErrorsChangeNothing(t *testing.T) {
 		"dim is 0":            `{"op":"open","dim":0}`,
 		"not a whole number":  `{"op":"open","dim":2.5}`,
 		"x0":                  `{"op":"open","dim":2,"x0":[1,"two"]}`,
-		"X0 has 3 values":     `{"op":"open","dim":2,"x0":[1,2,3]}`,
+		"x0 has 3 values":     `{"op":"open","dim":2,"x0":[1,2,3]}`,
 		"outside":             `{"op":"open","dim":1,"x0":[3],"upper":[1]}`,
-		"Sigma0":              `{"op":"open","dim":1,"sigma0":NaN}`,
+		"open: sigma0 = NaN":   `{"op":"open","dim":1,"sigma0":NaN}`,
 		"unknown field":       `{"op":"open","dim":1,"lamda":3}`,
 		"objectives, options": `{"op":"open","dim":1,"lamda":4}`,
 		"unknown option":      `{"op":"open","dim":1,"options":{"lamda":3}}`,
@@ -190,6 +190,10 @@ func TestErrorsChangeNothing(t *testing.T) {
 		"objectives":          `{"op":"open","dim":2,"objectives":0}`,
 		"2 to 8":              `{"op":"open","dim":2,"objectives":9}`,
 		"number of variable":  `{"op":"open","dim":2,"integers":-1}`,
+		"open: budget is -1":  `{"op":"open","dim":2,"budget":-1}`,
+		"use fixed to hold":   `{"op":"open","dim":2,"lower":[1,1],"upper":[0,0]}`,
+		"tol_x is NaN":        `{"op":"open","dim":2,"options":{"tol_x":NaN}}`,
+		"constraints, noise":  `{"op":"open","dim":2,"objectives":2,"constraints":1}`,
 	} {
 		if r := ask(t, &s, line); !strings.Contains(r.Error, want) {
 			t.Errorf("%s: error %q, want %q", line, r.Error, want)

@@ -154,14 +154,14 @@ func (s *Session) open(v *value) error {
 	if objectives > 1 {
 		p, err := esadapt.NewPareto(objectives, o)
 		if err != nil {
-			return err
+			return invalid(err)
 		}
 		s.problem = &several{Pareto: p}
 		return s.batch()
 	}
 	search, err := esadapt.New(o)
 	if err != nil {
-		return err
+		return invalid(err)
 	}
 	s.problem = &single{Search: search}
 	return s.batch()

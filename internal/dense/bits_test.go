@@ -67,6 +67,9 @@ func results[T Float](n int) map[string][]T {
 	triangle.Set(l)
 	bundle.Congruence(triangle, NewBundlePair[T](n))
 	out["Bundle congruence"] = slices.Clone(bundle.data)
+	if double, ok := any(bundle).(*Bundle[float64]); ok {
+		out["Bundle reduction"] = any(reduction(rng, double)).([]T)
+	}
 	Cholesky(s)
 	keep("Cholesky", s)
 	InvertLower(l)
@@ -113,6 +116,20 @@ func results[T Float](n int) map[string][]T {
 		out[name] = append([]T(nil), d...)
 	}
 	return out
+}
+
+// reduction runs the kernels that bring bundles to tridiagonal form and back, and returns all that they write.
+func reduction(rng *rand.Rand, b *Bundle[float64]) []float64 {
+	v, w, x, y := laneVectors(rng, b.Rows()), laneVectors(rng, b.Rows()), laneVectors(rng, b.Rows()), laneVectors(rng, b.Rows())
+	BundleRankTwoSymv(b, 0, v, w, x, y)
+	row, dots := make([]float64, len(v)), new([testLanes]float64)
+	BundleRow(b, 0, v, w, row)
+	LaneDot(dots, x, y)
+	LaneBlend(x, dots, v, (*[testLanes]float64)(row), w)
+	const terms = 3
+	g := &Growth{First: laneVectors(rng, b.Rows()*terms), T: laneVectors(rng, terms), H: laneVectors(rng, terms)}
+	BundleGrow(b, 0, g, v, w, laneVectors(rng, terms), laneVectors(rng, terms), dots)
+	return slices.Concat(b.data, x, y, row, dots[:], g.First, g.T, g.H)
 }
 
 func sameResults[T Float](t *testing.T, what string, got, want map[string][]T) {
@@ -213,9 +230,9 @@ func TestBitsAcrossCuts(t *testing.T) {
 			q.run()
 			q.c = operandOf(NoTrans, &cut)
 			limit := 2 + rng.IntN(8)
-			workers.mu.Lock()
-			q.runParallel(limit, time.Duration(rng.IntN(200))*time.Microsecond)
-			workers.mu.Unlock()
+			workers.boards[0].mu.Lock()
+			q.runParallel(&workers.boards[0], limit, time.Duration(rng.IntN(200))*time.Microsecond)
+			workers.boards[0].mu.Unlock()
 			for i := range m {
 				from, to := 0, n
 				switch part {

@@ -24,3 +24,13 @@ func AddDouble(x, y []float32, dst []float64) {
 		dst[done+i] = float64(v) + float64(y[done+i])
 	}
 }
+
+// ToDouble sets dst to x.
+func ToDouble[T Float](x []T, dst []float64) {
+	if len(x) != len(dst) {
+		panic(Error("ToDouble: lengths differ"))
+	}
+	for i, v := range x {
+		dst[i] = float64(v)
+	}
+}

@@ -89,6 +89,38 @@ func TestRankTwoSymv(t *testing.T) {
 	}
 }
 
+// The shares of ranges of rows add up to the product, and the ranges update the rows of the triangle with the bits of the whole.
+func TestSymvRows(t *testing.T) {
+	for _, n := range []int{1, 4, 7, 40, 61} {
+		rng := rand.New(rand.NewPCG(uint64(n), 9))
+		a, v, w, x := random[float64](rng, n, n), random[float64](rng, 1, n).Data, random[float64](rng, 1, n).Data, random[float64](rng, 1, n).Data
+		whole, wholeTwo, plain, two := a.Clone(), a.Clone(), make([]float64, n), make([]float64, n)
+		Symv(whole, x, plain)
+		RankTwoSymv(wholeTwo, v, w, x, two)
+		for _, cut := range []int{0, 4, n / 8 * 4, n / 4 * 4} {
+			if cut > n {
+				continue
+			}
+			check := func(name string, v, w, want []float64, updated Matrix[float64]) {
+				b, y, rest := a.Clone(), make([]float64, n), make([]float64, n-cut)
+				SymvRows(b, 0, cut, v, w, x, y)
+				SymvRows(b, cut, n, v, w, x, rest)
+				Axpy(1, rest, y[cut:])
+				for i := range y {
+					if math.Abs(y[i]-want[i]) > 1e-12 {
+						t.Fatalf("%s, n = %d, cut at %d: y[%d] = %g, want %g", name, n, cut, i, y[i], want[i])
+					}
+				}
+				if !slices.Equal(b.Data, updated.Data) {
+					t.Fatalf("%s, n = %d, cut at %d: the matrix has other bits", name, n, cut)
+				}
+			}
+			check("Symv", nil, nil, plain, whole)
+			check("RankTwoSymv", v, w, two, wholeTwo)
+		}
+	}
+}
+
 // sameBits checks that the vector paths agree bit for bit; the portable path only agrees to rounding.
 func sameBits(t *testing.T, first *[]float64, got []float64) {
 	t.Helper()

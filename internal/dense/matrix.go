@@ -97,6 +97,14 @@ func (m Matrix[T]) Identity() {
 	}
 }
 
+// Trace returns the sum of the diagonal elements.
+func (m Matrix[T]) Trace() (sum float64) {
+	for i := range min(m.Rows, m.Cols) {
+		sum += float64(m.At(i, i))
+	}
+	return sum
+}
+
 func (m Matrix[T]) mustHave(rows, cols int, op string) {
 	if m.Rows != rows || m.Cols != cols {
 		panic(Error(fmt.Sprintf("%s: have %dx%d, want %dx%d", op, m.Rows, m.Cols, rows, cols)))

@@ -14,7 +14,24 @@ type PartFunc func(i int)
 func (f PartFunc) RunPart(i int) { f(i) }
 
 // Run calls Task.RunPart for every i < parts and returns when all calls are done.
-func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
+func (p *Parallel) Run(parts int) { workers.parallel(p, parts, 0) }
+
+// RunFor is Run where the parts together, which take about as long as so many multiplications with an addition in a product, are worth sharing, and RunSerially otherwise.
+func (p *Parallel) RunFor(parts, operations int) {
+	if length := lengthOf[float64](float64(operations)); workers.worth(length) {
+		workers.parallel(p, parts, length)
+	} else {
+		p.RunSerially(parts)
+	}
+}
+
+// RunNear is Run for a series of calls with parts of the same memory, at most 64: each goroutine takes the parts first that it took the last time.
+func (p *Parallel) RunNear(parts int) {
+	if parts > maxNear {
+		panic(Error("RunNear: too many parts"))
+	}
+	workers.parallelNear(p, parts)
+}
 
 // RunSerially is Run on the calling goroutine, for parts that are too small to be shared.
 func (p *Parallel) RunSerially(parts int) {
@@ -24,3 +41,6 @@ func (p *Parallel) RunSerially(parts int) {
 }
 
 func (p *Parallel) runPart(i int) { p.Task.RunPart(i) }
+
+// PartsOf returns the number of parts that have as many elements as said but the last.
+func PartsOf(count, each int) int { return (count + each - 1) / each }

@@ -8,19 +8,7 @@ func Symv(a Matrix[float64], x, y []float64) {
 	if len(x) != n || len(y) != n {
 		panic(Error("Symv: lengths do not fit"))
 	}
-	clear(y)
-	var sums [4]float64
-	i := 0
-	for ; i+4 < n; i += 4 {
-		rest := i + 4
-		p := a.Data[i*a.Stride+i:]
-		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), (*[4]float64)(y[i:rest]))
-		symv4(p[4:], a.Stride, x[rest:], (*[4]float64)(x[i:rest]), y[rest:], &sums)
-		for l, v := range sums {
-			y[i+l] += v
-		}
-	}
-	symvCorner(a, i, n-i, x, y)
+	symvRows(a, 0, n, nil, nil, x, y)
 }
 
 // RankTwoSymv subtracts v w^T + w v^T from the symmetric A whose upper triangle is that of the square a, then sets y = A x, in one pass over
@@ -31,21 +19,51 @@ func RankTwoSymv(a Matrix[float64], v, w, x, y []float64) {
 	if len(v) != n || len(w) != n || len(x) != n || len(y) != n {
 		panic(Error("RankTwoSymv: lengths do not fit"))
 	}
+	symvRows(a, 0, n, v, w, x, y)
+}
+
+// SymvRows is what the rows from first to last-1 of the triangle contribute to Symv and, if v and w are not nil, to RankTwoSymv: it updates these rows and sets
+// y, which begins with element first, to their part of the product. first and last are multiples of 4, but for last = n.
+func SymvRows(a Matrix[float64], first, last int, v, w, x, y []float64) {
+	n := a.Rows
+	a.mustHave(n, n, "SymvRows")
+	if first%4 != 0 || last%4 != 0 && last != n || first > last || last > n {
+		panic(Error("SymvRows: no such rows"))
+	}
+	if v != nil && (len(v) != n || len(w) != n) || len(x) != n || len(y) != n-first {
+		panic(Error("SymvRows: lengths do not fit"))
+	}
+	symvRows(a, first, last, v, w, x, y)
+}
+
+func symvRows(a Matrix[float64], first, last int, v, w, x, y []float64) {
+	n := a.Rows
 	clear(y)
 	var sums [4]float64
-	i := 0
-	for ; i+4 < n; i += 4 {
+	i := first
+	for ; i < last && i+4 < n; i += 4 {
 		rest := i + 4
-		p := a.Data[i*a.Stride+i:]
-		rankTwoCorner4(p, a.Stride, (*[4]float64)(v[i:rest]), (*[4]float64)(w[i:rest]))
-		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), (*[4]float64)(y[i:rest]))
-		rankTwoSymv4(p[4:], a.Stride, v[i:], w[i:], x[i:], y[rest:], &sums)
+		p, own, others := a.Data[i*a.Stride+i:], (*[4]float64)(y[i-first:]), y[rest-first:]
+		if v != nil {
+			rankTwoCorner4(p, a.Stride, (*[4]float64)(v[i:rest]), (*[4]float64)(w[i:rest]))
+		}
+		symvCorner4(p, a.Stride, (*[4]float64)(x[i:rest]), own)
+		if v != nil {
+			rankTwoSymv4(p[4:], a.Stride, v[i:], w[i:], x[i:], others, &sums)
+		} else {
+			symv4(p[4:], a.Stride, x[rest:], (*[4]float64)(x[i:rest]), others, &sums)
+		}
 		for l, s := range sums {
-			y[i+l] += s
+			own[l] += s
 		}
 	}
-	rankTwoCorner(a, i, n-i, v, w)
-	symvCorner(a, i, n-i, x, y)
+	if last < n {
+		return
+	}
+	if v != nil {
+		rankTwoCorner(a, i, n-i, v, w)
+	}
+	symvCorner(a, i, n-i, x[i:], y[i-first:])
 }
 
 // rankTwoCorner4 updates the 4x4 block on the diagonal whose first element is p[0].
@@ -86,9 +104,9 @@ func symvCorner4(p []float64, stride int, x, y *[4]float64) {
 	y[3] += (p0[3]*x0 + p1[2]*x1) + (p2[1]*x2 + p[3*stride+3]*x3)
 }
 
-// symvCorner does the same for the last m <= 4 rows, which start at i.
+// symvCorner does the same for the last m <= 4 rows, which start at i; x and y begin there.
 func symvCorner(a Matrix[float64], i, m int, x, y []float64) {
-	x, y = x[i:i+m], y[i:i+m]
+	x, y = x[:m], y[:m]
 	for r := range m {
 		row := a.Data[(i+r)*a.Stride+i+r:][:m-r]
 		xr := x[r]

@@ -371,18 +371,27 @@ func TestSymRefusesNonFinite(t *testing.T) {
 }
 
 func TestSameBitsForAnyThreads(t *testing.T) {
-	const n = 700
+	for _, n := range []int{257, 700} {
+		sameBitsForAnyThreads(t, n)
+	}
+}
+
+func sameBitsForAnyThreads(t *testing.T, n int) {
 	a := gaussian(n, rand.New(rand.NewPCG(11, 1)))
 	z := slices.Clone(a.Row(3))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var first []float64
-	for _, threads := range []int{1, 2, 5} {
+	for _, threads := range []int{1, 2, 3, 5, 8} {
 		runtime.GOMAXPROCS(threads)
 		u, w := a.Clone(), make([]float64, n)
 		Sym(u, w)
 		var s Secular
 		s.RankOne(u, w, 0.3, z, make([]float64, n))
-		all := append(w, u.Data...)
+		values, rows := make([]float64, n), a.Clone()
+		SymValues(rows, values)
+		panels := reduction{fused: 100}
+		panels.reduce(a.Clone())
+		all := slices.Concat(w, u.Data, values, rows.Data, panels.d, panels.e)
 		if first == nil {
 			first = all
 		} else if !slices.Equal(first, all) {

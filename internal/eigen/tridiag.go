@@ -27,9 +27,7 @@ func reflect(x []float64) (beta, tau float64) {
 	}
 	beta = -math.Copysign(norm, alpha)
 	scale := 1 / (alpha - beta)
-	for i := range tail {
-		tail[i] *= scale
-	}
+	dense.Scale(scale, tail, tail)
 	return beta, (beta - alpha) / beta
 }
 
@@ -60,11 +58,13 @@ type reduction struct {
 	coef      []float64 // two rows of the coefficients of a panel's pairs
 	dots      []float64
 	ahead     []float64 // two rows: w in the making and the next row of a
+	product   triangleProduct
 }
 
 func (r *reduction) grow(n int) {
 	r.d, r.e, r.tau = grow(r.d, n), grow(r.e, n), grow(r.tau, n)
 	r.ahead = grow(r.ahead, 2*n)
+	r.product.grow(n)
 	if n > r.fusedSize() {
 		r.pairs, r.swapped = grow(r.pairs, 2*panelRows*n), grow(r.swapped, 2*panelRows*n)
 		r.coef, r.dots = grow(r.coef, 4*panelRows), grow(r.dots, 2*panelRows)
@@ -114,7 +114,7 @@ func (r *reduction) panel(a dense.Matrix[float64], j0 int) {
 		r.e[j], r.tau[j] = reflect(x)
 		ahead := dense.Wrap(2, len(x), r.ahead)
 		w := ahead.Row(0)
-		dense.Symv(a.View(j+1, j+1, len(x), len(x)), x, w)
+		r.product.run(a.View(j+1, j+1, len(x), len(x)), nil, nil, x, w)
 		if i > 0 {
 			copy(ahead.Row(1), a.Row(j + 1)[j+1:])
 			before := pairs.View(0, j+1, 2*i, len(x))
@@ -143,19 +143,13 @@ func (r *reduction) coefficients(before dense.Matrix[float64], x []float64) dens
 
 // finishPair turns w = A v into the vector for which H A H = A - v w^T - w v^T.
 func finishPair(w, v []float64, tau float64) {
-	half := -tau * tau / 2 * dense.Dot(w, v)
-	v = v[:len(w)]
-	for i := range w {
-		w[i] = tau*w[i] + half*v[i]
-	}
+	dense.Blend(tau, w, -tau*tau/2*dense.Dot(w, v), v, w)
 }
 
 // subtractPair subtracts vi w + wi v from row.
 func subtractPair(row, v, w []float64, vi, wi float64) {
-	v, w = v[:len(row)], w[:len(row)]
-	for c := range row {
-		row[c] -= vi*w[c] + wi*v[c]
-	}
+	dense.Axpy(-vi, w, row)
+	dense.Axpy(-wi, v, row)
 }
 
 // reduceFused is reduce without panels, for a matrix that stays in the cache: the rank-two update of one step and the product with the next
@@ -174,9 +168,9 @@ func (r *reduction) reduceFused(a dense.Matrix[float64], d, e, tau []float64) {
 		e[j], tau[j] = reflect(x)
 		rest, y := a.View(j+1, j+1, len(x), len(x)), next[:len(x)]
 		if j == 0 {
-			dense.Symv(rest, x, y)
+			r.product.run(rest, nil, nil, x, y)
 		} else {
-			dense.RankTwoSymv(rest, v[1:], w[1:], x, y)
+			r.product.run(rest, v[1:], w[1:], x, y)
 		}
 		finishPair(y, x, tau[j])
 		v, w, next = x, y, w

@@ -2,7 +2,9 @@ package gallery_test
 
 import (
 	"fmt"
+	"math"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 )
 
@@ -103,4 +105,16 @@ func ExampleWilkinson() {
 	a := gallery.Wilkinson(3)
 	fmt.Println(a.Row(0), a.Row(1), a.Row(2))
 	// Output: [1 1 0] [1 0 1] [0 1 1]
+}
+
+func ExampleNearSphere() {
+	x := gallery.NearSphere(1, 3)
+	fmt.Printf("%d points, the first of length %.2f\n", x.Rows, math.Sqrt(dense.Dot(x.Row(0), x.Row(0))))
+	// Output: 12 points, the first of length 1.00
+}
+
+func ExampleNearCone() {
+	p := gallery.NearCone(1, 4, 0).Row(0)
+	fmt.Printf("%.2f\n", (p[0]*p[0]+p[1]*p[1])/(p[2]*p[2]+p[3]*p[3]))
+	// Output: 1.00
 }

@@ -37,24 +37,27 @@ func readDocument(t *testing.T, path string) string {
 }
 
 // shellBlocks returns the contents of the blocks marked sh.
-func shellBlocks(text string) (blocks []string) {
+func shellBlocks(text string) []string { return blocks(text, "sh") }
+
+// blocks returns the contents of the fenced blocks with the given mark.
+func blocks(text, mark string) (all []string) {
 	var b strings.Builder
-	inside, shell := false, false
+	inside, marked := false, false
 	for line := range strings.Lines(text) {
 		switch {
 		case strings.HasPrefix(line, "```") && inside:
-			if shell {
-				blocks = append(blocks, b.String())
+			if marked {
+				all = append(all, b.String())
 			}
-			inside, shell = false, false
+			inside, marked = false, false
 			b.Reset()
 		case strings.HasPrefix(line, "```"):
-			inside, shell = true, strings.TrimSpace(line) == "```sh"
-		case shell:
+			inside, marked = true, strings.TrimSpace(line) == "```"+mark
+		case marked:
 			b.WriteString(line)
 		}
 	}
-	return blocks
+	return all
 }
 
 // TestGuidesRun runs the commands of every guide as one shell script, in an empty folder beside the test data, with spdopt on the path, and those of the README.
@@ -77,8 +80,9 @@ func TestGuidesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, guide := range guides {
-		blocks := shellBlocks(readDocument(t, guide))
-		if len(blocks) == 0 {
+		text := readDocument(t, guide)
+		commands := shellBlocks(text)
+		if len(commands) == 0 {
 			continue
 		}
 		t.Run(filepath.Base(guide), func(t *testing.T) {
@@ -86,8 +90,12 @@ func TestGuidesRun(t *testing.T) {
 			if err := os.Symlink(data, filepath.Join(dir, "testdata")); err != nil {
 				t.Fatal(err)
 			}
-			if out, err := runShell(bin, dir, strings.Join(blocks, "\n")); err != nil {
+			out, err := runShell(bin, dir, strings.Join(commands, "\n"))
+			if err != nil {
 				t.Fatalf("%s: %v\n%s", guide, err, out)
+			}
+			for _, shown := range blocks(text, "text") {
+				sameOutput(t, guide, shown, out)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package house
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -44,7 +45,25 @@ func TestReadmeDemoRuns(t *testing.T) {
 	command := readmeCommands(t)[0]
 	cmd := exec.Command("sh", "-c", command)
 	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	for _, block := range blocks(readDocument(t, root+"/README.md"), "text") {
+		sameOutput(t, "README.md", block, string(out))
+	}
+}
+
+// small are numbers that rounding decides, and times.
+var small = regexp.MustCompile(`\d[.\d]*e-\d+|[.\d]+ s\b`)
+
+// sameOutput checks that a program prints the lines that a document shows, apart from rounding and times.
+func sameOutput(t *testing.T, document, shown, printed string) {
+	t.Helper()
+	printed = small.ReplaceAllString(printed, "#")
+	for line := range strings.Lines(shown) {
+		if line = strings.TrimSpace(line); line != "..." && !strings.Contains(printed, small.ReplaceAllString(line, "#")) {
+			t.Errorf("%s shows a line that is not printed any more: %q; printed was\n%s", document, line, printed)
+		}
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Fault words an error of encoding/json for readers who know JSON and not Go.
@@ -32,8 +34,8 @@ func Fault(err error) error {
 // misplaced says which field cannot hold which value.
 func misplaced(kind *json.UnmarshalTypeError) error {
 	what := "it"
-	if kind.Field != "" {
-		what = strconv.Quote(kind.Field)
+	if at := keys(kind.Field); at != "" {
+		what = strconv.Quote(at)
 	}
 	number, is := strings.CutPrefix(kind.Value, "number ")
 	if !is {
@@ -43,4 +45,10 @@ func misplaced(kind *json.UnmarshalTypeError) error {
 		return fmt.Errorf("%s is beyond the range of numbers", number)
 	}
 	return fmt.Errorf("%s cannot be %s", what, number)
+}
+
+// keys returns a path in a document without the names of embedded structs, which begin with a capital letter as no key of ours does.
+func keys(path string) string {
+	parts := slices.DeleteFunc(strings.Split(path, "."), func(s string) bool { return s != "" && unicode.IsUpper(rune(s[0])) })
+	return strings.Join(parts, ".")
 }

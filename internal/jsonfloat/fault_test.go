@@ -7,6 +7,11 @@ import (
 	"testing"
 )
 
+// Embedded has a field whose path in errors of encoding/json begins with its name.
+type Embedded struct {
+	Own int `json:"own"`
+}
+
 func TestFault(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                   `it is empty`,
@@ -17,9 +22,11 @@ func TestFault(t *testing.T) {
 		`{"n":1.5}`:          `"n" cannot be 1.5`,
 		`{"in":{"x":"y"}}`:   `"in.x" holds another kind of value (string)`,
 		`{"in":{"x":1e999}}`: `1e999 is beyond the range of numbers`,
+		`{"own":"y"}`:        `"own" holds another kind of value (string)`,
 		`{"m":1}`:            `unknown field "m"`,
 	} {
 		var v struct {
+			Embedded
 			N  int `json:"n"`
 			In struct {
 				X float64 `json:"x"`

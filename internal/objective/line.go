@@ -110,7 +110,7 @@ func number(raw json.RawMessage) (float64, error) {
 		return math.Inf(-1), nil
 	}
 	if strings.HasPrefix(text, `"`) {
-		return 0, fmt.Errorf("is the string %s, want a number", clip(text))
+		return 0, fmt.Errorf("is the string %s, want a number", clip(strings.Trim(text, `"`)))
 	}
 	if strings.HasPrefix(text, "[") {
 		return 0, errors.New("is a list, want one number")

@@ -211,7 +211,7 @@ func TestAnswers(t *testing.T) {
 		{`{"id":ID,"f":1,"status":"failed","error":"no licence"}`, NoValue, 0, "no licence"},
 		{`{"id":ID,"f":-Infinity}`, Protocol, 0, "-Infinity"},
 		{`{"id":ID,"f":[1,2]}`, Protocol, 0, "f is a list, want one number"},
-		{`{"id":ID,"f":"abc"}`, Protocol, 0, `the string "\"abc\""`},
+		{`{"id":ID,"f":"abc"}`, Protocol, 0, `the string "abc"`},
 		{`{"id":ID}`, Protocol, 0, "no f"},
 		{`{"id":ID,"f":1,"g":[1]}`, Protocol, 0, "1 constraint values, want 0"},
 		{`{"f":1}`, Protocol, 0, "no id"},

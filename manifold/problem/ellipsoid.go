@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/quadric"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -26,10 +27,10 @@ var ellipsoid = Problem{
 			return nil, &DataError{count: true, Err: fmt.Errorf("%d points do not determine the %d numbers of an ellipsoid in %d dimensions", N, unknowns, n),
 				Remedy: fmt.Sprintf("give at least %d points", unknowns)}
 		}
-		passes, squares := newQuadricPasses[float64](N, n), make([]float64, N)
-		passes.run(func(b quadricBlock[float64], _ *quadricSum[float64]) {
-			for i := range b.q {
-				squares[b.first+i] = dense.Dot(x.Row(b.first+i), x.Row(b.first+i))
+		passes, squares := quadric.NewPasses[float64](N, n), make([]float64, N)
+		passes.Run(func(b quadric.Block[float64], _ *quadric.Sum[float64]) {
+			for i := range b.Q {
+				squares[b.First+i] = dense.Dot(x.Row(b.First+i), x.Row(b.First+i))
 			}
 		})
 		var square float64
@@ -52,10 +53,13 @@ var ellipsoid = Problem{
 	},
 }
 
+// quadricGoal is the relative gradient of a solution that others are measured by.
+const quadricGoal = 1e-10
+
 // quadricClosedForm evaluates the solution without keeping what Hessian products need.
 var quadricClosedForm = func() Method {
 	m := closedForm("normal equations for the n(n+1)/2 entries of X, by Cholesky, or for n >= 32 and points in general position by conjugate gradients in low precision, refined to the tolerance",
-		func(in instance) *manifold.Frame { return in.(*ellipsoidOnce).e.known })
+		func(in instance) (*manifold.Frame, error) { return in.(*ellipsoidOnce).e.known, nil })
 	run := m.run
 	m.run = func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 		return run(&ellipsoidOnce{in, in.(*ellipsoidObjective)}, m, o)
@@ -66,11 +70,9 @@ var quadricClosedForm = func() Method {
 // fit solves the unconstrained problem.
 func (e *ellipsoidObjective) fit(o *Options) error {
 	memo := (&ellipsoidOnce{e: e}).NewMemo().(*ellipsoidMemo)
-	var system *quadricSystem // nil where conjugate gradients are of no use
-	var verdict quadricVerdict
-	large := e.x.Cols*(e.x.Cols+1)/2 > quadricDirect
-	if e.x.Cols >= quadricIterative {
-		if system = newQuadricSystem(e.x, e.passes); system == nil && large {
+	var system *quadric.System // nil where conjugate gradients are of no use
+	if n := e.x.Cols; n >= quadric.Iterative {
+		if system = quadric.NewSystem(e.x, e.passes); system == nil && quadric.Large(n) {
 			return quadricError() // the points are in a plane
 		}
 	}
@@ -79,26 +81,20 @@ func (e *ellipsoidObjective) fit(o *Options) error {
 		return err
 	}
 	var out dense.Matrix[float64]
-	measured, ok := false, false
+	outcome := quadric.Undecided
 	if system != nil {
-		system.measure = func(quadric dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
-			return e.measureQuadric(quadric, memo)
-		}
-		if out, measured, ok = system.quadric(target); !ok && large {
-			out, verdict = system.slowly(target, quadricSlow)
-			measured, ok = false, verdict == quadricSolved
-		}
-		system.release()
+		out, outcome = system.Solve(target, func(x dense.Matrix[float64]) (factor, differential dense.Matrix[float64], ok bool) {
+			return e.measureQuadric(x, memo)
+		})
 	}
-	switch {
-	case measured && ok:
+	if outcome == quadric.Undecided {
+		out, outcome = quadric.Directly(e.x)
+	}
+	switch outcome {
+	case quadric.Measured:
 		return nil
-	case verdict == quadricSingular:
+	case quadric.Singular:
 		return quadricError()
-	case !ok:
-		if out, err = quadricDirectly(e.x); err != nil {
-			return err
-		}
 	}
 	e.atKnown = ellipsoidValue{}
 	if e.known, err = manifold.NewFrame(symmetric(out)); err != nil {
@@ -127,8 +123,8 @@ func (e *ellipsoidObjective) measure(p *manifold.Frame, memo *ellipsoidMemo) (v 
 
 // measureStart is measure at the start, a multiple of I: with a sum over whitened points in single precision where there is one, as the gradient there is but what
 // others are compared with.
-func (e *ellipsoidObjective) measureStart(system *quadricSystem, memo *ellipsoidMemo) (v ellipsoidValue, norm float64, err error) {
-	if system == nil || system.forms == nil {
+func (e *ellipsoidObjective) measureStart(system *quadric.System, memo *ellipsoidMemo) (v ellipsoidValue, norm float64, err error) {
+	if system == nil || !system.HasMoment() {
 		return e.measure(e.from, memo)
 	}
 	if err := e.m.Complete(e.from); err != nil {
@@ -141,7 +137,7 @@ func (e *ellipsoidObjective) measureStart(system *quadricSystem, memo *ellipsoid
 		v.cost += q * q / 2
 		weights[i] = float32(q)
 	}
-	w := system.moment(weights)
+	w := system.Moment(weights)
 	dense.Scale(factor*factor*float64(e.count), w.Data, w.Data)
 	v.gradient = make([]float64, e.m.VectorLen())
 	copy(v.gradient, w.Data)
@@ -149,9 +145,9 @@ func (e *ellipsoidObjective) measureStart(system *quadricSystem, memo *ellipsoid
 	return v, math.Sqrt(dense.Dot(w.Data, w.Data)) / float64(e.count), nil
 }
 
-// measureQuadric is a quadricMeasure that keeps the quadric as the solution.
-func (e *ellipsoidObjective) measureQuadric(quadric dense.Matrix[float64], memo *ellipsoidMemo) (factor, differential dense.Matrix[float64], ok bool) {
-	f, err := manifold.NewFrame(symmetric(quadric))
+// measureQuadric is a quadric.Measure that keeps the quadric as the solution.
+func (e *ellipsoidObjective) measureQuadric(x dense.Matrix[float64], memo *ellipsoidMemo) (factor, differential dense.Matrix[float64], ok bool) {
+	f, err := manifold.NewFrame(symmetric(x))
 	if err != nil {
 		return factor, differential, false
 	}
@@ -167,10 +163,10 @@ func (e *ellipsoidObjective) measureQuadric(quadric dense.Matrix[float64], memo 
 
 // target returns the norm of the whitened differential of the mean of the terms to which the solution is computed: that at the start times the tolerance,
 // or times at most 1e-10 where other solutions are measured by it.
-func (e *ellipsoidObjective) target(o *Options, system *quadricSystem, memo *ellipsoidMemo) (float64, error) {
+func (e *ellipsoidObjective) target(o *Options, system *quadric.System, memo *ellipsoidMemo) (float64, error) {
 	goal := o.Solver.WithDefaults(0).Tolerance
 	if o.Method != "" && o.Method != quadricClosedForm.Name {
-		goal = min(goal, quadricKnown)
+		goal = min(goal, quadricGoal)
 	}
 	start, scale, err := e.measureStart(system, memo)
 	if err != nil {
@@ -191,66 +187,6 @@ func (e *ellipsoidObjective) target(o *Options, system *quadricSystem, memo *ell
 	return goal * scale, nil
 }
 
-// quadricDirectly solves the normal equations with one unknown for each of the d = n(n+1)/2 pairs i <= j, in memory for d^2 numbers. Columns are scaled to unit norm
-// first. Only the upper triangle of the result counts.
-func quadricDirectly(x dense.Matrix[float64]) (dense.Matrix[float64], error) {
-	n := x.Cols
-	out := dense.New[float64](n, n)
-	d := n * (n + 1) / 2
-	gram, right, scale := dense.New[float64](d, d), dense.New[float64](d, 1), make([]float64, d)
-	features := dense.New[float64](min(quadricRows, x.Rows), d)
-	for first := 0; first < x.Rows; first += quadricRows {
-		block := features.View(0, 0, min(quadricRows, x.Rows-first), d)
-		for r := range block.Rows {
-			pairProducts(x.Row(first+r), block.Row(r))
-			dense.Axpy(1, block.Row(r), right.Data)
-		}
-		dense.GemmLower(dense.Transposed, dense.NoTrans, 1, block, block, 1, gram)
-	}
-	for k := range d {
-		scale[k] = 1 / math.Sqrt(gram.At(k, k))
-		if math.IsInf(scale[k], 1) {
-			return out, quadricError()
-		}
-	}
-	for k := range d {
-		for j := range k + 1 {
-			gram.Set(k, j, gram.At(k, j)*scale[k]*scale[j])
-		}
-		right.Data[k] *= scale[k]
-	}
-	if dense.Cholesky(gram) >= 0 {
-		return out, quadricError()
-	}
-	for k := range d {
-		if l := gram.At(k, k); l*l <= float64(d)*0x1p-50 {
-			return out, quadricError()
-		}
-	}
-	dense.SolveLower(dense.NoTrans, gram, right)
-	dense.SolveLower(dense.Transposed, gram, right)
-	k := 0
-	for i := range n {
-		for j := i; j < n; j++ {
-			out.Set(i, j, right.Data[k]*scale[k])
-			k++
-		}
-	}
-	return out, nil
-}
-
-// pairProducts sets f to the p_i p_j for i <= j, twice those of i < j.
-func pairProducts(p, f []float64) {
-	k := 0
-	for i, v := range p {
-		f[k] = v * v
-		for j, w := range p[i+1:] {
-			f[k+1+j] = 2 * v * w
-		}
-		k += len(p) - i
-	}
-}
-
 func quadricError() error {
 	return &DataError{Err: fmt.Errorf("more than one quadric passes through the points"), Remedy: "give points from all sides, not in a plane or on few rays"}
 }
@@ -261,11 +197,11 @@ type ellipsoidObjective struct {
 	knownMinimizer
 	x       dense.Matrix[float64]
 	squares []float64 // x'x of the points
-	passes  *quadricPasses[float64]
+	passes  *quadric.Passes[float64]
 	work    dense.Matrix[float64]
 	at      ellipsoidPass // the pass that is running
 
-	evaluate, curve func(b quadricBlock[float64], sum *quadricSum[float64]) // what passes do, bound once
+	evaluate, curve func(b quadric.Block[float64], sum *quadric.Sum[float64]) // what passes do, bound once
 
 	atStart, atKnown ellipsoidValue // what Evaluate returned at the start of the problem and at the known minimizer, if it was called there
 }
@@ -309,11 +245,11 @@ func (o *ellipsoidOnce) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 }
 
 // kept returns the rows z of a block: those of the memo if it has any.
-func (m *ellipsoidMemo) kept(b quadricBlock[float64]) dense.Matrix[float64] {
+func (m *ellipsoidMemo) kept(b quadric.Block[float64]) dense.Matrix[float64] {
 	if m.z.Rows == 0 {
-		return b.z
+		return b.Z
 	}
-	return m.z.View(b.first, 0, b.z.Rows, b.z.Cols)
+	return b.Of(m.z)
 }
 
 // Evaluate implements solve.Objective: one product with the points, half of it for triangular frames and none for multiples of I, and half a product of their size.
@@ -324,19 +260,19 @@ func (e *ellipsoidObjective) Evaluate(p manifold.Point, grad []float64, memo sol
 	}
 	factor := view(f.F())
 	e.at = ellipsoidPass{memo: m, factor: factor, scale: multipleOfI(factor), lower: isLower(factor)}
-	e.passes.run(e.evaluate)
+	e.passes.Run(e.evaluate)
 	e.work.Zero()
-	e.passes.addTo(e.work)
+	e.passes.AddTo(e.work)
 	dense.Transpose(m.w, e.work)
 	dense.Mirror(m.w)
 	copy(grad, m.w.Data)
 	e.m.FromWhitened(f, grad)
-	return e.passes.cost(), nil
+	return e.passes.Cost(), nil
 }
 
 // evaluateBlock adds the terms of a block and what it has of the lower triangle of the differential.
-func (e *ellipsoidObjective) evaluateBlock(b quadricBlock[float64], sum *quadricSum[float64]) {
-	x, z, q := e.x.View(b.first, 0, b.z.Rows, b.z.Cols), e.at.memo.kept(b), b.q
+func (e *ellipsoidObjective) evaluateBlock(b quadric.Block[float64], sum *quadric.Sum[float64]) {
+	x, z, q := b.Of(e.x), e.at.memo.kept(b), b.Q
 	switch {
 	case e.at.scale != 0:
 		for i := range z.Rows {
@@ -351,9 +287,9 @@ func (e *ellipsoidObjective) evaluateBlock(b quadricBlock[float64], sum *quadric
 	for i := range q {
 		q[i]--
 	}
-	sum.cost += dense.Dot(q, q) / 2
-	dense.ScaleRows(q, z, b.y)
-	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, z, b.y, 1, sum.matrix)
+	sum.Cost += dense.Dot(q, q) / 2
+	dense.ScaleRows(q, z, b.Y)
+	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, z, b.Y, 1, sum.Matrix)
 }
 
 // multipleOfI returns c where a is c I, and otherwise 0.
@@ -375,18 +311,18 @@ func (e *ellipsoidObjective) HessianVec(dst []float64, p manifold.Point, v []flo
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
 	symmetricProduct(out, eta, m.w, e.work)
 	e.at = ellipsoidPass{memo: m, factor: eta}
-	e.passes.run(e.curve)
-	e.passes.addTo(out)
+	e.passes.Run(e.curve)
+	e.passes.AddTo(out)
 	dense.Mirror(out)
 	e.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
 }
 
 // curveBlock adds what a block has of the upper triangle of sum (z' eta z) z z'.
-func (e *ellipsoidObjective) curveBlock(b quadricBlock[float64], sum *quadricSum[float64]) {
+func (e *ellipsoidObjective) curveBlock(b quadric.Block[float64], sum *quadric.Sum[float64]) {
 	z := e.at.memo.kept(b)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, e.at.factor, 0, b.y)
-	dense.RowDots(z, b.y, b.q)
-	dense.ScaleRows(b.q, z, b.y)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, b.y, 1, sum.matrix)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, z, e.at.factor, 0, b.Y)
+	dense.RowDots(z, b.Y, b.Q)
+	dense.ScaleRows(b.Q, z, b.Y)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, z, b.Y, 1, sum.Matrix)
 }

@@ -100,7 +100,8 @@ func diagonal(a reg.GPVirtual, o operands) {
 	}
 }
 
-// beside does some rows of the tiles right of the one on the diagonal.
+// beside does some rows of the tiles right of the one on the diagonal. Even and odd columns have sums of their own for either width of vectors, so that both give
+// the same bits.
 func beside(a reg.GPVirtual, own, other operands, tiles, left reg.GPVirtual, first, rows int, wide bool) {
 	name := "half" + string(rune('0'+first))
 	vec, bytes := YMM, vector
@@ -116,7 +117,8 @@ func beside(a reg.GPVirtual, own, other operands, tiles, left reg.GPVirtual, fir
 		LEAQ(Mem{Base: p, Disp: row}, other[k])
 	}
 	var mine [3][side]reg.VecVirtual
-	var sums [side]reg.VecVirtual
+	parity := 2 * vector / bytes // vectors that a pair of columns takes
+	var sums [side][2]reg.VecVirtual
 	for k := range mine {
 		for i := range rows {
 			mine[k][i] = vec()
@@ -129,11 +131,14 @@ func beside(a reg.GPVirtual, own, other operands, tiles, left reg.GPVirtual, fir
 		}
 	}
 	for i := range rows {
-		sums[i] = vec()
-		if wide {
-			VPXORQ(sums[i], sums[i], sums[i])
-		} else {
-			VXORPS(sums[i], sums[i], sums[i])
+		for k := range parity {
+			s := vec()
+			if wide {
+				VPXORQ(s, s, s)
+			} else {
+				VXORPS(s, s, s)
+			}
+			sums[i][k] = s
 		}
 	}
 	Label(name)
@@ -149,7 +154,7 @@ func beside(a reg.GPVirtual, own, other operands, tiles, left reg.GPVirtual, fir
 			VFNMADD231PD(w, mine[0][i], e)
 			VFNMADD231PD(v, mine[1][i], e)
 			VMOVUPS(e, m)
-			VFMADD231PD(e, x, sums[i])
+			VFMADD231PD(e, x, sums[i][c/bytes%parity])
 			VFMADD231PD(e, mine[2][i], y)
 		}
 		VMOVUPS(y, Mem{Base: other[3], Disp: c})
@@ -159,18 +164,14 @@ func beside(a reg.GPVirtual, own, other operands, tiles, left reg.GPVirtual, fir
 	DECQ(left)
 	JNE(LabelRef(name))
 	for i := range rows {
-		s := sums[i]
+		even, odd := sums[i][0].AsY(), sums[i][1]
 		if wide {
-			half, low := YMM(), YMM()
-			VEXTRACTF64X4(U8(1), s, half)
-			VMOVUPS(s.AsY(), low)
-			VADDPD(half, low, low)
-			VADDPD(at(own[3], first+i), low, low)
-			VMOVUPS(low, at(own[3], first+i))
-		} else {
-			VADDPD(at(own[3], first+i), s, s)
-			VMOVUPS(s, at(own[3], first+i))
+			odd = YMM()
+			VEXTRACTF64X4(U8(1), sums[i][0], odd)
 		}
+		VADDPD(odd, even, even)
+		VADDPD(at(own[3], first+i), even, even)
+		VMOVUPS(even, at(own[3], first+i))
 	}
 	Label(name + "done")
 }

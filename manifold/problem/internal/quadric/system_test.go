@@ -1,0 +1,122 @@
+package quadric
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
+)
+
+// TestByConjugateGradients: the iteration finds what the normal equations do, and for stretched points the stretched quadric, whatever products the processor has.
+func TestByConjugateGradients(t *testing.T) {
+	const n = Iterative
+	for _, kappa := range []float64{1, 1e4} {
+		x, stretch := gallery.NearSphere(84, n), gallery.SPD(85, n, math.Sqrt(kappa))
+		y := dense.New[float64](x.Rows, n)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, stretch, 0, y)
+		round := directly(t, x)
+		var inverse, want mat.Dense
+		if err := inverse.Inverse(dataOf(stretch)); err != nil {
+			t.Fatal(err)
+		}
+		want.Product(&inverse, dataOf(round), &inverse)
+		direct := directly(t, y)
+		for _, low := range []bool{true, false} {
+			s := NewSystem(y, NewPasses[float64](y.Rows, n))
+			if !low {
+				s.rounded = nil
+			}
+			got, outcome := s.quickly(1e-12)
+			if outcome == Undecided {
+				t.Fatalf("condition %g: gave up after %d steps", kappa, s.steps)
+			}
+			if d, e := distanceRelative(dataOf(got), &want), distanceRelative(dataOf(got), dataOf(direct)); d > 1e-9 || e > 1e-9 {
+				t.Errorf("condition %g: %g away from the stretched quadric, %g from that of the normal equations", kappa, d, e)
+			}
+			if most := map[bool]int{true: 95, false: 90}[low]; s.steps > most {
+				t.Errorf("condition %g, low precision %v: %d steps, want at most %d", kappa, low, s.steps, most)
+			}
+		}
+	}
+}
+
+// TestByConjugateGradientsSeesNullSpaces: points in two orthogonal subspaces do not determine what couples these, though the equations for what
+// they determine are as good as any. Points on a cone leave one direction of 528 open.
+func TestByConjugateGradientsSeesNullSpaces(t *testing.T) {
+	const n = Iterative
+	half := func(row []float64, i int) []float64 { return row[i%2*n/2 : i%2*n/2+n/2] }
+	for name, flatten := range map[string]func(row []float64, i int){
+		"subspaces": func(row []float64, i int) { clear(half(row, i)) },
+		"cone": func(row []float64, _ int) {
+			for i := range 2 {
+				h := half(row, i)
+				dense.Scale(1/math.Sqrt(dense.Dot(h, h)), h, h)
+			}
+		},
+	} {
+		x := gallery.NearSphere(86, n)
+		for i := range x.Rows {
+			flatten(x.Row(i), i)
+		}
+		for _, low := range []bool{true, false} {
+			s := NewSystem(x, NewPasses[float64](x.Rows, n))
+			if !low {
+				s.rounded = nil
+			}
+			if _, outcome := s.quickly(1e-12); outcome != Undecided {
+				t.Errorf("%s: took singular equations for regular ones", name)
+			}
+		}
+		if _, outcome := Directly(x); outcome != Singular {
+			t.Errorf("%s: normal equations end with outcome %d", name, outcome)
+		}
+	}
+}
+
+// TestGain: equal gains reach the total.
+func TestGain(t *testing.T) {
+	for _, total := range []float64{0.9, 0.3, 1e-2, 1e-4, 1.1e-4, 3e-9} {
+		const least = 1e-2
+		left, solves := total, 0
+		for left < 0.99 {
+			g := nextGain(left, least)
+			if g < 0.7*least || g >= 1 {
+				t.Fatalf("%g of %g is left: next gain %g", left, total, g)
+			}
+			left /= g
+			solves++
+		}
+		if most := int(math.Ceil(math.Log(total) / math.Log(least))); solves > most {
+			t.Error(fmt.Sprint(total, ": ", solves, " solves, want ", most))
+		}
+	}
+}
+
+func dataOf(x dense.Matrix[float64]) *mat.Dense { return mat.NewDense(x.Rows, x.Cols, x.Data) }
+
+// distanceRelative returns the largest difference of elements relative to the largest element of b.
+func distanceRelative(a, b mat.Matrix) float64 {
+	var off, size float64
+	rows, cols := a.Dims()
+	for i := range rows {
+		for j := range cols {
+			off, size = max(off, math.Abs(a.At(i, j)-b.At(i, j))), max(size, math.Abs(b.At(i, j)))
+		}
+	}
+	return off / size
+}
+
+// directly solves the normal equations of points that determine a quadric.
+func directly(t *testing.T, x dense.Matrix[float64]) dense.Matrix[float64] {
+	t.Helper()
+	out, outcome := Directly(x)
+	if outcome != Solved {
+		t.Fatalf("normal equations: outcome %d", outcome)
+	}
+	dense.Mirror(out)
+	return out
+}
