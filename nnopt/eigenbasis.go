@@ -31,6 +31,7 @@ type momentFactor[T Float] struct {
 type momentWork struct {
 	e           engine.Backend[float64]
 	a, basis, w dense.Matrix[float64]
+	panel       dense.Matrix[float64] // products of a panel with the rows before it
 	project     []float64
 	solver      eigen.Solver
 	coupled     *coupledRoots
@@ -46,6 +47,9 @@ func newMomentFactor[T Float](mode, n int, l, q, values []T) *momentFactor[T] {
 	}
 	f.momentWork = &momentWork{
 		e: engine.CPU[float64](), a: dense.New[float64](n, n), basis: dense.New[float64](n, n), w: dense.New[float64](n, n), project: make([]float64, n),
+	}
+	if n > basisPanel {
+		f.panel = dense.New[float64](basisPanel, n)
 	}
 	return f
 }
@@ -189,10 +193,13 @@ func (f *momentFactor[T]) keepValues() {
 // basis held, or to a unit vector.
 func (f *momentFactor[T]) orthonormalise() {
 	for i := range f.n {
-		row := f.w.Row(i)
-		if !f.orthogonalise(i, row) {
+		row, first := f.w.Row(i), i-i%basisPanel
+		if i == first {
+			f.enterPanel(i)
+		}
+		if !f.orthogonalise(first, i, row, f.lambda[i]) {
 			copy(row, f.basis.Row(i))
-			for k := 0; !f.orthogonalise(i, row) && k < f.n; k++ {
+			for k := 0; !f.orthogonalise(0, i, row, 1) && k < f.n; k++ {
 				clear(row)
 				row[k] = 1
 			}
@@ -201,23 +208,56 @@ func (f *momentFactor[T]) orthonormalise() {
 	}
 }
 
-// orthogonalise makes v a unit vector orthogonal to the first i rows of basis. It fails when less than 1e-10 of v is left.
-func (f *momentFactor[T]) orthogonalise(i int, v []float64) bool {
-	before := math.Sqrt(dense.Dot(v, v))
-	if i > 0 {
-		first := f.basis.View(0, 0, i, f.n)
-		for range 2 {
-			dense.Gemv(dense.NoTrans, 1, first, v, 0, f.project[:i])
-			dense.Gemv(dense.Transposed, -1, first, f.project[:i], 1, v)
-		}
+// basisPanel is how many rows of w are made orthogonal to all before them at once, by products of matrices.
+const basisPanel = 128
+
+// enterPanel keeps the norms of the rows of w from first on in lambda, and makes the rows orthogonal to the first rows of basis.
+func (f *momentFactor[T]) enterPanel(first int) {
+	count := min(basisPanel, f.n-first)
+	for i := first; i < first+count; i++ {
+		f.lambda[i] = norm(f.w.Row(i))
 	}
-	norm := math.Sqrt(dense.Dot(v, v))
-	if !(norm > 1e-10*before) {
+	if first == 0 {
+		return
+	}
+	rows, before := f.w.View(first, 0, count, f.n), f.basis.View(0, 0, first, f.n)
+	products := f.panel.View(0, 0, count, first)
+	for range 2 {
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, rows, before, 0, products)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, -1, products, before, 1, rows)
+	}
+}
+
+// orthogonalise makes v, which is orthogonal to the first rows of basis, a unit vector orthogonal to the first i. It fails when less than 1e-10 of the norm that
+// v had at the beginning is left.
+func (f *momentFactor[T]) orthogonalise(first, i int, v []float64, beginning float64) bool {
+	entered := norm(v)
+	for range 2 {
+		f.projectOut(first, i, v)
+	}
+	left := norm(v)
+	if first > 0 && left < entered/2 { // what was rounding beside the first rows is no longer small
+		f.projectOut(0, i, v)
+		left = norm(v)
+	}
+	if !(left > 1e-10*beginning) {
 		return false
 	}
-	dense.Scale(1/norm, v, v)
+	dense.Scale(1/left, v, v)
 	return true
 }
+
+// projectOut subtracts from v what it has in common with the rows of basis from first to i.
+func (f *momentFactor[T]) projectOut(first, i int, v []float64) {
+	if first == i {
+		return
+	}
+	rows, products := f.basis.View(first, 0, i-first, f.n), f.project[:i-first]
+	dense.Gemv(dense.NoTrans, 1, rows, v, 0, products)
+	dense.Gemv(dense.Transposed, -1, rows, products, 1, v)
+}
+
+func norm(v []float64) float64 { return math.Sqrt(dense.Dot(v, v)) }
 
 // form sets the root to the power -exponent of a by a coupled iteration; when that fails it stays as it was.
 func (f *momentFactor[T]) form(o *refreshing) bool {

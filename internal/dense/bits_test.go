@@ -230,9 +230,9 @@ func TestBitsAcrossCuts(t *testing.T) {
 			q.run()
 			q.c = operandOf(NoTrans, &cut)
 			limit := 2 + rng.IntN(8)
-			workers.mu.Lock()
-			q.runParallel(limit, time.Duration(rng.IntN(200))*time.Microsecond)
-			workers.mu.Unlock()
+			workers.boards[0].mu.Lock()
+			q.runParallel(&workers.boards[0], limit, time.Duration(rng.IntN(200))*time.Microsecond)
+			workers.boards[0].mu.Unlock()
 			for i := range m {
 				from, to := 0, n
 				switch part {

@@ -14,7 +14,16 @@ type PartFunc func(i int)
 func (f PartFunc) RunPart(i int) { f(i) }
 
 // Run calls Task.RunPart for every i < parts and returns when all calls are done.
-func (p *Parallel) Run(parts int) { workers.parallel(p, parts) }
+func (p *Parallel) Run(parts int) { workers.parallel(p, parts, 0) }
+
+// RunFor is Run where the parts together, which take about as long as so many multiplications with an addition in a product, are worth sharing, and RunSerially otherwise.
+func (p *Parallel) RunFor(parts, operations int) {
+	if length := lengthOf[float64](float64(operations)); workers.worth(length) {
+		workers.parallel(p, parts, length)
+	} else {
+		p.RunSerially(parts)
+	}
+}
 
 // RunNear is Run for a series of calls with parts of the same memory, at most 64: each goroutine takes the parts first that it took the last time.
 func (p *Parallel) RunNear(parts int) {

@@ -10,32 +10,46 @@ import (
 // task is work that has been cut into parts that do not depend on each other and may run in any order on any goroutine.
 type task interface{ runPart(i int) }
 
-// pool runs tasks on the calling goroutine and on helpers that live as long as the program. One task runs at a time: a caller that finds the
-// pool busy does all parts itself, so that parallelism outside of the kernels costs nothing.
+// pool runs tasks on the calling goroutine and on helpers that live as long as the program. The first board is for callers that come from outside; a caller that finds it
+// taken, most often a part of the task that is there, offers its own parts on another board, to helpers that have nothing to do, and does them alone where there are none.
+//
+// No goroutine waits for one that has not begun: a caller does the parts that nobody took and then waits for the helpers inside its board. These wait, in turn, only for helpers inside
+// boards that their own parts took, so that nobody waits in a circle.
 type pool struct {
-	mu      sync.Mutex
-	helpers int
+	helpers atomic.Int32
 	wake    chan struct{}
 	awake   atomic.Int32 // helpers that work or look for work
 	alone   atomic.Int64 // nanoseconds of work that were not worth waking a helper for, since one was
-	state   atomic.Int64 // openBit while parts may be left, waitBit once the caller waits on done, plus the number of helpers inside
-	done    chan struct{}
-	task    task
-	parts   int64
-	wanted  atomic.Int32 // helpers that may still join
-	near    int          // if not 0, the number of goroutines between which the parts are divided, each of which takes its own first
+	boards  [1 + innerBoards]board
+
+	_     [cacheLine]byte
+	round atomic.Uint64 // idle helpers read it all the time
+	_     [cacheLine]byte
+}
+
+// innerBoards is how many tasks inside of others can be offered at a time.
+const innerBoards = 15
+
+// board is where a caller offers the parts of a task.
+type board struct {
+	mu     sync.Mutex
+	done   chan struct{}
+	task   task
+	parts  int64
+	near   int          // if not 0, the number of goroutines between which the parts are divided, each of which takes its own first
+	wanted atomic.Int32 // helpers that may still join
+	state  atomic.Int64 // openBit until the caller has found no more parts, waitBit once it waits on done, plus the number of helpers inside
 
 	_     [cacheLine]byte
 	next  atomic.Int64
 	taken atomic.Uint64 // the parts that somebody took, where near is not 0
-	_     [cacheLine]byte
-	round atomic.Uint64 // idle helpers read it all the time
 	_     [cacheLine]byte
 }
 
 const (
 	openBit = 1 << 32
 	waitBit = 1 << 31
+	inside  = waitBit - 1
 )
 
 // How long it takes until a helper begins with its part: 0.5 us where it is awake, 100 to 160 us where it is parked, of which the caller loses 7 to 24 us
@@ -49,23 +63,78 @@ const (
 	// spinTime is how long an idle helper and a waiting caller look for an end actively, before they park. It is of the order of what waking costs, so that
 	// at most about twice the least possible time is lost whenever the next task comes.
 	spinTime = 200 * time.Microsecond
+	// innerTime is how long an idle helper looks where a task is still running, parts of which may offer it work, and half of it the work of such a part that pays for waking one.
+	innerTime = 10 * time.Millisecond
 	// spinLoads is the number of looks between two calls of the scheduler, about a microsecond: the lock that those take is everyone's.
 	spinLoads = 2000
 )
 
-var workers pool
+var workers = pool{wake: make(chan struct{}, 1024)}
 
-// parallel runs the parts of t on up to GOMAXPROCS goroutines and returns when all are done. It allocates nothing once its helpers run.
-func (p *pool) parallel(t task, parts int) {
-	limit := min(runtime.GOMAXPROCS(0), parts)
-	if limit <= 1 || !p.mu.TryLock() {
-		for i := range parts {
-			t.runPart(i)
+// parallel runs the parts of t, which take about that long together if it is not 0, on up to GOMAXPROCS goroutines and returns when all are done. It allocates nothing once its helpers run.
+func (p *pool) parallel(t task, parts int, length time.Duration) { p.run(t, parts, length, false) }
+
+func (p *pool) run(t task, parts int, length time.Duration, near bool) {
+	if parts > 1 {
+		if b, limit := p.take(length); b != nil {
+			defer b.mu.Unlock()
+			limit = min(limit, parts)
+			if b.near = 0; near {
+				b.near = limit
+				b.taken.Store(0)
+			}
+			p.share(b, t, parts, limit)
+			return
 		}
-		return
 	}
-	defer p.mu.Unlock()
-	p.share(t, parts, limit)
+	for i := range parts {
+		t.runPart(i)
+	}
+}
+
+// take returns a board for work of that length, which the caller then holds, and how many goroutines may do it, or nil if the caller is to do it alone.
+func (p *pool) take(length time.Duration) (b *board, limit int) {
+	limit = runtime.GOMAXPROCS(0)
+	if limit <= 1 {
+		return nil, 1
+	}
+	if b = &p.boards[0]; b.mu.TryLock() {
+		b.near = 0
+		return b, limit
+	}
+	free := p.idle()
+	if length >= innerTime/2 {
+		free = max(free, int(p.helpers.Load()-p.awake.Load()))
+	}
+	if free <= 0 {
+		return nil, 1
+	}
+	for i := 1; i < len(p.boards); i++ {
+		if b = &p.boards[i]; b.mu.TryLock() {
+			b.near = 0
+			return b, min(limit, 1+free)
+		}
+	}
+	return nil, 1
+}
+
+// idle returns about how many helpers are awake and inside no board.
+func (p *pool) idle() int {
+	count := int64(p.awake.Load())
+	for i := range p.boards {
+		count -= p.boards[i].state.Load() & inside
+	}
+	return int(count)
+}
+
+// running tells whether a board is in use.
+func (p *pool) running() bool {
+	for i := range p.boards {
+		if p.boards[i].state.Load() != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // maxNear is the largest number of parts that parallelNear takes.
@@ -73,20 +142,7 @@ const maxNear = 64
 
 // parallelNear is parallel for tasks that come one after the other and work on the same memory: a goroutine takes the parts that it took the last time, whose
 // memory is in its cache, and others only when those are gone.
-func (p *pool) parallelNear(t task, parts int) {
-	limit := min(runtime.GOMAXPROCS(0), parts)
-	if limit <= 1 || !p.mu.TryLock() {
-		for i := range parts {
-			t.runPart(i)
-		}
-		return
-	}
-	defer p.mu.Unlock()
-	p.near = limit
-	p.taken.Store(0)
-	p.share(t, parts, limit)
-	p.near = 0
-}
+func (p *pool) parallelNear(t task, parts int) { p.run(t, parts, 0, true) }
 
 // worth says whether work of that length is to be shared: always where it pays for waking helpers, and otherwise where some are awake, or where as much work
 // was done alone since as pays for waking them.
@@ -104,91 +160,101 @@ func (p *pool) worth(length time.Duration) bool {
 	return true
 }
 
-// share is parallel for a caller that holds p.mu.
-func (p *pool) share(t task, parts, limit int) {
-	if p.wake == nil {
-		p.wake, p.done = make(chan struct{}, 1024), make(chan struct{})
+// share runs the parts on up to limit goroutines, for a caller that holds the board.
+func (p *pool) share(b *board, t task, parts, limit int) {
+	if b.done == nil {
+		b.done = make(chan struct{})
 	}
-	for ; p.helpers < limit-1; p.helpers++ {
-		p.awake.Add(1)
-		go p.help(p.helpers + 1)
+	if b == &p.boards[0] {
+		for p.helpers.Load() < int32(limit-1) {
+			p.awake.Add(1)
+			go p.help(int(p.helpers.Add(1)))
+		}
 	}
-	p.task, p.parts = t, int64(parts)
-	p.next.Store(0)
-	p.wanted.Store(int32(limit - 1))
-	p.state.Store(openBit)
+	b.task, b.parts = t, int64(parts)
+	b.next.Store(0)
+	b.wanted.Store(int32(limit - 1))
+	b.state.Store(openBit)
 	p.round.Add(1)
-	for range min(p.helpers-int(p.awake.Load()), limit-1) {
+	for range p.asleep(b, limit-1) {
 		select {
 		case p.wake <- struct{}{}:
 		default:
 		}
 	}
-	p.work(0)
-	p.state.Add(-openBit)
-	p.await()
-	p.task = nil
+	b.work(0)
+	b.state.Add(-openBit)
+	b.await()
+	b.task = nil
 }
 
-// await returns when no helper is inside the closed round.
-func (p *pool) await() {
+// asleep returns how many helpers to wake if that many are wanted: on an inner board none where idle ones are enough.
+func (p *pool) asleep(b *board, wanted int) int {
+	if b != &p.boards[0] {
+		wanted -= p.idle()
+	}
+	return min(int(p.helpers.Load()-p.awake.Load()), wanted)
+}
+
+// await returns when no helper is inside the closed board.
+func (b *board) await() {
 	for start := time.Now(); time.Since(start) < spinTime; runtime.Gosched() {
 		for range spinLoads {
-			if p.state.Load() == 0 {
+			if b.state.Load() == 0 {
 				return
 			}
 		}
 	}
 	for {
-		s := p.state.Load()
+		s := b.state.Load()
 		if s == 0 {
 			return
 		}
-		if p.state.CompareAndSwap(s, s|waitBit) {
-			<-p.done
+		if b.state.CompareAndSwap(s, s|waitBit) {
+			<-b.done
 			return
 		}
 	}
 }
 
 // leave is what a helper does after its last part.
-func (p *pool) leave() {
-	if p.state.Add(-1) == waitBit {
-		p.state.Store(0)
-		p.done <- struct{}{}
+func (b *board) leave() {
+	if b.state.Add(-1) == waitBit {
+		b.state.Store(0)
+		b.done <- struct{}{}
 	}
 }
 
-// work does parts until all are taken. The number of a goroutine, 0 for the caller, tells which are its own.
-func (p *pool) work(number int) {
-	if p.near > 0 {
-		p.workNear(number % p.near)
-		return
-	}
-	for {
-		i := p.next.Add(1) - 1
-		if i >= p.parts {
-			return
+// work does parts until all are taken; nobody need join then. The number of a goroutine, 0 for the caller, tells which are its own.
+func (b *board) work(number int) {
+	if b.near > 0 {
+		b.workNear(number % b.near)
+	} else {
+		for i := b.next.Add(1) - 1; i < b.parts; i = b.next.Add(1) - 1 {
+			b.task.runPart(int(i))
 		}
-		p.task.runPart(int(i))
 	}
+	b.wanted.Store(0)
 }
 
-func (p *pool) workNear(number int) {
-	parts := int(p.parts)
-	first := number * parts / p.near
+func (b *board) workNear(number int) {
+	parts := int(b.parts)
+	first := number * parts / b.near
 	for k := range parts {
 		i := (first + k) % parts
-		if bit := uint64(1) << i; p.taken.Load()&bit == 0 && p.taken.Or(bit)&bit == 0 {
-			p.task.runPart(i)
+		if bit := uint64(1) << i; b.taken.Load()&bit == 0 && b.taken.Or(bit)&bit == 0 {
+			b.task.runPart(i)
 		}
 	}
 }
 
-// help is the life of a helper: join a round if it is still open, otherwise look for the next one, at first actively.
+// help is the life of a helper: do parts of what is offered, otherwise look for the next task, at first actively.
 func (p *pool) help(number int) {
-	seen := uint64(0)
 	for {
+		seen := p.round.Load()
+		if p.join(number) {
+			continue
+		}
 		for !p.look(seen) {
 			p.awake.Add(-1)
 			if p.round.Load() == seen {
@@ -196,15 +262,10 @@ func (p *pool) help(number int) {
 			}
 			p.awake.Add(1)
 		}
-		seen = p.round.Load()
-		if p.join() {
-			p.work(number)
-			p.leave()
-		}
 	}
 }
 
-// look returns whether another round than the one seen has begun, at the latest after spinTime.
+// look returns whether another round than the one seen has begun, at the latest after spinTime, or innerTime while a task is running.
 func (p *pool) look(seen uint64) bool {
 	for start := time.Now(); ; runtime.Gosched() {
 		for range spinLoads {
@@ -212,25 +273,40 @@ func (p *pool) look(seen uint64) bool {
 				return true
 			}
 		}
-		if time.Since(start) >= spinTime {
+		if spent := time.Since(start); spent >= innerTime || spent >= spinTime && !p.running() {
 			return false
 		}
 	}
 }
 
-// join enters the open round if there is one that wants more helpers.
-func (p *pool) join() bool {
+// join does parts on the first board that wants helpers, and tells whether there was one.
+func (p *pool) join(number int) bool {
+	for i := range p.boards {
+		if b := &p.boards[i]; b.enter() {
+			b.work(number)
+			b.leave()
+			return true
+		}
+	}
+	return false
+}
+
+// enter goes inside the board if it is open and wants more helpers.
+func (b *board) enter() bool {
+	if b.wanted.Load() <= 0 {
+		return false
+	}
 	for {
-		s := p.state.Load()
+		s := b.state.Load()
 		if s < openBit {
 			return false
 		}
-		if p.state.CompareAndSwap(s, s+1) {
+		if b.state.CompareAndSwap(s, s+1) {
 			break
 		}
 	}
-	if p.wanted.Add(-1) < 0 {
-		p.leave()
+	if b.wanted.Add(-1) < 0 {
+		b.leave()
 		return false
 	}
 	return true

@@ -25,7 +25,7 @@ func (c *counts) runPart(i int) {
 // Every part of every task runs exactly once and is over when parallel returns, whether the caller finds helpers asleep or awake, waits for
 // them long enough to park, or finds the pool busy.
 func TestPool(t *testing.T) {
-	t.Run("in order", func(t *testing.T) { testPool(t, workers.parallel) })
+	t.Run("in order", func(t *testing.T) { testPool(t, func(c task, parts int) { workers.parallel(c, parts, 0) }) })
 	t.Run("near", func(t *testing.T) { testPool(t, workers.parallelNear) })
 }
 
@@ -61,6 +61,72 @@ func testPool(t *testing.T, run func(t task, parts int)) {
 	})
 }
 
+// nest is a task each of whose parts runs a nest of one level less.
+type nest struct {
+	level int
+	near  bool
+	inner [5]*nest
+	ran   [5]atomic.Int32
+}
+
+func (n *nest) runPart(i int) {
+	n.ran[i].Add(1)
+	if n.level == 0 {
+		for start := time.Now(); time.Since(start) < time.Duration(i)*5*time.Microsecond; {
+		}
+		return
+	}
+	inner := &nest{level: n.level - 1, near: i%2 == 0}
+	n.inner[i] = inner
+	if inner.near {
+		workers.parallelNear(inner, len(inner.ran))
+	} else {
+		workers.parallel(inner, len(inner.ran), time.Duration(i)*innerTime/3)
+	}
+}
+
+// leaves returns how many parts without inner ones ran, or -1 if some part did not run once.
+func (n *nest) leaves() int {
+	sum := 0
+	for i := range n.ran {
+		switch {
+		case n.ran[i].Load() != 1:
+			return -1
+		case n.level == 0:
+			sum++
+		default:
+			below := n.inner[i].leaves()
+			if below < 0 {
+				return -1
+			}
+			sum += below
+		}
+	}
+	return sum
+}
+
+// Tasks inside of tasks, from several callers at once and with any number of processors, run every part once.
+func TestNested(t *testing.T) {
+	for procs := 1; procs <= 8; procs++ {
+		withProcs(procs, func() {
+			var group sync.WaitGroup
+			for range 3 {
+				group.Go(func() {
+					for range 6 {
+						n := &nest{level: 3}
+						workers.parallel(n, len(n.ran), 0)
+						if got := n.leaves(); got != 625 {
+							t.Errorf("%d processors: %d leaves instead of 625", procs, got)
+							return
+						}
+					}
+				})
+			}
+			group.Wait()
+		})
+	}
+}
+
 // arrivals is a task of two parts, each of which lasts until long after the call: when the second one begins is when a helper has come.
 type arrivals struct {
 	start time.Time
@@ -87,7 +153,7 @@ func BenchmarkArrival(b *testing.B) {
 					for start := time.Now(); time.Since(start) < pause; {
 					}
 					a.start = time.Now()
-					workers.parallel(a, 2)
+					workers.parallel(a, 2, 0)
 					caller, helper = append(caller, min(a.begun[0], a.begun[1])), append(helper, max(a.begun[0], a.begun[1]))
 				}
 				slices.Sort(caller)

@@ -1,9 +1,6 @@
 package dense
 
-import (
-	"runtime"
-	"time"
-)
+import "time"
 
 // flopsPerLane is about how many operations a kernel does in a nanosecond for each element of a vector.
 const flopsPerLane = 6
@@ -23,13 +20,13 @@ func (q *product) start() {
 		q.run()
 		return
 	}
-	limit := runtime.GOMAXPROCS(0)
-	if limit <= 1 || !workers.mu.TryLock() {
+	b, limit := workers.take(length)
+	if b == nil {
 		q.run()
 		return
 	}
-	defer workers.mu.Unlock()
-	q.runParallel(limit, length)
+	defer b.mu.Unlock()
+	q.runParallel(b, limit, length)
 }
 
 // length is about how long the product takes one processor.
@@ -41,15 +38,15 @@ func (q *product) length() time.Duration {
 	return time.Duration(flops / float64(flopsPerLane*tileGeometry(q.size).lanes))
 }
 
-// runParallel computes the product on up to limit goroutines, for a caller that holds the pool.
-func (q *product) runParallel(limit int, length time.Duration) {
+// runParallel computes the product on up to limit goroutines, for a caller that holds the board.
+func (q *product) runParallel(b *board, limit int, length time.Duration) {
 	w := takeWorkspace()
 	t := &w.task
 	g := tileGeometry(q.size)
 	*t = productTask{product: *q, tall: g.rows, wide: g.cols}
 	t.cut(partsOf(length, limit))
 	parts := t.down * t.across
-	workers.share(t, parts, min(limit, parts))
+	workers.share(b, t, parts, min(limit, parts))
 	*t = productTask{}
 	w.release()
 }

@@ -149,7 +149,7 @@ func TestConcurrentCallers(t *testing.T) {
 		deadline := time.Now().Add(time.Minute)
 		for workers.awake.Load() != 0 {
 			if time.Now().After(deadline) {
-				t.Fatalf("%d of %d helpers are still awake", workers.awake.Load(), workers.helpers)
+				t.Fatalf("%d of %d helpers are still awake", workers.awake.Load(), workers.helpers.Load())
 			}
 			time.Sleep(time.Millisecond)
 		}

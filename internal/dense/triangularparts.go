@@ -2,7 +2,6 @@ package dense
 
 import (
 	"math"
-	"runtime"
 	"time"
 	"unsafe"
 )
@@ -14,6 +13,8 @@ type triangularTask[T Float] struct {
 	tl           Trans
 	l, b, dst    Matrix[T]
 	count, parts int // columns or rows, and ranges of them
+	board        *board
+	limit        int // goroutines
 	home         *workspace
 }
 
@@ -32,21 +33,26 @@ const (
 // triangularTime is the work that is shared: half a matrix brings less work for each element that another processor has to fetch than a product does.
 const triangularTime = 2 * sharedTime
 
-// triangularParts returns an empty task, and the pool with it, if so many multiplications with an addition, for that many columns or rows, are worth
+// triangularParts returns an empty task, with a board that the caller then holds, if so many multiplications with an addition, for that many columns or rows, are worth
 // sharing, and nil otherwise.
 func triangularParts[T Float](operations float64, count int) *triangularTask[T] {
 	length := lengthOf[T](operations)
 	if length < triangularTime || !workers.worth(length) {
 		return nil
 	}
-	limit := runtime.GOMAXPROCS(0)
+	b, limit := workers.take(length)
+	if b == nil {
+		return nil
+	}
 	parts := min(partsOf(length, limit), count/lineElements[T]())
-	if limit <= 1 || parts <= 1 || !workers.mu.TryLock() {
+	if parts <= 1 {
+		b.mu.Unlock()
 		return nil
 	}
 	w := takeWorkspace()
 	t := triangularOf[T](w)
 	t.count, t.parts = count, parts
+	t.board, t.limit = b, min(limit, parts)
 	t.home = w
 	return t
 }
@@ -68,11 +74,11 @@ func triangularOf[T Float](w *workspace) *triangularTask[T] {
 // triangleTimes is the number of multiplications of a triangle of n rows with count columns; more than an int holds on some processors.
 func triangleTimes(n, count int) float64 { return float64(n) * float64(n) / 2 * float64(count) }
 
-// run does the operation in parts and gives the pool back.
+// run does the operation in parts and gives the board back.
 func (t *triangularTask[T]) run(kind triangularKind, tl Trans, l, b, dst Matrix[T]) {
-	defer workers.mu.Unlock()
+	defer t.board.mu.Unlock()
 	t.kind, t.tl, t.l, t.b, t.dst = kind, tl, l, b, dst
-	workers.share(t, t.parts, min(runtime.GOMAXPROCS(0), t.parts))
+	workers.share(t.board, t, t.parts, t.limit)
 	w := t.home
 	*t = triangularTask[T]{}
 	w.release()

@@ -11,7 +11,25 @@ type conquest struct {
 	column []int // of pole i in the rotated eigenvector matrix
 	rows   []float64
 	cs     []float64
+	halves *halves // of a matrix of tornSize rows or more
 }
+
+// halves are the two problems that a tridiagonal matrix is torn into, each with a workspace of its own.
+type halves struct {
+	own    [2]conquest
+	t      [2]tridiagonal
+	vt     [2]dense.Matrix[float64]
+	ok     [2]bool
+	shared dense.Parallel
+}
+
+// RunPart solves half i.
+func (h *halves) RunPart(i int) { h.ok[i] = h.own[i].solve(h.t[i], h.vt[i]) }
+
+const (
+	tornSize = 128 // rows of a matrix whose halves may be solved at the same time
+	tornWork = 200 // multiplications that it takes to solve them, for each element of the matrix, where that is small
+)
 
 // Where a row of a merged block may be nonzero.
 const (
@@ -21,9 +39,26 @@ const (
 )
 
 func (c *conquest) grow(n int) {
+	c.rows, c.sec.ut = grow(c.rows, n*n), grow(c.sec.ut, n*n)
 	c.z, c.group, c.column = grow(c.z, n), grow(c.group, n), grow(c.column, n)
-	c.rows = grow(c.rows, n*n)
 	c.cs = grow(c.cs, 2*smallSize)
+	if n < tornSize {
+		return
+	}
+	if c.halves == nil {
+		c.halves = new(halves)
+		c.halves.shared.Task = c.halves
+	}
+	n1 := n / 2
+	edge, end := n1*n1, n1*n1+(n-n1)*(n-n1)
+	for i := range 2 {
+		half := &c.halves.own[i]
+		half.rows, half.sec.ut = c.rows[:edge:edge], c.sec.ut[:edge:edge] // the whole uses them when the halves are done
+		if i == 1 {
+			half.rows, half.sec.ut = c.rows[edge:end:end], c.sec.ut[edge:end:end]
+		}
+		half.grow(n1 + i*(n-2*n1))
+	}
 }
 
 // solve overwrites t.d with the eigenvalues, in no order, and vt with the eigenvectors as its rows. t.e is destroyed.
@@ -37,9 +72,21 @@ func (c *conquest) solve(t tridiagonal, vt dense.Matrix[float64]) bool {
 	abs := max(rho, -rho)
 	t.d[n1-1] -= abs
 	t.d[n1] -= abs
-	ok := c.solve(tridiagonal{t.d[:n1], t.e[:n1-1]}, vt.View(0, 0, n1, n1)) &&
-		c.solve(tridiagonal{t.d[n1:], t.e[n1:]}, vt.View(n1, n1, n-n1, n-n1))
-	return ok && c.merge(t.d, vt, n1, rho)
+	return c.solveHalves(t, vt, n1) && c.merge(t.d, vt, n1, rho)
+}
+
+// solveHalves solves the first n1 rows and the others.
+func (c *conquest) solveHalves(t tridiagonal, vt dense.Matrix[float64], n1 int) bool {
+	n := len(t.d)
+	first, second := tridiagonal{t.d[:n1], t.e[:n1-1]}, tridiagonal{t.d[n1:], t.e[n1:]}
+	vt1, vt2 := vt.View(0, 0, n1, n1), vt.View(n1, n1, n-n1, n-n1)
+	if n < tornSize {
+		return c.solve(first, vt1) && c.solve(second, vt2)
+	}
+	h := c.halves
+	h.t, h.vt = [2]tridiagonal{first, second}, [2]dense.Matrix[float64]{vt1, vt2}
+	h.shared.RunFor(2, tornWork*n*n)
+	return h.ok[0] && h.ok[1]
 }
 
 // merge joins the decompositions of two halves that a coupling rho ties: the rows of vt[:n1, :n1] and vt[n1:, n1:] become the eigenvectors of

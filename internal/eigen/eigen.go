@@ -44,6 +44,51 @@ type Solver struct {
 	back backTransform
 	vt   []float64
 	perm []int
+
+	order  columnOrder
+	shared dense.Parallel
+}
+
+const (
+	orderedColumns = 32 // that a part of a columnOrder fills; a multiple of a cache line
+	orderWork      = 15 // multiplications that take as long as it takes to move an element
+)
+
+// columnOrder sets column p of to to row perm[p] of from.
+type columnOrder struct {
+	from dense.Matrix[float64]
+	perm []int
+	to   dense.Matrix[float64]
+}
+
+// RunPart fills the columns of part i, tile by tile.
+func (o *columnOrder) RunPart(i int) {
+	n := o.to.Cols
+	first, last := i*orderedColumns, min((i+1)*orderedColumns, n)
+	for j := 0; j < n; j += orderedColumns {
+		o.tile(first, last, j, min(j+orderedColumns, n))
+	}
+}
+
+// tile fills the columns p to p1-1 of the rows j to j1-1, a cache line of each row at a time.
+func (o *columnOrder) tile(p, p1, j, j1 int) {
+	const line = 8
+	for ; p+line <= p1; p += line {
+		var rows [line][]float64
+		for k := range rows {
+			rows[k] = o.from.Row(o.perm[p+k])[j:j1]
+		}
+		for l := range j1 - j {
+			to := (*[line]float64)(o.to.Row(j + l)[p:])
+			to[0], to[1], to[2], to[3] = rows[0][l], rows[1][l], rows[2][l], rows[3][l]
+			to[4], to[5], to[6], to[7] = rows[4][l], rows[5][l], rows[6][l], rows[7][l]
+		}
+	}
+	for ; p < p1; p++ {
+		for l, v := range o.from.Row(o.perm[p])[j:j1] {
+			o.to.Set(j+l, p, v)
+		}
+	}
 }
 
 // Sym is the function Sym on the workspace of s.
@@ -65,9 +110,10 @@ func (s *Solver) Sym(a dense.Matrix[float64], w []float64) bool {
 	s.argsort(t.d)
 	for p, i := range s.perm {
 		w[p] = t.d[i] / scale
-		copy(a.Row(p), vt.Row(i))
 	}
-	transpose(a)
+	s.order = columnOrder{from: vt, perm: s.perm, to: a}
+	s.shared.Task = &s.order
+	s.shared.RunFor((n+orderedColumns-1)/orderedColumns, orderWork*n*n)
 	return n == 0 || finite(w[0]) && finite(w[n-1])
 }
 
@@ -93,7 +139,14 @@ func prepareSym(a dense.Matrix[float64], w []float64) (scale float64, ok bool) {
 	if a.Rows != a.Cols || len(w) != a.Rows {
 		panic(dense.Error("eigen: the matrix is not square or the length of w differs"))
 	}
-	var big float64
+	var sum, big float64
+	for i := range a.Rows {
+		row := a.Row(i)[i:]
+		sum += dense.Dot(row, row)
+	}
+	if sum > 1e-180 && sum < 1e180 {
+		return 1, true
+	}
 	for i := range a.Rows {
 		for _, v := range a.Row(i)[i:] {
 			v = math.Abs(v)

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	partPoles     = 64  // rows or columns of one part of parallel work; a multiple of 4
-	parallelPoles = 256 // from here on the work is shared
+	partPoles = 64 // rows or columns of one part of parallel work; a multiple of 4
+	poleWork  = 30 // multiplications that a phase takes for each pair of poles, on average
 )
 
 // secularPhase is a step of solve whose rows or columns are independent of each other.
@@ -49,13 +49,7 @@ func (s *Secular) solve(column []int) {
 	s.task = secularTask{s: s, column: column}
 	s.shared.Task = &s.task
 	for s.task.phase = findRoots; s.task.phase <= findVectors; s.task.phase++ {
-		if k >= parallelPoles {
-			s.shared.Run(parts)
-			continue
-		}
-		for i := range parts {
-			s.task.RunPart(i)
-		}
+		s.shared.RunFor(parts, poleWork*k*k)
 	}
 }
 

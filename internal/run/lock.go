@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/spdopt/spdopt/internal/filelock"
 )
 
 // Holder is the process that has a run open.
@@ -46,7 +48,7 @@ func lock(dir string) (*os.File, error) {
 		return nil, &WriteError{dir, lockFile, err}
 	}
 	for began := time.Now(); ; time.Sleep(patience / 20) {
-		busy, err := tryLock(f)
+		busy, err := filelock.Try(f)
 		if err != nil {
 			f.Close()
 			return nil, fmt.Errorf("%s: cannot lock the run: %w; use a file system with locks", dir, err)
@@ -99,6 +101,6 @@ func running(dir string) (Holder, bool, error) {
 		return Holder{}, false, err
 	}
 	defer f.Close()
-	busy, err := tryLock(f)
+	busy, err := filelock.Try(f)
 	return holder(dir), busy, err
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/spdopt/spdopt/internal/filelock"
 )
 
 // TestLockOfAKilledProcess: a process that was killed while it started a program leaves a child that holds the lock for some time; the run is not refused.
@@ -21,7 +23,7 @@ func TestLockOfAKilledProcess(t *testing.T) {
 	require.NoError(t, err)
 	f, err := os.OpenFile(filepath.Join(r.Dir(), lockFile), os.O_RDWR, 0)
 	require.NoError(t, err)
-	busy, err := tryLock(f)
+	busy, err := filelock.Try(f)
 	require.NoError(t, err)
 	require.False(t, busy)
 	text, err := json.Marshal(Holder{ended.Process.Pid, host, time.Now()})

@@ -59,7 +59,7 @@ const quadricGoal = 1e-10
 // quadricClosedForm evaluates the solution without keeping what Hessian products need.
 var quadricClosedForm = func() Method {
 	m := closedForm("normal equations for the n(n+1)/2 entries of X, by Cholesky, or for n >= 32 and points in general position by conjugate gradients in low precision, refined to the tolerance",
-		func(in instance) *manifold.Frame { return in.(*ellipsoidOnce).e.known })
+		func(in instance) (*manifold.Frame, error) { return in.(*ellipsoidOnce).e.known, nil })
 	run := m.run
 	m.run = func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 		return run(&ellipsoidOnce{in, in.(*ellipsoidObjective)}, m, o)

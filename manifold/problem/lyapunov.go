@@ -10,8 +10,8 @@ var lyapunov = Problem{
 	What:  "Lyapunov's equation A X + X A = C: minimize tr(X A X) - tr(X C)",
 	Input: "two SPD matrices, A and C",
 	Takes: Matrices,
-	Own: []Method{closedForm("in the eigenbasis of A the solution is C_ij/(a_i + a_j): one eigendecomposition", func(in instance) *manifold.Frame {
-		return in.(*sandwich).known
+	Own: []Method{closedForm("in the eigenbasis of A the solution is C_ij/(a_i + a_j): one eigendecomposition", func(in instance) (*manifold.Frame, error) {
+		return in.(*sandwich).known, nil
 	})},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
 		fa, fc, err := matrixPair(d, false, "A and C of A X + X A = C")

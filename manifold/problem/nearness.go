@@ -10,7 +10,7 @@ var metricNearness = Problem{
 	What:  "metric nearness, a benchmark: minimize 1/(2N) sum ||Q X x - x||^2 over X (not the triangle-inequality problem of that name)",
 	Input: "one SPD matrix Q, or two: Q and the second moment C = (1/N) sum x x' (default I)",
 	Takes: Matrices,
-	Own:   []Method{closedForm("the minimizer is Q^-1, by Cholesky", func(in instance) *manifold.Frame { return in.(*sandwich).known })},
+	Own:   []Method{closedForm("the minimizer is Q^-1, by Cholesky", func(in instance) (*manifold.Frame, error) { return in.(*sandwich).known, nil })},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
 		q, c, err := matrixPair(d, true, "Q and the second moment of x")
 		if err != nil {

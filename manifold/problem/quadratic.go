@@ -23,6 +23,9 @@ type knownMinimizer struct {
 // nearEnough is the distance within which a run counts as converged; a looser tolerance than 1e-6 widens it.
 const nearEnough = 1e-6
 
+// knownKind is the kind of a certificate that is the distance to a known minimizer.
+const knownKind = "known-minimizer"
+
 // refineFrom is the distance, over the root of n, from which on a closed form is refined.
 const refineFrom = nearEnough / 10
 
@@ -38,28 +41,34 @@ func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solv
 	if err != nil {
 		return solve.Certificate{Kind: "none"}
 	}
-	return solve.Certificate{Kind: "known-minimizer", Value: d, Bound: true}
+	return solve.Certificate{Kind: knownKind, Value: d, Bound: true}
+}
+
+// limits returns the distances up to which a run counts as converged: by its gradient, and where that has met its rounding.
+func (k *knownMinimizer) limits(o *solve.Options) (usual, rounded float64) {
+	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
+	size := math.Sqrt(float64(k.m.Dim()))
+	return max(nearEnough, tolerance) * size, 100 * tolerance * size
 }
 
 // verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance.
 func (k *knownMinimizer) verify(in instance, r *solve.Result, o *solve.Options) {
-	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
-	size := math.Sqrt(float64(k.known.Dim()))
-	if r.Certificate.Bound && !(r.Certificate.Value <= refineFrom*size) {
+	limit, rounded := k.limits(o)
+	if r.Certificate.Kind == knownKind && !(r.Certificate.Value <= refineFrom*math.Sqrt(float64(k.m.Dim()))) {
 		k.refine(in, r)
 	}
 	distance := r.Certificate.Value
 	if r.Certificate.Kind == "none" { // so far that the distance cannot be computed
 		distance = math.Inf(1)
 	}
-	switch limit := max(nearEnough, tolerance) * size; {
+	switch {
 	case r.Converged && !(distance <= limit):
 		r.Converged = false
 		r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away (limit %.3g)", r.Reason.Detail, distance, limit),
 			Advice: "the problem is ill-conditioned: use the closed form, or the trust solver with a smaller tolerance"}
-	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == stalledReason) && distance <= 100*tolerance*size:
+	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == stalledReason) && distance <= rounded:
 		r.Converged = true
-		r.Reason = solve.Reason{Name: "known-minimizer", Converged: true,
+		r.Reason = solve.Reason{Name: r.Certificate.Kind, Converged: true,
 			Detail: fmt.Sprintf("%.3g from the minimizer, at the rounding of the gradient", distance)}
 	}
 }
@@ -79,9 +88,13 @@ func (k *knownMinimizer) refine(in instance, r *solve.Result) {
 }
 
 // closedForm is the method that returns the known minimizer, evaluated, and refined where rounding has put it away from where it should be.
-func closedForm(what string, known func(in instance) *manifold.Frame) Method {
+func closedForm(what string, known func(in instance) (*manifold.Frame, error)) Method {
 	return Method{Name: "closed-form", What: what, run: func(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 		first, err := firstPoint(in, o)
+		if err != nil {
+			return nil, err
+		}
+		minimizer, err := known(in)
 		if err != nil {
 			return nil, err
 		}
@@ -92,7 +105,7 @@ func closedForm(what string, known func(in instance) *manifold.Frame) Method {
 		}
 		scale := math.Sqrt(m.Inner(first, grad, grad))
 		e := &refinement{in: in, m: m, grad: grad, memo: memo}
-		if err := e.evaluate(known(in)); err != nil {
+		if err := e.evaluate(minimizer); err != nil {
 			return nil, err
 		}
 		e.refine(refineFrom * math.Sqrt(float64(m.Dim())))

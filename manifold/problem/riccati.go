@@ -1,6 +1,7 @@
 package problem
 
 import (
+	"errors"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -24,77 +25,97 @@ var riccati = Problem{
 	triangular: memoryless,
 }
 
-var riccatiClosedForm = closedForm("the geometric mean of A and B^-1: one Cholesky factorization and one eigendecomposition", func(in instance) *manifold.Frame {
-	return in.(interface{ minimizer() *manifold.Frame }).minimizer()
+var riccatiClosedForm = closedForm("the geometric mean of A and B^-1: one Cholesky factorization and one eigendecomposition", func(in instance) (*manifold.Frame, error) {
+	r := in.(*riccatiObjective)
+	err := r.find()
+	return r.known, err
 })
 
 // riccatiObjective is tr(X^-1 A) + tr(B X), A = La La' and B = Lb Lb'. With M = F'BF and K = F^-1 A F^-T the whitened differential is M - K and the
-// Hessian (eta H + H eta)/2, H = M + K, which is also inverted exactly. The cost is convex along geodesics.
+// Hessian (eta H + H eta)/2, H = M + K. The cost is convex along geodesics.
 type riccatiObjective struct {
-	knownMinimizer
-	a, b  *manifold.Frame
-	scale float64
-	work  dense.Matrix[float64]
+	knownMinimizer // known is nil before find
+	a, b           *manifold.Frame
+	scale          float64
+	work, k        dense.Matrix[float64]
+	inverse        lyapunovInverse
+	of             *riccatiMemo // the point that inverse belongs to
 }
 
 type riccatiMemo struct {
-	h       dense.Matrix[float64]
-	inverse *pencil
-	ready   bool
+	w, h dense.Matrix[float64]
 }
 
 func newRiccati(a, b *manifold.Frame, count int, m func(int) (*manifold.Affine, error)) (*riccatiObjective, error) {
 	n := a.Dim()
-	r := &riccatiObjective{a: a, b: b, work: dense.New[float64](n, n)}
+	r := &riccatiObjective{a: a, b: b, work: dense.New[float64](n, n), k: dense.New[float64](n, n), inverse: lyapunovInverse{n: n}}
 	geometry, err := m(n)
 	if err != nil {
 		return nil, err
 	}
-	inverse, known := b.Clone().(*manifold.Frame), manifold.IdentityFrame(n, 1)
-	inverse.Invert()
-	if err := geometry.Between(known, inverse, a, 0.5); err != nil {
-		return nil, &DataError{Where: "geometric mean", Err: err, Remedy: ridgeRemedy}
+	r.knownMinimizer = knownMinimizer{m: geometry, from: manifold.IdentityFrame(n, 1), count: count}
+	dense.MulLowerRight(dense.Transposed, view(b.Inverse()), view(a.Inverse()), r.work)
+	if r.scale = 100 / math.Sqrt(dense.Dot(r.work.Data, r.work.Data)); !(r.scale > 0) {
+		return nil, &DataError{Where: "equation", Err: errors.New("the product of the matrices is singular to rounding"), Remedy: ridgeRemedy}
 	}
-	r.knownMinimizer = knownMinimizer{m: geometry, known: known, from: manifold.IdentityFrame(n, 1), count: count}
-	at := dense.New[float64](n, n)
-	congruent(at, view(b.F()), view(known.F()), r.work)
-	f, err := manifold.NewFrame(symmetric(at))
-	if err != nil {
-		return nil, &DataError{Where: "equation", Err: err, Remedy: ridgeRemedy}
-	}
-	r.scale = 100 * smallestAtLeast(f)
 	return r, nil
 }
 
-func (r *riccatiObjective) minimizer() *manifold.Frame { return r.known }
+// find sets the known minimizer by the closed form.
+func (r *riccatiObjective) find() error {
+	if r.known != nil {
+		return nil
+	}
+	inverse, known := r.b.Clone().(*manifold.Frame), manifold.IdentityFrame(r.a.Dim(), 1)
+	inverse.Invert()
+	if err := r.m.Between(known, inverse, r.a, 0.5); err != nil {
+		return &DataError{Where: "geometric mean", Err: err, Remedy: ridgeRemedy}
+	}
+	r.known = known
+	return nil
+}
 
-// GradientScale implements solve.Scaler: a hundred times the smallest curvature at the minimizer, so that the default tolerance means a distance of 1e-6.
+func (r *riccatiObjective) size() (int, int) { return r.a.Dim(), r.count }
+
+// GradientScale implements solve.Scaler: a hundred times a lower bound of the smallest curvature at the minimizer, where H/2 has the eigenvalues of (A B)^1/2, so
+// that the default tolerance means a distance of 1e-6. The bound is 1/||La^-1 Lb^-T||_F.
 func (r *riccatiObjective) GradientScale(float64) float64 { return r.scale }
+
+// GradientRounding implements solve.Rounder: W is a difference of matrices, the sum of which is H.
+func (r *riccatiObjective) GradientRounding(memo solve.Memo) float64 {
+	h := memo.(*riccatiMemo).h
+	return math.Sqrt(r.m.Kappa()*dense.Dot(h.Data, h.Data)) * float64(r.a.Dim()) * 0x1p-52
+}
 
 // NewMemo implements solve.Memoizer.
 func (r *riccatiObjective) NewMemo() solve.Memo {
-	n := r.known.Dim()
-	return &riccatiMemo{h: dense.New[float64](n, n), inverse: newPencil(n)}
+	n := r.a.Dim()
+	return &riccatiMemo{w: dense.New[float64](n, n), h: dense.New[float64](n, n)}
 }
 
-// Evaluate implements solve.Objective: three products.
+// Evaluate implements solve.Objective: two products.
 func (r *riccatiObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	f, m, n := p.(*manifold.Frame), memo.(*riccatiMemo), r.known.Dim()
-	k := m.inverse.s
+	f, m := p.(*manifold.Frame), memo.(*riccatiMemo)
+	k := r.k
 	if err := r.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	m.ready = false
+	if r.of == m {
+		r.of = nil
+	}
 	congruent(m.h, view(r.b.F()), view(f.F()), r.work)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(f.Inverse()), view(r.a.F()), 0, r.work)
+	if f.Lower() {
+		dense.MulLower(dense.NoTrans, view(f.Inverse()), view(r.a.F()), r.work)
+	} else {
+		dense.MulLowerRight(dense.NoTrans, view(r.a.F()), view(f.Inverse()), r.work)
+	}
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, r.work, r.work, 0, k)
 	dense.Mirror(k)
-	for i, v := range k.Data {
-		grad[i] = m.h.Data[i] - v
-		m.h.Data[i] += v
-	}
+	dense.Blend(1, m.h.Data, -1, k.Data, m.w.Data)
+	dense.Axpy(1, k.Data, m.h.Data)
+	copy(grad, m.w.Data)
 	var cost float64
-	for i := range n {
+	for i := range k.Rows {
 		cost += m.h.At(i, i)
 	}
 	r.m.FromWhitened(f, grad)
@@ -106,22 +127,76 @@ func (r *riccatiObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 
 // HessianVec implements solve.Hessian: one product.
 func (r *riccatiObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
-	n := r.known.Dim()
+	n := r.a.Dim()
 	symmetricProduct(dense.Wrap(n, n, dst), dense.Wrap(n, n, v), memo.(*riccatiMemo).h, r.work)
 	r.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
 }
 
-// Precondition implements solve.Preconditioner: one eigendecomposition at a new point, then four products.
+// Precondition implements solve.Preconditioner: see lyapunovInverse.
 func (r *riccatiObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
-	m, n := memo.(*riccatiMemo), r.known.Dim()
-	if !m.ready {
-		if err := m.inverse.decompose(m.h); err != nil {
-			return err
-		}
-		m.ready = true
+	if err := r.invertAt(memo.(*riccatiMemo)); err != nil {
+		return err
 	}
-	m.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
+	n := r.a.Dim()
+	r.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/r.m.Kappa(), dst, dst)
 	return nil
+}
+
+// invertAt makes inverse belong to the point of m.
+func (r *riccatiObjective) invertAt(m *riccatiMemo) error {
+	if r.of == m {
+		return nil
+	}
+	r.of = nil
+	err := r.inverse.set(m.h)
+	if err == nil {
+		r.of = m
+	}
+	return err
+}
+
+// Certify implements solve.Certifier: a bound of the distance by the Newton step where the minimizer is so near that this proves one, otherwise the distance to the
+// closed form.
+func (r *riccatiObjective) Certify(p manifold.Point, norm float64, memo solve.Memo) solve.Certificate {
+	if m, ok := memo.(*riccatiMemo); ok {
+		if d, ok := r.bound(m); ok {
+			return solve.Certificate{Kind: "strong-convexity", Value: d / math.Sqrt(r.m.Kappa()), Bound: true}
+		}
+	}
+	if r.find() != nil {
+		return solve.Certificate{Kind: "none"}
+	}
+	return r.knownMinimizer.Certify(p, norm, memo)
+}
+
+// mostBent is the largest q d of a bound.
+const mostBent = 0.25
+
+// bound bounds the length d of the geodesic F exp(t eta) F' to the minimizer, and returns false where that is too long. Its second derivative is at least
+// e^-td d^2 l, l the smallest eigenvalue of H, so d <= -log(1 - |W|/l). With s the Newton step the gradient vanishes where eta = s - A^-1 int (A_t - A) eta dt, A and A_t
+// the Hessians along the way, which differ by (e^td - 1)(|M| + |K|) at most, and M, K <= H: d <= |s| + q d^2 with q = |H| e^d/l. Of the d that satisfy this those below
+// the smaller root remain, because d is below the larger one.
+func (r *riccatiObjective) bound(m *riccatiMemo) (float64, bool) {
+	if r.invertAt(m) != nil {
+		return 0, false
+	}
+	least, longer := r.inverse.bounds()
+	far := -math.Log1p(-math.Sqrt(dense.Dot(m.w.Data, m.w.Data)) / least)
+	bent := math.Sqrt(dense.Dot(m.h.Data, m.h.Data)) * math.Exp(far) / least
+	if !(bent*far <= mostBent) {
+		return 0, false
+	}
+	r.inverse.solve(r.work, m.w)
+	step := longer * math.Sqrt(dense.Dot(r.work.Data, r.work.Data))
+	return min(far, 2*step/(1+math.Sqrt(max(0, 1-4*bent*step)))), true
+}
+
+// verify implements verifier: where the bound is not enough, by the distance to the closed form.
+func (r *riccatiObjective) verify(in instance, run *solve.Result, o *solve.Options) {
+	if limit, _ := r.limits(o); !(run.Certificate.Value <= limit) {
+		run.Certificate = r.Certify(run.Point, run.GradientNorm, nil)
+	}
+	r.knownMinimizer.verify(in, run, o)
 }

@@ -115,25 +115,40 @@ func poleCentres(width float64, shifts int, sinh bool) []float64 {
 // interpolationPoints returns y = tanh(l/2) at the positive ones of 2 count + 1 points e^l = e^L dn(u) with u in the middle of equal parts of a quarter
 // period, the complementary modulus of dn being e^-2L.
 func interpolationPoints(width float64, count int) []float64 {
-	complement := math.Exp(-2 * width)
-	m := 1 - complement*complement
-	var a, c [16]float64 // arithmetic-geometric mean and Landen's transformation
-	a[0], c[0] = 1, math.Sqrt(m)
-	steps := 0
-	for b := complement; steps < len(a)-1 && c[steps] > 1e-15; steps++ {
-		a[steps+1], c[steps+1] = (a[steps]+b)/2, (a[steps]-b)/2
-		b = math.Sqrt(a[steps] * b)
-	}
+	q := newQuarterPeriod(math.Exp(-2 * width))
 	out := make([]float64, count)
 	for i := range out {
-		phi := math.Ldexp(math.Pi/2*(float64(i)+0.5)/float64(2*count+1), steps)
-		for j := steps; j > 0; j-- {
-			phi = (phi + math.Asin(c[j]/a[j]*math.Sin(phi))) / 2
-		}
-		s := math.Sin(phi)
-		out[i] = math.Tanh((width + math.Log1p(-m*s*s)/2) / 2)
+		out[i] = math.Tanh((width + q.logDelta((float64(i)+0.5)/float64(2*count+1))) / 2)
 	}
 	return out
+}
+
+// quarterPeriod evaluates the elliptic function dn of one modulus, by the arithmetic-geometric mean and Landen's transformation.
+type quarterPeriod struct {
+	m     float64 // 1 less the square of the complementary modulus
+	a, c  [16]float64
+	steps int
+}
+
+func newQuarterPeriod(complement float64) *quarterPeriod {
+	q := &quarterPeriod{m: 1 - complement*complement}
+	q.a[0], q.c[0] = 1, math.Sqrt(q.m)
+	for b := complement; q.steps < len(q.a)-1 && q.c[q.steps] > 1e-15; q.steps++ {
+		a := q.a[q.steps]
+		q.a[q.steps+1], q.c[q.steps+1] = (a+b)/2, (a-b)/2
+		b = math.Sqrt(a * b)
+	}
+	return q
+}
+
+// logDelta returns log dn at the given share of a quarter period.
+func (q *quarterPeriod) logDelta(share float64) float64 {
+	phi := math.Ldexp(math.Pi/2*share, q.steps)
+	for j := q.steps; j > 0; j-- {
+		phi = (phi + math.Asin(q.c[j]/q.a[j]*math.Sin(phi))) / 2
+	}
+	s := math.Sin(phi)
+	return math.Log1p(-q.m*s*s) / 2
 }
 
 // solveShiftedLog fits the weights of the given poles by least squares at Chebyshev points (modified Gram-Schmidt).

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spdopt/spdopt/internal/filelock"
 	"github.com/spdopt/spdopt/internal/jsonfloat"
 	"github.com/spdopt/spdopt/internal/matio"
 )
@@ -197,11 +198,29 @@ func openLog(path string, h Header) (*logFile, error) {
 		return nil, matio.SystemError(path, "open", err)
 	}
 	f.w = bufio.NewWriter(f.file)
-	if err := f.load(path, h); err != nil {
+	if err = f.lock(path); err == nil {
+		err = f.load(path, h)
+	}
+	if err != nil {
 		f.file.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// lock refuses a file that another comparison appends to, and keeps others away until it is closed.
+func (f *logFile) lock(path string) error {
+	if info, err := f.file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	busy, err := filelock.Try(f.file)
+	switch {
+	case err != nil:
+		return &matio.Error{File: path, What: "cannot be locked: " + err.Error(), Try: "a file system with locks"}
+	case busy:
+		return &matio.Error{File: path, What: "another comparison appends to it", Try: "another file, or wait for its end"}
+	}
+	return nil
 }
 
 func (f *logFile) load(path string, h Header) error {

@@ -2,10 +2,12 @@ package algoperf
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -259,5 +261,25 @@ func again(t *testing.T, l *Log) {
 	}
 	if _, _, err := ReadJSON(&b); err != nil {
 		t.Errorf("what was accepted is refused: %v", err)
+	}
+}
+
+// A log is that of one comparison at a time; it is free again when that ends.
+func TestLogInUse(t *testing.T) {
+	c := toyConfig(t)
+	c.Log = filepath.Join(t.TempDir(), "log.jsonl")
+	l := mustRun(t, c)
+	first, err := openLog(c.Log, l.Header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "another comparison appends to it") {
+		t.Errorf("a log in use: %v", err)
+	}
+	if err := first.close(); err != nil {
+		t.Fatal(err)
+	}
+	if again := mustRun(t, c); text(t, again) != text(t, l) {
+		t.Error("the log changed")
 	}
 }

@@ -1,0 +1,101 @@
+package problem
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold/solve"
+)
+
+// TestADI: what is left of the products of eigenvectors after the equation has been solved and multiplied back is between the bounds, in any units.
+func TestADI(t *testing.T) {
+	for _, n := range []int{1, 2, 7, 40} {
+		for _, condition := range []float64{1, 30, 3e3} {
+			for _, unit := range []float64{1, 1e-30, 1e30} {
+				h := gallery.SPD(3, n, condition)
+				dense.Scale(unit, h.Data, h.Data)
+				a := newADI(n)
+				if !a.set(h) {
+					t.Fatalf("n = %d, condition %g, unit %g refused", n, condition, unit)
+				}
+				q, w := h.Clone(), make([]float64, n)
+				eigen.Sym(q, w)
+				r, y := dense.New[float64](n, n), dense.New[float64](n, n)
+				for i := 0; i < n; i += 1 + n/9 {
+					for j := 0; j <= i; j += 1 + n/9 {
+						for k := range n {
+							for l := range n {
+								r.Set(k, l, 1e-20*(q.At(k, i)*q.At(l, j)+q.At(k, j)*q.At(l, i)))
+							}
+						}
+						a.solve(y, r)
+						share := dense.Dot(y.Data, r.Data) / dense.Dot(r.Data, r.Data) * (w[i] + w[j]) / 2
+						if !(share > 1-adiError-1e-3 && share < 1+adiError+1e-3 && share > a.share()-1e-3) {
+							t.Errorf("n = %d, condition %g, unit %g: %g of the exact solution, %g promised", n, condition, unit, share, a.share())
+						}
+					}
+				}
+			}
+		}
+	}
+	if newADI(20).set(gallery.SPD(3, 20, 1e6)) {
+		t.Error("condition 1e6 accepted")
+	}
+	if newADI(2).set(dense.Wrap(2, 2, []float64{1, 0, 0, -1})) || newADI(2).set(dense.Wrap(2, 2, []float64{1, 0, 0, math.NaN()})) {
+		t.Error("an indefinite matrix accepted")
+	}
+}
+
+// TestRiccatiBound: near the minimizer the certificate is a bound of the distance, and hardly above it; farther away it is the distance.
+func TestRiccatiBound(t *testing.T) {
+	const n = 12
+	for _, condition := range []float64{1e1, 1e3, 1e5} {
+		for _, kappa := range []int{1, 2} {
+			d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(61, n, condition)), symmetric(gallery.SPD(62, n, condition))}}
+			p, _ := ByName("riccati")
+			in, m, err := p.instance(&d, &Options{Kappa: kappa})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := in.(*riccatiObjective)
+			if err := r.find(); err != nil {
+				t.Fatal(err)
+			}
+			v, at := make([]float64, n*n), r.known.Clone()
+			for _, length := range []float64{1e-7, 1e-4, 0.1, 3} {
+				m.RandomTangent(v, r.known, rand.New(rand.NewPCG(1, 7)))
+				dense.Scale(length, v, v)
+				if err := m.Exp(at, r.known, v); err != nil {
+					t.Fatal(err)
+				}
+				memo := r.NewMemo()
+				if _, err := r.Evaluate(at, v, memo); err != nil {
+					t.Fatal(err)
+				}
+				norm := math.Sqrt(m.Inner(at, v, v))
+				c := r.Certify(at, norm, memo)
+				if !c.Bound || !(c.Value > length*(1-1e-6)) || !(c.Value < 1.6*length) {
+					t.Errorf("condition %g, kappa %d: %g away, certificate %+v", condition, kappa, length, c)
+				}
+				if c.Kind != "strong-convexity" && length < 1e-5/math.Sqrt(condition) || c.Kind != knownKind && length > 1 {
+					t.Errorf("condition %g: %g away, certificate %+v", condition, length, c)
+				}
+			}
+		}
+	}
+}
+
+// TestRiccatiDenied: a run with a loose tolerance that ends far from the minimizer is measured by the closed form, and has not converged.
+func TestRiccatiDenied(t *testing.T) {
+	d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(61, 10, 1e6)), symmetric(gallery.SPD(62, 10, 1e6))}}
+	r, err := Solve("riccati", d, &Options{Method: "trust", Solver: solve.Options{MaxIterations: 2}})
+	if err != nil || r.Converged || r.Certificate.Kind != knownKind || !(r.Certificate.Value > 0.1) {
+		t.Errorf("two iterations: %+v %v", r, err)
+	}
+}
