@@ -28,7 +28,7 @@ const (
 	ModelFactors ModelKind = "factors" // the Kronecker factors
 )
 
-// KFAC are the options of natural gradient descent with Kronecker-factored curvature (Martens and Grosse, arXiv:1503.05671; defaults of kfac-jax). For a layer
+// KFAC are the options of natural gradient descent with Kronecker-factored curvature (Martens and Grosse, arXiv:1503.05671; periods, averages and damping as in kfac-jax, which also begins with ten steps of BurnIn). For a layer
 // with inputs x (1 appended for the bias) and vectors g at its outputs it keeps averages A of x x^T and B of the curvature's g g^T, and moves along
 //
 //	Delta = inverse of (B (x) A + (damping + l2) I) times the gradient,    step = -a Delta + m (last step).

@@ -10,7 +10,7 @@ import (
 var refinedMethod = Method{
 	Name: "refined",
 	Title: "eigendecomposition (Cholesky for the inverse) corrected to first order by a residual in twice the precision: a few units of rounding up to " +
-		"condition numbers of 1e10",
+		"condition numbers of 1e8",
 	Source: "first-order correction by divided differences (Daleckii and Krein), residual and orthogonality as in Ogita and Aishima, Japan J. Indust. Appl. " +
 		"Math. 35 (2018); exact split products, Ozaki, Ogita, Oishi and Rump, Numer. Algorithms 59 (2012)",
 	Can: func(q Query) bool {

@@ -15,6 +15,7 @@ const module = "github.com/spdopt/spdopt"
 var mayImport = map[string][]string{
 	"internal/absent":                   {},
 	"internal/atomicfile":               {},
+	"internal/filelock":                 {},
 	"internal/browser":                  {},
 	"internal/allocs":                   {},
 	"internal/golden":                   {},
@@ -25,7 +26,7 @@ var mayImport = map[string][]string{
 	"internal/cputime":                  {},
 	"internal/digits":                   {"internal/dense", "internal/matio"},
 	"internal/report":                   {},
-	"internal/run":                      {"internal/atomicfile", "internal/jsonfloat"},
+	"internal/run":                      {"internal/atomicfile", "internal/filelock", "internal/jsonfloat"},
 	"internal/objective":                {"internal/jsonfloat"},
 	"internal/distribute":               {"internal/jsonfloat", "internal/objective", "internal/run"},
 	"internal/dense":                    {},
@@ -66,7 +67,7 @@ var mayImport = map[string][]string{
 	"nnopt/curvature":            {"internal/dense", "internal/eigen", "internal/kronecker", "spectral", "nnopt", "nnopt/net"},
 	"nnopt/data":                 {"internal/dense", "internal/matio"},
 	"nnopt/train":                {"internal/dense", "internal/engine", "internal/safetensors", "internal/atomicfile", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
-	"nnopt/algoperf":             {"internal/jsonfloat", "internal/dense", "internal/cputime", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
+	"nnopt/algoperf":             {"internal/jsonfloat", "internal/dense", "internal/cputime", "internal/filelock", "internal/matio", "internal/report", "nnopt", "nnopt/net", "nnopt/data"},
 	"nnopt/influence":            {"internal/dense", "internal/eigen", "internal/safetensors", "nnopt", "nnopt/net", "nnopt/curvature"},
 	"nnopt/laplace":              {"internal/dense", "internal/eigen", "internal/kronecker", "nnopt", "nnopt/net", "nnopt/curvature"},
 }

@@ -96,6 +96,21 @@ func TestArcFarFromConvex(t *testing.T) {
 	}
 }
 
+// TestNearnessEndsAtRounding: with a second moment of condition 1e6 the rounding of the gradient lies above the tolerance and above what any run may stagnate at; runs
+// that meet it end there, and have converged, because they are at the minimizer.
+func TestNearnessEndsAtRounding(t *testing.T) {
+	for _, n := range []int{12, 35} {
+		d := Data{}
+		for _, m := range gallery.KarcherScatter(100, n, 2, 1e6) {
+			d.Matrices = append(d.Matrices, symmetric(m))
+		}
+		r := solved(t, "nearness", d, &Options{Method: "arc"})
+		if r.Iterations > 300 || !strings.Contains(r.Reason, "at the rounding of the gradient") || !(r.Certificate.Value < 1e-9) {
+			t.Errorf("n = %d: %d iterations, %s, certificate %+v", n, r.Iterations, r.Reason, r.Certificate)
+		}
+	}
+}
+
 // TestEquations: the residuals of the defining equations, computed by gonum, vanish.
 func TestEquations(t *testing.T) {
 	for _, n := range []int{1, 3, 20} {

@@ -100,7 +100,7 @@ func TestChangesOfMoments(t *testing.T) {
 					dense.Transpose(m, w)
 					square += dense.Dot(w.Data, m.Data) / 4
 				}
-				if got := math.Sqrt(square); got > 4*noise+rest || got+rest < noise/10 {
+				if got := math.Sqrt(square); got > 4*noise+rest || g.passes[p-1] != g.passes[p] && got+rest < noise/10 {
 					t.Errorf("%d components, stage %d: moments are off by %g, predicted %g", k, p, got, noise)
 				}
 			}

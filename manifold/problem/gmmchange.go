@@ -14,8 +14,8 @@ const (
 	changeShare  = 1. / 16
 )
 
-// roundoff of the changes of what is known in single and double precision.
-var roundoff = [exact]float64{single: 0x1p-9, double: 0x1p-24}
+// roundoff is that of the changes of what is known in single and double precision: the unit roundoff of bfloat16, and of single precision with what its sums add.
+var roundoff = [exact]float64{single: 0x1p-9, double: 0x1p-21}
 
 // advance does what the step of EM does with the samples after a step, from what the responsibilities have changed by where a lower precision suffices for that.
 func (s *planeSearch) advance() {

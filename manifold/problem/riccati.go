@@ -81,6 +81,12 @@ func (r *riccatiObjective) size() (int, int) { return r.a.Dim(), r.count }
 // that the default tolerance means a distance of 1e-6. The bound is 1/||La^-1 Lb^-T||_F.
 func (r *riccatiObjective) GradientScale(float64) float64 { return r.scale }
 
+// GradientRounding implements solve.Rounder: W is a difference of matrices, the sum of which is H.
+func (r *riccatiObjective) GradientRounding(memo solve.Memo) float64 {
+	h := memo.(*riccatiMemo).h
+	return math.Sqrt(r.m.Kappa()*dense.Dot(h.Data, h.Data)) * float64(r.a.Dim()) * 0x1p-52
+}
+
 // NewMemo implements solve.Memoizer.
 func (r *riccatiObjective) NewMemo() solve.Memo {
 	n := r.a.Dim()

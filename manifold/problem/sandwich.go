@@ -36,6 +36,12 @@ func newSandwich(k knownMinimizer, scale float64) *sandwich {
 // GradientScale implements solve.Scaler.
 func (q *sandwich) GradientScale(float64) float64 { return q.scale }
 
+// GradientRounding implements solve.Rounder: A B, or a term as large, is what cancels in W.
+func (q *sandwich) GradientRounding(memo solve.Memo) float64 {
+	m := memo.(*sandwichMemo)
+	return math.Sqrt(q.m.Kappa()*dense.Dot(m.a.Data, m.a.Data)*dense.Dot(m.b.Data, m.b.Data)) * float64(q.known.Dim()) * 0x1p-52
+}
+
 // NewMemo implements solve.Memoizer.
 func (q *sandwich) NewMemo() solve.Memo {
 	n := q.known.Dim()

@@ -9,16 +9,17 @@ import (
 
 // Status is what criteria and callbacks see after each iteration.
 type Status struct {
-	Iteration       int
-	Evaluations     int
-	HessianProducts int
-	Cost            float64
-	GradientNorm    float64 // Riemannian
-	GradientScale   float64 // what a relative gradient refers to: the gradient norm at the start or what the objective says (Scaler), but see AbsoluteTolerance
-	NaturalScale    bool    // whether it is what the objective says
-	StepNorm        float64 // Riemannian norm of the last accepted step; 0 before the first
-	Elapsed         time.Duration
-	Point           manifold.Point // must not be changed; nil in iterations that keep no point
+	Iteration        int
+	Evaluations      int
+	HessianProducts  int
+	Cost             float64
+	GradientNorm     float64 // Riemannian
+	GradientScale    float64 // what a relative gradient refers to: the gradient norm at the start or what the objective says (Scaler), but see AbsoluteTolerance
+	NaturalScale     bool    // whether it is what the objective says
+	GradientRounding float64 // norm of a gradient that may be nothing but rounding; 0 where the objective does not say (Rounder)
+	StepNorm         float64 // Riemannian norm of the last accepted step; 0 before the first
+	Elapsed          time.Duration
+	Point            manifold.Point // must not be changed; nil in iterations that keep no point
 
 	relativeTo float64 // GradientScale, unless a tolerance below rounding has raised that
 
@@ -112,8 +113,14 @@ func (c Stagnation) Check(s *Status) (Reason, bool) {
 	if s.Iteration-s.since < int(c) {
 		return Reason{}, false
 	}
-	return Reason{Name: "stagnation", Detail: fmt.Sprintf("gradient norm %.3g, not lower in %d iterations", s.GradientNorm, s.Iteration-s.since),
-		Advice: "a small relative gradient here is the rounding level of the problem: loosen the tolerance; otherwise try the trust solver"}, true
+	r := Reason{Name: "stagnation", Detail: fmt.Sprintf("gradient norm %.3g, not lower in %d iterations", s.GradientNorm, s.Iteration-s.since)}
+	if s.GradientNorm <= s.GradientRounding {
+		r.Detail += fmt.Sprintf("; up to %.3g it may be rounding", s.GradientRounding)
+		r.Advice = "rounding does not allow more: loosen the tolerance"
+		return r, true
+	}
+	r.Advice = "a small relative gradient here is the rounding level of the problem: loosen the tolerance; otherwise try the trust solver"
+	return r, true
 }
 
 // IterationLimit stops without convergence after so many iterations.

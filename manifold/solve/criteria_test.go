@@ -1,6 +1,9 @@
 package solve
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestStagnationAfterASaddle: a gradient that is small near a saddle point and then large must not count against the one that is small at the end.
 func TestStagnationAfterASaddle(t *testing.T) {
@@ -20,6 +23,20 @@ func TestStagnationAfterASaddle(t *testing.T) {
 	for i := range 4 {
 		if stop := note(2e-5); stop != (i >= 2) {
 			t.Errorf("%d points after the smallest gradient: stop %v", i+1, stop)
+		}
+	}
+}
+
+// TestEndsAtRounding: a gradient above the zone of rounding ends a run by stagnation where the objective says that it may be rounding, and only there.
+func TestEndsAtRounding(t *testing.T) {
+	o := (&Options{}).WithDefaults(4)
+	for _, rounding := range []float64{0, 0.5, 2} {
+		s := Status{GradientNorm: 1, GradientScale: 100, GradientRounding: rounding}
+		s.Note()
+		s.Iteration = patience
+		r, stop := o.Done(&s)
+		if want := rounding >= 1; stop != want || stop && (r.Converged || !strings.Contains(r.Detail, "may be rounding")) {
+			t.Errorf("rounding %g: stop %v, %+v", rounding, stop, r)
 		}
 	}
 }

@@ -51,6 +51,12 @@ type Scaler interface {
 	GradientScale(cost float64) float64
 }
 
+// Rounder is implemented by objectives that can tell what rounding leaves of their gradient where that ought to vanish, because its terms cancel.
+type Rounder interface {
+	// GradientRounding returns the norm of a gradient that may be nothing but rounding, rather too large than too small; memo was filled by Evaluate with a gradient.
+	GradientRounding(memo Memo) float64
+}
+
 // Certifier is implemented by objectives that can bound the distance from p to the minimizer.
 type Certifier interface {
 	Certify(p manifold.Point, gradientNorm float64, memo Memo) Certificate

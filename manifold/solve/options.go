@@ -109,7 +109,8 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 	return d
 }
 
-// A run whose relative gradient is below roundingZone and has not fallen for patience iterations has met the rounding of the problem.
+// A run whose relative gradient is below roundingZone, or whose gradient is below what the objective says of its rounding, has met the rounding of the problem when the
+// gradient has not fallen for patience iterations.
 const (
 	roundingZone = 1e-6
 	patience     = 25
@@ -142,7 +143,7 @@ func (o *Options) Done(s *Status) (Reason, bool) {
 		}
 	}
 	switch {
-	case s.GradientNorm <= roundingZone*s.GradientScale && s.Iteration-s.since >= patience:
+	case s.GradientNorm <= max(roundingZone*s.GradientScale, s.GradientRounding) && s.Iteration-s.since >= patience:
 		return Stagnation(patience).Check(s)
 	case s.Iteration >= o.MaxIterations:
 		return IterationLimit(o.MaxIterations).Check(s)

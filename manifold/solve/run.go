@@ -21,6 +21,7 @@ type run struct {
 	certifier Certifier
 	prec      Preconditioner
 	scale     Scaler
+	rounding  Rounder
 	check     manifold.Checker
 	free      bool
 	began     time.Time
@@ -71,6 +72,7 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 	}
 	r.prec, _ = f.(Preconditioner)
 	r.scale, _ = f.(Scaler)
+	r.rounding, _ = f.(Rounder)
 	r.check, _ = m.(manifold.Checker)
 	if t, ok := m.(manifold.FreeTransporter); ok {
 		r.free = t.FreeTransport()
@@ -264,6 +266,9 @@ func (r *run) refresh() {
 		scale = 1
 	} else if r.scale != nil {
 		scale, r.status.NaturalScale = r.scale.GradientScale(r.x.cost), true
+	}
+	if !r.blind && r.rounding != nil {
+		r.status.GradientRounding = r.rounding.GradientRounding(r.x.memo)
 	}
 	r.observe(r.x.point, r.x.cost, r.norm(&r.x), scale)
 }
