@@ -118,11 +118,12 @@ func (p *pool) take(length time.Duration) (b *board, limit int) {
 	return nil, 1
 }
 
-// idle returns about how many helpers are awake and inside no board.
+// idle returns about how many helpers are awake, inside no board and wanted on none.
 func (p *pool) idle() int {
 	count := int64(p.awake.Load())
 	for i := range p.boards {
-		count -= p.boards[i].state.Load() & inside
+		b := &p.boards[i]
+		count -= b.state.Load()&inside + int64(max(0, b.wanted.Load()))
 	}
 	return int(count)
 }
@@ -191,7 +192,7 @@ func (p *pool) share(b *board, t task, parts, limit int) {
 // asleep returns how many helpers to wake if that many are wanted: on an inner board none where idle ones are enough.
 func (p *pool) asleep(b *board, wanted int) int {
 	if b != &p.boards[0] {
-		wanted -= p.idle()
+		wanted = -p.idle() // its own are counted as wanted
 	}
 	return min(int(p.helpers.Load()-p.awake.Load()), wanted)
 }

@@ -13,7 +13,7 @@ import (
 const (
 	// nearForcing is the residual that a step between near pairs leaves, relative to the gradient: about what the error of the secant operator leaves. farForcing is
 	// that of exact products in single precision.
-	nearForcing, farForcing = 0.003, 5e-4
+	nearForcing, farForcing = 0.002, 5e-4
 	// fitCurving is about what a step leaves, relative to the gradient g, in g^2/n: the cost is not quadratic.
 	fitCurving = 0.6
 	// fitWidth bounds the logarithms of the pencils of pairs that are near each other.
@@ -53,12 +53,14 @@ type procrustesFit struct {
 	ahead      bool                  // the logarithms have been computed before the terms, in one of these
 	logs       *pencilLogs[float64]
 	singleLogs *pencilLogs[float32]
-	target     float64 // gradient norm to aim at
-	width      float64 // the root of order 16 of the sum of those powers of the logarithms
-	length     float64 // of the last step
-	radius     float64 // 0 while the pairs are near
-	damped     bool    // the last step was shortened while they are
-	kept       bool    // the factors of the model are those of the last point, from which the present one is not far enough to tell
+	target     float64    // gradient norm to aim at
+	width      float64    // the root of order 16 of the sum of those powers of the logarithms
+	length     float64    // of the last step
+	radius     float64    // 0 while the pairs are near
+	damped     bool       // the last step was shortened while they are
+	final      *lastSolve // made when it is first needed
+	closing    bool       // the last evaluation was such that the step from there may be stated to be the last
+	kept       bool       // the factors of the model are those of the last point, from which the present one is not far enough to tell
 
 	steps, evaluations int
 	term               func(w *worker, k int) error
@@ -152,8 +154,17 @@ func (f *procrustesFit) step() bool {
 			return false
 		}
 		goal := max(forcing*f.at.norm, 0.5*f.target)
+		if f.model.last = f.lastSolve(); f.model.last != nil {
+			goal = 0.5 * f.target
+		}
 		f.model.newton(f.at.grad, goal, f.radius)
 		widen(f.turn, f.model.step)
+		if f.model.last != nil {
+			if f.finish() {
+				return true
+			}
+			goal = max(goal, f.model.lastErrors())
+		}
 		moved, ok := f.move(goal)
 		if moved || !ok {
 			return ok
@@ -235,6 +246,7 @@ func (f *procrustesFit) pays(lower bool) bool {
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
 	f.renewModel()
+	f.model.last = nil
 	narrow(f.model.res, f.at.grad)
 	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}

@@ -40,18 +40,23 @@ type procrustesModel struct {
 	sum, other      dense.Matrix[float32]
 	rounded         *dense.RoundedSandwiches // the operator in bfloat16, nil where the processor has no products of such
 	secant, tangent func(w *worker, k int) error
+	bend            func(w *worker, k int) error
 
-	step, res, dir, hd, z, right      []float32 // of a solve with the operator
-	total, rest, course, bend, answer []float32 // of a Newton step
-	decrease                          float64   // of the cost that the step promises
-	bounded                           bool      // the radius ended the step
-	products                          int
+	last  *lastSolve // nil for solves that are not
+	known float64    // the norm of the last residual without the error of rounded products
+
+	step, res, dir, hd, z, right       []float32 // of a solve with the operator
+	total, rest, course, image, answer []float32 // of a Newton step
+	decrease                           float64   // of the cost that the step promises
+	bounded                            bool      // the radius ended the step
+	products                           int
 }
 
 // modelFactors is what belongs to a point.
 type modelFactors struct {
 	g, inv     []dense.Matrix[float32] // G and its inverse
 	inverses   dense.Matrix[float32]   // the inv, below each other
+	d, logs    []dense.Matrix[float32] // C - B and M, nil until a curvature is needed
 	tangents   []*tangentFactors       // nil until exact products are needed
 	transposed dense.Matrix[float32]   // their F', below each other
 }
@@ -73,7 +78,7 @@ func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrust
 	for _, b := range b {
 		m.scale = append(m.scale, float64(n)/trace(b))
 	}
-	m.secant, m.tangent = m.secantTerm, m.tangentTerm
+	m.secant, m.tangent, m.bend = m.secantTerm, m.tangentTerm, m.bendTerm
 	if n >= roundedLeast {
 		m.rounded = dense.NewRoundedSandwiches(n, len(b))
 	}
@@ -86,6 +91,14 @@ func newModelFactors(n, count int, l *lender) *modelFactors {
 		m.g, m.inv = append(m.g, l.single(n, n)), append(m.inv, m.inverses.View(k*n, 0, n, n))
 	}
 	return m
+}
+
+// extendLast makes room for what last solves need.
+func (m *modelFactors) extendLast(l *lender) {
+	n := m.inverses.Cols
+	for len(m.d) < len(m.g) {
+		m.d, m.logs = append(m.d, l.single(n, n)), append(m.logs, l.single(n, n))
+	}
 }
 
 // extend makes room for exact products.
@@ -161,7 +174,7 @@ func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
 		return
 	}
 	if m.total == nil {
-		for _, v := range []*[]float32{&m.total, &m.rest, &m.course, &m.bend, &m.answer} {
+		for _, v := range []*[]float32{&m.total, &m.rest, &m.course, &m.image, &m.answer} {
 			*v = make([]float32, m.n*m.n)
 		}
 	}
@@ -171,8 +184,8 @@ func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
 	m.precondition(goal)
 	dense.Scale(-1, m.answer, m.course)
 	for range outerProducts {
-		m.operate(m.course, m.tangent, m.at.transposed, m.bend)
-		slope, curvature := -float64(dense.Dot(m.course, m.rest)), float64(dense.Dot(m.course, m.bend))
+		m.operate(m.course, m.tangent, m.at.transposed, m.image)
+		slope, curvature := -float64(dense.Dot(m.course, m.rest)), float64(dense.Dot(m.course, m.image))
 		ss, sd, dd := dense.Dot(m.total, m.total), dense.Dot(m.total, m.course), dense.Dot(m.course, m.course)
 		length := slope / curvature
 		edge := toBoundary(float64(ss), float64(sd), float64(dd), radius)
@@ -184,12 +197,12 @@ func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
 		if m.bounded {
 			break
 		}
-		dense.Axpy(float32(length), m.bend, m.rest)
+		dense.Axpy(float32(length), m.image, m.rest)
 		if math.Sqrt(float64(dense.Dot(m.rest, m.rest))) <= goal {
 			break
 		}
 		m.precondition(goal)
-		dense.Blend(dense.Dot(m.answer, m.bend)/float32(curvature), m.course, -1, m.answer, m.course)
+		dense.Blend(dense.Dot(m.answer, m.image)/float32(curvature), m.course, -1, m.answer, m.course)
 	}
 	copy(m.step, m.total)
 }
@@ -258,7 +271,8 @@ func (m *procrustesModel) solve(goal float64) bool {
 // descend is solve at the present precision.
 func (m *procrustesModel) descend(goal float64) bool {
 	clear(m.step)
-	known := norm(m.res) // of the last residual without the error of rounded products
+	m.known = norm(m.res)
+	m.last.begin(m.known)
 	dense.Multiply(m.res, m.diagonal, m.z)
 	dense.Scale(-1, m.z, m.dir)
 	for range innerProducts {
@@ -271,12 +285,11 @@ func (m *procrustesModel) descend(goal float64) bool {
 		dense.Axpy(length, m.dir, m.step)
 		dense.Axpy(length, m.hd, m.res)
 		left := norm(m.res)
-		if m.rounded != nil && goal < roundedGoal*known && left <= max(goal, roundedGain*known) {
-			m.renew()
-			left = norm(m.res)
-			known = left
+		if m.stale(goal, left) || left <= goal && m.last.lacksCurvature() {
+			goal = m.renew(goal)
+			left = m.known
 		}
-		if left <= goal {
+		if left <= goal && !m.last.lacksCurvature() {
 			return true
 		}
 		dense.Multiply(m.res, m.diagonal, m.z)
@@ -285,10 +298,34 @@ func (m *procrustesModel) descend(goal float64) bool {
 	return false
 }
 
-// renew computes the residual of the step in single precision.
-func (m *procrustesModel) renew() {
+// stale tells whether a residual of norm left is to be computed, and not carried along any further.
+func (m *procrustesModel) stale(goal, left float64) bool {
+	lost := roundedGoal * m.known
+	if m.last != nil && !m.last.lacksCurvature() { // its error is part of what is stated
+		lost /= 2
+	}
+	return (m.rounded != nil || m.last != nil) && goal < lost && left <= max(goal, roundedGain*m.known)
+}
+
+// renew computes the residual of the step in single precision, for a last solve with the curvature, and returns the goal, which that may change.
+func (m *procrustesModel) renew(goal float64) float64 {
+	copy(m.z, m.res)
 	m.applySingle(m.step, m.res)
 	dense.Axpy(1, m.right, m.res)
+	carried := m.known
+	if m.known = norm(m.res); m.last == nil {
+		return goal
+	}
+	dense.Axpy(-1, m.res, m.z)
+	m.last.drift = norm(m.z) / carried
+	if m.last.lacksCurvature() && m.known*secantGain > goal/4 {
+		return goal
+	}
+	m.curve()
+	dense.Axpy(1, m.last.curvature, m.res)
+	m.known = norm(m.res)
+	m.last.rest = m.known
+	return m.last.within(m, goal)
 }
 
 func norm[T dense.Float](x []T) float64 { return math.Sqrt(float64(dense.Dot(x, x))) }

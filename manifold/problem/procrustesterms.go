@@ -48,6 +48,10 @@ func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
 	if f.far == nil && !f.choose(goal) {
 		f.farther()
 	}
+	if f.closing = f.far == nil && f.closing; f.closing {
+		f.at.factors.extendLast(f.lender)
+		f.kept = false
+	}
 	least := roughNorm * math.Sqrt(float64(f.n))
 	f.rough = f.rough && f.far == nil && f.target < least && (goal == 0 || goal > least)
 	if !f.pass(p) {
@@ -119,15 +123,18 @@ func (f *procrustesFit) measuring() bool {
 
 // choose takes as few nodes as the last width allows, or firstNodes for the start. It returns false if fitNodes are too few.
 func (f *procrustesFit) choose(goal float64) bool {
-	if goal == 0 {
+	if f.closing = false; goal == 0 {
 		f.rule = ruleFor(firstNodes, fitWidth)
 		return true
 	}
 	q, err, width := 2, goal/8, widthMargin*f.width
-	if goal <= f.target {
-		err = goal / 500 // of the cost, too
+	if f.closing = goal > f.target && f.closes(goal); f.closing || goal <= f.target {
+		err = min(goal, f.target) / 500 // of the cost, too
 	}
 	for ; f.quadratureError(q, width) > err; q++ {
+		if q == fitNodes && f.closing {
+			f.closing, err, q = false, goal/8, 2
+		}
 		if q == fitNodes {
 			return false
 		}
@@ -199,6 +206,11 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	} else if !pencilLog(f.now.rotation.r, f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
 		return errOutside
 	}
+	factors, scale := f.now.factors, f.model.scale[k]
+	if f.closing {
+		narrow(factors.logs[k].Data, log.Data)
+		narrowScaled(factors.d[k].Data, scale, d.Data)
+	}
 	dense.Axpy(1, log.Data, w.acc.Data)
 	f.now.squares[k] = squareTrace(log, d) + f.fixed[k]
 	w.sum[0] += f.now.squares[k]
@@ -211,8 +223,8 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	if f.kept {
 		return nil
 	}
-	narrowScaled(f.now.factors.inv[k].Data, 1/f.model.scale[k], inverse.Data)
-	return f.now.factors.invert(w, k)
+	narrowScaled(factors.inv[k].Data, 1/scale, inverse.Data)
+	return factors.invert(w, k)
 }
 
 // roughTerm is nearTerm in single precision.
