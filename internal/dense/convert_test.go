@@ -80,3 +80,31 @@ func sharedPacking[T Float](t *testing.T, r *rand.Rand) {
 		}
 	}
 }
+
+// TestToDouble: float32 and float64 as they are.
+func TestToDouble(t *testing.T) {
+	dst := make([]float64, 2)
+	if ToDouble([]float32{0.1, -2}, dst); dst[0] != float64(float32(0.1)) || dst[1] != -2 {
+		t.Errorf("float32: %v", dst)
+	}
+	if ToDouble([]float64{0.1, -3}, dst); dst[0] != 0.1 || dst[1] != -3 {
+		t.Errorf("float64: %v", dst)
+	}
+	refused(t, map[string]func(){"ToDouble": func() { ToDouble([]float64{1}, dst) }})
+}
+
+// TestTrace: of the part that is square.
+func TestTrace(t *testing.T) {
+	if got := Wrap(2, 3, []float64{1, 2, 3, 4, 5, 6}).Trace(); got != 6 {
+		t.Errorf("trace %v, want 6", got)
+	}
+}
+
+// TestPartsOf: the last part may be short.
+func TestPartsOf(t *testing.T) {
+	for _, c := range [][3]int{{0, 4, 0}, {1, 4, 1}, {8, 4, 2}, {9, 4, 3}} {
+		if got := PartsOf(c[0], c[1]); got != c[2] {
+			t.Errorf("%d by %d: %d parts, want %d", c[0], c[1], got, c[2])
+		}
+	}
+}

@@ -123,7 +123,7 @@ func (b *barycenterRun) HessianVec(dst []float64, p manifold.Point, v []float64,
 func (b *barycenterRun) hessianVec32(dst, v []float64, v32 []float32, p manifold.Point, memo solve.Memo) {
 	b.at, b.eta = memo.(*barycenterMemo), dense.Wrap(b.n, b.n, v)
 	if l := b.at.lengths; b.at.known && l[b.n-1] <= bearsSingle*l[0] {
-		narrow(v32, v)
+		dense.ScaleSingle(1, v, v32)
 		b.eta32 = dense.Wrap(b.n, b.n, v32)
 		b.team.run32(b.product32, dst)
 	} else if b.team.run(b.product, dst) != nil {

@@ -203,7 +203,7 @@ func (s *design) multiplyPart(_, from, to int) {
 // changed is the number of points, rounded up to full parts; the rows of M^-1 follow them in the last pass of an exchange.
 func (s *design) changed() int {
 	each := passRows(s.y.Cols)
-	return partsOf(s.y.Rows, each) * each
+	return dense.PartsOf(s.y.Rows, each) * each
 }
 
 // changePart subtracts t p^2, p = y w, from g, or rows of t w w' from M^-1, for both sides.

@@ -99,7 +99,7 @@ func (i *mixtureInformation) HessianVec(dst []float64, _ manifold.Point, v []flo
 	p := i.precision()
 	i.changes(p, w, i.b)
 	for c, t := range logs {
-		b, constant := i.b.Row(c), t-trace(w[c])/2
+		b, constant := i.b.Row(c), t-w[c].Trace()/2
 		for s, q := range b {
 			b[s] = constant + q/2
 		}

@@ -55,7 +55,7 @@ func (s *planeSearch) accurate(share, change float64) bool {
 func (s *planeSearch) noise(change float64) float64 {
 	var most float64
 	for c := range s.planes {
-		most = max(most, trace(s.planes[c].e))
+		most = max(most, s.planes[c].e.Trace())
 	}
 	return roundoff[s.used] * most * math.Sqrt(change) / float64(s.y.Rows)
 }

@@ -78,7 +78,7 @@ func (i *planeInverse) multiply(p stage, b, out dense.Matrix[float64], scratch i
 	convert(1, i.v.Data, low[0].Data)
 	convert(1, b.Data, low[1].Data)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, low[0], low[1], 0, low[2])
-	widen(out.Data, low[2].Data)
+	dense.ToDouble(low[2].Data, out.Data)
 }
 
 // aim sets slopes and curvatures at the step of EM, where E^-1 = V and V em = I - VE, and the distance of that from 0.

@@ -54,13 +54,13 @@ func newFormsPass(y sampleBlocks, kernels formKernels) *formsPass {
 func (f *formsPass) forms(p dense.Matrix[float64], q []float64) {
 	convert(1, p.Data, f.low.Data)
 	f.kernels.Forms(f.low, f.q)
-	widen(q, f.q)
+	dense.ToDouble(f.q, q)
 }
 
 func (f *formsPass) moment(r []float64, m dense.Matrix[float64]) {
 	convert(1, r, f.q)
 	f.kernels.Moment(1/float32(len(r)), f.q, f.low)
-	widen(m.Data, f.low.Data)
+	dense.ToDouble(f.low.Data, m.Data)
 }
 
 // passElements is the number of elements of a block of samples: what is made of it should stay in the caches.
@@ -73,7 +73,7 @@ func passBlock(d int) int { return max(passElements/d, 64) &^ 1 }
 type sampleBlocks []dense.Matrix[float64]
 
 func newSampleBlocks(y dense.Matrix[float64]) sampleBlocks {
-	blocks := make(sampleBlocks, partsOf(y.Rows, passBlock(y.Cols)))
+	blocks := make(sampleBlocks, dense.PartsOf(y.Rows, passBlock(y.Cols)))
 	new(rowParts).run(y.Rows, passBlock(y.Cols), func(part, from, to int) {
 		blocks[part] = dense.New[float64](y.Cols, to-from)
 		dense.Transpose(blocks[part], y.View(from, 0, to-from, y.Cols))
@@ -168,7 +168,7 @@ func (p *productPass[T]) rowSums(scale T, y, z dense.Matrix[T], q []float64) {
 	t, sums := shaped(y, p.t), p.q[:y.Cols]
 	dense.Multiply(y.Data, z.Data, t.Data)
 	dense.Gemv(dense.Transposed, scale, t, p.ones, 0, sums)
-	widen(q, sums)
+	dense.ToDouble(sums, q[:len(sums)])
 }
 
 func (p *productPass[T]) moment(r []float64, m dense.Matrix[float64]) {
@@ -203,6 +203,6 @@ func (p *productPass[T]) add(z dense.Matrix[T], r []float64) {
 
 func (p *productPass[T]) mean(m dense.Matrix[float64]) {
 	dense.Scale(1/T(p.count), p.m.Data, p.m.Data)
-	widen(m.Data, p.m.Data)
+	dense.ToDouble(p.m.Data, m.Data)
 	dense.Mirror(m)
 }

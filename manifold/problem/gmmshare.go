@@ -22,7 +22,7 @@ type sampleSums struct {
 
 // newSharing returns a sharing for samples, with do called for those from the first up to, not including, the last.
 func newSharing(count int, do func(first, last int) sampleSums) *sharing {
-	p := &sharing{count: count, sums: make([]sampleSums, partsOf(count, shareBlock))}
+	p := &sharing{count: count, sums: make([]sampleSums, dense.PartsOf(count, shareBlock))}
 	p.block = func(part, first, last int) { p.sums[part] = do(first, last) }
 	return p
 }

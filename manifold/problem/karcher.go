@@ -308,7 +308,7 @@ func (k *karcherObjective) addTerm32(w *singleWorker, i int) {
 
 // sum32 sets dst to the sum of the products of the terms with v.
 func (k *karcherObjective) sum32(dst, v []float64, v32 []float32) {
-	narrow(v32, v)
+	dense.ScaleSingle(1, v, v32)
 	k.eta32 = dense.Wrap(k.n, k.n, v32)
 	k.team.run32(k.product32, dst)
 }

@@ -51,25 +51,11 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 		return nil
 	}
 	x := dense.New[float64](k.n, k.n)
-	widen(x.Data, s.x.Data)
+	dense.ToDouble(s.x.Data, x.Data)
 	p, err := manifold.NewFrame(symmetric(x))
 	if err != nil {
 		return nil
 	}
 	k.single = s
 	return p
-}
-
-// narrow rounds to single precision.
-func narrow(dst []float32, src []float64) {
-	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] = float32(v)
-	}
-}
-
-func widen[T dense.Float](dst []float64, src []T) {
-	for i, v := range src {
-		dst[i] = float64(v)
-	}
 }

@@ -154,12 +154,6 @@ func newKronStep(p dense.Matrix[float64], q int) *kronStep {
 	return s
 }
 
-func addToDiagonal(a dense.Matrix[float64], x float64) {
-	for i := range a.Rows {
-		a.Data[i*a.Stride+i] += x
-	}
-}
-
 // multiply sets e and d.
 func (s *kronStep) multiply(z *kronSamples[float32]) {
 	count, factor := float64(z.count()), dense.New[float32](z.p, z.p)

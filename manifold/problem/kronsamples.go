@@ -68,7 +68,7 @@ type kronWide struct {
 func newKronSamples[T dense.Float](count, p, q int, memory func(pieces, n int) [][]T) *kronSamples[T] {
 	s := &kronSamples[T]{p: p, q: q, each: max(1, int(kronBlock/math.Sqrt(float64(p*q))))}
 	s.full = min(s.each, count) * dense.RowGramRows(p) * q
-	for i, piece := range memory(partsOf(count, s.each), s.full) {
+	for i, piece := range memory(dense.PartsOf(count, s.each), s.full) {
 		cols := min(s.each, count-i*s.each) * q
 		s.blocks = append(s.blocks, dense.Wrap(p, cols, piece[:p*cols:s.full]))
 	}
@@ -128,25 +128,6 @@ func (s *kronSamples[T]) fill(b dense.Matrix[T], i int) {
 		for to, j := b.Row(r), i*s.each; len(to) > 0; to, j = to[s.q:], j+1 {
 			convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
 		}
-	}
-}
-
-// kronShort is the number of elements from which on kernels convert them faster.
-const kronShort = 32
-
-// convert sets dst to scale x.
-func convert[T dense.Float](scale float64, x []float64, dst []T) {
-	if len(x) < kronShort {
-		for i, v := range x {
-			dst[i] = T(scale * v)
-		}
-		return
-	}
-	switch dst := any(dst).(type) {
-	case []float32:
-		dense.ScaleSingle(scale, x, dst)
-	case []float64:
-		dense.Scale(scale, x, dst)
 	}
 }
 

@@ -38,7 +38,7 @@ func newLoneInverses(t *team, data []dense.Matrix[float64]) *loneInverses {
 func (r *loneInverses) set(first int, m []dense.Matrix[float64]) {
 	for k, a := range m {
 		for i := range a.Rows {
-			narrow(r.own[first+k].Row(i)[i:], a.Row(i)[i:])
+			dense.ScaleSingle(1, a.Row(i)[i:], r.own[first+k].Row(i)[i:])
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestSingleInverses(t *testing.T) {
 		n := 29
 		k := karcherOf(t, Data{Matrices: scattered(n, count, 1e2)})
 		x := dense.New[float32](n, n)
-		narrow(x.Data, k.data()[1].Data)
+		dense.ScaleSingle(1, k.data()[1].Data, x.Data)
 		shifts, coeff := []float64{0.3, 1, 4}, []float64{1, 2, -0.5}
 		want, mean, harmonic := dense.New[float64](n, n), dense.New[float64](n, n), dense.New[float64](n, n)
 		exact := newResolvents[float64](k.upper)

@@ -134,7 +134,7 @@ type radialPart struct {
 // measure sets along to the <L_k, v>.
 func (r *radialPart) measure(v dense.Matrix[float32]) {
 	r.logs.inner(r.along, v)
-	t := trace(v)
+	t := v.Trace()
 	for k, a := range r.along {
 		r.along[k] = r.constant*t - a
 	}
@@ -172,7 +172,7 @@ func (r *radialPart) factor(h *singleHessian) {
 	c, traces, gram := meanCurvature(h.width), r.along, r.gram
 	for k := range traces {
 		r.logs.innerOf(k, gram.Row(k), h.v)
-		traces[k] = trace(h.v)
+		traces[k] = h.v.Trace()
 	}
 	for k, w := range h.weights {
 		for l := range k {
@@ -190,7 +190,7 @@ func (r *radialPart) factor(h *singleHessian) {
 
 // deflate sets dst to the inverse of I - sum w_k/c <L_k, .> L_k/d_k^2 times it (Woodbury), with what factor has left.
 func (r *radialPart) deflate(dst []float64, h *singleHessian) {
-	narrow(h.v.Data, dst)
+	dense.ScaleSingle(1, dst, h.v.Data)
 	r.measure(h.v)
 	for k, w := range h.weights {
 		if w > 0 {

@@ -110,7 +110,7 @@ func TestSingleMedian(t *testing.T) {
 	k := medianOf(t, Data{Matrices: scattered(24, 4, 10)}, 1)
 	s := newSingleSearch(k.karcherObjective, true)
 	s.width = 2
-	narrow(s.x.Data, k.data()[2].Data)
+	dense.ScaleSingle(1, k.data()[2].Data, s.x.Data)
 	s.invert()
 	if s.weigh(newRationalLog(2, 5)) {
 		t.Error("a gradient in single precision at a matrix of the data")

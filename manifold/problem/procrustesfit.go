@@ -102,20 +102,6 @@ func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, gr
 	return f
 }
 
-func sum(x []float64) (s float64) {
-	for _, v := range x {
-		s += v
-	}
-	return s
-}
-
-func trace[T dense.Float](a dense.Matrix[T]) (sum float64) {
-	for i := range a.Rows {
-		sum += float64(a.At(i, i))
-	}
-	return sum
-}
-
 // run moves the point until done says so, which is told after every step, and returns true; or false where it can do no more.
 func (f *procrustesFit) run(done func() bool) bool {
 	if !f.evaluate(f.at, 0) {
@@ -158,7 +144,7 @@ func (f *procrustesFit) step() bool {
 			goal = 0.5 * f.target
 		}
 		f.model.newton(f.at.grad, goal, f.radius)
-		widen(f.turn, f.model.step)
+		dense.ToDouble(f.model.step, f.turn)
 		if f.model.last != nil {
 			if f.finish() {
 				return true
@@ -247,7 +233,7 @@ func (f *procrustesFit) pays(lower bool) bool {
 func (f *procrustesFit) certify() solve.Certificate {
 	f.renewModel()
 	f.model.last = nil
-	narrow(f.model.res, f.at.grad)
+	dense.ScaleSingle(1, f.at.grad, f.model.res)
 	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
 		return solve.Certificate{Kind: "none"}
 	}

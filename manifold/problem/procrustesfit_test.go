@@ -143,7 +143,7 @@ func TestProcrustesFitDamps(t *testing.T) {
 		f, _, _ := fitOf(t, turned(14, 3, 0.2), false)
 		f.rough, f.steps = false, c.steps
 		f.model.newton(f.at.grad, 0.01*f.at.norm, 0)
-		widen(f.turn, f.model.step)
+		dense.ToDouble(f.model.step, f.turn)
 		f.length = math.Sqrt(dense.Dot(f.turn, f.turn))
 		dense.Scale(c.stretch, f.turn, f.turn)
 		cost := f.at.cost
@@ -180,7 +180,7 @@ func TestProcrustesModel(t *testing.T) {
 			}
 			exact := dense.Dot(want, turned.Data)
 			us := make([]float32, n*n)
-			narrow(us, u.Data)
+			dense.ScaleSingle(1, u.Data, us)
 			f.model.operate(us, f.model.secant, f.model.at.inverses, hu)
 			dense.Axpy(-2, us, hu)
 			if got := float64(dense.Dot(us, hu)); math.Abs(got/exact-1) > c.worst {
@@ -190,7 +190,7 @@ func TestProcrustesModel(t *testing.T) {
 				continue
 			}
 			f.model.operate(us, f.model.tangent, f.model.at.transposed, hu)
-			widen(u.Data, hu)
+			dense.ToDouble(hu, u.Data)
 			turnBack(p.qb, u, back)
 			dense.Axpy(-1, want, back.Data)
 			if e := math.Sqrt(dense.Dot(back.Data, back.Data) / dense.Dot(want, want)); e > 1e-3 {
@@ -214,7 +214,7 @@ func TestProcrustesModelSolves(t *testing.T) {
 		f, _, _ := fitOf(t, c.d, c.far)
 		m := f.model
 		right := make([]float32, n*n)
-		narrow(right, f.at.grad)
+		dense.ScaleSingle(1, f.at.grad, right)
 		var products [3]int
 		for i, goal := range []float64{1e-3, 0.2, 1e-3} {
 			if i == 2 {

@@ -152,7 +152,7 @@ func (f *procrustesFit) finish() bool {
 // foretell sets what belongs to trial after the step: the residual for gradient, with the norm that bounds it, the cost and the squared distances to second order.
 func (f *procrustesFit) foretell(bound float64) {
 	m, at, trial := f.model, f.at, f.trial
-	widen(trial.grad, m.res)
+	dense.ToDouble(m.res, trial.grad)
 	slope, residual := dense.Dot(at.grad, f.turn), dense.Dot(trial.grad, f.turn)
 	dense.Scale(bound/norm(trial.grad), trial.grad, trial.grad)
 	trial.norm, trial.exact = bound, false

@@ -19,7 +19,7 @@ func noisyPairs(seed uint64, n, m int, kappa, noise float64) Data {
 		for i := range e.Data {
 			e.Data[i] = s.Normal()
 		}
-		size := noise * trace(b) / float64(n*n)
+		size := noise * b.Trace() / float64(n*n)
 		dense.Gemm(dense.NoTrans, dense.Transposed, size, e, e, 1, b)
 		d.Matrices = append(d.Matrices, symmetric(b))
 	}
@@ -92,7 +92,7 @@ func TestProcrustesCurvature(t *testing.T) {
 	m.use(f.at.factors)
 	m.last = newLastSolve(n, 3, f.lender)
 	u, turnedU := skewIn(60, p.qb)
-	narrow(m.step, u.Data)
+	dense.ScaleSingle(1, u.Data, m.step)
 	m.applySingle(m.step, m.res)
 	memo := o.NewMemo().(*procrustesMemo)
 	want, back := make([]float64, n*n), dense.New[float64](n, n)
@@ -104,7 +104,7 @@ func TestProcrustesCurvature(t *testing.T) {
 	}
 	m.curve()
 	off := func() float64 {
-		widen(u.Data, m.res)
+		dense.ToDouble(m.res, u.Data)
 		turnBack(p.qb, u, back)
 		dense.Axpy(-1, want, back.Data)
 		return norm(back.Data) / norm(want)

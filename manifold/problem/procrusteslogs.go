@@ -74,7 +74,7 @@ func (l *pencilLogs[T]) compute(r dense.Matrix[T], a, b []dense.Matrix[T], rule 
 	for len(l.inversions) < room {
 		l.inversions = append(l.inversions, l.fresh())
 	}
-	all, blocks := len(a)*len(rule.nodes), partsOf(l.n, addedRows)
+	all, blocks := len(a)*len(rule.nodes), dense.PartsOf(l.n, addedRows)
 	for l.first = 0; l.first < all; l.first = l.last {
 		l.last = min(all, l.first+room)
 		l.tasks.invert.Run(l.last - l.first)

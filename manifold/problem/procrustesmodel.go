@@ -76,7 +76,7 @@ func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrust
 		*v = l.single(n, n).Data
 	}
 	for _, b := range b {
-		m.scale = append(m.scale, float64(n)/trace(b))
+		m.scale = append(m.scale, float64(n)/b.Trace())
 	}
 	m.secant, m.tangent, m.bend = m.secantTerm, m.tangentTerm, m.bendTerm
 	if n >= roundedLeast {
@@ -167,7 +167,7 @@ func (m *procrustesModel) prepare() bool {
 // newton sets step to an approximate Newton step for a gradient, whose residual is at most goal: by the operator alone, or if tangents are set with exact products, as the
 // minimizer of the quadratic model within the radius (Steihaug).
 func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
-	narrow(m.res, grad)
+	dense.ScaleSingle(1, grad, m.res)
 	if m.at.tangents == nil {
 		m.solve(goal)
 		m.decrease = m.promise(grad)
@@ -327,8 +327,6 @@ func (m *procrustesModel) renew(goal float64) float64 {
 	m.last.rest = m.known
 	return m.last.within(m, goal)
 }
-
-func norm[T dense.Float](x []T) float64 { return math.Sqrt(float64(dense.Dot(x, x))) }
 
 // apply sets dst to the operator times u, rounded if the processor has products for that: with the symmetric W = G U - U G of each pair the operator is the
 // mean of the W G^-1 - G^-1 W, where no 2 U cancels.

@@ -106,7 +106,7 @@ func (o *procrustesObjective) pair(means [2]dense.Matrix[float64]) (*pairing, er
 	c.Zero()
 	for k, x := range p.a {
 		y := p.b[k]
-		scale := 1 / (trace(x) * trace(y))
+		scale := 1 / (x.Trace() * y.Trace())
 		for i, w := range weights {
 			row, xr, yr := c.Row(i), x.Row(i), y.Row(i)
 			for j := range i {
@@ -246,7 +246,7 @@ func (o *procrustesObjective) means(harmonic bool) (out [2]dense.Matrix[float64]
 				dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/dense.Dot(inv.Data, inv.Data), inv, inv, 1, m)
 			} else {
 				s := o.upper[side*len(o.a)+k]
-				weight := 1 / trace(s)
+				weight := 1 / s.Trace()
 				for i := range o.n {
 					dense.Axpy(weight, s.Row(i)[i:], m.Row(i)[i:])
 				}

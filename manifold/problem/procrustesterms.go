@@ -69,7 +69,7 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	f.evaluations++
 	f.now, p.exact = p, f.far != nil
 	if f.rough {
-		narrow(f.rounded.Data, p.rotation.r.Data)
+		dense.ScaleSingle(1, p.rotation.r.Data, f.rounded.Data)
 	}
 	if f.ahead = f.far == nil && !f.team.serial && !wide(len(f.a)); f.ahead && !f.logsAhead() {
 		return false
@@ -110,8 +110,8 @@ func (f *procrustesFit) logsAhead() bool {
 		f.singleLogs = newPencilLogs(n, count, func() dense.Matrix[float32] { return f.single(n, n) })
 	}
 	for k, log := range f.singleLogs.log {
-		narrow(log.Data, f.a[k].Data)
-		narrow(f.now.factors.g[k].Data, f.b[k].Data)
+		dense.ScaleSingle(1, f.a[k].Data, log.Data)
+		dense.ScaleSingle(1, f.b[k].Data, f.now.factors.g[k].Data)
 	}
 	return f.singleLogs.compute(f.rounded, f.singleLogs.log, f.now.factors.g, f.rule)
 }
@@ -208,7 +208,7 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	}
 	factors, scale := f.now.factors, f.model.scale[k]
 	if f.closing {
-		narrow(factors.logs[k].Data, log.Data)
+		dense.ScaleSingle(1, log.Data, factors.logs[k].Data)
 		narrowScaled(factors.d[k].Data, scale, d.Data)
 	}
 	dense.Axpy(1, log.Data, w.acc.Data)
@@ -217,7 +217,7 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	if f.measuring() {
 		w.scratch.single.need(f.n)
 		t := w.scratch.single.t
-		narrow(t[0].Data, log.Data)
+		dense.ScaleSingle(1, log.Data, t[0].Data)
 		f.measure(w, [3]dense.Matrix[float32]{t[0], t[1], t[2]})
 	}
 	if f.kept {
@@ -236,8 +236,8 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	if f.ahead {
 		d, inverse, log = f.singleLogs.d[k], f.singleLogs.inverse[k], f.singleLogs.log[k]
 	} else {
-		narrow(log.Data, f.a[k].Data)
-		narrow(b.Data, f.b[k].Data)
+		dense.ScaleSingle(1, f.a[k].Data, log.Data)
+		dense.ScaleSingle(1, f.b[k].Data, b.Data)
 		if !pencilLog(f.rounded, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
 			return errOutside
 		}

@@ -44,7 +44,7 @@ func newReducedLogs(data []dense.Matrix[float64], t *team, weigh func(k int, dis
 	if r.n > largestFour {
 		r.units, r.body = t, r.single
 	} else {
-		r.units, r.body = t.ofBundles(partsOf(len(data), sideBySide)), r.four
+		r.units, r.body = t.ofBundles(dense.PartsOf(len(data), sideBySide)), r.four
 		r.lanes = dense.NewBundleTriangle[float64](r.n)
 	}
 	return r

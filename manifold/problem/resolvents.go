@@ -282,7 +282,7 @@ func (r *resolvents[T]) rounds(shifts int) (sum int) {
 
 // roundsOf returns the number of inversions of a bundle that a group takes for that many shifts.
 func (r *resolvents[T]) roundsOf(g *resolventGroup[T], shifts int) int {
-	return partsOf(shifts, g.slots)
+	return dense.PartsOf(shifts, g.slots)
 }
 
 // data implements singleInverses.

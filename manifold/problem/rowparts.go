@@ -13,15 +13,12 @@ type rowParts struct {
 // kept from run to run costs no memory.
 func (p *rowParts) run(rows, each int, pass func(part, from, to int)) {
 	p.rows, p.each, p.pass, p.shared.Task = rows, each, pass, p
-	perform(&p.shared, partsOf(rows, each), rows < 2*each)
+	perform(&p.shared, dense.PartsOf(rows, each), rows < 2*each)
 	p.pass = nil
 }
 
 // RunPart implements the task of dense.Parallel.
 func (p *rowParts) RunPart(i int) { p.pass(i, i*p.each, min((i+1)*p.each, p.rows)) }
-
-// partsOf returns the number of parts that have as many as said but the last.
-func partsOf(rows, each int) int { return (rows + each - 1) / each }
 
 // partElements is the number of elements of a part of a pass with a few operations for each: some tens of microseconds.
 const partElements = 1 << 15
@@ -31,6 +28,6 @@ func passRows(n int) int { return max(1, partElements/n) }
 
 // productRows is the number of rows of equal parts of so many rows of n elements that are multiplied by a triangle: fewer would not pay for preparing that.
 func productRows(rows, n int) int {
-	parts := partsOf(rows, max(128, 1<<21/(n*n)))
-	return partsOf(rows, parts)
+	parts := dense.PartsOf(rows, max(128, 1<<21/(n*n)))
+	return dense.PartsOf(rows, parts)
 }

@@ -186,7 +186,7 @@ func (t *team) run32(body func(w *singleWorker, i int), dst []float64) bool {
 // addUp sets dst to the sum of the workers' acc.
 func (t *team) addUp(sum *dense.Parallel, dst []float64) {
 	t.dst = dense.Wrap(t.n, t.n, dst)
-	perform(sum, partsOf(t.n, sumRows), t.serial)
+	perform(sum, dense.PartsOf(t.n, sumRows), t.serial)
 	dense.Mirror(t.dst)
 }
 
