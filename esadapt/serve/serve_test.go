@@ -182,7 +182,7 @@ func TestErrorsChangeNothing(t *testing.T) {
 		"x0":                  `{"op":"open","dim":2,"x0":[1,"two"]}`,
 		"x0 has 3 values":     `{"op":"open","dim":2,"x0":[1,2,3]}`,
 		"outside":             `{"op":"open","dim":1,"x0":[3],"upper":[1]}`,
-		"open: sigma0 = NaN":   `{"op":"open","dim":1,"sigma0":NaN}`,
+		"open: sigma0 = NaN":  `{"op":"open","dim":1,"sigma0":NaN}`,
 		"unknown field":       `{"op":"open","dim":1,"lamda":3}`,
 		"objectives, options": `{"op":"open","dim":1,"lamda":4}`,
 		"unknown option":      `{"op":"open","dim":1,"options":{"lamda":3}}`,
