@@ -48,9 +48,9 @@ slower than --limit times the best anywhere. An interruption ends it at once, wi
 	}
 	flags := cmd.Flags()
 	flags.IntSliceVar(&f.sizes, "sizes", []int{8, 16, 32, 64, 128, 256, 512}, "dimensions")
-	flags.Float64SliceVar(&f.conds, "conds", []float64{1e2, 1e6}, "condition numbers")
-	flags.Float64SliceVar(&f.powers, "powers", []float64{-0.5, -0.25, -1, 0.37}, "exponents")
-	flags.Float64SliceVar(&f.tols, "tols", []float64{1e-3, 1e-8, 1e-14}, "tolerances; 0 asks for the best accuracy")
+	numbersFlag(flags, &f.conds, "conds", []float64{1e2, 1e6}, "condition numbers")
+	numbersFlag(flags, &f.powers, "powers", []float64{-0.5, -0.25, -1, 0.37}, "exponents")
+	numbersFlag(flags, &f.tols, "tols", []float64{1e-3, 1e-8, 1e-14}, "tolerances; 0 asks for the best accuracy")
 	flags.DurationVar(&f.budget, "budget", 100*time.Millisecond, "processor time for each method of a case, beyond the first calls")
 	flags.Float64Var(&f.prune, "prune", 8, "skip methods predicted to be this many times slower than auto's choice")
 	flags.Float64Var(&f.limit, "limit", 1.2, "how many times slower than the best auto may be")

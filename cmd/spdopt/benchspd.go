@@ -77,7 +77,7 @@ Sizes beyond what the data of a problem are meant for are left out. An interrupt
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.problems, "problems", nil, "problems (spdopt list problems); the default is all")
 	flags.IntSliceVar(&f.sizes, "sizes", []int{10, 50}, "orders of the matrices")
-	flags.Float64SliceVar(&f.kappas, "conds", []float64{1e2, 1e6}, "condition numbers of the data")
+	numbersFlag(flags, &f.kappas, "conds", []float64{1e2, 1e6}, "condition numbers of the data")
 	flags.StringVar(&f.methods, "methods", "default", "default (of each problem) or all")
 	flags.IntVar(&f.repeats, "repeats", 3, "runs of which the least time counts")
 	flags.DurationVar(&f.timeout, "timeout", 20*time.Second, "time at which a run is stopped")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -144,6 +145,12 @@ func writePicture(path string, picture interface{ SVG() string }) error {
 type seconds float64
 
 var _ pflag.Value = (*seconds)(nil)
+
+// numbersFlag adds a list of numbers, whose default help shows as short as it can be written.
+func numbersFlag(flags *pflag.FlagSet, to *[]float64, name string, def []float64, usage string) {
+	flags.Float64SliceVar(to, name, def, usage)
+	flags.Lookup(name).DefValue = strings.ReplaceAll(fmt.Sprint(def), " ", ",")
+}
 
 // maxSecondsFlag adds --max-seconds.
 func maxSecondsFlag(cmd *cobra.Command, s *seconds) {
