@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/golden"
 )
 
@@ -154,7 +155,7 @@ func naiveXTrace(t *testing.T, a Operator, w dense.Matrix[float64]) float64 {
 // lowRank returns a symmetric matrix with the given nonzero eigenvalues in a random basis.
 func lowRank(seed uint64, n int, values ...float64) dense.Matrix[float64] {
 	q := randomMatrix(seed, len(values), n)
-	orthonormalise(q)
+	eigen.Orthonormalise(q)
 	m := dense.New[float64](n, n)
 	for k, v := range values {
 		dense.Ger(v, q.Row(k), q.Row(k), m)

@@ -1,6 +1,9 @@
 package curvature
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
 
 // HutchPP estimates the trace of a square operator by Hutch++ (Meyer et al., arXiv:2010.09649): with Q an orthonormal basis of A S for a third of the
 // probes, tr(Q^T A Q) plus Hutchinson's estimate of what is left. Products must be a multiple of 3, and a third of it below the dimension. It is exact
@@ -26,7 +29,7 @@ func hutchPP(a Operator, sketch, g dense.Matrix[float64]) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	orthonormalise(q)
+	eigen.Orthonormalise(q)
 	aq, err := products(a, q)
 	if err != nil {
 		return Estimate{}, err
@@ -37,7 +40,7 @@ func hutchPP(a Operator, sketch, g dense.Matrix[float64]) (Estimate, error) {
 	}
 	rest := g.Clone()
 	for i := range rest.Rows {
-		project(q, q.Rows, rest.Row(i), func(int, float64) {})
+		eigen.Project(q, q.Rows, rest.Row(i), func(int, float64) {})
 	}
 	e, err := hutchinsonTrace(a, rest)
 	e.Value += base

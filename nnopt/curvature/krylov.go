@@ -51,7 +51,7 @@ func (k *krylov) step() (done bool, err error) {
 	}
 	k.m++
 	copy(k.next, av)
-	k.rest = project(k.v, k.m, k.next, func(int, float64) {})
+	k.rest = eigen.Project(k.v, k.m, k.next, func(int, float64) {})
 	if k.rest <= 0x1p-46*k.size {
 		k.rest = 0
 		return true, nil

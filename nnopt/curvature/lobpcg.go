@@ -69,7 +69,7 @@ type lobpcg struct {
 func (l *lobpcg) take(multiply bool) error {
 	x, ax := l.s.Row(l.m), l.as.Row(l.m)
 	size := norm(x)
-	rest := project(l.s, l.m, x, func(k int, c float64) {
+	rest := eigen.Project(l.s, l.m, x, func(k int, c float64) {
 		if !multiply {
 			dense.Axpy(-c, l.as.Row(k), ax)
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/nnopt"
 )
 
@@ -142,7 +143,7 @@ func TopLanczos(a Operator, o TopOptions) (*Top, error) {
 // inject makes the next vector a random one orthogonal to the basis.
 func (k *krylov) inject(r *rand.Rand) {
 	copy(k.next, gaussian(r, len(k.next)))
-	rest := project(k.v, k.m, k.next, func(int, float64) {})
+	rest := eigen.Project(k.v, k.m, k.next, func(int, float64) {})
 	dense.Scale(1/rest, k.next, k.next)
 }
 

@@ -1,6 +1,9 @@
 package curvature
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/eigen"
+)
 
 // XTrace estimates the trace of a square operator by XTrace (Epperly, Tropp and Webber, arXiv:2301.07825): every probe serves both the sketch and, with the
 // sketch of all others, the residual. Products must be even, and half of it below the dimension. It is exact once half of the products exceeds the
@@ -33,7 +36,7 @@ type leaveOneOut struct {
 
 // newLeaveOneOut takes the products aw = A W and overwrites them with q.
 func newLeaveOneOut(aw dense.Matrix[float64]) leaveOneOut {
-	r := orthonormalise(aw)
+	r := eigen.Orthonormalise(aw)
 	s := dense.New[float64](aw.Rows, aw.Rows)
 	for i := range s.Rows {
 		row := s.Row(i)

@@ -202,7 +202,8 @@ func (g *Gradients[T]) Sum() *Gradients[T] {
 	return total
 }
 
-// splitter finds best approximations of a rank: with U the leading eigenvectors of V V^T, or of V^T V if that is smaller, V is near U (U^T V).
+// splitter finds best approximations of a rank: with U the leading eigenvectors of V V^T, or of V^T V if that is smaller, V is near (V W) W^T for an orthonormal basis W of
+// the columns of V^T U. That of small singular values, whose eigenvectors rounding mixes with those left out, is better than U (U^T V).
 type splitter struct {
 	out, in, rank int
 	v, gram       Matrix[float64]
@@ -242,15 +243,15 @@ func splitRow[T nnopt.Float](s *splitter, row []T) (left, right []T, err error) 
 	u := s.gram.View(0, n-s.rank, n, s.rank) // ascending eigenvalues
 	l, r := dense.New[float64](s.out, s.rank), dense.New[float64](s.rank, s.in)
 	if wide {
-		l.Copy(u)
-		dense.Gemm(dense.Transposed, dense.NoTrans, top, u, s.v, 0, r)
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, u, s.v, 0, r)
+		eigen.Orthonormalise(r)
+		dense.Gemm(dense.NoTrans, dense.Transposed, top, s.v, r, 0, l)
 	} else {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, top, s.v, u, 0, l)
-		for i := range n {
-			for j := range s.rank {
-				r.Set(j, i, u.At(i, j))
-			}
-		}
+		w := dense.New[float64](s.rank, s.out)
+		dense.Gemm(dense.Transposed, dense.Transposed, 1, u, s.v, 0, w)
+		eigen.Orthonormalise(w)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, top, w, s.v, 0, r)
+		dense.Transpose(l, w)
 	}
 	return converted[T](l).Data, converted[T](r).Data, nil
 }

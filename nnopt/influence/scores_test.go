@@ -439,6 +439,22 @@ func TestLowRankOfTall(t *testing.T) {
 	}
 }
 
+// TestLowRankOfSmallSingularValues: a matrix of rank 2 is kept to rounding, though the square of its second singular value is below the rounding of the first's.
+func TestLowRankOfSmallSingularValues(t *testing.T) {
+	for _, shape := range [][2]int{{9, 6}, {6, 9}} {
+		a, b := random(7, shape[0], 2), random(8, 2, shape[1])
+		dense.Scale(1e-7, b.Row(1), b.Row(1))
+		v := dense.New[float64](shape[0], shape[1])
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, a, b, 0, v)
+		left, right, err := splitRow(newSplitter(v.Rows, v.Cols, 2), v.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, -1, dense.Wrap(v.Rows, 2, left), dense.Wrap(2, v.Cols, right), 1, v)
+		near(t, "what is left out", math.Sqrt(dense.Dot(v.Data, v.Data)), 0, 1e-14)
+	}
+}
+
 // TestSum: scores against the sum of gradients are the sums of scores.
 func TestSum(t *testing.T) {
 	m := models()[0]
