@@ -67,7 +67,8 @@ func TestMixtureStepsAllocateNothing(t *testing.T) {
 // TestChangesOfMoments: moments to which changes in a lower precision have been added differ from those computed anew by about the noise that is predicted.
 func TestChangesOfMoments(t *testing.T) {
 	for _, k := range []int{2, 4} {
-		g, err := gmmStart(&[]Data{clusters(11, 3000, 12, k, 0.7)}[0], &Options{Parameters: Parameters{Components: k}})
+		d := clusters(11, 3000, 12, k, 0.7)
+		g, err := gmmStart(&d, &Options{Parameters: Parameters{Components: k}})
 		if err != nil {
 			t.Fatal(err)
 		}

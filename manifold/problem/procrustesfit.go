@@ -229,12 +229,15 @@ func (f *procrustesFit) pays(lower bool) bool {
 	return true
 }
 
+// certifyForcing is the residual of the Newton step that certifies, relative to the gradient, which may be an upper estimate.
+const certifyForcing = 0.4
+
 // certify is the length of the Newton step at the point, computed roughly.
 func (f *procrustesFit) certify() solve.Certificate {
 	f.renewModel()
 	f.model.last = nil
 	dense.ScaleSingle(1, f.at.grad, f.model.res)
-	if f.at.norm > 0 && !f.model.solve(0.5*f.at.norm) {
+	if f.at.norm > 0 && !f.model.solve(certifyForcing*f.at.norm) {
 		return solve.Certificate{Kind: "none"}
 	}
 	if f.at.norm == 0 {

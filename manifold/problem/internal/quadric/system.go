@@ -104,7 +104,7 @@ func whitening(x dense.Matrix[float64], passes *Passes[float64]) dense.Matrix[fl
 
 // Solve returns the best quadric through the points, to a whitened differential of the target, for Solved and Measured: in low precision, and where the equations
 // are too ill-conditioned for that or singular, and there are too many for Directly, in double precision. The measurement, which may be nil, replaces one of what is left by
-// whitened points. The system can not be used afterwards.
+// whitened points. The system cannot be used afterwards.
 func (s *System) Solve(target float64, measure Measure) (quadric dense.Matrix[float64], outcome Outcome) {
 	s.measure = measure
 	if quadric, outcome = s.quickly(target); outcome == Undecided && Large(s.x.Cols) {
