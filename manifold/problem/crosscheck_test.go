@@ -11,6 +11,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -53,8 +54,9 @@ func inner(t *testing.T, n int) map[string]struct {
 	onSphere, err := newDesignSphere(newDesign(view(heavyTailed(n, 10))))
 	fail(err)
 
-	clouds := view(twoClouds(n))
-	mixture, err := newLiftedMixture(clouds, 3)
+	clouds, err := gmmStart(&Data{Samples: twoClouds(n)}, &Options{Parameters: Parameters{Components: 3}})
+	fail(err)
+	mixture, _, err := clouds.Lifted()
 	fail(err)
 
 	affine, err := manifold.NewAffine(n, manifold.AffineOptions{})
@@ -70,7 +72,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		size.Data[i] = 1
 	}
 	o := Options{}
-	lasso, err := FromEuclidean(affine, newGlassoRun(s, rho, block, newMonitor(&o.Solver, n*n)).smoothed(size, 0.3))
+	lasso, err := FromEuclidean(affine, newGlassoRun(s, rho, block, iteration.NewMonitor(&o.Solver, n*n)).smoothed(size, 0.3))
 	fail(err)
 
 	d := turned(n, 3, 0.1)
@@ -86,7 +88,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
 		"design on the sphere":  {onSphere.sphere, onSphere},
-		"lifted mixture":        {mixture.m, mixture},
+		"lifted mixture":        {mixture.Manifold, mixture},
 		"smoothed lasso":        {affine, lasso},
 		"procrustes":            {skewTangents{newRotations(n)}, turn},
 	}

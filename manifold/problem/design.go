@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -51,7 +52,7 @@ type design struct {
 	gram []float64             // scratch of squares, as large as the largest asked for
 	unit float64               // log det M of I in the coordinates that the points came in
 
-	parts            rowParts
+	parts            dense.RowParts
 	multiply, change func(part, from, to int) // passes of exchange
 	active           *design                  // the promising points
 	index            []int                    // of points that are copied
@@ -105,7 +106,7 @@ func (s *design) span() {
 			dense.Gemv(dense.Transposed, -1, before, parts, 1, axis)
 			dense.Scale(1/math.Sqrt(dense.Dot(axis, axis)), axis, axis)
 		}
-		s.parts.run(s.y.Rows, passRows(d), project)
+		s.parts.Run(s.y.Rows, passRows(d), project)
 	}
 }
 
@@ -120,7 +121,7 @@ func (s *design) moment() dense.Matrix[float64] {
 	}
 	k := len(s.index)
 	scaled, plain, m := dense.Wrap(k, d, s.z), s.rest.View(0, 0, k, d), dense.New[float64](d, d)
-	s.parts.run(k, passRows(d), func(_, from, to int) {
+	s.parts.Run(k, passRows(d), func(_, from, to int) {
 		for j, i := range s.index[from:to] {
 			dense.Scale(s.u[i], s.y.Row(i), scaled.Row(from+j))
 			copy(plain.Row(from+j), s.y.Row(i))
@@ -141,7 +142,7 @@ func (s *design) refresh() (float64, error) {
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, s.inv)
 	dense.Mirror(s.inv)
 	all := dense.Wrap(s.y.Rows, d, s.z)
-	s.parts.run(s.y.Rows, productRows(s.y.Rows, d), func(_, from, to int) {
+	s.parts.Run(s.y.Rows, productRows(s.y.Rows, d), func(_, from, to int) {
 		z := all.View(from, 0, to-from, d)
 		dense.MulLowerRight(dense.Transposed, inverse, s.y.View(from, 0, to-from, d), z) // F is a Cholesky factor
 		dense.RowDots(z, z, s.g[from:to])
@@ -174,7 +175,7 @@ func (s *design) extremes() (most, least int, above, below float64) {
 func (s *design) exchange(most, least int) float64 {
 	d := s.y.Cols
 	s.index = append(s.index[:0], most, least)
-	s.parts.run(d, passRows(d), s.multiply)
+	s.parts.Run(d, passRows(d), s.multiply)
 	gi, gj, gij := s.g[most], s.g[least], dense.Dot(s.w[0], s.y.Row(least))
 	c := s.u[least]
 	if det := gi*gj - gij*gij; 2*det*c > gi-gj {
@@ -188,7 +189,7 @@ func (s *design) exchange(most, least int) float64 {
 	s.t[1] = -c / (1 - c*(gj-s.t[0]*gij*gij))
 	s.u[most] += c
 	s.u[least] = max(s.u[least]-c, 0)
-	s.parts.run(s.changed()+d, passRows(d), s.change)
+	s.parts.Run(s.changed()+d, passRows(d), s.change)
 	return c
 }
 
@@ -252,7 +253,7 @@ func (s *design) promising() (*design, []int) {
 
 // copyPoints sets the rows of y to the points of an index.
 func (s *design) copyPoints(index []int, y dense.Matrix[float64]) {
-	s.parts.run(len(index), passRows(y.Cols), func(_, from, to int) {
+	s.parts.Run(len(index), passRows(y.Cols), func(_, from, to int) {
 		for j, i := range index[from:to] {
 			copy(y.Row(from+j), s.y.Row(i))
 		}
@@ -262,7 +263,7 @@ func (s *design) copyPoints(index []int, y dense.Matrix[float64]) {
 // maximize runs until max g <= d (1 + tolerance) holds for freshly computed g.
 func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) {
 	d := s.y.Cols
-	mon := newMonitor(&o.Solver, d*d)
+	mon := iteration.NewMonitor(&o.Solver, d*d)
 	logDet, err := s.refresh()
 	if err != nil {
 		return nil, 0, err
@@ -270,20 +271,20 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 	near := newtonNear
 	for {
 		_, _, above, below := s.extremes()
-		if mon.done(nil, -logDet, max(above, below), 1) {
-			r = mon.result(nil, 0)
+		if mon.Done(nil, -logDet, max(above, below), 1) {
+			r = mon.Result(nil, 0)
 			gap, r.Certificate = s.certify()
 			return r, gap, nil
 		}
 		if max(above, below) < near {
 			value, moved, ok, err := s.newton(logDet)
 			if err != nil {
-				return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+				return nil, 0, fmt.Errorf("iteration %d: %w", mon.Status.Iteration+1, err)
 			}
-			mon.status.Evaluations++
+			mon.Status.Evaluations++
 			if ok {
 				logDet = value
-				mon.step(moved)
+				mon.Step(moved)
 				continue
 			}
 			near = max(above, below) / 10
@@ -292,19 +293,19 @@ func (s *design) maximize(o *Options) (r *solve.Result, gap float64, err error) 
 		active, index := s.promising()
 		for range exchanges {
 			most, least, above, below := active.extremes()
-			if max(above, below) <= mon.o.Tolerance || most == least {
+			if max(above, below) <= mon.Options.Tolerance || most == least {
 				break
 			}
 			moved += active.exchange(most, least)
-			mon.status.Evaluations++
+			mon.Status.Evaluations++
 		}
 		for k, i := range index {
 			s.u[i] = active.u[k]
 		}
 		if logDet, err = s.refresh(); err != nil {
-			return nil, 0, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+			return nil, 0, fmt.Errorf("iteration %d: %w", mon.Status.Iteration+1, err)
 		}
-		mon.step(moved)
+		mon.Step(moved)
 	}
 }
 
@@ -328,7 +329,7 @@ func doptRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 		return nil, err
 	}
 	s := newDesign(x)
-	s.unit = logDetSquare(l)
+	s.unit = dense.LogDetSquare(l)
 	if x.Cols == 1 {
 		s.longest()
 		maximize = (*design).maximize
@@ -386,7 +387,7 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 		lifted.Set(i, n, 1)
 	}
 	s := newDesign(lifted)
-	s.unit = logDetSquare(l)
+	s.unit = dense.LogDetSquare(l)
 	r, gap, err := maximize(s, o)
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
@@ -395,7 +396,7 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
 	}
-	r.Objective = -logDetSquare(inverse)
+	r.Objective = -dense.LogDetSquare(inverse)
 	solution := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, solution)
 	dense.Axpy(1, shift, c)
@@ -428,7 +429,7 @@ func (s *design) ellipsoid(l, x dense.Matrix[float64]) (center []float64, t dens
 func (s *design) farthest(l, x dense.Matrix[float64], c []float64) float64 {
 	n := x.Cols
 	moved, z, lengths := dense.Wrap(x.Rows, n, s.rest.Data), dense.Wrap(x.Rows, n, s.z), s.p[0]
-	s.parts.run(x.Rows, productRows(x.Rows, n), func(_, from, to int) {
+	s.parts.Run(x.Rows, productRows(x.Rows, n), func(_, from, to int) {
 		for i := from; i < to; i++ {
 			dense.Blend(1, x.Row(i), -1, c, moved.Row(i))
 		}

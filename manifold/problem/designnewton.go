@@ -93,7 +93,7 @@ func (s *design) squares(index []int) dense.Matrix[float64] {
 	}
 	g := dense.Wrap(k, k, s.gram[:k*k])
 	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, t, y, 0, g)
-	s.parts.run(k, passRows(k), func(_, from, to int) {
+	s.parts.Run(k, passRows(k), func(_, from, to int) {
 		for a := from; a < to; a++ {
 			row := g.Row(a)[:a+1]
 			dense.Multiply(row, row, row)

@@ -18,7 +18,7 @@ type designSphere struct {
 	sphere *manifold.Oblique
 	e, l   dense.Matrix[float64]
 
-	parts  rowParts
+	parts  dense.RowParts
 	memo   *designMemo // of the passes, with what else they read and write
 	w, v   []float64
 	out    []float64
@@ -50,14 +50,14 @@ func (q *designSphere) NewMemo() solve.Memo {
 func (q *designSphere) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	N, d := q.s.y.Rows, q.s.y.Cols
 	q.w, q.out, q.memo = p.(*manifold.UnitRows).X().RawRowView(0), grad, memo.(*designMemo)
-	q.parts.run(N, passRows(d), q.passes.weigh)
+	q.parts.Run(N, passRows(d), q.passes.weigh)
 	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, q.memo.z, q.memo.z, 0, q.l)
 	if dense.Cholesky(q.l) >= 0 {
 		return math.Inf(1), nil
 	}
-	q.parts.run(N, productRows(N, d), q.passes.whiten)
+	q.parts.Run(N, productRows(N, d), q.passes.whiten)
 	q.sphere.Project(p, grad)
-	return -logDetSquare(q.l) - q.s.unit, nil
+	return -dense.LogDetSquare(q.l) - q.s.unit, nil
 }
 
 // weighPart sets rows of z to w y.
@@ -83,10 +83,10 @@ func (q *designSphere) whitenPart(_, from, to int) {
 func (q *designSphere) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	N, d := q.s.y.Rows, q.s.y.Cols
 	q.w, q.v, q.out, q.memo = p.(*manifold.UnitRows).X().RawRowView(0), v, dst, memo.(*designMemo)
-	q.parts.run(N, passRows(d), q.passes.weighRows)
+	q.parts.Run(N, passRows(d), q.passes.weighRows)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, q.memo.z, q.s.rest, 0, q.e)
 	dense.Mirror(q.e)
-	q.parts.run(N, productRows(N, d), q.passes.multiply)
+	q.parts.Run(N, productRows(N, d), q.passes.multiply)
 	q.sphere.Project(p, dst)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 )
 
 // whiteningSpread is the ratio of the pivots of a second moment from which on it is whitened twice: rounding leaves the first time up to the square of it.
@@ -14,10 +15,10 @@ const whiteningSpread = 1e3
 func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64], err error) {
 	n := x.Cols
 	m, z := dense.New[float64](n, n), dense.New[float64](x.Rows, n)
-	var parts rowParts
+	var parts dense.RowParts
 	for {
 		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, m)
-		f, err := gramFrame(symmetric(m), x)
+		f, err := gram.Frame(symmetric(m), x)
 		if err != nil {
 			return l, &DataError{Where: "second moment", Err: err, Remedy: "the points lie in a " + span + ", or too near to one: drop dependent columns"}
 		}
@@ -27,7 +28,7 @@ func whitenPoints(x dense.Matrix[float64], span string) (l dense.Matrix[float64]
 			dense.Scale(1/m.At(0, 0), x.Data, x.Data)
 			return m, nil
 		}
-		parts.run(x.Rows, productRows(x.Rows, n), func(_, from, to int) {
+		parts.Run(x.Rows, productRows(x.Rows, n), func(_, from, to int) {
 			x, z := x.View(from, 0, to-from, n), z.View(from, 0, to-from, n)
 			dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
 			x.Copy(z)
@@ -52,12 +53,4 @@ func pivotSpread(l dense.Matrix[float64]) float64 {
 		least, most = min(least, l.At(i, i)), max(most, l.At(i, i))
 	}
 	return most / least
-}
-
-// logDetSquare is log det L L' of a triangular L.
-func logDetSquare(l dense.Matrix[float64]) (sum float64) {
-	for i := range l.Rows {
-		sum += 2 * math.Log(l.At(i, i))
-	}
-	return sum
 }

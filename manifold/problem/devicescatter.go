@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -100,13 +101,13 @@ func (s *deviceScatter[T]) move() error {
 	return nil
 }
 
-func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
+func (s *deviceScatter[T]) run(o *Options) (*iteration.Monitor, float64, error) {
 	n := s.x.Cols
-	mon := newMonitor(&o.Solver, n*n)
+	mon := iteration.NewMonitor(&o.Solver, n*n)
 	theta, curvature, ready := 1.0, 1.0, false
 	for {
 		norm := s.evaluate()
-		if mon.done(nil, s.cost(), norm, math.Sqrt(float64(n))) {
+		if mon.Done(nil, s.cost(), norm, math.Sqrt(float64(n))) {
 			return mon, curvature, nil
 		}
 		if norm <= 1 {
@@ -132,8 +133,8 @@ func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
 		if err := s.move(); err != nil {
 			return nil, 0, err
 		}
-		mon.step(norm)
-		mon.status.Evaluations++
+		mon.Step(norm)
+		mon.Status.Evaluations++
 	}
 }
 
@@ -144,7 +145,7 @@ func (s *deviceScatter[T]) finish(o *Options, normalise func(*mat.SymDense)) (*o
 	}
 	x := s.at.matrix()
 	normalise(x)
-	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: mon.status.GradientNorm / curvature}, s.x.Cols, s.x.Rows, x), nil
+	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: mon.Status.GradientNorm / curvature}, s.x.Cols, s.x.Rows, x), nil
 }
 
 func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose func(o *Options, n int) (loss, float64)) (*outcome, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -66,7 +67,7 @@ func (k *knownMinimizer) verify(in instance, r *solve.Result, o *solve.Options) 
 		r.Converged = false
 		r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away (limit %.3g)", r.Reason.Detail, distance, limit),
 			Advice: "the problem is ill-conditioned: use the closed form, or the trust solver with a smaller tolerance"}
-	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == stalledReason) && distance <= rounded:
+	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == iteration.Stalled) && distance <= rounded:
 		r.Converged = true
 		r.Reason = solve.Reason{Name: r.Certificate.Kind, Converged: true,
 			Detail: fmt.Sprintf("%.3g from the minimizer, at the rounding of the gradient", distance)}
