@@ -11,6 +11,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/design"
 	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -51,7 +52,7 @@ func inner(t *testing.T, n int) map[string]struct {
 	unit := newFactorFit(c, 0.7, 1)
 	unit.unit = square
 
-	onSphere, err := newDesignSphere(newDesign(view(heavyTailed(n, 10))))
+	onSphere, _, err := design.New(view(heavyTailed(n, 10)), 0).OnSphere()
 	fail(err)
 
 	clouds, err := gmmStart(&Data{Samples: twoClouds(n)}, &Options{Parameters: Parameters{Components: 3}})
@@ -87,7 +88,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		"itml":                  {learn.m, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
-		"design on the sphere":  {onSphere.sphere, onSphere},
+		"design on the sphere":  {onSphere.Manifold, onSphere},
 		"lifted mixture":        {mixture.Manifold, mixture},
 		"smoothed lasso":        {affine, lasso},
 		"procrustes":            {skewTangents{newRotations(n)}, turn},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/manifold/problem/internal/bound"
 	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -406,14 +407,8 @@ func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks in
 	}
 	r.Certificate = solve.Certificate{Kind: "none"}
 	if !math.IsInf(gap, 1) {
-		r.Certificate = solve.Certificate{Kind: "duality-gap", Value: logDetDistance(gap), Bound: true}
+		r.Certificate = solve.Certificate{Kind: "duality-gap", Value: bound.LogDet(gap), Bound: true}
 		parts = append(parts, numberPart("duality_gap", gap))
 	}
 	return &outcome{run: r, n: n, count: count, solution: symmetric(theta), parts: parts}, nil
-}
-
-// logDetDistance bounds (sum t^2)^(1/2) given that sum (e^t - 1 - t) <= gap: e^t - 1 - t >= t^2/(2 + |t|), and so |t| <= T with T^2/(2 + T) = gap.
-func logDetDistance(gap float64) float64 {
-	largest := (gap + math.Sqrt(gap*gap+8*gap)) / 2
-	return math.Sqrt(gap * (2 + largest))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/bound"
 	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
@@ -206,7 +207,7 @@ func (q *itmlObjective) Certify(_ manifold.Point, gradientNorm float64, _ solve.
 	if math.IsInf(gap, 1) {
 		return solve.Certificate{Kind: "none"}
 	}
-	return solve.Certificate{Kind: "self-concordance", Value: logDetDistance(gap) / math.Sqrt(q.m.Kappa()), Bound: true}
+	return solve.Certificate{Kind: "self-concordance", Value: bound.LogDet(gap) / math.Sqrt(q.m.Kappa()), Bound: true}
 }
 
 func itmlGap(g float64) float64 {

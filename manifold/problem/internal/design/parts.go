@@ -1,4 +1,4 @@
-package problem
+package design
 
 import "github.com/spdopt/spdopt/internal/dense"
 
