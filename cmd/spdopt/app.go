@@ -52,8 +52,8 @@ func (a *app) run(args []string) int {
 	if err == errDryRun {
 		err = nil
 	}
-	if err == nil && out.err != nil {
-		err = fmt.Errorf("standard output: cannot write: %w", out.err)
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = &reworded{out.err, "standard output: cannot write: " + systemText(out.err)}
 	}
 	code := exitDone
 	if err != nil {
