@@ -16,3 +16,16 @@ func LogDetSquare(l Matrix[float64]) (sum float64) {
 	}
 	return sum
 }
+
+// PackSymmetric sets to to the upper triangle of the symmetric m, row after row, off-diagonal entries times sqrt(2): a vector of the same norm.
+func PackSymmetric(m Matrix[float64], to []float64) {
+	k := 0
+	for i := range m.Rows {
+		to[k] = m.At(i, i)
+		k++
+		for _, v := range m.Row(i)[i+1:] {
+			to[k] = math.Sqrt2 * v
+			k++
+		}
+	}
+}

@@ -117,22 +117,9 @@ func tangentDiscriminant(c *classifier) error {
 		if err := c.m.Log(eta, p, f); err != nil {
 			return fmt.Errorf("matrix %d: %w", i, err)
 		}
-		pack(dense.Wrap(n, n, eta), features.Row(i))
+		dense.PackSymmetric(dense.Wrap(n, n, eta), features.Row(i))
 	}
 	return c.discriminate(features)
-}
-
-// pack sets to to the upper triangle of the symmetric m, row after row, off-diagonal entries times sqrt(2): a vector of the same norm.
-func pack(m dense.Matrix[float64], to []float64) {
-	k := 0
-	for i := range m.Rows {
-		to[k] = m.At(i, i)
-		k++
-		for _, v := range m.Row(i)[i+1:] {
-			to[k] = math.Sqrt2 * v
-			k++
-		}
-	}
 }
 
 func (c *classifier) discriminate(v dense.Matrix[float64]) error {

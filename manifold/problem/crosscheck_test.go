@@ -85,7 +85,7 @@ func inner(t *testing.T, n int) map[string]struct {
 	fail(err)
 
 	return map[string]pair{
-		"itml":                  {learn.m, learn},
+		"itml":                  {learn.Manifold, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
 		"design on the sphere":  {onSphere.Manifold, onSphere},

@@ -19,7 +19,7 @@ var metricLearning = Problem{
 		Name: "itml",
 		What: "information-theoretic metric learning (Davis et al., ICML 2007), another cost: the log-det divergence from I with slack on pairs; Newton's method with " +
 			"the slacks eliminated and a certified gap; the trust region where the equations would be large or states are kept",
-		direct: itmlBy(itmlByNewton), resumes: true,
+		direct: itmlBy(itmlNewton), resumes: true,
 	}, {
 		Name:   "itml-trust",
 		What:   "the same by a Riemannian trust region",

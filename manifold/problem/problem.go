@@ -385,6 +385,11 @@ func firstPoint(in instance, o *Options) (*manifold.Frame, error) {
 	if o.Start == nil {
 		return in.start(), nil
 	}
+	return o.startFrame()
+}
+
+// startFrame returns the start that is given.
+func (o *Options) startFrame() (*manifold.Frame, error) {
 	f, err := manifold.NewFrame(o.Start)
 	if err != nil {
 		return nil, &DataError{Where: "start", Err: err}

@@ -1,8 +1,10 @@
-package problem
+package itml
 
 import (
 	"fmt"
 	"math"
+
+	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
@@ -12,16 +14,16 @@ import (
 )
 
 const (
-	// itmlEntries bounds the number of entries of X on and above the diagonal, and itmlSparse that of all products of two samples for each pair, up to
+	// mostEntries bounds the number of entries of X on and above the diagonal, and sparse that of all products of two samples for each pair, up to
 	// which Newton's equations pay.
-	itmlEntries, itmlSparse = 500, 16
-	// itmlClose is the smallest squared distance of a pair, relative to the squared lengths of its samples, that is had from their products.
-	itmlClose = 1e-6
-	// itmlHalvings bounds the trials of a line search, and itmlInside is how far to the edge of the cone a step may go.
-	itmlHalvings, itmlInside = 30, 0.95
+	mostEntries, sparse = 500, 16
+	// closest is the smallest squared distance of a pair, relative to the squared lengths of its samples, that is had from their products.
+	closest = 1e-6
+	// halvings bounds the trials of a line search, and inside is how far to the edge of the cone a step may go.
+	halvings, inside = 30, 0.95
 )
 
-// itmlNewton is Newton's method on the cost, which is convex in X, with the equations for the n(n+1)/2 entries set up from products with the samples instead
+// newton is Newton's method on the cost, which is convex in X, with the equations for the n(n+1)/2 entries set up from products with the samples instead
 // of the far more numerous pairs. With v = F'x for the samples and W the matrix of the weights f of their pairs,
 //
 //	sum f (v_i - v_j)(v_i - v_j)' = V'(D - W)V, D = diag(W 1),
@@ -31,8 +33,8 @@ const (
 //	sum f <z z', eta> z z' = sum_i S_i <Y_i, eta> + Y_i <S_i, eta> + S_i eta T_i + T_i eta S_i, Y_i = (D_i S_i + T_i)/2 - E_i.
 //
 // Symmetric matrices are vectors of n(n+1)/2 numbers, in which off-diagonal entries count sqrt(2).
-type itmlNewton struct {
-	*itmlObjective
+type newton struct {
+	*Objective
 	f          dense.Matrix[float64] // lower triangular, X = F F'
 	v, u       dense.Matrix[float64] // samples x n
 	gram       dense.Matrix[float64] // samples x samples
@@ -49,14 +51,14 @@ type itmlNewton struct {
 	values     []float64 // eigenvalues of eta
 }
 
-// itmlByNewton runs Newton's method where the equations are small enough, and the trust region elsewhere, where states are kept, and where it does not
+// Newton runs Newton's method where the equations are small enough, from the best multiple of the start if that is free, and the trust region elsewhere and where it does not
 // end.
-func itmlByNewton(q *itmlObjective, start *manifold.Frame, o *Options) (*solve.Result, error) {
-	if kept(o) || !q.separate() {
-		return itmlTrust(q, start, o)
+func (q *Objective) Newton(start *manifold.Frame, free bool, o *solve.Options) (*solve.Result, error) {
+	if !q.separate() {
+		return q.Trust(start, o)
 	}
-	s := newITMLNewton(q, start, o.Start == nil)
-	mon := iteration.NewMonitor(&o.Solver, q.m.VectorLen())
+	s := startNewton(q, start, free)
+	mon := iteration.NewMonitor(o, q.Manifold.VectorLen())
 	cost, err := s.evaluate(s.f)
 	if err != nil {
 		return nil, err
@@ -76,29 +78,34 @@ func itmlByNewton(q *itmlObjective, start *manifold.Frame, o *Options) (*solve.R
 	return s.close(mon, o)
 }
 
+// Trust runs a Riemannian trust region.
+func (q *Objective) Trust(start *manifold.Frame, o *solve.Options) (*solve.Result, error) {
+	return solve.Trust(q.Manifold, q, start, o)
+}
+
 // separate tells whether the products of samples tell all pairs apart, and there are few enough of both.
-func (q *itmlObjective) separate() bool {
+func (q *Objective) separate() bool {
 	n, N := q.x.Cols, q.x.Rows
-	if n*(n+1)/2 > itmlEntries || N*N > itmlSparse*len(q.pairs) {
+	if n*(n+1)/2 > mostEntries || N*N > sparse*len(q.pairs) {
 		return false
 	}
 	for k, p := range q.pairs {
 		z, a, b := q.z.Row(k), q.x.Row(p[0]), q.x.Row(p[1])
-		if dense.Dot(z, z) < itmlClose*(dense.Dot(a, a)+dense.Dot(b, b)) {
+		if dense.Dot(z, z) < closest*(dense.Dot(a, a)+dense.Dot(b, b)) {
 			return false
 		}
 	}
 	return true
 }
 
-func newITMLNewton(q *itmlObjective, start *manifold.Frame, free bool) *itmlNewton {
+func startNewton(q *Objective, start *manifold.Frame, free bool) *newton {
 	n, N, P := q.x.Cols, q.x.Rows, len(q.pairs)
 	m := n * (n + 1) / 2
 	square := func(n int) dense.Matrix[float64] { return dense.New[float64](n, n) }
-	s := &itmlNewton{itmlObjective: q, f: square(n), v: dense.New[float64](N, n), u: dense.New[float64](N, n), gram: square(N),
+	s := &newton{Objective: q, f: square(n), v: dense.New[float64](N, n), u: dense.New[float64](N, n), gram: square(N),
 		w: [2]dense.Matrix[float64]{square(N), square(N)}, a: square(n), q: make([]float64, P), logs: make([]float64, P), g: dense.New[float64](m, 1), values: make([]float64, n),
 		s: dense.New[float64](N, m), t: dense.New[float64](N, m), y: dense.New[float64](N, m), m: square(m), h: square(m), eta: square(n), trial: square(n), next: square(n)}
-	s.f.Copy(view(start.F())) // a Cholesky factor
+	s.f.Copy(dense.Of(start.F().RawMatrix())) // a Cholesky factor
 	if free {
 		dense.Scale(math.Sqrt(s.bestScale()), s.f.Data, s.f.Data)
 	}
@@ -107,7 +114,7 @@ func newITMLNewton(q *itmlObjective, start *manifold.Frame, free bool) *itmlNewt
 
 // bestScale returns the s for which s I costs least: a root of n (s - 1) + gamma sum (s q/b - 1) over the pairs beyond their bounds, which grows with s
 // and is piecewise linear.
-func (s *itmlNewton) bestScale() float64 {
+func (s *newton) bestScale() float64 {
 	n, scale := float64(s.x.Cols), 1.0
 	for k := range s.pairs {
 		s.q[k] = dense.Dot(s.z.Row(k), s.z.Row(k)) / s.bound[k]
@@ -130,7 +137,7 @@ func (s *itmlNewton) bestScale() float64 {
 }
 
 // evaluate sets v, the products of samples, q and logs for X = F F', and returns the cost.
-func (s *itmlNewton) evaluate(f dense.Matrix[float64]) (float64, error) {
+func (s *newton) evaluate(f dense.Matrix[float64]) (float64, error) {
 	n := float64(f.Rows)
 	dense.MulLowerRight(dense.NoTrans, f, s.x, s.v)
 	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, s.v, s.v, 0, s.gram)
@@ -159,7 +166,7 @@ func (s *itmlNewton) evaluate(f dense.Matrix[float64]) (float64, error) {
 }
 
 // gradient sets A and the weights from the last evaluation, and returns the gradient norm.
-func (s *itmlNewton) gradient() float64 {
+func (s *newton) gradient() float64 {
 	n := s.x.Cols
 	for k, p := range s.pairs {
 		f1, f2 := 0.0, 0.0
@@ -174,7 +181,7 @@ func (s *itmlNewton) gradient() float64 {
 	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, s.w[0], s.v, 0, s.u)
 	for i := range s.x.Rows {
-		dense.Axpy(total(s.w[0].Row(i)), s.v.Row(i), s.u.Row(i))
+		dense.Axpy(dense.Sum(s.w[0].Row(i)), s.v.Row(i), s.u.Row(i))
 	}
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.f, s.f, 0, s.a)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, s.v, s.u, 1, s.a)
@@ -183,21 +190,14 @@ func (s *itmlNewton) gradient() float64 {
 	for i := range n {
 		s.eta.Set(i, i, s.eta.At(i, i)-1)
 	}
-	return math.Sqrt(s.itmlObjective.m.Kappa() * dense.Dot(s.eta.Data, s.eta.Data))
-}
-
-func total(x []float64) (sum float64) {
-	for _, v := range x {
-		sum += v
-	}
-	return sum
+	return math.Sqrt(s.Objective.Manifold.Kappa() * dense.Dot(s.eta.Data, s.eta.Data))
 }
 
 // step solves Newton's equations for eta, given the gradient there, and moves to F (I + alpha eta) F' for the first alpha, halved from the longest that
 // stays in the cone, at most 1, that lowers the cost. It returns the cost and the length of the step, 0 if there is none.
-func (s *itmlNewton) step(cost float64, mon *iteration.Monitor) (lower, moved float64) {
+func (s *newton) step(cost float64, mon *iteration.Monitor) (lower, moved float64) {
 	n, g := s.x.Cols, s.g
-	pack(s.eta, g.Data)
+	dense.PackSymmetric(s.eta, g.Data)
 	s.hessian()
 	if dense.Cholesky(s.h) >= 0 {
 		return cost, 0
@@ -218,7 +218,7 @@ func (s *itmlNewton) step(cost float64, mon *iteration.Monitor) (lower, moved fl
 		}
 	}
 	alpha := min(1, s.longest())
-	for range itmlHalvings {
+	for range halvings {
 		dense.Scale(alpha, s.eta.Data, s.trial.Data)
 		for i := range n {
 			s.trial.Set(i, i, s.trial.At(i, i)+1)
@@ -237,7 +237,7 @@ func (s *itmlNewton) step(cost float64, mon *iteration.Monitor) (lower, moved fl
 }
 
 // longest returns how far I + alpha eta is positive definite, less a margin.
-func (s *itmlNewton) longest() float64 {
+func (s *newton) longest() float64 {
 	s.trial.Copy(s.eta)
 	if !s.solver.Values(s.trial, s.values) {
 		return 0.5
@@ -245,11 +245,11 @@ func (s *itmlNewton) longest() float64 {
 	if s.values[0] >= 0 {
 		return math.Inf(1)
 	}
-	return itmlInside / -s.values[0]
+	return inside / -s.values[0]
 }
 
 // hessian sets h, of which only the lower triangle counts.
-func (s *itmlNewton) hessian() {
+func (s *newton) hessian() {
 	N, n := s.v.Rows, s.v.Cols
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, s.w[1], s.v, 0, s.u)
 	for i := range N {
@@ -265,7 +265,7 @@ func (s *itmlNewton) hessian() {
 	s.exchange()
 	for i := range N {
 		row, st, v, u := s.y.Row(i), s.s.Row(i), s.v.Row(i), s.u.Row(i)
-		dense.Blend(0.5*total(s.w[1].Row(i)), st, 0.5, s.t.Row(i), row)
+		dense.Blend(0.5*dense.Sum(s.w[1].Row(i)), st, 0.5, s.t.Row(i), row)
 		k := 0
 		for a, x := range v {
 			dense.Axpy(-x, u[a:], row[k:k+n-a])
@@ -285,7 +285,7 @@ func (s *itmlNewton) hessian() {
 func weigh(x []float64) { dense.Scale(math.Sqrt2, x, x) }
 
 // exchange sets h to the form 2 sum_i v_i' eta T_i zeta v_i, from m = sum_i S_i T_i' with S and T as vectors without weights.
-func (s *itmlNewton) exchange() {
+func (s *newton) exchange() {
 	n := s.v.Cols
 	at := func(a, b int) int { // position of the entry
 		if a > b {
@@ -314,23 +314,23 @@ func (s *itmlNewton) exchange() {
 
 // close looks at the last point once more, pair by pair. If the run has converged only as the products of samples see it, or Newton's equations failed,
 // the trust region goes on from there.
-func (s *itmlNewton) close(mon *iteration.Monitor, o *Options) (*solve.Result, error) {
+func (s *newton) close(mon *iteration.Monitor, o *solve.Options) (*solve.Result, error) {
 	x := dense.New[float64](s.f.Rows, s.f.Cols)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.f, s.f, 0, x)
-	p, err := manifold.NewFrame(symmetric(x))
+	p, err := manifold.NewFrame(mat.NewSymDense(x.Rows, x.Data))
 	if err != nil {
 		return nil, fmt.Errorf("iteration %d: %w", mon.Status.Iteration, err)
 	}
-	q := s.itmlObjective
-	grad, memo := make([]float64, q.m.VectorLen()), q.NewMemo()
+	q := s.Objective
+	grad, memo := make([]float64, q.Manifold.VectorLen()), q.NewMemo()
 	cost, err := q.Evaluate(p, grad, memo)
 	if err != nil {
 		return nil, err
 	}
-	norm := math.Sqrt(q.m.Inner(p, grad, grad))
+	norm := math.Sqrt(q.Manifold.Inner(p, grad, grad))
 	r := mon.Result(p, 0)
 	if mon.Reason.Name == iteration.Stalled || r.Converged && norm > mon.Target() {
-		if r, err = itmlTrust(q, p, o); err == nil {
+		if r, err = q.Trust(p, o); err == nil {
 			r.Iterations += mon.Status.Iteration
 			r.Evaluations += mon.Status.Evaluations
 		}
