@@ -359,7 +359,9 @@ func mveBy(maximize maximizer) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) { return mveRun(d, o, maximize) }
 }
 
-// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)), x centred, to cancel nothing, and whitened.
+// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)), x centred, to cancel nothing, and whitened. Blowing the
+// ellipsoid up adds to its distance from the smallest one, and is all that its volume can be above that one's. The moment matrix of (x, 1) is at least as far
+// from the optimal one as the ellipsoid, whose inverse is a Schur complement of it (Cauchy's interlacing).
 func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
@@ -387,41 +389,43 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	}
 	s := newDesign(lifted)
 	s.unit = logDetSquare(l)
-	r, gap, err := maximize(s, o)
+	r, _, err := maximize(s, o)
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
 	}
-	c, inverse, err := s.ellipsoid(l, x)
+	c, inverse, farthest, err := s.ellipsoid(l, x)
 	if err != nil {
 		return nil, fmt.Errorf("mve: %w", err)
 	}
 	r.Objective = -logDetSquare(inverse)
+	blow := max(math.Log(farthest), 0)
+	r.Certificate.Value += math.Sqrt(float64(n)) * blow
 	solution := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, solution)
 	dense.Axpy(1, shift, c)
 	return &outcome{run: r, n: n, count: N, solution: symmetric(solution),
-		parts: []Part{vectorPart("center", c), vectorPart("weights", s.u), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", gap)}}, nil
+		parts: []Part{vectorPart("center", c), vectorPart("weights", s.u), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", float64(n)*blow)}}, nil
 }
 
 // ellipsoid returns the center L c and the triangular T of the ellipsoid |T (L x - L c)| <= 1 for the whitened points x: with c = sum u x it is
-// (T L)' (T L) = (n (sum u x x' - c c'))^-1, blown up so that it contains all points to rounding.
-func (s *design) ellipsoid(l, x dense.Matrix[float64]) (center []float64, t dense.Matrix[float64], err error) {
+// (T L)' (T L) = (n (sum u x x' - c c'))^-1, no larger than any that contains all points, over farthest, so that it contains them to rounding.
+func (s *design) ellipsoid(l, x dense.Matrix[float64]) (center []float64, t dense.Matrix[float64], farthest float64, err error) {
 	n, m := x.Cols, s.moment()
 	c, scatter := m.Row(n)[:n], m.View(0, 0, n, n).Clone()
 	dense.Ger(-1, c, c, scatter)
 	dense.Scale(float64(n), scatter.Data, scatter.Data)
 	f, err := manifold.NewFrame(symmetric(scatter))
 	if err != nil {
-		return nil, t, err
+		return nil, t, 0, err
 	}
-	farthest := s.farthest(view(f.Inverse()), x, c)
+	farthest = s.farthest(view(f.Inverse()), x, c)
 	t = dense.New[float64](n, n)
 	dense.MulLower(dense.NoTrans, l, view(f.F()), t)
 	dense.Scale(math.Sqrt(farthest), t.Data, t.Data)
 	dense.InvertLower(t)
 	center = make([]float64, n)
 	dense.Gemv(dense.NoTrans, 1, l, c, 0, center)
-	return center, t, nil
+	return center, t, farthest, nil
 }
 
 // farthest returns the largest |L (x - c)|^2 of the rows x.
