@@ -84,7 +84,8 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 		}
 		n := s.Rows
 		blocks := components(s, rho)
-		total := newMonitor(&o.Solver, n*n)
+		total, worst := newMonitor(&o.Solver, n*n), -1.0
+		total.reason.Converged = true // until a block says otherwise
 		theta := dense.New[float64](n, n)
 		for _, block := range blocks {
 			limits := *total.o
@@ -97,8 +98,8 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 			total.status.Iteration += r.mon.status.Iteration
 			total.status.Evaluations += r.mon.status.Evaluations
 			total.status.HessianProducts += r.mon.status.HessianProducts
-			if total.reason.Name == "" || total.reason.Converged {
-				total.reason = r.mon.reason
+			if reached := r.mon.status.RelativeGradient(); total.reason.Converged && (!r.mon.reason.Converged || reached > worst) {
+				total.reason, worst = r.mon.reason, reached
 			}
 			for i, a := range block {
 				for j, b := range block {
@@ -289,9 +290,13 @@ func (r *glassoRun) admm() error {
 	work, values := dense.New[float64](n, n), make([]float64, n)
 	var solver eigen.Solver
 	penalty := 1 / max(dense.Dot(z.Data, z.Data)/float64(n), math.SmallestNonzeroFloat64)
-	primal, dual := math.Inf(1), math.Inf(1)
 	for {
-		if r.cost, _ = r.evaluate(z); r.mon.done(nil, r.cost, max(primal*penalty, dual), r.scale) {
+		var definite bool
+		left := r.scale
+		if r.cost, definite = r.evaluate(z); definite {
+			left = residual(work, r.s, r.w, z, r.rho)
+		}
+		if r.mon.done(nil, r.cost, left, r.scale) {
 			r.theta.Copy(z)
 			return nil
 		}
@@ -311,7 +316,7 @@ func (r *glassoRun) admm() error {
 		}
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, r.theta)
 		dense.Mirror(r.theta)
-		primal, dual = 0, 0
+		var primal, dual float64
 		for i := range n {
 			for j := range n {
 				t, old := r.theta.At(i, j), z.At(i, j)
