@@ -294,15 +294,23 @@ func (p Problem) outcome(method Method, d *Data, o *Options) (*outcome, error) {
 	if v, ok := in.(verifier); ok {
 		v.verify(in, c.run, &o.Solver)
 	}
-	frame := c.run.Point.(*manifold.Frame)
-	c.solution = in.finish(frame, o)
-	if w, ok := in.(withParts); ok {
-		c.parts = w.parts(frame, c.solution)
-	}
+	c.finish(in, o)
 	if r, ok := in.(recycler); ok {
 		r.recycle()
 	}
 	return c, nil
+}
+
+// finish sets what is reported about the last point of the run.
+func (c *outcome) finish(in instance, o *Options) {
+	frame := c.run.Point.(*manifold.Frame)
+	c.solution = in.finish(frame, o)
+	if s, ok := in.(stretcher); ok {
+		c.run.Certificate.Value *= s.stretch(c.solution, o)
+	}
+	if w, ok := in.(withParts); ok {
+		c.parts = w.parts(frame, c.solution)
+	}
 }
 
 func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, error) {
