@@ -117,7 +117,7 @@ func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, _ manifo
 
 func (k *medianObjective) addTerm32(w *singleWorker, i int) {
 	if d := k.here.distances[i]; d > atData {
-		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta32, w)
+		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta32, k.rounded, w)
 	}
 }
 
