@@ -52,7 +52,7 @@ type settlement struct {
 
 func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := in.(*karcherObjective)
-	first, err := firstPoint(k, o)
+	first, err := k.singleFirst(k, o, false)
 	if err != nil {
 		return nil, err
 	}

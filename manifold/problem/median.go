@@ -162,7 +162,7 @@ func (k *medianObjective) start() *manifold.Frame {
 
 func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := in.(*medianObjective)
-	first, err := firstPoint(k, o)
+	first, err := k.singleFirst(k, o, true)
 	if err != nil {
 		return nil, err
 	}
