@@ -199,7 +199,7 @@ func (b *barycenterObjective) addTerm(w *worker, k int) error {
 }
 
 func (b *barycenterObjective) addTerm32(w *singleWorker, k int) {
-	b.at.spectra[k].addHessian32(b.weights[k], root, b.eta32, w)
+	b.at.spectra[k].addHessian32(b.weights[k], root, b.eta32, false, w)
 }
 
 // Precondition implements solve.Preconditioner. Where all K_k^1/2 are M = F'F the Hessian multiplies the entry (i, j) in the eigenbasis of M by m_i m_j/(m_i

@@ -34,7 +34,8 @@ type Options struct {
 	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust, arc
 	// and steepest, and RationalStep elsewhere.
 	Retraction manifold.Retraction
-	// Start is the first point of iterative methods; the default depends on the problem. Problems without such methods refuse it, see Problem.TakesStart.
+	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
+	// from it, where the data allow that, and count no iterations there. Problems without such methods refuse it, see Problem.TakesStart.
 	Start mat.Symmetric
 	// Normalization fixes the scale where the problem leaves it free (tyler, kron-mle); default TraceN.
 	Normalization Normalization
