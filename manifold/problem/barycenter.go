@@ -191,7 +191,7 @@ func (b *barycenterObjective) HessianVec(dst []float64, p manifold.Point, v []fl
 
 // completeProduct adds share (eta (M - S) + (M - S) eta)/2 and makes a gradient of the differential.
 func (b *barycenterObjective) completeProduct(share float64, dst []float64, p manifold.Point) {
-	symmetricProduct(b.first, b.eta, b.at.d, b.work)
+	dense.SymmetricProduct(b.first, b.eta, b.at.d, b.work)
 	dense.Axpy(share, b.first.Data, dst)
 	b.m.FromWhitened(p.(*manifold.Frame), dst)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -100,13 +101,13 @@ func (s *deviceScatter[T]) move() error {
 	return nil
 }
 
-func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
+func (s *deviceScatter[T]) run(o *Options) (*iteration.Monitor, float64, error) {
 	n := s.x.Cols
-	mon := newMonitor(&o.Solver, n*n)
+	mon := iteration.NewMonitor(&o.Solver, n*n)
 	theta, curvature, ready := 1.0, 1.0, false
 	for {
 		norm := s.evaluate()
-		if mon.done(nil, s.cost(), norm, math.Sqrt(float64(n))) {
+		if mon.Done(nil, s.cost(), norm, math.Sqrt(float64(n))) {
 			return mon, curvature, nil
 		}
 		if norm <= 1 {
@@ -132,8 +133,8 @@ func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
 		if err := s.move(); err != nil {
 			return nil, 0, err
 		}
-		mon.step(norm)
-		mon.status.Evaluations++
+		mon.Step(norm)
+		mon.Status.Evaluations++
 	}
 }
 
@@ -144,7 +145,7 @@ func (s *deviceScatter[T]) finish(o *Options, normalise func(*mat.SymDense) floa
 		return nil, err
 	}
 	x := s.at.matrix()
-	distance := normalise(x) * mon.status.GradientNorm / curvature
+	distance := normalise(x) * mon.Status.GradientNorm / curvature
 	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: distance}, s.x.Cols, s.x.Rows, x), nil
 }
 

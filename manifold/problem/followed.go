@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -59,7 +60,7 @@ func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, 
 // shiftedIterate is Newton's method on the objective s, which is k without decompositions, and on k itself where s is of no use.
 func shiftedIterate(s, k followedObjective, first *manifold.Frame, o *Options) (*solve.Result, error) {
 	r, err := followedFrom(s, first.Clone().(*manifold.Frame), o, newtonDirection)
-	if errors.Is(err, errOutside) || err == nil && r.Reason.Name == stalledReason {
+	if errors.Is(err, errOutside) || err == nil && r.Reason.Name == iteration.Stalled {
 		return followedFrom(k, first, o, newtonDirection)
 	}
 	return r, err
@@ -73,7 +74,7 @@ func karcherRichardson(in instance, _ *manifold.Affine, o *Options) (*solve.Resu
 type followedRun struct {
 	k        followedObjective
 	m        *manifold.Affine // with the metric of k.m and the retraction that k prefers
-	mon      *monitor
+	mon      *iteration.Monitor
 	p, q     *manifold.Frame
 	memo     solve.Memo
 	accuracy float64 // as tuned
@@ -113,14 +114,14 @@ func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direct
 		*v = make([]float64, n)
 	}
 	r.dir32 = make([]float32, n)
-	r.mon = newMonitor(&o.Solver, n)
+	r.mon = iteration.NewMonitor(&o.Solver, n)
 	r.tune(math.Inf(1))
 	cost, err := k.Evaluate(r.p, r.grad, r.memo)
 	for err == nil {
-		stop := r.mon.done(r.p, cost, r.norm(r.grad), k.GradientScale(cost))
-		if stop && r.mon.reason.Converged && k.slackAt(r.memo) > 0.3*r.mon.target() && r.accuracy > r.finest() {
+		stop := r.mon.Done(r.p, cost, r.norm(r.grad), k.GradientScale(cost))
+		if stop && r.mon.Reason.Converged && k.slackAt(r.memo) > 0.3*r.mon.Target() && r.accuracy > r.finest() {
 			r.tune(r.finest())
-			r.mon.status.Evaluations++
+			r.mon.Status.Evaluations++
 			cost, err = k.Evaluate(r.p, r.grad, r.memo)
 			continue
 		}
@@ -137,7 +138,7 @@ func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direct
 		}
 		var moved bool
 		if cost, moved, err = r.move(); err == nil && !moved {
-			r.mon.stalled()
+			r.mon.Stall()
 			break
 		}
 	}
@@ -145,13 +146,13 @@ func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direct
 		return nil, err
 	}
 	if err := r.m.Complete(r.p); err != nil {
-		return nil, fmt.Errorf("after iteration %d: %w", r.mon.status.Iteration, err)
+		return nil, fmt.Errorf("after iteration %d: %w", r.mon.Status.Iteration, err)
 	}
 	certificate, products := solve.Certify(r.m, k, r.p, r.grad, r.memo)
 	if norm := r.norm(r.grad); !certificate.Bound && norm > 0 {
 		certificate.Value *= 1 + k.slackAt(r.memo)/norm
 	}
-	out := r.mon.result(r.p, r.products+products)
+	out := r.mon.Result(r.p, r.products+products)
 	out.Certificate = certificate
 	return out, nil
 }
@@ -164,11 +165,11 @@ func (r *followedRun) tune(accuracy float64) {
 
 // settle ends the run at a matrix of the data.
 func (r *followedRun) settle(s *settlement) *solve.Result {
-	r.mon.step(0)
-	r.mon.status.Evaluations++
-	r.mon.done(s.at, s.cost, 0, r.k.GradientScale(s.cost))
-	r.mon.reason = solve.Reason{Name: "data-point", Detail: s.detail, Converged: true}
-	out := r.mon.result(s.at.Clone(), r.products)
+	r.mon.Step(0)
+	r.mon.Status.Evaluations++
+	r.mon.Done(s.at, s.cost, 0, r.k.GradientScale(s.cost))
+	r.mon.Reason = solve.Reason{Name: "data-point", Detail: s.detail, Converged: true}
+	out := r.mon.Result(s.at.Clone(), r.products)
 	out.Certificate = solve.Certificate{Kind: "data-point", Bound: true}
 	return out
 }
@@ -180,7 +181,7 @@ func (r *followedRun) move() (cost float64, moved bool, err error) {
 	m := r.m
 	slope := m.Inner(r.p, r.grad, r.step)
 	length := r.norm(r.step)
-	r.tune(max(0.1*r.goal(), 0.25*r.mon.target()))
+	r.tune(max(0.1*r.goal(), 0.25*r.mon.Target()))
 	t := 1.0
 	for range 30 {
 		for i, v := range r.step {
@@ -198,14 +199,14 @@ func (r *followedRun) move() (cost float64, moved bool, err error) {
 			return 0, false, r.broken(t*length, err)
 		}
 		cost, err := r.k.Evaluate(r.q, r.next, r.memo)
-		r.mon.status.Evaluations++
+		r.mon.Status.Evaluations++
 		end := m.Inner(r.q, r.next, r.step)
 		if err == nil && (r.unjudged || end <= -0.5*slope) {
 			if err := m.Check(r.q); err != nil {
 				return 0, false, r.broken(t*length, err)
 			}
 			r.p, r.q, r.grad, r.next = r.q, r.p, r.next, r.grad
-			r.mon.step(t * length)
+			r.mon.Step(t * length)
 			return cost, true, nil
 		}
 		shrink := 0.25
@@ -214,21 +215,21 @@ func (r *followedRun) move() (cost float64, moved bool, err error) {
 		}
 		t *= shrink
 	}
-	return r.mon.status.Cost, false, nil
+	return r.mon.Status.Cost, false, nil
 }
 
 // finest returns the gradient error that does not matter to the tolerance.
-func (r *followedRun) finest() float64 { return 0.05 * r.mon.target() }
+func (r *followedRun) finest() float64 { return 0.05 * r.mon.Target() }
 
 func (r *followedRun) broken(length float64, err error) error {
-	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.status.Iteration+1, length, err)
+	return fmt.Errorf("iteration %d, step of norm %.3g: %w", r.mon.Status.Iteration+1, length, err)
 }
 
 // goal returns the gradient norm to aim at with the next step: what Newton's method reaches from here by its quadratic convergence, but not much below the
 // tolerance.
 func (r *followedRun) goal() float64 {
-	g := r.mon.status.GradientNorm
-	return max(0.8*r.mon.target(), g*min(0.05, r.k.quadratic()*g))
+	g := r.mon.Status.GradientNorm
+	return max(0.8*r.mon.Target(), g*min(0.05, r.k.quadratic()*g))
 }
 
 // richardsonDirection takes theta times the negative gradient, theta = 2/sum w_k (1 + (c_k/2) coth(c_k/2)), c_k the logarithm of the
@@ -263,7 +264,7 @@ const (
 func newtonDirection(r *followedRun) {
 	least := r.k.leastCurvature(r.memo)
 	r.conjugateGradients(least)
-	if length, longest := r.norm(r.step), longestStep/least*r.mon.status.GradientNorm; length > longest {
+	if length, longest := r.norm(r.step), longestStep/least*r.mon.Status.GradientNorm; length > longest {
 		dense.Scale(longest/length, r.step, r.step)
 	}
 }

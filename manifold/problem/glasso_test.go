@@ -100,22 +100,6 @@ func TestGlassoBadInput(t *testing.T) {
 	}
 }
 
-// TestLogDetDistance: the bound holds for the affine-invariant distance of random pencils, whose eigenvalue sum it is given.
-func TestLogDetDistance(t *testing.T) {
-	s := gallery.NewStream(5)
-	for k := range 200 {
-		var gap, square float64
-		for range 4 {
-			x := s.Normal() * math.Pow(10, float64(k%5)-3)
-			gap += math.Exp(x) - 1 - x
-			square += x * x
-		}
-		if d := math.Sqrt(square); logDetDistance(gap) < d*(1-1e-6) {
-			t.Errorf("gap %v: bound %v below %v", gap, logDetDistance(gap), d)
-		}
-	}
-}
-
 // TestGlassoReachesTheToleranceInEveryMethod: the gradient that ends a run is that of the whole matrix, which is reported.
 func TestGlassoReachesTheToleranceInEveryMethod(t *testing.T) {
 	for _, kappa := range []float64{1e2, 1e6} {

@@ -157,7 +157,7 @@ func (f *procrustesFit) foretell(bound float64) {
 	dense.Scale(bound/norm(trial.grad), trial.grad, trial.grad)
 	trial.norm, trial.exact = bound, false
 	trial.cost = at.cost + (slope+residual)/2
-	stretch := float64(len(f.a)) * (residual - slope) / sum(m.last.forms) // E has its part in the sum of the forms
+	stretch := float64(len(f.a)) * (residual - slope) / dense.Sum(m.last.forms) // E has its part in the sum of the forms
 	for k, log := range m.at.logs {
 		trial.squares[k] = at.squares[k] - 4*float64(dense.Dot(log.Data, m.step)) + stretch*m.last.forms[k]
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -63,7 +64,7 @@ func (t *tylerObjective) check() error {
 	}
 	t.gram(t.z, t.work)
 	var err error
-	if t.from, err = gramFrame(symmetric(t.work), t.z); err != nil {
+	if t.from, err = gram.Frame(symmetric(t.work), t.z); err != nil {
 		return tylerSubspace(err)
 	}
 	return nil
@@ -209,7 +210,7 @@ func (t *tylerObjective) gram(u, p dense.Matrix[float64]) {
 func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*tylerMemo), t.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
-	symmetricProduct(out, eta, m.p, t.work)
+	dense.SymmetricProduct(out, eta, m.p, t.work)
 	halfForms(t.z, m.u, eta, t.work)
 	dense.RowDots(m.u, t.z, t.c)
 	dense.ScaleRows(t.c, m.u, t.z)

@@ -1,0 +1,45 @@
+package gram
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
+)
+
+// TestFrame: a column that is the sum of others is told from one that is short, though rounding makes the second moment definite.
+func TestFrame(t *testing.T) {
+	for seed := range uint64(20) {
+		short, dependent := gallery.NewStream(seed).Normals(50, 4), gallery.NewStream(seed).Normals(50, 4)
+		for i := range short.Rows {
+			short.Row(i)[3] *= 1e-7
+			row := dependent.Row(i)
+			row[3] = row[0] + row[1] + row[2]
+		}
+		if f, err := frameOf(short); err != nil || f.F().At(0, 1) != 0 {
+			t.Errorf("seed %d: short column: %v", seed, err)
+		}
+		var fault *manifold.PointError
+		if _, err := frameOf(dependent); !errors.As(err, &fault) {
+			t.Errorf("seed %d: dependent column: %v", seed, err)
+		}
+	}
+	ones := dense.New[float64](2, 2)
+	for i := range ones.Data {
+		ones.Data[i] = 1
+	}
+	if _, err := frameOf(ones); err == nil || !strings.Contains(err.Error(), "not positive definite") {
+		t.Errorf("equal columns: %v", err)
+	}
+}
+
+func frameOf(x dense.Matrix[float64]) (*manifold.Frame, error) {
+	s := dense.New[float64](x.Cols, x.Cols)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
+	return Frame(mat.NewSymDense(x.Cols, s.Data), x)
+}
