@@ -156,6 +156,9 @@ func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direct
 		return nil, fmt.Errorf("after iteration %d: %w", r.mon.Status.Iteration, err)
 	}
 	certificate, products := solve.Certify(r.m, k, r.p, r.grad, r.memo)
+	if norm := r.norm(r.grad); !certificate.Bound && norm > 0 {
+		certificate.Value *= 1 + k.slackAt(r.memo)/norm
+	}
 	out := r.mon.Result(r.p, r.products+products)
 	out.Certificate = certificate
 	return out, nil
