@@ -26,14 +26,8 @@ func (s *System) first() *iterate {
 	q := &iterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
-	if s.forms != nil {
-		s.forms.Moment(1/float32(len(s.squares)), s.squares, q.lowRest)
-	} else {
-		q.low.Identity()
-		s.singleProduct(q.low, q.lowRest)
-	}
 	q.err = singleError
-	dense.ToDouble(q.lowRest.Data, q.image.Data)
+	dense.ToDouble(s.identityImage.Data, q.image.Data)
 	scale := q.image.Trace() / dense.Dot(q.image.Data, q.image.Data)
 	dense.Scale(scale, q.y.Data, q.y.Data)
 	dense.Scale(scale, q.image.Data, q.image.Data)

@@ -33,6 +33,8 @@ type System struct {
 	squares    []float32             // w'w of the points, where there are forms
 	kept       *directions
 	steps      int // conjugate gradient steps and solves so far
+
+	identityImage dense.Matrix[float32] // A(I) in single precision
 }
 
 // Outcome is what a solution ends with.
@@ -139,14 +141,27 @@ func NewSystem(x dense.Matrix[float64], passes *Passes[float64]) *System {
 		return nil
 	}
 	n := x.Cols
-	s := &System{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newDirections(n)}
+	s := &System{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), identityImage: dense.New[float32](n, n)}
 	if s.forms != nil {
 		s.squares = make([]float32, x.Rows)
 	} else {
 		s.single = newPoints(dense.New[float32](x.Rows, n))
 	}
 	s.setAll()
+	s.setIdentityImage()
+	s.kept = newDirections(s.identityImage)
 	return s
+}
+
+// setIdentityImage sets A(I), which is a moment of the squares.
+func (s *System) setIdentityImage() {
+	if s.forms != nil {
+		s.forms.Moment(1/float32(len(s.squares)), s.squares, s.identityImage)
+		return
+	}
+	identity := dense.New[float32](s.x.Cols, s.x.Cols)
+	identity.Identity()
+	s.singleProduct(identity, s.identityImage)
 }
 
 // whiten sets w to whitened points from the given one on.

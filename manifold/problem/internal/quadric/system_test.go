@@ -120,3 +120,20 @@ func directly(t *testing.T, x dense.Matrix[float64]) dense.Matrix[float64] {
 	dense.Mirror(out)
 	return out
 }
+
+// TestNearCone: low precision solves ill-conditioned equations, since errors of products leave nothing in the direction of I, whose eigenvalue is the largest.
+func TestNearCone(t *testing.T) {
+	const n = Iterative
+	for seed := uint64(92); seed < 100; seed++ {
+		x := gallery.NearCone(seed, n, 0.02)
+		s := NewSystem(x, NewPasses[float64](x.Rows, n))
+		got, outcome := s.quickly(1e-10)
+		if outcome == Undecided {
+			t.Errorf("seed %d: gave up after %d steps", seed, s.steps)
+			continue
+		}
+		if d := distanceRelative(dataOf(got), dataOf(directly(t, x))); d > 3e-6 {
+			t.Errorf("seed %d: %g away from the quadric of the normal equations", seed, d)
+		}
+	}
+}
