@@ -9,9 +9,6 @@ import (
 // hasPairs says whether there is a product kernel for pairs of bfloat16 numbers.
 func hasPairs() bool { return active == avx512 && cpu.X86.HasAVX512BF16 }
 
-// hasQuads says whether there is a product kernel for quads of bytes.
-func hasQuads() bool { return active == avx512 && cpu.X86.HasAVX512VNNI }
-
 func narrowKernel[T Float](x []T, dst []BFloat16) bool {
 	if formatOf[T]() != f32AVX512 {
 		return false

@@ -4,8 +4,6 @@ package dense
 
 func hasPairs() bool { return false }
 
-func hasQuads() bool { return false }
-
 func narrowKernel[T Float](x []T, dst []BFloat16) bool { return false }
 
 func widenKernel[T Float](x []BFloat16, dst []T) bool { return false }
