@@ -6,15 +6,15 @@ import (
 )
 
 // The shapes that the kernels of ByteForms know beside formRows and momentRows: points in a group, and the points that stay in the caches from one kernel to the next.
-const byteGroup, bytePoints = 64, 960
+const byteGroup, bytePoints = 64, 1280
 
 // ByteForms is RoundedForms for bytes, at twice the speed: numbers are rounded to steps of 1/127 of the largest one of a point, of 4 rows of Y, and, where they are
-// products with the w'Yw, of what they may be at most in a block of 960 points. Sums of products are exact in a block. For points spread evenly over all directions and a random Y an element
+// products with the w'Yw, of what they may be at most in a block of 1280 points. Sums of products are exact in a block. For points spread evenly over all directions and a random Y an element
 // is off by 2 % of the whole, typically; points with a few large numbers, or few large ones among others, lose more. Its bits depend on nothing but the points and Y.
 type ByteForms struct {
 	n, count, points int
 	quads            []uint32  // of groups: four rows after the others, the points, as unsigned bytes that are 128 for zero
-	squares          []float32 // of the steps of the points
+	weights          []float32 // of the forms of bytes in sums of bytes: the fourth powers of the points' steps
 	h                []uint32  // the triangle in the order of the kernel, as signed bytes
 	start            []int32   // minus 128 times the sums of its rows
 	scales           []float32 // of its tiles
@@ -31,12 +31,12 @@ func NewByteForms(n, count int) *ByteForms {
 		return nil
 	}
 	tiles, groups := roundUp(n, formRows)/formRows, roundUp(count, byteGroup)/byteGroup
-	f := &ByteForms{n: n, count: count, points: min(bytePoints, groups*byteGroup), squares: alignedSingles(groups * byteGroup), rows: New[float32](formRows, tiles*formRows),
+	f := &ByteForms{n: n, count: count, points: min(bytePoints, groups*byteGroup), weights: alignedSingles(groups * byteGroup), rows: New[float32](formRows, tiles*formRows),
 		quads: alignedWords(groups * tiles * byteGroup), h: make([]uint32, tiles*(tiles+1)/2*formRows), start: make([]int32, tiles*formRows), scales: make([]float32, tiles)}
 	f.parts = newFormParts(n, count, f.points, momentRows, f.block, func() *formScratch {
 		high := max(roundUp(n, momentRows), tiles*formRows)
 		size := high * f.points / 4
-		return &formScratch{rows: alignedSingles(size), weighted: alignedSingles(size), lanes: make([]int32, 16*high), start: make([]int32, high), q: alignedSingles(f.points)}
+		return &formScratch{rows: alignedSingles(size), weighted: alignedSingles(size), lanes: make([]int32, 16*high), start: make([]int32, high), most: make([]float32, 1), q: alignedSingles(f.points)}
 	})
 	return f
 }
@@ -66,7 +66,9 @@ func (f *ByteForms) setGroup(group int, w Matrix[float32]) {
 	ones := [formRows]float32{1, 1, 1, 1}
 	f.most(w, most[:])
 	stepsOf(most[:], steps[:])
-	Multiply(most[:], most[:], f.squares[group*byteGroup:][:byteGroup])
+	weights := f.weights[group*byteGroup:][:byteGroup]
+	Multiply(most[:], most[:], weights)
+	Multiply(weights, weights, weights)
 	quads := f.quads[group*f.groupWords():][:f.groupWords()]
 	var unused [byteGroup]int32
 	for i := 0; i < f.n; i += formRows {
@@ -87,7 +89,7 @@ func (f *ByteForms) setGroup(group int, w Matrix[float32]) {
 func (f *ByteForms) Apply(scale float32, y, out Matrix[float32]) {
 	y.mustHave(f.n, f.n, "ByteForms")
 	out.mustHave(f.n, f.n, "ByteForms")
-	f.pack(y)
+	scale += 0 * f.pack(y) // no number where y has such
 	f.parts.run(formWork{forms: true, moment: true})
 	f.parts.total(scale, out)
 }
@@ -99,17 +101,11 @@ func (f *ByteForms) block(b int, _ formWork, s *formScratch, sums []float32) {
 	for at := 0; at < points; at += byteGroup {
 		f.forms((first+at)/byteGroup, s.q[at:])
 	}
-	most := float32(0)
-	for p, square := range f.squares[first : first+points] {
-		s.q[p] *= square * square // of the forms, and of the points
-		most = max(most, float32(math.Abs(float64(s.q[p]))))
-	}
-	if most == 0 {
-		return
-	}
-	for p := range points {
-		s.q[p] /= most
-	}
+	q, weights := s.q[:points], f.weights[first:first+points]
+	clear(s.most)
+	raiseMost(Wrap(1, points, q), weights, s.most)
+	Multiply(q, weights, q)
+	Scale(reciprocal(s.most[0]), q, q)
 	clear(s.lanes)
 	for at := 0; at < points; at += byteGroup {
 		f.weigh((first+at)/byteGroup, at, s)
@@ -121,16 +117,17 @@ func (f *ByteForms) block(b int, _ formWork, s *formScratch, sums []float32) {
 		}
 		s.start[i] = -quadZero * sum
 	}
-	f.moment(points, most, s, sums)
+	f.moment(points, s.most[0], s, sums)
 }
 
-// pack writes the quads of the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel.
-func (f *ByteForms) pack(y Matrix[float32]) {
+// pack writes the quads of the triangle that stands for y in w'Yw, with its elements beside the diagonal twice, in the order of the kernel, and returns its
+// largest absolute value.
+func (f *ByteForms) pack(y Matrix[float32]) (largest float32) {
 	h := f.h
 	for t := range f.scales {
 		rows, most := f.triangleRows(y, t)
 		step := byteSteps * reciprocal(most)
-		f.scales[t] = most / byteSteps
+		f.scales[t], largest = most/byteSteps, max(largest, most)
 		for r := range formRows {
 			row, sum := rows.Row(r), int32(0)
 			for c := range t + 1 {
@@ -146,6 +143,7 @@ func (f *ByteForms) pack(y Matrix[float32]) {
 		}
 		h = h[(t+1)*formRows:]
 	}
+	return largest
 }
 
 // triangleRows returns the rows of a tile of the triangle, with zeros beside, and their largest absolute value.

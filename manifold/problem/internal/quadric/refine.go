@@ -103,11 +103,7 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 	q = s.first()
 	n := q.y.Rows
 	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
-	gain := singleGain
-	if s.rounded != nil {
-		gain = roundedGain
-	}
-	for before := math.Inf(1); ; {
+	for before, goal := math.Inf(1), 1.0; ; {
 		norm, size := q.norm(), whitenedNorm(q.rest, q.y, work)
 		if size*(1+q.err/norm) <= target || norm <= doubleError {
 			if q.measured {
@@ -121,13 +117,16 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 		if q.measured && norm > before/2 {
 			s.measure = nil // what is left is rounding: whitened points have less
 		}
+		if s.bytes != nil && norm > byteLoss*goal*before {
+			s.withoutBytes()
+		}
 		before = norm
 		for i, v := range q.rest.Data {
 			r.Data[i] = float32(v / norm) // of size one, far from the ends of the range
 		}
 		s.steps++ // so that there is an end
 		total := max(target/size, doubleError/norm) / 1.5
-		goal := nextGain(total, gain)
+		goal = nextGain(total, s.gain())
 		there := s.conjugate(r, step, goal, mostSteps-s.steps)
 		q.add(norm, step)
 		if !(there && goal <= total && s.measured(q)) { // at the target a measurement is due in any case

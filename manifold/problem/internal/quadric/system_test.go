@@ -11,6 +11,27 @@ import (
 	"github.com/spdopt/spdopt/internal/gallery"
 )
 
+// precision is one of products, with the steps that a quadric near a sphere may take.
+type precision struct {
+	name string
+	most int
+}
+
+// precisions are those of the fastest products.
+var precisions = []precision{{"bytes", 95}, {"bfloat16", 90}, {"single precision", 85}}
+
+// system returns a System whose products are in the precision, as far as the processor has such.
+func (p precision) system(x dense.Matrix[float64]) *System {
+	s := NewSystem(x, NewPasses[float64](x.Rows, x.Cols))
+	if p.name != "bytes" && s.bytes != nil {
+		s.withoutBytes()
+	}
+	if p.name == "single precision" {
+		s.rounded = nil
+	}
+	return s
+}
+
 // TestByConjugateGradients: the iteration finds what the normal equations do, and for stretched points the stretched quadric, whatever products the processor has.
 func TestByConjugateGradients(t *testing.T) {
 	const n = Iterative
@@ -25,11 +46,8 @@ func TestByConjugateGradients(t *testing.T) {
 		}
 		want.Product(&inverse, dataOf(round), &inverse)
 		direct := directly(t, y)
-		for _, low := range []bool{true, false} {
-			s := NewSystem(y, NewPasses[float64](y.Rows, n))
-			if !low {
-				s.rounded = nil
-			}
+		for _, precision := range precisions {
+			s := precision.system(y)
 			got, outcome := s.quickly(1e-12)
 			if outcome == Undecided {
 				t.Fatalf("condition %g: gave up after %d steps", kappa, s.steps)
@@ -37,8 +55,8 @@ func TestByConjugateGradients(t *testing.T) {
 			if d, e := distanceRelative(dataOf(got), &want), distanceRelative(dataOf(got), dataOf(direct)); d > 1e-9 || e > 1e-9 {
 				t.Errorf("condition %g: %g away from the stretched quadric, %g from that of the normal equations", kappa, d, e)
 			}
-			if most := map[bool]int{true: 95, false: 90}[low]; s.steps > most {
-				t.Errorf("condition %g, low precision %v: %d steps, want at most %d", kappa, low, s.steps, most)
+			if s.steps > precision.most {
+				t.Errorf("condition %g, %s: %d steps, want at most %d", kappa, precision.name, s.steps, precision.most)
 			}
 		}
 	}
@@ -62,11 +80,8 @@ func TestByConjugateGradientsSeesNullSpaces(t *testing.T) {
 		for i := range x.Rows {
 			flatten(x.Row(i), i)
 		}
-		for _, low := range []bool{true, false} {
-			s := NewSystem(x, NewPasses[float64](x.Rows, n))
-			if !low {
-				s.rounded = nil
-			}
+		for _, precision := range precisions {
+			s := precision.system(x)
 			if _, outcome := s.quickly(1e-12); outcome != Undecided {
 				t.Errorf("%s: took singular equations for regular ones", name)
 			}
