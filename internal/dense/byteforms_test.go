@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/allocs"
@@ -160,5 +161,27 @@ func BenchmarkByteForms(b *testing.B) {
 			}
 			b.ReportMetric(2*float64(count)*float64(n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gop/s")
 		})
+	}
+}
+
+// TestByteFormsAcrossWorkers: sums have the same bits for any number of threads.
+func TestByteFormsAcrossWorkers(t *testing.T) {
+	if !hasQuads() {
+		t.Skip("no VPDPBUSD")
+	}
+	r := rand.New(rand.NewPCG(42, 2))
+	for _, size := range [][2]int{{53, 2900}, {20, 2*mostFormParts*bytePoints + 77}} {
+		n, count := size[0], size[1]
+		f, y, out := NewByteForms(n, count), dominated(r, n), New[float32](n, n)
+		f.Set(0, random[float32](r, n, count))
+		var want []float32
+		for _, procs := range []int{1, 2, 4} {
+			withProcs(procs, func() { f.Apply(1, y, out) })
+			if procs == 1 {
+				want = slices.Clone(out.Data)
+			} else if !slices.Equal(out.Data, want) {
+				t.Errorf("n=%d, GOMAXPROCS=%d: other bits", n, procs)
+			}
+		}
 	}
 }

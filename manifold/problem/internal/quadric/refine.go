@@ -103,7 +103,7 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 	q = s.first()
 	n := q.y.Rows
 	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
-	for before, goal := math.Inf(1), 1.0; ; {
+	for before, goal, there := math.Inf(1), 1.0, true; ; {
 		norm, size := q.norm(), whitenedNorm(q.rest, q.y, work)
 		if size*(1+q.err/norm) <= target || norm <= doubleError {
 			if q.measured {
@@ -117,7 +117,7 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 		if q.measured && norm > before/2 {
 			s.measure = nil // what is left is rounding: whitened points have less
 		}
-		if s.bytes != nil && norm > byteLoss*goal*before {
+		if s.bytes != nil && (!there || norm > byteLoss*goal*before) {
 			s.withoutBytes()
 		}
 		before = norm
@@ -127,7 +127,7 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 		s.steps++ // so that there is an end
 		total := max(target/size, doubleError/norm) / 1.5
 		goal = nextGain(total, s.gain())
-		there := s.conjugate(r, step, goal, mostSteps-s.steps)
+		there = s.conjugate(r, step, goal, s.limit())
 		q.add(norm, step)
 		if !(there && goal <= total && s.measured(q)) { // at the target a measurement is due in any case
 			s.follow(q, norm, step, norm*max(goal*goal, total/2)) // so that the next solve can gain about as much, if there is one

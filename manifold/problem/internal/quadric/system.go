@@ -1,6 +1,8 @@
 package quadric
 
 import (
+	"math"
+
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -9,8 +11,9 @@ const (
 	Iterative = 32
 	// mostSteps bounds the conjugate gradient steps and solves together, and mostProbing those on a random right side.
 	mostSteps, mostProbing = 200, 40
-	// byteProbing bounds the steps on a random right side in bytes: where it takes more, equations are too ill-conditioned for these.
-	byteProbing = 20
+	// byteProbing bounds the steps on a random right side in bytes: where it takes more, equations are too ill-conditioned for these, or singular. They may take byteSlack
+	// more than for points spread over all directions.
+	byteProbing, byteSlack = 20, 2
 	// probeShare is what those on a random right side may leave of it. A single direction of the null space has a share of about 1/36 at n = 50 and 1/71 at
 	// n = 100, and one below this with a probability of 9 and 17 percent.
 	probeShare = 3e-3
@@ -145,7 +148,10 @@ func NewSystem(x dense.Matrix[float64], passes *Passes[float64]) *System {
 		return nil
 	}
 	n := x.Cols
-	s := &System{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), bytes: dense.NewByteForms(n, x.Rows), identityImage: dense.New[float32](n, n)}
+	s := &System{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), identityImage: dense.New[float32](n, n)}
+	if s.byteSteps() <= byteProbing {
+		s.bytes = dense.NewByteForms(n, x.Rows)
+	}
 	if s.bytes == nil {
 		s.rounded = dense.NewRoundedForms(n, x.Rows)
 	}
@@ -264,6 +270,14 @@ func (s *System) withoutBytes() {
 	s.kept, s.steps = newDirections(s.identityImage), 0
 }
 
+// limit returns the most steps of a solve: in bytes errors may keep directions from being conjugate, so that there is no end.
+func (s *System) limit() int {
+	if s.bytes != nil {
+		return s.byteSteps()
+	}
+	return mostSteps - s.steps
+}
+
 // gain returns what a solve in the lowest precision may leave.
 func (s *System) gain() float64 {
 	switch {
@@ -300,12 +314,18 @@ func (s *System) singleProduct(y, out dense.Matrix[float32]) {
 // every direction, which stays if the direction is in the null space of singular equations; the right side I has none there.
 func (s *System) regular() bool {
 	if s.bytes != nil {
-		if s.probe(byteProbing) {
+		if s.probe(s.byteSteps()) {
 			return true
 		}
 		s.withoutBytes()
 	}
 	return s.probe(mostProbing)
+}
+
+// byteSteps returns the most steps on a random right side in bytes, as the d eigenvalues for N points spread over all directions differ from each other by (1 +- sqrt(d/N))^2.
+func (s *System) byteSteps() int {
+	d, log := s.x.Cols*(s.x.Cols+1)/2, math.Log
+	return int(math.Ceil(min(mostProbing, 2*log(probeShare)/log(float64(d)/float64(s.x.Rows))))) + byteSlack
 }
 
 // probe tells whether so many steps leave little of a random right side.

@@ -152,3 +152,22 @@ func TestNearCone(t *testing.T) {
 		}
 	}
 }
+
+// TestBytes: products are in bytes where the processor has them and equations are good enough, which those of points near a cone are not, nor those of few points.
+func TestBytes(t *testing.T) {
+	const n = Iterative
+	sphere := gallery.NearSphere(101, n)
+	for what, c := range map[string]struct {
+		x     dense.Matrix[float64]
+		bytes bool
+	}{
+		"sphere":     {sphere, dense.NewByteForms(n, 1) != nil},
+		"cone":       {gallery.NearCone(101, n, 0.02), false},
+		"few points": {sphere.View(0, 0, 3*n*(n+1)/4, n), false},
+	} {
+		s := NewSystem(c.x, NewPasses[float64](c.x.Rows, n))
+		if _, outcome := s.quickly(1e-10); outcome == Undecided || (s.bytes != nil) != c.bytes {
+			t.Errorf("%s: outcome %d, bytes: %v", what, outcome, s.bytes != nil)
+		}
+	}
+}
