@@ -11,8 +11,8 @@ type coarseOperator interface {
 	Sum(weight float32, u, out dense.Matrix[float32])
 	// set makes it that of the factors of the model.
 	set(m *procrustesModel)
-	// gains returns what a solve may make of a residual, and the goal, relative to the residual, that needs no other one, as roundedGain and roundedGoal.
-	gains() (gain, goal float64)
+	// errors returns what bears on the errors of its products, as roundedGain, roundedGoal and roundedDrift.
+	errors() (gain, goal, drift float64)
 	// finer returns what is to be used where it fails.
 	finer(n, count int) coarseOperator
 }
@@ -40,7 +40,9 @@ type byteOperator struct{ *dense.ByteSandwiches }
 
 func (o *byteOperator) set(m *procrustesModel) { o.Set(m.at.g, m.at.inv) }
 
-func (o *byteOperator) gains() (gain, goal float64) { return bytesGain, bytesGoal }
+func (o *byteOperator) errors() (gain, goal, drift float64) {
+	return bytesGain, bytesGoal, bytesDrift
+}
 
 func (o *byteOperator) finer(n, count int) coarseOperator { return newRoundedOperator(n, count) }
 
@@ -55,7 +57,9 @@ func (o *roundedOperator) set(m *procrustesModel) {
 	}
 }
 
-func (o *roundedOperator) gains() (gain, goal float64) { return roundedGain, roundedGoal }
+func (o *roundedOperator) errors() (gain, goal, drift float64) {
+	return roundedGain, roundedGoal, roundedDrift
+}
 
 func (o *roundedOperator) finer(n, count int) coarseOperator { return nil }
 

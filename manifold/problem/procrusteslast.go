@@ -18,7 +18,7 @@ const (
 	curvatureFrom = 50
 	// curvatureRest times the square of the largest logarithm bounds what the curvature leaves out, relative to it, and curvatureRounding what rounding to bfloat16 adds. That
 	// of the part of the step that comes after it may be curvatureLate times as large as its residual tells.
-	curvatureRest, curvatureRounding, curvatureLate = 0.06, 0x1p-8, 3
+	curvatureRest, curvatureRounding, curvatureLate = 0.06, 0x1p-8, 4
 	// driftMargin is how much larger than last seen the error of a residual that has been carried along may be.
 	driftMargin = 2
 	// singleError bounds that of residuals in single precision, in units of sqrt(n) tr G/n tr G^-1/n times the step.
@@ -78,7 +78,7 @@ func (l *lastSolve) lacksCurvature() bool { return l != nil && l.rest == 0 }
 // counts on that.
 func (l *lastSolve) within(m *procrustesModel, goal float64) float64 {
 	gain, _ := m.gains()
-	drift := driftMargin * m.drift * m.known
+	drift := driftMargin * m.lastDrift() * m.known
 	fixed := m.lastErrors(0)
 	rest := lastMargin * (l.allowed - fixed)
 	switch {
@@ -98,12 +98,21 @@ func (l *lastSolve) lateError() float64 {
 	return curvatureLate * l.rest / l.norm * norm(l.curvature)
 }
 
+// lastDrift is about what a residual that is carried along to the end of a last solve is wrong by, relative to the last one computed: what has been seen, unless that was over a short way.
+func (m *procrustesModel) lastDrift() float64 {
+	if m.coarse == nil {
+		return m.drift
+	}
+	_, _, drift := m.coarse.errors()
+	return max(m.drift, drift*math.Sqrt(m.spread))
+}
+
 // lastErrors bounds the difference between the residual of a last solve, carried along from one of norm known, and the gradient after the step.
 func (m *procrustesModel) lastErrors(known float64) float64 {
 	l, n := m.last, math.Sqrt(float64(m.n))
 	bend, step := norm(l.curvature), norm(m.step)
 	curvature := curvatureRest*l.width*l.width + curvatureRounding
-	return curvature*bend + l.lateError() + driftMargin*m.drift*known + (singleError*m.spread*n+l.norm/n)*step
+	return curvature*bend + l.lateError() + driftMargin*m.lastDrift()*known + (singleError*m.spread*n+l.norm/n)*step
 }
 
 // curve sets the curvature of a last solve to that of the step, and its forms. It follows a product with the step in single precision.

@@ -17,6 +17,8 @@ const (
 	// above roundedGoal times it needs no such product. bytesGain and bytesGoal are the same for bytes.
 	roundedGain, roundedGoal = 0.05, 0.03
 	bytesGain, bytesGoal     = 0.06, 0.03
+	// roundedDrift and bytesDrift times the root of tr G/n tr G^-1/n are about what a residual is wrong by once it has been carried along for long, relative to the last one computed.
+	roundedDrift, bytesDrift = 0.004, 0.012
 	// driftGain times the error of a residual last seen is too small a gain, and an error above driftMost is that of an operator that is too wrong.
 	driftGain, driftMost = 2, 0.4
 	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
@@ -338,10 +340,10 @@ func (m *procrustesModel) stale(goal, left float64) bool {
 func (m *procrustesModel) gains() (gain, lost float64) {
 	gain, lost = roundedGain, roundedGoal
 	if m.coarse != nil {
-		gain, lost = m.coarse.gains()
+		gain, lost, _ = m.coarse.errors()
 	}
 	if m.last != nil && !m.last.lacksCurvature() { // its error is part of what is stated
-		lost = 2 * driftMargin * m.drift
+		lost = 2 * driftMargin * m.lastDrift()
 	}
 	return max(gain, driftGain*m.drift), max(lost, m.drift)
 }
