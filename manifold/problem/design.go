@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold/problem/internal/design"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -117,13 +118,7 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	if N <= n {
 		return nil, &DataError{count: true, Err: fmt.Errorf("%d points in %d dimensions enclose no volume", N, n), Remedy: "give more points than dimensions"}
 	}
-	shift := make([]float64, n)
-	for i := range N {
-		dense.Axpy(1/float64(N), x.Row(i), shift)
-	}
-	for i := range N {
-		dense.Axpy(-1, shift, x.Row(i))
-	}
+	shift := gram.Centre(x)
 	l, err := whitenPoints(x, "hyperplane")
 	if err != nil {
 		return nil, err
