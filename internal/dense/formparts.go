@@ -27,8 +27,12 @@ type formParts struct {
 	shared              Crew[formScratch]
 }
 
-// formScratch is what a thread needs for a block of points: their rows, plain and weighted, and their forms.
-type formScratch struct{ rows, weighted, q []float32 }
+// formScratch is what a thread needs for a block of points: their rows, plain and weighted, and their forms; and for ByteForms the largest form and the sums of the rows, as 16
+// lanes and as what sums of the moment start from.
+type formScratch struct {
+	rows, weighted, q, most []float32
+	lanes, start            []int32
+}
 
 // newFormParts returns the parts of a pass over count points of n numbers in blocks of the given number, with sums in tiles with so many rows.
 func newFormParts(n, count, points, rows int, pass func(block int, w formWork, s *formScratch, sums []float32), newScratch func() *formScratch) *formParts {

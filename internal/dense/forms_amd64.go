@@ -20,7 +20,28 @@ func (f *RoundedForms) moment(points int, s *formScratch, sums []float32) {
 	roundedMomentAVX512(pointerTo(s.weighted), pointerTo(s.rows), 2*uintptr(f.points), uintptr(points/formStep), side, pointerTo(sums))
 }
 
-func wordPointer(x []uint32) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
+// most sets x to the largest numbers of a group of points.
+func (f *ByteForms) most(w Matrix[float32], x []float32) {
+	byteMostAVX512(pointerTo(w.Data), uintptr(w.Rows), stride(&w), pointerTo(x))
+}
+
+// forms sets q to the forms of a group.
+func (f *ByteForms) forms(group int, q []float32) {
+	byteFormsAVX512(wordPointer(f.h), wordPointer(f.start), pointerTo(f.scales), wordPointer(f.quads[group*f.groupWords():]), uintptr(len(f.scales)), pointerTo(q))
+}
+
+// weigh sets the rows of a group, which starts there in its block, as they are and weighted by the forms, and adds them to their sums.
+func (f *ByteForms) weigh(group, at int, s *formScratch) {
+	byteWeighAVX512(wordPointer(f.quads[group*f.groupWords():]), pointerTo(s.q[at:]), uintptr(len(f.scales)), uintptr(f.points), pointerTo(s.rows[at/4:]), pointerTo(s.weighted[at/4:]), wordPointer(s.lanes))
+}
+
+// moment adds what the given number of points of a block give to the sums.
+func (f *ByteForms) moment(points int, scale float32, s *formScratch, sums []float32) {
+	side := uintptr(roundUp(f.n, momentRows) / momentRows)
+	byteMomentAVX512(pointerTo(s.weighted), pointerTo(s.rows), uintptr(f.points), uintptr(points/byteGroup), side, wordPointer(s.start), scale, pointerTo(sums))
+}
+
+func wordPointer[T int32 | uint32](x []T) *byte { return (*byte)(unsafe.Pointer(unsafe.SliceData(x))) }
 
 func singleFormShape() formShape {
 	switch active {

@@ -16,6 +16,30 @@ func formsAVX512(h *byte, w *byte, skip uintptr, tiles uintptr, q *byte)
 //go:noescape
 func weighAVX512(w *byte, q *byte, pairs uintptr, stride uintptr, rows *byte, weighted *byte)
 
+// byteMostAVX512 sets most to the largest absolute values of the columns of w, 64 of them; rows are so many bytes apart.
+//
+//go:noescape
+func byteMostAVX512(w *byte, rows uintptr, stride uintptr, most *byte)
+
+// byteFormsAVX512 sets q to w'Hw for a group of 64 points w. The rows of the lower triangular H come in tiles of 4, which have a scale: of each, four columns
+// after the others up to the diagonal, quads of signed bytes of its rows. w holds the quads of 4 rows for each tile, unsigned bytes that are 128 for zero; start has minus 128 times
+// the sums of the rows of H. What follows w is read into the cache, for the next call.
+//
+//go:noescape
+func byteFormsAVX512(h *byte, start *byte, scales *byte, w *byte, tiles uintptr, q *byte)
+
+// byteWeighAVX512 writes rows of 64 points w, as signed bytes, and the same multiplied by q and rounded, as unsigned bytes that are 128 for zero, a row every stride bytes, four
+// for each quad, and adds to the sums those of the rows, 16 lanes each. All rows have the points in the same order.
+//
+//go:noescape
+func byteWeighAVX512(w *byte, q *byte, quads uintptr, stride uintptr, rows *byte, weighted *byte, sums *byte)
+
+// byteMomentAVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, 25
+// numbers a tile. They are scaled, and start with a number for each row of w. s has unsigned bytes, w signed ones. A row of s and w has steps of 64 points, and stride bytes.
+//
+//go:noescape
+func byteMomentAVX512(s *byte, w *byte, stride uintptr, steps uintptr, tiles uintptr, start *byte, scale float32, sums *byte)
+
 // roundedMomentAVX512 adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, 25
 // numbers a tile. A row of s and w has steps of 32 points, and stride bytes.
 //

@@ -17769,3 +17769,5570 @@ m3_k7_next:
 done:
 	VZEROUPPER
 	RET
+
+// func panelQuadsAVX512(p *byte)
+// Requires: AVX, AVX512F, AVX512VL, AVX512VNNI, MMX+
+TEXT ·panelQuadsAVX512(SB), NOSPLIT, $0-8
+	MOVQ  p+0(FP), DI
+	MOVQ  (DI), AX
+	MOVQ  48(DI), BX
+	MOVQ  16(DI), R12
+	MOVQ  40(DI), R13
+	MOVQ  88(DI), CX
+	KMOVW CX, K1
+	MOVQ  128(DI), R15
+	CMPQ  80(DI), $0x02
+	JEQ   m2_full
+	JHI   m3_full
+	CMPQ  80(DI), $0x01
+	JEQ   m1_full
+
+m0_full:
+	CMPQ       64(DI), $0x08
+	JLT        m0_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m0_k_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	LEAQ      (R9)(R8*4), R11
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+	VMOVDQA32 Y0, Y2
+	VMOVDQA32 Y0, Y3
+	VMOVDQA32 Y0, Y4
+	VMOVDQA32 Y0, Y5
+	VMOVDQA32 Y0, Y6
+	VMOVDQA32 Y0, Y7
+
+m0_k:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	VBROADCASTSS (SI)(R8*2), Y29
+	VPDPBUSD     Y24, Y29, Y2
+	VBROADCASTSS (SI)(R9*1), Y30
+	VPDPBUSD     Y24, Y30, Y3
+	VBROADCASTSS (SI)(R8*4), Y27
+	VPDPBUSD     Y24, Y27, Y4
+	VBROADCASTSS (SI)(R10*1), Y28
+	VPDPBUSD     Y24, Y28, Y5
+	VBROADCASTSS (SI)(R9*2), Y29
+	VPDPBUSD     Y24, Y29, Y6
+	VBROADCASTSS (SI)(R11*1), Y30
+	VPDPBUSD     Y24, Y30, Y7
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VBROADCASTSS 20(R15), Y27
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y27, Y5, Y5
+	VMULPS       Y24, Y5, Y5
+	VBROADCASTSS 24(R15), Y27
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y27, Y6, Y6
+	VMULPS       Y24, Y6, Y6
+	VBROADCASTSS 28(R15), Y27
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y27, Y7, Y7
+	VMULPS       Y24, Y7, Y7
+
+m0_k_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	VMOVUPS Y6, K1, (BX)(R9*2)
+	VMOVUPS Y7, K1, (BX)(R11*1)
+	JMP     m0_k_next
+
+m0_k_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VBROADCASTSS 20(R15), Y27
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y27, Y5, Y5
+	VMULPS       Y24, Y5, Y5
+	VBROADCASTSS 24(R15), Y27
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y27, Y6, Y6
+	VMULPS       Y24, Y6, Y6
+	VBROADCASTSS 28(R15), Y27
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y27, Y7, Y7
+	VMULPS       Y24, Y7, Y7
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS      Y2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS      Y3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS      Y4, K1, (BX)(R8*4)
+	VADDPS.Z     (BX)(R10*1), Y5, K1, Y5
+	VMOVUPS      Y5, K1, (BX)(R10*1)
+	VADDPS.Z     (BX)(R9*2), Y6, K1, Y6
+	VMOVUPS      Y6, K1, (BX)(R9*2)
+	VADDPS.Z     (BX)(R11*1), Y7, K1, Y7
+	VMOVUPS      Y7, K1, (BX)(R11*1)
+	JMP          m0_k_next
+
+m0_k_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS  Y2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS  Y3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS  Y4, K1, (BX)(R8*4)
+	VPADDD.Z (BX)(R10*1), Y5, K1, Y5
+	VMOVUPS  Y5, K1, (BX)(R10*1)
+	VPADDD.Z (BX)(R9*2), Y6, K1, Y6
+	VMOVUPS  Y6, K1, (BX)(R9*2)
+	VPADDD.Z (BX)(R11*1), Y7, K1, Y7
+	VMOVUPS  Y7, K1, (BX)(R11*1)
+
+m0_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ $0x20, R15
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m0_full
+
+m0_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m0_1
+	CMPQ CX, $0x02
+	JEQ  m0_2
+	CMPQ CX, $0x03
+	JEQ  m0_3
+	CMPQ CX, $0x04
+	JEQ  m0_4
+	CMPQ CX, $0x05
+	JEQ  m0_5
+	CMPQ CX, $0x06
+	JEQ  m0_6
+	CMPQ CX, $0x07
+	JEQ  m0_7
+	JMP  done
+
+m0_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m0_k1_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+
+m0_k1:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k1_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+
+m0_k1_store:
+	VMOVUPS Y0, K1, (BX)
+	JMP     m0_k1_next
+
+m0_k1_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	JMP          m0_k1_next
+
+m0_k1_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+
+m0_k1_next:
+	JMP done
+
+m0_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m0_k2_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+
+m0_k2:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k2_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+
+m0_k2_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	JMP     m0_k2_next
+
+m0_k2_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	JMP          m0_k2_next
+
+m0_k2_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+
+m0_k2_next:
+	JMP done
+
+m0_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m0_k3_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+	VMOVDQA32 Y0, Y2
+
+m0_k3:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	VBROADCASTSS (SI)(R8*2), Y29
+	VPDPBUSD     Y24, Y29, Y2
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k3_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+
+m0_k3_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	JMP     m0_k3_next
+
+m0_k3_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS      Y2, K1, (BX)(R8*2)
+	JMP          m0_k3_next
+
+m0_k3_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS  Y2, K1, (BX)(R8*2)
+
+m0_k3_next:
+	JMP done
+
+m0_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m0_k4_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+	VMOVDQA32 Y0, Y2
+	VMOVDQA32 Y0, Y3
+
+m0_k4:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	VBROADCASTSS (SI)(R8*2), Y29
+	VPDPBUSD     Y24, Y29, Y2
+	VBROADCASTSS (SI)(R9*1), Y30
+	VPDPBUSD     Y24, Y30, Y3
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k4_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+
+m0_k4_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	JMP     m0_k4_next
+
+m0_k4_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS      Y2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS      Y3, K1, (BX)(R9*1)
+	JMP          m0_k4_next
+
+m0_k4_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS  Y2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS  Y3, K1, (BX)(R9*1)
+
+m0_k4_next:
+	JMP done
+
+m0_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m0_k5_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+	VMOVDQA32 Y0, Y2
+	VMOVDQA32 Y0, Y3
+	VMOVDQA32 Y0, Y4
+
+m0_k5:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	VBROADCASTSS (SI)(R8*2), Y29
+	VPDPBUSD     Y24, Y29, Y2
+	VBROADCASTSS (SI)(R9*1), Y30
+	VPDPBUSD     Y24, Y30, Y3
+	VBROADCASTSS (SI)(R8*4), Y27
+	VPDPBUSD     Y24, Y27, Y4
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k5_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+
+m0_k5_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	JMP     m0_k5_next
+
+m0_k5_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS      Y2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS      Y3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS      Y4, K1, (BX)(R8*4)
+	JMP          m0_k5_next
+
+m0_k5_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS  Y2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS  Y3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS  Y4, K1, (BX)(R8*4)
+
+m0_k5_next:
+	JMP done
+
+m0_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m0_k6_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+	VMOVDQA32 Y0, Y2
+	VMOVDQA32 Y0, Y3
+	VMOVDQA32 Y0, Y4
+	VMOVDQA32 Y0, Y5
+
+m0_k6:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	VBROADCASTSS (SI)(R8*2), Y29
+	VPDPBUSD     Y24, Y29, Y2
+	VBROADCASTSS (SI)(R9*1), Y30
+	VPDPBUSD     Y24, Y30, Y3
+	VBROADCASTSS (SI)(R8*4), Y27
+	VPDPBUSD     Y24, Y27, Y4
+	VBROADCASTSS (SI)(R10*1), Y28
+	VPDPBUSD     Y24, Y28, Y5
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k6_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VBROADCASTSS 20(R15), Y27
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y27, Y5, Y5
+	VMULPS       Y24, Y5, Y5
+
+m0_k6_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	JMP     m0_k6_next
+
+m0_k6_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VBROADCASTSS 20(R15), Y27
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y27, Y5, Y5
+	VMULPS       Y24, Y5, Y5
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS      Y2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS      Y3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS      Y4, K1, (BX)(R8*4)
+	VADDPS.Z     (BX)(R10*1), Y5, K1, Y5
+	VMOVUPS      Y5, K1, (BX)(R10*1)
+	JMP          m0_k6_next
+
+m0_k6_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS  Y2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS  Y3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS  Y4, K1, (BX)(R8*4)
+	VPADDD.Z (BX)(R10*1), Y5, K1, Y5
+	VMOVUPS  Y5, K1, (BX)(R10*1)
+
+m0_k6_next:
+	JMP done
+
+m0_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m0_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m0_k7_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Y0
+	VMOVDQA32 Y0, Y1
+	VMOVDQA32 Y0, Y2
+	VMOVDQA32 Y0, Y3
+	VMOVDQA32 Y0, Y4
+	VMOVDQA32 Y0, Y5
+	VMOVDQA32 Y0, Y6
+
+m0_k7:
+	VMOVUPS.Z    (DX), K1, Y24
+	VBROADCASTSS (SI), Y27
+	VPDPBUSD     Y24, Y27, Y0
+	VBROADCASTSS (SI)(R8*1), Y28
+	VPDPBUSD     Y24, Y28, Y1
+	VBROADCASTSS (SI)(R8*2), Y29
+	VPDPBUSD     Y24, Y29, Y2
+	VBROADCASTSS (SI)(R9*1), Y30
+	VPDPBUSD     Y24, Y30, Y3
+	VBROADCASTSS (SI)(R8*4), Y27
+	VPDPBUSD     Y24, Y27, Y4
+	VBROADCASTSS (SI)(R10*1), Y28
+	VPDPBUSD     Y24, Y28, Y5
+	VBROADCASTSS (SI)(R9*2), Y29
+	VPDPBUSD     Y24, Y29, Y6
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m0_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m0_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m0_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m0_k7_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VBROADCASTSS 20(R15), Y27
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y27, Y5, Y5
+	VMULPS       Y24, Y5, Y5
+	VBROADCASTSS 24(R15), Y27
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y27, Y6, Y6
+	VMULPS       Y24, Y6, Y6
+
+m0_k7_store:
+	VMOVUPS Y0, K1, (BX)
+	VMOVUPS Y1, K1, (BX)(R8*1)
+	VMOVUPS Y2, K1, (BX)(R8*2)
+	VMOVUPS Y3, K1, (BX)(R9*1)
+	VMOVUPS Y4, K1, (BX)(R8*4)
+	VMOVUPS Y5, K1, (BX)(R10*1)
+	VMOVUPS Y6, K1, (BX)(R9*2)
+	JMP     m0_k7_next
+
+m0_k7_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Y24
+	VBROADCASTSS (R15), Y27
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y27, Y0, Y0
+	VMULPS       Y24, Y0, Y0
+	VBROADCASTSS 4(R15), Y27
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y27, Y1, Y1
+	VMULPS       Y24, Y1, Y1
+	VBROADCASTSS 8(R15), Y27
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y27, Y2, Y2
+	VMULPS       Y24, Y2, Y2
+	VBROADCASTSS 12(R15), Y27
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y27, Y3, Y3
+	VMULPS       Y24, Y3, Y3
+	VBROADCASTSS 16(R15), Y27
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y27, Y4, Y4
+	VMULPS       Y24, Y4, Y4
+	VBROADCASTSS 20(R15), Y27
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y27, Y5, Y5
+	VMULPS       Y24, Y5, Y5
+	VBROADCASTSS 24(R15), Y27
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y27, Y6, Y6
+	VMULPS       Y24, Y6, Y6
+	VADDPS.Z     (BX), Y0, K1, Y0
+	VMOVUPS      Y0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS      Y1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS      Y2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS      Y3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS      Y4, K1, (BX)(R8*4)
+	VADDPS.Z     (BX)(R10*1), Y5, K1, Y5
+	VMOVUPS      Y5, K1, (BX)(R10*1)
+	VADDPS.Z     (BX)(R9*2), Y6, K1, Y6
+	VMOVUPS      Y6, K1, (BX)(R9*2)
+	JMP          m0_k7_next
+
+m0_k7_add:
+	VPADDD.Z (BX), Y0, K1, Y0
+	VMOVUPS  Y0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Y1, K1, Y1
+	VMOVUPS  Y1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Y2, K1, Y2
+	VMOVUPS  Y2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Y3, K1, Y3
+	VMOVUPS  Y3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Y4, K1, Y4
+	VMOVUPS  Y4, K1, (BX)(R8*4)
+	VPADDD.Z (BX)(R10*1), Y5, K1, Y5
+	VMOVUPS  Y5, K1, (BX)(R10*1)
+	VPADDD.Z (BX)(R9*2), Y6, K1, Y6
+	VMOVUPS  Y6, K1, (BX)(R9*2)
+
+m0_k7_next:
+	JMP done
+
+m1_full:
+	CMPQ       64(DI), $0x08
+	JLT        m1_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+
+m1_k_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	LEAQ      (R9)(R8*4), R11
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z0, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z0, Z7
+
+m1_k:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z4
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z5
+	VBROADCASTSS (SI)(R9*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VBROADCASTSS (SI)(R11*1), Z30
+	VPDPBUSD     Z24, Z30, Z7
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VBROADCASTSS 28(R15), Z27
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z24, Z7, Z7
+
+m1_k_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	VMOVUPS Z5, K1, (BX)(R10*1)
+	VMOVUPS Z6, K1, (BX)(R9*2)
+	VMOVUPS Z7, K1, (BX)(R11*1)
+	JMP     m1_k_next
+
+m1_k_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VBROADCASTSS 28(R15), Z27
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z24, Z7, Z7
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS      Z4, K1, (BX)(R8*4)
+	VADDPS.Z     (BX)(R10*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, (BX)(R10*1)
+	VADDPS.Z     (BX)(R9*2), Z6, K1, Z6
+	VMOVUPS      Z6, K1, (BX)(R9*2)
+	VADDPS.Z     (BX)(R11*1), Z7, K1, Z7
+	VMOVUPS      Z7, K1, (BX)(R11*1)
+	JMP          m1_k_next
+
+m1_k_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS  Z2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS  Z4, K1, (BX)(R8*4)
+	VPADDD.Z (BX)(R10*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, (BX)(R10*1)
+	VPADDD.Z (BX)(R9*2), Z6, K1, Z6
+	VMOVUPS  Z6, K1, (BX)(R9*2)
+	VPADDD.Z (BX)(R11*1), Z7, K1, Z7
+	VMOVUPS  Z7, K1, (BX)(R11*1)
+
+m1_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ $0x20, R15
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m1_full
+
+m1_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m1_1
+	CMPQ CX, $0x02
+	JEQ  m1_2
+	CMPQ CX, $0x03
+	JEQ  m1_3
+	CMPQ CX, $0x04
+	JEQ  m1_4
+	CMPQ CX, $0x05
+	JEQ  m1_5
+	CMPQ CX, $0x06
+	JEQ  m1_6
+	CMPQ CX, $0x07
+	JEQ  m1_7
+	JMP  done
+
+m1_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+
+m1_k1_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+
+m1_k1:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k1_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+
+m1_k1_store:
+	VMOVUPS Z0, K1, (BX)
+	JMP     m1_k1_next
+
+m1_k1_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	JMP          m1_k1_next
+
+m1_k1_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+
+m1_k1_next:
+	JMP done
+
+m1_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+
+m1_k2_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+
+m1_k2:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k2_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+
+m1_k2_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	JMP     m1_k2_next
+
+m1_k2_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	JMP          m1_k2_next
+
+m1_k2_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+
+m1_k2_next:
+	JMP done
+
+m1_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+
+m1_k3_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+	VMOVDQA32 Z0, Z2
+
+m1_k3:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k3_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+
+m1_k3_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	JMP     m1_k3_next
+
+m1_k3_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*2)
+	JMP          m1_k3_next
+
+m1_k3_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS  Z2, K1, (BX)(R8*2)
+
+m1_k3_next:
+	JMP done
+
+m1_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+
+m1_k4_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z0, Z3
+
+m1_k4:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k4_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+
+m1_k4_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	JMP     m1_k4_next
+
+m1_k4_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, (BX)(R9*1)
+	JMP          m1_k4_next
+
+m1_k4_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS  Z2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, (BX)(R9*1)
+
+m1_k4_next:
+	JMP done
+
+m1_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+
+m1_k5_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z0, Z4
+
+m1_k5:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z4
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k5_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+
+m1_k5_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	JMP     m1_k5_next
+
+m1_k5_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS      Z4, K1, (BX)(R8*4)
+	JMP          m1_k5_next
+
+m1_k5_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS  Z2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS  Z4, K1, (BX)(R8*4)
+
+m1_k5_next:
+	JMP done
+
+m1_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+
+m1_k6_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z0, Z5
+
+m1_k6:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z4
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z5
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k6_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
+
+m1_k6_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	VMOVUPS Z5, K1, (BX)(R10*1)
+	JMP     m1_k6_next
+
+m1_k6_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS      Z4, K1, (BX)(R8*4)
+	VADDPS.Z     (BX)(R10*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, (BX)(R10*1)
+	JMP          m1_k6_next
+
+m1_k6_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS  Z2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS  Z4, K1, (BX)(R8*4)
+	VPADDD.Z (BX)(R10*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, (BX)(R10*1)
+
+m1_k6_next:
+	JMP done
+
+m1_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m1_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+
+m1_k7_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS.Z (R14), K1, Z0
+	VMOVDQA32 Z0, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z0, Z5
+	VMOVDQA32 Z0, Z6
+
+m1_k7:
+	VMOVUPS.Z    (DX), K1, Z24
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z1
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z2
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z3
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z4
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z5
+	VBROADCASTSS (SI)(R9*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m1_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m1_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m1_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m1_k7_store
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+
+m1_k7_store:
+	VMOVUPS Z0, K1, (BX)
+	VMOVUPS Z1, K1, (BX)(R8*1)
+	VMOVUPS Z2, K1, (BX)(R8*2)
+	VMOVUPS Z3, K1, (BX)(R9*1)
+	VMOVUPS Z4, K1, (BX)(R8*4)
+	VMOVUPS Z5, K1, (BX)(R10*1)
+	VMOVUPS Z6, K1, (BX)(R9*2)
+	JMP     m1_k7_next
+
+m1_k7_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS.Z    (R14), K1, Z24
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z24, Z1, Z1
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z24, Z5, Z5
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VADDPS.Z     (BX), Z0, K1, Z0
+	VMOVUPS      Z0, K1, (BX)
+	VADDPS.Z     (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS      Z1, K1, (BX)(R8*1)
+	VADDPS.Z     (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS      Z2, K1, (BX)(R8*2)
+	VADDPS.Z     (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, (BX)(R9*1)
+	VADDPS.Z     (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS      Z4, K1, (BX)(R8*4)
+	VADDPS.Z     (BX)(R10*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, (BX)(R10*1)
+	VADDPS.Z     (BX)(R9*2), Z6, K1, Z6
+	VMOVUPS      Z6, K1, (BX)(R9*2)
+	JMP          m1_k7_next
+
+m1_k7_add:
+	VPADDD.Z (BX), Z0, K1, Z0
+	VMOVUPS  Z0, K1, (BX)
+	VPADDD.Z (BX)(R8*1), Z1, K1, Z1
+	VMOVUPS  Z1, K1, (BX)(R8*1)
+	VPADDD.Z (BX)(R8*2), Z2, K1, Z2
+	VMOVUPS  Z2, K1, (BX)(R8*2)
+	VPADDD.Z (BX)(R9*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, (BX)(R9*1)
+	VPADDD.Z (BX)(R8*4), Z4, K1, Z4
+	VMOVUPS  Z4, K1, (BX)(R8*4)
+	VPADDD.Z (BX)(R10*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, (BX)(R10*1)
+	VPADDD.Z (BX)(R9*2), Z6, K1, Z6
+	VMOVUPS  Z6, K1, (BX)(R9*2)
+
+m1_k7_next:
+	JMP done
+
+m2_full:
+	CMPQ       64(DI), $0x08
+	JLT        m2_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+
+m2_k_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	LEAQ      (R9)(R8*4), R11
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z1, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z0, Z8
+	VMOVDQA32 Z1, Z9
+	VMOVDQA32 Z0, Z10
+	VMOVDQA32 Z1, Z11
+	VMOVDQA32 Z0, Z12
+	VMOVDQA32 Z1, Z13
+	VMOVDQA32 Z0, Z14
+	VMOVDQA32 Z1, Z15
+
+m2_k:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z8
+	VPDPBUSD     Z25, Z27, Z9
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z10
+	VPDPBUSD     Z25, Z28, Z11
+	VBROADCASTSS (SI)(R9*2), Z29
+	VPDPBUSD     Z24, Z29, Z12
+	VPDPBUSD     Z25, Z29, Z13
+	VBROADCASTSS (SI)(R11*1), Z30
+	VPDPBUSD     Z24, Z30, Z14
+	VPDPBUSD     Z25, Z30, Z15
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VBROADCASTSS 28(R15), Z27
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z24, Z14, Z14
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z25, Z15, Z15
+
+m2_k_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	VMOVUPS Z12, (BX)(R9*2)
+	VMOVUPS Z13, K1, 64(BX)(R9*2)
+	VMOVUPS Z14, (BX)(R11*1)
+	VMOVUPS Z15, K1, 64(BX)(R11*1)
+	JMP     m2_k_next
+
+m2_k_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VBROADCASTSS 28(R15), Z27
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z24, Z14, Z14
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z25, Z15, Z15
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z4, Z4
+	VMOVUPS      Z4, (BX)(R8*2)
+	VADDPS.Z     64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 64(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z6, Z6
+	VMOVUPS      Z6, (BX)(R9*1)
+	VADDPS.Z     64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS      Z7, K1, 64(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z8, Z8
+	VMOVUPS      Z8, (BX)(R8*4)
+	VADDPS.Z     64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS      Z9, K1, 64(BX)(R8*4)
+	VADDPS       (BX)(R10*1), Z10, Z10
+	VMOVUPS      Z10, (BX)(R10*1)
+	VADDPS.Z     64(BX)(R10*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 64(BX)(R10*1)
+	VADDPS       (BX)(R9*2), Z12, Z12
+	VMOVUPS      Z12, (BX)(R9*2)
+	VADDPS.Z     64(BX)(R9*2), Z13, K1, Z13
+	VMOVUPS      Z13, K1, 64(BX)(R9*2)
+	VADDPS       (BX)(R11*1), Z14, Z14
+	VMOVUPS      Z14, (BX)(R11*1)
+	VADDPS.Z     64(BX)(R11*1), Z15, K1, Z15
+	VMOVUPS      Z15, K1, 64(BX)(R11*1)
+	JMP          m2_k_next
+
+m2_k_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z4, Z4
+	VMOVUPS  Z4, (BX)(R8*2)
+	VPADDD.Z 64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 64(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z6, Z6
+	VMOVUPS  Z6, (BX)(R9*1)
+	VPADDD.Z 64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS  Z7, K1, 64(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z8, Z8
+	VMOVUPS  Z8, (BX)(R8*4)
+	VPADDD.Z 64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS  Z9, K1, 64(BX)(R8*4)
+	VPADDD   (BX)(R10*1), Z10, Z10
+	VMOVUPS  Z10, (BX)(R10*1)
+	VPADDD.Z 64(BX)(R10*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 64(BX)(R10*1)
+	VPADDD   (BX)(R9*2), Z12, Z12
+	VMOVUPS  Z12, (BX)(R9*2)
+	VPADDD.Z 64(BX)(R9*2), Z13, K1, Z13
+	VMOVUPS  Z13, K1, 64(BX)(R9*2)
+	VPADDD   (BX)(R11*1), Z14, Z14
+	VMOVUPS  Z14, (BX)(R11*1)
+	VPADDD.Z 64(BX)(R11*1), Z15, K1, Z15
+	VMOVUPS  Z15, K1, 64(BX)(R11*1)
+
+m2_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ $0x20, R15
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m2_full
+
+m2_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m2_1
+	CMPQ CX, $0x02
+	JEQ  m2_2
+	CMPQ CX, $0x03
+	JEQ  m2_3
+	CMPQ CX, $0x04
+	JEQ  m2_4
+	CMPQ CX, $0x05
+	JEQ  m2_5
+	CMPQ CX, $0x06
+	JEQ  m2_6
+	CMPQ CX, $0x07
+	JEQ  m2_7
+	JMP  done
+
+m2_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+
+m2_k1_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+
+m2_k1:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k1_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+
+m2_k1_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	JMP     m2_k1_next
+
+m2_k1_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	JMP          m2_k1_next
+
+m2_k1_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+
+m2_k1_next:
+	JMP done
+
+m2_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+
+m2_k2_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+
+m2_k2:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k2_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+
+m2_k2_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	JMP     m2_k2_next
+
+m2_k2_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	JMP          m2_k2_next
+
+m2_k2_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+
+m2_k2_next:
+	JMP done
+
+m2_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+
+m2_k3_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z1, Z5
+
+m2_k3:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k3_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+
+m2_k3_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	JMP     m2_k3_next
+
+m2_k3_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z4, Z4
+	VMOVUPS      Z4, (BX)(R8*2)
+	VADDPS.Z     64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 64(BX)(R8*2)
+	JMP          m2_k3_next
+
+m2_k3_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z4, Z4
+	VMOVUPS  Z4, (BX)(R8*2)
+	VPADDD.Z 64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 64(BX)(R8*2)
+
+m2_k3_next:
+	JMP done
+
+m2_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+
+m2_k4_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z1, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+
+m2_k4:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k4_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+
+m2_k4_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	JMP     m2_k4_next
+
+m2_k4_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z4, Z4
+	VMOVUPS      Z4, (BX)(R8*2)
+	VADDPS.Z     64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 64(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z6, Z6
+	VMOVUPS      Z6, (BX)(R9*1)
+	VADDPS.Z     64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS      Z7, K1, 64(BX)(R9*1)
+	JMP          m2_k4_next
+
+m2_k4_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z4, Z4
+	VMOVUPS  Z4, (BX)(R8*2)
+	VPADDD.Z 64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 64(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z6, Z6
+	VMOVUPS  Z6, (BX)(R9*1)
+	VPADDD.Z 64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS  Z7, K1, 64(BX)(R9*1)
+
+m2_k4_next:
+	JMP done
+
+m2_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+
+m2_k5_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z1, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z0, Z8
+	VMOVDQA32 Z1, Z9
+
+m2_k5:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z8
+	VPDPBUSD     Z25, Z27, Z9
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k5_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+
+m2_k5_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	JMP     m2_k5_next
+
+m2_k5_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z4, Z4
+	VMOVUPS      Z4, (BX)(R8*2)
+	VADDPS.Z     64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 64(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z6, Z6
+	VMOVUPS      Z6, (BX)(R9*1)
+	VADDPS.Z     64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS      Z7, K1, 64(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z8, Z8
+	VMOVUPS      Z8, (BX)(R8*4)
+	VADDPS.Z     64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS      Z9, K1, 64(BX)(R8*4)
+	JMP          m2_k5_next
+
+m2_k5_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z4, Z4
+	VMOVUPS  Z4, (BX)(R8*2)
+	VPADDD.Z 64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 64(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z6, Z6
+	VMOVUPS  Z6, (BX)(R9*1)
+	VPADDD.Z 64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS  Z7, K1, 64(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z8, Z8
+	VMOVUPS  Z8, (BX)(R8*4)
+	VPADDD.Z 64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS  Z9, K1, 64(BX)(R8*4)
+
+m2_k5_next:
+	JMP done
+
+m2_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+
+m2_k6_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z1, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z0, Z8
+	VMOVDQA32 Z1, Z9
+	VMOVDQA32 Z0, Z10
+	VMOVDQA32 Z1, Z11
+
+m2_k6:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z8
+	VPDPBUSD     Z25, Z27, Z9
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z10
+	VPDPBUSD     Z25, Z28, Z11
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k6_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+
+m2_k6_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	JMP     m2_k6_next
+
+m2_k6_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z4, Z4
+	VMOVUPS      Z4, (BX)(R8*2)
+	VADDPS.Z     64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 64(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z6, Z6
+	VMOVUPS      Z6, (BX)(R9*1)
+	VADDPS.Z     64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS      Z7, K1, 64(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z8, Z8
+	VMOVUPS      Z8, (BX)(R8*4)
+	VADDPS.Z     64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS      Z9, K1, 64(BX)(R8*4)
+	VADDPS       (BX)(R10*1), Z10, Z10
+	VMOVUPS      Z10, (BX)(R10*1)
+	VADDPS.Z     64(BX)(R10*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 64(BX)(R10*1)
+	JMP          m2_k6_next
+
+m2_k6_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z4, Z4
+	VMOVUPS  Z4, (BX)(R8*2)
+	VPADDD.Z 64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 64(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z6, Z6
+	VMOVUPS  Z6, (BX)(R9*1)
+	VPADDD.Z 64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS  Z7, K1, 64(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z8, Z8
+	VMOVUPS  Z8, (BX)(R8*4)
+	VPADDD.Z 64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS  Z9, K1, 64(BX)(R8*4)
+	VPADDD   (BX)(R10*1), Z10, Z10
+	VMOVUPS  Z10, (BX)(R10*1)
+	VPADDD.Z 64(BX)(R10*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 64(BX)(R10*1)
+
+m2_k6_next:
+	JMP done
+
+m2_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m2_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+
+m2_k7_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS.Z 64(R14), K1, Z1
+	VMOVDQA32 Z0, Z2
+	VMOVDQA32 Z1, Z3
+	VMOVDQA32 Z0, Z4
+	VMOVDQA32 Z1, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z0, Z8
+	VMOVDQA32 Z1, Z9
+	VMOVDQA32 Z0, Z10
+	VMOVDQA32 Z1, Z11
+	VMOVDQA32 Z0, Z12
+	VMOVDQA32 Z1, Z13
+
+m2_k7:
+	VMOVUPS      (DX), Z24
+	VMOVUPS.Z    64(DX), K1, Z25
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z2
+	VPDPBUSD     Z25, Z28, Z3
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z4
+	VPDPBUSD     Z25, Z29, Z5
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z6
+	VPDPBUSD     Z25, Z30, Z7
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z8
+	VPDPBUSD     Z25, Z27, Z9
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z10
+	VPDPBUSD     Z25, Z28, Z11
+	VBROADCASTSS (SI)(R9*2), Z29
+	VPDPBUSD     Z24, Z29, Z12
+	VPDPBUSD     Z25, Z29, Z13
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m2_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m2_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m2_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m2_k7_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+
+m2_k7_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, K1, 64(BX)
+	VMOVUPS Z2, (BX)(R8*1)
+	VMOVUPS Z3, K1, 64(BX)(R8*1)
+	VMOVUPS Z4, (BX)(R8*2)
+	VMOVUPS Z5, K1, 64(BX)(R8*2)
+	VMOVUPS Z6, (BX)(R9*1)
+	VMOVUPS Z7, K1, 64(BX)(R9*1)
+	VMOVUPS Z8, (BX)(R8*4)
+	VMOVUPS Z9, K1, 64(BX)(R8*4)
+	VMOVUPS Z10, (BX)(R10*1)
+	VMOVUPS Z11, K1, 64(BX)(R10*1)
+	VMOVUPS Z12, (BX)(R9*2)
+	VMOVUPS Z13, K1, 64(BX)(R9*2)
+	JMP     m2_k7_next
+
+m2_k7_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS.Z    64(R14), K1, Z25
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z24, Z2, Z2
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z25, Z3, Z3
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z24, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z25, Z5, Z5
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z24, Z8, Z8
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z25, Z9, Z9
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z24, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z25, Z11, Z11
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS.Z     64(BX), Z1, K1, Z1
+	VMOVUPS      Z1, K1, 64(BX)
+	VADDPS       (BX)(R8*1), Z2, Z2
+	VMOVUPS      Z2, (BX)(R8*1)
+	VADDPS.Z     64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS      Z3, K1, 64(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z4, Z4
+	VMOVUPS      Z4, (BX)(R8*2)
+	VADDPS.Z     64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 64(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z6, Z6
+	VMOVUPS      Z6, (BX)(R9*1)
+	VADDPS.Z     64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS      Z7, K1, 64(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z8, Z8
+	VMOVUPS      Z8, (BX)(R8*4)
+	VADDPS.Z     64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS      Z9, K1, 64(BX)(R8*4)
+	VADDPS       (BX)(R10*1), Z10, Z10
+	VMOVUPS      Z10, (BX)(R10*1)
+	VADDPS.Z     64(BX)(R10*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 64(BX)(R10*1)
+	VADDPS       (BX)(R9*2), Z12, Z12
+	VMOVUPS      Z12, (BX)(R9*2)
+	VADDPS.Z     64(BX)(R9*2), Z13, K1, Z13
+	VMOVUPS      Z13, K1, 64(BX)(R9*2)
+	JMP          m2_k7_next
+
+m2_k7_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD.Z 64(BX), Z1, K1, Z1
+	VMOVUPS  Z1, K1, 64(BX)
+	VPADDD   (BX)(R8*1), Z2, Z2
+	VMOVUPS  Z2, (BX)(R8*1)
+	VPADDD.Z 64(BX)(R8*1), Z3, K1, Z3
+	VMOVUPS  Z3, K1, 64(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z4, Z4
+	VMOVUPS  Z4, (BX)(R8*2)
+	VPADDD.Z 64(BX)(R8*2), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 64(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z6, Z6
+	VMOVUPS  Z6, (BX)(R9*1)
+	VPADDD.Z 64(BX)(R9*1), Z7, K1, Z7
+	VMOVUPS  Z7, K1, 64(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z8, Z8
+	VMOVUPS  Z8, (BX)(R8*4)
+	VPADDD.Z 64(BX)(R8*4), Z9, K1, Z9
+	VMOVUPS  Z9, K1, 64(BX)(R8*4)
+	VPADDD   (BX)(R10*1), Z10, Z10
+	VMOVUPS  Z10, (BX)(R10*1)
+	VPADDD.Z 64(BX)(R10*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 64(BX)(R10*1)
+	VPADDD   (BX)(R9*2), Z12, Z12
+	VMOVUPS  Z12, (BX)(R9*2)
+	VPADDD.Z 64(BX)(R9*2), Z13, K1, Z13
+	VMOVUPS  Z13, K1, 64(BX)(R9*2)
+
+m2_k7_next:
+	JMP done
+
+m3_full:
+	CMPQ       64(DI), $0x08
+	JLT        m3_rest
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	LEAQ       (R9)(R8*4), R11
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+	PREFETCHT0 (BX)(R11*1)
+	PREFETCHT0 64(BX)(R11*1)
+	PREFETCHT0 128(BX)(R11*1)
+
+m3_k_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	LEAQ      (R9)(R8*4), R11
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z2, Z8
+	VMOVDQA32 Z0, Z9
+	VMOVDQA32 Z1, Z10
+	VMOVDQA32 Z2, Z11
+	VMOVDQA32 Z0, Z12
+	VMOVDQA32 Z1, Z13
+	VMOVDQA32 Z2, Z14
+	VMOVDQA32 Z0, Z15
+	VMOVDQA32 Z1, Z16
+	VMOVDQA32 Z2, Z17
+	VMOVDQA32 Z0, Z18
+	VMOVDQA32 Z1, Z19
+	VMOVDQA32 Z2, Z20
+	VMOVDQA32 Z0, Z21
+	VMOVDQA32 Z1, Z22
+	VMOVDQA32 Z2, Z23
+
+m3_k:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VPDPBUSD     Z25, Z29, Z7
+	VPDPBUSD     Z26, Z29, Z8
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z9
+	VPDPBUSD     Z25, Z30, Z10
+	VPDPBUSD     Z26, Z30, Z11
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z12
+	VPDPBUSD     Z25, Z27, Z13
+	VPDPBUSD     Z26, Z27, Z14
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z15
+	VPDPBUSD     Z25, Z28, Z16
+	VPDPBUSD     Z26, Z28, Z17
+	VBROADCASTSS (SI)(R9*2), Z29
+	VPDPBUSD     Z24, Z29, Z18
+	VPDPBUSD     Z25, Z29, Z19
+	VPDPBUSD     Z26, Z29, Z20
+	VBROADCASTSS (SI)(R11*1), Z30
+	VPDPBUSD     Z24, Z30, Z21
+	VPDPBUSD     Z25, Z30, Z22
+	VPDPBUSD     Z26, Z30, Z23
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	LEAQ         (R9)(R8*4), R11
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z24, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z27, Z16, Z16
+	VMULPS       Z25, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z27, Z17, Z17
+	VMULPS       Z26, Z17, Z17
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z27, Z18, Z18
+	VMULPS       Z24, Z18, Z18
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z27, Z19, Z19
+	VMULPS       Z25, Z19, Z19
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z27, Z20, Z20
+	VMULPS       Z26, Z20, Z20
+	VBROADCASTSS 28(R15), Z27
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       Z27, Z21, Z21
+	VMULPS       Z24, Z21, Z21
+	VCVTDQ2PS    Z22, Z22
+	VMULPS       Z27, Z22, Z22
+	VMULPS       Z25, Z22, Z22
+	VCVTDQ2PS    Z23, Z23
+	VMULPS       Z27, Z23, Z23
+	VMULPS       Z26, Z23, Z23
+
+m3_k_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	VMOVUPS Z18, (BX)(R9*2)
+	VMOVUPS Z19, 64(BX)(R9*2)
+	VMOVUPS Z20, K1, 128(BX)(R9*2)
+	VMOVUPS Z21, (BX)(R11*1)
+	VMOVUPS Z22, 64(BX)(R11*1)
+	VMOVUPS Z23, K1, 128(BX)(R11*1)
+	JMP     m3_k_next
+
+m3_k_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z24, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z27, Z16, Z16
+	VMULPS       Z25, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z27, Z17, Z17
+	VMULPS       Z26, Z17, Z17
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z27, Z18, Z18
+	VMULPS       Z24, Z18, Z18
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z27, Z19, Z19
+	VMULPS       Z25, Z19, Z19
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z27, Z20, Z20
+	VMULPS       Z26, Z20, Z20
+	VBROADCASTSS 28(R15), Z27
+	VCVTDQ2PS    Z21, Z21
+	VMULPS       Z27, Z21, Z21
+	VMULPS       Z24, Z21, Z21
+	VCVTDQ2PS    Z22, Z22
+	VMULPS       Z27, Z22, Z22
+	VMULPS       Z25, Z22, Z22
+	VCVTDQ2PS    Z23, Z23
+	VMULPS       Z27, Z23, Z23
+	VMULPS       Z26, Z23, Z23
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z6, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	VADDPS       64(BX)(R8*2), Z7, Z7
+	VMOVUPS      Z7, 64(BX)(R8*2)
+	VADDPS.Z     128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS      Z8, K1, 128(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z9, Z9
+	VMOVUPS      Z9, (BX)(R9*1)
+	VADDPS       64(BX)(R9*1), Z10, Z10
+	VMOVUPS      Z10, 64(BX)(R9*1)
+	VADDPS.Z     128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 128(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z12, Z12
+	VMOVUPS      Z12, (BX)(R8*4)
+	VADDPS       64(BX)(R8*4), Z13, Z13
+	VMOVUPS      Z13, 64(BX)(R8*4)
+	VADDPS.Z     128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS      Z14, K1, 128(BX)(R8*4)
+	VADDPS       (BX)(R10*1), Z15, Z15
+	VMOVUPS      Z15, (BX)(R10*1)
+	VADDPS       64(BX)(R10*1), Z16, Z16
+	VMOVUPS      Z16, 64(BX)(R10*1)
+	VADDPS.Z     128(BX)(R10*1), Z17, K1, Z17
+	VMOVUPS      Z17, K1, 128(BX)(R10*1)
+	VADDPS       (BX)(R9*2), Z18, Z18
+	VMOVUPS      Z18, (BX)(R9*2)
+	VADDPS       64(BX)(R9*2), Z19, Z19
+	VMOVUPS      Z19, 64(BX)(R9*2)
+	VADDPS.Z     128(BX)(R9*2), Z20, K1, Z20
+	VMOVUPS      Z20, K1, 128(BX)(R9*2)
+	VADDPS       (BX)(R11*1), Z21, Z21
+	VMOVUPS      Z21, (BX)(R11*1)
+	VADDPS       64(BX)(R11*1), Z22, Z22
+	VMOVUPS      Z22, 64(BX)(R11*1)
+	VADDPS.Z     128(BX)(R11*1), Z23, K1, Z23
+	VMOVUPS      Z23, K1, 128(BX)(R11*1)
+	JMP          m3_k_next
+
+m3_k_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z6, Z6
+	VMOVUPS  Z6, (BX)(R8*2)
+	VPADDD   64(BX)(R8*2), Z7, Z7
+	VMOVUPS  Z7, 64(BX)(R8*2)
+	VPADDD.Z 128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS  Z8, K1, 128(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z9, Z9
+	VMOVUPS  Z9, (BX)(R9*1)
+	VPADDD   64(BX)(R9*1), Z10, Z10
+	VMOVUPS  Z10, 64(BX)(R9*1)
+	VPADDD.Z 128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 128(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z12, Z12
+	VMOVUPS  Z12, (BX)(R8*4)
+	VPADDD   64(BX)(R8*4), Z13, Z13
+	VMOVUPS  Z13, 64(BX)(R8*4)
+	VPADDD.Z 128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS  Z14, K1, 128(BX)(R8*4)
+	VPADDD   (BX)(R10*1), Z15, Z15
+	VMOVUPS  Z15, (BX)(R10*1)
+	VPADDD   64(BX)(R10*1), Z16, Z16
+	VMOVUPS  Z16, 64(BX)(R10*1)
+	VPADDD.Z 128(BX)(R10*1), Z17, K1, Z17
+	VMOVUPS  Z17, K1, 128(BX)(R10*1)
+	VPADDD   (BX)(R9*2), Z18, Z18
+	VMOVUPS  Z18, (BX)(R9*2)
+	VPADDD   64(BX)(R9*2), Z19, Z19
+	VMOVUPS  Z19, 64(BX)(R9*2)
+	VPADDD.Z 128(BX)(R9*2), Z20, K1, Z20
+	VMOVUPS  Z20, K1, 128(BX)(R9*2)
+	VPADDD   (BX)(R11*1), Z21, Z21
+	VMOVUPS  Z21, (BX)(R11*1)
+	VPADDD   64(BX)(R11*1), Z22, Z22
+	VMOVUPS  Z22, 64(BX)(R11*1)
+	VPADDD.Z 128(BX)(R11*1), Z23, K1, Z23
+	VMOVUPS  Z23, K1, 128(BX)(R11*1)
+
+m3_k_next:
+	LEAQ (BX)(R8*8), BX
+	ADDQ $0x20, R15
+	ADDQ 24(DI), AX
+	SUBQ $0x08, 64(DI)
+	JMP  m3_full
+
+m3_rest:
+	MOVQ 64(DI), CX
+	CMPQ CX, $0x01
+	JEQ  m3_1
+	CMPQ CX, $0x02
+	JEQ  m3_2
+	CMPQ CX, $0x03
+	JEQ  m3_3
+	CMPQ CX, $0x04
+	JEQ  m3_4
+	CMPQ CX, $0x05
+	JEQ  m3_5
+	CMPQ CX, $0x06
+	JEQ  m3_6
+	CMPQ CX, $0x07
+	JEQ  m3_7
+	JMP  done
+
+m3_1:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k1_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+
+m3_k1_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+
+m3_k1:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k1
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k1_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k1_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k1_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+
+m3_k1_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	JMP     m3_k1_next
+
+m3_k1_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	JMP          m3_k1_next
+
+m3_k1_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+
+m3_k1_next:
+	JMP done
+
+m3_2:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k2_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+
+m3_k2_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+
+m3_k2:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k2
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k2_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k2_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k2_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+
+m3_k2_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	JMP     m3_k2_next
+
+m3_k2_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	JMP          m3_k2_next
+
+m3_k2_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+
+m3_k2_next:
+	JMP done
+
+m3_3:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k3_start
+	MOVQ       56(DI), R8
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+
+m3_k3_start:
+	MOVQ      8(DI), R8
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z2, Z8
+
+m3_k3:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VPDPBUSD     Z25, Z29, Z7
+	VPDPBUSD     Z26, Z29, Z8
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k3
+	MOVQ         56(DI), R8
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k3_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k3_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k3_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+
+m3_k3_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	JMP     m3_k3_next
+
+m3_k3_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z6, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	VADDPS       64(BX)(R8*2), Z7, Z7
+	VMOVUPS      Z7, 64(BX)(R8*2)
+	VADDPS.Z     128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS      Z8, K1, 128(BX)(R8*2)
+	JMP          m3_k3_next
+
+m3_k3_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z6, Z6
+	VMOVUPS  Z6, (BX)(R8*2)
+	VPADDD   64(BX)(R8*2), Z7, Z7
+	VMOVUPS  Z7, 64(BX)(R8*2)
+	VPADDD.Z 128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS  Z8, K1, 128(BX)(R8*2)
+
+m3_k3_next:
+	JMP done
+
+m3_4:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k4_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+
+m3_k4_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z2, Z8
+	VMOVDQA32 Z0, Z9
+	VMOVDQA32 Z1, Z10
+	VMOVDQA32 Z2, Z11
+
+m3_k4:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VPDPBUSD     Z25, Z29, Z7
+	VPDPBUSD     Z26, Z29, Z8
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z9
+	VPDPBUSD     Z25, Z30, Z10
+	VPDPBUSD     Z26, Z30, Z11
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k4
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k4_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k4_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k4_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+
+m3_k4_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	JMP     m3_k4_next
+
+m3_k4_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z6, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	VADDPS       64(BX)(R8*2), Z7, Z7
+	VMOVUPS      Z7, 64(BX)(R8*2)
+	VADDPS.Z     128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS      Z8, K1, 128(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z9, Z9
+	VMOVUPS      Z9, (BX)(R9*1)
+	VADDPS       64(BX)(R9*1), Z10, Z10
+	VMOVUPS      Z10, 64(BX)(R9*1)
+	VADDPS.Z     128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 128(BX)(R9*1)
+	JMP          m3_k4_next
+
+m3_k4_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z6, Z6
+	VMOVUPS  Z6, (BX)(R8*2)
+	VPADDD   64(BX)(R8*2), Z7, Z7
+	VMOVUPS  Z7, 64(BX)(R8*2)
+	VPADDD.Z 128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS  Z8, K1, 128(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z9, Z9
+	VMOVUPS  Z9, (BX)(R9*1)
+	VPADDD   64(BX)(R9*1), Z10, Z10
+	VMOVUPS  Z10, 64(BX)(R9*1)
+	VPADDD.Z 128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 128(BX)(R9*1)
+
+m3_k4_next:
+	JMP done
+
+m3_5:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k5_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+
+m3_k5_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z2, Z8
+	VMOVDQA32 Z0, Z9
+	VMOVDQA32 Z1, Z10
+	VMOVDQA32 Z2, Z11
+	VMOVDQA32 Z0, Z12
+	VMOVDQA32 Z1, Z13
+	VMOVDQA32 Z2, Z14
+
+m3_k5:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VPDPBUSD     Z25, Z29, Z7
+	VPDPBUSD     Z26, Z29, Z8
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z9
+	VPDPBUSD     Z25, Z30, Z10
+	VPDPBUSD     Z26, Z30, Z11
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z12
+	VPDPBUSD     Z25, Z27, Z13
+	VPDPBUSD     Z26, Z27, Z14
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k5
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k5_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k5_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k5_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+
+m3_k5_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	JMP     m3_k5_next
+
+m3_k5_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z6, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	VADDPS       64(BX)(R8*2), Z7, Z7
+	VMOVUPS      Z7, 64(BX)(R8*2)
+	VADDPS.Z     128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS      Z8, K1, 128(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z9, Z9
+	VMOVUPS      Z9, (BX)(R9*1)
+	VADDPS       64(BX)(R9*1), Z10, Z10
+	VMOVUPS      Z10, 64(BX)(R9*1)
+	VADDPS.Z     128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 128(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z12, Z12
+	VMOVUPS      Z12, (BX)(R8*4)
+	VADDPS       64(BX)(R8*4), Z13, Z13
+	VMOVUPS      Z13, 64(BX)(R8*4)
+	VADDPS.Z     128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS      Z14, K1, 128(BX)(R8*4)
+	JMP          m3_k5_next
+
+m3_k5_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z6, Z6
+	VMOVUPS  Z6, (BX)(R8*2)
+	VPADDD   64(BX)(R8*2), Z7, Z7
+	VMOVUPS  Z7, 64(BX)(R8*2)
+	VPADDD.Z 128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS  Z8, K1, 128(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z9, Z9
+	VMOVUPS  Z9, (BX)(R9*1)
+	VPADDD   64(BX)(R9*1), Z10, Z10
+	VMOVUPS  Z10, 64(BX)(R9*1)
+	VPADDD.Z 128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 128(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z12, Z12
+	VMOVUPS  Z12, (BX)(R8*4)
+	VPADDD   64(BX)(R8*4), Z13, Z13
+	VMOVUPS  Z13, 64(BX)(R8*4)
+	VPADDD.Z 128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS  Z14, K1, 128(BX)(R8*4)
+
+m3_k5_next:
+	JMP done
+
+m3_6:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k6_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+
+m3_k6_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z2, Z8
+	VMOVDQA32 Z0, Z9
+	VMOVDQA32 Z1, Z10
+	VMOVDQA32 Z2, Z11
+	VMOVDQA32 Z0, Z12
+	VMOVDQA32 Z1, Z13
+	VMOVDQA32 Z2, Z14
+	VMOVDQA32 Z0, Z15
+	VMOVDQA32 Z1, Z16
+	VMOVDQA32 Z2, Z17
+
+m3_k6:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VPDPBUSD     Z25, Z29, Z7
+	VPDPBUSD     Z26, Z29, Z8
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z9
+	VPDPBUSD     Z25, Z30, Z10
+	VPDPBUSD     Z26, Z30, Z11
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z12
+	VPDPBUSD     Z25, Z27, Z13
+	VPDPBUSD     Z26, Z27, Z14
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z15
+	VPDPBUSD     Z25, Z28, Z16
+	VPDPBUSD     Z26, Z28, Z17
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k6
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k6_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k6_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k6_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z24, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z27, Z16, Z16
+	VMULPS       Z25, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z27, Z17, Z17
+	VMULPS       Z26, Z17, Z17
+
+m3_k6_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	JMP     m3_k6_next
+
+m3_k6_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z24, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z27, Z16, Z16
+	VMULPS       Z25, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z27, Z17, Z17
+	VMULPS       Z26, Z17, Z17
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z6, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	VADDPS       64(BX)(R8*2), Z7, Z7
+	VMOVUPS      Z7, 64(BX)(R8*2)
+	VADDPS.Z     128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS      Z8, K1, 128(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z9, Z9
+	VMOVUPS      Z9, (BX)(R9*1)
+	VADDPS       64(BX)(R9*1), Z10, Z10
+	VMOVUPS      Z10, 64(BX)(R9*1)
+	VADDPS.Z     128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 128(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z12, Z12
+	VMOVUPS      Z12, (BX)(R8*4)
+	VADDPS       64(BX)(R8*4), Z13, Z13
+	VMOVUPS      Z13, 64(BX)(R8*4)
+	VADDPS.Z     128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS      Z14, K1, 128(BX)(R8*4)
+	VADDPS       (BX)(R10*1), Z15, Z15
+	VMOVUPS      Z15, (BX)(R10*1)
+	VADDPS       64(BX)(R10*1), Z16, Z16
+	VMOVUPS      Z16, 64(BX)(R10*1)
+	VADDPS.Z     128(BX)(R10*1), Z17, K1, Z17
+	VMOVUPS      Z17, K1, 128(BX)(R10*1)
+	JMP          m3_k6_next
+
+m3_k6_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z6, Z6
+	VMOVUPS  Z6, (BX)(R8*2)
+	VPADDD   64(BX)(R8*2), Z7, Z7
+	VMOVUPS  Z7, 64(BX)(R8*2)
+	VPADDD.Z 128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS  Z8, K1, 128(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z9, Z9
+	VMOVUPS  Z9, (BX)(R9*1)
+	VPADDD   64(BX)(R9*1), Z10, Z10
+	VMOVUPS  Z10, 64(BX)(R9*1)
+	VPADDD.Z 128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 128(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z12, Z12
+	VMOVUPS  Z12, (BX)(R8*4)
+	VPADDD   64(BX)(R8*4), Z13, Z13
+	VMOVUPS  Z13, 64(BX)(R8*4)
+	VPADDD.Z 128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS  Z14, K1, 128(BX)(R8*4)
+	VPADDD   (BX)(R10*1), Z15, Z15
+	VMOVUPS  Z15, (BX)(R10*1)
+	VPADDD   64(BX)(R10*1), Z16, Z16
+	VMOVUPS  Z16, 64(BX)(R10*1)
+	VPADDD.Z 128(BX)(R10*1), Z17, K1, Z17
+	VMOVUPS  Z17, K1, 128(BX)(R10*1)
+
+m3_k6_next:
+	JMP done
+
+m3_7:
+	MOVQ       72(DI), CX
+	CMPQ       CX, $0x000000a0
+	JLT        m3_k7_start
+	MOVQ       56(DI), R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R8)(R8*4), R10
+	PREFETCHT0 (BX)
+	PREFETCHT0 64(BX)
+	PREFETCHT0 128(BX)
+	PREFETCHT0 (BX)(R8*1)
+	PREFETCHT0 64(BX)(R8*1)
+	PREFETCHT0 128(BX)(R8*1)
+	PREFETCHT0 (BX)(R8*2)
+	PREFETCHT0 64(BX)(R8*2)
+	PREFETCHT0 128(BX)(R8*2)
+	PREFETCHT0 (BX)(R9*1)
+	PREFETCHT0 64(BX)(R9*1)
+	PREFETCHT0 128(BX)(R9*1)
+	PREFETCHT0 (BX)(R8*4)
+	PREFETCHT0 64(BX)(R8*4)
+	PREFETCHT0 128(BX)(R8*4)
+	PREFETCHT0 (BX)(R10*1)
+	PREFETCHT0 64(BX)(R10*1)
+	PREFETCHT0 128(BX)(R10*1)
+	PREFETCHT0 (BX)(R9*2)
+	PREFETCHT0 64(BX)(R9*2)
+	PREFETCHT0 128(BX)(R9*2)
+
+m3_k7_start:
+	MOVQ      8(DI), R8
+	LEAQ      (R8)(R8*2), R9
+	LEAQ      (R8)(R8*4), R10
+	MOVQ      AX, SI
+	MOVQ      32(DI), DX
+	MOVQ      120(DI), R14
+	VMOVUPS   (R14), Z0
+	VMOVUPS   64(R14), Z1
+	VMOVUPS.Z 128(R14), K1, Z2
+	VMOVDQA32 Z0, Z3
+	VMOVDQA32 Z1, Z4
+	VMOVDQA32 Z2, Z5
+	VMOVDQA32 Z0, Z6
+	VMOVDQA32 Z1, Z7
+	VMOVDQA32 Z2, Z8
+	VMOVDQA32 Z0, Z9
+	VMOVDQA32 Z1, Z10
+	VMOVDQA32 Z2, Z11
+	VMOVDQA32 Z0, Z12
+	VMOVDQA32 Z1, Z13
+	VMOVDQA32 Z2, Z14
+	VMOVDQA32 Z0, Z15
+	VMOVDQA32 Z1, Z16
+	VMOVDQA32 Z2, Z17
+	VMOVDQA32 Z0, Z18
+	VMOVDQA32 Z1, Z19
+	VMOVDQA32 Z2, Z20
+
+m3_k7:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	VMOVUPS.Z    128(DX), K1, Z26
+	VBROADCASTSS (SI), Z27
+	VPDPBUSD     Z24, Z27, Z0
+	VPDPBUSD     Z25, Z27, Z1
+	VPDPBUSD     Z26, Z27, Z2
+	VBROADCASTSS (SI)(R8*1), Z28
+	VPDPBUSD     Z24, Z28, Z3
+	VPDPBUSD     Z25, Z28, Z4
+	VPDPBUSD     Z26, Z28, Z5
+	VBROADCASTSS (SI)(R8*2), Z29
+	VPDPBUSD     Z24, Z29, Z6
+	VPDPBUSD     Z25, Z29, Z7
+	VPDPBUSD     Z26, Z29, Z8
+	VBROADCASTSS (SI)(R9*1), Z30
+	VPDPBUSD     Z24, Z30, Z9
+	VPDPBUSD     Z25, Z30, Z10
+	VPDPBUSD     Z26, Z30, Z11
+	VBROADCASTSS (SI)(R8*4), Z27
+	VPDPBUSD     Z24, Z27, Z12
+	VPDPBUSD     Z25, Z27, Z13
+	VPDPBUSD     Z26, Z27, Z14
+	VBROADCASTSS (SI)(R10*1), Z28
+	VPDPBUSD     Z24, Z28, Z15
+	VPDPBUSD     Z25, Z28, Z16
+	VPDPBUSD     Z26, Z28, Z17
+	VBROADCASTSS (SI)(R9*2), Z29
+	VPDPBUSD     Z24, Z29, Z18
+	VPDPBUSD     Z25, Z29, Z19
+	VPDPBUSD     Z26, Z29, Z20
+	ADDQ         R12, SI
+	ADDQ         R13, DX
+	DECQ         CX
+	JNE          m3_k7
+	MOVQ         56(DI), R8
+	LEAQ         (R8)(R8*2), R9
+	LEAQ         (R8)(R8*4), R10
+	CMPQ         112(DI), $0x03
+	JEQ          m3_k7_add
+	CMPQ         112(DI), $0x01
+	JEQ          m3_k7_addscaled
+	CMPQ         112(DI), $0x02
+	JEQ          m3_k7_store
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z24, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z27, Z16, Z16
+	VMULPS       Z25, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z27, Z17, Z17
+	VMULPS       Z26, Z17, Z17
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z27, Z18, Z18
+	VMULPS       Z24, Z18, Z18
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z27, Z19, Z19
+	VMULPS       Z25, Z19, Z19
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z27, Z20, Z20
+	VMULPS       Z26, Z20, Z20
+
+m3_k7_store:
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Z2, K1, 128(BX)
+	VMOVUPS Z3, (BX)(R8*1)
+	VMOVUPS Z4, 64(BX)(R8*1)
+	VMOVUPS Z5, K1, 128(BX)(R8*1)
+	VMOVUPS Z6, (BX)(R8*2)
+	VMOVUPS Z7, 64(BX)(R8*2)
+	VMOVUPS Z8, K1, 128(BX)(R8*2)
+	VMOVUPS Z9, (BX)(R9*1)
+	VMOVUPS Z10, 64(BX)(R9*1)
+	VMOVUPS Z11, K1, 128(BX)(R9*1)
+	VMOVUPS Z12, (BX)(R8*4)
+	VMOVUPS Z13, 64(BX)(R8*4)
+	VMOVUPS Z14, K1, 128(BX)(R8*4)
+	VMOVUPS Z15, (BX)(R10*1)
+	VMOVUPS Z16, 64(BX)(R10*1)
+	VMOVUPS Z17, K1, 128(BX)(R10*1)
+	VMOVUPS Z18, (BX)(R9*2)
+	VMOVUPS Z19, 64(BX)(R9*2)
+	VMOVUPS Z20, K1, 128(BX)(R9*2)
+	JMP     m3_k7_next
+
+m3_k7_addscaled:
+	MOVQ         136(DI), R14
+	VMOVUPS      (R14), Z24
+	VMOVUPS      64(R14), Z25
+	VMOVUPS.Z    128(R14), K1, Z26
+	VBROADCASTSS (R15), Z27
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z27, Z0, Z0
+	VMULPS       Z24, Z0, Z0
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z27, Z1, Z1
+	VMULPS       Z25, Z1, Z1
+	VCVTDQ2PS    Z2, Z2
+	VMULPS       Z27, Z2, Z2
+	VMULPS       Z26, Z2, Z2
+	VBROADCASTSS 4(R15), Z27
+	VCVTDQ2PS    Z3, Z3
+	VMULPS       Z27, Z3, Z3
+	VMULPS       Z24, Z3, Z3
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z27, Z4, Z4
+	VMULPS       Z25, Z4, Z4
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z27, Z5, Z5
+	VMULPS       Z26, Z5, Z5
+	VBROADCASTSS 8(R15), Z27
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z27, Z6, Z6
+	VMULPS       Z24, Z6, Z6
+	VCVTDQ2PS    Z7, Z7
+	VMULPS       Z27, Z7, Z7
+	VMULPS       Z25, Z7, Z7
+	VCVTDQ2PS    Z8, Z8
+	VMULPS       Z27, Z8, Z8
+	VMULPS       Z26, Z8, Z8
+	VBROADCASTSS 12(R15), Z27
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z27, Z9, Z9
+	VMULPS       Z24, Z9, Z9
+	VCVTDQ2PS    Z10, Z10
+	VMULPS       Z27, Z10, Z10
+	VMULPS       Z25, Z10, Z10
+	VCVTDQ2PS    Z11, Z11
+	VMULPS       Z27, Z11, Z11
+	VMULPS       Z26, Z11, Z11
+	VBROADCASTSS 16(R15), Z27
+	VCVTDQ2PS    Z12, Z12
+	VMULPS       Z27, Z12, Z12
+	VMULPS       Z24, Z12, Z12
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z27, Z13, Z13
+	VMULPS       Z25, Z13, Z13
+	VCVTDQ2PS    Z14, Z14
+	VMULPS       Z27, Z14, Z14
+	VMULPS       Z26, Z14, Z14
+	VBROADCASTSS 20(R15), Z27
+	VCVTDQ2PS    Z15, Z15
+	VMULPS       Z27, Z15, Z15
+	VMULPS       Z24, Z15, Z15
+	VCVTDQ2PS    Z16, Z16
+	VMULPS       Z27, Z16, Z16
+	VMULPS       Z25, Z16, Z16
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z27, Z17, Z17
+	VMULPS       Z26, Z17, Z17
+	VBROADCASTSS 24(R15), Z27
+	VCVTDQ2PS    Z18, Z18
+	VMULPS       Z27, Z18, Z18
+	VMULPS       Z24, Z18, Z18
+	VCVTDQ2PS    Z19, Z19
+	VMULPS       Z27, Z19, Z19
+	VMULPS       Z25, Z19, Z19
+	VCVTDQ2PS    Z20, Z20
+	VMULPS       Z27, Z20, Z20
+	VMULPS       Z26, Z20, Z20
+	VADDPS       (BX), Z0, Z0
+	VMOVUPS      Z0, (BX)
+	VADDPS       64(BX), Z1, Z1
+	VMOVUPS      Z1, 64(BX)
+	VADDPS.Z     128(BX), Z2, K1, Z2
+	VMOVUPS      Z2, K1, 128(BX)
+	VADDPS       (BX)(R8*1), Z3, Z3
+	VMOVUPS      Z3, (BX)(R8*1)
+	VADDPS       64(BX)(R8*1), Z4, Z4
+	VMOVUPS      Z4, 64(BX)(R8*1)
+	VADDPS.Z     128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS      Z5, K1, 128(BX)(R8*1)
+	VADDPS       (BX)(R8*2), Z6, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	VADDPS       64(BX)(R8*2), Z7, Z7
+	VMOVUPS      Z7, 64(BX)(R8*2)
+	VADDPS.Z     128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS      Z8, K1, 128(BX)(R8*2)
+	VADDPS       (BX)(R9*1), Z9, Z9
+	VMOVUPS      Z9, (BX)(R9*1)
+	VADDPS       64(BX)(R9*1), Z10, Z10
+	VMOVUPS      Z10, 64(BX)(R9*1)
+	VADDPS.Z     128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS      Z11, K1, 128(BX)(R9*1)
+	VADDPS       (BX)(R8*4), Z12, Z12
+	VMOVUPS      Z12, (BX)(R8*4)
+	VADDPS       64(BX)(R8*4), Z13, Z13
+	VMOVUPS      Z13, 64(BX)(R8*4)
+	VADDPS.Z     128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS      Z14, K1, 128(BX)(R8*4)
+	VADDPS       (BX)(R10*1), Z15, Z15
+	VMOVUPS      Z15, (BX)(R10*1)
+	VADDPS       64(BX)(R10*1), Z16, Z16
+	VMOVUPS      Z16, 64(BX)(R10*1)
+	VADDPS.Z     128(BX)(R10*1), Z17, K1, Z17
+	VMOVUPS      Z17, K1, 128(BX)(R10*1)
+	VADDPS       (BX)(R9*2), Z18, Z18
+	VMOVUPS      Z18, (BX)(R9*2)
+	VADDPS       64(BX)(R9*2), Z19, Z19
+	VMOVUPS      Z19, 64(BX)(R9*2)
+	VADDPS.Z     128(BX)(R9*2), Z20, K1, Z20
+	VMOVUPS      Z20, K1, 128(BX)(R9*2)
+	JMP          m3_k7_next
+
+m3_k7_add:
+	VPADDD   (BX), Z0, Z0
+	VMOVUPS  Z0, (BX)
+	VPADDD   64(BX), Z1, Z1
+	VMOVUPS  Z1, 64(BX)
+	VPADDD.Z 128(BX), Z2, K1, Z2
+	VMOVUPS  Z2, K1, 128(BX)
+	VPADDD   (BX)(R8*1), Z3, Z3
+	VMOVUPS  Z3, (BX)(R8*1)
+	VPADDD   64(BX)(R8*1), Z4, Z4
+	VMOVUPS  Z4, 64(BX)(R8*1)
+	VPADDD.Z 128(BX)(R8*1), Z5, K1, Z5
+	VMOVUPS  Z5, K1, 128(BX)(R8*1)
+	VPADDD   (BX)(R8*2), Z6, Z6
+	VMOVUPS  Z6, (BX)(R8*2)
+	VPADDD   64(BX)(R8*2), Z7, Z7
+	VMOVUPS  Z7, 64(BX)(R8*2)
+	VPADDD.Z 128(BX)(R8*2), Z8, K1, Z8
+	VMOVUPS  Z8, K1, 128(BX)(R8*2)
+	VPADDD   (BX)(R9*1), Z9, Z9
+	VMOVUPS  Z9, (BX)(R9*1)
+	VPADDD   64(BX)(R9*1), Z10, Z10
+	VMOVUPS  Z10, 64(BX)(R9*1)
+	VPADDD.Z 128(BX)(R9*1), Z11, K1, Z11
+	VMOVUPS  Z11, K1, 128(BX)(R9*1)
+	VPADDD   (BX)(R8*4), Z12, Z12
+	VMOVUPS  Z12, (BX)(R8*4)
+	VPADDD   64(BX)(R8*4), Z13, Z13
+	VMOVUPS  Z13, 64(BX)(R8*4)
+	VPADDD.Z 128(BX)(R8*4), Z14, K1, Z14
+	VMOVUPS  Z14, K1, 128(BX)(R8*4)
+	VPADDD   (BX)(R10*1), Z15, Z15
+	VMOVUPS  Z15, (BX)(R10*1)
+	VPADDD   64(BX)(R10*1), Z16, Z16
+	VMOVUPS  Z16, 64(BX)(R10*1)
+	VPADDD.Z 128(BX)(R10*1), Z17, K1, Z17
+	VMOVUPS  Z17, K1, 128(BX)(R10*1)
+	VPADDD   (BX)(R9*2), Z18, Z18
+	VMOVUPS  Z18, (BX)(R9*2)
+	VPADDD   64(BX)(R9*2), Z19, Z19
+	VMOVUPS  Z19, 64(BX)(R9*2)
+	VPADDD.Z 128(BX)(R9*2), Z20, K1, Z20
+	VMOVUPS  Z20, K1, 128(BX)(R9*2)
+
+m3_k7_next:
+done:
+	VZEROUPPER
+	RET

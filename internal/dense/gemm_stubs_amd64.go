@@ -28,3 +28,8 @@ func panelF32AVX2(p *byte)
 //
 //go:noescape
 func panelPairsAVX512(p *byte)
+
+// panelQuadsAVX512 computes one column panel of a product; see panel.
+//
+//go:noescape
+func panelQuadsAVX512(p *byte)

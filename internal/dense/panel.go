@@ -6,6 +6,9 @@ import "unsafe"
 // Element (i, l) of A is at a + i*aRow + l*aStep, row l of B at b + l*bStep, row i of C at c + i*cRow. The kernel takes the rows in tiles of
 // geometry.rows; each next tile of A starts aTile further. The offsets of the fields are known to the generator in gen/gemm.
 //
+// With pairs the elements of A and B are pairs of bfloat16 numbers. With quads those of A are four unsigned bytes and those of B four signed ones: sums are exact in int32, plain
+// ones are added to C as such, and scaled ones are multiplied by the scales of their row and column and added or stored in float32, whatever alpha and beta are.
+//
 // Each sum is one chain of fused multiply-adds over l = 0..k-1 that starts at zero; use says what becomes of it.
 type panel struct {
 	a                  unsafe.Pointer
@@ -19,8 +22,11 @@ type panel struct {
 	mask               uintptr // lanes of the last vector: bits (AVX-512), address of lanes or 0 for all (AVX2), number of columns (NEON, portable)
 	alpha, beta        float64 // for float32 the bits stand in the low half
 	use                use
-	aPanel             uintptr // only Go reads it: A lies in panels of geometry.cols rows, this far apart; 0 if not
-	pairs              bool    // only Go reads it
+	start              unsafe.Pointer // of bytes: the sums at the start, an int32 for each column
+	rowScales          unsafe.Pointer // of bytes: what scaled sums are multiplied by, a float32 for each row
+	colScales          unsafe.Pointer // and for each column
+	aPanel             uintptr        // only Go reads it: A lies in panels of geometry.cols rows, this far apart; 0 if not
+	pairs, quads       bool           // only Go reads them
 }
 
 // use says what a kernel does with its sums. The two plain forms give the bits of the scaled ones with alpha = 1 and beta = 1.
@@ -100,6 +106,12 @@ func (p *panel) runHalf(n, tail int, g *geometry, size uintptr) {
 	b, c := p.b, p.c
 	skip := uintptr(n-tail) * size
 	p.b, p.c, p.rows = unsafe.Add(b, skip), unsafe.Add(c, skip), rows
+	if p.quads {
+		p.start = unsafe.Add(p.start, skip)
+		if p.colScales != nil {
+			p.colScales = unsafe.Add(p.colScales, skip)
+		}
+	}
 	p.setColumns(tail, g, size)
 	p.vectors = halfVector
 	p.run(size)

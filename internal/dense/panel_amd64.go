@@ -22,6 +22,8 @@ func laneMask(n, last int, g *geometry, size uintptr) uintptr {
 func (p *panel) run(size uintptr) {
 	arg := (*byte)(unsafe.Pointer(p))
 	switch {
+	case p.quads:
+		panelQuadsAVX512(arg)
 	case p.pairs:
 		panelPairsAVX512(arg)
 	case active == avx512 && size == 8:

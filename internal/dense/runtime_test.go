@@ -60,6 +60,7 @@ func TestPanelLayout(t *testing.T) {
 		unsafe.Offsetof(p.a), unsafe.Offsetof(p.aRow), unsafe.Offsetof(p.aStep), unsafe.Offsetof(p.aTile), unsafe.Offsetof(p.b), unsafe.Offsetof(p.bStep),
 		unsafe.Offsetof(p.c), unsafe.Offsetof(p.cRow), unsafe.Offsetof(p.rows), unsafe.Offsetof(p.k), unsafe.Offsetof(p.vectors), unsafe.Offsetof(p.mask),
 		unsafe.Offsetof(p.alpha), unsafe.Offsetof(p.beta), unsafe.Offsetof(p.use),
+		unsafe.Offsetof(p.start), unsafe.Offsetof(p.rowScales), unsafe.Offsetof(p.colScales),
 	}
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the kernels are for 64-bit processors")

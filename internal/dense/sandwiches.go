@@ -15,7 +15,7 @@ type RoundedSandwiches struct {
 	left            []uint32 // the G below each other, pairs of neighbours in a row
 	right, middle   []uint32 // the H below each other, and U, in panels of columns: pairs of neighbours in a column
 	images          []uint32 // the W side by side, pairs of neighbours in a row
-	tiles           []int    // where rows and columns are cut, from 0 to n
+	cuts            sandwichCuts
 	commute, gather Parallel
 	weight          float32
 	out             Matrix[float32]
@@ -37,16 +37,7 @@ func NewRoundedSandwiches(n, count int) *RoundedSandwiches {
 	}
 	pairs := (n + 1) / 2
 	words := func(rows int) []uint32 { return alignedWords(rows * pairs * n) }
-	s := &RoundedSandwiches{n: n, count: count, pairs: pairs, left: words(count), right: words(count), middle: words(1), images: words(count)}
-	panels := (n + sandwichPanel - 1) / sandwichPanel
-	width := (panels + sandwichTiles - 1) / sandwichTiles * sandwichPanel
-	for i := 0; ; i += width {
-		s.tiles = append(s.tiles, i)
-		if n-i < width+sandwichPanel/2 {
-			break
-		}
-	}
-	s.tiles = append(s.tiles, n)
+	s := &RoundedSandwiches{n: n, count: count, pairs: pairs, left: words(count), right: words(count), middle: words(1), images: words(count), cuts: cutsOf(n)}
 	s.commute.Task, s.gather.Task = (*commutatorTask)(s), (*gatherTask)(s)
 	return s
 }
@@ -85,7 +76,7 @@ func (s *RoundedSandwiches) check(x Matrix[float32]) {
 func (s *RoundedSandwiches) Sum(weight float32, u, out Matrix[float32]) {
 	s.check(out)
 	s.pack(u, s.middle, 0, 1)
-	parts := len(s.tiles) * (len(s.tiles) - 1) / 2
+	parts := s.cuts.parts()
 	s.commute.Run(parts)
 	s.weight, s.out = weight, out
 	s.gather.Run(parts)
@@ -95,14 +86,39 @@ func (s *RoundedSandwiches) Sum(weight float32, u, out Matrix[float32]) {
 // tile is a range of rows or columns.
 type tile struct{ from, size int }
 
-// part returns the tiles i >= j of a part; parts of two different tiles are twice as much work as those of one.
-func (s *RoundedSandwiches) part(index int) (i, j tile, w *workspace, x, y, t Matrix[float32]) {
-	row := 0
+// sandwichCuts is where rows and columns are cut, from 0 to n.
+type sandwichCuts []int
+
+func cutsOf(n int) (c sandwichCuts) {
+	panels := (n + sandwichPanel - 1) / sandwichPanel
+	width := (panels + sandwichTiles - 1) / sandwichTiles * sandwichPanel
+	for i := 0; ; i += width {
+		c = append(c, i)
+		if n-i < width+sandwichPanel/2 {
+			break
+		}
+	}
+	return append(c, n)
+}
+
+func (c sandwichCuts) count() int { return len(c) - 1 }
+
+func (c sandwichCuts) tile(i int) tile { return tile{c[i], c[i+1] - c[i]} }
+
+// parts is the number of pairs of tiles; those of two different tiles are twice as much work as those of one.
+func (c sandwichCuts) parts() int { return len(c) * (len(c) - 1) / 2 }
+
+// pair returns the tiles of a part, i >= j, and which ones they are.
+func (c sandwichCuts) pair(index int) (i, j tile, row, col int) {
 	for ; index > row; row++ {
 		index -= row + 1
 	}
-	of := func(i int) tile { return tile{s.tiles[i], s.tiles[i+1] - s.tiles[i]} }
-	i, j = of(row), of(index)
+	return c.tile(row), c.tile(index), row, index
+}
+
+// part returns the tiles i >= j of a part, and memory for them.
+func (s *RoundedSandwiches) part(index int) (i, j tile, w *workspace, x, y, t Matrix[float32]) {
+	i, j, _, _ = s.cuts.pair(index)
 	w = takeWorkspace()
 	size := i.size * j.size
 	space := elementsOf[float32](&w.a, 3*size)
@@ -147,23 +163,23 @@ func (g *gatherTask) RunPart(index int) {
 		y = x
 	}
 	Transpose(t, y)
-	s.difference(x, t, i, j)
+	subtractTile(s.weight, x, t, i, j, s.out)
 	if i != j {
 		back := Wrap(j.size, i.size, t.Data)
 		Transpose(back, x)
-		s.difference(y, back, j, i)
+		subtractTile(s.weight, y, back, j, i, s.out)
 	}
 	w.release()
 }
 
-// difference sets a tile of the sum.
-func (s *RoundedSandwiches) difference(x, transposed Matrix[float32], i, j tile) {
-	if j.size == s.out.Stride {
-		Blend(s.weight, x.Data, -s.weight, transposed.Data, s.out.Data[:s.n*s.n])
+// subtractTile sets a tile of out to weight times x less transposed.
+func subtractTile(weight float32, x, transposed Matrix[float32], i, j tile, out Matrix[float32]) {
+	if j.size == out.Stride {
+		Blend(weight, x.Data, -weight, transposed.Data, out.Data[:len(x.Data)])
 		return
 	}
 	for r := range i.size {
-		Blend(s.weight, x.Row(r), -s.weight, transposed.Row(r), s.out.Row(i.from + r)[j.from:][:j.size])
+		Blend(weight, x.Row(r), -weight, transposed.Row(r), out.Row(i.from + r)[j.from:][:j.size])
 	}
 }
 

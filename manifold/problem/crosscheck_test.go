@@ -174,7 +174,11 @@ func TestDesignCertificate(t *testing.T) {
 				if tol <= 1e-6 && r.Certificate.Value > 100*tol {
 					t.Errorf("%s by %s to %g: certified distance %g", problem, method, tol, r.Certificate.Value)
 				}
-				if gap := r.Part("log_det_gap").At(0, 0); tol <= 1e-6 && gap > 1e4*tol*tol {
+				most := 1e4 * tol * tol
+				if problem == "mve" { // what blowing the ellipsoid up adds
+					most = 5 * tol
+				}
+				if gap := r.Part("log_det_gap").At(0, 0); tol <= 1e-6 && gap > most {
 					t.Errorf("%s by %s to %g: gap %g", problem, method, tol, gap)
 				}
 			}

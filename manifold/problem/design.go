@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold/problem/internal/design"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -105,7 +106,9 @@ func mveBy(maximize maximizer) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) { return mveRun(d, o, maximize) }
 }
 
-// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)), x centred, to cancel nothing, and whitened.
+// mveRun solves the design problem of the points (x, 1) (Khachiyan, Math. Oper. Res. 21 (1996)), x centred, to cancel nothing, and whitened. Blowing the
+// ellipsoid up adds to its distance from the smallest one, and is all that its volume can be above that one's. The moment matrix of (x, 1) is at least as far
+// from the optimal one as the ellipsoid, whose inverse is a Schur complement of it (Cauchy's interlacing).
 func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
@@ -115,13 +118,7 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 	if N <= n {
 		return nil, &DataError{count: true, Err: fmt.Errorf("%d points in %d dimensions enclose no volume", N, n), Remedy: "give more points than dimensions"}
 	}
-	shift := make([]float64, n)
-	for i := range N {
-		dense.Axpy(1/float64(N), x.Row(i), shift)
-	}
-	for i := range N {
-		dense.Axpy(-1, shift, x.Row(i))
-	}
+	shift := gram.Centre(x)
 	l, err := whitenPoints(x, "hyperplane")
 	if err != nil {
 		return nil, err
@@ -132,20 +129,22 @@ func mveRun(d *Data, o *Options, maximize maximizer) (*outcome, error) {
 		lifted.Set(i, n, 1)
 	}
 	s := design.New(lifted, dense.LogDetSquare(l))
-	r, gap, err := maximize(s, &o.Solver)
+	r, _, err := maximize(s, &o.Solver)
 	if err != nil {
 		return nil, designError("mve", err)
 	}
-	c, inverse, err := s.Ellipsoid(l, x)
+	c, inverse, farthest, err := s.Ellipsoid(l, x)
 	if err != nil {
 		return nil, designError("mve", err)
 	}
 	r.Objective = -dense.LogDetSquare(inverse)
+	blow := max(math.Log(farthest), 0)
+	r.Certificate.Value += math.Sqrt(float64(n)) * blow
 	solution := dense.New[float64](n, n)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, inverse, inverse, 0, solution)
 	dense.Axpy(1, shift, c)
 	return &outcome{run: r, n: n, count: N, solution: symmetric(solution),
-		parts: []Part{vectorPart("center", c), vectorPart("weights", s.Weights()), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", gap)}}, nil
+		parts: []Part{vectorPart("center", c), vectorPart("weights", s.Weights()), numberPart("log_volume", r.Objective/2+logBall(n)), numberPart("log_det_gap", float64(n)*blow)}}, nil
 }
 
 // logBall is the logarithm of the volume of the unit ball in n dimensions.

@@ -138,14 +138,15 @@ func (s *deviceScatter[T]) run(o *Options) (*iteration.Monitor, float64, error) 
 	}
 }
 
-func (s *deviceScatter[T]) finish(o *Options, normalise func(*mat.SymDense)) (*outcome, error) {
+// finish runs the iteration; normalise fixes the scale of the result and returns its stretcher's stretch.
+func (s *deviceScatter[T]) finish(o *Options, normalise func(*mat.SymDense) float64) (*outcome, error) {
 	mon, curvature, err := s.run(o)
 	if err != nil {
 		return nil, err
 	}
 	x := s.at.matrix()
-	normalise(x)
-	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: mon.Status.GradientNorm / curvature}, s.x.Cols, s.x.Rows, x), nil
+	distance := normalise(x) * mon.Status.GradientNorm / curvature
+	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: distance}, s.x.Cols, s.x.Rows, x), nil
 }
 
 func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose func(o *Options, n int) (loss, float64)) (*outcome, error) {
@@ -165,7 +166,7 @@ func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose fun
 	if err := s.move(); err != nil {
 		return nil, err
 	}
-	return s.finish(o, func(*mat.SymDense) {})
+	return s.finish(o, func(*mat.SymDense) float64 { return 1 })
 }
 
 func tylerOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, error) {
@@ -179,11 +180,12 @@ func tylerOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, e
 	}
 	n := float64(x.Cols)
 	s := newDeviceScatter(x, p, func(q float64) (float64, float64, float64) { return n * math.Log(q), n / q, -n / (q * q) })
-	return s.finish(o, func(x *mat.SymDense) {
+	return s.finish(o, func(x *mat.SymDense) float64 {
 		scale := math.Exp(-s.logDet / n)
 		if o.Normalization == TraceN {
 			scale = n / mat.Trace(x)
 		}
 		x.ScaleSym(scale, x)
+		return t.stretch(x, o)
 	})
 }

@@ -38,6 +38,12 @@ type inexact interface {
 	productError() float64
 }
 
+// roundable is a followedObjective whose Hessian products may be of operands rounded to bfloat16, where that is faster.
+type roundable interface {
+	// round says whether the next products may be, and returns whether they will be.
+	round(yes bool) bool
+}
+
 // settlement is a matrix of the data that is the optimum.
 type settlement struct {
 	at     *manifold.Frame
@@ -47,7 +53,7 @@ type settlement struct {
 
 func karcherNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := in.(*karcherObjective)
-	first, err := firstPoint(k, o)
+	first, err := k.singleFirst(k, o, false)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +92,8 @@ type followedRun struct {
 	dir, hd  []float64
 	dir32    []float32
 	products int
-	unjudged bool // steps are accepted as they are
+	errors   float64 // sum of the squares of what rounded products add to the residual of the present step
+	unjudged bool    // steps are accepted as they are
 }
 
 // followedIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
@@ -149,6 +156,9 @@ func followedFrom(k followedObjective, first *manifold.Frame, o *Options, direct
 		return nil, fmt.Errorf("after iteration %d: %w", r.mon.Status.Iteration, err)
 	}
 	certificate, products := solve.Certify(r.m, k, r.p, r.grad, r.memo)
+	if norm := r.norm(r.grad); !certificate.Bound && norm > 0 {
+		certificate.Value *= 1 + k.slackAt(r.memo)/norm
+	}
 	out := r.mon.Result(r.p, r.products+products)
 	out.Certificate = certificate
 	return out, nil
@@ -271,6 +281,7 @@ func (r *followedRun) conjugateGradients(least float64) {
 	clear(r.step)
 	clear(r.dir)
 	copy(r.res, r.grad)
+	r.errors = 0
 	target, zr := r.goal(), 1.0
 	for product := range 100 {
 		if r.norm(r.res) <= r.remainder(target) {
@@ -285,6 +296,7 @@ func (r *followedRun) conjugateGradients(least float64) {
 			r.dir[i] = next/zr*r.dir[i] - v
 		}
 		zr = next
+		r.round(target)
 		r.k.hessianVec32(r.hd, r.dir, r.dir32, r.p, r.memo)
 		r.products++
 		curvature := m.Inner(r.p, r.dir, r.hd)
@@ -299,14 +311,29 @@ func (r *followedRun) conjugateGradients(least float64) {
 	}
 }
 
+// roundedError is what a product of operands rounded to bfloat16 adds to the residual, in parts of the direction: 0.0024 to 0.004 measured, for means and medians of any
+// scatter. With each product that may be roundedShare of the target.
+const roundedError, roundedShare = 0.003, 0.35
+
+// round has the next product rounded where the residual bears that.
+func (r *followedRun) round(target float64) {
+	k, ok := r.k.(roundable)
+	if _, other := r.k.(inexact); !ok || other {
+		return
+	}
+	if e := roundedError * r.norm(r.dir); k.round(e <= roundedShare*target) {
+		r.errors += e * e
+	}
+}
+
 // remainder returns the residual at which the gradient will be at most target; where errors of the products do not allow that, half of the target.
 func (r *followedRun) remainder(target float64) float64 {
-	k, ok := r.k.(inexact)
-	if !ok {
-		return target
+	squares := r.errors
+	if k, ok := r.k.(inexact); ok {
+		e := k.productError()
+		squares += e * e
 	}
-	e := k.productError()
-	return math.Sqrt(max(target*target-e*e, target*target/4))
+	return math.Sqrt(max(target*target-squares, target*target/4))
 }
 
 // preconditioned returns what the objective's preconditioner, if it has one, makes of the residual.

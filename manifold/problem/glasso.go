@@ -86,7 +86,8 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 		}
 		n := s.Rows
 		blocks := components(s, rho)
-		total := iteration.NewMonitor(&o.Solver, n*n)
+		total, worst := iteration.NewMonitor(&o.Solver, n*n), -1.0
+		total.Reason.Converged = true // until a block says otherwise
 		theta := dense.New[float64](n, n)
 		for _, block := range blocks {
 			limits := *total.Options
@@ -99,8 +100,8 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 			total.Status.Iteration += r.mon.Status.Iteration
 			total.Status.Evaluations += r.mon.Status.Evaluations
 			total.Status.HessianProducts += r.mon.Status.HessianProducts
-			if total.Reason.Name == "" || total.Reason.Converged {
-				total.Reason = r.mon.Reason
+			if reached := r.mon.Status.RelativeGradient(); total.Reason.Converged && (!r.mon.Reason.Converged || reached > worst) {
+				total.Reason, worst = r.mon.Reason, reached
 			}
 			for i, a := range block {
 				for j, b := range block {
@@ -291,9 +292,13 @@ func (r *glassoRun) admm() error {
 	work, values := dense.New[float64](n, n), make([]float64, n)
 	var solver eigen.Solver
 	penalty := 1 / max(dense.Dot(z.Data, z.Data)/float64(n), math.SmallestNonzeroFloat64)
-	primal, dual := math.Inf(1), math.Inf(1)
 	for {
-		if r.cost, _ = r.evaluate(z); r.mon.Done(nil, r.cost, max(primal*penalty, dual), r.scale) {
+		var definite bool
+		left := r.scale
+		if r.cost, definite = r.evaluate(z); definite {
+			left = residual(work, r.s, r.w, z, r.rho)
+		}
+		if r.mon.Done(nil, r.cost, left, r.scale) {
 			r.theta.Copy(z)
 			return nil
 		}
@@ -313,7 +318,7 @@ func (r *glassoRun) admm() error {
 		}
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, r.theta)
 		dense.Mirror(r.theta)
-		primal, dual = 0, 0
+		var primal, dual float64
 		for i := range n {
 			for j := range n {
 				t, old := r.theta.At(i, j), z.At(i, j)

@@ -150,7 +150,7 @@ func (f *procrustesFit) step() bool {
 			if f.finish() {
 				return true
 			}
-			goal = max(goal, f.model.lastErrors())
+			goal = max(goal, f.model.lastErrors(f.model.known))
 		}
 		moved, ok := f.move(goal)
 		if moved || !ok {

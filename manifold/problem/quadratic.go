@@ -21,7 +21,7 @@ type knownMinimizer struct {
 	count int
 }
 
-// nearEnough is the distance within which a run counts as converged; a looser tolerance than 1e-6 widens it.
+// nearEnough is the distance within which a run counts as converged; a loose tolerance widens it to that much in each eigenvalue.
 const nearEnough = 1e-6
 
 // knownKind is the kind of a certificate that is the distance to a known minimizer.
@@ -47,12 +47,12 @@ func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solv
 
 // limits returns the distances up to which a run counts as converged: by its gradient, and where that has met its rounding.
 func (k *knownMinimizer) limits(o *solve.Options) (usual, rounded float64) {
-	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
-	size := math.Sqrt(float64(k.m.Dim()))
-	return max(nearEnough, tolerance) * size, 100 * tolerance * size
+	each := o.WithDefaults(k.m.VectorLen()).Tolerance * math.Sqrt(float64(k.m.Dim()))
+	usual = max(nearEnough, each)
+	return usual, min(usual, 100*each)
 }
 
-// verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance.
+// verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance in each eigenvalue.
 func (k *knownMinimizer) verify(in instance, r *solve.Result, o *solve.Options) {
 	limit, rounded := k.limits(o)
 	if r.Certificate.Kind == knownKind && !(r.Certificate.Value <= refineFrom*math.Sqrt(float64(k.m.Dim()))) {

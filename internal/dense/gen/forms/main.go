@@ -1,4 +1,4 @@
-// Command forms writes the kernels of sums of quadratic forms, on points in bfloat16, which need AVX-512 with VDPBF16PS, and in single precision.
+// Command forms writes the kernels of sums of quadratic forms, on points in bytes and in bfloat16, which need AVX-512 with VPDPBUSD and VDPBF16PS, and in single precision.
 package main
 
 import (
@@ -15,12 +15,16 @@ func main() {
 	ConstraintExpr("amd64")
 	forms()
 	weigh()
+	byteMost()
+	byteForms()
+	byteWeigh()
 	multiplyAdd := func(x, y, sum reg.Register) { VFMADD231PS(x, y, sum) }
-	moment("roundedMomentAVX512", "points", 32, lanes.DotPairs, true, nil)
-	moment("singleMomentF32AVX512", "elements", 16, multiplyAdd, true, nil)
-	moment("momentAVX512", "points", 32, lanes.DotPairs, false, nil)
-	moment("momentF32AVX512", "elements", 16, multiplyAdd, false, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
-	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, false, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
+	moment("byteMomentAVX512", "points", 64, func(x, y, sum reg.Register) { VPDPBUSD(y, x, sum) }, integers, nil)
+	moment("roundedMomentAVX512", "points", 32, lanes.DotPairs, numbers, nil)
+	moment("singleMomentF32AVX512", "elements", 16, multiplyAdd, numbers, nil)
+	moment("momentAVX512", "points", 32, lanes.DotPairs, vectors, nil)
+	moment("momentF32AVX512", "elements", 16, multiplyAdd, vectors, func(m Mem, mask, x reg.Register) { VMOVUPS_Z(m, mask, x) })
+	moment("momentF64AVX512", "elements", 8, func(x, y, sum reg.Register) { VFMADD231PD(x, y, sum) }, vectors, func(m Mem, mask, x reg.Register) { VMOVUPD_Z(m, mask, x) })
 	for _, l := range []*lanes.Lanes{{Wide: true}, {}} {
 		singleForms(l)
 		singleWeigh(l)
@@ -170,23 +174,44 @@ func weigh() {
 // momentRows is the number of rows and columns of a tile of the moment.
 const momentRows = 5
 
-// moment adds inner products of rows: as numbers, each the sum of all lanes of all steps, or to sums that are kept lane by lane. With loadPart rows end with the lanes of a mask,
-// if it is not zero.
-func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), numbers bool, loadPart func(m Mem, mask, x reg.Register)) {
-	sum := "lane by lane:\n// 25 vectors a tile"
-	if numbers {
-		sum = "25\n// numbers a tile"
+// momentSums is what a kernel for moments does with its sums.
+type momentSums int
+
+const (
+	vectors  momentSums = iota // they are kept lane by lane
+	numbers                    // all lanes are added
+	integers                   // all lanes are added, as integers from one of each column on, and scaled
+)
+
+// signature returns the documentation of the sums and the parameters.
+func (m momentSums) signature() (sum, parameters string) {
+	const before, after = "func(s, w *byte, stride, steps, ", "tiles uintptr, sums *byte)"
+	switch m {
+	case numbers:
+		return "25\n// numbers a tile", before + after
+	case integers:
+		return "25\n// numbers a tile. They are scaled, and start with a number for each row of w. s has unsigned bytes, w signed ones", before + "tiles uintptr, start *byte, scale float32, sums *byte)"
 	}
-	doc, signature := "", "func(s, w *byte, stride, steps, tiles uintptr, sums *byte)"
+	return "lane by lane:\n// 25 vectors a tile", before + after
+}
+
+// moment adds inner products of rows to sums. With loadPart rows end with the lanes of a mask, if it is not zero.
+func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), kind momentSums, loadPart func(m Mem, mask, x reg.Register)) {
+	sum, signature := kind.signature()
+	doc := ""
 	if loadPart != nil {
 		doc, signature = ", after which come those of the mask if it is not zero", "func(s, w *byte, stride, steps, mask, tiles uintptr, sums *byte)"
 	}
 	begin(name, fmt.Sprintf(`adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, %s. A row of s and w has steps of %d %s%s, and stride bytes.`, sum, lanes, what, doc), signature)
 	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
-	if numbers {
+	if kind != vectors {
 		mask := GP32()
 		MOVL(U32(1<<(momentRows*momentRows-16)-1), mask)
 		KMOVW(mask, reg.K1)
+	}
+	var start, columnStart reg.GPVirtual
+	if kind == integers {
+		start, columnStart = param("start"), GP64()
 	}
 	three, five := GP64(), GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)
@@ -211,12 +236,22 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), numb
 	column, rest := GP64(), GP64()
 	MOVQ(w, column)
 	MOVQ(tiles, rest)
+	if kind == integers {
+		MOVQ(start, columnStart)
+	}
 	Label("tile")
 	for i := range momentRows * momentRows {
-		if numbers {
-			VPXORD(zmm(i), zmm(i), zmm(i))
-		} else {
+		switch kind {
+		case vectors:
 			VMOVUPS(Mem{Base: sums, Disp: 64 * i}, zmm(i))
+		case numbers:
+			VPXORD(zmm(i), zmm(i), zmm(i))
+		case integers:
+			if i < momentRows {
+				VMOVD(Mem{Base: columnStart, Disp: 4 * i}, zmm(i).(reg.VecPhysical).AsX())
+			} else {
+				VMOVDQA32(zmm(i%momentRows), zmm(i))
+			}
 		}
 	}
 	a, b, steps := GP64(), GP64(), GP64()
@@ -254,29 +289,66 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), numb
 		step(func(m Mem, x reg.Register) { loadPart(m, reg.K1, x) })
 		Label("store")
 	}
-	if numbers {
-		addNumbers(sums)
-		ADDQ(U8(4*momentRows*momentRows), sums)
-	} else {
+	switch kind {
+	case vectors:
 		for i := range momentRows * momentRows {
 			VMOVUPS(zmm(i), Mem{Base: sums, Disp: 64 * i})
 		}
 		ADDQ(U32(64*momentRows*momentRows), sums)
+	case numbers:
+		addNumbers(sums)
+		ADDQ(U8(4*momentRows*momentRows), sums)
+	case integers:
+		addIntegers(sums)
+		ADDQ(U8(4*momentRows*momentRows), sums)
+		ADDQ(U8(4*momentRows), columnStart)
 	}
 	ADDQ(five, column)
 	DECQ(rest)
 	JNE(LabelRef("tile"))
 	ADDQ(five, s)
 	ADDQ(five, w)
+	if kind == integers {
+		ADDQ(U8(4*momentRows), start)
+	}
 	DECQ(tiles)
 	JNE(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
 
-// addNumbers adds the sums of the 16 lanes of the first 25 registers to as many numbers, of which K1 has the bits of those after the first 16. In each step two registers
-// become one that holds half as many lanes of both.
+// addNumbers adds the sums of the 16 lanes of the first 25 registers to as many numbers, of which K1 has the bits of those after the first 16.
 func addNumbers(sums reg.Register) {
+	first, second := addLanes(func(x, y, z reg.Register) { VADDPS(x, y, z) })
+	VADDPS(Mem{Base: sums}, first, first)
+	VMOVUPS(first, Mem{Base: sums})
+	rest := Mem{Base: sums, Disp: 64}
+	VMOVUPS_Z(rest, reg.K1, zmm(31))
+	VADDPS(zmm(31), second, second)
+	VMOVUPS(second, reg.K1, rest)
+}
+
+// addIntegers is addNumbers for integers, times the parameter scale.
+func addIntegers(sums reg.Register) {
+	first, second := addLanes(func(x, y, z reg.Register) { VPADDD(x, y, z) })
+	scale, err := Param("scale").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(scale.Addr, zmm(31))
+	for _, x := range []reg.Register{first, second} {
+		VCVTDQ2PS(x, x)
+	}
+	VFMADD213PS(Mem{Base: sums}, zmm(31), first)
+	VMOVUPS(first, Mem{Base: sums})
+	rest := Mem{Base: sums, Disp: 64}
+	VMOVUPS_Z(rest, reg.K1, zmm(30))
+	VFMADD213PS(zmm(30), zmm(31), second)
+	VMOVUPS(second, reg.K1, rest)
+}
+
+// addLanes adds the 16 lanes of each of the first 25 registers and returns two with the sums. In each step two registers become one that holds half as many lanes of both.
+func addLanes(add func(x, y, z reg.Register)) (first, second reg.Register) {
 	left := make([]int, momentRows*momentRows)
 	for i := range left {
 		left[i] = i
@@ -288,7 +360,7 @@ func addNumbers(sums reg.Register) {
 			x, y := zmm(26+i/2%3*2), zmm(27+i/2%3*2)
 			low(zmm(a), zmm(b), x)
 			high(zmm(a), zmm(b), y)
-			VADDPS(x, y, zmm(a))
+			add(x, y, zmm(a))
 			half = append(half, a)
 		}
 		left = half
@@ -301,10 +373,5 @@ func addNumbers(sums reg.Register) {
 	for range 2 {
 		pair(groups(0x88), groups(0xdd))
 	}
-	VADDPS(Mem{Base: sums}, zmm(left[0]), zmm(left[0]))
-	VMOVUPS(zmm(left[0]), Mem{Base: sums})
-	rest := Mem{Base: sums, Disp: 64}
-	VMOVUPS_Z(rest, reg.K1, zmm(31))
-	VADDPS(zmm(31), zmm(left[1]), zmm(left[1]))
-	VMOVUPS(zmm(left[1]), reg.K1, rest)
+	return zmm(left[0]), zmm(left[1])
 }

@@ -30,6 +30,9 @@ const (
 	offAlpha
 	offBeta
 	offUse
+	offStart
+	offRowScales
+	offColScales
 )
 
 var (
@@ -227,5 +230,6 @@ func main() {
 		kernel(avx2{double})
 	}
 	kernel(avx512{pairs: true})
+	kernel(quads{})
 	Generate()
 }

@@ -1,4 +1,4 @@
-// Package gram factors sample covariances that may be singular.
+// Package gram centres samples and factors their covariances, which may be singular.
 package gram
 
 import (
@@ -56,4 +56,20 @@ func singular(s *mat.SymDense) error {
 		return &manifold.PointError{What: "singular to rounding"}
 	}
 	return &manifold.PointError{What: "singular to rounding", Min: w[0], Max: w[n-1]}
+}
+
+// Centre subtracts the mean of the rows of x, of which there is one at least, from each of them, and returns it. A column of one number becomes zero, not what
+// rounding leaves of its mean.
+func Centre(x dense.Matrix[float64]) (mean []float64) {
+	first := slices.Clone(x.Row(0))
+	mean = make([]float64, x.Cols)
+	for i := range x.Rows {
+		dense.Axpy(-1, first, x.Row(i))
+		dense.Axpy(1/float64(x.Rows), x.Row(i), mean)
+	}
+	for i := range x.Rows {
+		dense.Axpy(-1, mean, x.Row(i))
+	}
+	dense.Axpy(1, first, mean)
+	return mean
 }

@@ -2,6 +2,7 @@ package gram
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -42,4 +43,26 @@ func frameOf(x dense.Matrix[float64]) (*manifold.Frame, error) {
 	s := dense.New[float64](x.Cols, x.Cols)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
 	return Frame(mat.NewSymDense(x.Cols, s.Data), x)
+}
+
+// TestCentreOfConstantColumns: whatever their number, and next to columns that are not constant.
+func TestCentreOfConstantColumns(t *testing.T) {
+	for _, c := range []float64{2, 0.1, 1. / 3, 1e6 + 0.1, -7e-5, 1e300} {
+		x := gallery.NewStream(3).Normals(37, 3)
+		var want float64
+		for i := range x.Rows {
+			x.Row(i)[1] = c
+			want += x.At(i, 0) / 37
+		}
+		y := x.Clone()
+		mean := Centre(y)
+		if mean[1] != c || math.Abs(mean[0]-want) > 1e-15 {
+			t.Errorf("mean %v, want %v and %v", mean, want, c)
+		}
+		for i := range y.Rows {
+			if y.At(i, 1) != 0 || math.Abs(y.At(i, 0)-(x.At(i, 0)-want)) > 1e-14 {
+				t.Fatalf("row %d: %v of %v", i, y.Row(i), x.Row(i))
+			}
+		}
+	}
 }

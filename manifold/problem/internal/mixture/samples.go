@@ -18,12 +18,8 @@ type Samples struct {
 // NewSamples takes samples as rows, which it changes. It fails where they lie in a hyperplane.
 func NewSamples(x dense.Matrix[float64]) (*Samples, error) {
 	N, n := x.Rows, x.Cols
-	s := &Samples{y: dense.New[float64](N, n+1), mean: make([]float64, n)}
+	s := &Samples{y: dense.New[float64](N, n+1), mean: gram.Centre(x)}
 	for i := range N {
-		dense.Axpy(1/float64(N), x.Row(i), s.mean)
-	}
-	for i := range N {
-		dense.Axpy(-1, s.mean, x.Row(i))
 		s.y.Set(i, 0, 1)
 	}
 	cov := dense.New[float64](n, n)

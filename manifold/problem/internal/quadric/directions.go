@@ -25,6 +25,7 @@ func (s *System) conjugate(r, x dense.Matrix[float32], goal float64, limit int) 
 		s.product(r, x)
 		s.steps++
 		packSymmetric(k.images.Row(k.last), x)
+		k.remove(k.identity, k.images.Row(k.last), k.identityImage)
 		if !k.step() {
 			break
 		}
@@ -59,23 +60,40 @@ func unpackSymmetric(a dense.Matrix[float32], v []float32) {
 }
 
 // directions are the last conjugate directions, as rows, their images, and the products of both, with the residual and the solution of the present
-// solve. All are packed.
+// solve. All are packed. I, whose eigenvalue is n/2 times the others, is a direction that all are conjugate to; what errors of products leave of that is removed.
 type directions struct {
-	rows, images      dense.Matrix[float32]
-	curvature, weight []float32
-	res, x, fresh     []float32
-	count, last       int
+	rows, images            dense.Matrix[float32]
+	curvature, weight       []float32
+	identity, identityImage []float32
+	res, x, fresh           []float32
+	count, last             int
 }
 
-func newDirections(n int) *directions {
+func newDirections(identityImage dense.Matrix[float32]) *directions {
+	n := identityImage.Rows
 	length := n * (n + 1) / 2
 	vector := func() []float32 { return make([]float32, length) }
-	return &directions{rows: dense.New[float32](keptDirections, length), images: dense.New[float32](keptDirections, length),
-		curvature: make([]float32, keptDirections), weight: make([]float32, keptDirections), res: vector(), x: vector(), fresh: vector(), last: keptDirections - 1}
+	k := &directions{rows: dense.New[float32](keptDirections, length), images: dense.New[float32](keptDirections, length),
+		curvature: make([]float32, keptDirections), weight: make([]float32, keptDirections), identity: vector(), identityImage: vector(), res: vector(), x: vector(), fresh: vector(), last: keptDirections - 1}
+	packSymmetric(k.identityImage, identityImage)
+	for i, at := 0, 0; i < n; i++ {
+		at += i
+		k.identity[at] = 1
+		at++
+	}
+	return k
+}
+
+// remove subtracts a multiple of the step from v, so that v is orthogonal to the normal, and returns its size. One of them is I, the other its image.
+func (k *directions) remove(normal, v, step []float32) (size float32) {
+	size = dense.Dot(normal, v) / dense.Dot(k.identity, k.identityImage)
+	dense.Axpy(-size, step, v)
+	return size
 }
 
 // project makes the residual orthogonal to the directions by a combination of them.
 func (k *directions) project() {
+	dense.Axpy(k.remove(k.identity, k.res, k.identityImage), k.identity, k.x)
 	weight := k.weights(k.rows)
 	dense.Gemv(dense.Transposed, 1, k.filled(k.rows), weight, 1, k.x)
 	dense.Gemv(dense.Transposed, -1, k.filled(k.images), weight, 1, k.res)
@@ -99,6 +117,7 @@ func (k *directions) weights(rows dense.Matrix[float32]) []float32 {
 // next puts the residual, made conjugate to the directions, in the place of the oldest one and returns it.
 func (k *directions) next() []float32 {
 	copy(k.fresh, k.res)
+	k.remove(k.identityImage, k.fresh, k.identity)
 	dense.Gemv(dense.Transposed, -1, k.filled(k.rows), k.weights(k.images), 1, k.fresh)
 	k.last = (k.last + 1) % keptDirections
 	k.count = min(k.count+1, keptDirections)

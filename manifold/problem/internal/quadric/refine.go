@@ -26,14 +26,8 @@ func (s *System) first() *iterate {
 	q := &iterate{y: dense.New[float64](n, n), rest: dense.New[float64](n, n), image: dense.New[float64](n, n),
 		low: dense.New[float32](n, n), lowRest: dense.New[float32](n, n)}
 	q.y.Identity()
-	if s.forms != nil {
-		s.forms.Moment(1/float32(len(s.squares)), s.squares, q.lowRest)
-	} else {
-		q.low.Identity()
-		s.singleProduct(q.low, q.lowRest)
-	}
 	q.err = singleError
-	dense.ToDouble(q.lowRest.Data, q.image.Data)
+	dense.ToDouble(s.identityImage.Data, q.image.Data)
 	scale := q.image.Trace() / dense.Dot(q.image.Data, q.image.Data)
 	dense.Scale(scale, q.y.Data, q.y.Data)
 	dense.Scale(scale, q.image.Data, q.image.Data)
@@ -109,11 +103,7 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 	q = s.first()
 	n := q.y.Rows
 	r, step, work := dense.New[float32](n, n), dense.New[float32](n, n), [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}
-	gain := singleGain
-	if s.rounded != nil {
-		gain = roundedGain
-	}
-	for before := math.Inf(1); ; {
+	for before, goal, there := math.Inf(1), 1.0, true; ; {
 		norm, size := q.norm(), whitenedNorm(q.rest, q.y, work)
 		if size*(1+q.err/norm) <= target || norm <= doubleError {
 			if q.measured {
@@ -127,14 +117,17 @@ func (s *System) refine(target float64) (q *iterate, outcome Outcome) {
 		if q.measured && norm > before/2 {
 			s.measure = nil // what is left is rounding: whitened points have less
 		}
+		if s.bytes != nil && (!there || norm > byteLoss*goal*before) {
+			s.withoutBytes()
+		}
 		before = norm
 		for i, v := range q.rest.Data {
 			r.Data[i] = float32(v / norm) // of size one, far from the ends of the range
 		}
 		s.steps++ // so that there is an end
 		total := max(target/size, doubleError/norm) / 1.5
-		goal := nextGain(total, gain)
-		there := s.conjugate(r, step, goal, mostSteps-s.steps)
+		goal = nextGain(total, s.gain())
+		there = s.conjugate(r, step, goal, s.limit())
 		q.add(norm, step)
 		if !(there && goal <= total && s.measured(q)) { // at the target a measurement is due in any case
 			s.follow(q, norm, step, norm*max(goal*goal, total/2)) // so that the next solve can gain about as much, if there is one

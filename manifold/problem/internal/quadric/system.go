@@ -1,6 +1,8 @@
 package quadric
 
 import (
+	"math"
+
 	"github.com/spdopt/spdopt/internal/dense"
 )
 
@@ -9,19 +11,23 @@ const (
 	Iterative = 32
 	// mostSteps bounds the conjugate gradient steps and solves together, and mostProbing those on a random right side.
 	mostSteps, mostProbing = 200, 40
+	// byteProbing bounds the steps on a random right side in bytes: where it takes more, equations are too ill-conditioned for these, or singular. They may take byteSlack
+	// more than for points spread over all directions.
+	byteProbing, byteSlack = 20, 2
 	// probeShare is what those on a random right side may leave of it. A single direction of the null space has a share of about 1/36 at n = 50 and 1/71 at
 	// n = 100, and one below this with a probability of 9 and 17 percent.
 	probeShare = 3e-3
-	// roundedGain and singleGain are the relative residuals of a solve in bfloat16 and in single precision, so that its last steps are not lost in the
-	// error of the products. That of single precision is singleError.
-	roundedGain, singleGain, singleError = 1e-2, 1e-5, 1e-7
+	// byteGain, roundedGain and singleGain are the relative residuals of a solve in bytes, in bfloat16 and in single precision, so that its last steps are not lost in
+	// the error of the products. That of single precision is singleError. A solve in bytes that leaves byteLoss times what it should shows that these are too coarse for the points.
+	byteGain, byteLoss, roundedGain, singleGain, singleError = 5e-2, 3, 1e-2, 1e-5, 1e-7
 	// doubleError is the residual relative to I that can be had at best.
 	doubleError = 1e-14
 )
 
 // System is the normal equations of the best quadric for points whose second moment is I: A(Y) = (1/N) sum (w'Yw) w w' = I. For points spread
 // over all directions its eigenvalues are near 2, but for that of I, so that conjugate gradients need few steps. They run on points rounded to
-// bfloat16 where the processor has products of such, or else in single precision, from residuals that are as exact as what is to be gained asks for.
+// bytes, and where these are too coarse to bfloat16, where the processor has products of such, or else in single precision, from residuals that are as exact as what is to be
+// gained asks for.
 type System struct {
 	x, inverse dense.Matrix[float64] // the points as they were given, and what whitens them
 	passes     *Passes[float64]      // over them
@@ -29,10 +35,13 @@ type System struct {
 	double     *points[float64]      // nil until needed
 	single     *points[float32]      // nil where there are forms
 	forms      *dense.SingleForms    // nil where the processor has no kernels for them
-	rounded    *dense.RoundedForms   // nil where the processor has no such products
+	bytes      *dense.ByteForms      // nil where the processor has no such products, or they are too coarse
+	rounded    *dense.RoundedForms   // nil where the processor has no such products, or those of bytes will do
 	squares    []float32             // w'w of the points, where there are forms
 	kept       *directions
 	steps      int // conjugate gradient steps and solves so far
+
+	identityImage dense.Matrix[float32] // A(I) in single precision
 }
 
 // Outcome is what a solution ends with.
@@ -139,14 +148,33 @@ func NewSystem(x dense.Matrix[float64], passes *Passes[float64]) *System {
 		return nil
 	}
 	n := x.Cols
-	s := &System{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), rounded: dense.NewRoundedForms(n, x.Rows), kept: newDirections(n)}
+	s := &System{x: x, inverse: inverse, passes: passes, forms: dense.NewSingleForms(n, x.Rows), identityImage: dense.New[float32](n, n)}
+	if s.byteSteps() <= byteProbing {
+		s.bytes = dense.NewByteForms(n, x.Rows)
+	}
+	if s.bytes == nil {
+		s.rounded = dense.NewRoundedForms(n, x.Rows)
+	}
 	if s.forms != nil {
 		s.squares = make([]float32, x.Rows)
 	} else {
 		s.single = newPoints(dense.New[float32](x.Rows, n))
 	}
-	s.setAll()
+	s.setAll(s.set)
+	s.setIdentityImage()
+	s.kept = newDirections(s.identityImage)
 	return s
+}
+
+// setIdentityImage sets A(I), which is a moment of the squares.
+func (s *System) setIdentityImage() {
+	if s.forms != nil {
+		s.forms.Moment(1/float32(len(s.squares)), s.squares, s.identityImage)
+		return
+	}
+	identity := dense.New[float32](s.x.Cols, s.x.Cols)
+	identity.Identity()
+	s.singleProduct(identity, s.identityImage)
 }
 
 // whiten sets w to whitened points from the given one on.
@@ -194,8 +222,8 @@ type whitenedBlock struct {
 	rows, columns dense.Matrix[float32]
 }
 
-// setAll whitens the points and keeps them in lower precision.
-func (s *System) setAll() {
+// setAll whitens the points and calls keep for block after block of them.
+func (s *System) setAll(keep func(first int, b whitenedBlock)) {
 	n, each := s.x.Cols, s.passes.each
 	blocks := dense.Crew[whitenedBlock]{
 		New: func() *whitenedBlock {
@@ -204,17 +232,19 @@ func (s *System) setAll() {
 		Do: func(part int, b *whitenedBlock) {
 			for first := part * each; first < min(s.x.Rows, (part+1)*each); first += blockRows {
 				rows := min(blockRows, s.x.Rows-first)
-				s.set(first, whitenedBlock{b.w.View(0, 0, rows, n), b.rows.View(0, 0, rows, n), dense.Wrap(n, rows, b.columns.Data)})
+				block := whitenedBlock{b.w.View(0, 0, rows, n), b.rows.View(0, 0, rows, n), dense.Wrap(n, rows, b.columns.Data)}
+				s.whiten(first, block.w)
+				dense.ScaleSingle(1, block.w.Data[:rows*n], block.rows.Data[:rows*n])
+				dense.Transpose(block.columns, block.rows)
+				keep(first, block)
 			}
 		},
 	}
 	blocks.Run(len(s.passes.sums))
 }
 
-// set whitens a block of points and keeps them in lower precision.
+// set keeps a block of whitened points in lower precision.
 func (s *System) set(first int, b whitenedBlock) {
-	s.whiten(first, b.w)
-	dense.ScaleSingle(1, b.w.Data[:b.w.Rows*b.w.Cols], b.rows.Data[:b.w.Rows*b.w.Cols])
 	if s.forms == nil {
 		s.single.w.View(first, 0, b.rows.Rows, b.rows.Cols).Copy(b.rows)
 		return
@@ -222,20 +252,53 @@ func (s *System) set(first int, b whitenedBlock) {
 	for i := range b.w.Rows {
 		s.squares[first+i] = float32(dense.Dot(b.w.Row(i), b.w.Row(i)))
 	}
-	dense.Transpose(b.columns, b.rows)
 	s.forms.Set(first, b.columns)
-	if s.rounded != nil {
+	switch {
+	case s.bytes != nil:
+		s.bytes.Set(first, b.columns)
+	case s.rounded != nil:
 		s.rounded.Set(first, b.columns)
 	}
 }
 
+// withoutBytes goes on in the next precision.
+func (s *System) withoutBytes() {
+	s.bytes, s.rounded = nil, dense.NewRoundedForms(s.x.Cols, s.x.Rows)
+	if s.rounded != nil {
+		s.setAll(func(first int, b whitenedBlock) { s.rounded.Set(first, b.columns) })
+	}
+	s.kept, s.steps = newDirections(s.identityImage), 0
+}
+
+// limit returns the most steps of a solve: in bytes errors may keep directions from being conjugate, so that there is no end.
+func (s *System) limit() int {
+	if s.bytes != nil {
+		return s.byteSteps()
+	}
+	return mostSteps - s.steps
+}
+
+// gain returns what a solve in the lowest precision may leave.
+func (s *System) gain() float64 {
+	switch {
+	case s.bytes != nil:
+		return byteGain
+	case s.rounded != nil:
+		return roundedGain
+	}
+	return singleGain
+}
+
 // product sets out to A(Y) in the lowest precision.
 func (s *System) product(y, out dense.Matrix[float32]) {
-	if s.rounded == nil {
+	switch scale := 1 / float32(s.x.Rows); {
+	case s.bytes != nil:
+		s.bytes.Apply(scale, y, out)
+	case s.rounded != nil:
+		s.rounded.Apply(scale, y, out)
+	default:
 		s.singleProduct(y, out)
-		return
 	}
-	s.rounded.Apply(1/float32(s.x.Rows), y, out)
 }
 
 // singleProduct sets out to A(Y) in single precision.
@@ -250,8 +313,25 @@ func (s *System) singleProduct(y, out dense.Matrix[float32]) {
 // regular tells whether the equations are regular and well-conditioned enough: whether a few steps leave little of a random right side. That has a share in
 // every direction, which stays if the direction is in the null space of singular equations; the right side I has none there.
 func (s *System) regular() bool {
+	if s.bytes != nil {
+		if s.probe(s.byteSteps()) {
+			return true
+		}
+		s.withoutBytes()
+	}
+	return s.probe(mostProbing)
+}
+
+// byteSteps returns the most steps on a random right side in bytes, as the d eigenvalues for N points spread over all directions differ from each other by (1 +- sqrt(d/N))^2.
+func (s *System) byteSteps() int {
+	d, log := s.x.Cols*(s.x.Cols+1)/2, math.Log
+	return int(math.Ceil(min(mostProbing, 2*log(probeShare)/log(float64(d)/float64(s.x.Rows))))) + byteSlack
+}
+
+// probe tells whether so many steps leave little of a random right side.
+func (s *System) probe(limit int) bool {
 	n := s.x.Cols
 	r, step := dense.New[float32](n, n), dense.New[float32](n, n)
 	dense.FillNormal(r.Data, [2]uint64{1, 1}, 0)
-	return s.conjugate(r, step, probeShare, mostProbing)
+	return s.conjugate(r, step, probeShare, limit)
 }

@@ -11,6 +11,27 @@ import (
 	"github.com/spdopt/spdopt/internal/gallery"
 )
 
+// precision is one of products, with the steps that a quadric near a sphere may take.
+type precision struct {
+	name string
+	most int
+}
+
+// precisions are those of the fastest products.
+var precisions = []precision{{"bytes", 95}, {"bfloat16", 90}, {"single precision", 85}}
+
+// system returns a System whose products are in the precision, as far as the processor has such.
+func (p precision) system(x dense.Matrix[float64]) *System {
+	s := NewSystem(x, NewPasses[float64](x.Rows, x.Cols))
+	if p.name != "bytes" && s.bytes != nil {
+		s.withoutBytes()
+	}
+	if p.name == "single precision" {
+		s.rounded = nil
+	}
+	return s
+}
+
 // TestByConjugateGradients: the iteration finds the quadric of the points before they were stretched, stretched, whatever products the processor has. The normal equations of
 // stretched points, whose condition is the fourth power of that of the stretch, find it to as many digits as that leaves.
 func TestByConjugateGradients(t *testing.T) {
@@ -28,11 +49,8 @@ func TestByConjugateGradients(t *testing.T) {
 		if d := distanceRelative(dataOf(directly(t, y)), &want); d > 1e-13+kappa*kappa*0x1p-53 {
 			t.Errorf("condition %g: the solution of the normal equations is %g away", kappa, d)
 		}
-		for _, low := range []bool{true, false} {
-			s := NewSystem(y, NewPasses[float64](y.Rows, n))
-			if !low {
-				s.rounded = nil
-			}
+		for _, precision := range precisions {
+			s := precision.system(y)
 			got, outcome := s.quickly(1e-12)
 			if outcome == Undecided {
 				t.Fatalf("condition %g: gave up after %d steps", kappa, s.steps)
@@ -40,8 +58,8 @@ func TestByConjugateGradients(t *testing.T) {
 			if d := distanceRelative(dataOf(got), &want); d > 3e-10 {
 				t.Errorf("condition %g: %g away from the stretched quadric", kappa, d)
 			}
-			if most := map[bool]int{true: 95, false: 90}[low]; s.steps > most {
-				t.Errorf("condition %g, low precision %v: %d steps, want at most %d", kappa, low, s.steps, most)
+			if s.steps > precision.most {
+				t.Errorf("condition %g, %s: %d steps, want at most %d", kappa, precision.name, s.steps, precision.most)
 			}
 		}
 	}
@@ -65,11 +83,8 @@ func TestByConjugateGradientsSeesNullSpaces(t *testing.T) {
 		for i := range x.Rows {
 			flatten(x.Row(i), i)
 		}
-		for _, low := range []bool{true, false} {
-			s := NewSystem(x, NewPasses[float64](x.Rows, n))
-			if !low {
-				s.rounded = nil
-			}
+		for _, precision := range precisions {
+			s := precision.system(x)
 			if _, outcome := s.quickly(1e-12); outcome != Undecided {
 				t.Errorf("%s: took singular equations for regular ones", name)
 			}
@@ -122,4 +137,40 @@ func directly(t *testing.T, x dense.Matrix[float64]) dense.Matrix[float64] {
 	}
 	dense.Mirror(out)
 	return out
+}
+
+// TestNearCone: low precision solves ill-conditioned equations, since errors of products leave nothing in the direction of I, whose eigenvalue is the largest.
+func TestNearCone(t *testing.T) {
+	const n = Iterative
+	for seed := uint64(92); seed < 100; seed++ {
+		x := gallery.NearCone(seed, n, 0.02)
+		s := NewSystem(x, NewPasses[float64](x.Rows, n))
+		got, outcome := s.quickly(1e-10)
+		if outcome == Undecided {
+			t.Errorf("seed %d: gave up after %d steps", seed, s.steps)
+			continue
+		}
+		if d := distanceRelative(dataOf(got), dataOf(directly(t, x))); d > 3e-6 {
+			t.Errorf("seed %d: %g away from the quadric of the normal equations", seed, d)
+		}
+	}
+}
+
+// TestBytes: products are in bytes where the processor has them and equations are good enough, which those of points near a cone are not, nor those of few points.
+func TestBytes(t *testing.T) {
+	const n = Iterative
+	sphere := gallery.NearSphere(101, n)
+	for what, c := range map[string]struct {
+		x     dense.Matrix[float64]
+		bytes bool
+	}{
+		"sphere":     {sphere, dense.NewByteForms(n, 1) != nil},
+		"cone":       {gallery.NearCone(101, n, 0.02), false},
+		"few points": {sphere.View(0, 0, 3*n*(n+1)/4, n), false},
+	} {
+		s := NewSystem(c.x, NewPasses[float64](c.x.Rows, n))
+		if _, outcome := s.quickly(1e-10); outcome == Undecided || (s.bytes != nil) != c.bytes {
+			t.Errorf("%s: outcome %d, bytes: %v", what, outcome, s.bytes != nil)
+		}
+	}
 }
