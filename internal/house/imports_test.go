@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"manifold/problem/internal/design":    {"internal/dense", "manifold", "manifold/solve", "manifold/problem/internal/bound", "manifold/problem/internal/gram", "manifold/problem/internal/iteration"},
 	"manifold/problem/internal/gram":      {"internal/dense", "internal/eigen", "manifold"},
 	"manifold/problem/internal/iteration": {"manifold", "manifold/solve"},
-	"manifold/problem/internal/itml":      {"internal/dense", "internal/eigen", "manifold", "manifold/solve", "manifold/problem/internal/bound", "manifold/problem/internal/iteration"},
+	"manifold/problem/internal/itml":      {"internal/dense", "internal/eigen", "manifold", "manifold/solve", "manifold/problem/internal/bound", "manifold/problem/internal/gram", "manifold/problem/internal/iteration"},
 	"manifold/problem/internal/mixture":   {"internal/dense", "manifold", "manifold/solve", "manifold/problem/internal/gram", "manifold/problem/internal/iteration"},
 	"manifold/problem/internal/quadric":   {"internal/dense"},
 	"esadapt":                             {"internal/dense", "internal/eigen", "spectral"},

@@ -10,6 +10,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem/internal/bound"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -55,7 +56,7 @@ func New(m *manifold.Affine, x dense.Matrix[float64], labels []int, o Options) (
 	if q.gamma == 0 {
 		q.gamma = 1
 	}
-	centre(x)
+	gram.Centre(x)
 	pairs := len(q.pairs)
 	q.z, q.near, q.bound, q.v = dense.New[float64](pairs, x.Cols), make([]bool, pairs), make([]float64, pairs), dense.New[float64](pairs, x.Cols)
 	for k, p := range q.pairs {
@@ -75,17 +76,6 @@ func New(m *manifold.Affine, x dense.Matrix[float64], labels []int, o Options) (
 		}
 	}
 	return q, nil
-}
-
-// centre takes their mean from the samples.
-func centre(x dense.Matrix[float64]) {
-	mean := make([]float64, x.Cols)
-	for i := range x.Rows {
-		dense.Axpy(1/float64(x.Rows), x.Row(i), mean)
-	}
-	for i := range x.Rows {
-		dense.Axpy(-1, mean, x.Row(i))
-	}
 }
 
 // drawPairs returns every pair of samples whose labels are known, or as many different ones as the options want, in order.
