@@ -135,14 +135,34 @@ func (k *medianObjective) leastCurvature(memo solve.Memo) float64 {
 // quadratic implements followedObjective; measured on scattered data.
 func (k *medianObjective) quadratic() float64 { return 0.3 }
 
+// fewRows is the number of rows up to which the directions to the data may all be about the same, so that curvature across them says little.
+const fewRows = 8
+
 // Certify implements solve.Certifier. The cost is convex along geodesics but not strongly, so there is no bound: the value is the gradient over the
-// curvature sum w_k/d_k across the directions to the data.
-func (k *medianObjective) Certify(_ manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {
+// curvature sum w_k/d_k across the directions to the data; with few rows at least the length of the Newton step.
+func (k *medianObjective) Certify(p manifold.Point, gradientNorm float64, memo solve.Memo) solve.Certificate {
 	c := k.leastCurvature(memo)
 	if c == 0 {
 		return solve.Certificate{Kind: "data-point", Bound: true}
 	}
-	return solve.Certificate{Kind: "mean-curvature", Value: gradientNorm / c}
+	across := solve.Certificate{Kind: "mean-curvature", Value: gradientNorm / c}
+	if k.n > fewRows {
+		return across
+	}
+	grad := make([]float64, k.n*k.n)
+	if _, err := k.Evaluate(p, grad, memo); err != nil {
+		return across
+	}
+	if step, _ := solve.Certify(k.m, smoothMedian{k, k}, p, grad, memo); step.Value > across.Value {
+		return step
+	}
+	return across
+}
+
+// smoothMedian is a medianObjective without its own certificate.
+type smoothMedian struct {
+	solve.Objective
+	solve.Hessian
 }
 
 // start returns a matrix that has half of the weight, which is the median; otherwise a point near the median, or near the mean.

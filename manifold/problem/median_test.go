@@ -10,6 +10,9 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 func medianOf(t *testing.T, d Data, kappa int) *medianObjective {
@@ -254,6 +257,28 @@ func TestRadialPreconditioner(t *testing.T) {
 		}
 		if e := differenceRelative(back, v); e > 1e-5 {
 			t.Errorf("%s: %.3g away from v", name, e)
+		}
+	}
+}
+
+// TestMedianCertificateOfFewRows: next to a line through the data the curvature is far below that across it.
+func TestMedianCertificateOfFewRows(t *testing.T) {
+	for seed := range uint64(12) {
+		n := int(2 + seed%2)
+		var ms []mat.Symmetric
+		for k := range uint64(4) {
+			ms = append(ms, symmetric(gallery.SPD(10*seed+k, n, 10)))
+		}
+		data := Data{Matrices: ms}
+		exact := solved(t, "median", data, &Options{Solver: solve.Options{Tolerance: 1e-13}})
+		for _, method := range []string{"newton", "weiszfeld", "trust", "lbfgs", "cg"} {
+			for _, tolerance := range []float64{1e-3, 1e-5} {
+				r := solved(t, "median", data, &Options{Method: method, Solver: solve.Options{Tolerance: tolerance}})
+				d, err := manifold.Distance(r.Solution, exact.Solution)
+				if err != nil || !(d <= 1.2*r.Certificate.Value+1e-9) {
+					t.Errorf("seed %d, %s, tolerance %g: %g away, %+v, %v", seed, method, tolerance, d, r.Certificate, err)
+				}
+			}
 		}
 	}
 }

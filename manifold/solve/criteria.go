@@ -92,6 +92,12 @@ func (c CostBelow) Check(s *Status) (Reason, bool) {
 	return Reason{Name: "cost", Detail: fmt.Sprintf("cost %.6g <= %.6g", s.Cost, float64(c)), Advice: "the cost asked for was reached; lower it to go on"}, true
 }
 
+// tryTrust is the advice to runs of other solvers; those of the trust solver get the other one.
+const (
+	tryTrust    = "try the trust solver"
+	startCloser = "start closer"
+)
+
 // StepBelow stops without claiming convergence when an accepted step was at most the value long.
 type StepBelow float64
 
@@ -101,7 +107,7 @@ func (c StepBelow) Check(s *Status) (Reason, bool) {
 		return Reason{}, false
 	}
 	return Reason{Name: "step", Detail: fmt.Sprintf("step %.3g <= %.3g", s.StepNorm, float64(c)),
-		Advice: "look at the gradient norm: if it is not small, try the trust solver"}, true
+		Advice: "look at the gradient norm: if it is not small, " + tryTrust}, true
 }
 
 // Stagnation stops without claiming convergence when the gradient norm has not fallen by a tenth in so many iterations. One a thousand times the smallest so far, as
@@ -119,7 +125,7 @@ func (c Stagnation) Check(s *Status) (Reason, bool) {
 		r.Advice = "rounding does not allow more: loosen the tolerance"
 		return r, true
 	}
-	r.Advice = "a small relative gradient here is the rounding level of the problem: loosen the tolerance; otherwise try the trust solver"
+	r.Advice = "a small relative gradient here is the rounding level of the problem: loosen the tolerance; otherwise " + tryTrust
 	return r, true
 }
 
@@ -132,7 +138,7 @@ func (c IterationLimit) Check(s *Status) (Reason, bool) {
 		return Reason{}, false
 	}
 	return Reason{Name: "iterations", Detail: fmt.Sprintf("%d iterations done", s.Iteration),
-		Advice: "raise the iteration limit, loosen the tolerance, or try the trust solver"}, true
+		Advice: "raise the iteration limit, loosen the tolerance, or " + tryTrust}, true
 }
 
 // EvaluationLimit stops without convergence after so many evaluations of the cost.

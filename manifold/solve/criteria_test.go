@@ -3,6 +3,8 @@ package solve
 import (
 	"strings"
 	"testing"
+
+	"github.com/spdopt/spdopt/manifold"
 )
 
 // TestStagnationAfterASaddle: a gradient that is small near a saddle point and then large must not count against the one that is small at the end.
@@ -37,6 +39,23 @@ func TestEndsAtRounding(t *testing.T) {
 		r, stop := o.Done(&s)
 		if want := rounding >= 1; stop != want || stop && (r.Converged || !strings.Contains(r.Detail, "may be rounding")) {
 			t.Errorf("rounding %g: stop %v, %+v", rounding, stop, r)
+		}
+	}
+}
+
+// TestAdviceIsNotTheSolverItself: a run of the trust solver that stops early is not told to try it.
+func TestAdviceIsNotTheSolverItself(t *testing.T) {
+	m, err := manifold.NewAffine(4, manifold.AffineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Solvers() {
+		r, err := s.Run(m, newLogdet(4, 1e4, 9), manifold.IdentityFrame(4, 1), &Options{MaxIterations: 1})
+		if err != nil || r.Converged {
+			t.Fatalf("%s: %+v, %v", s.Name, r, err)
+		}
+		if other := strings.Contains(r.Reason.Advice, "trust solver"); other == (s.Name == "trust") {
+			t.Errorf("%s: %q", s.Name, r.Reason.Advice)
 		}
 	}
 }

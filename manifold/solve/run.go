@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -295,7 +296,7 @@ func (r *run) done() (stop bool) {
 // stalled ends the run because no step improves the point.
 func (r *run) stalled(what string) {
 	r.reason = Reason{Name: "stalled", Detail: fmt.Sprintf("%s at gradient norm %.3g", what, r.status.GradientNorm),
-		Advice: "if the relative gradient is small this is the rounding level of the problem; otherwise check the gradient (spdopt check gradient) or try the trust solver"}
+		Advice: "if the relative gradient is small this is the rounding level of the problem; otherwise check the gradient (spdopt check gradient) or " + tryTrust}
 }
 
 // result closes the run.
@@ -311,6 +312,9 @@ func (r *run) result() (*Result, error) {
 	}
 	out := &Result{Solver: r.name, Point: r.x.point, Converged: r.reason.Converged, Reason: r.reason, Iterations: s.Iteration,
 		Objective: s.Cost, GradientNorm: s.GradientNorm, Certificate: r.certify()}
+	if r.name == trustName {
+		out.Reason.Advice = strings.Replace(out.Reason.Advice, tryTrust, startCloser, 1)
+	}
 	out.RelativeGradient = s.RelativeGradient()
 	out.Evaluations, out.HessianProducts, out.Elapsed = s.Evaluations, s.HessianProducts, time.Since(r.began)
 	dense.Recycle(r.lent...)

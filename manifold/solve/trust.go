@@ -7,8 +7,10 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
+const trustName = "trust"
+
 var trust = Solver{
-	Name: "trust",
+	Name: trustName,
 	What: "trust region with truncated conjugate gradients; exact Hessian products where the problem has them, otherwise differences",
 	Run:  Trust,
 }
@@ -26,7 +28,7 @@ const (
 // Trust runs the Riemannian trust-region method with the truncated conjugate gradients of Steihaug and Toint. Without Hessian the product is
 // a difference of gradients along the retraction, carried back. Per iteration: one evaluation and a few Hessian products.
 func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
-	r, err := begin("trust", m, f, start, o)
+	r, err := begin(trustName, m, f, start, o)
 	if err != nil {
 		return nil, err
 	}
