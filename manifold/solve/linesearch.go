@@ -8,7 +8,7 @@ const (
 	wolfeSlope    = 0.9  // sigma: sufficient flattening
 	costSlack     = 1e-6 // epsilon: relative increase of the cost that a step judged by its slope may show
 	maxLineTrials = 40
-	roundedTrials = 5    // of a search where the gradient may be nothing but rounding
+	roundedTrials = 5 // of a search where the gradient may be nothing but rounding
 )
 
 // lineSearch finds a step t along the descent direction d from x (slope0 < 0 there), trying t = first. reference is the cost to improve on:
