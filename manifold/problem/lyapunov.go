@@ -45,7 +45,7 @@ var lyapunov = Problem{
 		o.m, err = m(n)
 		return o, err
 	},
-	triangular: memoryless,
+	triangular: forgetful,
 }
 
 // lyapunovFill is tr(X A X) - tr(X C). With M = F'F, K = F'AF and T = F'CF it is W = K M + M K - T, and the Hessian's matrices are 2K and M. The

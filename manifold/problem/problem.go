@@ -32,7 +32,7 @@ type Options struct {
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
 	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust, arc
-	// and steepest, and RationalStep elsewhere.
+	// and steepest, for the last two by cg, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
 	// from it, where the data allow that, and count no iterations there. Problems without such methods refuse it, see Problem.TakesStart.
@@ -336,13 +336,20 @@ type solvers int
 const (
 	noSolver   solvers = iota
 	memoryless         // those whose steps owe nothing to earlier vectors but their length: trust, arc and steepest
+	forgetful          // these and cg, whose steps owe something to the last one alone
 	everySolver
 )
 
 // retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn.
 func (p Problem) retraction(o *Options) manifold.Retraction {
-	joins := o.Method == "trust" || o.Method == "arc" || o.Method == "steepest"
-	if o.Retraction == manifold.DefaultStep && (p.triangular == everySolver || p.triangular == memoryless && joins) {
+	first := everySolver
+	switch o.Method {
+	case "trust", "arc", "steepest":
+		first = memoryless
+	case "cg":
+		first = forgetful
+	}
+	if o.Retraction == manifold.DefaultStep && p.triangular >= first {
 		return manifold.TriangularStep
 	}
 	return o.Retraction

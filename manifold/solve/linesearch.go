@@ -8,6 +8,7 @@ const (
 	wolfeSlope    = 0.9  // sigma: sufficient flattening
 	costSlack     = 1e-6 // epsilon: relative increase of the cost that a step judged by its slope may show
 	maxLineTrials = 40
+	roundedTrials = 5 // of a search where the gradient may be nothing but rounding
 )
 
 // lineSearch finds a step t along the descent direction d from x (slope0 < 0 there), trying t = first. reference is the cost to improve on:
@@ -20,7 +21,11 @@ func (r *run) lineSearch(d []float64, slope0, first, reference float64, curvatur
 	slopeLo, slopeHi := slope0, math.Inf(1)
 	t = first
 	best := 0.0 // the longest step so far that decreases the cost enough but may still be too short
-	for range maxLineTrials {
+	trials := maxLineTrials
+	if r.status.GradientNorm <= r.status.GradientRounding {
+		trials = roundedTrials
+	}
+	for range trials {
 		slope, err := r.try(t, d)
 		if err != nil {
 			return 0, false, err
