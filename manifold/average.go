@@ -1,6 +1,7 @@
 package manifold
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -102,7 +103,8 @@ func Mean(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, 
 
 // Median returns the weighted geometric median of points, the minimizer of sum w_k d(x, A_k), by Weiszfeld's iteration x <- Exp_x(tau s), s the
 // mean of the logarithms with weights w_k / d(x, A_k), with the correction of Vardi and Zhang, PNAS 97 (2000) 1423-1426, where x meets a data
-// point. The iteration converges linearly, and slowly where the median lies at or next to a data point. Source: Fletcher, Venkatasubramanian
+// point. The iteration converges linearly, and slowly where the median lies at or next to a data point. On the Bures-Wasserstein metrics there may be
+// several local medians: unless a start is given it is the lower of that reached from between the data and that reached from the heaviest. Source: Fletcher, Venkatasubramanian
 // and Joshi, NeuroImage 45 (2009) S143-S152. Requirements and errors as for Mean.
 func Median(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
 	a, err := newAverage(m, innerLength(m), points, weights, o)
@@ -219,7 +221,36 @@ func (a *average) median() (Point, MeanReport, error) {
 		return nil, MeanReport{}, err
 	}
 	a.scale = math.Sqrt(square)
+	if _, ok := a.m.(positivelyCurved); ok && a.o.Start == nil && a.scale > 0 {
+		return a.lowerMedian()
+	}
 	return a.run(a.medianStep)
+}
+
+// positivelyCurved is implemented by manifolds on which a data point may be a local median, and others be lower.
+type positivelyCurved interface{ positivelyCurved() }
+
+// lowerMedian runs from a point between the data points, and again from the first data point if that is lower than where the run ends. step holds the mean
+// of the logarithms at the first data point.
+func (a *average) lowerMedian() (Point, MeanReport, error) {
+	first := a.x.Clone()
+	if err := a.exp.Exp(a.y, a.x, a.step); err != nil {
+		return nil, MeanReport{}, err
+	}
+	a.x, a.y = a.y, a.x
+	x, r, err := a.run(a.medianStep)
+	if x == nil {
+		return nil, r, err
+	}
+	_, cost, costErr := a.medianStep(a.next, first)
+	if costErr != nil || r.Spread <= cost {
+		return x, r, cmp.Or(err, costErr)
+	}
+	before := r.Iterations
+	a.x = first
+	x, r, err = a.run(a.medianStep)
+	r.Iterations += before
+	return x, r, err
 }
 
 // run iterates x <- Exp_x(tau step) until the step is short. fill writes the step at a point and returns its norm and the cost.
@@ -238,6 +269,9 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 			return a.x, r, complete(a.m, a.x)
 		}
 		if tau < 0x1p-20 {
+			if a.round(); norm <= a.floor {
+				return a.x, r, complete(a.m, a.x)
+			}
 			return a.x, r, &ConvergenceError{Report: r, Limit: limit, Cause: cause}
 		}
 		if err := a.o.over(r, limit); err != nil {
@@ -258,6 +292,17 @@ func (a *average) run(fill func(s []float64, x Point) (norm, cost float64, err e
 		tau = a.stepLength(tau)
 		a.x, a.y, a.step, a.next = a.y, a.x, a.next, a.step
 		norm, cost, spread = n, c, a.spread(c)
+	}
+}
+
+// round raises the floor to ten times the most that a logarithm changes by on the way to its point and back.
+func (a *average) round() {
+	for _, p := range a.points {
+		if a.log.Log(a.unit, a.x, p) != nil || a.exp.Exp(a.y, a.x, a.unit) != nil || complete(a.m, a.y) != nil || a.log.Log(a.next, a.x, a.y) != nil {
+			continue
+		}
+		dense.Axpy(-1, a.unit, a.next)
+		a.floor = max(a.floor, 10*a.length(a.x, a.next))
 	}
 }
 

@@ -324,3 +324,41 @@ func TestKullbackDivergence(t *testing.T) {
 		t.Error("a zero matrix was accepted")
 	}
 }
+
+// TestBuresMedianIsNotCaughtByADataPoint: on ill-conditioned data many a matrix is a local median of the Bures-Wasserstein metric, in a small neighbourhood.
+func TestBuresMedianIsNotCaughtByADataPoint(t *testing.T) {
+	bures, err := MetricByName("bures-wasserstein")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(20) {
+		var ms []mat.Symmetric
+		for k := range uint64(4) {
+			ms = append(ms, mat.NewSymDense(5, gallery.SPD(10*seed+k, 5, 1e6).Data))
+		}
+		cost := func(x mat.Symmetric) (sum float64) {
+			for _, a := range ms {
+				d, err := bures.Distance(x, a)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sum += d / 4
+			}
+			return sum
+		}
+		x, err := bures.Median(ms, nil)
+		if err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+			continue
+		}
+		mean, err := bures.Mean(ms, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, a := range append(ms, mean) {
+			if c := cost(a); cost(x) > c*(1+1e-5) {
+				t.Errorf("seed %d: cost %v, at matrix %d %v", seed, cost(x), k, c)
+			}
+		}
+	}
+}

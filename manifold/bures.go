@@ -164,6 +164,8 @@ func (m *Bures) Log(v []float64, p, q Point) error {
 
 func (m *Bures) concurrentLog() {}
 
+func (m *Bures) positivelyCurved() {}
+
 // Distance returns the Bures-Wasserstein distance as the norm of the logarithm, which does not cancel for close points as the differences of
 // traces would. One eigendecomposition and about four products.
 func (m *Bures) Distance(p, q Point) (float64, error) {

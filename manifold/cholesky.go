@@ -39,7 +39,7 @@ func NewCholesky(n int) (*Cholesky, error) {
 	}}, nil
 }
 
-// RandomPoint returns a factor that is normal below the diagonal and log-normal on it, plus 2 to keep that distance from the boundary of the cone.
+// RandomPoint returns the factor of a random point of LogCholesky, plus 2 on the diagonal to keep that distance from the boundary of the cone.
 func (m *Cholesky) RandomPoint(rng *rand.Rand) Point {
 	p := m.triangular.RandomPoint(rng).(*CholeskyPoint)
 	for i := range m.n {

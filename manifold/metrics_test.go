@@ -511,3 +511,20 @@ func breakPoint(p Point) {
 		p.l.Set(0, 0, 0)
 	}
 }
+
+// TestRandomPointsOfManyRows: the matrix of a random point is positive definite to rounding.
+func TestRandomPointsOfManyRows(t *testing.T) {
+	const n = 300
+	for _, g := range Metrics() {
+		m, err := g.New(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s mat.SymDense
+		space := m.(Matrices)
+		space.MatrixOf(&s, m.RandomPoint(rand.New(rand.NewPCG(3, 5))))
+		if _, err := space.PointOf(&s); err != nil {
+			t.Errorf("%s: %v", g.Name, err)
+		}
+	}
+}

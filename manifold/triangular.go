@@ -251,12 +251,14 @@ func (m *triangular) Check(p Point) error {
 	return nil
 }
 
-// RandomPoint returns a factor that is normal below the diagonal and log-normal on it.
+// RandomPoint returns a factor that is log-normal on the diagonal, with rows beside it that are normal and about of unit length: with elements of unit variance its
+// condition would grow exponentially with the number of rows.
 func (m *triangular) RandomPoint(rng *rand.Rand) Point {
 	p := &CholeskyPoint{l: dense.New[float64](m.n, m.n)}
 	for i := range m.n {
-		for j := m.first(i); j < i; j++ {
-			p.l.Set(i, j, rng.NormFloat64())
+		first := m.first(i)
+		for j := first; j < i; j++ {
+			p.l.Set(i, j, rng.NormFloat64()/math.Sqrt(float64(i-first)))
 		}
 		p.l.Set(i, i, math.Exp(rng.NormFloat64()))
 	}

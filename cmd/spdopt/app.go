@@ -36,9 +36,10 @@ type app struct {
 	runs               string        // folder of the runs
 	version            bool          // --version
 	settingFlags
-	origins map[string]run.Origin // of the flags that are not at their default
-	former  map[string]string     // old names of flags that were given, to new
-	resume  *resumption           // nil for a new run
+	origins map[string]run.Origin                                    // of the flags that are not at their default
+	former  map[string]string                                        // old names of flags that were given, to new
+	choices map[*cobra.Command]func(args []string) map[string]choice // of commands that choose defaults by their arguments
+	resume  *resumption                                              // nil for a new run
 }
 
 // run executes the command line and returns the exit code.
@@ -51,8 +52,8 @@ func (a *app) run(args []string) int {
 	if err == errDryRun {
 		err = nil
 	}
-	if err == nil && out.err != nil {
-		err = fmt.Errorf("standard output: cannot write: %w", out.err)
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		err = &reworded{out.err, "standard output: cannot write: " + systemText(out.err)}
 	}
 	code := exitDone
 	if err != nil {
@@ -109,6 +110,7 @@ func (a *app) stream(kind string, fields map[string]any) error {
 }
 
 func (a *app) command() *cobra.Command {
+	a.choices = map[*cobra.Command]func([]string) map[string]choice{}
 	root := &cobra.Command{
 		Use:   "spdopt",
 		Short: "Optimization over symmetric positive-definite matrices",

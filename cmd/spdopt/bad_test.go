@@ -183,6 +183,7 @@ func TestWrongUsageIsExitCode2(t *testing.T) {
 		{`--out and --parts name the same file`, []string{"solve", "mean", "--data", good, "--out", "a.npz", "--parts", "./a.npz"}},
 		{`--out and --out-h name the same file`, []string{"root", "polar", "--in", good, "--out", "a.npy", "--out-h", "a.npy"}},
 		{`--svg o.png: the name must end in .svg`, []string{"plot", good, "--kind", "heat", "--svg", "o.png"}},
+		{`--html o.png: the name must end in .html`, []string{"report", "no-run", "--html", "o.png"}},
 		{`--svg o.csv: the name must end in .svg`, []string{"bench", "es", "--dims", "2", "--svg", "o.csv"}},
 		{`unknown shell "basch" for completion — did you mean "bash"?`, []string{"completion", "basch"}},
 		{`--cmd: the command has {x2}, but the variables are {x0} to {x1}`, []string{"minimize", "--cmd", "echo {x0} {x2}", "--per-eval", "--dim", "2"}},
@@ -203,9 +204,15 @@ func TestFullDiskIsNotSuccess(t *testing.T) {
 		t.Skip("no /dev/full here")
 	}
 	defer full.Close()
-	var errs strings.Builder
-	a := &app{ctx: t.Context(), in: strings.NewReader(""), out: full, err: &errs}
-	if code := a.run([]string{"version"}); code != exitFailure || !strings.Contains(errs.String(), "standard output: cannot write") {
-		t.Errorf("exit code %d, %q", code, errs.String())
+	matrix := write(t, "a.npy", gallery.SPD(1, 3, 10))
+	for _, args := range [][]string{
+		{"version"}, {"root", "sqrt", "--in", matrix, "--json"}, {"root", "sqrt", "--in", matrix, "--out", "-", "--format", "csv"},
+		{"root", "sqrt", "--in", matrix, "--out", "/dev/full", "--format", "csv"},
+	} {
+		var errs strings.Builder
+		a := &app{ctx: t.Context(), in: strings.NewReader(""), out: full, err: &errs}
+		if code := a.run(args); code != exitFailure || !strings.HasSuffix(errs.String(), ": cannot write: no space left on device\n") || strings.Count(errs.String(), "\n") != 1 {
+			t.Errorf("%q: exit code %d, %q", args, code, errs.String())
+		}
 	}
 }

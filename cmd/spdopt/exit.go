@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -100,6 +101,8 @@ func exitCode(err error) int {
 		return 143
 	case errors.As(err, &stopped):
 		return 130
+	case spent(err):
+		return exitFailure
 	case errors.As(err, &usage), errors.As(err, &unknown), errors.As(err, &resume), errors.As(err, &nowhere), errors.As(err, &nameless), errors.As(err, &method):
 		return exitUsage
 	case errors.As(err, &file), errors.As(err, &data), errors.As(err, &definite), errors.As(err, &missing), errors.As(err, &source), errors.As(err, &risk), errors.As(err, &login), errors.As(err, &version):
@@ -114,6 +117,20 @@ func exitCode(err error) int {
 		return exitDevice
 	}
 	return exitFailure
+}
+
+// spent tells whether the machine has failed, a full disk above all: no other input and no other name would help.
+func spent(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EIO)
+}
+
+// systemText is what the system says about a file, without its name.
+func systemText(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
 }
 
 // oneVerb are the arguments of a command that does nothing without one of its own commands; kind is what these are.

@@ -94,6 +94,7 @@ func environmentOf(verb string, f *pflag.Flag) (name, value string) {
 // --timeout one piece of it: an evaluation, a step, a run of a benchmark.
 const (
 	svg        = "svg"
+	html       = "html"
 	maxSeconds = "max-seconds"
 )
 
@@ -105,6 +106,9 @@ func pictureFlag(cmd *cobra.Command, path *string, what string) {
 	}
 	writtenLast(cmd, svg)
 }
+
+// endingsOf are what names of files of one format may end in, by flag, the usual ending first.
+var endingsOf = map[string][]string{svg: {".svg", ""}, html: {".html", ".htm", ""}}
 
 // last annotates the flags of files that are written when everything is computed.
 const last = "written last"
@@ -122,8 +126,8 @@ func checkFiles(cmd *cobra.Command) (err error) {
 			return
 		}
 		path := f.Value.String()
-		if ext := filepath.Ext(path); f.Name == svg && ext != "" && !strings.EqualFold(ext, ".svg") {
-			err = usagef("--svg %s: the name must end in .svg", path)
+		if endings := endingsOf[f.Name]; endings != nil && !slices.Contains(endings, strings.ToLower(filepath.Ext(path))) {
+			err = usagef("--%s %s: the name must end in %s", f.Name, path, endings[0])
 			return
 		}
 		file, failed := reserve(path)

@@ -33,7 +33,11 @@ have in common and the settings in which they differ.`,
 			return a.written(file)
 		},
 	}
-	cmd.Flags().StringVar(&file, "html", "", "file to write")
+	cmd.Flags().StringVar(&file, html, "", "file to write")
+	if err := cmd.MarkFlagFilename(html, html); err != nil {
+		panic(err)
+	}
+	writtenLast(cmd, html)
 	return cmd
 }
 

@@ -268,6 +268,9 @@ type dryRunOne struct {
 // printSettings answers --dry-run.
 func (a *app) printSettings(cmd *cobra.Command, args []string) error {
 	all := slices.DeleteFunc(a.settings(cmd), func(s run.Setting) bool { return s.Name == "help" || s.Name == "dry-run" })
+	if choose := a.choices[cmd]; choose != nil {
+		a.applyChoices(all, choose(args))
+	}
 	if a.json {
 		o := dryRunOutput{Schema: schema, Command: cmd.CommandPath(), Args: append([]string{}, args...), Settings: map[string]dryRunOne{}}
 		for _, s := range all {
@@ -285,6 +288,21 @@ func (a *app) printSettings(cmd *cobra.Command, args []string) error {
 	}
 	a.pairs(lines...)
 	return nil
+}
+
+// choice is what a command uses where a flag is not given, and who decides that.
+type choice struct {
+	value string
+	by    run.Origin
+}
+
+// applyChoices puts choices in the place of defaults.
+func (a *app) applyChoices(all []run.Setting, made map[string]choice) {
+	for i := range all {
+		if c, ok := made[all[i].Name]; ok && all[i].Origin == run.FromDefault {
+			all[i].Value, all[i].Origin = c.value, c.by
+		}
+	}
 }
 
 // commandLine rebuilds the arguments that give a command the settings of a run. The flags of cmd say how lists are written.

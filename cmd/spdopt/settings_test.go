@@ -46,6 +46,15 @@ dims = [2, 3]
 	}
 	require.Equal(t, dryRunOne{"7", run.FromFile}, resolved(t, "train", "graph", "--config", config)["steps"])
 	require.Equal(t, dryRunOne{`["2","3"]`, run.FromFile}, resolved(t, "bench", "es", "--config", config)["dims"])
+	s = resolved(t, "train", "graph", "--lr", "0.5")
+	require.Equal(t, dryRunOne{"200", "default of the workload"}, s["steps"], "a run would take so many")
+	require.Equal(t, dryRunOne{"0.5", run.FromFlag}, s["lr"])
+	s = resolved(t, "train", "mnist-cnn", "--opt", "schedule-free-adamw", "--epochs", "2")
+	require.Equal(t, dryRunOne{"64", "default of the workload"}, s["batch"])
+	require.Equal(t, dryRunOne{"0.005", "default of the workload for schedule-free-adamw"}, s["lr"])
+	require.Equal(t, dryRunOne{"constant", "default of the optimizer"}, s["schedule"])
+	require.Equal(t, dryRunOne{"", "those of the epochs"}, s["steps"])
+	require.Equal(t, dryRunOne{"", "default of the optimizer"}, resolved(t, "train", "mnist-cnn", "--opt", "muon")["lr"])
 	text := succeed(t, "minimize", "--fn", "f1", "--dry-run")
 	require.Contains(t, text.stdout, "77  (environment)")
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/internal/run"
 	"github.com/spdopt/spdopt/nnopt"
 	"github.com/spdopt/spdopt/nnopt/train"
 )
@@ -65,6 +67,7 @@ directory holds the model (safetensors), result.json, curve.svg and, of diffusio
 			return a.train(cmd, args, f)
 		},
 	}
+	a.choices[cmd] = f.choices
 	flags := cmd.Flags()
 	flags.StringVar(&f.Data, "data", "", "files to train on (spdopt list workloads); the default is a generated set")
 	flags.StringVar(&f.Optimizer, "opt", "adamw", "optimizer: "+strings.Join(optimizerNames(), ", "))
@@ -84,6 +87,30 @@ directory holds the model (safetensors), result.json, curve.svg and, of diffusio
 	f.keep.register(cmd, "out", `directory of the run; the default is one below --runs; "none" keeps nothing`)
 	flags.BoolVar(&f.resume, "resume", false, "go on with the run in --out, with its settings")
 	return cmd
+}
+
+// choices are the defaults of the workload, as far as the data do not decide.
+func (f *trainFlags) choices(args []string) map[string]choice {
+	o := f.Options
+	if len(args) > 0 {
+		o.Workload = args[0]
+	}
+	o.Schedule = nnopt.Shape(f.schedule)
+	o, err := o.Resolved()
+	if err != nil {
+		return nil
+	}
+	const workload, optimizer = "default of the workload", "default of the optimizer"
+	made := map[string]choice{"batch": {strconv.Itoa(o.Batch), workload}, "eval-every": {strconv.Itoa(o.EvalEvery), workload},
+		"steps": {strconv.Itoa(o.Steps), workload}, "schedule": {string(o.Schedule), optimizer},
+		"target": {"", run.FromDefault}, "lr": {strconv.FormatFloat(o.LR, 'g', -1, 64), "default of the workload for " + run.Origin(o.Optimizer)}}
+	if o.LR == 0 {
+		made["lr"] = choice{"", optimizer}
+	}
+	if o.Epochs > 0 {
+		made["steps"] = choice{"", "those of the epochs"}
+	}
+	return made
 }
 
 func workloadNames() (names []string) {

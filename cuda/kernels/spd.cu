@@ -583,17 +583,30 @@ KERNEL(softmax, int causal, real *x, wide xStride, wide xStep, int rows, int col
 	}
 }
 
+/* The value of x at the probability above 1/2, or 0. Derivatives of a softmax do not change with what all of a row have in common; without that value, nothing cancels that
+   rounding of a probability near 1 would leave a part of. */
+__device__ real likely(const real *p, const real *x, int cols) {
+	real at = 0;
+	for (int j = threadIdx.x; j < cols; j += THREADS) {
+		if (p[j] > real(0.5)) {
+			at = x[j];
+		}
+	}
+	return blockSum(at);
+}
+
 KERNEL(softmax_map, const real *p, wide pStride, wide pStep, real *d, wide dStride, wide dStep, int rows, int cols) {
 	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
 	p += k * pStep + i * pStride;
 	d += k * dStep + i * dStride;
+	const real top = likely(p, d, cols);
 	real mean = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		mean += p[j] * d[j];
+		mean += p[j] * (d[j] - top);
 	}
 	mean = blockSum(mean);
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		d[j] = p[j] * (d[j] - mean);
+		d[j] = p[j] * ((d[j] - top) - mean);
 	}
 }
 
@@ -604,16 +617,17 @@ KERNEL(softmax_map_tangent, const real *p, wide pStride, wide pStep, const real 
 	dp += k * dpStep + i * dpStride;
 	g += k * gStep + i * gStride;
 	dg += k * dgStep + i * dgStride;
+	const real top = likely(p, g, cols), topMoved = likely(p, dg, cols);
 	real mean = 0, moved = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		mean += p[j] * g[j];
-		moved += dp[j] * g[j] + p[j] * dg[j];
+		mean += p[j] * (g[j] - top);
+		moved += dp[j] * (g[j] - top) + p[j] * (dg[j] - topMoved);
 	}
 	mean = blockSum(mean);
 	moved = blockSum(moved);
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		dg[j] = dp[j] * (g[j] - mean) + p[j] * (dg[j] - moved);
-		g[j] = p[j] * (g[j] - mean);
+		dg[j] = dp[j] * ((g[j] - top) - mean) + p[j] * ((dg[j] - topMoved) - moved);
+		g[j] = p[j] * ((g[j] - top) - mean);
 	}
 }
 

@@ -13,13 +13,13 @@ import (
 type ByteSandwiches struct {
 	n, count, quads  int
 	cuts             sandwichCuts
-	left             quadProduct     // the G below each other times U
-	right            quadProduct     // the W side by side times the H below each other
-	inner, outer     []float32       // the scales of the inner dimensions, of U, and of each W
-	g, h             []float32       // the diagonals
-	images           Matrix[float32] // the W side by side
-	most             []float32       // of the rows of the W in each tile, scaled
-	steps            []float32       // how many steps make one, of the columns of U, then of the rows of the W
+	left             quadProduct // the G below each other times U
+	right            quadProduct // the W side by side times the H below each other
+	inner, outer     []float32   // the scales of the inner dimensions, of U, and of each W
+	g, h             []float32   // the diagonals
+	images           []float32   // the W in tiles
+	most             []float32   // of the rows of the W in each tile, scaled
+	steps            []float32   // how many steps make one, of the columns of U, then of the rows of the W
 	off              Matrix[float32]
 	weight           float32
 	u, out           Matrix[float32]
@@ -46,7 +46,7 @@ func NewByteSandwiches(n, count int) *ByteSandwiches {
 	}
 	s.left, s.right = product(count*n, quads), product(n, count*quads)
 	s.inner, s.outer, s.g, s.h = make([]float32, n), make([]float32, count*n), make([]float32, count*n), make([]float32, count*n)
-	s.images, s.off = Wrap(n, count*n, alignedSingles(count*n*n)), New[float32](n, n)
+	s.images, s.off = alignedSingles(count*n*n), New[float32](n, n)
 	s.most, s.steps = make([]float32, n*s.cuts.count()), make([]float32, n)
 	s.pack.Task, s.commute.Task, s.quantize.Task, s.gather.Task = (*packTask)(s), (*byteCommutatorTask)(s), (*quantizeTask)(s), (*byteGatherTask)(s)
 	return s
@@ -94,7 +94,7 @@ func (s *ByteSandwiches) setLeft(g []Matrix[float32]) {
 // setRight takes the H, whose rows are scaled.
 func (s *ByteSandwiches) setRight(h []Matrix[float32]) {
 	n := s.n
-	weights, largest := s.images.Data[:s.count*n], s.right.colScales
+	weights, largest := s.images[:s.count*n], s.right.colScales
 	clear(largest)
 	for k, h := range h {
 		s.split(h, s.h[k*n:][:n])
@@ -235,7 +235,7 @@ func (s *ByteSandwiches) multiplyLeft(k int, rows, cols tile, c Matrix[float32])
 
 // imageOf returns a tile of the W of pair k.
 func (s *ByteSandwiches) imageOf(k int, i, j tile) Matrix[float32] {
-	return s.images.View(i.from, k*s.n+j.from, i.size, j.size)
+	return Wrap(i.size, j.size, s.images[(k*s.n+i.from)*s.n+i.size*j.from:][:i.size*j.size])
 }
 
 // commutation is the second half of a commutator: it sets a tile w of W to x + t and the commutator of U and the diagonal of G, adds to sum the commutator of w and the diagonal of H, and raises the
@@ -276,7 +276,10 @@ func (q *quantizeTask) RunPart(index int) {
 	}
 	stepsOf(scales, steps)
 	for k := range s.count {
-		bytesOfRows(s.imageOf(k, rows, tile{0, s.n}), s.outer[k*s.n:], steps, s.right.a[(rows.from*s.count+k)*s.quads:], s.count*s.quads)
+		for part := range s.cuts.count() {
+			cols := s.cuts.tile(part)
+			bytesOfRows(s.imageOf(k, rows, cols), s.outer[k*s.n+cols.from:], steps, s.right.a[(rows.from*s.count+k)*s.quads+cols.from/4:], s.count*s.quads)
+		}
 	}
 }
 

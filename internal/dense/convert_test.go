@@ -27,6 +27,14 @@ func TestConvert(t *testing.T) {
 						t.Fatalf("n=%d: %g times %g is %g, want %g", n, alpha, v, dst[i], want)
 					}
 				}
+				converted, scaled := make([]float32, n), make([]float64, n)
+				Convert(alpha, x, converted)
+				Convert(alpha, x, scaled)
+				for i, v := range x {
+					if math.Float32bits(converted[i]) != math.Float32bits(dst[i]) || math.Float64bits(scaled[i]) != math.Float64bits(alpha*v) {
+						t.Fatalf("n=%d: %g times %g is converted to %g and %g", n, alpha, v, converted[i], scaled[i])
+					}
+				}
 				y, sum := guarded[float32](t, n, true), guarded[float64](t, n, true)
 				for i := range y {
 					y[i] = float32(r.NormFloat64())

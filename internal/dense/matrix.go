@@ -97,6 +97,13 @@ func (m Matrix[T]) Identity() {
 	}
 }
 
+// AddDiagonal adds x to every element of the diagonal.
+func (m Matrix[T]) AddDiagonal(x T) {
+	for i := range min(m.Rows, m.Cols) {
+		m.Data[i*m.Stride+i] += x
+	}
+}
+
 // Trace returns the sum of the diagonal elements.
 func (m Matrix[T]) Trace() (sum float64) {
 	for i := range min(m.Rows, m.Cols) {

@@ -12,6 +12,14 @@ func Dot[T Float](x, y []T) T {
 	return d[0]
 }
 
+// Sum returns the sum of the elements, added in order.
+func Sum(x []float64) (s float64) {
+	for _, v := range x {
+		s += v
+	}
+	return s
+}
+
 // Axpy adds alpha x to y.
 func Axpy[T Float](alpha T, x, y []T) {
 	if len(x) != len(y) {

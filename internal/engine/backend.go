@@ -76,8 +76,8 @@ type Rows[T dense.Float] interface {
 	// Softmax turns the rows of x, scores, into probabilities, in place; of a causal row i only the columns 0 to i take part, the others
 	// become 0. Unless norms is nil it gets the logarithms of the sums of the exponentials of the rows.
 	Softmax(causal bool, x Batch[T], norms []T)
-	// SoftmaxMap applies the derivative of Softmax at the probabilities p to the rows of d, in place: p (d - p.d). It is symmetric, so that
-	// it takes tangents forward and gradients back.
+	// SoftmaxMap applies the derivative of Softmax at the probabilities p to the rows of d, in place: p (d - p.d), in digits that count where a
+	// probability is near 1. It is symmetric, so that it takes tangents forward and gradients back.
 	SoftmaxMap(p, d Batch[T])
 	// SoftmaxMapTangent is SoftmaxMap for g and sets dg to the derivative of the result along the tangents dp of p and dg of g.
 	SoftmaxMapTangent(p, dp, g, dg Batch[T])

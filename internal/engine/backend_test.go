@@ -291,6 +291,45 @@ func TestSoftmax(t *testing.T) {
 	}
 }
 
+// TestSoftmaxOfOneLikely: where a probability rounds to 1 the map and its tangent in single precision keep the digits of what is left, far below the rounding of their arguments.
+func TestSoftmaxOfOneLikely(t *testing.T) {
+	const count, n = 2, 6
+	r := rand.New(rand.NewPCG(8, 1))
+	scores, dir, g, dg := Random[float64](r, count, n, n), Random[float64](r, count, n, n), Random[float64](r, count, n, n), Random[float64](r, count, n, n)
+	for i := range count * n {
+		scores.At(i / n).Row(i % n)[i%n] += 4 * float64(i) // up to a probability of 1 - 1e-19
+	}
+	exact, single := CPU[float64](), CPU[float32]()
+	round := func(b Batch[float64]) Batch[float32] {
+		x := Batch[float32]{Count: b.Count, Rows: b.Rows, Cols: b.Cols, Stride: b.Stride, Step: b.Step, Data: make([]float32, len(b.Data))}
+		for i, v := range b.Data {
+			x.Data[i] = float32(v)
+		}
+		return x
+	}
+	s, v, h, dh := round(scores), round(dir), round(g), round(dg)
+	exact.Softmax(false, scores, nil)
+	exact.SoftmaxMap(scores, dir)
+	exact.SoftmaxMapTangent(scores, dir, g, dg)
+	single.Softmax(false, s, nil)
+	single.SoftmaxMap(s, v)
+	single.SoftmaxMapTangent(s, v, h, dh)
+	for what, c := range map[string]struct {
+		got  Batch[float32]
+		want Batch[float64]
+	}{"map": {v, dir}, "map of g": {h, g}, "tangent": {dh, dg}} {
+		for i := range count * n {
+			var size float64
+			for _, x := range c.want.At(i / n).Row(i % n) {
+				size = max(size, math.Abs(x))
+			}
+			for j, x := range c.want.At(i / n).Row(i % n) {
+				near(t, fmt.Sprintf("%s, row %d", what, i), float64(c.got.At(i / n).Row(i % n)[j])/size, x/size, 2e-5)
+			}
+		}
+	}
+}
+
 // TestNormalise: moments of the result, and the maps against differences, for rows and columns, with and without centering.
 func TestNormalise(t *testing.T) {
 	const count, n, m, h, eps = 2, 4, 6, 1e-6, 1e-3

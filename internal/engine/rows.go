@@ -208,10 +208,34 @@ type softmaxMap[T dense.Float] struct{}
 
 func (softmaxMap[T]) row(t *rowTask[T], i int) {
 	p, d := t.x.row(i), t.y.row(i)
-	mean := dense.Dot(p, d)
 	d = d[:len(p)]
+	if k := likely(p); k >= 0 {
+		lower(d, d[k])
+	}
+	mean := dense.Dot(p, d)
 	for j, v := range p {
 		d[j] = v * (d[j] - mean)
+	}
+}
+
+// likely returns the index of the probability above 1/2, or -1. Derivatives of a softmax do not change with what all of a row have in common; without the value there, nothing
+// cancels that rounding of a probability near 1 would leave a part of.
+func likely[T dense.Float](p []T) int {
+	if dense.Dot(p, p) <= 0.25 {
+		return -1
+	}
+	for k, v := range p {
+		if v > 0.5 {
+			return k
+		}
+	}
+	return -1
+}
+
+// lower subtracts v from all elements.
+func lower[T dense.Float](x []T, v T) {
+	for j := range x {
+		x[j] -= v
 	}
 }
 
@@ -225,6 +249,10 @@ type softmaxMapTangent[T dense.Float] struct{}
 
 func (softmaxMapTangent[T]) row(t *rowTask[T], i int) {
 	p, dp, g, dg := t.x.row(i), t.y.row(i), t.z.row(i), t.w.row(i)
+	if k := likely(p); k >= 0 {
+		lower(g, g[k])
+		lower(dg, dg[k])
+	}
 	mean := dense.Dot(p, g)
 	dmean := dense.Dot(dp, g) + dense.Dot(p, dg)
 	dp, g, dg = dp[:len(p)], g[:len(p)], dg[:len(p)]

@@ -2,6 +2,7 @@ package gallery
 
 import (
 	"math"
+	"math/rand/v2"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -22,6 +23,21 @@ func NearCone(seed uint64, n int, off float64) dense.Matrix[float64] {
 	for i := range x.Rows {
 		first, second := x.Row(i)[:n/2], x.Row(i)[n/2:]
 		dense.Scale(math.Sqrt(dense.Dot(second, second)/dense.Dot(first, first))*(1+off*math.Cos(float64(i))), first, first)
+	}
+	return x
+}
+
+// Clusters returns samples of k normal distributions in n dimensions, in turns, about means with entries of the given deviation.
+func Clusters(seed uint64, count, n, k int, deviation float64) dense.Matrix[float64] {
+	rng := rand.New(rand.NewPCG(seed, 40))
+	x, means := NewStream(seed).Normals(count, n), make([]float64, k*n)
+	for i := range means {
+		means[i] = deviation * rng.NormFloat64()
+	}
+	for i := range count {
+		for j := range n {
+			x.Set(i, j, x.At(i, j)+means[i%k*n+j])
+		}
 	}
 	return x
 }

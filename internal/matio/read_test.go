@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // real, signed, unsigned and stack are the arrays that testdata/make.py writes.
@@ -451,4 +453,15 @@ func TestReport(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
+}
+
+// TestConstantColumnsAreCentredToZero, so that the problems that cannot have them say so.
+func TestConstantColumnsAreCentredToZero(t *testing.T) {
+	m := Matrix{Matrix: dense.New[float64](37, 2)}
+	for i := range 37 {
+		m.Set(i, 0, 0.1)
+		m.Set(i, 1, float64(i))
+	}
+	Center(&m)
+	requireMatrix(t, m, 37, 2, func(i, j int) float64 { return float64(j * (i - 18)) })
 }

@@ -363,15 +363,18 @@ func ReadVector(src Source) ([]float64, error) {
 	return m.Data, nil
 }
 
-// Center subtracts the mean of each column of the samples m.
+// Center subtracts the mean of each column of the samples m. A column of one number becomes zero, not what rounding leaves of its mean.
 func Center(m *Matrix) {
+	if m.Rows == 0 {
+		return
+	}
 	for j := range m.Cols {
-		sum := 0.0
+		first, sum := m.At(0, j), 0.0
 		for i := range m.Rows {
-			sum += m.At(i, j)
+			sum += m.At(i, j) - first
 		}
 		for i := range m.Rows {
-			m.Set(i, j, m.At(i, j)-sum/float64(m.Rows))
+			m.Set(i, j, m.At(i, j)-first-sum/float64(m.Rows))
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -89,21 +90,21 @@ func averagedMetric(o *Options, n int) (manifold.Manifold, error) {
 // averaging lets the callback and the criteria of the options watch the iteration of a mean of package manifold.
 type averaging struct {
 	o       *Options
-	mon     *monitor
+	mon     *iteration.Monitor
 	options manifold.MeanOptions
 	stopped bool
 }
 
 func newAveraging(o *Options, n int) *averaging {
-	r := &averaging{o: o, mon: newMonitor(&o.Solver, n*n)}
-	r.options = manifold.MeanOptions{Tolerance: r.mon.o.Tolerance, MaxIterations: r.mon.o.MaxIterations, Stop: func(m manifold.MeanReport) bool {
-		s := &r.mon.status
+	r := &averaging{o: o, mon: iteration.NewMonitor(&o.Solver, n*n)}
+	r.options = manifold.MeanOptions{Tolerance: r.mon.Options.Tolerance, MaxIterations: r.mon.Options.MaxIterations, Stop: func(m manifold.MeanReport) bool {
+		s := &r.mon.Status
 		if s.Iteration == 0 {
 			s.GradientNorm = m.Residual
 			s.Note()
 		}
 		s.Iteration, s.Evaluations = m.Iterations, m.Iterations+1
-		r.stopped = r.mon.done(nil, m.Spread*m.Spread/2, m.Residual, m.Spread)
+		r.stopped = r.mon.Done(nil, m.Spread*m.Spread/2, m.Residual, m.Spread)
 		return r.stopped
 	}}
 	return r
@@ -116,7 +117,7 @@ func (a *averaging) result(report manifold.MeanReport, err error) (*solve.Result
 	var short *manifold.ConvergenceError
 	switch {
 	case errors.As(err, &short) && a.stopped:
-		r.Converged, r.Reason = a.mon.reason.Converged, a.mon.reason
+		r.Converged, r.Reason = a.mon.Reason.Converged, a.mon.Reason
 	case errors.As(err, &short):
 		r.Converged, r.Reason = false, solve.Reason{Name: "iterations", Detail: short.Error(), Advice: "allow more iterations, a larger tolerance, or start closer"}
 	case err != nil:

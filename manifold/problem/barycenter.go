@@ -101,9 +101,12 @@ func (b *barycenterObjective) GradientScale(float64) float64 { return b.scale * 
 // farStep is the length of the Newton step, in units of the tolerance (or of the relative gradient that rounding allows, where that is larger), beyond which a small gradient is no sign of a minimizer: it is 1e-3 for the default.
 const farStep = 1e5
 
+// farthestStep is the length beyond which the Newton step says nothing about the distance: where eigenvalues are too large it is below 1 however far they are.
+const farthestStep = 0.3
+
 // verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.
 func (b *barycenterObjective) verify(_ instance, r *solve.Result, o *solve.Options) {
-	limit := farStep * max(o.WithDefaults(b.m.VectorLen()).Tolerance, r.RelativeGradient)
+	limit := min(farthestStep, farStep*max(o.WithDefaults(b.m.VectorLen()).Tolerance, r.RelativeGradient))
 	if c := r.Certificate; r.Converged && (c.Kind == "none" || c.Value > limit) {
 		left := fmt.Sprintf("the Newton step is %.3g long (limit %.3g)", c.Value, limit)
 		if c.Kind == "none" {
@@ -188,7 +191,7 @@ func (b *barycenterObjective) HessianVec(dst []float64, p manifold.Point, v []fl
 
 // completeProduct adds share (eta (M - S) + (M - S) eta)/2 and makes a gradient of the differential.
 func (b *barycenterObjective) completeProduct(share float64, dst []float64, p manifold.Point) {
-	symmetricProduct(b.first, b.eta, b.at.d, b.work)
+	dense.SymmetricProduct(b.first, b.eta, b.at.d, b.work)
 	dense.Axpy(share, b.first.Data, dst)
 	b.m.FromWhitened(p.(*manifold.Frame), dst)
 }
@@ -199,7 +202,7 @@ func (b *barycenterObjective) addTerm(w *worker, k int) error {
 }
 
 func (b *barycenterObjective) addTerm32(w *singleWorker, k int) {
-	b.at.spectra[k].addHessian32(b.weights[k], root, b.eta32, w)
+	b.at.spectra[k].addHessian32(b.weights[k], root, b.eta32, false, w)
 }
 
 // Precondition implements solve.Preconditioner. Where all K_k^1/2 are M = F'F the Hessian multiplies the entry (i, j) in the eigenbasis of M by m_i m_j/(m_i

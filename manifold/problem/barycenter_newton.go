@@ -5,6 +5,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -31,7 +32,7 @@ func barycenterNewton(in instance, m *manifold.Affine, o *Options) (*solve.Resul
 	r, err := followedIterate(&barycenterRun{barycenterObjective: b, v32: make([]float32, m.VectorLen()), values: make([]float64, b.n)},
 		o.unlessSlow(), barycenterDirection)
 	b.follows = false
-	if err != nil || r.Reason.Name != stalledReason && r.Reason.Name != slow {
+	if err != nil || r.Reason.Name != iteration.Stalled && r.Reason.Name != slow {
 		return r, err
 	}
 	rest := *o

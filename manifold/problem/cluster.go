@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/learn"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -34,13 +35,13 @@ func clusterByMeans(d *Data, o *Options) (*outcome, error) {
 		return nil, err
 	}
 	n := frames[0].Dim()
-	mon, stopped := newMonitor(&o.Solver, n*n), false
+	mon, stopped := iteration.NewMonitor(&o.Solver, n*n), false
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], o.Seed)
-	c, err := learn.KMeans(d.Matrices, learn.KMeansOptions{Metric: setMetric(o), Clusters: o.Components, Restarts: seedings, MaxIterations: mon.o.MaxIterations,
+	c, err := learn.KMeans(d.Matrices, learn.KMeansOptions{Metric: setMetric(o), Clusters: o.Components, Restarts: seedings, MaxIterations: mon.Options.MaxIterations,
 		Source: rand.NewChaCha8(key), Stop: func(iterations int, inertia float64) bool {
-			mon.status.Iteration, mon.status.Evaluations = iterations, iterations+1
-			stopped = mon.done(nil, inertia, math.Inf(1), 1)
+			mon.Status.Iteration, mon.Status.Evaluations = iterations, iterations+1
+			stopped = mon.Done(nil, inertia, math.Inf(1), 1)
 			return stopped
 		}})
 	if err != nil {
@@ -53,7 +54,7 @@ func clusterByMeans(d *Data, o *Options) (*outcome, error) {
 		r.RelativeGradient = c.Residual / math.Sqrt(c.Inertia/float64(len(frames)))
 	}
 	if stopped {
-		r.Converged, r.Reason = mon.reason.Converged, mon.reason
+		r.Converged, r.Reason = mon.Reason.Converged, mon.Reason
 	}
 	sizes, labels, centres := make([]float64, len(c.Centres)), make([]float64, len(c.Labels)), Part{Name: "centres"}
 	for i, k := range c.Labels {

@@ -11,6 +11,8 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/design"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -50,11 +52,12 @@ func inner(t *testing.T, n int) map[string]struct {
 	unit := newFactorFit(c, 0.7, 1)
 	unit.unit = square
 
-	onSphere, err := newDesignSphere(newDesign(view(heavyTailed(n, 10))))
+	onSphere, _, err := design.New(view(heavyTailed(n, 10)), 0).OnSphere()
 	fail(err)
 
-	clouds := view(twoClouds(n))
-	mixture, err := newLiftedMixture(clouds, 3)
+	clouds, err := gmmStart(&Data{Samples: twoClouds(n)}, &Options{Parameters: Parameters{Components: 3}})
+	fail(err)
+	mixture, _, err := clouds.Lifted()
 	fail(err)
 
 	affine, err := manifold.NewAffine(n, manifold.AffineOptions{})
@@ -70,7 +73,7 @@ func inner(t *testing.T, n int) map[string]struct {
 		size.Data[i] = 1
 	}
 	o := Options{}
-	lasso, err := FromEuclidean(affine, newGlassoRun(s, rho, block, newMonitor(&o.Solver, n*n)).smoothed(size, 0.3))
+	lasso, err := FromEuclidean(affine, newGlassoRun(s, rho, block, iteration.NewMonitor(&o.Solver, n*n)).smoothed(size, 0.3))
 	fail(err)
 
 	d := turned(n, 3, 0.1)
@@ -85,8 +88,8 @@ func inner(t *testing.T, n int) map[string]struct {
 		"itml":                  {learn.m, learn},
 		"factor with unit rows": {square, unit},
 		"free factor":           {matrixSpace{n}, newFactorFit(c, 1, 1)},
-		"design on the sphere":  {onSphere.sphere, onSphere},
-		"lifted mixture":        {mixture.m, mixture},
+		"design on the sphere":  {onSphere.Manifold, onSphere},
+		"lifted mixture":        {mixture.Manifold, mixture},
 		"smoothed lasso":        {affine, lasso},
 		"procrustes":            {skewTangents{newRotations(n)}, turn},
 	}
@@ -171,7 +174,11 @@ func TestDesignCertificate(t *testing.T) {
 				if tol <= 1e-6 && r.Certificate.Value > 100*tol {
 					t.Errorf("%s by %s to %g: certified distance %g", problem, method, tol, r.Certificate.Value)
 				}
-				if gap := r.Part("log_det_gap").At(0, 0); tol <= 1e-6 && gap > 1e4*tol*tol {
+				most := 1e4 * tol * tol
+				if problem == "mve" { // what blowing the ellipsoid up adds
+					most = 5 * tol
+				}
+				if gap := r.Part("log_det_gap").At(0, 0); tol <= 1e-6 && gap > most {
 					t.Errorf("%s by %s to %g: gap %g", problem, method, tol, gap)
 				}
 			}

@@ -60,10 +60,14 @@ func (c *curvature[T]) set(s *spectrum, weight float64, of term) {
 	c.ready = true
 }
 
-// add adds the product with eta to the upper triangle of acc. t and y are scratch.
-func (c *curvature[T]) add(eta, t, y, acc dense.Matrix[T]) {
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, c.basis, eta, 0, t)
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, t, c.basis, 0, y)
+// add adds the product with eta, of operands rounded to bfloat16 if so told, to the upper triangle of acc. t and y are scratch.
+func (c *curvature[T]) add(eta, t, y, acc dense.Matrix[T], rounded bool) {
+	full, upper := dense.Gemm[T], dense.GemmUpper[T]
+	if rounded {
+		full, upper = dense.GemmRounded[T], dense.GemmRoundedUpper[T]
+	}
+	full(dense.Transposed, dense.NoTrans, 1, c.basis, eta, 0, t)
+	upper(dense.NoTrans, dense.NoTrans, 1, t, c.basis, 0, y)
 	var along T
 	for i, l := range c.radial {
 		along += l * y.At(i, i)
@@ -78,6 +82,6 @@ func (c *curvature[T]) add(eta, t, y, acc dense.Matrix[T]) {
 		y.Set(i, i, y.At(i, i)-along*l)
 	}
 	dense.Mirror(y)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.basis, y, 0, t)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, c.basis, 1, acc)
+	full(dense.NoTrans, dense.NoTrans, 1, c.basis, y, 0, t)
+	upper(dense.NoTrans, dense.Transposed, 1, t, c.basis, 1, acc)
 }

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -200,5 +201,26 @@ func TestDesignsAreEquivariant(t *testing.T) {
 	}
 	for _, name := range []string{"dopt", "mve"} {
 		refused(t, name, Data{Samples: x}, nil, "drop dependent columns")
+	}
+}
+
+// TestEllipsoidsBlownUpAreCertified: at loose tolerances the ellipsoid that contains all points is farther from the smallest one than what its weights give.
+func TestEllipsoidsBlownUpAreCertified(t *testing.T) {
+	for seed := range uint64(8) {
+		n := int(2 + seed%4*2)
+		x := dataOf(gallery.NewStream(900+seed).Normals(4*n+4, n))
+		exact := solved(t, "mve", Data{Samples: x}, &Options{Solver: solve.Options{Tolerance: 1e-13}})
+		for _, method := range []string{"exchange", "trust"} {
+			for _, tolerance := range []float64{1e-2, 1e-3, 1e-4, 1e-5} {
+				r := solved(t, "mve", Data{Samples: x}, &Options{Method: method, Solver: solve.Options{Tolerance: tolerance}})
+				d, err := manifold.Distance(r.Solution, exact.Solution)
+				if err != nil || !(d <= r.Certificate.Value+1e-10) || !r.Certificate.Bound {
+					t.Errorf("%s, n = %d, tolerance %g: %g away, %+v, %v", method, n, tolerance, d, r.Certificate, err)
+				}
+				if gap := r.Part("log_det_gap").At(0, 0); !(r.Objective-exact.Objective <= gap+1e-10) {
+					t.Errorf("%s, n = %d, tolerance %g: objective %g above the least, stated %g", method, n, tolerance, r.Objective-exact.Objective, gap)
+				}
+			}
+		}
 	}
 }

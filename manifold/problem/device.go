@@ -12,6 +12,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matfun"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -260,8 +261,8 @@ func secant(t, r, low, high float64) float64 {
 }
 
 // finishRun closes a run that kept no point.
-func finishRun(mon *monitor, certificate solve.Certificate, n, count int, x *mat.SymDense) *outcome {
-	r := mon.result(nil, 0)
+func finishRun(mon *iteration.Monitor, certificate solve.Certificate, n, count int, x *mat.SymDense) *outcome {
+	r := mon.Result(nil, 0)
 	r.Certificate = certificate
 	return &outcome{run: r, n: n, count: count, solution: x}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matfun"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -45,7 +46,7 @@ func meanOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, er
 
 func (m *deviceMean[T]) run(o *Options) (*outcome, error) {
 	n := m.data.Rows
-	mon := newMonitor(&o.Solver, n*n)
+	mon := iteration.NewMonitor(&o.Solver, n*n)
 	if err := m.start(); err != nil {
 		return nil, err
 	}
@@ -56,7 +57,7 @@ func (m *deviceMean[T]) run(o *Options) (*outcome, error) {
 	for t := 1.0; ; {
 		square := m.dot(m.eta, m.eta)
 		norm := math.Sqrt(square)
-		if mon.done(nil, cost, norm, math.Sqrt(2*cost)) {
+		if mon.Done(nil, cost, norm, math.Sqrt(2*cost)) {
 			break
 		}
 		next, r, moved := cost, 0.0, false
@@ -67,7 +68,7 @@ func (m *deviceMean[T]) run(o *Options) (*outcome, error) {
 			if next, err = m.evaluate(m.at.gNext, m.next); err == nil {
 				r = m.dot(m.next, m.eta) / square
 			}
-			mon.status.Evaluations++
+			mon.Status.Evaluations++
 			if moved = err == nil && r >= -0.5; moved {
 				break
 			}
@@ -77,15 +78,15 @@ func (m *deviceMean[T]) run(o *Options) (*outcome, error) {
 			}
 		}
 		if !moved {
-			mon.stalled()
+			mon.Stall()
 			break
 		}
 		m.at.accept()
 		m.eta, m.next, cost = m.next, m.eta, next
-		mon.step(t * norm)
+		mon.Step(t * norm)
 		t = secant(t, r, 0.05, 1)
 	}
-	bound := solve.Certificate{Kind: "strong-convexity", Value: mon.status.GradientNorm}
+	bound := solve.Certificate{Kind: "strong-convexity", Value: mon.Status.GradientNorm}
 	return finishRun(mon, bound, n, m.data.Count, m.at.matrix()), nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/internal/engine"
 	"github.com/spdopt/spdopt/internal/matfun"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -144,10 +145,10 @@ func correlationOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outc
 			return nil, err
 		}
 		if length == 0 {
-			r.mon.stalled()
+			r.mon.Stall()
 			break
 		}
-		r.mon.step(length)
+		r.mon.Step(length)
 	}
 	return c.outcome(r)
 }
@@ -281,7 +282,7 @@ func barycenterOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outco
 		p.Combine(0, 1, x, T(v), one(data, i), x)
 	}
 	total, scale := p.trace(x), 0.0
-	for mon := newMonitor(&o.Solver, n*n); ; {
+	for mon := iteration.NewMonitor(&o.Solver, n*n); ; {
 		if err := w.Sqrt(x, f, g); err != nil {
 			return nil, dataFault(err, "the barycenter")
 		}
@@ -304,13 +305,13 @@ func barycenterOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outco
 		p.Combine(0, 1, x, -1, s, t)
 		square, _ := p.SumSquares(t.Data)
 		cost, norm := total+p.trace(x)-2*p.trace(s), math.Sqrt(square)
-		if mon.done(nil, cost, norm, scale) {
+		if mon.Done(nil, cost, norm, scale) {
 			return finishRun(mon, solve.Certificate{Kind: "none"}, n, data.Count, symmetricOf(x)), nil
 		}
 		w.Product(g, s, t)
 		p.GemmSymmetric(dense.NoTrans, dense.Transposed, 1, t, t, 0, x)
-		mon.step(norm)
-		mon.status.Evaluations++
+		mon.Step(norm)
+		mon.Status.Evaluations++
 	}
 }
 

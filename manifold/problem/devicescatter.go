@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/engine"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -100,13 +101,13 @@ func (s *deviceScatter[T]) move() error {
 	return nil
 }
 
-func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
+func (s *deviceScatter[T]) run(o *Options) (*iteration.Monitor, float64, error) {
 	n := s.x.Cols
-	mon := newMonitor(&o.Solver, n*n)
+	mon := iteration.NewMonitor(&o.Solver, n*n)
 	theta, curvature, ready := 1.0, 1.0, false
 	for {
 		norm := s.evaluate()
-		if mon.done(nil, s.cost(), norm, math.Sqrt(float64(n))) {
+		if mon.Done(nil, s.cost(), norm, math.Sqrt(float64(n))) {
 			return mon, curvature, nil
 		}
 		if norm <= 1 {
@@ -132,19 +133,20 @@ func (s *deviceScatter[T]) run(o *Options) (*monitor, float64, error) {
 		if err := s.move(); err != nil {
 			return nil, 0, err
 		}
-		mon.step(norm)
-		mon.status.Evaluations++
+		mon.Step(norm)
+		mon.Status.Evaluations++
 	}
 }
 
-func (s *deviceScatter[T]) finish(o *Options, normalise func(*mat.SymDense)) (*outcome, error) {
+// finish runs the iteration; normalise fixes the scale of the result and returns its stretcher's stretch.
+func (s *deviceScatter[T]) finish(o *Options, normalise func(*mat.SymDense) float64) (*outcome, error) {
 	mon, curvature, err := s.run(o)
 	if err != nil {
 		return nil, err
 	}
 	x := s.at.matrix()
-	normalise(x)
-	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: mon.status.GradientNorm / curvature}, s.x.Cols, s.x.Rows, x), nil
+	distance := normalise(x) * mon.Status.GradientNorm / curvature
+	return finishRun(mon, solve.Certificate{Kind: "secant-curvature", Value: distance}, s.x.Cols, s.x.Rows, x), nil
 }
 
 func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose func(o *Options, n int) (loss, float64)) (*outcome, error) {
@@ -164,7 +166,7 @@ func scatterOnDevice[T dense.Float](d *Data, o *Options, p *place[T], choose fun
 	if err := s.move(); err != nil {
 		return nil, err
 	}
-	return s.finish(o, func(*mat.SymDense) {})
+	return s.finish(o, func(*mat.SymDense) float64 { return 1 })
 }
 
 func tylerOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, error) {
@@ -178,11 +180,12 @@ func tylerOnDevice[T dense.Float](d *Data, o *Options, p *place[T]) (*outcome, e
 	}
 	n := float64(x.Cols)
 	s := newDeviceScatter(x, p, func(q float64) (float64, float64, float64) { return n * math.Log(q), n / q, -n / (q * q) })
-	return s.finish(o, func(x *mat.SymDense) {
+	return s.finish(o, func(x *mat.SymDense) float64 {
 		scale := math.Exp(-s.logDet / n)
 		if o.Normalization == TraceN {
 			scale = n / mat.Trace(x)
 		}
 		x.ScaleSym(scale, x)
+		return t.stretch(x, o)
 	})
 }

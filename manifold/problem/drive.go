@@ -6,6 +6,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -24,7 +25,7 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 	}
 	p = p.Clone().(*manifold.Frame)
 	next, grad := p.Clone().(*manifold.Frame), make([]float64, m.VectorLen())
-	mon := newMonitor(&o.Solver, m.VectorLen())
+	mon := iteration.NewMonitor(&o.Solver, m.VectorLen())
 	var cost, norm, scale float64
 	evaluate := func() error {
 		if cost, err = in.Evaluate(p, grad, memo); err == nil {
@@ -34,7 +35,7 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("iteration %d: %w", mon.status.Iteration, err)
+			return fmt.Errorf("iteration %d: %w", mon.Status.Iteration, err)
 		}
 		return nil
 	}
@@ -46,18 +47,18 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 		if s, ok := in.(solve.Scaler); ok {
 			scale = s.GradientScale(cost)
 		}
-		if mon.done(p, cost, norm, scale) {
+		if mon.Done(p, cost, norm, scale) {
 			return certified(in, m, mon, p, grad, memo)
 		}
 		if err := step(next, p, grad, norm, memo); err != nil {
-			return nil, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+			return nil, fmt.Errorf("iteration %d: %w", mon.Status.Iteration+1, err)
 		}
 		if err := m.Check(next); err != nil {
-			return nil, fmt.Errorf("iteration %d: %w", mon.status.Iteration+1, err)
+			return nil, fmt.Errorf("iteration %d: %w", mon.Status.Iteration+1, err)
 		}
 		p, next = next, p
-		mon.step(norm)
-		mon.status.Evaluations++
+		mon.Step(norm)
+		mon.Status.Evaluations++
 		if err := evaluate(); err != nil {
 			return nil, err
 		}
@@ -66,12 +67,12 @@ func drive(in instance, m *manifold.Affine, o *Options, step stepper) (*solve.Re
 
 // certified closes the run at p, where the last evaluation left the gradient and the memo. The certificate is the objective's own, or the length of the
 // Newton step.
-func certified(in instance, m *manifold.Affine, mon *monitor, p *manifold.Frame, grad []float64, memo solve.Memo) (*solve.Result, error) {
+func certified(in instance, m *manifold.Affine, mon *iteration.Monitor, p *manifold.Frame, grad []float64, memo solve.Memo) (*solve.Result, error) {
 	if err := m.Complete(p); err != nil {
 		return nil, err
 	}
 	c, products := solve.Certify(m, in, p, grad, memo)
-	r := mon.result(p, products)
+	r := mon.Result(p, products)
 	r.Certificate = c
 	return r, nil
 }

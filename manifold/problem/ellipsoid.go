@@ -309,7 +309,7 @@ func multipleOfI(a dense.Matrix[float64]) float64 {
 func (e *ellipsoidObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*ellipsoidMemo), e.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
-	symmetricProduct(out, eta, m.w, e.work)
+	dense.SymmetricProduct(out, eta, m.w, e.work)
 	e.at = ellipsoidPass{memo: m, factor: eta}
 	e.passes.Run(e.curve)
 	e.passes.AddTo(out)

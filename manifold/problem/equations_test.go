@@ -87,24 +87,88 @@ func TestClosedFormsRefined(t *testing.T) {
 func TestArcFarFromConvex(t *testing.T) {
 	for _, n := range []int{8, 20, 50} {
 		for seed := range uint64(2) {
-			matrices := gallery.KarcherScatter(100+seed, n, 2, 1e6)
-			d := Data{Matrices: []mat.Symmetric{symmetric(matrices[0]), symmetric(matrices[1])}}
-			if r := solved(t, "lyapunov", d, &Options{Method: "arc"}); r.Iterations > 100 || r.HessianProducts > 200 {
+			if r := solved(t, "lyapunov", scatteredPair(100+seed, n), &Options{Method: "arc"}); r.Iterations > 100 || r.HessianProducts > 200 {
 				t.Errorf("n = %d, seed %d: %d iterations, %d Hessian products", n, 100+seed, r.Iterations, r.HessianProducts)
 			}
 		}
 	}
 }
 
+// TestNearnessWithSecondMoment: with a second moment of condition 1e6, too, no general solver runs into the boundary of the cone, and what counts as converged is within
+// 1e-6 of the minimizer.
+func TestNearnessWithSecondMoment(t *testing.T) {
+	for _, n := range []int{8, 20, 50} {
+		for seed := range uint64(2) {
+			d := scatteredPair(100+seed, n)
+			exact, err := manifold.NewFrame(solved(t, "nearness", d, nil).Solution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range []string{"trust", "arc", "lbfgs", "cg", "steepest"} {
+				p, err := manifold.NewFrame(solved(t, "nearness", d, &Options{Method: method}).Solution)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d, err := m.Distance(p, exact); err != nil || !(d < 1e-6) {
+					t.Errorf("n = %d, seed %d by %s: %g from the closed form (%v)", n, 100+seed, method, d, err)
+				}
+			}
+		}
+	}
+}
+
+// TestNearnessKeepsSmallEigenvalues: the cost is quadratic, so that the preconditioned gradient leads to the minimizer from everywhere. It does although the pencil of
+// Q^2 and C has a condition of 1e17.
+func TestNearnessKeepsSmallEigenvalues(t *testing.T) {
+	for _, n := range []int{8, 30} {
+		d := scatteredPair(101, n)
+		p, _ := ByName("nearness")
+		in, _, err := p.instance(&d, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, start := in.(*sandwich), manifold.IdentityFrame(n, 1)
+		memo, grad, step := q.NewMemo(), make([]float64, n*n), make([]float64, n*n)
+		if _, err := q.Evaluate(start, grad, memo); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Precondition(step, start, grad, memo); err != nil {
+			t.Fatal(err)
+		}
+		if s := q.constant.mu; !(s[n-1] > 1e16*s[0]) {
+			t.Errorf("n = %d: the pencil has a condition of %g, no test", n, s[n-1]/s[0])
+		}
+		want := q.known.Sym()
+		got := mat.NewDense(n, n, nil)
+		for i := range n {
+			for j := range n {
+				got.Set(i, j, -step[i*n+j])
+			}
+			got.Set(i, i, got.At(i, i)+1)
+		}
+		if e := distanceRelative(got, want); !(e < 1e-4) {
+			t.Errorf("n = %d: the step from I ends %g away", n, e)
+		}
+	}
+}
+
+// scatteredPair returns two matrices of condition 1e6 that have little in common.
+func scatteredPair(seed uint64, n int) (d Data) {
+	for _, m := range gallery.KarcherScatter(seed, n, 2, 1e6) {
+		d.Matrices = append(d.Matrices, symmetric(m))
+	}
+	return d
+}
+
 // TestNearnessEndsAtRounding: with a second moment of condition 1e6 the rounding of the gradient lies above the tolerance and above what any run may stagnate at; runs
 // that meet it end there, and have converged, because they are at the minimizer.
 func TestNearnessEndsAtRounding(t *testing.T) {
 	for _, n := range []int{12, 35} {
-		d := Data{}
-		for _, m := range gallery.KarcherScatter(100, n, 2, 1e6) {
-			d.Matrices = append(d.Matrices, symmetric(m))
-		}
-		r := solved(t, "nearness", d, &Options{Method: "arc"})
+		r := solved(t, "nearness", scatteredPair(100, n), &Options{Method: "arc"})
 		if r.Iterations > 300 || !strings.Contains(r.Reason, "at the rounding of the gradient") || !(r.Certificate.Value < 1e-9) {
 			t.Errorf("n = %d: %d iterations, %s, certificate %+v", n, r.Iterations, r.Reason, r.Certificate)
 		}

@@ -93,7 +93,7 @@ func (e *euclideanHessian) HessianVec(dst []float64, p manifold.Point, v []float
 	eta, out := dense.Wrap(n, n, v), dense.Wrap(n, n, dst)
 	e.m.Embed(e.u, f, v)
 	e.f.Hessian(e.h, m.s, e.u)
-	symmetricProduct(out, eta, m.w, e.work)
+	dense.SymmetricProduct(out, eta, m.w, e.work)
 	fill(e.full, e.h)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, e.full, view(f.F()), 0, e.work)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, view(f.F()), e.work, 1, out)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 // TestHessianSingle: the products in single precision are those in double precision to single precision.
@@ -127,6 +128,46 @@ func TestBarycenterMethods(t *testing.T) {
 		want := solved(t, "barycenter", d, &Options{Method: "trust", Kappa: o.Kappa})
 		if e := distanceRelative(got.Solution, want.Solution); e > 1e-5 || math.Abs(got.Objective-want.Objective) > 1e-8*math.Abs(want.Objective)+1e-9 {
 			t.Errorf("seed %d: %g away, objective %v, trust %v", seed, e, got.Objective, want.Objective)
+		}
+	}
+}
+
+// TestRoundedProducts: what products of operands rounded to bfloat16 add to a residual is what roundedError says, whatever the scatter and the number of rows.
+func TestRoundedProducts(t *testing.T) {
+	if !dense.HasBFloat16() {
+		t.Skip("no products in bfloat16")
+	}
+	for _, name := range []string{"mean", "median"} {
+		for _, n := range []int{roundedHessian, 90} {
+			for _, kappa := range []float64{10, 1e8} {
+				p, err := ByName(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				in, _, err := p.instance(&Data{Matrices: scattered(n, 4, kappa)}, &Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				k, f, memo := in.(followedObjective), manifold.IdentityFrame(n, 1), in.(solve.Memoizer).NewMemo()
+				grad, exact, rounded := make([]float64, n*n), make([]float64, n*n), make([]float64, n*n)
+				if _, err := k.Evaluate(f, grad, memo); err != nil {
+					t.Fatal(err)
+				}
+				for _, v := range [][]float64{grad, symmetricNormals(3, n)} {
+					k.hessianVec32(exact, v, make([]float32, n*n), f, memo)
+					if !k.(roundable).round(true) {
+						t.Fatal("not rounded")
+					}
+					k.hessianVec32(rounded, v, make([]float32, n*n), f, memo)
+					k.(roundable).round(false)
+					curvature := dense.Dot(v, exact) / dense.Dot(v, v)
+					dense.Axpy(-1, exact, rounded)
+					e := math.Sqrt(dense.Dot(rounded, rounded)/dense.Dot(v, v)) / curvature
+					if !(e > roundedError/2 && e < 1.5*roundedError) {
+						t.Errorf("%s, n = %d, condition %g: error %.3g of the direction", name, n, kappa, e)
+					}
+				}
+			}
 		}
 	}
 }

@@ -128,10 +128,7 @@ func (p Problem) solveElsewhere(d *Data, o *Options, name string) (*outcome, err
 	if v, ok := in.(verifier); ok {
 		v.verify(in, c.run, &o.Solver)
 	}
-	c.solution = in.finish(frame, o)
-	if w, ok := in.(withParts); ok {
-		c.parts = w.parts(frame, c.solution)
-	}
+	c.finish(in, o)
 	return c, nil
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
+	"github.com/spdopt/spdopt/manifold/problem/internal/bound"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -36,7 +38,7 @@ var glasso = Problem{
 type glassoRun struct {
 	s     dense.Matrix[float64]
 	rho   float64
-	mon   *monitor
+	mon   *iteration.Monitor
 	theta dense.Matrix[float64]
 	w     dense.Matrix[float64] // theta^-1
 	cost  float64
@@ -84,21 +86,22 @@ func glassoBy(method func(*glassoRun) error) func(*Data, *Options) (*outcome, er
 		}
 		n := s.Rows
 		blocks := components(s, rho)
-		total := newMonitor(&o.Solver, n*n)
+		total, worst := iteration.NewMonitor(&o.Solver, n*n), -1.0
+		total.Reason.Converged = true // until a block says otherwise
 		theta := dense.New[float64](n, n)
 		for _, block := range blocks {
-			limits := *total.o
-			limits.MaxIterations = max(limits.MaxIterations-total.status.Iteration, 1)
-			r := newGlassoRun(s, rho, block, newMonitor(&limits, n*n))
-			r.mon.began = total.began
+			limits := *total.Options
+			limits.MaxIterations = max(limits.MaxIterations-total.Status.Iteration, 1)
+			r := newGlassoRun(s, rho, block, iteration.NewMonitor(&limits, n*n))
+			r.mon.Began = total.Began
 			if err := method(r); err != nil {
 				return nil, fmt.Errorf("glasso: %w", err)
 			}
-			total.status.Iteration += r.mon.status.Iteration
-			total.status.Evaluations += r.mon.status.Evaluations
-			total.status.HessianProducts += r.mon.status.HessianProducts
-			if total.reason.Name == "" || total.reason.Converged {
-				total.reason = r.mon.reason
+			total.Status.Iteration += r.mon.Status.Iteration
+			total.Status.Evaluations += r.mon.Status.Evaluations
+			total.Status.HessianProducts += r.mon.Status.HessianProducts
+			if reached := r.mon.Status.RelativeGradient(); total.Reason.Converged && (!r.mon.Reason.Converged || reached > worst) {
+				total.Reason, worst = r.mon.Reason, reached
 			}
 			for i, a := range block {
 				for j, b := range block {
@@ -132,7 +135,7 @@ func components(s dense.Matrix[float64], rho float64) (blocks [][]int) {
 	return blocks
 }
 
-func newGlassoRun(s dense.Matrix[float64], rho float64, block []int, mon *monitor) *glassoRun {
+func newGlassoRun(s dense.Matrix[float64], rho float64, block []int, mon *iteration.Monitor) *glassoRun {
 	n := len(block)
 	r := &glassoRun{s: dense.New[float64](n, n), rho: rho, mon: mon, theta: dense.New[float64](n, n), w: dense.New[float64](n, n)}
 	for i, a := range block {
@@ -206,7 +209,7 @@ func (r *glassoRun) newton() error {
 	if r.cost, ok = r.evaluate(r.theta); !ok {
 		return errors.New("the start is not positive definite")
 	}
-	for inner := 1; !r.mon.done(nil, r.cost, residual(trial, r.s, r.w, r.theta, r.rho), r.scale); inner++ {
+	for inner := 1; !r.mon.Done(nil, r.cost, residual(trial, r.s, r.w, r.theta, r.rho), r.scale); inner++ {
 		r.model(d, v, min(inner+1, 20))
 		decrease := -r.rho * offDiagonalSum(r.theta)
 		for i, t := range r.theta.Data {
@@ -220,7 +223,7 @@ func (r *glassoRun) newton() error {
 			for i, x := range r.theta.Data {
 				trial.Data[i] = x + t*d.Data[i]
 			}
-			r.mon.status.Evaluations++
+			r.mon.Status.Evaluations++
 			cost, definite := r.evaluate(trial)
 			if accepted = definite && cost <= before+1e-3*t*decrease+rounding; accepted {
 				r.cost = cost
@@ -230,7 +233,7 @@ func (r *glassoRun) newton() error {
 		if !accepted {
 			return errors.New("no step decreases the cost: the covariance is too ill-conditioned for this penalty, raise rho")
 		}
-		r.mon.step(math.Sqrt(dense.Dot(d.Data, d.Data)))
+		r.mon.Step(math.Sqrt(dense.Dot(d.Data, d.Data)))
 	}
 	return nil
 }
@@ -289,9 +292,13 @@ func (r *glassoRun) admm() error {
 	work, values := dense.New[float64](n, n), make([]float64, n)
 	var solver eigen.Solver
 	penalty := 1 / max(dense.Dot(z.Data, z.Data)/float64(n), math.SmallestNonzeroFloat64)
-	primal, dual := math.Inf(1), math.Inf(1)
 	for {
-		if r.cost, _ = r.evaluate(z); r.mon.done(nil, r.cost, max(primal*penalty, dual), r.scale) {
+		var definite bool
+		left := r.scale
+		if r.cost, definite = r.evaluate(z); definite {
+			left = residual(work, r.s, r.w, z, r.rho)
+		}
+		if r.mon.Done(nil, r.cost, left, r.scale) {
 			r.theta.Copy(z)
 			return nil
 		}
@@ -311,7 +318,7 @@ func (r *glassoRun) admm() error {
 		}
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, m, 0, r.theta)
 		dense.Mirror(r.theta)
-		primal, dual = 0, 0
+		var primal, dual float64
 		for i := range n {
 			for j := range n {
 				t, old := r.theta.At(i, j), z.At(i, j)
@@ -326,8 +333,8 @@ func (r *glassoRun) admm() error {
 			}
 		}
 		primal, dual = math.Sqrt(primal), math.Sqrt(dual)
-		r.mon.step(dual / penalty)
-		r.mon.status.Evaluations++
+		r.mon.Step(dual / penalty)
+		r.mon.Status.Evaluations++
 		if factor := r.rebalance(primal*penalty, dual); factor != 1 {
 			penalty *= factor
 			dense.Scale(1/factor, u.Data, u.Data)
@@ -337,7 +344,7 @@ func (r *glassoRun) admm() error {
 
 // rebalance returns the factor for the penalty; changes become rare, so that the iteration converges.
 func (r *glassoRun) rebalance(primal, dual float64) float64 {
-	k := r.mon.status.Iteration
+	k := r.mon.Status.Iteration
 	switch {
 	case k > 1000 || k%10 != 0:
 		return 1
@@ -370,14 +377,14 @@ func localGap(g, theta dense.Matrix[float64]) float64 {
 // glassoOutcome states the residual and the duality gap of the whole matrix. The dual point is W with its distance to S cut to rho. Since -log det
 // is self-concordant the gap bounds the affine-invariant distance to the solution: with t the logarithms of the eigenvalues of T*^-1 T,
 // gap >= sum (e^t - 1 - t) >= sum t^2/(2 + |t|).
-func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks int, mon *monitor) (*outcome, error) {
+func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks int, mon *iteration.Monitor) (*outcome, error) {
 	n := s.Rows
 	all := &glassoRun{s: s, rho: rho, w: dense.New[float64](n, n)}
 	cost, ok := all.evaluate(theta)
 	if !ok {
 		return nil, errors.New("glasso: the result is not positive definite: give more iterations, or raise rho")
 	}
-	r := mon.result(nil, mon.status.HessianProducts)
+	r := mon.Result(nil, mon.Status.HessianProducts)
 	sub := dense.New[float64](n, n)
 	r.Objective, r.GradientNorm = cost, residual(sub, s, all.w, theta, rho)
 	scale := math.Sqrt(dense.Dot(s.Data, s.Data))
@@ -405,14 +412,8 @@ func glassoOutcome(s, theta dense.Matrix[float64], rho float64, count, blocks in
 	}
 	r.Certificate = solve.Certificate{Kind: "none"}
 	if !math.IsInf(gap, 1) {
-		r.Certificate = solve.Certificate{Kind: "duality-gap", Value: logDetDistance(gap), Bound: true}
+		r.Certificate = solve.Certificate{Kind: "duality-gap", Value: bound.LogDet(gap), Bound: true}
 		parts = append(parts, numberPart("duality_gap", gap))
 	}
 	return &outcome{run: r, n: n, count: count, solution: symmetric(theta), parts: parts}, nil
-}
-
-// logDetDistance bounds (sum t^2)^(1/2) given that sum (e^t - 1 - t) <= gap: e^t - 1 - t >= t^2/(2 + |t|), and so |t| <= T with T^2/(2 + T) = gap.
-func logDetDistance(gap float64) float64 {
-	largest := (gap + math.Sqrt(gap*gap+8*gap)) / 2
-	return math.Sqrt(gap * (2 + largest))
 }

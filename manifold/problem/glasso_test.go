@@ -6,7 +6,9 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 func TestGlassoAgainstScikitLearn(t *testing.T) {
@@ -98,18 +100,28 @@ func TestGlassoBadInput(t *testing.T) {
 	}
 }
 
-// TestLogDetDistance: the bound holds for the affine-invariant distance of random pencils, whose eigenvalue sum it is given.
-func TestLogDetDistance(t *testing.T) {
-	s := gallery.NewStream(5)
-	for k := range 200 {
-		var gap, square float64
-		for range 4 {
-			x := s.Normal() * math.Pow(10, float64(k%5)-3)
-			gap += math.Exp(x) - 1 - x
-			square += x * x
-		}
-		if d := math.Sqrt(square); logDetDistance(gap) < d*(1-1e-6) {
-			t.Errorf("gap %v: bound %v below %v", gap, logDetDistance(gap), d)
+// TestGlassoReachesTheToleranceInEveryMethod: the gradient that ends a run is that of the whole matrix, which is reported.
+func TestGlassoReachesTheToleranceInEveryMethod(t *testing.T) {
+	for _, kappa := range []float64{1e2, 1e6} {
+		for _, n := range []int{4, 12} {
+			x := gallery.NewStream(uint64(70+n)).Normals(2*n, n)
+			y := dense.New[float64](2*n, n)
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, gallery.SPD(71, n, math.Sqrt(kappa)), 0, y)
+			for _, method := range []string{"newton", "admm", "trust"} {
+				for _, tolerance := range []float64{1e-2, 1e-4, 1e-6} {
+					r, err := Solve("glasso", Data{Samples: dataOf(y)}, &Options{Method: method, Solver: solve.Options{Tolerance: tolerance, MaxIterations: 20000}})
+					if err != nil {
+						t.Errorf("%s, n = %d, condition %g, tolerance %g: %v", method, n, kappa, tolerance, err)
+						continue
+					}
+					if r.Converged && !(r.RelativeGradient <= tolerance) {
+						t.Errorf("%s, n = %d, condition %g, tolerance %g: converged at %g (%s)", method, n, kappa, tolerance, r.RelativeGradient, r.Reason)
+					}
+					if !r.Converged && method != "trust" {
+						t.Errorf("%s, n = %d, condition %g, tolerance %g: %s", method, n, kappa, tolerance, r.Reason)
+					}
+				}
+			}
 		}
 	}
 }

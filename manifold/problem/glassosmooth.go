@@ -22,7 +22,7 @@ const (
 // smooth minimizes with |t| replaced by (t^2 + w^2)^1/2, which is smooth, by a Riemannian trust region, and lets w fall. The cost itself has a kink
 // at every zero that the solution is sought for, so that no Riemannian solver for smooth costs applies to it directly.
 func (r *glassoRun) smooth() error {
-	n, o := r.s.Rows, *r.mon.o
+	n, o := r.s.Rows, *r.mon.Options
 	size := dense.New[float64](n, n)
 	for i := range n {
 		for j := range n {
@@ -46,7 +46,7 @@ func (r *glassoRun) smooth() error {
 		last := width <= smoothLast*1.001 || n == 1
 		stage := o
 		stage.Checkpoint, stage.Restore = nil, nil // a state would be that of one stage
-		stage.MaxIterations = o.MaxIterations - r.mon.status.Iteration
+		stage.MaxIterations = o.MaxIterations - r.mon.Status.Iteration
 		if !last {
 			stage.Tolerance = max(o.Tolerance, 1e-4)
 		}
@@ -55,11 +55,11 @@ func (r *glassoRun) smooth() error {
 			return err
 		}
 		p = run.Point.(*manifold.Frame)
-		r.mon.status.Iteration += run.Iterations
-		r.mon.status.Evaluations += run.Evaluations
-		r.mon.status.HessianProducts += run.HessianProducts
-		r.mon.reason = run.Reason
-		if last || r.mon.status.Iteration >= o.MaxIterations || run.Reason.Name == "callback" || run.Reason.Name == "time" {
+		r.mon.Status.Iteration += run.Iterations
+		r.mon.Status.Evaluations += run.Evaluations
+		r.mon.Status.HessianProducts += run.HessianProducts
+		r.mon.Reason = run.Reason
+		if last || r.mon.Status.Iteration >= o.MaxIterations || run.Reason.Name == "callback" || run.Reason.Name == "time" {
 			break
 		}
 		width = max(width*smoothStep, smoothLast)
@@ -72,7 +72,7 @@ func (r *glassoRun) smooth() error {
 			}
 		}
 	}
-	r.mon.o.Callback = nil // the stages have called it
+	r.mon.Options.Callback = nil // the stages have called it
 	return r.settle()
 }
 
@@ -83,15 +83,15 @@ func (r *glassoRun) settle() error {
 	if r.cost, ok = r.evaluate(r.theta); !ok {
 		return &manifold.PointError{What: "the smoothed solution without its small entries is not positive definite; use newton"}
 	}
-	reason, left := r.mon.reason, residual(sub, r.s, r.w, r.theta, r.rho)
+	reason, left := r.mon.Reason, residual(sub, r.s, r.w, r.theta, r.rho)
 	switch {
-	case r.mon.done(nil, r.cost, left, r.scale) && r.mon.reason.Converged:
-	case left <= 10*r.mon.target():
-		r.mon.reason = solve.Reason{Name: "smoothing", Converged: true, Detail: fmt.Sprintf("smoothed solution, relative subgradient %.3g", left/r.scale)}
+	case r.mon.Done(nil, r.cost, left, r.scale) && r.mon.Reason.Converged:
+	case left <= 10*r.mon.Target():
+		r.mon.Reason = solve.Reason{Name: "smoothing", Converged: true, Detail: fmt.Sprintf("smoothed solution, relative subgradient %.3g", left/r.scale)}
 	case reason.Converged:
-		r.mon.reason = solve.Reason{Name: "smoothing", Detail: fmt.Sprintf("smoothed solution, but relative subgradient %.3g", left/r.scale), Advice: "use newton"}
+		r.mon.Reason = solve.Reason{Name: "smoothing", Detail: fmt.Sprintf("smoothed solution, but relative subgradient %.3g", left/r.scale), Advice: "use newton"}
 	default:
-		r.mon.reason = reason
+		r.mon.Reason = reason
 	}
 	return nil
 }

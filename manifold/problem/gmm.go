@@ -1,13 +1,13 @@
 package problem
 
 import (
-	"cmp"
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"slices"
 
-	"github.com/spdopt/spdopt/internal/dense"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/mixture"
+	"github.com/spdopt/spdopt/manifold/solve"
 )
 
 var gmm = Problem{
@@ -32,13 +32,8 @@ var gmm = Problem{
 	}},
 }
 
-const (
-	gmmStarts = 4
-	gmmShort  = 10 // iterations of each start before the better half makes as many again
-)
-
 // gmmStart checks the data and returns the best start.
-func gmmStart(d *Data, o *Options) (*mixture, error) {
+func gmmStart(d *Data, o *Options) (*mixture.Mixture, error) {
 	x, err := checkSamples(d.Samples)
 	if err != nil {
 		return nil, err
@@ -51,11 +46,11 @@ func gmmStart(d *Data, o *Options) (*mixture, error) {
 		return nil, &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d for %d components: each needs more samples than dimensions", x.Rows, x.Cols, k),
 			Remedy: "give more samples, fewer components, or " + shrinkageRemedy}
 	}
-	s, err := newMixtureSamples(x)
+	s, err := mixture.NewSamples(x)
 	if err != nil {
 		return nil, &DataError{Where: "sample covariance", Err: err, Remedy: "the samples lie in a hyperplane: drop dependent columns, or " + shrinkageRemedy}
 	}
-	g, err := s.bestStart(k, o.Seed)
+	g, err := s.Start(k, o.Seed)
 	if err != nil {
 		return nil, gmmError(err)
 	}
@@ -66,91 +61,45 @@ func gmmError(err error) error {
 	return &DataError{Err: err, Remedy: "ask for fewer components, give more samples, or try another seed"}
 }
 
-// bestStart makes a few iterations from each start, as many again from the better half of them, and returns the mixture with the largest likelihood.
-func (s *mixtureSamples) bestStart(k int, seed uint64) (*mixture, error) {
-	var key [32]byte
-	for b := range 8 {
-		key[b] = byte(seed >> (8 * b))
-	}
-	rng := rand.New(rand.NewChaCha8(key))
-	g := newMixture(s, k)
-	if k == 1 {
-		g.stage = double
-	}
-	var starts []gmmTrial
-	for range gmmStarts {
-		g.plusPlus(rng)
-		starts = append(starts, gmmTrial{parts: g.components()})
-		if k == 1 {
-			break
+// gmmBy runs steps of EM, as they are or accelerated, from the best start.
+func gmmBy(accelerated bool) func(*Data, *Options) (*outcome, error) {
+	return func(d *Data, o *Options) (*outcome, error) {
+		g, err := gmmStart(d, o)
+		if err != nil {
+			return nil, err
 		}
-	}
-	for {
-		for i := range starts {
-			starts[i].advance(g)
+		r, err := g.Ascend(&o.Solver, accelerated)
+		if err != nil {
+			return nil, gmmError(err)
 		}
-		slices.SortStableFunc(starts, func(a, b gmmTrial) int { return cmp.Compare(b.value, a.value) })
-		if starts[0].err != nil {
-			return nil, starts[0].err
-		}
-		if len(starts) <= gmmStarts/2 {
-			copyComponents(g.parts, starts[0].parts)
-			return g, nil
-		}
-		starts = starts[:gmmStarts/2]
+		return gmmOutcome(d, g, r), nil
 	}
 }
 
-// gmmTrial is a start on trial, with the likelihood one iteration before.
-type gmmTrial struct {
-	parts []component
-	value float64
-	err   error
+// gmmTrust maximizes the likelihood over lifted matrices from the starts of em.
+func gmmTrust(d *Data, o *Options) (*outcome, error) {
+	g, err := gmmStart(d, o)
+	if err != nil {
+		return nil, err
+	}
+	l, start, err := g.Lifted()
+	if err != nil {
+		return nil, gmmError(err)
+	}
+	r, err := solve.Trust(l.Manifold, l, start, &o.Solver)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Lower(g, r.Point.(*manifold.ProductPoint)); err != nil {
+		return nil, gmmError(err)
+	}
+	return gmmOutcome(d, g, r), nil
 }
 
-// advance makes gmmShort iterations, with g as scratch.
-func (t *gmmTrial) advance(g *mixture) {
-	if t.err != nil {
-		return
-	}
-	copyComponents(g.parts, t.parts)
-	for range gmmShort {
-		t.value = g.respond()
-		g.collect(g.precision())
-		if t.err = g.fit(); t.err != nil {
-			t.value = math.Inf(-1)
-			return
-		}
-	}
-	copyComponents(t.parts, g.parts)
-}
-
-// plusPlus draws means among the samples with probability growing as the squared distance to those already drawn, in the metric of the pooled
-// covariance, which every component starts with.
-func (g *mixture) plusPlus(rng *rand.Rand) {
-	N, d, k := g.y.Rows, g.y.Cols, len(g.parts)
-	nearest, from := make([]float64, N), make([]float64, d)
-	pick := rng.IntN(N)
-	for c := range k {
-		g.parts[c].share = 1 / float64(k)
-		l := g.parts[c].l
-		l.Identity()
-		for j, v := range g.y.Row(pick) {
-			l.Set(j, 0, v)
-		}
-		g.parts[c].invert()
-		var sum float64
-		for i := range N {
-			copy(from, g.y.Row(i))
-			dense.Axpy(-1, g.y.Row(pick), from)
-			if q := dense.Dot(from, from); c == 0 || q < nearest[i] {
-				nearest[i] = q
-			}
-			sum += nearest[i]
-		}
-		at := rng.Float64() * sum
-		for pick = 0; pick < N-1 && at >= nearest[pick]; pick++ {
-			at -= nearest[pick]
-		}
-	}
+// gmmOutcome is that of a run to a mixture.
+func gmmOutcome(d *Data, g *mixture.Mixture, r *solve.Result) *outcome {
+	N, n := d.Samples.Dims()
+	e := g.Estimate()
+	return &outcome{run: r, n: n, count: N, solution: e.Total, parts: []Part{vectorPart("weights", e.Weights),
+		{Name: "means", Matrices: []*mat.Dense{e.Means}}, {Name: "covariances", Matrices: e.Covariances}, vectorPart("labels", e.Labels)}}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/bound"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -187,7 +189,7 @@ func (q *itmlObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 func (q *itmlObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*itmlMemo), q.z.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
-	symmetricProduct(out, eta, m.a, q.work)
+	dense.SymmetricProduct(out, eta, m.a, q.work)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, m.v, eta, 0, q.v)
 	for k, f2 := range m.f2 {
 		dense.Scale(f2*dense.Dot(q.v.Row(k), m.v.Row(k)), m.v.Row(k), q.v.Row(k))
@@ -205,7 +207,7 @@ func (q *itmlObjective) Certify(_ manifold.Point, gradientNorm float64, _ solve.
 	if math.IsInf(gap, 1) {
 		return solve.Certificate{Kind: "none"}
 	}
-	return solve.Certificate{Kind: "self-concordance", Value: logDetDistance(gap) / math.Sqrt(q.m.Kappa()), Bound: true}
+	return solve.Certificate{Kind: "self-concordance", Value: bound.LogDet(gap) / math.Sqrt(q.m.Kappa()), Bound: true}
 }
 
 func itmlGap(g float64) float64 {
@@ -271,7 +273,7 @@ func itmlLBFGS(q *itmlObjective, start *manifold.Frame, o *Options) (*solve.Resu
 // alpha = gamma/(gamma + 1) (1/q - 1/s), with the sign of the pair, but at most lambda.
 func itmlProjections(q *itmlObjective, _ *manifold.Frame, o *Options) (*solve.Result, error) {
 	P, n := q.z.Rows, q.z.Cols
-	mon := newMonitor(&o.Solver, n*n)
+	mon := iteration.NewMonitor(&o.Solver, n*n)
 	x, w := dense.New[float64](n, n), make([]float64, n)
 	x.Identity()
 	lambda, slack := make([]float64, P), slices.Clone(q.bound)
@@ -279,15 +281,15 @@ func itmlProjections(q *itmlObjective, _ *manifold.Frame, o *Options) (*solve.Re
 	for {
 		p, err := manifold.NewFrame(symmetric(x.Clone()))
 		if err != nil {
-			return nil, fmt.Errorf("iteration %d: %w", mon.status.Iteration, err)
+			return nil, fmt.Errorf("iteration %d: %w", mon.Status.Iteration, err)
 		}
 		cost, err := q.Evaluate(p, grad, memo)
 		if err != nil {
 			return nil, err
 		}
 		norm := math.Sqrt(q.m.Inner(p, grad, grad))
-		if mon.done(p, cost, norm, q.GradientScale(cost)) {
-			r := mon.result(p, 0)
+		if mon.Done(p, cost, norm, q.GradientScale(cost)) {
+			r := mon.Result(p, 0)
 			r.Certificate = q.Certify(p, norm, memo)
 			return r, nil
 		}
@@ -309,7 +311,7 @@ func itmlProjections(q *itmlObjective, _ *manifold.Frame, o *Options) (*solve.Re
 			dense.Ger(sign*alpha/(1-sign*alpha*value), w, w, x)
 			moved += math.Abs(alpha) * value
 		}
-		mon.step(moved)
-		mon.status.Evaluations++
+		mon.Step(moved)
+		mon.Status.Evaluations++
 	}
 }

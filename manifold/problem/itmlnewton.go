@@ -7,6 +7,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -55,22 +56,22 @@ func itmlByNewton(q *itmlObjective, start *manifold.Frame, o *Options) (*solve.R
 		return itmlTrust(q, start, o)
 	}
 	s := newITMLNewton(q, start, o.Start == nil)
-	mon := newMonitor(&o.Solver, q.m.VectorLen())
+	mon := iteration.NewMonitor(&o.Solver, q.m.VectorLen())
 	cost, err := s.evaluate(s.f)
 	if err != nil {
 		return nil, err
 	}
 	for {
 		norm := s.gradient()
-		if mon.done(nil, cost, norm, q.GradientScale(cost)) {
+		if mon.Done(nil, cost, norm, q.GradientScale(cost)) {
 			break
 		}
 		var moved float64
 		if cost, moved = s.step(cost, mon); moved == 0 {
-			mon.stalled()
+			mon.Stall()
 			break
 		}
-		mon.step(moved)
+		mon.Step(moved)
 	}
 	return s.close(mon, o)
 }
@@ -194,7 +195,7 @@ func total(x []float64) (sum float64) {
 
 // step solves Newton's equations for eta, given the gradient there, and moves to F (I + alpha eta) F' for the first alpha, halved from the longest that
 // stays in the cone, at most 1, that lowers the cost. It returns the cost and the length of the step, 0 if there is none.
-func (s *itmlNewton) step(cost float64, mon *monitor) (lower, moved float64) {
+func (s *itmlNewton) step(cost float64, mon *iteration.Monitor) (lower, moved float64) {
 	n, g := s.x.Cols, s.g
 	pack(s.eta, g.Data)
 	s.hessian()
@@ -224,7 +225,7 @@ func (s *itmlNewton) step(cost float64, mon *monitor) (lower, moved float64) {
 		}
 		if dense.Cholesky(s.trial) < 0 {
 			dense.MulLower(dense.NoTrans, s.f, s.trial, s.next)
-			mon.status.Evaluations++
+			mon.Status.Evaluations++
 			if c, err := s.evaluate(s.next); err == nil && c <= cost+1e-4*alpha*slope+1e-14*math.Abs(cost) {
 				s.f.Copy(s.next)
 				return c, alpha * math.Sqrt(dense.Dot(s.eta.Data, s.eta.Data))
@@ -313,12 +314,12 @@ func (s *itmlNewton) exchange() {
 
 // close looks at the last point once more, pair by pair. If the run has converged only as the products of samples see it, or Newton's equations failed,
 // the trust region goes on from there.
-func (s *itmlNewton) close(mon *monitor, o *Options) (*solve.Result, error) {
+func (s *itmlNewton) close(mon *iteration.Monitor, o *Options) (*solve.Result, error) {
 	x := dense.New[float64](s.f.Rows, s.f.Cols)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.f, s.f, 0, x)
 	p, err := manifold.NewFrame(symmetric(x))
 	if err != nil {
-		return nil, fmt.Errorf("iteration %d: %w", mon.status.Iteration, err)
+		return nil, fmt.Errorf("iteration %d: %w", mon.Status.Iteration, err)
 	}
 	q := s.itmlObjective
 	grad, memo := make([]float64, q.m.VectorLen()), q.NewMemo()
@@ -327,11 +328,11 @@ func (s *itmlNewton) close(mon *monitor, o *Options) (*solve.Result, error) {
 		return nil, err
 	}
 	norm := math.Sqrt(q.m.Inner(p, grad, grad))
-	r := mon.result(p, 0)
-	if mon.reason.Name == stalledReason || r.Converged && norm > mon.target() {
+	r := mon.Result(p, 0)
+	if mon.Reason.Name == iteration.Stalled || r.Converged && norm > mon.Target() {
 		if r, err = itmlTrust(q, p, o); err == nil {
-			r.Iterations += mon.status.Iteration
-			r.Evaluations += mon.status.Evaluations
+			r.Iterations += mon.Status.Iteration
+			r.Evaluations += mon.Status.Evaluations
 		}
 		return r, err
 	}

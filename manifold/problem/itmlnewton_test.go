@@ -9,6 +9,7 @@ import (
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -78,7 +79,7 @@ func TestITMLNewtonStepsAllocateNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newITMLNewton(q, manifold.IdentityFrame(4, 1), true)
-	first, mon := s.f.Clone(), newMonitor(&solve.Options{}, 16)
+	first, mon := s.f.Clone(), iteration.NewMonitor(&solve.Options{}, 16)
 	if n := allocs.PerRun(5, func() {
 		s.f.Copy(first)
 		cost, err := s.evaluate(s.f)

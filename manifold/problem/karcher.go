@@ -76,6 +76,7 @@ type karcherObjective struct {
 	inv               dense.Matrix[float64]
 	eta               dense.Matrix[float64]
 	eta32             dense.Matrix[float32]
+	rounded           bool          // products with the Hessian are of operands rounded to bfloat16
 	afresh            bool          // the answer depends on the point alone, to the bit: eigenbases are not followed from point to point
 	reference         []*spectrum   // but from these, if any
 	single            *singleSearch // the search that found the first point, if there was one
@@ -303,7 +304,16 @@ func (k *karcherObjective) hessianVec32(dst, v []float64, v32 []float32, _ manif
 }
 
 func (k *karcherObjective) addTerm32(w *singleWorker, i int) {
-	k.at.spectra[i].addHessian32(k.weights[i], squaredDistance, k.eta32, w)
+	k.at.spectra[i].addHessian32(k.weights[i], squaredDistance, k.eta32, k.rounded, w)
+}
+
+// roundedHessian is the number of rows from which on products of operands rounded to bfloat16 pay.
+const roundedHessian = 48
+
+// round implements roundable.
+func (k *karcherObjective) round(yes bool) bool {
+	k.rounded = yes && k.n >= roundedHessian && dense.HasBFloat16()
+	return k.rounded
 }
 
 // sum32 sets dst to the sum of the products of the terms with v.

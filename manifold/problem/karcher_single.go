@@ -47,15 +47,30 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 		return nil
 	}
 	s := newSingleSearch(k, median)
-	if !s.between() || !s.search() {
+	if !s.between() || s.search() != searchDone {
 		return nil
 	}
-	x := dense.New[float64](k.n, k.n)
-	dense.ToDouble(s.x.Data, x.Data)
-	p, err := manifold.NewFrame(symmetric(x))
-	if err != nil {
-		return nil
+	return s.found()
+}
+
+// singleFirst is firstPoint for methods that bear another first point near the optimum: a start that was given is where the search in single precision begins, and is the first
+// point itself where it is as near as that gets, or the search no use.
+func (k *karcherObjective) singleFirst(in instance, o *Options, median bool) (*manifold.Frame, error) {
+	first, err := firstPoint(in, o)
+	if err != nil || o.Start == nil || k.mean == nil {
+		return first, err
 	}
-	k.single = s
-	return p
+	s := newSingleSearch(k, median)
+	if !s.from(first) {
+		return first, nil
+	}
+	switch s.search() {
+	case searchDone:
+		if p := s.found(); p != nil {
+			return p, nil
+		}
+	case searchNeedless:
+		k.single = s
+	}
+	return first, nil
 }

@@ -46,7 +46,7 @@ type karcherStart struct {
 	arithmetic, harmonic dense.Matrix[float64] // mean of A_k and mean of A_k^-1
 	p, q                 *manifold.Frame
 	x, eta, work         dense.Matrix[float64]
-	bundles              *resolvents[float64] // of well-conditioned data
+	bundles              *resolvents[float64] // of matrices of at most largestBundled rows
 }
 
 func newKarcherStart(k *karcherObjective) (*karcherStart, error) {
@@ -129,7 +129,7 @@ func (s *karcherStart) step(centres int) (done bool, err error) {
 // inverses sets dst = sum over the matrices and shifts of w_k c_j (A_k + s_j X)^-1.
 func (s *karcherStart) inverses(r *rationalLog, dst []float64) error {
 	singular := &manifold.PointError{What: "a sum of SPD matrices is not positive definite to rounding"}
-	if s.k.mean != nil && s.k.n <= largestBundled {
+	if s.k.n <= largestBundled {
 		if s.bundles == nil {
 			s.bundles = newResolvents[float64](s.k.upper)
 		}

@@ -187,7 +187,7 @@ func (k *kronObjective) differential(f *manifold.Frame, m *kronMemo, grad []floa
 func (k *kronObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m := memo.(*kronMemo)
 	out, eta := dense.Wrap(k.p, k.p, dst), dense.Wrap(k.p, k.p, v)
-	symmetricProduct(out, eta, m.p, k.work)
+	dense.SymmetricProduct(out, eta, m.p, k.work)
 	k.now = kronNow{v: m.v, eta: eta, e: m.e}
 	m.v.run(k.passes.turn, m.e, 1/float64(k.count*k.p))
 	m.v.run(k.passes.gather, k.work, -1/float64(k.count))

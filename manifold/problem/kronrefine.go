@@ -84,7 +84,7 @@ func (r *kronRefinement) rowScatter(m *kronMemo) {
 
 // keep rounds z, made of block i of y, to the memory of that block.
 func (r *kronRefinement) keep(i int, z dense.Matrix[float64]) []float64 {
-	convert(1, z.Data, r.samples.blocks[i].Data)
+	dense.Convert(1, z.Data, r.samples.blocks[i].Data)
 	return z.Data[:cap(z.Data)]
 }
 
@@ -150,14 +150,14 @@ type kronStep struct {
 func newKronStep(p dense.Matrix[float64], q int) *kronStep {
 	s := &kronStep{k: dense.New[float64](p.Rows, p.Rows), e: dense.New[float64](q, q), d: dense.New[float64](p.Rows, p.Rows), rows: float64(p.Rows), cols: float64(q)}
 	dense.Scale(-1/s.cols, p.Data, s.k.Data)
-	addToDiagonal(s.k, 1)
+	s.k.AddDiagonal(1)
 	return s
 }
 
 // multiply sets e and d.
 func (s *kronStep) multiply(z *kronSamples[float32]) {
 	count, factor := float64(z.count()), dense.New[float32](z.p, z.p)
-	convert(1, s.k.Data, factor.Data)
+	dense.Convert(1, s.k.Data, factor.Data)
 	z.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
 		for i := from; i < to; i++ {
 			v := z.block(at, i)
@@ -168,7 +168,7 @@ func (s *kronStep) multiply(z *kronSamples[float32]) {
 		}
 	}, s.e, 1/(count*s.rows))
 	columns := dense.New[float32](z.q, z.q)
-	convert(1, s.e.Data, columns.Data)
+	dense.Convert(1, s.e.Data, columns.Data)
 	z.run(func(at *kronPlace[float32], from, to int, total dense.Matrix[float64]) {
 		if at.part.Rows == 0 {
 			at.part = dense.New[float32](z.p, z.p)
@@ -203,7 +203,7 @@ func (s *kronStep) choose() bool {
 // power returns the inverse of I + tK.
 func (s *kronStep) power() dense.Matrix[float64] {
 	w, out := s.step.Clone(), dense.New[float64](s.k.Rows, s.k.Rows)
-	addToDiagonal(w, 1)
+	w.AddDiagonal(1)
 	dense.Cholesky(w)
 	dense.InvertLower(w)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, w, w, 0, out)
@@ -216,7 +216,7 @@ func (s *kronStep) deviation(p, next *manifold.Frame) float64 {
 	n := s.k.Rows
 	turn, out := dense.New[float64](n, n), s.step.Clone()
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, view(next.Inverse()), view(p.F()), 0, turn)
-	addToDiagonal(out, 1)
+	out.AddDiagonal(1)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, -1, turn, turn, 1, out)
 	dense.Mirror(out)
 	return norm(out.Data)

@@ -126,7 +126,7 @@ func (s *kronSamples[T]) block(at *kronPlace[T], i int) dense.Matrix[T] {
 func (s *kronSamples[T]) fill(b dense.Matrix[T], i int) {
 	for r := range s.p {
 		for to, j := b.Row(r), i*s.each; len(to) > 0; to, j = to[s.q:], j+1 {
-			convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
+			dense.Convert(s.scale, s.source.Row(j)[r*s.q:(r+1)*s.q], to[:s.q])
 		}
 	}
 }

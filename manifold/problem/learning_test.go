@@ -7,9 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
-	"github.com/spdopt/spdopt/manifold"
 )
 
 func TestMixtureAgainstScikitLearn(t *testing.T) {
@@ -92,32 +90,6 @@ func scaledSym(w float64, s *mat.Dense) *mat.SymDense {
 		}
 	}
 	return out
-}
-
-// TestMixtureGradient: the norm agrees with differences of the likelihood along the gradient of one mean, in the lifted geometry.
-func TestMixtureGradient(t *testing.T) {
-	// One component at N(0, 1): moving the mean by h changes the lifted matrix by F eta F', eta = h (e1 e2' + e2 e1'), so the derivative of the
-	// cost along the unit vector eta/(sqrt 2 h) is -mean(x)/sqrt 2, and that along variance (mean(x^2)-1)/2.
-	x := gallery.NewStream(84).Normals(50, 1)
-	y := dense.New[float64](50, 2)
-	for i, v := range x.Data {
-		copy(y.Row(i), []float64{1, v})
-	}
-	g := newMixture(&mixtureSamples{y: y, mean: []float64{0}, pooled: manifold.IdentityFrame(1, 1)}, 1)
-	g.stage = double
-	g.expect()
-	got, err := g.gradient()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m, s float64
-	for _, v := range x.Data {
-		m += v / 50
-		s += v * v / 50
-	}
-	if want := math.Hypot(m/math.Sqrt2, (s-1)/2); math.Abs(got-want) > 1e-12 {
-		t.Errorf("gradient %v, want %v", got, want)
-	}
 }
 
 func TestMixtureBadInput(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -58,7 +59,7 @@ func logdetTarget(d *Data) (*manifold.Frame, int, error) {
 	}
 	s := dense.New[float64](x.Cols, x.Cols)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(x.Rows), x, x, 0, s)
-	f, err := gramFrame(symmetric(s), x)
+	f, err := gram.Frame(symmetric(s), x)
 	if err != nil {
 		return nil, 0, singularCovariance(err)
 	}
@@ -69,6 +70,8 @@ func tooFewSamples(x dense.Matrix[float64]) error {
 	return &DataError{count: true, Err: fmt.Errorf("%d samples of dimension %d have a singular covariance", x.Rows, x.Cols),
 		Remedy: "give at least as many samples as dimensions, or " + shrinkageRemedy}
 }
+
+const subspaceRemedy = "the samples lie in a subspace, or a few exceed the others by many powers of ten: drop dependent columns or those samples, or " + shrinkageRemedy
 
 func singularCovariance(err error) error {
 	return &DataError{Where: "sample covariance", Err: err, Remedy: subspaceRemedy}
@@ -130,7 +133,7 @@ func (l *logdetObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 // HessianVec implements solve.Hessian: one product.
 func (l *logdetObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m := memo.(*logdetMemo).m
-	symmetricProduct(dense.Wrap(m.Rows, m.Cols, dst), dense.Wrap(m.Rows, m.Cols, v), m, l.work)
+	dense.SymmetricProduct(dense.Wrap(m.Rows, m.Cols, dst), dense.Wrap(m.Rows, m.Cols, v), m, l.work)
 	l.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
 }
@@ -167,10 +170,3 @@ func logdetClosedForm(in instance, m *manifold.Affine, _ *Options) (*solve.Resul
 }
 
 func view(m *mat.Dense) dense.Matrix[float64] { return dense.Of(m.RawMatrix()) }
-
-// symmetricProduct sets dst = (a b + b a)/2 for symmetric a and b.
-func symmetricProduct(dst, a, b, work dense.Matrix[float64]) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, a, b, 0, work)
-	dense.Transpose(dst, work)
-	dense.Axpy(1, work.Data, dst.Data)
-}

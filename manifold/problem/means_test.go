@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -160,5 +161,39 @@ func TestMedianResistsAnOutlier(t *testing.T) {
 	}
 	if d := distanceRelative(solved(t, "mean", Data{Matrices: ms}, nil).Solution, before); d < 3 {
 		t.Errorf("the mean moved by %g only", d)
+	}
+}
+
+// TestBarycenterCertificateAtLooseTolerances: estimates hold what followed eigenbases leave of the gradient, and runs whose Newton step is too long to say anything have
+// not converged.
+func TestBarycenterCertificateAtLooseTolerances(t *testing.T) {
+	for seed := range uint64(60) {
+		n, kappa := int(2+seed%3), math.Pow(10, float64(1+seed%6))
+		var ms []mat.Symmetric
+		for k := range uint64(4) {
+			ms = append(ms, symmetric(gallery.SPD(10*seed+k, n, kappa)))
+		}
+		data := Data{Matrices: ms}
+		var exact *Result
+		if kappa <= 1e4 {
+			exact = solved(t, "barycenter", data, &Options{Solver: solve.Options{Tolerance: 1e-11}})
+		}
+		for _, method := range []string{"newton", "fixed-point", "trust", "lbfgs"} {
+			for _, tolerance := range []float64{1e-2, 1e-4} {
+				r, err := Solve("barycenter", data, &Options{Method: method, Solver: solve.Options{Tolerance: tolerance}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Converged && r.Certificate.Value > 0.3 {
+					t.Errorf("%s, condition %g, tolerance %g: converged, %+v", method, kappa, tolerance, r.Certificate)
+				}
+				if exact == nil || r.Certificate.Value > 0.05 { // an estimate to first order
+					continue
+				}
+				if d, err := manifold.Distance(r.Solution, exact.Solution); err != nil || !(d <= 1.2*r.Certificate.Value+1e-9) {
+					t.Errorf("%s, condition %g, tolerance %g: %g away, %+v, %v", method, kappa, tolerance, d, r.Certificate, err)
+				}
+			}
+		}
 	}
 }

@@ -117,7 +117,7 @@ func (k *medianObjective) hessianVec32(dst, v []float64, v32 []float32, _ manifo
 
 func (k *medianObjective) addTerm32(w *singleWorker, i int) {
 	if d := k.here.distances[i]; d > atData {
-		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta32, w)
+		k.here.spectra[i].addHessian32(k.weights[i]*math.Sqrt(k.m.Kappa())/d, distance, k.eta32, k.rounded, w)
 	}
 }
 
@@ -162,7 +162,7 @@ func (k *medianObjective) start() *manifold.Frame {
 
 func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, error) {
 	k := in.(*medianObjective)
-	first, err := firstPoint(k, o)
+	first, err := k.singleFirst(k, o, true)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -35,7 +36,7 @@ type correlationRun struct {
 	c       dense.Matrix[float64]
 	floor   float64
 	b       float64
-	mon     *monitor
+	mon     *iteration.Monitor
 	y       []float64
 	shifted dense.Matrix[float64]
 	s       *split
@@ -79,7 +80,7 @@ func startCorrelation(d *Data, o *Options) (*correlationRun, error) {
 		return nil, err
 	}
 	n := c.Rows
-	r := &correlationRun{c: c.Clone(), floor: o.Floor, b: 1 - o.Floor, mon: newMonitor(&o.Solver, n*n), y: make([]float64, n),
+	r := &correlationRun{c: c.Clone(), floor: o.Floor, b: 1 - o.Floor, mon: iteration.NewMonitor(&o.Solver, n*n), y: make([]float64, n),
 		grad: make([]float64, n)}
 	for i := range n {
 		r.c.Set(i, i, r.c.At(i, i)-r.floor)
@@ -105,7 +106,7 @@ func (r *correlationRun) evaluate(y []float64) error {
 func (r *correlationRun) norm() float64 { return math.Sqrt(dense.Dot(r.grad, r.grad)) }
 
 func (r *correlationRun) done() bool {
-	return r.mon.done(nil, r.value, r.norm(), math.Sqrt(float64(len(r.y))))
+	return r.mon.Done(nil, r.value, r.norm(), math.Sqrt(float64(len(r.y))))
 }
 
 func correlationNewton(d *Data, o *Options) (*outcome, error) {
@@ -125,11 +126,11 @@ func correlationNewton(d *Data, o *Options) (*outcome, error) {
 			return nil, err
 		}
 		if length == 0 {
-			r.mon.reason = solve.Reason{Name: stalledReason, Detail: fmt.Sprintf("no step decreases the dual below residual %.3g", r.norm()),
+			r.mon.Reason = solve.Reason{Name: iteration.Stalled, Detail: fmt.Sprintf("no step decreases the dual below residual %.3g", r.norm()),
 				Advice: "this is the rounding level of the problem: loosen the tolerance, or scale the matrix"}
 			break
 		}
-		r.mon.step(length)
+		r.mon.Step(length)
 	}
 	return r.outcome(products)
 }
@@ -143,7 +144,7 @@ func (r *correlationRun) search(step []float64) (length float64, err error) {
 		if err := r.evaluate(trial); err != nil {
 			return 0, err
 		}
-		r.mon.status.Evaluations++
+		r.mon.Status.Evaluations++
 		if r.value <= old+1e-4*t*slope || r.norm() <= norm/2 {
 			r.y = trial
 			return t * math.Sqrt(dense.Dot(step, step)), nil
@@ -297,7 +298,7 @@ func (r *correlationRun) vanished(i int) error {
 		largest = max(largest, math.Abs(v))
 	}
 	return &DataError{Err: fmt.Errorf("diagonal entry %d of the projection has vanished after %d iterations; the largest entry of the matrix is %.3g, of a correlation matrix 1",
-		i, r.mon.status.Iteration, largest), Remedy: "divide rows and columns by the standard deviations, or give more iterations"}
+		i, r.mon.Status.Iteration, largest), Remedy: "divide rows and columns by the standard deviations, or give more iterations"}
 }
 
 // outcome scales X to unit diagonal, which makes it feasible, and bounds its distance D to the solution by the duality gap: the objective is
@@ -330,7 +331,7 @@ func (r *correlationRun) outcome(products int) (*outcome, error) {
 		x.Set(i, i, 1)
 	}
 	gap += r.complementarity(scale)
-	run := r.mon.result(nil, products)
+	run := r.mon.Result(nil, products)
 	run.Objective = square / 2
 	run.Certificate = solve.Certificate{Kind: "duality-gap", Value: math.Sqrt(2 * gap), Bound: true}
 	return &outcome{run: run, n: n, count: 1, solution: symmetric(x),
@@ -352,8 +353,8 @@ func correlationAlternating(d *Data, o *Options) (*outcome, error) {
 			return r.outcome(0)
 		}
 		dense.Axpy(-1, r.grad, r.y)
-		r.mon.step(r.norm())
-		r.mon.status.Evaluations++
+		r.mon.Step(r.norm())
+		r.mon.Status.Evaluations++
 	}
 }
 

@@ -25,7 +25,7 @@ var metricNearness = Problem{
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))
 		o.fill = nearnessFill(matrix, view(c.F()), o.work)
-		o.diagonalise = func(p *pencil) error { return nearnessPencil(p, matrix, c, len(d.Matrices) == 1, o.work) }
+		o.diagonalise = func(p *pencil) error { return nearnessPencil(p, matrix, c, len(d.Matrices) == 1) }
 		o.m, err = m(n)
 		return o, err
 	},
@@ -57,19 +57,14 @@ func nearnessFill(q, l dense.Matrix[float64], work [2]dense.Matrix[float64]) fun
 }
 
 // nearnessPencil sets p to the pencil of Q^2 and C; C = I does not square the condition of Q.
-func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, identity bool, work [2]dense.Matrix[float64]) error {
+func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, identity bool) error {
 	if identity {
 		err := p.decompose(q)
 		dense.Multiply(p.mu, p.mu, p.mu)
 		p.weigh()
 		return err
 	}
-	a, b := work[0], work[1]
-	dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, q, q, 0, a)
-	dense.Mirror(a)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, view(c.F()), view(c.F()), 0, b)
-	dense.Mirror(b)
-	return p.set(a, b)
+	return p.setSquare(q, view(c.F()))
 }
 
 // timesFrame sets dst = a op(F), in half a product if F is lower triangular.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/spdopt/spdopt/manifold/learn"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -28,11 +29,11 @@ func outliersByPotato(d *Data, o *Options) (*outcome, error) {
 		return nil, err
 	}
 	n := frames[0].Dim()
-	mon := newMonitor(&o.Solver, n*n)
-	p, err := learn.NewPotato(d.Matrices, learn.PotatoOptions{Metric: setMetric(o), Threshold: o.Threshold, MaxIterations: mon.o.MaxIterations,
+	mon := iteration.NewMonitor(&o.Solver, n*n)
+	p, err := learn.NewPotato(d.Matrices, learn.PotatoOptions{Metric: setMetric(o), Threshold: o.Threshold, MaxIterations: mon.Options.MaxIterations,
 		Stop: func(rounds int, rejected float64) bool {
-			mon.status.Iteration, mon.status.Evaluations = rounds, rounds
-			return mon.done(nil, rejected, math.Inf(1), 1)
+			mon.Status.Iteration, mon.Status.Evaluations = rounds, rounds
+			return mon.Done(nil, rejected, math.Inf(1), 1)
 		}})
 	if err != nil {
 		return nil, refusal(err)
@@ -52,7 +53,7 @@ func outliersByPotato(d *Data, o *Options) (*outcome, error) {
 		GradientNorm: p.Residual, RelativeGradient: p.Residual, Certificate: certifyCentre(o, p.Residual),
 		Reason: solve.Reason{Name: "rounds", Converged: p.Converged, Detail: fmt.Sprintf("%d of %d matrices rejected in %d rounds", len(frames)-count, len(frames), p.Iterations)}}
 	if p.Stopped {
-		r.Reason = mon.reason
+		r.Reason = mon.Reason
 	}
 	return &outcome{run: r, n: n, count: len(frames), solution: p.Centre, parts: []Part{vectorPart("scores", scores),
 		vectorPart("probabilities", chances), vectorPart("normal", normal)}}, nil

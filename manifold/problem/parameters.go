@@ -120,6 +120,12 @@ type verifier interface {
 	verify(in instance, r *solve.Result, o *solve.Options)
 }
 
+// stretcher is implemented by instances whose finish fixes a scale on which the cost does not depend.
+type stretcher interface {
+	// stretch returns how many times as far from the minimizer as a point the solution may be.
+	stretch(solution *mat.SymDense, o *Options) float64
+}
+
 var _, _ verifier = (*knownMinimizer)(nil), (*barycenterObjective)(nil)
 
 // withParts is implemented by instances that find more than the solution.

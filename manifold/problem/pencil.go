@@ -1,6 +1,9 @@
 package problem
 
 import (
+	"math"
+	"slices"
+
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/eigen"
 	"github.com/spdopt/spdopt/manifold"
@@ -36,6 +39,59 @@ func (p *pencil) set(a, b dense.Matrix[float64]) error {
 	return nil
 }
 
+// setSquare is set for A = Q Q, Q symmetric, and B = L L': mu are the squares of the singular values of L^-1 Q, of which the eigenvalues of its square keep
+// those only that are large against the rounding of the largest.
+func (p *pencil) setSquare(q, l dense.Matrix[float64]) error {
+	m := p.s
+	m.Copy(q)
+	dense.SolveLower(dense.NoTrans, l, m)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, m, m, 0, p.w)
+	if err := p.decompose(p.w); err != nil {
+		return err
+	}
+	for kept := p.lost(len(p.mu)); kept > 0; kept = p.lost(kept) {
+		p.sharpen(m, kept)
+	}
+	p.weigh()
+	dense.SolveLower(dense.Transposed, l, p.t)
+	return nil
+}
+
+// lostShare is the share of the largest eigenvalue below which another one, known to the rounding of that, and its vector are computed anew.
+const lostShare = 0x1p-26
+
+// lost returns how many of the first count eigenvalues, which were computed together, are too small against the largest of them.
+func (p *pencil) lost(count int) int {
+	few, _ := slices.BinarySearch(p.mu[:count], lostShare*p.mu[count-1])
+	return few
+}
+
+// sharpen computes the first k singular values of M and their left vectors anew, from what M has in their space apart from the right vectors of the larger ones.
+func (p *pencil) sharpen(m dense.Matrix[float64], k int) {
+	n := len(p.mu)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, p.t, m, 0, p.w)
+	few, right := p.w.View(0, 0, k, n), p.w.View(k, 0, n-k, n)
+	vectors, larger := p.t.View(0, 0, n, k), p.t.View(0, k, n, n-k)
+	shares := dense.New[float64](k, n-k)
+	for i, v := range p.mu[k:] {
+		dense.Scale(1/math.Sqrt(v), right.Row(i), right.Row(i))
+	}
+	dense.Gemm(dense.NoTrans, dense.Transposed, 1, few, right, 0, shares)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, -1, shares, right, 1, few)
+	for j, v := range p.mu[k:] {
+		for i := range k {
+			shares.Set(i, j, shares.At(i, j)/math.Sqrt(v))
+		}
+	}
+	dense.Gemm(dense.NoTrans, dense.Transposed, -1, larger, shares, 1, vectors)
+	turn, mu, before := dense.New[float64](k, k), p.mu[:k], vectors.Clone()
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, few, few, 0, turn)
+	if p.solver.Sym(turn, mu) {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, before, turn, 0, vectors)
+	}
+	p.raise(mu)
+}
+
 // decompose is set for B = I: one eigendecomposition.
 func (p *pencil) decompose(a dense.Matrix[float64]) error {
 	n := len(p.mu)
@@ -43,11 +99,17 @@ func (p *pencil) decompose(a dense.Matrix[float64]) error {
 	if !p.solver.Sym(p.t, p.mu) || !(p.mu[n-1] > 0) {
 		return &manifold.PointError{What: "the pencil is not positive definite", Min: p.mu[0], Max: p.mu[n-1]}
 	}
-	for i, v := range p.mu {
-		p.mu[i] = max(v, float64(n)*0x1p-52*p.mu[n-1])
-	}
+	p.raise(p.mu)
 	p.weigh()
 	return nil
+}
+
+// raise raises the ascending eigenvalues that rounding has made too small.
+func (p *pencil) raise(mu []float64) {
+	n := len(mu)
+	for i, v := range mu {
+		mu[i] = max(v, float64(n)*0x1p-52*mu[n-1])
+	}
 }
 
 // weigh sets the weights to those of mu.

@@ -34,7 +34,8 @@ type Options struct {
 	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust, arc
 	// and steepest, and RationalStep elsewhere.
 	Retraction manifold.Retraction
-	// Start is the first point of iterative methods; the default depends on the problem. Problems without such methods refuse it, see Problem.TakesStart.
+	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
+	// from it, where the data allow that, and count no iterations there. Problems without such methods refuse it, see Problem.TakesStart.
 	Start mat.Symmetric
 	// Normalization fixes the scale where the problem leaves it free (tyler, kron-mle); default TraceN.
 	Normalization Normalization
@@ -294,15 +295,23 @@ func (p Problem) outcome(method Method, d *Data, o *Options) (*outcome, error) {
 	if v, ok := in.(verifier); ok {
 		v.verify(in, c.run, &o.Solver)
 	}
-	frame := c.run.Point.(*manifold.Frame)
-	c.solution = in.finish(frame, o)
-	if w, ok := in.(withParts); ok {
-		c.parts = w.parts(frame, c.solution)
-	}
+	c.finish(in, o)
 	if r, ok := in.(recycler); ok {
 		r.recycle()
 	}
 	return c, nil
+}
+
+// finish sets what is reported about the last point of the run.
+func (c *outcome) finish(in instance, o *Options) {
+	frame := c.run.Point.(*manifold.Frame)
+	c.solution = in.finish(frame, o)
+	if s, ok := in.(stretcher); ok {
+		c.run.Certificate.Value *= s.stretch(c.solution, o)
+	}
+	if w, ok := in.(withParts); ok {
+		c.parts = w.parts(frame, c.solution)
+	}
 }
 
 func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, error) {

@@ -558,3 +558,31 @@ func TestCertificateOnUnconvergedRuns(t *testing.T) {
 		}
 	}
 }
+
+// Scaling to trace n moves a nearly degenerate matrix by up to n^1/2 times as much as its shape.
+func TestTylerCertificateHoldsForTheTrace(t *testing.T) {
+	for _, n := range []int{2, 8} {
+		rng := rand.New(rand.NewPCG(11, uint64(n)))
+		x := mat.NewDense(4*n, n, nil)
+		for i := range 4 * n {
+			for j := range n {
+				x.Set(i, j, rng.NormFloat64()*math.Pow(10, -3*float64(j)/float64(n-1)))
+			}
+		}
+		for _, normalization := range []Normalization{TraceN, DetOne} {
+			exact, err := Solve("tyler", Data{Samples: x}, &Options{Normalization: normalization, Solver: solve.Options{Tolerance: 1e-13}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, method := range []string{"fixed-point", "trust", "cg", "lbfgs", "steepest", "arc"} {
+				r, err := Solve("tyler", Data{Samples: x}, &Options{Method: method, Normalization: normalization, Solver: solve.Options{Tolerance: 1e-3}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d, err := manifold.Distance(r.Solution, exact.Solution); err != nil || !(d <= 1.1*r.Certificate.Value) {
+					t.Errorf("%s, n = %d, normalization %v: %v away, stated %+v, %v", method, n, normalization, d, r.Certificate, err)
+				}
+			}
+		}
+	}
+}

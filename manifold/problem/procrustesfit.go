@@ -7,6 +7,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -93,7 +94,7 @@ func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, gr
 	f.model = newProcrustesModel(f.b, o.team, f.lender)
 	f.term = f.nearTerm
 	m := float64(len(p.a))
-	squares := 2*m*p.cost - sum(f.fixed)                          // of the logarithms, if the cost is known
+	squares := 2*m*p.cost - dense.Sum(f.fixed)                    // of the logarithms, if the cost is known
 	if squares > math.Pow(m*float64(n), 7./8)*fitWidth*fitWidth { // by Hoelder
 		f.farther()
 		return f
@@ -149,7 +150,7 @@ func (f *procrustesFit) step() bool {
 			if f.finish() {
 				return true
 			}
-			goal = max(goal, f.model.lastErrors())
+			goal = max(goal, f.model.lastErrors(f.model.known))
 		}
 		moved, ok := f.move(goal)
 		if moved || !ok {
@@ -273,7 +274,7 @@ func relativeScale(a, b *manifold.Frame) float64 {
 
 // fitted solves the problem by a fit, and by the general solver where that can do no more.
 func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve.Options, minimize solve.Minimize) (*solve.Result, error) {
-	mon := newMonitor(&options, group.VectorLen())
+	mon := iteration.NewMonitor(&options, group.VectorLen())
 	scale := o.GradientScale(0)
 	var scales, determinants []float64
 	for k, a := range o.a {
@@ -282,18 +283,18 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 	f := o.fit(p, scales, determinants, group)
 	var now rotation // for those who look
 	find := func() dense.Matrix[float64] { return f.rotation(p) }
-	f.target = 0.7 * mon.o.Tolerance * scale
+	f.target = 0.7 * mon.Options.Tolerance * scale
 	finished := f.run(func() bool {
 		if f.steps > 0 {
-			mon.step(f.length)
+			mon.Step(f.length)
 		}
-		mon.status.Evaluations, mon.status.HessianProducts = f.evaluations, f.model.products
+		mon.Status.Evaluations, mon.Status.HessianProducts = f.evaluations, f.model.products
 		now.make = find
-		return mon.done(&now, f.at.cost, f.at.norm, scale)
+		return mon.Done(&now, f.at.cost, f.at.norm, scale)
 	})
-	if finished && !mon.reason.Converged && f.far == nil { // the last evaluation was as rough as a step allows
+	if finished && !mon.Reason.Converged && f.far == nil { // the last evaluation was as rough as a step allows
 		if finished = f.evaluate(f.at, f.target); finished {
-			mon.status.Evaluations, mon.status.Cost, mon.status.GradientNorm = f.evaluations, f.at.cost, f.at.norm
+			mon.Status.Evaluations, mon.Status.Cost, mon.Status.GradientNorm = f.evaluations, f.at.cost, f.at.norm
 		}
 	}
 	start := &rotation{r: f.rotation(p)}
@@ -301,11 +302,11 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 	if finished {
 		o.squares = f.at.squares
 		certificate := f.certify()
-		r := mon.result(start, f.model.products)
+		r := mon.Result(start, f.model.products)
 		r.Certificate = certificate
 		return r, nil
 	}
-	options.MaxIterations = max(1, mon.o.MaxIterations-f.steps)
+	options.MaxIterations = max(1, mon.Options.MaxIterations-f.steps)
 	r, err := minimize(group, o, start, &options)
 	if err == nil {
 		r.Iterations, r.Evaluations, r.HessianProducts = r.Iterations+f.steps, r.Evaluations+f.evaluations, r.HessianProducts+f.model.products

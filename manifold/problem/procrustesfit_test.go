@@ -218,7 +218,7 @@ func TestProcrustesModelSolves(t *testing.T) {
 		var products [3]int
 		for i, goal := range []float64{1e-3, 0.2, 1e-3} {
 			if i == 2 {
-				m.rounded = nil
+				m.coarse = nil
 			}
 			before := m.products
 			copy(m.res, right)

@@ -10,13 +10,15 @@ const (
 	// lastGain is what the last step makes of a gradient at best, lastNorm the largest gradient, in units of sqrt(n), from which a step may be the last: the cost after it is known to about
 	// its third power.
 	lastGain, lastNorm = 2e-4, 1e-4
-	// lastShare is the least part of the goal that the errors of what is stated may leave to the residual.
-	lastShare = 0.3
-	// secantGain is about what the curvature makes of a residual.
-	secantGain = 0.005
+	// lastShare is the least part of what is allowed that the errors of what is stated may leave to the residual, and lastMargin how much of it that uses.
+	lastShare, lastMargin = 0.15, 0.97
+	// lateShare is the largest part of the goal that what a curvature lacks of the step may take before it is computed again.
+	lateShare = 1
+	// curvatureFrom times the goal is the residual from which on a curvature is computed, which lacks about 0.01 of it.
+	curvatureFrom = 50
 	// curvatureRest times the square of the largest logarithm bounds what the curvature leaves out, relative to it, and curvatureRounding what rounding to bfloat16 adds. That
 	// of the part of the step that comes after it may be curvatureLate times as large as its residual tells.
-	curvatureRest, curvatureRounding, curvatureLate = 0.06, 0x1p-8, 3
+	curvatureRest, curvatureRounding, curvatureLate = 0.06, 0x1p-8, 4
 	// driftMargin is how much larger than last seen the error of a residual that has been carried along may be.
 	driftMargin = 2
 	// singleError bounds that of residuals in single precision, in units of sqrt(n) tr G/n tr G^-1/n times the step.
@@ -39,7 +41,6 @@ type lastSolve struct {
 	rest      float64               // the residual then, 0 before
 	images    dense.Matrix[float32] // of the pairs, side by side
 	forms     []float64             // u'A u of each pair
-	drift     float64               // the error of a residual that was carried along, relative to the last one computed, as last seen
 }
 
 func newLastSolve(n, count int, l *lender) *lastSolve {
@@ -66,28 +67,52 @@ func (f *procrustesFit) lastSolve() *lastSolve {
 // begin forgets the last curvature, for a gradient of the given norm.
 func (l *lastSolve) begin(norm float64) {
 	if l != nil {
-		l.norm, l.rest, l.drift = norm, 0, 0
+		l.norm, l.rest = norm, 0
 	}
 }
 
 // lacksCurvature tells whether a curvature has still to be computed.
 func (l *lastSolve) lacksCurvature() bool { return l != nil && l.rest == 0 }
 
-// within returns the goal of the residual for which what is stated is as small as allowed, or one that pays if it cannot be.
+// within returns the goal of the residual for which what is stated is as small as allowed, or one that pays if it cannot be. Where the residual is to be computed once more on the way there, it
+// counts on that.
 func (l *lastSolve) within(m *procrustesModel, goal float64) float64 {
-	errors := m.lastErrors()
-	if rest := l.allowed - errors; rest >= lastShare*goal {
-		return min(goal, rest)
+	gain, _ := m.gains()
+	drift := driftMargin * m.lastDrift() * m.known
+	fixed := m.lastErrors(0)
+	rest := lastMargin * (l.allowed - fixed)
+	switch {
+	case rest >= 3*drift: // gains does without
+		rest -= drift
+	default:
+		rest = min(rest-gain*drift, 1.9*drift) // stale sees to it
 	}
-	return max(goal, errors)
+	if rest >= lastShare*l.allowed {
+		return rest
+	}
+	return max(goal, fixed+gain*drift)
 }
 
-// lastErrors bounds the difference between the residual of a last solve and the gradient after the step.
-func (m *procrustesModel) lastErrors() float64 {
+// lateError bounds what the curvature lacks of the part of the step that came after it.
+func (l *lastSolve) lateError() float64 {
+	return curvatureLate * l.rest / l.norm * norm(l.curvature)
+}
+
+// lastDrift is about what a residual that is carried along to the end of a last solve is wrong by, relative to the last one computed: what has been seen, unless that was over a short way.
+func (m *procrustesModel) lastDrift() float64 {
+	if m.coarse == nil {
+		return m.drift
+	}
+	_, _, drift := m.coarse.errors()
+	return max(m.drift, drift*math.Sqrt(m.spread))
+}
+
+// lastErrors bounds the difference between the residual of a last solve, carried along from one of norm known, and the gradient after the step.
+func (m *procrustesModel) lastErrors(known float64) float64 {
 	l, n := m.last, math.Sqrt(float64(m.n))
 	bend, step := norm(l.curvature), norm(m.step)
-	curvature := curvatureRest*l.width*l.width + curvatureRounding + curvatureLate*l.rest/l.norm
-	return curvature*bend + driftMargin*l.drift*m.known + (singleError*m.spread*n+l.norm/n)*step
+	curvature := curvatureRest*l.width*l.width + curvatureRounding
+	return curvature*bend + l.lateError() + driftMargin*m.lastDrift()*known + (singleError*m.spread*n+l.norm/n)*step
 }
 
 // curve sets the curvature of a last solve to that of the step, and its forms. It follows a product with the step in single precision.
@@ -109,7 +134,7 @@ func (m *procrustesModel) curve() {
 func (m *procrustesModel) bendTerm(w *worker, k int) error {
 	w.scratch.single.need(m.n)
 	product := dense.Gemm[float32]
-	if m.rounded != nil {
+	if m.coarse != nil && dense.HasBFloat16() {
 		product = dense.GemmRounded[float32]
 	}
 	x, v, t := w.scratch.single.t[0], w.scratch.single.t[1], w.scratch.single.t[2]
@@ -139,7 +164,7 @@ func (f *procrustesFit) finish() bool {
 	if m.last.lacksCurvature() {
 		return false
 	}
-	bound := norm(m.res) + m.lastErrors() + f.slack()
+	bound := norm(m.res) + m.lastErrors(m.known) + f.slack()
 	if !(bound <= f.target) || f.group.Retract(f.trial.rotation, f.at.rotation, f.turn) != nil {
 		return false
 	}
@@ -157,7 +182,7 @@ func (f *procrustesFit) foretell(bound float64) {
 	dense.Scale(bound/norm(trial.grad), trial.grad, trial.grad)
 	trial.norm, trial.exact = bound, false
 	trial.cost = at.cost + (slope+residual)/2
-	stretch := float64(len(f.a)) * (residual - slope) / sum(m.last.forms) // E has its part in the sum of the forms
+	stretch := float64(len(f.a)) * (residual - slope) / dense.Sum(m.last.forms) // E has its part in the sum of the forms
 	for k, log := range m.at.logs {
 		trial.squares[k] = at.squares[k] - 4*float64(dense.Dot(log.Data, m.step)) + stretch*m.last.forms[k]
 	}

@@ -2,7 +2,6 @@ package problem
 
 import (
 	"math"
-	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -12,11 +11,16 @@ const (
 	modelSpread = 1e4
 	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side.
 	innerForcing = 0.2
-	// roundedLeast is the dimension from which on products in bfloat16 are faster.
-	roundedLeast = 26
+	// roundedLeast is the dimension from which on products in bfloat16 are faster, and bytesLeast that from which on products in bytes are.
+	roundedLeast, bytesLeast = 26, 80
 	// roundedGain is how much a solve may make of a residual by products in bfloat16, before the residual is lost in their error and computed in single precision. A goal
-	// above roundedGoal times it needs no such product.
+	// above roundedGoal times it needs no such product. bytesGain and bytesGoal are the same for bytes.
 	roundedGain, roundedGoal = 0.05, 0.03
+	bytesGain, bytesGoal     = 0.06, 0.03
+	// roundedDrift and bytesDrift times the root of tr G/n tr G^-1/n are about what a residual is wrong by once it has been carried along for long, relative to the last one computed.
+	roundedDrift, bytesDrift = 0.004, 0.012
+	// driftGain times the error of a residual last seen is too small a gain, and an error above driftMost is that of an operator that is too wrong.
+	driftGain, driftMost = 2, 0.4
 	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
 	innerProducts, outerProducts = 200, 50
 )
@@ -38,12 +42,13 @@ type procrustesModel struct {
 	spread          float64               // the largest tr G/n tr G^-1/n
 	u               dense.Matrix[float32] // of the present product
 	sum, other      dense.Matrix[float32]
-	rounded         *dense.RoundedSandwiches // the operator in bfloat16, nil where the processor has no products of such
+	coarse          coarseOperator // nil where the processor has none, and for pairs too near singular for it
 	secant, tangent func(w *worker, k int) error
 	bend            func(w *worker, k int) error
 
 	last  *lastSolve // nil for solves that are not
 	known float64    // the norm of the last residual without the error of rounded products
+	drift float64    // the error of a residual that was carried along, relative to the last one computed, as last seen
 
 	step, res, dir, hd, z, right       []float32 // of a solve with the operator
 	total, rest, course, image, answer []float32 // of a Newton step
@@ -79,9 +84,7 @@ func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrust
 		m.scale = append(m.scale, float64(n)/b.Trace())
 	}
 	m.secant, m.tangent, m.bend = m.secantTerm, m.tangentTerm, m.bendTerm
-	if n >= roundedLeast {
-		m.rounded = dense.NewRoundedSandwiches(n, len(b))
-	}
+	m.coarse = newCoarseOperator(n, len(b))
 	return m
 }
 
@@ -227,84 +230,122 @@ func (m *procrustesModel) precondition(goal float64) {
 	dense.Scale(-1, m.step, m.answer)
 }
 
-// use makes the factors those of the model. A multiple of the identity commutes with everything: what is rounded is G and its inverse without the medians of their diagonals, so
-// that differences of eigenvalues that most are near to are not lost.
+// use makes the factors those of the model.
 func (m *procrustesModel) use(at *modelFactors) {
 	m.at = at
-	if m.rounded == nil {
-		return
+	if m.coarse != nil {
+		m.coarse.set(m)
 	}
-	for k, g := range at.g {
-		m.rounded.Set(k, lessMedian(g, m.sum, m.z[:m.n]), lessMedian(at.inv[k], m.other, m.z[:m.n]))
-	}
-}
-
-// lessMedian sets dst to a less the median of its diagonal, and returns it.
-func lessMedian(a, dst dense.Matrix[float32], diagonal []float32) dense.Matrix[float32] {
-	dst.Copy(a)
-	for i := range diagonal {
-		diagonal[i] = a.At(i, i)
-	}
-	slices.Sort(diagonal)
-	median := diagonal[len(diagonal)/2]
-	for i := range diagonal {
-		dst.Set(i, i, a.At(i, i)-median)
-	}
-	return dst
 }
 
 // solve sets step to minus the inverse of the operator times res, by conjugate gradients, so that the residual is at most goal. It returns false where they met a
 // direction without curvature, or took too many steps.
 func (m *procrustesModel) solve(goal float64) bool {
 	copy(m.right, m.res)
-	if m.descend(goal) {
-		return true
+	for !m.descend(goal) {
+		if m.coarse == nil {
+			return false
+		}
+		if m.coarse = m.coarse.finer(m.n, len(m.at.g)); m.coarse != nil { // too near singular for it
+			m.coarse.set(m)
+		}
+		copy(m.res, m.right)
 	}
-	if m.rounded == nil {
-		return false
-	}
-	m.rounded = nil // too near singular for it
-	copy(m.res, m.right)
-	return m.descend(goal)
+	return true
 }
 
-// descend is solve at the present precision.
+// descend is solve at the present precision, which may also turn out to be too low.
 func (m *procrustesModel) descend(goal float64) bool {
 	clear(m.step)
-	m.known = norm(m.res)
+	m.known, m.drift = norm(m.res), 0
 	m.last.begin(m.known)
 	dense.Multiply(m.res, m.diagonal, m.z)
 	dense.Scale(-1, m.z, m.dir)
 	for range innerProducts {
 		m.apply(m.dir, m.hd)
-		curvature := dense.Dot(m.dir, m.hd)
+		slope, curvature := m.slopes()
 		if !(curvature > 0) {
 			return false
 		}
-		length := -dense.Dot(m.dir, m.res) / curvature
-		dense.Axpy(length, m.dir, m.step)
-		dense.Axpy(length, m.hd, m.res)
-		left := norm(m.res)
+		left, turn := m.advance(-slope / curvature)
 		if m.stale(goal, left) || left <= goal && m.last.lacksCurvature() {
-			goal = m.renew(goal)
-			left = m.known
+			if goal = m.renew(goal); m.coarse != nil && !(m.drift <= driftMost) {
+				return false
+			}
+			left, turn = m.advance(0)
 		}
 		if left <= goal && !m.last.lacksCurvature() {
 			return true
 		}
-		dense.Multiply(m.res, m.diagonal, m.z)
-		dense.Blend(dense.Dot(m.z, m.hd)/curvature, m.dir, -1, m.z, m.dir)
+		m.redirect(turn / curvature)
 	}
 	return false
 }
 
+// solvePiece is the number of elements of which those of all matrices of a solve stay in the caches from one pass to the next.
+const solvePiece = 8192
+
+// pieces calls do for ranges of elements.
+func (m *procrustesModel) pieces(do func(from, to int)) {
+	for i := 0; i < len(m.res); i += solvePiece {
+		do(i, min(i+solvePiece, len(m.res)))
+	}
+}
+
+// slopes returns the inner products of the direction with the residual and with its own image.
+func (m *procrustesModel) slopes() (slope, curvature float64) {
+	m.pieces(func(i, j int) {
+		slope += float64(dense.Dot(m.dir[i:j], m.res[i:j]))
+		curvature += float64(dense.Dot(m.dir[i:j], m.hd[i:j]))
+	})
+	return slope, curvature
+}
+
+// advance goes along the direction, and returns the norm of the residual there and the inner product of that, preconditioned, with the image of the direction.
+func (m *procrustesModel) advance(length float64) (left, turn float64) {
+	m.pieces(func(i, j int) {
+		res, z := m.res[i:j], m.z[:j-i]
+		dense.Axpy(float32(length), m.dir[i:j], m.step[i:j])
+		dense.Axpy(float32(length), m.hd[i:j], res)
+		left += float64(dense.Dot(res, res))
+		dense.Multiply(res, m.diagonal[i:j], z)
+		turn += float64(dense.Dot(z, m.hd[i:j]))
+	})
+	return math.Sqrt(left), turn
+}
+
+// redirect sets the direction to weight times it less the preconditioned residual.
+func (m *procrustesModel) redirect(weight float64) {
+	m.pieces(func(i, j int) {
+		z, dir := m.z[:j-i], m.dir[i:j]
+		dense.Multiply(m.res[i:j], m.diagonal[i:j], z)
+		dense.Blend(float32(weight), dir, -1, z, dir)
+	})
+}
+
 // stale tells whether a residual of norm left is to be computed, and not carried along any further.
 func (m *procrustesModel) stale(goal, left float64) bool {
-	lost := roundedGoal * m.known
-	if m.last != nil && !m.last.lacksCurvature() { // its error is part of what is stated
-		lost /= 2
+	if m.coarse == nil && m.last == nil {
+		return false
 	}
-	return (m.rounded != nil || m.last != nil) && goal < lost && left <= max(goal, roundedGain*m.known)
+	gain, lost := m.gains()
+	from := gain * m.known
+	if start := curvatureFrom * goal; m.last.lacksCurvature() && from < 2*start {
+		from = 0.75 * start
+	}
+	return goal < lost*m.known && left <= max(goal, from)
+}
+
+// gains returns what a solve may make of a residual before it is computed again, and the goal, relative to the residual, below which it has to be.
+func (m *procrustesModel) gains() (gain, lost float64) {
+	gain, lost = roundedGain, roundedGoal
+	if m.coarse != nil {
+		gain, lost, _ = m.coarse.errors()
+	}
+	if m.last != nil && !m.last.lacksCurvature() { // its error is part of what is stated
+		lost = 2 * driftMargin * m.lastDrift()
+	}
+	return max(gain, driftGain*m.drift), max(lost, m.drift)
 }
 
 // renew computes the residual of the step in single precision, for a last solve with the curvature, and returns the goal, which that may change.
@@ -312,31 +353,40 @@ func (m *procrustesModel) renew(goal float64) float64 {
 	copy(m.z, m.res)
 	m.applySingle(m.step, m.res)
 	dense.Axpy(1, m.right, m.res)
-	carried := m.known
-	if m.known = norm(m.res); m.last == nil {
-		return goal
+	carried, l := m.known, m.last
+	if l != nil && !l.lacksCurvature() {
+		dense.Axpy(1, l.curvature, m.res)
 	}
+	m.known = norm(m.res)
 	dense.Axpy(-1, m.res, m.z)
-	m.last.drift = norm(m.z) / carried
-	if m.last.lacksCurvature() && m.known*secantGain > goal/4 {
+	m.drift = norm(m.z) / carried
+	switch {
+	case l == nil:
 		return goal
+	case l.lacksCurvature() && m.known > curvatureFrom*goal:
+		return goal
+	case l.lacksCurvature():
+	case l.lateError() <= lateShare*goal:
+		return l.within(m, goal)
+	default:
+		dense.Axpy(-1, l.curvature, m.res)
 	}
 	m.curve()
-	dense.Axpy(1, m.last.curvature, m.res)
+	dense.Axpy(1, l.curvature, m.res)
 	m.known = norm(m.res)
-	m.last.rest = m.known
-	return m.last.within(m, goal)
+	l.rest = m.known
+	return l.within(m, goal)
 }
 
 // apply sets dst to the operator times u, rounded if the processor has products for that: with the symmetric W = G U - U G of each pair the operator is the
 // mean of the W G^-1 - G^-1 W, where no 2 U cancels.
 func (m *procrustesModel) apply(u, dst []float32) {
-	if m.rounded == nil {
+	if m.coarse == nil {
 		m.applySingle(u, dst)
 		return
 	}
 	m.products++
-	m.rounded.Sum(1/float32(len(m.at.g)), dense.Wrap(m.n, m.n, u), dense.Wrap(m.n, m.n, dst))
+	m.coarse.Sum(1/float32(len(m.at.g)), dense.Wrap(m.n, m.n, u), dense.Wrap(m.n, m.n, dst))
 }
 
 // applySingle is apply in single precision.

@@ -58,7 +58,7 @@ func newLogRule(nodes int, width float64) *logRule {
 	for i, at := range s {
 		mass[i] /= omega(excess, at)
 	}
-	total := sum(mass)
+	total := dense.Sum(mass)
 	jacobi, values := dense.New[float64](nodes, nodes), make([]float64, nodes)
 	before, now := make([]float64, momentNodes), make([]float64, momentNodes)
 	for i, m := range mass {

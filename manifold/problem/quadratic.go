@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -20,7 +21,7 @@ type knownMinimizer struct {
 	count int
 }
 
-// nearEnough is the distance within which a run counts as converged; a looser tolerance than 1e-6 widens it.
+// nearEnough is the distance within which a run counts as converged; a loose tolerance widens it to that much in each eigenvalue.
 const nearEnough = 1e-6
 
 // knownKind is the kind of a certificate that is the distance to a known minimizer.
@@ -46,12 +47,12 @@ func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solv
 
 // limits returns the distances up to which a run counts as converged: by its gradient, and where that has met its rounding.
 func (k *knownMinimizer) limits(o *solve.Options) (usual, rounded float64) {
-	tolerance := o.WithDefaults(k.m.VectorLen()).Tolerance
-	size := math.Sqrt(float64(k.m.Dim()))
-	return max(nearEnough, tolerance) * size, 100 * tolerance * size
+	each := o.WithDefaults(k.m.VectorLen()).Tolerance * math.Sqrt(float64(k.m.Dim()))
+	usual = max(nearEnough, each)
+	return usual, min(usual, 100*each)
 }
 
-// verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance.
+// verify denies convergence far from the minimizer, and grants it where the gradient has met its rounding within a hundred times the tolerance in each eigenvalue.
 func (k *knownMinimizer) verify(in instance, r *solve.Result, o *solve.Options) {
 	limit, rounded := k.limits(o)
 	if r.Certificate.Kind == knownKind && !(r.Certificate.Value <= refineFrom*math.Sqrt(float64(k.m.Dim()))) {
@@ -66,7 +67,7 @@ func (k *knownMinimizer) verify(in instance, r *solve.Result, o *solve.Options) 
 		r.Converged = false
 		r.Reason = solve.Reason{Name: "far", Detail: fmt.Sprintf("%s, but the minimizer is %.3g away (limit %.3g)", r.Reason.Detail, distance, limit),
 			Advice: "the problem is ill-conditioned: use the closed form, or the trust solver with a smaller tolerance"}
-	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == stalledReason) && distance <= rounded:
+	case r.Certificate.Bound && (r.Reason.Name == "stagnation" || r.Reason.Name == iteration.Stalled) && distance <= rounded:
 		r.Converged = true
 		r.Reason = solve.Reason{Name: r.Certificate.Kind, Converged: true,
 			Detail: fmt.Sprintf("%.3g from the minimizer, at the rounding of the gradient", distance)}

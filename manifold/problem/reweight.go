@@ -8,6 +8,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -20,7 +21,7 @@ type reweighting struct {
 	x     dense.Matrix[float64] // samples as rows
 	weigh weighing
 	free  bool // the cost does not depend on the scale of X
-	mon   *monitor
+	mon   *iteration.Monitor
 	acc   *anderson
 
 	y     dense.Matrix[float64] // rows e^(shown/2) x' F^-T
@@ -58,7 +59,7 @@ const maxExtrapolation = 10
 // newReweighting prepares a run; y is space of the size of x.
 func newReweighting(x, y dense.Matrix[float64], weigh weighing, m *manifold.Affine, o *Options) *reweighting {
 	N, n := x.Rows, x.Cols
-	w := &reweighting{x: x, y: y, weigh: weigh, mon: newMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory), inv: dense.New[float64](n, n),
+	w := &reweighting{x: x, y: y, weigh: weigh, mon: iteration.NewMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory), inv: dense.New[float64](n, n),
 		p: dense.New[float64](n, n), metric: math.Sqrt(m.Kappa()), scale: math.Sqrt(m.Kappa() * float64(n)), ratio: 1, curvature: 1}
 	for _, s := range []*[]float64{&w.shown, &w.logW, &w.square, &w.q, &w.residual, &w.share, &w.first, &w.second} {
 		*s = make([]float64, N)
@@ -79,7 +80,7 @@ func (w *reweighting) startAt(f *manifold.Frame) {
 
 // run iterates until the criteria say so. missing words the failure of a matrix to be positive definite.
 func (w *reweighting) run(missing func(what string) error) (*solve.Result, error) {
-	o := w.mon.o
+	o := w.mon.Options
 	target := o.Tolerance * max(w.scale, o.AbsoluteTolerance/o.Tolerance)
 	norm, exact := w.metric*w.estimate, true
 	if norm-norm != 0 || w.cost-w.cost != 0 {
@@ -87,16 +88,16 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 	}
 	for {
 		w.before, w.here, w.best = w.here, w.estimate, w.cost
-		if w.mon.done(nil, w.cost, norm, w.scale) {
+		if w.mon.Done(nil, w.cost, norm, w.scale) {
 			if !exact {
 				norm = w.verify()
 			}
 			return w.result(norm, missing)
 		}
-		plain := w.mon.status.Iteration == 0 || w.here*w.metric > w.scale
+		plain := w.mon.Status.Iteration == 0 || w.here*w.metric > w.scale
 		if !plain {
 			w.accelerate()
-		} else if w.mon.status.Iteration > 0 {
+		} else if w.mon.Status.Iteration > 0 {
 			w.acc.forget()
 			w.toPlain()
 			w.gram()
@@ -108,14 +109,14 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 		if norm <= target {
 			norm, exact = w.verify(), true
 		}
-		w.mon.step(w.metric * w.here)
+		w.mon.Step(w.metric * w.here)
 	}
 }
 
 // move goes to the point of the weights shown, or to that of the plain step if it proves better.
 func (w *reweighting) move(plain bool, target float64, missing func(what string) error) error {
 	for {
-		w.mon.status.Evaluations++
+		w.mon.Status.Evaluations++
 		ok := w.advance(w.metric*w.here*w.here <= target*w.before)
 		if ok && (plain || w.estimate <= w.here || w.cost <= w.best) {
 			return nil
@@ -298,10 +299,10 @@ func (w *reweighting) result(norm float64, missing func(what string) error) (*so
 	n := w.p.Rows
 	p, err := manifold.FrameOfInverse(mat.NewDense(n, n, w.inv.Data))
 	if err != nil {
-		return nil, missing(fmt.Sprintf("after %d iterations %v", w.mon.status.Iteration, err))
+		return nil, missing(fmt.Sprintf("after %d iterations %v", w.mon.Status.Iteration, err))
 	}
-	w.mon.status.GradientNorm, w.mon.status.Cost = norm, w.cost
-	r := w.mon.result(p, 0)
+	w.mon.Status.GradientNorm, w.mon.Status.Cost = norm, w.cost
+	r := w.mon.Result(p, 0)
 	r.Certificate = solve.Certificate{Kind: "secant-curvature", Value: norm / w.curvature}
 	return r, nil
 }

@@ -109,11 +109,11 @@ func TestBadExtrapolationIsTakenBack(t *testing.T) {
 		spoil(w.logW)
 		w.show()
 		w.gram()
-		evaluations := w.mon.status.Evaluations
+		evaluations := w.mon.Status.Evaluations
 		if err := w.move(false, 0, missing); err != nil {
 			t.Fatal(err)
 		}
-		if w.mon.status.Evaluations != evaluations+2 || w.acc.known {
+		if w.mon.Status.Evaluations != evaluations+2 || w.acc.known {
 			t.Errorf("%s: the extrapolation was kept", name)
 		}
 		if !(w.cost < w.best) {

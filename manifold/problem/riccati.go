@@ -128,7 +128,7 @@ func (r *riccatiObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 // HessianVec implements solve.Hessian: one product.
 func (r *riccatiObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	n := r.a.Dim()
-	symmetricProduct(dense.Wrap(n, n, dst), dense.Wrap(n, n, v), memo.(*riccatiMemo).h, r.work)
+	dense.SymmetricProduct(dense.Wrap(n, n, dst), dense.Wrap(n, n, v), memo.(*riccatiMemo).h, r.work)
 	r.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
 }

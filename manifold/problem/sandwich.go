@@ -23,6 +23,7 @@ type sandwich struct {
 }
 
 type sandwichMemo struct {
+	at      *manifold.Frame
 	w, a, b dense.Matrix[float64]
 	inverse *pencil
 	ready   bool // inverse belongs to a and b
@@ -36,10 +37,13 @@ func newSandwich(k knownMinimizer, scale float64) *sandwich {
 // GradientScale implements solve.Scaler.
 func (q *sandwich) GradientScale(float64) float64 { return q.scale }
 
-// GradientRounding implements solve.Rounder: A B, or a term as large, is what cancels in W.
+// GradientRounding implements solve.Rounder: A B, or a term as large, is what cancels in W; F, which is the inverse of what is kept, has an error as large as its
+// condition against its own size.
 func (q *sandwich) GradientRounding(memo solve.Memo) float64 {
 	m := memo.(*sandwichMemo)
-	return math.Sqrt(q.m.Kappa()*dense.Dot(m.a.Data, m.a.Data)*dense.Dot(m.b.Data, m.b.Data)) * float64(q.known.Dim()) * 0x1p-52
+	f, inverse := view(m.at.F()), view(m.at.Inverse())
+	condition := math.Sqrt(dense.Dot(f.Data, f.Data) * dense.Dot(inverse.Data, inverse.Data))
+	return math.Sqrt(q.m.Kappa()*dense.Dot(m.a.Data, m.a.Data)*dense.Dot(m.b.Data, m.b.Data)) * condition * 0x1p-52
 }
 
 // NewMemo implements solve.Memoizer.
@@ -54,7 +58,7 @@ func (q *sandwich) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (
 	if err := q.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	m.ready = false
+	m.at, m.ready = f, false
 	cost := q.fill(f, m)
 	copy(grad, m.w.Data)
 	q.m.FromWhitened(f, grad)

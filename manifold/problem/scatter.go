@@ -10,6 +10,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -189,7 +190,7 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 		return nil, err
 	}
 	gramUpper(1/float64(N), x, x, 0, s.work)
-	if s.from, err = gramFrame(symmetric(s.work), x); err != nil {
+	if s.from, err = gram.Frame(symmetric(s.work), x); err != nil {
 		return nil, singularCovariance(err)
 	}
 	s.m, err = m(n)
@@ -278,7 +279,7 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 func (s *scatterObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*scatterMemo), s.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
-	symmetricProduct(out, eta, m.p, s.work)
+	dense.SymmetricProduct(out, eta, m.p, s.work)
 	halfForms(s.z, m.z, eta, s.work)
 	dense.RowDots(m.z, s.z, s.c)
 	dense.Multiply(s.c, m.second, s.c)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold"
 )
 
 // singleSearch moves a point X towards the mean in single precision, by gradient steps whose logarithm is a rationalLog with as few shifts as the progress
@@ -88,6 +89,32 @@ func (s *singleSearch) between() bool {
 	return s.tangents == nil || s.tangents.begin(s.y)
 }
 
+// from sets X to the multiple of the given point from which the mean of the data and that of their inverses have the same trace.
+func (s *singleSearch) from(p *manifold.Frame) bool {
+	x := view(manifold.DenseOf(p.Sym()))
+	dense.ScaleSingle(float64(s.n)/x.Trace(), x.Data, s.x.Data)
+	if !s.invert() {
+		return false
+	}
+	factor := float32(math.Sqrt(float64(dense.Dot(s.y.Data, s.arithmetic.Data)) / float64(dense.Dot(s.x.Data, s.harmonic.Data))))
+	dense.Scale(factor, s.x.Data, s.x.Data)
+	dense.Scale(1/factor, s.y.Data, s.y.Data)
+	s.measure()
+	return s.tangents == nil || s.tangents.begin(s.y)
+}
+
+// found returns the point and makes the search that of the objective, or nil where the point is not positive definite.
+func (s *singleSearch) found() *manifold.Frame {
+	x := dense.New[float64](s.n, s.n)
+	dense.ToDouble(s.x.Data, x.Data)
+	p, err := manifold.NewFrame(symmetric(x))
+	if err != nil {
+		return nil
+	}
+	s.k.single = s
+	return p
+}
+
 // measure estimates L such that the spectra of the data seen from the point lie in [e^-L, e^L], from the traces of the data and of their mean inverse seen
 // from there.
 func (s *singleSearch) measure() {
@@ -98,25 +125,41 @@ func (s *singleSearch) measure() {
 	s.averaging = 0.6 * math.Sqrt(3*dense.Dot(s.k.weights, s.k.weights)) / s.width // measured on scattered data
 }
 
-// search returns false where the first gradient is as small as rounding: then the first point is the mean, and better found in double precision.
-func (s *singleSearch) search() bool {
+// searchEnd is how a search ended.
+type searchEnd int
+
+const (
+	searchLost     searchEnd = iota // at no point of use
+	searchNeedless                  // at once, since the first gradient is near the rounding of single precision: the first point is better than any that would be found
+	searchDone
+)
+
+// search makes steps while they help.
+func (s *singleSearch) search() searchEnd {
 	expected, last, ratio := 0.015*s.width, math.Inf(1), singleAccuracy
 	var log *rationalLog
-	var slow float64 // the ratio before
+	var first float64 // norm
+	var slow float64  // the ratio before
 	for step := range singleSteps {
 		before := log
 		if err := max(singleAccuracy*expected, singleFloor/2) / s.averaging; log == nil || log.err > err {
 			log = logWithin(s.width, log.more(), err)
 		}
 		if log == nil || !s.gradient(log, step) {
-			return false
+			return searchLost
 		}
 		norm := math.Sqrt(max(0, s.inner(&s.grad, &s.grad))*3/float64(s.n)) / s.width
 		switch {
-		case math.IsNaN(norm), step == 0 && norm <= 30*singleFloor:
-			return false
-		case norm <= singleFloor || norm > 0.9*last && log == before:
-			return true
+		case math.IsNaN(norm):
+			return searchLost
+		case step == 0 && norm <= 30*singleFloor:
+			return searchNeedless
+		case norm <= singleFloor || norm > 0.9*last && log == before && norm < first:
+			return searchDone
+		case norm > 0.9*last && log == before:
+			return searchLost
+		case step == 0:
+			first = norm
 		}
 		if step > 0 {
 			slow, ratio = ratio, max(norm/last, 0.02)
@@ -125,10 +168,10 @@ func (s *singleSearch) search() bool {
 		s.move(norm < largestSquare)
 		last, expected = norm, max(ratio*norm, s.averaging*log.err)
 		if max(expected, slow*norm) <= singleGoal {
-			return true
+			return searchDone
 		}
 	}
-	return true
+	return searchDone
 }
 
 // weights returns those of the sum at the last point, of sum 1.

@@ -52,7 +52,7 @@ func TestSingleTangents(t *testing.T) {
 		}
 		for _, tangents := range []bool{false, true} {
 			s := singleOf(t, d, tangents)
-			if !s.search() {
+			if s.search() != searchDone {
 				t.Fatal(name, "the search ended at its first point")
 			}
 			y := s.x.Clone()

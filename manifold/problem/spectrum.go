@@ -210,16 +210,16 @@ func (s *spectrum) addHessian(weight float64, of term, eta dense.Matrix[float64]
 	if !s.double.ready {
 		s.double.set(s, weight, of)
 	}
-	s.double.add(eta, w.t[0], w.t[1], w.acc)
+	s.double.add(eta, w.t[0], w.t[1], w.acc, false)
 }
 
-// addHessian32 is addHessian in single precision.
-func (s *spectrum) addHessian32(weight float64, of term, eta dense.Matrix[float32], w *singleWorker) {
+// addHessian32 is addHessian in single precision, of operands rounded to bfloat16 if so told.
+func (s *spectrum) addHessian32(weight float64, of term, eta dense.Matrix[float32], rounded bool, w *singleWorker) {
 	if s.single == nil {
 		s.single = newCurvature[float32](len(s.logs))
 	}
 	if !s.single.ready {
 		s.single.set(s, weight, of)
 	}
-	s.single.add(eta, w.t[0], w.t[1], w.acc)
+	s.single.add(eta, w.t[0], w.t[1], w.acc, rounded)
 }

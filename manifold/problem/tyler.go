@@ -11,6 +11,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/gram"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -63,7 +64,7 @@ func (t *tylerObjective) check() error {
 	}
 	t.gram(t.z, t.work)
 	var err error
-	if t.from, err = gramFrame(symmetric(t.work), t.z); err != nil {
+	if t.from, err = gram.Frame(symmetric(t.work), t.z); err != nil {
 		return tylerSubspace(err)
 	}
 	return nil
@@ -209,7 +210,7 @@ func (t *tylerObjective) gram(u, p dense.Matrix[float64]) {
 func (t *tylerObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*tylerMemo), t.x.Cols
 	out, eta := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
-	symmetricProduct(out, eta, m.p, t.work)
+	dense.SymmetricProduct(out, eta, m.p, t.work)
 	halfForms(t.z, m.u, eta, t.work)
 	dense.RowDots(m.u, t.z, t.c)
 	dense.ScaleRows(t.c, m.u, t.z)
@@ -229,6 +230,15 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 	}
 	s.ScaleSym(scale, s)
 	return s
+}
+
+// stretch implements stretcher. To first order a difference eta of shapes, tr eta = 0, is c I away from one that keeps the trace of S = F F', where
+// c = -tr(F'F eta)/tr S; Cauchy's inequality makes ||eta + c I|| at most n^1/2 ||S||_F/tr S times ||eta||.
+func (t *tylerObjective) stretch(s *mat.SymDense, o *Options) float64 {
+	if o.Normalization != TraceN {
+		return 1
+	}
+	return math.Sqrt(float64(t.x.Cols)) * mat.Norm(s, 2) / mat.Trace(s)
 }
 
 // tylerFixedPoint runs the reweighting iteration. Its default start is the identity, which check has evaluated.

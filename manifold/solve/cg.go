@@ -153,7 +153,9 @@ func (c *conjugate) steepest(z []float64) {
 	c.slope, c.fresh = c.r.m.Inner(c.r.x.point, c.d, c.r.x.grad), true
 }
 
-// next replaces d by the direction at x after a step t along d. The old gradient is in y.
+// next replaces d by the direction at x after a step t along d. The old gradient is in y. The first trial is the step that would lower the cost, to first order, as much
+// as the last one (Nocedal and Wright, Numerical Optimization, 2006, section 3.5), which grows without end where convergence is faster than linear: so it is at most t or,
+// with a Preconditioner, 1, as of Newton's method.
 func (c *conjugate) next(t float64) error {
 	r, p := c.r, c.r.x.point
 	r.carry(c.d)
@@ -175,7 +177,11 @@ func (c *conjugate) next(t float64) error {
 	if !(c.slope < -descentAngle*r.status.GradientNorm*math.Sqrt(r.m.Inner(p, c.d, c.d))) {
 		c.steepest(z)
 	}
-	c.first = decrease / c.slope
+	longest := t
+	if r.prec != nil {
+		longest = 1
+	}
+	c.first = min(decrease/c.slope, longest)
 	c.z, c.zNext = c.zNext, c.z
 	return nil
 }

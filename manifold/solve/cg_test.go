@@ -28,6 +28,16 @@ func TestBetas(t *testing.T) {
 	}
 }
 
+// TestConjugateTrials: a step is found in two trials on the whole, however fast the run converges.
+func TestConjugateTrials(t *testing.T) {
+	for _, condition := range []float64{1e1, 1e2, 1e4} {
+		r, err := ConjugateGradient(affine(t, 8, manifold.AffineOptions{}), newLogdet(8, condition, 9), manifold.IdentityFrame(8, 1), &Options{Tolerance: 1e-10})
+		if err != nil || !r.Converged || r.Evaluations > 2*r.Iterations {
+			t.Errorf("condition %g: %+v %v", condition, r, err)
+		}
+	}
+}
+
 // TestBetasPreconditioned: near the minimizer the exact inverse Hessian makes every rule Newton's method.
 func TestBetasPreconditioned(t *testing.T) {
 	m := affine(t, 8, manifold.AffineOptions{})
@@ -37,7 +47,7 @@ func TestBetasPreconditioned(t *testing.T) {
 	}
 	for _, b := range Betas() {
 		r, err := ConjugateGradient(m, preconditionedLogdet{&scaledLogdet{newLogdet(8, 1e4, 9)}}, near.Point, &Options{Beta: b, AbsoluteTolerance: 1e-11})
-		if err != nil || !r.Converged || r.Iterations > 3 {
+		if err != nil || !r.Converged || r.Iterations > 3 || r.Evaluations > r.Iterations+2 {
 			t.Errorf("%v: %+v %v", b, r, err)
 		}
 	}

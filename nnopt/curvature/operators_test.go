@@ -122,6 +122,28 @@ func TestOperators(t *testing.T) {
 	}
 }
 
+// TestCertainNetwork: the curvature of a network in single precision whose probabilities round to 1 is tiny, and no noise.
+func TestCertainNetwork(t *testing.T) {
+	r := source(12)
+	n := net.New[float32](net.NewLinear[float32](r, 3, 4, net.LinearOptions{}), &net.CrossEntropy[float32]{}, 1)
+	const examples = 20
+	b := &net.Batch[float32]{N: examples, X: dense.New[float32](examples, 3), Target: net.Target[float32]{Classes: make([]int32, examples)}}
+	for i := range b.X.Data {
+		b.X.Data[i] = float32(r.NormFloat64())
+	}
+	n.Blocks()[1].Value[0] = 25 // the bias of class 0
+	risk, err := NewRisk(n, slices.Values([]*net.Batch[float32]{b}), RiskOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, a := range map[string]Operator{"H": NewHessian(risk), "G": NewGGN(risk)} {
+		c, err := Check(a, source(13))
+		if err != nil || !c.Repeats || c.Adjoint > 1e-6 || c.Linearity > 1e-5 {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+}
+
 // formBack forms an operator by transposed products, one a row.
 func formBack(a Operator) dense.Matrix[float64] {
 	rows, cols := a.Dims()

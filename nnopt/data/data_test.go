@@ -61,6 +61,10 @@ func TestReadIDX(t *testing.T) {
 	}
 	_, err = ReadIDX[float32](write(t, "images", idx([]int{0, 2, 2}, nil)), write(t, "labels", idx([]int{0}, nil)), 10)
 	wantBad(t, err, "not that of images")
+	floats := append([]byte{0, 0, 0x0D, 3}, idx([]int{1, 1, 2}, nil)[4:]...)
+	floats = append(floats, 0, 0, 0, 0, 0x3F, 0, 0, 0) // 0, 0.5
+	_, err = ReadIDX[float32](write(t, "images", floats), write(t, "labels", idx([]int{1}, []byte{0})), 10)
+	wantBad(t, err, "pixel 0.5 of image 0 is not a whole number from 0 to 255; IDX images are bytes")
 	_, _, err = FindIDX(t.TempDir())
 	wantBad(t, err, "no file of images")
 	_, _, err = FindIDX(filepath.Join(t.TempDir(), "missing"))

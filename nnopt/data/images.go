@@ -1,6 +1,7 @@
 package data
 
 import (
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,8 +18,8 @@ type Images[T Float] struct {
 	Labels                  int // number of classes
 }
 
-// ReadIDX reads images and labels in the IDX format of the MNIST files, plain or compressed by gzip. Images have one channel and labels are 0 to
-// classes-1.
+// ReadIDX reads images and labels in the IDX format of the MNIST files, plain or compressed by gzip. Images have one channel, pixels are whole numbers
+// from 0 to 255 there, and labels are 0 to classes-1.
 func ReadIDX[T Float](images, labels string, classes int) (*Images[T], error) {
 	x, err := matio.OpenIDX(images)
 	if err != nil {
@@ -35,6 +36,11 @@ func ReadIDX[T Float](images, labels string, classes int) (*Images[T], error) {
 		return nil, badf(labels, "", "shape %v is not that of labels", y.Shape)
 	case x.Shape[0] != y.Shape[0]:
 		return nil, badf(labels, "", "%d labels for %d images of %s", y.Shape[0], x.Shape[0], images)
+	}
+	for i, v := range x.Data {
+		if !(v >= 0 && v <= 255) || v != math.Trunc(v) {
+			return nil, badf(images, "IDX images are bytes; npz files may hold pixels from 0 to 1", "pixel %v of image %d is not a whole number from 0 to 255", v, i/(x.Shape[1]*x.Shape[2]))
+		}
 	}
 	s := &Images[T]{Height: x.Shape[1], Width: x.Shape[2], Channels: 1, Labels: classes}
 	s.N = x.Shape[0]

@@ -1,12 +1,15 @@
 package train
 
 import (
+	"fmt"
 	"iter"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/nnopt/data"
 	"github.com/spdopt/spdopt/nnopt/net"
 )
@@ -75,6 +78,9 @@ func readImages(o *Options) (*data.Images[float32], error) {
 		if side*side != s.X.Cols {
 			return nil, dataError(o.Data, "the %d columns of x are not square images", s.X.Cols)
 		}
+		if err := checkPixels(o.Data, s.X.Data); err != nil {
+			return nil, err
+		}
 		return &data.Images[float32]{Set: *s, Height: side, Width: side, Channels: 1, Labels: classes}, nil
 	}
 	if batches, err := filepath.Glob(filepath.Join(o.Data, "data_batch_*.bin")); err == nil && len(batches) > 0 {
@@ -85,6 +91,22 @@ func readImages(o *Options) (*data.Images[float32], error) {
 		return nil, err
 	}
 	return data.ReadIDX[float32](images, labels, 10)
+}
+
+// pixelRounding is by how much a pixel may leave the range from 0 to 1.
+const pixelRounding = 1e-6
+
+// checkPixels refuses pixels that are not from 0 to 1, such as bytes.
+func checkPixels(file string, x []float32) error {
+	least, most := slices.Min(x), slices.Max(x)
+	if least >= -pixelRounding && most <= 1+pixelRounding {
+		return nil
+	}
+	try := "scale x to 0 to 1"
+	if least >= 0 && most <= 255 {
+		try = "divide x by 255"
+	}
+	return &matio.Error{File: file, What: fmt.Sprintf("array x holds numbers from %v to %v, and pixels are from 0 to 1", least, most), Try: try}
 }
 
 // splitImages returns the training and validation sets, and the order of training.

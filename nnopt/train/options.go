@@ -43,15 +43,27 @@ type Options struct {
 
 // Check reports what is wrong with the options as far as that can be said without the data: an unknown workload or optimizer, or an *OptionError.
 func (o Options) Check() error {
+	_, err := o.Resolved()
+	return err
+}
+
+// Resolved returns the options with the defaults that the workload and the optimizer's name decide. Steps stays 0 where Epochs, and so the data, decide; LR stays 0 where it is the
+// optimizer's own. Errors are those of Check.
+func (o Options) Resolved() (Options, error) {
 	w, err := ByName(o.Workload)
 	if err != nil {
-		return err
+		return o, err
 	}
 	if err := o.resolve(&w); err != nil {
-		return err
+		return o, err
 	}
-	_, err = o.optimizer()
-	return err
+	if _, err := o.optimizer(); err != nil {
+		return o, err
+	}
+	if o.Epochs == 0 {
+		o.resolveSteps(&w, 0)
+	}
+	return o, nil
 }
 
 // resolve checks the options and fills in what does not depend on the data.

@@ -330,6 +330,20 @@ func TestDataFromFiles(t *testing.T) {
 	if _, err := Run(small); err == nil || !strings.Contains(err.Error(), "too small") {
 		t.Errorf("images of 3 x 3: %v", err)
 	}
+	bytes := dense.New[float64](40, 9)
+	bytes.Set(3, 3, 255)
+	negative := dense.New[float64](40, 9)
+	negative.Set(3, 3, -1)
+	for want, x := range map[string]dense.Matrix[float64]{"from 0 to 255, and pixels are from 0 to 1; divide x by 255": bytes, "from -1 to 0, and pixels are from 0 to 1; scale x": negative} {
+		writeNPZ(t, tiny, map[string]dense.Matrix[float64]{"x": x, "y": dense.New[float64](40, 1)})
+		for _, workload := range []string{"mnist-mlp", "autoencoder"} {
+			wrong := short(workload)
+			wrong.Data = tiny
+			if _, err := Run(wrong); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v", workload, err)
+			}
+		}
+	}
 	for workload, path := range map[string]string{
 		"char-transformer": text, "mnist-mlp": folder, "mnist-cnn": filepath.Join(folder, "missing"), "graph": text, "diffusion": filepath.Join(folder, "none.npz"),
 	} {

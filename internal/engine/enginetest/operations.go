@@ -123,9 +123,14 @@ func Operations[T dense.Float](e engine.Backend[T], seed uint64, count, n int) [
 	onVector("RowDots", func(out []T) { e.RowDots(a, b, out) })
 	on("Softmax", func(out engine.Batch[T]) { e.Softmax(false, out, x) })
 	on("Softmax causal", func(out engine.Batch[T]) { e.Softmax(true, out, nil) })
-	on("SoftmaxMap", func(out engine.Batch[T]) { e.SoftmaxMap(a, out) })
+	p, dp := Copy(a), Copy(b)
+	dense.Scale(4, p.Data, p.Data) // some above 1/2
+	cpu := engine.CPU[T]()
+	cpu.Softmax(false, p, nil)
+	cpu.SoftmaxMap(p, dp)
+	on("SoftmaxMap", func(out engine.Batch[T]) { e.SoftmaxMap(p, out) })
 	g, start := Copy(c), slices.Clone(c.Data)
-	on("SoftmaxMapTangent", func(out engine.Batch[T]) { copy(g.Data, start); e.SoftmaxMapTangent(a, b, g, out) })
+	on("SoftmaxMapTangent", func(out engine.Batch[T]) { copy(g.Data, start); e.SoftmaxMapTangent(p, dp, g, out) })
 	for _, columns := range []bool{false, true} {
 		form := engine.Normalisation[T]{Center: true, Columns: columns, Eps: 1e-3, H: Copy(a), DH: b, Scale: s, Bend: vector()}
 		on(fmt.Sprintf("Normalise %v", columns), func(out engine.Batch[T]) { f := form; f.Scale, f.H = x, out; e.Normalise(f, a) })

@@ -1,4 +1,5 @@
-package problem
+// Package gram centres samples and factors their covariances, which may be singular.
+package gram
 
 import (
 	"slices"
@@ -10,17 +11,15 @@ import (
 	"github.com/spdopt/spdopt/manifold"
 )
 
-const subspaceRemedy = "the samples lie in a subspace, or a few exceed the others by many powers of ten: drop dependent columns or those samples, or " + shrinkageRemedy
-
-// gramFrame returns the triangular frame of s, a multiple of x^T x. Rounding makes s definite by luck where columns depend on others; pivots as small as that are
+// Frame returns the triangular frame of s, a multiple of x^T x. Rounding makes s definite by luck where columns depend on others; pivots as small as that are
 // held against the samples seen from the frame, whose columns are equally long unless a pivot is rounding alone.
-func gramFrame(s *mat.SymDense, x dense.Matrix[float64]) (*manifold.Frame, error) {
+func Frame(s *mat.SymDense, x dense.Matrix[float64]) (*manifold.Frame, error) {
 	f, err := manifold.NewFrame(s)
 	if err != nil || !smallPivots(f, s) {
 		return f, err
 	}
 	z := dense.New[float64](x.Rows, x.Cols)
-	dense.MulLowerRight(dense.Transposed, view(f.Inverse()), x, z)
+	dense.MulLowerRight(dense.Transposed, dense.Of(f.Inverse().RawMatrix()), x, z)
 	squares := make([]float64, x.Cols)
 	for i := range z.Rows {
 		for j, v := range z.Row(i) {
@@ -28,7 +27,7 @@ func gramFrame(s *mat.SymDense, x dense.Matrix[float64]) (*manifold.Frame, error
 		}
 	}
 	if !(slices.Min(squares) > 0.5*slices.Max(squares)) {
-		return nil, singularGram(s)
+		return nil, singular(s)
 	}
 	return f, nil
 }
@@ -45,7 +44,7 @@ func smallPivots(f *manifold.Frame, s *mat.SymDense) bool {
 	return false
 }
 
-func singularGram(s *mat.SymDense) error {
+func singular(s *mat.SymDense) error {
 	n := s.SymmetricDim()
 	a, w := dense.New[float64](n, n), make([]float64, n)
 	for i := range n {
@@ -57,4 +56,20 @@ func singularGram(s *mat.SymDense) error {
 		return &manifold.PointError{What: "singular to rounding"}
 	}
 	return &manifold.PointError{What: "singular to rounding", Min: w[0], Max: w[n-1]}
+}
+
+// Centre subtracts the mean of the rows of x, of which there is one at least, from each of them, and returns it. A column of one number becomes zero, not what
+// rounding leaves of its mean.
+func Centre(x dense.Matrix[float64]) (mean []float64) {
+	first := slices.Clone(x.Row(0))
+	mean = make([]float64, x.Cols)
+	for i := range x.Rows {
+		dense.Axpy(-1, first, x.Row(i))
+		dense.Axpy(1/float64(x.Rows), x.Row(i), mean)
+	}
+	for i := range x.Rows {
+		dense.Axpy(-1, mean, x.Row(i))
+	}
+	dense.Axpy(1, first, mean)
+	return mean
 }

@@ -1,4 +1,4 @@
-package problem
+package mixture
 
 import (
 	"errors"
@@ -42,7 +42,7 @@ func (s *planeSearch) enter(p stage) {
 // expect does what the step of EM does with the samples, and returns their mean log-likelihood.
 func (s *planeSearch) expect() float64 {
 	if s.used == unknown {
-		s.enter(s.mixture.precision())
+		s.enter(s.Mixture.precision())
 	}
 	if p := s.precision(); p != s.used {
 		s.enter(p)

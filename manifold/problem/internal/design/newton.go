@@ -1,4 +1,4 @@
-package problem
+package design
 
 import (
 	"math"
@@ -18,7 +18,7 @@ const (
 
 // newton makes a Newton step, computes g afresh and returns log det M, given the one before, and how far weights moved. A step that the equations
 // do not allow, or that lowers log det M without halving the residual (near the optimum the former is rounding), is taken back, and ok false.
-func (s *design) newton(logDet float64) (value, moved float64, ok bool, err error) {
+func (s *Design) newton(logDet float64) (value, moved float64, ok bool, err error) {
 	before, residual := s.p[0], s.residual() // p is of use in exchanges only
 	copy(before, s.u)
 	if moved, ok = s.newtonStep(); !ok {
@@ -34,7 +34,7 @@ func (s *design) newton(logDet float64) (value, moved float64, ok bool, err erro
 }
 
 // residual returns the larger of what extremes says of both sides.
-func (s *design) residual() float64 {
+func (s *Design) residual() float64 {
 	_, _, above, below := s.extremes()
 	return max(above, below)
 }
@@ -42,7 +42,7 @@ func (s *design) residual() float64 {
 // newtonStep makes a step of the projected Newton method (Bertsekas, SIAM J. Control Optim. 20 (1982) 221-246) on log det M(u) - d (sum u - 1), u >= 0,
 // whose gradient is g - d and whose Hessian is -G, G_ij = (y_i' M^-1 y_j)^2, over the points that have weight or want some; weights that would become
 // negative become zero. It returns the length of the step, or false where there are too many such points, or the equations are singular.
-func (s *design) newtonStep() (moved float64, ok bool) {
+func (s *Design) newtonStep() (moved float64, ok bool) {
 	d := float64(s.y.Cols)
 	free := s.free[:0]
 	for i, g := range s.g {
@@ -83,7 +83,7 @@ func (s *design) newtonStep() (moved float64, ok bool) {
 }
 
 // squares returns the lower triangle of G, G_ij = (y_i' M^-1 y_j)^2, for the points of that index. The next call overwrites it.
-func (s *design) squares(index []int) dense.Matrix[float64] {
+func (s *Design) squares(index []int) dense.Matrix[float64] {
 	k, d := len(index), s.y.Cols
 	y, t := s.rest.View(0, 0, k, d), dense.Wrap(k, d, s.z[:k*d])
 	s.copyPoints(index, y)
@@ -93,7 +93,7 @@ func (s *design) squares(index []int) dense.Matrix[float64] {
 	}
 	g := dense.Wrap(k, k, s.gram[:k*k])
 	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, t, y, 0, g)
-	s.parts.run(k, passRows(k), func(_, from, to int) {
+	s.parts.Run(k, passRows(k), func(_, from, to int) {
 		for a := from; a < to; a++ {
 			row := g.Row(a)[:a+1]
 			dense.Multiply(row, row, row)

@@ -1,4 +1,4 @@
-package problem
+package mixture
 
 import (
 	"math"

@@ -1,6 +1,10 @@
-package problem
+package mixture
 
-import "github.com/spdopt/spdopt/internal/dense"
+import (
+	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
 
 // samplePass does in one precision all that reads the samples y, the rows (1, x) of an N x d matrix.
 type samplePass interface {
@@ -44,7 +48,7 @@ func newFormsPass(y sampleBlocks, kernels formKernels) *formsPass {
 	y.each(func(first int, block dense.Matrix[float64]) {
 		data, loan := dense.Borrow[float32](len(block.Data))
 		defer loan.Return()
-		convert(1, block.Data, data)
+		dense.Convert(1, block.Data, data)
 		kernels.Set(first, dense.Wrap(block.Rows, block.Cols, data))
 	})
 	d := y.order()
@@ -52,13 +56,13 @@ func newFormsPass(y sampleBlocks, kernels formKernels) *formsPass {
 }
 
 func (f *formsPass) forms(p dense.Matrix[float64], q []float64) {
-	convert(1, p.Data, f.low.Data)
+	dense.Convert(1, p.Data, f.low.Data)
 	f.kernels.Forms(f.low, f.q)
 	dense.ToDouble(f.q, q)
 }
 
 func (f *formsPass) moment(r []float64, m dense.Matrix[float64]) {
-	convert(1, r, f.q)
+	dense.Convert(1, r, f.q)
 	f.kernels.Moment(1/float32(len(r)), f.q, f.low)
 	dense.ToDouble(f.low.Data, m.Data)
 }
@@ -74,7 +78,7 @@ type sampleBlocks []dense.Matrix[float64]
 
 func newSampleBlocks(y dense.Matrix[float64]) sampleBlocks {
 	blocks := make(sampleBlocks, dense.PartsOf(y.Rows, passBlock(y.Cols)))
-	new(rowParts).run(y.Rows, passBlock(y.Cols), func(part, from, to int) {
+	new(dense.RowParts).Run(y.Rows, passBlock(y.Cols), func(part, from, to int) {
 		blocks[part] = dense.New[float64](y.Cols, to-from)
 		dense.Transpose(blocks[part], y.View(from, 0, to-from, y.Cols))
 	})
@@ -87,7 +91,7 @@ func (s sampleBlocks) count() int { return s[0].Cols*(len(s)-1) + s[len(s)-1].Co
 
 // each calls do for every block, with the number of its first sample.
 func (s sampleBlocks) each(do func(first int, block dense.Matrix[float64])) {
-	new(rowParts).run(s.count(), s[0].Cols, func(part, from, _ int) { do(from, s[part]) })
+	new(dense.RowParts).Run(s.count(), s[0].Cols, func(part, from, _ int) { do(from, s[part]) })
 }
 
 // productPass works by matrix products with blocks of samples.
@@ -103,12 +107,12 @@ type productPass[T dense.Float] struct {
 func newProductPass[T dense.Float](y sampleBlocks) *productPass[T] {
 	d, each := y.order(), y[0].Cols
 	p := &productPass[T]{y: make([]dense.Matrix[T], len(y)), each: each, count: y.count(), z: make([]T, d*each), t: make([]T, d*each), whitening: dense.New[T](d, d), lower: dense.New[T](d, d), m: dense.New[T](d, d),
-		ones: ones[T](d), q: make([]T, each)}
+		ones: slices.Repeat([]T{1}, d), q: make([]T, each)}
 	y.each(func(first int, block dense.Matrix[float64]) {
 		b, same := any(block).(dense.Matrix[T])
 		if !same {
 			b = dense.New[T](block.Rows, block.Cols)
-			convert(1, block.Data, b.Data)
+			dense.Convert(1, block.Data, b.Data)
 		}
 		p.y[first/each] = b
 	})
@@ -129,7 +133,7 @@ func (p *productPass[T]) forms(m dense.Matrix[float64], q []float64) {
 
 // whitenedForms sets q to the z'Wz, z = F^-1 y for a lower triangular F, for a symmetric W, which is accurate however small F is.
 func (p *productPass[T]) whitenedForms(inverse, w dense.Matrix[float64], q []float64) {
-	convert(1, inverse.Data, p.whitening.Data)
+	dense.Convert(1, inverse.Data, p.whitening.Data)
 	p.setLower(w)
 	for b, y := range p.y {
 		z := shaped(y, p.z)
@@ -140,7 +144,7 @@ func (p *productPass[T]) whitenedForms(inverse, w dense.Matrix[float64], q []flo
 
 // squares sets q to the |z|^2.
 func (p *productPass[T]) squares(inverse dense.Matrix[float64], q []float64) {
-	convert(1, inverse.Data, p.whitening.Data)
+	dense.Convert(1, inverse.Data, p.whitening.Data)
 	for b, y := range p.y {
 		z := shaped(y, p.z)
 		dense.MulLower(dense.NoTrans, p.whitening, y, z)
@@ -150,7 +154,7 @@ func (p *productPass[T]) squares(inverse dense.Matrix[float64], q []float64) {
 
 // setLower keeps the lower triangle of a symmetric P and half its diagonal, H: y'Py = 2 y'Hy.
 func (p *productPass[T]) setLower(m dense.Matrix[float64]) {
-	convert(1, m.Data, p.lower.Data)
+	dense.Convert(1, m.Data, p.lower.Data)
 	for i := range p.lower.Rows {
 		p.lower.Set(i, i, p.lower.At(i, i)/2)
 	}
@@ -181,7 +185,7 @@ func (p *productPass[T]) moment(r []float64, m dense.Matrix[float64]) {
 
 // whitenedMoment sets m to the mean of the r_i z z', z = F^-1 y, which is accurate however small F is.
 func (p *productPass[T]) whitenedMoment(inverse dense.Matrix[float64], r []float64, m dense.Matrix[float64]) {
-	convert(1, inverse.Data, p.whitening.Data)
+	dense.Convert(1, inverse.Data, p.whitening.Data)
 	p.m.Zero()
 	for b, y := range p.y {
 		z := shaped(y, p.z)
@@ -194,7 +198,7 @@ func (p *productPass[T]) whitenedMoment(inverse dense.Matrix[float64], r []float
 // add adds the r_i z z' of a block to the sum.
 func (p *productPass[T]) add(z dense.Matrix[T], r []float64) {
 	t, weights := shaped(z, p.t), p.q[:z.Cols]
-	convert(1, r[:z.Cols], weights)
+	dense.Convert(1, r[:z.Cols], weights)
 	for j := range z.Rows {
 		dense.Multiply(z.Row(j), weights, t.Row(j))
 	}

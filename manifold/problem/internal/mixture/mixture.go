@@ -1,43 +1,15 @@
-package problem
+// Package mixture fits Gaussian mixtures by maximum likelihood. Samples are whitened once; a mixture starts from the best of some short runs of EM and climbs by steps of
+// EM to the largest likelihood over a plane, in as low a precision as its gradient allows. The same likelihood over lifted matrices is for general solvers.
+package mixture
 
 import (
 	"errors"
 	"fmt"
 	"math"
-
-	"gonum.org/v1/gonum/mat"
+	"slices"
 
 	"github.com/spdopt/spdopt/internal/dense"
-	"github.com/spdopt/spdopt/manifold"
-	"github.com/spdopt/spdopt/manifold/solve"
 )
-
-// mixtureSamples are samples in coordinates x in which their mean is 0 and their covariance I, as rows y = (1, x).
-type mixtureSamples struct {
-	y      dense.Matrix[float64] // N x (n+1)
-	mean   []float64
-	pooled *manifold.Frame // triangular
-}
-
-func newMixtureSamples(x dense.Matrix[float64]) (*mixtureSamples, error) {
-	N, n := x.Rows, x.Cols
-	s := &mixtureSamples{y: dense.New[float64](N, n+1), mean: make([]float64, n)}
-	for i := range N {
-		dense.Axpy(1/float64(N), x.Row(i), s.mean)
-	}
-	for i := range N {
-		dense.Axpy(-1, s.mean, x.Row(i))
-		s.y.Set(i, 0, 1)
-	}
-	cov := dense.New[float64](n, n)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1/float64(N), x, x, 0, cov)
-	var err error
-	if s.pooled, err = gramFrame(symmetric(cov), x); err != nil {
-		return nil, err
-	}
-	dense.MulLowerRight(dense.Transposed, view(s.pooled.Inverse()), x, s.y.View(0, 1, N, n))
-	return s, nil
-}
 
 // component is a share pi and the triangular factor F = [1 0; m L] of the lifted matrix S = [1 m'; m Sigma + m m'], Sigma = L L', with its inverse.
 // Between steps the corner s of S need not be 1: the density is then that of the Gaussian times s^-1/2 exp((1 - 1/s)/2).
@@ -69,10 +41,10 @@ const (
 	exact // products with whitened samples in double precision
 )
 
-// mixture is a Gaussian mixture on samples with, after expect, responsibilities r, their means and R = mean r_i z z' for every component, z = F^-1 y.
+// Mixture is a Gaussian mixture on samples with, after expect, responsibilities r, their means and R = mean r_i z z' for every component, z = F^-1 y.
 // The next component of EM has the mean responsibility for its share and the lifted matrix F R F' over that.
-type mixture struct {
-	*mixtureSamples
+type Mixture struct {
+	*Samples
 	parts     []component
 	next      []component           // of fit
 	fitting   dense.Parallel        // fitPart
@@ -94,11 +66,11 @@ type mixture struct {
 	stage     stage
 }
 
-func newMixture(s *mixtureSamples, k int) *mixture {
+func newMixture(s *Samples, k int) *Mixture {
 	N, d, blocks := s.y.Rows, s.y.Cols, newSampleBlocks(s.y)
 	square := func() dense.Matrix[float64] { return dense.New[float64](d, d) }
-	g := &mixture{mixtureSamples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](blocks), counts: make([]float64, k),
-		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: ones[float64](N)}
+	g := &Mixture{Samples: s, one: square(), work: square(), change: square(), products: newProductPass[float64](blocks), counts: make([]float64, k),
+		scales: make([]float64, k), forms: dense.New[float64](k, N), resp: dense.New[float64](k, N), top: make([]float64, N), sum: make([]float64, N), ones: slices.Repeat([]float64{1}, N)}
 	g.weighing = newSharing(N, g.weighBlock)
 	g.fitting.Task = dense.PartFunc(g.fitPart)
 	g.passes[rounded], g.passes[single] = newLowPasses(blocks)
@@ -115,7 +87,7 @@ func newMixture(s *mixtureSamples, k int) *mixture {
 }
 
 // components returns a copy of the components.
-func (g *mixture) components() []component {
+func (g *Mixture) components() []component {
 	var out []component
 	for _, p := range g.parts {
 		out = append(out, component{p.share, p.l.Clone(), p.inverse.Clone()})
@@ -132,7 +104,7 @@ func copyComponents(to, from []component) {
 }
 
 // expect does what EM does with the samples, and returns their mean log-likelihood in the coordinates that they came in.
-func (g *mixture) expect() float64 {
+func (g *Mixture) expect() float64 {
 	value := g.respond()
 	g.collect(g.precision())
 	g.resolve()
@@ -140,19 +112,19 @@ func (g *mixture) expect() float64 {
 }
 
 // respond sets the responsibilities and returns the mean log-likelihood.
-func (g *mixture) respond() float64 {
+func (g *Mixture) respond() float64 {
 	g.measure()
 	for c, p := range g.parts {
-		g.scales[c] = g.scale(p.share, -logDetSquare(p.l))
+		g.scales[c] = g.scale(p.share, -dense.LogDetSquare(p.l))
 	}
 	return g.weigh()
 }
 
 // weigh turns forms into responsibilities and returns the mean log-likelihood.
-func (g *mixture) weigh() float64 { return g.weighing.run().value/float64(g.y.Rows) - g.base/2 }
+func (g *Mixture) weigh() float64 { return g.weighing.run().value/float64(g.y.Rows) - g.base/2 }
 
 // measure sets the forms.
-func (g *mixture) measure() {
+func (g *Mixture) measure() {
 	p := g.precision()
 	if p == exact {
 		g.squares()
@@ -165,7 +137,7 @@ func (g *mixture) measure() {
 }
 
 // squares sets the forms where components are small.
-func (g *mixture) squares() {
+func (g *Mixture) squares() {
 	for c, part := range g.parts {
 		g.products.squares(part.inverse, g.forms.Row(c))
 	}
@@ -174,7 +146,7 @@ func (g *mixture) squares() {
 
 // differences sets q to the y'Py less those of the last component, and returns the mean of these, which comes of the moment of all samples: only differences between
 // components count for the responsibilities.
-func (g *mixture) differences(p stage, inverses []dense.Matrix[float64], q dense.Matrix[float64]) float64 {
+func (g *Mixture) differences(p stage, inverses []dense.Matrix[float64], q dense.Matrix[float64]) float64 {
 	last := len(inverses) - 1
 	common := inverses[last].Data
 	clear(q.Row(last))
@@ -186,7 +158,7 @@ func (g *mixture) differences(p stage, inverses []dense.Matrix[float64], q dense
 }
 
 // precision is that of the stage, or a higher one where components are too small for that.
-func (g *mixture) precision() stage {
+func (g *Mixture) precision() stage {
 	least := 1.0
 	for _, p := range g.parts {
 		for i := range p.l.Rows {
@@ -197,7 +169,7 @@ func (g *mixture) precision() stage {
 }
 
 // needed is the precision for components with that least deviation in a direction.
-func (g *mixture) needed(least float64) stage {
+func (g *Mixture) needed(least float64) stage {
 	switch {
 	case least < deviations[single]:
 		return exact
@@ -208,15 +180,15 @@ func (g *mixture) needed(least float64) stage {
 }
 
 // scale returns the logarithm of what the density of a component times its share has before exp(-y'Py/2).
-func (g *mixture) scale(share, logDet float64) float64 {
+func (g *Mixture) scale(share, logDet float64) float64 {
 	return math.Log(share) + (1-float64(g.y.Cols-1)*math.Log(2*math.Pi)-g.pooled.LogDet()+logDet)/2
 }
 
 // collect sets the means of the responsibilities, and for R what moments makes of them.
-func (g *mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
+func (g *Mixture) collect(p stage) { g.moments(p, g.resp, 1, g.count(), g.r) }
 
 // count sets the means of the responsibilities and returns the largest component.
-func (g *mixture) count() int {
+func (g *Mixture) count() int {
 	largest := 0
 	for c := range g.parts {
 		g.counts[c] = dense.Dot(g.resp.Row(c), g.ones) / float64(g.y.Rows)
@@ -229,7 +201,7 @@ func (g *mixture) count() int {
 
 // moments sets m to the means of the w_i y y' for weights of components x samples, which sum to total for each sample, so that those of one component are what the
 // others leave; where components are small, to the means of the w_i z z'.
-func (g *mixture) moments(p stage, weights dense.Matrix[float64], total float64, rest int, m []dense.Matrix[float64]) {
+func (g *Mixture) moments(p stage, weights dense.Matrix[float64], total float64, rest int, m []dense.Matrix[float64]) {
 	if p == exact {
 		for c, part := range g.parts {
 			g.products.whitenedMoment(part.inverse, weights.Row(c), m[c])
@@ -246,7 +218,7 @@ func (g *mixture) moments(p stage, weights dense.Matrix[float64], total float64,
 }
 
 // resolve sets R after collect.
-func (g *mixture) resolve() {
+func (g *Mixture) resolve() {
 	p := g.precision()
 	if p == exact {
 		return
@@ -257,7 +229,7 @@ func (g *mixture) resolve() {
 }
 
 // resolved tells whether R tells the size of the next components.
-func (g *mixture) resolved(p stage) bool {
+func (g *Mixture) resolved(p stage) bool {
 	for c, part := range g.parts {
 		if g.root(c) != nil {
 			return false
@@ -272,14 +244,14 @@ func (g *mixture) resolved(p stage) bool {
 }
 
 // sharpen sets R by whitened samples in double precision.
-func (g *mixture) sharpen() {
+func (g *Mixture) sharpen() {
 	for c, part := range g.parts {
 		g.products.whitenedMoment(part.inverse, g.resp.Row(c), g.r[c])
 	}
 }
 
 // whiten turns what moments has set into the means of the w_i z z'.
-func (g *mixture) whiten(m []dense.Matrix[float64]) {
+func (g *Mixture) whiten(m []dense.Matrix[float64]) {
 	for c, p := range g.parts {
 		dense.MulLower(dense.NoTrans, p.inverse, m[c], g.work)
 		dense.MulLowerRight(dense.Transposed, p.inverse, g.work, m[c])
@@ -287,7 +259,7 @@ func (g *mixture) whiten(m []dense.Matrix[float64]) {
 }
 
 // changes sets q to what the forms change by along changes of the P that the factors whiten to w, less what is the same for all components of a sample.
-func (g *mixture) changes(p stage, w []dense.Matrix[float64], q dense.Matrix[float64]) {
+func (g *Mixture) changes(p stage, w []dense.Matrix[float64], q dense.Matrix[float64]) {
 	if p == exact {
 		g.whitenedChanges(w, q)
 		return
@@ -300,14 +272,14 @@ func (g *mixture) changes(p stage, w []dense.Matrix[float64], q dense.Matrix[flo
 }
 
 // whitenedChanges is changes where components are small.
-func (g *mixture) whitenedChanges(w []dense.Matrix[float64], q dense.Matrix[float64]) {
+func (g *Mixture) whitenedChanges(w []dense.Matrix[float64], q dense.Matrix[float64]) {
 	for c, part := range g.parts {
 		g.products.whitenedForms(part.inverse, w[c], q.Row(c))
 	}
 }
 
 // fit makes the step of EM after collect.
-func (g *mixture) fit() error {
+func (g *Mixture) fit() error {
 	p := g.precision()
 	if p == exact {
 		return g.maximize()
@@ -326,7 +298,7 @@ func (g *mixture) fit() error {
 }
 
 // fitPart sets the next component to what its moment says, with no share where it says nothing.
-func (g *mixture) fitPart(c int) {
+func (g *Mixture) fitPart(c int) {
 	n := &g.next[c]
 	n.share = 0
 	if g.enough(c, g.counts[c]) != nil {
@@ -341,7 +313,7 @@ func (g *mixture) fitPart(c int) {
 }
 
 // fitted tells whether the moments tell the size of the next components.
-func (g *mixture) fitted(p stage) bool {
+func (g *Mixture) fitted(p stage) bool {
 	for _, n := range g.next {
 		if n.share == 0 {
 			return false
@@ -356,7 +328,7 @@ func (g *mixture) fitted(p stage) bool {
 }
 
 // maximize makes the step of EM.
-func (g *mixture) maximize() error {
+func (g *Mixture) maximize() error {
 	for c := range g.parts {
 		if err := g.root(c); err != nil {
 			return err
@@ -369,7 +341,7 @@ func (g *mixture) maximize() error {
 }
 
 // root sets one to the factor of R, or the moment, over the mean responsibility.
-func (g *mixture) root(c int) error {
+func (g *Mixture) root(c int) error {
 	if err := g.enough(c, g.counts[c]); err != nil {
 		return err
 	}
@@ -385,7 +357,7 @@ func collapsed(c int) error {
 }
 
 // replace multiplies the factor of component c by the triangular matrix one, and sets its share.
-func (g *mixture) replace(c int, share float64) error {
+func (g *Mixture) replace(c int, share float64) error {
 	p := &g.parts[c]
 	dense.MulLower(dense.NoTrans, p.l, g.one, g.work)
 	p.l.Copy(g.work)
@@ -395,7 +367,7 @@ func (g *mixture) replace(c int, share float64) error {
 }
 
 // enough tells whether a component of that share has samples.
-func (g *mixture) enough(c int, share float64) error {
+func (g *Mixture) enough(c int, share float64) error {
 	if !(share*float64(g.y.Rows) > float64(g.y.Cols-1)*1e-3) {
 		return fmt.Errorf("component %d has lost its samples", c)
 	}
@@ -409,7 +381,7 @@ const leastDeviation = 1e-8
 var deviations = [exact]float64{1. / 4, 1. / 32, 1e-5}
 
 // spread tells whether component c has a volume.
-func (g *mixture) spread(c int) error {
+func (g *Mixture) spread(c int) error {
 	for i := range g.y.Cols {
 		if err := g.volume(c, g.parts[c].l.At(i, i)); err != nil {
 			return err
@@ -419,7 +391,7 @@ func (g *mixture) spread(c int) error {
 }
 
 // volume tells whether component c has a volume with that standard deviation in one direction.
-func (g *mixture) volume(c int, deviation float64) error {
+func (g *Mixture) volume(c int, deviation float64) error {
 	if !(deviation > leastDeviation) {
 		return fmt.Errorf("component %d collapsed: its spread in one direction is %.2g of that of the samples", c, deviation)
 	}
@@ -428,7 +400,7 @@ func (g *mixture) volume(c int, deviation float64) error {
 
 // gradient returns the Riemannian gradient norm of the negative mean log-likelihood, in weights (as logarithms) and in lifted matrices
 // S_c (Hosseini and Sra, Math. Program. 181 (2020)): with the mean responsibility p the whitened one of S_c is (p I - R)/2, and p less the share that of the weight.
-func (g *mixture) gradient() (float64, error) {
+func (g *Mixture) gradient() (float64, error) {
 	var square float64
 	for c, r := range g.r {
 		for i := range r.Rows {
@@ -446,64 +418,4 @@ func (g *mixture) gradient() (float64, error) {
 		return 0, errors.New("the likelihood is not finite")
 	}
 	return math.Sqrt(square), nil
-}
-
-// plain makes the corners of the lifted matrices 1.
-func (g *mixture) plain() {
-	var sum float64
-	for c := range g.parts {
-		p := &g.parts[c]
-		root := p.l.At(0, 0)
-		p.share *= math.Exp((1-1/(root*root))/2) / root
-		for i := range p.l.Rows {
-			p.l.Set(i, 0, p.l.At(i, 0)/root)
-		}
-		p.invert()
-		sum += p.share
-	}
-	for c := range g.parts {
-		g.parts[c].share /= sum
-	}
-}
-
-// labels names the component with the largest responsibility for every sample.
-func (g *mixture) labels() []float64 {
-	labels := make([]float64, g.resp.Cols)
-	for i := range labels {
-		best := 0
-		for c := range g.resp.Rows {
-			if g.resp.At(c, i) > g.resp.At(best, i) {
-				best = c
-			}
-		}
-		labels[i] = float64(best)
-	}
-	return labels
-}
-
-// outcome turns the components back into the coordinates of the samples.
-func (g *mixture) outcome(r *solve.Result) *outcome {
-	N, n, k := g.y.Rows, g.y.Cols-1, len(g.parts)
-	weights, means := make([]float64, k), mat.NewDense(k, n, nil)
-	g.plain()
-	g.stage = double
-	g.respond()
-	covariances := Part{Name: "covariances"}
-	for c, p := range g.parts {
-		weights[c] = p.share
-		f, s := dense.New[float64](n, n), dense.New[float64](n, n)
-		dense.MulLower(dense.NoTrans, view(g.pooled.F()), p.l.View(1, 1, n, n), f)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s)
-		dense.Mirror(s)
-		covariances.Matrices = append(covariances.Matrices, mat.NewDense(n, n, s.Data))
-		m := make([]float64, n)
-		for i := range m {
-			m[i] = p.l.At(i+1, 0)
-		}
-		to := means.RawRowView(c)
-		copy(to, g.mean)
-		dense.Gemv(dense.NoTrans, 1, view(g.pooled.F()), m, 1, to)
-	}
-	return &outcome{run: r, n: n, count: N, solution: g.pooled.Sym(), parts: []Part{vectorPart("weights", weights),
-		{Name: "means", Matrices: []*mat.Dense{means}}, covariances, vectorPart("labels", g.labels())}}
 }

@@ -1,9 +1,10 @@
-package problem
+package design
 
 import (
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/manifold/problem/internal/bound"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -16,11 +17,11 @@ import (
 // tr E = w'c, since c'u = 0; w_i >= -u_i, so that a negative c_i may count as zero if s gets its
 // -c_i u_i. If G is regular, tr E <= r ||E|| + s, r^2 = c' G^-1 c, and with sum (L - log(1 + L)) >= ||E||^2/(2 (1 + ||E||)) follows
 // e^2 <= 2 (1 + e) (r e + s) for e = ||E||, and a gap of at most r e + s: linear in the residual where the general bound is its root.
-func (s *design) certify() (gap float64, c solve.Certificate) {
+func (s *Design) certify() (gap float64, c solve.Certificate) {
 	_, _, above, _ := s.extremes()
 	d := float64(s.y.Cols)
 	gap = d * math.Log1p(max(above, 0))
-	c = solve.Certificate{Kind: "kiefer-wolfowitz", Value: logDetDistance(gap), Bound: true}
+	c = solve.Certificate{Kind: "kiefer-wolfowitz", Value: bound.LogDet(gap), Bound: true}
 	r, rest := s.supportResidual(s.floor())
 	if !(r < 0.25) {
 		return gap, c
@@ -38,7 +39,7 @@ func (s *design) certify() (gap float64, c solve.Certificate) {
 }
 
 // floor returns the g below which a point has no weight in any optimum, see certify.
-func (s *design) floor() float64 {
+func (s *Design) floor() float64 {
 	_, _, above, _ := s.extremes()
 	d := float64(s.y.Cols)
 	a := d * max(above, 0)
@@ -50,7 +51,7 @@ const largestSupport = 4000
 
 // supportResidual returns r and s of certify, infinite where G is singular to rounding or too large. Points with g below the floor are left out
 // unless they have weight.
-func (s *design) supportResidual(floor float64) (r, rest float64) {
+func (s *Design) supportResidual(floor float64) (r, rest float64) {
 	var support []int
 	d := float64(s.y.Cols)
 	slack := 1e-10 * d // rounding of g

@@ -1,29 +1,31 @@
-package problem
+package mixture
 
 import (
 	"fmt"
 	"math"
+
+	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// liftedMixture is the negative mean log-likelihood of a Gaussian mixture over matrices S_c of order n + 1 and positive weights p_c, of which only the
+// Lifted is the negative mean log-likelihood of a Gaussian mixture over matrices S_c of order n + 1 and positive weights p_c, of which only the
 // proportions pi matter and the sum is held at 1 by the term (log sum p)^2/2 (Hosseini and Sra, Math. Program. 181 (2020)): with y = (x, 1) the density of a component is that of y under N(0, S_c) times
 // (2 pi e)^1/2, and at every maximum S_c = [Sigma + mm', m; m', 1]. With z = F_c^-1 y, responsibilities r_ic and R_c = sum_i r_ic/N the whitened
 // differential is (R_c I - P_c)/2, P_c = sum_i r_ic z z'/N, in log p_c it is pi_c - R_c. With a_ic the derivative of the logarithm of the density
 // times weight along a direction, and b_ic = r_ic (a_ic - sum_k r_ik a_ik), the Hessian is (eta P_c + P_c eta)/4 - sum_i b_ic (z z' - I)/(2N), and
 // pi_c (t_c - sum_k pi_k t_k) - sum_i b_ic/N, apart from the term for the sum.
-type liftedMixture struct {
-	y      dense.Matrix[float64] // N x (n+1)
-	k      int
-	m      *manifold.Product
-	offset float64 // what the coordinates of the samples add to the cost
-	parts  *manifold.Affine
-	a      dense.Matrix[float64] // N x k scratch
-	t      dense.Matrix[float64] // N x (n+1) scratch
-	work   dense.Matrix[float64]
+type Lifted struct {
+	y        dense.Matrix[float64] // N x (n+1)
+	k        int
+	Manifold *manifold.Product
+	offset   float64 // what the coordinates of the samples add to the cost
+	parts    *manifold.Affine
+	a        dense.Matrix[float64] // N x k scratch
+	t        dense.Matrix[float64] // N x (n+1) scratch
+	work     dense.Matrix[float64]
 }
 
 type liftedMemo struct {
@@ -34,9 +36,9 @@ type liftedMemo struct {
 	sum  float64 // logarithm of the sum of p
 }
 
-func newLiftedMixture(x dense.Matrix[float64], k int) (*liftedMixture, error) {
+func newLifted(x dense.Matrix[float64], k int) (*Lifted, error) {
 	N, d := x.Rows, x.Cols+1
-	l := &liftedMixture{y: dense.New[float64](N, d), k: k, a: dense.New[float64](N, k), t: dense.New[float64](N, d), work: dense.New[float64](d, d)}
+	l := &Lifted{y: dense.New[float64](N, d), k: k, a: dense.New[float64](N, k), t: dense.New[float64](N, d), work: dense.New[float64](d, d)}
 	for i := range N {
 		copy(l.y.Row(i), x.Row(i))
 		l.y.Set(i, d-1, 1)
@@ -54,12 +56,12 @@ func newLiftedMixture(x dense.Matrix[float64], k int) (*liftedMixture, error) {
 		all[c] = l.parts
 	}
 	all[k] = weights
-	l.m, err = manifold.NewProduct(all, manifold.ProductOptions{})
+	l.Manifold, err = manifold.NewProduct(all, manifold.ProductOptions{})
 	return l, err
 }
 
 // lift returns the point of a mixture.
-func (l *liftedMixture) lift(g *mixture) (*manifold.ProductPoint, error) {
+func (l *Lifted) lift(g *Mixture) (*manifold.ProductPoint, error) {
 	n, p, weights := g.y.Cols-1, &manifold.ProductPoint{}, make([]float64, len(g.parts))
 	for c, part := range g.parts {
 		weights[c] = part.share
@@ -70,7 +72,7 @@ func (l *liftedMixture) lift(g *mixture) (*manifold.ProductPoint, error) {
 		f.Set(n, 0, 1)
 		s := dense.New[float64](n+1, n+1)
 		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, s)
-		frame, err := manifold.NewFrame(symmetric(s))
+		frame, err := manifold.NewFrame(mat.NewSymDense(n+1, s.Data))
 		if err != nil {
 			return nil, fmt.Errorf("component %d: %w", c, err)
 		}
@@ -81,9 +83,9 @@ func (l *liftedMixture) lift(g *mixture) (*manifold.ProductPoint, error) {
 	return p, err
 }
 
-// lower sets the mixture to the point: S stands for the Gaussian of mean m = S_1n/s, s = S_nn, and covariance S_11 - s m m', times
+// Lower sets the mixture to the point: S stands for the Gaussian of mean m = S_1n/s, s = S_nn, and covariance S_11 - s m m', times
 // s^-1/2 exp((1 - 1/s)/2).
-func (l *liftedMixture) lower(g *mixture, p *manifold.ProductPoint) error {
+func (l *Lifted) Lower(g *Mixture, p *manifold.ProductPoint) error {
 	n := g.y.Cols - 1
 	var sum float64
 	for c := range l.k {
@@ -129,10 +131,10 @@ func respond(resp dense.Matrix[float64]) float64 {
 }
 
 // GradientScale implements solve.Scaler: as for em.
-func (l *liftedMixture) GradientScale(float64) float64 { return 1 }
+func (l *Lifted) GradientScale(float64) float64 { return 1 }
 
 // NewMemo implements solve.Memoizer.
-func (l *liftedMixture) NewMemo() solve.Memo {
+func (l *Lifted) NewMemo() solve.Memo {
 	m := &liftedMemo{resp: dense.New[float64](l.y.Rows, l.k), pi: make([]float64, l.k)}
 	for range l.k {
 		m.z = append(m.z, dense.New[float64](l.y.Rows, l.y.Cols))
@@ -142,7 +144,7 @@ func (l *liftedMixture) NewMemo() solve.Memo {
 }
 
 // Evaluate implements solve.Objective: one and a half products of the size of the samples for each component.
-func (l *liftedMixture) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
+func (l *Lifted) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	q, m := p.(*manifold.ProductPoint), memo.(*liftedMemo)
 	N, d := l.y.Rows, l.y.Cols
 	var sum float64
@@ -153,7 +155,7 @@ func (l *liftedMixture) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 	dense.Scale(1/sum, m.pi, m.pi)
 	for c := range l.k {
 		f := q.Parts[c].(*manifold.Frame)
-		dense.Gemm(dense.NoTrans, dense.Transposed, 1, l.y, view(f.Inverse()), 0, m.z[c])
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, l.y, dense.Of(f.Inverse().RawMatrix()), 0, m.z[c])
 		constant := math.Log(m.pi[c]) - (float64(d-1)*math.Log(2*math.Pi)-1+f.LogDet())/2
 		for i := range N {
 			m.resp.Set(i, c, constant-dense.Dot(m.z[c].Row(i), m.z[c].Row(i))/2)
@@ -185,7 +187,7 @@ func (l *liftedMixture) Evaluate(p manifold.Point, grad []float64, memo solve.Me
 }
 
 // HessianVec implements solve.Hessian: two products of the size of the samples for each component.
-func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+func (l *Lifted) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	q, m := p.(*manifold.ProductPoint), memo.(*liftedMemo)
 	N, d := l.y.Rows, l.y.Cols
 	weights := v[l.k*d*d:]
@@ -210,7 +212,7 @@ func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64,
 	}
 	for c := range l.k {
 		out, eta := dense.Wrap(d, d, dst[c*d*d:(c+1)*d*d]), dense.Wrap(d, d, v[c*d*d:(c+1)*d*d])
-		symmetricProduct(out, eta, m.p[c], l.work)
+		dense.SymmetricProduct(out, eta, m.p[c], l.work)
 		dense.Scale(0.5, out.Data, out.Data)
 		var sum float64
 		for i := range N {
@@ -229,33 +231,13 @@ func (l *liftedMixture) HessianVec(dst []float64, p manifold.Point, v []float64,
 	return nil
 }
 
-// lifted returns the objective of the samples and its point at the mixture.
-func (g *mixture) lifted() (*liftedMixture, *manifold.ProductPoint, error) {
-	l, err := newLiftedMixture(g.y.View(0, 1, g.y.Rows, g.y.Cols-1), len(g.parts))
+// Lifted returns the objective of the samples and its point at the mixture.
+func (g *Mixture) Lifted() (*Lifted, *manifold.ProductPoint, error) {
+	l, err := newLifted(g.y.View(0, 1, g.y.Rows, g.y.Cols-1), len(g.parts))
 	if err != nil {
 		return nil, nil, err
 	}
 	l.offset = g.pooled.LogDet() / 2
 	p, err := l.lift(g)
 	return l, p, err
-}
-
-// gmmTrust maximizes the likelihood over lifted matrices from the starts of em.
-func gmmTrust(d *Data, o *Options) (*outcome, error) {
-	g, err := gmmStart(d, o)
-	if err != nil {
-		return nil, err
-	}
-	l, start, err := g.lifted()
-	if err != nil {
-		return nil, gmmError(err)
-	}
-	r, err := solve.Trust(l.m, l, start, &o.Solver)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.lower(g, r.Point.(*manifold.ProductPoint)); err != nil {
-		return nil, gmmError(err)
-	}
-	return g.outcome(r), nil
 }

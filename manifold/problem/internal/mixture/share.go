@@ -1,4 +1,4 @@
-package problem
+package mixture
 
 import "github.com/spdopt/spdopt/internal/dense"
 
@@ -7,7 +7,7 @@ const shareBlock = 1024
 
 // sharing runs a function for every block of the samples, and adds up what the blocks come to in order.
 type sharing struct {
-	parts rowParts
+	parts dense.RowParts
 	count int
 	block func(part, first, last int)
 	sums  []sampleSums
@@ -29,7 +29,7 @@ func newSharing(count int, do func(first, last int) sampleSums) *sharing {
 
 // run returns the sums over all samples.
 func (p *sharing) run() (total sampleSums) {
-	p.parts.run(p.count, shareBlock, p.block)
+	p.parts.Run(p.count, shareBlock, p.block)
 	for _, t := range p.sums {
 		total.value += t.value
 		for i, v := range t.gradient {
@@ -43,7 +43,7 @@ func (p *sharing) run() (total sampleSums) {
 }
 
 // weighBlock turns forms into responsibilities, for the logarithms of what densities have before exp(-y'Py/2), and sums the logarithms of likelihoods.
-func (g *mixture) weighBlock(first, last int) sampleSums {
+func (g *Mixture) weighBlock(first, last int) sampleSums {
 	for c := range g.parts {
 		w, scale := g.resp.Row(c)[first:last], g.scales[c]
 		for i, q := range g.forms.Row(c)[first:last] {
@@ -54,7 +54,7 @@ func (g *mixture) weighBlock(first, last int) sampleSums {
 }
 
 // normalize turns logarithms of densities into responsibilities and returns the sum of the logarithms of likelihoods.
-func (g *mixture) normalize(w dense.Matrix[float64], first, last int) (total float64) {
+func (g *Mixture) normalize(w dense.Matrix[float64], first, last int) (total float64) {
 	top, sum := g.top[first:last], g.sum[first:last]
 	copy(top, w.Row(0)[first:last])
 	for c := 1; c < w.Rows; c++ {
@@ -89,7 +89,7 @@ func (s *planeSearch) weighBlock(first, last int) sampleSums {
 	t := s.point
 	for c := range s.parts {
 		w, em, before, scale := s.trial.Row(c)[first:last], s.em.forms.Row(c)[first:last], s.last.forms.Row(c)[first:last], s.scales[c]
-		for i, q := range s.mixture.forms.Row(c)[first:last] {
+		for i, q := range s.Mixture.forms.Row(c)[first:last] {
 			w[i] = scale - (q+t[0]*em[i]+t[1]*before[i])/2
 		}
 	}

@@ -1,4 +1,4 @@
-package problem
+package mixture
 
 import (
 	"math"
@@ -22,7 +22,7 @@ const (
 // step of EM for the gradient, as in Jamshidian and Jennrich, JASA 88 (1993)). In inverse lifted matrices and logarithms of shares, the forms y'Py change in
 // proportion along a direction, so that the search needs no pass over the samples, and a step as many as that of EM.
 type planeSearch struct {
-	*mixture
+	*Mixture
 	planes   []planeInverse
 	em, last direction
 	steps    int
@@ -58,9 +58,9 @@ func (d *direction) clear() {
 	d.base = 0
 }
 
-func newPlaneSearch(g *mixture) *planeSearch {
+func newPlaneSearch(g *Mixture) *planeSearch {
 	N, d, k := g.y.Rows, g.y.Cols, len(g.parts)
-	s := &planeSearch{mixture: g, used: unknown, trial: dense.New[float64](k, N), weighted: make([]float64, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k), changes: make([]dense.Matrix[float64], k)}
+	s := &planeSearch{Mixture: g, used: unknown, trial: dense.New[float64](k, N), weighted: make([]float64, N), share: make([]float64, k), points: make([]dense.Matrix[float64], k), changes: make([]dense.Matrix[float64], k)}
 	along := func() direction { return direction{share: make([]float64, k), forms: dense.New[float64](k, N)} }
 	s.em, s.last = along(), along()
 	for range k {
@@ -251,7 +251,7 @@ func (s *planeSearch) move(p *planePoint) error {
 		s.parts[c].share = s.share[c]
 		s.last.share[c] = p.t[0]*s.em.share[c] + p.t[1]*s.last.share[c]
 		dense.Blend(p.t[0], s.em.forms.Row(c), p.t[1], s.last.forms.Row(c), s.last.forms.Row(c))
-		dense.Axpy(1, s.last.forms.Row(c), s.mixture.forms.Row(c))
+		dense.Axpy(1, s.last.forms.Row(c), s.Mixture.forms.Row(c))
 	}
 	s.coarse = false
 	s.last.base = p.t[0]*s.em.base + p.t[1]*s.last.base

@@ -1,4 +1,4 @@
-package problem
+package mixture
 
 import (
 	"math"
@@ -65,7 +65,7 @@ func (i *planeInverse) measure(p stage) {
 	} else {
 		i.multiply(p, i.e, i.defect, 0)
 	}
-	addToDiagonal(i.defect, -1)
+	i.defect.AddDiagonal(-1)
 }
 
 // multiply sets out to Vb, in single precision unless that of the stage is higher, with one of two sets of scratch.
@@ -75,8 +75,8 @@ func (i *planeInverse) multiply(p stage, b, out dense.Matrix[float64], scratch i
 		return
 	}
 	low := &i.low[scratch]
-	convert(1, i.v.Data, low[0].Data)
-	convert(1, b.Data, low[1].Data)
+	dense.Convert(1, i.v.Data, low[0].Data)
+	dense.Convert(1, b.Data, low[1].Data)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, low[0], low[1], 0, low[2])
 	dense.ToDouble(low[2].Data, out.Data)
 }
@@ -100,7 +100,7 @@ func (i *planeInverse) try(t [2]float64) {
 	if i.definite = dense.Cholesky(i.factor) < 0; !i.definite {
 		return
 	}
-	i.logDet = i.frame + logDetSquare(i.factor)
+	i.logDet = i.frame + dense.LogDetSquare(i.factor)
 	i.reach = math.Inf(1)
 	for j := range i.factor.Rows {
 		i.reach = min(i.reach, 1/i.factor.At(j, j))
@@ -131,7 +131,7 @@ func (i *planeInverse) move(t [2]float64) {
 // frame makes a component the frame, or I.
 func (s *planeSearch) frame(c int) {
 	i, p := &s.planes[c], s.parts[c]
-	i.origin, i.frame = -logDetSquare(p.l), 0
+	i.origin, i.frame = -dense.LogDetSquare(p.l), 0
 	if s.used == exact {
 		i.e.Identity()
 		i.frame = i.origin
