@@ -322,10 +322,11 @@ func (s *System) regular() bool {
 	return s.probe(mostProbing)
 }
 
-// byteSteps returns the most steps on a random right side in bytes, as the d eigenvalues for N points spread over all directions differ from each other by (1 +- sqrt(d/N))^2.
+// byteSteps returns the most steps on a random right side in bytes, and of a solve: for N points spread over all directions the d eigenvalues are within (1 +- sqrt(d/N))^2.
 func (s *System) byteSteps() int {
-	d, log := s.x.Cols*(s.x.Cols+1)/2, math.Log
-	return int(math.Ceil(min(mostProbing, 2*log(probeShare)/log(float64(d)/float64(s.x.Rows))))) + byteSlack
+	d := s.x.Cols * (s.x.Cols + 1) / 2
+	steps := -2 * math.Log(probeShare) / math.Log(float64(s.x.Rows)/float64(d))
+	return int(math.Ceil(min(steps, mostProbing))) + byteSlack
 }
 
 // probe tells whether so many steps leave little of a random right side.
