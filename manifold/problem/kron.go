@@ -228,6 +228,11 @@ func (k *kronObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 	return s
 }
 
+// stretch implements stretcher.
+func (k *kronObjective) stretch(s *mat.SymDense, o *Options) float64 {
+	return o.Normalization.stretch(s)
+}
+
 func (k *kronObjective) parts(p *manifold.Frame, solution *mat.SymDense) []Part {
 	if !slices.Equal(view(p.Inverse()).Data, k.at.Data) {
 		k.columns(p, newKronSamples(k.count, k.p, k.q, k.pieces))

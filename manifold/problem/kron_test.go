@@ -1,11 +1,13 @@
 package problem
 
 import (
+	"math"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/spdopt/spdopt/internal/gallery"
+	"github.com/spdopt/spdopt/manifold"
 )
 
 // flipFlop is the plain iteration with gonum.
@@ -154,6 +156,32 @@ func TestKronRounded(t *testing.T) {
 		exact := solved(t, "kron-mle", Data{Samples: x, Rows: n}, o)
 		if d := distanceRelative(r.Solution, exact.Solution); d > 1e-6 {
 			t.Errorf("condition %g: A is %g away", condition, d)
+		}
+	}
+}
+
+// TestKronCertificateHoldsForTheTrace is for A with trace p, as TestTylerCertificateHoldsForTheTrace.
+func TestKronCertificateHoldsForTheTrace(t *testing.T) {
+	const p, q, count = 6, 4, 20
+	x := dataOf(gallery.NewStream(12).Normals(count, p*q))
+	for i := range count {
+		for a := range p {
+			for b := range q {
+				x.Set(i, a*q+b, x.At(i, a*q+b)*math.Pow(10, -0.6*float64(a)))
+			}
+		}
+	}
+	for _, normalization := range []Normalization{TraceN, DetOne} {
+		o := Options{Normalization: normalization}
+		o.Solver.Tolerance = 1e-13
+		exact := solved(t, "kron-mle", Data{Samples: x, Rows: p}, &o)
+		for _, method := range []string{"flip-flop", "trust", "cg", "lbfgs", "steepest"} {
+			o := Options{Method: method, Normalization: normalization}
+			o.Solver.Tolerance = 1e-3
+			r := solved(t, "kron-mle", Data{Samples: x, Rows: p}, &o)
+			if d, err := manifold.Distance(r.Solution, exact.Solution); err != nil || !(d <= 1.1*r.Certificate.Value+1e-12) {
+				t.Errorf("%s, normalization %v: %v away, stated %+v, %v", method, normalization, d, r.Certificate, err)
+			}
 		}
 	}
 }

@@ -126,6 +126,15 @@ type stretcher interface {
 	stretch(solution *mat.SymDense, o *Options) float64
 }
 
+// stretch is what a stretcher returns. To first order a difference eta of shapes, tr eta = 0, is c I away from one that keeps the trace of S = F F', where
+// c = -tr(F'F eta)/tr S; Cauchy's inequality makes ||eta + c I|| at most n^1/2 ||S||_F/tr S times ||eta||.
+func (n Normalization) stretch(s *mat.SymDense) float64 {
+	if n != TraceN {
+		return 1
+	}
+	return math.Sqrt(float64(s.SymmetricDim())) * mat.Norm(s, 2) / mat.Trace(s)
+}
+
 var _, _ verifier = (*knownMinimizer)(nil), (*barycenterObjective)(nil)
 
 // withParts is implemented by instances that find more than the solution.

@@ -232,13 +232,9 @@ func (t *tylerObjective) finish(p *manifold.Frame, o *Options) *mat.SymDense {
 	return s
 }
 
-// stretch implements stretcher. To first order a difference eta of shapes, tr eta = 0, is c I away from one that keeps the trace of S = F F', where
-// c = -tr(F'F eta)/tr S; Cauchy's inequality makes ||eta + c I|| at most n^1/2 ||S||_F/tr S times ||eta||.
+// stretch implements stretcher.
 func (t *tylerObjective) stretch(s *mat.SymDense, o *Options) float64 {
-	if o.Normalization != TraceN {
-		return 1
-	}
-	return math.Sqrt(float64(t.x.Cols)) * mat.Norm(s, 2) / mat.Trace(s)
+	return o.Normalization.stretch(s)
 }
 
 // tylerFixedPoint runs the reweighting iteration. Its default start is the identity, which check has evaluated.
