@@ -17,7 +17,7 @@ type ByteSandwiches struct {
 	right            quadProduct // the W side by side times the H below each other
 	inner, outer     []float32   // the scales of the inner dimensions, of U, and of each W
 	g, h             []float32   // the diagonals
-	images           []float32   // the W in tiles
+	images           []float32   // the lower triangle of the W, in tiles
 	most             []float32   // of the rows of the W in each tile, scaled
 	steps            []float32   // how many steps make one, of the columns of U, then of the rows of the W
 	off              Matrix[float32]
@@ -216,10 +216,7 @@ func (c *byteCommutatorTask) RunPart(index int) {
 			s.multiplyLeft(k, j, i, y)
 			Transpose(t, y)
 		}
-		s.combine(k, i, j, x, t, sum, s.most[col*s.n+i.from:])
-		if i != j {
-			s.mirror(k, i, j, s.most[row*s.n+j.from:])
-		}
+		s.combine(k, i, j, x, t, sum, s.most[col*s.n+i.from:], s.most[row*s.n+j.from:])
 	}
 	for r := range i.size {
 		copy(s.out.Row(i.from + r)[j.from:], sum.Row(r))
@@ -233,32 +230,26 @@ func (s *ByteSandwiches) multiplyLeft(k int, rows, cols tile, c Matrix[float32])
 	q.multiply(rows, cols, storeScaled, unsafe.Pointer(unsafe.SliceData(c.Data)), c.Stride)
 }
 
-// imageOf returns a tile of the W of pair k.
+// imageOf returns the tile of the W of pair k at rows i and columns j, i >= j.
 func (s *ByteSandwiches) imageOf(k int, i, j tile) Matrix[float32] {
 	return Wrap(i.size, j.size, s.images[(k*s.n+i.from)*s.n+i.size*j.from:][:i.size*j.size])
 }
 
 // commutation is the second half of a commutator: it sets a tile w of W to x + t and the commutator of U and the diagonal of G, adds to sum the commutator of w and the diagonal of H, and raises the
-// numbers in most to the largest |w_ij| weights_j of every row. Of the matrices all but u and w are packed.
+// numbers in rowMost and colMost to the largest of every row and column, times the weights of its columns and rows. Of the matrices all but u are packed.
 type commutation struct {
 	x, t, u, sum, w            Matrix[float32]
 	gRows, gCols, hRows, hCols []float32 // parts of the diagonals
-	weights, most              []float32
+	rowWeights, colWeights     []float32
+	rowMost, colMost           []float32
 }
 
 // combine sets the tile of W at rows i and columns j, and sums what it has in common with the diagonal of H.
-func (s *ByteSandwiches) combine(k int, i, j tile, x, t, sum Matrix[float32], most []float32) {
+func (s *ByteSandwiches) combine(k int, i, j tile, x, t, sum Matrix[float32], rowMost, colMost []float32) {
 	of := func(v []float32, from int) []float32 { return v[k*s.n+from:] }
-	c := commutation{x: x, t: t, u: s.u.View(i.from, j.from, i.size, j.size), sum: sum, w: s.imageOf(k, i, j), weights: of(s.outer, j.from), most: most,
-		gRows: of(s.g, i.from), gCols: of(s.g, j.from), hRows: of(s.h, i.from), hCols: of(s.h, j.from)}
+	c := commutation{x: x, t: t, u: s.u.View(i.from, j.from, i.size, j.size), sum: sum, w: s.imageOf(k, i, j), rowMost: rowMost, colMost: colMost,
+		gRows: of(s.g, i.from), gCols: of(s.g, j.from), hRows: of(s.h, i.from), hCols: of(s.h, j.from), rowWeights: of(s.outer, i.from), colWeights: of(s.outer, j.from)}
 	c.run()
-}
-
-// mirror sets the tile of W on the other side of the diagonal.
-func (s *ByteSandwiches) mirror(k int, i, j tile, most []float32) {
-	to := s.imageOf(k, j, i)
-	Transpose(to, s.imageOf(k, i, j))
-	raiseMost(to, s.outer[k*s.n+i.from:], most)
 }
 
 // quantizeTask makes bytes of a tile of rows of the W.
@@ -275,12 +266,22 @@ func (q *quantizeTask) RunPart(index int) {
 		}
 	}
 	stepsOf(scales, steps)
-	for k := range s.count {
-		for part := range s.cuts.count() {
-			cols := s.cuts.tile(part)
-			bytesOfRows(s.imageOf(k, rows, cols), s.outer[k*s.n+cols.from:], steps, s.right.a[(rows.from*s.count+k)*s.quads+cols.from/4:], s.count*s.quads)
+	w := takeWorkspace()
+	for part := range s.cuts.count() {
+		cols := s.cuts.tile(part)
+		back := Wrap(rows.size, cols.size, elementsOf[float32](&w.a, rows.size*cols.size))
+		for k := range s.count {
+			var image Matrix[float32]
+			if part <= index {
+				image = s.imageOf(k, rows, cols)
+			} else {
+				image = back
+				Transpose(image, s.imageOf(k, cols, rows))
+			}
+			bytesOfRows(image, s.outer[k*s.n+cols.from:], steps, s.right.a[(rows.from*s.count+k)*s.quads+cols.from/4:], s.count*s.quads)
 		}
 	}
+	w.release()
 }
 
 // byteGatherTask computes a part of the sum: with S = sum W_k H_k it is S - S' and what is in out.

@@ -32,5 +32,5 @@ func quadsOfRows(x Matrix[float32], weights, steps []float32, to []uint32, start
 // run sets the tile of W.
 func (c *commutation) run() {
 	commuteRowsAVX512(uintptr(c.x.Rows), uintptr(c.x.Cols), pointerTo(c.x.Data), pointerTo(c.t.Data), pointerTo(c.u.Data), stride(&c.u), pointerTo(c.gRows), pointerTo(c.gCols),
-		pointerTo(c.hRows), pointerTo(c.hCols), pointerTo(c.weights), pointerTo(c.sum.Data), pointerTo(c.w.Data), stride(&c.w), pointerTo(c.most))
+		pointerTo(c.hRows), pointerTo(c.hCols), pointerTo(c.rowWeights), pointerTo(c.colWeights), pointerTo(c.sum.Data), pointerTo(c.w.Data), pointerTo(c.rowMost), pointerTo(c.colMost))
 }

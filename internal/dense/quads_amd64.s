@@ -249,84 +249,95 @@ quads_done:
 	VZEROUPPER
 	RET
 
-// func commuteRowsAVX512(rows uintptr, cols uintptr, x *byte, t *byte, u *byte, uRow uintptr, gRows *byte, gCols *byte, hRows *byte, hCols *byte, weights *byte, sum *byte, w *byte, wRow uintptr, most *byte)
+// func commuteRowsAVX512(rows uintptr, cols uintptr, x *byte, t *byte, u *byte, uRow uintptr, gRows *byte, gCols *byte, hRows *byte, hCols *byte, rowWeights *byte, colWeights *byte, sum *byte, w *byte, rowMost *byte, colMost *byte)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·commuteRowsAVX512(SB), NOSPLIT, $0-120
+TEXT ·commuteRowsAVX512(SB), NOSPLIT, $0-128
 	MOVQ         cols+8(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         t+24(FP), DX
 	MOVQ         u+32(FP), BX
-	MOVQ         sum+88(FP), SI
-	MOVQ         w+96(FP), DI
+	MOVQ         sum+96(FP), SI
+	MOVQ         w+104(FP), DI
 	MOVQ         gCols+56(FP), R8
 	MOVQ         hCols+72(FP), R9
-	MOVQ         weights+80(FP), R10
-	MOVQ         AX, R11
-	ANDQ         $0x0f, R11
-	MOVQ         $-1, R12
-	BZHIQ        R11, R12, R12
-	KMOVW        R12, K1
-	MOVL         $0x7fffffff, R11
-	VPBROADCASTD R11, Z0
-	XORQ         R11, R11
+	MOVQ         colWeights+88(FP), R10
+	MOVQ         colMost+120(FP), R11
+	MOVQ         AX, R12
+	ANDQ         $0x0f, R12
+	MOVQ         $-1, R13
+	BZHIQ        R12, R13, R13
+	KMOVW        R13, K1
+	MOVL         $0x7fffffff, R12
+	VPBROADCASTD R12, Z0
+	XORQ         R12, R12
 
 row:
-	MOVQ         gRows+48(FP), R12
-	VBROADCASTSS (R12)(R11*4), Z2
-	MOVQ         hRows+64(FP), R12
-	VBROADCASTSS (R12)(R11*4), Z3
+	MOVQ         gRows+48(FP), R13
+	VBROADCASTSS (R13)(R12*4), Z2
+	MOVQ         hRows+64(FP), R13
+	VBROADCASTSS (R13)(R12*4), Z3
+	MOVQ         rowWeights+80(FP), R13
+	VBROADCASTSS (R13)(R12*4), Z4
 	VPXORD       Z1, Z1, Z1
-	XORQ         R12, R12
-	MOVQ         AX, R13
-	SHRQ         $0x04, R13
-	SHLQ         $0x06, R13
+	XORQ         R13, R13
+	MOVQ         AX, R14
+	SHRQ         $0x04, R14
+	SHLQ         $0x06, R14
 
 commute_loop:
-	CMPQ        R12, R13
+	CMPQ        R13, R14
 	JGE         commute_rest
-	VMOVUPS     (CX)(R12*1), Z4
-	VMOVUPS     (DX)(R12*1), Z5
-	VMOVUPS     (R8)(R12*1), Z6
-	VADDPS      Z5, Z4, Z4
-	VSUBPS      Z6, Z2, Z6
-	VMOVUPS     (BX)(R12*1), Z5
-	VFMADD231PS Z5, Z6, Z4
-	VMOVUPS     Z4, (DI)(R12*1)
-	VMOVUPS     (R9)(R12*1), Z5
-	VMOVUPS     (SI)(R12*1), Z6
-	VSUBPS      Z3, Z5, Z5
-	VFMADD231PS Z4, Z5, Z6
-	VMOVUPS     Z6, (SI)(R12*1)
-	VMOVUPS     (R10)(R12*1), Z5
-	VMULPS      Z5, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VMAXPS      Z4, Z1, Z1
-	ADDQ        $0x40, R12
+	VMOVUPS     (CX)(R13*1), Z5
+	VMOVUPS     (DX)(R13*1), Z6
+	VMOVUPS     (R8)(R13*1), Z7
+	VADDPS      Z6, Z5, Z5
+	VSUBPS      Z7, Z2, Z7
+	VMOVUPS     (BX)(R13*1), Z6
+	VFMADD231PS Z6, Z7, Z5
+	VMOVUPS     Z5, (DI)(R13*1)
+	VMOVUPS     (R9)(R13*1), Z6
+	VMOVUPS     (SI)(R13*1), Z7
+	VSUBPS      Z3, Z6, Z6
+	VFMADD231PS Z5, Z6, Z7
+	VMOVUPS     Z7, (SI)(R13*1)
+	VPANDD      Z0, Z5, Z5
+	VMULPS      Z4, Z5, Z6
+	VMOVUPS     (R11)(R13*1), Z7
+	VMAXPS      Z7, Z6, Z6
+	VMOVUPS     Z6, (R11)(R13*1)
+	VMOVUPS     (R10)(R13*1), Z6
+	VMULPS      Z6, Z5, Z5
+	VMAXPS      Z5, Z1, Z1
+	ADDQ        $0x40, R13
 	JMP         commute_loop
 
 commute_rest:
 	KTESTW      K1, K1
 	JEQ         commute_done
-	VMOVUPS.Z   (CX)(R12*1), K1, Z4
-	VMOVUPS.Z   (DX)(R12*1), K1, Z5
-	VMOVUPS.Z   (R8)(R12*1), K1, Z6
-	VADDPS      Z5, Z4, Z4
-	VSUBPS      Z6, Z2, Z6
-	VMOVUPS.Z   (BX)(R12*1), K1, Z2
-	VFMADD231PS Z2, Z6, Z4
-	VMOVUPS     Z4, K1, (DI)(R12*1)
-	VMOVUPS.Z   (R9)(R12*1), K1, Z2
-	VMOVUPS.Z   (SI)(R12*1), K1, Z5
+	VMOVUPS.Z   (CX)(R13*1), K1, Z5
+	VMOVUPS.Z   (DX)(R13*1), K1, Z6
+	VMOVUPS.Z   (R8)(R13*1), K1, Z7
+	VADDPS      Z6, Z5, Z5
+	VSUBPS      Z7, Z2, Z7
+	VMOVUPS.Z   (BX)(R13*1), K1, Z2
+	VFMADD231PS Z2, Z7, Z5
+	VMOVUPS     Z5, K1, (DI)(R13*1)
+	VMOVUPS.Z   (R9)(R13*1), K1, Z2
+	VMOVUPS.Z   (SI)(R13*1), K1, Z6
 	VSUBPS      Z3, Z2, Z2
-	VFMADD231PS Z4, Z2, Z5
-	VMOVUPS     Z5, K1, (SI)(R12*1)
-	VMOVUPS.Z   (R10)(R12*1), K1, Z2
-	VMULPS      Z2, Z4, Z4
-	VPANDD      Z0, Z4, Z4
-	VMAXPS      Z4, Z1, Z1
+	VFMADD231PS Z5, Z2, Z6
+	VMOVUPS     Z6, K1, (SI)(R13*1)
+	VPANDD      Z0, Z5, Z5
+	VMULPS      Z4, Z5, Z2
+	VMOVUPS.Z   (R11)(R13*1), K1, Z3
+	VMAXPS      Z3, Z2, Z2
+	VMOVUPS     Z2, K1, (R11)(R13*1)
+	VMOVUPS.Z   (R10)(R13*1), K1, Z2
+	VMULPS      Z2, Z5, Z5
+	VMAXPS      Z5, Z1, Z1
 
 commute_done:
-	MOVQ          most+112(FP), R12
+	MOVQ          rowMost+112(FP), R13
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VMAXPS        Y2, Y1, Y1
 	VEXTRACTF128  $0x01, Y1, X2
@@ -335,15 +346,15 @@ commute_done:
 	VMAXPS        X2, X1, X1
 	VPERMILPS     $0xb1, X1, X2
 	VMAXPS        X2, X1, X1
-	VMAXSS        (R12)(R11*4), X1, X1
-	VMOVSS        X1, (R12)(R11*4)
+	VMAXSS        (R13)(R12*4), X1, X1
+	VMOVSS        X1, (R13)(R12*4)
 	LEAQ          (CX)(AX*4), CX
 	LEAQ          (DX)(AX*4), DX
 	LEAQ          (SI)(AX*4), SI
+	LEAQ          (DI)(AX*4), DI
 	ADDQ          uRow+40(FP), BX
-	ADDQ          wRow+104(FP), DI
-	INCQ          R11
-	CMPQ          R11, rows+0(FP)
+	INCQ          R12
+	CMPQ          R12, rows+0(FP)
 	JLT           row
 	VZEROUPPER
 	RET

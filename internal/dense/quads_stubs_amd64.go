@@ -21,8 +21,8 @@ func bytesOfRowsAVX512(rows uintptr, cols uintptr, x *byte, xRow uintptr, weight
 //go:noescape
 func quadsOfRowsAVX512(quads uintptr, cols uintptr, x *byte, xRow uintptr, weights *byte, scales *byte, y *byte, sums *byte)
 
-// commuteRowsAVX512 sets w_ij to x_ij + t_ij + (gRows_i - gCols_j) u_ij, adds (hCols_j - hRows_i) w_ij to sum and raises the numbers in most to the largest |w_ij|
-// weights_j of every row; the rows of u and w are so many bytes apart, those of x, t and sum follow each other.
+// commuteRowsAVX512 sets w_ij to x_ij + t_ij + (gRows_i - gCols_j) u_ij, adds (hCols_j - hRows_i) w_ij to sum and raises the numbers in rowMost to the largest |w_ij|
+// colWeights_j of every row, and those in colMost to the largest |w_ij| rowWeights_i of every column; the rows of u are so many bytes apart, those of x, t, sum and w follow each other.
 //
 //go:noescape
-func commuteRowsAVX512(rows uintptr, cols uintptr, x *byte, t *byte, u *byte, uRow uintptr, gRows *byte, gCols *byte, hRows *byte, hCols *byte, weights *byte, sum *byte, w *byte, wRow uintptr, most *byte)
+func commuteRowsAVX512(rows uintptr, cols uintptr, x *byte, t *byte, u *byte, uRow uintptr, gRows *byte, gCols *byte, hRows *byte, hCols *byte, rowWeights *byte, colWeights *byte, sum *byte, w *byte, rowMost *byte, colMost *byte)

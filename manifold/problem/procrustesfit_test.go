@@ -200,7 +200,8 @@ func TestProcrustesModel(t *testing.T) {
 	}
 }
 
-// TestProcrustesModelSolves: solves end at the residual asked for, by products in bfloat16 as by those in single precision, in hardly more of them.
+// TestProcrustesModelSolves: solves end at the residual asked for, by products in bytes and in bfloat16 as by those in single precision, in hardly more of them, and at most
+// half as many again of those in bytes.
 func TestProcrustesModelSolves(t *testing.T) {
 	const n = 40
 	for name, c := range map[string]struct {
@@ -215,27 +216,78 @@ func TestProcrustesModelSolves(t *testing.T) {
 		m := f.model
 		right := make([]float32, n*n)
 		dense.ScaleSingle(1, f.at.grad, right)
-		var products [3]int
-		for i, goal := range []float64{1e-3, 0.2, 1e-3} {
-			if i == 2 {
-				m.coarse = nil
-			}
+		solve := func(goal float64) int {
 			before := m.products
 			copy(m.res, right)
 			if !m.solve(goal * f.at.norm) {
 				t.Fatalf("%s: not solved to %g", name, goal)
 			}
-			products[i] = m.products - before
+			products := m.products - before
 			m.renew(0)
 			if left := norm(m.res) / f.at.norm; left > 1.2*goal {
-				t.Errorf("%s: %g is left, asked for %g", name, left, goal)
+				t.Errorf("%s, %T: %g is left, asked for %g", name, m.coarse, left, goal)
 			}
+			return products
 		}
-		if rounded, single := products[0], products[2]; float64(rounded) > 1.2*float64(single)+2 {
-			t.Errorf("%s: %d products, %d in single precision", name, rounded, single)
+		m.coarse = nil
+		single := solve(1e-3)
+		for coarse, most := range map[coarseOperator]float64{newRoundedOperator(n, 3): 1.2, byteOperatorOf(n, 3): 1.5} {
+			if coarse == nil {
+				continue
+			}
+			coarse.set(m)
+			m.coarse = coarse
+			solve(0.2)
+			if products := solve(1e-3); float64(products) > most*float64(single)+2 {
+				t.Errorf("%s, %T: %d products, %d in single precision", name, coarse, products, single)
+			}
+			if m.coarse != coarse {
+				t.Errorf("%s: %T has failed", name, coarse)
+			}
 		}
 	}
 }
+
+// byteOperatorOf is nil where the processor has no products of bytes.
+func byteOperatorOf(n, count int) coarseOperator {
+	if s := dense.NewByteSandwiches(n, count); s != nil {
+		return &byteOperator{s}
+	}
+	return nil
+}
+
+// TestProcrustesModelTurnsFiner: where an operator fails, the next finer one takes its place, down to single precision.
+func TestProcrustesModelTurnsFiner(t *testing.T) {
+	const n = 40
+	f, _, _ := fitOf(t, turned(n, 3, 0.1), false)
+	m := f.model
+	var used []float32
+	for range 2 {
+		m.coarse = &wrongOperator{newRoundedOperator(n, 3)}
+		dense.ScaleSingle(1, f.at.grad, m.res)
+		if !m.solve(1e-3 * f.at.norm) {
+			t.Fatal("not solved")
+		}
+		if (m.coarse == nil) != (newRoundedOperator(n, 3) == nil) {
+			t.Errorf("%T is left", m.coarse)
+		}
+		if m.renew(0); norm(m.res) > 1.2e-3*f.at.norm {
+			t.Errorf("%g is left", norm(m.res)/f.at.norm)
+		}
+		used = append(used, m.step[1])
+	}
+	if used[0] != used[1] {
+		t.Error("another step")
+	}
+}
+
+// wrongOperator has no curvature anywhere.
+type wrongOperator struct{ next coarseOperator }
+
+func (o *wrongOperator) Sum(_ float32, _, out dense.Matrix[float32]) { out.Zero() }
+func (o *wrongOperator) set(*procrustesModel)                        {}
+func (o *wrongOperator) errors() (gain, goal, drift float64)         { return 1, 1, 0 }
+func (o *wrongOperator) finer(int, int) coarseOperator               { return o.next }
 
 // noisy are m matrices and their images under a rotation, with a positive definite matrix added that outweighs the small eigenvalues.
 func noisy(n, m int, kappa float64) Data {

@@ -12,8 +12,8 @@ const (
 	lastGain, lastNorm = 2e-4, 1e-4
 	// lastShare is the least part of what is allowed that the errors of what is stated may leave to the residual, and lastMargin how much of it that uses.
 	lastShare, lastMargin = 0.15, 0.97
-	// lateShare is the largest part of the goal that what a curvature lacks of the step may take before it is computed again.
-	lateShare = 1
+	// lateShare is how much larger than the goal what a curvature lacks of the step may be before it is computed again.
+	lateShare = 2
 	// curvatureFrom times the goal is the residual from which on a curvature is computed, which lacks about 0.01 of it.
 	curvatureFrom = 50
 	// curvatureRest times the square of the largest logarithm bounds what the curvature leaves out, relative to it, and curvatureRounding what rounding to bfloat16 adds. That

@@ -26,12 +26,25 @@ func noisyPairs(seed uint64, n, m int, kappa, noise float64) Data {
 	return d
 }
 
-// TestProcrustesLastStep: what is stated after a step without an evaluation is an upper bound of the gradient, the cost and the distances there, with and without products in bfloat16.
+// TestProcrustesLastStep: what is stated after a step without an evaluation is an upper bound of the gradient, the cost and the distances there, with and without products in bfloat16 and in bytes.
 func TestProcrustesLastStep(t *testing.T) {
+	lastSteps(t, func(m *procrustesModel) {})
+	if s := dense.NewByteSandwiches(1, 1); s != nil {
+		lastSteps(t, func(m *procrustesModel) {
+			m.coarse = &byteOperator{dense.NewByteSandwiches(m.n, len(m.scale))}
+		})
+	}
+}
+
+// lastSteps checks runs of prepared models.
+func lastSteps(t *testing.T, prepare func(m *procrustesModel)) {
 	stated := 0
-	for seed := range uint64(48) {
+	for seed := range uint64(52) {
 		s := gallery.NewStream(900 + seed)
 		n, m := 12+int(s.Uniform()*36), 2+int(s.Uniform()*4)
+		if seed >= 48 {
+			n += 80
+		}
 		kappa, noise := math.Pow(10, 0.3+2*s.Uniform()), []float64{0.01, 0.02, 0.05, 0.1}[seed%4]
 		d := noisyPairs(1000+10*seed, n, m, kappa, noise)
 		frames, err := factorMatrices(d.Matrices)
@@ -48,6 +61,7 @@ func TestProcrustesLastStep(t *testing.T) {
 			scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 		}
 		f := o.fit(p, scales, determinants, newRotations(n))
+		prepare(f.model)
 		f.target = 1e-8 * math.Sqrt(float64(n))
 		evaluations := 0 // before the last step
 		if !f.run(func() bool {

@@ -19,7 +19,7 @@ const (
 	bytesGain, bytesGoal     = 0.06, 0.03
 	// roundedDrift and bytesDrift times the root of tr G/n tr G^-1/n are about what a residual is wrong by once it has been carried along for long, relative to the last one computed.
 	roundedDrift, bytesDrift = 0.004, 0.012
-	// driftGain times the error of a residual last seen is too small a gain, and an error above driftMost is that of an operator that is too wrong.
+	// driftGain times the error of a residual last seen is too small a gain, or goal to be reached without another one, and an error above driftMost is that of an operator that is too wrong.
 	driftGain, driftMost = 2, 0.4
 	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
 	innerProducts, outerProducts = 200, 50
@@ -345,7 +345,7 @@ func (m *procrustesModel) gains() (gain, lost float64) {
 	if m.last != nil && !m.last.lacksCurvature() { // its error is part of what is stated
 		lost = 2 * driftMargin * m.lastDrift()
 	}
-	return max(gain, driftGain*m.drift), max(lost, m.drift)
+	return max(gain, driftGain*m.drift), max(lost, driftGain*m.drift)
 }
 
 // renew computes the residual of the step in single precision, for a last solve with the curvature, and returns the goal, which that may change.

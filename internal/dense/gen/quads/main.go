@@ -218,11 +218,11 @@ func argument(name string) Mem {
 }
 
 func commuteRows() {
-	begin("commuteRowsAVX512", `sets w_ij to x_ij + t_ij + (gRows_i - gCols_j) u_ij, adds (hCols_j - hRows_i) w_ij to sum and raises the numbers in most to the largest |w_ij|
-// weights_j of every row; the rows of u and w are so many bytes apart, those of x, t and sum follow each other.`,
-		"func(rows, cols uintptr, x, t, u *byte, uRow uintptr, gRows, gCols, hRows, hCols, weights, sum, w *byte, wRow uintptr, most *byte)")
+	begin("commuteRowsAVX512", `sets w_ij to x_ij + t_ij + (gRows_i - gCols_j) u_ij, adds (hCols_j - hRows_i) w_ij to sum and raises the numbers in rowMost to the largest |w_ij|
+// colWeights_j of every row, and those in colMost to the largest |w_ij| rowWeights_i of every column; the rows of u are so many bytes apart, those of x, t, sum and w follow each other.`,
+		"func(rows, cols uintptr, x, t, u *byte, uRow uintptr, gRows, gCols, hRows, hCols, rowWeights, colWeights, sum, w, rowMost, colMost *byte)")
 	cols, x, t, u, sum, w := param("cols"), param("x"), param("t"), param("u"), param("sum"), param("w")
-	gCols, hCols, weights := param("gCols"), param("hCols"), param("weights")
+	gCols, hCols, weights, colMost := param("gCols"), param("hCols"), param("colWeights"), param("colMost")
 	part, sign := rest(cols), everywhere(0x7fffffff)
 	row := GP64()
 	XORQ(row, row)
@@ -234,7 +234,7 @@ func commuteRows() {
 		VBROADCASTSS(Mem{Base: from, Index: row, Scale: 4}, v)
 		return v
 	}
-	gRow, hRow := broadcast("gRows"), broadcast("hRows")
+	gRow, hRow, weight := broadcast("gRows"), broadcast("hRows"), broadcast("rowWeights")
 	VPXORD(top, top, top)
 	eachGroup("commute", cols, part, func(g lanes16) {
 		v, y, d := g.load(x), g.load(t), g.load(gCols)
@@ -246,17 +246,20 @@ func commuteRows() {
 		VSUBPS(hRow, d, d)
 		VFMADD231PS(v, d, s)
 		g.store(s, sum)
-		VMULPS(g.load(weights), v, v)
 		VPANDD(sign, v, v)
+		m := ZMM()
+		VMULPS(weight, v, m)
+		VMAXPS(g.load(colMost), m, m)
+		g.store(m, colMost)
+		VMULPS(g.load(weights), v, v)
 		VMAXPS(v, top, top)
 	})
-	MOVQ(argument("most"), from)
+	MOVQ(argument("rowMost"), from)
 	raise(top, Mem{Base: from, Index: row, Scale: 4})
-	for _, p := range []reg.GPVirtual{x, t, sum} {
+	for _, p := range []reg.GPVirtual{x, t, sum, w} {
 		LEAQ(Mem{Base: p, Index: cols, Scale: 4}, p)
 	}
 	ADDQ(argument("uRow"), u)
-	ADDQ(argument("wRow"), w)
 	INCQ(row)
 	CMPQ(row, argument("rows"))
 	JLT(LabelRef("row"))
