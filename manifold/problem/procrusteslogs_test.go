@@ -13,7 +13,7 @@ import (
 // TestProcrustesThreads: solutions do not depend on the number of threads, however these share the work.
 func TestProcrustesThreads(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	for name, d := range map[string]Data{"near": turned(70, 3, 0.1), "far": noisy(70, 3, 1e6), "many pairs": turned(45, 9, 0.1)} {
+	for name, d := range map[string]Data{"near": turned(70, 3, 0.1), "far": noisy(70, 3, 1e6), "many pairs": turned(45, 9, 0.1), "near, by bytes": turned(150, 3, 0.1)} {
 		runtime.GOMAXPROCS(1)
 		want := solved(t, "procrustes", d, nil)
 		for _, threads := range []int{2, 4} {
