@@ -160,28 +160,24 @@ func TestKronRounded(t *testing.T) {
 	}
 }
 
-// TestKronCertificateHoldsForTheTrace is for A with trace p, as TestTylerCertificateHoldsForTheTrace.
-func TestKronCertificateHoldsForTheTrace(t *testing.T) {
-	const p, q, count = 6, 4, 20
-	x := dataOf(gallery.NewStream(12).Normals(count, p*q))
-	for i := range count {
-		for a := range p {
-			for b := range q {
-				x.Set(i, a*q+b, x.At(i, a*q+b)*math.Pow(10, -0.6*float64(a)))
-			}
+var _, _ stretcher = (*kronObjective)(nil), (*tylerObjective)(nil)
+
+// TestStretchOfShapes: diag(1, d) and diag(e^t, d e^-t) are 2^1/2 t apart, and scaled to trace 2 up to 2^1/2 times as far.
+func TestStretchOfShapes(t *testing.T) {
+	const step = 1e-4
+	for _, d := range []float64{1, 0.5, 1e-2, 1e-6} {
+		s := mat.NewSymDense(2, []float64{1, 0, 0, d})
+		near := mat.NewSymDense(2, []float64{math.Exp(step), 0, 0, d * math.Exp(-step)})
+		near.ScaleSym(mat.Trace(s)/mat.Trace(near), near)
+		distance, err := manifold.Distance(s, near)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for _, normalization := range []Normalization{TraceN, DetOne} {
-		o := Options{Normalization: normalization}
-		o.Solver.Tolerance = 1e-13
-		exact := solved(t, "kron-mle", Data{Samples: x, Rows: p}, &o)
-		for _, method := range []string{"flip-flop", "trust", "cg", "lbfgs", "steepest"} {
-			o := Options{Method: method, Normalization: normalization}
-			o.Solver.Tolerance = 1e-3
-			r := solved(t, "kron-mle", Data{Samples: x, Rows: p}, &o)
-			if d, err := manifold.Distance(r.Solution, exact.Solution); err != nil || !(d <= 1.1*r.Certificate.Value+1e-12) {
-				t.Errorf("%s, normalization %v: %v away, stated %+v, %v", method, normalization, d, r.Certificate, err)
-			}
+		if want := distance / (math.Sqrt2 * step); math.Abs(TraceN.stretch(s)-want) > 1e-3 {
+			t.Errorf("d = %g: %g, want %g", d, TraceN.stretch(s), want)
+		}
+		if DetOne.stretch(s) != 1 {
+			t.Errorf("d = %g: %g with determinant 1", d, DetOne.stretch(s))
 		}
 	}
 }

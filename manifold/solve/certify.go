@@ -11,9 +11,6 @@ import (
 const (
 	newtonAccuracy = 0.01
 	newtonLimit    = 100
-	// newtonShare is the share of its length by which the step may still change in an iteration: directions of little curvature, along which it is long,
-	// may hold next to nothing of the gradient.
-	newtonShare = 0.1
 )
 
 // Certify says how far p can be from a minimizer of f, given what an evaluation left there: what the objective claims (Certifier), otherwise the length of the
@@ -76,8 +73,7 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 	zr := m.Inner(p, z, res)
 	target := newtonAccuracy * newtonAccuracy * zr
 	products := 0
-	length, change := 0.0, math.Inf(1)
-	for ; products < newtonLimit && (zr > target || change > newtonShare*length && zr > 0); products++ {
+	for ; products < newtonLimit && zr > target; products++ {
 		if c.hess.HessianVec(hd, p, d, memo) != nil {
 			return none, products + 1
 		}
@@ -87,7 +83,6 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 		}
 		alpha := zr / curvature
 		dense.Axpy(alpha, d, s)
-		length, change = math.Sqrt(m.Inner(p, s, s)), alpha*math.Sqrt(m.Inner(p, d, d))
 		dense.Axpy(-alpha, hd, res)
 		if c.prec != nil && c.prec.Precondition(z, p, res, memo) != nil {
 			return none, products + 1
@@ -96,5 +91,5 @@ func (c *certification) at(p manifold.Point, grad []float64, memo Memo) (Certifi
 		dense.Blend(1, z, next/zr, d, d)
 		zr = next
 	}
-	return Certificate{Kind: "newton-step", Value: length}, products
+	return Certificate{Kind: "newton-step", Value: math.Sqrt(m.Inner(p, s, s))}, products
 }
