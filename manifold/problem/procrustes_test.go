@@ -49,6 +49,36 @@ func TestProcrustesOfOnePair(t *testing.T) {
 	}
 }
 
+// TestProcrustesStartsAtTheSolution: where the matrices of a side have common eigenvectors the start is the solution, whose cost is the lower bound.
+func TestProcrustesStartsAtTheSolution(t *testing.T) {
+	const m = 3
+	for _, n := range []int{2, 5, 24} {
+		r := gallery.NewStream(uint64(160 + n))
+		vectors := [2]dense.Matrix[float64]{gallery.Orthogonal(161, n), gallery.Orthogonal(162, n)}
+		var d Data
+		for k := range 2 * m {
+			v, scaled, product := vectors[k/m], dense.New[float64](n, n), dense.New[float64](n, n)
+			for j := range n {
+				root := math.Exp(float64(j)/float64(n) + 0.2*r.Normal()/float64(n))
+				for i := range n {
+					scaled.Set(i, j, v.At(i, j)*root)
+				}
+			}
+			dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, scaled, scaled, 0, product)
+			d.Matrices = append(d.Matrices, symmetric(product))
+		}
+		s := solved(t, "procrustes", d, nil)
+		distances, sum := s.Part("distances"), 0.0
+		for k := range m {
+			sum += distances.At(k, 0) * distances.At(k, 0) / (2 * m)
+		}
+		bound := s.Part("lower_bound").At(0, 0)
+		if math.Abs(s.Objective-bound) > 1e-10*bound || math.Abs(sum-bound) > 1e-10*bound || !strings.Contains(s.Reason, "global minimum") {
+			t.Errorf("n = %d: cost %v, by distances %v, lower bound %v, %s", n, s.Objective, sum, bound, s.Reason)
+		}
+	}
+}
+
 // TestProcrustesFit: the point that a fit finds without decompositions is stationary and at the same cost for the objective itself, and L-BFGS ends there too.
 func TestProcrustesFit(t *testing.T) {
 	const n, m = 18, 3

@@ -113,6 +113,9 @@ func (f *procrustesFit) run(done func() bool) bool {
 			return false
 		}
 	}
+	if !f.settle(f.at) {
+		return false
+	}
 	for !done() {
 		if !f.step() {
 			return false
@@ -197,13 +200,15 @@ func (f *procrustesFit) move(goal float64) (moved, ok bool) {
 	}
 }
 
-// reach evaluates at the new point, again if the rule was too rough to tell whether it is good enough.
+// reach evaluates at the new point, as exactly as the end of a run needs if that is what it is.
 func (f *procrustesFit) reach(goal float64) bool {
-	if !f.evaluate(f.trial, goal) {
-		return false
-	}
-	if f.far == nil && f.trial.norm <= f.target && f.slack() > f.target/2 {
-		return f.evaluate(f.trial, f.target)
+	return f.evaluate(f.trial, goal) && f.settle(f.trial)
+}
+
+// settle evaluates anew at a point with a gradient below the target if the rule was too rough to tell that, or the cost.
+func (f *procrustesFit) settle(p *procrustesPoint) bool {
+	if f.far == nil && p.norm <= f.target && f.slack() > f.target/2 {
+		return f.evaluate(p, f.target)
 	}
 	return true
 }
