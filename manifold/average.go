@@ -103,7 +103,7 @@ func Mean(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, 
 
 // Median returns the weighted geometric median of points, the minimizer of sum w_k d(x, A_k), by Weiszfeld's iteration x <- Exp_x(tau s), s the
 // mean of the logarithms with weights w_k / d(x, A_k), with the correction of Vardi and Zhang, PNAS 97 (2000) 1423-1426, where x meets a data
-// point. The iteration converges linearly, and slowly where the median lies at or next to a data point. On the Bures-Wasserstein metrics there may be
+// point, and over-relaxed; next to a data point its step is that of a model in which the distance from that point is linear along its geodesic. On the Bures-Wasserstein metrics there may be
 // several local medians: unless a start is given it is the lower of that reached from between the data and that reached from the heaviest. Source: Fletcher, Venkatasubramanian
 // and Joshi, NeuroImage 45 (2009) S143-S152. Requirements and errors as for Mean.
 func Median(m Manifold, points []Point, weights []float64, o MeanOptions) (Point, MeanReport, error) {
@@ -306,16 +306,23 @@ func (a *average) round() {
 	}
 }
 
-// stepLength returns the tau that the curvature along the last step, from x to y, asks for (Barzilai and Borwein, IMA J. Numer. Anal. 8 (1988)), at most 1.
-// A constant tau may stand at the edge of stability, where both the cost and the norm fall by a thousandth in every iteration.
+// longestTau is the largest factor of a step of a median: the model of Weiszfeld's iteration lies above the cost, often far.
+const longestTau = 1000
+
+// stepLength returns the tau that the curvature along the last step, from x to y, asks for (Barzilai and Borwein, IMA J. Numer. Anal. 8 (1988)), at most 1 for a
+// mean. A constant tau may stand at the edge of stability, where both the cost and the norm fall by a thousandth in every iteration.
 func (a *average) stepLength(tau float64) float64 {
+	most := 1.0
+	if a.scale > 0 {
+		most = longestTau
+	}
 	a.m.Transport(a.x, a.y, a.step)
 	whole := a.m.Inner(a.y, a.step, a.step)
 	curvature := (1 - a.m.Inner(a.y, a.step, a.next)/whole) / tau
 	if !(curvature > 0) {
-		return min(1, 1.5*tau)
+		return min(most, 1.5*tau)
 	}
-	return min(1, max(1/curvature, tau/4))
+	return min(most, max(1/curvature, tau/4))
 }
 
 // spread turns the cost at a point into a length: the root mean square distance for the mean, the mean distance for the median.
@@ -337,6 +344,8 @@ func complete(m Manifold, p Point) error {
 type averagePart struct {
 	sum               []float64
 	cost, here, total float64
+	nearest           int     // median: the point whose logarithm has the largest weight
+	most              float64 // and that weight
 }
 
 // concurrent is implemented by manifolds whose Log may run at the same time from different points to the same one, once that is complete.
@@ -375,7 +384,7 @@ func (a *average) sum(s []float64, x Point, weigh func(p *averagePart, k int, d 
 			at, v = l.at, l.v
 		}
 		p, fresh := &a.parts[part], true
-		p.cost, p.here, p.total = 0, 0, 0
+		p.cost, p.here, p.total, p.most = 0, 0, 0, 0
 		for k := part; k < len(a.points); k += len(a.parts) {
 			if err := a.log.Log(v, at, a.points[k]); err != nil {
 				return fmt.Errorf("manifold: point %d: %w", k, err)
@@ -397,6 +406,9 @@ func (a *average) sum(s []float64, x Point, weigh func(p *averagePart, k int, d 
 	for _, p := range a.parts[1:] {
 		dense.Axpy(1, p.sum, all.sum)
 		all.cost, all.here, all.total = all.cost+p.cost, all.here+p.here, all.total+p.total
+		if p.most > all.most {
+			all.nearest, all.most = p.nearest, p.most
+		}
 	}
 	return all, nil
 }
@@ -419,8 +431,12 @@ func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err erro
 			p.here += a.w[k]
 			return 0
 		}
-		p.total += a.w[k] / d
-		return a.w[k] / d
+		weight := a.w[k] / d
+		p.total += weight
+		if weight > p.most {
+			p.nearest, p.most = k, weight
+		}
+		return weight
 	})
 	if err != nil {
 		return 0, 0, err
@@ -431,5 +447,26 @@ func (a *average) medianStep(s []float64, x Point) (norm, cost float64, err erro
 		return 0, all.cost, nil
 	}
 	dense.Scale((1-all.here/pull)/all.total, s, s)
-	return (pull - all.here) / all.total, all.cost, nil
+	if others := all.total - all.most; all.here == 0 && 0 < others && others < all.most {
+		if err := a.lengthen(s, x, all.nearest, all.most/others); err != nil {
+			return 0, 0, err
+		}
+	}
+	return a.length(x, s), all.cost, nil
+}
+
+// lengthen adds share times the part of s along the geodesic to a point. The distance from a data point is linear along it, and bent across only, so that the model
+// of Weiszfeld's iteration, which bends the weight w/d of the point in all directions, makes steps next to it too short by the factor 1 + share, the total weight over that
+// of the others. Steps towards the point end there, where the distance has its kink.
+func (a *average) lengthen(s []float64, x Point, point int, share float64) error {
+	if err := a.log.Log(a.unit, x, a.points[point]); err != nil {
+		return fmt.Errorf("manifold: point %d: %w", point, err)
+	}
+	along := a.m.Inner(x, a.unit, s) / a.m.Inner(x, a.unit, a.unit)
+	more := share * along
+	if along > 0 {
+		more = min(more, max(0, 1-along))
+	}
+	dense.Axpy(more, a.unit, s)
+	return nil
 }

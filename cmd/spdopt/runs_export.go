@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spdopt/spdopt/internal/matio"
 	"github.com/spdopt/spdopt/internal/run"
 )
 
@@ -123,7 +124,7 @@ func (a *app) runsExportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export RUN",
 		Short: "Write the evaluations of a run as a table",
-		Long: `Write the evaluations of a run, in the order in which their results came, as a table with the columns id, f, status, seconds, x0, x1, ..., g0, g1, ... (.csv), or as JSON lines (.jsonl). Standard output, "-",
+		Long: `Write the evaluations of a run of minimize, in the order in which their results came, as a table with the columns id, f, status, seconds, x0, x1, ..., g0, g1, ... (.csv), or as JSON lines (.jsonl). Standard output, "-",
 gets CSV, with --jsonl JSON lines, and with --json one object with all "evaluations".`,
 		Example: "  spdopt runs export 7f3a0c21 --out evaluations.csv",
 		Args:    oneRun,
@@ -132,7 +133,7 @@ gets CSV, with --jsonl JSON lines, and with --json one object with all "evaluati
 			if err != nil {
 				return err
 			}
-			return a.exportRun(i.Dir, out)
+			return a.exportRun(i, out)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "-", `file to write, .csv or .jsonl; "-" is standard output`)
@@ -150,14 +151,17 @@ type evaluation struct {
 	Error   string `json:"error,omitempty"`
 }
 
-func (a *app) exportRun(dir, out string) error {
-	lines := a.jsonl
+func (a *app) exportRun(i *run.Info, out string) error {
+	dir, lines := i.Dir, a.jsonl
 	switch ext := filepath.Ext(out); {
 	case out == "-":
 	case ext == ".csv", ext == ".jsonl":
 		lines = ext == ".jsonl"
 	default:
 		return usagef("--out %s: the name must end in .csv or .jsonl", out)
+	}
+	if err := evaluated(i); err != nil {
+		return err
 	}
 	switch {
 	case out == "-" && a.json && !lines:
@@ -169,6 +173,17 @@ func (a *app) exportRun(dir, out string) error {
 		return err
 	}
 	return a.written(out)
+}
+
+// evaluated refuses runs that have no evaluations, and says where to find what they have.
+func evaluated(i *run.Info) error {
+	for _, err := range run.Events(i.Dir, "tell") {
+		return err
+	}
+	if verb := i.Manifest.Verb; verb != "minimize" {
+		return usagef("%s is a run of %s: runs export writes the evaluations of runs of minimize; its curves are in spdopt report %[1]s --html FILE, its result in spdopt runs show %[1]s --json", i.Dir, verb)
+	}
+	return &matio.Error{File: i.Dir, What: "the run has no evaluations yet (spdopt runs show)"}
 }
 
 // runsExportOutput is the JSON object of "runs export".

@@ -98,6 +98,30 @@ func TestExportOfAFailedEvaluation(t *testing.T) {
 	require.Contains(t, succeed(t, "runs", "export", dir).stdout, "\n1,,failed,")
 }
 
+// TestExportWithoutEvaluations: a run that has none is refused in every format, and nothing is written.
+func TestExportWithoutEvaluations(t *testing.T) {
+	root := t.TempDir()
+	trained, lab, table := filepath.Join(root, "trained"), filepath.Join(root, "lab"), filepath.Join(root, "e.csv")
+	succeed(t, "train", "graph", "--steps", "2", "--out", trained)
+	succeed(t, "minimize", "--ask-tell", "--out", lab, "--dim", "2")
+	succeed(t, "ask", lab)
+	for dir, expected := range map[string]struct {
+		code int
+		text string
+	}{
+		trained: {exitUsage, "trained is a run of train: runs export writes the evaluations of runs of minimize; its curves are in spdopt report " + trained + " --html FILE"},
+		lab:     {exitInput, "the run has no evaluations yet"},
+	} {
+		for _, format := range [][]string{nil, {"--json"}, {"--jsonl"}, {"--out", table}} {
+			o := invoke(append([]string{"runs", "export", dir}, format...)...)
+			require.Equal(t, expected.code, o.code, "%s %q: %s", dir, format, o.stderr)
+			require.Empty(t, o.stdout)
+			require.Contains(t, o.stderr, expected.text)
+		}
+	}
+	require.NoFileExists(t, table)
+}
+
 func TestFailedEvaluationsAreKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	m := fields(t, succeed(t, "minimize", "--cmd", program("nansometimes"), "--dim", "2", "--seed", "1", "--max-evals", "40", "--json", "--out", dir))

@@ -76,6 +76,7 @@ type barycenterObjective struct {
 	eta32             dense.Matrix[float32]
 	follows           bool    // eigenbases are followed from point to point
 	accuracy          float64 // and so far that this is the error of the gradient
+	graded            bool    // the small roots have small relative errors too
 }
 
 type barycenterMemo struct {
@@ -104,8 +105,39 @@ const farStep = 1e5
 // farthestStep is the length beyond which the Newton step says nothing about the distance: where eigenvalues are too large it is below 1 however far they are.
 const farthestStep = 0.3
 
+// gradedResidual is that of the eigenbases of a sharpened certificate: the root D + X of D^2 + D E D has an X of first order, and what that leaves is as E^2 to the
+// Hessian, entry by entry.
+const gradedResidual = 1e-6
+
+// sharpen computes the certificate anew where rounding in the gradient is not far below it. Decompositions of K leave errors of eps max K, which for the roots s_i and
+// s_j means eps max s^2/(s_i + s_j), and against the Hessian s_i s_j/(s_i + s_j) a distance of eps (max s/min s)^2; on bases that are swept with the factors of K only
+// eps max s/min s is left.
+func (b *barycenterObjective) sharpen(r *solve.Result) {
+	if b.at == nil || r.Certificate.Kind != "newton-step" {
+		return
+	}
+	var rounding float64
+	for _, s := range b.at.spectra {
+		rounding = max(rounding, s.rounding)
+	}
+	if rounding <= r.Certificate.Value {
+		return
+	}
+	b.graded = true
+	defer func() { b.graded = false }()
+	grad, memo := make([]float64, b.m.VectorLen()), b.at
+	if _, err := b.Evaluate(r.Point, grad, memo); err != nil {
+		r.Certificate = solve.Certificate{Kind: "none"}
+		return
+	}
+	c, products := solve.Certify(b.m, b, r.Point, grad, memo)
+	r.Certificate = c
+	r.HessianProducts += products
+}
+
 // verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.
 func (b *barycenterObjective) verify(_ instance, r *solve.Result, o *solve.Options) {
+	b.sharpen(r)
 	limit := min(farthestStep, farStep*max(o.WithDefaults(b.m.VectorLen()).Tolerance, r.RelativeGradient))
 	if c := r.Certificate; r.Converged && (c.Kind == "none" || c.Value > limit) {
 		left := fmt.Sprintf("the Newton step is %.3g long (limit %.3g)", c.Value, limit)
@@ -166,9 +198,12 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 // eigenbases are followed, to first order.
 func (b *barycenterObjective) evaluateTerm(w *worker, k int) error {
 	s, tol := b.at.spectra[k], math.Inf(1)
-	if !b.follows {
+	switch {
+	case b.graded:
+		tol = gradedResidual
+	case !b.follows:
 		s.known = false
-	} else if s.known {
+	case s.known:
 		tol = math.Sqrt(2 * b.accuracy / slices.Max(s.roots))
 	}
 	if err := s.locate(b.t, b.f, view(b.frames[k].F()), tol, w); err != nil {

@@ -172,7 +172,7 @@ func (k *kronObjective) profile(f *manifold.Frame, m *kronMemo) (float64, error)
 	return cost, nil
 }
 
-// differential sets grad to q I - P.
+// differential sets grad to q I - P, whose trace is rounding: the cost does not depend on the scale.
 func (k *kronObjective) differential(f *manifold.Frame, m *kronMemo, grad []float64) {
 	for i, v := range m.p.Data {
 		grad[i] = -v
@@ -180,10 +180,22 @@ func (k *kronObjective) differential(f *manifold.Frame, m *kronMemo, grad []floa
 	for i := range k.p {
 		grad[i*k.p+i] += float64(k.q)
 	}
+	removeTrace(dense.Wrap(k.p, k.p, grad))
 	k.m.FromWhitened(f, grad)
 }
 
-// HessianVec implements solve.Hessian: three products of a p x p with a p x Nq matrix.
+// removeTrace subtracts the multiple of I that makes the trace zero.
+func removeTrace(a dense.Matrix[float64]) {
+	var trace float64
+	for i := range a.Rows {
+		trace += a.At(i, i)
+	}
+	for i := range a.Rows {
+		a.Set(i, i, a.At(i, i)-trace/float64(a.Rows))
+	}
+}
+
+// HessianVec implements solve.Hessian: three products of a p x p with a p x Nq matrix. Multiples of I are left out: there the cost is flat.
 func (k *kronObjective) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m := memo.(*kronMemo)
 	out, eta := dense.Wrap(k.p, k.p, dst), dense.Wrap(k.p, k.p, v)
@@ -192,6 +204,7 @@ func (k *kronObjective) HessianVec(dst []float64, p manifold.Point, v []float64,
 	m.v.run(k.passes.turn, m.e, 1/float64(k.count*k.p))
 	m.v.run(k.passes.gather, k.work, -1/float64(k.count))
 	dense.Axpy(1, k.work.Data, out.Data)
+	removeTrace(out)
 	k.m.FromWhitened(p.(*manifold.Frame), dst)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -178,6 +179,35 @@ func TestStretchOfShapes(t *testing.T) {
 		}
 		if DetOne.stretch(s) != 1 {
 			t.Errorf("d = %g: %g with determinant 1", d, DetOne.stretch(s))
+		}
+	}
+}
+
+// TestKronCertificateOfIllConditionedSamples: the scale, on which the cost does not depend and whose gradient and curvature are rounding, has no part in the Newton
+// step, which was longer than 1 for it or, where the curvature was not positive, none.
+func TestKronCertificateOfIllConditionedSamples(t *testing.T) {
+	for _, kappa := range []float64{1e4, 1e6, 1e8} { // of both covariances
+		for seed := range uint64(4) {
+			p, q := int(2+seed), int(1+seed)
+			n := p + q + 4
+			stream := gallery.NewStream(seed)
+			rows, columns := gallery.SPD(10+seed, p, math.Sqrt(kappa)), gallery.SPD(20+seed, q, math.Sqrt(kappa))
+			x := mat.NewDense(n, p*q, nil)
+			for k := range n {
+				white := dense.New[float64](p, q)
+				for i := range white.Data {
+					white.Data[i] = stream.Normal()
+				}
+				left, out := dense.New[float64](p, q), dense.Wrap(p, q, x.RawRowView(k))
+				dense.Gemm(dense.NoTrans, dense.NoTrans, 1, rows, white, 0, left)
+				dense.Gemm(dense.NoTrans, dense.NoTrans, 1, left, columns, 0, out)
+			}
+			for _, method := range []string{"flip-flop", "trust", "lbfgs"} {
+				r := solved(t, "kron-mle", Data{Samples: x, Rows: p}, &Options{Method: method})
+				if c := r.Certificate; c.Kind == "none" || !(c.Value < 1e-6) {
+					t.Errorf("%s, %d x %d, condition %g: %+v at gradient norm %.3g", method, p, q, kappa, c, r.GradientNorm)
+				}
+			}
 		}
 	}
 }

@@ -164,6 +164,37 @@ func TestMedianResistsAnOutlier(t *testing.T) {
 	}
 }
 
+// TestBarycenterCertificateOfIllConditionedMatrices: the estimate holds what rounding leaves of the gradient. The reference has small relative errors in the small
+// roots too.
+func TestBarycenterCertificateOfIllConditionedMatrices(t *testing.T) {
+	p, _ := ByName("barycenter")
+	for seed := range uint64(8) {
+		n := int(2 + seed%2)
+		var ms []mat.Symmetric
+		for k := range uint64(3) {
+			ms = append(ms, symmetric(gallery.SPD(10*seed+k, n, 1e6)))
+		}
+		in, m, err := p.instance(&Data{Matrices: ms}, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.(*barycenterObjective).graded = true
+		exact, err := solve.Trust(m, in, in.start(), &solve.Options{Tolerance: 1e-14})
+		if err != nil || exact.Certificate.Value > 1e-9 {
+			t.Fatal(exact.Certificate, err)
+		}
+		for _, method := range []string{"newton", "steepest", "lbfgs", "cg", "trust", "arc"} {
+			r, err := Solve("barycenter", Data{Matrices: ms}, &Options{Method: method})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err := manifold.Distance(r.Solution, exact.Point.(*manifold.Frame).Sym()); err != nil || !(d <= 1.2*r.Certificate.Value+1e-9) {
+				t.Errorf("%s, %d: %g away, %+v, %v", method, n, d, r.Certificate, err)
+			}
+		}
+	}
+}
+
 // TestBarycenterCertificateAtLooseTolerances: estimates hold what followed eigenbases leave of the gradient, and runs whose Newton step is too long to say anything have
 // not converged.
 func TestBarycenterCertificateAtLooseTolerances(t *testing.T) {

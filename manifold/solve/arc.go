@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"errors"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -43,7 +44,12 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 		return nil, err
 	}
 	for !r.done() {
-		if err := k.solve(); err != nil {
+		err := k.solve()
+		if errors.Is(err, errEdge) {
+			r.atEdge()
+			break
+		}
+		if err != nil {
 			return nil, err
 		}
 		length := math.Sqrt(m.Inner(r.x.point, k.s, k.s))

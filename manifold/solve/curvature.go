@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -19,8 +20,11 @@ func newCurvature(r *run) curvature {
 	return c
 }
 
+// errEdge says that the gradient cannot be evaluated on either side of a point.
+var errEdge = errors.New("solve: gradient differences leave the domain on both sides")
+
 // product sets dst to the Hessian times v: exactly, or by a difference of gradients along the retraction, forward or, where that
-// leaves the domain, backward; it uses y.
+// leaves the domain, backward; it uses y. Where both do, the error is errEdge.
 func (c *curvature) product(dst, v []float64) error {
 	r := c.r
 	if r.hess != nil {
@@ -39,8 +43,7 @@ func (c *curvature) product(dst, v []float64) error {
 		}
 	}
 	if math.IsInf(r.y.cost, 1) {
-		return fmt.Errorf("solve: iteration %d: both gradient differences of length %.2g left the domain; give the objective a Hessian product",
-			r.status.Iteration+1, -h*norm)
+		return errEdge
 	}
 	copy(c.back, r.y.grad)
 	if !r.free {

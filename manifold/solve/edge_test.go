@@ -144,3 +144,22 @@ func TestConstraintsAtMinimizer(t *testing.T) {
 		}
 	}
 }
+
+// TestEdgeOfDomain: where gradients cannot be evaluated on either side of a point, the solvers that take differences of them end there with a reason, not with
+// an error that asks for Hessian products.
+func TestEdgeOfDomain(t *testing.T) {
+	m, start := affine(t, 3, manifold.AffineOptions{}), manifold.IdentityFrame(3, 1)
+	for name, run := range map[string]Minimize{"trust": Trust, "arc": CubicRegularization} {
+		l := newLogdet(3, 10, 1)
+		l.fail = func(evaluation int) (float64, error) {
+			if evaluation > 1 {
+				return 0, &manifold.PointError{What: "singular"}
+			}
+			return 0, nil
+		}
+		r, err := run(m, l, start, nil)
+		if err != nil || r.Converged || r.Reason.Name != "edge" || !strings.Contains(r.Reason.Advice, "affine-invariant") || r.Point.(*manifold.Frame).LogDet() != 0 {
+			t.Errorf("%s: %+v %v", name, r, err)
+		}
+	}
+}

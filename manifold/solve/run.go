@@ -299,6 +299,12 @@ func (r *run) stalled(what string) {
 		Advice: "if the relative gradient is small this is the rounding level of the problem; otherwise check the gradient (spdopt check gradient) or " + tryTrust}
 }
 
+// atEdge ends the run because gradients cannot be evaluated around the point.
+func (r *run) atEdge() {
+	r.reason = Reason{Name: "edge", Detail: fmt.Sprintf("gradient differences leave the domain on both sides at gradient norm %.3g", r.status.GradientNorm),
+		Advice: "the point is singular to rounding in this geometry: start closer, improve the condition of the data, or take the affine-invariant metric; exact Hessian products need no differences"}
+}
+
 // result closes the run.
 func (r *run) result() (*Result, error) {
 	if r.failure != nil {

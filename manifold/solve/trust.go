@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"errors"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -44,7 +45,12 @@ func trustRegion(r *run) (*Result, error) {
 		return nil, err
 	}
 	for !r.done() {
-		if err := c.solve(radius); err != nil {
+		err := c.solve(radius)
+		if errors.Is(err, errEdge) {
+			r.atEdge()
+			break
+		}
+		if err != nil {
 			return nil, err
 		}
 		length := math.Sqrt(m.Inner(r.x.point, c.s, c.s))
