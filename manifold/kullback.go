@@ -71,7 +71,7 @@ func KullbackMean(ms []mat.Symmetric, weights []float64) (*mat.SymDense, error) 
 	return KullbackMeanOf(frames, weights)
 }
 
-// KullbackMeanOf is KullbackMean of the matrices whose frames are given: an eigendecomposition and, for m matrices, m + 4 products. With L L^T = A and K = H^-1, both means of
+// KullbackMeanOf is KullbackMean of the matrices whose frames are given: an eigendecomposition and, for m matrices, m + 4 products, fewer for large triangular frames. With L L^T = A and K = H^-1, both means of
 // what the frames hold, it is L (L^T K L)^-1/2 L^T.
 func KullbackMeanOf(frames []*Frame, weights []float64) (*mat.SymDense, error) {
 	w, _, err := normalisedWeights(len(frames), weights)
@@ -90,8 +90,8 @@ func KullbackMeanOf(frames []*Frame, weights []float64) (*mat.SymDense, error) {
 		if f.Dim() != n {
 			return nil, fmt.Errorf("manifold: matrix %d has %d rows, but matrix 0 has %d", i, f.Dim(), n)
 		}
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, w[i], f.matrix(), f.matrix(), 1, l)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, w[i], f.inverse(), f.inverse(), 1, k)
+		f.addMatrix(w[i], l)
+		f.addInverse(w[i], k)
 	}
 	dense.Mirror(l)
 	dense.Mirror(k)
@@ -122,7 +122,37 @@ func arithmeticMean(frames []*Frame, w []float64) *mat.SymDense {
 	n := frames[0].Dim()
 	sum := dense.New[float64](n, n)
 	for k, f := range frames {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, w[k], f.matrix(), f.matrix(), 1, sum)
+		f.addMatrix(w[k], sum)
 	}
 	return mat.NewSymDense(n, sum.Data)
+}
+
+// squareStrip is that of triangular frames.
+const squareStrip = 128
+
+// strip is the number of columns of F, or rows of F^-1, that are multiplied at a time so that zeros are left out.
+func (p *Frame) strip() int {
+	if p.lower {
+		return squareStrip
+	}
+	return p.Dim()
+}
+
+// addMatrix adds weight F F^T to the upper triangle of sum: n^3 operations, about half of that for triangular frames of 500 rows, a third for large ones.
+func (p *Frame) addMatrix(weight float64, sum dense.Matrix[float64]) {
+	f, n, strip := p.matrix(), p.Dim(), p.strip()
+	for j := 0; j < n; j += strip {
+		cols := f.View(j, j, n-j, min(strip, n-j))
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, weight, cols, cols, 1, sum.View(j, j, n-j, n-j))
+	}
+}
+
+// addInverse does the same for F^-T F^-1.
+func (p *Frame) addInverse(weight float64, sum dense.Matrix[float64]) {
+	inv, n, strip := p.inverse(), p.Dim(), p.strip()
+	for i := 0; i < n; i += strip {
+		size := min(strip, n-i)
+		rows := inv.View(i, 0, size, i+size)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, weight, rows, rows, 1, sum.View(0, 0, i+size, i+size))
+	}
 }

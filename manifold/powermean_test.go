@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/internal/gallery"
 )
 
@@ -144,6 +145,31 @@ func TestKullbackMeanOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, "of the inverses", y, inverseOf(x), 1e-10)
+}
+
+// TestFrameSquares: leaving out the zeros of triangular frames changes nothing.
+func TestFrameSquares(t *testing.T) {
+	for _, n := range []int{1, 7, squareStrip, squareStrip + 1, 2*squareStrip + 45} {
+		lower, err := NewFrame(mat.NewSymDense(n, gallery.SPD(90, n, 100).Data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := lower.Clone().(*Frame)
+		full.lower = false
+		for name, add := range map[string]func(f *Frame, weight float64, sum dense.Matrix[float64]){"F F'": (*Frame).addMatrix, "F^-T F^-1": (*Frame).addInverse} {
+			got, want := dense.New[float64](n, n), dense.New[float64](n, n)
+			for i := range n {
+				got.Set(i, n-1, 3)
+				want.Set(i, n-1, 3)
+			}
+			add(lower, 0.5, got)
+			add(full, 0.5, want)
+			dense.Axpy(-1, want.Data, got.Data)
+			if d := math.Sqrt(dense.Dot(got.Data, got.Data) / dense.Dot(want.Data, want.Data)); d > 1e-15 || math.IsNaN(d) {
+				t.Errorf("n = %d, %s: off by %v", n, name, d)
+			}
+		}
+	}
 }
 
 func TestPowerMeanRefuses(t *testing.T) {

@@ -39,6 +39,7 @@ var procrustes = Problem{
 type rotation struct {
 	r    dense.Matrix[float64]
 	make func() dense.Matrix[float64] // r when it is first asked for; nil if r is there
+	none bool                         // r is the identity, which saves products
 }
 
 func (p *rotation) matrix() dense.Matrix[float64] {
@@ -48,11 +49,23 @@ func (p *rotation) matrix() dense.Matrix[float64] {
 	return p.r
 }
 
+// turning is r, or a matrix without rows for the identity.
+func (p *rotation) turning() dense.Matrix[float64] {
+	if p.none {
+		return dense.Matrix[float64]{}
+	}
+	return p.r
+}
+
 // Clone implements manifold.Point.
 func (p *rotation) Clone() manifold.Point { return &rotation{r: p.matrix().Clone()} }
 
 // CopyFrom implements manifold.Point.
-func (p *rotation) CopyFrom(q manifold.Point) { p.matrix().Copy(q.(*rotation).matrix()) }
+func (p *rotation) CopyFrom(q manifold.Point) {
+	from := q.(*rotation)
+	p.matrix().Copy(from.matrix())
+	p.none = from.none
+}
 
 // MarshalBinary implements encoding.BinaryMarshaler.
 func (p *rotation) MarshalBinary() ([]byte, error) { return appendFloats(nil, p.matrix().Data), nil }
@@ -102,16 +115,25 @@ func (g *rotations) turn() float64 {
 	return min(turn, 2*math.Pow(dense.Dot(fourth.Data, fourth.Data)/2, 1./8))
 }
 
-// Retract implements manifold.Manifold: two products, three for a long step.
+// Retract implements manifold.Manifold: two products, one from the identity, and one more for a long step.
 func (g *rotations) Retract(dst, p manifold.Point, v []float64) error {
 	dense.Scale(0.5, v, g.half.Data)
 	if turn := g.turn(); !(turn <= maxTurn) {
 		return &manifold.StepError{Norm: turn, Limit: maxTurn}
 	}
 	dense.CayleyInverse(g.half, g.inv, g.work)
-	from, to := p.(*rotation).matrix(), dst.(*rotation).matrix()
-	to.Copy(from)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 2, g.inv, from, -1, to)
+	from, to := p.(*rotation), dst.(*rotation)
+	r := to.matrix()
+	if from.none {
+		dense.Scale(2, g.inv.Data, r.Data)
+		for i := range g.n {
+			r.Set(i, i, r.At(i, i)-1)
+		}
+	} else {
+		r.Copy(from.matrix())
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 2, g.inv, from.matrix(), -1, r)
+	}
+	to.none = false
 	return nil
 }
 

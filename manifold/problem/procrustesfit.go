@@ -87,6 +87,7 @@ func (o *procrustesObjective) fit(p *pairing, scales, determinants []float64, gr
 		clear((*v).grad) // its diagonal stays 0
 	}
 	f.at.rotation.r.Identity()
+	f.at.rotation.none = true
 	for k, c := range scales {
 		dense.Scale(math.Exp(c), f.b[k].Data, f.b[k].Data)
 		f.fixed = append(f.fixed, c*(2*determinants[k]-float64(n)*c))

@@ -133,6 +133,41 @@ func TestProcrustesFitWidth(t *testing.T) {
 	}
 }
 
+// TestRotationsFromTheIdentity: that it is known to be one changes nothing, and a copy of it says so as well.
+func TestRotationsFromTheIdentity(t *testing.T) {
+	const n = 9
+	g, s := newRotations(n), gallery.NewStream(3)
+	u := make([]float64, n*n)
+	for i := range n {
+		for j := range i {
+			v := 0.1 * (s.Uniform() - 0.5)
+			u[i*n+j], u[j*n+i] = v, -v
+		}
+	}
+	at := func(none bool) *rotation {
+		p := &rotation{r: dense.New[float64](n, n), none: none}
+		p.r.Identity()
+		return p
+	}
+	want, got := at(false), at(true)
+	copied := at(false)
+	copied.CopyFrom(at(true))
+	if !copied.none {
+		t.Error("a copy of the identity is not known as such")
+	}
+	if err := g.Retract(want, at(false), u); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Retract(got, copied, u); err != nil || got.none {
+		t.Fatalf("%v, an identity: %v", err, got.none)
+	}
+	for i, v := range want.r.Data {
+		if math.Abs(got.r.Data[i]-v) > 1e-15 {
+			t.Fatalf("element %d is %v, not %v", i, got.r.Data[i], v)
+		}
+	}
+}
+
 // TestProcrustesFitDamps first steps between near pairs that are too long, by the cost or for the retraction, and no later ones.
 func TestProcrustesFitDamps(t *testing.T) {
 	for _, c := range []struct {

@@ -62,6 +62,12 @@ func pencilLogsAtOnce[T dense.Float](t *testing.T) {
 			if !slices.Equal(d.Data, l.d[k].Data) || !slices.Equal(inverse.Data, l.inverse[k].Data) || !slices.Equal(log.Data, l.log[k].Data) {
 				t.Errorf("%T, %d nodes, pair %d: other bits", log.Data[0], nodes, k)
 			}
+			if !pencilLog(dense.Matrix[T]{}, a[k], b[k], d, inverse, log, rule, work) { // for r, which is the identity
+				t.Fatal("not positive definite")
+			}
+			if !slices.Equal(d.Data, l.d[k].Data) || !slices.Equal(log.Data, l.log[k].Data) {
+				t.Errorf("%T, %d nodes, pair %d: other bits without a rotation", log.Data[0], nodes, k)
+			}
 		}
 	}
 	b[m-1].Set(n/2, n/2, -b[m-1].At(n/2, n/2))

@@ -68,7 +68,7 @@ func (f *procrustesFit) evaluate(p *procrustesPoint, goal float64) bool {
 func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	f.evaluations++
 	f.now, p.exact = p, f.far != nil
-	if f.rough {
+	if f.rough && !p.rotation.none {
 		dense.ScaleSingle(1, p.rotation.r.Data, f.rounded.Data)
 	}
 	if f.ahead = f.far == nil && !f.team.serial && !wide(len(f.a)); f.ahead && !f.logsAhead() {
@@ -97,6 +97,14 @@ func (f *procrustesFit) pass(p *procrustesPoint) bool {
 	return !math.IsNaN(p.cost + p.norm)
 }
 
+// roundedTurning is what the rotation's turning is, in single precision.
+func (f *procrustesFit) roundedTurning() dense.Matrix[float32] {
+	if f.now.rotation.none {
+		return dense.Matrix[float32]{}
+	}
+	return f.rounded
+}
+
 // logsAhead computes the logarithms that the terms need, all at once.
 func (f *procrustesFit) logsAhead() bool {
 	n, count := f.n, len(f.a)
@@ -104,7 +112,7 @@ func (f *procrustesFit) logsAhead() bool {
 		if f.logs == nil {
 			f.logs = newPencilLogs(n, count, func() dense.Matrix[float64] { return f.matrix(n, n) })
 		}
-		return f.logs.compute(f.now.rotation.r, f.a, f.b, f.rule)
+		return f.logs.compute(f.now.rotation.turning(), f.a, f.b, f.rule)
 	}
 	if f.singleLogs == nil {
 		f.singleLogs = newPencilLogs(n, count, func() dense.Matrix[float32] { return f.single(n, n) })
@@ -113,7 +121,7 @@ func (f *procrustesFit) logsAhead() bool {
 		dense.ScaleSingle(1, f.a[k].Data, log.Data)
 		dense.ScaleSingle(1, f.b[k].Data, f.now.factors.g[k].Data)
 	}
-	return f.singleLogs.compute(f.rounded, f.singleLogs.log, f.now.factors.g, f.rule)
+	return f.singleLogs.compute(f.roundedTurning(), f.singleLogs.log, f.now.factors.g, f.rule)
 }
 
 // measuring tells whether the widths are computed, which steps from a small gradient hardly change.
@@ -172,8 +180,12 @@ func pencilLog[T dense.Float](r, a, b, d, inverse, log dense.Matrix[T], rule *lo
 	return true
 }
 
-// pencilDifference sets the upper triangle of d to R A R' - B.
+// pencilDifference sets the upper triangle of d to R A R' - B. An r without rows stands for the identity.
 func pencilDifference[T dense.Float](r, a, b, d, work dense.Matrix[T]) {
+	if r.Rows == 0 {
+		dense.Blend(1, a.Data, -1, b.Data, d.Data)
+		return
+	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, a, 0, work)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, r, 0, d)
 	dense.Axpy(-1, b.Data, d.Data)
@@ -203,7 +215,7 @@ func (f *procrustesFit) nearTerm(w *worker, k int) error {
 	d, inverse, log := w.t[0], w.t[1], w.t[2]
 	if f.ahead {
 		d, inverse, log = f.logs.d[k], f.logs.inverse[k], f.logs.log[k]
-	} else if !pencilLog(f.now.rotation.r, f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
+	} else if !pencilLog(f.now.rotation.turning(), f.a[k], f.b[k], d, inverse, log, f.rule, w.work) {
 		return errOutside
 	}
 	factors, scale := f.now.factors, f.model.scale[k]
@@ -238,7 +250,7 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 	} else {
 		dense.ScaleSingle(1, f.a[k].Data, log.Data)
 		dense.ScaleSingle(1, f.b[k].Data, b.Data)
-		if !pencilLog(f.rounded, log, b, d, inverse, log, f.rule, w.scratch.single.work) {
+		if !pencilLog(f.roundedTurning(), log, b, d, inverse, log, f.rule, w.scratch.single.work) {
 			return errOutside
 		}
 	}
@@ -257,7 +269,7 @@ func (f *procrustesFit) roughTerm(w *worker, k int) error {
 // farTerm does the same by the eigenvalues e^l of L^-1 C L^-T, B = L L'. Those of G seen from B are (e^l - 1)/l.
 func (f *procrustesFit) farTerm(w *worker, k int) error {
 	p, log, d, s, q := f.far[k], w.t[0], w.t[1], w.t[2], w.t[3]
-	pencilDifference(f.now.rotation.r, f.a[k], f.b[k], d, s)
+	pencilDifference(f.now.rotation.turning(), f.a[k], f.b[k], d, s)
 	dense.Mirror(d)
 	dense.Congruence(p.inverse, d, q, w.work)
 	for i := range f.n {
