@@ -301,16 +301,8 @@ func (g *byteGatherTask) RunPart(index int) {
 	s.multiplyRight(i, j, addScaled, x)
 	if i != j {
 		s.multiplyRight(j, i, storeScaled, y)
-	} else {
-		y = x
 	}
-	Transpose(t, y)
-	subtractTile(s.weight, x, t, i, j, s.out)
-	if i != j {
-		back := Wrap(j.size, i.size, t.Data)
-		Transpose(back, x)
-		subtractTile(s.weight, y, back, j, i, s.out)
-	}
+	skewTiles(s.weight, x, y, t, i, j, s.out)
 	w.release()
 }
 

@@ -159,17 +159,23 @@ func (g *gatherTask) RunPart(index int) {
 	s.multiply(s.images, s.right, s.count*s.pairs, i, j, x)
 	if i != j {
 		s.multiply(s.images, s.right, s.count*s.pairs, j, i, y)
-	} else {
+	}
+	skewTiles(s.weight, x, y, t, i, j, s.out)
+	w.release()
+}
+
+// skewTiles sets the tiles i, j and j, i of out to weight times those of S - S', for x and y, the tiles of S. It overwrites t; where both are the same, y is not used.
+func skewTiles(weight float32, x, y, t Matrix[float32], i, j tile, out Matrix[float32]) {
+	if i == j {
 		y = x
 	}
 	Transpose(t, y)
-	subtractTile(s.weight, x, t, i, j, s.out)
+	subtractTile(weight, x, t, i, j, out)
 	if i != j {
 		back := Wrap(j.size, i.size, t.Data)
 		Transpose(back, x)
-		subtractTile(s.weight, y, back, j, i, s.out)
+		subtractTile(weight, y, back, j, i, out)
 	}
-	w.release()
 }
 
 // subtractTile sets a tile of out to weight times x less transposed.
