@@ -186,13 +186,7 @@ func (k *kronObjective) differential(f *manifold.Frame, m *kronMemo, grad []floa
 
 // removeTrace subtracts the multiple of I that makes the trace zero.
 func removeTrace(a dense.Matrix[float64]) {
-	var trace float64
-	for i := range a.Rows {
-		trace += a.At(i, i)
-	}
-	for i := range a.Rows {
-		a.Set(i, i, a.At(i, i)-trace/float64(a.Rows))
-	}
+	a.AddDiagonal(-a.Trace() / float64(a.Rows))
 }
 
 // HessianVec implements solve.Hessian: three products of a p x p with a p x Nq matrix. Multiples of I are left out: there the cost is flat.

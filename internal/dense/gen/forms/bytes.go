@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/spdopt/spdopt/internal/dense/gen/lanes"
 )
 
 // byteVectors is the number of vectors of points in a group of bytes, and byteRow that of bytes of a row of its quads.
@@ -18,9 +20,9 @@ func constant(bits uint32, x reg.Register) {
 
 // byteMost finds the largest numbers of 64 points.
 func byteMost() {
-	begin("byteMostAVX512", `sets most to the largest absolute values of the columns of w, 64 of them; rows are so many bytes apart.`,
+	lanes.Begin("byteMostAVX512", `sets most to the largest absolute values of the columns of w, 64 of them; rows are so many bytes apart.`,
 		"func(w *byte, rows, stride uintptr, most *byte)")
-	w, rows, stride, most := param("w"), param("rows"), param("stride"), param("most")
+	w, rows, stride, most := lanes.Parameter("w"), lanes.Parameter("rows"), lanes.Parameter("stride"), lanes.Parameter("most")
 	mask := zmm(31)
 	constant(0x7fffffff, mask)
 	for v := range byteVectors {
@@ -53,11 +55,11 @@ func signedByte(r int, x, to reg.Register) {
 
 // byteForms sums z_i w_i over the rows of z = H w, for 64 points.
 func byteForms() {
-	begin("byteFormsAVX512", `sets q to w'Hw for a group of 64 points w. The rows of the lower triangular H come in tiles of 4, which have a scale: of each, four columns
+	lanes.Begin("byteFormsAVX512", `sets q to w'Hw for a group of 64 points w. The rows of the lower triangular H come in tiles of 4, which have a scale: of each, four columns
 // after the others up to the diagonal, quads of signed bytes of its rows. w holds the quads of 4 rows for each tile, unsigned bytes that are 128 for zero; start has minus 128 times
 // the sums of the rows of H. What follows w is read into the cache, for the next call.`,
 		"func(h, start, scales, w *byte, tiles uintptr, q *byte)")
-	h, start, scales, own, tiles, q := param("h"), param("start"), param("scales"), param("w"), param("tiles"), param("q")
+	h, start, scales, own, tiles, q := lanes.Parameter("h"), lanes.Parameter("start"), lanes.Parameter("scales"), lanes.Parameter("w"), lanes.Parameter("tiles"), lanes.Parameter("q")
 	const points, other, signs = formRows * byteVectors, formRows*byteVectors + byteVectors, 31
 	constant(0x80808080, zmm(signs))
 	VPXORD(zmm(0), zmm(0), zmm(0))
@@ -128,10 +130,10 @@ func byteForms() {
 
 // byteWeigh multiplies rows of points by weights.
 func byteWeigh() {
-	begin("byteWeighAVX512", `writes rows of 64 points w, as signed bytes, and the same multiplied by q and rounded, as unsigned bytes that are 128 for zero, a row every stride bytes, four
+	lanes.Begin("byteWeighAVX512", `writes rows of 64 points w, as signed bytes, and the same multiplied by q and rounded, as unsigned bytes that are 128 for zero, a row every stride bytes, four
 // for each quad, and adds to the sums those of the rows, 16 lanes each. All rows have the points in the same order.`,
 		"func(w, q *byte, quads, stride uintptr, rows, weighted, sums *byte)")
-	w, q, quads, stride, rows, weighted, sums := param("w"), param("q"), param("quads"), param("stride"), param("rows"), param("weighted"), param("sums")
+	w, q, quads, stride, rows, weighted, sums := lanes.Parameter("w"), lanes.Parameter("q"), lanes.Parameter("quads"), lanes.Parameter("stride"), lanes.Parameter("rows"), lanes.Parameter("weighted"), lanes.Parameter("sums")
 	signs, ones, order := zmm(31), zmm(30), zmm(29)
 	constant(0x80808080, signs)
 	constant(0x01010101, ones)

@@ -40,14 +40,6 @@ func zmm(i int) reg.Register {
 	}[i]
 }
 
-func begin(name, doc, signature string) {
-	TEXT(name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + " " + doc)
-}
-
-func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
-
 // The shape of a tile of forms: rows of the triangle times vectors of points.
 const formRows, formVectors = 4, 6
 
@@ -56,11 +48,11 @@ const groupRow = 64 * formVectors
 
 // forms sums z_i w_i over the rows of z = H w, for 96 points.
 func forms() {
-	begin("formsAVX512", `sets q to w'Hw for a group of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
+	lanes.Begin("formsAVX512", `sets q to w'Hw for a group of 96 points w. The rows of the lower triangular H come in tiles of 4: of each, column pair after column pair up to
 // the diagonal, the 4 pairs. w holds the pairs of 2 rows for each tile, one row after the other; there are none for the first skip pairs of columns. What follows w is
 // read into the cache, for the next call.`,
 		"func(h, w *byte, skip, tiles uintptr, q *byte)")
-	h, own, skip, tiles, q := param("h"), param("w"), param("skip"), param("tiles"), param("q")
+	h, own, skip, tiles, q := lanes.Parameter("h"), lanes.Parameter("w"), lanes.Parameter("skip"), lanes.Parameter("tiles"), lanes.Parameter("q")
 	const sums, points, other = 0, formRows * formVectors, formRows*formVectors + formVectors
 	mask := GP32()
 	high := AllocLocal(64)
@@ -126,9 +118,9 @@ func forms() {
 
 // weigh multiplies rows of points by the forms.
 func weigh() {
-	begin("weighAVX512", `writes rows of 96 points w and the same multiplied by q, a row every stride bytes, two for each pair. Both have the points in the same order.`,
+	lanes.Begin("weighAVX512", `writes rows of 96 points w and the same multiplied by q, a row every stride bytes, two for each pair. Both have the points in the same order.`,
 		"func(w, q *byte, pairs, stride uintptr, rows, weighted *byte)")
-	w, q, pairs, stride, rows, weighted := param("w"), param("q"), param("pairs"), param("stride"), param("rows"), param("weighted")
+	w, q, pairs, stride, rows, weighted := lanes.Parameter("w"), lanes.Parameter("q"), lanes.Parameter("pairs"), lanes.Parameter("stride"), lanes.Parameter("rows"), lanes.Parameter("weighted")
 	mask := GP32()
 	high := zmm(31)
 	MOVL(U32(0xffff0000), mask)
@@ -196,14 +188,14 @@ func (m momentSums) signature() (sum, parameters string) {
 }
 
 // moment adds inner products of rows to sums. With loadPart rows end with the lanes of a mask, if it is not zero.
-func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), kind momentSums, loadPart func(m Mem, mask, x reg.Register)) {
+func moment(name, what string, inStep int, fma func(x, y, sum reg.Register), kind momentSums, loadPart func(m Mem, mask, x reg.Register)) {
 	sum, signature := kind.signature()
 	doc := ""
 	if loadPart != nil {
 		doc, signature = ", after which come those of the mask if it is not zero", "func(s, w *byte, stride, steps, mask, tiles uintptr, sums *byte)"
 	}
-	begin(name, fmt.Sprintf(`adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, %s. A row of s and w has steps of %d %s%s, and stride bytes.`, sum, lanes, what, doc), signature)
-	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
+	lanes.Begin(name, fmt.Sprintf(`adds to the sums the inner products of 5 rows of s and 5 of w for each tile on and above the diagonal, row after row of tiles, %s. A row of s and w has steps of %d %s%s, and stride bytes.`, sum, inStep, what, doc), signature)
+	s, w, stride, tiles, sums := lanes.Parameter("s"), lanes.Parameter("w"), lanes.Parameter("stride"), lanes.Parameter("tiles"), lanes.Parameter("sums")
 	if kind != vectors {
 		mask := GP32()
 		MOVL(U32(1<<(momentRows*momentRows-16)-1), mask)
@@ -211,7 +203,7 @@ func moment(name, what string, lanes int, fma func(x, y, sum reg.Register), kind
 	}
 	var start, columnStart reg.GPVirtual
 	if kind == integers {
-		start, columnStart = param("start"), GP64()
+		start, columnStart = lanes.Parameter("start"), GP64()
 	}
 	three, five := GP64(), GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, three)

@@ -31,7 +31,7 @@ func singleForms(l *lanes.Lanes) {
 	l.Text("singleForms", "h, w *byte, stride, skip, tiles, groups uintptr, q *byte",
 		"adds w'Hw to q for groups of a few vectors of points w. The rows of the lower triangular H come in tiles of 4: of each, column",
 		"after column up to the diagonal, its rows. w has the rows of every tile, a row every stride bytes; H has none of the first skip columns.")
-	h, w, stride, skip, groups, q := param("h"), param("w"), param("stride"), param("skip"), param("groups"), param("q")
+	h, w, stride, skip, groups, q := lanes.Parameter("h"), lanes.Parameter("w"), lanes.Parameter("stride"), lanes.Parameter("skip"), lanes.Parameter("groups"), lanes.Parameter("q")
 	row := multiples(stride)
 	first, length := GP64(), GP64()
 	MOVQ(skip, first)
@@ -97,9 +97,9 @@ func singleForms(l *lanes.Lanes) {
 func singleWeigh(l *lanes.Lanes) {
 	l.Text("singleWeigh", "w *byte, stride uintptr, q *byte, steps, rows uintptr, s *byte",
 		"sets s to the rows of points w, multiplied by q: steps of a vector. A row of w and s has stride bytes.")
-	w, s, stride, rows := param("w"), param("s"), param("stride"), param("rows")
+	w, s, stride, rows := lanes.Parameter("w"), lanes.Parameter("s"), lanes.Parameter("stride"), lanes.Parameter("rows")
 	Label("row")
-	q, steps, from, to := param("q"), param("steps"), GP64(), GP64()
+	q, steps, from, to := lanes.Parameter("q"), lanes.Parameter("steps"), GP64(), GP64()
 	MOVQ(w, from)
 	MOVQ(s, to)
 	Label("step")
@@ -124,7 +124,7 @@ func singleMoment() {
 	l.Text("singleMoment", "s, w *byte, stride, steps, tiles uintptr, sums *byte",
 		"adds to the sums the inner products of rows of s and w for each tile on and above the diagonal, row after row of tiles, 9",
 		"numbers a tile. A row of s and w has steps of a vector and stride bytes.")
-	s, w, stride, tiles, sums := param("s"), param("w"), param("stride"), param("tiles"), param("sums")
+	s, w, stride, tiles, sums := lanes.Parameter("s"), lanes.Parameter("w"), lanes.Parameter("stride"), lanes.Parameter("tiles"), lanes.Parameter("sums")
 	row := multiples(stride)
 	all := GP64()
 	MOVQ(stride, all)

@@ -5,6 +5,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/spdopt/spdopt/internal/dense/gen/lanes"
 )
 
 func main() {
@@ -15,14 +17,6 @@ func main() {
 	commuteRows()
 	Generate()
 }
-
-func begin(name, doc, signature string) {
-	TEXT(name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + " " + doc)
-}
-
-func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
 
 // everywhere returns a register with the value in all lanes.
 func everywhere(value uint32) reg.VecVirtual {
@@ -79,12 +73,10 @@ func eachGroup(label string, cols reg.GPVirtual, part reg.Register, body func(g 
 
 // rest returns the mask of the columns that are left beyond groups of 16.
 func rest(cols reg.GPVirtual) reg.Register {
-	n, bits, part := GP64(), GP64(), K()
+	n, part := GP64(), K()
 	MOVQ(cols, n)
 	ANDQ(U8(15), n)
-	MOVQ(I32(-1), bits)
-	BZHIQ(n, bits, bits)
-	KMOVW(bits.As32(), part)
+	KMOVW(lanes.LowBits(n).As32(), part)
 	return part
 }
 
@@ -104,8 +96,8 @@ func raise(x reg.VecVirtual, m Mem) {
 }
 
 func maxRows() {
-	begin("maxRowsAVX512", "raises the numbers in most to the largest |x_ij| weights_j of every row of x; the rows are xRow bytes apart.", "func(rows, cols uintptr, x *byte, xRow uintptr, weights, most *byte)")
-	rows, cols, x, xRow, weights, most := param("rows"), param("cols"), param("x"), param("xRow"), param("weights"), param("most")
+	lanes.Begin("maxRowsAVX512", "raises the numbers in most to the largest |x_ij| weights_j of every row of x; the rows are xRow bytes apart.", "func(rows, cols uintptr, x *byte, xRow uintptr, weights, most *byte)")
+	rows, cols, x, xRow, weights, most := lanes.Parameter("rows"), lanes.Parameter("cols"), lanes.Parameter("x"), lanes.Parameter("xRow"), lanes.Parameter("weights"), lanes.Parameter("most")
 	part, sign := rest(cols), everywhere(0x7fffffff)
 	Label("row")
 	top := ZMM()
@@ -126,9 +118,9 @@ func maxRows() {
 }
 
 func bytesOfRows() {
-	begin("bytesOfRowsAVX512", `sets rows of bytes to 128 + x_ij weights_j scales_i, rounded to integers, whose last eight bits are kept; the rows of x and y are so many bytes
+	lanes.Begin("bytesOfRowsAVX512", `sets rows of bytes to 128 + x_ij weights_j scales_i, rounded to integers, whose last eight bits are kept; the rows of x and y are so many bytes
 // apart.`, "func(rows, cols uintptr, x *byte, xRow uintptr, weights, scales, y *byte, yRow uintptr)")
-	rows, cols, x, xRow, weights, scales, y, yRow := param("rows"), param("cols"), param("x"), param("xRow"), param("weights"), param("scales"), param("y"), param("yRow")
+	rows, cols, x, xRow, weights, scales, y, yRow := lanes.Parameter("rows"), lanes.Parameter("cols"), lanes.Parameter("x"), lanes.Parameter("xRow"), lanes.Parameter("weights"), lanes.Parameter("scales"), lanes.Parameter("y"), lanes.Parameter("yRow")
 	part, zero := rest(cols), everywhere(128)
 	Label("row")
 	scale, to := ZMM(), GP64()
@@ -158,9 +150,9 @@ func bytesOfRows() {
 }
 
 func quadsOfRows() {
-	begin("quadsOfRowsAVX512", `sets the quads of y, row after row, to the bytes x_ij weights_i scales_j of every four rows of x, rounded to integers, and takes 128 times each from
+	lanes.Begin("quadsOfRowsAVX512", `sets the quads of y, row after row, to the bytes x_ij weights_i scales_j of every four rows of x, rounded to integers, and takes 128 times each from
 // the sum of its column; the rows of x are xRow bytes apart.`, "func(quads, cols uintptr, x *byte, xRow uintptr, weights, scales, y, sums *byte)")
-	quads, cols, x, xRow, weights, scales, y, sums := param("quads"), param("cols"), param("x"), param("xRow"), param("weights"), param("scales"), param("y"), param("sums")
+	quads, cols, x, xRow, weights, scales, y, sums := lanes.Parameter("quads"), lanes.Parameter("cols"), lanes.Parameter("x"), lanes.Parameter("xRow"), lanes.Parameter("weights"), lanes.Parameter("scales"), lanes.Parameter("y"), lanes.Parameter("sums")
 	part, zeros, low := rest(cols), everywhere(0x80808080), everywhere(0xff)
 	yRow := GP64()
 	MOVQ(cols, yRow)
@@ -218,11 +210,11 @@ func argument(name string) Mem {
 }
 
 func commuteRows() {
-	begin("commuteRowsAVX512", `sets w_ij to x_ij + t_ij + (gRows_i - gCols_j) u_ij, adds (hCols_j - hRows_i) w_ij to sum and raises the numbers in rowMost to the largest |w_ij|
+	lanes.Begin("commuteRowsAVX512", `sets w_ij to x_ij + t_ij + (gRows_i - gCols_j) u_ij, adds (hCols_j - hRows_i) w_ij to sum and raises the numbers in rowMost to the largest |w_ij|
 // colWeights_j of every row, and those in colMost to the largest |w_ij| rowWeights_i of every column; the rows of u are so many bytes apart, those of x, t, sum and w follow each other.`,
 		"func(rows, cols uintptr, x, t, u *byte, uRow uintptr, gRows, gCols, hRows, hCols, rowWeights, colWeights, sum, w, rowMost, colMost *byte)")
-	cols, x, t, u, sum, w := param("cols"), param("x"), param("t"), param("u"), param("sum"), param("w")
-	gCols, hCols, weights, colMost := param("gCols"), param("hCols"), param("colWeights"), param("colMost")
+	cols, x, t, u, sum, w := lanes.Parameter("cols"), lanes.Parameter("x"), lanes.Parameter("t"), lanes.Parameter("u"), lanes.Parameter("sum"), lanes.Parameter("w")
+	gCols, hCols, weights, colMost := lanes.Parameter("gCols"), lanes.Parameter("hCols"), lanes.Parameter("colWeights"), lanes.Parameter("colMost")
 	part, sign := rest(cols), everywhere(0x7fffffff)
 	row := GP64()
 	XORQ(row, row)

@@ -16,22 +16,6 @@ func main() {
 	Generate()
 }
 
-func begin(name, doc, signature string) {
-	TEXT(name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + " " + doc)
-}
-
-func param(name string) reg.GPVirtual { return Load(Param(name), GP64()).(reg.GPVirtual) }
-
-// lowBits returns a number with the n lowest bits set.
-func lowBits(n reg.GPVirtual) reg.GPVirtual {
-	bits := GP64()
-	MOVQ(I32(-1), bits)
-	BZHIQ(n, bits, bits)
-	return bits
-}
-
 // split returns how many groups of 2^log columns there are, and how many columns are left.
 func split(cols reg.GPVirtual, log uint8) (groups, rest reg.GPVirtual) {
 	groups, rest = GP64(), GP64()
@@ -43,11 +27,11 @@ func split(cols reg.GPVirtual, log uint8) (groups, rest reg.GPVirtual) {
 }
 
 func narrowRows() {
-	begin("narrowRowsAVX512", "sets rows of y to those of x, in float32, rounded to bfloat16; the rows are so many bytes apart.", "func(rows, cols uintptr, x *byte, xRow uintptr, y *byte, yRow uintptr)")
-	rows, x, xRow, y, yRow := param("rows"), param("x"), param("xRow"), param("y"), param("yRow")
-	groups, rest := split(param("cols"), 5)
+	lanes.Begin("narrowRowsAVX512", "sets rows of y to those of x, in float32, rounded to bfloat16; the rows are so many bytes apart.", "func(rows, cols uintptr, x *byte, xRow uintptr, y *byte, yRow uintptr)")
+	rows, x, xRow, y, yRow := lanes.Parameter("rows"), lanes.Parameter("x"), lanes.Parameter("xRow"), lanes.Parameter("y"), lanes.Parameter("yRow")
+	groups, rest := split(lanes.Parameter("cols"), 5)
 	low, high, all := K(), K(), K()
-	bits := lowBits(rest)
+	bits := lanes.LowBits(rest)
 	KMOVD(bits.As32(), all)
 	KMOVW(bits.As32(), low)
 	SHRQ(U8(16), bits)
@@ -86,12 +70,12 @@ func narrowRows() {
 }
 
 func interleaveRows() {
-	begin("interleaveRowsAVX512", `sets the pairs of y, row after row, to the elements of every two rows of x, in float32, rounded to bfloat16; the rows of x are xRow bytes
+	lanes.Begin("interleaveRowsAVX512", `sets the pairs of y, row after row, to the elements of every two rows of x, in float32, rounded to bfloat16; the rows of x are xRow bytes
 // apart.`, "func(pairs, cols uintptr, x *byte, xRow uintptr, y *byte)")
-	pairs, x, xRow, y := param("pairs"), param("x"), param("xRow"), param("y")
-	groups, rest := split(param("cols"), 4)
+	pairs, x, xRow, y := lanes.Parameter("pairs"), lanes.Parameter("x"), lanes.Parameter("xRow"), lanes.Parameter("y")
+	groups, rest := split(lanes.Parameter("cols"), 4)
 	part := K()
-	KMOVW(lowBits(rest).As32(), part)
+	KMOVW(lanes.LowBits(rest).As32(), part)
 	left := GP64() // bytes of the last group of a row
 	MOVQ(rest, left)
 	SHLQ(U8(2), left)
