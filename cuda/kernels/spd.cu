@@ -620,14 +620,16 @@ KERNEL(softmax_map_tangent, const real *p, wide pStride, wide pStep, const real 
 	const real top = likely(p, g, cols), topMoved = likely(p, dg, cols);
 	real mean = 0, moved = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		mean += p[j] * (g[j] - top);
-		moved += dp[j] * (g[j] - top) + p[j] * (dg[j] - topMoved);
+		const real at = g[j] - top, turn = dg[j] - topMoved;
+		mean += p[j] * at;
+		moved += dp[j] * at + p[j] * turn;
 	}
 	mean = blockSum(mean);
 	moved = blockSum(moved);
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		dg[j] = dp[j] * ((g[j] - top) - mean) + p[j] * ((dg[j] - topMoved) - moved);
-		g[j] = p[j] * ((g[j] - top) - mean);
+		const real at = g[j] - top - mean, turn = dg[j] - topMoved - moved;
+		dg[j] = dp[j] * at + p[j] * turn;
+		g[j] = p[j] * at;
 	}
 }
 

@@ -1,7 +1,8 @@
 //go:build cuda && cgo && linux
 
 // Command gen compiles spd.cu with NVRTC into the images that package kernels embeds, or with -check says which of them are out of date.
-// It needs libnvrtc.so.11.2 of CUDA 11.8 (get-nvrtc.sh) and no GPU; the output is the same byte for byte on every machine.
+// It needs libnvrtc.so.11.2 of CUDA 11.8 (get-nvrtc.sh) and no GPU. The output is the same byte for byte on every machine as long as the source leaves NVRTC no order of
+// operations to choose by the addresses of its own data: after a change, -check says so when it is run several times.
 //
 //	L=$(sh cuda/kernels/get-nvrtc.sh /tmp/nvrtc) && LD_LIBRARY_PATH=$L go run -tags cuda ./cuda/kernels/gen [-check]
 package main
