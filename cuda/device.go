@@ -138,8 +138,6 @@ func choices(count int) string {
 	return fmt.Sprintf("there are 0 to %d", count-1)
 }
 
-func version(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
-
 func (d *Device) describe(dev cu.Device) error {
 	major, minor, err := dev.ComputeCapability()
 	if err != nil {

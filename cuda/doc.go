@@ -45,5 +45,14 @@ type Info struct {
 	BLAS       int // version of cuBLAS, such as 120400
 }
 
+// String names the product, its memory and the versions in use.
+func (i Info) String() string {
+	return fmt.Sprintf("%s, compute capability %d.%d, %.3g GB, driver for CUDA %s, cuBLAS %d.%d", i.Name, i.Capability/10, i.Capability%10, float64(i.Memory)/1e9,
+		version(i.Driver), i.BLAS/10000, i.BLAS%10000/100)
+}
+
+// version is a version of CUDA as it is written.
+func version(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
+
 // OldestDriver is the least version of CUDA that a driver must support, that of the compiler of the kernels.
 const OldestDriver = 11080

@@ -11,23 +11,25 @@ import (
 
 // checkReport is the JSON object of "check".
 type checkReport struct {
-	Schema int           `json:"schema"`
-	What   string        `json:"what"`
-	Passed bool          `json:"passed"`
-	Checks []checkOutput `json:"checks"`
+	Schema  int           `json:"schema"`
+	What    string        `json:"what"`
+	Device  string        `json:"device,omitempty"`
+	Product string        `json:"product,omitempty"` // that the device is
+	Passed  bool          `json:"passed"`
+	Checks  []checkOutput `json:"checks"`
 }
 
 func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check WHAT",
-		Short: "Check that this installation gives right results, or that a gradient is right",
-		Long: "Check, in a few seconds, that this installation gives right results on this machine (check install), or that a gradient fits its cost " +
-			"(check gradient). A failed check makes the exit code 4.",
+		Short: "Check that this installation or a device gives right results, or that a gradient is right",
+		Long: "Check, in a few seconds, that this installation gives right results on this machine (check install), that a GPU gives those of the processor " +
+			"(check device), or that a gradient fits its cost (check gradient). A failed check makes the exit code 4.",
 		Example: "  spdopt check install\n  spdopt check gradient tyler --data samples.npy",
 		Args:    oneVerb("check"),
 		RunE:    func(*cobra.Command, []string) error { return nil },
 	}
-	cmd.AddCommand(a.checkInstallCommand(), a.checkGradientCommand())
+	cmd.AddCommand(a.checkInstallCommand(), a.checkDeviceCommand(), a.checkGradientCommand())
 	return cmd
 }
 
@@ -43,23 +45,31 @@ func (a *app) checkInstallCommand() *cobra.Command {
 			if err := unlessInterrupted(a.ctx, func(*guard) error { checks = selftest.Run(); return nil }); err != nil {
 				return err
 			}
-			r := checkReport{Schema: schema, What: "install", Passed: true, Checks: checkOutputs(checks)}
-			for _, c := range r.Checks {
-				r.Passed = r.Passed && c.Passed
-			}
-			if a.json {
-				if err := a.printJSON(r); err != nil {
-					return err
-				}
-			} else {
-				a.printChecks(checks)
-			}
-			if !r.Passed {
-				return &unmetError{"check install: a check failed"}
-			}
-			return nil
+			return a.reportChecks(checkReport{What: "install"}, checks)
 		},
 	}
+}
+
+// reportChecks prints the checks below what the report says already; the error says that one failed.
+func (a *app) reportChecks(r checkReport, checks []selftest.Check) error {
+	r.Schema, r.Passed, r.Checks = schema, true, checkOutputs(checks)
+	for _, c := range r.Checks {
+		r.Passed = r.Passed && c.Passed
+	}
+	if a.json {
+		if err := a.printJSON(r); err != nil {
+			return err
+		}
+	} else {
+		if r.Device != "" {
+			fmt.Fprintf(a.out, "%s: %s\n\n", r.Device, r.Product)
+		}
+		a.printChecks(checks)
+	}
+	if !r.Passed {
+		return &unmetError{"check " + r.What + ": a check failed"}
+	}
+	return nil
 }
 
 // printChecks prints checks as a table.

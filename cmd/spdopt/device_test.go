@@ -12,7 +12,7 @@ import (
 func TestDeviceIsAbsent(t *testing.T) {
 	in := writeText(t, "a.csv", "2,1\n1,2\n")
 	t.Setenv("SPDOPT_LIBCUDA", "/nonexistent/libcuda.so.1")
-	for _, args := range [][]string{{"train", "graph", "--device", "cuda"}, {"train", "graph", "--device", "cuda:1"}, {"root", "inv", "--in", in, "--device", "cuda"},
+	for _, args := range [][]string{{"train", "graph", "--device", "cuda"}, {"train", "graph", "--device", "cuda:1"}, {"check", "device"}, {"root", "inv", "--in", in, "--device", "cuda"},
 		{"solve", "mean", "--data", in, "--device", "cuda"}} {
 		o := invoke(args...)
 		built, missing := strings.Contains(o.stderr, "go build -tags cuda"), strings.Contains(o.stderr, "install the NVIDIA driver")
@@ -20,7 +20,7 @@ func TestDeviceIsAbsent(t *testing.T) {
 			t.Errorf("%q: exit code %d, %q", args, o.code, o.stderr)
 		}
 	}
-	for _, args := range [][]string{{"root", "inv", "--in", in, "--device", "gpu"}, {"train", "graph", "--device", "cuda:x"}, {"solve", "mean", "--data", in, "--device", "gpu"}} {
+	for _, args := range [][]string{{"check", "device", "--device", "gpu"}, {"root", "inv", "--in", in, "--device", "gpu"}, {"train", "graph", "--device", "cuda:x"}, {"solve", "mean", "--data", in, "--device", "gpu"}} {
 		if o := invoke(args...); o.code != exitUsage || !strings.Contains(o.stderr, "use cpu, cuda; of several") {
 			t.Errorf("%q: exit code %d, %q", args, o.code, o.stderr)
 		}

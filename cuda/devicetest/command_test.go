@@ -36,6 +36,8 @@ func TestCommandLine(t *testing.T) {
 		remedy string
 	}{
 		{"all is well", "SPDOPT_EMU_DEVICES=2", root("cuda:1"), 0, ""},
+		{"every check", "SPDOPT_EMU_DEVICES=2", []string{"check", "device", "--device", "cuda:1"}, 0, "losses of a network"},
+		{"nothing to check", "SPDOPT_EMU_DEVICES=0", []string{"check", "device"}, 6, "CUDA_VISIBLE_DEVICES"},
 		{"no driver", "SPDOPT_LIBCUDA=/nonexistent/libcuda.so.1", root("cuda"), 6, "install the NVIDIA driver"},
 		{"old driver", "SPDOPT_EMU_VERSION=11020", root("cuda"), 6, "(520) or newer"},
 		{"no cuBLAS", "SPDOPT_LIBCUBLAS=/nonexistent/libcublas.so.12", root("cuda"), 6, "install the CUDA runtime libraries"},

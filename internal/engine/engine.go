@@ -70,11 +70,12 @@ func MustPart(op string, n, count int) int {
 	return n / count
 }
 
-// Device is what a kind of devices registers: the backends of its index-th one for both element types.
+// Device is what a kind of devices registers: the backends of its index-th one for both element types, and in words which one it is.
 type Device struct {
-	Name    string
-	Float32 func(index int) (Backend[float32], error)
-	Float64 func(index int) (Backend[float64], error)
+	Name     string
+	Float32  func(index int) (Backend[float32], error)
+	Float64  func(index int) (Backend[float64], error)
+	Describe func(index int) (string, error)
 }
 
 var registry struct {
@@ -146,34 +147,56 @@ func Open[T dense.Float](name string) (Backend[T], error) {
 	if name == "" || name == cpuName {
 		return CPU[T](), nil
 	}
-	full := name
-	index := 0
-	if kind, number, more := strings.Cut(name, ":"); more {
-		n, err := strconv.ParseUint(number, 10, 31)
-		if err != nil {
-			return nil, &UnknownError{full, Devices()}
-		}
-		name, index = kind, int(n)
-	}
-	registry.Lock()
-	i := slices.IndexFunc(registry.devices, func(d Device) bool { return d.Name == name })
-	var d Device
-	if i >= 0 {
-		d = registry.devices[i]
-	}
-	registry.Unlock()
-	if i < 0 {
-		return nil, &UnknownError{full, Devices()}
+	d, index, err := find(name)
+	if err != nil {
+		return nil, err
 	}
 	var b any
-	var err error
 	if isSingle[T]() {
 		b, err = d.Float32(index)
 	} else {
 		b, err = d.Float64(index)
 	}
 	if err != nil {
-		return nil, &DeviceError{full, err}
+		return nil, &DeviceError{name, err}
 	}
 	return b.(Backend[T]), nil
+}
+
+// Describe says which device a name that Open accepts stands for: product, memory, versions.
+func Describe(name string) (string, error) {
+	if name == "" || name == cpuName {
+		return "the processor", nil
+	}
+	d, index, err := find(name)
+	if err != nil {
+		return "", err
+	}
+	text, err := d.Describe(index)
+	if err != nil {
+		return "", &DeviceError{name, err}
+	}
+	return text, nil
+}
+
+// find returns the kind of the named device and its index among those.
+func find(name string) (d Device, index int, err error) {
+	kind, number, more := strings.Cut(name, ":")
+	if more {
+		n, err := strconv.ParseUint(number, 10, 31)
+		if err != nil {
+			return d, 0, &UnknownError{name, Devices()}
+		}
+		index = int(n)
+	}
+	registry.Lock()
+	i := slices.IndexFunc(registry.devices, func(d Device) bool { return d.Name == kind })
+	if i >= 0 {
+		d = registry.devices[i]
+	}
+	registry.Unlock()
+	if i < 0 {
+		return d, 0, &UnknownError{name, Devices()}
+	}
+	return d, index, nil
 }

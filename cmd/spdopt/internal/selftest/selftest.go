@@ -115,16 +115,21 @@ func RootResidual(r, a mat.Symmetric) float64 {
 }
 
 func mean() (float64, error) {
-	a, want := gallery.KarcherPair(3, 20, 4, 1e3)
-	var d problem.Data
-	for _, m := range a {
-		d.Matrices = append(d.Matrices, symmetric(m))
-	}
+	d, want := knownMean()
 	r, err := problem.Solve("mean", d, nil)
 	if err != nil {
 		return 0, err
 	}
-	return manifold.Distance(r.Solution, symmetric(want))
+	return manifold.Distance(r.Solution, want)
+}
+
+// knownMean returns matrices and their mean.
+func knownMean() (d problem.Data, want *mat.SymDense) {
+	a, m := gallery.KarcherPair(3, 20, 4, 1e3)
+	for _, m := range a {
+		d.Matrices = append(d.Matrices, symmetric(m))
+	}
+	return d, symmetric(m)
 }
 
 func congruence() (float64, error) {
