@@ -70,10 +70,17 @@ func (m Matrix[T]) View(i, j, rows, cols int) Matrix[T] {
 // Copy copies src into m; the shapes must agree.
 func (m Matrix[T]) Copy(src Matrix[T]) {
 	m.mustHave(src.Rows, src.Cols, "Copy")
+	if n := m.Rows * m.Cols; m.contiguous() && src.contiguous() {
+		copy(m.Data[:n], src.Data[:n])
+		return
+	}
 	for i := range m.Rows {
 		copy(m.Row(i), src.Row(i))
 	}
 }
+
+// contiguous tells whether the elements follow one another without gaps.
+func (m Matrix[T]) contiguous() bool { return m.Stride == m.Cols }
 
 // Clone returns a contiguous copy of m.
 func (m Matrix[T]) Clone() Matrix[T] {
@@ -84,6 +91,10 @@ func (m Matrix[T]) Clone() Matrix[T] {
 
 // Zero sets every element to zero.
 func (m Matrix[T]) Zero() {
+	if m.contiguous() {
+		clear(m.Data[:m.Rows*m.Cols])
+		return
+	}
 	for i := range m.Rows {
 		clear(m.Row(i))
 	}

@@ -26,6 +26,7 @@ type panel struct {
 	rowScales          unsafe.Pointer // of bytes: what scaled sums are multiplied by, a float32 for each row
 	colScales          unsafe.Pointer // and for each column
 	aPanel             uintptr        // only Go reads it: A lies in panels of geometry.cols rows, this far apart; 0 if not
+	packed             bool           // only Go reads it: tiles of A begin at multiples of geometry.rows
 	pairs, quads       bool           // only Go reads them
 }
 

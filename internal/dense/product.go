@@ -143,6 +143,7 @@ func (q *product) runBlock(p *panel, g *geometry, w *workspace, how packing, j, 
 	}
 	rows := q.m
 	p.aRow, p.aStep, p.aTile = q.a.row, q.a.col, uintptr(g.rows)*q.a.row
+	p.packed = how.a
 	switch {
 	case how.shared:
 		p.aRow, p.aStep, p.aTile = q.size, p.bStep, uintptr(g.rows)*q.size
@@ -167,10 +168,23 @@ func (q *product) runBlock(p *panel, g *geometry, w *workspace, how packing, j, 
 			a = w.a.need((m + g.rows - 1) / g.rows * int(p.aTile))
 			packColumns(q.a.at(i, l).transposed(), a, p.k, m, g.rows, q.size)
 		}
-		for jj := 0; jj < n; jj += g.cols {
-			q.runPanel(p, g, a, unsafe.Add(b, uintptr(jj/g.cols)*panelBytes), i, j+jj, m, min(g.cols, n-jj))
+		for jj, width := 0, q.firstPanel(n, g, how); jj < n; jj, width = jj+width, min(g.cols, n-jj-width) {
+			at := uintptr(jj) * q.size
+			if how.b {
+				at = uintptr(jj/g.cols) * panelBytes
+			}
+			q.runPanel(p, g, a, unsafe.Add(b, at), i, j+jj, m, width)
 		}
 	}
+}
+
+// firstPanel returns the width of the first of the panels of n columns. That of an upper triangle has the fewest rows, so it is the one that is not full, where
+// panels may begin anywhere.
+func (q *product) firstPanel(n int, g *geometry, how packing) int {
+	if q.region == upperTriangle && !how.a && !how.b {
+		return (n-1)%g.cols + 1
+	}
+	return min(g.cols, n)
 }
 
 // runPanel computes m rows from row i of the panel of the given width at column j, from the operands at a and b. Near the diagonal of
@@ -184,7 +198,11 @@ func (q *product) runPanel(p *panel, g *geometry, a, b unsafe.Pointer, i, j, m, 
 		case upperTriangle:
 			left = skip
 			if skip+g.lanes < width {
-				end = min(to, roundUp(max(0, j+skip+g.lanes-q.diag-i), g.rows))
+				end = max(0, j+skip+g.lanes-q.diag-i)
+				if p.packed {
+					end = roundUp(end, g.rows)
+				}
+				end = min(to, end)
 			}
 			skip += g.lanes
 		case lowerTriangle:
@@ -203,7 +221,7 @@ func (q *product) runPanel(p *panel, g *geometry, a, b unsafe.Pointer, i, j, m, 
 				stop = min(end, (i+r)/g.cols*g.cols+g.cols-i)
 				p.a = unsafe.Add(a, uintptr((i+r)/g.cols)*p.aPanel+uintptr((i+r)%g.cols)*q.size)
 			} else {
-				p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile)
+				p.a = unsafe.Add(a, uintptr(r/g.rows)*p.aTile+uintptr(r%g.rows)*p.aRow)
 			}
 			p.b = unsafe.Add(b, uintptr(left)*q.size)
 			p.c = q.c.at(i+r, j+left).p

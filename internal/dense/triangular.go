@@ -428,24 +428,40 @@ func mulLowerPanels[T Float](tl Trans, l, b, dst Matrix[T], work []T) {
 		if tl && j == 0 {
 			c = (n-1)%width + 1
 		}
-		to := dst.View(0, j, b.Rows, c)
+		first, k := j, n-j
 		if tl {
-			k := j + c
-			panel := Wrap(c, k, work[:c*k])
-			for i := range c {
-				row := panel.Row(i)
-				clear(row[copy(row, l.Row(j + i)[:j+i+1]):])
+			first, k = 0, j+c
+		}
+		panel, from, to := Wrap(k, c, work[:k*c]), b.View(0, first, b.Rows, k), dst.View(0, j, b.Rows, c)
+		packLower(tl, l, j, panel)
+		tinyGemm(1, &from, &panel, 0, &to)
+	}
+}
+
+// packLower copies the columns of op(L) from j on, without the rows that are zero, to panel.
+func packLower[T Float](tl Trans, l Matrix[T], j int, panel Matrix[T]) {
+	k, c := panel.Rows, panel.Cols
+	if size := unsafe.Sizeof(*new(T)); tl {
+		if j > 0 {
+			packStrided(operandOf(Transposed, &l).at(0, j), unsafe.Pointer(unsafe.SliceData(panel.Data)), j, c, c, size)
+		}
+	} else if k > c {
+		packContiguous(operandOf(NoTrans, &l).at(j+c, j), unsafe.Pointer(unsafe.SliceData(panel.Data[c*c:])), k-c, c, c, size)
+	}
+	corner := l.View(j, j, c, c)
+	if tl {
+		for i := range c {
+			row := panel.Row(j + i)
+			clear(row[:i])
+			for r := i; r < c; r++ {
+				row[r] = corner.At(r, i)
 			}
-			Gemm(NoTrans, Transposed, 1, b.View(0, 0, b.Rows, k), panel, 0, to)
-			continue
 		}
-		k := n - j
-		panel := Wrap(k, c, work[:c*k])
-		for i := range k {
-			row := panel.Row(i)
-			clear(row[copy(row, l.Row(j + i)[j:j+min(i+1, c)]):])
-		}
-		Gemm(NoTrans, NoTrans, 1, b.View(0, j, b.Rows, k), panel, 0, to)
+		return
+	}
+	for i := range c {
+		row := panel.Row(i)
+		clear(row[copy(row, corner.Row(i)[:i+1]):])
 	}
 }
 

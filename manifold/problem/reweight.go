@@ -15,8 +15,8 @@ import (
 // reweighting solves for a scatter M-estimate, X = (1/N) sum w x x' with w = rho'(x' X^-1 x), in the logarithms of the N weights. They are all
 // that an iterate consists of, so that Anderson acceleration costs next to nothing. The plain step, to the weights that the present X asks for, never
 // raises the cost, because rho is concave (Hunter and Lange, Amer. Statist. 58 (2004) 30-37); an accelerated step that raises both the cost and the
-// gradient is taken back for a plain one. An iteration is one triangular solve with the samples and half a product of their size. The gradient is
-// estimated until it is small, then computed from the samples themselves.
+// gradient is taken back for a plain one. An iteration is half a product with the samples and half a product of their size. The gradient is
+// estimated until it is small, then computed.
 type reweighting struct {
 	x     dense.Matrix[float64] // samples as rows
 	weigh weighing
@@ -28,7 +28,6 @@ type reweighting struct {
 	shown []float64             // logarithms of the weights that y has
 	inv   dense.Matrix[float64] // F^-1, lower triangular
 	p     dense.Matrix[float64] // y'y/N
-	fresh bool                  // y was computed from x, not from the last y
 
 	logW     []float64 // of the present point
 	square   []float64 // w x' X^-1 x
@@ -46,7 +45,6 @@ type reweighting struct {
 	ratio     float64 // of the last exact norm to its estimate
 	best      float64 // cost of the last point that was kept
 	here      float64 // estimate there
-	before    float64 // and at the one before, 0 for none
 	curvature float64 // smallest curvature seen along a step, 1 before the first
 }
 
@@ -87,7 +85,7 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 		return nil, &solve.StartError{Cost: w.cost, GradientNorm: norm}
 	}
 	for {
-		w.before, w.here, w.best = w.here, w.estimate, w.cost
+		w.here, w.best = w.estimate, w.cost
 		if w.mon.Done(nil, w.cost, norm, w.scale) {
 			if !exact {
 				norm = w.verify()
@@ -102,7 +100,7 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 			w.toPlain()
 			w.gram()
 		}
-		if err := w.move(plain, target, missing); err != nil {
+		if err := w.move(plain, missing); err != nil {
 			return nil, err
 		}
 		norm, exact = w.metric*w.ratio*w.estimate, false
@@ -114,10 +112,10 @@ func (w *reweighting) run(missing func(what string) error) (*solve.Result, error
 }
 
 // move goes to the point of the weights shown, or to that of the plain step if it proves better.
-func (w *reweighting) move(plain bool, target float64, missing func(what string) error) error {
+func (w *reweighting) move(plain bool, missing func(what string) error) error {
 	for {
 		w.mon.Status.Evaluations++
-		ok := w.advance(w.metric*w.here*w.here <= target*w.before)
+		ok := w.advance()
 		if ok && (plain || w.estimate <= w.here || w.cost <= w.best) {
 			return nil
 		}
@@ -134,8 +132,8 @@ func (w *reweighting) move(plain bool, target float64, missing func(what string)
 	}
 }
 
-// advance sets F <- F C with C C' = p and evaluates; near the end from the samples themselves. It returns false if p is not positive definite.
-func (w *reweighting) advance(near bool) bool {
+// advance sets F <- F C with C C' = p and evaluates. It returns false if p is not positive definite.
+func (w *reweighting) advance() bool {
 	if dense.Cholesky(w.p) >= 0 {
 		return false
 	}
@@ -144,22 +142,15 @@ func (w *reweighting) advance(near bool) bool {
 	}
 	copy(w.logW, w.shown)
 	dense.SolveLowerTriangle(w.p, w.inv) // F^-1 is triangular too
-	if near {
-		w.refresh()
-	} else {
-		dense.SolveLowerRight(dense.Transposed, w.p, w.y)
-		w.fresh = false
-	}
+	w.refresh()
 	w.measure()
 	return w.estimate-w.estimate == 0
 }
 
-// refresh computes y from the samples.
+// refresh computes y from the samples, all with weight one.
 func (w *reweighting) refresh() {
 	dense.MulLowerRight(dense.Transposed, w.inv, w.x, w.y)
 	clear(w.shown)
-	w.show()
-	w.fresh = true
 }
 
 // show scales the rows of y to the weights of the present point.
@@ -210,12 +201,8 @@ func (w *reweighting) gradient() float64 {
 	return math.Sqrt(s)
 }
 
-// verify computes the gradient at the present point from the samples and returns its norm in the metric.
+// verify computes the gradient at the present point and returns its norm in the metric.
 func (w *reweighting) verify() float64 {
-	if !w.fresh {
-		w.refresh()
-		w.measure()
-	}
 	w.toPlain()
 	w.gram()
 	g := w.gradient()
@@ -225,13 +212,12 @@ func (w *reweighting) verify() float64 {
 	return w.metric * g
 }
 
-// measure evaluates the present point, whose weights y has. The estimate takes the products of two different samples, seen from X, for what they are on average over
+// measure evaluates the present point, from which y has been refreshed. The estimate takes the products of two different samples, seen from X, for what they are on average over
 // directions.
 func (w *reweighting) measure() {
-	dense.RowDots(w.y, w.y, w.square)
-	dense.Scale(-1, w.logW, w.q)
-	dense.Exp(w.q, w.q)
-	dense.Multiply(w.q, w.square, w.q)
+	dense.RowDots(w.y, w.y, w.q)
+	dense.Exp(w.square, w.logW)
+	dense.Multiply(w.q, w.square, w.square)
 	if !w.free {
 		w.rescale()
 	}

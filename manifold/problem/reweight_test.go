@@ -101,7 +101,7 @@ func TestBadExtrapolationIsTakenBack(t *testing.T) {
 		w := newReweighting(s.x, s.z, s.weigh, m, &Options{})
 		w.startAt(s.start())
 		missing := func(what string) error { t.Helper(); t.Fatal(what); return nil }
-		if err := w.move(true, 0, missing); err != nil {
+		if err := w.move(true, missing); err != nil {
 			t.Fatal(err)
 		}
 		w.here, w.best = w.estimate, w.cost
@@ -110,7 +110,7 @@ func TestBadExtrapolationIsTakenBack(t *testing.T) {
 		w.show()
 		w.gram()
 		evaluations := w.mon.Status.Evaluations
-		if err := w.move(false, 0, missing); err != nil {
+		if err := w.move(false, missing); err != nil {
 			t.Fatal(err)
 		}
 		if w.mon.Status.Evaluations != evaluations+2 || w.acc.known {
@@ -146,6 +146,7 @@ func TestWeighings(t *testing.T) {
 		loss  loss
 	}{
 		"student": {studentWeights(3, n), studentLoss(3, n)},
+		"huber":   {huberWeights(6.9, 0.8), huberLoss(6.9, 0.8)},
 		"tyler":   {tylerWeights(n), func(q float64) (float64, float64, float64) { return c * math.Log(q), c / q, -c / (q * q) }},
 	} {
 		sum, want := w.weigh(q, first, second), 0.0

@@ -25,11 +25,11 @@ var student = Problem{
 	Uses:  []string{"nu"},
 	Own:   []Method{scatterFixedPoint},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
-		s, err := newScatter(d, m, func(n int) (loss, float64) { return studentOf(o, n) })
+		nu := o.degrees()
+		s, err := newScatter(d, m, func(n int) (weighing, float64) { return studentWeights(nu, n), nu + float64(n) })
 		if err != nil {
 			return nil, err
 		}
-		s.weigh = studentWeights(o.degrees(), s.x.Cols)
 		return studentObjective{s}, nil
 	},
 	triangular: everySolver,
@@ -51,11 +51,18 @@ func (o *Options) degrees() float64 {
 }
 
 func huberOf(o *Options, n int) (loss, float64) {
+	c2, b := huberConstants(o, n)
+	return huberLoss(c2, b), c2 / b
+}
+
+// huberConstants returns c2 and b, see huberLoss: the chi-square quantile and what gives Gaussian samples their covariance.
+func huberConstants(o *Options, n int) (c2, b float64) {
 	quantile := o.Quantile
 	if quantile == 0 {
 		quantile = 0.9
 	}
-	return huberLoss(quantile, n)
+	c2 = distuv.ChiSquared{K: float64(n)}.Quantile(quantile)
+	return c2, distuv.ChiSquared{K: float64(n + 2)}.CDF(c2) + c2*(1-quantile)/float64(n)
 }
 
 var huber = Problem{
@@ -70,7 +77,10 @@ var huber = Problem{
 		run:  general(solve.Solver{Run: solve.Trust}).run, resumes: true,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
-		return newScatter(d, m, func(n int) (loss, float64) { return huberOf(o, n) })
+		return newScatter(d, m, func(n int) (weighing, float64) {
+			c2, b := huberConstants(o, n)
+			return huberWeights(c2, b), c2 / b
+		})
 	},
 	triangular: everySolver,
 	device:     scatterDevice(huberOf),
@@ -114,16 +124,6 @@ func studentLoss(nu float64, n int) loss {
 // weighing sets first and second to the derivatives of a loss at every q and returns the sum of the values.
 type weighing func(q, first, second []float64) (sum float64)
 
-// all is the weighing of l, one call for each q.
-func (l loss) all(q, first, second []float64) (sum float64) {
-	for i, v := range q {
-		var rho float64
-		rho, first[i], second[i] = l(v)
-		sum += rho
-	}
-	return sum
-}
-
 // studentWeights is the weighing of studentLoss with one call for all logarithms.
 func studentWeights(nu float64, n int) weighing {
 	c := nu + float64(n)
@@ -141,18 +141,37 @@ func studentWeights(nu float64, n int) weighing {
 	}
 }
 
-// huberLoss is q/b up to c2 and (c2/b)(log(q/c2) + 1) beyond, with c2 the chi-square quantile and b such that Gaussian samples give their
-// covariance (Ollila, Palomar and Pascal, IEEE Trans. Signal Process. 69 (2021) 256-269, section II). It also returns c2/b, the limit of q rho'(q).
-func huberLoss(quantile float64, n int) (loss, float64) {
-	c2 := distuv.ChiSquared{K: float64(n)}.Quantile(quantile)
-	b := distuv.ChiSquared{K: float64(n + 2)}.CDF(c2) + c2*(1-quantile)/float64(n)
+// huberLoss is q/b up to c2 and (c2/b)(log(q/c2) + 1) beyond (Ollila, Palomar and Pascal, IEEE Trans. Signal Process. 69 (2021) 256-269, section II). The
+// limit of q rho'(q) is c2/b.
+func huberLoss(c2, b float64) loss {
 	return func(q float64) (float64, float64, float64) {
 		if q <= c2 {
 			return q / b, 1 / b, 0
 		}
 		u := c2 / (b * q)
 		return c2 / b * (math.Log(q/c2) + 1), u, -u / q
-	}, c2 / b
+	}
+}
+
+// huberWeights is the weighing of huberLoss with one call for all logarithms.
+func huberWeights(c2, b float64) weighing {
+	return func(q, first, second []float64) (sum float64) {
+		for i, v := range q {
+			first[i] = max(v/c2, 1)
+		}
+		dense.Log(second, first)
+		for i, v := range q {
+			if v <= c2 {
+				sum += v / b
+				first[i], second[i] = 1/b, 0
+				continue
+			}
+			sum += c2 / b * (second[i] + 1)
+			u := c2 / (b * v)
+			first[i], second[i] = u, -u/v
+		}
+		return sum
+	}
 }
 
 // scatterObjective is log det X + (1/N) sum rho(q), q = z'z, z = F^-1 x. With P = (1/N) sum rho'(q) z z' the whitened differential is I - P and
@@ -176,7 +195,7 @@ type scatterMemo struct {
 
 // newScatter checks the data. reach is the limit of q rho'(q): an M-estimate exists if a subspace of dimension k holds less than the share
 // 1 - (n-k)/reach of the samples (Kent and Tyler 1991); for k = 0 these are the zeros, for points in general position N >= n is enough.
-func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (loss, float64)) (*scatterObjective, error) {
+func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n int) (weighing, float64)) (*scatterObjective, error) {
 	x, err := finiteSamples(d.Samples)
 	if err != nil {
 		return nil, err
@@ -184,8 +203,8 @@ func newScatter(d *Data, m func(int) (*manifold.Affine, error), choose func(n in
 	N, n := x.Rows, x.Cols
 	s := &scatterObjective{x: x, q: make([]float64, N), c: make([]float64, N)}
 	s.z, s.work = s.matrix(N, n), s.matrix(n, n)
-	rho, reach := choose(n)
-	s.weigh = rho.all
+	weigh, reach := choose(n)
+	s.weigh = weigh
 	if err := scatterExists(x, reach); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ var tyler = Problem{
 	Uses:  []string{"normalize"},
 	Own: []Method{{
 		Name: "fixed-point",
-		What: "X <- (n/N) sum x x'/(x' X^-1 x), accelerated in the logarithms of the weights; half a product and a triangular solve with the samples per iteration",
+		What: "X <- (n/N) sum x x'/(x' X^-1 x), accelerated in the logarithms of the weights; half a product with the samples and half of one of their size per iteration",
 		run:  tylerFixedPoint,
 	}},
 	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
@@ -277,8 +277,6 @@ func (w *reweighting) startAtIdentity(t *tylerObjective) {
 	w.inv.Identity()
 	w.p.Copy(t.work)
 	for i, l := range t.q {
-		row := w.y.Row(i)
-		dense.Scale(math.Sqrt(n), row, row)
 		w.shown[i] = math.Log(n) - l
 	}
 	w.cost, w.estimate = n/float64(t.x.Rows)*t.logs, w.gradient()
