@@ -51,14 +51,40 @@ func IdentityFrame(n int, scale float64) *Frame {
 // NewFrame returns the frame of the SPD matrix s by Cholesky, about n^3 operations. A matrix with NaN or Inf, or one that is not
 // positive definite by more than rounding, is a *PointError that holds the extreme eigenvalues.
 func NewFrame(s mat.Symmetric) (*Frame, error) {
+	n, err := frameDim(s)
+	if err != nil {
+		return nil, err
+	}
+	return newFrameIn(make([]float64, 2*n*n), s)
+}
+
+// NewFrameIn is NewFrame with F and F^-1 in memory, at least 2 n^2 numbers that the frame uses from then on: callers that need many frames for a while can take the same memory again.
+func NewFrameIn(memory []float64, s mat.Symmetric) (*Frame, error) {
+	n, err := frameDim(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(memory) < 2*n*n {
+		return nil, fmt.Errorf("manifold: %d numbers cannot hold a frame of %d rows, which takes %d", len(memory), n, 2*n*n)
+	}
+	return newFrameIn(memory, s)
+}
+
+func frameDim(s mat.Symmetric) (int, error) {
 	if absent.Matrix(s) {
-		return nil, errNil
+		return 0, errNil
 	}
 	n := s.SymmetricDim()
 	if n < 1 {
-		return nil, &PointError{What: "the matrix is empty"}
+		return 0, &PointError{What: "the matrix is empty"}
 	}
-	p := &Frame{f: mat.NewDense(n, n, nil), inv: mat.NewDense(n, n, nil), lower: true, values: make([]float64, n)}
+	return n, nil
+}
+
+func newFrameIn(memory []float64, s mat.Symmetric) (*Frame, error) {
+	n := s.SymmetricDim()
+	size := n * n
+	p := &Frame{f: mat.NewDense(n, n, memory[:size:size]), inv: mat.NewDense(n, n, memory[size:2*size:2*size]), lower: true, values: make([]float64, n)}
 	if err := p.set(s); err != nil {
 		return nil, err
 	}

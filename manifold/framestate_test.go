@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"gonum.org/v1/gonum/mat"
+
 	"github.com/spdopt/spdopt/spectral"
 )
 
@@ -99,4 +101,31 @@ func FuzzFrameState(f *testing.F) {
 			t.Errorf("%d bytes come back as %d (%v)", len(data), len(back), err)
 		}
 	})
+}
+
+// TestNewFrameIn: the memory need not be clear, and must be enough.
+func TestNewFrameIn(t *testing.T) {
+	s := savedFrames(t)["complete"].Sym()
+	n := s.SymmetricDim()
+	memory := make([]float64, 2*n*n+1)
+	for i := range memory {
+		memory[i] = math.NaN()
+	}
+	p, err := NewFrame(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := NewFrameIn(memory, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !mat.Equal(p.F(), q.F()) || !mat.Equal(p.Inverse(), q.Inverse()) || p.LogDet() != q.LogDet() || !q.Lower() {
+		t.Error("not the frame of NewFrame")
+	}
+	if &q.F().RawMatrix().Data[0] != &memory[0] {
+		t.Error("the memory is not used")
+	}
+	if _, err := NewFrameIn(memory[:2*n*n-1], s); err == nil {
+		t.Error("too little memory is accepted")
+	}
 }

@@ -24,6 +24,7 @@ func TestNilMatrices(t *testing.T) {
 		"transport":       func() error { return one2(Transport(one, one, nil)) },
 		"check":           func() error { return CheckSPD(nil) },
 		"frame":           func() error { _, err := NewFrame(none); return err },
+		"frame in memory": func() error { _, err := NewFrameIn(nil, none); return err },
 		"inverse":         func() error { _, err := FrameOfInverse(nil); return err },
 		"eigen":           func() error { _, err := NewEigenPoint(none); return err },
 		"cholesky":        func() error { _, err := NewCholeskyPoint(none); return err },

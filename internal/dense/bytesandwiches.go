@@ -18,6 +18,7 @@ type ByteSandwiches struct {
 	inner, outer     []float32   // the scales of the inner dimensions, of U, and of each W
 	g, h             []float32   // the diagonals
 	images           []float32   // the lower triangle of the W, in tiles
+	sums             []float32   // that of the sum, alike: first what the diagonals of the H have in it
 	most             []float32   // of the rows of the W in each tile, scaled
 	steps            []float32   // how many steps make one, of the columns of U, then of the rows of the W
 	off              Matrix[float32]
@@ -46,7 +47,7 @@ func NewByteSandwiches(n, count int) *ByteSandwiches {
 	}
 	s.left, s.right = product(count*n, quads), product(n, count*quads)
 	s.inner, s.outer, s.g, s.h = make([]float32, n), make([]float32, count*n), make([]float32, count*n), make([]float32, count*n)
-	s.images, s.off = alignedSingles(count*n*n), New[float32](n, n)
+	s.images, s.sums, s.off = alignedSingles(count*n*n), alignedSingles(n*n), New[float32](n, n)
 	s.most, s.steps = make([]float32, n*s.cuts.count()), make([]float32, n)
 	s.pack.Task, s.commute.Task, s.quantize.Task, s.gather.Task = (*packTask)(s), (*byteCommutatorTask)(s), (*quantizeTask)(s), (*byteGatherTask)(s)
 	return s
@@ -193,20 +194,21 @@ func (p *packTask) RunPart(index int) {
 }
 
 // tiles takes memory for the tiles i >= j of a part.
-func (s *ByteSandwiches) tiles(i, j tile) (w *workspace, x, y, t, sum Matrix[float32]) {
+func (s *ByteSandwiches) tiles(i, j tile) (w *workspace, x, y, t Matrix[float32]) {
 	w = takeWorkspace()
 	size := i.size * j.size
-	space := elementsOf[float32](&w.a, 4*size)
-	return w, Wrap(i.size, j.size, space[:size]), Wrap(j.size, i.size, space[size:2*size]), Wrap(i.size, j.size, space[2*size:3*size]), Wrap(i.size, j.size, space[3*size:])
+	space := elementsOf[float32](&w.a, 3*size)
+	return w, Wrap(i.size, j.size, space[:size]), Wrap(j.size, i.size, space[size:2*size]), Wrap(i.size, j.size, space[2*size:])
 }
 
-// byteCommutatorTask computes a part of every W: with Y = G U, W is Y + Y'. It leaves the part of the sum that the diagonals of the H have in out.
+// byteCommutatorTask computes a part of every W: with Y = G U, W is Y + Y'.
 type byteCommutatorTask ByteSandwiches
 
 func (c *byteCommutatorTask) RunPart(index int) {
 	s := (*ByteSandwiches)(c)
 	i, j, row, col := s.cuts.pair(index)
-	w, x, y, t, sum := s.tiles(i, j)
+	w, x, y, t := s.tiles(i, j)
+	sum := s.sumOf(i, j)
 	clear(sum.Data)
 	for k := range s.count {
 		s.multiplyLeft(k, i, j, x)
@@ -217,9 +219,6 @@ func (c *byteCommutatorTask) RunPart(index int) {
 			Transpose(t, y)
 		}
 		s.combine(k, i, j, x, t, sum, s.most[col*s.n+i.from:], s.most[row*s.n+j.from:])
-	}
-	for r := range i.size {
-		copy(s.out.Row(i.from + r)[j.from:], sum.Row(r))
 	}
 	w.release()
 }
@@ -232,7 +231,14 @@ func (s *ByteSandwiches) multiplyLeft(k int, rows, cols tile, c Matrix[float32])
 
 // imageOf returns the tile of the W of pair k at rows i and columns j, i >= j.
 func (s *ByteSandwiches) imageOf(k int, i, j tile) Matrix[float32] {
-	return Wrap(i.size, j.size, s.images[(k*s.n+i.from)*s.n+i.size*j.from:][:i.size*j.size])
+	return s.tileOf(s.images[k*s.n*s.n:], i, j)
+}
+
+// sumOf is imageOf for the sum.
+func (s *ByteSandwiches) sumOf(i, j tile) Matrix[float32] { return s.tileOf(s.sums, i, j) }
+
+func (s *ByteSandwiches) tileOf(all []float32, i, j tile) Matrix[float32] {
+	return Wrap(i.size, j.size, all[i.from*s.n+i.size*j.from:][:i.size*j.size])
 }
 
 // commutation is the second half of a commutator: it sets a tile w of W to x + t and the commutator of U and the diagonal of G, adds to sum the commutator of w and the diagonal of H, and raises the
@@ -284,24 +290,20 @@ func (q *quantizeTask) RunPart(index int) {
 	w.release()
 }
 
-// byteGatherTask computes a part of the sum: with S = sum W_k H_k it is S - S' and what is in out.
+// byteGatherTask computes a part of the sum: with S = sum W_k H_k it is S - S' and what the diagonals of the H have in it.
 type byteGatherTask ByteSandwiches
 
 func (g *byteGatherTask) RunPart(index int) {
 	s := (*ByteSandwiches)(g)
 	i, j, _, _ := s.cuts.pair(index)
-	w, x, y, t, _ := s.tiles(i, j)
-	half := float32(1)
+	w, _, y, t := s.tiles(i, j)
+	x := s.sumOf(i, j)
 	if i == j {
-		half = 0.5
-	}
-	for r := range i.size {
-		Scale(half, s.out.Row(i.from + r)[j.from:][:j.size], x.Row(r))
-	}
-	s.multiplyRight(i, j, addScaled, x)
-	if i != j {
+		Scale(0.5, x.Data, x.Data)
+	} else {
 		s.multiplyRight(j, i, storeScaled, y)
 	}
+	s.multiplyRight(i, j, addScaled, x)
 	skewTiles(s.weight, x, y, t, i, j, s.out)
 	w.release()
 }

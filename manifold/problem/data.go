@@ -110,17 +110,23 @@ func (d *Data) largest() (v float64) {
 }
 
 // factorMatrices checks that there are matrices, of one size, finite and positive definite, and returns their frames (Cholesky).
-func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) {
+func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) { return new(lender).factor(ms) }
+
+// factor is factorMatrices with lent memory: nobody may use the frames after recycle.
+func (l *lender) factor(ms []mat.Symmetric) ([]*manifold.Frame, error) {
 	if len(ms) == 0 {
 		return nil, &DataError{Err: errors.New("no matrices given")}
 	}
 	n := ms[0].SymmetricDim()
-	out := make([]*manifold.Frame, len(ms))
+	out, memory := make([]*manifold.Frame, len(ms)), make([]dense.Matrix[float64], len(ms))
+	for k := range memory {
+		memory[k] = l.matrix(2*n, n)
+	}
 	err := dense.Each(len(ms), len(ms)*n*n*n, func(k int) (err error) {
 		if rows := ms[k].SymmetricDim(); rows != n {
 			return &DataError{count: true, Where: fmt.Sprintf("matrix %d", k), Err: fmt.Errorf("has %d rows, but matrix 0 has %d", rows, n)}
 		}
-		if out[k], err = manifold.NewFrame(ms[k]); err != nil {
+		if out[k], err = manifold.NewFrameIn(memory[k].Data, ms[k]); err != nil {
 			e := &DataError{Where: fmt.Sprintf("matrix %d", k), Err: err}
 			var pe *manifold.PointError
 			if errors.As(err, &pe) && pe.Max != 0 {

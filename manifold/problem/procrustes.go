@@ -385,7 +385,9 @@ func (o *procrustesObjective) GradientScale(float64) float64 { return math.Sqrt(
 
 func procrustesBy(minimize solve.Minimize, fit bool) func(*Data, *Options) (*outcome, error) {
 	return func(d *Data, o *Options) (*outcome, error) {
-		frames, err := factorMatrices(d.Matrices)
+		var lent lender
+		defer lent.recycle()
+		frames, err := lent.factor(d.Matrices)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package problem
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -19,8 +20,8 @@ type coarseOperator interface {
 
 func newCoarseOperator(n, count int) coarseOperator {
 	if n >= bytesLeast {
-		if s := dense.NewByteSandwiches(n, count); s != nil {
-			return &byteOperator{s}
+		if o := newByteOperator(n, count); o != nil {
+			return o
 		}
 	}
 	return newRoundedOperator(n, count)
@@ -36,7 +37,32 @@ func newRoundedOperator(n, count int) coarseOperator {
 }
 
 // byteOperator takes products in bytes.
-type byteOperator struct{ *dense.ByteSandwiches }
+type byteOperator struct {
+	*dense.ByteSandwiches
+	n, count int
+}
+
+// spareBytes has operators of runs that are over.
+var spareBytes sync.Pool
+
+// newByteOperator returns nil where the processor has no products in bytes.
+func newByteOperator(n, count int) *byteOperator {
+	if o, ok := spareBytes.Get().(*byteOperator); ok && o.n == n && o.count == count {
+		return o
+	}
+	if s := dense.NewByteSandwiches(n, count); s != nil {
+		return &byteOperator{s, n, count}
+	}
+	return nil
+}
+
+// recycle leaves the operator to another run: this one must be over.
+func (m *procrustesModel) recycle() {
+	if o, ok := m.coarse.(*byteOperator); ok {
+		m.coarse = nil
+		spareBytes.Put(o)
+	}
+}
 
 func (o *byteOperator) set(m *procrustesModel) { o.Set(m.at.g, m.at.inv) }
 

@@ -287,6 +287,7 @@ func (o *procrustesObjective) fitted(p *pairing, group *rotations, options solve
 		scales, determinants = append(scales, relativeScale(a, o.b[k])), append(determinants, a.LogDet()-o.b[k].LogDet())
 	}
 	f := o.fit(p, scales, determinants, group)
+	defer f.model.recycle()
 	var now rotation // for those who look
 	find := func() dense.Matrix[float64] { return f.rotation(p) }
 	f.target = 0.7 * mon.Options.Tolerance * scale

@@ -285,8 +285,8 @@ func TestProcrustesModelSolves(t *testing.T) {
 
 // byteOperatorOf is nil where the processor has no products of bytes.
 func byteOperatorOf(n, count int) coarseOperator {
-	if s := dense.NewByteSandwiches(n, count); s != nil {
-		return &byteOperator{s}
+	if o := newByteOperator(n, count); o != nil {
+		return o
 	}
 	return nil
 }

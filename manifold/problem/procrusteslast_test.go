@@ -31,7 +31,7 @@ func TestProcrustesLastStep(t *testing.T) {
 	lastSteps(t, func(m *procrustesModel) {})
 	if s := dense.NewByteSandwiches(1, 1); s != nil {
 		lastSteps(t, func(m *procrustesModel) {
-			m.coarse = &byteOperator{dense.NewByteSandwiches(m.n, len(m.scale))}
+			m.coarse = newByteOperator(m.n, len(m.scale))
 		})
 	}
 }

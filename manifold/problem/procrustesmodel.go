@@ -21,6 +21,9 @@ const (
 	roundedDrift, bytesDrift = 0.004, 0.012
 	// driftGain times the error of a residual last seen is too small a gain, or goal to be reached without another one, and an error above driftMost is that of an operator that is too wrong.
 	driftGain, driftMost = 2, 0.4
+	// driftSpread is how much larger than expected that error may be where it adds to a residual by squares, and driftShare the largest share of the goal at which it does: beyond, computing the residual
+	// is cheaper than making it smaller.
+	driftSpread, driftShare = 1.2, 0.85
 	// innerProducts bounds the products of one such solve, and outerProducts those with the Hessian in a Newton step.
 	innerProducts, outerProducts = 200, 50
 )
@@ -268,13 +271,15 @@ func (m *procrustesModel) descend(goal float64) bool {
 			return false
 		}
 		left, turn := m.advance(-slope / curvature)
-		if m.stale(goal, left) || left <= goal && m.last.lacksCurvature() {
+		enough := m.enough(goal)
+		if enough == 0 && m.stale(goal, left) || left <= goal && m.last.lacksCurvature() {
 			if goal = m.renew(goal); m.coarse != nil && !(m.drift <= driftMost) {
 				return false
 			}
 			left, turn = m.advance(0)
+			enough = goal
 		}
-		if left <= goal && !m.last.lacksCurvature() {
+		if left <= enough && !m.last.lacksCurvature() {
 			return true
 		}
 		m.redirect(turn / curvature)
@@ -323,17 +328,29 @@ func (m *procrustesModel) redirect(weight float64) {
 	})
 }
 
-// stale tells whether a residual of norm left is to be computed, and not carried along any further.
-func (m *procrustesModel) stale(goal, left float64) bool {
+// enough returns how small a residual that has been carried along has to be for the true one to be at most goal, or 0 if it is to be computed before that can be told.
+func (m *procrustesModel) enough(goal float64) float64 {
 	if m.coarse == nil && m.last == nil {
-		return false
+		return goal
 	}
-	gain, lost := m.gains()
+	if _, lost := m.gains(); goal >= lost*m.known {
+		return goal
+	}
+	lost := driftSpread * m.lastDrift() * m.known
+	if m.last != nil || m.drift == 0 || lost > driftShare*goal {
+		return 0
+	}
+	return math.Sqrt(goal*goal - lost*lost)
+}
+
+// stale tells whether a residual of norm left that is to be computed is not carried along any further.
+func (m *procrustesModel) stale(goal, left float64) bool {
+	gain, _ := m.gains()
 	from := gain * m.known
 	if start := curvatureFrom * goal; m.last.lacksCurvature() && from < 2*start {
 		from = 0.75 * start
 	}
-	return goal < lost*m.known && left <= max(goal, from)
+	return left <= max(goal, from)
 }
 
 // gains returns what a solve may make of a residual before it is computed again, and the goal, relative to the residual, below which it has to be.
