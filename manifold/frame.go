@@ -140,15 +140,15 @@ func FrameOf(f *mat.Dense) (*Frame, error) {
 	return p, nil
 }
 
-// invertColumns fills F^-1 and the determinant from F = G C, the columns of G of length one: F^-1 = C^-1 (G'G)^-1 G', and Newton steps.
+// invertColumns fills F^-1 and the determinant from F = G C, the columns of G of length one: F^-1 = C^-1 (G'G)^-1 G', with Newton steps for G^-1.
 func (p *Frame) invertColumns() bool {
-	f, inv, w := p.matrix(), p.inverse(), p.scratch(2)
-	g, k, lengths := w[0], w[1], p.values
-	dense.Transpose(g, f)
+	f, inv, w := p.matrix(), p.inverse(), p.scratch(3)
+	g, k, t, lengths := w[0], w[1], w[2], p.values
+	dense.Transpose(inv, f)
 	for i := range lengths {
-		row := g.Row(i)
-		largest := slices.Max(row)
-		if largest = max(largest, -slices.Min(row)); largest == 0 {
+		row := inv.Row(i)
+		largest := max(slices.Max(row), -slices.Min(row))
+		if largest == 0 {
 			return false
 		}
 		dense.Scale(1/largest, row, row)
@@ -157,27 +157,27 @@ func (p *Frame) invertColumns() bool {
 		lengths[i] = length * largest
 		p.logDet += 2 * math.Log(lengths[i])
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, g, g, 0, k)
+	dense.Transpose(g, inv)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, inv, inv, 0, k)
 	dense.Mirror(k)
 	if dense.Cholesky(k) >= 0 {
 		return false
 	}
 	p.logDet += 2 * sumLogDiagonal(k)
-	inv.Copy(g)
 	solveCholesky(k, inv)
-	for i, length := range lengths {
-		dense.Scale(1/length, inv.Row(i), inv.Row(i))
-	}
 	for range 3 {
-		defect := frameDefect(k, inv, f)
+		defect := frameDefect(k, inv, g)
 		if !(defect < 0.5) {
 			return false
 		}
-		g.Copy(inv)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k, g, 1, inv)
+		t.Copy(inv)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k, t, 1, inv)
 		if defect < 1e-6 {
 			break
 		}
+	}
+	for i, length := range lengths {
+		dense.Scale(1/length, inv.Row(i), inv.Row(i))
 	}
 	return allFinite(inv)
 }

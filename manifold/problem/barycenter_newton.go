@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	// singleRows is the number of rows from which on products in single precision pay.
+	singleRows = 16
 	// shortest is the least factor by which a step multiplies roots of eigenvalues.
 	shortest = 0.05
 	// followedStep is the length of a step, relative to the point, up to which eigenbases are followed.
@@ -108,6 +110,7 @@ type barycenterRun struct {
 	toEta    dense.Matrix[float64] // (1/l_i + 1/l_j)^1/2
 	toN      dense.Matrix[float32] // N_ij/u_ij
 	grad32   dense.Matrix[float32]
+	etas     dense.Matrix[float64]
 	eta32s   dense.Matrix[float32]
 	n32, t32 dense.Matrix[float32]
 	step     dense.Matrix[float64] // u, like the next three
@@ -123,14 +126,29 @@ type barycenterRun struct {
 func newBarycenterRun(b *barycenterObjective, first *manifold.Frame, o *Options) *barycenterRun {
 	n := b.n
 	r := &barycenterRun{barycenterObjective: b, options: o, memo: b.NewMemo().(*barycenterMemo), values: make([]float64, n), lengths: make([]float64, n)}
-	for _, m := range []*dense.Matrix[float64]{&r.f, &r.next, &r.turn, &r.grad, &r.toEta, &r.step, &r.res, &r.dir, &r.hd} {
+	for _, m := range []*dense.Matrix[float64]{&r.f, &r.next, &r.turn, &r.grad, &r.toEta, &r.etas, &r.step, &r.res, &r.dir, &r.hd} {
 		*m = dense.New[float64](n, n)
 	}
 	for _, m := range []*dense.Matrix[float32]{&r.toN, &r.grad32, &r.eta32s, &r.n32, &r.t32} {
 		*m = dense.New[float32](n, n)
 	}
+	for _, s := range r.memo.spectra {
+		s.limit = worthwhileSweeps(n)
+	}
 	r.next.Copy(view(first.F()))
 	return r
+}
+
+// worthwhileSweeps returns how many sweeps, of 4 to 5 products, are cheaper than a decomposition, of 20, 10, 6 and 3 products at n = 50, 100, 200 and 1000. A basis that has been followed takes three
+// products more than a new one, whatever the number of sweeps.
+func worthwhileSweeps(n int) int {
+	switch {
+	case n < 80:
+		return sweepLimit
+	case n < 160:
+		return 1
+	}
+	return 0
 }
 
 // solve runs until the criteria say so.
@@ -262,11 +280,16 @@ func (r *barycenterRun) straighten(follow bool) {
 	}
 }
 
-// forcing returns the share of the gradient that the next step may leave (Eisenstat and Walker, SIAM J. Sci. Comput. 17 (1996), choice 2), less where that is not much above the tolerance.
+// forcing returns the share of the gradient that the next step may leave, not much less than the tolerance asks for: the square of what the last one has left, as Newton's method will, a lesser
+// power (Eisenstat and Walker, SIAM J. Sci. Comput. 17 (1996), choice 2) where that was more than the step was meant to leave.
 func (r *barycenterRun) forcing() float64 {
 	share := greatestForcing
 	if r.last > 0 {
-		share = min(share, math.Pow(r.norm/r.last, math.Phi))
+		power := 2.0
+		if r.norm > 2*r.left {
+			power = math.Phi
+		}
+		share = min(share, math.Pow(r.norm/r.last, power))
 	}
 	return max(share, 0.3*r.mon.Target()/r.mon.Status.GradientNorm, leastForcing)
 }
@@ -317,10 +340,7 @@ func (r *barycenterRun) hessian(dst, u dense.Matrix[float64]) {
 	r.products++
 	size := math.Sqrt(dense.Dot(u.Data, u.Data))
 	dense.Multiply(u.Data, r.toEta.Data, dst.Data)
-	scale := math.Sqrt(r.unit) / size // eta in its unit
-	dense.ScaleSingle(scale, dst.Data, r.eta32s.Data)
-	r.eta32 = r.eta32s
-	r.team.run32(r.product32, dst.Data)
+	back := r.roots(dst, size)
 	dense.Multiply(dst.Data, r.toEta.Data, dst.Data)
 
 	dense.ScaleSingle(1/size, u.Data, r.t32.Data)
@@ -332,10 +352,26 @@ func (r *barycenterRun) hessian(dst, u dense.Matrix[float64]) {
 	product(dense.NoTrans, dense.NoTrans, 1, r.grad32, r.n32, 0, r.t32)
 	dense.Multiply(r.t32.Data, r.toN.Data, r.t32.Data)
 	dense.Transpose(r.n32, r.t32)
-	back := size * math.Sqrt(r.unit)
 	for i, v := range dst.Data {
 		dst.Data[i] = back*v + size*float64(r.t32.Data[i]+r.n32.Data[i])
 	}
+}
+
+// roots replaces eta by the Hessian product of the K_k^1/2 over the factor that it returns. size is the length of eta in the metric.
+func (r *barycenterRun) roots(eta dense.Matrix[float64], size float64) (factor float64) {
+	if r.n < singleRows {
+		r.eta = r.etas
+		r.eta.Copy(eta)
+		if r.team.run(r.product, eta.Data) != nil {
+			clear(eta.Data)
+		}
+		return 1
+	}
+	factor = size * math.Sqrt(r.unit)
+	r.eta32 = r.eta32s
+	dense.ScaleSingle(r.unit/factor, eta.Data, r.eta32.Data)
+	r.team.run32(r.product32, eta.Data)
+	return factor
 }
 
 // stepLength returns the length of the step as a tangent vector.
