@@ -108,11 +108,14 @@ const farStep = 1e5
 // farthestStep is the length beyond which the Newton step says nothing about the distance: where eigenvalues are too large it is below 1 however far they are.
 const farthestStep = 0.3
 
+// firstOrder is the length of a Newton step up to which it is taken for the distance to its end.
+const firstOrder = 1e-4
+
 // gradedResidual is that of the eigenbases of a sharpened certificate: the root D + X of D^2 + D E D has an X of first order, and what that leaves is as E^2 to the
 // Hessian, entry by entry.
 const gradedResidual = 1e-6
 
-// sharpen computes the certificate anew where rounding in the gradient is not far below it. Decompositions of K leave errors of eps max K, which for the roots s_i and
+// sharpen computes the certificate anew where rounding in the gradient is not far below it, or where the step is long. Decompositions of K leave errors of eps max K, which for the roots s_i and
 // s_j means eps max s^2/(s_i + s_j), and against the Hessian s_i s_j/(s_i + s_j) a distance of eps (max s/min s)^2; on bases that are swept with the factors of K only
 // eps max s/min s is left.
 func (b *barycenterObjective) sharpen(r *solve.Result) {
@@ -123,19 +126,20 @@ func (b *barycenterObjective) sharpen(r *solve.Result) {
 	for _, s := range b.at.spectra {
 		rounding = max(rounding, s.rounding)
 	}
-	if rounding <= r.Certificate.Value {
+	if r.Certificate.Value >= rounding && r.Certificate.Value <= firstOrder {
 		return
 	}
 	b.graded = true
 	defer func() { b.graded = false }()
-	grad, memo := make([]float64, b.m.VectorLen()), b.at
-	if _, err := b.Evaluate(r.Point, grad, memo); err != nil {
+	run := newBarycenterRun(b, r.Point.(*manifold.Frame), &Options{})
+	run.straighten(false)
+	if _, err := run.evaluateAt(run.next, run.memo); err != nil {
 		r.Certificate = solve.Certificate{Kind: "none"}
 		return
 	}
-	c, products := solve.Certify(b.m, b, r.Point, grad, memo)
-	r.Certificate = c
-	r.HessianProducts += products
+	run.accept()
+	r.Certificate = run.certificate()
+	r.HessianProducts += run.products
 }
 
 // verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.

@@ -203,18 +203,38 @@ func (r *barycenterRun) result() (*solve.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificate := solve.Certificate{Kind: "newton-step"}
-	if !r.direction(certifiedForcing) {
-		certificate.Kind = "none"
-	} else {
-		certificate.Value = r.stepLength()
-		if norm := r.gradientNorm(); norm > 0 {
-			certificate.Value *= 1 + r.slack()/norm
-		}
-	}
+	certificate := r.certificate()
 	out := r.mon.Result(point, r.products)
 	out.Certificate = certificate
 	return out, nil
+}
+
+// certificate estimates the distance to the minimizer by the step of Newton's method, whose end is about as near to it as the last step has brought f; its tangent vector alone is not
+// where it is long.
+func (r *barycenterRun) certificate() solve.Certificate {
+	none := solve.Certificate{Kind: "none"}
+	if !r.direction(certifiedForcing) {
+		return none
+	}
+	length := r.stepLength()
+	if length > firstOrder {
+		p, err := manifold.FrameOf(mat.NewDense(r.n, r.n, r.f.Data))
+		if err != nil {
+			return none
+		}
+		r.shift()
+		q, err := manifold.FrameOf(mat.NewDense(r.n, r.n, r.next.Data))
+		if err != nil {
+			return none
+		}
+		if length, err = r.m.Distance(p, q); err != nil {
+			return none
+		}
+	}
+	if norm := r.gradientNorm(); norm > 0 {
+		length *= 1 + r.slack()/norm
+	}
+	return solve.Certificate{Kind: "newton-step", Value: length}
 }
 
 // point returns f as a point, nil if nobody sees it.
