@@ -3,6 +3,7 @@ package manifold
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/mat"
@@ -143,6 +144,68 @@ func FrameOfInverse(l *mat.Dense) (*Frame, error) {
 		return nil, &PointError{What: "the triangular factor is singular to rounding or not finite"}
 	}
 	return p, nil
+}
+
+// FrameOf returns the frame F of S = F F^T, a copy of f. It keeps the digits that forming S would lose to the square of the condition, above all where only the
+// lengths of the columns differ by much. About six products. An entry that is not finite, or a matrix that is not square or singular to rounding, is a *PointError.
+func FrameOf(f *mat.Dense) (*Frame, error) {
+	if f == nil {
+		return nil, errNil
+	}
+	n, c := f.Dims()
+	if n != c || n < 1 {
+		return nil, &PointError{What: fmt.Sprintf("a %d x %d matrix is not a frame", n, c)}
+	}
+	p := &Frame{f: mat.DenseCopyOf(f), inv: mat.NewDense(n, n, nil), values: make([]float64, n)}
+	if !allFinite(p.matrix()) {
+		return nil, &PointError{What: "the frame has a NaN or Inf entry"}
+	}
+	if !p.invertColumns() {
+		return nil, &PointError{What: "the frame is singular to rounding"}
+	}
+	return p, nil
+}
+
+// invertColumns fills F^-1 and the determinant from F = G C, the columns of G of length one: F^-1 = C^-1 (G'G)^-1 G', with Newton steps for G^-1.
+func (p *Frame) invertColumns() bool {
+	f, inv, w := p.matrix(), p.inverse(), p.scratch(3)
+	g, k, t, lengths := w[0], w[1], w[2], p.values
+	dense.Transpose(inv, f)
+	for i := range lengths {
+		row := inv.Row(i)
+		largest := max(slices.Max(row), -slices.Min(row))
+		if largest == 0 {
+			return false
+		}
+		dense.Scale(1/largest, row, row)
+		length := math.Sqrt(dense.Dot(row, row))
+		dense.Scale(1/length, row, row)
+		lengths[i] = length * largest
+		p.logDet += 2 * math.Log(lengths[i])
+	}
+	dense.Transpose(g, inv)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, inv, inv, 0, k)
+	dense.Mirror(k)
+	if dense.Cholesky(k) >= 0 {
+		return false
+	}
+	p.logDet += 2 * sumLogDiagonal(k)
+	solveCholesky(k, inv)
+	for range 3 {
+		defect := frameDefect(k, inv, g)
+		if !(defect < 0.5) {
+			return false
+		}
+		t.Copy(inv)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, k, t, 1, inv)
+		if defect < 1e-6 {
+			break
+		}
+	}
+	for i, length := range lengths {
+		dense.Scale(1/length, inv.Row(i), inv.Row(i))
+	}
+	return allFinite(inv)
 }
 
 // CheckSPD returns nil if NewFrame takes s, a finite and positive definite matrix, otherwise its *PointError. It costs as much, about n^3 operations, and an

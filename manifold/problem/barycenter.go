@@ -42,10 +42,11 @@ var barycenter = Problem{
 			sum.AddSym(sum, &t)
 		}
 		b.trace = mat.Trace(sum)
+		b.unit = b.trace / float64(b.n)
 		if b.from, err = manifold.NewFrame(sum); err != nil {
 			return nil, &DataError{Where: "arithmetic mean", Err: err, Remedy: ridgeRemedy}
 		}
-		b.scale = max(smallestAtLeast(b.from), 1e-6*b.trace/float64(b.n))
+		b.scale = max(smallestAtLeast(b.from), 1e-6*b.unit)
 		b.team, b.work, b.first, b.t = newTeam(b.n, len(frames)), dense.New[float64](b.n, b.n), dense.New[float64](b.n, b.n), dense.New[float64](b.n, b.n)
 		b.evaluate, b.product, b.product32 = b.evaluateTerm, b.addTerm, b.addTerm32
 		b.m, err = m(b.n)
@@ -74,6 +75,8 @@ type barycenterObjective struct {
 	at                *barycenterMemo              // of the present call
 	f, t, eta         dense.Matrix[float64]        // F, F' and the direction
 	eta32             dense.Matrix[float32]
+	rounded           bool    // products in single precision are of operands rounded to bfloat16
+	unit              float64 // the mean eigenvalue of the arithmetic mean
 	follows           bool    // eigenbases are followed from point to point
 	accuracy          float64 // and so far that this is the error of the gradient
 	graded            bool    // the small roots have small relative errors too
@@ -105,11 +108,14 @@ const farStep = 1e5
 // farthestStep is the length beyond which the Newton step says nothing about the distance: where eigenvalues are too large it is below 1 however far they are.
 const farthestStep = 0.3
 
+// firstOrder is the length of a Newton step up to which it is taken for the distance to its end.
+const firstOrder = 1e-4
+
 // gradedResidual is that of the eigenbases of a sharpened certificate: the root D + X of D^2 + D E D has an X of first order, and what that leaves is as E^2 to the
 // Hessian, entry by entry.
 const gradedResidual = 1e-6
 
-// sharpen computes the certificate anew where rounding in the gradient is not far below it. Decompositions of K leave errors of eps max K, which for the roots s_i and
+// sharpen computes the certificate anew where rounding in the gradient is not far below it, or where the step is long. Decompositions of K leave errors of eps max K, which for the roots s_i and
 // s_j means eps max s^2/(s_i + s_j), and against the Hessian s_i s_j/(s_i + s_j) a distance of eps (max s/min s)^2; on bases that are swept with the factors of K only
 // eps max s/min s is left.
 func (b *barycenterObjective) sharpen(r *solve.Result) {
@@ -120,19 +126,20 @@ func (b *barycenterObjective) sharpen(r *solve.Result) {
 	for _, s := range b.at.spectra {
 		rounding = max(rounding, s.rounding)
 	}
-	if rounding <= r.Certificate.Value {
+	if r.Certificate.Value >= rounding && r.Certificate.Value <= firstOrder {
 		return
 	}
 	b.graded = true
 	defer func() { b.graded = false }()
-	grad, memo := make([]float64, b.m.VectorLen()), b.at
-	if _, err := b.Evaluate(r.Point, grad, memo); err != nil {
+	run := newBarycenterRun(b, r.Point.(*manifold.Frame), &Options{})
+	run.straighten(false)
+	if _, err := run.evaluateAt(run.next, run.memo); err != nil {
 		r.Certificate = solve.Certificate{Kind: "none"}
 		return
 	}
-	c, products := solve.Certify(b.m, b, r.Point, grad, memo)
-	r.Certificate = c
-	r.HessianProducts += products
+	run.accept()
+	r.Certificate = run.certificate()
+	r.HessianProducts += run.products
 }
 
 // verify implements verifier: data so ill-conditioned that the gradient says nothing about the small eigenvalues are not solved.
@@ -174,7 +181,18 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 	if err := b.m.Complete(p); err != nil {
 		return math.Inf(1), err
 	}
-	b.at, b.f, m.known = m, view(f.F()), false
+	cost, err := b.evaluateAt(view(f.F()), m)
+	if err != nil {
+		return math.Inf(1), err
+	}
+	copy(grad, m.d.Data)
+	b.m.FromWhitened(f, grad)
+	return cost, nil
+}
+
+// evaluateAt returns the cost at F F' and fills the memo.
+func (b *barycenterObjective) evaluateAt(f dense.Matrix[float64], m *barycenterMemo) (float64, error) {
+	b.at, b.f, m.known = m, f, false
 	dense.Transpose(b.t, b.f)
 	if err := b.team.run(b.evaluate, m.s.Data); err != nil {
 		return math.Inf(1), err
@@ -189,8 +207,6 @@ func (b *barycenterObjective) Evaluate(p manifold.Point, grad []float64, memo so
 	for i, v := range m.m.Data {
 		m.d.Data[i] = v - m.s.Data[i]
 	}
-	copy(grad, m.d.Data)
-	b.m.FromWhitened(f, grad)
 	return cost, nil
 }
 
@@ -220,15 +236,10 @@ func (b *barycenterObjective) HessianVec(dst []float64, p manifold.Point, v []fl
 	if err := b.team.run(b.product, dst); err != nil {
 		return err
 	}
-	b.completeProduct(1, dst, p)
-	return nil
-}
-
-// completeProduct adds share (eta (M - S) + (M - S) eta)/2 and makes a gradient of the differential.
-func (b *barycenterObjective) completeProduct(share float64, dst []float64, p manifold.Point) {
 	dense.SymmetricProduct(b.first, b.eta, b.at.d, b.work)
-	dense.Axpy(share, b.first.Data, dst)
+	dense.Axpy(1, b.first.Data, dst)
 	b.m.FromWhitened(p.(*manifold.Frame), dst)
+	return nil
 }
 
 func (b *barycenterObjective) addTerm(w *worker, k int) error {
@@ -236,8 +247,9 @@ func (b *barycenterObjective) addTerm(w *worker, k int) error {
 	return nil
 }
 
+// addTerm32 adds in units of the mean eigenvalue of the data.
 func (b *barycenterObjective) addTerm32(w *singleWorker, k int) {
-	b.at.spectra[k].addHessian32(b.weights[k], root, b.eta32, false, w)
+	b.at.spectra[k].addHessian32(b.weights[k]/b.unit, root, b.eta32, b.rounded, w)
 }
 
 // Precondition implements solve.Preconditioner. Where all K_k^1/2 are M = F'F the Hessian multiplies the entry (i, j) in the eigenbasis of M by m_i m_j/(m_i

@@ -11,7 +11,7 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// followedObjective is a cost made of functions of spectra that are followed from point to point: that of the Karcher mean, the median or the barycenter.
+// followedObjective is a cost made of functions of spectra that are followed from point to point: that of the Karcher mean or the median.
 type followedObjective interface {
 	instance
 	solve.Memoizer
@@ -97,7 +97,7 @@ type followedRun struct {
 }
 
 // followedIterate moves along geodesics in the directions given until the gradient is small. A step is judged by the slope at its end, which
-// along a geodesic grows monotonically where the cost is convex there (not for the barycenter): it is accepted unless it overshoots the minimum on the line by more
+// along a geodesic grows monotonically because the cost is convex there: it is accepted unless it overshoots the minimum on the line by more
 // than half of the initial slope. Costs are not compared, so rounding does not stall the run. Convergence is believed only where the error of
 // the gradient is small against the tolerance.
 func followedIterate(k followedObjective, o *Options, direction func(r *followedRun)) (*solve.Result, error) {

@@ -19,6 +19,7 @@ type spectrum struct {
 	residual float64             // r
 	rounding float64             // estimate of the error of logs from a decomposition that did not see small eigenvalues
 	known    bool                // basis is near an eigenbasis
+	limit    int                 // of sweeps in place of a decomposition
 	fresh    int                 // decompositions so far
 	sweeps   int                 // sweeps so far
 	double   *curvature[float64] // made on the first product
@@ -37,7 +38,7 @@ const (
 
 func newSpectrum(n int) *spectrum {
 	return &spectrum{basis: dense.New[float64](n, n), logs: make([]float64, n), roots: make([]float64, n),
-		inverse: make([]float64, n)}
+		inverse: make([]float64, n), limit: sweepLimit}
 }
 
 // locate finds the spectrum of C to residual at most tol, by bounded-angle sweeps from the present basis if that is near, otherwise afresh. A
@@ -93,7 +94,7 @@ func (s *spectrum) follow(inv, chol dense.Matrix[float64], tol float64, w *worke
 			s.scale()
 			return true
 		}
-		slow := sweep == sweepLimit || s.residual > farResidual || (s.residual > slowResidual && s.residual > 0.5*last)
+		slow := sweep == s.limit || s.residual > farResidual || (s.residual > slowResidual && s.residual > 0.5*last)
 		if slow && !patient || sweep == patientLimit {
 			return false
 		}
