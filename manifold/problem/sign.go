@@ -1,0 +1,171 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// signIteration solves Lyapunov's equation (H Y + Y H)/2 = R with symmetric positive definite H approximately, in products and inverses in single precision: by
+// the scaled Newton iteration for the sign of [H R; 0 -H] (Roberts, Int. J. Control 32 (1980) 677-687; Kenney and Laub, SIAM J. Matrix Anal. Appl. 13 (1992)
+// 688-706), with G = (c H)^-1
+//
+//	H+ = (c H + G)/2,  R+ = c/2 (R + G R G),
+//
+// which keeps Y and takes H to I: from the interval [a, b] with c = (a b)^-1/2 the eigenvalues go to [1, (q + 1/q)/2], q^2 = b/a. The last R, over the
+// middle of that, is Y. Each step is a symmetric positive definite operator on R whatever the rounding, and they commute but for rounding.
+type signIteration struct {
+	h, r, work dense.Matrix[float32]
+	inverses   []dense.Matrix[float32] // G of every step, and space for more
+	steps      int
+	scratch    []float32
+	x, hx      []float32
+	scale      float64 // H over this is the first h
+	low        float64 // a lower bound of the eigenvalues of that
+	gain       float64 // Y is the last R without the factors c/2, times this
+	most       float64 // the estimated largest eigenvalue of the last h; the smallest is at least 1
+}
+
+const (
+	// signError is how far the eigenvalues of the last h may be from the middle of them, relatively.
+	signError = 0.02
+	// signCondition is the condition of H up to which single precision is enough. Beyond it the preconditioned H differs from I by more than signError.
+	signCondition = 5e4
+	// normSteps is the number of power steps that estimate a norm, normMargin what they may miss.
+	normSteps  = 4
+	normMargin = 1.2
+)
+
+func newSignIteration(n int) *signIteration {
+	return &signIteration{h: dense.New[float32](n, n), r: dense.New[float32](n, n), work: dense.New[float32](n, n), scratch: make([]float32, dense.InverseWork(n)),
+		x: make([]float32, n), hx: make([]float32, n)}
+}
+
+// set prepares the solver for H, and returns false where the condition of that is beyond signCondition.
+func (s *signIteration) set(h dense.Matrix[float64]) bool {
+	if s.scale = math.Sqrt(dense.Dot(h.Data, h.Data)); !(s.scale > 0) || math.IsInf(s.scale, 1) {
+		return false
+	}
+	dense.ScaleSingle(1/s.scale, h.Data, s.h.Data)
+	s.steps = 0
+	g, ok := s.invert()
+	if !ok {
+		return false
+	}
+	s.low = 1 / math.Sqrt(float64(dense.Dot(g.Data, g.Data)))
+	least, most := max(s.low, 1/(normMargin*s.norm(g))), min(1, normMargin*s.norm(s.h))
+	if !(most <= signCondition*least) {
+		return false
+	}
+	return s.iterate(g, least, max(least, most))
+}
+
+// iterate makes the steps for eigenvalues from least to most, g being the inverse of h.
+func (s *signIteration) iterate(g dense.Matrix[float32], least, most float64) bool {
+	s.gain = 1 / s.scale
+	for {
+		c := 1 / math.Sqrt(least*most)
+		dense.Scale(float32(1/c), g.Data, g.Data)
+		s.gain *= c / 2
+		s.steps++
+		q := math.Sqrt(most / least)
+		least, most = 1, (q+1/q)/2
+		if most-1 <= signError*(most+1) {
+			s.gain *= 2 / (most + 1)
+			s.most = most
+			return true
+		}
+		dense.Blend(float32(c/2), s.h.Data, 0.5, g.Data, s.h.Data)
+		var ok bool
+		if g, ok = s.invert(); !ok {
+			return false
+		}
+	}
+}
+
+// invert returns the inverse of h in the place of the next G.
+func (s *signIteration) invert() (g dense.Matrix[float32], ok bool) {
+	if s.steps == len(s.inverses) {
+		s.inverses = append(s.inverses, dense.New[float32](s.h.Rows, s.h.Rows))
+	}
+	g = s.inverses[s.steps]
+	g.Copy(s.h)
+	if !dense.InvertUpper(g, s.scratch) {
+		return g, false
+	}
+	dense.Mirror(g)
+	return g, true
+}
+
+// norm estimates the spectral norm of the symmetric m from below.
+func (s *signIteration) norm(m dense.Matrix[float32]) (norm float64) {
+	for i := range s.x {
+		s.x[i] = 1 + float32(i%7)/8
+	}
+	for range normSteps {
+		dense.Scale(1/float32(math.Sqrt(float64(dense.Dot(s.x, s.x)))), s.x, s.x)
+		dense.Gemv(dense.NoTrans, 1, m, s.x, 0, s.hx)
+		norm = math.Sqrt(float64(dense.Dot(s.hx, s.hx)))
+		s.x, s.hx = s.hx, s.x
+	}
+	return norm
+}
+
+// solve writes Y to dst, which may be r. One and a half products for each step.
+func (s *signIteration) solve(dst, r dense.Matrix[float64]) {
+	size := math.Sqrt(dense.Dot(r.Data, r.Data))
+	if !(size > 0) {
+		clear(dst.Data)
+		return
+	}
+	dense.ScaleSingle(1/size, r.Data, s.r.Data)
+	for _, g := range s.inverses[:s.steps] {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, s.r, 0, s.work)
+		dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, s.work, g, 1, s.r)
+		dense.Mirror(s.r)
+	}
+	dense.ToDouble(s.r.Data, dst.Data)
+	dense.Scale(size*s.gain, dst.Data, dst.Data)
+}
+
+// lyapunovInverse solves Lyapunov's equation by the sign iteration where the condition of H allows that, otherwise by an eigendecomposition.
+type lyapunovInverse struct {
+	n     int
+	sign  *signIteration
+	exact *pencil
+	fast  bool
+}
+
+func (l *lyapunovInverse) set(h dense.Matrix[float64]) error {
+	if l.sign == nil {
+		l.sign = newSignIteration(l.n)
+	}
+	if l.fast = l.sign.set(h); l.fast {
+		return nil
+	}
+	if l.exact == nil {
+		l.exact = newPencil(l.n)
+	}
+	return l.exact.decompose(h)
+}
+
+// solve writes Y to dst, which may be r.
+func (l *lyapunovInverse) solve(dst, r dense.Matrix[float64]) {
+	if l.fast {
+		l.sign.solve(dst, r)
+	} else {
+		l.exact.solve(dst, r)
+	}
+}
+
+// signRounding is what single precision may add to the length of a solution, relatively.
+const signRounding = 0.01
+
+// bounds returns a lower bound of the smallest eigenvalue of H and the largest factor by which an exact solution is longer than that of solve: it is the last R, divided
+// in the eigenbasis by means of eigenvalues that are all at least 1.
+func (l *lyapunovInverse) bounds() (least, longer float64) {
+	if l.fast {
+		return (1 - signRounding) * l.sign.scale * l.sign.low, (1 + signRounding) * (l.sign.most + 1) / 2
+	}
+	return l.exact.mu[0], 1
+}
