@@ -65,7 +65,8 @@ type karcherObjective struct {
 	singles           *resolvents[float32]    // see sideBySide
 	lone              *loneInverses           // see inverses32
 	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
-	spread            float64                 // largest tr A/n tr A^-1/n, where it did not
+	whitening         *whitening              // where the search in single precision sees the data from, if not as they are
+	spread            float64                 // tr A/n tr A^-1/n of the data, where it did not
 	weights           []float64
 	invT              dense.Matrix[float64] // F^-T at the point being evaluated
 	team              *team
@@ -94,15 +95,15 @@ type karcherMemo struct {
 // exactAccuracy is the gradient error that general solvers get: below rounding.
 const exactAccuracy = 1e-14
 
-// newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, the check is that of their inverses, and the
-// Cholesky factors are left for when they are needed. If so told it keeps these inverses.
+// newKarcher checks the data. Where they are large and well-conditioned enough to be inverted side by side, as they are or as they are seen from their mean, the check is that of their
+// inverses, and the Cholesky factors are left for when they are needed. If so told it keeps these inverses.
 func newKarcher(d *Data, metric func(int) (*manifold.Affine, error), keep bool) (*karcherObjective, error) {
 	k := &karcherObjective{matrices: d.Matrices, accuracy: exactAccuracy}
 	for _, a := range d.Matrices {
 		k.upper = append(k.upper, upperOf(a))
 	}
 	var bad error
-	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert(keep) {
+	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert(keep) && !k.whiten(keep) {
 		frames, err := factorMatrices(d.Matrices)
 		if err != nil {
 			return nil, err
@@ -174,12 +175,16 @@ func (k *karcherObjective) invert(keep bool) bool {
 	k.team = newLazyTeam(k.n, len(k.matrices))
 	mean := dense.New[float32](k.n, k.n)
 	fit, ok := k.inverses32().harmonic(mean, k.weights, keep)
-	// The errors of n terms add up like the root of n.
-	if !ok || !(fit.spread <= worstSpread) || !(fit.condition*math.Sqrt(float64(k.n))*singleRounding < 0.1) {
+	if !ok || !k.bears(fit) {
 		return false
 	}
 	k.mean, k.spread = &mean, fit.spread
 	return true
+}
+
+// bears tells whether single precision does data of that fitness; the errors of n terms add up like the root of n.
+func (k *karcherObjective) bears(fit fitness) bool {
+	return fit.spread <= worstSpread && fit.condition*math.Sqrt(float64(k.n))*singleRounding < 0.1
 }
 
 // singleRounding is the rounding error of single precision.

@@ -62,6 +62,16 @@ func (r *reducedLogs) sum(whiten dense.Matrix[float64], log *shiftedLog, dst []f
 	return r.units.sum(0), nil
 }
 
+// look gives seen all L^-1 A_k L^-T.
+func (r *reducedLogs) look(whiten dense.Matrix[float64]) {
+	if r.whiten = whiten; r.lanes == nil {
+		r.units.share(func(w *worker, k int) error { r.seeSingle(w, k); return nil })
+		return
+	}
+	r.lanes.Set(whiten)
+	r.units.share(func(w *worker, unit int) error { r.seeFour(w, unit); return nil })
+}
+
 // widest returns the number of the widest logarithm that the last sum took.
 func (r *reducedLogs) widest() int { return slices.Max(r.used) }
 
@@ -84,18 +94,9 @@ func (r *reducedLogs) fitting(t interface{ Within(low, high float64) bool }, uni
 
 // four adds the matrices from sideBySide unit on; where there are fewer than four, the first ones stand in for the others.
 func (r *reducedLogs) four(w *worker, unit int) error {
-	b := w.scratch.bundle(r.n)
+	b := r.seeFour(w, unit)
 	first := unit * sideBySide
 	count := min(sideBySide, len(r.data)-first)
-	var data [sideBySide]dense.Matrix[float64]
-	for l := range data {
-		data[l] = r.data[first+l%count]
-	}
-	dense.SetFour(b.Data, 0, data)
-	b.Data.Congruence(r.lanes, w.scratch.pair)
-	if r.seen != nil {
-		r.seen.setLanes(first, b.Data)
-	}
 	b.Reduce()
 	log := r.fitting(b, unit)
 	if log == nil {
@@ -127,13 +128,7 @@ func (r *reducedLogs) four(w *worker, unit int) error {
 
 // single adds one matrix.
 func (r *reducedLogs) single(w *worker, k int) error {
-	c, f := w.t[0], w.t[1]
-	w.m.Copy(r.data[k])
-	dense.Mirror(w.m)
-	dense.Congruence(r.whiten, w.m, c, w.work)
-	if r.seen != nil {
-		r.seen.set(k, w.t[:1])
-	}
+	c, f := r.seeSingle(w, k), w.t[1]
 	w.reducer.Reduce(c)
 	log := r.fitting(&w.reducer, k)
 	if log == nil {
@@ -158,6 +153,34 @@ func (r *reducedLogs) single(w *worker, k int) error {
 		dense.Axpy(weight, f.Row(i)[i:], w.acc.Row(i)[i:])
 	}
 	return nil
+}
+
+// seeFour returns the matrices L^-1 A_k L^-T of a unit.
+func (r *reducedLogs) seeFour(w *worker, unit int) *eigen.Bundled {
+	b := w.scratch.bundle(r.n)
+	first := unit * sideBySide
+	count := min(sideBySide, len(r.data)-first)
+	var data [sideBySide]dense.Matrix[float64]
+	for l := range data {
+		data[l] = r.data[first+l%count]
+	}
+	dense.SetFour(b.Data, 0, data)
+	b.Data.Congruence(r.lanes, w.scratch.pair)
+	if r.seen != nil {
+		r.seen.setLanes(first, b.Data)
+	}
+	return b
+}
+
+// seeSingle returns the upper triangle of L^-1 A_k L^-T.
+func (r *reducedLogs) seeSingle(w *worker, k int) dense.Matrix[float64] {
+	w.m.Copy(r.data[k])
+	dense.Mirror(w.m)
+	dense.Congruence(r.whiten, w.m, w.t[0], w.work)
+	if r.seen != nil {
+		r.seen.set(k, w.t[:1])
+	}
+	return w.t[0]
 }
 
 // bundle returns room for matrices side by side.

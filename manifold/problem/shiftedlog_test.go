@@ -77,6 +77,7 @@ func TestSingleStart(t *testing.T) {
 		"many":    {Matrices: scattered(40, 20, 1e2)},
 		"weights": {Matrices: scattered(50, 4, 30), Weights: []float64{1, 0, 5, 2}},
 		"scaled":  {Matrices: scaled},
+		"huge":    {Matrices: []mat.Symmetric{huge(30, 1e200), huge(30, 2e200), huge(30, 3e200)}}, // whitened
 	} {
 		k := karcherOf(t, d)
 		p := k.singleStart(false)
@@ -99,7 +100,7 @@ func TestSingleStart(t *testing.T) {
 		"small":           {Matrices: scattered(10, 5, 1e2)},
 		"two":             {Matrices: scattered(30, 2, 1e2)},
 		"ill-conditioned": {Matrices: scattered(30, 5, 1e6)},
-		"huge":            {Matrices: []mat.Symmetric{huge(30, 1e200), huge(30, 2e200), huge(30, 3e200)}},
+		"overflowing":     {Matrices: []mat.Symmetric{huge(30, 1e307), huge(30, 2e307), huge(30, 3e307)}},
 	} {
 		if karcherOf(t, d).singleStart(false) != nil {
 			t.Errorf("%s: a first point in single precision", name)

@@ -92,6 +92,9 @@ func (s *singleSearch) between() bool {
 // from sets X to the multiple of the given point from which the mean of the data and that of their inverses have the same trace.
 func (s *singleSearch) from(p *manifold.Frame) bool {
 	x := view(manifold.DenseOf(p.Sym()))
+	if s.k.whitening != nil {
+		s.k.whitening.look(x)
+	}
 	dense.ScaleSingle(float64(s.n)/x.Trace(), x.Data, s.x.Data)
 	if !s.invert() {
 		return false
@@ -107,6 +110,9 @@ func (s *singleSearch) from(p *manifold.Frame) bool {
 func (s *singleSearch) found() *manifold.Frame {
 	x := dense.New[float64](s.n, s.n)
 	dense.ToDouble(s.x.Data, x.Data)
+	if s.k.whitening != nil {
+		s.k.whitening.back(x)
+	}
 	p, err := manifold.NewFrame(symmetric(x))
 	if err != nil {
 		return nil
