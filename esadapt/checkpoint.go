@@ -221,6 +221,10 @@ func (s *Search) archiveGeneration(a *archive) {
 		s.prepare()
 		s.injected = append(s.injected, waiting...)
 		if stage == int(stageRepeat) && s.noise != nil {
+			if have := len(s.strat.Ask()); len(s.noise.old) != have {
+				a.fail("values of %d candidates where there are %d", len(s.noise.old), have)
+				return
+			}
 			s.stage = stageRepeat
 			s.noise.append(s)
 		}

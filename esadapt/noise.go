@@ -195,5 +195,8 @@ func (u *uncertainty) archive(a *archive) {
 	u.chosen = resize(u.chosen, n)
 	for i := range u.chosen {
 		a.int(&u.chosen[i])
+		if a.err == nil && (u.chosen[i] < 0 || u.chosen[i] >= len(u.old)) {
+			a.fail("candidate %d of %d evaluated again", u.chosen[i], len(u.old))
+		}
 	}
 }

@@ -106,9 +106,9 @@ func (s *space) startFor(o *Options) {
 			c = s.x0[i]
 		}
 		r := 2 * s.sigma0 * s.scale[i]
-		s.startLow[i], s.startUp[i] = max(c-r, lo), min(c+r, hi)
+		s.startLow[i], s.startUp[i] = max(atMost(c-r), lo), min(atMost(c+r), hi)
 		if s.startLow[i] > s.startUp[i] {
-			s.startLow[i], s.startUp[i] = max(lo, hi-r), min(hi, lo+r)
+			s.startLow[i], s.startUp[i] = max(lo, atMost(hi-r)), min(hi, atMost(lo+r))
 		}
 	}
 }
