@@ -3,7 +3,6 @@ package esadapt
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -173,12 +172,13 @@ func (a *Async) generation(results []asyncTask) {
 	s.prepare()
 	for i, t := range results {
 		copy(s.points.Row(i), t.x)
-		copy(s.values.Row(i), t.g)
-		s.tasks[i] = task{slot: i, handed: true, told: true, failed: t.failed, f: t.f, serial: s.evaluations}
+		s.tasks[i] = task{slot: i, handed: true, told: true, f: t.f, serial: s.evaluations}
 		s.recentAll[0]++
 		if t.failed {
-			s.tasks[i].f = math.Inf(1)
 			s.recentFail[0]++
+			s.withoutValue(i)
+		} else {
+			copy(s.values.Row(i), t.g)
 		}
 	}
 	s.advance()

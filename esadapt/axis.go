@@ -46,7 +46,7 @@ func newAxisSearch(s Setup) (Strategy, error) {
 		if len(a.upper) == j {
 			a.upper = append(a.upper, m+5*s.Sigma)
 		}
-		a.lower[j], a.upper[j] = min(a.lower[j], m-1e-3*s.Sigma), max(a.upper[j], m+1e-3*s.Sigma)
+		a.lower[j], a.upper[j] = atMost(min(a.lower[j], m-1e-3*s.Sigma)), atMost(max(a.upper[j], m+1e-3*s.Sigma))
 	}
 	a.lines = make([]line, n)
 	for j := range a.lines {
@@ -133,14 +133,17 @@ func (a *axisSearch) next(j int) float64 {
 	goal := low - 1e-15*max(high-low, math.SmallestNonzeroFloat64)
 	pick, easiest := 0, math.Inf(1)
 	for i := range len(l.x) - 1 {
-		w := l.x[i+1] - l.x[i]
+		w, half := l.x[i+1]-l.x[i], l.half(i)
 		p, q := l.f[i]-goal, l.f[i+1]-goal
-		if d := (p + q + 2*math.Sqrt(p*q)) / (w * w); d < easiest && l.x[i] < l.x[i]+w/2 && l.x[i]+w/2 < l.x[i+1] && !a.closed(j, l.x[i], l.x[i+1]) {
+		if d := (p + q + 2*math.Sqrt(p*q)) / (w * w); d < easiest && l.x[i] < half && half < l.x[i+1] && !a.closed(j, l.x[i], l.x[i+1]) {
 			pick, easiest = i, d
 		}
 	}
-	return l.x[pick] + (l.x[pick+1]-l.x[pick])/2
+	return l.half(pick)
 }
+
+// half is the middle of interval i.
+func (l *line) half(i int) float64 { return between(l.x[i], l.x[i+1], 0.5) }
 
 func (l *line) insert(x, f float64) {
 	k, found := slices.BinarySearch(l.x, x)

@@ -3,10 +3,11 @@ package esadapt
 import (
 	"fmt"
 	"hash/crc32"
+	"slices"
 )
 
 // stateFormat opens every saved search.
-const stateFormat = "spdopt search 3"
+const stateFormat = "spdopt search 4"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -162,6 +163,10 @@ func (s *Search) archive(a *archive) {
 			a.fail("an injected point has %d variables", len(s.injected[i]))
 		}
 	}
+	a.int(&s.placed)
+	if a.err == nil && (s.placed < 0 || s.placed > len(s.injected)) {
+		a.fail("%d of %d injected points in a generation", s.placed, len(s.injected))
+	}
 	if a.err == nil {
 		s.archiveGeneration(a)
 	}
@@ -211,9 +216,15 @@ func (s *Search) archiveGeneration(a *archive) {
 	}
 	if a.reading {
 		first, fail, all := s.first, s.recentFail, s.recentAll
-		s.open = false
+		waiting := slices.Clone(s.injected[s.placed:])
+		s.injected, s.open = s.injected[:s.placed], false
 		s.prepare()
+		s.injected = append(s.injected, waiting...)
 		if stage == int(stageRepeat) && s.noise != nil {
+			if have := len(s.strat.Ask()); len(s.noise.old) != have {
+				a.fail("values of %d candidates where there are %d", len(s.noise.old), have)
+				return
+			}
 			s.stage = stageRepeat
 			s.noise.append(s)
 		}

@@ -16,10 +16,14 @@ type choleskyModel struct {
 
 func newCholeskyModel(n int) *choleskyModel {
 	c := &choleskyModel{matrixModel: matrixModel{dense.New[float64](n, n)}, inverse: dense.New[float64](n, n)}
-	c.a.Identity()
-	c.inverse.Identity()
+	c.identity()
 	c.u, c.w = make([]float64, n), make([]float64, n)
 	return c
+}
+
+func (c *choleskyModel) identity() {
+	c.a.Identity()
+	c.inverse.Identity()
 }
 
 func (c *choleskyModel) copy(from *choleskyModel) {

@@ -20,6 +20,7 @@ type lagrangian struct {
 	g         []float64 // values of the constraints at the last mean
 	known     bool
 	settled   []bool
+	valued    []int // candidates of the generation whose evaluation did not fail
 	order     []ranked
 	mean      []float64
 	inward    []float64 // the same in units of each constraint
@@ -78,6 +79,15 @@ func (l *lagrangian) penalties(g []float64) float64 {
 
 // assess adds the penalties to the fitness and moves the multipliers.
 func (l *lagrangian) assess(s *Search) {
+	l.valued = l.valued[:0]
+	for k := range s.fitness {
+		if !math.IsNaN(s.constraintsOf(k)[0]) {
+			l.valued = append(l.valued, k)
+		}
+	}
+	if len(l.valued) == 0 {
+		return
+	}
 	l.initialise(s)
 	l.shiftInward(s)
 	l.order = l.order[:0]
@@ -108,24 +118,23 @@ const (
 // are handled as if they were that much tighter; around the constrained optimum, where m of them are active, only one sample in 2^m would be feasible otherwise. The
 // shift vanishes with the step size.
 func (l *lagrangian) shiftInward(s *Search) {
-	feasible := 0
-	for k := range s.fitness {
+	feasible, n := 0, float64(len(l.valued))
+	for _, k := range l.valued {
 		if l.keepsInequalities(s.constraintsOf(k)) {
 			feasible++
 		}
 	}
-	l.depth = max(0, min(mostInward, l.depth+inwardRate*(feasibleShare-float64(feasible)/float64(len(s.fitness)))))
+	l.depth = max(0, min(mostInward, l.depth+inwardRate*(feasibleShare-float64(feasible)/n)))
 	for i := range l.inward {
 		l.inward[i] = 0
 		if l.equality[i] || l.weight[i] == 0 {
 			continue
 		}
 		var sum, sum2 float64
-		n := float64(len(s.fitness))
-		for k := range s.fitness {
+		for _, k := range l.valued {
 			sum += s.constraintsOf(k)[i]
 		}
-		for k := range s.fitness {
+		for _, k := range l.valued {
 			d := s.constraintsOf(k)[i] - sum/n
 			sum2 += d * d
 		}
@@ -169,24 +178,24 @@ func (l *lagrangian) recombine(s *Search) {
 // initialise sets the coefficients of constraints that have begun to matter, from the spreads of f and g in this generation.
 func (l *lagrangian) initialise(s *Search) {
 	l.count++
-	df := l.spread(len(s.fitness), func(k int) float64 { return s.fitness[k] })
+	df := l.spread(func(k int) float64 { return s.fitness[k] })
 	n := float64(l.n)
 	for i := range l.weight {
 		if l.settled[i] {
 			continue
 		}
 		positive := 0
-		for k := range s.fitness {
+		for _, k := range l.valued {
 			if s.constraintsOf(k)[i] > 0 {
 				positive++
 			}
 		}
-		share := float64(positive) / float64(len(s.fitness))
+		share := float64(positive) / float64(len(l.valued))
 		if share <= 0.1 && !l.equality[i] {
 			continue
 		}
-		dg := l.spread(len(s.fitness), func(k int) float64 { return s.constraintsOf(k)[i] })
-		dg2 := l.spread(len(s.fitness), func(k int) float64 { g := s.constraintsOf(k)[i]; return g * g })
+		dg := l.spread(func(k int) float64 { return s.constraintsOf(k)[i] })
+		dg2 := l.spread(func(k int) float64 { g := s.constraintsOf(k)[i]; return g * g })
 		if !finite(df, dg) || dg == 0 {
 			continue
 		}
@@ -198,17 +207,18 @@ func (l *lagrangian) initialise(s *Search) {
 	}
 }
 
-// spread is the interquartile range of k values.
-func (l *lagrangian) spread(k int, value func(int) float64) float64 {
+// spread is the interquartile range of a value of the candidates.
+func (l *lagrangian) spread(value func(k int) float64) float64 {
 	l.quantiles = l.quantiles[:0]
-	for i := range k {
-		l.quantiles = append(l.quantiles, value(i))
+	for _, k := range l.valued {
+		l.quantiles = append(l.quantiles, value(k))
 	}
 	slices.Sort(l.quantiles)
 	q := func(p float64) float64 {
-		at := p * float64(k-1)
+		last := len(l.quantiles) - 1
+		at := p * float64(last)
 		lo := int(at)
-		hi := min(lo+1, k-1)
+		hi := min(lo+1, last)
 		return l.quantiles[lo] + (at-float64(lo))*(l.quantiles[hi]-l.quantiles[lo])
 	}
 	return q(0.75) - q(0.25)

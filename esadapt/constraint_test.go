@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // linearlyConstrained is a convex quadratic over a polyhedral cone (some faces moved away) whose optimum is known: the gradient there is the negative normal
@@ -178,4 +180,48 @@ func TestInfiniteConstraints(t *testing.T) {
 	if b := s.Best(); s.Stop()[0].Code != BudgetUsed || b.Violation > 0 || b.F > 1.0001 {
 		t.Errorf("%v, best %+v", s.Stop(), b)
 	}
+}
+
+// TestConstraintsOfNoisySearches: re-evaluations that grow in number leave every candidate its own constraint values. They once came from the rows of others, or from beyond the last.
+func TestConstraintsOfNoisySearches(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for seed := range uint64(3) {
+		s, err := New(Options{Dim: 1, PopSize: 40, Constraints: 1, Noise: true, Seed: seed, MaxEvaluations: 4000, Restarts: RestartNone})
+		require.NoError(t, err)
+		for s.Stop() == nil {
+			rows := s.Ask()
+			f, g := make([]float64, len(rows)), make([][]float64, len(rows))
+			for i, x := range rows {
+				f[i], g[i] = r.NormFloat64(), []float64{1 - x[0]}
+			}
+			require.NoError(t, s.Tell(f, g...))
+		}
+		require.Greater(t, s.noise.repeats, 5.0)
+	}
+}
+
+// TestFailuresHaveNoConstraintValues: what the constraints of a failed evaluation were in an earlier generation does not matter.
+func TestFailuresHaveNoConstraintValues(t *testing.T) {
+	run := func(restoreAt int) []float64 {
+		s, err := New(Options{X0: []float64{3, 2, 1}, Constraints: 1, Seed: 4, MaxFailureRate: 1})
+		require.NoError(t, err)
+		for k := range 30 {
+			if k == restoreAt {
+				s = restored(t, s)
+			}
+			rows := s.Ask()
+			f, g := make([]float64, len(rows)), make([][]float64, len(rows))
+			for i, x := range rows {
+				f[i], g[i] = x[0]*x[0]+x[1]*x[1]+x[2]*x[2], []float64{1 - x[0]}
+				if (i+k)%3 == 0 {
+					f[i] = math.NaN()
+				}
+			}
+			require.NoError(t, s.Tell(f, g...))
+		}
+		return s.Mean()
+	}
+	straight := run(-1)
+	require.Equal(t, straight, run(7))
+	require.InDelta(t, 1, straight[0], 0.1)
 }

@@ -127,8 +127,11 @@ func (d *gaussian) Sigma() float64 { return d.sigma }
 // Deviations implements Distribution.
 func (d *gaussian) Deviations(dst []float64) { d.model.diagonal(dst, d.sigma) }
 
-// SetMean implements Mover.
-func (d *gaussian) SetMean(x []float64) { copy(d.mean, x) }
+// SetMean implements Mover. A sample that was drawn around the old mean is drawn again.
+func (d *gaussian) SetMean(x []float64) {
+	copy(d.mean, x)
+	d.sampled = false
+}
 
 // scaleSigma implements resizer.
 func (d *gaussian) scaleSigma(factor float64) { d.sigma *= factor }

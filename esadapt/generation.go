@@ -17,7 +17,8 @@ func (s *Search) prepare() {
 	s.recentFail[1], s.recentAll[1] = s.recentFail[0], s.recentAll[0]
 	s.recentFail[0], s.recentAll[0] = 0, 0
 	rows := s.strat.Ask()
-	s.applyInjected(rows)
+	s.placed = min(len(s.injected), len(rows))
+	s.placeInjected(rows)
 	repeats := 1
 	if s.noise != nil {
 		repeats = s.noise.count()
@@ -51,16 +52,18 @@ func (s *Search) fit(k int) {
 	s.tasks = s.tasks[:k]
 }
 
-func (s *Search) applyInjected(rows [][]float64) {
+// placeInjected puts the first injected points, as many as placed says, in the place of the last candidates. A strategy that takes none, as the search along the axes after a restart,
+// leaves them waiting.
+func (s *Search) placeInjected(rows [][]float64) {
 	in, ok := s.strat.(Injector)
-	if !ok || len(s.injected) == 0 {
+	if !ok {
+		s.placed = 0
+	}
+	if s.placed == 0 {
 		return
 	}
 	u := make([]float64, s.space.m)
-	for k, x := range s.injected {
-		if k == len(rows) {
-			break
-		}
+	for k, x := range s.injected[:s.placed] {
 		s.space.toU(u, x, s.stretch)
 		in.Inject(len(rows)-1-k, u)
 	}
@@ -118,7 +121,17 @@ func (s *Search) failed(i int) {
 			return
 		}
 	}
+	s.withoutValue(i)
+}
+
+// withoutValue books task i as failed for good: it ranks last, and its constraint values are NaN.
+func (s *Search) withoutValue(i int) {
+	t := &s.tasks[i]
 	t.told, t.failed, t.f = true, true, math.Inf(1)
+	g := s.values.Row(i)
+	for k := range g {
+		g[k] = math.NaN()
+	}
 }
 
 // resampler is implemented by strategies that can draw one candidate anew; attempt counts from 1.
@@ -240,7 +253,8 @@ func (s *Search) close() {
 	s.first += uint64(len(s.tasks))
 	s.open, s.stage = false, stageSample
 	s.tasks = s.tasks[:0]
-	s.injected = s.injected[:0]
+	s.injected = slices.Delete(s.injected, 0, s.placed)
+	s.placed = 0
 	s.generations++
 	if s.margin != nil {
 		s.margin.update(s)
@@ -270,5 +284,8 @@ func (s *Search) assess(rows [][]float64) {
 	}
 	if s.penalty != nil {
 		s.penalty.assess(s, rows)
+	}
+	if s.noise != nil {
+		s.noise.answer(s)
 	}
 }

@@ -23,6 +23,7 @@ func (o *outlook) reset(n, lambda int, before float64, looked bool) {
 		o.longest = max(o.longest, o.recent.n)
 	}
 	o.recent.values = resize(o.recent.values, 10+30*n/lambda)
+	clear(o.recent.values)
 	o.recent.n, o.before = 0, before
 }
 

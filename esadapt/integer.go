@@ -86,9 +86,13 @@ func (m *margin) correct(s *Search, j int, alpha float64) {
 		v, sd = m.both(v, sd, low, up, pLow, pUp, alpha)
 	}
 	if old := m.sd[j] * unit * s.stretch[j]; sd != old {
-		s.stretch[j] *= sd / old
+		if factor := s.stretch[j] * (sd / old); factor < outOfRange {
+			s.stretch[j] = factor
+		}
 	}
-	m.mean[j] = v / (unit * s.stretch[j])
+	if u := v / (unit * s.stretch[j]); finite(u) {
+		m.mean[j] = u
+	}
 }
 
 // both raises both tails to at least alpha/2, renormalises the three probabilities, and solves for mean and deviation.

@@ -86,7 +86,7 @@ func (u *uncertainty) append(s *Search) {
 	}
 }
 
-// average takes the re-evaluations in, moves the noise level and answers it. The values of re-evaluated candidates become means of both.
+// average takes the re-evaluations in and moves the noise level. The values of re-evaluated candidates become means of both.
 func (u *uncertainty) average(s *Search) {
 	lambda := len(u.old)
 	u.new = append(u.new[:0], u.old...)
@@ -99,6 +99,10 @@ func (u *uncertainty) average(s *Search) {
 	for _, slot := range u.chosen {
 		s.fitness[slot] = (u.old[slot] + u.new[slot]) / 2
 	}
+}
+
+// answer changes the evaluations per candidate of the next generation, and the step size, by the noise level.
+func (u *uncertainty) answer(s *Search) {
 	n := float64(s.space.m)
 	factor := 1 + 2/(n+10)
 	if u.level <= 0 {
@@ -191,5 +195,8 @@ func (u *uncertainty) archive(a *archive) {
 	u.chosen = resize(u.chosen, n)
 	for i := range u.chosen {
 		a.int(&u.chosen[i])
+		if a.err == nil && (u.chosen[i] < 0 || u.chosen[i] >= len(u.old)) {
+			a.fail("candidate %d of %d evaluated again", u.chosen[i], len(u.old))
+		}
 	}
 }

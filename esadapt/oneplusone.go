@@ -146,7 +146,7 @@ func (e *onePlusOne) resample(i, attempt int) []float64 {
 
 // SetMean implements Mover: the parent moves, its value is forgotten.
 func (e *onePlusOne) SetMean(x []float64) {
-	copy(e.mean, x)
+	e.gaussian.SetMean(x)
 	e.started = false
 }
 

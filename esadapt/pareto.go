@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/spdopt/spdopt/internal/dense"
 )
 
 // Pareto searches for the trade-offs between several objectives: MO-CMA-ES, a population of elitist (1+1)-CMA-ES whose survivors are chosen by
@@ -70,7 +72,7 @@ func (p *Pareto) newIndividual() individual {
 	m := p.space.m
 	return individual{
 		u: make([]float64, m), f: make([]float64, p.objectives), x: make([]float64, p.space.n), z: make([]float64, m), y: make([]float64, m),
-		sigma: p.space.sigma0, success: targetSuccess, path: make([]float64, m), shape: newCholeskyModel(m),
+		sigma: min(p.space.sigma0, outOfRange), success: targetSuccess, path: make([]float64, m), shape: newCholeskyModel(m),
 	}
 }
 
@@ -100,9 +102,9 @@ func (p *Pareto) Ask() [][]float64 {
 			c.copy(&p.parents[k])
 			if p.generation > 0 {
 				fillNormal(c.z, random)
-				c.shape.colorOne(c.y, c.z)
+				c.step()
 				for j := range c.u {
-					c.u[j] += c.sigma * c.y[j]
+					c.u[j] = atMost(c.u[j] + c.sigma*c.y[j])
 				}
 			}
 			p.space.toX(c.x, c.u, ones)
@@ -250,12 +252,26 @@ func leastContributor(f [][]float64, members []int) int {
 	return worst
 }
 
+// step sets y to a step of the distribution. A shape that left the range of numbers, as on objectives without bound, begins anew.
+func (i *individual) step() {
+	if i.shape.colorOne(i.y, i.z); !finite(i.y...) {
+		i.forget()
+		copy(i.y, i.z)
+	}
+}
+
+// forget makes the shape that of the start.
+func (i *individual) forget() {
+	i.shape.identity()
+	clear(i.path)
+}
+
 // judge updates success rate and step size.
 func (i *individual) judge(success float64) {
 	const rate = 1.0 / 12
 	d := 1 + float64(len(i.u))/2
 	i.success += rate * (success - i.success)
-	i.sigma *= math.Exp((i.success - targetSuccess) / (1 - targetSuccess) / d)
+	i.sigma = min(outOfRange, i.sigma*math.Exp((i.success-targetSuccess)/(1-targetSuccess)/d))
 }
 
 // learn adapts the covariance to the step that led here.
@@ -272,7 +288,10 @@ func (i *individual) learn() {
 		i.path[j] = (1-cC)*i.path[j] + scale*y
 	}
 	w := make([]float64, len(i.path))
-	i.shape.whitenOne(w, i.path)
+	if i.shape.whitenOne(w, i.path); !finite(dense.Dot(w, w)) {
+		i.forget()
+		return
+	}
 	i.shape.rankOne(keep, rate, w)
 }
 

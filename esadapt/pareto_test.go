@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/spdopt/spdopt/esadapt/bbob"
 )
 
@@ -266,6 +268,40 @@ func TestParetoOnTheClassics(t *testing.T) {
 		}
 		if v := Hypervolume(front, m.Reference) / m.Volume; v < share || v > 1+1e-9 {
 			t.Errorf("%s: %.4f of the front's hypervolume", id, v)
+		}
+	}
+}
+
+// TestRandomParetoSearches: whatever was asked for, on objectives without bound or without value, points are finite and in the box, and a restored search goes on with the same bits.
+func TestRandomParetoSearches(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 11))
+		o := drawOptions(r)
+		o.Noise, o.Surrogate, o.Constraints, o.Equalities = false, false, 0, nil
+		o.MaxEvaluations, o.PopSize = 2500, 1+r.IntN(8)
+		p, err := NewPareto(2, o)
+		if err != nil {
+			continue
+		}
+		twin := p
+		for p.Stop() == nil {
+			if r.IntN(50) == 0 {
+				state, err := p.MarshalBinary()
+				require.NoError(t, err)
+				twin, err = RestorePareto(state)
+				require.NoError(t, err)
+			}
+			rows := p.Ask()
+			require.Equal(t, rows, twin.Ask(), "seed %d", seed)
+			f := make([][]float64, len(rows))
+			for i, x := range rows {
+				checkBox(t, seed, &o, x)
+				f[i] = [][]float64{{x[0], -x[0]}, {x[0], x[0]}, {r.NormFloat64(), math.Inf(1)}, {1, math.NaN()}}[seed%4]
+			}
+			require.NoError(t, p.Tell(f))
+			if twin != p {
+				require.NoError(t, twin.Tell(f))
+			}
 		}
 	}
 }

@@ -113,6 +113,9 @@ func (b *boundPenalty) remember(f []float64, variance float64, limit int) {
 
 func (b *boundPenalty) archive(a *archive) {
 	a.floats(&b.gamma)
+	if a.err == nil && len(b.gamma) != 0 && len(b.gamma) != len(b.sd) {
+		a.fail("%d weights of %d bounds", len(b.gamma), len(b.sd))
+	}
 	a.floats(&b.history)
 	a.int(&b.generation)
 }

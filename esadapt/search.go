@@ -35,8 +35,9 @@ type Search struct {
 	first    uint64                // identifier of task 0
 	stage    stage
 	fitness  []float64
-	stretch  []float64 // per coordinate, see margin
-	injected [][]float64
+	stretch  []float64   // per coordinate, see margin
+	injected [][]float64 // points that the caller put in
+	placed   int         // how many of them, the first ones, are in the generation under way
 
 	penalty    *boundPenalty
 	lagrangian *lagrangian
@@ -270,9 +271,12 @@ func (s *Search) waiting(i int) bool {
 	return !t.told && !t.skipped && !t.held
 }
 
-// Inject puts x, in the variables of the objective, in place of a candidate of the next generation. It counts as a sample whose distance from
-// the mean is clipped.
+// Inject puts x, in the variables of the objective, in place of a candidate of the next generation, or of a later one while more points wait than a generation has. It counts as a
+// sample whose distance from the mean is clipped.
 func (s *Search) Inject(x []float64) error {
+	if s.wholeRuns {
+		return errors.New("esadapt: a search with evaluations in flight takes no points from outside")
+	}
 	if len(x) != s.space.n {
 		return fmt.Errorf("esadapt: the injected point has %d values for %d variables", len(x), s.space.n)
 	}

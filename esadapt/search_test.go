@@ -549,3 +549,38 @@ func withChecksum(body []byte) []byte {
 	a.word(&sum)
 	return a.buf
 }
+
+// TestInjectionWaits: points that are injected while a generation is under way, or more than it has candidates, are in the generations that follow, once each.
+func TestInjectionWaits(t *testing.T) {
+	s := newSearch(t, Options{X0: []float64{9, 9, 9}, Seed: 2, PopSize: 4})
+	count := func(rows [][]float64) (n int) {
+		for _, x := range rows {
+			if x[0] == 1 {
+				n++
+			}
+		}
+		return n
+	}
+	s.Ask()
+	for k := range 6 {
+		if err := s.Inject([]float64{1, float64(k), 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{0, 4, 2, 0} {
+		s = restored(t, s)
+		if rows := s.Ask(); count(rows) != want {
+			t.Errorf("%d injected points in a generation, want %d", count(rows), want)
+		}
+		if err := s.Tell([]float64{1, 2, 3, 4}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, err := NewAsync(Options{Dim: 2}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Search().Inject([]float64{0, 0}) == nil {
+		t.Error("a search with evaluations in flight took a point from outside")
+	}
+}

@@ -42,10 +42,18 @@ func newSpace(o *Options) *space {
 	s.margin, s.marginUp = make([]float64, n), make([]float64, n)
 	for i := range n {
 		half := (s.upper[i] - s.lower[i]) / 2
-		s.margin[i] = min(half, (1+math.Abs(s.lower[i]))/20)
-		s.marginUp[i] = min(half, (1+math.Abs(s.upper[i]))/20)
+		s.margin[i], s.marginUp[i] = min(half, edge(s.lower[i])), min(half, edge(s.upper[i]))
 	}
 	return s
+}
+
+// edge is the width of the quadratic part at a bound: as much as the numbers beyond a finite one have room for.
+func edge(bound float64) float64 {
+	width := (1 + math.Abs(bound)) / 20
+	if math.IsInf(bound, 0) {
+		return width
+	}
+	return min(width, math.MaxFloat64-math.Abs(bound))
 }
 
 func orAll(v []float64, n int, none float64) []float64 {
@@ -98,9 +106,9 @@ func (s *space) startFor(o *Options) {
 			c = s.x0[i]
 		}
 		r := 2 * s.sigma0 * s.scale[i]
-		s.startLow[i], s.startUp[i] = max(c-r, lo), min(c+r, hi)
+		s.startLow[i], s.startUp[i] = max(atMost(c-r), lo), min(atMost(c+r), hi)
 		if s.startLow[i] > s.startUp[i] {
-			s.startLow[i], s.startUp[i] = max(lo, hi-r), min(hi, lo+r)
+			s.startLow[i], s.startUp[i] = max(lo, atMost(hi-r)), min(hi, atMost(lo+r))
 		}
 	}
 }
@@ -150,11 +158,27 @@ func (s *space) latent(i int, v float64) float64 {
 	lo, hi, al, au := s.lower[i], s.upper[i], s.margin[i], s.marginUp[i]
 	switch {
 	case v < lo+al:
-		return lo - al + 2*math.Sqrt(al*max(0, v-lo))
+		return lo - al + 2*geometricMean(al, max(0, v-lo))
 	case v > hi-au:
-		return hi + au - 2*math.Sqrt(au*max(0, hi-v))
+		return hi + au - 2*geometricMean(au, max(0, hi-v))
 	}
 	return v
+}
+
+// geometricMean is sqrt(a b), also where a b overflows.
+func geometricMean(a, b float64) float64 {
+	if p := a * b; !math.IsInf(p, 0) {
+		return math.Sqrt(p)
+	}
+	return math.Sqrt(a) * math.Sqrt(b)
+}
+
+// parabola is d^2/(4 a), also where d^2 overflows.
+func parabola(d, a float64) float64 {
+	if s := d * d; !math.IsInf(s, 0) {
+		return s / (4 * a)
+	}
+	return d * (d / (4 * a))
 }
 
 // bounded maps the latent value v of variable i into its interval: the identity on [lo + al, hi - au], a parabola touching each bound at
@@ -169,10 +193,10 @@ func (s *space) bounded(i int, v float64) float64 {
 	switch {
 	case v < lo+al:
 		d := v - (lo - al)
-		v = lo + d*d/(4*al)
+		v = lo + parabola(d, al)
 	case v > hi-au:
 		d := v - (hi + au)
-		v = hi - d*d/(4*au)
+		v = hi - parabola(d, au)
 	}
 	return max(lo, min(hi, v))
 }
@@ -188,6 +212,9 @@ func fold(v, a, b float64) float64 {
 		return 2*b - v
 	}
 	w := b - a
+	if math.IsInf(2*w, 0) || math.IsInf(v-a, 0) {
+		return 4 * fold(v/4, a/4, b/4)
+	}
 	r := math.Mod(v-a, 2*w)
 	if r < 0 {
 		r += 2 * w
@@ -208,14 +235,17 @@ func (s *space) toX(x, u, stretch []float64) {
 	}
 }
 
-// variable maps a latent value to variable i.
+// variable maps a latent value to variable i. What overflowed counts as the largest number.
 func (s *space) variable(i int, latent float64) float64 {
-	v := s.bounded(i, latent)
+	v := atMost(s.bounded(i, atMost(latent)))
 	if s.integer[i] {
 		v = min(max(math.RoundToEven(v), math.Ceil(s.lower[i])), math.Floor(s.upper[i])) + 0 // -0 + 0 is 0
 	}
 	return v
 }
+
+// atMost is v, or the largest number of its sign if v is infinite.
+func atMost(v float64) float64 { return max(-math.MaxFloat64, min(math.MaxFloat64, v)) }
 
 // toU sets u to coordinates that are mapped to x.
 func (s *space) toU(u, x, stretch []float64) {

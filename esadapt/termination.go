@@ -320,10 +320,16 @@ func (t *termination) archive(a *archive) {
 	t.recent.archive(a)
 	a.floats(&t.best)
 	a.floats(&t.median)
-	if a.reading {
+	if a.err == nil && (len(t.best) > longest || len(t.median) != len(t.best)) {
+		a.fail("histories of %d best values and %d medians", len(t.best), len(t.median))
+	}
+	if a.reading && a.err == nil {
 		t.best, t.median = slices.Grow(t.best, longest-len(t.best)), slices.Grow(t.median, longest-len(t.median))
 	}
 	a.int(&t.stride)
+	if a.err == nil && t.stride < 1 {
+		a.fail("every %d generations remembered", t.stride)
+	}
 	a.int(&t.first)
 	a.float(&t.fBest)
 	a.float(&t.low)

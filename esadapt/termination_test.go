@@ -179,3 +179,26 @@ func TestStepSizeRules(t *testing.T) {
 		}
 	}
 }
+
+// TestPartsOfStatesAreChecked: numbers that would index beyond an end or divide by zero are refused where they are read.
+func TestPartsOfStatesAreChecked(t *testing.T) {
+	fresh := func() *termination { return newTermination(3, 6, 1, Tolerances{}) }
+	for name, damage := range map[string]func(t *termination){
+		"stride":    func(t *termination) { t.stride = 0 },
+		"histories": func(t *termination) { t.best, t.median = make([]float64, longest+1), make([]float64, longest+1) },
+		"medians":   func(t *termination) { t.median = make([]float64, 1) },
+	} {
+		bad := fresh()
+		damage(bad)
+		state := &archive{}
+		bad.archive(state)
+		if err := unmarshal(fresh(), state.buf); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	state := &archive{}
+	(&uncertainty{repeats: 1, limit: 2, old: make([]float64, 3), chosen: []int{3}}).archive(state)
+	if err := unmarshal(newUncertainty(2), state.buf); err == nil {
+		t.Error("a fourth of three candidates: accepted")
+	}
+}
