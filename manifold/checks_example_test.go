@@ -47,6 +47,27 @@ func ExampleFrameOfInverse() {
 	// ⎣-1e-12       1⎦
 }
 
+func ExampleFrameOf() {
+	f := must(manifold.FrameOf(mat.NewDense(2, 2, []float64{1e6, 1e-6, 0, 1e-6}))) // F F^T, of condition 4e24, would lose the second column
+	fmt.Printf("%.4g\n", mat.Formatted(f.Inverse()))
+	// Output:
+	// ⎡ 1e-06  -1e-06⎤
+	// ⎣     0   1e+06⎦
+}
+
+func ExampleNewFrameIn() {
+	memory := make([]float64, 2*2*2)
+	for _, scale := range []float64{1, 4} {
+		var s mat.SymDense
+		s.ScaleSym(scale, a)
+		f := must(manifold.NewFrameIn(memory, &s)) // the frame before is of no use any more
+		fmt.Printf("%.4f\n", f.F().At(0, 0))
+	}
+	// Output:
+	// 1.4142
+	// 2.8284
+}
+
 func ExampleNewCholeskyPoint() {
 	p := must(manifold.NewCholeskyPoint(a))
 	fmt.Printf("%.4f\n", mat.Formatted(p.L()))
