@@ -405,13 +405,13 @@ func (r *barycenterRun) move(cost float64) (next float64, moved bool) {
 	const sufficient, rounding = 1e-4, 1e-12
 	r.tune(max(0.1*r.left/max(r.norm, math.SmallestNonzeroFloat64)*r.mon.Status.GradientNorm, 0.25*r.mon.Target()))
 	dense.Multiply(r.grad.Data, r.toEta.Data, r.res.Data)
-	noise := r.memo.slack
+	noise := r.memo.noise
 	for range 2 {
 		slope, length := dense.Dot(r.res.Data, r.step.Data), r.stepLength()
 		r.shift()
 		next, err := r.evaluateAt(r.next, r.memo)
 		r.mon.Status.Evaluations++
-		allowed := rounding*(r.trace+math.Abs(cost)) + 2*math.Sqrt(float64(r.n))*(noise+r.memo.slack)
+		allowed := rounding*(r.trace+math.Abs(cost)) + 2*math.Sqrt(float64(r.n))*(noise+r.memo.noise)
 		if err == nil && next <= cost+sufficient*slope+allowed {
 			r.accept()
 			r.mon.Step(length)
