@@ -136,7 +136,7 @@ func (b *barycenterObjective) sharpen(r *solve.Result) {
 	b.graded = true
 	defer func() { b.graded = false }()
 	run := newBarycenterRun(b, r.Point.(*manifold.Frame), &Options{})
-	run.straighten(false)
+	run.straighten()
 	if _, err := run.evaluateAt(run.next, run.memo); err != nil {
 		r.Certificate = solve.Certificate{Kind: "none"}
 		return
