@@ -86,6 +86,7 @@ type barycenterMemo struct {
 	spectra []*spectrum           // of the K_k
 	s, m, d dense.Matrix[float64] // S, M and their difference M - S
 	slack   float64               // bound of the error of S: first-order roots
+	noise   float64               // the same with the rounding of decompositions
 
 	axes    dense.Matrix[float64] // eigenvectors of m
 	lengths []float64             // and its eigenvalues
@@ -115,6 +116,9 @@ const firstOrder = 1e-4
 // Hessian, entry by entry.
 const gradedResidual = 1e-6
 
+// coarsestResidual is that of eigenbases whose roots are right to first order.
+const coarsestResidual = 0.5
+
 // sharpen computes the certificate anew where rounding in the gradient is not far below it, or where the step is long. Decompositions of K leave errors of eps max K, which for the roots s_i and
 // s_j means eps max s^2/(s_i + s_j), and against the Hessian s_i s_j/(s_i + s_j) a distance of eps (max s/min s)^2; on bases that are swept with the factors of K only
 // eps max s/min s is left.
@@ -132,7 +136,7 @@ func (b *barycenterObjective) sharpen(r *solve.Result) {
 	b.graded = true
 	defer func() { b.graded = false }()
 	run := newBarycenterRun(b, r.Point.(*manifold.Frame), &Options{})
-	run.straighten(false)
+	run.straighten()
 	if _, err := run.evaluateAt(run.next, run.memo); err != nil {
 		r.Certificate = solve.Certificate{Kind: "none"}
 		return
@@ -197,7 +201,7 @@ func (b *barycenterObjective) evaluateAt(f dense.Matrix[float64], m *barycenterM
 	if err := b.team.run(b.evaluate, m.s.Data); err != nil {
 		return math.Inf(1), err
 	}
-	m.slack = b.team.sum(0)
+	m.slack, m.noise = b.team.sum(0), b.team.sum(1)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, b.f, b.f, 0, m.m)
 	dense.Mirror(m.m)
 	cost := b.trace
@@ -217,16 +221,19 @@ func (b *barycenterObjective) evaluateTerm(w *worker, k int) error {
 	switch {
 	case b.graded:
 		tol = gradedResidual
-	case !b.follows:
+	case b.follows:
+		tol = min(coarsestResidual, math.Sqrt(2*b.accuracy/slices.Max(s.roots)))
+	default:
 		s.known = false
-	case s.known:
-		tol = math.Sqrt(2 * b.accuracy / slices.Max(s.roots))
 	}
 	if err := s.locate(b.t, b.f, view(b.frames[k].F()), tol, w); err != nil {
 		return err
 	}
 	s.addRoot(b.weights[k], w)
-	w.sum[0] += b.weights[k] * s.residual * s.residual / 2 * slices.Max(s.roots)
+	largest := b.weights[k] * slices.Max(s.roots)
+	slack := s.residual * s.residual / 2 * largest
+	w.sum[0] += slack
+	w.sum[1] += slack + math.Sqrt(4*0x1p-52*s.rounding)*largest
 	return nil
 }
 

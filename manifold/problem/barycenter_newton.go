@@ -2,6 +2,7 @@ package problem
 
 import (
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -16,8 +17,8 @@ const (
 	singleRows = 16
 	// shortest is the least factor by which a step multiplies roots of eigenvalues.
 	shortest = 0.05
-	// followedStep is the length of a step, relative to the point, up to which eigenbases are followed.
-	followedStep = 1
+	// straightStep is the length of a step, relative to the point, up to which frames stay spectral enough.
+	straightStep = 0.01
 	// leastForcing is the least share of a gradient that Hessian products in single precision can find the step to, greatestForcing what is left of it far from the minimizer.
 	leastForcing, greatestForcing = 2e-6, 0.03
 	// certifiedForcing is that of the step that estimates the distance to the minimizer.
@@ -155,7 +156,7 @@ func worthwhileSweeps(n int) int {
 func (r *barycenterRun) solve() (*solve.Result, error) {
 	r.mon = iteration.NewMonitor(&r.options.Solver, r.n*r.n)
 	r.tune(math.Inf(1))
-	r.straighten(false)
+	r.straighten()
 	cost, err := r.evaluateAt(r.next, r.memo)
 	if err != nil {
 		return nil, err
@@ -282,18 +283,18 @@ func (r *barycenterRun) accept() {
 	r.norm = math.Sqrt(dense.Dot(r.res.Data, r.res.Data))
 }
 
-// straighten makes the frame next spectral. If bases are to follow they turn with it.
-func (r *barycenterRun) straighten(follow bool) {
+// straighten makes the frame next spectral. Bases that are to follow turn with it.
+func (r *barycenterRun) straighten() {
 	w := r.team.workers[0]
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, r.next, r.next, 0, r.turn)
 	dense.Mirror(r.turn)
 	if !w.solver.Sym(r.turn, r.values) {
-		r.turn.Identity()
+		return
 	}
 	w.t[0].Copy(r.next)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, w.t[0], r.turn, 0, r.next)
 	for _, s := range r.memo.spectra {
-		if s.known = s.known && follow; s.known {
+		if s.known {
 			w.t[0].Copy(s.basis)
 			dense.Gemm(dense.Transposed, dense.NoTrans, 1, r.turn, w.t[0], 0, s.basis)
 		}
@@ -405,13 +406,13 @@ func (r *barycenterRun) move(cost float64) (next float64, moved bool) {
 	const sufficient, rounding = 1e-4, 1e-12
 	r.tune(max(0.1*r.left/max(r.norm, math.SmallestNonzeroFloat64)*r.mon.Status.GradientNorm, 0.25*r.mon.Target()))
 	dense.Multiply(r.grad.Data, r.toEta.Data, r.res.Data)
-	noise := r.memo.slack
+	noise := r.memo.noise
 	for range 2 {
 		slope, length := dense.Dot(r.res.Data, r.step.Data), r.stepLength()
 		r.shift()
 		next, err := r.evaluateAt(r.next, r.memo)
 		r.mon.Status.Evaluations++
-		allowed := rounding*(r.trace+math.Abs(cost)) + 2*math.Sqrt(float64(r.n))*(noise+r.memo.slack)
+		allowed := rounding*(r.trace+math.Abs(cost)) + 2*math.Sqrt(float64(r.n))*(noise+r.memo.noise)
 		if err == nil && next <= cost+sufficient*slope+allowed {
 			r.accept()
 			r.mon.Step(length)
@@ -452,7 +453,23 @@ func (r *barycenterRun) shift() {
 	}
 	r.next.Copy(r.f)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r.f, v, 1, r.next)
-	r.straighten(length <= followedStep)
+	if !r.followable(2 * length) {
+		r.forget()
+	}
+	if length > straightStep {
+		r.straighten()
+	}
+}
+
+// followable says whether bases that residual away from eigenbases are worth to follow. A sweep about squares what is left.
+func (r *barycenterRun) followable(residual float64) bool {
+	if residual > farResidual {
+		return false
+	}
+	for range worthwhileSweeps(r.n) {
+		residual *= residual
+	}
+	return residual <= math.Sqrt(2*r.barycenterObjective.accuracy/slices.Max(r.lengths))
 }
 
 // bound raises the eigenvalues of I + v to shortest.

@@ -55,7 +55,7 @@ func TestBarycenterSingle(t *testing.T) {
 		}
 		r := newBarycenterRun(in.(*barycenterObjective), in.start(), &Options{})
 		for range 3 {
-			if r.straighten(false); r.mon == nil {
+			if r.straighten(); r.mon == nil {
 				r.mon = iteration.NewMonitor(&solve.Options{}, n*n)
 			}
 			cost, err := r.evaluateAt(r.next, r.memo)
