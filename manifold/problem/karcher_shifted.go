@@ -80,7 +80,8 @@ func (s *shiftedMean) tune(accuracy float64) {
 	}
 	s.err = accuracy
 	if s.log != nil {
-		s.within(s.log.width)
+		s.logs.wider.tighten(accuracy / (s.gain * math.Sqrt(float64(s.n))))
+		s.log = s.logs.wider.at(0)
 	}
 }
 

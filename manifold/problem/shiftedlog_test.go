@@ -98,7 +98,7 @@ func TestSingleStart(t *testing.T) {
 		}
 	}
 	for name, d := range map[string]Data{
-		"small":           {Matrices: scattered(10, 5, 1e2)},
+		"small":           {Matrices: scattered(5, 5, 1e2)},
 		"two":             {Matrices: scattered(30, 2, 1e2)},
 		"ill-conditioned": {Matrices: scattered(30, 5, 1e6)},
 		"overflowing":     {Matrices: []mat.Symmetric{huge(30, 1e307), huge(30, 2e307), huge(30, 3e307)}},
