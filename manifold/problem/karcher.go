@@ -220,6 +220,7 @@ const singleRounding = 1.0 / (1 << 24)
 func (k *karcherObjective) sideBySide() *resolvents[float32] {
 	if k.singles == nil {
 		k.singles = newResolvents[float32](k.upper)
+		k.singles.bears = k.bears
 	}
 	return k.singles
 }
