@@ -65,6 +65,7 @@ type karcherObjective struct {
 	singles           *resolvents[float32]    // see sideBySide
 	lone              *loneInverses           // see inverses32
 	mean              *dense.Matrix[float32]  // of the inverses; nil where invert failed
+	arithmetic        *dense.Matrix[float32]  // that of the data; nil as long as it is not needed
 	whitening         *whitening              // where the search in single precision sees the data from, if not as they are
 	spread            float64                 // tr A/n tr A^-1/n of the data, where it did not
 	weights           []float64
@@ -103,7 +104,7 @@ func newKarcher(d *Data, metric func(int) (*manifold.Affine, error), keep bool) 
 		k.upper = append(k.upper, upperOf(a))
 	}
 	var bad error
-	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.invert(keep) && !k.whiten(keep) {
+	if k.weights, bad = normalizedWeights(d.Weights, len(d.Matrices)); bad != nil || !k.prepareSingle(keep) {
 		frames, err := factorMatrices(d.Matrices)
 		if err != nil {
 			return nil, err
@@ -160,15 +161,40 @@ func upperOf(a mat.Symmetric) dense.Matrix[float64] {
 	return view(manifold.DenseOf(a))
 }
 
+// prepareSingle makes the data ready for the search in single precision, as they are or, where they have an ill-conditioned centre in common, as they are seen from their mean.
+// False means that they are not fit for it.
+func (k *karcherObjective) prepareSingle(keep bool) bool {
+	fit := k.invert(keep)
+	if fit && !k.aboutCentre() {
+		return true
+	}
+	return k.whiten(keep) || k.mean != nil
+}
+
+// commonCentre is the ratio of tr A/n tr H/n to tr A H/n, A and H the means of the data and of their inverses, from which on it pays to whiten data that single precision bears as they are: it
+// is 1 for scattered data, and the spread of their centre for those that differ little. At 4 to 5 the time is 0.85 to 1.1 of that without, at 17 to 21 it is 0.55 to 0.8.
+const commonCentre = 8
+
+// aboutCentre tells whether the data differ less from one another than their centre does from the identity.
+func (k *karcherObjective) aboutCentre() bool {
+	a := dense.New[float32](k.n, k.n)
+	k.inverses32().data().sum(a, k.weights)
+	k.arithmetic = &a
+	n := float64(k.n)
+	return float64(a.Trace())/n*float64(k.mean.Trace())/n > commonCentre*float64(dense.Dot(a.Data, k.mean.Data))/n
+}
+
 // invert finds the mean of the inverses, in single precision, and by that whether the data are fit for it. False means that there are too few or too small
 // matrices, or that one is unfit or too ill-conditioned for the search in single precision.
 func (k *karcherObjective) invert(keep bool) bool {
 	if len(k.matrices) < 3 {
 		return false
 	}
-	k.n = k.upper[0].Rows
+	if k.n = k.upper[0].Rows; k.n < smallestSingle || len(k.matrices)*k.n*k.n < singleWork {
+		return false
+	}
 	for _, a := range k.upper {
-		if a.Rows != k.n || k.n < smallestSingle {
+		if a.Rows != k.n {
 			return false
 		}
 	}
@@ -194,6 +220,7 @@ const singleRounding = 1.0 / (1 << 24)
 func (k *karcherObjective) sideBySide() *resolvents[float32] {
 	if k.singles == nil {
 		k.singles = newResolvents[float32](k.upper)
+		k.singles.bears = k.bears
 	}
 	return k.singles
 }

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// smallestSingle is the number of rows from which on the search in single precision pays.
-	smallestSingle = 24
+	// smallestSingle is the number of rows, singleWork that of matrices times its square, from which on the search in single precision pays: what it takes to fit logarithms does
+	// not depend on the data.
+	smallestSingle, singleWork = 3, 400
 	// worstSpread bounds tr A/n tr A^-1/n for data that single precision bears; it is 118 for eigenvalues spread evenly over the logarithms of a condition of 1e4.
 	worstSpread = 200
 )
@@ -47,7 +48,7 @@ func (k *karcherObjective) singleStart(median bool) *manifold.Frame {
 		return nil
 	}
 	s := newSingleSearch(k, median)
-	if !s.between() || s.search() != searchDone {
+	if !s.between() || s.search() == searchLost {
 		return nil
 	}
 	return s.found()

@@ -201,28 +201,28 @@ func medianWeiszfeld(in instance, m *manifold.Affine, o *Options) (*solve.Result
 	})
 }
 
-// settle implements followedObjective: it tries the matrices near the point if the step could reach the nearest and they are far from the others.
+// settle implements followedObjective: it tries the matrix nearest to the point if the step could reach that and it is far from the others. Of two that are about as near the next step
+// shows which it could be; among many, as in a cluster far from a few outliers, none is likely to be.
 func (k *medianObjective) settle(memo solve.Memo, step float64) (*settlement, error) {
 	m := memo.(*medianMemo)
-	nearest := math.Inf(1)
+	nearest, untried := math.Inf(1), -1
 	for i, d := range m.distances {
-		if k.weights[i] > 0 {
-			nearest = min(nearest, d)
+		if k.weights[i] == 0 {
+			continue
+		}
+		nearest = min(nearest, d)
+		if !k.tried[i] && (untried < 0 || d < m.distances[untried]) {
+			untried = i
 		}
 	}
 	if nearest > atData && (step < 0.1*nearest || !k.isolated(m, nearest)) {
 		return nil, nil
 	}
-	for i, d := range m.distances {
-		if d > max(atData, 2*nearest) || k.weights[i] == 0 || k.tried[i] {
-			continue
-		}
-		k.tried[i] = true
-		if s, err := k.try(i); s != nil || err != nil {
-			return s, err
-		}
+	if untried < 0 || m.distances[untried] > max(atData, 2*nearest) {
+		return nil, nil
 	}
-	return nil, nil
+	k.tried[untried] = true
+	return k.try(untried)
 }
 
 // try tells whether 0 is a subgradient at matrix i: the pull of the others there is at most the weight of all that lie on it.

@@ -282,3 +282,57 @@ func TestMedianCertificateOfFewRows(t *testing.T) {
 		}
 	}
 }
+
+// TestMedianTriesFew: in a cluster far from a few outliers, next to which every matrix is near, hardly any is tried as the median.
+func TestMedianTriesFew(t *testing.T) {
+	ms := scattered(6, 40, 3)
+	for k := range 2 {
+		var far mat.SymDense
+		far.ScaleSym(1e8, ms[k])
+		ms[k] = &far
+	}
+	k := medianOf(t, Data{Matrices: ms}, 1)
+	r, err := followedFrom(k, k.startFromMeans(), &Options{}, newtonDirection)
+	if err != nil || !r.Converged {
+		t.Fatal(err, r)
+	}
+	tried := 0
+	for _, yes := range k.tried {
+		if yes {
+			tried++
+		}
+	}
+	if tried > r.Iterations {
+		t.Errorf("%d matrices tried in %d iterations", tried, r.Iterations)
+	}
+}
+
+// TestMedianOfFewRows: where all data lie in about one direction the curvature across it says little of the distance, which is that of Newton's step then, from the search in single
+// precision, too.
+func TestMedianOfFewRows(t *testing.T) {
+	const n, count = 5, 80
+	direction, ms := symmetricNormals(4, n), []mat.Symmetric{}
+	for k := range count {
+		a := symmetricNormals(uint64(10+k), n)
+		dense.Blend(0.1, a, float64(k)/count-0.4, direction, a)
+		var e mat.Dense
+		e.Exp(mat.NewDense(n, n, a))
+		ms = append(ms, symmetric(view(&e)))
+	}
+	d := Data{Matrices: ms}
+	k := medianOf(t, d, 1)
+	if k.singleStart(true) == nil {
+		t.Fatal("no search in single precision")
+	}
+	truth, err := followedFrom(medianOf(t, d, 1), medianOf(t, d, 1).startFromMeans(), &Options{Solver: solve.Options{Tolerance: 1e-12}}, newtonDirection)
+	if err != nil || !truth.Converged {
+		t.Fatal(err, truth)
+	}
+	for _, tolerance := range []float64{1e-8, 1e-5} {
+		r := solved(t, "median", d, &Options{Solver: solve.Options{Tolerance: tolerance}})
+		e, err := manifold.Distance(r.Solution, truth.Point.(*manifold.Frame).Sym())
+		if err != nil || e > 1.1*r.Certificate.Value+1e-12 {
+			t.Errorf("tolerance %g: distance %.3g, certified %+v (%v)", tolerance, e, r.Certificate, err)
+		}
+	}
+}

@@ -210,3 +210,13 @@ func (w *widerLogs) at(i int) *shiftedLog {
 	}
 	return w.logs[i]
 }
+
+// tighten lowers the error of all, and gives up those that have a larger one.
+func (w *widerLogs) tighten(err float64) {
+	w.err = err
+	for i, l := range w.logs {
+		if l != nil && l.err > err {
+			w.logs[i] = nil
+		}
+	}
+}

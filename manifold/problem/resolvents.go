@@ -3,6 +3,7 @@ package problem
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/spdopt/spdopt/internal/dense"
 )
@@ -21,6 +22,8 @@ type resolvents[T dense.Float] struct {
 	lanes    int
 	x, total []T // as tiles
 	lane     []T // an element for each lane
+	// bears tells whether matrices of that fitness are of use; where one is not, measuring ends. All are if it is nil.
+	bears func(fitness) bool
 	// of the present call
 	shifts, coeff []float64
 	weights       []float64 // of the matrices
@@ -30,6 +33,7 @@ type resolvents[T dense.Float] struct {
 	traces        []float64
 	doubled       []T  // x for inner products
 	measuring     bool // how fit the matrices are
+	unfit         atomic.Bool
 	// the matrices of all groups
 	sets struct{ data, inverses, kept laneMatrices[T] }
 }
@@ -155,6 +159,7 @@ func (r *resolvents[T]) harmonic(dst dense.Matrix[T], weights []float64, keep bo
 		}
 	}
 	r.measuring = true
+	r.unfit.Store(false)
 	ok = r.sumTo(dst, dense.New[T](r.n, r.n), []float64{0}, weights, []float64{1})
 	r.measuring = false
 	for _, p := range r.parts {
@@ -193,8 +198,8 @@ func (r *resolvents[T]) newScratch() *resolventScratch[T] {
 func (r *resolvents[T]) part(i int) {
 	p := r.parts[i]
 	g, rounds := p.group, r.roundsOf(p.group, len(r.shifts))
-	p.failed, p.fitness = false, fitness{}
-	if p.from >= min(r.step, rounds) {
+	p.failed, p.fitness = r.measuring && r.unfit.Load(), fitness{}
+	if p.failed || p.from >= min(r.step, rounds) {
 		return
 	}
 	s := r.spaces.Take()
@@ -209,6 +214,10 @@ func (r *resolvents[T]) part(i int) {
 	}
 	for round := p.from; round < rounds && !p.failed; round += r.step {
 		p.failed = !r.round(p, round*g.slots, m, s)
+	}
+	if r.measuring && (p.failed || r.bears != nil && !r.bears(p.fitness)) {
+		p.failed = true
+		r.unfit.Store(true)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type singleSearch struct {
 	k                    *karcherObjective
 	n                    int
+	given                bool                  // the first point
 	x, y, next           dense.Matrix[float32] // point, its inverse; with tangents that of the first point
 	arithmetic, harmonic dense.Matrix[float32]
 	sum, t               dense.Matrix[float32]
@@ -43,6 +44,8 @@ const (
 	// singleFloor is the least gradient, relative to the root mean square distance, that single precision finds, and singleGoal the largest, by the slower of the last two steps, that leaves one
 	// step of Newton's method to the default tolerance: below it a Hessian product, with fewer shifts, contracts as much as a step of the search, or more.
 	singleFloor, singleGoal = 2e-6, 8e-6
+	// nearFloor is a gradient that rounding may be the most of.
+	nearFloor = 30 * singleFloor
 	// singleAccuracy is the error of a gradient, in parts of what is expected of its norm.
 	singleAccuracy = 0.08
 	// largestSquare is the gradient up to which a step leaves out its square.
@@ -57,7 +60,11 @@ func newSingleSearch(k *karcherObjective, median bool) *singleSearch {
 		*m = dense.New[float32](k.n, k.n)
 	}
 	s.harmonic.Copy(*k.mean)
-	s.inverses.data().sum(s.arithmetic, k.weights)
+	if k.arithmetic != nil {
+		s.arithmetic.Copy(*k.arithmetic)
+	} else {
+		s.inverses.data().sum(s.arithmetic, k.weights)
+	}
 	if median {
 		s.median = newSingleMedian(k)
 	} else if len(k.matrices) <= mostTangents {
@@ -91,6 +98,7 @@ func (s *singleSearch) between() bool {
 
 // from sets X to the multiple of the given point from which the mean of the data and that of their inverses have the same trace.
 func (s *singleSearch) from(p *manifold.Frame) bool {
+	s.given = true
 	x := view(manifold.DenseOf(p.Sym()))
 	if s.k.whitening != nil {
 		s.k.whitening.look(x)
@@ -136,7 +144,7 @@ type searchEnd int
 
 const (
 	searchLost     searchEnd = iota // at no point of use
-	searchNeedless                  // at once, since the first gradient is near the rounding of single precision: the first point is better than any that would be found
+	searchNeedless                  // at once, since the first gradient, at a point that was given, is near the rounding of single precision: that is better than any that would be found
 	searchDone
 )
 
@@ -158,9 +166,9 @@ func (s *singleSearch) search() searchEnd {
 		switch {
 		case math.IsNaN(norm):
 			return searchLost
-		case step == 0 && norm <= 30*singleFloor:
+		case step == 0 && s.given && norm <= nearFloor:
 			return searchNeedless
-		case norm <= singleFloor || norm > 0.9*last && log == before && norm < first:
+		case norm <= singleFloor || norm > 0.9*last && log == before && (norm < first || first <= nearFloor):
 			return searchDone
 		case norm > 0.9*last && log == before:
 			return searchLost

@@ -9,7 +9,8 @@ type whitening struct{ lower, inverse dense.Matrix[float64] }
 // mostCondition bounds the condition of data that are whitened without a look at their Cholesky factors first.
 const mostCondition = 1e14
 
-// whiten takes the data, as they are seen from their mean, for the search in single precision, and finds the mean of their inverses. False means that they are not fit for it from there either.
+// whiten takes the data, as they are seen from their mean, for the search in single precision, and finds the mean of their inverses. False means that they are not fit for it from there, and
+// are as they were unless mean is nil.
 func (k *karcherObjective) whiten(keep bool) bool {
 	if k.team == nil {
 		return false
@@ -18,6 +19,7 @@ func (k *karcherObjective) whiten(keep bool) bool {
 	if w == nil || !w.suits(k.upper[0]) {
 		return false
 	}
+	k.mean, k.arithmetic = nil, nil
 	logs, mean := newReducedLogs(k.upper, k.team, nil), dense.New[float32](k.n, k.n)
 	logs.seen = k.inverses32()
 	logs.look(w.inverse)
