@@ -2291,7 +2291,7 @@ done:
 	RET
 
 // func scaleRowsF64AVX512(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·scaleRowsF64AVX512(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), AX
 	MOVQ rows+8(FP), CX
@@ -2311,7 +2311,7 @@ row:
 
 loop:
 	CMPQ    R9, $0x08
-	JLT     loop_tail
+	JLT     rest
 	VMOVUPD (R10), Z1
 	VMULPD  Z1, Z0, Z1
 	VMOVUPD Z1, (R11)
@@ -2320,18 +2320,34 @@ loop:
 	SUBQ    $0x08, R9
 	JMP     loop
 
-loop_tail:
-	TESTQ     R9, R9
-	JE        loop_done
-	MOVQ      $0x0000000000000001, R12
-	SHLXQ     R9, R12, R12
-	DECQ      R12
-	KMOVW     R12, K1
-	VMOVUPD.Z (R10), K1, Z1
-	VMULPD    Z1, Z0, Z0
-	VMOVUPD   Z0, K1, (R11)
+rest:
+	TESTQ   R9, R9
+	JE      next
+	TESTQ   $0x00000004, R9
+	JE      below4
+	VMULPD  (R10), Y0, Y1
+	VMOVUPD Y1, (R11)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, R11
 
-loop_done:
+below4:
+	TESTQ   $0x00000002, R9
+	JE      below2
+	VMULPD  (R10), X0, X1
+	VMOVUPD X1, (R11)
+	ADDQ    $0x10, R10
+	ADDQ    $0x10, R11
+
+below2:
+	TESTQ  $0x00000001, R9
+	JE     below1
+	VMULSD (R10), X0, X0
+	VMOVSD X0, (R11)
+	ADDQ   $0x08, R10
+	ADDQ   $0x08, R11
+
+below1:
+next:
 	ADDQ $0x08, DX
 	ADDQ SI, BX
 	ADDQ R8, DI
@@ -2363,7 +2379,7 @@ row:
 
 loop:
 	CMPQ    R9, $0x04
-	JLT     loop_tail
+	JLT     rest
 	VMOVUPD (R10), Y1
 	VMULPD  Y1, Y0, Y1
 	VMOVUPD Y1, (R11)
@@ -2372,18 +2388,26 @@ loop:
 	SUBQ    $0x04, R9
 	JMP     loop
 
-loop_tail:
-	TESTQ      R9, R9
-	JE         loop_done
-	LEAQ       laneBits<>+0(SB), R12
-	NEGQ       R9
-	VMOVUPD    32(R12)(R9*8), Y1
-	NEGQ       R9
-	VMASKMOVPD (R10), Y1, Y2
-	VMULPD     Y2, Y0, Y0
-	VMASKMOVPD Y0, Y1, (R11)
+rest:
+	TESTQ   R9, R9
+	JE      next
+	TESTQ   $0x00000002, R9
+	JE      below2
+	VMULPD  (R10), X0, X1
+	VMOVUPD X1, (R11)
+	ADDQ    $0x10, R10
+	ADDQ    $0x10, R11
 
-loop_done:
+below2:
+	TESTQ  $0x00000001, R9
+	JE     below1
+	VMULSD (R10), X0, X0
+	VMOVSD X0, (R11)
+	ADDQ   $0x08, R10
+	ADDQ   $0x08, R11
+
+below1:
+next:
 	ADDQ $0x08, DX
 	ADDQ SI, BX
 	ADDQ R8, DI
@@ -2395,7 +2419,7 @@ done:
 	RET
 
 // func scaleRowsF32AVX512(n uintptr, rows uintptr, c *byte, x *byte, xStep uintptr, y *byte, yStep uintptr)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F
 TEXT ·scaleRowsF32AVX512(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), AX
 	MOVQ rows+8(FP), CX
@@ -2415,7 +2439,7 @@ row:
 
 loop:
 	CMPQ    R9, $0x10
-	JLT     loop_tail
+	JLT     rest
 	VMOVUPD (R10), Z1
 	VMULPS  Z1, Z0, Z1
 	VMOVUPD Z1, (R11)
@@ -2424,18 +2448,43 @@ loop:
 	SUBQ    $0x10, R9
 	JMP     loop
 
-loop_tail:
-	TESTQ     R9, R9
-	JE        loop_done
-	MOVQ      $0x0000000000000001, R12
-	SHLXQ     R9, R12, R12
-	DECQ      R12
-	KMOVW     R12, K1
-	VMOVUPS.Z (R10), K1, Z1
-	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K1, (R11)
+rest:
+	TESTQ   R9, R9
+	JE      next
+	TESTQ   $0x00000008, R9
+	JE      below8
+	VMULPS  (R10), Y0, Y1
+	VMOVUPS Y1, (R11)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, R11
 
-loop_done:
+below8:
+	TESTQ   $0x00000004, R9
+	JE      below4
+	VMULPS  (R10), X0, X1
+	VMOVUPS X1, (R11)
+	ADDQ    $0x10, R10
+	ADDQ    $0x10, R11
+
+below4:
+	TESTQ  $0x00000002, R9
+	JE     below2
+	VMOVSD (R10), X1
+	VMULPS X1, X0, X1
+	VMOVSD X1, (R11)
+	ADDQ   $0x08, R10
+	ADDQ   $0x08, R11
+
+below2:
+	TESTQ  $0x00000001, R9
+	JE     below1
+	VMULSS (R10), X0, X0
+	VMOVSS X0, (R11)
+	ADDQ   $0x04, R10
+	ADDQ   $0x04, R11
+
+below1:
+next:
 	ADDQ $0x04, DX
 	ADDQ SI, BX
 	ADDQ R8, DI
@@ -2467,7 +2516,7 @@ row:
 
 loop:
 	CMPQ    R9, $0x08
-	JLT     loop_tail
+	JLT     rest
 	VMOVUPD (R10), Y1
 	VMULPS  Y1, Y0, Y1
 	VMOVUPD Y1, (R11)
@@ -2476,18 +2525,35 @@ loop:
 	SUBQ    $0x08, R9
 	JMP     loop
 
-loop_tail:
-	TESTQ      R9, R9
-	JE         loop_done
-	LEAQ       laneBits<>+0(SB), R12
-	NEGQ       R9
-	VMOVUPD    32(R12)(R9*4), Y1
-	NEGQ       R9
-	VMASKMOVPS (R10), Y1, Y2
-	VMULPS     Y2, Y0, Y0
-	VMASKMOVPS Y0, Y1, (R11)
+rest:
+	TESTQ   R9, R9
+	JE      next
+	TESTQ   $0x00000004, R9
+	JE      below4
+	VMULPS  (R10), X0, X1
+	VMOVUPS X1, (R11)
+	ADDQ    $0x10, R10
+	ADDQ    $0x10, R11
 
-loop_done:
+below4:
+	TESTQ  $0x00000002, R9
+	JE     below2
+	VMOVSD (R10), X1
+	VMULPS X1, X0, X1
+	VMOVSD X1, (R11)
+	ADDQ   $0x08, R10
+	ADDQ   $0x08, R11
+
+below2:
+	TESTQ  $0x00000001, R9
+	JE     below1
+	VMULSS (R10), X0, X0
+	VMOVSS X0, (R11)
+	ADDQ   $0x04, R10
+	ADDQ   $0x04, R11
+
+below1:
+next:
 	ADDQ $0x04, DX
 	ADDQ SI, BX
 	ADDQ R8, DI

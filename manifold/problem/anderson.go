@@ -21,11 +21,12 @@ type anderson struct {
 	rest       []float64
 }
 
-func newAnderson(n, memory int) *anderson {
-	a := &anderson{x: make([]float64, n), r: make([]float64, n), correction: make([]float64, n), rest: make([]float64, n)}
+// newAnderson is for points of n elements. vector makes vectors, whose contents do not matter.
+func newAnderson(n, memory int, vector func(n int) []float64) *anderson {
+	a := &anderson{x: vector(n), r: vector(n), correction: vector(n), rest: vector(n)}
 	for range memory {
-		a.dx, a.dr = append(a.dx, make([]float64, n)), append(a.dr, make([]float64, n))
-		a.ex, a.er = append(a.ex, make([]float64, n)), append(a.er, make([]float64, n))
+		a.dx, a.dr = append(a.dx, vector(n)), append(a.dr, vector(n))
+		a.ex, a.er = append(a.ex, vector(n)), append(a.er, vector(n))
 	}
 	return a
 }

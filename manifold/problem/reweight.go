@@ -54,14 +54,15 @@ const maxShare = 0.9
 // maxExtrapolation bounds the change of a weight's logarithm in an accelerated step.
 const maxExtrapolation = 10
 
-// newReweighting prepares a run; y is space of the size of x.
-func newReweighting(x, y dense.Matrix[float64], weigh weighing, m *manifold.Affine, o *Options) *reweighting {
+// newReweighting prepares a run; y is space of the size of x, l lends more.
+func newReweighting(x, y dense.Matrix[float64], weigh weighing, m *manifold.Affine, o *Options, l *lender) *reweighting {
 	N, n := x.Rows, x.Cols
-	w := &reweighting{x: x, y: y, weigh: weigh, mon: iteration.NewMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory), inv: dense.New[float64](n, n),
+	w := &reweighting{x: x, y: y, weigh: weigh, mon: iteration.NewMonitor(&o.Solver, n*n), acc: newAnderson(N, andersonMemory, l.vector), inv: dense.New[float64](n, n),
 		p: dense.New[float64](n, n), metric: math.Sqrt(m.Kappa()), scale: math.Sqrt(m.Kappa() * float64(n)), ratio: 1, curvature: 1}
 	for _, s := range []*[]float64{&w.shown, &w.logW, &w.square, &w.q, &w.residual, &w.share, &w.first, &w.second} {
-		*s = make([]float64, N)
+		*s = l.vector(N)
 	}
+	clear(w.logW)
 	return w
 }
 
@@ -222,9 +223,10 @@ func (w *reweighting) measure() {
 		w.rescale()
 	}
 	n, N := float64(w.x.Cols), float64(w.x.Rows)
-	sum := w.weigh(w.q, w.first, w.second)
+	sum, each := w.weigh.total(w.q, w.first), 1/N
+	w.weigh.slopes(w.q, w.first, w.second)
 	for i, u := range w.first {
-		w.share[i] = min(-w.second[i]*w.q[i]/u*w.square[i]/N, maxShare)
+		w.share[i] = min(-w.second[i]*w.q[i]/u*w.square[i]*each, maxShare)
 	}
 	dense.Log(w.residual, w.first)
 	dense.Axpy(-1, w.logW, w.residual)
@@ -247,25 +249,28 @@ func exponentialLess1(x, e float64) float64 {
 	return e - 1
 }
 
+// smallRescaling is the change of log s whose square, the error that Newton's method leaves after it, is below rounding.
+const smallRescaling = 1e-8
+
 // rescale moves to the multiple of X of least cost, by Newton's method for (1/N) sum rho'(q/s) q/s = n in log s. y stays as it is.
 func (w *reweighting) rescale() {
 	n, N := float64(w.x.Cols), float64(w.x.Rows)
 	var total float64
 	for range 4 {
-		h, slope := -n, 0.0
-		w.weigh(w.q, w.first, w.second)
+		w.weigh.slopes(w.q, w.first, w.second)
+		var first, second float64
 		for i, q := range w.q {
-			u, du := w.first[i], w.second[i]
-			h += u * q / N
-			slope += (u + du*q) * q / N
+			first += w.first[i] * q
+			second += w.second[i] * q * q
 		}
+		h, slope := first/N-n, (first+second)/N
 		if !(slope > 1e-6*n) {
 			break
 		}
 		by := min(max(h/slope, -2), 2)
 		total += by
 		dense.Scale(math.Exp(-by), w.q, w.q)
-		if math.Abs(by) < 1e-14 {
+		if math.Abs(by) < smallRescaling {
 			break
 		}
 	}

@@ -17,7 +17,7 @@ func TestAndersonEndsOnLinearIterations(t *testing.T) {
 	eigenvalues := []float64{0.1, 0.7, 1.9, 3.1}
 	z := gallery.NewStream(31).Normals(2, 40)
 	x, r := make([]float64, 40), make([]float64, 40)
-	a := newAnderson(40, andersonMemory)
+	a := newAnderson(40, andersonMemory, func(n int) []float64 { return make([]float64, n) })
 	var size float64
 	for step := range 2*len(eigenvalues) + 2 {
 		for i := range r {
@@ -98,7 +98,7 @@ func TestBadExtrapolationIsTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := in.(interface{ scatter() *scatterObjective }).scatter()
-		w := newReweighting(s.x, s.z, s.weigh, m, &Options{})
+		w := newReweighting(s.x, s.z, s.weigh, m, &Options{}, &s.lender)
 		w.startAt(s.start())
 		missing := func(what string) error { t.Helper(); t.Fatal(what); return nil }
 		if err := w.move(true, missing); err != nil {
@@ -149,7 +149,8 @@ func TestWeighings(t *testing.T) {
 		"huber":   {huberWeights(6.9, 0.8), huberLoss(6.9, 0.8)},
 		"tyler":   {tylerWeights(n), func(q float64) (float64, float64, float64) { return c * math.Log(q), c / q, -c / (q * q) }},
 	} {
-		sum, want := w.weigh(q, first, second), 0.0
+		sum, want := w.weigh.total(q, first), 0.0
+		w.weigh.slopes(q, first, second)
 		for i, v := range q {
 			rho, u, du := w.loss(v)
 			want += rho

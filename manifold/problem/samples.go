@@ -14,6 +14,9 @@ func (l *lender) matrix(rows, cols int) dense.Matrix[float64] {
 	return m
 }
 
+// vector is a matrix of one row.
+func (l *lender) vector(n int) []float64 { return l.matrix(1, n).Data }
+
 // single is matrix in single precision.
 func (l *lender) single(rows, cols int) dense.Matrix[float32] {
 	return dense.Wrap(rows, cols, dense.Singles(l.matrix(1, (rows*cols+1)/2).Data)[:rows*cols])

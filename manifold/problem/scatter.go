@@ -95,7 +95,7 @@ var scatterFixedPoint = Method{
 		if err != nil {
 			return nil, err
 		}
-		w := newReweighting(s.x, s.z, s.weigh, m, o)
+		w := newReweighting(s.x, s.z, s.weigh, m, o, &s.lender)
 		w.startAt(first)
 		r, err := w.run(func(what string) error {
 			return &DataError{Err: fmt.Errorf("the estimate became singular: %s", what),
@@ -121,23 +121,30 @@ func studentLoss(nu float64, n int) loss {
 	}
 }
 
-// weighing sets first and second to the derivatives of a loss at every q and returns the sum of the values.
-type weighing func(q, first, second []float64) (sum float64)
+// weighing is a loss for all q in one call.
+type weighing struct {
+	total  func(q, work []float64) float64  // the sum of the values; work has the length of q
+	slopes func(q, first, second []float64) // sets first and second to the derivatives at every q
+}
 
-// studentWeights is the weighing of studentLoss with one call for all logarithms.
+// studentWeights is the weighing of studentLoss.
 func studentWeights(nu float64, n int) weighing {
 	c := nu + float64(n)
-	return func(q, first, second []float64) (sum float64) {
-		for i, v := range q {
-			first[i] = nu + v
-		}
-		dense.Log(second, first)
-		for i, v := range first {
-			sum += c * second[i]
-			u := c / v
-			first[i], second[i] = u, -u/v
-		}
-		return sum
+	return weighing{
+		total: func(q, work []float64) float64 {
+			for i, v := range q {
+				work[i] = nu + v
+			}
+			dense.Log(work, work)
+			return c * dense.Sum(work)
+		},
+		slopes: func(q, first, second []float64) {
+			for i, v := range q {
+				r := 1 / (nu + v)
+				u := c * r
+				first[i], second[i] = u, -u*r
+			}
+		},
 	}
 }
 
@@ -153,24 +160,29 @@ func huberLoss(c2, b float64) loss {
 	}
 }
 
-// huberWeights is the weighing of huberLoss with one call for all logarithms.
+// huberWeights is the weighing of huberLoss.
 func huberWeights(c2, b float64) weighing {
-	return func(q, first, second []float64) (sum float64) {
-		for i, v := range q {
-			first[i] = max(v/c2, 1)
-		}
-		dense.Log(second, first)
-		for i, v := range q {
-			if v <= c2 {
-				sum += v / b
-				first[i], second[i] = 1/b, 0
-				continue
+	return weighing{
+		total: func(q, work []float64) float64 {
+			var inside float64
+			for i, v := range q {
+				inside += min(v, c2)
+				work[i] = max(v/c2, 1)
 			}
-			sum += c2 / b * (second[i] + 1)
-			u := c2 / (b * v)
-			first[i], second[i] = u, -u/v
-		}
-		return sum
+			dense.Log(work, work)
+			return (inside + c2*dense.Sum(work)) / b
+		},
+		slopes: func(q, first, second []float64) {
+			for i, v := range q {
+				if v <= c2 {
+					first[i], second[i] = 1/b, 0
+					continue
+				}
+				r := 1 / v
+				u := c2 / b * r
+				first[i], second[i] = u, -u*r
+			}
+		},
 	}
 }
 
@@ -259,7 +271,7 @@ func (s *scatterObjective) memoOf(w *reweighting) *scatterMemo {
 	m := &scatterMemo{z: w.y, p: w.p, second: make([]float64, s.x.Rows)}
 	s.z = s.matrix(s.x.Rows, s.x.Cols)
 	N := float64(s.x.Rows)
-	s.weigh(w.q, w.first, m.second)
+	s.weigh.slopes(w.q, w.first, m.second)
 	for i, q := range w.q {
 		m.scale += (w.first[i] + m.second[i]*q) * q / N
 	}
@@ -276,7 +288,8 @@ func (s *scatterObjective) Evaluate(p manifold.Point, grad []float64, memo solve
 	whiten(m.z, s.x, f)
 	N := float64(s.x.Rows)
 	dense.RowDots(m.z, m.z, s.q)
-	sum := s.weigh(s.q, s.c, m.second)
+	sum := s.weigh.total(s.q, s.c)
+	s.weigh.slopes(s.q, s.c, m.second)
 	m.scale = 0
 	for i, q := range s.q {
 		s.c[i] /= N

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 
 	"gonum.org/v1/gonum/mat"
@@ -98,15 +99,23 @@ func (t *tylerObjective) checkDirections() error {
 
 // repeated returns the largest number of samples on one line through the origin (to 1e-10), and the first of them. z holds the directions.
 func (t *tylerObjective) repeated() (count, first int) {
-	order, sign := make([]int, t.z.Rows), make([]float64, t.z.Rows)
-	for i := range order {
-		order[i], sign[i] = i, 1
+	sign, leading := make([]float64, t.z.Rows), t.c // the first coordinate, in which most samples differ
+	for i := range sign {
+		sign[i] = 1
 		for _, v := range t.z.Row(i) {
 			if math.Abs(v) > 1e-10 {
 				sign[i] = math.Copysign(1e10, v)
 				break
 			}
 		}
+		leading[i] = math.Round(sign[i] * t.z.At(i, 0))
+	}
+	if !repeats(leading) {
+		return 1, 0
+	}
+	order := make([]int, t.z.Rows)
+	for i := range order {
+		order[i] = i
 	}
 	compare := func(a, b int) int {
 		x, y := t.z.Row(a), t.z.Row(b)
@@ -116,13 +125,6 @@ func (t *tylerObjective) repeated() (count, first int) {
 			}
 		}
 		return 0
-	}
-	leading := make([]float64, t.z.Rows) // the first coordinate, in which most samples differ
-	for i, s := range sign {
-		leading[i] = math.Round(s * t.z.At(i, 0))
-	}
-	if sorted := slices.Clone(leading); !repeats(sorted) {
-		return 1, 0
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		if c := cmp.Compare(leading[a], leading[b]); c != 0 {
@@ -142,13 +144,20 @@ func (t *tylerObjective) repeated() (count, first int) {
 	return count, first
 }
 
-// repeats sorts x and tells whether two elements are equal.
+// repeats tells whether two elements of x are equal, by a table of the elements so far.
 func repeats(x []float64) bool {
-	slices.Sort(x)
-	for i, v := range x[1:] {
-		if v == x[i] {
-			return true
+	size := bits.Len(uint(len(x))) + 1
+	table := make([]uint64, 1<<size) // one more than the bits of an element, 0 where there is none
+	for _, v := range x {
+		key := math.Float64bits(v+0) + 1 // -0 is 0
+		at := key * 0x9e3779b97f4a7c15 >> (64 - size)
+		for table[at] != 0 {
+			if table[at] == key {
+				return true
+			}
+			at = (at + 1) & (1<<size - 1)
 		}
+		table[at] = key
 	}
 	return false
 }
@@ -240,7 +249,7 @@ func (t *tylerObjective) stretch(s *mat.SymDense, o *Options) float64 {
 // tylerFixedPoint runs the reweighting iteration. Its default start is the identity, which check has evaluated.
 func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result, error) {
 	t := in.(*tylerObjective)
-	w := newReweighting(t.x, t.z, tylerWeights(t.x.Cols), m, o)
+	w := newReweighting(t.x, t.z, tylerWeights(t.x.Cols), m, o, &t.lender)
 	w.free = true
 	if o.Start == nil {
 		w.startAtIdentity(t)
@@ -261,13 +270,18 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 // tylerWeights is the weighing of n log q.
 func tylerWeights(n int) weighing {
 	c := float64(n)
-	return func(q, first, second []float64) (sum float64) {
-		dense.Log(first, q)
-		for i, v := range q {
-			sum += c * first[i]
-			first[i], second[i] = c/v, -c/(v*v)
-		}
-		return sum
+	return weighing{
+		total: func(q, work []float64) float64 {
+			dense.Log(work, q)
+			return c * dense.Sum(work)
+		},
+		slopes: func(q, first, second []float64) {
+			for i, v := range q {
+				r := 1 / v
+				u := c * r
+				first[i], second[i] = u, -u*r
+			}
+		},
 	}
 }
 

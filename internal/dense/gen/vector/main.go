@@ -2,6 +2,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -227,9 +229,27 @@ func scaleRows(l *lanes.Lanes) {
 	MOVQ(n, count)
 	MOVQ(x, px)
 	MOVQ(y, py)
-	l.Loop("loop", count, []reg.Register{px, py}, func() {
-		l.Store(l.Mul(factor, l.Load(at(px))), at(py))
-	})
+	Label("loop")
+	CMPQ(count, U8(l.Count()))
+	JLT(LabelRef("rest"))
+	l.Store(l.Mul(factor, l.Load(at(px))), at(py))
+	ADDQ(U8(l.Bytes()), px)
+	ADDQ(U8(l.Bytes()), py)
+	SUBQ(U8(l.Count()), count)
+	JMP(LabelRef("loop"))
+	Label("rest")
+	TESTQ(count, count)
+	JE(LabelRef("next"))
+	for part := l.Count() / 2; part > 0; part /= 2 {
+		next := fmt.Sprintf("below%d", part)
+		TESTQ(U32(part), count)
+		JE(LabelRef(next))
+		scalePart(l, factor, part, at(px), at(py))
+		ADDQ(U8(part*l.Size()), px)
+		ADDQ(U8(part*l.Size()), py)
+		Label(next)
+	}
+	Label("next")
 	ADDQ(U8(l.Size()), c)
 	ADDQ(xStep, x)
 	ADDQ(yStep, y)
@@ -237,6 +257,45 @@ func scaleRows(l *lanes.Lanes) {
 	JMP(LabelRef("row"))
 	Label("done")
 	end()
+}
+
+// scalePart scales a part of a vector of 1, 2, 4, ... elements without a mask: a masked store reaches into the next row, and where rows are scaled in place the load
+// there would have to wait for it.
+func scalePart(l *lanes.Lanes, factor reg.VecVirtual, part int, from, to Mem) {
+	switch part * l.Size() {
+	case 32:
+		y := YMM()
+		if l.Double {
+			VMULPD(from, factor.AsY(), y)
+			VMOVUPD(y, to)
+		} else {
+			VMULPS(from, factor.AsY(), y)
+			VMOVUPS(y, to)
+		}
+	case 16:
+		x := XMM()
+		if l.Double {
+			VMULPD(from, factor.AsX(), x)
+			VMOVUPD(x, to)
+		} else {
+			VMULPS(from, factor.AsX(), x)
+			VMOVUPS(x, to)
+		}
+	case 8:
+		x := XMM()
+		if l.Double {
+			VMULSD(from, factor.AsX(), x)
+			VMOVSD(x, to)
+		} else {
+			VMOVSD(from, x)
+			VMULPS(x, factor.AsX(), x)
+			VMOVSD(x, to)
+		}
+	case 4:
+		x := XMM()
+		VMULSS(from, factor.AsX(), x)
+		VMOVSS(x, to)
+	}
 }
 
 func roots(l *lanes.Lanes) {
