@@ -19,7 +19,7 @@ var barycenter = Problem{
 	Takes: Matrices | Weights,
 	Own: []Method{{
 		Name: "newton",
-		What: "Newton's method on followed eigenbases, preconditioned by the Hessian for data that commute; with states, or where it stalls, the trust region",
+		What: "Newton's method in the geometry of Bures and Wasserstein; with states, or where it stalls, the trust region",
 		run:  barycenterNewton, resumes: true,
 	}, {
 		Name: "fixed-point",

@@ -27,7 +27,7 @@ type spectrum struct {
 }
 
 const (
-	// A sweep costs about 5 products, a fresh decomposition 30 at n = 50, 15 at 100, 9 at 200. Measured on scattered data: from r = 1.2 three
+	// A sweep costs about 5 products, a fresh decomposition 20 at n = 50, 10 at 100, 6 at 200, 3 at 1000. Measured on scattered data: from r = 1.2 three
 	// sweeps reach 0.02, from 0.7 two reach 0.004.
 	farResidual  = 1.2
 	slowResidual = 0.3 // above it a sweep must halve r
