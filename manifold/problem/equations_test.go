@@ -197,9 +197,10 @@ func TestEquations(t *testing.T) {
 	}
 }
 
-// TestSandwichPreconditioner: at any point, with a triangular frame or another, it undoes the first part of the Hessian, which is what remains of it without the differential.
+// TestSandwichPreconditioner: at any point, with a triangular frame or another, it undoes the first part of the Hessian, which is what remains of it without the differential:
+// in single precision but for that, in double but for rounding.
 func TestSandwichPreconditioner(t *testing.T) {
-	const n = 12
+	const n = singleRows
 	a, b := symmetric(gallery.SPD(61, n, 1e2)), symmetric(gallery.SPD(62, n, 1e2))
 	for name, ms := range map[string][]mat.Symmetric{"lyapunov": {a, b}, "nearness": {a, b}, "nearness with C = I": {a}} {
 		p, _ := ByName(strings.Fields(name)[0])
@@ -225,12 +226,19 @@ func TestSandwichPreconditioner(t *testing.T) {
 			if err := q.HessianVec(h, at, v, memo); err != nil {
 				t.Fatal(err)
 			}
-			if err := q.Precondition(back, at, h, memo); err != nil {
-				t.Fatal(err)
-			}
-			dense.Axpy(-1, v, back)
-			if d := math.Sqrt(dense.Dot(back, back)); !(d < 1e-9) {
-				t.Errorf("%s: %g from the vector of norm 1", name, d)
+			for _, narrow := range []bool{true, false} {
+				if err := q.Precondition(back, at, h, memo); err != nil {
+					t.Fatal(err)
+				}
+				near := 1e-9
+				if narrow {
+					near = singleNoise
+				}
+				dense.Axpy(-1, v, back)
+				if d := math.Sqrt(dense.Dot(back, back)); memo.narrow != narrow || !(d < near) {
+					t.Errorf("%s, single precision %t, want %t: %g from the vector of norm 1", name, memo.narrow, narrow, d)
+				}
+				memo.narrow = false
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type pencil struct {
 	t, s, w dense.Matrix[float64]
 	mu      []float64
 	weights []float64 // 2/(mu_i + mu_j)
+	roots   []float64 // mu_i^-1/2
 	solver  eigen.Solver
 }
 
@@ -115,9 +116,10 @@ func (p *pencil) raise(mu []float64) {
 // weigh sets the weights to those of mu.
 func (p *pencil) weigh() {
 	if p.weights == nil {
-		p.weights = make([]float64, len(p.mu)*len(p.mu))
+		p.weights, p.roots = make([]float64, len(p.mu)*len(p.mu)), make([]float64, len(p.mu))
 	}
 	for i, a := range p.mu {
+		p.roots[i] = 1 / math.Sqrt(a)
 		row := p.weights[i*len(p.mu):]
 		for j, b := range p.mu {
 			row[j] = 2 / (a + b)
@@ -126,7 +128,9 @@ func (p *pencil) weigh() {
 }
 
 // kept returns what carry needs of p, which carry must set again before it is used.
-func (p *pencil) kept() *pencil { return &pencil{t: p.t.Clone(), mu: p.mu, weights: p.weights} }
+func (p *pencil) kept() *pencil {
+	return &pencil{t: p.t.Clone(), mu: p.mu, weights: p.weights, roots: p.roots}
+}
 
 // carry sets the pencil to that of F'AF and F'BF for the matrices A and B of c, which has the same eigenvalues: T becomes F^-1 T.
 func (p *pencil) carry(c *pencil, f *manifold.Frame) {
@@ -135,7 +139,7 @@ func (p *pencil) carry(c *pencil, f *manifold.Frame) {
 	} else {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inv, c.t, 0, p.t)
 	}
-	p.mu, p.weights = c.mu, c.weights
+	p.mu, p.weights, p.roots = c.mu, c.weights, c.roots
 }
 
 // solve writes Y to dst, which may be r. Three products.

@@ -18,6 +18,7 @@ type sandwich struct {
 	fill func(p *manifold.Frame, m *sandwichMemo) float64
 	// constant is the pencil of A0 and B0, kept from what diagonalise sets when it is needed first.
 	constant    *pencil
+	weights     *singleWeights // those of constant
 	diagonalise func(p *pencil) error
 	lost        bool // A0 or B0 is not definite to rounding, and there is no preconditioner
 }
@@ -26,7 +27,9 @@ type sandwichMemo struct {
 	at      *manifold.Frame
 	w, a, b dense.Matrix[float64]
 	inverse *pencil
+	single  singlePencil
 	ready   bool // inverse belongs to a and b
+	narrow  bool // and so does single
 }
 
 func newSandwich(k knownMinimizer, scale float64) *sandwich {
@@ -77,7 +80,8 @@ func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo
 	return nil
 }
 
-// Precondition implements solve.Preconditioner: one eigendecomposition in a run, a product at a new point, half of one with a triangular frame, then four products.
+// Precondition implements solve.Preconditioner: one eigendecomposition in a run, a product at a new point, half of one with a triangular frame, then three products, in single
+// precision where that is enough.
 // Where rounding leaves nothing of the definiteness, it does nothing.
 func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*sandwichMemo), q.known.Dim()
@@ -89,14 +93,31 @@ func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, me
 		copy(dst, v)
 		return nil
 	}
-	if !m.ready {
-		m.ready = true
-		m.inverse.carry(q.constant, p.(*manifold.Frame))
+	q.invertAt(m, p.(*manifold.Frame))
+	out, r := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
+	if m.narrow = m.narrow && m.single.solve(out, r); !m.narrow {
+		m.inverse.solve(out, r)
 	}
-	m.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/q.m.Kappa(), dst, dst)
 	if d := dense.Dot(dst, v); !(d > 0) || math.IsInf(d, 1) {
 		copy(dst, v)
 	}
 	return nil
+}
+
+// invertAt makes the pencils of m belong to its point.
+func (q *sandwich) invertAt(m *sandwichMemo, f *manifold.Frame) {
+	if m.ready {
+		return
+	}
+	m.ready = true
+	m.inverse.carry(q.constant, f)
+	if m.narrow = len(q.constant.mu) >= singleRows; !m.narrow {
+		return
+	}
+	if q.weights == nil {
+		q.weights = newSingleWeights(q.constant)
+	}
+	m.single.shared = q.weights
+	m.narrow = m.single.set(m.inverse, m.a, m.b)
 }

@@ -19,7 +19,7 @@ type signIteration struct {
 	inverses   []dense.Matrix[float32] // G of every step, and space for more
 	steps      int
 	scratch    []float32
-	x, hx      []float32
+	x, y       []float32
 	scale      float64 // H over this is the first h
 	low        float64 // a lower bound of the eigenvalues of that
 	gain       float64 // Y is the last R without the factors c/2, times this
@@ -31,14 +31,13 @@ const (
 	signError = 0.02
 	// signCondition is the condition of H up to which single precision is enough. Beyond it the preconditioned H differs from I by more than signError.
 	signCondition = 5e4
-	// normSteps is the number of power steps that estimate a norm, normMargin what they may miss.
-	normSteps  = 4
+	// normMargin is what estimates of norms may miss.
 	normMargin = 1.2
 )
 
 func newSignIteration(n int) *signIteration {
 	return &signIteration{h: dense.New[float32](n, n), r: dense.New[float32](n, n), work: dense.New[float32](n, n), scratch: make([]float32, dense.InverseWork(n)),
-		x: make([]float32, n), hx: make([]float32, n)}
+		x: make([]float32, n), y: make([]float32, n)}
 }
 
 // set prepares the solver for H, and returns false where the condition of that is beyond signCondition.
@@ -53,7 +52,7 @@ func (s *signIteration) set(h dense.Matrix[float64]) bool {
 		return false
 	}
 	s.low = 1 / math.Sqrt(float64(dense.Dot(g.Data, g.Data)))
-	least, most := max(s.low, 1/(normMargin*s.norm(g))), min(1, normMargin*s.norm(s.h))
+	least, most := max(s.low, 1/(normMargin*spectralNorm(g, s.x, s.y))), min(1, normMargin*spectralNorm(s.h, s.x, s.y))
 	if !(most <= signCondition*least) {
 		return false
 	}
@@ -97,16 +96,19 @@ func (s *signIteration) invert() (g dense.Matrix[float32], ok bool) {
 	return g, true
 }
 
-// norm estimates the spectral norm of the symmetric m from below.
-func (s *signIteration) norm(m dense.Matrix[float32]) (norm float64) {
-	for i := range s.x {
-		s.x[i] = 1 + float32(i%7)/8
+// normRounds is the number of rounds of the power method that estimate a norm.
+const normRounds = 2
+
+// spectralNorm estimates the spectral norm of the square m from below, with work for its vectors.
+func spectralNorm(m dense.Matrix[float32], x, y []float32) (norm float64) {
+	for i := range x {
+		x[i] = 1 + float32(i%7)/8
 	}
-	for range normSteps {
-		dense.Scale(1/float32(math.Sqrt(float64(dense.Dot(s.x, s.x)))), s.x, s.x)
-		dense.Gemv(dense.NoTrans, 1, m, s.x, 0, s.hx)
-		norm = math.Sqrt(float64(dense.Dot(s.hx, s.hx)))
-		s.x, s.hx = s.hx, s.x
+	for range normRounds {
+		dense.Scale(1/float32(math.Sqrt(float64(dense.Dot(x, x)))), x, x)
+		dense.Gemv(dense.NoTrans, 1, m, x, 0, y)
+		dense.Gemv(dense.Transposed, 1, m, y, 0, x)
+		norm = math.Sqrt(math.Sqrt(float64(dense.Dot(x, x))))
 	}
 	return norm
 }

@@ -1,0 +1,87 @@
+package problem
+
+import (
+	"math"
+
+	"github.com/spdopt/spdopt/internal/dense"
+)
+
+// singlePencil is a pencil in single precision, in which products take half the time. What it makes of R is symmetric and positive definite like the exact inverse, whatever
+// the rounding of T and the weights.
+type singlePencil struct {
+	shared *singleWeights
+	t      dense.Matrix[float32]
+	scale  float64 // of the result
+	noise  float64 // A Y B for the rounding of a Y of length 1
+}
+
+// singleWeights is what pencils of the same eigenvalues share: the weights, over the largest of them, and scratch.
+type singleWeights struct {
+	weights []float32
+	s, w    dense.Matrix[float32]
+}
+
+const (
+	// singleNoise is how much of R the rounding of Y may make, multiplied by A and B.
+	singleNoise = 0.02
+	// hopeless is the factor by which an R that is nothing special may exceed that: gradients have little where the inverse is large.
+	hopeless = 1e3
+	// singleRows is the number of rows from which on single precision saves more than it takes to convert and to look at the noise.
+	singleRows = 48
+	// singleEpsilon is the relative rounding of single precision.
+	singleEpsilon = 0x1p-24
+)
+
+func newSingleWeights(p *pencil) *singleWeights {
+	n := len(p.mu)
+	c := &singleWeights{weights: make([]float32, n*n), s: dense.New[float32](n, n), w: dense.New[float32](n, n)}
+	dense.ScaleSingle(p.mu[0], p.weights, c.weights)
+	return c
+}
+
+// set makes q the pencil p of A and B, and returns false where that is of no use: the noise of Y is its rounding times |A| |B|/n, the root of the mean square of the
+// eigenvalues of what is inverted, and the mean of those of the inverse is tr A^-1 tr B^-1/n^2.
+func (q *singlePencil) set(p *pencil, a, b dense.Matrix[float64]) bool {
+	n := float64(len(p.mu))
+	var plain, weighted float64
+	for i := range p.t.Rows {
+		u, v := dense.WeightedSquares(p.t.Row(i), p.roots)
+		plain += u
+		weighted += v
+	}
+	q.noise = singleEpsilon * math.Sqrt(dense.Dot(a.Data, a.Data)*dense.Dot(b.Data, b.Data)) / n
+	if !(q.noise*plain*weighted/(n*n) <= hopeless*singleNoise) {
+		return false
+	}
+	if q.t.Rows == 0 {
+		q.t = dense.New[float32](len(p.mu), len(p.mu))
+	}
+	dense.ScaleSingle(1/math.Sqrt(plain), p.t.Data, q.t.Data)
+	q.scale = plain * plain / p.mu[0]
+	return true
+}
+
+// solve writes Y to dst, which may not be r, and returns false where its noise is more than singleNoise of R.
+func (q *singlePencil) solve(dst, r dense.Matrix[float64]) bool {
+	size := math.Sqrt(dense.Dot(r.Data, r.Data))
+	if !(size > 0) {
+		clear(dst.Data)
+		return true
+	}
+	c := q.shared
+	dense.ScaleSingle(1/size, r.Data, c.s.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.s, q.t, 0, c.w)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, q.t, c.w, 0, c.s)
+	dense.Mirror(c.s)
+	dense.Multiply(c.weights, c.s.Data, c.s.Data)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q.t, c.s, 0, c.w)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, c.w, q.t, 0, c.s)
+	dense.Mirror(c.s)
+	longer := math.Sqrt(float64(dense.Dot(c.s.Data, c.s.Data))) * q.scale
+	if !(longer*q.noise <= singleNoise) {
+		return false
+	}
+	dense.ToDouble(c.s.Data, dst.Data)
+	dense.Scale(size*q.scale, dst.Data, dst.Data)
+	return true
+}
