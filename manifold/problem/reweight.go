@@ -24,10 +24,11 @@ type reweighting struct {
 	mon   *iteration.Monitor
 	acc   *anderson
 
-	y     dense.Matrix[float64] // rows e^(shown/2) x' F^-T
-	shown []float64             // logarithms of the weights that y has
-	inv   dense.Matrix[float64] // F^-1, lower triangular
-	p     dense.Matrix[float64] // y'y/N
+	y      dense.Matrix[float64] // rows e^(shown/2) x' F^-T
+	shown  []float64             // logarithms of the weights that y has
+	inv    dense.Matrix[float64] // F^-1, lower triangular
+	p      dense.Matrix[float64] // y'y/N
+	pivots []float64             // the diagonal of F^-1 after the first step, nil before it
 
 	logW     []float64 // of the present point
 	square   []float64 // w x' X^-1 x
@@ -143,9 +144,33 @@ func (w *reweighting) advance() bool {
 	}
 	copy(w.logW, w.shown)
 	dense.SolveLowerTriangle(w.p, w.inv) // F^-1 is triangular too
+	if w.collapsed() {
+		return false
+	}
 	w.refresh()
 	w.measure()
 	return w.estimate-w.estimate == 0
+}
+
+// maxCollapse bounds how much further the variance of one variable, given those before it, may fall than that of another, as a ratio of lengths. Rounding lets a
+// collapse go on to about 2^45 to 2^50 and no further; estimates that exist stay far below 2^27, where samples would cease to have a covariance.
+const maxCollapse = 0x1p40
+
+// collapsed tells whether X has run into the boundary of the cone since the first step.
+func (w *reweighting) collapsed() bool {
+	if w.pivots == nil {
+		w.pivots = make([]float64, w.inv.Rows)
+		for i := range w.pivots {
+			w.pivots[i] = w.inv.At(i, i)
+		}
+		return false
+	}
+	least, most := math.Inf(1), 0.0
+	for i, p := range w.pivots {
+		growth := w.inv.At(i, i) / p
+		least, most = min(least, growth), max(most, growth)
+	}
+	return most > maxCollapse*least
 }
 
 // refresh computes y from the samples, all with weight one.

@@ -1,7 +1,9 @@
 package problem
 
 import (
+	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/mat"
@@ -73,6 +75,33 @@ func TestReweightingOnHardData(t *testing.T) {
 				t.Errorf("%s, %s: objective %v above %v", p, name, r.Objective, want.Objective)
 			}
 		}
+	}
+}
+
+// TestTooManySamplesInASubspace: most iterations end with an error when they leave what rounding can represent; the others have not converged and say why.
+func TestTooManySamplesInASubspace(t *testing.T) {
+	told := 0
+	for _, name := range []string{"tyler", "student", "huber"} {
+		for seed := range uint64(10) {
+			n := 6 + int(seed)
+			x, turn := gallery.NewStream(seed).Normals(5*n, n), gallery.Orthogonal(seed, n)
+			for i := range 9 * n / 2 {
+				clear(x.Row(i)[n/2:])
+			}
+			y := dense.New[float64](x.Rows, n)
+			dense.Gemm(dense.NoTrans, dense.NoTrans, 1, x, turn, 0, y)
+			p, _ := ByName(name)
+			r, err := p.Solve(Data{Samples: dataOf(y)}, &Options{})
+			var fault *DataError
+			if errors.As(err, &fault) {
+				told++
+			} else if err != nil || r.Converged || !strings.Contains(r.Advice, "proper subspace") {
+				t.Errorf("%s, n = %d: %v, %+v", name, n, err, r)
+			}
+		}
+	}
+	if told < 20 {
+		t.Errorf("%d of 30 runs end with an error", told)
 	}
 }
 

@@ -108,7 +108,8 @@ var scatterFixedPoint = Method{
 		minusPlusIdentity(grad, w.p)
 		f := r.Point.(*manifold.Frame)
 		m.FromWhitened(f, grad)
-		return certified(in, m, w.mon, f, grad, s.memoOf(w))
+		r, err = certified(in, m, w.mon, f, grad, s.memoOf(w))
+		return adviseOfSubspaces(r, err, "the estimate")
 	},
 }
 

@@ -261,8 +261,13 @@ func tylerFixedPoint(in instance, m *manifold.Affine, o *Options) (*solve.Result
 		w.startAt(first)
 	}
 	r, err := w.run(tylerMissing)
+	return adviseOfSubspaces(r, err, "Tyler's matrix")
+}
+
+// adviseOfSubspaces adds to the advice of a run that has not converged why there may be nothing that it could converge to.
+func adviseOfSubspaces(r *solve.Result, err error, estimate string) (*solve.Result, error) {
 	if err == nil && !r.Converged {
-		r.Reason.Advice += "; if the gradient does not fall, too many samples may lie in a proper subspace, where Tyler's matrix does not exist"
+		r.Reason.Advice += "; if the gradient does not fall, too many samples may lie in a proper subspace, where " + estimate + " does not exist"
 	}
 	return r, err
 }
