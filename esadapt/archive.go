@@ -13,6 +13,7 @@ import (
 type archive struct {
 	buf     []byte
 	reading bool
+	old     bool // it is of the format before
 	err     error
 }
 
@@ -137,6 +138,16 @@ func (a *archive) tag(want string) {
 	if a.err == nil && got != want {
 		a.fail("holds %q where %q belongs", got, want)
 	}
+}
+
+// tagOr is tag, but when reading takes another marker too and says whether it was that one.
+func (a *archive) tagOr(want, other string) bool {
+	got := want
+	a.string(&got)
+	if a.err == nil && got != want && got != other {
+		a.fail("holds %q where %q belongs", got, want)
+	}
+	return got == other
 }
 
 // same archives a number that must agree with the present configuration.

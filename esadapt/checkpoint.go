@@ -6,8 +6,11 @@ import (
 	"slices"
 )
 
-// stateFormat opens every saved search.
-const stateFormat = "spdopt search 4"
+// stateFormat opens every saved search. Its predecessor, which Restore reads too, does not say how many injected points are in the generation under way: all that it has room for.
+const (
+	stateFormat = "spdopt search 4"
+	oldFormat   = "spdopt search 3"
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -32,7 +35,7 @@ func Restore(data []byte) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.tag(stateFormat)
+	a.old = a.tagOr(stateFormat, oldFormat)
 	var o Options
 	o.archive(a)
 	if a.err != nil {
@@ -163,7 +166,11 @@ func (s *Search) archive(a *archive) {
 			a.fail("an injected point has %d variables", len(s.injected[i]))
 		}
 	}
-	a.int(&s.placed)
+	if a.old {
+		s.placed = min(len(s.injected), s.run.lambda)
+	} else {
+		a.int(&s.placed)
+	}
 	if a.err == nil && (s.placed < 0 || s.placed > len(s.injected)) {
 		a.fail("%d of %d injected points in a generation", s.placed, len(s.injected))
 	}

@@ -584,3 +584,35 @@ func TestInjectionWaits(t *testing.T) {
 		t.Error("a search with evaluations in flight took a point from outside")
 	}
 }
+
+// TestOldStates: states of the format before are read.
+func TestOldStates(t *testing.T) {
+	s := newSearch(t, Options{X0: []float64{9, 9, 9}, Seed: 2, PopSize: 4})
+	for range 2 {
+		if err := s.Inject([]float64{1, 2, 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := slices.Clone(s.Ask()[3])
+	data, err := s.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &archive{}
+	old.tag(oldFormat)
+	o := s.opt
+	o.archive(old)
+	// what follows is as before but for the number of injected points in the generation, which stands before the generation
+	body := data[len(old.buf) : len(data)-8]
+	generation := &archive{}
+	s.archiveGeneration(generation)
+	at := len(body) - len(generation.buf)
+	old.buf = append(append(old.buf, body[:at-8]...), body[at:]...)
+	r, err := Restore(withChecksum(old.buf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Ask(); !slices.Equal(got[3], want) || r.placed != 2 {
+		t.Errorf("%v, want %v last; %d injected", got, want, r.placed)
+	}
+}

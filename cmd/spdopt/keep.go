@@ -286,5 +286,8 @@ func (k *keeper) end(ctx context.Context, err *error) {
 	} else if failed := errors.Join(k.run.Sync(), k.run.Close()); failed != nil {
 		*err = errors.Join(*err, failed)
 	}
+	if unusable := (*run.NotRunError)(nil); errors.As(*err, &unusable) { // it would end in the same way
+		return
+	}
 	*err = haltedf(*err, "%s; go on with: spdopt runs resume %s", strings.TrimSuffix((*err).Error(), nothingWritten), k.run.Dir())
 }

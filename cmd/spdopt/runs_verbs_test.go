@@ -145,6 +145,16 @@ func TestFailedEvaluationsAreKept(t *testing.T) {
 	require.Equal(t, exitObjective, o.code)
 	require.Contains(t, o.stderr, "go on with: spdopt runs resume "+broken)
 	require.Len(t, told(t, broken), 10)
+
+	// A state that this program cannot read ends a resume, and no advice to resume again follows.
+	r, err := run.Open(broken, run.Options{})
+	require.NoError(t, err)
+	require.NoError(t, r.Checkpoint(run.State{Kind: searchKind, Next: 10, Data: []byte("of another program")}))
+	require.NoError(t, r.Close())
+	o = invoke("runs", "resume", broken, "--force")
+	require.Equal(t, exitInput, o.code)
+	require.Contains(t, o.stderr, "state")
+	require.NotContains(t, o.stderr, "go on with")
 }
 
 func TestSolveAndBenchKeepRuns(t *testing.T) {
