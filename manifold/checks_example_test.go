@@ -47,6 +47,16 @@ func ExampleFrameOfInverse() {
 	// ⎣-1e-12       1⎦
 }
 
+func ExampleFrameOf() {
+	f := must(manifold.FrameOf(mat.NewDense(2, 2, []float64{1e6, -1, 1e6, 1})))
+	fmt.Printf("%.3g\n", mat.Formatted(f.Inverse()))
+	fmt.Printf("log det S = %.4f\n", f.LogDet())
+	// Output:
+	// ⎡5e-07  5e-07⎤
+	// ⎣ -0.5    0.5⎦
+	// log det S = 29.0173
+}
+
 func ExampleNewCholeskyPoint() {
 	p := must(manifold.NewCholeskyPoint(a))
 	fmt.Printf("%.4f\n", mat.Formatted(p.L()))
