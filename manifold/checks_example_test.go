@@ -48,11 +48,13 @@ func ExampleFrameOfInverse() {
 }
 
 func ExampleFrameOf() {
-	f := must(manifold.FrameOf(mat.NewDense(2, 2, []float64{1e6, 1e-6, 0, 1e-6}))) // F F^T, of condition 4e24, would lose the second column
-	fmt.Printf("%.4g\n", mat.Formatted(f.Inverse()))
+	f := must(manifold.FrameOf(mat.NewDense(2, 2, []float64{1e6, -1, 1e6, 1})))
+	fmt.Printf("%.3g\n", mat.Formatted(f.Inverse()))
+	fmt.Printf("log det S = %.4f\n", f.LogDet())
 	// Output:
-	// ⎡ 1e-06  -1e-06⎤
-	// ⎣     0   1e+06⎦
+	// ⎡5e-07  5e-07⎤
+	// ⎣ -0.5    0.5⎦
+	// log det S = 29.0173
 }
 
 func ExampleNewFrameIn() {
