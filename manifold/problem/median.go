@@ -9,6 +9,7 @@ import (
 
 	"github.com/spdopt/spdopt/internal/dense"
 	"github.com/spdopt/spdopt/manifold"
+	"github.com/spdopt/spdopt/manifold/problem/internal/iteration"
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
@@ -186,6 +187,19 @@ func medianNewton(in instance, _ *manifold.Affine, o *Options) (*solve.Result, e
 	if err != nil {
 		return nil, err
 	}
+	r, err := k.newton(first, o)
+	if err != nil || r.Reason.Name != iteration.Stalled || k.single == nil || o.Start != nil {
+		return r, err
+	}
+	clear(k.tried)
+	if again, err := followedFrom(k, k.startFromMeans(), o, newtonDirection); err == nil && again.Converged {
+		return again, nil
+	}
+	return r, nil
+}
+
+// newton is Newton's method from that point, without decompositions where they are not needed. Between data that are near one another it may stall at a kink.
+func (k *medianObjective) newton(first *manifold.Frame, o *Options) (*solve.Result, error) {
 	if s := newShiftedMedian(k, o); s != nil {
 		return shiftedIterate(s, k, first, o)
 	}
