@@ -17,6 +17,8 @@ const (
 	nearForcing, farForcing = 0.002, 5e-4
 	// fitCurving is about what a step leaves, relative to the gradient g, in g^2/n: the cost is not quadratic.
 	fitCurving = 0.6
+	// bentShare times what the last step of a trust region left beyond what its model said, in the square of the gradient before, is what the next one leaves: it will not gain more.
+	bentShare = 0.5
 	// fitWidth bounds the logarithms of the pencils of pairs that are near each other.
 	fitWidth = 2.5
 	// fitGain is what a step between near pairs must make of the gradient at most.
@@ -58,6 +60,7 @@ type procrustesFit struct {
 	width      float64    // the root of order 16 of the sum of those powers of the logarithms
 	length     float64    // of the last step
 	radius     float64    // 0 while the pairs are near
+	bent       float64    // what the last step left, relative to the square of the gradient before and beyond what its model said; 0 while they are and for a bounded step
 	damped     bool       // the last step was shortened while they are
 	final      *lastSolve // made when it is first needed
 	closing    bool       // the last evaluation was such that the step from there may be stated to be the last
@@ -139,7 +142,7 @@ func (f *procrustesFit) step() bool {
 				f.radius = min(f.at.norm, math.Sqrt(float64(f.n)))
 			}
 		}
-		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n)), 0.5)
+		forcing = min(max(forcing, fitCurving*f.at.norm*f.at.norm/float64(f.n), bentShare*f.bent*f.at.norm), 0.5)
 		f.renewModel()
 		if (f.steps == 0 || f.damped || f.far != nil) && !f.model.prepare() {
 			return false
@@ -189,6 +192,7 @@ func (f *procrustesFit) move(goal float64) (moved, ok bool) {
 				return false, false
 			}
 			if f.pays(damping) {
+				f.bent = f.bending()
 				f.at, f.trial = f.trial, f.at
 				return true, true
 			}
@@ -199,6 +203,14 @@ func (f *procrustesFit) move(goal float64) (moved, ok bool) {
 		f.damped = true
 		dense.Scale(0.25, f.turn, f.turn)
 	}
+}
+
+// bending is bent for the step to trial.
+func (f *procrustesFit) bending() float64 {
+	if f.far == nil || f.model.bounded {
+		return 0
+	}
+	return max(0, f.trial.norm-norm(f.model.rest)) / (f.at.norm * f.at.norm)
 }
 
 // reach evaluates at the new point, as exactly as the end of a run needs if that is what it is.

@@ -9,8 +9,11 @@ import (
 const (
 	// modelSpread bounds tr G/n tr G^-1/n for pairs that single precision bears.
 	modelSpread = 1e4
-	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side.
-	innerForcing = 0.2
+	// innerForcing is the residual that a solve with the secant operator leaves within a Newton step, relative to its right side, and looseForcing that once a direction from such a solve has left more
+	// than looseForcing of the residual: where the Hessian is nearly singular and the operator is not, better solves gain nothing.
+	innerForcing, looseForcing = 0.2, 0.5
+	// outerKept is how many directions of a Newton step the next one is conjugate to. Each comes from another rough inverse of the operator, so that one is not enough.
+	outerKept = 3
 	// roundedLeast is the dimension from which on products in bfloat16 are faster, and bytesLeast that from which on products in bytes are.
 	roundedLeast, bytesLeast = 26, 80
 	// roundedGain is how much a solve may make of a residual by products in bfloat16, before the residual is lost in their error and computed in single precision. A goal
@@ -53,11 +56,19 @@ type procrustesModel struct {
 	known float64    // the norm of the last residual without the error of rounded products
 	drift float64    // the error of a residual that was carried along, relative to the last one computed, as last seen
 
-	step, res, dir, hd, z, right       []float32 // of a solve with the operator
-	total, rest, course, image, answer []float32 // of a Newton step
-	decrease                           float64   // of the cost that the step promises
-	bounded                            bool      // the radius ended the step
-	products                           int
+	step, res, dir, hd, z, right []float32 // of a solve with the operator
+	total, rest, answer          []float32 // of a Newton step
+	outer                        [outerKept]outerDirection
+	forcing                      float64 // of its inner solves
+	decrease                     float64 // of the cost that the step promises
+	bounded                      bool    // the radius ended the step; true before the first one
+	products                     int
+}
+
+// outerDirection is one along which a Newton step has gone.
+type outerDirection struct {
+	course, image []float32
+	curvature     float32
 }
 
 // modelFactors is what belongs to a point.
@@ -87,6 +98,7 @@ func newProcrustesModel(b []dense.Matrix[float64], t *team, l *lender) *procrust
 		m.scale = append(m.scale, float64(n)/b.Trace())
 	}
 	m.secant, m.tangent, m.bend = m.secantTerm, m.tangentTerm, m.bendTerm
+	m.bounded = true
 	m.coarse = newCoarseOperator(n, len(b))
 	return m
 }
@@ -179,38 +191,74 @@ func (m *procrustesModel) newton(grad []float64, goal, radius float64) {
 		m.decrease = m.promise(grad)
 		return
 	}
-	if m.total == nil {
-		for _, v := range []*[]float32{&m.total, &m.rest, &m.course, &m.image, &m.answer} {
-			*v = make([]float32, m.n*m.n)
-		}
-	}
-	clear(m.total)
-	copy(m.rest, m.res)
-	m.decrease, m.bounded = 0, false
-	m.precondition(goal)
-	dense.Scale(-1, m.answer, m.course)
-	for range outerProducts {
-		m.operate(m.course, m.tangent, m.at.transposed, m.image)
-		slope, curvature := -float64(dense.Dot(m.course, m.rest)), float64(dense.Dot(m.course, m.image))
-		ss, sd, dd := dense.Dot(m.total, m.total), dense.Dot(m.total, m.course), dense.Dot(m.course, m.course)
+	settled := !m.bounded // by the last step: on the way there, rough steps lead to other minima
+	m.beginOuter(goal)
+	for i := range outerProducts {
+		d := &m.outer[i%outerKept]
+		m.operate(d.course, m.tangent, m.at.transposed, d.image)
+		slope, curvature := -float64(dense.Dot(d.course, m.rest)), float64(dense.Dot(d.course, d.image))
+		ss, sd, dd := dense.Dot(m.total, m.total), dense.Dot(m.total, d.course), dense.Dot(d.course, d.course)
 		length := slope / curvature
 		edge := toBoundary(float64(ss), float64(sd), float64(dd), radius)
 		if m.bounded = !(curvature > 0) || length >= edge; m.bounded {
 			length = edge
 		}
 		m.decrease += length * (slope - length/2*curvature)
-		dense.Axpy(float32(length), m.course, m.total)
+		dense.Axpy(float32(length), d.course, m.total)
 		if m.bounded {
 			break
 		}
-		dense.Axpy(float32(length), m.image, m.rest)
-		if math.Sqrt(float64(dense.Dot(m.rest, m.rest))) <= goal {
+		d.curvature = float32(curvature)
+		before := norm(m.rest)
+		dense.Axpy(float32(length), d.image, m.rest)
+		left := norm(m.rest)
+		if left <= goal {
 			break
 		}
+		if settled && left > looseForcing*before {
+			m.forcing = looseForcing
+		}
 		m.precondition(goal)
-		dense.Blend(dense.Dot(m.answer, m.image)/float32(curvature), m.course, -1, m.answer, m.course)
+		m.conjugate(i)
 	}
 	copy(m.step, m.total)
+}
+
+// beginOuter sets the first direction of a Newton step for the residual res.
+func (m *procrustesModel) beginOuter(goal float64) {
+	if m.total == nil {
+		vectors := []*[]float32{&m.total, &m.rest, &m.answer}
+		for i := range m.outer {
+			vectors = append(vectors, &m.outer[i].course, &m.outer[i].image)
+		}
+		for _, v := range vectors {
+			*v = make([]float32, m.n*m.n)
+		}
+	}
+	clear(m.total)
+	copy(m.rest, m.res)
+	m.decrease, m.bounded, m.forcing = 0, false, innerForcing
+	m.precondition(goal)
+	dense.Scale(-1, m.answer, m.outer[0].course)
+}
+
+// conjugate sets the direction after number last from the answer, in the place of the oldest one.
+func (m *procrustesModel) conjugate(last int) {
+	next := &m.outer[(last+1)%outerKept]
+	if last+1 < outerKept {
+		dense.Scale(-1, m.answer, next.course)
+	} else {
+		dense.Blend(m.share(next), next.course, -1, m.answer, next.course)
+	}
+	for i := max(0, last+2-outerKept); i <= last; i++ {
+		d := &m.outer[i%outerKept]
+		dense.Axpy(m.share(d), d.course, next.course)
+	}
+}
+
+// share is how much of a direction makes the answer conjugate to it.
+func (m *procrustesModel) share(d *outerDirection) float32 {
+	return dense.Dot(m.answer, d.image) / d.curvature
 }
 
 // promise is the decrease of the cost along a step that solves the equations of the quadratic model.
@@ -229,7 +277,7 @@ func toBoundary(ss, sd, dd, radius float64) float64 {
 // precondition sets answer to the inverse of the operator times rest, roughly.
 func (m *procrustesModel) precondition(goal float64) {
 	copy(m.res, m.rest)
-	m.solve(max(innerForcing*math.Sqrt(float64(dense.Dot(m.rest, m.rest))), 0.5*goal))
+	m.solve(max(m.forcing*norm(m.rest), 0.5*goal))
 	dense.Scale(-1, m.step, m.answer)
 }
 
