@@ -200,7 +200,7 @@ func TestEquations(t *testing.T) {
 // TestSandwichPreconditioner: at any point, with a triangular frame or another, it undoes the first part of the Hessian, which is what remains of it without the differential:
 // in single precision but for that, in double but for rounding.
 func TestSandwichPreconditioner(t *testing.T) {
-	const n = singleRows
+	const n = singlePencilRows
 	a, b := symmetric(gallery.SPD(61, n, 1e2)), symmetric(gallery.SPD(62, n, 1e2))
 	for name, ms := range map[string][]mat.Symmetric{"lyapunov": {a, b}, "nearness": {a, b}, "nearness with C = I": {a}} {
 		p, _ := ByName(strings.Fields(name)[0])

@@ -112,7 +112,7 @@ func (q *sandwich) invertAt(m *sandwichMemo, f *manifold.Frame) {
 	}
 	m.ready = true
 	m.inverse.carry(q.constant, f)
-	if m.narrow = len(q.constant.mu) >= singleRows; !m.narrow {
+	if m.narrow = len(q.constant.mu) >= singlePencilRows; !m.narrow {
 		return
 	}
 	if q.weights == nil {

@@ -26,10 +26,8 @@ const (
 	singleNoise = 0.02
 	// hopeless is the factor by which an R that is nothing special may exceed that: gradients have little where the inverse is large.
 	hopeless = 1e3
-	// singleRows is the number of rows from which on single precision saves more than it takes to convert and to look at the noise.
-	singleRows = 48
-	// singleEpsilon is the relative rounding of single precision.
-	singleEpsilon = 0x1p-24
+	// singlePencilRows is the number of rows of a pencil from which on single precision saves more than it takes to convert and to look at the noise.
+	singlePencilRows = 48
 )
 
 func newSingleWeights(p *pencil) *singleWeights {
@@ -49,7 +47,7 @@ func (q *singlePencil) set(p *pencil, a, b dense.Matrix[float64]) bool {
 		plain += u
 		weighted += v
 	}
-	q.noise = singleEpsilon * math.Sqrt(dense.Dot(a.Data, a.Data)*dense.Dot(b.Data, b.Data)) / n
+	q.noise = singleRounding * math.Sqrt(dense.Dot(a.Data, a.Data)*dense.Dot(b.Data, b.Data)) / n
 	if !(q.noise*plain*weighted/(n*n) <= hopeless*singleNoise) {
 		return false
 	}
