@@ -79,17 +79,3 @@ func ExampleNewCholeskyPoint() {
 	// ⎣0.7071  1.2247⎦
 	// not positive definite: smallest eigenvalue -1 (largest 3)
 }
-
-func ExampleNewFrameIn() {
-	memory := make([]float64, 2*2*2)
-	for _, scale := range []float64{1, 9} { // one frame after the other in the same memory
-		p, err := manifold.NewFrameIn(memory, mat.NewSymDense(2, []float64{4 * scale, 0, 0, scale}))
-		if err != nil {
-			panic(err)
-		}
-		fmt.Println(p.F().At(0, 0), p.Inverse().At(1, 1) < 1.1)
-	}
-	// Output:
-	// 2 true
-	// 6 true
-}
