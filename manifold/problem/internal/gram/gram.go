@@ -32,14 +32,19 @@ func Frame(s *mat.SymDense, x dense.Matrix[float64]) (*manifold.Frame, error) {
 	return f, nil
 }
 
-// roundingReach is the share of a diagonal entry above which a pivot is no rounding: sums of squares, and small pivots before it, amplify rounding.
-const roundingReach = 1e-9
+// roundingReach is the share of a diagonal entry above which a pivot is no rounding, amplifiedReach that where the smallest pivot before it is all of its diagonal
+// entry: a pivot of a smaller share amplifies rounding by as much.
+const roundingReach, amplifiedReach = 1e-9, 1e-12
 
 func smallPivots(f *manifold.Frame, s *mat.SymDense) bool {
+	smallest := 1.0
 	for i := range f.Dim() {
-		if p := f.F().At(i, i); p*p <= roundingReach*s.At(i, i) {
+		p := f.F().At(i, i)
+		share := p * p / s.At(i, i)
+		if share <= max(roundingReach, amplifiedReach/smallest) {
 			return true
 		}
+		smallest = min(smallest, share)
 	}
 	return false
 }

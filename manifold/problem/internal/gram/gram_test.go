@@ -30,6 +30,17 @@ func TestFrame(t *testing.T) {
 			t.Errorf("seed %d: dependent column: %v", seed, err)
 		}
 	}
+	for seed := range uint64(20) {
+		nearly := gallery.NewStream(seed).Normals(50, 4)
+		for i := range nearly.Rows {
+			row := nearly.Row(i)
+			row[2] = row[0] + row[1] + 3e-4*row[2]
+			row[3] = row[0] - row[2]
+		}
+		if _, err := frameOf(nearly); err == nil {
+			t.Errorf("seed %d: a column that depends on others through one that nearly does passes", seed)
+		}
+	}
 	ones := dense.New[float64](2, 2)
 	for i := range ones.Data {
 		ones.Data[i] = 1
