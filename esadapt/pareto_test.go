@@ -274,7 +274,7 @@ func TestParetoOnTheClassics(t *testing.T) {
 
 // TestRandomParetoSearches: whatever was asked for, on objectives without bound or without value, points are finite and in the box, and a restored search goes on with the same bits.
 func TestRandomParetoSearches(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range seedsOf(300) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		o := drawOptions(r)
 		o.Noise, o.Surrogate, o.Constraints, o.Equalities = false, false, 0, nil
