@@ -1,7 +1,6 @@
 package dense
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -152,15 +151,7 @@ func BenchmarkByteForms(b *testing.B) {
 		if f == nil {
 			b.Skip("no VPDPBUSD")
 		}
-		r := rand.New(rand.NewPCG(31, 2))
-		f.Set(0, random[float32](r, n, count))
-		y, out := symmetric[float32](r, n), New[float32](n, n)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				f.Apply(1, y, out)
-			}
-			b.ReportMetric(2*float64(count)*float64(n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gop/s")
-		})
+		benchmarkForms(b, f, n, count, "Gop/s")
 	}
 }
 

@@ -145,14 +145,22 @@ func BenchmarkRoundedForms(b *testing.B) {
 		if f == nil {
 			b.Skip("no VDPBF16PS")
 		}
-		r := rand.New(rand.NewPCG(31, 2))
-		f.Set(0, random[float32](r, n, count))
-		y, out := symmetric[float32](r, n), New[float32](n, n)
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				f.Apply(1, y, out)
-			}
-			b.ReportMetric(2*float64(count)*float64(n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gflop/s")
-		})
+		benchmarkForms(b, f, n, count, "Gflop/s")
 	}
+}
+
+// benchmarkForms times Apply of count forms of n rows, in operations a second.
+func benchmarkForms(b *testing.B, f interface {
+	Set(first int, x Matrix[float32])
+	Apply(scale float32, y, out Matrix[float32])
+}, n, count int, unit string) {
+	r := rand.New(rand.NewPCG(31, 2))
+	f.Set(0, random[float32](r, n, count))
+	y, out := symmetric[float32](r, n), New[float32](n, n)
+	b.Run(fmt.Sprint(n), func(b *testing.B) {
+		for b.Loop() {
+			f.Apply(1, y, out)
+		}
+		b.ReportMetric(2*float64(count)*float64(n*n)*float64(b.N)/b.Elapsed().Seconds()/1e9, unit)
+	})
 }

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// singleRows is the number of rows from which on products in single precision pay.
-	singleRows = 16
+	// singleBarycenterRows is the number of rows of a barycenter from which on products in single precision pay.
+	singleBarycenterRows = 16
 	// shortest is the least factor by which a step multiplies roots of eigenvalues.
 	shortest = 0.05
 	// straightStep is the length of a step, relative to the point, up to which frames stay spectral enough.
@@ -380,7 +380,7 @@ func (r *barycenterRun) hessian(dst, u dense.Matrix[float64]) {
 
 // roots replaces eta by the Hessian product of the K_k^1/2 over the factor that it returns. size is the length of eta in the metric.
 func (r *barycenterRun) roots(eta dense.Matrix[float64], size float64) (factor float64) {
-	if r.n < singleRows {
+	if r.n < singleBarycenterRows {
 		r.eta = r.etas
 		r.eta.Copy(eta)
 		if r.team.run(r.product, eta.Data) != nil {

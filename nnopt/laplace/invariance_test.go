@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/internal/dense"
+	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/nnopt/curvature"
 	"github.com/spdopt/spdopt/nnopt/laplace"
 	"github.com/spdopt/spdopt/nnopt/net"
@@ -113,7 +115,7 @@ func TestInvariances(t *testing.T) {
 	n, data := c.build(examples)
 	want := facts(t, n, data)
 	unit, class := r.Perm(units), r.Perm(classes)
-	rotation := orthogonal(r, inputs)
+	rotation := gallery.Orthogonal(5, inputs)
 	for what, change := range map[string]func(c *classifier){
 		"units": func(c *classifier) {
 			c.first = reordered(c.first, unit)
@@ -173,22 +175,10 @@ func reordered[E any](v []E, place []int) []E {
 	return out
 }
 
-func orthogonal(r *rand.Rand, n int) *mat.Dense {
-	a := mat.NewDense(n, n, nil)
-	for i := range n {
-		for j := range n {
-			a.Set(i, j, r.NormFloat64())
-		}
+func rotated(q dense.Matrix[float64], v []float64) []float64 {
+	out := make([]float64, len(v))
+	for i := range out {
+		out[i] = dense.Dot(q.Row(i), v)
 	}
-	var qr mat.QR
-	qr.Factorize(a)
-	var q mat.Dense
-	qr.QTo(&q)
-	return &q
-}
-
-func rotated(q *mat.Dense, v []float64) []float64 {
-	var out mat.VecDense
-	out.MulVec(q, mat.NewVecDense(len(v), slices.Clone(v)))
-	return out.RawVector().Data
+	return out
 }

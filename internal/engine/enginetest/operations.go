@@ -1,4 +1,4 @@
-// Package enginetest holds what the tests of the processor's engine and of devices have in common: a call of every operation.
+// Package enginetest holds what the tests of the processor's engine and of devices and the command "check device" have in common: a call of every operation.
 package enginetest
 
 import (
