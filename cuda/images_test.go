@@ -15,6 +15,9 @@ import (
 // careless is arithmetic that rounds worse than it must, or takes tiny numbers for zero. (Built-in functions use ex2.approx and rcp.approx as a start.)
 var careless = regexp.MustCompile(`(add|sub|mul|fma|neg|abs|min|max)\.[a-z.]*ftz\.f32|(div|sqrt|sin|cos|lg2|tanh)\.approx[a-z.]*\.f(32|64)`)
 
+// exact are kernels that ask whether a difference of two products is zero: a fused product would leave what the other one is rounded by.
+var exact = regexp.MustCompile(`\.entry (first_order_angle|bounded_angle)\((?s:.*?)\n}`)
+
 // TestImages: every capability gets an image, each with all kernels that this package launches; what is too old is refused.
 func TestImages(t *testing.T) {
 	files, err := filepath.Glob("*.go")
@@ -52,6 +55,15 @@ func TestImages(t *testing.T) {
 			}
 			if bad := careless.Find(image); bad != nil {
 				t.Errorf("%s, %d: %s", element, capability, bad)
+			}
+			texts := exact.FindAll(image, -1)
+			for _, text := range texts {
+				if bytes.Contains(text, []byte("fma.")) {
+					t.Errorf("%s, %d: fused products in %s", element, capability, text[:40])
+				}
+			}
+			if capability != 90 && len(texts) != 2 {
+				t.Errorf("%s, %d: %d of 2 exact kernels were found", element, capability, len(texts))
 			}
 			if binary := bytes.HasPrefix(image, []byte("\x7fELF")); binary != (capability == 90) {
 				t.Errorf("%s, %d: a binary: %v", element, capability, binary)

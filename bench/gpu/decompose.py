@@ -19,6 +19,7 @@ import time
 import numpy
 
 EMULATED = bool(os.environ.get("EMULATE"))
+DRIVER = {} if EMULATED else {"SPDOPT_LIBCUDA": "system"}  # the tests would take the emulation
 BATCHES = "3x20 2x60" if EMULATED else "60x768 12x2304 24x3072"
 LINE = re.compile(r"^BenchmarkEigen/(float\d+)/(\d+)x(\d+)/(cold|warm)\S*\s+\d+\s+(\S+) ns/op\s+(\S+) sweeps", re.M)
 
@@ -62,7 +63,7 @@ def covariances(count, n, seed=0):
 
 def batches(tests, folder):
     """Times of matfun.Eigen as the test binary prints them, and of eigh for as many matrices of the size."""
-    run = subprocess.run([tests, "-test.run", "^$", "-test.bench", "Eigen", "-test.benchtime", "2x"], cwd=folder, capture_output=True, text=True, env={**os.environ, "SPDOPT_EIGEN": BATCHES})
+    run = subprocess.run([tests, "-test.run", "^$", "-test.bench", "Eigen", "-test.benchtime", "2x"], cwd=folder, capture_output=True, text=True, env={**os.environ, **DRIVER, "SPDOPT_EIGEN": BATCHES})
     rows = LINE.findall(run.stdout)
     if run.returncode != 0 or len(rows) != 4 * len(BATCHES.split()):
         print(f"the benchmark of matfun.Eigen failed with code {run.returncode}:\n{run.stdout}{run.stderr}")
