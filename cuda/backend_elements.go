@@ -178,11 +178,11 @@ func (b *backend[T]) NormEstimate(n engine.Batch[T], est []float64) {
 		return
 	}
 	norms, v, w := work+uintptr(8*rows), work+uintptr(16*rows), work+uintptr(24*rows)
-	c.l.matrix(b.view(i, n)).int(n.Rows).int(n.Cols).ptr(work).ptr(norms).rows("row_norms", rows)
+	c.l.either(b.view(i, n), false).int(n.Rows).int(n.Cols).ptr(work).ptr(norms).rows("row_norms", rows)
 	c.l.matrix(b.view(i, n)).matrix(packed).int(n.Count).int(n.Rows).int(n.Cols).each("copy", rows*n.Cols)
-	c.l.ptr(packed.at).ptr(norms).int(n.Rows).ptr(v).ptr(c.at(j)).rows("power_start", n.Count)
+	c.l.operand(packed.at, false).ptr(norms).int(n.Rows).ptr(v).ptr(c.at(j)).rows("power_start", n.Count)
 	for range 3 {
-		c.l.ptr(packed.at).ptr(v).int(n.Rows).ptr(w).rows("power_step", rows)
+		c.l.operand(packed.at, false).ptr(v).int(n.Rows).ptr(w).rows("power_step", rows)
 		c.l.ptr(w).int(n.Rows).ptr(v).ptr(c.at(j)).rows("power_norm", n.Count)
 	}
 }

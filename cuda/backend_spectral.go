@@ -19,7 +19,7 @@ func (b *backend[T]) BoundedAngle(s, r, x []T, t, n engine.Batch[T]) {
 	c := &b.c
 	si, ri, xi, i, j := add(c, s, false), add(c, r, false), add(c, x, false), b.read(t), b.write(n)
 	c.commit()
-	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).matrix(b.view(j, n)).int(n.Count).int(n.Rows).tiles("bounded_angle", n.Rows, n.Rows, n.Count)
+	c.l.ptr(c.at(si)).ptr(c.at(ri)).ptr(c.at(xi)).matrix(b.view(i, t)).either(b.view(j, n), false).int(n.Count).int(n.Rows).tiles("bounded_angle", n.Rows, n.Rows, n.Count)
 }
 
 // FirstOrderAngle implements engine.Spectral.
@@ -47,7 +47,7 @@ func (b *backend[T]) NormBound(n engine.Batch[T], bounds []float64) {
 		return
 	}
 	norms := work + uintptr(8*rows)
-	c.l.matrix(b.view(i, n)).int(n.Rows).int(n.Cols).ptr(work).ptr(norms).rows("row_norms", rows)
+	c.l.either(b.view(i, n), false).int(n.Rows).int(n.Cols).ptr(work).ptr(norms).rows("row_norms", rows)
 	c.l.ptr(work).ptr(norms).int(n.Rows).ptr(c.at(j)).rows("norm_bound", n.Count)
 }
 

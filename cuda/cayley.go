@@ -58,20 +58,20 @@ func (m *cayley) invert(a, w view, n int) {
 	m.multiply(-1, r, a21, k, 1, a, h, h)
 }
 
-// truncated sets q = (I+N)^2 (I+N^2) ... (I+N^(2^(terms-1))): see dense.CayleyTruncated.
+// truncated sets q = (I+N)^2 (I+N^2) ... (I+N^(2^(terms-1))): see dense.CayleyTruncated. Without half products the fewest are those of F + M F with
+// M = 2 N + N^2 and F the product of the other factors.
 func (m *cayley) truncated(in view, terms int, q view, n int) {
-	power, f, free, other := m.square(), m.square(), m.square(), m.square()
-	if other.at == 0 {
+	power, f, free, first := m.square(), m.square(), m.square(), m.square()
+	if first.at == 0 {
 		return
 	}
 	square := func(x, y view) { m.multiply(1, x, x, n, 0, y, n, n) }
 	square(in, power)
 	if terms == 1 {
-		m.shifted(power, 0, 1, f, n)
-		m.shifted(in, 1, 0, free, n)
-		m.finish(f, power, free, q, n)
+		m.combine(1, 2, in, 1, power, q, n)
 		return
 	}
+	m.combine(0, 2, in, 1, power, first, n)
 	m.shifted(power, 1, 1, f, n)
 	for range terms - 2 {
 		square(power, free)
@@ -80,12 +80,15 @@ func (m *cayley) truncated(in view, terms int, q view, n int) {
 		m.multiply(1, f, power, n, 1, free, n, n)
 		f, free = free, f
 	}
-	square(power, free)
-	m.multiply(1, in, f, n, 0, other, n, n)
-	m.finish(f, free, other, q, n)
+	m.shifted(f, 1, 0, q, n)
+	m.multiply(1, first, f, n, 1, q, n, n)
 }
 
-// finish sets q = 2 f - I + p + 2 o.
-func (m *cayley) finish(f, p, o, q view, n int) {
-	m.l.ptr(f.at).ptr(p.at).ptr(o.at).int(m.count).int(n).matrix(q).each("even_odd", m.count*n*n)
+// combine sets y = c0 I + c1 a + c2 b.
+func (m *cayley) combine(c0, c1 float64, a view, c2 float64, b, y view, n int) {
+	m.number(c0)
+	m.number(c1)
+	m.l.matrix(a)
+	m.number(c2)
+	m.l.matrix(b).matrix(y).int(m.count).int(n).each("combine", m.count*n*n)
 }

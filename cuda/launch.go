@@ -62,6 +62,20 @@ func (l *launcher) int(v int) *launcher         { return l.slot(uint64(v)) }
 func (l *launcher) float32(v float64) *launcher { return l.slot(uint64(math.Float32bits(float32(v)))) }
 func (l *launcher) float64(v float64) *launcher { return l.slot(math.Float64bits(v)) }
 func (l *launcher) matrix(v view) *launcher     { return l.ptr(v.at).int(v.stride).int(v.step) }
+
+// operand passes the address of an array that a kernel takes in either form: as bfloat16, or as the numbers of its module.
+func (l *launcher) operand(at uintptr, narrow bool) *launcher {
+	if narrow {
+		return l.ptr(0).ptr(at)
+	}
+	return l.ptr(at).ptr(0)
+}
+
+// either passes matrices in the same way.
+func (l *launcher) either(v view, narrow bool) *launcher {
+	return l.operand(v.at, narrow).int(v.stride).int(v.step)
+}
+
 func (l *launcher) flag(v bool) *launcher {
 	if v {
 		return l.slot(1)

@@ -128,14 +128,6 @@ func (p *pass) input(side, from int) uintptr {
 	return p.basis(side, from)
 }
 
-// wide and narrow tell a kernel where to write: exactly one of them is not 0.
-func (p *pass) output(at uintptr) (wide, narrow uintptr) {
-	if p.by.narrow {
-		return 0, at
-	}
-	return at, 0
-}
-
 // enter takes the gradients into the momentum.
 func (p *pass) enter() {
 	size, count := p.g.m*p.g.n, len(p.g.params)
@@ -176,8 +168,7 @@ func (p *pass) apply() {
 		x = p.q.x
 	}
 	p.rotate(x, false, 0, count)
-	wide, narrow := p.output(p.q.x)
-	l.ptr(p.q.f).ptr(p.l.powers[0]).ptr(p.l.powers[1]).ptr(p.at(g.totals)).float64(-1/p.p.o.Root).ptr(wide).ptr(narrow).int(g.m).int(g.n).
+	l.ptr(p.q.f).ptr(p.l.powers[0]).ptr(p.l.powers[1]).ptr(p.at(g.totals)).float64(-1/p.p.o.Root).operand(p.q.x, p.by.narrow).int(g.m).int(g.n).
 		rows("plan_precondition", count*g.m)
 	p.rotate(p.q.x, true, 0, count)
 	l.ptr(p.m.numbers).ptr(p.l.params).ptr(p.q.f).lines("plan_leave", size, count)
@@ -192,13 +183,12 @@ func (p *pass) update(from, count int, restore bool) {
 	if !p.by.narrow {
 		grad = q.x
 	}
-	wide, narrow := p.output(grad)
-	l.ptr(p.m.numbers).ptr(p.l.grads+uintptr(8*from)).ptr(wide).ptr(narrow).lines("plan_collect", size, count)
+	l.ptr(p.m.numbers).ptr(p.l.grads+uintptr(8*from)).operand(grad, p.by.narrow).lines("plan_collect", size, count)
 	for side := range 2 {
 		l.ptr(p.eig(side, from)).int(g.side(side)).ptr(q.s[side]).ptr(q.r[side]).ptr(q.traces[side]).rows("plan_roots", count)
 	}
 	p.rotate(grad, false, from, count)
-	l.ptr(q.f).ptr(q.r[0]).ptr(q.r[1]).int(g.m).int(g.n).ptr(wide).ptr(narrow).ptr(q.sums).rows("plan_whiten", count*g.m)
+	l.ptr(q.f).ptr(q.r[0]).ptr(q.r[1]).int(g.m).int(g.n).operand(grad, p.by.narrow).ptr(q.sums).rows("plan_whiten", count*g.m)
 	keep := math.Pow(1-o.Beta2, float64(o.Every))
 	l.ptr(q.sums).ptr(q.traces[0]).ptr(q.traces[1]).int(g.m).int(g.n).float64(keep).float64(1).float64(o.Damping).ptr(p.at(g.totals+totalsLength*from)).ptr(q.coefs).
 		rows("plan_rates", count)
@@ -219,63 +209,72 @@ func (p *pass) update(from, count int, restore bool) {
 }
 
 // follow turns the bases of one side and moves the eigenvalues, by the statistics in h. What is written E is the rotation without its identity, so that
-// rounding of products touches the change only.
+// rounding of products touches the change only; it is an operand of products, and bfloat16 where they are.
 func (p *pass) follow(side, from, count int) {
 	l, q, o, n := p.Spectral.l, &p.q, &p.p.o, p.g.side(side)
-	all := count * n * n
-	target, turn := uintptr(0), uintptr(0) // copies of the target and of E in bfloat16
-	if p.by.narrow {
-		target, turn = q.z+q.half, q.y+q.half
+	all, narrow, in := count*n*n, p.by.narrow, p.by.inputs()
+	target, copied := q.h, uintptr(0)
+	if narrow {
+		target = q.z + q.half
+		copied = target
 	}
-	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(p.rest(side, from)).ptr(q.h).ptr(target).ptr(q.rel).int(n).rows("plan_target", count*n)
+	l.ptr(q.coefs).int(side).ptr(p.eig(side, from)).ptr(q.s[side]).ptr(p.rest(side, from)).ptr(q.h).ptr(copied).ptr(q.rel).int(n).rows("plan_target", count*n)
 	h, gen := view{q.h, n, n * n}, view{q.gen, n, n * n}
-	l.ptr(q.s[side]).ptr(q.r[side]).ptr(q.rel).matrix(h).matrix(gen).int(count).int(n).tiles("bounded_angle", n, n, count)
-	p.measure(n, count)
+	l.ptr(q.s[side]).ptr(q.r[side]).ptr(q.rel).matrix(h).either(gen, narrow && !o.Exact).int(count).int(n).tiles("bounded_angle", n, n, count)
+	p.measure(n, count, narrow && !o.Exact)
+	e := q.gen
 	if o.Exact {
-		p.exact(n, count)
-		if p.by.narrow {
-			l.ptr(q.gen).ptr(turn).int(all).each("narrow", all)
-		}
+		e = p.exact(n, count)
 	} else {
-		p.truncated(n, count, turn)
+		p.truncated(n, count)
 	}
-	l.duplicate(q.v, q.h, 4*all)
-	in, a, b := p.by.inputs(), q.h, q.gen
-	if p.by.narrow {
-		a, b = target, turn
+	turned, free := q.h, q.v // H Q
+	if !narrow {             // whose operand is H itself
+		turned, free = q.v, q.h
+		l.duplicate(turned, q.h, 4*all)
 	}
-	p.product(false, false, a, b, n, 1, 1, q.v, n, n, count, in, blas.Float32, p.by.compute)
-	l.ptr(q.gen).ptr(q.v).int(n).int(count).ptr(q.next).launch("plan_quotients", (n+tileSize-1)/tileSize, min(count, mostGrid), 1, tileSize, tileRows)
+	p.product(false, false, target, e, n, 1, 1, turned, n, n, count, in, blas.Float32, p.by.compute)
+	l.operand(e, narrow).ptr(turned).int(n).int(count).ptr(q.next).launch("plan_quotients", (n+tileSize-1)/tileSize, min(count, mostGrid), 1, tileSize, tileRows)
 	l.ptr(q.coefs).ptr(q.next).ptr(q.rel).int(n).float64(-1/o.Root).ptr(p.eig(side, from)).ptr(p.l.powers[side]+uintptr(4*from*n)).ptr(q.scale).rows("plan_settle", count)
 	if o.Keep {
-		// The turned target is Q^T (H Q) = (I + E)^T v.
-		l.duplicate(q.h, q.v, 4*all)
-		p.product(true, false, q.gen, q.v, n, 1, 1, q.h, n, n, count, blas.Float32, blas.Float32, p.by.exact)
-		l.ptr(q.coefs).ptr(q.scale).ptr(q.h).ptr(p.rest(side, from)).int(count).int(n).each("plan_rest", all)
+		p.keep(side, from, count, e, turned, free)
 	}
 	basis, old := p.basis(side, from), p.input(side, from)
-	if !p.by.narrow {
+	if !narrow {
 		old = q.z
 		l.duplicate(old, basis, 4*all)
 	}
-	p.product(false, false, old, b, n, 1, 1, basis, n, n, count, in, blas.Float32, p.by.compute)
+	p.product(false, false, old, e, n, 1, 1, basis, n, n, count, in, blas.Float32, p.by.compute)
+}
+
+// keep keeps what the turned target Q^T (H Q) = (I + E)^T (H Q) has off its diagonal, in free memory.
+func (p *pass) keep(side, from, count int, e, turned, free uintptr) {
+	l, q, n := p.Spectral.l, &p.q, p.g.side(side)
+	all := count * n * n
+	if p.by.narrow {
+		l.ptr(e).ptr(q.w).int(all).each("widen", all)
+		e = q.w
+	}
+	l.duplicate(free, turned, 4*all)
+	p.product(true, false, e, turned, n, 1, 1, free, n, n, count, blas.Float32, blas.Float32, p.by.exact)
+	l.ptr(q.coefs).ptr(q.scale).ptr(free).ptr(p.rest(side, from)).int(count).int(n).each("plan_rest", all)
 }
 
 // measure bounds and estimates the norms of the generators.
-func (p *pass) measure(n, count int) {
+func (p *pass) measure(n, count int, narrow bool) {
 	l, q := p.Spectral.l, &p.q
-	l.matrix(view{q.gen, n, n * n}).int(n).int(n).ptr(q.absolute).ptr(q.norms).rows("row_norms", count*n)
+	l.either(view{q.gen, n, n * n}, narrow).int(n).int(n).ptr(q.absolute).ptr(q.norms).rows("row_norms", count*n)
 	l.ptr(q.absolute).ptr(q.norms).int(n).ptr(q.bound).rows("norm_bound", count)
-	l.ptr(q.gen).ptr(q.norms).int(n).ptr(q.a).ptr(q.est).rows("power_start", count)
+	l.operand(q.gen, narrow).ptr(q.norms).int(n).ptr(q.a).ptr(q.est).rows("power_start", count)
 	for range 3 {
-		l.ptr(q.gen).ptr(q.a).int(n).ptr(q.b).rows("power_step", count*n)
+		l.operand(q.gen, narrow).ptr(q.a).int(n).ptr(q.b).rows("power_step", count*n)
 		l.ptr(q.b).int(n).ptr(q.a).ptr(q.est).rows("power_norm", count)
 	}
 }
 
-// exact sets gen to E = 2 (I - N)^-1 - 2 I.
-func (p *pass) exact(n, count int) {
-	l, q := p.Spectral.l, &p.q
+// exact returns where E = 2 (I - N)^-1 - 2 I is. N is float32.
+func (p *pass) exact(n, count int) uintptr {
+	l, q, all := p.Spectral.l, &p.q, count*n*n
 	l.ptr(q.gen).ptr(q.bound).ptr(q.est).float64(p.p.o.MaxNorm).ptr(q.y).int(n).rows("plan_shift", count*n)
 	m := &cayley{l: l, count: count, bytes: 4}
 	m.multiply = func(alpha float64, a, b view, inner int, beta float64, c view, rows, cols int) {
@@ -284,43 +283,43 @@ func (p *pass) exact(n, count int) {
 	}
 	y, gen := view{q.y, n, n * n}, view{q.gen, n, n * n}
 	m.invert(y, view{q.v, n, n * n}, n)
-	l.matrix(y).float32(2).float32(-2).matrix(gen).int(count).int(n).each("shifted", count*n*n)
+	l.matrix(y).float32(2).float32(-2).matrix(gen).int(count).int(n).each("shifted", all)
+	if !p.by.narrow {
+		return q.gen
+	}
+	l.ptr(q.gen).ptr(q.y).int(all).each("narrow", all)
+	return q.y
 }
 
-// truncated sets gen to E = 2 N + 2 F + N^q + 2 N F for F = (I+N^2)(I+N^4) ... (I+N^(q/2)) - I, q = 2^terms: see dense.CayleyTruncated.
-func (p *pass) truncated(n, count int, turn uintptr) {
-	l, q, all, in := p.Spectral.l, &p.q, count*n*n, p.by.inputs()
-	l.ptr(q.gen).ptr(q.bound).ptr(q.est).float64(p.p.o.MaxNorm).ptr(turn).int(n).rows("plan_shorten", count*n)
-	gen := q.gen
-	if p.by.narrow {
-		gen = turn
+// truncated sets gen, from N, to E = M + F + M F for M = 2 N + N^2 and F = (I+N^2)(I+N^4) ... (I+N^(q/2)) - I, q = 2^terms: see dense.CayleyTruncated.
+func (p *pass) truncated(n, count int) {
+	l, q, in := p.Spectral.l, &p.q, p.by.inputs()
+	l.operand(q.gen, p.by.narrow).ptr(q.bound).ptr(q.est).float64(p.p.o.MaxNorm).int(n).rows("plan_shorten", count*n)
+	times := func(a, b uintptr, beta float64, c uintptr) {
+		p.product(false, false, a, b, n, 1, beta, c, n, n, count, in, in, p.by.compute)
 	}
-	times := func(a, b uintptr, beta float64, c uintptr, out blas.Type) {
-		p.product(false, false, a, b, n, 1, beta, c, n, n, count, in, out, p.by.compute)
-	}
-	power, next, f, g := q.y, q.z, q.v, q.w
-	times(gen, gen, 0, power, in)
-	l.duplicate(f, power, all*p.by.bytes())
+	power, square := q.y, q.z
+	times(q.gen, q.gen, 0, power)
+	p.sum(2, q.gen, power, 0, q.gen, count*n*n)
+	f, next, other := power, q.w, q.v
 	for range p.p.o.Terms - 2 {
-		times(power, power, 0, next, in)
-		power, next = next, power
-		p.sum(f, power, g, all)
-		times(f, power, 1, g, in)
-		f, g = g, f
+		times(power, power, 0, square)
+		p.sum(1, f, square, 0, next, count*n*n)
+		times(f, square, 1, next)
+		power, square = square, power
+		f, next, other = next, other, next
 	}
-	times(power, power, 0, next, in)
-	times(gen, f, 0, g, blas.Float32)
-	f32, f16 := p.output(f)
-	p32, p16 := p.output(next)
-	l.ptr(q.gen).ptr(f32).ptr(p32).ptr(f16).ptr(p16).ptr(g).ptr(turn).int(all).each("plan_turn", all)
+	times(q.gen, f, 0, next)
+	p.sum(1, q.gen, f, next, q.gen, count*n*n)
 }
 
-// sum sets y = a + b, arrays of operands.
-func (p *pass) sum(a, b, y uintptr, n int) {
-	a32, a16 := p.output(a)
-	b32, b16 := p.output(b)
-	y32, y16 := p.output(y)
-	p.Spectral.l.ptr(a32).ptr(b32).ptr(y32).ptr(a16).ptr(b16).ptr(y16).int(n).each("plan_sum", n)
+// sum sets y = factor a + b + c, arrays of operands, of which c may be missing.
+func (p *pass) sum(factor float64, a, b, c, y uintptr, n int) {
+	third, narrow := 0, p.by.narrow
+	if c != 0 {
+		third = 1
+	}
+	p.Spectral.l.float32(factor).operand(a, narrow).operand(b, narrow).int(third).operand(c, narrow).operand(y, narrow).int(n).each("plan_sum", n)
 }
 
 // restore makes a Newton-Schulz step B <- B - B (B^T B - I)/2.

@@ -100,6 +100,16 @@ __device__ __forceinline__ bfloat narrowed(real v) {
 	return bfloat((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* A number of an array that is one or the other: the pointer to the other is 0. */
+__device__ __forceinline__ real got(const real *x, const bfloat *narrow16, wide at) { return narrow16 != 0 ? real(widened(narrow16[at])) : x[at]; }
+__device__ __forceinline__ void put(real *x, bfloat *narrow16, wide at, real v) {
+	if (narrow16 != 0) {
+		narrow16[at] = narrowed(v);
+	} else {
+		x[at] = v;
+	}
+}
+
 KERNEL(narrow, const real *x, bfloat *y, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
 		y[i] = narrowed(x[i]);
@@ -130,8 +140,9 @@ __device__ __forceinline__ real tangent(real si, real ri, real xi, real sj, real
 	return (phi < 0) != (v < 0) ? -n : n;
 }
 
-/* Skew-symmetric generators; a block makes tiles above the diagonal and their mirror images. n may be t. */
-KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, wide nStride, wide nStep, int count, int m) {
+/* Skew-symmetric generators, in real or bfloat16; a block makes tiles above the diagonal and their mirror images. n may be t. */
+KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t, wide tStride, wide tStep, real *n, bfloat *n16, wide nStride, wide nStep, int count,
+	int m) {
 	SHARED(real, tile, TILE * (TILE + 1));
 	const int j = blockIdx.x * TILE + threadIdx.x;
 	LAYERS(k, count) {
@@ -150,11 +161,11 @@ KERNEL(bounded_angle, const real *s, const real *r, const real *x, const real *t
 			for (int l = threadIdx.y; l < TILE; l += ROWS) {
 				const int i = top + l;
 				if (i < m && j < m && i <= j) {
-					n[k * nStep + i * nStride + j] = tile[l * (TILE + 1) + threadIdx.x];
+					put(n, n16, k * nStep + i * nStride + j, tile[l * (TILE + 1) + threadIdx.x]);
 				}
 				const int row = blockIdx.x * TILE + l, col = top + threadIdx.x;
 				if (row < m && col < m && row > col) {
-					n[k * nStep + row * nStride + col] = -tile[threadIdx.x * (TILE + 1) + l];
+					put(n, n16, k * nStep + row * nStride + col, -tile[threadIdx.x * (TILE + 1) + l]);
 				}
 			}
 			__syncthreads();
@@ -173,16 +184,16 @@ KERNEL(first_order_angle, const real *s, const real *r, const real *t, wide tStr
 }
 
 /* Sums of |x| and 2-norms of every row, also of rows whose squares are beyond the range of double; one block per row. */
-KERNEL(row_norms, const real *x, wide xStride, wide xStep, int rows, int cols, double *absolute, double *norms) {
+KERNEL(row_norms, const real *x, const bfloat *x16, wide xStride, wide xStep, int rows, int cols, double *absolute, double *norms) {
 	const int k = blockIdx.x / rows, i = blockIdx.x % rows;
-	x += k * xStep + i * xStride;
+	const wide at = k * xStep + i * xStride;
 	double a = 0, q = 0;
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		a += size(double(x[j]));
+		a += size(double(got(x, x16, at + j)));
 	}
 	a = blockSum(a);
 	for (int j = threadIdx.x; j < cols; j += THREADS) {
-		const double v = a == 0 ? 0 : x[j] / a;
+		const double v = a == 0 ? 0 : got(x, x16, at + j) / a;
 		q += v * v;
 	}
 	q = blockSum(q);
@@ -208,7 +219,7 @@ KERNEL(norm_bound, const double *absolute, const double *norms, int rows, double
 }
 
 /* The power steps of dense.NormEstimate: v starts as the row of the largest norm, of which est is the norm. */
-KERNEL(power_start, const real *x, const double *norms, int n, real *v, double *est) {
+KERNEL(power_start, const real *x, const bfloat *x16, const double *norms, int n, real *v, double *est) {
 	const wide at = wide(blockIdx.x) * n;
 	double top = 0;
 	for (int i = threadIdx.x; i < n; i += THREADS) {
@@ -223,7 +234,7 @@ KERNEL(power_start, const real *x, const double *norms, int n, real *v, double *
 	}
 	const int row = int(-blockMost(behind));
 	for (int j = threadIdx.x; j < n; j += THREADS) {
-		v[at + j] = top > 0 ? real(x[(at + row) * n + j] / top) : 0;
+		v[at + j] = top > 0 ? real(got(x, x16, (at + row) * n + j) / top) : 0;
 	}
 	if (threadIdx.x == 0) {
 		est[blockIdx.x] = top;
@@ -231,11 +242,11 @@ KERNEL(power_start, const real *x, const double *norms, int n, real *v, double *
 }
 
 /* w = x v; one block per row. */
-KERNEL(power_step, const real *x, const real *v, int n, real *w) {
+KERNEL(power_step, const real *x, const bfloat *x16, const real *v, int n, real *w) {
 	const wide k = blockIdx.x / n;
 	real sum = 0;
 	for (int j = threadIdx.x; j < n; j += THREADS) {
-		sum += x[wide(blockIdx.x) * n + j] * v[k * n + j];
+		sum += got(x, x16, wide(blockIdx.x) * n + j) * v[k * n + j];
 	}
 	sum = blockSum(sum);
 	if (threadIdx.x == 0) {
@@ -288,11 +299,6 @@ KERNEL(from_identity, const real *x, wide xStride, wide xStep, int m, double *su
 	if (threadIdx.x == 0) {
 		sums[blockIdx.x] = sum;
 	}
-}
-
-/* y = 2 f - I + p + 2 o: the truncated Cayley map from its even and odd parts. */
-KERNEL(even_odd, const real *f, const real *p, const real *o, int count, int m, real *y, wide yStride, wide yStep) {
-	EACH(count, m, m) { y[k * yStep + i * yStride + j] = 2 * f[e] + p[e] + 2 * o[e] - (i == j ? real(1) : real(0)); }
 }
 
 /* Inverts blocks of m <= TILE rows in place, without pivoting: their symmetric part is positive definite. One block of threads each. */
@@ -1235,14 +1241,6 @@ KERNEL(plan_pointers, address *table, int n, address a, address b, address c, ad
 	}
 }
 
-__device__ __forceinline__ void put(float *wide32, bfloat *narrow16, wide at, float v) {
-	if (narrow16 != 0) {
-		narrow16[at] = narrowed(v);
-	} else {
-		wide32[at] = v;
-	}
-}
-
 /* m <- mu m + (1 - mu) g, with a copy in bfloat16 where one is wanted. */
 KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size, int count) {
 	LINES(k, count) {
@@ -1369,45 +1367,30 @@ KERNEL(plan_shift, const float *x, const double *bound, const double *est, doubl
 	}
 }
 
-/* x <- f x, with a copy in bfloat16 where one is wanted; one block per row. */
-KERNEL(plan_shorten, float *x, const double *bound, const double *est, double limit, bfloat *narrow16, int n) {
+/* x <- f x for a generator that is too long; one block per row. */
+KERNEL(plan_shorten, float *x, bfloat *x16, const double *bound, const double *est, double limit, int n) {
 	const int k = blockIdx.x / n;
 	const wide at = wide(blockIdx.x) * n;
 	const float f = float(shortened(bound[k], est[k], limit));
+	if (f == 1) {
+		return;
+	}
 	for (int j = threadIdx.x; j < n; j += THREADS) {
-		const float v = f * x[at + j];
-		x[at + j] = v;
-		if (narrow16 != 0) {
-			narrow16[at + j] = narrowed(v);
-		}
+		put(x, x16, at + j, f * got(x, x16, at + j));
 	}
 }
 
-/* y = a + b, of either kind of numbers. */
-KERNEL(plan_sum, const float *a32, const float *b32, float *y32, const bfloat *a16, const bfloat *b16, bfloat *y16, wide n) {
+/* y = factor a + b, and with third + c. */
+KERNEL(plan_sum, float factor, const float *a, const bfloat *a16, const float *b, const bfloat *b16, int third, const float *c, const bfloat *c16, float *y,
+	bfloat *y16, wide n) {
 	for (wide i = first(); i < n; i += stride()) {
-		if (y16 != 0) {
-			y16[i] = narrowed(widened(a16[i]) + widened(b16[i]));
-		} else {
-			y32[i] = a32[i] + b32[i];
-		}
-	}
-}
-
-/* x <- 2 x + 2 f + p + 2 o, the truncated Cayley map without its identity, with a copy in bfloat16 where one is wanted. */
-KERNEL(plan_turn, float *x, const float *f32, const float *p32, const bfloat *f16, const bfloat *p16, const float *o, bfloat *narrow16, wide n) {
-	for (wide i = first(); i < n; i += stride()) {
-		const float f = f16 != 0 ? widened(f16[i]) : f32[i], p = p16 != 0 ? widened(p16[i]) : p32[i];
-		const float v = 2 * x[i] + 2 * f + p + 2 * o[i];
-		x[i] = v;
-		if (narrow16 != 0) {
-			narrow16[i] = narrowed(v);
-		}
+		const float v = factor * got(a, a16, i) + got(b, b16, i);
+		put(y, y16, i, third ? v + got(c, c16, i) : v);
 	}
 }
 
 /* next_i = (Q^T W)_ii with Q = I + x; a block of TILE x ROWS threads for TILE columns. */
-KERNEL(plan_quotients, const float *x, const float *w, int n, int count, float *next) {
+KERNEL(plan_quotients, const float *x, const bfloat *x16, const float *w, int n, int count, float *next) {
 	SHARED(float, part, ROWS * TILE);
 	const int i = blockIdx.x * TILE + threadIdx.x;
 	LINES(k, count) {
@@ -1415,7 +1398,7 @@ KERNEL(plan_quotients, const float *x, const float *w, int n, int count, float *
 		float sum = 0;
 		if (i < n) {
 			for (int j = threadIdx.y; j < n; j += ROWS) {
-				sum += x[at + wide(j) * n + i] * w[at + wide(j) * n + i];
+				sum += got(x, x16, at + wide(j) * n + i) * w[at + wide(j) * n + i];
 			}
 		}
 		part[threadIdx.y * TILE + threadIdx.x] = sum;
