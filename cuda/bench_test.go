@@ -42,9 +42,13 @@ func large[T dense.Float](b *testing.B, e engine.Backend[T], n int) {
 			m[k].Data[i*n+i] = T(r.NormFloat64())
 		}
 	}
-	for b.Loop() {
+	round := func() {
 		fast.Gemm(dense.NoTrans, dense.NoTrans, 1, engine.One(m[0]), engine.One(m[1]), 0, engine.One(m[2]))
 		e.Combine(1.5, -0.5, engine.One(m[2]), 0, engine.One(m[2]), engine.One(m[2]))
+	}
+	round() // moves the memory to the device
+	for b.Loop() {
+		round()
 	}
 	b.ReportMetric(2*float64(n)*float64(n)*float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e12, "TFLOP/s")
 }

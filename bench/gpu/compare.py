@@ -2,7 +2,7 @@
 Shampoo and SOAP make them, all on one machine in one run, and trains a small transformer with each. bench/gpu/run.sh calls it.
 
 With EMULATE=1 everything is tiny and runs on the emulated driver with PyTorch for the processor (python/cpu_torch.py): a test of this file, whose
-times mean nothing. Never yet run on a GPU.
+times mean nothing.
 """
 
 import argparse
@@ -65,11 +65,12 @@ def once(f):
     return start.elapsed_time(end)
 
 
-def timed(f, repeats=REPEATS, warm=WARM):
-    """The median, the mean, the least and the largest time of a call in milliseconds."""
-    for _ in range(warm):
+def timed(f, repeats=REPEATS, warm=WARM, least=3, most_ms=2000):
+    """The median, the mean, the least and the largest time of a call in milliseconds. Of calls that take long there are fewer, but not below least."""
+    first = max(once(f) for _ in range(min(2, warm)))
+    for _ in range(min(warm - 2, int(most_ms / first))):
         f()
-    times = sorted(once(f) for _ in range(repeats))
+    times = sorted(once(f) for _ in range(max(min(repeats, int(most_ms / first)), min(least, repeats))))
     return {"median_ms": times[len(times) // 2], "mean_ms": sum(times) / len(times), "least_ms": times[0], "most_ms": times[-1]}
 
 
@@ -94,12 +95,12 @@ def refresh(kind):
     factors = []
     for n, count in counts.items():
         a = normal(count, n, n)
-        factors.append((a @ a.mT / n, torch.linalg.qr(normal(count, n, n)).Q))
+        factors.append((a @ a.mT / n, torch.eye(n, device=DEVICE)))
 
     def run():
         for a, q in factors:
             for i in range(len(a)):
-                torch.linalg.eigh(a[i]) if kind == "eigh" else torch.linalg.qr(a[i] @ q[i])
+                torch.linalg.eigh(a[i]) if kind == "eigh" else torch.linalg.qr(a[i] @ q)
     return timed(run, repeats=2, warm=1)
 
 
@@ -127,14 +128,14 @@ def measured(results, name, t):
     print(f"{name:40s} {t['median_ms']:9.3f} ms  (mean {t['mean_ms']:.3f}, least {t['least_ms']:.3f}, most {t['most_ms']:.3f}{shares}{memory})")
 
 
-TERMS = 4  # factors of the truncated Cayley map, the default
+TERMS = 4  # factors of the truncated Cayley map, the default: it takes 2 TERMS - 2 products
 
 
 def flops(every):
-    """Arithmetic of a step in TFLOP: application, and rotation, statistics and the turn of the factors of a share of the matrices: the truncated map takes
-    2 TERMS - 1 products, the target and the basis one each."""
+    """Arithmetic of a step in TFLOP: application, and rotation, statistics and the turn of the factors of a share of the matrices: the products of the
+    truncated map, one for the target and one for the basis."""
     apply = sum(4 * m * n * (m + n) for m, n in SHAPES)
-    update = sum(4 * m * n * (m + n) + 2 * (2 * TERMS + 1) * (m**3 + n**3) for m, n in SHAPES)
+    update = sum(4 * m * n * (m + n) + 2 * (2 * TERMS) * (m**3 + n**3) for m, n in SHAPES)
     return (apply + (update / every if every else 0)) / 1e12
 
 
@@ -163,6 +164,29 @@ def spectral_times(machine, results):
             o.close()
             del o, params
             release()
+
+
+def profiled():
+    """Prints the kernels that the device spends most time in, of steps in bf16."""
+    from torch.profiler import ProfilerActivity, profile
+
+    steps, result = 10, {}
+    for every in (10, 1):
+        o = Spectral(parameters(), every=every, precision="bf16")
+        for _ in range(WARM):
+            o.step()
+        torch.cuda.synchronize()
+        with profile(activities=[ProfilerActivity.CUDA]) as record:
+            for _ in range(steps):
+                o.step()
+            torch.cuda.synchronize()
+        rows = sorted(((r.device_time_total / 1e3 / steps, r.count / steps, r.key) for r in record.key_averages()), reverse=True)
+        print(f"kernels of a step in bf16, update every {every}: {sum(r[0] for r in rows):.3f} ms")
+        for ms, count, name in rows[:24]:
+            print(f"{ms:9.4f} ms {count:6.1f} x {name[:90]}")
+        result[f"update every {every}"] = rows
+        o.close()
+    return result
 
 
 def rival_times(results):
@@ -230,6 +254,8 @@ def main():
     print("; ".join(f"{name} {v:.4g}" for name, v in machine.items()))
     result = {"emulated": EMULATED, "torch": torch.__version__, "machine": machine, "steps": steps}
     parts = {"spectral": lambda: spectral_times(machine, steps), "rivals": lambda: rival_times(steps), "goals": lambda: judge(steps)}
+    if not EMULATED:
+        parts["profile"] = profiled
     if o.text:
         parts["training"] = lambda: train(o.text, o.steps)
     for name, part in parts.items():  # one that fails does not hide the others

@@ -61,11 +61,11 @@ def covariances(count, n, seed=0):
     return g @ g.transpose(0, 2, 1) / n
 
 
-def batches(tests, folder):
+def batches(tests, folder, sizes):
     """Times of matfun.Eigen as the test binary prints them, and of eigh for as many matrices of the size."""
-    run = subprocess.run([tests, "-test.run", "^$", "-test.bench", "Eigen", "-test.benchtime", "2x"], cwd=folder, capture_output=True, text=True, env={**os.environ, **DRIVER, "SPDOPT_EIGEN": BATCHES})
+    run = subprocess.run([tests, "-test.run", "^$", "-test.bench", "Eigen", "-test.benchtime", "1x"], cwd=folder, capture_output=True, text=True, env={**os.environ, **DRIVER, "SPDOPT_EIGEN": sizes})
     rows = LINE.findall(run.stdout)
-    if run.returncode != 0 or len(rows) != 4 * len(BATCHES.split()):
+    if run.returncode != 0 or len(rows) != 4 * len(sizes.split()):
         print(f"the benchmark of matfun.Eigen failed with code {run.returncode}:\n{run.stdout}{run.stderr}")
         return [], False
     results, eigh = [], {}
@@ -121,13 +121,14 @@ def main():
     a.add_argument("--tests", required=True, help="the test binary of cuda/devicetest")
     a.add_argument("--out", default=".")
     a.add_argument("--device", default="cuda")
+    a.add_argument("--batches", default=BATCHES, help="batches for matfun.Eigen, COUNTxN each")
     a.add_argument("--sizes", type=int, nargs="+", default=[1024, 4096])
     a.add_argument("--processor", type=int, default=2048, help="largest size on the processor")
     o = a.parse_args()
     if EMULATED:
         print("EMULATED: the times mean nothing")
     folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cuda", "devicetest")
-    decompositions, first = batches(os.path.abspath(o.tests), folder)
+    decompositions, first = batches(os.path.abspath(o.tests), folder, o.batches)
     functions, second = roots(o.spdopt, o.out, o.sizes, o.device, o.processor)
     with open(os.path.join(o.out, "decompose.json"), "w", encoding="utf-8") as f:
         json.dump({"emulated": EMULATED, "decompositions": decompositions, "functions": functions}, f, indent=1)
