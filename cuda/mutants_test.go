@@ -52,8 +52,7 @@ func TestMutants(t *testing.T) {
 			"f64.row_norms: thread"},
 		{"divergent barrier", "\tconst int j = blockIdx.x * TILE + threadIdx.x;\n\tLAYERS", "\tconst int j = blockIdx.x * TILE + threadIdx.x;\n\tif (j >= m) {\n\t\treturn;\n\t}\n\tLAYERS",
 			"CUDA_ERROR_LAUNCH_FAILED"},
-		{"out of bounds", "for (wide i = first(); i < n; i += stride()) {\n\t\ty[i] = narrowed(x[i]);", "for (wide i = first(); i < n + 2000; i += stride()) {\n\t\ty[i] = narrowed(x[i]);",
-			"CUDA_ERROR_ILLEGAL_ADDRESS"},
+		{"out of bounds", "batches(n, [&](int b, wide i) { v[b] = x[i]; }", "batches(n + 2000, [&](int b, wide i) { v[b] = x[i]; }", "CUDA_ERROR_ILLEGAL_ADDRESS"},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()

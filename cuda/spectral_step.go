@@ -315,11 +315,8 @@ func (p *pass) truncated(n, count int) {
 
 // sum sets y = factor a + b + c, arrays of operands, of which c may be missing.
 func (p *pass) sum(factor float64, a, b, c, y uintptr, n int) {
-	third, narrow := 0, p.by.narrow
-	if c != 0 {
-		third = 1
-	}
-	p.Spectral.l.float32(factor).operand(a, narrow).operand(b, narrow).int(third).operand(c, narrow).operand(y, narrow).int(n).each("plan_sum", n)
+	narrow := p.by.narrow
+	p.Spectral.l.float32(factor).operand(a, narrow).operand(b, narrow).operand(c, narrow).operand(y, narrow).int(n).each("plan_sum", n)
 }
 
 // restore makes a Newton-Schulz step B <- B - B (B^T B - I)/2.

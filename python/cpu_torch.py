@@ -44,7 +44,7 @@ def _update(scale, growth_tracker, found, growth, backoff, interval):
     return scale
 
 
-def grad_scaler(**options):
+def GradScaler(**options):
     """PyTorch's GradScaler, by the name that it has in this version."""
     if hasattr(torch, "amp") and hasattr(torch.amp, "GradScaler"):
         return torch.amp.GradScaler("cpu", **options)

@@ -1,5 +1,5 @@
-"""Tests of spdopt_torch with PyTorch itself, for the processor, on the emulated driver: see cpu_torch. SPDOPT_TRAJECTORY names a file of steps of the
-optimizers of nnopt. cuda/cshared runs them."""
+"""Tests of spdopt_torch with PyTorch itself: for the processor, on the emulated driver that SPDOPT_LIBCUDA names (see cpu_torch; cuda/cshared runs them so),
+and without it on a GPU (bench/gpu/run.sh). SPDOPT_TRAJECTORY names a file of steps of the optimizers of nnopt."""
 
 import copy
 import gc
@@ -10,14 +10,21 @@ import pickle
 import unittest
 import warnings
 
-import cpu_torch
+import torch
+from torch.nn import functional
 
-cpu_torch.install()
+from spdopt_torch import SpdoptError, Spectral
 
-import torch  # noqa: E402
-from torch.nn import functional  # noqa: E402
+EMULATED = "SPDOPT_LIBCUDA" in os.environ
+if EMULATED:
+    import cpu_torch
 
-from spdopt_torch import SpdoptError, Spectral  # noqa: E402
+    cpu_torch.install()
+else:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what the next line asks for
+    torch.use_deterministic_algorithms(True)
+    torch.set_default_device("cuda")
+of_the_emulation = unittest.skipUnless(EMULATED, "asks the emulated driver")
 
 
 class Block(torch.nn.Module):
@@ -83,6 +90,8 @@ class Tests(unittest.TestCase):
 
     def test_follows_the_optimizers_of_nnopt(self):
         """Given gradients move parameters as nnopt.Spectral and nnopt.AdamW move them in float64. Tolerance: 1e-5 of the largest change in fp32, 5e-2 in bf16."""
+        if "SPDOPT_TRAJECTORY" not in os.environ:
+            self.skipTest("no trajectory")
         with open(os.environ["SPDOPT_TRAJECTORY"], encoding="utf-8") as f:
             trajectory = json.load(f)
         for precision, tolerance in (("fp32", 1e-5), ("bf16", 5e-2)):
@@ -111,7 +120,7 @@ class Tests(unittest.TestCase):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 30)
         losses = []
         for _ in range(30):
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu" if EMULATED else "cuda", torch.bfloat16):
                 loss = model.loss()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -274,7 +283,7 @@ class Tests(unittest.TestCase):
         self.assertEqual(other.param_groups[1]["adam_betas"], (0.8, 0.9))
 
     def test_grad_scaler(self):
-        scaler = cpu_torch.grad_scaler(init_scale=1024.0, growth_interval=3)
+        scaler = (cpu_torch if EMULATED else torch.amp).GradScaler(init_scale=1024.0, growth_interval=3)
         one, first = transformer()
         two, second = transformer()
         torch.manual_seed(5)
@@ -394,6 +403,7 @@ class Tests(unittest.TestCase):
             optimizer.step()
         self.assertLess((p - torch.tensor([-1.0, 1.0, -1.0, 1.0, 0.0])).abs().max().item(), 1e-6)
 
+    @of_the_emulation
     def test_objects_go_with_the_optimizer(self):
         gc.collect()
         before = cpu_torch.driver.spdEmuCalls(b"cuStreamCreate") - cpu_torch.driver.spdEmuCalls(b"cuStreamDestroy")
@@ -404,6 +414,7 @@ class Tests(unittest.TestCase):
         gc.collect()
         self.assertEqual(cpu_torch.driver.spdEmuCalls(b"cuStreamCreate") - cpu_torch.driver.spdEmuCalls(b"cuStreamDestroy"), before)
 
+    @of_the_emulation
     def test_step_without_memory_changes_nothing(self):
         model, optimizer = transformer(every=50)
         train(model, optimizer, 3)
@@ -419,12 +430,13 @@ class Tests(unittest.TestCase):
     def test_refuses_capture(self):
         model, optimizer = transformer()
         before = values(model.parameters())
+        asked = torch.cuda.is_current_stream_capturing
         torch.cuda.is_current_stream_capturing = lambda: True
         try:
             with self.assertRaisesRegex(SpdoptError, "cannot be captured"):
                 train(model, optimizer, 1)
         finally:
-            torch.cuda.is_current_stream_capturing = lambda: False
+            torch.cuda.is_current_stream_capturing = asked
         self.same(before, model.parameters())
 
     @unittest.skipUnless(hasattr(torch, "compile"), "torch.compile needs PyTorch 2")

@@ -67,10 +67,11 @@ def once(f):
 
 def timed(f, repeats=REPEATS, warm=WARM, least=3, most_ms=2000):
     """The median, the mean, the least and the largest time of a call in milliseconds. Of calls that take long there are fewer, but not below least."""
-    first = max(once(f) for _ in range(min(2, warm)))
-    for _ in range(min(warm - 2, int(most_ms / first))):
+    early = [once(f) for _ in range(min(2, warm))]  # the first makes what is made once
+    affordable = int(most_ms / early[-1])
+    for _ in range(min(warm - 2, affordable)):
         f()
-    times = sorted(once(f) for _ in range(max(min(repeats, int(most_ms / first)), min(least, repeats))))
+    times = sorted(once(f) for _ in range(min(repeats, max(least, affordable))))
     return {"median_ms": times[len(times) // 2], "mean_ms": sum(times) / len(times), "least_ms": times[0], "most_ms": times[-1]}
 
 

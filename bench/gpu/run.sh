@@ -3,7 +3,7 @@
 #
 #   bash bench/gpu/run.sh [OUT]      results go to the folder OUT, default runs/gpu, and packed to OUT/results.tar.gz; about a quarter of an hour
 #   BUILT=DIR                        what build.sh has built elsewhere, for a machine without Go and compilers
-#   LIMIT=540                        seconds for everything: tests get 35 % of it, compute-sanitizer 25 %, the timings the rest; what takes longer is ended
+#   LIMIT=540                        seconds for everything: tests get 35 % of it, PyTorch and compute-sanitizer 10 % each, the timings the rest; what takes longer is ended
 #   TEXT=shakespeare.txt             text that a small transformer is trained on; default: the sources of this repository
 #   STEPS=1000                       of that training
 #   BATCHES="60x768"         batches of matrices that are decomposed, COUNTxN; default: all factors of GPT-2 small
@@ -98,12 +98,19 @@ upto=35 shared=2
 tests kernels cuda "$built/cuda.test" ${EMULATE:+-test.short}
 tests devicetest cuda/devicetest "$built/devicetest.test"
 
+if [ -z "${EMULATE:-}" ]; then
+	step "the optimizer for PyTorch"
+	upto=45
+	check pytorch env -u SPDOPT_LIBCUDA -C python SPDOPT_LIBRARY="$built/libspdopt.so" "$python" -m unittest -v test_with_torch
+	show pytorch | tail -n 3
+fi
+
 if [ -n "${EMULATE:-}" ]; then
 	lib=$(ls "$TMPDIR"/spdopt-emu-*.so)
 	export SPDOPT_LIBCUDA=$lib SPDOPT_LIBCUBLAS=$lib
 elif [ -z "${SKIP_SANITIZER:-}" ] && command -v compute-sanitizer >/dev/null; then
 	step "compute-sanitizer"
-	upto=60 shared=8
+	upto=55 shared=8
 	# initcheck does not see what the kernels of cuBLAS write, and racecheck takes hundreds of times as long: each has the tests that it can do.
 	own='TestOperations|TestRepeatedWork|TestOrder|TestRoomRunsOut' steps='|TestFollows|TestStateGoesOn|TestBases'
 	for tool in memcheck synccheck initcheck racecheck; do

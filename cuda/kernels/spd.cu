@@ -5,6 +5,7 @@
 #define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(256) name(__VA_ARGS__)
 #define SHARED(type, name, n) __shared__ type name[n]
 #define ROLLED _Pragma("unroll 1") /* a loop that is large enough as it is */
+#define UNROLLED _Pragma("unroll")
 #endif
 
 typedef long long wide;
@@ -71,6 +72,25 @@ __device__ __forceinline__ wide stride() { return wide(gridDim.x) * blockDim.x; 
 	ROLLED for (wide e = first(), perMatrix = wide(rows) * (cols), all = (count) * perMatrix; e < all; e += stride())                        \
 		ROLLED for (wide k = e / perMatrix, inside = e % perMatrix, i = inside / (cols), j = inside % (cols), once = 1; once; once = 0)
 
+/* Walks over n elements, a BATCH at a time: all of a batch are loaded before the first is stored, so that the loads are under way together. */
+#define BATCH 4
+template <class Load, class Store> __device__ __forceinline__ void batches(wide n, Load load, Store store) {
+	wide i = first();
+	const wide by = stride();
+	ROLLED for (; i + (BATCH - 1) * by < n; i += BATCH * by) {
+		UNROLLED for (int b = 0; b < BATCH; b++) {
+			load(b, i + b * by);
+		}
+		UNROLLED for (int b = 0; b < BATCH; b++) {
+			store(b, i + b * by);
+		}
+	}
+	ROLLED for (; i < n; i += by) {
+		load(0, i);
+		store(0, i);
+	}
+}
+
 /* Walks over count matrices or arrays: a line of blocks for each, or for several where there are more than a grid can have lines. */
 #define LINES(k, count) ROLLED for (wide k = blockIdx.y; k < (count); k += gridDim.y)
 #define LAYERS(k, count) ROLLED for (wide k = blockIdx.z; k < (count); k += gridDim.z)
@@ -111,9 +131,8 @@ __device__ __forceinline__ void put(real *x, bfloat *narrow16, wide at, real v) 
 }
 
 KERNEL(narrow, const real *x, bfloat *y, wide n) {
-	for (wide i = first(); i < n; i += stride()) {
-		y[i] = narrowed(x[i]);
-	}
+	real v[BATCH];
+	batches(n, [&](int b, wide i) { v[b] = x[i]; }, [&](int b, wide i) { y[i] = narrowed(v[b]); });
 }
 
 /* Matrices whose stride and step may be others in bfloat16. */
@@ -1244,24 +1263,23 @@ KERNEL(plan_pointers, address *table, int n, address a, address b, address c, ad
 /* m <- mu m + (1 - mu) g, with a copy in bfloat16 where one is wanted. */
 KERNEL(plan_momentum, const float *u, const address *grads, float *m, bfloat *narrow16, wide size, int count) {
 	LINES(k, count) {
-		const float *g = (const float *)grads[k];
+		const float *g = (const float *)grads[k], mu = u[StepMomentum], rest = u[StepMomentumRest], scale = u[StepGradScale];
 		const wide at = k * size;
-		for (wide i = first(); i < size; i += stride()) {
-			const float v = u[StepMomentum] * m[at + i] + u[StepMomentumRest] * (u[StepGradScale] * g[i]);
-			m[at + i] = v;
+		float v[BATCH];
+		batches(size, [&](int b, wide i) { v[b] = mu * m[at + i] + rest * (scale * g[i]); }, [&](int b, wide i) {
+			m[at + i] = v[b];
 			if (narrow16 != 0) {
-				narrow16[at + i] = narrowed(v);
+				narrow16[at + i] = narrowed(v[b]);
 			}
-		}
+		});
 	}
 }
 
 KERNEL(plan_collect, const float *u, const address *grads, float *g32, bfloat *g16, wide size, int count) {
 	LINES(k, count) {
-		const float *g = (const float *)grads[k];
-		for (wide i = first(); i < size; i += stride()) {
-			put(g32, g16, k * size + i, u[StepGradScale] * g[i]);
-		}
+		const float *g = (const float *)grads[k], scale = u[StepGradScale];
+		float v[BATCH];
+		batches(size, [&](int b, wide i) { v[b] = scale * g[i]; }, [&](int b, wide i) { put(g32, g16, k * size + i, v[b]); });
 	}
 }
 
@@ -1380,12 +1398,27 @@ KERNEL(plan_shorten, float *x, bfloat *x16, const double *bound, const double *e
 	}
 }
 
-/* y = factor a + b, and with third + c. */
-KERNEL(plan_sum, float factor, const float *a, const bfloat *a16, const float *b, const bfloat *b16, int third, const float *c, const bfloat *c16, float *y,
-	bfloat *y16, wide n) {
-	for (wide i = first(); i < n; i += stride()) {
-		const float v = factor * got(a, a16, i) + got(b, b16, i);
-		put(y, y16, i, third ? v + got(c, c16, i) : v);
+__device__ __forceinline__ float value(float v) { return v; }
+__device__ __forceinline__ float value(bfloat v) { return widened(v); }
+__device__ __forceinline__ void assign(float &y, float v) { y = v; }
+__device__ __forceinline__ void assign(bfloat &y, float v) { y = narrowed(v); }
+
+template <class E> __device__ __forceinline__ void addUp(float factor, const E *a, const E *b, const E *c, E *y, wide n) {
+	float v[BATCH];
+	const auto store = [&](int k, wide i) { assign(y[i], v[k]); };
+	if (c != 0) {
+		batches(n, [&](int k, wide i) { v[k] = factor * value(a[i]) + value(b[i]) + value(c[i]); }, store);
+	} else {
+		batches(n, [&](int k, wide i) { v[k] = factor * value(a[i]) + value(b[i]); }, store);
+	}
+}
+
+/* y = factor a + b + c, of either kind of numbers; c may be missing. */
+KERNEL(plan_sum, float factor, const float *a, const bfloat *a16, const float *b, const bfloat *b16, const float *c, const bfloat *c16, float *y, bfloat *y16, wide n) {
+	if (y16 != 0) {
+		addUp(factor, a16, b16, c16, y16, n);
+	} else {
+		addUp(factor, a, b, c, y, n);
 	}
 }
 
@@ -1469,10 +1502,8 @@ KERNEL(plan_precondition, const float *x, const float *left, const float *right,
 KERNEL(plan_leave, const float *u, const address *params, const float *x, wide size, int count) {
 	const float keep = u[StepKeep], step = u[StepLR] * u[StepCorrection];
 	LINES(k, count) {
-		float *w = (float *)params[k];
-		for (wide i = first(); i < size; i += stride()) {
-			w[i] = keep * w[i] - step * x[k * size + i];
-		}
+		float *w = (float *)params[k], v[BATCH];
+		batches(size, [&](int b, wide i) { v[b] = keep * w[i] - step * x[k * size + i]; }, [&](int b, wide i) { w[i] = v[b]; });
 	}
 }
 

@@ -99,6 +99,7 @@ template <class T> UNCHECKED T shuffle(int line, T v, unsigned source) {
 
 #define SHARED(type, name, n) type *name = static_cast<type *>(emu::shared(__LINE__, sizeof(type) * (n)))
 #define ROLLED
+#define UNROLLED
 #define __syncthreads() emu::blockBarrier(__LINE__)
 #define __syncwarp() emu::warpBarrier(__LINE__)
 #define __shfl_xor_sync(mask, v, d) emu::shuffle(__LINE__, v, LANE ^ (d))
