@@ -152,3 +152,28 @@ func TestTooLargeForExp(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLogTrace: the errors of single precision in the diagonal of a logarithm are of one sign, and must not add up to more than 2e-5 of the log-determinant.
+func TestLogTrace(t *testing.T) {
+	const n = 128
+	spectrum, want := make([]float64, n), 0.0
+	for i := range spectrum {
+		spectrum[i] = 0.3 + 2.2*float64(i)/n
+		want += math.Log(spectrum[i])
+	}
+	w := New(engine.CPU[float32](), nil, 1, n)
+	a, l := w.Take(), w.Take()
+	for i, v := range gallery.Compose(gallery.Orthogonal(3, n), spectrum).Data {
+		a.Data[i] = float32(v)
+	}
+	if err := w.Log(a, l); err != nil {
+		t.Fatal(err)
+	}
+	got := 0.0
+	for i := range n {
+		got += float64(l.Data[i*n+i])
+	}
+	if off := math.Abs(got - want); !(off <= 2e-5*want) {
+		t.Errorf("log det is %v, off by %.2g", want, off)
+	}
+}
