@@ -177,3 +177,29 @@ func TestLogTrace(t *testing.T) {
 		t.Errorf("log det is %v, off by %.2g", want, off)
 	}
 }
+
+// TestLargeRoots: roots of matrices whose norms are bounded by powers of them, which would overflow and underflow as they stand.
+func TestLargeRoots(t *testing.T) {
+	const n = 70
+	scales := []float64{1e-120, 1, 1e120}
+	w := New(engine.CPU[float64](), nil, len(scales), n)
+	a, y, z, square := w.Take(), w.Take(), w.Take(), w.Take()
+	for k, scale := range scales {
+		spectrum := make([]float64, n)
+		for i := range spectrum {
+			spectrum[i] = scale * math.Pow(10, -4*float64(i)/n)
+		}
+		copy(a.At(k).Data, gallery.Compose(gallery.Orthogonal(uint64(k+1), n), spectrum).Data)
+	}
+	if err := w.Sqrt(a, y, z); err != nil {
+		t.Fatal(err)
+	}
+	w.Product(y, y, square)
+	for k, scale := range scales {
+		for i, v := range a.At(k).Data {
+			if off := math.Abs(square.At(k).Data[i] - v); !(off <= 1e-12*scale) {
+				t.Fatalf("scale %g: the square of the root is off by %.2g", scale, off)
+			}
+		}
+	}
+}
