@@ -10,7 +10,8 @@ import (
 const (
 	panelRows = 32   // reflectors per panel of the reduction
 	fusedSize = 2048 // up to here the reduction goes row by row
-	smallSize = 24   // up to here QL serves
+	smallSize = 12   // up to here QL serves
+	pairSize  = 32   // and up to here for the halves of a matrix, side by side
 	wholeSize = 192  // up to here the reduction keeps both triangles
 )
 
