@@ -7,7 +7,7 @@ import (
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase     = 32
+	solveBase     = 64
 	multiplyBase  = 32
 	multiplyRight = 256 // of MulLowerRight, which then goes on by panels of columns
 	factorBase    = 64  // with a kernel, which takes no more
