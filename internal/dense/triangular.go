@@ -42,6 +42,25 @@ func Cholesky[T Float](a Matrix[T]) int {
 	return bad
 }
 
+// CholeskyUpper is Cholesky for a matrix whose upper triangle is read; what is below it may be anything.
+func CholeskyUpper[T Float](a Matrix[T]) int {
+	a.mustHave(a.Rows, a.Rows, "CholeskyUpper")
+	n := a.Rows
+	if n < smallestFactored || n > blockBase() || !hasFactorKernel() {
+		Mirror(a)
+		return Cholesky(a)
+	}
+	w := takeWorkspace()
+	work := elementsOf[T](&w.a, factorWork)
+	t := factorBlock(n, work)
+	for i := range n {
+		copy(t.Row(i)[i:], a.Row(i)[i:])
+	}
+	bad := factorTransposed(a, t, work)
+	w.release()
+	return bad
+}
+
 // cholesky works with the transpose of the block below the diagonal, so that neither the substitution nor the product packs anything. What it leaves above the
 // diagonal is of no use.
 func cholesky[T Float](a Matrix[T], work []T) int {

@@ -257,8 +257,7 @@ func (v *maskedView) look(t *maskedTerm, f dense.Matrix[float64], weight float64
 		copy(s.q.Row(i), f.Row(r))
 	}
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.q, s.q, 0, s.g)
-	dense.Mirror(s.g)
-	if dense.Cholesky(s.g) >= 0 {
+	if dense.CholeskyUpper(s.g) >= 0 {
 		return &manifold.PointError{What: "the part of the iterate that the matrix knows is not positive definite to rounding"}
 	}
 	inv, transposed := s.g, s.u
