@@ -93,13 +93,9 @@ func KullbackMeanOf(frames []*Frame, weights []float64) (*mat.SymDense, error) {
 		f.addMatrix(w[i], l)
 		f.addInverse(w[i], k)
 	}
-	dense.Mirror(l)
 	dense.Mirror(k)
-	if dense.Cholesky(l) >= 0 {
+	if dense.CholeskyUpper(l) >= 0 {
 		return nil, fmt.Errorf("manifold: %w", &PointError{What: "the arithmetic mean is not positive definite to rounding"})
-	}
-	for i := range n {
-		clear(l.Row(i)[i+1:])
 	}
 	dense.MulLowerRight(dense.NoTrans, l, k, c)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, l, c, 0, k)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -267,28 +268,39 @@ func TestMetricInvariances(t *testing.T) {
 	}
 }
 
-// illConditioned is how well Exp inverts Log on matrices of condition 1e6: a tangent matrix of the metric of inverses at A is A Y A, in which the part of Y
-// that A makes smallest keeps few digits.
+// illConditioned is how well Exp inverts Log on matrices of condition 1e6, in the median over draws: a tangent matrix of the metric of inverses at A is A Y A, in which the part of
+// Y that A makes smallest keeps few digits, 0.02 in the median and five times as much in one draw out of ten.
 var illConditioned = map[string]float64{"affine-invariant": 2e-9, "fisher-rao": 2e-9, "log-euclidean": 2e-9, "bures-wasserstein": 2e-9, "log-cholesky": 2e-9,
-	"power-euclidean": 2e-9, "euclidean": 2e-9, "inverse-euclidean": 2e-2, "cholesky": 2e-9}
+	"power-euclidean": 2e-9, "euclidean": 2e-9, "inverse-euclidean": 4e-2, "cholesky": 2e-9}
 
 // TestMetricsIllConditioned: at condition 1e6 Exp still inverts Log, and means and medians converge.
 func TestMetricsIllConditioned(t *testing.T) {
+	const n, kappa, draws = 20, 1e6, 49
 	for _, g := range Metrics() {
-		const seed, n, kappa = 59, 20, 1e6
-		rng := source(seed)
-		ms := []mat.Symmetric{randomSPD(rng, n, kappa), randomSPD(rng, n, kappa), randomSPD(rng, n, kappa)}
-		l, err1 := g.Log(ms[0], ms[1])
-		if err1 != nil {
-			t.Fatal(err1)
+		var off [draws]float64
+		for seed := range off {
+			rng := source(uint64(seed))
+			a, b := randomSPD(rng, n, kappa), randomSPD(rng, n, kappa)
+			l, err1 := g.Log(a, b)
+			if err1 != nil {
+				t.Fatal(err1)
+			}
+			e, err2 := g.Exp(a, l)
+			if err2 != nil {
+				t.Fatalf("%s: seed %d: %v", g.Name, seed, err2)
+			}
+			off[seed] = relative(e, b)
 		}
-		e, err2 := g.Exp(ms[0], l)
+		slices.Sort(off[:])
+		if d := off[draws/2]; d > illConditioned[g.Name] {
+			t.Errorf("%s: Exp does not invert Log: %.2e", g.Name, d)
+		}
+		rng := source(59)
+		ms := []mat.Symmetric{randomSPD(rng, n, kappa), randomSPD(rng, n, kappa), randomSPD(rng, n, kappa)}
 		_, err3 := g.Mean(ms, nil)
 		_, err4 := g.Median(ms, nil)
-		if err := errors.Join(err2, err3, err4); err != nil {
-			t.Errorf("%s: seed %d: %v", g.Name, seed, err)
-		} else if d := relative(e, ms[1]); d > illConditioned[g.Name] {
-			t.Errorf("%s: seed %d: Exp does not invert Log: %.2e", g.Name, seed, d)
+		if err := errors.Join(err3, err4); err != nil {
+			t.Errorf("%s: %v", g.Name, err)
 		}
 	}
 }

@@ -75,3 +75,20 @@ func rankTwoSymv4(a []float64, stride int, v, w, x, y []float64, sums *[4]float6
 		rankTwoSymv4Portable(a, stride, v, w, x, y, sums)
 	}
 }
+
+// VectorTrailing says whether RankTwoTrailing has vector instructions.
+func VectorTrailing() bool { return active != portable }
+
+// rankTwoTrailing works on rows whose elements of v and w come after skip others.
+func rankTwoTrailing(a Matrix[float64], v, w, x, y []float64, skip int) {
+	rows, n := a.Rows, a.Cols
+	_, _, _, _, _ = v[max(n, skip+rows)-1], w[max(n, skip+rows)-1], x[rows-1], y[n-1], a.Data[(rows-1)*a.Stride+n-1]
+	switch active {
+	case avx512:
+		rankTwoTrailingAVX512(&a.Data[0], 8*a.Stride, rows, n, &v[0], &w[0], &y[0], &v[skip], &w[skip], &x[0])
+	case avx2:
+		rankTwoTrailingAVX2(&a.Data[0], 8*a.Stride, rows, n, &v[0], &w[0], &y[0], &v[skip], &w[skip], &x[0])
+	default:
+		rankTwoTrailingPortable(a, v, w, x, y, skip)
+	}
+}

@@ -232,6 +232,214 @@ rankTwoSymv4AVX512_fold:
 	VZEROUPPER
 	RET
 
+// func rankTwoTrailingAVX512(a *float64, stride int, rows int, n int, v *float64, w *float64, y *float64, vr *float64, wr *float64, xr *float64)
+// Requires: AVX, AVX512F
+TEXT ·rankTwoTrailingAVX512(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), SI
+	MOVQ stride+8(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ v+32(FP), R10
+	MOVQ w+40(FP), R11
+	MOVQ y+48(FP), DI
+
+rankTwoTrailingAVX512_block:
+	CMPQ    CX, $0x20
+	JLT     rankTwoTrailingAVX512_4_less
+	MOVQ    SI, R12
+	MOVQ    rows+16(FP), DX
+	MOVQ    vr+56(FP), R9
+	MOVQ    wr+64(FP), AX
+	MOVQ    xr+72(FP), BX
+	VMOVUPD (R10), Z0
+	VMOVUPD (R11), Z4
+	VXORPD  Y8, Y8, Y8
+	VMOVUPD 64(R10), Z1
+	VMOVUPD 64(R11), Z5
+	VXORPD  Y9, Y9, Y9
+	VMOVUPD 128(R10), Z2
+	VMOVUPD 128(R11), Z6
+	VXORPD  Y10, Y10, Y10
+	VMOVUPD 192(R10), Z3
+	VMOVUPD 192(R11), Z7
+	VXORPD  Y11, Y11, Y11
+
+rankTwoTrailingAVX512_4:
+	VBROADCASTSD (R9), Z12
+	VBROADCASTSD (AX), Z13
+	VBROADCASTSD (BX), Z14
+	VMOVUPD      (R12), Z15
+	VFNMADD231PD Z4, Z12, Z15
+	VFNMADD231PD Z0, Z13, Z15
+	VMOVUPD      Z15, (R12)
+	VFMADD231PD  Z15, Z14, Z8
+	VMOVUPD      64(R12), Z15
+	VFNMADD231PD Z5, Z12, Z15
+	VFNMADD231PD Z1, Z13, Z15
+	VMOVUPD      Z15, 64(R12)
+	VFMADD231PD  Z15, Z14, Z9
+	VMOVUPD      128(R12), Z15
+	VFNMADD231PD Z6, Z12, Z15
+	VFNMADD231PD Z2, Z13, Z15
+	VMOVUPD      Z15, 128(R12)
+	VFMADD231PD  Z15, Z14, Z10
+	VMOVUPD      192(R12), Z15
+	VFNMADD231PD Z7, Z12, Z15
+	VFNMADD231PD Z3, Z13, Z15
+	VMOVUPD      Z15, 192(R12)
+	VFMADD231PD  Z15, Z14, Z11
+	ADDQ         R8, R12
+	ADDQ         $0x08, R9
+	ADDQ         $0x08, AX
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNE          rankTwoTrailingAVX512_4
+	VMOVUPD      Z8, (DI)
+	VMOVUPD      Z9, 64(DI)
+	VMOVUPD      Z10, 128(DI)
+	VMOVUPD      Z11, 192(DI)
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x00000100, R11
+	ADDQ         $0x00000100, DI
+	SUBQ         $0x20, CX
+	JMP          rankTwoTrailingAVX512_block
+
+rankTwoTrailingAVX512_4_less:
+	CMPQ    CX, $0x18
+	JLT     rankTwoTrailingAVX512_3_less
+	MOVQ    SI, R12
+	MOVQ    rows+16(FP), DX
+	MOVQ    vr+56(FP), R9
+	MOVQ    wr+64(FP), AX
+	MOVQ    xr+72(FP), BX
+	VMOVUPD (R10), Z0
+	VMOVUPD (R11), Z4
+	VXORPD  Y8, Y8, Y8
+	VMOVUPD 64(R10), Z1
+	VMOVUPD 64(R11), Z5
+	VXORPD  Y9, Y9, Y9
+	VMOVUPD 128(R10), Z2
+	VMOVUPD 128(R11), Z6
+	VXORPD  Y10, Y10, Y10
+
+rankTwoTrailingAVX512_3:
+	VBROADCASTSD (R9), Z12
+	VBROADCASTSD (AX), Z13
+	VBROADCASTSD (BX), Z14
+	VMOVUPD      (R12), Z15
+	VFNMADD231PD Z4, Z12, Z15
+	VFNMADD231PD Z0, Z13, Z15
+	VMOVUPD      Z15, (R12)
+	VFMADD231PD  Z15, Z14, Z8
+	VMOVUPD      64(R12), Z15
+	VFNMADD231PD Z5, Z12, Z15
+	VFNMADD231PD Z1, Z13, Z15
+	VMOVUPD      Z15, 64(R12)
+	VFMADD231PD  Z15, Z14, Z9
+	VMOVUPD      128(R12), Z15
+	VFNMADD231PD Z6, Z12, Z15
+	VFNMADD231PD Z2, Z13, Z15
+	VMOVUPD      Z15, 128(R12)
+	VFMADD231PD  Z15, Z14, Z10
+	ADDQ         R8, R12
+	ADDQ         $0x08, R9
+	ADDQ         $0x08, AX
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNE          rankTwoTrailingAVX512_3
+	VMOVUPD      Z8, (DI)
+	VMOVUPD      Z9, 64(DI)
+	VMOVUPD      Z10, 128(DI)
+	ADDQ         $0x000000c0, SI
+	ADDQ         $0x000000c0, R10
+	ADDQ         $0x000000c0, R11
+	ADDQ         $0x000000c0, DI
+	SUBQ         $0x18, CX
+	JMP          rankTwoTrailingAVX512_block
+
+rankTwoTrailingAVX512_3_less:
+	CMPQ    CX, $0x10
+	JLT     rankTwoTrailingAVX512_2_less
+	MOVQ    SI, R12
+	MOVQ    rows+16(FP), DX
+	MOVQ    vr+56(FP), R9
+	MOVQ    wr+64(FP), AX
+	MOVQ    xr+72(FP), BX
+	VMOVUPD (R10), Z0
+	VMOVUPD (R11), Z4
+	VXORPD  Y8, Y8, Y8
+	VMOVUPD 64(R10), Z1
+	VMOVUPD 64(R11), Z5
+	VXORPD  Y9, Y9, Y9
+
+rankTwoTrailingAVX512_2:
+	VBROADCASTSD (R9), Z12
+	VBROADCASTSD (AX), Z13
+	VBROADCASTSD (BX), Z14
+	VMOVUPD      (R12), Z15
+	VFNMADD231PD Z4, Z12, Z15
+	VFNMADD231PD Z0, Z13, Z15
+	VMOVUPD      Z15, (R12)
+	VFMADD231PD  Z15, Z14, Z8
+	VMOVUPD      64(R12), Z15
+	VFNMADD231PD Z5, Z12, Z15
+	VFNMADD231PD Z1, Z13, Z15
+	VMOVUPD      Z15, 64(R12)
+	VFMADD231PD  Z15, Z14, Z9
+	ADDQ         R8, R12
+	ADDQ         $0x08, R9
+	ADDQ         $0x08, AX
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNE          rankTwoTrailingAVX512_2
+	VMOVUPD      Z8, (DI)
+	VMOVUPD      Z9, 64(DI)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x10, CX
+	JMP          rankTwoTrailingAVX512_block
+
+rankTwoTrailingAVX512_2_less:
+	CMPQ    CX, $0x08
+	JLT     rankTwoTrailingAVX512_1_less
+	MOVQ    SI, R12
+	MOVQ    rows+16(FP), DX
+	MOVQ    vr+56(FP), R9
+	MOVQ    wr+64(FP), AX
+	MOVQ    xr+72(FP), BX
+	VMOVUPD (R10), Z0
+	VMOVUPD (R11), Z4
+	VXORPD  Y8, Y8, Y8
+
+rankTwoTrailingAVX512_1:
+	VBROADCASTSD (R9), Z12
+	VBROADCASTSD (AX), Z13
+	VBROADCASTSD (BX), Z14
+	VMOVUPD      (R12), Z15
+	VFNMADD231PD Z4, Z12, Z15
+	VFNMADD231PD Z0, Z13, Z15
+	VMOVUPD      Z15, (R12)
+	VFMADD231PD  Z15, Z14, Z8
+	ADDQ         R8, R12
+	ADDQ         $0x08, R9
+	ADDQ         $0x08, AX
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNE          rankTwoTrailingAVX512_1
+	VMOVUPD      Z8, (DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x08, CX
+	JMP          rankTwoTrailingAVX512_block
+
+rankTwoTrailingAVX512_1_less:
+	VZEROUPPER
+	RET
+
 // func rotateRowsAVX512(last *float64, stride int, n int, k int, c *float64, s *float64)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·rotateRowsAVX512(SB), NOSPLIT, $0-48
@@ -865,6 +1073,126 @@ rankTwoSymv2AVX2_fold:
 	VEXTRACTF128 $0x01, Y6, X10
 	VADDPD       X10, X6, X6
 	VMOVUPD      X6, (AX)
+	VZEROUPPER
+	RET
+
+// func rankTwoTrailingAVX2(a *float64, stride int, rows int, n int, v *float64, w *float64, y *float64, vr *float64, wr *float64, xr *float64)
+// Requires: AVX, FMA3
+TEXT ·rankTwoTrailingAVX2(SB), NOSPLIT, $0-80
+	MOVQ a+0(FP), SI
+	MOVQ stride+8(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ v+32(FP), R10
+	MOVQ w+40(FP), R11
+	MOVQ y+48(FP), DI
+
+rankTwoTrailingAVX2_block:
+	CMPQ    CX, $0x10
+	JLT     rankTwoTrailingAVX2_4_less
+	MOVQ    SI, R12
+	MOVQ    rows+16(FP), DX
+	MOVQ    vr+56(FP), R9
+	MOVQ    wr+64(FP), AX
+	MOVQ    xr+72(FP), BX
+	VMOVUPD (R10), Y0
+	VMOVUPD (R11), Y4
+	VXORPD  Y8, Y8, Y8
+	VMOVUPD 32(R10), Y1
+	VMOVUPD 32(R11), Y5
+	VXORPD  Y9, Y9, Y9
+	VMOVUPD 64(R10), Y2
+	VMOVUPD 64(R11), Y6
+	VXORPD  Y10, Y10, Y10
+	VMOVUPD 96(R10), Y3
+	VMOVUPD 96(R11), Y7
+	VXORPD  Y11, Y11, Y11
+
+rankTwoTrailingAVX2_4:
+	VBROADCASTSD (R9), Y12
+	VBROADCASTSD (AX), Y13
+	VBROADCASTSD (BX), Y14
+	VMOVUPD      (R12), Y15
+	VFNMADD231PD Y4, Y12, Y15
+	VFNMADD231PD Y0, Y13, Y15
+	VMOVUPD      Y15, (R12)
+	VFMADD231PD  Y15, Y14, Y8
+	VMOVUPD      32(R12), Y15
+	VFNMADD231PD Y5, Y12, Y15
+	VFNMADD231PD Y1, Y13, Y15
+	VMOVUPD      Y15, 32(R12)
+	VFMADD231PD  Y15, Y14, Y9
+	VMOVUPD      64(R12), Y15
+	VFNMADD231PD Y6, Y12, Y15
+	VFNMADD231PD Y2, Y13, Y15
+	VMOVUPD      Y15, 64(R12)
+	VFMADD231PD  Y15, Y14, Y10
+	VMOVUPD      96(R12), Y15
+	VFNMADD231PD Y7, Y12, Y15
+	VFNMADD231PD Y3, Y13, Y15
+	VMOVUPD      Y15, 96(R12)
+	VFMADD231PD  Y15, Y14, Y11
+	ADDQ         R8, R12
+	ADDQ         $0x08, R9
+	ADDQ         $0x08, AX
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNE          rankTwoTrailingAVX2_4
+	VMOVUPD      Y8, (DI)
+	VMOVUPD      Y9, 32(DI)
+	VMOVUPD      Y10, 64(DI)
+	VMOVUPD      Y11, 96(DI)
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x10, CX
+	JMP          rankTwoTrailingAVX2_block
+
+rankTwoTrailingAVX2_4_less:
+	CMPQ    CX, $0x08
+	JLT     rankTwoTrailingAVX2_2_less
+	MOVQ    SI, R12
+	MOVQ    rows+16(FP), DX
+	MOVQ    vr+56(FP), R9
+	MOVQ    wr+64(FP), AX
+	MOVQ    xr+72(FP), BX
+	VMOVUPD (R10), Y0
+	VMOVUPD (R11), Y4
+	VXORPD  Y8, Y8, Y8
+	VMOVUPD 32(R10), Y1
+	VMOVUPD 32(R11), Y5
+	VXORPD  Y9, Y9, Y9
+
+rankTwoTrailingAVX2_2:
+	VBROADCASTSD (R9), Y12
+	VBROADCASTSD (AX), Y13
+	VBROADCASTSD (BX), Y14
+	VMOVUPD      (R12), Y15
+	VFNMADD231PD Y4, Y12, Y15
+	VFNMADD231PD Y0, Y13, Y15
+	VMOVUPD      Y15, (R12)
+	VFMADD231PD  Y15, Y14, Y8
+	VMOVUPD      32(R12), Y15
+	VFNMADD231PD Y5, Y12, Y15
+	VFNMADD231PD Y1, Y13, Y15
+	VMOVUPD      Y15, 32(R12)
+	VFMADD231PD  Y15, Y14, Y9
+	ADDQ         R8, R12
+	ADDQ         $0x08, R9
+	ADDQ         $0x08, AX
+	ADDQ         $0x08, BX
+	DECQ         DX
+	JNE          rankTwoTrailingAVX2_2
+	VMOVUPD      Y8, (DI)
+	VMOVUPD      Y9, 32(DI)
+	ADDQ         $0x00000040, SI
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x08, CX
+	JMP          rankTwoTrailingAVX2_block
+
+rankTwoTrailingAVX2_2_less:
 	VZEROUPPER
 	RET
 

@@ -53,3 +53,11 @@ func rankTwoSymv4(a []float64, stride int, v, w, x, y []float64, sums *[4]float6
 	_, _, _, _ = a[3*stride+n-1], v[3+n], w[3+n], x[3+n]
 	rankTwoSymv4NEON(&a[0], 8*stride, n, &v[4], &w[4], &x[4], &y[0], &v[0], &w[0], &x[0], &sums[0])
 }
+
+// VectorTrailing says whether RankTwoTrailing has vector instructions.
+func VectorTrailing() bool { return false }
+
+// rankTwoTrailing works on rows whose elements of v and w come after skip others.
+func rankTwoTrailing(a Matrix[float64], v, w, x, y []float64, skip int) {
+	rankTwoTrailingPortable(a, v, w, x, y, skip)
+}

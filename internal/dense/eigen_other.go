@@ -21,3 +21,11 @@ func rotateRows(a Matrix[float64], c, s []float64) { rotateRowsPortable(a, c, s)
 func rankTwoSymv4(a []float64, stride int, v, w, x, y []float64, sums *[4]float64) {
 	rankTwoSymv4Portable(a, stride, v, w, x, y, sums)
 }
+
+// VectorTrailing says whether RankTwoTrailing has vector instructions.
+func VectorTrailing() bool { return false }
+
+// rankTwoTrailing works on rows whose elements of v and w come after skip others.
+func rankTwoTrailing(a Matrix[float64], v, w, x, y []float64, skip int) {
+	rankTwoTrailingPortable(a, v, w, x, y, skip)
+}

@@ -14,6 +14,11 @@ func symv4AVX512(a *float64, stride int, n int, x *float64, xr *float64, y *floa
 //go:noescape
 func rankTwoSymv4AVX512(a *float64, stride int, n int, v *float64, w *float64, x *float64, y *float64, vr *float64, wr *float64, xr *float64, sums *float64)
 
+// rankTwoTrailingAVX512 subtracts vr w + wr v from rows > 0 rows at a, stride bytes apart, of n > 0 columns, a multiple of 8, and stores xr a in y.
+//
+//go:noescape
+func rankTwoTrailingAVX512(a *float64, stride int, rows int, n int, v *float64, w *float64, y *float64, vr *float64, wr *float64, xr *float64)
+
 // rotateRowsAVX512 applies k > 0 rotations to rows of n > 0 columns, stride bytes apart; rotation i mixes the rows i and i+1 counted from k rows before last.
 //
 //go:noescape
@@ -43,6 +48,11 @@ func symv4AVX2(a *float64, stride int, n int, x *float64, xr *float64, y *float6
 //
 //go:noescape
 func rankTwoSymv2AVX2(a *float64, stride int, n int, v *float64, w *float64, x *float64, y *float64, vr *float64, wr *float64, xr *float64, sums *float64)
+
+// rankTwoTrailingAVX2 subtracts vr w + wr v from rows > 0 rows at a, stride bytes apart, of n > 0 columns, a multiple of 8, and stores xr a in y.
+//
+//go:noescape
+func rankTwoTrailingAVX2(a *float64, stride int, rows int, n int, v *float64, w *float64, y *float64, vr *float64, wr *float64, xr *float64)
 
 // rotateRowsAVX2 applies k > 0 rotations to rows of n > 0 columns, stride bytes apart; rotation i mixes the rows i and i+1 counted from k rows before last.
 //

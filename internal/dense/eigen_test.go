@@ -89,6 +89,41 @@ func TestRankTwoSymv(t *testing.T) {
 	}
 }
 
+func TestRankTwoTrailing(t *testing.T) {
+	for n := 1; n < 71; n++ {
+		rng := rand.New(rand.NewPCG(uint64(n), 10))
+		cols := (n + TrailingLanes - 1) / TrailingLanes * TrailingLanes
+		whole := random[float64](rng, n, cols+3)
+		v, w, x := random[float64](rng, 1, cols).Data, random[float64](rng, 1, cols).Data, random[float64](rng, 1, cols).Data
+		for _, first := range []int{0, n / 3, n / 2, n - 1} {
+			from := first / TrailingLanes * TrailingLanes
+			want, sum := whole.Clone(), make([]float64, cols)
+			for i := first; i < n; i++ {
+				for j := from; j < cols; j++ {
+					want.Set(i, j, want.At(i, j)-v[i]*w[j]-w[i]*v[j])
+					sum[j] += want.At(i, j) * x[i]
+				}
+			}
+			var bits []float64
+			onPaths(t, func() {
+				got, y := whole.Clone(), make([]float64, cols)
+				RankTwoTrailing(got.View(0, 0, n, cols), first, v, w, x, y)
+				for i, u := range want.Data {
+					if math.Abs(got.Data[i]-u) > 1e-14 {
+						t.Fatalf("%v, n = %d from %d: element %d of the matrix is %g, want %g", active, n, first, i, got.Data[i], u)
+					}
+				}
+				for i, u := range sum {
+					if math.Abs(y[i]-u) > 1e-12 {
+						t.Fatalf("%v, n = %d from %d: y[%d] = %g, want %g", active, n, first, i, y[i], u)
+					}
+				}
+				sameBits(t, &bits, append(y, got.Data...))
+			})
+		}
+	}
+}
+
 // The shares of ranges of rows add up to the product, and the ranges update the rows of the triangle with the bits of the whole.
 func TestSymvRows(t *testing.T) {
 	for _, n := range []int{1, 4, 7, 40, 61} {

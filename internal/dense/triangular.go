@@ -7,10 +7,11 @@ import (
 
 // The recursions below halve the matrix until a block of these sizes is left; everything above is in products.
 const (
-	solveBase     = 32
+	solveBase     = 64
 	multiplyBase  = 32
 	multiplyRight = 256 // of MulLowerRight, which then goes on by panels of columns
-	factorBase    = 16
+	factorBase    = 64  // with a kernel, which takes no more
+	eliminateBase = 16  // without
 	invertBase    = 64
 	solveStrip    = 16 // columns of SolveLowerTriangle
 
@@ -30,12 +31,33 @@ func Cholesky[T Float](a Matrix[T]) int {
 	} else {
 		w := takeWorkspace()
 		h := blocksAt(n)
-		bad = cholesky(a, elementsOf[T](&w.a, max(factorBase*factorBase, h*(n-h))))
+		bad = cholesky(a, elementsOf[T](&w.a, max(factorWork, h*(n-h))))
 		w.release()
 	}
-	for i := range n {
-		clear(a.Row(i)[i+1:])
+	if n < smallestFactored || n > blockBase() || !hasFactorKernel() {
+		for i := range n {
+			clear(a.Row(i)[i+1:])
+		}
 	}
+	return bad
+}
+
+// CholeskyUpper is Cholesky for a matrix whose upper triangle is read; what is below it may be anything.
+func CholeskyUpper[T Float](a Matrix[T]) int {
+	a.mustHave(a.Rows, a.Rows, "CholeskyUpper")
+	n := a.Rows
+	if n < smallestFactored || n > blockBase() || !hasFactorKernel() {
+		Mirror(a)
+		return Cholesky(a)
+	}
+	w := takeWorkspace()
+	work := elementsOf[T](&w.a, factorWork)
+	t := factorBlock(n, work)
+	for i := range n {
+		copy(t.Row(i)[i:], a.Row(i)[i:])
+	}
+	bad := factorTransposed(a, t, work)
+	w.release()
 	return bad
 }
 
@@ -43,7 +65,7 @@ func Cholesky[T Float](a Matrix[T]) int {
 // diagonal is of no use.
 func cholesky[T Float](a Matrix[T], work []T) int {
 	n := a.Rows
-	if n <= factorBase {
+	if n <= blockBase() {
 		return choleskyBlock(a, work)
 	}
 	h := blocksAt(n)
@@ -71,13 +93,19 @@ func factorBelow[T Float](l, b, t Matrix[T]) {
 	Transpose(b, t)
 }
 
-// blocksAt is splitAt such that most of the smallest blocks have factorBase rows, for which there is a kernel.
-func blocksAt(n int) int {
-	if n <= 2*factorBase {
+// blockBase is the number of rows up to which a matrix is not halved.
+func blockBase() int {
+	if hasFactorKernel() {
 		return factorBase
 	}
-	return (n/2 + factorBase - 1) / factorBase * factorBase
+	return eliminateBase
 }
+
+// blocksAt is splitAt at a multiple of what the kernels take at a time.
+func blocksAt(n int) int { return (n/2 + eliminateBase - 1) / eliminateBase * eliminateBase }
+
+// factorWork is the length of the work of choleskyBlock.
+const factorWork = factorBase * (factorBase + 2)
 
 // choleskyBlock factors up to factorBase rows, with their transpose in work where there is a kernel for that.
 func choleskyBlock[T Float](a Matrix[T], work []T) int {
@@ -85,20 +113,46 @@ func choleskyBlock[T Float](a Matrix[T], work []T) int {
 	if n < smallestFactored || !hasFactorKernel() {
 		return choleskyUnblocked(a)
 	}
-	t := Matrix[T]{Rows: n, Cols: n, Stride: factorBase, Data: work[:factorBase*factorBase]}
-	Transpose(t, a)
-	done := factorKernel(t.Data, n)
-	Transpose(a, t)
+	t := factorBlock(n, work)
+	transposeLower(t.View(0, 0, n, n), a)
+	return factorTransposed(a, t, work)
+}
+
+// factorBlock returns the block of n rows for the kernel, with what it wants beyond them.
+func factorBlock[T Float](n int, work []T) Matrix[T] {
+	const rows, line = 4, 64
+	lanes := line / int(unsafe.Sizeof(*new(T)))
+	width := (n + lanes - 1) / lanes * lanes
+	return Matrix[T]{Rows: (n + rows - 1) / rows * rows, Cols: width, Stride: width, Data: work[2*factorBase:]}
+}
+
+// factorTransposed sets a to the factor, with zeros above the diagonal, of the matrix whose upper triangle is in the block t of work.
+func factorTransposed[T Float](a, t Matrix[T], work []T) int {
+	n, pivots := a.Rows, work[:2*factorBase]
+	done := min(n, factorKernel(t, pivots))
+	Transpose(a, t.View(0, 0, n, n))
+	for i, root := range pivots[factorBase:][:done] {
+		a.Data[i*a.Stride+i] = root
+	}
 	if done < n {
 		return done
 	}
 	return -1
 }
 
+// transposeLower sets the upper triangle of dst, and some of what is below it, to that of the transpose of src.
+func transposeLower[T Float](dst, src Matrix[T]) {
+	n := src.Rows
+	for i := 0; i < n; i += mirrorBlock {
+		rows := min(mirrorBlock, n-i)
+		transpose(dst.View(0, i, min(n, i+rows), rows), src.View(i, 0, rows, min(n, i+rows)))
+	}
+}
+
 // choleskyUnblocked eliminates one column after the other, which leaves the additions to the rest independent of each other.
 func choleskyUnblocked[T Float](a Matrix[T]) int {
 	n := a.Rows
-	var column [factorBase]T
+	var column [eliminateBase]T
 	for j := range n {
 		pivot := a.At(j, j)
 		if !(pivot > 0) || math.IsInf(float64(pivot), 1) {

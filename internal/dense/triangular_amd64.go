@@ -28,18 +28,21 @@ func substituteKernel[T Float](tl Trans, l Matrix[T], inverse []T, b Matrix[T]) 
 
 func hasFactorKernel() bool { return active != portable }
 
-// factorKernel is choleskyUnblocked for the upper triangle of n rows of factorBase elements; done is the number of rows that have been factored.
-func factorKernel[T Float](block []T, n int) (done int) {
+// factorKernel is choleskyUnblocked for the upper triangle of block, but for its diagonal; done is the number of rows that have been factored. It sets the pivots to the inverses
+// of the diagonal and, factorBase later, to the diagonal.
+func factorKernel[T Float](block Matrix[T], pivots []T) (done int) {
+	size := unsafe.Sizeof(*new(T))
+	rows, step, width := uintptr(block.Rows), uintptr(block.Stride)*size, uintptr(block.Cols)*size
 	to := (*byte)(unsafe.Pointer(&done))
 	switch formatOf[T]() {
 	case f64AVX512:
-		factorF64AVX512(uintptr(n), pointerTo(block), to)
+		factorF64AVX512(rows, pointerTo(block.Data), step, width, pointerTo(pivots), to)
 	case f32AVX512:
-		factorF32AVX512(uintptr(n), pointerTo(block), to)
+		factorF32AVX512(rows, pointerTo(block.Data), step, width, pointerTo(pivots), to)
 	case f64AVX2:
-		factorF64AVX2(uintptr(n), pointerTo(block), to)
+		factorF64AVX2(rows, pointerTo(block.Data), step, width, pointerTo(pivots), to)
 	case f32AVX2:
-		factorF32AVX2(uintptr(n), pointerTo(block), to)
+		factorF32AVX2(rows, pointerTo(block.Data), step, width, pointerTo(pivots), to)
 	}
 	return done
 }

@@ -6,4 +6,4 @@ func substituteKernel[T Float](tl Trans, l Matrix[T], inverse []T, b Matrix[T]) 
 
 func hasFactorKernel() bool { return false }
 
-func factorKernel[T Float](block []T, n int) (done int) { return 0 }
+func factorKernel[T Float](_ Matrix[T], _ []T) (done int) { return 0 }

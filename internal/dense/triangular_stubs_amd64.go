@@ -28,26 +28,34 @@ func substituteF32AVX512(rows uintptr, cols uintptr, lower *byte, lowerStep uint
 //go:noescape
 func substituteF32AVX2(rows uintptr, cols uintptr, lower *byte, lowerStep uintptr, next uintptr, inverse *byte, x *byte, step uintptr)
 
-// factorF64AVX512 overwrites the upper triangle of the block, whose rows have 16 elements, with the R of R'R, and writes the number
-// of rows done to done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before and after.
+// factorF64AVX512 overwrites the upper triangle of the block, whose rows are step bytes apart, with the R of R'R, except
+// for its diagonal, which follows the 64 inverses of it in pivots. The number of rows is a multiple of 4, the width of a row in bytes one of a vector.
+// done is set to the number of rows done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before, and zeros
+// stand after.
 //
 //go:noescape
-func factorF64AVX512(rows uintptr, block *byte, done *byte)
+func factorF64AVX512(rows uintptr, block *byte, step uintptr, width uintptr, pivots *byte, done *byte)
 
-// factorF64AVX2 overwrites the upper triangle of the block, whose rows have 16 elements, with the R of R'R, and writes the number
-// of rows done to done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before and after.
+// factorF64AVX2 overwrites the upper triangle of the block, whose rows are step bytes apart, with the R of R'R, except
+// for its diagonal, which follows the 64 inverses of it in pivots. The number of rows is a multiple of 4, the width of a row in bytes one of a vector.
+// done is set to the number of rows done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before, and zeros
+// stand after.
 //
 //go:noescape
-func factorF64AVX2(rows uintptr, block *byte, done *byte)
+func factorF64AVX2(rows uintptr, block *byte, step uintptr, width uintptr, pivots *byte, done *byte)
 
-// factorF32AVX512 overwrites the upper triangle of the block, whose rows have 16 elements, with the R of R'R, and writes the number
-// of rows done to done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before and after.
+// factorF32AVX512 overwrites the upper triangle of the block, whose rows are step bytes apart, with the R of R'R, except
+// for its diagonal, which follows the 64 inverses of it in pivots. The number of rows is a multiple of 4, the width of a row in bytes one of a vector.
+// done is set to the number of rows done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before, and zeros
+// stand after.
 //
 //go:noescape
-func factorF32AVX512(rows uintptr, block *byte, done *byte)
+func factorF32AVX512(rows uintptr, block *byte, step uintptr, width uintptr, pivots *byte, done *byte)
 
-// factorF32AVX2 overwrites the upper triangle of the block, whose rows have 16 elements, with the R of R'R, and writes the number
-// of rows done to done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before and after.
+// factorF32AVX2 overwrites the upper triangle of the block, whose rows are step bytes apart, with the R of R'R, except
+// for its diagonal, which follows the 64 inverses of it in pivots. The number of rows is a multiple of 4, the width of a row in bytes one of a vector.
+// done is set to the number of rows done: all, or those before the first pivot that is not positive and finite. Below the diagonal anything may stand before, and zeros
+// stand after.
 //
 //go:noescape
-func factorF32AVX2(rows uintptr, block *byte, done *byte)
+func factorF32AVX2(rows uintptr, block *byte, step uintptr, width uintptr, pivots *byte, done *byte)

@@ -114,6 +114,38 @@ func addScaledIdentity[T Float](a Matrix[T], s T) {
 	}
 }
 
+// Of the upper triangle alone Cholesky makes the same, and stops where it would.
+func TestCholeskyUpper(t *testing.T) {
+	rng := rand.New(rand.NewPCG(14, 5))
+	for _, n := range triangularSizes {
+		b, a := random[float64](rng, n, n), New[float64](n, n+3).View(0, 0, n, n)
+		Gemm(NoTrans, Transposed, 1, b, b, 0, a)
+		for i := range n {
+			a.Set(i, i, a.At(i, i)+1)
+		}
+		for _, pivot := range []int{n, n / 2} {
+			if pivot < n {
+				a.Set(pivot, pivot, -1)
+			}
+			onPaths(t, func() {
+				want, got := a.Clone(), a.Clone()
+				for i := range n {
+					for j := range i {
+						want.Set(i, j, a.At(j, i))
+						got.Set(i, j, math.NaN())
+					}
+				}
+				if p, q := Cholesky(want), CholeskyUpper(got); p != q || q < 0 != (pivot == n) {
+					t.Fatalf("%v, n = %d: Cholesky stops at %d, CholeskyUpper at %d", active, n, p, q)
+				}
+				if pivot == n && maxDifference(want, got) != 0 {
+					t.Fatalf("%v, n = %d: CholeskyUpper differs", active, n)
+				}
+			})
+		}
+	}
+}
+
 func testCholesky[T Float](t *testing.T, l Matrix[T], tol float64) {
 	n := l.Rows
 	a := New[T](n, n)

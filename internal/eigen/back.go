@@ -5,8 +5,11 @@ import "github.com/spdopt/spdopt/internal/dense"
 // backRows is the number of reflectors that one block of the back-transformation joins: wide blocks make long products, but cost more than
 // they bring in a small matrix.
 func backRows(n int) int {
-	if n < 400 {
-		return 32
+	switch {
+	case n < 256:
+		return 8
+	case n < 400:
+		return 16
 	}
 	return 64
 }

@@ -41,7 +41,7 @@ const (
 func (c *conquest) grow(n int) {
 	c.rows, c.sec.ut = grow(c.rows, n*n), grow(c.sec.ut, n*n)
 	c.z, c.group, c.column = grow(c.z, n), grow(c.group, n), grow(c.column, n)
-	c.cs = grow(c.cs, 2*smallSize)
+	c.cs = grow(c.cs, 4*pairSize)
 	if n < tornSize {
 		return
 	}
@@ -80,6 +80,9 @@ func (c *conquest) solveHalves(t tridiagonal, vt dense.Matrix[float64], n1 int) 
 	n := len(t.d)
 	first, second := tridiagonal{t.d[:n1], t.e[:n1-1]}, tridiagonal{t.d[n1:], t.e[n1:]}
 	vt1, vt2 := vt.View(0, 0, n1, n1), vt.View(n1, n1, n-n1, n-n1)
+	if n <= 2*pairSize {
+		return eigenQLPair(first, second, vt1, vt2, c.cs)
+	}
 	if n < tornSize {
 		return c.solve(first, vt1) && c.solve(second, vt2)
 	}

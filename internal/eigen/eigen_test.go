@@ -412,3 +412,32 @@ func TestSolverAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// Two matrices side by side get the bits that each gets alone, also where one is done long before the other or falls apart into blocks.
+func TestQLPair(t *testing.T) {
+	rng := rand.New(rand.NewPCG(14, 14))
+	for n := 1; n <= pairSize; n++ {
+		var ts [2]tridiagonal
+		for k := range ts {
+			ts[k] = tridiagonal{make([]float64, n), make([]float64, n)}
+			for i := range n {
+				ts[k].d[i] = rng.NormFloat64() * math.Pow(10, float64(-3*k*i)/float64(n))
+				if k == 0 || i%5 > 0 {
+					ts[k].e[i] = rng.NormFloat64() * ts[k].d[i]
+				}
+			}
+		}
+		clone := func(x tridiagonal) tridiagonal { return tridiagonal{slices.Clone(x.d), slices.Clone(x.e[:n-1])} }
+		one, two := clone(ts[0]), clone(ts[1])
+		v, w := dense.New[float64](n, n), dense.New[float64](n, n)
+		if !eigenQLPair(one, two, v, w, make([]float64, 4*n)) {
+			t.Fatal("no convergence")
+		}
+		for k, got := range []tridiagonal{one, two} {
+			alone, u := clone(ts[k]), dense.New[float64](n, n)
+			if !alone.eigenQL(u, make([]float64, 2*n)) || !slices.Equal(alone.d, got.d) || !slices.Equal(u.Data, []dense.Matrix[float64]{v, w}[k].Data) {
+				t.Fatalf("n = %d: matrix %d has other values or vectors in the pair", n, k)
+			}
+		}
+	}
+}

@@ -47,63 +47,125 @@ func shift(d0, d1, e float64) float64 {
 // elements. It is the implicit QL iteration (Bowdler, Martin, Reinsch and Wilkinson 1968), on each block from the end that makes
 // graded matrices converge well.
 func (t tridiagonal) eigenQL(vt dense.Matrix[float64], cs []float64) bool {
-	n := len(t.d)
-	vt.Identity()
-	for lo := 0; lo < n; {
-		hi := t.block(lo)
-		if math.Abs(t.d[hi-1]) < math.Abs(t.d[lo]) {
-			t.reverse(lo, hi)
-			for i := lo; i < hi; i++ {
-				flip(vt.Row(i)[lo:hi])
-			}
-		}
-		if !t.blockQL(lo, hi, vt, cs) {
-			return false
-		}
-		lo = hi
+	q := newIteration(t, vt, cs)
+	for q.next() {
+		q.sweep()
+		q.rotate()
 	}
-	return true
+	return !q.failed
 }
 
-func (t tridiagonal) blockQL(l, hi int, vt dense.Matrix[float64], cs []float64) bool {
-	d, e := t.d, t.e
-	for budget := maxSweeps * (hi - l); l < hi; budget-- {
-		m := l
+// eigenQLPair is eigenQL for two matrices at once: each rotation of a sweep waits for the one before it, while those of the other matrix do not.
+func eigenQLPair(t, u tridiagonal, vt, vu dense.Matrix[float64], cs []float64) bool {
+	p, q := newIteration(t, vt, cs[:2*len(t.d)]), newIteration(u, vu, cs[2*len(t.d):])
+	for {
+		one, two := p.next(), q.next()
+		if !one && !two {
+			return !p.failed && !q.failed
+		}
+		if one && two {
+			sweepPair(&p, &q)
+		}
+		if one {
+			p.sweep()
+			p.rotate()
+		}
+		if two {
+			q.sweep()
+			q.rotate()
+		}
+	}
+}
+
+// iteration is the QL iteration on the way through a matrix.
+type iteration struct {
+	tridiagonal
+	vt     dense.Matrix[float64]
+	cs     []float64
+	l, m   int // first and last row of the sweep
+	hi     int // end of the unreduced block
+	budget int // sweeps left for the block
+	failed bool
+
+	i          int // row of the next rotation
+	g, s, c, p float64
+}
+
+func newIteration(t tridiagonal, vt dense.Matrix[float64], cs []float64) iteration {
+	vt.Identity()
+	return iteration{tridiagonal: t, vt: vt, cs: cs}
+}
+
+// next prepares the next sweep. It returns false if there is none to come, and if there were too many.
+func (q *iteration) next() bool {
+	d, e := q.d, q.e
+	for !q.failed {
+		if q.l == q.hi {
+			if q.hi == len(d) {
+				return false
+			}
+			q.enter()
+		}
+		m, hi := q.l, q.hi
 		for m < hi-1 && e[m]*e[m] > (unit*unit*math.Abs(d[m]))*math.Abs(d[m+1])+math.SmallestNonzeroFloat64 {
 			m++
 		}
 		if m < hi-1 {
 			e[m] = 0
 		}
-		if m == l {
-			l++
-			continue
+		if m > q.l {
+			q.failed = q.budget == 0
+			q.m = m
+			q.i, q.g = m-1, d[m]-shift(d[q.l], d[q.l+1], e[q.l])
+			q.s, q.c, q.p = 1, 1, 0
+			break
 		}
-		if budget == 0 {
-			return false
-		}
-		c, s := cs[:m-l], cs[len(d):len(d)+m-l]
-		t.sweep(l, m, c, s)
-		dense.RotateRows(vt.View(l, 0, m-l+1, vt.Cols), c, s)
+		q.l++
+		q.budget--
 	}
-	return true
+	return !q.failed
 }
 
-// sweep does one implicit QL step on rows l..m and leaves its rotations in c and s, the one of rows l+i and l+i+1 in element i.
-func (t tridiagonal) sweep(l, m int, cc, ss []float64) {
-	d, e := t.d, t.e
-	g := d[m] - shift(d[l], d[l+1], e[l])
-	s, c, p := 1.0, 1.0, 0.0
-	for i := m - 1; i >= l; i-- {
+// enter goes to the next unreduced block.
+func (q *iteration) enter() {
+	lo := q.l
+	q.hi = q.block(lo)
+	q.budget = maxSweeps * (q.hi - lo)
+	if math.Abs(q.d[q.hi-1]) < math.Abs(q.d[lo]) {
+		q.reverse(lo, q.hi)
+		for i := lo; i < q.hi; i++ {
+			flip(q.vt.Row(i)[lo:q.hi])
+		}
+	}
+}
+
+// rotate applies the rotations of the sweep to the vectors.
+func (q *iteration) rotate() {
+	n := len(q.d)
+	dense.RotateRows(q.vt.View(q.l, 0, q.m-q.l+1, q.vt.Cols), q.cs[:q.m-q.l], q.cs[n:n+q.m-q.l])
+	q.budget--
+}
+
+// tinyPlane returns the rotation that takes (g, f), whose squares underflow, to (r, 0).
+func tinyPlane(g, f float64) (c, s, r float64) {
+	if r = math.Hypot(f, g); r == 0 {
+		return 1, 0, 0
+	}
+	return g / r, f / r, r
+}
+
+// sweep does the rotations of an implicit QL step that are left and leaves them in cs, the one of rows l+i and l+i+1 in element i of each half.
+func (q *iteration) sweep() {
+	d, e, l, m := q.d, q.e, q.l, q.m
+	cc, ss := q.cs[:len(d)], q.cs[len(d):]
+	g, s, c, p := q.g, q.s, q.c, q.p
+	i := q.i
+	for ; i >= l; i-- {
 		f, b := s*e[i], c*e[i]
 		r := math.Sqrt(f*f + g*g)
+		c, s = g/r, f/r
 		if r < 1e-140 {
-			r = math.Hypot(f, g)
-		}
-		if r == 0 {
-			c, s = 1, 0
-		} else {
-			c, s = g/r, f/r
+			c, s, r = tinyPlane(g, f)
 		}
 		if i != m-1 {
 			e[i+1] = r
@@ -117,6 +179,51 @@ func (t tridiagonal) sweep(l, m int, cc, ss []float64) {
 	}
 	d[l] -= p
 	e[l] = g
+}
+
+// sweepPair does rotations of two sweeps side by side as long as both have some left.
+func sweepPair(x, y *iteration) {
+	d0, e0, d1, e1 := x.d, x.e, y.d, y.e
+	cc0, ss0, cc1, ss1 := x.cs[:len(d0)], x.cs[len(d0):], y.cs[:len(d1)], y.cs[len(d1):]
+	i0, g0, s0, c0, p0 := x.i, x.g, x.s, x.c, x.p
+	i1, g1, s1, c1, p1 := y.i, y.g, y.s, y.c, y.p
+	for i0 >= x.l && i1 >= y.l {
+		f0, b0 := s0*e0[i0], c0*e0[i0]
+		r0 := math.Sqrt(f0*f0 + g0*g0)
+		c0, s0 = g0/r0, f0/r0
+		if r0 < 1e-140 {
+			c0, s0, r0 = tinyPlane(g0, f0)
+		}
+		if i0 != x.m-1 {
+			e0[i0+1] = r0
+		}
+		g0 = d0[i0+1] - p0
+		r0 = (d0[i0]-g0)*s0 + 2*c0*b0
+		p0 = s0 * r0
+		d0[i0+1] = g0 + p0
+		g0 = c0*r0 - b0
+		cc0[i0-x.l], ss0[i0-x.l] = c0, s0
+		i0--
+
+		f1, b1 := s1*e1[i1], c1*e1[i1]
+		r1 := math.Sqrt(f1*f1 + g1*g1)
+		c1, s1 = g1/r1, f1/r1
+		if r1 < 1e-140 {
+			c1, s1, r1 = tinyPlane(g1, f1)
+		}
+		if i1 != y.m-1 {
+			e1[i1+1] = r1
+		}
+		g1 = d1[i1+1] - p1
+		r1 = (d1[i1]-g1)*s1 + 2*c1*b1
+		p1 = s1 * r1
+		d1[i1+1] = g1 + p1
+		g1 = c1*r1 - b1
+		cc1[i1-y.l], ss1[i1-y.l] = c1, s1
+		i1--
+	}
+	x.i, x.g, x.s, x.c, x.p = i0, g0, s0, c0, p0
+	y.i, y.g, y.s, y.c, y.p = i1, g1, s1, c1, p1
 }
 
 // values overwrites t.d with the eigenvalues, in no order, by the square-root free QL iteration of Pal, Walker and Kahan (Parlett, The

@@ -10,7 +10,9 @@ import (
 const (
 	panelRows = 32   // reflectors per panel of the reduction
 	fusedSize = 2048 // up to here the reduction goes row by row
-	smallSize = 24   // up to here QL serves
+	smallSize = 12   // up to here QL serves
+	pairSize  = 32   // and up to here for the halves of a matrix, side by side
+	wholeSize = 192  // up to here the reduction keeps both triangles
 )
 
 // reflect finds H = I - tau v v^T, v[0] = 1, with H x = (beta, 0, ..., 0). x becomes v.
@@ -58,12 +60,17 @@ type reduction struct {
 	coef      []float64 // two rows of the coefficients of a panel's pairs
 	dots      []float64
 	ahead     []float64 // two rows: w in the making and the next row of a
+	whole     []float64 // both triangles of a small matrix, in rows filled up with zeros
 	product   triangleProduct
 }
 
 func (r *reduction) grow(n int) {
 	r.d, r.e, r.tau = grow(r.d, n), grow(r.e, n), grow(r.tau, n)
-	r.ahead = grow(r.ahead, 2*n)
+	cols := (n + dense.TrailingLanes - 1) / dense.TrailingLanes * dense.TrailingLanes
+	r.ahead = grow(r.ahead, 2*cols)
+	if n <= wholeSize {
+		r.whole = grow(r.whole, n*cols)
+	}
 	r.product.grow(n)
 	if n > r.fusedSize() {
 		r.pairs, r.swapped = grow(r.pairs, 2*panelRows*n), grow(r.swapped, 2*panelRows*n)
@@ -82,6 +89,10 @@ func (r *reduction) fusedSize() int { return cmp.Or(r.fused, fusedSize) }
 func (r *reduction) reduce(a dense.Matrix[float64]) {
 	n := a.Rows
 	r.grow(n)
+	if n <= wholeSize && n <= r.fusedSize() && dense.VectorTrailing() {
+		r.reduceWhole(a)
+		return
+	}
 	j := 0
 	for ; n-j > r.fusedSize(); j += panelRows {
 		r.panel(a, j)

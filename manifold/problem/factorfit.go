@@ -144,6 +144,7 @@ func correlationTrust(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.s.recycle()
 	n := len(r.y)
 	q := newFactorFit(r.c, r.b, 2*r.b*math.Sqrt(float64(n)))
 	if n == 1 {
@@ -201,6 +202,7 @@ func nearestSPDTrust(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.recycle()
 	n, below := a.Rows, 0
 	for below < n && s.values[below] < floor {
 		below++

@@ -44,7 +44,8 @@ var maskedMean = Problem{
 		if err := everyPairKnown(terms, w, n); err != nil {
 			return nil, err
 		}
-		o := &maskedObjective{n: n, terms: terms, weights: w, work: dense.New[float64](n, n)}
+		o := &maskedObjective{n: n, terms: terms, weights: w, spaces: map[int]*maskedSpace{}}
+		o.work = o.matrix(n, n)
 		if o.from, err = completedMean(terms, w, n); err != nil {
 			return nil, err
 		}
@@ -73,6 +74,8 @@ type maskedObjective struct {
 	weights []float64
 	from    *manifold.Frame
 	work    dense.Matrix[float64]
+	spaces  map[int]*maskedSpace // by the number of known variables
+	lender
 }
 
 // maskedMemo is what an evaluation leaves of each term.
@@ -80,11 +83,17 @@ type maskedMemo struct{ views []*maskedView }
 
 // maskedView is a term seen from a point.
 type maskedView struct {
-	g, q, y  dense.Matrix[float64] // G, Q and Y
-	t, u     dense.Matrix[float64] // scratch of the shapes of Y and Z
-	spectrum *spectrum
-	table    *curvature[float64]
-	worker   *worker
+	y     dense.Matrix[float64]
+	logs  []float64
+	table dense.Matrix[float64] // w (K + l), l along the rows
+	space *maskedSpace
+}
+
+// maskedSpace is what terms with as many known variables work in, one after the other.
+type maskedSpace struct {
+	g, q, t, u dense.Matrix[float64]
+	spectrum   *spectrum
+	worker     *worker
 }
 
 // maskedTerms finds the missing variables and checks the rest.
@@ -203,11 +212,20 @@ func (o *maskedObjective) NewMemo() solve.Memo {
 	m := &maskedMemo{}
 	for _, t := range o.terms {
 		k := len(t.known)
-		m.views = append(m.views, &maskedView{g: dense.New[float64](k, k), q: dense.New[float64](k, o.n), y: dense.New[float64](k, o.n),
-			t: dense.New[float64](k, o.n), u: dense.New[float64](k, k), spectrum: newSpectrum(k), table: newCurvature[float64](k),
-			worker: newTeam(k, 1).workers[0]})
+		m.views = append(m.views, &maskedView{y: o.matrix(k, o.n), logs: o.vector(k), table: o.matrix(k, k), space: o.space(k)})
 	}
 	return m
+}
+
+// space returns the space of terms with k known variables.
+func (o *maskedObjective) space(k int) *maskedSpace {
+	s := o.spaces[k]
+	if s == nil {
+		s = &maskedSpace{g: o.matrix(k, k), q: o.matrix(k, o.n), t: o.matrix(k, o.n), u: o.matrix(k, k), spectrum: newSpectrum(k),
+			worker: newTeam(k, 1).workers[0]}
+		o.spaces[k] = s
+	}
+	return s
 }
 
 // Evaluate implements solve.Objective: for each matrix an eigendecomposition of its size and about six products.
@@ -220,45 +238,53 @@ func (o *maskedObjective) Evaluate(p manifold.Point, grad []float64, memo solve.
 	out := dense.Wrap(o.n, o.n, grad)
 	for k, t := range o.terms {
 		v := memo.(*maskedMemo).views[k]
-		if err := v.look(&t, f); err != nil {
+		if err := v.look(&t, f, o.weights[k]); err != nil {
 			return math.Inf(1), fmt.Errorf("matrix %d: %w", k, err)
 		}
-		sum += o.weights[k] * v.spectrum.squares()
-		l := v.worker.acc
-		l.Zero()
-		v.spectrum.addLog(-o.weights[k], v.worker)
-		dense.Mirror(l)
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, l, v.q, 0, v.t)
-		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v.q, v.t, 1, out)
+		s := v.space
+		sum += o.weights[k] * s.spectrum.squares()
+		s.spectrum.logTimes(-o.weights[k], v.y, s.t, s.worker)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, v.y, s.t, 1, out)
 	}
 	dense.Mirror(out)
 	return sum / (2 * o.m.Kappa()), nil
 }
 
-// look sets G, Q, the spectrum of G^-1 A G^-T and Y at the frame f.
-func (v *maskedView) look(t *maskedTerm, f dense.Matrix[float64]) error {
+// look sets the spectrum of G^-1 A G^-T at the frame f and, with Q = G^-1 E' F, Y and the table.
+func (v *maskedView) look(t *maskedTerm, f dense.Matrix[float64], weight float64) error {
+	s := v.space
 	for i, r := range t.known {
-		copy(v.q.Row(i), f.Row(r))
+		copy(s.q.Row(i), f.Row(r))
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, v.q, v.q, 0, v.g)
-	dense.Mirror(v.g)
-	if dense.Cholesky(v.g) >= 0 {
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, s.q, s.q, 0, s.g)
+	if dense.CholeskyUpper(s.g) >= 0 {
 		return &manifold.PointError{What: "the part of the iterate that the matrix knows is not positive definite to rounding"}
 	}
-	for i := range v.g.Rows {
-		clear(v.g.Row(i)[i+1:])
-	}
-	dense.SolveLower(dense.NoTrans, v.g, v.q)
-	inv, transposed := v.g, v.u
+	inv, transposed := s.g, s.u
 	dense.InvertLower(inv)
 	dense.Transpose(transposed, inv)
-	v.spectrum.known = false
-	if err := v.spectrum.locate(inv, transposed, view(t.frame.F()), math.Sqrt(exactAccuracy), v.worker); err != nil {
+	s.spectrum.known = false
+	if err := s.spectrum.locate(inv, transposed, view(t.frame.F()), math.Sqrt(exactAccuracy), s.worker); err != nil {
 		return err
 	}
-	v.table.set(v.spectrum, 1, squaredDistance)
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, v.spectrum.basis, v.q, 0, v.y)
+	copy(v.logs, s.spectrum.logs)
+	v.fillTable(s.spectrum, weight)
+	dense.MulLower(dense.Transposed, inv, s.spectrum.basis, transposed)
+	dense.Gemm(dense.Transposed, dense.NoTrans, 1, transposed, s.q, 0, v.y)
 	return nil
+}
+
+func (v *maskedView) fillTable(s *spectrum, weight float64) {
+	for i, l := range s.logs {
+		row, ri, qi := v.table.Row(i), s.roots[i], s.inverse[i]
+		row[i] = weight * (1 + l)
+		for j := i + 1; j < len(row); j++ {
+			a, b := ri*s.inverse[j], s.roots[j]*qi
+			k := 0.5 * (a + b) * sinhQuotient(l-s.logs[j], a-b)
+			row[j] = weight * (k + l)
+			v.table.Set(j, i, weight*(k+s.logs[j]))
+		}
+	}
 }
 
 // HessianVec implements solve.Hessian: four products for each matrix.
@@ -266,18 +292,19 @@ func (o *maskedObjective) HessianVec(dst []float64, _ manifold.Point, eta []floa
 	e := dense.Wrap(o.n, o.n, eta)
 	o.work.Zero()
 	for k, v := range memo.(*maskedMemo).views {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, v.y, e, 0, v.t)
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, v.t, v.y, 0, v.u)
-		dense.Mirror(v.u)
-		for i, l := range v.spectrum.logs {
-			dense.Scale(-o.weights[k]*l, v.t.Row(i), v.t.Row(i))
-			row := v.u.Row(i)
-			for j := range row {
-				row[j] *= o.weights[k] * (v.table.table.At(min(i, j), max(i, j)) + l)
+		t, u := v.space.t, v.space.u
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, v.y, e, 0, t)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, t, v.y, 0, u)
+		dense.Mirror(u)
+		for i, l := range v.logs {
+			dense.Scale(-o.weights[k]*l, t.Row(i), t.Row(i))
+			row := u.Row(i)
+			for j, w := range v.table.Row(i) {
+				row[j] *= w
 			}
 		}
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, v.u, v.y, 1, v.t)
-		dense.Gemm(dense.Transposed, dense.NoTrans, 0.5, v.y, v.t, 1, o.work)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, u, v.y, 1, t)
+		dense.Gemm(dense.Transposed, dense.NoTrans, 0.5, v.y, t, 1, o.work)
 	}
 	addTransposed(dense.Wrap(o.n, o.n, dst), o.work)
 	return nil

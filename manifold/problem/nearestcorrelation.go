@@ -51,7 +51,8 @@ func newCorrelationRun(d *Data, o *Options) (*correlationRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.s, r.shifted = newSplit(len(r.y)), dense.New[float64](len(r.y), len(r.y))
+	r.s = newSplit(len(r.y))
+	r.shifted = r.s.matrix(len(r.y), len(r.y))
 	r.project = r.projectByEigenvalues
 	return r, nil
 }
@@ -80,7 +81,7 @@ func startCorrelation(d *Data, o *Options) (*correlationRun, error) {
 		return nil, err
 	}
 	n := c.Rows
-	r := &correlationRun{c: c.Clone(), floor: o.Floor, b: 1 - o.Floor, mon: iteration.NewMonitor(&o.Solver, n*n), y: make([]float64, n),
+	r := &correlationRun{c: c, floor: o.Floor, b: 1 - o.Floor, mon: iteration.NewMonitor(&o.Solver, n*n), y: make([]float64, n),
 		grad: make([]float64, n)}
 	for i := range n {
 		r.c.Set(i, i, r.c.At(i, i)-r.floor)
@@ -114,6 +115,7 @@ func correlationNewton(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.s.recycle()
 	if err := r.evaluate(r.y); err != nil {
 		return nil, err
 	}
@@ -158,12 +160,12 @@ func (r *correlationRun) search(step []float64) (length float64, err error) {
 type correlationCG struct {
 	r                        *correlationRun
 	step, res, dir, prod, pc []float64
-	t, m                     dense.Matrix[float64] // n x (columns of the smaller side)
+	t, m, table              dense.Matrix[float64] // n x (columns of the smaller side)
 }
 
 func newCorrelationCG(r *correlationRun) *correlationCG {
 	n := len(r.y)
-	k := &correlationCG{r: r, t: dense.New[float64](n, n), m: dense.New[float64](n, n)}
+	k := &correlationCG{r: r, t: r.s.matrix(n, n), m: r.s.matrix(n, n), table: r.s.matrix(n, n)}
 	for _, v := range []*[]float64{&k.step, &k.res, &k.dir, &k.prod, &k.pc} {
 		*v = make([]float64, n)
 	}
@@ -215,17 +217,17 @@ func (k *correlationCG) side() (first, end int, positive bool) {
 	return 0, neg, false
 }
 
-// omega is the divided difference of max(x, 0) at the eigenvalues i, j for i on the chosen side; counted half where j is on it too, because the
+// omega sets dst to the divided differences of max(x, 0) at the eigenvalues i, j for i on the chosen side; counted half where j is on it too, because the
 // sums below meet such pairs twice.
-func (k *correlationCG) omega(i, j, first, end int) float64 {
-	if j >= first && j < end {
-		return 0.5
+func (k *correlationCG) omega(dst []float64, j, first, end int) {
+	values := k.r.s.values
+	b := math.Abs(values[j])
+	for c, v := range values[first:end] {
+		a := math.Abs(v)
+		if dst[c] = a / (a + b); j >= first && j < end || a+b == 0 {
+			dst[c] = 0.5
+		}
 	}
-	a, b := math.Abs(k.r.s.values[i]), math.Abs(k.r.s.values[j])
-	if a+b == 0 {
-		return 0.5
-	}
-	return a / (a + b)
 }
 
 // product sets dst = V h: two products of an n x n with an n x r matrix, r <= n/2 the size of the smaller side. On the side of the negative
@@ -242,8 +244,8 @@ func (k *correlationCG) product(dst, h []float64) {
 		dense.Gemm(dense.Transposed, dense.NoTrans, 1, v, t, 0, m)
 		for j := range n {
 			row := m.Row(j)
-			for c := range row {
-				row[c] *= k.omega(first+c, j, first, end)
+			for c, w := range k.table.Row(j)[:r] {
+				row[c] *= w
 			}
 		}
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, v, m, 0, t)
@@ -265,16 +267,15 @@ func (k *correlationCG) diagonal(ridge float64) {
 	n, r := len(k.pc), end-first
 	v := k.r.s.vectors
 	if r > 0 {
-		q, w, t := k.r.s.work, k.m.View(0, 0, n, r), k.t.View(0, 0, n, r)
+		q, w, t := k.r.s.work, k.table.View(0, 0, n, r), k.t.View(0, 0, n, r)
 		for i := range n {
+			to := q.Row(i)
 			for j, p := range v.Row(i) {
-				q.Set(i, j, p*p)
+				to[j] = p * p
 			}
 		}
 		for j := range n {
-			for c := range r {
-				w.Set(j, c, k.omega(first+c, j, first, end))
-			}
+			k.omega(w.Row(j), j, first, end)
 		}
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q, w, 0, t)
 		for i := range n {
@@ -345,6 +346,7 @@ func correlationAlternating(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.s.recycle()
 	for {
 		if err := r.evaluate(r.y); err != nil {
 			return nil, err
@@ -366,7 +368,7 @@ func (r *correlationRun) complementarity(scale []float64) (sum float64) {
 		return 0
 	}
 	v := r.s.vectors
-	t, m := dense.New[float64](n, neg), dense.New[float64](n-neg, neg)
+	t, m := r.s.matrix(n, neg), r.s.matrix(n-neg, neg)
 	for i := range n {
 		dense.Scale(scale[i]-1, v.Row(i)[:neg], t.Row(i))
 	}

@@ -58,6 +58,7 @@ func nearestSPDEigen(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.recycle()
 	x := a.Clone()
 	below := 0
 	for below < a.Rows && s.values[below] < floor {
@@ -73,6 +74,7 @@ func nearestSPDPolar(d *Data, o *Options) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.recycle()
 	below := 0
 	for below < a.Rows && s.values[below] < floor {
 		below++

@@ -14,22 +14,25 @@ import (
 // split is the decomposition A = A+ - A- of a symmetric matrix into semidefinite parts with A+ A- = 0. A+ is the nearest positive
 // semidefinite matrix to A in the Frobenius norm, A- = A+ - A.
 type split struct {
-	solver   eigen.Solver
 	vectors  dense.Matrix[float64] // columns
 	values   []float64             // ascending
 	negative int                   // values[:negative] are negative or zero
 	plus     dense.Matrix[float64]
 	work     dense.Matrix[float64]
+	lender
 }
 
+// newSplit returns the space of a decomposition, in lent memory.
 func newSplit(n int) *split {
-	return &split{vectors: dense.New[float64](n, n), values: make([]float64, n), plus: dense.New[float64](n, n), work: dense.New[float64](n, n)}
+	s := new(split)
+	s.vectors, s.values, s.plus, s.work = s.matrix(n, n), s.vector(n), s.matrix(n, n), s.matrix(n, n)
+	return s
 }
 
 // set decomposes a: one eigendecomposition and at most half a product.
 func (s *split) set(a dense.Matrix[float64]) error {
 	s.vectors.Copy(a)
-	if !s.solver.Sym(s.vectors, s.values) {
+	if !eigen.Sym(s.vectors, s.values) {
 		return errors.New("the eigendecomposition failed")
 	}
 	n := len(s.values)

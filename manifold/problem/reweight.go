@@ -136,7 +136,7 @@ func (w *reweighting) move(plain bool, missing func(what string) error) error {
 
 // advance sets F <- F C with C C' = p and evaluates. It returns false if p is not positive definite.
 func (w *reweighting) advance() bool {
-	if dense.Cholesky(w.p) >= 0 {
+	if dense.CholeskyUpper(w.p) >= 0 {
 		return false
 	}
 	for i := range w.p.Rows {
@@ -211,9 +211,9 @@ func (w *reweighting) accelerate() {
 	w.gram()
 }
 
+// gram sets the upper triangle of p.
 func (w *reweighting) gram() {
 	gramUpper(1/float64(w.x.Rows), w.y, w.y, 0, w.p)
-	dense.Mirror(w.p)
 }
 
 // gradient returns the norm of I - p, the whitened gradient if y has the weights that the point asks for.
@@ -231,6 +231,7 @@ func (w *reweighting) gradient() float64 {
 func (w *reweighting) verify() float64 {
 	w.toPlain()
 	w.gram()
+	dense.Mirror(w.p)
 	g := w.gradient()
 	if w.estimate > 0 {
 		w.ratio = g / w.estimate

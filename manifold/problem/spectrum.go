@@ -152,13 +152,34 @@ func (s *spectrum) squares() float64 { return dense.Dot(s.logs, s.logs) }
 
 // addLog adds weight * log C to the upper triangle of w.acc; w is as locate left it.
 func (s *spectrum) addLog(weight float64, w *worker) {
-	s.addFunction(weight, s.logs, w, func(row, m []float64, i int) {
-		l, ri, qi := s.logs[i], s.roots[i], s.inverse[i]
-		scale := weight * qi
-		for j := i + 1; j < len(row); j++ {
-			row[j] = m[j] * scale * s.inverse[j] * sinhQuotient(l-s.logs[j], ri*s.inverse[j]-s.roots[j]*qi)
+	s.addFunction(weight, s.logs, w, func(row, m []float64, i int) { s.logRow(weight, row, m, i) })
+}
+
+// logRow computes what row i of B' weight log(C) B has right of its diagonal from row i of B' C B.
+func (s *spectrum) logRow(weight float64, row, m []float64, i int) {
+	l, ri, qi := s.logs[i], s.roots[i], s.inverse[i]
+	scale := weight * qi
+	for j := i + 1; j < len(row); j++ {
+		row[j] = m[j] * scale * s.inverse[j] * sinhQuotient(l-s.logs[j], ri*s.inverse[j]-s.roots[j]*qi)
+	}
+}
+
+// logTimes sets dst = B' weight log(C) B x; w is as locate left it.
+func (s *spectrum) logTimes(weight float64, x, dst dense.Matrix[float64], w *worker) {
+	if s.residual == 0 {
+		for i, l := range s.logs {
+			dense.Scale(weight*l, x.Row(i), dst.Row(i))
 		}
-	})
+		return
+	}
+	y := w.t[0]
+	for i, l := range s.logs {
+		row := y.Row(i)
+		row[i] = weight * l
+		s.logRow(weight, row, w.m.Row(i), i)
+	}
+	dense.Mirror(y)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, y, x, 0, dst)
 }
 
 // addRoot adds weight * C^1/2 likewise: (D + E)^1/2_ij = E_ij/(d_i^1/2 + d_j^1/2) + O(r^2), with an error of at most r^2/2 times the largest root.

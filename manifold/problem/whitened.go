@@ -41,8 +41,7 @@ func newWhitening(data []dense.Matrix[float64], weights []float64) *whitening {
 			dense.Axpy(weights[k], a.Row(i)[i:], w.lower.Row(i)[i:])
 		}
 	}
-	dense.Mirror(w.lower)
-	if dense.Cholesky(w.lower) >= 0 {
+	if dense.CholeskyUpper(w.lower) >= 0 {
 		return nil
 	}
 	w.inverse = w.lower.Clone()

@@ -96,6 +96,7 @@ func main() {
 	for _, s := range []isa{avx512, avx2} {
 		s.symv(masks)
 		s.rankTwoSymv(masks)
+		s.rankTwoTrailing()
 		s.rotateRows(masks)
 		s.poleSums()
 		s.poleQuotients()
