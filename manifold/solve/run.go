@@ -319,6 +319,14 @@ func (r *run) stalled(what string) {
 		Advice: "if the relative gradient is small this is the rounding level of the problem; otherwise check the gradient (spdopt check gradient) or " + tryTrust}
 }
 
+// suspectGradient changes the advice of a run that used up a limit and came nowhere from where its cost was first: steps so short that only slopes judge
+// them are accepted whatever the cost does.
+func (r *run) suspectGradient(first float64) {
+	if s := &r.status; !r.reason.Converged && s.Iteration > 0 && !(s.Cost < first) && s.GradientNorm > r.start/2 {
+		r.reason.Advice = "the cost has not fallen against its gradient: check the gradient (spdopt check gradient)"
+	}
+}
+
 // atEdge ends the run because gradients cannot be evaluated around the point.
 func (r *run) atEdge() {
 	r.reason = Reason{Name: "edge", Detail: fmt.Sprintf("gradient differences leave the domain on both sides at gradient norm %.3g", r.status.GradientNorm),
