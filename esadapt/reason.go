@@ -77,7 +77,7 @@ func meaning(c Code) (success bool, next string) {
 	case RestartsUsed:
 		return false, "allow more restarts or more evaluations"
 	case TooManyFailures:
-		return false, "look at the objective's error output: most evaluations failed"
+		return false, "look at the objective's error output"
 	case NotFinite:
 		return false, "rescale the variables or start with a smaller sigma0"
 	}

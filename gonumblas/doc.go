@@ -14,7 +14,8 @@ import (
 
 // Implementation is gonum's own BLAS with the products, triangular solves and matrix-vector products of float64 and float32 replaced: Xgemm,
 // Xsyrk, Xsyr2k, Xsymm, Xtrmm, Xtrsm, Xgemv (unit increments) and Xger (unit increments). Everything else is gonum's. Arguments that gonum
-// rejects panic with gonum's messages. Results have the same bits for any GOMAXPROCS, and differ from gonum's by rounding.
+// rejects panic with gonum's messages. Results have the same bits for any GOMAXPROCS, and differ from gonum's by rounding, and where there are NaN or Inf:
+// alpha = 0 reads no operand, as in the reference BLAS, and otherwise 0 times NaN is NaN, where gonum skips some zeros.
 type Implementation struct{ gonum.Implementation }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/spdopt/spdopt/internal/allocs"
@@ -262,6 +263,22 @@ func BenchmarkDgemm(b *testing.B) {
 					impl.Dgemm(blas.NoTrans, blas.NoTrans, n, n, n, 1, x, n, x, n, 0, y, n)
 				}
 			})
+		}
+	}
+}
+
+// TestNotANumber: alpha = 0 reads no operand, and a zero does not hide what it is multiplied with.
+func TestNotANumber(t *testing.T) {
+	nan := math.NaN()
+	for _, ta := range []blas.Transpose{blas.NoTrans, blas.Trans} {
+		c := []float64{1, 2, 3, 4}
+		Implementation{}.Dgemm(ta, ta, 2, 2, 2, 0, []float64{nan, 1, 1, nan}, 2, []float64{nan, nan, nan, nan}, 2, 2, c, 2)
+		if !slices.Equal(c, []float64{2, 4, 6, 8}) {
+			t.Errorf("alpha = 0: %v", c)
+		}
+		Implementation{}.Dgemm(ta, ta, 2, 2, 2, 1, make([]float64, 4), 2, []float64{nan, nan, nan, nan}, 2, 0, c, 2)
+		if !slices.ContainsFunc(c, math.IsNaN) {
+			t.Errorf("0 times NaN: %v", c)
 		}
 	}
 }

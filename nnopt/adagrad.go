@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/engine"
@@ -26,8 +27,8 @@ func NewAdaGrad[T Float](o AdaGrad) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 0.01)
-	return newStepper("adagrad", o.Settings, rule[T](&adaGradRule[T]{eps: orDefault(o.Eps, 1e-10)}))
+	o.LR = cmp.Or(o.LR, 0.01)
+	return newStepper("adagrad", o.Settings, rule[T](&adaGradRule[T]{eps: cmp.Or(o.Eps, 1e-10)}))
 }
 
 type adaGradRule[T Float] struct{ eps float64 }

@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/engine"
@@ -41,8 +42,8 @@ func NewAdamW[T Float](o AdamW) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 1e-3)
-	form := engine.Adam{Beta1: orDefault(o.Beta1, 0.9), Beta2: orDefault(o.Beta2, 0.999), Eps: orDefault(o.Eps, 1e-8)}
+	o.LR = cmp.Or(o.LR, 1e-3)
+	form := engine.Adam{Beta1: cmp.Or(o.Beta1, 0.9), Beta2: cmp.Or(o.Beta2, 0.999), Eps: cmp.Or(o.Eps, 1e-8)}
 	return newStepper("adamw", o.Settings, &adamRule[T]{form: form, uncorrected: o.NoBiasCorrection, narrow: o.NarrowMoment})
 }
 

@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,8 +120,8 @@ func newAveraged[T Float](name string, o Averaged) (Optimizer[T], error) {
 		return nil, option("inner", "must be another optimizer: %q %s", o.Inner, why)
 	}
 	return &averaged[T]{
-		name: name, kind: o.Kind, eval: orDefault(o.Eval, eval), train: orDefault(o.Train, train), inner: plain,
-		momentum: orDefault(o.Momentum, 0.9), dampening: o.Dampening, nesterov: o.Nesterov,
+		name: name, kind: o.Kind, eval: cmp.Or(o.Eval, eval), train: cmp.Or(o.Train, train), inner: plain,
+		momentum: cmp.Or(o.Momentum, 0.9), dampening: o.Dampening, nesterov: o.Nesterov,
 	}, nil
 }
 

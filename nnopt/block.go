@@ -22,7 +22,7 @@ func (b *Block[T]) Len() int { return b.Rows * b.Cols }
 
 // StepInfo is what an optimizer is told about a step beside the gradients.
 type StepInfo struct {
-	// LRScale multiplies the learning rate in this step, usually Schedule.At(step); 1 is the learning rate itself, 0 moves no parameter.
+	// LRScale multiplies the learning rate in this step, usually Schedule.At(step); 1 is the learning rate itself. 0 moves no parameter, so it must be given.
 	LRScale float64
 	// BatchSize is the number of examples that the gradient is an average over; 0 is unknown. Rules that scale with it say so.
 	BatchSize int

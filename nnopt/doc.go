@@ -5,8 +5,11 @@
 //	opt, err := nnopt.NewAdamW[float32](nnopt.AdamW{Settings: nnopt.Settings{LR: 1e-3}})
 //	err = opt.Init(blocks)
 //	for ... {                                  // fill blocks[k].Grad
-//		report, err := opt.Step(blocks, nnopt.StepInfo{LRScale: schedule.At(step)})
+//		report, err := opt.Step(blocks, nnopt.StepInfo{LRScale: 1}) // or a Schedule's At(step); the zero StepInfo moves nothing
 //	}
+//
+// Two kinds of optimizers want more of a training loop: what an Averager has found is in the blocks after its Eval, and kfac, ikfac and singd learn from
+// statistics of the layers (StatsObserver), which net.Feed shows them; blocks of which they know no layer take plain steps.
 //
 // New makes any optimizer by its name in the registry (Optimizers). Networks, data and a training loop of one's own choice are in nnopt/net, nnopt/data and
 // nnopt/train.

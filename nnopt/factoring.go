@@ -1,6 +1,9 @@
 package nnopt
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // Factoring is what Shampoo and EShampoo share: the second moments L <- Beta2 L + (1-Beta2) G G^T of a gradient along each of its dimensions, and
 // when and how their eigenbases are brought up to date.
@@ -49,13 +52,13 @@ func (o *Factoring) Validate() error {
 }
 
 func (o *Factoring) fill() {
-	o.Beta1, o.Beta2, o.Eps = orDefault(o.Beta1, 0.9), orDefault(o.Beta2, 0.95), orDefault(o.Eps, 1e-8)
+	o.Beta1, o.Beta2, o.Eps = cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.95), cmp.Or(o.Eps, 1e-8)
 	if o.NoMomentum {
 		o.Beta1 = 0
 	}
-	o.Beta3 = orDefault(o.Beta3, o.Beta1)
+	o.Beta3 = cmp.Or(o.Beta3, o.Beta1)
 	if o.Sweeps {
-		o.Tol = orDefault(o.Tol, 0.01)
+		o.Tol = cmp.Or(o.Tol, 0.01)
 		if o.Iterations == 0 {
 			o.Iterations = 4
 		}

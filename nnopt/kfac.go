@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -99,9 +100,9 @@ func (o KFAC) resolved() KFAC {
 		}
 		return v
 	}
-	o.LR, o.Momentum, o.FallbackScale = orDefault(o.LR, 0.03), orDefault(o.Momentum, 0.9), orDefault(o.FallbackScale, 0.1)
-	o.Average, o.Damping, o.DampingDecay = orDefault(o.Average, 0.95), orDefault(o.Damping, 0.1), orDefault(o.DampingDecay, 0.95)
-	o.MinDamping = orDefault(o.MinDamping, 1e-8)
+	o.LR, o.Momentum, o.FallbackScale = cmp.Or(o.LR, 0.03), cmp.Or(o.Momentum, 0.9), cmp.Or(o.FallbackScale, 0.1)
+	o.Average, o.Damping, o.DampingDecay = cmp.Or(o.Average, 0.95), cmp.Or(o.Damping, 0.1), cmp.Or(o.DampingDecay, 0.95)
+	o.MinDamping = cmp.Or(o.MinDamping, 1e-8)
 	o.Interval, o.AdaptEvery = whole(o.Interval, 5), whole(o.AdaptEvery, 5)
 	if o.Inverse == "" {
 		o.Inverse = InversePi

@@ -1,6 +1,9 @@
 package nnopt
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"cmp"
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // Lion are the options of Lion (Chen et al., arXiv:2302.06675): W <- (1 - lr Decay) W - lr sign(Beta1 m + (1-Beta1) g), then m <- Beta2 m + (1-Beta2) g.
 type Lion struct {
@@ -22,8 +25,8 @@ func NewLion[T Float](o Lion) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 1e-4)
-	return newStepper("lion", o.Settings, rule[T](&lionRule[T]{orDefault(o.Beta1, 0.9), orDefault(o.Beta2, 0.99)}))
+	o.LR = cmp.Or(o.LR, 1e-4)
+	return newStepper("lion", o.Settings, rule[T](&lionRule[T]{cmp.Or(o.Beta1, 0.9), cmp.Or(o.Beta2, 0.99)}))
 }
 
 // SignDescent are the options of descent along the sign of the averaged gradient (signum, arXiv:1802.04434):
@@ -50,8 +53,8 @@ func NewSignDescent[T Float](o SignDescent) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 1e-4)
-	mu := orDefault(o.Momentum, 0.9)
+	o.LR = cmp.Or(o.LR, 1e-4)
+	mu := cmp.Or(o.Momentum, 0.9)
 	if o.NoMomentum {
 		mu = 0
 	}

@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/engine"
@@ -54,11 +55,11 @@ func NewMuon[T Float](o Muon) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Momentum = orDefault(o.LR, 1e-3), orDefault(o.Momentum, 0.95)
+	o.LR, o.Momentum = cmp.Or(o.LR, 1e-3), cmp.Or(o.Momentum, 0.95)
 	if o.Iterations == 0 {
 		o.Iterations = 5
 	}
-	form := engine.Adam{Beta1: orDefault(o.Beta1, 0.9), Beta2: orDefault(o.Beta2, 0.999), Eps: orDefault(o.Eps, 1e-8)}
+	form := engine.Adam{Beta1: cmp.Or(o.Beta1, 0.9), Beta2: cmp.Or(o.Beta2, 0.999), Eps: cmp.Or(o.Eps, 1e-8)}
 	return newStepper("muon", o.Settings, rule[T](&muonRule[T]{o: o, vectors: adamRule[T]{form: form}}))
 }
 

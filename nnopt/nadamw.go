@@ -1,6 +1,9 @@
 package nnopt
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"cmp"
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // NadamW are the options of AdamW with a Nesterov numerator (Dozat 2016, in the form of the AlgoPerf baseline, arXiv:2306.07179): with the updated m,
 // W <- (1 - lr Decay) W - lr [Beta1 m + (1-Beta1) g]/(1-Beta1^t) / (sqrt(vhat) + Eps).
@@ -24,7 +27,7 @@ func NewNadamW[T Float](o NadamW) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 1e-3)
-	form := engine.Adam{Beta1: orDefault(o.Beta1, 0.9), Beta2: orDefault(o.Beta2, 0.999), Eps: orDefault(o.Eps, 1e-8)}
+	o.LR = cmp.Or(o.LR, 1e-3)
+	form := engine.Adam{Beta1: cmp.Or(o.Beta1, 0.9), Beta2: cmp.Or(o.Beta2, 0.999), Eps: cmp.Or(o.Eps, 1e-8)}
 	return newStepper("nadamw", o.Settings, &adamRule[T]{form: form, nesterov: true})
 }

@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/spdopt/spdopt/internal/engine"
@@ -37,8 +38,8 @@ func NewRootFreeRMSProp[T Float](o RootFreeRMSProp) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 5e-3)
-	r := &rootFreeRule[T]{beta2: orDefault(o.Beta2, 0.999), eps: orDefault(o.Eps, 1e-4), momentum: orDefault(o.Momentum, 0.9), unscaled: o.NoBatchScaling, prior: 1}
+	o.LR = cmp.Or(o.LR, 5e-3)
+	r := &rootFreeRule[T]{beta2: cmp.Or(o.Beta2, 0.999), eps: cmp.Or(o.Eps, 1e-4), momentum: cmp.Or(o.Momentum, 0.9), unscaled: o.NoBatchScaling, prior: 1}
 	if o.NoMomentum {
 		r.momentum = 0
 	}
@@ -69,8 +70,8 @@ func NewRootFreeAdamW[T Float](o RootFreeAdamW) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 1e-3)
-	r := &rootFreeRule[T]{adam: true, momentum: orDefault(o.Beta1, 0.9), beta2: orDefault(o.Beta2, 0.999), eps: orDefault(o.Eps, 1e-4), unscaled: o.NoBatchScaling, prior: 1}
+	o.LR = cmp.Or(o.LR, 1e-3)
+	r := &rootFreeRule[T]{adam: true, momentum: cmp.Or(o.Beta1, 0.9), beta2: cmp.Or(o.Beta2, 0.999), eps: cmp.Or(o.Eps, 1e-4), unscaled: o.NoBatchScaling, prior: 1}
 	if o.BiasCorrection {
 		r.prior, r.corrected = 0, true
 	}

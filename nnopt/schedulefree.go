@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"errors"
 	"math"
 
@@ -69,13 +70,13 @@ func NewScheduleFree[T Float](o ScheduleFree) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 0.0025)
-	r := &scheduleFreeRule[T]{warmup: o.Warmup, r: o.R, power: orDefault(o.Power, 2), formula: o.Form}
+	o.LR = cmp.Or(o.LR, 0.0025)
+	r := &scheduleFreeRule[T]{warmup: o.Warmup, r: o.R, power: cmp.Or(o.Power, 2), formula: o.Form}
 	if o.PlainMean {
 		r.power = 0
 	}
 	r.form = engine.ScheduleFree{
-		Beta1: orDefault(o.Beta1, 0.9), Beta2: orDefault(o.Beta2, 0.999), Eps: orDefault(o.Eps, 1e-8), Inner: o.InnerMomentum,
+		Beta1: cmp.Or(o.Beta1, 0.9), Beta2: cmp.Or(o.Beta2, 0.999), Eps: cmp.Or(o.Eps, 1e-8), Inner: o.InnerMomentum,
 		DecayAverage: o.Form == SFAlgoPerf,
 	}
 	s, err := newStepper("schedule-free-adamw", o.Settings, rule[T](r))

@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"path"
@@ -135,13 +136,6 @@ func below(name string, v float64) error {
 	return nil
 }
 
-func orDefault(v, standard float64) float64 {
-	if v == 0 {
-		return standard
-	}
-	return v
-}
-
 // blockSettings is what Settings say about one block.
 type blockSettings struct {
 	lrScale, decay float64
@@ -154,8 +148,8 @@ func (s *Settings) forBlock(name string) blockSettings {
 		if ok, _ := path.Match(g.Match, name); !ok {
 			continue
 		}
-		b.lrScale = orDefault(g.LRScale, 1)
-		b.decay = orDefault(g.Decay, s.Decay)
+		b.lrScale = cmp.Or(g.LRScale, 1)
+		b.decay = cmp.Or(g.Decay, s.Decay)
 		if g.NoDecay {
 			b.decay = 0
 		}

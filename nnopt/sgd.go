@@ -1,6 +1,9 @@
 package nnopt
 
-import "github.com/spdopt/spdopt/internal/engine"
+import (
+	"cmp"
+	"github.com/spdopt/spdopt/internal/engine"
+)
 
 // SGD are the options of stochastic gradient descent: m <- Momentum m + g, W <- W - lr m (heavy ball), or with direction g + Momentum m (Nesterov).
 type SGD struct {
@@ -26,8 +29,8 @@ func NewSGD[T Float](o SGD) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR = orDefault(o.LR, 0.1)
-	mu := orDefault(o.Momentum, 0.9)
+	o.LR = cmp.Or(o.LR, 0.1)
+	mu := cmp.Or(o.Momentum, 0.9)
 	if o.NoMomentum {
 		mu = 0
 	}

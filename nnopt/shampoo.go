@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -43,7 +44,7 @@ func newEShampoo[T Float](name string, o EShampoo) (Optimizer[T], error) {
 		return nil, err
 	}
 	o.fill()
-	o.LR = orDefault(o.LR, 1e-3)
+	o.LR = cmp.Or(o.LR, 1e-3)
 	return newStepper(name, o.Settings, rule[T](&shampooRule[T]{Factoring: o.Factoring, settings: o.Settings, corrected: true}))
 }
 
@@ -137,7 +138,7 @@ func NewShampoo[T Float](o Shampoo) (Optimizer[T], error) {
 		return nil, err
 	}
 	o.fill()
-	o.LR, o.GraftEps = orDefault(o.LR, 1e-3), orDefault(o.GraftEps, 1e-10)
+	o.LR, o.GraftEps = cmp.Or(o.LR, 1e-3), cmp.Or(o.GraftEps, 1e-10)
 	if o.Pseudo {
 		o.Eps = 0
 	}
@@ -148,9 +149,9 @@ func NewShampoo[T Float](o Shampoo) (Optimizer[T], error) {
 	case GraftAdaGrad:
 		o.GraftBeta2 = 1
 	case GraftAdam:
-		o.GraftBeta2 = orDefault(o.GraftBeta2, 0.999)
+		o.GraftBeta2 = cmp.Or(o.GraftBeta2, 0.999)
 	default:
-		o.GraftBeta2 = orDefault(o.GraftBeta2, 0.99)
+		o.GraftBeta2 = cmp.Or(o.GraftBeta2, 0.99)
 	}
 	return newStepper("shampoo", o.Settings, rule[T](&shampooRule[T]{
 		Factoring: o.Factoring, settings: o.Settings, exponents: o.Exponents, roots: o.Roots, pseudo: o.Pseudo, kl: o.KL, graft: o.Graft, graftBeta2: o.GraftBeta2, graftEps: o.GraftEps,

@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -68,7 +69,7 @@ func (o *SINGD) Validate() error {
 // NewSINGD returns structured inverse-free natural gradient descent. For a layer of m x n weights it keeps m n + 2 m^2 + 2 n^2 numbers, with diagonal
 // factors m n + 2 m + 2 n.
 func NewSINGD[T Float](o SINGD) (Optimizer[T], error) {
-	o.Alpha1 = orDefault(o.Alpha1, 0.5)
+	o.Alpha1 = cmp.Or(o.Alpha1, 0.5)
 	return newSINGD[T]("singd", o, false)
 }
 
@@ -79,8 +80,8 @@ func newSINGD[T Float](name string, o SINGD, apart bool) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Momentum, o.Beta1 = orDefault(o.LR, 1e-3), orDefault(o.Momentum, 0.9), orDefault(o.Beta1, 0.01)
-	o.Damping = orDefault(o.Damping, 1e-3)
+	o.LR, o.Momentum, o.Beta1 = cmp.Or(o.LR, 1e-3), cmp.Or(o.Momentum, 0.9), cmp.Or(o.Beta1, 0.01)
+	o.Damping = cmp.Or(o.Damping, 1e-3)
 	if o.Interval == 0 {
 		o.Interval = 10
 	}

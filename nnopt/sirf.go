@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spdopt/spdopt/internal/dense"
@@ -63,8 +64,8 @@ func NewSIRFShampoo[T Float](o SIRFShampoo) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Momentum, o.Beta2 = orDefault(o.LR, 1e-3), orDefault(o.Momentum, 0.9), orDefault(o.Beta2, 0.01)
-	o.Alpha2, o.Damping, o.Interval = orDefault(o.Alpha2, 0.5), orDefault(o.Damping, 1e-3), max(o.Interval, 1)
+	o.LR, o.Momentum, o.Beta2 = cmp.Or(o.LR, 1e-3), cmp.Or(o.Momentum, 0.9), cmp.Or(o.Beta2, 0.01)
+	o.Alpha2, o.Damping, o.Interval = cmp.Or(o.Alpha2, 0.5), cmp.Or(o.Damping, 1e-3), max(o.Interval, 1)
 	if o.NoMomentum {
 		o.Momentum = 0
 	}

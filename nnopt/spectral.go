@@ -1,6 +1,7 @@
 package nnopt
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func (o *Spectral) Validate() error {
 	if err := below("momentum", o.Momentum); err != nil {
 		return err
 	}
-	if orDefault(o.Beta2, 0.05)*orDefault(o.Gamma, 1) > 1 {
+	if cmp.Or(o.Beta2, 0.05)*cmp.Or(o.Gamma, 1) > 1 {
 		return option("gamma", "times beta2 must be at most 1")
 	}
 	return below("beta2", o.Beta2)
@@ -113,11 +114,11 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.LR, o.Root, o.Beta2 = orDefault(o.LR, 6e-3), orDefault(o.Root, 2), orDefault(o.Beta2, 0.05)
+	o.LR, o.Root, o.Beta2 = cmp.Or(o.LR, 6e-3), cmp.Or(o.Root, 2), cmp.Or(o.Beta2, 0.05)
 	if o.Shaping.MaxDim == 0 {
 		o.Shaping.MaxDim = 128
 	}
-	o.Gamma, o.Momentum, o.Interval = orDefault(o.Gamma, 1), orDefault(o.Momentum, 0.9), max(o.Interval, 1)
+	o.Gamma, o.Momentum, o.Interval = cmp.Or(o.Gamma, 1), cmp.Or(o.Momentum, 0.9), max(o.Interval, 1)
 	if o.Sum {
 		o.Gamma = 0
 	}
@@ -128,9 +129,9 @@ func NewSpectral[T Float](o Spectral) (Optimizer[T], error) {
 	if o.Root == 1 {
 		standard = 1e-4
 	}
-	o.Damping = orDefault(o.Damping, standard)
+	o.Damping = cmp.Or(o.Damping, standard)
 	r := &spectralRule[T]{
-		o: o, turning: turning{o.Published, o.Published || o.Drop, orDefault(o.MaxNorm, 0.7), o.Tol, o.MaxSweeps}, free: make(chan *spectralWork[T], 256),
+		o: o, turning: turning{o.Published, o.Published || o.Drop, cmp.Or(o.MaxNorm, 0.7), o.Tol, o.MaxSweeps}, free: make(chan *spectralWork[T], 256),
 	}
 	if r.turning.sweeps == 0 {
 		r.turning.sweeps = 1

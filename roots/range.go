@@ -47,7 +47,11 @@ func newRangeError(kind Kind, p, lambda, image float64, single bool) *RangeError
 	if e.Underflow {
 		limit = low
 	}
-	usable := p * limit / image
+	slope := image / p
+	if math.IsInf(image, 0) {
+		slope = math.Log2(lambda)
+	}
+	usable := limit / slope
 	digits := math.Pow(10, 3-math.Floor(math.Log10(math.Abs(usable))))
 	e.Usable = math.Trunc(usable*digits) / digits
 	return e
@@ -58,7 +62,7 @@ func (j *job[T]) image(l float64) float64 {
 	if j.Kind == KindExp {
 		return l / math.Ln2
 	}
-	return j.Power*math.Log2(l) + j.Power*float64(j.shift)
+	return j.Power * (math.Log2(l) + float64(j.shift))
 }
 
 // fits refuses a function whose largest image, that of the eigenvalue l of the scaled matrix, leaves the range.

@@ -79,6 +79,22 @@ func TestRangeErrors(t *testing.T) {
 	}
 }
 
+// TestHugePowers checks that powers whose images have logarithms beyond the range themselves are refused with numbers, in the eigenbasis and before it.
+func TestHugePowers(t *testing.T) {
+	rng := newRand(23)
+	for _, d := range [][]float64{{1, 2, 10}, {3, 4, 5}, {0.01, 0.02, 0.1}, {1e-300, 1e-299, 1e-298}} {
+		a := withSpectrum(randomBasis(rng, len(d)), d)
+		for _, p := range []float64{1e307, -1e307, math.MaxFloat64, -math.MaxFloat64} {
+			var x mat.SymDense
+			var e *RangeError
+			_, err := Pow(&x, a, p, nil)
+			require.ErrorAs(t, err, &e, "%v^%g", d, p)
+			require.NotContains(t, err.Error(), "NaN", "%v^%g", d, p)
+			require.False(t, math.IsNaN(e.Usable) || math.IsInf(e.Usable, 0) || e.Usable == 0 || math.Signbit(e.Usable) != math.Signbit(p), "%v^%g: %v", d, p, err)
+		}
+	}
+}
+
 func TestRangeOfFactorsTrackersAndSingles(t *testing.T) {
 	q := eye(2)
 	f, err := spectral.FromEigen(q, []float64{1e-3, 3})

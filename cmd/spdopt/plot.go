@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -78,6 +79,10 @@ func (a *app) picture(f *plotFlags, args []string) (string, error) {
 		return draw(f, namesOfFiles(args), files)
 	}
 	views, err := a.views(args)
+	var none *run.NotRunError
+	if errors.As(err, &none) && matio.FormatOf(none.Name) != "" {
+		none.What += "; matrices are drawn with --kind ellipses, spectrum or heat"
+	}
 	if err != nil {
 		return "", err
 	}

@@ -74,6 +74,9 @@ func TestPlotMatrices(t *testing.T) {
 		require.Equal(t, exitInput, r.code)
 		require.Contains(t, r.stderr, "smallest eigenvalue -1")
 	}
+	r := invoke("plot", one, "--svg", picture)
+	require.Equal(t, exitInput, r.code)
+	require.Contains(t, r.stderr, "one.json: is a file, not the directory of a run; matrices are drawn with --kind ellipses, spectrum or heat")
 	for _, args := range [][]string{{"--kind", "ellipses", "--coordinates", "0,2"}, {"--kind", "ellipses", "--coordinates", "1,1"}, {"--kind", "ellipses", "--coordinates", "0"}, {"--kind", "pie"}} {
 		require.Equal(t, exitUsage, invoke(append([]string{"plot", one, "--svg", picture}, args...)...).code, "%q", args)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/spdopt/spdopt/esadapt"
 	"github.com/spdopt/spdopt/internal/gallery"
 	"github.com/spdopt/spdopt/manifold"
 	"github.com/spdopt/spdopt/manifold/problem"
@@ -37,6 +38,41 @@ func TestSolveByCMA(t *testing.T) {
 func certificateOf(t *testing.T, args ...string) map[string]any {
 	t.Helper()
 	return fields(t, succeed(t, append([]string{"solve", "--json"}, args...)...), "certificate")["certificate"].(map[string]any)
+}
+
+// stopping makes a strategy a solve.SamplerStopper, as its comment shows.
+type stopping struct{ esadapt.Strategy }
+
+func (s stopping) Stopped() (solve.Reason, bool) {
+	for _, r := range s.Stop() {
+		return solve.Reason{Name: string(r.Code), Detail: r.Detail, Converged: r.Success, Advice: r.Next}, true
+	}
+	return solve.Reason{}, false
+}
+
+// TestStrategiesSample: strategies without a search around them find the minimum of a cost on the manifold and stop.
+func TestStrategiesSample(t *testing.T) {
+	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := manifold.NewFrame(mat.NewSymDense(2, gallery.SPD(1, 2, 5).Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := solve.Cost(func(p manifold.Point) (float64, error) {
+		d, err := m.Distance(p, target)
+		return d * d, err
+	})
+	for _, name := range []string{"cma", "dd-cma", "xnes", "ma-es"} {
+		r, err := solve.BlackBox(m, cost, manifold.IdentityFrame(2, 1), &solve.Options{Sampler: func(dim int) (solve.Sampler, error) {
+			s, err := esadapt.NewStrategy(name, esadapt.Setup{Mean: make([]float64, dim), Sigma: 0.5, Seed: 1})
+			return stopping{s}, err
+		}})
+		if err != nil || !r.Converged || r.Iterations > 1000 || r.Objective > 1e-9 {
+			t.Errorf("%s: %+v %v", name, r, err)
+		}
+	}
 }
 
 // TestSamplerResumes: the state of a run by an evolution strategy goes on to the bits of the run that was not interrupted.

@@ -71,8 +71,8 @@ func (a *app) solveCommand() *cobra.Command {
 		Short: "Solve a named problem over SPD matrices",
 		Long: `Solve a named problem over SPD matrices: ` + strings.Join(problemNames(), ", ") + ` (spdopt list problems says more).
 
-Matrices are an n x n array, an m x n x n stack, or several files; samples are an N x n array, one sample a row. Where a problem takes either, a
-square array counts as a matrix unless --as samples is given. What a problem finds besides its solution (weights, means, labels, a duality gap)
+Matrices are an n x n array, an m x n x n stack, or several files; samples are an N x n array, one sample a row, or several, one below the other. Where
+a problem takes either, a square array counts as a matrix unless --as samples is given. What a problem finds besides its solution (weights, means, labels, a duality gap)
 is printed, is "parts" in the JSON, and goes to a .npz or .safetensors file with --parts.
 
 On a device (--device cuda) a problem is solved in matrix products by the method "products"; spdopt list problems shows which problems have the flag.`,
@@ -158,6 +158,7 @@ func (a *app) solve(cmd *cobra.Command, f *solveFlags, name string, more []strin
 	if err := beside(a.ctx, func(*guard) (err error) { data, n, err = f.read(p, src); return err }); err != nil {
 		return err
 	}
+	f.noteSymmetric(a, data)
 	seed, err := f.firstPoint(cmd, a, o, n)
 	if err != nil {
 		return err
@@ -344,6 +345,14 @@ func applicable(cmd *cobra.Command, p problem.Problem) error {
 			return noEffect(flag, p)
 		}
 	}
+	if as, both := cmd.Flag("as").Value.String(), problem.Matrices|problem.Samples; p.Takes&both != both {
+		if as == "matrix" && p.Takes&problem.Matrices == 0 {
+			return usagef("--as matrix: solve %s takes samples only (spdopt list problems)", p.Name)
+		}
+		if as == "samples" && p.Takes&problem.Samples == 0 {
+			return usagef("--as samples: solve %s takes matrices only (spdopt list problems)", p.Name)
+		}
+	}
 	if f := cmd.Flags(); f.Changed("start") && !p.TakesStart() {
 		return noEffect("start", p)
 	}
@@ -376,30 +385,9 @@ func (f *solveFlags) read(p problem.Problem, src matio.Source) (data problem.Dat
 			return data, 0, err
 		}
 	}
-	samples := p.Takes&problem.Samples != 0
-	if samples && p.Takes&problem.Matrices != 0 {
-		samples = f.as == "samples" || f.as == "auto" && all[0].Rows != all[0].Cols
-	}
-	if samples {
-		if slices.Contains(p.Uses, "rows") {
-			data.Rows = f.rows
-			if many && f.rows == 0 {
-				data.Rows = all[0].Rows
-				asVectors(all)
-			}
-		}
-		m, err := matio.Join(all)
-		if err != nil {
-			return data, 0, err
-		}
-		if f.center {
-			matio.Center(&m)
-		}
-		data.Samples, n = mat.NewDense(m.Rows, m.Cols, m.Data), m.Cols
-		if data.Rows > 0 {
-			n = data.Rows
-		}
-		return data, n, nil
+	if f.takesSamples(p, all) {
+		n, err = f.samples(p, all, many, &data)
+		return data, n, err
 	}
 	if f.center {
 		return data, 0, usagef("--center applies to samples, but %s holds a matrix (use --as samples)", all[0].File)

@@ -206,6 +206,27 @@ func TestLogDetTakesSamplesAndMatrices(t *testing.T) {
 	requireClose(t, "a square array as samples", flatten(as.Solution), square.RawMatrix().Data, 1e-12)
 }
 
+// TestSymmetricSamplesAreNoted: whoever gives covariances where samples belong is told what became of them.
+func TestSymmetricSamplesAreNoted(t *testing.T) {
+	a, b := gallery.LogDet(3, 10), gallery.LogDet(3, 20)
+	stack, x := write(t, "stack.npy", a, b), write(t, "x.npy", gallery.Tyler(3, 10))
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"the rows of 2 symmetric matrices of 3 x 3 are taken as 6 samples", []string{"mve", "--data", stack}},
+		{"the rows of a symmetric matrix of 3 x 3 are taken as 3 samples", []string{"shrinkage", "--data", write(t, "a.npy", a)}},
+		{"", []string{"mve", "--data", stack, "-q"}},
+		{"", []string{"logdet", "--data", write(t, "b.npy", b), "--as", "samples"}},
+		{"", []string{"mve", "--data", x}},
+	} {
+		o := succeed(t, append([]string{"solve"}, c.args...)...)
+		if got := strings.TrimSpace(strings.TrimPrefix(o.stderr, "spdopt: ")); got != c.want {
+			t.Errorf("%q: %q, want %q", c.args, got, c.want)
+		}
+	}
+}
+
 // Tyler's matrix of the samples x W^T is W S W^T up to scale; the scale is fixed by trace or determinant.
 func TestTylerIsEquivariantAndNormalized(t *testing.T) {
 	x := gallery.Tyler(4, 10)

@@ -45,14 +45,14 @@ func sameThing(name string, known []string) string {
 	return ""
 }
 
-// nearest returns the known name that means the same as name, or differs from it by the fewest typing errors, or "" if none is similar.
+// nearest returns the known name that means the same as name, or differs from it by the fewest typing errors whatever the case, or "" if none is similar.
 func nearest(name string, known []string) string {
 	if same := sameThing(name, known); same != "" && !slices.Contains(known, name) {
 		return same
 	}
 	best, distance := "", max(1, len(name)/3)+1
 	for _, k := range known {
-		if d := typingErrors(name, k); d < distance {
+		if d := typingErrors(strings.ToLower(name), strings.ToLower(k)); d < distance {
 			best, distance = k, d
 		}
 	}

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"bytes"
 	recency "container/list"
 	"crypto/rand"
@@ -85,9 +86,9 @@ func newServer(o HTTPOptions) (*server, http.Handler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s.o.Sessions = orDefault(o.Sessions, 64)
-	s.o.Idle = orDefault(o.Idle, time.Hour)
-	s.o.MaxDim = orDefault(o.MaxDim, 2000)
+	s.o.Sessions = cmp.Or(o.Sessions, 64)
+	s.o.Idle = cmp.Or(o.Idle, time.Hour)
+	s.o.MaxDim = cmp.Or(o.MaxDim, 2000)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/open", s.open)
 	mux.HandleFunc("POST /v1/{session}/{op}", s.work)
@@ -100,14 +101,6 @@ func newServer(o HTTPOptions) (*server, http.Handler, error) {
 		httpguard.Refuse(w, http.StatusNotFound, "there are POST /v1/open and POST /v1/{session}/{ask, tell, best, save, load, close}")
 	})
 	return s, guard.Wrap(onlyJSON(mux)), nil
-}
-
-func orDefault[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // onlyJSON lets through what looks like JSON: a form of a page in a browser does not.

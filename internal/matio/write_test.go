@@ -123,7 +123,7 @@ func TestNpyIsByteForByteWhatNumpyWrites(t *testing.T) {
 	}
 }
 
-// onlyFile demands that dir holds exactly the named files, so that no temporary file is left behind.
+// onlyFiles demands that dir holds exactly the named files, so that no temporary file is left behind.
 func onlyFiles(t *testing.T, dir string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

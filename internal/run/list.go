@@ -57,6 +57,9 @@ func (e *NotRunError) Error() string { return e.Name + ": " + e.What }
 // ReadManifest reads run.json of a directory.
 func ReadManifest(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, manifestFile)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, &NotRunError{dir, "is a file, not the directory of a run"}
+	}
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotRunError{dir, "there is no run (no " + manifestFile + ")"}

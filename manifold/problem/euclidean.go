@@ -24,7 +24,8 @@ type Euclidean struct {
 }
 
 // FromEuclidean turns a function with ordinary derivatives into an objective for the solvers on m: the Riemannian gradient is S G S, the Hessian
-// along U is S H[U] S + sym(U G S). Three products per evaluation, six per Hessian product. Check new derivatives with CheckEuclidean.
+// along U is S H[U] S + sym(U G S). Three products per evaluation with a gradient, six per Hessian product. Check new derivatives with CheckEuclidean.
+// The objective owns its workspace: make one for each run that goes on at the same time.
 func FromEuclidean(m *manifold.Affine, f Euclidean) (solve.Objective, error) {
 	if f.Cost == nil || f.Gradient == nil {
 		return nil, errors.New("problem: Cost and Gradient must be set")
@@ -46,6 +47,7 @@ type euclidean struct {
 	m          *manifold.Affine
 	f          Euclidean
 	work, full dense.Matrix[float64]
+	own        *euclideanMemo // where a caller brings none
 }
 
 type euclideanMemo struct {
@@ -61,17 +63,33 @@ func (e *euclidean) NewMemo() solve.Memo {
 
 // Evaluate implements solve.Objective.
 func (e *euclidean) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
-	f, m := p.(*manifold.Frame), memo.(*euclideanMemo)
+	f, m := p.(*manifold.Frame), e.memoOf(memo)
 	f.ToSym(m.s)
 	cost := e.f.Cost(m.s)
-	if cost-cost != 0 {
+	if cost-cost != 0 || grad == nil {
 		return cost, nil
 	}
-	e.f.Gradient(m.g, m.s)
-	e.whiten(m.w, f, m.g)
+	e.differentiate(m, f)
 	copy(grad, m.w.Data)
 	e.m.FromWhitened(f, grad)
 	return cost, nil
+}
+
+// differentiate fills m for f, whose matrix it holds.
+func (e *euclidean) differentiate(m *euclideanMemo, f *manifold.Frame) {
+	e.f.Gradient(m.g, m.s)
+	e.whiten(m.w, f, m.g)
+}
+
+// memoOf returns memo, or the objective's own where that is nil: an objective that wraps this one need not be a Memoizer.
+func (e *euclidean) memoOf(memo solve.Memo) *euclideanMemo {
+	if memo != nil {
+		return memo.(*euclideanMemo)
+	}
+	if e.own == nil {
+		e.own = e.NewMemo().(*euclideanMemo)
+	}
+	return e.own
 }
 
 // whiten sets dst = F^T a F.
@@ -89,7 +107,11 @@ type euclideanHessian struct {
 
 // HessianVec implements solve.Hessian.
 func (e *euclideanHessian) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
-	f, m, n := p.(*manifold.Frame), memo.(*euclideanMemo), e.f.N
+	f, m, n := p.(*manifold.Frame), e.memoOf(memo), e.f.N
+	if memo == nil { // what the own one holds may be of another point
+		f.ToSym(m.s)
+		e.differentiate(m, f)
+	}
 	eta, out := dense.Wrap(n, n, v), dense.Wrap(n, n, dst)
 	e.m.Embed(e.u, f, v)
 	e.f.Hessian(e.h, m.s, e.u)

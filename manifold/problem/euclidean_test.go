@@ -111,3 +111,39 @@ func TestFromEuclidean(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// withoutMemo hides NewMemo of an objective, as one that is embedded in an objective of the caller's own does.
+type withoutMemo struct{ solve.Objective }
+
+func (w withoutMemo) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
+	return w.Objective.(solve.Hessian).HessianVec(dst, p, v, memo)
+}
+
+func TestFromEuclideanNeedsNoMemo(t *testing.T) {
+	const n = 5
+	m, err := manifold.NewAffine(n, manifold.AffineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := nearness(n)
+	gradients := 0
+	gradient := f.Gradient
+	f.Gradient = func(g, s *mat.SymDense) { gradients++; gradient(g, s) }
+	o, err := FromEuclidean(m, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := manifold.IdentityFrame(n, 1)
+	want, err := solve.Trust(m, o, start, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := solve.Trust(m, withoutMemo{o}, start, nil)
+	if err != nil || got.Objective != want.Objective || got.Iterations != want.Iterations || got.HessianProducts != want.HessianProducts {
+		t.Errorf("without a memo %+v, with one %+v: %v", got, want, err)
+	}
+	gradients = 0
+	if _, err := solve.NelderMead(m, o, start, &solve.Options{MaxIterations: 20}); err != nil || gradients > 0 {
+		t.Errorf("a method without gradients asked for %d: %v", gradients, err)
+	}
+}

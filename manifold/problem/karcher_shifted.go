@@ -10,7 +10,7 @@ import (
 )
 
 // shiftedMean is the objective of the Karcher mean without eigendecompositions: the logarithms are those of reducedLogs. It is for data whose spectra, seen from the point, lie in
-// the intervals of shiftedLogs, which every evaluation proves by the signs of pivots; their error there bounds that of the gradient. Hessian products are
+// the intervals of shiftedLog, which every evaluation proves by the signs of pivots; their error there bounds that of the gradient. Hessian products are
 // differences of gradients in single precision, of the data as the last evaluation saw them.
 type shiftedMean struct {
 	*karcherObjective

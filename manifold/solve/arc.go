@@ -36,7 +36,7 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 	if err != nil {
 		return nil, err
 	}
-	k := newKrylov(r)
+	k, first := newKrylov(r), r.x.cost
 	if err := k.firstWeight(); err != nil {
 		return nil, err
 	}
@@ -75,6 +75,7 @@ func CubicRegularization(m manifold.Manifold, f Objective, start manifold.Point,
 			break
 		}
 	}
+	r.suspectGradient(first)
 	return r.result()
 }
 

@@ -44,7 +44,7 @@ func Barrier(m manifold.Manifold, f Objective, start manifold.Point, o *Options)
 	if err != nil {
 		return nil, err
 	}
-	out.Multipliers, out.Violation = b.weights, b.violation
+	out.Multipliers, out.Violation = b.multipliersOf(b.weights), b.violation
 	return out, nil
 }
 
@@ -73,7 +73,7 @@ func newInterior(r *run, f Constrained) (*interior, error) {
 	b := &interior{constraints: k, r: r, tolerance: max(innerFirst, r.o.Tolerance/2)}
 	for i, c := range b.c {
 		if !(c < 0) {
-			return nil, fmt.Errorf("solve: the start: constraint %d is %v, want less than 0: start inside, or use augmented-lagrangian", i, c)
+			return nil, fmt.Errorf("solve: the start: constraint %d is %v, want less than 0: start inside, or use augmented-lagrangian", i, c/b.unit[i])
 		}
 	}
 	b.mu = math.Max(1, r.status.GradientNorm) / float64(len(b.c))
@@ -83,17 +83,18 @@ func newInterior(r *run, f Constrained) (*interior, error) {
 }
 
 func (b *interior) fields(c *codec) {
+	c.vector(b.unit)
 	c.vector(b.weights)
 	for _, v := range []*float64{&b.mu, &b.tolerance, &b.violation} {
 		c.float(v)
 	}
 }
 
-// defect returns the largest complementarity defect at the values c; it makes the weights the multipliers.
+// defect returns the largest complementarity defect at the values c, in the units of the caller; it makes the weights the multipliers.
 func (b *interior) defect() (most float64) {
 	for i, c := range b.c {
 		b.weights[i] = -b.mu / c
-		most = max(most, min(-c, b.weights[i]))
+		most = max(most, min(-c/b.unit[i], b.weights[i]*b.unit[i]))
 	}
 	return most
 }
@@ -136,5 +137,5 @@ func (b *interior) Evaluate(x manifold.Point, grad []float64, memo Memo) (float6
 		cost -= b.mu * math.Log(-c)
 		b.weights[i] = -b.mu / c
 	}
-	return cost, b.f.ConstraintGradient(grad, x, b.weights, memo)
+	return cost, b.addGradient(grad, x, memo)
 }

@@ -17,8 +17,8 @@ var blackBox = Solver{
 	Run:   BlackBox,
 }
 
-// Sampler proposes vectors and learns from their costs, as an evolution strategy does; the strategies of package esadapt have these methods. Ask
-// returns the vectors of a generation, which Tell gets the costs of, in their order; +Inf stands for a point that cannot be used. The bytes
+// Sampler proposes vectors and learns from their costs, as an evolution strategy does. The strategies of package esadapt have these methods, but go on for
+// ever unless what holds one is a SamplerStopper. Ask returns the vectors of a generation, which Tell gets the costs of, in their order; +Inf stands for a point that cannot be used. The bytes
 // hold everything that the next generation depends on.
 type Sampler interface {
 	Ask() [][]float64
@@ -27,7 +27,16 @@ type Sampler interface {
 	encoding.BinaryUnmarshaler
 }
 
-// SamplerStopper is implemented by samplers that know when to stop.
+// SamplerStopper is implemented by samplers that know when to stop. A strategy of package esadapt becomes one so:
+//
+//	type search struct{ esadapt.Strategy }
+//
+//	func (s search) Stopped() (solve.Reason, bool) {
+//		for _, r := range s.Stop() {
+//			return solve.Reason{Name: string(r.Code), Detail: r.Detail, Converged: r.Success, Advice: r.Next}, true
+//		}
+//		return solve.Reason{}, false
+//	}
 type SamplerStopper interface {
 	// Stopped returns the reason if another generation is pointless.
 	Stopped() (Reason, bool)
@@ -39,7 +48,7 @@ const blackBoxGenerations = 100000
 // the retraction of sum c_i b_i, with an orthonormal basis b of the tangent space at the start, so that one unit is one unit of the metric in every
 // direction. On SPD matrices in whitened coordinates that makes every matrix a vector and none of the vectors leaves the cone. An iteration is a
 // generation; the default of Options.MaxIterations is 100000. There is no certificate, and Result.GradientNorm is +Inf: nothing is known about it.
-// Memory: one vector for each dimension. It stops when the sampler does (SamplerStopper) or by the options.
+// Memory: one vector for each dimension. It stops when the sampler does, if that is a SamplerStopper, and otherwise by the options alone.
 func BlackBox(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	if o == nil || o.Sampler == nil {
 		return nil, errors.New("solve: cma needs Options.Sampler")

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -160,6 +161,43 @@ func TestEdgeOfDomain(t *testing.T) {
 		r, err := run(m, l, start, nil)
 		if err != nil || r.Converged || r.Reason.Name != "edge" || !strings.Contains(r.Reason.Advice, "affine-invariant") || r.Point.(*manifold.Frame).LogDet() != 0 {
 			t.Errorf("%s: %+v %v", name, r, err)
+		}
+	}
+}
+
+// ravine is log det S, which has no minimum: runs reach points that are singular to rounding.
+type ravine struct{}
+
+// Evaluate implements Objective, as a caller does who asks the frame for its matrix; the whitened gradient is I.
+func (ravine) Evaluate(p manifold.Point, grad []float64, _ Memo) (float64, error) {
+	f := p.(*manifold.Frame)
+	s, n := f.Sym(), f.Dim()
+	for i := range grad {
+		grad[i] = 0
+		if i%(n+1) == 0 {
+			grad[i] = 1
+		}
+	}
+	return f.LogDet() + 0*s.At(0, 0), nil
+}
+
+// Terms and BatchGradient implement Sum.
+func (ravine) Terms() int { return 1 }
+
+func (r ravine) BatchGradient(grad []float64, p manifold.Point, _ []int) error {
+	_, err := r.Evaluate(p, grad, nil)
+	return err
+}
+
+// TestSingularOnTheWay: an objective that asks for a frame which rounding no longer allows shortens the step or ends the run, and does not panic.
+func TestSingularOnTheWay(t *testing.T) {
+	m, start := affine(t, 4, manifold.AffineOptions{}), manifold.IdentityFrame(4, 1)
+	for _, s := range append(Solvers(), bfgs, nelderMead, sgd) {
+		o := &Options{MaxIterations: 200, Stochastic: StochasticOptions{Source: rand.NewChaCha8([32]byte{}), Rate: 50, Decay: 1e-9}}
+		r, err := s.Run(m, ravine{}, start, o)
+		var singular *manifold.PointError
+		if err == nil && (r.Converged || !finite(r.Objective)) || err != nil && !errors.As(err, &singular) {
+			t.Errorf("%s: %+v %v", s.Name, r, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package solve
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/spdopt/spdopt/manifold"
 )
@@ -21,6 +22,7 @@ const (
 	smoothFirst    = 0.1  // first width of the smoothing
 	smoothFall     = 0.1  // its factor in an iteration
 	smoothLeast    = 1e-2 // least width, in units of the tolerance
+	vainMaximum    = 6    // inner runs of one problem that halve no gradient
 )
 
 // ExactPenalty minimizes a Constrained by the cost plus a penalty times the sum of |c_i| over the equalities and of max(0, c_i) over the inequalities, smoothed
@@ -42,6 +44,11 @@ func ExactPenalty(m manifold.Manifold, f Objective, start manifold.Point, o *Opt
 		return nil, err
 	}
 	for !r.done() {
+		if p.vain == vainMaximum {
+			r.stalled(fmt.Sprintf("the penalty of width %.2g, which a violation of %.2g needs, is sharper than rounding allows", p.width, p.violation))
+			r.reason.Advice = "loosen the tolerance, scale the constraints down, or try the augmented-lagrangian solver"
+			break
+		}
 		if err := p.iterate(); err != nil {
 			return nil, fmt.Errorf("solve: outer iteration %d: %w", r.status.Iteration+1, err)
 		}
@@ -54,7 +61,7 @@ func ExactPenalty(m manifold.Manifold, f Objective, start manifold.Point, o *Opt
 	if err != nil {
 		return nil, err
 	}
-	out.Multipliers, out.Violation = p.weights, p.violation
+	out.Multipliers, out.Violation = p.multipliersOf(p.weights), p.violation
 	return out, nil
 }
 
@@ -67,6 +74,7 @@ type penalized struct {
 	width     float64 // of the smoothing
 	tolerance float64 // relative, of the next inner run
 	violation float64 // largest at x
+	vain      int     // inner runs so far that neither converged nor halved the gradient, of a problem that stays the same
 }
 
 var (
@@ -88,10 +96,12 @@ func newPenalized(r *run, f Constrained) (*penalized, error) {
 }
 
 func (p *penalized) fields(c *codec) {
+	c.vector(p.unit)
 	c.vector(p.weights)
 	for _, v := range []*float64{&p.penalty, &p.first, &p.width, &p.tolerance, &p.violation} {
 		c.float(v)
 	}
+	c.integer(&p.vain)
 }
 
 // slope returns the derivative of the smoothed penalty of constraint i.
@@ -112,14 +122,15 @@ func (p *penalized) value(i int) float64 {
 	return p.penalty * (max(0, c) + p.width*math.Log1p(math.Exp(-math.Abs(c)/p.width)))
 }
 
-// defect returns the largest violation or complementarity defect at the values c; it makes the weights the multipliers.
+// defect returns the largest violation or complementarity defect at the values c, in the units of the caller; it makes the weights the multipliers.
 func (p *penalized) defect() (most float64) {
 	for i, c := range p.c {
 		p.weights[i] = p.slope(i)
+		c /= p.unit[i]
 		if i < p.equalities {
 			most = max(most, math.Abs(c))
 		} else {
-			most = max(most, c, min(-c, p.weights[i]))
+			most = max(most, c, min(-c, p.weights[i]*p.unit[i]))
 		}
 	}
 	return most
@@ -136,17 +147,25 @@ func (p *penalized) iterate() error {
 		return err
 	}
 	p.violation = p.defect()
+	penalty, width, tolerance, norm := p.penalty, p.width, p.tolerance, r.status.GradientNorm
 	for i, c := range p.c {
 		if v := c; i < p.equalities && math.Abs(v) > p.width || i >= p.equalities && v > p.width {
 			p.penalty *= exactGrowth
 			break
 		}
 	}
-	p.width = max(smoothFall*p.width, smoothLeast*r.o.Tolerance)
+	if p.violation > r.o.Tolerance {
+		p.width = max(smoothFall*p.width, smoothLeast*r.o.Tolerance*slices.Min(p.unit))
+	}
 	p.tolerance = max(innerFall*p.tolerance, r.o.Tolerance/2)
 	r.status.Iteration++
 	scale := r.status.GradientScale
 	r.observe(r.x.point, r.x.cost, max(out.GradientNorm, p.violation*scale), scale)
+	if same := penalty == p.penalty && width == p.width && tolerance == p.tolerance; same && !out.Converged && r.status.GradientNorm > norm/2 {
+		p.vain++
+	} else {
+		p.vain = 0
+	}
 	return nil
 }
 
@@ -166,5 +185,5 @@ func (p *penalized) Evaluate(x manifold.Point, grad []float64, memo Memo) (float
 		p.weights[i] = p.slope(i)
 		cost += p.value(i)
 	}
-	return cost, p.f.ConstraintGradient(grad, x, p.weights, memo)
+	return cost, p.addGradient(grad, x, memo)
 }

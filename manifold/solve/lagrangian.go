@@ -15,8 +15,8 @@ var augmented = Solver{
 }
 
 // Constrained is implemented by objectives with constraints: c_i(p) = 0 for the equalities, which come first, and c_i(p) <= 0 for the
-// inequalities. Scale them so that a violation of Options.Tolerance is small. In both methods memo was filled by Evaluate at p with a
-// gradient.
+// inequalities. Scale them so that a violation of Options.Tolerance is small; that their gradients differ in size does not matter, as the solvers divide
+// each by the norm that it has at the start, where that is above 1. In both methods memo was filled by Evaluate at p with a gradient.
 type Constrained interface {
 	Objective
 	// Constraints returns the numbers of constraints.
@@ -68,7 +68,7 @@ func AugmentedLagrangian(m manifold.Manifold, f Objective, start manifold.Point,
 	if err != nil {
 		return nil, err
 	}
-	out.Multipliers, out.Violation = l.multipliers, l.violation
+	out.Multipliers, out.Violation = l.multipliersOf(l.multipliers), l.violation
 	return out, nil
 }
 
@@ -99,12 +99,15 @@ func infeasible(violation, penalty float64) Reason {
 		Advice: "the constraints seem to contradict each other, or their gradients vanish at the solution: look at the violated ones"}
 }
 
-// constraints is what the objectives of inner runs share: those of a Constrained, with their values and the weights of their gradients.
+// constraints is what the objectives of inner runs share: those of a Constrained, with their values and the weights of their gradients, both in units in
+// which a gradient of more than 1 at the start has norm 1 (as Birgin and Martinez, section 12.2, scale), so that one penalty suits all.
 type constraints struct {
 	f          Constrained
 	equalities int
 	c          []float64
 	weights    []float64
+	unit       []float64 // a constraint in these units over that of the caller, at most 1
+	own        []float64 // weights in units of the caller
 }
 
 // newConstraints sets c at x. A start that minimizes the cost, and so has no gradient to be the scale of others, leaves that to the constraints.
@@ -113,7 +116,13 @@ func newConstraints(r *run, f Constrained) (constraints, error) {
 	if eq < 0 || in < 0 || eq+in == 0 {
 		return constraints{}, fmt.Errorf("solve: the objective has %d equality and %d inequality constraints, want at least one", eq, in)
 	}
-	k := constraints{f: f, equalities: eq, c: make([]float64, eq+in), weights: make([]float64, eq+in)}
+	k := constraints{f: f, equalities: eq}
+	for _, v := range []*[]float64{&k.c, &k.weights, &k.unit, &k.own} {
+		*v = make([]float64, eq+in)
+	}
+	if err := k.setUnits(r); err != nil {
+		return k, fmt.Errorf("solve: the start: %w", err)
+	}
 	if err := k.constrain(&r.x); err != nil {
 		return k, fmt.Errorf("solve: the start: %w", err)
 	}
@@ -121,13 +130,59 @@ func newConstraints(r *run, f Constrained) (constraints, error) {
 		for i := range k.weights {
 			k.weights[i] = 1
 		}
-		clear(r.moved)
-		if err := f.ConstraintGradient(r.moved, r.x.point, k.weights, r.x.memo); err != nil {
+		norm, err := k.gradientNorm(r)
+		if err != nil {
 			return k, fmt.Errorf("solve: the start: %w", err)
 		}
-		s.GradientScale = max(s.GradientScale, math.Sqrt(r.m.Inner(r.x.point, r.moved, r.moved)))
+		s.GradientScale = max(s.GradientScale, norm)
 	}
 	return k, nil
+}
+
+// setUnits sets unit by the gradients at x, one at a time.
+func (k *constraints) setUnits(r *run) error {
+	unit := make([]float64, len(k.unit))
+	for i := range k.unit {
+		k.unit[i] = 1
+	}
+	for i := range unit {
+		clear(k.weights)
+		k.weights[i] = 1
+		norm, err := k.gradientNorm(r)
+		if err != nil {
+			return err
+		}
+		if !finite(norm) {
+			return fmt.Errorf("the gradient of constraint %d has norm %v; it must be finite", i, norm)
+		}
+		unit[i] = 1 / math.Max(1, norm)
+	}
+	copy(k.unit, unit)
+	return nil
+}
+
+// gradientNorm returns the norm of the weighted sum of the gradients at x.
+func (k *constraints) gradientNorm(r *run) (float64, error) {
+	clear(r.moved)
+	err := k.addGradient(r.moved, r.x.point, r.x.memo)
+	return math.Sqrt(r.m.Inner(r.x.point, r.moved, r.moved)), err
+}
+
+// addGradient adds to grad the weighted sum of the gradients at p.
+func (k *constraints) addGradient(grad []float64, p manifold.Point, memo Memo) error {
+	for i, w := range k.weights {
+		k.own[i] = w * k.unit[i]
+	}
+	return k.f.ConstraintGradient(grad, p, k.own, memo)
+}
+
+// multipliersOf returns y in the units of the caller.
+func (k *constraints) multipliersOf(y []float64) []float64 {
+	out := make([]float64, len(y))
+	for i, v := range y {
+		out[i] = v * k.unit[i]
+	}
+	return out
 }
 
 // constrain sets c at p and checks that it is finite.
@@ -139,6 +194,7 @@ func (k *constraints) constrain(p *place) error {
 		if !finite(c) {
 			return fmt.Errorf("constraint %d is %v; it must be finite", i, c)
 		}
+		k.c[i] = c * k.unit[i]
 	}
 	return nil
 }
@@ -204,21 +260,22 @@ func newLagrangian(r *run, f Constrained) (*lagrangian, error) {
 }
 
 func (l *lagrangian) fields(c *codec) {
+	c.vector(l.unit)
 	c.vector(l.multipliers)
 	for _, v := range []*float64{&l.penalty, &l.first, &l.tolerance, &l.violation} {
 		c.float(v)
 	}
 }
 
-// defect returns how far constraint i with value c[i] is from being satisfied with complementarity.
+// defect returns how far constraint i with value c[i] is from being satisfied with complementarity, in the units of the caller.
 func (l *lagrangian) defect(i int) float64 {
-	if i < l.equalities {
-		return math.Abs(l.c[i])
+	d := l.c[i]
+	if i >= l.equalities {
+		if d = max(d, 0); l.penalty != 0 {
+			d = max(l.c[i], -l.multipliers[i]/l.penalty)
+		}
 	}
-	if l.penalty == 0 {
-		return max(0, l.c[i])
-	}
-	return math.Abs(max(l.c[i], -l.multipliers[i]/l.penalty))
+	return math.Abs(d) / l.unit[i]
 }
 
 // iterate minimizes the augmented Lagrangian from x and updates multipliers, penalty and tolerance.
@@ -280,5 +337,5 @@ func (l *lagrangian) Evaluate(p manifold.Point, grad []float64, memo Memo) (floa
 		l.weights[i] = l.weight(i)
 		cost += (l.weights[i] - y) * (l.weights[i] + y) / (2 * l.penalty)
 	}
-	return cost, l.f.ConstraintGradient(grad, p, l.weights, memo)
+	return cost, l.addGradient(grad, p, memo)
 }

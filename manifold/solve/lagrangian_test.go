@@ -80,6 +80,59 @@ func TestAugmentedLagrangian(t *testing.T) {
 	}
 }
 
+// traced is a log-det cost of which the trace of the matrix is given, in a unit in which one is a large number.
+type traced struct {
+	*logdet
+	m    *manifold.Affine
+	unit float64
+}
+
+func (f traced) Constraints() (int, int) { return 1, 0 }
+
+func (f traced) Constrain(c []float64, p manifold.Point, _ Memo) error {
+	s := p.(*manifold.Frame).Sym()
+	c[0] = -float64(s.SymmetricDim())
+	for i := range s.SymmetricDim() {
+		c[0] += s.At(i, i)
+	}
+	c[0] *= f.unit
+	return nil
+}
+
+func (f traced) ConstraintGradient(grad []float64, p manifold.Point, weights []float64, _ Memo) error {
+	v := make([]float64, len(grad))
+	f.m.Gradient(v, p, manifold.DenseOf(manifold.IdentityFrame(f.m.Dim(), 1).Sym()))
+	dense.Axpy(weights[0]*f.unit, v, grad)
+	return nil
+}
+
+// TestUnitsOfConstraints: a constraint in a unit that makes its gradient large costs about as many evaluations as in another, and multipliers and violations are in
+// that unit. Where rounding in it keeps the sharp penalty from converging the run says so soon. A gradient that is not finite is named.
+func TestUnitsOfConstraints(t *testing.T) {
+	const n, unit = 4, 1e6
+	m, start := affine(t, n, manifold.AffineOptions{}), manifold.IdentityFrame(n, 1)
+	cost := newLogdet(n, 10, 3)
+	want, err := AugmentedLagrangian(m, traced{cost, m, 1}, start, nil)
+	if err != nil || !want.Converged {
+		t.Fatalf("%+v %v", want, err)
+	}
+	for _, s := range []Solver{augmented, exactPenalty} {
+		r, err := s.Run(m, traced{cost, m, unit}, start, nil)
+		if err != nil || s.Name == augmented.Name && (!r.Converged || r.Violation > 1e-8 || r.Evaluations > 3*want.Evaluations) ||
+			s.Name == exactPenalty.Name && !r.Converged && r.Reason.Name != "stalled" || r.Evaluations > 200000 {
+			t.Errorf("%s: %+v (%d evaluations in another unit) %v", s.Name, r, want.Evaluations, err)
+			continue
+		}
+		if math.Abs(r.Multipliers[0]*unit-want.Multipliers[0]) > 1e-3 || math.Abs(r.Objective-want.Objective) > 1e-5 {
+			t.Errorf("%s: multiplier %v, want %v, cost %v, want %v", s.Name, r.Multipliers[0]*unit, want.Multipliers[0], r.Objective, want.Objective)
+		}
+		_, err = s.Run(m, traced{cost, m, 1e200}, start, nil)
+		if err == nil || !strings.Contains(err.Error(), "the start: the gradient of constraint 0 has norm") {
+			t.Errorf("%s: %v", s.Name, err)
+		}
+	}
+}
+
 func TestAugmentedLagrangianFailures(t *testing.T) {
 	m, start := affine(t, 3, manifold.AffineOptions{}), manifold.IdentityFrame(3, 1)
 	b := newTug(m, 0, 82)

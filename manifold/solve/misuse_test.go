@@ -40,6 +40,7 @@ func TestMisuse(t *testing.T) {
 			{m, nil, id, "the objective is nil"},
 			{m, f, nil, "the start is nil"},
 			{m, f, (*manifold.Frame)(nil), "the start is nil"},
+			{m, f, (*manifold.EigenPoint)(nil), "the start is nil"},
 			{m, f, manifold.IdentityFrame(2, 1), "the start: manifold: the point is not a *Frame with 3 rows"},
 		} {
 			if _, err := s.Run(c.m, c.f, c.start, nil); err == nil || !strings.Contains(err.Error(), c.want) {

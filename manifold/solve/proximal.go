@@ -130,6 +130,12 @@ func (s *forwardBackward) step() (ok bool, err error) {
 	return false, nil
 }
 
+// prox sets y to the proximal point of the end of the gradient step.
+func (s *forwardBackward) prox() (err error) {
+	defer s.r.singular(s.between, &err)
+	return s.f.Prox(s.r.y.point, s.between, s.t)
+}
+
 // try moves y to the end of a step t and returns f + h there and the distance from x; +Inf if the step cannot be used.
 func (s *forwardBackward) try() (total, d float64, err error) {
 	r := s.r
@@ -138,7 +144,7 @@ func (s *forwardBackward) try() (total, d float64, err error) {
 	}
 	err = s.exp.Exp(s.between, r.x.point, r.step)
 	if err == nil {
-		err = s.f.Prox(r.y.point, s.between, s.t)
+		err = s.prox()
 	}
 	if err == nil && r.check != nil {
 		err = r.check.Check(r.y.point)

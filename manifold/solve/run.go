@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
 	"time"
 
@@ -100,16 +101,21 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 
 // complete refuses a call that lacks something.
 func complete(m manifold.Manifold, f Objective, start manifold.Point) error {
-	frame, framed := start.(*manifold.Frame)
 	switch {
 	case m == nil:
 		return errors.New("solve: the manifold is nil")
 	case f == nil:
 		return errors.New("solve: the objective is nil")
-	case start == nil, framed && frame == nil:
+	case start == nil, isNilPointer(start):
 		return errors.New("solve: the start is nil")
 	}
 	return nil
+}
+
+// isNilPointer reports whether p is a nil pointer to a point of some type, as a constructor returns it beside its error.
+func isNilPointer(p manifold.Point) bool {
+	v := reflect.ValueOf(p)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // misfit turns the panic of a start that is no point of the manifold into *err.
@@ -194,15 +200,29 @@ func (r *run) checkpoint(stop bool) error {
 	return nil
 }
 
-func (r *run) evaluate(p *place) error {
+func (r *run) evaluate(p *place) (err error) {
+	defer r.singular(p.point, &err)
 	r.status.Evaluations++
 	grad := p.grad
 	if r.blind {
 		grad = nil
 	}
-	c, err := r.f.Evaluate(p.point, grad, p.memo)
-	p.cost = c
+	p.cost, err = r.f.Evaluate(p.point, grad, p.memo)
 	return err
+}
+
+// singular turns the panic of an objective that asked for what Retract put off at p, and that rounding does not allow, into its *PointError.
+func (r *run) singular(p manifold.Point, err *error) {
+	panicked := recover()
+	if panicked == nil {
+		return
+	}
+	if c, ok := r.m.(manifold.Completer); ok {
+		if *err = c.Complete(p); *err != nil {
+			return
+		}
+	}
+	panic(panicked)
 }
 
 func (r *run) norm(p *place) float64 {
@@ -297,6 +317,14 @@ func (r *run) done() (stop bool) {
 func (r *run) stalled(what string) {
 	r.reason = Reason{Name: "stalled", Detail: fmt.Sprintf("%s at gradient norm %.3g", what, r.status.GradientNorm),
 		Advice: "if the relative gradient is small this is the rounding level of the problem; otherwise check the gradient (spdopt check gradient) or " + tryTrust}
+}
+
+// suspectGradient changes the advice of a run that used up a limit and came nowhere from where its cost was first: steps so short that only slopes judge
+// them are accepted whatever the cost does.
+func (r *run) suspectGradient(first float64) {
+	if s := &r.status; !r.reason.Converged && s.Iteration > 0 && !(s.Cost < first) && s.GradientNorm > r.start/2 {
+		r.reason.Advice = "the cost has not fallen against its gradient: check the gradient (spdopt check gradient)"
+	}
 }
 
 // atEdge ends the run because gradients cannot be evaluated around the point.

@@ -223,7 +223,7 @@ func (e *epochs) pass(direction func(*epochs) error) error {
 	var length float64
 	for at := 0; at < len(e.order); at += e.o.Batch {
 		e.batch = e.order[at:min(at+e.o.Batch, len(e.order))]
-		err := e.f.BatchGradient(e.grad, r.x.point, e.batch)
+		err := e.gradient()
 		if err == nil {
 			err = direction(e)
 		}
@@ -247,6 +247,12 @@ func (e *epochs) pass(direction func(*epochs) error) error {
 	r.status.StepNorm = length
 	r.refresh()
 	return nil
+}
+
+// gradient sets grad to that of the batch at x.
+func (e *epochs) gradient() (err error) {
+	defer e.r.singular(e.r.x.point, &err)
+	return e.f.BatchGradient(e.grad, e.r.x.point, e.batch)
 }
 
 // move takes the step d, carries what is kept, and returns the length of the step.

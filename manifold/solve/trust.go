@@ -38,7 +38,7 @@ func Trust(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 
 // trustRegion runs the method on r, with whatever Hessian r has.
 func trustRegion(r *run) (*Result, error) {
-	m, c := r.m, newTruncatedCG(r)
+	m, c, first := r.m, newTruncatedCG(r), r.x.cost
 	radius := r.firstStep()
 	largest := math.Max(radius, 8*math.Sqrt(math.Sqrt(float64(len(r.x.grad)))))
 	if err := r.keep(func(c *codec) { c.float(&radius); c.float(&largest) }); err != nil {
@@ -75,6 +75,7 @@ func trustRegion(r *run) (*Result, error) {
 			break
 		}
 	}
+	r.suspectGradient(first)
 	return r.result()
 }
 

@@ -16,7 +16,7 @@ func gemm(a, b dense.Matrix[float64]) dense.Matrix[float64] {
 	return c
 }
 
-// kronecker forms the Kronecker product by its definition.
+// kroneckerOf forms the Kronecker product by its definition.
 func kroneckerOf(a, b dense.Matrix[float64]) dense.Matrix[float64] {
 	m := dense.New[float64](a.Rows*b.Rows, a.Cols*b.Cols)
 	for i := range m.Rows {

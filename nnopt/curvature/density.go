@@ -1,6 +1,7 @@
 package curvature
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 )
@@ -37,17 +38,10 @@ func (o *DensityOptions) Validate() error {
 }
 
 func (o DensityOptions) resolved(n int, kappa float64) DensityOptions {
-	o.Steps = min(orDefault(o.Steps, 128), n)
-	o.Repeats, o.Points = orDefault(o.Repeats, 1), orDefault(o.Points, 1024)
-	o.Kappa, o.Margin, o.Epsilon = orDefault(o.Kappa, kappa), orDefault(o.Margin, 0.05), orDefault(o.Epsilon, 1e-5)
+	o.Steps = min(cmp.Or(o.Steps, 128), n)
+	o.Repeats, o.Points = cmp.Or(o.Repeats, 1), cmp.Or(o.Points, 1024)
+	o.Kappa, o.Margin, o.Epsilon = cmp.Or(o.Kappa, kappa), cmp.Or(o.Margin, 0.05), cmp.Or(o.Epsilon, 1e-5)
 	return o
-}
-
-func orDefault[E int | float64](v, standard E) E {
-	if v == 0 {
-		return standard
-	}
-	return v
 }
 
 // Density is a function on a grid.

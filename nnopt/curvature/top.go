@@ -1,6 +1,7 @@
 package curvature
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -42,7 +43,7 @@ func (o *TopOptions) resolve(a Operator, block bool) (n int, err error) {
 	if n, err = squareDim(a); err != nil {
 		return 0, err
 	}
-	o.K = orDefault(o.K, 1)
+	o.K = cmp.Or(o.K, 1)
 	switch {
 	case o.K < 1 || o.K > n:
 		return 0, dataError("k", "must be from 1 to the dimension %d, not %d", n, o.K)
@@ -64,8 +65,8 @@ func (o *TopOptions) resolve(a Operator, block bool) (n int, err error) {
 	default:
 		return 0, dataError("which", "must be largest, smallest or magnitude, not %q", o.Which)
 	}
-	o.Tol, o.MaxProducts = orDefault(o.Tol, 1e-6), max(orDefault(o.MaxProducts, 1000), o.K+1)
-	o.Basis = min(n, max(orDefault(o.Basis, 2*o.K+20), o.K+2))
+	o.Tol, o.MaxProducts = cmp.Or(o.Tol, 1e-6), max(cmp.Or(o.MaxProducts, 1000), o.K+1)
+	o.Basis = min(n, max(cmp.Or(o.Basis, 2*o.K+20), o.K+2))
 	return n, nil
 }
 

@@ -1,6 +1,7 @@
 package laplace
 
 import (
+	"cmp"
 	"iter"
 	"math"
 
@@ -26,7 +27,7 @@ func TrainBest[T nnopt.Float](make func() *net.Net[T], data iter.Seq[*net.Batch[
 	if make == nil {
 		return nil, nil, nil, optionError("network", "has no function that makes it")
 	}
-	epochs := orDefault(o.Epochs, 300)
+	epochs := cmp.Or(o.Epochs, 300)
 	o.FixPrior, o.FixNoise, o.Final, o.Scalar, o.BurnIn, o.Every = true, true, true, true, epochs-1, 1
 	var all []Candidate
 	var best *Trained[T]

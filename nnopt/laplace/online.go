@@ -1,6 +1,7 @@
 package laplace
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"math"
@@ -60,13 +61,13 @@ func Train[T nnopt.Float](n *net.Net[T], data iter.Seq[*net.Batch[T]], o OnlineO
 	if err != nil {
 		return nil, err
 	}
-	for epoch := range orDefault(o.Epochs, 300) {
+	for epoch := range cmp.Or(o.Epochs, 300) {
 		if err := t.epoch(epoch); err != nil {
 			return nil, fmt.Errorf("epoch %d: %w", epoch, err)
 		}
 	}
 	if t.best == nil {
-		return nil, optionError("burn-in", "leaves no epoch that measures the evidence: %d epochs, burn-in %d, every %d", orDefault(o.Epochs, 300), o.BurnIn, orDefault(o.Every, 1))
+		return nil, optionError("burn-in", "leaves no epoch that measures the evidence: %d epochs, burn-in %d, every %d", cmp.Or(o.Epochs, 300), o.BurnIn, cmp.Or(o.Every, 1))
 	}
 	t.p.values = t.best
 	t.p.restore()
@@ -170,7 +171,7 @@ func (t *trainer[T]) epoch(epoch int) error {
 		batches++
 	}
 	e.Loss /= float64(batches)
-	if epoch >= t.o.BurnIn && (epoch+1-t.o.BurnIn)%orDefault(t.o.Every, 1) == 0 {
+	if epoch >= t.o.BurnIn && (epoch+1-t.o.BurnIn)%cmp.Or(t.o.Every, 1) == 0 {
 		if err := t.measure(&e); err != nil {
 			return err
 		}
@@ -189,7 +190,7 @@ func (t *trainer[T]) measure(e *OnlineEpoch) error {
 		return err
 	}
 	o := TuneOptions{FixPrior: t.o.FixPrior, Noise: t.p.likelihood == Regression && !t.o.FixNoise}
-	steps := orDefault(t.o.Steps, 10)
+	steps := cmp.Or(t.o.Steps, 10)
 	if o.FixPrior && !o.Noise {
 		steps = 0
 	}

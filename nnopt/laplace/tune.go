@@ -1,6 +1,7 @@
 package laplace
 
 import (
+	"cmp"
 	"iter"
 	"math"
 
@@ -70,7 +71,7 @@ func (p *Posterior[T]) TuneEvidence(o TuneOptions) ([]TuneStep, error) {
 		return nil, err
 	}
 	a := newAscent(o.LR)
-	return p.climb(a, o, orDefault(o.Steps, 100))
+	return p.climb(a, o, cmp.Or(o.Steps, 100))
 }
 
 func newAscent(lr float64) *ascent {
@@ -78,13 +79,6 @@ func newAscent(lr float64) *ascent {
 		lr = 0.1
 	}
 	return &ascent{lr: lr}
-}
-
-func orDefault(v, other int) int {
-	if v == 0 {
-		return other
-	}
-	return v
 }
 
 // climb takes steps and leaves the posterior at the best point.
@@ -149,7 +143,7 @@ func (o *GridOptions) Validate() error {
 
 // Grid returns the prior precisions.
 func (o *GridOptions) Grid() []float64 {
-	from, to, points := o.From, o.To, orDefault(o.Points, 100)
+	from, to, points := o.From, o.To, cmp.Or(o.Points, 100)
 	if from == 0 {
 		from, to = 1e-4, 1e4
 	}

@@ -8,10 +8,11 @@
 //		net.NewLinear[float64](r, 8, 2, net.LinearOptions{}),
 //	), &net.CrossEntropy[float64]{}, 1)
 //	batch := &net.Batch[float64]{N: 4, X: nnopt.MatrixOf(4, 2, inputs), Target: net.Target[float64]{Classes: classes}}
-//	err := opt.Init(n.Blocks()) // opt: nnopt.New
+//	feed := net.NewFeed(n, opt) // opt: nnopt.New, any of them
+//	err := opt.Init(n.Blocks())
 //	for step := range steps {
-//		n.Gradient(batch)
-//		_, err := opt.Step(n.Blocks(), nnopt.StepInfo{LRScale: schedule.At(step)})
+//		loss, err := feed.Gradient(batch, func() *rand.Rand { return r })
+//		_, err := opt.Step(n.Blocks(), nnopt.StepInfo{LRScale: 1})
 //	}
 //	loss, outputs := n.Evaluate(batch)
 //

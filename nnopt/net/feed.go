@@ -29,7 +29,7 @@ func NewFeed[T Float](n *Net[T], opt nnopt.Optimizer[T]) *Feed[T] {
 }
 
 // Gradient sets the gradients of the blocks, shows the optimizer the statistics that it wants, and returns the loss. sampled returns the source of targets drawn
-// from the model; it is called only where they are wanted. A batch that does not fit the network is an error.
+// from the model; it is called only where they are wanted, and may be nil where they are not. A batch that does not fit the network is an error.
 func (f *Feed[T]) Gradient(b *Batch[T], sampled func() *rand.Rand) (loss float64, err error) {
 	if b == nil {
 		return 0, Error("no batch")
@@ -47,6 +47,9 @@ func (f *Feed[T]) gradient(b *Batch[T], sampled func() *rand.Rand) (float64, err
 		flavour = f.observer.WantsStats()
 	}
 	if flavour == nnopt.SampledStats {
+		if sampled == nil {
+			return 0, Error("the optimizer wants targets drawn from the model: give Gradient a source of random numbers")
+		}
 		f.net.SampledGradient(b, sampled())
 		if err := f.observe(); err != nil {
 			return 0, err

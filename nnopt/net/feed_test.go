@@ -37,3 +37,32 @@ func TestFeedRefusesBatches(t *testing.T) {
 		t.Errorf("loss %v, error %v; before the refusals %v", again, err, want)
 	}
 }
+
+// TestFeedOfCurvature: optimizers that want more than gradients say what they miss.
+func TestFeedOfCurvature(t *testing.T) {
+	b := &Batch[float64]{X: dense.New[float64](3, 2), N: 3, Target: Target[float64]{Classes: []int32{0, 1, 2}}}
+	for _, name := range []string{"kfac", "ikfac", "singd"} {
+		opt, err := nnopt.New[float64](name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := New[float64](NewLinear[float64](rand.New(rand.NewPCG(1, 2)), 2, 3, LinearOptions{}), &CrossEntropy[float64]{}, 1)
+		feed := NewFeed(n, opt)
+		if err := opt.Init(n.Blocks()); err != nil {
+			t.Fatal(err)
+		}
+		observer := opt.(nnopt.StatsObserver[float64])
+		if _, err := feed.Gradient(b, nil); (err != nil) != (observer.WantsStats() == nnopt.SampledStats) {
+			t.Errorf("%s, without a source of targets: %v", name, err)
+		}
+		if _, err := feed.Gradient(b, func() *rand.Rand { return rand.New(rand.NewPCG(3, 4)) }); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	o := &objective[float64]{}
+	for what, f := range map[string]func(){"Loss": func() { o.Loss() }, "CurvatureTo": func() { o.CurvatureTo(nil, nil) }} {
+		if err := Guard(f); err == nil {
+			t.Errorf("%s without a batch was taken", what)
+		}
+	}
+}

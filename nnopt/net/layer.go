@@ -19,7 +19,9 @@ type Pass[T Float] struct {
 	ground[T]
 }
 
-// Layer is a differentiable map of matrices. It may keep the matrices that it gets and returns until its next Forward.
+// Layer is a differentiable map of matrices. It may keep the matrices that it gets and returns until its next Forward. What a layer of another package
+// holds is its own affair: parameters of layers inside of it count as those of a layer without statistics (Net.Unobserved), and running averages
+// there are not among Net.Arrays. Chain and NewResidual put layers together that are seen.
 type Layer[T Float] interface {
 	// Forward returns the outputs for the inputs x.
 	Forward(p *Pass[T], x Dual[T]) Dual[T]

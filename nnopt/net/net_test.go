@@ -324,3 +324,40 @@ func TestSuspect(t *testing.T) {
 		t.Errorf("weights that overflow: %q", where)
 	}
 }
+
+// doubled is a layer as a program of its own has one: it runs another layer and doubles the outputs.
+type doubled struct{ inner Layer[float64] }
+
+func (d doubled) Forward(p *Pass[float64], x Dual[float64]) Dual[float64] {
+	return twice(d.inner.Forward(p, x))
+}
+
+func (d doubled) Backward(p *Pass[float64], g Dual[float64], need bool) Dual[float64] {
+	return d.inner.Backward(p, twice(g), need)
+}
+
+func (d doubled) Params(prefix string) []*Param[float64] { return d.inner.Params(prefix + "inner.") }
+
+func twice(x Dual[float64]) Dual[float64] {
+	out := Dual[float64]{V: x.V.Clone()}
+	dense.Scale(2, x.V.Data, out.V.Data)
+	if x.D.Data != nil {
+		out.D = x.D.Clone()
+		dense.Scale(2, x.D.Data, out.D.Data)
+	}
+	return out
+}
+
+// TestLayersOfOthers: layers inside a layer of another package are trained, and their blocks are listed as without statistics.
+func TestLayersOfOthers(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	linear := NewLinear[float64](r, 3, 2, LinearOptions{})
+	n := New[float64](Chain[float64](doubled{linear}, NewLinear[float64](r, 2, 2, LinearOptions{})), NewSquare[float64](false), 1)
+	if names, seen := n.Unobserved(), len(n.Layers()); len(names) != 2 || seen != 1 || len(n.Blocks()) != 4 {
+		t.Errorf("unobserved %v, %d layers with statistics", names, seen)
+	}
+	b := &Batch[float64]{N: 2, X: dense.Wrap(2, 3, []float64{1, 2, 3, -1, 0, 2}), Target: Target[float64]{Values: dense.New[float64](2, 2)}}
+	if n.Gradient(b); dense.Dot(linear.Weight.Grad.V.Data, linear.Weight.Grad.V.Data) == 0 {
+		t.Error("no gradient reaches the inner layer")
+	}
+}
