@@ -25,8 +25,8 @@ type Result struct {
 }
 
 // Minimize searches for a minimum of f: a loop of Ask and Tell. Evaluations that return an error count as failed. Workers > 1 evaluates
-// a generation in that many goroutines, with the same result for any number. It returns ctx.Err() with the outcome so far when ctx ends.
-// x is f's own until it returns: f may change it, but keeps a copy.
+// a generation in that many goroutines, with the same result for any number. When ctx ends it returns ctx.Err() with the outcome so far, the evaluations
+// of an incomplete generation included, but for those whose error is that of ctx. x is f's own until it returns: f may change it, but keeps a copy.
 func Minimize(ctx context.Context, f func(x []float64) (float64, error), o Options) (Result, error) {
 	if o.Constraints > 0 {
 		return Result{}, fmt.Errorf("esadapt: Minimize takes no constraints; use MinimizeConstrained")
@@ -52,7 +52,10 @@ func MinimizeConstrained(ctx context.Context, f func(x, g []float64) (float64, e
 		x := s.Ask()
 		e.evaluate(ctx, x)
 		if ctx.Err() != nil {
-			break
+			if err = e.report(s); err == nil && s.Stop() == nil {
+				err = ctx.Err()
+			}
+			return s.outcome(e.failure), err
 		}
 		told := e.g[:len(x)]
 		if o.Constraints == 0 {
@@ -72,13 +75,14 @@ type evaluator struct {
 	values               []float64
 	g                    [][]float64 // as many rows as the largest generation had
 	errs                 []error
+	made                 []bool      // evaluations that came to an end
 	points               [][]float64 // what the objective is given, one for each worker
 	failure              error       // the last of errs that is not nil, of all generations
 }
 
 // evaluate fills values and g for the rows of x, with NaN where f failed.
 func (e *evaluator) evaluate(ctx context.Context, x [][]float64) {
-	e.values, e.errs = resize(e.values, len(x)), resize(e.errs, len(x))
+	e.values, e.errs, e.made = resize(e.values, len(x)), resize(e.errs, len(x)), resize(e.made, len(x))
 	for len(e.g) < len(x) {
 		e.g = append(e.g, make([]float64, e.constraints))
 	}
@@ -86,12 +90,29 @@ func (e *evaluator) evaluate(ctx context.Context, x [][]float64) {
 		e.points = append(e.points, make([]float64, len(x[0])))
 	}
 	clear(e.errs)
+	clear(e.made)
 	e.run(ctx, x)
-	for _, err := range e.errs {
+	for i, err := range e.errs {
+		if err != nil && errors.Is(err, ctx.Err()) {
+			e.made[i], err = false, nil // not the point's fault
+		}
 		if err != nil {
 			e.failure = err
 		}
 	}
+}
+
+// report tells the search what was made of a generation whose rest is not wanted.
+func (e *evaluator) report(s *Search) error {
+	for i, c := range s.Pending() {
+		if !e.made[i] || s.Stop() != nil {
+			continue
+		}
+		if err := s.Report(Evaluation{ID: c.ID, F: e.values[i], G: e.g[i]}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run calls f for every row, in as many goroutines as there are workers.
@@ -124,6 +145,7 @@ func (e *evaluator) one(i int, point []float64) {
 	if e.errs[i] != nil {
 		e.values[i] = math.NaN()
 	}
+	e.made[i] = true
 }
 
 func (s *Search) outcome(failure error) Result {

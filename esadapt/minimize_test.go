@@ -1,9 +1,12 @@
 package esadapt
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"sync/atomic"
 	"testing"
 )
 
@@ -62,5 +65,34 @@ func TestConstraintsLeftOut(t *testing.T) {
 	}, Options{Dim: 2, Constraints: 2, Seed: 2, MaxEvaluations: 100})
 	if err != nil || r.Failures != 20 {
 		t.Errorf("%d failures, want 20: %v", r.Failures, err)
+	}
+}
+
+// TestCancelledGeneration: what was evaluated of a generation when the context ends counts; what the context ended does not.
+func TestCancelledGeneration(t *testing.T) {
+	for _, workers := range []int{1, 3} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var calls atomic.Int64
+		best := math.Inf(1)
+		r, err := Minimize(ctx, func(x []float64) (float64, error) {
+			n := calls.Add(1)
+			if n == 23 { // in the third generation of ten
+				cancel()
+			}
+			if n >= 23 {
+				return 0, fmt.Errorf("stopped: %w", ctx.Err())
+			}
+			f := x[0]*x[0] + 3*x[1]*x[1] + 1/float64(n)
+			if workers == 1 {
+				best = min(best, f)
+			}
+			return f, nil
+		}, Options{Dim: 2, Seed: 4, PopSize: 10, Workers: workers})
+		if !errors.Is(err, context.Canceled) || r.Evaluations != 22 || r.Failures != 0 || r.Failure != nil || r.Generations != 2 {
+			t.Errorf("%d workers: %+v %v", workers, r, err)
+		}
+		if workers == 1 && r.Best.F != best {
+			t.Errorf("the best value is %v, want %v", r.Best.F, best)
+		}
 	}
 }

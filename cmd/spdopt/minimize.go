@@ -467,8 +467,12 @@ func (a *app) reportMinimize(o *minimizeOutput) error {
 	if stop == "" {
 		stop = strings.Join(o.Stop, ", ")
 	}
+	variables := "variables"
+	if o.Dim == 1 {
+		variables = "variable"
+	}
 	lines := [][2]string{
-		{"objective", fmt.Sprintf("%s, %d variables", o.Objective, o.Dim)},
+		{"objective", fmt.Sprintf("%s, %d %s", o.Objective, o.Dim, variables)},
 		{"best f", "none"},
 	}
 	if o.Evaluations > o.Failures {

@@ -108,6 +108,9 @@ func TestMinimizeBuiltIn(t *testing.T) {
 	if reasons := m["stop"].([]any); len(reasons) == 0 || !strings.HasPrefix(reasons[0].(string), "tol-") {
 		t.Errorf("stop %v", reasons)
 	}
+	if one := succeed(t, "minimize", "--fn", "sphere", "--dim", "1", "--seed", "1", "--max-evals", "50").stdout; !strings.Contains(one, "sphere, 1 variable\n") {
+		t.Errorf("one variable: %q", one)
+	}
 }
 
 // TestMinimizeDoesNotDependOnJobs: the same seed gives the same bits for any number of evaluations at once, built-in or in workers.
