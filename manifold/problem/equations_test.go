@@ -253,3 +253,19 @@ func TestEquationsBadInput(t *testing.T) {
 	}
 	refused(t, "nearness", Data{}, nil, "0 matrices given, want one or two")
 }
+
+// TestPairsFromFarAway: the pairs of long steps, on which the curvature changes, do not lead L-BFGS astray where the preconditioner alone would do.
+func TestPairsFromFarAway(t *testing.T) {
+	for _, n := range []int{20, 100} {
+		for _, kappa := range []float64{1e2, 1e4} {
+			for seed := range uint64(3) {
+				d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(70+seed, n, kappa)), symmetric(gallery.SPD(80+seed, n, 9))}}
+				for _, name := range []string{"nearness", "riccati"} {
+					if r := solved(t, name, d, &Options{Method: "lbfgs"}); r.Evaluations > 25 {
+						t.Errorf("%s, n = %d, condition %g, seed %d: %d evaluations", name, n, kappa, seed, r.Evaluations)
+					}
+				}
+			}
+		}
+	}
+}

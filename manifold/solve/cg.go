@@ -81,7 +81,7 @@ func ConjugateGradient(m manifold.Manifold, f Objective, start manifold.Point, o
 	for !r.done() {
 		norm := math.Sqrt(m.Inner(r.x.point, c.d, c.d))
 		if !(c.first > 0) {
-			c.first = r.firstStep() / norm
+			c.first = r.firstTrial(norm)
 		}
 		t, ok, err := r.lineSearch(c.d, c.slope, c.first, r.x.cost, true)
 		if err != nil {

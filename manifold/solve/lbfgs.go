@@ -13,12 +13,16 @@ var lbfgs = Solver{
 	Run:  LBFGS,
 }
 
+// bending is the share of its decrease to first order by which a cost along a step may differ from a quadratic, that is a twelfth of the change of its curvature, for the pairs
+// to go on telling something that a Preconditioner, which belongs to the new point, does not.
+const bending = 0.01
+
 // pairsLengthen is the factor by which pairs may lengthen the direction of a preconditioner.
 const pairsLengthen = 10
 
 // LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
 // recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. A Preconditioner takes the place of the first approximation of the
-// inverse Hessian; pairs that make a step much longer than its own are forgotten. Memory: 2 Options.Memory vectors.
+// inverse Hessian; pairs that make a step much longer than its own are forgotten, and so are all of them after a step along which the curvature changes. Memory: 2 Options.Memory vectors.
 func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("lbfgs", m, f, start, o)
 	if err != nil {
@@ -35,7 +39,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		slope, first := m.Inner(r.x.point, q.d, r.x.grad), 1.0
 		norm := math.Sqrt(m.Inner(r.x.point, q.d, q.d))
 		if q.count == 0 {
-			first = r.firstStep() / norm
+			first = r.firstTrial(norm)
 		}
 		astray, err := q.astray(norm)
 		if err != nil {
@@ -66,7 +70,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			continue
 		}
 		r.accept(t * norm)
-		q.remember(t)
+		q.remember(t, slope)
 	}
 	return r.result()
 }
@@ -129,6 +133,12 @@ func (q *quasiNewton) inner(u, v []float64) float64 {
 	return q.r.m.Inner(q.r.x.point, u, v)
 }
 
+// bent tells whether the cost along the last step t, from y to x, differs from the quadratic of the slopes at its ends by more than bending, where it can be told from rounding.
+func (r *run) bent(t, start, end float64) bool {
+	change := r.x.cost - r.y.cost
+	return math.Abs(change) > costSlack*math.Abs(r.x.cost) && math.Abs(change-t*(start+end)/2) > bending*math.Abs(t*start)
+}
+
 // direction sets d, and w, to minus the approximate inverse Hessian times the gradient.
 func (q *quasiNewton) direction() error {
 	r, k := q.r, len(q.s)
@@ -187,8 +197,8 @@ func (q *quasiNewton) full() {
 	}
 }
 
-// remember stores the pair of the step t*d that was just accepted; a pair without positive curvature is dropped.
-func (q *quasiNewton) remember(t float64) {
+// remember stores the pair of the step t*d that was just accepted, d having had the given slope; a pair without positive curvature is dropped.
+func (q *quasiNewton) remember(t, slope float64) {
 	r, k := q.r, len(q.s)
 	if !r.free {
 		for j := 1; j <= q.count; j++ {
@@ -198,6 +208,10 @@ func (q *quasiNewton) remember(t float64) {
 		}
 		r.carry(q.d)
 		r.carry(r.y.grad)
+	}
+	if r.prec != nil && r.bent(t, slope, r.m.Inner(r.x.point, q.d, r.x.grad)) {
+		q.count = 0
+		return
 	}
 	s, y := q.pair(q.next)
 	dense.Scale(t, q.w, s)

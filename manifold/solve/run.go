@@ -363,6 +363,15 @@ func (r *run) firstStep() float64 {
 	return min(r.status.GradientNorm, r.longStep())
 }
 
+// firstTrial returns the first step to try along a direction of the given norm where nothing is known of earlier ones: with a Preconditioner that of Newton's method, unless
+// it is unusually long.
+func (r *run) firstTrial(norm float64) float64 {
+	if r.prec == nil || r.o.FirstStep > 0 && r.status.Iteration == 0 {
+		return r.firstStep() / norm
+	}
+	return min(1, r.longStep()/norm)
+}
+
 // longStep returns the length up to which a step is nothing unusual.
 func (r *run) longStep() float64 { return math.Sqrt(math.Sqrt(float64(len(r.x.grad)))) }
 

@@ -38,7 +38,7 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		}
 		fresh := t == 0 && norm > 0
 		if fresh {
-			t = r.firstStep() / norm
+			t = r.firstTrial(norm)
 		}
 		var ok bool
 		t, ok, err = r.lineSearch(d, slope, t, reference, r.status.Iteration == 0)
