@@ -13,16 +13,13 @@ var lbfgs = Solver{
 	Run:  LBFGS,
 }
 
-// bending is the share of its decrease to first order by which a cost along a step may differ from a quadratic, that is a twelfth of the change of its curvature, for the pairs
-// to go on telling something that a Preconditioner, which belongs to the new point, does not.
-const bending = 0.01
-
 // pairsLengthen is the factor by which pairs may lengthen the direction of a preconditioner.
 const pairsLengthen = 10
 
 // LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
 // recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. A Preconditioner takes the place of the first approximation of the
-// inverse Hessian; pairs that make a step much longer than its own are forgotten, and so are all of them after a step along which the curvature changes. Memory: 2 Options.Memory vectors.
+// inverse Hessian; pairs that make a step much longer than its own are forgotten, and so are all of them after a step along which the curvature changes. Its own steps
+// need not flatten the cost. Memory: 2 Options.Memory vectors.
 func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("lbfgs", m, f, start, o)
 	if err != nil {
@@ -57,7 +54,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			q.count = 0
 			continue
 		}
-		t, ok, err := r.lineSearch(q.d, slope, first, r.x.cost, true)
+		t, ok, err := r.lineSearch(q.d, slope, first, r.x.cost, r.prec == nil || q.count > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -133,15 +130,17 @@ func (q *quasiNewton) inner(u, v []float64) float64 {
 	return q.r.m.Inner(q.r.x.point, u, v)
 }
 
-// bent tells whether the cost along the last step t, from y to x, differs from the quadratic of the slopes at its ends by more than bending, where it can be told from rounding.
-func (r *run) bent(t, start, end float64) bool {
-	change := r.x.cost - r.y.cost
-	return math.Abs(change) > costSlack*math.Abs(r.x.cost) && math.Abs(change-t*(start+end)/2) > bending*math.Abs(t*start)
-}
-
 // direction sets d, and w, to minus the approximate inverse Hessian times the gradient.
 func (q *quasiNewton) direction() error {
 	r, k := q.r, len(q.s)
+	if r.prec != nil && q.count == 0 {
+		if err := r.precondition(q.d, r.x.grad); err != nil {
+			return err
+		}
+		dense.Scale(-1, q.d, q.d)
+		q.set(q.d)
+		return nil
+	}
 	q.set(r.x.grad)
 	dense.Scale(-1, q.w, q.w)
 	for j := 1; j <= q.count; j++ {
