@@ -20,7 +20,8 @@ type sandwich struct {
 	constant    *pencil
 	weights     *singleWeights // those of constant
 	diagonalise func(p *pencil) error
-	lost        bool // A0 or B0 is not definite to rounding, and there is no preconditioner
+	lost        bool  // A0 or B0 is not definite to rounding, and there is no preconditioner
+	basis       basis // nil if there is no diagonalForm
 }
 
 type sandwichMemo struct {
@@ -85,11 +86,7 @@ func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo
 // Where rounding leaves nothing of the definiteness, it does nothing.
 func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*sandwichMemo), q.known.Dim()
-	if q.constant == nil {
-		q.lost = q.diagonalise(m.inverse) != nil
-		q.constant = m.inverse.kept()
-	}
-	if q.lost {
+	if !q.decomposed() {
 		copy(dst, v)
 		return nil
 	}
@@ -103,6 +100,17 @@ func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, me
 		copy(dst, v)
 	}
 	return nil
+}
+
+// decomposed tells whether there is a pencil, which it makes when it is needed first.
+func (q *sandwich) decomposed() bool {
+	if q.constant == nil && !q.lost {
+		n := q.known.Dim()
+		p := &pencil{t: dense.New[float64](n, n), s: q.work[0], w: q.work[1], mu: make([]float64, n)}
+		q.lost = q.diagonalise(p) != nil
+		q.constant = &pencil{t: p.t, mu: p.mu, weights: p.weights, roots: p.roots}
+	}
+	return !q.lost
 }
 
 // invertAt makes the pencils of m belong to its point.
@@ -119,5 +127,5 @@ func (q *sandwich) invertAt(m *sandwichMemo, f *manifold.Frame) {
 		q.weights = newSingleWeights(q.constant)
 	}
 	m.single.shared = q.weights
-	m.narrow = m.single.set(m.inverse, m.a, m.b)
+	m.narrow = m.single.set(m.inverse, math.Sqrt(dense.Dot(m.a.Data, m.a.Data)*dense.Dot(m.b.Data, m.b.Data)))
 }
