@@ -40,8 +40,8 @@ type diagonalMemo struct {
 // known to the rounding of the largest of its kind, so that the minimizer moves by 4e-9 at most.
 const diagonalCondition = 0x1p48
 
-// basis returns T^-1, Z* and log |det T| for the pencil of a sandwich and m.
-type basis func(p *pencil, curvature []float64) (back, optimum dense.Matrix[float64], logDet float64)
+// basis sets back = T^-1 and optimum = Z* for the pencil of a sandwich and m, and returns log |det T|.
+type basis func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet float64)
 
 // newDiagonalForm returns nil where rounding does not allow it.
 func newDiagonalForm(q *sandwich) *diagonalForm {
@@ -53,7 +53,7 @@ func newDiagonalForm(q *sandwich) *diagonalForm {
 	if !(p.mu[n-1] <= diagonalCondition*p.mu[0]) {
 		return nil
 	}
-	c := &diagonalForm{sandwich: q, t: mat.NewDense(n, n, p.t.Data), curvature: make([]float64, n*n), z: q.work[0], g: q.work[1], shown: manifold.IdentityFrame(n, 1)}
+	c := &diagonalForm{sandwich: q, t: mat.NewDense(n, n, p.t.Data), curvature: q.square().Data, z: q.work[0], g: q.work[1], shown: manifold.IdentityFrame(n, 1)}
 	c.inverse = pencil{s: c.z, w: c.g, mu: p.mu, weights: p.weights, roots: p.roots}
 	for i, u := range p.mu {
 		row := c.curvature[i*n : (i+1)*n]
@@ -61,15 +61,15 @@ func newDiagonalForm(q *sandwich) *diagonalForm {
 			row[j] = (u + v) / 2
 		}
 	}
-	back, optimum, logDet := q.basis(p, c.curvature)
-	c.back, c.optimum, c.logDet = mat.NewDense(n, n, back.Data), optimum, logDet
+	back := q.square()
+	c.back, c.optimum = mat.NewDense(n, n, back.Data), q.square()
+	c.logDet = q.basis(p, c.curvature, back, c.optimum)
 	return c
 }
 
 // NewMemo implements solve.Memoizer.
 func (c *diagonalForm) NewMemo() solve.Memo {
-	n := c.known.Dim()
-	return &diagonalMemo{w: dense.New[float64](n, n), away: dense.New[float64](n, n)}
+	return &diagonalMemo{w: c.square(), away: c.square()}
 }
 
 // Evaluate implements solve.Objective: Z = F F' and W = F' [m_ij (Z - Z*)_ij] F. Two products, one and a half with a lower triangular F.
@@ -181,7 +181,7 @@ func (c *diagonalForm) invertAt(m *diagonalMemo, f *manifold.Frame) {
 		return
 	}
 	if c.weights == nil {
-		c.weights = newSingleWeights(&c.inverse)
+		c.weights = newSingleWeights(&c.inverse, &c.lender)
 	}
 	m.single.shared = c.weights
 	m.narrow = m.single.set(&c.inverse, m.norms)

@@ -71,12 +71,11 @@ func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, ident
 // nearnessBasis is the basis of the pencil of Q^2 and C. With T^-1 = T'C and R = T'Q the constant part is sym(R T^-T), and R R' = diag(mu) but for an E that is large where
 // eigenvalues of a square have been taken: it is Z*_ij = [sym(R T^-T) - sym(E Z*)]_ij/m_ij to first order in E. Five and a half products, four and a half for C = I.
 func nearnessBasis(q dense.Matrix[float64], c *manifold.Frame, identity bool) basis {
-	return func(p *pencil, curvature []float64) (back, optimum dense.Matrix[float64], logDet float64) {
+	return func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet float64) {
 		n := len(p.mu)
-		back, optimum = dense.New[float64](n, n), dense.New[float64](n, n)
-		spare := [3][]float64{dense.Recycled(n * n), dense.Recycled(n * n), dense.Recycled(n * n)}
-		defer dense.Recycle(spare[:]...)
-		r, e, work, ct := dense.Wrap(n, n, spare[0]), dense.Wrap(n, n, spare[1]), dense.Wrap(n, n, spare[2]), p.t
+		var l lender
+		defer l.recycle()
+		r, e, work, ct := l.matrix(n, n), l.matrix(n, n), l.matrix(n, n), p.t
 		if !identity {
 			ct = back
 			dense.MulLower(dense.Transposed, view(c.F()), p.t, work)
@@ -98,7 +97,7 @@ func nearnessBasis(q dense.Matrix[float64], c *manifold.Frame, identity bool) ba
 		addTransposed(r, work)
 		divide(r.Data, curvature)
 		dense.Axpy(-1, r.Data, optimum.Data)
-		return back, optimum, logDet
+		return logDet
 	}
 }
 

@@ -19,6 +19,7 @@ type singlePencil struct {
 
 // singleWeights is what pencils of the same eigenvalues share: the weights, over the largest of them, and scratch.
 type singleWeights struct {
+	*lender
 	weights []float32
 	s, w    dense.Matrix[float32]
 }
@@ -32,9 +33,9 @@ const (
 	singlePencilRows = 48
 )
 
-func newSingleWeights(p *pencil) *singleWeights {
+func newSingleWeights(p *pencil, l *lender) *singleWeights {
 	n := len(p.mu)
-	c := &singleWeights{weights: make([]float32, n*n), s: dense.New[float32](n, n), w: dense.New[float32](n, n)}
+	c := &singleWeights{lender: l, weights: l.single(n, n).Data, s: l.single(n, n), w: l.single(n, n)}
 	dense.ScaleSingle(p.mu[0], p.weights, c.weights)
 	return c
 }
@@ -54,7 +55,7 @@ func (q *singlePencil) set(p *pencil, norms float64) bool {
 		return false
 	}
 	if q.t.Rows == 0 {
-		q.t = dense.New[float32](len(p.mu), len(p.mu))
+		q.t = q.shared.single(len(p.mu), len(p.mu))
 	}
 	dense.ScaleSingle(1/math.Sqrt(plain), p.t.Data, q.t.Data)
 	q.scale, q.length, q.lower = plain*plain/p.mu[0], plain, p.lower
