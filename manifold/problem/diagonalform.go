@@ -80,15 +80,18 @@ func (c *diagonalForm) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 	f, m := p.(*manifold.Frame), memo.(*diagonalMemo)
 	m.ready = false
 	matrix := view(f.F())
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, matrix, matrix, 0, c.z)
-	dense.Mirror(c.z)
+	if f.Lower() {
+		dense.TriangleGram(dense.NoTrans, matrix, c.z)
+		dense.MirrorLower(c.z)
+	} else {
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, matrix, matrix, 0, c.z)
+		dense.Mirror(c.z)
+	}
 	c.measure(m)
 	dense.Blend(1, c.z.Data, -1, c.optimum.Data, m.away.Data)
 	dense.Multiply(c.curvature, m.away.Data, c.g.Data)
 	cost := dense.Dot(c.g.Data, m.away.Data) / 2
-	timesFrame(c.z, c.g, f, dense.NoTrans)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, matrix, c.z, 0, m.w)
-	dense.Mirror(m.w)
+	project(m.w, c.g, matrix, f.Lower(), c.z)
 	copy(grad, m.w.Data)
 	c.m.FromWhitened(f, grad)
 	return cost, nil
@@ -120,19 +123,12 @@ func (c *diagonalForm) GradientRounding(memo solve.Memo) float64 {
 func (c *diagonalForm) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	f, m, n := p.(*manifold.Frame), memo.(*diagonalMemo), c.known.Dim()
 	out, eta, matrix := dense.Wrap(n, n, dst), dense.Wrap(n, n, v), view(f.F())
-	if f.Lower() {
-		dense.MulLower(dense.NoTrans, matrix, eta, c.z)
-	} else {
-		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, matrix, eta, 0, c.z)
-	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, c.z, matrix, 0, c.g)
-	dense.Mirror(c.g)
+	expand(c.g, eta, matrix, f.Lower(), c.z)
 	dense.Multiply(c.curvature, c.g.Data, c.g.Data)
-	timesFrame(c.z, c.g, f, dense.NoTrans)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, eta, m.w, 0, c.g)
-	addTransposed(out, c.g)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, matrix, c.z, 1, out)
-	dense.Mirror(out)
+	project(out, c.g, matrix, f.Lower(), c.z)
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, eta, m.w, 0, c.z)
+	addTransposed(c.g, c.z)
+	dense.Axpy(1, c.g.Data, dst)
 	c.m.FromWhitened(f, dst)
 	return nil
 }
