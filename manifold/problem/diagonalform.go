@@ -199,7 +199,7 @@ func (c *diagonalForm) enter(p *manifold.Frame) *manifold.Frame {
 	timesFrame(c.g, view(c.back), p, dense.NoTrans)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, c.g, c.g, 0, c.z)
 	n := c.known.Dim()
-	f, err := manifold.NewFrame(mat.NewSymDense(n, c.z.Data))
+	f, err := manifold.NewFrameIn(c.vector(2*n*n), mat.NewSymDense(n, c.z.Data))
 	if err != nil {
 		return nil
 	}

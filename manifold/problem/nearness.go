@@ -20,7 +20,7 @@ var metricNearness = Problem{
 		if c == nil {
 			c = manifold.IdentityFrame(n, 1)
 		}
-		o := newSandwich(knownMinimizer{known: q.Clone().(*manifold.Frame), from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
+		o := newSandwich(knownMinimizer{known: q, from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
 			100*smallestAtLeast(c))
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))
