@@ -374,7 +374,7 @@ func (r *run) firstTrial(norm float64) float64 {
 
 // bending is the share of its decrease to first order by which the cost along a step may differ from a quadratic, a twelfth of the relative change of its curvature, for what was
 // learned from earlier gradients to say something that a Preconditioner, which belongs to the new point, does not.
-const bending = 0.01
+const bending = 0.003
 
 // bent tells whether the cost along the last step t, from y to x, differs by more than that from the quadratic of the slopes at its ends, where it can be told from rounding.
 func (r *run) bent(t, start, end float64) bool {
