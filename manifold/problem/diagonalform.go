@@ -79,8 +79,8 @@ func (c *diagonalForm) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 	}
 	f, m := p.(*manifold.Frame), memo.(*diagonalMemo)
 	m.ready = false
-	matrix := view(f.F())
-	if f.Lower() {
+	matrix, lower := view(f.F()), strips(f)
+	if lower {
 		dense.TriangleGram(dense.NoTrans, matrix, c.z)
 		dense.MirrorLower(c.z)
 	} else {
@@ -91,11 +91,14 @@ func (c *diagonalForm) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 	dense.Blend(1, c.z.Data, -1, c.optimum.Data, m.away.Data)
 	dense.Multiply(c.curvature, m.away.Data, c.g.Data)
 	cost := dense.Dot(c.g.Data, m.away.Data) / 2
-	project(m.w, c.g, matrix, f.Lower(), c.z)
+	project(m.w, c.g, matrix, lower, c.z)
 	copy(grad, m.w.Data)
 	c.m.FromWhitened(f, grad)
 	return cost, nil
 }
+
+// strips tells whether products with the frame are done in strips that leave out its zeros: those of a single strip save nothing.
+func strips(f *manifold.Frame) bool { return f.Lower() && f.Dim() > triangleStrip }
 
 // measure sets what depends on the size of the elements of Z. A = F' diag(mu) F and B = F'F have the norms of (mu_i mu_j)^1/2 Z_ij and Z. The rounding of Z_ij is relative to
 // (Z_ii Z_jj)^1/2, which W gets times m_ij and the same once more.
@@ -122,10 +125,10 @@ func (c *diagonalForm) GradientRounding(memo solve.Memo) float64 {
 // HessianVec implements solve.Hessian: (A eta B + B eta A)/2 is F' [m_ij (F eta F')_ij] F. Four products, three with a lower triangular F.
 func (c *diagonalForm) HessianVec(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	f, m, n := p.(*manifold.Frame), memo.(*diagonalMemo), c.known.Dim()
-	out, eta, matrix := dense.Wrap(n, n, dst), dense.Wrap(n, n, v), view(f.F())
-	expand(c.g, eta, matrix, f.Lower(), c.z)
+	out, eta, matrix, lower := dense.Wrap(n, n, dst), dense.Wrap(n, n, v), view(f.F()), strips(f)
+	expand(c.g, eta, matrix, lower, c.z)
 	dense.Multiply(c.curvature, c.g.Data, c.g.Data)
-	project(out, c.g, matrix, f.Lower(), c.z)
+	project(out, c.g, matrix, lower, c.z)
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, eta, m.w, 0, c.z)
 	addTransposed(c.g, c.z)
 	dense.Axpy(1, c.g.Data, dst)
@@ -168,7 +171,7 @@ func (c *diagonalForm) isGradient(v []float64, m *diagonalMemo) bool {
 
 // invertAt makes the pencils belong to the point of m: T is F^-1.
 func (c *diagonalForm) invertAt(m *diagonalMemo, f *manifold.Frame) {
-	c.inverse.t, c.inverse.lower = view(f.Inverse()), f.Lower()
+	c.inverse.t, c.inverse.lower = view(f.Inverse()), strips(f)
 	if m.ready {
 		return
 	}
