@@ -43,7 +43,7 @@ var metricLearning = Problem{
 			return nil, err
 		}
 		within, between := pairScatter(x, members)
-		s, err := manifold.NewFrame(symmetric(within))
+		s, err := manifold.NewInverseFrame(symmetric(within))
 		if err != nil {
 			return nil, &DataError{Where: "scatter within classes", Err: err, Remedy: "give more samples than dimensions and classes together, drop dependent columns, or use the method itml, which needs no inverse"}
 		}
