@@ -32,7 +32,7 @@ type Options struct {
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
 	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust, arc
-	// and steepest, for the last two by cg, and RationalStep elsewhere.
+	// and steepest, for the last two by cg, for riccati by lbfgs, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
 	// from it, where the data allow that, and count no iterations there. Problems without such methods refuse it, see Problem.TakesStart.

@@ -103,3 +103,23 @@ func TestRiccatiDenied(t *testing.T) {
 		t.Errorf("two iterations: %+v %v", r, err)
 	}
 }
+
+// TestRiccatiPairs: L-BFGS in frames that turn goes by the preconditioner while steps are long, so that it needs hardly more iterations than steepest descent.
+func TestRiccatiPairs(t *testing.T) {
+	for _, n := range []int{3, 20, 40} {
+		for _, condition := range []float64{1e2, 1e6, 1e8} {
+			d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(71, n, condition)), symmetric(gallery.SPD(72, n, condition))}}
+			iterations := map[string]int{}
+			for _, method := range []string{"steepest", "lbfgs"} {
+				r, err := Solve("riccati", d, &Options{Method: method})
+				if err != nil || !r.Converged {
+					t.Fatalf("n = %d, condition %g by %s: %+v, %v", n, condition, method, r, err)
+				}
+				iterations[method] = r.Iterations
+			}
+			if iterations["lbfgs"] > iterations["steepest"]+4 {
+				t.Errorf("n = %d, condition %g: iterations %v", n, condition, iterations)
+			}
+		}
+	}
+}
