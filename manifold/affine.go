@@ -54,7 +54,6 @@ var (
 	_ Checker         = (*Affine)(nil)
 	_ Completer       = (*Affine)(nil)
 	_ FreeTransporter = (*Affine)(nil)
-	_ Turning         = (*Affine)(nil)
 	_ Whitened        = (*Affine)(nil)
 	_ Isometric       = (*Affine)(nil)
 )
@@ -91,9 +90,6 @@ func (m *Affine) Inner(_ Point, u, v []float64) float64 { return dense.Dot(u, v)
 
 // FreeTransport reports true: vectors keep their coordinates.
 func (m *Affine) FreeTransport() bool { return true }
-
-// Turns reports whether Retract is SweepStep or TriangularStep.
-func (m *Affine) Turns() bool { return m.retraction == SweepStep || m.retraction == TriangularStep }
 
 // Transport does nothing: keeping eta while the frame moves is isometric. After GeodesicStep it is parallel transport along
 // the geodesic, because F exp(eta/2) zeta exp(eta/2) F^T = E (F zeta F^T) E^T with E = F exp(eta/2) F^-1.

@@ -62,12 +62,6 @@ type Completer interface {
 	Complete(p Point) error
 }
 
-// Turning is implemented by manifolds on which Retract may turn the coordinates of tangent vectors: Transport is isometric, but differs from parallel transport by an angle of
-// the order of the step.
-type Turning interface {
-	Turns() bool
-}
-
 // FreeTransporter is implemented by manifolds whose Transport keeps the coordinates, so that solvers need not call it.
 type FreeTransporter interface {
 	// FreeTransport reports whether Transport leaves the coordinates of every vector as they are.

@@ -340,7 +340,8 @@ const (
 	everySolver
 )
 
-// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn.
+// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn, unless a
+// preconditioner is solve.Newtonian.
 func (p Problem) retraction(o *Options) manifold.Retraction {
 	first := everySolver
 	switch o.Method {

@@ -179,6 +179,9 @@ func (r *riccatiObjective) Precondition(dst []float64, _ manifold.Point, v []flo
 	return nil
 }
 
+// Newtonian implements solve.Newtonian.
+func (r *riccatiObjective) Newtonian() bool { return true }
+
 // invertAt makes newton belong to the point of m.
 func (r *riccatiObjective) invertAt(m *riccatiMemo) error {
 	if r.of == m {

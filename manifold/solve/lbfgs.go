@@ -13,15 +13,15 @@ var lbfgs = Solver{
 	Run:  LBFGS,
 }
 
-// turnedStep is the length of a step along which frames may turn so far that pairs tell less than a preconditioner, which is right to a hundredth or two.
-const turnedStep = 0.02
+// newtonStep is the length of a step from which on pairs tell less about the Hessian than a Newtonian preconditioner, because it changes, and frames may turn, along the way.
+const newtonStep = 0.02
 
 // pairsLengthen is the factor by which pairs may lengthen the direction of a preconditioner.
 const pairsLengthen = 10
 
 // LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
 // recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. A Preconditioner takes the place of the first approximation of the
-// inverse Hessian; pairs that make a step much longer than its own are forgotten, and where the manifold is Turning those from before a step longer than 0.02.
+// inverse Hessian; pairs that make a step much longer than its own are forgotten, with a Newtonian one also those from before a step longer than 0.02.
 // Memory: 2 Options.Memory vectors.
 func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("lbfgs", m, f, start, o)
@@ -32,14 +32,14 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 	if err := r.keep(q.fields); err != nil {
 		return nil, err
 	}
-	q.turn()
+	q.forget()
 	for !r.done() {
 		if err := q.direction(); err != nil {
 			return nil, err
 		}
 		slope, first := m.Inner(r.x.point, q.d, r.x.grad), 1.0
 		norm := math.Sqrt(m.Inner(r.x.point, q.d, q.d))
-		if q.count == 0 && !q.turned {
+		if q.count == 0 && !q.newton {
 			first = r.firstStep() / norm
 		}
 		astray, err := q.astray(norm)
@@ -63,16 +63,16 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			return nil, err
 		}
 		if !ok {
-			if q.count == 0 && !q.turned {
+			if q.count == 0 && !q.newton {
 				r.stalled("no step along the gradient decreases the cost")
 				break
 			}
-			q.count, q.turned = 0, false
+			q.count, q.newton = 0, false
 			continue
 		}
 		r.accept(t * norm)
 		q.remember(t)
-		q.turn()
+		q.forget()
 	}
 	return r.result()
 }
@@ -87,8 +87,8 @@ type quasiNewton struct {
 	next  int // slot of the next pair
 	count int // pairs in use
 	gamma float64
-	// turned tells that the pairs were forgotten because the last step turned the frame: the first trial is the preconditioner's own.
-	turned bool
+	// newton tells that the pairs were forgotten for the preconditioner's sake: the first trial is its own.
+	newton bool
 	d, t   []float64 // the direction; scratch
 	w      []float64 // the direction as the pairs are kept: d itself without images
 }
@@ -166,10 +166,10 @@ func (q *quasiNewton) direction() error {
 	return nil
 }
 
-// turn forgets the pairs if the last step may have turned the frame too far for them.
-func (q *quasiNewton) turn() {
-	r := q.r
-	if q.turned = r.prec != nil && r.turns && r.status.StepNorm > turnedStep; q.turned {
+// forget forgets the pairs if the last step was too long for them to tell more than the preconditioner.
+func (q *quasiNewton) forget() {
+	n, ok := q.r.prec.(Newtonian)
+	if q.newton = ok && n.Newtonian() && q.r.status.StepNorm > newtonStep; q.newton {
 		q.count = 0
 	}
 }

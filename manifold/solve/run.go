@@ -25,7 +25,6 @@ type run struct {
 	rounding  Rounder
 	check     manifold.Checker
 	free      bool
-	turns     bool
 	began     time.Time
 	status    Status
 	x, y      place
@@ -78,9 +77,6 @@ func prepare(name string, m manifold.Manifold, f Objective, start manifold.Point
 	r.check, _ = m.(manifold.Checker)
 	if t, ok := m.(manifold.FreeTransporter); ok {
 		r.free = t.FreeTransport()
-	}
-	if t, ok := m.(manifold.Turning); ok {
-		r.turns = t.Turns()
 	}
 	for _, p := range []*place{&r.x, &r.y} {
 		p.point, p.grad = start.Clone(), r.vector(n)
