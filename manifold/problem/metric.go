@@ -33,7 +33,7 @@ var metricLearning = Problem{
 		What:   "the same by Riemannian L-BFGS",
 		direct: itmlBy(itmlLBFGS), resumes: true,
 	}},
-	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		x, err := checkSamples(d.Samples)
 		if err != nil {
 			return nil, err
@@ -51,7 +51,7 @@ var metricLearning = Problem{
 		if err != nil {
 			return nil, &DataError{Where: "scatter between classes", Err: err, Remedy: "give more samples"}
 		}
-		return newRiccati(b, s, x.Rows, m)
+		return newRiccati(b, s, x.Rows, m, o)
 	},
 }
 

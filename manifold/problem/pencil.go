@@ -144,13 +144,18 @@ func (p *pencil) carry(c *pencil, f *manifold.Frame) {
 
 // solve writes Y to dst, which may be r. Three products.
 func (p *pencil) solve(dst, r dense.Matrix[float64]) {
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.shares(r), 0, p.w)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
+	dense.Mirror(dst)
+}
+
+// shares returns the solution in the basis T, in scratch of p. For B = I it is as long as Y.
+func (p *pencil) shares(r dense.Matrix[float64]) dense.Matrix[float64] {
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, p.t, 0, p.w)
 	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, p.t, p.w, 0, p.s)
 	dense.Mirror(p.s)
 	dense.Multiply(p.weights, p.s.Data, p.s.Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.s, 0, p.w)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
-	dense.Mirror(dst)
+	return p.s
 }
 
 // solveAny is solve for any R. Four products.

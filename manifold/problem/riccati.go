@@ -15,12 +15,12 @@ var riccati = Problem{
 	Input: "two SPD matrices, A and B",
 	Takes: Matrices,
 	Own:   []Method{riccatiClosedForm},
-	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		a, inverse, err := riccatiFrames(d)
 		if err != nil {
 			return nil, err
 		}
-		return newRiccati(a, inverse, 2, m)
+		return newRiccati(a, inverse, 2, m, o)
 	},
 	triangular: everySolver,
 }
@@ -56,7 +56,9 @@ type riccatiObjective struct {
 	scale          float64
 	work, k        dense.Matrix[float64]
 	newton         lyapunovInverse
-	of             *riccatiMemo // the point that newton belongs to
+	of             *riccatiMemo          // the point that newton belongs to
+	step           dense.Matrix[float64] // what newton makes of W, if stepped
+	stepped        bool
 }
 
 type riccatiMemo struct {
@@ -64,9 +66,9 @@ type riccatiMemo struct {
 }
 
 // newRiccati takes frames of A and of B^-1 as NewFrame and NewInverseFrame make them.
-func newRiccati(a, inverse *manifold.Frame, count int, m func(int) (*manifold.Affine, error)) (*riccatiObjective, error) {
+func newRiccati(a, inverse *manifold.Frame, count int, m func(int) (*manifold.Affine, error), o *Options) (*riccatiObjective, error) {
 	n := a.Dim()
-	r := &riccatiObjective{a: a, inverse: inverse, work: dense.New[float64](n, n), k: dense.New[float64](n, n), newton: lyapunovInverse{n: n}}
+	r := &riccatiObjective{a: a, inverse: inverse, work: dense.New[float64](n, n), k: dense.New[float64](n, n), step: dense.New[float64](n, n), newton: lyapunovInverse{n: n, loose: !modelled(o)}}
 	geometry, err := m(n)
 	if err != nil {
 		return nil, err
@@ -78,6 +80,9 @@ func newRiccati(a, inverse *manifold.Frame, count int, m func(int) (*manifold.Af
 	}
 	return r, nil
 }
+
+// modelled tells whether the solver minimizes models of the cost more accurately than they are worth, so that a loose preconditioner costs more products than it saves.
+func modelled(o *Options) bool { return o.Method == "trust" || o.Method == "arc" }
 
 // find sets the known minimizer by the closed form. Reversed, Lb A Lb' has its large elements first, as the eigendecomposition of a graded matrix wants them: otherwise it
 // loses small eigenvalues.
@@ -170,13 +175,33 @@ func (r *riccatiObjective) HessianVec(dst []float64, p manifold.Point, v []float
 
 // Precondition implements solve.Preconditioner: see lyapunovInverse.
 func (r *riccatiObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
-	if err := r.invertAt(memo.(*riccatiMemo)); err != nil {
+	m, n := memo.(*riccatiMemo), r.a.Dim()
+	if err := r.invertAt(m); err != nil {
 		return err
 	}
-	n := r.a.Dim()
+	for _, times := range []float64{r.m.Kappa(), -r.m.Kappa()} { // the gradient or its opposite, most often
+		if multiple(v, times, m.w.Data) {
+			if !r.stepped {
+				r.newton.solve(r.step, m.w)
+				r.stepped = true
+			}
+			dense.Scale(times/r.m.Kappa(), r.step.Data, dst)
+			return nil
+		}
+	}
 	r.newton.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/r.m.Kappa(), dst, dst)
 	return nil
+}
+
+// multiple tells whether v is exactly so many times w.
+func multiple(v []float64, times float64, w []float64) bool {
+	for i, x := range w {
+		if v[i] != times*x {
+			return false
+		}
+	}
+	return true
 }
 
 // Newtonian implements solve.Newtonian.
@@ -187,8 +212,8 @@ func (r *riccatiObjective) invertAt(m *riccatiMemo) error {
 	if r.of == m {
 		return nil
 	}
-	r.of = nil
-	err := r.newton.set(m.h)
+	r.of, r.stepped = nil, false
+	err := r.newton.set(m.h, m.w)
 	if err == nil {
 		r.of = m
 	}
@@ -226,9 +251,16 @@ func (r *riccatiObjective) bound(m *riccatiMemo) (float64, bool) {
 	if !(bent*far <= mostBent) {
 		return 0, false
 	}
-	r.newton.solve(r.work, m.w)
-	step := longer * math.Sqrt(dense.Dot(r.work.Data, r.work.Data))
+	step := longer * r.stepLength(m)
 	return min(far, 2*step/(1+math.Sqrt(max(0, 1-4*bent*step)))), true
+}
+
+// stepLength returns the length of what newton, which belongs to the point of m, makes of W.
+func (r *riccatiObjective) stepLength(m *riccatiMemo) float64 {
+	if r.stepped {
+		return math.Sqrt(dense.Dot(r.step.Data, r.step.Data))
+	}
+	return r.newton.length(m.w, r.work)
 }
 
 // verify implements verifier: where the bound is not enough, by the distance to the closed form.

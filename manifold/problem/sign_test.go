@@ -21,7 +21,7 @@ func TestSignIteration(t *testing.T) {
 				h := gallery.SPD(3, n, condition)
 				dense.Scale(unit, h.Data, h.Data)
 				l := lyapunovInverse{n: n}
-				if err := l.set(h); err != nil || !l.fast {
+				if err := l.set(h, h); err != nil || !l.fast {
 					t.Fatalf("n = %d, condition %g, unit %g refused: %v", n, condition, unit, err)
 				}
 				q, w := h.Clone(), make([]float64, n)
@@ -48,11 +48,53 @@ func TestSignIteration(t *testing.T) {
 			}
 		}
 	}
-	if newSignIteration(20).set(gallery.SPD(3, 20, 1e6)) {
+	if h := gallery.SPD(3, 20, 1e6); newSignIteration(20).set(h, h, false) {
 		t.Error("condition 1e6 accepted")
 	}
-	if newSignIteration(2).set(dense.Wrap(2, 2, []float64{1, 0, 0, -1})) || newSignIteration(2).set(dense.Wrap(2, 2, []float64{1, 0, 0, math.NaN()})) {
-		t.Error("an indefinite matrix accepted")
+	for _, last := range []float64{-1, math.NaN()} {
+		if h := dense.Wrap(2, 2, []float64{1, 0, 0, last}); newSignIteration(2).set(h, h, false) {
+			t.Errorf("diag(1, %g) accepted", last)
+		}
+	}
+}
+
+// TestLooseSigns: a long solution has the error that it may have and takes fewer steps, at conditions beyond that for short ones too; a short one is as accurate as any.
+func TestLooseSigns(t *testing.T) {
+	const n = 40
+	for _, condition := range []float64{30, 3e3, 1e4, 1e5, 1e6, 1e7} {
+		h, y, r, got := gallery.SPD(5, n, condition), gallery.SPD(6, n, 3), dense.New[float64](n, n), dense.New[float64](n, n)
+		work := dense.New[float64](n, n)
+		made := map[float64]int{}
+		for _, size := range []float64{1e-3, 3} {
+			l := lyapunovInverse{n: n, loose: true}
+			dense.Scale(size/math.Sqrt(dense.Dot(y.Data, y.Data)/n), y.Data, y.Data)
+			dense.SymmetricProduct(r, y, h, work)
+			if err := l.set(h, r); err != nil {
+				t.Fatal(err)
+			}
+			l.solve(got, r)
+			for i, v := range y.Data {
+				work.Data[i] = got.Data[i] - v
+			}
+			off := math.Sqrt(dense.Dot(work.Data, work.Data) / dense.Dot(y.Data, y.Data))
+			allowed := 2 * signError
+			if size > 1 {
+				allowed = 2 * loosest
+			}
+			if !(off < allowed) {
+				t.Errorf("condition %g, length %g: off by %g", condition, size, off)
+			}
+			if want := condition <= signCondition || size > 1 && condition <= looseCondition; l.fast != want {
+				t.Errorf("condition %g, length %g: in single precision %v", condition, size, l.fast)
+			}
+			if d := l.length(r, work); !(math.Abs(d-math.Sqrt(dense.Dot(got.Data, got.Data))) < 1e-6*d) {
+				t.Errorf("condition %g, length %g: length %g", condition, size, d)
+			}
+			made[size] = l.sign.made
+		}
+		if condition < signCondition && made[3] >= made[1e-3] {
+			t.Errorf("condition %g: steps %v", condition, made)
+		}
 	}
 }
 

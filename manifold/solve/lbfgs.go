@@ -148,8 +148,12 @@ func (q *quasiNewton) direction() error {
 		dense.Axpy(-q.alpha[i], q.y[i], q.w)
 	}
 	if r.prec != nil {
-		q.full()
-		copy(q.t, q.d)
+		if q.count == 0 { // to the bit what the preconditioner may know
+			dense.Scale(-1, r.x.grad, q.t)
+		} else {
+			q.full()
+			copy(q.t, q.d)
+		}
 		if err := r.precondition(q.d, q.t); err != nil {
 			return err
 		}
