@@ -267,7 +267,7 @@ func (m *Affine) Check(p Point) error {
 		return &PointError{What: "the point has a NaN or Inf entry"}
 	}
 	w := f.scratch(2)
-	defect := frameDefect(w[0], f.matrix(), inv)
+	defect := f.defect(w[0])
 	switch {
 	case !(defect < 0.5):
 		return &PointError{What: fmt.Sprintf("the point is singular to rounding: ||I - F F^-1|| = %.2g", defect)}

@@ -384,6 +384,17 @@ func frameDefect(e, a, b dense.Matrix[float64]) float64 {
 	return math.Sqrt(dense.Dot(e.Data, e.Data))
 }
 
+// defect sets e = I - F F^-1 and returns its Frobenius norm.
+func (p *Frame) defect(e dense.Matrix[float64]) float64 {
+	if !p.lower {
+		return frameDefect(e, p.matrix(), p.inverse())
+	}
+	dense.MulTriangles(p.matrix(), p.inverse(), e)
+	dense.Scale(-1, e.Data, e.Data)
+	addIdentity(e)
+	return math.Sqrt(dense.Dot(e.Data, e.Data))
+}
+
 // ToSym sets dst to S = F F^T. An empty dst is sized; one of another size panics.
 func (p *Frame) ToSym(dst *mat.SymDense) {
 	setSym(dst, p.Dim(), func(out dense.Matrix[float64]) {

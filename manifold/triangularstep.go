@@ -69,7 +69,9 @@ func rationalSquare(c, eta, half, square dense.Matrix[float64]) bool {
 	if dense.Cholesky(den) >= 0 {
 		return false
 	}
-	solveCholesky(den, c)
+	dense.SolveLower(dense.NoTrans, den, c)
+	dense.SolveLowerHalf(den, c)
+	dense.MirrorLower(c)
 	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, c, c, 0, square)
 	c.Copy(square)
 	return true
