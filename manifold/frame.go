@@ -398,7 +398,13 @@ func (p *Frame) defect(e dense.Matrix[float64]) float64 {
 // ToSym sets dst to S = F F^T. An empty dst is sized; one of another size panics.
 func (p *Frame) ToSym(dst *mat.SymDense) {
 	setSym(dst, p.Dim(), func(out dense.Matrix[float64]) {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.matrix(), p.matrix(), 0, out)
+		f := p.matrix()
+		if p.lower {
+			dense.TriangleGram(dense.NoTrans, f, out)
+			dense.MirrorLower(out)
+			return
+		}
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, out)
 	})
 }
 

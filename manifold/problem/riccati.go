@@ -204,6 +204,12 @@ func multiple(v []float64, times float64, w []float64) bool {
 	return true
 }
 
+// forget implements historian.
+func (r *riccatiObjective) forget() { r.newton.afresh = true }
+
+// recall implements historian: there is nothing to know.
+func (r *riccatiObjective) recall(*manifold.Frame) {}
+
 // Newtonian implements solve.Newtonian.
 func (r *riccatiObjective) Newtonian() bool { return true }
 

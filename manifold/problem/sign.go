@@ -31,6 +31,8 @@ const (
 	signError = 0.02
 	// signCondition is the condition of H up to which single precision is enough. Beyond it the preconditioned H differs from I by more than signError.
 	signCondition = 5e4
+	// hopelessCondition is that of an H after which the sign iteration is not even tried for the next one, where R is no longer.
+	hopelessCondition = 2 * signCondition
 	// normMargin is what estimates of norms may miss.
 	normMargin = 1.2
 	// loosest is the error that a solution may have if it is long, and looseShare that over its length, the root of the mean square of its eigenvalues.
@@ -191,6 +193,9 @@ type lyapunovInverse struct {
 	sign  *signIteration
 	exact *pencil
 	fast  bool
+
+	afresh bool    // the sign iteration is tried whatever H was before
+	size   float64 // of the last R if the sign iteration was hopeless for it; 0 otherwise
 }
 
 // set prepares the solver for H; R is what it will be asked for.
@@ -198,13 +203,22 @@ func (l *lyapunovInverse) set(h, r dense.Matrix[float64]) error {
 	if l.sign == nil {
 		l.sign = newSignIteration(l.n)
 	}
-	if l.fast = l.sign.set(h, r, l.loose); l.fast {
+	size := math.Sqrt(dense.Dot(r.Data, r.Data))
+	hopeless := size <= l.size && !l.afresh
+	if l.fast = !hopeless && l.sign.set(h, r, l.loose); l.fast {
+		l.size = 0
 		return nil
 	}
 	if l.exact == nil {
 		l.exact = newPencil(l.n)
 	}
-	return l.exact.decompose(h)
+	if err := l.exact.decompose(h); err != nil {
+		return err
+	}
+	if l.size = size; !(l.exact.mu[l.n-1] > hopelessCondition*l.exact.mu[0]) {
+		l.size = 0
+	}
+	return nil
 }
 
 // solve writes Y to dst, which may be r.

@@ -165,3 +165,24 @@ func TestRiccatiPairs(t *testing.T) {
 		}
 	}
 }
+
+// TestHopelessSigns: after an ill-conditioned matrix the sign iteration is not tried for shorter right-hand sides, but for longer ones, and always where a run may be resumed.
+func TestHopelessSigns(t *testing.T) {
+	const n = 20
+	bad, good, r := gallery.SPD(3, n, 1e7), gallery.SPD(4, n, 10), gallery.SPD(5, n, 10)
+	longer := r.Clone()
+	dense.Scale(2, r.Data, longer.Data)
+	for _, c := range []struct {
+		r      dense.Matrix[float64]
+		afresh bool
+		fast   bool
+	}{{r, false, false}, {longer, false, true}, {r, true, true}} {
+		l := lyapunovInverse{n: n, afresh: c.afresh}
+		if err := l.set(bad, r); err != nil || l.fast {
+			t.Fatalf("condition 1e7 in single precision: %v, %v", l.fast, err)
+		}
+		if err := l.set(good, c.r); err != nil || l.fast != c.fast {
+			t.Errorf("afresh %v: in single precision %v, %v", c.afresh, l.fast, err)
+		}
+	}
+}
