@@ -39,6 +39,9 @@ func results[T Float](n int) map[string][]T {
 	x.Copy(l)
 	SolveLowerTriangleRight(l, x)
 	keep("SolveLowerTriangleRight", x)
+	x.Copy(a)
+	SolveLowerHalf(l, x)
+	keep("SolveLowerHalf", lowerOnly(x))
 	MulTriangles(l, l, x)
 	keep("MulTriangles", x)
 	for _, tl := range []Trans{NoTrans, Transposed} {

@@ -107,6 +107,7 @@ func nothingBeyond[T Float](t *testing.T, atEnd bool) {
 				SolveLower(Transposed, whole(0, n, n), whole(1, n, k))
 				SolveLowerTriangle(whole(0, n, n), whole(1, n, n))
 				SolveLowerTriangleRight(whole(0, n, n), whole(1, n, n))
+				SolveLowerHalf(whole(0, n, n), whole(1, n, n))
 				MulTriangles(whole(0, n, n), whole(1, n, n), whole(2, n, n))
 				TriangleGram(NoTrans, whole(0, n, n), whole(2, n, n))
 				TriangleGram(Transposed, whole(0, n, n), whole(2, n, n))

@@ -114,6 +114,7 @@ func noAllocations[T Float](t *testing.T, n int) {
 		"triangles": func() {
 			MulTriangles(l, l, c)
 			SolveLowerTriangleRight(l, c)
+			SolveLowerHalf(l, c)
 			TriangleGram(Transposed, l, c)
 			MirrorLower(c)
 		},

@@ -79,3 +79,16 @@ func solveLowerRowStrips[T Float](l, b Matrix[T], from, to int) {
 		solveLowerRightAlone(NoTrans, l.View(0, 0, i+rows, i+rows), b.View(i, 0, rows, i+rows))
 	}
 }
+
+// SolveLowerHalf overwrites the lower triangle of the square b with that of L^-T b for the lower triangular L (its strict upper triangle is not read), in a third of the work of
+// SolveLower and more. What is above the diagonal of b is unspecified after the call.
+func SolveLowerHalf[T Float](l, b Matrix[T]) {
+	n := b.Rows
+	l.mustHave(n, n, "SolveLowerHalf")
+	b.mustHave(n, n, "SolveLowerHalf")
+	if p := triangularParts[T](triangleTimes(n, n)/3, n); p != nil {
+		p.run(solveHalf, Transposed, l, b, Matrix[T]{})
+		return
+	}
+	solveLowerStrips(Transposed, l, b, 0, n)
+}

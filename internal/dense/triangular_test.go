@@ -144,6 +144,13 @@ func testTriangles[T Float](t *testing.T, l, full Matrix[T], tol float64) {
 	if d := maxDifference(got, lowerOnly(got)); d != 0 {
 		t.Errorf("%v n=%d: SolveLowerTriangleRight wrote above the diagonal", active, n)
 	}
+	Gemm(NoTrans, Transposed, 1, other, other, 0, want)
+	got.Copy(want)
+	SolveLower(Transposed, l, want)
+	SolveLowerHalf(l, got)
+	if d := maxDifference(lowerOnly(got), lowerOnly(want)); !(d < tol) {
+		t.Errorf("%v n=%d: SolveLowerHalf differs by %g", active, n, d)
+	}
 }
 
 func addScaledIdentity[T Float](a Matrix[T], s T) {
@@ -255,6 +262,16 @@ func TestTriangleParts(t *testing.T) {
 		}
 		if d := maxDifference(b, want); !(d < 1e-12) {
 			t.Fatalf("order %d: L L^-1 by substitution differs from I by %v", n, d)
+		}
+		Gemm(NoTrans, Transposed, 1, l, l, 0, g)
+		want.Copy(g)
+		SolveLower(Transposed, l, want)
+		for range 10 {
+			b.Copy(g)
+			SolveLowerHalf(l, b)
+		}
+		if d := maxDifference(lowerOnly(b), lowerOnly(want)); !(d < 1e-12) {
+			t.Fatalf("order %d: half a substitution differs by %v", n, d)
 		}
 		for _, tl := range []Trans{NoTrans, Transposed} {
 			Gemm(tl, !tl, 1, l, l, 0, want)

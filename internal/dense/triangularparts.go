@@ -24,6 +24,7 @@ const (
 	solveColumns      triangularKind = iota // SolveLower, by columns
 	solveRows                               // SolveLowerRight, by rows
 	solveTriangle                           // SolveLowerTriangle, by columns
+	solveHalf                               // SolveLowerHalf, by columns
 	solveTriangleRows                       // SolveLowerTriangleRight, by rows
 	multiplyColumns                         // MulLower, by columns
 	multiplyRows                            // MulLowerRight, by rows
@@ -92,7 +93,7 @@ func (t *triangularTask[T]) edge(i int) int {
 	work := float64(i) / float64(t.parts)
 	var share float64 // of the strips that has this share of the work
 	switch t.kind {
-	case solveTriangle: // the work for a column is the square of its length
+	case solveTriangle, solveHalf: // the work for a column is the square of its length
 		share = 1 - math.Cbrt(1-work)
 	case solveTriangleRows, multiplyTriangles: // that for a row too
 		share = math.Cbrt(work)
@@ -123,8 +124,8 @@ func (t *triangularTask[T]) runPart(i int) {
 		solveLower(t.tl, t.l, t.b.View(0, from, t.b.Rows, c))
 	case solveRows:
 		solveLowerRightAlone(t.tl, t.l, t.b.View(from, 0, c, t.b.Cols))
-	case solveTriangle:
-		solveLowerStrips(t.l, t.b, from, from+c)
+	case solveTriangle, solveHalf:
+		solveLowerStrips(t.tl, t.l, t.b, from, from+c)
 	case solveTriangleRows:
 		solveLowerRowStrips(t.l, t.b, from, from+c)
 	case multiplyTriangles:

@@ -142,10 +142,13 @@ func (p *pencil) carry(c *pencil, f *manifold.Frame) {
 }
 
 // solve writes Y to dst, which may be r. Three products, two with a lower triangular T.
-func (p *pencil) solve(dst, r dense.Matrix[float64]) {
+func (p *pencil) solve(dst, r dense.Matrix[float64]) { p.finish(dst, p.shares(r)) }
+
+// shares returns the solution in the basis T, in scratch of p. For B = I it is as long as Y.
+func (p *pencil) shares(r dense.Matrix[float64]) dense.Matrix[float64] {
 	project(p.s, r, p.t, p.lower, p.w)
 	dense.Multiply(p.weights, p.s.Data, p.s.Data)
-	p.finish(dst, p.s)
+	return p.s
 }
 
 // finish writes the Y that is y in the basis, Y = T y T', to dst. Half of solve.

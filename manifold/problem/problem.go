@@ -31,7 +31,7 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber and nearness, for lyapunov and riccati by trust, arc, steepest
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber, nearness and riccati, for lyapunov by trust, arc, steepest
 	// and cg, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
@@ -340,7 +340,8 @@ const (
 	everySolver
 )
 
-// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn.
+// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn, unless a
+// preconditioner is solve.Newtonian.
 func (p Problem) retraction(o *Options) manifold.Retraction {
 	first := everySolver
 	switch o.Method {

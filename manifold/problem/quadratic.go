@@ -193,14 +193,23 @@ func (e *refinement) refine(enough float64) {
 	}
 }
 
+// checkPair demands two matrices, or one if that is enough.
+func checkPair(d *Data, optional bool, names string) error {
+	n := len(d.Matrices)
+	if n == 2 || optional && n == 1 {
+		return nil
+	}
+	want := "want two: "
+	if optional {
+		want = "want one or two: "
+	}
+	return &DataError{count: true, Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
+}
+
 // matrixPair returns the frames of the two matrices of the data; with optional set the second may be missing, and is then nil.
 func matrixPair(d *Data, optional bool, names string) (a, b *manifold.Frame, err error) {
-	if n := len(d.Matrices); n != 2 && !(optional && n == 1) {
-		want := "want two: "
-		if optional {
-			want = "want one or two: "
-		}
-		return nil, nil, &DataError{count: true, Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
+	if err := checkPair(d, optional, names); err != nil {
+		return nil, nil, err
 	}
 	frames, err := factorMatrices(d.Matrices)
 	if err != nil {

@@ -13,13 +13,16 @@ var lbfgs = Solver{
 	Run:  LBFGS,
 }
 
+// newtonStep is the length of a step from which on pairs tell less about the Hessian than a Newtonian preconditioner, because it changes, and frames may turn, along the way.
+const newtonStep = 0.02
+
 // pairsLengthen is the factor by which pairs may lengthen the direction of a preconditioner.
 const pairsLengthen = 10
 
 // LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
 // recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. A Preconditioner takes the place of the first approximation of the
-// inverse Hessian; pairs that make a step much longer than its own are forgotten, and so are all of them after a step along which the curvature changes. Its own steps
-// need not flatten the cost. Memory: 2 Options.Memory vectors.
+// inverse Hessian; pairs that make a step much longer than its own are forgotten, and so are all of them after a step along which the curvature changes, with a Newtonian
+// one after any longer than 0.02. Its own steps need not flatten the cost. Memory: 2 Options.Memory vectors.
 func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("lbfgs", m, f, start, o)
 	if err != nil {
@@ -29,6 +32,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 	if err := r.keep(q.fields); err != nil {
 		return nil, err
 	}
+	q.forget()
 	for !r.done() {
 		if err := q.direction(); err != nil {
 			return nil, err
@@ -68,6 +72,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		}
 		r.accept(t * norm)
 		q.remember(t, slope)
+		q.forget()
 	}
 	return r.result()
 }
@@ -165,6 +170,13 @@ func (q *quasiNewton) direction() error {
 	}
 	q.full()
 	return nil
+}
+
+// forget forgets the pairs if the last step was too long for them to tell more than a Newtonian preconditioner.
+func (q *quasiNewton) forget() {
+	if n, ok := q.r.prec.(Newtonian); ok && n.Newtonian() && q.r.status.StepNorm > newtonStep {
+		q.count = 0
+	}
 }
 
 // astray tells whether the pairs make the direction, of the given norm, much longer than the preconditioner alone would: they are from where that was another.
