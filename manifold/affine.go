@@ -209,8 +209,14 @@ func (m *Affine) Between(dst, p, q Point, t float64) error {
 	}
 	out.stale, out.lower = false, false
 	to, inv := out.matrix(), out.inverse()
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), basis, 0, to)
-	dense.Gemm(dense.Transposed, dense.NoTrans, 1, basis, f.inverse(), 0, inv)
+	if f.lower {
+		dense.MulLower(dense.NoTrans, f.matrix(), basis, to)
+		dense.Transpose(f.scratch(1)[0], basis)
+		dense.MulLowerRight(dense.NoTrans, f.inverse(), f.scratch(1)[0], inv)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, f.matrix(), basis, 0, to)
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, basis, f.inverse(), 0, inv)
+	}
 	out.logDet, out.spectral = f.logDet, false
 	for i, c := range values {
 		out.logDet += t * math.Log(c)
@@ -261,7 +267,7 @@ func (m *Affine) Check(p Point) error {
 		return &PointError{What: "the point has a NaN or Inf entry"}
 	}
 	w := f.scratch(2)
-	defect := frameDefect(w[0], f.matrix(), inv)
+	defect := f.defect(w[0])
 	switch {
 	case !(defect < 0.5):
 		return &PointError{What: fmt.Sprintf("the point is singular to rounding: ||I - F F^-1|| = %.2g", defect)}

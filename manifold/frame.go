@@ -3,6 +3,7 @@ package manifold
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 
 	"gonum.org/v1/gonum/blas"
@@ -144,6 +145,41 @@ func FrameOfInverse(l *mat.Dense) (*Frame, error) {
 		return nil, &PointError{What: "the triangular factor is singular to rounding or not finite"}
 	}
 	return p, nil
+}
+
+// NewInverseFrame returns the frame F = L^-1 of the inverse of the SPD matrix s = L^T L, L lower triangular, as NewFrame(s) and Invert would but for a rotation, which makes
+// it Lower. It refuses what NewFrame refuses.
+func NewInverseFrame(s mat.Symmetric) (*Frame, error) {
+	n, err := frameDim(s)
+	if err != nil {
+		return nil, err
+	}
+	reversed := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := i; j < n; j++ {
+			reversed.SetSym(n-1-j, n-1-i, s.At(i, j))
+		}
+	}
+	p, err := NewFrame(reversed)
+	if err != nil {
+		return nil, err
+	}
+	antitranspose(p.matrix())
+	antitranspose(p.inverse())
+	p.f, p.inv, p.logDet = p.inv, p.f, -p.logDet
+	return p, nil
+}
+
+// antitranspose reflects the lower triangle of m in the diagonal from below.
+func antitranspose(m dense.Matrix[float64]) {
+	n := m.Rows
+	for i := range n {
+		for j := range min(i+1, n-1-i) {
+			a, b := m.At(i, j), m.At(n-1-j, n-1-i)
+			m.Set(i, j, b)
+			m.Set(n-1-j, n-1-i, a)
+		}
+	}
 }
 
 // FrameOf returns the frame F of S = F F^T, a copy of f. It keeps the digits that forming S would lose to the square of the condition, above all where only the
@@ -292,16 +328,52 @@ func (p *Frame) completeLower(f, inv dense.Matrix[float64]) error {
 	f.Copy(inv)
 	dense.InvertLower(f)
 	e, correction := p.spare[0], p.spare[1]
-	mulTriangular(e, inv, f)
+	dense.MulTriangles(inv, f, e)
 	dense.Scale(-1, e.Data, e.Data)
 	addIdentity(e)
-	mulTriangular(correction, f, e)
+	dense.MulTriangles(f, e, correction)
 	dense.Axpy(1, correction.Data, f.Data)
 	condition := math.Sqrt(dense.Dot(f.Data, f.Data)) * math.Sqrt(dense.Dot(inv.Data, inv.Data)) / float64(f.Rows)
-	if !(condition < 0x1p26) {
-		return &PointError{What: fmt.Sprintf("the point is singular to rounding: its condition is %.2g", condition*condition)}
+	if !(condition < worstFrame) {
+		return singularTo(condition)
 	}
 	p.stale = false
+	return nil
+}
+
+// worstFrame is the condition of triangular frames, ||F||_F ||F^-1||_F/n, from which on a point counts as singular to rounding.
+const worstFrame = 0x1p26
+
+func singularTo(condition float64) *PointError {
+	return &PointError{What: fmt.Sprintf("the point is singular to rounding: its condition is %.2g", condition*condition)}
+}
+
+// conditionProbes is the number of solutions with F^-1 from which Regular estimates ||F||_F.
+const conditionProbes = 8
+
+// Regular returns a *PointError if the point is singular to rounding, so that F could not be computed. Where a retraction has left a triangular F to be computed it
+// estimates the condition in about 10 n^2 operations, on the safe side; otherwise it costs as much as F.
+func (p *Frame) Regular() error {
+	if !p.stale || !p.lower {
+		return p.complete()
+	}
+	n := p.Dim()
+	inv, x := p.inverse(), p.scratch(1)[0].View(0, 0, n, min(conditionProbes, n))
+	var signs rand.PCG
+	for i := range n {
+		for j, row := 0, x.Row(i); j < len(row); j++ {
+			row[j] = 1 - 2*float64(signs.Uint64()>>63)
+		}
+	}
+	dense.SolveLower(dense.NoTrans, inv, x)
+	var squares float64
+	for i := range n {
+		squares += dense.Dot(x.Row(i), x.Row(i))
+	}
+	condition := math.Sqrt(squares/float64(x.Cols)) * math.Sqrt(dense.Dot(inv.Data, inv.Data)) / float64(n)
+	if !(condition < worstFrame/2) {
+		return singularTo(condition)
+	}
 	return nil
 }
 
@@ -312,10 +384,27 @@ func frameDefect(e, a, b dense.Matrix[float64]) float64 {
 	return math.Sqrt(dense.Dot(e.Data, e.Data))
 }
 
+// defect sets e = I - F F^-1 and returns its Frobenius norm.
+func (p *Frame) defect(e dense.Matrix[float64]) float64 {
+	if !p.lower {
+		return frameDefect(e, p.matrix(), p.inverse())
+	}
+	dense.MulTriangles(p.matrix(), p.inverse(), e)
+	dense.Scale(-1, e.Data, e.Data)
+	addIdentity(e)
+	return math.Sqrt(dense.Dot(e.Data, e.Data))
+}
+
 // ToSym sets dst to S = F F^T. An empty dst is sized; one of another size panics.
 func (p *Frame) ToSym(dst *mat.SymDense) {
 	setSym(dst, p.Dim(), func(out dense.Matrix[float64]) {
-		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.matrix(), p.matrix(), 0, out)
+		f := p.matrix()
+		if p.lower {
+			dense.TriangleGram(dense.NoTrans, f, out)
+			dense.MirrorLower(out)
+			return
+		}
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, f, f, 0, out)
 	})
 }
 
@@ -345,6 +434,21 @@ func (p *Frame) Invert() {
 		inv.Set(i, i, d)
 	}
 	p.logDet = -p.logDet
+}
+
+// Reverse puts the columns of F, and the rows of F^-1, in the opposite order: a rotation, S stays.
+func (p *Frame) Reverse() {
+	f, inv := p.matrix(), p.inverse()
+	p.spectral, p.lower = false, false
+	for i := range f.Rows {
+		slices.Reverse(f.Row(i))
+	}
+	for i, j := 0, f.Rows-1; i < j; i, j = i+1, j-1 {
+		a, b := inv.Row(i), inv.Row(j)
+		for k, v := range a {
+			a[k], b[k] = b[k], v
+		}
+	}
 }
 
 // LogDet returns log det S, which the frame carries along.

@@ -73,3 +73,84 @@ func TestFrameOfBadInput(t *testing.T) {
 		}
 	}
 }
+
+// TestNewInverseFrame: the frame is triangular, one of the inverse, and stays one when it is reversed.
+func TestNewInverseFrame(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 8, 33} {
+		r := rand.New(rand.NewPCG(uint64(n), 3))
+		x := mat.NewDense(n, n, nil)
+		for i := range n {
+			for j := range n {
+				x.Set(i, j, r.NormFloat64())
+			}
+			x.Set(i, i, x.At(i, i)+3)
+		}
+		s := mat.NewSymDense(n, nil)
+		s.SymOuterK(1, x)
+		p, err := NewInverseFrame(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, _ := NewFrame(s)
+		if !p.Lower() || math.Abs(p.LogDet()+q.LogDet()) > 1e-10 {
+			t.Errorf("n = %d: lower %v, log det %g, of the inverse %g", n, p.Lower(), p.LogDet(), q.LogDet())
+		}
+		for _, reversed := range []bool{false, true} {
+			if reversed {
+				p.Reverse()
+			}
+			var product, back mat.Dense
+			product.Mul(p.Inverse(), p.F())
+			back.Mul(p.Inverse().T(), p.Inverse())
+			for i := range n {
+				for j := range n {
+					one := 0.0
+					if i == j {
+						one = 1
+					}
+					if math.Abs(product.At(i, j)-one) > 1e-9 || math.Abs(back.At(i, j)-s.At(i, j)) > 1e-12*s.Trace() {
+						t.Fatalf("n = %d, reversed %v: F^-1 F has %g, L'L %g for %g at (%d,%d)", n, reversed, product.At(i, j), back.At(i, j), s.At(i, j), i, j)
+					}
+					if !reversed && j > i && (p.F().At(i, j) != 0 || p.Inverse().At(i, j) != 0) {
+						t.Fatalf("n = %d: not triangular at (%d,%d)", n, i, j)
+					}
+				}
+			}
+		}
+	}
+	if _, err := NewInverseFrame(mat.NewSymDense(2, []float64{1, 2, 2, 1})); err == nil {
+		t.Error("an indefinite matrix has a frame")
+	}
+}
+
+// TestRegular: a triangular frame that is regular can be completed, and one that cannot be is not.
+func TestRegular(t *testing.T) {
+	for _, n := range []int{1, 2, 5, 40} {
+		m, _ := NewAffine(n, AffineOptions{Retraction: TriangularStep})
+		for exponent := 0; exponent < 40; exponent++ {
+			r := rand.New(rand.NewPCG(uint64(exponent), 8))
+			p := IdentityFrame(n, 1)
+			for i := range n {
+				for j := range i {
+					p.inv.Set(i, j, r.NormFloat64()/float64(n))
+				}
+			}
+			p.inv.Set(n-1, n-1, math.Exp2(-float64(exponent)))
+			p.inv.Set(0, 0, math.Exp2(float64(exponent)))
+			p.stale = true
+			regular, complete := p.Regular(), p.Clone().(*Frame).complete()
+			if regular == nil && complete != nil {
+				t.Errorf("n = %d, exponent %d: regular, but %v", n, exponent, complete)
+			}
+			if n > 1 && exponent < 10 && regular != nil {
+				t.Errorf("n = %d, exponent %d: %v", n, exponent, regular)
+			}
+			if n > 1 && exponent > 30 && !errors.As(regular, new(*PointError)) {
+				t.Errorf("n = %d, exponent %d: %v", n, exponent, regular)
+			}
+			if regular == nil && m.Complete(p) != nil {
+				t.Errorf("n = %d, exponent %d: not complete", n, exponent)
+			}
+		}
+	}
+}

@@ -26,6 +26,7 @@ func TestNilMatrices(t *testing.T) {
 		"frame":           func() error { _, err := NewFrame(none); return err },
 		"frame in memory": func() error { _, err := NewFrameIn(nil, none); return err },
 		"inverse":         func() error { _, err := FrameOfInverse(nil); return err },
+		"inverse frame":   func() error { _, err := NewInverseFrame(none); return err },
 		"eigen":           func() error { _, err := NewEigenPoint(none); return err },
 		"cholesky":        func() error { _, err := NewCholeskyPoint(none); return err },
 		"orthogonal":      func() error { _, err := NewOrthogonalPoint(nil); return err },

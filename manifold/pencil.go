@@ -7,6 +7,12 @@ import (
 // pencil sets c = F_p^-1 T F_p^-T, T the matrix of q; it uses one matrix of p's scratch space.
 func pencil(c dense.Matrix[float64], p, q *Frame) {
 	w := p.scratch(1)[0]
+	if p.lower && q.lower {
+		dense.MulTriangles(p.inverse(), q.matrix(), w)
+		dense.TriangleGram(dense.NoTrans, w, c)
+		dense.MirrorLower(c)
+		return
+	}
 	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.inverse(), q.matrix(), 0, w)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, w, w, 0, c)
 	dense.Mirror(c)

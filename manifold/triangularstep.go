@@ -69,21 +69,10 @@ func rationalSquare(c, eta, half, square dense.Matrix[float64]) bool {
 	if dense.Cholesky(den) >= 0 {
 		return false
 	}
-	solveCholesky(den, c)
+	dense.SolveLower(dense.NoTrans, den, c)
+	dense.SolveLowerHalf(den, c)
+	dense.MirrorLower(c)
 	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, c, c, 0, square)
 	c.Copy(square)
 	return true
-}
-
-// triangleStrip is the number of columns of a lower triangular matrix that are computed at once, without the rows above them.
-const triangleStrip = 32
-
-// mulTriangular sets dst to the product of the lower triangular a and b, with zeros above the diagonal.
-func mulTriangular(dst, a, b dense.Matrix[float64]) {
-	n := dst.Rows
-	dst.Zero()
-	for i := 0; i < n; i += triangleStrip {
-		strip := min(triangleStrip, n-i)
-		dense.MulLower(dense.NoTrans, a.View(i, i, n-i, n-i), b.View(i, i, n-i, strip), dst.View(i, i, n-i, strip))
-	}
 }

@@ -36,6 +36,19 @@ func results[T Float](n int) map[string][]T {
 		SolveLowerTriangle(l, x)
 		keep("SolveLowerTriangle", x)
 	}
+	x.Copy(l)
+	SolveLowerTriangleRight(l, x)
+	keep("SolveLowerTriangleRight", x)
+	x.Copy(a)
+	SolveLowerHalf(l, x)
+	keep("SolveLowerHalf", lowerOnly(x))
+	MulTriangles(l, l, x)
+	keep("MulTriangles", x)
+	for _, tl := range []Trans{NoTrans, Transposed} {
+		TriangleGram(tl, l, x)
+		MirrorLower(x)
+		keep(fmt.Sprintf("TriangleGram %v", tl), x)
+	}
 	MulLower(Transposed, l, a, x)
 	keep("MulLower", x)
 	MulLowerRight(NoTrans, l, a, x)

@@ -106,6 +106,12 @@ func nothingBeyond[T Float](t *testing.T, atEnd bool) {
 				SolveLower(NoTrans, whole(0, n, n), whole(1, n, k))
 				SolveLower(Transposed, whole(0, n, n), whole(1, n, k))
 				SolveLowerTriangle(whole(0, n, n), whole(1, n, n))
+				SolveLowerTriangleRight(whole(0, n, n), whole(1, n, n))
+				SolveLowerHalf(whole(0, n, n), whole(1, n, n))
+				MulTriangles(whole(0, n, n), whole(1, n, n), whole(2, n, n))
+				TriangleGram(NoTrans, whole(0, n, n), whole(2, n, n))
+				TriangleGram(Transposed, whole(0, n, n), whole(2, n, n))
+				MirrorLower(whole(2, n, n))
 				Cholesky(whole(2, n, n))
 				InvertLower(whole(2, n, n))
 			},

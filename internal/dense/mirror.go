@@ -35,6 +35,22 @@ func mirror[T Float](c Matrix[T], negate bool) {
 	}
 }
 
+// MirrorLower copies the strict lower triangle of the square c to the upper one.
+func MirrorLower[T Float](c Matrix[T]) {
+	c.mustHave(c.Rows, c.Rows, "MirrorLower")
+	for i := 0; i < c.Rows; i += mirrorBlock {
+		rows := min(mirrorBlock, c.Rows-i)
+		for j := 0; j < i; j += mirrorBlock {
+			transpose(c.View(j, i, mirrorBlock, rows), c.View(i, j, rows, mirrorBlock))
+		}
+		for r := i; r < i+rows; r++ {
+			for j, v := range c.Row(r)[i:r] {
+				c.Data[(i+j)*c.Stride+r] = v
+			}
+		}
+	}
+}
+
 // Transpose sets dst = src^T; they must not overlap.
 func Transpose[T Float](dst, src Matrix[T]) {
 	dst.mustHave(src.Cols, src.Rows, "Transpose")

@@ -111,6 +111,13 @@ func noAllocations[T Float](t *testing.T, n int) {
 		"InvertUpper":     func() { c.Copy(spd); InvertUpper(c, inverse) },
 		"MulLower":        func() { MulLower(NoTrans, l, a, c) },
 		"MulLowerRight":   func() { MulLowerRight(NoTrans, l, a, c) },
+		"triangles": func() {
+			MulTriangles(l, l, c)
+			SolveLowerTriangleRight(l, c)
+			SolveLowerHalf(l, c)
+			TriangleGram(Transposed, l, c)
+			MirrorLower(c)
+		},
 		"CayleyInverse":   func() { CayleyInverse(g, c, work) },
 		"CayleyTruncated": func() { CayleyTruncated(g, 4, c, work) },
 		"BoundedAngle":    func() { BoundedAngle(s, r, d, spd, c) },

@@ -299,14 +299,14 @@ func SolveLowerTriangle[T Float](l, b Matrix[T]) {
 		p.run(solveTriangle, NoTrans, l, b, Matrix[T]{})
 		return
 	}
-	solveLowerStrips(l, b, 0, n)
+	solveLowerStrips(NoTrans, l, b, 0, n)
 }
 
-// solveLowerStrips is SolveLowerTriangle for the columns [from, to), from being a multiple of solveStrip.
-func solveLowerStrips[T Float](l, b Matrix[T], from, to int) {
+// solveLowerStrips is SolveLowerTriangle, or SolveLowerHalf if tl is Transposed, for the columns [from, to), from being a multiple of solveStrip.
+func solveLowerStrips[T Float](tl Trans, l, b Matrix[T], from, to int) {
 	n := b.Rows
 	for i := from; i < to; i += solveStrip {
-		solveLower(NoTrans, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(solveStrip, to-i)))
+		solveLower(tl, l.View(i, i, n-i, n-i), b.View(i, i, n-i, min(solveStrip, to-i)))
 	}
 }
 

@@ -99,12 +99,57 @@ func testTriangular[T Float](t *testing.T, tol float64) {
 		if d := maxDifference(back, full); !(d < tol) {
 			t.Errorf("%v n=%d: SolveLowerTriangle residual %g", active, n, d)
 		}
+		testTriangles(t, l, full, tol)
 		Gemm(NoTrans, NoTrans, 1, full, lowerOnly(inv), 0, id)
 		addScaledIdentity(id, -1)
 		if d := maxDifference(id, New[T](n, n)); !(d < tol) {
 			t.Errorf("%v n=%d: InvertLower residual %g", active, n, d)
 		}
 		testCholesky(t, full, tol)
+	}
+}
+
+// testTriangles compares operations with two triangles, full being l with zeros above the diagonal, with those of any matrices.
+func testTriangles[T Float](t *testing.T, l, full Matrix[T], tol float64) {
+	n := l.Rows
+	other, got, want := full.Clone(), New[T](n, n), New[T](n, n)
+	Scale(0.7, other.Data, other.Data)
+	other.Set(n-1, 0, 2)
+	fill := func() {
+		for i := range got.Data {
+			got.Data[i] = T(math.NaN())
+		}
+	}
+	fill()
+	MulTriangles(full, other, got)
+	Gemm(NoTrans, NoTrans, 1, full, other, 0, want)
+	if d := maxDifference(got, want); !(d < tol) {
+		t.Errorf("%v n=%d: MulTriangles differs by %g", active, n, d)
+	}
+	for _, tl := range []Trans{NoTrans, Transposed} {
+		fill()
+		TriangleGram(tl, full, got)
+		MirrorLower(got)
+		Gemm(tl, !tl, 1, full, full, 0, want)
+		if d := maxDifference(got, want); !(d < tol) {
+			t.Errorf("%v n=%d: TriangleGram, transposed %v, differs by %g", active, n, tl, d)
+		}
+	}
+	got.Copy(other)
+	SolveLowerTriangleRight(l, got)
+	Gemm(NoTrans, NoTrans, 1, got, full, 0, want)
+	if d := maxDifference(want, other); !(d < tol) {
+		t.Errorf("%v n=%d: SolveLowerTriangleRight residual %g", active, n, d)
+	}
+	if d := maxDifference(got, lowerOnly(got)); d != 0 {
+		t.Errorf("%v n=%d: SolveLowerTriangleRight wrote above the diagonal", active, n)
+	}
+	Gemm(NoTrans, Transposed, 1, other, other, 0, want)
+	got.Copy(want)
+	SolveLower(Transposed, l, want)
+	SolveLowerHalf(l, got)
+	if d := maxDifference(lowerOnly(got), lowerOnly(want)); !(d < tol) {
+		t.Errorf("%v n=%d: SolveLowerHalf differs by %g", active, n, d)
 	}
 }
 
@@ -213,11 +258,12 @@ func testRotatedDiagonal[T Float](t *testing.T, tol float64) {
 	}
 }
 
-// TestSolveLowerTriangleParts: every column is solved for, whatever the last strip has.
-func TestSolveLowerTriangleParts(t *testing.T) {
+// TestTriangleParts: every column or row is computed, whatever the last strip has.
+func TestTriangleParts(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
 	for n := 240; n < 274; n++ {
 		l, b, want := New[float64](n, n), New[float64](n, n), New[float64](n, n)
+		inverse, g := New[float64](n, n), New[float64](n, n)
 		for i := range n {
 			for j := range i {
 				l.Set(i, j, float64((i+j)%3-1)/float64(n))
@@ -232,6 +278,42 @@ func TestSolveLowerTriangleParts(t *testing.T) {
 		for i, v := range b.Data {
 			if math.Abs(v-want.Data[i]) > 1e-12 {
 				t.Fatalf("order %d: L^-1 L has %v at (%d, %d)", n, v, i/n, i%n)
+			}
+		}
+		inverse.Copy(l)
+		InvertLower(inverse)
+		for range 10 {
+			MulTriangles(l, inverse, b)
+		}
+		if d := maxDifference(b, want); !(d < 1e-12) {
+			t.Fatalf("order %d: L L^-1 differs from I by %v", n, d)
+		}
+		for range 10 {
+			b.Copy(l)
+			SolveLowerTriangleRight(l, b)
+		}
+		if d := maxDifference(b, want); !(d < 1e-12) {
+			t.Fatalf("order %d: L L^-1 by substitution differs from I by %v", n, d)
+		}
+		Gemm(NoTrans, Transposed, 1, l, l, 0, g)
+		want.Copy(g)
+		SolveLower(Transposed, l, want)
+		for range 10 {
+			b.Copy(g)
+			SolveLowerHalf(l, b)
+		}
+		if d := maxDifference(lowerOnly(b), lowerOnly(want)); !(d < 1e-12) {
+			t.Fatalf("order %d: half a substitution differs by %v", n, d)
+		}
+		for _, tl := range []Trans{NoTrans, Transposed} {
+			Gemm(tl, !tl, 1, l, l, 0, want)
+			for range 10 {
+				g.Zero()
+				TriangleGram(tl, l, g)
+			}
+			MirrorLower(g)
+			if d := maxDifference(g, want); !(d < 1e-12) {
+				t.Fatalf("order %d: the Gram matrix, transposed %v, differs by %v", n, tl, d)
 			}
 		}
 	}

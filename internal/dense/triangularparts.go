@@ -21,13 +21,17 @@ type triangularTask[T Float] struct {
 type triangularKind uint8
 
 const (
-	solveColumns    triangularKind = iota // SolveLower, by columns
-	solveRows                             // SolveLowerRight, by rows
-	solveTriangle                         // SolveLowerTriangle, by columns
-	multiplyColumns                       // MulLower, by columns
-	multiplyRows                          // MulLowerRight, by rows
-	factorRows                            // factorBelow, by rows
-	invertHalves                          // InvertLower of l and of b
+	solveColumns      triangularKind = iota // SolveLower, by columns
+	solveRows                               // SolveLowerRight, by rows
+	solveTriangle                           // SolveLowerTriangle, by columns
+	solveHalf                               // SolveLowerHalf, by columns
+	solveTriangleRows                       // SolveLowerTriangleRight, by rows
+	multiplyColumns                         // MulLower, by columns
+	multiplyRows                            // MulLowerRight, by rows
+	multiplyTriangles                       // MulTriangles, by rows
+	triangleGram                            // TriangleGram, by columns or rows
+	factorRows                              // factorBelow, by rows
+	invertHalves                            // InvertLower of l and of b
 )
 
 // triangularTime is the work that is shared: half a matrix brings less work for each element that another processor has to fetch than a product does.
@@ -84,13 +88,24 @@ func (t *triangularTask[T]) run(kind triangularKind, tl Trans, l, b, dst Matrix[
 	w.release()
 }
 
-// edge returns where range i begins, a multiple of a cache line; of the columns of a triangle, the first of which are the longest, ranges of the same work.
+// edge returns where range i begins, a multiple of a cache line; of strips of a triangle, of which some take longer than others, ranges of the same work.
 func (t *triangularTask[T]) edge(i int) int {
-	if t.kind == solveTriangle && i < t.parts {
-		share := 1 - math.Cbrt(1-float64(i)/float64(t.parts))
-		return min(t.count, int(share*float64(t.count)/solveStrip+0.5)*solveStrip)
+	work := float64(i) / float64(t.parts)
+	var share float64 // of the strips that has this share of the work
+	switch t.kind {
+	case solveTriangle, solveHalf: // the work for a column is the square of its length
+		share = 1 - math.Cbrt(1-work)
+	case solveTriangleRows, multiplyTriangles: // that for a row too
+		share = math.Cbrt(work)
+	case triangleGram: // the length times what is missing of n
+		share = 0.5 - math.Sin(math.Asin(1-2*work)/3)
+	default:
+		return edge(i, t.parts, t.count, lineElements[T]())
 	}
-	return edge(i, t.parts, t.count, lineElements[T]())
+	if i == t.parts {
+		return t.count
+	}
+	return min(t.count, int(share*float64(t.count)/solveStrip+0.5)*solveStrip)
 }
 
 func (t *triangularTask[T]) runPart(i int) {
@@ -109,8 +124,14 @@ func (t *triangularTask[T]) runPart(i int) {
 		solveLower(t.tl, t.l, t.b.View(0, from, t.b.Rows, c))
 	case solveRows:
 		solveLowerRightAlone(t.tl, t.l, t.b.View(from, 0, c, t.b.Cols))
-	case solveTriangle:
-		solveLowerStrips(t.l, t.b, from, from+c)
+	case solveTriangle, solveHalf:
+		solveLowerStrips(t.tl, t.l, t.b, from, from+c)
+	case solveTriangleRows:
+		solveLowerRowStrips(t.l, t.b, from, from+c)
+	case multiplyTriangles:
+		mulTriangleRows(t.l, t.b, t.dst, from, from+c)
+	case triangleGram:
+		triangleGramStrips(t.tl, t.l, t.dst, from, from+c)
 	case multiplyColumns:
 		mulLowerAlone(t.tl, t.l, t.b.View(0, from, t.b.Rows, c), t.dst.View(0, from, t.b.Rows, c))
 	case multiplyRows:

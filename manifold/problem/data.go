@@ -114,19 +114,24 @@ func factorMatrices(ms []mat.Symmetric) ([]*manifold.Frame, error) { return new(
 
 // factor is factorMatrices with lent memory: nobody may use the frames after recycle.
 func (l *lender) factor(ms []mat.Symmetric) ([]*manifold.Frame, error) {
+	memory := make([]dense.Matrix[float64], len(ms))
+	for k, a := range ms {
+		memory[k] = l.matrix(2*a.SymmetricDim(), a.SymmetricDim())
+	}
+	return factorEach(ms, func(k int) (*manifold.Frame, error) { return manifold.NewFrameIn(memory[k].Data, ms[k]) })
+}
+
+// factorEach returns the frames that frame makes of matrices of one size. An error names the matrix.
+func factorEach(ms []mat.Symmetric, frame func(k int) (*manifold.Frame, error)) ([]*manifold.Frame, error) {
 	if len(ms) == 0 {
 		return nil, &DataError{Err: errors.New("no matrices given")}
 	}
-	n := ms[0].SymmetricDim()
-	out, memory := make([]*manifold.Frame, len(ms)), make([]dense.Matrix[float64], len(ms))
-	for k := range memory {
-		memory[k] = l.matrix(2*n, n)
-	}
+	n, out := ms[0].SymmetricDim(), make([]*manifold.Frame, len(ms))
 	err := dense.Each(len(ms), len(ms)*n*n*n, func(k int) (err error) {
 		if rows := ms[k].SymmetricDim(); rows != n {
 			return &DataError{count: true, Where: fmt.Sprintf("matrix %d", k), Err: fmt.Errorf("has %d rows, but matrix 0 has %d", rows, n)}
 		}
-		if out[k], err = manifold.NewFrameIn(memory[k].Data, ms[k]); err != nil {
+		if out[k], err = frame(k); err != nil {
 			e := &DataError{Where: fmt.Sprintf("matrix %d", k), Err: err}
 			var pe *manifold.PointError
 			if errors.As(err, &pe) && pe.Max != 0 {

@@ -28,11 +28,13 @@ func TestNearnessAtConditionAMillion(t *testing.T) {
 				t.Errorf("n = %d by %s: %g away, certificate %+v", n, method, d, r.Certificate)
 			}
 		}
-		o := &Options{Method: "steepest", Retraction: manifold.RationalStep}
-		o.Solver.MaxIterations, o.Solver.Tolerance = 300, 0.5
-		r, err := Solve("nearness", d, o)
+		start := mat.NewDiagDense(n, nil)
+		for i := range n {
+			start.SetDiag(i, 1e-12)
+		}
+		r, err := Solve("nearness", d, &Options{Method: "steepest", Start: start})
 		if err != nil || r.Converged || r.Certificate.Value < 1 || r.Advice == "" {
-			t.Errorf("steepest descent from far away: %+v %v", r, err)
+			t.Errorf("where gradients vanish far away: %+v %v", r, err)
 		}
 	}
 }
@@ -252,4 +254,20 @@ func TestEquationsBadInput(t *testing.T) {
 		refused(t, name, Data{Matrices: []mat.Symmetric{identity(2), identity(3)}}, nil, "matrix 1: has 3 rows")
 	}
 	refused(t, "nearness", Data{}, nil, "0 matrices given, want one or two")
+}
+
+// TestPairsFromFarAway: the pairs of long steps, on which the curvature changes, do not lead L-BFGS astray where the preconditioner alone would do.
+func TestPairsFromFarAway(t *testing.T) {
+	for _, n := range []int{20, 100} {
+		for _, kappa := range []float64{1e2, 1e4} {
+			for seed := range uint64(3) {
+				d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(70+seed, n, kappa)), symmetric(gallery.SPD(80+seed, n, 9))}}
+				for _, name := range []string{"nearness", "riccati"} {
+					if r := solved(t, name, d, &Options{Method: "lbfgs"}); r.Evaluations > 25 {
+						t.Errorf("%s, n = %d, condition %g, seed %d: %d evaluations", name, n, kappa, seed, r.Evaluations)
+					}
+				}
+			}
+		}
+	}
 }

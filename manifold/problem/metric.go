@@ -33,7 +33,7 @@ var metricLearning = Problem{
 		What:   "the same by Riemannian L-BFGS",
 		direct: itmlBy(itmlLBFGS), resumes: true,
 	}},
-	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
 		x, err := checkSamples(d.Samples)
 		if err != nil {
 			return nil, err
@@ -43,7 +43,7 @@ var metricLearning = Problem{
 			return nil, err
 		}
 		within, between := pairScatter(x, members)
-		s, err := manifold.NewFrame(symmetric(within))
+		s, err := manifold.NewInverseFrame(symmetric(within))
 		if err != nil {
 			return nil, &DataError{Where: "scatter within classes", Err: err, Remedy: "give more samples than dimensions and classes together, drop dependent columns, or use the method itml, which needs no inverse"}
 		}
@@ -51,7 +51,7 @@ var metricLearning = Problem{
 		if err != nil {
 			return nil, &DataError{Where: "scatter between classes", Err: err, Remedy: "give more samples"}
 		}
-		return newRiccati(b, s, x.Rows, m)
+		return newRiccati(b, s, x.Rows, m, o)
 	},
 }
 

@@ -20,16 +20,17 @@ var metricNearness = Problem{
 		if c == nil {
 			c = manifold.IdentityFrame(n, 1)
 		}
-		o := newSandwich(knownMinimizer{known: q.Clone().(*manifold.Frame), from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
+		o := newSandwich(knownMinimizer{known: q, from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
 			100*smallestAtLeast(c))
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))
 		o.fill = nearnessFill(matrix, view(c.F()), o.work)
 		o.diagonalise = func(p *pencil) error { return nearnessPencil(p, matrix, c, len(d.Matrices) == 1) }
+		o.basis = nearnessBasis(matrix, c, len(d.Matrices) == 1)
 		o.m, err = m(n)
 		return o, err
 	},
-	triangular: memoryless,
+	triangular: everySolver,
 }
 
 // nearnessFill is 1/2 ||(Q X - I) L||_F^2, C = L L'. With R = Q F and Y = (R F' - I) L it is W = sym(R' Y L' F), A = R'R and B = F' C F. In the
@@ -65,6 +66,45 @@ func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, ident
 		return err
 	}
 	return p.setSquare(q, view(c.F()))
+}
+
+// nearnessBasis is the basis of the pencil of Q^2 and C. With T^-1 = T'C and R = T'Q the constant part is sym(R T^-T), and R R' = diag(mu) but for an E that is large where
+// eigenvalues of a square have been taken: it is Z*_ij = [sym(R T^-T) - sym(E Z*)]_ij/m_ij to first order in E. Five and a half products, four and a half for C = I.
+func nearnessBasis(q dense.Matrix[float64], c *manifold.Frame, identity bool) basis {
+	return func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet float64) {
+		n := len(p.mu)
+		var l lender
+		defer l.recycle()
+		r, e, work, ct := l.matrix(n, n), l.matrix(n, n), l.matrix(n, n), p.t
+		if !identity {
+			ct = back
+			dense.MulLower(dense.Transposed, view(c.F()), p.t, work)
+			dense.MulLower(dense.NoTrans, view(c.F()), work, ct)
+			logDet = -c.LogDet() / 2
+		}
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, p.t, q, 0, r)
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, r, ct, 0, work)
+		addTransposed(optimum, work)
+		work.Copy(ct)
+		dense.Transpose(back, work)
+		divide(optimum.Data, curvature)
+		dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, r, r, 0, e)
+		dense.Mirror(e)
+		for i, mu := range p.mu {
+			e.Set(i, i, e.At(i, i)-mu)
+		}
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 0.5, e, optimum, 0, work)
+		addTransposed(r, work)
+		divide(r.Data, curvature)
+		dense.Axpy(-1, r.Data, optimum.Data)
+		return logDet
+	}
+}
+
+func divide(x, y []float64) {
+	for i, v := range y {
+		x[i] /= v
+	}
 }
 
 // timesFrame sets dst = a op(F), in half a product if F is lower triangular.

@@ -17,6 +17,7 @@ type pencil struct {
 	weights []float64 // 2/(mu_i + mu_j)
 	roots   []float64 // mu_i^-1/2
 	solver  eigen.Solver
+	lower   bool // T is lower triangular
 }
 
 func newPencil(n int) *pencil {
@@ -84,8 +85,11 @@ func (p *pencil) sharpen(m dense.Matrix[float64], k int) {
 			shares.Set(i, j, shares.At(i, j)/math.Sqrt(v))
 		}
 	}
+	before := vectors.Clone()
 	dense.Gemm(dense.NoTrans, dense.Transposed, -1, larger, shares, 1, vectors)
-	turn, mu, before := dense.New[float64](k, k), p.mu[:k], vectors.Clone()
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, before, shares, 1, larger)
+	turn, mu := dense.New[float64](k, k), p.mu[:k]
+	before.Copy(vectors)
 	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, few, few, 0, turn)
 	if p.solver.Sym(turn, mu) {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, before, turn, 0, vectors)
@@ -127,11 +131,6 @@ func (p *pencil) weigh() {
 	}
 }
 
-// kept returns what carry needs of p, which carry must set again before it is used.
-func (p *pencil) kept() *pencil {
-	return &pencil{t: p.t.Clone(), mu: p.mu, weights: p.weights, roots: p.roots}
-}
-
 // carry sets the pencil to that of F'AF and F'BF for the matrices A and B of c, which has the same eigenvalues: T becomes F^-1 T.
 func (p *pencil) carry(c *pencil, f *manifold.Frame) {
 	if inv := view(f.Inverse()); f.Lower() {
@@ -142,15 +141,64 @@ func (p *pencil) carry(c *pencil, f *manifold.Frame) {
 	p.mu, p.weights, p.roots = c.mu, c.weights, c.roots
 }
 
-// solve writes Y to dst, which may be r. Three products.
-func (p *pencil) solve(dst, r dense.Matrix[float64]) {
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, p.t, 0, p.w)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, p.t, p.w, 0, p.s)
-	dense.Mirror(p.s)
+// solve writes Y to dst, which may be r. Three products, two with a lower triangular T.
+func (p *pencil) solve(dst, r dense.Matrix[float64]) { p.finish(dst, p.shares(r)) }
+
+// shares returns the solution in the basis T, in scratch of p. For B = I it is as long as Y.
+func (p *pencil) shares(r dense.Matrix[float64]) dense.Matrix[float64] {
+	project(p.s, r, p.t, p.lower, p.w)
 	dense.Multiply(p.weights, p.s.Data, p.s.Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, p.t, p.s, 0, p.w)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, p.w, p.t, 0, dst)
+	return p.s
+}
+
+// finish writes the Y that is y in the basis, Y = T y T', to dst. Half of solve.
+func (p *pencil) finish(dst, y dense.Matrix[float64]) { expand(dst, y, p.t, p.lower, p.w) }
+
+// project sets dst = t' r t for the symmetric r.
+func project[T dense.Float](dst, r, t dense.Matrix[T], lower bool, work dense.Matrix[T]) {
+	if lower {
+		dense.MulLowerRight(dense.NoTrans, t, r, work)
+		lowerTimes(dst, t, work)
+		return
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, r, t, 0, work)
+	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, t, work, 0, dst)
 	dense.Mirror(dst)
+}
+
+// expand sets dst = t y t' for the symmetric y.
+func expand[T dense.Float](dst, y, t dense.Matrix[T], lower bool, work dense.Matrix[T]) {
+	if lower {
+		dense.MulLower(dense.NoTrans, t, y, work)
+		timesLower(dst, work, t)
+		return
+	}
+	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, t, y, 0, work)
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, t, 0, dst)
+	dense.Mirror(dst)
+}
+
+// triangleStrip is the number of rows or columns in which products with triangles are computed; they take a sixth of a product and what is wasted on the diagonal.
+const triangleStrip = 32
+
+// lowerTimes sets dst = l' m, which is known to be symmetric, for the lower triangular l.
+func lowerTimes[T dense.Float](dst, l, m dense.Matrix[T]) {
+	n := dst.Rows
+	for i := 0; i < n; i += triangleStrip {
+		c := min(triangleStrip, n-i)
+		dense.Gemm(dense.Transposed, dense.NoTrans, 1, l.View(i, i, n-i, c), m.View(i, 0, n-i, i+c), 0, dst.View(i, 0, c, i+c))
+	}
+	dense.MirrorLower(dst)
+}
+
+// timesLower sets dst = m l', which is known to be symmetric, for the lower triangular l.
+func timesLower[T dense.Float](dst, m, l dense.Matrix[T]) {
+	n := dst.Rows
+	for j := 0; j < n; j += triangleStrip {
+		c := min(triangleStrip, n-j)
+		dense.Gemm(dense.NoTrans, dense.Transposed, 1, m.View(j, 0, n-j, j+c), l.View(j, 0, c, j+c), 0, dst.View(j, j, n-j, c))
+	}
+	dense.MirrorLower(dst)
 }
 
 // solveAny is solve for any R. Four products.

@@ -31,8 +31,8 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student and huber, for nearness, lyapunov and riccati by trust, arc
-	// and steepest, for the last two by cg, and RationalStep elsewhere.
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber, nearness and riccati, for lyapunov by trust, arc, steepest
+	// and cg, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
 	// from it, where the data allow that, and count no iterations there. Problems without such methods refuse it, see Problem.TakesStart.
@@ -340,7 +340,8 @@ const (
 	everySolver
 )
 
-// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn.
+// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn, unless a
+// preconditioner is solve.Newtonian.
 func (p Problem) retraction(o *Options) manifold.Retraction {
 	first := everySolver
 	switch o.Method {
@@ -392,6 +393,11 @@ func general(s solve.Solver) Method {
 				return nil, err
 			}
 			first = manifold.SpectralFrame(f)
+		}
+		if q, ok := in.(*sandwich); ok && o.Retraction != manifold.SweepStep {
+			if r, ok, err := q.generally(s, first, o.Solver); ok {
+				return r, err
+			}
 		}
 		return s.Run(m, in, first, &o.Solver)
 	}}

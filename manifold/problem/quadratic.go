@@ -38,11 +38,35 @@ func (k *knownMinimizer) finish(p *manifold.Frame, _ *Options) *mat.SymDense { r
 
 // Certify implements solve.Certifier.
 func (k *knownMinimizer) Certify(p manifold.Point, _ float64, _ solve.Memo) solve.Certificate {
-	d, err := k.m.Distance(p, k.known)
+	f := p.(*manifold.Frame)
+	if near := k.near(f); near <= nearby {
+		return solve.Certificate{Kind: knownKind, Value: near / (1 - near) / math.Sqrt(k.m.Kappa()), Bound: true}
+	}
+	d, err := k.m.Distance(f, k.known)
 	if err != nil {
 		return solve.Certificate{Kind: "none"}
 	}
 	return solve.Certificate{Kind: knownKind, Value: d, Bound: true}
+}
+
+// nearby is the length of F^-1 X* F^-T - I up to which no eigenvalues are needed for the distance: |log(1 + e)| <= |e|/(1 - |e|), too large by that much relatively.
+const nearby = 1e-3
+
+// near returns the length of F^-1 X* F^-T - I. One and a half products.
+func (k *knownMinimizer) near(p *manifold.Frame) float64 {
+	n := p.Dim()
+	work, c := dense.New[float64](n, n), dense.New[float64](n, n)
+	if inverse := view(p.Inverse()); p.Lower() {
+		dense.MulLower(dense.NoTrans, inverse, view(k.known.F()), work)
+	} else {
+		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, inverse, view(k.known.F()), 0, work)
+	}
+	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, work, work, 0, c)
+	dense.Mirror(c)
+	for i := range n {
+		c.Set(i, i, c.At(i, i)-1)
+	}
+	return math.Sqrt(dense.Dot(c.Data, c.Data))
 }
 
 // limits returns the distances up to which a run counts as converged: by its gradient, and where that has met its rounding.
@@ -169,14 +193,23 @@ func (e *refinement) refine(enough float64) {
 	}
 }
 
+// checkPair demands two matrices, or one if that is enough.
+func checkPair(d *Data, optional bool, names string) error {
+	n := len(d.Matrices)
+	if n == 2 || optional && n == 1 {
+		return nil
+	}
+	want := "want two: "
+	if optional {
+		want = "want one or two: "
+	}
+	return &DataError{count: true, Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
+}
+
 // matrixPair returns the frames of the two matrices of the data; with optional set the second may be missing, and is then nil.
 func matrixPair(d *Data, optional bool, names string) (a, b *manifold.Frame, err error) {
-	if n := len(d.Matrices); n != 2 && !(optional && n == 1) {
-		want := "want two: "
-		if optional {
-			want = "want one or two: "
-		}
-		return nil, nil, &DataError{count: true, Err: fmt.Errorf("%d matrices given, %s%s", n, want, names)}
+	if err := checkPair(d, optional, names); err != nil {
+		return nil, nil, err
 	}
 	frames, err := factorMatrices(d.Matrices)
 	if err != nil {

@@ -41,7 +41,7 @@ func (e *ResumeError) Error() string {
 	return fmt.Sprintf("%s by %s does not resume: run it again from the start, or use one of the general solvers", e.Problem, e.Method)
 }
 
-// historian is implemented by instances whose answers depend, within rounding, on the points evaluated before. A run that can be resumed must not: it
+// historian is implemented by instances whose answers depend, within rounding or the accuracy of a preconditioner, on the points evaluated before. A run that can be resumed must not: it
 // forgets, and recalls what it may know of the first point, which is the same whenever the run goes on.
 type historian interface {
 	forget()
@@ -51,4 +51,5 @@ type historian interface {
 var (
 	_ historian = (*karcherObjective)(nil)
 	_ historian = (*medianObjective)(nil)
+	_ historian = (*riccatiObjective)(nil)
 )

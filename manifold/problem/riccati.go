@@ -15,14 +15,14 @@ var riccati = Problem{
 	Input: "two SPD matrices, A and B",
 	Takes: Matrices,
 	Own:   []Method{riccatiClosedForm},
-	prepare: func(d *Data, m func(int) (*manifold.Affine, error), _ *Options) (instance, error) {
-		a, b, err := matrixPair(d, false, "A and B of X B X = A")
+	prepare: func(d *Data, m func(int) (*manifold.Affine, error), o *Options) (instance, error) {
+		a, inverse, err := riccatiFrames(d)
 		if err != nil {
 			return nil, err
 		}
-		return newRiccati(a, b, 2, m)
+		return newRiccati(a, inverse, 2, m, o)
 	},
-	triangular: forgetful,
+	triangular: everySolver,
 }
 
 var riccatiClosedForm = closedForm("the geometric mean of A and B^-1: one Cholesky factorization and one eigendecomposition", func(in instance) (*manifold.Frame, error) {
@@ -31,43 +31,67 @@ var riccatiClosedForm = closedForm("the geometric mean of A and B^-1: one Choles
 	return r.known, err
 })
 
-// riccatiObjective is tr(X^-1 A) + tr(B X), A = La La' and B = Lb Lb'. With M = F'BF and K = F^-1 A F^-T the whitened differential is M - K and the
-// Hessian (eta H + H eta)/2, H = M + K. The cost is convex along geodesics.
+// riccatiFrames returns the frames of A and of B^-1.
+func riccatiFrames(d *Data) (a, inverse *manifold.Frame, err error) {
+	if err := checkPair(d, false, "A and B of X B X = A"); err != nil {
+		return nil, nil, err
+	}
+	frames, err := factorEach(d.Matrices, func(k int) (*manifold.Frame, error) {
+		if k == 1 {
+			return manifold.NewInverseFrame(d.Matrices[1])
+		}
+		return manifold.NewFrame(d.Matrices[0])
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return frames[0], frames[1], nil
+}
+
+// riccatiObjective is tr(X^-1 A) + tr(B X), A = La La' and B = Lb'Lb. Both factors are lower triangular, so that with such an F all products are of triangles. With
+// M = F'BF and K = F^-1 A F^-T the whitened differential is M - K and the Hessian (eta H + H eta)/2, H = M + K. The cost is convex along geodesics.
 type riccatiObjective struct {
-	knownMinimizer // known is nil before find
-	a, b           *manifold.Frame
+	knownMinimizer                 // known is nil before find
+	a, inverse     *manifold.Frame // La of A and Lb^-1 of B^-1
 	scale          float64
 	work, k        dense.Matrix[float64]
-	inverse        lyapunovInverse
-	of             *riccatiMemo // the point that inverse belongs to
+	newton         lyapunovInverse
+	of             *riccatiMemo          // the point that newton belongs to
+	step           dense.Matrix[float64] // what newton makes of W, if stepped
+	stepped        bool
 }
 
 type riccatiMemo struct {
 	w, h dense.Matrix[float64]
 }
 
-func newRiccati(a, b *manifold.Frame, count int, m func(int) (*manifold.Affine, error)) (*riccatiObjective, error) {
+// newRiccati takes frames of A and of B^-1 as NewFrame and NewInverseFrame make them.
+func newRiccati(a, inverse *manifold.Frame, count int, m func(int) (*manifold.Affine, error), o *Options) (*riccatiObjective, error) {
 	n := a.Dim()
-	r := &riccatiObjective{a: a, b: b, work: dense.New[float64](n, n), k: dense.New[float64](n, n), inverse: lyapunovInverse{n: n}}
+	r := &riccatiObjective{a: a, inverse: inverse, work: dense.New[float64](n, n), k: dense.New[float64](n, n), step: dense.New[float64](n, n), newton: lyapunovInverse{n: n, loose: !modelled(o)}}
 	geometry, err := m(n)
 	if err != nil {
 		return nil, err
 	}
 	r.knownMinimizer = knownMinimizer{m: geometry, from: manifold.IdentityFrame(n, 1), count: count}
-	dense.MulLowerRight(dense.Transposed, view(b.Inverse()), view(a.Inverse()), r.work)
+	dense.MulTriangles(view(a.Inverse()), view(inverse.F()), r.work)
 	if r.scale = 100 / math.Sqrt(dense.Dot(r.work.Data, r.work.Data)); !(r.scale > 0) {
 		return nil, &DataError{Where: "equation", Err: errors.New("the product of the matrices is singular to rounding"), Remedy: ridgeRemedy}
 	}
 	return r, nil
 }
 
-// find sets the known minimizer by the closed form.
+// modelled tells whether the solver minimizes models of the cost more accurately than they are worth, so that a loose preconditioner costs more products than it saves.
+func modelled(o *Options) bool { return o.Method == "trust" || o.Method == "arc" }
+
+// find sets the known minimizer by the closed form. Reversed, Lb A Lb' has its large elements first, as the eigendecomposition of a graded matrix wants them: otherwise it
+// loses small eigenvalues.
 func (r *riccatiObjective) find() error {
 	if r.known != nil {
 		return nil
 	}
-	inverse, known := r.b.Clone().(*manifold.Frame), manifold.IdentityFrame(r.a.Dim(), 1)
-	inverse.Invert()
+	inverse, known := r.inverse.Clone().(*manifold.Frame), manifold.IdentityFrame(r.a.Dim(), 1)
+	inverse.Reverse()
 	if err := r.m.Between(known, inverse, r.a, 0.5); err != nil {
 		return &DataError{Where: "geometric mean", Err: err, Remedy: ridgeRemedy}
 	}
@@ -78,7 +102,7 @@ func (r *riccatiObjective) find() error {
 func (r *riccatiObjective) size() (int, int) { return r.a.Dim(), r.count }
 
 // GradientScale implements solve.Scaler: a hundred times a lower bound of the smallest curvature at the minimizer, where H/2 has the eigenvalues of (A B)^1/2, so
-// that the default tolerance means a distance of 1e-6. The bound is 1/||La^-1 Lb^-T||_F.
+// that the default tolerance means a distance of 1e-6. The bound is 1/||La^-1 Lb^-1||_F.
 func (r *riccatiObjective) GradientScale(float64) float64 { return r.scale }
 
 // GradientRounding implements solve.Rounder: W is a difference of matrices, the sum of which is H.
@@ -93,36 +117,52 @@ func (r *riccatiObjective) NewMemo() solve.Memo {
 	return &riccatiMemo{w: dense.New[float64](n, n), h: dense.New[float64](n, n)}
 }
 
-// Evaluate implements solve.Objective: two products.
+// Evaluate implements solve.Objective: with a triangular F two thirds of a product, otherwise two.
 func (r *riccatiObjective) Evaluate(p manifold.Point, grad []float64, memo solve.Memo) (float64, error) {
 	f, m := p.(*manifold.Frame), memo.(*riccatiMemo)
-	k := r.k
-	if err := r.m.Complete(p); err != nil {
-		return math.Inf(1), err
-	}
 	if r.of == m {
 		r.of = nil
 	}
-	congruent(m.h, view(r.b.F()), view(f.F()), r.work)
-	if f.Lower() {
-		dense.MulLower(dense.NoTrans, view(f.Inverse()), view(r.a.F()), r.work)
-	} else {
-		dense.MulLowerRight(dense.NoTrans, view(r.a.F()), view(f.Inverse()), r.work)
+	if err := r.whiten(m.h, f); err != nil {
+		return math.Inf(1), err
 	}
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, r.work, r.work, 0, k)
-	dense.Mirror(k)
-	dense.Blend(1, m.h.Data, -1, k.Data, m.w.Data)
-	dense.Axpy(1, k.Data, m.h.Data)
-	copy(grad, m.w.Data)
+	n := m.h.Rows
 	var cost float64
-	for i := range k.Rows {
-		cost += m.h.At(i, i)
+	for i := range n {
+		h, k := m.h.Row(i)[:i+1], r.k.Row(i)[:i+1]
+		dense.Blend(1, h, -1, k, m.w.Row(i)[:i+1])
+		dense.Axpy(1, k, h)
+		cost += h[i]
 	}
+	dense.MirrorLower(m.h)
+	dense.MirrorLower(m.w)
+	copy(grad, m.w.Data)
 	r.m.FromWhitened(f, grad)
 	if math.IsNaN(cost) {
 		return math.Inf(1), nil
 	}
 	return cost, nil
+}
+
+// whiten sets the lower triangles of dst to M and of k to K. With a triangular F the product Lb F is solved for.
+func (r *riccatiObjective) whiten(dst dense.Matrix[float64], f *manifold.Frame) error {
+	if err := f.Regular(); err != nil {
+		return err
+	}
+	la, lb, inv := view(r.a.F()), view(r.inverse.Inverse()), view(f.Inverse())
+	if f.Lower() {
+		r.work.Copy(lb)
+		dense.SolveLowerTriangleRight(inv, r.work)
+		dense.TriangleGram(dense.Transposed, r.work, dst)
+		dense.MulTriangles(inv, la, r.work)
+		dense.TriangleGram(dense.NoTrans, r.work, r.k)
+		return nil
+	}
+	dense.MulLower(dense.NoTrans, lb, view(f.F()), r.work)
+	dense.GemmLower(dense.Transposed, dense.NoTrans, 1, r.work, r.work, 0, dst)
+	dense.MulLowerRight(dense.NoTrans, la, inv, r.work)
+	dense.GemmLower(dense.NoTrans, dense.Transposed, 1, r.work, r.work, 0, r.k)
+	return nil
 }
 
 // HessianVec implements solve.Hessian: one product.
@@ -135,22 +175,51 @@ func (r *riccatiObjective) HessianVec(dst []float64, p manifold.Point, v []float
 
 // Precondition implements solve.Preconditioner: see lyapunovInverse.
 func (r *riccatiObjective) Precondition(dst []float64, _ manifold.Point, v []float64, memo solve.Memo) error {
-	if err := r.invertAt(memo.(*riccatiMemo)); err != nil {
+	m, n := memo.(*riccatiMemo), r.a.Dim()
+	if err := r.invertAt(m); err != nil {
 		return err
 	}
-	n := r.a.Dim()
-	r.inverse.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
+	for _, times := range []float64{r.m.Kappa(), -r.m.Kappa()} { // the gradient or its opposite, most often
+		if multiple(v, times, m.w.Data) {
+			if !r.stepped {
+				r.newton.solve(r.step, m.w)
+				r.stepped = true
+			}
+			dense.Scale(times/r.m.Kappa(), r.step.Data, dst)
+			return nil
+		}
+	}
+	r.newton.solve(dense.Wrap(n, n, dst), dense.Wrap(n, n, v))
 	dense.Scale(1/r.m.Kappa(), dst, dst)
 	return nil
 }
 
-// invertAt makes inverse belong to the point of m.
+// multiple tells whether v is exactly so many times w.
+func multiple(v []float64, times float64, w []float64) bool {
+	for i, x := range w {
+		if v[i] != times*x {
+			return false
+		}
+	}
+	return true
+}
+
+// forget implements historian.
+func (r *riccatiObjective) forget() { r.newton.afresh = true }
+
+// recall implements historian: there is nothing to know.
+func (r *riccatiObjective) recall(*manifold.Frame) {}
+
+// Newtonian implements solve.Newtonian.
+func (r *riccatiObjective) Newtonian() bool { return true }
+
+// invertAt makes newton belong to the point of m.
 func (r *riccatiObjective) invertAt(m *riccatiMemo) error {
 	if r.of == m {
 		return nil
 	}
-	r.of = nil
-	err := r.inverse.set(m.h)
+	r.of, r.stepped = nil, false
+	err := r.newton.set(m.h, m.w)
 	if err == nil {
 		r.of = m
 	}
@@ -182,15 +251,22 @@ func (r *riccatiObjective) bound(m *riccatiMemo) (float64, bool) {
 	if r.invertAt(m) != nil {
 		return 0, false
 	}
-	least, longer := r.inverse.bounds()
+	least, longer := r.newton.bounds()
 	far := -math.Log1p(-math.Sqrt(dense.Dot(m.w.Data, m.w.Data)) / least)
 	bent := math.Sqrt(dense.Dot(m.h.Data, m.h.Data)) * math.Exp(far) / least
 	if !(bent*far <= mostBent) {
 		return 0, false
 	}
-	r.inverse.solve(r.work, m.w)
-	step := longer * math.Sqrt(dense.Dot(r.work.Data, r.work.Data))
+	step := longer * r.stepLength(m)
 	return min(far, 2*step/(1+math.Sqrt(max(0, 1-4*bent*step)))), true
+}
+
+// stepLength returns the length of what newton, which belongs to the point of m, makes of W.
+func (r *riccatiObjective) stepLength(m *riccatiMemo) float64 {
+	if r.stepped {
+		return math.Sqrt(dense.Dot(r.step.Data, r.step.Data))
+	}
+	return r.newton.length(m.w, r.work)
 }
 
 // verify implements verifier: where the bound is not enough, by the distance to the closed form.

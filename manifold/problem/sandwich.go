@@ -12,6 +12,7 @@ import (
 // (A eta B + B eta A)/2 + (eta W + W eta)/2, and its first part, inverted exactly, the preconditioner. A = F'A0 F and B = F'B0 F with constant A0 and B0.
 type sandwich struct {
 	knownMinimizer
+	lender
 	scale float64
 	work  [2]dense.Matrix[float64]
 	// fill sets w, a and b at the frame and returns the cost.
@@ -20,7 +21,8 @@ type sandwich struct {
 	constant    *pencil
 	weights     *singleWeights // those of constant
 	diagonalise func(p *pencil) error
-	lost        bool // A0 or B0 is not definite to rounding, and there is no preconditioner
+	lost        bool  // A0 or B0 is not definite to rounding, and there is no preconditioner
+	basis       basis // nil if there is no diagonalForm
 }
 
 type sandwichMemo struct {
@@ -33,9 +35,13 @@ type sandwichMemo struct {
 }
 
 func newSandwich(k knownMinimizer, scale float64) *sandwich {
-	n := k.known.Dim()
-	return &sandwich{knownMinimizer: k, scale: scale, work: [2]dense.Matrix[float64]{dense.New[float64](n, n), dense.New[float64](n, n)}}
+	q := &sandwich{knownMinimizer: k, scale: scale}
+	q.work = [2]dense.Matrix[float64]{q.square(), q.square()}
+	return q
 }
+
+// square lends a matrix of the size of X.
+func (q *sandwich) square() dense.Matrix[float64] { return q.matrix(q.known.Dim(), q.known.Dim()) }
 
 // GradientScale implements solve.Scaler.
 func (q *sandwich) GradientScale(float64) float64 { return q.scale }
@@ -51,8 +57,7 @@ func (q *sandwich) GradientRounding(memo solve.Memo) float64 {
 
 // NewMemo implements solve.Memoizer.
 func (q *sandwich) NewMemo() solve.Memo {
-	n := q.known.Dim()
-	return &sandwichMemo{w: dense.New[float64](n, n), a: dense.New[float64](n, n), b: dense.New[float64](n, n), inverse: newPencil(n)}
+	return &sandwichMemo{w: q.square(), a: q.square(), b: q.square(), inverse: q.newPencil(q.square(), q.square())}
 }
 
 // Evaluate implements solve.Objective.
@@ -85,11 +90,7 @@ func (q *sandwich) HessianVec(dst []float64, p manifold.Point, v []float64, memo
 // Where rounding leaves nothing of the definiteness, it does nothing.
 func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, memo solve.Memo) error {
 	m, n := memo.(*sandwichMemo), q.known.Dim()
-	if q.constant == nil {
-		q.lost = q.diagonalise(m.inverse) != nil
-		q.constant = m.inverse.kept()
-	}
-	if q.lost {
+	if !q.decomposed() {
 		copy(dst, v)
 		return nil
 	}
@@ -105,6 +106,21 @@ func (q *sandwich) Precondition(dst []float64, p manifold.Point, v []float64, me
 	return nil
 }
 
+// newPencil returns a pencil that works in s and w.
+func (q *sandwich) newPencil(s, w dense.Matrix[float64]) *pencil {
+	return &pencil{t: q.square(), s: s, w: w, mu: make([]float64, q.known.Dim())}
+}
+
+// decomposed tells whether there is a pencil, which it makes when it is needed first.
+func (q *sandwich) decomposed() bool {
+	if q.constant == nil && !q.lost {
+		p := q.newPencil(q.work[0], q.work[1])
+		q.lost = q.diagonalise(p) != nil
+		q.constant = &pencil{t: p.t, mu: p.mu, weights: p.weights, roots: p.roots}
+	}
+	return !q.lost
+}
+
 // invertAt makes the pencils of m belong to its point.
 func (q *sandwich) invertAt(m *sandwichMemo, f *manifold.Frame) {
 	if m.ready {
@@ -116,8 +132,8 @@ func (q *sandwich) invertAt(m *sandwichMemo, f *manifold.Frame) {
 		return
 	}
 	if q.weights == nil {
-		q.weights = newSingleWeights(q.constant)
+		q.weights = newSingleWeights(q.constant, &q.lender)
 	}
 	m.single.shared = q.weights
-	m.narrow = m.single.set(m.inverse, m.a, m.b)
+	m.narrow = m.single.set(m.inverse, math.Sqrt(dense.Dot(m.a.Data, m.a.Data)*dense.Dot(m.b.Data, m.b.Data)))
 }

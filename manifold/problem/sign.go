@@ -17,9 +17,9 @@ import (
 type signIteration struct {
 	h, r, work dense.Matrix[float32]
 	inverses   []dense.Matrix[float32] // G of every step, and space for more
-	steps      int
+	made       int                     // steps
 	scratch    []float32
-	x, y       []float32
+	x, y, z    []float32
 	scale      float64 // H over this is the first h
 	low        float64 // a lower bound of the eigenvalues of that
 	gain       float64 // Y is the last R without the factors c/2, times this
@@ -27,49 +27,100 @@ type signIteration struct {
 }
 
 const (
-	// signError is how far the eigenvalues of the last h may be from the middle of them, relatively.
+	// signError is how far the eigenvalues of the last h may be from the middle of them, relatively, where steps are short.
 	signError = 0.02
 	// signCondition is the condition of H up to which single precision is enough. Beyond it the preconditioned H differs from I by more than signError.
 	signCondition = 5e4
+	// hopelessCondition is that of an H after which the sign iteration is not even tried for the next one, where R is no longer.
+	hopelessCondition = 2 * signCondition
 	// normMargin is what estimates of norms may miss.
 	normMargin = 1.2
+	// loosest is the error that a solution may have if it is long, and looseShare that over its length, the root of the mean square of its eigenvalues.
+	loosest, looseShare = 0.1, 0.1
+	// looseCondition is the condition of H up to which single precision, but for the first inverse, is enough for an error of loosest.
+	looseCondition = 3e6
 )
 
 func newSignIteration(n int) *signIteration {
 	return &signIteration{h: dense.New[float32](n, n), r: dense.New[float32](n, n), work: dense.New[float32](n, n), scratch: make([]float32, dense.InverseWork(n)),
-		x: make([]float32, n), y: make([]float32, n)}
+		x: make([]float32, n), y: make([]float32, n), z: make([]float32, n)}
 }
 
-// set prepares the solver for H, and returns false where the condition of that is beyond signCondition.
-func (s *signIteration) set(h dense.Matrix[float64]) bool {
+// set prepares the solver for H, and returns false where single precision is not enough. If loose, the solution for R decides what is enough: the longer a step is, the less
+// the equation itself is to be trusted.
+func (s *signIteration) set(h, r dense.Matrix[float64], loose bool) bool {
 	if s.scale = math.Sqrt(dense.Dot(h.Data, h.Data)); !(s.scale > 0) || math.IsInf(s.scale, 1) {
 		return false
 	}
 	dense.ScaleSingle(1/s.scale, h.Data, s.h.Data)
-	s.steps = 0
+	s.made = 0
 	g, ok := s.invert()
-	if !ok {
+	exact := !ok && loose && s.invertExactly(g, h)
+	if !ok && !exact {
 		return false
 	}
-	s.low = 1 / math.Sqrt(float64(dense.Dot(g.Data, g.Data)))
-	least, most := max(s.low, 1/(normMargin*spectralNorm(g, s.x, s.y))), min(1, normMargin*spectralNorm(s.h, s.x, s.y))
-	if !(most <= signCondition*least) {
-		return false
+	tolerance := signError
+	if loose {
+		tolerance = max(tolerance, min(loosest, looseShare*s.length(g, r)/math.Sqrt(float64(h.Rows))))
 	}
-	return s.iterate(g, least, max(least, most))
+	least, most := s.interval(g)
+	if most > signCondition*least {
+		if !(tolerance > signError) || !exact && !s.invertExactly(g, h) {
+			return false
+		}
+		if least, most = s.interval(g); !(most <= looseCondition*tolerance/loosest*least) {
+			return false
+		}
+	}
+	return s.iterate(g, least, most, tolerance)
 }
 
-// iterate makes the steps for eigenvalues from least to most, g being the inverse of h.
-func (s *signIteration) iterate(g dense.Matrix[float32], least, most float64) bool {
+// interval returns the interval of the eigenvalues of h, with the inverse g, and sets low.
+func (s *signIteration) interval(g dense.Matrix[float32]) (least, most float64) {
+	s.low = 1 / math.Sqrt(float64(dense.Dot(g.Data, g.Data)))
+	least = max(s.low, 1/(normMargin*spectralNorm(g, s.x, s.y)))
+	return least, max(least, min(1, normMargin*spectralNorm(s.h, s.x, s.y)))
+}
+
+// invertExactly sets g to the inverse of h as it is before it is rounded to single precision, which loses the small eigenvalues.
+func (s *signIteration) invertExactly(g dense.Matrix[float32], h dense.Matrix[float64]) bool {
+	n := h.Rows
+	memory, loan := dense.Borrow[float64](n*n + dense.InverseWork(n))
+	defer loan.Return()
+	inverse := dense.Wrap(n, n, memory[:n*n])
+	inverse.Copy(h)
+	if !dense.InvertUpper(inverse, memory[n*n:]) {
+		return false
+	}
+	dense.Mirror(inverse)
+	dense.ScaleSingle(s.scale, inverse.Data, g.Data)
+	return true
+}
+
+// length estimates the length of the solution for R as that of G^1/2 R G^1/2, which is not shorter, G the inverse of H, from the images of one vector.
+func (s *signIteration) length(g dense.Matrix[float32], r dense.Matrix[float64]) float64 {
+	size := s.take(r)
+	for i := range s.x {
+		s.x[i] = 1 - 2*float32((i*i+i)>>1&1)
+	}
+	dense.Gemv(dense.NoTrans, 1, s.r, s.x, 0, s.y)
+	dense.Gemv(dense.NoTrans, 1, g, s.y, 0, s.z)
+	dense.Gemv(dense.NoTrans, 1, g, s.x, 0, s.y)
+	dense.Gemv(dense.NoTrans, 1, s.r, s.y, 0, s.x)
+	return size / s.scale * math.Sqrt(math.Abs(float64(dense.Dot(s.x, s.z))))
+}
+
+// iterate makes the steps for eigenvalues from least to most, g being the inverse of h, until they are near their middle.
+func (s *signIteration) iterate(g dense.Matrix[float32], least, most float64, tolerance float64) bool {
 	s.gain = 1 / s.scale
 	for {
 		c := 1 / math.Sqrt(least*most)
 		dense.Scale(float32(1/c), g.Data, g.Data)
 		s.gain *= c / 2
-		s.steps++
+		s.made++
 		q := math.Sqrt(most / least)
 		least, most = 1, (q+1/q)/2
-		if most-1 <= signError*(most+1) {
+		if most-1 <= tolerance*(most+1) {
 			s.gain *= 2 / (most + 1)
 			s.most = most
 			return true
@@ -84,10 +135,10 @@ func (s *signIteration) iterate(g dense.Matrix[float32], least, most float64) bo
 
 // invert returns the inverse of h in the place of the next G.
 func (s *signIteration) invert() (g dense.Matrix[float32], ok bool) {
-	if s.steps == len(s.inverses) {
+	if s.made == len(s.inverses) {
 		s.inverses = append(s.inverses, dense.New[float32](s.h.Rows, s.h.Rows))
 	}
-	g = s.inverses[s.steps]
+	g = s.inverses[s.made]
 	g.Copy(s.h)
 	if !dense.InvertUpper(g, s.scratch) {
 		return g, false
@@ -115,13 +166,8 @@ func spectralNorm(m dense.Matrix[float32], x, y []float32) (norm float64) {
 
 // solve writes Y to dst, which may be r. One and a half products for each step.
 func (s *signIteration) solve(dst, r dense.Matrix[float64]) {
-	size := math.Sqrt(dense.Dot(r.Data, r.Data))
-	if !(size > 0) {
-		clear(dst.Data)
-		return
-	}
-	dense.ScaleSingle(1/size, r.Data, s.r.Data)
-	for _, g := range s.inverses[:s.steps] {
+	size := s.take(r)
+	for _, g := range s.inverses[:s.made] {
 		dense.Gemm(dense.NoTrans, dense.NoTrans, 1, g, s.r, 0, s.work)
 		dense.GemmUpper(dense.NoTrans, dense.NoTrans, 1, s.work, g, 1, s.r)
 		dense.Mirror(s.r)
@@ -130,25 +176,49 @@ func (s *signIteration) solve(dst, r dense.Matrix[float64]) {
 	dense.Scale(size*s.gain, dst.Data, dst.Data)
 }
 
+// take sets r to R over its length, which it returns.
+func (s *signIteration) take(r dense.Matrix[float64]) (size float64) {
+	if size = math.Sqrt(dense.Dot(r.Data, r.Data)); size > 0 {
+		dense.ScaleSingle(1/size, r.Data, s.r.Data)
+	} else {
+		clear(s.r.Data)
+	}
+	return size
+}
+
 // lyapunovInverse solves Lyapunov's equation by the sign iteration where the condition of H allows that, otherwise by an eigendecomposition.
 type lyapunovInverse struct {
 	n     int
+	loose bool // solutions may be the less accurate the longer they are
 	sign  *signIteration
 	exact *pencil
 	fast  bool
+
+	afresh bool    // the sign iteration is tried whatever H was before
+	size   float64 // of the last R if the sign iteration was hopeless for it; 0 otherwise
 }
 
-func (l *lyapunovInverse) set(h dense.Matrix[float64]) error {
+// set prepares the solver for H; R is what it will be asked for.
+func (l *lyapunovInverse) set(h, r dense.Matrix[float64]) error {
 	if l.sign == nil {
 		l.sign = newSignIteration(l.n)
 	}
-	if l.fast = l.sign.set(h); l.fast {
+	size := math.Sqrt(dense.Dot(r.Data, r.Data))
+	hopeless := size <= l.size && !l.afresh
+	if l.fast = !hopeless && l.sign.set(h, r, l.loose); l.fast {
+		l.size = 0
 		return nil
 	}
 	if l.exact == nil {
 		l.exact = newPencil(l.n)
 	}
-	return l.exact.decompose(h)
+	if err := l.exact.decompose(h); err != nil {
+		return err
+	}
+	if l.size = size; !(l.exact.mu[l.n-1] > hopelessCondition*l.exact.mu[0]) {
+		l.size = 0
+	}
+	return nil
 }
 
 // solve writes Y to dst, which may be r.
@@ -158,6 +228,17 @@ func (l *lyapunovInverse) solve(dst, r dense.Matrix[float64]) {
 	} else {
 		l.exact.solve(dst, r)
 	}
+}
+
+// length returns the length of Y, with work for that.
+func (l *lyapunovInverse) length(r, work dense.Matrix[float64]) float64 {
+	y := work
+	if l.fast {
+		l.sign.solve(y, r)
+	} else {
+		y = l.exact.shares(r)
+	}
+	return math.Sqrt(dense.Dot(y.Data, y.Data))
 }
 
 // signRounding is what single precision may add to the length of a solution, relatively.

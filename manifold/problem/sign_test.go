@@ -21,7 +21,7 @@ func TestSignIteration(t *testing.T) {
 				h := gallery.SPD(3, n, condition)
 				dense.Scale(unit, h.Data, h.Data)
 				l := lyapunovInverse{n: n}
-				if err := l.set(h); err != nil || !l.fast {
+				if err := l.set(h, h); err != nil || !l.fast {
 					t.Fatalf("n = %d, condition %g, unit %g refused: %v", n, condition, unit, err)
 				}
 				q, w := h.Clone(), make([]float64, n)
@@ -48,11 +48,53 @@ func TestSignIteration(t *testing.T) {
 			}
 		}
 	}
-	if newSignIteration(20).set(gallery.SPD(3, 20, 1e6)) {
+	if h := gallery.SPD(3, 20, 1e6); newSignIteration(20).set(h, h, false) {
 		t.Error("condition 1e6 accepted")
 	}
-	if newSignIteration(2).set(dense.Wrap(2, 2, []float64{1, 0, 0, -1})) || newSignIteration(2).set(dense.Wrap(2, 2, []float64{1, 0, 0, math.NaN()})) {
-		t.Error("an indefinite matrix accepted")
+	for _, last := range []float64{-1, math.NaN()} {
+		if h := dense.Wrap(2, 2, []float64{1, 0, 0, last}); newSignIteration(2).set(h, h, false) {
+			t.Errorf("diag(1, %g) accepted", last)
+		}
+	}
+}
+
+// TestLooseSigns: a long solution has the error that it may have and takes fewer steps, at conditions beyond that for short ones too; a short one is as accurate as any.
+func TestLooseSigns(t *testing.T) {
+	const n = 40
+	for _, condition := range []float64{30, 3e3, 1e4, 1e5, 1e6, 1e7} {
+		h, y, r, got := gallery.SPD(5, n, condition), gallery.SPD(6, n, 3), dense.New[float64](n, n), dense.New[float64](n, n)
+		work := dense.New[float64](n, n)
+		made := map[float64]int{}
+		for _, size := range []float64{1e-3, 3} {
+			l := lyapunovInverse{n: n, loose: true}
+			dense.Scale(size/math.Sqrt(dense.Dot(y.Data, y.Data)/n), y.Data, y.Data)
+			dense.SymmetricProduct(r, y, h, work)
+			if err := l.set(h, r); err != nil {
+				t.Fatal(err)
+			}
+			l.solve(got, r)
+			for i, v := range y.Data {
+				work.Data[i] = got.Data[i] - v
+			}
+			off := math.Sqrt(dense.Dot(work.Data, work.Data) / dense.Dot(y.Data, y.Data))
+			allowed := 2 * signError
+			if size > 1 {
+				allowed = 2 * loosest
+			}
+			if !(off < allowed) {
+				t.Errorf("condition %g, length %g: off by %g", condition, size, off)
+			}
+			if want := condition <= signCondition || size > 1 && condition <= looseCondition; l.fast != want {
+				t.Errorf("condition %g, length %g: in single precision %v", condition, size, l.fast)
+			}
+			if d := l.length(r, work); !(math.Abs(d-math.Sqrt(dense.Dot(got.Data, got.Data))) < 1e-6*d) {
+				t.Errorf("condition %g, length %g: length %g", condition, size, d)
+			}
+			made[size] = l.sign.made
+		}
+		if condition < signCondition && made[3] >= made[1e-3] {
+			t.Errorf("condition %g: steps %v", condition, made)
+		}
 	}
 }
 
@@ -101,5 +143,46 @@ func TestRiccatiDenied(t *testing.T) {
 	r, err := Solve("riccati", d, &Options{Method: "trust", Solver: solve.Options{MaxIterations: 2}})
 	if err != nil || r.Converged || r.Certificate.Kind != knownKind || !(r.Certificate.Value > 0.1) {
 		t.Errorf("two iterations: %+v %v", r, err)
+	}
+}
+
+// TestRiccatiPairs: L-BFGS in frames that turn goes by the preconditioner while steps are long, so that it needs hardly more iterations than steepest descent.
+func TestRiccatiPairs(t *testing.T) {
+	for _, n := range []int{3, 20, 40} {
+		for _, condition := range []float64{1e2, 1e6, 1e8} {
+			d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(71, n, condition)), symmetric(gallery.SPD(72, n, condition))}}
+			iterations := map[string]int{}
+			for _, method := range []string{"steepest", "lbfgs"} {
+				r, err := Solve("riccati", d, &Options{Method: method})
+				if err != nil || !r.Converged {
+					t.Fatalf("n = %d, condition %g by %s: %+v, %v", n, condition, method, r, err)
+				}
+				iterations[method] = r.Iterations
+			}
+			if iterations["lbfgs"] > iterations["steepest"]+4 {
+				t.Errorf("n = %d, condition %g: iterations %v", n, condition, iterations)
+			}
+		}
+	}
+}
+
+// TestHopelessSigns: after an ill-conditioned matrix the sign iteration is not tried for shorter right-hand sides, but for longer ones, and always where a run may be resumed.
+func TestHopelessSigns(t *testing.T) {
+	const n = 20
+	bad, good, r := gallery.SPD(3, n, 1e7), gallery.SPD(4, n, 10), gallery.SPD(5, n, 10)
+	longer := r.Clone()
+	dense.Scale(2, r.Data, longer.Data)
+	for _, c := range []struct {
+		r      dense.Matrix[float64]
+		afresh bool
+		fast   bool
+	}{{r, false, false}, {longer, false, true}, {r, true, true}} {
+		l := lyapunovInverse{n: n, afresh: c.afresh}
+		if err := l.set(bad, r); err != nil || l.fast {
+			t.Fatalf("condition 1e7 in single precision: %v, %v", l.fast, err)
+		}
+		if err := l.set(good, c.r); err != nil || l.fast != c.fast {
+			t.Errorf("afresh %v: in single precision %v, %v", c.afresh, l.fast, err)
+		}
 	}
 }

@@ -11,12 +11,15 @@ import (
 type singlePencil struct {
 	shared *singleWeights
 	t      dense.Matrix[float32]
-	scale  float64 // of the result
+	scale  float64 // of the result of solve
+	length float64 // of T T'
+	lower  bool    // as of the pencil
 	noise  float64 // A Y B for the rounding of a Y of length 1
 }
 
 // singleWeights is what pencils of the same eigenvalues share: the weights, over the largest of them, and scratch.
 type singleWeights struct {
+	*lender
 	weights []float32
 	s, w    dense.Matrix[float32]
 }
@@ -30,16 +33,16 @@ const (
 	singlePencilRows = 48
 )
 
-func newSingleWeights(p *pencil) *singleWeights {
+func newSingleWeights(p *pencil, l *lender) *singleWeights {
 	n := len(p.mu)
-	c := &singleWeights{weights: make([]float32, n*n), s: dense.New[float32](n, n), w: dense.New[float32](n, n)}
+	c := &singleWeights{lender: l, weights: l.single(n, n).Data, s: l.single(n, n), w: l.single(n, n)}
 	dense.ScaleSingle(p.mu[0], p.weights, c.weights)
 	return c
 }
 
-// set makes q the pencil p of A and B, and returns false where that is of no use: the noise of Y is its rounding times |A| |B|/n, the root of the mean square of the
-// eigenvalues of what is inverted, and the mean of those of the inverse is tr A^-1 tr B^-1/n^2.
-func (q *singlePencil) set(p *pencil, a, b dense.Matrix[float64]) bool {
+// set makes q the pencil p of A and B, given |A| |B|, and returns false where that is of no use: the noise of Y is its rounding times |A| |B|/n, the root of the mean square of
+// the eigenvalues of what is inverted, and the mean of those of the inverse is tr A^-1 tr B^-1/n^2.
+func (q *singlePencil) set(p *pencil, norms float64) bool {
 	n := float64(len(p.mu))
 	var plain, weighted float64
 	for i := range p.t.Rows {
@@ -47,15 +50,15 @@ func (q *singlePencil) set(p *pencil, a, b dense.Matrix[float64]) bool {
 		plain += u
 		weighted += v
 	}
-	q.noise = singleRounding * math.Sqrt(dense.Dot(a.Data, a.Data)*dense.Dot(b.Data, b.Data)) / n
+	q.noise = singleRounding * norms / n
 	if !(q.noise*plain*weighted/(n*n) <= hopeless*singleNoise) {
 		return false
 	}
 	if q.t.Rows == 0 {
-		q.t = dense.New[float32](len(p.mu), len(p.mu))
+		q.t = q.shared.single(len(p.mu), len(p.mu))
 	}
 	dense.ScaleSingle(1/math.Sqrt(plain), p.t.Data, q.t.Data)
-	q.scale = plain * plain / p.mu[0]
+	q.scale, q.length, q.lower = plain*plain/p.mu[0], plain, p.lower
 	return true
 }
 
@@ -68,18 +71,31 @@ func (q *singlePencil) solve(dst, r dense.Matrix[float64]) bool {
 	}
 	c := q.shared
 	dense.ScaleSingle(1/size, r.Data, c.s.Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, c.s, q.t, 0, c.w)
-	dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, q.t, c.w, 0, c.s)
-	dense.Mirror(c.s)
+	project(c.s, c.s, q.t, q.lower, c.w)
 	dense.Multiply(c.weights, c.s.Data, c.s.Data)
-	dense.Gemm(dense.NoTrans, dense.NoTrans, 1, q.t, c.s, 0, c.w)
-	dense.GemmUpper(dense.NoTrans, dense.Transposed, 1, c.w, q.t, 0, c.s)
-	dense.Mirror(c.s)
-	longer := math.Sqrt(float64(dense.Dot(c.s.Data, c.s.Data))) * q.scale
+	return q.write(dst, q.scale, size)
+}
+
+// finish writes the Y that is y in the basis, Y = T y T', to dst, and returns false where its noise is more than singleNoise of an R of the given length.
+func (q *singlePencil) finish(dst, y dense.Matrix[float64], length float64) bool {
+	size := math.Sqrt(dense.Dot(y.Data, y.Data))
+	if !(size > 0 && length > 0) {
+		clear(dst.Data)
+		return true
+	}
+	dense.ScaleSingle(1/size, y.Data, q.shared.s.Data)
+	return q.write(dst, q.length*size/length, length)
+}
+
+// write writes Y = T s T' scale size to dst, and returns false where its noise is more than singleNoise of an R of length size.
+func (q *singlePencil) write(dst dense.Matrix[float64], scale, size float64) bool {
+	c := q.shared
+	expand(c.s, c.s, q.t, q.lower, c.w)
+	longer := math.Sqrt(float64(dense.Dot(c.s.Data, c.s.Data))) * scale
 	if !(longer*q.noise <= singleNoise) {
 		return false
 	}
 	dense.ToDouble(c.s.Data, dst.Data)
-	dense.Scale(size*q.scale, dst.Data, dst.Data)
+	dense.Scale(size*scale, dst.Data, dst.Data)
 	return true
 }

@@ -22,10 +22,10 @@ func TestSinglePencil(t *testing.T) {
 			if err := p.set(a, b); err != nil {
 				t.Fatal(err)
 			}
-			q := &singlePencil{shared: newSingleWeights(p)}
+			q := &singlePencil{shared: newSingleWeights(p, new(lender))}
 			r.Copy(gallery.SPD(5, n, 1e3))
 			dense.Scale(1e-12, r.Data, r.Data)
-			if !q.set(p, a, b) || !q.solve(y, r) {
+			if !q.set(p, math.Sqrt(dense.Dot(a.Data, a.Data)*dense.Dot(b.Data, b.Data))) || !q.solve(y, r) {
 				continue
 			}
 			taken[condition] = true

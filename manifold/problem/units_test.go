@@ -102,7 +102,7 @@ func TestEndOfRange(t *testing.T) {
 	}
 }
 
-// TestFarFromTheMinimizer: where the distance to the minimizer is too large to be computed no gradient means convergence.
+// TestFarFromTheMinimizer: where the distance to the minimizer is too large to be computed no gradient means convergence; a run that arrives all the same has it.
 func TestFarFromTheMinimizer(t *testing.T) {
 	tiny := inUnits(Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(3, 2, 1e12)), symmetric(gallery.SPD(4, 2, 1e12))}}, 1e-10)
 	p, _ := ByName("nearness")
@@ -113,7 +113,7 @@ func TestFarFromTheMinimizer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Converged {
+		if r.Converged && !(r.Certificate.Bound && r.Certificate.Value <= nearEnough) {
 			t.Errorf("%s: converged (%s), with the certificate %+v", method, r.Reason, r.Certificate)
 		}
 	}

@@ -64,7 +64,7 @@ const (
 // ConjugateGradient runs the Riemannian nonlinear conjugate gradient method (Sato, Comput. Optim. Appl. 64 (2016) 101-118) with the rule
 // Options.Beta. Where transport is not free two vectors are carried per iteration (three with a Preconditioner). A direction that does not
 // descend, or a line search that fails, restarts the method from the gradient; so do gradients that are not nearly orthogonal under
-// FletcherReeves and DaiYuan.
+// FletcherReeves and DaiYuan. With a Preconditioner the last direction is forgotten after a step along which the curvature changes, and the first step need not flatten the cost.
 func ConjugateGradient(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("cg", m, f, start, o)
 	if err != nil {
@@ -81,9 +81,9 @@ func ConjugateGradient(m manifold.Manifold, f Objective, start manifold.Point, o
 	for !r.done() {
 		norm := math.Sqrt(m.Inner(r.x.point, c.d, c.d))
 		if !(c.first > 0) {
-			c.first = r.firstStep() / norm
+			c.first = r.firstTrial(norm)
 		}
-		t, ok, err := r.lineSearch(c.d, c.slope, c.first, r.x.cost, true)
+		t, ok, err := r.lineSearch(c.d, c.slope, c.first, r.x.cost, r.prec == nil || !c.fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -171,6 +171,9 @@ func (c *conjugate) next(t float64) error {
 	decrease, beta := t*c.slope, c.beta(z, zOld)
 	if beta-beta != 0 {
 		return fmt.Errorf("solve: iteration %d: beta %v is %v; the gradient or the preconditioner is not finite", r.status.Iteration, r.o.Beta, beta)
+	}
+	if r.prec != nil && r.bent(t, c.slope, r.m.Inner(p, c.d, r.x.grad)) {
+		beta = 0
 	}
 	dense.Blend(-1, z, beta, c.d, c.d)
 	c.slope, c.fresh = r.m.Inner(p, c.d, r.x.grad), false

@@ -13,12 +13,16 @@ var lbfgs = Solver{
 	Run:  LBFGS,
 }
 
+// newtonStep is the length of a step from which on pairs tell less about the Hessian than a Newtonian preconditioner, because it changes, and frames may turn, along the way.
+const newtonStep = 0.02
+
 // pairsLengthen is the factor by which pairs may lengthen the direction of a preconditioner.
 const pairsLengthen = 10
 
 // LBFGS runs the Riemannian limited-memory BFGS method (Huang, Gallivan and Absil, SIAM J. Optim. 25 (2015) 1660-1685) with the two-loop
 // recursion of Nocedal. On a manifold with free transport the stored pairs are never touched. A Preconditioner takes the place of the first approximation of the
-// inverse Hessian; pairs that make a step much longer than its own are forgotten. Memory: 2 Options.Memory vectors.
+// inverse Hessian; pairs that make a step much longer than its own are forgotten, and so are all of them after a step along which the curvature changes, with a Newtonian
+// one after any longer than 0.02. Its own steps need not flatten the cost. Memory: 2 Options.Memory vectors.
 func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("lbfgs", m, f, start, o)
 	if err != nil {
@@ -28,6 +32,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 	if err := r.keep(q.fields); err != nil {
 		return nil, err
 	}
+	q.forget()
 	for !r.done() {
 		if err := q.direction(); err != nil {
 			return nil, err
@@ -35,7 +40,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 		slope, first := m.Inner(r.x.point, q.d, r.x.grad), 1.0
 		norm := math.Sqrt(m.Inner(r.x.point, q.d, q.d))
 		if q.count == 0 {
-			first = r.firstStep() / norm
+			first = r.firstTrial(norm)
 		}
 		astray, err := q.astray(norm)
 		if err != nil {
@@ -53,7 +58,7 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			q.count = 0
 			continue
 		}
-		t, ok, err := r.lineSearch(q.d, slope, first, r.x.cost, true)
+		t, ok, err := r.lineSearch(q.d, slope, first, r.x.cost, r.prec == nil || q.count > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +71,8 @@ func LBFGS(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (
 			continue
 		}
 		r.accept(t * norm)
-		q.remember(t)
+		q.remember(t, slope)
+		q.forget()
 	}
 	return r.result()
 }
@@ -132,6 +138,14 @@ func (q *quasiNewton) inner(u, v []float64) float64 {
 // direction sets d, and w, to minus the approximate inverse Hessian times the gradient.
 func (q *quasiNewton) direction() error {
 	r, k := q.r, len(q.s)
+	if r.prec != nil && q.count == 0 {
+		if err := r.precondition(q.d, r.x.grad); err != nil {
+			return err
+		}
+		dense.Scale(-1, q.d, q.d)
+		q.set(q.d)
+		return nil
+	}
 	q.set(r.x.grad)
 	dense.Scale(-1, q.w, q.w)
 	for j := 1; j <= q.count; j++ {
@@ -156,6 +170,13 @@ func (q *quasiNewton) direction() error {
 	}
 	q.full()
 	return nil
+}
+
+// forget forgets the pairs if the last step was too long for them to tell more than a Newtonian preconditioner.
+func (q *quasiNewton) forget() {
+	if n, ok := q.r.prec.(Newtonian); ok && n.Newtonian() && q.r.status.StepNorm > newtonStep {
+		q.count = 0
+	}
 }
 
 // astray tells whether the pairs make the direction, of the given norm, much longer than the preconditioner alone would: they are from where that was another.
@@ -187,8 +208,8 @@ func (q *quasiNewton) full() {
 	}
 }
 
-// remember stores the pair of the step t*d that was just accepted; a pair without positive curvature is dropped.
-func (q *quasiNewton) remember(t float64) {
+// remember stores the pair of the step t*d that was just accepted, d having had the given slope; a pair without positive curvature is dropped.
+func (q *quasiNewton) remember(t, slope float64) {
 	r, k := q.r, len(q.s)
 	if !r.free {
 		for j := 1; j <= q.count; j++ {
@@ -198,6 +219,10 @@ func (q *quasiNewton) remember(t float64) {
 		}
 		r.carry(q.d)
 		r.carry(r.y.grad)
+	}
+	if r.prec != nil && r.bent(t, slope, r.m.Inner(r.x.point, q.d, r.x.grad)) {
+		q.count = 0
+		return
 	}
 	s, y := q.pair(q.next)
 	dense.Scale(t, q.w, s)

@@ -44,6 +44,13 @@ type Preconditioner interface {
 	Precondition(dst []float64, p manifold.Point, v []float64, memo Memo) error
 }
 
+// Newtonian is implemented by objectives whose Preconditioner may be nearly the inverse of the Hessian at the point itself, so that what differences of gradients over
+// longer steps tell about the Hessian is worth less.
+type Newtonian interface {
+	// Newtonian reports whether the relative error of the preconditioner is a few hundredths at most where steps are short.
+	Newtonian() bool
+}
+
 // Scaler is implemented by objectives with a natural scale for their gradient, which then takes the place of the gradient norm at the start
 // as the reference of a relative gradient.
 type Scaler interface {

@@ -391,6 +391,25 @@ func (r *run) firstStep() float64 {
 	return min(r.status.GradientNorm, r.longStep())
 }
 
+// firstTrial returns the first step to try along a direction of the given norm where nothing is known of earlier ones: with a Preconditioner that of Newton's method, unless
+// it is unusually long.
+func (r *run) firstTrial(norm float64) float64 {
+	if r.prec == nil || r.o.FirstStep > 0 && r.status.Iteration == 0 {
+		return r.firstStep() / norm
+	}
+	return min(1, r.longStep()/norm)
+}
+
+// bending is the share of its decrease to first order by which the cost along a step may differ from a quadratic, a twelfth of the relative change of its curvature, for what was
+// learned from earlier gradients to say something that a Preconditioner, which belongs to the new point, does not.
+const bending = 0.003
+
+// bent tells whether the cost along the last step t, from y to x, differs by more than that from the quadratic of the slopes at its ends, where it can be told from rounding.
+func (r *run) bent(t, start, end float64) bool {
+	change := r.x.cost - r.y.cost
+	return math.Abs(change) > costSlack*math.Abs(r.x.cost) && math.Abs(change-t*(start+end)/2) > bending*math.Abs(t*start)
+}
+
 // longStep returns the length up to which a step is nothing unusual.
 func (r *run) longStep() float64 { return math.Sqrt(math.Sqrt(float64(len(r.x.grad)))) }
 

@@ -18,7 +18,8 @@ const averaging = 0.85
 
 // Steepest runs Riemannian steepest descent. The step is the Barzilai-Borwein quotient <s,s>/<s,y> of the last step s and gradient change y
 // (IMA J. Numer. Anal. 8 (1988) 141-148; on manifolds: Iannazzo and Porcelli, IMA J. Numer. Anal. 38 (2018) 495-517), accepted against a running average of the cost.
-// With a Preconditioner P the direction is -P times the gradient and the quotient <s,s>/<s,y> in the metric of P^-1.
+// With a Preconditioner P the direction is -P times the gradient and the quotient <s,s>/<s,y> in the metric of P^-1; no step is tried first that is longer than usual and than
+// that of Newton's method.
 // One evaluation and one retraction per iteration when the first trial is accepted.
 func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options) (*Result, error) {
 	r, err := begin("steepest", m, f, start, o)
@@ -38,10 +39,12 @@ func Steepest(m manifold.Manifold, f Objective, start manifold.Point, o *Options
 		}
 		fresh := t == 0 && norm > 0
 		if fresh {
-			t = r.firstStep() / norm
+			t = r.firstTrial(norm)
+		} else if r.prec != nil {
+			t = min(t, max(1, r.longStep()/norm))
 		}
 		var ok bool
-		t, ok, err = r.lineSearch(d, slope, t, reference, r.status.Iteration == 0)
+		t, ok, err = r.lineSearch(d, slope, t, reference, r.status.Iteration == 0 && r.prec == nil)
 		if err != nil {
 			return nil, err
 		}
