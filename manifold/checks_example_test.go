@@ -47,6 +47,18 @@ func ExampleFrameOfInverse() {
 	// ⎣-1e-12       1⎦
 }
 
+// s = L'L: the frame of the inverse has F^-1 = L.
+func ExampleNewInverseFrame() {
+	f := must(manifold.NewInverseFrame(mat.NewSymDense(2, []float64{5, 2, 2, 1})))
+	fmt.Printf("%.3g\n", mat.Formatted(f.Inverse()))
+	fmt.Printf("%.3g\n", mat.Formatted(f.Sym()))
+	// Output:
+	// ⎡1  0⎤
+	// ⎣2  1⎦
+	// ⎡ 1  -2⎤
+	// ⎣-2   5⎦
+}
+
 func ExampleFrameOf() {
 	f := must(manifold.FrameOf(mat.NewDense(2, 2, []float64{1e6, -1, 1e6, 1})))
 	fmt.Printf("%.3g\n", mat.Formatted(f.Inverse()))
