@@ -10,15 +10,16 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// diagonalForm is a sandwich of least cost 0 in the basis of its pencil: with T' A0 T = diag(mu) and T' B0 T = I it is a sum over the elements of Z = T^-1 X T^-T,
+// diagonalForm is a sandwich in the basis of its pencil: with T' A0 T = diag(mu) and T' B0 T = I it is a sum over the elements of Z = T^-1 X T^-T,
 //
-//	f = 1/2 sum m_ij (Z - Z*)_ij^2,  m_ij = (mu_i + mu_j)/2,
+//	f = f* + 1/2 sum m_ij (Z - Z*)_ij^2,  m_ij = (mu_i + mu_j)/2,
 //
 // and X = T Z T' is an isometry of the affine-invariant metric. Frames of Z keep the digits of small rows, which those of X lose, so that gradients can be smaller.
 type diagonalForm struct {
 	*sandwich
 	t, back   *mat.Dense            // T and its inverse
 	logDet    float64               // log |det T|
+	least     float64               // f*
 	curvature []float64             // m
 	optimum   dense.Matrix[float64] // Z*
 	z, g      dense.Matrix[float64] // scratch
@@ -40,8 +41,8 @@ type diagonalMemo struct {
 // known to the rounding of the largest of its kind, so that the minimizer moves by 4e-9 at most.
 const diagonalCondition = 0x1p48
 
-// basis sets back = T^-1 and optimum = Z* for the pencil of a sandwich and m, and returns log |det T|.
-type basis func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet float64)
+// basis sets back = T^-1 and optimum = Z* for the pencil of a sandwich and m, and returns log |det T| and the least cost.
+type basis func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet, least float64)
 
 // newDiagonalForm returns nil where rounding does not allow it.
 func newDiagonalForm(q *sandwich) *diagonalForm {
@@ -63,7 +64,7 @@ func newDiagonalForm(q *sandwich) *diagonalForm {
 	}
 	back := q.square()
 	c.back, c.optimum = mat.NewDense(n, n, back.Data), q.square()
-	c.logDet = q.basis(p, c.curvature, back, c.optimum)
+	c.logDet, c.least = q.basis(p, c.curvature, back, c.optimum)
 	return c
 }
 
@@ -90,7 +91,7 @@ func (c *diagonalForm) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 	c.measure(m)
 	dense.Blend(1, c.z.Data, -1, c.optimum.Data, m.away.Data)
 	dense.Multiply(c.curvature, m.away.Data, c.g.Data)
-	cost := dense.Dot(c.g.Data, m.away.Data) / 2
+	cost := c.least + dense.Dot(c.g.Data, m.away.Data)/2
 	project(m.w, c.g, matrix, lower, c.z)
 	copy(grad, m.w.Data)
 	c.m.FromWhitened(f, grad)
@@ -100,8 +101,8 @@ func (c *diagonalForm) Evaluate(p manifold.Point, grad []float64, memo solve.Mem
 // strips tells whether products with the frame are done in strips that leave out its zeros: those of a single strip save nothing.
 func strips(f *manifold.Frame) bool { return f.Lower() && f.Dim() > triangleStrip }
 
-// measure sets what depends on the size of the elements of Z. A = F' diag(mu) F and B = F'F have the norms of (mu_i mu_j)^1/2 Z_ij and Z. The rounding of Z_ij is relative to
-// (Z_ii Z_jj)^1/2, which W gets times m_ij and the same once more.
+// measure sets what depends on the size of the elements of Z. A = F' diag(mu) F and B = F'F have the norms of (mu_i mu_j)^1/2 Z_ij and Z. The rounding of Z_ij, two units, is relative
+// to (Z_ii Z_jj)^1/2, which W gets times m_ij and the same once more.
 func (c *diagonalForm) measure(m *diagonalMemo) {
 	var a, b, zz, zmu, zmu2 float64
 	for i, u := range c.inverse.mu {
@@ -114,8 +115,11 @@ func (c *diagonalForm) measure(m *diagonalMemo) {
 		zmu2 += z * z * u * u
 	}
 	m.norms = math.Sqrt(a) * math.Sqrt(b)
-	m.rounding = 0x1p-52 * math.Sqrt((zz*zmu2+zmu*zmu)/2)
+	m.rounding = 0x1p-51 * math.Sqrt((zz*zmu2+zmu*zmu)/2)
 }
+
+// GradientScale implements solve.Scaler.
+func (c *diagonalForm) GradientScale(float64) float64 { return c.diagonalScale }
 
 // GradientRounding implements solve.Rounder.
 func (c *diagonalForm) GradientRounding(memo solve.Memo) float64 {

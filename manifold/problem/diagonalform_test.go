@@ -12,11 +12,11 @@ import (
 	"github.com/spdopt/spdopt/manifold/solve"
 )
 
-// formOf returns nearness of well-conditioned data and its diagonal form.
-func formOf(t *testing.T, n, count, kappa int) (*sandwich, *diagonalForm) {
+// formOf returns a problem with well-conditioned data and its diagonal form.
+func formOf(t *testing.T, name string, n, count, kappa int) (*sandwich, *diagonalForm) {
 	t.Helper()
 	d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(7, n, 50)), symmetric(gallery.SPD(8, n, 20))}[:count]}
-	p, _ := ByName("nearness")
+	p, _ := ByName(name)
 	in, _, err := p.instance(&d, &Options{Kappa: kappa})
 	if err != nil {
 		t.Fatal(err)
@@ -33,9 +33,12 @@ func formOf(t *testing.T, n, count, kappa int) (*sandwich, *diagonalForm) {
 // precision.
 func TestDiagonalForm(t *testing.T) {
 	for _, n := range []int{6, singlePencilRows + 3} {
-		for count := 1; count <= 2; count++ {
+		for _, data := range []struct {
+			name  string
+			count int
+		}{{"nearness", 1}, {"nearness", 2}, {"lyapunov", 2}} {
 			for kappa := 1; kappa <= 2; kappa++ {
-				q, c := formOf(t, n, count, kappa)
+				q, c := formOf(t, data.name, n, data.count, kappa)
 				random := q.m.RandomPoint(source(4)).(*manifold.Frame)
 				lower, err := manifold.NewFrame(random.Sym())
 				if err != nil {
@@ -61,7 +64,7 @@ func sameObjectives(t *testing.T, q *sandwich, c *diagonalForm, p *manifold.Fram
 		t.Fatal(err)
 	}
 	plain, err := q.Evaluate(x, want, other)
-	if err != nil || math.Abs(cost-plain) > 1e-10*plain {
+	if err != nil || math.Abs(cost-plain) > 1e-10*math.Abs(plain) {
 		t.Errorf("n = %d: cost %g, want %g (%v)", n, cost, plain, err)
 	}
 	near(t, "gradient", got, want, 1e-9)
@@ -103,8 +106,14 @@ func near(t *testing.T, what string, got, want []float64, tolerance float64) {
 
 // TestDiagonalFormShowsX: callbacks and criteria of a run in the basis of the pencil see the matrix of the problem, whatever the start is.
 func TestDiagonalFormShowsX(t *testing.T) {
+	for _, name := range []string{"nearness", "lyapunov"} {
+		t.Run(name, func(t *testing.T) { showsX(t, name) })
+	}
+}
+
+func showsX(t *testing.T, name string) {
 	const n = 9
-	q, _ := formOf(t, n, 2, 1)
+	q, _ := formOf(t, name, n, 2, 1)
 	d := Data{Matrices: []mat.Symmetric{symmetric(gallery.SPD(7, n, 50)), symmetric(gallery.SPD(8, n, 20))}}
 	memo, grad := q.NewMemo(), make([]float64, n*n)
 	for _, method := range []string{"trust", "arc", "lbfgs", "cg", "steepest"} {
@@ -112,7 +121,7 @@ func TestDiagonalFormShowsX(t *testing.T) {
 			seen := 0
 			check := func(s *solve.Status) {
 				cost, err := q.Evaluate(s.Point, grad, memo)
-				if norm := math.Sqrt(q.m.Inner(s.Point, grad, grad)); err != nil || math.Abs(cost-s.Cost) > 1e-9*(1+cost) || math.Abs(norm-s.GradientNorm) > 1e-8*(1+norm) {
+				if norm := math.Sqrt(q.m.Inner(s.Point, grad, grad)); err != nil || math.Abs(cost-s.Cost) > 1e-9*(1+math.Abs(cost)) || math.Abs(norm-s.GradientNorm) > 1e-8*(1+norm) {
 					t.Errorf("%s: cost %g and gradient norm %g, at the point %g and %g (%v)", method, s.Cost, s.GradientNorm, cost, norm, err)
 				}
 				seen++
@@ -120,7 +129,7 @@ func TestDiagonalFormShowsX(t *testing.T) {
 			o := &Options{Method: method, Start: start}
 			o.Solver.Callback = func(s *solve.Status) bool { check(s); return false }
 			o.Solver.Stop = criterion(check)
-			r := solved(t, "nearness", d, o)
+			r := solved(t, name, d, o)
 			if seen < r.Iterations || !(r.Certificate.Value < 1e-6) {
 				t.Errorf("%s: %d points seen in %d iterations, certificate %+v", method, seen, r.Iterations, r.Certificate)
 			}
@@ -137,7 +146,7 @@ func (c criterion) Check(s *solve.Status) (solve.Reason, bool) {
 
 // TestDiagonalFormAllocatesNothing: evaluations and Hessian products own their workspace.
 func TestDiagonalFormAllocatesNothing(t *testing.T) {
-	q, c := formOf(t, 12, 2, 1)
+	q, c := formOf(t, "nearness", 12, 2, 1)
 	allocates(t, "diagonal form", q.m, c, q.m.RandomPoint(source(3)))
 }
 
@@ -152,7 +161,7 @@ func TestNoDiagonalForm(t *testing.T) {
 	if newDiagonalForm(in.(*sandwich)) != nil {
 		t.Error("a diagonal form at condition 1e17")
 	}
-	_, c := formOf(t, 5, 2, 1)
+	_, c := formOf(t, "nearness", 5, 2, 1)
 	tiny := mat.NewDense(5, 5, nil)
 	for i := range 5 {
 		tiny.Set(i, i, math.Pow(10, float64(-4*i)))

@@ -37,15 +37,18 @@ var lyapunov = Problem{
 			trace += work.At(i, i)
 		}
 		small := smallestAtLeast(known)
-		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(200*smallestAtLeast(fa)*small*small, 1e-6*trace))
+		scale := 200 * smallestAtLeast(fa) * small * small
+		o := newSandwich(knownMinimizer{known: known, from: manifold.IdentityFrame(n, 1), count: 2}, max(scale, 1e-6*trace))
+		o.diagonalScale = scale
 		dense.Scale(2, p.mu, p.mu)
 		p.weigh()
 		o.constant = p
 		o.fill = lyapunovFill(view(fa.F()), view(fc.F()), o.work)
+		o.basis = lyapunovBasis(view(fc.F()))
 		o.m, err = m(n)
 		return o, err
 	},
-	triangular: forgetful,
+	triangular: everySolver,
 }
 
 // lyapunovFill is tr(X A X) - tr(X C). With M = F'F, K = F'AF and T = F'CF it is W = K M + M K - T, and the Hessian's matrices are 2K and M. The
@@ -68,5 +71,19 @@ func lyapunovFill(la, lc dense.Matrix[float64], work [2]dense.Matrix[float64]) f
 			m.w.Data[i] = v - m.w.Data[i]
 		}
 		return cost
+	}
+}
+
+// lyapunovBasis is the eigenbasis V of A: Z* has the elements (V'CV)_ij/(a_i + a_j), and the least cost is -tr(X* C)/2. One product.
+func lyapunovBasis(lc dense.Matrix[float64]) basis {
+	return func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet, least float64) {
+		dense.MulLower(dense.Transposed, lc, p.t, back)
+		dense.GemmUpper(dense.Transposed, dense.NoTrans, 1, back, back, 0, optimum)
+		dense.Mirror(optimum)
+		back.Copy(optimum)
+		divide(optimum.Data, curvature)
+		least = -dense.Dot(back.Data, optimum.Data) / 2
+		dense.Transpose(back, p.t)
+		return 0, least
 	}
 }

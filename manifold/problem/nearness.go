@@ -22,6 +22,7 @@ var metricNearness = Problem{
 		}
 		o := newSandwich(knownMinimizer{known: q, from: manifold.IdentityFrame(n, 1), count: len(d.Matrices)},
 			100*smallestAtLeast(c))
+		o.diagonalScale = o.scale
 		o.known.Invert()
 		matrix := view(manifold.DenseOf(d.Matrices[0]))
 		o.fill = nearnessFill(matrix, view(c.F()), o.work)
@@ -71,7 +72,7 @@ func nearnessPencil(p *pencil, q dense.Matrix[float64], c *manifold.Frame, ident
 // nearnessBasis is the basis of the pencil of Q^2 and C. With T^-1 = T'C and R = T'Q the constant part is sym(R T^-T), and R R' = diag(mu) but for an E that is large where
 // eigenvalues of a square have been taken: it is Z*_ij = [sym(R T^-T) - sym(E Z*)]_ij/m_ij to first order in E. Five and a half products, four and a half for C = I.
 func nearnessBasis(q dense.Matrix[float64], c *manifold.Frame, identity bool) basis {
-	return func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet float64) {
+	return func(p *pencil, curvature []float64, back, optimum dense.Matrix[float64]) (logDet, least float64) {
 		n := len(p.mu)
 		var l lender
 		defer l.recycle()
@@ -97,7 +98,7 @@ func nearnessBasis(q dense.Matrix[float64], c *manifold.Frame, identity bool) ba
 		addTransposed(r, work)
 		divide(r.Data, curvature)
 		dense.Axpy(-1, r.Data, optimum.Data)
-		return logDet
+		return logDet, 0
 	}
 }
 

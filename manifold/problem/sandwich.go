@@ -13,8 +13,9 @@ import (
 type sandwich struct {
 	knownMinimizer
 	lender
-	scale float64
-	work  [2]dense.Matrix[float64]
+	scale         float64
+	diagonalScale float64 // of the diagonalForm, whose gradients can be smaller
+	work          [2]dense.Matrix[float64]
 	// fill sets w, a and b at the frame and returns the cost.
 	fill func(p *manifold.Frame, m *sandwichMemo) float64
 	// constant is the pencil of A0 and B0, kept from what diagonalise sets when it is needed first.

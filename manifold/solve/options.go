@@ -109,11 +109,12 @@ func (o *Options) WithDefaults(vectorLen int) Options {
 	return d
 }
 
-// A run whose relative gradient is below roundingZone, or whose gradient is below what the objective says of its rounding, has met the rounding of the problem when the
-// gradient has not fallen for patience iterations.
+// A run whose relative gradient is below roundingZone has met the rounding of the problem when the gradient has not fallen for patience iterations, one whose gradient is below
+// what the objective says of its rounding after roundingPatience.
 const (
-	roundingZone = 1e-6
-	patience     = 25
+	roundingZone     = 1e-6
+	patience         = 25
+	roundingPatience = 5
 )
 
 // Done applies the callback and the stopping criteria of options that have their defaults to s.
@@ -143,7 +144,9 @@ func (o *Options) Done(s *Status) (Reason, bool) {
 		}
 	}
 	switch {
-	case s.GradientNorm <= max(roundingZone*s.GradientScale, s.GradientRounding) && s.Iteration-s.since >= patience:
+	case s.GradientNorm <= s.GradientRounding && s.Iteration-s.since >= roundingPatience:
+		return Stagnation(roundingPatience).Check(s)
+	case s.GradientNorm <= roundingZone*s.GradientScale && s.Iteration-s.since >= patience:
 		return Stagnation(patience).Check(s)
 	case s.Iteration >= o.MaxIterations:
 		return IterationLimit(o.MaxIterations).Check(s)
