@@ -48,7 +48,7 @@ var lyapunov = Problem{
 		o.m, err = m(n)
 		return o, err
 	},
-	triangular: everySolver,
+	triangular: true,
 }
 
 // lyapunovFill is tr(X A X) - tr(X C). With M = F'F, K = F'AF and T = F'CF it is W = K M + M K - T, and the Hessian's matrices are 2K and M. The

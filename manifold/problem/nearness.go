@@ -31,7 +31,7 @@ var metricNearness = Problem{
 		o.m, err = m(n)
 		return o, err
 	},
-	triangular: everySolver,
+	triangular: true,
 }
 
 // nearnessFill is 1/2 ||(Q X - I) L||_F^2, C = L L'. With R = Q F and Y = (R F' - I) L it is W = sym(R' Y L' F), A = R'R and B = F' C F. In the

@@ -31,8 +31,7 @@ type Options struct {
 	Kappa int
 	// Metric is one of the problem's Metrics; default the affine-invariant one.
 	Metric string
-	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber, nearness and riccati, for lyapunov by trust, arc, steepest
-	// and cg, and RationalStep elsewhere.
+	// Retraction is used by the general solvers; DefaultStep is TriangularStep for tyler, student, huber, nearness, lyapunov and riccati, and RationalStep elsewhere.
 	Retraction manifold.Retraction
 	// Start is the first point of iterative methods; the default depends on the problem. By their method newton mean and median begin with a search in single precision
 	// from it, where the data allow that, and count no iterations there. Problems without such methods refuse it, see Problem.TakesStart.
@@ -133,8 +132,8 @@ type Problem struct {
 	prepare func(d *Data, m func(n int) (*manifold.Affine, error), o *Options) (instance, error)
 	// geometric tells that every method works in the metric of the options, in which the answer is meant.
 	geometric bool
-	// triangular tells which general solvers keep triangular frames, in which evaluations are cheaper.
-	triangular solvers
+	// triangular tells that general solvers keep triangular frames, in which evaluations are cheaper.
+	triangular bool
 	// device solves it in products on a device; nil if it has no such way.
 	device *deviceMethod
 }
@@ -330,27 +329,9 @@ func (p Problem) instance(d *Data, o *Options) (instance, *manifold.Affine, erro
 	return in, m, o.startRows(n)
 }
 
-// solvers is a set of general solvers.
-type solvers int
-
-const (
-	noSolver   solvers = iota
-	memoryless         // those whose steps owe nothing to earlier vectors but their length: trust, arc and steepest
-	forgetful          // these and cg, whose steps owe something to the last one alone
-	everySolver
-)
-
-// retraction returns what the general solvers move by. Quasi-Newton methods lose what they know about ill-conditioned Hessians in frames that turn, unless a
-// preconditioner is solve.Newtonian.
+// retraction returns what the general solvers move by.
 func (p Problem) retraction(o *Options) manifold.Retraction {
-	first := everySolver
-	switch o.Method {
-	case "trust", "arc", "steepest":
-		first = memoryless
-	case "cg":
-		first = forgetful
-	}
-	if o.Retraction == manifold.DefaultStep && p.triangular >= first {
+	if o.Retraction == manifold.DefaultStep && p.triangular {
 		return manifold.TriangularStep
 	}
 	return o.Retraction

@@ -32,7 +32,7 @@ var student = Problem{
 		}
 		return studentObjective{s}, nil
 	},
-	triangular: everySolver,
+	triangular: true,
 	device:     scatterDevice(studentOf),
 }
 
@@ -82,7 +82,7 @@ var huber = Problem{
 			return huberWeights(c2, b), c2 / b
 		})
 	},
-	triangular: everySolver,
+	triangular: true,
 	device:     scatterDevice(huberOf),
 }
 

@@ -40,7 +40,7 @@ var tyler = Problem{
 		t.m, err = m(x.Cols)
 		return t, err
 	},
-	triangular: everySolver,
+	triangular: true,
 	device:     tylerDevice,
 }
 
