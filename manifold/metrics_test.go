@@ -271,7 +271,7 @@ func TestMetricInvariances(t *testing.T) {
 // illConditioned is how well Exp inverts Log on matrices of condition 1e6, in the median over draws: a tangent matrix of the metric of inverses at A is A Y A, in which the part of
 // Y that A makes smallest keeps few digits, 0.02 in the median and five times as much in one draw out of ten.
 var illConditioned = map[string]float64{"affine-invariant": 2e-9, "fisher-rao": 2e-9, "log-euclidean": 2e-9, "bures-wasserstein": 2e-9, "log-cholesky": 2e-9,
-	"power-euclidean": 2e-9, "euclidean": 2e-9, "inverse-euclidean": 4e-2, "cholesky": 2e-9}
+	"power-euclidean": 2e-9, "euclidean": 2e-9, "inverse-euclidean": 3e-2, "cholesky": 2e-9}
 
 // TestMetricsIllConditioned: at condition 1e6 Exp still inverts Log, and means and medians converge.
 func TestMetricsIllConditioned(t *testing.T) {
