@@ -50,8 +50,9 @@ func (s stopping) Stopped() (solve.Reason, bool) {
 	return solve.Reason{}, false
 }
 
-// TestStrategiesSample: strategies without a search around them find the minimum of a cost on the manifold and stop.
-func TestStrategiesSample(t *testing.T) {
+// squaredDistance is the cost of the squared distance to a matrix of 2 x 2, and the manifold.
+func squaredDistance(t *testing.T) (*manifold.Affine, solve.Objective) {
+	t.Helper()
 	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -60,10 +61,15 @@ func TestStrategiesSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cost := solve.Cost(func(p manifold.Point) (float64, error) {
+	return m, solve.Cost(func(p manifold.Point) (float64, error) {
 		d, err := m.Distance(p, target)
 		return d * d, err
 	})
+}
+
+// TestStrategiesSample: strategies without a search around them find the minimum of a cost on the manifold and stop.
+func TestStrategiesSample(t *testing.T) {
+	m, cost := squaredDistance(t)
 	for _, name := range []string{"cma", "dd-cma", "xnes", "ma-es"} {
 		r, err := solve.BlackBox(m, cost, manifold.IdentityFrame(2, 1), &solve.Options{Sampler: func(dim int) (solve.Sampler, error) {
 			s, err := esadapt.NewStrategy(name, esadapt.Setup{Mean: make([]float64, dim), Sigma: 0.5, Seed: 1})
@@ -77,18 +83,7 @@ func TestStrategiesSample(t *testing.T) {
 
 // TestSamplerResumes: the state of a run by an evolution strategy goes on to the bits of the run that was not interrupted.
 func TestSamplerResumes(t *testing.T) {
-	m, err := manifold.NewAffine(2, manifold.AffineOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := manifold.NewFrame(mat.NewSymDense(2, gallery.SPD(1, 2, 5).Data))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cost := solve.Cost(func(p manifold.Point) (float64, error) {
-		d, err := m.Distance(p, target)
-		return d * d, err
-	})
+	m, cost := squaredDistance(t)
 	var states [][]byte
 	run := func(from *solve.State) *solve.Result {
 		r, err := solve.BlackBox(m, cost, manifold.IdentityFrame(2, 1), &solve.Options{Sampler: newSampler(7), Restore: from, Checkpoint: func(s *solve.State) error {
