@@ -25,14 +25,6 @@ func (p *plan) operands() operandsOf {
 	return operandsOf{true, blas.Compute32, blas.ComputeTF32}
 }
 
-// bytes is the size of an operand's element.
-func (o operandsOf) bytes() int {
-	if o.narrow {
-		return 2
-	}
-	return 4
-}
-
 func (o operandsOf) inputs() blas.Type {
 	if o.narrow {
 		return blas.BFloat16
