@@ -100,13 +100,13 @@ func (w *Work[T]) bound(x engine.Batch[T]) (top float64, at int) {
 // squares and fourth powers have a say: ||x||_2 = ||x^4||_2^(1/4).
 func (w *Work[T]) norm(x engine.Batch[T], limit float64) float64 {
 	top, _ := w.bound(x)
-	power, square := w.Take(), w.Take()
-	defer func() { w.Give(power, square) }()
+	square, fourth := w.Take(), w.Take()
+	defer w.Give(square, fourth)
 	for root := 0.5; root >= 0.25 && top > limit; root /= 2 {
 		w.Symmetric(x, x, square)
 		next, _ := w.bound(square)
 		top = min(top, math.Pow(next, root))
-		x, power, square = square, square, power
+		x, square = square, fourth
 	}
 	return top
 }

@@ -146,7 +146,7 @@ func (c *diagonalForm) Precondition(dst []float64, p manifold.Point, v []float64
 	m, n := memo.(*diagonalMemo), c.known.Dim()
 	c.invertAt(m, p.(*manifold.Frame))
 	out, r := dense.Wrap(n, n, dst), dense.Wrap(n, n, v)
-	if c.isGradient(v, m) {
+	if multiple(v, c.m.Kappa(), m.w.Data) { // the gradient
 		if m.narrow = m.narrow && m.single.finish(out, m.away, math.Sqrt(dense.Dot(m.w.Data, m.w.Data))); !m.narrow {
 			c.inverse.finish(out, m.away)
 		}
@@ -160,17 +160,6 @@ func (c *diagonalForm) Precondition(dst []float64, p manifold.Point, v []float64
 		copy(dst, v)
 	}
 	return nil
-}
-
-// isGradient tells whether v is the gradient at the point of m.
-func (c *diagonalForm) isGradient(v []float64, m *diagonalMemo) bool {
-	kappa := c.m.Kappa()
-	for i, w := range m.w.Data {
-		if v[i] != kappa*w {
-			return false
-		}
-	}
-	return true
 }
 
 // invertAt makes the pencils belong to the point of m: T is F^-1.
